@@ -1,0 +1,191 @@
+"""What a video or a picture shows, for training and judging: YUV 4:2:0 code values, left-sited, or R'G'B'.
+
+The decode path is that of a run (`source`, `decode`, `color`); 4:2:0 with chroma on the left passes through untouched.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+
+from models.errors import UsageError
+from models.interpolation import resample
+from pipelines import color
+from pipelines.decode import decode, planar_format
+from pipelines.source import PacketReader
+from pipelines.tags import SITING_OFFSETS, resolve
+from pipelines.video import Matrix, Range, Siting
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from torch import Tensor
+
+    from models.network import Planes
+    from pipelines.video import ColorTags, Frame, PixelFormat, VideoInfo
+
+__all__ = ["PICTURE_SUFFIXES", "Codes", "Footage", "find_inputs", "from_values", "oriented", "rgb_to_planes", "to_values"]
+
+PICTURE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".bmp"})
+VIDEO_SUFFIXES = frozenset({".mp4", ".mkv", ".mov", ".m4v", ".webm", ".avi", ".ts", ".m2ts", ".mpg", ".mpeg", ".y4m", ".mxf", ".flv"})
+LEFT = SITING_OFFSETS[Siting.LEFT]
+
+
+@dataclass(frozen=True, eq=False)
+class Codes:
+    """Code values of one picture or of a clip, limited range, chroma left-sited."""
+
+    luma: np.ndarray
+    """(T,H,W) uint8, or uint16 above 8 bits; H and W even."""
+    chroma: np.ndarray
+    """(T,2,H/2,W/2) of the same type: U, V."""
+    bits: int
+
+    def __post_init__(self) -> None:
+        frames, height, width = self.luma.shape
+        if self.chroma.shape != (frames, 2, height // 2, width // 2) or height % 2 or width % 2:
+            raise UsageError(f"luma {self.luma.shape} and chroma {self.chroma.shape} are not 4:2:0 of one even size")
+
+    def crop(self, top: int, left: int, height: int, width: int) -> Codes:
+        """An even rectangle of every frame, as a view."""
+        half = (slice(top // 2, (top + height) // 2), slice(left // 2, (left + width) // 2))
+        return Codes(self.luma[:, top : top + height, left : left + width], self.chroma[:, :, half[0], half[1]], self.bits)
+
+    def frames(self, chosen: slice) -> Codes:
+        """Some of its frames, as a view."""
+        return Codes(self.luma[chosen], self.chroma[chosen], self.bits)
+
+
+def to_values(codes: Codes) -> Planes:
+    """Codes -> luma (T,1,H,W) 0..1 and chroma (T,2,H/2,W/2) -0.5..0.5, float32."""
+    luma = color.to_float(codes.luma, codes.bits, full=False, chroma=False)
+    return luma[:, None], color.to_float(codes.chroma, codes.bits, full=False, chroma=True)
+
+
+def from_values(planes: Planes, bits: int) -> Codes:
+    """The reverse of `to_values`: rounded to nearest and clipped."""
+    luma = color.to_codes(planes[0][:, 0], bits, full=False, chroma=False)
+    return Codes(luma, color.to_codes(planes[1], bits, full=False, chroma=True), bits)
+
+
+def rgb_to_planes(rgb: Tensor, matrix: int = Matrix.BT470BG) -> Planes:
+    """(B,3,H,W) R'G'B' with even sides -> luma (B,1,H,W) and left-sited chroma (B,2,H/2,W/2)."""
+    luma, chroma = color.rgb_to_yuv(rgb, matrix)
+    return luma, resample(chroma, rgb.shape[-2] // 2, rgb.shape[-1] // 2, "bilinear", offset=(0.0, 0.0), out_offset=LEFT)
+
+
+def oriented(planes: Planes, turn: int) -> Planes:
+    """One of the eight flips and rotations, chroma resampled to where it belongs.
+
+    turn: 0 to 7; bit 0 flips left and right, bit 1 up and down, bit 2 transposes afterwards. Luma moves exactly. Chroma does
+    too for 0 and 2; else it ends up right-sited or top-sited and is brought back to the left by Lanczos.
+    """
+    luma, chroma = planes
+    axes = ([-1] if turn & 1 else []) + ([-2] if turn & 2 else [])
+    luma, chroma = luma.flip(axes), chroma.flip(axes)
+    down, across = 0.0, -LEFT[1] if turn & 1 else LEFT[1]
+    if turn & 4:
+        luma, chroma, down, across = luma.transpose(-1, -2), chroma.transpose(-1, -2), across, down
+    if (down, across) != LEFT:
+        chroma = resample(chroma, chroma.shape[-2], chroma.shape[-1], "lanczos", offset=(down, across), out_offset=LEFT)
+    return luma.contiguous(), chroma.contiguous()
+
+
+class Footage:
+    """The frames of one file."""
+
+    def __init__(self, info: VideoInfo) -> None:
+        """Raise MediaError for pixel formats and colours that can't be converted."""
+        self.info = info
+        self.pixels: PixelFormat = planar_format(info.pix_fmt)
+        tags, _ = resolve(info.color, self.pixels, height=info.height, codec=info.codec, picture=info.is_picture)
+        self.tags: ColorTags = tags
+        self.bits = min(10, max(8, self.pixels.bits)) if self.pixels.bits <= 8 else 10
+        self.width, self.height = info.width // 2 * 2, info.height // 2 * 2
+
+    def frames(self, stop: int | None = None) -> Iterator[Frame]:
+        """Frames in display order as decoded, up to `stop` of them; damaged ones and those not to be shown are left out."""
+        shown = set(self.info.pts)
+        reader = PacketReader(self.info.path, self.info.stream_index)
+        rows = len(self.info.index)
+        count = 0
+        try:
+            for frame in decode(reader.rows(0, rows, keep_from=rows), self.info.decoder, self.pixels):
+                known = self.info.linear or self.info.epochs or frame.pts in shown
+                if frame.corrupt or not known:
+                    continue
+                yield frame
+                count += 1
+                if count == stop:
+                    return
+        finally:
+            reader.close()
+
+    def codes(self, frame: Frame) -> Codes:
+        """One frame as 4:2:0 codes of 8 or 10 bits, limited range, left-sited; odd sides lose their last row or column."""
+        pixels, tags = self.pixels, self.tags
+        plain = pixels.family == "yuv" and (pixels.sub_x, pixels.sub_y) == (1, 1) and not pixels.alpha and pixels.bits == self.bits
+        if plain and tags.range == Range.LIMITED and tags.siting == Siting.LEFT:
+            luma, u, v = (np.asarray(p) for p in frame.planes[:3])
+            half = (self.height // 2, self.width // 2)
+            return Codes(luma[None, : self.height, : self.width], np.stack([u, v])[None, :, : half[0], : half[1]], self.bits)
+        return from_values(self.values(frame), self.bits)
+
+    def values(self, frame: Frame) -> Planes:
+        """One frame as luma (1,1,H,W) and left-sited chroma (1,2,H/2,W/2), float32, in the matrix of the video (R'G'B': BT.601)."""
+        size = (slice(None), slice(None), slice(self.height), slice(self.width))
+        if self.pixels.family == "rgb":
+            return rgb_to_planes(self.rgb(frame)[size])
+        luma, chroma = self._planes(frame)
+        height, width = self.height // 2, self.width // 2
+        chroma = chroma[..., : height * 2 >> self.pixels.sub_y, : width * 2 >> self.pixels.sub_x]
+        offset = self._offset()
+        if chroma.shape[-2:] != (height, width) or offset != LEFT:
+            chroma = resample(chroma, height, width, "bicubic" if chroma.shape[-1] == width else "bilinear", offset=offset, out_offset=LEFT)
+        return luma[size], chroma
+
+    def rgb(self, frame: Frame) -> Tensor:
+        """One frame as (1,3,H,W) R'G'B', float32 0..1, at its full and maybe odd size."""
+        full = self.tags.range == Range.FULL
+        if self.pixels.family == "rgb":
+            green, blue, red = (color.to_float(p, self.pixels.bits, full, chroma=False) for p in frame.planes[:3])
+            return torch.stack([red, green, blue])[None]
+        luma, chroma = self._planes(frame)
+        chroma = resample(chroma, luma.shape[-2], luma.shape[-1], "bicubic", offset=self._offset(), out_offset=(0.0, 0.0))
+        return color.yuv_to_rgb(luma, chroma, self.tags.matrix)
+
+    def _planes(self, frame: Frame) -> Planes:
+        full = self.tags.range == Range.FULL
+        luma = color.to_float(frame.planes[0], self.pixels.bits, full, chroma=False)[None, None]
+        if self.pixels.family == "gray":
+            return luma, torch.zeros(1, 2, self.height, self.width)
+        chroma = torch.stack([color.to_float(p, self.pixels.bits, full, chroma=True) for p in frame.planes[1:3]])
+        return luma, chroma[None]
+
+    def _offset(self) -> tuple[float, float]:
+        """Siting of its chroma in chroma samples, for whichever axes are subsampled."""
+        vertical, horizontal = SITING_OFFSETS[Siting(self.tags.siting)]
+        return (vertical if self.pixels.sub_y else 0.0), (horizontal if self.pixels.sub_x else 0.0)
+
+
+def find_inputs(paths: Iterable[str | Path]) -> list[Path]:
+    """The files meant: files themselves, and the pictures and videos directly in folders, sorted by name.
+
+    Raises UsageError where a path does not exist or a folder holds neither.
+    """
+    found: list[Path] = []
+    for path in map(Path, paths):
+        if path.is_dir():
+            inside = sorted(p for p in path.iterdir() if p.suffix.lower() in PICTURE_SUFFIXES | VIDEO_SUFFIXES)
+            if not inside:
+                raise UsageError(f"{path}: holds no video and no picture; expected files such as .mp4, .mkv, .png, .jpg, .webp")
+            found += inside
+        elif path.exists():
+            found.append(path)
+        else:
+            raise UsageError(f"{path}: no such file or folder")
+    return found

@@ -1,0 +1,201 @@
+"""How good a picture is: PSNR, SSIM, NIQE and flicker here; VMAF, VMAF-NEG and XPSNR by FFmpeg.
+
+All on luma planes in 8-bit limited-range code values (black 16, white 235) with a peak of 255, as papers count "PSNR-Y".
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+import math
+import re
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from models.errors import MediaError, UsageError
+from models.interpolation import resample
+from models.losses import ssim_map
+
+if TYPE_CHECKING:
+    from fractions import Fraction
+
+    from pipelines.footage import Codes
+
+__all__ = ["NiqeModel", "by_ffmpeg", "flicker", "niqe", "psnr", "ssim", "trim"]
+
+PEAK = 255.0
+
+
+def trim(plane: Tensor, border_px: int) -> Tensor:
+    """(..., H, W) without `border_px` on all four sides."""
+    return plane[..., border_px : plane.shape[-2] - border_px, border_px : plane.shape[-1] - border_px] if border_px else plane
+
+
+def psnr(result: Tensor, truth: Tensor) -> float:
+    """Peak signal-to-noise ratio in dB of (..., H, W) luma codes over all samples together; infinite where they are equal."""
+    error = (result.double() - truth.double()).square().mean().item()
+    return math.inf if error == 0 else 10 * math.log10(PEAK * PEAK / error)
+
+
+def ssim(result: Tensor, truth: Tensor) -> float:
+    """Mean structural similarity of (T,H,W) luma codes, sides of 11 or more; at most 1, which means equal.
+
+    Wang et al. 2004: Gaussian window of 11x11 with sigma 1.5, K1 = 0.01, K2 = 0.03, only where the window fits.
+    """
+    return ssim_map(result.double()[:, None], truth.double()[:, None], peak=PEAK).mean().item()
+
+
+def flicker(result: Tensor, truth: Tensor) -> float:
+    """How much a clip's change from frame to frame differs from the truth's: mean absolute difference, in codes.
+
+    result, truth: (T,H,W) luma codes, T of 2 or more. 0 means that nothing moves that should not.
+    """
+    if result.shape[0] < 2:
+        raise UsageError(f"flicker is between frames; a clip of {result.shape[0]} frame(s) has none")
+    change = result[1:].float() - result[:-1].float() - (truth[1:].float() - truth[:-1].float())
+    return change.abs().mean().item()
+
+
+@dataclass(frozen=True, eq=False)
+class NiqeModel:
+    """What patches of pristine pictures are like: the mean and covariance that NIQE compares with."""
+
+    mean: np.ndarray
+    """(36,)"""
+    covariance: np.ndarray
+    """(36,36)"""
+
+    @classmethod
+    def read(cls, path: str | Path) -> NiqeModel:
+        """Read the .npz that BasicSR distributes (mu_pris_param, cov_pris_param). Raises MediaError where it is none."""
+        try:
+            with np.load(path, allow_pickle=False) as file:
+                return cls(file["mu_pris_param"].reshape(-1), file["cov_pris_param"])
+        except (OSError, KeyError, ValueError) as error:
+            raise MediaError(f"{path}: is not a NIQE model ({error}); expected BasicSR's niqe_pris_params.npz") from None
+
+
+_NIQE_PATCH_PX = 96
+
+
+def niqe(luma: Tensor, model: NiqeModel) -> float:
+    """Natural image quality evaluator (Mittal et al. 2013) of one (H,W) plane of codes, sides of 96 or more; lower is better."""
+    rows, columns = luma.shape[0] // _NIQE_PATCH_PX, luma.shape[1] // _NIQE_PATCH_PX
+    if not rows or not columns:
+        raise UsageError(f"NIQE wants pictures of {_NIQE_PATCH_PX} pixels and more a side; this one is {luma.shape[1]}x{luma.shape[0]}")
+    x = luma.double()[: rows * _NIQE_PATCH_PX, : columns * _NIQE_PATCH_PX]
+    scales = []
+    for patch in (_NIQE_PATCH_PX, _NIQE_PATCH_PX // 2):
+        normal = _mscn(x)
+        tiles = normal.reshape(rows, patch, columns, patch).permute(0, 2, 1, 3).reshape(-1, patch, patch)
+        scales.append(np.stack([_features(t.numpy()) for t in tiles]))
+        x = resample(x / PEAK, x.shape[0] // 2, x.shape[1] // 2, "bicubic") * PEAK
+    features = np.concatenate(scales, 1)  # (patches, 36)
+    mean = np.nanmean(features, 0)
+    kept = features[~np.isnan(features).any(1)]
+    covariance = np.cov(kept, rowvar=False) if len(kept) > 1 else np.zeros_like(model.covariance)
+    gap = model.mean - mean
+    return float(np.sqrt(gap @ np.linalg.pinv((model.covariance + covariance) / 2) @ gap))
+
+
+@functools.cache
+def _gaussian(size: int, sigma: float) -> Tensor:
+    x = torch.arange(size, dtype=torch.float64) - (size - 1) / 2
+    line = torch.exp(-x.square() / (2 * sigma * sigma))
+    window = torch.outer(line, line)
+    return (window / window.sum())[None, None]
+
+
+def _mscn(x: Tensor) -> Tensor:
+    """Mean-subtracted, contrast-normalised coefficients: 7x7 Gaussian of sigma 7/6, border repeated."""
+    window = _gaussian(7, 7 / 6)
+    mean = F.conv2d(F.pad(x[None, None], (3, 3, 3, 3), mode="replicate"), window)
+    square = F.conv2d(F.pad(x.square()[None, None], (3, 3, 3, 3), mode="replicate"), window)
+    deviation = (square - mean.square()).abs().sqrt()
+    return ((x[None, None] - mean) / (deviation + 1))[0, 0]
+
+
+@functools.cache
+def _shape_table() -> tuple[np.ndarray, np.ndarray]:
+    """Shapes of a generalised Gaussian, and the moment ratio Γ(2/a)² / (Γ(1/a)·Γ(3/a)) of each."""
+    shapes = np.arange(0.2, 10.001, 0.001)
+    ratio = [math.exp(2 * math.lgamma(2 / a) - math.lgamma(1 / a) - math.lgamma(3 / a)) for a in shapes]
+    return shapes, np.array(ratio)
+
+
+def _fit(block: np.ndarray) -> tuple[float, float, float]:
+    """Asymmetric generalised Gaussian: (shape, left scale, right scale)."""
+    values = block.ravel()
+    left, right = values[values < 0], values[values > 0]
+    if not len(left) or not len(right):
+        return math.nan, math.nan, math.nan
+    left_std, right_std = math.sqrt((left**2).mean()), math.sqrt((right**2).mean())
+    gamma = left_std / right_std
+    ratio = np.abs(values).mean() ** 2 / (values**2).mean()
+    norm = ratio * (gamma**3 + 1) * (gamma + 1) / (gamma**2 + 1) ** 2
+    shapes, table = _shape_table()
+    shape = float(shapes[np.argmin((table - norm) ** 2)])
+    factor = math.exp((math.lgamma(1 / shape) - math.lgamma(3 / shape)) / 2)
+    return shape, left_std * factor, right_std * factor
+
+
+def _features(block: np.ndarray) -> list[float]:
+    """18 numbers of one patch: the fit of its coefficients and of the products of neighbours in four directions."""
+    shape, left, right = _fit(block)
+    found = [shape, (left + right) / 2]
+    for shift in ((0, 1), (1, 0), (1, 1), (1, -1)):
+        shape, left, right = _fit(block * np.roll(block, shift, (0, 1)))
+        mean = (right - left) * math.exp(math.lgamma(2 / shape) - math.lgamma(1 / shape)) if shape == shape else math.nan
+        found += [shape, mean, left, right]
+    return found
+
+
+def by_ffmpeg(result: Codes, truth: Codes, *, rate: Fraction | int = 25, threads: int = 2) -> dict[str, float]:
+    """VMAF, VMAF-NEG (both v0.6.1; 0 to 100) and XPSNR of luma (dB) of a clip, by imageio-ffmpeg's binary through ffmpeg-python.
+
+    Raises UsageError where those packages are missing, MediaError where FFmpeg fails.
+    """
+    with tempfile.TemporaryDirectory(prefix="vsr-metrics-") as folder:
+        paths = [Path(folder) / name for name in ("result.yuv", "truth.yuv")]
+        for path, codes in zip(paths, (result, truth), strict=True):
+            with open(path, "wb") as file:
+                for luma, chroma in zip(codes.luma, codes.chroma, strict=True):
+                    file.write(np.ascontiguousarray(luma).tobytes() + np.ascontiguousarray(chroma).tobytes())
+        scores = _run_ffmpeg(paths, truth, "libvmaf", rate, threads)
+        log = json.loads((Path(folder) / "log").read_text())
+        found = {"vmaf": log["pooled_metrics"]["vmaf"]["mean"], "vmaf_neg": log["pooled_metrics"]["neg"]["mean"]}
+        scores = _run_ffmpeg(paths, truth, "xpsnr", rate, threads)
+        # "XPSNR  y: 38.1234  u: ...": of the whole clip; "inf" for equal clips.
+        match = re.search(r"XPSNR\s+y: *([\d.]+|inf)", scores)
+        if match is None:
+            raise MediaError(f"FFmpeg's xpsnr filter said no figure: {scores.strip().splitlines()[-1:]}")
+        return {**found, "xpsnr": float(match[1])}
+
+
+def _run_ffmpeg(paths: list[Path], like: Codes, name: str, rate: Fraction | int, threads: int) -> str:
+    """Run one two-input filter over raw clips; returns what FFmpeg said."""
+    try:
+        import ffmpeg
+        import imageio_ffmpeg
+    except ImportError as error:
+        raise UsageError(f"VMAF and XPSNR need the packages ffmpeg-python and imageio-ffmpeg: {error}") from None
+    pixels = "yuv420p" if like.bits == 8 else "yuv420p10le"
+    raw = {"format": "rawvideo", "pix_fmt": pixels, "s": f"{like.luma.shape[2]}x{like.luma.shape[1]}", "r": str(rate)}
+    streams = [ffmpeg.input(str(path), **raw) for path in paths]
+    options = {}
+    if name == "libvmaf":
+        log = str(paths[0].with_name("log"))
+        options = {"log_fmt": "json", "log_path": log, "n_threads": threads, "model": "version=vmaf_v0.6.1|version=vmaf_v0.6.1neg\\:name=neg"}
+    command = ffmpeg.filter(streams, name, **options).output("-", format="null").global_args("-hide_banner", "-nostdin")
+    try:
+        _, said = command.run(cmd=imageio_ffmpeg.get_ffmpeg_exe(), capture_stdout=True, capture_stderr=True)
+    except ffmpeg.Error as error:
+        raise MediaError(f"FFmpeg's {name} filter failed: {error.stderr.decode(errors='replace').strip().splitlines()[-1]}") from None
+    return str(said.decode(errors="replace"))

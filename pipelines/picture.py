@@ -1,0 +1,112 @@
+"""Pictures for people: `write_png`, `strip` of results side by side, `sheet` of pairs, `curve` of figures over steps."""
+
+from __future__ import annotations
+
+import struct
+import zlib
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from torch.nn import functional as F
+
+from models.interpolation import resample
+from pipelines import color
+from pipelines.card import write_atomically
+from pipelines.footage import LEFT
+from pipelines.video import Matrix
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from models.network import Planes
+
+__all__ = ["curve", "png", "sheet", "strip", "to_pixels", "write_png"]
+
+_GAP_PX = 4
+_STRIP_PX = 256
+
+
+def png(pixels: np.ndarray) -> bytes:
+    """(H,W,3) uint8 R'G'B' as a PNG file (ISO/IEC 15948), every row filtered by "up"."""
+    height, width, _ = pixels.shape
+    rows = np.ascontiguousarray(pixels).reshape(height, width * 3)
+    filtered = np.empty((height, width * 3 + 1), np.uint8)
+    filtered[:, 0] = 2
+    filtered[:, 1:] = rows
+    filtered[1:, 1:] -= rows[:-1]
+    chunks = [
+        (b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)),
+        (b"IDAT", zlib.compress(filtered.tobytes(), 6)),
+        (b"IEND", b""),
+    ]
+    body = b"".join(struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data)) for kind, data in chunks)
+    return b"\x89PNG\r\n\x1a\n" + body
+
+
+def write_png(path: Path, pixels: np.ndarray) -> None:
+    """Write (H,W,3) uint8; raises OutputError where the disk says no."""
+    write_atomically(path, lambda partial: partial.write_bytes(png(pixels)))
+
+
+def to_pixels(planes: Planes, index: int = 0, matrix: int = Matrix.BT470BG) -> np.ndarray:
+    """One frame of luma (T,1,H,W) and left-sited chroma (T,2,H/2,W/2) as (H,W,3) uint8 R'G'B'."""
+    luma, chroma = planes[0][index : index + 1].float(), planes[1][index : index + 1].float()
+    full = resample(chroma, chroma.shape[-2] * 2, chroma.shape[-1] * 2, "bicubic", offset=LEFT, out_offset=(0.0, 0.0))
+    # Odd pictures have half a chroma sample more or less than luma; a strip does not mind.
+    full = F.pad(full, (0, max(0, luma.shape[-1] - full.shape[-1]), 0, max(0, luma.shape[-2] - full.shape[-2])), mode="replicate")
+    rgb = color.yuv_to_rgb(luma, full[..., : luma.shape[-2], : luma.shape[-1]], matrix)
+    return (rgb[0].clamp(0, 1) * 255).round().to(torch.uint8).permute(1, 2, 0).numpy()
+
+
+def strip(clips: Sequence[Planes], matrix: int = Matrix.BT470BG) -> np.ndarray:
+    """The most detailed square of the last of several clips of one size, cut from the middle frame of all of them, side by side."""
+    truth = clips[-1][0]
+    middle = truth.shape[0] // 2
+    height, width = truth.shape[-2:]
+    side = min(_STRIP_PX, height, width)
+    detail = (truth[middle, 0, 1:, :-1] - truth[middle, 0, :-1, 1:]).abs()[None]
+    pooled = F.avg_pool2d(detail, min(side, height - 1, width - 1), stride=16)[0]
+    best = int(pooled.argmax())
+    top, left = min(best // pooled.shape[1] * 16, height - side), min(best % pooled.shape[1] * 16, width - side)
+    cut = [to_pixels(c, middle, matrix)[top : top + side, left : left + side] for c in clips]
+    return _join(cut, axis=1)
+
+
+def sheet(rows: Sequence[Sequence[np.ndarray]]) -> np.ndarray:
+    """Rows of (H,W,3) uint8 tiles of one size, with gaps."""
+    return _join([_join(row, axis=1) for row in rows], axis=0)
+
+
+def _join(tiles: Sequence[np.ndarray], axis: int) -> np.ndarray:
+    shape = list(tiles[0].shape)
+    shape[axis] = _GAP_PX
+    gap = np.full(shape, 255, np.uint8)
+    parts = [part for tile in tiles for part in (tile, gap)][:-1]
+    return np.concatenate(parts, axis)
+
+
+_COLOURS = ((31, 119, 180), (255, 127, 14), (44, 160, 44), (214, 39, 40))
+
+
+def curve(series: Sequence[Sequence[tuple[float, float]]], *, width: int = 800, height: int = 400) -> np.ndarray:
+    """Lines through (x, y) points, each series scaled to its own lowest and highest value, as (H,W,3) uint8.
+
+    The figures themselves are in the log beside it; the picture shows the shape.
+    """
+    pixels = np.full((height, width, 3), 255, np.uint8)
+    pixels[:: max(1, height // 4)], pixels[:, :: max(1, width // 8)] = 225, 225
+    longest = max((p[0] for s in series for p in s), default=1.0) or 1.0
+    for number, points in enumerate(series):
+        if not points:
+            continue
+        xs, ys = (np.array(v, float) for v in zip(*points, strict=True))
+        low, high = ys.min(), ys.max()
+        across = xs / longest * (width - 1)
+        columns = np.arange(int(across.min()), int(across.max()) + 1)
+        level = np.interp(columns, across, (ys - low) / (high - low or 1))
+        rows = ((1 - level) * (height - 9)).round().astype(int) + 4
+        for column, row, before in zip(columns, rows, [rows[0], *rows[:-1]], strict=True):
+            pixels[min(row, before) - 1 : max(row, before) + 1, column] = _COLOURS[number % len(_COLOURS)]
+    return pixels
