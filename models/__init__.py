@@ -1,0 +1,10 @@
+"""The mathematics: networks, their contract, and the names they go by.
+
+errors.py          the error family
+network.py         what a network demands and promises
+interpolation.py   the classical scalers
+compact.py         the built-in family's trunk: fast, quality
+architectures.py   the table of architectures a card can name
+foreign.py         other people's checkpoints
+catalog.py         name -> card -> network
+"""

@@ -1,0 +1,75 @@
+"""The error family, in the lowest room so that every package can raise it.
+
+    VsrError                 exit code
+    ├── UsageError           2   wrong usage, or a request that can't be met
+    ├── MediaError           3   the input can't be read, or can't be timed, as video
+    │   └── CorruptError     4   the input is damaged beyond what the policy allows
+    ├── OutputError          5   the disk: full, read-only, not there
+    ├── ResourceError        6   workers, memory or devices exhausted
+    ├── VerificationError    7   the result is not what was promised
+    └── Interrupted          130 or 143   stopped by a signal; resumable
+
+An error takes one positional message, so it survives pickling between processes;
+what to do about it goes into the message behind a semicolon or a full stop.
+"""
+
+from __future__ import annotations
+
+__all__ = [
+    "CorruptError",
+    "Interrupted",
+    "MediaError",
+    "OutputError",
+    "ResourceError",
+    "UsageError",
+    "VerificationError",
+    "VsrError",
+]
+
+
+class VsrError(Exception):
+    """Something `vsr` foresaw: one line that says what was found and what to do."""
+
+    exit_code = 1
+
+
+class UsageError(VsrError):
+    """Wrong usage, or a request that can't be met; said before work starts."""
+
+    exit_code = 2
+
+
+class MediaError(VsrError):
+    """The input can't be read, or can't be timed, as video."""
+
+    exit_code = 3
+
+
+class CorruptError(MediaError):
+    """The input is damaged beyond what `--on-corrupt` allows."""
+
+    exit_code = 4
+
+
+class OutputError(VsrError):
+    """The output or the work directory can't be written."""
+
+    exit_code = 5
+
+
+class ResourceError(VsrError):
+    """Workers, memory or devices are exhausted; the work done so far is kept."""
+
+    exit_code = 6
+
+
+class VerificationError(VsrError):
+    """The result does not hold what was promised; it did not get its name."""
+
+    exit_code = 7
+
+
+class Interrupted(VsrError):  # noqa: N818 - a stop on request is not an error of anybody's
+    """Stopped by a signal; the same command goes on from here."""
+
+    exit_code = 130

@@ -1,0 +1,123 @@
+"""Other people's checkpoints, through spandrel: any file it recognises becomes an RGB network behind our contract.
+
+Pickles are read by spandrel's restricted unpickler, which knows tensors and nothing that could run.
+How far a pixel reaches is measured with an impulse, and low precision is allowed only where it was measured to be harmless.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from dataclasses import asdict
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from models.catalog import Card, sha256_of
+from models.errors import MediaError
+from models.network import Contract, LoadedNetwork
+
+__all__ = ["describe", "load_foreign"]
+
+_PROBE_PX = 128
+_LOW_PRECISION_DB = 50.0
+
+
+class _Foreign(nn.Module):
+    """A spandrel model as a plain module: RGB in, RGB out."""
+
+    def __init__(self, path: str) -> None:
+        super().__init__()
+        from spandrel import ImageModelDescriptor, ModelLoader
+
+        try:
+            descriptor = ModelLoader(device="cpu").load_from_file(path)
+        except Exception as error:  # noqa: BLE001 - whatever a hostile or unknown file makes it raise
+            raise MediaError(f"{path}: is no checkpoint that spandrel knows ({str(error).splitlines()[0] if str(error) else type(error).__name__})") from None
+        if not isinstance(descriptor, ImageModelDescriptor) or descriptor.input_channels != 3 or descriptor.output_channels != 3:
+            raise MediaError(f"{path}: is a {descriptor.architecture.name}, which does not turn one RGB picture into one")
+        self.model = descriptor.model.eval().float()
+        self.scale = int(descriptor.scale)
+        self.architecture = descriptor.architecture.name
+        requirements = descriptor.size_requirements
+        self.multiple = max(1, requirements.multiple_of or 1)
+
+    def forward(self, rgb: Tensor) -> Tensor:
+        """(B,3,H,W) R'G'B' 0..1 -> (B,3,SH,SW)."""
+        out: Tensor = self.model(rgb)
+        return out
+
+
+def _halo_px(module: _Foreign) -> int | None:
+    """Input pixels that a changed pixel reaches, by experiment; None where it reaches the border of the test picture."""
+    torch.manual_seed(0)
+    size = -(-_PROBE_PX // module.multiple) * module.multiple
+    picture = torch.rand(1, 3, size, size)
+    changed = picture.clone()
+    changed[..., size // 2, size // 2] = 1 - changed[..., size // 2, size // 2]
+    with torch.inference_mode():
+        difference = (module(picture) - module(changed)).abs().amax((0, 1)) > 1e-7
+    rows = torch.nonzero(difference.any(1)).flatten() // module.scale
+    columns = torch.nonzero(difference.any(0)).flatten() // module.scale
+    if not len(rows):
+        return 0
+    reach = max(size // 2 - int(rows[0]), int(rows[-1]) - size // 2, size // 2 - int(columns[0]), int(columns[-1]) - size // 2)
+    # An impulse may miss paths that a dead ReLU blocks; half as much again covers them, and a halo never hurts.
+    return None if reach >= size // 2 - 1 else reach + max(4, reach // 2)
+
+
+def _bf16_db(module: _Foreign) -> float:
+    """PSNR of the bf16 result against the fp32 one on a smooth picture with noise."""
+    torch.manual_seed(0)
+    size = -(-64 // module.multiple) * module.multiple
+    ramp = torch.linspace(0, 1, size)
+    picture = (0.8 * (ramp[:, None] + ramp[None]) / 2 + 0.1 * torch.rand(1, 3, size, size)).clamp(0, 1)
+    with torch.inference_mode():
+        exact = module(picture)
+        with torch.autocast("cpu", torch.bfloat16):
+            rough = module(picture).float()
+    return float(-10 * torch.log10((exact - rough).square().mean() + 1e-12))
+
+
+def describe(path: str) -> Card:
+    """The card of a foreign checkpoint. Raises MediaError where spandrel does not know it."""
+    module = _Foreign(path)
+    parameters = sum(p.numel() for p in module.parameters())
+    low_db = _bf16_db(module)
+    return Card(
+        name=Path(path).stem,
+        scale=module.scale,
+        architecture="foreign",
+        description=f"{module.architecture}, by spandrel",
+        parameters=parameters,
+        pixels="rgb",
+        sha256=sha256_of(path),
+        path=path,
+        settings={"size_multiple": module.multiple, "low_precision": low_db >= _LOW_PRECISION_DB},
+        gflop_per_megapixel=2 * parameters / 1000,
+        halo_px=_halo_px(module),
+        more={"bf16_db": round(low_db, 1)},
+    )
+
+
+def load_foreign(card: Card) -> LoadedNetwork:
+    """The network of a card made by `describe`."""
+    if sha256_of(card.path) != card.sha256:
+        raise MediaError(f"{card.path}: changed since it was described; start again")
+    module = _Foreign(card.path)
+    contract = Contract(
+        scale=card.scale,
+        pixels="rgb",
+        halo_px=card.halo_px,
+        size_multiple=card.settings["size_multiple"],
+        low_precision=card.settings["low_precision"],
+    )
+    return LoadedNetwork(card.name, module, contract, card.sha256, card.more)  # type: ignore[arg-type]
+
+
+if __name__ == "__main__":
+    try:
+        print(json.dumps(asdict(describe(sys.argv[1]))))  # noqa: T201 - the answer to `catalog.find`, in a process of its own
+    except MediaError as error:
+        sys.exit(str(error))

@@ -1,0 +1,212 @@
+"""Classical resampling: the networks `identity`, `nearest`, `bilinear`, `bicubic` and `lanczos`, and what they are made of.
+
+Separable polyphase filters. Sample ``i`` of a line of ``n`` samples lies at ``(i + 0.5 + offset) / n`` of the picture's
+extent; `offset` is 0 for luma and describes the siting of chroma (-0.25 where chroma is co-sited with the left one of
+two luma samples: H.273, chroma_sample_loc_type 0).
+"""
+
+from __future__ import annotations
+
+import functools
+import math
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, nn
+
+from models.network import Contract, Planes
+
+__all__ = ["KERNELS", "Interpolation", "resample", "resample_axis", "upscale_plane"]
+
+
+def _box(x: float) -> float:
+    # Half-open, so that a sample on the border of two belongs to exactly one of them.
+    return 1.0 if -0.5 < x <= 0.5 else 0.0
+
+
+def _triangle(x: float) -> float:
+    return max(0.0, 1.0 - abs(x))
+
+
+def _cubic(x: float) -> float:
+    """Keys (1981), a = -0.5: Catmull-Rom, MATLAB's and Pillow's bicubic."""
+    x = abs(x)
+    if x < 1:
+        return (1.5 * x - 2.5) * x * x + 1
+    if x < 2:
+        return ((-0.5 * x + 2.5) * x - 4) * x + 2
+    return 0.0
+
+
+def _lanczos3(x: float) -> float:
+    if x == 0:
+        return 1.0
+    if abs(x) >= 3:
+        return 0.0
+    t = math.pi * x
+    return 3 * math.sin(t) * math.sin(t / 3) / (t * t)
+
+
+KERNELS: dict[str, tuple[Callable[[float], float], float]] = {
+    "nearest": (_box, 0.5),
+    "bilinear": (_triangle, 1.0),
+    "bicubic": (_cubic, 2.0),
+    "lanczos": (_lanczos3, 3.0),
+}
+"""Name -> the kernel and its half width in samples."""
+
+
+@functools.lru_cache(maxsize=256)
+def _taps(
+    in_len: int, out_len: int, kernel: str, in_offset: float, out_offset: float
+) -> tuple[tuple[tuple[int, ...], ...], tuple[tuple[float, ...], ...]]:
+    """Source positions (may lie outside the line) and weights of every output sample; each row of weights sums to 1.
+
+    Downscaling stretches the kernel by the ratio (antialiasing), except `nearest`, which picks.
+    """
+    function, half_width = KERNELS[kernel]
+    ratio = in_len / out_len
+    stretch = max(1.0, ratio) if kernel != "nearest" else 1.0
+    count = math.ceil(half_width * stretch * 2) + 1
+    positions, weights = [], []
+    for i in range(out_len):
+        centre = (i + 0.5 + out_offset) * ratio - 0.5 - in_offset
+        first = math.ceil(centre - half_width * stretch - 1e-9)
+        row = [function((first + k - centre) / stretch) for k in range(count)]
+        total = sum(row)
+        positions.append(tuple(first + k for k in range(count)))
+        weights.append(tuple(w / total for w in row))
+    return tuple(positions), tuple(weights)
+
+
+def _mirror(position: int, length: int) -> int:
+    """Reflect an index into the line, the border sample repeated (MATLAB's `symmetric`)."""
+    period = 2 * length
+    position %= period
+    return position if position < length else period - 1 - position
+
+
+@functools.lru_cache(maxsize=64)
+def _phases(
+    in_len: int, out_len: int, kernel: str, in_offset: float, out_offset: float
+) -> tuple[int, int, tuple[tuple[int, tuple[float, ...]], ...]] | None:
+    """(padding before, padding after, [(first source sample, weights) per phase]) of an integer upscale, else None."""
+    if out_len % in_len or out_len == in_len:
+        return None
+    factor = out_len // in_len
+    positions, weights = _taps(in_len, out_len, kernel, in_offset, out_offset)
+    phases = []
+    for phase in range(factor):
+        used = [k for k, w in enumerate(weights[phase]) if w != 0.0]
+        lo, hi = used[0], used[-1] + 1
+        phases.append((positions[phase][lo], weights[phase][lo:hi]))
+    before = max(0, *(-first for first, _ in phases))
+    after = max(0, *(first + len(w) - 1 for first, w in phases))
+    if max(before, after) > in_len:
+        return None
+    return before, after, tuple(phases)
+
+
+def resample_axis(x: Tensor, dim: int, out_len: int, kernel: str, *, in_offset: float = 0.0, out_offset: float = 0.0) -> Tensor:
+    """Resample one axis of a floating tensor to `out_len` samples.
+
+    dim: -1 or -2. `in_offset`, `out_offset`: siting before and after, in samples (see the module's docstring).
+    Returns a tensor of the same dtype. Borders are mirrored with the border sample repeated.
+    """
+    in_len = x.shape[dim]
+    if in_len == out_len and in_offset == out_offset:
+        return x
+    phased = _phases(in_len, out_len, kernel, in_offset, out_offset)
+    if phased is not None:
+        return _upscale_by_phases(x, dim, out_len, *phased)
+    positions, weights = _taps(in_len, out_len, kernel, in_offset, out_offset)
+    index = torch.tensor([[_mirror(p, in_len) for p in row] for row in positions], device=x.device)
+    weight = torch.tensor(weights, dtype=x.dtype, device=x.device)
+    shape = (1, out_len) if dim == -1 else (out_len, 1)
+    out = torch.zeros((), dtype=x.dtype, device=x.device)
+    for k in range(weight.shape[1]):
+        if bool((weight[:, k] != 0).any()):
+            out = out + x.index_select(dim, index[:, k]) * weight[:, k].reshape(shape)
+    return out
+
+
+def _upscale_by_phases(
+    x: Tensor, dim: int, out_len: int, before: int, after: int, phases: tuple[tuple[int, tuple[float, ...]], ...]
+) -> Tensor:
+    """Integer upscale: output sample S·i+p is a short filter of the neighbours of i, so each phase is a sum of views."""
+    length = x.shape[dim]
+    index = [_mirror(p, length) for p in range(-before, 0)] + [_mirror(p, length) for p in range(length, length + after)]
+    border = x.index_select(dim, torch.tensor(index, dtype=torch.long, device=x.device))
+    padded = torch.cat([border.narrow(dim, 0, before), x, border.narrow(dim, before, after)], dim)
+    shape = list(x.shape)
+    shape[dim] = out_len
+    out = torch.empty(shape, dtype=x.dtype, device=x.device)
+    factor = out_len // length
+    for phase, (first, weights) in enumerate(phases):
+        total = padded.narrow(dim, before + first, length) * weights[0]
+        for k, weight in enumerate(weights[1:], start=1):
+            total.add_(padded.narrow(dim, before + first + k, length), alpha=weight)
+        target = out[..., phase::factor] if dim == -1 else out[..., phase::factor, :]
+        target.copy_(total)
+    return out
+
+
+def resample(
+    x: Tensor,
+    height: int,
+    width: int,
+    kernel: str,
+    *,
+    offset: tuple[float, float] = (0.0, 0.0),
+    out_offset: tuple[float, float] | None = None,
+) -> Tensor:
+    """Resample (..., H, W) to (..., height, width), antialiased when it gets smaller.
+
+    offset: (vertical, horizontal) siting of the input samples; `out_offset` that of the output (default: the same).
+    """
+    out_offset = offset if out_offset is None else out_offset
+    rows = functools.partial(resample_axis, dim=-2, out_len=height, kernel=kernel, in_offset=offset[0], out_offset=out_offset[0])
+    columns = functools.partial(resample_axis, dim=-1, out_len=width, kernel=kernel, in_offset=offset[1], out_offset=out_offset[1])
+    # Shrinking first, growing last touches the fewest samples.
+    return columns(rows(x)) if height * x.shape[-1] <= width * x.shape[-2] else rows(columns(x))
+
+
+def upscale_plane(plane: Tensor, size: tuple[int, int], target: tuple[int, int], kernel: str, offset: tuple[float, float]) -> Tensor:
+    """Resample a chroma plane the way its luma of `size` (height, width) goes to `target`.
+
+    plane: (...,h,w), each side that of luma or its half rounded up. By a whole factor every sample goes its exact way, and
+    what an odd side has too much is cropped; otherwise the plane is stretched to fit.
+    """
+    sides = []
+    for have, luma, out in zip(plane.shape[-2:], size, target, strict=True):
+        sub = 2 if have < luma else 1
+        need = -(-out // sub)
+        sides.append((have * (out // luma) if out % luma == 0 else need, need))
+    (rows, keep_rows), (columns, keep_columns) = sides
+    return resample(plane, rows, columns, kernel, offset=offset)[..., :keep_rows, :keep_columns]
+
+
+class Interpolation(nn.Module):
+    """A classical scaler behind the contract of a YUV-native network.
+
+    Reaches any size, so a plan names the size and not only a scale; `scale` of the contract is then nominal.
+    """
+
+    def __init__(self, kernel: str, *, height: int = 0, width: int = 0, scale: int = 1, chroma_offset: tuple[float, float] = (0.0, -0.25)) -> None:
+        """kernel: a key of KERNELS, or "identity". height, width: output luma size; 0 means `scale` times the input."""
+        super().__init__()
+        self.kernel, self.height, self.width, self.chroma_offset = kernel, height, width, chroma_offset
+        self.contract = Contract(scale=scale, pixels="yuv420", halo_px=None, kernel="nearest" if kernel == "identity" else kernel)
+
+    def forward(self, planes: Planes) -> Planes:
+        """luma (B,1,H,W) and chroma (B,2,h,w) at whatever subsampling -> the same at the target size."""
+        luma, chroma = planes
+        if self.kernel == "identity":
+            return planes
+        height = self.height or luma.shape[-2] * self.contract.scale
+        width = self.width or luma.shape[-1] * self.contract.scale
+        size = (luma.shape[-2], luma.shape[-1])
+        return (
+            resample(luma, height, width, self.kernel),
+            upscale_plane(chroma, size, (height, width), self.kernel, self.chroma_offset),
+        )

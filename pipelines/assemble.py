@@ -1,0 +1,330 @@
+"""The output file: encoded chunks in order, and every other track of the source as it was, packet for packet."""
+
+from __future__ import annotations
+
+import hashlib
+import heapq
+import io
+from dataclasses import dataclass, field
+from fractions import Fraction
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import av
+from av.bitstream import BitStreamFilterContext
+
+from models.errors import OutputError, UsageError, VerificationError
+from pipelines.probe import EpochClock
+from pipelines.source import file_url, open_source
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from av.container import InputContainer, OutputContainer
+    from av.packet import Packet
+    from av.stream import Stream as AnyStream
+
+    from pipelines.journal import ChunkRecord
+    from pipelines.plan import Plan
+    from pipelines.video import Stream, VideoInfo
+
+__all__ = ["Passed", "assemble", "decode_times", "incompatible_streams", "refuse_incompatible", "start_shift"]
+
+_OWN_TAGS = frozenset({"encoder", "major_brand", "minor_version", "compatible_brands", "duration", "number_of_frames", "number_of_bytes", "bps"})
+"""Tags that describe the old file, not the film; the muxer writes its own."""
+
+
+@dataclass
+class Passed:
+    """What was passed on of one stream, to be found again in the result."""
+
+    source_index: int
+    output_index: int
+    type: str
+    packets: int = 0
+    first_seconds: float | None = None
+    digest: Any = field(default_factory=hashlib.sha256)
+
+
+def container_options(container: str) -> dict[str, str]:
+    """Muxer options of a result."""
+    return {"movflags": "+faststart"} if container in {"mp4", "mov"} else {}
+
+
+def incompatible_streams(info: VideoInfo, container: str) -> list[tuple[Stream, str]]:
+    """Streams the container can't hold, and why; found by writing a header for each."""
+    found = []
+    source = open_source(info.path)
+    try:
+        for stream in info.streams:
+            reason = _refusal(source, stream, container)
+            if reason:
+                found.append((stream, reason))
+    finally:
+        source.close()
+    return found
+
+
+def _refusal(source: InputContainer, stream: Stream, container: str) -> str:
+    if stream.is_cover and container == "matroska":
+        return ""
+    trial = av.open(io.BytesIO(), "w", format=container)
+    try:
+        video = trial.add_mux_stream("rawvideo" if container != "mp4" else "mpeg4", rate=25, width=16, height=16)
+        video.time_base = Fraction(1, 25)
+        _add_stream(trial, source.streams[stream.index])
+        trial.start_encoding()
+    except (av.error.FFmpegError, ValueError, TypeError, AttributeError, NotImplementedError) as error:
+        return str(getattr(error, "strerror", "") or error or type(error).__name__)
+    finally:
+        try:
+            trial.close()
+        except (av.error.FFmpegError, OSError, ValueError):
+            pass  # the trailer of a trial
+    return ""
+
+
+def _add_stream(output: OutputContainer, source: AnyStream) -> AnyStream:
+    """A track with the codec parameters of the source's; its packets will be copied."""
+    try:
+        stream = output.add_stream_from_template(source, opaque=True)  # type: ignore[type-var]
+    except (av.error.FFmpegError, ValueError, AttributeError):
+        # No decoder for it here: copy the parameters alone.
+        stream = output.add_mux_stream(source.name or source.codec_context.name)
+        BitStreamFilterContext("null", in_stream=source, out_stream=stream)
+    _copy_tags(source, stream)
+    return stream  # type: ignore[no-any-return]
+
+
+def _copy_tags(source: AnyStream, target: AnyStream) -> None:
+    for key, value in source.metadata.items():
+        if key.lower() not in _OWN_TAGS and not key.upper().startswith(("_STATISTICS", "BPS", "NUMBER_OF_", "DURATION", "ROTATE")):
+            target.metadata[key] = value
+    target.disposition = source.disposition
+
+
+def assemble(plan: Plan, info: VideoInfo, records: Sequence[ChunkRecord], target: Path, *, dropped: frozenset[int]) -> list[Passed]:
+    """Write the result to `target`, which has a temporary name; what was passed on comes back.
+
+    records: every chunk of the plan, in order. dropped: indexes of source streams to leave out.
+    Raises OutputError where the disk won't, VerificationError where chunks do not fit together.
+    """
+    if [r.index for r in records] != [c.index for c in plan.chunks]:
+        raise VerificationError("chunks are missing or doubled; give the same command again")
+    headers = {r.header_sha256 for r in records}
+    if len(headers) != 1:
+        raise VerificationError("chunks were encoded with different headers; give the same command with --fresh")
+    if plan.encoder.is_picture:
+        (packet,) = _chunk_packets(records[0])
+        target.write_bytes(bytes(packet))
+        return []
+    source = open_source(info.path)
+    try:
+        # Not a `with`: on an exception that would write a trailer and make a half file playable.
+        output = av.open(
+            file_url(target), "w", format=plan.encoder.container, container_options=container_options(plan.encoder.container)
+        )
+        video, passed = _prepare(output, source, plan, info, records, dropped)
+        output.start_encoding()
+        packets = heapq.merge(_video_packets(plan, info, records, video), _passed_packets(source, output, plan, info, passed), key=_seconds)
+        for packet in packets:
+            output.mux_one(packet)
+        output.close()
+    except OSError as error:
+        raise OutputError(f"{target.parent}: the result can't be written: {error.strerror}; what is done is kept, free some space and give the same command again") from None
+    finally:
+        source.close()
+    return list(passed.values())
+
+
+def _prepare(
+    output: OutputContainer, source: InputContainer, plan: Plan, info: VideoInfo, records: Sequence[ChunkRecord], dropped: frozenset[int]
+) -> tuple[AnyStream, dict[int, Passed]]:
+    """Tracks in the source's order, with tags, chapters and attachments."""
+    video: AnyStream | None = None
+    passed: dict[int, Passed] = {}
+    covers = {s.index for s in info.streams if s.is_cover}
+    for stream in source.streams:
+        if stream.index == info.stream_index:
+            video = _add_video(output, plan, records[0])
+            _copy_tags(stream, video)
+        elif stream.index in dropped:
+            continue
+        elif stream.index in covers and plan.encoder.container == "matroska":
+            _attach_cover(output, info, stream)
+        else:
+            added = _add_stream(output, stream)
+            passed[stream.index] = Passed(stream.index, added.index, stream.type)
+    if video is None:
+        raise VerificationError("the source no longer has the stream that was upscaled")
+    output.metadata.update({k: v for k, v in source.metadata.items() if k.lower() not in _OWN_TAGS})
+    chapters = _chapters(source, plan, info)
+    if chapters:
+        output.set_chapters(chapters)  # type: ignore[arg-type]
+    return video, passed
+
+
+def _add_video(output: OutputContainer, plan: Plan, first: ChunkRecord) -> AnyStream:
+    """The film's track, with everything the first chunk's header says."""
+    chunk = av.open(io.BytesIO(first.path.read_bytes()))
+    try:
+        source = chunk.streams.video[0]
+        video = output.add_mux_stream(plan.encoder.codec, rate=plan.rate, width=plan.out_width, height=plan.out_height)
+        video.time_base = plan.time_base
+        BitStreamFilterContext("null", in_stream=source, out_stream=video)
+    finally:
+        chunk.close()
+    return video  # type: ignore[no-any-return]
+
+
+def _attach_cover(output: OutputContainer, info: VideoInfo, stream: AnyStream) -> None:
+    """Cover art is an attachment in Matroska, and a video track in nothing."""
+    container = open_source(info.path)
+    try:
+        packet = next((p for p in container.demux(container.streams[stream.index]) if p.size), None)
+        if packet is not None:
+            kind = {"png": "png", "bmp": "bmp", "gif": "gif"}.get(stream.codec_context.name, "jpeg")
+            name = stream.metadata.get("filename") or f"cover.{'jpg' if kind == 'jpeg' else kind}"
+            output.add_attachment(Path(name).name, f"image/{kind}", bytes(packet))
+    finally:
+        container.close()
+
+
+def start_shift(plan: Plan, info: VideoInfo) -> Fraction:
+    """Seconds by which a part of a film (`--range`) is moved to begin at 0; whole films stay where they are."""
+    whole = plan.start_frame == 0 and plan.stop_frame == info.frame_count
+    return Fraction(0) if whole else info.pts[plan.start_frame] * plan.time_base
+
+
+def _window(plan: Plan, info: VideoInfo) -> tuple[Fraction, Fraction] | None:
+    """Seconds [from, to) of a part; None for a whole film."""
+    if plan.start_frame == 0 and plan.stop_frame == info.frame_count:
+        return None
+    last = plan.stop_frame - 1
+    return info.pts[plan.start_frame] * plan.time_base, (info.pts[last] + info.durations[last]) * plan.time_base
+
+
+def _chapters(source: InputContainer, plan: Plan, info: VideoInfo) -> list[dict[str, Any]]:
+    window = _window(plan, info)
+    chapters = [dict(c) for c in source.chapters()]
+    if window is None:
+        return chapters
+    kept = []
+    for chapter in chapters:
+        base = Fraction(chapter["time_base"])
+        start, end = max(window[0], chapter["start"] * base), min(window[1], chapter["end"] * base)
+        if start < end:
+            kept.append({**chapter, "start": round((start - window[0]) / base), "end": round((end - window[0]) / base)})
+    return kept
+
+
+def _chunk_packets(record: ChunkRecord) -> Iterator[Packet]:
+    data = record.path.read_bytes()
+    if hashlib.sha256(data).hexdigest() != record.sha256:
+        raise VerificationError(f"{record.path}: changed on the disk since it was written; give the same command again")
+    container = av.open(io.BytesIO(data))
+    try:
+        for packet in container.demux(video=0):
+            if packet.size:
+                yield packet
+    finally:
+        container.close()
+
+
+def decode_times(chunks: Sequence[Sequence[int]]) -> tuple[list[int], int]:
+    """Presentation times of all frames in order, and by how many frames decoding must run ahead of showing them.
+
+    chunks: for each chunk its packets' timestamps in decode order. With D that lead and S the sorted times, packet j is
+    decoded at S[j - D]: strictly ascending, never after it is shown, whatever the spacing on either side of a seam.
+    """
+    shown: list[int] = []
+    lead = 0
+    for pts in chunks:
+        order = sorted(pts)
+        rank = {p: i for i, p in enumerate(order)}
+        lead = max(lead, *(j - rank[p] for j, p in enumerate(pts)))
+        shown.extend(order)
+    return shown, lead
+
+
+def _video_packets(plan: Plan, info: VideoInfo, records: Sequence[ChunkRecord], video: AnyStream) -> Iterator[Packet]:
+    shown, lead = decode_times([r.pts for r in records])
+    step = max(1, (shown[-1] - shown[0]) // max(1, len(shown) - 1)) if len(shown) > 1 else 1
+    shift = round(start_shift(plan, info) / plan.time_base)
+    durations = dict(zip(info.pts[plan.start_frame : plan.stop_frame], info.durations[plan.start_frame : plan.stop_frame], strict=True))
+    number = 0
+    for record in records:
+        count = 0
+        for packet, pts in zip(_chunk_packets(record), record.pts, strict=False):
+            packet.stream = video
+            packet.time_base = plan.time_base
+            packet.pts = pts - shift
+            packet.dts = (shown[number - lead] if number >= lead else shown[0] - (lead - number) * step) - shift
+            packet.duration = durations[pts]
+            number, count = number + 1, count + 1
+            yield packet
+        if count != len(record.pts):
+            raise VerificationError(f"chunk {record.index} holds {count} packets, its manifest says {len(record.pts)}")
+
+
+def _passed_packets(
+    source: InputContainer, output: OutputContainer, plan: Plan, info: VideoInfo, passed: dict[int, Passed]
+) -> Iterator[Packet]:
+    window = _window(plan, info)
+    clock = EpochClock(source.format.name)
+    last: dict[int, int] = {}
+    for packet in source.demux():
+        if not packet.size:
+            continue
+        clock.see(packet)
+        if packet.stream_index not in passed:
+            continue
+        entry = passed[packet.stream_index]
+        offset = clock.shift_ticks(packet.stream)
+        base = Fraction(packet.time_base)
+        if packet.pts is not None:
+            packet.pts += offset
+        packet.dts = packet.dts + offset if packet.dts is not None else packet.pts
+        if packet.dts is None:
+            packet.pts = packet.dts = last.get(packet.stream_index, 0)
+        if window is not None and not _cut(packet, window, base):
+            continue
+        last[packet.stream_index] = packet.dts
+        entry.packets += 1
+        entry.digest.update(bytes(packet))
+        if entry.first_seconds is None:
+            entry.first_seconds = float((packet.pts if packet.pts is not None else packet.dts) * base)
+        packet.stream = output.streams[entry.output_index]
+        yield packet
+
+
+def _cut(packet: Packet, window: tuple[Fraction, Fraction], base: Fraction) -> bool:
+    """Move a packet into the window's time; False where it lies outside."""
+    pts = packet.pts if packet.pts is not None else packet.dts
+    start, end = pts * base, (pts + (packet.duration or 0)) * base
+    kind = packet.stream.type
+    if start >= window[1] or (start < window[0] and (kind != "subtitle" or end <= window[0])):
+        return False
+    shift = round(window[0] / base)
+    packet.pts, packet.dts = pts - shift, packet.dts - shift
+    if packet.pts < 0:  # a subtitle that was already up
+        packet.duration, packet.pts, packet.dts = packet.duration + packet.pts, 0, 0
+    if kind == "subtitle" and end > window[1]:
+        packet.duration = round((window[1] - window[0]) / base) - packet.pts
+    return True
+
+
+def _seconds(packet: Packet) -> float:
+    """For putting packets in order; never for timestamps."""
+    return float(packet.dts * packet.time_base)
+
+
+def refuse_incompatible(found: Sequence[tuple[Stream, str]], output: Path, container: str) -> None:
+    """Raise UsageError naming the streams the container can't hold and what to do."""
+    if found:
+        listed = ", ".join(f"{s.type} stream {s.index} ({s.codec})" for s, _ in found)
+        remedy = "leave it out with --drop-incompatible"
+        if container != "matroska":
+            remedy = f"name an output that ends in .mkv, or {remedy}"
+        raise UsageError(f"{output.name}: {container} can't hold {listed}: {found[0][1]}; {remedy}")
+

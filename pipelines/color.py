@@ -1,0 +1,83 @@
+"""Colour: what code values mean, and the way between planes, YUV and R'G'B'.
+
+All in float: luma and R'G'B' 0..1 from nominal black to white, chroma -0.5..0.5, never clamped before the end.
+Equations: ITU-T H.273 clause 8.3; the constants are those of BT.601, BT.709 and BT.2020 (non-constant luminance).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+
+from models.errors import MediaError
+from pipelines.video import Matrix
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+__all__ = ["code_values", "luma_weights", "rgb_to_yuv", "to_codes", "to_float", "yuv_to_rgb"]
+
+_LUMA_WEIGHTS = {
+    Matrix.BT709: (0.2126, 0.0722),
+    Matrix.FCC: (0.30, 0.11),
+    Matrix.BT470BG: (0.299, 0.114),
+    Matrix.SMPTE170M: (0.299, 0.114),
+    Matrix.SMPTE240M: (0.212, 0.087),
+    Matrix.BT2020_NCL: (0.2627, 0.0593),
+}
+"""Matrix -> (K_R, K_B)."""
+
+
+def luma_weights(matrix: int) -> tuple[float, float]:
+    """(K_R, K_B). Raises MediaError for matrices that are no such weighting (YCgCo, ICtCp, constant luminance)."""
+    if matrix not in _LUMA_WEIGHTS:
+        raise MediaError(f"colour matrix {matrix} (H.273 table 4) can't be converted; convert the video to BT.709 or BT.2020 NCL first")
+    return _LUMA_WEIGHTS[Matrix(matrix)]
+
+
+def code_values(bits: int, full: bool, *, chroma: bool) -> tuple[float, float]:
+    """(offset, span) of code values: code = offset + span · value (H.273 equations 20 to 28)."""
+    if full:
+        return (float(1 << (bits - 1)) if chroma else 0.0), float((1 << bits) - 1)
+    unit = 1 << (bits - 8)
+    return (128.0 * unit, 224.0 * unit) if chroma else (16.0 * unit, 219.0 * unit)
+
+
+def to_float(plane: np.ndarray, bits: int, full: bool, *, chroma: bool) -> Tensor:
+    """(H,W) codes, uint8 or uint16 -> (H,W) float32 values."""
+    offset, span = code_values(bits, full, chroma=chroma)
+    if plane.dtype == np.uint16:
+        tensor = torch.from_numpy(plane.astype(np.float32))
+    else:
+        # A view of a decoded frame is read-only, which torch only warns about; it is never written to.
+        tensor = torch.from_numpy(np.ascontiguousarray(plane) if plane.flags.writeable else plane.copy()).float()
+    return tensor.sub_(offset).mul_(1.0 / span) if offset else tensor.mul_(1.0 / span)
+
+
+def to_codes(values: Tensor, bits: int, full: bool, *, chroma: bool) -> np.ndarray:
+    """(H,W) values -> (H,W) codes: rounded to nearest, clipped to 0..2ⁿ-1; uint8 up to 8 bits, else uint16."""
+    offset, span = code_values(bits, full, chroma=chroma)
+    codes = (values.float() * span).add_(offset).round_().clamp_(0, (1 << bits) - 1)
+    if bits <= 8:
+        return codes.to(torch.uint8).cpu().numpy()
+    return codes.to(torch.int32).cpu().numpy().astype(np.uint16)
+
+
+def yuv_to_rgb(luma: Tensor, chroma: Tensor, matrix: int) -> Tensor:
+    """(B,1,H,W) luma and (B,2,H,W) chroma of the same size -> (B,3,H,W) R'G'B'."""
+    kr, kb = luma_weights(matrix)
+    u, v = chroma[:, :1], chroma[:, 1:]
+    red = luma + 2 * (1 - kr) * v
+    blue = luma + 2 * (1 - kb) * u
+    green = (luma - kr * red - kb * blue) / (1 - kr - kb)
+    return torch.cat([red, green, blue], 1)
+
+
+def rgb_to_yuv(rgb: Tensor, matrix: int) -> tuple[Tensor, Tensor]:
+    """(B,3,H,W) R'G'B' -> (B,1,H,W) luma and (B,2,H,W) chroma."""
+    kr, kb = luma_weights(matrix)
+    red, green, blue = rgb[:, :1], rgb[:, 1:2], rgb[:, 2:]
+    luma = kr * red + (1 - kr - kb) * green + kb * blue
+    return luma, torch.cat([(blue - luma) / (2 * (1 - kb)), (red - luma) / (2 * (1 - kr))], 1)

@@ -1,0 +1,199 @@
+"""Packets to `Frame`s in display order, without a container, and the proof that they are the frames that were promised."""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import av
+import numpy as np
+
+from models.errors import CorruptError, MediaError
+from pipelines.probe import captions_of
+from pipelines.video import Frame, PixelFormat
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+    from av.video.codeccontext import VideoCodecContext
+    from av.video.frame import VideoFrame
+
+    from pipelines.source import PacketData
+    from pipelines.video import DecoderSetup
+
+__all__ = ["IndexMismatchError", "Promise", "decode", "deliver", "picture_planes", "planar_format"]
+
+_THREADS = 4
+"""Of the decoder; decoded pictures do not depend on it."""
+
+_MAX_PIXELS = 16384 * 16384
+
+_PLANAR = {
+    "nv12": "yuv420p", "nv21": "yuv420p", "nv16": "yuv422p", "nv24": "yuv444p", "p010le": "yuv420p10le", "p012le": "yuv420p12le",
+    "p016le": "yuv420p16le", "p210le": "yuv422p10le", "nv20le": "yuv422p10le", "yuyv422": "yuv422p", "uyvy422": "yuv422p",
+    "yvyu422": "yuv422p", "y210le": "yuv422p10le", "rgb24": "gbrp", "bgr24": "gbrp", "rgb0": "gbrp", "bgr0": "gbrp", "0rgb": "gbrp",
+    "0bgr": "gbrp", "rgba": "gbrap", "bgra": "gbrap", "argb": "gbrap", "abgr": "gbrap", "pal8": "gbrap", "rgb48le": "gbrp16le",
+    "rgb48be": "gbrp16le", "rgba64le": "gbrap16le", "rgba64be": "gbrap16le", "gray16be": "gray16le", "ya8": "gray", "ya16le": "gray16le",
+    "ya16be": "gray16le", "monow": "gray", "monob": "gray", "rgb555le": "gbrp", "rgb565le": "gbrp", "bgr555le": "gbrp", "rgb8": "gbrp", "bgr8": "gbrp",
+}  # fmt: skip
+"""Packed formats and the planar ones with the same samples."""
+
+
+class IndexMismatchError(MediaError):
+    """The frames that came are not those the packets promised, though nothing is damaged: they have to be counted."""
+
+
+def planar_format(pix_fmt: str) -> PixelFormat:
+    """The format in which frames of `pix_fmt` are handed on. Raises MediaError for one that can't be."""
+    if pix_fmt.endswith("be"):
+        return PixelFormat.parse(_PLANAR.get(pix_fmt, pix_fmt[:-2] + "le"))
+    return PixelFormat.parse(_PLANAR.get(pix_fmt, pix_fmt))
+
+
+def open_decoder(setup: DecoderSetup) -> VideoCodecContext:
+    """A decoder as the container would have set it up."""
+    context = av.CodecContext.create(setup.codec, "r")
+    context.extradata = setup.extradata
+    context.codec_tag = setup.codec_tag
+    context.width, context.height = setup.width, setup.height
+    if setup.pix_fmt:
+        context.pix_fmt = setup.pix_fmt
+    context.bits_per_coded_sample = setup.bits_per_coded_sample
+    context.reorder_depth = setup.reorder_depth
+    context.thread_type = "AUTO"
+    context.thread_count = _THREADS
+    context.options = {"max_pixels": str(_MAX_PIXELS)}
+    return context  # type: ignore[return-value]
+
+
+def decode(packets: Iterable[PacketData], setup: DecoderSetup, pixels: PixelFormat, *, conceal: bool = False) -> Iterator[Frame]:
+    """Decode all packets and drain the decoder; frames come in display order with the decoder's own timestamps.
+
+    A frame without a timestamp gets pts -1 (its place is known by order). conceal: skip packets that can't be decoded. Raises MediaError where size or format changes
+    on the way, CorruptError where a packet behind the first frame can't be decoded.
+    """
+    context = open_decoder(setup)
+    reformatter: av.video.reformatter.VideoReformatter | None = None
+    size: tuple[int, int, str] | None = None
+    number = 0
+    for data in _with_end(packets):
+        try:
+            frames = context.decode(_rebuilt(data) if data is not None else None)
+        except av.error.EOFError:
+            break
+        except av.error.FFmpegError as error:
+            if data is not None and (conceal or number == 0):
+                continue  # at the start: a recording that begins between key frames, with nothing to show yet
+            at = "at its end" if data is None else f"at pts {data.pts if data.pts is not None else data.dts}"
+            raise CorruptError(f"the video can't be decoded {at}: {error.strerror}; --on-corrupt conceal would repair what it can") from None
+        for raw in frames:
+            found = (raw.width, raw.height, raw.format.name)
+            if size is not None and found != size:
+                raise MediaError(
+                    f"the picture changes from {size[0]}x{size[1]} {size[2]} to {found[0]}x{found[1]} {found[2]} at frame {number} "
+                    f"of this stretch (pts {raw.pts}); cut the file there and upscale the parts"
+                )
+            size = found
+            planar = raw
+            if raw.format.name != pixels.name and raw.format.name.replace("yuvj", "yuv") != pixels.name:
+                reformatter = reformatter or av.video.reformatter.VideoReformatter()
+                planar = reformatter.reformat(raw, format=pixels.name)
+            yield Frame(
+                pts=-1 if raw.pts is None else raw.pts, planes=picture_planes(planar, pixels), corrupt=raw.is_corrupt, captions=captions_of(raw)
+            )
+            number += 1
+
+
+def _with_end(packets: Iterable[PacketData]) -> Iterator[PacketData | None]:
+    yield from packets
+    yield None  # once, or B-frames at the end are lost; twice, and the decoder refuses
+
+
+def _rebuilt(data: PacketData) -> av.Packet:
+    # Not Packet(bytes): that lends Python's memory, which has no padding behind it, and whose release in a decoder thread
+    # waits for the GIL while the thread that closes the decoder holds it.
+    packet = av.Packet(len(data.data))
+    packet.update(data.data)
+    packet.pts, packet.dts, packet.duration = data.pts, data.dts, data.duration
+    packet.is_keyframe = data.key
+    return packet
+
+
+def picture_planes(frame: VideoFrame, pixels: PixelFormat) -> list[np.ndarray]:
+    """Views of the frame's planes, without padding; they keep the frame alive."""
+    views = []
+    for number, plane in enumerate(frame.planes):
+        height, width = pixels.plane_size(number, frame.width, frame.height)
+        dtype = np.uint8 if pixels.bytes_per_sample == 1 else np.uint16
+        rows = np.frombuffer(plane, dtype).reshape(-1, plane.line_size // pixels.bytes_per_sample)
+        views.append(rows[:height, :width])
+    return views
+
+
+@dataclass(frozen=True)
+class Promise:
+    """What a stretch of video must give: these timestamps, in this order, once each."""
+
+    pts: Sequence[int]
+    """Ascending ticks; where frames are known by order only, the times to give them."""
+    linear: bool = False
+    """Frames are known by order, counted from the first one decoded."""
+    first: int = 0
+    """With `linear`: frames to skip before the first promised one."""
+    hidden: frozenset[int] = frozenset()
+    """Timestamps of frames the container says to decode but not to show."""
+
+
+def deliver(frames: Iterable[Frame], promise: Promise, *, conceal: bool = False) -> Iterator[Frame]:
+    """The promised frames out of what the decoder gave: pre-roll and post-roll dropped, everything else accounted for.
+
+    conceal: damaged frames pass, a missing one is replaced by the last good one; otherwise CorruptError for damage and
+    IndexMismatchError for a difference without damage.
+    """
+    if promise.linear:
+        yield from _deliver_by_order(frames, promise, conceal=conceal)
+        return
+    waiting = deque(promise.pts)
+    last: Frame | None = None
+    for frame in frames:
+        if not waiting:
+            continue  # post-roll; the decoder must be drained all the same
+        if frame.pts < waiting[0] or (frame.pts in promise.hidden and frame.pts != waiting[0]):
+            last = frame
+            continue
+        while waiting and frame.pts > waiting[0]:
+            yield from _missing(waiting.popleft(), last or frame, conceal=conceal)
+        if not waiting:
+            continue
+        if frame.pts != waiting[0]:
+            raise IndexMismatchError(f"a frame came at pts {frame.pts}, where none was promised")
+        _refuse_damage(frame, conceal=conceal)
+        waiting.popleft()
+        last = frame
+        yield frame
+    while waiting:
+        yield from _missing(waiting.popleft(), last, conceal=conceal)
+
+
+def _missing(pts: int, last: Frame | None, *, conceal: bool) -> Iterator[Frame]:
+    if not conceal or last is None:
+        raise IndexMismatchError(f"no frame came for pts {pts}, though its packet is there")
+    yield Frame(pts=pts, planes=last.planes, corrupt=True)
+
+
+def _refuse_damage(frame: Frame, *, conceal: bool) -> None:
+    if frame.corrupt and not conceal:
+        raise CorruptError(f"the frame at pts {frame.pts} is damaged; --on-corrupt conceal would keep it as the decoder repaired it")
+
+
+def _deliver_by_order(frames: Iterable[Frame], promise: Promise, *, conceal: bool) -> Iterator[Frame]:
+    number, last = -1, None
+    stop = promise.first + len(promise.pts)
+    for number, frame in enumerate(frames):
+        if promise.first <= number < stop:
+            _refuse_damage(frame, conceal=conceal)
+            last = frame
+            yield Frame(promise.pts[number - promise.first], frame.planes, frame.corrupt, frame.captions)
+    for place in range(max(number + 1, promise.first), stop):
+        yield from _missing(promise.pts[place - promise.first], last, conceal=conceal)

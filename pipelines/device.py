@@ -1,0 +1,293 @@
+"""`Upscaler`: where the networks run. Frames of planes in, frames of planes out, on the CPU or on a CUDA device.
+
+Planes travel in their own bit depth; all arithmetic is float, the residual add and the rounding in fp32.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from models.catalog import load_network
+from models.errors import ResourceError, UsageError
+from models.interpolation import resample, upscale_plane
+from pipelines.color import rgb_to_yuv, to_codes, to_float, yuv_to_rgb
+from pipelines.tags import SITING_OFFSETS
+from pipelines.tiles import cut
+from pipelines.video import Frame, Matrix, PixelFormat, Range, Siting
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from models.network import LoadedNetwork
+    from pipelines.plan import Plan
+
+__all__ = ["Upscaler", "choose_device", "numerics_class"]
+
+_LEFT = SITING_OFFSETS[Siting.LEFT]
+
+
+def choose_device(wanted: str) -> torch.device:
+    """ "auto" is CUDA where there is one. Raises UsageError where "cuda" is wanted and there is none."""
+    if wanted != "cpu" and torch.cuda.is_available():
+        return torch.device("cuda")
+    if wanted == "cuda":
+        raise UsageError("--device cuda: no CUDA device can be used here; leave --device out, or run `vsr run --device cpu`")
+    return torch.device("cpu")
+
+
+def low_precision(device: torch.device) -> torch.dtype:
+    """The fast dtype of a device: fp16 on CUDA, bf16 on CPUs that multiply it, else fp32."""
+    if device.type == "cuda":
+        return torch.float16
+    if hasattr(torch.cpu, "_is_amx_tile_supported") and (torch.cpu._is_amx_tile_supported() or torch.cpu._is_avx512_bf16_supported()):
+        return torch.bfloat16
+    return torch.float32
+
+
+def numerics_class(device: torch.device) -> dict[str, str]:
+    """What, besides input and settings, shapes the bits: workers of one job must agree in all of it."""
+    facts = {"torch": torch.__version__, "numpy": np.__version__, "dtype": str(low_precision(device)).removeprefix("torch.")}
+    if device.type == "cuda":
+        major, minor = torch.cuda.get_device_capability(device)
+        facts |= {"device": "cuda", "compute": f"{major}.{minor}", "cudnn": str(torch.backends.cudnn.version())}
+    else:
+        facts |= {"device": "cpu", "compute": torch.backends.cpu.get_cpu_capability()}
+        if hasattr(torch.cpu, "_is_amx_tile_supported") and torch.cpu._is_amx_tile_supported():
+            facts["compute"] += "+AMX"
+    return facts
+
+
+@dataclass
+class _Picture:
+    """A batch of pictures on their way: luma (B,1,H,W), chroma (B,2,h,w) or None for grey, alpha (B,1,H,W) or None."""
+
+    luma: Tensor
+    chroma: Tensor | None
+    alpha: Tensor | None
+    offset: tuple[float, float]
+    """Siting of `chroma`; only meaningful where it is subsampled."""
+
+    @property
+    def size(self) -> tuple[int, int]:
+        return self.luma.shape[-2], self.luma.shape[-1]
+
+    def chroma_at(self, height: int, width: int, offset: tuple[float, float], kernel: str) -> Tensor:
+        """Chroma resampled to that many samples and that siting; neutral for grey."""
+        if self.chroma is None:
+            return self.luma.new_zeros(self.luma.shape[0], 2, height, width)
+        vertical = self.offset[0] if self.chroma.shape[-2] < self.luma.shape[-2] else 0.0
+        horizontal = self.offset[1] if self.chroma.shape[-1] < self.luma.shape[-1] else 0.0
+        return resample(self.chroma, height, width, kernel, offset=(vertical, horizontal), out_offset=offset)
+
+
+class Upscaler:
+    """The cascade of a plan, loaded on a device."""
+
+    def __init__(self, plan: Plan, device: torch.device) -> None:
+        """Load every network of the plan. Raises MediaError where weights are not what the plan says."""
+        self._plan, self._device = plan, device
+        self._dtype = low_precision(device)
+        self._source, self._target = PixelFormat.parse(plan.pix_fmt), PixelFormat.parse(plan.out_pix_fmt)
+        self._offset = SITING_OFFSETS[Siting(plan.color.siting)]
+        stages = [(s, load_network(s.card, height=s.height, width=s.width, chroma_offset=self._offset)) for s in plan.stages]
+        self._networks = [n for s, n in stages if s.card.name != "identity"]
+        for network in self._networks:
+            network.module.to(device, memory_format=torch.channels_last)  # type: ignore[attr-defined]
+        if device.type == "cuda":
+            torch.backends.cudnn.benchmark = False  # its choice of algorithm depends on a timing
+
+    def __call__(self, frames: Sequence[Frame]) -> list[Frame]:
+        """Upscale frames, each with its own timestamp; order and number stay."""
+        upright = [self._turn(f.planes) for f in frames]
+        same = self._plan.pix_fmt == self._plan.out_pix_fmt and self._plan.color == self._plan.out_color
+        if not self._networks and same:
+            planes = [self._pad_codes(p) for p in upright]
+        else:
+            planes = self._run(upright)
+        return [replace(f, planes=p) for f, p in zip(frames, planes, strict=True)]
+
+    def turned(self, frame: Frame) -> Frame:
+        """The frame as it is seen."""
+        return replace(frame, planes=self._turn(frame.planes)) if self._plan.orientation else frame
+
+    @torch.inference_mode()
+    def _run(self, batch: Sequence[Sequence[np.ndarray]]) -> list[list[np.ndarray]]:
+        picture = self._load(batch)
+        for network in self._networks:
+            picture = self._through(network, picture)
+            if not torch.isfinite(picture.luma.sum()):
+                raise ResourceError(f"{network.name} gave numbers that are none (NaN or infinite); run it with --device cpu, or choose another network")
+        return self._store(picture)
+
+    def _turn(self, planes: Sequence[np.ndarray]) -> list[np.ndarray]:
+        turn = self._plan.orientation
+        result = []
+        for plane in planes:
+            turned = plane.T if turn.transpose else plane
+            turned = turned[:: -1 if turn.flip_y else 1, :: -1 if turn.flip_x else 1]
+            result.append(turned if turned is plane else np.ascontiguousarray(turned))
+        return result
+
+    def _pad_codes(self, planes: Sequence[np.ndarray]) -> list[np.ndarray]:
+        """Repeat the last column or row where the result must be even."""
+        result = []
+        for number, plane in enumerate(planes):
+            height, width = self._target.plane_size(number, self._plan.out_width, self._plan.out_height)
+            extra = ((0, height - plane.shape[0]), (0, width - plane.shape[1]))
+            result.append(np.pad(plane, extra, mode="edge") if any(e[1] for e in extra) else plane)
+        return result
+
+    def _load(self, batch: Sequence[Sequence[np.ndarray]]) -> _Picture:
+        """Planes to values: luma and chroma, R'G'B' sources by BT.709's weights."""
+        fmt, full = self._source, self._plan.color.range == Range.FULL
+
+        def stack(number: int, *, chroma: bool = False, is_full: bool = full) -> Tensor:
+            planes = [to_float(p[number], fmt.bits, is_full, chroma=chroma) for p in batch]
+            return torch.stack(planes)[:, None].to(self._device)
+
+        alpha = stack(fmt.plane_count - 1, is_full=True) if fmt.alpha and self._target.alpha else None
+        if fmt.family == "gray":
+            return _Picture(stack(0), None, alpha, self._offset)
+        if fmt.family == "rgb":
+            green, blue, red = stack(0), stack(1), stack(2)
+            luma, chroma = rgb_to_yuv(torch.cat([red, green, blue], 1), self._matrix)
+            return _Picture(luma, chroma, alpha, (0.0, 0.0))
+        return _Picture(stack(0), torch.cat([stack(1, chroma=True), stack(2, chroma=True)], 1), alpha, self._source_offset)
+
+    @property
+    def _matrix(self) -> int:
+        return Matrix.BT709 if self._plan.color.matrix == Matrix.RGB else self._plan.color.matrix
+
+    @property
+    def _source_offset(self) -> tuple[float, float]:
+        """Siting of the turned planes: turning the picture turns where its chroma lies."""
+        vertical, horizontal = self._offset
+        turn = self._plan.orientation
+        if turn.transpose:
+            vertical, horizontal = horizontal, vertical
+        return (-vertical if turn.flip_y else vertical, -horizontal if turn.flip_x else horizontal)
+
+    def _through(self, network: LoadedNetwork, picture: _Picture) -> _Picture:
+        """One stage. What the network leaves alone (full-size chroma, alpha) is resized by its classical kernel."""
+        contract = network.contract
+        if contract.pixels == "rgb":
+            rgb = yuv_to_rgb(picture.luma, picture.chroma_at(*picture.size, (0.0, 0.0), "bicubic"), self._matrix)
+            (out,) = self._tiled(network, [rgb])
+            luma, chroma = rgb_to_yuv(out, self._matrix)
+            return _Picture(luma, chroma if picture.chroma is not None else None, self._resized_alpha(picture, luma, contract.kernel), (0.0, 0.0))
+        height, width = picture.size
+        half = (-(-height // 2), -(-width // 2))
+        is_quarter = picture.chroma is not None and picture.chroma.shape[-2:] == half and half != (height, width)
+        if network.classical and picture.chroma is not None:
+            network.module.chroma_offset = self._partial(picture)  # type: ignore[attr-defined]
+            luma, chroma = network.module((picture.luma, picture.chroma))
+            return _Picture(luma, chroma, self._resized_alpha(picture, luma, contract.kernel), picture.offset)
+        luma, chroma = self._tiled(network, [picture.luma, picture.chroma_at(*half, _LEFT, contract.kernel)])
+        if is_quarter:
+            return _Picture(luma, chroma, self._resized_alpha(picture, luma, contract.kernel), _LEFT)
+        own = None
+        if picture.chroma is not None:
+            own = upscale_plane(picture.chroma, picture.size, luma.shape[-2:], contract.kernel, self._partial(picture))
+        return _Picture(luma, own, self._resized_alpha(picture, luma, contract.kernel), picture.offset)
+
+    def _partial(self, picture: _Picture) -> tuple[float, float]:
+        """Siting only along the axes that are subsampled."""
+        assert picture.chroma is not None  # noqa: S101 - the caller looked
+        return tuple(
+            o if c < n else 0.0 for o, c, n in zip(picture.offset, picture.chroma.shape[-2:], picture.luma.shape[-2:], strict=True)
+        )  # type: ignore[return-value]
+
+    def _resized_alpha(self, picture: _Picture, like: Tensor, kernel: str) -> Tensor | None:
+        return None if picture.alpha is None else resample(picture.alpha, like.shape[-2], like.shape[-1], kernel)
+
+    def _tiled(self, network: LoadedNetwork, planes: list[Tensor]) -> list[Tensor]:
+        """Run a network tile by tile and put the parts that count together; chroma planes are half the size of the first."""
+        contract, scale = network.contract, network.contract.scale
+        height, width = planes[0].shape[-2:]
+        multiple = contract.size_multiple
+        padded = [_reflect(planes[0], -height % multiple, -width % multiple)]
+        if contract.pixels == "yuv420":
+            padded.append(_reflect_to(planes[1], padded[0].shape[-2] // 2, padded[0].shape[-1] // 2))
+        full_height, full_width = padded[0].shape[-2:]
+        tile = (full_height, full_width) if contract.halo_px is None else self._plan.tile_px
+        results: list[Tensor] = []
+        for part in cut(full_height, full_width, *tile, contract.halo_px or 0, multiple):
+            inputs = []
+            for plane in padded:
+                by = full_height // plane.shape[-2]
+                inputs.append(plane[..., part.halo_top // by : part.halo_bottom // by, part.halo_left // by : part.halo_right // by])
+            outputs = self._call(network, inputs)
+            if not results:
+                results = [
+                    o.new_empty(*o.shape[:2], full_height * scale * p.shape[-2] // full_height, full_width * scale * p.shape[-1] // full_width)
+                    for o, p in zip(outputs, padded, strict=True)
+                ]
+            for result, output, plane in zip(results, outputs, padded, strict=True):
+                by = full_height // plane.shape[-2]
+                top, left = (part.top - part.halo_top) * scale // by, (part.left - part.halo_left) * scale // by
+                rows, columns = (part.bottom - part.top) * scale // by, (part.right - part.left) * scale // by
+                result[..., part.top * scale // by : part.top * scale // by + rows, part.left * scale // by : part.left * scale // by + columns] = (
+                    output[..., top : top + rows, left : left + columns]
+                )
+        halves = [(height * scale, width * scale), (-(-height * scale // 2), -(-width * scale // 2))]
+        return [r[..., : h[0], : h[1]] for r, h in zip(results, halves, strict=False)]
+
+    def _call(self, network: LoadedNetwork, inputs: list[Tensor]) -> list[Tensor]:
+        low = self._dtype if network.contract.low_precision and self._dtype is not torch.float32 else None
+        context: contextlib.AbstractContextManager[object] = torch.autocast(self._device.type, low) if low else contextlib.nullcontext()
+        with context:
+            if network.contract.pixels == "rgb":
+                module: Callable[[Tensor], Tensor] = network.module  # type: ignore[assignment]
+                return [module(inputs[0].contiguous(memory_format=torch.channels_last)).float()]
+            luma, chroma = network.module((inputs[0], inputs[1]))
+            return [luma.float(), chroma.float()]
+
+    def _store(self, picture: _Picture) -> list[list[np.ndarray]]:
+        """Values to planes of the target format, one list a frame."""
+        fmt, color = self._target, self._plan.out_color
+        height, width = picture.size
+        if fmt.family == "yuv" and color.matrix != self._matrix and picture.chroma is not None:
+            rgb = yuv_to_rgb(picture.luma, picture.chroma_at(height, width, (0.0, 0.0), "bicubic"), self._matrix)
+            luma, chroma = rgb_to_yuv(rgb, color.matrix)
+            picture = _Picture(luma, chroma, picture.alpha, (0.0, 0.0))
+        if fmt.family == "rgb":
+            rgb = yuv_to_rgb(picture.luma, picture.chroma_at(height, width, (0.0, 0.0), "bicubic"), self._matrix)
+            channels = [rgb[:, 1], rgb[:, 2], rgb[:, 0]]
+        else:
+            channels = [picture.luma[:, 0]]
+        chroma_like = [False] * len(channels)
+        if fmt.family == "yuv":
+            rows, columns = fmt.plane_size(1, width, height)
+            vertical, horizontal = SITING_OFFSETS[Siting(color.siting)]
+            siting = (vertical if fmt.sub_y else 0.0, horizontal if fmt.sub_x else 0.0)
+            chroma = picture.chroma_at(rows, columns, siting, "bicubic")
+            channels += [chroma[:, 0], chroma[:, 1]]
+            chroma_like += [True, True]
+        full = [color.range == Range.FULL] * len(channels)
+        if fmt.alpha:
+            channels.append(picture.alpha[:, 0] if picture.alpha is not None else torch.ones_like(picture.luma[:, 0]))
+            chroma_like.append(False)
+            full.append(True)
+        result = []
+        for i in range(picture.luma.shape[0]):
+            planes = [to_codes(c[i], fmt.bits, f, chroma=k) for c, f, k in zip(channels, full, chroma_like, strict=True)]
+            result.append(self._pad_codes(planes))
+        return result
+
+
+def _reflect(plane: Tensor, bottom: int, right: int) -> Tensor:
+    if not bottom and not right:
+        return plane
+    mode = "reflect" if bottom < plane.shape[-2] and right < plane.shape[-1] else "replicate"
+    return F.pad(plane, (0, right, 0, bottom), mode=mode)
+
+
+def _reflect_to(plane: Tensor, height: int, width: int) -> Tensor:
+    return _reflect(plane, height - plane.shape[-2], width - plane.shape[-1])

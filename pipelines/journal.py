@@ -1,0 +1,194 @@
+"""`Journal`: which chunks of this very plan are done, on disk, so that a killed run goes on where it was.
+
+The work directory lies beside the output. Everything in it is written under another name first, flushed, and renamed; a
+chunk counts only if its data has the hash its manifest says. One writer at a time.
+"""
+
+from __future__ import annotations
+
+import base64
+import fcntl
+import hashlib
+import json
+import os
+import shutil
+import zlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from models.errors import OutputError, UsageError
+
+if TYPE_CHECKING:
+    from pipelines.encode import EncodedChunk
+
+__all__ = ["ChunkRecord", "Journal", "work_folder", "write_atomically"]
+
+_WORDS = {
+    "source_fingerprint": "the input's content",
+    "stream_index": "--video-stream",
+    "stages": "the model or the target size",
+    "encoder": "the encoder's settings",
+    "out_width": "the target size",
+    "out_height": "the target size",
+    "chunks": "how the video is cut (--chunk-seconds, --range)",
+    "spans": "how the video is cut (--chunk-seconds, --range)",
+    "start_frame": "--range",
+    "stop_frame": "--range",
+    "on_corrupt": "--on-corrupt",
+    "format": "the version of vsr",
+}
+
+
+def work_folder(output: Path) -> Path:
+    """The work directory of an output: `.NAME.vsr-work` beside it."""
+    name = f".{output.name}.vsr-work"
+    if len(os.fsencode(name)) > 255:
+        name = f".{hashlib.sha256(os.fsencode(output.name)).hexdigest()[:32]}.vsr-work"
+    return output.parent / name
+
+
+def write_atomically(path: Path, data: bytes) -> None:
+    """Write a file so that its name shows all of it or nothing. Raises OutputError where the disk won't."""
+    temporary = path.with_name(f"{path.name}.tmp")
+    try:
+        with open(temporary, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+        sync_folder(path.parent)
+    except OSError as error:
+        temporary.unlink(missing_ok=True)
+        raise OutputError(f"{path}: can't be written: {error.strerror}; what is done is kept, free some space and give the same command again") from None
+
+
+def sync_folder(folder: Path) -> None:
+    """Flush a folder's entries to the disk."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+@dataclass(frozen=True, eq=False)
+class ChunkRecord:
+    """A finished chunk: where its data lies, and what was written down about it."""
+
+    index: int
+    path: Path
+    pts: tuple[int, ...]
+    """In decode order."""
+    sha256: str
+    header_sha256: str
+    thumbnails: bytes
+    corrupt: int
+
+
+class Journal:
+    """The work directory of one output, locked while this object lives."""
+
+    def __init__(self, folder: Path) -> None:
+        """Make or open the directory and lock it.
+
+        Raises UsageError where another run holds it or it is a link, OutputError where it can't be made.
+        """
+        self.folder = folder
+        if folder.is_symlink():
+            raise UsageError(f"{folder}: is a symbolic link; a work directory must be a real one; remove the link")
+        try:
+            folder.mkdir(mode=0o700, exist_ok=True)
+            self._lock = os.open(folder / "lock", os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
+        except OSError as error:
+            raise OutputError(f"{folder}: can't be made: {error.strerror}; choose another place for the output with -o") from None
+        try:
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            os.close(self._lock)
+            raise UsageError(f"{folder}: another run is writing this output; wait for it, or choose another -o") from None
+
+    def close(self) -> None:
+        """Unlock; the directory stays."""
+        os.close(self._lock)
+
+    def remove(self) -> None:
+        """Delete the directory with all that is in it, and unlock."""
+        shutil.rmtree(self.folder, ignore_errors=True)
+        self.close()
+
+    def adopt(self, plan_id: str, plan: dict[str, Any]) -> tuple[list[ChunkRecord], list[str]]:
+        """Make the directory that plan's: (chunks of it that are done, what changed since another plan was worked on).
+
+        Chunks of another plan are deleted, and so is whatever is torn or was tampered with.
+        """
+        old = self._read("plan.json")
+        if old is not None and old.get("id") == plan_id:
+            return self._valid_chunks(plan_id), []
+        changed = _differences(old.get("plan", {}), plan) if old is not None else []
+        for path in self.folder.iterdir():
+            if path.name != "lock":
+                shutil.rmtree(path, ignore_errors=True) if path.is_dir() and not path.is_symlink() else path.unlink()
+        write_atomically(self.folder / "plan.json", json.dumps({"id": plan_id, "plan": plan}, indent=1).encode())
+        return [], changed
+
+    def adopt_numerics(self, facts: dict[str, str]) -> list[str]:
+        """Note the numerics class the chunks are made in; what differs from the one noted before, if any does."""
+        old = self._read("numerics.json")
+        if old is None:
+            write_atomically(self.folder / "numerics.json", json.dumps(facts).encode())
+            return []
+        return [f"{key}: {old.get(key)} before, {facts.get(key)} now" for key in sorted({*old, *facts}) if old.get(key) != facts.get(key)]
+
+    def commit(self, plan_id: str, chunk: EncodedChunk) -> ChunkRecord:
+        """Keep a chunk: data first, manifest last. The same chunk again changes nothing that was kept before."""
+        path = self.folder / f"{chunk.index:06d}.chunk"
+        manifest = path.with_suffix(".json")
+        write_atomically(path, chunk.data)
+        record = {
+            "plan": plan_id,
+            "index": chunk.index,
+            "bytes": len(chunk.data),
+            "sha256": chunk.sha256,
+            "header_sha256": chunk.header_sha256,
+            "pts": chunk.pts,
+            "corrupt": chunk.corrupt,
+            "thumbnails": base64.b85encode(zlib.compress(chunk.thumbnails)).decode(),
+        }
+        write_atomically(manifest, json.dumps(record).encode())
+        return ChunkRecord(chunk.index, path, chunk.pts, chunk.sha256, chunk.header_sha256, chunk.thumbnails, chunk.corrupt)
+
+    def _valid_chunks(self, plan_id: str) -> list[ChunkRecord]:
+        found = []
+        for manifest in sorted(self.folder.glob("[0-9]*.json")):
+            table = self._read(manifest.name)
+            path = manifest.with_suffix(".chunk")
+            if table is not None and table.get("plan") == plan_id and _holds(path, table):
+                thumbnails = zlib.decompress(base64.b85decode(table["thumbnails"]))
+                pts = tuple(table["pts"])
+                found.append(ChunkRecord(table["index"], path, pts, table["sha256"], table["header_sha256"], thumbnails, table["corrupt"]))
+            else:
+                manifest.unlink()
+                path.unlink(missing_ok=True)
+        return found
+
+    def _read(self, name: str) -> dict[str, Any] | None:
+        """A JSON file of the directory; None where it is not there or torn."""
+        try:
+            table = json.loads((self.folder / name).read_bytes())
+        except (OSError, ValueError):
+            return None
+        return table if isinstance(table, dict) else None
+
+
+def _holds(path: Path, table: dict[str, Any]) -> bool:
+    """Whether the data is what its manifest says."""
+    needed = {"index", "bytes", "sha256", "header_sha256", "pts", "thumbnails", "corrupt"}
+    if not needed <= set(table) or path.is_symlink() or not path.is_file() or path.stat().st_size != table["bytes"]:
+        return False
+    return hashlib.sha256(path.read_bytes()).hexdigest() == table["sha256"]
+
+
+def _differences(old: dict[str, Any], new: dict[str, Any]) -> list[str]:
+    keys = [key for key in new if old.get(key) != new.get(key)]
+    return list(dict.fromkeys(_WORDS.get(key, key.replace("_", " ")) for key in keys if key != "timing_digest")) or ["the input's timing"]

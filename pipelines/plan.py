@@ -1,0 +1,313 @@
+"""`Plan`: target size, networks, encoder and chunks, worked out before any work starts; pure, and needs no media to test.
+
+Whatever shapes the bits of the result is in the plan, and its hash names the work that belongs to it.
+"""
+
+from __future__ import annotations
+
+import bisect
+import dataclasses
+import hashlib
+import json
+from array import array
+from dataclasses import dataclass
+from fractions import Fraction
+from itertools import accumulate
+from typing import TYPE_CHECKING, Any
+
+from models.errors import UsageError
+from pipelines.settings import BOXES, parse_range
+from pipelines.tags import output_tags
+from pipelines.video import NO_PTS, Chunk, ColorTags, Orientation, PixelFormat, Span
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from models.catalog import Card
+    from pipelines.encode import Encoder
+    from pipelines.settings import RunSettings, TargetSettings
+    from pipelines.video import PacketIndex, VideoInfo
+
+__all__ = ["Plan", "Stage", "choose_stages", "cut_chunks", "cut_spans", "frame_range", "target_size"]
+
+FORMAT_VERSION = 1
+"""Raised whenever the same settings would give other bits than before."""
+
+_LARGEST_DEFAULT_4K = 1920 * 1088
+_LONGEST_PREROLL = 3
+"""A chunk that would have to decode more than so many times its own frames in advance shares the decoder of the one before."""
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One network of the cascade and the size it leads to."""
+
+    card: Card
+    width: int
+    height: int
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Everything a worker and the assembler need to know besides the packets."""
+
+    source_fingerprint: str
+    stream_index: int
+    width: int
+    """Of the source as seen, after `orientation`."""
+    height: int
+    out_width: int
+    out_height: int
+    sar: Fraction
+    orientation: Orientation
+    pix_fmt: str
+    """Planar format frames are decoded to."""
+    out_pix_fmt: str
+    color: ColorTags
+    """Of the source, resolved."""
+    out_color: ColorTags
+    """Of the result; the same, unless its kind of pixels asks for others (R'G'B' to YUV, JPEG)."""
+    stages: tuple[Stage, ...]
+    encoder: Encoder
+    time_base: Fraction
+    rate: Fraction
+    start_frame: int
+    """First frame of the source that is wanted."""
+    stop_frame: int
+    linear: bool
+    on_corrupt: str
+    timing_digest: str
+    """Hash over the promised timestamps and durations."""
+    chunks: tuple[Chunk, ...]
+    spans: tuple[Span, ...]
+    tile_px: tuple[int, int]
+    """Height and width of a tile, in pixels of a stage's input."""
+
+    def to_json(self) -> dict[str, Any]:
+        """As plain values, in a fixed order."""
+        return {"format": FORMAT_VERSION, **json.loads(json.dumps(dataclasses.asdict(self), default=str))}
+
+    @property
+    def id(self) -> str:
+        """SHA-256 of the plan."""
+        return hashlib.sha256(json.dumps(self.to_json(), sort_keys=True).encode()).hexdigest()
+
+
+def target_size(width: int, height: int, target: TargetSettings, *, even: tuple[bool, bool]) -> tuple[int, int]:
+    """(width, height) of the result for an upright source of that size.
+
+    A box keeps the shape, fits the largest picture, and turns for portrait material. Sides that chroma subsampling wants
+    even are made even: for a factor by one more column or row, for a box by rounding to nearest.
+    even: whether (width, height) must be even.
+    """
+    if target.scale is not None:
+        return tuple(n * target.scale + (n * target.scale % 2 if e else 0) for n, e in zip((width, height), even, strict=True))  # type: ignore[return-value]
+    box = target.box or BOXES["4k" if width * height <= _LARGEST_DEFAULT_4K else "8k"]
+    long, short = max(box), min(box)
+    if target.to is None or target.to.lower() in BOXES:
+        box = (short, long) if height > width else (long, short)
+    factor = min(Fraction(box[0], width), Fraction(box[1], height))
+    return tuple(_round_side(n * factor, e) for n, e in zip((width, height), even, strict=True))  # type: ignore[return-value]
+
+
+def _round_side(side: Fraction, even: bool) -> int:
+    return max(2, round(side / 2) * 2) if even else max(1, round(side))
+
+
+def choose_stages(cards: Sequence[Sequence[Card]], width: int, height: int, out_width: int, out_height: int) -> tuple[Stage, ...]:
+    """The cheapest cascade of the given networks that covers the target, then one antialiased resize where it overshoots.
+
+    cards: for every name of a chain (`--model a,b`) the networks it may mean; the last name may be used several times.
+    Raises UsageError where the target is not above the source, unless the networks keep the size.
+    """
+    need = max(Fraction(out_width, width), Fraction(out_height, height))
+    stages: list[Stage] = []
+    for choice in cards[:-1]:
+        fixed = [c for c in choice if c.scale == 1] or list(choice)[:1]
+        width, height = width * max(1, fixed[0].scale), height * max(1, fixed[0].scale)
+        need /= max(1, fixed[0].scale)
+        stages.append(Stage(fixed[0], width, height))
+    last = cards[-1]
+    if any(c.scale == 0 for c in last):
+        if need <= 1:
+            raise _not_above(width, height, out_width, out_height)
+        exact = _factor(width, height, out_width, out_height)
+        size = (width * exact, height * exact) if exact else (out_width, out_height)
+        return (*stages, Stage(last[0], *size))
+    if {c.scale for c in last} == {1}:
+        if need > 1 and (need - 1) * max(width, height) >= 2:
+            raise UsageError(f"--model {last[0].name} keeps the size {width}x{height}; for {out_width}x{out_height} name a second network: --model {last[0].name},lanczos")
+        return (*stages, Stage(last[0], width, height))
+    if need <= 1:
+        raise _not_above(width, height, out_width, out_height)
+    for card in _cascade(last, need, width, height, out_width, out_height):
+        width, height = width * card.scale, height * card.scale
+        stages.append(Stage(card, width, height))
+    if _factor(width, height, out_width, out_height) != 1:
+        stages.append(Stage(_resizer(), out_width, out_height))
+    return tuple(stages)
+
+
+def _not_above(width: int, height: int, out_width: int, out_height: int) -> UsageError:
+    return UsageError(
+        f"the target {out_width}x{out_height} is not above the source's {width}x{height}; choose a larger --to or --scale, or --model identity --scale 1"
+    )
+
+
+def _factor(width: int, height: int, out_width: int, out_height: int) -> int:
+    """The whole factor that leads there, the one added column or row for even sides included; 0 if there is none."""
+    factor = max(1, out_width // width)
+    within = 0 <= out_width - width * factor <= 1 and 0 <= out_height - height * factor <= 1
+    return factor if within else 0
+
+
+def _cascade(choice: Sequence[Card], need: Fraction, width: int, height: int, out_width: int, out_height: int) -> list[Card]:
+    best: tuple[float, list[Card]] | None = None
+    for depth in range(1, 5):
+        for combination in _products([c for c in choice if c.scale > 1], depth):
+            total, cost = 1, 0.0
+            for card in combination:
+                cost += total * total * (card.gflop_per_megapixel or 1.0)
+                total *= card.scale
+            covers = total >= need or _factor(width * total, height * total, out_width, out_height) == 1
+            if covers and (best is None or cost < best[0]):
+                best = cost, combination
+        if best is not None:
+            return best[1]
+    names = ", ".join(sorted({c.name for c in choice}))
+    raise UsageError(f"a factor of {float(need):.3g} is out of reach of {names}; choose a smaller target or --model lanczos")
+
+
+def _products(choice: Sequence[Card], depth: int) -> Iterator[list[Card]]:
+    if depth == 0:
+        yield []
+        return
+    for card in choice:
+        for rest in _products(choice, depth - 1):
+            yield [card, *rest]
+
+
+def _resizer() -> Card:
+    from models.catalog import find
+
+    return find("lanczos")[0]
+
+
+def frame_range(info: VideoInfo, text: str | None) -> tuple[int, int]:
+    """Frames [start, stop) that `--range` means; times count from the first frame. Raises UsageError for none."""
+    if text is None:
+        return 0, info.frame_count
+    start_s, stop_s = parse_range(text)
+    first = info.pts[0]
+    start = bisect.bisect_left(info.pts, first + start_s / info.time_base)
+    stop = info.frame_count if stop_s is None else bisect.bisect_left(info.pts, first + stop_s / info.time_base)
+    if start >= stop:
+        length = float((info.pts[-1] - first) * info.time_base)
+        raise UsageError(f"--range {text}: there is no frame in it; the video is {length:.3f} s long")
+    return start, stop
+
+
+def cut_chunks(pts: Sequence[int], time_base: Fraction, chunk_seconds: float, clean: Sequence[int], start: int, stop: int) -> tuple[Chunk, ...]:
+    """Cut the frames [start, stop) into chunks of about `chunk_seconds`, at clean points where one is near.
+
+    pts: ascending ticks of all frames. clean: timestamps where decoding may start, ascending.
+    """
+    ticks = max(1, round(Fraction(chunk_seconds) / time_base))
+    chunks: list[Chunk] = []
+    at = start
+    while at < stop:
+        ideal = pts[at] + ticks
+        lo, hi = bisect.bisect_left(clean, pts[at] + (ticks + 1) // 2), bisect.bisect_right(clean, pts[at] + ticks + ticks // 2)
+        near = min(clean[lo:hi], key=lambda p: abs(p - ideal), default=ideal)
+        end = bisect.bisect_left(pts, max(near, pts[at] + 1), at + 1, stop)
+        if stop > end and pts[stop - 1] - pts[end] < ticks // 3:
+            end = stop  # no sliver at the end
+        chunks.append(Chunk(len(chunks), at, end))
+        at = end
+    return tuple(chunks)
+
+
+def cut_spans(index: PacketIndex, pts: Sequence[int], chunks: Sequence[Chunk], *, linear: bool) -> tuple[Span, ...]:
+    """Which packets each decoder run needs, and which chunks it feeds.
+
+    A chunk starts decoding at the last clean point from which all its frames can be had; its packets end with the last one
+    that is shown before its end, which lies behind the next clean point where the GOP is open. Where pre-roll would be
+    longer than is worth it, or frames are known by order only, chunks share one run.
+    """
+    if linear:
+        return (Span(0, len(index), tuple(chunks)),)
+    starts, start_rows = clean_starts(index)
+    order = sorted(range(len(index)), key=index.pts.__getitem__)
+    sorted_pts = [index.pts[row] for row in order]
+    last_row_before = list(accumulate(order, max))
+    spans: list[Span] = []
+    for chunk in chunks:
+        place = bisect.bisect_right(starts, pts[chunk.start_frame]) - 1
+        first = start_rows[place] if place >= 0 else 0
+        stop = last_row_before[bisect.bisect_right(sorted_pts, pts[chunk.stop_frame - 1]) - 1] + 1
+        preroll = bisect.bisect_left(pts, pts[chunk.start_frame]) - (bisect.bisect_left(pts, starts[place]) if place >= 0 else 0)
+        if spans and spans[-1].first_row == first and preroll > _LONGEST_PREROLL * chunk.frame_count:
+            spans[-1] = Span(first, max(stop, spans[-1].stop_row), (*spans[-1].chunks, chunk))
+        else:
+            spans.append(Span(first, stop, (chunk,)))
+    return tuple(spans)
+
+
+def clean_starts(index: PacketIndex) -> tuple[list[int], list[int]]:
+    """(timestamps, rows) of the points where decoding may start, both ascending.
+
+    A key packet counts only if nothing decoded before it is shown after it.
+    """
+    starts, rows = [], []
+    latest = NO_PTS
+    for row, pts in enumerate(index.pts):
+        if index.clean[row] and pts != NO_PTS and pts > latest:
+            starts.append(pts)
+            rows.append(row)
+        latest = max(latest, pts)
+    return starts, rows
+
+
+def timing_digest(pts: array[int], durations: array[int], start: int, stop: int) -> str:
+    """Hash over the timestamps and durations of the frames [start, stop)."""
+    return hashlib.sha256(pts[start:stop].tobytes() + durations[start:stop].tobytes()).hexdigest()
+
+
+def make_plan(info: VideoInfo, settings: RunSettings, cards: Sequence[Sequence[Card]], encoder: Encoder, *, decoded: str, color: ColorTags) -> Plan:
+    """Put the plan together.
+
+    cards: what the model names mean. encoder: as chosen for the target. decoded: planar format frames are decoded to.
+    color: the resolved tags.
+    """
+    width, height = info.upright_size
+    out_width, out_height = encoder.width, encoder.height
+    start, stop = frame_range(info, settings.range)
+    chunks = cut_chunks(info.pts, info.time_base, settings.chunk_seconds, clean_starts(info.index)[0] if not info.linear else [], start, stop)
+    stages = choose_stages(cards, width, height, out_width, out_height)
+    sar = 1 / info.sar if info.orientation.transpose else info.sar
+    return Plan(
+        source_fingerprint=info.fingerprint,
+        stream_index=info.stream_index,
+        width=width,
+        height=height,
+        out_width=out_width,
+        out_height=out_height,
+        sar=sar,
+        orientation=info.orientation,
+        pix_fmt=decoded,
+        out_pix_fmt=encoder.pix_fmt,
+        color=color,
+        out_color=output_tags(color, PixelFormat.parse(decoded), encoder),
+        stages=stages,
+        encoder=encoder,
+        time_base=info.time_base,
+        rate=info.rate,
+        start_frame=start,
+        stop_frame=stop,
+        linear=info.linear,
+        on_corrupt=settings.on_corrupt,
+        timing_digest=timing_digest(info.pts, info.durations, start, stop),
+        chunks=chunks,
+        spans=cut_spans(info.index, info.pts, chunks, linear=info.linear),
+        tile_px=(544, 960) if all(s.card.pixels == "yuv420" for s in stages) else (288, 480),
+    )

@@ -1,0 +1,418 @@
+"""`VideoInfo` of a file: streams, size, colour, timing and the packet index.
+
+One pass over the packets; only the first few are decoded, to see what the pictures are like. Where packets can't tell
+which frames will come (raw streams, field pairs, packed B-frames), the whole file is decoded once and counted.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import struct
+from array import array
+from dataclasses import dataclass, field, replace
+from fractions import Fraction
+from typing import TYPE_CHECKING, Literal
+
+import av
+from av.sidedata.sidedata import Type as SideData
+from av.stream import Disposition
+
+from models.errors import MediaError
+from pipelines.bitstream import is_clean_point, nal_length_size
+from pipelines.source import open_source
+from pipelines.video import NO_PTS, ColorTags, DecoderSetup, Orientation, PacketIndex, Range, Stream, VideoInfo
+
+if TYPE_CHECKING:
+    import os
+
+    from av.container import InputContainer
+    from av.stream import Stream as AnyStream
+    from av.packet import Packet
+    from av.video.frame import VideoFrame
+    from av.video.stream import VideoStream
+
+__all__ = ["EpochClock", "captions_of", "choose_stream", "count", "probe"]
+
+_SAMPLE_FRAMES = 8
+_CLOCKED = ("mpegts", "mpeg")
+"""Demuxers whose clock may jump back inside a file (concatenated recordings)."""
+_UNRELIABLE_CODECS = frozenset({"mpeg4", "msmpeg4v2", "msmpeg4v3", "vp8", "h263", "flv1", "rv30", "rv40"})
+"""Packets of these may hold no frame (alt-ref, N-VOP) or two (packed B)."""
+
+
+def choose_stream(container: InputContainer, number: int | None = None) -> VideoStream:
+    """The film: FFmpeg's best video stream that is no cover art, or the `number`-th video stream that is none.
+
+    Raises MediaError where there is no such stream.
+    """
+    films = [s for s in container.streams.video if not s.disposition & (Disposition.attached_pic | Disposition.timed_thumbnails)]
+    if not films:
+        kinds = sorted({s.type for s in container.streams})
+        raise MediaError(f"{_name(container)}: has no video stream (found: {', '.join(kinds) or 'nothing'})")
+    if number is not None:
+        if not 0 <= number < len(films):
+            raise MediaError(f"{_name(container)}: has {len(films)} video stream(s); --video-stream {number} is not one of them")
+        return films[number]
+    best = container.streams.best("video")
+    return next((s for s in films if best is not None and s.index == best.index), films[0])
+
+
+def _name(container: InputContainer) -> str:
+    return container.name.removeprefix("file:")
+
+
+@dataclass
+class _Look:
+    """What the first decoded frames show."""
+
+    pts: list[int | None] = field(default_factory=list)
+    pix_fmt: str = ""
+    size: tuple[int, int] = (0, 0)
+    color: ColorTags = field(default_factory=ColorTags)
+    orientation: Orientation = field(default_factory=Orientation)
+    interlaced: bool = False
+    captions: bool = False
+    turned_oddly: bool = False
+    error: str = ""
+
+    def add(self, frame: VideoFrame) -> None:
+        if not self.pts:
+            self.pix_fmt, self.size = frame.format.name, (frame.width, frame.height)
+            full = self.pix_fmt.startswith("yuvj")
+            self.color = ColorTags(
+                int(frame.colorspace), Range.FULL if full else int(frame.color_range), int(frame.color_primaries), int(frame.color_trc)
+            )
+            self.orientation, self.turned_oddly = _orientation(frame)
+        self.pts.append(frame.pts)
+        self.interlaced |= frame.interlaced_frame
+        self.captions |= bool(captions_of(frame))
+
+
+def captions_of(frame: VideoFrame) -> bytes:
+    """The closed captions (A/53 cc_data) a decoded frame carries."""
+    try:
+        data = frame.side_data.get(SideData.A53_CC)
+    except (ValueError, KeyError):  # side data of a type PyAV 18 does not know
+        return b""
+    return bytes(data) if data is not None else b""
+
+
+def _orientation(frame: VideoFrame) -> tuple[Orientation, bool]:
+    """The display matrix as a turn of the pixels; True beside it where the matrix is no such turn and is left out."""
+    try:
+        data = frame.side_data.get(SideData.DISPLAYMATRIX)
+    except (ValueError, KeyError):
+        data = None
+    if data is None:
+        return _TURNS.get(frame.rotation % 360, Orientation()), frame.rotation % 360 not in _TURNS
+    a, b, _, c, d, *_ = struct.unpack("<9i", bytes(data)[:36])
+    one = 1 << 16
+    if b == c == 0 and abs(a) == abs(d) == one:
+        return Orientation(flip_x=a < 0, flip_y=d < 0), False
+    if a == d == 0 and abs(b) == abs(c) == one:
+        # x' = c·y, y' = b·x: transposed, then flipped where a factor is negative.
+        return Orientation(transpose=True, flip_x=c < 0, flip_y=b < 0), False
+    return Orientation(), True
+
+
+_TURNS = {
+    0: Orientation(),
+    90: Orientation(transpose=True, flip_y=True),
+    180: Orientation(flip_x=True, flip_y=True),
+    270: Orientation(transpose=True, flip_x=True),
+}
+"""By degrees counter-clockwise, as `VideoFrame.rotation` counts them."""
+
+
+_EXIF_TURNS = {
+    2: Orientation(flip_x=True),
+    3: Orientation(flip_x=True, flip_y=True),
+    4: Orientation(flip_y=True),
+    5: Orientation(transpose=True),
+    6: Orientation(transpose=True, flip_x=True),
+    7: Orientation(transpose=True, flip_x=True, flip_y=True),
+    8: Orientation(transpose=True, flip_y=True),
+}
+"""By the Orientation tag (0x0112) of Exif 2.3, section 4.6.4."""
+
+
+def _exif_orientation(path: str | os.PathLike[str]) -> Orientation | None:
+    """The Orientation tag of a JPEG file; the decoder hands on the rotation but not the mirroring."""
+    with open(path, "rb") as file:
+        head = file.read(1 << 16)
+    start = head.find(b"Exif\x00\x00")
+    if not head.startswith(b"\xff\xd8") or start < 0:
+        return None
+    tiff = head[start + 6 :]
+    order: Literal["little", "big"] = "little" if tiff[:2] == b"II" else "big"
+    first = int.from_bytes(tiff[4:8], order)
+    for entry in range(int.from_bytes(tiff[first : first + 2], order)):
+        at = first + 2 + 12 * entry
+        if int.from_bytes(tiff[at : at + 2], order) == 0x0112:
+            return _EXIF_TURNS.get(int.from_bytes(tiff[at + 8 : at + 10], order))
+    return None
+
+
+def probe(path: str | os.PathLike[str], *, video_stream: int | None = None, exact: bool = False) -> VideoInfo:
+    """Read what there is to know of a video.
+
+    video_stream: which of several films, counted from 0. exact: count frames by decoding all of them.
+    Raises MediaError where the file is no video, or its frames can't be timed.
+    """
+    container = open_source(path)
+    try:
+        info = _read(container, path, video_stream)
+    except av.error.FFmpegError as error:
+        raise MediaError(f"{path}: can't be read as video: {error.strerror}") from None
+    finally:
+        container.close()
+    if exact or info.linear:
+        return count(info)
+    return info
+
+
+def fingerprint(path: str | os.PathLike[str]) -> str:
+    """SHA-256 of the file's content."""
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _read(container: InputContainer, path: str | os.PathLike[str], video_stream: int | None) -> VideoInfo:
+    stream = choose_stream(container, video_stream)
+    context = stream.codec_context
+    if context is None or stream.time_base is None:
+        raise MediaError(f"{path}: there is no decoder for its video stream")
+    codec = context.codec.canonical_name if hasattr(context.codec, "canonical_name") else context.name
+    codec = {"libdav1d": "av1"}.get(codec, codec)
+    context.thread_type = "AUTO"
+    index, look, counts, epochs = _walk(container, stream, codec)
+    if not len(index):
+        raise MediaError(f"{path}: its video stream holds no packets; it may be only the start of a segmented video")
+    if not look.pts:
+        raise MediaError(f"{path}: no frame of its video can be decoded{': ' + look.error if look.error else ''}")
+    notes = []
+    if look.turned_oddly:
+        notes.append("its display matrix is no multiple of 90 degrees and is left out")
+    if epochs:
+        notes.append(f"its clock jumps back {len(epochs)} time(s); the parts are joined end to end")
+    expected, linear = _expected(index, look, container.format.name, codec)
+    if codec == "mjpeg":
+        look.orientation = _exif_orientation(path) or look.orientation
+    width, height = look.size
+    return VideoInfo(
+        path=str(path),
+        fingerprint=fingerprint(path),
+        format=container.format.name,
+        stream_index=stream.index,
+        codec=codec,
+        width=width,
+        height=height,
+        pix_fmt=look.pix_fmt,
+        sar=context.sample_aspect_ratio or stream.sample_aspect_ratio or Fraction(1),
+        color=look.color,
+        time_base=Fraction(stream.time_base),
+        rate=_rate(stream, expected),
+        orientation=look.orientation,
+        interlaced=look.interlaced or context.field_order not in {0, 1},
+        decoder=DecoderSetup(
+            codec=context.name,
+            extradata=context.extradata,
+            codec_tag=context.codec_tag,
+            width=context.width,
+            height=context.height,
+            pix_fmt=context.pix_fmt,
+            bits_per_coded_sample=context.bits_per_coded_sample,
+            reorder_depth=context.reorder_depth,
+        ),
+        index=index,
+        pts=expected,
+        durations=_durations(expected, index, stream),
+        linear=linear,
+        epochs=epochs,
+        streams=_others(container, stream, counts),
+        chapters=len(container.chapters()),
+        duration_seconds=float((container.duration or 0) / 1_000_000),
+        captions=look.captions,
+        notes=tuple(notes),
+    )
+
+
+def _rate(stream: VideoStream, pts: array[int]) -> Fraction:
+    """Frames per second as the container says, or, where that can't be, as counted."""
+    rate = stream.average_rate or stream.guessed_rate
+    if rate and 0 < rate <= 240:
+        return Fraction(rate)
+    if len(pts) > 1 and pts[-1] > pts[0] != NO_PTS:
+        return ((len(pts) - 1) / ((pts[-1] - pts[0]) * Fraction(stream.time_base or 1))).limit_denominator(1001)
+    return Fraction(25)
+
+
+def _walk(
+    container: InputContainer, stream: VideoStream, codec: str
+) -> tuple[PacketIndex, _Look, dict[int, int], tuple[tuple[int, int], ...]]:
+    """One pass over all packets: the index of the film, a look at its first frames, packet counts, clock epochs."""
+    index, look, counts = PacketIndex(), _Look(), {}
+    length_size = nal_length_size(codec, stream.codec_context.extradata)
+    clock = EpochClock(container.format.name)
+    epochs: list[tuple[int, int]] = []
+    for packet in container.demux():
+        if not packet.size:
+            continue
+        counts[packet.stream_index] = counts.get(packet.stream_index, 0) + 1
+        clock.see(packet)
+        if packet.stream_index != stream.index:
+            continue
+        offset = clock.shift_ticks(stream)
+        if offset != (epochs[-1][1] if epochs else 0):
+            epochs.append((len(index), offset))
+        clean = packet.is_keyframe and is_clean_point(codec, bytes(packet), length_size)
+        index.pts.append(NO_PTS if packet.pts is None else packet.pts + offset)
+        index.dts.append(NO_PTS if packet.dts is None else packet.dts + offset)
+        index.duration.append(packet.duration or 0)
+        index.size.append(packet.size)
+        index.clean.append(clean)
+        index.discard.append(packet.is_discard)
+        if len(look.pts) < _SAMPLE_FRAMES and not look.error.startswith("stop"):
+            _look_at(packet, look)
+    if len(look.pts) < _SAMPLE_FRAMES:
+        _look_at(None, look, stream)
+    return index, look, counts, tuple(epochs)
+
+
+def _look_at(packet: Packet | None, look: _Look, stream: VideoStream | None = None) -> None:
+    try:
+        frames = packet.decode() if packet is not None else stream.codec_context.decode(None) if stream is not None else []
+    except av.error.EOFError:
+        return
+    except av.error.FFmpegError as error:
+        look.error = str(error.strerror)
+        return
+    for frame in frames:
+        if len(look.pts) < _SAMPLE_FRAMES:
+            look.add(frame)  # type: ignore[arg-type]
+
+
+class EpochClock:
+    """Notices where a broadcast clock jumps back, and what to add so that every stream goes on in step.
+
+    Each stream notices its own jump; the n-th jump of any stream belongs to the n-th epoch of all. The offset of an epoch
+    puts its earliest start behind the latest end of the one before, so no stream overlaps itself and none drifts.
+    Show it all packets of a file, in order.
+    """
+
+    def __init__(self, format_name: str) -> None:
+        self._enabled = format_name in _CLOCKED
+        self._last: dict[int, Fraction] = {}
+        self._epoch_of: dict[int, int] = {}
+        self._offsets = [Fraction(0)]
+        self._end = Fraction(0)
+
+    def see(self, packet: Packet) -> None:
+        """Take note of a packet; `shift_ticks` then holds for it."""
+        if not self._enabled or packet.dts is None or packet.time_base is None:
+            return
+        index, base = packet.stream_index, Fraction(packet.time_base)
+        now = packet.dts * base
+        # A jump back of more than a minute reaches us as one ahead: the demuxer takes it for the wrap of a 33-bit clock.
+        if index in self._last and not self._last[index] - 1 <= now <= self._last[index] + 3600:
+            self._epoch_of[index] = self._epoch_of.get(index, 0) + 1
+            if self._epoch_of[index] == len(self._offsets):
+                self._offsets.append(self._end - now)
+        self._last[index] = now
+        shown = max(packet.pts or packet.dts, packet.dts) + (packet.duration or 0)
+        self._end = max(self._end, shown * base + self._offsets[self._epoch_of.get(index, 0)])
+
+    def shift_ticks(self, stream: AnyStream) -> int:
+        """What to add to the times of that stream's latest packet, in its own ticks."""
+        offset = self._offsets[self._epoch_of.get(stream.index, 0)]
+        return round(offset / Fraction(stream.time_base or 1)) if offset else 0
+
+
+def _expected(index: PacketIndex, look: _Look, format_name: str, codec: str) -> tuple[array[int], bool]:
+    """(timestamps the packets promise, whether they can't be trusted and the frames must be counted by decoding)."""
+    promised = sorted(p for p, discard in zip(index.pts, index.discard, strict=True) if not discard)
+    unsure = (
+        not promised
+        or promised[0] == NO_PTS
+        or any(a == b for a, b in zip(promised, promised[1:], strict=False))
+        or codec in _UNRELIABLE_CODECS
+        or format_name == "avi"
+        or [p for p in look.pts if p is not None] != promised[: len(look.pts)]
+    )
+    return array("q", promised), unsure
+
+
+def count(info: VideoInfo) -> VideoInfo:
+    """The same info with its frames counted by decoding the whole film once, in order."""
+    container = open_source(info.path)
+    seen: array[int] = array("q")
+    damage = 0
+    try:
+        stream = container.streams[info.stream_index]
+        stream.codec_context.thread_type = "AUTO"
+        for packet in container.demux(stream):
+            try:
+                for frame in packet.decode():
+                    seen.append(NO_PTS if frame.pts is None else frame.pts)
+                    damage += frame.is_corrupt
+            except av.error.InvalidDataError:
+                damage += len(seen) > 0  # before the first frame: a recording that begins between key frames
+            except av.error.EOFError:
+                break
+    finally:
+        container.close()
+    if not len(seen):
+        raise MediaError(f"{info.path}: no frame of its video can be decoded")
+    pts = _timeline(seen, info)
+    note = "its packets do not tell which frames they hold; frames were counted by decoding"
+    return replace(info, pts=pts, durations=_durations(pts, info.index, None, info.rate, info.time_base), linear=True, damage=damage, notes=(*info.notes, note))
+
+
+def _timeline(seen: array[int], info: VideoInfo) -> array[int]:
+    """Strictly ascending timestamps for frames known by order: their own, else the packets', else the frame rate's."""
+    ascending = all(a < b for a, b in zip(seen, seen[1:], strict=False))
+    if seen[0] != NO_PTS and ascending:
+        return seen
+    times = sorted({p for p in (info.index.pts if NO_PTS not in info.index.pts else info.index.dts) if p != NO_PTS})
+    if len(times) == len(seen):
+        return array("q", times)
+    step = 1 / (info.rate * info.time_base)
+    start = next((p for p in seen if p != NO_PTS), 0)
+    return array("q", (start + round(i * step) for i in range(len(seen))))
+
+
+def _durations(
+    pts: array[int], index: PacketIndex, stream: VideoStream | None, rate: Fraction = Fraction(25), time_base: Fraction = Fraction(1, 25)
+) -> array[int]:
+    """From each frame to the next; the last one as its packet says, else as long as the one before."""
+    if stream is not None:
+        rate, time_base = _rate(stream, pts), Fraction(stream.time_base or time_base)
+    steps = array("q", (b - a for a, b in zip(pts, pts[1:], strict=False)))
+    if len(pts):
+        last = next((d for p, d in zip(reversed(index.pts), reversed(index.duration), strict=True) if p == pts[-1]), 0)
+        typical = steps[-1] if steps else max(1, round(1 / (rate * time_base)))
+        # Matroska and FLV without durations report one tick, or what their average rate would give.
+        steps.append(last if last * 3 > typical or (stream is not None and stream.container.format.name.startswith("mov")) else typical)
+    return steps
+
+
+def _others(container: InputContainer, film: VideoStream, counts: dict[int, int]) -> tuple[Stream, ...]:
+    return tuple(
+        Stream(
+            index=s.index,
+            type=s.type,
+            codec=_codec_name(s),
+            language=s.metadata.get("language", ""),
+            title=s.metadata.get("title", ""),
+            disposition=int(s.disposition),
+            packet_count=counts.get(s.index, 0),
+            is_cover=bool(s.disposition & Disposition.attached_pic),
+        )
+        for s in container.streams
+        if s.index != film.index
+    )
+
+
+def _codec_name(stream: object) -> str:
+    context = getattr(stream, "codec_context", None)
+    return str(getattr(context, "name", "") or getattr(stream, "name", "") or "unknown")

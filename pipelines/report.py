@@ -1,0 +1,92 @@
+"""What a file holds, as a table or as text; and work directories nobody goes on with."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from pipelines.decode import planar_format
+from pipelines.tags import resolve
+from pipelines.video import Matrix, Primaries, Range, Siting, Transfer
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from enum import IntEnum
+    from pathlib import Path
+
+    from pipelines.video import VideoInfo
+
+__all__ = ["abandoned_work", "info_table", "info_text"]
+
+
+def _name(kind: type[IntEnum], value: int) -> str:
+    return kind(value).name if value in list(kind) else str(value)
+
+
+def info_table(info: VideoInfo) -> dict[str, Any]:
+    """The facts of `vsr probe --json`."""
+    resolved, assumed = resolve(info.color, planar_format(info.pix_fmt), height=info.height, codec=info.codec, picture=info.is_picture)
+    return {
+        "path": info.path,
+        "format": info.format,
+        "codec": info.codec,
+        "width": info.width,
+        "height": info.height,
+        "pix_fmt": info.pix_fmt,
+        "sar": str(info.sar),
+        "frames": info.frame_count,
+        "frames_counted": info.linear,
+        "time_base": str(info.time_base),
+        "rate": str(info.rate),
+        "start_pts": info.pts[0],
+        "first_pts": info.pts[0],
+        "last_pts": info.pts[-1],
+        "last_duration": info.durations[-1],
+        "seconds": float((info.pts[-1] + info.durations[-1] - info.pts[0]) * info.time_base),
+        "vfr": info.vfr,
+        "interlaced": info.interlaced,
+        "orientation": {"transpose": info.orientation.transpose, "flip_x": info.orientation.flip_x, "flip_y": info.orientation.flip_y},
+        "color": {
+            "matrix": _name(Matrix, resolved.matrix),
+            "range": _name(Range, resolved.range),
+            "primaries": _name(Primaries, resolved.primaries),
+            "transfer": _name(Transfer, resolved.transfer),
+            "siting": _name(Siting, resolved.siting),
+            "assumed": list(assumed),
+        },
+        "captions": info.captions,
+        "chapters": info.chapters,
+        "clean_points": sum(info.index.clean),
+        "streams": [
+            {"index": s.index, "type": s.type, "codec": s.codec, "language": s.language, "title": s.title, "packets": s.packet_count, "cover": s.is_cover}
+            for s in info.streams
+        ],
+        "notes": list(info.notes),
+    }
+
+
+def info_text(info: VideoInfo) -> str:
+    """The same for a person."""
+    table = info_table(info)
+    color = table["color"]
+    lines = [
+        f"{info.path}",
+        f"  video     {info.codec} {info.width}x{info.height} {info.pix_fmt}, SAR {info.sar}, {float(info.rate):.3f} fps{' (variable)' if info.vfr else ''}",
+        f"  frames    {info.frame_count}{' counted' if info.linear else ''}, {table['seconds']:.3f} s, time base {info.time_base}, first pts {info.pts[0]}",
+        f"  colour    {color['matrix']}, {color['range'].lower()}, {color['primaries']}, {color['transfer']}, chroma {color['siting'].lower()}"
+        + (f" (assumed: {', '.join(color['assumed'])})" if color["assumed"] else ""),
+    ]
+    for stream in info.streams:
+        words = [f"  {stream.type:<9}", stream.codec, stream.language, f'"{stream.title}"' if stream.title else "", "(cover art)" if stream.is_cover else ""]
+        lines.append(" ".join(w for w in words if w))
+    if info.chapters:
+        lines.append(f"  chapters  {info.chapters}")
+    if info.interlaced:
+        lines.append("  interlaced")
+    return "\n".join([*lines, *(f"  note      {n}" for n in info.notes)])
+
+
+def abandoned_work(place: Path) -> Iterator[tuple[Path, int]]:
+    """(work directory, bytes) for each one below a folder."""
+    for folder in sorted(place.rglob(".*.vsr-work")):
+        if folder.is_dir() and not folder.is_symlink():
+            yield folder, sum(f.stat().st_size for f in folder.rglob("*") if f.is_file())

@@ -1,0 +1,196 @@
+"""Settings: frozen dataclasses, one per concept, read from TOML. An unknown key is an error."""
+
+from __future__ import annotations
+
+import dataclasses
+import tomllib
+import types
+import typing
+from dataclasses import dataclass, field
+from fractions import Fraction
+from pathlib import Path
+from typing import Any, Literal, TypeVar
+
+from models.errors import UsageError
+
+__all__ = ["EncodeSettings", "RunSettings", "TargetSettings", "parse_range", "read_settings"]
+
+BOXES = {"8k": (7680, 4320), "4k": (3840, 2160), "1440p": (2560, 1440), "1080p": (1920, 1080)}
+"""Names of target sizes: boxes that turn for portrait material."""
+
+CODECS = ("hevc", "h264", "av1", "prores", "ffv1")
+
+
+@dataclass(frozen=True)
+class TargetSettings:
+    """How large the result is: by box or by factor; neither means 4K for anything up to 1080p, else 8K."""
+
+    to: str | None = None
+    """"4k", "8k", "1440p", "1080p" or "WxH": the largest size of the same shape that fits, turned for portrait."""
+    scale: int | None = None
+    """Factor on both sides."""
+
+    def __post_init__(self) -> None:
+        if self.to is not None and self.scale is not None:
+            raise UsageError("--to and --scale exclude each other; give one of them")
+        if self.scale is not None and not 1 <= self.scale <= 16:
+            raise UsageError(f"--scale {self.scale}: expected 1 to 16")
+        if self.to is not None:
+            self.box  # noqa: B018 - says what is wrong with it
+
+    @property
+    def box(self) -> tuple[int, int] | None:
+        """(width, height) of the landscape box, or None."""
+        if self.to is None:
+            return None
+        if self.to.lower() in BOXES:
+            return BOXES[self.to.lower()]
+        width, _, height = self.to.lower().partition("x")
+        if not (width.isdecimal() and height.isdecimal() and int(width) > 0 and int(height) > 0):
+            raise UsageError(f"--to {self.to}: expected {', '.join(BOXES)} or WIDTHxHEIGHT")
+        return int(width), int(height)
+
+
+@dataclass(frozen=True)
+class EncodeSettings:
+    """What the result is encoded with."""
+
+    codec: str = "hevc"
+    """One of CODECS; for a picture the file name decides."""
+    preset: str = "balanced"
+    """draft, balanced, archive, or the encoder's own word."""
+    crf: float | None = None
+    """Constant quality, in the encoder's own scale; None: the preset's."""
+    pixel_format: str | None = None
+    """FFmpeg's name; None: the source's."""
+    options: dict[str, str] = field(default_factory=dict)
+    """The encoder's own options, key = value."""
+
+    def __post_init__(self) -> None:
+        if self.codec not in CODECS:
+            raise UsageError(f"--codec {self.codec}: expected one of {', '.join(CODECS)}")
+
+
+@dataclass(frozen=True)
+class RunSettings:
+    """Everything `vsr run` can be told about one video."""
+
+    target: TargetSettings = field(default_factory=TargetSettings)
+    encode: EncodeSettings = field(default_factory=EncodeSettings)
+    model: str = "auto"
+    """A name of `vsr models`, a weights file, or several joined by commas; "auto" is the best that keeps up."""
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    workers: int | None = None
+    """At most so many workers; None: one a CUDA device, else one."""
+    chunk_seconds: float = 6.0
+    """Aimed-at length of the parts that are encoded, kept and resumed one by one."""
+    range: str | None = None
+    """FROM-TO, in seconds or [hh:]mm:ss[.fff]; either side may be empty."""
+    video_stream: int | None = None
+    """Which of several films, from 0."""
+    on_corrupt: Literal["fail", "conceal"] = "fail"
+    drop_incompatible: bool = False
+    """Leave out what the output container can't hold, instead of refusing."""
+    verify: Literal["seams", "full"] = "seams"
+    """Decode the result around every seam, or all of it, before it gets its name."""
+
+    def __post_init__(self) -> None:
+        if not self.chunk_seconds > 0:
+            raise UsageError(f"--chunk-seconds {self.chunk_seconds}: expected a positive number")
+        for name, allowed in (("device", ("auto", "cpu", "cuda")), ("on_corrupt", ("fail", "conceal")), ("verify", ("seams", "full"))):
+            if getattr(self, name) not in allowed:
+                raise UsageError(f"{name} = {getattr(self, name)!r}: expected one of {', '.join(allowed)}")
+        if self.workers is not None and self.workers < 1:
+            raise UsageError(f"--workers {self.workers}: expected at least 1")
+        if self.range is not None:
+            parse_range(self.range)
+
+
+def parse_range(text: str) -> tuple[Fraction, Fraction | None]:
+    """FROM-TO -> seconds; an empty FROM is 0, an empty TO is None (the end).
+
+    >>> parse_range("1:30-1:35.5")
+    (Fraction(90, 1), Fraction(191, 2))
+    """
+    start, dash, stop = text.partition("-")
+    try:
+        first = _seconds(start) if start.strip() else Fraction(0)
+        last = _seconds(stop) if stop.strip() else None
+    except ValueError:
+        dash = ""
+        first, last = Fraction(0), None
+    if not dash or (last is not None and last <= first):
+        raise UsageError(f"--range {text}: expected FROM-TO in seconds or [hh:]mm:ss[.fff], such as 1:30-1:45")
+    return first, last
+
+
+def _seconds(text: str) -> Fraction:
+    parts = [Fraction(p) for p in text.strip().split(":")]
+    if len(parts) > 3 or any(p < 0 for p in parts):
+        raise ValueError(text)
+    total = Fraction(0)
+    for part in parts:
+        total = total * 60 + part
+    return total
+
+
+T = TypeVar("T")
+
+
+def read_settings(kind: type[T], path: str | Path, overrides: dict[str, Any] | None = None) -> T:
+    """Read a settings class from a TOML file; nested tables are nested classes.
+
+    overrides: dotted key -> value, applied on top of the file. Raises UsageError on an unknown key or a wrong type.
+    """
+    try:
+        with open(path, "rb") as file:
+            table = tomllib.load(file)
+    except OSError as error:
+        raise UsageError(f"{path}: can't be read: {error.strerror}") from None
+    except tomllib.TOMLDecodeError as error:
+        raise UsageError(f"{path}: is not TOML: {error}") from None
+    return build_settings(kind, merge(table, overrides or {}), str(path))
+
+
+def merge(table: dict[str, Any], overrides: dict[str, Any]) -> dict[str, Any]:
+    """A copy of a nested table with dotted keys set; None values are left as they were."""
+    result = {k: merge(v, {}) if isinstance(v, dict) else v for k, v in table.items()}
+    for dotted, value in overrides.items():
+        if value is None:
+            continue
+        *parents, last = dotted.split(".")
+        inner = result
+        for parent in parents:
+            inner = inner.setdefault(parent, {})
+        inner[last] = value
+    return result
+
+
+def build_settings(kind: type[T], table: dict[str, Any], where: str = "settings") -> T:
+    """Make a settings class of a nested table."""
+    hints = typing.get_type_hints(kind)
+    unknown = sorted(set(table) - set(hints))
+    if unknown:
+        raise UsageError(f"{where}: unknown key {unknown[0]!r}; expected one of {', '.join(sorted(hints))}")
+    values = {key: _coerce(hints[key], value, f"{where}: {key}") for key, value in table.items()}
+    return kind(**values)
+
+
+def _coerce(hint: Any, value: Any, where: str) -> Any:
+    if dataclasses.is_dataclass(hint) and isinstance(hint, type):
+        if not isinstance(value, dict):
+            raise UsageError(f"{where}: expected a table")
+        return build_settings(hint, value, where)
+    options = typing.get_args(hint) if typing.get_origin(hint) in {typing.Union, types.UnionType} else (hint,)
+    for option in options:
+        base = typing.get_origin(option) or option
+        if base is Literal:
+            if value in typing.get_args(option):
+                return value
+        elif base is float and isinstance(value, int) and not isinstance(value, bool):
+            return float(value)
+        elif base is tuple and isinstance(value, list | tuple):
+            return tuple(value)
+        elif isinstance(base, type) and isinstance(value, base) and not (base is int and isinstance(value, bool)):
+            return value
+    raise UsageError(f"{where}: {value!r} does not fit; expected {hint}")

@@ -1,0 +1,143 @@
+"""`open_source`, a file opened as a file and nothing else, and `PacketReader`, its video packets in decode order, read once.
+
+FFmpeg takes names as URLs and recognises playlists by content; here a path is a path, only protocol "file" exists,
+and only the demuxers listed below may be chosen.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections import deque
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import av
+
+from models.errors import MediaError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from av.container import InputContainer
+    from av.video.stream import VideoStream
+
+__all__ = ["FORMATS", "PacketData", "PacketReader", "file_url", "open_source"]
+
+FORMATS = (
+    "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpegts,mpeg,mpegvideo,m4v,h261,h263,h264,hevc,vvc,obu,av1,ivf,flv,asf,ogg,mxf,gif,"
+    "nut,vc1,dirac,mjpeg,rm,dv,wtv,apng,yuv4mpegpipe,image2,png_pipe,jpeg_pipe,webp_pipe,tiff_pipe,bmp_pipe,exr_pipe,dpx_pipe"
+)
+"""Demuxers an input may be opened with: no playlists, no concatenation, no devices."""
+
+_OPTIONS = {
+    "protocol_whitelist": "file",
+    "format_whitelist": FORMATS,
+    "pattern_type": "none",  # image2 would take %03d in a name for a sequence
+    "analyzeduration": "20000000",
+    "probesize": "20000000",
+}
+
+
+def file_url(path: str | os.PathLike[str]) -> str:
+    """The path as FFmpeg opens it as a plain file, whatever characters it has."""
+    return "file:" + os.path.abspath(os.fspath(path))
+
+
+def open_source(path: str | os.PathLike[str]) -> InputContainer:
+    """Open a media file for reading; the caller closes it.
+
+    Raises MediaError where it is not a regular file, or not media that `FORMATS` allows.
+    """
+    try:
+        mode = os.stat(path).st_mode
+    except OSError as error:
+        raise MediaError(f"{_shown(path)}: can't be read: {error.strerror}") from None
+    if not stat.S_ISREG(mode):
+        kind = "a folder" if stat.S_ISDIR(mode) else "not a regular file"
+        raise MediaError(f"{_shown(path)}: is {kind}; expected a video file")
+    if os.stat(path).st_size == 0:
+        raise MediaError(f"{_shown(path)}: is empty")
+    try:
+        # Broken tags are no reason to refuse a film.
+        return av.open(file_url(path), container_options=_OPTIONS, metadata_errors="replace")
+    except av.error.PermissionError:
+        raise MediaError(f"{_shown(path)}: no permission to read it") from None
+    except (av.error.FFmpegError, UnicodeError) as error:
+        raise MediaError(
+            f"{_shown(path)}: is not a video file we can open ({getattr(error, 'strerror', None) or error}); "
+            "expected a complete MP4, MOV, MKV, WebM, TS, AVI, raw stream or picture"
+        ) from None
+
+
+def _shown(path: str | os.PathLike[str]) -> str:
+    """A path fit for one line of text."""
+    return os.fsdecode(os.fspath(path)).encode("utf-8", "backslashreplace").decode().replace("\n", "\\n")
+
+
+@dataclass(frozen=True, slots=True)
+class PacketData:
+    """A compressed packet as it travels to a worker: bytes, and times in ticks of the stream (None where absent)."""
+
+    data: bytes
+    pts: int | None
+    dts: int | None
+    duration: int
+    key: bool
+
+
+class PacketReader:
+    """The video packets of a file by row, demuxed once in sequence, with a window for rows that are needed twice.
+
+    Rows count non-empty packets of the chosen stream in the order the demuxer hands them out, as in `PacketIndex`.
+    A row before the window, needed only when a chunk has to be done again, restarts the demuxer from the beginning.
+    """
+
+    def __init__(self, path: str | os.PathLike[str], stream_index: int) -> None:
+        self._path, self._stream_index = Path(path), stream_index
+        self._container: InputContainer | None = None
+        self._packets: Iterator[PacketData] = iter(())
+        self._window: deque[PacketData] = deque()
+        self._first = 0
+        """Row of the window's first packet."""
+
+    def rows(self, first: int, stop: int, *, keep_from: int) -> Iterator[PacketData]:
+        """Yield rows `first` to `stop` (exclusive). Rows before `keep_from` won't be asked for again soon."""
+        if self._container is None or first < self._first:
+            self._restart()
+        row = first
+        while row < stop:
+            while row >= self._first + len(self._window):
+                packet = next(self._packets, None)
+                if packet is None:
+                    return
+                self._window.append(packet)
+                self._drop_before(min(keep_from, row))
+            yield self._window[row - self._first]
+            row += 1
+        self._drop_before(keep_from)
+
+    def _drop_before(self, row: int) -> None:
+        while self._window and self._first < row:
+            self._window.popleft()
+            self._first += 1
+
+    def _restart(self) -> None:
+        self.close()
+        self._container = open_source(self._path)
+        self._packets = _video_packets(self._container, self._container.streams[self._stream_index])  # type: ignore[arg-type]
+        self._window.clear()
+        self._first = 0
+
+    def close(self) -> None:
+        """Close the file; a later `rows` opens it again."""
+        if self._container is not None:
+            self._container.close()
+            self._container = None
+
+
+def _video_packets(container: InputContainer, stream: VideoStream) -> Iterator[PacketData]:
+    for packet in container.demux(stream):
+        if packet.size:  # not `dts is None`: Matroska's first key frames have none
+            yield PacketData(bytes(packet), packet.pts, packet.dts, packet.duration or 0, packet.is_keyframe)

@@ -1,0 +1,234 @@
+"""`verify`: the result against what was promised, before it gets its name. Reads the file as any player would."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import TYPE_CHECKING, Any
+
+import av
+import numpy as np
+
+from models.errors import VerificationError
+from pipelines.assemble import start_shift
+from pipelines.decode import picture_planes, planar_format
+from pipelines.source import open_source
+from pipelines.thumbnail import grid_for, thumbnail
+from pipelines.video import PixelFormat
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from av.container import InputContainer
+    from av.video.frame import VideoFrame
+
+    from pipelines.assemble import Passed
+    from pipelines.journal import ChunkRecord
+    from pipelines.plan import Plan
+    from pipelines.video import VideoInfo
+
+__all__ = ["Report", "verify"]
+
+_SEAM_PACKETS = 3
+"""Decoded at the start of every chunk."""
+_SAME_PICTURE = 24.0
+"""Mean difference of thumbnails, in 8-bit codes, that no honest upscale reaches."""
+_MATROSKA_TICK = Fraction(1, 1000)
+_AUDIO_TICK = 1 / 8000
+"""A shift of a part is rounded to ticks of the audio."""
+
+
+@dataclass(frozen=True)
+class Report:
+    """What was checked, for `OUT.vsr.json`."""
+
+    frames: int
+    largest_pts_error_seconds: float
+    seams_decoded: int
+    frames_decoded: int
+    streams_passed: int
+    packets_passed: int
+
+
+def verify(path: Path, plan: Plan, info: VideoInfo, records: Sequence[ChunkRecord], passed: Sequence[Passed], *, full: bool) -> Report:
+    """Check frame count, every timestamp, every passed-through packet, tags, and that seams decode to the right pictures.
+
+    full: decode every frame instead of the first few of each chunk. Raises VerificationError for the first thing wrong.
+    """
+    if plan.encoder.is_picture:
+        return _verify_picture(path, plan)
+    container = open_source(path)
+    try:
+        seen = _Seen(container, plan, passed)
+        _walk(container, seen, records, plan, full=full)
+    finally:
+        container.close()
+    error, shift = _check_times(seen, plan, info)
+    _check_passed(seen, passed, shift, plan)
+    return Report(len(seen.pts), float(error), len(records), seen.decoded, len(passed), sum(p.packets for p in passed))
+
+
+class _Seen:
+    """What is in the file."""
+
+    def __init__(self, container: InputContainer, plan: Plan, passed: Sequence[Passed]) -> None:
+        films = [s for s in container.streams.video if s.index not in {p.output_index for p in passed}]
+        if len(films) != 1:
+            raise VerificationError(f"the result has {len(films)} film tracks, expected 1")
+        self.video = films[0]
+        self.time_base = Fraction(self.video.time_base or 1)
+        context = self.video.codec_context
+        if (context.width, context.height) != (plan.out_width, plan.out_height):
+            raise VerificationError(f"the result is {context.width}x{context.height}, expected {plan.out_width}x{plan.out_height}")
+        self.pts: list[int] = []
+        self.decoded = 0
+        self.counts: dict[int, int] = {}
+        self.digests: dict[int, Any] = {}
+        self.firsts: dict[int, float] = {}
+
+
+def _walk(container: InputContainer, seen: _Seen, records: Sequence[ChunkRecord], plan: Plan, *, full: bool) -> None:
+    """Read all packets once; decode at the seams as they pass."""
+    context = seen.video.codec_context
+    context.thread_type = "AUTO"
+    starts = _starts(records)
+    number, chunk, frames = 0, -1, []
+    for packet in container.demux():
+        if not packet.size:
+            continue
+        if packet.stream_index != seen.video.index:
+            seen.counts[packet.stream_index] = seen.counts.get(packet.stream_index, 0) + 1
+            seen.digests.setdefault(packet.stream_index, hashlib.sha256()).update(bytes(packet))
+            seen.firsts.setdefault(packet.stream_index, float((packet.pts if packet.pts is not None else packet.dts) * packet.time_base))
+            continue
+        if packet.pts is None:
+            raise VerificationError(f"packet {number} of the result has no timestamp")
+        seen.pts.append(packet.pts)
+        if number in starts:
+            if chunk >= 0:
+                _check_pictures([*frames, *_drain(context)], records[chunk], plan, seen)
+            chunk, frames = starts[number], []
+            if not packet.is_keyframe:
+                raise VerificationError(f"chunk {chunk} does not begin with a key frame")
+        if full or number < _last_start(starts, number) + _SEAM_PACKETS:
+            frames += _decoded(context, packet)
+        number += 1
+    if chunk >= 0:
+        _check_pictures([*frames, *_drain(context)], records[chunk], plan, seen)
+
+
+def _starts(records: Sequence[ChunkRecord]) -> dict[int, int]:
+    """Packet number -> position of the chunk that begins there."""
+    starts, number = {}, 0
+    for position, record in enumerate(records):
+        starts[number] = position
+        number += len(record.pts)
+    return starts
+
+
+def _last_start(starts: dict[int, int], number: int) -> int:
+    while number not in starts:
+        number -= 1
+    return number
+
+
+def _decoded(context: Any, packet: Any) -> list[VideoFrame]:
+    try:
+        return list(context.decode(packet))
+    except av.error.FFmpegError as error:
+        raise VerificationError(f"the result can't be decoded at pts {packet.pts}: {error.strerror}") from None
+
+
+def _drain(context: Any) -> list[VideoFrame]:
+    frames = list(context.decode(None))
+    context.flush_buffers()
+    return frames
+
+
+def _check_pictures(frames: Sequence[VideoFrame], record: ChunkRecord, plan: Plan, seen: _Seen) -> None:
+    """The frames of a chunk that were decoded: whole, of the right kind, and pictures of the right moments."""
+    if not frames:
+        raise VerificationError(f"nothing of chunk {record.index} can be decoded")
+    grid = grid_for(plan.width, plan.height)
+    size = grid[0] * grid[1]
+    order = sorted(record.pts)
+    shift = frames[0].pts - _scaled(order[0], plan, seen)
+    places = {_scaled(p, plan, seen) + shift: place for place, p in enumerate(order)}
+    for frame in frames:
+        seen.decoded += 1
+        if frame.is_corrupt:
+            raise VerificationError(f"a frame of chunk {record.index} is damaged in the result")
+        _check_tags(frame, plan)
+        place = places.get(frame.pts)
+        if place is None or len(record.thumbnails) < (place + 1) * size:
+            continue
+        own = np.frombuffer(record.thumbnails, np.uint8)[place * size : (place + 1) * size].reshape(grid).astype(np.float32)
+        pixels = planar_format(frame.format.name)
+        difference = float(np.abs(thumbnail(picture_planes(frame, pixels), pixels, plan.out_color, grid) - own).mean())
+        if difference > _SAME_PICTURE:
+            raise VerificationError(f"the frame at pts {order[place]} of chunk {record.index} shows something else than its source (by {difference:.0f} of 255)")
+
+
+def _scaled(pts: int, plan: Plan, seen: _Seen) -> int:
+    return round(pts * plan.time_base / seen.time_base)
+
+
+def _check_tags(frame: VideoFrame, plan: Plan) -> None:
+    color = plan.out_color
+    found = (int(frame.colorspace), int(frame.color_primaries), int(frame.color_trc))
+    expected = (color.matrix, color.primaries, color.transfer)
+    if found != expected:
+        raise VerificationError(f"colour tags of the result are matrix, primaries, transfer = {found}, expected {expected}")
+    if PixelFormat.parse(planar_format(frame.format.name).name).bits != PixelFormat.parse(plan.out_pix_fmt).bits:
+        raise VerificationError(f"the result is {frame.format.name}, expected {plan.out_pix_fmt}")
+
+
+def _check_times(seen: _Seen, plan: Plan, info: VideoInfo) -> tuple[Fraction, Fraction]:
+    """(largest error, the one constant shift a container that begins at 0 may add), both in seconds."""
+    moved = start_shift(plan, info)
+    expected = [p * plan.time_base - moved for p in info.pts[plan.start_frame : plan.stop_frame]]
+    if len(seen.pts) != len(expected):
+        raise VerificationError(f"the result has {len(seen.pts)} frames, expected {len(expected)}")
+    found = [p * seen.time_base for p in sorted(seen.pts)]
+    if any(a >= b for a, b in zip(found, found[1:], strict=False)):
+        raise VerificationError("two frames of the result have the same timestamp")
+    shift = found[0] - expected[0]
+    shift = Fraction(0) if abs(shift) <= _MATROSKA_TICK / 2 else shift
+    allowed = _MATROSKA_TICK / 2 if plan.encoder.container == "matroska" else Fraction(0)
+    if shift and plan.encoder.container == "matroska":
+        allowed = _MATROSKA_TICK  # the shift itself was rounded
+    for number, (a, b) in enumerate(zip(found, expected, strict=True)):
+        if abs(a - b - shift) > allowed:
+            raise VerificationError(f"frame {number} of the result is shown at {float(a):.6f} s, expected {float(b + shift):.6f} s")
+    return max((abs(a - b - shift) for a, b in zip(found, expected, strict=True)), default=Fraction(0)), shift
+
+
+def _check_passed(seen: _Seen, passed: Sequence[Passed], shift: Fraction, plan: Plan) -> None:
+    """Every passed-through packet, bit for bit, and moved by no more than the film was."""
+    for entry in passed:
+        found = seen.counts.get(entry.output_index, 0)
+        if found != entry.packets:
+            raise VerificationError(f"{entry.type} stream {entry.source_index}: {found} packets in the result, expected {entry.packets}")
+        digest = seen.digests.get(entry.output_index)
+        if digest is not None and digest.digest() != entry.digest.digest():
+            raise VerificationError(f"{entry.type} stream {entry.source_index}: its packets are not those of the source")
+        first = seen.firsts.get(entry.output_index)
+        if first is not None and entry.first_seconds is not None and entry.type == "audio":
+            drift = abs(first - entry.first_seconds - float(shift))
+            if drift > _AUDIO_TICK + (float(_MATROSKA_TICK) if plan.encoder.container == "matroska" else 0.0):
+                raise VerificationError(f"audio stream {entry.source_index} begins {drift * 1000:.3f} ms off")
+
+
+def _verify_picture(path: Path, plan: Plan) -> Report:
+    container = open_source(path)
+    try:
+        frame = next(container.decode(video=0), None)
+    except av.error.FFmpegError as error:
+        raise VerificationError(f"the picture can't be read back: {error.strerror}") from None
+    finally:
+        container.close()
+    if frame is None or (frame.width, frame.height) != (plan.out_width, plan.out_height):
+        raise VerificationError(f"the picture is not {plan.out_width}x{plan.out_height}")
+    return Report(1, 0.0, 1, 1, 0, 0)

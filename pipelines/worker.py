@@ -1,0 +1,271 @@
+"""`ChunkUpscaler`: packets of a span in, encoded chunks out. A plain class: no Ray, no process.
+
+Decoding runs ahead in one thread and encoding behind in another, over short queues; the networks run in between.
+"""
+
+from __future__ import annotations
+
+import queue
+import threading
+import time
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from models.errors import ResourceError, VerificationError
+from pipelines.decode import Promise, decode, deliver
+from pipelines.device import Upscaler, choose_device, numerics_class
+from pipelines.encode import EncodedChunk, encode_chunk
+from pipelines.task import Progress, SpanTask, WorkerSetup
+from pipelines.thumbnail import grid_for, thumbnail
+from pipelines.video import Frame, PixelFormat
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from pipelines.plan import Plan
+    from pipelines.source import PacketData
+    from pipelines.video import Chunk
+
+__all__ = ["ChunkUpscaler"]
+
+_AHEAD = 4
+"""Frames that may wait between two steps."""
+_REPORT_SECONDS = 0.5
+
+
+class ChunkUpscaler:
+    """Upscales spans of one plan, one after another, with networks loaded once."""
+
+    def __init__(self, setup: WorkerSetup) -> None:
+        self._plan, self._decoder = setup.plan, setup.decoder
+        self._device = choose_device(setup.device)
+        self._upscaler = Upscaler(setup.plan, self._device)
+        self._pixels = PixelFormat.parse(setup.plan.pix_fmt)
+        self.facts = numerics_class(self._device)
+
+    def run(self, task: SpanTask, pieces: Iterable[list[PacketData]]) -> Iterator[Progress | EncodedChunk]:
+        """Decode a span and yield its chunks as they are finished, with a progress report now and then.
+
+        Raises CorruptError, IndexMismatchError, MediaError (the input), ResourceError (worth another try) and
+        VerificationError (frames got mixed up on the way).
+        """
+        plan = self._plan
+        promise = Promise(task.pts, plan.linear, task.skipped_frames, task.hidden)
+        packets = (packet for piece in pieces for packet in piece)
+        conceal = plan.on_corrupt == "conceal"
+        frames = deliver(decode(packets, self._decoder, self._pixels, conceal=conceal), promise, conceal=conceal)
+        clock = _Clock()
+        with _Ahead(frames, clock) as decoded:
+            position = task.chunks[0].start_frame
+            for chunk in task.chunks:
+                for _ in range(position, chunk.start_frame):
+                    next(decoded)
+                yield from self._one_chunk(chunk, decoded, clock)
+                position = chunk.stop_frame
+            for _ in decoded:
+                raise VerificationError(f"more frames came than the {len(task.pts)} that were promised")
+
+    def _one_chunk(self, chunk: Chunk, decoded: Iterator[Frame], clock: _Clock) -> Iterator[Progress | EncodedChunk]:
+        plan = self._plan
+        witness = _Witness(plan)
+        corrupt = 0
+        encoding = _Encoding(chunk.index, plan)
+        try:
+            reported, last = 0, time.monotonic()
+            for number in range(chunk.frame_count):
+                frame = next(decoded, None)
+                if frame is None:
+                    raise VerificationError(f"chunk {chunk.index}: frame {chunk.start_frame + number} did not come")
+                corrupt += frame.corrupt
+                witness.source(self._upscaler.turned(frame))
+                with clock("network"):
+                    (upscaled,) = self.upscale([frame])
+                witness.result(upscaled)
+                with clock("encode wait"):
+                    encoding.put(upscaled)
+                reported += 1
+                if time.monotonic() - last > _REPORT_SECONDS:
+                    yield Progress(reported, clock.take())
+                    reported, last = 0, time.monotonic()
+            with clock("encode wait"):
+                encoded = encoding.finish()
+        finally:
+            encoding.abandon()
+        if sorted(encoded.pts) != witness.pts:
+            raise VerificationError(f"chunk {chunk.index}: the encoder gave {len(encoded.pts)} packets for {len(witness.pts)} frames, or other timestamps")
+        yield Progress(reported, clock.take())
+        yield replace(encoded, thumbnails=witness.thumbnails, corrupt=corrupt)
+
+    def upscale(self, frames: list[Frame]) -> list[Frame]:
+        """The networks alone."""
+        return self._upscaler(frames)
+
+
+class _Clock:
+    """Seconds spent by step since the last look."""
+
+    def __init__(self) -> None:
+        self._seconds: dict[str, float] = {}
+
+    @contextmanager
+    def __call__(self, name: str) -> Iterator[None]:
+        since = time.monotonic()
+        try:
+            yield
+        finally:
+            self._seconds[name] = self._seconds.get(name, 0.0) + time.monotonic() - since
+
+    def take(self) -> dict[str, float]:
+        taken, self._seconds = self._seconds, {}
+        return taken
+
+
+class _Failure:
+    """An exception on its way through a queue."""
+
+    def __init__(self, error: BaseException) -> None:
+        self.error = error
+
+
+_END: Any = object()
+
+
+class _Ahead:
+    """An iterator that is run in a thread, a few items ahead of whoever reads it."""
+
+    def __init__(self, items: Iterator[Frame], clock: _Clock) -> None:
+        self._items, self._clock = items, clock
+        self._queue: queue.Queue[Any] = queue.Queue(maxsize=_AHEAD)
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._fill, daemon=True)
+
+    def __enter__(self) -> Iterator[Frame]:
+        self._thread.start()
+        return self._read()
+
+    def __exit__(self, *_: object) -> None:
+        self._stop.set()
+        while self._thread.is_alive():
+            try:
+                self._queue.get(timeout=0.05)
+            except queue.Empty:
+                continue
+
+    def _fill(self) -> None:
+        try:
+            for item in self._items:
+                if self._stop.is_set():
+                    return
+                self._queue.put(item)
+            self._queue.put(_END)
+        except BaseException as error:  # noqa: BLE001 - raised again where the items are read
+            self._queue.put(_Failure(error))
+
+    def _read(self) -> Iterator[Frame]:
+        while True:
+            with self._clock("decode wait"):
+                item = self._queue.get()
+            if item is _END:
+                return
+            if isinstance(item, _Failure):
+                raise item.error
+            yield item
+
+
+class _Encoding:
+    """The encoder of one chunk in a thread of its own."""
+
+    def __init__(self, index: int, plan: Plan) -> None:
+        self._queue: queue.Queue[Any] = queue.Queue(maxsize=_AHEAD)
+        self._outcome: list[EncodedChunk | BaseException] = []
+        self._thread = threading.Thread(target=self._run, args=(index, plan), daemon=True)
+        self._thread.start()
+
+    def _run(self, index: int, plan: Plan) -> None:
+        try:
+            frames = iter(self._queue.get, _END)
+            self._outcome.append(
+                encode_chunk(frames, index, plan.encoder, time_base=plan.time_base, rate=plan.rate, sar=plan.sar, color=plan.out_color)
+            )
+        except BaseException as error:  # noqa: BLE001 - raised again by `finish`
+            self._outcome.append(error)
+
+    def put(self, frame: Frame) -> None:
+        while self._thread.is_alive():
+            try:
+                self._queue.put(frame, timeout=0.2)
+            except queue.Full:
+                continue
+            return
+        self.finish()
+
+    def finish(self) -> EncodedChunk:
+        while self._thread.is_alive():
+            try:
+                self._queue.put(_END, timeout=0.2)
+                break
+            except queue.Full:
+                continue
+        self._thread.join()
+        outcome = self._outcome[0] if self._outcome else ResourceError("the encoder stopped without a word")
+        if isinstance(outcome, BaseException):
+            raise outcome
+        return outcome
+
+    def abandon(self) -> None:
+        """End the thread after a failure elsewhere; nothing to do after `finish`."""
+        while self._thread.is_alive():
+            try:
+                self._queue.put(_END, timeout=0.05)
+            except queue.Full:
+                continue
+
+
+class _Witness:
+    """Sees every frame before and after the networks, small, and notices where one took the place of another.
+
+    A result must look more like its own source frame than like the one before or after; counts and timestamps
+    can't tell a swapped or doubled frame from the right one.
+    """
+
+    _NOTICEABLE = 0.25
+    """Mean difference of thumbnails, in 8-bit codes, below which two frames are taken for the same."""
+    _RATIO = 3.0
+
+    def __init__(self, plan: Plan) -> None:
+        self._plan = plan
+        self._source, self._target = PixelFormat.parse(plan.pix_fmt), PixelFormat.parse(plan.out_pix_fmt)
+        self._grid = grid_for(plan.width, plan.height)
+        self._before: np.ndarray | None = None
+        self._now: np.ndarray | None = None
+        self._made: np.ndarray | None = None
+        self.pts: list[int] = []
+        self._thumbnails: list[bytes] = []
+
+    @property
+    def thumbnails(self) -> bytes:
+        return b"".join(self._thumbnails)
+
+    def source(self, frame: Frame) -> None:
+        following = thumbnail(frame.planes, self._source, self._plan.color, self._grid)
+        if self._made is not None and self._now is not None:
+            self._compare(self._made, self._now, following)
+        self._before, self._now, self._made = self._now, following, None
+        self.pts.append(frame.pts)
+        self._thumbnails.append(np.clip(np.round(following), 0, 255).astype(np.uint8).tobytes())
+
+    def result(self, frame: Frame) -> None:
+        if frame.pts != self.pts[-1]:
+            raise VerificationError(f"the frame at pts {self.pts[-1]} came back as pts {frame.pts}")
+        self._made = thumbnail(frame.planes, self._target, self._plan.out_color, self._grid)
+        assert self._now is not None  # noqa: S101 - `source` came first
+        if self._before is not None:
+            self._compare(self._made, self._now, self._before)
+
+    def _compare(self, made: np.ndarray, own: np.ndarray, other: np.ndarray) -> None:
+        apart, closer = float(np.abs(made - own).mean()), float(np.abs(made - other).mean())
+        if apart > self._NOTICEABLE and apart > self._RATIO * closer:
+            raise VerificationError(f"the result for the frame at pts {self.pts[-1]} shows a neighbour instead; nothing was kept of it")

@@ -1,0 +1,26 @@
+"""`vsr`: offline video super-resolution, exact to the tick.
+
+cli.py        the command line, and the one place where an error becomes an exit code
+progress.py   events drawn as a bar, or as JSON lines
+api.py        `upscale`, the same as a function
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from vsr.api import upscale as upscale
+
+__all__ = ["__version__", "upscale"]
+
+__version__ = "0.1.0"
+
+
+def __getattr__(name: str) -> Any:
+    # Lazily, so that `vsr --help` loads nothing it does not need.
+    if name == "upscale":
+        from vsr.api import upscale
+
+        return upscale
+    raise AttributeError(name)

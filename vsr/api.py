@@ -1,0 +1,51 @@
+"""`upscale`: what `vsr run` does, as a function that yields events."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pipelines.job import Event, upscale_video
+from pipelines.settings import RunSettings, build_settings, merge, read_settings
+
+if TYPE_CHECKING:
+    import os
+    from collections.abc import Iterator
+
+__all__ = ["run_settings", "upscale"]
+
+_PLACES = {"to": "target.to", "scale": "target.scale", "codec": "encode.codec", "preset": "encode.preset", "crf": "encode.crf",
+           "pixel_format": "encode.pixel_format", "encoder_options": "encode.options"}  # fmt: skip
+"""Flat names of settings -> where they stand in a settings file."""
+
+
+def run_settings(config: str | os.PathLike[str] | None = None, **settings: Any) -> RunSettings:
+    """Settings by flat names (`scale=2, codec="h264"`), on top of a file. None means not given. Raises UsageError."""
+    if settings.get("to") is not None or settings.get("scale") is not None:
+        # One of them on the command line replaces whichever the file has.
+        table = {"to": settings.pop("to", None), "scale": settings.pop("scale", None)}
+    else:
+        table = None
+        settings.pop("to", None)
+        settings.pop("scale", None)
+    overrides: dict[str, Any] = {_PLACES.get(key, key): value for key, value in settings.items()}
+    if table is not None:
+        overrides["target"] = {k: v for k, v in table.items() if v is not None}
+    if config is not None:
+        return read_settings(RunSettings, Path(config), overrides)
+    return build_settings(RunSettings, merge({}, overrides))
+
+
+def upscale(
+    source: str | os.PathLike[str], output: str | os.PathLike[str] | None = None, *, overwrite: bool = False, fresh: bool = False, **settings: Any
+) -> Iterator[Event]:
+    """Upscale one video or picture, yielding events as it goes; resumes what an earlier call left unfinished.
+
+    source, output: paths; no output puts the result beside the source. settings: those of `vsr run`, by name
+    (`to="4k"`, `model="fast"`, `codec="h264"`, `crf=18`, `config=...`).
+    Raises the errors of `models.errors`.
+
+    >>> for event in upscale("film.mp4", to="4k"):  # doctest: +SKIP
+    ...     print(event)
+    """
+    return upscale_video(Path(source), Path(output) if output is not None else None, run_settings(**settings), overwrite=overwrite, fresh=fresh)

@@ -1,0 +1,311 @@
+"""The command line: each command a few lines over one library call, and the one place where an error becomes an exit code."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import signal
+import sys
+import threading
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from vsr import __version__
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+__all__ = ["cli", "main"]
+
+_VIDEO_SUFFIXES = frozenset(
+    ".mp4 .m4v .mov .mkv .webm .avi .ts .m2ts .mts .mpg .mpeg .vob .wmv .flv .ogv .mxf .3gp .h264 .264 .hevc .265 .ivf .obu .y4m .nut .gif".split()
+)
+
+
+class _Group(click.Group):
+    """Commands in the order they are written down."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """As defined."""
+        del ctx
+        return list(self.commands)
+
+
+@click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 120})
+@click.version_option(__version__, prog_name="vsr")
+def cli() -> None:
+    """Upscale video: every frame once with its exact timestamp, in the right colour, all tracks kept.
+
+    \b
+    vsr run film.mp4                      to 4K HEVC beside the input
+    vsr run film.mp4 --to 8k -o big.mkv
+    vsr run folder/ -o results/           every video in it
+
+    \b
+    Exit codes: 0 done, 1 a bug of ours, 2 wrong usage, 3 unusable input, 4 corrupt input, 5 disk, 6 resources,
+    7 verification failed, 8 some of several inputs failed, 130/143 interrupted (the same command resumes).
+    """
+
+
+def _run_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """What shapes the result; shared by `run` and `plan`."""
+    options = [
+        click.option("-o", "--output", type=click.Path(path_type=Path), help="File or folder; without it, beside the input as NAME.2160p.EXT."),
+        click.option("--to", metavar="SIZE", help="4k, 8k, 1440p, 1080p or WxH: a box that turns for portrait. Default: 4k up to 1080p, else 8k."),
+        click.option("--scale", type=int, metavar="N", help="Factor on both sides, instead of --to."),
+        click.option("--model", metavar="NAME|FILE", help="A name of `vsr models`, a weights file, or several joined by commas."),
+        click.option("--codec", type=click.Choice(["hevc", "h264", "av1", "prores", "ffv1"]), help="Default: hevc."),
+        click.option("--crf", type=float, help="Constant quality, in the encoder's own scale."),
+        click.option("--preset", help="draft, balanced (default), archive, or the encoder's own."),
+        click.option("--encoder-option", "encoder_options", multiple=True, metavar="KEY=VALUE", help="The encoder's own option; may be repeated."),
+        click.option("--pixel-format", metavar="NAME", help="FFmpeg's name, such as yuv420p10le; default: the source's."),
+        click.option("--range", metavar="FROM-TO", help="Only a part, in seconds or [hh:]mm:ss[.fff]."),
+        click.option("--video-stream", type=int, metavar="N", help="Which of several films, from 0."),
+        click.option("--chunk-seconds", type=float, metavar="S", help="Length of the parts that are kept and resumed one by one; default 6."),
+        click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), help="Where networks run."),
+        click.option("--on-corrupt", type=click.Choice(["fail", "conceal"]), help="What to do with damaged frames; default: fail."),
+        click.option("--drop-incompatible", is_flag=True, default=None, help="Leave out tracks the output container can't hold."),
+        click.option("--config", type=click.Path(path_type=Path), help="Settings from a TOML file; options here go before it."),
+        click.option("--json", "as_json", is_flag=True, help="One JSON object a line on standard output."),
+    ]
+    for option in reversed(options):
+        command = option(command)
+    return command
+
+
+@cli.command()
+@click.argument("inputs", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="INPUT...")
+@_run_options
+@click.option("--workers", type=int, metavar="N", help="At most so many workers; default: one a CUDA device, else one.")
+@click.option("--verify", type=click.Choice(["seams", "full"]), help="Decode the result around seams (default), or all of it.")
+@click.option("--overwrite", is_flag=True, help="Replace an output that is there; resumable work is kept.")
+@click.option("--fresh", is_flag=True, help="Throw away earlier work and results, and begin anew.")
+@click.option("-q", "--quiet", is_flag=True, help="Only errors.")
+def run(inputs: tuple[Path, ...], output: Path | None, as_json: bool, overwrite: bool, fresh: bool, quiet: bool, **options: Any) -> None:
+    """Upscale videos, pictures or folders of them.
+
+    \b
+    Example: vsr run film.mp4 --to 4k --codec h264 --crf 16
+    Interrupted, the same command goes on where it was.
+    """
+    from models.errors import UsageError, VsrError
+    from pipelines.job import upscale_video
+    from vsr.progress import Bar, JsonLines
+
+    settings = _settings(options)
+    files = list(_files(inputs))
+    several = len(files) > 1
+    if several and output is not None and not output.is_dir():
+        if output.suffix:
+            raise UsageError(f"{output}: several inputs need a folder as -o")
+        output.mkdir(parents=True, exist_ok=True)
+    view = JsonLines() if as_json else Bar(quiet=quiet)
+    failed: list[VsrError] = []
+    with _Signals() as signals:
+        for file in files:
+            try:
+                for event in upscale_video(file, output, settings, overwrite=overwrite, fresh=fresh, stop=signals.stop):
+                    view.show(event)
+            except VsrError as error:
+                view.close()
+                if not several or signals.stop.is_set():
+                    raise signals.translated(error) from None
+                failed.append(error)
+                _report(error, as_json=as_json)
+            finally:
+                view.close()
+    if failed:
+        if not as_json:
+            click.echo(f"{len(files) - len(failed)} of {len(files)} done, {len(failed)} failed", err=True)
+        sys.exit(8)
+
+
+class _Signals:
+    """SIGINT and SIGTERM: the first lets chunks under way finish, the second ends everything now."""
+
+    def __init__(self) -> None:
+        self.stop = threading.Event()
+        self._number = 0
+        self._before: dict[int, Any] = {}
+
+    def __enter__(self) -> _Signals:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            self._before[number] = signal.signal(number, self._on_signal)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+
+    def _on_signal(self, number: int, _: object) -> None:
+        if self.stop.is_set():
+            raise KeyboardInterrupt
+        self._number = number
+        self.stop.set()
+        click.echo("\nstopping after the chunk under way; once more to stop now", err=True)
+
+    def translated(self, error: Exception) -> Exception:
+        """SIGTERM has an exit code of its own."""
+        if self._number == signal.SIGTERM:
+            error.exit_code = 143  # type: ignore[attr-defined]
+        return error
+
+
+def _settings(options: dict[str, Any]) -> Any:
+    from models.errors import UsageError
+    from vsr.api import run_settings
+
+    pairs = options.pop("encoder_options", ())
+    bad = [p for p in pairs if "=" not in p]
+    if bad:
+        raise UsageError(f"--encoder-option {bad[0]}: expected KEY=VALUE")
+    own = dict(p.split("=", 1) for p in pairs)
+    return run_settings(encoder_options=own or None, **options)
+
+
+def _files(inputs: tuple[Path, ...]) -> Iterator[Path]:
+    """Files as given; folders as the videos in them, by name."""
+    from models.errors import MediaError
+
+    for path in inputs:
+        if not path.is_dir():
+            yield path
+            continue
+        found = sorted(p for p in path.iterdir() if p.suffix.lower() in _VIDEO_SUFFIXES and p.is_file() and not p.name.startswith("."))
+        if not found:
+            raise MediaError(f"{path}: no video in this folder")
+        yield from found
+
+
+@cli.command()
+@click.argument("source", type=click.Path(path_type=Path), metavar="INPUT")
+@_run_options
+def plan(source: Path, output: Path | None, as_json: bool, **options: Any) -> None:
+    """Show what `run` would do, without doing it.
+
+    Example: vsr plan film.mp4 --to 8k
+    """
+    from pipelines.job import plan_video
+    from vsr.progress import JsonLines, plan_line
+
+    planned, _ = plan_video(source, output, _settings(options))
+    if as_json:
+        JsonLines().show(planned)
+        return
+    click.echo(plan_line(planned))
+    click.echo(f"  output: {planned.output}")
+    for text in (*planned.info.notes, *(f"left out: {d}" for d in planned.dropped)):
+        click.echo(f"  {text}")
+
+
+@cli.command()
+@click.argument("source", type=click.Path(path_type=Path), metavar="INPUT")
+@click.option("--exact", is_flag=True, help="Decode everything and count, instead of predicting from packets.")
+@click.option("--video-stream", type=int, metavar="N", help="Which of several films, from 0.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object.")
+def probe(source: Path, exact: bool, video_stream: int | None, as_json: bool) -> None:
+    """Show what a file holds.
+
+    Example: vsr probe film.mkv --json
+    """
+    import json
+
+    from pipelines.probe import probe as probe_file
+    from pipelines.report import info_table, info_text
+
+    info = probe_file(source, video_stream=video_stream, exact=exact)
+    click.echo(json.dumps(info_table(info)) if as_json else info_text(info))
+
+
+@cli.group(invoke_without_command=True, cls=_Group)
+@click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
+@click.pass_context
+def models(ctx: click.Context, as_json: bool) -> None:
+    """List the networks there are: name, scale, parameters, description.
+
+    Example: vsr models
+    """
+    if ctx.invoked_subcommand is not None:
+        return
+    import dataclasses
+    import json
+
+    from models.catalog import cards, default_model
+
+    best = default_model()
+    for card in cards():
+        if as_json:
+            click.echo(json.dumps(dataclasses.asdict(card)))
+            continue
+        scale = f"x{card.scale}" if card.scale else "any"
+        count = f"{card.parameters / 1e3:.0f} K" if card.parameters else "-"
+        mark = "*" if card.family == best else " "
+        click.echo(f"{mark} {card.name:<18} {scale:>4} {count:>8}  {card.description}")
+    if not as_json:
+        click.echo(f"* the default on a CPU: {best}")
+
+
+@cli.command()
+@click.argument("folders", nargs=-1, type=click.Path(path_type=Path), metavar="[FOLDER...]")
+@click.option("--yes", is_flag=True, help="Delete without asking.")
+def clean(folders: tuple[Path, ...], yes: bool) -> None:
+    """Delete work directories of interrupted runs, and with them what could be resumed.
+
+    Example: vsr clean ~/videos --yes
+    """
+    from pipelines.journal import Journal
+    from pipelines.report import abandoned_work
+
+    found = [(folder, size) for place in folders or (Path(),) for folder, size in abandoned_work(place)]
+    for folder, size in found:
+        click.echo(f"{folder}  {size / 1e6:.1f} MB")
+    if not found:
+        click.echo("nothing to delete")
+    elif yes or click.confirm(f"Delete {len(found)} work director{'y' if len(found) == 1 else 'ies'}?"):
+        for folder, _ in found:
+            Journal(folder).remove()
+
+
+def _own_packages() -> None:
+    """Refuse to run on somebody else's `models` or `pipelines`, whose names are common."""
+    home = Path(__file__).resolve().parent.parent
+    for name in ("models", "pipelines"):
+        spec = importlib.util.find_spec(name)
+        origin = Path(spec.origin).resolve() if spec is not None and spec.origin else None
+        if origin is None or origin.parent.parent != home:
+            where = origin.parent if origin else "a folder without __init__.py"
+            click.echo(f"vsr: the package {name!r} found is not ours but {where}; run from another folder, or rename that one", err=True)
+            sys.exit(2)
+
+
+def _report(error: Exception, *, as_json: bool) -> None:
+    text = str(error).replace("\n", " ")
+    if as_json:
+        from vsr.progress import JsonLines
+
+        JsonLines().write("error", {"kind": type(error).__name__, "exit_code": getattr(error, "exit_code", 1), "message": text})
+    click.echo(f"vsr: {text}", err=True)
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run the command line; every foreseen error becomes one line and its exit code, a bug keeps its traceback."""
+    _own_packages()
+    from models.errors import VsrError
+
+    given = sys.argv[1:] if arguments is None else arguments
+    try:
+        cli.main(args=given, prog_name="vsr", standalone_mode=False)
+    except VsrError as error:
+        _report(error, as_json="--json" in given)
+        sys.exit(error.exit_code)
+    except click.exceptions.Exit as exit_:
+        sys.exit(exit_.exit_code)
+    except (click.Abort, KeyboardInterrupt):
+        click.echo("vsr: stopped; what is done is kept, the same command goes on from there", err=True)
+        sys.stderr.flush()
+        os._exit(130) if threading.active_count() > 1 else sys.exit(130)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(2)

@@ -1,0 +1,160 @@
+"""Events drawn as a bar for a person, or as JSON lines for a scheduler."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from typing import TYPE_CHECKING, Any, TextIO
+
+from pipelines.job import Advanced, AlreadyDone, ChunkFinished, Event, Finished, Note, Planned
+
+if TYPE_CHECKING:
+    from tqdm import tqdm
+
+__all__ = ["Bar", "JsonLines", "plan_line", "plan_table"]
+
+
+def _size(count: float) -> str:
+    for unit in ("bytes", "kB", "MB", "GB"):
+        if count < 1000:
+            return f"{count:.0f} {unit}" if unit == "bytes" else f"{count:.1f} {unit}"
+        count /= 1000
+    return f"{count:.1f} TB"
+
+
+def plan_table(event: Planned) -> dict[str, Any]:
+    """What will be done, as plain values."""
+    plan = event.plan
+    return {
+        "input": event.input,
+        "output": event.output,
+        "source_size": [plan.width, plan.height],
+        "size": [plan.out_width, plan.out_height],
+        "frames": plan.stop_frame - plan.start_frame,
+        "models": [s.card.name for s in plan.stages],
+        "encoder": plan.encoder.name,
+        "encoder_options": plan.encoder.options,
+        "pixel_format": plan.out_pix_fmt,
+        "chunks": len(plan.chunks),
+        "chunks_done": event.chunks_done,
+        "changed": list(event.changed),
+        "dropped": list(event.dropped),
+        "estimated_bytes": event.estimated_bytes,
+        "notes": list(event.info.notes),
+        "plan": plan.id,
+    }
+
+
+def plan_line(event: Planned) -> str:
+    """The one line before work starts."""
+    plan = event.plan
+    models = "+".join(s.card.name for s in plan.stages)
+    return (
+        f"{event.input}: {plan.width}x{plan.height} -> {plan.out_width}x{plan.out_height}, {plan.stop_frame - plan.start_frame} frames, "
+        f"{models}, {plan.encoder.name} {plan.out_pix_fmt}, {len(plan.chunks)} chunks, about {_size(event.estimated_bytes)} of disk"
+    )
+
+
+class Bar:
+    """A tqdm bar on standard error; the plan before, a line with the result after."""
+
+    def __init__(self, stream: TextIO | None = None, *, quiet: bool = False) -> None:
+        self._stream = stream or sys.stderr
+        self._quiet = quiet
+        self._bar: tqdm[Any] | None = None
+        self._skipped = 0
+
+    def show(self, event: Event) -> None:
+        """Draw one event."""
+        if isinstance(event, Planned):
+            self._begin(event)
+        elif isinstance(event, Advanced):
+            self._advance(event)
+        elif isinstance(event, Note):
+            self._say(event.text)
+        elif isinstance(event, Finished):
+            self.close()
+            rate = event.frames / event.seconds if event.seconds else 0.0
+            limit = f", limited by {event.limiting}" if event.limiting else ""
+            self._say(f"{event.output}: {event.frames} frames, {_size(event.bytes)}, {rate:.2f} fps{limit}; verified")
+        elif isinstance(event, AlreadyDone):
+            self._say(f"{event.output}: already done")
+
+    def _begin(self, event: Planned) -> None:
+        self._say(plan_line(event))
+        for text in (*event.info.notes, *(f"left out: {d}" for d in event.dropped)):
+            self._say(f"  {text}")
+        if event.changed:
+            self._say(f"  starting anew: {', '.join(event.changed)} changed since the earlier run")
+        plan = event.plan
+        self._skipped = 0
+        if event.chunks_done:
+            self._say(f"  resuming: {event.chunks_done} of {len(plan.chunks)} chunks are done")
+            self._skipped = -1
+        if not self._quiet:
+            from tqdm import tqdm
+
+            self._bar = tqdm(total=plan.stop_frame - plan.start_frame, unit="frame", unit_scale=False, file=self._stream, dynamic_ncols=True, smoothing=0.1)
+
+    def _advance(self, event: Advanced) -> None:
+        if self._bar is None:
+            return
+        if self._skipped < 0:
+            self._bar.initial = self._bar.n = max(0, event.frames - 1)
+            self._skipped = 0
+        waits = {"decode wait": "decoding", "network": "network", "encode wait": "encoding"}
+        slowest = max(event.seconds, key=event.seconds.__getitem__, default="")
+        self._bar.set_postfix_str(f"limited by {waits.get(slowest, slowest)}" if slowest else "", refresh=False)
+        self._bar.update(event.frames - self._bar.n)
+
+    def _say(self, text: str) -> None:
+        if self._quiet:
+            return
+        if self._bar is not None:
+            self._bar.write(text, file=self._stream)
+        else:
+            print(text, file=self._stream, flush=True)
+
+    def close(self) -> None:
+        """End the bar."""
+        if self._bar is not None:
+            self._bar.close()
+            self._bar = None
+
+
+class JsonLines:
+    """One object a line on standard output: {"event": "plan" | "progress" | "chunk" | "note" | "done" | "error", ...}."""
+
+    def __init__(self, stream: TextIO | None = None) -> None:
+        self._stream = stream or sys.stdout
+        self._began = time.monotonic()
+        self._first: int | None = None
+
+    def show(self, event: Event) -> None:
+        """Write one event."""
+        if isinstance(event, Planned):
+            self._began, self._first = time.monotonic(), None
+            self.write("plan", plan_table(event))
+        elif isinstance(event, Advanced):
+            self._first = event.frames if self._first is None else self._first
+            elapsed = time.monotonic() - self._began
+            rate = (event.frames - self._first) / elapsed if elapsed else 0.0
+            self.write("progress", {"frames": event.frames, "total": event.total, "fps": round(rate, 3), "seconds": event.seconds})
+        elif isinstance(event, ChunkFinished):
+            self.write("chunk", {"index": event.index, "chunks_done": event.chunks_done, "chunks": event.chunks, "frames": event.frames})
+        elif isinstance(event, Note):
+            self.write("note", {"text": event.text})
+        elif isinstance(event, Finished):
+            rate = event.frames / event.seconds if event.seconds else 0.0
+            self.write("done", {"output": event.output, "frames": event.frames, "bytes": event.bytes, "fps": round(rate, 3),
+                                "seconds": round(event.seconds, 3), "limiting": event.limiting, "report": event.report})  # fmt: skip
+        elif isinstance(event, AlreadyDone):
+            self.write("done", {"output": event.output, "already": True})
+
+    def write(self, kind: str, table: dict[str, Any]) -> None:
+        """Write a line of that kind."""
+        print(json.dumps({"event": kind, **table}), file=self._stream, flush=True)
+
+    def close(self) -> None:
+        """Nothing to end."""
