@@ -1,0 +1,291 @@
+"""`make_dataset`: footage becomes a data set of pairs, as a folder of shards with a manifest and a contact sheet.
+
+A unit is one video, or up to 64 pictures. Its shards appear together with a marker file, so the same command goes on after a
+stop; and since everything drawn depends on the seed and the unit alone, with the same result.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections import deque
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+
+from models.errors import MediaError, OutputError, UsageError
+from pipelines.card import write_atomically
+from pipelines.crops import CropSettings, Seen
+from pipelines.degrade import DegradeSettings
+from pipelines.footage import PICTURE_SUFFIXES, find_inputs
+from pipelines.pairs import MotionSettings, Task, make_pair
+from pipelines.picture import sheet, to_pixels, write_png
+from pipelines.probe import fingerprint
+from pipelines.shards import FORMAT, Pair, Shards, ShardWriter
+from pipelines.upscale import classical
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from models.network import Network
+
+__all__ = ["DatasetDone", "DatasetSettings", "Progress", "UnitLeftOut", "make_dataset"]
+
+_PICTURES_PER_UNIT = 64
+_SHEET_PAIRS = 12
+
+
+@dataclass(frozen=True)
+class DatasetSettings:
+    """What a data set is made of."""
+
+    scale: int = 2
+    truth_px: int = 256
+    """Side of the square truth crops; must divide by twice the scale."""
+    frames: int = 1
+    """Frames of a pair: 1 for networks that see one frame, more for recurrent ones."""
+    context_frames: int = 3
+    """Frames that go through the codec in front of a pair, so that it does not always begin with a key frame."""
+    every_frames: int = 12
+    """Of each shot of a video, one frame in so many is looked at."""
+    shrink: int = 0
+    """Make the source this many times smaller first; 0: halve while even its sharpest parts are soft."""
+    soft_db: float = 42.0
+    """With `shrink = 0`: soft is what survives being halved and doubled with a higher PSNR."""
+    most_pairs: int = 600
+    """At most so many pairs of one video."""
+    turn: bool = True
+    """Turn and flip crops by chance; chroma of videos is resampled where its siting demands it."""
+    validation: float = 0.08
+    """Share of the frames that is held out, by whole shots."""
+    shard_mb: int = 64
+    seed: int = 0
+    degrade: DegradeSettings = field(default_factory=DegradeSettings)
+    crops: CropSettings = field(default_factory=CropSettings)
+    motion: MotionSettings = field(default_factory=MotionSettings)
+
+    def __post_init__(self) -> None:
+        if self.scale < 1 or self.truth_px < 32 or self.truth_px % (2 * self.scale):
+            raise UsageError(f"truth_px = {self.truth_px}: expected 32 or more, divisible by {2 * self.scale} (twice the scale)")
+        if not 0 < self.validation < 0.5:
+            raise UsageError(f"validation = {self.validation}: expected a share between 0 and 0.5")
+        for name in ("frames", "every_frames", "most_pairs", "shard_mb"):
+            if getattr(self, name) < 1:
+                raise UsageError(f"{name} = {getattr(self, name)}: expected at least 1")
+        if self.context_frames < 0 or self.shrink < 0:
+            raise UsageError("context_frames and shrink can't be negative")
+
+
+@dataclass(frozen=True)
+class Progress:
+    """Event: a unit is being worked on."""
+
+    unit: str
+    done: int
+    """Frames or pictures looked at."""
+    total: int
+    pairs: int
+
+
+@dataclass(frozen=True)
+class UnitLeftOut:
+    """Event: a unit was not worked on."""
+
+    unit: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class DatasetDone:
+    """Event: the manifest is written."""
+
+    folder: str
+    train_pairs: int
+    validation_pairs: int
+    rejected: dict[str, int]
+
+
+@dataclass(frozen=True)
+class _Unit:
+    """What is done in one go."""
+
+    number: int
+    files: tuple[Path, ...]
+    digest: str
+    """Of everything its pairs depend on."""
+
+    @property
+    def name(self) -> str:
+        first = self.files[0].name
+        return first if len(self.files) == 1 else f"{first} … {self.files[-1].name}"
+
+
+def make_dataset(
+    inputs: Iterable[str | Path], folder: str | Path, settings: DatasetSettings, *, teacher: str = "", workers: int = 2
+) -> Iterator[Progress | UnitLeftOut | DatasetDone]:
+    """Make, or finish, the data set of `inputs` (videos, pictures, folders of them) in `folder`.
+
+    teacher: name or file of a network that makes the truth from footage that has none. workers: pairs made side by side.
+    A file that can't be read is left out with an event; raises UsageError where nothing at all is left.
+    """
+    files = find_inputs(inputs)
+    network = _teacher(teacher, settings.scale) if teacher else None
+    target = Path(folder)
+    target.mkdir(parents=True, exist_ok=True)
+    done: list[dict[str, Any]] = []
+    for unit in _units(files, settings, teacher):
+        finished = _finished(target, unit)
+        if finished is not None:
+            yield UnitLeftOut(unit.name, "already done")
+            done.append(finished)
+            continue
+        try:
+            marker = yield from _make_unit(unit, target, settings, network, workers)
+        except MediaError as error:
+            yield UnitLeftOut(unit.name, str(error))
+        else:
+            done.append(marker)
+    yield _finish(target, settings, teacher, done)
+
+
+def _teacher(name: str, scale: int) -> Network:
+    from models.catalog import find, load_network
+
+    cards = [c for c in find(name) if c.scale == scale]
+    if not cards:
+        raise UsageError(f"--teacher {name}: is no network of scale {scale}")
+    return load_network(cards[0]).module
+
+
+def _units(files: list[Path], settings: DatasetSettings, teacher: str) -> Iterator[_Unit]:
+    groups: list[list[Path]] = []
+    for file in files:
+        picture = file.suffix.lower() in PICTURE_SUFFIXES
+        if picture and groups and groups[-1][0].suffix.lower() in PICTURE_SUFFIXES and len(groups[-1]) < _PICTURES_PER_UNIT:
+            groups[-1].append(file)
+        else:
+            groups.append([file])
+    base = json.dumps([FORMAT, asdict(settings), teacher], sort_keys=True)
+    for number, group in enumerate(groups):
+        digest = hashlib.sha256(base.encode())
+        for file in group:
+            digest.update(fingerprint(file).encode())
+        yield _Unit(number, tuple(group), digest.hexdigest())
+
+
+def _marker_path(folder: Path, unit: _Unit) -> Path:
+    return folder / f"unit-{unit.number:04d}.json"
+
+
+def _finished(folder: Path, unit: _Unit) -> dict[str, Any] | None:
+    """What an earlier run made of this very unit, if all of it is there."""
+    try:
+        marker: dict[str, Any] = json.loads(_marker_path(folder, unit).read_text(encoding="utf-8"))
+        whole = marker["digest"] == unit.digest and all((folder / s["name"]).stat().st_size == s["bytes"] for s in marker["shards"])
+    except (OSError, ValueError, KeyError):
+        return None
+    return marker if whole else None
+
+
+def _make_unit(
+    unit: _Unit, folder: Path, settings: DatasetSettings, teacher: Network | None, workers: int
+) -> Iterator[Progress | UnitLeftOut | DatasetDone]:
+    """Make the shards of a unit; yields Progress, returns the marker."""
+    from pipelines.tasks import Scout  # noqa: PLC0415 - it needs the settings defined above
+
+    scout = Scout(unit.files, settings, np.random.default_rng([settings.seed, int(unit.digest[:12], 16)]), f"{unit.number:04d}", teacher is not None)
+    limit = settings.shard_mb << 20
+    writers = {split: ShardWriter(folder, f"{split}-{unit.number:04d}", limit) for split in ("train", "validation")}
+    pairs = 0
+    try:
+        with writers["train"], writers["validation"], _one_thread_each():
+            for pair, split in _made(scout.tasks(), settings.scale, teacher, workers):
+                writers[split].add(pair)
+                pairs += 1
+                yield Progress(unit.name, scout.done, scout.total, pairs)
+    except OSError as error:
+        raise OutputError(f"{folder}: can't be written: {error.strerror}") from None
+    shards = [{**shard, "split": split} for split, writer in writers.items() for shard in writer.shards]
+    marker = {"digest": unit.digest, "files": scout.described, "shards": shards, "rejected": asdict_of(scout.seen)}
+    write_atomically(_marker_path(folder, unit), lambda path: path.write_text(json.dumps(marker, indent=1), encoding="utf-8"))
+    return marker  # type: ignore[return-value]
+
+
+def asdict_of(seen: Seen) -> dict[str, int]:
+    """The counts of what was rejected, by reason."""
+    return {"flat": seen.flat, "blurred": seen.blurred, "duplicate": seen.duplicate}
+
+
+def _made(tasks: Iterator[Task], scale: int, teacher: Network | None, workers: int) -> Iterator[tuple[Pair, str]]:
+    """Pairs in the order of their tasks, a few being made ahead."""
+    waiting: deque[tuple[Future[Pair], str]] = deque()
+    with ThreadPoolExecutor(max(1, workers)) as pool:
+        try:
+            for task in tasks:
+                waiting.append((pool.submit(make_pair, task, scale, teacher), task.split))
+                if len(waiting) > 2 * workers:
+                    future, split = waiting.popleft()
+                    yield future.result(), split
+            while waiting:
+                future, split = waiting.popleft()
+                yield future.result(), split
+        finally:
+            for future, _ in waiting:
+                future.cancel()
+
+
+@contextmanager
+def _one_thread_each() -> Iterator[None]:
+    """Pairs are small and made side by side: torch's own threads would only be in each other's way."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+def _finish(folder: Path, settings: DatasetSettings, teacher: str, done: list[dict[str, Any]]) -> DatasetDone:
+    """Write the manifest and the contact sheet."""
+    shards = [s for unit in done for s in unit["shards"]]
+    counts = {split: sum(s["pairs"] for s in shards if s["split"] == split) for split in ("train", "validation")}
+    if not counts["train"]:
+        raise UsageError(f"{folder}: no crop of all the footage was worth learning from; give sharper footage or loosen [crops]")
+    rejected = {reason: sum(unit["rejected"][reason] for unit in done) for reason in ("flat", "blurred", "duplicate")}
+    manifest = {
+        "format": FORMAT,
+        "settings": asdict(settings),
+        "teacher": teacher,
+        "pairs": counts,
+        "rejected": rejected,
+        "sources": [f for unit in done for f in unit["files"]],
+        "shards": shards,
+    }
+    write_atomically(folder / "manifest.json", lambda path: path.write_text(json.dumps(manifest, indent=1), encoding="utf-8"))
+    _write_sheet(folder)
+    return DatasetDone(str(folder), counts["train"], counts["validation"], rejected)
+
+
+def _write_sheet(folder: Path) -> None:
+    """`contact-sheet.png`: pairs spread over the training part; each input, its Lanczos upscale, truth."""
+    shards = Shards([folder], "train")
+    chosen = sorted({round(i) for i in np.linspace(0, len(shards) - 1, _SHEET_PAIRS)})
+    rows = []
+    for index in chosen:
+        pair = shards[index]
+        rows.append(_tiles(pair, shards.scale))
+    two = [rows[i] + rows[i + 1] for i in range(0, len(rows) - 1, 2)] or rows
+    write_png(folder / "contact-sheet.png", sheet(two))
+
+
+def _tiles(pair: Pair, scale: int) -> list[np.ndarray]:
+    from pipelines.footage import to_values
+
+    low, truth = to_values(pair.low.frames(slice(-1, None))), to_values(pair.truth.frames(slice(-1, None)))
+    matrix = int(pair.record.get("matrix", 5))
+    return [to_pixels(p, 0, matrix) for p in (classical(low, scale, "nearest"), classical(low, scale, "lanczos"), truth)]

@@ -1,0 +1,226 @@
+"""`Scout`: looks through the files of a unit and yields the `Task`s its pairs are made of, in order."""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+
+from models.errors import MediaError, UsageError
+from models.interpolation import resample
+from pipelines.crops import Chosen, Seen, choose_crops, round_trip_db
+from pipelines.degrade import draw
+from pipelines.footage import Codes, Footage
+from pipelines.pairs import Motion, Task, draw_motion
+from pipelines.probe import probe
+from pipelines.recode import Coding, coding_of
+from pipelines.shots import shots
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from pipelines.dataset import DatasetSettings
+    from pipelines.video import Frame
+
+__all__ = ["Scout", "Stretch", "hold_out"]
+
+_SOFTNESS_BLOCK_PX = 128
+_TURNS = (0, 1, 4, 5)
+"""Baked into pairs; flipping up and down, which is exact for left-sited chroma, is left to the reader."""
+
+
+@dataclass(frozen=True)
+class Stretch:
+    """A run of frames of one shot that is all training or all validation; half-open."""
+
+    start: int
+    stop: int
+    split: str
+
+
+def hold_out(shot_list: list[tuple[int, int]], share: float, rng: np.random.Generator) -> list[Stretch]:
+    """Give whole shots to validation until about `share` of the frames is held out; at least one shot if there are several.
+
+    A film of one shot, or whose every shot is too long to give away, holds out the end of its longest shot, after a gap as
+    long as what is held out.
+    """
+    total = sum(stop - start for start, stop in shot_list)
+    held: set[int] = set()
+    length = 0
+    for number in rng.permutation(len(shot_list)):
+        start, stop = shot_list[number]
+        if length + stop - start <= max(1, 1.5 * share * total) and length < share * total:
+            held.add(int(number))
+            length += stop - start
+    if not held and len(shot_list) > 1:
+        shortest = min(range(len(shot_list)), key=lambda n: shot_list[n][1] - shot_list[n][0])
+        if shot_list[shortest][1] - shot_list[shortest][0] <= 0.34 * total:
+            held.add(shortest)
+    stretches = [Stretch(start, stop, "validation" if n in held else "train") for n, (start, stop) in enumerate(shot_list)]
+    if not held and total > 1:
+        longest = max(stretches, key=lambda s: s.stop - s.start)
+        tail = max(1, round((longest.stop - longest.start) * max(share, 0.1)))
+        number = stretches.index(longest)
+        if longest.stop - longest.start > 2 * tail:
+            stretches[number] = Stretch(longest.start, longest.stop - 2 * tail, "train")
+            stretches.insert(number + 1, Stretch(longest.stop - tail, longest.stop, "validation"))
+    return stretches
+
+
+class Scout:
+    """The tasks of one unit, and what was seen on the way."""
+
+    def __init__(self, files: tuple[Path, ...], settings: DatasetSettings, rng: np.random.Generator, prefix: str, taught: bool) -> None:
+        """prefix: of the keys of its pairs. taught: a teacher makes the truth, so crops are of the small size."""
+        self._files, self._settings, self._rng, self._prefix = files, settings, rng, prefix
+        self._side = settings.truth_px // settings.scale if taught else settings.truth_px
+        self._taught = taught
+        self.seen = Seen([])
+        self.described: list[dict[str, Any]] = []
+        """Name, fingerprint and what was found of each file used."""
+        self.done = 0
+        self.total = len(files)
+        self._count = 0
+        self._every = settings.every_frames
+
+    def tasks(self) -> Iterator[Task]:
+        """Tasks in order; raises MediaError where the file of a video can't be read. Pictures that can't are left out."""
+        infos = []
+        for path in self._files:
+            try:
+                infos.append(Footage(probe(path)))
+            except MediaError:
+                if len(self._files) == 1:
+                    raise
+        if len(infos) == 1 and not infos[0].info.is_picture:
+            yield from self._video_tasks(infos[0])
+        else:
+            yield from self._picture_tasks(infos)
+
+    def _describe(self, footage: Footage, **more: Any) -> None:
+        info = footage.info
+        name = info.path.replace("\\", "/").rpartition("/")[2]
+        self.described.append({"name": name, "sha256": info.fingerprint, "size": [info.width, info.height], "codec": info.codec, **more})
+
+    def _picture_tasks(self, pictures: list[Footage]) -> Iterator[Task]:
+        singles = [(n, n + 1) for n in range(len(pictures))]
+        splits = {s.start: s.split for s in hold_out(singles, self._settings.validation, self._rng)}
+        for number, footage in enumerate(pictures):
+            frame = next(footage.frames(1), None)
+            self.done += 1
+            if frame is None:
+                continue
+            luma = footage.codes(frame).luma[0]
+            shrink = self._shrink(luma, footage.bits)
+            self._describe(footage, split=splits[number], shrink=shrink)
+            rgb = footage.rgb(frame)
+            for place in self._choose(luma, footage.bits, shrink):
+                source, region = self._region(rgb, place, shrink)
+                record = {"source": footage.info.fingerprint[:16], "frame": 0, "place": [place.top, place.left], "region": region, "matrix": 5}
+                yield self._task(source, splits[number], shrink, draw_motion(self._settings.motion, self._rng), record, None)
+
+    def _region(self, rgb: torch.Tensor, place: Chosen, shrink: int) -> tuple[torch.Tensor, list[int]]:
+        """The square and as much around it as the camera may move over; and where that begins, in shrunk pixels."""
+        motion, length = self._settings.motion, self._settings.frames + self._settings.context_frames
+        reach = 8 + round(length * (motion.pan_px + self._side * (motion.zoom + np.deg2rad(motion.turn_degrees))))
+        top, left = max(0, place.top - reach), max(0, place.left - reach)
+        bottom, right = place.top + self._side + reach, place.left + self._side + reach
+        piece = rgb[..., top * shrink : bottom * shrink, left * shrink : right * shrink]
+        return piece[..., : piece.shape[-2] // shrink * shrink, : piece.shape[-1] // shrink * shrink].clone(), [top, left]
+
+    def _video_tasks(self, footage: Footage) -> Iterator[Task]:
+        if footage.info.interlaced:
+            raise MediaError(f"{footage.info.path}: is interlaced; its fields would be learned as detail: deinterlace it first")
+        settings = self._settings
+        found = shots((np.asarray(f.planes[0]) for f in footage.frames()), footage.pixels.bits)
+        stretches = hold_out(found, settings.validation, self._rng)
+        self.total = found[-1][1] if found else 0
+        # A long film gives its pairs from everywhere, not from its beginning.
+        self._every = max(settings.every_frames, self.total * settings.crops.per_frame // settings.most_pairs)
+        coding = coding_of(footage.info) if settings.degrade.crf == "like-source" else None
+        self._describe(footage, shots=len(found), frames=self.total)
+        window: deque[Codes] = deque(maxlen=settings.frames + settings.context_frames)
+        upcoming = deque(stretches)
+        shrink = 0
+        for number, frame in enumerate(footage.frames()):
+            self.done = number + 1
+            while upcoming and number >= upcoming[0].stop:
+                upcoming.popleft()
+                window.clear()
+            if not upcoming or number < upcoming[0].start or self._count >= settings.most_pairs:
+                continue
+            window.append(footage.codes(frame))
+            if not self._due(number - upcoming[0].start, len(window), upcoming[0]):
+                continue
+            shrink = shrink or self._shrink(window[-1].luma[0], footage.bits)
+            yield from self._tasks_of_frame(footage, frame, window, upcoming[0].split, shrink, coding)
+
+    def _due(self, place: int, held: int, stretch: Stretch) -> bool:
+        """Whether a frame is looked at: one in `every_frames`, as soon as the window is full; short shots give their last frame."""
+        settings = self._settings
+        length = stretch.stop - stretch.start
+        need = min(length, settings.frames + settings.context_frames)
+        if held < need or held < settings.frames:
+            return False
+        return (place - (need - 1)) % self._every == 0
+
+    def _tasks_of_frame(
+        self, footage: Footage, frame: Frame, window: deque[Codes], split: str, shrink: int, coding: Coding | None
+    ) -> Iterator[Task]:
+        luma = window[-1].luma[0]
+        for place in self._choose(luma, footage.bits, shrink):
+            top, left, side = place.top * shrink, place.left * shrink, self._side * shrink
+            pieces = [c.crop(top, left, side, side) for c in window]
+            clip = Codes(np.concatenate([p.luma for p in pieces]), np.concatenate([p.chroma for p in pieces]), footage.bits)
+            record = {
+                "source": footage.info.fingerprint[:16],
+                "frame": self.done - 1,
+                "place": [place.top, place.left],
+                "matrix": int(footage.tags.matrix),
+            }
+            yield self._task(clip, split, shrink, Motion(), record, coding)
+            if self._count >= self._settings.most_pairs:
+                return
+
+    def _choose(self, luma: np.ndarray, bits: int, shrink: int) -> list[Chosen]:
+        if shrink > 1:
+            x = torch.from_numpy(luma.astype(np.float32))
+            small = resample(x, x.shape[0] // shrink // 2 * 2, x.shape[1] // shrink // 2 * 2, "bicubic")
+            luma = small.round().clamp(0, (1 << bits) - 1).numpy().astype(luma.dtype)
+        return choose_crops(luma, bits, self._side, self._settings.crops, self.seen, self._rng)
+
+    def _shrink(self, luma: np.ndarray, bits: int) -> int:
+        """How many times smaller to make a source so that its sharpest tenth is crisp at pixel size: 1, 2 or 4."""
+        if self._settings.shrink:
+            return self._settings.shrink
+        factor, x = 1, torch.from_numpy(luma.astype(np.float32))
+        while factor < 4 and min(x.shape) >= 2 * max(self._side, _SOFTNESS_BLOCK_PX):
+            side = _SOFTNESS_BLOCK_PX
+            blocks = [
+                round_trip_db(x[t : t + side, c : c + side].numpy(), bits)
+                for t in range(0, x.shape[0] - side + 1, 2 * side)
+                for c in range(0, x.shape[1] - side + 1, 2 * side)
+            ]
+            if np.percentile(blocks, 10) <= self._settings.soft_db:
+                break
+            factor *= 2
+            x = resample(x, x.shape[0] // 2 // 2 * 2, x.shape[1] // 2 // 2 * 2, "bicubic")
+        return factor
+
+    def _task(
+        self, source: Codes | torch.Tensor, split: str, shrink: int, motion: Motion, record: dict[str, Any], coding: Coding | None
+    ) -> Task:
+        settings = self._settings
+        turn = int(self._rng.choice(_TURNS)) if settings.turn else 0
+        if settings.degrade.crf == "like-source" and coding is None:
+            raise UsageError('degrade.crf = "like-source": pictures have no stream of their own to be like; give a range such as [17, 32]')
+        degradation = draw(settings.degrade, self._rng, coding)
+        self._count += 1
+        key = f"{self._prefix}{self._count:06d}"
+        return Task(
+            key, split, source, self._side, shrink, turn, motion, settings.frames, settings.context_frames, degradation, record
+        )
