@@ -1,0 +1,161 @@
+"""`Loader`: batches of random crops of a data set, the same for the same seed and step wherever training begins again."""
+
+from __future__ import annotations
+
+import queue
+import threading
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+
+from models.errors import UsageError
+from pipelines import color
+from pipelines.footage import oriented
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from models.network import Planes
+    from pipelines.footage import Codes
+    from pipelines.shards import Shards
+
+__all__ = ["Batch", "BatchSettings", "Loader"]
+
+_AHEAD = 3
+
+
+@dataclass(frozen=True)
+class BatchSettings:
+    """What one training step sees."""
+
+    pairs: int = 32
+    truth_px: int = 128
+    """Side of the truth; must divide by twice the scale."""
+    frames: int = 1
+    """Frames of each clip; pairs may hold more."""
+    orientations: int = 2
+    """2: as stored and upside down, which is exact for left-sited chroma. 8: all flips and rotations, chroma resampled to its
+    place where it must be; for data that was not turned when it was made."""
+    reverse: bool = True
+    """Clips run backwards half of the time."""
+
+    def __post_init__(self) -> None:
+        if self.orientations not in {1, 2, 8}:
+            raise UsageError(f"batch.orientations = {self.orientations}: expected 1, 2 or 8")
+        if self.pairs < 1 or self.frames < 1:
+            raise UsageError("batch.pairs and batch.frames: expected at least 1")
+
+
+@dataclass(frozen=True, eq=False)
+class Batch:
+    """Clips and what they should become: luma (B·T,1,H,W) 0..1, chroma (B·T,2,H/2,W/2) -0.5..0.5, float32; T runs fastest."""
+
+    low: Planes
+    truth: Planes
+    frames: int
+
+    def to(self, device: torch.device) -> Batch:
+        """The same on a device."""
+        low, truth = ((p[0].to(device, non_blocking=True), p[1].to(device, non_blocking=True)) for p in (self.low, self.truth))
+        return Batch(low, truth, self.frames)
+
+
+class Loader:
+    """Batches by step number: which pairs, which crops and which flips follow from (seed, step) alone."""
+
+    def __init__(self, shards: Shards, settings: BatchSettings, seed: int) -> None:
+        """Raise UsageError where the pairs are smaller or shorter than what a batch needs."""
+        self._shards, self._settings, self._seed = shards, settings, seed
+        scale, side = shards.scale, settings.truth_px
+        if side % (2 * scale):
+            raise UsageError(f"batch.truth_px = {side}: expected a multiple of {2 * scale} (twice the scale)")
+        first = shards.record(0)
+        if min(first["truth_size"]) < side or first["frames"] < settings.frames:
+            have = f"{first['truth_size'][1]}x{first['truth_size'][0]}, {first['frames']} frame(s)"
+            raise UsageError(f"the data set's pairs are {have}; a batch needs {side}x{side}, {settings.frames} frame(s): make a larger one")
+
+    def batch(self, step: int) -> Batch:
+        """The batch of a step."""
+        settings = self._settings
+        rng = np.random.Generator(np.random.Philox(key=[self._seed, step]))
+        chosen = rng.integers(len(self._shards), size=settings.pairs)
+        flips, reversals = rng.random(settings.pairs) < 0.5, rng.random(settings.pairs) < 0.5
+        turn = int(rng.integers(8))
+        cut = [self._cut(int(i), rng, bool(f), bool(r)) for i, f, r in zip(chosen, flips, reversals, strict=True)]
+        low, truth = _stack([c[0] for c in cut]), _stack([c[1] for c in cut])
+        if settings.orientations == 8:
+            # One turn for the batch; flipping up and down was drawn for each pair already.
+            low, truth = oriented(low, turn & 5), oriented(truth, turn & 5)
+        return Batch(low, truth, settings.frames)
+
+    def _cut(self, index: int, rng: np.random.Generator, flip: bool, backwards: bool) -> tuple[Codes, Codes]:
+        """A random crop of a pair, in time as well, as views."""
+        settings, scale = self._settings, self._shards.scale
+        pair = self._shards[index]
+        side = settings.truth_px // scale
+        length, height, width = pair.low.luma.shape
+        top, left = (int(rng.integers((extent - side) // 2 + 1)) * 2 for extent in (height, width))
+        start = int(rng.integers(length - settings.frames + 1))
+        step = slice(start, start + settings.frames)
+        low = pair.low.frames(step).crop(top, left, side, side)
+        truth = pair.truth.frames(step).crop(top * scale, left * scale, side * scale, side * scale)
+        flipped = flip and settings.orientations > 1
+        reverse = backwards and settings.reverse and settings.frames > 1
+        return _turned(low, flipped, reverse), _turned(truth, flipped, reverse)
+
+    def prefetch(self, start: int, stop: int) -> Iterator[Batch]:
+        """Batches of steps `start` to `stop`, a few made ahead in a thread of its own."""
+        ready: queue.Queue[Batch | BaseException] = queue.Queue(_AHEAD)
+        halt = threading.Event()
+
+        def offer(item: Batch | BaseException) -> None:
+            while not halt.is_set():
+                try:
+                    ready.put(item, timeout=0.2)
+                except queue.Full:
+                    continue
+                return
+
+        def work() -> None:
+            try:
+                for step in range(start, stop):
+                    if halt.is_set():
+                        return
+                    offer(self.batch(step))
+            except BaseException as error:  # noqa: BLE001 - handed to the thread that waits for the batch
+                offer(error)
+
+        thread = threading.Thread(target=work, name="loader", daemon=True)
+        thread.start()
+        try:
+            for _ in range(start, stop):
+                item = ready.get()
+                if isinstance(item, BaseException):
+                    raise item
+                yield item
+        finally:
+            halt.set()
+            thread.join()
+
+
+def _turned(codes: Codes, flip: bool, backwards: bool) -> Codes:
+    time, down = slice(None, None, -1 if backwards else 1), slice(None, None, -1 if flip else 1)
+    return type(codes)(codes.luma[time, down], codes.chroma[time, :, down], codes.bits)
+
+
+def _stack(clips: list[Codes]) -> Planes:
+    """Clips -> float planes with B·T in front. Where depths are mixed, 8-bit codes are shifted to ten, which is exact."""
+    bits = max(c.bits for c in clips)
+    dtype = np.uint8 if bits == 8 else np.uint16
+    frames, height, width = clips[0].luma.shape
+    luma = np.empty((len(clips), frames, height, width), dtype)
+    chroma = np.empty((len(clips), frames, 2, height // 2, width // 2), dtype)
+    for number, clip in enumerate(clips):
+        luma[number], chroma[number] = clip.luma, clip.chroma
+        if clip.bits < bits:
+            luma[number] <<= bits - clip.bits
+            chroma[number] <<= bits - clip.bits
+    flat = (luma.reshape(-1, 1, height, width), chroma.reshape(-1, 2, height // 2, width // 2))
+    return color.to_float(flat[0], bits, full=False, chroma=False), color.to_float(flat[1], bits, full=False, chroma=True)

@@ -1,0 +1,77 @@
+"""`State`: all that training goes on from: weights, their average, the optimizer, the step; written and read bit by bit."""
+
+from __future__ import annotations
+
+import pickle
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from models.errors import MediaError
+from pipelines.card import write_atomically
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+__all__ = ["State"]
+
+_FORMAT = "vsr-checkpoint-1"
+
+
+@dataclass(eq=False)
+class State:
+    """Training between two steps. Nothing random is in it: what a step draws follows from the seed and its number."""
+
+    network: nn.Module
+    optimizer: torch.optim.Optimizer
+    average: dict[str, Tensor]
+    """Exponential moving average of the weights, fp32."""
+    step: int = 0
+    seconds: float = 0.0
+    """Spent in steps so far."""
+    best_db: float = float("-inf")
+    """Highest validation score so far."""
+    best: dict[str, Tensor] = field(default_factory=dict)
+    """The average weights that had it."""
+    best_step: int = 0
+
+    def update_average(self, decay: float) -> None:
+        """Move the average towards the weights; faster in the first steps, when they are still far from anything."""
+        decay = min(decay, (1 + self.step) / (10 + self.step))
+        with torch.no_grad():
+            current = self.network.state_dict()
+            # In this form the arithmetic is the same for one tensor as for many.
+            torch._foreach_lerp_(list(self.average.values()), [current[k] for k in self.average], 1 - decay)
+
+    def save(self, path: Path, identity: str) -> None:
+        """Write a checkpoint. identity: of settings and data; only the same may go on from it."""
+        content = {
+            "format": _FORMAT,
+            "identity": identity,
+            "network": self.network.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "average": self.average,
+            "best": self.best,
+            "numbers": {"step": self.step, "seconds": self.seconds, "best_db": self.best_db, "best_step": self.best_step},
+        }
+        write_atomically(path, lambda partial: torch.save(content, partial))
+
+    def load(self, path: Path, identity: str) -> None:
+        """Go on from a checkpoint. Raises MediaError where it is damaged or of other settings or data."""
+        try:
+            content: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+            if content["format"] != _FORMAT:
+                raise KeyError(content["format"])
+            if content["identity"] != identity:
+                raise MediaError(f"{path}: belongs to other settings or another data set; use another folder (-o), or leave out --resume")
+            self.network.load_state_dict(content["network"])
+            self.optimizer.load_state_dict(content["optimizer"])
+            for key, tensor in content["average"].items():
+                self.average[key].copy_(tensor)
+            self.best = content["best"]
+            for name, value in content["numbers"].items():
+                setattr(self, name, value)
+        except (OSError, RuntimeError, KeyError, ValueError, EOFError, pickle.UnpicklingError) as error:
+            raise MediaError(f"{path}: is no checkpoint we can go on from: {str(error).splitlines()[0] if str(error) else error!r}") from None

@@ -1,0 +1,411 @@
+"""`train`: pairs become weights; yields what happens, leaves NAME.safetensors with its card, a log, a curve and a sample grid.
+
+Everything drawn follows from the seed and the step's number, so a run that was stopped and resumed on one machine ends with
+the same bits as one that was not.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import hashlib
+import json
+import math
+import time
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import torch
+
+from models.catalog import find, load_network
+from models.errors import Interrupted, UsageError
+from models.losses import LOSSES
+from pipelines import metrics
+from pipelines.card import build, export
+from pipelines.footage import to_values
+from pipelines.loader import Batch, BatchSettings, Loader
+from pipelines.picture import curve, sheet, to_pixels, write_png
+from pipelines.shards import Shards, manifest_hash
+from pipelines.state import State
+from pipelines.upscale import classical, upscale
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from torch import Tensor, nn
+
+    from models.network import Planes
+
+__all__ = ["Stepped", "TrainSettings", "Trained", "Validated", "keep_freed_memory", "train", "validate"]
+
+_LOG_EVERY = 100
+
+
+@dataclass(frozen=True)
+class OptimizerSettings:
+    """How weights move."""
+
+    kind: Literal["adam", "rmsprop"] = "adam"
+    learning_rate: float = 1e-3
+    """At its height, after the warm-up; then down to zero along a half cosine."""
+    warmup_steps: int = 300
+    betas: tuple[float, ...] = (0.9, 0.99)
+    """Of Adam; the second one is RMSprop's smoothing, too."""
+    clip_norm: float = 1.0
+    """Gradients longer than this are shortened to it."""
+
+
+@dataclass(frozen=True)
+class TrainSettings:
+    """A network and how it is trained."""
+
+    name: str
+    """Of the result: FAMILY-xSCALE."""
+    scale: int
+    architecture: str = "compact"
+    network: dict[str, Any] = field(default_factory=dict)
+    """The architecture's arguments besides the scale."""
+    description: str = ""
+    init: str = ""
+    """Name or file of a network to start from; tensors of the same name and shape are taken over."""
+    steps: int = 60_000
+    loss: str = "l1"
+    """One of models.losses.LOSSES, on luma and chroma."""
+    chroma_weight: float = 0.25
+    ema_decay: float = 0.999
+    validate_every: int = 2_500
+    validation_pairs: int = 48
+    checkpoint_seconds: float = 180.0
+    seed: int = 0
+    precision: Literal["auto", "bf16", "fp32"] = "auto"
+    """Of the forward and backward pass; weights and sums are fp32. "auto": bf16 where the device multiplies it."""
+    threads: int = 0
+    """Of torch on the CPU; 0: as many as torch takes. Part of what makes two runs bit-equal."""
+    batch: BatchSettings = field(default_factory=BatchSettings)
+    optimizer: OptimizerSettings = field(default_factory=OptimizerSettings)
+
+    def __post_init__(self) -> None:
+        if self.loss not in LOSSES:
+            raise UsageError(f"loss = {self.loss!r}: expected one of {', '.join(LOSSES)}")
+        if not 0 <= self.ema_decay < 1:
+            raise UsageError(f"ema_decay = {self.ema_decay}: expected 0 to 1, below 1")
+        if min(self.steps, self.validate_every, self.validation_pairs) < 1:
+            raise UsageError("steps, validate_every and validation_pairs: expected at least 1")
+
+
+@dataclass(frozen=True)
+class Stepped:
+    """Event: so many steps are done."""
+
+    step: int
+    steps: int
+    loss: float
+    """Mean since the last of these events."""
+    steps_per_second: float
+
+
+@dataclass(frozen=True)
+class Validated:
+    """Event: the average weights were judged on held-out shots."""
+
+    step: int
+    scores: dict[str, float]
+    """PSNR-Y in dB of all pairs ("psnr"), and gains over Lanczos: "gain", "gain_clean", "gain_degraded"."""
+    best: bool
+
+
+@dataclass(frozen=True)
+class Trained:
+    """Event: the best weights are written."""
+
+    weights: str
+    step: int
+    scores: dict[str, float]
+    seconds: float
+
+
+def train(
+    settings: TrainSettings, data: Sequence[str | Path], folder: str | Path, *, resume: bool = False, device: str = "cpu", stop: Callable[[], bool] | None = None
+) -> Iterator[Stepped | Validated | Trained]:
+    """Train on data sets made by `dataset`, into `folder`.
+
+    resume: go on from the folder's checkpoint if there is one. stop: asked after every step; True saves a checkpoint and
+    raises Interrupted. Raises UsageError for data that do not fit, MediaError for files that are damaged.
+    """
+    run = _Run(settings, [Path(d) for d in data], Path(folder), torch.device(device))
+    checkpoint = run.folder / "checkpoint.pt"
+    if resume and checkpoint.is_file():
+        run.state.load(checkpoint, run.identity)
+    elif checkpoint.is_file() and not resume:
+        raise UsageError(f"{checkpoint}: training in this folder was begun before; give --resume, or another folder (-o)")
+    yield from run.steps(stop or (lambda: False))
+    yield run.finish()
+
+
+class _Run:
+    """One training run."""
+
+    def __init__(self, settings: TrainSettings, data: list[Path], folder: Path, device: torch.device) -> None:
+        self.settings, self.folder, self.device = settings, folder, device
+        keep_freed_memory()
+        if settings.threads:
+            torch.set_num_threads(settings.threads)
+        shards = Shards(data, "train")
+        if shards.scale != settings.scale:
+            raise UsageError(f"{data[0]}: its pairs are of scale {shards.scale}, {settings.name} is of scale {settings.scale}")
+        self.loader = Loader(shards, settings.batch, settings.seed)
+        self.held_out = Shards(data, "validation")
+        self.data = {"manifests": [manifest_hash(d) for d in data], "train_pairs": len(shards), "validation_pairs": len(self.held_out)}
+        self.identity = hashlib.sha256(json.dumps([asdict(settings), self.data["manifests"]], sort_keys=True).encode()).hexdigest()
+        self.state = _start(settings, device)
+        self.autocast = precision_of(settings.precision, device)
+        folder.mkdir(parents=True, exist_ok=True)
+        self.log = _Log(folder)
+
+    def steps(self, stop: Callable[[], bool]) -> Iterator[Stepped | Validated]:
+        """All steps that are left, with the validations between them."""
+        settings, state = self.settings, self.state
+        total, since, saved = 0.0, 0, time.monotonic()
+        self.log.forget_after(state.step)
+        for batch in self.loader.prefetch(state.step, settings.steps):
+            begun = time.monotonic()
+            total, since = total + self._step(batch), since + 1
+            state.seconds += time.monotonic() - begun
+            if state.step % _LOG_EVERY == 0 or state.step == settings.steps:
+                event = Stepped(state.step, settings.steps, total / since, since / max(1e-9, time.monotonic() - self.log.last))
+                self.log.write({"step": state.step, "loss": event.loss})
+                total, since = 0.0, 0
+                yield event
+            if state.step % settings.validate_every == 0 or state.step == settings.steps:
+                yield self._validate()
+                saved = self._save()
+            if time.monotonic() - saved > settings.checkpoint_seconds:
+                saved = self._save()
+            if stop():
+                self._save()
+                raise Interrupted(f"{self.folder}: stopped after step {state.step} of {settings.steps}; the same command with --resume goes on")
+
+    def _step(self, batch: Batch) -> float:
+        settings, state = self.settings, self.state
+        for group in state.optimizer.param_groups:
+            group["lr"] = learning_rate(settings, state.step)
+        batch = batch.to(self.device)
+        with self.autocast():
+            luma, chroma = forward(state.network, batch.low, batch.frames)
+        loss_of = LOSSES[settings.loss]
+        loss = loss_of(luma.float(), batch.truth[0])
+        if settings.chroma_weight:
+            loss = loss + settings.chroma_weight * loss_of(chroma.float(), batch.truth[1])
+        state.optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(state.network.parameters(), settings.optimizer.clip_norm)
+        state.optimizer.step()
+        state.update_average(settings.ema_decay)
+        state.step += 1
+        return loss.item()
+
+    def _save(self) -> float:
+        self.state.save(self.folder / "checkpoint.pt", self.identity)
+        return time.monotonic()
+
+    def _validate(self) -> Validated:
+        state = self.state
+        network = self._averaged(state.average)
+        scores = validate(network, self.held_out, self.settings.validation_pairs, self.autocast)
+        best = scores["psnr"] > state.best_db
+        if best:
+            state.best_db, state.best_step = scores["psnr"], state.step
+            state.best = {k: v.clone() for k, v in state.average.items()}
+        self.log.write({"step": state.step, **scores})
+        self.log.draw(self._samples(network))
+        return Validated(state.step, scores, best)
+
+    def _averaged(self, weights: dict[str, Tensor]) -> nn.Module:
+        network = build(self.settings.architecture, self.settings.scale, self.settings.network)
+        network.load_state_dict(weights)
+        return network.to(self.device, memory_format=torch.channels_last).eval()
+
+    def _samples(self, network: nn.Module) -> Any:
+        """Rows of input, Lanczos, network, truth."""
+        rows = []
+        for index in _spread(len(self.held_out), 6):
+            pair = self.held_out[index]
+            low, truth = to_values(pair.low), to_values(pair.truth)
+            with self.autocast():
+                result = upscale(network, _on(low, self.device))  # type: ignore[arg-type]
+            shown = (classical(low, self.settings.scale, "nearest"), classical(low, self.settings.scale, "lanczos"), _on(result, torch.device("cpu")), truth)
+            rows.append([to_pixels(p, len(pair.low.luma) // 2, int(pair.record.get("matrix", 5))) for p in shown])
+        return sheet(rows)
+
+    def finish(self) -> Trained:
+        """Write the best average weights and their card."""
+        state, settings = self.state, self.settings
+        # Judged as they will be used: after rounding to fp16.
+        rounded = {k: v.half().float() for k, v in state.best.items()}
+        scores = {k: round(v, 3) for k, v in validate(self._averaged(rounded), self.held_out, self.settings.validation_pairs, self.autocast).items()}
+        training = {
+            "steps": settings.steps, "best_step": state.best_step, "seconds": round(state.seconds), "device": device_name(self.device),
+            "torch": torch.__version__, "init": settings.init, "loss": settings.loss, "seed": settings.seed, **self.data,
+        }  # fmt: skip
+        weights = export(
+            state.best, architecture=settings.architecture, settings=settings.network, scale=settings.scale, folder=self.folder, name=settings.name,
+            description=settings.description, record={"training": training, "scores": {"validation": scores}},
+        )  # fmt: skip
+        return Trained(str(weights), state.best_step, scores, state.seconds)
+
+
+def _start(settings: TrainSettings, device: torch.device) -> State:
+    """Seeded weights, or those of `init` where names and shapes agree; their average; a fresh optimizer."""
+    torch.manual_seed(settings.seed)
+    network = build(settings.architecture, settings.scale, settings.network)
+    if settings.init:
+        own = network.state_dict()
+        taken = {k: v for k, v in _weights_of(settings.init, settings.scale).items() if k in own and own[k].shape == v.shape}
+        if not taken:
+            raise UsageError(f"init = {settings.init!r}: none of its tensors fits {settings.architecture} {settings.network}; leave it out")
+        network.load_state_dict({**own, **taken})
+    network.to(device, memory_format=torch.channels_last)
+    choice, parameters = settings.optimizer, list(network.parameters())
+    optimizer: torch.optim.Optimizer
+    if choice.kind == "adam":
+        optimizer = torch.optim.Adam(parameters, lr=choice.learning_rate, betas=(choice.betas[0], choice.betas[1]), fused=True)
+    else:
+        optimizer = torch.optim.RMSprop(parameters, lr=choice.learning_rate, alpha=choice.betas[1])
+    return State(network, optimizer, {k: v.detach().clone() for k, v in network.state_dict().items()})
+
+
+def _weights_of(name: str, scale: int) -> dict[str, Tensor]:
+    """Weights of a network by name or file; of a family, those of this scale or else of the smallest."""
+    cards = sorted((c for c in find(name) if c.architecture not in {"interpolation", "foreign"}), key=lambda c: (c.scale != scale, c.scale))
+    if not cards:
+        raise UsageError(f"init = {name!r}: is no network of ours that training could start from")
+    module: Any = load_network(cards[0]).module
+    weights: dict[str, Tensor] = module.state_dict()
+    return weights
+
+
+def forward(network: nn.Module, low: Planes, frames: int) -> Planes:
+    """Clips through a network in training: luma (B·T,1,H,W), chroma (B·T,2,H/2,W/2) -> the same at `scale` times the size.
+
+    T frames a clip, T running fastest; a recurrent network sees them one after the other, the ends repeated.
+    """
+    contract: Any = network.contract
+    if not (contract.past or contract.future or contract.recurrent):
+        result: Planes = network(low)
+        return result
+    luma, chroma = low[0].unflatten(0, (-1, frames)), low[1].unflatten(0, (-1, frames))  # (B,T,1,H,W), (B,T,2,h,w)
+    state, outputs = None, []
+    for now in range(frames):
+        seen = [min(max(now + step, 0), frames - 1) for step in range(-contract.past, contract.future + 1)]
+        window = (luma[:, seen, 0], chroma[:, seen].flatten(1, 2))
+        if contract.recurrent:
+            planes, state = network(window, state)
+        else:
+            planes = network(window)
+        outputs.append(planes)
+    return torch.stack([o[0] for o in outputs], 1).flatten(0, 1), torch.stack([o[1] for o in outputs], 1).flatten(0, 1)
+
+
+def learning_rate(settings: TrainSettings, step: int) -> float:
+    """Up along a line, then down along a half cosine to a thousandth of the height."""
+    choice = settings.optimizer
+    warm = min(1.0, (step + 1) / max(1, choice.warmup_steps))
+    return choice.learning_rate * max(1e-3, warm * (0.5 + 0.5 * math.cos(math.pi * step / settings.steps)))
+
+
+def validate(network: nn.Module, shards: Shards, pairs: int, autocast: Callable[[], Any] = contextlib.nullcontext) -> dict[str, float]:
+    """PSNR-Y in dB on held-out pairs, spread over all of them, and the gain over Lanczos: of all, of the clean, of the degraded."""
+    device = next(network.parameters()).device
+    results: list[tuple[float, float, bool]] = []
+    for index in _spread(len(shards), pairs):
+        pair = shards[index]
+        low, truth = to_values(pair.low), to_values(pair.truth)
+        with autocast():
+            result = upscale(network, _on(low, device))  # type: ignore[arg-type]
+        ours, plain, true = ((p[0][:, 0].cpu() * 219 + 16).clamp(0, 255) for p in (result, classical(low, shards.scale, "lanczos"), truth))
+        score = [metrics.psnr(metrics.trim(x.round(), shards.scale), metrics.trim(true, shards.scale)) for x in (ours, plain)]
+        stages = pair.record["degradation"]["stages"]
+        results.append((min(score[0], 100.0), min(score[1], 100.0), len(stages) == 1 and set(stages[0]) == {"kernel"}))
+    found = {"psnr": _mean([r[0] for r in results]), "gain": _mean([r[0] - r[1] for r in results])}
+    for name, clean in (("gain_clean", True), ("gain_degraded", False)):
+        some = [r[0] - r[1] for r in results if r[2] == clean]
+        if some:
+            found[name] = _mean(some)
+    return found
+
+
+def _mean(values: list[float]) -> float:
+    return sum(values) / len(values)
+
+
+def _spread(count: int, most: int) -> list[int]:
+    """Up to `most` numbers below `count`, evenly spread."""
+    return sorted({i * count // min(most, count) for i in range(min(most, count))})
+
+
+def _on(planes: Planes, device: torch.device) -> Planes:
+    return planes[0].to(device), planes[1].to(device)
+
+
+def precision_of(precision: str, device: torch.device) -> Callable[[], Any]:
+    """A context for the forward pass in that precision."""
+    able = device.type == "cuda" or torch.cpu._is_amx_tile_supported() or torch.cpu._is_avx512_bf16_supported()
+    if precision == "bf16" or (precision == "auto" and able):
+        return lambda: torch.autocast(device.type, torch.bfloat16)
+    return contextlib.nullcontext
+
+
+def device_name(device: torch.device) -> str:
+    """For the record."""
+    if device.type == "cuda":
+        return str(torch.cuda.get_device_name(device))
+    return f"CPU, {torch.get_num_threads()} thread(s), {torch.backends.cpu.get_cpu_capability()}"
+
+
+def keep_freed_memory() -> None:
+    """Tell glibc to keep what is freed: large maps given back and fetched again at every layer cost more than the arithmetic."""
+    with contextlib.suppress(OSError, AttributeError):
+        libc = ctypes.CDLL("libc.so.6")
+        for option, value in ((-3, 1 << 30), (-1, (1 << 31) - 1), (-2, 256 << 20)):  # M_MMAP_THRESHOLD, M_TRIM_THRESHOLD, M_TOP_PAD
+            libc.mallopt(option, value)
+
+
+class _Log:
+    """`log.jsonl`, TensorBoard where it is installed, `curve.png` and `samples.png`."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder, self._path = folder, folder / "log.jsonl"
+        self._board: Any = None
+        self.last = time.monotonic()
+        with contextlib.suppress(ImportError):
+            from torch.utils.tensorboard import SummaryWriter
+
+            self._board = SummaryWriter(str(folder / "tensorboard"))
+
+    def forget_after(self, step: int) -> None:
+        """Drop lines of steps that will be done again, or for the first time in this folder."""
+        kept = [line for line in self._lines() if line["step"] <= step and step]
+        self._path.write_text("".join(json.dumps(line) + "\n" for line in kept), encoding="utf-8")
+
+    def write(self, line: dict[str, float]) -> None:
+        """One more line."""
+        self.last = time.monotonic()
+        with open(self._path, "a", encoding="utf-8") as file:
+            file.write(json.dumps(line) + "\n")
+        if self._board is not None:
+            for key, value in line.items():
+                if key != "step":
+                    self._board.add_scalar(key, value, line["step"])
+
+    def draw(self, samples: Any) -> None:
+        """Bring the pictures up to date: loss blue, PSNR orange, gain green, each to its own scale."""
+        lines = self._lines()
+        series = [[(entry["step"], entry[key]) for entry in lines if key in entry] for key in ("loss", "psnr", "gain")]
+        write_png(self._folder / "curve.png", curve(series))
+        write_png(self._folder / "samples.png", samples)
+
+    def _lines(self) -> list[dict[str, float]]:
+        if not self._path.is_file():
+            return []
+        return [json.loads(line) for line in self._path.read_text(encoding="utf-8").splitlines()]
