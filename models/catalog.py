@@ -74,7 +74,11 @@ def read_card(path: Path) -> Card:
     """Read `NAME.toml`; the weights lie beside it. Raises UsageError where it is no card."""
     try:
         table = tomllib.loads(path.read_text(encoding="utf-8"))
-        known = {k: table.pop(k) for k in ("scale", "architecture", "description", "parameters", "pixels", "sha256", "settings", "gflop_per_megapixel", "halo_px") if k in table}
+        known = {
+            k: table.pop(k)
+            for k in ("scale", "architecture", "description", "parameters", "pixels", "sha256", "settings", "gflop_per_megapixel", "halo_px")
+            if k in table
+        }
         return Card(name=table.pop("name", path.stem), path=str(path.with_suffix(".safetensors")), more=table, **known)
     except (OSError, ValueError, TypeError) as error:
         raise UsageError(f"{path}: is not a model card: {error}") from None

@@ -35,20 +35,25 @@ class Compact(nn.Module):
 
     def _start_as_bicubic(self) -> None:
         """Begin as the skip alone, with a body that passes its input on (Dirac), which trains faster than noise."""
-        for conv in self.body:
+        for conv in self._convolutions:
             nn.init.dirac_(conv.weight)
             conv.weight.data.add_(torch.randn_like(conv.weight) * 0.02)
-            nn.init.zeros_(conv.bias)
+            nn.init.zeros_(conv.bias)  # type: ignore[arg-type]
         nn.init.zeros_(self.tail.weight)
-        nn.init.zeros_(self.tail.bias)
+        nn.init.zeros_(self.tail.bias)  # type: ignore[arg-type]
+
+    @property
+    def _convolutions(self) -> list[nn.Conv2d]:
+        return list(self.body)  # type: ignore[arg-type]
 
     def residual(self, luma: Tensor, chroma: Tensor) -> Tensor:
         """(B,1,H,W) and (B,2,H/2,W/2) -> (B,6·scale²,H/2,W/2): what is to be added to the bicubic upscale, shuffled."""
         x = torch.cat([F.pixel_unshuffle(luma, 2), chroma], 1)  # (B,6,H/2,W/2)
         x = F.relu(self.head(x))
-        for conv in self.body:
+        for conv in self._convolutions:
             x = F.relu(conv(x))
-        return self.tail(x)
+        residual: Tensor = self.tail(x)
+        return residual
 
     def forward(self, planes: Planes) -> Planes:
         """Luma (B,1,H,W), chroma (B,2,H/2,W/2) -> (B,1,SH,SW), (B,2,SH/2,SW/2); the sum in the input's dtype."""

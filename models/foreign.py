@@ -34,7 +34,9 @@ class _Foreign(nn.Module):
         try:
             descriptor = ModelLoader(device="cpu").load_from_file(path)
         except Exception as error:  # noqa: BLE001 - whatever a hostile or unknown file makes it raise
-            raise MediaError(f"{path}: is no checkpoint that spandrel knows ({str(error).splitlines()[0] if str(error) else type(error).__name__})") from None
+            raise MediaError(
+                f"{path}: is no checkpoint that spandrel knows ({str(error).splitlines()[0] if str(error) else type(error).__name__})"
+            ) from None
         if not isinstance(descriptor, ImageModelDescriptor) or descriptor.input_channels != 3 or descriptor.output_channels != 3:
             raise MediaError(f"{path}: is a {descriptor.architecture.name}, which does not turn one RGB picture into one")
         self.model = descriptor.model.eval().float()
@@ -118,6 +120,6 @@ def load_foreign(card: Card) -> LoadedNetwork:
 
 if __name__ == "__main__":
     try:
-        print(json.dumps(asdict(describe(sys.argv[1]))))  # noqa: T201 - the answer to `catalog.find`, in a process of its own
+        print(json.dumps(asdict(describe(sys.argv[1]))))
     except MediaError as error:
         sys.exit(str(error))

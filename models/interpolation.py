@@ -199,7 +199,7 @@ class Interpolation(nn.Module):
         self.contract = Contract(scale=scale, pixels="yuv420", halo_px=None, kernel="nearest" if kernel == "identity" else kernel)
 
     def forward(self, planes: Planes) -> Planes:
-        """luma (B,1,H,W) and chroma (B,2,h,w) at whatever subsampling -> the same at the target size."""
+        """Luma (B,1,H,W) and chroma (B,2,h,w) at whatever subsampling -> the same at the target size."""
         luma, chroma = planes
         if self.kernel == "identity":
             return planes

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import heapq
 import io
+import math
 from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
@@ -18,10 +20,12 @@ from pipelines.probe import EpochClock
 from pipelines.source import file_url, open_source
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
+    from typing import TypeAlias
 
     from av.container import InputContainer, OutputContainer
-    from av.packet import Packet
+
+    Packet: TypeAlias = av.Packet[Any]
     from av.stream import Stream as AnyStream
 
     from pipelines.journal import ChunkRecord
@@ -46,9 +50,17 @@ class Passed:
     digest: Any = field(default_factory=hashlib.sha256)
 
 
-def container_options(container: str) -> dict[str, str]:
-    """Muxer options of a result."""
-    return {"movflags": "+faststart"} if container in {"mp4", "mov"} else {}
+def container_options(container: str, time_bases: Iterable[Fraction]) -> dict[str, str]:
+    """Muxer options of a result. time_bases: of all its tracks."""
+    if container not in {"mp4", "mov"}:
+        return {}
+    # Edit lists, which say where a track begins, count in this clock; its default of 1 ms would move tracks against each other.
+    common = math.lcm(*(b.denominator for b in time_bases))
+    return {"movflags": "+faststart", **({"movie_timescale": str(common)} if common < 1 << 31 else {})}
+
+
+def _time_bases(source: InputContainer) -> list[Fraction]:
+    return [Fraction(s.time_base) for s in source.streams if s.time_base and s.type in {"video", "audio", "subtitle"}]
 
 
 def incompatible_streams(info: VideoInfo, container: str) -> list[tuple[Stream, str]]:
@@ -77,10 +89,8 @@ def _refusal(source: InputContainer, stream: Stream, container: str) -> str:
     except (av.error.FFmpegError, ValueError, TypeError, AttributeError, NotImplementedError) as error:
         return str(getattr(error, "strerror", "") or error or type(error).__name__)
     finally:
-        try:
+        with contextlib.suppress(av.error.FFmpegError, OSError, ValueError):
             trial.close()
-        except (av.error.FFmpegError, OSError, ValueError):
-            pass  # the trailer of a trial
     return ""
 
 
@@ -121,9 +131,8 @@ def assemble(plan: Plan, info: VideoInfo, records: Sequence[ChunkRecord], target
     source = open_source(info.path)
     try:
         # Not a `with`: on an exception that would write a trailer and make a half file playable.
-        output = av.open(
-            file_url(target), "w", format=plan.encoder.container, container_options=container_options(plan.encoder.container)
-        )
+        options = container_options(plan.encoder.container, [plan.time_base, *_time_bases(source)])
+        output = av.open(file_url(target), "w", format=plan.encoder.container, container_options=options)
         video, passed = _prepare(output, source, plan, info, records, dropped)
         output.start_encoding()
         packets = heapq.merge(_video_packets(plan, info, records, video), _passed_packets(source, output, plan, info, passed), key=_seconds)
@@ -131,7 +140,9 @@ def assemble(plan: Plan, info: VideoInfo, records: Sequence[ChunkRecord], target
             output.mux_one(packet)
         output.close()
     except OSError as error:
-        raise OutputError(f"{target.parent}: the result can't be written: {error.strerror}; what is done is kept, free some space and give the same command again") from None
+        raise OutputError(
+            f"{target.parent}: the result can't be written: {error.strerror}; what is done is kept, free some space and give the same command again"
+        ) from None
     finally:
         source.close()
     return list(passed.values())
@@ -206,7 +217,7 @@ def _window(plan: Plan, info: VideoInfo) -> tuple[Fraction, Fraction] | None:
 
 def _chapters(source: InputContainer, plan: Plan, info: VideoInfo) -> list[dict[str, Any]]:
     window = _window(plan, info)
-    chapters = [dict(c) for c in source.chapters()]
+    chapters: list[dict[str, Any]] = [dict(c) for c in source.chapters()]
     if window is None:
         return chapters
     kept = []
@@ -267,9 +278,7 @@ def _video_packets(plan: Plan, info: VideoInfo, records: Sequence[ChunkRecord], 
             raise VerificationError(f"chunk {record.index} holds {count} packets, its manifest says {len(record.pts)}")
 
 
-def _passed_packets(
-    source: InputContainer, output: OutputContainer, plan: Plan, info: VideoInfo, passed: dict[int, Passed]
-) -> Iterator[Packet]:
+def _passed_packets(source: InputContainer, output: OutputContainer, plan: Plan, info: VideoInfo, passed: dict[int, Passed]) -> Iterator[Packet]:
     window = _window(plan, info)
     clock = EpochClock(source.format.name)
     last: dict[int, int] = {}
@@ -289,34 +298,40 @@ def _passed_packets(
             packet.pts = packet.dts = last.get(packet.stream_index, 0)
         if window is not None and not _cut(packet, window, base):
             continue
-        last[packet.stream_index] = packet.dts
+        last[packet.stream_index] = _ticks(packet)
         entry.packets += 1
         entry.digest.update(bytes(packet))
         if entry.first_seconds is None:
-            entry.first_seconds = float((packet.pts if packet.pts is not None else packet.dts) * base)
+            entry.first_seconds = float((packet.pts if packet.pts is not None else _ticks(packet)) * base)
         packet.stream = output.streams[entry.output_index]
         yield packet
 
 
 def _cut(packet: Packet, window: tuple[Fraction, Fraction], base: Fraction) -> bool:
     """Move a packet into the window's time; False where it lies outside."""
-    pts = packet.pts if packet.pts is not None else packet.dts
+    pts = packet.pts if packet.pts is not None else _ticks(packet)
     start, end = pts * base, (pts + (packet.duration or 0)) * base
     kind = packet.stream.type
     if start >= window[1] or (start < window[0] and (kind != "subtitle" or end <= window[0])):
         return False
     shift = round(window[0] / base)
-    packet.pts, packet.dts = pts - shift, packet.dts - shift
-    if packet.pts < 0:  # a subtitle that was already up
-        packet.duration, packet.pts, packet.dts = packet.duration + packet.pts, 0, 0
+    moved = pts - shift
+    packet.pts, packet.dts = moved, _ticks(packet) - shift
+    if moved < 0:  # a subtitle that was already up
+        packet.duration, packet.pts, packet.dts, moved = (packet.duration or 0) + moved, 0, 0, 0
     if kind == "subtitle" and end > window[1]:
-        packet.duration = round((window[1] - window[0]) / base) - packet.pts
+        packet.duration = round((window[1] - window[0]) / base) - moved
     return True
 
 
 def _seconds(packet: Packet) -> float:
     """For putting packets in order; never for timestamps."""
-    return float(packet.dts * packet.time_base)
+    return float(_ticks(packet) * Fraction(packet.time_base or 1))
+
+
+def _ticks(packet: Packet) -> int:
+    """When it is decoded; every packet here has been given that."""
+    return packet.dts if packet.dts is not None else 0
 
 
 def refuse_incompatible(found: Sequence[tuple[Stream, str]], output: Path, container: str) -> None:
@@ -327,4 +342,3 @@ def refuse_incompatible(found: Sequence[tuple[Stream, str]], output: Path, conta
         if container != "matroska":
             remedy = f"name an output that ends in .mkv, or {remedy}"
         raise UsageError(f"{output.name}: {container} can't hold {listed}: {found[0][1]}; {remedy}")
-

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-__all__ = ["caption_nal", "insert_captions", "is_clean_point", "nal_units", "nal_length_size"]
+__all__ = ["caption_nal", "insert_captions", "is_clean_point", "nal_length_size", "nal_units"]
 
 _H264_IDR, _H264_SEI = 5, 6
 _HEVC_IRAP = range(16, 22)

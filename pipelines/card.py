@@ -76,7 +76,7 @@ def _run_once(network: nn.Module) -> None:
         network((torch.zeros(1, frames, side, side), torch.zeros(1, 2 * frames, side // 2, side // 2)))
 
 
-def export(  # noqa: PLR0913 - the parts of a card, each by its name
+def export(
     state: Mapping[str, Tensor],
     *,
     architecture: str,

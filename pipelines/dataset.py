@@ -196,7 +196,7 @@ def _make_unit(
     unit: _Unit, folder: Path, settings: DatasetSettings, teacher: Network | None, workers: int
 ) -> Iterator[Progress | UnitLeftOut | DatasetDone]:
     """Make the shards of a unit; yields Progress, returns the marker."""
-    from pipelines.tasks import Scout  # noqa: PLC0415 - it needs the settings defined above
+    from pipelines.tasks import Scout
 
     scout = Scout(unit.files, settings, np.random.default_rng([settings.seed, int(unit.digest[:12], 16)]), f"{unit.number:04d}", teacher is not None)
     limit = settings.shard_mb << 20

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import av
 import numpy as np
@@ -35,7 +35,8 @@ _PLANAR = {
     "yvyu422": "yuv422p", "y210le": "yuv422p10le", "rgb24": "gbrp", "bgr24": "gbrp", "rgb0": "gbrp", "bgr0": "gbrp", "0rgb": "gbrp",
     "0bgr": "gbrp", "rgba": "gbrap", "bgra": "gbrap", "argb": "gbrap", "abgr": "gbrap", "pal8": "gbrap", "rgb48le": "gbrp16le",
     "rgb48be": "gbrp16le", "rgba64le": "gbrap16le", "rgba64be": "gbrap16le", "gray16be": "gray16le", "ya8": "gray", "ya16le": "gray16le",
-    "ya16be": "gray16le", "monow": "gray", "monob": "gray", "rgb555le": "gbrp", "rgb565le": "gbrp", "bgr555le": "gbrp", "rgb8": "gbrp", "bgr8": "gbrp",
+    "ya16be": "gray16le", "monow": "gray", "monob": "gray",
+    "rgb555le": "gbrp", "rgb565le": "gbrp", "bgr555le": "gbrp", "rgb8": "gbrp", "bgr8": "gbrp",
 }  # fmt: skip
 """Packed formats and the planar ones with the same samples."""
 
@@ -53,7 +54,7 @@ def planar_format(pix_fmt: str) -> PixelFormat:
 
 def open_decoder(setup: DecoderSetup) -> VideoCodecContext:
     """A decoder as the container would have set it up."""
-    context = av.CodecContext.create(setup.codec, "r")
+    context: VideoCodecContext = av.CodecContext.create(setup.codec, "r")  # type: ignore[assignment]
     context.extradata = setup.extradata
     context.codec_tag = setup.codec_tag
     context.width, context.height = setup.width, setup.height
@@ -64,14 +65,15 @@ def open_decoder(setup: DecoderSetup) -> VideoCodecContext:
     context.thread_type = "AUTO"
     context.thread_count = _THREADS
     context.options = {"max_pixels": str(_MAX_PIXELS)}
-    return context  # type: ignore[return-value]
+    return context
 
 
 def decode(packets: Iterable[PacketData], setup: DecoderSetup, pixels: PixelFormat, *, conceal: bool = False) -> Iterator[Frame]:
     """Decode all packets and drain the decoder; frames come in display order with the decoder's own timestamps.
 
-    A frame without a timestamp gets pts -1 (its place is known by order). conceal: skip packets that can't be decoded. Raises MediaError where size or format changes
-    on the way, CorruptError where a packet behind the first frame can't be decoded.
+    A frame without a timestamp gets pts -1 (its place is known by order). conceal: skip packets that can't be decoded.
+    Raises MediaError where size or format changes on the way, CorruptError where a packet behind the first frame can't be
+    decoded.
     """
     context = open_decoder(setup)
     reformatter: av.video.reformatter.VideoReformatter | None = None
@@ -110,10 +112,10 @@ def _with_end(packets: Iterable[PacketData]) -> Iterator[PacketData | None]:
     yield None  # once, or B-frames at the end are lost; twice, and the decoder refuses
 
 
-def _rebuilt(data: PacketData) -> av.Packet:
+def _rebuilt(data: PacketData) -> av.Packet[Any]:
     # Not Packet(bytes): that lends Python's memory, which has no padding behind it, and whose release in a decoder thread
     # waits for the GIL while the thread that closes the decoder holds it.
-    packet = av.Packet(len(data.data))
+    packet: av.Packet[Any] = av.Packet(len(data.data))
     packet.update(data.data)
     packet.pts, packet.dts, packet.duration = data.pts, data.dts, data.duration
     packet.is_keyframe = data.key
@@ -126,7 +128,7 @@ def picture_planes(frame: VideoFrame, pixels: PixelFormat) -> list[np.ndarray]:
     for number, plane in enumerate(frame.planes):
         height, width = pixels.plane_size(number, frame.width, frame.height)
         dtype = np.uint8 if pixels.bytes_per_sample == 1 else np.uint16
-        rows = np.frombuffer(plane, dtype).reshape(-1, plane.line_size // pixels.bytes_per_sample)
+        rows = np.frombuffer(memoryview(plane), dtype).reshape(-1, plane.line_size // pixels.bytes_per_sample)
         views.append(rows[:height, :width])
     return views
 

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from models.network import Planes
 
-__all__ = ["DegradeSettings", "Degradation", "Stage", "degrade", "draw", "read_case", "read_record"]
+__all__ = ["Degradation", "DegradeSettings", "Stage", "degrade", "draw", "read_case", "read_record"]
 
 KERNELS = ("bicubic", "lanczos", "area")
 _RINGING_TAPS = 21

@@ -34,7 +34,7 @@ _LEFT = SITING_OFFSETS[Siting.LEFT]
 
 
 def choose_device(wanted: str) -> torch.device:
-    """ "auto" is CUDA where there is one. Raises UsageError where "cuda" is wanted and there is none."""
+    """Take CUDA for "auto" where there is one. Raises UsageError where "cuda" is wanted and there is none."""
     if wanted != "cpu" and torch.cuda.is_available():
         return torch.device("cuda")
     if wanted == "cuda":
@@ -56,7 +56,7 @@ def numerics_class(device: torch.device) -> dict[str, str]:
     facts = {"torch": torch.__version__, "numpy": np.__version__, "dtype": str(low_precision(device)).removeprefix("torch.")}
     if device.type == "cuda":
         major, minor = torch.cuda.get_device_capability(device)
-        facts |= {"device": "cuda", "compute": f"{major}.{minor}", "cudnn": str(torch.backends.cudnn.version())}
+        facts |= {"device": "cuda", "compute": f"{major}.{minor}", "cudnn": str(torch.backends.cudnn.version())}  # type: ignore[no-untyped-call]
     else:
         facts |= {"device": "cpu", "compute": torch.backends.cpu.get_cpu_capability()}
         if hasattr(torch.cpu, "_is_amx_tile_supported") and torch.cpu._is_amx_tile_supported():
@@ -123,7 +123,9 @@ class Upscaler:
         for network in self._networks:
             picture = self._through(network, picture)
             if not torch.isfinite(picture.luma.sum()):
-                raise ResourceError(f"{network.name} gave numbers that are none (NaN or infinite); run it with --device cpu, or choose another network")
+                raise ResourceError(
+                    f"{network.name} gave numbers that are none (NaN or infinite); run it with --device cpu, or choose another network"
+                )
         return self._store(picture)
 
     def _turn(self, planes: Sequence[np.ndarray]) -> list[np.ndarray]:
@@ -194,15 +196,13 @@ class Upscaler:
             return _Picture(luma, chroma, self._resized_alpha(picture, luma, contract.kernel), _LEFT)
         own = None
         if picture.chroma is not None:
-            own = upscale_plane(picture.chroma, picture.size, luma.shape[-2:], contract.kernel, self._partial(picture))
+            own = upscale_plane(picture.chroma, picture.size, (luma.shape[-2], luma.shape[-1]), contract.kernel, self._partial(picture))
         return _Picture(luma, own, self._resized_alpha(picture, luma, contract.kernel), picture.offset)
 
     def _partial(self, picture: _Picture) -> tuple[float, float]:
         """Siting only along the axes that are subsampled."""
-        assert picture.chroma is not None  # noqa: S101 - the caller looked
-        return tuple(
-            o if c < n else 0.0 for o, c, n in zip(picture.offset, picture.chroma.shape[-2:], picture.luma.shape[-2:], strict=True)
-        )  # type: ignore[return-value]
+        assert picture.chroma is not None
+        return tuple(o if c < n else 0.0 for o, c, n in zip(picture.offset, picture.chroma.shape[-2:], picture.luma.shape[-2:], strict=True))  # type: ignore[return-value]
 
     def _resized_alpha(self, picture: _Picture, like: Tensor, kernel: str) -> Tensor | None:
         return None if picture.alpha is None else resample(picture.alpha, like.shape[-2], like.shape[-1], kernel)

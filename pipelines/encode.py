@@ -10,7 +10,7 @@ import hashlib
 import io
 from dataclasses import dataclass, field
 from fractions import Fraction
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import av
 import numpy as np
@@ -157,7 +157,9 @@ def _pixel_format(codec: str, name: str, source: PixelFormat) -> str:
         if holds and fmt.family == "yuv" and "yuvj" not in other and (not fmt.alpha or source.alpha):
             candidates.append(((source.alpha and not fmt.alpha, fmt.bits, -fmt.sub_x - fmt.sub_y), other))
     if not candidates:
-        raise UsageError(f"{codec} can't hold {source.name}; choose another --codec (hevc holds most), or give up precision by --pixel-format yuv420p10le")
+        raise UsageError(
+            f"{codec} can't hold {source.name}; choose another --codec (hevc holds most), or give up precision by --pixel-format yuv420p10le"
+        )
     return min(candidates)[1]
 
 
@@ -225,7 +227,7 @@ class _Muxer:
     def __exit__(self, *_: object) -> None:
         self._container.close()
 
-    def mux(self, packet: av.Packet) -> None:
+    def mux(self, packet: av.Packet[Any]) -> None:
         self._container.mux(packet)
 
 
@@ -271,7 +273,7 @@ def encode_chunk(
     return EncodedChunk(index, muxer.buffer.getvalue(), tuple(pts), hashlib.sha256(identity).hexdigest(), b"")
 
 
-def _keep(muxer: _Muxer, packet: av.Packet, pts: list[int], captions: dict[int, bytes], encoder: Encoder) -> None:
+def _keep(muxer: _Muxer, packet: av.Packet[Any], pts: list[int], captions: dict[int, bytes], encoder: Encoder) -> None:
     """Note a packet's true time and mux it at an ordinal one, which no container can round or refuse."""
     if packet.pts is None:
         raise ResourceError(f"the encoder {encoder.name} gave a packet without a timestamp")
@@ -306,4 +308,3 @@ def _to_av(frame: Frame, encoder: Encoder, time_base: Fraction, color: ColorTags
     out.color_range, out.colorspace = color.range, color.matrix
     out.color_primaries, out.color_trc = color.primaries, color.transfer
     return out
-

@@ -23,9 +23,9 @@ from pipelines.plan import Plan, make_plan, target_size
 from pipelines.probe import count, probe
 from pipelines.source import PacketReader
 from pipelines.tags import resolve
+from pipelines.task import Progress, SpanTask, WorkerSetup
 from pipelines.verify import verify
 from pipelines.video import NO_PTS
-from pipelines.worker import Progress, SpanTask, WorkerSetup
 
 if TYPE_CHECKING:
     from pipelines.journal import ChunkRecord
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from pipelines.source import PacketData
     from pipelines.video import Chunk, Span, VideoInfo
 
-__all__ = ["AlreadyDone", "Advanced", "ChunkFinished", "Event", "Finished", "Note", "Planned", "default_output", "plan_video", "upscale_video"]
+__all__ = ["Advanced", "AlreadyDone", "ChunkFinished", "Event", "Finished", "Note", "Planned", "plan_video", "upscale_video"]
 
 _CONTAINERS = {".mp4": "mp4", ".m4v": "mp4", ".mov": "mov", ".mkv": "matroska", ".webm": "webm"}
 _STILLS = frozenset({".heic", ".heif", ".avif"})
@@ -192,7 +192,7 @@ def _warnings(info: VideoInfo, plan: Plan) -> list[str]:
     found = []
     if info.interlaced:
         found.append("the video is interlaced; its lines are upscaled as they are")
-    if plan.encoder.container in {"matroska", "webm"} and plan.time_base.denominator > 1000 and not 1000 % plan.time_base.denominator == 0:
+    if plan.encoder.container in {"matroska", "webm"} and plan.time_base.denominator > 1000 and 1000 % plan.time_base.denominator != 0:
         found.append("Matroska keeps times to 1 ms; name an output that ends in .mp4 to keep every tick")
         ticks = [round(p * plan.time_base * 1000) for p in info.pts[plan.start_frame : plan.stop_frame]]
         if any(a >= b for a, b in zip(ticks, ticks[1:], strict=False)):
@@ -250,7 +250,7 @@ def upscale_video(
                 counted = _counted(planned.info, error, again=attempt > 0)
                 yield Note(f"{error}; the frames were counted by decoding: {counted.frame_count}")
                 planned, dropped = plan_video(source, output, settings, counted)
-        result = yield from _finish(planned, made, journal, dropped, settings, began)
+        result = yield from _finish(planned, made, dropped, settings, began)
         finished = True
         yield result
     finally:
@@ -276,7 +276,9 @@ def _counted(info: VideoInfo, error: IndexMismatchError, *, again: bool) -> Vide
     """The info with counted frames, if that explains the mismatch; otherwise the file is damaged."""
     counted = count(info) if not again and not info.linear else info
     if counted is info or counted.damage:
-        raise CorruptError(f"{info.path}: {error}; the file is damaged; --on-corrupt conceal repairs what it can and keeps the number of frames") from None
+        raise CorruptError(
+            f"{info.path}: {error}; the file is damaged; --on-corrupt conceal repairs what it can and keeps the number of frames"
+        ) from None
     return counted
 
 
@@ -429,7 +431,7 @@ def _pieces(reader: PacketReader, info: VideoInfo, span: Span) -> Iterator[list[
         yield piece
 
 
-def _finish(planned: Planned, made: _Made, journal: Journal, dropped: frozenset[int], settings: RunSettings, began: float) -> Generator[Event, None, Finished]:
+def _finish(planned: Planned, made: _Made, dropped: frozenset[int], settings: RunSettings, began: float) -> Generator[Event, None, Finished]:
     """Assemble, verify, and only then give the result its name; the closing event comes back as the generator's value."""
     plan, info, target = planned.plan, planned.info, Path(planned.output)
     partial = target.with_name(f".{target.name[:200]}.{os.getpid()}.partial")
@@ -441,7 +443,9 @@ def _finish(planned: Planned, made: _Made, journal: Journal, dropped: frozenset[
         os.replace(partial, target)
         sync_folder(target.parent)
     except OSError as error:
-        raise OutputError(f"{target}: can't be written: {error.strerror}; what is done is kept, free some space and give the same command again") from None
+        raise OutputError(
+            f"{target}: can't be written: {error.strerror}; what is done is kept, free some space and give the same command again"
+        ) from None
     finally:
         partial.unlink(missing_ok=True)
     size = target.stat().st_size

@@ -60,7 +60,9 @@ def write_atomically(path: Path, data: bytes) -> None:
         sync_folder(path.parent)
     except OSError as error:
         temporary.unlink(missing_ok=True)
-        raise OutputError(f"{path}: can't be written: {error.strerror}; what is done is kept, free some space and give the same command again") from None
+        raise OutputError(
+            f"{path}: can't be written: {error.strerror}; what is done is kept, free some space and give the same command again"
+        ) from None
 
 
 def sync_folder(folder: Path) -> None:
@@ -186,7 +188,7 @@ def _holds(path: Path, table: dict[str, Any]) -> bool:
     needed = {"index", "bytes", "sha256", "header_sha256", "pts", "thumbnails", "corrupt"}
     if not needed <= set(table) or path.is_symlink() or not path.is_file() or path.stat().st_size != table["bytes"]:
         return False
-    return hashlib.sha256(path.read_bytes()).hexdigest() == table["sha256"]
+    return bool(hashlib.sha256(path.read_bytes()).hexdigest() == table["sha256"])
 
 
 def _differences(old: dict[str, Any], new: dict[str, Any]) -> list[str]:

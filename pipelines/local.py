@@ -186,7 +186,7 @@ class _Child:
         self._number, self._shared = number, shared
         path = [p for p in sys.path if p]
         bootstrap = f"import sys; sys.path[:] = {path!r}; from pipelines.local import child_main; child_main({theirs.fileno()})"
-        self._process = subprocess.Popen(  # noqa: S603 - our own interpreter with our own code
+        self._process = subprocess.Popen(
             [sys.executable, "-P", "-c", bootstrap],
             pass_fds=[theirs.fileno()],
             env={**os.environ, **environment},
@@ -318,4 +318,3 @@ def _die_with_parent() -> None:
     """Linux: be killed when the parent is, however it ends (prctl(2), PR_SET_PDEATHSIG)."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(1, signal.SIGKILL)
-

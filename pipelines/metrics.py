@@ -166,8 +166,7 @@ def by_ffmpeg(result: Codes, truth: Codes, *, rate: Fraction | int = 25, threads
         paths = [Path(folder) / name for name in ("result.yuv", "truth.yuv")]
         for path, codes in zip(paths, (result, truth), strict=True):
             with open(path, "wb") as file:
-                for luma, chroma in zip(codes.luma, codes.chroma, strict=True):
-                    file.write(np.ascontiguousarray(luma).tobytes() + np.ascontiguousarray(chroma).tobytes())
+                file.writelines(np.ascontiguousarray(luma).tobytes() + np.ascontiguousarray(chroma).tobytes() for luma, chroma in zip(codes.luma, codes.chroma, strict=True))
         scores = _run_ffmpeg(paths, truth, "libvmaf", rate, threads)
         log = json.loads((Path(folder) / "log").read_text())
         found = {"vmaf": log["pooled_metrics"]["vmaf"]["mean"], "vmaf_neg": log["pooled_metrics"]["neg"]["mean"]}

@@ -136,7 +136,10 @@ def choose_stages(cards: Sequence[Sequence[Card]], width: int, height: int, out_
         return (*stages, Stage(last[0], *size))
     if {c.scale for c in last} == {1}:
         if need > 1 and (need - 1) * max(width, height) >= 2:
-            raise UsageError(f"--model {last[0].name} keeps the size {width}x{height}; for {out_width}x{out_height} name a second network: --model {last[0].name},lanczos")
+            raise UsageError(
+                f"--model {last[0].name} keeps the size {width}x{height}; for {out_width}x{out_height} "
+                f"name a second network: --model {last[0].name},lanczos"
+            )
         return (*stages, Stage(last[0], width, height))
     if need <= 1:
         raise _not_above(width, height, out_width, out_height)
@@ -150,7 +153,8 @@ def choose_stages(cards: Sequence[Sequence[Card]], width: int, height: int, out_
 
 def _not_above(width: int, height: int, out_width: int, out_height: int) -> UsageError:
     return UsageError(
-        f"the target {out_width}x{out_height} is not above the source's {width}x{height}; choose a larger --to or --scale, or --model identity --scale 1"
+        f"the target {out_width}x{out_height} is not above the source's {width}x{height}; "
+        "choose a larger --to or --scale, or --model identity --scale 1"
     )
 
 

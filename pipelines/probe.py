@@ -24,10 +24,12 @@ from pipelines.video import NO_PTS, ColorTags, DecoderSetup, Orientation, Packet
 
 if TYPE_CHECKING:
     import os
+    from typing import Any, TypeAlias
 
     from av.container import InputContainer
+
+    Packet: TypeAlias = av.Packet[Any]
     from av.stream import Stream as AnyStream
-    from av.packet import Packet
     from av.video.frame import VideoFrame
     from av.video.stream import VideoStream
 
@@ -91,7 +93,7 @@ class _Look:
 def captions_of(frame: VideoFrame) -> bytes:
     """The closed captions (A/53 cc_data) a decoded frame carries."""
     try:
-        data = frame.side_data.get(SideData.A53_CC)
+        data = frame.side_data.get(SideData.A53_CC)  # type: ignore[call-overload]
     except (ValueError, KeyError):  # side data of a type PyAV 18 does not know
         return b""
     return bytes(data) if data is not None else b""
@@ -100,7 +102,7 @@ def captions_of(frame: VideoFrame) -> bytes:
 def _orientation(frame: VideoFrame) -> tuple[Orientation, bool]:
     """The display matrix as a turn of the pixels; True beside it where the matrix is no such turn and is left out."""
     try:
-        data = frame.side_data.get(SideData.DISPLAYMATRIX)
+        data = frame.side_data.get(SideData.DISPLAYMATRIX)  # type: ignore[call-overload]
     except (ValueError, KeyError):
         data = None
     if data is None:
@@ -247,11 +249,10 @@ def _rate(stream: VideoStream, pts: array[int]) -> Fraction:
     return Fraction(25)
 
 
-def _walk(
-    container: InputContainer, stream: VideoStream, codec: str
-) -> tuple[PacketIndex, _Look, dict[int, int], tuple[tuple[int, int], ...]]:
+def _walk(container: InputContainer, stream: VideoStream, codec: str) -> tuple[PacketIndex, _Look, dict[int, int], tuple[tuple[int, int], ...]]:
     """One pass over all packets: the index of the film, a look at its first frames, packet counts, clock epochs."""
-    index, look, counts = PacketIndex(), _Look(), {}
+    index, look = PacketIndex(), _Look()
+    counts: dict[int, int] = {}
     length_size = nal_length_size(codec, stream.codec_context.extradata)
     clock = EpochClock(container.format.name)
     epochs: list[tuple[int, int]] = []
@@ -348,7 +349,7 @@ def count(info: VideoInfo) -> VideoInfo:
     seen: array[int] = array("q")
     damage = 0
     try:
-        stream = container.streams[info.stream_index]
+        stream = container.streams.video[[s.index for s in container.streams.video].index(info.stream_index)]
         stream.codec_context.thread_type = "AUTO"
         for packet in container.demux(stream):
             try:
@@ -365,7 +366,9 @@ def count(info: VideoInfo) -> VideoInfo:
         raise MediaError(f"{info.path}: no frame of its video can be decoded")
     pts = _timeline(seen, info)
     note = "its packets do not tell which frames they hold; frames were counted by decoding"
-    return replace(info, pts=pts, durations=_durations(pts, info.index, None, info.rate, info.time_base), linear=True, damage=damage, notes=(*info.notes, note))
+    return replace(
+        info, pts=pts, durations=_durations(pts, info.index, None, info.rate, info.time_base), linear=True, damage=damage, notes=(*info.notes, note)
+    )
 
 
 def _timeline(seen: array[int], info: VideoInfo) -> array[int]:

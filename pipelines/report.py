@@ -57,7 +57,15 @@ def info_table(info: VideoInfo) -> dict[str, Any]:
         "chapters": info.chapters,
         "clean_points": sum(info.index.clean),
         "streams": [
-            {"index": s.index, "type": s.type, "codec": s.codec, "language": s.language, "title": s.title, "packets": s.packet_count, "cover": s.is_cover}
+            {
+                "index": s.index,
+                "type": s.type,
+                "codec": s.codec,
+                "language": s.language,
+                "title": s.title,
+                "packets": s.packet_count,
+                "cover": s.is_cover,
+            }
             for s in info.streams
         ],
         "notes": list(info.notes),
@@ -70,13 +78,21 @@ def info_text(info: VideoInfo) -> str:
     color = table["color"]
     lines = [
         f"{info.path}",
-        f"  video     {info.codec} {info.width}x{info.height} {info.pix_fmt}, SAR {info.sar}, {float(info.rate):.3f} fps{' (variable)' if info.vfr else ''}",
-        f"  frames    {info.frame_count}{' counted' if info.linear else ''}, {table['seconds']:.3f} s, time base {info.time_base}, first pts {info.pts[0]}",
+        f"  video     {info.codec} {info.width}x{info.height} {info.pix_fmt}, SAR {info.sar}, {float(info.rate):.3f} fps"
+        + (" (variable)" if info.vfr else ""),
+        f"  frames    {info.frame_count}{' counted' if info.linear else ''}, {table['seconds']:.3f} s, "
+        f"time base {info.time_base}, first pts {info.pts[0]}",
         f"  colour    {color['matrix']}, {color['range'].lower()}, {color['primaries']}, {color['transfer']}, chroma {color['siting'].lower()}"
         + (f" (assumed: {', '.join(color['assumed'])})" if color["assumed"] else ""),
     ]
     for stream in info.streams:
-        words = [f"  {stream.type:<9}", stream.codec, stream.language, f'"{stream.title}"' if stream.title else "", "(cover art)" if stream.is_cover else ""]
+        words = [
+            f"  {stream.type:<9}",
+            stream.codec,
+            stream.language,
+            f'"{stream.title}"' if stream.title else "",
+            "(cover art)" if stream.is_cover else "",
+        ]
         lines.append(" ".join(w for w in words if w))
     if info.chapters:
         lines.append(f"  chapters  {info.chapters}")

@@ -6,7 +6,6 @@ Free of torch, so that a plan can be made without it.
 from __future__ import annotations
 
 from dataclasses import replace
-
 from typing import TYPE_CHECKING
 
 from models.errors import MediaError
@@ -47,7 +46,9 @@ def resolve(tags: ColorTags, pixels: PixelFormat, *, height: int, codec: str, pi
     height: stored lines of the source. Raises MediaError for matrices that can't be converted.
     """
     if tags.matrix in _UNCONVERTIBLE:
-        raise MediaError(f"its colour matrix is {_UNCONVERTIBLE[Matrix(tags.matrix)]}, which can't be converted; expected BT.601, BT.709 or BT.2020 NCL")
+        raise MediaError(
+            f"its colour matrix is {_UNCONVERTIBLE[Matrix(tags.matrix)]}, which can't be converted; expected BT.601, BT.709 or BT.2020 NCL"
+        )
     assumed = []
     jpeg = codec == "mjpeg"
     matrix = tags.matrix

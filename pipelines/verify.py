@@ -94,14 +94,17 @@ def _walk(container: InputContainer, seen: _Seen, records: Sequence[ChunkRecord]
     context = seen.video.codec_context
     context.thread_type = "AUTO"
     starts = _starts(records)
-    number, chunk, frames = 0, -1, []
+    number, chunk = 0, -1
+    frames: list[VideoFrame] = []
     for packet in container.demux():
         if not packet.size:
             continue
         if packet.stream_index != seen.video.index:
             seen.counts[packet.stream_index] = seen.counts.get(packet.stream_index, 0) + 1
             seen.digests.setdefault(packet.stream_index, hashlib.sha256()).update(bytes(packet))
-            seen.firsts.setdefault(packet.stream_index, float((packet.pts if packet.pts is not None else packet.dts) * packet.time_base))
+            seen.firsts.setdefault(
+                packet.stream_index, float((packet.pts if packet.pts is not None else packet.dts or 0) * Fraction(packet.time_base or 1))
+            )
             continue
         if packet.pts is None:
             raise VerificationError(f"packet {number} of the result has no timestamp")
@@ -154,21 +157,23 @@ def _check_pictures(frames: Sequence[VideoFrame], record: ChunkRecord, plan: Pla
     grid = grid_for(plan.width, plan.height)
     size = grid[0] * grid[1]
     order = sorted(record.pts)
-    shift = frames[0].pts - _scaled(order[0], plan, seen)
+    shift = (frames[0].pts or 0) - _scaled(order[0], plan, seen)
     places = {_scaled(p, plan, seen) + shift: place for place, p in enumerate(order)}
     for frame in frames:
         seen.decoded += 1
         if frame.is_corrupt:
             raise VerificationError(f"a frame of chunk {record.index} is damaged in the result")
         _check_tags(frame, plan)
-        place = places.get(frame.pts)
+        place = places.get(frame.pts or 0)
         if place is None or len(record.thumbnails) < (place + 1) * size:
             continue
         own = np.frombuffer(record.thumbnails, np.uint8)[place * size : (place + 1) * size].reshape(grid).astype(np.float32)
         pixels = planar_format(frame.format.name)
         difference = float(np.abs(thumbnail(picture_planes(frame, pixels), pixels, plan.out_color, grid) - own).mean())
         if difference > _SAME_PICTURE:
-            raise VerificationError(f"the frame at pts {order[place]} of chunk {record.index} shows something else than its source (by {difference:.0f} of 255)")
+            raise VerificationError(
+                f"the frame at pts {order[place]} of chunk {record.index} shows something else than its source (by {difference:.0f} of 255)"
+            )
 
 
 def _scaled(pts: int, plan: Plan, seen: _Seen) -> int:

@@ -95,7 +95,9 @@ class ChunkUpscaler:
         finally:
             encoding.abandon()
         if sorted(encoded.pts) != witness.pts:
-            raise VerificationError(f"chunk {chunk.index}: the encoder gave {len(encoded.pts)} packets for {len(witness.pts)} frames, or other timestamps")
+            raise VerificationError(
+                f"chunk {chunk.index}: the encoder gave {len(encoded.pts)} packets for {len(witness.pts)} frames, or other timestamps"
+            )
         yield Progress(reported, clock.take())
         yield replace(encoded, thumbnails=witness.thumbnails, corrupt=corrupt)
 
@@ -261,7 +263,7 @@ class _Witness:
         if frame.pts != self.pts[-1]:
             raise VerificationError(f"the frame at pts {self.pts[-1]} came back as pts {frame.pts}")
         self._made = thumbnail(frame.planes, self._target, self._plan.out_color, self._grid)
-        assert self._now is not None  # noqa: S101 - `source` came first
+        assert self._now is not None
         if self._before is not None:
             self._compare(self._made, self._now, self._before)
 

@@ -95,7 +95,9 @@ class Bar:
         if not self._quiet:
             from tqdm import tqdm
 
-            self._bar = tqdm(total=plan.stop_frame - plan.start_frame, unit="frame", unit_scale=False, file=self._stream, dynamic_ncols=True, smoothing=0.1)
+            self._bar = tqdm(
+                total=plan.stop_frame - plan.start_frame, unit="frame", unit_scale=False, file=self._stream, dynamic_ncols=True, smoothing=0.1
+            )
 
     def _advance(self, event: Advanced) -> None:
         if self._bar is None:
