@@ -1,0 +1,1 @@
+"""The tests mirror the packages; `media.py` makes every kind of video by code."""

@@ -1,0 +1,7 @@
+"""What many tests share.
+
+view.py       a media file as any player sees it
+sameness.py   asserts that own their tolerance
+command.py    the command line in a process of its own
+inline.py     the whole job in this process, without child processes
+"""

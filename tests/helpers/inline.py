@@ -1,0 +1,70 @@
+"""The whole job in this process: the map over child processes replaced by one that calls the worker here.
+
+For tests whose subject is not the process boundary; a child takes seconds to import torch.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pipelines import job
+from pipelines.job import Event, Finished, Planned, upscale_video
+from pipelines.local import Done, Hello, Item, Task
+from vsr.api import run_settings
+
+QUICK: dict[str, Any] = {"scale": 1, "model": "identity", "codec": "ffv1", "device": "cpu"}
+"""Lossless and fast."""
+H264: dict[str, Any] = {"scale": 1, "model": "identity", "codec": "h264", "crf": 18.0, "preset": "ultrafast", "device": "cpu"}
+
+
+def run_tasks_here(
+    tasks: Sequence[Task],
+    *,
+    worker: str,
+    setups: Sequence[Any],
+    feed: Callable[[int, Task], Iterable[Any]],
+    environments: Sequence[dict[str, str]],
+    stop: Any = None,
+) -> Iterator[Hello | Item | Done]:
+    """`pipelines.local.run_tasks` without processes."""
+    if not tasks:
+        return
+    module, _, name = worker.partition(":")
+    made = getattr(importlib.import_module(module), name)(setups[0])
+    yield Hello(0, 0, made.facts)
+    for task in tasks:
+        if stop is not None and stop.is_set():
+            return
+        pieces = iter(feed(0, task))
+        for item in made.run(task.payload, pieces):
+            yield Item(0, task.key, item)
+        for _ in pieces:
+            pass
+        yield Done(0, task.key)
+
+
+def without_processes(patch: pytest.MonkeyPatch) -> None:
+    """Let the job run its workers in this process."""
+    patch.setattr(job, "run_tasks", run_tasks_here)
+
+
+def upscaled(source: Path, output: Path, *, overwrite: bool = False, fresh: bool = False, worker: str | None = None, **settings: Any) -> list[Event]:
+    """The events of one run with flat settings on top of `QUICK`."""
+    more = {"worker": worker} if worker else {}
+    return list(upscale_video(source, output, run_settings(**{**QUICK, **settings}), overwrite=overwrite, fresh=fresh, **more))
+
+
+def planned_of(events: list[Event]) -> Planned:
+    """The (last) plan among events."""
+    return next(e for e in reversed(events) if isinstance(e, Planned))
+
+
+def finished_of(events: list[Event]) -> Finished:
+    """The closing event."""
+    assert isinstance(events[-1], Finished), events[-1]
+    return events[-1]
