@@ -97,7 +97,7 @@ def export(
     expected = {k: tuple(v.shape) for k, v in network.state_dict().items()}
     found = {k: tuple(v.shape) for k, v in state.items()}
     if expected != found:
-        odd = sorted(set(expected.items()) ^ set(found.items()))[0][0]
+        odd = min(set(expected.items()) ^ set(found.items()))[0]
         raise UsageError(f"{name}: its tensors are not those of {architecture} {dict(settings)} at scale {scale}; the first that differs is {odd}")
     contract: Contract = network.contract  # type: ignore[assignment]
     weights = Path(folder) / f"{name}.safetensors"

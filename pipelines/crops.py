@@ -67,7 +67,7 @@ def round_trip_db(luma: np.ndarray, bits: int) -> float:
     """PSNR in dB of (H,W) codes, sides even, against themselves halved and doubled by bicubic: high is blurred."""
     x = torch.from_numpy(luma.astype(np.float32)) / (1 << (bits - 8))
     half = resample(x, x.shape[0] // 2, x.shape[1] // 2, "bicubic")
-    error = (resample(half, *x.shape, "bicubic") - x).square().mean().item()
+    error = (resample(half, x.shape[0], x.shape[1], "bicubic") - x).square().mean().item()
     return 10 * float(np.log10(255 * 255 / max(error, 1e-9)))
 
 

@@ -30,7 +30,7 @@ from pipelines.shards import FORMAT, Pair, Shards, ShardWriter
 from pipelines.upscale import classical
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Generator, Iterable, Iterator
 
     from models.network import Network
 
@@ -194,9 +194,9 @@ def _finished(folder: Path, unit: _Unit) -> dict[str, Any] | None:
 
 def _make_unit(
     unit: _Unit, folder: Path, settings: DatasetSettings, teacher: Network | None, workers: int
-) -> Iterator[Progress | UnitLeftOut | DatasetDone]:
+) -> Generator[Progress, None, dict[str, Any]]:
     """Make the shards of a unit; yields Progress, returns the marker."""
-    from pipelines.tasks import Scout
+    from pipelines.scout import Scout
 
     scout = Scout(unit.files, settings, np.random.default_rng([settings.seed, int(unit.digest[:12], 16)]), f"{unit.number:04d}", teacher is not None)
     limit = settings.shard_mb << 20
@@ -213,7 +213,7 @@ def _make_unit(
     shards = [{**shard, "split": split} for split, writer in writers.items() for shard in writer.shards]
     marker = {"digest": unit.digest, "files": scout.described, "shards": shards, "rejected": asdict_of(scout.seen)}
     write_atomically(_marker_path(folder, unit), lambda path: path.write_text(json.dumps(marker, indent=1), encoding="utf-8"))
-    return marker  # type: ignore[return-value]
+    return marker
 
 
 def asdict_of(seen: Seen) -> dict[str, int]:

@@ -149,7 +149,7 @@ def _certain_codec(settings: DegradeSettings) -> DegradeSettings:
 
 def _draw_stage(settings: DegradeSettings, rng: np.random.Generator, kernel: str, source: Coding | None, shrink: float = 0.0) -> Stage:
     def maybe(probability: float, span: tuple[float, ...]) -> float:
-        drawn, value = rng.random(), float(rng.uniform(*span))  # both every time, so that one setting does not shift the others
+        drawn, value = rng.random(), float(rng.uniform(span[0], span[1]))  # both every time, so that one setting does not shift the others
         return round(value, 4) if drawn < probability else 0.0
 
     coding = _draw_coding(settings, rng, source)

@@ -152,7 +152,7 @@ def _features(block: np.ndarray) -> list[float]:
     found = [shape, (left + right) / 2]
     for shift in ((0, 1), (1, 0), (1, 1), (1, -1)):
         shape, left, right = _fit(block * np.roll(block, shift, (0, 1)))
-        mean = (right - left) * math.exp(math.lgamma(2 / shape) - math.lgamma(1 / shape)) if shape == shape else math.nan
+        mean = (right - left) * math.exp(math.lgamma(2 / shape) - math.lgamma(1 / shape)) if not math.isnan(shape) else math.nan
         found += [shape, mean, left, right]
     return found
 
@@ -166,7 +166,10 @@ def by_ffmpeg(result: Codes, truth: Codes, *, rate: Fraction | int = 25, threads
         paths = [Path(folder) / name for name in ("result.yuv", "truth.yuv")]
         for path, codes in zip(paths, (result, truth), strict=True):
             with open(path, "wb") as file:
-                file.writelines(np.ascontiguousarray(luma).tobytes() + np.ascontiguousarray(chroma).tobytes() for luma, chroma in zip(codes.luma, codes.chroma, strict=True))
+                file.writelines(
+                    np.ascontiguousarray(luma).tobytes() + np.ascontiguousarray(chroma).tobytes()
+                    for luma, chroma in zip(codes.luma, codes.chroma, strict=True)
+                )
         scores = _run_ffmpeg(paths, truth, "libvmaf", rate, threads)
         log = json.loads((Path(folder) / "log").read_text())
         found = {"vmaf": log["pooled_metrics"]["vmaf"]["mean"], "vmaf_neg": log["pooled_metrics"]["neg"]["mean"]}

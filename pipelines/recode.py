@@ -23,10 +23,14 @@ from pipelines.source import PacketReader
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from av.packet import Packet as AnyPacket
     from av.video.codeccontext import VideoCodecContext
     from av.video.frame import VideoFrame
+    from av.video.stream import VideoStream
 
     from pipelines.video import VideoInfo
+
+    Packet = AnyPacket[VideoStream]
 
 __all__ = ["CODECS", "Codec", "Coding", "coding_of", "recode"]
 
@@ -101,10 +105,10 @@ def recode(codes: Codes, coding: Coding) -> Codes:
 
 def _shifted(codes: np.ndarray) -> np.ndarray:
     """10-bit codes as 8-bit ones, rounded."""
-    return np.minimum((codes + 2) >> 2, 255).astype(np.uint8)
+    return np.asarray(np.minimum((codes + 2) >> 2, 255), np.uint8)
 
 
-def _encode(codes: Codes, codec: Codec, quality: int) -> Iterator[av.Packet]:
+def _encode(codes: Codes, codec: Codec, quality: int) -> Iterator[Packet]:
     height, width = codes.luma.shape[1:]
     context: VideoCodecContext = av.CodecContext.create(codec.encoder, "w")  # type: ignore[assignment]
     context.width, context.height = width, height
@@ -123,7 +127,7 @@ def _encode(codes: Codes, codec: Codec, quality: int) -> Iterator[av.Packet]:
     yield from context.encode(None)
 
 
-def _decode(packets: list[av.Packet], decoder: str) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+def _decode(packets: list[Packet], decoder: str) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     context: VideoCodecContext = av.CodecContext.create(decoder, "r")  # type: ignore[assignment]
     context.thread_count = 1
     frames: list[VideoFrame] = []
@@ -134,7 +138,7 @@ def _decode(packets: list[av.Packet], decoder: str) -> Iterator[tuple[np.ndarray
         dtype = np.uint8 if frame.format.components[0].bits == 8 else np.uint16
         planes = []
         for plane in frame.planes:
-            rows = np.frombuffer(plane, dtype).reshape(-1, plane.line_size // dtype().itemsize)
+            rows = np.frombuffer(memoryview(plane), dtype).reshape(-1, plane.line_size // dtype().itemsize)
             planes.append(rows[: plane.height, : plane.width].copy())
         yield planes[0], np.stack(planes[1:3])
 
@@ -176,7 +180,7 @@ def _quantisers(info: VideoInfo, packets: list[bytes]) -> Iterator[float]:
         except av.error.FFmpegError:
             continue
         for frame in frames:
-            found = frame.side_data.get(SideData.VIDEO_ENC_PARAMS)
+            found = frame.side_data.get(SideData.VIDEO_ENC_PARAMS)  # type: ignore[call-overload]
             if found is not None:
                 yield _mean_quantiser(bytes(found))
 

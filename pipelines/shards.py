@@ -63,7 +63,7 @@ class ShardWriter:
         }
         try:
             if self._tar is None:
-                self._tar = tarfile.open(self._partial, "w:", format=tarfile.USTAR_FORMAT)
+                self._tar = tarfile.open(self._partial, "w:", format=tarfile.USTAR_FORMAT)  # noqa: SIM115 - closed by _finish
             for suffix, content in (("json", json.dumps(record).encode()), ("low.yuv", _packed(low)), ("truth.yuv", _packed(truth))):
                 member = tarfile.TarInfo(f"{pair.key}.{suffix}")  # all other fields are constant, so equal pairs make equal bytes
                 member.size = len(content)

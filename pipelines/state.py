@@ -61,11 +61,7 @@ class State:
     def load(self, path: Path, identity: str) -> None:
         """Go on from a checkpoint. Raises MediaError where it is damaged or of other settings or data."""
         try:
-            content: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
-            if content["format"] != _FORMAT:
-                raise KeyError(content["format"])
-            if content["identity"] != identity:
-                raise MediaError(f"{path}: belongs to other settings or another data set; use another folder (-o), or leave out --resume")
+            content = _read(path, identity)
             self.network.load_state_dict(content["network"])
             self.optimizer.load_state_dict(content["optimizer"])
             for key, tensor in content["average"].items():
@@ -75,3 +71,12 @@ class State:
                 setattr(self, name, value)
         except (OSError, RuntimeError, KeyError, ValueError, EOFError, pickle.UnpicklingError) as error:
             raise MediaError(f"{path}: is no checkpoint we can go on from: {str(error).splitlines()[0] if str(error) else error!r}") from None
+
+
+def _read(path: Path, identity: str) -> dict[str, Any]:
+    content: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+    if content["format"] != _FORMAT:
+        raise KeyError(content["format"])
+    if content["identity"] != identity:
+        raise MediaError(f"{path}: belongs to other settings or another data set; use another folder (-o), or leave out --resume")
+    return content

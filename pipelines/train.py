@@ -25,9 +25,10 @@ from pipelines import metrics
 from pipelines.card import build, export
 from pipelines.footage import to_values
 from pipelines.loader import Batch, BatchSettings, Loader
-from pipelines.picture import curve, sheet, to_pixels, write_png
+from pipelines.picture import sheet, to_pixels
 from pipelines.shards import Shards, manifest_hash
 from pipelines.state import State
+from pipelines.trainlog import TrainLog
 from pipelines.upscale import classical, upscale
 
 if TYPE_CHECKING:
@@ -37,7 +38,7 @@ if TYPE_CHECKING:
 
     from models.network import Planes
 
-__all__ = ["Stepped", "TrainSettings", "Trained", "Validated", "keep_freed_memory", "train", "validate"]
+__all__ = ["OptimizerSettings", "Stepped", "TrainSettings", "Trained", "Validated", "keep_freed_memory", "steps_per_second", "train", "validate"]
 
 _LOG_EVERY = 100
 
@@ -126,7 +127,13 @@ class Trained:
 
 
 def train(
-    settings: TrainSettings, data: Sequence[str | Path], folder: str | Path, *, resume: bool = False, device: str = "cpu", stop: Callable[[], bool] | None = None
+    settings: TrainSettings,
+    data: Sequence[str | Path],
+    folder: str | Path,
+    *,
+    resume: bool = False,
+    device: str = "cpu",
+    stop: Callable[[], bool] | None = None,
 ) -> Iterator[Stepped | Validated | Trained]:
     """Train on data sets made by `dataset`, into `folder`.
 
@@ -160,17 +167,17 @@ class _Run:
         self.identity = hashlib.sha256(json.dumps([asdict(settings), self.data["manifests"]], sort_keys=True).encode()).hexdigest()
         self.state = _start(settings, device)
         self.autocast = precision_of(settings.precision, device)
-        folder.mkdir(parents=True, exist_ok=True)
-        self.log = _Log(folder)
 
     def steps(self, stop: Callable[[], bool]) -> Iterator[Stepped | Validated]:
         """All steps that are left, with the validations between them."""
         settings, state = self.settings, self.state
         total, since, saved = 0.0, 0, time.monotonic()
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self.log = TrainLog(self.folder)
         self.log.forget_after(state.step)
         for batch in self.loader.prefetch(state.step, settings.steps):
             begun = time.monotonic()
-            total, since = total + self._step(batch), since + 1
+            total, since = total + self.step(batch), since + 1
             state.seconds += time.monotonic() - begun
             if state.step % _LOG_EVERY == 0 or state.step == settings.steps:
                 event = Stepped(state.step, settings.steps, total / since, since / max(1e-9, time.monotonic() - self.log.last))
@@ -186,7 +193,8 @@ class _Run:
                 self._save()
                 raise Interrupted(f"{self.folder}: stopped after step {state.step} of {settings.steps}; the same command with --resume goes on")
 
-    def _step(self, batch: Batch) -> float:
+    def step(self, batch: Batch) -> float:
+        """One step; returns its loss."""
         settings, state = self.settings, self.state
         for group in state.optimizer.param_groups:
             group["lr"] = learning_rate(settings, state.step)
@@ -198,7 +206,7 @@ class _Run:
         if settings.chroma_weight:
             loss = loss + settings.chroma_weight * loss_of(chroma.float(), batch.truth[1])
         state.optimizer.zero_grad(set_to_none=True)
-        loss.backward()
+        loss.backward()  # type: ignore[no-untyped-call]
         torch.nn.utils.clip_grad_norm_(state.network.parameters(), settings.optimizer.clip_norm)
         state.optimizer.step()
         state.update_average(settings.ema_decay)
@@ -224,7 +232,7 @@ class _Run:
     def _averaged(self, weights: dict[str, Tensor]) -> nn.Module:
         network = build(self.settings.architecture, self.settings.scale, self.settings.network)
         network.load_state_dict(weights)
-        return network.to(self.device, memory_format=torch.channels_last).eval()
+        return network.to(self.device).to(memory_format=torch.channels_last).eval()
 
     def _samples(self, network: nn.Module) -> Any:
         """Rows of input, Lanczos, network, truth."""
@@ -234,7 +242,12 @@ class _Run:
             low, truth = to_values(pair.low), to_values(pair.truth)
             with self.autocast():
                 result = upscale(network, _on(low, self.device))  # type: ignore[arg-type]
-            shown = (classical(low, self.settings.scale, "nearest"), classical(low, self.settings.scale, "lanczos"), _on(result, torch.device("cpu")), truth)
+            shown = (
+                classical(low, self.settings.scale, "nearest"),
+                classical(low, self.settings.scale, "lanczos"),
+                _on(result, torch.device("cpu")),
+                truth,
+            )
             rows.append([to_pixels(p, len(pair.low.luma) // 2, int(pair.record.get("matrix", 5))) for p in shown])
         return sheet(rows)
 
@@ -255,6 +268,18 @@ class _Run:
         return Trained(str(weights), state.best_step, scores, state.seconds)
 
 
+def steps_per_second(settings: TrainSettings, data: str | Path, device: str = "cpu", *, steps: int = 20) -> float:
+    """How fast training steps go here, measured on a few that are thrown away."""
+    run = _Run(settings, [Path(data)], Path(data), torch.device(device))
+    batches = [run.loader.batch(n) for n in range(3)]
+    for batch in batches:
+        run.step(batch)
+    begun = time.monotonic()
+    for number in range(steps):
+        run.step(batches[number % len(batches)])
+    return steps / (time.monotonic() - begun)
+
+
 def _start(settings: TrainSettings, device: torch.device) -> State:
     """Seeded weights, or those of `init` where names and shapes agree; their average; a fresh optimizer."""
     torch.manual_seed(settings.seed)
@@ -265,7 +290,7 @@ def _start(settings: TrainSettings, device: torch.device) -> State:
         if not taken:
             raise UsageError(f"init = {settings.init!r}: none of its tensors fits {settings.architecture} {settings.network}; leave it out")
         network.load_state_dict({**own, **taken})
-    network.to(device, memory_format=torch.channels_last)
+    network.to(device).to(memory_format=torch.channels_last)
     choice, parameters = settings.optimizer, list(network.parameters())
     optimizer: torch.optim.Optimizer
     if choice.kind == "adam":
@@ -294,7 +319,7 @@ def forward(network: nn.Module, low: Planes, frames: int) -> Planes:
     if not (contract.past or contract.future or contract.recurrent):
         result: Planes = network(low)
         return result
-    luma, chroma = low[0].unflatten(0, (-1, frames)), low[1].unflatten(0, (-1, frames))  # (B,T,1,H,W), (B,T,2,h,w)
+    luma, chroma = low[0].reshape(-1, frames, *low[0].shape[1:]), low[1].reshape(-1, frames, *low[1].shape[1:])  # (B,T,1,H,W), (B,T,2,h,w)
     state, outputs = None, []
     for now in range(frames):
         seen = [min(max(now + step, 0), frames - 1) for step in range(-contract.past, contract.future + 1)]
@@ -369,43 +394,3 @@ def keep_freed_memory() -> None:
         libc = ctypes.CDLL("libc.so.6")
         for option, value in ((-3, 1 << 30), (-1, (1 << 31) - 1), (-2, 256 << 20)):  # M_MMAP_THRESHOLD, M_TRIM_THRESHOLD, M_TOP_PAD
             libc.mallopt(option, value)
-
-
-class _Log:
-    """`log.jsonl`, TensorBoard where it is installed, `curve.png` and `samples.png`."""
-
-    def __init__(self, folder: Path) -> None:
-        self._folder, self._path = folder, folder / "log.jsonl"
-        self._board: Any = None
-        self.last = time.monotonic()
-        with contextlib.suppress(ImportError):
-            from torch.utils.tensorboard import SummaryWriter
-
-            self._board = SummaryWriter(str(folder / "tensorboard"))
-
-    def forget_after(self, step: int) -> None:
-        """Drop lines of steps that will be done again, or for the first time in this folder."""
-        kept = [line for line in self._lines() if line["step"] <= step and step]
-        self._path.write_text("".join(json.dumps(line) + "\n" for line in kept), encoding="utf-8")
-
-    def write(self, line: dict[str, float]) -> None:
-        """One more line."""
-        self.last = time.monotonic()
-        with open(self._path, "a", encoding="utf-8") as file:
-            file.write(json.dumps(line) + "\n")
-        if self._board is not None:
-            for key, value in line.items():
-                if key != "step":
-                    self._board.add_scalar(key, value, line["step"])
-
-    def draw(self, samples: Any) -> None:
-        """Bring the pictures up to date: loss blue, PSNR orange, gain green, each to its own scale."""
-        lines = self._lines()
-        series = [[(entry["step"], entry[key]) for entry in lines if key in entry] for key in ("loss", "psnr", "gain")]
-        write_png(self._folder / "curve.png", curve(series))
-        write_png(self._folder / "samples.png", samples)
-
-    def _lines(self) -> list[dict[str, float]]:
-        if not self._path.is_file():
-            return []
-        return [json.loads(line) for line in self._path.read_text(encoding="utf-8").splitlines()]

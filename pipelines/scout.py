@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from pipelines.dataset import DatasetSettings
-    from pipelines.video import Frame
 
 __all__ = ["Scout", "Stretch", "hold_out"]
 
@@ -157,7 +156,7 @@ class Scout:
             if not self._due(number - upcoming[0].start, len(window), upcoming[0]):
                 continue
             shrink = shrink or self._shrink(window[-1].luma[0], footage.bits)
-            yield from self._tasks_of_frame(footage, frame, window, upcoming[0].split, shrink, coding)
+            yield from self._tasks_of_frame(footage, window, upcoming[0].split, shrink, coding)
 
     def _due(self, place: int, held: int, stretch: Stretch) -> bool:
         """Whether a frame is looked at: one in `every_frames`, as soon as the window is full; short shots give their last frame."""
@@ -168,9 +167,7 @@ class Scout:
             return False
         return (place - (need - 1)) % self._every == 0
 
-    def _tasks_of_frame(
-        self, footage: Footage, frame: Frame, window: deque[Codes], split: str, shrink: int, coding: Coding | None
-    ) -> Iterator[Task]:
+    def _tasks_of_frame(self, footage: Footage, window: deque[Codes], split: str, shrink: int, coding: Coding | None) -> Iterator[Task]:
         luma = window[-1].luma[0]
         for place in self._choose(luma, footage.bits, shrink):
             top, left, side = place.top * shrink, place.left * shrink, self._side * shrink
@@ -211,9 +208,7 @@ class Scout:
             x = resample(x, x.shape[0] // 2 // 2 * 2, x.shape[1] // 2 // 2 * 2, "bicubic")
         return factor
 
-    def _task(
-        self, source: Codes | torch.Tensor, split: str, shrink: int, motion: Motion, record: dict[str, Any], coding: Coding | None
-    ) -> Task:
+    def _task(self, source: Codes | torch.Tensor, split: str, shrink: int, motion: Motion, record: dict[str, Any], coding: Coding | None) -> Task:
         settings = self._settings
         turn = int(self._rng.choice(_TURNS)) if settings.turn else 0
         if settings.degrade.crf == "like-source" and coding is None:
@@ -221,6 +216,4 @@ class Scout:
         degradation = draw(settings.degrade, self._rng, coding)
         self._count += 1
         key = f"{self._prefix}{self._count:06d}"
-        return Task(
-            key, split, source, self._side, shrink, turn, motion, settings.frames, settings.context_frames, degradation, record
-        )
+        return Task(key, split, source, self._side, shrink, turn, motion, settings.frames, settings.context_frames, degradation, record)
