@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from models.catalog import Card
-    from models.network import Network, Planes
+    from models.network import LoadedNetwork, Planes
 
 __all__ = ["EvaluateSettings", "Item", "Judged", "Row", "evaluate", "items", "judge"]
 
@@ -134,7 +134,7 @@ def evaluate(models: Iterable[str], data: Iterable[str | Path], settings: Evalua
     sources = [Path(d) for d in data]
     rows: dict[tuple[str, int, str, str], Row] = {}
     for scale, cards in _by_scale(models, settings.scale).items():
-        networks = {card.name: load_network(card).module for card in cards}
+        networks = {label: load_network(card) for label, card in cards.items()}
         for source in sources:
             for case in settings.cases:
                 for item in items(source, scale, case, settings):
@@ -145,27 +145,28 @@ def evaluate(models: Iterable[str], data: Iterable[str | Path], settings: Evalua
     yield from rows.values()
 
 
-def _by_scale(models: Iterable[str], scale: int | None) -> dict[int, list[Card]]:
+def _by_scale(models: Iterable[str], scale: int | None) -> dict[int, dict[str, Card]]:
     """Scale -> the cards to judge at it; classical scalers are always there as baselines."""
-    found: dict[int, list[Card]] = {scale: []} if scale else {}
+    found: dict[int, dict[str, Card]] = {scale: {}} if scale else {}
     for name in models:
         cards = [c for c in find(name) if c.architecture != "interpolation"]
         if name not in BASELINES and not any(scale in {None, c.scale} for c in cards):
             raise UsageError(f"{name}: is no network of scale {scale}; it has {', '.join(str(c.scale) for c in cards) or 'none'}")
         for card in cards:
             if scale in {None, card.scale}:
-                found.setdefault(card.scale, []).append(card)
+                inner = found.setdefault(card.scale, {})
+                inner[name if card.name in inner else card.name] = card
     if not found:
         raise UsageError("only classical scalers were named, which reach any size; give --scale")
     return found
 
 
-def _judge_all(networks: dict[str, Network], item: Item, where: tuple[int, str, str], settings: EvaluateSettings) -> Iterator[Judged]:
+def _judge_all(networks: dict[str, LoadedNetwork], item: Item, where: tuple[int, str, str], settings: EvaluateSettings) -> Iterator[Judged]:
     scale, set_name, case = where
     low, truth = item.low_planes, item.truth_planes
     results: dict[str, Planes] = {name: classical(low, scale, name) for name in BASELINES}
     for name, network in networks.items():
-        results[name] = upscale(network, low, bf16=settings.bf16, matrix=item.matrix, rgb=item.low_rgb)
+        results[name] = upscale(network.module, low, contract=network.contract, bf16=settings.bf16, matrix=item.matrix, rgb=item.low_rgb)
     height, width = truth[0].shape[-2:]
     cut = {name: (luma[..., :height, :width], chroma[..., : height // 2, : width // 2]) for name, (luma, chroma) in results.items()}
     for name, result in cut.items():
@@ -227,7 +228,7 @@ def _picture_item(footage: Footage, scale: int, case: str) -> Item:
     if case != "clean":
         coded = degrade(from_values(planes, 8), read_case(case), scale=1)
         return Item(name, coded, truth)
-    return Item(name, planes, truth, low_rgb)
+    return Item(name, planes, truth, even)
 
 
 def _video_item(footage: Footage, scale: int, case: str, frames: int) -> Item:

@@ -194,7 +194,7 @@ def _run_ffmpeg(paths: list[Path], like: Codes, name: str, rate: Fraction | int,
     options = {}
     if name == "libvmaf":
         log = str(paths[0].with_name("log"))
-        options = {"log_fmt": "json", "log_path": log, "n_threads": threads, "model": "version=vmaf_v0.6.1|version=vmaf_v0.6.1neg\\:name=neg"}
+        options = {"log_fmt": "json", "log_path": log, "n_threads": threads, "model": "version=vmaf_v0.6.1|version=vmaf_v0.6.1neg:name=neg"}
     command = ffmpeg.filter(streams, name, **options).output("-", format="null").global_args("-hide_banner", "-nostdin")
     try:
         _, said = command.run(cmd=imageio_ffmpeg.get_ffmpeg_exe(), capture_stdout=True, capture_stderr=True)

@@ -241,7 +241,7 @@ class _Run:
             pair = self.held_out[index]
             low, truth = to_values(pair.low), to_values(pair.truth)
             with self.autocast():
-                result = upscale(network, _on(low, self.device))  # type: ignore[arg-type]
+                result = upscale(network, _on(low, self.device))
             shown = (
                 classical(low, self.settings.scale, "nearest"),
                 classical(low, self.settings.scale, "lanczos"),
@@ -347,7 +347,7 @@ def validate(network: nn.Module, shards: Shards, pairs: int, autocast: Callable[
         pair = shards[index]
         low, truth = to_values(pair.low), to_values(pair.truth)
         with autocast():
-            result = upscale(network, _on(low, device))  # type: ignore[arg-type]
+            result = upscale(network, _on(low, device))
         ours, plain, true = ((p[0][:, 0].cpu() * 219 + 16).clamp(0, 255) for p in (result, classical(low, shards.scale, "lanczos"), truth))
         score = [metrics.psnr(metrics.trim(x.round(), shards.scale), metrics.trim(true, shards.scale)) for x in (ours, plain)]
         stages = pair.record["degradation"]["stages"]

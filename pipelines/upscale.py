@@ -15,7 +15,7 @@ from pipelines.video import Matrix
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from models.network import Contract, Network, Planes, State
+    from models.network import Contract, Planes, State
 
 __all__ = ["classical", "upscale", "window"]
 
@@ -40,13 +40,17 @@ def window(planes: Planes, index: int, contract: Contract) -> Planes:
     return luma[chosen, 0][None], chroma[chosen].flatten(0, 1)[None]
 
 
-def upscale(network: Network, planes: Planes, *, bf16: bool = False, matrix: int = Matrix.BT470BG, rgb: Tensor | None = None) -> Planes:
+def upscale(
+    network: Any, planes: Planes, *, contract: Contract | None = None, bf16: bool = False, matrix: int = Matrix.BT470BG, rgb: Tensor | None = None
+) -> Planes:
     """Luma (T,1,H,W), chroma (T,2,H/2,W/2) -> the same at `scale` times the size, float32.
 
-    A recurrent network starts with an empty state. matrix: of the clip, for networks that eat R'G'B'.
-    rgb: (T,3,H,W), where the R'G'B' from before subsampling is at hand. bf16: in that precision where the contract allows it.
+    A recurrent network starts with an empty state. contract: of the network, where it does not carry it itself.
+    matrix: of the clip, for networks that eat R'G'B'. rgb: (T,3,H,W), where the R'G'B' from before subsampling is at hand.
+    bf16: in that precision where the contract allows it.
     """
-    contract = network.contract
+    contract = contract or network.contract
+    assert contract is not None
     device = planes[0].device.type
     outputs: list[Planes] = []
     state: State = None
@@ -54,14 +58,13 @@ def upscale(network: Network, planes: Planes, *, bf16: bool = False, matrix: int
         for index in range(planes[0].shape[0]):
             if contract.pixels == "rgb":
                 picture = _to_rgb(planes, index, matrix) if rgb is None else rgb[index : index + 1]
-                outputs.append(rgb_to_planes(_padded_rgb(network, picture), matrix))
+                outputs.append(rgb_to_planes(_padded_rgb(network, contract, picture), matrix))
                 continue
             padded = _pad(window(planes, index, contract), contract.size_multiple)
-            call: Any = network
             if contract.recurrent:
-                result, state = call(padded, state)
+                result, state = network(padded, state)
             else:
-                result = call(padded)
+                result = network(padded)
             outputs.append(_crop(result, planes, contract.scale))
     return torch.cat([o[0].float() for o in outputs]), torch.cat([o[1].float() for o in outputs])
 
@@ -87,11 +90,10 @@ def _to_rgb(planes: Planes, index: int, matrix: int) -> Tensor:
     return color.yuv_to_rgb(luma, full, matrix)
 
 
-def _padded_rgb(network: Network, picture: Tensor) -> Tensor:
+def _padded_rgb(network: Any, contract: Contract, picture: Tensor) -> Tensor:
     """(1,3,H,W) through a network that eats R'G'B'."""
-    contract, call = network.contract, network
     height, width = picture.shape[-2:]
     multiple = contract.size_multiple
     padded = F.pad(picture, (0, -width % multiple, 0, -height % multiple), mode="reflect")
-    result: Tensor = call(padded)  # type: ignore[assignment, arg-type]
+    result: Tensor = network(padded)
     return result[..., : height * contract.scale, : width * contract.scale].float()

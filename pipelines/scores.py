@@ -1,0 +1,57 @@
+"""`as_table`: rows of an evaluation as text for a terminal, as Markdown or as JSON."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from pipelines.evaluate import Row
+
+__all__ = ["as_table", "gain_over"]
+
+_DIGITS = {"psnr": 2, "gain": 2, "ssim": 4, "vmaf": 1, "vmaf_neg": 1, "xpsnr": 2, "niqe": 2, "flicker": 3}
+
+
+def gain_over(baseline: str, row: Row, rows: Sequence[Row]) -> float | None:
+    """PSNR of a row less that of a baseline on the same data, in dB."""
+    for other in rows:
+        same = (other.scale, other.set, other.case) == (row.scale, row.set, row.case)
+        if same and other.model == baseline and "psnr" in row.scores:
+            return row.scores["psnr"] - other.scores["psnr"]
+    return None
+
+
+def as_table(rows: Sequence[Row], style: str) -> str:
+    """style: "terminal", "markdown" or "json". PSNR comes with its gain over bicubic."""
+    if style == "json":
+        return json.dumps([{**asdict(r), "gain_over_bicubic_db": gain_over("bicubic", r, rows)} for r in rows], indent=1)
+    names = [n for n in _DIGITS if any(n in r.scores for r in rows)]
+    head = ["set", "case", "scale", "model"] + [h for n in names for h in ([n, "over bicubic"] if n == "psnr" else [n])]
+    lines = [[r.set, r.case, f"x{r.scale}", r.model, *_figures(r, rows, names)] for r in rows]
+    return _markdown(head, lines) if style == "markdown" else _terminal(head, lines)
+
+
+def _figures(row: Row, rows: Sequence[Row], names: Sequence[str]) -> list[str]:
+    found: list[str] = []
+    for name in names:
+        value = row.scores.get(name)
+        found.append("" if value is None else f"{value:.{_DIGITS[name]}f}")
+        if name == "psnr":
+            gain = gain_over("bicubic", row, rows)
+            found.append("" if gain is None or row.model == "bicubic" else f"{gain:+.2f}")
+    return found
+
+
+def _markdown(head: list[str], lines: list[list[str]]) -> str:
+    rule = ["---"] * 4 + ["---:"] * (len(head) - 4)
+    return "\n".join("| " + " | ".join(cells) + " |" for cells in [head, rule, *lines])
+
+
+def _terminal(head: list[str], lines: list[list[str]]) -> str:
+    widths = [max(len(c[i]) for c in [head, *lines]) for i in range(len(head))]
+    shown = [[c.ljust(w) if i < 4 else c.rjust(w) for i, (c, w) in enumerate(zip(cells, widths, strict=True))] for cells in [head, *lines]]
+    return "\n".join("  ".join(cells).rstrip() for cells in shown)

@@ -1,0 +1,202 @@
+"""Commands of the training stage: `dataset`, `train`, `evaluate`, and `models add`; each a few lines over one library call."""
+
+from __future__ import annotations
+
+import json
+import signal
+import threading
+import tomllib
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+__all__ = ["add_model", "dataset", "evaluate", "train"]
+
+
+@click.command()
+@click.argument("inputs", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="INPUT...")
+@click.option(
+    "-o", "--output", required=True, type=click.Path(path_type=Path), metavar="DIR", help="Folder of the data set; an unfinished one goes on."
+)
+@click.option("--config", type=click.Path(path_type=Path), help="Settings from a TOML file, such as configs/dataset/default.toml.")
+@click.option("--set", "changes", multiple=True, metavar="KEY=VALUE", help="One setting, such as degrade.clean=0.8; may be repeated.")
+@click.option("--teacher", default="", metavar="MODEL", help="A network that makes the truth from footage that has none.")
+@click.option("--workers", type=click.IntRange(1, 64), default=2, show_default=True, help="Pairs made side by side.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object a line on standard output.")
+def dataset(inputs: tuple[Path, ...], output: Path, config: Path | None, changes: tuple[str, ...], teacher: str, workers: int, as_json: bool) -> None:
+    r"""Make training pairs from videos, pictures or folders of them.
+
+    \b
+    Example: vsr dataset holiday.mp4 photos/ -o pairs --config configs/dataset/default.toml
+    """
+    from pipelines.dataset import DatasetSettings, make_dataset
+
+    settings = _read(DatasetSettings, config, changes)
+    _show(make_dataset(inputs, output, settings, teacher=teacher, workers=workers), as_json=as_json)
+
+
+@click.command()
+@click.argument("config", required=False, type=click.Path(path_type=Path), metavar="[CONFIG]")
+@click.option("--data", multiple=True, type=click.Path(path_type=Path), metavar="DIR", help="A data set made by vsr dataset; may be repeated.")
+@click.option(
+    "--per-title", type=click.Path(path_type=Path), metavar="INPUT", help="Instead: tune a network on this very film, and keep it if it wins."
+)
+@click.option("--init", default="", metavar="MODEL", help="Name or file of a network to start from.")
+@click.option("--minutes", type=click.FloatRange(0.05), default=10.0, show_default=True, help="Of training, with --per-title.")
+@click.option("--set", "changes", multiple=True, metavar="KEY=VALUE", help="One setting, such as steps=5000; may be repeated.")
+@click.option("-o", "--output", type=click.Path(path_type=Path), metavar="DIR", help="Folder for the result; default: the network's name.")
+@click.option("--resume", is_flag=True, help="Go on from the folder's checkpoint.")
+@click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", show_default=True)
+@click.option("--json", "as_json", is_flag=True, help="One JSON object a line on standard output.")
+def train(
+    config: Path | None,
+    data: tuple[Path, ...],
+    per_title: Path | None,
+    init: str,
+    minutes: float,
+    changes: tuple[str, ...],
+    output: Path | None,
+    resume: bool,
+    device: str,
+    as_json: bool,
+) -> None:
+    r"""Train a network on data sets, or tune one on a film.
+
+    \b
+    Example: vsr train configs/train/fast-x2.toml --data pairs -o trained
+             vsr train --per-title film.mp4 --init fast-x2 --minutes 10
+    Interrupted, the same command with --resume goes on where it was, bit for bit.
+    """
+    from models.errors import UsageError
+    from pipelines.device import choose_device
+    from pipelines.title import tune
+    from pipelines.train import TrainSettings
+    from pipelines.train import train as train_network
+
+    where = choose_device(device).type
+    with _Stop() as stop:
+        if per_title is not None:
+            folder = output or Path(f"{per_title.stem}.tuned")
+            _show(tune(per_title, folder, init=init or "fast-x2", minutes=minutes, device=where, stop=stop.event.is_set), as_json=as_json, stop=stop)
+            return
+        if config is None or not data:
+            raise UsageError("vsr train: expected a CONFIG such as configs/train/fast-x2.toml and --data DIR, or --per-title INPUT")
+        settings = _read(TrainSettings, config, (*changes, f"init={json.dumps(init)}") if init else changes)
+        events = train_network(settings, data, output or Path(settings.name), resume=resume, device=where, stop=stop.event.is_set)
+        _show(events, as_json=as_json, stop=stop)
+
+
+@click.command()
+@click.argument("models", nargs=-1, required=True, metavar="MODEL...")
+@click.option(
+    "--data", multiple=True, required=True, type=click.Path(path_type=Path), help="Folder of pictures, video, or data set; may be repeated."
+)
+@click.option("--case", "cases", multiple=True, metavar="CASE", help="clean (default), or CODEC-QUALITY such as h264-23; may be repeated.")
+@click.option("--scale", type=click.IntRange(1, 16), help="Only this scale; default: all that the models have.")
+@click.option("--metric", "names", multiple=True, type=click.Choice(["psnr", "ssim", "flicker", "niqe", "vmaf"]), help="Default: psnr and ssim.")
+@click.option("--niqe-model", default="", metavar="FILE", help="BasicSR's niqe_pris_params.npz, for --metric niqe.")
+@click.option("--frames", type=click.IntRange(1), default=48, show_default=True, help="At most so many frames of a video.")
+@click.option("--limit", type=click.IntRange(0), default=0, help="At most so many pictures of a folder; 0: all.")
+@click.option("--bf16", is_flag=True, help="Run networks in bf16, as on a CPU with AMX.")
+@click.option("--strips", default="", metavar="DIR", help="Write pictures there: input, Lanczos, model, truth.")
+@click.option("--format", "style", type=click.Choice(["terminal", "markdown", "json"]), default="terminal", show_default=True)
+def evaluate(
+    models: tuple[str, ...], data: tuple[Path, ...], cases: tuple[str, ...], scale: int | None, names: tuple[str, ...], style: str, **options: Any
+) -> None:
+    r"""Judge networks on pictures, videos or data sets, beside bicubic and Lanczos.
+
+    \b
+    Example: vsr evaluate fast-x2 --data Set5 --data Urban100 --format markdown
+    """
+    from pipelines.evaluate import EvaluateSettings, Judged
+    from pipelines.evaluate import evaluate as evaluate_models
+    from pipelines.scores import as_table
+
+    settings = EvaluateSettings(scale=scale, cases=cases or ("clean",), metrics=names or ("psnr", "ssim"), **options)
+    rows = []
+    for event in evaluate_models(models, data, settings):
+        if isinstance(event, Judged):
+            click.echo(f"\r\x1b[K{event.set} {event.case} {event.item} {event.model}", nl=False, err=True)
+        else:
+            rows.append(event)
+    click.echo("\r\x1b[K", nl=False, err=True)
+    click.echo(as_table(rows, style))
+
+
+@click.command(name="add")
+@click.argument("source", metavar="FILE|URL")
+@click.option("--sha256", default="", help="Of the file; must be given for an address.")
+@click.option("--name", default="", help="What to call it; default: the file's own name. -xSCALE is added.")
+def add_model(source: str, sha256: str, name: str) -> None:
+    """Keep a weights file as a network that --model finds by name.
+
+    Example: vsr models add film-x2.safetensors --name film
+    """
+    from pipelines.adopt import adopt
+
+    card = adopt(source, name=name, sha256=sha256)
+    click.echo(f"{card.name}: x{card.scale}, {card.architecture}, {card.parameters / 1e3:.0f} K parameters, kept as {card.path}")
+
+
+def _read(kind: type[Any], config: Path | None, changes: tuple[str, ...]) -> Any:
+    """Settings of a file with single keys changed; values are TOML, or plain text."""
+    from models.errors import UsageError
+    from pipelines.settings import build_settings, merge, read_settings
+
+    overrides: dict[str, Any] = {}
+    for change in changes:
+        key, equals, text = change.partition("=")
+        if not equals:
+            raise UsageError(f"--set {change}: expected KEY=VALUE")
+        try:
+            overrides[key.strip()] = tomllib.loads(f"value = {text}")["value"]
+        except tomllib.TOMLDecodeError:
+            overrides[key.strip()] = text.strip()
+    if config is None:
+        return build_settings(kind, merge({}, overrides), "--set")
+    return read_settings(kind, config, overrides)
+
+
+class _Stop:
+    """SIGINT and SIGTERM: the first asks the library to stop after this step, the second ends everything now."""
+
+    def __init__(self) -> None:
+        self.event = threading.Event()
+        self.number = 0
+        self._before: dict[int, Any] = {}
+
+    def __enter__(self) -> _Stop:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            self._before[number] = signal.signal(number, self._on_signal)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+
+    def _on_signal(self, number: int, _: object) -> None:
+        if self.event.is_set():
+            raise KeyboardInterrupt
+        self.number = number
+        self.event.set()
+
+
+def _show(events: Iterable[Any], *, as_json: bool, stop: _Stop | None = None) -> None:
+    """Draw events as they come."""
+    from models.errors import Interrupted
+    from vsr.training_view import JsonView, TerminalView
+
+    view: Any = JsonView() if as_json else TerminalView()
+    try:
+        for event in events:
+            view.show(event)
+    except Interrupted as error:
+        if stop is not None and stop.number == signal.SIGTERM:
+            error.exit_code = 143
+        raise
+    finally:
+        view.close()
