@@ -7,7 +7,7 @@ import hashlib
 import heapq
 import io
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -69,7 +69,7 @@ def incompatible_streams(info: VideoInfo, container: str) -> list[tuple[Stream, 
     source = open_source(info.path)
     try:
         for stream in info.streams:
-            reason = _refusal(source, stream, container)
+            reason = _refusal(source, stream, container) if not _is_chapter_track(stream) else ""
             if reason:
                 found.append((stream, reason))
     finally:
@@ -77,12 +77,17 @@ def incompatible_streams(info: VideoInfo, container: str) -> list[tuple[Stream, 
     return found
 
 
+def _is_chapter_track(stream: Stream) -> bool:
+    """MP4's own track of chapter titles, which nothing reads packets of; the muxer makes a new one."""
+    return stream.type == "data" and not stream.packet_count
+
+
 def _refusal(source: InputContainer, stream: Stream, container: str) -> str:
     if stream.is_cover and container == "matroska":
         return ""
     trial = av.open(io.BytesIO(), "w", format=container)
     try:
-        video = trial.add_mux_stream("rawvideo" if container != "mp4" else "mpeg4", rate=25, width=16, height=16)
+        video = trial.add_mux_stream("vp8" if container == "webm" else "mpeg4", rate=25, width=16, height=16)
         video.time_base = Fraction(1, 25)
         _add_stream(trial, source.streams[stream.index])
         trial.start_encoding()
@@ -145,7 +150,15 @@ def assemble(plan: Plan, info: VideoInfo, records: Sequence[ChunkRecord], target
         ) from None
     finally:
         source.close()
-    return list(passed.values())
+    return _as_written(list(passed.values()), plan.encoder.container)
+
+
+def _as_written(passed: list[Passed], container: str) -> list[Passed]:
+    """What can be found in the file: MP4 and MOV leave out tracks that stayed empty, and number the rest anew."""
+    if container not in {"mp4", "mov"}:
+        return passed
+    empty = [p.output_index for p in passed if not p.packets]
+    return [replace(p, output_index=p.output_index - sum(e < p.output_index for e in empty)) for p in passed if p.packets]
 
 
 def _prepare(
@@ -155,11 +168,12 @@ def _prepare(
     video: AnyStream | None = None
     passed: dict[int, Passed] = {}
     covers = {s.index for s in info.streams if s.is_cover}
+    titles = {s.index for s in info.streams if _is_chapter_track(s)}
     for stream in source.streams:
         if stream.index == info.stream_index:
             video = _add_video(output, plan, records[0])
             _copy_tags(stream, video)
-        elif stream.index in dropped:
+        elif stream.index in dropped or stream.index in titles:
             continue
         elif stream.index in covers and plan.encoder.container == "matroska":
             _attach_cover(output, info, stream)
@@ -202,9 +216,13 @@ def _attach_cover(output: OutputContainer, info: VideoInfo, stream: AnyStream) -
 
 
 def start_shift(plan: Plan, info: VideoInfo) -> Fraction:
-    """Seconds by which a part of a film (`--range`) is moved to begin at 0; whole films stay where they are."""
+    """Seconds by which a part of a film (`--range`) is moved to begin at 0.
+
+    Whole films stay where they are, except those that begin before 0 in MP4 and MOV, which would hide those frames.
+    """
+    first = info.pts[plan.start_frame] * plan.time_base
     whole = plan.start_frame == 0 and plan.stop_frame == info.frame_count
-    return Fraction(0) if whole else info.pts[plan.start_frame] * plan.time_base
+    return first if not whole or (first < 0 and plan.encoder.container in {"mp4", "mov"}) else Fraction(0)
 
 
 def _window(plan: Plan, info: VideoInfo) -> tuple[Fraction, Fraction] | None:
@@ -279,7 +297,7 @@ def _video_packets(plan: Plan, info: VideoInfo, records: Sequence[ChunkRecord], 
 
 
 def _passed_packets(source: InputContainer, output: OutputContainer, plan: Plan, info: VideoInfo, passed: dict[int, Passed]) -> Iterator[Packet]:
-    window = _window(plan, info)
+    window, shift = _window(plan, info), start_shift(plan, info)
     clock = EpochClock(source.format.name)
     last: dict[int, int] = {}
     for packet in source.demux():
@@ -298,13 +316,25 @@ def _passed_packets(source: InputContainer, output: OutputContainer, plan: Plan,
             packet.pts = packet.dts = last.get(packet.stream_index, 0)
         if window is not None and not _cut(packet, window, base):
             continue
+        if window is None and shift:
+            ticks = round(shift / base)
+            packet.pts, packet.dts = (None if packet.pts is None else packet.pts - ticks), _ticks(packet) - ticks
         last[packet.stream_index] = _ticks(packet)
         entry.packets += 1
-        entry.digest.update(bytes(packet))
+        entry.digest.update(_payload(packet))
         if entry.first_seconds is None:
             entry.first_seconds = float((packet.pts if packet.pts is not None else _ticks(packet)) * base)
         packet.stream = output.streams[entry.output_index]
         yield packet
+
+
+def _payload(packet: Packet) -> bytes:
+    """What of a packet reaches the file: AAC of a broadcast loses its ADTS header there (ISO/IEC 13818-7, clause 6.2)."""
+    data = bytes(packet)
+    context = getattr(packet.stream, "codec_context", None)
+    if context is None or context.codec.canonical_name != "aac" or context.extradata or len(data) < 9 or data[0] != 0xFF or data[1] & 0xF6 != 0xF0:
+        return data
+    return data[7 if data[1] & 1 else 9 :]
 
 
 def _cut(packet: Packet, window: tuple[Fraction, Fraction], base: Fraction) -> bool:

@@ -38,6 +38,8 @@ __all__ = ["EpochClock", "captions_of", "choose_stream", "count", "probe"]
 _SAMPLE_FRAMES = 8
 _CLOCKED = ("mpegts", "mpeg")
 """Demuxers whose clock may jump back inside a file (concatenated recordings)."""
+_BACKSTEP_SECONDS = Fraction(1, 10)
+"""How far decode times may go back before the clock is taken to have jumped."""
 _UNRELIABLE_CODECS = frozenset({"mpeg4", "msmpeg4v2", "msmpeg4v3", "vp8", "h263", "flv1", "rv30", "rv40"})
 """Packets of these may hold no frame (alt-ref, N-VOP) or two (packed B)."""
 
@@ -315,7 +317,7 @@ class EpochClock:
         index, base = packet.stream_index, Fraction(packet.time_base)
         now = packet.dts * base
         # A jump back of more than a minute reaches us as one ahead: the demuxer takes it for the wrap of a 33-bit clock.
-        if index in self._last and not self._last[index] - 1 <= now <= self._last[index] + 3600:
+        if index in self._last and not self._last[index] - _BACKSTEP_SECONDS <= now <= self._last[index] + 3600:
             self._epoch_of[index] = self._epoch_of.get(index, 0) + 1
             if self._epoch_of[index] == len(self._offsets):
                 self._offsets.append(self._end - now)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import av
 import numpy as np
+from av.stream import Disposition
 
 from models.errors import VerificationError
 from pipelines.assemble import start_shift
@@ -74,7 +75,8 @@ class _Seen:
     """What is in the file."""
 
     def __init__(self, container: InputContainer, plan: Plan, passed: Sequence[Passed]) -> None:
-        films = [s for s in container.streams.video if s.index not in {p.output_index for p in passed}]
+        others = {p.output_index for p in passed}
+        films = [s for s in container.streams.video if s.index not in others and not s.disposition & Disposition.attached_pic]
         if len(films) != 1:
             raise VerificationError(f"the result has {len(films)} film tracks, expected 1")
         self.video = films[0]

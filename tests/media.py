@@ -558,7 +558,7 @@ def _field(planes: list[np.ndarray], frame: int, *, bottom: bool) -> bytes:
     return bits.unit(0x65 if idr else 0x61)
 
 
-def paff(path: Path, frames: int = 10, size: tuple[int, int] = (64, 64)) -> Path:
+def paff(path: Path, frames: int = 20, size: tuple[int, int] = (64, 64)) -> Path:
     """H.264 in MPEG-TS with a packet for each field: twice as many packets as frames (I_PCM, so pictures are exact)."""
     width, height = size
     sequence = _Bits().u(77, 8).u(0, 8).u(30, 8).ue(0)  # Main profile, level 3

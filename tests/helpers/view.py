@@ -63,10 +63,16 @@ def view(path: Path) -> View:
             track.pts.append(packet.pts * base if packet.pts is not None else Fraction(-1))
             track.dts.append(packet.dts * base if packet.dts is not None else Fraction(-1))
             track.durations.append((packet.duration or 0) * base)
-            track.payloads.append(hashlib.sha256(bytes(packet)).hexdigest())
+            track.payloads.append(hashlib.sha256(_payload(bytes(packet), track.codec)).hexdigest())
             track.keys.append(packet.is_keyframe)
         chapters = [(c["start"] * Fraction(c["time_base"]), c["end"] * Fraction(c["time_base"]), c["metadata"].get("title", "")) for c in container.chapters()]
         return View(tracks, dict(container.metadata), chapters)
+
+
+def _payload(data: bytes, codec: str) -> bytes:
+    """AAC without the ADTS header it has in broadcasts only."""
+    adts = codec == "aac" and data[:1] == b"\xff" and data[1] & 0xF6 == 0xF0
+    return data[7 if data[1] & 1 else 9 :] if adts else data
 
 
 def _codec(stream: object) -> str:

@@ -13,7 +13,14 @@ from pipelines.job import AlreadyDone, Note
 from pipelines.probe import probe
 from tests import media
 from tests.helpers.inline import H264, QUICK, finished_of, planned_of, upscaled
-from tests.helpers.sameness import MATROSKA_TICK, assert_decodable_order, assert_same_frames, assert_same_passthrough, assert_same_times, assert_same_timing
+from tests.helpers.sameness import (
+    MATROSKA_TICK,
+    assert_decodable_order,
+    assert_same_frames,
+    assert_same_passthrough,
+    assert_same_times,
+    assert_same_timing,
+)
 from tests.helpers.view import frames, view
 
 pytestmark = pytest.mark.usefixtures("inline")
@@ -94,7 +101,7 @@ def test_matroska_is_said_to_round_to_a_millisecond_and_does_no_worse(tmp_path: 
 def test_frames_closer_than_a_millisecond_are_refused_for_matroska(tmp_path: Path) -> None:
     """Case 3: pts 9009 and 9010 would fall on the same tick."""
     source = media.vfr(tmp_path / "in.mp4")
-    with pytest.raises(UsageError, match="1 ms apart.*mp4"):
+    with pytest.raises(UsageError, match=r"1 ms apart.*mp4"):
         upscaled(source, tmp_path / "out.mkv")
     assert list(tmp_path.iterdir()) == [source]
 
@@ -262,9 +269,9 @@ def test_a_hole_of_ten_seconds_stays_a_hole(tmp_path: Path) -> None:
 def test_two_field_packets_make_one_frame_and_interlacing_is_told(tmp_path: Path) -> None:
     """Case 14."""
     source = media.paff(tmp_path / "in.ts")
-    assert len(view(source).film.pts) == 20
+    assert len(view(source).film.pts) == 40
     many, _ = assert_exact(source, tmp_path)
-    assert len(frames(many)) == 10
+    assert len(frames(many)) == 20
     events = upscaled(source, tmp_path / "again.mkv")
     assert any("interlaced" in note for note in planned_of(events).info.notes)
 
