@@ -12,6 +12,7 @@ from torch.nn import functional as F
 
 from models.interpolation import resample
 from models.network import Contract, Planes
+from models.relu import relu_
 
 __all__ = ["Compact"]
 
@@ -49,9 +50,9 @@ class Compact(nn.Module):
     def residual(self, luma: Tensor, chroma: Tensor) -> Tensor:
         """(B,1,H,W) and (B,2,H/2,W/2) -> (B,6·scale²,H/2,W/2): what is to be added to the bicubic upscale, shuffled."""
         x = torch.cat([F.pixel_unshuffle(luma, 2), chroma], 1)  # (B,6,H/2,W/2)
-        x = F.relu(self.head(x))
+        x = relu_(self.head(x))
         for conv in self._convolutions:
-            x = F.relu(conv(x))
+            x = relu_(conv(x))
         residual: Tensor = self.tail(x)
         return residual
 

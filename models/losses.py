@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-__all__ = ["LOSSES", "charbonnier", "l1", "mse", "ssim_loss", "ssim_map"]
+__all__ = ["LOSSES", "SAMPLES", "charbonnier", "l1", "mse", "ssim_loss", "ssim_map"]
 
 
 def mse(x: Tensor, y: Tensor) -> Tensor:
@@ -37,6 +37,14 @@ def ssim_loss(x: Tensor, y: Tensor) -> Tensor:
 
 LOSSES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {"mse": mse, "l1": l1, "charbonnier": charbonnier, "ssim": ssim_loss}
 """By the name a configuration gives."""
+
+
+SAMPLES: dict[str, Callable[[Tensor], Tensor]] = {
+    "mse": torch.square,
+    "l1": torch.abs,
+    "charbonnier": lambda d: (d.square() + 1e-6).sqrt(),
+}
+"""Losses that are means over samples: what each makes of the differences before the mean is taken."""
 
 
 @functools.cache

@@ -15,7 +15,9 @@ from pipelines import color
 from pipelines.footage import oriented
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
+
+    from torch import Tensor
 
     from models.network import Planes
     from pipelines.footage import Codes
@@ -55,11 +57,14 @@ class Batch:
     low: Planes
     truth: Planes
     frames: int
+    target: Tensor | None = None
+    """What a network that adds a residual to a classical upscale should come up with, in the shape it leaves its last layer."""
 
     def to(self, device: torch.device) -> Batch:
         """The same on a device."""
         low, truth = ((p[0].to(device, non_blocking=True), p[1].to(device, non_blocking=True)) for p in (self.low, self.truth))
-        return Batch(low, truth, self.frames)
+        target = None if self.target is None else self.target.to(device, non_blocking=True)
+        return Batch(low, truth, self.frames, target)
 
 
 class Loader:
@@ -105,8 +110,8 @@ class Loader:
         reverse = backwards and settings.reverse and settings.frames > 1
         return _turned(low, flipped, reverse), _turned(truth, flipped, reverse)
 
-    def prefetch(self, start: int, stop: int) -> Iterator[Batch]:
-        """Batches of steps `start` to `stop`, a few made ahead in a thread of its own."""
+    def prefetch(self, start: int, stop: int, prepare: Callable[[Batch], Batch]) -> Iterator[Batch]:
+        """Batches of steps `start` to `stop`, a few made ahead, and prepared, in a thread of its own."""
         ready: queue.Queue[Batch | BaseException] = queue.Queue(_AHEAD)
         halt = threading.Event()
 
@@ -123,7 +128,7 @@ class Loader:
                 for step in range(start, stop):
                     if halt.is_set():
                         return
-                    offer(self.batch(step))
+                    offer(prepare(self.batch(step)))
             except BaseException as error:  # noqa: BLE001 - handed to the thread that waits for the batch
                 offer(error)
 

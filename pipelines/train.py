@@ -17,10 +17,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import torch
+from torch.nn import functional as F
 
 from models.catalog import find, load_network
 from models.errors import Interrupted, UsageError
-from models.losses import LOSSES
+from models.losses import LOSSES, SAMPLES
 from pipelines import metrics
 from pipelines.card import build, export
 from pipelines.footage import to_values
@@ -38,7 +39,18 @@ if TYPE_CHECKING:
 
     from models.network import Planes
 
-__all__ = ["OptimizerSettings", "Stepped", "TrainSettings", "Trained", "Validated", "keep_freed_memory", "steps_per_second", "train", "validate"]
+__all__ = [
+    "OptimizerSettings",
+    "Stepped",
+    "TrainSettings",
+    "Trained",
+    "Validated",
+    "Trainer",
+    "keep_freed_memory",
+    "steps_per_second",
+    "train",
+    "validate",
+]
 
 _LOG_EVERY = 100
 
@@ -140,7 +152,7 @@ def train(
     resume: go on from the folder's checkpoint if there is one. stop: asked after every step; True saves a checkpoint and
     raises Interrupted. Raises UsageError for data that do not fit, MediaError for files that are damaged.
     """
-    run = _Run(settings, [Path(d) for d in data], Path(folder), torch.device(device))
+    run = Trainer(settings, [Path(d) for d in data], Path(folder), torch.device(device))
     checkpoint = run.folder / "checkpoint.pt"
     if resume and checkpoint.is_file():
         run.state.load(checkpoint, run.identity)
@@ -150,7 +162,7 @@ def train(
     yield run.finish()
 
 
-class _Run:
+class Trainer:
     """One training run."""
 
     def __init__(self, settings: TrainSettings, data: list[Path], folder: Path, device: torch.device) -> None:
@@ -175,7 +187,7 @@ class _Run:
         self.folder.mkdir(parents=True, exist_ok=True)
         self.log = TrainLog(self.folder)
         self.log.forget_after(state.step)
-        for batch in self.loader.prefetch(state.step, settings.steps):
+        for batch in self.loader.prefetch(state.step, settings.steps, self.prepare):
             begun = time.monotonic()
             total, since = total + self.step(batch), since + 1
             state.seconds += time.monotonic() - begun
@@ -193,6 +205,20 @@ class _Run:
                 self._save()
                 raise Interrupted(f"{self.folder}: stopped after step {state.step} of {settings.steps}; the same command with --resume goes on")
 
+    def prepare(self, batch: Batch) -> Batch:
+        """Take what is the same for any weights out of the step: the upscale that the residual is added to.
+
+        Where the loss counts samples one by one, their order does not matter, so the difference is brought into the order of
+        the last layer's channels, and neither resampling nor shuffling is left in the step.
+        """
+        settings = self.settings
+        contract: Any = self.state.network.contract
+        if settings.loss not in SAMPLES or not hasattr(self.state.network, "residual") or contract.past or contract.future or contract.recurrent:
+            return batch
+        luma, chroma = classical(batch.low, settings.scale, contract.kernel)
+        parts = [F.pixel_unshuffle(batch.truth[0] - luma, 2 * settings.scale), F.pixel_unshuffle(batch.truth[1] - chroma, settings.scale)]
+        return Batch(batch.low, batch.truth, batch.frames, torch.cat(parts, 1).contiguous(memory_format=torch.channels_last))
+
     def step(self, batch: Batch) -> float:
         """One step; returns its loss."""
         settings, state = self.settings, self.state
@@ -200,11 +226,7 @@ class _Run:
             group["lr"] = learning_rate(settings, state.step)
         batch = batch.to(self.device)
         with self.autocast():
-            luma, chroma = forward(state.network, batch.low, batch.frames)
-        loss_of = LOSSES[settings.loss]
-        loss = loss_of(luma.float(), batch.truth[0])
-        if settings.chroma_weight:
-            loss = loss + settings.chroma_weight * loss_of(chroma.float(), batch.truth[1])
+            loss = self._loss(batch) if batch.target is None else self._loss_of_residual(batch, batch.target)
         state.optimizer.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
         torch.nn.utils.clip_grad_norm_(state.network.parameters(), settings.optimizer.clip_norm)
@@ -212,6 +234,22 @@ class _Run:
         state.update_average(settings.ema_decay)
         state.step += 1
         return loss.item()
+
+    def _loss(self, batch: Batch) -> Tensor:
+        settings, loss_of = self.settings, LOSSES[self.settings.loss]
+        luma, chroma = forward(self.state.network, batch.low, batch.frames)
+        loss = loss_of(luma.float(), batch.truth[0])
+        return loss + settings.chroma_weight * loss_of(chroma.float(), batch.truth[1]) if settings.chroma_weight else loss
+
+    def _loss_of_residual(self, batch: Batch, target: Tensor) -> Tensor:
+        """The same loss, by the channels of the last layer: 4·scale² of luma, 2·scale² of chroma."""
+        settings, network = self.settings, self.state.network
+        residual: Tensor = network.residual(*batch.low)  # type: ignore[operator]
+        # Channels lie innermost, so this is a view; a matrix keeps the loops over it simple and fast.
+        found, wanted = (x.permute(0, 2, 3, 1).reshape(-1, x.shape[1]) for x in (residual.float(), target))
+        means = SAMPLES[settings.loss](found - wanted).mean(0)  # (6·scale²,)
+        split = 4 * settings.scale**2
+        return means[:split].mean() + settings.chroma_weight * means[split:].mean()
 
     def _save(self) -> float:
         self.state.save(self.folder / "checkpoint.pt", self.identity)
@@ -270,8 +308,8 @@ class _Run:
 
 def steps_per_second(settings: TrainSettings, data: str | Path, device: str = "cpu", *, steps: int = 20) -> float:
     """How fast training steps go here, measured on a few that are thrown away."""
-    run = _Run(settings, [Path(data)], Path(data), torch.device(device))
-    batches = [run.loader.batch(n) for n in range(3)]
+    run = Trainer(settings, [Path(data)], Path(data), torch.device(device))
+    batches = [run.prepare(run.loader.batch(n)) for n in range(3)]
     for batch in batches:
         run.step(batch)
     begun = time.monotonic()
