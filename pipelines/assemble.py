@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from pipelines.plan import Plan
     from pipelines.video import Stream, VideoInfo
 
-__all__ = ["Passed", "assemble", "decode_times", "incompatible_streams", "refuse_incompatible", "start_shift"]
+__all__ = ["Passed", "assemble", "decode_times", "incompatible_streams", "is_filler", "refuse_incompatible", "start_shift"]
 
 _OWN_TAGS = frozenset({"encoder", "major_brand", "minor_version", "compatible_brands", "duration", "number_of_frames", "number_of_bytes", "bps"})
 """Tags that describe the old file, not the film; the muxer writes its own."""
@@ -47,6 +47,7 @@ class Passed:
     type: str
     packets: int = 0
     first_seconds: float | None = None
+    is_cover: bool = False
     digest: Any = field(default_factory=hashlib.sha256)
 
 
@@ -69,7 +70,7 @@ def incompatible_streams(info: VideoInfo, container: str) -> list[tuple[Stream, 
     source = open_source(info.path)
     try:
         for stream in info.streams:
-            reason = _refusal(source, stream, container) if not _is_chapter_track(stream) else ""
+            reason = _refusal(source, stream, container) if not _is_remade(source.streams[stream.index], stream, container) else ""
             if reason:
                 found.append((stream, reason))
     finally:
@@ -77,9 +78,9 @@ def incompatible_streams(info: VideoInfo, container: str) -> list[tuple[Stream, 
     return found
 
 
-def _is_chapter_track(stream: Stream) -> bool:
-    """MP4's own track of chapter titles, which nothing reads packets of; the muxer makes a new one."""
-    return stream.type == "data" and not stream.packet_count
+def _is_remade(track: AnyStream, stream: Stream, container: str) -> bool:
+    """Tracks that the muxer makes anew: chapter titles, and in MP4 and MOV the timecode, which it takes from the film's tag."""
+    return stream.type == "data" and (not stream.packet_count or (container in {"mp4", "mov"} and "timecode" in track.metadata))
 
 
 def _refusal(source: InputContainer, stream: Stream, container: str) -> str:
@@ -104,8 +105,8 @@ def _add_stream(output: OutputContainer, source: AnyStream) -> AnyStream:
     try:
         stream = output.add_stream_from_template(source, opaque=True)  # type: ignore[type-var]
     except (av.error.FFmpegError, ValueError, AttributeError):
-        # No decoder for it here: copy the parameters alone.
-        stream = output.add_mux_stream(source.name or source.codec_context.name)
+        # No decoder for it here: copy the parameters alone, its codec among them; the name only has to be of the same kind.
+        stream = output.add_mux_stream({"audio": "aac", "video": "h264"}.get(source.type, "subrip"))
         BitStreamFilterContext("null", in_stream=source, out_stream=stream)
     _copy_tags(source, stream)
     return stream  # type: ignore[no-any-return]
@@ -154,11 +155,11 @@ def assemble(plan: Plan, info: VideoInfo, records: Sequence[ChunkRecord], target
 
 
 def _as_written(passed: list[Passed], container: str) -> list[Passed]:
-    """What can be found in the file: MP4 and MOV leave out tracks that stayed empty, and number the rest anew."""
+    """What can be found in the file: in MP4 and MOV covers are no tracks, empty tracks are left out, and the rest is numbered anew."""
     if container not in {"mp4", "mov"}:
         return passed
-    empty = [p.output_index for p in passed if not p.packets]
-    return [replace(p, output_index=p.output_index - sum(e < p.output_index for e in empty)) for p in passed if p.packets]
+    gone = [p.output_index for p in passed if not p.packets or p.is_cover]
+    return [replace(p, output_index=p.output_index - sum(g < p.output_index for g in gone)) for p in passed if p.packets]
 
 
 def _prepare(
@@ -168,18 +169,18 @@ def _prepare(
     video: AnyStream | None = None
     passed: dict[int, Passed] = {}
     covers = {s.index for s in info.streams if s.is_cover}
-    titles = {s.index for s in info.streams if _is_chapter_track(s)}
+    remade = {s.index for s in info.streams if _is_remade(source.streams[s.index], s, plan.encoder.container)}
     for stream in source.streams:
         if stream.index == info.stream_index:
             video = _add_video(output, plan, records[0])
             _copy_tags(stream, video)
-        elif stream.index in dropped or stream.index in titles:
+        elif stream.index in dropped or stream.index in remade:
             continue
         elif stream.index in covers and plan.encoder.container == "matroska":
             _attach_cover(output, info, stream)
         else:
             added = _add_stream(output, stream)
-            passed[stream.index] = Passed(stream.index, added.index, stream.type)
+            passed[stream.index] = Passed(stream.index, added.index, stream.type, is_cover=stream.index in covers)
     if video is None:
         raise VerificationError("the source no longer has the stream that was upscaled")
     output.metadata.update({k: v for k, v in source.metadata.items() if k.lower() not in _OWN_TAGS})
@@ -320,12 +321,20 @@ def _passed_packets(source: InputContainer, output: OutputContainer, plan: Plan,
             ticks = round(shift / base)
             packet.pts, packet.dts = (None if packet.pts is None else packet.pts - ticks), _ticks(packet) - ticks
         last[packet.stream_index] = _ticks(packet)
+        if is_filler(packet):
+            continue
         entry.packets += 1
         entry.digest.update(_payload(packet))
         if entry.first_seconds is None:
             entry.first_seconds = float((packet.pts if packet.pts is not None else _ticks(packet)) * base)
         packet.stream = output.streams[entry.output_index]
         yield packet
+
+
+def is_filler(packet: Packet) -> bool:
+    """An empty sample between the subtitles of an MP4 (3GPP TS 26.245); the muxer puts in its own."""
+    context = getattr(packet.stream, "codec_context", None)
+    return context is not None and context.name == "mov_text" and bytes(packet) == b"\x00\x00"
 
 
 def _payload(packet: Packet) -> bytes:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +12,7 @@ import numpy as np
 from av.stream import Disposition
 
 from models.errors import VerificationError
-from pipelines.assemble import start_shift
+from pipelines.assemble import is_filler, start_shift
 from pipelines.decode import picture_planes, planar_format
 from pipelines.source import open_source
 from pipelines.thumbnail import grid_for, thumbnail
@@ -62,6 +62,8 @@ def verify(path: Path, plan: Plan, info: VideoInfo, records: Sequence[ChunkRecor
         return _verify_picture(path, plan)
     container = open_source(path)
     try:
+        covers = [s.index for s in container.streams.video if s.disposition & Disposition.attached_pic]
+        passed = [replace(p, output_index=covers.pop(0)) if p.is_cover and covers else p for p in passed]
         seen = _Seen(container, plan, passed)
         _walk(container, seen, records, plan, full=full)
     finally:
@@ -102,6 +104,8 @@ def _walk(container: InputContainer, seen: _Seen, records: Sequence[ChunkRecord]
         if not packet.size:
             continue
         if packet.stream_index != seen.video.index:
+            if is_filler(packet):
+                continue
             seen.counts[packet.stream_index] = seen.counts.get(packet.stream_index, 0) + 1
             seen.digests.setdefault(packet.stream_index, hashlib.sha256()).update(bytes(packet))
             seen.firsts.setdefault(

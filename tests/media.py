@@ -110,7 +110,7 @@ class Subtitle:
     events: tuple[tuple[int, int, str], ...] = ((100, 300, "one"), (500, 300, "two"))
     language: str = "eng"
     title: str = ""
-    disposition: Disposition = Disposition(0)
+    disposition: int = 0
 
 
 _FAST = {"libx264": {"preset": "ultrafast", "crf": "20"}, "libx265": {"preset": "ultrafast", "crf": "20"}}
@@ -246,7 +246,7 @@ def write(
         if subtitle.title:
             text.metadata["title"] = subtitle.title
         if subtitle.disposition:
-            text.disposition = subtitle.disposition
+            text.disposition = Disposition(subtitle.disposition)
         texts.append(text)
     for name, mime, data in attachments:
         output.add_attachment(name, mime, data)
@@ -409,7 +409,7 @@ def company(path: Path, frames: int = 48) -> Path:
     film = Film(frames=frames, rate=Fraction(24))
     sound = (Audio(seconds=frames / 24, language="eng", title="Stereo"), Audio(seconds=frames / 24, hertz=660, language="ger", title="Kommentar"))
     texts = tuple(
-        Subtitle(codec=codec, language=language, title=title, disposition=Disposition.forced if n == 1 else Disposition(0))
+        Subtitle(codec=codec, language=language, title=title, disposition=int(Disposition.forced) if n == 1 else 0)
         for n, (codec, language, title) in enumerate(kinds)
     )
     attachments = (("font.ttf", "font/ttf", b"\x00\x01\x00\x00" + bytes(range(200))), ("cover.jpg", "image/jpeg", jpeg())) if matroska else ()
@@ -483,10 +483,13 @@ def timecode(path: Path) -> Path:
 
 
 def undecodable_audio(path: Path, frames: int = 16) -> Path:
-    """Matroska whose sound is of a codec nobody has a decoder for."""
-    write(path, Film(frames=frames, rate=Fraction(25)), audio=(Audio(codec="pcm_s16le", seconds=frames / 25),))
-    content = path.read_bytes()
-    path.write_bytes(content.replace(b"A_PCM/INT/LIT", b"A_REAL/SIPR00"[:13]))
+    """MP4 whose sound is MPEG-H, which FFmpeg knows by name and has no decoder for."""
+    write(path, Film(frames=frames, rate=Fraction(25)), audio=(Audio(seconds=frames / 25),))
+    content = bytearray(path.read_bytes())
+    for old, new in ((b"mp4a", b"mhm1"), (b"esds", b"free")):
+        at = content.index(old)
+        content[at : at + 4] = new
+    path.write_bytes(content)
     return path
 
 

@@ -59,6 +59,8 @@ def view(path: Path) -> View:
             if not packet.size:
                 continue
             track = tracks[packet.stream_index]
+            if track.codec == "mov_text" and bytes(packet) == b"\0\0":
+                continue  # nothing to read between two subtitles
             base = Fraction(packet.time_base)
             track.pts.append(packet.pts * base if packet.pts is not None else Fraction(-1))
             track.dts.append(packet.dts * base if packet.dts is not None else Fraction(-1))
