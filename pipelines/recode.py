@@ -49,6 +49,8 @@ class Codec:
     options: Callable[[int], dict[str, str]]
     quality_of_crf: Callable[[int], int]
     ten_bit: bool = True
+    least_px: int = 16
+    """Smallest side it is given; what is smaller is grown to it and cut off again."""
 
 
 @dataclass(frozen=True)
@@ -78,7 +80,7 @@ def _quantiser_scale(crf: int) -> int:
 
 CODECS = {
     "h264": Codec("libx264", "h264", 51, _x264, int),
-    "hevc": Codec("libx265", "hevc", 51, _x265, int),
+    "hevc": Codec("libx265", "hevc", 51, _x265, int, least_px=64),
     "mpeg2": Codec("mpeg2video", "mpeg2video", 31, _mpeg2, _quantiser_scale, ten_bit=False),
 }
 """Our name -> how it is used."""
@@ -93,6 +95,9 @@ def recode(codes: Codes, coding: Coding) -> Codes:
     if codes.bits > 8 and not codec.ten_bit:
         eight = recode(Codes(_shifted(codes.luma), _shifted(codes.chroma), 8), coding)
         return Codes(eight.luma.astype(np.uint16) << 2, eight.chroma.astype(np.uint16) << 2, codes.bits)
+    height, width = codes.luma.shape[1:]
+    if min(height, width) < codec.least_px:
+        return recode(_grown(codes, codec.least_px), coding).crop(0, 0, height, width)
     try:
         decoded = list(_decode(list(_encode(codes, codec, coding.quality)), codec.decoder))
     except av.error.FFmpegError as error:
@@ -101,6 +106,13 @@ def recode(codes: Codes, coding: Coding) -> Codes:
     if len(decoded) != len(codes.luma):
         raise MediaError(f"{coding.codec}: {len(codes.luma)} frames went in, {len(decoded)} came out")
     return Codes(np.stack([d[0] for d in decoded]), np.stack([d[1] for d in decoded]), codes.bits)
+
+
+def _grown(codes: Codes, least: int) -> Codes:
+    """At least `least` samples a side, by repeating the last row and column; x265 writes past its memory below 64."""
+    down, across = (max(0, least - side) // 2 * 2 for side in codes.luma.shape[1:])
+    luma = np.pad(codes.luma, ((0, 0), (0, down), (0, across)), mode="edge")
+    return Codes(luma, np.pad(codes.chroma, ((0, 0), (0, 0), (0, down // 2), (0, across // 2)), mode="edge"), codes.bits)
 
 
 def _shifted(codes: np.ndarray) -> np.ndarray:
@@ -164,7 +176,9 @@ def coding_of(info: VideoInfo) -> Coding:
     steps = [q for q in _quantisers(info, [p.data for p in packets]) if q > 0]
     if not steps:
         raise UsageError(f"{info.path}: its {info.codec} stream does not tell its quantiser; give a CRF range instead of like-source")
-    return Coding(codec, min(max(1, round(float(np.mean(steps)))), CODECS[codec].highest))
+    # MPEG-2 tells the quantiser itself, which is twice the scale code that an encoder is given.
+    mean = float(np.mean(steps)) / (2 if codec == "mpeg2" else 1)
+    return Coding(codec, min(max(1, round(mean)), CODECS[codec].highest))
 
 
 def _quantisers(info: VideoInfo, packets: list[bytes]) -> Iterator[float]:

@@ -44,8 +44,8 @@ __all__ = [
     "Stepped",
     "TrainSettings",
     "Trained",
-    "Validated",
     "Trainer",
+    "Validated",
     "keep_freed_memory",
     "steps_per_second",
     "train",
@@ -306,7 +306,7 @@ class Trainer:
         return Trained(str(weights), state.best_step, scores, state.seconds)
 
 
-def steps_per_second(settings: TrainSettings, data: str | Path, device: str = "cpu", *, steps: int = 20) -> float:
+def steps_per_second(settings: TrainSettings, data: str | Path, device: str = "cpu", *, steps: int = 10) -> float:
     """How fast training steps go here, measured on a few that are thrown away."""
     run = Trainer(settings, [Path(data)], Path(data), torch.device(device))
     batches = [run.prepare(run.loader.batch(n)) for n in range(3)]

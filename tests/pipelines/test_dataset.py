@@ -1,0 +1,307 @@
+from __future__ import annotations
+
+import json
+import tarfile
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from models.errors import MediaError, UsageError
+from models.interpolation import resample
+from pipelines.crops import CropSettings, Seen, choose_crops, content_box, fingerprint_of, round_trip_db
+from pipelines.dataset import DatasetDone, DatasetSettings, Progress, UnitLeftOut, make_dataset
+from pipelines.degrade import DegradeSettings, degrade, read_record
+from pipelines.footage import Codes, Footage, from_values, oriented, to_values
+from pipelines.loader import BatchSettings, Loader
+from pipelines.pairs import Motion, Task, clip_of_picture
+from pipelines.probe import probe
+from pipelines.scout import hold_out
+from pipelines.settings import read_settings
+from pipelines.shards import Pair, Shards, ShardWriter, read_manifest
+from pipelines.shots import shots
+from tests.helpers.footage import clip, film, pictures, texture
+
+SMALL = DatasetSettings(truth_px=32, every_frames=2, context_frames=2, shrink=1, crops=CropSettings(per_frame=3, duplicate_bits=1))
+
+
+def made(inputs: list[Path], folder: Path, settings: DatasetSettings = SMALL, **more: Any) -> list[Any]:
+    return list(make_dataset(inputs, folder, settings, **more))
+
+
+@pytest.fixture(scope="module")
+def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return film(tmp_path_factory.mktemp("film") / "film.mp4", (10, 12, 10), width=160, height=96)
+
+
+@pytest.fixture(scope="module")
+def pairs(source: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("data") / "pairs"
+    made([source, pictures(source.parent / "stills", 6)], folder, replace(SMALL, degrade=DegradeSettings(clean=0.5)))
+    return folder
+
+
+def test_shots_begin_at_hard_cuts_and_nowhere_else(source: Path) -> None:
+    frames = (np.asarray(f.planes[0]) for f in Footage(probe(source)).frames())
+    assert shots(frames) == [(0, 10), (10, 22), (22, 32)]
+
+
+def test_a_fast_pan_is_one_shot() -> None:
+    wide = texture(96, 2000, 3)
+    assert shots(wide[:, 30 * t : 30 * t + 160] for t in range(40)) == [(0, 40)]
+
+
+def test_held_out_shots_are_whole() -> None:
+    stretches = hold_out([(0, 30), (30, 50), (50, 100), (100, 140)], 0.2, np.random.default_rng(0))
+    assert {(s.start, s.stop) for s in stretches} == {(0, 30), (30, 50), (50, 100), (100, 140)}
+    assert {s.split for s in stretches} == {"train", "validation"}
+
+
+def test_a_single_shot_holds_out_its_end_after_a_gap() -> None:
+    train, validation = hold_out([(0, 100)], 0.1, np.random.default_rng(0))
+    assert (train.start, train.stop, train.split) == (0, 80, "train")
+    assert (validation.start, validation.stop, validation.split) == (90, 100, "validation")
+
+
+def test_no_shot_is_in_both_splits(pairs: Path) -> None:
+    places = {split: {(r["source"], shot_of(r)) for r in records(pairs, split)} for split in ("train", "validation")}
+    assert places["train"]
+    assert places["validation"]
+    assert not places["train"] & places["validation"]
+
+
+def shot_of(record: dict[str, Any]) -> int:
+    return int(np.searchsorted([10, 22, 32], record["frame"], side="right"))
+
+
+def records(folder: Path, split: str) -> Iterator[dict[str, Any]]:
+    shards = Shards([folder], split)  # type: ignore[arg-type]
+    for number in range(len(shards)):
+        yield shards.record(number)
+
+
+def test_letterbox_flat_blurred_and_seen_crops_are_left_out() -> None:
+    frame = np.full((128, 192), 16, np.uint8)
+    frame[32:96] = texture(64, 192, 1)
+    frame[32:96, :64] = 120  # flat
+    smooth = resample(torch.from_numpy(np.random.default_rng(2).uniform(60, 190, (8, 8))), 64, 64, "bicubic")
+    frame[32:96, 64:128] = smooth.round().numpy()  # blurred
+    assert content_box(frame, 8, 8.0) == (32, 96, 0, 192)
+    seen = Seen([])
+    chosen = choose_crops(frame, 8, 64, CropSettings(), seen, np.random.default_rng(0))
+    assert [(c.top, c.left) for c in chosen] == [(32, 128)]
+    assert (seen.flat, seen.blurred, seen.duplicate) == (1, 1, 0)
+    assert not choose_crops(frame, 8, 64, CropSettings(), seen, np.random.default_rng(0))
+    assert seen.duplicate == 1
+
+
+def test_hashes_are_close_for_alike_and_far_for_different_crops() -> None:
+    a = texture(64, 64, 1)
+    assert (fingerprint_of(a) ^ fingerprint_of(np.minimum(a, 250) + 3)).bit_count() <= 2
+    assert (fingerprint_of(a) ^ fingerprint_of(texture(64, 64, 2))).bit_count() > 10
+    assert round_trip_db(a, 8) < 40
+
+
+def test_a_clean_pair_is_the_film_itself_and_its_downscale(source: Path, tmp_path: Path) -> None:
+    made([source], tmp_path / "d", replace(SMALL, turn=False, degrade=DegradeSettings(clean=1.0)))
+    frames = [Footage(probe(source)).codes(f) for f in Footage(probe(source)).frames()]
+    shards = Shards([tmp_path / "d"], "train")
+    for number in range(len(shards)):
+        pair = shards[number]
+        top, left = pair.record["place"]
+        piece = frames[pair.record["frame"]].crop(top, left, 32, 32)
+        assert np.array_equal(pair.truth.luma, piece.luma)
+        assert np.array_equal(pair.truth.chroma, piece.chroma)
+        again = degrade(piece, read_record(pair.record["degradation"]), scale=2)
+        assert np.array_equal(pair.low.luma, again.luma)
+
+
+def test_pairs_are_recorded_well_enough_to_make_them_again(pairs: Path) -> None:
+    degraded = [r for r in records(pairs, "train") if len(r["degradation"]["stages"][0]) > 1]
+    assert degraded
+    shards = Shards([pairs], "train")
+    for number in range(len(shards)):
+        pair = shards[number]
+        done = read_record(pair.record["degradation"])
+        if not done.coded:  # a codec also wants the frames before, which the pair does not hold
+            assert np.array_equal(degrade(pair.truth, done, scale=2).luma, pair.low.luma)
+
+
+def test_shards_have_the_webdataset_layout(pairs: Path) -> None:
+    manifest = read_manifest(pairs)
+    assert manifest["pairs"]["train"] > 10
+    for shard in manifest["shards"]:
+        with tarfile.open(pairs / shard["name"]) as tar:
+            names = tar.getnames()
+            record = json.load(tar.extractfile(names[0]))  # type: ignore[arg-type]
+            sizes = {m.name.partition(".")[2]: m.size for m in list(tar)[:3]}
+        keys = [n.partition(".")[0] for n in names]
+        assert [n.partition(".")[2] for n in names[:3]] == ["json", "low.yuv", "truth.yuv"]
+        assert all(keys[i] == keys[i + 1] == keys[i + 2] for i in range(0, len(keys), 3))  # a sample's members are neighbours
+        assert sizes["truth.yuv"] == 32 * 32 * 3 // 2
+        assert sizes["low.yuv"] == 16 * 16 * 3 // 2
+        assert record["bits"] == 8
+
+
+def test_a_data_set_is_the_same_for_any_number_of_workers(source: Path, tmp_path: Path) -> None:
+    for workers in (1, 4):
+        made([source], tmp_path / str(workers), workers=workers)
+    assert (tmp_path / "1" / "manifest.json").read_bytes() == (tmp_path / "4" / "manifest.json").read_bytes()
+
+
+def test_an_interrupted_data_set_goes_on_and_ends_the_same(source: Path, tmp_path: Path) -> None:
+    stills = pictures(tmp_path / "stills", 3)
+    whole = made([source, stills], tmp_path / "whole")
+    running = make_dataset([source, stills], tmp_path / "cut", SMALL)
+    for event in running:
+        if isinstance(event, Progress) and event.unit.startswith("picture"):
+            running.close()  # type: ignore[attr-defined]
+    assert not (tmp_path / "cut" / "manifest.json").exists()
+    assert not list((tmp_path / "cut").glob("*.partial"))
+    again = made([source, stills], tmp_path / "cut")
+    assert [e.reason for e in again if isinstance(e, UnitLeftOut)] == ["already done"]
+    assert (tmp_path / "cut" / "manifest.json").read_bytes() == (tmp_path / "whole" / "manifest.json").read_bytes()
+    assert whole[-1].train_pairs == again[-1].train_pairs
+
+
+def test_other_settings_make_units_again(source: Path, tmp_path: Path) -> None:
+    made([source], tmp_path)
+    events = made([source], tmp_path, replace(SMALL, seed=1))
+    assert not [e for e in events if isinstance(e, UnitLeftOut)]
+
+
+def test_files_that_cannot_be_read_are_left_out_and_said(source: Path, tmp_path: Path) -> None:
+    broken = tmp_path / "broken.mp4"
+    broken.write_bytes(b"no film at all")
+    events = made([broken, source], tmp_path / "d")
+    assert [e.unit for e in events if isinstance(e, UnitLeftOut)] == ["broken.mp4"]
+    assert isinstance(events[-1], DatasetDone)
+    with pytest.raises(UsageError, match="no crop"):
+        made([broken], tmp_path / "e")
+
+
+def test_clips_have_their_frames_in_order(source: Path, tmp_path: Path) -> None:
+    made([source, pictures(tmp_path / "stills", 2)], tmp_path / "d", replace(SMALL, frames=4, turn=False))
+    shards = Shards([tmp_path / "d"], "train")
+    films = [shards[n] for n in range(len(shards)) if "region" not in shards.record(n)]
+    assert films
+    for pair in films:
+        assert pair.low.luma.shape == (4, 16, 16)
+        for now, after in zip(pair.truth.luma, pair.truth.luma[1:], strict=False):
+            # The textures move two pixels to the left from frame to frame.
+            assert np.abs(now[:, 2:].astype(int) - after[:, :-2]).mean() < 0.5 * np.abs(now.astype(int) - after).mean()
+
+
+def test_a_picture_moves_by_the_motion_and_ends_as_itself() -> None:
+    rgb = torch.from_numpy(texture(96, 96, 4)).float()[None, None].expand(1, 3, -1, -1) / 255
+    record = {"place": [32, 32], "region": [0, 0]}
+    task = Task("0", "train", rgb, 32, 1, 0, Motion(across_px=3.0), 3, 0, read_record({"stages": [{"kernel": "bicubic"}], "seed": 0}), record)
+    luma, _ = clip_of_picture(task, 3)
+    assert torch.allclose(luma[2, 0], rgb[0, 0, 32:64, 32:64], atol=1e-5)
+    assert torch.allclose(luma[1, 0], rgb[0, 0, 32:64, 35:67], atol=1e-4)
+    assert torch.allclose(luma[0, 0], rgb[0, 0, 32:64, 38:70], atol=1e-4)
+
+
+def test_a_teacher_makes_the_truth(source: Path, tmp_path: Path) -> None:
+    made([source], tmp_path / "d", replace(SMALL, truth_px=64), teacher="fast-x2")
+    pair = Shards([tmp_path / "d"], "train")[0]
+    assert pair.truth.luma.shape == (1, 64, 64)
+    assert pair.low.luma.shape == (1, 32, 32)
+    with pytest.raises(UsageError, match="no network of scale 3"):
+        made([source], tmp_path / "e", replace(SMALL, scale=3, truth_px=48), teacher="fast-x2")
+
+
+@pytest.mark.parametrize("turn", range(8))
+def test_turns_move_luma_exactly_and_chroma_with_its_place(turn: int) -> None:
+    """A picture whose colour is a ramp over places: after a turn every chroma sample has the colour of where it now lies."""
+    size = 64
+    y, x = np.mgrid[:size, :size]
+    luma = torch.from_numpy((3 * x + y).astype(np.float32))[None, None]
+    # Left-sited: chroma sample (k, j) lies at luma row 2k + 0.5, column 2j.
+    cy, cx = np.mgrid[: size // 2, : size // 2]
+    colour = torch.from_numpy((3 * 2 * cx + 2 * cy + 0.5).astype(np.float32))[None, None].expand(1, 2, -1, -1)
+    turned_luma, turned_chroma = oriented((luma, colour), turn)
+    plain = luma.flip([a for a, bit in ((-1, 1), (-2, 2)) if turn & bit])
+    expected = plain.transpose(-1, -2) if turn & 4 else plain
+    assert torch.equal(turned_luma, expected)
+    rows = (expected[0, 0, 0::2, 0::2] + expected[0, 0, 1::2, 0::2]) / 2  # luma at the places of chroma
+    assert (turned_chroma[0, 0] - rows)[4:-4, 4:-4].abs().max() < 0.3  # Lanczos bends a ramp by that much; wrong siting would be off by 1.5 and more
+
+
+def test_batches_follow_from_seed_and_step_alone(pairs: Path) -> None:
+    settings = BatchSettings(pairs=4, truth_px=16)
+    loaders = [Loader(Shards([pairs], "train"), settings, seed) for seed in (0, 0, 1)]
+    loaders[0].batch(3)
+    a, b, c = loaders[0].batch(7), loaders[1].batch(7), loaders[2].batch(7)
+    assert torch.equal(a.truth[0], b.truth[0])
+    assert torch.equal(a.low[1], b.low[1])
+    assert not torch.equal(a.truth[0], c.truth[0])
+    ahead = list(loaders[0].prefetch(6, 8, lambda batch: batch))
+    assert torch.equal(ahead[1].truth[0], a.truth[0])
+
+
+@pytest.mark.parametrize("orientations", [1, 2, 8])
+def test_crops_of_input_and_truth_are_of_the_same_place(tmp_path: Path, orientations: int) -> None:
+    truth = clip(1, 64, 64, seed=3)
+    low = degrade(truth, read_record({"stages": [{"kernel": "bicubic"}], "seed": 0}), scale=2)
+    write_pairs(tmp_path, [Pair("0", low, truth, {})])
+    batch = Loader(Shards([tmp_path], "train"), BatchSettings(pairs=16, truth_px=32, orientations=orientations), 0).batch(0)
+    assert batch.low[0].shape == (16, 1, 16, 16)
+    assert batch.truth[1].shape == (16, 2, 16, 16)
+    for ours, theirs in zip(batch.low, batch.truth, strict=True):
+        small = torch.nn.functional.avg_pool2d(theirs, 2)
+        centre = (slice(None), slice(None), slice(2, -2), slice(2, -2))
+        same, other = (small - ours)[centre[: small.ndim]].abs().mean(), (small.flip(0) - ours)[centre].abs().mean()
+        assert same < 0.4 * other
+
+
+def write_pairs(folder: Path, found: list[Pair]) -> None:
+    with ShardWriter(folder, "train", 1 << 20) as writer:
+        for pair in found:
+            writer.add(pair)
+    manifest = {"format": "vsr-pairs-1", "settings": {"scale": 2}, "shards": [{**s, "split": "train"} for s in writer.shards]}
+    (folder / "manifest.json").write_text(json.dumps(manifest))
+
+
+def test_ten_and_eight_bits_mix_in_a_batch(tmp_path: Path) -> None:
+    eight, ten = clip(1, 32, 32), clip(1, 32, 32, bits=10)
+    write_pairs(tmp_path, [Pair("0", small_of(eight), eight, {}), Pair("1", small_of(ten), ten, {})])
+    shards = Shards([tmp_path], "train")
+    assert shards[1].truth.luma.dtype == np.uint16
+    assert np.array_equal(shards[1].truth.chroma, ten.chroma)
+    batch = Loader(shards, BatchSettings(pairs=8, truth_px=32, orientations=1), 0).batch(0)
+    assert torch.allclose(batch.truth[0], to_values(eight)[0].expand(8, -1, -1, -1), atol=1e-6)  # the same picture in both depths
+
+
+def small_of(codes: Codes) -> Codes:
+    return from_values(tuple(torch.nn.functional.avg_pool2d(p, 2) for p in to_values(codes)), codes.bits)  # type: ignore[arg-type]
+
+
+def test_damaged_data_sets_are_refused(pairs: Path, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="expected a data set"):
+        Shards([tmp_path], "train")
+    (tmp_path / "manifest.json").write_text('{"format": "other"}')
+    with pytest.raises(MediaError, match="vsr-pairs-1"):
+        Shards([tmp_path], "train")
+    manifest = read_manifest(pairs)
+    for shard in manifest["shards"]:
+        (tmp_path / shard["name"]).write_bytes((pairs / shard["name"]).read_bytes()[:-512])
+    (tmp_path / "manifest.json").write_text(json.dumps(manifest))
+    with pytest.raises(MediaError, match="its manifest says"):
+        Shards([tmp_path], "train")
+
+
+def test_batches_larger_than_the_pairs_are_refused(pairs: Path) -> None:
+    with pytest.raises(UsageError, match="a batch needs 64x64"):
+        Loader(Shards([pairs], "train"), BatchSettings(truth_px=64), 0)
+    with pytest.raises(UsageError, match="multiple of 4"):
+        Loader(Shards([pairs], "train"), BatchSettings(truth_px=30), 0)
+
+
+def test_the_default_configuration_is_the_defaults() -> None:
+    default = Path(__file__).parents[2] / "configs" / "dataset" / "default.toml"
+    assert read_settings(DatasetSettings, default) == DatasetSettings()

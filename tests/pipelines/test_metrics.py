@@ -1,0 +1,124 @@
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from models.errors import MediaError, UsageError
+from pipelines import metrics
+from pipelines.evaluate import EvaluateSettings, Row, evaluate
+from pipelines.footage import Codes
+from pipelines.scores import as_table, gain_over
+from tests.helpers.footage import clip, film, pictures
+
+
+def test_psnr_of_a_constant_error_is_the_formula() -> None:
+    truth = torch.full((1, 16, 16), 100.0)
+    assert metrics.psnr(truth + 5, truth) == pytest.approx(20 * math.log10(255 / 5))
+    assert metrics.psnr(truth, truth) == math.inf
+
+
+def test_trim_leaves_the_border_out() -> None:
+    plane = torch.zeros(1, 8, 8)
+    plane[:, 0] = 99
+    assert metrics.psnr(metrics.trim(plane, 1), torch.zeros(1, 6, 6)) == math.inf
+    assert metrics.trim(plane, 0).shape == plane.shape
+
+
+def test_flicker_sees_what_moves_though_it_should_not() -> None:
+    truth = torch.full((4, 8, 8), 100.0)
+    wobbling = truth + torch.tensor([0.0, 3.0, 0.0, 3.0])[:, None, None]
+    assert metrics.flicker(truth + 7, truth) == 0  # off by the same amount in every frame: wrong, but calm
+    assert metrics.flicker(wobbling, truth) == pytest.approx(3.0)
+    with pytest.raises(UsageError, match="1 frame"):
+        metrics.flicker(truth[:1], truth[:1])
+
+
+def test_niqe_is_zero_only_for_the_statistics_it_was_given(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    luma = torch.from_numpy(rng.normal(120, 20, (192, 288)))
+    np.savez(tmp_path / "model.npz", mu_pris_param=np.zeros((1, 36)), cov_pris_param=np.eye(36))
+    model = metrics.NiqeModel.read(tmp_path / "model.npz")
+    far = metrics.niqe(luma, model)
+    assert 0 < far < 100
+    assert metrics.niqe(luma, model) == far
+    with pytest.raises(UsageError, match="96 pixels"):
+        metrics.niqe(luma[:50], model)
+    (tmp_path / "no.npz").write_bytes(b"nothing")
+    with pytest.raises(MediaError, match="niqe_pris_params"):
+        metrics.NiqeModel.read(tmp_path / "no.npz")
+
+
+def test_ffmpeg_says_a_clip_equals_itself_and_not_its_blur() -> None:
+    truth = clip(6, 192, 256)
+    blurred = Codes((truth.luma // 8 * 8 + np.roll(truth.luma, 2, 2) // 8) // 2, truth.chroma, 8)
+    same, worse = metrics.by_ffmpeg(truth, truth), metrics.by_ffmpeg(blurred, truth)
+    assert set(same) == {"vmaf", "vmaf_neg", "xpsnr"}
+    assert same["xpsnr"] == math.inf
+    assert worse["vmaf"] < same["vmaf"]
+    assert worse["vmaf_neg"] < same["vmaf_neg"]
+    assert worse["xpsnr"] < 40
+
+
+@pytest.mark.parametrize("scale", [2, 3])
+def test_pictures_are_judged_with_lanczos_above_bicubic(tmp_path: Path, scale: int) -> None:
+    folder = pictures(tmp_path / "set", 2, 131, 169)
+    rows = [e for e in evaluate(["bicubic"], [folder], EvaluateSettings(scale=scale)) if isinstance(e, Row)]
+    found = {r.model: r for r in rows}
+    assert found["bicubic"].count == 2
+    assert found["lanczos"].scores["psnr"] > found["bicubic"].scores["psnr"] > 10
+    assert gain_over("bicubic", found["lanczos"], rows) == pytest.approx(found["lanczos"].scores["psnr"] - found["bicubic"].scores["psnr"])
+
+
+def test_published_bicubic_figures_are_reproduced(shared_data: Path) -> None:
+    """Set5 and Set14, PSNR-Y of antialiased bicubic as measured by many: 33.67/28.43 and 30.33/26.09 at x2/x4."""
+    for scale, expected in ((2, {"Set5": 33.67, "Set14": 30.33}), (4, {"Set5": 28.43, "Set14": 26.09})):
+        sets = [shared_data / "eval" / name for name in expected]
+        rows = [e for e in evaluate(["bicubic"], sets, EvaluateSettings(scale=scale, metrics=("psnr",))) if isinstance(e, Row)]
+        for row in rows:
+            if row.model == "bicubic":
+                assert row.scores["psnr"] == pytest.approx(expected[row.set], abs=0.05)
+
+
+def test_coded_videos_score_below_clean_ones(tmp_path: Path) -> None:
+    source = film(tmp_path / "film.mp4", (4,))
+    settings = EvaluateSettings(scale=2, cases=("clean", "h264-35"), metrics=("psnr", "ssim", "flicker"), strips=str(tmp_path / "strips"))
+    rows = {(r.model, r.case): r.scores for r in evaluate(["fast-x2"], [source], settings) if isinstance(r, Row)}
+    for model in ("bicubic", "lanczos", "fast-x2"):
+        assert rows[model, "h264-35"]["psnr"] < rows[model, "clean"]["psnr"]
+        assert rows[model, "clean"]["flicker"] > 0
+    assert len(list((tmp_path / "strips").glob("*.png"))) == 2
+
+
+@pytest.mark.parametrize(("models", "options", "said"), [
+    (["lanczos"], {}, "give --scale"),
+    (["fast-x2"], {"scale": 4}, "no network of scale 4"),
+    (["nonsense"], {"scale": 2}, "no such network"),
+])  # fmt: skip
+def test_requests_that_mean_nothing_are_refused(tmp_path: Path, models: list[str], options: dict[str, int], said: str) -> None:
+    with pytest.raises(UsageError, match=said):
+        list(evaluate(models, [tmp_path], EvaluateSettings(**options)))
+
+
+def test_settings_refuse_unknown_metrics_and_cases() -> None:
+    with pytest.raises(UsageError, match="expected one of"):
+        EvaluateSettings(metrics=("beauty",))
+    with pytest.raises(UsageError, match="h264-23"):
+        EvaluateSettings(cases=("h264",))
+    with pytest.raises(UsageError, match="niqe_pris_params"):
+        EvaluateSettings(metrics=("niqe",))
+
+
+def test_tables_come_in_three_styles() -> None:
+    rows = [
+        Row("bicubic", 2, "Set5", "clean", 5, {"psnr": 33.67, "ssim": 0.93}),
+        Row("fast-x2", 2, "Set5", "clean", 5, {"psnr": 36.9, "ssim": 0.955}),
+    ]
+    markdown = as_table(rows, "markdown").splitlines()
+    assert markdown[0] == "| set | case | scale | model | psnr | over bicubic | ssim |"
+    assert markdown[3] == "| Set5 | clean | x2 | fast-x2 | 36.90 | +3.23 | 0.9550 |"
+    assert "+3.23" in as_table(rows, "terminal")
+    assert '"gain_over_bicubic_db": 3.2' in as_table(rows, "json")
