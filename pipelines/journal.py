@@ -7,6 +7,7 @@ chunk counts only if its data has the hash its manifest says. One writer at a ti
 from __future__ import annotations
 
 import base64
+import contextlib
 import fcntl
 import hashlib
 import json
@@ -59,7 +60,8 @@ def write_atomically(path: Path, data: bytes) -> None:
         os.replace(temporary, path)
         sync_folder(path.parent)
     except OSError as error:
-        temporary.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            temporary.unlink(missing_ok=True)
         raise OutputError(
             f"{path}: can't be written: {error.strerror}; what is done is kept, free some space and give the same command again"
         ) from None

@@ -78,6 +78,8 @@ class Film:
     """Matrix, range, primaries, transfer."""
     first_number: int = 0
     """Of its pictures, to tell two films apart."""
+    still: bool = False
+    """All its pictures are the same."""
 
     @property
     def base(self) -> Fraction:
@@ -162,7 +164,7 @@ def packets_of(stream: av.VideoStream, film: Film) -> list[av.Packet]:
     lengths = {t: e - t for t, e in zip(times, ends, strict=True)}
     packets = []
     for number, pts in enumerate(times):
-        frame = picture(film.first_number + number, *film.size, film.pix_fmt)
+        frame = picture(film.first_number + number * (not film.still), *film.size, film.pix_fmt)
         frame.pts, frame.time_base = pts, film.base
         frame.colorspace, frame.color_range, frame.color_primaries, frame.color_trc = film.tags
         packets += stream.encode(frame)

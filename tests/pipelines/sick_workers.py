@@ -1,4 +1,7 @@
-"""Workers that do what no worker may: named "tests.pipelines.sick_workers:Class" to the job."""
+"""Workers that do what no worker may, named "tests.pipelines.sick_workers:Class" to the job.
+
+Those that mix up frames know the pictures of `media.cfr` by number, so they need not look ahead.
+"""
 
 from __future__ import annotations
 
@@ -9,95 +12,69 @@ from dataclasses import replace
 from typing import Any
 
 from pipelines.encode import EncodedChunk
-from pipelines.task import Progress, SpanTask, WorkerSetup
+from pipelines.task import Progress, SpanTask
 from pipelines.video import Frame
 from pipelines.worker import ChunkUpscaler
+from tests import media
 
 
 class _Mixing(ChunkUpscaler):
-    """Upscales, then shows a frame's neighbour in its place; count and timestamps stay right."""
+    """Upscales by keeping the size, but shows another frame's picture; count and timestamps stay right."""
 
-    def __init__(self, setup: WorkerSetup) -> None:
-        super().__init__(setup)
-        self._number = 0
-        self._last: Frame | None = None
+    order: dict[int, int]
 
     def upscale(self, frames: list[Frame]) -> list[Frame]:
-        made = super().upscale(frames)
-        self._number += 1
-        result = [self._instead(self._number, made[0])]
-        self._last = made[0]
-        return result
+        (made,) = super().upscale(frames)
+        number = round(made.pts * self._plan.time_base * self._plan.rate)
+        other = self.order.get(number, number)
+        return [replace(made, planes=media.planes_of(other, self._plan.width, self._plan.height, self._plan.pix_fmt))]
 
-    def _instead(self, number: int, frame: Frame) -> Frame:
-        raise NotImplementedError
+
+class Swapping(_Mixing):
+    """Frames 4 and 5 change places."""
+
+    order = {4: 5, 5: 4}  # noqa: RUF012
 
 
 class Doubling(_Mixing):
-    """The fifth frame shows the fourth again."""
+    """Frame 5 shows frame 4 again."""
 
-    def _instead(self, number: int, frame: Frame) -> Frame:
-        return replace(frame, planes=self._last.planes) if number == 5 and self._last is not None else frame
+    order = {5: 4}  # noqa: RUF012
+
+
+class Dropping(_Mixing):
+    """Frame 4 is left out; all later ones move up, and the last is doubled."""
+
+    order = {n: n + 1 for n in range(4, 23)}  # noqa: RUF012
 
 
 class Lagging(_Mixing):
-    """From the fifth on every frame shows the one before: one was doubled, and the last is lost."""
+    """Every frame of the film shows the one before it."""
 
-    def _instead(self, number: int, frame: Frame) -> Frame:
-        return replace(frame, planes=self._last.planes) if number >= 5 and self._last is not None else frame
-
-
-class Swapping(ChunkUpscaler):
-    """Decoded frames five and six change places, timestamps excepted, behind the worker's own eyes."""
-
-    def upscale(self, frames: list[Frame]) -> list[Frame]:
-        made = super().upscale(frames)
-        self._seen = [*getattr(self, "_seen", []), made[0]]
-        if len(self._seen) == 6:
-            return [replace(made[0], planes=self._seen[4].planes)]
-        return made
+    order = {n: n - 1 for n in range(1, 24)}  # noqa: RUF012
 
 
-class Dropping(ChunkUpscaler):
-    """A frame is left out of what goes to the encoder, and the next one comes twice to keep the count."""
+class Trimming(ChunkUpscaler):
+    """Hands on fewer timestamps than it encoded packets."""
+
+    def run(self, task: SpanTask, pieces: Iterable[list[Any]]) -> Iterator[Progress | EncodedChunk]:
+        for item in super().run(task, pieces):
+            yield replace(item, pts=item.pts[:-1]) if isinstance(item, EncodedChunk) else item
+
+
+class Stale(ChunkUpscaler):
+    """Hands on the pictures of the first chunk for every other one as well."""
+
+    first: EncodedChunk | None = None
 
     def run(self, task: SpanTask, pieces: Iterable[list[Any]]) -> Iterator[Progress | EncodedChunk]:
         for item in super().run(task, pieces):
             if isinstance(item, EncodedChunk):
-                pts = list(item.pts)
-                yield replace(item, pts=tuple(pts[:-1]))
+                Stale.first = item if item.index == 0 else Stale.first
+                assert Stale.first is not None
+                yield replace(item, data=Stale.first.data)
             else:
                 yield item
-
-
-class WrongMoments(ChunkUpscaler):
-    """Chunks that trade places: each holds the pictures of another."""
-
-    def run(self, task: SpanTask, pieces: Iterable[list[Any]]) -> Iterator[Progress | EncodedChunk]:
-        held: EncodedChunk | None = None
-        for item in super().run(task, pieces):
-            if isinstance(item, EncodedChunk) and item.index == 0:
-                held = item
-                store(item.data)
-            elif isinstance(item, EncodedChunk) and item.index == 1:
-                held = None
-                yield replace(item, data=restore())
-                continue
-            yield item
-        del held
-
-
-_STORE: list[bytes] = []
-
-
-def store(data: bytes) -> None:
-    """Keep data for the next chunk."""
-    _STORE[:] = [data]
-
-
-def restore() -> bytes:
-    """The data kept."""
-    return _STORE[0]
 
 
 class OtherHeader(ChunkUpscaler):
@@ -112,21 +89,12 @@ class OtherHeader(ChunkUpscaler):
 
 
 class DyingOnce(ChunkUpscaler):
-    """Killed in the middle of its first span; the mark in the folder VSR_TEST_MARK tells the next one that it happened."""
+    """Killed in the middle of a span; the file VSR_TEST_MARK tells the next one that it happened."""
 
     def upscale(self, frames: list[Frame]) -> list[Frame]:
         mark = os.environ["VSR_TEST_MARK"]
         if frames[0].pts > 0 and not os.path.exists(mark):
             with open(mark, "w", encoding="utf-8"):
                 pass
-            os.kill(os.getpid(), signal.SIGKILL)
-        return super().upscale(frames)
-
-
-class Dying(ChunkUpscaler):
-    """Killed by every span that holds frame 20."""
-
-    def upscale(self, frames: list[Frame]) -> list[Frame]:
-        if frames[0].pts >= 20 * int(1 / self._plan.time_base / self._plan.rate):
             os.kill(os.getpid(), signal.SIGKILL)
         return super().upscale(frames)
