@@ -19,7 +19,7 @@ from models.errors import ResourceError, UsageError
 from models.interpolation import resample, upscale_plane
 from pipelines.color import rgb_to_yuv, to_codes, to_float, yuv_to_rgb
 from pipelines.tags import SITING_OFFSETS
-from pipelines.tiles import cut
+from pipelines.tiles import Tile, cut
 from pipelines.video import Frame, Matrix, PixelFormat, Range, Siting
 
 if TYPE_CHECKING:
@@ -119,14 +119,52 @@ class Upscaler:
 
     @torch.inference_mode()
     def _run(self, batch: Sequence[Sequence[np.ndarray]]) -> list[list[np.ndarray]]:
+        if self._is_direct():
+            return [self._pad_codes(self._by_tiles(planes)) for planes in batch]
         picture = self._load(batch)
         for network in self._networks:
             picture = self._through(network, picture)
-            if not torch.isfinite(picture.luma.sum()):
-                raise ResourceError(
-                    f"{network.name} gave numbers that are none (NaN or infinite); run it with --device cpu, or choose another network"
-                )
+            self._refuse_nonsense(network, picture.luma)
         return self._store(picture)
+
+    def _is_direct(self) -> bool:
+        """One YUV-native network between 4:2:0 planes of the siting it knows: every tile can go from codes to codes."""
+        plan, fmt = self._plan, self._source
+        return (
+            len(self._networks) == 1
+            and self._networks[0].contract.pixels == "yuv420"
+            and self._networks[0].contract.halo_px is not None
+            and (fmt.family, fmt.sub_x, fmt.sub_y, fmt.alpha) == ("yuv", 1, 1, False)
+            and plan.pix_fmt == plan.out_pix_fmt
+            and plan.color == plan.out_color
+            and self._source_offset == self._offset == _LEFT
+        )
+
+    def _by_tiles(self, planes: Sequence[np.ndarray]) -> list[np.ndarray]:
+        """The same as the long way round, tile by tile from codes to codes: no map of the whole frame in float is ever made."""
+        (network,) = self._networks
+        scale, multiple = network.contract.scale, network.contract.size_multiple
+        bits, full = self._source.bits, self._plan.color.range == Range.FULL
+        height, width = planes[0].shape
+        even = [_reflect_codes(p, n) for p, n in zip(planes, _even_sizes(height, width, multiple), strict=True)]
+        result = [np.empty((p.shape[0] * scale, p.shape[1] * scale), p.dtype) for p in even]
+        for part in cut(*even[0].shape, *self._plan.tile_px, network.contract.halo_px or 0, multiple):
+            read, write, keep = _read(part, 1), _placed(part, scale, 1), _kept(part, scale, 1)
+            half_read, half_write, half_keep = _read(part, 2), _placed(part, scale, 2), _kept(part, scale, 2)
+            luma = to_float(even[0][read], bits, full, chroma=False)[None, None].to(self._device)
+            chroma = torch.stack([to_float(p[half_read], bits, full, chroma=True) for p in even[1:]])[None].to(self._device)
+            luma, chroma = self._call(network, [luma, chroma])
+            self._refuse_nonsense(network, luma)
+            result[0][write] = to_codes(luma[0, 0][keep], bits, full, chroma=False)
+            for plane, values in zip(result[1:], chroma[0], strict=True):
+                plane[half_write] = to_codes(values[half_keep], bits, full, chroma=True)
+        sizes = [(height * scale, width * scale), *[(-(-height * scale // 2), -(-width * scale // 2))] * 2]
+        return [plane[:rows, :columns] for plane, (rows, columns) in zip(result, sizes, strict=True)]
+
+    @staticmethod
+    def _refuse_nonsense(network: LoadedNetwork, luma: Tensor) -> None:
+        if not torch.isfinite(luma.sum()):
+            raise ResourceError(f"{network.name} gave numbers that are none (NaN or infinite); run it with --device cpu, or choose another network")
 
     def _turn(self, planes: Sequence[np.ndarray]) -> list[np.ndarray]:
         turn = self._plan.orientation
@@ -219,23 +257,13 @@ class Upscaler:
         tile = (full_height, full_width) if contract.halo_px is None else self._plan.tile_px
         results: list[Tensor] = []
         for part in cut(full_height, full_width, *tile, contract.halo_px or 0, multiple):
-            inputs = []
-            for plane in padded:
-                by = full_height // plane.shape[-2]
-                inputs.append(plane[..., part.halo_top // by : part.halo_bottom // by, part.halo_left // by : part.halo_right // by])
+            inputs = [plane[(..., *_read(part, full_height // plane.shape[-2]))] for plane in padded]
             outputs = self._call(network, inputs)
             if not results:
-                results = [
-                    o.new_empty(*o.shape[:2], full_height * scale * p.shape[-2] // full_height, full_width * scale * p.shape[-1] // full_width)
-                    for o, p in zip(outputs, padded, strict=True)
-                ]
+                results = [o.new_empty(*o.shape[:2], p.shape[-2] * scale, p.shape[-1] * scale) for o, p in zip(outputs, padded, strict=True)]
             for result, output, plane in zip(results, outputs, padded, strict=True):
                 by = full_height // plane.shape[-2]
-                top, left = (part.top - part.halo_top) * scale // by, (part.left - part.halo_left) * scale // by
-                rows, columns = (part.bottom - part.top) * scale // by, (part.right - part.left) * scale // by
-                result[..., part.top * scale // by : part.top * scale // by + rows, part.left * scale // by : part.left * scale // by + columns] = (
-                    output[..., top : top + rows, left : left + columns]
-                )
+                result[(..., *_placed(part, scale, by))] = output[(..., *_kept(part, scale, by))]
         halves = [(height * scale, width * scale), (-(-height * scale // 2), -(-width * scale // 2))]
         return [r[..., : h[0], : h[1]] for r, h in zip(results, halves, strict=False)]
 
@@ -291,3 +319,36 @@ def _reflect(plane: Tensor, bottom: int, right: int) -> Tensor:
 
 def _reflect_to(plane: Tensor, height: int, width: int) -> Tensor:
     return _reflect(plane, height - plane.shape[-2], width - plane.shape[-1])
+
+
+def _even_sizes(height: int, width: int, multiple: int) -> list[tuple[int, int]]:
+    """(height, width) of luma and both chroma planes once luma is padded to the multiple."""
+    height, width = height + -height % multiple, width + -width % multiple
+    return [(height, width), (height // 2, width // 2), (height // 2, width // 2)]
+
+
+def _reflect_codes(plane: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    extra = [(0, wanted - have) for wanted, have in zip(size, plane.shape, strict=True)]
+    if not any(e[1] for e in extra):
+        return plane
+    mode = "reflect" if all(e[1] < n for e, n in zip(extra, plane.shape, strict=True)) else "edge"
+    return np.pad(plane, extra, mode=mode)  # type: ignore[call-overload, no-any-return]
+
+
+def _read(part: Tile, by: int) -> tuple[slice, slice]:
+    """What is read of a plane whose sides are luma's divided by `by`."""
+    return slice(part.halo_top // by, part.halo_bottom // by), slice(part.halo_left // by, part.halo_right // by)
+
+
+def _placed(part: Tile, scale: int, by: int) -> tuple[slice, slice]:
+    """Where the part that counts goes in the result."""
+    return slice(part.top * scale // by, part.bottom * scale // by), slice(part.left * scale // by, part.right * scale // by)
+
+
+def _kept(part: Tile, scale: int, by: int) -> tuple[slice, slice]:
+    """The part that counts, in what the network gave for what was read."""
+    top, left = part.halo_top, part.halo_left
+    return (
+        slice((part.top - top) * scale // by, (part.bottom - top) * scale // by),
+        slice((part.left - left) * scale // by, (part.right - left) * scale // by),
+    )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import shutil
@@ -269,7 +270,13 @@ def _is_done(target: Path, plan: Plan) -> bool:
 
 
 def _report_path(target: Path) -> Path:
-    return target.with_name(f"{target.name}.vsr.json")
+    return target.with_name(f"{_short(target.name)}.vsr.json")
+
+
+def _short(name: str) -> str:
+    """The name, or its hash where more letters would not fit into a folder's entry of 255 bytes."""
+    data = os.fsencode(name)
+    return name if len(data) <= 220 else hashlib.sha256(data).hexdigest()[:32]
 
 
 def _counted(info: VideoInfo, error: IndexMismatchError, *, again: bool) -> VideoInfo:
@@ -393,8 +400,14 @@ def _span_task(info: VideoInfo, chunks: tuple[Chunk, ...]) -> SpanTask:
     return SpanTask(chunks, tuple(info.pts[first:stop]), first if info.linear else 0, hidden)
 
 
-_ALLOCATOR = {"MALLOC_MMAP_THRESHOLD_": str(1 << 30), "MALLOC_TRIM_THRESHOLD_": str(1 << 30), "MALLOC_TOP_PAD_": str(64 << 20)}
-"""glibc keeps large blocks instead of giving their pages back after every layer, which costs more than the arithmetic."""
+_ALLOCATOR = {
+    "MALLOC_MMAP_THRESHOLD_": str(1 << 30),
+    "MALLOC_TRIM_THRESHOLD_": str(1 << 30),
+    "MALLOC_TOP_PAD_": str(64 << 20),
+    "MALLOC_ARENA_MAX": "1",
+}
+"""glibc keeps large blocks instead of giving their pages back after every layer, which costs more than the arithmetic;
+one arena, or every thread would keep its own."""
 
 
 def _environments(settings: RunSettings) -> list[dict[str, str]]:
@@ -434,7 +447,7 @@ def _pieces(reader: PacketReader, info: VideoInfo, span: Span) -> Iterator[list[
 def _finish(planned: Planned, made: _Made, dropped: frozenset[int], settings: RunSettings, began: float) -> Generator[Event, None, Finished]:
     """Assemble, verify, and only then give the result its name; the closing event comes back as the generator's value."""
     plan, info, target = planned.plan, planned.info, Path(planned.output)
-    partial = target.with_name(f".{target.name[:200]}.{os.getpid()}.partial")
+    partial = target.with_name(f".{_short(target.name)}.{os.getpid()}.partial")
     try:
         passed = assemble(plan, info, made.records, partial, dropped=dropped)
         report = verify(partial, plan, info, made.records, passed, full=settings.verify == "full")

@@ -1,0 +1,75 @@
+"""Peak memory of a run, children counted: `python -m tests.benchmarks.memory [SECONDS...] [-- RUN OPTIONS]`.
+
+Makes a 1080p clip of each length by code (a moving pattern with grain, 24 fps), upscales it to 4K and prints the peak of the
+summed proportional set size (PSS) of the process and its children, sampled four times a second.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import av
+import numpy as np
+import psutil
+
+
+def make_clip(path: Path, seconds: int) -> None:
+    """A 1920x1080 H.264 clip whose every frame differs from the one before."""
+    rng = np.random.default_rng(1)
+    y, x = np.mgrid[0:1080, 0:1920]
+    base = (128 + 60 * np.sin(x / 37) * np.cos(y / 23)).astype(np.uint8)
+    grain = rng.integers(0, 4, (1080 + 64, 1920 + 64), dtype=np.uint8)
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("libx264", rate=24, options={"preset": "ultrafast", "crf": "20"})
+        stream.width, stream.height, stream.pix_fmt = 1920, 1080, "yuv420p"
+        for number in range(24 * seconds):
+            dy, dx = number * 7 % 64, number * 13 % 64
+            frame = av.VideoFrame(1920, 1080, "yuv420p")
+            luma = np.roll(base, number * 3, axis=1) + grain[dy : dy + 1080, dx : dx + 1920]
+            for plane, values in zip(frame.planes, (luma, luma[::2, ::2] // 4 + 96, luma[1::2, 1::2] // 4 + 96), strict=True):
+                rows = np.frombuffer(plane, np.uint8).reshape(-1, plane.line_size)
+                rows[:, : values.shape[1]] = values
+            frame.pts = number
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+
+
+def peak_bytes(command: list[str]) -> tuple[int, float]:
+    """(highest summed PSS, seconds) of a command and its children. Raises CalledProcessError where it fails."""
+    began, peak = time.monotonic(), 0
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE) as process:
+        parent = psutil.Process(process.pid)
+        while process.poll() is None:
+            total = 0
+            try:
+                for member in [parent, *parent.children(recursive=True)]:
+                    total += member.memory_full_info().pss
+            except psutil.Error:
+                pass
+            peak = max(peak, total)
+            time.sleep(0.25)
+        if process.returncode:
+            raise subprocess.CalledProcessError(process.returncode, command, stderr=process.stderr.read() if process.stderr else b"")
+    return peak, time.monotonic() - began
+
+
+def main() -> None:
+    """Measure each length."""
+    arguments = sys.argv[1:]
+    options = arguments[arguments.index("--") + 1 :] if "--" in arguments else []
+    lengths = [int(a) for a in arguments[: arguments.index("--") if "--" in arguments else None]] or [10]
+    with tempfile.TemporaryDirectory() as folder:
+        for seconds in lengths:
+            clip = Path(folder) / f"clip{seconds}.mp4"
+            make_clip(clip, seconds)
+            command = [sys.executable, "-m", "vsr", "run", str(clip), "-o", str(Path(folder) / "out.mkv"), "--fresh", "--overwrite", "--quiet", *options]
+            peak, took = peak_bytes(command)
+            print(f"{seconds:4d} s  {' '.join(options) or 'defaults':<50} peak {peak / 1e9:.2f} GB  {took:.0f} s", flush=True)
+
+
+if __name__ == "__main__":
+    main()
