@@ -14,7 +14,7 @@ import click
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-__all__ = ["add_model", "dataset", "evaluate", "train"]
+__all__ = ["add_model", "dataset", "evaluate", "models_table", "train"]
 
 
 @click.command()
@@ -140,6 +140,25 @@ def add_model(source: str, sha256: str, name: str) -> None:
 
     card = adopt(source, name=name, sha256=sha256)
     click.echo(f"{card.name}: x{card.scale}, {card.architecture}, {card.parameters / 1e3:.0f} K parameters, kept as {card.path}")
+
+
+@click.command(name="table")
+@click.option("--data", multiple=True, required=True, type=click.Path(path_type=Path), help="Folder of pictures, or video; may be repeated.")
+@click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", show_default=True)
+@click.option("-o", "--output", type=click.Path(path_type=Path), help="Write it there, such as docs/models.md; default: standard output.")
+def models_table(data: tuple[Path, ...], device: str, output: Path | None) -> None:
+    """Measure all shipped networks, and tell as Markdown: size, cost, speed here, scores.
+
+    Example: vsr models table --data Set5 --data Urban100 -o docs/models.md
+    """
+    from pipelines.device import choose_device
+    from pipelines.overview import overview
+
+    text = overview(data, device=choose_device(device).type)
+    if output is None:
+        click.echo(text, nl=False)
+    else:
+        output.write_text(text, encoding="utf-8")
 
 
 def _read(kind: type[Any], config: Path | None, changes: tuple[str, ...]) -> Any:
