@@ -131,8 +131,7 @@ def assemble(plan: Plan, info: VideoInfo, records: Sequence[ChunkRecord], target
     if len(headers) != 1:
         raise VerificationError("chunks were encoded with different headers; give the same command with --fresh")
     if plan.encoder.is_picture:
-        (packet,) = _chunk_packets(records[0])
-        target.write_bytes(bytes(packet))
+        target.write_bytes(_chunk_data(records[0]))
         return []
     source = open_source(info.path)
     try:
@@ -248,11 +247,15 @@ def _chapters(source: InputContainer, plan: Plan, info: VideoInfo) -> list[dict[
     return kept
 
 
-def _chunk_packets(record: ChunkRecord) -> Iterator[Packet]:
+def _chunk_data(record: ChunkRecord) -> bytes:
     data = record.path.read_bytes()
     if hashlib.sha256(data).hexdigest() != record.sha256:
         raise VerificationError(f"{record.path}: changed on the disk since it was written; give the same command again")
-    container = av.open(io.BytesIO(data))
+    return data
+
+
+def _chunk_packets(record: ChunkRecord) -> Iterator[Packet]:
+    container = av.open(io.BytesIO(_chunk_data(record)))
     try:
         for packet in container.demux(video=0):
             if packet.size:

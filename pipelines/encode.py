@@ -56,6 +56,8 @@ _PRESETS: dict[str, dict[str, dict[str, str]]] = {
 _MOST_LUMA_SAMPLES = {"libx264": 139_264 * 256, "libx265": 142_606_336, "libsvtav1": 16384 * 8704}
 """H.264 table A-1 level 6.2; H.265 table A.8 level 7.2 (x265 goes that far); SVT-AV1's own limit."""
 _LONGEST_SIDE = {"libx264": 16384, "libx265": 16384, "libsvtav1": 16384, "prores_ks": 16384, "ffv1": 32768, "libwebp": 16383}
+_NARROWEST = {"libx265": 64}
+"""x265 4.1 writes beyond its memory in pictures of some smaller widths (probed: 34 to 46), which may end the process."""
 _SITING_NAMES = {
     Siting.LEFT: "left", Siting.CENTER: "center", Siting.TOP_LEFT: "topleft",
     Siting.TOP: "top", Siting.BOTTOM_LEFT: "bottomleft", Siting.BOTTOM: "bottom",
@@ -108,6 +110,8 @@ def choose_encoder(settings: EncodeSettings, source: PixelFormat, *, width: int,
             raise UsageError(f"--crf does not go with {settings.codec}; use --preset or --encoder-option")
         options["crf"] = f"{settings.crf:g}"
     pix_fmt = settings.pixel_format or _pixel_format(settings.codec, name, source)
+    if name == "ffv1" and "slices" not in settings.options:
+        options["slices"] = str(_ffv1_slices(width, height, pix_fmt))
     large = width * height > 1920 * 1088
     threads = {"libx264": 6 if large else 4, "ffv1": 4, "prores_ks": 4}.get(name, 1)
     if name == "libx265":
@@ -121,7 +125,24 @@ def choose_encoder(settings: EncodeSettings, source: PixelFormat, *, width: int,
     return Encoder(settings.codec, name, width, height, pix_fmt, options, threads, container, tag)
 
 
+def _ffv1_slices(width: int, height: int, pix_fmt: str) -> int:
+    """16 slices, or the nearest number with which the encoder opens: at odd sizes slices may not end between chroma samples."""
+    for count in sorted(range(1, 65), key=lambda n: (abs(n - 16), n)):
+        context: Any = av.CodecContext.create("ffv1", "w")
+        context.width, context.height, context.time_base = width, height, Fraction(1, 25)
+        context.pix_fmt = {"gbrp": "bgr0", "gbrap": "bgra"}.get(pix_fmt, pix_fmt)
+        context.options = {"level": "3", "slices": str(count)}
+        try:
+            context.open()
+        except av.error.FFmpegError:
+            continue
+        return count
+    return 16
+
+
 def _check_size(codec: str, name: str, width: int, height: int) -> None:
+    if width < _NARROWEST.get(name, 1):
+        raise UsageError(f"{codec} can't be trusted with pictures narrower than {_NARROWEST[name]}, this is {width}x{height}; use --codec h264 or ffv1")
     if max(width, height) > _LONGEST_SIDE[name] or width * height > _MOST_LUMA_SAMPLES.get(name, width * height):
         raise UsageError(f"{codec} can't hold {width}x{height}; choose a smaller --to, or --codec hevc, prores or ffv1")
 
@@ -204,7 +225,7 @@ class _Muxer:
 
     def __init__(self, encoder: Encoder, time_base: Fraction, rate: Fraction, sar: Fraction, color: ColorTags) -> None:
         self.buffer = io.BytesIO()
-        self._container = av.open(self.buffer, "w", format="nut" if encoder.is_picture else encoder.container)
+        self._container = av.open(self.buffer, "w", format="image2pipe" if encoder.is_picture else encoder.container)
         self.stream: VideoStream = self._container.add_stream(encoder.name, rate=_sane(rate), options=dict(encoder.options))  # type: ignore[assignment]
         context = self.stream.codec_context
         context.width, context.height = encoder.width, encoder.height

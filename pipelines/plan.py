@@ -135,12 +135,14 @@ def choose_stages(cards: Sequence[Sequence[Card]], width: int, height: int, out_
         size = (width * exact, height * exact) if exact else (out_width, out_height)
         return (*stages, Stage(last[0], *size))
     if {c.scale for c in last} == {1}:
-        if need > 1 and (need - 1) * max(width, height) >= 2:
+        if out_width > width + 1 or out_height > height + 1:
             raise UsageError(
                 f"--model {last[0].name} keeps the size {width}x{height}; for {out_width}x{out_height} "
                 f"name a second network: --model {last[0].name},lanczos"
             )
-        return (*stages, Stage(last[0], width, height))
+        stages.append(Stage(last[0], width, height))
+        smaller = out_width < width or out_height < height
+        return (*stages, Stage(_resizer(), out_width, out_height)) if smaller else tuple(stages)
     if need <= 1:
         raise _not_above(width, height, out_width, out_height)
     for card in _cascade(last, need, width, height, out_width, out_height):
