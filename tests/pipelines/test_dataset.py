@@ -55,6 +55,17 @@ def test_a_fast_pan_is_one_shot() -> None:
     assert shots(wide[:, 30 * t : 30 * t + 160] for t in range(40)) == [(0, 40)]
 
 
+def test_a_flash_is_no_cut() -> None:
+    still = texture(96, 160, 5) // 2
+    assert shots([still] * 5 + [still + 90] * 2 + [still] * 5) == [(0, 12)]
+
+
+def test_a_fade_through_black_divides_shots() -> None:
+    still = texture(96, 160, 5).astype(float)
+    fade = [still * level for level in (1, 0.7, 0.4, 0.1, 0, 0, 0.1, 0.4, 0.7, 1)]
+    assert shots(16 + f * 0.8 for f in fade) == [(0, 4), (4, 6), (6, 10)]
+
+
 def test_held_out_shots_are_whole() -> None:
     stretches = hold_out([(0, 30), (30, 50), (50, 100), (100, 140)], 0.2, np.random.default_rng(0))
     assert {(s.start, s.stop) for s in stretches} == {(0, 30), (30, 50), (50, 100), (100, 140)}
