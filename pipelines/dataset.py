@@ -194,7 +194,7 @@ def _finished(folder: Path, unit: _Unit) -> dict[str, Any] | None:
 
 def _make_unit(
     unit: _Unit, folder: Path, settings: DatasetSettings, teacher: Network | None, workers: int
-) -> Generator[Progress, None, dict[str, Any]]:
+) -> Generator[Progress | UnitLeftOut, None, dict[str, Any]]:
     """Make the shards of a unit; yields Progress, returns the marker."""
     from pipelines.scout import Scout
 
@@ -210,6 +210,8 @@ def _make_unit(
                 yield Progress(unit.name, scout.done, scout.total, pairs)
     except OSError as error:
         raise OutputError(f"{folder}: can't be written: {error.strerror}") from None
+    for name, reason in scout.left_out:
+        yield UnitLeftOut(name, reason)
     shards = [{**shard, "split": split} for split, writer in writers.items() for shard in writer.shards]
     marker = {"digest": unit.digest, "files": scout.described, "shards": shards, "rejected": asdict_of(scout.seen)}
     write_atomically(_marker_path(folder, unit), lambda path: path.write_text(json.dumps(marker, indent=1), encoding="utf-8"))

@@ -81,6 +81,8 @@ class Scout:
         self.seen = Seen([])
         self.described: list[dict[str, Any]] = []
         """Name, fingerprint and what was found of each file used."""
+        self.left_out: list[tuple[str, str]] = []
+        """Pictures that can't be read, and why."""
         self.done = 0
         self.total = len(files)
         self._count = 0
@@ -92,9 +94,10 @@ class Scout:
         for path in self._files:
             try:
                 infos.append(Footage(probe(path)))
-            except MediaError:
+            except MediaError as error:
                 if len(self._files) == 1:
                     raise
+                self.left_out.append((path.name, str(error)))
         if len(infos) == 1 and not infos[0].info.is_picture:
             yield from self._video_tasks(infos[0])
         else:

@@ -191,6 +191,9 @@ def test_files_that_cannot_be_read_are_left_out_and_said(source: Path, tmp_path:
     events = made([broken, source], tmp_path / "d")
     assert [e.unit for e in events if isinstance(e, UnitLeftOut)] == ["broken.mp4"]
     assert isinstance(events[-1], DatasetDone)
+    stills = pictures(tmp_path / "stills", 3)
+    (stills / "picture1.png").write_bytes(b"no picture at all")
+    assert [e.unit for e in made([stills], tmp_path / "f") if isinstance(e, UnitLeftOut)] == ["picture1.png"]
     with pytest.raises(UsageError, match="no crop"):
         made([broken], tmp_path / "e")
 
