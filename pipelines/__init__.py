@@ -1,0 +1,51 @@
+"""How frames flow, one noun a file.
+
+The way of a film:
+
+settings.py    what can be told to a run, one frozen dataclass per concept
+video.py       the nouns everybody shares
+job.py         one video from file to file; yields events
+source.py      a file opened as a file, and its packets in order
+bitstream.py   what a compressed packet says of itself
+probe.py       file -> VideoInfo: streams, size, colour, timing, the packet index
+tags.py        what the colour tags mean, by the tags or by the stated rule
+plan.py        VideoInfo -> Plan of chunks; pure
+journal.py     which chunks of this plan are done, on disk
+task.py        what travels to a worker and comes back
+local.py       a bounded, fault-tolerant map over child processes
+worker.py      one chunk from packets to packets
+decode.py      packets -> frames, and the proof that they are the promised ones
+color.py       planes <-> values: matrix, range, R'G'B'
+tiles.py       where a large picture is cut
+device.py      where the networks run
+thumbnail.py   a frame's brightness on a coarse grid, to tell frames apart
+encode.py      frames -> an encoded chunk
+assemble.py    chunks and every other track -> the output file
+verify.py      the output against what was promised
+report.py      what a file holds, for people; abandoned work
+
+Training and judging:
+
+footage.py     what a video or a picture shows, as code values
+shots.py       where one shot ends and the next begins
+crops.py       the places of a frame worth learning from
+scout.py       looks through files for the places pairs are made of
+recode.py      a short clip really encoded and decoded again
+degrade.py     a clean clip -> the clip a network will meet
+pairs.py       a place in a film -> a pair of clips
+shards.py      pairs on disk
+dataset.py     footage -> a data set
+loader.py      batches of random crops
+state.py       all that training goes on from
+trainlog.py    how training went
+train.py       pairs -> weights
+title.py       a network tuned on the film it is for
+card.py        weights -> a network with its card
+adopt.py       weights put into the user's folder
+upscale.py     a short clip through a network, for training and judging
+metrics.py     how good a picture is
+evaluate.py    networks scored against the truth
+scores.py      rows of an evaluation as text
+overview.py    one table of all shipped networks
+picture.py     pictures for people
+"""

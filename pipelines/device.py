@@ -53,7 +53,7 @@ def low_precision(device: torch.device) -> torch.dtype:
 
 def numerics_class(device: torch.device) -> dict[str, str]:
     """What, besides input and settings, shapes the bits: workers of one job must agree in all of it."""
-    facts = {"torch": torch.__version__, "numpy": np.__version__, "dtype": str(low_precision(device)).removeprefix("torch.")}
+    facts = {"torch": str(torch.__version__), "numpy": np.__version__, "dtype": str(low_precision(device)).removeprefix("torch.")}
     if device.type == "cuda":
         major, minor = torch.cuda.get_device_capability(device)
         facts |= {"device": "cuda", "compute": f"{major}.{minor}", "cudnn": str(torch.backends.cudnn.version())}  # type: ignore[no-untyped-call]

@@ -1,8 +1,10 @@
 """`vsr`: offline video super-resolution, exact to the tick.
 
-cli.py        the command line, and the one place where an error becomes an exit code
-progress.py   events drawn as a bar, or as JSON lines
-api.py        `upscale`, the same as a function
+cli.py             the command line, and the one place where an error becomes an exit code
+progress.py        events drawn as a bar, or as JSON lines
+api.py             `upscale`, the same as a function
+cli_training.py    the commands of the training stage
+training_view.py   its events drawn, or as JSON lines
 """
 
 from __future__ import annotations
