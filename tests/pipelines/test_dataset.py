@@ -319,3 +319,8 @@ def test_batches_larger_than_the_pairs_are_refused(pairs: Path) -> None:
 def test_the_default_configuration_is_the_defaults() -> None:
     default = Path(__file__).parents[2] / "configs" / "dataset" / "default.toml"
     assert read_settings(DatasetSettings, default) == DatasetSettings()
+
+
+def test_the_shipped_configuration_reads() -> None:
+    shipped = Path(__file__).parents[2] / "configs" / "dataset" / "shipped.toml"
+    assert read_settings(DatasetSettings, shipped).degrade.kernels == ("bicubic",)
