@@ -1,0 +1,167 @@
+"""Which test notices when a guard is taken away: `python -m tests.mutants [CASE...]` prints a table.
+
+Each mutant changes one place of a copy of the project and runs the test that is there for it, which must fail.
+Ends with 1 where a mutant survives, or where a test fails without one.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+_COPIED = ("vsr", "pipelines", "models", "configs", "tests", "pyproject.toml", "README.md")
+
+
+@dataclass(frozen=True)
+class Mutant:
+    """A guard taken away, and the test that must notice."""
+
+    case: int
+    what: str
+    file: str
+    old: str
+    new: str
+    test: str
+
+
+_JOB, _JOURNAL, _SOURCE, _VERIFY, _ASSEMBLE = (f"tests/pipelines/test_{n}.py" for n in ("job", "journal", "source", "verify", "assemble"))
+
+MUTANTS = (
+    Mutant(
+        4, "no post-roll behind the next key", "pipelines/plan.py",
+        "stop = last_row_before[bisect.bisect_right(sorted_pts, pts[chunk.stop_frame - 1]) - 1] + 1",
+        "stop = next((r for s, r in zip(starts, start_rows) if s > pts[chunk.stop_frame - 1]), len(index))",
+        f"{_JOB}::test_open_gops_cut_at_every_key_frame_lose_and_double_nothing",
+    ),
+    Mutant(
+        5, "any recovery point is a clean point", "pipelines/bitstream.py",
+        "(kind == _H264_SEI and _recovers_at_once(unit))", "kind == _H264_SEI",
+        f"{_JOB}::test_intra_refresh_is_never_entered_in_the_middle",
+    ),
+    Mutant(
+        6, "packets without dts are skipped", "pipelines/source.py",
+        "        if packet.size:  #", "        if packet.dts is not None:  #",
+        f"{_JOB}::test_matroska_s_first_packets_without_dts_are_kept",
+    ),
+    Mutant(
+        7, "the decoder is not drained", "pipelines/decode.py",
+        "    yield None  # once", "    return  # once",
+        f"{_JOB}::test_b_frames_at_the_very_end_come_out_of_the_decoder",
+    ),
+    Mutant(
+        8, "hidden packets count as frames", "pipelines/probe.py",
+        "index.discard.append(packet.is_discard)", "index.discard.append(False)",
+        f"{_JOB}::test_frames_an_edit_list_hides_stay_hidden",
+    ),
+    Mutant(
+        16, "decode times by the average step", "pipelines/assemble.py",
+        "packet.dts = (shown[number - lead] if number >= lead else shown[0] - (lead - number) * step) - shift",
+        "packet.dts = shown[number] - lead * step - shift",
+        f"{_JOB}::test_decode_times_ascend_where_ten_milliseconds_meet_five_hundred",
+    ),
+    Mutant(
+        16, "decode times lag by no frame", "pipelines/assemble.py",
+        "lead = max(lead, *(j - rank[p] for j, p in enumerate(pts)))", "lead = 0",
+        f"{_ASSEMBLE}::test_decode_times_ascend_and_come_before_showing_whatever_the_spacing",
+    ),
+    Mutant(
+        17, "headers are not compared", "pipelines/assemble.py",
+        "    if len(headers) != 1:", "    if not headers:",
+        f"{_ASSEMBLE}::test_a_chunk_with_another_header_is_noticed_before_anything_is_muxed",
+    ),
+    Mutant(
+        18, "the witness looks away", "pipelines/worker.py",
+        "if apart > self._NOTICEABLE and apart > self._RATIO * closer:", "if apart < 0:",
+        f"{_VERIFY}::test_a_frame_that_shows_a_neighbour_is_caught_though_count_and_times_are_right",
+    ),
+    Mutant(
+        18, "seams are not compared with the source", "pipelines/verify.py",
+        "if difference > _SAME_PICTURE:", "if difference > 1000:",
+        f"{_VERIFY}::test_a_chunk_that_holds_the_pictures_of_another_is_caught_in_the_result",
+    ),
+    Mutant(
+        43, "a kept chunk is not hashed", "pipelines/journal.py",
+        'return hashlib.sha256(path.read_bytes()).hexdigest() == table["sha256"]', "return True",
+        f"{_JOURNAL}::test_a_chunk_that_is_not_what_its_manifest_says_is_made_again",
+    ),
+    Mutant(
+        43, "a chunk is not hashed again when it is joined", "pipelines/assemble.py",
+        "    if hashlib.sha256(data).hexdigest() != record.sha256:", "    if not data:",
+        f"{_JOURNAL}::test_a_chunk_changed_while_the_run_goes_on_never_reaches_the_result",
+    ),
+    Mutant(
+        69, "playlists and http are allowed", "pipelines/source.py",
+        '    "protocol_whitelist": "file",\n    "format_whitelist": FORMATS,\n', '    "protocol_whitelist": "file,http,tcp,crypto,data",\n',
+        f"{_SOURCE}::test_a_playlist_reaches_no_server_whatever_its_name",
+    ),
+    Mutant(
+        70, "any demuxer may be chosen", "pipelines/source.py",
+        '    "format_whitelist": FORMATS,\n', "",
+        f"{_SOURCE}::test_a_concat_list_opens_nothing",
+    ),
+    Mutant(
+        71, "a path is opened as an address", "pipelines/source.py",
+        'return "file:" + os.path.abspath(os.fspath(path))', "return os.fspath(path)",
+        f"{_SOURCE}::test_a_file_with_the_name_of_an_address_is_opened_as_a_file",
+    ),
+    Mutant(
+        72, "a path is opened as an address", "pipelines/source.py",
+        'return "file:" + os.path.abspath(os.fspath(path))', "return os.fspath(path)",
+        f"{_SOURCE}::test_a_hostile_name_is_a_plain_file_in_and_out",
+    ),
+    Mutant(
+        72, "%03d is a sequence", "pipelines/source.py",
+        '    "pattern_type": "none",', '    "pattern_type": "sequence",',
+        f"{_SOURCE}::test_a_numbered_name_is_not_taken_for_a_sequence_of_pictures",
+    ),
+)  # fmt: skip
+
+
+def _passes(copy: Path, test: str) -> tuple[bool, str]:
+    """Whether a test passes in the copy, and its last line."""
+    command = [sys.executable, "-m", "pytest", "-q", "-x", "--no-header", "--tb=no", "-p", "no:cacheprovider", test]
+    environment = {**os.environ, "PYTHONPATH": str(copy), "PYTHONDONTWRITEBYTECODE": "1"}
+    done = subprocess.run(command, cwd=copy, env=environment, capture_output=True, text=True, timeout=300, check=False)
+    lines = [line for line in done.stdout.splitlines() if line.strip()]
+    return done.returncode == 0, lines[-1] if lines else done.stderr.strip()[-200:]
+
+
+def main() -> int:
+    """Run the mutants of the given cases, or all."""
+    wanted = {int(a) for a in sys.argv[1:]}
+    survived = 0
+    with tempfile.TemporaryDirectory(prefix="mutants-") as folder:
+        copy = Path(folder)
+        for name in _COPIED:
+            source = ROOT / name
+            if source.is_dir():
+                shutil.copytree(source, copy / name, ignore=shutil.ignore_patterns("__pycache__"))
+            elif source.exists():
+                shutil.copy(source, copy / name)
+        for mutant in MUTANTS:
+            if wanted and mutant.case not in wanted:
+                continue
+            path = copy / mutant.file
+            text = path.read_text(encoding="utf-8")
+            if text.count(mutant.old) != 1:
+                print(f"| {mutant.case} | {mutant.what} | STALE: its text stands {text.count(mutant.old)} times in {mutant.file} |", flush=True)
+                survived += 1
+                continue
+            healthy, last = _passes(copy, mutant.test)
+            path.write_text(text.replace(mutant.old, mutant.new), encoding="utf-8")
+            alive, after = _passes(copy, mutant.test)
+            path.write_text(text, encoding="utf-8")
+            verdict = f"FAILS WITHOUT IT: {last}" if not healthy else "SURVIVED" if alive else f"caught: {after}"
+            survived += alive or not healthy
+            print(f"| {mutant.case} | {mutant.what} ({mutant.file}) | {mutant.test.rpartition('::')[2]} | {verdict} |", flush=True)
+    return 1 if survived else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
