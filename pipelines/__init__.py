@@ -38,6 +38,7 @@ dataset.py     footage -> a data set
 loader.py      batches of random crops
 state.py       all that training goes on from
 trainlog.py    how training went
+recipe.py      a network and how it is trained
 train.py       pairs -> weights
 title.py       a network tuned on the film it is for
 card.py        weights -> a network with its card

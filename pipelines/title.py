@@ -19,9 +19,10 @@ from pipelines.dataset import DatasetDone, DatasetSettings, make_dataset
 from pipelines.degrade import DegradeSettings
 from pipelines.loader import BatchSettings
 from pipelines.probe import probe
+from pipelines.recipe import OptimizerSettings, TrainSettings
 from pipelines.recode import coding_of
 from pipelines.shards import Shards
-from pipelines.train import OptimizerSettings, Trained, TrainSettings, steps_per_second, train, validate
+from pipelines.train import Trained, steps_per_second, train, validate
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

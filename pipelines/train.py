@@ -10,11 +10,10 @@ import contextlib
 import ctypes
 import hashlib
 import json
-import math
 import time
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch.nn import functional as F
@@ -25,8 +24,9 @@ from models.losses import LOSSES, SAMPLES
 from pipelines import metrics
 from pipelines.card import build, export
 from pipelines.footage import to_values
-from pipelines.loader import Batch, BatchSettings, Loader
+from pipelines.loader import Batch, Loader
 from pipelines.picture import sheet, to_pixels
+from pipelines.recipe import TrainSettings, learning_rate
 from pipelines.shards import Shards, manifest_hash
 from pipelines.state import State
 from pipelines.trainlog import TrainLog
@@ -40,9 +40,7 @@ if TYPE_CHECKING:
     from models.network import Planes
 
 __all__ = [
-    "OptimizerSettings",
     "Stepped",
-    "TrainSettings",
     "Trained",
     "Trainer",
     "Validated",
@@ -53,58 +51,6 @@ __all__ = [
 ]
 
 _LOG_EVERY = 100
-
-
-@dataclass(frozen=True)
-class OptimizerSettings:
-    """How weights move."""
-
-    kind: Literal["adam", "rmsprop"] = "adam"
-    learning_rate: float = 1e-3
-    """At its height, after the warm-up; then down to zero along a half cosine."""
-    warmup_steps: int = 300
-    betas: tuple[float, ...] = (0.9, 0.99)
-    """Of Adam; the second one is RMSprop's smoothing, too."""
-    clip_norm: float = 1.0
-    """Gradients longer than this are shortened to it."""
-
-
-@dataclass(frozen=True)
-class TrainSettings:
-    """A network and how it is trained."""
-
-    name: str
-    """Of the result: FAMILY-xSCALE."""
-    scale: int
-    architecture: str = "compact"
-    network: dict[str, Any] = field(default_factory=dict)
-    """The architecture's arguments besides the scale."""
-    description: str = ""
-    init: str = ""
-    """Name or file of a network to start from; tensors of the same name and shape are taken over."""
-    steps: int = 60_000
-    loss: str = "l1"
-    """One of models.losses.LOSSES, on luma and chroma."""
-    chroma_weight: float = 0.25
-    ema_decay: float = 0.999
-    validate_every: int = 2_500
-    validation_pairs: int = 48
-    checkpoint_seconds: float = 180.0
-    seed: int = 0
-    precision: Literal["auto", "bf16", "fp32"] = "auto"
-    """Of the forward and backward pass; weights and sums are fp32. "auto": bf16 where the device multiplies it."""
-    threads: int = 0
-    """Of torch on the CPU; 0: as many as torch takes. Part of what makes two runs bit-equal."""
-    batch: BatchSettings = field(default_factory=BatchSettings)
-    optimizer: OptimizerSettings = field(default_factory=OptimizerSettings)
-
-    def __post_init__(self) -> None:
-        if self.loss not in LOSSES:
-            raise UsageError(f"loss = {self.loss!r}: expected one of {', '.join(LOSSES)}")
-        if not 0 <= self.ema_decay < 1:
-            raise UsageError(f"ema_decay = {self.ema_decay}: expected 0 to 1, below 1")
-        if min(self.steps, self.validate_every, self.validation_pairs) < 1:
-            raise UsageError("steps, validate_every and validation_pairs: expected at least 1")
 
 
 @dataclass(frozen=True)
@@ -368,13 +314,6 @@ def forward(network: nn.Module, low: Planes, frames: int) -> Planes:
             planes = network(window)
         outputs.append(planes)
     return torch.stack([o[0] for o in outputs], 1).flatten(0, 1), torch.stack([o[1] for o in outputs], 1).flatten(0, 1)
-
-
-def learning_rate(settings: TrainSettings, step: int) -> float:
-    """Up along a line, then down along a half cosine to a thousandth of the height."""
-    choice = settings.optimizer
-    warm = min(1.0, (step + 1) / max(1, choice.warmup_steps))
-    return choice.learning_rate * max(1e-3, warm * (0.5 + 0.5 * math.cos(math.pi * step / settings.steps)))
 
 
 def validate(network: nn.Module, shards: Shards, pairs: int, autocast: Callable[[], Any] = contextlib.nullcontext) -> dict[str, float]:

@@ -73,8 +73,8 @@ def train(
     """
     from models.errors import UsageError
     from pipelines.device import choose_device
+    from pipelines.recipe import TrainSettings
     from pipelines.title import tune
-    from pipelines.train import TrainSettings
     from pipelines.train import train as train_network
 
     where = choose_device(device).type

@@ -17,8 +17,9 @@ from pathlib import Path
 import torch
 
 from pipelines.loader import Loader
+from pipelines.recipe import TrainSettings
 from pipelines.shards import Shards
-from pipelines.train import Trainer, TrainSettings
+from pipelines.train import Trainer
 
 
 def convolutions(trainer: Trainer) -> Callable[[], None]:

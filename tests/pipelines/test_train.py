@@ -20,10 +20,11 @@ from pipelines.dataset import DatasetSettings, make_dataset
 from pipelines.degrade import DegradeSettings
 from pipelines.footage import from_values, to_values
 from pipelines.loader import BatchSettings
+from pipelines.recipe import OptimizerSettings, TrainSettings, learning_rate
 from pipelines.settings import read_settings
 from pipelines.shards import Pair, Shards, ShardWriter
 from pipelines.title import Gated, tune
-from pipelines.train import OptimizerSettings, Stepped, Trained, Trainer, TrainSettings, Validated, learning_rate, train, validate
+from pipelines.train import Stepped, Trained, Trainer, Validated, train, validate
 from pipelines.upscale import classical, upscale, window
 from tests.helpers.footage import clip, film, pictures
 
