@@ -162,6 +162,8 @@ def deliver(frames: Iterable[Frame], promise: Promise, *, conceal: bool = False)
         if not waiting:
             continue  # post-roll; the decoder must be drained all the same
         if frame.pts < waiting[0] or (frame.pts in promise.hidden and frame.pts != waiting[0]):
+            if frame.pts > promise.pts[0] and frame.pts not in promise.hidden and not conceal:
+                raise IndexMismatchError(f"a frame came at pts {frame.pts}, where none was promised")
             last = frame
             continue
         while waiting and frame.pts > waiting[0]:

@@ -36,6 +36,8 @@ def many_and_one(source: Path, folder: Path, suffix: str = ".mkv", **settings: o
     for name, seconds in (("many", MANY), ("one", ONE)):
         output = folder / f"{name}{suffix}"
         events = upscaled(source, output, chunk_seconds=seconds, **settings)
+        notes = [e.text for e in events if isinstance(e, Note)]
+        assert not notes, f"the way round had to be taken: {notes}"
         chunks = len(planned_of(events).plan.chunks)
         assert (chunks > 1) == (name == "many"), chunks
         outputs.append(output)
@@ -281,10 +283,13 @@ def test_decode_times_ascend_where_ten_milliseconds_meet_five_hundred(tmp_path: 
     """Case 16."""
     source = media.two_speeds(tmp_path / "in.mp4")
     output = tmp_path / f"out{suffix}"
-    events = upscaled(source, output, **{**H264, "chunk_seconds": 0.2})
+    events = upscaled(source, output, **{**H264, "preset": "veryfast", "chunk_seconds": 0.2})
     assert len(planned_of(events).plan.chunks) > 3
+    film = view(output).film
+    assert film.dts != film.pts, "without B-frames there is nothing to prove"
     assert_same_timing(output, source)
-    assert_decodable_order(view(output))
+    if suffix == ".mp4":  # Matroska stores no decode times
+        assert_decodable_order(view(output))
 
 
 def test_a_change_of_picture_size_is_refused_with_its_place(tmp_path: Path) -> None:

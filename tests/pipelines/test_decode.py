@@ -1,0 +1,104 @@
+"""Packets to frames, and the proof that they are the promised ones. Cases 4, 7, 12."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from models.errors import CorruptError, MediaError
+from pipelines.decode import IndexMismatchError, Promise, decode, deliver, planar_format
+from pipelines.plan import cut_chunks, cut_spans
+from pipelines.probe import probe
+from pipelines.source import PacketReader
+from pipelines.video import Frame
+from tests import media
+from tests.helpers.view import decoded, planes
+
+
+@pytest.mark.parametrize("codec", ["libx264", "libx265", "mpeg2video"])
+def test_every_span_of_an_open_gop_film_decodes_to_the_frames_of_a_linear_decode(tmp_path: Path, codec: str) -> None:
+    """Case 4."""
+    source = media.open_gop(tmp_path / f"in.{'mkv' if codec == 'mpeg2video' else 'mp4'}", codec)
+    info = probe(source)
+    expected = [planes(f) for f in decoded(source)]
+    starts = sorted(p for p, clean in zip(info.index.pts, info.index.clean, strict=True) if clean)
+    chunks = cut_chunks(info.pts, info.time_base, 0.36, starts, 0, info.frame_count)
+    number = 0
+    for span in cut_spans(info.index, info.pts, chunks, linear=False):
+        reader = PacketReader(source, info.stream_index)
+        packets = list(reader.rows(span.first_row, span.stop_row, keep_from=span.first_row))
+        reader.close()
+        wanted = tuple(info.pts[span.chunks[0].start_frame : span.chunks[-1].stop_frame])
+        for frame in deliver(decode(packets, info.decoder, planar_format(info.pix_fmt)), Promise(wanted)):
+            assert frame.pts == info.pts[number]
+            assert all(np.array_equal(a, b) for a, b in zip(frame.planes, expected[number], strict=True)), number
+            number += 1
+    assert number == len(expected) == 36
+
+
+def test_the_last_frames_come_only_when_the_decoder_is_drained(tmp_path: Path) -> None:
+    """Case 7."""
+    source = media.cfr(tmp_path / "in.mp4", frames=11, gop=50, b_frames=3)
+    info = probe(source)
+    reader = PacketReader(source, 0)
+    found = list(decode(reader.rows(0, 11, keep_from=0), info.decoder, planar_format("yuv420p")))
+    reader.close()
+    assert [f.pts for f in found] == list(info.pts)
+
+
+def frame(pts: int, *, corrupt: bool = False) -> Frame:
+    return Frame(pts, (np.full((2, 2), pts % 256, np.uint8),), corrupt=corrupt)
+
+
+def test_pre_roll_and_post_roll_are_dropped() -> None:
+    found = deliver([frame(n) for n in range(10)], Promise((3, 4, 5)))
+    assert [f.pts for f in found] == [3, 4, 5]
+
+
+def test_a_missing_frame_is_loud_and_concealed_only_on_request() -> None:
+    frames = [frame(n) for n in (1, 2, 4)]
+    with pytest.raises(IndexMismatchError, match="pts 3"):
+        list(deliver(frames, Promise((1, 2, 3, 4))))
+    kept = list(deliver(frames, Promise((1, 2, 3, 4, 5)), conceal=True))
+    assert [(f.pts, f.corrupt, int(f.planes[0][0, 0])) for f in kept] == [(1, False, 1), (2, False, 2), (3, True, 2), (4, False, 4), (5, True, 4)]
+
+
+def test_a_frame_nobody_promised_is_loud() -> None:
+    with pytest.raises(IndexMismatchError, match="pts 2"):
+        list(deliver([frame(n) for n in (1, 2, 3)], Promise((1, 3))))
+
+
+def test_hidden_frames_are_dropped_in_silence() -> None:
+    """Case 8."""
+    assert [f.pts for f in deliver([frame(n) for n in (1, 2, 3)], Promise((1, 3), hidden=frozenset({2})))] == [1, 3]
+
+
+def test_damage_is_refused_unless_concealed() -> None:
+    frames = [frame(1), frame(2, corrupt=True)]
+    with pytest.raises(CorruptError, match="pts 2"):
+        list(deliver(frames, Promise((1, 2))))
+    assert [f.corrupt for f in deliver(frames, Promise((1, 2)), conceal=True)] == [False, True]
+    assert [f.pts for f in deliver([frame(0, corrupt=True), frame(1)], Promise((1,)))] == [1], "damage in the pre-roll does not matter"
+
+
+def test_frames_known_by_order_get_the_promised_times() -> None:
+    """Case 12."""
+    frames = [frame(-1) for _ in range(6)]
+    assert [f.pts for f in deliver(frames, Promise((20, 30, 40), linear=True, first=2))] == [20, 30, 40]
+    with pytest.raises(IndexMismatchError):
+        list(deliver(frames[:4], Promise((20, 30, 40), linear=True, first=2)))
+
+
+@pytest.mark.parametrize(
+    ("name", "planar"),
+    [("nv12", "yuv420p"), ("p010le", "yuv420p10le"), ("yuyv422", "yuv422p"), ("rgb24", "gbrp"), ("pal8", "gbrap"), ("yuvj420p", "yuv420p"), ("gray16be", "gray16le")],
+)
+def test_packed_formats_have_a_planar_one_with_the_same_samples(name: str, planar: str) -> None:
+    assert planar_format(name).name == planar
+
+
+def test_a_format_that_is_no_picture_of_ours_is_refused() -> None:
+    with pytest.raises(MediaError):
+        planar_format("bayer_rggb8")
