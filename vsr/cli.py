@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from vsr import __version__
+from vsr.cli_training import add_model, dataset, evaluate, models_table, train
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -293,6 +294,12 @@ def clean(folders: tuple[Path, ...], yes: bool) -> None:
     elif yes or click.confirm(f"Delete {len(found)} work director{'y' if len(found) == 1 else 'ies'}?"):
         for folder, _ in found:
             Journal(folder).remove()
+
+
+for _command in (dataset, train, evaluate):
+    cli.add_command(_command)
+models.add_command(add_model)
+models.add_command(models_table)
 
 
 def _own_packages() -> None:

@@ -50,7 +50,7 @@ def dataset(inputs: tuple[Path, ...], output: Path, config: Path | None, changes
 @click.option("--set", "changes", multiple=True, metavar="KEY=VALUE", help="One setting, such as steps=5000; may be repeated.")
 @click.option("-o", "--output", type=click.Path(path_type=Path), metavar="DIR", help="Folder for the result; default: the network's name.")
 @click.option("--resume", is_flag=True, help="Go on from the folder's checkpoint.")
-@click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", show_default=True)
+@click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", show_default=True, help="Where it computes.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a line on standard output.")
 def train(
     config: Path | None,
@@ -103,7 +103,7 @@ def train(
 @click.option("--limit", type=click.IntRange(0), default=0, help="At most so many pictures of a folder; 0: all.")
 @click.option("--bf16", is_flag=True, help="Run networks in bf16, as on a CPU with AMX.")
 @click.option("--strips", default="", metavar="DIR", help="Write pictures there: input, Lanczos, model, truth.")
-@click.option("--format", "style", type=click.Choice(["terminal", "markdown", "json"]), default="terminal", show_default=True)
+@click.option("--format", "style", type=click.Choice(["terminal", "markdown", "json"]), default="terminal", show_default=True, help="How the table is written.")
 def evaluate(
     models: tuple[str, ...], data: tuple[Path, ...], cases: tuple[str, ...], scale: int | None, names: tuple[str, ...], style: str, **options: Any
 ) -> None:
@@ -144,7 +144,7 @@ def add_model(source: str, sha256: str, name: str) -> None:
 
 @click.command(name="table")
 @click.option("--data", multiple=True, required=True, type=click.Path(path_type=Path), help="Folder of pictures, or video; may be repeated.")
-@click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", show_default=True)
+@click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", show_default=True, help="Where it computes.")
 @click.option("-o", "--output", type=click.Path(path_type=Path), help="Write it there, such as docs/models.md; default: standard output.")
 def models_table(data: tuple[Path, ...], device: str, output: Path | None) -> None:
     """Measure all shipped networks, and tell as Markdown: size, cost, speed here, scores.
