@@ -15,8 +15,8 @@ import numpy as np
 import vsr
 from pipelines.picture import write_png
 
-SECONDS = "2-2.04"
-CROP = (slice(620, 1080), slice(1480, 2040))
+SECONDS = "4.6-4.64"
+CROP = (slice(1320, 1780), slice(2100, 2660))
 """Rows and columns of the 4K frame."""
 
 

@@ -130,9 +130,7 @@ def resample_axis(x: Tensor, dim: int, out_len: int, kernel: str, *, in_offset: 
     return out
 
 
-def _upscale_by_phases(
-    x: Tensor, dim: int, out_len: int, before: int, after: int, phases: tuple[tuple[int, tuple[float, ...]], ...]
-) -> Tensor:
+def _upscale_by_phases(x: Tensor, dim: int, out_len: int, before: int, after: int, phases: tuple[tuple[int, tuple[float, ...]], ...]) -> Tensor:
     """Integer upscale: output sample S·i+p is a short filter of the neighbours of i, so each phase is a sum of views."""
     length = x.shape[dim]
     index = [_mirror(p, length) for p in range(-before, 0)] + [_mirror(p, length) for p in range(length, length + after)]

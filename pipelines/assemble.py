@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import av
 from av.bitstream import BitStreamFilterContext
 
-from models.errors import OutputError, UsageError, VerificationError
+from models.errors import CorruptError, OutputError, UsageError, VerificationError
 from pipelines.probe import EpochClock
 from pipelines.source import file_url, open_source
 
@@ -86,6 +86,8 @@ def _is_remade(track: AnyStream, stream: Stream, container: str) -> bool:
 def _refusal(source: InputContainer, stream: Stream, container: str) -> str:
     if stream.is_cover and container == "matroska":
         return ""
+    if _is_bare_aac(source.streams[stream.index]) and container == "matroska" and source.format.name != "mpegts":
+        return "its AAC has no header (AudioSpecificConfig)"
     trial = av.open(io.BytesIO(), "w", format=container)
     try:
         video = trial.add_mux_stream("vp8" if container == "webm" else "mpeg4", rate=25, width=16, height=16)
@@ -147,6 +149,10 @@ def assemble(plan: Plan, info: VideoInfo, records: Sequence[ChunkRecord], target
     except OSError as error:
         raise OutputError(
             f"{target.parent}: the result can't be written: {error.strerror}; what is done is kept, free some space and give the same command again"
+        ) from None
+    except av.error.FFmpegError as error:
+        raise VerificationError(
+            f"{info.path}: the result can't be put together: {error.strerror}; name an output of another kind, .mp4 or .mkv"
         ) from None
     finally:
         source.close()
@@ -255,7 +261,7 @@ def _chunk_data(record: ChunkRecord) -> bytes:
 
 
 def _chunk_packets(record: ChunkRecord) -> Iterator[Packet]:
-    container = av.open(io.BytesIO(_chunk_data(record)))
+    container = av.open(io.BytesIO(_chunk_data(record)), "r")
     try:
         for packet in container.demux(video=0):
             if packet.size:
@@ -303,6 +309,7 @@ def _video_packets(plan: Plan, info: VideoInfo, records: Sequence[ChunkRecord], 
 def _passed_packets(source: InputContainer, output: OutputContainer, plan: Plan, info: VideoInfo, passed: dict[int, Passed]) -> Iterator[Packet]:
     window, shift = _window(plan, info), start_shift(plan, info)
     clock = EpochClock(source.format.name)
+    adts = source.format.name == "mpegts"
     last: dict[int, int] = {}
     for packet in source.demux():
         if not packet.size:
@@ -326,6 +333,13 @@ def _passed_packets(source: InputContainer, output: OutputContainer, plan: Plan,
         last[packet.stream_index] = _ticks(packet)
         if is_filler(packet):
             continue
+        if adts and _is_bare_aac(packet.stream) and _payload(packet) == bytes(packet):
+            if plan.on_corrupt == "conceal":
+                continue
+            raise CorruptError(
+                f"{info.path}: audio stream {entry.source_index} is damaged at {float(_ticks(packet) * base):.3f} s; "
+                "--on-corrupt conceal would leave out what is damaged"
+            )
         entry.packets += 1
         entry.digest.update(_payload(packet))
         if entry.first_seconds is None:
@@ -343,10 +357,15 @@ def is_filler(packet: Packet) -> bool:
 def _payload(packet: Packet) -> bytes:
     """What of a packet reaches the file: AAC of a broadcast loses its ADTS header there (ISO/IEC 13818-7, clause 6.2)."""
     data = bytes(packet)
-    context = getattr(packet.stream, "codec_context", None)
-    if context is None or context.codec.canonical_name != "aac" or context.extradata or len(data) < 9 or data[0] != 0xFF or data[1] & 0xF6 != 0xF0:
+    if not _is_bare_aac(packet.stream) or len(data) < 9 or data[0] != 0xFF or data[1] & 0xF6 != 0xF0:
         return data
     return data[7 if data[1] & 1 else 9 :]
+
+
+def _is_bare_aac(stream: AnyStream) -> bool:
+    """AAC without its AudioSpecificConfig: in broadcasts every packet brings its own, as an ADTS header."""
+    context = getattr(stream, "codec_context", None)
+    return context is not None and context.codec.canonical_name == "aac" and not context.extradata
 
 
 def _cut(packet: Packet, window: tuple[Fraction, Fraction], base: Fraction) -> bool:

@@ -87,6 +87,8 @@ def decode(packets: Iterable[PacketData], setup: DecoderSetup, pixels: PixelForm
         except av.error.FFmpegError as error:
             if data is not None and (conceal or number == 0):
                 continue  # at the start: a recording that begins between key frames, with nothing to show yet
+            if conceal:
+                break  # nothing more can be had from it
             at = "at its end" if data is None else f"at pts {data.pts if data.pts is not None else data.dts}"
             raise CorruptError(f"the video can't be decoded {at}: {error.strerror}; --on-corrupt conceal would repair what it can") from None
         for raw in frames:

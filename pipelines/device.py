@@ -148,7 +148,7 @@ class Upscaler:
         height, width = planes[0].shape
         even = [_reflect_codes(p, n) for p, n in zip(planes, _even_sizes(height, width, multiple), strict=True)]
         result = [np.empty((p.shape[0] * scale, p.shape[1] * scale), p.dtype) for p in even]
-        for part in cut(*even[0].shape, *self._plan.tile_px, network.contract.halo_px or 0, multiple):
+        for part in cut(even[0].shape[0], even[0].shape[1], *self._plan.tile_px, network.contract.halo_px or 0, multiple):
             read, write, keep = _read(part, 1), _placed(part, scale, 1), _kept(part, scale, 1)
             half_read, half_write, half_keep = _read(part, 2), _placed(part, scale, 2), _kept(part, scale, 2)
             luma = to_float(even[0][read], bits, full, chroma=False)[None, None].to(self._device)

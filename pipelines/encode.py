@@ -142,7 +142,9 @@ def _ffv1_slices(width: int, height: int, pix_fmt: str) -> int:
 
 def _check_size(codec: str, name: str, width: int, height: int) -> None:
     if width < _NARROWEST.get(name, 1):
-        raise UsageError(f"{codec} can't be trusted with pictures narrower than {_NARROWEST[name]}, this is {width}x{height}; use --codec h264 or ffv1")
+        raise UsageError(
+            f"{codec} can't be trusted with pictures narrower than {_NARROWEST[name]}, this is {width}x{height}; use --codec h264 or ffv1"
+        )
     if max(width, height) > _LONGEST_SIDE[name] or width * height > _MOST_LUMA_SAMPLES.get(name, width * height):
         raise UsageError(f"{codec} can't hold {width}x{height}; choose a smaller --to, or --codec hevc, prores or ffv1")
 

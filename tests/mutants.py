@@ -62,7 +62,7 @@ MUTANTS = (
     Mutant(
         16, "decode times by the average step", "pipelines/assemble.py",
         "packet.dts = (shown[number - lead] if number >= lead else shown[0] - (lead - number) * step) - shift",
-        "packet.dts = shown[number] - lead * step - shift",
+        "packet.dts = shown[0] + (number - lead) * step - shift",
         f"{_JOB}::test_decode_times_ascend_where_ten_milliseconds_meet_five_hundred",
     ),
     Mutant(

@@ -103,7 +103,9 @@ def train(
 @click.option("--limit", type=click.IntRange(0), default=0, help="At most so many pictures of a folder; 0: all.")
 @click.option("--bf16", is_flag=True, help="Run networks in bf16, as on a CPU with AMX.")
 @click.option("--strips", default="", metavar="DIR", help="Write pictures there: input, Lanczos, model, truth.")
-@click.option("--format", "style", type=click.Choice(["terminal", "markdown", "json"]), default="terminal", show_default=True, help="How the table is written.")
+@click.option(
+    "--format", "style", type=click.Choice(["terminal", "markdown", "json"]), default="terminal", show_default=True, help="How the table is written."
+)
 def evaluate(
     models: tuple[str, ...], data: tuple[Path, ...], cases: tuple[str, ...], scale: int | None, names: tuple[str, ...], style: str, **options: Any
 ) -> None:

@@ -66,7 +66,19 @@ def main() -> None:
         for seconds in lengths:
             clip = Path(folder) / f"clip{seconds}.mp4"
             make_clip(clip, seconds)
-            command = [sys.executable, "-m", "vsr", "run", str(clip), "-o", str(Path(folder) / "out.mkv"), "--fresh", "--overwrite", "--quiet", *options]
+            command = [
+                sys.executable,
+                "-m",
+                "vsr",
+                "run",
+                str(clip),
+                "-o",
+                str(Path(folder) / "out.mkv"),
+                "--fresh",
+                "--overwrite",
+                "--quiet",
+                *options,
+            ]
             peak, took = peak_bytes(command)
             print(f"{seconds:4d} s  {' '.join(options) or 'defaults':<50} peak {peak / 1e9:.2f} GB  {took:.0f} s", flush=True)
 

@@ -129,6 +129,9 @@ def _shown(frame: av.VideoFrame) -> Shown:
     digest = hashlib.sha256(b"".join(p.tobytes() for p in planes(frame))).hexdigest()
     seconds = frame.pts * Fraction(frame.time_base) if frame.pts is not None else Fraction(-1)
     tags = (int(frame.colorspace), int(frame.color_range), int(frame.color_primaries), int(frame.color_trc))
-    data = frame.side_data.get(av.sidedata.sidedata.Type.A53_CC)
+    try:
+        data = frame.side_data.get(av.sidedata.sidedata.Type.A53_CC)
+    except ValueError:  # side data that PyAV has no name for
+        data = None
     captions = bytes(data) if data is not None else b""
     return Shown(seconds, frame.pts, digest, frame.format.name, (frame.width, frame.height), tags, frame.is_corrupt, captions)

@@ -20,7 +20,9 @@ CPU = torch.device("cpu")
 BT709 = ColorTags(1, 1, 1, 1, 1)
 
 
-def plan_of(card: Card, width: int, height: int, factor: int, pix_fmt: str = "yuv420p", *, out: str | None = None, tile=(24, 32), color=BT709, turn=None) -> Plan:
+def plan_of(
+    card: Card, width: int, height: int, factor: int, pix_fmt: str = "yuv420p", *, out: str | None = None, tile=(24, 32), color=BT709, turn=None
+) -> Plan:
     turn = turn or Orientation()
     seen = turn.turn(width, height)
     out_width, out_height = seen[0] * factor, seen[1] * factor
@@ -77,7 +79,9 @@ def test_tiles_show_no_seams():
 def test_flat_colours_stay_what_they_are(pix_fmt, name):
     fmt = PixelFormat.parse(pix_fmt)
     codes = [100, 140, 90]
-    planes = [np.full(fmt.plane_size(i, 40, 32), codes[i] << (fmt.bits - 8), np.uint8 if fmt.bits == 8 else np.uint16) for i in range(fmt.plane_count)]
+    planes = [
+        np.full(fmt.plane_size(i, 40, 32), codes[i] << (fmt.bits - 8), np.uint8 if fmt.bits == 8 else np.uint16) for i in range(fmt.plane_count)
+    ]
     color = replace(BT709, matrix=0, range=2) if fmt.family == "rgb" else BT709
     result = Upscaler(plan_of(card(name), 40, 32, 2, pix_fmt, color=color), CPU)([Frame(0, planes)])[0]
     assert result.pts == 0

@@ -43,7 +43,16 @@ def test_a_file_is_read_and_overridden(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "table", [{"chunk_seconds": "6"}, {"workers": True}, {"target": 3}, {"device": "tpu"}, {"workers": 0}, {"chunk_seconds": -1.0}, {"encode": {"codec": "mjpeg"}}]
+    "table",
+    [
+        {"chunk_seconds": "6"},
+        {"workers": True},
+        {"target": 3},
+        {"device": "tpu"},
+        {"workers": 0},
+        {"chunk_seconds": -1.0},
+        {"encode": {"codec": "mjpeg"}},
+    ],
 )
 def test_values_that_do_not_fit_are_refused(table: dict[str, object]) -> None:
     with pytest.raises(UsageError):
