@@ -173,7 +173,7 @@ def load_network(card: Card, *, height: int = 0, width: int = 0, chroma_offset: 
     expected = {name: tuple(tensor.shape) for name, tensor in network.state_dict().items()}
     found = {name: tuple(tensor.shape) for name, tensor in weights.items()}
     if expected != found:
-        odd = sorted(set(expected.items()) ^ set(found.items()))[0][0]
+        odd = min(set(expected.items()) ^ set(found.items()))[0]
         raise MediaError(f"{card.path}: its tensors are not those of {card.architecture} {card.settings}; the first that differs is {odd}")
     network.load_state_dict({k: v.float() for k, v in weights.items()})
     return LoadedNetwork(card.name, network.eval(), network.contract, card.sha256, card.more)

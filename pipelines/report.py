@@ -76,14 +76,16 @@ def info_text(info: VideoInfo) -> str:
     """The same for a person."""
     table = info_table(info)
     color = table["color"]
+    variable = " (variable)" if info.vfr else ""
+    counted = " counted" if info.linear else ""
+    seen = f"{table['seconds']:.3f} s, time base {info.time_base}, first pts {info.pts[0]}"
+    meaning = f"{color['matrix']}, {color['range'].lower()}, {color['primaries']}, {color['transfer']}, chroma {color['siting'].lower()}"
+    assumed = f" (assumed: {', '.join(color['assumed'])})" if color["assumed"] else ""
     lines = [
-        f"{info.path}",
-        f"  video     {info.codec} {info.width}x{info.height} {info.pix_fmt}, SAR {info.sar}, {float(info.rate):.3f} fps"
-        + (" (variable)" if info.vfr else ""),
-        f"  frames    {info.frame_count}{' counted' if info.linear else ''}, {table['seconds']:.3f} s, "
-        f"time base {info.time_base}, first pts {info.pts[0]}",
-        f"  colour    {color['matrix']}, {color['range'].lower()}, {color['primaries']}, {color['transfer']}, chroma {color['siting'].lower()}"
-        + (f" (assumed: {', '.join(color['assumed'])})" if color["assumed"] else ""),
+        info.path,
+        f"  video     {info.codec} {info.width}x{info.height} {info.pix_fmt}, SAR {info.sar}, {float(info.rate):.3f} fps{variable}",
+        f"  frames    {info.frame_count}{counted}, {seen}",
+        f"  colour    {meaning}{assumed}",
     ]
     for stream in info.streams:
         words = [
