@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import os
 from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
 
     from pipelines.settings import EncodeSettings
     from pipelines.video import ColorTags, Frame
+
+os.environ.setdefault("SVT_LOG", "1")  # SVT-AV1 writes its settings to standard error otherwise
 
 __all__ = ["EncodedChunk", "Encoder", "choose_encoder", "encode_chunk", "try_encoder"]
 
@@ -46,7 +49,7 @@ _PRESETS: dict[str, dict[str, dict[str, str]]] = {
         "archive": {"preset": "slow", "crf": "15"},
     },
     "libsvtav1": {
-        "draft": {"preset": "12", "crf": "32"},
+        "draft": {"preset": "10", "crf": "32"},
         "balanced": {"preset": "8", "crf": "26"},
         "archive": {"preset": "5", "crf": "20"},
     },

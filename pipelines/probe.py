@@ -76,6 +76,7 @@ class _Look:
     orientation: Orientation = field(default_factory=Orientation)
     interlaced: bool = False
     captions: bool = False
+    dynamic: set[str] = field(default_factory=set)
     turned_oddly: bool = False
     error: str = ""
 
@@ -90,6 +91,23 @@ class _Look:
         self.pts.append(frame.pts)
         self.interlaced |= frame.interlaced_frame
         self.captions |= bool(captions_of(frame))
+        self.dynamic |= {name for kind, name in _LOST.items() if _has(frame, kind)}
+
+
+_LOST = {
+    SideData.MASTERING_DISPLAY_METADATA: "mastering display metadata",
+    SideData.CONTENT_LIGHT_LEVEL: "MaxCLL/MaxFALL",
+    SideData.DYNAMIC_HDR_PLUS: "HDR10+ metadata",
+    SideData.DOVI_METADATA: "Dolby Vision metadata",
+}
+"""Side data of pictures that the result will not have."""
+
+
+def _has(frame: VideoFrame, kind: SideData) -> bool:
+    try:
+        return frame.side_data.get(kind) is not None  # type: ignore[call-overload]
+    except (ValueError, KeyError):
+        return False
 
 
 def captions_of(frame: VideoFrame) -> bytes:
@@ -197,6 +215,8 @@ def _read(container: InputContainer, path: str | os.PathLike[str], video_stream:
     notes = []
     if look.turned_oddly:
         notes.append("its display matrix is no multiple of 90 degrees and is left out")
+    if look.dynamic:
+        notes.append(f"the result will be without its {', '.join(sorted(look.dynamic))}")
     if epochs:
         notes.append(f"its clock jumps back {len(epochs)} time(s); the parts are joined end to end")
     expected, linear = _expected(index, look, container.format.name, codec)
