@@ -87,7 +87,7 @@ MUTANTS = (
     ),
     Mutant(
         43, "a kept chunk is not hashed", "pipelines/journal.py",
-        'return hashlib.sha256(path.read_bytes()).hexdigest() == table["sha256"]', "return True",
+        'return bool(hashlib.sha256(path.read_bytes()).hexdigest() == table["sha256"])', "return True",
         f"{_JOURNAL}::test_a_chunk_that_is_not_what_its_manifest_says_is_made_again",
     ),
     Mutant(
