@@ -323,6 +323,8 @@ def _make_chunks(
                     records[chunk.index] = journal.commit(plan.id, chunk)
                     partly[event.key] = 0
                     yield ChunkFinished(chunk.index, len(records), len(plan.chunks), plan.chunks[chunk.index].frame_count)
+                    if stop is not None and stop.is_set() and len(plan.spans[event.key].chunks) > 1:
+                        break  # this decoder feeds more chunks, maybe the whole film; what it has begun is done again
                 elif isinstance(event, Done):
                     partly.pop(event.key, None)
         except _OtherNumericsError as error:

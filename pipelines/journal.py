@@ -86,8 +86,13 @@ class ChunkRecord:
     """In decode order."""
     sha256: str
     header_sha256: str
-    thumbnails: bytes
     corrupt: int
+
+    @property
+    def thumbnails(self) -> bytes:
+        """Of its source frames in display order; read from the manifest, for those of a whole film are many."""
+        table = json.loads(self.path.with_suffix(".json").read_bytes())
+        return zlib.decompress(base64.b85decode(table["thumbnails"]))
 
 
 class Journal:
@@ -160,7 +165,7 @@ class Journal:
             "thumbnails": base64.b85encode(zlib.compress(chunk.thumbnails)).decode(),
         }
         write_atomically(manifest, json.dumps(record).encode())
-        return ChunkRecord(chunk.index, path, chunk.pts, chunk.sha256, chunk.header_sha256, chunk.thumbnails, chunk.corrupt)
+        return ChunkRecord(chunk.index, path, chunk.pts, chunk.sha256, chunk.header_sha256, chunk.corrupt)
 
     def _valid_chunks(self, plan_id: str) -> list[ChunkRecord]:
         found = []
@@ -168,9 +173,8 @@ class Journal:
             table = self._read(manifest.name)
             path = manifest.with_suffix(".chunk")
             if table is not None and table.get("plan") == plan_id and _holds(path, table):
-                thumbnails = zlib.decompress(base64.b85decode(table["thumbnails"]))
                 pts = tuple(table["pts"])
-                found.append(ChunkRecord(table["index"], path, pts, table["sha256"], table["header_sha256"], thumbnails, table["corrupt"]))
+                found.append(ChunkRecord(table["index"], path, pts, table["sha256"], table["header_sha256"], table["corrupt"]))
             else:
                 manifest.unlink()
                 path.unlink(missing_ok=True)

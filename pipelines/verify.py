@@ -164,6 +164,7 @@ def _check_pictures(frames: Sequence[VideoFrame], record: ChunkRecord, plan: Pla
     size = grid[0] * grid[1]
     order = sorted(record.pts)
     shift = (frames[0].pts or 0) - _scaled(order[0], plan, seen)
+    thumbnails = record.thumbnails
     places = {_scaled(p, plan, seen) + shift: place for place, p in enumerate(order)}
     for frame in frames:
         seen.decoded += 1
@@ -171,9 +172,9 @@ def _check_pictures(frames: Sequence[VideoFrame], record: ChunkRecord, plan: Pla
             raise VerificationError(f"a frame of chunk {record.index} is damaged in the result")
         _check_tags(frame, plan)
         place = places.get(frame.pts or 0)
-        if place is None or len(record.thumbnails) < (place + 1) * size:
+        if place is None or len(thumbnails) < (place + 1) * size:
             continue
-        own = np.frombuffer(record.thumbnails, np.uint8)[place * size : (place + 1) * size].reshape(grid).astype(np.float32)
+        own = np.frombuffer(thumbnails, np.uint8)[place * size : (place + 1) * size].reshape(grid).astype(np.float32)
         pixels = planar_format(frame.format.name)
         difference = float(np.abs(thumbnail(picture_planes(frame, pixels), pixels, plan.out_color, grid) - own).mean())
         if difference > _SAME_PICTURE:

@@ -1,4 +1,4 @@
-"""What code values mean, and the way between YUV and R'G'B'."""
+"""Codes, values and R'G'B'; what tags mean; thumbnails."""
 
 from __future__ import annotations
 
@@ -9,66 +9,68 @@ import torch
 from models.errors import MediaError
 from pipelines.color import code_values, rgb_to_yuv, to_codes, to_float, yuv_to_rgb
 from pipelines.tags import resolve
-from pipelines.video import ColorTags, Matrix, PixelFormat, Primaries, Range, Siting, Transfer
+from pipelines.thumbnail import grid_for, thumbnail
+from pipelines.video import ColorTags, Matrix, PixelFormat, Range
+from tests import media
 
 
-@pytest.mark.parametrize("bits", [8, 10, 12, 16])
-@pytest.mark.parametrize("full", [False, True])
-@pytest.mark.parametrize("chroma", [False, True])
-def test_codes_survive_the_way_through_float(bits, full, chroma):
-    codes = np.arange(1 << bits, dtype=np.uint8 if bits == 8 else np.uint16)[None]
-    assert (to_codes(to_float(codes, bits, full, chroma=chroma), bits, full, chroma=chroma) == codes).all()
+@pytest.mark.parametrize("bits", [8, 10, 12])
+@pytest.mark.parametrize("full", [True, False])
+@pytest.mark.parametrize("chroma", [True, False])
+def test_codes_come_back_as_they_went(bits: int, full: bool, chroma: bool) -> None:
+    codes = np.arange(1 << bits).reshape(2, -1).astype(np.uint8 if bits == 8 else np.uint16)
+    assert np.array_equal(to_codes(to_float(codes, bits, full, chroma=chroma), bits, full, chroma=chroma), codes)
 
 
-def test_limited_range_puts_black_and_white_where_the_standard_does():
-    assert code_values(8, full=False, chroma=False) == (16, 219)
-    assert code_values(10, full=False, chroma=False) == (64, 876)
-    assert code_values(10, full=False, chroma=True) == (512, 896)
-    assert code_values(8, full=True, chroma=True) == (128, 255)
-
-
-@pytest.mark.parametrize(
-    ("matrix", "luma", "cb", "cr"),
-    [(Matrix.BT709, 63, 102, 240), (Matrix.SMPTE170M, 81, 90, 240), (Matrix.BT2020_NCL, 74, 97, 240)],
-)
-def test_red_has_the_code_values_of_the_standard(matrix, luma, cb, cr):
-    y, c = rgb_to_yuv(torch.tensor([1.0, 0, 0]).reshape(1, 3, 1, 1), matrix)
-    codes = [to_codes(p, 8, False, chroma=k).item() for p, k in ((y[0, 0], False), (c[0, :1][0], True), (c[0, 1:][0], True))]
-    assert codes == [luma, cb, cr]
-
-
-@pytest.mark.parametrize("matrix", [1, 4, 5, 6, 7, 9])
-def test_rgb_survives_the_way_through_yuv(matrix):
-    rgb = torch.rand(2, 3, 5, 7)
-    assert torch.allclose(yuv_to_rgb(*rgb_to_yuv(rgb, matrix), matrix), rgb, atol=1e-6)
-
-
-def test_values_beyond_black_and_white_are_clipped_to_legal_codes_only():
-    assert to_codes(torch.tensor([[-1.0, 2.0]]), 8, full=False, chroma=False).tolist() == [[0, 255]]
+def test_black_white_and_grey_are_where_the_standards_put_them() -> None:
+    """H.273 equations 20 to 28."""
+    assert code_values(8, False, chroma=False) == (16, 219)
+    assert code_values(10, False, chroma=True) == (512, 896)
+    assert code_values(8, True, chroma=False) == (0, 255)
 
 
 @pytest.mark.parametrize(
-    ("height", "matrix", "primaries"),
-    [(480, Matrix.SMPTE170M, Primaries.SMPTE170M), (576, Matrix.BT470BG, Primaries.BT470BG), (720, Matrix.BT709, Primaries.BT709)],
+    ("matrix", "red"),
+    [(Matrix.BT709, (63, 102, 240)), (Matrix.SMPTE170M, (81, 90, 240)), (Matrix.BT2020_NCL, (74, 97, 240))],
 )
-def test_untagged_video_follows_the_stated_rule_by_its_lines(height, matrix, primaries):
-    resolved, assumed = resolve(ColorTags(), PixelFormat.parse("yuv420p"), height=height, codec="h264")
-    assert (resolved.matrix, resolved.primaries, resolved.transfer, resolved.range) == (matrix, primaries, Transfer.BT709, Range.LIMITED)
-    assert resolved.siting == Siting.LEFT
+def test_pure_red_has_the_published_codes(matrix: Matrix, red: tuple[int, int, int]) -> None:
+    luma, chroma = rgb_to_yuv(torch.tensor([1.0, 0.0, 0.0]).reshape(1, 3, 1, 1), matrix)
+    found = [int(to_codes(v[0], 8, False, chroma=n > 0)[0, 0]) for n, v in enumerate([luma[:, 0], chroma[:, 0], chroma[:, 1]])]
+    assert found == list(red)
+    assert torch.allclose(yuv_to_rgb(luma, chroma, matrix), torch.tensor([1.0, 0.0, 0.0]).reshape(1, 3, 1, 1), atol=1e-6)
+
+
+def test_codes_are_clipped_only_at_the_end_of_their_bits() -> None:
+    assert to_codes(torch.tensor([[-1.0, 2.0, 1.05]]), 8, False, chroma=False).tolist() == [[0, 255, 246]]
+
+
+YUV = PixelFormat.parse("yuv420p")
+
+
+@pytest.mark.parametrize(("height", "matrix"), [(480, 6), (486, 6), (576, 5), (577, 1), (1080, 1)])
+def test_untagged_video_is_judged_by_its_lines(height: int, matrix: int) -> None:
+    """Case 28."""
+    found, assumed = resolve(ColorTags(), YUV, height=height, codec="h264")
+    assert (found.matrix, found.range, found.transfer) == (matrix, Range.LIMITED, 1)
     assert len(assumed) == 4
 
 
-def test_tags_that_are_there_are_kept():
-    tags = ColorTags(Matrix.BT2020_NCL, Range.LIMITED, Primaries.BT2020, Transfer.PQ, Siting.TOP_LEFT)
-    assert resolve(tags, PixelFormat.parse("yuv420p10le"), height=480, codec="hevc") == (tags, ())
-
-
-def test_jpeg_is_bt601_full_range_with_centred_chroma():
-    resolved, _ = resolve(ColorTags(), PixelFormat.parse("yuv420p"), height=1080, codec="mjpeg")
-    assert (resolved.matrix, resolved.range, resolved.siting) == (Matrix.BT470BG, Range.FULL, Siting.CENTER)
+def test_tags_that_are_there_are_kept() -> None:
+    tags = ColorTags(9, 2, 9, 16, 3)
+    assert resolve(tags, YUV, height=480, codec="hevc") == (tags, ())
 
 
 @pytest.mark.parametrize("matrix", [Matrix.ICTCP, Matrix.YCGCO, Matrix.BT2020_CL])
-def test_matrices_that_cannot_be_converted_are_refused(matrix):
+def test_matrices_that_can_t_be_converted_are_refused(matrix: Matrix) -> None:
     with pytest.raises(MediaError, match="can't be converted"):
-        resolve(ColorTags(matrix=matrix), PixelFormat.parse("yuv420p10le"), height=2160, codec="hevc")
+        resolve(ColorTags(matrix=matrix), YUV, height=1080, codec="hevc")
+
+
+@pytest.mark.parametrize("factor", [1, 2, 3])
+def test_a_thumbnail_does_not_depend_on_the_size_of_its_picture(factor: int) -> None:
+    tags, grid = ColorTags(1, 1, 1, 1), grid_for(64, 48)
+    small = media.planes_of(5, 64, 48)
+    large = [np.repeat(np.repeat(p, factor, 0), factor, 1) for p in small]
+    assert np.abs(thumbnail(small, YUV, tags, grid) - thumbnail(large, YUV, tags, grid)).mean() < 3
+    other = thumbnail(media.planes_of(6, 64, 48), YUV, tags, grid)
+    assert np.abs(thumbnail(small, YUV, tags, grid) - other).mean() > 5
