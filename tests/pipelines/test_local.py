@@ -1,0 +1,137 @@
+"""The map over child processes: real children, no video. Cases 39, 47."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from models.errors import MediaError, ResourceError
+from pipelines.local import Done, Hello, Item, Lost, Task, run_tasks
+
+
+class Doubler:
+    """Gives back every piece twice as large; some payloads ask for trouble."""
+
+    def __init__(self, setup: dict[str, str]) -> None:
+        self.facts = {"pid": str(os.getpid()), **setup}
+
+    def run(self, task: Any, pieces: Iterator[int]) -> Iterator[Any]:
+        if isinstance(task, str) and task.startswith("die once "):
+            mark = Path(task.removeprefix("die once "))
+            if not mark.exists():
+                mark.touch()
+                os.kill(os.getpid(), signal.SIGKILL)
+        if task == "die":
+            os.kill(os.getpid(), signal.SIGKILL)
+        if task == "foreseen":
+            raise MediaError("no film")
+        if task == "bug":
+            raise ZeroDivisionError("oops")
+        if task == "exhausted":
+            raise ResourceError("no memory")
+        if task == "lazy":
+            return
+        if task == "environment":
+            yield os.environ["VSR_TEST_WORD"]
+        for piece in pieces:
+            yield piece * 2
+
+
+WORKER = "tests.pipelines.test_local:Doubler"
+
+
+def run(payloads: list[Any], children: int = 1, **more: Any) -> list[Any]:
+    tasks = [Task(n, f"task {n}", p) for n, p in enumerate(payloads)]
+    return list(
+        run_tasks(
+            tasks, worker=WORKER, setups=[{"n": str(n)} for n in range(children)], feed=lambda number, task: range(3),
+            environments=[{"VSR_TEST_WORD": f"word {n}"} for n in range(children)], **more,
+        )
+    )  # fmt: skip
+
+
+def items(events: list[Any], key: int) -> list[Any]:
+    return [e.value for e in events if isinstance(e, Item) and e.key == key]
+
+
+def test_every_task_is_done_once_and_its_items_come_in_order() -> None:
+    events = run(["a", "environment", "lazy"])
+    (hello,) = [e for e in events if isinstance(e, Hello)]
+    assert int(hello.facts["pid"]) == hello.pid != os.getpid()
+    assert items(events, 0) == [0, 2, 4]
+    assert items(events, 1) == ["word 0", 0, 2, 4]
+    assert items(events, 2) == []
+    assert sorted(e.key for e in events if isinstance(e, Done)) == [0, 1, 2]
+    assert not Path(f"/proc/{hello.pid}").exists()
+
+
+def test_a_dead_child_is_replaced_and_its_task_tried_again(tmp_path: Path) -> None:
+    events = run([f"die once {tmp_path / 'mark'}", "b"])
+    (lost,) = [e for e in events if isinstance(e, Lost)]
+    assert "signal 9" in lost.reason
+    assert items(events, 0) == items(events, 1) == [0, 2, 4]
+    assert len([e for e in events if isinstance(e, Hello)]) == 2
+
+
+@pytest.mark.parametrize(("payload", "words"), [("die", "signal 9"), ("exhausted", "no memory")])
+def test_a_task_that_fails_every_time_is_named_and_given_up(payload: str, words: str) -> None:
+    with pytest.raises(ResourceError, match=f"task 0 failed 3 times.*{words}"):
+        run([payload])
+
+
+def test_an_error_that_was_foreseen_comes_as_it_is() -> None:
+    with pytest.raises(MediaError, match="no film"):
+        run(["foreseen"])
+
+
+def test_a_bug_comes_with_its_traceback() -> None:
+    with pytest.raises(RuntimeError, match=r"(?s)Traceback.*test_local.*ZeroDivisionError: oops"):
+        run(["bug"])
+
+
+def test_a_worker_that_can_t_be_made_says_why() -> None:
+    with pytest.raises(RuntimeError, match="no_such_module"):
+        list(run_tasks([Task(0, "t", 0)], worker="no_such_module:X", setups=[{}], feed=lambda n, t: [], environments=[{}]))
+
+
+def test_a_failing_feed_ends_the_run_with_its_error() -> None:
+    def feed(number: int, task: Task) -> Iterator[int]:
+        yield 1
+        raise MediaError("the file went away")
+
+    with pytest.raises(MediaError, match="went away"):
+        list(run_tasks([Task(0, "t", "x")], worker=WORKER, setups=[{}], feed=feed, environments=[{}]))
+
+
+def test_a_stop_lets_the_task_under_way_finish_and_begins_no_other() -> None:
+    stop = threading.Event()
+    done = []
+    tasks = [Task(n, f"task {n}", "x") for n in range(5)]
+
+    def feed(number: int, task: Task) -> Iterator[int]:
+        yield 1
+        stop.set()
+        yield 2
+
+    for event in run_tasks(tasks, worker=WORKER, setups=[{}], feed=feed, environments=[{}], stop=stop):
+        if isinstance(event, Done):
+            done.append(event.key)
+    assert done == [0]
+
+
+def test_leaving_early_leaves_no_child_behind() -> None:
+    events = run_tasks([Task(0, "t", "x")], worker=WORKER, setups=[{}], feed=lambda n, t: iter(range(10**9)), environments=[{}])
+    pid = next(e.pid for e in events if isinstance(e, Hello))
+    next(events)
+    events.close()  # type: ignore[attr-defined]
+    end = time.monotonic() + 20
+    while Path(f"/proc/{pid}").exists() and time.monotonic() < end:
+        time.sleep(0.05)
+    assert not Path(f"/proc/{pid}").exists()
