@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
 from fractions import Fraction
+from pathlib import Path
 from pathlib import Path
 
 import pytest
 
 from models.errors import UsageError
-from pipelines.settings import RunSettings, TargetSettings, build_settings, merge, parse_range, read_settings
+from pipelines.settings import EncodeSettings, RunSettings, TargetSettings, build_settings, merge, parse_range, read_settings
 
 
 @pytest.mark.parametrize(
@@ -75,3 +77,11 @@ def test_the_shipped_settings_can_be_read() -> None:
     folder = Path(__file__).resolve().parents[2] / "configs" / "run"
     for path in sorted(folder.glob("*.toml")):
         read_settings(RunSettings, path)
+
+
+def test_default_file_says_the_defaults():
+    path = Path(__file__).parents[2] / "configs" / "run" / "default.toml"
+    assert read_settings(RunSettings, path) == RunSettings()
+    shown = {line.split("=")[0].strip("# ") for line in path.read_text().splitlines() if "=" in line}
+    plain = {f.name for kind in (RunSettings, TargetSettings, EncodeSettings) for f in fields(kind)}
+    assert plain - {"target", "encode", "options"} <= shown, "a setting is missing"
