@@ -1,81 +1,86 @@
-"""Names of networks, their cards, and what is refused."""
+"""Names, cards and files of networks."""
 
 from __future__ import annotations
 
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
-import torch
-from safetensors.torch import save_file
 
-from models.catalog import cards, default_model, find, load_network, sha256_of
-from models.compact import Compact
-from models.errors import MediaError, UsageError
+from models.catalog import INTERPOLATORS, Card, cards, default_model, find, load_network
+from models.errors import MediaError, UsageError, VsrError
+from tests.helpers.command import environment
 
 
-def write_network(folder, name="mine-x2", *, sha256=None, **changes):
-    network = Compact(scale=2, width=32, depth=2)
-    path = folder / f"{name}.safetensors"
-    save_file({k: v.half() for k, v in network.state_dict().items()}, path)
-    table = {"scale": 2, "architecture": '"compact"', "sha256": f'"{sha256 or sha256_of(path)}"', **changes}
-    text = "".join(f"{k} = {v}\n" for k, v in table.items()) + "[settings]\nwidth = 32\ndepth = 2\n"
-    path.with_suffix(".toml").write_text(text)
-    return path
+def test_the_classical_scalers_are_always_there() -> None:
+    assert set(INTERPOLATORS) <= {c.name for c in cards()}
+    assert default_model() in {c.family for c in cards()}
 
 
-def test_classical_scalers_are_always_there():
-    names = {c.name for c in cards()}
-    assert {"identity", "nearest", "bilinear", "bicubic", "lanczos"} <= names
+def test_an_unknown_name_is_told_what_there_is() -> None:
+    with pytest.raises(UsageError, match=r"no such network; did you mean lanczos.*bicubic"):
+        find("lanc")
 
 
-def test_shipped_networks_load_and_are_what_their_cards_say():
-    shipped = [c for c in cards() if c.path]
-    assert shipped
-    for card in shipped:
-        network = load_network(card)
-        parameters = sum(p.numel() for p in network.module.parameters())  # type: ignore[attr-defined]
-        assert (parameters, network.contract.scale, network.contract.halo_px) == (card.parameters, card.scale, card.halo_px)
+def test_a_family_is_a_name_without_its_scale() -> None:
+    assert Card("fast-x3", 3, "compact").family == "fast"
+    assert Card("lanczos", 0, "interpolation").family == "lanczos"
+    assert Card("my-xray", 2, "compact").family == "my-xray"
 
 
-def test_default_is_the_first_family_there_is():
-    assert default_model() == "fast"
-    assert {c.family for c in find("fast")} == {"fast"}
+def saved(folder: Path, **changes: object) -> Path:
+    """A compact network with a card."""
+    from safetensors.torch import save_file
+
+    from models.catalog import sha256_of
+    from models.compact import Compact
+
+    weights = folder / "tiny-x2.safetensors"
+    save_file(Compact(scale=2, width=32, depth=1).state_dict(), weights)
+    table = {"scale": 2, "sha256": sha256_of(weights), "depth": 1, **changes}
+    (folder / "tiny-x2.toml").write_text(
+        f'scale = {table["scale"]}\narchitecture = "compact"\nsha256 = "{table["sha256"]}"\n[settings]\nwidth = 32\ndepth = {table["depth"]}\n'
+    )
+    return weights
 
 
-def test_unknown_name_is_answered_with_the_names_there_are():
-    with pytest.raises(UsageError, match="did you mean lanczos"):
-        find("lancos")
+def test_a_network_with_its_card_is_loaded(tmp_path: Path) -> None:
+    import torch
+
+    (card,) = find(str(saved(tmp_path)))
+    network = load_network(card)
+    luma, chroma = network.module((torch.rand(1, 1, 8, 8), torch.zeros(1, 2, 4, 4)))
+    assert (luma.shape, chroma.shape) == ((1, 1, 16, 16), (1, 2, 8, 8))
 
 
-def test_file_with_card_is_a_network(tmp_path):
-    (card,) = find(str(write_network(tmp_path)))
-    assert card.name == "mine-x2"
-    with torch.inference_mode():
-        luma, _ = load_network(card).module((torch.rand(1, 1, 8, 8), torch.zeros(1, 2, 4, 4)))
-    assert luma.shape == (1, 1, 16, 16)
+@pytest.mark.parametrize(("changes", "words"), [({"sha256": "0" * 64}, "SHA-256"), ({"depth": 2}, "not those of compact"), ({"scale": 3}, "not those of compact")])
+def test_weights_that_are_not_what_the_card_says_are_refused(tmp_path: Path, changes: dict[str, object], words: str) -> None:
+    with pytest.raises(MediaError, match=words):
+        load_network(find(str(saved(tmp_path, **changes)))[0])
 
 
-def test_weights_that_are_not_those_of_the_card_are_refused(tmp_path):
-    path = write_network(tmp_path, sha256="0" * 64)
-    with pytest.raises(MediaError, match="not the file its card describes"):
+def test_a_torn_card_is_named(tmp_path: Path) -> None:
+    path = saved(tmp_path)
+    path.with_suffix(".toml").write_text("scale = ")
+    with pytest.raises(UsageError, match="tiny-x2.toml"):
         find(str(path))
 
 
-def test_tensors_of_another_shape_are_refused(tmp_path):
-    path = write_network(tmp_path)
-    card_path = path.with_suffix(".toml")
-    card_path.write_text(card_path.read_text().replace("depth = 2", "depth = 3"))
-    with pytest.raises(MediaError, match="body"):
-        load_network(find(str(path))[0])
+def test_a_missing_file_is_named() -> None:
+    with pytest.raises(UsageError, match="no such file"):
+        find("/nowhere/x.pth")
 
 
-def test_unknown_architecture_is_refused(tmp_path):
-    (card,) = find(str(write_network(tmp_path, architecture='"mystery"')))
-    with pytest.raises(MediaError, match="mystery"):
-        load_network(card)
+def test_cards_are_read_without_torch() -> None:
+    program = "import sys; from models.catalog import cards, find; cards(); find('lanczos'); print('torch' in sys.modules)"
+    done = subprocess.run([sys.executable, "-P", "-c", program], env=environment(), capture_output=True, text=True, timeout=60, check=True)
+    assert done.stdout.strip() == "False"
 
 
-def test_reading_cards_loads_no_torch():
-    code = "import sys; from models.catalog import cards; cards(); sys.exit('torch' in sys.modules)"
-    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+@pytest.mark.parametrize("kind", VsrError.__subclasses__() + [k for b in VsrError.__subclasses__() for k in b.__subclasses__()])
+def test_errors_survive_the_way_between_processes(kind: type[VsrError]) -> None:
+    import pickle
+
+    found = pickle.loads(pickle.dumps(kind("what was found; what to do")))
+    assert (type(found), str(found), found.exit_code) == (kind, "what was found; what to do", kind.exit_code)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import fields
 from fractions import Fraction
 from pathlib import Path
-from pathlib import Path
 
 import pytest
 
