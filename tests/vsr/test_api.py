@@ -1,0 +1,36 @@
+"""The same as a function."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+import vsr
+from models.errors import UsageError
+from pipelines.job import AlreadyDone, Finished, Planned
+from tests import media
+from vsr.api import run_settings
+
+
+@pytest.mark.usefixtures("inline")
+def test_upscale_yields_what_the_command_shows(tmp_path: Path) -> None:
+    source = media.cfr(tmp_path / "in.mp4", frames=5)
+    output = tmp_path / "out.mp4"
+    events = list(vsr.upscale(source, output, scale=2, model="nearest", codec="h264", preset="ultrafast", device="cpu"))
+    assert isinstance(events[0], Planned)
+    assert isinstance(events[-1], Finished)
+    assert (events[-1].output, events[-1].frames) == (str(output), 5)
+    assert list(vsr.upscale(str(source), str(output), scale=2, model="nearest", codec="h264", preset="ultrafast", device="cpu")) == [AlreadyDone(str(output))]
+
+
+def test_a_size_given_here_replaces_the_file_s(tmp_path: Path) -> None:
+    config = tmp_path / "run.toml"
+    config.write_text('[target]\nto = "8k"\n[encode]\ncodec = "av1"\n')
+    found = run_settings(config, scale=2, codec=None)
+    assert (found.target.to, found.target.scale, found.encode.codec) == (None, 2, "av1")
+
+
+def test_an_unknown_setting_is_refused() -> None:
+    with pytest.raises(UsageError, match="unknown key 'scales'"):
+        run_settings(scales=2)

@@ -1,0 +1,56 @@
+"""Events as lines for programs and as a bar for people."""
+
+from __future__ import annotations
+
+import io
+import json
+from pathlib import Path
+
+import pytest
+
+from pipelines.job import Advanced, AlreadyDone, ChunkFinished, Finished, Note
+from tests import media
+from tests.helpers.inline import upscaled
+from vsr.progress import Bar, JsonLines
+
+
+@pytest.fixture
+def events(tmp_path: Path, inline: None) -> list[object]:
+    return upscaled(media.cfr(tmp_path / "in.mp4", frames=24), tmp_path / "out.mkv", chunk_seconds=0.3)
+
+
+def test_every_event_is_one_json_object_a_line(events: list[object]) -> None:
+    stream = io.StringIO()
+    view = JsonLines(stream)
+    for event in [*events, Note("a word"), AlreadyDone("x")]:
+        view.show(event)  # type: ignore[arg-type]
+    found = [json.loads(line) for line in stream.getvalue().splitlines()]
+    assert len(found) == len(events) + 2
+    assert found[0]["event"] == "plan"
+    assert found[-3]["event"] == "done"
+    assert found[-3]["frames"] == 24
+    assert found[-2] == {"event": "note", "text": "a word"}
+    frames = [f["frames"] for f in found if f["event"] == "progress"]
+    assert frames == sorted(frames)
+    assert frames[-1] == 24
+    chunks = [f for f in found if f["event"] == "chunk"]
+    assert [c["chunks_done"] for c in chunks] == list(range(1, len(chunks) + 1))
+
+
+def test_the_bar_shows_plan_and_result_and_quiet_shows_nothing(events: list[object]) -> None:
+    loud, silent = io.StringIO(), io.StringIO()
+    for stream, quiet in ((loud, False), (silent, True)):
+        view = Bar(stream, quiet=quiet)
+        for event in events:
+            view.show(event)  # type: ignore[arg-type]
+        view.close()
+    assert "64x48 -> 64x48, 24 frames, identity" in loud.getvalue()
+    assert "24 frames" in loud.getvalue().splitlines()[-1]
+    assert "verified" in loud.getvalue()
+    assert silent.getvalue() == ""
+
+
+def test_a_job_counts_every_frame_once(events: list[object]) -> None:
+    assert [e.frames for e in events if isinstance(e, Advanced)][-1] == 24
+    assert sum(e.frames for e in events if isinstance(e, ChunkFinished)) == 24
+    assert isinstance(events[-1], Finished)
