@@ -415,6 +415,8 @@ def _durations(
     steps = array("q", (b - a for a, b in zip(pts, pts[1:], strict=False)))
     if len(pts):
         last = next((d for p, d in zip(reversed(index.pts), reversed(index.duration), strict=True) if p == pts[-1]), 0)
+        if stream is None and len(index) != len(pts):
+            last = 0  # a packet is no frame here, but a field or two pictures
         typical = steps[-1] if steps else max(1, round(1 / (rate * time_base)))
         # Matroska and FLV without durations report one tick, or what their average rate would give.
         steps.append(last if last * 3 > typical or (stream is not None and stream.container.format.name.startswith("mov")) else typical)

@@ -57,6 +57,11 @@ def test_a_frame_lasts_until_the_next_and_the_last_as_its_packet_says(tmp_path: 
     assert info.vfr
 
 
+def test_a_frame_of_two_field_packets_lasts_as_long_as_both(tmp_path: Path) -> None:
+    """Case 14."""
+    assert set(probe(media.paff(tmp_path / "in.ts")).durations) == {3600}
+
+
 def test_facts_of_a_plain_file(tmp_path: Path) -> None:
     info = probe(media.company(tmp_path / "in.mkv"))
     assert (info.width, info.height, info.pix_fmt, info.codec, info.sar, info.chapters) == (64, 48, "yuv420p", "h264", 1, 2)
