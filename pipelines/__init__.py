@@ -5,6 +5,8 @@ The way of a film:
 settings.py    what can be told to a run, one frozen dataclass per concept
 video.py       the nouns everybody shares
 job.py         one video from file to file; yields events
+events.py      what happens in a run, as values
+request.py     what one command asks of one video, checked: Planned
 source.py      a file opened as a file, and its packets in order
 bitstream.py   what a compressed packet says of itself
 probe.py       file -> VideoInfo: streams, size, colour, timing, the packet index
@@ -13,6 +15,7 @@ plan.py        VideoInfo -> Plan of chunks; pure
 journal.py     which chunks of this plan are done, on disk
 task.py        what travels to a worker and comes back
 local.py       a bounded, fault-tolerant map over child processes
+spans.py       decoder runs through local workers, fed with packets
 worker.py      one chunk from packets to packets
 decode.py      packets -> frames, and the proof that they are the promised ones
 color.py       planes <-> values: matrix, range, R'G'B'

@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pipelines.job import Event, upscale_video
+from pipelines.events import Event
+from pipelines.job import upscale_video
 from pipelines.settings import RunSettings, build_settings, merge, read_settings
 
 if TYPE_CHECKING:

@@ -215,7 +215,7 @@ def plan(source: Path, output: Path | None, as_json: bool, **options: Any) -> No
 
     Example: vsr plan film.mp4 --to 8k
     """
-    from pipelines.job import plan_video
+    from pipelines.request import plan_video
     from vsr.progress import JsonLines, plan_line
 
     planned, _ = plan_video(source, output, _settings(options))

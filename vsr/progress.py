@@ -7,7 +7,7 @@ import sys
 import time
 from typing import TYPE_CHECKING, Any, TextIO
 
-from pipelines.job import Advanced, AlreadyDone, ChunkFinished, Event, Finished, Note, Planned
+from pipelines.events import Advanced, AlreadyDone, ChunkFinished, Event, Finished, Note, Planned
 
 if TYPE_CHECKING:
     from tqdm import tqdm

@@ -12,8 +12,9 @@ from typing import Any
 
 import pytest
 
-from pipelines import job
-from pipelines.job import Event, Finished, Planned, upscale_video
+from pipelines import spans
+from pipelines.events import Event, Finished, Planned
+from pipelines.job import upscale_video
 from pipelines.local import Done, Hello, Item, Task
 from vsr.api import run_settings
 
@@ -50,7 +51,7 @@ def run_tasks_here(
 
 def without_processes(patch: pytest.MonkeyPatch) -> None:
     """Let the job run its workers in this process."""
-    patch.setattr(job, "run_tasks", run_tasks_here)
+    patch.setattr(spans, "run_tasks", run_tasks_here)
 
 
 def upscaled(source: Path, output: Path, *, overwrite: bool = False, fresh: bool = False, worker: str | None = None, **settings: Any) -> list[Event]:

@@ -9,7 +9,7 @@ import av
 import pytest
 
 from models.errors import CorruptError, MediaError, UsageError
-from pipelines.job import AlreadyDone, Note
+from pipelines.events import AlreadyDone, Note
 from pipelines.probe import probe
 from tests import media
 from tests.helpers.inline import H264, QUICK, finished_of, planned_of, upscaled

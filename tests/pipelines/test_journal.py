@@ -13,7 +13,8 @@ import pytest
 
 from models.errors import Interrupted, OutputError, UsageError
 from pipelines.encode import EncodedChunk
-from pipelines.job import ChunkFinished, Event, Planned, upscale_video
+from pipelines.events import ChunkFinished, Event, Planned
+from pipelines.job import upscale_video
 from pipelines.journal import Journal, work_folder, write_atomically
 from tests import media
 from tests.helpers.inline import H264, QUICK, planned_of, upscaled

@@ -15,7 +15,8 @@ from pathlib import Path
 
 import pytest
 
-from pipelines.job import Note, upscale_video
+from pipelines.events import Note
+from pipelines.job import upscale_video
 from pipelines.journal import work_folder
 from tests import media
 from tests.helpers.command import Outcome, started, vsr
@@ -218,7 +219,7 @@ def test_a_disk_that_fills_up_ends_with_5_and_the_work_goes_on_when_there_is_roo
     """Case 49: while chunks are kept, and while the result is written."""
     from models.errors import OutputError
     from pipelines import job
-    from pipelines.job import ChunkFinished
+    from pipelines.events import ChunkFinished
     from tests.helpers.inline import without_processes
 
     without_processes(monkeypatch)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from pipelines.job import Advanced, AlreadyDone, ChunkFinished, Finished, Note
+from pipelines.events import Advanced, AlreadyDone, ChunkFinished, Finished, Note
 from tests import media
 from tests.helpers.inline import upscaled
 from vsr.progress import Bar, JsonLines

@@ -1,0 +1,133 @@
+"""`plan_video`: what one command asks of one video, checked and worked out: output, container, networks, encoder, plan."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from models.catalog import default_model, find
+from models.errors import MediaError, UsageError
+from pipelines.assemble import incompatible_streams, refuse_incompatible
+from pipelines.decode import planar_format
+from pipelines.encode import PICTURE_ENCODERS, choose_encoder, try_encoder
+from pipelines.events import Planned
+from pipelines.plan import Plan, make_plan, target_size
+from pipelines.probe import probe
+from pipelines.tags import resolve
+
+if TYPE_CHECKING:
+    from pipelines.settings import RunSettings
+    from pipelines.video import VideoInfo
+
+__all__ = ["plan_video"]
+
+_CONTAINERS = {".mp4": "mp4", ".m4v": "mp4", ".mov": "mov", ".mkv": "matroska", ".webm": "webm"}
+_STILLS = frozenset({".heic", ".heif", ".avif"})
+
+
+def plan_video(source: Path, output: Path | None, settings: RunSettings, info: VideoInfo | None = None) -> tuple[Planned, frozenset[int]]:
+    """Work out everything for one video and check that it can be done; nothing is written.
+
+    output: file or folder; None puts it beside the input. Returns the plan and the indexes of streams that are left out.
+    Raises UsageError, MediaError.
+    """
+    info = info or probe(source, video_stream=settings.video_stream)
+    try:
+        return _plan(source, output, settings, info)
+    except MediaError as error:
+        raise type(error)(f"{source}: {error}") if str(source) not in str(error) else error from None
+
+
+def _plan(source: Path, output: Path | None, settings: RunSettings, info: VideoInfo) -> tuple[Planned, frozenset[int]]:
+    picture = info.is_picture or source.suffix.lower() in _STILLS
+    decoded = planar_format(info.pix_fmt)
+    tags = info.color
+    if info.pix_fmt.startswith("yuvj"):
+        tags = replace(tags, range=2)
+    color, assumed = resolve(tags, decoded, height=info.height, codec=info.codec, picture=picture)
+    width, height = info.upright_size
+    codec_folder = output is None or output.is_dir() or str(output).endswith(os.sep)
+    suffix = (output.suffix.lower() if not codec_folder and output is not None else "") or _default_suffix(source, settings, picture=picture)
+    container = _container(suffix, picture=picture)
+    subsampled = decoded if settings.encode.pixel_format is None else planar_format(settings.encode.pixel_format)
+    lossless = settings.encode.codec == "ffv1" and not picture
+    even = (not lossless and bool(subsampled.sub_x) and not picture, not lossless and bool(subsampled.sub_y) and not picture)
+    size = target_size(width, height, settings.target, even=even)
+    names = (default_model() if settings.model == "auto" else settings.model).split(",")
+    encoder = choose_encoder(settings.encode, decoded, width=size[0], height=size[1], container=container, suffix=suffix.lstrip("."))
+    plan = make_plan(info, settings, [find(name.strip()) for name in names], encoder, decoded=decoded.name, color=color)
+    try_encoder(encoder, plan.out_color)
+    target = _target(source, output, codec_folder, suffix, plan)
+    misfits = incompatible_streams(info, container) if container != "image2" else []
+    if not settings.drop_incompatible:
+        refuse_incompatible(misfits, target, container)
+    notes = tuple(f"assumed {a}" for a in assumed)
+    info = replace(info, notes=(*info.notes, *_warnings(info, plan), *notes))
+    dropped = tuple(f"{s.type} stream {s.index} ({s.codec}): {reason}" for s, reason in misfits)
+    return Planned(str(source), str(target), plan, info, _estimate_bytes(info, plan), dropped=dropped), frozenset(s.index for s, _ in misfits)
+
+
+def _default_suffix(source: Path, settings: RunSettings, *, picture: bool) -> str:
+    suffix = source.suffix.lower()
+    if picture:
+        return suffix if suffix.lstrip(".") in PICTURE_ENCODERS else ".png"
+    if settings.encode.codec == "prores":
+        return ".mov"
+    return ".mp4" if suffix in {".mp4", ".mov", ".m4v"} and settings.encode.codec != "ffv1" else ".mkv"
+
+
+def _container(suffix: str, *, picture: bool) -> str:
+    if picture:
+        if suffix.lstrip(".") in PICTURE_ENCODERS:
+            return "image2"
+        raise UsageError(f"a picture can't become a {suffix} file; expected {', '.join('.' + s for s in PICTURE_ENCODERS)}")
+    if suffix in _CONTAINERS:
+        return _CONTAINERS[suffix]
+    raise UsageError(f"an output that ends in {suffix or 'nothing'} is not known; expected {', '.join(_CONTAINERS)}")
+
+
+def _target(source: Path, output: Path | None, is_folder: bool, suffix: str, plan: Plan) -> Path:
+    """The output's full path, checked as far as can be without writing."""
+    if is_folder or output is None:
+        name = f"{source.stem}.{min(plan.out_width, plan.out_height) if plan.out_height > plan.out_width else plan.out_height}p{suffix}"
+        target = (output or source.parent) / name
+    else:
+        target = output
+    target = Path(os.path.abspath(target))
+    if not target.parent.is_dir():
+        raise UsageError(f"{target.parent}: no such folder; make it first")
+    if target.is_symlink() or target.exists():
+        if target.is_dir():
+            raise UsageError(f"{target}: is a folder")
+        if target.exists() and os.path.samefile(source, target):
+            raise UsageError(f"{target}: is the input itself; choose another -o")
+    return target
+
+
+def _warnings(info: VideoInfo, plan: Plan) -> list[str]:
+    found = []
+    if info.interlaced:
+        found.append("the video is interlaced; its lines are upscaled as they are")
+    if plan.encoder.container in {"matroska", "webm"} and plan.time_base.denominator > 1000 and 1000 % plan.time_base.denominator != 0:
+        found.append("Matroska keeps times to 1 ms; name an output that ends in .mp4 to keep every tick")
+        ticks = [round(p * plan.time_base * 1000) for p in info.pts[plan.start_frame : plan.stop_frame]]
+        if any(a >= b for a, b in zip(ticks, ticks[1:], strict=False)):
+            raise UsageError("some frames are less than 1 ms apart, which Matroska can't hold; name an output that ends in .mp4")
+    if info.orientation:
+        found.append("the rotation tag is applied to the pixels")
+    if info.captions and plan.encoder.codec not in {"h264", "hevc"}:
+        found.append(f"closed captions inside the video can't be kept in {plan.encoder.codec}; use --codec hevc or h264")
+    return found
+
+
+_BITS_PER_PIXEL = {"libx264": 0.06, "libx265": 0.04, "libsvtav1": 0.03, "prores_ks": 2.2, "ffv1": 8.0}
+"""Rough, for the estimate before anything is measured."""
+
+
+def _estimate_bytes(info: VideoInfo, plan: Plan) -> int:
+    frames = plan.stop_frame - plan.start_frame
+    video = plan.out_width * plan.out_height * frames * _BITS_PER_PIXEL.get(plan.encoder.name, 1.0) / 8
+    others = max(0, os.path.getsize(info.path) - sum(info.index.size))
+    return int(2 * video + others)

@@ -1,0 +1,108 @@
+"""`run_spans`: the decoder runs of a plan through local workers, fed with the source's packets as they ask for them."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pipelines.local import Done, Hello, Item, Lost, Task, run_tasks
+from pipelines.source import PacketReader
+from pipelines.task import SpanTask, WorkerSetup
+from pipelines.video import NO_PTS
+
+if TYPE_CHECKING:
+    import threading
+
+    from pipelines.plan import Plan
+    from pipelines.settings import RunSettings
+    from pipelines.source import PacketData
+    from pipelines.video import Chunk, Span, VideoInfo
+
+__all__ = ["run_spans"]
+
+_PIECE_BYTES = 1 << 20
+_LARGEST_KEPT_SPAN = 64 << 20
+"""Compressed bytes of a span that are kept for a second attempt; a longer one is read from the file again."""
+
+
+def run_spans(
+    plan: Plan, info: VideoInfo, done: set[int], settings: RunSettings, worker: str, stop: threading.Event | None
+) -> Iterator[Hello | Item | Done | Lost]:
+    """The spans that still have something to do, through local workers."""
+    spans = {}
+    tasks = []
+    for key, span in enumerate(plan.spans):
+        pending = tuple(c for c in span.chunks if c.index not in done)
+        if pending:
+            spans[key] = span
+            first, last = pending[0], pending[-1]
+            name = f"chunk {first.index}" if first == last else f"chunks {first.index} to {last.index}"
+            tasks.append(Task(key, f"{name} (frames {first.start_frame} to {last.stop_frame - 1})", _span_task(info, pending)))
+    devices = _environments(settings)[: max(1, len(tasks))]
+    setup = WorkerSetup(plan, info.decoder, settings.device)
+    readers = [PacketReader(info.path, info.stream_index) for _ in devices]
+    try:
+        yield from run_tasks(
+            tasks,
+            worker=worker,
+            setups=[setup for _ in devices],
+            feed=lambda number, task: _pieces(readers[number], info, spans[task.key]),
+            environments=devices,
+            stop=stop,
+        )
+    finally:
+        for reader in readers:
+            reader.close()
+
+
+def _span_task(info: VideoInfo, chunks: tuple[Chunk, ...]) -> SpanTask:
+    first, stop = chunks[0].start_frame, chunks[-1].stop_frame
+    hidden = frozenset(p for p, discard in zip(info.index.pts, info.index.discard, strict=True) if discard) if not info.linear else frozenset()
+    return SpanTask(chunks, tuple(info.pts[first:stop]), first if info.linear else 0, hidden)
+
+
+_ALLOCATOR = {
+    "MALLOC_MMAP_THRESHOLD_": str(32 << 20),
+    "MALLOC_TRIM_THRESHOLD_": str(1 << 30),
+    "MALLOC_TOP_PAD_": str(64 << 20),
+    "MALLOC_ARENA_MAX": "1",
+}
+"""glibc keeps large blocks instead of giving their pages back after every layer, which costs more than the arithmetic;
+one arena, or every thread would keep its own."""
+
+
+def _environments(settings: RunSettings) -> list[dict[str, str]]:
+    """One set of environment variables a worker: one worker a CUDA device, else one."""
+    devices = [] if settings.device == "cpu" else _cuda_devices()
+    wanted = settings.workers or max(1, len(devices))
+    if not devices:
+        return [dict(_ALLOCATOR) for _ in range(wanted)]
+    return [{**_ALLOCATOR, "CUDA_VISIBLE_DEVICES": devices[n % len(devices)]} for n in range(wanted)]
+
+
+def _cuda_devices() -> list[str]:
+    """Devices by number, as the driver lists them; none where there is no driver. Without loading CUDA here."""
+    if "CUDA_VISIBLE_DEVICES" in os.environ:
+        return [d for d in os.environ["CUDA_VISIBLE_DEVICES"].split(",") if d.strip() and d.strip() != "-1"]
+    root = Path("/proc/driver/nvidia/gpus")
+    return [str(n) for n in range(len(list(root.iterdir())))] if root.is_dir() else []
+
+
+def _pieces(reader: PacketReader, info: VideoInfo, span: Span) -> Iterator[list[PacketData]]:
+    """The packets of a span in pieces of about a megabyte, with the times of the index (clock jumps joined)."""
+    size = sum(info.index.size[span.first_row : span.stop_row])
+    keep_from = span.first_row if size <= _LARGEST_KEPT_SPAN else span.stop_row
+    piece: list[PacketData] = []
+    held = 0
+    for row, packet in enumerate(reader.rows(span.first_row, span.stop_row, keep_from=keep_from), start=span.first_row):
+        pts, dts = info.index.pts[row], info.index.dts[row]
+        piece.append(replace(packet, pts=None if pts == NO_PTS else pts, dts=None if dts == NO_PTS else dts))
+        held += len(packet.data)
+        if held >= _PIECE_BYTES:
+            yield piece
+            piece, held = [], 0
+    if piece:
+        yield piece
