@@ -99,11 +99,14 @@ class _Shared:
     out: queue.Queue[Any] = field(default_factory=lambda: queue.Queue(maxsize=64))
     lock: threading.Lock = field(default_factory=threading.Lock)
     stop: threading.Event = field(default_factory=threading.Event)
+    closing: threading.Event = field(default_factory=threading.Event)
+    """Nobody reads results any more: no child may be begun, and none replaced."""
     children: dict[int, subprocess.Popen[bytes]] = field(default_factory=dict)
 
     def next_task(self) -> Task | None:
         with self.lock:
-            return self.waiting.popleft() if self.waiting and not self.stop.is_set() else None
+            over = self.stop.is_set() or self.closing.is_set()
+            return self.waiting.popleft() if self.waiting and not over else None
 
 
 def run_tasks(
@@ -139,12 +142,13 @@ def run_tasks(
             else:
                 yield event
     finally:
-        with shared.lock:
-            shared.waiting.clear()
-        for child in list(shared.children.values()):
-            child.kill()
-        for child in list(shared.children.values()):
-            child.wait()
+        shared.closing.set()
+        for server in servers:
+            while server.is_alive():
+                for child in list(shared.children.values()):
+                    child.kill()
+                with contextlib.suppress(queue.Empty):
+                    shared.out.get(timeout=0.05)  # a thread may be waiting to be heard
 
 
 def _serve(number: int, worker: str, setup: Any, feed: Callable[[int, Task], Iterable[Any]], environment: dict[str, str], shared: _Shared) -> None:
@@ -163,6 +167,8 @@ def _serve(number: int, worker: str, setup: Any, feed: Callable[[int, Task], Ite
                     if child is not None:
                         child.close()
                         child = None
+                    if shared.closing.is_set():
+                        return
                     if attempt == _ATTEMPTS:
                         raise ResourceError(f"{task.name} failed {_ATTEMPTS} times, the last time because {reason}; what is done is kept") from None
                     shared.out.put(Lost(number, task.key, reason))

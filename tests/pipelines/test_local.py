@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
 import threading
 import time
 from collections.abc import Iterator
@@ -135,3 +136,23 @@ def test_leaving_early_leaves_no_child_behind() -> None:
     while Path(f"/proc/{pid}").exists() and time.monotonic() < end:
         time.sleep(0.05)
     assert not Path(f"/proc/{pid}").exists()
+
+
+def test_leaving_early_begins_no_new_child_for_the_task_that_was_cut_off(monkeypatch: pytest.MonkeyPatch) -> None:
+    begun: list[int] = []
+    original = subprocess.Popen
+
+    def counted(*args: Any, **more: Any) -> Any:
+        begun.append(1)
+        return original(*args, **more)
+
+    monkeypatch.setattr("pipelines.local.subprocess.Popen", counted)
+    before = threading.active_count()
+    events = run_tasks([Task(0, "task", "a")], worker=WORKER, setups=[{}], feed=lambda number, task: iter(int, 1), environments=[{}])
+    next(e for e in events if isinstance(e, Item))
+    events.close()  # type: ignore[attr-defined]
+    assert len(begun) == 1
+    for thread in threading.enumerate():
+        if thread is not threading.current_thread():
+            thread.join(5)
+    assert threading.active_count() <= before
