@@ -335,6 +335,9 @@ class EpochClock:
         if not self._enabled or packet.dts is None or packet.time_base is None:
             return
         index, base = packet.stream_index, Fraction(packet.time_base)
+        if packet.stream.type not in {"video", "audio"}:
+            self._epoch_of[index] = len(self._offsets) - 1  # a subtitle's own clock may stutter; it follows the others
+            return
         now = packet.dts * base
         # A jump back of more than a minute reaches us as one ahead: the demuxer takes it for the wrap of a 33-bit clock.
         if index in self._last and not self._last[index] - _BACKSTEP_SECONDS <= now <= self._last[index] + 3600:

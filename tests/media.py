@@ -131,7 +131,16 @@ def _codec_options(film: Film) -> dict[str, str]:
             params.append(film.options["x264-params"])
         options["x264-params"] = ":".join(params)
     elif film.codec == "libx265":
-        params = [f"keyint={film.gop}", "min-keyint=1", "scenecut=0", f"bframes={film.b_frames}", "b-adapt=0", "log-level=none", "pools=none", "frame-threads=1"]
+        params = [
+            f"keyint={film.gop}",
+            "min-keyint=1",
+            "scenecut=0",
+            f"bframes={film.b_frames}",
+            "b-adapt=0",
+            "log-level=none",
+            "pools=none",
+            "frame-threads=1",
+        ]
         params.append(film.options.get("x265-params", "open-gop=0"))
         options["x265-params"] = ":".join(params)
     elif film.codec in {"mpeg2video", "mpeg4"}:
@@ -407,7 +416,11 @@ def caption_of(number: int) -> bytes:
 def company(path: Path, frames: int = 48) -> Path:
     """Two languages, subtitles, chapters, tags; in Matroska a font and a cover as well, in MP4 mov_text."""
     matroska = path.suffix == ".mkv"
-    kinds = (("subrip", "eng", "Full"), ("ass", "ger", "Schilder"), ("subrip", "jpn", "")) if matroska else (("mov_text", "eng", "Full"), ("mov_text", "ger", ""))
+    kinds = (
+        (("subrip", "eng", "Full"), ("ass", "ger", "Schilder"), ("subrip", "jpn", ""))
+        if matroska
+        else (("mov_text", "eng", "Full"), ("mov_text", "ger", ""))
+    )
     film = Film(frames=frames, rate=Fraction(24))
     sound = (Audio(seconds=frames / 24, language="eng", title="Stereo"), Audio(seconds=frames / 24, hertz=660, language="ger", title="Kommentar"))
     texts = tuple(

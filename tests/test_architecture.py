@@ -46,7 +46,9 @@ def users_of(package: str) -> set[str]:
 
 def test_the_import_reader_sees_late_imports_and_skips_those_for_type_checkers(tmp_path: Path) -> None:
     path = tmp_path / "x.py"
-    path.write_text("from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    import ray\ndef f():\n    import torch.nn\n    from models.errors import VsrError\n")
+    path.write_text(
+        "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    import ray\ndef f():\n    import torch.nn\n    from models.errors import VsrError\n"
+    )
     assert {"torch.nn", "models.errors"} <= imported(path)
     assert "ray" not in imported(path)
 
@@ -89,7 +91,9 @@ def test_no_file_imports_by_the_name_of_a_test() -> None:
 @pytest.mark.parametrize("command", ["plan", "run", "probe"])
 def test_the_parent_of_a_run_never_loads_torch_or_ray(tmp_path: Path, command: str) -> None:
     source = media.cfr(tmp_path / "in.mp4", frames=4)
-    more = [] if command == "probe" else ["-o", str(tmp_path / "out.mkv"), "--scale", "1", "--model", "identity", "--codec", "ffv1", "--device", "cpu"]
+    more = (
+        [] if command == "probe" else ["-o", str(tmp_path / "out.mkv"), "--scale", "1", "--model", "identity", "--codec", "ffv1", "--device", "cpu"]
+    )
     program = (
         "import sys\nfrom vsr.cli import main\n"
         f"try: main([{command!r}, {str(source)!r}, *{more!r}])\n"

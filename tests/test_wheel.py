@@ -31,14 +31,42 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
             shutil.copytree(path, source / name, ignore=shutil.ignore_patterns("__pycache__"))
         else:
             shutil.copy(path, source / name)
-    build = [sys.executable, "-m", "pip", "wheel", "--no-deps", "--no-build-isolation", "--disable-pip-version-check", "-q", "-w", str(folder), str(source)]
+    build = [
+        sys.executable,
+        "-m",
+        "pip",
+        "wheel",
+        "--no-deps",
+        "--no-build-isolation",
+        "--disable-pip-version-check",
+        "-q",
+        "-w",
+        str(folder),
+        str(source),
+    ]
     subprocess.run(build, check=True, timeout=300)
     (wheel,) = folder.glob("*.whl")
     place = folder / "venv"
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(place)], check=True, timeout=120)
     python = place / "bin" / "python"
-    target = Path(subprocess.run([str(python), "-c", "import sysconfig; print(sysconfig.get_path('purelib'))"], check=True, capture_output=True, text=True, timeout=60).stdout.strip())
-    install = [sys.executable, "-m", "pip", "--python", str(python), "install", "--no-deps", "--no-index", "--disable-pip-version-check", "-q", str(wheel)]
+    target = Path(
+        subprocess.run(
+            [str(python), "-c", "import sysconfig; print(sysconfig.get_path('purelib'))"], check=True, capture_output=True, text=True, timeout=60
+        ).stdout.strip()
+    )
+    install = [
+        sys.executable,
+        "-m",
+        "pip",
+        "--python",
+        str(python),
+        "install",
+        "--no-deps",
+        "--no-index",
+        "--disable-pip-version-check",
+        "-q",
+        str(wheel),
+    ]
     subprocess.run(install, check=True, timeout=120)
     # Dependencies from here, but not the project itself: its own .pth files are not read again from a path that is only appended.
     (target / "dependencies.pth").write_text(f"import sys; sys.path.append({sysconfig.get_path('purelib')!r})\n")
@@ -47,7 +75,9 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def run(place: Path, *arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
     clean = {k: v for k, v in os.environ.items() if k not in {"PYTHONPATH", "PYTHONSAFEPATH"}}
-    return subprocess.run([str(place / "bin" / arguments[0]), *arguments[1:]], cwd=cwd, env=clean, capture_output=True, text=True, timeout=180, check=False)
+    return subprocess.run(
+        [str(place / "bin" / arguments[0]), *arguments[1:]], cwd=cwd, env=clean, capture_output=True, text=True, timeout=180, check=False
+    )
 
 
 @pytest.fixture

@@ -55,7 +55,9 @@ def environment(**extra: str) -> dict[str, str]:
 
 def vsr(*given: str | bytes | os.PathLike[str], cwd: Path | None = None, seconds: float = _SECONDS, **extra: str) -> Outcome:
     """Run the command to its end."""
-    done = subprocess.run(arguments(*given), cwd=cwd, env=environment(**extra), capture_output=True, timeout=seconds, check=False, stdin=subprocess.DEVNULL)
+    done = subprocess.run(
+        arguments(*given), cwd=cwd, env=environment(**extra), capture_output=True, timeout=seconds, check=False, stdin=subprocess.DEVNULL
+    )
     return Outcome(done.returncode, done.stdout.decode(errors="replace"), done.stderr.decode(errors="replace"))
 
 

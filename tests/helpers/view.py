@@ -51,10 +51,7 @@ class View:
 def view(path: Path) -> View:
     """Demux everything; empty packets at the end are no packets."""
     with av.open("file:" + str(path.absolute()), metadata_errors="replace") as container:
-        tracks = [
-            Track(s.index, s.type, _codec(s), dict(s.metadata), int(s.disposition))
-            for s in container.streams
-        ]
+        tracks = [Track(s.index, s.type, _codec(s), dict(s.metadata), int(s.disposition)) for s in container.streams]
         for packet in container.demux():
             if not packet.size:
                 continue
@@ -67,7 +64,9 @@ def view(path: Path) -> View:
             track.durations.append((packet.duration or 0) * base)
             track.payloads.append(hashlib.sha256(_payload(bytes(packet), track.codec)).hexdigest())
             track.keys.append(packet.is_keyframe)
-        chapters = [(c["start"] * Fraction(c["time_base"]), c["end"] * Fraction(c["time_base"]), c["metadata"].get("title", "")) for c in container.chapters()]
+        chapters = [
+            (c["start"] * Fraction(c["time_base"]), c["end"] * Fraction(c["time_base"]), c["metadata"].get("title", "")) for c in container.chapters()
+        ]
         return View(tracks, dict(container.metadata), chapters)
 
 

@@ -54,7 +54,9 @@ def test_a_network_with_its_card_is_loaded(tmp_path: Path) -> None:
     assert (luma.shape, chroma.shape) == ((1, 1, 16, 16), (1, 2, 8, 8))
 
 
-@pytest.mark.parametrize(("changes", "words"), [({"sha256": "0" * 64}, "SHA-256"), ({"depth": 2}, "not those of compact"), ({"scale": 3}, "not those of compact")])
+@pytest.mark.parametrize(
+    ("changes", "words"), [({"sha256": "0" * 64}, "SHA-256"), ({"depth": 2}, "not those of compact"), ({"scale": 3}, "not those of compact")]
+)
 def test_weights_that_are_not_what_the_card_says_are_refused(tmp_path: Path, changes: dict[str, object], words: str) -> None:
     with pytest.raises(MediaError, match=words):
         load_network(find(str(saved(tmp_path, **changes)))[0])

@@ -93,7 +93,15 @@ def test_frames_known_by_order_get_the_promised_times() -> None:
 
 @pytest.mark.parametrize(
     ("name", "planar"),
-    [("nv12", "yuv420p"), ("p010le", "yuv420p10le"), ("yuyv422", "yuv422p"), ("rgb24", "gbrp"), ("pal8", "gbrap"), ("yuvj420p", "yuv420p"), ("gray16be", "gray16le")],
+    [
+        ("nv12", "yuv420p"),
+        ("p010le", "yuv420p10le"),
+        ("yuyv422", "yuv422p"),
+        ("rgb24", "gbrp"),
+        ("pal8", "gbrap"),
+        ("yuvj420p", "yuv420p"),
+        ("gray16be", "gray16le"),
+    ],
 )
 def test_packed_formats_have_a_planar_one_with_the_same_samples(name: str, planar: str) -> None:
     assert planar_format(name).name == planar

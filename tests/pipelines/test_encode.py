@@ -57,7 +57,12 @@ def test_depth_and_subsampling_are_kept_where_the_codec_can(codec: str, source: 
 
 
 def test_what_a_codec_or_container_can_t_is_refused() -> None:
-    for codec, more in (("ffv1", {"container": "mp4"}), ("prores", {"container": "mp4"}), ("prores", {"crf": 9.0, "container": "mov"}), ("h264", {"size": (20000, 9000)})):
+    for codec, more in (
+        ("ffv1", {"container": "mp4"}),
+        ("prores", {"container": "mp4"}),
+        ("prores", {"crf": 9.0, "container": "mov"}),
+        ("h264", {"size": (20000, 9000)}),
+    ):
         with pytest.raises(UsageError):
             chosen(codec, **more)  # type: ignore[arg-type]
     with pytest.raises(UsageError, match="can't hold"):

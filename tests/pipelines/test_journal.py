@@ -81,7 +81,13 @@ def test_a_torn_chunk_manifest_is_ignored(journal: Journal, half: int) -> None:
 
 
 @pytest.mark.parametrize(
-    "nonsense", ["[]", "null", '{"plan": "p"}', '{"plan": "p", "index": 0, "bytes": "x", "sha256": 1, "header_sha256": "", "pts": 3, "thumbnails": "", "corrupt": 0}']
+    "nonsense",
+    [
+        "[]",
+        "null",
+        '{"plan": "p"}',
+        '{"plan": "p", "index": 0, "bytes": "x", "sha256": 1, "header_sha256": "", "pts": 3, "thumbnails": "", "corrupt": 0}',
+    ],
 )
 def test_a_manifest_of_nonsense_is_ignored(journal: Journal, nonsense: str) -> None:
     """Case 44."""

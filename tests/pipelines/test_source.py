@@ -91,7 +91,9 @@ def _names(tmp_path: Path, port: int) -> list[str]:
     ]  # fmt: skip
 
 
-def test_a_name_that_looks_like_an_address_is_a_file_name(tmp_path: Path, server: http.server.ThreadingHTTPServer, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_name_that_looks_like_an_address_is_a_file_name(
+    tmp_path: Path, server: http.server.ThreadingHTTPServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Case 71: where there is no such file, it is not there."""
     media.cfr(tmp_path / "film.mp4", frames=4)
     monkeypatch.chdir(tmp_path)
@@ -158,7 +160,9 @@ def _bad_inputs(folder: Path) -> dict[str, Path]:
     whole = media.cfr(folder / "whole.mp4", frames=12)
     content = whole.read_bytes()
     start = next(at for at, _, kind in media.boxes(content) if kind == b"moov")
-    bad = {name: folder / name for name in ("empty.mp4", "headless.mp4", "text.mp4", "noise.mkv", "sound.mp4", "missing.mp4", "folder.mp4", "fifo.mp4")}
+    bad = {
+        name: folder / name for name in ("empty.mp4", "headless.mp4", "text.mp4", "noise.mkv", "sound.mp4", "missing.mp4", "folder.mp4", "fifo.mp4")
+    }
     bad["empty.mp4"].write_bytes(b"")
     bad["headless.mp4"].write_bytes(content[:start])
     bad["text.mp4"].write_text("This is no film.\n" * 50)

@@ -304,7 +304,9 @@ def test_odd_sizes_are_upscaled_as_well(here, tmp_path: Path, scale: int) -> Non
     """Case 66."""
     source = media.cfr(tmp_path / "in.mkv", frames=2, codec="ffv1", gop=1, size=(33, 17))
     output = tmp_path / "out.mkv"
-    outcome = here("run", source, "-o", output, "--scale", str(scale), "--model", "lanczos", "--codec", "h264", "--preset", "ultrafast", "--device", "cpu")
+    outcome = here(
+        "run", source, "-o", output, "--scale", str(scale), "--model", "lanczos", "--codec", "h264", "--preset", "ultrafast", "--device", "cpu"
+    )
     assert outcome.code == 0, outcome.err
     assert frames(output)[0].size == (33 * scale + scale % 2, 17 * scale + scale % 2)
 
@@ -319,7 +321,9 @@ def test_a_film_of_one_frame_comes_out_as_one_frame(here, tmp_path: Path) -> Non
 
 
 def test_a_size_beyond_the_codec_is_refused_before_work(here, film: Path, tmp_path: Path) -> None:
-    here("run", film, "-o", tmp_path / "o.mp4", "--to", "20000x15000", "--codec", "h264", "--model", "lanczos").refused(2, "h264 can't hold 20000x15000")
+    here("run", film, "-o", tmp_path / "o.mp4", "--to", "20000x15000", "--codec", "h264", "--model", "lanczos").refused(
+        2, "h264 can't hold 20000x15000"
+    )
     assert list(tmp_path.iterdir()) == []
 
 
@@ -367,5 +371,13 @@ def test_python_m_vsr_among_decoys_says_so_in_one_line(tmp_path: Path) -> None:
         (tmp_path / name).mkdir()
         (tmp_path / name / "__init__.py").write_text("raise SystemExit('the decoy was run')\n")
     env = {k: v for k, v in environment().items() if k != "PYTHONSAFEPATH"}
-    done = subprocess.run([sys.executable, "-m", "vsr", "models"], cwd=tmp_path, env={**env, "PYTHONPATH": str(ROOT)}, capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run(
+        [sys.executable, "-m", "vsr", "models"],
+        cwd=tmp_path,
+        env={**env, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
     Outcome(done.returncode, done.stdout, done.stderr).refused(2, "is not ours")

@@ -251,5 +251,3 @@ def test_a_disk_that_fills_up_ends_with_5_and_the_work_goes_on_when_there_is_roo
     again = sum(isinstance(e, ChunkFinished) for e in events)
     assert again == (12 - made if when == "chunks" else 0)
     assert view(output).film.payloads == view(whole["h264"]).film.payloads
-
-
