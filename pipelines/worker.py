@@ -6,6 +6,7 @@ Decoding runs ahead in one thread and encoding behind in another, over short que
 from __future__ import annotations
 
 import ctypes
+import gc
 import queue
 import threading
 import time
@@ -277,6 +278,7 @@ class _Witness:
 
 def _give_back_memory() -> None:
     """Hand what a finished encoder held back to the system (glibc); the allocator is told to keep memory while a chunk runs."""
+    gc.collect()  # an encoder and its container hold each other; hundreds of megabytes would wait for a chance collection
     trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
     if trim is not None:
         trim(0)
