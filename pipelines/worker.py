@@ -36,6 +36,8 @@ __all__ = ["ChunkUpscaler"]
 _AHEAD = 4
 """Frames that may wait between two steps."""
 _REPORT_SECONDS = 0.5
+_TRIM_FRAMES = 32
+"""After so many frames the allocator gives back what lies free, or holes between long-lived blocks would add up."""
 
 
 class ChunkUpscaler:
@@ -89,6 +91,8 @@ class ChunkUpscaler:
                 with clock("encode wait"):
                     encoding.put(upscaled)
                 reported += 1
+                if number % _TRIM_FRAMES == _TRIM_FRAMES - 1:
+                    _trim()
                 if time.monotonic() - last > _REPORT_SECONDS:
                     yield Progress(reported, clock.take())
                     reported, last = 0, time.monotonic()
@@ -279,6 +283,11 @@ class _Witness:
 def _give_back_memory() -> None:
     """Hand what a finished encoder held back to the system (glibc); the allocator is told to keep memory while a chunk runs."""
     gc.collect()  # an encoder and its container hold each other; hundreds of megabytes would wait for a chance collection
+    _trim()
+
+
+def _trim() -> None:
+    """Give free pages back, wherever in the heap they lie (malloc_trim(3)); nothing where the C library has no such call."""
     trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
     if trim is not None:
         trim(0)
