@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib.util
 import os
-import signal
 import sys
 import threading
 from pathlib import Path
@@ -121,6 +120,7 @@ def run(inputs: tuple[Path, ...], output: Path | None, as_json: bool, overwrite:
     from models.errors import UsageError, VsrError
     from pipelines.job import upscale_video
     from vsr.progress import Bar, JsonLines
+    from vsr.signals import Signals
 
     settings = _settings(options)
     files = list(_files(inputs))
@@ -131,7 +131,7 @@ def run(inputs: tuple[Path, ...], output: Path | None, as_json: bool, overwrite:
         output.mkdir(parents=True, exist_ok=True)
     view = JsonLines() if as_json else Bar(quiet=quiet)
     failed: list[VsrError] = []
-    with _Signals() as signals:
+    with Signals("stopping after the chunk under way") as signals:
         for file in files:
             try:
                 for event in upscale_video(file, output, settings, overwrite=overwrite, fresh=fresh, stop=signals.stop):
@@ -148,37 +148,6 @@ def run(inputs: tuple[Path, ...], output: Path | None, as_json: bool, overwrite:
         if not as_json:
             click.echo(f"{len(files) - len(failed)} of {len(files)} done, {len(failed)} failed", err=True)
         sys.exit(8)
-
-
-class _Signals:
-    """SIGINT and SIGTERM: the first lets chunks under way finish, the second ends everything now."""
-
-    def __init__(self) -> None:
-        self.stop = threading.Event()
-        self._number = 0
-        self._before: dict[int, Any] = {}
-
-    def __enter__(self) -> _Signals:
-        for number in (signal.SIGINT, signal.SIGTERM):
-            self._before[number] = signal.signal(number, self._on_signal)
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        for number, handler in self._before.items():
-            signal.signal(number, handler)
-
-    def _on_signal(self, number: int, _: object) -> None:
-        if self.stop.is_set():
-            raise KeyboardInterrupt
-        self._number = number
-        self.stop.set()
-        click.echo("\nstopping after the chunk under way; once more to stop now", err=True)
-
-    def translated(self, error: Exception) -> Exception:
-        """SIGTERM has an exit code of its own."""
-        if self._number == signal.SIGTERM:
-            error.exit_code = 143  # type: ignore[attr-defined]
-        return error
 
 
 def _settings(options: dict[str, Any]) -> Any:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-import signal
-import threading
 import tomllib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+
+from vsr.signals import Signals
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -78,16 +78,20 @@ def train(
     from pipelines.train import train as train_network
 
     where = choose_device(device).type
-    with _Stop() as stop:
+    with Signals("stopping after the step under way") as signals:
         if per_title is not None:
             folder = output or Path(f"{per_title.stem}.tuned")
-            _show(tune(per_title, folder, init=init or "fast-x2", minutes=minutes, device=where, stop=stop.event.is_set), as_json=as_json, stop=stop)
+            _show(
+                tune(per_title, folder, init=init or "fast-x2", minutes=minutes, device=where, stop=signals.stop.is_set),
+                as_json=as_json,
+                signals=signals,
+            )
             return
         if config is None or not data:
             raise UsageError("vsr train: expected a CONFIG such as configs/train/fast-x2.toml and --data DIR, or --per-title INPUT")
         settings = _read(TrainSettings, config, (*changes, f"init={json.dumps(init)}") if init else changes)
-        events = train_network(settings, data, output or Path(settings.name), resume=resume, device=where, stop=stop.event.is_set)
-        _show(events, as_json=as_json, stop=stop)
+        events = train_network(settings, data, output or Path(settings.name), resume=resume, device=where, stop=signals.stop.is_set)
+        _show(events, as_json=as_json, signals=signals)
 
 
 @click.command()
@@ -182,31 +186,7 @@ def _read(kind: type[Any], config: Path | None, changes: tuple[str, ...]) -> Any
     return read_settings(kind, config, overrides)
 
 
-class _Stop:
-    """SIGINT and SIGTERM: the first asks the library to stop after this step, the second ends everything now."""
-
-    def __init__(self) -> None:
-        self.event = threading.Event()
-        self.number = 0
-        self._before: dict[int, Any] = {}
-
-    def __enter__(self) -> _Stop:
-        for number in (signal.SIGINT, signal.SIGTERM):
-            self._before[number] = signal.signal(number, self._on_signal)
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        for number, handler in self._before.items():
-            signal.signal(number, handler)
-
-    def _on_signal(self, number: int, _: object) -> None:
-        if self.event.is_set():
-            raise KeyboardInterrupt
-        self.number = number
-        self.event.set()
-
-
-def _show(events: Iterable[Any], *, as_json: bool, stop: _Stop | None = None) -> None:
+def _show(events: Iterable[Any], *, as_json: bool, signals: Signals | None = None) -> None:
     """Draw events as they come."""
     from models.errors import Interrupted
     from vsr.training_view import JsonView, TerminalView
@@ -216,8 +196,6 @@ def _show(events: Iterable[Any], *, as_json: bool, stop: _Stop | None = None) ->
         for event in events:
             view.show(event)
     except Interrupted as error:
-        if stop is not None and stop.number == signal.SIGTERM:
-            error.exit_code = 143
-        raise
+        raise (signals.translated(error) if signals is not None else error) from None
     finally:
         view.close()

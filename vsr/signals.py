@@ -1,0 +1,44 @@
+"""`Signals`: SIGINT and SIGTERM as a request to stop; the first lets the work under way finish, the second ends everything now."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from typing import Any
+
+import click
+
+__all__ = ["Signals"]
+
+
+class Signals:
+    """A context in which the first signal sets `stop`, and the second raises KeyboardInterrupt."""
+
+    def __init__(self, heard: str) -> None:
+        """heard: what is said when the first signal comes."""
+        self.stop = threading.Event()
+        self._heard = heard
+        self._number = 0
+        self._before: dict[int, Any] = {}
+
+    def __enter__(self) -> Signals:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            self._before[number] = signal.signal(number, self._on_signal)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+
+    def _on_signal(self, number: int, _: object) -> None:
+        if self.stop.is_set():
+            raise KeyboardInterrupt
+        self._number = number
+        self.stop.set()
+        click.echo(f"\n{self._heard}; once more to stop now", err=True)
+
+    def translated(self, error: Exception) -> Exception:
+        """The error with the exit code of the signal that caused it; SIGTERM has one of its own."""
+        if self._number == signal.SIGTERM:
+            error.exit_code = 143  # type: ignore[attr-defined]
+        return error
