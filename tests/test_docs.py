@@ -31,7 +31,7 @@ def reference() -> str:
     """The help of every command as Markdown."""
     parts = [BEGIN, ""]
     for name, command in commands(cli):
-        context = click.Context(command, info_name=name, max_content_width=110, terminal_width=110)
+        context = click.Context(command, info_name=name, max_content_width=110, terminal_width=110, help_option_names=["-h", "--help"])
         parts += [f"### `{name}`", "", "```", command.get_help(context).strip(), "```", ""]
     return "\n".join([*parts, END])
 
