@@ -39,7 +39,7 @@ class TrainSettings:
     """The architecture's arguments besides the scale."""
     description: str = ""
     init: str = ""
-    """Name or file of a network to start from; tensors of the same name and shape are taken over."""
+    """Name or file of a network to start from; a smaller one of the family is grown into this one."""
     steps: int = 60_000
     loss: str = "l1"
     """One of models.losses.LOSSES, on luma and chroma."""

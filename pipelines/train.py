@@ -20,6 +20,7 @@ from torch.nn import functional as F
 
 from models.catalog import find, load_network
 from models.errors import Interrupted, UsageError
+from models.growth import grown
 from models.losses import LOSSES, SAMPLES
 from pipelines import metrics
 from pipelines.card import build, export
@@ -265,15 +266,14 @@ def steps_per_second(settings: TrainSettings, data: str | Path, device: str = "c
 
 
 def _start(settings: TrainSettings, device: torch.device) -> State:
-    """Seeded weights, or those of `init` where names and shapes agree; their average; a fresh optimizer."""
+    """Seeded weights, or those of `init` grown into the network; their average; a fresh optimizer."""
     torch.manual_seed(settings.seed)
     network = build(settings.architecture, settings.scale, settings.network)
     if settings.init:
-        own = network.state_dict()
-        taken = {k: v for k, v in _weights_of(settings.init, settings.scale).items() if k in own and own[k].shape == v.shape}
+        weights, taken = grown(network, _weights_of(settings.init, settings.scale))
         if not taken:
             raise UsageError(f"init = {settings.init!r}: none of its tensors fits {settings.architecture} {settings.network}; leave it out")
-        network.load_state_dict({**own, **taken})
+        network.load_state_dict(weights)
     network.to(device).to(memory_format=torch.channels_last)
     choice, parameters = settings.optimizer, list(network.parameters())
     optimizer: torch.optim.Optimizer

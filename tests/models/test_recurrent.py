@@ -60,7 +60,7 @@ def test_it_sees_one_frame_ahead_and_no_further() -> None:
 def test_tiles_with_their_halo_and_a_whole_frame_state_equal_the_whole_frame() -> None:
     network = awake(depth=1)
     halo = network.contract.halo_px
-    assert halo == 8
+    assert halo == 6
     luma, chroma = window(clip(3, 64, 64), 1, network.contract)
     state = torch.rand(1, 32, 32, 32, generator=torch.Generator().manual_seed(2))
     with torch.inference_mode():

@@ -1,0 +1,66 @@
+"""`grown`: what a trained network knows, taken over into a larger one, which begins where the smaller one ended.
+
+Wider layers carry the old ones in their first channels and new layers pass on what they are given, so that the function is
+the same before training (Net2Net, Chen et al. 2016, arXiv:1511.05641; new channels keep their own start instead of copies,
+which leaves no symmetry to break).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor, nn
+
+__all__ = ["grown"]
+
+
+def grown(network: nn.Module, old: Mapping[str, Tensor]) -> tuple[dict[str, Tensor], set[str]]:
+    """(the network's weights with those of `old` in them, names of the tensors taken over).
+
+    old: tensors by name, as a smaller network of the family stores them. A tensor fits if no side of it is larger; one of
+    another output layout (a `tail` of another scale) is left as it is. Where the network sees more than the old one did,
+    its `old_inputs` says which input channels of which layer the old ones are.
+    """
+    own = {k: v.clone() for k, v in network.state_dict().items()}
+    inputs: Mapping[str, list[int]] = getattr(network, "old_inputs", {})
+    width = max((v.shape[0] for k, v in old.items() if k.startswith("body.") and v.dim() == 4), default=0)
+    taken = set()
+    for name, start in own.items():
+        before = old.get(name)
+        if before is not None and _fits(name, before, start):
+            own[name] = _wider(start, before, inputs.get(name))
+            taken.add(name)
+    if taken:
+        for name, start in own.items():
+            if name.startswith("body.") and name not in old and start.dim() == 4 and start.shape[0] == start.shape[1] >= width:
+                own[name] = _passing_on(start, width)
+    return own, taken
+
+
+def _fits(name: str, before: Tensor, start: Tensor) -> bool:
+    if before.dim() != start.dim() or before.shape[2:] != start.shape[2:]:
+        return False
+    if name.startswith("tail.") and before.shape[0] != start.shape[0]:
+        return False
+    return all(b <= s for b, s in zip(before.shape, start.shape, strict=True))
+
+
+def _wider(start: Tensor, before: Tensor, places: list[int] | None) -> Tensor:
+    """`before` in the first output channels, which hear nothing of new inputs."""
+    result, rows = start.clone(), before.shape[0]
+    if before.dim() < 2:
+        result[:rows] = before
+        return result
+    result[:rows] = 0
+    result[:rows, places if places is not None and len(places) == before.shape[1] else list(range(before.shape[1]))] = before
+    return result
+
+
+def _passing_on(start: Tensor, width: int) -> Tensor:
+    """The first `width` channels as they come; they are behind a ReLU, so the next one leaves them alone."""
+    result = start.clone()
+    result[:width] = 0
+    channels = torch.arange(width)
+    result[channels, channels, start.shape[2] // 2, start.shape[3] // 2] = 1
+    return result
