@@ -14,6 +14,7 @@ tags.py        what the colour tags mean, by the tags or by the stated rule
 plan.py        VideoInfo -> Plan of chunks; pure
 journal.py     which chunks of this plan are done, on disk
 task.py        what travels to a worker and comes back
+work.py        what a bounded map over workers is told and tells
 local.py       a bounded, fault-tolerant map over child processes
 spans.py       decoder runs through local workers, fed with packets
 worker.py      one chunk from packets to packets

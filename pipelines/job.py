@@ -8,7 +8,7 @@ import os
 import shutil
 import threading
 import time
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -19,18 +19,19 @@ from pipelines.decode import IndexMismatchError
 from pipelines.encode import EncodedChunk
 from pipelines.events import Advanced, AlreadyDone, ChunkFinished, Event, Finished, Note, Planned
 from pipelines.journal import Journal, sync_folder, work_folder, write_atomically
-from pipelines.local import Done, Hello, Item, Lost
 from pipelines.plan import Plan
 from pipelines.probe import count
 from pipelines.request import plan_video
 from pipelines.spans import run_spans
 from pipelines.task import Progress
 from pipelines.verify import verify
+from pipelines.work import Done, Item, Lost, NoneAdmittedError, Refused
 
 if TYPE_CHECKING:
     from pipelines.journal import ChunkRecord
     from pipelines.settings import RunSettings
     from pipelines.video import VideoInfo
+    from pipelines.work import Map
 
 __all__ = ["upscale_video"]
 
@@ -46,11 +47,13 @@ def upscale_video(
     fresh: bool = False,
     stop: threading.Event | None = None,
     worker: str = "pipelines.worker:ChunkUpscaler",
+    workers: Map | None = None,
 ) -> Iterator[Event]:
     """Upscale one video; resumes what an earlier run of the same command left.
 
     output: file or folder; None puts it beside the input. fresh: throw earlier work away. stop: when set, chunks under way
-    are finished and kept, and Interrupted is raised. worker: "module:Class" that makes chunks, for tests.
+    are finished and kept, and Interrupted is raised. worker: "module:Class" that makes chunks, for tests. workers: where it does;
+    None: in children of this process.
     Raises the errors of `models.errors`; the output has its name only when everything was verified.
     """
     began = time.monotonic()
@@ -66,7 +69,7 @@ def upscale_video(
     try:
         for attempt in range(2):
             try:
-                made = yield from _make_chunks(planned, journal, settings, fresh=fresh and attempt == 0, stop=stop, worker=worker)
+                made = yield from _make_chunks(planned, journal, settings, fresh=fresh and attempt == 0, stop=stop, worker=worker, workers=workers)
                 break
             except IndexMismatchError as error:
                 counted = _counted(planned.info, error, again=attempt > 0)
@@ -111,7 +114,7 @@ def _counted(info: VideoInfo, error: IndexMismatchError, *, again: bool) -> Vide
 
 
 def _make_chunks(
-    planned: Planned, journal: Journal, settings: RunSettings, *, fresh: bool, stop: threading.Event | None, worker: str
+    planned: Planned, journal: Journal, settings: RunSettings, *, fresh: bool, stop: threading.Event | None, worker: str, workers: Map | None
 ) -> Generator[Event, None, _Made]:
     """Bring every chunk of the plan to the disk; its records come back as the generator's value."""
     plan, info = planned.plan, planned.info
@@ -127,9 +130,9 @@ def _make_chunks(
     while len(records) < len(plan.chunks):
         partly: dict[int, int] = {}
         try:
-            for event in run_spans(plan, info, set(records), settings, worker, stop):
-                if isinstance(event, Hello):
-                    _same_numerics(journal, event, bool(records))
+            for event in run_spans(plan, info, set(records), settings, worker, stop, workers=workers, admit=_admission(journal)):
+                if isinstance(event, Refused):
+                    yield Note(f"a worker would give other bits and takes no part ({event.reason})")
                 elif isinstance(event, Lost):
                     frames -= partly.pop(event.key, 0)
                     yield Note(f"{event.reason}; its work is done again")
@@ -148,7 +151,7 @@ def _make_chunks(
                         break  # this decoder feeds more chunks, maybe the whole film; what it has begun is done again
                 elif isinstance(event, Done):
                     partly.pop(event.key, None)
-        except _OtherNumericsError as error:
+        except NoneAdmittedError as error:
             yield Note(f"chunks of an earlier run were made under other conditions ({error}); they are made anew")
             journal.adopt("", {})
             journal.adopt(plan.id, plan.to_json())
@@ -167,16 +170,15 @@ class _Made:
     seconds: dict[str, float]
 
 
-class _OtherNumericsError(Exception):
-    """A worker computes in another numerics class than the chunks that are there."""
+def _admission(journal: Journal) -> Callable[[dict[str, str]], str]:
+    """Admits workers of the numerics class the chunks are made in; the first one sets it. What differs, else."""
+    lock = threading.Lock()
 
+    def admit(facts: dict[str, str]) -> str:
+        with lock:
+            return "; ".join(journal.adopt_numerics(facts))
 
-def _same_numerics(journal: Journal, hello: Hello, any_done: bool) -> None:
-    differences = journal.adopt_numerics(hello.facts)
-    if differences:
-        if any_done or hello.worker == 0:
-            raise _OtherNumericsError("; ".join(differences))
-        raise UsageError(f"worker {hello.worker} would give other bits ({'; '.join(differences)}); run with --workers 1")
+    return admit
 
 
 def _check_disk(folder: Path, estimated_bytes: int) -> None:

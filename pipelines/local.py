@@ -2,14 +2,13 @@
 
 A child is spawned, never forked, with an environment of its own. It makes one worker object and runs one task at a time:
 pieces of input go in while it asks for them, items come out as they are made. A child that dies or goes silent is replaced
-and its task tried again; the parent outlives all of it. `cluster.py` has the same interface over Ray actors.
+and its task tried again; the parent outlives all of it. `cluster.py` has the same interface, `work.Map`, over Ray actors.
 """
 
 from __future__ import annotations
 
 import contextlib
 import ctypes
-import importlib
 import os
 import pickle
 import queue
@@ -18,77 +17,33 @@ import socket
 import subprocess
 import sys
 import threading
-import traceback
 from collections import deque
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
-from models.errors import ResourceError, VsrError
+from models.errors import ResourceError
+from pipelines.work import (
+    ATTEMPTS,
+    SILENCE_SECONDS,
+    Done,
+    Hello,
+    Item,
+    Lost,
+    NoneAdmittedError,
+    Outcome,
+    Refused,
+    Task,
+    Worker,
+    as_told,
+    exhausted,
+    make_worker,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
-__all__ = ["Done", "Hello", "Item", "Lost", "Task", "Worker", "run_tasks"]
-
-_ATTEMPTS = 3
-_SILENCE_SECONDS = 900.0
-"""A child that says nothing for so long is taken for hung; workers report every frame."""
-
-
-class Worker(Protocol):
-    """What a child makes of its setup and keeps: one task at a time, items as they come."""
-
-    facts: dict[str, str]
-    """Told to the parent before the first task."""
-
-    def run(self, task: Any, pieces: Iterator[Any]) -> Iterator[Any]:
-        """Work on a task; `pieces` are its input, fetched as they are asked for."""
-        ...
-
-
-@dataclass(frozen=True)
-class Task:
-    """A unit of work: `payload` and `pieces` reach the worker, `name` the person who reads an error."""
-
-    key: int
-    name: str
-    payload: Any
-
-
-@dataclass(frozen=True)
-class Hello:
-    """A worker is ready."""
-
-    worker: int
-    pid: int
-    facts: dict[str, str]
-
-
-@dataclass(frozen=True)
-class Item:
-    """A worker made something."""
-
-    worker: int
-    key: int
-    value: Any
-
-
-@dataclass(frozen=True)
-class Done:
-    """A task is finished."""
-
-    worker: int
-    key: int
-
-
-@dataclass(frozen=True)
-class Lost:
-    """A worker died or hung, and its task will be tried again."""
-
-    worker: int
-    key: int
-    reason: str
+__all__ = ["LocalWorkers"]
 
 
 @dataclass
@@ -102,64 +57,100 @@ class _Shared:
     closing: threading.Event = field(default_factory=threading.Event)
     """Nobody reads results any more: no child may be begun, and none replaced."""
     children: dict[int, subprocess.Popen[bytes]] = field(default_factory=dict)
+    undecided: set[int] = field(default_factory=set)
+    """Children not admitted yet; one that is refused gives its task back."""
 
     def next_task(self) -> Task | None:
+        while not (self.stop.is_set() or self.closing.is_set()):
+            with self.lock:
+                if self.waiting:
+                    return self.waiting.popleft()
+                if not self.undecided:
+                    return None
+            self.closing.wait(0.05)
+        return None
+
+    def take_back(self, task: Task) -> None:
         with self.lock:
-            over = self.stop.is_set() or self.closing.is_set()
-            return self.waiting.popleft() if self.waiting and not over else None
+            self.waiting.appendleft(task)
 
 
-def run_tasks(
-    tasks: Sequence[Task],
-    *,
-    worker: str,
-    setups: Sequence[Any],
-    feed: Callable[[int, Task], Iterable[Any]],
-    environments: Sequence[dict[str, str]],
-    stop: threading.Event | None = None,
-) -> Iterator[Hello | Item | Done | Lost]:
-    """Run all tasks, one child for each of `setups`; yield what happens, as it happens.
+class LocalWorkers:
+    """A `work.Map` over one child process for each of `environments`, its variables on top of ours."""
 
-    worker: "module:Class" of a `Worker`, called with the child's setup. feed: called in the parent with the child's number
-    and a task, gives the pieces of its input. stop: when set, no further task is begun, and those under way are finished.
-    Raises what a worker raises; ResourceError for a task that failed in every attempt. No child survives the call.
-    """
-    shared = _Shared(deque(tasks), stop=stop or threading.Event())
-    servers = [
-        threading.Thread(target=_serve, args=(number, worker, setup, feed, environments[number], shared), daemon=True)
-        for number, setup in enumerate(setups)
-    ]
-    for server in servers:
-        server.start()
-    living = len(servers)
-    try:
-        while living:
-            event = shared.out.get()
-            if event is None:
-                living -= 1
-            elif isinstance(event, BaseException):
-                raise event
-            else:
-                yield event
-    finally:
-        shared.closing.set()
+    def __init__(self, environments: Sequence[dict[str, str]]) -> None:
+        self._environments = environments
+
+    def run_tasks(
+        self,
+        tasks: Sequence[Task],
+        *,
+        worker: str,
+        setup: Any,
+        feed: Callable[[int, Task], Iterable[Any]],
+        admit: Callable[[dict[str, str]], str] | None = None,
+        stop: threading.Event | None = None,
+    ) -> Iterator[Outcome]:
+        """As `work.Map` says. No child survives the call."""
+        if not tasks:
+            return
+        shared = _Shared(deque(tasks), stop=stop or threading.Event())
+        setup = pickle.dumps(setup)
+        servers = [
+            threading.Thread(target=_serve, args=(number, worker, setup, feed, admit, environment, shared), daemon=True)
+            for number, environment in enumerate(self._environments[: len(tasks)])
+        ]
+        shared.undecided.update(range(len(servers)))
         for server in servers:
-            while server.is_alive():
-                for child in list(shared.children.values()):
-                    child.kill()
-                with contextlib.suppress(queue.Empty):
-                    shared.out.get(timeout=0.05)  # a thread may be waiting to be heard
+            server.start()
+        living, refused = len(servers), []
+        try:
+            while living:
+                event = shared.out.get()
+                if event is None:
+                    living -= 1
+                elif isinstance(event, BaseException):
+                    raise event
+                else:
+                    if isinstance(event, Refused):
+                        refused.append(event.reason)
+                        if len(refused) == len(servers):
+                            raise NoneAdmittedError(refused[0])
+                    yield event
+        finally:
+            shared.closing.set()
+            for server in servers:
+                while server.is_alive():
+                    for child in list(shared.children.values()):
+                        child.kill()
+                    with contextlib.suppress(queue.Empty):
+                        shared.out.get(timeout=0.05)  # a thread may be waiting to be heard
 
 
-def _serve(number: int, worker: str, setup: Any, feed: Callable[[int, Task], Iterable[Any]], environment: dict[str, str], shared: _Shared) -> None:
+def _serve(
+    number: int,
+    worker: str,
+    setup: bytes,
+    feed: Callable[[int, Task], Iterable[Any]],
+    admit: Callable[[dict[str, str]], str] | None,
+    environment: dict[str, str],
+    shared: _Shared,
+) -> None:
     """Keep one child busy; runs in a thread of the parent."""
     child: _Child | None = None
     try:
         while (task := shared.next_task()) is not None:
-            for attempt in range(1, _ATTEMPTS + 1):
+            for attempt in range(1, ATTEMPTS + 1):
                 try:
                     if child is None:
                         child = _Child(number, worker, setup, environment, shared)
+                        reason = admit(child.facts) if admit is not None else ""
+                        if reason:
+                            shared.take_back(task)
+                            shared.out.put(Refused(number, reason))
+                            return
+                        shared.undecided.discard(number)
+                        shared.out.put(Hello(number, child.pid, child.facts))
                     child.run(task, feed, shared)
                     break
                 except (_ChildLostError, ResourceError) as error:
@@ -169,12 +160,13 @@ def _serve(number: int, worker: str, setup: Any, feed: Callable[[int, Task], Ite
                         child = None
                     if shared.closing.is_set():
                         return
-                    if attempt == _ATTEMPTS:
-                        raise ResourceError(f"{task.name} failed {_ATTEMPTS} times, the last time because {reason}; what is done is kept") from None
+                    if attempt == ATTEMPTS:
+                        raise exhausted(task, reason) from None
                     shared.out.put(Lost(number, task.key, reason))
     except BaseException as error:  # noqa: BLE001 - carried to the thread that reads the results
         shared.out.put(error)
     finally:
+        shared.undecided.discard(number)
         if child is not None:
             child.close()
         shared.out.put(None)
@@ -187,7 +179,7 @@ class _ChildLostError(Exception):
 class _Child:
     """One child process and the line to it."""
 
-    def __init__(self, number: int, worker: str, setup: Any, environment: dict[str, str], shared: _Shared) -> None:
+    def __init__(self, number: int, worker: str, setup: bytes, environment: dict[str, str], shared: _Shared) -> None:
         ours, theirs = socket.socketpair()
         self._number, self._shared = number, shared
         path = [p for p in sys.path if p]
@@ -201,12 +193,13 @@ class _Child:
         theirs.close()
         self._line = Connection(ours.detach())
         shared.children[number] = self._process
-        self._send(("setup", worker, pickle.dumps(setup)))
+        self.pid = self._process.pid
+        self._send(("setup", worker, setup))
         kind, facts = self._receive()
         if kind == "error":
             self.close()
             raise facts
-        shared.out.put(Hello(number, self._process.pid, facts))
+        self.facts: dict[str, str] = facts
 
     def run(self, task: Task, feed: Callable[[int, Task], Iterable[Any]], shared: _Shared) -> None:
         """One task from start to end; raises what the worker raises."""
@@ -244,8 +237,8 @@ class _Child:
 
     def _receive(self, feeding: list[BaseException] | None = None) -> tuple[str, Any]:
         try:
-            if not self._line.poll(_SILENCE_SECONDS):
-                raise _ChildLostError(f"its worker said nothing for {_SILENCE_SECONDS:.0f} s")
+            if not self._line.poll(SILENCE_SECONDS):
+                raise _ChildLostError(f"its worker said nothing for {SILENCE_SECONDS:.0f} s")
             return self._line.recv()  # type: ignore[no-any-return]
         except (EOFError, OSError):
             if feeding:
@@ -273,8 +266,7 @@ def child_main(descriptor: int) -> None:
     line = Connection(descriptor)
     try:
         _, name, setup = line.recv()
-        module, _, attribute = name.partition(":")
-        worker: Worker = getattr(importlib.import_module(module), attribute)(pickle.loads(setup))  # noqa: S301 - from our parent
+        worker = make_worker(name, pickle.loads(setup))  # noqa: S301 - from our parent
         line.send(("hello", worker.facts))
         while True:
             _, payload = line.recv()
@@ -311,13 +303,8 @@ def _run_one(line: Connection, worker: Worker, payload: Any) -> None:
 
 
 def _tell(line: Connection, error: BaseException) -> None:
-    """Errors we foresaw go as they are; anything else with its traceback, for it is a bug."""
-    if isinstance(error, MemoryError):
-        error = ResourceError(f"memory ran out in the worker ({error or 'MemoryError'})")
-    if not isinstance(error, VsrError):
-        error = RuntimeError("".join(traceback.format_exception(error)))
     with contextlib.suppress(OSError):
-        line.send(("error", error))
+        line.send(("error", as_told(error)))
 
 
 def _die_with_parent() -> None:

@@ -1,4 +1,4 @@
-"""`run_spans`: the decoder runs of a plan through local workers, fed with the source's packets as they ask for them."""
+"""`run_spans`: the decoder runs of a plan through workers, fed with the source's packets as they ask for them."""
 
 from __future__ import annotations
 
@@ -8,18 +8,21 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pipelines.local import Done, Hello, Item, Lost, Task, run_tasks
+from pipelines.local import LocalWorkers
 from pipelines.source import PacketReader
 from pipelines.task import SpanTask, WorkerSetup
 from pipelines.video import NO_PTS
+from pipelines.work import Task
 
 if TYPE_CHECKING:
     import threading
+    from collections.abc import Callable
 
     from pipelines.plan import Plan
     from pipelines.settings import RunSettings
     from pipelines.source import PacketData
     from pipelines.video import Chunk, Span, VideoInfo
+    from pipelines.work import Map, Outcome
 
 __all__ = ["run_spans"]
 
@@ -29,9 +32,17 @@ _LARGEST_KEPT_SPAN = 64 << 20
 
 
 def run_spans(
-    plan: Plan, info: VideoInfo, done: set[int], settings: RunSettings, worker: str, stop: threading.Event | None
-) -> Iterator[Hello | Item | Done | Lost]:
-    """The spans that still have something to do, through local workers."""
+    plan: Plan,
+    info: VideoInfo,
+    done: set[int],
+    settings: RunSettings,
+    worker: str,
+    stop: threading.Event | None,
+    *,
+    workers: Map | None = None,
+    admit: Callable[[dict[str, str]], str] | None = None,
+) -> Iterator[Outcome]:
+    """The spans that still have something to do, through `workers`; through children of this process where none are given."""
     spans = {}
     tasks = []
     for key, span in enumerate(plan.spans):
@@ -41,21 +52,25 @@ def run_spans(
             first, last = pending[0], pending[-1]
             name = f"chunk {first.index}" if first == last else f"chunks {first.index} to {last.index}"
             tasks.append(Task(key, f"{name} (frames {first.start_frame} to {last.stop_frame - 1})", _span_task(info, pending)))
-    devices = _environments(settings)[: max(1, len(tasks))]
-    setup = WorkerSetup(plan, info.decoder, settings.device)
-    readers = [PacketReader(info.path, info.stream_index) for _ in devices]
+    readers: dict[int, PacketReader] = {}
+
+    def feed(number: int, task: Task) -> Iterator[list[PacketData]]:
+        if number not in readers:
+            readers[number] = PacketReader(info.path, info.stream_index)
+        return _pieces(readers[number], info, spans[task.key])
+
     try:
-        yield from run_tasks(
-            tasks,
-            worker=worker,
-            setups=[setup for _ in devices],
-            feed=lambda number, task: _pieces(readers[number], info, spans[task.key]),
-            environments=devices,
-            stop=stop,
+        yield from (workers or local_workers(settings)).run_tasks(
+            tasks, worker=worker, setup=WorkerSetup(plan, info.decoder, settings.device), feed=feed, admit=admit, stop=stop
         )
     finally:
-        for reader in readers:
+        for reader in readers.values():
             reader.close()
+
+
+def local_workers(settings: RunSettings) -> LocalWorkers:
+    """Child processes: one a CUDA device, else one."""
+    return LocalWorkers(_environments(settings))
 
 
 def _span_task(info: VideoInfo, chunks: tuple[Chunk, ...]) -> SpanTask:

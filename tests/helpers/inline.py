@@ -15,7 +15,7 @@ import pytest
 from pipelines import spans
 from pipelines.events import Event, Finished, Planned
 from pipelines.job import upscale_video
-from pipelines.local import Done, Hello, Item, Task
+from pipelines.work import Done, Hello, Item, NoneAdmittedError, Task
 from vsr.api import run_settings
 
 QUICK: dict[str, Any] = {"scale": 1, "model": "identity", "codec": "ffv1", "device": "cpu"}
@@ -23,35 +23,41 @@ QUICK: dict[str, Any] = {"scale": 1, "model": "identity", "codec": "ffv1", "devi
 H264: dict[str, Any] = {"scale": 1, "model": "identity", "codec": "h264", "crf": 18.0, "preset": "ultrafast", "device": "cpu"}
 
 
-def run_tasks_here(
-    tasks: Sequence[Task],
-    *,
-    worker: str,
-    setups: Sequence[Any],
-    feed: Callable[[int, Task], Iterable[Any]],
-    environments: Sequence[dict[str, str]],
-    stop: Any = None,
-) -> Iterator[Hello | Item | Done]:
-    """`pipelines.local.run_tasks` without processes."""
-    if not tasks:
-        return
-    module, _, name = worker.partition(":")
-    made = getattr(importlib.import_module(module), name)(setups[0])
-    yield Hello(0, 0, made.facts)
-    for task in tasks:
-        if stop is not None and stop.is_set():
+class WorkersHere:
+    """A `work.Map` without processes."""
+
+    def run_tasks(
+        self,
+        tasks: Sequence[Task],
+        *,
+        worker: str,
+        setup: Any,
+        feed: Callable[[int, Task], Iterable[Any]],
+        admit: Callable[[dict[str, str]], str] | None = None,
+        stop: Any = None,
+    ) -> Iterator[Hello | Item | Done]:
+        if not tasks:
             return
-        pieces = iter(feed(0, task))
-        for item in made.run(task.payload, pieces):
-            yield Item(0, task.key, item)
-        for _ in pieces:
-            pass
-        yield Done(0, task.key)
+        module, _, name = worker.partition(":")
+        made = getattr(importlib.import_module(module), name)(setup)
+        reason = admit(made.facts) if admit is not None else ""
+        if reason:
+            raise NoneAdmittedError(reason)
+        yield Hello(0, 0, made.facts)
+        for task in tasks:
+            if stop is not None and stop.is_set():
+                return
+            pieces = iter(feed(0, task))
+            for item in made.run(task.payload, pieces):
+                yield Item(0, task.key, item)
+            for _ in pieces:
+                pass
+            yield Done(0, task.key)
 
 
 def without_processes(patch: pytest.MonkeyPatch) -> None:
     """Let the job run its workers in this process."""
-    patch.setattr(spans, "run_tasks", run_tasks_here)
+    patch.setattr(spans, "local_workers", lambda settings: WorkersHere())
 
 
 def upscaled(source: Path, output: Path, *, overwrite: bool = False, fresh: bool = False, worker: str | None = None, **settings: Any) -> list[Event]:

@@ -14,14 +14,15 @@ from typing import Any
 import pytest
 
 from models.errors import MediaError, ResourceError
-from pipelines.local import Done, Hello, Item, Lost, Task, run_tasks
+from pipelines.local import LocalWorkers
+from pipelines.work import Done, Hello, Item, Lost, NoneAdmittedError, Refused, Task
 
 
 class Doubler:
     """Gives back every piece twice as large; some payloads ask for trouble."""
 
     def __init__(self, setup: dict[str, str]) -> None:
-        self.facts = {"pid": str(os.getpid()), **setup}
+        self.facts = {"pid": str(os.getpid()), "word": os.environ.get("VSR_TEST_WORD", ""), **setup}
 
     def run(self, task: Any, pieces: Iterator[int]) -> Iterator[Any]:
         if isinstance(task, str) and task.startswith("die once "):
@@ -51,9 +52,8 @@ WORKER = "tests.pipelines.test_local:Doubler"
 def run(payloads: list[Any], children: int = 1, **more: Any) -> list[Any]:
     tasks = [Task(n, f"task {n}", p) for n, p in enumerate(payloads)]
     return list(
-        run_tasks(
-            tasks, worker=WORKER, setups=[{"n": str(n)} for n in range(children)], feed=lambda number, task: range(3),
-            environments=[{"VSR_TEST_WORD": f"word {n}"} for n in range(children)], **more,
+        LocalWorkers([{"VSR_TEST_WORD": f"word {n}"} for n in range(children)]).run_tasks(
+            tasks, worker=WORKER, setup={}, feed=lambda number, task: range(3), **more
         )
     )  # fmt: skip
 
@@ -92,6 +92,19 @@ def test_an_error_that_was_foreseen_comes_as_it_is() -> None:
         run(["foreseen"])
 
 
+def test_a_worker_that_is_not_admitted_is_named_and_the_others_do_its_work() -> None:
+    events = run([f"task {n}" for n in range(4)], children=2, admit=lambda facts: "other bits" if facts["word"] == "word 0" else "")
+    (refused,) = [e for e in events if isinstance(e, Refused)]
+    assert (refused.worker, refused.reason) == (0, "other bits")
+    assert sorted(e.key for e in events if isinstance(e, Done)) == [0, 1, 2, 3]
+    assert {e.worker for e in events if isinstance(e, Item)} == {1}
+
+
+def test_where_no_worker_is_admitted_the_first_reason_is_given() -> None:
+    with pytest.raises(NoneAdmittedError, match="other bits"):
+        run(["a", "b"], children=2, admit=lambda facts: "other bits")
+
+
 def test_a_bug_comes_with_its_traceback() -> None:
     with pytest.raises(RuntimeError, match=r"(?s)Traceback.*test_local.*ZeroDivisionError: oops"):
         run(["bug"])
@@ -99,7 +112,7 @@ def test_a_bug_comes_with_its_traceback() -> None:
 
 def test_a_worker_that_can_t_be_made_says_why() -> None:
     with pytest.raises(RuntimeError, match="no_such_module"):
-        list(run_tasks([Task(0, "t", 0)], worker="no_such_module:X", setups=[{}], feed=lambda n, t: [], environments=[{}]))
+        list(LocalWorkers([{}]).run_tasks([Task(0, "t", 0)], worker="no_such_module:X", setup={}, feed=lambda n, t: []))
 
 
 def test_a_failing_feed_ends_the_run_with_its_error() -> None:
@@ -108,7 +121,7 @@ def test_a_failing_feed_ends_the_run_with_its_error() -> None:
         raise MediaError("the file went away")
 
     with pytest.raises(MediaError, match="went away"):
-        list(run_tasks([Task(0, "t", "x")], worker=WORKER, setups=[{}], feed=feed, environments=[{}]))
+        list(LocalWorkers([{}]).run_tasks([Task(0, "t", "x")], worker=WORKER, setup={}, feed=feed))
 
 
 def test_a_stop_lets_the_task_under_way_finish_and_begins_no_other() -> None:
@@ -121,14 +134,14 @@ def test_a_stop_lets_the_task_under_way_finish_and_begins_no_other() -> None:
         stop.set()
         yield 2
 
-    for event in run_tasks(tasks, worker=WORKER, setups=[{}], feed=feed, environments=[{}], stop=stop):
+    for event in LocalWorkers([{}]).run_tasks(tasks, worker=WORKER, setup={}, feed=feed, stop=stop):
         if isinstance(event, Done):
             done.append(event.key)
     assert done == [0]
 
 
 def test_leaving_early_leaves_no_child_behind() -> None:
-    events = run_tasks([Task(0, "t", "x")], worker=WORKER, setups=[{}], feed=lambda n, t: iter(range(10**9)), environments=[{}])
+    events = LocalWorkers([{}]).run_tasks([Task(0, "t", "x")], worker=WORKER, setup={}, feed=lambda n, t: iter(range(10**9)))
     pid = next(e.pid for e in events if isinstance(e, Hello))
     next(events)
     events.close()  # type: ignore[attr-defined]
@@ -148,7 +161,7 @@ def test_leaving_early_begins_no_new_child_for_the_task_that_was_cut_off(monkeyp
 
     monkeypatch.setattr("pipelines.local.subprocess.Popen", counted)
     before = threading.active_count()
-    events = run_tasks([Task(0, "task", "a")], worker=WORKER, setups=[{}], feed=lambda number, task: iter(int, 1), environments=[{}])
+    events = LocalWorkers([{}]).run_tasks([Task(0, "task", "a")], worker=WORKER, setup={}, feed=lambda number, task: iter(int, 1))
     next(e for e in events if isinstance(e, Item))
     events.close()  # type: ignore[attr-defined]
     assert len(begun) == 1
