@@ -10,6 +10,7 @@ request.py     what one command asks of one video, checked: Planned
 source.py      a file opened as a file, and its packets in order
 bitstream.py   what a compressed packet says of itself
 probe.py       file -> VideoInfo: streams, size, colour, timing, the packet index
+hdr.py         HDR metadata, into encoders and containers
 tags.py        what the colour tags mean, by the tags or by the stated rule
 plan.py        VideoInfo -> Plan of chunks; pure
 journal.py     which chunks of this plan are done, on disk

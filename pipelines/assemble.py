@@ -16,6 +16,7 @@ import av
 from av.bitstream import BitStreamFilterContext
 
 from models.errors import CorruptError, OutputError, UsageError, VerificationError
+from pipelines.hdr import with_metadata
 from pipelines.probe import EpochClock
 from pipelines.source import file_url, open_source
 
@@ -202,7 +203,11 @@ def _add_video(output: OutputContainer, plan: Plan, first: ChunkRecord) -> AnySt
         source = chunk.streams.video[0]
         video = output.add_mux_stream(plan.encoder.codec, rate=plan.rate, width=plan.out_width, height=plan.out_height)
         video.time_base = plan.time_base
-        BitStreamFilterContext("null", in_stream=source, out_stream=video)
+        if plan.hdr:
+            with with_metadata(source, plan.hdr, plan.out_color, matroska=plan.encoder.container not in {"mp4", "mov"}) as template:
+                BitStreamFilterContext("null", in_stream=template.streams.video[0], out_stream=video)
+        else:
+            BitStreamFilterContext("null", in_stream=source, out_stream=video)
     finally:
         chunk.close()
     return video  # type: ignore[no-any-return]

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import io
 import os
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +18,8 @@ import numpy as np
 
 from models.errors import ResourceError, UsageError
 from pipelines.bitstream import insert_captions
-from pipelines.video import PixelFormat, Siting
+from pipelines.hdr import encoder_options
+from pipelines.video import HDR_TRANSFERS, HdrMetadata, PixelFormat, Siting, Transfer
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -61,6 +62,8 @@ _MOST_LUMA_SAMPLES = {"libx264": 139_264 * 256, "libx265": 142_606_336, "libsvta
 _LONGEST_SIDE = {"libx264": 16384, "libx265": 16384, "libsvtav1": 16384, "prores_ks": 16384, "ffv1": 32768, "libwebp": 16383}
 _NARROWEST = {"libx265": 64}
 """x265 4.1 writes beyond its memory in pictures of some smaller widths (probed: 34 to 46), which may end the process."""
+_HDR_BITS = 10
+"""The least that PQ and HLG may have (ITU-R BT.2100 table 9)."""
 _SITING_NAMES = {
     Siting.LEFT: "left", Siting.CENTER: "center", Siting.TOP_LEFT: "topleft",
     Siting.TOP: "top", Siting.BOTTOM_LEFT: "bottomleft", Siting.BOTTOM: "bottom",
@@ -91,13 +94,26 @@ class Encoder:
         return self.container == "image2"
 
 
-def choose_encoder(settings: EncodeSettings, source: PixelFormat, *, width: int, height: int, container: str, suffix: str = "") -> Encoder:
+def choose_encoder(
+    settings: EncodeSettings,
+    source: PixelFormat,
+    *,
+    width: int,
+    height: int,
+    container: str,
+    suffix: str = "",
+    transfer: int = Transfer.BT709,
+    hdr: HdrMetadata | None = None,
+) -> Encoder:
     """The encoder for a target. Raises UsageError for what the codec or container can't do.
 
-    source: planar format of the decoded frames. container: FFmpeg's muxer name. suffix: of a picture file.
+    source: planar format of the decoded frames. container: FFmpeg's muxer name. suffix: of a picture file. transfer, hdr: of
+    the source; PQ and HLG never leave in less than 10 bits.
     """
+    if transfer in HDR_TRANSFERS and source.bits < _HDR_BITS:
+        source = replace(source, name="", bits=_HDR_BITS)
     if container == "image2":
-        return _picture_encoder(suffix, source, width, height)
+        return _checked_depth(_picture_encoder(suffix, source, width, height), transfer)
     name = _ENCODERS[settings.codec]
     if container == "mp4" and settings.codec == "ffv1":
         raise UsageError("ffv1 does not go into MP4; name an output that ends in .mkv")
@@ -121,11 +137,18 @@ def choose_encoder(settings: EncodeSettings, source: PixelFormat, *, width: int,
         options["x265-params"] = f"log-level=none:info=0:open-gop=0:repeat-headers=1:frame-threads={2 if large else 3}"
     elif name == "libx264":
         options["x264-params"] = "open-gop=0"
-    for key, value in settings.options.items():
+    for key, value in (*encoder_options(hdr or HdrMetadata(), name).items(), *settings.options.items()):
         joined = key in {"x264-params", "x265-params", "svtav1-params"} and key in options
         options[key] = f"{options[key]}:{value}" if joined else value
     tag = "hvc1" if settings.codec == "hevc" and container in {"mp4", "mov"} else ""
-    return Encoder(settings.codec, name, width, height, pix_fmt, options, threads, container, tag)
+    return _checked_depth(Encoder(settings.codec, name, width, height, pix_fmt, options, threads, container, tag), transfer)
+
+
+def _checked_depth(encoder: Encoder, transfer: int) -> Encoder:
+    if transfer in HDR_TRANSFERS and PixelFormat.parse(encoder.pix_fmt).bits < _HDR_BITS:
+        remedy = "name an output that ends in .png or .tiff" if encoder.is_picture else "leave --pixel-format out, or name one of 10 bits"
+        raise UsageError(f"{Transfer(transfer).name} in {encoder.pix_fmt} would show bands; HDR needs {_HDR_BITS} bits: {remedy}")
+    return encoder
 
 
 def _ffv1_slices(width: int, height: int, pix_fmt: str) -> int:

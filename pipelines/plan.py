@@ -10,7 +10,7 @@ import dataclasses
 import hashlib
 import json
 from array import array
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fractions import Fraction
 from itertools import accumulate
 from typing import TYPE_CHECKING, Any
@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 from models.errors import UsageError
 from pipelines.settings import BOXES, parse_range
 from pipelines.tags import output_tags
-from pipelines.video import NO_PTS, Chunk, ColorTags, Orientation, PixelFormat, Span
+from pipelines.video import NO_PTS, Chunk, ColorTags, HdrMetadata, Orientation, PixelFormat, Span
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -82,6 +82,7 @@ class Plan:
     spans: tuple[Span, ...]
     tile_px: tuple[int, int]
     """Height and width of a tile, in pixels of a stage's input."""
+    hdr: HdrMetadata = field(default_factory=HdrMetadata)
 
     def to_json(self) -> dict[str, Any]:
         """As plain values, in a fixed order."""
@@ -316,4 +317,5 @@ def make_plan(info: VideoInfo, settings: RunSettings, cards: Sequence[Sequence[C
         chunks=chunks,
         spans=cut_spans(info.index, info.pts, chunks, linear=info.linear),
         tile_px=(544, 960) if all(s.card.pixels == "yuv420" for s in stages) else (288, 480),
+        hdr=info.hdr,
     )

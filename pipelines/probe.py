@@ -19,8 +19,9 @@ from av.stream import Disposition
 
 from models.errors import MediaError
 from pipelines.bitstream import is_clean_point, nal_length_size
+from pipelines.hdr import frame_side_data, is_dolby_vision_only, static_metadata
 from pipelines.source import open_source
-from pipelines.video import NO_PTS, ColorTags, DecoderSetup, Orientation, PacketIndex, Range, Stream, VideoInfo
+from pipelines.video import NO_PTS, ColorTags, DecoderSetup, HdrMetadata, Orientation, PacketIndex, Range, Stream, VideoInfo
 
 if TYPE_CHECKING:
     import os
@@ -76,7 +77,9 @@ class _Look:
     orientation: Orientation = field(default_factory=Orientation)
     interlaced: bool = False
     captions: bool = False
-    dynamic: set[str] = field(default_factory=set)
+    hdr: HdrMetadata = field(default_factory=HdrMetadata)
+    dolby_vision_only: bool = False
+    lost: set[str] = field(default_factory=set)
     turned_oddly: bool = False
     error: str = ""
 
@@ -91,43 +94,46 @@ class _Look:
         self.pts.append(frame.pts)
         self.interlaced |= frame.interlaced_frame
         self.captions |= bool(captions_of(frame))
-        self.dynamic |= {name for kind, name in _LOST.items() if _has(frame, kind)}
+        self.hdr = self.hdr or static_metadata(frame)
+        self.dolby_vision_only |= is_dolby_vision_only(frame)
+        self.lost |= lost_side_data(frame)
 
 
 _LOST = {
-    SideData.MASTERING_DISPLAY_METADATA: "mastering display metadata",
-    SideData.CONTENT_LIGHT_LEVEL: "MaxCLL/MaxFALL",
     SideData.DYNAMIC_HDR_PLUS: "HDR10+ metadata",
     SideData.DOVI_METADATA: "Dolby Vision metadata",
+    SideData.DYNAMIC_HDR_VIVID: "HDR Vivid metadata",
+    SideData.AMBIENT_VIEWING_ENVIRONMENT: "ambient viewing environment",
+    SideData.SPHERICAL: "360° projection tag",
+    SideData.STEREO3D: "3D layout tag",
+    SideData.AFD: "active format description",
+    SideData.PANSCAN: "pan-and-scan window",
+    SideData.ICC_PROFILE: "ICC profile",
 }
-"""Side data of pictures that the result will not have."""
+"""Side data of pictures that the result will not have; dynamic metadata describes pixels that are no longer there."""
+_VIEW_ID = 29
+"""AV_FRAME_DATA_VIEW_ID, which PyAV 18 has no name for: one of the views of MV-HEVC."""
 
 
-def _has(frame: VideoFrame, kind: SideData) -> bool:
+def lost_side_data(frame: VideoFrame) -> set[str]:
+    """What the result will not have of what comes with a frame."""
     try:
-        return frame.side_data.get(kind) is not None  # type: ignore[call-overload]
-    except (ValueError, KeyError):
-        return False
+        return {name for kind, name in _LOST.items() if frame.side_data.get(kind) is not None}  # type: ignore[call-overload]
+    except (ValueError, KeyError) as error:
+        return {"second view (MV-HEVC)"} if str(error).startswith(str(_VIEW_ID)) else set()
 
 
 def captions_of(frame: VideoFrame) -> bytes:
     """The closed captions (A/53 cc_data) a decoded frame carries."""
-    try:
-        data = frame.side_data.get(SideData.A53_CC)  # type: ignore[call-overload]
-    except (ValueError, KeyError):  # side data of a type PyAV 18 does not know
-        return b""
-    return bytes(data) if data is not None else b""
+    return frame_side_data(frame, SideData.A53_CC) or b""
 
 
 def _orientation(frame: VideoFrame) -> tuple[Orientation, bool]:
     """The display matrix as a turn of the pixels; True beside it where the matrix is no such turn and is left out."""
-    try:
-        data = frame.side_data.get(SideData.DISPLAYMATRIX)  # type: ignore[call-overload]
-    except (ValueError, KeyError):
-        data = None
+    data = frame_side_data(frame, SideData.DISPLAYMATRIX)
     if data is None:
         return _TURNS.get(frame.rotation % 360, Orientation()), frame.rotation % 360 not in _TURNS
-    a, b, _, c, d, *_ = struct.unpack("<9i", bytes(data)[:36])
+    a, b, _, c, d, *_ = struct.unpack("<9i", data[:36])
     one = 1 << 16
     if b == c == 0 and abs(a) == abs(d) == one:
         return Orientation(flip_x=a < 0, flip_y=d < 0), False
@@ -215,8 +221,13 @@ def _read(container: InputContainer, path: str | os.PathLike[str], video_stream:
     notes = []
     if look.turned_oddly:
         notes.append("its display matrix is no multiple of 90 degrees and is left out")
-    if look.dynamic:
-        notes.append(f"the result will be without its {', '.join(sorted(look.dynamic))}")
+    if look.dolby_vision_only:
+        raise MediaError(
+            f"{path}: is Dolby Vision without a base layer (profile 5, or 10.0), whose colours only its own player knows; "
+            "expected HDR10, HLG, or Dolby Vision on top of one of them"
+        )
+    if look.lost:
+        notes.append(f"the result will be without its {', '.join(sorted(look.lost))}")
     if epochs:
         notes.append(f"its clock jumps back {len(epochs)} time(s); the parts are joined end to end")
     expected, linear = _expected(index, look, container.format.name, codec)
@@ -257,6 +268,7 @@ def _read(container: InputContainer, path: str | os.PathLike[str], video_stream:
         chapters=len(container.chapters()),
         duration_seconds=float((container.duration or 0) / 1_000_000),
         captions=look.captions,
+        hdr=look.hdr,
         notes=tuple(notes),
     )
 

@@ -16,6 +16,7 @@ from pipelines.events import Planned
 from pipelines.plan import Plan, make_plan, target_size
 from pipelines.probe import probe
 from pipelines.tags import resolve
+from pipelines.video import HDR_TRANSFERS, Transfer
 
 if TYPE_CHECKING:
     from pipelines.settings import RunSettings
@@ -56,7 +57,9 @@ def _plan(source: Path, output: Path | None, settings: RunSettings, info: VideoI
     even = (not lossless and bool(subsampled.sub_x) and not picture, not lossless and bool(subsampled.sub_y) and not picture)
     size = target_size(width, height, settings.target, even=even)
     names = (default_model() if settings.model == "auto" else settings.model).split(",")
-    encoder = choose_encoder(settings.encode, decoded, width=size[0], height=size[1], container=container, suffix=suffix.lstrip("."))
+    encoder = choose_encoder(
+        settings.encode, decoded, width=size[0], height=size[1], container=container, suffix=suffix.lstrip("."), transfer=color.transfer, hdr=info.hdr
+    )
     plan = make_plan(info, settings, [find(name.strip()) for name in names], encoder, decoded=decoded.name, color=color)
     try_encoder(encoder, plan.out_color)
     target = _target(source, output, codec_folder, suffix, plan)
@@ -117,6 +120,10 @@ def _warnings(info: VideoInfo, plan: Plan) -> list[str]:
             raise UsageError("some frames are less than 1 ms apart, which Matroska can't hold; name an output that ends in .mp4")
     if info.orientation:
         found.append("the rotation tag is applied to the pixels")
+    if plan.color.transfer in HDR_TRANSFERS and any(s.card.sha256 for s in plan.stages):
+        found.append(f"{Transfer(plan.color.transfer).name} goes through the networks as it is; they have learned from SDR")
+    if info.hdr and plan.encoder.is_picture:
+        found.append("a picture can't hold the mastering display metadata")
     if info.captions and plan.encoder.codec not in {"h264", "hevc"}:
         found.append(f"closed captions inside the video can't be kept in {plan.encoder.codec}; use --codec hevc or h264")
     return found

@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from models.errors import MediaError
-from pipelines.video import ColorTags, Matrix, PixelFormat, Primaries, Range, Siting, Transfer
+from pipelines.video import HDR_TRANSFERS, ColorTags, Matrix, PixelFormat, Primaries, Range, Siting, Transfer
 
 if TYPE_CHECKING:
     from pipelines.encode import Encoder
@@ -40,8 +40,8 @@ _LAST_525_LINE = 486
 def resolve(tags: ColorTags, pixels: PixelFormat, *, height: int, codec: str, picture: bool = False) -> tuple[ColorTags, tuple[str, ...]]:
     """Every tag filled in, and what was assumed.
 
-    The rule for what is not tagged: matrix BT.601 up to 576 lines (525-line form up to 486), else BT.709; primaries that go
-    with the matrix; transfer BT.709 (pictures: sRGB); limited range, full for JPEG and R'G'B'; chroma sited left, top-left
+    The rule for what is not tagged: matrix BT.2020 for PQ and HLG, else BT.601 up to 576 lines (525-line form up to 486), else
+    BT.709; primaries that go with the matrix; transfer BT.709 (pictures: sRGB); limited range, full for JPEG and R'G'B'; chroma sited left, top-left
     for BT.2020, centred for JPEG and MPEG-1.
     height: stored lines of the source. Raises MediaError for matrices that can't be converted.
     """
@@ -55,7 +55,7 @@ def resolve(tags: ColorTags, pixels: PixelFormat, *, height: int, codec: str, pi
     if pixels.family == "rgb":
         matrix = Matrix.RGB
     elif matrix in {Matrix.UNSPECIFIED, Matrix.RGB} or matrix not in list(Matrix):
-        if tags.primaries == Primaries.BT2020:
+        if tags.primaries == Primaries.BT2020 or (tags.transfer in HDR_TRANSFERS and tags.primaries in {Primaries.UNSPECIFIED, 0}):
             matrix = Matrix.BT2020_NCL
         elif jpeg or height <= _LAST_525_LINE:
             matrix = Matrix.SMPTE170M if not jpeg else Matrix.BT470BG
@@ -88,7 +88,7 @@ def output_tags(color: ColorTags, source: PixelFormat, encoder: Encoder) -> Colo
     """The tags of the encoded picture: the source's, unless its kind of pixels asks for others.
 
     JPEG is BT.601 full range with centred chroma, WebP BT.601 limited range (their file formats say so); YUV made of
-    R'G'B' is BT.709 limited; R'G'B' made of YUV is full range.
+    R'G'B' is BT.709 limited, BT.2020 where the primaries are; R'G'B' made of YUV is full range.
     """
     target = PixelFormat.parse(encoder.pix_fmt)
     if encoder.name == "mjpeg":
@@ -98,5 +98,7 @@ def output_tags(color: ColorTags, source: PixelFormat, encoder: Encoder) -> Colo
     if target.family == "rgb":
         return color if source.family == "rgb" else replace(color, matrix=int(Matrix.RGB), range=int(Range.FULL))
     if source.family == "rgb":
-        return replace(color, matrix=int(Matrix.BT709), range=int(Range.LIMITED), siting=int(Siting.LEFT))
+        wide = color.primaries == Primaries.BT2020
+        matrix, siting = (Matrix.BT2020_NCL, Siting.TOP_LEFT) if wide else (Matrix.BT709, Siting.LEFT)
+        return replace(color, matrix=int(matrix), range=int(Range.LIMITED), siting=int(siting))
     return color

@@ -14,6 +14,7 @@ from av.stream import Disposition
 from models.errors import VerificationError
 from pipelines.assemble import is_filler, start_shift
 from pipelines.decode import picture_planes, planar_format
+from pipelines.hdr import agree, static_metadata
 from pipelines.source import open_source
 from pipelines.thumbnail import grid_for, thumbnail
 from pipelines.video import PixelFormat
@@ -189,10 +190,12 @@ def _scaled(pts: int, plan: Plan, seen: _Seen) -> int:
 
 def _check_tags(frame: VideoFrame, plan: Plan) -> None:
     color = plan.out_color
-    found = (int(frame.colorspace), int(frame.color_primaries), int(frame.color_trc))
-    expected = (color.matrix, color.primaries, color.transfer)
+    found = (int(frame.colorspace), int(frame.color_range), int(frame.color_primaries), int(frame.color_trc))
+    expected = (color.matrix, color.range, color.primaries, color.transfer)
     if found != expected:
-        raise VerificationError(f"colour tags of the result are matrix, primaries, transfer = {found}, expected {expected}")
+        raise VerificationError(f"colour tags of the result are matrix, range, primaries, transfer = {found}, expected {expected}")
+    if not agree(static_metadata(frame), plan.hdr):
+        raise VerificationError(f"HDR metadata of the result is {static_metadata(frame)}, expected {plan.hdr}")
     if PixelFormat.parse(planar_format(frame.format.name).name).bits != PixelFormat.parse(plan.out_pix_fmt).bits:
         raise VerificationError(f"the result is {frame.format.name}, expected {plan.out_pix_fmt}")
 

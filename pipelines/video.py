@@ -1,4 +1,4 @@
-"""The nouns everybody shares: `PixelFormat`, `ColorTags`, `Orientation`, `Stream`, `PacketIndex`, `VideoInfo`, `Span`, `Chunk`, `Frame`.
+"""The nouns everybody shares: `PixelFormat`, `ColorTags`, `HdrMetadata`, `Orientation`, `Stream`, `PacketIndex`, `VideoInfo`, `Chunk`, `Frame`...
 
 Plain values; nothing here opens a file or touches a tensor, so the parent process of a run stays light.
 """
@@ -24,6 +24,7 @@ __all__ = [
     "ColorTags",
     "DecoderSetup",
     "Frame",
+    "HdrMetadata",
     "Matrix",
     "Orientation",
     "PacketIndex",
@@ -121,6 +122,26 @@ class ColorTags:
     primaries: int = Primaries.UNSPECIFIED
     transfer: int = Transfer.UNSPECIFIED
     siting: int = Siting.UNSPECIFIED
+
+
+HDR_TRANSFERS = frozenset({Transfer.PQ, Transfer.HLG})
+
+
+@dataclass(frozen=True)
+class HdrMetadata:
+    """What a display is told of all pictures of an HDR film; either part may be missing.
+
+    In the integers of H.265 clauses D.3.28 and D.3.35.
+    """
+
+    display: tuple[int, ...] = ()
+    """Mastering display (SMPTE ST 2086): red x, y, green x, y, blue x, y, white x, y in 0.00002, then highest and lowest
+    luminance in 0.0001 cd/m²."""
+    light: tuple[int, int] | None = None
+    """MaxCLL and MaxFALL (CTA-861.3), in cd/m²."""
+
+    def __bool__(self) -> bool:
+        return bool(self.display) or self.light is not None
 
 
 _FORMAT = re.compile(r"^(?:(?P<gray>gray)|(?P<yuv>yuva?)(?P<j>j?)(?P<sub>4\d\d)p|(?P<gbr>gbra?)p)(?P<bits>9|10|12|14|16)?(?P<end>le|be)?$")
@@ -284,6 +305,7 @@ class VideoInfo:
     duration_seconds: float = 0.0
     captions: bool = False
     """Closed captions travel inside the video (CEA-608/708 as A/53 side data)."""
+    hdr: HdrMetadata = field(default_factory=HdrMetadata)
     notes: tuple[str, ...] = ()
     """What a person should know before work starts."""
 

@@ -413,6 +413,71 @@ def caption_of(number: int) -> bytes:
     return bytes([0xFC, 0x41 + number % 20, 0x42 + number % 20])
 
 
+HDR_DISPLAY = (34000, 16000, 13250, 34500, 7500, 3000, 15635, 16450, 10000000, 50)
+"""The mastering display of `hdr10`, as `HdrMetadata` counts: a P3 screen of 1000 cd/m²."""
+HDR_LIGHT = (1000, 400)
+
+
+def hdr10(path: Path, frames: int = 16, *, transfer: int = 16, prefix: bytes = b"", suffix: bytes = b"", **film: object) -> Path:
+    """HEVC in 10 bits, BT.2020, PQ (or `transfer`), with its metadata. prefix, suffix: NAL units put into every access unit."""
+    params = "open-gop=0"
+    if transfer == 16:
+        params += ":hdr10=1:repeat-headers=1:master-display=G(13250,34500)B(7500,3000)R(34000,16000)WP(15635,16450)L(10000000,50):max-cll=1000,400"
+    made = Film(**{"frames": frames, "size": (80, 64), "rate": Fraction(25), "codec": "libx265", "pix_fmt": "yuv420p10le", "tags": (9, 1, 9, transfer),
+                   "options": {"x265-params": params}, **film})  # type: ignore[arg-type]  # fmt: skip
+    output = _open(path, None)
+    stream = _add_film(output, made)
+    output.start_encoding()
+    for packet in packets_of(stream, made):
+        data = bytes(packet)
+        start = next(at for at in _start_codes(data) if data[at + 3] >> 1 < 32)
+        data = data[:start] + prefix + data[start:] + suffix
+        made_packet = av.Packet(len(data))
+        made_packet.update(data)
+        made_packet.stream, made_packet.time_base, made_packet.is_keyframe = stream, packet.time_base, packet.is_keyframe
+        made_packet.pts, made_packet.dts, made_packet.duration = packet.pts, packet.dts, packet.duration
+        output.mux_one(made_packet)
+    output.close()
+    return path
+
+
+def _start_codes(data: bytes) -> list[int]:
+    found, at = [], data.find(b"\x00\x00\x01")
+    while at >= 0:
+        found.append(at)
+        at = data.find(b"\x00\x00\x01", at + 3)
+    return found
+
+
+def hdr10_plus_unit() -> bytes:
+    """An SEI unit with dynamic metadata (SMPTE ST 2094-40) as user data of ITU-T T.35."""
+    bits = _Bits().u(0xB5, 8).u(0x3C, 16).u(1, 16).u(4, 8).u(1, 8).u(1, 2).u(400, 27).u(0, 1)
+    for value in (1000, 900, 800, 300):  # MaxSCL of R, G, B and the average
+        bits.u(value, 17)
+    body = bits.u(0, 4).u(100, 10).u(0, 1).u(0, 1).u(0, 1).align().bytes()
+    return b"\x00\x00\x00\x01\x4e\x01" + _escaped(bytes([4, len(body)]) + body + b"\x80")
+
+
+def dolby_vision_unit(profile: int) -> bytes:
+    """A Dolby Vision RPU (ETSI GS CCM 001) as unit 62 of HEVC: profile 5 (full-range IPT, no other base), or 8."""
+    alone = profile == 5
+    bits = _Bits().u(25, 8).u(2, 6).u(18, 11).u(0 if alone else 1, 4).u(0, 4).u(1, 1)
+    bits.u(0, 1).u(0, 2).ue(23).u(1, 2).u(alone, 1).ue(2).ue(2).ue(4).u(0, 1).u(0, 3).u(0, 1).u(1, 1)  # depths 10, 10, 12; no residual
+    bits.u(0, 1).u(0, 1).ue(0).ue(0).ue(0)
+    for _ in range(3):
+        bits.ue(0).u(0, 10).u(1023, 10)  # one piece from 0 to 1023
+    bits.ue(0).ue(0)
+    for _ in range(3):
+        bits.ue(0).ue(0).u(0, 1).se(0).u(0, 23).se(1).u(0, 23)  # y = x
+    body = bits.align().bytes()
+    crc = 0xFFFFFFFF
+    for byte in body:
+        crc ^= byte << 24
+        for _ in range(8):
+            crc = (crc << 1 ^ (0x04C11DB7 if crc & 0x80000000 else 0)) & 0xFFFFFFFF
+    return b"\x00\x00\x00\x01\x7c\x01" + _escaped(body + crc.to_bytes(4, "big") + b"\x80")
+
+
 def company(path: Path, frames: int = 48) -> Path:
     """Two languages, subtitles, chapters, tags; in Matroska a font and a cover as well, in MP4 mov_text."""
     matroska = path.suffix == ".mkv"
@@ -537,20 +602,27 @@ class _Bits:
         self.text.append("".join(format(b, "08b") for b in data))
         return self
 
+    def bytes(self) -> bytes:
+        """Whole octets."""
+        text = "".join(self.text)
+        return int(text, 2).to_bytes(len(text) // 8, "big")
+
     def unit(self, header: int) -> bytes:
         """As a NAL unit with its stop bit, start code and emulation prevention."""
-        text = "".join(self.text) + "1"
-        text += "0" * (-len(text) % 8)
-        body = int(text, 2).to_bytes(len(text) // 8, "big")
-        escaped = bytearray()
-        zeros = 0
-        for byte in body:
-            if zeros >= 2 and byte <= 3:
-                escaped.append(3)
-                zeros = 0
-            escaped.append(byte)
-            zeros = zeros + 1 if byte == 0 else 0
-        return b"\x00\x00\x00\x01" + bytes([header]) + bytes(escaped)
+        return b"\x00\x00\x00\x01" + bytes([header]) + _escaped(self.u(1, 1).align().bytes())
+
+
+def _escaped(body: bytes) -> bytes:
+    """With emulation prevention (H.264 clause 7.4.1)."""
+    escaped = bytearray()
+    zeros = 0
+    for byte in body:
+        if zeros >= 2 and byte <= 3:
+            escaped.append(3)
+            zeros = 0
+        escaped.append(byte)
+        zeros = zeros + 1 if byte == 0 else 0
+    return bytes(escaped)
 
 
 def _field(planes: list[np.ndarray], frame: int, *, bottom: bool) -> bytes:
