@@ -3,8 +3,17 @@
 errors.py          the error family
 network.py         what a network demands and promises
 interpolation.py   the classical scalers
+packed.py          planes in one tensor, and what is added to a bicubic upscale
 compact.py         the built-in family's trunk: fast, quality
 recurrent.py       the same with its neighbours, and a memory of earlier frames
+srcnn.py           upsample first
+espcn.py           sub-pixels last
+edsr.py            residual blocks
+progressive.py     a pyramid of doublings
+backprojection.py  up and down again
+cosine.py          a plain net, taught the direction of deep features
+autoencoder.py     down to a code and up again; the extractor of features
+deconvolution.py   restores noisy, blurred frames, at their size or twice it
 relu.py            ReLU in place, by integers where maps are bf16
 architectures.py   the table of architectures a card can name
 foreign.py         other people's checkpoints

@@ -13,9 +13,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from models.compact import LEFT_SITED
 from models.interpolation import resample
 from models.network import Contract, Planes, State
+from models.packed import LEFT_SITED
 from models.relu import relu_
 
 __all__ = ["Recurrent"]

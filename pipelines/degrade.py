@@ -38,7 +38,7 @@ class DegradeSettings:
     """What may happen to a clip on its way from truth to input. Probabilities are of degraded pairs, not of all."""
 
     clean: float = 0.6
-    """Share of pairs that are only scaled down, 0.5 to 1."""
+    """Share of pairs that are only scaled down, 0.5 to 1; below that only with `restoration`."""
     kernels: tuple[str, ...] = ("bicubic", "bicubic", "bicubic", "lanczos", "area")
     """Antialiased kernels of scaling down; one named twice is drawn twice as often."""
     blur: float = 0.15
@@ -56,10 +56,13 @@ class DegradeSettings:
     """Range of the constant rate factor, lowest and highest; "like-source": codec and quantiser of the source's own stream."""
     two_stage: float = 0.0
     """Share that goes through blur, resize, noise and codec twice."""
+    restoration: bool = False
+    """For networks that restore: any share of clean pairs, 0 to 1."""
 
     def __post_init__(self) -> None:
-        if not 0.5 <= self.clean <= 1:
-            raise UsageError(f"degrade.clean = {self.clean}: expected 0.5 to 1; at least half of the pairs stay clean")
+        least = 0.0 if self.restoration else 0.5
+        if not least <= self.clean <= 1:
+            raise UsageError(f"degrade.clean = {self.clean}: expected {least:g} to 1; fewer clean pairs are for networks that restore (restoration)")
         for name in ("blur", "noise", "ringing", "codec", "two_stage"):
             if not 0 <= getattr(self, name) <= 1:
                 raise UsageError(f"degrade.{name} = {getattr(self, name)}: expected a probability, 0 to 1")
@@ -119,13 +122,23 @@ def read_record(record: Mapping[str, Any]) -> Degradation:
 
 
 def read_case(text: str) -> Degradation:
-    """A named case: "clean", or CODEC-QUALITY such as "h264-23". Raises UsageError for anything else."""
+    """A named case: "clean", CODEC-QUALITY such as "h264-23", "noise-CODES" or "blur-PX". Raises UsageError for anything else.
+
+    Noise has a standard deviation of so many 8-bit codes on luma, half of it on chroma; blur is Gaussian, so many pixels wide.
+    """
     if text == "clean":
         return Degradation()
     codec, dash, quality = text.partition("-")
+    if codec in {"noise", "blur"} and _is_amount(quality):
+        return Degradation((Stage(noise_codes=float(quality)) if codec == "noise" else Stage(blur_sigma_px=float(quality)),))
     if codec not in CODECS or not dash or not quality.isdecimal() or int(quality) > CODECS[codec].highest:
-        raise UsageError(f"case {text!r}: expected clean or CODEC-QUALITY such as h264-23, hevc-28, mpeg2-5")
+        raise UsageError(f"case {text!r}: expected clean, CODEC-QUALITY such as h264-23, hevc-28, mpeg2-5, noise-10 or blur-1.5")
     return Degradation((Stage(codec=codec, quality=int(quality)),))
+
+
+def _is_amount(text: str) -> bool:
+    """A plain positive number, not above 50."""
+    return text.replace(".", "", 1).isdecimal() and 0 < float(text) <= 50
 
 
 def draw(settings: DegradeSettings, rng: np.random.Generator, source: Coding | None = None) -> Degradation:

@@ -48,7 +48,7 @@ class EvaluateSettings:
     scale: int | None = None
     """Which scale; None: every scale the models have."""
     cases: tuple[str, ...] = ("clean",)
-    """Degradations of videos and pictures: "clean" or CODEC-QUALITY such as "h264-23", "hevc-28", "mpeg2-5"."""
+    """Degradations of videos and pictures: "clean" or CODEC-QUALITY such as "h264-23", "noise-CODES", "blur-PX"."""
     metrics: tuple[str, ...] = ("psnr", "ssim")
     """Of METRICS; "vmaf" stands for VMAF, VMAF-NEG and XPSNR."""
     frames: int = 48

@@ -16,12 +16,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
-from torch.nn import functional as F
 
 from models.catalog import find, load_network
 from models.errors import Interrupted, UsageError
 from models.growth import grown
 from models.losses import LOSSES, SAMPLES
+from models.packed import BicubicSkip, pack
 from pipelines import metrics
 from pipelines.card import build, export
 from pipelines.footage import to_values
@@ -158,13 +158,12 @@ class Trainer:
         Where the loss counts samples one by one, their order does not matter, so the difference is brought into the order of
         the last layer's channels, and neither resampling nor shuffling is left in the step.
         """
-        settings = self.settings
-        contract: Any = self.state.network.contract
-        if settings.loss not in SAMPLES or not hasattr(self.state.network, "residual") or contract.past or contract.future or contract.recurrent:
+        settings, network = self.settings, self.state.network
+        if settings.loss not in SAMPLES or not isinstance(network, BicubicSkip):
             return batch
-        luma, chroma = classical(batch.low, settings.scale, contract.kernel)
-        parts = [F.pixel_unshuffle(batch.truth[0] - luma, 2 * settings.scale), F.pixel_unshuffle(batch.truth[1] - chroma, settings.scale)]
-        return Batch(batch.low, batch.truth, batch.frames, torch.cat(parts, 1).contiguous(memory_format=torch.channels_last))
+        luma, chroma = classical(batch.low, settings.scale, network.contract.kernel)
+        target = pack((batch.truth[0] - luma, batch.truth[1] - chroma), network.packing)
+        return Batch(batch.low, batch.truth, batch.frames, target.contiguous(memory_format=torch.channels_last))
 
     def step(self, batch: Batch) -> float:
         """One step; returns its loss."""
@@ -189,13 +188,13 @@ class Trainer:
         return loss + settings.chroma_weight * loss_of(chroma.float(), batch.truth[1]) if settings.chroma_weight else loss
 
     def _loss_of_residual(self, batch: Batch, target: Tensor) -> Tensor:
-        """The same loss, by the channels of the last layer: 4·scale² of luma, 2·scale² of chroma."""
+        """The same loss, by the channels of the last layer: two thirds of luma, one of chroma."""
         settings, network = self.settings, self.state.network
         residual: Tensor = network.residual(*batch.low)  # type: ignore[operator]
         # Channels lie innermost, so this is a view; a matrix keeps the loops over it simple and fast.
         found, wanted = (x.permute(0, 2, 3, 1).reshape(-1, x.shape[1]) for x in (residual.float(), target))
-        means = SAMPLES[settings.loss](found - wanted).mean(0)  # (6·scale²,)
-        split = 4 * settings.scale**2
+        means = SAMPLES[settings.loss](found - wanted).mean(0)  # (6·packing²,)
+        split = len(means) * 2 // 3
         return means[:split].mean() + settings.chroma_weight * means[split:].mean()
 
     def _save(self) -> float:

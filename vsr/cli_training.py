@@ -99,7 +99,7 @@ def train(
 @click.option(
     "--data", multiple=True, required=True, type=click.Path(path_type=Path), help="Folder of pictures, video, or data set; may be repeated."
 )
-@click.option("--case", "cases", multiple=True, metavar="CASE", help="clean (default), or CODEC-QUALITY such as h264-23; may be repeated.")
+@click.option("--case", "cases", multiple=True, metavar="CASE", help="clean (default), h264-23 (CODEC-QUALITY), noise-10, blur-1.5; may be repeated.")
 @click.option("--scale", type=click.IntRange(1, 16), help="Only this scale; default: all that the models have.")
 @click.option("--metric", "names", multiple=True, type=click.Choice(["psnr", "ssim", "flicker", "niqe", "vmaf"]), help="Default: psnr and ssim.")
 @click.option("--niqe-model", default="", metavar="FILE", help="BasicSR's niqe_pris_params.npz, for --metric niqe.")

@@ -98,8 +98,9 @@ def test_the_promised_share_stays_clean_and_the_rest_does_not() -> None:
 
 
 def test_settings_that_promise_too_little_are_refused() -> None:
-    with pytest.raises(UsageError, match="at least half"):
+    with pytest.raises(UsageError, match="restoration"):
         DegradeSettings(clean=0.3)
+    assert DegradeSettings(clean=0.0, restoration=True).clean == 0
     with pytest.raises(UsageError, match="lanczos"):
         DegradeSettings(kernels=("sinc",))
     with pytest.raises(UsageError, match="probability"):
@@ -111,7 +112,9 @@ def test_settings_that_promise_too_little_are_refused() -> None:
 def test_cases_by_name() -> None:
     assert read_case("clean").clean
     assert read_case("hevc-28").stages == (Stage(codec="hevc", quality=28),)
-    for wrong in ("h264", "vp9-30", "h264-99", "h264-x"):
+    assert read_case("noise-10").stages == (Stage(noise_codes=10.0),)
+    assert read_case("blur-1.5").stages == (Stage(blur_sigma_px=1.5),)
+    for wrong in ("h264", "vp9-30", "h264-99", "h264-x", "noise", "noise-0", "blur-x", "noise-99"):
         with pytest.raises(UsageError, match="CODEC-QUALITY"):
             read_case(wrong)
 
