@@ -9,10 +9,12 @@ events.py      what happens in a run, as values
 request.py     what one command asks of one video, checked: Planned
 source.py      a file opened as a file, and its packets in order
 bitstream.py   what a compressed packet says of itself
+scan.py        whether a film is interlaced or telecined
 probe.py       file -> VideoInfo: streams, size, colour, timing, the packet index
 hdr.py         HDR metadata, into encoders and containers
 tags.py        what the colour tags mean, by the tags or by the stated rule
 plan.py        VideoInfo -> Plan of chunks; pure
+timeline.py    when each frame of the result is shown; pure
 journal.py     which chunks of this plan are done, on disk
 task.py        what travels to a worker and comes back
 work.py        what a bounded map over workers is told and tells
@@ -20,6 +22,7 @@ local.py       a bounded, fault-tolerant map over child processes
 spans.py       decoder runs through local workers, fed with packets
 worker.py      one chunk from packets to packets
 decode.py      packets -> frames, and the proof that they are the promised ones
+filters.py     FFmpeg's filters between decoder and network
 color.py       planes <-> values: matrix, range, R'G'B'
 tiles.py       where a large picture is cut
 device.py      where the networks run

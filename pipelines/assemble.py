@@ -19,6 +19,7 @@ from models.errors import CorruptError, OutputError, UsageError, VerificationErr
 from pipelines.hdr import with_metadata
 from pipelines.probe import EpochClock
 from pipelines.source import file_url, open_source
+from pipelines.timeline import timeline
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -231,7 +232,7 @@ def start_shift(plan: Plan, info: VideoInfo) -> Fraction:
 
     Whole films stay where they are, except those that begin before 0 in MP4 and MOV, which would hide those frames.
     """
-    first = info.pts[plan.start_frame] * plan.time_base
+    first = info.pts[plan.start_frame] * info.time_base
     whole = plan.start_frame == 0 and plan.stop_frame == info.frame_count
     return first if not whole or (first < 0 and plan.encoder.container in {"mp4", "mov"}) else Fraction(0)
 
@@ -241,7 +242,7 @@ def _window(plan: Plan, info: VideoInfo) -> tuple[Fraction, Fraction] | None:
     if plan.start_frame == 0 and plan.stop_frame == info.frame_count:
         return None
     last = plan.stop_frame - 1
-    return info.pts[plan.start_frame] * plan.time_base, (info.pts[last] + info.durations[last]) * plan.time_base
+    return info.pts[plan.start_frame] * info.time_base, (info.pts[last] + info.durations[last]) * info.time_base
 
 
 def _chapters(source: InputContainer, plan: Plan, info: VideoInfo) -> list[dict[str, Any]]:
@@ -295,7 +296,8 @@ def _video_packets(plan: Plan, info: VideoInfo, records: Sequence[ChunkRecord], 
     shown, lead = decode_times([r.pts for r in records])
     step = max(1, (shown[-1] - shown[0]) // max(1, len(shown) - 1)) if len(shown) > 1 else 1
     shift = round(start_shift(plan, info) / plan.time_base)
-    durations = dict(zip(info.pts[plan.start_frame : plan.stop_frame], info.durations[plan.start_frame : plan.stop_frame], strict=True))
+    promised = timeline(info, plan)
+    durations = dict(zip(promised.pts, promised.durations, strict=True))
     number = 0
     for record in records:
         count = 0

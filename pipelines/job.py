@@ -124,8 +124,8 @@ def _make_chunks(
     records = {r.index: r for r in done}
     _check_disk(journal.folder, planned.estimated_bytes)
     yield replace(planned, chunks_done=len(records), changed=tuple(changed))
-    frames = sum(plan.chunks[i].frame_count for i in records)
-    total = plan.stop_frame - plan.start_frame
+    frames = sum(plan.chunks[i].frame_count for i in records) * plan.per_frame
+    total = plan.frame_count
     seconds: dict[str, float] = {}
     while len(records) < len(plan.chunks):
         partly: dict[int, int] = {}
@@ -146,7 +146,7 @@ def _make_chunks(
                     chunk = event.value
                     records[chunk.index] = journal.commit(plan.id, chunk)
                     partly[event.key] = 0
-                    yield ChunkFinished(chunk.index, len(records), len(plan.chunks), plan.chunks[chunk.index].frame_count)
+                    yield ChunkFinished(chunk.index, len(records), len(plan.chunks), plan.chunks[chunk.index].frame_count * plan.per_frame)
                     if stop is not None and stop.is_set() and len(plan.spans[event.key].chunks) > 1:
                         break  # this decoder feeds more chunks, maybe the whole film; what it has begun is done again
                 elif isinstance(event, Done):

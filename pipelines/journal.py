@@ -37,6 +37,9 @@ _WORDS = {
     "start_frame": "--range",
     "stop_frame": "--range",
     "on_corrupt": "--on-corrupt",
+    "deinterlacing": "--deinterlace",
+    "rate": "--deinterlace",
+    "time_base": "--deinterlace",
     "format": "the version of vsr",
 }
 

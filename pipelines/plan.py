@@ -22,13 +22,14 @@ from pipelines.video import NO_PTS, Chunk, ColorTags, HdrMetadata, Orientation, 
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+    from typing import Literal
 
     from models.catalog import Card
     from pipelines.encode import Encoder
     from pipelines.settings import RunSettings, TargetSettings
     from pipelines.video import PacketIndex, VideoInfo
 
-__all__ = ["Plan", "Stage", "choose_stages", "cut_chunks", "cut_spans", "frame_range", "target_size"]
+__all__ = ["Deinterlacing", "Plan", "Stage", "choose_stages", "cut_chunks", "cut_spans", "frame_range", "target_size"]
 
 FORMAT_VERSION = 1
 """Raised whenever the same settings would give other bits than before."""
@@ -45,6 +46,15 @@ class Stage:
     card: Card
     width: int
     height: int
+
+
+@dataclass(frozen=True)
+class Deinterlacing:
+    """Whole pictures of fields, by bwdif."""
+
+    first_field: Literal["top", "bottom"]
+    bob: bool
+    """A picture of each field instead of one of each frame."""
 
 
 @dataclass(frozen=True)
@@ -70,7 +80,9 @@ class Plan:
     stages: tuple[Stage, ...]
     encoder: Encoder
     time_base: Fraction
+    """Of the result; half the source's where every field becomes a frame."""
     rate: Fraction
+    """Of the result, for encoders."""
     start_frame: int
     """First frame of the source that is wanted."""
     stop_frame: int
@@ -83,10 +95,26 @@ class Plan:
     tile_px: tuple[int, int]
     """Height and width of a tile, in pixels of a stage's input."""
     hdr: HdrMetadata = field(default_factory=HdrMetadata)
+    deinterlacing: Deinterlacing | None = None
 
     def to_json(self) -> dict[str, Any]:
         """As plain values, in a fixed order."""
         return {"format": FORMAT_VERSION, **json.loads(json.dumps(dataclasses.asdict(self), default=str))}
+
+    @property
+    def per_frame(self) -> int:
+        """Frames of the result for each one of the source."""
+        return 2 if self.deinterlacing is not None and self.deinterlacing.bob else 1
+
+    @property
+    def context(self) -> tuple[int, int]:
+        """Frames before and after its own that a result looks at; chunks decode them too, so that no cut shows."""
+        return (1, 1) if self.deinterlacing is not None else (0, 0)
+
+    @property
+    def frame_count(self) -> int:
+        """Frames of the result."""
+        return (self.stop_frame - self.start_frame) * self.per_frame
 
     @property
     def id(self) -> str:
@@ -234,12 +262,15 @@ def cut_chunks(pts: Sequence[int], time_base: Fraction, chunk_seconds: float, cl
     return tuple(chunks)
 
 
-def cut_spans(index: PacketIndex, pts: Sequence[int], chunks: Sequence[Chunk], *, linear: bool) -> tuple[Span, ...]:
+def cut_spans(
+    index: PacketIndex, pts: Sequence[int], chunks: Sequence[Chunk], *, linear: bool, context: tuple[int, int] = (0, 0)
+) -> tuple[Span, ...]:
     """Which packets each decoder run needs, and which chunks it feeds.
 
     A chunk starts decoding at the last clean point from which all its frames can be had; its packets end with the last one
     that is shown before its end, which lies behind the next clean point where the GOP is open. Where pre-roll would be
     longer than is worth it, or frames are known by order only, chunks share one run.
+    context: frames before and after a chunk's own that are decoded with them, as far as the film has them.
     """
     if linear:
         return (Span(0, len(index), tuple(chunks)),)
@@ -249,15 +280,21 @@ def cut_spans(index: PacketIndex, pts: Sequence[int], chunks: Sequence[Chunk], *
     last_row_before = list(accumulate(order, max))
     spans: list[Span] = []
     for chunk in chunks:
-        place = bisect.bisect_right(starts, pts[chunk.start_frame]) - 1
+        start_frame, stop_frame = with_context(chunk.start_frame, chunk.stop_frame, context, len(pts))
+        place = bisect.bisect_right(starts, pts[start_frame]) - 1
         first = start_rows[place] if place >= 0 else 0
-        stop = last_row_before[bisect.bisect_right(sorted_pts, pts[chunk.stop_frame - 1]) - 1] + 1
-        preroll = bisect.bisect_left(pts, pts[chunk.start_frame]) - (bisect.bisect_left(pts, starts[place]) if place >= 0 else 0)
+        stop = last_row_before[bisect.bisect_right(sorted_pts, pts[stop_frame - 1]) - 1] + 1
+        preroll = chunk.start_frame - (bisect.bisect_left(pts, starts[place]) if place >= 0 else 0)
         if spans and spans[-1].first_row == first and preroll > _LONGEST_PREROLL * chunk.frame_count:
             spans[-1] = Span(first, max(stop, spans[-1].stop_row), (*spans[-1].chunks, chunk))
         else:
             spans.append(Span(first, stop, (chunk,)))
     return tuple(spans)
+
+
+def with_context(start: int, stop: int, context: tuple[int, int], count: int) -> tuple[int, int]:
+    """Frames [start, stop) of a film of `count`, and so many on either side as far as there are any."""
+    return max(0, start - context[0]), min(count, stop + context[1])
 
 
 def clean_starts(index: PacketIndex) -> tuple[list[int], list[int]]:
@@ -280,7 +317,16 @@ def timing_digest(pts: array[int], durations: array[int], start: int, stop: int)
     return hashlib.sha256(pts[start:stop].tobytes() + durations[start:stop].tobytes()).hexdigest()
 
 
-def make_plan(info: VideoInfo, settings: RunSettings, cards: Sequence[Sequence[Card]], encoder: Encoder, *, decoded: str, color: ColorTags) -> Plan:
+def make_plan(
+    info: VideoInfo,
+    settings: RunSettings,
+    cards: Sequence[Sequence[Card]],
+    encoder: Encoder,
+    *,
+    decoded: str,
+    color: ColorTags,
+    deinterlacing: Deinterlacing | None = None,
+) -> Plan:
     """Put the plan together.
 
     cards: what the model names mean. encoder: as chosen for the target. decoded: planar format frames are decoded to.
@@ -292,7 +338,8 @@ def make_plan(info: VideoInfo, settings: RunSettings, cards: Sequence[Sequence[C
     chunks = cut_chunks(info.pts, info.time_base, settings.chunk_seconds, clean_starts(info.index)[0] if not info.linear else [], start, stop)
     stages = choose_stages(cards, width, height, out_width, out_height)
     sar = 1 / info.sar if info.orientation.transpose else info.sar
-    return Plan(
+    fields = 2 if deinterlacing is not None and deinterlacing.bob else 1
+    plan = Plan(
         source_fingerprint=info.fingerprint,
         stream_index=info.stream_index,
         width=width,
@@ -307,15 +354,17 @@ def make_plan(info: VideoInfo, settings: RunSettings, cards: Sequence[Sequence[C
         out_color=output_tags(color, PixelFormat.parse(decoded), encoder),
         stages=stages,
         encoder=encoder,
-        time_base=info.time_base,
-        rate=info.rate,
+        time_base=info.time_base / fields,
+        rate=info.rate * fields,
         start_frame=start,
         stop_frame=stop,
         linear=info.linear,
         on_corrupt=settings.on_corrupt,
         timing_digest=timing_digest(info.pts, info.durations, start, stop),
         chunks=chunks,
-        spans=cut_spans(info.index, info.pts, chunks, linear=info.linear),
+        spans=(),
         tile_px=(544, 960) if all(s.card.pixels == "yuv420" for s in stages) else (288, 480),
         hdr=info.hdr,
+        deinterlacing=deinterlacing,
     )
+    return dataclasses.replace(plan, spans=cut_spans(info.index, info.pts, chunks, linear=info.linear, context=plan.context))

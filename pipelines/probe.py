@@ -20,8 +20,9 @@ from av.stream import Disposition
 from models.errors import MediaError
 from pipelines.bitstream import is_clean_point, nal_length_size
 from pipelines.hdr import frame_side_data, is_dolby_vision_only, static_metadata
+from pipelines.scan import find_scan
 from pipelines.source import open_source
-from pipelines.video import NO_PTS, ColorTags, DecoderSetup, HdrMetadata, Orientation, PacketIndex, Range, Stream, VideoInfo
+from pipelines.video import NO_PTS, ColorTags, DecoderSetup, HdrMetadata, Orientation, PacketIndex, Range, Scan, Stream, VideoInfo
 
 if TYPE_CHECKING:
     import os
@@ -189,14 +190,14 @@ def probe(path: str | os.PathLike[str], *, video_stream: int | None = None, exac
     """
     container = open_source(path)
     try:
-        info = _read(container, path, video_stream)
+        info, field_order = _read(container, path, video_stream)
     except av.error.FFmpegError as error:
         raise MediaError(f"{path}: can't be read as video: {error.strerror}") from None
     finally:
         container.close()
     if exact or info.linear:
-        return count(info)
-    return info
+        info = count(info)
+    return replace(info, scan=find_scan(info, field_order))
 
 
 def fingerprint(path: str | os.PathLike[str]) -> str:
@@ -205,7 +206,8 @@ def fingerprint(path: str | os.PathLike[str]) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _read(container: InputContainer, path: str | os.PathLike[str], video_stream: int | None) -> VideoInfo:
+def _read(container: InputContainer, path: str | os.PathLike[str], video_stream: int | None) -> tuple[VideoInfo, int]:
+    """What the packets and the first frames say, and the stream's AVFieldOrder."""
     stream = choose_stream(container, video_stream)
     context = stream.codec_context
     if context is None or stream.time_base is None:
@@ -234,7 +236,7 @@ def _read(container: InputContainer, path: str | os.PathLike[str], video_stream:
     if codec == "mjpeg":
         look.orientation = _exif_orientation(path) or look.orientation
     width, height = look.size
-    return VideoInfo(
+    info = VideoInfo(
         path=str(path),
         fingerprint=fingerprint(path),
         format=container.format.name,
@@ -248,7 +250,7 @@ def _read(container: InputContainer, path: str | os.PathLike[str], video_stream:
         time_base=Fraction(stream.time_base),
         rate=_rate(stream, expected),
         orientation=look.orientation,
-        interlaced=look.interlaced or context.field_order not in {0, 1},
+        scan=Scan("top" if look.interlaced else "progressive"),
         decoder=DecoderSetup(
             codec=context.name,
             extradata=context.extradata,
@@ -271,6 +273,7 @@ def _read(container: InputContainer, path: str | os.PathLike[str], video_stream:
         hdr=look.hdr,
         notes=tuple(notes),
     )
+    return info, context.field_order
 
 
 def _rate(stream: VideoStream, pts: array[int]) -> Fraction:

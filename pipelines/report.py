@@ -44,6 +44,7 @@ def info_table(info: VideoInfo) -> dict[str, Any]:
         "seconds": float((info.pts[-1] + info.durations[-1] - info.pts[0]) * info.time_base),
         "vfr": info.vfr,
         "interlaced": info.interlaced,
+        "scan": {"order": info.scan.order, "found": info.scan.found, "pulldown": info.scan.pulldown},
         "orientation": {"transpose": info.orientation.transpose, "flip_x": info.orientation.flip_x, "flip_y": info.orientation.flip_y},
         "color": {
             "matrix": _name(Matrix, resolved.matrix),
@@ -98,8 +99,9 @@ def info_text(info: VideoInfo) -> str:
         lines.append(" ".join(w for w in words if w))
     if info.chapters:
         lines.append(f"  chapters  {info.chapters}")
-    if info.interlaced:
-        lines.append("  interlaced")
+    if info.interlaced or info.scan.pulldown:
+        order = f"interlaced, {info.scan.order} field first (by its {info.scan.found})" if info.interlaced else "progressive"
+        lines.append(f"  scan      {order}{f', {info.scan.pulldown} telecine' if info.scan.pulldown else ''}")
     return "\n".join([*lines, *(f"  note      {n}" for n in info.notes)])
 
 

@@ -13,9 +13,11 @@ from pipelines.assemble import incompatible_streams, refuse_incompatible
 from pipelines.decode import planar_format
 from pipelines.encode import PICTURE_ENCODERS, choose_encoder, try_encoder
 from pipelines.events import Planned
-from pipelines.plan import Plan, make_plan, target_size
+from pipelines.filters import try_filters
+from pipelines.plan import Deinterlacing, Plan, make_plan, target_size
 from pipelines.probe import probe
 from pipelines.tags import resolve
+from pipelines.timeline import timeline
 from pipelines.video import HDR_TRANSFERS, Transfer
 
 if TYPE_CHECKING:
@@ -56,20 +58,44 @@ def _plan(source: Path, output: Path | None, settings: RunSettings, info: VideoI
     lossless = settings.encode.codec == "ffv1" and not picture
     even = (not lossless and bool(subsampled.sub_x) and not picture, not lossless and bool(subsampled.sub_y) and not picture)
     size = target_size(width, height, settings.target, even=even)
+    deinterlacing, said = _deinterlacing(info, settings.deinterlace)
     names = (default_model() if settings.model == "auto" else settings.model).split(",")
     encoder = choose_encoder(
         settings.encode, decoded, width=size[0], height=size[1], container=container, suffix=suffix.lstrip("."), transfer=color.transfer, hdr=info.hdr
     )
-    plan = make_plan(info, settings, [find(name.strip()) for name in names], encoder, decoded=decoded.name, color=color)
+    plan = make_plan(info, settings, [find(name.strip()) for name in names], encoder, decoded=decoded.name, color=color, deinterlacing=deinterlacing)
+    try_filters(plan, info.width, info.height)
     try_encoder(encoder, plan.out_color)
     target = _target(source, output, codec_folder, suffix, plan)
     misfits = incompatible_streams(info, container) if container != "image2" else []
     if not settings.drop_incompatible:
         refuse_incompatible(misfits, target, container)
     notes = tuple(f"assumed {a}" for a in assumed)
-    info = replace(info, notes=(*info.notes, *_warnings(info, plan), *notes))
+    info = replace(info, notes=(*info.notes, *said, *_warnings(info, plan), *notes))
     dropped = tuple(f"{s.type} stream {s.index} ({s.codec}): {reason}" for s, reason in misfits)
     return Planned(str(source), str(target), plan, info, _estimate_bytes(info, plan), dropped=dropped), frozenset(s.index for s, _ in misfits)
+
+
+def _deinterlacing(info: VideoInfo, wanted: str) -> tuple[Deinterlacing | None, list[str]]:
+    """What is done about fields, and what a person should know of it. Raises MediaError where interlaced video is not wanted."""
+    scan = info.scan
+    if scan.order == "progressive":
+        said = ["soft telecine (pulldown flags): its film frames keep their own times"] if scan.pulldown == "soft" else []
+        return None, [*said, *(["it is progressive: --deinterlace bob has nothing to do"] if wanted == "bob" else [])]
+    kind = "hard-telecined film (3:2 pulldown)" if scan.pulldown == "hard" else "interlaced"
+    what = f"{kind}, {scan.order} field first by its {scan.found}"
+    if wanted == "refuse":
+        raise MediaError(f"is {what}; --deinterlace auto would make whole frames of it")
+    if wanted == "off":
+        return None, [f"{what}; its lines are upscaled as they are, because of --deinterlace off"]
+    if info.codec == "hevc" and scan.found == "flags":
+        raise MediaError(
+            f"is {what}, and HEVC keeps each field as a picture of its own; weave it first, or upscale the fields with --deinterlace off"
+        )
+    how = "at field rate, two frames of each" if wanted == "bob" else "at frame rate; --deinterlace bob would keep the motion of every field"
+    if scan.pulldown == "hard":
+        how += "; an inverse telecine before would give back the film's own frames"
+    return Deinterlacing(scan.order, bob=wanted == "bob"), [f"{what}; deinterlaced {how}"]
 
 
 def _default_suffix(source: Path, settings: RunSettings, *, picture: bool) -> str:
@@ -111,11 +137,9 @@ def _target(source: Path, output: Path | None, is_folder: bool, suffix: str, pla
 
 def _warnings(info: VideoInfo, plan: Plan) -> list[str]:
     found = []
-    if info.interlaced:
-        found.append("the video is interlaced; its lines are upscaled as they are")
     if plan.encoder.container in {"matroska", "webm"} and plan.time_base.denominator > 1000 and 1000 % plan.time_base.denominator != 0:
         found.append("Matroska keeps times to 1 ms; name an output that ends in .mp4 to keep every tick")
-        ticks = [round(p * plan.time_base * 1000) for p in info.pts[plan.start_frame : plan.stop_frame]]
+        ticks = [round(p * plan.time_base * 1000) for p in timeline(info, plan).pts]
         if any(a >= b for a, b in zip(ticks, ticks[1:], strict=False)):
             raise UsageError("some frames are less than 1 ms apart, which Matroska can't hold; name an output that ends in .mp4")
     if info.orientation:
@@ -134,7 +158,6 @@ _BITS_PER_PIXEL = {"libx264": 0.06, "libx265": 0.04, "libsvtav1": 0.03, "prores_
 
 
 def _estimate_bytes(info: VideoInfo, plan: Plan) -> int:
-    frames = plan.stop_frame - plan.start_frame
-    video = plan.out_width * plan.out_height * frames * _BITS_PER_PIXEL.get(plan.encoder.name, 1.0) / 8
+    video = plan.out_width * plan.out_height * plan.frame_count * _BITS_PER_PIXEL.get(plan.encoder.name, 1.0) / 8
     others = max(0, os.path.getsize(info.path) - sum(info.index.size))
     return int(2 * video + others)

@@ -89,6 +89,8 @@ class RunSettings:
     video_stream: int | None = None
     """Which of several films, from 0."""
     on_corrupt: Literal["fail", "conceal"] = "fail"
+    deinterlace: Literal["auto", "bob", "off", "refuse"] = "auto"
+    """Of interlaced video: auto, a frame of each frame; bob, a frame of each field; off, lines as they are; refuse, none of it."""
     drop_incompatible: bool = False
     """Leave out what the output container can't hold, instead of refusing."""
     verify: Literal["seams", "full"] = "seams"
@@ -100,6 +102,8 @@ class RunSettings:
         for name, allowed in (("device", ("auto", "cpu", "cuda")), ("on_corrupt", ("fail", "conceal")), ("verify", ("seams", "full"))):
             if getattr(self, name) not in allowed:
                 raise UsageError(f"{name} = {getattr(self, name)!r}: expected one of {', '.join(allowed)}")
+        if self.deinterlace not in {"auto", "bob", "off", "refuse"}:
+            raise UsageError(f"--deinterlace {self.deinterlace}: expected auto, bob, off or refuse")
         if self.workers is not None and self.workers < 1:
             raise UsageError(f"--workers {self.workers}: expected at least 1")
         if self.range is not None:

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import os
+from array import array
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pipelines.local import LocalWorkers
+from pipelines.plan import with_context
 from pipelines.source import PacketReader
 from pipelines.task import SpanTask, WorkerSetup
+from pipelines.timeline import timeline
 from pipelines.video import NO_PTS
 from pipelines.work import Task
 
@@ -45,19 +48,20 @@ def run_spans(
     """The spans that still have something to do, through `workers`; through children of this process where none are given."""
     spans = {}
     tasks = []
+    shown = timeline(info, plan).pts if plan.deinterlacing is not None else array("q")
     for key, span in enumerate(plan.spans):
         pending = tuple(c for c in span.chunks if c.index not in done)
         if pending:
             spans[key] = span
             first, last = pending[0], pending[-1]
             name = f"chunk {first.index}" if first == last else f"chunks {first.index} to {last.index}"
-            tasks.append(Task(key, f"{name} (frames {first.start_frame} to {last.stop_frame - 1})", _span_task(info, pending)))
+            tasks.append(Task(key, f"{name} (frames {first.start_frame} to {last.stop_frame - 1})", _span_task(plan, info, pending, shown)))
     readers: dict[int, PacketReader] = {}
 
     def feed(number: int, task: Task) -> Iterator[list[PacketData]]:
         if number not in readers:
             readers[number] = PacketReader(info.path, info.stream_index)
-        return _pieces(readers[number], info, spans[task.key])
+        return _pieces(readers[number], info, spans[task.key], _first_row_after(plan, task.key))
 
     try:
         yield from (workers or local_workers(settings)).run_tasks(
@@ -73,10 +77,12 @@ def local_workers(settings: RunSettings) -> LocalWorkers:
     return LocalWorkers(_environments(settings))
 
 
-def _span_task(info: VideoInfo, chunks: tuple[Chunk, ...]) -> SpanTask:
-    first, stop = chunks[0].start_frame, chunks[-1].stop_frame
+def _span_task(plan: Plan, info: VideoInfo, chunks: tuple[Chunk, ...], shown: array[int]) -> SpanTask:
+    own, end = chunks[0].start_frame, chunks[-1].stop_frame
+    first, stop = with_context(own, end, plan.context, info.frame_count)
     hidden = frozenset(p for p, discard in zip(info.index.pts, info.index.discard, strict=True) if discard) if not info.linear else frozenset()
-    return SpanTask(chunks, tuple(info.pts[first:stop]), first if info.linear else 0, hidden)
+    results = shown[(own - plan.start_frame) * plan.per_frame : (end - plan.start_frame) * plan.per_frame]
+    return SpanTask(chunks, tuple(info.pts[first:stop]), first if info.linear else 0, hidden, own - first, tuple(results))
 
 
 _ALLOCATOR = {
@@ -106,10 +112,15 @@ def _cuda_devices() -> list[str]:
     return [str(n) for n in range(len(list(root.iterdir())))] if root.is_dir() else []
 
 
-def _pieces(reader: PacketReader, info: VideoInfo, span: Span) -> Iterator[list[PacketData]]:
+def _first_row_after(plan: Plan, key: int) -> int:
+    """Where the spans behind one begin: those that need context begin before its end."""
+    return min((s.first_row for s in plan.spans[key + 1 :]), default=plan.spans[key].stop_row)
+
+
+def _pieces(reader: PacketReader, info: VideoInfo, span: Span, first_row_after: int) -> Iterator[list[PacketData]]:
     """The packets of a span in pieces of about a megabyte, with the times of the index (clock jumps joined)."""
     size = sum(info.index.size[span.first_row : span.stop_row])
-    keep_from = span.first_row if size <= _LARGEST_KEPT_SPAN else span.stop_row
+    keep_from = span.first_row if size <= _LARGEST_KEPT_SPAN else min(span.stop_row, first_row_after)
     piece: list[PacketData] = []
     held = 0
     for row, packet in enumerate(reader.rows(span.first_row, span.stop_row, keep_from=keep_from), start=span.first_row):

@@ -29,11 +29,15 @@ class SpanTask:
     chunks: tuple[Chunk, ...]
     """In order; those already done are left out, their frames are skipped."""
     pts: tuple[int, ...]
-    """Promised timestamps from the first of `chunks` to the end of the last, in order."""
+    """Promised timestamps from the first of `chunks` to the end of the last, in order, with the plan's context on both sides."""
     skipped_frames: int
     """Frames before them in this span, counted from its first decoded one; for frames known by order only."""
     hidden: frozenset[int]
     """Timestamps the container says not to show."""
+    before: int = 0
+    """How many of the first `pts` are only there to be looked at."""
+    shown: tuple[int, ...] = ()
+    """Timestamps of the results from the first of `chunks` to the end of the last, where the plan filters frames."""
 
 
 @dataclass(frozen=True)

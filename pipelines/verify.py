@@ -17,6 +17,7 @@ from pipelines.decode import picture_planes, planar_format
 from pipelines.hdr import agree, static_metadata
 from pipelines.source import open_source
 from pipelines.thumbnail import grid_for, thumbnail
+from pipelines.timeline import timeline
 from pipelines.video import PixelFormat
 
 if TYPE_CHECKING:
@@ -203,7 +204,7 @@ def _check_tags(frame: VideoFrame, plan: Plan) -> None:
 def _check_times(seen: _Seen, plan: Plan, info: VideoInfo) -> tuple[Fraction, Fraction]:
     """(largest error, the one constant shift a container that begins at 0 may add), both in seconds."""
     moved = start_shift(plan, info)
-    expected = [p * plan.time_base - moved for p in info.pts[plan.start_frame : plan.stop_frame]]
+    expected = [p * plan.time_base - moved for p in timeline(info, plan).pts]
     if len(seen.pts) != len(expected):
         raise VerificationError(f"the result has {len(seen.pts)} frames, expected {len(expected)}")
     found = [p * seen.time_base for p in sorted(seen.pts)]

@@ -31,6 +31,7 @@ __all__ = [
     "PixelFormat",
     "Primaries",
     "Range",
+    "Scan",
     "Siting",
     "Span",
     "Stream",
@@ -213,6 +214,17 @@ class Orientation:
 
 
 @dataclass(frozen=True)
+class Scan:
+    """How lines make up the frames, and how we know."""
+
+    order: Literal["progressive", "top", "bottom"] = "progressive"
+    """progressive: all lines of a frame are of one moment; else the field that comes first."""
+    found: Literal["flags", "pictures"] = "flags"
+    pulldown: Literal["", "soft", "hard"] = ""
+    """Telecine: soft, film frames with flags that repeat fields; hard, film spread over fields that are really there."""
+
+
+@dataclass(frozen=True)
 class Stream:
     """One stream of the source other than the video that is upscaled."""
 
@@ -287,7 +299,7 @@ class VideoInfo:
     rate: Fraction
     """Average frame rate, for encoders and the screen; never for timestamps."""
     orientation: Orientation
-    interlaced: bool
+    scan: Scan
     decoder: DecoderSetup
     index: PacketIndex
     pts: array[int]
@@ -313,6 +325,11 @@ class VideoInfo:
     def frame_count(self) -> int:
         """Frames to be shown."""
         return len(self.pts)
+
+    @property
+    def interlaced(self) -> bool:
+        """The two fields of a frame are of different moments."""
+        return self.scan.order != "progressive"
 
     @property
     def is_picture(self) -> bool:
@@ -372,3 +389,5 @@ class Frame:
     corrupt: bool = False
     captions: bytes = b""
     """cc_data triplets of A/53, empty if there are none."""
+    origin: Sequence[np.ndarray] | None = None
+    """What the decoder gave for it, where a filter changed it since: all its lines, or those of the field it shows."""

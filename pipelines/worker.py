@@ -20,6 +20,7 @@ from models.errors import ResourceError, VerificationError
 from pipelines.decode import Promise, decode, deliver
 from pipelines.device import Upscaler, choose_device, numerics_class
 from pipelines.encode import EncodedChunk, encode_chunk
+from pipelines.filters import filtered
 from pipelines.task import Progress, SpanTask, WorkerSetup
 from pipelines.thumbnail import grid_for, thumbnail
 from pipelines.video import Frame, PixelFormat
@@ -61,11 +62,12 @@ class ChunkUpscaler:
         packets = (packet for piece in pieces for packet in piece)
         conceal = plan.on_corrupt == "conceal"
         frames = deliver(decode(packets, self._decoder, self._pixels, conceal=conceal), promise, conceal=conceal)
+        frames = filtered(frames, plan, before=task.before, shown=task.shown)
         clock = _Clock()
         with _Ahead(frames, clock) as decoded:
             position = task.chunks[0].start_frame
             for chunk in task.chunks:
-                for _ in range(position, chunk.start_frame):
+                for _ in range((chunk.start_frame - position) * plan.per_frame):
                     next(decoded)
                 yield from self._one_chunk(chunk, decoded, clock)
                 position = chunk.stop_frame
@@ -79,12 +81,12 @@ class ChunkUpscaler:
         encoding = _Encoding(chunk.index, plan)
         try:
             reported, last = 0, time.monotonic()
-            for number in range(chunk.frame_count):
+            for number in range(chunk.frame_count * plan.per_frame):
                 frame = next(decoded, None)
                 if frame is None:
-                    raise VerificationError(f"chunk {chunk.index}: frame {chunk.start_frame + number} did not come")
+                    raise VerificationError(f"chunk {chunk.index}: frame {chunk.start_frame + number // plan.per_frame} did not come")
                 corrupt += frame.corrupt
-                witness.source(self._upscaler.turned(frame))
+                witness.source(self._upscaler.turned(frame if frame.origin is None else replace(frame, planes=frame.origin)))
                 with clock("network"):
                     (upscaled,) = self.upscale([frame])
                 witness.result(upscaled)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import dataclasses
 import io
 import struct
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
@@ -54,6 +55,17 @@ def picture(number: int, width: int, height: int, pix_fmt: str = "yuv420p") -> a
     return frame
 
 
+def woven(film: Film, number: int) -> av.VideoFrame:
+    """Frame `number` of a film whose lines come from two pictures."""
+    assert film.woven is not None
+    fields = [planes_of(n, *film.size, film.pix_fmt) for n in film.woven[number]]
+    frame = av.VideoFrame(*film.size, film.pix_fmt)
+    for plane, top, bottom in zip(frame.planes, *fields, strict=True):
+        rows = np.frombuffer(plane, top.dtype).reshape(-1, plane.line_size // top.itemsize)[: top.shape[0], : top.shape[1]]
+        rows[0::2], rows[1::2] = top[0::2], bottom[1::2]
+    return frame
+
+
 # --- the film and its company
 
 
@@ -80,6 +92,10 @@ class Film:
     """Of its pictures, to tell two films apart."""
     still: bool = False
     """All its pictures are the same."""
+    woven: tuple[tuple[int, int], ...] | None = None
+    """Which pictures the top and the bottom field of each frame come from."""
+    field_flags: str = ""
+    """tff or bff: what each frame tells its encoder."""
 
     @property
     def base(self) -> Fraction:
@@ -172,15 +188,35 @@ def packets_of(stream: av.VideoStream, film: Film) -> list[av.Packet]:
     ends = [*times[1:], times[-1] + (times[-1] - times[-2] if len(times) > 1 else max(1, round(1 / film.rate / film.base)))]
     lengths = {t: e - t for t, e in zip(times, ends, strict=True)}
     packets = []
+    mark = _marker(film)
     for number, pts in enumerate(times):
-        frame = picture(film.first_number + number * (not film.still), *film.size, film.pix_fmt)
+        frame = picture(film.first_number + number * (not film.still), *film.size, film.pix_fmt) if film.woven is None else woven(film, number)
         frame.pts, frame.time_base = pts, film.base
         frame.colorspace, frame.color_range, frame.color_primaries, frame.color_trc = film.tags
-        packets += stream.encode(frame)
+        packets += stream.encode(mark(frame))
     packets += stream.encode(None)
     for packet in packets:
         packet.duration = lengths.get(packet.pts, 1)
     return packets
+
+
+def _marker(film: Film) -> Callable[[av.VideoFrame], av.VideoFrame]:
+    """Sets the field flags of frames, which only a filter can."""
+    if not film.field_flags:
+        return lambda frame: frame
+    graph = av.filter.Graph()
+    source = graph.add_buffer(width=film.size[0], height=film.size[1], format=av.VideoFormat(film.pix_fmt, *film.size), time_base=film.base)
+    node, sink = graph.add("setfield", film.field_flags), graph.add("buffersink")
+    source.link_to(node)
+    node.link_to(sink)
+    graph.configure()
+
+    def mark(frame: av.VideoFrame) -> av.VideoFrame:
+        assert graph.configured  # its nodes don't keep it alive
+        source.push(frame)
+        return sink.pull()
+
+    return mark
 
 
 def _audio_packets(stream: av.AudioStream, audio: Audio) -> list[av.Packet]:
@@ -385,8 +421,59 @@ def two_speeds(path: Path, container: str | None = None) -> Path:
 
 
 def interlaced(path: Path, frames: int = 16) -> Path:
-    """H.264 with interlaced macroblocks, top field first."""
-    return write(path, Film(frames=frames, rate=Fraction(25), options={"x264-params": "tff=1", "flags": "+ildct+ilme"}))
+    """H.264 with interlaced macroblocks, top field first; no motion between the fields."""
+    return write(path, Film(frames=frames, rate=Fraction(25), options={"flags": "+ildct+ilme"}, field_flags="tff"))
+
+
+def fields(path: Path, first: str = "top", frames: int = 16, *, flagged: bool = True, **film: object) -> Path:
+    """Interlaced video with motion between the fields, flagged as such or not."""
+    flags = {"flags": "+ildct+ilme"} if flagged else {}
+    woven = tuple((2 * n, 2 * n + 1) if first == "top" else (2 * n + 1, 2 * n) for n in range(frames))
+    made = {
+        "frames": frames,
+        "rate": Fraction(25),
+        "size": (128, 96),
+        "options": flags,
+        "woven": woven,
+        "field_flags": f"{first[0]}ff" if flagged else "",
+        **film,
+    }
+    return write(path, Film(**made))  # type: ignore[arg-type]
+
+
+def telecined(path: Path, frames: int = 40) -> Path:
+    """Film in video by 3:2 pulldown, for good: of every five frames two are woven of different film frames."""
+    woven = tuple((4 * (n // 5) + t, 4 * (n // 5) + b) for n in range(frames) for t, b in [((0, 0), (1, 1), (1, 2), (2, 3), (3, 3))[n % 5]])
+    return write(path, Film(frames=frames, rate=Fraction(30000, 1001), size=(128, 96), woven=woven))
+
+
+def soft_telecined(path: Path, frames: int = 24) -> Path:
+    """MPEG-2 in TS whose film frames ask to be shown for three and two fields in turn (repeat_first_field)."""
+    lengths = [4505 if n % 2 == 0 else 3003 for n in range(frames)]
+    pts = tuple(sum(lengths[:n]) for n in range(frames))
+    film = Film(frames=frames, rate=Fraction(30000, 1001), codec="mpeg2video", size=(128, 96), b_frames=0)
+    output = _open(path, "mpegts")
+    stream = _add_film(output, film)
+    output.start_encoding()
+    for number, packet in enumerate(packets_of(stream, film)):
+        data = bytearray(bytes(packet))
+        at = data.find(b"\x00\x00\x01\xb5")
+        while at >= 0:  # ISO/IEC 13818-2 clauses 6.2.2.3 and 6.2.3.1
+            kind = data[at + 4] >> 4
+            if kind == 1:
+                data[at + 5] &= ~0x08  # progressive_sequence
+            elif kind == 8:
+                data[at + 7] &= 0x7D  # top_field_first, repeat_first_field
+                data[at + 7] |= (0x80 if number % 4 in {0, 3} else 0) | (0x02 if number % 2 == 0 else 0)
+            at = data.find(b"\x00\x00\x01\xb5", at + 4)
+        made = av.Packet(len(data))
+        made.update(bytes(data))
+        made.stream, made.time_base, made.is_keyframe = stream, TICKS, packet.is_keyframe
+        made.pts = made.dts = 90000 + pts[number]
+        made.duration = lengths[number]
+        output.mux_one(made)
+    output.close()
+    return path
 
 
 def captioned(path: Path, frames: int = 16) -> Path:

@@ -93,6 +93,11 @@ def _run_options(command: Callable[..., Any]) -> Callable[..., Any]:
         click.option("--chunk-seconds", type=float, metavar="S", help="Length of the parts that are kept and resumed one by one; default 6."),
         click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), help="Where networks run."),
         click.option("--on-corrupt", type=click.Choice(["fail", "conceal"]), help="What to do with damaged frames; default: fail."),
+        click.option(
+            "--deinterlace",
+            type=click.Choice(["auto", "bob", "off", "refuse"]),
+            help="Interlaced video: at frame rate (auto), at field rate (bob), as it is, or not at all.",
+        ),
         click.option("--drop-incompatible", is_flag=True, default=None, help="Leave out tracks the output container can't hold."),
         click.option("--config", type=click.Path(path_type=Path), help="Settings from a TOML file; options here go before it."),
         click.option("--json", "as_json", is_flag=True, help="One JSON object a line on standard output."),

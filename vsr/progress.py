@@ -31,7 +31,7 @@ def plan_table(event: Planned) -> dict[str, Any]:
         "output": event.output,
         "source_size": [plan.width, plan.height],
         "size": [plan.out_width, plan.out_height],
-        "frames": plan.stop_frame - plan.start_frame,
+        "frames": plan.frame_count,
         "models": [s.card.name for s in plan.stages],
         "encoder": plan.encoder.name,
         "encoder_options": plan.encoder.options,
@@ -51,7 +51,7 @@ def plan_line(event: Planned) -> str:
     plan = event.plan
     models = "+".join(s.card.name for s in plan.stages)
     return (
-        f"{event.input}: {plan.width}x{plan.height} -> {plan.out_width}x{plan.out_height}, {plan.stop_frame - plan.start_frame} frames, "
+        f"{event.input}: {plan.width}x{plan.height} -> {plan.out_width}x{plan.out_height}, {plan.frame_count} frames, "
         f"{models}, {plan.encoder.name} {plan.out_pix_fmt}, {len(plan.chunks)} chunks, about {_size(event.estimated_bytes)} of disk"
     )
 
@@ -95,9 +95,7 @@ class Bar:
         if not self._quiet:
             from tqdm import tqdm
 
-            self._bar = tqdm(
-                total=plan.stop_frame - plan.start_frame, unit="frame", unit_scale=False, file=self._stream, dynamic_ncols=True, smoothing=0.1
-            )
+            self._bar = tqdm(total=plan.frame_count, unit="frame", unit_scale=False, file=self._stream, dynamic_ncols=True, smoothing=0.1)
 
     def _advance(self, event: Advanced) -> None:
         if self._bar is None:

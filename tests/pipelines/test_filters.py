@@ -1,0 +1,195 @@
+"""Deinterlacing in the job: the frames of one graph over the whole film, however the work is cut. Case 15."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import replace
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+
+from models.errors import MediaError, UsageError, VerificationError
+from pipelines import filters
+from pipelines.events import Note
+from pipelines.plan import Deinterlacing
+from pipelines.probe import probe
+from pipelines.scan import comb_share
+from pipelines.settings import RunSettings
+from pipelines.video import Frame
+from tests import media
+from tests.helpers.inline import finished_of, planned_of, upscaled
+from tests.helpers.sameness import assert_same_times
+from tests.helpers.view import decoded, frames, planes
+
+pytestmark = pytest.mark.usefixtures("inline")
+
+
+def one_graph(source: Path, order: str, *, bob: bool) -> list[str]:
+    """Hashes of the film's frames after one run of bwdif over all of it."""
+    graph = av.filter.Graph()
+    film = decoded(source)
+    node = first = graph.add_buffer(width=film[0].width, height=film[0].height, format=film[0].format, time_base=Fraction(1, 25))
+    for name, options in (("bwdif", f"mode={'send_field' if bob else 'send_frame'}:parity={order}:deint=all"), ("buffersink", None)):
+        following = graph.add(name, options)
+        node.link_to(following)
+        node = following
+    graph.configure()
+    made = []
+    for number, frame in enumerate([*film, None]):
+        if frame is not None:
+            frame.pts, frame.time_base = number, Fraction(1, 25)
+        first.push(frame)
+        while True:
+            try:
+                made.append(node.pull())
+            except (av.error.BlockingIOError, av.error.EOFError):
+                break
+    return [hashlib.sha256(b"".join(p.tobytes() for p in planes(f))).hexdigest() for f in made]
+
+
+@pytest.mark.parametrize("first", ["top", "bottom"])
+@pytest.mark.parametrize("flagged", [True, False])
+def test_any_cut_gives_the_frames_of_one_graph_over_the_film(tmp_path: Path, first: str, flagged: bool) -> None:
+    source = media.fields(tmp_path / "in.mp4", first, frames=30, flagged=flagged)
+    for bob in (False, True):
+        expected = one_graph(source, f"{first[0]}ff", bob=bob)
+        for name, seconds in (("many", 0.2), ("one", 1e6)):
+            output = tmp_path / f"{name}{bob}.mkv"
+            events = upscaled(source, output, chunk_seconds=seconds, deinterlace="bob" if bob else "auto")
+            assert not [e for e in events if isinstance(e, Note)]
+            plan = planned_of(events).plan
+            assert (len(plan.chunks) > 3) == (name == "many")
+            assert [f.digest for f in frames(output)] == expected
+            assert plan.frame_count == len(expected) == finished_of(events).frames == 30 * (1 + bob)
+
+
+def test_a_part_has_the_frames_of_the_whole(tmp_path: Path) -> None:
+    """The frames beside a part are looked at, though they are not in it."""
+    source = media.fields(tmp_path / "in.mp4", frames=30)
+    upscaled(source, tmp_path / "part.mkv", range="0.36-0.8", chunk_seconds=0.2)
+    assert [f.digest for f in frames(tmp_path / "part.mkv")] == one_graph(source, "tff", bob=False)[9:20]
+
+
+def test_frames_known_by_their_order_only_are_deinterlaced_alike(tmp_path: Path) -> None:
+    """Case 14: field packets, counted by decoding; many chunks of one decoder run, some of them done before."""
+    source = media.paff(tmp_path / "in.ts")
+    assert probe(source).linear
+    expected = one_graph(source, "tff", bob=False)
+    for name, seconds in (("many", 0.2), ("one", 1e6)):
+        upscaled(source, tmp_path / f"{name}.mkv", chunk_seconds=seconds)
+        assert [f.digest for f in frames(tmp_path / f"{name}.mkv")] == expected
+
+
+@pytest.mark.parametrize("suffix", [".mp4", ".mkv"])
+def test_bob_shows_every_field_at_its_own_time(tmp_path: Path, suffix: str) -> None:
+    pts = (0, 3600, 7200, 10800, 14400, 900000, 903600, 907200)
+    source = media.fields(tmp_path / "in.mp4", frames=8, pts=pts, time_base=Fraction(1, 90000), b_frames=0)
+    output = tmp_path / f"out{suffix}"
+    events = upscaled(source, output, deinterlace="bob", codec="h264", crf=18.0, preset="ultrafast", chunk_seconds=0.1)
+    assert planned_of(events).plan.time_base == Fraction(1, 180000)
+    assert planned_of(events).plan.rate == 50 or planned_of(events).plan.rate == 2 * probe(source).rate
+    wanted = sorted(Fraction(p + half, 90000) for p in pts for half in (0, 1800))  # no field in the middle of the hole
+    assert_same_times([f.seconds for f in frames(output)], wanted, matroska=suffix == ".mkv")
+
+
+def test_results_are_not_combed_and_sources_are(tmp_path: Path) -> None:
+    source = media.fields(tmp_path / "in.mp4", frames=12)
+    assert min(comb_share(planes(f)[0]) for f in decoded(source)) > 0.03
+    for mode in ("auto", "bob"):
+        upscaled(source, tmp_path / f"{mode}.mkv", deinterlace=mode)
+        assert max(comb_share(planes(f)[0]) for f in decoded(tmp_path / f"{mode}.mkv")) < 0.005
+    upscaled(source, tmp_path / "off.mkv", deinterlace="off")
+    assert [f.digest for f in frames(tmp_path / "off.mkv")] == [f.digest for f in frames(source)]
+
+
+def test_what_was_found_and_done_is_said(tmp_path: Path) -> None:
+    source = media.fields(tmp_path / "in.mp4", flagged=False)
+    said = {}
+    for mode in ("auto", "bob", "off"):
+        said[mode] = " ".join(planned_of(upscaled(source, tmp_path / f"{mode}.mkv", deinterlace=mode)).info.notes)
+        assert "top field first by its pictures" in said[mode]
+    assert "frame rate" in said["auto"]
+    assert "field rate" in said["bob"]
+    assert "as they are" in said["off"]
+    with pytest.raises(MediaError, match=r"in\.mp4: is interlaced, top field first by its pictures; --deinterlace auto"):
+        upscaled(source, tmp_path / "refused.mkv", deinterlace="refuse")
+    assert not (tmp_path / "refused.mkv").exists()
+
+
+def test_hard_telecine_is_said_and_made_whole(tmp_path: Path) -> None:
+    source = media.telecined(tmp_path / "in.mp4")
+    events = upscaled(source, tmp_path / "out.mkv")
+    assert any("hard-telecined" in note and "inverse telecine" in note for note in planned_of(events).info.notes)
+    assert max(comb_share(planes(f)[0]) for f in decoded(tmp_path / "out.mkv")) < 0.002
+
+
+def test_progressive_and_soft_telecined_films_pass_untouched(tmp_path: Path) -> None:
+    for source in (media.cfr(tmp_path / "p.mp4", size=(128, 96)), media.soft_telecined(tmp_path / "s.ts")):
+        output = tmp_path / f"{source.stem}.mkv"
+        events = upscaled(source, output, deinterlace="refuse")
+        assert planned_of(events).plan.deinterlacing is None
+        assert [f.digest for f in frames(output)] == [f.digest for f in frames(source)]
+    events = upscaled(source, tmp_path / "bob.mkv", deinterlace="bob")
+    assert any("nothing to do" in note for note in planned_of(events).info.notes)
+
+
+def test_a_cut_between_two_fields_does_not_look_like_a_swapped_frame(tmp_path: Path) -> None:
+    """The two fields of one frame show different scenes; each result is compared with its own field."""
+    woven = tuple((2 * n + (400 if n > 7 else 0), 2 * n + 1 + (400 if n >= 7 else 0)) for n in range(16))
+    source = media.fields(tmp_path / "in.mp4", frames=16, woven=woven, gop=1)
+    for mode in ("auto", "bob"):
+        upscaled(source, tmp_path / f"{mode}.mkv", deinterlace=mode)
+
+
+def test_a_graph_that_swaps_two_frames_is_found_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    source = media.fields(tmp_path / "in.mp4", frames=16, gop=1, options={"crf": "1", "flags": "+ildct+ilme"})
+    honest = filters._Graph._pull
+
+    def swapped(self: filters._Graph) -> list[av.VideoFrame]:
+        held = [*getattr(self, "held", []), *honest(self)]
+        self.held = held if len(held) == 1 and not getattr(self, "done", False) and len(getattr(self, "seen", [])) == 5 else []  # type: ignore[attr-defined]
+        if self.held:  # type: ignore[attr-defined]
+            self.done = True  # type: ignore[attr-defined]
+            return []
+        self.seen = [*getattr(self, "seen", []), *held]  # type: ignore[attr-defined]
+        return held[::-1]
+
+    monkeypatch.setattr(filters._Graph, "_pull", swapped)
+    with pytest.raises(VerificationError, match="neighbour"):
+        upscaled(source, tmp_path / "out.mkv")
+
+
+def test_a_graph_that_loses_or_doubles_frames_is_found_out(tmp_path: Path) -> None:
+    plan = planned_of(upscaled(media.fields(tmp_path / "in.mp4"), tmp_path / "out.mkv")).plan
+    grey = [np.full((h, w), 128, np.uint8) for h, w in ((96, 128), (48, 64), (48, 64))]
+    sources = [Frame(n, grey) for n in range(6)]
+    twice = replace(plan, deinterlacing=Deinterlacing("top", bob=True))
+    assert [f.pts for f in filters.filtered(sources, twice, before=1, shown=range(100, 108))] == list(range(100, 108))
+    assert [bool(f.origin) for f in filters.filtered(sources, plan, before=0, shown=range(6))] == [True] * 6
+    original = filters.chain
+    try:
+        filters.chain = lambda _: ("select=not(eq(n\\,3))",)  # type: ignore[assignment]
+        with pytest.raises(VerificationError, match="left over"):
+            list(filters.filtered(sources, plan, before=0, shown=range(6)))
+        filters.chain = lambda _: ("bwdif=mode=send_field",)  # type: ignore[assignment]
+        with pytest.raises(VerificationError, match="more pictures"):
+            list(filters.filtered(sources, plan, before=0, shown=range(6)))
+    finally:
+        filters.chain = original
+
+
+def test_formats_the_filter_would_convert_are_refused_beforehand(tmp_path: Path) -> None:
+    """FFmpeg would turn 10-bit grey into RGB in front of bwdif, without a word."""
+    source = media.fields(tmp_path / "in.mkv", codec="ffv1", pix_fmt="gray10le", flagged=False)
+    assert probe(source).interlaced
+    with pytest.raises(MediaError, match=r"gray10le can't go through bwdif; --deinterlace off"):
+        upscaled(source, tmp_path / "out.mkv")
+    upscaled(source, tmp_path / "off.mkv", deinterlace="off")
+
+
+def test_an_unknown_way_is_refused() -> None:
+    with pytest.raises(UsageError, match="--deinterlace weave: expected auto, bob, off or refuse"):
+        RunSettings(deinterlace="weave")  # type: ignore[arg-type]
