@@ -38,6 +38,8 @@ class Contract:
     """The classical kernel for what the network leaves alone (full-size chroma, alpha)."""
     low_precision: bool = True
     """May run in bf16 or fp16: measured at 50 dB or more from its fp32 result."""
+    deep_low_precision: bool = True
+    """The same where more than 8 bits are at stake: at 60 dB or more."""
 
 
 class Network(Protocol):

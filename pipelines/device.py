@@ -268,7 +268,9 @@ class Upscaler:
         return [r[..., : h[0], : h[1]] for r, h in zip(results, halves, strict=False)]
 
     def _call(self, network: LoadedNetwork, inputs: list[Tensor]) -> list[Tensor]:
-        low = self._dtype if network.contract.low_precision and self._dtype is not torch.float32 else None
+        contract = network.contract
+        allowed = contract.low_precision and (contract.deep_low_precision or max(self._source.bits, self._target.bits) <= 8)
+        low = self._dtype if allowed and self._dtype is not torch.float32 else None
         context: contextlib.AbstractContextManager[object] = torch.autocast(self._device.type, low) if low else contextlib.nullcontext()
         with context:
             if network.contract.pixels == "rgb":

@@ -64,6 +64,8 @@ _NARROWEST = {"libx265": 64}
 """x265 4.1 writes beyond its memory in pictures of some smaller widths (probed: 34 to 46), which may end the process."""
 _HDR_BITS = 10
 """The least that PQ and HLG may have (ITU-R BT.2100 table 9)."""
+_SITED = frozenset({"libx264", "libx265", "libsvtav1", "ffv1"})
+"""Encoders that write down where chroma lies, or leave it to Matroska."""
 _SITING_NAMES = {
     Siting.LEFT: "left", Siting.CENTER: "center", Siting.TOP_LEFT: "topleft",
     Siting.TOP: "top", Siting.BOTTOM_LEFT: "bottomleft", Siting.BOTTOM: "bottom",
@@ -267,7 +269,7 @@ class _Muxer:
         context.thread_type = "SLICE" if encoder.name in {"ffv1", "prores_ks"} else "FRAME"
         context.color_range, context.colorspace = color.range, color.matrix
         context.color_primaries, context.color_trc = color.primaries, color.transfer
-        if encoder.name in {"libx264", "libx265"} and color.siting != Siting.LEFT and PixelFormat.parse(encoder.pix_fmt).sub_y:
+        if encoder.name in _SITED and PixelFormat.parse(encoder.pix_fmt).sub_y:
             context.options = {**context.options, "chroma_sample_location": _SITING_NAMES[Siting(color.siting)]}
 
     def __enter__(self) -> _Muxer:

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Deinterlacing", "Plan", "Stage", "choose_stages", "cut_chunks", "cut_spans", "frame_range", "target_size"]
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 """Raised whenever the same settings would give other bits than before."""
 
 _LARGEST_DEFAULT_4K = 1920 * 1088

@@ -21,6 +21,7 @@ from models.errors import MediaError
 from pipelines.bitstream import is_clean_point, nal_length_size
 from pipelines.hdr import frame_side_data, is_dolby_vision_only, static_metadata
 from pipelines.scan import find_scan
+from pipelines.siting import chroma_siting
 from pipelines.source import open_source
 from pipelines.video import NO_PTS, ColorTags, DecoderSetup, HdrMetadata, Orientation, PacketIndex, Range, Scan, Stream, VideoInfo
 
@@ -82,6 +83,8 @@ class _Look:
     dolby_vision_only: bool = False
     lost: set[str] = field(default_factory=set)
     turned_oddly: bool = False
+    first: bytes = b""
+    """The first packet."""
     error: str = ""
 
     def add(self, frame: VideoFrame) -> None:
@@ -246,7 +249,7 @@ def _read(container: InputContainer, path: str | os.PathLike[str], video_stream:
         height=height,
         pix_fmt=look.pix_fmt,
         sar=context.sample_aspect_ratio or stream.sample_aspect_ratio or Fraction(1),
-        color=look.color,
+        color=replace(look.color, siting=chroma_siting(stream, look.first)),
         time_base=Fraction(stream.time_base),
         rate=_rate(stream, expected),
         orientation=look.orientation,
@@ -303,6 +306,7 @@ def _walk(container: InputContainer, stream: VideoStream, codec: str) -> tuple[P
         offset = clock.shift_ticks(stream)
         if offset != (epochs[-1][1] if epochs else 0):
             epochs.append((len(index), offset))
+        look.first = look.first or bytes(packet)
         clean = packet.is_keyframe and is_clean_point(codec, bytes(packet), length_size)
         index.pts.append(NO_PTS if packet.pts is None else packet.pts + offset)
         index.dts.append(NO_PTS if packet.dts is None else packet.dts + offset)

@@ -93,6 +93,8 @@ def output_tags(color: ColorTags, source: PixelFormat, encoder: Encoder) -> Colo
     target = PixelFormat.parse(encoder.pix_fmt)
     if encoder.name == "mjpeg":
         return replace(color, matrix=int(Matrix.BT470BG), range=int(Range.FULL), siting=int(Siting.CENTER))
+    if encoder.name == "libsvtav1" and color.siting not in {Siting.LEFT, Siting.TOP_LEFT}:
+        color = replace(color, siting=int(Siting.LEFT))  # AV1 has words for these two alone (clause 6.4.2)
     if encoder.name == "libwebp":
         return replace(color, matrix=int(Matrix.SMPTE170M), range=int(Range.LIMITED), siting=int(Siting.CENTER))
     if target.family == "rgb":

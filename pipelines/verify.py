@@ -15,10 +15,11 @@ from models.errors import VerificationError
 from pipelines.assemble import is_filler, start_shift
 from pipelines.decode import picture_planes, planar_format
 from pipelines.hdr import agree, static_metadata
+from pipelines.siting import chroma_siting
 from pipelines.source import open_source
 from pipelines.thumbnail import grid_for, thumbnail
 from pipelines.timeline import timeline
-from pipelines.video import PixelFormat
+from pipelines.video import PixelFormat, Siting
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -88,6 +89,9 @@ class _Seen:
         context = self.video.codec_context
         if (context.width, context.height) != (plan.out_width, plan.out_height):
             raise VerificationError(f"the result is {context.width}x{context.height}, expected {plan.out_width}x{plan.out_height}")
+        siting = chroma_siting(self.video)
+        if PixelFormat.parse(plan.out_pix_fmt).sub_y and siting not in {Siting.UNSPECIFIED, plan.out_color.siting}:
+            raise VerificationError(f"chroma of the result is said to lie {siting!r}, expected {Siting(plan.out_color.siting)!r}")
         self.pts: list[int] = []
         self.decoded = 0
         self.counts: dict[int, int] = {}

@@ -3,5 +3,6 @@
 view.py       a media file as any player sees it
 sameness.py   asserts that own their tolerance
 command.py    the command line in a process of its own
+patches.py    colours whose codes are known, and how far two look apart
 inline.py     the whole job in this process, without child processes
 """
