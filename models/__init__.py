@@ -14,10 +14,14 @@ backprojection.py  up and down again
 cosine.py          a plain net, taught the direction of deep features
 autoencoder.py     down to a code and up again; the extractor of features
 deconvolution.py   restores noisy, blurred frames, at their size or twice it
+adversarial.py     a generator and its discriminator
+vae.py             a distribution of codes beside the frame
+diffusion.py       noise becomes detail, step by step
 relu.py            ReLU in place, by integers where maps are bf16
 architectures.py   the table of architectures a card can name
 foreign.py         other people's checkpoints
 catalog.py         name -> card -> network
 growth.py          a trained network taken over into a larger one
 losses.py          losses as functions
+features.py        what deep features are taken from
 """

@@ -1,18 +1,35 @@
-"""Losses, as functions of two tensors of one shape that return a scalar.
+"""Losses, as functions of tensors that return a scalar.
 
-x, y: (B,C,H,W), floating, values 0..1 (chroma -0.5..0.5) and beyond; the network's result and the truth.
+x, y: (B,C,H,W), floating, values 0..1 (chroma -0.5..0.5) and beyond; the network's result and the truth. Deep features are maps
+of any size and range; what a discriminator says of real or made pictures are logits of any shape, positive for real.
 """
 
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-__all__ = ["LOSSES", "SAMPLES", "charbonnier", "l1", "mse", "ssim_loss", "ssim_map"]
+__all__ = [
+    "ADVERSARIAL",
+    "LOSSES",
+    "SAMPLES",
+    "charbonnier",
+    "cosine_distance",
+    "hinge",
+    "hinge_generator",
+    "kl_divergence",
+    "l1",
+    "mse",
+    "non_saturating",
+    "non_saturating_generator",
+    "perceptual",
+    "ssim_loss",
+    "ssim_map",
+]
 
 
 def mse(x: Tensor, y: Tensor) -> Tensor:
@@ -45,6 +62,53 @@ SAMPLES: dict[str, Callable[[Tensor], Tensor]] = {
     "charbonnier": lambda d: (d.square() + 1e-6).sqrt(),
 }
 """Losses that are means over samples: what each makes of the differences before the mean is taken."""
+
+
+def cosine_distance(x: Tensor, y: Tensor, epsilon: float = 1e-6) -> Tensor:
+    """1 - a·b / (|a| |b|), 0 (same direction) to 2 (opposite), of the channels at each place of two maps; mean over places.
+
+    Blind to how strong features are: contrast is left to another term. Where either vector is shorter than epsilon it counts
+    as 1 at most.
+    """
+    return (1 - F.cosine_similarity(x.float(), y.float(), dim=1, eps=epsilon)).mean()
+
+
+def perceptual(x: Sequence[Tensor], y: Sequence[Tensor]) -> Tensor:
+    """Mean absolute difference of deep features, 0 or more, each map counting the same (Johnson et al. 2016, arXiv:1603.08155)."""
+    return torch.stack([l1(a.float(), b.float()) for a, b in zip(x, y, strict=True)]).mean()
+
+
+def non_saturating(real: Tensor, made: Tensor) -> Tensor:
+    """What a discriminator minimises: -log σ(real) - log(1 - σ(made)), 0 or more (Goodfellow et al. 2014, arXiv:1406.2661)."""
+    return F.softplus(-real.float()).mean() + F.softplus(made.float()).mean()
+
+
+def non_saturating_generator(made: Tensor) -> Tensor:
+    """What the generator minimises against it: -log σ(made), which has a gradient where it is seen through, too."""
+    return F.softplus(-made.float()).mean()
+
+
+def hinge(real: Tensor, made: Tensor) -> Tensor:
+    """What a discriminator minimises: max(0, 1 - real) + max(0, 1 + made) (Lim & Ye 2017, arXiv:1705.02894)."""
+    return F.relu(1 - real.float()).mean() + F.relu(1 + made.float()).mean()
+
+
+def hinge_generator(made: Tensor) -> Tensor:
+    """What the generator minimises against it: minus the logit, of any sign."""
+    return -made.float().mean()
+
+
+ADVERSARIAL: dict[str, tuple[Callable[[Tensor, Tensor], Tensor], Callable[[Tensor], Tensor]]] = {
+    "non-saturating": (non_saturating, non_saturating_generator),
+    "hinge": (hinge, hinge_generator),
+}
+"""By the name a configuration gives: what the discriminator minimises, and what the generator."""
+
+
+def kl_divergence(mean: Tensor, log_variance: Tensor) -> Tensor:
+    """KL(N(μ,σ²) || N(0,1)) = (μ² + σ² - 1 - log σ²) / 2 in nats, 0 or more; mean over latent numbers (Kingma & Welling 2013, arXiv:1312.6114)."""
+    mean, log_variance = mean.float(), log_variance.float()
+    return 0.5 * (mean.square() + log_variance.exp() - 1 - log_variance).mean()
 
 
 @functools.cache

@@ -36,6 +36,8 @@ class Contract:
     """What height and width must divide by; the caller pads by reflection and crops."""
     kernel: str = "lanczos"
     """The classical kernel for what the network leaves alone (full-size chroma, alpha)."""
+    placed: bool = False
+    """Wants to know where its input lies in the frame: called with `at=(top, left)`, in luma pixels."""
     low_precision: bool = True
     """May run in bf16 or fp16: measured at 50 dB or more from its fp32 result."""
     deep_low_precision: bool = True

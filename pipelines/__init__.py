@@ -48,6 +48,11 @@ loader.py      batches of random crops
 state.py       all that training goes on from
 trainlog.py    how training went
 recipe.py      a network and how it is trained
+reconstruction.py  the plain objective: the result should be the truth
+rivalry.py     generator and discriminator in turns
+variation.py   codes drawn, and kept near the normal distribution
+denoising.py   seeing the noise in a picture; many steps in one
+objectives.py  the table of objectives
 train.py       pairs -> weights
 title.py       a network tuned on the film it is for
 card.py        weights -> a network with its card

@@ -153,7 +153,7 @@ class Upscaler:
             half_read, half_write, half_keep = _read(part, 2), _placed(part, scale, 2), _kept(part, scale, 2)
             luma = to_float(even[0][read], bits, full, chroma=False)[None, None].to(self._device)
             chroma = torch.stack([to_float(p[half_read], bits, full, chroma=True) for p in even[1:]])[None].to(self._device)
-            luma, chroma = self._call(network, [luma, chroma])
+            luma, chroma = self._call(network, [luma, chroma], (part.halo_top, part.halo_left))
             self._refuse_nonsense(network, luma)
             result[0][write] = to_codes(luma[0, 0][keep], bits, full, chroma=False)
             for plane, values in zip(result[1:], chroma[0], strict=True):
@@ -258,7 +258,7 @@ class Upscaler:
         results: list[Tensor] = []
         for part in cut(full_height, full_width, *tile, contract.halo_px or 0, multiple):
             inputs = [plane[(..., *_read(part, full_height // plane.shape[-2]))] for plane in padded]
-            outputs = self._call(network, inputs)
+            outputs = self._call(network, inputs, (part.halo_top, part.halo_left))
             if not results:
                 results = [o.new_empty(*o.shape[:2], p.shape[-2] * scale, p.shape[-1] * scale) for o, p in zip(outputs, padded, strict=True)]
             for result, output, plane in zip(results, outputs, padded, strict=True):
@@ -267,7 +267,8 @@ class Upscaler:
         halves = [(height * scale, width * scale), (-(-height * scale // 2), -(-width * scale // 2))]
         return [r[..., : h[0], : h[1]] for r, h in zip(results, halves, strict=False)]
 
-    def _call(self, network: LoadedNetwork, inputs: list[Tensor]) -> list[Tensor]:
+    def _call(self, network: LoadedNetwork, inputs: list[Tensor], at: tuple[int, int]) -> list[Tensor]:
+        """Run a network on a tile that begins at pixel `at`."""
         contract = network.contract
         allowed = contract.low_precision and (contract.deep_low_precision or max(self._source.bits, self._target.bits) <= 8)
         low = self._dtype if allowed and self._dtype is not torch.float32 else None
@@ -276,7 +277,8 @@ class Upscaler:
             if network.contract.pixels == "rgb":
                 module: Callable[[Tensor], Tensor] = network.module  # type: ignore[assignment]
                 return [module(inputs[0].contiguous(memory_format=torch.channels_last)).float()]
-            luma, chroma = network.module((inputs[0], inputs[1]))
+            planes = (inputs[0], inputs[1])
+            luma, chroma = network.module(planes, at=at) if network.contract.placed else network.module(planes)  # type: ignore[call-arg]
             return [luma.float(), chroma.float()]
 
     def _store(self, picture: _Picture) -> list[list[np.ndarray]]:

@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 __all__ = ["EvaluateSettings", "Item", "Judged", "Row", "evaluate", "items", "judge"]
 
 BASELINES = ("bicubic", "lanczos")
-METRICS = ("psnr", "ssim", "flicker", "niqe", "vmaf")
+METRICS = ("psnr", "ssim", "flicker", "niqe", "energy", "vmaf")
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,7 @@ class EvaluateSettings:
     cases: tuple[str, ...] = ("clean",)
     """Degradations of videos and pictures: "clean" or CODEC-QUALITY such as "h264-23", "noise-CODES", "blur-PX"."""
     metrics: tuple[str, ...] = ("psnr", "ssim")
-    """Of METRICS; "vmaf" stands for VMAF, VMAF-NEG and XPSNR."""
+    """Of METRICS; "energy" is gradient energy as a share of the truth's; "vmaf" stands for VMAF, VMAF-NEG and XPSNR."""
     frames: int = 48
     """At most so many frames of a video."""
     limit: int = 0
@@ -187,6 +187,8 @@ def judge(result: Planes, truth: Planes, scale: int, settings: EvaluateSettings,
         scores["ssim"] = metrics.ssim(ours, theirs)
     if "flicker" in settings.metrics and len(ours) > 1:
         scores["flicker"] = metrics.flicker(ours, theirs)
+    if "energy" in settings.metrics:
+        scores["energy"] = metrics.gradient_energy(ours, theirs)
     if "niqe" in settings.metrics:
         scores["niqe"] = metrics.niqe(ours[len(ours) // 2], metrics.NiqeModel.read(settings.niqe_model))
     if "vmaf" in settings.metrics:

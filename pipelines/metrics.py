@@ -1,4 +1,4 @@
-"""How good a picture is: PSNR, SSIM, NIQE and flicker here; VMAF, VMAF-NEG and XPSNR by FFmpeg.
+"""How good a picture is: PSNR, SSIM, NIQE, gradient energy and flicker here; VMAF, VMAF-NEG and XPSNR by FFmpeg.
 
 All on luma planes in 8-bit limited-range code values (black 16, white 235) with a peak of 255, as papers count "PSNR-Y".
 """
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from pipelines.footage import Codes
 
-__all__ = ["NiqeModel", "by_ffmpeg", "flicker", "niqe", "psnr", "ssim", "trim"]
+__all__ = ["NiqeModel", "by_ffmpeg", "flicker", "gradient_energy", "niqe", "psnr", "ssim", "trim"]
 
 PEAK = 255.0
 
@@ -50,6 +50,15 @@ def ssim(result: Tensor, truth: Tensor) -> float:
     Wang et al. 2004: Gaussian window of 11x11 with sigma 1.5, K1 = 0.01, K2 = 0.03, only where the window fits.
     """
     return ssim_map(result.double()[:, None], truth.double()[:, None], peak=PEAK).mean().item()
+
+
+def gradient_energy(result: Tensor, truth: Tensor) -> float:
+    """How much detail (T,H,W) luma codes have: mean square of differences of neighbours, as a share of the truth's; 1 is as sharp.
+
+    Below 1 the picture is soft (bicubic), above it is sharpened or noisy. Infinite for detail where the truth is flat.
+    """
+    energy = [x.double().diff(dim=-1).square().mean().item() + x.double().diff(dim=-2).square().mean().item() for x in (result, truth)]
+    return energy[0] / energy[1] if energy[1] else (math.inf if energy[0] else 1.0)
 
 
 def flicker(result: Tensor, truth: Tensor) -> float:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
 from models.errors import UsageError
-from models.losses import LOSSES
+from models.losses import ADVERSARIAL, LOSSES
 from pipelines.loader import BatchSettings
 
-__all__ = ["OptimizerSettings", "TrainSettings", "learning_rate"]
+__all__ = ["ObjectiveSettings", "OptimizerSettings", "TrainSettings", "learning_rate"]
 
 
 @dataclass(frozen=True)
@@ -25,6 +25,42 @@ class OptimizerSettings:
     """Of Adam; the second one is RMSprop's smoothing, too."""
     clip_norm: float = 1.0
     """Gradients longer than this are shortened to it."""
+
+
+@dataclass(frozen=True)
+class ObjectiveSettings:
+    """What is asked of a network; weights of terms that are added up, 0 leaves one out."""
+
+    kind: Literal["reconstruction", "adversarial", "variational", "denoising", "distillation"] = "reconstruction"
+    """One of pipelines.objectives."""
+    pixel: float = 1.0
+    """Of `loss`."""
+    ssim: float = 0.0
+    """Of 1 - SSIM of luma."""
+    cosine: float = 0.0
+    """Of the cosine distance between deep features."""
+    perceptual: float = 0.0
+    """Of the difference of deep features."""
+    features: str = ""
+    """What those are taken from: name or file of an autoencoder, or a file with the weights of VGG19."""
+    adversarial: float = 0.0
+    """Of what the discriminator says."""
+    form: str = "non-saturating"
+    """One of models.losses.ADVERSARIAL."""
+    kl: float = 0.0
+    """β: of the divergence of codes from the normal distribution."""
+    teacher: str = ""
+    """Of a distillation: name or file of a diffusion network."""
+    keep: Literal["best", "last"] = "best"
+    """Which average weights become the result: those of the highest PSNR, or the last ones, where PSNR is not the aim."""
+
+    def __post_init__(self) -> None:
+        if self.form not in ADVERSARIAL:
+            raise UsageError(f"objective.form = {self.form!r}: expected one of {', '.join(ADVERSARIAL)}")
+        if (self.cosine or self.perceptual) and not self.features:
+            raise UsageError("objective.cosine and objective.perceptual want objective.features, such as autoencoder-x2")
+        if min(self.pixel, self.ssim, self.cosine, self.perceptual, self.adversarial, self.kl) < 0:
+            raise UsageError("objective: weights can't be negative")
 
 
 @dataclass(frozen=True)
@@ -55,6 +91,7 @@ class TrainSettings:
     """Of torch on the CPU; 0: as many as torch takes. Part of what makes two runs bit-equal."""
     batch: BatchSettings = field(default_factory=BatchSettings)
     optimizer: OptimizerSettings = field(default_factory=OptimizerSettings)
+    objective: ObjectiveSettings = field(default_factory=ObjectiveSettings)
 
     def __post_init__(self) -> None:
         if self.loss not in LOSSES:
@@ -63,6 +100,13 @@ class TrainSettings:
             raise UsageError(f"ema_decay = {self.ema_decay}: expected 0 to 1, below 1")
         if min(self.steps, self.validate_every, self.validation_pairs) < 1:
             raise UsageError("steps, validate_every and validation_pairs: expected at least 1")
+
+    def identity(self) -> dict[str, Any]:
+        """All that a checkpoint depends on, as plain values; an objective that is the plain one is left out."""
+        table = asdict(self)
+        if self.objective == ObjectiveSettings():
+            del table["objective"]
+        return table
 
 
 def learning_rate(settings: TrainSettings, step: int) -> float:

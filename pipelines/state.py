@@ -5,7 +5,7 @@ from __future__ import annotations
 import pickle
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import torch
 
@@ -18,6 +18,18 @@ if TYPE_CHECKING:
 __all__ = ["State"]
 
 _FORMAT = "vsr-checkpoint-1"
+
+
+class Stateful(Protocol):
+    """Something with learned state of its own."""
+
+    def state_dict(self) -> dict[str, Any]:
+        """Give it."""
+        ...
+
+    def load_state_dict(self, content: dict[str, Any]) -> None:
+        """Take it back."""
+        ...
 
 
 @dataclass(eq=False)
@@ -36,6 +48,8 @@ class State:
     best: dict[str, Tensor] = field(default_factory=dict)
     """The average weights that had it."""
     best_step: int = 0
+    objective: Stateful | None = None
+    """What else learns."""
 
     def update_average(self, decay: float) -> None:
         """Move the average towards the weights; faster in the first steps, when they are still far from anything."""
@@ -54,6 +68,7 @@ class State:
             "optimizer": self.optimizer.state_dict(),
             "average": self.average,
             "best": self.best,
+            "objective": self.objective.state_dict() if self.objective else {},
             "numbers": {"step": self.step, "seconds": self.seconds, "best_db": self.best_db, "best_step": self.best_step},
         }
         write_atomically(path, lambda partial: torch.save(content, partial))
@@ -67,6 +82,8 @@ class State:
             for key, tensor in content["average"].items():
                 self.average[key].copy_(tensor)
             self.best = content["best"]
+            if self.objective and content.get("objective"):
+                self.objective.load_state_dict(content["objective"])
             for name, value in content["numbers"].items():
                 setattr(self, name, value)
         except (OSError, RuntimeError, KeyError, ValueError, EOFError, pickle.UnpicklingError) as error:

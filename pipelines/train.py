@@ -20,12 +20,11 @@ import torch
 from models.catalog import find, load_network
 from models.errors import Interrupted, UsageError
 from models.growth import grown
-from models.losses import LOSSES, SAMPLES
-from models.packed import BicubicSkip, pack
 from pipelines import metrics
 from pipelines.card import build, export
 from pipelines.footage import to_values
 from pipelines.loader import Batch, Loader
+from pipelines.objectives import OBJECTIVES
 from pipelines.picture import sheet, to_pixels
 from pipelines.recipe import TrainSettings, learning_rate
 from pipelines.shards import Shards, manifest_hash
@@ -73,6 +72,7 @@ class Validated:
     scores: dict[str, float]
     """PSNR-Y in dB of all pairs ("psnr"), and gains over Lanczos: "gain", "gain_clean", "gain_degraded"."""
     best: bool
+    """These weights are the result so far."""
 
 
 @dataclass(frozen=True)
@@ -123,9 +123,11 @@ class Trainer:
         self.loader = Loader(shards, settings.batch, settings.seed)
         self.held_out = Shards(data, "validation")
         self.data = {"manifests": [manifest_hash(d) for d in data], "train_pairs": len(shards), "validation_pairs": len(self.held_out)}
-        self.identity = hashlib.sha256(json.dumps([asdict(settings), self.data["manifests"]], sort_keys=True).encode()).hexdigest()
+        self.identity = hashlib.sha256(json.dumps([settings.identity(), self.data["manifests"]], sort_keys=True).encode()).hexdigest()
         self.state = _start(settings, device)
         self.autocast = precision_of(settings.precision, device)
+        self.objective = OBJECTIVES[settings.objective.kind](settings, self.state.network, device, self.autocast)
+        self.state.objective = self.objective
 
     def steps(self, stop: Callable[[], bool]) -> Iterator[Stepped | Validated]:
         """All steps that are left, with the validations between them."""
@@ -134,7 +136,7 @@ class Trainer:
         self.folder.mkdir(parents=True, exist_ok=True)
         self.log = TrainLog(self.folder)
         self.log.forget_after(state.step)
-        for batch in self.loader.prefetch(state.step, settings.steps, self.prepare):
+        for batch in self.loader.prefetch(state.step, settings.steps, self.objective.prepare):
             begun = time.monotonic()
             total, since = total + self.step(batch), since + 1
             state.seconds += time.monotonic() - begun
@@ -152,50 +154,23 @@ class Trainer:
                 self._save()
                 raise Interrupted(f"{self.folder}: stopped after step {state.step} of {settings.steps}; the same command with --resume goes on")
 
-    def prepare(self, batch: Batch) -> Batch:
-        """Take what is the same for any weights out of the step: the upscale that the residual is added to.
-
-        Where the loss counts samples one by one, their order does not matter, so the difference is brought into the order of
-        the last layer's channels, and neither resampling nor shuffling is left in the step.
-        """
-        settings, network = self.settings, self.state.network
-        if settings.loss not in SAMPLES or not isinstance(network, BicubicSkip):
-            return batch
-        luma, chroma = classical(batch.low, settings.scale, network.contract.kernel)
-        target = pack((batch.truth[0] - luma, batch.truth[1] - chroma), network.packing)
-        return Batch(batch.low, batch.truth, batch.frames, target.contiguous(memory_format=torch.channels_last))
-
     def step(self, batch: Batch) -> float:
         """One step; returns its loss."""
-        settings, state = self.settings, self.state
+        settings, state, objective = self.settings, self.state, self.objective
+        rate = learning_rate(settings, state.step)
         for group in state.optimizer.param_groups:
-            group["lr"] = learning_rate(settings, state.step)
+            group["lr"] = rate
         batch = batch.to(self.device)
         with self.autocast():
-            loss = self._loss(batch) if batch.target is None else self._loss_of_residual(batch, batch.target)
+            loss = objective.loss(batch, state.step)
         state.optimizer.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
         torch.nn.utils.clip_grad_norm_(state.network.parameters(), settings.optimizer.clip_norm)
         state.optimizer.step()
+        objective.after(batch, rate / settings.optimizer.learning_rate)
         state.update_average(settings.ema_decay)
         state.step += 1
         return loss.item()
-
-    def _loss(self, batch: Batch) -> Tensor:
-        settings, loss_of = self.settings, LOSSES[self.settings.loss]
-        luma, chroma = forward(self.state.network, batch.low, batch.frames)
-        loss = loss_of(luma.float(), batch.truth[0])
-        return loss + settings.chroma_weight * loss_of(chroma.float(), batch.truth[1]) if settings.chroma_weight else loss
-
-    def _loss_of_residual(self, batch: Batch, target: Tensor) -> Tensor:
-        """The same loss, by the channels of the last layer: two thirds of luma, one of chroma."""
-        settings, network = self.settings, self.state.network
-        residual: Tensor = network.residual(*batch.low)  # type: ignore[operator]
-        # Channels lie innermost, so this is a view; a matrix keeps the loops over it simple and fast.
-        found, wanted = (x.permute(0, 2, 3, 1).reshape(-1, x.shape[1]) for x in (residual.float(), target))
-        means = SAMPLES[settings.loss](found - wanted).mean(0)  # (6·packing²,)
-        split = len(means) * 2 // 3
-        return means[:split].mean() + settings.chroma_weight * means[split:].mean()
 
     def _save(self) -> float:
         self.state.save(self.folder / "checkpoint.pt", self.identity)
@@ -205,7 +180,7 @@ class Trainer:
         state = self.state
         network = self._averaged(state.average)
         scores = validate(network, self.held_out, self.settings.validation_pairs, self.autocast)
-        best = scores["psnr"] > state.best_db
+        best = scores["psnr"] > state.best_db or self.settings.objective.keep == "last"
         if best:
             state.best_db, state.best_step = scores["psnr"], state.step
             state.best = {k: v.clone() for k, v in state.average.items()}
@@ -245,6 +220,8 @@ class Trainer:
             "steps": settings.steps, "best_step": state.best_step, "seconds": round(state.seconds), "device": device_name(self.device),
             "torch": torch.__version__, "init": settings.init, "loss": settings.loss, "seed": settings.seed, **self.data,
         }  # fmt: skip
+        if "objective" in settings.identity():
+            training["objective"] = {k: v for k, v in asdict(settings.objective).items() if v not in {0.0, ""}}
         weights = export(
             state.best, architecture=settings.architecture, settings=settings.network, scale=settings.scale, folder=self.folder, name=settings.name,
             description=settings.description, record={"training": training, "scores": {"validation": scores}},
@@ -255,7 +232,7 @@ class Trainer:
 def steps_per_second(settings: TrainSettings, data: str | Path, device: str = "cpu", *, steps: int = 10) -> float:
     """How fast training steps go here, measured on a few that are thrown away."""
     run = Trainer(settings, [Path(data)], Path(data), torch.device(device))
-    batches = [run.prepare(run.loader.batch(n)) for n in range(3)]
+    batches = [run.objective.prepare(run.loader.batch(n)) for n in range(3)]
     for batch in batches:
         run.step(batch)
     begun = time.monotonic()
@@ -291,28 +268,6 @@ def _weights_of(name: str, scale: int) -> dict[str, Tensor]:
     module: Any = load_network(cards[0]).module
     weights: dict[str, Tensor] = module.state_dict()
     return weights
-
-
-def forward(network: nn.Module, low: Planes, frames: int) -> Planes:
-    """Clips through a network in training: luma (B·T,1,H,W), chroma (B·T,2,H/2,W/2) -> the same at `scale` times the size.
-
-    T frames a clip, T running fastest; a recurrent network sees them one after the other, the ends repeated.
-    """
-    contract: Any = network.contract
-    if not (contract.past or contract.future or contract.recurrent):
-        result: Planes = network(low)
-        return result
-    luma, chroma = low[0].reshape(-1, frames, *low[0].shape[1:]), low[1].reshape(-1, frames, *low[1].shape[1:])  # (B,T,1,H,W), (B,T,2,h,w)
-    state, outputs = None, []
-    for now in range(frames):
-        seen = [min(max(now + step, 0), frames - 1) for step in range(-contract.past, contract.future + 1)]
-        window = (luma[:, seen, 0], chroma[:, seen].flatten(1, 2))
-        if contract.recurrent:
-            planes, state = network(window, state)
-        else:
-            planes = network(window)
-        outputs.append(planes)
-    return torch.stack([o[0] for o in outputs], 1).flatten(0, 1), torch.stack([o[1] for o in outputs], 1).flatten(0, 1)
 
 
 def validate(network: nn.Module, shards: Shards, pairs: int, autocast: Callable[[], Any] = contextlib.nullcontext) -> dict[str, float]:

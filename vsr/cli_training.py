@@ -101,7 +101,9 @@ def train(
 )
 @click.option("--case", "cases", multiple=True, metavar="CASE", help="clean (default), h264-23 (CODEC-QUALITY), noise-10, blur-1.5; may be repeated.")
 @click.option("--scale", type=click.IntRange(1, 16), help="Only this scale; default: all that the models have.")
-@click.option("--metric", "names", multiple=True, type=click.Choice(["psnr", "ssim", "flicker", "niqe", "vmaf"]), help="Default: psnr and ssim.")
+@click.option(
+    "--metric", "names", multiple=True, type=click.Choice(["psnr", "ssim", "flicker", "niqe", "energy", "vmaf"]), help="Default: psnr and ssim."
+)
 @click.option("--niqe-model", default="", metavar="FILE", help="BasicSR's niqe_pris_params.npz, for --metric niqe.")
 @click.option("--frames", type=click.IntRange(1), default=48, show_default=True, help="At most so many frames of a video.")
 @click.option("--limit", type=click.IntRange(0), default=0, help="At most so many pictures of a folder; 0: all.")

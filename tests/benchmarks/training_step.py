@@ -53,12 +53,12 @@ def main() -> None:
     settings = TrainSettings("fast-x2", 2, network={"width": 32, "depth": 8})
     trainer = Trainer(settings, [data], data, torch.device("cpu"))
     loader = Loader(Shards([data], "train"), settings.batch, 0)
-    alone, batch = convolutions(trainer), trainer.prepare(loader.batch(0))
+    alone, batch = convolutions(trainer), trainer.objective.prepare(loader.batch(0))
     times: dict[str, list[float]] = {"convolutions": [], "step": [], "loader": []}
     for number in range(rounds):
         times["convolutions"].append(milliseconds(alone))
         times["step"].append(milliseconds(lambda: trainer.step(batch)))
-        times["loader"].append(milliseconds(lambda n=number: trainer.prepare(loader.batch(n))))
+        times["loader"].append(milliseconds(lambda n=number: trainer.objective.prepare(loader.batch(n))))
     medians = {name: statistics.median(values[rounds // 4 :]) for name, values in times.items()}
     for name, value in medians.items():
         print(f"{name:<13}{value:8.2f} ms")

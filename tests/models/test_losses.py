@@ -1,9 +1,27 @@
 from __future__ import annotations
 
+import math
+
 import pytest
 import torch
 
-from models.losses import LOSSES, SAMPLES, charbonnier, l1, mse, ssim_loss, ssim_map
+from models.losses import (
+    ADVERSARIAL,
+    LOSSES,
+    SAMPLES,
+    charbonnier,
+    cosine_distance,
+    hinge,
+    hinge_generator,
+    kl_divergence,
+    l1,
+    mse,
+    non_saturating,
+    non_saturating_generator,
+    perceptual,
+    ssim_loss,
+    ssim_map,
+)
 from models.relu import relu_
 
 
@@ -73,3 +91,69 @@ def test_relu_by_integers_has_the_values_and_gradients_of_relu(dtype: torch.dtyp
     assert torch.equal(ours.grad, theirs.grad)
     with torch.inference_mode():
         assert torch.equal(relu_(x.clone()), torch.relu(x))
+
+
+def test_cosine_distance_is_of_directions_at_each_place() -> None:
+    x = torch.tensor([[3.0, 1.0], [4.0, 0.0]]).reshape(1, 2, 1, 2)  # (3,4) and (1,0)
+    y = torch.tensor([[4.0, -2.0], [3.0, 0.0]]).reshape(1, 2, 1, 2)  # (4,3) and (-2,0)
+    assert cosine_distance(x, y).item() == pytest.approx(((1 - 24 / 25) + 2) / 2)
+    assert cosine_distance(x, 7 * x).item() == pytest.approx(0.0, abs=1e-6)
+    assert cosine_distance(x, torch.zeros_like(x)).item() == pytest.approx(1.0)
+
+
+def test_perceptual_counts_every_map_the_same() -> None:
+    zeros = [torch.zeros(1, 2, 4, 4), torch.zeros(1, 8, 1, 1)]
+    ones = [torch.full((1, 2, 4, 4), 2.0), torch.full((1, 8, 1, 1), -1.0)]
+    assert perceptual(zeros, ones).item() == pytest.approx((2 + 1) / 2)
+
+
+def test_adversarial_losses_by_hand() -> None:
+    real, made = torch.tensor([2.0, 0.0]), torch.tensor([-3.0, 0.5])
+
+    def softplus(x: float) -> float:
+        return math.log1p(math.exp(x))
+
+    assert non_saturating(real, made).item() == pytest.approx((softplus(-2) + softplus(0)) / 2 + (softplus(-3) + softplus(0.5)) / 2)
+    assert non_saturating_generator(made).item() == pytest.approx((softplus(3) + softplus(-0.5)) / 2)
+    assert hinge(real, made).item() == pytest.approx((0 + 1) / 2 + (0 + 1.5) / 2)
+    assert hinge_generator(made).item() == pytest.approx(1.25)
+
+
+def test_kl_divergence_by_hand_and_by_torch() -> None:
+    assert kl_divergence(torch.zeros(2, 3), torch.zeros(2, 3)).item() == 0
+    assert kl_divergence(torch.tensor([2.0]), torch.tensor([math.log(4.0)])).item() == pytest.approx((4 + 4 - 1 - math.log(4)) / 2)
+    mean, log_variance = planes(7) - 0.5, planes(8) - 0.5
+    theirs = torch.distributions.kl_divergence(
+        torch.distributions.Normal(mean, (0.5 * log_variance).exp()), torch.distributions.Normal(torch.zeros(()), torch.ones(()))
+    )
+    assert kl_divergence(mean, log_variance).item() == pytest.approx(theirs.mean().item(), rel=1e-5)
+
+
+CHECKED = {
+    "cosine": cosine_distance,
+    "perceptual": lambda x, y: perceptual([x, x[..., ::2]], [y, y[..., ::2]]),
+    "kl": kl_divergence,
+    **{f"{name} of the discriminator": losses[0] for name, losses in ADVERSARIAL.items()},
+    **{f"{name} of the generator": lambda x, y, loss=losses[1]: loss(x) + 0 * y.sum() for name, losses in ADVERSARIAL.items()},
+}
+
+
+@pytest.mark.parametrize("name", sorted(CHECKED))
+def test_gradients_are_those_of_small_differences(name: str) -> None:
+    """Along one direction, in fp32, in which the losses count."""
+    loss = CHECKED[name]
+    x, y = planes(9)[:1, :, :4, :4].repeat(1, 3, 1, 1) * 2 - 1, planes(10)[:1, :, :4, :4].repeat(1, 3, 1, 1) * 2 - 1
+    x[:, 1] += 0.37
+    y[:, 2] -= 0.21
+    x.requires_grad_()
+    y.requires_grad_()
+    loss(x, y).backward()  # type: ignore[no-untyped-call]
+    generator = torch.Generator().manual_seed(11)
+    for tensor in (x, y):
+        direction, step = torch.randn(tensor.shape, generator=generator), 1e-3
+        with torch.no_grad():
+            moved = [tensor.detach() + sign * step * direction for sign in (1, -1)]
+            pair = [loss(m, y) if tensor is x else loss(x, m) for m in moved]
+        assert tensor.grad is not None
+        slope = (pair[0].double() - pair[1].double()).item() / (2 * step)
+        assert (tensor.grad * direction).sum().item() == pytest.approx(slope, rel=2e-2, abs=2e-3)

@@ -9,7 +9,7 @@ import torch
 
 from models.errors import MediaError, UsageError
 from pipelines import metrics
-from pipelines.evaluate import EvaluateSettings, Row, evaluate
+from pipelines.evaluate import EvaluateSettings, Row, evaluate, items
 from pipelines.footage import Codes
 from pipelines.scores import as_table, gain_over
 from tests.helpers.footage import clip, film, pictures
@@ -122,3 +122,19 @@ def test_tables_come_in_three_styles() -> None:
     assert markdown[3] == "| Set5 | clean | x2 | fast-x2 | 36.90 | +3.23 | 0.9550 |"
     assert "+3.23" in as_table(rows, "terminal")
     assert '"gain_over_bicubic_db": 3.2' in as_table(rows, "json")
+
+
+def test_gradient_energy_is_a_share_of_the_truth_s() -> None:
+    truth = torch.tensor([[[0.0, 2.0], [4.0, 6.0]]])  # differences 2, 2 across and 4, 4 down
+    assert metrics.gradient_energy(truth, truth) == 1
+    assert metrics.gradient_energy(truth / 2, truth) == pytest.approx(0.25)
+    assert metrics.gradient_energy(torch.tensor([[[0.0, 2.0], [0.0, 2.0]]]), truth) == pytest.approx(4 / 20)
+    assert metrics.gradient_energy(truth, torch.zeros(1, 2, 2)) == math.inf
+
+
+def test_noisy_pictures_are_judged_at_their_own_size(tmp_path: Path) -> None:
+    """A case of noise at scale 1: what bicubic, which changes nothing there, scores is the noise itself."""
+    rows = list(items(pictures(tmp_path / "stills", 1, 128, 128), 1, "noise-10", EvaluateSettings(scale=1, cases=("noise-10",))))
+    low, truth = rows[0].low_planes, rows[0].truth_planes
+    assert low[0].shape == truth[0].shape
+    assert ((low[0] - truth[0]) * 219).std().item() == pytest.approx(10, abs=0.6)

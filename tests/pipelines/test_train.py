@@ -162,10 +162,11 @@ def test_the_short_way_through_a_step_has_the_same_loss_and_gradients(pairs: Pat
     with torch.no_grad():
         trainer.state.network.tail.weight.normal_(0, 0.05)  # type: ignore[union-attr]
     batch = trainer.loader.batch(0)
-    short = trainer.prepare(batch)
+    objective = trainer.objective
+    short = objective.prepare(batch)
     assert short.target is not None
     results = []
-    for value in (trainer._loss(batch), trainer._loss_of_residual(short, short.target)):
+    for value in (objective.loss(batch, 0), objective.loss(short, 0)):
         trainer.state.network.zero_grad()
         value.backward()  # type: ignore[no-untyped-call]
         results.append((value.item(), [p.grad.clone() for p in trainer.state.network.parameters() if p.grad is not None]))
