@@ -20,6 +20,9 @@ journal.py     which chunks of this plan are done, on disk
 task.py        what travels to a worker and comes back
 work.py        what a bounded map over workers is told and tells
 local.py       a bounded, fault-tolerant map over child processes
+cluster.py     the same map over Ray actors
+actor.py       what lives in an actor's process
+session.py     this process as driver of a Ray cluster
 spans.py       decoder runs through local workers, fed with packets
 worker.py      one chunk from packets to packets
 decode.py      packets -> frames, and the proof that they are the promised ones

@@ -82,6 +82,14 @@ class RunSettings:
     device: Literal["auto", "cpu", "cuda"] = "auto"
     workers: int | None = None
     """At most so many workers; None: one a CUDA device, else one."""
+    cluster: str | None = None
+    """A Ray cluster: "local" or "local:N", one of our own on this machine; "auto" or "HOST:PORT", one that is there."""
+    gpus_per_worker: float = 1.0
+    """Of a cluster; fractions let workers share a GPU."""
+    cpus_per_worker: float | None = None
+    """Of a cluster; None: what there is, shared out."""
+    mixed_hardware: bool = False
+    """Let workers of other numerics classes take part; the bytes then depend on who made which chunk."""
     chunk_seconds: float = 6.0
     """Aimed-at length of the parts that are encoded, kept and resumed one by one."""
     range: str | None = None
@@ -106,6 +114,10 @@ class RunSettings:
             raise UsageError(f"--deinterlace {self.deinterlace}: expected auto, bob, off or refuse")
         if self.workers is not None and self.workers < 1:
             raise UsageError(f"--workers {self.workers}: expected at least 1")
+        for name in ("gpus_per_worker", "cpus_per_worker"):
+            value = getattr(self, name)
+            if value is not None and not value > 0:
+                raise UsageError(f"--{name.replace('_', '-')} {value}: expected a positive number")
         if self.range is not None:
             parse_range(self.range)
 

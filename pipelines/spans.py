@@ -5,10 +5,12 @@ from __future__ import annotations
 import os
 from array import array
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from models.errors import UsageError
 from pipelines.local import LocalWorkers
 from pipelines.plan import with_context
 from pipelines.source import PacketReader
@@ -27,7 +29,7 @@ if TYPE_CHECKING:
     from pipelines.video import Chunk, Span, VideoInfo
     from pipelines.work import Map, Outcome
 
-__all__ = ["run_spans"]
+__all__ = ["open_workers", "run_spans"]
 
 _PIECE_BYTES = 1 << 20
 _LARGEST_KEPT_SPAN = 64 << 20
@@ -42,10 +44,10 @@ def run_spans(
     worker: str,
     stop: threading.Event | None,
     *,
-    workers: Map | None = None,
+    workers: Map,
     admit: Callable[[dict[str, str]], str] | None = None,
 ) -> Iterator[Outcome]:
-    """The spans that still have something to do, through `workers`; through children of this process where none are given."""
+    """The spans that still have something to do, through `workers`."""
     spans = {}
     tasks = []
     shown = timeline(info, plan).pts if plan.deinterlacing is not None else array("q")
@@ -64,12 +66,42 @@ def run_spans(
         return _pieces(readers[number], info, spans[task.key], _first_row_after(plan, task.key))
 
     try:
-        yield from (workers or local_workers(settings)).run_tasks(
-            tasks, worker=worker, setup=WorkerSetup(plan, info.decoder, settings.device), feed=feed, admit=admit, stop=stop
-        )
+        yield from workers.run_tasks(tasks, worker=worker, setup=WorkerSetup(plan, info.decoder, settings.device), feed=feed, admit=admit, stop=stop)
     finally:
         for reader in readers.values():
             reader.close()
+
+
+@contextmanager
+def open_workers(settings: RunSettings) -> Iterator[Map]:
+    """What the settings ask for: children of this process, or a cluster for as long as the context lasts."""
+    if settings.cluster is None:
+        yield local_workers(settings)
+        return
+    from pipelines.session import Session
+
+    kind, _, count = settings.cluster.partition(":")
+    if kind != "local":
+        session, most, cpus = Session(settings.cluster), settings.workers, settings.cpus_per_worker
+    else:
+        if count and not (count.isdecimal() and int(count) > 0):
+            raise UsageError(f"--cluster {settings.cluster}: expected local, local:N with N workers, auto, or HOST:PORT")
+        cores, devices = len(os.sched_getaffinity(0)), [] if settings.device == "cpu" else _cuda_devices()
+        most = int(count) if count else settings.workers or max(1, len(devices))
+        cpus = settings.cpus_per_worker or max(1, cores // most)
+        session = Session("local", cpus=max(cores, most * cpus), gpus=len(devices), environment=_ALLOCATOR)
+    with session:
+        from pipelines.cluster import Cluster  # Ray is loaded now, as the session wants it
+
+        with Cluster(
+            session,
+            workers=most,
+            gpus_per_worker=settings.gpus_per_worker,
+            cpus_per_worker=cpus,
+            device=settings.device,
+            environment={} if session.private else _ALLOCATOR,
+        ) as cluster:
+            yield cluster
 
 
 def local_workers(settings: RunSettings) -> LocalWorkers:

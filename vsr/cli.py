@@ -111,6 +111,10 @@ def _run_options(command: Callable[..., Any]) -> Callable[..., Any]:
 @click.argument("inputs", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="INPUT...")
 @_run_options
 @click.option("--workers", type=int, metavar="N", help="At most so many workers; default: one a CUDA device, else one.")
+@click.option("--cluster", metavar="ADDRESS", help="Work on a Ray cluster: local[:N], auto, or HOST:PORT.")
+@click.option("--gpus-per-worker", type=float, metavar="N", help="Of a cluster, such as 0.5 for two workers a GPU; default: 1.")
+@click.option("--cpus-per-worker", type=float, metavar="N", help="Of a cluster; default: what there is, shared out.")
+@click.option("--mixed-hardware", is_flag=True, default=None, help="Let unlike workers take part; bytes then depend on who made what.")
 @click.option("--verify", type=click.Choice(["seams", "full"]), help="Decode the result around seams (default), or all of it.")
 @click.option("--overwrite", is_flag=True, help="Replace an output that is there; resumable work is kept.")
 @click.option("--fresh", is_flag=True, help="Throw away earlier work and results, and begin anew.")

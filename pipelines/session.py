@@ -1,0 +1,227 @@
+"""`Session`: this process as the driver of a Ray cluster, a private one of its own or one that is there.
+
+A private one listens on the loopback interface only, has a token and no dashboard, keeps its files in a folder of its own,
+and nothing of it is left when the session ends, nor when this process is killed.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import secrets
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from models.errors import ResourceError, UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+__all__ = ["Session", "reap"]
+
+_ROOT = Path(__file__).resolve().parents[1]
+_FOLDERS = "vsr-ray-"
+_MARK = "VSR_RAY_FOLDER"
+"""Variable by which the processes of a private cluster are known."""
+_GRACE_SECONDS = 3.0
+"""What processes get to end by themselves."""
+_STORE_BYTES = 1 << 30
+_QUIET = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0", "RAY_enable_worker_prestart": "0"}
+_PRIVATE = {
+    "RAY_AUTH_MODE": "token",
+    "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",  # Ray's switch for "no cluster": everything listens on 127.0.0.1
+    "RAY_prestart_worker_first_driver": "0",  # workers that nobody asked for cost seconds of start
+}
+_TOKEN = secrets.token_hex(32)
+"""Of all private clusters of this process; Ray reads it once, and all of `_PRIVATE` when it is loaded."""
+_LOCK = threading.Lock()
+
+
+class Session:
+    """A connection to Ray that ends with the context. A process has one at a time."""
+
+    def __init__(self, address: str, *, cpus: float | None = None, gpus: float | None = None, environment: dict[str, str] | None = None) -> None:
+        """Start or join a cluster.
+
+        address: "local", "auto" (the one this machine is part of) or HOST:PORT. cpus, gpus: what a private one offers; None:
+        what there is. environment: variables of its workers, where it is private.
+        Raises UsageError where the address can't be joined from here, ResourceError where Ray does not start.
+        """
+        if address.startswith("ray://"):
+            raise UsageError(f"--cluster {address}: Ray's client protocol is not used; start vsr on a machine of the cluster, with --cluster auto")
+        if not _LOCK.acquire(blocking=False):
+            raise UsageError("--cluster: this process is connected to a cluster already; one at a time")
+        self.address, self.private = address, address == "local"
+        self._folder: Path | None = None
+        self._reaper: subprocess.Popen[bytes] | None = None
+        try:
+            with _own_signals(), _own_logging():
+                if self.private:
+                    self._start(cpus, gpus, environment or {})
+                else:
+                    self._join(address)
+        except BaseException:
+            self.close()
+            raise
+
+    @property
+    def guarded(self) -> bool:
+        """Whether the cluster wants a token."""
+        return os.environ.get("RAY_AUTH_MODE", "").lower() == "token" or self.private
+
+    def _start(self, cpus: float | None, gpus: float | None, environment: dict[str, str]) -> None:
+        if "ray" in sys.modules and os.environ.get("RAY_AUTH_TOKEN") != _TOKEN:
+            raise UsageError("--cluster local: this process has loaded Ray before, without a token; start the private cluster first")
+        # Sockets lie in it, whose names may have some hundred bytes only; so not where TMPDIR points.
+        self._folder = Path(tempfile.mkdtemp(prefix=_FOLDERS, dir="/tmp"))
+        path = os.pathsep.join(p for p in (str(_ROOT), os.environ.get("PYTHONPATH", "")) if p)
+        bootstrap = f"import sys; sys.path[:0] = [{str(_ROOT)!r}]; from pipelines.session import reap; reap({str(self._folder)!r})"
+        # In a session of its own: Ctrl-C in the terminal is not for it.
+        self._reaper = subprocess.Popen([sys.executable, "-P", "-c", bootstrap], stdin=subprocess.PIPE, start_new_session=True)
+        variables = {**_QUIET, **_PRIVATE, "RAY_AUTH_TOKEN": _TOKEN, "PYTHONPATH": path, _MARK: str(self._folder), **environment}
+        with _environment(variables):
+            self._init(
+                address="local",
+                num_cpus=cpus,
+                num_gpus=gpus,
+                object_store_memory=min(_STORE_BYTES, _free_shared_memory() // 2),
+                include_dashboard=False,
+                _node_ip_address="127.0.0.1",
+                _temp_dir=str(self._folder),
+            )
+
+    def _join(self, address: str) -> None:
+        host, _, port = address.rpartition(":")
+        if port.isdecimal():
+            try:  # Ray itself tries for minutes
+                socket.create_connection((host.strip("[]"), int(port)), timeout=5).close()
+            except OSError as error:
+                raise UsageError(
+                    f"--cluster {address}: nothing answers there ({error.strerror or error}); expected the address that `ray start --head` tells"
+                ) from None
+        with _environment(_QUIET):
+            self._init(address=address)
+
+    def _init(self, **options: Any) -> None:
+        import ray
+        from ray.job_config import JobConfig
+
+        with contextlib.suppress(AttributeError):
+            # What Ray says of dead workers would land on standard output, among the events; we say it ourselves.
+            ray._private.worker.print_to_stdstream = lambda *_, **__: None
+        try:
+            ray.init(
+                log_to_driver=False,
+                logging_level=logging.CRITICAL,
+                namespace="vsr",
+                job_config=JobConfig(_py_driver_sys_path=[str(_ROOT)]),
+                **options,
+            )
+        except Exception as error:  # noqa: BLE001 - Ray has no family of errors for this
+            text = (str(error).strip().splitlines() or [repr(error)])[0]
+            if self.private:
+                raise ResourceError(f"--cluster local: Ray does not start here ({text})") from None
+            host = socket.gethostname()
+            raise UsageError(
+                f"--cluster {options['address']}: can't be joined from {host} ({text}); the machine must be part of the cluster "
+                "(`ray start --address=HEAD:6379 --num-cpus=0` lends none of its own cores), with the cluster's RAY_AUTH_TOKEN"
+            ) from None
+
+    def __enter__(self) -> Session:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Leave the cluster; end it, where it is ours, with all that it left."""
+        if not _LOCK.locked():
+            return
+        try:
+            with _own_signals():
+                import ray
+
+                ray.shutdown()
+            if self._reaper is not None:
+                self._reaper.communicate()
+        finally:
+            _LOCK.release()
+
+
+@contextlib.contextmanager
+def _environment(variables: dict[str, str]) -> Iterator[None]:
+    """Variables for the processes that are started meanwhile. Ray's own stay: its threads read them later."""
+    before = {key: os.environ.get(key) for key in variables if not key.startswith("RAY_")}
+    os.environ.update(variables)
+    try:
+        yield
+    finally:
+        for key, value in before.items():
+            if value is None:
+                del os.environ[key]
+            else:
+                os.environ[key] = value
+
+
+@contextlib.contextmanager
+def _own_signals() -> Iterator[None]:
+    """Ray sets a handler of its own for SIGTERM, which would end the process at once."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+@contextlib.contextmanager
+def _own_logging() -> Iterator[None]:
+    """Keep Ray's warnings out of what we print."""
+    logger = logging.getLogger("ray")
+    logger.setLevel(logging.CRITICAL)
+    yield
+    logger.setLevel(logging.CRITICAL)
+
+
+def _free_shared_memory() -> int:
+    with contextlib.suppress(OSError):
+        return shutil.disk_usage("/dev/shm").free  # noqa: S108 - where Ray's object store lies
+    return 2 * _STORE_BYTES
+
+
+def reap(folder: str) -> None:
+    """End what is left of a private cluster, and delete its folder, as soon as standard input ends: when the driver does."""
+    sys.stdin.buffer.read()
+    until = time.monotonic() + _GRACE_SECONDS
+    while (left := _processes_of(folder)) and time.monotonic() < until:
+        time.sleep(0.05)
+    while left:
+        for pid in left:
+            with contextlib.suppress(OSError):
+                os.kill(pid, signal.SIGKILL)
+        time.sleep(0.05)
+        left = _processes_of(folder)
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+def _processes_of(folder: str) -> list[int]:
+    """Living processes that were started for this private cluster, whatever they call themselves."""
+    mark = f"{_MARK}={folder}\0".encode()
+    found = []
+    for place in Path("/proc").glob("[0-9]*/environ"):
+        with contextlib.suppress(OSError):
+            if mark in place.read_bytes():
+                found.append(int(place.parent.name))
+    return found
