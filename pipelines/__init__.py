@@ -11,6 +11,7 @@ source.py      a file opened as a file, and its packets in order
 bitstream.py   what a compressed packet says of itself
 scan.py        whether a film is interlaced or telecined
 probe.py       file -> VideoInfo: streams, size, colour, timing, the packet index
+bars.py        black bars that stand all through a film
 siting.py      where chroma samples lie
 hdr.py         HDR metadata, into encoders and containers
 tags.py        what the colour tags mean, by the tags or by the stated rule

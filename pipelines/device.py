@@ -123,7 +123,8 @@ class Upscaler:
             return [self._pad_codes(self._by_tiles(planes)) for planes in batch]
         picture = self._load(batch)
         for network in self._networks:
-            picture = self._through(network, picture)
+            made = self._through(network, picture)
+            picture = made if network.classical else self._softened(picture, made, network.contract.kernel)
             self._refuse_nonsense(network, picture.luma)
         return self._store(picture)
 
@@ -137,6 +138,7 @@ class Upscaler:
             and (fmt.family, fmt.sub_x, fmt.sub_y, fmt.alpha) == ("yuv", 1, 1, False)
             and plan.pix_fmt == plan.out_pix_fmt
             and plan.color == plan.out_color
+            and plan.strength == 1
             and self._source_offset == self._offset == _LEFT
         )
 
@@ -236,6 +238,20 @@ class Upscaler:
         if picture.chroma is not None:
             own = upscale_plane(picture.chroma, picture.size, (luma.shape[-2], luma.shape[-1]), contract.kernel, self._partial(picture))
         return _Picture(luma, own, self._resized_alpha(picture, luma, contract.kernel), picture.offset)
+
+    def _softened(self, before: _Picture, made: _Picture, kernel: str) -> _Picture:
+        """The network's result mixed with the classical one of the same stage (`Plan.strength`)."""
+        strength = self._plan.strength
+        if strength == 1:
+            return made
+        luma = torch.lerp(resample(before.luma, *made.size, kernel), made.luma, strength)
+        if made.chroma is None:
+            return replace(made, luma=luma)
+        halves = [2 if c < n else 1 for c, n in zip(made.chroma.shape[-2:], made.size, strict=True)]
+        offset = self._partial(made)
+        rows, columns = (-(-n // h) for n, h in zip(before.size, halves, strict=True))
+        plane = upscale_plane(before.chroma_at(rows, columns, offset, kernel), before.size, made.size, kernel, offset)
+        return replace(made, luma=luma, chroma=torch.lerp(plane, made.chroma, strength))
 
     def _partial(self, picture: _Picture) -> tuple[float, float]:
         """Siting only along the axes that are subsampled."""

@@ -33,11 +33,18 @@ _BASE = Fraction(1, 25)
 
 def chain(plan: Plan) -> tuple[str, ...]:
     """The filters of a plan in order, each as FFmpeg writes it: name=option=value:option=value."""
-    if plan.deinterlacing is None:
-        return ()
-    order = {"top": "tff", "bottom": "bff"}[plan.deinterlacing.first_field]
-    # All frames, whatever their own flags say: a field pair that is flagged as one picture would stay combed.
-    return (f"bwdif=mode={'send_field' if plan.deinterlacing.bob else 'send_frame'}:parity={order}:deint=all",)
+    names: list[str] = []
+    if plan.deinterlacing is not None:
+        order = {"top": "tff", "bottom": "bff"}[plan.deinterlacing.first_field]
+        # All frames, whatever their own flags say: a field pair that is flagged as one picture would stay combed.
+        names.append(f"bwdif=mode={'send_field' if plan.deinterlacing.bob else 'send_frame'}:parity={order}:deint=all")
+    if plan.prefilter == "deblock":
+        names.append("deblock=filter=strong:block=8")
+    elif plan.prefilter == "denoise":
+        pixels = PixelFormat.parse(plan.pix_fmt)
+        # Both look at one frame alone; non-local means is the better one, and knows 8 bits without alpha.
+        names.append("nlmeans=s=4:p=5:r=7" if pixels.bits == 8 and not pixels.alpha else "fftdnoiz=sigma=8:overlap=0.7:planes=7")
+    return tuple(names)
 
 
 def filtered(frames: Iterable[Frame], plan: Plan, *, before: int, shown: Sequence[int]) -> Iterator[Frame]:
@@ -50,7 +57,7 @@ def filtered(frames: Iterable[Frame], plan: Plan, *, before: int, shown: Sequenc
     """
     names = chain(plan)
     if not names:
-        yield from frames
+        yield from (_cropped(f, plan) for f in frames)
         return
     results = iter(shown)
     for number, frame in enumerate(_run(frames, names, PixelFormat.parse(plan.pix_fmt), plan)):
@@ -58,7 +65,21 @@ def filtered(frames: Iterable[Frame], plan: Plan, *, before: int, shown: Sequenc
             continue
         pts = next(results, None)
         if pts is not None:  # all of the graph is run to its end, or neighbours that were promised would not be counted
-            yield replace(frame, pts=pts)
+            yield _cropped(replace(frame, pts=pts), plan)
+
+
+def _cropped(frame: Frame, plan: Plan) -> Frame:
+    """Without the rows and columns that are left out. Last of all, or the blocks of a codec would no longer lie where they are."""
+    if not plan.crop:
+        return frame
+    pixels, (height, width) = PixelFormat.parse(plan.pix_fmt), frame.planes[0].shape
+    parts = [plan.crop.of_plane(n, pixels, width, height) for n in range(len(frame.planes))]
+    planes = [p[part] for p, part in zip(frame.planes, parts, strict=True)]
+    if frame.origin is None:
+        return replace(frame, planes=planes)
+    step = 2 if frame.origin[0].shape[0] < height else 1  # the lines of one field
+    origin = [p[rows.start // step : rows.stop // step, columns] for p, (rows, columns) in zip(frame.origin, parts, strict=True)]
+    return replace(frame, planes=planes, origin=origin)
 
 
 def _run(frames: Iterable[Frame], names: Sequence[str], pixels: PixelFormat, plan: Plan) -> Iterator[Frame]:
@@ -153,5 +174,5 @@ def try_filters(plan: Plan, width: int, height: int) -> None:
     except (MediaError, av.error.FFmpegError):
         count = 0
     if count != 2 * plan.per_frame:
-        remedy = "; --deinterlace off would take its lines as they are" if plan.deinterlacing is not None else ""
+        remedy = "; --deinterlace off would take its lines as they are" if plan.deinterlacing is not None else "; leave --prefilter out"
         raise MediaError(f"{width}x{height} pictures of {pixels.name} can't go through {names[0].partition('=')[0]}{remedy}")

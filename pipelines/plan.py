@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 from models.errors import UsageError
 from pipelines.settings import BOXES, parse_range
 from pipelines.tags import output_tags
-from pipelines.video import NO_PTS, Chunk, ColorTags, HdrMetadata, Orientation, PixelFormat, Span
+from pipelines.video import NO_PTS, Chunk, ColorTags, Crop, HdrMetadata, Orientation, PixelFormat, Span
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from pipelines.settings import RunSettings, TargetSettings
     from pipelines.video import PacketIndex, VideoInfo
 
-__all__ = ["Deinterlacing", "Plan", "Stage", "choose_stages", "cut_chunks", "cut_spans", "frame_range", "target_size"]
+__all__ = ["Deinterlacing", "Plan", "Stage", "choose_stages", "cut_chunks", "cut_spans", "frame_range", "square_size", "target_size", "upright_sar"]
 
 FORMAT_VERSION = 2
 """Raised whenever the same settings would give other bits than before."""
@@ -96,6 +96,12 @@ class Plan:
     """Height and width of a tile, in pixels of a stage's input."""
     hdr: HdrMetadata = field(default_factory=HdrMetadata)
     deinterlacing: Deinterlacing | None = None
+    prefilter: str = ""
+    """denoise, deblock, or nothing."""
+    strength: float = 1.0
+    """Of the networks' result; the rest is the classical one."""
+    crop: Crop = field(default_factory=Crop)
+    """What is left out of the stored picture, after decoding and filtering."""
 
     def to_json(self) -> dict[str, Any]:
         """As plain values, in a fixed order."""
@@ -105,6 +111,11 @@ class Plan:
     def per_frame(self) -> int:
         """Frames of the result for each one of the source."""
         return 2 if self.deinterlacing is not None and self.deinterlacing.bob else 1
+
+    @property
+    def is_filtered(self) -> bool:
+        """Frames go through filters before the networks."""
+        return self.deinterlacing is not None or bool(self.prefilter)
 
     @property
     def context(self) -> tuple[int, int]:
@@ -137,6 +148,16 @@ def target_size(width: int, height: int, target: TargetSettings, *, even: tuple[
         box = (short, long) if height > width else (long, short)
     factor = min(Fraction(box[0], width), Fraction(box[1], height))
     return tuple(_round_side(n * factor, e) for n, e in zip((width, height), even, strict=True))  # type: ignore[return-value]
+
+
+def upright_sar(info: VideoInfo) -> Fraction:
+    """Width over height of a sample as seen."""
+    return 1 / info.sar if info.orientation.transpose else info.sar
+
+
+def square_size(width: int, height: int, sar: Fraction) -> tuple[int, int]:
+    """(width, height) of the same picture in square pixels: the side that is too short grows."""
+    return (round(width * sar), height) if sar > 1 else (width, round(height / sar))
 
 
 def _round_side(side: Fraction, even: bool) -> int:
@@ -326,18 +347,20 @@ def make_plan(
     decoded: str,
     color: ColorTags,
     deinterlacing: Deinterlacing | None = None,
+    crop: Crop | None = None,
 ) -> Plan:
     """Put the plan together.
 
     cards: what the model names mean. encoder: as chosen for the target. decoded: planar format frames are decoded to.
-    color: the resolved tags.
+    color: the resolved tags. crop: of the stored picture.
     """
-    width, height = info.upright_size
+    crop = crop or Crop()
+    width, height = info.orientation.turn(*crop.size(info.width, info.height))
     out_width, out_height = encoder.width, encoder.height
     start, stop = frame_range(info, settings.range)
     chunks = cut_chunks(info.pts, info.time_base, settings.chunk_seconds, clean_starts(info.index)[0] if not info.linear else [], start, stop)
     stages = choose_stages(cards, width, height, out_width, out_height)
-    sar = 1 / info.sar if info.orientation.transpose else info.sar
+    sar = Fraction(1) if settings.square_pixels else upright_sar(info)
     fields = 2 if deinterlacing is not None and deinterlacing.bob else 1
     plan = Plan(
         source_fingerprint=info.fingerprint,
@@ -366,5 +389,8 @@ def make_plan(
         tile_px=(544, 960) if all(s.card.pixels == "yuv420" for s in stages) else (288, 480),
         hdr=info.hdr,
         deinterlacing=deinterlacing,
+        prefilter=settings.prefilter or "",
+        strength=settings.strength,
+        crop=crop,
     )
     return dataclasses.replace(plan, spans=cut_spans(info.index, info.pts, chunks, linear=info.linear, context=plan.context))

@@ -10,19 +10,20 @@ from typing import TYPE_CHECKING
 from models.catalog import default_model, find
 from models.errors import MediaError, UsageError
 from pipelines.assemble import incompatible_streams, refuse_incompatible
+from pipelines.bars import find_bars
 from pipelines.decode import planar_format
 from pipelines.encode import PICTURE_ENCODERS, choose_encoder, try_encoder
 from pipelines.events import Planned
 from pipelines.filters import try_filters
-from pipelines.plan import Deinterlacing, Plan, make_plan, target_size
+from pipelines.plan import Deinterlacing, Plan, make_plan, square_size, target_size, upright_sar
 from pipelines.probe import probe
 from pipelines.tags import resolve
 from pipelines.timeline import timeline
-from pipelines.video import HDR_TRANSFERS, Transfer
+from pipelines.video import HDR_TRANSFERS, Crop, Range, Transfer
 
 if TYPE_CHECKING:
     from pipelines.settings import RunSettings
-    from pipelines.video import VideoInfo
+    from pipelines.video import PixelFormat, VideoInfo
 
 __all__ = ["plan_video"]
 
@@ -50,7 +51,10 @@ def _plan(source: Path, output: Path | None, settings: RunSettings, info: VideoI
     if info.pix_fmt.startswith("yuvj"):
         tags = replace(tags, range=2)
     color, assumed = resolve(tags, decoded, height=info.height, codec=info.codec, picture=picture)
-    width, height = info.upright_size
+    crop, said_of_bars = _bars(info, decoded, full=color.range == Range.FULL, wanted=settings.crop_bars)
+    width, height = info.orientation.turn(*crop.size(info.width, info.height))
+    if settings.square_pixels:
+        width, height = square_size(width, height, upright_sar(info))
     codec_folder = output is None or output.is_dir() or str(output).endswith(os.sep)
     suffix = (output.suffix.lower() if not codec_folder and output is not None else "") or _default_suffix(source, settings, picture=picture)
     container = _container(suffix, picture=picture)
@@ -63,7 +67,9 @@ def _plan(source: Path, output: Path | None, settings: RunSettings, info: VideoI
     encoder = choose_encoder(
         settings.encode, decoded, width=size[0], height=size[1], container=container, suffix=suffix.lstrip("."), transfer=color.transfer, hdr=info.hdr
     )
-    plan = make_plan(info, settings, [find(name.strip()) for name in names], encoder, decoded=decoded.name, color=color, deinterlacing=deinterlacing)
+    plan = make_plan(
+        info, settings, [find(name.strip()) for name in names], encoder, decoded=decoded.name, color=color, deinterlacing=deinterlacing, crop=crop
+    )
     try_filters(plan, info.width, info.height)
     try_encoder(encoder, plan.out_color)
     target = _target(source, output, codec_folder, suffix, plan)
@@ -71,9 +77,20 @@ def _plan(source: Path, output: Path | None, settings: RunSettings, info: VideoI
     if not settings.drop_incompatible:
         refuse_incompatible(misfits, target, container)
     notes = tuple(f"assumed {a}" for a in assumed)
-    info = replace(info, notes=(*info.notes, *said, *_warnings(info, plan), *notes))
+    info = replace(info, notes=(*info.notes, *said, *said_of_bars, *_warnings(info, plan), *notes))
     dropped = tuple(f"{s.type} stream {s.index} ({s.codec}): {reason}" for s, reason in misfits)
     return Planned(str(source), str(target), plan, info, _estimate_bytes(info, plan), dropped=dropped), frozenset(s.index for s, _ in misfits)
+
+
+def _bars(info: VideoInfo, pixels: PixelFormat, *, full: bool, wanted: bool) -> tuple[Crop, list[str]]:
+    """What is cut off, and what a person should know of it."""
+    if not wanted:
+        return Crop(), []
+    crop = find_bars(info, full=full).on_grid(pixels)
+    if not crop:
+        return crop, ["no black bars were found: --crop-bars has nothing to do"]
+    width, height = crop.size(info.width, info.height)
+    return crop, [f"black bars cut off: top {crop.top}, bottom {crop.bottom}, left {crop.left}, right {crop.right}; {width}x{height} are left"]
 
 
 def _deinterlacing(info: VideoInfo, wanted: str) -> tuple[Deinterlacing | None, list[str]]:
@@ -142,6 +159,8 @@ def _warnings(info: VideoInfo, plan: Plan) -> list[str]:
         ticks = [round(p * plan.time_base * 1000) for p in timeline(info, plan).pts]
         if any(a >= b for a, b in zip(ticks, ticks[1:], strict=False)):
             raise UsageError("some frames are less than 1 ms apart, which Matroska can't hold; name an output that ends in .mp4")
+    if plan.strength < 1 and not any(s.card.sha256 for s in plan.stages):
+        found.append("the networks are classical: --strength has nothing to do")
     if info.orientation:
         found.append("the rotation tag is applied to the pixels")
     if plan.color.transfer in HDR_TRANSFERS and any(s.card.sha256 for s in plan.stages):

@@ -99,6 +99,14 @@ class RunSettings:
     on_corrupt: Literal["fail", "conceal"] = "fail"
     deinterlace: Literal["auto", "bob", "off", "refuse"] = "auto"
     """Of interlaced video: auto, a frame of each frame; bob, a frame of each field; off, lines as they are; refuse, none of it."""
+    square_pixels: bool = False
+    """Bake an anamorphic picture's shape into its pixels, instead of keeping its sample aspect ratio."""
+    crop_bars: bool = False
+    """Cut black bars off that stand all through the film."""
+    prefilter: Literal["denoise", "deblock"] | None = None
+    """FFmpeg's filters before the networks: denoise for grain and sensor noise, deblock for the blocks of old codecs."""
+    strength: float = 1.0
+    """How much of the networks' result is taken: 0 the classical result, 1 all of theirs."""
     drop_incompatible: bool = False
     """Leave out what the output container can't hold, instead of refusing."""
     verify: Literal["seams", "full"] = "seams"
@@ -110,6 +118,10 @@ class RunSettings:
         for name, allowed in (("device", ("auto", "cpu", "cuda")), ("on_corrupt", ("fail", "conceal")), ("verify", ("seams", "full"))):
             if getattr(self, name) not in allowed:
                 raise UsageError(f"{name} = {getattr(self, name)!r}: expected one of {', '.join(allowed)}")
+        if self.prefilter not in {None, "denoise", "deblock"}:
+            raise UsageError(f"--prefilter {self.prefilter}: expected denoise or deblock")
+        if not 0 <= self.strength <= 1:
+            raise UsageError(f"--strength {self.strength:g}: expected 0 (classical) to 1 (all of the network's result)")
         if self.deinterlace not in {"auto", "bob", "off", "refuse"}:
             raise UsageError(f"--deinterlace {self.deinterlace}: expected auto, bob, off or refuse")
         if self.workers is not None and self.workers < 1:

@@ -50,7 +50,7 @@ def run_spans(
     """The spans that still have something to do, through `workers`."""
     spans = {}
     tasks = []
-    shown = timeline(info, plan).pts if plan.deinterlacing is not None else array("q")
+    shown = timeline(info, plan).pts if plan.is_filtered else array("q")
     for key, span in enumerate(plan.spans):
         pending = tuple(c for c in span.chunks if c.index not in done)
         if pending:

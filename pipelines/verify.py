@@ -40,6 +40,8 @@ _SEAM_PACKETS = 3
 _SAME_PICTURE = 24.0
 """Mean difference of thumbnails, in 8-bit codes, that no honest upscale reaches."""
 _MATROSKA_TICK = Fraction(1, 1000)
+_SAR_ERROR = Fraction(1, 200)
+"""Matroska writes the display size in whole pixels, H.264 a ratio of 16-bit numbers."""
 _AUDIO_TICK = 1 / 8000
 """A shift of a part is rounded to ticks of the audio."""
 
@@ -89,6 +91,9 @@ class _Seen:
         context = self.video.codec_context
         if (context.width, context.height) != (plan.out_width, plan.out_height):
             raise VerificationError(f"the result is {context.width}x{context.height}, expected {plan.out_width}x{plan.out_height}")
+        sar = Fraction(self.video.sample_aspect_ratio or context.sample_aspect_ratio or 1)
+        if abs(sar / plan.sar - 1) > _SAR_ERROR:
+            raise VerificationError(f"a sample of the result is {sar} wide for its height, expected {plan.sar}")
         siting = chroma_siting(self.video)
         if PixelFormat.parse(plan.out_pix_fmt).sub_y and siting not in {Siting.UNSPECIFIED, plan.out_color.siting}:
             raise VerificationError(f"chroma of the result is said to lie {siting!r}, expected {Siting(plan.out_color.siting)!r}")

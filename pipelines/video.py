@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 __all__ = [
     "Chunk",
     "ColorTags",
+    "Crop",
     "DecoderSetup",
     "Frame",
     "HdrMetadata",
@@ -211,6 +212,38 @@ class Orientation:
     def turn(self, width: int, height: int) -> tuple[int, int]:
         """(width, height) as seen, of stored size `width` × `height`."""
         return (height, width) if self.transpose else (width, height)
+
+
+@dataclass(frozen=True)
+class Crop:
+    """Rows and columns of the stored picture that are left out."""
+
+    top: int = 0
+    bottom: int = 0
+    left: int = 0
+    right: int = 0
+
+    def __bool__(self) -> bool:
+        return any((self.top, self.bottom, self.left, self.right))
+
+    def size(self, width: int, height: int) -> tuple[int, int]:
+        """(width, height) of what is left of a picture of that size."""
+        return width - self.left - self.right, height - self.top - self.bottom
+
+    def on_grid(self, pixels: PixelFormat) -> Crop:
+        """The same, one more row or column cut off where it would else fall between two chroma samples."""
+        rows, columns = 1 << pixels.sub_y, 1 << pixels.sub_x
+        return Crop(
+            -(-self.top // rows) * rows, -(-self.bottom // rows) * rows, -(-self.left // columns) * columns, -(-self.right // columns) * columns
+        )
+
+    def of_plane(self, number: int, pixels: PixelFormat, width: int, height: int) -> tuple[slice, slice]:
+        """Rows and columns that are left of a plane of a picture of that (whole) size."""
+        is_chroma = pixels.family == "yuv" and number in {1, 2}
+        sub_y, sub_x = (pixels.sub_y, pixels.sub_x) if is_chroma else (0, 0)
+        columns, rows = self.size(width, height)
+        top, left = self.top >> sub_y, self.left >> sub_x
+        return slice(top, top + -(-rows >> sub_y)), slice(left, left + -(-columns >> sub_x))
 
 
 @dataclass(frozen=True)
