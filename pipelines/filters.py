@@ -42,8 +42,9 @@ def chain(plan: Plan) -> tuple[str, ...]:
         names.append("deblock=filter=strong:block=8")
     elif plan.prefilter == "denoise":
         pixels = PixelFormat.parse(plan.pix_fmt)
-        # Both look at one frame alone; non-local means is the better one, and knows 8 bits without alpha.
-        names.append("nlmeans=s=4:p=5:r=7" if pixels.bits == 8 and not pixels.alpha else "fftdnoiz=sigma=8:overlap=0.7:planes=7")
+        # Both look at one frame alone, and give the same bits with any number of threads (fftdnoiz does not, from run to run).
+        # Non-local means is the better one, and knows 8 bits without alpha.
+        names.append("nlmeans=s=4:p=5:r=7" if pixels.bits == 8 and not pixels.alpha else "bilateral=sigmaS=3:sigmaR=0.1:planes=7")
     return tuple(names)
 
 
