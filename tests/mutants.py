@@ -31,6 +31,7 @@ class Mutant:
 
 
 _JOB, _JOURNAL, _SOURCE, _VERIFY, _ASSEMBLE = (f"tests/pipelines/test_{n}.py" for n in ("job", "journal", "source", "verify", "assemble"))
+_SCAN, _FILTERS = (f"tests/pipelines/test_{n}.py" for n in ("scan", "filters"))
 
 MUTANTS = (
     Mutant(
@@ -58,6 +59,36 @@ MUTANTS = (
         8, "hidden packets count as frames", "pipelines/probe.py",
         "index.discard.append(packet.is_discard)", "index.discard.append(False)",
         f"{_JOB}::test_frames_an_edit_list_hides_stay_hidden",
+    ),
+    Mutant(
+        15, "flags alone tell what is interlaced", "pipelines/scan.py",
+        "    if certain:\n", "    if False:\n",
+        f"{_FILTERS}::test_what_was_found_and_done_is_said",
+    ),
+    Mutant(
+        15, "whatever idet says is believed", "pipelines/scan.py",
+        "comb_share(_luma(picture)) >= _COMBED", "True",
+        f"{_SCAN}::test_whole_frames_in_motion_are_not_taken_for_fields",
+    ),
+    Mutant(
+        15, "a chunk does not see the frames beside it", "pipelines/plan.py",
+        "return (1, 1) if self.deinterlacing", "return (0, 0) if self.deinterlacing",
+        f"{_FILTERS}::test_any_cut_gives_the_frames_of_one_graph_over_the_film",
+    ),
+    Mutant(
+        15, "every field order is top field first", "pipelines/filters.py",
+        '"bottom": "bff"', '"bottom": "tff"',
+        f"{_FILTERS}::test_any_cut_gives_the_frames_of_one_graph_over_the_film",
+    ),
+    Mutant(
+        15, "a result is compared with both fields", "pipelines/filters.py",
+        "        origin = [p[int(bottom) :: 2] for p in source.planes]", "        pass",
+        f"{_FILTERS}::test_a_cut_between_two_fields_does_not_look_like_a_swapped_frame",
+    ),
+    Mutant(
+        15, "a field in the middle of a hole", "pipelines/timeline.py",
+        "duration if duration <= 2 * usual else usual", "duration",
+        f"{_FILTERS}::test_bob_shows_every_field_at_its_own_time",
     ),
     Mutant(
         16, "decode times by the average step", "pipelines/assemble.py",

@@ -138,7 +138,7 @@ def test_progressive_and_soft_telecined_films_pass_untouched(tmp_path: Path) -> 
 
 def test_a_cut_between_two_fields_does_not_look_like_a_swapped_frame(tmp_path: Path) -> None:
     """The two fields of one frame show different scenes; each result is compared with its own field."""
-    woven = tuple((2 * n + (400 if n > 7 else 0), 2 * n + 1 + (400 if n >= 7 else 0)) for n in range(16))
+    woven = tuple((7 if n > 7 else 0, 7 if n >= 7 else 0) for n in range(16))  # frame 7: its bottom field shows the new scene
     source = media.fields(tmp_path / "in.mp4", frames=16, woven=woven, gop=1)
     for mode in ("auto", "bob"):
         upscaled(source, tmp_path / f"{mode}.mkv", deinterlace=mode)
