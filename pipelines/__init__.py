@@ -7,6 +7,7 @@ video.py       the nouns everybody shares
 job.py         one video from file to file; yields events
 events.py      what happens in a run, as values
 request.py     what one command asks of one video, checked: Planned
+sequence.py    numbered pictures as a film
 source.py      a file opened as a file, and its packets in order
 bitstream.py   what a compressed packet says of itself
 scan.py        whether a film is interlaced or telecined

@@ -7,6 +7,7 @@ import hashlib
 import heapq
 import io
 import math
+import os
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from pathlib import Path
@@ -18,6 +19,7 @@ from av.bitstream import BitStreamFilterContext
 from models.errors import CorruptError, OutputError, UsageError, VerificationError
 from pipelines.hdr import with_metadata
 from pipelines.probe import EpochClock
+from pipelines.sequence import unpack
 from pipelines.source import file_url, open_source
 from pipelines.timeline import timeline
 
@@ -134,6 +136,9 @@ def assemble(plan: Plan, info: VideoInfo, records: Sequence[ChunkRecord], target
     headers = {r.header_sha256 for r in records}
     if len(headers) != 1:
         raise VerificationError("chunks were encoded with different headers; give the same command with --fresh")
+    if plan.encoder.is_sequence:
+        _write_pictures(plan, records, target)
+        return []
     if plan.encoder.is_picture:
         target.write_bytes(_chunk_data(records[0]))
         return []
@@ -159,6 +164,22 @@ def assemble(plan: Plan, info: VideoInfo, records: Sequence[ChunkRecord], target
     finally:
         source.close()
     return _as_written(list(passed.values()), plan.encoder.container)
+
+
+def _write_pictures(plan: Plan, records: Sequence[ChunkRecord], folder: Path) -> None:
+    """The pictures of all chunks, in order of time, under their numbers."""
+    folder.mkdir()
+    number = plan.first_number
+    for record in records:
+        count = 0
+        for data in unpack(_chunk_data(record)):
+            with open(folder / f"{number}", "wb") as file:
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+            number, count = number + 1, count + 1
+        if count != len(record.pts) or list(record.pts) != sorted(record.pts):
+            raise VerificationError(f"chunk {record.index} holds {count} pictures, its manifest says {len(record.pts)}")
 
 
 def _as_written(passed: list[Passed], container: str) -> list[Passed]:

@@ -19,6 +19,7 @@ import numpy as np
 from models.errors import ResourceError, UsageError
 from pipelines.bitstream import insert_captions
 from pipelines.hdr import encoder_options
+from pipelines.sequence import pack
 from pipelines.video import HDR_TRANSFERS, HdrMetadata, PixelFormat, Siting, Transfer
 
 if TYPE_CHECKING:
@@ -33,8 +34,8 @@ os.environ.setdefault("SVT_LOG", "1")  # SVT-AV1 writes its settings to standard
 
 __all__ = ["EncodedChunk", "Encoder", "choose_encoder", "encode_chunk", "try_encoder"]
 
-PICTURE_ENCODERS = {"png": "png", "jpg": "mjpeg", "jpeg": "mjpeg", "webp": "libwebp", "tif": "tiff", "tiff": "tiff"}
-"""File suffix -> encoder, for single pictures."""
+PICTURE_ENCODERS = {"png": "png", "jpg": "mjpeg", "jpeg": "mjpeg", "webp": "libwebp", "tif": "tiff", "tiff": "tiff", "dpx": "dpx"}
+"""File suffix -> encoder, for pictures."""
 
 _ENCODERS = {"hevc": "libx265", "h264": "libx264", "av1": "libsvtav1", "prores": "prores_ks", "ffv1": "ffv1"}
 
@@ -92,8 +93,13 @@ class Encoder:
 
     @property
     def is_picture(self) -> bool:
-        """Encodes a single picture into a file of its own."""
-        return self.container == "image2"
+        """Encodes pictures into files of their own."""
+        return self.container in {"image2", "sequence"}
+
+    @property
+    def is_sequence(self) -> bool:
+        """Encodes a film as numbered pictures."""
+        return self.container == "sequence"
 
 
 def choose_encoder(
@@ -114,8 +120,8 @@ def choose_encoder(
     """
     if transfer in HDR_TRANSFERS and source.bits < _HDR_BITS:
         source = replace(source, name="", bits=_HDR_BITS)
-    if container == "image2":
-        return _checked_depth(_picture_encoder(suffix, source, width, height), transfer)
+    if container in {"image2", "sequence"}:
+        return _checked_depth(replace(_picture_encoder(suffix, source, width, height), container=container), transfer)
     name = _ENCODERS[settings.codec]
     if container == "mp4" and settings.codec == "ffv1":
         raise UsageError("ffv1 does not go into MP4; name an output that ends in .mkv")
@@ -187,6 +193,8 @@ def _picture_encoder(suffix: str, source: PixelFormat, width: int, height: int) 
     if name == "libwebp":
         return Encoder("webp", name, width, height, "yuva420p" if source.alpha else "yuv420p", {"quality": "92"}, 1, "image2")
     deep = "16le" if source.bits > 8 else ""
+    if name == "dpx" and source.family != "gray" and not source.alpha and 8 < source.bits <= 12:
+        deep = "10le" if source.bits <= 10 else "12le"
     pix_fmt = f"gray{deep}" if source.family == "gray" else f"gbrap{deep}" if source.alpha else f"gbrp{deep}"
     return Encoder(suffix, name, width, height, pix_fmt, {}, 1, "image2")
 
@@ -254,8 +262,9 @@ class _Muxer:
     """An encoder and a container in memory, opened and closed together."""
 
     def __init__(self, encoder: Encoder, time_base: Fraction, rate: Fraction, sar: Fraction, color: ColorTags) -> None:
-        self.buffer = io.BytesIO()
-        self._container = av.open(self.buffer, "w", format="image2pipe" if encoder.is_picture else encoder.container)
+        self._buffer = io.BytesIO()
+        self._pictures: list[bytes] | None = [] if encoder.is_sequence else None
+        self._container = av.open(self._buffer, "w", format="image2pipe" if encoder.is_picture else encoder.container)
         self.stream: VideoStream = self._container.add_stream(encoder.name, rate=_sane(rate), options=dict(encoder.options))  # type: ignore[assignment]
         context = self.stream.codec_context
         context.width, context.height = encoder.width, encoder.height
@@ -279,7 +288,15 @@ class _Muxer:
         self._container.close()
 
     def mux(self, packet: av.Packet[Any]) -> None:
-        self._container.mux(packet)
+        if self._pictures is not None:
+            self._pictures.append(bytes(packet))
+        else:
+            self._container.mux(packet)
+
+    @property
+    def data(self) -> bytes:
+        """What was muxed, once this is closed."""
+        return self._buffer.getvalue() if self._pictures is None else pack(self._pictures)
 
 
 def _sane(rate: Fraction) -> Fraction:
@@ -292,7 +309,8 @@ def _encoded_format(encoder: Encoder) -> str:
     packed = {
         ("png", "gbrp"): "rgb24", ("png", "gbrap"): "rgba", ("png", "gbrp16le"): "rgb48be", ("png", "gbrap16le"): "rgba64be",
         ("png", "gray16le"): "gray16be", ("tiff", "gbrp"): "rgb24", ("tiff", "gbrap"): "rgba", ("tiff", "gbrp16le"): "rgb48le",
-        ("tiff", "gbrap16le"): "rgba64le", ("ffv1", "gbrp"): "bgr0", ("ffv1", "gbrap"): "bgra",
+        ("tiff", "gbrap16le"): "rgba64le", ("dpx", "gbrp"): "rgb24", ("dpx", "gbrap"): "rgba", ("dpx", "gbrp16le"): "rgb48le",
+        ("dpx", "gbrap16le"): "rgba64le", ("ffv1", "gbrp"): "bgr0", ("ffv1", "gbrap"): "bgra",
     }  # fmt: skip
     if encoder.name == "mjpeg":
         return encoder.pix_fmt.replace("yuv", "yuvj")
@@ -321,7 +339,7 @@ def encode_chunk(
             raise ResourceError(f"the encoder {encoder.name} failed in chunk {index} after {len(pts)} packets: {error.strerror}") from None
         header = bytes(muxer.stream.codec_context.extradata or b"")
     identity = header + repr((encoder.name, encoder.width, encoder.height, encoder.pix_fmt, color)).encode()
-    return EncodedChunk(index, muxer.buffer.getvalue(), tuple(pts), hashlib.sha256(identity).hexdigest(), b"")
+    return EncodedChunk(index, muxer.data, tuple(pts), hashlib.sha256(identity).hexdigest(), b"")
 
 
 def _keep(muxer: _Muxer, packet: av.Packet[Any], pts: list[int], captions: dict[int, bytes], encoder: Encoder) -> None:

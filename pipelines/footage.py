@@ -102,7 +102,7 @@ class Footage:
         """Raise MediaError for pixel formats and colours that can't be converted."""
         self.info = info
         self.pixels: PixelFormat = planar_format(info.pix_fmt)
-        tags, _ = resolve(info.color, self.pixels, height=info.height, codec=info.codec, picture=info.is_picture)
+        tags, _ = resolve(info.color, self.pixels, height=info.height, codec=info.codec, picture=info.made_of_pictures)
         self.tags: ColorTags = tags
         self.bits = min(10, max(8, self.pixels.bits)) if self.pixels.bits <= 8 else 10
         self.width, self.height = info.width // 2 * 2, info.height // 2 * 2

@@ -23,6 +23,7 @@ from pipelines.journal import Journal, sync_folder, work_folder, write_atomicall
 from pipelines.plan import Plan
 from pipelines.probe import count
 from pipelines.request import plan_video
+from pipelines.sequence import pattern_of, publish
 from pipelines.spans import open_workers, run_spans
 from pipelines.task import Progress
 from pipelines.verify import verify
@@ -37,6 +38,8 @@ if TYPE_CHECKING:
 __all__ = ["upscale_video"]
 
 _LEAST_FREE_BYTES = 32 << 20
+_PUBLISHING = "publishing"
+"""File of the work directory that says whose pictures are being given their names."""
 
 
 def upscale_video(
@@ -63,7 +66,7 @@ def upscale_video(
     if _is_done(target, planned.plan) and not fresh:
         yield AlreadyDone(str(target))
         return
-    if target.exists() and not (overwrite or fresh):
+    if _is_there(target, planned.plan) and not (overwrite or fresh):
         raise UsageError(f"{target}: is already there, and not by this very command; give --overwrite to replace it, or another -o")
     journal = Journal(work_folder(target))
     finished = False
@@ -89,9 +92,22 @@ def upscale_video(
 def _is_done(target: Path, plan: Plan) -> bool:
     try:
         report = json.loads(_report_path(target).read_bytes())
-        return bool(report["plan"] == plan.id and report["bytes"] == target.stat().st_size)
+        pattern = pattern_of(target) if plan.encoder.is_sequence else None
+        size = pattern.bytes() if pattern is not None else target.stat().st_size
+        return bool(report["plan"] == plan.id and report["bytes"] == size)
     except (OSError, ValueError, KeyError, TypeError):
         return False
+
+
+def _is_there(target: Path, plan: Plan) -> bool:
+    """Something lies where the result goes, and not because this very run was ended while it gave pictures their names."""
+    pattern = pattern_of(target) if plan.encoder.is_sequence else None
+    if pattern is None:
+        return target.exists()
+    try:
+        return bool(pattern.numbers()) and (work_folder(target) / _PUBLISHING).read_text(encoding="utf-8") != plan.id
+    except OSError:
+        return True
 
 
 def _report_path(target: Path) -> Path:
@@ -201,17 +217,13 @@ def _finish(planned: Planned, made: _Made, dropped: frozenset[int], settings: Ru
     try:
         passed = assemble(plan, info, made.records, partial, dropped=dropped)
         report = verify(partial, plan, info, made.records, passed, full=settings.verify == "full")
-        with open(partial, "rb") as file:
-            os.fsync(file.fileno())
-        os.replace(partial, target)
-        sync_folder(target.parent)
+        size = _give_name(partial, target, plan)
     except OSError as error:
         raise OutputError(
             f"{target}: can't be written: {error.strerror}; what is done is kept, free some space and give the same command again"
         ) from None
     finally:
-        partial.unlink(missing_ok=True)
-    size = target.stat().st_size
+        shutil.rmtree(partial) if partial.is_dir() else partial.unlink(missing_ok=True)
     concealed = sum(r.corrupt for r in made.records)
     if concealed:
         yield Note(f"{concealed} damaged or missing frames of the source were concealed")
@@ -219,6 +231,20 @@ def _finish(planned: Planned, made: _Made, dropped: frozenset[int], settings: Ru
     write_atomically(_report_path(target), json.dumps(summary, indent=1).encode())
     limiting = max(made.seconds, key=made.seconds.__getitem__) if made.seconds else ""
     return Finished(str(target), report.frames, time.monotonic() - began, size, _LIMITS.get(limiting, limiting), summary)
+
+
+def _give_name(partial: Path, target: Path, plan: Plan) -> int:
+    """Put what was verified where it belongs, flushed; its size in bytes comes back."""
+    pattern = pattern_of(target) if plan.encoder.is_sequence else None
+    if pattern is not None:
+        size = publish(partial, pattern, work_folder(target) / _PUBLISHING, plan.id)
+    else:
+        with open(partial, "rb") as file:
+            os.fsync(file.fileno())
+        os.replace(partial, target)
+        size = target.stat().st_size
+    sync_folder(target.parent)
+    return size
 
 
 _LIMITS = {"decode wait": "decoding", "network": "the network", "encode wait": "encoding"}

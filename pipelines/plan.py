@@ -102,6 +102,8 @@ class Plan:
     """Of the networks' result; the rest is the classical one."""
     crop: Crop = field(default_factory=Crop)
     """What is left out of the stored picture, after decoding and filtering."""
+    first_number: int = 1
+    """Of the first picture, where the result is numbered pictures."""
 
     def to_json(self) -> dict[str, Any]:
         """As plain values, in a fixed order."""
@@ -392,5 +394,6 @@ def make_plan(
         prefilter=settings.prefilter or "",
         strength=settings.strength,
         crop=crop,
+        first_number=1 if info.first_number is None else info.first_number + start * fields,
     )
     return dataclasses.replace(plan, spans=cut_spans(info.index, info.pts, chunks, linear=info.linear, context=plan.context))

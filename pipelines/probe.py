@@ -17,10 +17,11 @@ import av
 from av.sidedata.sidedata import Type as SideData
 from av.stream import Disposition
 
-from models.errors import MediaError
+from models.errors import MediaError, UsageError
 from pipelines.bitstream import is_clean_point, nal_length_size
 from pipelines.hdr import frame_side_data, is_dolby_vision_only, static_metadata
 from pipelines.scan import find_scan
+from pipelines.sequence import pattern_of
 from pipelines.siting import chroma_siting
 from pipelines.source import open_source
 from pipelines.video import NO_PTS, ColorTags, DecoderSetup, HdrMetadata, Orientation, PacketIndex, Range, Scan, Stream, VideoInfo
@@ -31,6 +32,8 @@ if TYPE_CHECKING:
 
     from av.container import InputContainer
 
+    from pipelines.sequence import Pattern
+
     Packet: TypeAlias = av.Packet[Any]
     from av.stream import Stream as AnyStream
     from av.video.frame import VideoFrame
@@ -39,6 +42,7 @@ if TYPE_CHECKING:
 __all__ = ["EpochClock", "captions_of", "choose_stream", "count", "probe"]
 
 _SAMPLE_FRAMES = 8
+_PICTURES_A_SECOND = 24
 _CLOCKED = ("mpegts", "mpeg")
 """Demuxers whose clock may jump back inside a file (concatenated recordings)."""
 _BACKSTEP_SECONDS = Fraction(1, 10)
@@ -185,10 +189,11 @@ def _exif_orientation(path: str | os.PathLike[str]) -> Orientation | None:
     return None
 
 
-def probe(path: str | os.PathLike[str], *, video_stream: int | None = None, exact: bool = False) -> VideoInfo:
+def probe(path: str | os.PathLike[str], *, video_stream: int | None = None, exact: bool = False, rate: Fraction | None = None) -> VideoInfo:
     """Read what there is to know of a video.
 
-    video_stream: which of several films, counted from 0. exact: count frames by decoding all of them.
+    video_stream: which of several films, counted from 0. exact: count frames by decoding all of them. rate: of numbered
+    pictures, frames a second.
     Raises MediaError where the file is no video, or its frames can't be timed.
     """
     container = open_source(path)
@@ -198,13 +203,35 @@ def probe(path: str | os.PathLike[str], *, video_stream: int | None = None, exac
         raise MediaError(f"{path}: can't be read as video: {error.strerror}") from None
     finally:
         container.close()
+    pattern = pattern_of(path)
+    if pattern is not None:
+        info = _timed(info, pattern, rate)
+    elif rate is not None:
+        raise UsageError(f"{path}: --rate is for numbered pictures (frame_%05d.png); a video has its own times")
     if exact or info.linear:
         info = count(info)
     return replace(info, scan=find_scan(info, field_order))
 
 
+def _timed(info: VideoInfo, pattern: Pattern, rate: Fraction | None) -> VideoInfo:
+    """Numbered pictures as a film: one tick a picture."""
+    numbers = pattern.numbers()
+    if len(numbers) != len(info.pts):
+        raise MediaError(f"{pattern}: {len(numbers)} pictures, but {len(info.pts)} frames in them; expected one each")
+    notes = info.notes if rate is not None else (*info.notes, f"assumed {_PICTURES_A_SECOND} pictures a second; --rate would tell")
+    rate = rate or Fraction(_PICTURES_A_SECOND)
+    ticks = array("q", range(len(numbers)))
+    return replace(
+        info, pts=ticks, durations=array("q", [1] * len(numbers)), linear=False, time_base=1 / rate, rate=rate, first_number=numbers[0],
+        format="numbered pictures", duration_seconds=float(len(numbers) / rate), notes=notes,
+    )  # fmt: skip
+
+
 def fingerprint(path: str | os.PathLike[str]) -> str:
-    """SHA-256 of the file's content."""
+    """SHA-256 of the file's content, or of all pictures of a sequence."""
+    pattern = pattern_of(path)
+    if pattern is not None:
+        return pattern.fingerprint()
     with open(path, "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 

@@ -24,7 +24,7 @@ def _name(kind: type[IntEnum], value: int) -> str:
 
 def info_table(info: VideoInfo) -> dict[str, Any]:
     """The facts of `vsr probe --json`."""
-    resolved, assumed = resolve(info.color, planar_format(info.pix_fmt), height=info.height, codec=info.codec, picture=info.is_picture)
+    resolved, assumed = resolve(info.color, planar_format(info.pix_fmt), height=info.height, codec=info.codec, picture=info.made_of_pictures)
     return {
         "path": info.path,
         "format": info.format,

@@ -17,6 +17,8 @@ from pipelines.events import Planned
 from pipelines.filters import try_filters
 from pipelines.plan import Deinterlacing, Plan, make_plan, square_size, target_size, upright_sar
 from pipelines.probe import probe
+from pipelines.sequence import pattern_of
+from pipelines.settings import parse_rate
 from pipelines.tags import resolve
 from pipelines.timeline import timeline
 from pipelines.video import HDR_TRANSFERS, Crop, Range, Transfer
@@ -37,7 +39,7 @@ def plan_video(source: Path, output: Path | None, settings: RunSettings, info: V
     output: file or folder; None puts it beside the input. Returns the plan and the indexes of streams that are left out.
     Raises UsageError, MediaError.
     """
-    info = info or probe(source, video_stream=settings.video_stream)
+    info = info or probe(source, video_stream=settings.video_stream, rate=parse_rate(settings.rate) if settings.rate is not None else None)
     try:
         return _plan(source, output, settings, info)
     except MediaError as error:
@@ -45,19 +47,21 @@ def plan_video(source: Path, output: Path | None, settings: RunSettings, info: V
 
 
 def _plan(source: Path, output: Path | None, settings: RunSettings, info: VideoInfo) -> tuple[Planned, frozenset[int]]:
-    picture = info.is_picture or source.suffix.lower() in _STILLS
+    still = info.is_picture or source.suffix.lower() in _STILLS
     decoded = planar_format(info.pix_fmt)
     tags = info.color
     if info.pix_fmt.startswith("yuvj"):
         tags = replace(tags, range=2)
-    color, assumed = resolve(tags, decoded, height=info.height, codec=info.codec, picture=picture)
+    color, assumed = resolve(tags, decoded, height=info.height, codec=info.codec, picture=still or info.made_of_pictures)
     crop, said_of_bars = _bars(info, decoded, full=color.range == Range.FULL, wanted=settings.crop_bars)
     width, height = info.orientation.turn(*crop.size(info.width, info.height))
     if settings.square_pixels:
         width, height = square_size(width, height, upright_sar(info))
     codec_folder = output is None or output.is_dir() or str(output).endswith(os.sep)
+    numbered = not still and (info.first_number is not None if codec_folder or output is None else pattern_of(output) is not None)
+    picture = still or numbered
     suffix = (output.suffix.lower() if not codec_folder and output is not None else "") or _default_suffix(source, settings, picture=picture)
-    container = _container(suffix, picture=picture)
+    container = _container(suffix, picture=picture, numbered=numbered)
     subsampled = decoded if settings.encode.pixel_format is None else planar_format(settings.encode.pixel_format)
     lossless = settings.encode.codec == "ffv1" and not picture
     even = (not lossless and bool(subsampled.sub_x) and not picture, not lossless and bool(subsampled.sub_y) and not picture)
@@ -73,7 +77,7 @@ def _plan(source: Path, output: Path | None, settings: RunSettings, info: VideoI
     try_filters(plan, info.width, info.height)
     try_encoder(encoder, plan.out_color)
     target = _target(source, output, codec_folder, suffix, plan)
-    misfits = incompatible_streams(info, container) if container != "image2" else []
+    misfits = incompatible_streams(info, container) if not picture else [(s, "pictures hold nothing else") for s in info.streams] if numbered else []
     if not settings.drop_incompatible:
         refuse_incompatible(misfits, target, container)
     notes = tuple(f"assumed {a}" for a in assumed)
@@ -124,11 +128,13 @@ def _default_suffix(source: Path, settings: RunSettings, *, picture: bool) -> st
     return ".mp4" if suffix in {".mp4", ".mov", ".m4v"} and settings.encode.codec != "ffv1" else ".mkv"
 
 
-def _container(suffix: str, *, picture: bool) -> str:
+def _container(suffix: str, *, picture: bool, numbered: bool) -> str:
     if picture:
         if suffix.lstrip(".") in PICTURE_ENCODERS:
-            return "image2"
+            return "sequence" if numbered else "image2"
         raise UsageError(f"a picture can't become a {suffix} file; expected {', '.join('.' + s for s in PICTURE_ENCODERS)}")
+    if suffix.lstrip(".") in PICTURE_ENCODERS:
+        raise UsageError(f"a film can't become one {suffix} picture; name numbered ones, such as frame_%05d{suffix}")
     if suffix in _CONTAINERS:
         return _CONTAINERS[suffix]
     raise UsageError(f"an output that ends in {suffix or 'nothing'} is not known; expected {', '.join(_CONTAINERS)}")
@@ -144,12 +150,24 @@ def _target(source: Path, output: Path | None, is_folder: bool, suffix: str, pla
     target = Path(os.path.abspath(target))
     if not target.parent.is_dir():
         raise UsageError(f"{target.parent}: no such folder; make it first")
-    if target.is_symlink() or target.exists():
+    if plan.encoder.is_sequence:
+        _check_pattern(source, target)
+    elif target.is_symlink() or target.exists():
         if target.is_dir():
             raise UsageError(f"{target}: is a folder")
         if target.exists() and os.path.samefile(source, target):
             raise UsageError(f"{target}: is the input itself; choose another -o")
     return target
+
+
+def _check_pattern(source: Path, target: Path) -> None:
+    """Numbered pictures go where a pattern leads, and never over those they are made of."""
+    wanted, given = pattern_of(target), pattern_of(source)
+    if wanted is None:
+        raise UsageError(f"{target}: numbered pictures need a place for the number, such as frame_%05d{target.suffix}")
+    numbers = wanted.numbers()[:1]
+    if given is not None and any(given.path(n).exists() and os.path.samefile(given.path(n), wanted.path(n)) for n in numbers):
+        raise UsageError(f"{target}: are the input's own pictures; choose another -o")
 
 
 def _warnings(info: VideoInfo, plan: Plan) -> list[str]:
@@ -161,6 +179,8 @@ def _warnings(info: VideoInfo, plan: Plan) -> list[str]:
             raise UsageError("some frames are less than 1 ms apart, which Matroska can't hold; name an output that ends in .mp4")
     if plan.strength < 1 and not any(s.card.sha256 for s in plan.stages):
         found.append("the networks are classical: --strength has nothing to do")
+    if plan.encoder.is_sequence and (info.vfr or info.first_number is None):
+        found.append(f"numbered pictures carry no times; {'they vary here' if info.vfr else f'this is {float(plan.rate):.6g} frames a second'}")
     if info.orientation:
         found.append("the rotation tag is applied to the pixels")
     if plan.color.transfer in HDR_TRANSFERS and any(s.card.sha256 for s in plan.stages):
@@ -178,5 +198,5 @@ _BITS_PER_PIXEL = {"libx264": 0.06, "libx265": 0.04, "libsvtav1": 0.03, "prores_
 
 def _estimate_bytes(info: VideoInfo, plan: Plan) -> int:
     video = plan.out_width * plan.out_height * plan.frame_count * _BITS_PER_PIXEL.get(plan.encoder.name, 1.0) / 8
-    others = max(0, os.path.getsize(info.path) - sum(info.index.size))
+    others = 0 if info.first_number is not None else max(0, os.path.getsize(info.path) - sum(info.index.size))
     return int(2 * video + others)

@@ -13,7 +13,7 @@ from typing import Any, Literal, TypeVar
 
 from models.errors import UsageError
 
-__all__ = ["EncodeSettings", "RunSettings", "TargetSettings", "parse_range", "read_settings"]
+__all__ = ["EncodeSettings", "RunSettings", "TargetSettings", "parse_range", "parse_rate", "read_settings"]
 
 BOXES = {"8k": (7680, 4320), "4k": (3840, 2160), "1440p": (2560, 1440), "1080p": (1920, 1080)}
 """Names of target sizes: boxes that turn for portrait material."""
@@ -94,6 +94,8 @@ class RunSettings:
     """Aimed-at length of the parts that are encoded, kept and resumed one by one."""
     range: str | None = None
     """FROM-TO, in seconds or [hh:]mm:ss[.fff]; either side may be empty."""
+    rate: str | None = None
+    """Frames a second of numbered pictures: "24", "23.976" or "24000/1001"; None: 24."""
     video_stream: int | None = None
     """Which of several films, from 0."""
     on_corrupt: Literal["fail", "conceal"] = "fail"
@@ -132,6 +134,25 @@ class RunSettings:
                 raise UsageError(f"--{name.replace('_', '-')} {value}: expected a positive number")
         if self.range is not None:
             parse_range(self.range)
+        if self.rate is not None:
+            parse_rate(self.rate)
+
+
+def parse_rate(text: str) -> Fraction:
+    """Frames a second; a decimal that means a rate of NTSC is that rate.
+
+    >>> parse_rate("23.976")
+    Fraction(24000, 1001)
+    """
+    try:
+        rate = Fraction(text.strip())
+    except (ValueError, ZeroDivisionError):
+        rate = Fraction(0)
+    if not 0 < rate <= 1000:
+        raise UsageError(f"--rate {text}: expected frames a second, such as 24, 25, 29.97 or 24000/1001")
+    whole = -(-rate // 1)
+    ntsc = Fraction(whole * 1000, 1001)
+    return ntsc if "." in text and rate != whole and abs(rate - ntsc) < Fraction(1, 100) else rate
 
 
 def parse_range(text: str) -> tuple[Fraction, Fraction | None]:

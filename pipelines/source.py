@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 import av
 
 from models.errors import MediaError
+from pipelines.sequence import pattern_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -48,8 +49,17 @@ def file_url(path: str | os.PathLike[str]) -> str:
 def open_source(path: str | os.PathLike[str]) -> InputContainer:
     """Open a media file for reading; the caller closes it.
 
+    A sequence of numbered pictures (`sequence.pattern_of`) is opened as a film of one tick a picture.
     Raises MediaError where it is not a regular file, or not media that `FORMATS` allows.
     """
+    pattern = pattern_of(path)
+    if pattern is not None:
+        first = pattern.whole()[0]
+        options = {**_OPTIONS, "pattern_type": "sequence", "start_number": str(first), "start_number_range": "1", "framerate": "25"}
+        try:
+            return av.open(pattern.ffmpeg_url(), format="image2", container_options=options, metadata_errors="replace")
+        except (av.error.FFmpegError, UnicodeError) as error:
+            raise MediaError(f"{_shown(path)}: can't be opened ({getattr(error, 'strerror', None) or error}); expected pictures") from None
     try:
         mode = os.stat(path).st_mode
     except OSError as error:

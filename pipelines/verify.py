@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
@@ -63,6 +64,8 @@ def verify(path: Path, plan: Plan, info: VideoInfo, records: Sequence[ChunkRecor
 
     full: decode every frame instead of the first few of each chunk. Raises VerificationError for the first thing wrong.
     """
+    if plan.encoder.is_sequence:
+        return _verify_pictures(path, plan, records, full=full)
     if plan.encoder.is_picture:
         return _verify_picture(path, plan)
     container = open_source(path)
@@ -244,6 +247,45 @@ def _check_passed(seen: _Seen, passed: Sequence[Passed], shift: Fraction, plan: 
             drift = abs(first - entry.first_seconds - float(shift))
             if drift > _AUDIO_TICK + (float(_MATROSKA_TICK) if plan.encoder.container == "matroska" else 0.0):
                 raise VerificationError(f"audio stream {entry.source_index} begins {drift * 1000:.3f} ms off")
+
+
+def _verify_pictures(folder: Path, plan: Plan, records: Sequence[ChunkRecord], *, full: bool) -> Report:
+    """Numbered pictures: all there, and those at the start of every chunk (or all) show what their source shows."""
+    names = {str(plan.first_number + n) for n in range(plan.frame_count)}
+    found = set(os.listdir(folder))
+    if found != names:
+        raise VerificationError(f"the result has {len(found)} pictures, expected {len(names)}")
+    grid = grid_for(plan.width, plan.height)
+    size = grid[0] * grid[1]
+    number, decoded = plan.first_number, 0
+    for record in records:
+        thumbnails = record.thumbnails
+        for place in range(len(record.pts)):
+            if full or place < _SEAM_PACKETS:
+                frame = _read_picture(folder / str(number + place), plan)
+                own = np.frombuffer(thumbnails, np.uint8)[place * size : (place + 1) * size].reshape(grid).astype(np.float32)
+                difference = float(np.abs(thumbnail(*frame, plan.out_color, grid) - own).mean())
+                if difference > _SAME_PICTURE:
+                    raise VerificationError(f"picture {number + place} shows something else than its source (by {difference:.0f} of 255)")
+                decoded += 1
+        number += len(record.pts)
+    return Report(plan.frame_count, 0.0, len(records), decoded, 0, 0)
+
+
+def _read_picture(path: Path, plan: Plan) -> tuple[list[np.ndarray], PixelFormat]:
+    """Planes of a picture, in the format they were encoded from."""
+    container = open_source(path)
+    try:
+        frame = next(container.decode(video=0), None)
+    except av.error.FFmpegError as error:
+        raise VerificationError(f"picture {path.name} can't be read back: {error.strerror}") from None
+    finally:
+        container.close()
+    if frame is None or (frame.width, frame.height) != (plan.out_width, plan.out_height):
+        raise VerificationError(f"picture {path.name} is not {plan.out_width}x{plan.out_height}")
+    pixels = planar_format(frame.format.name)
+    planar = frame if frame.format.name.replace("yuvj", "yuv") == pixels.name else frame.reformat(format=pixels.name)
+    return picture_planes(planar, pixels), pixels
 
 
 def _verify_picture(path: Path, plan: Plan) -> Report:

@@ -347,6 +347,8 @@ class VideoInfo:
     """(first packet row, ticks added) wherever the clock of the source jumps back."""
     streams: tuple[Stream, ...] = ()
     chapters: int = 0
+    first_number: int | None = None
+    """Of the first picture, where the input is numbered pictures."""
     duration_seconds: float = 0.0
     captions: bool = False
     """Closed captions travel inside the video (CEA-608/708 as A/53 side data)."""
@@ -367,7 +369,12 @@ class VideoInfo:
     @property
     def is_picture(self) -> bool:
         """A single picture, not a video."""
-        return self.format in PICTURE_FORMATS or self.format.endswith("_pipe")
+        return self.first_number is None and (self.format in PICTURE_FORMATS or self.format.endswith("_pipe"))
+
+    @property
+    def made_of_pictures(self) -> bool:
+        """One picture or numbered ones: what is not tagged means what it means in picture files."""
+        return self.is_picture or self.first_number is not None
 
     @property
     def vfr(self) -> bool:

@@ -68,7 +68,7 @@ MUTANTS = (
     Mutant(
         15, "whatever idet says is believed", "pipelines/scan.py",
         "comb_share(_luma(picture)) >= _COMBED", "True",
-        f"{_SCAN}::test_whole_frames_in_motion_are_not_taken_for_fields",
+        f"{_SCAN}::test_a_ball_that_falls_is_not_believed_to_be_fields",
     ),
     Mutant(
         15, "a chunk does not see the frames beside it", "pipelines/plan.py",

@@ -91,6 +91,7 @@ def _run_options(command: Callable[..., Any]) -> Callable[..., Any]:
         click.option("--encoder-option", "encoder_options", multiple=True, metavar="KEY=VALUE", help="The encoder's own option; may be repeated."),
         click.option("--pixel-format", metavar="NAME", help="FFmpeg's name, such as yuv420p10le; default: the source's."),
         click.option("--range", metavar="FROM-TO", help="Only a part, in seconds or [hh:]mm:ss[.fff]."),
+        click.option("--rate", metavar="FPS", help="Of numbered pictures (frame_%05d.png): 24 (default), 23.976, 24000/1001."),
         click.option("--video-stream", type=int, metavar="N", help="Which of several films, from 0."),
         click.option("--chunk-seconds", type=float, metavar="S", help="Length of the parts that are kept and resumed one by one; default 6."),
         click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), help="Where networks run."),

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from array import array
 from collections import Counter
-from fractions import Fraction
 from pathlib import Path
 
+import av
 import numpy as np
 import pytest
 
@@ -34,11 +34,21 @@ def test_pictures_overrule_a_flagged_order_they_plainly_contradict(tmp_path: Pat
 
 
 def test_whole_frames_in_motion_are_not_taken_for_fields(tmp_path: Path) -> None:
-    """idet alone takes a picture that moves down by a line a frame for fields."""
     assert probe(media.cfr(tmp_path / "wave.mp4", frames=40, size=(128, 96))).scan == Scan()
-    rolling = tmp_path / "rolling.mp4"
-    media.write(rolling, media.Film(frames=40, size=(128, 96), rate=Fraction(25), codec="libx264", options={"crf": "0"}))
-    assert not probe(rolling).interlaced
+
+
+def test_a_ball_that_falls_is_not_believed_to_be_fields(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    y, x = np.mgrid[0:96, 0:128]
+    with av.open(str(tmp_path / "in.mkv"), "w") as output:
+        stream = output.add_stream("ffv1", rate=25)
+        stream.width, stream.height, stream.pix_fmt = 128, 96, "gray"
+        for number in range(16):
+            ball = np.where((x - 40) ** 2 + (y - 10 - 1.5 * number) ** 2 < 200, 200, 40).astype(np.uint8)
+            output.mux(stream.encode(av.VideoFrame.from_ndarray(ball, format="gray")))
+        output.mux(stream.encode(None))
+    assert probe(tmp_path / "in.mkv").scan == Scan()
+    monkeypatch.setattr(scan, "_COMBED", -1.0)
+    assert probe(tmp_path / "in.mkv").interlaced, "idet was not fooled, and nothing is proved"
 
 
 def test_frames_that_only_roll_by_a_line_are_no_fields() -> None:
