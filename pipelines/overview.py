@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 __all__ = ["frames_per_second", "overview"]
 
 _WIDTH, _HEIGHT = 1920, 1080
+_NOISY = "noise-10"
 _TILE = (270, 480)
 """Small enough for the maps of a tile to stay in cache, as a run cuts them on a CPU."""
 
@@ -55,7 +56,11 @@ def frames_per_second(card: Card, *, device: str = "cpu", seconds: float = 3.0) 
 def overview(sets: Sequence[Path], *, device: str = "cpu") -> str:
     """Markdown: a row for each shipped network, with its gain over bicubic on each set (PSNR-Y, dB)."""
     shipped = sorted((read_card(p) for p in TRAINED.glob("*.toml")), key=lambda c: (c.family, c.scale))
-    rows = [e for e in evaluate([c.path for c in shipped], sets, EvaluateSettings(metrics=("psnr",))) if isinstance(e, Row)] if shipped else []
+    rows: list[Row] = []
+    for case in ("clean", _NOISY):
+        chosen = [c.path for c in shipped if _case(c) == case]
+        if chosen:
+            rows += [e for e in evaluate(chosen, sets, EvaluateSettings(metrics=("psnr",), cases=(case,))) if isinstance(e, Row)]
     head = ["network", "parameters", "GFLOP a 1080p frame", "1080p frames a second", *(s.stem for s in sets)]
     lines = ["| " + " | ".join(head) + " |", "|---" + "|---:" * (len(head) - 1) + "|"]
     for card in shipped:
@@ -70,11 +75,17 @@ def overview(sets: Sequence[Path], *, device: str = "cpu") -> str:
     return _TEXT.format(table="\n".join(lines), device=device_name(torch.device(device)), torch=torch.__version__)
 
 
+def _case(card: Card) -> str:
+    """What a network is judged on: those that restore on noisy input, of which bicubic keeps the noise."""
+    return _NOISY if card.architecture == "deconvolution" else "clean"
+
+
 def _score(card: Card, source: Path, rows: Sequence[Row]) -> str:
     for row in rows:
-        if (row.model, row.set, row.scale) == (card.name, source.name, card.scale):
+        if (row.model, row.set, row.scale, row.case) == (card.name, source.name, card.scale, _case(card)):
             gain = gain_over("bicubic", row, rows)
-            return f"{row.scores['psnr']:.2f} ({gain:+.2f})" if gain is not None else ""
+            noisy = " noisy" if row.case == _NOISY else ""
+            return f"{row.scores['psnr']:.2f} ({gain:+.2f}){noisy}" if gain is not None else ""
     return ""
 
 
@@ -85,6 +96,7 @@ Made by `vsr models table --data SET...`; do not edit by hand.
 {table}
 
 - Scores: PSNR-Y in dB on clean pictures or frames, in brackets the gain over bicubic; protocol: `pipelines/evaluate.py`.
+  Where it says noisy, the input had noise of σ = 10/255, and at the same size (×1) the gain is over the noisy input itself.
 - Speed: the network alone, in tiles of 270x480, on {device}, torch {torch}; decoding and encoding come on top.
 - Operations: of the convolutions; a multiply-add is two.
 """

@@ -22,6 +22,10 @@ if TYPE_CHECKING:
 __all__ = ["Rivalry"]
 
 
+_RATE = 2.0
+"""Of the discriminator, over the generator's: it must keep ahead to have something to say (TTUR, Heusel et al. 2017, arXiv:1706.08500)."""
+
+
 class Rivalry(Reconstruction):
     """Reconstruction, and `adversarial` times what a discriminator says of the result; the discriminator learns to tell."""
 
@@ -57,7 +61,7 @@ class Rivalry(Reconstruction):
             real, made = self.discriminator(both).chunk(2)
             loss = self._of_discriminator(real, made)
         for group in self._optimizer.param_groups:
-            group["lr"] = self.settings.optimizer.learning_rate * rate
+            group["lr"] = self.settings.optimizer.learning_rate * rate * _RATE
         self._optimizer.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
         self._optimizer.step()
