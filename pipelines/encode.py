@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 os.environ.setdefault("SVT_LOG", "1")  # SVT-AV1 writes its settings to standard error otherwise
 
-__all__ = ["EncodedChunk", "Encoder", "choose_encoder", "encode_chunk", "try_encoder"]
+__all__ = ["EncodedChunk", "Encoder", "choose_encoder", "encode_chunk", "lost_bits", "try_encoder"]
 
 PICTURE_ENCODERS = {"png": "png", "jpg": "mjpeg", "jpeg": "mjpeg", "webp": "libwebp", "tif": "tiff", "tiff": "tiff", "dpx": "dpx"}
 """File suffix -> encoder, for pictures."""
@@ -61,6 +61,7 @@ _PRESETS: dict[str, dict[str, dict[str, str]]] = {
 _MOST_LUMA_SAMPLES = {"libx264": 139_264 * 256, "libx265": 142_606_336, "libsvtav1": 16384 * 8704}
 """H.264 table A-1 level 6.2; H.265 table A.8 level 7.2 (x265 goes that far); SVT-AV1's own limit."""
 _LONGEST_SIDE = {"libx264": 16384, "libx265": 16384, "libsvtav1": 16384, "prores_ks": 16384, "ffv1": 32768, "libwebp": 16383}
+_PRORES_BITS = 10
 _NARROWEST = {"libx265": 64}
 """x265 4.1 writes beyond its memory in pictures of some smaller widths (probed: 34 to 46), which may end the process."""
 _HDR_BITS = 10
@@ -137,6 +138,9 @@ def choose_encoder(
             raise UsageError(f"--crf does not go with {settings.codec}; use --preset or --encoder-option")
         options["crf"] = f"{settings.crf:g}"
     pix_fmt = settings.pixel_format or _pixel_format(settings.codec, name, source)
+    if name == "prores_ks" and PixelFormat.parse(pix_fmt).sub_x == 0:
+        # The smaller profiles are 4:2:2; FFmpeg would take 4444 in their place and only say so in its log.
+        options |= {"profile": "4444", **({"alpha_bits": "16"} if PixelFormat.parse(pix_fmt).alpha else {})}
     if name == "ffv1" and "slices" not in settings.options:
         options["slices"] = str(_ffv1_slices(width, height, pix_fmt))
     large = width * height > 1920 * 1088
@@ -202,6 +206,10 @@ def _picture_encoder(suffix: str, source: PixelFormat, width: int, height: int) 
 def _pixel_format(codec: str, name: str, source: PixelFormat) -> str:
     """The source's own format, or the smallest the encoder has that loses nothing of it."""
     known = {f.name for f in av.codec.Codec(name, "w").video_formats or []}
+    if name == "libx265":
+        known = {n for n in known if not n.startswith("yuva")}  # listed, and refused when it is opened
+    if name == "prores_ks" and source.bits > _PRORES_BITS:
+        source = replace(source, name="", bits=_PRORES_BITS)  # said by `lost_bits`
     if source.name in known and (source.family != "rgb" or codec in {"ffv1", "prores"}):
         return source.name
     candidates = []
@@ -216,10 +224,21 @@ def _pixel_format(codec: str, name: str, source: PixelFormat) -> str:
         if holds and fmt.family == "yuv" and "yuvj" not in other and (not fmt.alpha or source.alpha):
             candidates.append(((source.alpha and not fmt.alpha, fmt.bits, -fmt.sub_x - fmt.sub_y), other))
     if not candidates:
-        raise UsageError(
-            f"{codec} can't hold {source.name}; choose another --codec (hevc holds most), or give up precision by --pixel-format yuv420p10le"
-        )
+        other = "--codec ffv1" if codec == "hevc" else "another --codec (ffv1 holds most)"
+        raise UsageError(f"{codec} can't hold {source.name}; choose {other}, or give up precision by --pixel-format yuv420p10le")
     return min(candidates)[1]
+
+
+def lost_bits(encoder: Encoder, source: PixelFormat) -> str:
+    """What of a source an encoder that was asked for by name can't hold, in words; empty for nothing."""
+    target = PixelFormat.parse(encoder.pix_fmt)
+    lost = []
+    if encoder.name == "prores_ks" and source.bits > target.bits:
+        lost.append(f"{source.bits} bits become {target.bits}: FFmpeg's ProRes encoder has no more")
+    if source.alpha and not target.alpha:
+        keeping = "a .png or .tiff" if encoder.is_picture else "--codec prores or ffv1"
+        lost.append(f"its alpha is left out: {encoder.codec} as {encoder.pix_fmt} can't hold it, {keeping} would")
+    return "; ".join(lost)
 
 
 def try_encoder(encoder: Encoder, color: ColorTags) -> None:

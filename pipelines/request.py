@@ -12,7 +12,7 @@ from models.errors import MediaError, UsageError
 from pipelines.assemble import incompatible_streams, refuse_incompatible
 from pipelines.bars import find_bars
 from pipelines.decode import planar_format
-from pipelines.encode import PICTURE_ENCODERS, choose_encoder, try_encoder
+from pipelines.encode import PICTURE_ENCODERS, choose_encoder, lost_bits, try_encoder
 from pipelines.events import Planned
 from pipelines.filters import try_filters
 from pipelines.plan import Deinterlacing, Plan, make_plan, square_size, target_size, upright_sar
@@ -21,11 +21,11 @@ from pipelines.sequence import pattern_of
 from pipelines.settings import parse_rate
 from pipelines.tags import resolve
 from pipelines.timeline import timeline
-from pipelines.video import HDR_TRANSFERS, Crop, Range, Transfer
+from pipelines.video import HDR_TRANSFERS, Crop, PixelFormat, Range, Transfer
 
 if TYPE_CHECKING:
     from pipelines.settings import RunSettings
-    from pipelines.video import PixelFormat, VideoInfo
+    from pipelines.video import VideoInfo
 
 __all__ = ["plan_video"]
 
@@ -181,6 +181,9 @@ def _warnings(info: VideoInfo, plan: Plan) -> list[str]:
         found.append("the networks are classical: --strength has nothing to do")
     if plan.encoder.is_sequence and (info.vfr or info.first_number is None):
         found.append(f"numbered pictures carry no times; {'they vary here' if info.vfr else f'this is {float(plan.rate):.6g} frames a second'}")
+    lost = lost_bits(plan.encoder, PixelFormat.parse(plan.pix_fmt))
+    if lost:
+        found.append(lost)
     if info.orientation:
         found.append("the rotation tag is applied to the pixels")
     if plan.color.transfer in HDR_TRANSFERS and any(s.card.sha256 for s in plan.stages):

@@ -660,6 +660,24 @@ def undecodable_audio(path: Path, frames: int = 16) -> Path:
     return path
 
 
+def mezzanine(path: Path, codec: str, pix_fmt: str, frames: int = 8, size: tuple[int, int] = (256, 128), **options: str) -> Path:
+    """Production material: waves in every plane, alpha too, in all bits of a planar format."""
+    bits = av.VideoFormat(pix_fmt, *size).components[0].bits
+    with _open(path, None) as output:
+        stream = output.add_stream(codec, rate=25, options=options)
+        stream.width, stream.height, stream.pix_fmt = *size, pix_fmt
+        for number in range(frames):
+            frame = av.VideoFrame(*size, pix_fmt)
+            for place, plane in enumerate(frame.planes):
+                y, x = np.mgrid[0 : plane.height, 0 : plane.line_size // (2 if bits > 8 else 1)]
+                codes = ((np.sin(x / 17 + number / 3) + np.cos(y / 13 + place)) * 0.2 + 0.5) * (1 << bits)
+                plane.update(codes.astype(np.uint16 if bits > 8 else np.uint8).tobytes())
+            frame.pts = number
+            output.mux(stream.encode(frame))
+        output.mux(stream.encode(None))
+    return path
+
+
 # --- field pictures and packed B-frames, which no encoder here makes
 
 
