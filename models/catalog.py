@@ -54,6 +54,10 @@ class Card:
     gflop_per_megapixel: float = 0.0
     """For one megapixel of input."""
     halo_px: int | None = 0
+    past: int = 0
+    future: int = 0
+    recurrent: bool = False
+    """Frames before and after that it looks at, and whether it remembers."""
     more: dict[str, Any] = field(default_factory=dict)
     """Training record and scores."""
 
@@ -62,6 +66,11 @@ class Card:
         """The name without its scale."""
         stem, dash, scale = self.name.rpartition("-x")
         return stem if dash and scale.isdecimal() else self.name
+
+    @property
+    def temporal(self) -> bool:
+        """Looks at more than the frame itself."""
+        return self.recurrent or bool(self.past or self.future)
 
 
 def user_folder() -> Path:
@@ -76,7 +85,20 @@ def read_card(path: Path) -> Card:
         table = tomllib.loads(path.read_text(encoding="utf-8"))
         known = {
             k: table.pop(k)
-            for k in ("scale", "architecture", "description", "parameters", "pixels", "sha256", "settings", "gflop_per_megapixel", "halo_px")
+            for k in (
+                "scale",
+                "architecture",
+                "description",
+                "parameters",
+                "pixels",
+                "sha256",
+                "settings",
+                "gflop_per_megapixel",
+                "halo_px",
+                "past",
+                "future",
+                "recurrent",
+            )
             if k in table
         }
         return Card(name=table.pop("name", path.stem), path=str(path.with_suffix(".safetensors")), more=table, **known)

@@ -43,6 +43,11 @@ class Contract:
     deep_low_precision: bool = True
     """The same where more than 8 bits are at stake: at 60 dB or more."""
 
+    @property
+    def temporal(self) -> bool:
+        """Looks at more than the frame itself."""
+        return self.recurrent or bool(self.past or self.future)
+
 
 class Network(Protocol):
     """A network: its contract, and a call on tensors of the kind the contract names."""

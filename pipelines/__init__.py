@@ -29,6 +29,7 @@ spans.py       decoder runs through local workers, fed with packets
 worker.py      one chunk from packets to packets
 decode.py      packets -> frames, and the proof that they are the promised ones
 filters.py     FFmpeg's filters between decoder and network
+windows.py     each frame with the neighbours a network looks at, shot by shot
 color.py       planes <-> values: matrix, range, R'G'B'
 tiles.py       where a large picture is cut
 device.py      where the networks run

@@ -112,6 +112,7 @@ def export(
         "sha256": sha256_of(weights),
         "gflop_per_megapixel": round(gflop_per_megapixel(network), 2),
         "halo_px": contract.halo_px,
+        **({"past": contract.past, "future": contract.future, "recurrent": contract.recurrent} if contract.temporal else {}),
         "settings": dict(settings),
         **(record or {}),
     }

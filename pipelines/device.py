@@ -17,10 +17,12 @@ from torch.nn import functional as F
 from models.catalog import load_network
 from models.errors import ResourceError, UsageError
 from models.interpolation import resample, upscale_plane
+from models.network import Contract
 from pipelines.color import rgb_to_yuv, to_codes, to_float, yuv_to_rgb
 from pipelines.tags import SITING_OFFSETS
 from pipelines.tiles import Tile, cut
 from pipelines.video import Frame, Matrix, PixelFormat, Range, Siting
+from pipelines.windows import Window, alone
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -94,6 +96,7 @@ class Upscaler:
         """Load every network of the plan. Raises MediaError where weights are not what the plan says."""
         self._plan, self._device = plan, device
         self._dtype = low_precision(device)
+        self._state: Tensor | None = None
         self._source, self._target = PixelFormat.parse(plan.pix_fmt), PixelFormat.parse(plan.out_pix_fmt)
         self._offset = SITING_OFFSETS[Siting(plan.color.siting)]
         stages = [(s, load_network(s.card, height=s.height, width=s.width, chroma_offset=self._offset)) for s in plan.stages]
@@ -103,30 +106,43 @@ class Upscaler:
         if device.type == "cuda":
             torch.backends.cudnn.benchmark = False  # its choice of algorithm depends on a timing
 
+    @property
+    def contract(self) -> Contract:
+        """Of the first network, the only one that may look at neighbours."""
+        return self._networks[0].contract if self._networks else Contract(scale=1, pixels="yuv420")
+
     def __call__(self, frames: Sequence[Frame]) -> list[Frame]:
-        """Upscale frames, each with its own timestamp; order and number stay."""
-        upright = [self._turn(f.planes) for f in frames]
+        """Upscale frames, each with its own timestamp and as if it were alone; order and number stay."""
+        return [self.follow(alone(f, self.contract)) for f in frames]
+
+    def follow(self, window: Window) -> Frame:
+        """Upscale the next frame of a film."""
+        upright = [self._turn(f.planes) for f in window.frames]
         same = self._plan.pix_fmt == self._plan.out_pix_fmt and self._plan.color == self._plan.out_color
+        if window.starts:
+            self._state = None
         if not self._networks and same:
-            planes = [self._pad_codes(p) for p in upright]
+            planes = upright[window.now]
         else:
-            planes = self._run(upright)
-        return [replace(f, planes=p) for f, p in zip(frames, planes, strict=True)]
+            planes = self._run(upright, window.now)
+        return replace(window.frame, planes=self._pad_codes(planes))
 
     def turned(self, frame: Frame) -> Frame:
         """The frame as it is seen."""
         return replace(frame, planes=self._turn(frame.planes)) if self._plan.orientation else frame
 
     @torch.inference_mode()
-    def _run(self, batch: Sequence[Sequence[np.ndarray]]) -> list[list[np.ndarray]]:
+    def _run(self, frames: Sequence[Sequence[np.ndarray]], now: int) -> list[np.ndarray]:
         if self._is_direct():
-            return [self._pad_codes(self._by_tiles(planes)) for planes in batch]
-        picture = self._load(batch)
+            return self._by_tiles(frames)
+        picture = self._load(frames[now : now + 1])
+        neighbours = self._load(frames) if len(frames) > 1 else picture
         for network in self._networks:
-            made = self._through(network, picture)
+            made = self._through(network, picture, neighbours)
             picture = made if network.classical else self._softened(picture, made, network.contract.kernel)
             self._refuse_nonsense(network, picture.luma)
-        return self._store(picture)
+            neighbours = picture
+        return self._store(picture)[0]
 
     def _is_direct(self) -> bool:
         """One YUV-native network between 4:2:0 planes of the siting it knows: every tile can go from codes to codes."""
@@ -142,26 +158,33 @@ class Upscaler:
             and self._source_offset == self._offset == _LEFT
         )
 
-    def _by_tiles(self, planes: Sequence[np.ndarray]) -> list[np.ndarray]:
+    def _by_tiles(self, frames: Sequence[Sequence[np.ndarray]]) -> list[np.ndarray]:
         """The same as the long way round, tile by tile from codes to codes: no map of the whole frame in float is ever made."""
         (network,) = self._networks
         scale, multiple = network.contract.scale, network.contract.size_multiple
         bits, full = self._source.bits, self._plan.color.range == Range.FULL
-        height, width = planes[0].shape
-        even = [_reflect_codes(p, n) for p, n in zip(planes, _even_sizes(height, width, multiple), strict=True)]
-        result = [np.empty((p.shape[0] * scale, p.shape[1] * scale), p.dtype) for p in even]
-        for part in cut(even[0].shape[0], even[0].shape[1], *self._plan.tile_px, network.contract.halo_px or 0, multiple):
+        height, width = frames[0][0].shape
+        sizes = _even_sizes(height, width, multiple)
+        even = [[_reflect_codes(p, n) for p, n in zip(planes, sizes, strict=True)] for planes in frames]
+        result = [np.empty((rows * scale, columns * scale), frames[0][0].dtype) for rows, columns in sizes]
+        state, following = self._state, None
+        for part in cut(*sizes[0], *self._plan.tile_px, network.contract.halo_px or 0, multiple):
             read, write, keep = _read(part, 1), _placed(part, scale, 1), _kept(part, scale, 1)
             half_read, half_write, half_keep = _read(part, 2), _placed(part, scale, 2), _kept(part, scale, 2)
-            luma = to_float(even[0][read], bits, full, chroma=False)[None, None].to(self._device)
-            chroma = torch.stack([to_float(p[half_read], bits, full, chroma=True) for p in even[1:]])[None].to(self._device)
-            luma, chroma = self._call(network, [luma, chroma], (part.halo_top, part.halo_left))
+            luma = torch.stack([to_float(f[0][read], bits, full, chroma=False) for f in even])[None].to(self._device)
+            chroma = torch.stack([to_float(p[half_read], bits, full, chroma=True) for f in even for p in f[1:]])[None].to(self._device)
+            inputs = [luma, chroma] if state is None else [luma, chroma, state[(..., *half_read)]]
+            luma, chroma, *remembered = self._call(network, inputs, (part.halo_top, part.halo_left))
             self._refuse_nonsense(network, luma)
+            if remembered:
+                following = remembered[0].new_empty(*remembered[0].shape[:2], *sizes[1]) if following is None else following
+                following[(..., *_placed(part, 1, 2))] = remembered[0][(..., *_kept(part, 1, 2))]
             result[0][write] = to_codes(luma[0, 0][keep], bits, full, chroma=False)
             for plane, values in zip(result[1:], chroma[0], strict=True):
                 plane[half_write] = to_codes(values[half_keep], bits, full, chroma=True)
-        sizes = [(height * scale, width * scale), *[(-(-height * scale // 2), -(-width * scale // 2))] * 2]
-        return [plane[:rows, :columns] for plane, (rows, columns) in zip(result, sizes, strict=True)]
+        self._state = following
+        wanted = [(height * scale, width * scale), *[(-(-height * scale // 2), -(-width * scale // 2))] * 2]
+        return [plane[:rows, :columns] for plane, (rows, columns) in zip(result, wanted, strict=True)]
 
     @staticmethod
     def _refuse_nonsense(network: LoadedNetwork, luma: Tensor) -> None:
@@ -216,8 +239,11 @@ class Upscaler:
             vertical, horizontal = horizontal, vertical
         return (-vertical if turn.flip_y else vertical, -horizontal if turn.flip_x else horizontal)
 
-    def _through(self, network: LoadedNetwork, picture: _Picture) -> _Picture:
-        """One stage. What the network leaves alone (full-size chroma, alpha) is resized by its classical kernel."""
+    def _through(self, network: LoadedNetwork, picture: _Picture, neighbours: _Picture) -> _Picture:
+        """One stage. What the network leaves alone (full-size chroma, alpha) is resized by its classical kernel.
+
+        neighbours: the picture with those that the network looks at, as a batch, oldest first.
+        """
         contract = network.contract
         if contract.pixels == "rgb":
             rgb = yuv_to_rgb(picture.luma, picture.chroma_at(*picture.size, (0.0, 0.0), "bicubic"), self._matrix)
@@ -231,7 +257,9 @@ class Upscaler:
             network.module.chroma_offset = self._partial(picture)  # type: ignore[attr-defined]
             luma, chroma = network.module((picture.luma, picture.chroma))
             return _Picture(luma, chroma, self._resized_alpha(picture, luma, contract.kernel), picture.offset)
-        luma, chroma = self._tiled(network, [picture.luma, picture.chroma_at(*half, _LEFT, contract.kernel)])
+        seen = neighbours if contract.temporal else picture
+        around = [seen.luma.transpose(0, 1), seen.chroma_at(*half, _LEFT, contract.kernel).flatten(0, 1)[None]]
+        luma, chroma = self._tiled(network, around)
         if is_quarter:
             return _Picture(luma, chroma, self._resized_alpha(picture, luma, contract.kernel), _LEFT)
         own = None
@@ -262,24 +290,29 @@ class Upscaler:
         return None if picture.alpha is None else resample(picture.alpha, like.shape[-2], like.shape[-1], kernel)
 
     def _tiled(self, network: LoadedNetwork, planes: list[Tensor]) -> list[Tensor]:
-        """Run a network tile by tile and put the parts that count together; chroma planes are half the size of the first."""
+        """Run a network tile by tile and put the parts that count together; chroma and state are half the size of luma."""
         contract, scale = network.contract, network.contract.scale
         height, width = planes[0].shape[-2:]
         multiple = contract.size_multiple
         padded = [_reflect(planes[0], -height % multiple, -width % multiple)]
         if contract.pixels == "yuv420":
             padded.append(_reflect_to(planes[1], padded[0].shape[-2] // 2, padded[0].shape[-1] // 2))
+        if self._state is not None and contract.recurrent:
+            padded.append(self._state)
         full_height, full_width = padded[0].shape[-2:]
         tile = (full_height, full_width) if contract.halo_px is None else self._plan.tile_px
         results: list[Tensor] = []
         for part in cut(full_height, full_width, *tile, contract.halo_px or 0, multiple):
             inputs = [plane[(..., *_read(part, full_height // plane.shape[-2]))] for plane in padded]
             outputs = self._call(network, inputs, (part.halo_top, part.halo_left))
+            # Luma and chroma come larger, a state comes as it went in.
+            layout = [(scale, 1), (scale, 2), (1, 2)][: len(outputs)]
             if not results:
-                results = [o.new_empty(*o.shape[:2], p.shape[-2] * scale, p.shape[-1] * scale) for o, p in zip(outputs, padded, strict=True)]
-            for result, output, plane in zip(results, outputs, padded, strict=True):
-                by = full_height // plane.shape[-2]
-                result[(..., *_placed(part, scale, by))] = output[(..., *_kept(part, scale, by))]
+                results = [o.new_empty(*o.shape[:2], full_height * s // by, full_width * s // by) for o, (s, by) in zip(outputs, layout, strict=True)]
+            for result, output, (s, by) in zip(results, outputs, layout, strict=True):
+                result[(..., *_placed(part, s, by))] = output[(..., *_kept(part, s, by))]
+        if contract.recurrent:
+            self._state = results.pop()
         halves = [(height * scale, width * scale), (-(-height * scale // 2), -(-width * scale // 2))]
         return [r[..., : h[0], : h[1]] for r, h in zip(results, halves, strict=False)]
 
@@ -294,6 +327,9 @@ class Upscaler:
                 module: Callable[[Tensor], Tensor] = network.module  # type: ignore[assignment]
                 return [module(inputs[0].contiguous(memory_format=torch.channels_last)).float()]
             planes = (inputs[0], inputs[1])
+            if contract.recurrent:
+                (luma, chroma), state = network.module(planes, inputs[2] if len(inputs) > 2 else None)  # type: ignore[call-arg]
+                return [luma.float(), chroma.float(), state]
             luma, chroma = network.module(planes, at=at) if network.contract.placed else network.module(planes)  # type: ignore[call-arg]
             return [luma.float(), chroma.float()]
 

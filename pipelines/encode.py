@@ -144,11 +144,11 @@ def choose_encoder(
     if name == "ffv1" and "slices" not in settings.options:
         options["slices"] = str(_ffv1_slices(width, height, pix_fmt))
     large = width * height > 1920 * 1088
-    threads = {"libx264": 6 if large else 4, "ffv1": 4, "prores_ks": 4}.get(name, 1)
+    threads = {"libx264": 4, "ffv1": 4, "prores_ks": 4}.get(name, 1)
     if name == "libx265":
         options["x265-params"] = f"log-level=none:info=0:open-gop=0:repeat-headers=1:frame-threads={2 if large else 3}"
     elif name == "libx264":
-        options["x264-params"] = "open-gop=0"
+        options["x264-params"] = "open-gop=0:sync-lookahead=0"  # looking ahead in a thread of its own holds ten more frames
     for key, value in (*encoder_options(hdr or HdrMetadata(), name).items(), *settings.options.items()):
         joined = key in {"x264-params", "x265-params", "svtav1-params"} and key in options
         options[key] = f"{options[key]}:{value}" if joined else value

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import bisect
 import dataclasses
+import functools
 import hashlib
 import json
 from array import array
@@ -35,6 +36,9 @@ FORMAT_VERSION = 2
 """Raised whenever the same settings would give other bits than before."""
 
 _LARGEST_DEFAULT_4K = 1920 * 1088
+_SETTLING_FRAMES = 8
+"""A network that remembers is shown so many frames before a chunk; what it gives for the chunk then hardly depends on where
+it began (measured in tests/benchmarks/seams.py)."""
 _LONGEST_PREROLL = 3
 """A chunk that would have to decode more than so many times its own frames in advance shares the decoder of the one before."""
 
@@ -122,7 +126,16 @@ class Plan:
     @property
     def context(self) -> tuple[int, int]:
         """Frames before and after its own that a result looks at; chunks decode them too, so that no cut shows."""
-        return (1, 1) if self.deinterlacing is not None else (0, 0)
+        filters = 1 if self.deinterlacing is not None else 0
+        before, after = self.network_context
+        return before + filters, after + filters
+
+    @property
+    def network_context(self) -> tuple[int, int]:
+        """The same, of the networks alone: filtered frames before and after a chunk that its first network is shown."""
+        first = self.stages[0].card
+        before = max(first.past, _SETTLING_FRAMES if first.recurrent else 0)
+        return -(-before // self.per_frame), -(-first.future // self.per_frame)
 
     @property
     def frame_count(self) -> int:
@@ -174,6 +187,8 @@ def choose_stages(cards: Sequence[Sequence[Card]], width: int, height: int, out_
     """
     need = max(Fraction(out_width, width), Fraction(out_height, height))
     stages: list[Stage] = []
+    if any(c.temporal for choice in cards[1:] for c in choice):
+        raise UsageError(f"--model {','.join(choice[0].family for choice in cards)}: a network that looks at neighbouring frames must come first")
     for choice in cards[:-1]:
         fixed = [c for c in choice if c.scale == 1] or list(choice)[:1]
         width, height = width * max(1, fixed[0].scale), height * max(1, fixed[0].scale)
@@ -237,12 +252,26 @@ def _cascade(choice: Sequence[Card], need: Fraction, width: int, height: int, ou
 
 
 def _products(choice: Sequence[Card], depth: int) -> Iterator[list[Card]]:
+    """All cascades of that many networks. Only the first may look at neighbouring frames; then come `_followers`."""
     if depth == 0:
         yield []
         return
     for card in choice:
-        for rest in _products(choice, depth - 1):
+        for rest in _products(_followers() if card.temporal else choice, depth - 1):
             yield [card, *rest]
+
+
+@functools.cache
+def _followers() -> tuple[Card, ...]:
+    """Networks for what a temporal one leaves to be done: the best ones of single frames."""
+    from models.catalog import cards
+
+    known = cards()
+    for family in ("quality", "fast"):
+        found = tuple(c for c in known if c.family == family)
+        if found:
+            return found
+    return ()
 
 
 def _resizer() -> Card:

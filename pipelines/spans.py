@@ -15,7 +15,7 @@ from pipelines.local import LocalWorkers
 from pipelines.plan import with_context
 from pipelines.source import PacketReader
 from pipelines.task import SpanTask, WorkerSetup
-from pipelines.timeline import timeline
+from pipelines.timeline import all_times
 from pipelines.video import NO_PTS
 from pipelines.work import Task
 
@@ -50,7 +50,7 @@ def run_spans(
     """The spans that still have something to do, through `workers`."""
     spans = {}
     tasks = []
-    shown = timeline(info, plan).pts if plan.is_filtered else array("q")
+    shown = all_times(info, plan)[0] if plan.is_filtered else array("q")
     for key, span in enumerate(plan.spans):
         pending = tuple(c for c in span.chunks if c.index not in done)
         if pending:
@@ -111,10 +111,19 @@ def local_workers(settings: RunSettings) -> LocalWorkers:
 
 def _span_task(plan: Plan, info: VideoInfo, chunks: tuple[Chunk, ...], shown: array[int]) -> SpanTask:
     own, end = chunks[0].start_frame, chunks[-1].stop_frame
+    seen, seen_end = with_context(own, end, plan.network_context, info.frame_count)
     first, stop = with_context(own, end, plan.context, info.frame_count)
     hidden = frozenset(p for p, discard in zip(info.index.pts, info.index.discard, strict=True) if discard) if not info.linear else frozenset()
-    results = shown[(own - plan.start_frame) * plan.per_frame : (end - plan.start_frame) * plan.per_frame]
-    return SpanTask(chunks, tuple(info.pts[first:stop]), first if info.linear else 0, hidden, own - first, tuple(results))
+    return SpanTask(
+        chunks,
+        tuple(info.pts[first:stop]),
+        first if info.linear else 0,
+        hidden,
+        before=seen - first,
+        settling=own - seen,
+        ahead=seen_end - end,
+        shown=tuple(shown[seen * plan.per_frame : seen_end * plan.per_frame]),
+    )
 
 
 _ALLOCATOR = {

@@ -48,9 +48,13 @@ class SpanTask:
     hidden: frozenset[int]
     """Timestamps the container says not to show."""
     before: int = 0
-    """How many of the first `pts` are only there to be looked at."""
+    """How many of the first `pts` only filters look at."""
+    settling: int = 0
+    """How many frames behind those, and before the first chunk's own, networks are shown."""
+    ahead: int = 0
+    """How many frames behind the last chunk's own networks are shown."""
     shown: tuple[int, ...] = ()
-    """Timestamps of the results from the first of `chunks` to the end of the last, where the plan filters frames."""
+    """Timestamps of what filters make of the frames that networks are shown, where the plan filters frames."""
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from pipelines.plan import Plan
     from pipelines.video import VideoInfo
 
-__all__ = ["Timeline", "field_times", "timeline"]
+__all__ = ["Timeline", "all_times", "field_times", "timeline"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,11 +40,14 @@ class Timeline:
 
 def timeline(info: VideoInfo, plan: Plan) -> Timeline:
     """The frames that the plan promises, in ticks of its time base."""
-    pts, durations = info.pts, info.durations
-    if plan.per_frame == 2:
-        pts, durations = field_times(pts, durations)
+    pts, durations = all_times(info, plan)
     part = slice(plan.start_frame * plan.per_frame, plan.stop_frame * plan.per_frame)
     return Timeline(plan.time_base, pts[part], durations[part])
+
+
+def all_times(info: VideoInfo, plan: Plan) -> tuple[array[int], array[int]]:
+    """(timestamps, durations) of what the plan makes of all frames of the source, wanted or not."""
+    return field_times(info.pts, info.durations) if plan.per_frame == 2 else (info.pts, info.durations)
 
 
 def field_times(pts: array[int], durations: array[int]) -> tuple[array[int], array[int]]:

@@ -24,6 +24,7 @@ from pipelines.filters import filtered
 from pipelines.task import Progress, SpanTask, WorkerSetup
 from pipelines.thumbnail import grid_for, thumbnail
 from pipelines.video import Frame, PixelFormat
+from pipelines.windows import Reel, Window, windows
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -37,7 +38,7 @@ __all__ = ["ChunkUpscaler"]
 _AHEAD = 4
 """Frames that may wait between two steps."""
 _REPORT_SECONDS = 0.5
-_TRIM_FRAMES = 32
+_TRIM_FRAMES = 24
 """After so many frames the allocator gives back what lies free, or holes between long-lived blocks would add up."""
 
 
@@ -64,17 +65,23 @@ class ChunkUpscaler:
         frames = deliver(decode(packets, self._decoder, self._pixels, conceal=conceal), promise, conceal=conceal)
         frames = filtered(frames, plan, before=task.before, shown=task.shown)
         clock = _Clock()
+        settling, after = (n * plan.per_frame for n in plan.network_context)
         with _Ahead(frames, clock) as decoded:
-            position = task.chunks[0].start_frame
+            began = (task.chunks[0].start_frame - task.settling) * plan.per_frame
+            last = (task.chunks[-1].stop_frame + task.ahead) * plan.per_frame - 1
+            reel = Reel(decoded, began, settling + after)
             for chunk in task.chunks:
-                for _ in range((chunk.start_frame - position) * plan.per_frame):
-                    next(decoded)
-                yield from self._one_chunk(chunk, decoded, clock)
-                position = chunk.stop_frame
+                first, stop = chunk.start_frame * plan.per_frame, chunk.stop_frame * plan.per_frame
+                start = max(began, first - settling)
+                seen = windows(reel, start, stop, self._upscaler.contract, last=min(last, stop - 1 + after), bits=self._pixels.bits)
+                for _ in range(start, first):
+                    self._upscaler.follow(next(seen))
+                yield from self._one_chunk(chunk, seen, clock)
+            _ = reel[last]
             for _ in decoded:
                 raise VerificationError(f"more frames came than the {len(task.pts)} that were promised")
 
-    def _one_chunk(self, chunk: Chunk, decoded: Iterator[Frame], clock: _Clock) -> Iterator[Progress | EncodedChunk]:
+    def _one_chunk(self, chunk: Chunk, seen: Iterator[Window], clock: _Clock) -> Iterator[Progress | EncodedChunk]:
         plan = self._plan
         witness = _Witness(plan)
         corrupt = 0
@@ -82,13 +89,12 @@ class ChunkUpscaler:
         try:
             reported, last = 0, time.monotonic()
             for number in range(chunk.frame_count * plan.per_frame):
-                frame = next(decoded, None)
-                if frame is None:
-                    raise VerificationError(f"chunk {chunk.index}: frame {chunk.start_frame + number // plan.per_frame} did not come")
+                window = next(seen)
+                frame = window.frame
                 corrupt += frame.corrupt
                 witness.source(self._upscaler.turned(frame if frame.origin is None else replace(frame, planes=frame.origin)))
                 with clock("network"):
-                    (upscaled,) = self.upscale([frame])
+                    upscaled = self.upscale(window)
                 witness.result(upscaled)
                 with clock("encode wait"):
                     encoding.put(upscaled)
@@ -110,9 +116,9 @@ class ChunkUpscaler:
         yield Progress(reported, clock.take())
         yield replace(encoded, thumbnails=witness.thumbnails, corrupt=corrupt)
 
-    def upscale(self, frames: list[Frame]) -> list[Frame]:
+    def upscale(self, window: Window) -> Frame:
         """The networks alone."""
-        return self._upscaler(frames)
+        return self._upscaler.follow(window)
 
 
 class _Clock:

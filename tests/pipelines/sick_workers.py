@@ -14,6 +14,7 @@ from typing import Any
 from pipelines.encode import EncodedChunk
 from pipelines.task import Progress, SpanTask
 from pipelines.video import Frame
+from pipelines.windows import Window
 from pipelines.worker import ChunkUpscaler
 from tests import media
 
@@ -23,11 +24,11 @@ class _Mixing(ChunkUpscaler):
 
     order: dict[int, int]
 
-    def upscale(self, frames: list[Frame]) -> list[Frame]:
-        (made,) = super().upscale(frames)
+    def upscale(self, window: Window) -> Frame:
+        made = super().upscale(window)
         number = round(made.pts * self._plan.time_base * self._plan.rate)
         other = self.order.get(number, number)
-        return [replace(made, planes=media.planes_of(other, self._plan.width, self._plan.height, self._plan.pix_fmt))]
+        return replace(made, planes=media.planes_of(other, self._plan.width, self._plan.height, self._plan.pix_fmt))
 
 
 class Swapping(_Mixing):
@@ -91,10 +92,10 @@ class OtherHeader(ChunkUpscaler):
 class DyingOnce(ChunkUpscaler):
     """Killed in the middle of a span; the file VSR_TEST_MARK tells the next one that it happened."""
 
-    def upscale(self, frames: list[Frame]) -> list[Frame]:
+    def upscale(self, window: Window) -> Frame:
         mark = os.environ["VSR_TEST_MARK"]
-        if frames[0].pts > 0 and not os.path.exists(mark):
+        if window.frame.pts > 0 and not os.path.exists(mark):
             with open(mark, "w", encoding="utf-8"):
                 pass
             os.kill(os.getpid(), signal.SIGKILL)
-        return super().upscale(frames)
+        return super().upscale(window)

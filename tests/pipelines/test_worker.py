@@ -9,12 +9,14 @@ import numpy as np
 import pytest
 
 from models.errors import UsageError, VerificationError
+from models.network import Contract
 from pipelines.device import choose_device, numerics_class
 from pipelines.encode import EncodedChunk
 from pipelines.events import Planned
 from pipelines.request import plan_video
 from pipelines.source import PacketReader
 from pipelines.task import Progress, SpanTask, WorkerSetup
+from pipelines.windows import alone
 from pipelines.worker import ChunkUpscaler
 from tests import media
 from tests.helpers.inline import QUICK
@@ -62,7 +64,7 @@ def test_a_grey_picture_stays_grey_and_a_flat_one_flat(tmp_path: Path, model: st
 
     worker, _, _ = prepared(tmp_path, scale=3, model=model)
     flat = Frame(0, [np.full((48, 64), 77, np.uint8), np.full((24, 32), 128, np.uint8), np.full((24, 32), 99, np.uint8)])
-    (made,) = worker.upscale([flat])
+    made = worker.upscale(alone(flat, Contract(2, "yuv420")))
     assert [p.shape for p in made.planes] == [(144, 192), (72, 96), (72, 96)]
     assert [set(np.unique(p)) for p in made.planes] == [{77}, {128}, {99}]
 
@@ -72,7 +74,7 @@ def test_nearest_repeats_every_sample(tmp_path: Path) -> None:
 
     worker, _, _ = prepared(tmp_path, scale=2, model="nearest")
     planes = media.planes_of(3, 64, 48)
-    (made,) = worker.upscale([Frame(0, planes)])
+    made = worker.upscale(alone(Frame(0, planes), Contract(2, "yuv420")))
     assert np.array_equal(made.planes[0], planes[0].repeat(2, 0).repeat(2, 1))
 
 
