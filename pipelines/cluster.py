@@ -68,6 +68,8 @@ class _Job:
     """Task -> nodes on which an attempt failed."""
     refused: dict[int, str] = field(default_factory=dict)
     """Actor -> why it takes no part."""
+    kept: dict[int, tuple[list[Any], int]] = field(default_factory=dict)
+    """Task that goes back -> its input in the object store, which need not be read again, and its bytes."""
     greeted: set[int] = field(default_factory=set)
     feeding: set[int] = field(default_factory=set)
     """Numbers of feeds that are not at their end."""
@@ -83,8 +85,10 @@ class _Run:
     task: Task
     actor: _Actor
     stream: Any
+    parts: list[Any]
+    """References to its input, or to the beginning of it."""
     size: int
-    """Bytes of its input in the object store."""
+    """Their bytes."""
     feed: int = 0
     pieces: Iterator[Any] | None = None
     """What is left of the input, where it is long."""
@@ -394,7 +398,7 @@ class Cluster:
         if sum(node in self._nodes for node in job.failures[task.key]) >= ATTEMPTS:
             self._end_job(job, exhausted(task, reason))
             return
-        job.waiting.appendleft(task)
+        self._put_back(head)
         job.out.put(Lost(actor.number, task.key, reason, actor.host))
 
     def _dismiss(self, actor: _Actor, *, keep_head: bool = False) -> None:
@@ -405,8 +409,7 @@ class Cluster:
         self._looked = 0.0
         for run in actor.runs[::-1][: len(actor.runs) - keep_head]:
             self._forget(run)
-            if run.job in self._jobs:
-                run.job.waiting.appendleft(run.task)
+            self._put_back(run)
         _end(actor)
 
     # --- work
@@ -491,20 +494,24 @@ class Cluster:
             self._end_job(job, error)
 
     def _submit(self, actor: _Actor, job: _Job, task: Task) -> None:
-        number = next(self._numbers)
-        line = next(n for n in itertools.count() if n not in job.feeding)
-        try:
-            pieces = iter(job.feed(line, task))
-            parts = [pickle.dumps(piece, pickle.HIGHEST_PROTOCOL) for piece in itertools.islice(pieces, _PARTS)]
-        except Exception as error:  # noqa: BLE001 - the caller's own
-            self._end_job(job, error)
-            return
-        whole, size = len(parts) < _PARTS, sum(map(len, parts))
-        refs = [ray.put(part) for part in parts]
-        self.bytes_in += size
+        line, pieces, whole = 0, None, True
+        if task.key in job.kept:
+            parts, size = job.kept.pop(task.key)
+        else:
+            line = next(n for n in itertools.count() if n not in job.feeding)
+            try:
+                pieces = iter(job.feed(line, task))
+                data = [pickle.dumps(piece, pickle.HIGHEST_PROTOCOL) for piece in itertools.islice(pieces, _PARTS)]
+            except Exception as error:  # noqa: BLE001 - the caller's own
+                self._end_job(job, error)
+                return
+            whole, size = len(data) < _PARTS, sum(map(len, data))
+            parts = [ray.put(part) for part in data]
+            self.bytes_in += size
         self._stored += size
-        stream = actor.handle.run.options(concurrency_group="work", num_returns="streaming").remote(number, task.payload, whole, *refs)
-        run = _Run(number, job, task, actor, stream, size, line, None if whole else pieces)
+        number = next(self._numbers)
+        stream = actor.handle.run.options(concurrency_group="work", num_returns="streaming").remote(number, task.payload, whole, *parts)
+        run = _Run(number, job, task, actor, stream, parts, size, line, None if whole else pieces)
         if not actor.runs:
             actor.heard = time.monotonic()
         actor.runs.append(run)
@@ -551,8 +558,7 @@ class Cluster:
     def _on_withdrawn(self, run: _Run, ref: Any) -> None:
         if self._answer(run.actor, ref) and run in run.job.running:
             self._forget(run)
-            if not run.job.stop.is_set():
-                run.job.waiting.appendleft(run.task)
+            self._put_back(run)
 
     def on_step(self, run: _Run) -> None:
         """Something came of a run, or its end."""
@@ -576,6 +582,13 @@ class Cluster:
             job.out.put(Item(actor.number, run.task.key, value, actor.host))
         else:
             self._on_error(actor, job, value)
+
+    def _put_back(self, run: _Run) -> None:
+        """Let a task be taken again, its input with it."""
+        if run.job in self._jobs and not run.job.stop.is_set():
+            run.job.waiting.appendleft(run.task)
+            if run.pieces is None:
+                run.job.kept[run.task.key] = run.parts, run.size
 
     def _forget(self, run: _Run) -> None:
         """Take a run off the books; whatever still comes of it is dropped."""

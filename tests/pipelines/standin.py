@@ -1,0 +1,57 @@
+"""A worker for maps that does what its task says, and imports neither torch nor av."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from models.errors import MediaError, ResourceError
+
+
+class Standin:
+    """Gives back every piece doubled; tasks are (word, argument) pairs that may ask for trouble."""
+
+    def __init__(self, setup: dict[str, Any]) -> None:
+        if setup.get("broken"):
+            raise MediaError("no such weights")
+        self.facts = {"pid": str(os.getpid()), "class": setup.get("class", "a")}
+        self._marks = Path(setup.get("marks", "/nonexistent"))
+
+    def run(self, task: tuple[str, Any], pieces: Iterator[Any]) -> Iterator[Any]:
+        word, argument = task
+        if word == "die" or (word == "die once" and self._first(argument)):
+            os.kill(os.getpid(), signal.SIGKILL)
+        elif word == "hang once" and self._first(argument):
+            time.sleep(3600)
+        elif word == "foreseen":
+            raise MediaError("no film")
+        elif word == "bug":
+            raise ZeroDivisionError("oops")
+        elif word == "exhausted once" and self._first(argument):
+            raise RuntimeError("CUDA error: an illegal memory access was encountered")
+        elif word == "exhausted":
+            raise ResourceError("no memory")
+        elif word == "wait":
+            time.sleep(argument)
+        elif word == "wait for":
+            until = time.monotonic() + 60
+            while not (self._marks / argument).exists() and time.monotonic() < until:
+                time.sleep(0.02)
+        elif word == "make":
+            time.sleep(argument[0])
+            yield b"x" * argument[1]
+        for piece in pieces:
+            yield piece * 2
+        yield ("pid", os.getpid())
+
+    def _first(self, name: str) -> bool:
+        """Whether this is the first time, for any process."""
+        try:
+            (self._marks / name).touch(exist_ok=False)
+        except FileExistsError:
+            return False
+        return True

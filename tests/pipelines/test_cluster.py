@@ -1,0 +1,242 @@
+"""The map over Ray actors: a private cluster, no video. Cases 39, 41, 54 to 57."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from models.errors import MediaError, ResourceError
+from pipelines.work import Done, Hello, Item, Lost, NoneAdmittedError, Refused, Task
+
+if TYPE_CHECKING:
+    from pipelines.cluster import Cluster
+
+pytestmark = [pytest.mark.cluster, pytest.mark.filterwarnings("ignore")]
+
+WORKER = "tests.pipelines.standin:Standin"
+
+
+@pytest.fixture(scope="module")
+def session() -> Iterator[Any]:
+    from pipelines.session import Session
+
+    with Session("local", cpus=3, gpus=0) as found:
+        yield found
+
+
+@pytest.fixture
+def cluster(session: Any) -> Iterator[Cluster]:
+    """Two workers."""
+    from pipelines.cluster import Cluster
+
+    with Cluster(session, workers=2, cpus_per_worker=1) as found:
+        yield found
+
+
+def tasks_of(*payloads: tuple[str, Any]) -> list[Task]:
+    return [Task(n, f"task {n}", p) for n, p in enumerate(payloads)]
+
+
+def run(cluster: Cluster, *payloads: tuple[str, Any], setup: dict[str, Any] | None = None, pieces: Any = (1, 2), **more: Any) -> list[Any]:
+    return list(cluster.run_tasks(tasks_of(*payloads), worker=WORKER, setup=setup or {}, feed=lambda number, task: iter(pieces), **more))
+
+
+def items(events: list[Any], key: int) -> list[Any]:
+    return [e.value for e in events if isinstance(e, Item) and e.key == key and not isinstance(e.value, tuple)]
+
+
+def keys_done(events: list[Any]) -> list[int]:
+    return sorted(e.key for e in events if isinstance(e, Done))
+
+
+def test_every_task_is_done_once_by_workers_that_are_named(cluster: Cluster) -> None:
+    events = run(cluster, *[("work", None)] * 7)
+    assert keys_done(events) == list(range(7))
+    assert all(items(events, n) == [2, 4] for n in range(7))
+    hosts = {e.host for e in events}
+    assert hosts == {os.uname().nodename}
+    assert {e.pid for e in events if isinstance(e, Hello)} >= {e.value[1] for e in events if isinstance(e, Item) and isinstance(e.value, tuple)}
+
+
+def test_a_long_input_is_fed_while_it_is_worked_on(cluster: Cluster) -> None:
+    asked = []
+
+    def feed(number: int, task: Task) -> Iterator[bytes]:
+        for n in range(60):
+            asked.append(n)
+            yield bytes([n]) * 1000
+
+    first = None
+    found = []
+    for event in cluster.run_tasks(tasks_of(("work", None)), worker=WORKER, setup={}, feed=feed):
+        if isinstance(event, Item) and isinstance(event.value, bytes):
+            first = first or len(asked)
+            found.append(event.value)
+    assert found == [bytes([n]) * 2000 for n in range(60)]
+    assert first is not None
+    assert first < 60, "all of it was handed over before the first result"
+
+
+def test_a_killed_actor_is_replaced_and_its_task_tried_again(cluster: Cluster, tmp_path: Path) -> None:
+    events = run(cluster, ("die once", "a"), *[("work", None)] * 3, setup={"marks": str(tmp_path)})
+    (lost,) = [e for e in events if isinstance(e, Lost)]
+    assert (lost.key, lost.host) == (0, os.uname().nodename)
+    assert "died" in lost.reason
+    assert keys_done(events) == [0, 1, 2, 3]
+    assert all(items(events, n) == [2, 4] for n in range(4))
+
+
+@pytest.mark.parametrize(("word", "reason"), [("die", "died"), ("exhausted", "no memory")])
+def test_a_task_that_fails_every_time_is_named_and_given_up(cluster: Cluster, word: str, reason: str) -> None:
+    with pytest.raises(ResourceError, match=f"task 1 failed 3 times.*{reason}"):
+        run(cluster, ("work", None), (word, None))
+    assert keys_done(run(cluster, ("work", None))) == [0], "the cluster is of no use afterwards"
+
+
+def test_the_task_that_waited_behind_a_poisonous_one_is_not_blamed(cluster: Cluster, tmp_path: Path) -> None:
+    marks = [("die once", name) for name in "abcd"]
+    events = run(cluster, *marks, *[("work", None)] * 4, setup={"marks": str(tmp_path)})
+    assert keys_done(events) == list(range(8))
+    assert {e.key for e in events if isinstance(e, Lost)} == {0, 1, 2, 3}
+
+
+def test_a_broken_cuda_context_replaces_the_process(cluster: Cluster, tmp_path: Path) -> None:
+    """Case 55."""
+    events = run(cluster, ("exhausted once", "a"), ("work", None), setup={"marks": str(tmp_path)})
+    (lost,) = [e for e in events if isinstance(e, Lost)]
+    assert "illegal memory access" in lost.reason
+    assert keys_done(events) == [0, 1]
+
+
+def test_a_hanging_worker_is_replaced(cluster: Cluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Case 57."""
+    monkeypatch.setattr("pipelines.cluster.SILENCE_SECONDS", 3.0)
+    events = run(cluster, ("hang once", "a"), ("work", None), setup={"marks": str(tmp_path)})
+    (lost,) = [e for e in events if isinstance(e, Lost)]
+    assert "said nothing" in lost.reason
+    assert keys_done(events) == [0, 1]
+
+
+def test_an_actor_that_dies_idle_is_blamed_on_nobody(cluster: Cluster) -> None:
+    pids = [e.pid for e in run(cluster, *[("work", None)] * 4) if isinstance(e, Hello)]
+    for pid in pids:
+        os.kill(pid, signal.SIGKILL)
+    time.sleep(1)
+    events = run(cluster, *[("work", None)] * 4)
+    assert keys_done(events) == [0, 1, 2, 3]
+    assert not [e for e in events if isinstance(e, Lost)]
+
+
+def test_errors_that_were_foreseen_and_bugs_come_as_they_are(cluster: Cluster) -> None:
+    with pytest.raises(MediaError, match="no film"):
+        run(cluster, ("foreseen", None))
+    with pytest.raises(RuntimeError, match=r"(?s)Traceback.*standin.*ZeroDivisionError: oops"):
+        run(cluster, ("bug", None))
+    with pytest.raises(MediaError, match="no such weights"):
+        run(cluster, ("work", None), setup={"broken": True})
+
+
+def test_a_failing_feed_ends_the_run_with_its_error(cluster: Cluster) -> None:
+    def feed(number: int, task: Task) -> Iterator[int]:
+        yield 1
+        raise MediaError("the file went away")
+
+    with pytest.raises(MediaError, match="went away"):
+        list(cluster.run_tasks(tasks_of(("work", None)), worker=WORKER, setup={}, feed=feed))
+
+
+def test_a_worker_that_is_not_admitted_is_named_and_the_others_do_its_work(cluster: Cluster) -> None:
+    seen: list[str] = []
+
+    def admit(facts: dict[str, str]) -> str:
+        seen.append(facts["pid"])
+        return "other bits" if len(seen) == 1 else ""
+
+    events = run(cluster, *[("wait", 0.2)] * 5, admit=admit)
+    (refused,) = [e for e in events if isinstance(e, Refused)]
+    assert refused.reason == f"{os.uname().nodename}: other bits"
+    assert keys_done(events) == list(range(5))
+    with pytest.raises(NoneAdmittedError, match="other bits"):
+        run(cluster, *[("work", None)] * 3, admit=lambda facts: "other bits")
+
+
+def test_a_stop_lets_the_tasks_under_way_finish_and_begins_no_other(cluster: Cluster) -> None:
+    stop = threading.Event()
+    events = []
+    for event in cluster.run_tasks(tasks_of(*[("wait", 0.5)] * 9), worker=WORKER, setup={}, feed=lambda n, t: iter([1]), stop=stop):
+        events.append(event)
+        if isinstance(event, Hello):
+            stop.set()
+    assert len(keys_done(events)) <= 3
+
+
+def test_leaving_early_ends_what_is_under_way(cluster: Cluster) -> None:
+    events = cluster.run_tasks(tasks_of(*[("wait", 600)] * 4), worker=WORKER, setup={}, feed=lambda n, t: iter([1]))
+    pid = next(e.pid for e in events if isinstance(e, Hello))
+    events.close()  # type: ignore[attr-defined]
+    until = time.monotonic() + 20
+    while Path(f"/proc/{pid}/fd").exists() and time.monotonic() < until:
+        time.sleep(0.05)
+    assert keys_done(run(cluster, ("work", None))) == [0]
+
+
+def test_a_second_caller_gets_the_worker_that_the_first_has_nothing_for(cluster: Cluster, tmp_path: Path) -> None:
+    setup = {"marks": str(tmp_path)}
+    first: list[Any] = []
+    thread = threading.Thread(target=lambda: first.extend(run(cluster, ("wait for", "go"), setup=setup)))
+    thread.start()
+    try:
+        assert keys_done(run(cluster, *[("work", None)] * 3, setup=setup)) == [0, 1, 2]
+        assert not first or not keys_done(first), "the first was done before the second began"
+    finally:
+        (tmp_path / "go").touch()
+        thread.join(60)
+    assert keys_done(first) == [0]
+
+
+def test_the_last_tasks_are_shared_with_whoever_is_idle(cluster: Cluster, tmp_path: Path) -> None:
+    """One actor is stuck at its first task; the one that waits behind it must not wait with it."""
+    events = cluster.run_tasks(
+        tasks_of(("wait for", "go"), ("work", None), ("work", None), ("work", None)),
+        worker=WORKER,
+        setup={"marks": str(tmp_path)},
+        feed=lambda n, t: iter([1]),
+    )
+    done = []
+    for event in events:
+        if isinstance(event, Done):
+            done.append(event.key)
+            if sorted(done) == [1, 2, 3]:
+                (tmp_path / "go").touch()
+    assert done[-1] == 0
+
+
+def test_what_goes_through_the_object_store_is_input_and_output(cluster: Cluster) -> None:
+    before = written_to_the_store()
+    run(cluster, *[("work", None)] * 6, pieces=[b"x" * 300_000] * 3)
+    sent, made = 6 * 900_000, 6 * 2 * 900_000
+    assert sent + made <= written_to_the_store() - before <= 1.1 * (sent + made)
+
+
+def written_to_the_store() -> int:
+    """Bytes, as the store itself counts them."""
+    import ray
+    from ray._private.internal_api import node_stats
+
+    (node,) = [n for n in ray.nodes() if n["Alive"]]
+    return int(node_stats(node["NodeManagerAddress"], node["NodeManagerPort"]).store_stats.cumulative_created_bytes)
+
+
+def test_a_cluster_that_has_no_room_for_a_worker_says_so(session: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    from pipelines.cluster import Cluster
+
+    monkeypatch.setattr("pipelines.cluster._PATIENCE_SECONDS", 1.5)
+    with Cluster(session, cpus_per_worker=64) as cluster, pytest.raises(ResourceError, match="no machine with 64 CPU"):
+        run(cluster, ("work", None))
