@@ -37,6 +37,10 @@ class Advanced:
     frames: int
     total: int
     seconds: dict[str, float]
+    worker: int = 0
+    """The one that reports, and how many frames it finished since it did last; `host` is empty on this machine."""
+    host: str = ""
+    step: int = 0
 
 
 @dataclass(frozen=True)
@@ -47,6 +51,8 @@ class ChunkFinished:
     chunks_done: int
     chunks: int
     frames: int
+    worker: int = 0
+    host: str = ""
 
 
 @dataclass(frozen=True)

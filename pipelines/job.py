@@ -9,7 +9,6 @@ import shutil
 import threading
 import time
 from collections.abc import Callable, Generator, Iterator
-from contextlib import ExitStack
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -24,7 +23,7 @@ from pipelines.plan import Plan
 from pipelines.probe import count
 from pipelines.request import plan_video
 from pipelines.sequence import pattern_of, publish
-from pipelines.spans import open_workers, run_spans
+from pipelines.spans import run_spans
 from pipelines.task import Progress
 from pipelines.verify import verify
 from pipelines.work import Done, Item, Lost, NoneAdmittedError, Refused
@@ -144,41 +143,46 @@ def _make_chunks(
     frames = sum(plan.chunks[i].frame_count for i in records) * plan.per_frame
     total = plan.frame_count
     seconds: dict[str, float] = {}
-    with ExitStack() as opened:
-        crew, admit = workers, _admission(journal, mixed=settings.mixed_hardware)
-        while len(records) < len(plan.chunks):
-            crew = crew or opened.enter_context(open_workers(settings))
-            partly: dict[int, int] = {}
-            try:
-                for event in run_spans(plan, info, set(records), settings, worker, stop, workers=crew, admit=admit):
-                    if isinstance(event, Refused):
-                        yield Note(f"a worker would give other bits and takes no part ({event.reason})")
-                    elif isinstance(event, Lost):
-                        frames -= partly.pop(event.key, 0)
-                        yield Note(f"{event.reason}; its work is done again")
-                    elif isinstance(event, Item) and isinstance(event.value, Progress):
-                        partly[event.key] = partly.get(event.key, 0) + event.value.frames
-                        frames += event.value.frames
-                        for name, spent in event.value.seconds.items():
-                            seconds[name] = seconds.get(name, 0.0) + spent
-                        yield Advanced(frames, total, dict(seconds))
-                    elif isinstance(event, Item) and isinstance(event.value, EncodedChunk) and event.value.index not in records:
-                        chunk = event.value
-                        records[chunk.index] = journal.commit(plan.id, chunk)
-                        partly[event.key] = 0
-                        yield ChunkFinished(chunk.index, len(records), len(plan.chunks), plan.chunks[chunk.index].frame_count * plan.per_frame)
-                        if stop is not None and stop.is_set() and len(plan.spans[event.key].chunks) > 1:
-                            break  # this decoder feeds more chunks, maybe the whole film; what it has begun is done again
-                    elif isinstance(event, Done):
-                        partly.pop(event.key, None)
-            except NoneAdmittedError as error:
-                yield Note(f"chunks of an earlier run were made under other conditions ({error}); they are made anew")
-                journal.adopt("", {})
-                journal.adopt(plan.id, plan.to_json())
-                records, frames = {}, 0
-                continue
-            if stop is not None and stop.is_set() and len(records) < len(plan.chunks):
-                raise Interrupted(f"stopped; {len(records)} of {len(plan.chunks)} chunks are kept, the same command goes on from there")
+    admit = _admission(journal, mixed=settings.mixed_hardware)
+    while len(records) < len(plan.chunks):
+        partly: dict[int, int] = {}
+        try:
+            for event in run_spans(plan, info, set(records), settings, worker, stop, workers=workers, admit=admit):
+                if isinstance(event, Refused):
+                    yield Note(f"a worker would give other bits and takes no part ({event.reason})")
+                elif isinstance(event, Lost):
+                    frames -= partly.pop(event.key, 0)
+                    yield Note(f"{event.reason}; its work is done again")
+                elif isinstance(event, Item) and isinstance(event.value, Progress):
+                    partly[event.key] = partly.get(event.key, 0) + event.value.frames
+                    frames += event.value.frames
+                    for name, spent in event.value.seconds.items():
+                        seconds[name] = seconds.get(name, 0.0) + spent
+                    yield Advanced(frames, total, dict(seconds), event.worker, event.host, event.value.frames)
+                elif isinstance(event, Item) and isinstance(event.value, EncodedChunk) and event.value.index not in records:
+                    chunk = event.value
+                    records[chunk.index] = journal.commit(plan.id, chunk)
+                    partly[event.key] = 0
+                    yield ChunkFinished(
+                        chunk.index,
+                        len(records),
+                        len(plan.chunks),
+                        plan.chunks[chunk.index].frame_count * plan.per_frame,
+                        event.worker,
+                        event.host,
+                    )
+                    if stop is not None and stop.is_set() and len(plan.spans[event.key].chunks) > 1:
+                        break  # this decoder feeds more chunks, maybe the whole film; what it has begun is done again
+                elif isinstance(event, Done):
+                    partly.pop(event.key, None)
+        except NoneAdmittedError as error:
+            yield Note(f"chunks of an earlier run were made under other conditions ({error}); they are made anew")
+            journal.adopt("", {})
+            journal.adopt(plan.id, plan.to_json())
+            records, frames = {}, 0
+            continue
+        if stop is not None and stop.is_set() and len(records) < len(plan.chunks):
+            raise Interrupted(f"stopped; {len(records)} of {len(plan.chunks)} chunks are kept, the same command goes on from there")
     return _Made([records[c.index] for c in plan.chunks], seconds)
 
 

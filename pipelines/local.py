@@ -80,6 +80,11 @@ class LocalWorkers:
 
     def __init__(self, environments: Sequence[dict[str, str]]) -> None:
         self._environments = environments
+        self._shared: _Shared | None = None
+
+    def waiting(self) -> int:
+        """Tasks that no child has taken yet."""
+        return len(self._shared.waiting) if self._shared is not None else 0
 
     def run_tasks(
         self,
@@ -94,7 +99,7 @@ class LocalWorkers:
         """As `work.Map` says. No child survives the call."""
         if not tasks:
             return
-        shared = _Shared(deque(tasks), stop=stop or threading.Event())
+        shared = self._shared = _Shared(deque(tasks), stop=stop or threading.Event())
         setup = pickle.dumps(setup)
         servers = [
             threading.Thread(target=_serve, args=(number, worker, setup, feed, admit, environment, shared), daemon=True)

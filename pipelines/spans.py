@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from array import array
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -44,10 +44,10 @@ def run_spans(
     worker: str,
     stop: threading.Event | None,
     *,
-    workers: Map,
+    workers: Map | None = None,
     admit: Callable[[dict[str, str]], str] | None = None,
 ) -> Iterator[Outcome]:
-    """The spans that still have something to do, through `workers`."""
+    """The spans that still have something to do, through `workers`; through those that the settings ask for, where none are given."""
     spans = {}
     tasks = []
     shown = all_times(info, plan)[0] if plan.is_filtered else array("q")
@@ -66,7 +66,9 @@ def run_spans(
         return _pieces(readers[number], info, spans[task.key], _first_row_after(plan, task.key))
 
     try:
-        yield from workers.run_tasks(tasks, worker=worker, setup=WorkerSetup(plan, info.decoder, settings.device), feed=feed, admit=admit, stop=stop)
+        setup = WorkerSetup(plan, info.decoder, settings.device)
+        with nullcontext(workers) if workers is not None else open_workers(settings) as crew:
+            yield from crew.run_tasks(tasks, worker=worker, setup=setup, feed=feed, admit=admit, stop=stop)
     finally:
         for reader in readers.values():
             reader.close()

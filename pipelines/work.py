@@ -136,6 +136,10 @@ class Map(Protocol):
         """
         ...
 
+    def waiting(self) -> int:
+        """Tasks that no worker has taken yet."""
+        ...
+
 
 def make_worker(name: str, setup: Any) -> Worker:
     """Call "module:Class" with its setup."""

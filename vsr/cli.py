@@ -132,7 +132,7 @@ def run(inputs: tuple[Path, ...], output: Path | None, as_json: bool, overwrite:
     Interrupted, the same command goes on where it was.
     """
     from models.errors import UsageError, VsrError
-    from pipelines.job import upscale_video
+    from pipelines.batch import upscale_videos
     from vsr.progress import Bar, JsonLines
     from vsr.signals import Signals
 
@@ -143,20 +143,23 @@ def run(inputs: tuple[Path, ...], output: Path | None, as_json: bool, overwrite:
         if output.suffix:
             raise UsageError(f"{output}: several inputs need a folder as -o")
         output.mkdir(parents=True, exist_ok=True)
-    view = JsonLines() if as_json else Bar(quiet=quiet)
+    views: dict[Path, Bar | JsonLines] = {}
     failed: list[VsrError] = []
     with Signals("stopping after the chunk under way") as signals:
-        for file in files:
-            try:
-                for event in upscale_video(file, output, settings, overwrite=overwrite, fresh=fresh, stop=signals.stop):
-                    view.show(event)
-            except VsrError as error:
-                view.close()
+        try:
+            for file, event in upscale_videos(files, output, settings, overwrite=overwrite, fresh=fresh, stop=signals.stop):
+                if file not in views:
+                    views[file] = JsonLines(label=str(file) if several else "") if as_json else Bar(quiet=quiet, label=file.name if several else "")
+                if not isinstance(event, VsrError):
+                    views[file].show(event)
+                    continue
+                views[file].close()
                 if not several or signals.stop.is_set():
-                    raise signals.translated(error) from None
-                failed.append(error)
-                _report(error, as_json=as_json)
-            finally:
+                    raise signals.translated(event)
+                failed.append(event)
+                _report(event, as_json=as_json)
+        finally:
+            for view in views.values():
                 view.close()
     if failed:
         if not as_json:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 import time
+from collections import deque
 from typing import TYPE_CHECKING, Any, TextIO
 
 from pipelines.events import Advanced, AlreadyDone, ChunkFinished, Event, Finished, Note, Planned
@@ -59,7 +60,10 @@ def plan_line(event: Planned) -> str:
 class Bar:
     """A tqdm bar on standard error; the plan before, a line with the result after."""
 
-    def __init__(self, stream: TextIO | None = None, *, quiet: bool = False) -> None:
+    def __init__(self, stream: TextIO | None = None, *, quiet: bool = False, label: str = "") -> None:
+        """label: in front of the bar, where several are drawn."""
+        self._label = label
+        self._rates = _Rates()
         self._stream = stream or sys.stderr
         self._quiet = quiet
         self._bar: tqdm[Any] | None = None
@@ -95,7 +99,9 @@ class Bar:
         if not self._quiet:
             from tqdm import tqdm
 
-            self._bar = tqdm(total=plan.frame_count, unit="frame", unit_scale=False, file=self._stream, dynamic_ncols=True, smoothing=0.1)
+            self._bar = tqdm(
+                total=plan.frame_count, unit="frame", unit_scale=False, file=self._stream, dynamic_ncols=True, smoothing=0.1, desc=self._label or None
+            )
 
     def _advance(self, event: Advanced) -> None:
         if self._bar is None:
@@ -105,7 +111,9 @@ class Bar:
             self._skipped = 0
         waits = {"decode wait": "decoding", "network": "network", "encode wait": "encoding"}
         slowest = max(event.seconds, key=event.seconds.__getitem__, default="")
-        self._bar.set_postfix_str(f"limited by {waits.get(slowest, slowest)}" if slowest else "", refresh=False)
+        limit = f"limited by {waits.get(slowest, slowest)}" if slowest else ""
+        self._rates.add(event)
+        self._bar.set_postfix_str(", ".join(t for t in (self._rates.text(), limit) if t), refresh=False)
         self._bar.update(event.frames - self._bar.n)
 
     def _say(self, text: str) -> None:
@@ -123,10 +131,40 @@ class Bar:
             self._bar = None
 
 
+class _Rates:
+    """Frames a second by worker, over about the last minute."""
+
+    _SECONDS = 60.0
+
+    def __init__(self) -> None:
+        self._steps: dict[int, deque[tuple[float, int]]] = {}
+
+    def add(self, event: Advanced) -> None:
+        now = time.monotonic()
+        self._steps.setdefault(event.worker, deque()).append((now, event.step))
+        for worker, steps in list(self._steps.items()):
+            while steps and now - steps[0][0] > self._SECONDS:
+                steps.popleft()
+            if not steps:
+                del self._steps[worker]  # gone, or without work
+
+    def text(self) -> str:
+        """Nothing for a single worker."""
+        if len(self._steps) < 2:
+            return ""
+        rates = []
+        for steps in self._steps.values():
+            spent = steps[-1][0] - steps[0][0]
+            rates.append(sum(n for _, n in list(steps)[1:]) / spent if spent > 0 else 0.0)
+        return f"{len(rates)} workers, {sum(rates):.2f} fps ({min(rates):.2f} to {max(rates):.2f} each)"
+
+
 class JsonLines:
     """One object a line on standard output: {"event": "plan" | "progress" | "chunk" | "note" | "done" | "error", ...}."""
 
-    def __init__(self, stream: TextIO | None = None) -> None:
+    def __init__(self, stream: TextIO | None = None, *, label: str = "") -> None:
+        """label: the "input" of every line, where there are several."""
+        self._label = label
         self._stream = stream or sys.stdout
         self._began = time.monotonic()
         self._first: int | None = None
@@ -140,9 +178,11 @@ class JsonLines:
             self._first = event.frames if self._first is None else self._first
             elapsed = time.monotonic() - self._began
             rate = (event.frames - self._first) / elapsed if elapsed else 0.0
-            self.write("progress", {"frames": event.frames, "total": event.total, "fps": round(rate, 3), "seconds": event.seconds})
+            self.write("progress", {"frames": event.frames, "total": event.total, "fps": round(rate, 3), "seconds": event.seconds,
+                                    "worker": event.worker, "host": event.host})  # fmt: skip
         elif isinstance(event, ChunkFinished):
-            self.write("chunk", {"index": event.index, "chunks_done": event.chunks_done, "chunks": event.chunks, "frames": event.frames})
+            self.write("chunk", {"index": event.index, "chunks_done": event.chunks_done, "chunks": event.chunks, "frames": event.frames,
+                                 "worker": event.worker, "host": event.host})  # fmt: skip
         elif isinstance(event, Note):
             self.write("note", {"text": event.text})
         elif isinstance(event, Finished):
@@ -154,7 +194,7 @@ class JsonLines:
 
     def write(self, kind: str, table: dict[str, Any]) -> None:
         """Write a line of that kind."""
-        print(json.dumps({"event": kind, **table}), file=self._stream, flush=True)
+        print(json.dumps({"event": kind, **({"input": self._label} if self._label else {}), **table}), file=self._stream, flush=True)
 
     def close(self) -> None:
         """Nothing to end."""

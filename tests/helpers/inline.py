@@ -26,6 +26,9 @@ H264: dict[str, Any] = {"scale": 1, "model": "identity", "codec": "h264", "crf":
 class WorkersHere:
     """A `work.Map` without processes."""
 
+    def waiting(self) -> int:
+        return 0
+
     def run_tasks(
         self,
         tasks: Sequence[Task],

@@ -86,3 +86,21 @@ def test_a_killed_driver_leaves_nothing_but_its_journal_and_the_next_one_goes_on
 )
 def test_an_address_that_can_t_be_joined_is_refused_in_one_line(film: Path, tmp_path: Path, address: str, words: str) -> None:
     vsr("run", film, "-o", tmp_path / "out.mp4", *OPTIONS, "--cluster", address).refused(2, "--cluster", words)
+
+
+def test_several_videos_overlap_on_one_cluster_and_one_bad_file_stops_none(film: Path, tmp_path: Path) -> None:
+    folder, alone, together = (tmp_path / name for name in ("in", "alone", "together"))
+    for place in (folder, alone, together):
+        place.mkdir()
+    for name, frames in (("a", 40), ("c", 24), ("d", 32)):
+        media.cfr(folder / f"{name}.mp4", frames=frames)
+    (folder / "b.mp4").write_bytes(b"broken")
+    first = vsr("run", folder, "-o", alone, *OPTIONS)
+    second = vsr("run", folder, "-o", together, *OPTIONS, "--cluster", "local:2")
+    assert first.code == second.code == 8, second.err
+    names = sorted(p.name for p in alone.glob("*.mp4"))
+    assert len(names) == 3
+    for name in names:
+        assert (together / name).read_bytes() == (alone / name).read_bytes()
+    told = [(e["event"], Path(e["input"]).stem) for e in second.events if "input" in e]
+    assert told.index(("plan", "c")) < told.index(("done", "a")), "the second video waited for the end of the first"
