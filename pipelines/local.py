@@ -187,6 +187,7 @@ class _Child:
     def __init__(self, number: int, worker: str, setup: bytes, environment: dict[str, str], shared: _Shared) -> None:
         ours, theirs = socket.socketpair()
         self._number, self._shared = number, shared
+        self._feeder: threading.Thread | None = None
         path = [p for p in sys.path if p]
         bootstrap = f"import sys; sys.path[:] = {path!r}; from pipelines.local import child_main; child_main({theirs.fileno()})"
         self._process = subprocess.Popen(
@@ -210,7 +211,7 @@ class _Child:
         """One task from start to end; raises what the worker raises."""
         self._send(("task", task.payload))
         feeding: list[BaseException] = []
-        feeder = threading.Thread(target=self._feed, args=(feed, task, feeding), daemon=True)
+        feeder = self._feeder = threading.Thread(target=self._feed, args=(feed, task, feeding), daemon=True)
         feeder.start()
         while True:
             kind, value = self._receive(feeding)
@@ -256,10 +257,12 @@ class _Child:
 
     def close(self) -> None:
         """End the child, whatever it does."""
-        with contextlib.suppress(OSError):
-            self._line.close()
         self._process.kill()
         self._process.wait()
+        if self._feeder is not None:
+            self._feeder.join()  # before the line is closed: the next child's may get the same number, and this thread still writes
+        with contextlib.suppress(OSError):
+            self._line.close()
         self._shared.children.pop(self._number, None)
 
 
