@@ -34,6 +34,7 @@ windows.py     each frame with the neighbours a network looks at, shot by shot
 color.py       planes <-> values: matrix, range, R'G'B'
 tiles.py       where a large picture is cut
 device.py      where the networks run
+linear.py      linear light <-> values, for OpenEXR
 thumbnail.py   a frame's brightness on a coarse grid, to tell frames apart
 encode.py      frames -> an encoded chunk
 assemble.py    chunks and every other track -> the output file

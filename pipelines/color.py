@@ -38,7 +38,9 @@ def luma_weights(matrix: int) -> tuple[float, float]:
 
 
 def code_values(bits: int, full: bool, *, chroma: bool) -> tuple[float, float]:
-    """(offset, span) of code values: code = offset + span · value (H.273 equations 20 to 28)."""
+    """(offset, span) of code values: code = offset + span · value (H.273 equations 20 to 28). Floats (32 bits) are values."""
+    if bits == 32:
+        return 0.0, 1.0
     if full:
         return (float(1 << (bits - 1)) if chroma else 0.0), float((1 << bits) - 1)
     unit = 1 << (bits - 8)
@@ -46,7 +48,7 @@ def code_values(bits: int, full: bool, *, chroma: bool) -> tuple[float, float]:
 
 
 def to_float(plane: np.ndarray, bits: int, full: bool, *, chroma: bool) -> Tensor:
-    """(H,W) codes, uint8 or uint16 -> (H,W) float32 values."""
+    """(H,W) codes, uint8 or uint16 (or float32 values) -> (H,W) float32 values."""
     offset, span = code_values(bits, full, chroma=chroma)
     if plane.dtype == np.uint16:
         tensor = torch.from_numpy(plane.astype(np.float32))
@@ -57,7 +59,12 @@ def to_float(plane: np.ndarray, bits: int, full: bool, *, chroma: bool) -> Tenso
 
 
 def to_codes(values: Tensor, bits: int, full: bool, *, chroma: bool) -> np.ndarray:
-    """(H,W) values -> (H,W) codes: rounded to nearest, clipped to 0..2ⁿ-1; uint8 up to 8 bits, else uint16."""
+    """(H,W) values -> (H,W) codes: rounded to nearest, clipped to 0..2ⁿ-1; uint8 up to 8 bits, else uint16.
+
+    32 bits: values as they are, float32.
+    """
+    if bits == 32:
+        return values.float().cpu().numpy()
     offset, span = code_values(bits, full, chroma=chroma)
     codes = (values.float() * span).add_(offset).round_().clamp_(0, (1 << bits) - 1)
     if bits <= 8:

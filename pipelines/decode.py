@@ -10,6 +10,7 @@ import av
 import numpy as np
 
 from models.errors import CorruptError, MediaError
+from pipelines.linear import from_linear
 from pipelines.probe import captions_of
 from pipelines.video import Frame, PixelFormat
 
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from pipelines.source import PacketData
     from pipelines.video import DecoderSetup
 
-__all__ = ["IndexMismatchError", "Promise", "decode", "deliver", "picture_planes", "planar_format"]
+__all__ = ["IndexMismatchError", "Promise", "decode", "deliver", "float_planes", "picture_planes", "planar_format"]
 
 _THREADS = 4
 """Of the decoder; decoded pictures do not depend on it."""
@@ -36,6 +37,7 @@ _PLANAR = {
     "0bgr": "gbrp", "rgba": "gbrap", "bgra": "gbrap", "argb": "gbrap", "abgr": "gbrap", "pal8": "gbrap", "rgb48le": "gbrp16le",
     "rgb48be": "gbrp16le", "rgba64le": "gbrap16le", "rgba64be": "gbrap16le", "gray16be": "gray16le", "ya8": "gray", "ya16le": "gray16le",
     "ya16be": "gray16le", "monow": "gray", "monob": "gray",
+    "gbrpf16le": "gbrpf32le", "gbrapf16le": "gbrapf32le", "grayf16le": "grayf32le",
     "rgb555le": "gbrp", "rgb565le": "gbrp", "bgr555le": "gbrp", "rgb8": "gbrp", "bgr8": "gbrp",
 }  # fmt: skip
 """Packed formats and the planar ones with the same samples."""
@@ -99,6 +101,10 @@ def decode(packets: Iterable[PacketData], setup: DecoderSetup, pixels: PixelForm
                     f"of this stretch (pts {raw.pts}); cut the file there and upscale the parts"
                 )
             size = found
+            if pixels.is_float:
+                yield Frame(-1 if raw.pts is None else raw.pts, float_planes(raw, conceal=conceal), raw.is_corrupt)
+                number += 1
+                continue
             planar = raw
             if raw.format.name != pixels.name and raw.format.name.replace("yuvj", "yuv") != pixels.name:
                 reformatter = reformatter or av.video.reformatter.VideoReformatter()
@@ -107,6 +113,25 @@ def decode(packets: Iterable[PacketData], setup: DecoderSetup, pixels: PixelForm
                 pts=-1 if raw.pts is None else raw.pts, planes=picture_planes(planar, pixels), corrupt=raw.is_corrupt, captions=captions_of(raw)
             )
             number += 1
+
+
+def float_planes(frame: VideoFrame, *, conceal: bool = False) -> list[np.ndarray]:
+    """Planes of linear light as float32 values; alpha has no curve.
+
+    Raises CorruptError for numbers that are none; conceal makes them black.
+    """
+    step = 2 if "f16" in frame.format.name else 4
+    planes = []
+    for place, plane in enumerate(frame.planes):
+        rows = np.frombuffer(memoryview(plane), f"f{step}").reshape(-1, plane.line_size // step)[: frame.height, : frame.width]
+        if not np.isfinite(rows).all():
+            if not conceal:
+                raise CorruptError(
+                    f"the frame at pts {frame.pts} holds numbers that are none (NaN, infinite); --on-corrupt conceal would blacken them"
+                )
+            rows = np.nan_to_num(rows, nan=0.0, posinf=0.0, neginf=0.0)
+        planes.append(rows.astype(np.float32) if place == 3 else from_linear(rows))
+    return planes
 
 
 def _with_end(packets: Iterable[PacketData]) -> Iterator[PacketData | None]:
@@ -129,8 +154,7 @@ def picture_planes(frame: VideoFrame, pixels: PixelFormat) -> list[np.ndarray]:
     views = []
     for number, plane in enumerate(frame.planes):
         height, width = pixels.plane_size(number, frame.width, frame.height)
-        dtype = np.uint8 if pixels.bytes_per_sample == 1 else np.uint16
-        rows = np.frombuffer(memoryview(plane), dtype).reshape(-1, plane.line_size // pixels.bytes_per_sample)
+        rows = np.frombuffer(memoryview(plane), pixels.dtype).reshape(-1, plane.line_size // pixels.bytes_per_sample)
         views.append(rows[:height, :width])
     return views
 

@@ -19,6 +19,7 @@ import numpy as np
 from models.errors import ResourceError, UsageError
 from pipelines.bitstream import insert_captions
 from pipelines.hdr import encoder_options
+from pipelines.linear import to_linear
 from pipelines.sequence import pack
 from pipelines.video import HDR_TRANSFERS, HdrMetadata, PixelFormat, Siting, Transfer
 
@@ -34,7 +35,7 @@ os.environ.setdefault("SVT_LOG", "1")  # SVT-AV1 writes its settings to standard
 
 __all__ = ["EncodedChunk", "Encoder", "choose_encoder", "encode_chunk", "lost_bits", "try_encoder"]
 
-PICTURE_ENCODERS = {"png": "png", "jpg": "mjpeg", "jpeg": "mjpeg", "webp": "libwebp", "tif": "tiff", "tiff": "tiff", "dpx": "dpx"}
+PICTURE_ENCODERS = {"png": "png", "jpg": "mjpeg", "jpeg": "mjpeg", "webp": "libwebp", "tif": "tiff", "tiff": "tiff", "dpx": "dpx", "exr": "exr"}
 """File suffix -> encoder, for pictures."""
 
 _ENCODERS = {"hevc": "libx265", "h264": "libx264", "av1": "libsvtav1", "prores": "prores_ks", "ffv1": "ffv1"}
@@ -121,6 +122,10 @@ def choose_encoder(
     """
     if transfer in HDR_TRANSFERS and source.bits < _HDR_BITS:
         source = replace(source, name="", bits=_HDR_BITS)
+    if suffix == "exr" and transfer != Transfer.SRGB:
+        raise UsageError(
+            f"OpenEXR holds linear light, and {Transfer(transfer).name} does not say how to get there; name an output that ends in .tiff"
+        )
     if container in {"image2", "sequence"}:
         return _checked_depth(replace(_picture_encoder(suffix, source, width, height), container=container), transfer)
     name = _ENCODERS[settings.codec]
@@ -196,6 +201,9 @@ def _picture_encoder(suffix: str, source: PixelFormat, width: int, height: int) 
         return Encoder("mjpeg", name, width, height, pix_fmt, {"qscale": "2", "huffman": "optimal"}, 1, "image2")
     if name == "libwebp":
         return Encoder("webp", name, width, height, "yuva420p" if source.alpha else "yuv420p", {"quality": "92"}, 1, "image2")
+    if name == "exr":
+        pix_fmt = "grayf32le" if source.family == "gray" and not source.alpha else "gbrapf32le" if source.alpha else "gbrpf32le"
+        return Encoder(suffix, name, width, height, pix_fmt, {"compression": "zip16", "format": "float"}, 1, "image2")
     deep = "16le" if source.bits > 8 else ""
     if name == "dpx" and source.family != "gray" and not source.alpha and 8 < source.bits <= 12:
         deep = "10le" if source.bits <= 10 else "12le"
@@ -206,6 +214,7 @@ def _picture_encoder(suffix: str, source: PixelFormat, width: int, height: int) 
 def _pixel_format(codec: str, name: str, source: PixelFormat) -> str:
     """The source's own format, or the smallest the encoder has that loses nothing of it."""
     known = {f.name for f in av.codec.Codec(name, "w").video_formats or []}
+    known = {n for n in known if "f16" not in n and "f32" not in n}
     if name == "libx265":
         known = {n for n in known if not n.startswith("yuva")}  # listed, and refused when it is opened
     if name == "prores_ks" and source.bits > _PRORES_BITS:
@@ -235,6 +244,8 @@ def lost_bits(encoder: Encoder, source: PixelFormat) -> str:
     lost = []
     if encoder.name == "prores_ks" and source.bits > target.bits:
         lost.append(f"{source.bits} bits become {target.bits}: FFmpeg's ProRes encoder has no more")
+    if source.is_float and not target.is_float:
+        lost.append("light above white and below black is clipped, a .exr would keep it")
     if source.alpha and not target.alpha:
         keeping = "a .png or .tiff" if encoder.is_picture else "--codec prores or ffv1"
         lost.append(f"its alpha is left out: {encoder.codec} as {encoder.pix_fmt} can't hold it, {keeping} would")
@@ -384,10 +395,11 @@ def _to_av(frame: Frame, encoder: Encoder, time_base: Fraction, color: ColorTags
     fmt = PixelFormat.parse(encoder.pix_fmt)
     name = encoder.pix_fmt.replace("yuv", "yuvj") if encoder.name == "mjpeg" else encoder.pix_fmt
     out = av.VideoFrame(encoder.width, encoder.height, name)
-    for plane, values in zip(out.planes, frame.planes, strict=True):
-        rows = np.frombuffer(plane, np.uint8 if fmt.bytes_per_sample == 1 else np.uint16)  # type: ignore[call-overload]
+    for place, (plane, values) in enumerate(zip(out.planes, frame.planes, strict=True)):
+        samples = to_linear(values) if fmt.is_float and place < 3 else values
+        rows = np.frombuffer(plane, fmt.dtype)  # type: ignore[call-overload]
         rows = rows.reshape(-1, plane.line_size // fmt.bytes_per_sample)
-        rows[: values.shape[0], : values.shape[1]] = values
+        rows[: values.shape[0], : values.shape[1]] = samples
     wanted = _encoded_format(encoder)
     if wanted != name:
         out = out.reformat(format=wanted)  # a change of layout only: R'G'B' stays what it is

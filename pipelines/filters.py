@@ -168,8 +168,7 @@ def try_filters(plan: Plan, width: int, height: int) -> None:
     names, pixels = chain(plan), PixelFormat.parse(plan.pix_fmt)
     if not names:
         return
-    dtype = np.uint8 if pixels.bytes_per_sample == 1 else np.uint16
-    planes = [np.zeros(pixels.plane_size(n, width, height), dtype) for n in range(pixels.plane_count)]
+    planes = [np.zeros(pixels.plane_size(n, width, height), pixels.dtype) for n in range(pixels.plane_count)]
     try:
         count = sum(1 for _ in _run((Frame(n, planes) for n in range(2)), names, pixels, plan))
     except (MediaError, av.error.FFmpegError):

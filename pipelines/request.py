@@ -52,6 +52,8 @@ def _plan(source: Path, output: Path | None, settings: RunSettings, info: VideoI
     tags = info.color
     if info.pix_fmt.startswith("yuvj"):
         tags = replace(tags, range=2)
+    if decoded.is_float:
+        tags = replace(tags, range=int(Range.FULL), transfer=int(Transfer.SRGB))  # as it is decoded; the file holds linear light
     color, assumed = resolve(tags, decoded, height=info.height, codec=info.codec, picture=still or info.made_of_pictures)
     crop, said_of_bars = _bars(info, decoded, full=color.range == Range.FULL, wanted=settings.crop_bars)
     width, height = info.orientation.turn(*crop.size(info.width, info.height))
@@ -90,6 +92,8 @@ def _bars(info: VideoInfo, pixels: PixelFormat, *, full: bool, wanted: bool) -> 
     """What is cut off, and what a person should know of it."""
     if not wanted:
         return Crop(), []
+    if pixels.is_float:
+        raise UsageError("--crop-bars can't look at OpenEXR; leave it out")
     crop = find_bars(info, full=full).on_grid(pixels)
     if not crop:
         return crop, ["no black bars were found: --crop-bars has nothing to do"]

@@ -64,7 +64,13 @@ class Look:
 def find_scan(info: VideoInfo, field_order: int) -> Scan:
     """Look at a film. field_order: of its stream (AVFieldOrder), for codecs whose frames don't say themselves."""
     soft = _is_soft_telecine(info.pts)
-    if info.is_picture or not len(info.pts) or (not info.interlaced and _FLAGGED.get(field_order) is None and _is_beyond(info)):
+    if (
+        info.is_picture
+        or "f16" in info.pix_fmt
+        or "f32" in info.pix_fmt
+        or not len(info.pts)
+        or (not info.interlaced and _FLAGGED.get(field_order) is None and _is_beyond(info))
+    ):
         return Scan(pulldown="soft" if soft else "")
     container = open_source(info.path)
     try:

@@ -14,7 +14,7 @@ from av.stream import Disposition
 
 from models.errors import VerificationError
 from pipelines.assemble import is_filler, start_shift
-from pipelines.decode import picture_planes, planar_format
+from pipelines.decode import float_planes, picture_planes, planar_format
 from pipelines.hdr import agree, static_metadata
 from pipelines.siting import chroma_siting
 from pipelines.source import open_source
@@ -286,6 +286,8 @@ def _read_picture(path: Path, plan: Plan) -> tuple[list[np.ndarray], PixelFormat
     if frame is None or (frame.width, frame.height) != (plan.out_width, plan.out_height):
         raise VerificationError(f"picture {path.name} is not {plan.out_width}x{plan.out_height}")
     pixels = planar_format(frame.format.name)
+    if pixels.is_float:
+        return float_planes(frame), pixels
     planar = frame if frame.format.name.replace("yuvj", "yuv") == pixels.name else frame.reformat(format=pixels.name)
     return picture_planes(planar, pixels), pixels
 

@@ -146,7 +146,7 @@ class HdrMetadata:
         return bool(self.display) or self.light is not None
 
 
-_FORMAT = re.compile(r"^(?:(?P<gray>gray)|(?P<yuv>yuva?)(?P<j>j?)(?P<sub>4\d\d)p|(?P<gbr>gbra?)p)(?P<bits>9|10|12|14|16)?(?P<end>le|be)?$")
+_FORMAT = re.compile(r"^(?:(?P<gray>gray)|(?P<yuv>yuva?)(?P<j>j?)(?P<sub>4\d\d)p|(?P<gbr>gbra?)p)(?P<bits>9|10|12|14|16|f32)?(?P<end>le|be)?$")
 _SUBSAMPLING = {"444": (0, 0), "422": (1, 0), "420": (1, 1), "440": (0, 1), "411": (2, 0), "410": (2, 2)}
 
 
@@ -166,12 +166,12 @@ class PixelFormat:
 
     @classmethod
     def parse(cls, name: str) -> PixelFormat:
-        """Raise MediaError where `name` is not a planar YUV, GBR or grey format of 8 to 16 bits."""
+        """Raise MediaError where `name` is not a planar YUV, GBR or grey format of 8 to 16 bits, or of floats."""
         plain = name.replace("yuvj", "yuv")
         match = _FORMAT.match(plain)
         if match is None or match["end"] == "be":
             raise MediaError(f"pixel format {name} is not one of planar YUV, GBR or grey")
-        bits = int(match["bits"] or 8)
+        bits = int((match["bits"] or "8").removeprefix("f"))
         if match["gray"]:
             return cls(plain, "gray", bits, 0, 0)
         if match["gbr"]:
@@ -193,9 +193,19 @@ class PixelFormat:
         return height, width
 
     @property
+    def is_float(self) -> bool:
+        """Samples are values, not codes: 0 = black, 1 = white, and what lies beyond."""
+        return self.bits == 32
+
+    @property
+    def dtype(self) -> str:
+        """NumPy's name of a sample: uint8, uint16 or float32."""
+        return "float32" if self.is_float else "uint8" if self.bits <= 8 else "uint16"
+
+    @property
     def bytes_per_sample(self) -> int:
-        """1 or 2."""
-        return 1 if self.bits <= 8 else 2
+        """1, 2 or 4."""
+        return 4 if self.is_float else 1 if self.bits <= 8 else 2
 
 
 @dataclass(frozen=True)
@@ -388,7 +398,7 @@ class VideoInfo:
         return self.orientation.turn(self.width, self.height)
 
 
-PICTURE_FORMATS = frozenset({"image2", "png_pipe", "jpeg_pipe", "webp_pipe", "tiff_pipe", "bmp_pipe"})
+PICTURE_FORMATS = frozenset({"image2", "png_pipe", "jpeg_pipe", "webp_pipe", "tiff_pipe", "bmp_pipe", "exr_pipe", "dpx_pipe"})
 
 
 @dataclass(frozen=True)
@@ -425,7 +435,7 @@ class Frame:
     pts: int
     """Ticks of the video's time base."""
     planes: Sequence[np.ndarray]
-    """One (height, width) array a plane, uint8 or uint16, in the order of its PixelFormat (GBR: G, B, R)."""
+    """One (height, width) array a plane, uint8, uint16 or float32, in the order of its PixelFormat (GBR: G, B, R)."""
     corrupt: bool = False
     captions: bytes = b""
     """cc_data triplets of A/53, empty if there are none."""

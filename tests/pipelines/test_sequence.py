@@ -87,6 +87,19 @@ def test_a_film_of_pictures_has_the_rate_it_is_given(tmp_path: Path) -> None:
         upscaled(tmp_path / "out.mp4", tmp_path / "again.mp4", rate="25", **H264)
 
 
+def test_strongly_coloured_pictures_become_a_film(tmp_path: Path) -> None:
+    """Their luma is compared with the film's, not their green."""
+    for number in range(4):
+        picture = np.zeros((48, 64, 3), np.uint8)
+        picture[:, :, 2], picture[:, 10 + 9 * number : 20 + 9 * number, 0] = 255, 255
+        frame = av.VideoFrame.from_ndarray(picture, format="rgb24")
+        context = av.CodecContext.create("png", "w")
+        context.width, context.height, context.pix_fmt, context.time_base = 64, 48, "rgb24", Fraction(1, 25)
+        (tmp_path / f"f_{number}.png").write_bytes(b"".join(bytes(p) for p in [*context.encode(frame), *context.encode(None)]))
+    upscaled(tmp_path / "f_%d.png", tmp_path / "out.mp4", **H264)
+    assert len(frames(tmp_path / "out.mp4")) == 4
+
+
 def test_a_part_keeps_the_numbers(tmp_path: Path) -> None:
     source = pictures(tmp_path / "in" / "frame_%04d.png", first=10)
     upscaled(source, tmp_path / "frame_%04d.png", rate="10", range="0.2-0.5")
