@@ -75,7 +75,8 @@ class Distillation(Denoising):
         """Of where both end."""
         network, frame = self._diffusion, pack(batch.low)
         shape = (frame.shape[0], network.deviation.shape[1], *frame.shape[2:])
-        noise = torch.randn(shape, generator=self.drawn(step), device=self.device)
+        # As it is used: the noise of both has the student's temperature.
+        noise = torch.randn(shape, generator=self.drawn(step), device=self.device) * network.temperature
         with torch.no_grad():
             wanted = self._teacher.sample(frame, noise, self._teacher.steps)
         return self._mean(network.sample(frame, noise, network.steps) - wanted)

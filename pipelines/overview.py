@@ -99,4 +99,20 @@ Made by `vsr models table --data SET...`; do not edit by hand.
   Where it says noisy, the input had noise of σ = 10/255, and at the same size (×1) the gain is over the noisy input itself.
 - Speed: the network alone, in tiles of 270x480, on {device}, torch {torch}; decoding and encoding come on top.
 - Operations: of the convolutions; a multiply-add is two.
+
+## Which one
+
+- **Films, anything, no time to think**: leave `--model` out (`fast`), or take `quality` where a GPU is at hand, `recurrent` for the best
+  and calmest picture from video.
+- **Noisy or soft sources** (old digital video, high ISO): `deconvolution-x2` restores while it doubles; `--model deconvolution-x1,fast`
+  restores first and then upscales with whatever you like. On clean sources both take detail away: do not.
+- **Looks rather than fidelity** (stills, textures, a screen seen from afar): `adversarial` draws crisper detail than any of those that
+  minimise an error, `diffusion` adds grain-like detail from a noise field that stands still. Both invent: not for evidence, medical
+  or scientific pictures, and compare before you use them on faces and text. The same input gives the same bytes.
+- **To compare, teach or build upon**: `srcnn`, `espcn`, `edsr`, `progressive`, `backprojection`, `autoencoder`, `cosine` and `vae` are
+  the ideas of their papers at one small size and one way of training, so that what differs is the idea. Of these `edsr` gives the
+  best picture, `espcn` is by far the cheapest.
+
+Each was made by `vsr train configs/train/NAME.toml`; `configs/train/README.md` says with which data. For one film, `vsr train
+--per-title` beats choosing.
 """
