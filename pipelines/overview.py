@@ -110,9 +110,9 @@ Made by `vsr models table --data SET...`; do not edit by hand.
   minimise an error, `diffusion` adds grain-like detail from a noise field that stands still. Both invent: not for evidence, medical
   or scientific pictures, and compare before you use them on faces and text. The same input gives the same bytes.
 - **To compare, teach or build upon**: `srcnn`, `espcn`, `edsr`, `progressive`, `backprojection`, `autoencoder`, `cosine` and `vae` are
-  the ideas of their papers at one small size and one way of training, so that what differs is the idea. Of these `edsr` gives the
-  best picture, `espcn` is by far the cheapest.
+  the ideas of their papers at one small size and one way of training, so that what differs is the idea.
+  The table says what each gives for its cost.
 
-Each was made by `vsr train configs/train/NAME.toml`; `configs/train/README.md` says with which data. For one film, `vsr train
---per-title` beats choosing.
+Each was made by `vsr train configs/train/NAME.toml`; `configs/train/README.md` says with which data. For one film,
+`vsr train --per-title` tunes a network on it, and keeps it if it wins.
 """
