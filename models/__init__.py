@@ -17,6 +17,7 @@ deconvolution.py   restores noisy, blurred frames, at their size or twice it
 adversarial.py     a generator and its discriminator
 vae.py             a distribution of codes beside the frame
 diffusion.py       noise becomes detail, step by step
+convolution.py     a convolution and the ReLU behind it as one
 relu.py            ReLU in place, by integers where maps are bf16
 architectures.py   the table of architectures a card can name
 foreign.py         other people's checkpoints

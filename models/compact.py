@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from models.packed import CHANNELS, BicubicSkip, from_identity, pack, silent
-from models.relu import relu_
+from models.convolution import convolve
+from models.packed import CHANNELS, BicubicSkip, from_identity, silent
 
 __all__ = ["Compact"]
 
@@ -27,10 +27,9 @@ class Compact(BicubicSkip):
         from_identity(self.body)
         silent(self.tail)
 
-    def residual(self, luma: Tensor, chroma: Tensor) -> Tensor:
-        """(B,1,H,W) and (B,2,H/2,W/2) -> (B,6·scale²,H/2,W/2): what is to be added to the bicubic upscale, packed."""
-        x = relu_(self.head(pack((luma, chroma))))
-        for conv in self.body:
-            x = relu_(conv(x))
-        residual: Tensor = self.tail(x)
-        return residual
+    def trunk(self, x: Tensor) -> Tensor:
+        """(B,6,H/2,W/2) -> (B,6·scale²,H/2,W/2): what is to be added to the bicubic upscale, packed."""
+        x = convolve(self.head, x, relu=True)
+        for layer in self.body:
+            x = convolve(layer, x, relu=True)  # type: ignore[arg-type]
+        return convolve(self.tail, x)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from models.packed import CHANNELS, BicubicSkip, from_identity, pack, silent
-from models.relu import relu_
+from models.convolution import convolve
+from models.packed import CHANNELS, BicubicSkip, from_identity, silent
 
 __all__ = ["Edsr"]
 
@@ -23,8 +23,7 @@ class _Block(nn.Module):
             nn.init.zeros_(conv.bias)  # type: ignore[arg-type]
 
     def forward(self, x: Tensor) -> Tensor:
-        result: Tensor = x + self.second(relu_(self.first(x)))
-        return result
+        return x + convolve(self.second, convolve(self.first, x, relu=True))
 
 
 class Edsr(BicubicSkip):
@@ -40,8 +39,7 @@ class Edsr(BicubicSkip):
         from_identity([self.behind])
         silent(self.tail)
 
-    def residual(self, luma: Tensor, chroma: Tensor) -> Tensor:
-        """(B,1,H,W) and (B,2,H/2,W/2) -> (B,6·scale²,H/2,W/2): what is to be added to the bicubic upscale, packed."""
-        x = self.head(pack((luma, chroma)))
-        residual: Tensor = self.tail(x + self.behind(self.blocks(x)))
-        return residual
+    def trunk(self, x: Tensor) -> Tensor:
+        """(B,6,H/2,W/2) -> (B,6·scale²,H/2,W/2): what is to be added to the bicubic upscale, packed."""
+        x = convolve(self.head, x)
+        return convolve(self.tail, x + convolve(self.behind, self.blocks(x)))

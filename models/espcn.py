@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from models.packed import CHANNELS, BicubicSkip, from_identity, pack, silent
-from models.relu import relu_
+from models.convolution import convolve
+from models.packed import CHANNELS, BicubicSkip, from_identity, silent
 
 __all__ = ["Espcn"]
 
@@ -25,9 +25,8 @@ class Espcn(BicubicSkip):
         from_identity([self.features, self.mapping])
         silent(self.tail)
 
-    def residual(self, luma: Tensor, chroma: Tensor) -> Tensor:
-        """(B,1,H,W) and (B,2,H/2,W/2) -> (B,6·scale²,H/2,W/2): what is to be added to the bicubic upscale, packed."""
-        x = relu_(self.features(pack((luma, chroma))))
-        x = relu_(self.mapping(x))
-        residual: Tensor = self.tail(x)
-        return residual
+    def trunk(self, x: Tensor) -> Tensor:
+        """(B,6,H/2,W/2) -> (B,6·scale²,H/2,W/2): what is to be added to the bicubic upscale, packed."""
+        x = convolve(self.features, x, relu=True)
+        x = convolve(self.mapping, x, relu=True)
+        return convolve(self.tail, x)

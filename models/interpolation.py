@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from models.network import Contract, Planes
 
-__all__ = ["KERNELS", "Interpolation", "resample", "resample_axis", "upscale_plane"]
+__all__ = ["KERNELS", "Interpolation", "phases", "resample", "resample_axis", "upscale_plane"]
 
 
 def _box(x: float) -> float:
@@ -105,6 +105,16 @@ def _phases(
     if max(before, after) > in_len:
         return None
     return before, after, tuple(phases)
+
+
+def phases(factor: int, kernel: str, offset: float = 0.0) -> tuple[tuple[int, tuple[float, ...]], ...]:
+    """(first source sample relative to sample i, weights) of each of the output samples factor·i + p of a whole upscale.
+
+    offset: siting of the samples, before and after.
+    """
+    found = _phases(16, 16 * factor, kernel, offset, offset)
+    assert found is not None
+    return found[2]
 
 
 def resample_axis(x: Tensor, dim: int, out_len: int, kernel: str, *, in_offset: float = 0.0, out_offset: float = 0.0) -> Tensor:

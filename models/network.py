@@ -5,9 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
+import torch
 from torch import Tensor
 
-__all__ = ["Contract", "LoadedNetwork", "Network", "Planes", "State"]
+from models.errors import ResourceError
+
+__all__ = ["Contract", "LoadedNetwork", "Network", "Planes", "State", "refuse_nonsense"]
 
 Planes = tuple[Tensor, Tensor]
 """Luma (B,1,H,W) and chroma (B,2,h,w): luma 0..1 = nominal black..white, chroma -0.5..0.5, not clamped."""
@@ -43,6 +46,10 @@ class Contract:
     deep_low_precision: bool = True
     """The same where more than 8 bits are at stake: at 60 dB or more."""
 
+    def low_precision_at(self, bits: int) -> bool:
+        """Whether it may run in bf16 or fp16 where codes have so many bits."""
+        return self.low_precision and (self.deep_low_precision or bits <= 8)
+
     @property
     def temporal(self) -> bool:
         """Looks at more than the frame itself."""
@@ -74,3 +81,9 @@ class LoadedNetwork:
     def classical(self) -> bool:
         """A classical scaler: no weights, any subsampling, any siting."""
         return not self.sha256 and self.contract.halo_px is None
+
+
+def refuse_nonsense(name: str, values: Tensor) -> None:
+    """Raise ResourceError where what a network gave holds numbers that are none."""
+    if not torch.isfinite(values.sum()):
+        raise ResourceError(f"{name} gave numbers that are none (NaN or infinite); run it with --device cpu, or choose another network")

@@ -58,6 +58,10 @@ class BicubicSkip(nn.Module):
 
     def residual(self, luma: Tensor, chroma: Tensor) -> Tensor:
         """(B,1,H,W) and (B,2,H/2,W/2) -> what is to be added to the bicubic upscale, packed by `packing`."""
+        return self.trunk(pack((luma, chroma)))
+
+    def trunk(self, x: Tensor) -> Tensor:
+        """The same of packed planes (B,6,H/2,W/2), where a network takes and leaves them so."""
         raise NotImplementedError
 
     def forward(self, planes: Planes) -> Planes:

@@ -15,10 +15,11 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from models.catalog import load_network
-from models.errors import ResourceError, UsageError
+from models.errors import UsageError
 from models.interpolation import resample, upscale_plane
-from models.network import Contract
+from models.network import Contract, refuse_nonsense
 from pipelines.color import rgb_to_yuv, to_codes, to_float, yuv_to_rgb
+from pipelines.fused import FusedNetwork
 from pipelines.tags import SITING_OFFSETS
 from pipelines.tiles import Tile, cut
 from pipelines.video import Frame, Matrix, PixelFormat, Range, Siting
@@ -105,6 +106,7 @@ class Upscaler:
             network.module.to(device, memory_format=torch.channels_last)  # type: ignore[attr-defined]
         if device.type == "cuda":
             torch.backends.cudnn.benchmark = False  # its choice of algorithm depends on a timing
+        self._fused = self._fused_way()
 
     @property
     def contract(self) -> Contract:
@@ -134,13 +136,13 @@ class Upscaler:
     @torch.inference_mode()
     def _run(self, frames: Sequence[Sequence[np.ndarray]], now: int) -> list[np.ndarray]:
         if self._is_direct():
-            return self._by_tiles(frames)
+            return self._by_tiles(frames, now)
         picture = self._load(frames[now : now + 1])
         neighbours = self._load(frames) if len(frames) > 1 else picture
         for network in self._networks:
             made = self._through(network, picture, neighbours)
             picture = made if network.classical else self._softened(picture, made, network.contract.kernel)
-            self._refuse_nonsense(network, picture.luma)
+            refuse_nonsense(network.name, picture.luma)
             neighbours = picture
         return self._store(picture)[0]
 
@@ -158,38 +160,52 @@ class Upscaler:
             and self._source_offset == self._offset == _LEFT
         )
 
-    def _by_tiles(self, frames: Sequence[Sequence[np.ndarray]]) -> list[np.ndarray]:
+    def _fused_way(self) -> FusedNetwork | None:
+        """The direct way in as few passes over memory as can be, for what a CPU can run so."""
+        if self._device.type != "cpu" or not self._is_direct() or not FusedNetwork.takes(self._networks[0]):
+            return None
+        allowed = self._networks[0].contract.low_precision_at(self._source.bits)
+        dtype = self._dtype if allowed else torch.float32
+        return FusedNetwork(self._networks[0], self._source.bits, full=self._plan.color.range == Range.FULL, dtype=dtype)
+
+    def _by_tiles(self, frames: Sequence[Sequence[np.ndarray]], now: int) -> list[np.ndarray]:
         """The same as the long way round, tile by tile from codes to codes: no map of the whole frame in float is ever made."""
         (network,) = self._networks
         scale, multiple = network.contract.scale, network.contract.size_multiple
-        bits, full = self._source.bits, self._plan.color.range == Range.FULL
         height, width = frames[0][0].shape
         sizes = _even_sizes(height, width, multiple)
         even = [[_reflect_codes(p, n) for p, n in zip(planes, sizes, strict=True)] for planes in frames]
         result = [np.empty((rows * scale, columns * scale), frames[0][0].dtype) for rows, columns in sizes]
         state, following = self._state, None
         for part in cut(*sizes[0], *self._plan.tile_px, network.contract.halo_px or 0, multiple):
-            read, write, keep = _read(part, 1), _placed(part, scale, 1), _kept(part, scale, 1)
-            half_read, half_write, half_keep = _read(part, 2), _placed(part, scale, 2), _kept(part, scale, 2)
-            luma = torch.stack([to_float(f[0][read], bits, full, chroma=False) for f in even])[None].to(self._device)
-            chroma = torch.stack([to_float(p[half_read], bits, full, chroma=True) for f in even for p in f[1:]])[None].to(self._device)
-            inputs = [luma, chroma] if state is None else [luma, chroma, state[(..., *half_read)]]
-            luma, chroma, *remembered = self._call(network, inputs, (part.halo_top, part.halo_left))
-            self._refuse_nonsense(network, luma)
-            if remembered:
-                following = remembered[0].new_empty(*remembered[0].shape[:2], *sizes[1]) if following is None else following
-                following[(..., *_placed(part, 1, 2))] = remembered[0][(..., *_kept(part, 1, 2))]
-            result[0][write] = to_codes(luma[0, 0][keep], bits, full, chroma=False)
-            for plane, values in zip(result[1:], chroma[0], strict=True):
-                plane[half_write] = to_codes(values[half_keep], bits, full, chroma=True)
+            half_read = _read(part, 2)
+            seen = [[f[0][_read(part, 1)], *(p[half_read] for p in f[1:])] for f in even]
+            remembered = None if state is None else state[(..., *half_read)]
+            if self._fused is not None:
+                left = self._fused.run(seen, remembered, even[now], part, result)
+            else:
+                left = self._run_tile(network, seen, remembered, part, result)
+            if left is not None:
+                following = left.new_empty(*left.shape[:2], *sizes[1]) if following is None else following
+                following[(..., *_placed(part, 1, 2))] = left[(..., *_kept(part, 1, 2))]
         self._state = following
         wanted = [(height * scale, width * scale), *[(-(-height * scale // 2), -(-width * scale // 2))] * 2]
         return [plane[:rows, :columns] for plane, (rows, columns) in zip(result, wanted, strict=True)]
 
-    @staticmethod
-    def _refuse_nonsense(network: LoadedNetwork, luma: Tensor) -> None:
-        if not torch.isfinite(luma.sum()):
-            raise ResourceError(f"{network.name} gave numbers that are none (NaN or infinite); run it with --device cpu, or choose another network")
+    def _run_tile(
+        self, network: LoadedNetwork, seen: Sequence[Sequence[np.ndarray]], state: Tensor | None, part: Tile, result: Sequence[np.ndarray]
+    ) -> Tensor | None:
+        """One tile of the frames that are seen through the network, its codes into `result`; the state it leaves."""
+        scale, bits, full = network.contract.scale, self._source.bits, self._plan.color.range == Range.FULL
+        luma = torch.stack([to_float(f[0], bits, full, chroma=False) for f in seen])[None].to(self._device)
+        chroma = torch.stack([to_float(p, bits, full, chroma=True) for f in seen for p in f[1:]])[None].to(self._device)
+        inputs = [luma, chroma] if state is None else [luma, chroma, state]
+        luma, chroma, *left = self._call(network, inputs, (part.halo_top, part.halo_left))
+        refuse_nonsense(network.name, luma)
+        result[0][_placed(part, scale, 1)] = to_codes(luma[0, 0][_kept(part, scale, 1)], bits, full, chroma=False)
+        for plane, values in zip(result[1:], chroma[0], strict=True):
+            plane[_placed(part, scale, 2)] = to_codes(values[_kept(part, scale, 2)], bits, full, chroma=True)
+        return left[0] if left else None
 
     def _turn(self, planes: Sequence[np.ndarray]) -> list[np.ndarray]:
         turn = self._plan.orientation
@@ -319,7 +335,7 @@ class Upscaler:
     def _call(self, network: LoadedNetwork, inputs: list[Tensor], at: tuple[int, int]) -> list[Tensor]:
         """Run a network on a tile that begins at pixel `at`."""
         contract = network.contract
-        allowed = contract.low_precision and (contract.deep_low_precision or max(self._source.bits, self._target.bits) <= 8)
+        allowed = contract.low_precision_at(max(self._source.bits, self._target.bits))
         low = self._dtype if allowed and self._dtype is not torch.float32 else None
         context: contextlib.AbstractContextManager[object] = torch.autocast(self._device.type, low) if low else contextlib.nullcontext()
         with context:

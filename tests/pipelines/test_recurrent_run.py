@@ -128,7 +128,7 @@ def test_the_long_way_round_gives_what_the_direct_one_gives(film: Path, network:
     without_processes(monkeypatch)
     direct = run(film, tmp_path / "direct.mkv", network)
     monkeypatch.setattr("pipelines.device.Upscaler._is_direct", lambda _: False)
-    assert all(np.array_equal(a, b) for a, b in zip(run(film, tmp_path / "long.mkv", network), direct, strict=True))
+    assert max(float(np.abs(a - b).max()) for a, b in zip(run(film, tmp_path / "long.mkv", network), direct, strict=True)) <= 2
 
 
 def test_a_network_with_a_memory_comes_first_and_others_finish_what_it_leaves(network: str) -> None:
