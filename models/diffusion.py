@@ -59,8 +59,8 @@ class Diffusion(BicubicSkip):
         self, *, scale: int, width: int = 64, steps: int = 4, prediction: Literal["v", "epsilon"] = "v", temperature: float = 1.0, seed: int = 0
     ) -> None:
         """steps: denoisings of a frame. prediction: what the U-Net tells. temperature: of the noise begun with. seed: of the noise."""
-        # In chroma samples, each step: head 1, blocks 2 + 4 + 2, down 2 and up 2 with a cell between, tail 1.
-        super().__init__(scale=scale, packing=scale, halo_px=2 * 15 * steps, size_multiple=4)
+        # In chroma samples beyond a cell of two, each step: 3 above, 10 by the level below and the way there and back, 3 above.
+        super().__init__(scale=scale, packing=scale, halo_px=2 * 16 * steps, size_multiple=4)
         self.contract = replace(self.contract, placed=True)
         self.steps, self.prediction, self.temperature, self.seed = steps, prediction, temperature, seed
         channels = CHANNELS * scale * scale
