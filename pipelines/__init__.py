@@ -63,6 +63,7 @@ variation.py   codes drawn, and kept near the normal distribution
 denoising.py   seeing the noise in a picture; many steps in one
 objectives.py  the table of objectives
 train.py       pairs -> weights
+peers.py       the same in several processes of a cluster
 title.py       a network tuned on the film it is for
 card.py        weights -> a network with its card
 adopt.py       weights put into the user's folder

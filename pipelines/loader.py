@@ -70,9 +70,16 @@ class Batch:
 class Loader:
     """Batches by step number: which pairs, which crops and which flips follow from (seed, step) alone."""
 
-    def __init__(self, shards: Shards, settings: BatchSettings, seed: int) -> None:
-        """Raise UsageError where the pairs are smaller or shorter than what a batch needs."""
+    def __init__(self, shards: Shards, settings: BatchSettings, seed: int, *, share: tuple[int, int] = (0, 1)) -> None:
+        """share: (number, count) of the equal parts that processes training together cut every batch into.
+
+        Raise UsageError where the pairs are smaller or shorter than what a batch needs, or can't be shared out.
+        """
         self._shards, self._settings, self._seed = shards, settings, seed
+        if settings.pairs % share[1]:
+            raise UsageError(f"batch.pairs = {settings.pairs}: can't be shared out among {share[1]} workers; choose a multiple")
+        own = settings.pairs // share[1]
+        self._own = slice(share[0] * own, (share[0] + 1) * own)
         scale, side = shards.scale, settings.truth_px
         if side % (2 * scale):
             raise UsageError(f"batch.truth_px = {side}: expected a multiple of {2 * scale} (twice the scale)")
@@ -88,7 +95,7 @@ class Loader:
         chosen = rng.integers(len(self._shards), size=settings.pairs)
         flips, reversals = rng.random(settings.pairs) < 0.5, rng.random(settings.pairs) < 0.5
         turn = int(rng.integers(8))
-        cut = [self._cut(int(i), rng, bool(f), bool(r)) for i, f, r in zip(chosen, flips, reversals, strict=True)]
+        cut = [self._cut(int(i), rng, bool(f), bool(r)) for i, f, r in zip(chosen, flips, reversals, strict=True)][self._own]
         low, truth = _stack([c[0] for c in cut]), _stack([c[1] for c in cut])
         if settings.orientations == 8:
             # One turn for the batch; flipping up and down was drawn for each pair already.

@@ -26,7 +26,7 @@ from models.errors import ResourceError, UsageError
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["Session", "reap"]
+__all__ = ["Session", "open_session", "reap"]
 
 _ROOT = Path(__file__).resolve().parents[1]
 _FOLDERS = "vsr-ray-"
@@ -44,6 +44,25 @@ _PRIVATE = {
 _TOKEN = secrets.token_hex(32)
 """Of all private clusters of this process; Ray reads it once, and all of `_PRIVATE` when it is loaded."""
 _LOCK = threading.Lock()
+
+
+def open_session(
+    address: str, *, workers: int | None, cpus_per_worker: float | None, devices: int, environment: dict[str, str], spare_cpus: int = 0
+) -> tuple[Session, int | None, float | None]:
+    """A session by the address of a command line: (the session, most workers, CPUs of each); None where that is open.
+
+    address: "local" or "local:N", a private cluster on this machine with N workers; "auto" or HOST:PORT, one that is there.
+    devices: GPUs of this machine that may be used. spare_cpus: what a private one offers beyond its workers' share.
+    """
+    kind, _, count = address.partition(":")
+    if kind != "local":
+        return Session(address), workers, cpus_per_worker
+    if count and not (count.isdecimal() and int(count) > 0):
+        raise UsageError(f"--cluster {address}: expected local, local:N with N workers, auto, or HOST:PORT")
+    cores = len(os.sched_getaffinity(0))
+    most = int(count) if count else workers or max(1, devices)
+    cpus = cpus_per_worker or max(1, cores // most)
+    return Session("local", cpus=max(cores, most * cpus) + spare_cpus, gpus=devices, environment=environment), most, cpus
 
 
 class Session:

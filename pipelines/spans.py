@@ -10,7 +10,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from models.errors import UsageError
 from pipelines.local import LocalWorkers
 from pipelines.plan import with_context
 from pipelines.source import PacketReader
@@ -29,7 +28,7 @@ if TYPE_CHECKING:
     from pipelines.video import Chunk, Span, VideoInfo
     from pipelines.work import Map, Outcome
 
-__all__ = ["open_workers", "run_spans"]
+__all__ = ["cuda_devices", "open_workers", "run_spans"]
 
 _PIECE_BYTES = 1 << 20
 _LARGEST_KEPT_SPAN = 64 << 20
@@ -80,18 +79,15 @@ def open_workers(settings: RunSettings) -> Iterator[Map]:
     if settings.cluster is None:
         yield local_workers(settings)
         return
-    from pipelines.session import Session
+    from pipelines.session import open_session
 
-    kind, _, count = settings.cluster.partition(":")
-    if kind != "local":
-        session, most, cpus = Session(settings.cluster), settings.workers, settings.cpus_per_worker
-    else:
-        if count and not (count.isdecimal() and int(count) > 0):
-            raise UsageError(f"--cluster {settings.cluster}: expected local, local:N with N workers, auto, or HOST:PORT")
-        cores, devices = len(os.sched_getaffinity(0)), [] if settings.device == "cpu" else _cuda_devices()
-        most = int(count) if count else settings.workers or max(1, len(devices))
-        cpus = settings.cpus_per_worker or max(1, cores // most)
-        session = Session("local", cpus=max(cores, most * cpus), gpus=len(devices), environment=_ALLOCATOR)
+    session, most, cpus = open_session(
+        settings.cluster,
+        workers=settings.workers,
+        cpus_per_worker=settings.cpus_per_worker,
+        devices=0 if settings.device == "cpu" else len(cuda_devices()),
+        environment=_ALLOCATOR,
+    )
     with session:
         from pipelines.cluster import Cluster  # Ray is loaded now, as the session wants it
 
@@ -140,14 +136,14 @@ one arena, or every thread would keep its own."""
 
 def _environments(settings: RunSettings) -> list[dict[str, str]]:
     """One set of environment variables a worker: one worker a CUDA device, else one."""
-    devices = [] if settings.device == "cpu" else _cuda_devices()
+    devices = [] if settings.device == "cpu" else cuda_devices()
     wanted = settings.workers or max(1, len(devices))
     if not devices:
         return [dict(_ALLOCATOR) for _ in range(wanted)]
     return [{**_ALLOCATOR, "CUDA_VISIBLE_DEVICES": devices[n % len(devices)]} for n in range(wanted)]
 
 
-def _cuda_devices() -> list[str]:
+def cuda_devices() -> list[str]:
     """Devices by number, as the driver lists them; none where there is no driver. Without loading CUDA here."""
     if "CUDA_VISIBLE_DEVICES" in os.environ:
         return [d for d in os.environ["CUDA_VISIBLE_DEVICES"].split(",") if d.strip() and d.strip() != "-1"]

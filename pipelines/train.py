@@ -13,7 +13,7 @@ import json
 import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import torch
 
@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from models.network import Planes
 
 __all__ = [
+    "Peers",
     "Stepped",
     "Trained",
     "Trainer",
@@ -93,12 +94,28 @@ def train(
     resume: bool = False,
     device: str = "cpu",
     stop: Callable[[], bool] | None = None,
+    cluster: str | None = None,
+    workers: int = 1,
+    cpus_per_worker: float | None = None,
 ) -> Iterator[Stepped | Validated | Trained]:
     """Train on data sets made by `dataset`, into `folder`.
 
     resume: go on from the folder's checkpoint if there is one. stop: asked after every step; True saves a checkpoint and
-    raises Interrupted. Raises UsageError for data that do not fit, MediaError for files that are damaged.
+    raises Interrupted. cluster, workers: share every batch out among processes of a Ray cluster ("local", "auto", HOST:PORT).
+    Raises UsageError for data that do not fit, MediaError for files that are damaged.
     """
+    if cluster is not None:
+        from pipelines.session import open_session
+
+        devices = torch.cuda.device_count() if device == "cuda" else 0
+        session, most, cpus = open_session(cluster, workers=workers, cpus_per_worker=cpus_per_worker, devices=devices, environment={}, spare_cpus=1)
+        with session:
+            from pipelines.peers import train_together  # Ray is loaded now, as the session wants it
+
+            yield from train_together(
+                settings, data, folder, workers=most or workers, cpus_per_worker=cpus or 1, resume=resume, device=device, stop=stop
+            )
+        return
     run = Trainer(settings, [Path(d) for d in data], Path(folder), torch.device(device))
     checkpoint = run.folder / "checkpoint.pt"
     if resume and checkpoint.is_file():
@@ -109,18 +126,33 @@ def train(
     yield run.finish()
 
 
+class Peers(Protocol):
+    """Processes that train together."""
+
+    number: int
+    count: int
+
+    def average(self, tensors: Sequence[Tensor]) -> None:
+        """Put the mean over all peers into the tensors; every peer calls it in the same order."""
+        ...
+
+
 class Trainer:
     """One training run."""
 
-    def __init__(self, settings: TrainSettings, data: list[Path], folder: Path, device: torch.device) -> None:
-        self.settings, self.folder, self.device = settings, folder, device
+    def __init__(self, settings: TrainSettings, data: list[Path], folder: Path, device: torch.device, peers: Peers | None = None) -> None:
+        """peers: processes on other devices that work on the same steps, each on a part of every batch."""
+        self.settings, self.folder, self.device, self.peers = settings, folder, device, peers
+        share = (peers.number, peers.count) if peers is not None else (0, 1)
+        self.first = share[0] == 0
+        """Of its peers: the one that judges, writes and tells."""
         keep_freed_memory()
         if settings.threads:
             torch.set_num_threads(settings.threads)
         shards = Shards(data, "train")
         if shards.scale != settings.scale:
             raise UsageError(f"{data[0]}: its pairs are of scale {shards.scale}, {settings.name} is of scale {settings.scale}")
-        self.loader = Loader(shards, settings.batch, settings.seed)
+        self.loader = Loader(shards, settings.batch, settings.seed, share=share)
         self.held_out = Shards(data, "validation")
         self.data = {"manifests": [manifest_hash(d) for d in data], "train_pairs": len(shards), "validation_pairs": len(self.held_out)}
         self.identity = hashlib.sha256(json.dumps([settings.identity(), self.data["manifests"]], sort_keys=True).encode()).hexdigest()
@@ -133,13 +165,19 @@ class Trainer:
         """All steps that are left, with the validations between them."""
         settings, state = self.settings, self.state
         total, since, saved = 0.0, 0, time.monotonic()
-        self.folder.mkdir(parents=True, exist_ok=True)
-        self.log = TrainLog(self.folder)
-        self.log.forget_after(state.step)
+        if self.first:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            self.log = TrainLog(self.folder)
+            self.log.forget_after(state.step)
         for batch in self.loader.prefetch(state.step, settings.steps, self.objective.prepare):
             begun = time.monotonic()
             total, since = total + self.step(batch), since + 1
             state.seconds += time.monotonic() - begun
+            stopped = self._agreed(stop)
+            if not self.first:
+                if stopped:
+                    return
+                continue
             if state.step % _LOG_EVERY == 0 or state.step == settings.steps:
                 event = Stepped(state.step, settings.steps, total / since, since / max(1e-9, time.monotonic() - self.log.last))
                 self.log.write({"step": state.step, "loss": event.loss})
@@ -150,9 +188,17 @@ class Trainer:
                 saved = self._save()
             if time.monotonic() - saved > settings.checkpoint_seconds:
                 saved = self._save()
-            if stop():
+            if stopped:
                 self._save()
                 raise Interrupted(f"{self.folder}: stopped after step {state.step} of {settings.steps}; the same command with --resume goes on")
+
+    def _agreed(self, stop: Callable[[], bool]) -> bool:
+        """Whether the first of the peers was told to stop; all must after the same step."""
+        if self.peers is None:
+            return stop()
+        wish = torch.tensor(float(self.first and stop()), device=self.device)
+        self.peers.average([wish])
+        return wish.item() > 0
 
     def step(self, batch: Batch) -> float:
         """One step; returns its loss."""
@@ -165,6 +211,9 @@ class Trainer:
             loss = objective.loss(batch, state.step)
         state.optimizer.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
+        if self.peers is not None:
+            loss = loss.detach()
+            self.peers.average([loss, *(p.grad for p in state.network.parameters() if p.grad is not None)])
         torch.nn.utils.clip_grad_norm_(state.network.parameters(), settings.optimizer.clip_norm)
         state.optimizer.step()
         objective.after(batch, rate / settings.optimizer.learning_rate)
@@ -220,6 +269,8 @@ class Trainer:
             "steps": settings.steps, "best_step": state.best_step, "seconds": round(state.seconds), "device": device_name(self.device),
             "torch": torch.__version__, "init": settings.init, "loss": settings.loss, "seed": settings.seed, **self.data,
         }  # fmt: skip
+        if self.peers is not None:
+            training["workers"] = self.peers.count
         if "objective" in settings.identity():
             training["objective"] = {k: v for k, v in asdict(settings.objective).items() if v not in {0.0, ""}}
         weights = export(

@@ -50,6 +50,9 @@ def dataset(inputs: tuple[Path, ...], output: Path, config: Path | None, changes
 @click.option("--set", "changes", multiple=True, metavar="KEY=VALUE", help="One setting, such as steps=5000; may be repeated.")
 @click.option("-o", "--output", type=click.Path(path_type=Path), metavar="DIR", help="Folder for the result; default: the network's name.")
 @click.option("--resume", is_flag=True, help="Go on from the folder's checkpoint.")
+@click.option("--cluster", metavar="ADDRESS", help="Train on a Ray cluster: local[:N], auto, or HOST:PORT.")
+@click.option("--workers", type=click.IntRange(1), metavar="N", default=1, help="Processes of the cluster that share every batch; default: 1.")
+@click.option("--cpus-per-worker", type=click.FloatRange(0, min_open=True), metavar="N", help="Of a cluster; default: 1, or this machine shared out.")
 @click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", show_default=True, help="Where it computes.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a line on standard output.")
 def train(
@@ -63,6 +66,7 @@ def train(
     resume: bool,
     device: str,
     as_json: bool,
+    **shared: Any,
 ) -> None:
     r"""Train a network on data sets, or tune one on a film.
 
@@ -90,7 +94,7 @@ def train(
         if config is None or not data:
             raise UsageError("vsr train: expected a CONFIG such as configs/train/fast-x2.toml and --data DIR, or --per-title INPUT")
         settings = _read(TrainSettings, config, (*changes, f"init={json.dumps(init)}") if init else changes)
-        events = train_network(settings, data, output or Path(settings.name), resume=resume, device=where, stop=signals.stop.is_set)
+        events = train_network(settings, data, output or Path(settings.name), resume=resume, device=where, stop=signals.stop.is_set, **shared)
         _show(events, as_json=as_json, signals=signals)
 
 

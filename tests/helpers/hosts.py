@@ -68,23 +68,23 @@ class Hosts:
 
     def strike(self, name: str) -> None:
         """Kill everything that runs on a host, at once."""
-        mark = f"{_MARK}={self._space(name)}\0".encode()
         for _ in range(100):
-            left = []
-            for place in Path("/proc").glob("[0-9]*/environ"):
-                try:
-                    if mark in place.read_bytes():
-                        left.append(int(place.parent.name))
-                except OSError:
-                    continue
-            if not left:
+            if not self.signal(name, signal.SIGKILL):
                 return
-            for pid in left:
-                try:
-                    os.kill(pid, signal.SIGKILL)
-                except ProcessLookupError:
-                    continue
             time.sleep(0.05)
+
+    def signal(self, name: str, number: signal.Signals, title: str = "") -> int:
+        """Signal the processes of a host, those with that title; how many there were."""
+        mark = f"{_MARK}={self._space(name)}\0".encode()
+        found = 0
+        for place in Path("/proc").glob("[0-9]*/environ"):
+            try:
+                if mark in place.read_bytes() and (place.parent / "cmdline").read_bytes().startswith(title.encode()):
+                    os.kill(int(place.parent.name), number)
+                    found += 1
+            except OSError:
+                continue
+        return found
 
     def command(self, *given: object) -> list[str]:
         """`vsr` on the head."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -44,18 +45,19 @@ def alone(film: Path) -> bytes:
     return output.read_bytes()
 
 
-def run(hosts: Hosts, film: Path, output: Path, half_way: Callable[[subprocess.Popen[str]], object] = lambda process: None) -> list[dict[str, Any]]:
-    """The events of a run; something happens when half of the chunks are there."""
+def run(hosts: Hosts, film: Path, output: Path, *happenings: Callable[[subprocess.Popen[str]], object]) -> list[dict[str, Any]]:
+    """The events of a run; the first thing happens when half of the chunks are there, the next ones at the chunks after."""
     process = subprocess.Popen(
         hosts.command("run", film, "-o", output, *OPTIONS, "--cluster", hosts.address),
         env=hosts.environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, stdin=subprocess.DEVNULL,
     )  # fmt: skip
     events = []
+    coming = list(happenings)
     assert process.stdout is not None
     for line in process.stdout:
         events.append(json.loads(line))
-        if len([e for e in events if e["event"] == "chunk"]) == CHUNKS // 2 and events[-1]["event"] == "chunk":
-            half_way(process)
+        if coming and events[-1]["event"] == "chunk" and events[-1]["chunks_done"] >= CHUNKS // 2:
+            coming.pop(0)(process)
     _, err = process.communicate(timeout=120)
     assert process.returncode in {0, -9}, err
     return events
@@ -92,7 +94,11 @@ def test_a_host_that_dies_half_way_costs_what_it_held(hosts: Hosts, film: Path, 
 def test_a_host_that_joins_half_way_gets_work(hosts: Hosts, film: Path, alone: bytes, tmp_path: Path) -> None:
     hosts.strike("two")
     output = tmp_path / "out.mp4"
-    events = run(hosts, film, output, lambda process: hosts.start("three", 4))
-    assert "one" in makers(events)
+
+    def join(process: subprocess.Popen[str]) -> None:
+        hosts.signal("one", signal.SIGSTOP, "ray::Station")  # or it would be done with all before the other is there
+        hosts.start("three", 4)
+
+    events = run(hosts, film, output, join, lambda process: hosts.signal("one", signal.SIGCONT, "ray::Station"))
+    assert makers(events) == {"one", "three"}
     assert output.read_bytes() == alone
-    assert "three" in makers(events), "the new host came too late"
