@@ -33,6 +33,7 @@ filters.py     FFmpeg's filters between decoder and network
 windows.py     each frame with the neighbours a network looks at, shot by shot
 color.py       planes <-> values: matrix, range, R'G'B'
 tiles.py       where a large picture is cut
+stills.py      tiles that show what they showed in the last frame
 fused.py       a YUV-native network between code values, on a CPU
 device.py      where the networks run
 linear.py      linear light <-> values, for OpenEXR

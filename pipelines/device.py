@@ -20,6 +20,7 @@ from models.interpolation import resample, upscale_plane
 from models.network import Contract, refuse_nonsense
 from pipelines.color import rgb_to_yuv, to_codes, to_float, yuv_to_rgb
 from pipelines.fused import FusedNetwork
+from pipelines.stills import Stills
 from pipelines.tags import SITING_OFFSETS
 from pipelines.tiles import Tile, cut
 from pipelines.video import Frame, Matrix, PixelFormat, Range, Siting
@@ -98,6 +99,7 @@ class Upscaler:
         self._plan, self._device = plan, device
         self._dtype = low_precision(device)
         self._state: Tensor | None = None
+        self.stills = Stills()
         self._source, self._target = PixelFormat.parse(plan.pix_fmt), PixelFormat.parse(plan.out_pix_fmt)
         self._offset = SITING_OFFSETS[Siting(plan.color.siting)]
         stages = [(s, load_network(s.card, height=s.height, width=s.width, chroma_offset=self._offset)) for s in plan.stages]
@@ -178,17 +180,20 @@ class Upscaler:
         result = [np.empty((rows * scale, columns * scale), frames[0][0].dtype) for rows, columns in sizes]
         state, following = self._state, None
         for part in cut(*sizes[0], *self._plan.tile_px, network.contract.halo_px or 0, multiple):
-            half_read = _read(part, 2)
-            seen = [[f[0][_read(part, 1)], *(p[half_read] for p in f[1:])] for f in even]
-            remembered = None if state is None else state[(..., *half_read)]
+            if not network.contract.recurrent and self.stills.take(even, part, scale, result):
+                continue
+            half = part.read(2)
+            seen = [[f[0][part.read()], *(p[half] for p in f[1:])] for f in even]
+            remembered = None if state is None else state[(..., *half)]
             if self._fused is not None:
                 left = self._fused.run(seen, remembered, even[now], part, result)
             else:
                 left = self._run_tile(network, seen, remembered, part, result)
             if left is not None:
                 following = left.new_empty(*left.shape[:2], *sizes[1]) if following is None else following
-                following[(..., *_placed(part, 1, 2))] = left[(..., *_kept(part, 1, 2))]
+                following[(..., *part.written(1, 2))] = left[(..., *part.kept(1, 2))]
         self._state = following
+        self.stills.keep(even, result)
         wanted = [(height * scale, width * scale), *[(-(-height * scale // 2), -(-width * scale // 2))] * 2]
         return [plane[:rows, :columns] for plane, (rows, columns) in zip(result, wanted, strict=True)]
 
@@ -202,9 +207,9 @@ class Upscaler:
         inputs = [luma, chroma] if state is None else [luma, chroma, state]
         luma, chroma, *left = self._call(network, inputs, (part.halo_top, part.halo_left))
         refuse_nonsense(network.name, luma)
-        result[0][_placed(part, scale, 1)] = to_codes(luma[0, 0][_kept(part, scale, 1)], bits, full, chroma=False)
+        result[0][part.written(scale, 1)] = to_codes(luma[0, 0][part.kept(scale, 1)], bits, full, chroma=False)
         for plane, values in zip(result[1:], chroma[0], strict=True):
-            plane[_placed(part, scale, 2)] = to_codes(values[_kept(part, scale, 2)], bits, full, chroma=True)
+            plane[part.written(scale, 2)] = to_codes(values[part.kept(scale, 2)], bits, full, chroma=True)
         return left[0] if left else None
 
     def _turn(self, planes: Sequence[np.ndarray]) -> list[np.ndarray]:
@@ -319,14 +324,14 @@ class Upscaler:
         tile = (full_height, full_width) if contract.halo_px is None else self._plan.tile_px
         results: list[Tensor] = []
         for part in cut(full_height, full_width, *tile, contract.halo_px or 0, multiple):
-            inputs = [plane[(..., *_read(part, full_height // plane.shape[-2]))] for plane in padded]
+            inputs = [plane[(..., *part.read(full_height // plane.shape[-2]))] for plane in padded]
             outputs = self._call(network, inputs, (part.halo_top, part.halo_left))
             # Luma and chroma come larger, a state comes as it went in.
             layout = [(scale, 1), (scale, 2), (1, 2)][: len(outputs)]
             if not results:
                 results = [o.new_empty(*o.shape[:2], full_height * s // by, full_width * s // by) for o, (s, by) in zip(outputs, layout, strict=True)]
             for result, output, (s, by) in zip(results, outputs, layout, strict=True):
-                result[(..., *_placed(part, s, by))] = output[(..., *_kept(part, s, by))]
+                result[(..., *part.written(s, by))] = output[(..., *part.kept(s, by))]
         if contract.recurrent:
             self._state = results.pop()
         halves = [(height * scale, width * scale), (-(-height * scale // 2), -(-width * scale // 2))]
@@ -405,22 +410,3 @@ def _reflect_codes(plane: np.ndarray, size: tuple[int, int]) -> np.ndarray:
         return plane
     mode = "reflect" if all(e[1] < n for e, n in zip(extra, plane.shape, strict=True)) else "edge"
     return np.pad(plane, extra, mode=mode)  # type: ignore[call-overload, no-any-return]
-
-
-def _read(part: Tile, by: int) -> tuple[slice, slice]:
-    """What is read of a plane whose sides are luma's divided by `by`."""
-    return slice(part.halo_top // by, part.halo_bottom // by), slice(part.halo_left // by, part.halo_right // by)
-
-
-def _placed(part: Tile, scale: int, by: int) -> tuple[slice, slice]:
-    """Where the part that counts goes in the result."""
-    return slice(part.top * scale // by, part.bottom * scale // by), slice(part.left * scale // by, part.right * scale // by)
-
-
-def _kept(part: Tile, scale: int, by: int) -> tuple[slice, slice]:
-    """The part that counts, in what the network gave for what was read."""
-    top, left = part.halo_top, part.halo_left
-    return (
-        slice((part.top - top) * scale // by, (part.bottom - top) * scale // by),
-        slice((part.left - left) * scale // by, (part.right - left) * scale // by),
-    )

@@ -23,6 +23,22 @@ class Tile:
     halo_right: int
     """What is read: the part that counts and its halo, cut off at the picture's border."""
 
+    def read(self, by: int = 1) -> tuple[slice, slice]:
+        """What is read of a plane whose sides are luma's divided by `by`."""
+        return slice(self.halo_top // by, self.halo_bottom // by), slice(self.halo_left // by, self.halo_right // by)
+
+    def written(self, scale: int, by: int = 1) -> tuple[slice, slice]:
+        """Where the part that counts goes in a plane of the result, `scale` times as large."""
+        return slice(self.top * scale // by, self.bottom * scale // by), slice(self.left * scale // by, self.right * scale // by)
+
+    def kept(self, scale: int, by: int = 1) -> tuple[slice, slice]:
+        """The part that counts, in what the network gave for what was read."""
+        top, left = self.halo_top, self.halo_left
+        return (
+            slice((self.top - top) * scale // by, (self.bottom - top) * scale // by),
+            slice((self.left - left) * scale // by, (self.right - left) * scale // by),
+        )
+
 
 def cut(height: int, width: int, tile_height: int, tile_width: int, halo: int, multiple: int = 1) -> Iterator[Tile]:
     """Cover a picture with tiles, row by row, each pixel counted once.

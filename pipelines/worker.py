@@ -78,6 +78,7 @@ class ChunkUpscaler:
                     self._upscaler.follow(next(seen))
                 yield from self._one_chunk(chunk, seen, clock)
             _ = reel[last]
+            self._upscaler.stills.forget()
             for _ in decoded:
                 raise VerificationError(f"more frames came than the {len(task.pts)} that were promised")
 
