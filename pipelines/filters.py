@@ -78,9 +78,7 @@ def _cropped(frame: Frame, plan: Plan) -> Frame:
     planes = [p[part] for p, part in zip(frame.planes, parts, strict=True)]
     if frame.origin is None:
         return replace(frame, planes=planes)
-    step = 2 if frame.origin[0].shape[0] < height else 1  # the lines of one field
-    origin = [p[rows.start // step : rows.stop // step, columns] for p, (rows, columns) in zip(frame.origin, parts, strict=True)]
-    return replace(frame, planes=planes, origin=origin)
+    return replace(frame, planes=planes, origin=[p[part] for p, part in zip(frame.origin, parts, strict=True)])
 
 
 def _run(frames: Iterable[Frame], names: Sequence[str], pixels: PixelFormat, plan: Plan) -> Iterator[Frame]:
@@ -110,9 +108,22 @@ def _made(picture: VideoFrame, waiting: deque[Frame], number: int, pixels: Pixel
     origin = source.planes
     if plan.deinterlacing is not None:
         bottom = (plan.deinterlacing.first_field == "bottom") != bool(place)
-        origin = [p[int(bottom) :: 2] for p in source.planes]
+        origin = [_field(p, int(bottom)) for p in source.planes]
     first = place == 0
     return Frame(source.pts, picture_planes(picture, pixels), source.corrupt and first, source.captions if first else b"", origin)
+
+
+def _field(plane: np.ndarray, first: int) -> np.ndarray:
+    """A picture of one field alone: its lines stay, each other one is the mean of those above and below."""
+    made = plane.copy()
+    lines = plane[first::2].astype(np.float32)
+    between = (lines[:-1] + lines[1:]) / 2
+    made[first + 1 : first + 1 + 2 * len(between) : 2] = between
+    if first:
+        made[0] = plane[1]
+    if len(plane) % 2 == first:
+        made[-1] = plane[-2]
+    return made
 
 
 class _Graph:

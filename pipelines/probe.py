@@ -263,7 +263,7 @@ def _read(container: InputContainer, path: str | os.PathLike[str], video_stream:
     if epochs:
         notes.append(f"its clock jumps back {len(epochs)} time(s); the parts are joined end to end")
     if stream.metadata.get("alpha_mode") == "1":
-        notes.append("its alpha, a second picture in every block, is left out")
+        notes.append("alpha that its header speaks of, a second picture beside each one, is left out")
     expected, linear = _expected(index, look, container.format.name, codec)
     if codec == "mjpeg":
         look.orientation = _exif_orientation(path) or look.orientation

@@ -22,8 +22,8 @@ _LUMA_OF_GBR = (0.7152, 0.0722, 0.2126)
 
 
 def grid_for(width: int, height: int) -> tuple[int, int]:
-    """(rows, columns) of the thumbnails of a video whose source is seen at that size; a single field of it has half its lines."""
-    return min(_ROWS, max(1, height // 2)), min(_COLUMNS, max(1, width // 2))
+    """(rows, columns) of the thumbnails of a video whose source is seen at that size."""
+    return min(_ROWS, height), min(_COLUMNS, width)
 
 
 def thumbnail(planes: Sequence[np.ndarray], pixels: PixelFormat, color: ColorTags, grid: tuple[int, int]) -> np.ndarray:
@@ -48,7 +48,7 @@ def _means(plane: np.ndarray, grid: tuple[int, int], pixels: PixelFormat) -> np.
     column_edges = np.linspace(0, plane.shape[1], columns + 1).astype(int)
     cells = np.empty((rows, columns), np.float32)
     for i in range(rows):
-        step = max(1, (row_edges[i + 1] - row_edges[i]) // _ROWS_PER_CELL)
+        step = (row_edges[i + 1] - row_edges[i]) // _ROWS_PER_CELL | 1  # odd, or it would see the lines of one field only
         lines = plane[row_edges[i] : row_edges[i + 1] : step]
         band = np.clip(lines, 0, 1).sum(axis=0, dtype=np.float64) if pixels.is_float else lines.sum(axis=0, dtype=np.uint32)
         taken = len(range(row_edges[i], row_edges[i + 1], step))

@@ -440,4 +440,4 @@ class Frame:
     captions: bytes = b""
     """cc_data triplets of A/53, empty if there are none."""
     origin: Sequence[np.ndarray] | None = None
-    """What the decoder gave for it, where a filter changed it since: all its lines, or those of the field it shows."""
+    """What the decoder gave for it, where a filter changed it since; of interlaced video a picture of the one field it shows."""

@@ -82,7 +82,7 @@ MUTANTS = (
     ),
     Mutant(
         15, "a result is compared with both fields", "pipelines/filters.py",
-        "        origin = [p[int(bottom) :: 2] for p in source.planes]", "        pass",
+        "        origin = [_field(p, int(bottom)) for p in source.planes]", "        pass",
         f"{_FILTERS}::test_a_cut_between_two_fields_does_not_look_like_a_swapped_frame",
     ),
     Mutant(

@@ -144,6 +144,30 @@ def test_a_cut_between_two_fields_does_not_look_like_a_swapped_frame(tmp_path: P
         upscaled(source, tmp_path / f"{mode}.mkv", deinterlace=mode)
 
 
+def test_fine_lines_that_stand_still_do_not_look_like_swapped_fields(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two fields of one moment differ by what only one of them has; the result has both."""
+
+    def slides(number: int, width: int, height: int, pix_fmt: str) -> list[np.ndarray]:
+        random = np.random.default_rng(number // 8)
+        rough = random.integers(20, 230, (height, width // 8)).repeat(8, 1).astype(np.uint8)
+        return [rough, *[np.full((height // 2, width // 2), 100 + 30 * (number // 8 % 2), np.uint8)] * 2]
+
+    monkeypatch.setattr(media, "planes_of", slides)
+    for height in (96, 288, 480):
+        source = media.fields(tmp_path / f"{height}.mp4", frames=8, size=(128, height))
+        for mode in ("auto", "bob"):
+            upscaled(source, tmp_path / f"{height}{mode}.mkv", deinterlace=mode)
+
+
+def test_a_field_alone_is_a_picture_of_its_lines() -> None:
+    plane = np.array([[0], [10], [20], [30], [40]], np.uint8)
+    assert filters._field(plane, 0)[:, 0].tolist() == [0, 10, 20, 30, 40]
+    assert filters._field(plane, 1)[:, 0].tolist() == [10, 10, 20, 30, 30]
+    plane[1::2] = 200
+    assert filters._field(plane[:4], 0)[:, 0].tolist() == [0, 10, 20, 20]
+    assert filters._field(plane[:4], 1)[:, 0].tolist() == [200, 200, 200, 200]
+
+
 def test_a_graph_that_swaps_two_frames_is_found_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     source = media.fields(tmp_path / "in.mp4", frames=16, gop=1, options={"crf": "1", "flags": "+ildct+ilme"})
     honest = filters._Graph._pull

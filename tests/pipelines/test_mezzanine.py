@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,7 @@ from models.errors import UsageError
 from pipelines.decode import planar_format
 from pipelines.probe import probe
 from tests import media
-from tests.helpers.inline import planned_of, upscaled
+from tests.helpers.inline import H264, planned_of, upscaled
 from tests.helpers.sameness import assert_same_frames, assert_same_timing
 from tests.helpers.view import decoded, frames, planes
 
@@ -65,6 +66,14 @@ def test_alpha_is_resized_with_the_picture(tmp_path: Path) -> None:
     upscaled(source, tmp_path / "out.mkv", scale=2, model="lanczos")
     small, large = (planes(decoded(p)[3])[3].astype(float) for p in (source, tmp_path / "out.mkv"))
     assert np.abs(large.reshape(128, 2, 256, 2).mean((1, 3)) - small).max() < 2.5
+
+
+def test_a_sample_s_shape_that_ffv1_keeps_in_its_slices_is_no_mistake(tmp_path: Path) -> None:
+    """Matroska's header does not say it; with H.264 there it is found."""
+    source = media.cfr(tmp_path / "in.mp4", frames=4, sar=Fraction(11, 12))
+    upscaled(source, tmp_path / "out.mkv")
+    upscaled(source, tmp_path / "h264.mkv", **H264)
+    assert probe(tmp_path / "h264.mkv").sar == Fraction(11, 12)
 
 
 @pytest.mark.parametrize("codec", ["hevc", "h264", "av1"])

@@ -115,6 +115,23 @@ def test_a_real_clip_is_lossless_in_one_chunk_and_in_many(shared_data: Path, nam
         assert [f.digest for f in found] == expected
 
 
+@pytest.mark.parametrize("name", ["media/derived/interlaced_bff_mpeg2.mpg", "media/libopenshot/test1.mp4", "eval/vid4_calendar.mkv"])
+def test_a_real_interlaced_clip_is_made_whole_at_both_rates(shared_data: Path, name: str, tmp_path: Path) -> None:
+    """Flagged and moving, flagged and standing still, and (the calendar) interlaced without a flag."""
+    source = shared_data / name
+    info = probe(source)
+    assert info.interlaced
+    for mode, times in (("auto", 1), ("bob", 2)):
+        digests = []
+        for length in (0.2, 1e6):
+            output = tmp_path / f"{mode}{length}.mp4"
+            upscaled(source, output, chunk_seconds=length, deinterlace=mode, drop_incompatible=True, codec="h264", crf=0.0, preset="ultrafast")
+            found = frames(output)
+            assert len(found) == times * info.frame_count
+            digests.append([f.digest for f in found])
+        assert digests[0] == digests[1]
+
+
 def test_unusable_files_are_refused_with_their_reason(shared_data: Path) -> None:
     seen = 0
     for path in CLIPS:
