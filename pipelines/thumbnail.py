@@ -22,8 +22,8 @@ _LUMA_OF_GBR = (0.7152, 0.0722, 0.2126)
 
 
 def grid_for(width: int, height: int) -> tuple[int, int]:
-    """(rows, columns) of the thumbnails of a video whose source is seen at that size."""
-    return min(_ROWS, height), min(_COLUMNS, width)
+    """(rows, columns) of the thumbnails of a video whose source is seen at that size; a cell has two samples each way at least."""
+    return min(_ROWS, max(1, height // 2)), min(_COLUMNS, max(1, width // 2))
 
 
 def thumbnail(planes: Sequence[np.ndarray], pixels: PixelFormat, color: ColorTags, grid: tuple[int, int]) -> np.ndarray:
