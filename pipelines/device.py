@@ -23,7 +23,7 @@ from pipelines.fused import FusedNetwork
 from pipelines.stills import Stills
 from pipelines.tags import SITING_OFFSETS
 from pipelines.tiles import Tile, cut
-from pipelines.video import Frame, Matrix, PixelFormat, Range, Siting
+from pipelines.video import Crop, Frame, Matrix, PixelFormat, Range, Siting
 from pipelines.windows import Window, alone
 
 if TYPE_CHECKING:
@@ -35,6 +35,8 @@ if TYPE_CHECKING:
 __all__ = ["Upscaler", "choose_device", "numerics_class"]
 
 _LEFT = SITING_OFFSETS[Siting.LEFT]
+_EVEN = 4 / 255
+"""How far samples of a black bar may lie apart: what an encoder leaves there."""
 
 
 def choose_device(wanted: str) -> torch.device:
@@ -179,16 +181,17 @@ class Upscaler:
         even = [[_reflect_codes(p, n) for p, n in zip(planes, sizes, strict=True)] for planes in frames]
         result = [np.empty((rows * scale, columns * scale), frames[0][0].dtype) for rows, columns in sizes]
         state, following = self._state, None
-        for part in cut(*sizes[0], *self._plan.tile_px, network.contract.halo_px or 0, multiple):
+        for part in cut(*sizes[0], *self._plan.tile_px, network.contract.halo_px or 0, multiple, self._bars(network, sizes[0])):
             if not network.contract.recurrent and self.stills.take(even, part, scale, result):
                 continue
             half = part.read(2)
             seen = [[f[0][part.read()], *(p[half] for p in f[1:])] for f in even]
             remembered = None if state is None else state[(..., *half)]
-            if self._fused is not None:
+            is_black = part.in_bar and all(int(p.max()) - int(p.min()) <= _EVEN * (1 << self._source.bits) for p in seen[now])
+            if self._fused is not None and not is_black:
                 left = self._fused.run(seen, remembered, even[now], part, result)
             else:
-                left = self._run_tile(network, seen, remembered, part, result)
+                left = self._run_tile(network, seen, remembered, part, result, is_black=is_black)
             if left is not None:
                 following = left.new_empty(*left.shape[:2], *sizes[1]) if following is None else following
                 following[(..., *part.written(1, 2))] = left[(..., *part.kept(1, 2))]
@@ -198,14 +201,21 @@ class Upscaler:
         return [plane[:rows, :columns] for plane, (rows, columns) in zip(result, wanted, strict=True)]
 
     def _run_tile(
-        self, network: LoadedNetwork, seen: Sequence[Sequence[np.ndarray]], state: Tensor | None, part: Tile, result: Sequence[np.ndarray]
+        self,
+        network: LoadedNetwork,
+        seen: Sequence[Sequence[np.ndarray]],
+        state: Tensor | None,
+        part: Tile,
+        result: Sequence[np.ndarray],
+        *,
+        is_black: bool,
     ) -> Tensor | None:
         """One tile of the frames that are seen through the network, its codes into `result`; the state it leaves."""
         scale, bits, full = network.contract.scale, self._source.bits, self._plan.color.range == Range.FULL
         luma = torch.stack([to_float(f[0], bits, full, chroma=False) for f in seen])[None].to(self._device)
         chroma = torch.stack([to_float(p, bits, full, chroma=True) for f in seen for p in f[1:]])[None].to(self._device)
         inputs = [luma, chroma] if state is None else [luma, chroma, state]
-        luma, chroma, *left = self._call(network, inputs, (part.halo_top, part.halo_left))
+        luma, chroma, *left = _classical(network, inputs) if is_black else self._call(network, inputs, (part.halo_top, part.halo_left))
         refuse_nonsense(network.name, luma)
         result[0][part.written(scale, 1)] = to_codes(luma[0, 0][part.kept(scale, 1)], bits, full, chroma=False)
         for plane, values in zip(result[1:], chroma[0], strict=True):
@@ -323,9 +333,10 @@ class Upscaler:
         full_height, full_width = padded[0].shape[-2:]
         tile = (full_height, full_width) if contract.halo_px is None else self._plan.tile_px
         results: list[Tensor] = []
-        for part in cut(full_height, full_width, *tile, contract.halo_px or 0, multiple):
+        for part in cut(full_height, full_width, *tile, contract.halo_px or 0, multiple, self._bars(network, (full_height, full_width))):
             inputs = [plane[(..., *part.read(full_height // plane.shape[-2]))] for plane in padded]
-            outputs = self._call(network, inputs, (part.halo_top, part.halo_left))
+            is_black = part.in_bar and all(float(x.amax() - x.amin()) <= _EVEN for x in inputs)
+            outputs = _classical(network, inputs) if is_black else self._call(network, inputs, (part.halo_top, part.halo_left))
             # Luma and chroma come larger, a state comes as it went in.
             layout = [(scale, 1), (scale, 2), (1, 2)][: len(outputs)]
             if not results:
@@ -336,6 +347,14 @@ class Upscaler:
             self._state = results.pop()
         halves = [(height * scale, width * scale), (-(-height * scale // 2), -(-width * scale // 2))]
         return [r[..., : h[0], : h[1]] for r, h in zip(results, halves, strict=False)]
+
+    def _bars(self, network: LoadedNetwork, size: tuple[int, int]) -> Crop:
+        """The plan's bars in a stage's input of that (height, width), as far as the network need not look at them."""
+        contract, bars = network.contract, self._plan.bars
+        factor = size[0] // self._plan.height
+        if not bars or contract.temporal or contract.halo_px is None or size != (self._plan.height * factor, self._plan.width * factor):
+            return Crop()
+        return Crop(bars.top * factor, bars.bottom * factor, bars.left * factor, bars.right * factor)
 
     def _call(self, network: LoadedNetwork, inputs: list[Tensor], at: tuple[int, int]) -> list[Tensor]:
         """Run a network on a tile that begins at pixel `at`."""
@@ -385,6 +404,12 @@ class Upscaler:
             planes = [to_codes(c[i], fmt.bits, f, chroma=k) for c, f, k in zip(channels, full, chroma_like, strict=True)]
             result.append(self._pad_codes(planes))
         return result
+
+
+def _classical(network: LoadedNetwork, inputs: list[Tensor]) -> list[Tensor]:
+    """What a network would give for a tile of even black, near enough."""
+    scale, kernel = network.contract.scale, network.contract.kernel
+    return [resample(x, x.shape[-2] * scale, x.shape[-1] * scale, kernel, offset=_LEFT if n else (0.0, 0.0)) for n, x in enumerate(inputs)]
 
 
 def _reflect(plane: Tensor, bottom: int, right: int) -> Tensor:

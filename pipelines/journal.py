@@ -41,6 +41,7 @@ _WORDS = {
     "prefilter": "--prefilter",
     "strength": "--strength",
     "crop": "--crop-bars",
+    "bars": "--crop-bars",
     "sar": "--square-pixels",
     "rate": "--deinterlace",
     "time_base": "--deinterlace",

@@ -106,6 +106,8 @@ class Plan:
     """Of the networks' result; the rest is the classical one."""
     crop: Crop = field(default_factory=Crop)
     """What is left out of the stored picture, after decoding and filtering."""
+    bars: Crop = field(default_factory=Crop)
+    """Black bars of the picture as seen; where they are black in a frame, no network looks at them."""
     first_number: int = 1
     """Of the first picture, where the result is numbered pictures."""
 
@@ -379,11 +381,12 @@ def make_plan(
     color: ColorTags,
     deinterlacing: Deinterlacing | None = None,
     crop: Crop | None = None,
+    bars: Crop | None = None,
 ) -> Plan:
     """Put the plan together.
 
     cards: what the model names mean. encoder: as chosen for the target. decoded: planar format frames are decoded to.
-    color: the resolved tags. crop: of the stored picture.
+    color: the resolved tags. crop, bars: of the stored picture.
     """
     crop = crop or Crop()
     width, height = info.orientation.turn(*crop.size(info.width, info.height))
@@ -423,6 +426,7 @@ def make_plan(
         prefilter=settings.prefilter or "",
         strength=settings.strength,
         crop=crop,
+        bars=(bars or Crop()).turned(info.orientation),
         first_number=1 if info.first_number is None else info.first_number + start * fields,
     )
     return dataclasses.replace(plan, spans=cut_spans(info.index, info.pts, chunks, linear=info.linear, context=plan.context))

@@ -55,7 +55,13 @@ def _plan(source: Path, output: Path | None, settings: RunSettings, info: VideoI
     if decoded.is_float:
         tags = replace(tags, range=int(Range.FULL), transfer=int(Transfer.SRGB))  # as it is decoded; the file holds linear light
     color, assumed = resolve(tags, decoded, height=info.height, codec=info.codec, picture=still or info.made_of_pictures)
-    crop, said_of_bars = _bars(info, decoded, full=color.range == Range.FULL, wanted=settings.crop_bars)
+    cards = [find(name.strip()) for name in (default_model() if settings.model == "auto" else settings.model).split(",")]
+    learned = any(c.sha256 for choice in cards for c in choice)
+    if settings.crop_bars and decoded.is_float:
+        raise UsageError("--crop-bars can't look at OpenEXR; leave it out")
+    looked_for = settings.crop_bars or (learned and not still and not decoded.is_float)
+    found = find_bars(info, full=color.range == Range.FULL) if looked_for else Crop()
+    crop, said_of_bars = _crop(info, found.on_grid(decoded)) if settings.crop_bars else (Crop(), [])
     width, height = info.orientation.turn(*crop.size(info.width, info.height))
     if settings.square_pixels:
         width, height = square_size(width, height, upright_sar(info))
@@ -69,12 +75,11 @@ def _plan(source: Path, output: Path | None, settings: RunSettings, info: VideoI
     even = (not lossless and bool(subsampled.sub_x) and not picture, not lossless and bool(subsampled.sub_y) and not picture)
     size = target_size(width, height, settings.target, even=even)
     deinterlacing, said = _deinterlacing(info, settings.deinterlace)
-    names = (default_model() if settings.model == "auto" else settings.model).split(",")
     encoder = choose_encoder(
         settings.encode, decoded, width=size[0], height=size[1], container=container, suffix=suffix.lstrip("."), transfer=color.transfer, hdr=info.hdr
     )
     plan = make_plan(
-        info, settings, [find(name.strip()) for name in names], encoder, decoded=decoded.name, color=color, deinterlacing=deinterlacing, crop=crop
+        info, settings, cards, encoder, decoded=decoded.name, color=color, deinterlacing=deinterlacing, crop=crop, bars=Crop() if crop else found
     )
     try_filters(plan, info.width, info.height)
     try_encoder(encoder, plan.out_color)
@@ -88,13 +93,8 @@ def _plan(source: Path, output: Path | None, settings: RunSettings, info: VideoI
     return Planned(str(source), str(target), plan, info, _estimate_bytes(info, plan), dropped=dropped), frozenset(s.index for s, _ in misfits)
 
 
-def _bars(info: VideoInfo, pixels: PixelFormat, *, full: bool, wanted: bool) -> tuple[Crop, list[str]]:
+def _crop(info: VideoInfo, crop: Crop) -> tuple[Crop, list[str]]:
     """What is cut off, and what a person should know of it."""
-    if not wanted:
-        return Crop(), []
-    if pixels.is_float:
-        raise UsageError("--crop-bars can't look at OpenEXR; leave it out")
-    crop = find_bars(info, full=full).on_grid(pixels)
     if not crop:
         return crop, ["no black bars were found: --crop-bars has nothing to do"]
     width, height = crop.size(info.width, info.height)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from pipelines.video import Crop
+
 __all__ = ["Tile", "cut"]
 
 
@@ -22,6 +24,8 @@ class Tile:
     halo_left: int
     halo_right: int
     """What is read: the part that counts and its halo, cut off at the picture's border."""
+    in_bar: bool = False
+    """All that is read of it lies where the film has black bars."""
 
     def read(self, by: int = 1) -> tuple[slice, slice]:
         """What is read of a plane whose sides are luma's divided by `by`."""
@@ -40,22 +44,31 @@ class Tile:
         )
 
 
-def cut(height: int, width: int, tile_height: int, tile_width: int, halo: int, multiple: int = 1) -> Iterator[Tile]:
+def cut(height: int, width: int, tile_height: int, tile_width: int, halo: int, multiple: int = 1, bars: Crop | None = None) -> Iterator[Tile]:
     """Cover a picture with tiles, row by row, each pixel counted once.
 
     Sides are as equal as `multiple` allows, so that no sliver is left at the end. `halo` is rounded up to `multiple`.
+    bars: black edges, which get tiles of their own as far as no halo reaches out of them.
     """
     halo = -(-halo // multiple) * multiple
-    for top, bottom in _lengths(height, tile_height, multiple):
-        for left, right in _lengths(width, tile_width, multiple):
+    bars = bars or Crop()
+    for top, bottom, in_row_bar in _lengths(height, tile_height, multiple, bars.top - halo, bars.bottom - halo):
+        for left, right, in_column_bar in _lengths(width, tile_width, multiple, bars.left - halo, bars.right - halo):
             yield Tile(
                 top, bottom, left, right,
                 max(0, top - halo), min(height, bottom + halo), max(0, left - halo), min(width, right + halo),
+                in_row_bar or in_column_bar,
             )  # fmt: skip
 
 
-def _lengths(total: int, most: int, multiple: int) -> Iterator[tuple[int, int]]:
-    count = max(1, -(-total // most))
-    step = -(-total // (count * multiple)) * multiple
-    for start in range(0, total, step):
-        yield start, min(total, start + step)
+def _lengths(total: int, most: int, multiple: int, before: int, after: int) -> Iterator[tuple[int, int, bool]]:
+    """Start and end of every stretch, and whether it is of the first `before` or the last `after`, as far as `multiple` allows."""
+    first = max(0, before) // multiple * multiple
+    last = total - max(0, after) // multiple * multiple if total % multiple == 0 else total
+    for begin, end, in_bar in ((0, first, True), (first, last, False), (last, total, True)):
+        if begin == end:
+            continue
+        count = max(1, -(-(end - begin) // most))
+        step = -(-(end - begin) // (count * multiple)) * multiple
+        for start in range(begin, end, step):
+            yield start, min(end, start + step), in_bar

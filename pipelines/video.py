@@ -240,6 +240,15 @@ class Crop:
         """(width, height) of what is left of a picture of that size."""
         return width - self.left - self.right, height - self.top - self.bottom
 
+    def turned(self, turn: Orientation) -> Crop:
+        """The same of the picture as it is seen."""
+        top, bottom, left, right = (
+            (self.left, self.right, self.top, self.bottom) if turn.transpose else (self.top, self.bottom, self.left, self.right)
+        )
+        if turn.flip_y:
+            top, bottom = bottom, top
+        return Crop(top, bottom, right, left) if turn.flip_x else Crop(top, bottom, left, right)
+
     def on_grid(self, pixels: PixelFormat) -> Crop:
         """The same, one more row or column cut off where it would else fall between two chroma samples."""
         rows, columns = 1 << pixels.sub_y, 1 << pixels.sub_x

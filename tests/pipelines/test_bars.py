@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 
@@ -9,12 +10,15 @@ import numpy as np
 import pytest
 
 from pipelines.bars import bars_of, find_bars
+from pipelines.device import Upscaler
+from pipelines.plan import Plan
 from pipelines.probe import probe
-from pipelines.video import Crop, PixelFormat
+from pipelines.video import Crop, Frame, Orientation, PixelFormat
 from tests import media
 from tests.helpers.inline import planned_of, upscaled
 from tests.helpers.patches import write_planes
 from tests.helpers.view import decoded, planes
+from tests.pipelines.test_device import CPU, card, picture, plan_of
 
 pytestmark = pytest.mark.usefixtures("inline")
 
@@ -136,3 +140,67 @@ def test_the_display_aspect_is_kept_or_baked_in(sar: Fraction, suffix: str, tmp_
         assert abs(found * frame.width / frame.height / shape - 1) < 0.02
         assert found == (1 if square else sar)
         assert (frame.width, frame.height) == ((144, 128) if not square else ((round(72 * sar) * 2, 128) if sar > 1 else (144, round(64 / sar) * 2)))
+
+
+# --- bars that stay
+
+
+def plan_with(bars: Crop, width: int, height: int, name: str = "fast-x2", **more: object) -> Plan:
+    plan = plan_of(card(name), width, height, 2, tile=(160, 128), **more)  # type: ignore[arg-type]
+    return replace(plan, bars=bars)
+
+
+def letterboxed(width: int = 128, height: int = 160, bar: int = 48) -> Frame:
+    frame = picture("yuv420p", width, height)
+    planes_ = [p.copy() for p in frame.planes]
+    planes_[0][:bar] = planes_[0][-bar:] = 16
+    planes_[0][0, ::3] = 18
+    for chroma in planes_[1:]:
+        chroma[: bar // 2] = chroma[-bar // 2 :] = 128
+    return Frame(7, planes_)
+
+
+@pytest.mark.parametrize("direct", [True, False])
+def test_no_network_looks_at_bars_and_the_picture_stays_the_same(direct: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    if not direct:
+        monkeypatch.setattr(Upscaler, "_is_direct", lambda _: False)
+    frame = letterboxed()
+    whole, spared = Upscaler(plan_with(Crop(), 128, 160), CPU), Upscaler(plan_with(Crop(48, 48), 128, 160), CPU)
+    looked: list[int] = []
+    module, fused = spared._networks[0].module, spared._fused
+    forward = module.forward  # type: ignore[attr-defined]
+    monkeypatch.setattr(module, "forward", lambda p, **k: (looked.append(p[0].shape[-2]), forward(p, **k))[1])
+    if fused is not None:
+        run = fused.run
+        monkeypatch.setattr(fused, "run", lambda *a: (looked.append(a[3].halo_bottom - a[3].halo_top), run(*a))[1])
+    expected, found = whole([frame])[0], spared([frame])[0]
+    halo = spared._networks[0].contract.halo_px
+    assert 64 <= sum(looked) <= 160 - 2 * (48 - halo) + 2 * halo < 160
+    for number, (a, b) in enumerate(zip(expected.planes, found.planes, strict=True)):
+        inner = slice(96 >> (number > 0), -96 >> (number > 0))
+        assert np.abs(a[inner].astype(int) - b[inner].astype(int)).max() <= 1
+        assert np.abs(b[:20].astype(int) - (16 if number == 0 else 128)).max() <= 2
+
+
+def test_a_bar_with_something_in_it_is_a_picture_like_any_other() -> None:
+    frame = letterboxed()
+    frame.planes[0][10:20, 30:60] = 200  # a subtitle
+    whole, spared = Upscaler(plan_with(Crop(), 128, 160), CPU), Upscaler(plan_with(Crop(48, 48), 128, 160), CPU)
+    for a, b in zip(whole([frame])[0].planes, spared([frame])[0].planes, strict=True):
+        top = a.shape[0] * 2 // 5
+        assert np.abs(a[:top].astype(int) - b[:top].astype(int)).max() <= 1
+
+
+def test_bars_of_a_turned_picture_are_turned(tmp_path: Path) -> None:
+    turn = Orientation(transpose=True, flip_x=True)
+    assert Crop(1, 2, 3, 4).turned(turn) == Crop(3, 4, 2, 1)
+    luma = np.zeros((20, 30), np.uint8)
+    luma[1:-2, 3:-4] = 200
+    seen = bars_of(np.ascontiguousarray(luma.T[:, ::-1]), full=True, bits=8)
+    assert seen == bars_of(luma, full=True, bits=8).turned(turn)  # type: ignore[union-attr]
+
+
+def test_a_letterboxed_film_s_plan_knows_its_bars(tmp_path: Path) -> None:
+    planned = planned_of(upscaled(boxed(tmp_path / "in.mkv", Crop(10, 10), 4), tmp_path / "out.mkv", model="fast", scale=2))
+    assert planned.plan.bars == Crop(10, 10)
+    assert not planned.plan.crop
