@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 from pathlib import Path
@@ -15,8 +16,17 @@ if str(ROOT) not in sys.path:  # children import `tests.*` by the parent's path
 os.environ["VSR_DATA_HOME"] = "/nonexistent"  # no model of whoever runs the tests
 
 
+@pytest.fixture(scope="session")
+def _settled() -> None:
+    """What a worker imports is there for good: its collections after each chunk needn't look at it, which takes most of a short run."""
+    import pipelines.worker  # noqa: F401
+
+    gc.collect()
+    gc.freeze()
+
+
 @pytest.fixture
-def inline(monkeypatch: pytest.MonkeyPatch) -> None:
+def inline(monkeypatch: pytest.MonkeyPatch, _settled: None) -> None:
     """Workers run in this process."""
     from tests.helpers.inline import without_processes
 
