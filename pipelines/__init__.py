@@ -28,6 +28,7 @@ actor.py       what lives in an actor's process
 session.py     this process as driver of a Ray cluster
 spans.py       decoder runs through local workers, fed with packets
 worker.py      one chunk from packets to packets
+stages.py      each stage of a chunk alone, timed
 decode.py      packets -> frames, and the proof that they are the promised ones
 filters.py     FFmpeg's filters between decoder and network
 windows.py     each frame with the neighbours a network looks at, shot by shot
@@ -41,6 +42,7 @@ thumbnail.py   a frame's brightness on a coarse grid, to tell frames apart
 encode.py      frames -> an encoded chunk
 assemble.py    chunks and every other track -> the output file
 verify.py      the output against what was promised
+bench.py       how fast a run is, and how fast it could be
 report.py      what a file holds, for people; abandoned work
 
 Training and judging:

@@ -98,8 +98,8 @@ class Upscaler:
 
     def __init__(self, plan: Plan, device: torch.device) -> None:
         """Load every network of the plan. Raises MediaError where weights are not what the plan says."""
-        self._plan, self._device = plan, device
-        self._dtype = low_precision(device)
+        self._plan, self.device = plan, device
+        self.dtype = low_precision(device)
         self._state: Tensor | None = None
         self.stills = Stills()
         self._source, self._target = PixelFormat.parse(plan.pix_fmt), PixelFormat.parse(plan.out_pix_fmt)
@@ -166,10 +166,10 @@ class Upscaler:
 
     def _fused_way(self) -> FusedNetwork | None:
         """The direct way in as few passes over memory as can be, for what a CPU can run so."""
-        if self._device.type != "cpu" or not self._is_direct() or not FusedNetwork.takes(self._networks[0]):
+        if self.device.type != "cpu" or not self._is_direct() or not FusedNetwork.takes(self._networks[0]):
             return None
         allowed = self._networks[0].contract.low_precision_at(self._source.bits)
-        dtype = self._dtype if allowed else torch.float32
+        dtype = self.dtype if allowed else torch.float32
         return FusedNetwork(self._networks[0], self._source.bits, full=self._plan.color.range == Range.FULL, dtype=dtype)
 
     def _by_tiles(self, frames: Sequence[Sequence[np.ndarray]], now: int) -> list[np.ndarray]:
@@ -212,8 +212,8 @@ class Upscaler:
     ) -> Tensor | None:
         """One tile of the frames that are seen through the network, its codes into `result`; the state it leaves."""
         scale, bits, full = network.contract.scale, self._source.bits, self._plan.color.range == Range.FULL
-        luma = torch.stack([to_float(f[0], bits, full, chroma=False) for f in seen])[None].to(self._device)
-        chroma = torch.stack([to_float(p, bits, full, chroma=True) for f in seen for p in f[1:]])[None].to(self._device)
+        luma = torch.stack([to_float(f[0], bits, full, chroma=False) for f in seen])[None].to(self.device)
+        chroma = torch.stack([to_float(p, bits, full, chroma=True) for f in seen for p in f[1:]])[None].to(self.device)
         inputs = [luma, chroma] if state is None else [luma, chroma, state]
         luma, chroma, *left = _classical(network, inputs) if is_black else self._call(network, inputs, (part.halo_top, part.halo_left))
         refuse_nonsense(network.name, luma)
@@ -246,7 +246,7 @@ class Upscaler:
 
         def stack(number: int, *, chroma: bool = False, is_full: bool = full) -> Tensor:
             planes = [to_float(p[number], fmt.bits, is_full, chroma=chroma) for p in batch]
-            return torch.stack(planes)[:, None].to(self._device)
+            return torch.stack(planes)[:, None].to(self.device)
 
         alpha = stack(fmt.plane_count - 1, is_full=True) if fmt.alpha and self._target.alpha else None
         if fmt.family == "gray":
@@ -360,8 +360,8 @@ class Upscaler:
         """Run a network on a tile that begins at pixel `at`."""
         contract = network.contract
         allowed = contract.low_precision_at(max(self._source.bits, self._target.bits))
-        low = self._dtype if allowed and self._dtype is not torch.float32 else None
-        context: contextlib.AbstractContextManager[object] = torch.autocast(self._device.type, low) if low else contextlib.nullcontext()
+        low = self.dtype if allowed and self.dtype is not torch.float32 else None
+        context: contextlib.AbstractContextManager[object] = torch.autocast(self.device.type, low) if low else contextlib.nullcontext()
         with context:
             if network.contract.pixels == "rgb":
                 module: Callable[[Tensor], Tensor] = network.module  # type: ignore[assignment]

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from pipelines.plan import Plan
     from pipelines.video import Chunk, DecoderSetup
 
-__all__ = ["Progress", "SpanTask", "WorkerSetup"]
+__all__ = ["Progress", "SpanTask", "Stages", "WorkerSetup"]
 
 
 @dataclass(frozen=True)
@@ -72,3 +72,22 @@ class Progress:
 
 def _file_name(card: Card) -> str:
     return f"{card.sha256 or sha256_of(card.path)}{Path(card.path).suffix}"
+
+
+@dataclass(frozen=True)
+class Stages:
+    """Seconds a frame of the result, each stage alone."""
+
+    wall: dict[str, float]
+    """decode, check, network, encode."""
+    cpu: dict[str, float]
+    """The same as CPU seconds, of all threads together."""
+    cores: int
+    cuda: bool
+    bus_bytes: int
+    """That go to the device and back for a frame; 0 without one."""
+    convolution_tflops: float
+    """Rate of the network's own kind of convolution alone; 0 where it has none."""
+    tiles: int
+    reused: int
+    """Tiles looked at, and those of them that were taken over from the frame before."""

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from pipelines.source import PacketData
     from pipelines.video import Chunk
 
-__all__ = ["ChunkUpscaler"]
+__all__ = ["ChunkUpscaler", "Witness"]
 
 _AHEAD = 4
 """Frames that may wait between two steps."""
@@ -48,7 +48,7 @@ class ChunkUpscaler:
     def __init__(self, setup: WorkerSetup) -> None:
         self._plan, self._decoder = setup.plan, setup.decoder
         self._device = choose_device(setup.device)
-        self._upscaler = Upscaler(setup.plan, self._device)
+        self.upscaler = Upscaler(setup.plan, self._device)
         self._pixels = PixelFormat.parse(setup.plan.pix_fmt)
         self.facts = numerics_class(self._device)
 
@@ -73,18 +73,18 @@ class ChunkUpscaler:
             for chunk in task.chunks:
                 first, stop = chunk.start_frame * plan.per_frame, chunk.stop_frame * plan.per_frame
                 start = max(began, first - settling)
-                seen = windows(reel, start, stop, self._upscaler.contract, last=min(last, stop - 1 + after), bits=self._pixels.bits)
+                seen = windows(reel, start, stop, self.upscaler.contract, last=min(last, stop - 1 + after), bits=self._pixels.bits)
                 for _ in range(start, first):
-                    self._upscaler.follow(next(seen))
+                    self.upscaler.follow(next(seen))
                 yield from self._one_chunk(chunk, seen, clock)
             _ = reel[last]
-            self._upscaler.stills.forget()
+            self.upscaler.stills.forget()
             for _ in decoded:
                 raise VerificationError(f"more frames came than the {len(task.pts)} that were promised")
 
     def _one_chunk(self, chunk: Chunk, seen: Iterator[Window], clock: _Clock) -> Iterator[Progress | EncodedChunk]:
         plan = self._plan
-        witness = _Witness(plan)
+        witness = Witness(plan)
         corrupt = 0
         encoding = _Encoding(chunk.index, plan)
         try:
@@ -93,7 +93,7 @@ class ChunkUpscaler:
                 window = next(seen)
                 frame = window.frame
                 corrupt += frame.corrupt
-                witness.source(self._upscaler.turned(frame if frame.origin is None else replace(frame, planes=frame.origin)))
+                witness.source(self.upscaler.turned(frame if frame.origin is None else replace(frame, planes=frame.origin)))
                 with clock("network"):
                     upscaled = self.upscale(window)
                 witness.result(upscaled)
@@ -119,7 +119,7 @@ class ChunkUpscaler:
 
     def upscale(self, window: Window) -> Frame:
         """The networks alone."""
-        return self._upscaler.follow(window)
+        return self.upscaler.follow(window)
 
 
 class _Clock:
@@ -242,7 +242,7 @@ class _Encoding:
                 continue
 
 
-class _Witness:
+class Witness:
     """Sees every frame before and after the networks, small, and notices where one took the place of another.
 
     A result must look more like its own source frame than like the one before or after; counts and timestamps
@@ -265,9 +265,11 @@ class _Witness:
 
     @property
     def thumbnails(self) -> bytes:
+        """Of all source frames so far."""
         return b"".join(self._thumbnails)
 
     def source(self, frame: Frame) -> None:
+        """The next frame, upright, before the networks. Raises VerificationError where the last result looks more like it."""
         following = thumbnail(frame.planes, self._source, self._plan.color, self._grid)
         if self._made is not None and self._now is not None:
             self._compare(self._made, self._now, following)
@@ -276,6 +278,7 @@ class _Witness:
         self._thumbnails.append(np.clip(np.round(following), 0, 255).astype(np.uint8).tobytes())
 
     def result(self, frame: Frame) -> None:
+        """What came of it. Raises VerificationError for another timestamp, or the picture of the frame before."""
         if frame.pts != self.pts[-1]:
             raise VerificationError(f"the frame at pts {self.pts[-1]} came back as pts {frame.pts}")
         self._made = thumbnail(frame.planes, self._target, self._plan.out_color, self._grid)

@@ -2,6 +2,7 @@
 
 cli.py             the command line, and the one place where an error becomes an exit code
 progress.py        events drawn as a bar, or as JSON lines
+bench_view.py      what was measured, for people
 api.py             `upscale`, the same as a function
 signals.py         SIGINT and SIGTERM as a request to stop
 cli_training.py    the commands of the training stage

@@ -196,22 +196,59 @@ def _files(inputs: tuple[Path, ...]) -> Iterator[Path]:
 @cli.command()
 @click.argument("source", type=click.Path(path_type=Path), metavar="INPUT")
 @_run_options
-def plan(source: Path, output: Path | None, as_json: bool, **options: Any) -> None:
+@click.option("--measure", is_flag=True, help="Try each stage on a few frames, and foretell how long the run will take.")
+def plan(source: Path, output: Path | None, as_json: bool, measure: bool, **options: Any) -> None:
     """Show what `run` would do, without doing it.
 
-    Example: vsr plan film.mp4 --to 8k
+    Example: vsr plan film.mp4 --to 8k --measure
     """
     from pipelines.request import plan_video
-    from vsr.progress import JsonLines, plan_line
+    from vsr.progress import JsonLines, duration, plan_line, plan_table
 
-    planned, _ = plan_video(source, output, _settings(options))
+    settings = _settings(options)
+    planned, _ = plan_video(source, output, settings)
+    seconds = None
+    if measure:
+        from pipelines.bench import foretold, measure_stages
+        from pipelines.spans import cuda_devices
+
+        seconds = foretold(planned, measure_stages(planned, settings), len(cuda_devices()))
     if as_json:
-        JsonLines().show(planned)
+        JsonLines().write("plan", {**plan_table(planned), **({} if seconds is None else {"estimated_seconds": round(seconds, 1)})})
         return
     click.echo(plan_line(planned))
     click.echo(f"  output: {planned.output}")
+    if seconds is not None:
+        click.echo(f"  about {duration(seconds)}, {planned.plan.frame_count / seconds:.2f} fps")
     for text in (*planned.info.notes, *(f"left out: {d}" for d in planned.dropped)):
         click.echo(f"  {text}")
+
+
+@cli.command()
+@click.argument("source", required=False, type=click.Path(path_type=Path), metavar="[INPUT]")
+@_run_options
+@click.option("--seconds", type=click.FloatRange(0.5), default=6.0, show_default=True, help="Of the video; --range says which.")
+@click.option("--repeats", type=click.IntRange(1), default=1, show_default=True, help="Of the whole run; the median counts.")
+@click.option("--timeline", type=click.Path(path_type=Path), metavar="FILE", help="A picture of what waited for what, as PNG.")
+def bench(source: Path | None, output: Path | None, as_json: bool, seconds: float, repeats: int, timeline: Path | None, **options: Any) -> None:
+    """Measure a run here: each stage alone, the bound that follows, the run itself. Without INPUT, on a 1080p clip made by code.
+
+    Example: vsr bench film.mp4 --codec h264 --preset superfast
+    """
+    import json
+
+    from pipelines.bench import Step
+    from pipelines.bench import bench as measure
+    from vsr.bench_view import bench_text, draw_timeline
+
+    del output
+    for event in measure(source, _settings(options), seconds=seconds, repeats=repeats):
+        if isinstance(event, Step):
+            click.echo(event.text, err=True)
+            continue
+        click.echo(json.dumps(event.to_json()) if as_json else bench_text(event))
+        if timeline is not None:
+            draw_timeline(event, timeline)
 
 
 @cli.command()

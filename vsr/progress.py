@@ -13,7 +13,7 @@ from pipelines.events import Advanced, AlreadyDone, ChunkFinished, Event, Finish
 if TYPE_CHECKING:
     from tqdm import tqdm
 
-__all__ = ["Bar", "JsonLines", "plan_line", "plan_table"]
+__all__ = ["Bar", "JsonLines", "duration", "plan_line", "plan_table"]
 
 
 def _size(count: float) -> str:
@@ -22,6 +22,14 @@ def _size(count: float) -> str:
             return f"{count:.0f} {unit}" if unit == "bytes" else f"{count:.1f} {unit}"
         count /= 1000
     return f"{count:.1f} TB"
+
+
+def duration(seconds: float) -> str:
+    """Seconds as people say them: "2 h 05 min", "3 min 20 s", "12 s"."""
+    whole = round(seconds)
+    if whole >= 3600:
+        return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
+    return f"{whole // 60} min {whole % 60:02d} s" if whole >= 60 else f"{whole} s"
 
 
 def plan_table(event: Planned) -> dict[str, Any]:

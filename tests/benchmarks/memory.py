@@ -12,30 +12,9 @@ import tempfile
 import time
 from pathlib import Path
 
-import av
-import numpy as np
 import psutil
 
-
-def make_clip(path: Path, seconds: int) -> None:
-    """A 1920x1080 H.264 clip whose every frame differs from the one before."""
-    rng = np.random.default_rng(1)
-    y, x = np.mgrid[0:1080, 0:1920]
-    base = (128 + 60 * np.sin(x / 37) * np.cos(y / 23)).astype(np.uint8)
-    grain = rng.integers(0, 4, (1080 + 64, 1920 + 64), dtype=np.uint8)
-    with av.open(str(path), "w") as container:
-        stream = container.add_stream("libx264", rate=24, options={"preset": "ultrafast", "crf": "20"})
-        stream.width, stream.height, stream.pix_fmt = 1920, 1080, "yuv420p"
-        for number in range(24 * seconds):
-            dy, dx = number * 7 % 64, number * 13 % 64
-            frame = av.VideoFrame(1920, 1080, "yuv420p")
-            luma = np.roll(base, number * 3, axis=1) + grain[dy : dy + 1080, dx : dx + 1920]
-            for plane, values in zip(frame.planes, (luma, luma[::2, ::2] // 4 + 96, luma[1::2, 1::2] // 4 + 96), strict=True):
-                rows = np.frombuffer(plane, np.uint8).reshape(-1, plane.line_size)
-                rows[:, : values.shape[1]] = values
-            frame.pts = number
-            container.mux(stream.encode(frame))
-        container.mux(stream.encode(None))
+from pipelines.bench import make_clip
 
 
 def peak_bytes(command: list[str]) -> tuple[int, float]:

@@ -1,0 +1,114 @@
+"""`StageTimer`: a worker that makes nothing and times each stage of a chunk alone."""
+
+from __future__ import annotations
+
+import os
+import time
+from typing import TYPE_CHECKING
+
+import torch
+
+from pipelines.decode import Promise, decode, deliver
+from pipelines.encode import encode_chunk
+from pipelines.filters import filtered
+from pipelines.task import Stages
+from pipelines.video import Frame, PixelFormat
+from pipelines.windows import Reel, windows
+from pipelines.worker import ChunkUpscaler, Witness
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from pipelines.source import PacketData
+    from pipelines.task import SpanTask, WorkerSetup
+
+__all__ = ["StageTimer"]
+
+_FRAMES = 24
+"""That are upscaled, and encoded there and back."""
+
+
+class StageTimer:
+    """Times decode, check, network and encode of the span it is given."""
+
+    def __init__(self, setup: WorkerSetup) -> None:
+        self._setup = setup
+        self._worker = ChunkUpscaler(setup)
+        self.facts = self._worker.facts
+
+    def run(self, task: SpanTask, pieces: Iterator[list[PacketData]]) -> Iterator[Stages]:
+        """Yield one `Stages`."""
+        plan, upscaler = self._setup.plan, self._worker.upscaler
+        packets = [packet for piece in pieces for packet in piece]
+        pixels = PixelFormat.parse(plan.pix_fmt)
+        conceal = plan.on_corrupt == "conceal"
+        wall: dict[str, float] = {}
+        cpu: dict[str, float] = {}
+
+        def timed(name: str, work: Callable[[], list[Frame]], count: int) -> list[Frame]:
+            walls, cpus = time.perf_counter(), time.process_time()
+            made = work()
+            wall[name], cpu[name] = (time.perf_counter() - walls) / count, (time.process_time() - cpus) / count
+            return made
+
+        def decoded() -> list[Frame]:
+            promise = Promise(task.pts, plan.linear, task.skipped_frames, task.hidden)
+            frames = deliver(decode(packets, self._setup.decoder, pixels, conceal=conceal), promise, conceal=conceal)
+            kept = []
+            for number, frame in enumerate(filtered(frames, plan, before=task.before, shown=task.shown)):
+                if number < _FRAMES:
+                    kept.append(frame)
+            return kept
+
+        sources = timed("decode", decoded, max(1, len(task.pts) * plan.per_frame))
+        windowed = list(windows(Reel(iter(sources), 0, len(sources)), 0, len(sources), upscaler.contract, last=len(sources) - 1, bits=pixels.bits))
+        upscaler.follow(windowed[0])  # kernels are compiled and caches filled
+        upscaler.stills.forget()
+        made = timed("network", lambda: [upscaler.follow(w) for w in windowed], len(windowed))
+
+        def checked() -> list[Frame]:
+            witness = Witness(plan)
+            for source, result in zip(sources, made, strict=True):
+                witness.source(upscaler.turned(source if source.origin is None else Frame(source.pts, source.origin)))
+                witness.result(result)
+            return []
+
+        timed("check", checked, len(made))
+        there_and_back = [*made, *reversed(made)]
+        stamped = [Frame(number, frame.planes) for number, frame in enumerate(there_and_back)]
+
+        def encoded() -> list[Frame]:
+            encode_chunk(stamped, 0, plan.encoder, time_base=1 / plan.rate, rate=plan.rate, sar=plan.sar, color=plan.out_color)
+            return []
+
+        timed("encode", encoded, len(stamped))
+        cuda = self.facts.get("device") == "cuda"
+        planes = sum(p.nbytes for p in (*sources[0].planes, *made[0].planes)) if cuda else 0
+        order = ("decode", "check", "network", "encode")
+        yield Stages(
+            {n: wall[n] for n in order}, {n: cpu[n] for n in order}, len(os.sched_getaffinity(0)), cuda, planes, self._convolution_tflops(),
+            upscaler.stills.tiles, upscaler.stills.taken,
+        )  # fmt: skip
+
+    def _convolution_tflops(self) -> float:
+        """Of 3x3 convolutions between as many channels as the network's body has, on maps as large as its tiles."""
+        from models.convolution import convolve, pack_weights
+
+        plan, upscaler = self._setup.plan, self._worker.upscaler
+        width = int(plan.stages[0].card.settings.get("width", 0))
+        if not width:
+            return 0.0
+        height, columns = (n // 2 for n in plan.tile_px)
+        x = torch.randn(1, width, height, columns, device=upscaler.device, dtype=upscaler.dtype).contiguous(memory_format=torch.channels_last)
+        layer = torch.nn.Conv2d(width, width, 3, padding=1, device=upscaler.device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        if upscaler.device.type == "cpu":
+            pack_weights(layer)
+        times = []
+        with torch.inference_mode(), torch.autocast(upscaler.device.type, upscaler.dtype, enabled=upscaler.dtype != torch.float32):
+            for _ in range(12):
+                began = time.perf_counter()
+                convolve(layer, x, relu=True)
+                if upscaler.device.type == "cuda":
+                    torch.cuda.synchronize()
+                times.append(time.perf_counter() - began)
+        return 2 * 9 * width * width * height * columns / sorted(times)[len(times) // 2] / 1e12
