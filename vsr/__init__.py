@@ -1,6 +1,7 @@
 """`vsr`: offline video super-resolution, exact to the tick.
 
 cli.py             the command line, and the one place where an error becomes an exit code
+bars.py            a bar on a terminal, lines elsewhere
 progress.py        events drawn as a bar, or as JSON lines
 bench_view.py      what was measured, for people
 api.py             `upscale`, the same as a function

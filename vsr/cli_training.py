@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 import tomllib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -130,12 +131,15 @@ def evaluate(
 
     settings = EvaluateSettings(scale=scale, cases=cases or ("clean",), metrics=names or ("psnr", "ssim"), **options)
     rows = []
+    drawn = sys.stderr.isatty()
     for event in evaluate_models(models, data, settings):
         if isinstance(event, Judged):
-            click.echo(f"\r\x1b[K{event.set} {event.case} {event.item} {event.model}", nl=False, err=True)
+            if drawn:
+                click.echo(f"\r\x1b[K{event.set} {event.case} {event.item} {event.model}", nl=False, err=True)
         else:
             rows.append(event)
-    click.echo("\r\x1b[K", nl=False, err=True)
+    if drawn:
+        click.echo("\r\x1b[K", nl=False, err=True)
     click.echo(as_table(rows, style))
 
 

@@ -105,11 +105,9 @@ class Bar:
             self._say(f"  resuming: {event.chunks_done} of {len(plan.chunks)} chunks are done")
             self._skipped = -1
         if not self._quiet:
-            from tqdm import tqdm
+            from vsr.bars import bar
 
-            self._bar = tqdm(
-                total=plan.frame_count, unit="frame", unit_scale=False, file=self._stream, dynamic_ncols=True, smoothing=0.1, desc=self._label or None
-            )
+            self._bar = bar(plan.frame_count, "frame", self._stream, self._label)
 
     def _advance(self, event: Advanced) -> None:
         if self._bar is None:

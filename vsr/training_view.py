@@ -7,14 +7,15 @@ import sys
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from tqdm import tqdm
-
 from pipelines.dataset import DatasetDone, Progress, UnitLeftOut
 from pipelines.title import Gated
 from pipelines.train import Stepped, Trained, Validated
+from vsr.bars import bar
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from tqdm import tqdm
 
 __all__ = ["JsonView", "TerminalView"]
 
@@ -65,19 +66,19 @@ class TerminalView:
     def _bar_for(self, unit: str, total: int, what: str) -> tqdm[Any]:
         if self._bar is None or self._unit != unit:
             self.close()
-            self._bar, self._unit = tqdm(total=total, desc=unit[:40], unit=what, file=sys.stderr, dynamic_ncols=True), unit
+            self._bar, self._unit = bar(total, what, sys.stderr, unit[:40]), unit
         return self._bar
 
     def _progress(self, event: Progress) -> None:
-        bar = self._bar_for(event.unit, event.total, "frame")
-        bar.total = event.total
-        bar.set_postfix(pairs=event.pairs, refresh=False)
-        bar.update(event.done - bar.n)
+        drawn = self._bar_for(event.unit, event.total, "frame")
+        drawn.total = event.total
+        drawn.set_postfix(pairs=event.pairs, refresh=False)
+        drawn.update(event.done - drawn.n)
 
     def _stepped(self, event: Stepped) -> None:
-        bar = self._bar_for("training", event.steps, "step")
-        bar.set_postfix(loss=f"{event.loss:.5f}", refresh=False)
-        bar.update(event.step - bar.n)
+        drawn = self._bar_for("training", event.steps, "step")
+        drawn.set_postfix(loss=f"{event.loss:.5f}", refresh=False)
+        drawn.update(event.step - drawn.n)
 
     def _line(self, text: str) -> None:
         self.close()
