@@ -32,6 +32,7 @@ class Mutant:
 
 _JOB, _JOURNAL, _SOURCE, _VERIFY, _ASSEMBLE = (f"tests/pipelines/test_{n}.py" for n in ("job", "journal", "source", "verify", "assemble"))
 _SCAN, _FILTERS = (f"tests/pipelines/test_{n}.py" for n in ("scan", "filters"))
+_EXACT = "tests/pipelines/test_color_exact.py"
 
 MUTANTS = (
     Mutant(
@@ -135,6 +136,61 @@ MUTANTS = (
         70, "any demuxer may be chosen", "pipelines/source.py",
         '    "format_whitelist": FORMATS,\n', "",
         f"{_SOURCE}::test_a_concat_list_opens_nothing",
+    ),
+    Mutant(
+        27, "SAR is not baked in", "pipelines/request.py",
+        "        width, height = square_size(width, height, upright_sar(info))", "        pass",
+        "tests/pipelines/test_bars.py::test_the_display_aspect_is_kept_or_baked_in",
+    ),
+    Mutant(
+        30, "BT.2020 by BT.709's weights", "pipelines/color.py",
+        "    Matrix.BT2020_NCL: (0.2627, 0.0593),", "    Matrix.BT2020_NCL: (0.2126, 0.0722),",
+        f"{_EXACT}::test_patches_look_the_same_through_every_matrix_range_depth_and_subsampling[2020nc-rgb]",
+    ),
+    Mutant(
+        31, "untagged is always BT.709", "pipelines/tags.py",
+        "_LAST_SD_LINE = 576", "_LAST_SD_LINE = 0",
+        f"{_EXACT}::test_untagged_sd_leaves_with_tags_that_are_true[rgb]",
+    ),
+    Mutant(
+        32, "chroma siting is not read", "pipelines/probe.py",
+        "siting=chroma_siting(stream, look.first)", "siting=0",
+        f"{_EXACT}::test_chroma_stays_where_it_lies[libx264-topleft-rgb]",
+    ),
+    Mutant(
+        32, "a turned picture's chroma is not turned", "pipelines/device.py",
+        "            vertical, horizontal = horizontal, vertical\n", "            pass\n",
+        f"{_EXACT}::test_a_turned_picture_s_chroma_stays_where_it_lies[lanczos]",
+    ),
+    Mutant(
+        33, "a foreign network ends in bf16", "models/foreign.py",
+        "            called[-1].forward = _in_fp32(called[-1].forward)", "            pass",
+        f"{_EXACT}::test_a_foreign_network_in_bf16_ends_in_fp32",
+    ),
+    Mutant(
+        35, "encoders are not told of HDR metadata", "pipelines/hdr.py",
+        "    if not metadata or encoder not in _WORDS:", "    if True:",
+        "tests/pipelines/test_hdr.py::test_encoders_are_told_in_their_own_words",
+    ),
+    Mutant(
+        35, "containers are not told of HDR metadata", "pipelines/assemble.py",
+        "        if plan.hdr:\n", "        if False:\n",
+        "tests/pipelines/test_hdr.py::test_hdr10_keeps_its_tags_depth_and_metadata_in_every_chunk",
+    ),
+    Mutant(
+        36, "Dolby Vision without a base layer is upscaled", "pipelines/probe.py",
+        "    if look.dolby_vision_only:", "    if False:",
+        "tests/pipelines/test_hdr.py::test_dolby_vision_without_a_base_layer_is_refused",
+    ),
+    Mutant(
+        37, "PQ in 8 bits", "pipelines/encode.py",
+        "    if transfer in HDR_TRANSFERS and PixelFormat.parse(encoder.pix_fmt).bits < _HDR_BITS:", "    if False:",
+        "tests/pipelines/test_hdr.py::test_pq_and_hlg_are_never_brought_down_to_eight_bits",
+    ),
+    Mutant(
+        67, "any size is tried", "pipelines/encode.py",
+        "    _check_size(settings.codec, name, width, height)", "    pass",
+        "tests/pipelines/test_encode.py::test_what_a_codec_or_container_can_t_is_refused",
     ),
     Mutant(
         71, "a path is opened as an address", "pipelines/source.py",

@@ -1,4 +1,4 @@
-"""Colour through the whole way, judged by the numbers of the standards alone. Cases 30 to 33."""
+"""Colour through the whole way, judged by the numbers of the standards alone. Cases 30 to 34."""
 
 from __future__ import annotations
 
@@ -10,11 +10,12 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from models.catalog import find
+from models.catalog import find, load_network
 from pipelines.probe import probe
+from tests import media
 from tests.helpers import patches
 from tests.helpers.inline import upscaled
-from tests.helpers.view import decoded, planes
+from tests.helpers.view import decoded, frames, planes
 
 pytestmark = pytest.mark.usefixtures("inline")
 
@@ -179,3 +180,26 @@ def test_the_measure_of_colour_difference_is_the_published_one() -> None:
     ]  # fmt: skip
     for one, other, expected in pairs:
         assert abs(float(patches.delta_e_2000(np.array(one), np.array(other))) - expected) < 1e-4
+
+
+def test_a_foreign_network_in_bf16_ends_in_fp32(rgb_network: str) -> None:
+    """Case 33: codes of ten bits go in, and as many come out."""
+    module = load_network(find(rgb_network)[0]).module
+    ramp = (torch.arange(1024) / 1023).reshape(1, 1, 1, -1).expand(1, 3, 8, -1).contiguous()
+    with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16):
+        out = module(ramp)  # type: ignore[arg-type]
+    assert out.dtype == torch.float32  # type: ignore[attr-defined]
+    assert len(torch.unique((out * 1023).round())) >= 1000  # type: ignore[operator]
+
+
+def test_ten_bits_brought_down_to_eight_are_the_same_however_the_work_is_cut(tmp_path: Path) -> None:
+    """Case 34: rounded, not dithered at random."""
+    source = media.cfr(tmp_path / "in.mkv", frames=16, codec="ffv1", pix_fmt="yuv420p10le", b_frames=0, gop=1)
+    found = []
+    for name, seconds in (("many", 0.2), ("one", 1e6), ("again", 1e6)):
+        upscaled(source, tmp_path / f"{name}.mkv", pixel_format="yuv420p", chunk_seconds=seconds)
+        found.append([f.digest for f in frames(tmp_path / f"{name}.mkv")])
+    assert found[0] == found[1] == found[2]
+    before, after = decoded(source)[3], decoded(tmp_path / "one.mkv")[3]
+    for a, b in zip(planes(before), planes(after), strict=True):
+        assert np.abs(b.astype(float) - a / 4).max() <= 0.5
