@@ -192,7 +192,9 @@ def _check_pictures(frames: Sequence[VideoFrame], record: ChunkRecord, plan: Pla
             continue
         own = np.frombuffer(thumbnails, np.uint8)[place * size : (place + 1) * size].reshape(grid).astype(np.float32)
         pixels = planar_format(frame.format.name)
-        difference = float(np.abs(thumbnail(picture_planes(frame, pixels), pixels, plan.out_color, grid) - own).mean())
+        packed = frame.format.name.replace("yuvj", "yuv") != pixels.name
+        planar = frame.reformat(format=pixels.name) if packed else frame  # a change of layout only
+        difference = float(np.abs(thumbnail(picture_planes(planar, pixels), pixels, plan.out_color, grid) - own).mean())
         if difference > _SAME_PICTURE:
             raise VerificationError(
                 f"the frame at pts {order[place]} of chunk {record.index} shows something else than its source (by {difference:.0f} of 255)"

@@ -145,6 +145,11 @@ MUTANTS = (
     Mutant(
         30, "BT.2020 by BT.709's weights", "pipelines/color.py",
         "    Matrix.BT2020_NCL: (0.2627, 0.0593),", "    Matrix.BT2020_NCL: (0.2126, 0.0722),",
+        f"{_EXACT}::test_yuv_becomes_rgb_and_rgb_becomes_yuv_by_the_tags[2020nc-8]",
+    ),
+    Mutant(
+        30, "out of R'G'B' by BT.709 always", "pipelines/device.py",
+        "            luma, chroma = rgb_to_yuv(out, self._matrix)", "            luma, chroma = rgb_to_yuv(out, Matrix.BT709)",
         f"{_EXACT}::test_patches_look_the_same_through_every_matrix_range_depth_and_subsampling[2020nc-rgb]",
     ),
     Mutant(

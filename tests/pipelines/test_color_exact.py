@@ -203,3 +203,27 @@ def test_ten_bits_brought_down_to_eight_are_the_same_however_the_work_is_cut(tmp
     before, after = decoded(source)[3], decoded(tmp_path / "one.mkv")[3]
     for a, b in zip(planes(before), planes(after), strict=True):
         assert np.abs(b.astype(float) - a / 4).max() <= 0.5
+
+
+@pytest.mark.parametrize("bits", [8, 10])
+@pytest.mark.parametrize("name", MATRICES)
+def test_yuv_becomes_rgb_and_rgb_becomes_yuv_by_the_tags(name: str, bits: int, tmp_path: Path) -> None:
+    """Case 30: into R'G'B' by the source's matrix, out of it by the one the result is tagged with."""
+    matrix, primaries, transfer = MATRICES[name]
+    deep = "" if bits == 8 else "10le"
+    board = patches.board(f"yuv444p{deep}", matrix, full=False, bits=bits)
+    source = patches.write_planes(tmp_path / "in.mkv", [board], f"yuv444p{deep}", (matrix, 1, primaries, transfer))
+    middle, output = tmp_path / "rgb.mkv", tmp_path / "out.mkv"
+    upscaled(source, middle, pixel_format=f"gbrp{deep}", model="bicubic", scale=2)
+    (frame,) = decoded(middle)
+    if bits == 8:
+        frame = frame.reformat(format="gbrp")  # FFV1 keeps R'G'B' of 8 bits packed
+    green, blue, red = (p.astype(float) / ((1 << bits) - 1) for p in planes(frame))
+    side = 2 * patches.SIDE
+    rgb = np.stack([red, green, blue], -1)[side // 2 :: side, side // 2 :: side].reshape(-1, 3)
+    found = patches.delta_e_2000(patches.lab(rgb), patches.lab(patches.PATCHES))
+    assert found.mean() <= 0.5, found
+    assert found.max() <= 1.0, found
+    upscaled(middle, output, pixel_format=f"yuv444p{deep}", model="bicubic", scale=2)
+    assert int(decoded(output)[0].colorspace) == (9 if primaries == 9 else 1)
+    assert patches.differences(output).max() <= 1.0
