@@ -21,7 +21,7 @@ from models.errors import MediaError, UsageError
 if TYPE_CHECKING:
     from models.network import LoadedNetwork
 
-__all__ = ["INTERPOLATORS", "Card", "cards", "default_model", "find", "load_network", "user_folder"]
+__all__ = ["INTERPOLATORS", "Card", "cards", "default_model", "file_name", "find", "load_network", "user_folder"]
 
 TRAINED = Path(__file__).parent / "trained"
 INTERPOLATORS = {
@@ -163,6 +163,11 @@ def sha256_of(path: str | Path) -> str:
     """Hash of a file's content."""
     with open(path, "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def file_name(card: Card) -> str:
+    """A name for the card's weights that tells their content: SHA-256 and suffix."""
+    return f"{card.sha256 or sha256_of(card.path)}{Path(card.path).suffix}"
 
 
 def load_network(card: Card, *, height: int = 0, width: int = 0, chroma_offset: tuple[float, float] | None = None) -> LoadedNetwork:

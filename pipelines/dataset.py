@@ -7,37 +7,48 @@ stop; and since everything drawn depends on the seed and the unit alone, with th
 from __future__ import annotations
 
 import hashlib
+import itertools
 import json
 from collections import deque
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 import torch
 
+from models.catalog import find, load_network
 from models.errors import MediaError, OutputError, UsageError
+from pipelines import work
 from pipelines.card import write_atomically
 from pipelines.crops import CropSettings, Seen
 from pipelines.degrade import DegradeSettings
 from pipelines.footage import PICTURE_SUFFIXES, find_inputs
-from pipelines.pairs import MotionSettings, Task, make_pair
+from pipelines.pairs import MotionSettings, PairSetup, Task, make_pair
 from pipelines.picture import sheet, to_pixels, write_png
 from pipelines.probe import fingerprint
 from pipelines.shards import FORMAT, Pair, Shards, ShardWriter
 from pipelines.upscale import classical
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterable, Iterator
+    from collections.abc import Callable, Generator, Iterable, Iterator
 
+    from models.catalog import Card
     from models.network import Network
+    from pipelines.work import Map
 
 __all__ = ["DatasetDone", "DatasetSettings", "Progress", "UnitLeftOut", "make_dataset"]
 
 _PICTURES_PER_UNIT = 64
 _SHEET_PAIRS = 12
+_GROUP = 4
+"""Pairs that a worker of a cluster makes at a time."""
+_GROUPS = 128
+"""So many groups are handed out before the first must be done: they are held here."""
+_Make: TypeAlias = "Callable[[Iterator[Task]], Iterator[tuple[Pair, str]]]"
 
 
 @dataclass(frozen=True)
@@ -126,40 +137,63 @@ class _Unit:
 
 
 def make_dataset(
-    inputs: Iterable[str | Path], folder: str | Path, settings: DatasetSettings, *, teacher: str = "", workers: int = 2
+    inputs: Iterable[str | Path],
+    folder: str | Path,
+    settings: DatasetSettings,
+    *,
+    teacher: str = "",
+    workers: int = 2,
+    cluster: str | None = None,
 ) -> Iterator[Progress | UnitLeftOut | DatasetDone]:
     """Make, or finish, the data set of `inputs` (videos, pictures, folders of them) in `folder`.
 
     teacher: name or file of a network that makes the truth from footage that has none. workers: pairs made side by side.
+    cluster: a Ray cluster to make them on ("local", "auto", HOST:PORT); the footage is read here all the same.
     A file that can't be read is left out with an event; raises UsageError where nothing at all is left.
     """
     files = find_inputs(inputs)
-    network = _teacher(teacher, settings.scale) if teacher else None
+    card = _teacher(teacher, settings.scale) if teacher else None
     target = Path(folder)
     target.mkdir(parents=True, exist_ok=True)
     done: list[dict[str, Any]] = []
-    for unit in _units(files, settings, teacher):
-        finished = _finished(target, unit)
-        if finished is not None:
-            yield UnitLeftOut(unit.name, "already done")
-            done.append(finished)
-            continue
-        try:
-            marker = yield from _make_unit(unit, target, settings, network, workers)
-        except MediaError as error:
-            yield UnitLeftOut(unit.name, str(error))
-        else:
-            done.append(marker)
+    with _pair_makers(settings.scale, card, workers, cluster) as make:
+        for unit in _units(files, settings, teacher):
+            finished = _finished(target, unit)
+            if finished is not None:
+                yield UnitLeftOut(unit.name, "already done")
+                done.append(finished)
+                continue
+            try:
+                marker = yield from _make_unit(unit, target, settings, make, taught=card is not None)
+            except MediaError as error:
+                yield UnitLeftOut(unit.name, str(error))
+            else:
+                done.append(marker)
     yield _finish(target, settings, teacher, done)
 
 
-def _teacher(name: str, scale: int) -> Network:
-    from models.catalog import find, load_network
+@contextmanager
+def _pair_makers(scale: int, teacher: Card | None, workers: int, cluster: str | None) -> Iterator[_Make]:
+    """What turns tasks into pairs, in their order: threads here, or a cluster for as long as the context lasts."""
+    if cluster is None:
+        network = load_network(teacher).module if teacher is not None else None
+        yield lambda tasks: _made(tasks, scale, network, workers)
+        return
+    from pipelines.session import open_session
 
+    session, most, cpus = open_session(cluster, workers=workers, cpus_per_worker=None, devices=0, environment={})
+    with session:
+        from pipelines.cluster import Cluster  # Ray is loaded now, as the session wants it
+
+        with Cluster(session, workers=most if session.private else None, cpus_per_worker=cpus or 1, device="cpu") as crew:
+            yield lambda tasks: _made_by(crew, tasks, PairSetup(scale, teacher))
+
+
+def _teacher(name: str, scale: int) -> Card:
     cards = [c for c in find(name) if c.scale == scale]
     if not cards:
         raise UsageError(f"--teacher {name}: is no network of scale {scale}")
-    return load_network(cards[0]).module
+    return cards[0]
 
 
 def _units(files: list[Path], settings: DatasetSettings, teacher: str) -> Iterator[_Unit]:
@@ -193,18 +227,18 @@ def _finished(folder: Path, unit: _Unit) -> dict[str, Any] | None:
 
 
 def _make_unit(
-    unit: _Unit, folder: Path, settings: DatasetSettings, teacher: Network | None, workers: int
+    unit: _Unit, folder: Path, settings: DatasetSettings, make: _Make, *, taught: bool
 ) -> Generator[Progress | UnitLeftOut, None, dict[str, Any]]:
     """Make the shards of a unit; yields Progress, returns the marker."""
     from pipelines.scout import Scout
 
-    scout = Scout(unit.files, settings, np.random.default_rng([settings.seed, int(unit.digest[:12], 16)]), f"{unit.number:04d}", teacher is not None)
+    scout = Scout(unit.files, settings, np.random.default_rng([settings.seed, int(unit.digest[:12], 16)]), f"{unit.number:04d}", taught)
     limit = settings.shard_mb << 20
     writers = {split: ShardWriter(folder, f"{split}-{unit.number:04d}", limit) for split in ("train", "validation")}
     pairs = 0
     try:
         with writers["train"], writers["validation"], _one_thread_each():
-            for pair, split in _made(scout.tasks(), settings.scale, teacher, workers):
+            for pair, split in make(scout.tasks()):
                 writers[split].add(pair)
                 pairs += 1
                 yield Progress(unit.name, scout.done, scout.total, pairs)
@@ -239,6 +273,27 @@ def _made(tasks: Iterator[Task], scale: int, teacher: Network | None, workers: i
         finally:
             for future, _ in waiting:
                 future.cancel()
+
+
+def _made_by(crew: Map, tasks: Iterator[Task], setup: PairSetup) -> Iterator[tuple[Pair, str]]:
+    """The same by workers of a cluster, some hundred at a time."""
+    while some := list(itertools.islice(tasks, _GROUPS * _GROUP)):
+        groups = [some[i : i + _GROUP] for i in range(0, len(some), _GROUP)]
+        made: dict[int, list[Pair]] = {number: [] for number in range(len(groups))}
+        orders = [work.Task(number, f"pairs {group[0].key} to {group[-1].key}", None) for number, group in enumerate(groups)]
+        by_number = dict(enumerate(groups))
+        for event in crew.run_tasks(orders, worker="pipelines.pairs:PairMaker", setup=setup, feed=partial(_group_of, by_number)):
+            if isinstance(event, work.Lost):
+                made[event.key].clear()
+            elif isinstance(event, work.Item):
+                made[event.key].append(event.value)
+        for number, group in enumerate(groups):
+            for pair, task in zip(made[number], group, strict=True):
+                yield pair, task.split
+
+
+def _group_of(groups: dict[int, list[Task]], _: int, order: work.Task) -> list[Task]:
+    return groups[order.key]
 
 
 @contextmanager

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 from torch.nn import functional as F
 
+from models.catalog import file_name, load_network
 from models.interpolation import resample
 from pipelines.degrade import Degradation, degrade
 from pipelines.footage import Codes, from_values, oriented, rgb_to_planes, to_values
@@ -17,11 +19,14 @@ from pipelines.shards import Pair
 from pipelines.upscale import upscale
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from torch import Tensor
 
+    from models.catalog import Card
     from models.network import Network, Planes
 
-__all__ = ["Motion", "MotionSettings", "Task", "clip_of_picture", "draw_motion", "make_pair"]
+__all__ = ["Motion", "MotionSettings", "PairMaker", "PairSetup", "Task", "clip_of_picture", "draw_motion", "make_pair"]
 
 
 @dataclass(frozen=True)
@@ -140,3 +145,36 @@ def _moved(source: Tensor, centre: Tensor, size: tuple[int, int, int], motion: M
     down = centre[1] + zoom * (math.sin(angle) * x + math.cos(angle) * y) + motion.down_px * back
     grid = torch.stack([2 * across / width - 1, 2 * down / height - 1], -1)[None]
     return F.grid_sample(source, grid, mode="bicubic", padding_mode="reflection", align_corners=False)
+
+
+@dataclass(frozen=True)
+class PairSetup:
+    """What makes pairs on other machines."""
+
+    scale: int
+    teacher: Card | None = None
+
+    def files(self) -> dict[str, Path]:
+        """The teacher's weights, by a name that begins with their SHA-256."""
+        return {file_name(self.teacher): Path(self.teacher.path)} if self.teacher is not None and self.teacher.path else {}
+
+    def placed(self, places: dict[str, Path]) -> PairSetup:
+        """The same with weights at another place."""
+        assert self.teacher is not None
+        return replace(self, teacher=replace(self.teacher, path=str(places[file_name(self.teacher)])))
+
+
+class PairMaker:
+    """A `work.Worker` whose pieces are tasks and whose items are pairs."""
+
+    def __init__(self, setup: PairSetup) -> None:
+        torch.set_num_threads(1)  # pairs are small and made side by side
+        self._scale = setup.scale
+        self._teacher = load_network(setup.teacher).module if setup.teacher is not None else None
+        self.facts = {"torch": str(torch.__version__)}
+
+    def run(self, task: None, pieces: Iterator[Task]) -> Iterator[Pair]:
+        """One pair a piece."""
+        del task
+        for piece in pieces:
+            yield make_pair(piece, self._scale, self._teacher)

@@ -6,10 +6,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from models.catalog import sha256_of
+from models.catalog import file_name
 
 if TYPE_CHECKING:
-    from models.catalog import Card
     from pipelines.plan import Plan
     from pipelines.video import Chunk, DecoderSetup
 
@@ -27,11 +26,11 @@ class WorkerSetup:
 
     def files(self) -> dict[str, Path]:
         """The weights it needs, by names that begin with their SHA-256; for workers on other machines."""
-        return {_file_name(s.card): Path(s.card.path) for s in self.plan.stages if s.card.path}
+        return {file_name(s.card): Path(s.card.path) for s in self.plan.stages if s.card.path}
 
     def placed(self, places: dict[str, Path]) -> WorkerSetup:
         """The same with weights at other places."""
-        stages = tuple(replace(s, card=replace(s.card, path=str(places[_file_name(s.card)]))) if s.card.path else s for s in self.plan.stages)
+        stages = tuple(replace(s, card=replace(s.card, path=str(places[file_name(s.card)]))) if s.card.path else s for s in self.plan.stages)
         return replace(self, plan=replace(self.plan, stages=stages))
 
 
@@ -68,10 +67,6 @@ class Progress:
         """For a cluster's monitoring: (counter, tags, amount)."""
         steps = [("vsr_seconds", {"step": name.replace(" ", "_")}, spent) for name, spent in self.seconds.items()]
         return [("vsr_frames", {}, float(self.frames)), *steps]
-
-
-def _file_name(card: Card) -> str:
-    return f"{card.sha256 or sha256_of(card.path)}{Path(card.path).suffix}"
 
 
 @dataclass(frozen=True)

@@ -27,8 +27,18 @@ __all__ = ["add_model", "dataset", "evaluate", "models_table", "train"]
 @click.option("--set", "changes", multiple=True, metavar="KEY=VALUE", help="One setting, such as degrade.clean=0.8; may be repeated.")
 @click.option("--teacher", default="", metavar="MODEL", help="A network that makes the truth from footage that has none.")
 @click.option("--workers", type=click.IntRange(1, 64), default=2, show_default=True, help="Pairs made side by side.")
+@click.option("--cluster", metavar="ADDRESS", help="Make them on a Ray cluster: local[:N], auto, or HOST:PORT.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a line on standard output.")
-def dataset(inputs: tuple[Path, ...], output: Path, config: Path | None, changes: tuple[str, ...], teacher: str, workers: int, as_json: bool) -> None:
+def dataset(
+    inputs: tuple[Path, ...],
+    output: Path,
+    config: Path | None,
+    changes: tuple[str, ...],
+    teacher: str,
+    workers: int,
+    cluster: str | None,
+    as_json: bool,
+) -> None:
     r"""Make training pairs from videos, pictures or folders of them.
 
     \b
@@ -37,7 +47,7 @@ def dataset(inputs: tuple[Path, ...], output: Path, config: Path | None, changes
     from pipelines.dataset import DatasetSettings, make_dataset
 
     settings = _read(DatasetSettings, config, changes)
-    _show(make_dataset(inputs, output, settings, teacher=teacher, workers=workers), as_json=as_json)
+    _show(make_dataset(inputs, output, settings, teacher=teacher, workers=workers, cluster=cluster), as_json=as_json)
 
 
 @click.command()

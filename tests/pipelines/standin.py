@@ -19,6 +19,7 @@ class Standin:
         if setup.get("broken"):
             raise MediaError("no such weights")
         self.facts = {"pid": str(os.getpid()), "class": setup.get("class", "a")}
+        self._silent = bool(setup.get("silent"))
         self._marks = Path(setup.get("marks", "/nonexistent"))
 
     def run(self, task: tuple[str, Any], pieces: Iterator[Any]) -> Iterator[Any]:
@@ -45,8 +46,10 @@ class Standin:
             time.sleep(argument[0])
             yield b"x" * argument[1]
         for piece in pieces:
-            yield piece * 2
-        yield ("pid", os.getpid())
+            if not self._silent:
+                yield piece * 2
+        if not self._silent:
+            yield ("pid", os.getpid())
 
     def _first(self, name: str) -> bool:
         """Whether this is the first time, for any process."""

@@ -324,3 +324,16 @@ def test_the_default_configuration_is_the_defaults() -> None:
 def test_the_shipped_configuration_reads() -> None:
     shipped = Path(__file__).parents[2] / "configs" / "dataset" / "shipped.toml"
     assert read_settings(DatasetSettings, shipped).degrade.kernels == ("bicubic",)
+
+
+@pytest.mark.cluster
+@pytest.mark.filterwarnings("ignore")
+def test_a_cluster_makes_the_same_pairs(tmp_path: Path) -> None:
+    source = pictures(tmp_path / "stills", 6, 200, 260)
+    settings = DatasetSettings(truth_px=32, shrink=1, crops=CropSettings(per_frame=6, duplicate_bits=1))
+    found = {}
+    for name, cluster in (("threads", None), ("cluster", "local:2")):
+        list(make_dataset([source], tmp_path / name, settings, cluster=cluster))
+        found[name] = {p.name: p.read_bytes() for p in (tmp_path / name).iterdir() if p.suffix != ".png"}
+    assert len(found["threads"]) >= 4
+    assert found["threads"] == found["cluster"]
