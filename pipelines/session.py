@@ -43,6 +43,7 @@ _PRIVATE = {
 }
 _TOKEN = secrets.token_hex(32)
 """Of all private clusters of this process; Ray reads it once, and all of `_PRIVATE` when it is loaded."""
+_LOADED_PRIVATELY: list[bool] = []
 _LOCK = threading.Lock()
 
 
@@ -82,6 +83,7 @@ class Session:
         self.address, self.private = address, address == "local"
         self._folder: Path | None = None
         self._reaper: subprocess.Popen[bytes] | None = None
+        self._before: dict[str, str | None] = {}
         try:
             with _own_signals(), _own_logging():
                 if self.private:
@@ -98,7 +100,7 @@ class Session:
         return os.environ.get("RAY_AUTH_MODE", "").lower() == "token" or self.private
 
     def _start(self, cpus: float | None, gpus: float | None, environment: dict[str, str]) -> None:
-        if "ray" in sys.modules and os.environ.get("RAY_AUTH_TOKEN") != _TOKEN:
+        if "ray" in sys.modules and not _LOADED_PRIVATELY:
             raise UsageError("--cluster local: this process has loaded Ray before, without a token; start the private cluster first")
         # Sockets lie in it, whose names may have some hundred bytes only; so not where TMPDIR points.
         self._folder = Path(tempfile.mkdtemp(prefix=_FOLDERS, dir="/tmp"))
@@ -107,7 +109,8 @@ class Session:
         # In a session of its own: Ctrl-C in the terminal is not for it.
         self._reaper = subprocess.Popen([sys.executable, "-P", "-c", bootstrap], stdin=subprocess.PIPE, start_new_session=True)
         variables = {**_QUIET, **_PRIVATE, "RAY_AUTH_TOKEN": _TOKEN, "PYTHONPATH": path, _MARK: str(self._folder), **environment}
-        with _environment(variables):
+        with self._environment(variables):
+            _LOADED_PRIVATELY.append(True)
             self._init(
                 address="local",
                 num_cpus=cpus,
@@ -127,7 +130,7 @@ class Session:
                 raise UsageError(
                     f"--cluster {address}: nothing answers there ({error.strerror or error}); expected the address that `ray start --head` tells"
                 ) from None
-        with _environment(_QUIET):
+        with self._environment(_QUIET):
             self._init(address=address)
 
     def _init(self, **options: Any) -> None:
@@ -155,6 +158,24 @@ class Session:
                 "(`ray start --address=HEAD:6379 --num-cpus=0` lends none of its own cores), with the cluster's RAY_AUTH_TOKEN"
             ) from None
 
+    @contextlib.contextmanager
+    def _environment(self, variables: dict[str, str]) -> Iterator[None]:
+        """Variables for the processes that are started meanwhile. Ray's own stay until the end: its threads read them later."""
+        self._before = {key: os.environ.get(key) for key in variables}
+        os.environ.update(variables)
+        try:
+            yield
+        finally:
+            self._restore([key for key in variables if not key.startswith("RAY_")])
+
+    def _restore(self, keys: list[str]) -> None:
+        for key in keys:
+            value = self._before.pop(key)
+            if value is None:
+                os.environ.pop(key, None)
+            else:
+                os.environ[key] = value
+
     def __enter__(self) -> Session:
         return self
 
@@ -173,22 +194,8 @@ class Session:
             if self._reaper is not None:
                 self._reaper.communicate()
         finally:
+            self._restore(list(self._before))
             _LOCK.release()
-
-
-@contextlib.contextmanager
-def _environment(variables: dict[str, str]) -> Iterator[None]:
-    """Variables for the processes that are started meanwhile. Ray's own stay: its threads read them later."""
-    before = {key: os.environ.get(key) for key in variables if not key.startswith("RAY_")}
-    os.environ.update(variables)
-    try:
-        yield
-    finally:
-        for key, value in before.items():
-            if value is None:
-                del os.environ[key]
-            else:
-                os.environ[key] = value
 
 
 @contextlib.contextmanager
