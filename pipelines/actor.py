@@ -75,19 +75,27 @@ class Station:
         return "facts", self._worker.facts
 
     def run(self, number: int, payload: Any, whole: bool, *parts: bytes) -> Iterator[tuple[str, Any]]:
-        """Work on a task: ("item", value)…, or at the end ("error", what was raised). whole: no more input will be fed."""
+        """Work on a task: ("item", value)…, then ("last", value); ("done", None) where there was none, or ("error", what was raised).
+
+        An item is held until the next one comes, so that the driver learns with the last one that it was: one message less a task.
+        whole: no more input will be fed.
+        """
         with self._lock:
             self._begun.add(number)
             if number in self._withdrawn:
                 return
         incoming = self._pieces(number, parts, whole)
+        held: list[Any] = []
         try:
             assert self._worker is not None
             for item in self._worker.run(payload, incoming):
                 self._count(item)
-                yield "item", item
+                if held:
+                    yield "item", held.pop()
+                held.append(item)
             for _ in incoming:
                 pass
+            yield ("last", held.pop()) if held else ("done", None)
         except GeneratorExit:
             raise
         except BaseException as error:  # noqa: BLE001 - told to the driver

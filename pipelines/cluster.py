@@ -147,6 +147,8 @@ class Cluster:
         self._inbox: queue.SimpleQueue[_Job] = queue.SimpleQueue()
         self._heard: dict[Any, Callable[[], None]] = {}
         """What is waited for -> what is done when it is there."""
+        self._stays: dict[Any, _Actor] = {}
+        """Calls that never return, unless the actor is gone."""
         self._nodes: dict[str, dict[str, Any]] = {}
         self._looked = 0.0
         self._strikes: Counter[tuple[str, ...]] = Counter()
@@ -177,6 +179,7 @@ class Cluster:
             _end(actor)
         self._actors.clear()
         self._heard.clear()
+        self._stays.clear()
 
     def run_tasks(
         self,
@@ -299,6 +302,7 @@ class Cluster:
         self._nodes = {n["NodeID"]: n for n in _nodes() if n["Alive"]}
         for actor in [a for a in self._actors if a.node not in self._nodes]:
             self._lose(actor, f"the machine {actor.host} was lost")
+        self._find_the_dead()
         useless = sum(a.parked or any(a.number in job.refused for job in self._jobs) for a in self._actors)
         wanted = min(self._most, useless + sum(len(job.waiting) + len(job.running) for job in self._jobs))
         needs = self._needs()
@@ -334,7 +338,7 @@ class Cluster:
         actor = _Actor(next(self._numbers), node, self._nodes[node].get("NodeManagerHostname", node[:8]), handle)
         hello, stay = (getattr(handle, name).options(concurrency_group=group).remote() for name, group in (("hello", "side"), ("stay", "stay")))
         self._heard[hello] = lambda: self._on_hello(actor, hello)
-        self._heard[stay] = lambda: self._on_end(actor, stay)
+        self._stays[stay] = actor
         return actor
 
     def _on_hello(self, actor: _Actor, ref: Any) -> None:
@@ -360,9 +364,17 @@ class Cluster:
         for job in self._jobs:
             job.out.put(event)
 
-    def _on_end(self, actor: _Actor, ref: Any) -> None:
-        """The call that never returns has: the actor is gone."""
-        self._answer(actor, ref)
+    def _find_the_dead(self) -> None:
+        """An actor that died idle is not blamed on the task it would have got next."""
+        if self._stays:
+            ended, _ = ray.wait(list(self._stays), num_returns=len(self._stays), timeout=0)
+            for stay in ended:
+                actor = self._stays[stay]
+                try:
+                    ray.get(stay)
+                except RayError as error:
+                    self._lose(actor, error)
+            self._stays = {stay: actor for stay, actor in self._stays.items() if actor in self._actors}
 
     def _answer(self, actor: _Actor, ref: Any) -> Any:
         """What an actor returned; None, and the actor is replaced, where it could not."""
@@ -516,7 +528,7 @@ class Cluster:
             actor.heard = time.monotonic()
         actor.runs.append(run)
         job.running.add(run)
-        self._heard[stream] = _Step(self, run)
+        self._listen_to(actor)
         if not whole:
             job.feeding.add(line)
             self._feed(run)
@@ -561,27 +573,35 @@ class Cluster:
             self._put_back(run)
 
     def on_step(self, run: _Run) -> None:
-        """Something came of a run, or its end."""
+        """Something came of a run."""
         actor, job = run.actor, run.job
         try:
-            ref = next(run.stream)
-        except StopIteration:
+            kind, value = ray.get(next(run.stream))
+        except StopIteration:  # it was withdrawn before it began, as the answer to that call will say
+            self._heard.pop(run.stream, None)
+            return
+        except RayError as error:
+            self._lose(actor, error)
+            return
+        actor.heard = time.monotonic()
+        if kind == "error":
+            self._on_error(actor, job, value)
+            return
+        if kind != "done":
+            job.out.put(Item(actor.number, run.task.key, value, actor.host))
+        if kind != "item":
             self._forget(run)
             self._strikes[actor.device] = 0
             job.out.put(Done(actor.number, run.task.key, actor.host))
             if not job.waiting and not job.running:
                 self._end_job(job, None)
-            return
-        try:
-            kind, value = ray.get(ref)
-        except RayError as error:
-            self._lose(actor, error)
-            return
-        actor.heard = time.monotonic()
-        if kind == "item":
-            job.out.put(Item(actor.number, run.task.key, value, actor.host))
-        else:
-            self._on_error(actor, job, value)
+
+    def _listen_to(self, actor: _Actor) -> None:
+        """Only of the first of an actor's tasks can anything come."""
+        if actor.runs and actor in self._actors:
+            run = actor.runs[0]
+            if run.stream not in self._heard:
+                self._heard[run.stream] = _Step(self, run)
 
     def _put_back(self, run: _Run) -> None:
         """Let a task be taken again, its input with it."""
@@ -596,6 +616,7 @@ class Cluster:
         if run in run.actor.runs:
             run.actor.runs.remove(run)
             self._stored -= run.size
+            self._listen_to(run.actor)
         run.job.running.discard(run)
         run.job.feeding.discard(run.feed)
 
