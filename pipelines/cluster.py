@@ -42,6 +42,8 @@ _RESULTS = 8
 _STORE_SHARE = 0.4
 """Of the driver's object store, for inputs; beyond, no second task is handed out."""
 _LOOK_SECONDS = 1.0
+_POLL_SECONDS = 0.25
+"""How long a new caller, or a wish to stop, may go unnoticed; every look costs a millisecond or two."""
 _PATIENCE_SECONDS = 60.0
 """How long a cluster may be without any worker before the work is given up."""
 _MOST_CPUS = 8
@@ -279,7 +281,7 @@ class Cluster:
             return
         ready, _ = ray.wait(waited, num_returns=len(waited), timeout=0)
         if not ready:
-            ready, _ = ray.wait(waited, num_returns=1, timeout=0.1)
+            ready, _ = ray.wait(waited, num_returns=1, timeout=_POLL_SECONDS)
         for item in ready:
             then = self._heard.get(item)  # may be gone by what another one led to
             if then is not None:

@@ -40,11 +40,14 @@ def main() -> None:
                 print(f"| {count} | {10 * count} | {spent:.1f} | {rates[-1] / rates[0]:.1f} |", flush=True)
         if given.many:
             found = _run(session, given.many, given.chunks, given.many_wait, given.kilobytes)
-            each, megabytes = found["cpu"] / given.chunks, given.chunks * given.kilobytes / 1000
-            print("\n| workers | chunks | KB each way | driver's CPU a chunk | a MB of packets | memory before and after | store / (in + out) |")
-            print("|---|---|---|---|---|---|---|")
+            each, beyond = (1000 * x / given.chunks for x in (found["cpu"], found["cpu"] - found["rest"] * found["seconds"]))
+            megabytes = given.chunks * given.kilobytes / 1000
             print(
-                f"| {given.many} | {given.chunks} | {given.kilobytes} | {1000 * each:.2f} ms | {1000 * found['cpu'] / megabytes:.2f} ms "
+                "\n| workers | chunks | KB each way | seconds | driver's CPU a chunk | beyond that at rest | at rest, a second | memory before, after | store / (in + out) |"
+            )
+            print("|---|---|---|---|---|---|---|---|---|")
+            print(
+                f"| {given.many} | {given.chunks} | {given.kilobytes} | {found['seconds']:.0f} | {each:.2f} ms | {beyond:.2f} ms | {1000 * found['rest']:.0f} ms "
                 f"| {found['before']:.0f} to {found['after']:.0f} MB | {found['store'] / (2e6 * megabytes):.3f} |",
                 flush=True,
             )
@@ -57,6 +60,10 @@ def _run(session: Any, workers: int, chunks: int, wait: float, kilobytes: int) -
     packets = bytes(1000 * kilobytes)
     with Cluster(session, workers=workers, cpus_per_worker=1) as cluster:
         _warm(cluster, workers)
+        rest = _cpu()
+        for _ in cluster.run_tasks([Task(0, "rest", ("wait", 5.0))], worker=_WORKER, setup={"silent": True}, feed=lambda number, task: []):
+            pass
+        rest = (_cpu() - rest) / 5
         tasks = [Task(n, f"chunk {n}", ("make", (wait, len(packets)))) for n in range(chunks)]
         begun, cpu, store = time.monotonic(), _cpu(), _stored()
         before = after = 0.0
@@ -69,7 +76,14 @@ def _run(session: Any, workers: int, chunks: int, wait: float, kilobytes: int) -
                 if done == chunks // 5:
                     before = _memory()
         after = _memory()
-        return {"seconds": time.monotonic() - begun, "cpu": _cpu() - cpu, "before": before, "after": after, "store": float(_stored() - store)}
+        return {
+            "seconds": time.monotonic() - begun,
+            "cpu": _cpu() - cpu,
+            "rest": rest,
+            "before": before,
+            "after": after,
+            "store": float(_stored() - store),
+        }
 
 
 def _warm(cluster: Any, workers: int) -> None:
