@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,22 +17,32 @@ class Left:
     files: frozenset[str]
 
 
+MARK = {"VSR_TEST_MARK": f"ray-{os.getpid()}"}
+"""Variables for a command, by which what it starts is known; others may use Ray on this machine at the same time."""
+
+
 def left_of_ray() -> Left:
-    """Processes of private clusters, their folders, and shared memory."""
-    files = {str(p) for p in Path("/tmp").glob("vsr-ray-*")} | {str(p) for p in Path("/dev/shm").glob("*plasma*")}
-    return Left(frozenset(_processes()), frozenset(files))
-
-
-def _processes() -> set[int]:
-    """By the private folder in a command line, or by a title of Ray's workers."""
-    found = set()
-    for place in Path("/proc").glob("[0-9]*/cmdline"):
+    """Living processes with `MARK`, and the folders of private clusters that no living process owns."""
+    ours, owned = set(), set()
+    for place in Path("/proc").glob("[0-9]*/environ"):
         try:
-            line, state = place.read_bytes(), (place.parent / "stat").read_text().rpartition(")")[2].split()[0]
+            variables, state = place.read_bytes(), (place.parent / "stat").read_text().rpartition(")")[2].split()[0]
         except OSError:
             continue
-        if state != "Z" and (b"/tmp/vsr-ray-" in line or line.startswith(b"ray::")):
-            found.add(int(place.parent.name))
+        if state == "Z":
+            continue
+        if f"VSR_TEST_MARK={MARK['VSR_TEST_MARK']}\0".encode() in variables:
+            ours.add(int(place.parent.name))
+        owned |= {v.removeprefix(b"VSR_RAY_FOLDER=").decode() for v in variables.split(b"\0") if v.startswith(b"VSR_RAY_FOLDER=")}
+    folders = {str(p) for p in Path("/tmp").glob("vsr-ray-*")}
+    return Left(frozenset(ours), frozenset(folders - owned))
+
+
+def settled(before: Left, seconds: float = 10.0) -> Left:
+    """What is left as soon as it is no more than before, or after some seconds: others on this machine come and go as well."""
+    until = time.monotonic() + seconds
+    while (found := left_of_ray()) != before and time.monotonic() < until:
+        time.sleep(0.1)
     return found
 
 

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import re
-import time
 from pathlib import Path
 
 import pytest
 
 from tests import media
 from tests.helpers.command import started, vsr
-from tests.helpers.ray_processes import children_of, left_of_ray, listening
+from tests.helpers.ray_processes import MARK, children_of, left_of_ray, listening, settled
 
 pytestmark = pytest.mark.cluster
 
@@ -36,11 +35,11 @@ def test_any_number_of_workers_gives_the_bytes_of_a_run_without_ray_and_leaves_n
 ) -> None:
     before = left_of_ray()
     output = tmp_path / "out.mp4"
-    outcome = vsr("run", film, "-o", output, *OPTIONS, "--cluster", f"local:{workers}")
+    outcome = vsr("run", film, "-o", output, *OPTIONS, "--cluster", f"local:{workers}", **MARK)
     assert outcome.code == 0, outcome.err
     assert output.read_bytes() == alone
     assert len([e for e in outcome.events if e["event"] == "chunk"]) == 9
-    assert left_of_ray() == before
+    assert settled(before) == before
     assert sorted(p.name for p in tmp_path.iterdir()) == ["out.mp4", "out.mp4.vsr.json"]
 
 
@@ -62,22 +61,19 @@ def test_a_private_cluster_listens_on_the_loopback_interface_only(film: Path, tm
 def test_a_killed_driver_leaves_nothing_but_its_journal_and_the_next_one_goes_on(film: Path, alone: bytes, tmp_path: Path) -> None:
     before = left_of_ray()
     output = tmp_path / "out.mp4"
-    run = started("run", film, "-o", output, *OPTIONS, "--cluster", "local:1")
+    run = started("run", film, "-o", output, *OPTIONS, "--cluster", "local:1", **MARK)
     assert run.stdout is not None
     for line in run.stdout:
         if '"chunk"' in line:
             break
     run.kill()
     run.communicate(timeout=60)
-    until = time.monotonic() + 30
-    while left_of_ray() != before and time.monotonic() < until:
-        time.sleep(0.1)
-    assert left_of_ray() == before
-    outcome = vsr("run", film, "-o", output, *OPTIONS, "--cluster", "local:1")
+    assert settled(before, 30) == before
+    outcome = vsr("run", film, "-o", output, *OPTIONS, "--cluster", "local:1", **MARK)
     assert outcome.code == 0, outcome.err
     assert outcome.event("plan")["chunks_done"] >= 1
     assert output.read_bytes() == alone
-    assert left_of_ray() == before
+    assert settled(before) == before
 
 
 @pytest.mark.parametrize(
