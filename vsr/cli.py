@@ -63,7 +63,7 @@ class _Group(click.Group):
 @click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 120})
 @click.version_option(__version__, prog_name="vsr")
 def cli() -> None:
-    r"""Upscale video: every frame once with its exact timestamp, in the right colour, all tracks kept.
+    """Upscale video: every frame once with its exact timestamp, in the right colour, all tracks kept.
 
     \b
     vsr run film.mp4                      to 4K HEVC beside the input
@@ -125,7 +125,7 @@ def _run_options(command: Callable[..., Any]) -> Callable[..., Any]:
 @click.option("--fresh", is_flag=True, help="Throw away earlier work and results, and begin anew.")
 @click.option("-q", "--quiet", is_flag=True, help="Only errors.")
 def run(inputs: tuple[Path, ...], output: Path | None, as_json: bool, overwrite: bool, fresh: bool, quiet: bool, **options: Any) -> None:
-    r"""Upscale videos, pictures or folders of them.
+    """Upscale videos, pictures or folders of them.
 
     \b
     Example: vsr run film.mp4 --to 4k --codec h264 --crf 16

@@ -39,7 +39,7 @@ def dataset(
     cluster: str | None,
     as_json: bool,
 ) -> None:
-    r"""Make training pairs from videos, pictures or folders of them.
+    """Make training pairs from videos, pictures or folders of them.
 
     \b
     Example: vsr dataset holiday.mp4 photos/ -o pairs --config configs/dataset/default.toml
@@ -79,7 +79,7 @@ def train(
     as_json: bool,
     **shared: Any,
 ) -> None:
-    r"""Train a network on data sets, or tune one on a film.
+    """Train a network on data sets, or tune one on a film.
 
     \b
     Example: vsr train configs/train/fast-x2.toml --data pairs -o trained
@@ -130,7 +130,7 @@ def train(
 def evaluate(
     models: tuple[str, ...], data: tuple[Path, ...], cases: tuple[str, ...], scale: int | None, names: tuple[str, ...], style: str, **options: Any
 ) -> None:
-    r"""Judge networks on pictures, videos or data sets, beside bicubic and Lanczos.
+    """Judge networks on pictures, videos or data sets, beside bicubic and Lanczos.
 
     \b
     Example: vsr evaluate fast-x2 --data Set5 --data Urban100 --format markdown

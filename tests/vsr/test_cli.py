@@ -381,3 +381,10 @@ def test_python_m_vsr_among_decoys_says_so_in_one_line(tmp_path: Path) -> None:
         check=False,
     )
     Outcome(done.returncode, done.stdout, done.stderr).refused(2, "is not ours")
+
+
+@pytest.mark.parametrize("command", ["", "run", "dataset", "train", "evaluate"])
+def test_examples_in_the_help_keep_their_lines(command: str) -> None:
+    text = CliRunner().invoke(cli, [*command.split(), "--help"]).output
+    assert "\\b" not in text
+    assert any(line.strip().startswith(("vsr ", "Example: vsr ")) for line in text.splitlines())
