@@ -145,7 +145,8 @@ class Station:
 
 def _kept(name: str, ref: Any) -> Path:
     """A file whose SHA-256 its name begins with, on this machine; fetched if there is none yet."""
-    folder = Path("/tmp") / f"vsr-files-{os.getuid()}"  # noqa: S108 - ours alone, and content is checked by hash
+    private = os.environ.get("VSR_RAY_FOLDER")  # goes with the private cluster
+    folder = Path(private) / "files" if private else Path("/tmp") / f"vsr-files-{os.getuid()}"  # noqa: S108 - content is checked by hash
     folder.mkdir(mode=0o700, exist_ok=True)
     path = folder / name
     if folder.is_symlink() or folder.stat().st_uid != os.getuid():

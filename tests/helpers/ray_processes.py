@@ -34,7 +34,7 @@ def left_of_ray() -> Left:
         if f"VSR_TEST_MARK={MARK['VSR_TEST_MARK']}\0".encode() in variables:
             ours.add(int(place.parent.name))
         owned |= {v.removeprefix(b"VSR_RAY_FOLDER=").decode() for v in variables.split(b"\0") if v.startswith(b"VSR_RAY_FOLDER=")}
-    folders = {str(p) for p in Path("/tmp").glob("vsr-ray-*")}
+    folders = {str(p) for pattern in ("vsr-ray-*", "vsr-files-*") for p in Path("/tmp").glob(pattern)}
     return Left(frozenset(ours), frozenset(folders - owned))
 
 

@@ -13,7 +13,7 @@ from tests.helpers.ray_processes import MARK, children_of, left_of_ray, listenin
 
 pytestmark = pytest.mark.cluster
 
-OPTIONS = "--scale 2 --model lanczos --codec h264 --preset ultrafast --chunk-seconds 0.5 --device cpu --json".split()
+OPTIONS = "--scale 2 --model fast --codec h264 --preset ultrafast --chunk-seconds 0.5 --device cpu --json".split()
 
 
 @pytest.fixture(scope="module")
