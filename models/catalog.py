@@ -6,6 +6,7 @@ Its name is FAMILY-xSCALE; asking for the family picks the scale by need.
 
 from __future__ import annotations
 
+import difflib
 import hashlib
 import json
 import os
@@ -134,8 +135,8 @@ def find(name_or_path: str) -> list[Card]:
     found = [c for c in known if name_or_path in {c.name, c.family}]
     if not found:
         names = sorted({c.family for c in known})
-        close = [n for n in names if n[:3] == name_or_path[:3]]
-        hint = f"; did you mean {close[0]}?" if close else ""
+        close = difflib.get_close_matches(name_or_path, [*names, *(c.name for c in known)], n=1)
+        hint = f"; did you mean {close[0]}?" if close else "."
         raise UsageError(f"--model {name_or_path}: no such network{hint} There are: {', '.join(names)}; or give a weights file")
     return found
 

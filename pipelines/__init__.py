@@ -43,6 +43,9 @@ encode.py      frames -> an encoded chunk
 assemble.py    chunks and every other track -> the output file
 verify.py      the output against what was promised
 bench.py       how fast a run is, and how fast it could be
+libraries.py   what we stand on, in which versions
+hardware.py    what a machine computes, encodes and decodes with, by trying it
+doctor.py      whether a run would work here
 report.py      what a file holds, for people; abandoned work
 
 Training and judging:

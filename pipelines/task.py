@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from models.catalog import file_name
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from pipelines.plan import Plan
     from pipelines.video import Chunk, DecoderSetup
 
-__all__ = ["Progress", "SpanTask", "Stages", "WorkerSetup"]
+__all__ = ["HardwareFacts", "Progress", "SpanTask", "Stages", "WorkerSetup"]
 
 
 @dataclass(frozen=True)
@@ -86,3 +86,24 @@ class Stages:
     tiles: int
     reused: int
     """Tiles looked at, and those of them that were taken over from the frame before."""
+
+
+@dataclass(frozen=True)
+class HardwareFacts:
+    """What a machine has, as far as it could be used."""
+
+    cores: int
+    capability: str
+    """Of the CPU, as torch names it, such as AVX512."""
+    amx: bool
+    avx512_bf16: bool
+    dtype: str
+    """In which networks run on the default device."""
+    cuda_build: str
+    """CUDA version torch was built with; empty: it has none."""
+    cuda: tuple[dict[str, Any], ...]
+    """name, compute, memory_bytes of each device."""
+    encoders: tuple[str, ...]
+    """In hardware, that made a picture."""
+    decoders: tuple[str, ...]
+    """Kinds of device that decoded an H.264 picture."""

@@ -6,6 +6,7 @@ progress.py        events drawn as a bar, or as JSON lines
 bench_view.py      what was measured, for people
 api.py             `upscale`, the same as a function
 signals.py         SIGINT and SIGTERM as a request to stop
+cli_machine.py     the version, and the command that looks at this machine
 cli_training.py    the commands of the training stage
 training_view.py   its events drawn, or as JSON lines
 """

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import importlib.util
 import os
 import sys
@@ -11,11 +12,13 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from vsr import __version__
+from vsr.cli_machine import doctor, show_version
 from vsr.cli_training import add_model, dataset, evaluate, models_table, train
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+
+    from click.shell_completion import CompletionItem
 
 __all__ = ["cli", "main"]
 
@@ -52,16 +55,26 @@ _VIDEO_SUFFIXES = frozenset(
 
 
 class _Group(click.Group):
-    """Commands in the order they are written down."""
+    """Commands in the order they are written down; a slip of the pen is met with the nearest one."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """As defined."""
         del ctx
         return list(self.commands)
 
+    def resolve_command(self, ctx: click.Context, args: list[str]) -> tuple[str | None, click.Command | None, list[str]]:
+        """As click does; newer versions of it have the hint by themselves."""
+        name = args[0]
+        if self.get_command(ctx, name) is None and not name.startswith("-") and not ctx.resilient_parsing:
+            close = difflib.get_close_matches(name, self.commands, n=1)
+            ctx.fail(f"No such command {name!r}." + (f" Did you mean {close[0]!r}?" if close else ""))
+        return super().resolve_command(ctx, args)
+
 
 @click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 120})
-@click.version_option(__version__, prog_name="vsr")
+@click.option(
+    "--version", is_flag=True, expose_value=False, is_eager=True, callback=show_version, help="Show the version, and those of the libraries."
+)
 def cli() -> None:
     """Upscale video: every frame once with its exact timestamp, in the right colour, all tracks kept.
 
@@ -76,6 +89,17 @@ def cli() -> None:
     """
 
 
+def _models_and_files(ctx: click.Context, parameter: click.Parameter, begun: str) -> list[CompletionItem]:
+    """What a shell offers behind --model."""
+    del ctx, parameter
+    from click.shell_completion import CompletionItem
+
+    from models.catalog import cards
+
+    names = sorted({n for card in cards() for n in (card.name, card.family) if n.startswith(begun)})
+    return [*map(CompletionItem, names), CompletionItem(begun, type="file")]
+
+
 def _run_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """What shapes the result; shared by `run` and `plan`."""
     options = [
@@ -84,7 +108,12 @@ def _run_options(command: Callable[..., Any]) -> Callable[..., Any]:
         click.option("--scale", type=int, metavar="N", help="Factor on both sides, instead of --to."),
         click.option("--square-pixels", is_flag=True, default=None, help="Bake an anamorphic picture's shape into its pixels."),
         click.option("--crop-bars", is_flag=True, default=None, help="Cut black bars off that stand all through the film."),
-        click.option("--model", metavar="NAME|FILE", help="A name of `vsr models`, a weights file, or several joined by commas."),
+        click.option(
+            "--model",
+            metavar="NAME|FILE",
+            shell_complete=_models_and_files,
+            help="A name of `vsr models`, a weights file, or several joined by commas.",
+        ),
         click.option("--codec", type=click.Choice(["hevc", "h264", "av1", "prores", "ffv1"]), help="Default: hevc."),
         click.option("--crf", type=float, help="Constant quality, in the encoder's own scale."),
         click.option("--preset", help="draft, balanced (default), archive, or the encoder's own."),
@@ -319,7 +348,7 @@ def clean(folders: tuple[Path, ...], yes: bool) -> None:
             Journal(folder).remove()
 
 
-for _command in (dataset, train, evaluate):
+for _command in (doctor, dataset, train, evaluate):
     cli.add_command(_command)
 models.add_command(add_model)
 models.add_command(models_table)

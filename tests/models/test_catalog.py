@@ -21,6 +21,10 @@ def test_the_classical_scalers_are_always_there() -> None:
 def test_an_unknown_name_is_told_what_there_is() -> None:
     with pytest.raises(UsageError, match=r"no such network; did you mean lanczos.*bicubic"):
         find("lanc")
+    with pytest.raises(UsageError, match=r"did you mean fast\?"):
+        find("fsat")
+    with pytest.raises(UsageError, match=r"no such network\. There are"):
+        find("xyzzy")
 
 
 def test_a_family_is_a_name_without_its_scale() -> None:
