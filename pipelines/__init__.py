@@ -43,6 +43,8 @@ encode.py      frames -> an encoded chunk
 assemble.py    chunks and every other track -> the output file
 verify.py      the output against what was promised
 bench.py       how fast a run is, and how fast it could be
+preview.py     a few moments of a film through several networks, and what each costs
+sampler.py     the worker behind it
 libraries.py   what we stand on, in which versions
 hardware.py    what a machine computes, encodes and decodes with, by trying it
 doctor.py      whether a run would work here

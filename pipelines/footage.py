@@ -21,14 +21,14 @@ from pipelines.tags import SITING_OFFSETS, resolve
 from pipelines.video import Matrix, Range, Siting
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
 
     from torch import Tensor
 
     from models.network import Planes
     from pipelines.video import ColorTags, Frame, PixelFormat, VideoInfo
 
-__all__ = ["PICTURE_SUFFIXES", "Codes", "Footage", "find_inputs", "from_values", "oriented", "rgb_to_planes", "to_values"]
+__all__ = ["PICTURE_SUFFIXES", "Codes", "Footage", "find_inputs", "from_values", "oriented", "rgb_to_planes", "to_rgb", "to_values"]
 
 PICTURE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".bmp"})
 VIDEO_SUFFIXES = frozenset({".mp4", ".mkv", ".mov", ".m4v", ".webm", ".avi", ".ts", ".m2ts", ".mpg", ".mpeg", ".y4m", ".mxf", ".flv"})
@@ -150,26 +150,39 @@ class Footage:
 
     def rgb(self, frame: Frame) -> Tensor:
         """One frame as (1,3,H,W) R'G'B', float32 0..1, at its full and maybe odd size."""
-        full = self.tags.range == Range.FULL
-        if self.pixels.family == "rgb":
-            green, blue, red = (color.to_float(p, self.pixels.bits, full, chroma=False) for p in frame.planes[:3])
-            return torch.stack([red, green, blue])[None]
-        luma, chroma = self._planes(frame)
-        chroma = resample(chroma, luma.shape[-2], luma.shape[-1], "bicubic", offset=self._offset(), out_offset=(0.0, 0.0))
-        return color.yuv_to_rgb(luma, chroma, self.tags.matrix)
+        return to_rgb(frame.planes, self.pixels, self.tags)
 
     def _planes(self, frame: Frame) -> Planes:
-        full = self.tags.range == Range.FULL
-        luma = color.to_float(frame.planes[0], self.pixels.bits, full, chroma=False)[None, None]
-        if self.pixels.family == "gray":
-            return luma, torch.zeros(1, 2, self.height, self.width)
-        chroma = torch.stack([color.to_float(p, self.pixels.bits, full, chroma=True) for p in frame.planes[1:3]])
-        return luma, chroma[None]
+        return _to_planes(frame.planes, self.pixels, self.tags)
 
     def _offset(self) -> tuple[float, float]:
-        """Siting of its chroma in chroma samples, for whichever axes are subsampled."""
-        vertical, horizontal = SITING_OFFSETS[Siting(self.tags.siting)]
-        return (vertical if self.pixels.sub_y else 0.0), (horizontal if self.pixels.sub_x else 0.0)
+        return _offset(self.pixels, self.tags)
+
+
+def to_rgb(planes: Sequence[np.ndarray], pixels: PixelFormat, tags: ColorTags) -> Tensor:
+    """Planes of codes -> (1,3,H,W) R'G'B', float32, 0..1 from black to white. tags: resolved."""
+    full = tags.range == Range.FULL
+    if pixels.family == "rgb":
+        green, blue, red = (color.to_float(p, pixels.bits, full, chroma=False) for p in planes[:3])
+        return torch.stack([red, green, blue])[None]
+    luma, chroma = _to_planes(planes, pixels, tags)
+    chroma = resample(chroma, luma.shape[-2], luma.shape[-1], "bicubic", offset=_offset(pixels, tags), out_offset=(0.0, 0.0))
+    return color.yuv_to_rgb(luma, chroma, tags.matrix)
+
+
+def _to_planes(planes: Sequence[np.ndarray], pixels: PixelFormat, tags: ColorTags) -> Planes:
+    full = tags.range == Range.FULL
+    luma = color.to_float(planes[0], pixels.bits, full, chroma=False)[None, None]
+    if pixels.family == "gray":
+        return luma, torch.zeros(1, 2, luma.shape[-2] // 2 * 2, luma.shape[-1] // 2 * 2)
+    chroma = torch.stack([color.to_float(p, pixels.bits, full, chroma=True) for p in planes[1:3]])
+    return luma, chroma[None]
+
+
+def _offset(pixels: PixelFormat, tags: ColorTags) -> tuple[float, float]:
+    """Siting of chroma in chroma samples, for whichever axes are subsampled."""
+    vertical, horizontal = SITING_OFFSETS[Siting(tags.siting)]
+    return (vertical if pixels.sub_y else 0.0), (horizontal if pixels.sub_x else 0.0)
 
 
 def find_inputs(paths: Iterable[str | Path]) -> list[Path]:

@@ -45,8 +45,12 @@ def run_spans(
     *,
     workers: Map | None = None,
     admit: Callable[[dict[str, str]], str] | None = None,
+    others: tuple[Plan, ...] = (),
 ) -> Iterator[Outcome]:
-    """The spans that still have something to do, through `workers`; through those that the settings ask for, where none are given."""
+    """The spans that still have something to do, through `workers`; through those that the settings ask for, where none are given.
+
+    others: plans of the same frames, for a worker that compares networks.
+    """
     spans = {}
     tasks = []
     shown = all_times(info, plan)[0] if plan.is_filtered else array("q")
@@ -65,7 +69,7 @@ def run_spans(
         return _pieces(readers[number], info, spans[task.key], _first_row_after(plan, task.key))
 
     try:
-        setup = WorkerSetup(plan, info.decoder, settings.device)
+        setup = WorkerSetup(plan, info.decoder, settings.device, others)
         with nullcontext(workers) if workers is not None else open_workers(settings) as crew:
             yield from crew.run_tasks(tasks, worker=worker, setup=setup, feed=feed, admit=admit, stop=stop)
     finally:

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from pipelines.plan import Plan
     from pipelines.video import Chunk, DecoderSetup
 
-__all__ = ["HardwareFacts", "Progress", "SpanTask", "Stages", "WorkerSetup"]
+__all__ = ["HardwareFacts", "Progress", "Sampled", "SpanTask", "Stages", "WorkerSetup"]
 
 
 @dataclass(frozen=True)
@@ -23,6 +23,8 @@ class WorkerSetup:
     decoder: DecoderSetup
     device: str
     """auto, cpu or cuda."""
+    others: tuple[Plan, ...] = ()
+    """Other networks for the same frames, for workers that compare."""
 
     def files(self) -> dict[str, Path]:
         """The weights it needs, by names that begin with their SHA-256; for workers on other machines."""
@@ -107,3 +109,19 @@ class HardwareFacts:
     """In hardware, that made a picture."""
     decoders: tuple[str, ...]
     """Kinds of device that decoded an H.264 picture."""
+
+
+@dataclass(frozen=True)
+class Sampled:
+    """A moment of a film through several networks; each tuple has one entry a network."""
+
+    moment: int
+    pictures: tuple[bytes, ...]
+    """PNG files of the same place, at pixel size."""
+    side_by_side: bytes
+    """PNG file."""
+    key_bytes: tuple[float, ...]
+    """Of the first encoded frame."""
+    bytes_a_frame: tuple[float, ...]
+    """Of the others, on average."""
+    stages: tuple[Stages, ...]

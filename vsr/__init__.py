@@ -4,6 +4,7 @@ cli.py             the command line, and the one place where an error becomes an
 bars.py            a bar on a terminal, lines elsewhere
 progress.py        events drawn as a bar, or as JSON lines
 bench_view.py      what was measured, for people
+preview_page.py    what was tried, as a page that opens from disk
 api.py             `upscale`, the same as a function
 signals.py         SIGINT and SIGTERM as a request to stop
 cli_machine.py     the version, and the command that looks at this machine

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import functools
 import importlib.util
 import os
 import sys
@@ -100,20 +101,21 @@ def _models_and_files(ctx: click.Context, parameter: click.Parameter, begun: str
     return [*map(CompletionItem, names), CompletionItem(begun, type="file")]
 
 
-def _run_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """What shapes the result; shared by `run` and `plan`."""
+def _run_options(command: Callable[..., Any], *, one_model: bool = True) -> Callable[..., Any]:
+    """What shapes the result; shared by `run`, `plan`, `bench` and `preview`, which names its models itself."""
+    model = click.option(
+        "--model",
+        metavar="NAME|FILE",
+        shell_complete=_models_and_files,
+        help="A name of `vsr models`, a weights file, or several joined by commas.",
+    )
     options = [
         click.option("-o", "--output", type=click.Path(path_type=Path), help="File or folder; without it, beside the input as NAME.2160p.EXT."),
         click.option("--to", metavar="SIZE", help="4k, 8k, 1440p, 1080p or WxH: a box that turns for portrait. Default: 4k up to 1080p, else 8k."),
         click.option("--scale", type=int, metavar="N", help="Factor on both sides, instead of --to."),
         click.option("--square-pixels", is_flag=True, default=None, help="Bake an anamorphic picture's shape into its pixels."),
         click.option("--crop-bars", is_flag=True, default=None, help="Cut black bars off that stand all through the film."),
-        click.option(
-            "--model",
-            metavar="NAME|FILE",
-            shell_complete=_models_and_files,
-            help="A name of `vsr models`, a weights file, or several joined by commas.",
-        ),
+        *([model] if one_model else []),
         click.option("--codec", type=click.Choice(["hevc", "h264", "av1", "prores", "ffv1"]), help="Default: hevc."),
         click.option("--crf", type=float, help="Constant quality, in the encoder's own scale."),
         click.option("--preset", help="draft, balanced (default), archive, or the encoder's own."),
@@ -251,6 +253,40 @@ def plan(source: Path, output: Path | None, as_json: bool, measure: bool, **opti
         click.echo(f"  about {duration(seconds)}, {planned.plan.frame_count / seconds:.2f} fps")
     for text in (*planned.info.notes, *(f"left out: {d}" for d in planned.dropped)):
         click.echo(f"  {text}")
+
+
+@cli.command()
+@click.argument("source", type=click.Path(path_type=Path), metavar="INPUT")
+@click.option("--at", multiple=True, metavar="TIME", help="A moment, in seconds or [hh:]mm:ss[.fff]; may be repeated.")
+@click.option("--shots", type=click.IntRange(1, 100), default=3, show_default=True, help="Without --at: so many moments, all over the film.")
+@click.option("--models", metavar="NAME|FILE,...", help="What is compared, joined by commas; default: lanczos and the networks that are shipped.")
+@functools.partial(_run_options, one_model=False)
+def preview(source: Path, output: Path | None, at: tuple[str, ...], shots: int, models: str | None, as_json: bool, **options: Any) -> None:
+    """Show a few moments of a film through several networks, and what each would take for all of it.
+
+    Writes PNG crops at pixel size and index.html, a page with sliders that needs nothing else, into a folder: -o, or NAME.preview
+    beside the input.
+
+    Example: vsr preview film.mp4 --at 12:30 --models lanczos,fast,other.pth
+    """
+    from pipelines.journal import write_atomically
+    from pipelines.preview import Moment
+    from pipelines.preview import preview as show
+    from vsr.preview_page import page, preview_table, preview_text
+    from vsr.progress import JsonLines, duration
+
+    names = [name.strip() for name in (models or "").split(",") if name.strip()]
+    for event in show(source, output, _settings(options), models=names, at=at, shots=shots):
+        if isinstance(event, Moment):
+            click.echo(f"{duration(event.seconds)} into the film: {event.files[-1]}", err=True)
+            continue
+        path = Path(event.folder) / "index.html"
+        write_atomically(path, page(event).encode())
+        if as_json:
+            JsonLines().write("preview", {**preview_table(event), "page": str(path)})
+        else:
+            click.echo(preview_text(event))
+            click.echo(f"look at them: {path}")
 
 
 @cli.command()

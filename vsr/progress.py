@@ -13,10 +13,11 @@ from pipelines.events import Advanced, AlreadyDone, ChunkFinished, Event, Finish
 if TYPE_CHECKING:
     from tqdm import tqdm
 
-__all__ = ["Bar", "JsonLines", "duration", "plan_line", "plan_table"]
+__all__ = ["Bar", "JsonLines", "duration", "plan_line", "plan_table", "size_text"]
 
 
-def _size(count: float) -> str:
+def size_text(count: float) -> str:
+    """Bytes as people say them: "1.5 MB"."""
     for unit in ("bytes", "kB", "MB", "GB"):
         if count < 1000:
             return f"{count:.0f} {unit}" if unit == "bytes" else f"{count:.1f} {unit}"
@@ -61,7 +62,7 @@ def plan_line(event: Planned) -> str:
     models = "+".join(s.card.name for s in plan.stages)
     return (
         f"{event.input}: {plan.width}x{plan.height} -> {plan.out_width}x{plan.out_height}, {plan.frame_count} frames, "
-        f"{models}, {plan.encoder.name} {plan.out_pix_fmt}, {len(plan.chunks)} chunks, about {_size(event.estimated_bytes)} of disk"
+        f"{models}, {plan.encoder.name} {plan.out_pix_fmt}, {len(plan.chunks)} chunks, about {size_text(event.estimated_bytes)} of disk"
     )
 
 
@@ -89,7 +90,7 @@ class Bar:
             self.close()
             rate = event.frames / event.seconds if event.seconds else 0.0
             limit = f", limited by {event.limiting}" if event.limiting else ""
-            self._say(f"{event.output}: {event.frames} frames, {_size(event.bytes)}, {rate:.2f} fps{limit}; verified")
+            self._say(f"{event.output}: {event.frames} frames, {size_text(event.bytes)}, {rate:.2f} fps{limit}; verified")
         elif isinstance(event, AlreadyDone):
             self._say(f"{event.output}: already done")
 

@@ -1,0 +1,179 @@
+"""`preview`: a few moments of a film through several networks, as pictures, with what each would cost."""
+
+from __future__ import annotations
+
+import bisect
+import os
+import re
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from models.catalog import cards, default_model
+from models.errors import OutputError, UsageError
+from pipelines.bench import foretold
+from pipelines.events import Planned
+from pipelines.journal import write_atomically
+from pipelines.plan import clean_starts, cut_spans
+from pipelines.probe import probe
+from pipelines.request import plan_video
+from pipelines.settings import parse_range, parse_rate
+from pipelines.spans import run_spans
+from pipelines.task import Sampled, Stages
+from pipelines.video import Chunk
+from pipelines.work import Item
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from pipelines.plan import Plan
+    from pipelines.settings import RunSettings
+    from pipelines.video import VideoInfo
+
+__all__ = ["Choice", "Moment", "Preview", "preview"]
+
+_FRAMES = 2
+"""Of a moment: what is shown, and the next one, which costs what a frame that is no key frame does."""
+_SHOWN_BY_DEFAULT = ("lanczos", "fast", "quality", "recurrent")
+
+
+@dataclass(frozen=True)
+class Moment:
+    """Event: a moment has gone through all networks."""
+
+    number: int
+    seconds: float
+    """From the first frame of the film."""
+    pictures: tuple[bytes, ...]
+    """PNG files, one a network."""
+    files: tuple[str, ...]
+    """Where they lie, and behind them the one with all side by side."""
+
+
+@dataclass(frozen=True)
+class Choice:
+    """What a network would make of the whole film."""
+
+    model: str
+    frames: int
+    size: tuple[int, int]
+    """Width and height."""
+    fps: float
+    seconds: float
+    """Foretold for a run here, with one worker."""
+    bytes: int
+    """Foretold, of the video stream."""
+
+
+@dataclass(frozen=True)
+class Preview:
+    """Event, the last one: everything that was found."""
+
+    input: str
+    folder: str
+    planned: Planned
+    """Of the first network."""
+    choices: tuple[Choice, ...]
+    moments: tuple[Moment, ...] = field(default_factory=tuple)
+
+
+def preview(
+    source: Path, folder: Path | None, settings: RunSettings, *, models: Sequence[str] = (), at: Sequence[str] = (), shots: int = 3
+) -> Iterator[Moment | Preview]:
+    """Show moments of one video through each of several networks, by the decoder, networks and encoder of a run.
+
+    folder: where pictures go, made where it is missing; None: NAME.preview beside the input. models: names or files; none: the
+    classical one and those that are shipped. at: seconds or [hh:]mm:ss[.fff] from the first frame; none: one moment of each of
+    `shots` equal parts of the film, the one whose key frame took the most bytes, so no black and no flat one where there is another.
+    Raises the errors of a run.
+    """
+    names = tuple(dict.fromkeys(models)) or _default_models()
+    settings = replace(settings, cluster=None, workers=1)
+    info = probe(source, video_stream=settings.video_stream, rate=parse_rate(settings.rate) if settings.rate is not None else None)
+    planned = [plan_video(source, None, replace(settings, model=name), info)[0] for name in names]
+    plans = [p.plan for p in planned]
+    starts = _asked(info, at, plans[0]) if at else _found(info, shots, plans[0])
+    folder = folder or source.with_name(f"{source.stem}.preview")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OutputError(f"{folder}: can't be made: {error.strerror}; choose another -o") from None
+    few = [_of_moments(plan, info, starts) for plan in plans]
+    widest = max(few, key=lambda p: sum(p.context))  # what it looks at is decoded for all of them
+    sampled: list[Sampled] = []
+    moments = []
+    for outcome in run_spans(widest, info, set(), settings, "pipelines.sampler:Sampler", None, others=tuple(few)):
+        if isinstance(outcome, Item) and isinstance(outcome.value, Sampled):
+            sampled.append(outcome.value)
+            moments.append(_write(outcome.value, names, info, starts, folder))
+            yield moments[-1]
+    choices = tuple(_choice(name, planned[n], [(s.key_bytes[n], s.bytes_a_frame[n], s.stages[n]) for s in sampled]) for n, name in enumerate(names))
+    yield Preview(str(source), str(folder), planned[0], choices, tuple(sorted(moments, key=lambda m: m.number)))
+
+
+def _default_models() -> tuple[str, ...]:
+    there = {c.family for c in cards()}
+    return tuple(dict.fromkeys([*(n for n in _SHOWN_BY_DEFAULT if n in there), default_model()]))
+
+
+def _asked(info: VideoInfo, at: Sequence[str], plan: Plan) -> list[int]:
+    """Frames that are shown at these times."""
+    found = set()
+    for text in at:
+        try:
+            seconds = parse_range(f"{text}-")[0]
+        except UsageError:
+            raise UsageError(f"--at {text}: expected seconds or [hh:]mm:ss[.fff], such as 12:30") from None
+        tick = info.pts[0] + seconds / info.time_base
+        if tick >= info.pts[-1] + max(1, info.durations[-1]):
+            length = float((info.pts[-1] + info.durations[-1] - info.pts[0]) * info.time_base)
+            raise UsageError(f"--at {text}: is behind the end; the video is {length:.3f} s long")
+        found.add(min(max(bisect.bisect_right(info.pts, tick) - 1, plan.start_frame), plan.stop_frame - 1))
+    return sorted(found)
+
+
+def _found(info: VideoInfo, shots: int, plan: Plan) -> list[int]:
+    """Of each of so many equal parts of the film the frame where decoding can start and that took the most bytes; else the middle."""
+    size_of = dict(zip(info.index.pts, info.index.size, strict=True))
+    entries = [] if info.linear else [(bisect.bisect_left(info.pts, p), size_of.get(p, 0)) for p in clean_starts(info.index)[0]]
+    count = plan.stop_frame - plan.start_frame
+    shots = max(1, min(shots, count))
+    found = []
+    for part in range(shots):
+        first, stop = (plan.start_frame + count * n // shots for n in (part, part + 1))
+        inside = [(size, frame) for frame, size in entries if first <= frame < max(first + 1, stop - _FRAMES)]
+        found.append(max(inside)[1] if inside else (first + stop) // 2)
+    return found
+
+
+def _of_moments(plan: Plan, info: VideoInfo, starts: Sequence[int]) -> Plan:
+    """The same plan with chunks of a few frames each."""
+    ends = [*starts[1:], plan.stop_frame]
+    chunks = tuple(Chunk(n, start, min(start + _FRAMES, end)) for n, (start, end) in enumerate(zip(starts, ends, strict=True)))
+    return replace(plan, chunks=chunks, spans=cut_spans(info.index, info.pts, chunks, linear=info.linear, context=plan.context))
+
+
+def _write(sampled: Sampled, names: Sequence[str], info: VideoInfo, starts: Sequence[int], folder: Path) -> Moment:
+    seconds = float((info.pts[starts[sampled.moment]] - info.pts[0]) * info.time_base)
+    stamp = f"{int(seconds) // 3600:02d}-{int(seconds) // 60 % 60:02d}-{seconds % 60:06.3f}"
+    files = []
+    for name, data in zip((*map(_label, names), "side-by-side"), (*sampled.pictures, sampled.side_by_side), strict=True):
+        files.append(os.fspath(folder / f"{stamp}.{name}.png"))
+        write_atomically(Path(files[-1]), data)
+    return Moment(sampled.moment, seconds, sampled.pictures, tuple(files))
+
+
+def _label(model: str) -> str:
+    """For a file's name."""
+    return re.sub(r"[^\w+-]+", "-", Path(model).stem if os.sep in model else model).strip("-") or "network"
+
+
+def _choice(name: str, planned: Planned, samples: Sequence[tuple[float, float, Stages]]) -> Choice:
+    """What samples foretell of the whole plan: each moment counts as much as another."""
+    plan, count = planned.plan, len(samples)
+    keys, others = sum(s[0] for s in samples) / count, sum(s[1] for s in samples) / count
+    size = len(plan.chunks) * keys + max(0, plan.frame_count - len(plan.chunks)) * others
+    each = [s[2] for s in samples]
+    wall, cpu = ({k: sum(getattr(s, which)[k] for s in each) / count for k in each[0].wall} for which in ("wall", "cpu"))
+    seconds = foretold(planned, replace(each[0], wall=wall, cpu=cpu))
+    return Choice(name, plan.frame_count, (plan.out_width, plan.out_height), plan.frame_count / seconds, seconds, round(size))
