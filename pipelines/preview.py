@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from models.catalog import cards, default_model
+from models.catalog import default_model
 from models.errors import OutputError, UsageError
 from pipelines.bench import foretold
 from pipelines.events import Planned
@@ -34,7 +34,6 @@ __all__ = ["Choice", "Moment", "Preview", "preview"]
 
 _FRAMES = 2
 """Of a moment: what is shown, and the next one, which costs what a frame that is no key frame does."""
-_SHOWN_BY_DEFAULT = ("lanczos", "fast", "quality", "recurrent")
 
 
 @dataclass(frozen=True)
@@ -83,7 +82,7 @@ def preview(
     """Show moments of one video through each of several networks, by the decoder, networks and encoder of a run.
 
     folder: where pictures go, made where it is missing; None: NAME.preview beside the input. models: names or files; none: the
-    classical one and those that are shipped. at: seconds or [hh:]mm:ss[.fff] from the first frame; none: one moment of each of
+    classical one and the default. at: seconds or [hh:]mm:ss[.fff] from the first frame; none: one moment of each of
     `shots` equal parts of the film, the one whose key frame took the most bytes, so no black and no flat one where there is another.
     Raises the errors of a run.
     """
@@ -112,8 +111,8 @@ def preview(
 
 
 def _default_models() -> tuple[str, ...]:
-    there = {c.family for c in cards()}
-    return tuple(dict.fromkeys([*(n for n in _SHOWN_BY_DEFAULT if n in there), default_model()]))
+    """The classical one and the default: others may take minutes on a CPU."""
+    return tuple(dict.fromkeys(("lanczos", default_model())))
 
 
 def _asked(info: VideoInfo, at: Sequence[str], plan: Plan) -> list[int]:

@@ -259,7 +259,7 @@ def plan(source: Path, output: Path | None, as_json: bool, measure: bool, **opti
 @click.argument("source", type=click.Path(path_type=Path), metavar="INPUT")
 @click.option("--at", multiple=True, metavar="TIME", help="A moment, in seconds or [hh:]mm:ss[.fff]; may be repeated.")
 @click.option("--shots", type=click.IntRange(1, 100), default=3, show_default=True, help="Without --at: so many moments, all over the film.")
-@click.option("--models", metavar="NAME|FILE,...", help="What is compared, joined by commas; default: lanczos and the networks that are shipped.")
+@click.option("--models", metavar="NAME|FILE,...", help="What is compared, joined by commas; default: lanczos and the default network.")
 @functools.partial(_run_options, one_model=False)
 def preview(source: Path, output: Path | None, at: tuple[str, ...], shots: int, models: str | None, as_json: bool, **options: Any) -> None:
     """Show a few moments of a film through several networks, and what each would take for all of it.
