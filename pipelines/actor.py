@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import hashlib
 import os
 import pickle
@@ -70,6 +71,8 @@ class Station:
             if files:
                 made = made.placed({name: _kept(name, refs[0]) for name, refs in files.items()})
             self._worker = make_worker(worker, made)
+            gc.collect()  # of an earlier worker
+            gc.freeze()  # what is there now stays; later collections need not look through all of torch
         except BaseException as error:  # noqa: BLE001 - told to the driver
             return "error", as_told(error)
         return "facts", self._worker.facts

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import av
 from av.bitstream import BitStreamFilterContext
+from av.sidedata.sidedata import SideDataContainer
 from av.sidedata.sidedata import Type as SideData
 
 from pipelines.video import HdrMetadata, Range
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 
     from pipelines.video import ColorTags
 
-__all__ = ["agree", "encoder_options", "frame_side_data", "is_dolby_vision_only", "static_metadata", "with_metadata"]
+__all__ = ["agree", "encoder_options", "frame_side_data", "is_dolby_vision_only", "side_data_of", "static_metadata", "with_metadata"]
 
 _PER_CHROMATICITY = 50000
 _PER_LUMINANCE = 10000
@@ -60,10 +61,19 @@ def agree(one: HdrMetadata, other: HdrMetadata) -> bool:
     return all(abs(a - b) <= s for a, b, s in zip(one.display, other.display, steps, strict=False))
 
 
+def side_data_of(frame: VideoFrame) -> SideDataContainer:
+    """All side data of a decoded frame. Raises ValueError where the frame has a kind PyAV 18 can't name.
+
+    Not `frame.side_data`, which the frame would keep: it and the frame would hold each other, and pictures of many megabytes
+    would wait for Python's next full collection.
+    """
+    return SideDataContainer(frame)
+
+
 def frame_side_data(frame: VideoFrame, kind: SideData) -> bytes | None:
     """Side data of a decoded frame; None where there is none, or where the frame has a kind PyAV 18 can't name."""
     try:
-        data = frame.side_data.get(kind)  # type: ignore[call-overload]
+        data = side_data_of(frame).get(kind)  # type: ignore[call-overload]
     except (ValueError, KeyError):
         return None
     return None if data is None else bytes(data)

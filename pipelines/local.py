@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import gc
 import os
 import pickle
 import queue
@@ -275,6 +276,7 @@ def child_main(descriptor: int) -> None:
     try:
         _, name, setup = line.recv()
         worker = make_worker(name, pickle.loads(setup))  # noqa: S301 - from our parent
+        gc.freeze()  # what is there now stays; later collections need not look through all of torch
         line.send(("hello", worker.facts))
         while True:
             _, payload = line.recv()

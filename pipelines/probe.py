@@ -19,7 +19,7 @@ from av.stream import Disposition
 
 from models.errors import MediaError, UsageError
 from pipelines.bitstream import is_clean_point, nal_length_size
-from pipelines.hdr import frame_side_data, is_dolby_vision_only, static_metadata
+from pipelines.hdr import frame_side_data, is_dolby_vision_only, side_data_of, static_metadata
 from pipelines.scan import find_scan
 from pipelines.sequence import pattern_of
 from pipelines.siting import chroma_siting
@@ -126,7 +126,8 @@ _VIEW_ID = 29
 def lost_side_data(frame: VideoFrame) -> set[str]:
     """What the result will not have of what comes with a frame."""
     try:
-        return {name for kind, name in _LOST.items() if frame.side_data.get(kind) is not None}  # type: ignore[call-overload]
+        found = side_data_of(frame)
+        return {name for kind, name in _LOST.items() if found.get(kind) is not None}  # type: ignore[call-overload]
     except (ValueError, KeyError) as error:
         return {"second view (MV-HEVC)"} if str(error).startswith(str(_VIEW_ID)) else set()
 

@@ -18,6 +18,7 @@ from av.sidedata.sidedata import Type as SideData
 
 from models.errors import MediaError, UsageError
 from pipelines.footage import Codes
+from pipelines.hdr import frame_side_data
 from pipelines.source import PacketReader
 
 if TYPE_CHECKING:
@@ -194,9 +195,9 @@ def _quantisers(info: VideoInfo, packets: list[bytes]) -> Iterator[float]:
         except av.error.FFmpegError:
             continue
         for frame in frames:
-            found = frame.side_data.get(SideData.VIDEO_ENC_PARAMS)  # type: ignore[call-overload]
+            found = frame_side_data(frame, SideData.VIDEO_ENC_PARAMS)
             if found is not None:
-                yield _mean_quantiser(bytes(found))
+                yield _mean_quantiser(found)
 
 
 def _mean_quantiser(data: bytes) -> float:

@@ -51,7 +51,6 @@ class ChunkUpscaler:
         self.upscaler = Upscaler(setup.plan, self._device)
         self._pixels = PixelFormat.parse(setup.plan.pix_fmt)
         self.facts = numerics_class(self._device)
-        gc.freeze()  # what is there now stays; collections at the end of chunks need not look through all of torch
 
     def run(self, task: SpanTask, pieces: Iterable[list[PacketData]]) -> Iterator[Progress | EncodedChunk]:
         """Decode a span and yield its chunks as they are finished, with a progress report now and then.

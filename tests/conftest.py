@@ -16,17 +16,15 @@ if str(ROOT) not in sys.path:  # children import `tests.*` by the parent's path
 os.environ["VSR_DATA_HOME"] = "/nonexistent"  # no model of whoever runs the tests
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module", autouse=True)
 def _settled() -> None:
-    """What a worker imports is there for good: its collections after each chunk needn't look at it, which takes most of a short run."""
-    import pipelines.worker  # noqa: F401
-
+    """What is there for good, as all of torch, needn't be looked through by the collections at the end of each chunk."""
     gc.collect()
     gc.freeze()
 
 
 @pytest.fixture
-def inline(monkeypatch: pytest.MonkeyPatch, _settled: None) -> None:
+def inline(monkeypatch: pytest.MonkeyPatch) -> None:
     """Workers run in this process."""
     from tests.helpers.inline import without_processes
 

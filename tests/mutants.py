@@ -193,6 +193,11 @@ MUTANTS = (
         "tests/pipelines/test_hdr.py::test_pq_and_hlg_are_never_brought_down_to_eight_bits",
     ),
     Mutant(
+        60, "frames and their side data hold each other", "pipelines/hdr.py",
+        "    return SideDataContainer(frame)", "    return frame.side_data",
+        "tests/pipelines/test_decode.py::test_a_decoded_picture_goes_with_the_last_reference_to_it",
+    ),
+    Mutant(
         67, "any size is tried", "pipelines/encode.py",
         "    _check_size(settings.codec, name, width, height)", "    pass",
         "tests/pipelines/test_encode.py::test_what_a_codec_or_container_can_t_is_refused",

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 from pathlib import Path
 
+import av
 import numpy as np
 import pytest
 
@@ -46,6 +48,23 @@ def test_the_last_frames_come_only_when_the_decoder_is_drained(tmp_path: Path) -
     found = list(decode(reader.rows(0, 11, keep_from=0), info.decoder, planar_format("yuv420p")))
     reader.close()
     assert [f.pts for f in found] == list(info.pts)
+
+
+def test_a_decoded_picture_goes_with_the_last_reference_to_it(tmp_path: Path) -> None:
+    """Case 60: not with the next full collection, for which the pre-roll of a chunk would pile up."""
+    source = media.cfr(tmp_path / "in.mp4", frames=24, gop=50)
+    info = probe(source)
+    reader = PacketReader(source, 0)
+    gc.collect()
+    gc.disable()
+    try:
+        for _ in decode(reader.rows(0, 24, keep_from=0), info.decoder, planar_format("yuv420p")):
+            pass
+        left = sum(isinstance(thing, av.VideoFrame) for thing in gc.get_objects())
+    finally:
+        gc.enable()
+        reader.close()
+    assert left <= 2  # what the loops still name
 
 
 def frame(pts: int, *, corrupt: bool = False) -> Frame:
