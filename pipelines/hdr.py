@@ -67,7 +67,7 @@ def side_data_of(frame: VideoFrame) -> SideDataContainer:
     Not `frame.side_data`, which the frame would keep: it and the frame would hold each other, and pictures of many megabytes
     would wait for Python's next full collection.
     """
-    return SideDataContainer(frame)
+    return SideDataContainer(frame)  # type: ignore[call-arg]
 
 
 def frame_side_data(frame: VideoFrame, kind: SideData) -> bytes | None:
