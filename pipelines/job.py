@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
@@ -13,7 +14,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from models.errors import CorruptError, Interrupted, OutputError, UsageError
+from models.errors import CorruptError, Interrupted, OutputError, UsageError, VsrError
 from pipelines.assemble import assemble
 from pipelines.decode import IndexMismatchError
 from pipelines.encode import EncodedChunk
@@ -38,7 +39,9 @@ __all__ = ["upscale_video"]
 
 _LEAST_FREE_BYTES = 32 << 20
 _PUBLISHING = "publishing"
-"""File of the work directory that says whose pictures are being given their names."""
+"""File of the work directory that says what is being given its name."""
+_REPORT = "report"
+"""The same for the report, before it lies beside the result."""
 
 
 def upscale_video(
@@ -63,6 +66,7 @@ def upscale_video(
     planned, dropped = plan_video(source, output, settings)
     target = Path(planned.output)
     if _is_done(target, planned.plan) and not fresh:
+        _forget(work_folder(target), planned.plan)
         yield AlreadyDone(str(target))
         return
     if _is_there(target, planned.plan) and not (overwrite or fresh):
@@ -78,7 +82,7 @@ def upscale_video(
                 counted = _counted(planned.info, error, again=attempt > 0)
                 yield Note(f"{error}; the frames were counted by decoding: {counted.frame_count}")
                 planned, dropped = plan_video(source, output, settings, counted)
-        result = yield from _finish(planned, made, dropped, settings, began)
+        result = yield from _finish(planned, made, dropped, journal, settings, began)
         finished = True
         yield result
     finally:
@@ -98,15 +102,28 @@ def _is_done(target: Path, plan: Plan) -> bool:
         return False
 
 
+def _forget(folder: Path, plan: Plan) -> None:
+    """Remove what a run left that was ended when its result had got its name already."""
+    with contextlib.suppress(VsrError):  # another run at it, a disk that can't be written to: nothing that is asked for needs this
+        if folder.is_dir():
+            journal = Journal(folder)
+            journal.remove() if journal.is_over(plan.id) else journal.close()
+
+
 def _is_there(target: Path, plan: Plan) -> bool:
-    """Something lies where the result goes, and not because this very run was ended while it gave pictures their names."""
+    """Something lies where the result goes, and not because this very run was ended while it gave its result the name."""
     pattern = pattern_of(target) if plan.encoder.is_sequence else None
-    if pattern is None:
-        return target.exists()
+    if not (target.exists() if pattern is None else pattern.numbers()):
+        return False
     try:
-        return bool(pattern.numbers()) and (work_folder(target) / _PUBLISHING).read_text(encoding="utf-8") != plan.id
+        return (work_folder(target) / _PUBLISHING).read_text(encoding="utf-8") != _mark(plan, target if pattern is None else None)
     except OSError:
         return True
+
+
+def _mark(plan: Plan, result: Path | None) -> str:
+    """What `_PUBLISHING` says: the plan's name, and for a single file, which keeps its inode when it is renamed, that."""
+    return plan.id if result is None else f"{plan.id} {result.stat().st_ino}"
 
 
 def _report_path(target: Path) -> Path:
@@ -214,38 +231,43 @@ def _check_disk(folder: Path, estimated_bytes: int) -> None:
         )
 
 
-def _finish(planned: Planned, made: _Made, dropped: frozenset[int], settings: RunSettings, began: float) -> Generator[Event, None, Finished]:
+def _finish(
+    planned: Planned, made: _Made, dropped: frozenset[int], journal: Journal, settings: RunSettings, began: float
+) -> Generator[Event, None, Finished]:
     """Assemble, verify, and only then give the result its name; the closing event comes back as the generator's value."""
     plan, info, target = planned.plan, planned.info, Path(planned.output)
-    partial = target.with_name(f".{_short(target.name)}.{os.getpid()}.partial")
+    concealed = sum(r.corrupt for r in made.records)
     try:
-        passed = assemble(plan, info, made.records, partial, dropped=dropped)
-        report = verify(partial, plan, info, made.records, passed, full=settings.verify == "full")
-        size = _give_name(partial, target, plan)
+        passed = assemble(plan, info, made.records, journal.result, dropped=dropped)
+        report = verify(journal.result, plan, info, made.records, passed, full=settings.verify == "full")
+        summary = {"plan": plan.id, "bytes": 0, "concealed": concealed, "dropped": list(planned.dropped), **asdict(report)}
+        size = summary["bytes"] = _give_name(journal, target, plan)
+        write_atomically(journal.folder / _REPORT, json.dumps(summary, indent=1).encode())
+        os.replace(journal.folder / _REPORT, _report_path(target))
+        sync_folder(target.parent)
     except OSError as error:
         raise OutputError(
             f"{target}: can't be written: {error.strerror}; what is done is kept, free some space and give the same command again"
         ) from None
     finally:
-        shutil.rmtree(partial) if partial.is_dir() else partial.unlink(missing_ok=True)
-    concealed = sum(r.corrupt for r in made.records)
+        journal.clear_result()
     if concealed:
         yield Note(f"{concealed} damaged or missing frames of the source were concealed")
-    summary = {"plan": plan.id, "bytes": size, "concealed": concealed, "dropped": list(planned.dropped), **asdict(report)}
-    write_atomically(_report_path(target), json.dumps(summary, indent=1).encode())
     limiting = max(made.seconds, key=made.seconds.__getitem__) if made.seconds else ""
     return Finished(str(target), report.frames, time.monotonic() - began, size, _LIMITS.get(limiting, limiting), summary)
 
 
-def _give_name(partial: Path, target: Path, plan: Plan) -> int:
+def _give_name(journal: Journal, target: Path, plan: Plan) -> int:
     """Put what was verified where it belongs, flushed; its size in bytes comes back."""
     pattern = pattern_of(target) if plan.encoder.is_sequence else None
+    mark = journal.folder / _PUBLISHING
     if pattern is not None:
-        size = publish(partial, pattern, work_folder(target) / _PUBLISHING, plan.id)
+        size = publish(journal.result, pattern, mark, _mark(plan, None))
     else:
-        with open(partial, "rb") as file:
+        with open(journal.result, "rb") as file:
             os.fsync(file.fileno())
-        os.replace(partial, target)
+        write_atomically(mark, _mark(plan, journal.result).encode())
+        os.replace(journal.result, target)
         size = target.stat().st_size
     sync_folder(target.parent)
     return size

@@ -1,7 +1,8 @@
 """`Journal`: which chunks of this very plan are done, on disk, so that a killed run goes on where it was.
 
-The work directory lies beside the output. Everything in it is written under another name first, flushed, and renamed; a
-chunk counts only if its data has the hash its manifest says. One writer at a time.
+The work directory lies beside the output, so that an unfinished result can lie in it and still be renamed. Everything in it is
+written under another name first, flushed, and renamed; a chunk counts only if its data has the hash its manifest says. One writer
+at a time.
 """
 
 from __future__ import annotations
@@ -119,33 +120,57 @@ class Journal:
             self._lock = os.open(folder / "lock", os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
         except OSError as error:
             raise OutputError(f"{folder}: can't be made: {error.strerror}; choose another place for the output with -o") from None
+        if not self._has_locked():
+            os.close(self._lock)
+            raise UsageError(f"{folder}: another run is writing this output; wait for it, or choose another -o")
+
+    def _has_locked(self) -> bool:
         try:
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            # Its holder may have removed the directory between our opening and our locking.
+            return os.path.samestat(os.fstat(self._lock), os.stat(self.folder / "lock"))
         except OSError:
-            os.close(self._lock)
-            raise UsageError(f"{folder}: another run is writing this output; wait for it, or choose another -o") from None
+            return False
+
+    @property
+    def result(self) -> Path:
+        """Where the result is put together: a file, or a folder of pictures."""
+        return self.folder / "result"
+
+    def clear_result(self) -> None:
+        """Delete what was put together there."""
+        _delete(self.result)
 
     def close(self) -> None:
         """Unlock; the directory stays."""
         os.close(self._lock)
 
     def remove(self) -> None:
-        """Delete the directory with all that is in it, and unlock."""
+        """Delete the directory with all that is in it, and unlock. Ended in between, it leaves what `is_over` still knows."""
+        for path in sorted(self.folder.iterdir(), key=lambda p: p.name in {"plan.json", "lock"}):
+            _delete(path)
         shutil.rmtree(self.folder, ignore_errors=True)
         self.close()
+
+    def is_over(self, plan_id: str) -> bool:
+        """Whether nothing here is worth keeping once the result of that plan is there: its own chunks, or none at all."""
+        plan = self._read("plan.json")
+        return plan is None or plan.get("id") == plan_id
 
     def adopt(self, plan_id: str, plan: dict[str, Any]) -> tuple[list[ChunkRecord], list[str]]:
         """Make the directory that plan's: (chunks of it that are done, what changed since another plan was worked on).
 
         Chunks of another plan are deleted, and so is whatever is torn or was tampered with.
         """
+        self.clear_result()  # of a run that was killed while it put it together
         old = self._read("plan.json")
         if old is not None and old.get("id") == plan_id:
             return self._valid_chunks(plan_id), []
-        changed = _differences(old.get("plan", {}), plan) if old is not None else []
+        before = old.get("plan") if old is not None else None
+        changed = _differences(before, plan) if isinstance(before, dict) else []
         for path in self.folder.iterdir():
             if path.name != "lock":
-                shutil.rmtree(path, ignore_errors=True) if path.is_dir() and not path.is_symlink() else path.unlink()
+                _delete(path)
         write_atomically(self.folder / "plan.json", json.dumps({"id": plan_id, "plan": plan}, indent=1).encode())
         return [], changed
 
@@ -180,7 +205,7 @@ class Journal:
         for manifest in sorted(self.folder.glob("[0-9]*.json")):
             table = self._read(manifest.name)
             path = manifest.with_suffix(".chunk")
-            if table is not None and table.get("plan") == plan_id and _holds(path, table):
+            if table is not None and table.get("plan") == plan_id and table.get("index") == int(manifest.stem) and _holds(path, table):
                 pts = tuple(table["pts"])
                 found.append(ChunkRecord(table["index"], path, pts, table["sha256"], table["header_sha256"], table["corrupt"]))
             else:
@@ -197,10 +222,19 @@ class Journal:
         return table if isinstance(table, dict) else None
 
 
+def _delete(path: Path) -> None:
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        path.unlink(missing_ok=True)
+
+
 def _holds(path: Path, table: dict[str, Any]) -> bool:
     """Whether the data is what its manifest says."""
     needed = {"index", "bytes", "sha256", "header_sha256", "pts", "thumbnails", "corrupt"}
-    if not needed <= set(table) or path.is_symlink() or not path.is_file() or path.stat().st_size != table["bytes"]:
+    if not needed <= set(table) or not isinstance(table["pts"], list):
+        return False
+    if path.is_symlink() or not path.is_file() or path.stat().st_size != table["bytes"]:
         return False
     return bool(hashlib.sha256(path.read_bytes()).hexdigest() == table["sha256"])
 

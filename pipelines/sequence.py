@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from models.errors import MediaError, VerificationError
+from pipelines.journal import write_atomically
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -119,9 +120,9 @@ def publish(made: Path, target: Pattern, mark: Path, word: str) -> int:
     """Give all pictures of a folder, each named by its number, their names in the target's; the bytes they hold come back.
 
     Pictures of the same pattern that are not among them go. mark: file that says, with `word`, whose pictures these are,
-    for a run that was ended in between. Raises OSError.
+    for a run that was ended in between. Raises OSError, OutputError.
     """
-    mark.write_text(word, encoding="utf-8")
+    write_atomically(mark, word.encode())
     numbers = sorted(int(name) for name in os.listdir(made))
     stale = set(target.numbers()) - set(numbers)
     size = 0

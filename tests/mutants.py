@@ -31,6 +31,7 @@ class Mutant:
 
 
 _JOB, _JOURNAL, _SOURCE, _VERIFY, _ASSEMBLE = (f"tests/pipelines/test_{n}.py" for n in ("job", "journal", "source", "verify", "assemble"))
+_CRASH = "tests/pipelines/test_crash.py"
 _SCAN, _FILTERS = (f"tests/pipelines/test_{n}.py" for n in ("scan", "filters"))
 _EXACT = "tests/pipelines/test_color_exact.py"
 
@@ -116,6 +117,26 @@ MUTANTS = (
         18, "seams are not compared with the source", "pipelines/verify.py",
         "_SAME_PICTURE = 24.0", "_SAME_PICTURE = 1000.0",
         f"{_VERIFY}::test_a_chunk_that_holds_the_pictures_of_another_is_caught_in_the_result",
+    ),
+    Mutant(
+        38, "a result that has its name already is in the way of its own run", "pipelines/job.py",
+        "        write_atomically(mark, _mark(plan, journal.result).encode())\n", "",
+        f"{_CRASH}::test_ended_at_any_step_on_the_disk_a_run_goes_on_and_leaves_nothing_over",
+    ),
+    Mutant(
+        62, "the unfinished result lies beside the output", "pipelines/journal.py",
+        'return self.folder / "result"', 'return self.folder.with_name(f".{os.getpid()}.partial")',
+        f"{_CRASH}::test_ended_at_any_step_on_the_disk_a_run_goes_on_and_leaves_nothing_over",
+    ),
+    Mutant(
+        62, "work whose result is there already is forgotten", "pipelines/job.py",
+        "journal.remove() if journal.is_over(plan.id) else journal.close()", "journal.close()",
+        f"{_CRASH}::test_ended_at_any_step_on_the_disk_a_run_goes_on_and_leaves_nothing_over",
+    ),
+    Mutant(
+        44, "a file is not flushed before it is renamed", "pipelines/journal.py",
+        "            os.fsync(file.fileno())\n        os.replace(temporary", "        os.replace(temporary",
+        f"{_CRASH}::test_ended_at_any_step_on_the_disk_a_run_goes_on_and_leaves_nothing_over",
     ),
     Mutant(
         43, "a kept chunk is not hashed", "pipelines/journal.py",

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from models.errors import UsageError, VerificationError
 from pipelines.assemble import decode_times, incompatible_streams
+from pipelines.journal import work_folder
 from pipelines.probe import probe
 from tests import media
 from tests.helpers.inline import H264, planned_of, upscaled
@@ -74,7 +75,7 @@ def test_a_chunk_with_another_header_is_noticed_before_anything_is_muxed(tmp_pat
     with pytest.raises(VerificationError, match="different headers"):
         upscaled(source, output, worker="tests.pipelines.sick_workers:OtherHeader", **{**H264, **CUT})
     assert not output.exists()
-    assert not list(tmp_path.glob(".*.partial"))
+    assert not (work_folder(output) / "result").exists()
 
 
 # --- passthrough

@@ -10,6 +10,7 @@ import pytest
 from models.errors import VerificationError
 from pipelines import job
 from pipelines.job import upscale_video
+from pipelines.journal import work_folder
 from tests import media
 from tests.helpers.inline import H264, QUICK, upscaled
 from tests.helpers.view import frames
@@ -29,7 +30,7 @@ def assert_refused(source: Path, worker: str, message: str, **settings: object) 
     with pytest.raises(VerificationError, match=message):
         upscaled(source, output, worker=f"tests.pipelines.sick_workers:{worker}", **settings)
     assert not output.exists()
-    assert not list(source.parent.glob(".*.partial"))
+    assert not (work_folder(output) / "result").exists()
 
 
 @pytest.mark.usefixtures("inline")

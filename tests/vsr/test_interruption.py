@@ -155,7 +155,7 @@ def test_one_signal_drains_and_keeps_what_is_done(film: Path, whole: dict[str, P
     assert children
     assert gone(children)
     assert not output.exists()
-    assert not list(tmp_path.glob(".*.partial"))
+    assert not (work_folder(output) / "result").exists()
     kept = sum(e["event"] == "chunk" for e in events)
     assert kept < 12
     again = vsr("run", film, "-o", output, "--codec", "h264", *OPTIONS)
@@ -184,7 +184,7 @@ def test_two_signals_end_it_now_without_orphans(film: Path, tmp_path: Path, numb
     assert "Traceback" not in err
     assert gone(children)
     assert not output.exists()
-    assert not list(tmp_path.glob(".*.partial"))
+    assert not (work_folder(output) / "result").exists()
 
 
 def test_two_runs_of_one_output_exclude_each_other(film: Path, tmp_path: Path) -> None:
@@ -247,7 +247,7 @@ def test_a_disk_that_fills_up_ends_with_5_and_the_work_goes_on_when_there_is_roo
     assert raised.value.exit_code == 5
     assert "free some space" in str(raised.value)
     assert not output.exists()
-    assert not list(small_disk.glob(".*.partial"))
+    assert not (work_folder(output) / "result").exists()
     assert work_folder(output).is_dir()
     monkeypatch.undo()
     without_processes(monkeypatch)
