@@ -68,12 +68,18 @@ class DatasetSettings:
     """Make the source this many times smaller first; 0: halve while even its sharpest parts are soft."""
     soft_db: float = 42.0
     """With `shrink = 0`: soft is what survives being halved and doubled with a higher PSNR."""
+    passes: int = 1
+    """So many times the footage is gone through: at its size first, then each time at sizes drawn from `rescale`, with other
+    crops, turns and degradations (of videos: of other frames). What is held out is looked at in the first pass alone."""
+    rescale: tuple[float, ...] = (0.5, 1.0)
+    """Smallest and largest share of its size that a source has from the second pass on; antialiased bicubic."""
     most_pairs: int = 600
-    """At most so many pairs of one video."""
+    """At most so many pairs of one video in a pass."""
     turn: bool = True
     """Turn and flip crops by chance; chroma of videos is resampled where its siting demands it."""
     validation: float = 0.08
-    """Share of the frames that is held out, by whole shots."""
+    """Share of the frames that is held out, by whole shots: by what the footage is, whatever the seed, so that data sets of the
+    same inputs can be mixed."""
     shard_mb: int = 64
     seed: int = 0
     degrade: DegradeSettings = field(default_factory=DegradeSettings)
@@ -85,7 +91,9 @@ class DatasetSettings:
             raise UsageError(f"truth_px = {self.truth_px}: expected 32 or more, divisible by {2 * self.scale} (twice the scale)")
         if not 0 < self.validation < 0.5:
             raise UsageError(f"validation = {self.validation}: expected a share between 0 and 0.5")
-        for name in ("frames", "every_frames", "most_pairs", "shard_mb"):
+        if len(self.rescale) != 2 or not 0 < self.rescale[0] <= self.rescale[1] <= 1:
+            raise UsageError(f"rescale = {self.rescale}: expected the smallest and the largest share of a source's size, above 0 and at most 1")
+        for name in ("frames", "every_frames", "passes", "most_pairs", "shard_mb"):
             if getattr(self, name) < 1:
                 raise UsageError(f"{name} = {getattr(self, name)}: expected at least 1")
         if self.context_frames < 0 or self.shrink < 0:

@@ -69,8 +69,8 @@ class Task:
     """A clip, its last frames being the ones that count; or a picture, (1,3,H,W) R'G'B'."""
     side_px: int
     """Of the truth; of the low-resolution clip where a teacher makes the truth."""
-    shrink: int
-    """The source is made this many times smaller first."""
+    shrink: float
+    """The source is made this many times smaller first; of a clip: to `side_px`."""
     turn: int
     """See `footage.oriented`."""
     motion: Motion
@@ -120,7 +120,7 @@ def clip_of_picture(task: Task, length: int) -> Planes:
     assert isinstance(task.source, torch.Tensor)
     source = task.source
     if task.shrink > 1:
-        source = resample(source, source.shape[-2] // task.shrink, source.shape[-1] // task.shrink, "bicubic")
+        source = resample(source, round(source.shape[-2] / task.shrink), round(source.shape[-1] / task.shrink), "bicubic")
     side, height, width = task.side_px, source.shape[-2], source.shape[-1]
     top, left = task.record["place"][0] - task.record["region"][0], task.record["place"][1] - task.record["region"][1]
     still = source[..., top : top + side, left : left + side]

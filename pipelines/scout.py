@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections import deque
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -70,6 +71,16 @@ def hold_out(shot_list: list[tuple[int, int]], share: float, rng: np.random.Gene
     return stretches
 
 
+def _chance_of(footage: list[Footage]) -> np.random.Generator:
+    """Chance that the footage alone decides: data sets of other settings or seeds hold out the same."""
+    digest = hashlib.sha256("".join(f.info.fingerprint for f in footage).encode())
+    return np.random.default_rng(int.from_bytes(digest.digest()[:8]))
+
+
+def _even(x: float) -> int:
+    return round(x / 2) * 2
+
+
 class Scout:
     """The tasks of one unit, and what was seen on the way."""
 
@@ -110,70 +121,83 @@ class Scout:
 
     def _picture_tasks(self, pictures: list[Footage]) -> Iterator[Task]:
         singles = [(n, n + 1) for n in range(len(pictures))]
-        splits = {s.start: s.split for s in hold_out(singles, self._settings.validation, self._rng)}
+        splits = {s.start: s.split for s in hold_out(singles, self._settings.validation, _chance_of(pictures))}
         for number, footage in enumerate(pictures):
             frame = next(footage.frames(1), None)
             self.done += 1
             if frame is None:
                 continue
             luma = footage.codes(frame).luma[0]
-            shrink = self._shrink(luma, footage.bits)
-            self._describe(footage, split=splits[number], shrink=shrink)
+            crisp = self._shrink(luma, footage.bits)
+            self._describe(footage, split=splits[number], shrink=crisp)
             rgb = footage.rgb(frame)
-            for place in self._choose(luma, footage.bits, shrink):
-                source, region = self._region(rgb, place, shrink)
-                record = {"source": footage.info.fingerprint[:16], "frame": 0, "place": [place.top, place.left], "region": region, "matrix": 5}
-                yield self._task(source, splits[number], shrink, draw_motion(self._settings.motion, self._rng), record, None)
+            for lap in range(self._settings.passes if splits[number] == "train" else 1):
+                shrink = self._rescaled(crisp, luma, lap)
+                for place in self._choose(luma, footage.bits, shrink):
+                    source, region = self._region(rgb, place, shrink)
+                    record = {"source": footage.info.fingerprint[:16], "frame": 0, "place": [place.top, place.left], "region": region, "matrix": 5}
+                    yield self._task(source, splits[number], shrink, draw_motion(self._settings.motion, self._rng), record, None)
 
-    def _region(self, rgb: torch.Tensor, place: Chosen, shrink: int) -> tuple[torch.Tensor, list[int]]:
+    def _region(self, rgb: torch.Tensor, place: Chosen, shrink: float) -> tuple[torch.Tensor, list[int]]:
         """The square and as much around it as the camera may move over; and where that begins, in shrunk pixels."""
         motion, length = self._settings.motion, self._settings.frames + self._settings.context_frames
         reach = 8 + round(length * (motion.pan_px + self._side * (motion.zoom + np.deg2rad(motion.turn_degrees))))
         top, left = max(0, place.top - reach), max(0, place.left - reach)
-        bottom, right = place.top + self._side + reach, place.left + self._side + reach
-        piece = rgb[..., top * shrink : bottom * shrink, left * shrink : right * shrink]
-        return piece[..., : piece.shape[-2] // shrink * shrink, : piece.shape[-1] // shrink * shrink].clone(), [top, left]
+        height = min(place.top + self._side + reach, int(rgb.shape[-2] / shrink)) - top
+        width = min(place.left + self._side + reach, int(rgb.shape[-1] / shrink)) - left
+        first = int(top * shrink), int(left * shrink)
+        piece = rgb[..., first[0] : first[0] + round(height * shrink), first[1] : first[1] + round(width * shrink)]
+        return piece.clone(), [top, left]
 
     def _video_tasks(self, footage: Footage) -> Iterator[Task]:
         if footage.info.interlaced:
             raise MediaError(f"{footage.info.path}: is interlaced; its fields would be learned as detail: deinterlace it first")
         settings = self._settings
         found = shots((np.asarray(f.planes[0]) for f in footage.frames()), footage.pixels.bits)
-        stretches = hold_out(found, settings.validation, self._rng)
+        stretches = hold_out(found, settings.validation, _chance_of([footage]))
         self.total = found[-1][1] if found else 0
         # A long film gives its pairs from everywhere, not from its beginning.
-        self._every = max(settings.every_frames, self.total * settings.crops.per_frame // settings.most_pairs)
+        self._every = max(1, max(settings.every_frames, self.total * settings.crops.per_frame // settings.most_pairs) // settings.passes)
         coding = coding_of(footage.info) if settings.degrade.crf == "like-source" else None
         self._describe(footage, shots=len(found), frames=self.total)
         window: deque[Codes] = deque(maxlen=settings.frames + settings.context_frames)
         upcoming = deque(stretches)
-        shrink = 0
+        crisp = 0
         for number, frame in enumerate(footage.frames()):
             self.done = number + 1
             while upcoming and number >= upcoming[0].stop:
                 upcoming.popleft()
                 window.clear()
-            if not upcoming or number < upcoming[0].start or self._count >= settings.most_pairs:
+            if not upcoming or number < upcoming[0].start or self._count >= self._most:
                 continue
             window.append(footage.codes(frame))
-            if not self._due(number - upcoming[0].start, len(window), upcoming[0]):
+            lap = self._lap(number - upcoming[0].start, len(window), upcoming[0])
+            if lap is None:
                 continue
-            shrink = shrink or self._shrink(window[-1].luma[0], footage.bits)
-            yield from self._tasks_of_frame(footage, window, upcoming[0].split, shrink, coding)
+            luma = window[-1].luma[0]
+            crisp = crisp or self._shrink(luma, footage.bits)
+            yield from self._tasks_of_frame(footage, window, upcoming[0].split, self._rescaled(crisp, luma, lap), coding)
 
-    def _due(self, place: int, held: int, stretch: Stretch) -> bool:
-        """Whether a frame is looked at: one in `every_frames`, as soon as the window is full; short shots give their last frame."""
+    def _lap(self, place: int, held: int, stretch: Stretch) -> int | None:
+        """The pass that looks at a frame, if one does.
+
+        Each takes one frame in `every_frames`, beginning when the window is full; short shots give their last frame.
+        """
         settings = self._settings
         length = stretch.stop - stretch.start
         need = min(length, settings.frames + settings.context_frames)
         if held < need or held < settings.frames:
-            return False
-        return (place - (need - 1)) % self._every == 0
+            return None
+        looked, between = divmod(place - (need - 1), self._every)
+        lap = looked % settings.passes
+        return lap if between == 0 and (lap == 0 or stretch.split == "train") else None
 
-    def _tasks_of_frame(self, footage: Footage, window: deque[Codes], split: str, shrink: int, coding: Coding | None) -> Iterator[Task]:
+    def _tasks_of_frame(self, footage: Footage, window: deque[Codes], split: str, shrink: float, coding: Coding | None) -> Iterator[Task]:
         luma = window[-1].luma[0]
+        height, width = luma.shape  # even
+        side = min(_even(self._side * shrink), height, width)
         for place in self._choose(luma, footage.bits, shrink):
-            top, left, side = place.top * shrink, place.left * shrink, self._side * shrink
+            top, left = min(_even(place.top * shrink), height - side), min(_even(place.left * shrink), width - side)
             pieces = [c.crop(top, left, side, side) for c in window]
             clip = Codes(np.concatenate([p.luma for p in pieces]), np.concatenate([p.chroma for p in pieces]), footage.bits)
             record = {
@@ -183,13 +207,25 @@ class Scout:
                 "matrix": int(footage.tags.matrix),
             }
             yield self._task(clip, split, shrink, Motion(), record, coding)
-            if self._count >= self._settings.most_pairs:
+            if self._count >= self._most:
                 return
 
-    def _choose(self, luma: np.ndarray, bits: int, shrink: int) -> list[Chosen]:
+    @property
+    def _most(self) -> int:
+        return self._settings.most_pairs * self._settings.passes
+
+    def _rescaled(self, crisp: int, luma: np.ndarray, lap: int) -> float:
+        """How many times smaller an (H,W) source becomes in a pass: `crisp`, from the second pass on drawn; a crop still fits in."""
+        if not lap:
+            return crisp
+        least, most = self._settings.rescale
+        least = max(least, crisp * self._side / min(luma.shape))
+        return round(crisp / self._rng.uniform(least, most), 4) if least < most else crisp
+
+    def _choose(self, luma: np.ndarray, bits: int, shrink: float) -> list[Chosen]:
         if shrink > 1:
             x = torch.from_numpy(luma.astype(np.float32))
-            small = resample(x, x.shape[0] // shrink // 2 * 2, x.shape[1] // shrink // 2 * 2, "bicubic")
+            small = resample(x, int(x.shape[0] / shrink) // 2 * 2, int(x.shape[1] / shrink) // 2 * 2, "bicubic")
             luma = small.round().clamp(0, (1 << bits) - 1).numpy().astype(luma.dtype)
         return choose_crops(luma, bits, self._side, self._settings.crops, self.seen, self._rng)
 
@@ -211,7 +247,7 @@ class Scout:
             x = resample(x, x.shape[0] // 2 // 2 * 2, x.shape[1] // 2 // 2 * 2, "bicubic")
         return factor
 
-    def _task(self, source: Codes | torch.Tensor, split: str, shrink: int, motion: Motion, record: dict[str, Any], coding: Coding | None) -> Task:
+    def _task(self, source: Codes | torch.Tensor, split: str, shrink: float, motion: Motion, record: dict[str, Any], coding: Coding | None) -> Task:
         settings = self._settings
         turn = int(self._rng.choice(_TURNS)) if settings.turn else 0
         if settings.degrade.crf == "like-source" and coding is None:

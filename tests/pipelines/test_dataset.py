@@ -19,7 +19,8 @@ from pipelines.degrade import DegradeSettings, degrade, read_record
 from pipelines.footage import Codes, Footage, from_values, oriented, to_values
 from pipelines.loader import BatchSettings, Loader
 from pipelines.pairs import Motion, Task, clip_of_picture
-from pipelines.probe import probe
+from pipelines.picture import write_png
+from pipelines.probe import fingerprint, probe
 from pipelines.scout import hold_out
 from pipelines.settings import read_settings
 from pipelines.shards import Pair, Shards, ShardWriter, read_manifest
@@ -218,6 +219,84 @@ def test_a_picture_moves_by_the_motion_and_ends_as_itself() -> None:
     assert torch.allclose(luma[2, 0], rgb[0, 0, 32:64, 32:64], atol=1e-5)
     assert torch.allclose(luma[1, 0], rgb[0, 0, 32:64, 35:67], atol=1e-4)
     assert torch.allclose(luma[0, 0], rgb[0, 0, 32:64, 38:70], atol=1e-4)
+
+
+LAPS = replace(SMALL, passes=4, turn=False, degrade=DegradeSettings(clean=1.0, kernels=("bicubic",)))
+
+
+@pytest.fixture(scope="module")
+def laps(source: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("data") / "laps"
+    made([source, pictures(source.parent / "laps", 4)], folder, LAPS)
+    return folder
+
+
+def test_more_passes_see_the_footage_at_more_sizes(laps: Path) -> None:
+    shrinks = [(r["shrink"], "region" in r) for r in records(laps, "train")]
+    for still in (False, True):
+        found = [s for s, picture in shrinks if picture == still]
+        assert 1 in found
+        assert len({s for s in found if 1 < s <= 2}) >= 3
+        assert not [s for s in found if s < 1 or s > 2]
+    assert {r["shrink"] for r in records(laps, "validation")} == {1}
+
+
+def test_a_rescaled_pair_is_the_source_made_smaller(source: Path, laps: Path) -> None:
+    frames = [Footage(probe(source)).codes(f) for f in Footage(probe(source)).frames()]
+    shards = Shards([laps], "train")
+    checked = 0
+    for number in range(len(shards)):
+        pair = shards[number]
+        shrink, (top, left) = pair.record["shrink"], pair.record["place"]
+        if shrink == 1 or "region" in pair.record:
+            continue
+        side = round(32 * shrink / 2) * 2
+        top, left = min(round(top * shrink / 2) * 2, 96 - side), min(round(left * shrink / 2) * 2, 160 - side)
+        luma, chroma = to_values(frames[pair.record["frame"]].crop(top, left, side, side))
+        again = from_values((resample(luma, 32, 32, "bicubic"), resample(chroma, 16, 16, "bicubic", offset=(0.0, -0.25))), 8)
+        assert np.array_equal(pair.truth.luma, again.luma)
+        assert np.array_equal(pair.truth.chroma, again.chroma)
+        checked += 1
+    assert checked >= 3
+
+
+def test_a_rescaled_picture_keeps_its_proportions(tmp_path: Path) -> None:
+    """Squares of a checkerboard stay square and get smaller by what is recorded."""
+    y, x = np.mgrid[:200, :260]
+    for name, shift in (("a.png", 0), ("b.png", 7)):  # two, of which one at most is held out
+        board = (((y + shift) // 20 + x // 20) % 2 * 180 + 30).astype(np.uint8)
+        write_png(tmp_path / "stills" / name, np.stack([board] * 3, -1))
+    crops = CropSettings(per_frame=2, duplicate_bits=-1, blurred_db=99.0)
+    made([pictures(tmp_path / "stills", 3)], tmp_path / "d", replace(LAPS, truth_px=64, crops=crops))
+    shards = Shards([tmp_path / "d"], "train")
+    sources = {fingerprint(tmp_path / "stills" / name)[:16] for name in ("a.png", "b.png")}
+    boards = [p for p in (shards[n] for n in range(len(shards))) if p.record["source"] in sources]
+    assert len({p.record["shrink"] for p in boards}) >= 3
+    for pair in boards:
+        for line in (pair.truth.luma[0, 32], pair.truth.luma[0, :, 32]):
+            edges = np.flatnonzero(np.diff(line.astype(int) > 128))
+            if len(edges) > 1:
+                assert np.diff(edges).mean() == pytest.approx(20 / pair.record["shrink"], abs=1.5)
+
+
+def test_sets_of_any_seed_and_settings_hold_out_the_same(tmp_path: Path) -> None:
+    """Several sets of one footage can then be mixed, and what one holds out is in none of the others."""
+    footage = [film(tmp_path / "film.mp4", (6,) * 9, width=96, height=64), pictures(tmp_path / "stills", 9, 64, 64)]
+    held = []
+    for seed in range(3):
+        folder = tmp_path / str(seed)
+        made(footage, folder, replace(SMALL, seed=seed, every_frames=1 + seed, validation=0.12, degrade=DegradeSettings(clean=1.0)))
+        held.append({(r["source"], r["frame"] // 6) for r in records(folder, "validation")})
+    assert len(held[0]) >= 2
+    assert held[0] == held[1] == held[2]
+
+
+def test_sizes_that_can_not_be_are_refused() -> None:
+    for odd in ((0.0, 1.0), (0.8, 0.5), (0.5, 1.5), (0.5,)):
+        with pytest.raises(UsageError, match="rescale"):
+            DatasetSettings(rescale=odd)
+    with pytest.raises(UsageError, match="passes"):
+        DatasetSettings(passes=0)
 
 
 def test_a_teacher_makes_the_truth(source: Path, tmp_path: Path) -> None:
