@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import queue
 import threading
 from collections import deque
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from models.errors import Interrupted, VsrError
+from models.errors import Interrupted, OutputError, UsageError, VsrError
 from pipelines.events import Event, Planned
 from pipelines.job import upscale_video
 from pipelines.spans import open_workers
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
+    from pipelines.inputs import Input
     from pipelines.settings import RunSettings
     from pipelines.work import Map
 
@@ -29,8 +31,7 @@ _AHEAD = 2
 
 
 def upscale_videos(
-    sources: Sequence[Path],
-    output: Path | None,
+    inputs: Sequence[Input],
     settings: RunSettings,
     *,
     overwrite: bool = False,
@@ -39,44 +40,65 @@ def upscale_videos(
 ) -> Iterator[tuple[Path, Event | VsrError]]:
     """Upscale videos as `upscale_video` does; yields (source, event), and (source, error) for one that failed.
 
-    stop: when set, what is under way is finished and kept, and nothing else begun. Raises UsageError where the cluster of the
-    settings can't be joined.
+    No two of them get the same name, and none that of an input. stop: when set, what is under way is finished and kept, and nothing
+    else begun. Raises UsageError where the cluster of the settings can't be joined.
     """
-    if settings.cluster is None or len(sources) == 1:
-        for source in sources:
+    each = _Each(inputs, settings, stop or threading.Event(), overwrite=overwrite, fresh=fresh)
+    if settings.cluster is None or len(inputs) == 1:
+        for one in inputs:
             try:
-                for event in upscale_video(source, output, settings, overwrite=overwrite, fresh=fresh, stop=stop):
-                    yield source, event
+                for event in each.upscale(one, None):
+                    yield one.path, event
             except VsrError as error:
-                yield source, error
-            if stop is not None and stop.is_set():
+                yield one.path, error
+            if each.stop.is_set():
                 return
         return
     with open_workers(settings) as workers:
-        batch = _Batch(sources, output, settings, workers, stop or threading.Event(), overwrite=overwrite, fresh=fresh)
+        batch = _Batch(inputs, each, workers)
         try:
             yield from batch.events()
         finally:
             batch.close()
 
 
+class _Each:
+    """How every video of a batch is upscaled; safe to call from several threads."""
+
+    def __init__(self, inputs: Iterable[Input], settings: RunSettings, stop: threading.Event, *, overwrite: bool, fresh: bool) -> None:
+        self.stop = stop
+        self._settings, self._overwrite, self._fresh = settings, overwrite, fresh
+        self._lock = threading.Lock()
+        self._taken = {os.path.realpath(one.path): one.path for one in inputs}
+
+    def upscale(self, one: Input, workers: Map | None) -> Iterator[Event]:
+        """The events of one video. Raises as `upscale_video` does."""
+        if one.output is not None and one.is_mirrored:
+            try:
+                one.output.mkdir(parents=True, exist_ok=True)
+            except OSError as error:
+                raise OutputError(f"{one.output}: can't be made: {error.strerror}; choose another -o") from None
+        return upscale_video(
+            one.path, one.output, self._settings, overwrite=self._overwrite, fresh=self._fresh, stop=self.stop, workers=workers,
+            claim=lambda target: self._claim(target, one.path),
+        )  # fmt: skip
+
+    def _claim(self, target: Path, source: Path) -> None:
+        """Take a result's name for one source. Raises UsageError where it is another's."""
+        key = os.path.realpath(target)
+        with self._lock:
+            owner = self._taken.setdefault(key, source)
+            if owner is not source:
+                what = "the name of that input" if os.path.realpath(owner) == key else f"the name of the result of {owner}, too"
+                raise UsageError(f"{source}: its result would be {target}, {what}; name them apart by --output-template, or choose another -o")
+
+
 class _Batch:
     """Videos under way at once, each in a thread of its own; the workers serve the one that came first."""
 
-    def __init__(
-        self,
-        sources: Sequence[Path],
-        output: Path | None,
-        settings: RunSettings,
-        workers: Map,
-        stop: threading.Event,
-        *,
-        overwrite: bool,
-        fresh: bool,
-    ) -> None:
-        self._waiting = deque(sources)
-        self._output, self._settings, self._workers, self._stop = output, settings, workers, stop
-        self._overwrite, self._fresh = overwrite, fresh
+    def __init__(self, inputs: Sequence[Input], each: _Each, workers: Map) -> None:
+        self._waiting = deque(inputs)
+        self._each, self._workers, self._stop = each, workers, each.stop
         self._out: queue.Queue[tuple[Path, Event | BaseException | None]] = queue.Queue(maxsize=64)
         self._closing = threading.Event()
         self._open: dict[Path, threading.Thread] = {}
@@ -110,25 +132,22 @@ class _Batch:
         """Begin videos while there is too little to do; whether any is left."""
         hungry = len(self._open) < _AHEAD or (not self._planning and self._workers.waiting() == 0)
         if self._waiting and hungry and len(self._open) < _OPEN and not self._stop.is_set():
-            source = self._waiting.popleft()
-            self._planning.add(source)
-            self._open[source] = threading.Thread(target=self._upscale, args=(source,), daemon=True)
-            self._open[source].start()
+            one = self._waiting.popleft()
+            self._planning.add(one.path)
+            self._open[one.path] = threading.Thread(target=self._upscale, args=(one,), daemon=True)
+            self._open[one.path].start()
         return bool(self._waiting) and not self._stop.is_set()
 
-    def _upscale(self, source: Path) -> None:
-        events = upscale_video(
-            source, self._output, self._settings, overwrite=self._overwrite, fresh=self._fresh, stop=self._stop, workers=self._workers
-        )
+    def _upscale(self, one: Input) -> None:
         try:
-            with contextlib.closing(events):  # type: ignore[type-var]
+            with contextlib.closing(self._each.upscale(one, self._workers)) as events:  # type: ignore[type-var]
                 for event in events:
-                    if not self._tell(source, event):
+                    if not self._tell(one.path, event):
                         return
         except BaseException as error:  # noqa: BLE001 - carried to the thread that reads the events
-            self._tell(source, error)
+            self._tell(one.path, error)
         finally:
-            self._tell(source, None)
+            self._tell(one.path, None)
 
     def _tell(self, source: Path, event: Event | BaseException | None) -> bool:
         while not self._closing.is_set():

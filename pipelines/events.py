@@ -79,6 +79,8 @@ class AlreadyDone:
     """The very same command was finished before."""
 
     output: str
+    frames: int = 0
+    bytes: int = 0
 
 
 Event = Planned | Advanced | ChunkFinished | Note | Finished | AlreadyDone

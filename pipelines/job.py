@@ -54,20 +54,23 @@ def upscale_video(
     stop: threading.Event | None = None,
     worker: str = "pipelines.worker:ChunkUpscaler",
     workers: Map | None = None,
+    claim: Callable[[Path], None] | None = None,
 ) -> Iterator[Event]:
     """Upscale one video; resumes what an earlier run of the same command left.
 
     output: file or folder; None puts it beside the input. fresh: throw earlier work away. stop: when set, chunks under way
     are finished and kept, and Interrupted is raised. worker: "module:Class" that makes chunks, for tests. workers: where it does;
-    None: in children of this process.
+    None: in children of this process. claim: called with the result's path before anything is done; raises where it may not be that.
     Raises the errors of `models.errors`; the output has its name only when everything was verified.
     """
     began = time.monotonic()
     planned, dropped = plan_video(source, output, settings)
     target = Path(planned.output)
-    if _is_done(target, planned.plan) and not fresh:
+    if claim is not None:
+        claim(target)
+    if not fresh and (done := _done(target, planned.plan)) is not None:
         _forget(work_folder(target), planned.plan)
-        yield AlreadyDone(str(target))
+        yield done
         return
     if _is_there(target, planned.plan) and not (overwrite or fresh):
         raise UsageError(f"{target}: is already there, and not by this very command; give --overwrite to replace it, or another -o")
@@ -92,14 +95,16 @@ def upscale_video(
             journal.close()
 
 
-def _is_done(target: Path, plan: Plan) -> bool:
+def _done(target: Path, plan: Plan) -> AlreadyDone | None:
+    """What an earlier run of this very plan left, if it is still there."""
     try:
         report = json.loads(_report_path(target).read_bytes())
         pattern = pattern_of(target) if plan.encoder.is_sequence else None
         size = pattern.bytes() if pattern is not None else target.stat().st_size
-        return bool(report["plan"] == plan.id and report["bytes"] == size)
+        same = bool(report["plan"] == plan.id and report["bytes"] == size)
+        return AlreadyDone(str(target), int(report["frames"]), size) if same else None
     except (OSError, ValueError, KeyError, TypeError):
-        return False
+        return None
 
 
 def _forget(folder: Path, plan: Plan) -> None:

@@ -15,6 +15,7 @@ from pipelines.decode import planar_format
 from pipelines.encode import PICTURE_ENCODERS, choose_encoder, lost_bits, try_encoder
 from pipelines.events import Planned
 from pipelines.filters import try_filters
+from pipelines.naming import result_name, template_suffix
 from pipelines.plan import Deinterlacing, Plan, make_plan, square_size, target_size, upright_sar
 from pipelines.probe import probe
 from pipelines.sequence import pattern_of
@@ -65,10 +66,11 @@ def _plan(source: Path, output: Path | None, settings: RunSettings, info: VideoI
     width, height = info.orientation.turn(*crop.size(info.width, info.height))
     if settings.square_pixels:
         width, height = square_size(width, height, upright_sar(info))
-    codec_folder = output is None or output.is_dir() or str(output).endswith(os.sep)
-    numbered = not still and (info.first_number is not None if codec_folder or output is None else pattern_of(output) is not None)
+    folder = source.parent if output is None else output if output.is_dir() else None
+    numbered = not still and (info.first_number is not None if output is None or folder is not None else pattern_of(output) is not None)
     picture = still or numbered
-    suffix = (output.suffix.lower() if not codec_folder and output is not None else "") or _default_suffix(source, settings, picture=picture)
+    named = template_suffix(settings.output_template) if output is None or folder is not None else output.suffix.lower()
+    suffix = named or _default_suffix(source, settings, picture=picture)
     container = _container(suffix, picture=picture, numbered=numbered)
     subsampled = decoded if settings.encode.pixel_format is None else planar_format(settings.encode.pixel_format)
     lossless = settings.encode.codec == "ffv1" and not picture
@@ -83,7 +85,8 @@ def _plan(source: Path, output: Path | None, settings: RunSettings, info: VideoI
     )
     try_filters(plan, info.width, info.height)
     try_encoder(encoder, plan.out_color)
-    target = _target(source, output, codec_folder, suffix, plan)
+    target = output if output is not None and folder is None else (folder or Path()) / result_name(settings.output_template, source, suffix, plan)
+    target = _checked(source, target, plan)
     misfits = incompatible_streams(info, container) if not picture else [(s, "pictures hold nothing else") for s in info.streams] if numbered else []
     if not settings.drop_incompatible:
         refuse_incompatible(misfits, target, container)
@@ -144,13 +147,8 @@ def _container(suffix: str, *, picture: bool, numbered: bool) -> str:
     raise UsageError(f"an output that ends in {suffix or 'nothing'} is not known; expected {', '.join(_CONTAINERS)}")
 
 
-def _target(source: Path, output: Path | None, is_folder: bool, suffix: str, plan: Plan) -> Path:
+def _checked(source: Path, target: Path, plan: Plan) -> Path:
     """The output's full path, checked as far as can be without writing."""
-    if is_folder or output is None:
-        name = f"{source.stem}.{min(plan.out_width, plan.out_height) if plan.out_height > plan.out_width else plan.out_height}p{suffix}"
-        target = (output or source.parent) / name
-    else:
-        target = output
     target = Path(os.path.abspath(target))
     if not target.parent.is_dir():
         raise UsageError(f"{target.parent}: no such folder; make it first")

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, Literal, TypeVar
 
 from models.errors import UsageError
+from pipelines.naming import DEFAULT_TEMPLATE, check_template
 
 __all__ = ["EncodeSettings", "RunSettings", "TargetSettings", "parse_range", "parse_rate", "read_settings"]
 
@@ -113,6 +114,8 @@ class RunSettings:
     """Leave out what the output container can't hold, instead of refusing."""
     verify: Literal["seams", "full"] = "seams"
     """Decode the result around every seam, or all of it, before it gets its name."""
+    output_template: str = DEFAULT_TEMPLATE
+    """What a result is called where the output is a folder or beside the input; see `naming.FIELDS`."""
 
     def __post_init__(self) -> None:
         if not self.chunk_seconds > 0:
@@ -132,6 +135,7 @@ class RunSettings:
             value = getattr(self, name)
             if value is not None and not value > 0:
                 raise UsageError(f"--{name.replace('_', '-')} {value}: expected a positive number")
+        check_template(self.output_template)
         if self.range is not None:
             parse_range(self.range)
         if self.rate is not None:

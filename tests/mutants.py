@@ -238,6 +238,21 @@ MUTANTS = (
         '    "pattern_type": "none",', '    "pattern_type": "sequence",',
         f"{_SOURCE}::test_a_numbered_name_is_not_taken_for_a_sequence_of_pictures",
     ),
+    Mutant(
+        73, "a template may hold a folder", "pipelines/naming.py",
+        'if any(c in literal for c in ("/", os.sep, "\\0")):', "if False:",
+        "tests/vsr/test_batch_command.py::test_a_template_that_leads_elsewhere_is_refused_before_work",
+    ),
+    Mutant(
+        73, "a source's own name may lead out", "pipelines/naming.py",
+        'if name in {"", ".", ".."} or', "if False and",
+        "tests/pipelines/test_naming.py::test_a_source_s_name_does_not_lead_out_either",
+    ),
+    Mutant(
+        51, "two inputs get one name", "pipelines/batch.py",
+        "            if owner is not source:", "            if False:",
+        "tests/vsr/test_batch_command.py::test_no_two_inputs_get_one_name_even_with_overwrite",
+    ),
 )  # fmt: skip
 
 

@@ -1,8 +1,11 @@
 """`vsr`: offline video super-resolution, exact to the tick.
 
 cli.py             the command line, and the one place where an error becomes an exit code
+cli_run.py         the commands that upscale, and say what they would do
+cli_options.py     what shapes a result, on the command line
 bars.py            a bar on a terminal, lines elsewhere
 progress.py        events drawn as a bar, or as JSON lines
+summary.py         what became of each video of a batch
 bench_view.py      what was measured, for people
 preview_page.py    what was tried, as a page that opens from disk
 api.py             `upscale`, the same as a function

@@ -9,50 +9,16 @@ import os
 import sys
 import threading
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
 from vsr.cli_machine import doctor, show_version
+from vsr.cli_options import run_options, settings_of
+from vsr.cli_run import plan, report_error, run
 from vsr.cli_training import add_model, dataset, evaluate, models_table, train
 
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-
-    from click.shell_completion import CompletionItem
-
 __all__ = ["cli", "main"]
-
-_VIDEO_SUFFIXES = frozenset(
-    [
-        ".mp4",
-        ".m4v",
-        ".mov",
-        ".mkv",
-        ".webm",
-        ".avi",
-        ".ts",
-        ".m2ts",
-        ".mts",
-        ".mpg",
-        ".mpeg",
-        ".vob",
-        ".wmv",
-        ".flv",
-        ".ogv",
-        ".mxf",
-        ".3gp",
-        ".h264",
-        ".264",
-        ".hevc",
-        ".265",
-        ".ivf",
-        ".obu",
-        ".y4m",
-        ".nut",
-        ".gif",
-    ]
-)
 
 
 class _Group(click.Group):
@@ -90,169 +56,8 @@ def cli() -> None:
     """
 
 
-def _models_and_files(ctx: click.Context, parameter: click.Parameter, begun: str) -> list[CompletionItem]:
-    """What a shell offers behind --model."""
-    del ctx, parameter
-    from click.shell_completion import CompletionItem
-
-    from models.catalog import cards
-
-    names = sorted({n for card in cards() for n in (card.name, card.family) if n.startswith(begun)})
-    return [*map(CompletionItem, names), CompletionItem(begun, type="file")]
-
-
-def _run_options(command: Callable[..., Any], *, one_model: bool = True) -> Callable[..., Any]:
-    """What shapes the result; shared by `run`, `plan`, `bench` and `preview`, which names its models itself."""
-    model = click.option(
-        "--model",
-        metavar="NAME|FILE",
-        shell_complete=_models_and_files,
-        help="A name of `vsr models`, a weights file, or several joined by commas.",
-    )
-    options = [
-        click.option("-o", "--output", type=click.Path(path_type=Path), help="File or folder; without it, beside the input as NAME.2160p.EXT."),
-        click.option("--to", metavar="SIZE", help="4k, 8k, 1440p, 1080p or WxH: a box that turns for portrait. Default: 4k up to 1080p, else 8k."),
-        click.option("--scale", type=int, metavar="N", help="Factor on both sides, instead of --to."),
-        click.option("--square-pixels", is_flag=True, default=None, help="Bake an anamorphic picture's shape into its pixels."),
-        click.option("--crop-bars", is_flag=True, default=None, help="Cut black bars off that stand all through the film."),
-        *([model] if one_model else []),
-        click.option("--codec", type=click.Choice(["hevc", "h264", "av1", "prores", "ffv1"]), help="Default: hevc."),
-        click.option("--crf", type=float, help="Constant quality, in the encoder's own scale."),
-        click.option("--preset", help="draft, balanced (default), archive, or the encoder's own."),
-        click.option("--encoder-option", "encoder_options", multiple=True, metavar="KEY=VALUE", help="The encoder's own option; may be repeated."),
-        click.option("--pixel-format", metavar="NAME", help="FFmpeg's name, such as yuv420p10le; default: the source's."),
-        click.option("--range", metavar="FROM-TO", help="Only a part, in seconds or [hh:]mm:ss[.fff]."),
-        click.option("--rate", metavar="FPS", help="Of numbered pictures (frame_%05d.png): 24 (default), 23.976, 24000/1001."),
-        click.option("--video-stream", type=int, metavar="N", help="Which of several films, from 0."),
-        click.option("--chunk-seconds", type=float, metavar="S", help="Length of the parts that are kept and resumed one by one; default 6."),
-        click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), help="Where networks run."),
-        click.option("--on-corrupt", type=click.Choice(["fail", "conceal"]), help="What to do with damaged frames; default: fail."),
-        click.option(
-            "--deinterlace",
-            type=click.Choice(["auto", "bob", "off", "refuse"]),
-            help="Interlaced video: at frame rate (auto), at field rate (bob), as it is, or not at all.",
-        ),
-        click.option("--prefilter", type=click.Choice(["denoise", "deblock"]), help="FFmpeg's filters first, for noisy or blocky sources."),
-        click.option("--strength", type=float, metavar="0..1", help="Between the classical result (0) and the networks' (1, default)."),
-        click.option("--drop-incompatible", is_flag=True, default=None, help="Leave out tracks the output container can't hold."),
-        click.option("--config", type=click.Path(path_type=Path), help="Settings from a TOML file; options here go before it."),
-        click.option("--json", "as_json", is_flag=True, help="One JSON object a line on standard output."),
-    ]
-    for option in reversed(options):
-        command = option(command)
-    return command
-
-
-@cli.command()
-@click.argument("inputs", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="INPUT...")
-@_run_options
-@click.option("--workers", type=int, metavar="N", help="At most so many workers; default: one a CUDA device, else one.")
-@click.option("--cluster", metavar="ADDRESS", help="Work on a Ray cluster: local[:N], auto, or HOST:PORT.")
-@click.option("--gpus-per-worker", type=float, metavar="N", help="Of a cluster, such as 0.5 for two workers a GPU; default: 1.")
-@click.option("--cpus-per-worker", type=float, metavar="N", help="Of a cluster; default: what there is, shared out.")
-@click.option("--mixed-hardware", is_flag=True, default=None, help="Let unlike workers take part; bytes then depend on who made what.")
-@click.option("--verify", type=click.Choice(["seams", "full"]), help="Decode the result around seams (default), or all of it.")
-@click.option("--overwrite", is_flag=True, help="Replace an output that is there; resumable work is kept.")
-@click.option("--fresh", is_flag=True, help="Throw away earlier work and results, and begin anew.")
-@click.option("-q", "--quiet", is_flag=True, help="Only errors.")
-def run(inputs: tuple[Path, ...], output: Path | None, as_json: bool, overwrite: bool, fresh: bool, quiet: bool, **options: Any) -> None:
-    """Upscale videos, pictures or folders of them.
-
-    \b
-    Example: vsr run film.mp4 --to 4k --codec h264 --crf 16
-    Interrupted, the same command goes on where it was.
-    """
-    from models.errors import UsageError, VsrError
-    from pipelines.batch import upscale_videos
-    from vsr.progress import Bar, JsonLines
-    from vsr.signals import Signals
-
-    settings = _settings(options)
-    files = list(_files(inputs))
-    several = len(files) > 1
-    if several and output is not None and not output.is_dir():
-        if output.suffix:
-            raise UsageError(f"{output}: several inputs need a folder as -o")
-        output.mkdir(parents=True, exist_ok=True)
-    views: dict[Path, Bar | JsonLines] = {}
-    failed: list[VsrError] = []
-    with Signals("stopping after the chunk under way") as signals:
-        try:
-            for file, event in upscale_videos(files, output, settings, overwrite=overwrite, fresh=fresh, stop=signals.stop):
-                if file not in views:
-                    views[file] = JsonLines(label=str(file) if several else "") if as_json else Bar(quiet=quiet, label=file.name if several else "")
-                if not isinstance(event, VsrError):
-                    views[file].show(event)
-                    continue
-                views[file].close()
-                if not several or signals.stop.is_set():
-                    raise signals.translated(event)
-                failed.append(event)
-                _report(event, as_json=as_json)
-        finally:
-            for view in views.values():
-                view.close()
-    if failed:
-        if not as_json:
-            click.echo(f"{len(files) - len(failed)} of {len(files)} done, {len(failed)} failed", err=True)
-        sys.exit(8)
-
-
-def _settings(options: dict[str, Any]) -> Any:
-    from models.errors import UsageError
-    from vsr.api import run_settings
-
-    pairs = options.pop("encoder_options", ())
-    bad = [p for p in pairs if "=" not in p]
-    if bad:
-        raise UsageError(f"--encoder-option {bad[0]}: expected KEY=VALUE")
-    own = dict(p.split("=", 1) for p in pairs)
-    return run_settings(encoder_options=own or None, **options)
-
-
-def _files(inputs: tuple[Path, ...]) -> Iterator[Path]:
-    """Files as given; folders as the videos in them, by name."""
-    from models.errors import MediaError
-
-    for path in inputs:
-        if not path.is_dir():
-            yield path
-            continue
-        found = sorted(p for p in path.iterdir() if p.suffix.lower() in _VIDEO_SUFFIXES and p.is_file() and not p.name.startswith("."))
-        if not found:
-            raise MediaError(f"{path}: no video in this folder")
-        yield from found
-
-
-@cli.command()
-@click.argument("source", type=click.Path(path_type=Path), metavar="INPUT")
-@_run_options
-@click.option("--measure", is_flag=True, help="Try each stage on a few frames, and foretell how long the run will take.")
-def plan(source: Path, output: Path | None, as_json: bool, measure: bool, **options: Any) -> None:
-    """Show what `run` would do, without doing it.
-
-    Example: vsr plan film.mp4 --to 8k --measure
-    """
-    from pipelines.request import plan_video
-    from vsr.progress import JsonLines, duration, plan_line, plan_table
-
-    settings = _settings(options)
-    planned, _ = plan_video(source, output, settings)
-    seconds = None
-    if measure:
-        from pipelines.bench import foretold, measure_stages
-        from pipelines.spans import cuda_devices
-
-        seconds = foretold(planned, measure_stages(planned, settings), len(cuda_devices()))
-    if as_json:
-        JsonLines().write("plan", {**plan_table(planned), **({} if seconds is None else {"estimated_seconds": round(seconds, 1)})})
-        return
-    click.echo(plan_line(planned))
-    click.echo(f"  output: {planned.output}")
-    if seconds is not None:
-        click.echo(f"  about {duration(seconds)}, {planned.plan.frame_count / seconds:.2f} fps")
-    for text in (*planned.info.notes, *(f"left out: {d}" for d in planned.dropped)):
-        click.echo(f"  {text}")
+for _command in (run, plan):
+    cli.add_command(_command)
 
 
 @cli.command()
@@ -260,7 +65,7 @@ def plan(source: Path, output: Path | None, as_json: bool, measure: bool, **opti
 @click.option("--at", multiple=True, metavar="TIME", help="A moment, in seconds or [hh:]mm:ss[.fff]; may be repeated.")
 @click.option("--shots", type=click.IntRange(1, 100), default=3, show_default=True, help="Without --at: so many moments, all over the film.")
 @click.option("--models", metavar="NAME|FILE,...", help="What is compared, joined by commas; default: lanczos and the default network.")
-@functools.partial(_run_options, one_model=False)
+@functools.partial(run_options, one_model=False)
 def preview(source: Path, output: Path | None, at: tuple[str, ...], shots: int, models: str | None, as_json: bool, **options: Any) -> None:
     """Show a few moments of a film through several networks, and what each would take for all of it.
 
@@ -276,7 +81,7 @@ def preview(source: Path, output: Path | None, at: tuple[str, ...], shots: int, 
     from vsr.progress import JsonLines, duration
 
     names = [name.strip() for name in (models or "").split(",") if name.strip()]
-    for event in show(source, output, _settings(options), models=names, at=at, shots=shots):
+    for event in show(source, output, settings_of(options), models=names, at=at, shots=shots):
         if isinstance(event, Moment):
             click.echo(f"{duration(event.seconds)} into the film: {event.files[-1]}", err=True)
             continue
@@ -291,7 +96,7 @@ def preview(source: Path, output: Path | None, at: tuple[str, ...], shots: int, 
 
 @cli.command()
 @click.argument("source", required=False, type=click.Path(path_type=Path), metavar="[INPUT]")
-@_run_options
+@run_options
 @click.option("--seconds", type=click.FloatRange(0.5), default=6.0, show_default=True, help="Of the video; --range says which.")
 @click.option("--repeats", type=click.IntRange(1), default=1, show_default=True, help="Of the whole run; the median counts.")
 @click.option("--timeline", type=click.Path(path_type=Path), metavar="FILE", help="A picture of what waited for what, as PNG.")
@@ -307,7 +112,7 @@ def bench(source: Path | None, output: Path | None, as_json: bool, seconds: floa
     from vsr.bench_view import bench_text, draw_timeline
 
     del output
-    for event in measure(source, _settings(options), seconds=seconds, repeats=repeats):
+    for event in measure(source, settings_of(options), seconds=seconds, repeats=repeats):
         if isinstance(event, Step):
             click.echo(event.text, err=True)
             continue
@@ -402,15 +207,6 @@ def _own_packages() -> None:
             sys.exit(2)
 
 
-def _report(error: Exception, *, as_json: bool) -> None:
-    text = str(error).replace("\n", " ")
-    if as_json:
-        from vsr.progress import JsonLines
-
-        JsonLines().write("error", {"kind": type(error).__name__, "exit_code": getattr(error, "exit_code", 1), "message": text})
-    click.echo(f"vsr: {text}", err=True)
-
-
 def main(arguments: list[str] | None = None) -> None:
     """Run the command line; every foreseen error becomes one line and its exit code, a bug keeps its traceback."""
     _own_packages()
@@ -420,7 +216,7 @@ def main(arguments: list[str] | None = None) -> None:
     try:
         cli.main(args=given, prog_name="vsr", standalone_mode=False)
     except VsrError as error:
-        _report(error, as_json="--json" in given)
+        report_error(error, as_json="--json" in given)
         sys.exit(error.exit_code)
     except click.exceptions.Exit as exit_:
         sys.exit(exit_.exit_code)

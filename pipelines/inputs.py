@@ -1,0 +1,99 @@
+"""`find_inputs`: files, folders and glob patterns -> the videos they mean, each with the place of its result."""
+
+from __future__ import annotations
+
+import glob
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from models.errors import MediaError, OutputError, UsageError
+from pipelines.sequence import pattern_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+__all__ = ["Input", "find_inputs"]
+
+_VIDEO_SUFFIXES = frozenset(
+    ".mp4 .m4v .mov .mkv .webm .avi .ts .m2ts .mts .mpg .mpeg .vob .wmv .flv .ogv .mxf .3gp .h264 .264 .hevc .265 .ivf .obu .y4m .nut .gif".split()  # noqa: SIM905
+)
+
+
+@dataclass(frozen=True)
+class Input:
+    """One video, and where its result goes."""
+
+    path: Path
+    output: Path | None = None
+    """File or folder; None: beside the input."""
+    is_mirrored: bool = False
+    """The folder mirrors one of the inputs', and is made when its first video begins."""
+
+
+def find_inputs(given: Sequence[Path], output: Path | None, *, recursive: bool = False) -> list[Input]:
+    """The videos that paths mean, each once, in the order given; those of a folder or pattern by name.
+
+    A path that exists is itself, whatever characters it has; one that does not and has *, ? or [ is a pattern (** for any folders).
+    Of folders and patterns, hidden files, and results of earlier runs (those with NAME.vsr.json beside them), are left out.
+    output: a file for one input, a folder for several or for a folder; it is made where it is missing. recursive: look into
+    subfolders, too, which the output mirrors.
+    Raises MediaError where nothing is found, UsageError where several inputs would share one output file.
+    """
+    found: dict[str, Input] = {}
+    several = len(given) > 1
+    for path in given:
+        if path.is_dir():
+            several = True
+            videos = [p for p in (_walk(path) if recursive else sorted(path.iterdir())) if _is_video(p)]
+            _refuse_none(videos, path, "no video in this folder", recursive=recursive)
+            pairs = [(p, p.parent.relative_to(path)) for p in videos]
+        elif _is_pattern(path):
+            several = True
+            videos = [p for p in map(Path, sorted(glob.glob(str(path), recursive=True))) if p.is_file() and _is_wanted(p)]
+            _refuse_none(videos, path, "no file is called like that", recursive=True)
+            pairs = [(p, Path()) for p in videos]
+        else:
+            pairs = [(path, Path())]
+        for video, below in pairs:
+            found.setdefault(os.path.abspath(video), Input(video, output if output is None else output / below, is_mirrored=below != Path()))
+    if several and output is not None:
+        _make_folder(output)
+    return list(found.values())
+
+
+def _is_pattern(path: Path) -> bool:
+    return not path.exists() and pattern_of(path) is None and glob.has_magic(str(path))
+
+
+def _walk(folder: Path) -> Iterator[Path]:
+    for place, folders, names in os.walk(folder):
+        folders[:] = sorted(f for f in folders if not f.startswith("."))
+        yield from (Path(place) / name for name in sorted(names))
+
+
+def _is_video(path: Path) -> bool:
+    return path.suffix.lower() in _VIDEO_SUFFIXES and path.is_file() and _is_wanted(path)
+
+
+def _is_wanted(path: Path) -> bool:
+    """Not hidden, and no result of ours: a second run over a folder would upscale what the first one made."""
+    return not path.name.startswith(".") and not path.name.endswith(".vsr.json") and not path.with_name(f"{path.name}.vsr.json").exists()
+
+
+def _refuse_none(videos: Iterable[Path], path: Path, what: str, *, recursive: bool) -> None:
+    if not videos:
+        hint = "" if recursive else "; --recursive looks into those below it, too"
+        raise MediaError(f"{path}: {what} (hidden files and results of earlier runs aside){hint}")
+
+
+def _make_folder(output: Path) -> None:
+    if output.is_dir():
+        return
+    if output.suffix:
+        raise UsageError(f"{output}: several inputs need a folder as -o")
+    try:
+        output.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OutputError(f"{output}: can't be made: {error.strerror}; choose another -o") from None

@@ -1,0 +1,106 @@
+"""Several videos by one command: what they are called, what is skipped, and the table at the end. Case 73."""
+
+from __future__ import annotations
+
+import csv
+import json
+from pathlib import Path
+
+import pytest
+
+from tests import media
+from tests.helpers.command import Outcome
+from tests.helpers.inline import without_processes
+from vsr.cli import main
+
+IDENTITY = ("--scale", "1", "--model", "identity", "--codec", "ffv1", "--device", "cpu")
+
+
+@pytest.fixture
+def here(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> object:
+    """The command in this process: `here("run", …)` gives its outcome."""
+    without_processes(monkeypatch)
+
+    def call(*given: str | Path) -> Outcome:
+        code = 0
+        try:
+            main([str(g) for g in given])
+        except SystemExit as exit_:
+            code = int(exit_.code or 0)
+        out, err = capfd.readouterr()
+        return Outcome(code, out, err)
+
+    return call
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Two films and a broken one."""
+    (tmp_path / "in").mkdir()
+    for name in ("a.mp4", "c.mp4"):
+        media.cfr(tmp_path / "in" / name, frames=4)
+    (tmp_path / "in" / "b.mp4").write_bytes(b"broken")
+    return tmp_path / "in"
+
+
+def test_a_table_at_the_end_says_what_became_of_each(here, folder: Path, tmp_path: Path) -> None:
+    outcome = here("run", folder, "-o", tmp_path / "out", *IDENTITY, "--summary", tmp_path / "list.csv")
+    assert outcome.code == 8
+    rows = {line.split()[0]: line for line in outcome.err.splitlines() if line[:2] in {"a.", "b.", "c."}}
+    assert "done" in rows["a.mp4"]
+    assert "a.48p.mkv" in rows["a.mp4"]
+    assert "failed" in rows["b.mp4"]
+    assert "2 of 3 done, 1 failed" in outcome.err
+    with open(tmp_path / "list.csv", newline="", encoding="utf-8") as file:
+        found = list(csv.DictReader(file))
+    assert [(Path(r["input"]).name, r["result"], r["frames"], r["exit_code"]) for r in found] == [
+        ("a.mp4", "done", "4", "0"), ("b.mp4", "failed", "0", "3"), ("c.mp4", "done", "4", "0"),
+    ]  # fmt: skip
+    assert int(found[0]["bytes"]) == (tmp_path / "out" / "a.48p.mkv").stat().st_size
+
+
+def test_the_same_command_again_skips_what_is_finished(here, folder: Path, tmp_path: Path) -> None:
+    (folder / "b.mp4").unlink()
+    assert here("run", folder, *IDENTITY).code == 0
+    again = here("run", folder, *IDENTITY, "--summary", tmp_path / "list.json", "--json")
+    assert again.code == 0
+    found = json.loads((tmp_path / "list.json").read_text())
+    assert [(Path(r["input"]).name, r["result"], r["frames"]) for r in found] == [("a.mp4", "already done", 4), ("c.mp4", "already done", 4)]
+    assert again.events[-1] == {"event": "summary", "files": found}
+
+
+def test_results_are_called_as_the_template_says(here, folder: Path, tmp_path: Path) -> None:
+    outcome = here("run", folder / "a.mp4", folder / "c.mp4", "-o", tmp_path / "out", *IDENTITY, "--output-template", "{stem} {width}.mkv")
+    assert outcome.code == 0, outcome.err
+    assert sorted(p.name for p in (tmp_path / "out").glob("*.mkv")) == ["a 64.mkv", "c 64.mkv"]
+
+
+@pytest.mark.parametrize("template", ["../{stem}{suffix}", "/{stem}{suffix}", "{stem}"])
+def test_a_template_that_leads_elsewhere_is_refused_before_work(here, folder: Path, template: str) -> None:
+    before = sorted(folder.parent.rglob("*"))
+    here("run", folder, *IDENTITY, "--output-template", template).refused(2, "--output-template")
+    assert sorted(folder.parent.rglob("*")) == before
+
+
+def test_no_two_inputs_get_one_name_even_with_overwrite(here, folder: Path, tmp_path: Path) -> None:
+    other = tmp_path / "other"
+    other.mkdir()
+    media.cfr(other / "a.mp4", frames=7)
+    outcome = here("run", folder / "a.mp4", other / "a.mp4", "-o", tmp_path / "out", *IDENTITY, "--overwrite", "--json")
+    assert outcome.code == 8
+    assert "the name of the result of" in outcome.err
+    assert [e["frames"] for e in outcome.events if e["event"] == "done"] == [4]
+
+
+def test_no_result_takes_the_place_of_an_input(here, folder: Path) -> None:
+    before = (folder / "c.mp4").read_bytes()
+    outcome = here("run", folder / "a.mp4", folder / "c.mp4", *IDENTITY[:4], "--codec", "h264", "--output-template", "c{suffix}", "--overwrite")
+    assert outcome.code == 8
+    assert "the name of that input" in outcome.err
+    assert (folder / "c.mp4").read_bytes() == before
+
+
+def test_a_table_that_could_not_be_written_is_refused_before_work(here, folder: Path, tmp_path: Path) -> None:
+    here("run", folder, *IDENTITY, "--summary", tmp_path / "list.xls").refused(2, ".csv or .json")
+    here("run", folder, *IDENTITY, "--summary", tmp_path / "none" / "list.csv").refused(2, "no such folder")
+    assert not list(folder.glob("*.mkv"))

@@ -1,0 +1,83 @@
+"""`run_options`: what shapes a result, on the command line; shared by the commands that plan a run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from click.shell_completion import CompletionItem
+
+    from pipelines.settings import RunSettings
+
+__all__ = ["run_options", "settings_of"]
+
+
+def _models_and_files(ctx: click.Context, parameter: click.Parameter, begun: str) -> list[CompletionItem]:
+    """What a shell offers behind --model."""
+    del ctx, parameter
+    from click.shell_completion import CompletionItem
+
+    from models.catalog import cards
+
+    names = sorted({n for card in cards() for n in (card.name, card.family) if n.startswith(begun)})
+    return [*map(CompletionItem, names), CompletionItem(begun, type="file")]
+
+
+def run_options(command: Callable[..., Any], *, one_model: bool = True) -> Callable[..., Any]:
+    """What shapes the result; shared by `run`, `plan`, `bench` and `preview`, which names its models itself."""
+    model = click.option(
+        "--model",
+        metavar="NAME|FILE",
+        shell_complete=_models_and_files,
+        help="A name of `vsr models`, a weights file, or several joined by commas.",
+    )
+    options = [
+        click.option("-o", "--output", type=click.Path(path_type=Path), help="File or folder; without it, beside the input as NAME.2160p.EXT."),
+        click.option("--to", metavar="SIZE", help="4k, 8k, 1440p, 1080p or WxH: a box that turns for portrait. Default: 4k up to 1080p, else 8k."),
+        click.option("--scale", type=int, metavar="N", help="Factor on both sides, instead of --to."),
+        click.option("--square-pixels", is_flag=True, default=None, help="Bake an anamorphic picture's shape into its pixels."),
+        click.option("--crop-bars", is_flag=True, default=None, help="Cut black bars off that stand all through the film."),
+        *([model] if one_model else []),
+        click.option("--codec", type=click.Choice(["hevc", "h264", "av1", "prores", "ffv1"]), help="Default: hevc."),
+        click.option("--crf", type=float, help="Constant quality, in the encoder's own scale."),
+        click.option("--preset", help="draft, balanced (default), archive, or the encoder's own."),
+        click.option("--encoder-option", "encoder_options", multiple=True, metavar="KEY=VALUE", help="The encoder's own option; may be repeated."),
+        click.option("--pixel-format", metavar="NAME", help="FFmpeg's name, such as yuv420p10le; default: the source's."),
+        click.option("--range", metavar="FROM-TO", help="Only a part, in seconds or [hh:]mm:ss[.fff]."),
+        click.option("--rate", metavar="FPS", help="Of numbered pictures (frame_%05d.png): 24 (default), 23.976, 24000/1001."),
+        click.option("--video-stream", type=int, metavar="N", help="Which of several films, from 0."),
+        click.option("--chunk-seconds", type=float, metavar="S", help="Length of the parts that are kept and resumed one by one; default 6."),
+        click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), help="Where networks run."),
+        click.option("--on-corrupt", type=click.Choice(["fail", "conceal"]), help="What to do with damaged frames; default: fail."),
+        click.option(
+            "--deinterlace",
+            type=click.Choice(["auto", "bob", "off", "refuse"]),
+            help="Interlaced video: at frame rate (auto), at field rate (bob), as it is, or not at all.",
+        ),
+        click.option("--prefilter", type=click.Choice(["denoise", "deblock"]), help="FFmpeg's filters first, for noisy or blocky sources."),
+        click.option("--strength", type=float, metavar="0..1", help="Between the classical result (0) and the networks' (1, default)."),
+        click.option("--drop-incompatible", is_flag=True, default=None, help="Leave out tracks the output container can't hold."),
+        click.option("--config", type=click.Path(path_type=Path), help="Settings from a TOML file; options here go before it."),
+        click.option("--json", "as_json", is_flag=True, help="One JSON object a line on standard output."),
+    ]
+    for option in reversed(options):
+        command = option(command)
+    return command
+
+
+def settings_of(options: dict[str, Any]) -> RunSettings:
+    """What the options say, on top of the file they name. Raises UsageError."""
+    from models.errors import UsageError
+    from vsr.api import run_settings
+
+    pairs = options.pop("encoder_options", ())
+    bad = [p for p in pairs if "=" not in p]
+    if bad:
+        raise UsageError(f"--encoder-option {bad[0]}: expected KEY=VALUE")
+    own = dict(p.split("=", 1) for p in pairs)
+    return run_settings(encoder_options=own or None, **options)

@@ -1,0 +1,159 @@
+"""`vsr run` and `vsr plan`."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from vsr.cli_options import run_options, settings_of
+
+if TYPE_CHECKING:
+    import threading
+
+    from models.errors import VsrError
+    from pipelines.inputs import Input
+    from vsr.progress import Bar, JsonLines
+    from vsr.summary import Summary
+
+__all__ = ["plan", "report_error", "run"]
+
+_SOME_FAILED = 8
+"""Exit code where some of several inputs failed."""
+
+
+_output_template = click.option(
+    "--output-template", metavar="NAME", help='What results in a folder or beside the input are called; default: "{stem}.{lines}p{suffix}".'
+)
+
+
+@click.command()
+@click.argument("inputs", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="INPUT...")
+@run_options
+@_output_template
+@click.option("-r", "--recursive", is_flag=True, help="Look into subfolders, too; the folder given by -o mirrors them.")
+@click.option("--summary", type=click.Path(path_type=Path), metavar="FILE", help="What became of each input, as .csv or .json.")
+@click.option("--workers", type=int, metavar="N", help="At most so many workers; default: one a CUDA device, else one.")
+@click.option("--cluster", metavar="ADDRESS", help="Work on a Ray cluster: local[:N], auto, or HOST:PORT.")
+@click.option("--gpus-per-worker", type=float, metavar="N", help="Of a cluster, such as 0.5 for two workers a GPU; default: 1.")
+@click.option("--cpus-per-worker", type=float, metavar="N", help="Of a cluster; default: what there is, shared out.")
+@click.option("--mixed-hardware", is_flag=True, default=None, help="Let unlike workers take part; bytes then depend on who made what.")
+@click.option("--verify", type=click.Choice(["seams", "full"]), help="Decode the result around seams (default), or all of it.")
+@click.option("--overwrite", is_flag=True, help="Replace an output that is there; resumable work is kept.")
+@click.option("--fresh", is_flag=True, help="Throw away earlier work and results, and begin anew.")
+@click.option("-q", "--quiet", is_flag=True, help="Only errors.")
+def run(
+    inputs: tuple[Path, ...], output: Path | None, as_json: bool, overwrite: bool, fresh: bool, quiet: bool, recursive: bool, summary: Path | None,
+    **options: Any,
+) -> None:  # fmt: skip
+    """Upscale videos, pictures, folders of videos, or whatever a pattern in quotes means ("shows/**/*.mkv").
+
+    In a folder, what is finished is skipped, results of earlier runs are no inputs, and one bad file does not stop the rest: the
+    command then ends with 8, behind a table of what became of each.
+
+    A template names results by {stem}, {suffix}, {width}, {height}, {lines}, {codec} and {model}.
+
+    \b
+    Example: vsr run film.mp4 --to 4k --codec h264 --crf 16
+             vsr run holiday/ -o upscaled/ --output-template "{stem}-{lines}p.mkv" --summary upscaled/list.csv
+    Interrupted, the same command goes on where it was.
+    """
+    from models.errors import Interrupted
+    from pipelines.inputs import find_inputs
+    from vsr.progress import JsonLines
+    from vsr.signals import Signals
+    from vsr.summary import Summary
+
+    settings = settings_of(options)
+    found = find_inputs(inputs, output, recursive=recursive)
+    outcomes = Summary([one.path for one in found], summary)
+    several = len(found) > 1
+    with Signals("stopping after the chunk under way") as signals:
+        try:
+            failed = _upscale(found, settings, outcomes, signals.stop, as_json=as_json, quiet=quiet, overwrite=overwrite, fresh=fresh)
+        finally:
+            if several and as_json:
+                JsonLines().write("summary", {"files": outcomes.to_json()})
+            elif several and not quiet:
+                click.echo(outcomes.text(), err=True)
+            outcomes.write()
+        if signals.stop.is_set() and not failed and outcomes.unfinished:
+            failed.append(Interrupted(f"stopped; {outcomes.unfinished} of {len(found)} are not begun, the same command goes on from there"))
+        if failed and (not several or signals.stop.is_set()):
+            raise signals.translated(failed[-1])
+    if failed:
+        sys.exit(_SOME_FAILED)
+
+
+def _upscale(
+    inputs: list[Input], settings: Any, outcomes: Summary, stop: threading.Event, *, as_json: bool, quiet: bool, **how: bool
+) -> list[VsrError]:
+    """Upscale each, drawn; the errors of those that failed."""
+    from models.errors import VsrError
+    from pipelines.batch import upscale_videos
+    from vsr.progress import Bar, JsonLines
+
+    several = len(inputs) > 1
+    places = {one.path: f"{n}/{len(inputs)} {one.path.name}" for n, one in enumerate(inputs, start=1)}
+    views: dict[Path, Bar | JsonLines] = {}
+    failed: list[VsrError] = []
+    try:
+        for file, event in upscale_videos(inputs, settings, stop=stop, **how):
+            outcomes.add(file, event)
+            if file not in views:
+                views[file] = JsonLines(label=str(file) if several else "") if as_json else Bar(quiet=quiet, label=places[file] if several else "")
+            if not isinstance(event, VsrError):
+                views[file].show(event)
+                continue
+            views[file].close()
+            failed.append(event)
+            if several and not stop.is_set():
+                report_error(event, as_json=as_json)
+    finally:
+        for view in views.values():
+            view.close()
+    return failed
+
+
+def report_error(error: Exception, *, as_json: bool) -> None:
+    """One line on standard error, and an object where JSON is wanted."""
+    text = str(error).replace("\n", " ")
+    if as_json:
+        from vsr.progress import JsonLines
+
+        JsonLines().write("error", {"kind": type(error).__name__, "exit_code": getattr(error, "exit_code", 1), "message": text})
+    click.echo(f"vsr: {text}", err=True)
+
+
+@click.command()
+@click.argument("source", type=click.Path(path_type=Path), metavar="INPUT")
+@run_options
+@_output_template
+@click.option("--measure", is_flag=True, help="Try each stage on a few frames, and foretell how long the run will take.")
+def plan(source: Path, output: Path | None, as_json: bool, measure: bool, **options: Any) -> None:
+    """Show what `run` would do, without doing it.
+
+    Example: vsr plan film.mp4 --to 8k --measure
+    """
+    from pipelines.request import plan_video
+    from vsr.progress import JsonLines, duration, plan_line, plan_table
+
+    settings = settings_of(options)
+    planned, _ = plan_video(source, output, settings)
+    seconds = None
+    if measure:
+        from pipelines.bench import foretold, measure_stages
+        from pipelines.spans import cuda_devices
+
+        seconds = foretold(planned, measure_stages(planned, settings), len(cuda_devices()))
+    if as_json:
+        JsonLines().write("plan", {**plan_table(planned), **({} if seconds is None else {"estimated_seconds": round(seconds, 1)})})
+        return
+    click.echo(plan_line(planned))
+    click.echo(f"  output: {planned.output}")
+    if seconds is not None:
+        click.echo(f"  about {duration(seconds)}, {planned.plan.frame_count / seconds:.2f} fps")
+    for text in (*planned.info.notes, *(f"left out: {d}" for d in planned.dropped)):
+        click.echo(f"  {text}")
