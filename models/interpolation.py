@@ -7,16 +7,18 @@ two luma samples: H.273, chroma_sample_loc_type 0).
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import math
 from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from models.network import Contract, Planes
 
-__all__ = ["KERNELS", "Interpolation", "phases", "resample", "resample_axis", "upscale_plane"]
+__all__ = ["KERNELS", "Interpolation", "phases", "resample", "resample_axis", "upscale_in_graph", "upscale_plane"]
 
 
 def _box(x: float) -> float:
@@ -192,6 +194,45 @@ def upscale_plane(plane: Tensor, size: tuple[int, int], target: tuple[int, int],
         sides.append((have * (out // luma) if out % luma == 0 else need, need))
     (rows, keep_rows), (columns, keep_columns) = sides
     return resample(plane, rows, columns, kernel, offset=offset)[..., :keep_rows, :keep_columns]
+
+
+def upscale_in_graph(x: Tensor, factor: int, kernel: str, offset: tuple[float, float] = (0.0, 0.0)) -> Tensor:
+    """(B,C,H,W) -> (B,C,factor·H,factor·W) as `resample` does it, in fp32 and as one convolution and a pixel shuffle.
+
+    For graphs that are recorded once: ONNX files, whose H and W are not known yet, and CUDA graphs, in which nothing may come
+    from the CPU. H and W must reach the kernel's half width.
+    """
+    if torch.compiler.is_exporting():
+        weight = _filter_bank(factor, kernel, offset, x.device)
+    else:
+        with torch.inference_mode(mode=False):
+            weight = _kept_filter_bank(factor, kernel, offset, x.device)
+    reach = weight.shape[-1] // 2
+    rows = x.flatten(0, 1)[:, None].float()
+    for dim in (-2, -1):
+        # Mirrored with the border sample repeated; slices, because lengths may be symbols.
+        length = rows.shape[dim]
+        rows = torch.cat([rows.narrow(dim, 0, reach).flip(dim), rows, rows.narrow(dim, length - reach, reach).flip(dim)], dim)
+    # Left alone where it is off: a context would be written into an ONNX file.
+    precise = torch.autocast(x.device.type, enabled=False) if torch.is_autocast_enabled(x.device.type) else contextlib.nullcontext()
+    with precise:
+        made = F.pixel_shuffle(F.conv2d(rows, weight), factor)
+    return made.reshape(x.shape[0], x.shape[1], factor * x.shape[2], factor * x.shape[3])
+
+
+def _filter_bank(factor: int, kernel: str, offset: tuple[float, float], device: torch.device) -> Tensor:
+    """(factor²,1,2r+1,2r+1): the filter of each output phase around an input sample."""
+    lines = []
+    reach = max(max(-first, first + len(w) - 1) for o in offset for first, w in phases(factor, kernel, o))
+    for along in offset:
+        line = torch.zeros(factor, 2 * reach + 1)
+        for phase, (first, weights) in enumerate(phases(factor, kernel, along)):
+            line[phase, reach + first : reach + first + len(weights)] = torch.tensor(weights)
+        lines.append(line)
+    return torch.einsum("ay,bx->abyx", *lines).reshape(factor * factor, 1, 2 * reach + 1, 2 * reach + 1).to(device)
+
+
+_kept_filter_bank = functools.lru_cache(maxsize=32)(_filter_bank)
 
 
 class Interpolation(nn.Module):

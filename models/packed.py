@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from models.interpolation import resample
+from models.interpolation import resample, upscale_in_graph
 from models.network import Contract, Planes
 
 __all__ = ["CHANNELS", "LEFT_SITED", "BicubicSkip", "bicubic", "from_identity", "pack", "silent", "unpack"]
@@ -39,6 +39,8 @@ def unpack(x: Tensor) -> Planes:
 def bicubic(planes: Planes, scale: int) -> Planes:
     """Luma and left-sited chroma at `scale` times the size."""
     luma, chroma = planes
+    if scale > 1 and (luma.is_cuda or torch.compiler.is_exporting()):
+        return upscale_in_graph(luma, scale, "bicubic"), upscale_in_graph(chroma, scale, "bicubic", LEFT_SITED)
     return (
         resample(luma, luma.shape[-2] * scale, luma.shape[-1] * scale, "bicubic"),
         resample(chroma, chroma.shape[-2] * scale, chroma.shape[-1] * scale, "bicubic", offset=LEFT_SITED),

@@ -76,6 +76,7 @@ train.py       pairs -> weights
 peers.py       the same in several processes of a cluster
 title.py       a network tuned on the film it is for
 card.py        weights -> a network with its card
+onnx_file.py   a network as an ONNX file, for other tools
 adopt.py       weights put into the user's folder
 upscale.py     a short clip through a network, for training and judging
 metrics.py     how good a picture is

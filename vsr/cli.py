@@ -16,7 +16,7 @@ import click
 from vsr.cli_machine import doctor, show_version
 from vsr.cli_options import run_options, settings_of
 from vsr.cli_run import plan, report_error, run
-from vsr.cli_training import add_model, dataset, evaluate, models_table, train
+from vsr.cli_training import add_model, dataset, evaluate, export, models_table, train
 
 __all__ = ["cli", "main"]
 
@@ -189,7 +189,7 @@ def clean(folders: tuple[Path, ...], yes: bool) -> None:
             Journal(folder).remove()
 
 
-for _command in (doctor, dataset, train, evaluate):
+for _command in (doctor, dataset, train, evaluate, export):
     cli.add_command(_command)
 models.add_command(add_model)
 models.add_command(models_table)

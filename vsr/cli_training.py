@@ -15,7 +15,7 @@ from vsr.signals import Signals
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-__all__ = ["add_model", "dataset", "evaluate", "models_table", "train"]
+__all__ = ["add_model", "dataset", "evaluate", "export", "models_table", "train"]
 
 
 @click.command()
@@ -151,6 +151,46 @@ def evaluate(
     if drawn:
         click.echo("\r\x1b[K", nl=False, err=True)
     click.echo(as_table(rows, style))
+
+
+@click.command()
+@click.argument("model", metavar="MODEL")
+@click.option("-o", "--output", type=click.Path(path_type=Path), metavar="FILE", help="Default: NAME.onnx here.")
+@click.option("--size", nargs=2, type=click.IntRange(1), metavar="WIDTH HEIGHT", help="Of the input, for tools that want it fixed; default: any.")
+@click.option("--overwrite", is_flag=True, help="Replace a file that is there.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object.")
+def export(model: str, output: Path | None, size: tuple[int, int] | None, overwrite: bool, as_json: bool) -> None:
+    """Write a network as ONNX (fp32), for other tools; MODEL is a name of `vsr models` or a weights file.
+
+    YUV-native networks have inputs luma (0..1 from black to white) and chroma (-0.5..0.5, half the size), others rgb. The file's
+    metadata tells the rest. Where onnxruntime is installed, its values are compared with torch's.
+
+    Example: vsr export fast-x2 -o fast-x2.onnx
+    """
+    from dataclasses import asdict
+
+    from models.catalog import find
+    from models.errors import UsageError
+    from pipelines.onnx_file import write_onnx
+
+    found = find(model)
+    if len(found) > 1:
+        raise UsageError(f"{model}: which of {', '.join(c.name for c in found)}?")
+    path = output or Path(f"{found[0].name}.onnx")
+    if path.exists() and not overwrite:
+        raise UsageError(f"{path}: is already there; give --overwrite to replace it, or another -o")
+    made = write_onnx(found[0], path, size=size)
+    if as_json:
+        click.echo(json.dumps(asdict(made)))
+        return
+    click.echo(f"{made.path}: {made.bytes / 1e6:.2f} MB")
+    for kind, shapes in (("input", made.inputs), ("output", made.outputs)):
+        for name, shape in shapes.items():
+            click.echo(f"  {kind} {name} ({', '.join(map(str, shape))})")
+    if made.difference is None:
+        click.echo("  not compared with torch: onnxruntime is not installed")
+    else:
+        click.echo(f"  onnxruntime's values lie within {made.difference:.1e} of torch's")
 
 
 @click.command(name="add")

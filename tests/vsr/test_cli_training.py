@@ -9,9 +9,9 @@ from click.testing import CliRunner, Result
 
 from models.errors import UsageError
 from tests.helpers.footage import film, pictures
-from vsr.cli_training import add_model, dataset, evaluate, models_table, train
+from vsr.cli_training import add_model, dataset, evaluate, export, models_table, train
 
-COMMANDS = [dataset, train, evaluate, add_model, models_table]
+COMMANDS = [dataset, train, evaluate, add_model, models_table, export]
 SMALL = ["--set", "truth_px=32", "--set", "shrink=1", "--set", "crops.per_frame=8", "--set", "crops.duplicate_bits=1", "--set", "degrade.clean=1.0"]
 SHORT = ["steps=4", "validate_every=2", "threads=1", "batch.pairs=2", "batch.truth_px=32", "network.depth=1"]
 FAST = Path(__file__).parents[2] / "configs" / "train" / "fast-x2.toml"
@@ -66,3 +66,15 @@ def test_wrong_usage_is_one_line_that_says_what_to_do(
     with pytest.raises(UsageError, match=said) as caught:
         run(command, *arguments)
     assert "\n" not in str(caught.value)
+
+
+def test_a_network_is_exported_and_an_earlier_file_kept(tmp_path: Path) -> None:
+    pytest.importorskip("onnxruntime")
+    file = tmp_path / "fast.onnx"
+    told = run(export, "fast-x2", "-o", file, "--size", 32, 16)
+    assert told.exit_code == 0
+    assert "input luma (1, 1, 16, 32)" in told.stdout
+    assert "onnxruntime's values lie within" in told.stdout
+    for arguments, said in ((["fast-x2", "-o", file], "--overwrite"), (["fast", "-o", tmp_path / "other.onnx"], "fast-x2, fast-x3, fast-x4")):
+        with pytest.raises(UsageError, match=said):
+            run(export, *arguments)
