@@ -25,4 +25,7 @@ catalog.py         name -> card -> network
 growth.py          a trained network taken over into a larger one
 losses.py          losses as functions
 features.py        what deep features are taken from
+imagenet.py        AlexNet and VGG out of the user's file
+lpips.py           learned perceptual distance
+dists.py           distance of structure and texture
 """

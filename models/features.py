@@ -6,7 +6,6 @@ conv5_4 before its ReLU, as in ESRGAN (Wang et al. 2018, arXiv:1809.00219).
 
 from __future__ import annotations
 
-import pickle
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -15,7 +14,8 @@ from torch import Tensor, nn
 
 from models.autoencoder import Autoencoder
 from models.catalog import find, load_network
-from models.errors import MediaError, UsageError
+from models.errors import UsageError
+from models.imagenet import read_weights
 from models.interpolation import resample
 from models.network import Planes
 from models.packed import LEFT_SITED
@@ -58,15 +58,7 @@ def load_features(name_or_path: str, device: torch.device) -> Features:
 
 
 def _vgg_weights(path: Path) -> dict[str, Tensor]:
-    try:
-        if path.suffix == ".safetensors":
-            from safetensors.torch import load_file
-
-            weights = load_file(path)
-        else:
-            weights = torch.load(path, map_location="cpu", weights_only=True)
-    except (OSError, RuntimeError, ValueError, pickle.UnpicklingError) as error:
-        raise MediaError(f"{path}: can't be read as weights: {str(error).splitlines()[0]}") from None
+    weights = read_weights(path)
     if _LAST not in weights:
         raise UsageError(f"{path}: has no tensor {_LAST}; expected the weights of VGG19 as torchvision names them")
     return weights

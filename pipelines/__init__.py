@@ -82,6 +82,7 @@ upscale.py     a short clip through a network, for training and judging
 metrics.py     how good a picture is
 evaluate.py    networks scored against the truth
 scores.py      rows of an evaluation as text
-overview.py    one table of all shipped networks
+pace.py        how fast a network is in a run
+overview.py    all shipped networks in one table
 picture.py     pictures for people
 """

@@ -5,11 +5,15 @@ The protocol, so that figures compare with papers:
   (Keys a = -0.5, MATLAB's `imresize`), rounded to 8 bits; luma by BT.601;
 - videos: the same on their own luma and chroma planes; a case such as "h264-23" encodes the small clip and decodes it again;
 - luma compared in 8-bit limited-range codes with a peak of 255 and `scale` pixels left out along the border; results are
-  rounded to codes first, as a file holds them; a set's figure is the mean over its pictures or clips.
+  rounded to codes first, as a file holds them; PSNR of a clip is the mean over its frames, a set's figure the mean over its
+  pictures or clips;
+- LPIPS and DISTS see 8-bit R'G'B' of 4:2:0, of result and truth alike, with the same border left out; VMAF and XPSNR the whole
+  frame in 8-bit 4:2:0.
 """
 
 from __future__ import annotations
 
+import functools
 import math
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,12 +23,14 @@ import numpy as np
 import torch
 
 from models.catalog import find, load_network
+from models.dists import Dists
 from models.errors import UsageError
 from models.interpolation import resample
+from models.lpips import Lpips
 from pipelines import metrics
 from pipelines.degrade import degrade, read_case
 from pipelines.footage import Codes, Footage, find_inputs, from_values, rgb_to_planes, to_values
-from pipelines.picture import strip, write_png
+from pipelines.picture import strip, to_pixels, write_png
 from pipelines.probe import probe
 from pipelines.shards import Shards, is_dataset
 from pipelines.upscale import classical, upscale
@@ -38,7 +44,8 @@ if TYPE_CHECKING:
 __all__ = ["EvaluateSettings", "Item", "Judged", "Row", "evaluate", "items", "judge"]
 
 BASELINES = ("bicubic", "lanczos")
-METRICS = ("psnr", "ssim", "flicker", "niqe", "energy", "vmaf")
+METRICS = ("psnr", "ssim", "flicker", "niqe", "energy", "vmaf", "lpips", "dists")
+DEFAULT_METRICS = ("psnr", "ssim", "flicker")
 
 
 @dataclass(frozen=True)
@@ -49,8 +56,8 @@ class EvaluateSettings:
     """Which scale; None: every scale the models have."""
     cases: tuple[str, ...] = ("clean",)
     """Degradations of videos and pictures: "clean" or CODEC-QUALITY such as "h264-23", "noise-CODES", "blur-PX"."""
-    metrics: tuple[str, ...] = ("psnr", "ssim")
-    """Of METRICS; "energy" is gradient energy as a share of the truth's; "vmaf" stands for VMAF, VMAF-NEG and XPSNR."""
+    metrics: tuple[str, ...] = DEFAULT_METRICS
+    """Of METRICS; "flicker" is of clips alone, "energy" gradient energy as a share of the truth's, "vmaf" VMAF, VMAF-NEG and XPSNR."""
     frames: int = 48
     """At most so many frames of a video."""
     limit: int = 0
@@ -59,6 +66,10 @@ class EvaluateSettings:
     """Run networks as on a CPU with AMX or a GPU; else in fp32."""
     niqe_model: str = ""
     """BasicSR's niqe_pris_params.npz."""
+    lpips_weights: tuple[str, ...] = ()
+    """Files of its linear heads and of their backbone; see models.lpips."""
+    dists_weights: tuple[str, ...] = ()
+    """Files of its alpha and beta and of VGG16; see models.dists."""
     strips: str = ""
     """Folder for picture strips (input, Lanczos, model, truth); empty: none."""
 
@@ -67,7 +78,10 @@ class EvaluateSettings:
         if unknown:
             raise UsageError(f"metric {unknown[0]!r}: expected one of {', '.join(METRICS)}")
         if "niqe" in self.metrics and not self.niqe_model:
-            raise UsageError("NIQE compares with a model of pristine pictures: give BasicSR's niqe_pris_params.npz")
+            raise UsageError("NIQE compares with a model of pristine pictures: give BasicSR's niqe_pris_params.npz (--niqe-model)")
+        for name, option in (("lpips", self.lpips_weights), ("dists", self.dists_weights)):
+            if name in self.metrics and not option:
+                raise UsageError(f"{name.upper()} wants weights that you have: give its own and those of its backbone (--{name}-weights, twice)")
         for case in self.cases:
             read_case(case)
 
@@ -170,15 +184,15 @@ def _judge_all(networks: dict[str, LoadedNetwork], item: Item, where: tuple[int,
     height, width = truth[0].shape[-2:]
     cut = {name: (luma[..., :height, :width], chroma[..., : height // 2, : width // 2]) for name, (luma, chroma) in results.items()}
     for name, result in cut.items():
-        yield Judged(name, scale, set_name, case, item.name, judge(result, truth, scale, settings, rate=item.rate))
+        yield Judged(name, scale, set_name, case, item.name, judge(result, truth, scale, settings, rate=item.rate, matrix=item.matrix))
         if settings.strips and name not in BASELINES:
             blocks = classical(low, scale, "nearest")
             picture = strip([(blocks[0][..., :height, :width], blocks[1]), cut["lanczos"], result, truth], item.matrix)
             write_png(Path(settings.strips) / f"{name}_{set_name}_{case}_{item.name}.png", picture)
 
 
-def judge(result: Planes, truth: Planes, scale: int, settings: EvaluateSettings, *, rate: float = 25.0) -> dict[str, float]:
-    """Scores of one result (T,1,H,W) and (T,2,H/2,W/2) by the protocol of this module."""
+def judge(result: Planes, truth: Planes, scale: int, settings: EvaluateSettings, *, rate: float = 25.0, matrix: int = 5) -> dict[str, float]:
+    """Scores of one result (T,1,H,W) and (T,2,H/2,W/2) by the protocol of this module. matrix: of its colour (H.273)."""
     ours, theirs = metrics.trim(_luma_codes(result).round(), scale), metrics.trim(_luma_codes(truth), scale)
     scores: dict[str, float] = {}
     if "psnr" in settings.metrics:
@@ -192,8 +206,35 @@ def judge(result: Planes, truth: Planes, scale: int, settings: EvaluateSettings,
     if "niqe" in settings.metrics:
         scores["niqe"] = metrics.niqe(ours[len(ours) // 2], metrics.NiqeModel.read(settings.niqe_model))
     if "vmaf" in settings.metrics:
-        scores |= metrics.by_ffmpeg(from_values(result, 8), from_values(truth, 8), rate=max(1, round(rate)))
+        scores |= metrics.by_ffmpeg(*(from_values(_even(planes), 8) for planes in (result, truth)), rate=max(1, round(rate)))
+    for name, measure in _learned(settings).items():
+        pairs = ([_rgb(planes, index, matrix, scale) for planes in (result, truth)] for index in range(len(ours)))
+        with torch.inference_mode():
+            scores[name] = float(np.mean([measure(a, b).item() for a, b in pairs]))
     return {k: v for k, v in scores.items() if not math.isnan(v)}
+
+
+@functools.cache
+def _read_learned(name: str, paths: tuple[str, ...]) -> Lpips | Dists:
+    return Lpips.read(paths) if name == "lpips" else Dists.read(paths)
+
+
+def _learned(settings: EvaluateSettings) -> dict[str, Lpips | Dists]:
+    """The metrics that have weights of their own."""
+    weights = {"lpips": settings.lpips_weights, "dists": settings.dists_weights}
+    return {name: _read_learned(name, paths) for name, paths in weights.items() if name in settings.metrics}
+
+
+def _rgb(planes: Planes, index: int, matrix: int, border_px: int) -> torch.Tensor:
+    """A frame as (1,3,H,W) of 8-bit R'G'B', 0..1, without its border."""
+    pixels = torch.from_numpy(to_pixels(planes, index, matrix)).permute(2, 0, 1)
+    return metrics.trim(pixels, border_px)[None].float() / 255
+
+
+def _even(planes: Planes) -> Planes:
+    """Without the last row or column of odd sides, which 4:2:0 can't hold."""
+    height, width = (side // 2 * 2 for side in planes[0].shape[-2:])
+    return planes[0][..., :height, :width], planes[1][..., : height // 2, : width // 2]
 
 
 def _luma_codes(planes: Planes) -> torch.Tensor:

@@ -1,4 +1,4 @@
-"""How good a picture is: PSNR, SSIM, NIQE, gradient energy and flicker here; VMAF, VMAF-NEG and XPSNR by FFmpeg.
+"""How good a picture is: PSNR, NIQE, gradient energy and flicker here; SSIM by torchmetrics; VMAF, VMAF-NEG and XPSNR by FFmpeg.
 
 All on luma planes in 8-bit limited-range code values (black 16, white 235) with a peak of 255, as papers count "PSNR-Y".
 """
@@ -21,7 +21,6 @@ from torch.nn import functional as F
 
 from models.errors import MediaError, UsageError
 from models.interpolation import resample
-from models.losses import ssim_map
 
 if TYPE_CHECKING:
     from fractions import Fraction
@@ -31,6 +30,8 @@ if TYPE_CHECKING:
 __all__ = ["NiqeModel", "by_ffmpeg", "flicker", "gradient_energy", "niqe", "psnr", "ssim", "trim"]
 
 PEAK = 255.0
+_SSIM_REACH = 5
+"""Of its window of 11x11 around the middle."""
 
 
 def trim(plane: Tensor, border_px: int) -> Tensor:
@@ -47,9 +48,18 @@ def psnr(result: Tensor, truth: Tensor) -> float:
 def ssim(result: Tensor, truth: Tensor) -> float:
     """Mean structural similarity of (T,H,W) luma codes, sides of 11 or more; at most 1, which means equal.
 
-    Wang et al. 2004: Gaussian window of 11x11 with sigma 1.5, K1 = 0.01, K2 = 0.03, only where the window fits.
+    Wang et al. 2004: Gaussian window of 11x11 with sigma 1.5, K1 = 0.01, K2 = 0.03, only where the window fits. Raises
+    UsageError where torchmetrics is missing.
     """
-    return ssim_map(result.double()[:, None], truth.double()[:, None], peak=PEAK).mean().item()
+    try:
+        from torchmetrics.functional.image import structural_similarity_index_measure as measure
+    except ImportError as error:
+        raise UsageError(f"SSIM needs the package torchmetrics, which the extra vsr[train] brings; or choose others with --metric: {error}") from None
+    found = []
+    for a, b in zip(result, truth, strict=True):  # one by one: its maps in fp64 are many times a frame
+        _, full = measure(a.double()[None, None], b.double()[None, None], data_range=PEAK, return_full_image=True)
+        found.append(trim(full, _SSIM_REACH).mean().item())  # torchmetrics also counts windows over a mirrored border
+    return float(np.mean(found))
 
 
 def gradient_energy(result: Tensor, truth: Tensor) -> float:

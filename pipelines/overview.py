@@ -1,78 +1,128 @@
-"""`overview`: one table of all shipped networks: size, cost, speed here, scores; it is how docs/models.md is made."""
+"""`overview`: all shipped networks in one table, and what each makes of one picture; it is how docs/models.md is made."""
 
 from __future__ import annotations
 
-import time
+import re
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
 import torch
 
 from models.catalog import TRAINED, load_network, read_card
+from models.errors import UsageError
+from pipelines.degrade import degrade, read_case
+from pipelines.device import low_precision
 from pipelines.evaluate import EvaluateSettings, Row, evaluate
+from pipelines.footage import Codes, Footage, to_values
+from pipelines.pace import frames_per_second
+from pipelines.picture import strip, write_jpeg
+from pipelines.probe import probe
 from pipelines.scores import gain_over
-from pipelines.train import device_name, keep_freed_memory, precision_of
-from pipelines.upscale import upscale
+from pipelines.train import device_name, keep_freed_memory
+from pipelines.upscale import classical, upscale
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from models.catalog import Card
 
-__all__ = ["frames_per_second", "overview"]
+__all__ = ["OverviewSettings", "overview"]
 
 _WIDTH, _HEIGHT = 1920, 1080
 _NOISY = "noise-10"
-_TILE = (270, 480)
-"""Small enough for the maps of a tile to stay in cache, as a run cuts them on a CPU."""
+_OF_FILMS = frozenset({"compact", "recurrent"})
+"""Architectures that are compared on film clips, which take long."""
+_MOMENT = 5
+"""Frames of a film that a strip is made of; the middle one is shown."""
+_STRIP_PX = 160
+_BF16 = low_precision(torch.device("cpu")) == torch.bfloat16
+"""As in a run here."""
 
 
-def frames_per_second(card: Card, *, device: str = "cpu", seconds: float = 3.0) -> float:
-    """1080p frames a second through the network alone, in tiles, without decoding, encoding or rounding."""
+@dataclass(frozen=True)
+class OverviewSettings:
+    """What is measured."""
+
+    sets: tuple[Path, ...]
+    """Folders of pictures, for all networks."""
+    clips: tuple[Path, ...] = ()
+    """Films, for those that are made for films."""
+    picture: Path | None = None
+    """Film (its middle) or picture that the strips are of; None: no strips."""
+    images: Path | None = None
+    """Folder for them, below the one that the text will lie in."""
+    device: str = "cpu"
+    earlier: str | None = None
+    """An earlier text, whose speeds are kept instead of measured."""
+    limit: int = 0
+    """At most so many pictures of a set; 0: all."""
+    frames: int = 16
+    """Of a clip."""
+
+
+def overview(settings: OverviewSettings) -> str:
+    """Markdown. Raises UsageError where strips have no place, and what judging raises."""
+    if settings.picture is not None and settings.images is None:
+        raise UsageError("strips want a place: give the file that the text goes to (-o)")
     keep_freed_memory()
-    place = torch.device(device)
-    network = load_network(card)
-    module = network.module
-    module.to(place, memory_format=torch.channels_last)  # type: ignore[attr-defined]
-    frames = network.contract.past + 1 + network.contract.future
-    tile = (torch.rand(frames, 1, *_TILE, device=place), torch.rand(frames, 2, _TILE[0] // 2, _TILE[1] // 2, device=place) - 0.5)
-    tiles = (_HEIGHT // _TILE[0]) * (_WIDTH // _TILE[1])
-    context = precision_of("auto", place)
-
-    def run() -> None:
-        with context():
-            upscale(module, tile, contract=network.contract)
-        if place.type == "cuda":
-            torch.cuda.synchronize()
-
-    run()  # warms up
-    done, begun = 0, time.perf_counter()
-    while time.perf_counter() - begun < seconds:
-        run()
-        done += 1
-    return done * frames / tiles / (time.perf_counter() - begun)
+    shipped = sorted((read_card(p) for p in TRAINED.glob("*.toml")), key=lambda c: (_order(c), c.family, c.scale))
+    parts = [_table(shipped, settings)]
+    if settings.clips:
+        parts.append(_table_of_clips(shipped, settings))
+    text = _TEXT.format(tables="\n\n".join(parts), speed=_speed_line(settings))
+    if settings.picture is None or settings.images is None:
+        return text
+    lines = [f"`{c.name}`\n\n![{c.name}]({settings.images.name}/{_draw(c, settings.picture, settings.images).name})" for c in shipped]
+    return text + _STRIPS.format(source=settings.picture.stem) + "\n\n".join(lines) + "\n"
 
 
-def overview(sets: Sequence[Path], *, device: str = "cpu") -> str:
-    """Markdown: a row for each shipped network, with its gain over bicubic on each set (PSNR-Y, dB)."""
-    shipped = sorted((read_card(p) for p in TRAINED.glob("*.toml")), key=lambda c: (c.family, c.scale))
+def _order(card: Card) -> int:
+    """The built-in family first."""
+    return {"fast": 0, "quality": 1, "recurrent": 2}.get(card.family, 3)
+
+
+def _table(shipped: Sequence[Card], settings: OverviewSettings) -> str:
+    """A row for each network, with its PSNR-Y and gain over bicubic on each set, and its share of the truth's detail on the first."""
     rows: list[Row] = []
     for case in ("clean", _NOISY):
         chosen = [c.path for c in shipped if _case(c) == case]
-        if chosen:
-            rows += [e for e in evaluate(chosen, sets, EvaluateSettings(metrics=("psnr",), cases=(case,))) if isinstance(e, Row)]
-    head = ["network", "parameters", "GFLOP a 1080p frame", "1080p frames a second", *(s.stem for s in sets)]
+        judging = EvaluateSettings(metrics=("psnr", "energy"), cases=(case,), limit=settings.limit, bf16=_BF16)
+        rows += _rows(chosen, settings.sets, judging)
+    head = ["network", "parameters", "GFLOP a 1080p frame", "1080p frames a second", *(s.stem for s in settings.sets), "detail"]
     lines = ["| " + " | ".join(head) + " |", "|---" + "|---:" * (len(head) - 1) + "|"]
+    known = _earlier_speeds(settings.earlier) if settings.earlier is not None else None
     for card in shipped:
         cells = [
             f"`{card.name}`",
             f"{card.parameters / 1e3:.0f} K",
             f"{card.gflop_per_megapixel * _WIDTH * _HEIGHT / 1e6:.0f}",
-            f"{frames_per_second(card, device=device):.1f}",
-            *(_score(card, s, rows) for s in sets),
+            known.get(card.name, "–") if known is not None else f"{frames_per_second(card, device=settings.device):.2g}",
+            *(_score(card, s.name, rows) for s in settings.sets),
+            f"{_energy(card, settings.sets[0].name, rows):.2f}",
         ]
         lines.append("| " + " | ".join(cells) + " |")
-    return _TEXT.format(table="\n".join(lines), device=device_name(torch.device(device)), torch=torch.__version__)
+    return "\n".join(lines)
+
+
+def _table_of_clips(shipped: Sequence[Card], settings: OverviewSettings) -> str:
+    """The networks that are made for films, on films: each clip, and the mean of their gains."""
+    chosen = [c for c in shipped if c.architecture in _OF_FILMS]
+    judging = EvaluateSettings(metrics=("psnr",), frames=settings.frames, bf16=_BF16)
+    rows = _rows([c.path for c in chosen], settings.clips, judging)
+    head = ["network", *(c.stem for c in settings.clips), "mean gain"]
+    lines = [f"On films, the first {settings.frames} frames of each:", "", "| " + " | ".join(head) + " |", "|---" + "|---:" * (len(head) - 1) + "|"]
+    for card in chosen:
+        gains = [gain_over("bicubic", r, rows) or 0.0 for r in rows if (r.model, r.scale) == (card.name, card.scale)]
+        cells = [f"`{card.name}`", *(_score(card, c.name, rows) for c in settings.clips), f"{np.mean(gains):+.2f}"]
+        lines.append("| " + " | ".join(cells) + " |")
+    return "\n".join(lines)
+
+
+def _rows(models: Iterable[str], sets: Sequence[Path], settings: EvaluateSettings) -> list[Row]:
+    models = list(models)
+    return [event for event in evaluate(models, sets, settings) if isinstance(event, Row)] if models else []
 
 
 def _case(card: Card) -> str:
@@ -80,30 +130,78 @@ def _case(card: Card) -> str:
     return _NOISY if card.architecture == "deconvolution" else "clean"
 
 
-def _score(card: Card, source: Path, rows: Sequence[Row]) -> str:
-    for row in rows:
-        if (row.model, row.set, row.scale, row.case) == (card.name, source.name, card.scale, _case(card)):
-            gain = gain_over("bicubic", row, rows)
-            noisy = " noisy" if row.case == _NOISY else ""
-            return f"{row.scores['psnr']:.2f} ({gain:+.2f}){noisy}" if gain is not None else ""
-    return ""
+def _row(card: Card, name: str, rows: Sequence[Row]) -> Row:
+    return next(r for r in rows if (r.model, r.set, r.scale) == (card.name, name, card.scale))
 
+
+def _score(card: Card, name: str, rows: Sequence[Row]) -> str:
+    row = _row(card, name, rows)
+    noisy = " noisy" if row.case == _NOISY else ""
+    return f"{row.scores['psnr']:.2f} ({gain_over('bicubic', row, rows):+.2f}){noisy}"
+
+
+def _energy(card: Card, name: str, rows: Sequence[Row]) -> float:
+    return _row(card, name, rows).scores["energy"]
+
+
+def _earlier_speeds(text: str) -> dict[str, str]:
+    """Name -> frames a second, as an earlier table has them."""
+    cells = (line.split("|") for line in text.splitlines() if line.startswith("| `"))
+    return {c[1].strip().strip("`"): c[4].strip() for c in cells if len(c) > 6}
+
+
+def _speed_line(settings: OverviewSettings) -> str:
+    if settings.earlier is not None:
+        found = re.search(r"^- Speed: .*?(?=^- )", settings.earlier, re.MULTILINE | re.DOTALL)
+        return found[0].strip() if found else "- Speed: not measured."
+    return _SPEED.format(device=device_name(torch.device(settings.device)), torch=torch.__version__)
+
+
+def _draw(card: Card, source: Path, folder: Path) -> Path:
+    """Write a strip of what the network gets, Lanczos, the network and the truth."""
+    truth, matrix = _moment(source)
+    height, width = (side // 24 * 24 for side in truth.luma.shape[1:])  # what every scale and 4:2:0 divide
+    truth = truth.crop(0, 0, height, width)
+    low = to_values(degrade(truth, read_case(_case(card)), scale=card.scale))
+    network = load_network(card)
+    result = upscale(network.module, low, contract=network.contract, bf16=_BF16, matrix=matrix)
+    shown = [classical(low, card.scale, "nearest"), classical(low, card.scale, "lanczos"), result, to_values(truth)]
+    path = folder / f"{card.name}.jpg"
+    folder.mkdir(parents=True, exist_ok=True)
+    write_jpeg(path, strip(shown, matrix, side=_STRIP_PX))
+    return path
+
+
+def _moment(source: Path) -> tuple[Codes, int]:
+    """A few frames from the middle of a film, or the picture, and the matrix of its colour."""
+    footage = Footage(probe(source))
+    last = min(len(footage.info.pts), len(footage.info.pts) // 2 + _MOMENT)
+    frames = [footage.codes(frame) for number, frame in enumerate(footage.frames(last)) if number >= last - _MOMENT]
+    return Codes(np.concatenate([f.luma for f in frames]), np.concatenate([f.chroma for f in frames]), footage.bits), int(footage.tags.matrix)
+
+
+_SPEED = """- Speed: of the network in a run, from decoded frames to frames to encode, on {device}, torch {torch}; decoding and encoding
+  come on top, and where a picture stands still a run is faster (`vsr bench` measures a whole run, `vsr plan --measure` foretells one)."""
 
 _TEXT = """# The networks that come with `vsr`
 
-Made by `vsr models table --data SET...`; do not edit by hand.
+Made by `vsr models table`; do not edit by hand.
 
-{table}
+{tables}
 
-- Scores: PSNR-Y in dB on clean pictures or frames, in brackets the gain over bicubic; protocol: `pipelines/evaluate.py`.
-  Where it says noisy, the input had noise of σ = 10/255, and at the same size (×1) the gain is over the noisy input itself.
-- Speed: the network alone, in tiles of 270x480, on {device}, torch {torch}; decoding and encoding come on top.
+- Scores: PSNR-Y in dB on clean pictures or frames, in brackets the gain over bicubic; protocol: `docs/judging.md`.
+  Where it says noisy, the input had noise of σ = 10 (of 255), and at the same size (×1) the gain is over the noisy input itself.
+- Detail: gradient energy as a share of the truth's, on the first set. Below 1 a picture is softer than the truth; bicubic has
+  about 0.7 at ×2. `adversarial` and `diffusion` are made for this column, not for PSNR.
+{speed}
 - Operations: of the convolutions; a multiply-add is two.
 
 ## Which one
 
-- **Films, anything, no time to think**: leave `--model` out (`fast`), or take `quality` where a GPU is at hand, `recurrent` for the best
-  and calmest picture from video.
+- **Films, anything, no time to think**: leave `--model` out. On a CPU that is `fast`, the only one that comes near the speed of
+  encoding there; where a GPU is at hand it is a larger one. `--model quality` costs about five times the arithmetic and gives
+  visibly firmer edges and textures. `recurrent` also looks at the frames before and after and remembers: the best and calmest picture
+  from video, of no use for single pictures. `vsr preview` shows moments of your own film through each, with the time it would take.
 - **Noisy or soft sources** (old digital video, high ISO): `deconvolution-x2` restores while it doubles; `--model deconvolution-x1,fast`
   restores first and then upscales with whatever you like. On clean sources both take detail away: do not.
 - **Looks rather than fidelity** (stills, textures, a screen seen from afar): `adversarial` draws crisper detail than any of those that
@@ -112,7 +210,17 @@ Made by `vsr models table --data SET...`; do not edit by hand.
 - **To compare, teach or build upon**: `srcnn`, `espcn`, `edsr`, `progressive`, `backprojection`, `autoencoder`, `cosine` and `vae` are
   the ideas of their papers at one small size and one way of training, so that what differs is the idea.
   The table says what each gives for its cost.
+- **One film, many hours of it, or a look of its own** (a game, a cartoon): `vsr train --per-title` tunes a network on it, says the
+  gain on shots it has not seen, and keeps the result only if it wins.
 
-Each was made by `vsr train configs/train/NAME.toml`; `configs/train/README.md` says with which data. For one film,
-`vsr train --per-title` tunes a network on it, and keeps it if it wins.
+Each was made by `vsr train configs/train/NAME.toml`; `configs/train/README.md` says with which data, the card beside the weights
+(`models/trained/NAME.toml`) for how long.
+"""
+
+_STRIPS = """
+## What they make of a picture
+
+The place with the most detail in a frame of {source} (Big Buck Bunny: CC-BY 3.0, © 2008 Blender Foundation, peach.blender.org), which
+no network was trained on. From left to right: what the network is given, its pixels enlarged; Lanczos; the network; the truth.
+
 """

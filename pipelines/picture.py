@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch.nn import functional as F
 
+from models.errors import UsageError
 from models.interpolation import resample
 from pipelines import color
 from pipelines.card import write_atomically
@@ -22,10 +23,9 @@ if TYPE_CHECKING:
 
     from models.network import Planes
 
-__all__ = ["curve", "png", "sheet", "strip", "to_pixels", "write_png"]
+__all__ = ["curve", "png", "sheet", "strip", "to_pixels", "write_jpeg", "write_png"]
 
 _GAP_PX = 4
-_STRIP_PX = 256
 
 
 def png(pixels: np.ndarray) -> bytes:
@@ -50,6 +50,15 @@ def write_png(path: Path, pixels: np.ndarray) -> None:
     write_atomically(path, lambda partial: partial.write_bytes(png(pixels)))
 
 
+def write_jpeg(path: Path, pixels: np.ndarray) -> None:
+    """Write (H,W,3) uint8, quality 90, colour at full resolution. Raises UsageError where Pillow is missing."""
+    try:
+        from PIL import Image
+    except ImportError as error:
+        raise UsageError(f"JPEG needs the package pillow, which the extra vsr[report] brings: {error}") from None
+    write_atomically(path, lambda partial: Image.fromarray(pixels).save(partial, "JPEG", quality=90, subsampling=0))
+
+
 def to_pixels(planes: Planes, index: int = 0, matrix: int = Matrix.BT470BG) -> np.ndarray:
     """One frame of luma (T,1,H,W) and left-sited chroma (T,2,H/2,W/2) as (H,W,3) uint8 R'G'B'."""
     luma, chroma = planes[0][index : index + 1].float(), planes[1][index : index + 1].float()
@@ -60,12 +69,12 @@ def to_pixels(planes: Planes, index: int = 0, matrix: int = Matrix.BT470BG) -> n
     return (rgb[0].clamp(0, 1) * 255).round().to(torch.uint8).permute(1, 2, 0).numpy()
 
 
-def strip(clips: Sequence[Planes], matrix: int = Matrix.BT470BG) -> np.ndarray:
+def strip(clips: Sequence[Planes], matrix: int = Matrix.BT470BG, *, side: int = 256) -> np.ndarray:
     """The most detailed square of the last of several clips of one size, cut from the middle frame of all of them, side by side."""
     truth = clips[-1][0]
     middle = truth.shape[0] // 2
     height, width = truth.shape[-2:]
-    side = min(_STRIP_PX, height, width)
+    side = min(side, height, width)
     detail = (truth[middle, 0, 1:, :-1] - truth[middle, 0, :-1, 1:]).abs()[None]
     pooled = F.avg_pool2d(detail, min(side, height - 1, width - 1), stride=16)[0]
     best = int(pooled.argmax())

@@ -117,29 +117,49 @@ def train(
 @click.option("--case", "cases", multiple=True, metavar="CASE", help="clean (default), h264-23 (CODEC-QUALITY), noise-10, blur-1.5; may be repeated.")
 @click.option("--scale", type=click.IntRange(1, 16), help="Only this scale; default: all that the models have.")
 @click.option(
-    "--metric", "names", multiple=True, type=click.Choice(["psnr", "ssim", "flicker", "niqe", "energy", "vmaf"]), help="Default: psnr and ssim."
+    "--metric",
+    "names",
+    multiple=True,
+    type=click.Choice(["psnr", "ssim", "flicker", "niqe", "energy", "vmaf", "lpips", "dists"]),
+    help="Default: psnr, ssim and, of videos, flicker.",
 )
 @click.option("--niqe-model", default="", metavar="FILE", help="BasicSR's niqe_pris_params.npz, for --metric niqe.")
+@click.option(
+    "--lpips-weights", multiple=True, metavar="FILE", help="For --metric lpips, twice: its linear heads, and AlexNet or VGG16 of torchvision."
+)
+@click.option("--dists-weights", multiple=True, metavar="FILE", help="For --metric dists, twice: its weights.pt, and VGG16 of torchvision.")
 @click.option("--frames", type=click.IntRange(1), default=48, show_default=True, help="At most so many frames of a video.")
 @click.option("--limit", type=click.IntRange(0), default=0, help="At most so many pictures of a folder; 0: all.")
 @click.option("--bf16", is_flag=True, help="Run networks in bf16, as on a CPU with AMX.")
 @click.option("--strips", default="", metavar="DIR", help="Write pictures there: input, Lanczos, model, truth.")
+@click.option("--grid", is_flag=True, help="Data sets by cases, as a second table of the first metric.")
 @click.option(
     "--format", "style", type=click.Choice(["terminal", "markdown", "json"]), default="terminal", show_default=True, help="How the table is written."
 )
 def evaluate(
-    models: tuple[str, ...], data: tuple[Path, ...], cases: tuple[str, ...], scale: int | None, names: tuple[str, ...], style: str, **options: Any
+    models: tuple[str, ...],
+    data: tuple[Path, ...],
+    cases: tuple[str, ...],
+    scale: int | None,
+    names: tuple[str, ...],
+    grid: bool,
+    style: str,
+    **options: Any,
 ) -> None:
     """Judge networks on pictures, videos or data sets, beside bicubic and Lanczos.
 
     \b
     Example: vsr evaluate fast-x2 --data Set5 --data Urban100 --format markdown
+             vsr evaluate fast quality --scale 2 --data film.mp4 --case clean --case h264-23 --metric vmaf --grid
     """
-    from pipelines.evaluate import EvaluateSettings, Judged
+    from models.errors import UsageError
+    from pipelines.evaluate import DEFAULT_METRICS, EvaluateSettings, Judged
     from pipelines.evaluate import evaluate as evaluate_models
-    from pipelines.scores import as_table
+    from pipelines.scores import as_grid, as_table
 
-    settings = EvaluateSettings(scale=scale, cases=cases or ("clean",), metrics=names or ("psnr", "ssim"), **options)
+    if grid and style == "json":
+        raise UsageError("--grid is a table for people; --format json has every figure by set and case as it is")
+    settings = EvaluateSettings(scale=scale, cases=cases or ("clean",), metrics=names or DEFAULT_METRICS, **options)
     rows = []
     drawn = sys.stderr.isatty()
     for event in evaluate_models(models, data, settings):
@@ -151,6 +171,9 @@ def evaluate(
     if drawn:
         click.echo("\r\x1b[K", nl=False, err=True)
     click.echo(as_table(rows, style))
+    if grid:
+        first = {"vmaf": "vmaf_neg"}.get(settings.metrics[0], settings.metrics[0])
+        click.echo("\n" + as_grid(rows, style, first))
 
 
 @click.command()
@@ -209,18 +232,26 @@ def add_model(source: str, sha256: str, name: str) -> None:
 
 
 @click.command(name="table")
-@click.option("--data", multiple=True, required=True, type=click.Path(path_type=Path), help="Folder of pictures, or video; may be repeated.")
-@click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", show_default=True, help="Where it computes.")
+@click.option("--data", multiple=True, required=True, type=click.Path(path_type=Path), help="Folder of pictures, for all networks; may be repeated.")
+@click.option("--clip", "clips", multiple=True, type=click.Path(path_type=Path), help="Video, for fast, quality and recurrent; may be repeated.")
+@click.option("--picture", type=click.Path(path_type=Path), help="Video (its middle) or picture that each network gets a strip of.")
+@click.option("--speed/--no-speed", default=True, help="Measure speed, on a machine that does nothing else; or keep what OUTPUT says.")
+@click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", show_default=True, help="Where speed is measured.")
+@click.option("--limit", type=click.IntRange(0), default=0, help="At most so many pictures of a set; 0: all.")
 @click.option("-o", "--output", type=click.Path(path_type=Path), help="Write it there, such as docs/models.md; default: standard output.")
-def models_table(data: tuple[Path, ...], device: str, output: Path | None) -> None:
-    """Measure all shipped networks, and tell as Markdown: size, cost, speed here, scores.
+def models_table(
+    data: tuple[Path, ...], clips: tuple[Path, ...], picture: Path | None, speed: bool, device: str, limit: int, output: Path | None
+) -> None:
+    """Measure all shipped networks, and tell as Markdown: size, cost, speed here, scores, a picture of each.
 
-    Example: vsr models table --data Set5 --data Urban100 -o docs/models.md
+    Example: vsr models table --data Set5 --data Urban100 --picture film.mp4 -o docs/models.md
     """
     from pipelines.device import choose_device
-    from pipelines.overview import overview
+    from pipelines.overview import OverviewSettings, overview
 
-    text = overview(data, device=choose_device(device).type)
+    earlier = None if speed else (output.read_text(encoding="utf-8") if output is not None and output.exists() else "")
+    images = output.parent / "networks" if output is not None else None
+    text = overview(OverviewSettings(data, clips, picture, images, choose_device(device).type, earlier, limit))
     if output is None:
         click.echo(text, nl=False)
     else:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import math
 from pathlib import Path
 
@@ -8,17 +9,29 @@ import pytest
 import torch
 
 from models.errors import MediaError, UsageError
+from models.losses import ssim_map
 from pipelines import metrics
 from pipelines.evaluate import EvaluateSettings, Row, evaluate, items
 from pipelines.footage import Codes
-from pipelines.scores import as_table, gain_over
+from pipelines.scores import as_grid, as_table, gain_over
 from tests.helpers.footage import clip, film, pictures
+from tests.models.test_perceptual import ALEXNET, backbone, heads, saved
 
 
 def test_psnr_of_a_constant_error_is_the_formula() -> None:
     truth = torch.full((1, 16, 16), 100.0)
     assert metrics.psnr(truth + 5, truth) == pytest.approx(20 * math.log10(255 / 5))
     assert metrics.psnr(truth, truth) == math.inf
+
+
+def test_ssim_is_that_of_the_networks_loss() -> None:
+    """torchmetrics here, our own there: two implementations of one formula."""
+    draw = torch.Generator().manual_seed(0)
+    truth = torch.rand(2, 40, 52, generator=draw) * 219 + 16
+    result = truth + torch.randn(truth.shape, generator=draw) * 12
+    own = ssim_map(result.double()[:, None], truth.double()[:, None], peak=255.0).mean().item()
+    assert metrics.ssim(result, truth) == pytest.approx(own, abs=1e-6)
+    assert metrics.ssim(truth, truth) == pytest.approx(1)
 
 
 def test_trim_leaves_the_border_out() -> None:
@@ -110,6 +123,9 @@ def test_settings_refuse_unknown_metrics_and_cases() -> None:
         EvaluateSettings(cases=("h264",))
     with pytest.raises(UsageError, match="niqe_pris_params"):
         EvaluateSettings(metrics=("niqe",))
+    for name in ("lpips", "dists"):
+        with pytest.raises(UsageError, match=f"--{name}-weights"):
+            EvaluateSettings(metrics=(name,))
 
 
 def test_tables_come_in_three_styles() -> None:
@@ -122,6 +138,42 @@ def test_tables_come_in_three_styles() -> None:
     assert markdown[3] == "| Set5 | clean | x2 | fast-x2 | 36.90 | +3.23 | 0.9550 |"
     assert "+3.23" in as_table(rows, "terminal")
     assert '"gain_over_bicubic_db": 3.2' in as_table(rows, "json")
+
+
+def test_a_grid_has_data_sets_by_degradations() -> None:
+    rows = [
+        Row(model, 2, name, case, 5, {"psnr": level + gain, "vmaf_neg": level})
+        for name, level in (("Set5", 30.0), ("film", 40.0))
+        for case in ("clean", "h264-23")
+        for model, gain in (("bicubic", 0.0), ("fast-x2", 1.5))
+    ]
+    lines = as_grid(rows, "markdown").splitlines()
+    assert lines[0] == "| set | scale | model | psnr clean | psnr h264-23 |"
+    assert lines[1] == "| --- | --- | --- | ---: | ---: |"
+    assert "| film | x2 | fast-x2 | 41.50 +1.50 | 41.50 +1.50 |" in lines
+    assert len(lines) == 6
+    assert as_grid(rows[:-1], "terminal", "vmaf_neg").splitlines()[-1].split() == ["film", "x2", "fast-x2", "40.0"]
+
+
+def test_json_holds_no_infinities() -> None:
+    rows = [Row("bicubic", 2, "a", "clean", 1, {"psnr": 30.0}), Row("fast-x2", 2, "a", "clean", 1, {"psnr": math.inf, "ssim": 1.0})]
+    found = json.loads(as_table(rows, "json"), parse_constant=pytest.fail)
+    assert found[1]["scores"] == {"psnr": None, "ssim": 1.0}
+    assert found[1]["gain_over_bicubic_db"] is None
+
+
+def test_deep_distances_stand_beside_the_others(tmp_path: Path) -> None:
+    weights = [saved(tmp_path, "alexnet.pth", backbone(ALEXNET)), saved(tmp_path, "heads.pth", heads("alexnet"))]
+    settings = EvaluateSettings(scale=2, metrics=("psnr", "lpips"), lpips_weights=tuple(weights))
+    stills = pictures(tmp_path / "stills", 1, 131, 169)
+    rows = {r.model: r.scores for r in evaluate(["bicubic"], [stills], settings) if isinstance(r, Row)}
+    assert 0 < rows["lanczos"]["lpips"] < rows["bicubic"]["lpips"]
+
+
+def test_vmaf_takes_pictures_of_odd_sides(tmp_path: Path) -> None:
+    stills = pictures(tmp_path / "stills", 1, 195, 229)
+    rows = [r for r in evaluate(["bicubic"], [stills], EvaluateSettings(scale=3, metrics=("vmaf",))) if isinstance(r, Row)]
+    assert 0 <= rows[0].scores["vmaf_neg"] <= 100
 
 
 def test_gradient_energy_is_a_share_of_the_truth_s() -> None:
