@@ -80,6 +80,10 @@ onnx_file.py   a network as an ONNX file, for other tools
 adopt.py       weights put into the user's folder
 upscale.py     a short clip through a network, for training and judging
 metrics.py     how good a picture is
+meter.py       the same by FFmpeg, frame by frame: VMAF, XPSNR, SSIM
+alignment.py   which frames of two videos belong together
+matched.py     several videos of one film, frame beside frame
+compare.py     results against a reference: figures over time, the worst moments
 evaluate.py    networks scored against the truth
 scores.py      rows of an evaluation as text
 pace.py        how fast a network is in a run

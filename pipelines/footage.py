@@ -5,7 +5,7 @@ The decode path is that of a run (`source`, `decode`, `color`); 4:2:0 with chrom
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,10 +15,11 @@ import torch
 from models.errors import UsageError
 from models.interpolation import resample
 from pipelines import color
-from pipelines.decode import decode, planar_format
+from pipelines.decode import Promise, decode, deliver, planar_format
+from pipelines.plan import cut_spans
 from pipelines.source import PacketReader
 from pipelines.tags import SITING_OFFSETS, resolve
-from pipelines.video import Matrix, Range, Siting
+from pipelines.video import NO_PTS, Chunk, Matrix, Range, Siting
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -26,7 +27,8 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from models.network import Planes
-    from pipelines.video import ColorTags, Frame, PixelFormat, VideoInfo
+    from pipelines.source import PacketData
+    from pipelines.video import ColorTags, Frame, PixelFormat, Span, VideoInfo
 
 __all__ = ["PICTURE_SUFFIXES", "Codes", "Footage", "find_inputs", "from_values", "oriented", "rgb_to_planes", "to_rgb", "to_values"]
 
@@ -124,6 +126,32 @@ class Footage:
                     return
         finally:
             reader.close()
+
+    def frames_at(self, stretches: Sequence[tuple[int, int]]) -> Iterator[tuple[int, Frame]]:
+        """(number, frame) of the frames [start, stop) of each stretch, ascending; damaged ones as the decoder repaired them.
+
+        Decodes from the key frames before them only. Raises IndexMismatchError where frames come that no packet promised.
+        """
+        info = self.info
+        hidden = frozenset(p for p, discard in zip(info.index.pts, info.index.discard, strict=True) if discard) if not info.linear else frozenset()
+        chunks = [Chunk(n, start, stop) for n, (start, stop) in enumerate(stretches)]
+        reader = PacketReader(info.path, info.stream_index)
+        try:
+            for span in cut_spans(info.index, info.pts, chunks, linear=info.linear):
+                first, stop = span.chunks[0].start_frame, span.chunks[-1].stop_frame
+                promise = Promise(info.pts[first:stop], info.linear, first if info.linear else 0, hidden)
+                wanted = {n for chunk in span.chunks for n in range(chunk.start_frame, chunk.stop_frame)}
+                frames = deliver(decode(self._packets(reader, span), info.decoder, self.pixels, conceal=True), promise, conceal=True)
+                yield from ((n, frame) for n, frame in enumerate(frames, start=first) if n in wanted)
+        finally:
+            reader.close()
+
+    def _packets(self, reader: PacketReader, span: Span) -> Iterator[PacketData]:
+        """Of a span, with the times of the index (clock jumps joined)."""
+        index = self.info.index
+        for row, packet in enumerate(reader.rows(span.first_row, span.stop_row, keep_from=span.first_row), start=span.first_row):
+            pts, dts = index.pts[row], index.dts[row]
+            yield replace(packet, pts=None if pts == NO_PTS else pts, dts=None if dts == NO_PTS else dts)
 
     def codes(self, frame: Frame) -> Codes:
         """One frame as 4:2:0 codes of 8 or 10 bits, limited range, left-sited; odd sides lose their last row or column."""

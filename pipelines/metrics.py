@@ -6,10 +6,7 @@ All on luma planes in 8-bit limited-range code values (black 16, white 235) with
 from __future__ import annotations
 
 import functools
-import json
 import math
-import re
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -21,6 +18,7 @@ from torch.nn import functional as F
 
 from models.errors import MediaError, UsageError
 from models.interpolation import resample
+from pipelines.meter import Meter, pooled
 
 if TYPE_CHECKING:
     from fractions import Fraction
@@ -177,46 +175,12 @@ def _features(block: np.ndarray) -> list[float]:
 
 
 def by_ffmpeg(result: Codes, truth: Codes, *, rate: Fraction | int = 25, threads: int = 2) -> dict[str, float]:
-    """VMAF, VMAF-NEG (both v0.6.1; 0 to 100) and XPSNR of luma (dB) of a clip, by imageio-ffmpeg's binary through ffmpeg-python.
+    """VMAF and VMAF-NEG (0 to 100, the model that fits the size) and XPSNR of luma (dB) of a clip, by `meter`.
 
-    Raises UsageError where those packages are missing, MediaError where FFmpeg fails.
+    Raises UsageError where the packages for it are missing, MediaError where FFmpeg fails.
     """
-    with tempfile.TemporaryDirectory(prefix="vsr-metrics-") as folder:
-        paths = [Path(folder) / name for name in ("result.yuv", "truth.yuv")]
-        for path, codes in zip(paths, (result, truth), strict=True):
-            with open(path, "wb") as file:
-                file.writelines(
-                    np.ascontiguousarray(luma).tobytes() + np.ascontiguousarray(chroma).tobytes()
-                    for luma, chroma in zip(codes.luma, codes.chroma, strict=True)
-                )
-        scores = _run_ffmpeg(paths, truth, "libvmaf", rate, threads)
-        log = json.loads((Path(folder) / "log").read_text())
-        found = {"vmaf": log["pooled_metrics"]["vmaf"]["mean"], "vmaf_neg": log["pooled_metrics"]["neg"]["mean"]}
-        scores = _run_ffmpeg(paths, truth, "xpsnr", rate, threads)
-        # "XPSNR  y: 38.1234  u: ...": of the whole clip; "inf" for equal clips.
-        match = re.search(r"XPSNR\s+y: *([\d.]+|inf)", scores)
-        if match is None:
-            raise MediaError(f"FFmpeg's xpsnr filter said no figure: {scores.strip().splitlines()[-1:]}")
-        return {**found, "xpsnr": float(match[1])}
-
-
-def _run_ffmpeg(paths: list[Path], like: Codes, name: str, rate: Fraction | int, threads: int) -> str:
-    """Run one two-input filter over raw clips; returns what FFmpeg said."""
-    try:
-        import ffmpeg
-        import imageio_ffmpeg
-    except ImportError as error:
-        raise UsageError(f"VMAF and XPSNR need the packages ffmpeg-python and imageio-ffmpeg: {error}") from None
-    pixels = "yuv420p" if like.bits == 8 else "yuv420p10le"
-    raw = {"format": "rawvideo", "pix_fmt": pixels, "s": f"{like.luma.shape[2]}x{like.luma.shape[1]}", "r": str(rate)}
-    streams = [ffmpeg.input(str(path), **raw) for path in paths]
-    options = {}
-    if name == "libvmaf":
-        log = str(paths[0].with_name("log"))
-        options = {"log_fmt": "json", "log_path": log, "n_threads": threads, "model": "version=vmaf_v0.6.1|version=vmaf_v0.6.1neg:name=neg"}
-    command = ffmpeg.filter(streams, name, **options).output("-", format="null").global_args("-hide_banner", "-nostdin")
-    try:
-        _, said = command.run(cmd=imageio_ffmpeg.get_ffmpeg_exe(), capture_stdout=True, capture_stderr=True)
-    except ffmpeg.Error as error:
-        raise MediaError(f"FFmpeg's {name} filter failed: {error.stderr.decode(errors='replace').strip().splitlines()[-1]}") from None
-    return str(said.decode(errors="replace"))
+    with Meter(truth.luma.shape[2], truth.luma.shape[1], truth.bits, rate=rate, threads=threads) as meter:
+        for number in range(len(truth.luma)):
+            meter.add([result.frames(slice(number, number + 1)), truth.frames(slice(number, number + 1))])
+        (figures,) = meter.figures()
+    return {name: pooled(name, figures[name]) for name in ("vmaf", "vmaf_neg", "xpsnr")}

@@ -1,4 +1,4 @@
-"""Pictures for people: `write_png`, `strip` of results side by side, `sheet` of pairs, `curve` of figures over steps."""
+"""Pictures for people: `write_png`, the `busiest` place of one, `strip` of results side by side, `sheet` of pairs, `curve` of figures over steps."""
 
 from __future__ import annotations
 
@@ -23,9 +23,10 @@ if TYPE_CHECKING:
 
     from models.network import Planes
 
-__all__ = ["curve", "png", "sheet", "strip", "to_pixels", "write_jpeg", "write_png"]
+__all__ = ["busiest", "curve", "png", "sheet", "strip", "to_pixels", "write_jpeg", "write_png"]
 
 _GAP_PX = 4
+_PLACE_PX = 8
 
 
 def png(pixels: np.ndarray) -> bytes:
@@ -67,6 +68,14 @@ def to_pixels(planes: Planes, index: int = 0, matrix: int = Matrix.BT470BG) -> n
     full = F.pad(full, (0, max(0, luma.shape[-1] - full.shape[-1]), 0, max(0, luma.shape[-2] - full.shape[-2])), mode="replicate")
     rgb = color.yuv_to_rgb(luma, full[..., : luma.shape[-2], : luma.shape[-1]], matrix)
     return (rgb[0].clamp(0, 1) * 255).round().to(torch.uint8).permute(1, 2, 0).numpy()
+
+
+def busiest(amount: np.ndarray, height: int, width: int) -> tuple[int, int]:
+    """(top, left), multiples of 8, of the box of that size with the highest sum of (H,W) non-negative values."""
+    total = np.pad(amount.cumsum(0, dtype=np.float64).cumsum(1), ((1, 0), (1, 0)))
+    sums = (total[height:, width:] - total[:-height, width:] - total[height:, :-width] + total[:-height, :-width])[::_PLACE_PX, ::_PLACE_PX]
+    top, left = np.unravel_index(int(sums.argmax()), sums.shape)
+    return int(top) * _PLACE_PX, int(left) * _PLACE_PX
 
 
 def strip(clips: Sequence[Planes], matrix: int = Matrix.BT470BG, *, side: int = 256) -> np.ndarray:

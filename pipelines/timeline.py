@@ -16,7 +16,14 @@ if TYPE_CHECKING:
     from pipelines.plan import Plan
     from pipelines.video import VideoInfo
 
-__all__ = ["Timeline", "all_times", "field_times", "timeline"]
+__all__ = ["Timeline", "all_times", "clock", "field_times", "timeline"]
+
+
+def clock(seconds: float) -> str:
+    """For people, like 0:12:30.500."""
+    thousandths = round(seconds * 1000)
+    whole, rest = divmod(thousandths, 1000)
+    return f"{whole // 3600}:{whole // 60 % 60:02d}:{whole % 60:02d}.{rest:03d}"
 
 
 @dataclass(frozen=True, eq=False)

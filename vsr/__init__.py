@@ -7,9 +7,13 @@ bars.py            a bar on a terminal, lines elsewhere
 progress.py        events drawn as a bar, or as JSON lines
 summary.py         what became of each video of a batch
 bench_view.py      what was measured, for people
+page.py            what pages share: a document that fetches nothing, the slider
+chart.py           figures over time, and how often
 preview_page.py    what was tried, as a page that opens from disk
+compare_page.py    what was measured of results, the same
 api.py             `upscale`, the same as a function
 signals.py         SIGINT and SIGTERM as a request to stop
+cli_compare.py     the commands that show what networks would make, and made
 cli_machine.py     the version, and the command that looks at this machine
 cli_training.py    the commands of the training stage
 training_view.py   its events drawn, or as JSON lines

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import difflib
-import functools
 import importlib.util
 import os
 import sys
@@ -13,6 +12,7 @@ from typing import Any
 
 import click
 
+from vsr.cli_compare import compare, preview
 from vsr.cli_machine import doctor, show_version
 from vsr.cli_options import run_options, settings_of
 from vsr.cli_run import plan, report_error, run
@@ -56,42 +56,8 @@ def cli() -> None:
     """
 
 
-for _command in (run, plan):
+for _command in (run, plan, preview, compare):
     cli.add_command(_command)
-
-
-@cli.command()
-@click.argument("source", type=click.Path(path_type=Path), metavar="INPUT")
-@click.option("--at", multiple=True, metavar="TIME", help="A moment, in seconds or [hh:]mm:ss[.fff]; may be repeated.")
-@click.option("--shots", type=click.IntRange(1, 100), default=3, show_default=True, help="Without --at: so many moments, all over the film.")
-@click.option("--models", metavar="NAME|FILE,...", help="What is compared, joined by commas; default: lanczos and the default network.")
-@functools.partial(run_options, one_model=False)
-def preview(source: Path, output: Path | None, at: tuple[str, ...], shots: int, models: str | None, as_json: bool, **options: Any) -> None:
-    """Show a few moments of a film through several networks, and what each would take for all of it.
-
-    Writes PNG crops at pixel size and index.html, a page with sliders that needs nothing else, into a folder: -o, or NAME.preview
-    beside the input.
-
-    Example: vsr preview film.mp4 --at 12:30 --models lanczos,fast,other.pth
-    """
-    from pipelines.journal import write_atomically
-    from pipelines.preview import Moment
-    from pipelines.preview import preview as show
-    from vsr.preview_page import page, preview_table, preview_text
-    from vsr.progress import JsonLines, duration
-
-    names = [name.strip() for name in (models or "").split(",") if name.strip()]
-    for event in show(source, output, settings_of(options), models=names, at=at, shots=shots):
-        if isinstance(event, Moment):
-            click.echo(f"{duration(event.seconds)} into the film: {event.files[-1]}", err=True)
-            continue
-        path = Path(event.folder) / "index.html"
-        write_atomically(path, page(event).encode())
-        if as_json:
-            JsonLines().write("preview", {**preview_table(event), "page": str(path)})
-        else:
-            click.echo(preview_text(event))
-            click.echo(f"look at them: {path}")
 
 
 @cli.command()
