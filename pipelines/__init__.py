@@ -12,6 +12,7 @@ events.py      what happens in a run, as values
 request.py     what one command asks of one video, checked: Planned
 sequence.py    numbered pictures as a film
 source.py      a file opened as a file, and its packets in order
+structure.py   where a file is cut short or broken, by its container's own lengths
 bitstream.py   what a compressed packet says of itself
 scan.py        whether a film is interlaced or telecined
 probe.py       file -> VideoInfo: streams, size, colour, timing, the packet index

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -28,6 +29,8 @@ __all__ = ["IndexMismatchError", "Promise", "decode", "deliver", "float_planes",
 _THREADS = 4
 """Of the decoder; decoded pictures do not depend on it."""
 
+_HIDES_DAMAGE = frozenset({"hevc"})
+"""Decoders that hand on what they could make of a broken slice, and do not mark it."""
 _MAX_PIXELS = 16384 * 16384
 
 _PLANAR = {
@@ -54,8 +57,8 @@ def planar_format(pix_fmt: str) -> PixelFormat:
     return PixelFormat.parse(_PLANAR.get(pix_fmt, pix_fmt))
 
 
-def open_decoder(setup: DecoderSetup) -> VideoCodecContext:
-    """A decoder as the container would have set it up."""
+def open_decoder(setup: DecoderSetup, *, strict: bool = False) -> VideoCodecContext:
+    """A decoder as the container would have set it up. strict: damage it would hide is an error instead."""
     context: VideoCodecContext = av.CodecContext.create(setup.codec, "r")  # type: ignore[assignment]
     context.extradata = setup.extradata
     context.codec_tag = setup.codec_tag
@@ -67,6 +70,8 @@ def open_decoder(setup: DecoderSetup) -> VideoCodecContext:
     context.thread_type = "AUTO"
     context.thread_count = _THREADS
     context.options = {"max_pixels": str(_MAX_PIXELS)}
+    if strict and setup.codec in _HIDES_DAMAGE:
+        context.options = {**context.options, "err_detect": "explode"}
     return context
 
 
@@ -77,7 +82,7 @@ def decode(packets: Iterable[PacketData], setup: DecoderSetup, pixels: PixelForm
     Raises MediaError where size or format changes on the way, CorruptError where a packet behind the first frame can't be
     decoded.
     """
-    context = open_decoder(setup)
+    context = open_decoder(setup, strict=not conceal)
     reformatter: av.video.reformatter.VideoReformatter | None = None
     size: tuple[int, int, str] | None = None
     number = 0
@@ -171,6 +176,8 @@ class Promise:
     """With `linear`: frames to skip before the first promised one."""
     hidden: frozenset[int] = frozenset()
     """Timestamps of frames the container says to decode but not to show."""
+    number: int = 0
+    """Of the first promised frame in the whole film, to name frames by."""
 
 
 def deliver(frames: Iterable[Frame], promise: Promise, *, conceal: bool = False) -> Iterator[Frame]:
@@ -198,7 +205,8 @@ def deliver(frames: Iterable[Frame], promise: Promise, *, conceal: bool = False)
             continue
         if frame.pts != waiting[0]:
             raise IndexMismatchError(f"a frame came at pts {frame.pts}, where none was promised")
-        _refuse_damage(frame, conceal=conceal)
+        if frame.corrupt and not conceal:
+            raise _damage(promise, [frame.pts, *(f.pts for _, f in _corrupt(enumerate(frames)))])
         waiting.popleft()
         last = frame
         yield frame
@@ -212,17 +220,35 @@ def _missing(pts: int, last: Frame | None, *, conceal: bool) -> Iterator[Frame]:
     yield Frame(pts=pts, planes=last.planes, corrupt=True)
 
 
-def _refuse_damage(frame: Frame, *, conceal: bool) -> None:
-    if frame.corrupt and not conceal:
-        raise CorruptError(f"the frame at pts {frame.pts} is damaged; --on-corrupt conceal would keep it as the decoder repaired it")
+def _corrupt(frames: Iterable[tuple[int, Frame]]) -> Iterator[tuple[int, Frame]]:
+    """The damaged ones of the frames that are still to come, as far as they can be decoded."""
+    with suppress(MediaError):
+        yield from ((number, frame) for number, frame in frames if frame.corrupt)
+
+
+_MOST_NAMED = 10
+
+
+def _damage(promise: Promise, pts: Iterable[int]) -> CorruptError:
+    """Names the damaged frames of a stretch, all that were promised."""
+    place = {p: promise.number + n for n, p in enumerate(promise.pts)}
+    numbers = [place[p] for p in pts if p in place]
+    first = promise.pts[numbers[0] - promise.number]
+    more = f" and {len(numbers) - _MOST_NAMED} more" if len(numbers) > _MOST_NAMED else ""
+    named = ", ".join(map(str, numbers[:_MOST_NAMED])) + more
+    what = f"frame {named} is damaged (pts {first})" if len(numbers) == 1 else f"frames {named} are damaged (from pts {first})"
+    return CorruptError(f"{what}; --on-corrupt conceal would keep what the decoder made of it")
 
 
 def _deliver_by_order(frames: Iterable[Frame], promise: Promise, *, conceal: bool) -> Iterator[Frame]:
     number, last = -1, None
     stop = promise.first + len(promise.pts)
-    for number, frame in enumerate(frames):
+    counted = enumerate(frames)
+    for number, frame in counted:
         if promise.first <= number < stop:
-            _refuse_damage(frame, conceal=conceal)
+            if frame.corrupt and not conceal:
+                later = (n for n, _ in _corrupt(counted) if n < stop)
+                raise _damage(promise, [promise.pts[n - promise.first] for n in (number, *later)])
             last = frame
             yield Frame(promise.pts[number - promise.first], frame.planes, frame.corrupt, frame.captions)
     for place in range(max(number + 1, promise.first), stop):

@@ -14,7 +14,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from models.errors import CorruptError, Interrupted, OutputError, UsageError, VsrError
+from models.errors import CorruptError, Interrupted, MediaError, OutputError, UsageError, VsrError
 from pipelines.assemble import assemble
 from pipelines.decode import IndexMismatchError
 from pipelines.encode import EncodedChunk
@@ -88,6 +88,8 @@ def upscale_video(
         result = yield from _finish(planned, made, dropped, journal, settings, began)
         finished = True
         yield result
+    except MediaError as error:
+        raise error if str(source) in str(error) else type(error)(f"{source}: {error}") from None
     finally:
         if finished:
             journal.remove()
@@ -245,7 +247,7 @@ def _finish(
     try:
         passed = assemble(plan, info, made.records, journal.result, dropped=dropped)
         report = verify(journal.result, plan, info, made.records, passed, full=settings.verify == "full")
-        summary = {"plan": plan.id, "bytes": 0, "concealed": concealed, "dropped": list(planned.dropped), **asdict(report)}
+        summary = {"plan": plan.id, "bytes": 0, "concealed": concealed, "flaw": info.flaw, "dropped": list(planned.dropped), **asdict(report)}
         size = summary["bytes"] = _give_name(journal, target, plan)
         write_atomically(journal.folder / _REPORT, json.dumps(summary, indent=1).encode())
         os.replace(journal.folder / _REPORT, _report_path(target))

@@ -7,6 +7,8 @@ which frames will come (raw streams, field pairs, packed B-frames), the whole fi
 from __future__ import annotations
 
 import hashlib
+import os
+import re
 import struct
 from array import array
 from dataclasses import dataclass, field, replace
@@ -24,10 +26,10 @@ from pipelines.scan import find_scan
 from pipelines.sequence import pattern_of
 from pipelines.siting import chroma_siting
 from pipelines.source import open_source
+from pipelines.structure import flaw_of
 from pipelines.video import NO_PTS, ColorTags, DecoderSetup, HdrMetadata, Orientation, PacketIndex, Range, Scan, Stream, VideoInfo
 
 if TYPE_CHECKING:
-    import os
     from typing import Any, TypeAlias
 
     from av.container import InputContainer
@@ -45,6 +47,10 @@ _SAMPLE_FRAMES = 8
 _PICTURES_A_SECOND = 24
 _CLOCKED = ("mpegts", "mpeg")
 """Demuxers whose clock may jump back inside a file (concatenated recordings)."""
+_WILD_TIMES = "its timestamps are farther apart than any film is long; it is damaged"
+_MATROSKA_ROUNDING = Fraction(2, 1000)
+_LAST_WORDS = Fraction(1, 20)
+"""Seconds that the streams together may fall short of what is declared, by padding and rounding."""
 _BACKSTEP_SECONDS = Fraction(1, 10)
 """How far decode times may go back before the clock is taken to have jumped."""
 _UNRELIABLE_CODECS = frozenset({"mpeg4", "msmpeg4v2", "msmpeg4v3", "vp8", "h263", "flv1", "rv30", "rv40"})
@@ -202,6 +208,8 @@ def probe(path: str | os.PathLike[str], *, video_stream: int | None = None, exac
         info, field_order = _read(container, path, video_stream)
     except av.error.FFmpegError as error:
         raise MediaError(f"{path}: can't be read as video: {error.strerror}") from None
+    except OverflowError:
+        raise MediaError(f"{path}: {_WILD_TIMES}") from None
     finally:
         container.close()
     pattern = pattern_of(path)
@@ -246,7 +254,8 @@ def _read(container: InputContainer, path: str | os.PathLike[str], video_stream:
     codec = context.codec.canonical_name if hasattr(context.codec, "canonical_name") else context.name
     codec = {"libdav1d": "av1"}.get(codec, codec)
     context.thread_type = "AUTO"
-    index, look, counts, epochs = _walk(container, stream, codec)
+    seen = _walk(container, stream, codec)
+    index, look, epochs = seen.index, seen.look, seen.epochs
     if not len(index):
         raise MediaError(f"{path}: its video stream holds no packets; it may be only the start of a segmented video")
     if not look.pts:
@@ -266,6 +275,7 @@ def _read(container: InputContainer, path: str | os.PathLike[str], video_stream:
     if stream.metadata.get("alpha_mode") == "1":
         notes.append("alpha that its header speaks of, a second picture beside each one, is left out")
     expected, linear = _expected(index, look, container.format.name, codec)
+    flaw = _flaw(container, path, stream, seen)
     if codec == "mjpeg":
         look.orientation = _exif_orientation(path) or look.orientation
     width, height = look.size
@@ -299,14 +309,44 @@ def _read(container: InputContainer, path: str | os.PathLike[str], video_stream:
         durations=_durations(expected, index, stream),
         linear=linear,
         epochs=epochs,
-        streams=_others(container, stream, counts),
+        streams=_others(container, stream, seen.counts),
         chapters=len(container.chapters()),
         duration_seconds=float((container.duration or 0) / 1_000_000),
         captions=look.captions,
         hdr=look.hdr,
-        notes=tuple(notes),
+        flaw=flaw,
+        notes=(*notes, *([f"it {flaw}"] if flaw else [])),
     )
     return info, context.field_order
+
+
+def _flaw(container: InputContainer, path: str | os.PathLike[str], stream: VideoStream, seen: _Walk) -> str:
+    """What of the file is damaged or missing, as its container says; empty where nothing is."""
+    flaw = flaw_of(path, container.format.name)
+    if flaw is not None and flaw.at_the_end and _is_whole(container, os.path.getsize(path), stream, seen):
+        flaw = None  # an index or padding at the end is cut, no film
+    if flaw is None:
+        return f"is damaged: {seen.damaged} packets of its video did not arrive whole" if seen.damaged else ""
+    missing = stream.frames - len(seen.index)
+    return flaw.text + (f" ({len(seen.index)} of {stream.frames} frames)" if flaw.at_the_end and missing > 0 else "")
+
+
+def _is_whole(container: InputContainer, size: int, stream: VideoStream, seen: _Walk) -> bool:
+    """Whether all samples lie inside a file that is cut short; False where there is no telling."""
+    if container.format.name.startswith("mov"):
+        return not any(entry.pos + entry.size > size for s in container.streams for entry in s.index_entries)
+    if container.format.name.startswith("matroska"):
+        declared = _tagged_seconds(stream.metadata.get("DURATION", ""))
+        if declared:
+            return seen.end >= declared - _MATROSKA_ROUNDING
+        return bool(container.duration) and seen.last >= Fraction(container.duration or 0, 1_000_000) - _LAST_WORDS
+    return False
+
+
+def _tagged_seconds(text: str) -> Fraction:
+    """Of a Matroska tag "00:01:02.500000000"; 0 where it is none."""
+    match = re.fullmatch(r"(\d+):(\d\d):(\d\d(?:\.\d+)?)", text)
+    return Fraction(match[1]) * 3600 + Fraction(match[2]) * 60 + Fraction(match[3]) if match else Fraction(0)
 
 
 def _rate(stream: VideoStream, pts: array[int]) -> Fraction:
@@ -319,10 +359,28 @@ def _rate(stream: VideoStream, pts: array[int]) -> Fraction:
     return Fraction(25)
 
 
-def _walk(container: InputContainer, stream: VideoStream, codec: str) -> tuple[PacketIndex, _Look, dict[int, int], tuple[tuple[int, int], ...]]:
-    """One pass over all packets: the index of the film, a look at its first frames, packet counts, clock epochs."""
-    index, look = PacketIndex(), _Look()
-    counts: dict[int, int] = {}
+@dataclass
+class _Walk:
+    """What one pass over all packets shows."""
+
+    index: PacketIndex = field(default_factory=PacketIndex)
+    look: _Look = field(default_factory=_Look)
+    counts: dict[int, int] = field(default_factory=dict)
+    """Packets by stream."""
+    epochs: tuple[tuple[int, int], ...] = ()
+    end: Fraction = Fraction(0)
+    """Seconds at which the film's last packet ends."""
+    last: Fraction = Fraction(0)
+    """The same of any stream."""
+    damaged: int = 0
+    """Packets of the film that the demuxer says have holes."""
+
+
+def _walk(container: InputContainer, stream: VideoStream, codec: str) -> _Walk:
+    """One pass over all packets."""
+    seen = _Walk()
+    index, look, counts = seen.index, seen.look, seen.counts
+    ends: dict[int, int] = {}
     length_size = nal_length_size(codec, stream.codec_context.extradata)
     clock = EpochClock(container.format.name)
     epochs: list[tuple[int, int]] = []
@@ -331,8 +389,11 @@ def _walk(container: InputContainer, stream: VideoStream, codec: str) -> tuple[P
             continue
         counts[packet.stream_index] = counts.get(packet.stream_index, 0) + 1
         clock.see(packet)
+        if packet.pts is not None:
+            ends[packet.stream_index] = max(ends.get(packet.stream_index, 0), packet.pts + (packet.duration or 0))
         if packet.stream_index != stream.index:
             continue
+        seen.damaged += packet.is_corrupt
         offset = clock.shift_ticks(stream)
         if offset != (epochs[-1][1] if epochs else 0):
             epochs.append((len(index), offset))
@@ -348,7 +409,10 @@ def _walk(container: InputContainer, stream: VideoStream, codec: str) -> tuple[P
             _look_at(packet, look)
     if len(look.pts) < _SAMPLE_FRAMES:
         _look_at(None, look, stream)
-    return index, look, counts, tuple(epochs)
+    seen.epochs = tuple(epochs)
+    seconds = {n: end * Fraction(container.streams[n].time_base or 0) for n, end in ends.items()}
+    seen.end, seen.last = seconds.get(stream.index, Fraction(0)), max(seconds.values(), default=Fraction(0))
+    return seen
 
 
 def _look_at(packet: Packet | None, look: _Look, stream: VideoStream | None = None) -> None:
@@ -430,19 +494,21 @@ def count(info: VideoInfo) -> VideoInfo:
                 for frame in packet.decode():
                     seen.append(NO_PTS if frame.pts is None else frame.pts)
                     damage += frame.is_corrupt
-            except av.error.InvalidDataError:
-                damage += len(seen) > 0  # before the first frame: a recording that begins between key frames
             except av.error.EOFError:
                 break
+            except av.error.FFmpegError:
+                damage += len(seen) > 0  # before the first frame: a recording that begins between key frames
     finally:
         container.close()
     if not len(seen):
         raise MediaError(f"{info.path}: no frame of its video can be decoded")
-    pts = _timeline(seen, info)
+    try:
+        pts = _timeline(seen, info)
+        durations = _durations(pts, info.index, None, info.rate, info.time_base)
+    except OverflowError:
+        raise MediaError(f"{info.path}: {_WILD_TIMES}") from None
     note = "its packets do not tell which frames they hold; frames were counted by decoding"
-    return replace(
-        info, pts=pts, durations=_durations(pts, info.index, None, info.rate, info.time_base), linear=True, damage=damage, notes=(*info.notes, note)
-    )
+    return replace(info, pts=pts, durations=durations, linear=True, damage=damage, notes=(*info.notes, note))
 
 
 def _timeline(seen: array[int], info: VideoInfo) -> array[int]:

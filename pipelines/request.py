@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from models.catalog import default_model, find
-from models.errors import MediaError, UsageError
+from models.errors import CorruptError, MediaError, UsageError
 from pipelines.assemble import incompatible_streams, refuse_incompatible
 from pipelines.bars import find_bars
 from pipelines.decode import planar_format
@@ -48,6 +48,8 @@ def plan_video(source: Path, output: Path | None, settings: RunSettings, info: V
 
 
 def _plan(source: Path, output: Path | None, settings: RunSettings, info: VideoInfo) -> tuple[Planned, frozenset[int]]:
+    if info.flaw and settings.on_corrupt == "fail":
+        raise CorruptError(f"{info.flaw}; get it anew, or let --on-corrupt conceal take what is there")
     still = info.is_picture or source.suffix.lower() in _STILLS
     decoded = planar_format(info.pix_fmt)
     tags = info.color
@@ -178,7 +180,7 @@ def _warnings(info: VideoInfo, plan: Plan) -> list[str]:
         found.append("Matroska keeps times to 1 ms; name an output that ends in .mp4 to keep every tick")
         ticks = [round(p * plan.time_base * 1000) for p in timeline(info, plan).pts]
         if any(a >= b for a, b in zip(ticks, ticks[1:], strict=False)):
-            raise UsageError("some frames are less than 1 ms apart, which Matroska can't hold; name an output that ends in .mp4")
+            raise UsageError(f"{info.path}: some frames are less than 1 ms apart, which Matroska can't hold; name an output that ends in .mp4")
     if plan.strength < 1 and not any(s.card.sha256 for s in plan.stages):
         found.append("the networks are classical: --strength has nothing to do")
     if plan.encoder.is_sequence and (info.vfr or info.first_number is None):

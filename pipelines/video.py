@@ -372,6 +372,8 @@ class VideoInfo:
     captions: bool = False
     """Closed captions travel inside the video (CEA-608/708 as A/53 side data)."""
     hdr: HdrMetadata = field(default_factory=HdrMetadata)
+    flaw: str = ""
+    """What is damaged or missing, as its container says: "ends early: …"; empty where it is whole."""
     notes: tuple[str, ...] = ()
     """What a person should know before work starts."""
 

@@ -59,7 +59,8 @@ class ChunkUpscaler:
         VerificationError (frames got mixed up on the way).
         """
         plan = self._plan
-        promise = Promise(task.pts, plan.linear, task.skipped_frames, task.hidden)
+        number = task.chunks[0].start_frame - task.settling - task.before
+        promise = Promise(task.pts, plan.linear, task.skipped_frames, task.hidden, number)
         packets = (packet for piece in pieces for packet in piece)
         conceal = plan.on_corrupt == "conceal"
         frames = deliver(decode(packets, self._decoder, self._pixels, conceal=conceal), promise, conceal=conceal)

@@ -1,0 +1,199 @@
+"""`flaw_of` a file: where its container's own lengths and checksums say that it is cut short, or broken on the way.
+
+Demuxers search for the next thing they know behind damage, and end without a word where a file does; frames would be lost in silence.
+Only headers are read, and the clusters that have a checksum. Matroska: RFC 9559 and RFC 8794 (EBML); MP4: ISO/IEC 14496-12 clause 4.2;
+MPEG-TS: ISO/IEC 13818-1 clause 2.4.3; FLV: Adobe's Video File Format Specification 10.1, annex E.4; AVI: Microsoft's RIFF.
+"""
+
+from __future__ import annotations
+
+import os
+import zlib
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+__all__ = ["Flaw", "flaw_of"]
+
+
+@dataclass(frozen=True)
+class Flaw:
+    """What is wrong with a file as a whole."""
+
+    text: str
+    """Behind the file's name: "ends early: …"."""
+    at_the_end: bool = False
+    """Cut short; what is missing may be of no account."""
+
+
+def flaw_of(path: str | os.PathLike[str], format_name: str) -> Flaw | None:
+    """The first flaw of a file that FFmpeg's demuxer `format_name` reads; None where there is none, or lengths tell nothing."""
+    walk = {"matroska": _matroska, "mov": _mp4, "mpegts": _mpegts, "flv": _flv, "avi": _avi}.get(format_name.partition(",")[0])
+    if walk is None:
+        return None
+    with open(path, "rb", buffering=0) as file:
+        return walk(_File(file.fileno()))
+
+
+class _File:
+    """Random access to a file's bytes."""
+
+    def __init__(self, descriptor: int) -> None:
+        self._descriptor = descriptor
+        self.size = os.fstat(descriptor).st_size
+
+    def read(self, at: int, count: int) -> bytes:
+        return os.pread(self._descriptor, count, at)
+
+    def blocks(self, at: int, stop: int) -> Iterator[bytes]:
+        while at < stop and (data := self.read(at, min(1 << 20, stop - at))):
+            yield data
+            at += len(data)
+
+
+def _cut(size: int, declared: int) -> Flaw:
+    return Flaw(f"ends early: {size} of at least {declared} bytes are there", at_the_end=True)
+
+
+def _broken(at: int) -> Flaw:
+    return Flaw(f"is broken at byte {at}; what stood there is lost")
+
+
+# --- Matroska
+
+_EBML, _SEGMENT, _CLUSTER, _CRC, _VOID = 0x1A45DFA3, 0x18538067, 0x1F43B675, 0xBF, 0xEC
+_TOP = frozenset({_CLUSTER, 0x114D9B74, 0x1549A966, 0x1654AE6B, 0x1C53BB6B, 0x1941A469, 0x1043A770, 0x1254C367, _CRC, _VOID})
+_IN_CLUSTER = frozenset({0xA3, 0xA0, 0xE7, 0xA7, 0xAB, 0x5854, 0xAF, _CRC, _VOID})
+
+
+def _element(file: _File, at: int) -> tuple[int, int, int | None] | None:
+    """(ID, where its content begins, its length or None where that is unknown); None where there is no element."""
+    head = file.read(at, 12)
+    if not head or not head[0]:
+        return None
+    id_length = 9 - head[0].bit_length()
+    if id_length > 4 or len(head) <= id_length or not head[id_length]:
+        return None
+    first = head[id_length]
+    size_length = 9 - first.bit_length()
+    if len(head) < id_length + size_length:
+        return None
+    size = int.from_bytes(head[id_length : id_length + size_length], "big") & ((1 << 7 * size_length) - 1)
+    unknown = size == (1 << 7 * size_length) - 1
+    return int.from_bytes(head[:id_length], "big"), at + id_length + size_length, None if unknown else size
+
+
+def _matroska(file: _File) -> Flaw | None:
+    at = 0
+    while at < file.size:
+        found = _element(file, at)
+        if found is None:
+            return None  # something else behind the film
+        name, start, size = found
+        if name == _SEGMENT:
+            flaw = _segment(file, start, None if size is None else start + size)
+            if flaw is not None or size is None:
+                return flaw
+        elif size is None or name not in {_EBML, _VOID}:
+            return None
+        at = start + (size or 0)
+    return None
+
+
+def _segment(file: _File, at: int, declared: int | None) -> Flaw | None:
+    stop = min(declared or file.size, file.size)
+    while at < stop:
+        found = _element(file, at)
+        if found is None or found[0] not in _TOP:
+            # The rest of an element that the end of the file cuts through is no damage on the way.
+            return _cut(file.size, declared or at + 12) if file.size - at < 12 else _broken(at)
+        name, start, size = found
+        end = file.size if size is None else start + size
+        if name == _CLUSTER:
+            flaw, end = _cluster(file, start, None if size is None else end)
+            if flaw is not None:
+                return flaw
+        if end > file.size:
+            return _cut(file.size, declared or end)
+        at = end
+    return _cut(file.size, declared) if declared is not None and declared > file.size else None
+
+
+def _cluster(file: _File, at: int, declared: int | None) -> tuple[Flaw | None, int]:
+    """What is wrong with a cluster, and where it ends."""
+    begin, stop = at, min(declared or file.size, file.size)
+    while at < stop:
+        found = _element(file, at)
+        if found is None and file.size - at < 12:
+            return _cut(file.size, declared or at + 12), file.size
+        if found is not None and declared is None and found[0] in _TOP - _IN_CLUSTER:
+            return None, at  # of unknown length: it ends where the next one begins
+        if found is None or found[0] not in _IN_CLUSTER or found[2] is None:
+            return _broken(at), stop
+        name, start, size = found
+        assert size is not None
+        if declared is not None and start + size > declared:
+            return _broken(at), stop
+        if start + size > file.size:
+            return _cut(file.size, declared or start + size), file.size
+        if name == _CRC and at == begin and size == 4 and declared is not None and declared <= file.size:
+            value = 0
+            for data in file.blocks(start + 4, declared):
+                value = zlib.crc32(data, value)
+            if value.to_bytes(4, "little") != file.read(start, 4):
+                return Flaw(f"is damaged between byte {start} and byte {declared}: the checksum there is wrong"), declared
+        at = start + size
+    return None, at
+
+
+# --- others
+
+
+def _mp4(file: _File) -> Flaw | None:
+    at = 0
+    while at + 8 <= file.size:
+        head = file.read(at, 16)
+        size = int.from_bytes(head[:4], "big")
+        if size == 1:
+            size = int.from_bytes(head[8:16], "big")
+        if size == 0:
+            return None  # to the end of the file
+        if size < 8:
+            return _broken(at)
+        if at + size > file.size:
+            return _cut(file.size, at + size)
+        at += size
+    return None
+
+
+def _mpegts(file: _File) -> Flaw | None:
+    head = file.read(0, 5 * 208)
+    for length, lead in ((188, 0), (192, 4), (204, 0)):
+        for offset in range(min(length, max(0, len(head) - 4 * length))):
+            if all(head[offset + lead + n * length] == 0x47 for n in range(4)):
+                part = (file.size - offset) % length
+                return Flaw(f"ends early: in the middle of a packet, {part} of {length} bytes are there", at_the_end=True) if part else None
+    return None
+
+
+def _flv(file: _File) -> Flaw | None:
+    at = int.from_bytes(file.read(5, 4), "big") + 4
+    while at < file.size:
+        head = file.read(at, 11)
+        if len(head) < 11:
+            return _cut(file.size, at + 15)
+        if head[0] & 0x1F not in {8, 9, 18} or head[8:11] != bytes(3):
+            return _broken(at)
+        end = at + 11 + int.from_bytes(head[1:4], "big") + 4
+        if end > file.size + 4:  # some writers leave the last length out
+            return _cut(file.size, end)
+        at = end
+    return None
+
+
+def _avi(file: _File) -> Flaw | None:
+    size = int.from_bytes(file.read(4, 4), "little")
+    # A recorder that was stopped leaves 0 or the largest number here.
+    return _cut(file.size, size + 8) if file.size < size + 8 < 0xFFFFFFFF and size < 0x7FFFFFFF else None

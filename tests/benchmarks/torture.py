@@ -1,0 +1,161 @@
+"""Every file of a folder through `vsr run`: `python -m tests.benchmarks.torture FOLDER [-o TABLE.md]` makes a table of what came of each.
+
+A good end is the right result, as many frames as a plain decoder gives, or a refusal: one line and its exit code. A traceback, a hang,
+a lost frame, a process or a file left behind is a bad one. Ends with 1 where there is one.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import resource
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import av
+
+from tests.helpers.command import arguments, environment
+
+_SECONDS = 600
+_REFUSALS = frozenset({2, 3, 4})
+_WAY = ("--scale", "1", "--model", "identity", "--codec", "ffv1", "--device", "cpu", "--chunk-seconds", "2", "--drop-incompatible", "--quiet")
+"""Pixels as they are: what is tried is everything around the networks."""
+
+
+@dataclass(frozen=True)
+class Ending:
+    """What came of one file."""
+
+    path: Path
+    code: int
+    cpu_seconds: float
+    frames: int
+    """Of the result; 0 where there is none."""
+    expected: int
+    """Of a plain decoder; -1 where it gives up."""
+    said: str
+    wrong: str
+    """Empty: a good end."""
+
+
+def torture(files: list[Path], *more: str) -> Iterator[Ending]:
+    """The end of each file, with further options of `vsr run`."""
+    for path in files:
+        with tempfile.TemporaryDirectory(prefix="vsr-torture-") as folder:
+            yield _ending(path, Path(folder), more)
+
+
+def _ending(path: Path, folder: Path, more: tuple[str, ...]) -> Ending:
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    child = subprocess.Popen(
+        arguments("run", path, "-o", folder, *_WAY, *more), env=environment(TMPDIR=str(folder)), stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, errors="replace", start_new_session=True,
+    )  # fmt: skip
+    hung = False
+    try:
+        _, said = child.communicate(timeout=_SECONDS)
+    except subprocess.TimeoutExpired:
+        hung = True
+        os.killpg(child.pid, signal.SIGKILL)
+        _, said = child.communicate()
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    left = _of_session(child.pid)
+    results = [p for p in folder.iterdir() if not p.name.endswith(".vsr.json")]
+    kept = [p for p in results if p.name.endswith(".vsr-work")]
+    made = [p for p in results if p not in kept]
+    expected = _decoded(path)
+    frames = _decoded(made[0]) if child.returncode == 0 and len(made) == 1 else 0
+    lines = [line for line in said.splitlines() if line.strip()]
+    wrong = ""
+    if hung:
+        wrong = f"no end within {_SECONDS} s"
+    elif "Traceback" in said or child.returncode not in {0, *_REFUSALS}:
+        wrong = "no refusal"
+    elif left:
+        wrong = f"processes left: {left}"
+    elif child.returncode == 0:
+        if len(results) != 1:
+            wrong = f"left behind: {[p.name for p in results]}"
+        elif frames != expected and not lines:
+            wrong = f"{frames} frames of {expected}, without a word"
+    elif len(lines) != 1 or not lines[0].startswith("vsr: "):
+        wrong = f"{len(lines)} lines instead of one"
+    elif made or (kept and child.returncode != 4):
+        wrong = f"left behind: {[p.name for p in results]}"
+    elif path.name not in lines[0]:
+        wrong = "the line does not name the file"
+    return Ending(path, child.returncode, cpu, frames, expected, " / ".join(lines), wrong)
+
+
+def _of_session(leader: int) -> list[str]:
+    """Living processes of a session."""
+    found = []
+    for place in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            name, _, rest = place.read_text().partition(" (")[2].rpartition(") ")
+        except OSError:
+            continue
+        if int(rest.split()[3]) == leader and rest[0] != "Z":
+            found.append(name)
+    return found
+
+
+def _decoded(path: Path) -> int:
+    """Frames that a plain decoder gives of a file's film; -1 where it gives up."""
+    try:
+        with av.open(f"file:{path}", metadata_errors="replace") as container:
+            stream = container.streams.best("video") or container.streams.video[0]
+            count = 0
+            for packet in container.demux(stream):
+                try:
+                    count += len(packet.decode())
+                except av.error.InvalidDataError:
+                    continue
+                except av.error.EOFError:
+                    break
+            return count
+    except (av.error.FFmpegError, IndexError, ValueError):
+        return -1
+
+
+def row(ending: Ending, root: Path) -> str:
+    """A line of the table."""
+    name = ending.path.relative_to(root) if ending.path.is_relative_to(root) else ending.path
+    end = "BAD: " + ending.wrong if ending.wrong else "done" if ending.code == 0 else "refused"
+    said = ending.said.replace(str(root) + os.sep, "").removeprefix("vsr: ").replace("|", "\\|")
+    return f"| {name} | {end} | {ending.code} | {ending.frames} / {ending.expected} | {ending.cpu_seconds:.1f} | {said} |"
+
+
+HEAD = "| file | end | exit code | frames / plain decoder | CPU seconds | said |\n|---|---|---|---|---|---|"
+
+
+def main() -> int:
+    """Print the table as it comes."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("-o", "--output", type=Path, help="The table as a file, too.")
+    parser.add_argument("--only", default="", help="Files whose path has these letters.")
+    parser.add_argument("options", nargs="*", help="Further options of `vsr run`, behind --.")
+    given = parser.parse_args()
+    files = [p for p in sorted(given.folder.rglob("*")) if p.is_file() and given.only in str(p)]
+    lines, bad = [HEAD], 0
+    print(HEAD, flush=True)
+    for ending in torture(files, *given.options):
+        bad += bool(ending.wrong)
+        lines.append(row(ending, given.folder))
+        print(lines[-1], flush=True)
+    last = f"\n{len(files)} files, {bad} bad ends"
+    print(last)
+    if given.output:
+        given.output.write_text("\n".join([*lines, last]) + "\n", encoding="utf-8")
+    return 1 if bad else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
