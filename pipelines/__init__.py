@@ -17,6 +17,7 @@ bitstream.py   what a compressed packet says of itself
 scan.py        whether a film is interlaced or telecined
 probe.py       file -> VideoInfo: streams, size, colour, timing, the packet index
 bars.py        black bars that stand all through a film
+grain.py       how much film grain a source has, and as much for a result
 siting.py      where chroma samples lie
 hdr.py         HDR metadata, into encoders and containers
 tags.py        what the colour tags mean, by the tags or by the stated rule
@@ -46,6 +47,7 @@ encode.py      frames -> an encoded chunk
 assemble.py    chunks and every other track -> the output file
 verify.py      the output against what was promised
 bench.py       how fast a run is, and how fast it could be
+estimate.py    how long a run will take, and how much disk
 preview.py     a few moments of a film through several networks, and what each costs
 sampler.py     the worker behind it
 libraries.py   what we stand on, in which versions

@@ -20,6 +20,7 @@ from models.interpolation import resample, upscale_plane
 from models.network import Contract, refuse_nonsense
 from pipelines.color import rgb_to_yuv, to_codes, to_float, yuv_to_rgb
 from pipelines.fused import FusedNetwork
+from pipelines.grain import GrainMaker
 from pipelines.stills import Stills
 from pipelines.tags import SITING_OFFSETS
 from pipelines.tiles import Tile, cut
@@ -111,6 +112,7 @@ class Upscaler:
         if device.type == "cuda":
             torch.backends.cudnn.benchmark = False  # its choice of algorithm depends on a timing
         self._fused = self._fused_way()
+        self._grain = GrainMaker(plan)
 
     @property
     def contract(self) -> Contract:
@@ -131,7 +133,7 @@ class Upscaler:
             planes = upright[window.now]
         else:
             planes = self._run(upright, window.now)
-        return replace(window.frame, planes=self._pad_codes(planes))
+        return self._grain(replace(window.frame, planes=self._pad_codes(planes)))
 
     def turned(self, frame: Frame) -> Frame:
         """The frame as it is seen."""

@@ -44,6 +44,7 @@ _WORDS = {
     "crop": "--crop-bars",
     "bars": "--crop-bars",
     "sar": "--square-pixels",
+    "grain": "--keep-grain",
     "rate": "--deinterlace",
     "time_base": "--deinterlace",
     "format": "the version of vsr",

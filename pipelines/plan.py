@@ -108,6 +108,8 @@ class Plan:
     """What is left out of the stored picture, after decoding and filtering."""
     bars: Crop = field(default_factory=Crop)
     """Black bars of the picture as seen; where they are black in a frame, no network looks at them."""
+    grain: tuple[tuple[float, ...], ...] = ()
+    """That is added to each plane of the result; see `grain.measure_grain`."""
     first_number: int = 1
     """Of the first picture, where the result is numbered pictures."""
 
@@ -382,11 +384,12 @@ def make_plan(
     deinterlacing: Deinterlacing | None = None,
     crop: Crop | None = None,
     bars: Crop | None = None,
+    grain: tuple[tuple[float, ...], ...] = (),
 ) -> Plan:
     """Put the plan together.
 
     cards: what the model names mean. encoder: as chosen for the target. decoded: planar format frames are decoded to.
-    color: the resolved tags. crop, bars: of the stored picture.
+    color: the resolved tags. crop, bars: of the stored picture. grain: for each plane of the result.
     """
     crop = crop or Crop()
     width, height = info.orientation.turn(*crop.size(info.width, info.height))
@@ -427,6 +430,7 @@ def make_plan(
         strength=settings.strength,
         crop=crop,
         bars=(bars or Crop()).turned(info.orientation),
+        grain=grain,
         first_number=1 if info.first_number is None else info.first_number + start * fields,
     )
     return dataclasses.replace(plan, spans=cut_spans(info.index, info.pts, chunks, linear=info.linear, context=plan.context))

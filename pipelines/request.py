@@ -15,6 +15,7 @@ from pipelines.decode import planar_format
 from pipelines.encode import PICTURE_ENCODERS, choose_encoder, lost_bits, try_encoder
 from pipelines.events import Planned
 from pipelines.filters import try_filters
+from pipelines.grain import measure_grain
 from pipelines.naming import result_name, template_suffix
 from pipelines.plan import Deinterlacing, Plan, make_plan, square_size, target_size, upright_sar
 from pipelines.probe import probe
@@ -78,12 +79,24 @@ def _plan(source: Path, output: Path | None, settings: RunSettings, info: VideoI
     lossless = settings.encode.codec == "ffv1" and not picture
     even = (not lossless and bool(subsampled.sub_x) and not picture, not lossless and bool(subsampled.sub_y) and not picture)
     size = target_size(width, height, settings.target, even=even)
+    grain, said_of_grain = _grain(info) if settings.keep_grain and not still else ((), [])
+    if grain:
+        settings = replace(settings, prefilter="denoise")  # networks enlarge the grain they see: it would be there twice
     deinterlacing, said = _deinterlacing(info, settings.deinterlace)
     encoder = choose_encoder(
         settings.encode, decoded, width=size[0], height=size[1], container=container, suffix=suffix.lstrip("."), transfer=color.transfer, hdr=info.hdr
     )
     plan = make_plan(
-        info, settings, cards, encoder, decoded=decoded.name, color=color, deinterlacing=deinterlacing, crop=crop, bars=Crop() if crop else found
+        info,
+        settings,
+        cards,
+        encoder,
+        decoded=decoded.name,
+        color=color,
+        deinterlacing=deinterlacing,
+        crop=crop,
+        bars=Crop() if crop else found,
+        grain=_for_result(grain, decoded, PixelFormat.parse(encoder.pix_fmt)),
     )
     try_filters(plan, info.width, info.height)
     try_encoder(encoder, plan.out_color)
@@ -93,7 +106,7 @@ def _plan(source: Path, output: Path | None, settings: RunSettings, info: VideoI
     if not settings.drop_incompatible:
         refuse_incompatible(misfits, target, container)
     notes = tuple(f"assumed {a}" for a in assumed)
-    info = replace(info, notes=(*info.notes, *said, *said_of_bars, *_warnings(info, plan), *notes))
+    info = replace(info, notes=(*info.notes, *said, *said_of_bars, *said_of_grain, *_warnings(info, plan), *notes))
     dropped = tuple(f"{s.type} stream {s.index} ({s.codec}): {reason}" for s, reason in misfits)
     return Planned(str(source), str(target), plan, info, _estimate_bytes(info, plan), dropped=dropped), frozenset(s.index for s, _ in misfits)
 
@@ -104,6 +117,21 @@ def _crop(info: VideoInfo, crop: Crop) -> tuple[Crop, list[str]]:
         return crop, ["no black bars were found: --crop-bars has nothing to do"]
     width, height = crop.size(info.width, info.height)
     return crop, [f"black bars cut off: top {crop.top}, bottom {crop.bottom}, left {crop.left}, right {crop.right}; {width}x{height} are left"]
+
+
+def _grain(info: VideoInfo) -> tuple[tuple[tuple[float, ...], ...], list[str]]:
+    """What grain the source has, and what a person should know of it."""
+    found = measure_grain(info)
+    if not found:
+        return (), ["no film grain was found: --keep-grain has nothing to do"]
+    return found, [f"film grain of up to {max(found[0]):.1f} codes of 255: taken out before the networks, and as much made anew behind them"]
+
+
+def _for_result(grain: tuple[tuple[float, ...], ...], source: PixelFormat, result: PixelFormat) -> tuple[tuple[float, ...], ...]:
+    """Grain of a source's planes for those of a result: where they are not of one kind, what the first plane has goes to the brightness."""
+    if not grain or (source.family == result.family):
+        return grain
+    return grain[:1] * (3 if result.family == "rgb" else 1)
 
 
 def _deinterlacing(info: VideoInfo, wanted: str) -> tuple[Deinterlacing | None, list[str]]:

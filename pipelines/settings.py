@@ -108,6 +108,8 @@ class RunSettings:
     """Cut black bars off that stand all through the film."""
     prefilter: Literal["denoise", "deblock"] | None = None
     """FFmpeg's filters before the networks: denoise for grain and sensor noise, deblock for the blocks of old codecs."""
+    keep_grain: bool = False
+    """Measure the source's film grain; where there is any, take it out (prefilter "denoise") and add as much to the result."""
     strength: float = 1.0
     """How much of the networks' result is taken: 0 the classical result, 1 all of theirs."""
     drop_incompatible: bool = False
@@ -125,6 +127,8 @@ class RunSettings:
                 raise UsageError(f"{name} = {getattr(self, name)!r}: expected one of {', '.join(allowed)}")
         if self.prefilter not in {None, "denoise", "deblock"}:
             raise UsageError(f"--prefilter {self.prefilter}: expected denoise or deblock")
+        if self.keep_grain and self.prefilter not in {None, "denoise"}:
+            raise UsageError(f"--keep-grain takes grain out by --prefilter denoise first; leave --prefilter {self.prefilter} out")
         if not 0 <= self.strength <= 1:
             raise UsageError(f"--strength {self.strength:g}: expected 0 (classical) to 1 (all of the network's result)")
         if self.deinterlace not in {"auto", "bob", "off", "refuse"}:

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import io
 import os
 import time
 from typing import TYPE_CHECKING
 
+import av
+import numpy as np
 import torch
 
 from pipelines.decode import Promise, decode, deliver
-from pipelines.encode import encode_chunk
+from pipelines.encode import EncodedChunk, encode_chunk
 from pipelines.filters import filtered
+from pipelines.sequence import unpack
 from pipelines.task import Stages
 from pipelines.video import Frame, PixelFormat
 from pipelines.windows import Reel, windows
@@ -19,17 +23,21 @@ from pipelines.worker import ChunkUpscaler, Witness
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from pipelines.plan import Plan
     from pipelines.source import PacketData
     from pipelines.task import SpanTask, WorkerSetup
 
-__all__ = ["StageTimer"]
+__all__ = ["StageSampler", "StageTimer"]
 
 _FRAMES = 24
 """That are upscaled, and encoded there and back."""
+_FRAMES_OF_A_SAMPLE = 8
 
 
 class StageTimer:
     """Times decode, check, network and encode of the span it is given."""
+
+    _most = _FRAMES
 
     def __init__(self, setup: WorkerSetup) -> None:
         self._setup = setup
@@ -56,7 +64,7 @@ class StageTimer:
             frames = deliver(decode(packets, self._setup.decoder, pixels, conceal=conceal), promise, conceal=conceal)
             kept = []
             for number, frame in enumerate(filtered(frames, plan, before=task.before, shown=task.shown)):
-                if number < _FRAMES:
+                if number < self._most:
                     kept.append(frame)
             return kept
 
@@ -75,10 +83,11 @@ class StageTimer:
 
         timed("check", checked, len(made))
         there_and_back = [*made, *reversed(made)]
+        chunks: list[EncodedChunk] = []
         stamped = [Frame(number, frame.planes) for number, frame in enumerate(there_and_back)]
 
         def encoded() -> list[Frame]:
-            encode_chunk(stamped, 0, plan.encoder, time_base=1 / plan.rate, rate=plan.rate, sar=plan.sar, color=plan.out_color)
+            chunks.append(encode_chunk(stamped, 0, plan.encoder, time_base=1 / plan.rate, rate=plan.rate, sar=plan.sar, color=plan.out_color))
             return []
 
         timed("encode", encoded, len(stamped))
@@ -87,7 +96,7 @@ class StageTimer:
         order = ("decode", "check", "network", "encode")
         yield Stages(
             {n: wall[n] for n in order}, {n: cpu[n] for n in order}, len(os.sched_getaffinity(0)), cuda, planes, self._convolution_tflops(),
-            upscaler.stills.tiles, upscaler.stills.taken,
+            upscaler.stills.tiles, upscaler.stills.taken, *_sizes(chunks[0], plan),
         )  # fmt: skip
 
     def _convolution_tflops(self) -> float:
@@ -112,3 +121,21 @@ class StageTimer:
                     torch.cuda.synchronize()
                 times.append(time.perf_counter() - began)
         return 2 * 9 * width * width * height * columns / sorted(times)[len(times) // 2] / 1e12
+
+
+class StageSampler(StageTimer):
+    """The same on a few frames, for several places of a film."""
+
+    _most = _FRAMES_OF_A_SAMPLE
+
+
+def _sizes(chunk: EncodedChunk, plan: Plan) -> tuple[float, float]:
+    """Bytes of a chunk's first frame, and of the others on average."""
+    if plan.encoder.is_sequence:
+        sizes = [len(picture) for picture in unpack(chunk.data)]
+    elif plan.encoder.is_picture:
+        sizes = [len(chunk.data)]
+    else:
+        with av.open(io.BytesIO(chunk.data), "r") as container:
+            sizes = [packet.size for packet in container.demux(video=0) if packet.size]
+    return float(sizes[0]), float(np.mean(sizes[1:] or sizes))

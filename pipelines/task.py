@@ -88,6 +88,9 @@ class Stages:
     tiles: int
     reused: int
     """Tiles looked at, and those of them that were taken over from the frame before."""
+    key_bytes: float = 0.0
+    """Of an encoded chunk's first frame, and of each of the others on average."""
+    bytes_a_frame: float = 0.0
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 cli.py             the command line, and the one place where an error becomes an exit code
 cli_run.py         the commands that upscale, and say what they would do
 cli_options.py     what shapes a result, on the command line
+pace.py            how fast work goes of late
 bars.py            a bar on a terminal, lines elsewhere
 progress.py        events drawn as a bar, or as JSON lines
 summary.py         what became of each video of a batch
@@ -11,6 +12,7 @@ page.py            what pages share: a document that fetches nothing, the slider
 chart.py           figures over time, and how often
 preview_page.py    what was tried, as a page that opens from disk
 compare_page.py    what was measured of results, the same
+presets.py         the settings files that come with it
 api.py             `upscale`, the same as a function
 signals.py         SIGINT and SIGTERM as a request to stop
 cli_compare.py     the commands that show what networks would make, and made

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pipelines.events import Event
 from pipelines.job import upscale_video
 from pipelines.settings import RunSettings, build_settings, merge, read_settings
+from vsr.presets import config_file
 
 if TYPE_CHECKING:
-    import os
     from collections.abc import Iterator
 
 __all__ = ["run_settings", "upscale"]
@@ -21,7 +22,7 @@ _PLACES = {"to": "target.to", "scale": "target.scale", "codec": "encode.codec", 
 
 
 def run_settings(config: str | os.PathLike[str] | None = None, **settings: Any) -> RunSettings:
-    """Settings by flat names (`scale=2, codec="h264"`), on top of a file. None means not given. Raises UsageError."""
+    """Settings by flat names (`scale=2, codec="h264"`), on top of a file or a preset. None means not given. Raises UsageError."""
     if settings.get("to") is not None or settings.get("scale") is not None:
         # One of them on the command line replaces whichever the file has.
         table = {"to": settings.pop("to", None), "scale": settings.pop("scale", None)}
@@ -33,7 +34,7 @@ def run_settings(config: str | os.PathLike[str] | None = None, **settings: Any) 
     if table is not None:
         overrides["target"] = {k: v for k, v in table.items() if v is not None}
     if config is not None:
-        return read_settings(RunSettings, Path(config), overrides)
+        return read_settings(RunSettings, config_file(os.fspath(config)), overrides)
     return build_settings(RunSettings, merge({}, overrides))
 
 

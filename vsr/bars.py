@@ -6,6 +6,8 @@ from typing import Any, TextIO
 
 from tqdm import tqdm
 
+from vsr.pace import Pace
+
 __all__ = ["bar"]
 
 _LINE_EVERY_SECONDS = 30.0
@@ -28,12 +30,30 @@ class _Lines:
         """Nothing is held back."""
 
 
+class _Paced(tqdm):  # type: ignore[type-arg, misc]
+    """A bar whose rate, and with it the time left, is that of `Pace`."""
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        self._pace = Pace()
+        super().__init__(*args, **options)
+
+    def update(self, n: float | None = 1) -> bool | None:
+        """So many units more."""
+        self._pace.add(self._time(), self.n + (n or 0))
+        return super().update(n)  # type: ignore[no-any-return]
+
+    @property
+    def format_dict(self) -> dict[str, Any]:
+        """What the line is made of."""
+        return {**super().format_dict, "rate": self._pace.rate}
+
+
 def bar(total: int, unit: str, stream: TextIO, label: str = "") -> tqdm[Any]:
     """Make a bar of so many units (a word in the singular)."""
     if stream.isatty():
-        return tqdm(total=total, desc=label or None, unit=unit, file=stream, dynamic_ncols=True, smoothing=0.1)
+        return _Paced(total=total, desc=label or None, unit=unit, file=stream, dynamic_ncols=True)
     every = _LINE_EVERY_SECONDS
-    return tqdm(
+    return _Paced(
         total=total,
         desc=label or None,
         unit=unit,

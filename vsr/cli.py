@@ -15,7 +15,7 @@ import click
 from vsr.cli_compare import compare, preview
 from vsr.cli_machine import doctor, show_version
 from vsr.cli_options import run_options, settings_of
-from vsr.cli_run import plan, report_error, run
+from vsr.cli_run import plan, presets, report_error, run
 from vsr.cli_training import add_model, dataset, evaluate, export, models_table, train
 
 __all__ = ["cli", "main"]
@@ -56,7 +56,7 @@ def cli() -> None:
     """
 
 
-for _command in (run, plan, preview, compare):
+for _command in (run, plan, preview, compare, presets):
     cli.add_command(_command)
 
 

@@ -28,6 +28,16 @@ def _models_and_files(ctx: click.Context, parameter: click.Parameter, begun: str
     return [*map(CompletionItem, names), CompletionItem(begun, type="file")]
 
 
+def _presets_and_files(ctx: click.Context, parameter: click.Parameter, begun: str) -> list[CompletionItem]:
+    """What a shell offers behind --config."""
+    del ctx, parameter
+    from click.shell_completion import CompletionItem
+
+    from vsr.presets import presets
+
+    return [*(CompletionItem(p.name) for p in presets() if p.name.startswith(begun)), CompletionItem(begun, type="file")]
+
+
 def run_options(command: Callable[..., Any], *, one_model: bool = True) -> Callable[..., Any]:
     """What shapes the result; shared by `run`, `plan`, `bench` and `preview`, which names its models itself."""
     model = click.option(
@@ -60,9 +70,15 @@ def run_options(command: Callable[..., Any], *, one_model: bool = True) -> Calla
             help="Interlaced video: at frame rate (auto), at field rate (bob), as it is, or not at all.",
         ),
         click.option("--prefilter", type=click.Choice(["denoise", "deblock"]), help="FFmpeg's filters first, for noisy or blocky sources."),
+        click.option("--keep-grain", is_flag=True, default=None, help="Take film grain out before the networks, and make as much anew behind them."),
         click.option("--strength", type=float, metavar="0..1", help="Between the classical result (0) and the networks' (1, default)."),
         click.option("--drop-incompatible", is_flag=True, default=None, help="Leave out tracks the output container can't hold."),
-        click.option("--config", type=click.Path(path_type=Path), help="Settings from a TOML file; options here go before it."),
+        click.option(
+            "--config",
+            metavar="NAME|FILE",
+            shell_complete=_presets_and_files,
+            help="A name of `vsr presets`, or settings in a TOML file; options here go before it.",
+        ),
         click.option("--json", "as_json", is_flag=True, help="One JSON object a line on standard output."),
     ]
     for option in reversed(options):

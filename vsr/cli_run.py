@@ -1,4 +1,4 @@
-"""`vsr run` and `vsr plan`."""
+"""`vsr run`, `vsr plan` and `vsr presets`."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from vsr.progress import Bar, JsonLines
     from vsr.summary import Summary
 
-__all__ = ["plan", "report_error", "run"]
+__all__ = ["plan", "presets", "report_error", "run"]
 
 _SOME_FAILED = 8
 """Exit code where some of several inputs failed."""
@@ -131,29 +131,53 @@ def report_error(error: Exception, *, as_json: bool) -> None:
 @click.argument("source", type=click.Path(path_type=Path), metavar="INPUT")
 @run_options
 @_output_template
-@click.option("--measure", is_flag=True, help="Try each stage on a few frames, and foretell how long the run will take.")
+@click.option("--measure", is_flag=True, help="Try each stage on a few frames here and there, and foretell time, size and disk.")
 def plan(source: Path, output: Path | None, as_json: bool, measure: bool, **options: Any) -> None:
     """Show what `run` would do, without doing it.
 
     Example: vsr plan film.mp4 --to 8k --measure
     """
     from pipelines.request import plan_video
-    from vsr.progress import JsonLines, duration, plan_line, plan_table
+    from vsr.progress import JsonLines, estimate_lines, estimate_table, plan_line, plan_table
 
     settings = settings_of(options)
     planned, _ = plan_video(source, output, settings)
-    seconds = None
+    found = None
     if measure:
-        from pipelines.bench import foretold, measure_stages
+        from pipelines.estimate import estimate
         from pipelines.spans import cuda_devices
 
-        seconds = foretold(planned, measure_stages(planned, settings), len(cuda_devices()))
+        found = estimate(planned, settings, workers=len(cuda_devices()))
     if as_json:
-        JsonLines().write("plan", {**plan_table(planned), **({} if seconds is None else {"estimated_seconds": round(seconds, 1)})})
+        JsonLines().write("plan", {**plan_table(planned), **estimate_table(found)})
         return
     click.echo(plan_line(planned))
     click.echo(f"  output: {planned.output}")
-    if seconds is not None:
-        click.echo(f"  about {duration(seconds)}, {planned.plan.frame_count / seconds:.2f} fps")
+    for text in estimate_lines(found):
+        click.echo(f"  {text}")
     for text in (*planned.info.notes, *(f"left out: {d}" for d in planned.dropped)):
         click.echo(f"  {text}")
+
+
+@click.command()
+@click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
+def presets(as_json: bool) -> None:
+    """List the settings files that come with vsr, for --config: name, what it is for, and what it was measured to do.
+
+    Copy one, change it, and give the copy: the files say what every setting means.
+
+    Example: vsr presets
+    """
+    import json
+
+    from vsr.presets import presets as known
+
+    for preset in known():
+        if as_json:
+            click.echo(json.dumps({"name": preset.name, "purpose": preset.purpose, "path": str(preset.path), "measured": list(preset.measured)}))
+            continue
+        click.echo(f"{preset.name:<11} {preset.purpose}")
+        for line in preset.measured:
+            click.echo(f"{'':<11}   {line}")
+    if not as_json:
+        click.echo(f"files: {known()[0].path.parent}" if known() else "none came with this installation")

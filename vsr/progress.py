@@ -9,11 +9,14 @@ from collections import deque
 from typing import TYPE_CHECKING, Any, TextIO
 
 from pipelines.events import Advanced, AlreadyDone, ChunkFinished, Event, Finished, Note, Planned
+from vsr.pace import Pace
 
 if TYPE_CHECKING:
     from tqdm import tqdm
 
-__all__ = ["Bar", "JsonLines", "duration", "plan_line", "plan_table", "size_text"]
+    from pipelines.estimate import Estimate
+
+__all__ = ["Bar", "JsonLines", "duration", "estimate_lines", "estimate_table", "plan_line", "plan_table", "size_text"]
 
 
 def size_text(count: float) -> str:
@@ -64,6 +67,33 @@ def plan_line(event: Planned) -> str:
         f"{event.input}: {plan.width}x{plan.height} -> {plan.out_width}x{plan.out_height}, {plan.frame_count} frames, "
         f"{models}, {plan.encoder.name} {plan.out_pix_fmt}, {len(plan.chunks)} chunks, about {size_text(event.estimated_bytes)} of disk"
     )
+
+
+def estimate_table(found: Estimate | None) -> dict[str, Any]:
+    """What was measured, as plain values."""
+    if found is None:
+        return {}
+    return {
+        "estimated_seconds": round(found.seconds, 1),
+        "estimated_fps": round(found.fps, 3),
+        "estimated_output_bytes": found.output_bytes,
+        "estimated_disk_bytes": found.disk_bytes,
+        "free_bytes": found.free_bytes,
+    }
+
+
+def estimate_lines(found: Estimate | None) -> list[str]:
+    """The same for people."""
+    if found is None:
+        return []
+    places = f"measured at {found.places} place{'s' * (found.places > 1)}"
+    lines = [
+        f"about {duration(found.seconds)}, {found.fps:.2f} fps ({places})",
+        f"about {size_text(found.output_bytes)}, and {size_text(found.disk_bytes)} of disk while it works; {size_text(found.free_bytes)} are free",
+    ]
+    if found.disk_bytes > found.free_bytes:
+        lines.append("that is more than is free: choose another -o, a smaller target, or a higher --crf")
+    return lines
 
 
 class Bar:
@@ -173,20 +203,19 @@ class JsonLines:
         """label: the "input" of every line, where there are several."""
         self._label = label
         self._stream = stream or sys.stdout
-        self._began = time.monotonic()
-        self._first: int | None = None
+        self._pace = Pace()
 
     def show(self, event: Event) -> None:
         """Write one event."""
         if isinstance(event, Planned):
-            self._began, self._first = time.monotonic(), None
+            self._pace = Pace()
             self.write("plan", plan_table(event))
         elif isinstance(event, Advanced):
-            self._first = event.frames if self._first is None else self._first
-            elapsed = time.monotonic() - self._began
-            rate = (event.frames - self._first) / elapsed if elapsed else 0.0
-            self.write("progress", {"frames": event.frames, "total": event.total, "fps": round(rate, 3), "seconds": event.seconds,
-                                    "worker": event.worker, "host": event.host})  # fmt: skip
+            self._pace.add(time.monotonic(), event.frames)
+            rate = self._pace.rate or 0.0
+            left = round((event.total - event.frames) / rate, 1) if rate else None
+            self.write("progress", {"frames": event.frames, "total": event.total, "fps": round(rate, 3), "left_seconds": left,
+                                    "seconds": event.seconds, "worker": event.worker, "host": event.host})  # fmt: skip
         elif isinstance(event, ChunkFinished):
             self.write("chunk", {"index": event.index, "chunks_done": event.chunks_done, "chunks": event.chunks, "frames": event.frames,
                                  "worker": event.worker, "host": event.host})  # fmt: skip

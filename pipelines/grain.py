@@ -1,0 +1,200 @@
+"""Film grain: `measure_grain` of a source, and `GrainMaker`, which adds as much to a result.
+
+Grain is what changes from one frame to the next where nothing else does: its strength is the noise of the difference of two frames in
+the quietest blocks of a picture, by brightness (the principle of AV1's film grain tables, AV1 specification 7.18.3). It is made
+anew from a fixed pattern: which part of it a pixel gets follows from its place and the frame's timestamp alone, so that every
+way of cutting a film into chunks gives the same bytes.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import av
+import numpy as np
+
+from models.errors import MediaError
+from pipelines.decode import picture_planes, planar_format
+from pipelines.source import open_source
+from pipelines.video import PixelFormat
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from pipelines.plan import Plan
+    from pipelines.video import Frame, VideoInfo
+
+__all__ = ["GrainMaker", "grain_of", "measure_grain"]
+
+LEVELS = 8
+"""Brightnesses at which the first plane's grain is known, evenly spaced."""
+_PLACES = 8
+"""Where a film is looked at."""
+_BLOCK = 8
+_QUIETEST = 25
+"""Percentile of the blocks, and of the places, whose noise counts: what moves is louder than grain."""
+_BIAS = 0.94
+"""That percentile of the standard deviations of 64 samples of pure noise, as a share of the true one."""
+_LEAST = 0.5
+"""Codes of 8 bits: less is rounding and compression, not grain."""
+_LEAST_BLOCKS = 32
+_TILE = 512
+_SEED = 7
+
+
+def measure_grain(info: VideoInfo) -> tuple[tuple[float, ...], ...]:
+    """Of each plane as decoded: standard deviations in codes of 8 bits, at LEVELS brightnesses for the first plane and R'G'B', else one.
+
+    Empty where there is no grain, or nothing to measure it on (single pictures, floats).
+    """
+    pixels = planar_format(info.pix_fmt)
+    if info.is_picture or pixels.is_float:
+        return ()
+    step = 2 if info.scan.order != "progressive" else 1  # lines of one field
+    found = [grain_of([p[::step] for p in one], [p[::step] for p in two], pixels) for one, two in _pairs(info, pixels)]
+    if not found:
+        return ()
+    planes = []
+    for number in range(pixels.plane_count - pixels.alpha):
+        known = np.array([f[number] for f in found])  # (places, levels), NaN where a place has no such brightness
+        planes.append(_filled(known))
+    if not any(v for p in planes for v in p):
+        return ()
+    return tuple(planes)
+
+
+def grain_of(one: Sequence[np.ndarray], two: Sequence[np.ndarray], pixels: PixelFormat) -> list[np.ndarray]:
+    """Strengths of each plane that two frames in a row show, NaN for brightnesses they don't have. one, two: planes of codes, (H,W)."""
+    unit = float(1 << (pixels.bits - 8))
+    result = []
+    for number, (a, b) in enumerate(zip(one, two, strict=True)):
+        if pixels.alpha and number == pixels.plane_count - 1:
+            break
+        noise, mean = _blocks(a, b, unit)
+        levels = LEVELS if number == 0 or pixels.family == "rgb" else 1
+        place = np.minimum((mean * levels / 256).astype(int), levels - 1)
+        strengths = np.full(levels, np.nan)
+        for level in range(levels):
+            inside = noise[place == level]
+            if inside.size >= _LEAST_BLOCKS:
+                strengths[level] = np.percentile(inside, _QUIETEST) / _BIAS
+        result.append(strengths)
+    return result
+
+
+def _blocks(one: np.ndarray, two: np.ndarray, unit: float) -> tuple[np.ndarray, np.ndarray]:
+    """Noise and mean of every block in codes of 8 bits; a slope over a block is motion, not noise."""
+    rows, columns = (n // _BLOCK for n in one.shape)
+
+    def cut(plane: np.ndarray) -> np.ndarray:
+        part = plane[: rows * _BLOCK, : columns * _BLOCK].astype(np.float32) / unit
+        return part.reshape(rows, _BLOCK, columns, _BLOCK).swapaxes(1, 2).reshape(-1, _BLOCK, _BLOCK)
+
+    first = cut(one)
+    difference = cut(two) - first
+    ramp = (np.arange(_BLOCK, dtype=np.float32) - (_BLOCK - 1) / 2) / np.sqrt(_BLOCK * (_BLOCK**2 - 1) / 12)
+    difference -= difference.mean(axis=(1, 2), keepdims=True)
+    for slope in (ramp[:, None], ramp[None, :]):
+        difference -= (difference * slope).sum(axis=(1, 2), keepdims=True) / _BLOCK * slope
+    variance = (difference**2).sum(axis=(1, 2)) / (_BLOCK**2 - 3)  # three of its degrees of freedom are taken out
+    return np.sqrt(variance / 2), first.mean(axis=(1, 2))
+
+
+def _filled(known: np.ndarray) -> tuple[float, ...]:
+    """One strength a level out of (places, levels): that of the quieter places; levels nobody has get their neighbours'."""
+    levels = [i for i in range(known.shape[1]) if not np.isnan(known[:, i]).all()]
+    if not levels:
+        return tuple(0.0 for _ in range(known.shape[1]))
+    values = [float(np.nanpercentile(known[:, i], _QUIETEST, method="lower")) for i in levels]
+    values = [v if v >= _LEAST else 0.0 for v in values]
+    strengths: list[float] = np.interp(range(known.shape[1]), levels, values).round(2).tolist()
+    return tuple(strengths)
+
+
+def _pairs(info: VideoInfo, pixels: PixelFormat) -> Iterator[tuple[list[np.ndarray], list[np.ndarray]]]:
+    """Two frames in a row of each place."""
+    try:
+        container = open_source(info.path)
+    except MediaError:
+        return  # what is wrong with it is said where it matters
+    with container:
+        stream: Any = next(s for s in container.streams.video if s.index == info.stream_index)
+        stream.codec_context.thread_type = "AUTO"
+        first, length = info.pts[0], info.pts[-1] - info.pts[0]
+        seekable = not info.linear and not info.epochs and info.frame_count > 4 * _PLACES
+        try:
+            for place in range(_PLACES if seekable else 1):
+                if seekable:
+                    container.seek(first + length * (2 * place + 1) // (2 * _PLACES), stream=stream)
+                before: list[np.ndarray] | None = None
+                for number, frame in enumerate(f for f in container.decode(stream) if not f.is_corrupt):
+                    if (frame.width, frame.height) != (info.width, info.height):
+                        break
+                    name = frame.format.name.replace("yuvj", "yuv")
+                    planes = [p.copy() for p in picture_planes(frame if name == pixels.name else frame.reformat(format=pixels.name), pixels)]
+                    if before is not None:
+                        yield before, planes
+                    before = planes
+                    if number == (1 if seekable else 2 * _PLACES):
+                        break
+        except av.error.FFmpegError:
+            return
+
+
+class GrainMaker:
+    """Adds a plan's grain to its results."""
+
+    def __init__(self, plan: Plan) -> None:
+        pixels = PixelFormat.parse(plan.out_pix_fmt)
+        self._largest = (1 << pixels.bits) - 1
+        unit = 1 << (pixels.bits - 8)
+        codes = np.arange(self._largest + 1, dtype=np.float32) / unit
+        self._strength: list[np.ndarray | None] = []
+        for strengths in plan.grain:
+            centres = (np.arange(len(strengths)) + 0.5) * 256 / len(strengths)
+            at_code = np.interp(codes, centres, strengths).astype(np.float32) * unit
+            self._strength.append(at_code if any(strengths) else None)
+        pattern = _pattern(max(1, round(plan.out_height / plan.height))) if plan.grain else np.zeros((1, 1), np.float32)
+        self._pattern = np.tile(pattern, (2, 2))
+
+    def __call__(self, frame: Frame) -> Frame:
+        """The frame with grain; without any in the plan, the very frame."""
+        if not any(s is not None for s in self._strength):
+            return frame
+        planes = list(frame.planes)
+        for number, strength in enumerate(self._strength):
+            if strength is not None:
+                planes[number] = self._added(planes[number], strength, number, frame.pts)
+        return replace(frame, planes=planes)
+
+    def _added(self, plane: np.ndarray, strength: np.ndarray, number: int, pts: int) -> np.ndarray:
+        result = np.empty_like(plane)
+        for top in range(0, plane.shape[0], _TILE):
+            for left in range(0, plane.shape[1], _TILE):
+                part = (slice(top, top + _TILE), slice(left, left + _TILE))
+                codes = plane[part]
+                down, right = divmod(_mixed(pts, number, top, left) % (_TILE * _TILE), _TILE)
+                grain = self._pattern[down : down + codes.shape[0], right : right + codes.shape[1]]
+                result[part] = np.clip(np.rint(codes + strength[codes] * grain), 0, self._largest)
+        return result
+
+
+def _pattern(size: int) -> np.ndarray:
+    """(_TILE, _TILE) of normal noise that repeats without a seam, as coarse as a source's pixel that became `size` pixels."""
+    noise = np.random.default_rng(_SEED).standard_normal((_TILE, _TILE))
+    for _ in range(size - 1):
+        for axis in (0, 1):
+            noise = (np.roll(noise, 1, axis) + 2 * noise + np.roll(noise, -1, axis)) / 4
+    return ((noise - noise.mean()) / noise.std()).astype(np.float32)  # type: ignore[no-any-return]
+
+
+def _mixed(*values: int) -> int:
+    """A number of 64 bits in which every value counts (splitmix64, Steele et al. 2014)."""
+    state = 0
+    for value in values:
+        state = (state + value + 0x9E3779B97F4A7C15) & 0xFFFFFFFFFFFFFFFF
+        state = ((state ^ (state >> 30)) * 0xBF58476D1CE4E5B9) & 0xFFFFFFFFFFFFFFFF
+        state = ((state ^ (state >> 27)) * 0x94D049BB133111EB) & 0xFFFFFFFFFFFFFFFF
+        state ^= state >> 31
+    return state

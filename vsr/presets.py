@@ -1,0 +1,56 @@
+"""`presets`: the settings files that come with vsr, and what each is for."""
+
+from __future__ import annotations
+
+import difflib
+from dataclasses import dataclass
+from pathlib import Path
+
+from models.errors import UsageError
+
+__all__ = ["Preset", "config_file", "presets"]
+
+_HERE = Path(__file__).resolve().parent
+_FOLDERS = (_HERE / "configs" / "run", _HERE.parent / "configs" / "run")
+"""In an installed package, in a checkout."""
+
+
+@dataclass(frozen=True)
+class Preset:
+    """A complete settings file with a name."""
+
+    name: str
+    path: Path
+    purpose: str
+    """Its first line."""
+    measured: tuple[str, ...] = ()
+    """What `tests.benchmarks.presets` found, line by line."""
+
+
+def presets() -> list[Preset]:
+    """All of them, by name."""
+    folder = next((f for f in _FOLDERS if f.is_dir()), None)
+    return [_preset(path) for path in sorted(folder.glob("*.toml"))] if folder is not None else []
+
+
+def config_file(text: str | Path) -> Path:
+    """What --config means: a file that is there, else a preset's name. Raises UsageError."""
+    path = Path(text)
+    if path.exists() or path.suffix or path.parent != Path():
+        return path
+    known = {p.name: p.path for p in presets()}
+    if path.name in known:
+        return known[path.name]
+    close = difflib.get_close_matches(path.name, known, n=1)
+    hint = f"did you mean {close[0]}?" if close else f"expected a TOML file, or one of {', '.join(known)}"
+    raise UsageError(f"--config {text}: there is no such file or preset; {hint}")
+
+
+def _preset(path: Path) -> Preset:
+    header = []
+    for line in path.read_text(encoding="utf-8").splitlines():
+        if not line.startswith("#"):
+            break
+        header.append(line.removeprefix("#").strip())
+    measured = tuple(line.removeprefix("Measured:").strip() for line in header if line.startswith("Measured:"))
+    return Preset(path.stem, path, header[0] if header else "", measured)
