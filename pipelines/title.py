@@ -69,7 +69,7 @@ def tune(
             raise UsageError(f"{video}: is too short to hold out a part to judge by; per-title tuning needs some seconds of film")
         yield made
     settings = _train_settings(video, card, init, minutes, steps=100)
-    rate = steps_per_second(settings, data, device)
+    rate = steps_per_second(settings, [data], device)
     settings = _train_settings(video, card, init, minutes, steps=max(20, round(minutes * 60 * rate)))
     run = target / "run"
     shutil.rmtree(run, ignore_errors=True)

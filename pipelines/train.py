@@ -11,7 +11,7 @@ import ctypes
 import hashlib
 import json
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -52,6 +52,7 @@ __all__ = [
 ]
 
 _LOG_EVERY = 100
+_LEAST_STEPS = 20
 
 
 @dataclass(frozen=True)
@@ -97,13 +98,17 @@ def train(
     cluster: str | None = None,
     workers: int = 1,
     cpus_per_worker: float | None = None,
+    minutes: float | None = None,
 ) -> Iterator[Stepped | Validated | Trained]:
     """Train on data sets made by `dataset`, into `folder`.
 
+    minutes: instead of the settings' steps, as many as that takes here, by the time of a few.
     resume: go on from the folder's checkpoint if there is one. stop: asked after every step; True saves a checkpoint and
     raises Interrupted. cluster, workers: share every batch out among processes of a Ray cluster ("local", "auto", HOST:PORT).
     Raises UsageError for data that do not fit, MediaError for files that are damaged.
     """
+    if minutes is not None and (resume or cluster is not None):
+        raise UsageError("how many steps some minutes are is measured when training begins here; with --resume or --cluster give --set steps=N")
     if cluster is not None:
         from pipelines.session import open_session
 
@@ -116,6 +121,9 @@ def train(
                 settings, data, folder, workers=most or workers, cpus_per_worker=cpus or 1, resume=resume, device=device, stop=stop
             )
         return
+    if minutes is not None:
+        rate = steps_per_second(settings, data, device)
+        settings = replace(settings, steps=max(_LEAST_STEPS, round(minutes * 60 * rate)))
     run = Trainer(settings, [Path(d) for d in data], Path(folder), torch.device(device))
     checkpoint = run.folder / "checkpoint.pt"
     if resume and checkpoint.is_file():
@@ -233,6 +241,7 @@ class Trainer:
         if best:
             state.best_db, state.best_step = scores["psnr"], state.step
             state.best = {k: v.clone() for k, v in state.average.items()}
+            self._export(scores)  # whatever ends the training, its best so far is there
         self.log.write({"step": state.step, **scores})
         self.log.draw(self._samples(network))
         return Validated(state.step, scores, best)
@@ -261,10 +270,15 @@ class Trainer:
 
     def finish(self) -> Trained:
         """Write the best average weights and their card."""
-        state, settings = self.state, self.settings
+        state = self.state
         # Judged as they will be used: after rounding to fp16.
         rounded = {k: v.half().float() for k, v in state.best.items()}
-        scores = {k: round(v, 3) for k, v in validate(self._averaged(rounded), self.held_out, self.settings.validation_pairs, self.autocast).items()}
+        scores = validate(self._averaged(rounded), self.held_out, self.settings.validation_pairs, self.autocast)
+        scores = {k: round(v, 3) for k, v in scores.items()}
+        return Trained(str(self._export(scores)), state.best_step, scores, state.seconds)
+
+    def _export(self, scores: dict[str, float]) -> Path:
+        state, settings = self.state, self.settings
         training = {
             "steps": settings.steps, "best_step": state.best_step, "seconds": round(state.seconds), "device": device_name(self.device),
             "torch": torch.__version__, "init": settings.init, "loss": settings.loss, "seed": settings.seed, **self.data,
@@ -273,16 +287,15 @@ class Trainer:
             training["workers"] = self.peers.count
         if "objective" in settings.identity():
             training["objective"] = {k: v for k, v in asdict(settings.objective).items() if v not in {0.0, ""}}
-        weights = export(
+        return export(
             state.best, architecture=settings.architecture, settings=settings.network, scale=settings.scale, folder=self.folder, name=settings.name,
-            description=settings.description, record={"training": training, "scores": {"validation": scores}},
+            description=settings.description, record={"training": training, "scores": {"validation": {k: round(v, 3) for k, v in scores.items()}}},
         )  # fmt: skip
-        return Trained(str(weights), state.best_step, scores, state.seconds)
 
 
-def steps_per_second(settings: TrainSettings, data: str | Path, device: str = "cpu", *, steps: int = 10) -> float:
+def steps_per_second(settings: TrainSettings, data: Sequence[str | Path], device: str = "cpu", *, steps: int = 10) -> float:
     """How fast training steps go here, measured on a few that are thrown away."""
-    run = Trainer(settings, [Path(data)], Path(data), torch.device(device))
+    run = Trainer(settings, [Path(d) for d in data], Path(data[0]), torch.device(device))
     batches = [run.objective.prepare(run.loader.batch(n)) for n in range(3)]
     for batch in batches:
         run.step(batch)

@@ -57,7 +57,7 @@ def dataset(
     "--per-title", type=click.Path(path_type=Path), metavar="INPUT", help="Instead: tune a network on this very film, and keep it if it wins."
 )
 @click.option("--init", default="", metavar="MODEL", help="Name or file of a network to start from.")
-@click.option("--minutes", type=click.FloatRange(0.05), default=10.0, show_default=True, help="Of training, with --per-title.")
+@click.option("--minutes", type=click.FloatRange(0.05), help="Of training, in place of CONFIG's steps; with --per-title: 10 by default.")
 @click.option("--set", "changes", multiple=True, metavar="KEY=VALUE", help="One setting, such as steps=5000; may be repeated.")
 @click.option("-o", "--output", type=click.Path(path_type=Path), metavar="DIR", help="Folder for the result; default: the network's name.")
 @click.option("--resume", is_flag=True, help="Go on from the folder's checkpoint.")
@@ -71,7 +71,7 @@ def train(
     data: tuple[Path, ...],
     per_title: Path | None,
     init: str,
-    minutes: float,
+    minutes: float | None,
     changes: tuple[str, ...],
     output: Path | None,
     resume: bool,
@@ -82,9 +82,9 @@ def train(
     """Train a network on data sets, or tune one on a film.
 
     \b
-    Example: vsr train configs/train/fast-x2.toml --data pairs -o trained
+    Example: vsr train configs/train/fast-x2.toml --data pairs -o trained --minutes 60
              vsr train --per-title film.mp4 --init fast-x2 --minutes 10
-    Interrupted, the same command with --resume goes on where it was, bit for bit.
+    Interrupted, the same command with --resume goes on where it was, bit for bit; DIR has the best network so far.
     """
     from models.errors import UsageError
     from pipelines.device import choose_device
@@ -97,7 +97,7 @@ def train(
         if per_title is not None:
             folder = output or Path(f"{per_title.stem}.tuned")
             _show(
-                tune(per_title, folder, init=init or "fast-x2", minutes=minutes, device=where, stop=signals.stop.is_set),
+                tune(per_title, folder, init=init or "fast-x2", minutes=minutes or 10.0, device=where, stop=signals.stop.is_set),
                 as_json=as_json,
                 signals=signals,
             )
@@ -105,7 +105,8 @@ def train(
         if config is None or not data:
             raise UsageError("vsr train: expected a CONFIG such as configs/train/fast-x2.toml and --data DIR, or --per-title INPUT")
         settings = _read(TrainSettings, config, (*changes, f"init={json.dumps(init)}") if init else changes)
-        events = train_network(settings, data, output or Path(settings.name), resume=resume, device=where, stop=signals.stop.is_set, **shared)
+        folder = output or Path(settings.name)
+        events = train_network(settings, data, folder, resume=resume, device=where, stop=signals.stop.is_set, minutes=minutes, **shared)
         _show(events, as_json=as_json, signals=signals)
 
 

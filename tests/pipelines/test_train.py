@@ -93,6 +93,25 @@ def test_a_run_stopped_and_resumed_ends_with_the_same_bits(pairs: Path, tmp_path
         assert all(torch.equal(states[0][part][k], states[1][part][k]) for k in states[0][part])
 
 
+def test_a_run_that_is_stopped_leaves_its_best_network_so_far(pairs: Path, tmp_path: Path) -> None:
+    running = train(TINY, [pairs], tmp_path, stop=(tmp_path / "tiny-x2.toml").exists)
+    judged = next(event for event in running if isinstance(event, Validated))
+    with pytest.raises(Interrupted):
+        list(running)
+    card = find(str(tmp_path / "tiny-x2.safetensors"))[0]
+    assert card.more["training"]["best_step"] == judged.step < TINY.steps
+    assert load_network(card).contract.scale == 2
+
+
+def test_minutes_become_steps(pairs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("pipelines.train.steps_per_second", lambda *_: 5.0)
+    last = list(train(TINY, [pairs], tmp_path, minutes=0.1))[-1]
+    assert isinstance(last, Trained)
+    assert find(last.weights)[0].more["training"]["steps"] == 30
+    with pytest.raises(UsageError, match="steps=N"):
+        list(train(TINY, [pairs], tmp_path, minutes=0.1, resume=True))
+
+
 def test_another_seed_makes_other_weights(pairs: Path, tmp_path: Path) -> None:
     for seed in (0, 1):
         list(train(replace(TINY, seed=seed), [pairs], tmp_path / str(seed)))
