@@ -5,12 +5,13 @@ BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 CLIP   := demo/bigbuckbunny.mp4
 
-.PHONY: help demo test lint format clean-demo
+.PHONY: help demo test nightly lint format clean-demo
 
 help:
 	@echo "make demo               upscale a real 720p clip with sound to 4K"
 	@echo "make demo INPUT=my.mp4  upscale your own"
 	@echo "make test               run the tests"
+	@echo "make nightly            run the long ones, which take hours"
 	@echo "make lint               ruff and mypy"
 
 # Reused while pyproject.toml is the one it was made from.
@@ -41,6 +42,10 @@ endif
 
 test: $(READY)
 	$(BIN)/python -m pytest $(ARGS)
+
+# In parts; the same command goes on with the next one. VSR_SHARED_DATA names the folder with the torture set.
+nightly: $(READY)
+	$(BIN)/python -m tests.nightly $(ARGS)
 
 lint: $(READY)
 	$(BIN)/ruff check .

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import av
 from av.bitstream import BitStreamFilterContext
 
-from models.errors import CorruptError, OutputError, UsageError, VerificationError
+from models.errors import CorruptError, Interrupted, OutputError, UsageError, VerificationError
 from pipelines.hdr import with_metadata
 from pipelines.probe import EpochClock
 from pipelines.sequence import unpack
@@ -24,6 +24,7 @@ from pipelines.source import file_url, open_source
 from pipelines.timeline import timeline
 
 if TYPE_CHECKING:
+    import threading
     from collections.abc import Iterable, Iterator, Sequence
     from typing import TypeAlias
 
@@ -36,7 +37,7 @@ if TYPE_CHECKING:
     from pipelines.plan import Plan
     from pipelines.video import Stream, VideoInfo
 
-__all__ = ["Passed", "assemble", "decode_times", "incompatible_streams", "is_filler", "refuse_incompatible", "start_shift"]
+__all__ = ["Passed", "assemble", "decode_times", "go_on", "incompatible_streams", "is_filler", "refuse_incompatible", "start_shift"]
 
 _OWN_TAGS = frozenset({"encoder", "major_brand", "minor_version", "compatible_brands", "duration", "number_of_frames", "number_of_bytes", "bps"})
 """Tags that describe the old file, not the film; the muxer writes its own."""
@@ -125,11 +126,13 @@ def _copy_tags(source: AnyStream, target: AnyStream) -> None:
     target.disposition = source.disposition
 
 
-def assemble(plan: Plan, info: VideoInfo, records: Sequence[ChunkRecord], target: Path, *, dropped: frozenset[int]) -> list[Passed]:
+def assemble(
+    plan: Plan, info: VideoInfo, records: Sequence[ChunkRecord], target: Path, *, dropped: frozenset[int], stop: threading.Event | None = None
+) -> list[Passed]:
     """Write the result to `target`, which has a temporary name; what was passed on comes back.
 
-    records: every chunk of the plan, in order. dropped: indexes of source streams to leave out.
-    Raises OutputError where the disk won't, VerificationError where chunks do not fit together.
+    records: every chunk of the plan, in order. dropped: indexes of source streams to leave out. stop: ends it when set.
+    Raises OutputError where the disk won't, VerificationError where chunks do not fit together, Interrupted.
     """
     if [r.index for r in records] != [c.index for c in plan.chunks]:
         raise VerificationError("chunks are missing or doubled; give the same command again")
@@ -151,6 +154,7 @@ def assemble(plan: Plan, info: VideoInfo, records: Sequence[ChunkRecord], target
         output.start_encoding()
         packets = heapq.merge(_video_packets(plan, info, records, video), _passed_packets(source, output, plan, info, passed), key=_seconds)
         for packet in packets:
+            go_on(stop)
             output.mux_one(packet)
         output.close()
     except OSError as error:
@@ -164,6 +168,12 @@ def assemble(plan: Plan, info: VideoInfo, records: Sequence[ChunkRecord], target
     finally:
         source.close()
     return _as_written(list(passed.values()), plan.encoder.container)
+
+
+def go_on(stop: threading.Event | None) -> None:
+    """Raises Interrupted where a stop was asked for after the last chunk."""
+    if stop is not None and stop.is_set():
+        raise Interrupted("stopped; all chunks are kept, the same command puts them together")
 
 
 def _write_pictures(plan: Plan, records: Sequence[ChunkRecord], folder: Path) -> None:

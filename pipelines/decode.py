@@ -91,6 +91,8 @@ def decode(packets: Iterable[PacketData], setup: DecoderSetup, pixels: PixelForm
             frames = context.decode(_rebuilt(data) if data is not None else None)
         except av.error.EOFError:
             break
+        except av.error.MemoryError:
+            raise  # nothing the video could help
         except av.error.FFmpegError as error:
             if data is not None and (conceal or number == 0):
                 continue  # at the start: a recording that begins between key frames, with nothing to show yet

@@ -64,6 +64,7 @@ def upscale_video(
     Raises the errors of `models.errors`; the output has its name only when everything was verified.
     """
     began = time.monotonic()
+    seen = _state(source)
     planned, dropped = plan_video(source, output, settings)
     target = Path(planned.output)
     if claim is not None:
@@ -85,7 +86,9 @@ def upscale_video(
                 counted = _counted(planned.info, error, again=attempt > 0)
                 yield Note(f"{error}; the frames were counted by decoding: {counted.frame_count}")
                 planned, dropped = plan_video(source, output, settings, counted)
-        result = yield from _finish(planned, made, dropped, journal, settings, began)
+        if _state(source) != seen:
+            raise MediaError(f"{source}: was changed while it was read; when it is complete, give the same command again")
+        result = yield from _finish(planned, made, dropped, journal, settings, began, stop)
         finished = True
         yield result
     except MediaError as error:
@@ -95,6 +98,15 @@ def upscale_video(
             journal.remove()
         else:
             journal.close()
+
+
+def _state(source: Path) -> tuple[int, int] | None:
+    """By which a file that is still being written is known: bytes, time of the last change. None for what is no file of its own."""
+    try:
+        found = source.stat()
+    except OSError:
+        return None
+    return found.st_size, found.st_mtime_ns
 
 
 def _done(target: Path, plan: Plan) -> AlreadyDone | None:
@@ -239,14 +251,20 @@ def _check_disk(folder: Path, estimated_bytes: int) -> None:
 
 
 def _finish(
-    planned: Planned, made: _Made, dropped: frozenset[int], journal: Journal, settings: RunSettings, began: float
+    planned: Planned,
+    made: _Made,
+    dropped: frozenset[int],
+    journal: Journal,
+    settings: RunSettings,
+    began: float,
+    stop: threading.Event | None,
 ) -> Generator[Event, None, Finished]:
     """Assemble, verify, and only then give the result its name; the closing event comes back as the generator's value."""
     plan, info, target = planned.plan, planned.info, Path(planned.output)
     concealed = sum(r.corrupt for r in made.records)
     try:
-        passed = assemble(plan, info, made.records, journal.result, dropped=dropped)
-        report = verify(journal.result, plan, info, made.records, passed, full=settings.verify == "full")
+        passed = assemble(plan, info, made.records, journal.result, dropped=dropped, stop=stop)
+        report = verify(journal.result, plan, info, made.records, passed, full=settings.verify == "full", stop=stop)
         summary = {"plan": plan.id, "bytes": 0, "concealed": concealed, "flaw": info.flaw, "dropped": list(planned.dropped), **asdict(report)}
         size = summary["bytes"] = _give_name(journal, target, plan)
         write_atomically(journal.folder / _REPORT, json.dumps(summary, indent=1).encode())

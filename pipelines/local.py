@@ -46,6 +46,8 @@ if TYPE_CHECKING:
 
 __all__ = ["LocalWorkers"]
 
+_WAITS = 90
+
 
 @dataclass
 class _Shared:
@@ -244,7 +246,8 @@ class _Child:
 
     def _receive(self, feeding: list[BaseException] | None = None) -> tuple[str, Any]:
         try:
-            if not self._line.poll(SILENCE_SECONDS):
+            # In short waits: of the time in which this process was stopped itself (Ctrl-Z), only one of them is counted.
+            if not any(self._line.poll(SILENCE_SECONDS / _WAITS) for _ in range(_WAITS)):
                 raise _ChildLostError(f"its worker said nothing for {SILENCE_SECONDS:.0f} s")
             return self._line.recv()  # type: ignore[no-any-return]
         except (EOFError, OSError):

@@ -13,7 +13,7 @@ import numpy as np
 from av.stream import Disposition
 
 from models.errors import VerificationError
-from pipelines.assemble import is_filler, start_shift
+from pipelines.assemble import go_on, is_filler, start_shift
 from pipelines.decode import float_planes, picture_planes, planar_format
 from pipelines.hdr import agree, static_metadata
 from pipelines.siting import chroma_siting
@@ -23,6 +23,7 @@ from pipelines.timeline import timeline
 from pipelines.video import PixelFormat, Siting
 
 if TYPE_CHECKING:
+    import threading
     from collections.abc import Sequence
     from pathlib import Path
 
@@ -59,10 +60,20 @@ class Report:
     packets_passed: int
 
 
-def verify(path: Path, plan: Plan, info: VideoInfo, records: Sequence[ChunkRecord], passed: Sequence[Passed], *, full: bool) -> Report:
+def verify(
+    path: Path,
+    plan: Plan,
+    info: VideoInfo,
+    records: Sequence[ChunkRecord],
+    passed: Sequence[Passed],
+    *,
+    full: bool,
+    stop: threading.Event | None = None,
+) -> Report:
     """Check frame count, every timestamp, every passed-through packet, tags, and that seams decode to the right pictures.
 
-    full: decode every frame instead of the first few of each chunk. Raises VerificationError for the first thing wrong.
+    full: decode every frame instead of the first few of each chunk. stop: ends it when set. Raises VerificationError for the first
+    thing wrong, Interrupted.
     """
     if plan.encoder.is_sequence:
         return _verify_pictures(path, plan, records, full=full)
@@ -73,7 +84,7 @@ def verify(path: Path, plan: Plan, info: VideoInfo, records: Sequence[ChunkRecor
         covers = [s.index for s in container.streams.video if s.disposition & Disposition.attached_pic]
         passed = [replace(p, output_index=covers.pop(0)) if p.is_cover and covers else p for p in passed]
         seen = _Seen(container, plan, passed)
-        _walk(container, seen, records, plan, full=full)
+        _walk(container, seen, records, plan, full=full, stop=stop)
     finally:
         container.close()
     error, shift = _check_times(seen, plan, info)
@@ -109,7 +120,7 @@ class _Seen:
         self.firsts: dict[int, float] = {}
 
 
-def _walk(container: InputContainer, seen: _Seen, records: Sequence[ChunkRecord], plan: Plan, *, full: bool) -> None:
+def _walk(container: InputContainer, seen: _Seen, records: Sequence[ChunkRecord], plan: Plan, *, full: bool, stop: threading.Event | None) -> None:
     """Read all packets once; decode at the seams as they pass."""
     context = seen.video.codec_context
     context.thread_type = "AUTO"
@@ -117,6 +128,7 @@ def _walk(container: InputContainer, seen: _Seen, records: Sequence[ChunkRecord]
     number, chunk = 0, -1
     frames: list[VideoFrame] = []
     for packet in container.demux():
+        go_on(stop)
         if not packet.size:
             continue
         if packet.stream_index != seen.video.index:

@@ -33,6 +33,8 @@ __all__ = [
 
 ATTEMPTS = 3
 """A task that fails so often is given up."""
+_NO_MEMORY = ("can't allocate memory", "can't start new thread")
+"""What torch's allocator on a CPU and Python's threads say instead of MemoryError."""
 SILENCE_SECONDS = 900.0
 """A worker that says nothing for so long is taken for hung; workers report every frame."""
 
@@ -155,8 +157,8 @@ def as_told(error: BaseException) -> VsrError | RuntimeError:
     """
     if isinstance(error, VsrError):
         return error
-    if isinstance(error, MemoryError):
-        return ResourceError(f"memory ran out in the worker ({error or 'MemoryError'})")
+    if isinstance(error, MemoryError) or (isinstance(error, RuntimeError) and any(words in str(error) for words in _NO_MEMORY)):
+        return ResourceError(f"memory ran out in the worker ({(str(error).splitlines() or ['MemoryError'])[0]})")
     if "CUDA error" in str(error) or type(error).__name__ in {"AcceleratorError", "OutOfMemoryError"}:
         return ResourceError(f"the worker's device failed ({(str(error).splitlines() or ['?'])[0]})")
     return RuntimeError("".join(traceback.format_exception(error)))

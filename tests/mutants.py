@@ -1,4 +1,4 @@
-"""Which test notices when a guard is taken away: `python -m tests.mutants [CASE...]` prints a table.
+"""Which test notices when a guard is taken away: `python -m tests.mutants [--part K/N] [CASE...]` prints a table.
 
 Each mutant changes one place of a copy of the project and runs the test that is there for it, which must fail.
 Ends with 1 where a mutant survives, or where a test fails without one.
@@ -6,6 +6,7 @@ Ends with 1 where a mutant survives, or where a test fails without one.
 
 from __future__ import annotations
 
+import argparse
 import os
 import shutil
 import subprocess
@@ -14,8 +15,11 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests.helpers.figures import record
+
 ROOT = Path(__file__).resolve().parent.parent
 _COPIED = ("vsr", "pipelines", "models", "configs", "tests", "pyproject.toml", "README.md")
+_SECONDS = 1800
 
 
 @dataclass(frozen=True)
@@ -31,7 +35,7 @@ class Mutant:
 
 
 _JOB, _JOURNAL, _SOURCE, _VERIFY, _ASSEMBLE = (f"tests/pipelines/test_{n}.py" for n in ("job", "journal", "source", "verify", "assemble"))
-_CRASH = "tests/pipelines/test_crash.py"
+_CRASH, _FAULTS = "tests/pipelines/test_crash.py", "tests/vsr/test_faults.py"
 _SCAN, _FILTERS = (f"tests/pipelines/test_{n}.py" for n in ("scan", "filters"))
 _EXACT = "tests/pipelines/test_color_exact.py"
 
@@ -119,6 +123,36 @@ MUTANTS = (
         f"{_VERIFY}::test_a_chunk_that_holds_the_pictures_of_another_is_caught_in_the_result",
     ),
     Mutant(
+        42, "an input may change while it is read", "pipelines/job.py",
+        "if _state(source) != seen:", "if False:",
+        f"{_FAULTS}::test_an_input_that_is_still_being_written_gives_no_result",
+    ),
+    Mutant(
+        47, "nothing stops a run that puts its result together", "pipelines/assemble.py",
+        "    if stop is not None and stop.is_set():\n        raise Interrupted(", "    if False:\n        raise Interrupted(",
+        f"{_FAULTS}::test_a_stop_at_any_step_keeps_what_is_done[mux-2-130]",
+    ),
+    Mutant(
+        54, "memory that runs out in numpy or FFmpeg is taken for a bug", "pipelines/work.py",
+        "if isinstance(error, MemoryError) or (", "if (",
+        f"{_FAULTS}::test_what_fails_once_is_done_again_with_the_same_bytes[StarvingOnce-memory ran out]",
+    ),
+    Mutant(
+        56, "a chunk is tried nine times", "pipelines/work.py",
+        "ATTEMPTS = 3", "ATTEMPTS = 9",
+        f"{_FAULTS}::test_what_fails_every_time_is_given_up_after_three_attempts",
+    ),
+    Mutant(
+        57, "the time in which a run was suspended is a worker's silence", "pipelines/local.py",
+        "_WAITS = 90", "_WAITS = 1",
+        f"{_FAULTS}::test_a_run_that_was_suspended_for_long_goes_on_as_if_nothing_was",
+    ),
+    Mutant(
+        57, "a silent worker is waited for", "pipelines/local.py",
+        'raise _ChildLostError(f"its worker said nothing for {SILENCE_SECONDS:.0f} s")', "pass",
+        f"{_FAULTS}::test_what_fails_once_is_done_again_with_the_same_bytes[HangingOnce-said nothing for 8 s]",
+    ),
+    Mutant(
         38, "a result that has its name already is in the way of its own run", "pipelines/job.py",
         "        write_atomically(mark, _mark(plan, journal.result).encode())\n", "",
         f"{_CRASH}::test_ended_at_any_step_on_the_disk_a_run_goes_on_and_leaves_nothing_over",
@@ -194,6 +228,11 @@ MUTANTS = (
         f"{_EXACT}::test_a_foreign_network_in_bf16_ends_in_fp32",
     ),
     Mutant(
+        34, "dithered at random", "pipelines/color.py",
+        ".add_(offset).round_()", ".add_(offset).add_(torch.rand(values.shape) - 0.5).round_()",
+        f"{_EXACT}::test_ten_bits_brought_down_to_eight_are_the_same_however_the_work_is_cut",
+    ),
+    Mutant(
         35, "encoders are not told of HDR metadata", "pipelines/hdr.py",
         "    if not metadata or encoder not in _WORDS:", "    if True:",
         "tests/pipelines/test_hdr.py::test_encoders_are_told_in_their_own_words",
@@ -258,41 +297,62 @@ MUTANTS = (
 
 def _passes(copy: Path, test: str) -> tuple[bool, str]:
     """Whether a test passes in the copy, and its last line."""
-    command = [sys.executable, "-m", "pytest", "-q", "-x", "--no-header", "--tb=no", "-p", "no:cacheprovider", test]
+    command = [sys.executable, "-m", "pytest", "-q", "-x", "--no-header", "--tb=no", "--timeout=0", "-p", "no:cacheprovider", test]
     environment = {**os.environ, "PYTHONPATH": str(copy), "PYTHONDONTWRITEBYTECODE": "1"}
-    done = subprocess.run(command, cwd=copy, env=environment, capture_output=True, text=True, timeout=300, check=False)
+    environment.pop("VSR_FIGURES", None)
+    try:
+        done = subprocess.run(command, cwd=copy, env=environment, capture_output=True, text=True, timeout=_SECONDS, check=False)
+    except subprocess.TimeoutExpired:
+        return False, f"no end within {_SECONDS} s"
     lines = [line for line in done.stdout.splitlines() if line.strip()]
     return done.returncode == 0, lines[-1] if lines else done.stderr.strip()[-200:]
 
 
+def _verdict(copy: Path, mutant: Mutant, healthy: dict[str, tuple[bool, str]]) -> tuple[bool, str]:
+    """(whether the mutant was noticed, and how). healthy: what tests said without any mutant, filled here."""
+    path = copy / mutant.file
+    text = path.read_text(encoding="utf-8")
+    if text.count(mutant.old) != 1:
+        return False, f"STALE: its text stands {text.count(mutant.old)} times there"
+    if mutant.test not in healthy:
+        healthy[mutant.test] = _passes(copy, mutant.test)
+    if not healthy[mutant.test][0]:
+        return False, f"FAILS WITHOUT IT: {healthy[mutant.test][1]}"
+    if "skipped" in healthy[mutant.test][1] and "passed" not in healthy[mutant.test][1]:
+        return False, f"SKIPPED: {healthy[mutant.test][1]}"
+    path.write_text(text.replace(mutant.old, mutant.new), encoding="utf-8")
+    alive, last = _passes(copy, mutant.test)
+    path.write_text(text, encoding="utf-8")
+    return not alive, "SURVIVED" if alive else f"caught: {last}"
+
+
+def _copied(copy: Path) -> None:
+    for name in _COPIED:
+        source = ROOT / name
+        if source.is_dir():
+            shutil.copytree(source, copy / name, ignore=shutil.ignore_patterns("__pycache__"))
+        elif source.exists():
+            shutil.copy(source, copy / name)
+
+
 def main() -> int:
-    """Run the mutants of the given cases, or all."""
-    wanted = {int(a) for a in sys.argv[1:]}
+    """Run the mutants of the given cases, or all; of those, one part."""
+    parser = argparse.ArgumentParser(prog="tests.mutants", description=__doc__.splitlines()[0])
+    parser.add_argument("--part", default="1/1", metavar="K/N", help="every N-th, from the K-th on")
+    parser.add_argument("cases", nargs="*", type=int)
+    given = parser.parse_args()
+    part, of = map(int, given.part.split("/"))
+    chosen = [m for m in MUTANTS if not given.cases or m.case in given.cases][part - 1 :: of]
     survived = 0
+    healthy: dict[str, tuple[bool, str]] = {}
     with tempfile.TemporaryDirectory(prefix="mutants-") as folder:
-        copy = Path(folder)
-        for name in _COPIED:
-            source = ROOT / name
-            if source.is_dir():
-                shutil.copytree(source, copy / name, ignore=shutil.ignore_patterns("__pycache__"))
-            elif source.exists():
-                shutil.copy(source, copy / name)
-        for mutant in MUTANTS:
-            if wanted and mutant.case not in wanted:
-                continue
-            path = copy / mutant.file
-            text = path.read_text(encoding="utf-8")
-            if text.count(mutant.old) != 1:
-                print(f"| {mutant.case} | {mutant.what} | STALE: its text stands {text.count(mutant.old)} times in {mutant.file} |", flush=True)
-                survived += 1
-                continue
-            healthy, last = _passes(copy, mutant.test)
-            path.write_text(text.replace(mutant.old, mutant.new), encoding="utf-8")
-            alive, after = _passes(copy, mutant.test)
-            path.write_text(text, encoding="utf-8")
-            verdict = f"FAILS WITHOUT IT: {last}" if not healthy else "SURVIVED" if alive else f"caught: {after}"
-            survived += alive or not healthy
+        _copied(Path(folder))
+        for mutant in chosen:
+            noticed, verdict = _verdict(Path(folder), mutant, healthy)
+            survived += not noticed
             print(f"| {mutant.case} | {mutant.what} ({mutant.file}) | {mutant.test.rpartition('::')[2]} | {verdict} |", flush=True)
+    if not survived:
+        record(mutants=len(chosen))
     return 1 if survived else 0
 
 

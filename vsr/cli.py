@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import click
+from click.utils import PacifyFlushWrapper
 
 from vsr.cli_compare import compare, preview
 from vsr.cli_machine import doctor, show_version
@@ -173,6 +174,16 @@ def _own_packages() -> None:
             sys.exit(2)
 
 
+def _output_fails() -> bool:
+    """Whether standard output takes no more."""
+    try:
+        sys.stdout.write(" ")
+        sys.stdout.flush()
+    except OSError:
+        return True
+    return False
+
+
 def main(arguments: list[str] | None = None) -> None:
     """Run the command line; every foreseen error becomes one line and its exit code, a bug keeps its traceback."""
     _own_packages()
@@ -186,6 +197,16 @@ def main(arguments: list[str] | None = None) -> None:
         sys.exit(error.exit_code)
     except click.exceptions.Exit as exit_:
         sys.exit(exit_.exit_code)
+    except SystemExit:
+        if isinstance(sys.stdout, PacifyFlushWrapper):  # click's sign that whoever read our output has gone
+            sys.exit(141)
+        raise
+    except OSError as error:
+        if error.filename is not None or not _output_fails():
+            raise
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or the interpreter would fail again at its end
+        click.echo(f"vsr: standard output can't be written to: {error.strerror}; what is done is kept", err=True)
+        sys.exit(5)
     except (click.Abort, KeyboardInterrupt):
         click.echo("vsr: stopped; what is done is kept, the same command goes on from there", err=True)
         sys.stderr.flush()

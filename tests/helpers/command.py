@@ -42,9 +42,12 @@ class Outcome:
             assert word in lines[0], lines[0]
 
 
-def arguments(*given: str | bytes | os.PathLike[str]) -> list[Any]:
-    """The command's argument list: this interpreter, our package, wherever the working directory is."""
-    return [sys.executable, "-P", "-m", "vsr", *given]
+def arguments(*given: str | bytes | os.PathLike[str], worker: str = "") -> list[Any]:
+    """The command's argument list: this interpreter, our package, wherever the working directory is.
+
+    worker: a class of tests/pipelines/light_workers.py.
+    """
+    return [sys.executable, "-P", "-m", *(("tests.helpers.with_worker", worker) if worker else ("vsr",)), *given]
 
 
 def environment(**extra: str) -> dict[str, str]:
@@ -53,16 +56,25 @@ def environment(**extra: str) -> dict[str, str]:
     return {**os.environ, "PYTHONPATH": path, "VSR_DATA_HOME": "/nonexistent", **extra}
 
 
-def vsr(*given: str | bytes | os.PathLike[str], cwd: Path | None = None, seconds: float = _SECONDS, **extra: str) -> Outcome:
+def vsr(*given: str | bytes | os.PathLike[str], cwd: Path | None = None, seconds: float = _SECONDS, worker: str = "", **extra: str) -> Outcome:
     """Run the command to its end."""
     done = subprocess.run(
-        arguments(*given), cwd=cwd, env=environment(**extra), capture_output=True, timeout=seconds, check=False, stdin=subprocess.DEVNULL
+        arguments(*given, worker=worker),
+        cwd=cwd,
+        env=environment(**extra),
+        capture_output=True,
+        timeout=seconds,
+        check=False,
+        stdin=subprocess.DEVNULL,
     )
     return Outcome(done.returncode, done.stdout.decode(errors="replace"), done.stderr.decode(errors="replace"))
 
 
-def started(*given: str | bytes | os.PathLike[str], cwd: Path | None = None, **extra: str) -> subprocess.Popen[str]:
-    """The command, running, with JSON lines to be read from its standard output."""
+def started(
+    *given: str | bytes | os.PathLike[str], cwd: Path | None = None, worker: str = "", alone: bool = False, **extra: str
+) -> subprocess.Popen[str]:
+    """The command, running, with JSON lines to be read from its standard output. alone: in a process group of its own."""
     return subprocess.Popen(
-        arguments(*given), cwd=cwd, env=environment(**extra), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, stdin=subprocess.DEVNULL
-    )
+        arguments(*given, worker=worker), cwd=cwd, env=environment(**extra), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        stdin=subprocess.DEVNULL, process_group=0 if alone else None,
+    )  # fmt: skip

@@ -21,6 +21,7 @@ class _Evil:
 
 
 def test_a_pickle_that_would_run_something_runs_nothing(tmp_path: Path) -> None:
+    """Case 77."""
     path, mark = tmp_path / "evil.pth", tmp_path / "executed"
     path.write_bytes(pickle.dumps({"params": _Evil(mark)}))
     with pytest.raises(MediaError, match=r"evil\.pth: is not a network"):

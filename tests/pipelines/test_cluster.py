@@ -85,6 +85,7 @@ def test_a_long_input_is_fed_while_it_is_worked_on(cluster: Cluster) -> None:
 
 
 def test_a_killed_actor_is_replaced_and_its_task_tried_again(cluster: Cluster, tmp_path: Path) -> None:
+    """Case 39."""
     events = run(cluster, ("die once", "a"), *[("work", None)] * 3, setup={"marks": str(tmp_path)})
     (lost,) = [e for e in events if isinstance(e, Lost)]
     assert (lost.key, lost.host) == (0, os.uname().nodename)
@@ -95,12 +96,14 @@ def test_a_killed_actor_is_replaced_and_its_task_tried_again(cluster: Cluster, t
 
 @pytest.mark.parametrize(("word", "reason"), [("die", "died"), ("exhausted", "no memory")])
 def test_a_task_that_fails_every_time_is_named_and_given_up(cluster: Cluster, word: str, reason: str) -> None:
+    """Cases 54 and 56."""
     with pytest.raises(ResourceError, match=f"task 1 failed 3 times.*{reason}"):
         run(cluster, ("work", None), (word, None))
     assert keys_done(run(cluster, ("work", None))) == [0], "the cluster is of no use afterwards"
 
 
 def test_the_task_that_waited_behind_a_poisonous_one_is_not_blamed(cluster: Cluster, tmp_path: Path) -> None:
+    """Case 56."""
     marks = [("die once", name) for name in "abcd"]
     events = run(cluster, *marks, *[("work", None)] * 4, setup={"marks": str(tmp_path)})
     assert keys_done(events) == list(range(8))

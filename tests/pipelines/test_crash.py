@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -16,6 +17,7 @@ from pipelines import job
 from pipelines.journal import work_folder
 from tests import media
 from tests.helpers.command import ROOT, environment
+from tests.helpers.figures import record
 from tests.helpers.inline import upscaled
 from tests.helpers.step_by_step import SETTINGS
 
@@ -40,7 +42,7 @@ def kept(tmp_path: Path, inline: None, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_ended_at_any_step_on_the_disk_a_run_goes_on_and_leaves_nothing_over(kept: Path) -> None:
     """Cases 38, 44 and 62: before each file it opens, renames or deletes, by SIGKILL and as a power cut would, torn files and all."""
     done = subprocess.run(
-        [sys.executable, "-m", "tests.helpers.step_by_step", str(kept), "1", "4"],
+        [sys.executable, "-m", "tests.helpers.step_by_step", str(kept), "1", os.environ.get("VSR_STEPS", "4")],
         cwd=ROOT,
         env=environment(),
         capture_output=True,
@@ -50,3 +52,4 @@ def test_ended_at_any_step_on_the_disk_a_run_goes_on_and_leaves_nothing_over(kep
     assert done.returncode == 0, done.stderr
     figures = json.loads(done.stdout)
     assert figures["kill"] == figures["power cut"] > 30
+    record(steps=figures["steps"], ended=figures["kill"] + figures["power cut"])

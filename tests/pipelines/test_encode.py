@@ -57,6 +57,7 @@ def test_depth_and_subsampling_are_kept_where_the_codec_can(codec: str, source: 
 
 
 def test_what_a_codec_or_container_can_t_is_refused() -> None:
+    """Case 67."""
     for codec, more in (
         ("ffv1", {"container": "mp4"}),
         ("prores", {"container": "mp4"}),

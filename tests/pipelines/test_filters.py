@@ -53,6 +53,7 @@ def one_graph(source: Path, order: str, *, bob: bool) -> list[str]:
 @pytest.mark.parametrize("first", ["top", "bottom"])
 @pytest.mark.parametrize("flagged", [True, False])
 def test_any_cut_gives_the_frames_of_one_graph_over_the_film(tmp_path: Path, first: str, flagged: bool) -> None:
+    """Case 15."""
     source = media.fields(tmp_path / "in.mp4", first, frames=30, flagged=flagged)
     for bob in (False, True):
         expected = one_graph(source, f"{first[0]}ff", bob=bob)
@@ -85,6 +86,7 @@ def test_frames_known_by_their_order_only_are_deinterlaced_alike(tmp_path: Path)
 
 @pytest.mark.parametrize("suffix", [".mp4", ".mkv"])
 def test_bob_shows_every_field_at_its_own_time(tmp_path: Path, suffix: str) -> None:
+    """Case 15."""
     pts = (0, 3600, 7200, 10800, 14400, 900000, 903600, 907200)
     source = media.fields(tmp_path / "in.mp4", frames=8, pts=pts, time_base=Fraction(1, 90000), b_frames=0)
     output = tmp_path / f"out{suffix}"
@@ -96,6 +98,7 @@ def test_bob_shows_every_field_at_its_own_time(tmp_path: Path, suffix: str) -> N
 
 
 def test_results_are_not_combed_and_sources_are(tmp_path: Path) -> None:
+    """Case 15."""
     source = media.fields(tmp_path / "in.mp4", frames=12)
     assert min(comb_share(planes(f)[0]) for f in decoded(source)) > 0.03
     for mode in ("auto", "bob"):
@@ -106,6 +109,7 @@ def test_results_are_not_combed_and_sources_are(tmp_path: Path) -> None:
 
 
 def test_what_was_found_and_done_is_said(tmp_path: Path) -> None:
+    """Case 15."""
     source = media.fields(tmp_path / "in.mp4", flagged=False)
     said = {}
     for mode in ("auto", "bob", "off"):

@@ -139,6 +139,7 @@ def test_the_lock_ends_with_its_holder(tmp_path: Path) -> None:
 
 
 def test_a_work_directory_that_is_a_link_is_refused(tmp_path: Path) -> None:
+    """Case 74."""
     (tmp_path / "victim").mkdir()
     (tmp_path / "work").symlink_to(tmp_path / "victim")
     with pytest.raises(UsageError, match="symbolic link"):
@@ -147,6 +148,7 @@ def test_a_work_directory_that_is_a_link_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_work_directory_is_nobody_else_s_to_read(journal: Journal) -> None:
+    """Case 74."""
     assert journal.folder.stat().st_mode & 0o777 == 0o700
 
 

@@ -74,6 +74,7 @@ def test_every_task_is_done_once_and_its_items_come_in_order() -> None:
 
 
 def test_a_dead_child_is_replaced_and_its_task_tried_again(tmp_path: Path) -> None:
+    """Case 39."""
     events = run([f"die once {tmp_path / 'mark'}", "b"])
     (lost,) = [e for e in events if isinstance(e, Lost)]
     assert "signal 9" in lost.reason
@@ -83,6 +84,7 @@ def test_a_dead_child_is_replaced_and_its_task_tried_again(tmp_path: Path) -> No
 
 @pytest.mark.parametrize(("payload", "words"), [("die", "signal 9"), ("exhausted", "no memory")])
 def test_a_task_that_fails_every_time_is_named_and_given_up(payload: str, words: str) -> None:
+    """Cases 54 and 56."""
     with pytest.raises(ResourceError, match=f"task 0 failed 3 times.*{words}"):
         run([payload])
 
@@ -141,6 +143,7 @@ def test_a_stop_lets_the_task_under_way_finish_and_begins_no_other() -> None:
 
 
 def test_leaving_early_leaves_no_child_behind() -> None:
+    """Case 47."""
     events = LocalWorkers([{}]).run_tasks([Task(0, "t", "x")], worker=WORKER, setup={}, feed=lambda n, t: iter(range(10**9)))
     pid = next(e.pid for e in events if isinstance(e, Hello))
     next(events)

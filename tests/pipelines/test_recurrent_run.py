@@ -74,6 +74,7 @@ def psnr(a: np.ndarray, b: np.ndarray) -> float:
 
 
 def test_a_chunk_looks_the_same_wherever_its_decoding_began(film: Path, network: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Case 19."""
     without_processes(monkeypatch)
     whole = run(film, tmp_path / "whole.mkv", network)
     cut = run(film, tmp_path / "cut.mkv", network, chunk_seconds=0.2)
@@ -85,6 +86,7 @@ def test_a_chunk_looks_the_same_wherever_its_decoding_began(film: Path, network:
 
 
 def test_nothing_of_the_shot_before_is_seen_after_a_cut(film: Path, network: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Case 19."""
     without_processes(monkeypatch)
     whole = run(film, tmp_path / "whole.mkv", network)
     behind = run(film, tmp_path / "behind.mkv", network, range=f"{CUT / 24:.6f}-")
@@ -93,7 +95,7 @@ def test_nothing_of_the_shot_before_is_seen_after_a_cut(film: Path, network: str
 
 
 def test_chunks_made_anew_after_a_stop_have_the_same_bits(film: Path, network: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What a worker remembers of the chunks it made before does not show in the next one."""
+    """Case 19: what a worker remembers of the chunks it made before does not show in the next one."""
     without_processes(monkeypatch)
     cut = run(film, tmp_path / "cut.mkv", network, chunk_seconds=0.2)
     fresh: list[int] = []

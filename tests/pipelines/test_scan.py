@@ -19,11 +19,13 @@ from tests import media
 
 @pytest.mark.parametrize("first", ["top", "bottom"])
 def test_flags_tell_which_field_comes_first(tmp_path: Path, first: str) -> None:
+    """Case 15."""
     assert probe(media.fields(tmp_path / "in.mp4", first)).scan == Scan(first, "flags")
 
 
 @pytest.mark.parametrize("first", ["top", "bottom"])
 def test_without_flags_pictures_tell_it(tmp_path: Path, first: str) -> None:
+    """Case 15."""
     source = media.fields(tmp_path / "in.mp4", first, flagged=False)
     assert probe(source).scan == Scan(first, "pictures")
 
@@ -38,6 +40,7 @@ def test_whole_frames_in_motion_are_not_taken_for_fields(tmp_path: Path) -> None
 
 
 def test_a_ball_that_falls_is_not_believed_to_be_fields(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Case 15."""
     y, x = np.mgrid[0:96, 0:128]
     with av.open(str(tmp_path / "in.mkv"), "w") as output:
         stream = output.add_stream("ffv1", rate=25)

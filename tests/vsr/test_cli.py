@@ -250,6 +250,7 @@ def test_a_folder_nobody_may_write_to_ends_with_5_before_work(film: Path, tmp_pa
 
 
 def test_one_bad_file_does_not_stop_the_others(here, tmp_path: Path) -> None:
+    """Case 61."""
     folder, results = tmp_path / "in", tmp_path / "out"
     folder.mkdir()
     for name in ("a.mp4", "c.mp4"):
@@ -321,6 +322,7 @@ def test_a_film_of_one_frame_comes_out_as_one_frame(here, tmp_path: Path) -> Non
 
 
 def test_a_size_beyond_the_codec_is_refused_before_work(here, film: Path, tmp_path: Path) -> None:
+    """Case 67."""
     here("run", film, "-o", tmp_path / "o.mp4", "--to", "20000x15000", "--codec", "h264", "--model", "lanczos").refused(
         2, "h264 can't hold 20000x15000"
     )

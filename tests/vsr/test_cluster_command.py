@@ -44,6 +44,7 @@ def test_any_number_of_workers_gives_the_bytes_of_a_run_without_ray_and_leaves_n
 
 
 def test_a_private_cluster_listens_on_the_loopback_interface_only(film: Path, tmp_path: Path) -> None:
+    """Case 79."""
     run = started("run", film, "-o", tmp_path / "out.mp4", *OPTIONS, "--cluster", "local")
     assert run.stdout is not None
     try:
@@ -59,6 +60,7 @@ def test_a_private_cluster_listens_on_the_loopback_interface_only(film: Path, tm
 
 
 def test_a_killed_driver_leaves_nothing_but_its_journal_and_the_next_one_goes_on(film: Path, alone: bytes, tmp_path: Path) -> None:
+    """Case 38."""
     before = left_of_ray()
     output = tmp_path / "out.mp4"
     run = started("run", film, "-o", output, *OPTIONS, "--cluster", "local:1", **MARK)
@@ -85,6 +87,7 @@ def test_an_address_that_can_t_be_joined_is_refused_in_one_line(film: Path, tmp_
 
 
 def test_several_videos_overlap_on_one_cluster_and_one_bad_file_stops_none(film: Path, tmp_path: Path) -> None:
+    """Case 61."""
     folder, alone, together = (tmp_path / name for name in ("in", "alone", "together"))
     for place in (folder, alone, together):
         place.mkdir()

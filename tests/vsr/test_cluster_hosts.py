@@ -75,6 +75,7 @@ def test_two_hosts_give_the_bytes_of_one_machine(hosts: Hosts, film: Path, alone
 
 
 def test_a_killed_driver_goes_on_where_it_was(hosts: Hosts, film: Path, alone: bytes, tmp_path: Path) -> None:
+    """Case 38."""
     output = tmp_path / "out.mp4"
     run(hosts, film, output, lambda process: process.kill())
     assert not output.exists()
@@ -84,6 +85,7 @@ def test_a_killed_driver_goes_on_where_it_was(hosts: Hosts, film: Path, alone: b
 
 
 def test_a_host_that_dies_half_way_costs_what_it_held(hosts: Hosts, film: Path, alone: bytes, tmp_path: Path) -> None:
+    """Case 40."""
     output = tmp_path / "out.mp4"
     events = run(hosts, film, output, lambda process: hosts.strike("two"))
     assert len([e for e in events if e["event"] == "note" and "two" in e["text"]]) <= 1

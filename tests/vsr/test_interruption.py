@@ -21,6 +21,7 @@ from pipelines.journal import work_folder
 from tests import media
 from tests.helpers.command import Outcome, started, vsr
 from tests.helpers.inline import H264
+from tests.helpers.processes import children_of, gone
 from tests.helpers.sameness import assert_same_passthrough, assert_same_timing
 from tests.helpers.view import view
 from vsr.api import run_settings
@@ -47,37 +48,6 @@ def whole(film: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Pat
         outcome = vsr("run", film, "-o", outputs[codec], "--codec", codec, *OPTIONS)
         assert outcome.code == 0, outcome.err
     return outputs
-
-
-def children_of(pid: int) -> list[int]:
-    """Processes whose parent is `pid`, from /proc."""
-    found = []
-    for entry in Path("/proc").iterdir():
-        if entry.name.isdecimal():
-            try:
-                fields = (entry / "stat").read_text().rpartition(")")[2].split()
-            except OSError:
-                continue
-            if int(fields[1]) == pid and fields[0] != "Z":
-                found.append(int(entry.name))
-    return found
-
-
-def gone(pids: list[int], seconds: float = 20.0) -> bool:
-    """Whether all of them have ended, within a generous time."""
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        if not any(Path(f"/proc/{p}").exists() and _state(p) != "Z" for p in pids):
-            return True
-        time.sleep(0.05)
-    return False
-
-
-def _state(pid: int) -> str:
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
-    except OSError:
-        return "Z"
 
 
 def read_until(process: subprocess.Popen[str], kind: str, count: int = 1) -> list[dict[str, object]]:

@@ -1,0 +1,48 @@
+"""The command line with another worker: `python -m tests.helpers.with_worker CLASS run ...`, CLASS of tests/pipelines/light_workers.py.
+
+VSR_TEST_SILENCE: seconds of silence after which a worker that has a task is taken for hung. VSR_TEST_MUX_SIGNAL: a signal the command gets when the
+first packet of the result is written, VSR_TEST_MUX_TWICE: and again.
+"""
+
+from __future__ import annotations
+
+import functools
+import os
+import sys
+from typing import Any
+
+from pipelines import assemble, batch, local
+from vsr.cli import main as command
+
+
+def main() -> None:
+    """Run the command."""
+    name, *arguments = sys.argv[1:]
+    batch.upscale_video = functools.partial(batch.upscale_video, worker=f"tests.pipelines.light_workers:{name}")  # type: ignore[assignment]
+    if "VSR_TEST_SILENCE" in os.environ:
+        local._Child.run = _impatient(local._Child.run, float(os.environ["VSR_TEST_SILENCE"]))  # type: ignore[method-assign]
+    if "VSR_TEST_MUX_SIGNAL" in os.environ:
+        start = assemble._prepare
+
+        def signalled(*given: Any) -> Any:
+            for _ in range(1 + ("VSR_TEST_MUX_TWICE" in os.environ)):
+                os.kill(os.getpid(), int(os.environ["VSR_TEST_MUX_SIGNAL"]))
+            return start(*given)
+
+        assemble._prepare = signalled
+    command(arguments)
+
+
+def _impatient(run: Any, seconds: float) -> Any:
+    def patched(*given: Any) -> None:
+        usual, local.SILENCE_SECONDS = local.SILENCE_SECONDS, seconds
+        try:
+            run(*given)
+        finally:
+            local.SILENCE_SECONDS = usual
+
+    return patched
+
+
+if __name__ == "__main__":
+    main()

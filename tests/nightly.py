@@ -1,0 +1,114 @@
+"""The long versions of the reliability tests: `make nightly`, or `python -m tests.nightly [PART...]`.
+
+In parts of at most about 40 minutes on two quiet cores. A part that is done stays done: the same command goes on with the next one;
+when all are done, it begins anew. Figures go into docs/reliability.json as they come, and docs/reliability.md is written from them.
+`--list` names the parts and which of them are done.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from tests import test_reliability
+
+ROOT = Path(__file__).resolve().parent.parent
+STATE = ROOT / ".nightly.json"
+
+
+@dataclass(frozen=True)
+class Part:
+    """A command of some minutes, which ends with 0 where nothing was lost."""
+
+    name: str
+    command: tuple[str, ...]
+    environment: dict[str, str] = field(default_factory=dict)
+
+
+def _pytest(*given: str) -> tuple[str, ...]:
+    return ("pytest", "-q", "-x", "-p", "no:cacheprovider", *given)
+
+
+def parts() -> list[Part]:
+    """In the order they run."""
+    crash, soak = "tests/vsr/test_faults.py::test_a_run_killed_at_any_moment_ends_with_the_same_bytes", "tests/vsr/test_soak.py"
+    found = [
+        Part("steps", _pytest("tests/pipelines/test_crash.py"), {"VSR_STEPS": "1"}),
+        *(Part(f"crashes {n + 1}/4", _pytest(crash), {"VSR_CRASHES": "50", "VSR_SEED": str(100 + n)}) for n in range(4)),
+        *(Part(f"fuzz {n + 1}/2", ("tests.fuzz", "--first", str(10_000 + 500 * n), "--count", "500")) for n in range(2)),
+        *(Part(f"mutants {n + 1}/4", ("tests.mutants", "--part", f"{n + 1}/4")) for n in range(4)),
+        Part("soak here", _pytest(f"{soak}::test_whatever_a_run_holds_stays_flat[here]"), {"VSR_SOAK_FRAMES": "20000"}),
+        Part("soak ray", _pytest(f"{soak}::test_whatever_a_run_holds_stays_flat[ray]"), {"VSR_SOAK_FRAMES": "20000"}),
+    ]
+    media = os.environ.get("VSR_SHARED_DATA", "")
+    if media:
+        found.append(Part("torture", ("tests.benchmarks.torture", str(Path(media) / "media"))))
+    return found
+
+
+def run(part: Part) -> dict[str, Any]:
+    """Run a part; its figures. Raises CalledProcessError."""
+    with tempfile.NamedTemporaryFile("r", suffix=".jsonl") as figures:
+        subprocess.run(
+            [sys.executable, "-m", *part.command], cwd=ROOT, env={**os.environ, **part.environment, "VSR_FIGURES": figures.name}, check=True
+        )
+        found: dict[str, Any] = {}
+        for line in figures.read().splitlines():
+            found |= json.loads(line)
+    return found
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        table: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return {}
+    return table
+
+
+def _write(path: Path, table: dict[str, Any]) -> None:
+    path.write_text(json.dumps(table, indent=1, sort_keys=True) + "\n", encoding="utf-8")
+
+
+def main() -> int:
+    """Run what is not done yet, or the named parts; 1 where one failed."""
+    everything = parts()
+    wanted = [a for a in sys.argv[1:] if not a.startswith("-")]
+    done = _read(STATE)
+    if "--list" in sys.argv:
+        print("\n".join(f"{'done' if p.name in done else '    '}  {p.name}" for p in everything))
+        return 0
+    unknown = set(wanted) - {p.name for p in everything}
+    if unknown:
+        print(f"no such part: {', '.join(sorted(unknown))}; --list names them", file=sys.stderr)
+        return 2
+    failed = 0
+    for part in everything:
+        if part.name in done if not wanted else part.name not in wanted:
+            continue
+        print(f"== {part.name}", flush=True)
+        try:
+            figures = run(part)
+        except subprocess.CalledProcessError as error:
+            print(f"== {part.name} failed with {error.returncode}", file=sys.stderr, flush=True)
+            failed = 1
+            continue
+        day = dt.datetime.now(dt.UTC).date().isoformat()
+        done[part.name] = day
+        _write(STATE, done)
+        _write(test_reliability.FIGURES, {**_read(test_reliability.FIGURES), part.name: {"day": day, **figures}})
+        test_reliability.main()
+    if {p.name for p in everything} <= set(done):
+        STATE.unlink()  # the next run begins anew
+    return failed
+
+
+if __name__ == "__main__":
+    sys.exit(main())
