@@ -132,7 +132,7 @@ def cases_of(docstring: str) -> list[int]:
     return found
 
 
-def tests_by_case() -> dict[int, list[tuple[str, str]]]:
+def named_tests() -> dict[int, list[tuple[str, str]]]:
     """(file, test) of each case."""
     found: dict[int, list[tuple[str, str]]] = {}
     for path in sorted((ROOT / "tests").rglob("test_*.py")):
@@ -145,7 +145,7 @@ def tests_by_case() -> dict[int, list[tuple[str, str]]]:
 
 def page() -> str:
     """The whole page."""
-    tests = tests_by_case()
+    tests = named_tests()
     parts = [_INTRODUCTION]
     for title, cases in CASES.items():
         parts += [f"## {title}", "", "| | case | what `vsr` does | tests |", "|---|---|---|---|"]
@@ -204,11 +204,11 @@ def test_the_page_is_current():
 def test_every_case_has_its_test():
     numbers = [case for cases in CASES.values() for case in cases]
     assert numbers == list(range(1, 82))
-    assert not set(numbers) - set(tests_by_case()) - OPEN
+    assert not set(numbers) - set(named_tests()) - OPEN
 
 
 def test_docstrings_name_cases_that_exist():
-    assert set(tests_by_case()) <= {case for cases in CASES.values() for case in cases}
+    assert set(named_tests()) <= {case for cases in CASES.values() for case in cases}
 
 
 def test_cases_are_read_as_people_write_them():

@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import click
-from click.utils import PacifyFlushWrapper
 
 from vsr.cli_compare import compare, preview
 from vsr.cli_machine import doctor, show_version
@@ -198,7 +197,7 @@ def main(arguments: list[str] | None = None) -> None:
     except click.exceptions.Exit as exit_:
         sys.exit(exit_.exit_code)
     except SystemExit:
-        if isinstance(sys.stdout, PacifyFlushWrapper):  # click's sign that whoever read our output has gone
+        if type(sys.stdout).__name__ == "PacifyFlushWrapper":  # click's sign that whoever read our output has gone
             sys.exit(141)
         raise
     except OSError as error:
