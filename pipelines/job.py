@@ -86,8 +86,7 @@ def upscale_video(
                 counted = _counted(planned.info, error, again=attempt > 0)
                 yield Note(f"{error}; the frames were counted by decoding: {counted.frame_count}")
                 planned, dropped = plan_video(source, output, settings, counted)
-        if _state(source) != seen:
-            raise MediaError(f"{source}: was changed while it was read; when it is complete, give the same command again")
+        _refuse_changed(source, seen)
         result = yield from _finish(planned, made, dropped, journal, settings, began, stop)
         finished = True
         yield result
@@ -107,6 +106,11 @@ def _state(source: Path) -> tuple[int, int] | None:
     except OSError:
         return None
     return found.st_size, found.st_mtime_ns
+
+
+def _refuse_changed(source: Path, seen: tuple[int, int] | None) -> None:
+    if _state(source) != seen:
+        raise MediaError(f"{source}: was changed while it was read; when it is complete, give the same command again")
 
 
 def _done(target: Path, plan: Plan) -> AlreadyDone | None:
