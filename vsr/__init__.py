@@ -13,6 +13,7 @@ chart.py           figures over time, and how often
 preview_page.py    what was tried, as a page that opens from disk
 compare_page.py    what was measured of results, the same
 presets.py         the settings files that come with it
+blind_page.py      a blind test, and what was said in it
 api.py             `upscale`, the same as a function
 signals.py         SIGINT and SIGTERM as a request to stop
 cli_compare.py     the commands that show what networks would make, and made
