@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 CLIP   := demo/bigbuckbunny.mp4
 
-.PHONY: help demo test nightly lint format clean-demo
+.PHONY: help demo test nightly lint format clean-demo bench peers gpu
 
 help:
 	@echo "make demo               upscale a real 720p clip with sound to 4K"
@@ -13,6 +13,9 @@ help:
 	@echo "make test               run the tests"
 	@echo "make nightly            run the long ones, which take hours"
 	@echo "make lint               ruff and mypy"
+	@echo "make bench              measure all that is promised of speed (docs/benchmarks.md; about 15 minutes)"
+	@echo "make peers              the same network through other tools (about 10 minutes)"
+	@echo "make gpu                measure a CUDA device, and run the tests that need one"
 
 # Reused while pyproject.toml is the one it was made from.
 $(READY): pyproject.toml
@@ -55,6 +58,20 @@ lint: $(READY)
 format: $(READY)
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+# Each prints one table; ARGS="--write docs/benchmarks.md" puts it there, ARGS=--quick only tries the steps out.
+bench: $(READY)
+	$(BIN)/python -m tests.benchmarks.bars $(ARGS)
+
+$(VENV)/.peers: $(READY)
+	@$(BIN)/python -m pip install --quiet --editable '.[peers]'
+	@touch $@
+
+peers: $(VENV)/.peers
+	$(BIN)/python -m tests.benchmarks.peers $(ARGS)
+
+gpu: $(READY)
+	$(BIN)/python -m tests.benchmarks.gpu $(ARGS)
 
 clean-demo:
 	rm -rf demo

@@ -5,12 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
-import torch
 from torch import Tensor
 
-from models.errors import ResourceError
-
-__all__ = ["Contract", "LoadedNetwork", "Network", "Planes", "State", "refuse_nonsense"]
+__all__ = ["Contract", "LoadedNetwork", "Network", "Planes", "State"]
 
 Planes = tuple[Tensor, Tensor]
 """Luma (B,1,H,W) and chroma (B,2,h,w): luma 0..1 = nominal black..white, chroma -0.5..0.5, not clamped."""
@@ -81,9 +78,3 @@ class LoadedNetwork:
     def classical(self) -> bool:
         """A classical scaler: no weights, any subsampling, any siting."""
         return not self.sha256 and self.contract.halo_px is None
-
-
-def refuse_nonsense(name: str, values: Tensor) -> None:
-    """Raise ResourceError where what a network gave holds numbers that are none."""
-    if not torch.isfinite(values.sum()):
-        raise ResourceError(f"{name} gave numbers that are none (NaN or infinite); run it with --device cpu, or choose another network")

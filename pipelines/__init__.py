@@ -40,6 +40,11 @@ color.py       planes <-> values: matrix, range, R'G'B'
 tiles.py       where a large picture is cut
 stills.py      tiles that show what they showed in the last frame
 fused.py       a YUV-native network between code values, on a CPU
+health.py      whether what a network made can be a picture of what it saw
+cascade.py     networks one after another on pictures of any kind
+ring.py        frames on their way up to a device and down again
+graphed.py     a YUV-native network between code values, on a device
+accelerated.py the same, several frames in flight
 device.py      where the networks run
 linear.py      linear light <-> values, for OpenEXR
 thumbnail.py   a frame's brightness on a coarse grid, to tell frames apart

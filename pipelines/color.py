@@ -17,7 +17,7 @@ from pipelines.video import Matrix
 if TYPE_CHECKING:
     from torch import Tensor
 
-__all__ = ["code_values", "luma_weights", "rgb_to_yuv", "to_codes", "to_float", "yuv_to_rgb"]
+__all__ = ["as_tensor", "code_values", "codes_to_values", "luma_weights", "rgb_to_yuv", "to_codes", "to_float", "values_to_codes", "yuv_to_rgb"]
 
 _LUMA_WEIGHTS = {
     Matrix.BT709: (0.2126, 0.0722),
@@ -47,8 +47,10 @@ def code_values(bits: int, full: bool, *, chroma: bool) -> tuple[float, float]:
     return (128.0 * unit, 224.0 * unit) if chroma else (16.0 * unit, 219.0 * unit)
 
 
-def to_float(plane: np.ndarray, bits: int, full: bool, *, chroma: bool) -> Tensor:
-    """(H,W) codes, uint8 or uint16 (or float32 values) -> (H,W) float32 values."""
+def to_float(plane: np.ndarray, bits: int, full: bool, *, chroma: bool, device: torch.device | None = None) -> Tensor:
+    """(H,W) codes, uint8 or uint16 (or float32 values) -> (H,W) float32 values, on a device if one is named; codes cross the bus."""
+    if device is not None and device.type != "cpu":
+        return codes_to_values(as_tensor(plane).to(device), bits, full, chroma=chroma)
     offset, span = code_values(bits, full, chroma=chroma)
     if plane.dtype == np.uint16:
         tensor = torch.from_numpy(plane.astype(np.float32))
@@ -63,13 +65,39 @@ def to_codes(values: Tensor, bits: int, full: bool, *, chroma: bool) -> np.ndarr
 
     32 bits: values as they are, float32.
     """
+    codes = values_to_codes(values, bits, full, chroma=chroma).cpu().numpy()
+    return codes.view(np.uint16) if codes.dtype == np.int16 else codes
+
+
+def codes_to_values(codes: Tensor, bits: int, full: bool, *, chroma: bool) -> Tensor:
+    """Codes of any shape, uint8 or int16 (of unsigned 16 bits; or float32 values) -> values, as `to_float` does it."""
+    offset, span = code_values(bits, full, chroma=chroma)
+    values = _unsigned(codes)
+    return values.sub_(offset).mul_(1.0 / span) if offset else values.mul_(1.0 / span)
+
+
+def values_to_codes(values: Tensor, bits: int, full: bool, *, chroma: bool) -> Tensor:
+    """Values of any shape -> codes, rounded to nearest and clipped: uint8, or int16 with the bits of an unsigned one."""
     if bits == 32:
-        return values.float().cpu().numpy()
+        return values.float()
     offset, span = code_values(bits, full, chroma=chroma)
     codes = (values.float() * span).add_(offset).round_().clamp_(0, (1 << bits) - 1)
-    if bits <= 8:
-        return codes.to(torch.uint8).cpu().numpy()
-    return codes.to(torch.int32).cpu().numpy().astype(np.uint16)
+    return codes.to(torch.uint8) if bits <= 8 else codes.to(torch.int32).to(torch.int16)
+
+
+def _unsigned(codes: Tensor) -> Tensor:
+    """The same as float32, in memory of its own."""
+    if codes.dtype == torch.int16:
+        return (codes.to(torch.int32) & 0xFFFF).float()
+    return codes.clone() if codes.dtype == torch.float32 else codes.float()
+
+
+def as_tensor(array: np.ndarray) -> Tensor:
+    """An array's own memory; 16-bit codes as int16, which torch computes with everywhere."""
+    array = np.ascontiguousarray(array)
+    if not array.flags.writeable:
+        array = array.copy()  # torch warns of what it can't write to, though nobody will
+    return torch.from_numpy(array.view(np.int16) if array.dtype == np.uint16 else array)
 
 
 def yuv_to_rgb(luma: Tensor, chroma: Tensor, matrix: int) -> Tensor:

@@ -7,6 +7,7 @@ order: equal to the last bit, only slower.
 
 from __future__ import annotations
 
+import copy
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,7 +15,6 @@ import torch
 
 from models.convolution import pack_weights
 from models.interpolation import phases
-from models.network import refuse_nonsense
 from models.packed import BicubicSkip
 from pipelines.color import code_values, to_float
 
@@ -50,10 +50,11 @@ class FusedNetwork:
 
     def __init__(self, network: LoadedNetwork, bits: int, *, full: bool, dtype: torch.dtype) -> None:
         """bits, full: of the codes. dtype: bfloat16, or float32."""
-        self._name, self._module, self._contract = network.name, network.module, network.contract
+        self._module, self._contract = network.module, network.contract
         self._pack, self._add = Packer(bits, full=full, dtype=dtype), Adder(network.contract.scale, bits, full=full)
         if dtype == torch.bfloat16:
-            self._module.bfloat16() if not pack_weights(self._module) else None  # type: ignore[arg-type, attr-defined]
+            packed = pack_weights(self._module)  # type: ignore[arg-type]
+            self._module = self._module if packed else copy.deepcopy(self._module).bfloat16()  # type: ignore[attr-defined]
 
     @staticmethod
     def takes(network: LoadedNetwork) -> bool:
@@ -63,19 +64,18 @@ class FusedNetwork:
 
     def run(
         self, seen: Sequence[Sequence[np.ndarray]], state: Tensor | None, planes: Sequence[np.ndarray], part: Tile, result: Sequence[np.ndarray]
-    ) -> Tensor | None:
-        """A tile of the frames that are seen, its codes into `result`; returns the state that a recurrent network leaves.
+    ) -> tuple[float, Tensor | None]:
+        """A tile of the frames that are seen, its codes into `result`.
 
-        seen: luma, U and V of the tile with its halo, of each frame. planes: of the whole frame itself. Raises ResourceError
-        for numbers that are none.
+        seen: luma, U and V of the tile with its halo, of each frame. planes: of the whole frame itself.
+        Returns a sum that is finite if all values are, and the state that a recurrent network leaves.
         """
         width = getattr(self._module, "width", 0) if self._contract.recurrent else 0
         made: Tensor | tuple[Tensor, Tensor] = self._module.trunk(self._pack(seen, state, width))  # type: ignore[attr-defined]
         residual, left = made if isinstance(made, tuple) else (made, None)
-        refuse_nonsense(self._name, residual)
         edges = part.top // 2, part.bottom // 2, part.left // 2, part.right // 2
         self._add(planes, residual, (part.halo_top // 2, part.halo_left // 2), edges, result)
-        return left
+        return float(residual.sum(dtype=torch.float32)), left
 
 
 class Packer:

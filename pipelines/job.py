@@ -9,6 +9,7 @@ import os
 import shutil
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Generator, Iterator
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -183,6 +184,7 @@ def _make_chunks(
     frames = sum(plan.chunks[i].frame_count for i in records) * plan.per_frame
     total = plan.frame_count
     seconds: dict[str, float] = {}
+    told: Counter[str] = Counter()
     admit = _admission(journal, mixed=settings.mixed_hardware)
     while len(records) < len(plan.chunks):
         partly: dict[int, int] = {}
@@ -198,6 +200,10 @@ def _make_chunks(
                     frames += event.value.frames
                     for name, spent in event.value.seconds.items():
                         seconds[name] = seconds.get(name, 0.0) + spent
+                    for text in event.value.notes:
+                        told[text] += 1
+                        if told[text] == 1:
+                            yield Note(text)
                     yield Advanced(frames, total, dict(seconds), event.worker, event.host, event.value.frames)
                 elif isinstance(event, Item) and isinstance(event.value, EncodedChunk) and event.value.index not in records:
                     chunk = event.value
@@ -223,6 +229,9 @@ def _make_chunks(
             continue
         if stop is not None and stop.is_set() and len(records) < len(plan.chunks):
             raise Interrupted(f"stopped; {len(records)} of {len(plan.chunks)} chunks are kept, the same command goes on from there")
+    for text, times in told.items():
+        if times > 1:
+            yield Note(f"{times} times: {text}")
     return _Made([records[c.index] for c in plan.chunks], seconds)
 
 

@@ -72,7 +72,7 @@ class StageTimer:
         windowed = list(windows(Reel(iter(sources), 0, len(sources)), 0, len(sources), upscaler.contract, last=len(sources) - 1, bits=pixels.bits))
         upscaler.follow(windowed[0])  # kernels are compiled and caches filled
         upscaler.stills.forget()
-        made = timed("network", lambda: [upscaler.follow(w) for w in windowed], len(windowed))
+        made = timed("network", lambda: [made for _, made in upscaler.stream(windowed)], len(windowed))
 
         def checked() -> list[Frame]:
             witness = Witness(plan)

@@ -36,17 +36,22 @@ class Stills:
 
         seen: luma, U and V of the frame and its neighbours. result: planes `scale` times as large.
         """
-        self.tiles += 1
-        if len(self._seen) != len(seen) or not _same(self._seen, seen, part):
+        if not self.same(seen, part):
             return False
         for number, (plane, last) in enumerate(zip(result, self._result, strict=True)):
             where = part.written(scale, 2 if number else 1)
             plane[where] = last[where]
-        self.taken += 1
         return True
 
-    def keep(self, seen: Sequence[Planes], result: Planes) -> None:
-        """Remember a finished frame; the arrays must not be changed any more."""
+    def same(self, seen: Sequence[Planes], part: Tile) -> bool:
+        """Whether everything a tile depends on is as it was in the last frame; counted."""
+        self.tiles += 1
+        found = len(self._seen) == len(seen) and _same(self._seen, seen, part)
+        self.taken += found
+        return found
+
+    def keep(self, seen: Sequence[Planes], result: Planes = ()) -> None:
+        """Remember a finished frame; the arrays must not be changed any more. result: what `take` copies from."""
         self._seen, self._result = seen, result
 
     def forget(self) -> None:

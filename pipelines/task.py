@@ -64,6 +64,8 @@ class Progress:
 
     frames: int
     seconds: dict[str, float]
+    notes: tuple[str, ...] = ()
+    """What a person should know; the same thing each time it happens."""
 
     def counts(self) -> list[tuple[str, dict[str, str], float]]:
         """For a cluster's monitoring: (counter, tags, amount)."""

@@ -90,13 +90,10 @@ class ChunkUpscaler:
         encoding = _Encoding(chunk.index, plan)
         try:
             reported, last = 0, time.monotonic()
-            for number in range(chunk.frame_count * plan.per_frame):
-                window = next(seen)
+            for number, (window, upscaled) in enumerate(self._upscaled(seen, clock)):
                 frame = window.frame
                 corrupt += frame.corrupt
                 witness.source(self.upscaler.turned(frame if frame.origin is None else replace(frame, planes=frame.origin)))
-                with clock("network"):
-                    upscaled = self.upscale(window)
                 witness.result(upscaled)
                 with clock("encode wait"):
                     encoding.put(upscaled)
@@ -104,7 +101,7 @@ class ChunkUpscaler:
                 if number % _TRIM_FRAMES == _TRIM_FRAMES - 1:
                     _trim()
                 if time.monotonic() - last > _REPORT_SECONDS:
-                    yield Progress(reported, clock.take())
+                    yield self._progress(reported, clock)
                     reported, last = 0, time.monotonic()
             with clock("encode wait"):
                 encoded = encoding.finish()
@@ -115,8 +112,23 @@ class ChunkUpscaler:
             raise VerificationError(
                 f"chunk {chunk.index}: the encoder gave {len(encoded.pts)} packets for {len(witness.pts)} frames, or other timestamps"
             )
-        yield Progress(reported, clock.take())
+        yield self._progress(reported, clock)
         yield replace(encoded, thumbnails=witness.thumbnails, corrupt=corrupt)
+
+    def _upscaled(self, seen: Iterator[Window], clock: _Clock) -> Iterator[tuple[Window, Frame]]:
+        """Windows and what came of them, in order; several are under way at once where the device works so."""
+        pairs = self.upscaler.stream(seen) if self.upscaler.runs_ahead else ((window, self.upscale(window)) for window in seen)
+        while True:
+            with clock("network"):
+                pair = next(pairs, None)
+            if pair is None:
+                return
+            yield pair
+
+    def _progress(self, frames: int, clock: _Clock) -> Progress:
+        notes = tuple(self.upscaler.notes)
+        self.upscaler.notes.clear()
+        return Progress(frames, clock.take(), notes)
 
     def upscale(self, window: Window) -> Frame:
         """The networks alone."""
@@ -124,18 +136,21 @@ class ChunkUpscaler:
 
 
 class _Clock:
-    """Seconds spent by step since the last look."""
+    """Seconds spent by step since the last look; a step within another is not counted twice."""
 
     def __init__(self) -> None:
         self._seconds: dict[str, float] = {}
+        self._inner = 0.0
 
     @contextmanager
     def __call__(self, name: str) -> Iterator[None]:
-        since = time.monotonic()
+        since, outer, self._inner = time.monotonic(), self._inner, 0.0
         try:
             yield
         finally:
-            self._seconds[name] = self._seconds.get(name, 0.0) + time.monotonic() - since
+            spent = time.monotonic() - since
+            self._seconds[name] = self._seconds.get(name, 0.0) + spent - self._inner
+            self._inner = outer + spent
 
     def take(self) -> dict[str, float]:
         taken, self._seconds = self._seconds, {}

@@ -203,7 +203,7 @@ MUTANTS = (
         f"{_EXACT}::test_yuv_becomes_rgb_and_rgb_becomes_yuv_by_the_tags[2020nc-8]",
     ),
     Mutant(
-        30, "out of R'G'B' by BT.709 always", "pipelines/device.py",
+        30, "out of R'G'B' by BT.709 always", "pipelines/cascade.py",
         "            luma, chroma = rgb_to_yuv(out, self._matrix)", "            luma, chroma = rgb_to_yuv(out, Matrix.BT709)",
         f"{_EXACT}::test_patches_look_the_same_through_every_matrix_range_depth_and_subsampling[2020nc-rgb]",
     ),
@@ -218,8 +218,8 @@ MUTANTS = (
         f"{_EXACT}::test_chroma_stays_where_it_lies[libx264-topleft-rgb]",
     ),
     Mutant(
-        32, "a turned picture's chroma is not turned", "pipelines/device.py",
-        "            vertical, horizontal = horizontal, vertical\n", "            pass\n",
+        32, "a turned picture's chroma is not turned", "pipelines/cascade.py",
+        "        vertical, horizontal = horizontal, vertical\n", "        pass\n",
         f"{_EXACT}::test_a_turned_picture_s_chroma_stays_where_it_lies[lanczos]",
     ),
     Mutant(
@@ -256,6 +256,41 @@ MUTANTS = (
         60, "frames and their side data hold each other", "pipelines/hdr.py",
         "    return SideDataContainer(frame)  #", "    return frame.side_data  #",
         "tests/pipelines/test_decode.py::test_a_decoded_picture_goes_with_the_last_reference_to_it",
+    ),
+    Mutant(
+        53, "memory that runs out ends the run", "pipelines/accelerated.py",
+        "                except torch.OutOfMemoryError:\n", "                except ZeroDivisionError:\n",
+        "tests/pipelines/test_accelerated.py::test_out_of_memory_halves_the_batch_and_leaves_the_bytes",
+    ),
+    Mutant(
+        53, "computed before it is up", "pipelines/ring.py",
+        "                accelerator.wait(slot.uploaded)\n", "                pass\n",
+        "tests/pipelines/test_ring.py::test_results_are_right_and_in_order_however_the_streams_run",
+    ),
+    Mutant(
+        53, "comes down before it is computed", "pipelines/ring.py",
+        "            accelerator.wait(slot.computed)\n", "            pass\n",
+        "tests/pipelines/test_ring.py::test_results_are_right_and_in_order_however_the_streams_run",
+    ),
+    Mutant(
+        53, "a slot is filled again before it came down", "pipelines/ring.py",
+        "        slot.downloaded.synchronize()\n", "        slot.uploaded.synchronize()\n",
+        "tests/pipelines/test_ring.py::test_results_are_right_and_in_order_however_the_streams_run",
+    ),
+    Mutant(
+        55, "a device that failed is a bug of ours", "pipelines/work.py",
+        'if "CUDA error" in str(error) or', "if",
+        "tests/pipelines/test_health.py::test_a_worker_whose_device_failed_an_assertion_is_replaced",
+    ),
+    Mutant(
+        59, "numbers that are none pass", "pipelines/health.py",
+        "    if not all(math.isfinite(t.checksum) for t in tiles):", "    if False:",
+        "tests/pipelines/test_health.py::test_where_fp32_does_not_help_the_run_ends",
+    ),
+    Mutant(
+        59, "black where the source is not passes", "pipelines/health.py",
+        "    if any(t.brightest <= _BLACK and t.before > _LIT for t in tiles):", "    if False:",
+        "tests/pipelines/test_health.py::test_a_frame_that_can_not_be_is_computed_again_in_fp32",
     ),
     Mutant(
         67, "any size is tried", "pipelines/encode.py",

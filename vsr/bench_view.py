@@ -30,7 +30,7 @@ def bench_text(bench: Bench) -> str:
     if bench.bus_bytes:
         lines.append(f"bus: {bench.bus_bytes / 1e6:.1f} MB a frame")
     if bench.reused:
-        lines.append(f"{bench.reused} of {bench.tiles} tiles showed what they showed before")
+        lines.append(f"{bench.reused} of {bench.tiles} tiles ({bench.reused / bench.tiles:.0%}) showed what they showed before, and were taken over")
     return "\n".join(lines)
 
 

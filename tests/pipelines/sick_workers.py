@@ -99,3 +99,15 @@ class DyingOnce(ChunkUpscaler):
                 pass
             os.kill(os.getpid(), signal.SIGKILL)
         return super().upscale(window)
+
+
+class AssertingOnce(ChunkUpscaler):
+    """Its device fails an assertion in the middle of a span, and its context is broken for good; the next one is sound."""
+
+    def upscale(self, window: Window) -> Frame:
+        mark = os.environ["VSR_TEST_MARK"]
+        if window.frame.pts > 0 and not os.path.exists(mark):
+            with open(mark, "w", encoding="utf-8") as file:
+                file.write(str(os.getpid()))
+            raise RuntimeError("CUDA error: device-side assert triggered\nCUDA kernel errors might be asynchronously reported")
+        return super().upscale(window)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ from pipelines.device import Upscaler
 from pipelines.stills import Stills
 from pipelines.tiles import cut
 from pipelines.video import Frame
+from tests.benchmarks.bars import QUICK, _lumas, menu
 from tests.pipelines.test_device import CPU, card, picture, plan_of, same
 
 
@@ -65,7 +67,26 @@ def test_a_network_with_a_memory_computes_everything(monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(running, "_networks", [replace(network, contract=replace(network.contract, recurrent=True))])
     frame = film()[0]
     running._fused = None
-    monkeypatch.setattr(running, "_call", lambda n, inputs, at: [inputs[0].repeat_interleave(2, 2).repeat_interleave(2, 3), inputs[1].repeat_interleave(2, 2).repeat_interleave(2, 3), torch.zeros(1, 1, *inputs[1].shape[2:])])  # fmt: skip
+    monkeypatch.setattr(running._cascade, "run", lambda n, inputs, at, precise: [inputs[0].repeat_interleave(2, 2).repeat_interleave(2, 3), inputs[1].repeat_interleave(2, 2).repeat_interleave(2, 3), torch.zeros(1, 1, *inputs[1].shape[2:])])  # fmt: skip
     running([frame])
     running([frame])
     assert running.stills.taken == 0
+
+
+@pytest.mark.parametrize("kind", ["menu", "slides"])
+def test_all_tiles_of_a_menu_or_slides_that_stand_still_are_taken_over_and_nobody_can_tell(kind: str, tmp_path: Path) -> None:
+    frames = [Frame(n, planes) for n, planes in enumerate(_lumas(menu(tmp_path / "clip.mkv", QUICK, kind)))]
+    running, forgetful = (Upscaler(plan_of(card("fast-x2"), 192, 108, 2, tile=(36, 64)), CPU) for _ in range(2))
+    parts = running._tiles(108, 192)
+    still = 0
+    for before, frame in zip([None, *frames], frames, strict=False):
+        forgetful.stills.forget()
+        assert same(running([frame])[0], forgetful([frame])[0])
+        pairs = zip(before.planes, frame.planes, strict=True) if before is not None else ()
+        planes = list(pairs)
+        still += sum(
+            bool(planes) and all(np.array_equal(a[p.read(2 if n else 1)], b[p.read(2 if n else 1)]) for n, (a, b) in enumerate(planes)) for p in parts
+        )
+    assert still > len(parts)
+    assert running.stills.taken == still
+    assert forgetful.stills.taken == 0

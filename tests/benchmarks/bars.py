@@ -1,0 +1,326 @@
+"""Everything that is promised of speed on a CPU, measured in one go: `make bench`, or `python -m tests.benchmarks.bars`.
+
+Medians of five. Prints one table of what was measured beside its bar; `--write docs/benchmarks.md` puts it on that page.
+`--quick` tries every step on tiny pictures; its figures mean nothing. `--wait passive` tells OpenMP's threads to sleep instead of
+spinning while they wait for each other (OMP_WAIT_POLICY), `--wait active` to spin; left out, the library decides.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import av
+import numpy as np
+
+from pipelines.bench import Bench, bench, make_clip
+from pipelines.events import Advanced, Finished
+from pipelines.job import upscale_video
+from pipelines.spans import _ALLOCATOR
+from pipelines.windows import Window
+from pipelines.worker import ChunkUpscaler
+from tests.benchmarks.memory import peak_bytes
+from tests.benchmarks.report import table, tell
+from vsr.api import run_settings
+
+SECTIONS = ("network", "runs", "first", "memory", "reuse")
+CODECS = {"h264 superfast": {"codec": "h264", "preset": "superfast"}, "hevc fast": {"codec": "hevc", "preset": "fast"}}
+FPS = {("fast", "h264 superfast"): 5.0, ("quality", "h264 superfast"): 2.2}
+"""Least frames a second on two cores of Sapphire Rapids."""
+
+
+class Forgetful(ChunkUpscaler):
+    """Computes every tile, whatever it showed before."""
+
+    def upscale(self, window: Window) -> Any:
+        self.upscaler.stills.forget()
+        return super().upscale(window)
+
+
+@dataclass(frozen=True)
+class Scale:
+    """How large everything is."""
+
+    width: int
+    height: int
+    seconds: float
+    repeats: int
+    calls: int
+
+    @property
+    def size(self) -> tuple[int, int]:
+        return self.width, self.height
+
+
+FULL = Scale(1920, 1080, 1.0, 5, 5)
+QUICK = Scale(192, 108, 0.5, 1, 1)
+
+Row = tuple[str, str, str, str]
+
+
+def row(what: str, value: float, bar: str, *, holds: bool | None, text: str = "") -> Row:
+    return what, text or f"{value:.2f}", bar, {True: "yes", False: "**no**", None: ""}[holds]
+
+
+def network(scale: Scale, folder: Path) -> Iterator[Row]:
+    """Networks alone beside the best rate of their own kind of convolution."""
+    from tests.benchmarks.rates import srvgg_weights
+
+    weights = srvgg_weights(folder / "srvgg.safetensors")
+    small = scale.size if scale is QUICK else (1280, 720)
+    wanted = [f"fast:{scale.width}x{scale.height}:2", f"quality:{scale.width}x{scale.height}:2", f"{weights}:{small[0]}x{small[1]}:2"]
+    command = [sys.executable, "-m", "tests.benchmarks.rates", "--repeats", str(scale.calls), *(a for w in wanted for a in ("--network", w))]
+    command += ["--small"] if scale is QUICK else []
+    done = subprocess.run(command, env={**os.environ, **_ALLOCATOR}, capture_output=True, text=True, check=True)
+    found = json.loads(done.stdout.splitlines()[-1])
+    for width in (32, 64):
+        yield row(
+            f"3x3 convolutions {width} to {width}, best rate", found[f"conv{width}"], "", holds=None, text=f"{found[f'conv{width}']:.2f} TFLOP/s"
+        )
+    for name, label, width, most in zip(wanted, ("`fast`", "`quality`", "SRVGG 64x16 RGB, 720p"), (32, 64, 64), (1.7, None, 1.4), strict=True):
+        seconds, gflop = found[name]
+        ratio = seconds / (gflop / 1e3 / found[f"conv{width}"])
+        text = f"{ratio:.2f} x ({1e3 * seconds:.0f} ms for {gflop:.0f} GFLOP)"
+        yield row(
+            f"{label} alone, time beside its convolutions at that rate", ratio, f"<= {most}" if most else "", holds=most and ratio <= most, text=text
+        )
+
+
+def runs(scale: Scale, folder: Path) -> Iterator[Row]:
+    """Whole runs beside their bounds."""
+    clip = make_clip(folder / "clip.mp4", scale.seconds + 2, width=scale.width, height=scale.height)
+    for model, most in (("fast", 1.15), ("quality", 1.15), ("lanczos", 1.10)):
+        for name, codec in CODECS.items():
+            settings = run_settings(scale=2, model=model, device="cpu", **codec)
+            *_, found = bench(clip, settings, seconds=scale.seconds, repeats=scale.repeats)
+            assert isinstance(found, Bench)
+            stages = ", ".join(f"{k} {1e3 * v:.0f}" for k, v in found.cpu.items())
+            text = f"{found.ratio:.2f} x ({1e3 * found.run_s:.0f} ms a frame; CPU ms alone: {stages})"
+            yield row(f"`{model}`, {name}: run beside its bound", found.ratio, f"<= {most:.2f}", holds=found.ratio <= most, text=text)
+            least = FPS.get((model, name))
+            yield row(f"`{model}`, {name}: frames a second", found.fps, f">= {least}" if least else "", holds=least and found.fps >= least)
+
+
+def first(scale: Scale, folder: Path) -> Iterator[Row]:
+    """From the command to the first line that tells of a finished frame."""
+    clip = make_clip(folder / "first.mp4", scale.seconds + 1, width=scale.width, height=scale.height)
+    times = []
+    for number in range(scale.repeats):
+        out = folder / f"first{number}.mkv"
+        began = time.monotonic()
+        command = [
+            sys.executable,
+            "-m",
+            "vsr",
+            "run",
+            str(clip),
+            "-o",
+            str(out),
+            "--json",
+            "--scale",
+            "2",
+            "--device",
+            "cpu",
+            *_options("h264 superfast"),
+        ]
+        with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as process:
+            assert process.stdout is not None
+            for line in process.stdout:
+                event = json.loads(line)
+                if event["event"] == "progress" and event["frames"] > 0:
+                    times.append(time.monotonic() - began)
+                    process.terminate()
+                    break
+            process.stdout.read()
+    spent = statistics.median(times)
+    yield row("first finished frame told after", spent, "<= 4 s", holds=spent <= 4, text=f"{spent:.1f} s")
+
+
+def memory(scale: Scale, folder: Path) -> Iterator[Row]:
+    """Peak memory of the command and its children."""
+    clip = make_clip(folder / "memory.mp4", max(0.5, scale.seconds), width=scale.width, height=scale.height)
+    for times, most, label, codec in (
+        (2, 2.5, "1080p to 4K", "h264 superfast"),
+        (2, 2.5, "1080p to 4K", "hevc fast"),
+        (4, 5.0, "1080p to 8K", "hevc fast"),
+    ):
+        out = str(folder / "memory.mkv")
+        peak, _ = peak_bytes(
+            [
+                sys.executable,
+                "-m",
+                "vsr",
+                "run",
+                str(clip),
+                "-o",
+                out,
+                "--fresh",
+                "--quiet",
+                "--scale",
+                str(times),
+                "--device",
+                "cpu",
+                *_options(codec),
+            ]
+        )
+        yield row(f"peak memory, {label}, {codec}", peak / 1e9, f"<= {most} GB", holds=peak <= most * 1e9, text=f"{peak / 1e9:.2f} GB")
+
+
+def _options(codec: str) -> list[str]:
+    return [a for key, value in CODECS[codec].items() for a in (f"--{key}", value)]
+
+
+def menu(path: Path, scale: Scale, kind: str) -> Path:
+    """A clip that mostly stands still. menu: a highlight moves over a third of the picture; slides: another picture every two seconds."""
+    rng = np.random.default_rng(2)
+    rows, columns = scale.height, scale.width
+    cells = [np.kron(rng.integers(16, 235, (rows // 8 + 1, columns // 8 + 1)), np.ones((8, 8)))[:rows, :columns].astype(np.uint8) for _ in range(3)]
+    count = round(24 * max(2.0, 2 * scale.seconds)) if kind == "menu" else 96
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("ffv1", rate=24)
+        stream.width, stream.height, stream.pix_fmt = columns, rows, "yuv420p"
+        for number in range(count if scale is FULL else 12):
+            luma = cells[0].copy() if kind == "menu" else cells[number // 48 % 3]
+            if kind == "menu":
+                luma[: rows // 3, (number * 8) % columns :] ^= 21
+            frame = av.VideoFrame(columns, rows, "yuv420p")
+            for plane, values in zip(frame.planes, (luma, luma[::2, ::2], luma[1::2, 1::2]), strict=True):
+                memory_rows = np.frombuffer(memoryview(plane), np.uint8).reshape(-1, plane.line_size)
+                memory_rows[: values.shape[0], : values.shape[1]] = values[: memory_rows.shape[0]]
+            frame.pts = number
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+    return path
+
+
+def reuse(scale: Scale, folder: Path) -> Iterator[Row]:
+    """What stands still is not computed again."""
+    for kind, model, least in (("menu", "fast", 1.5), ("slides", "quality", 5.0)):
+        clip = menu(folder / f"{kind}.mkv", scale, kind)
+        settings = run_settings(scale=2, model=model, device="cpu", codec="h264", preset="superfast")
+        spent = {}
+        for worker in ("pipelines.worker:ChunkUpscaler", "tests.benchmarks.bars:Forgetful"):
+            times = []
+            for _ in range(max(1, scale.repeats // 2) if worker.startswith("pipelines") else 1):
+                times.append(_seconds(clip, folder / f"{kind}.out.mkv", settings, worker))
+            spent[worker] = statistics.median(times)
+        kept, everything = spent.values()
+        yield row(f"{kind} with `{model}`: times as fast as computing everything", everything / kept, f">= {least}", holds=everything / kept >= least)
+        *_, found = bench(clip, settings, seconds=1.0, repeats=1)
+        assert isinstance(found, Bench)
+        same, total = _same_tiles(clip)
+        share = found.reused / found.tiles / (same / total) if same else 1.0
+        yield row(
+            f"{kind}: tiles taken over, of those that are bit-identical",
+            share,
+            ">= 0.90",
+            holds=share >= 0.9,
+            text=f"{share:.0%} ({found.reused} of {found.tiles})",
+        )
+    clip = make_clip(folder / "film.mp4", 1.0, width=scale.width, height=scale.height)
+    spent_s, frame_s = _bookkeeping(clip)
+    *_, found = bench(clip, run_settings(scale=2, model="fast", device="cpu", codec="h264", preset="superfast"), seconds=scale.seconds, repeats=1)
+    assert isinstance(found, Bench)
+    share = spent_s / sum(found.cpu.values())
+    yield row(
+        "film: bookkeeping of tiles, of the run's CPU seconds",
+        share,
+        "<= 1 %",
+        holds=share <= 0.01,
+        text=f"{share:.2%} ({1e3 * spent_s:.2f} ms of {1e3 * frame_s:.0f})",
+    )
+
+
+def _seconds(clip: Path, out: Path, settings: Any, worker: str) -> float:
+    """A frame of a run takes, behind its first report."""
+    started: tuple[float, int] | None = None
+    for event in upscale_video(clip, out, settings, fresh=True, worker=worker):
+        if isinstance(event, Advanced):
+            started = started or (time.perf_counter(), event.frames)
+        elif isinstance(event, Finished):
+            assert started is not None
+            return (time.perf_counter() - started[0]) / max(1, event.frames - started[1])
+    raise AssertionError("a run that raised nothing finished nothing")
+
+
+def _lumas(clip: Path, count: int = 24) -> list[list[np.ndarray]]:
+    """Planes of the first frames."""
+    with av.open(str(clip)) as container:
+        found = []
+        for frame in container.decode(video=0):
+            found.append([np.frombuffer(memoryview(p), np.uint8).reshape(-1, p.line_size)[: p.height, : p.width].copy() for p in frame.planes])
+            if len(found) == count:
+                break
+        return found
+
+
+def _parts(planes: list[np.ndarray]) -> list[Any]:
+    from pipelines.tiles import cut
+
+    return list(cut(*planes[0].shape, 544, 960, 20, 2))
+
+
+def _same_tiles(clip: Path) -> tuple[int, int]:
+    """(tiles whose own input is bit-identical to that of the frame before, all), by comparing every sample."""
+    frames = _lumas(clip)
+    same = total = 0
+    for n, planes in enumerate(frames):
+        for part in _parts(planes):
+            total += 1
+            same += n > 0 and all(
+                np.array_equal(a[part.read(2 if k else 1)], b[part.read(2 if k else 1)])
+                for k, (a, b) in enumerate(zip(planes, frames[n - 1], strict=True))
+            )
+    return same, total
+
+
+def _bookkeeping(clip: Path) -> tuple[float, float]:
+    """CPU seconds a frame for looking at moving tiles, and of decoding them."""
+    from pipelines.stills import Stills
+
+    began = time.process_time()
+    frames = _lumas(clip)
+    decoding = (time.process_time() - began) / len(frames)
+    stills, result = Stills(), [np.zeros((2, 2), np.uint8)] * 3
+    began = time.process_time()
+    for planes in frames:
+        for part in _parts(planes):
+            stills.same([planes], part)
+        stills.keep([planes], result)
+    return (time.process_time() - began) / len(frames), decoding
+
+
+def main() -> None:
+    """Measure what is asked for."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--quick", action="store_true")
+    parser.add_argument("--only", nargs="*", choices=SECTIONS, default=SECTIONS)
+    parser.add_argument("--wait", choices=["passive", "active"])
+    parser.add_argument("--write", type=Path, metavar="FILE")
+    given = parser.parse_args()
+    if given.wait:
+        os.environ["OMP_WAIT_POLICY"] = given.wait.upper()
+    scale = QUICK if given.quick else FULL
+    rows: list[Row] = []
+    with tempfile.TemporaryDirectory(prefix="vsr-bars-") as folder:
+        for name in given.only:
+            began = time.monotonic()
+            for one in globals()[name](scale, Path(folder)):
+                print(" | ".join(one), file=sys.stderr, flush=True)
+                rows.append(one)
+            print(f"({name}: {time.monotonic() - began:.0f} s)", file=sys.stderr, flush=True)
+    tell("bars", table(("what", "measured", "bar", "holds"), rows), given.write)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,208 @@
+"""What a CUDA device makes of the networks: `make gpu`, or `python -m tests.benchmarks.gpu`. No network access and no Ray needed.
+
+Prints one table: the fp16 rate of convolutions alone (the ceiling), each network's share of it with and without CUDA graphs and
+through torch.compile, batches from 1 to 8, decoding, bus and network alone and together with nothing behind them, how much of the
+copying a profiler sees beside the network, memory, and whether every test marked `cuda` passes.
+`--quick` takes small pictures; its figures mean nothing.
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+import av
+import numpy as np
+import torch
+
+from pipelines.bench import make_clip
+from pipelines.device import Upscaler, choose_device
+from pipelines.ring import SLOTS
+from pipelines.video import Frame
+from pipelines.windows import alone
+from tests.benchmarks.rates import convolution_tflops
+from tests.benchmarks.report import table, tell
+
+BATCHES = (1, 2, 4, 8)
+Row = tuple[str, str, str, str]
+
+
+def upscaler(name: str, size: tuple[int, int], *, graph: bool = True, batch: int = 4, compiled: bool = False) -> Upscaler:
+    from tests.pipelines.test_device import card, plan_of
+
+    made = Upscaler(plan_of(card(name), *size, 2, tile=(544, 960)), choose_device("cuda"))
+    assert made._accelerated is not None
+    made._accelerated._batch = batch
+    graphed = made._accelerated._graphed
+    if not graph or compiled:
+        graphed._record = None
+    if compiled:
+        graphed._plain = torch.compile(graphed._plain, dynamic=False, mode="max-autotune-no-cudagraphs")  # type: ignore[method-assign]
+    return made
+
+
+def film(size: tuple[int, int], count: int) -> list[Frame]:
+    rng = np.random.default_rng(0)
+    shapes = [(size[1], size[0]), *[(size[1] // 2, size[0] // 2)] * 2]
+    kinds = [[rng.integers(16, 235, s).astype(np.uint8) for s in shapes] for _ in range(4)]
+    return [Frame(n, kinds[n % 4]) for n in range(count)]
+
+
+def seconds(frames: Iterable[Frame], running: Upscaler, skip: int = 2 * SLOTS) -> float:
+    """A frame takes, put in and taken out, behind the first few."""
+    times = []
+    for _ in running.stream(alone(f, running.contract) for f in frames):
+        times.append(time.perf_counter())
+    return (times[-1] - times[skip]) / (len(times) - 1 - skip)
+
+
+def network_seconds(running: Upscaler, size: tuple[int, int], calls: int) -> float:
+    """A frame takes whose tiles lie on the device already; batches as they are set."""
+    assert running._accelerated is not None
+    graphed, batch = running._accelerated._graphed, running._accelerated._batch
+    parts = running._tiles(size[1], size[0])
+    rows, columns = parts[0].read()
+    height, width = rows.stop - rows.start, columns.stop - columns.start
+    luma = torch.randint(16, 235, (batch, 1, height, width), dtype=torch.uint8, device="cuda")
+    chroma = torch.randint(16, 235, (batch, 2, height // 2, width // 2), dtype=torch.uint8, device="cuda")
+    times = []
+    with torch.inference_mode():
+        for _ in range(calls + 3):
+            torch.cuda.synchronize()
+            began = time.perf_counter()
+            graphed(luma, chroma)
+            torch.cuda.synchronize()
+            times.append(time.perf_counter() - began)
+    return statistics.median(times[3:]) * len(parts) / batch
+
+
+def bus_seconds(size: tuple[int, int], calls: int) -> tuple[float, int]:
+    """(seconds, bytes) for a frame's codes up and its result's down, one after the other."""
+    up_bytes, down_bytes = size[0] * size[1] * 3 // 2, size[0] * size[1] * 6
+    here = [torch.empty(n, dtype=torch.uint8, pin_memory=True) for n in (up_bytes, down_bytes)]
+    there = [torch.empty(n, dtype=torch.uint8, device="cuda") for n in (up_bytes, down_bytes)]
+    times = []
+    for _ in range(calls + 2):
+        torch.cuda.synchronize()
+        began = time.perf_counter()
+        there[0].copy_(here[0], non_blocking=True)
+        here[1].copy_(there[1], non_blocking=True)
+        torch.cuda.synchronize()
+        times.append(time.perf_counter() - began)
+    return statistics.median(times[2:]), up_bytes + down_bytes
+
+
+def decoded(clip: Path) -> Iterator[Frame]:
+    """Frames of a clip, by the CPU."""
+    with av.open(str(clip)) as container:
+        container.streams.video[0].thread_type = "AUTO"
+        for number, frame in enumerate(container.decode(video=0)):
+            yield Frame(number, [np.frombuffer(memoryview(p), np.uint8).reshape(-1, p.line_size)[: p.height, : p.width].copy() for p in frame.planes])
+
+
+def overlap(running: Upscaler, frames: list[Frame]) -> float:
+    """Share of the copying time, as a profiler sees it, during which a kernel ran."""
+    running(frames[:6])
+    with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CUDA]) as profile:
+        running(frames)
+        torch.cuda.synchronize()
+    spans: dict[bool, list[tuple[float, float]]] = {True: [], False: []}
+    for event in profile.events():
+        if event.device_type == torch.autograd.DeviceType.CUDA and event.time_range.elapsed_us() > 0:
+            copies = "Memcpy HtoD" in event.name or "Memcpy DtoH" in event.name
+            spans[copies].append((event.time_range.start, event.time_range.end))
+    return shared(spans[True], spans[False])
+
+
+def shared(copies: list[tuple[float, float]], kernels: list[tuple[float, float]]) -> float:
+    """Share of the first spans' length that lies within any of the second ones."""
+    both, total = 0.0, sum(b - a for a, b in copies)
+    ends: list[tuple[float, float]] = []
+    for start, stop in sorted(kernels):
+        if ends and start <= ends[-1][1]:
+            ends[-1] = (ends[-1][0], max(ends[-1][1], stop))
+        else:
+            ends.append((start, stop))
+    for start, stop in copies:
+        both += sum(max(0.0, min(stop, b) - max(start, a)) for a, b in ends)
+    return both / total if total else 0.0
+
+
+def measure(size: tuple[int, int], calls: int, folder: Path) -> Iterator[Row]:
+    """All rows."""
+    device = choose_device("cuda")
+    maps = [(size[1] // 2, size[0] // 2), (size[1] // 4, size[0] // 4), (size[1], size[0])]
+    ceiling = {width: convolution_tflops(width, device, calls, maps) for width in (32, 64)}
+    for width, rate in ceiling.items():
+        yield f"3x3 convolutions {width} to {width}, fp16, best rate", f"{rate:.1f} TFLOP/s", "", ""
+    times: dict[str, float] = {}
+    for name, width, least in (("fast-x2", 32, 0.0), ("quality-x2", 64, 0.6)):
+        from tests.pipelines.test_device import card
+
+        gflop = card(name).gflop_per_megapixel * size[0] * size[1] / 1e6
+        for label, how in (("graph", {}), ("no graph", {"graph": False}), ("torch.compile", {"compiled": True})):
+            try:
+                spent = network_seconds(upscaler(name, size, **how), size, calls)  # type: ignore[arg-type]
+            except Exception as error:
+                yield f"`{name}` alone, {label}", f"failed: {str(error).splitlines()[0][:80]}", "", ""
+                continue
+            share = gflop / 1e3 / spent / ceiling[width]
+            times[f"{name} {label}"] = spent
+            holds = ("yes" if share >= least else "**no**") if least and label == "graph" else ""
+            yield f"`{name}` alone, {label}", f"{1 / spent:.1f} fps, {share:.0%} of the ceiling", f">= {least:.0%}" if holds else "", holds
+        for batch in BATCHES:
+            spent = network_seconds(upscaler(name, size, batch=batch), size, calls)
+            yield f"`{name}` alone, {batch} tiles at a time", f"{1 / spent:.1f} fps", "", ""
+    clip = make_clip(folder / "clip.mp4", 5, width=size[0], height=size[1])
+    began = time.perf_counter()
+    count = sum(1 for _ in decoded(clip))
+    decode = (time.perf_counter() - began) / count
+    bus, amount = bus_seconds(size, calls)
+    yield "decoding alone (CPU)", f"{1 / decode:.1f} fps", "", ""
+    yield "bus alone, up and down", f"{1 / bus:.1f} fps, {amount / 1e6:.1f} MB a frame, {amount / bus / 1e9:.1f} GB/s", "", ""
+    for name in ("fast-x2", "quality-x2"):
+        torch.cuda.reset_peak_memory_stats()
+        running = upscaler(name, size)
+        together = seconds(decoded(clip), running)
+        slowest = max(decode, bus, times[f"{name} graph"])
+        share = slowest / together
+        text = f"{1 / together:.1f} fps, {share:.0%} of the slowest alone"
+        yield f"`{name}`: decoding, network and download to nothing", text, ">= 90%", "yes" if share >= 0.9 else "**no**"
+        yield f"`{name}`: memory of the device", f"{torch.cuda.max_memory_allocated() / 1e9:.2f} GB", "", ""
+        beside = overlap(running, film(size, 24))
+        yield f"`{name}`: copying that ran beside the network, by the profiler", f"{beside:.0%}", "> 0", "yes" if beside > 0 else "**no**"
+
+
+def tests() -> Row:
+    """Every test marked `cuda`."""
+    done = subprocess.run([sys.executable, "-m", "pytest", "-q", "-m", "cuda", "tests"], capture_output=True, text=True, check=False)
+    lines = done.stdout.strip().splitlines()
+    print("\n".join(lines[-40:]), file=sys.stderr)
+    return "tests marked `cuda`", lines[-1] if lines else "none", "all pass", "yes" if done.returncode == 0 else "**no**"
+
+
+def main() -> None:
+    """Measure, or say that there is no device."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--quick", action="store_true")
+    parser.add_argument("--write", type=Path, metavar="FILE")
+    given = parser.parse_args()
+    if not torch.cuda.is_available():
+        raise SystemExit("make gpu: torch sees no CUDA device here; nothing was measured")
+    size, calls = ((320, 180), 3) if given.quick else ((1920, 1080), 20)
+    rows: list[Row] = []
+    with tempfile.TemporaryDirectory(prefix="vsr-gpu-") as folder:
+        for row in (*measure(size, calls, Path(folder)), tests()):
+            print(" | ".join(row), file=sys.stderr, flush=True)
+            rows.append(row)
+    tell("gpu", table(("what", "measured", "bar", "holds"), rows), given.write)
+
+
+if __name__ == "__main__":
+    main()

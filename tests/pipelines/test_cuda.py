@@ -1,0 +1,103 @@
+"""On a CUDA device: the bits do not depend on batches, graphs or frames in flight, and are near those of fp32. `make gpu` runs these."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from pipelines.device import Upscaler, choose_device, numerics_class
+from pipelines.graphed import GraphedNetwork
+from pipelines.video import Frame
+from pipelines.windows import alone
+from tests.helpers.command import ROOT, environment
+from tests.pipelines.test_device import CPU, card, picture, plan_of, same
+
+pytestmark = [pytest.mark.cuda, pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")]
+
+SIZE = (640, 360)
+
+
+def on_cuda(*, graph: bool = True, batch: int = 4, pix_fmt: str = "yuv420p", name: str = "quality-x2") -> Upscaler:
+    upscaler = Upscaler(plan_of(card(name), *SIZE, 2, pix_fmt, tile=(180, 320)), choose_device("cuda"))
+    assert upscaler._accelerated is not None
+    upscaler._accelerated._batch = batch
+    if not graph:
+        upscaler._accelerated._graphed._record = None
+    return upscaler
+
+
+def film(pix_fmt: str = "yuv420p") -> list[Frame]:
+    return [replace(picture(pix_fmt, *SIZE, seed), pts=seed) for seed in range(6)]
+
+
+@pytest.mark.parametrize("pix_fmt", ["yuv420p", "yuv420p10le"])
+@pytest.mark.parametrize("name", ["fast-x2", "quality-x2"])
+def test_the_picture_is_that_of_fp32(name: str, pix_fmt: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    found = on_cuda(pix_fmt=pix_fmt, name=name)(film(pix_fmt))
+    monkeypatch.setattr("pipelines.device.low_precision", lambda _: torch.float32)
+    exact = Upscaler(plan_of(card(name), *SIZE, 2, pix_fmt, tile=(180, 320)), CPU)(film(pix_fmt))
+    peak = 255 if pix_fmt == "yuv420p" else 1023
+    for a, b in zip(found, exact, strict=True):
+        for x, y in zip(a.planes, b.planes, strict=True):
+            assert 10 * np.log10(peak**2 / max(1e-9, np.square(x.astype(float) - y).mean())) >= 50
+
+
+@pytest.mark.parametrize("batch", [1, 2])
+def test_batches_leave_no_trace(batch: int) -> None:
+    assert all(same(a, b) for a, b in zip(on_cuda(batch=batch)(film()), on_cuda()(film()), strict=True))
+
+
+def test_graphs_leave_no_trace() -> None:
+    assert all(same(a, b) for a, b in zip(on_cuda(graph=False)(film()), on_cuda()(film()), strict=True))
+
+
+def test_frames_in_flight_are_those_made_one_by_one() -> None:
+    running, together = on_cuda(), on_cuda()(film())
+    assert all(same(running.follow(alone(f, running.contract)), b) for f, b in zip(film(), together, strict=True))
+
+
+def test_a_second_run_has_the_same_bytes() -> None:
+    assert all(same(a, b) for a, b in zip(on_cuda()(film()), on_cuda()(film()), strict=True))
+
+
+def test_out_of_memory_in_the_middle_leaves_the_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
+    wanted, running, calls = on_cuda()(film()), on_cuda(graph=False), []
+    plain = GraphedNetwork._plain
+
+    def full(self: GraphedNetwork, *tensors: torch.Tensor, **how: bool) -> tuple[torch.Tensor, ...]:
+        calls.append(tensors[0].shape[0])
+        if len(calls) == 3:
+            torch.empty(1 << 50, dtype=torch.uint8, device="cuda")
+        return plain(self, *tensors, **how)
+
+    monkeypatch.setattr(GraphedNetwork, "_plain", full)
+    assert all(same(a, b) for a, b in zip(running(film()), wanted, strict=True))
+    assert calls[:5] == [4, 4, 4, 2, 2]
+    assert len(running.notes) == 1
+
+
+def test_copies_and_the_network_run_at_the_same_time() -> None:
+    from tests.benchmarks.gpu import overlap
+
+    assert overlap(on_cuda(), film() * 8) > 0
+
+
+def test_the_numerics_class_names_the_device() -> None:
+    facts = numerics_class(choose_device("cuda"))
+    assert facts["device"] == "cuda"
+    assert facts["dtype"] == "float16"
+
+
+def test_a_device_side_assert_is_told_as_a_lost_worker() -> None:
+    program = (
+        "import torch\nfrom pipelines.work import as_told\n"
+        "try:\n    torch.zeros(4, device='cuda')[torch.tensor([9], device='cuda')].sum().item()\n"
+        "except BaseException as error:\n    print(type(as_told(error)).__name__)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program], env=environment(), cwd=ROOT, capture_output=True, text=True, timeout=120, check=False)
+    assert done.stdout.splitlines()[-1:] == ["ResourceError"], done.stderr[-1000:]

@@ -1,0 +1,61 @@
+"""The benchmarks' own arithmetic; what they measure is nobody's business here."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from tests.benchmarks.bars import QUICK, _same_tiles, menu
+from tests.benchmarks.gpu import shared
+from tests.benchmarks.rates import srvgg_weights
+from tests.benchmarks.report import table, tell
+from tests.helpers.command import ROOT
+
+
+def test_a_table_goes_to_its_place_on_the_page_and_replaces_the_one_before(tmp_path: Path) -> None:
+    page = tmp_path / "page.md"
+    page.write_text("above\n<!-- bars -->\nold\n<!-- end of bars -->\nbelow\n", encoding="utf-8")
+    for value in (1, 2):
+        tell("bars", table(("what", "measured"), [("x", value)]), page)
+    text = page.read_text(encoding="utf-8")
+    assert text.startswith("above\n<!-- bars -->")
+    assert text.endswith("<!-- end of bars -->\nbelow\n")
+    assert "| x | 2 |" in text
+    assert "| x | 1 |" not in text
+    assert "old" not in text
+    with pytest.raises(SystemExit, match="no place marked"):
+        tell("gpu", "", page)
+
+
+@pytest.mark.parametrize("name", ["bars", "peers", "gpu"])
+def test_the_page_has_a_place_for_every_table(name: str) -> None:
+    text = (ROOT / "docs" / "benchmarks.md").read_text(encoding="utf-8")
+    assert text.index(f"<!-- {name} -->") < text.index(f"<!-- end of {name} -->")
+
+
+def test_overlap_is_the_share_of_copying_under_any_kernel() -> None:
+    assert shared([(0, 10)], [(2, 4), (3, 6), (20, 30)]) == pytest.approx(0.4)
+    assert shared([(0, 10), (10, 20)], [(0, 20)]) == 1.0
+    assert shared([(0, 10)], [(10, 20)]) == 0.0
+    assert shared([], [(0, 1)]) == 0.0
+
+
+def test_slides_stand_still_but_for_their_changes(tmp_path: Path) -> None:
+    same, total = _same_tiles(menu(tmp_path / "slides.mkv", QUICK, "slides"))
+    assert same == total - total // 12
+    same, total = _same_tiles(menu(tmp_path / "menu.mkv", QUICK, "menu"))
+    assert same < total
+
+
+def test_the_network_of_the_peers_is_one_that_spandrel_loads(tmp_path: Path) -> None:
+    from models.catalog import find, load_network
+
+    card = find(str(srvgg_weights(tmp_path / "srvgg.safetensors", depth=1)))[0]
+    assert (card.scale, card.pixels) == (2, "rgb")
+    picture = torch.from_numpy(np.random.default_rng(0).random((1, 3, 16, 24), dtype=np.float32))
+    with torch.inference_mode():
+        made = load_network(card).module(picture)  # type: ignore[arg-type]
+    assert (made - picture.repeat_interleave(2, 2).repeat_interleave(2, 3)).abs().mean() < 0.1  # type: ignore[operator, union-attr]
