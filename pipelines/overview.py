@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from models.catalog import Card
+    from models.network import Planes
 
 __all__ = ["OverviewSettings", "overview"]
 
@@ -36,7 +38,8 @@ _OF_FILMS = frozenset({"compact", "recurrent"})
 """Architectures that are compared on film clips, which take long."""
 _MOMENT = 5
 """Frames of a film that a strip is made of; the middle one is shown."""
-_STRIP_PX = 160
+_STRIP_PX, _MARGIN_PX = 112, 40
+"""Side of what is shown, and how much more the networks see around it: together a multiple of 24, which all scales and 4:2:0 divide."""
 _BF16 = low_precision(torch.device("cpu")) == torch.bfloat16
 """As in a run here."""
 
@@ -103,6 +106,10 @@ def _table(shipped: Sequence[Card], settings: OverviewSettings) -> str:
             f"{_energy(card, settings.sets[0].name, rows):.2f}",
         ]
         lines.append("| " + " | ".join(cells) + " |")
+    for scale in sorted({c.scale for c in shipped if _case(c) == "clean"}):
+        plain = [next(r for r in rows if (r.model, r.scale, r.set, r.case) == ("bicubic", scale, s.name, "clean")) for s in settings.sets]
+        figures = [f"{r.scores['psnr']:.2f}" for r in plain]
+        lines.append("| " + " | ".join([f"bicubic ×{scale}", "", "", "", *figures, f"{plain[0].scores['energy']:.2f}"]) + " |")
     return "\n".join(lines)
 
 
@@ -158,26 +165,44 @@ def _speed_line(settings: OverviewSettings) -> str:
 
 
 def _draw(card: Card, source: Path, folder: Path) -> Path:
-    """Write a strip of what the network gets, Lanczos, the network and the truth."""
+    """Write a strip of what the network gets, Lanczos, the network and the truth, every pixel as 2x2."""
     truth, matrix = _moment(source)
-    height, width = (side // 24 * 24 for side in truth.luma.shape[1:])  # what every scale and 4:2:0 divide
-    truth = truth.crop(0, 0, height, width)
     low = to_values(degrade(truth, read_case(_case(card)), scale=card.scale))
     network = load_network(card)
     result = upscale(network.module, low, contract=network.contract, bf16=_BF16, matrix=matrix)
     shown = [classical(low, card.scale, "nearest"), classical(low, card.scale, "lanczos"), result, to_values(truth)]
     path = folder / f"{card.name}.jpg"
     folder.mkdir(parents=True, exist_ok=True)
-    write_jpeg(path, strip(shown, matrix, side=_STRIP_PX))
+    write_jpeg(path, strip([_inside(planes) for planes in shown], matrix, side=_STRIP_PX).repeat(2, 0).repeat(2, 1))
     return path
 
 
+def _inside(planes: Planes) -> Planes:
+    """Without the border, which is for networks to see beyond what is shown."""
+    luma, chroma = (slice(m, -m) for m in (_MARGIN_PX, _MARGIN_PX // 2))
+    return planes[0][..., luma, luma], planes[1][..., chroma, chroma]
+
+
+@functools.lru_cache(1)
 def _moment(source: Path) -> tuple[Codes, int]:
-    """A few frames from the middle of a film, or the picture, and the matrix of its colour."""
+    """The most detailed place of a few frames from the middle of a film, or of the picture; and the matrix of its colour.
+
+    Raises UsageError where the frames are too small.
+    """
     footage = Footage(probe(source))
     last = min(len(footage.info.pts), len(footage.info.pts) // 2 + _MOMENT)
     frames = [footage.codes(frame) for number, frame in enumerate(footage.frames(last)) if number >= last - _MOMENT]
-    return Codes(np.concatenate([f.luma for f in frames]), np.concatenate([f.chroma for f in frames]), footage.bits), int(footage.tags.matrix)
+    clip = Codes(np.concatenate([f.luma for f in frames]), np.concatenate([f.chroma for f in frames]), footage.bits)
+    height, width = clip.luma.shape[1:]
+    side = _STRIP_PX + 2 * _MARGIN_PX
+    if min(height, width) < side:
+        raise UsageError(f"{source}: is {width}x{height}; strips are cut from {side}x{side} and more")
+    middle = clip.luma[len(frames) // 2].astype(np.int32)
+    places = [(top, left) for top in range(0, height - side + 1, 24) for left in range(0, width - side + 1, 24)]
+    detail = [
+        np.abs(np.diff(middle[t + _MARGIN_PX : t + side - _MARGIN_PX, x + _MARGIN_PX : x + side - _MARGIN_PX], axis=1)).mean() for t, x in places
+    ]
+    return clip.crop(*places[int(np.argmax(detail))], side, side), int(footage.tags.matrix)
 
 
 _SPEED = """- Speed: of the network in a run, from decoded frames to frames to encode, on {device}, torch {torch}; decoding and encoding
@@ -191,8 +216,8 @@ Made by `vsr models table`; do not edit by hand.
 
 - Scores: PSNR-Y in dB on clean pictures or frames, in brackets the gain over bicubic; protocol: `docs/judging.md`.
   Where it says noisy, the input had noise of σ = 10 (of 255), and at the same size (×1) the gain is over the noisy input itself.
-- Detail: gradient energy as a share of the truth's, on the first set. Below 1 a picture is softer than the truth; bicubic has
-  about 0.7 at ×2. `adversarial` and `diffusion` are made for this column, not for PSNR.
+- Detail: gradient energy as a share of the truth's, on the first set; below 1 a picture is softer than the truth. `adversarial` and
+  `diffusion` are made for this column, not for PSNR.
 {speed}
 - Operations: of the convolutions; a multiply-add is two.
 
@@ -221,6 +246,7 @@ _STRIPS = """
 ## What they make of a picture
 
 The place with the most detail in a frame of {source} (Big Buck Bunny: CC-BY 3.0, © 2008 Blender Foundation, peach.blender.org), which
-no network was trained on. From left to right: what the network is given, its pixels enlarged; Lanczos; the network; the truth.
+no network was trained on, at twice its size. From left to right: what the network is given, its pixels enlarged; Lanczos; the
+network; the truth.
 
 """

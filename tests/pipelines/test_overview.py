@@ -33,6 +33,8 @@ def test_networks_that_restore_are_judged_on_noise_and_the_others_on_clean_pictu
     # Untrained, they are bicubic: no gain, and with noise of sigma 10 the noisy input's 28.1 dB.
     assert "(+0.00) noisy" in rows["`deconvolution-x1`"]
     assert "(+0.00) |" in rows["`espcn-x2`"]
+    plain = next(line for line in text.splitlines() if line.startswith("| bicubic ×2")).split("|")
+    assert [plain[5].strip(), plain[6].strip()] == [rows["`espcn-x2`"].split("|")[5].split()[0], rows["`espcn-x2`"].split("|")[6].strip()]
     assert float(rows["`deconvolution-x1`"].split("|")[5].split()[0]) == pytest.approx(28.1, abs=0.5)
     assert 0.1 < float(rows["`espcn-x2`"].split("|")[6]) < 0.95 < float(rows["`deconvolution-x1`"].split("|")[6])
     assert list(rows) == ["`fast-x2`", "`deconvolution-x1`", "`espcn-x2`"]  # the built-in family first
@@ -40,7 +42,7 @@ def test_networks_that_restore_are_judged_on_noise_and_the_others_on_clean_pictu
 
 @pytest.mark.usefixtures("shipped")
 def test_clips_are_for_networks_of_films_and_strips_for_all(tmp_path: Path) -> None:
-    clip = film(tmp_path / "film.mp4", (12,))
+    clip = film(tmp_path / "film.mp4", (12,), width=240, height=200)
     images = tmp_path / "networks"
     text = overview.overview(OverviewSettings((pictures(tmp_path / "stills", 1, 64, 80),), (clip,), clip, images, frames=2))
     table = text.partition("On films, the first 2 frames")[2]
@@ -49,7 +51,9 @@ def test_clips_are_for_networks_of_films_and_strips_for_all(tmp_path: Path) -> N
     for name in ("espcn-x2", "deconvolution-x1", "fast-x2"):
         assert f"![{name}](networks/{name}.jpg)" in text
         with Image.open(images / f"{name}.jpg") as picture:
-            assert picture.size == (4 * 120 + 3 * 4, 120)  # the frame's height, cut to what all scales divide
+            assert picture.size == (2 * (4 * 112 + 3 * 4), 2 * 112)
+    with pytest.raises(UsageError, match="192x192"):
+        overview.overview(OverviewSettings((pictures(tmp_path / "stills", 1, 64, 80),), picture=tmp_path / "stills" / "picture0.png", images=images))
     with pytest.raises(UsageError, match="-o"):
         overview.overview(OverviewSettings((tmp_path,), picture=clip))
 
