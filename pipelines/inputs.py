@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import glob
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from models.errors import MediaError, OutputError, UsageError
+from pipelines.remote import Remote, Url, digest, redacted, staged_path
 from pipelines.sequence import pattern_of
 
 if TYPE_CHECKING:
@@ -30,20 +31,45 @@ class Input:
     """File or folder; None: beside the input."""
     is_mirrored: bool = False
     """The folder mirrors one of the inputs', and is made when its first video begins."""
+    url: Url | None = None
+    """Where it is fetched from, to `path`."""
+    output_url: Url | None = None
+    """Where the result goes from `output`: a file, or a folder with a slash at its end."""
+
+    @property
+    def shown(self) -> str:
+        """For people: nothing that gives access."""
+        return redacted(self.url) if self.url is not None else str(self.path)
 
 
-def find_inputs(given: Sequence[Path], output: Path | None, *, recursive: bool = False) -> list[Input]:
+def find_inputs(
+    given: Sequence[Path | Url], output: Path | Url | None, *, recursive: bool = False, allow_url: bool = False, staging: Path | None = None
+) -> list[Input]:
     """The videos that paths mean, each once, in the order given; those of a folder or pattern by name.
 
     A path that exists is itself, whatever characters it has; one that does not and has *, ? or [ is a pattern (** for any folders).
     Of folders and patterns, hidden files, and results of earlier runs (those with NAME.vsr.json beside them), are left out.
     output: a file for one input, a folder for several or for a folder; it is made where it is missing. recursive: look into
-    subfolders, too, which the output mirrors.
-    Raises MediaError where nothing is found, UsageError where several inputs would share one output file.
+    subfolders, too, which the output mirrors. allow_url: addresses are addresses; else they are names of files. staging: the folder
+    that files from elsewhere are fetched to; None: the user's cache.
+    Raises MediaError where nothing is found, UsageError where several inputs would share one output file, and for an address that is
+    not allowed.
     """
+    staging = staging or _cache()
+    if isinstance(output, Url):
+        return _with_output_url(given, output, recursive=recursive, allow_url=allow_url, staging=staging)
     found: dict[str, Input] = {}
     several = len(given) > 1
-    for path in given:
+    for item in given:
+        if isinstance(item, Url) and not Path(item).exists():
+            urls = _urls(item, allow_url=allow_url)
+            several = several or urls != [item]
+            if output is None:
+                raise UsageError(f"{redacted(item)}: say by -o where its result goes")
+            for url in urls:
+                found.setdefault(url, Input(staged_path(url, staging), output, url=url))
+            continue
+        path = Path(item)
         if path.is_dir():
             several = True
             videos = [p for p in (_walk(path) if recursive else sorted(path.iterdir())) if _is_video(p)]
@@ -61,6 +87,41 @@ def find_inputs(given: Sequence[Path], output: Path | None, *, recursive: bool =
     if several and output is not None:
         _make_folder(output)
     return list(found.values())
+
+
+def _cache() -> Path:
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "vsr" / "staged"
+
+
+def _with_output_url(given: Sequence[Path | Url], output: Url, *, recursive: bool, allow_url: bool, staging: Path) -> list[Input]:
+    """Results are made in the staging folder, and go up from there."""
+    if not allow_url:
+        raise UsageError(f"{redacted(output)}: to send results to an address, give --allow-url")
+    Remote(output, write=True)  # says now what is wrong with it
+    folder = staging / f"results-{digest(output)}"
+    found = find_inputs(given, folder / "", recursive=recursive, allow_url=True, staging=staging)
+    if len(found) > 1 or output.endswith("/"):
+        base = output.rstrip("/")
+        return [replace(one, output_url=Url("/".join([base, *(one.output or folder).relative_to(folder).parts, ""]))) for one in found]
+    name = staged_path(output, staging).name
+    return [replace(found[0], output=folder / name, output_url=output)]
+
+
+def _urls(item: Url, *, allow_url: bool) -> list[Url]:
+    """The address, or those of the videos in the folder that it is."""
+    if not allow_url:
+        raise MediaError(f"{redacted(item)}: there is no such file; to fetch it from that address, give --allow-url")
+    is_folder = item.endswith("/")
+    if not is_folder and "*" not in item:
+        return [item]
+    names = Remote(item).listed()
+    results = {n.removesuffix(".vsr.json") for n in names if n.endswith(".vsr.json")}
+    videos = [
+        Url(n) for n in names if n not in results and (Path(n).suffix.lower() in _VIDEO_SUFFIXES or not is_folder) and not n.endswith(".vsr.json")
+    ]
+    if not videos:
+        raise MediaError(f"{redacted(item)}: no video is there")
+    return videos
 
 
 def _is_pattern(path: Path) -> bool:

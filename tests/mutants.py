@@ -313,6 +313,16 @@ MUTANTS = (
         f"{_SOURCE}::test_a_numbered_name_is_not_taken_for_a_sequence_of_pictures",
     ),
     Mutant(
+        71, "an address is fetched without leave", "pipelines/inputs.py",
+        "    if not allow_url:\n        raise MediaError(", "    if False:\n        raise MediaError(",
+        "tests/pipelines/test_remote.py::test_without_leave_nothing_leaves_the_process",
+    ),
+    Mutant(
+        80, "addresses are shown with their passwords", "pipelines/remote.py",
+        'return re.sub(r"([a-z][a-z0-9+.-]*://)[^/\\s@]*@"', 'return re.sub(r"(nothing://)[^/\\s@]*@"',
+        "tests/pipelines/test_remote.py::test_what_is_not_there_is_said_without_credentials",
+    ),
+    Mutant(
         73, "a template may hold a folder", "pipelines/naming.py",
         'if any(c in literal for c in ("/", os.sep, "\\0")):', "if False:",
         "tests/vsr/test_batch_command.py::test_a_template_that_leads_elsewhere_is_refused_before_work",

@@ -1,4 +1,4 @@
-"""The README's command line reference is what `--help` says.
+"""The command line reference, docs/reference.md, is what `--help` says.
 
 `python -m tests.test_docs` writes it anew.
 """
@@ -14,7 +14,18 @@ import pytest
 from vsr.cli import cli
 
 README = Path(__file__).parent.parent / "README.md"
-BEGIN, END = "<!-- reference: written by `python -m tests.test_docs` -->", "<!-- end of reference -->"
+REFERENCE = README.parent / "docs" / "reference.md"
+HEAD = """# Command line
+
+What `--help` says, of every command; written by `python -m tests.test_docs`. Your shell completes commands, options, presets and names of
+networks after one of these, best kept in its startup file:
+
+```
+eval "$(_VSR_COMPLETE=bash_source vsr)"                # bash: ~/.bashrc
+eval "$(_VSR_COMPLETE=zsh_source vsr)"                 # zsh: ~/.zshrc
+_VSR_COMPLETE=fish_source vsr | source                 # fish: ~/.config/fish/completions/vsr.fish
+```
+"""
 
 
 def commands(group: click.Group, prefix: str = "vsr") -> list[tuple[str, click.Command]]:
@@ -29,17 +40,15 @@ def commands(group: click.Group, prefix: str = "vsr") -> list[tuple[str, click.C
 
 def reference() -> str:
     """The help of every command as Markdown."""
-    parts = [BEGIN, ""]
+    parts = [HEAD]
     for name, command in commands(cli):
         context = click.Context(command, info_name=name, max_content_width=110, terminal_width=110, help_option_names=["-h", "--help"])
-        parts += [f"### `{name}`", "", "```", command.get_help(context).strip(), "```", ""]
-    return "\n".join([*parts, END])
+        parts += [f"## {name}", "", "```", command.get_help(context).strip(), "```", ""]
+    return "\n".join(parts)
 
 
-def test_readme_reference_is_what_help_says():
-    text = README.read_text(encoding="utf-8")
-    written = text[text.index(BEGIN) : text.index(END) + len(END)]
-    assert written == reference(), "run `python -m tests.test_docs` and commit README.md"
+def test_the_reference_is_what_help_says():
+    assert REFERENCE.read_text(encoding="utf-8") == reference(), "run `python -m tests.test_docs` and commit docs/reference.md"
 
 
 @pytest.mark.parametrize(("name", "command"), commands(cli), ids=lambda value: value if isinstance(value, str) else "")
@@ -60,11 +69,16 @@ def test_pictures_the_readme_shows_are_there():
         assert (README.parent / target).is_file(), target
 
 
+@pytest.mark.parametrize("page", [README, *sorted(REFERENCE.parent.glob("*.md"))], ids=lambda page: page.name)
+def test_what_a_page_links_to_is_there(page: Path):
+    for target in re.findall(r"\]\(([^)#\s]+)(?:#[^)]*)?\)", page.read_text(encoding="utf-8")):
+        if "://" not in target:
+            assert (page.parent / target).exists(), f"{page.name}: {target}"
+
+
 def main() -> None:
-    """Write the reference into the README."""
-    text = README.read_text(encoding="utf-8")
-    before, rest = text.split(BEGIN)
-    README.write_text(before + reference() + rest.split(END)[1], encoding="utf-8")
+    """Write the reference."""
+    REFERENCE.write_text(reference(), encoding="utf-8")
 
 
 if __name__ == "__main__":

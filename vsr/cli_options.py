@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from pipelines.settings import RunSettings
 
-__all__ = ["run_options", "settings_of"]
+__all__ = ["Place", "run_options", "settings_of"]
 
 
 def _models_and_files(ctx: click.Context, parameter: click.Parameter, begun: str) -> list[CompletionItem]:
@@ -38,7 +38,20 @@ def _presets_and_files(ctx: click.Context, parameter: click.Parameter, begun: st
     return [*(CompletionItem(p.name) for p in presets() if p.name.startswith(begun)), CompletionItem(begun, type="file")]
 
 
-def run_options(command: Callable[..., Any], *, one_model: bool = True) -> Callable[..., Any]:
+class Place(click.Path):
+    """A path, or an address."""
+
+    def __init__(self) -> None:
+        super().__init__(path_type=Path)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """An address stays as it is: a path would fold its slashes."""
+        from pipelines.remote import Url, is_url
+
+        return Url(value) if isinstance(value, str) and is_url(value) else super().convert(value, param, ctx)
+
+
+def run_options(command: Callable[..., Any], *, one_model: bool = True, place: click.Path | None = None) -> Callable[..., Any]:
     """What shapes the result; shared by `run`, `plan`, `bench` and `preview`, which names its models itself."""
     model = click.option(
         "--model",
@@ -47,7 +60,9 @@ def run_options(command: Callable[..., Any], *, one_model: bool = True) -> Calla
         help="A name of `vsr models`, a weights file, or several joined by commas.",
     )
     options = [
-        click.option("-o", "--output", type=click.Path(path_type=Path), help="File or folder; without it, beside the input as NAME.2160p.EXT."),
+        click.option(
+            "-o", "--output", type=place or click.Path(path_type=Path), help="File or folder; without it, beside the input as NAME.2160p.EXT."
+        ),
         click.option("--to", metavar="SIZE", help="4k, 8k, 1440p, 1080p or WxH: a box that turns for portrait. Default: 4k up to 1080p, else 8k."),
         click.option("--scale", type=int, metavar="N", help="Factor on both sides, instead of --to."),
         click.option("--square-pixels", is_flag=True, default=None, help="Bake an anamorphic picture's shape into its pixels."),

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import functools
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from vsr.cli_options import run_options, settings_of
+from vsr.cli_options import Place, run_options, settings_of
 
 if TYPE_CHECKING:
     import threading
+    from collections.abc import Callable
 
     from models.errors import VsrError
     from pipelines.inputs import Input
+    from pipelines.remote import Url
+    from pipelines.settings import RunSettings
     from vsr.progress import Bar, JsonLines
     from vsr.summary import Summary
 
@@ -30,10 +34,12 @@ _output_template = click.option(
 
 
 @click.command()
-@click.argument("inputs", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="INPUT...")
-@run_options
+@click.argument("inputs", nargs=-1, required=True, type=Place(), metavar="INPUT...")
+@functools.partial(run_options, place=Place())
 @_output_template
 @click.option("-r", "--recursive", is_flag=True, help="Look into subfolders, too; the folder given by -o mirrors them.")
+@click.option("--allow-url", is_flag=True, help="Fetch s3://, gs:// and https:// inputs, and send results to s3:// and gs://.")
+@click.option("--staging", type=click.Path(path_type=Path), metavar="FOLDER", help="Where files from elsewhere lie meanwhile; default: the cache.")
 @click.option("--summary", type=click.Path(path_type=Path), metavar="FILE", help="What became of each input, as .csv or .json.")
 @click.option("--workers", type=int, metavar="N", help="At most so many workers; default: one a CUDA device, else one.")
 @click.option("--cluster", metavar="ADDRESS", help="Work on a Ray cluster: local[:N], auto, or HOST:PORT.")
@@ -44,9 +50,10 @@ _output_template = click.option(
 @click.option("--overwrite", is_flag=True, help="Replace an output that is there; resumable work is kept.")
 @click.option("--fresh", is_flag=True, help="Throw away earlier work and results, and begin anew.")
 @click.option("-q", "--quiet", is_flag=True, help="Only errors.")
+@click.option("-v", "--verbose", is_flag=True, help="The plan in full, and every chunk as it is finished.")
 def run(
-    inputs: tuple[Path, ...], output: Path | None, as_json: bool, overwrite: bool, fresh: bool, quiet: bool, recursive: bool, summary: Path | None,
-    **options: Any,
+    inputs: tuple[Path | Url, ...], output: Path | Url | None, as_json: bool, overwrite: bool, fresh: bool, quiet: bool, verbose: bool,
+    recursive: bool, summary: Path | None, allow_url: bool, staging: Path | None, **options: Any,
 ) -> None:  # fmt: skip
     """Upscale videos, pictures, folders of videos, or whatever a pattern in quotes means ("shows/**/*.mkv").
 
@@ -67,12 +74,13 @@ def run(
     from vsr.summary import Summary
 
     settings = settings_of(options)
-    found = find_inputs(inputs, output, recursive=recursive)
-    outcomes = Summary([one.path for one in found], summary)
+    found = find_inputs(inputs, output, recursive=recursive, allow_url=allow_url, staging=staging)
+    outcomes = Summary({one.path: one.shown for one in found}, summary)
     several = len(found) > 1
     with Signals("stopping after the chunk under way") as signals:
         try:
-            failed = _upscale(found, settings, outcomes, signals.stop, as_json=as_json, quiet=quiet, overwrite=overwrite, fresh=fresh)
+            draw = functools.partial(_view, as_json=as_json, quiet=quiet, verbose=verbose)
+            failed = _upscale(found, settings, outcomes, signals.stop, draw, as_json=as_json, overwrite=overwrite, fresh=fresh)
         finally:
             if several and as_json:
                 JsonLines().write("summary", {"files": outcomes.to_json()})
@@ -87,27 +95,41 @@ def run(
         sys.exit(_SOME_FAILED)
 
 
+def _view(label: str, name: str, *, as_json: bool, quiet: bool, verbose: bool) -> Bar | JsonLines:
+    """What draws one video. label, name: what people call it on a bar, and in JSON; empty for a single one."""
+    from vsr.progress import Bar, JsonLines
+
+    return JsonLines(label=name) if as_json else Bar(quiet=quiet, verbose=verbose, label=label)
+
+
 def _upscale(
-    inputs: list[Input], settings: Any, outcomes: Summary, stop: threading.Event, *, as_json: bool, quiet: bool, **how: bool
+    inputs: list[Input],
+    settings: RunSettings,
+    outcomes: Summary,
+    stop: threading.Event,
+    draw: Callable[[str, str], Bar | JsonLines],
+    *,
+    as_json: bool,
+    **how: bool,
 ) -> list[VsrError]:
     """Upscale each, drawn; the errors of those that failed."""
     from models.errors import VsrError
     from pipelines.batch import upscale_videos
-    from vsr.progress import Bar, JsonLines
 
     several = len(inputs) > 1
-    places = {one.path: f"{n}/{len(inputs)} {one.path.name}" for n, one in enumerate(inputs, start=1)}
+    labels = {one.path: (f"{n}/{len(inputs)} {one.path.name}", one.shown) if several else ("", "") for n, one in enumerate(inputs, start=1)}
     views: dict[Path, Bar | JsonLines] = {}
     failed: list[VsrError] = []
     try:
         for file, event in upscale_videos(inputs, settings, stop=stop, **how):
             outcomes.add(file, event)
             if file not in views:
-                views[file] = JsonLines(label=str(file) if several else "") if as_json else Bar(quiet=quiet, label=places[file] if several else "")
+                views[file] = draw(*labels[file])
+            view = views[file]
             if not isinstance(event, VsrError):
-                views[file].show(event)
+                view.show(event)
                 continue
-            views[file].close()
+            view.close()
             failed.append(event)
             if several and not stop.is_set():
                 report_error(event, as_json=as_json)

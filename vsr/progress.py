@@ -69,6 +69,21 @@ def plan_line(event: Planned) -> str:
     )
 
 
+def plan_details(event: Planned) -> list[str]:
+    """What else there is to know of a plan, line by line."""
+    plan = event.plan
+    sizes = [f"{s.card.name} to {s.width}x{s.height}" for s in plan.stages]
+    options = [f"{k}={v}" for k, v in plan.encoder.options.items()]
+    lengths = [c.frame_count * plan.per_frame for c in plan.chunks]
+    return [
+        f"networks: {', '.join(sizes)}",
+        f"encoder: {plan.encoder.name} {' '.join(options)}",
+        f"chunks: {len(lengths)} of {min(lengths)} to {max(lengths)} frames, from {len(plan.spans)} decoder runs",
+        f"result: {event.output}",
+        f"plan: {plan.id}",
+    ]
+
+
 def estimate_table(found: Estimate | None) -> dict[str, Any]:
     """What was measured, as plain values."""
     if found is None:
@@ -99,8 +114,9 @@ def estimate_lines(found: Estimate | None) -> list[str]:
 class Bar:
     """A tqdm bar on standard error; the plan before, a line with the result after."""
 
-    def __init__(self, stream: TextIO | None = None, *, quiet: bool = False, label: str = "") -> None:
-        """label: in front of the bar, where several are drawn."""
+    def __init__(self, stream: TextIO | None = None, *, quiet: bool = False, verbose: bool = False, label: str = "") -> None:
+        """label: in front of the bar, where several are drawn. verbose: the plan in full, and every chunk."""
+        self._verbose = verbose
         self._label = label
         self._rates = _Rates()
         self._stream = stream or sys.stderr
@@ -114,6 +130,9 @@ class Bar:
             self._begin(event)
         elif isinstance(event, Advanced):
             self._advance(event)
+        elif isinstance(event, ChunkFinished) and self._verbose:
+            where = f" on {event.host}" if event.host else ""
+            self._say(f"  chunk {event.index}: {event.frames} frames by worker {event.worker}{where}; {event.chunks_done} of {event.chunks} are done")
         elif isinstance(event, Note):
             self._say(event.text)
         elif isinstance(event, Finished):
@@ -131,6 +150,8 @@ class Bar:
         if event.changed:
             self._say(f"  starting anew: {', '.join(event.changed)} changed since the earlier run")
         plan = event.plan
+        for text in plan_details(event) if self._verbose else ():
+            self._say(f"  {text}")
         self._skipped = 0
         if event.chunks_done:
             self._say(f"  resuming: {event.chunks_done} of {len(plan.chunks)} chunks are done")

@@ -15,7 +15,7 @@ from pipelines.journal import write_atomically
 from vsr.progress import size_text
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Mapping
     from pathlib import Path
 
 __all__ = ["Row", "Summary"]
@@ -43,9 +43,9 @@ class Row:
 class Summary:
     """Collects events; rows stay in the order of the inputs."""
 
-    def __init__(self, inputs: Iterable[Path], file: Path | None = None) -> None:
-        """file: where `write` puts it. Raises UsageError where that can't be, before any work."""
-        self._rows = {path: Row(str(path)) for path in inputs}
+    def __init__(self, inputs: Mapping[Path, str], file: Path | None = None) -> None:
+        """inputs: path -> what people call it. file: where `write` puts it. Raises UsageError where that can't be, before any work."""
+        self._rows = {path: Row(name) for path, name in inputs.items()}
         self._file = file
         if file is not None and file.suffix.lower() not in {".csv", ".json"}:
             raise UsageError(f"--summary {file}: expected a name that ends in .csv or .json")

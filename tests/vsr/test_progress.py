@@ -50,6 +50,18 @@ def test_the_bar_shows_plan_and_result_and_quiet_shows_nothing(events: list[obje
     assert silent.getvalue() == ""
 
 
+def test_a_talkative_bar_tells_the_plan_and_every_chunk(events: list[object]) -> None:
+    stream = io.StringIO()
+    view = Bar(stream, verbose=True)
+    for event in events:
+        view.show(event)  # type: ignore[arg-type]
+    view.close()
+    lines = stream.getvalue().splitlines()
+    assert sum(line.startswith("  chunk ") for line in lines) == sum(isinstance(e, ChunkFinished) for e in events)
+    for begin in ("networks: identity", "encoder: ffv1 ", "plan: "):
+        assert any(line.strip().startswith(begin) for line in lines), begin
+
+
 def test_a_job_counts_every_frame_once(events: list[object]) -> None:
     assert [e.frames for e in events if isinstance(e, Advanced)][-1] == 24
     assert sum(e.frames for e in events if isinstance(e, ChunkFinished)) == 24
