@@ -10,6 +10,11 @@ import ast
 import json
 import re
 from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.mutants import MUTANTS, Mutant
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGE = ROOT / "docs" / "reliability.md"
@@ -175,6 +180,7 @@ _ROWS: tuple[tuple[str, str, str], ...] = (
     ("fuzz", "mutated films", "{count} tried, no bad end"),
     ("torture", "files of a torture set", "{count} tried, no bad end"),
     ("mutants", "guards taken out", "{mutants} tried, each noticed by its test"),
+    ("guards", "CPU seconds that the guards take", "{share} of a run"),
     ("soak here", "a long film on one machine", "{frames} frames; no process grew by more than {growth_bytes} bytes over half of them"),
     ("soak ray", "the same on a local Ray", "{frames} frames; no process grew by more than {growth_bytes} bytes over half of them"),
 )
@@ -184,15 +190,20 @@ _ROWS: tuple[tuple[str, str, str], ...] = (
 def _figures() -> str:
     """What the nightly run measured, as text; parts in several pieces are added up."""
     measured = json.loads(FIGURES.read_text(encoding="utf-8")) if FIGURES.exists() else {}
-    lines = ["## Figures of the nightly run", "", "`make nightly` runs the long versions of these tests; nothing was lost in its last run.", ""]
+    lines = [
+        "## Figures of the nightly run",
+        "",
+        "`make nightly` runs the long versions of these tests; a part stands here once it ended with nothing lost.",
+        "",
+    ]
     lines += ["| part | day | outcome |", "|---|---|---|"]
     for name, what, outcome in _ROWS:
         pieces = [table for part, table in measured.items() if part == name or (part.startswith(f"{name} ") and "/" in part)]
         if pieces:
-            total: dict[str, int] = {}
+            total: dict[str, Any] = {}
             for piece in pieces:
                 for key, value in piece.items():
-                    total[key] = total.get(key, 0) + value if isinstance(value, int) else 0
+                    total[key] = total.get(key, 0) + value if isinstance(value, int) else value
             lines.append(f"| {what} | {max(p['day'] for p in pieces)} | {outcome.format(**total)} |")
     return "\n".join([*lines, ""])
 
@@ -205,6 +216,18 @@ def test_every_case_has_its_test():
     numbers = [case for cases in CASES.values() for case in cases]
     assert numbers == list(range(1, 82))
     assert not set(numbers) - set(named_tests()) - OPEN
+
+
+@pytest.mark.parametrize("mutant", MUTANTS, ids=lambda m: f"{m.case} {m.what}")
+def test_every_mutant_applies_to_today_s_text_and_names_a_test(mutant: Mutant):
+    assert (ROOT / mutant.file).read_text(encoding="utf-8").count(mutant.old) == 1
+    file, _, test = mutant.test.partition("::")
+    assert f"def {test.partition('[')[0]}(" in (ROOT / file).read_text(encoding="utf-8")
+
+
+def test_the_cases_that_must_be_shown_to_fail_have_mutants():
+    demanded = {*range(4, 9), *range(16, 19), *range(30, 36), 43, *range(69, 73)}
+    assert demanded <= {m.case for m in MUTANTS}
 
 
 def test_docstrings_name_cases_that_exist():
