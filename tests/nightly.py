@@ -33,7 +33,7 @@ class Part:
 
 
 def _pytest(*given: str) -> tuple[str, ...]:
-    return ("pytest", "-q", "-x", "-p", "no:cacheprovider", *given)
+    return ("pytest", "-q", "-x", "--timeout=0", "-p", "no:cacheprovider", *given)
 
 
 def parts() -> list[Part]:

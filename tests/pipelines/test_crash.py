@@ -46,6 +46,7 @@ def kept(tmp_path: Path, inline: None, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
+@pytest.mark.timeout(900)
 def test_ended_at_any_step_on_the_disk_a_run_goes_on_and_leaves_nothing_over(kept: Path) -> None:
     """Cases 38, 44 and 62: before each file it opens, renames or deletes, by SIGKILL and as a power cut would, torn files and all."""
     done = subprocess.run(

@@ -176,7 +176,7 @@ def test_a_run_that_was_suspended_for_long_goes_on_as_if_nothing_was(film: Path,
 # --- crash anywhere
 
 
-@pytest.mark.timeout(0 if CRASHES > 8 else 300)
+@pytest.mark.timeout(0 if CRASHES > 8 else 900)
 def test_a_run_killed_at_any_moment_ends_with_the_same_bytes(film: Path, whole: bytes, output: Path) -> None:
     """Cases 38, 39 and 62: the command or its child, at a random moment, again and again; the rerun leaves nothing over."""
     dice = random.Random(int(os.environ.get("VSR_SEED", "3")))

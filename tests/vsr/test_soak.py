@@ -75,7 +75,7 @@ def watched(film: Path, output: Path, *more: str) -> tuple[dict[int, list[Sample
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(0)
+@pytest.mark.timeout(900 if FRAMES < 5000 else 0)
 @pytest.mark.parametrize("where", ["here", pytest.param("ray", marks=pytest.mark.cluster)])
 def test_whatever_a_run_holds_stays_flat(film: Path, tmp_path: Path, where: str) -> None:
     """Case 60: command and worker, on this machine and on a local Ray."""
