@@ -204,7 +204,7 @@ def _figures() -> str:
             for piece in pieces:
                 for key, value in piece.items():
                     total[key] = total.get(key, 0) + value if isinstance(value, int) else value
-            lines.append(f"| {what} | {max(p['day'] for p in pieces)} | {outcome.format(**total)} |")
+            lines.append(f"| {what.format(**total)} | {max(p['day'] for p in pieces)} | {outcome.format(**total)} |")
     return "\n".join([*lines, ""])
 
 
