@@ -159,7 +159,7 @@ class Hook:
 @pytest.mark.parametrize("when", [0, 3, 5])
 @pytest.mark.parametrize("memory", [False, True])
 def test_out_of_memory_halves_the_batch_and_leaves_the_bytes(when: int, memory: bool, remembering: Card, monkeypatch: pytest.MonkeyPatch) -> None:
-    """In the first, a middle and the last frame."""
+    """Case 53: in the first, a middle and the last frame."""
     frames = [f for f in film() if f.pts not in {2, 5}]
 
     class Full(Hook):
@@ -182,6 +182,8 @@ def test_out_of_memory_halves_the_batch_and_leaves_the_bytes(when: int, memory: 
 
 
 def test_a_tile_that_does_not_fit_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Case 53."""
+
     class Full(Hook):
         def trouble(self, x: torch.Tensor):
             raise torch.OutOfMemoryError("CUDA out of memory")
@@ -210,6 +212,7 @@ class Sick(Hook):
 
 @pytest.mark.parametrize("seed", range(3))
 def test_a_sick_frame_is_computed_again_and_so_is_what_took_over_from_it(seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Case 59."""
     running, frames = upscaler(seed=seed), film()
     wanted = upscaler()(frames)
     Sick(running, monkeypatch).begins = 1  # frame 1; frame 2 shows the same
@@ -232,6 +235,7 @@ def test_what_remembered_a_sick_frame_is_computed_again(seed: int, remembering: 
 
 
 def test_a_network_that_stays_sick_ends_the_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Case 59."""
     running = upscaler()
     Sick(running, monkeypatch).always = True
     with pytest.raises(VerificationError, match="in fp32 too"):

@@ -66,6 +66,7 @@ def test_a_second_run_has_the_same_bytes() -> None:
 
 
 def test_out_of_memory_in_the_middle_leaves_the_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Case 53."""
     wanted, running, calls = on_cuda()(film()), on_cuda(graph=False), []
     plain = GraphedNetwork._plain
 
@@ -94,6 +95,7 @@ def test_the_numerics_class_names_the_device() -> None:
 
 
 def test_a_device_side_assert_is_told_as_a_lost_worker() -> None:
+    """Case 55."""
     program = (
         "import torch\nfrom pipelines.work import as_told\n"
         "try:\n    torch.zeros(4, device='cuda')[torch.tensor([9], device='cuda')].sum().item()\n"

@@ -47,6 +47,7 @@ def ill(way: str, monkeypatch: pytest.MonkeyPatch, trouble: Callable[[torch.Tens
 @pytest.mark.parametrize("word", NONSENSE)
 @pytest.mark.parametrize("way", ["fused", "direct", "long"])
 def test_a_frame_that_can_not_be_is_computed_again_in_fp32(way: str, word: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Case 59."""
     running = ill(way, monkeypatch, NONSENSE[word])
     frame = picture("yuv444p" if way == "long" else "yuv420p", 64, 48)
     (made,) = running([frame])
@@ -59,6 +60,7 @@ def test_a_frame_that_can_not_be_is_computed_again_in_fp32(way: str, word: str, 
 
 @pytest.mark.parametrize("way", ["fused", "direct", "long"])
 def test_where_fp32_does_not_help_the_run_ends(way: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Case 59."""
     running = ill(way, monkeypatch, NONSENSE["NaN"], always=True)
     with pytest.raises(VerificationError, match="fast-x2 gave numbers that are none .* in fp32 too"):
         running([picture("yuv444p" if way == "long" else "yuv420p", 64, 48)])
@@ -68,6 +70,7 @@ def test_where_fp32_does_not_help_the_run_ends(way: str, monkeypatch: pytest.Mon
 @pytest.mark.parametrize("pix_fmt", ["yuv420p", "yuv444p", "gray"])
 @pytest.mark.parametrize("code", [0, 16, 17, 235, 255])
 def test_black_white_and_what_lies_beyond_are_no_illness(pix_fmt: str, code: int) -> None:
+    """Case 59."""
     running = Upscaler(plan_of(card("fast-x2"), 64, 48, 2, pix_fmt), CPU)
     planes = [np.full_like(p, 128 if n else code) for n, p in enumerate(picture(pix_fmt, 64, 48).planes)]
     planes[0][10:12, 10:14] = 235
@@ -99,6 +102,7 @@ def test_one_sick_tile_among_sound_ones_is_enough() -> None:
 
 @pytest.mark.usefixtures("inline")
 def test_a_run_says_what_was_computed_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Case 59."""
     from models.compact import Compact
     from pipelines.events import Note
     from tests import media
@@ -121,6 +125,7 @@ def test_a_run_says_what_was_computed_again(tmp_path: Path, monkeypatch: pytest.
 
 
 def test_a_worker_whose_device_failed_an_assertion_is_replaced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Case 55."""
     from pipelines.events import Note
     from tests import media
     from tests.helpers.inline import upscaled

@@ -85,6 +85,7 @@ def test_facts_are_plain_words_so_that_the_parent_loads_nothing() -> None:
 
 
 def test_cuda_is_refused_where_there_is_none() -> None:
+    """Case 58."""
     import torch
 
     if torch.cuda.is_available():
