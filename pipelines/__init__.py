@@ -92,6 +92,7 @@ metrics.py     how good a picture is
 meter.py       the same by FFmpeg, frame by frame: VMAF, XPSNR, SSIM
 alignment.py   which frames of two videos belong together
 matched.py     several videos of one film, frame beside frame
+unfinished.py  what a running job has made so far, as pictures
 blind.py       moments for people to judge who don't know which is which
 ratings.py     what they said, put together
 compare.py     results against a reference: figures over time, the worst moments

@@ -175,9 +175,9 @@ def _make_chunks(
 ) -> Generator[Event, None, _Made]:
     """Bring every chunk of the plan to the disk; its records come back as the generator's value."""
     plan, info = planned.plan, planned.info
-    done, changed = journal.adopt("" if fresh else plan.id, plan.to_json())
+    done, changed = journal.adopt("" if fresh else plan.id, plan.to_json(), planned.input)
     if fresh:
-        done, changed = journal.adopt(plan.id, plan.to_json())[0], []
+        done, changed = journal.adopt(plan.id, plan.to_json(), planned.input)[0], []
     records = {r.index: r for r in done}
     _check_disk(journal.folder, planned.estimated_bytes)
     yield replace(planned, chunks_done=len(records), changed=tuple(changed))
@@ -224,7 +224,7 @@ def _make_chunks(
         except NoneAdmittedError as error:
             yield Note(f"chunks of an earlier run were made under other conditions ({error}); they are made anew")
             journal.adopt("", {})
-            journal.adopt(plan.id, plan.to_json())
+            journal.adopt(plan.id, plan.to_json(), planned.input)
             records, frames = {}, 0
             continue
         if stop is not None and stop.is_set() and len(records) < len(plan.chunks):

@@ -24,7 +24,7 @@ from models.errors import OutputError, UsageError
 if TYPE_CHECKING:
     from pipelines.encode import EncodedChunk
 
-__all__ = ["ChunkRecord", "Journal", "work_folder", "write_atomically"]
+__all__ = ["ChunkRecord", "Job", "Journal", "read_job", "work_folder", "write_atomically"]
 
 _WORDS = {
     "source_fingerprint": "the input's content",
@@ -158,9 +158,10 @@ class Journal:
         plan = self._read("plan.json")
         return plan is None or plan.get("id") == plan_id
 
-    def adopt(self, plan_id: str, plan: dict[str, Any]) -> tuple[list[ChunkRecord], list[str]]:
+    def adopt(self, plan_id: str, plan: dict[str, Any], source: str = "") -> tuple[list[ChunkRecord], list[str]]:
         """Make the directory that plan's: (chunks of it that are done, what changed since another plan was worked on).
 
+        source: the input's path, for whoever looks into the directory.
         Chunks of another plan are deleted, and so is whatever is torn or was tampered with.
         """
         self.clear_result()  # of a run that was killed while it put it together
@@ -172,7 +173,8 @@ class Journal:
         for path in self.folder.iterdir():
             if path.name != "lock":
                 _delete(path)
-        write_atomically(self.folder / "plan.json", json.dumps({"id": plan_id, "plan": plan}, indent=1).encode())
+        told = {"id": plan_id, "input": os.path.abspath(source) if source else "", "plan": plan}
+        write_atomically(self.folder / "plan.json", json.dumps(told, indent=1).encode())
         return [], changed
 
     def adopt_numerics(self, facts: dict[str, str]) -> list[str]:
@@ -221,6 +223,37 @@ class Journal:
         except (OSError, ValueError):
             return None
         return table if isinstance(table, dict) else None
+
+
+@dataclass(frozen=True, eq=False)
+class Job:
+    """A run that has not finished, as its work directory tells."""
+
+    folder: Path
+    input: str
+    """Empty where it was not written down."""
+    plan: dict[str, Any]
+    done: dict[int, Path]
+    """Finished chunks by index, each a small file in the container of the result."""
+
+
+def read_job(folder: Path) -> Job:
+    """Look into a work directory without a lock and without changing anything. Raises UsageError where there is none."""
+    try:
+        told = json.loads((folder / "plan.json").read_bytes())
+        plan_id, plan = told["id"], told["plan"]
+    except (OSError, ValueError, KeyError, TypeError):
+        raise UsageError(f"{folder}: is no work directory of a run (it is deleted when the run has finished); expected .NAME.vsr-work") from None
+    done = {}
+    for manifest in sorted(folder.glob("[0-9]*.json")):
+        try:
+            table = json.loads(manifest.read_bytes())
+        except (OSError, ValueError):
+            continue
+        path = manifest.with_suffix(".chunk")
+        if isinstance(table, dict) and table.get("plan") == plan_id and table.get("index") == int(manifest.stem) and path.is_file():
+            done[table["index"]] = path
+    return Job(folder, told.get("input", ""), plan, done)
 
 
 def _delete(path: Path) -> None:

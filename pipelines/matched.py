@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from pipelines.video import Orientation
 
-__all__ = ["Matched", "fit", "opened", "upright"]
+__all__ = ["Matched", "fit", "opened", "turned", "upright"]
 
 
 def opened(path: Path) -> Footage:
@@ -40,6 +40,12 @@ def _labels(films: Sequence[Footage]) -> tuple[str, ...]:
 def upright(film: Footage) -> tuple[int, int]:
     """(width, height) as it is seen; odd sides lose their last row or column."""
     return film.info.orientation.turn(film.width, film.height)
+
+
+def turned(film: Footage, codes: Codes) -> Codes:
+    """Stored codes of a film as they are seen."""
+    turn = _turn(film.info.orientation)
+    return from_values(oriented(to_values(codes), turn), codes.bits) if turn else codes
 
 
 def fit(codes: Codes, width: int, height: int, bits: int) -> Codes:
@@ -153,15 +159,13 @@ class Matched:
 
     def _of(self, number: int, wanted: array[int]) -> Iterator[Codes]:
         film = self.films[number]
-        turn = _turn(film.info.orientation)
         place = 0
         for n, frame in film.frames_at(_stretches(wanted)):
             if n != wanted[place]:
                 continue
             place += 1
             self.damaged[number] += frame.corrupt
-            codes = film.codes(frame)
-            yield from_values(oriented(to_values(codes), turn), codes.bits) if turn else codes
+            yield turned(film, film.codes(frame))
             if place == len(wanted):
                 return
 

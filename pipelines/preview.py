@@ -20,6 +20,7 @@ from pipelines.request import plan_video
 from pipelines.settings import parse_range, parse_rate
 from pipelines.spans import run_spans
 from pipelines.task import Sampled, Stages
+from pipelines.timeline import clock
 from pipelines.video import Chunk
 from pipelines.work import Item
 
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
     from pipelines.settings import RunSettings
     from pipelines.video import VideoInfo
 
-__all__ = ["Choice", "Moment", "Preview", "preview"]
+__all__ = ["Choice", "Moment", "Preview", "preview", "stamp"]
 
 _FRAMES = 2
 """Of a moment: what is shown, and the next one, which costs what a frame that is no key frame does."""
@@ -154,12 +155,16 @@ def _of_moments(plan: Plan, info: VideoInfo, starts: Sequence[int]) -> Plan:
 
 def _write(sampled: Sampled, names: Sequence[str], info: VideoInfo, starts: Sequence[int], folder: Path) -> Moment:
     seconds = float((info.pts[starts[sampled.moment]] - info.pts[0]) * info.time_base)
-    stamp = f"{int(seconds) // 3600:02d}-{int(seconds) // 60 % 60:02d}-{seconds % 60:06.3f}"
     files = []
     for name, data in zip((*map(_label, names), "side-by-side"), (*sampled.pictures, sampled.side_by_side), strict=True):
-        files.append(os.fspath(folder / f"{stamp}.{name}.png"))
+        files.append(os.fspath(folder / f"{stamp(seconds)}.{name}.png"))
         write_atomically(Path(files[-1]), data)
     return Moment(sampled.moment, seconds, sampled.pictures, tuple(files))
+
+
+def stamp(seconds: float) -> str:
+    """A time for a file's name."""
+    return clock(seconds).replace(":", "-").rjust(12, "0")
 
 
 def _label(model: str) -> str:

@@ -26,7 +26,6 @@ ELSEWHERE = {
     "scaling.md": "figures",
     "benchmarks.md": "figures, with the commands that made them",
     "models.md": "figures, made by vsr models table",
-    "comparing.md": "figures, made by tests/benchmarks",
     "reliability.md": "a table of cases and their tests",
     "judging.md": "tests/vsr/test_cli_training.py",
     "reference.md": "the help",

@@ -12,8 +12,9 @@ from vsr.progress import duration, size_text
 
 if TYPE_CHECKING:
     from pipelines.preview import Moment, Preview
+    from pipelines.unfinished import Unfinished
 
-__all__ = ["page", "preview_table", "preview_text"]
+__all__ = ["page", "preview_table", "preview_text", "unfinished_page", "unfinished_table"]
 
 
 def preview_table(preview: Preview) -> dict[str, Any]:
@@ -58,6 +59,24 @@ def page(preview: Preview) -> str:
         f'<div class="pair">{"".join(_section(m, names) for m in preview.moments)}</div>'
     )
     return document(f"{title}: preview", body)
+
+
+def unfinished_page(found: Unfinished) -> str:
+    """What a run has made so far, beside its source."""
+    title = found.input.rpartition("/")[2]
+    body = (
+        f"<header><h1>{html.escape(title)}</h1>"
+        f'<p class="soft">{found.chunks_done} of {found.chunks} parts are finished. Left: the source, enlarged by bicubic; right: the result. '
+        "Drag the line, or use the arrow keys.</p></header>\n"
+        f'<div class="pair">{"".join(_section(m, ["source", "result"]) for m in found.moments)}</div>'
+    )
+    return document(f"{title}: so far", body)
+
+
+def unfinished_table(found: Unfinished) -> dict[str, Any]:
+    """As plain values."""
+    moments = [{"seconds": m.seconds, "files": list(m.files)} for m in found.moments]
+    return {"input": found.input, "chunks_done": found.chunks_done, "chunks": found.chunks, "moments": moments}
 
 
 def _section(moment: Moment, names: list[str]) -> str:
