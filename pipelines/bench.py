@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import av
 import numpy as np
 
-from pipelines.events import Advanced, Finished
+from pipelines.events import Advanced, ChunkFinished, Finished
 from pipelines.job import upscale_video
 from pipelines.request import plan_video
 from pipelines.spans import run_spans
@@ -53,7 +53,8 @@ class Bench:
     bound_s: float
     """CPU seconds of all stages over the cores, or what the device takes, whichever is more: no schedule can be faster."""
     run_s: float
-    """Of the whole run behind its first report, median of the repeats."""
+    """Of a run from its first report until its last chunk lies on the disk, median of the repeats. Joining and verifying come once
+    a film, and would be most of a run of a few seconds."""
     ratio: float
     """run_s / bound_s."""
     fps: float
@@ -125,15 +126,17 @@ def _timed_run(source: Path, folder: Path, settings: RunSettings) -> _Run:
     began = time.perf_counter()
     first: tuple[float, int] | None = None
     timeline: list[tuple[float, dict[str, float]]] = []
-    frames = 0
+    frames, ended = 0, began
     for event in upscale_video(source, folder, settings, fresh=True):
         if isinstance(event, Advanced):
             first = first or (time.perf_counter(), event.frames)
             timeline.append((time.perf_counter() - first[0], event.seconds))
+        elif isinstance(event, ChunkFinished):
+            ended = time.perf_counter()
         elif isinstance(event, Finished):
             frames = event.frames
     assert first is not None
-    return _Run((time.perf_counter() - first[0]) / max(1, frames - first[1]), first[0] - began, timeline)
+    return _Run((ended - first[0]) / max(1, frames - first[1]), first[0] - began, timeline)
 
 
 def _result(planned: Planned, stages: Stages, runs: list[_Run]) -> Bench:

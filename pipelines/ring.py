@@ -76,8 +76,8 @@ class Cuda:
         return torch.cuda.Stream(self._device)  # type: ignore[no-untyped-call]
 
     def event(self) -> torch.cuda.Event:
-        """A CUDA event, without a clock."""
-        return torch.cuda.Event()  # type: ignore[no-untyped-call]
+        """A CUDA event, without a clock; whoever waits for it sleeps, for the encoder needs the cores."""
+        return torch.cuda.Event(blocking=True)  # type: ignore[no-untyped-call]
 
     def on(self, stream: torch.cuda.Stream) -> contextlib.AbstractContextManager[Any]:
         """As `Accelerator` says."""

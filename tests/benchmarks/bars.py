@@ -16,7 +16,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -77,10 +77,10 @@ def network(scale: Scale, folder: Path) -> Iterator[Row]:
     from tests.benchmarks.rates import srvgg_weights
 
     weights = srvgg_weights(folder / "srvgg.safetensors")
-    small = scale.size if scale is QUICK else (1280, 720)
+    small = scale.size if scale.width == QUICK.width else (1280, 720)
     wanted = [f"fast:{scale.width}x{scale.height}:2", f"quality:{scale.width}x{scale.height}:2", f"{weights}:{small[0]}x{small[1]}:2"]
     command = [sys.executable, "-m", "tests.benchmarks.rates", "--repeats", str(scale.calls), *(a for w in wanted for a in ("--network", w))]
-    command += ["--small"] if scale is QUICK else []
+    command += ["--small"] if scale.width == QUICK.width else []
     done = subprocess.run(command, env={**os.environ, **_ALLOCATOR}, capture_output=True, text=True, check=True)
     found = json.loads(done.stdout.splitlines()[-1])
     for width in (32, 64):
@@ -189,7 +189,7 @@ def menu(path: Path, scale: Scale, kind: str) -> Path:
     with av.open(str(path), "w") as container:
         stream = container.add_stream("ffv1", rate=24)
         stream.width, stream.height, stream.pix_fmt = columns, rows, "yuv420p"
-        for number in range(count if scale is FULL else 12):
+        for number in range(count if scale.width == FULL.width else 12):
             luma = cells[0].copy() if kind == "menu" else cells[number // 48 % 3]
             if kind == "menu":
                 luma[: rows // 3, (number * 8) % columns :] ^= 21
@@ -307,10 +307,12 @@ def main() -> None:
     parser.add_argument("--only", nargs="*", choices=SECTIONS, default=SECTIONS)
     parser.add_argument("--wait", choices=["passive", "active"])
     parser.add_argument("--write", type=Path, metavar="FILE")
+    parser.add_argument("--seconds", type=float, help="Of a run; default: 1.")
     given = parser.parse_args()
     if given.wait:
         os.environ["OMP_WAIT_POLICY"] = given.wait.upper()
     scale = QUICK if given.quick else FULL
+    scale = replace(scale, seconds=given.seconds) if given.seconds else scale
     rows: list[Row] = []
     with tempfile.TemporaryDirectory(prefix="vsr-bars-") as folder:
         for name in given.only:
