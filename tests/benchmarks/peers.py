@@ -17,6 +17,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import resource
 import statistics
 import subprocess
 import sys
@@ -158,7 +159,7 @@ def piped(name: str, clip: Path, out: Path, weights: Path, size: tuple[int, int]
 
 def measured(command: list[str]) -> tuple[dict[str, float], list[str]]:
     """(CPU seconds and peak bytes of a command with all its children, seconds), its lines."""
-    began, cpu, peak = time.monotonic(), {}, 0
+    began, cpu, peak, before = time.monotonic(), {}, 0, _reaped()
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         parent = psutil.Process(process.pid)
         while process.poll() is None:
@@ -177,7 +178,13 @@ def measured(command: list[str]) -> tuple[dict[str, float], list[str]]:
         lines, errors = process.stdout.read().splitlines(), process.stderr.read()
     if process.returncode:
         raise RuntimeError(f"{' '.join(command)}: {errors[-2000:]}")
-    return {"cpu": sum(cpu.values()), "peak": peak, "seconds": time.monotonic() - began}, lines
+    # What ended between two looks is in what was reaped; what its parent did not wait for, in the last look.
+    return {"cpu": max(_reaped() - before, sum(cpu.values())), "peak": peak, "seconds": time.monotonic() - began}, lines
+
+
+def _reaped() -> float:
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
 def ours(clip: Path, out: Path, weights: Path, frames: int) -> dict[str, float]:
