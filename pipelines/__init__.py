@@ -27,8 +27,13 @@ timeline.py    when each frame of the result is shown; pure
 journal.py     which chunks of this plan are done, on disk
 task.py        what travels to a worker and comes back
 work.py        what a bounded map over workers is told and tells
+ledger.py      tasks that wait, and how often each failed
 local.py       a bounded, fault-tolerant map over child processes
 cluster.py     the same map over Ray actors
+driver.py      the thread that keeps the actors busy
+calls.py       what it has on its books
+machines.py    which machines there are, and the actors that live there
+parcels.py     what tasks work on, on its way through the object store
 actor.py       what lives in an actor's process
 session.py     this process as driver of a Ray cluster
 spans.py       decoder runs through local workers, fed with packets

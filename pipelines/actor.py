@@ -1,4 +1,4 @@
-"""`Station`: what lives in an actor's process: one worker at a time, fed and asked by the driver over there. See `cluster.py`."""
+"""`Station`: what lives in an actor's process: one worker, fed and asked by the driver over there. See `cluster.py`."""
 
 from __future__ import annotations
 
@@ -9,14 +9,15 @@ import pickle
 import queue
 import socket
 import threading
+from collections import deque
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import ray
 from ray.util.metrics import Counter
 
 from models.errors import ResourceError
-from pipelines.work import SILENCE_SECONDS, as_told, make_worker
+from pipelines.work import SILENCE_SECONDS, Free, as_told, make_worker
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -39,17 +40,72 @@ def code_digest() -> str:
     return digest.hexdigest()[:16]
 
 
-class Station:
-    """Makes a worker of a setup, and runs one task at a time.
+class _Turns:
+    """Lets calls begin in the order of their numbers, whatever order they arrive in: each when the one before has ended, or freed the way."""
 
-    `prepare` and `run` go one after the other; `hello`, `feed` and `withdraw` beside them, in a thread of their own.
+    def __init__(self) -> None:
+        self._change = threading.Condition()
+        self._next, self._inside = 0, 0
+        self._at: int | None = None
+        """The call that began last, while it is in the way of the next."""
+        self._skipped: set[int] = set()
+
+    def begin(self, number: int, *, alone: bool = False) -> bool:
+        """Wait for a call's turn; whether it may begin, for it may have been skipped. alone: also wait for the ends of all others."""
+        with self._change:
+            self._change.wait_for(lambda: number in self._skipped or (number == self._next and not (alone and self._inside)))
+            if number in self._skipped:
+                return False
+            self._at = number
+            self._inside += 1
+            return True
+
+    def free(self, number: int) -> None:
+        """The next call may begin beside this one."""
+        with self._change:
+            if number == self._next:
+                self._advance()
+
+    def end(self, number: int) -> None:
+        """A call that began has ended."""
+        with self._change:
+            self._inside -= 1
+            if number == self._next:
+                self._advance()
+            self._change.notify_all()
+
+    def skip(self, number: int) -> bool:
+        """Take back a call that has not begun; whether it had not."""
+        with self._change:
+            if number < self._next or number == self._at:
+                return False
+            self._skipped.add(number)
+            if number == self._next:
+                self._advance()
+            self._change.notify_all()
+            return True
+
+    def _advance(self) -> None:
+        self._at = None
+        self._next += 1
+        while self._next in self._skipped:
+            self._next += 1
+        self._change.notify_all()
+
+
+class Station:
+    """Makes a worker of a setup, and runs one task after another; where the worker says so, a task beside the end of the last.
+
+    `prepare` and `run` go by their turns; `hello`, `feed` and `withdraw` beside them, in threads of their own.
     """
+
+    THREADS: ClassVar = {"work": 4, "side": 2, "stay": 1}
+    """By concurrency group: one for every call that can be in hand at a time, for those that wait for their turn take one as well."""
 
     def __init__(self) -> None:
         self._worker: Worker | None = None
+        self._turns = _Turns()
         self._lock = threading.Lock()
-        self._begun: set[int] = set()
-        self._withdrawn: set[int] = set()
         self._inputs: dict[int, queue.Queue[tuple[bytes, bool]]] = {}
         self._counters: dict[str, Any] = {}
 
@@ -63,8 +119,9 @@ class Station:
         """Never return: the driver sees this call fail when the process ends."""
         threading.Event().wait()
 
-    def prepare(self, worker: str, setup: bytes, files: dict[str, list[Any]]) -> tuple[str, Any]:
+    def prepare(self, turn: int, worker: str, setup: bytes, files: dict[str, list[Any]]) -> tuple[str, Any]:
         """Make a worker: ("facts", its facts) or ("error", what it raised). files: name, a SHA-256 first -> where the bytes are."""
+        self._turns.begin(turn, alone=True)
         self._worker = None  # two at once may not fit
         try:
             made = pickle.loads(setup)  # noqa: S301 - from our driver
@@ -75,29 +132,35 @@ class Station:
             gc.freeze()  # what is there now stays; later collections need not look through all of torch
         except BaseException as error:  # noqa: BLE001 - told to the driver
             return "error", as_told(error)
+        finally:
+            self._turns.end(turn)
         return "facts", self._worker.facts
 
-    def run(self, number: int, payload: Any, whole: bool, *parts: bytes) -> Iterator[tuple[str, Any]]:
+    def run(self, turn: int, payload: Any, whole: bool, *parts: bytes) -> Iterator[tuple[str, Any]]:
         """Work on a task: ("item", value)…, then ("last", value); ("done", None) where there was none, or ("error", what was raised).
 
+        One of the items may come as ("free", value): the next task is begun now.
         An item is held until the next one comes, so that the driver learns with the last one that it was: one message less a task.
         whole: no more input will be fed.
         """
-        with self._lock:
-            self._begun.add(number)
-            if number in self._withdrawn:
-                return
-        incoming = self._pieces(number, parts, whole)
+        if not self._turns.begin(turn):
+            return
+        incoming = self._pieces(turn, parts, whole)
         held: list[Any] = []
         try:
             assert self._worker is not None
             for item in self._worker.run(payload, incoming):
-                self._count(item)
+                value = item.value if isinstance(item, Free) else item
+                self._count(value)
                 if held:
                     yield "item", held.pop()
-                held.append(item)
-            for _ in incoming:
-                pass
+                if isinstance(item, Free):
+                    deque(incoming, 0)
+                    yield "free", value
+                    self._turns.free(turn)
+                else:
+                    held.append(value)
+            deque(incoming, 0)
             yield ("last", held.pop()) if held else ("done", None)
         except GeneratorExit:
             raise
@@ -105,12 +168,13 @@ class Station:
             yield "error", as_told(error)
         finally:
             with self._lock:
-                self._inputs.pop(number, None)
+                self._inputs.pop(turn, None)
+            self._turns.end(turn)
 
-    def _pieces(self, number: int, parts: tuple[bytes, ...], whole: bool) -> Iterator[Any]:
+    def _pieces(self, turn: int, parts: tuple[bytes, ...], whole: bool) -> Iterator[Any]:
         for part in parts:
             yield pickle.loads(part)  # noqa: S301 - from our driver
-        line = self._line(number)
+        line = self._line(turn)
         while not whole:
             try:
                 part, whole = line.get(timeout=SILENCE_SECONDS)
@@ -119,14 +183,14 @@ class Station:
             if part:
                 yield pickle.loads(part)  # noqa: S301 - from our driver
 
-    def _line(self, number: int) -> queue.Queue[tuple[bytes, bool]]:
+    def _line(self, turn: int) -> queue.Queue[tuple[bytes, bool]]:
         with self._lock:
-            return self._inputs.setdefault(number, queue.Queue(maxsize=_FED))
+            return self._inputs.setdefault(turn, queue.Queue(maxsize=_FED))
 
-    def feed(self, number: int, last: bool, part: bytes) -> bool:
+    def feed(self, turn: int, last: bool, part: bytes) -> bool:
         """More input of a task; whether it was taken (else it is to be sent again)."""
         try:
-            self._line(number).put((part, last), timeout=0.5)
+            self._line(turn).put((part, last), timeout=0.5)
         except queue.Full:
             return False
         return True
@@ -139,11 +203,9 @@ class Station:
             if amount > 0:
                 self._counters[name].inc(amount, tags=tags)
 
-    def withdraw(self, number: int) -> bool:
+    def withdraw(self, turn: int) -> bool:
         """Take a task back that was not begun; whether it was not."""
-        with self._lock:
-            self._withdrawn.add(number)
-            return number not in self._begun
+        return self._turns.skip(turn)
 
 
 def _kept(name: str, ref: Any) -> Path:

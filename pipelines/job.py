@@ -205,18 +205,16 @@ def _make_chunks(
                         if told[text] == 1:
                             yield Note(text)
                     yield Advanced(frames, total, dict(seconds), event.worker, event.host, event.value.frames)
-                elif isinstance(event, Item) and isinstance(event.value, EncodedChunk) and event.value.index not in records:
+                elif isinstance(event, Item) and isinstance(event.value, EncodedChunk):
                     chunk = event.value
+                    count = plan.chunks[chunk.index].frame_count * plan.per_frame
+                    # They are safe now; the next chunk of the same decoder may be well under way.
+                    partly[event.key] = partly.get(event.key, 0) - count
+                    if chunk.index in records:
+                        frames -= count  # done again with the rest of what a lost worker was at; the first result counts
+                        continue
                     records[chunk.index] = journal.commit(plan.id, chunk)
-                    partly[event.key] = 0
-                    yield ChunkFinished(
-                        chunk.index,
-                        len(records),
-                        len(plan.chunks),
-                        plan.chunks[chunk.index].frame_count * plan.per_frame,
-                        event.worker,
-                        event.host,
-                    )
+                    yield ChunkFinished(chunk.index, len(records), len(plan.chunks), count, event.worker, event.host)
                     if stop is not None and stop.is_set() and len(plan.spans[event.key].chunks) > 1:
                         break  # this decoder feeds more chunks, maybe the whole film; what it has begun is done again
                 elif isinstance(event, Done):

@@ -1,8 +1,9 @@
 """A bounded, fault-tolerant map over child processes; it knows nothing of video.
 
-A child is spawned, never forked, with an environment of its own. It makes one worker object and runs one task at a time:
-pieces of input go in while it asks for them, items come out as they are made. A child that dies or goes silent is replaced
-and its task tried again; the parent outlives all of it. `cluster.py` has the same interface, `work.Map`, over Ray actors.
+A child is spawned, never forked, with an environment of its own. It makes one worker object and runs one task after another:
+pieces of input go in while it asks for them, items come out as they are made; where the worker says so, the next task is begun
+beside the end of the last. A child that dies or goes silent is replaced and its tasks tried again; the parent outlives all of it.
+`cluster.py` has the same interface, `work.Map`, over Ray actors.
 """
 
 from __future__ import annotations
@@ -24,10 +25,11 @@ from multiprocessing.connection import Connection
 from typing import TYPE_CHECKING, Any
 
 from models.errors import ResourceError
+from pipelines.ledger import Ledger
 from pipelines.work import (
-    ATTEMPTS,
     SILENCE_SECONDS,
     Done,
+    Free,
     Hello,
     Item,
     Lost,
@@ -35,7 +37,6 @@ from pipelines.work import (
     Outcome,
     Refused,
     Task,
-    Worker,
     as_told,
     exhausted,
     make_worker,
@@ -53,7 +54,7 @@ _WAITS = 90
 class _Shared:
     """What the threads that serve the children have in common."""
 
-    waiting: deque[Task]
+    ledger: Ledger
     out: queue.Queue[Any] = field(default_factory=lambda: queue.Queue(maxsize=64))
     lock: threading.Lock = field(default_factory=threading.Lock)
     stop: threading.Event = field(default_factory=threading.Event)
@@ -63,19 +64,15 @@ class _Shared:
     undecided: set[int] = field(default_factory=set)
     """Children not admitted yet; one that is refused gives its task back."""
 
-    def next_task(self) -> Task | None:
+    def next_task(self, held: Sequence[Task]) -> Task | None:
+        """A task for a child that is at `held`; where it has none, None means that there will be none for it."""
         while not (self.stop.is_set() or self.closing.is_set()):
             with self.lock:
-                if self.waiting:
-                    return self.waiting.popleft()
-                if not self.undecided:
-                    return None
+                task = self.ledger.take(beside=held)
+                if task is not None or held or not self.undecided:
+                    return task
             self.closing.wait(0.05)
         return None
-
-    def take_back(self, task: Task) -> None:
-        with self.lock:
-            self.waiting.appendleft(task)
 
 
 class LocalWorkers:
@@ -87,7 +84,7 @@ class LocalWorkers:
 
     def waiting(self) -> int:
         """Tasks that no child has taken yet."""
-        return len(self._shared.waiting) if self._shared is not None else 0
+        return len(self._shared.ledger) if self._shared is not None else 0
 
     def run_tasks(
         self,
@@ -102,10 +99,10 @@ class LocalWorkers:
         """As `work.Map` says. No child survives the call."""
         if not tasks:
             return
-        shared = self._shared = _Shared(deque(tasks), stop=stop or threading.Event())
+        shared = self._shared = _Shared(Ledger(tasks), stop=stop or threading.Event())
         setup = pickle.dumps(setup)
         servers = [
-            threading.Thread(target=_serve, args=(number, worker, setup, feed, admit, environment, shared), daemon=True)
+            threading.Thread(target=_Server(number, worker, setup, feed, admit, environment, shared).run, daemon=True)
             for number, environment in enumerate(self._environments[: len(tasks)])
         ]
         shared.undecided.update(range(len(servers)))
@@ -135,49 +132,108 @@ class LocalWorkers:
                         shared.out.get(timeout=0.05)  # a thread may be waiting to be heard
 
 
-def _serve(
-    number: int,
-    worker: str,
-    setup: bytes,
-    feed: Callable[[int, Task], Iterable[Any]],
-    admit: Callable[[dict[str, str]], str] | None,
-    environment: dict[str, str],
-    shared: _Shared,
-) -> None:
-    """Keep one child busy; runs in a thread of the parent."""
+@dataclass
+class _Server:
+    """Keeps one child busy, in a thread of the parent."""
+
+    number: int
+    worker: str
+    setup: bytes
+    feed: Callable[[int, Task], Iterable[Any]]
+    admit: Callable[[dict[str, str]], str] | None
+    environment: dict[str, str]
+    shared: _Shared
     child: _Child | None = None
-    try:
-        while (task := shared.next_task()) is not None:
-            for attempt in range(1, ATTEMPTS + 1):
+    held: list[Task] = field(default_factory=list)
+    """What the child is at: one task, or the end of one and the next."""
+    free: bool = True
+    """The child can begin a task."""
+
+    def run(self) -> None:
+        try:
+            while (task := self._next_task()) is not None or self.held:
                 try:
-                    if child is None:
-                        child = _Child(number, worker, setup, environment, shared)
-                        reason = admit(child.facts) if admit is not None else ""
-                        if reason:
-                            shared.take_back(task)
-                            shared.out.put(Refused(number, reason))
-                            return
-                        shared.undecided.discard(number)
-                        shared.out.put(Hello(number, child.pid, child.facts))
-                    child.run(task, feed, shared)
-                    break
-                except (_ChildLostError, ResourceError) as error:
-                    reason = str(error)
-                    if child is not None:
-                        child.close()
-                        child = None
-                    if shared.closing.is_set():
+                    if self.child is None and not self._start():
                         return
-                    if attempt == ATTEMPTS:
-                        raise exhausted(task, reason) from None
-                    shared.out.put(Lost(number, task.key, reason))
-    except BaseException as error:  # noqa: BLE001 - carried to the thread that reads the results
-        shared.out.put(error)
-    finally:
-        shared.undecided.discard(number)
-        if child is not None:
-            child.close()
-        shared.out.put(None)
+                    assert self.child is not None
+                    if task is not None:
+                        self.child.begin(task, self.feed)
+                    self._listen(self.child)
+                except _TaskFailedError as failure:
+                    self._lose(str(failure), [failure.task])
+                except (_ChildLostError, ResourceError) as error:
+                    self._lose(str(error), self.held)
+        except BaseException as error:  # noqa: BLE001 - carried to the thread that reads the results
+            self.shared.out.put(error)
+        finally:
+            self.shared.undecided.discard(self.number)
+            if self.child is not None:
+                self.child.close()
+            self.shared.out.put(None)
+
+    def _next_task(self) -> Task | None:
+        task = self.shared.next_task(self.held) if self.free else None
+        if task is not None:
+            self.held.append(task)
+            self.free = False
+        return task
+
+    def _start(self) -> bool:
+        """Begin a child; whether it takes part."""
+        self.child = _Child(self.number, self.worker, self.setup, self.environment, self.shared)
+        reason = self.admit(self.child.facts) if self.admit is not None else ""
+        if reason:
+            with self.shared.lock:
+                self.shared.ledger.put_back(self.held)
+            self.shared.out.put(Refused(self.number, reason))
+            return False
+        self.shared.undecided.discard(self.number)
+        self.shared.out.put(Hello(self.number, self.child.pid, self.child.facts))
+        return True
+
+    def _listen(self, child: _Child) -> None:
+        """One message. Raises what a worker raises, _TaskFailedError where another attempt may help, _ChildLostError."""
+        kind, key, value = child.receive()
+        task = next(t for t in self.held if t.key == key)
+        if kind == "item":
+            self.shared.out.put(Item(self.number, key, value))
+        elif kind == "free":
+            self.free = True
+        elif kind == "done":
+            self.free = self.free or task is self.held[-1]
+            self.held.remove(task)
+            self.shared.out.put(Done(self.number, key))
+        elif isinstance(value, ResourceError):
+            raise _TaskFailedError(task, str(value))
+        else:
+            raise value
+
+    def _lose(self, reason: str, blamed: list[Task]) -> None:
+        """Have all that the child was at tried again, by another child."""
+        if self.child is not None:
+            self.child.close()
+            self.child = None
+        if self.shared.closing.is_set():
+            self.held.clear()
+            return
+        with self.shared.lock:
+            for task in blamed:
+                self.shared.ledger.blame(task)
+            spent = next((t for t in blamed if self.shared.ledger.is_spent(t)), None)
+            if spent is not None:
+                raise exhausted(spent, reason)
+            self.shared.ledger.put_back(self.held)
+        for task in self.held:
+            self.shared.out.put(Lost(self.number, task.key, reason))
+        self.held, self.free = [], True
+
+
+class _TaskFailedError(Exception):
+    """A worker says that it can't go on with a task, in this process."""
+
+    def __init__(self, task: Task, reason: str) -> None:
+        super().__init__(reason)
+        self.task = task
 
 
 class _ChildLostError(Exception):
@@ -191,6 +247,7 @@ class _Child:
         ours, theirs = socket.socketpair()
         self._number, self._shared = number, shared
         self._feeder: threading.Thread | None = None
+        self._feed_error: BaseException | None = None
         path = [p for p in sys.path if p]
         bootstrap = f"import sys; sys.path[:] = {path!r}; from pipelines.local import child_main; child_main({theirs.fileno()})"
         self._process = subprocess.Popen(
@@ -204,38 +261,29 @@ class _Child:
         shared.children[number] = self._process
         self.pid = self._process.pid
         self._send(("setup", worker, setup))
-        kind, facts = self._receive()
+        kind, _, facts = self.receive()
         if kind == "error":
             self.close()
             raise facts
         self.facts: dict[str, str] = facts
 
-    def run(self, task: Task, feed: Callable[[int, Task], Iterable[Any]], shared: _Shared) -> None:
-        """One task from start to end; raises what the worker raises."""
-        self._send(("task", task.payload))
-        feeding: list[BaseException] = []
-        feeder = self._feeder = threading.Thread(target=self._feed, args=(feed, task, feeding), daemon=True)
-        feeder.start()
-        while True:
-            kind, value = self._receive(feeding)
-            if kind == "item":
-                shared.out.put(Item(self._number, task.key, value))
-            elif kind == "done":
-                feeder.join()
-                shared.out.put(Done(self._number, task.key))
-                return
-            else:
-                raise value
+    def begin(self, task: Task, feed: Callable[[int, Task], Iterable[Any]]) -> None:
+        """Hand a task to a child that is free for it; its input follows by itself."""
+        if self._feeder is not None:
+            self._feeder.join()  # the child has taken all it got
+        self._send(("task", task.key, task.payload))
+        self._feeder = threading.Thread(target=self._feed, args=(feed, task), daemon=True)
+        self._feeder.start()
 
-    def _feed(self, feed: Callable[[int, Task], Iterable[Any]], task: Task, failure: list[BaseException]) -> None:
+    def _feed(self, feed: Callable[[int, Task], Iterable[Any]], task: Task) -> None:
         try:
             for piece in feed(self._number, task):
                 self._line.send(("piece", piece))
             self._line.send(("end", None))
         except (OSError, ValueError):
             pass  # the child is gone, which the receiving side notices
-        except BaseException as error:  # noqa: BLE001 - raised where the task is waited for
-            failure.append(error)
+        except BaseException as error:  # noqa: BLE001 - raised where the child is listened to
+            self._feed_error = error
             self._process.kill()
 
     def _send(self, message: tuple[Any, ...]) -> None:
@@ -244,15 +292,16 @@ class _Child:
         except OSError:
             raise self._lost() from None
 
-    def _receive(self, feeding: list[BaseException] | None = None) -> tuple[str, Any]:
+    def receive(self) -> tuple[str, int, Any]:
+        """The next message: kind, key of the task, value. Raises _ChildLostError; what a feed raised."""
         try:
             # In short waits: of the time in which this process was stopped itself (Ctrl-Z), only one of them is counted.
             if not any(self._line.poll(SILENCE_SECONDS / _WAITS) for _ in range(_WAITS)):
                 raise _ChildLostError(f"its worker said nothing for {SILENCE_SECONDS:.0f} s")
             return self._line.recv()  # type: ignore[no-any-return]
         except (EOFError, OSError):
-            if feeding:
-                raise feeding[0] from None
+            if self._feed_error is not None:
+                raise self._feed_error from None
             raise self._lost() from None
 
     def _lost(self) -> _ChildLostError:
@@ -275,49 +324,58 @@ def child_main(descriptor: int) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the terminal signals the whole group; the parent decides
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     _die_with_parent()
-    line = Connection(descriptor)
+    line = _Line(Connection(descriptor))
     try:
-        _, name, setup = line.recv()
+        _, name, setup = line.receive()
         worker = make_worker(name, pickle.loads(setup))  # noqa: S301 - from our parent
         gc.freeze()  # what is there now stays; later collections need not look through all of torch
-        line.send(("hello", worker.facts))
+        line.tell("hello", 0, worker.facts)
         while True:
-            _, payload = line.recv()
-            _run_one(line, worker, payload)
+            _, key, payload = line.receive()
+            incoming = _pieces(line)
+            _tell_items(line, key, worker.run(payload, incoming), incoming)
     except (EOFError, BrokenPipeError, ConnectionResetError):
         pass
     except BaseException as error:  # noqa: BLE001 - told to the parent, which ends us
-        _tell(line, error)
+        with contextlib.suppress(OSError):
+            line.tell("error", 0, as_told(error))
 
 
-def _run_one(line: Connection, worker: Worker, payload: Any) -> None:
-    ended = threading.Event()
+class _Line:
+    """The child's end. Only one thread at a time receives; the end of a task and the next one tell."""
 
-    def pieces() -> Iterator[Any]:
-        while not ended.is_set():
-            kind, value = line.recv()
-            if kind == "end":
-                ended.set()
-                return
-            yield value
+    def __init__(self, connection: Connection) -> None:
+        self._connection, self._lock = connection, threading.Lock()
+        self.receive = connection.recv
 
-    incoming = pieces()
+    def tell(self, kind: str, key: int, value: Any) -> None:
+        with self._lock:
+            self._connection.send((kind, key, value))
+
+
+def _pieces(line: _Line) -> Iterator[Any]:
+    """The input of a task, to its end."""
+    while (message := line.receive())[0] != "end":
+        yield message[1]
+
+
+def _tell_items(line: _Line, key: int, made: Iterator[Any], incoming: Iterator[Any]) -> None:
+    """Work on a task, up to its end or to where the next one can begin; then the rest goes on in a thread."""
     try:
-        for item in worker.run(payload, incoming):
-            line.send(("item", item))
+        for item in made:
+            line.tell("item", key, item.value if isinstance(item, Free) else item)
+            if isinstance(item, Free):
+                deque(incoming, 0)
+                line.tell("free", key, None)
+                threading.Thread(target=_tell_items, args=(line, key, made, incoming), daemon=True).start()
+                return
+        deque(incoming, 0)
+        line.tell("done", key, None)
     except (EOFError, BrokenPipeError, ConnectionResetError):
-        raise
+        pass  # the parent is gone, as the next `receive` will find
     except BaseException as error:  # noqa: BLE001
-        _tell(line, error)
-        return
-    for _ in incoming:
-        pass
-    line.send(("done", None))
-
-
-def _tell(line: Connection, error: BaseException) -> None:
-    with contextlib.suppress(OSError):
-        line.send(("error", as_told(error)))
+        with contextlib.suppress(OSError):
+            line.tell("error", key, as_told(error))
 
 
 def _die_with_parent() -> None:

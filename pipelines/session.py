@@ -40,7 +40,11 @@ _PRIVATE = {
     "RAY_AUTH_MODE": "token",
     "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",  # Ray's switch for "no cluster": everything listens on 127.0.0.1
     "RAY_prestart_worker_first_driver": "0",  # workers that nobody asked for cost seconds of start
+    "RAY_worker_niceness": "0",  # as a child of ours would run; Ray's own default is 15
 }
+_IDLE_PROCESSES = ("start_api_server", "start_monitor", "start_log_monitor")
+"""What Ray starts beside a cluster, and partly waits for: a dashboard's server although there is no dashboard, an autoscaler, a
+reader of logs. They cost as much CPU time as all else that Ray starts (docs/cluster.md)."""
 _TOKEN = secrets.token_hex(32)
 """Of all private clusters of this process; Ray reads it once, and all of `_PRIVATE` when it is loaded."""
 _LOADED_PRIVATELY: list[bool] = []
@@ -109,8 +113,7 @@ class Session:
         # In a session of its own: Ctrl-C in the terminal is not for it.
         self._reaper = subprocess.Popen([sys.executable, "-P", "-c", bootstrap], stdin=subprocess.PIPE, start_new_session=True)
         variables = {**_QUIET, **_PRIVATE, "RAY_AUTH_TOKEN": _TOKEN, "PYTHONPATH": path, _MARK: str(self._folder), **environment}
-        with self._environment(variables):
-            _LOADED_PRIVATELY.append(True)
+        with self._environment(variables), _without_idle_processes():
             self._init(
                 address="local",
                 num_cpus=cpus,
@@ -196,6 +199,22 @@ class Session:
         finally:
             self._restore(list(self._before))
             _LOCK.release()
+
+
+@contextlib.contextmanager
+def _without_idle_processes() -> Iterator[None]:
+    """Start no processes that a private cluster has no use for. Ray has no option for it; another Ray may start them again."""
+    _LOADED_PRIVATELY.append(True)
+    from ray._private.node import Node
+
+    before = {name: getattr(Node, name) for name in _IDLE_PROCESSES if hasattr(Node, name)}
+    for name in before:
+        setattr(Node, name, lambda *_, **__: None)
+    try:
+        yield
+    finally:
+        for name, method in before.items():
+            setattr(Node, name, method)
 
 
 @contextlib.contextmanager

@@ -17,6 +17,7 @@ __all__ = [
     "ATTEMPTS",
     "SILENCE_SECONDS",
     "Done",
+    "Free",
     "Hello",
     "Item",
     "Lost",
@@ -39,14 +40,28 @@ SILENCE_SECONDS = 900.0
 """A worker that says nothing for so long is taken for hung; workers report every frame."""
 
 
+@dataclass(frozen=True)
+class Free:
+    """Around an item that a worker made: it can begin its next task now, though more will come of this one.
+
+    The rest of this task and the next one are then asked for side by side, by two threads.
+    """
+
+    value: Any
+
+
 class Worker(Protocol):
-    """What a child or an actor makes of its setup and keeps: one task at a time, items as they come."""
+    """What a child or an actor makes of its setup and keeps: one task after another, items as they come."""
 
     facts: dict[str, str]
     """Told before the first task."""
 
     def run(self, task: Any, pieces: Iterator[Any]) -> Iterator[Any]:
-        """Work on a task; `pieces` are its input, fetched as they are asked for."""
+        """Work on a task; `pieces` are its input, fetched as they are asked for.
+
+        One of the items may be `Free`: then `run` is called for the next task before this one has ended, once; whoever frees
+        itself a second time has seen to it that the earlier task needs nothing more.
+        """
         ...
 
 
@@ -100,7 +115,7 @@ class Done:
 
 @dataclass(frozen=True)
 class Lost:
-    """A worker died or hung, and its task will be tried again."""
+    """A worker died or hung, and this task, which it had begun, will be tried again."""
 
     worker: int
     key: int

@@ -1,15 +1,18 @@
 """`ChunkUpscaler`: packets of a span in, encoded chunks out. A plain class: no Ray, no process.
 
-Decoding runs ahead in one thread and encoding behind in another, over short queues; the networks run in between.
+Decoding runs ahead in one thread and encoding behind in another, over short queues; the networks run in between. Where a
+chunk ends, nothing waits: the next one is decoded and upscaled while the encoder of the last one drains.
 """
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import gc
 import queue
 import threading
 import time
+from collections import deque
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -25,6 +28,7 @@ from pipelines.task import Progress, SpanTask, WorkerSetup
 from pipelines.thumbnail import grid_for, thumbnail
 from pipelines.video import Frame, PixelFormat
 from pipelines.windows import Reel, Window, windows
+from pipelines.work import Free
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -51,13 +55,27 @@ class ChunkUpscaler:
         self.upscaler = Upscaler(setup.plan, self._device)
         self._pixels = PixelFormat.parse(setup.plan.pix_fmt)
         self.facts = numerics_class(self._device)
+        self._draining: threading.Thread | None = None
+        """The encoder of the last chunk, maybe of the last task."""
 
-    def run(self, task: SpanTask, pieces: Iterable[list[PacketData]]) -> Iterator[Progress | EncodedChunk]:
+    def run(self, task: SpanTask, pieces: Iterable[list[PacketData]]) -> Iterator[Progress | EncodedChunk | Free]:
         """Decode a span and yield its chunks as they are finished, with a progress report now and then.
 
-        Raises CorruptError, IndexMismatchError, MediaError (the input), ResourceError (worth another try) and
+        While the encoder of one chunk drains, the next chunk is begun, also that of the next task: the last report comes as
+        `Free`. Raises CorruptError, IndexMismatchError, MediaError (the input), ResourceError (worth another try) and
         VerificationError (frames got mixed up on the way).
         """
+        making: deque[_Making] = deque()
+        try:
+            yield from self._upscale(task, pieces, making)
+            while making:
+                yield making.popleft().finish()
+        finally:
+            for unfinished in making:
+                unfinished.abandon()
+
+    def _upscale(self, task: SpanTask, pieces: Iterable[list[PacketData]], making: deque[_Making]) -> Iterator[Progress | EncodedChunk | Free]:
+        """All up to the encoders; what they have not finished is left in `making`, oldest first."""
         plan = self._plan
         number = task.chunks[0].start_frame - task.settling - task.before
         promise = Promise(task.pts, plan.linear, task.skipped_frames, task.hidden, number)
@@ -67,6 +85,7 @@ class ChunkUpscaler:
         frames = filtered(frames, plan, before=task.before, shown=task.shown)
         clock = _Clock()
         settling, after = (n * plan.per_frame for n in plan.network_context)
+        reported, told = 0, time.monotonic()
         with _Ahead(frames, clock) as decoded:
             began = (task.chunks[0].start_frame - task.settling) * plan.per_frame
             last = (task.chunks[-1].stop_frame + task.ahead) * plan.per_frame - 1
@@ -77,43 +96,34 @@ class ChunkUpscaler:
                 seen = windows(reel, start, stop, self.upscaler.contract, last=min(last, stop - 1 + after), bits=self._pixels.bits)
                 for _ in range(start, first):
                     self.upscaler.follow(next(seen))
-                yield from self._one_chunk(chunk, seen, clock)
+                making.append(_Making(chunk, plan, after=self._draining if self._device.type == "cpu" else None))
+                for number, (window, upscaled) in enumerate(self._upscaled(seen, clock), start=1):
+                    frame = window.frame
+                    making[-1].witness(frame, self.upscaler.turned(frame if frame.origin is None else replace(frame, planes=frame.origin)), upscaled)
+                    with clock("encode wait"):
+                        making[-1].encoding.put(upscaled)
+                    reported += 1
+                    if number % _TRIM_FRAMES == 0:
+                        _trim()
+                    if making[0].is_drained:
+                        yield making.popleft().finish()
+                    if time.monotonic() - told > _REPORT_SECONDS:
+                        yield self._progress(reported, clock)
+                        reported, told = 0, time.monotonic()
+                with clock("encode wait"):
+                    self._drain(making[-1])
             _ = reel[last]
             self.upscaler.stills.forget()
             for _ in decoded:
                 raise VerificationError(f"more frames came than the {len(task.pts)} that were promised")
+        yield Free(self._progress(reported, clock))
 
-    def _one_chunk(self, chunk: Chunk, seen: Iterator[Window], clock: _Clock) -> Iterator[Progress | EncodedChunk]:
-        plan = self._plan
-        witness = Witness(plan)
-        corrupt = 0
-        encoding = _Encoding(chunk.index, plan)
-        try:
-            reported, last = 0, time.monotonic()
-            for number, (window, upscaled) in enumerate(self._upscaled(seen, clock)):
-                frame = window.frame
-                corrupt += frame.corrupt
-                witness.source(self.upscaler.turned(frame if frame.origin is None else replace(frame, planes=frame.origin)))
-                witness.result(upscaled)
-                with clock("encode wait"):
-                    encoding.put(upscaled)
-                reported += 1
-                if number % _TRIM_FRAMES == _TRIM_FRAMES - 1:
-                    _trim()
-                if time.monotonic() - last > _REPORT_SECONDS:
-                    yield self._progress(reported, clock)
-                    reported, last = 0, time.monotonic()
-            with clock("encode wait"):
-                encoded = encoding.finish()
-        finally:
-            encoding.abandon()
-            _give_back_memory()
-        if sorted(encoded.pts) != witness.pts:
-            raise VerificationError(
-                f"chunk {chunk.index}: the encoder gave {len(encoded.pts)} packets for {len(witness.pts)} frames, or other timestamps"
-            )
-        yield self._progress(reported, clock)
-        yield replace(encoded, thumbnails=witness.thumbnails, corrupt=corrupt)
+    def _drain(self, making: _Making) -> None:
+        """Let a chunk's encoder come to its end; one at a time, beside the one that works."""
+        making.encoding.end()
+        if self._draining is not None:
+            self._draining.join()
+        self._draining = making.encoding.thread
 
     def _upscaled(self, seen: Iterator[Window], clock: _Clock) -> Iterator[tuple[Window, Frame]]:
         """Windows and what came of them, in order; several are under way at once where the device works so."""
@@ -209,53 +219,90 @@ class _Ahead:
             yield item
 
 
+class _Making:
+    """A chunk on its way: its encoder, and the witness of its frames."""
+
+    def __init__(self, chunk: Chunk, plan: Plan, *, after: threading.Thread | None) -> None:
+        """after: encoder that has to end before this one begins.
+
+        On a CPU, where encoders hold most of the memory, hundreds of megabytes each, and keep all cores busy while they drain.
+        """
+        self._index = chunk.index
+        self._witness = Witness(plan)
+        self._corrupt = 0
+        self.encoding = _Encoding(chunk.index, plan, after)
+
+    def witness(self, frame: Frame, upright: Frame, upscaled: Frame) -> None:
+        """The next frame as it was decoded, the same turned upright, and what came of it."""
+        self._corrupt += frame.corrupt
+        self._witness.source(upright)
+        self._witness.result(upscaled)
+
+    @property
+    def is_drained(self) -> bool:
+        return not self.encoding.thread.is_alive()
+
+    def finish(self) -> EncodedChunk:
+        """The chunk, as soon as the encoder has drained. Raises what it raised; VerificationError for other timestamps than went in."""
+        try:
+            encoded = self.encoding.outcome()
+        finally:
+            _give_back_memory()
+        pts = self._witness.pts
+        if sorted(encoded.pts) != pts:
+            raise VerificationError(f"chunk {self._index}: the encoder gave {len(encoded.pts)} packets for {len(pts)} frames, or other timestamps")
+        return replace(encoded, thumbnails=self._witness.thumbnails, corrupt=self._corrupt)
+
+    def abandon(self) -> None:
+        """End the encoder after a failure elsewhere."""
+        self.encoding.end()
+        self.encoding.thread.join()
+        _give_back_memory()
+
+
 class _Encoding:
     """The encoder of one chunk in a thread of its own."""
 
-    def __init__(self, index: int, plan: Plan) -> None:
+    def __init__(self, index: int, plan: Plan, after: threading.Thread | None) -> None:
         self._queue: queue.Queue[Any] = queue.Queue(maxsize=_AHEAD)
         self._outcome: list[EncodedChunk | BaseException] = []
-        self._thread = threading.Thread(target=self._run, args=(index, plan), daemon=True)
-        self._thread.start()
+        self.thread = threading.Thread(target=self._run, args=(index, plan, after), daemon=True)
+        self.thread.start()
 
-    def _run(self, index: int, plan: Plan) -> None:
+    def _run(self, index: int, plan: Plan, after: threading.Thread | None) -> None:
         try:
+            if after is not None:
+                after.join()
             frames = iter(self._queue.get, _END)
             self._outcome.append(
                 encode_chunk(frames, index, plan.encoder, time_base=plan.time_base, rate=plan.rate, sar=plan.sar, color=plan.out_color)
             )
-        except BaseException as error:  # noqa: BLE001 - raised again by `finish`
+        except BaseException as error:  # noqa: BLE001 - raised again by `outcome`
             self._outcome.append(error)
 
     def put(self, frame: Frame) -> None:
-        while self._thread.is_alive():
-            try:
-                self._queue.put(frame, timeout=0.2)
-            except queue.Full:
-                continue
-            return
-        self.finish()
+        """The next frame; waits while there is no room. Raises what ended the encoder."""
+        if not self._put(frame):
+            self.outcome()
 
-    def finish(self) -> EncodedChunk:
-        while self._thread.is_alive():
-            try:
-                self._queue.put(_END, timeout=0.2)
-                break
-            except queue.Full:
-                continue
-        self._thread.join()
+    def end(self) -> None:
+        """No more frames will come."""
+        self._put(_END)
+
+    def _put(self, item: Any) -> bool:
+        while self.thread.is_alive():
+            with contextlib.suppress(queue.Full):
+                self._queue.put(item, timeout=0.2)
+                return True
+        return False
+
+    def outcome(self) -> EncodedChunk:
+        """What came of it, when it has ended."""
+        self.thread.join()
         outcome = self._outcome[0] if self._outcome else ResourceError("the encoder stopped without a word")
         if isinstance(outcome, BaseException):
             raise outcome
         return outcome
-
-    def abandon(self) -> None:
-        """End the thread after a failure elsewhere; nothing to do after `finish`."""
-        while self._thread.is_alive():
-            try:
-                self._queue.put(_END, timeout=0.05)
-            except queue.Full:
-                continue
 
 
 class Witness:

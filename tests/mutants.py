@@ -37,6 +37,9 @@ class Mutant:
 _JOB, _JOURNAL, _SOURCE, _VERIFY, _ASSEMBLE = (f"tests/pipelines/test_{n}.py" for n in ("job", "journal", "source", "verify", "assemble"))
 _CRASH, _FAULTS = "tests/pipelines/test_crash.py", "tests/vsr/test_faults.py"
 _SCAN, _FILTERS = (f"tests/pipelines/test_{n}.py" for n in ("scan", "filters"))
+_LOCAL, _LEDGER, _MACHINES, _ACTOR, _SPANS, _WORKER = (
+    f"tests/pipelines/test_{n}.py" for n in ("local", "ledger", "machines", "actor", "spans", "worker")
+)
 _EXACT = "tests/pipelines/test_color_exact.py"
 
 MUTANTS = (
@@ -171,6 +174,71 @@ MUTANTS = (
         44, "a file is not flushed before it is renamed", "pipelines/journal.py",
         "            os.fsync(file.fileno())\n        os.replace(temporary", "        os.replace(temporary",
         f"{_CRASH}::test_ended_at_any_step_on_the_disk_a_run_goes_on_and_leaves_nothing_over",
+    ),
+    Mutant(
+        39, "a task that failed is begun beside others", "pipelines/ledger.py",
+        "if beside and (failed_on or any(task.key in self._failures for task in beside)):", "if False:",
+        f"{_LOCAL}::test_what_was_beside_a_deadly_task_is_then_alone_and_not_given_up_for_it",
+    ),
+    Mutant(
+        39, "what fails at its end is blamed on the next task, too", "pipelines/local.py",
+        "self._lose(str(failure), [failure.task])", "self._lose(str(failure), self.held[::-1])",
+        f"{_LOCAL}::test_a_task_that_fails_at_its_end_is_the_one_that_is_named",
+    ),
+    Mutant(
+        39, "an actor's calls begin as they arrive", "pipelines/actor.py",
+        "(number == self._next and not (alone and self._inside))", "not (alone and self._inside)",
+        f"{_ACTOR}::test_calls_go_in_the_order_of_their_numbers_whatever_order_they_arrive_in",
+    ),
+    Mutant(
+        39, "a worker is made anew while a task is at its end", "pipelines/actor.py",
+        "and not (alone and self._inside))", ")",
+        f"{_ACTOR}::test_the_next_call_begins_where_the_last_one_frees_the_way_and_a_lone_one_waits_for_its_end",
+    ),
+    Mutant(
+        39, "two encoders are in memory on a CPU", "pipelines/worker.py",
+        "            if after is not None:", "            if False:",
+        f"{_WORKER}::test_a_chunk_begins_while_the_encoder_of_the_last_one_drains[cpu-1]",
+    ),
+    Mutant(
+        39, "any number of encoders drain", "pipelines/worker.py",
+        "            self._draining.join()", "            pass",
+        f"{_WORKER}::test_a_chunk_begins_while_the_encoder_of_the_last_one_drains[cuda-2]",
+    ),
+    Mutant(
+        40, "attempts on machines that are lost count", "pipelines/ledger.py",
+        "if machines is None or device[0] in machines", "if True",
+        f"{_LEDGER}::test_three_failures_use_a_task_s_attempts_up_unless_their_machine_is_lost",
+    ),
+    Mutant(
+        41, "a chunk that comes twice is taken twice", "pipelines/job.py",
+        "                    if chunk.index in records:", "                    if False:",
+        f"{_SPANS}::test_of_a_chunk_that_comes_twice_the_first_counts",
+    ),
+    Mutant(
+        41, "frames that are done again are counted again", "pipelines/job.py",
+        "                        frames -= count  #", "                        pass  #",
+        f"{_SPANS}::test_frames_that_are_done_again_are_counted_once",
+    ),
+    Mutant(
+        55, "a broken GPU uses up a task's attempts", "pipelines/ledger.py",
+        "if device in failed_on and any(d not in failed_on for d in devices):", "if False:",
+        f"{_LEDGER}::test_a_task_that_failed_is_tried_on_another_device_first",
+    ),
+    Mutant(
+        55, "a broken GPU is given work on and on", "pipelines/machines.py",
+        "self._strikes[actor.device] >= ATTEMPTS", "False",
+        f"{_MACHINES}::test_a_gpu_that_fails_three_times_in_a_row_gets_no_more_work",
+    ),
+    Mutant(
+        55, "success is not remembered", "pipelines/machines.py",
+        "        self._strikes.pop(actor.device, None)", "        pass",
+        f"{_MACHINES}::test_a_gpu_that_did_its_work_in_between_is_kept",
+    ),
+    Mutant(
+        55, "a machine where nothing starts is tried on and on", "pipelines/machines.py",
+        "if self._starts[actor.node] >= ATTEMPTS:", "if False:",
+        f"{_MACHINES}::test_a_machine_where_no_worker_starts_is_given_up_and_named",
     ),
     Mutant(
         43, "a kept chunk is not hashed", "pipelines/journal.py",

@@ -1,7 +1,8 @@
 """What a cluster costs its driver, measured with workers that only wait: `python -m tests.benchmarks.cluster`.
 
-Stand-in workers need no GPU: what is measured is the map itself, the object store and Ray. Prints two Markdown tables: how the
-time of many workers compares with one, and the driver's CPU time and memory for 1,000 chunks of 200 KB on 64 workers.
+Stand-in workers need no GPU: what is measured is the map itself, the object store and Ray. Prints Markdown tables: how the
+time of many workers compares with one, the driver's CPU time and memory for 1,000 chunks of 200 KB on 64 workers, with
+`--messages` the driver's CPU time for a report of progress, and with `--start` what starting a private cluster costs.
 """
 
 from __future__ import annotations
@@ -26,10 +27,15 @@ def main() -> None:
     parser.add_argument("--many-wait", type=float, default=4.0)
     parser.add_argument("--chunks", type=int, default=1000)
     parser.add_argument("--kilobytes", type=int, default=200, help="of a chunk's packets, and of its result")
+    parser.add_argument("--messages", type=int, default=0, help="reports of progress to measure, beside the tables")
+    parser.add_argument("--start", action="store_true", help="CPU seconds of each process of a private cluster, and nothing else")
     given = parser.parse_args()
 
     from pipelines.session import Session
 
+    if given.start:
+        _start()
+        return
     with Session("local", cpus=max(*given.workers, given.many, 1), gpus=0) as session:
         if given.workers:
             print(f"| workers | chunks of {given.wait:g} s | seconds | times one worker |\n|---|---|---|---|")
@@ -51,6 +57,45 @@ def main() -> None:
                 f"| {found['before']:.0f} to {found['after']:.0f} MB | {found['store'] / (2e6 * megabytes):.3f} |",
                 flush=True,
             )
+
+        if given.messages:
+            each = _messages(session, given.messages)
+            print(f"\n{given.messages} reports: {1000 * each:.2f} ms of the driver's CPU each", flush=True)
+
+
+def _start() -> None:
+    """CPU seconds from nothing to a worker that is ready for its first task."""
+    import psutil
+
+    from pipelines.session import Session
+
+    with Session("local", cpus=2, gpus=0) as session:
+        from pipelines.cluster import Cluster
+
+        with Cluster(session, workers=1, cpus_per_worker=1) as cluster:
+            _warm(cluster, 1)
+            print("| process | CPU seconds |\n|---|---|")
+            print(f"| driver, its imports included | {_cpu():.2f} |")
+            for process in psutil.Process().children(recursive=True):
+                times = process.cpu_times()
+                print(f"| {process.name()} | {times.user + times.system:.2f} |", flush=True)
+
+
+def _messages(session: Any, count: int) -> float:
+    """CPU seconds of the driver for one item of a worker that has nothing else to say."""
+    from pipelines.cluster import Cluster
+
+    with Cluster(session, workers=1, cpus_per_worker=1) as cluster:
+        spent = []
+        for number in (1, count):
+            _warm(cluster, 1)
+            cpu = _cpu()
+            for _ in cluster.run_tasks(
+                [Task(0, "talk", ("talk", (number, 0.05)))], worker=_WORKER, setup={"silent": True}, feed=lambda number, task: []
+            ):
+                pass
+            spent.append(_cpu() - cpu)
+        return (spent[1] - spent[0]) / (count - 1)
 
 
 def _run(session: Any, workers: int, chunks: int, wait: float, kilobytes: int) -> dict[str, float]:

@@ -15,7 +15,7 @@ import pytest
 from pipelines import spans
 from pipelines.events import Event, Finished, Planned
 from pipelines.job import upscale_video
-from pipelines.work import Done, Hello, Item, NoneAdmittedError, Task
+from pipelines.work import Done, Free, Hello, Item, NoneAdmittedError, Task
 from vsr.api import run_settings
 
 QUICK: dict[str, Any] = {"scale": 1, "model": "identity", "codec": "ffv1", "device": "cpu"}
@@ -52,7 +52,7 @@ class WorkersHere:
                 return
             pieces = iter(feed(0, task))
             for item in made.run(task.payload, pieces):
-                yield Item(0, task.key, item)
+                yield Item(0, task.key, item.value if isinstance(item, Free) else item)
             for _ in pieces:
                 pass
             yield Done(0, task.key)

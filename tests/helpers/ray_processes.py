@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import os
 import subprocess
+import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
+
+import pytest
 
 
 @dataclass(frozen=True)
@@ -68,3 +71,15 @@ def listening(pids: set[int]) -> list[str]:
     done = subprocess.run(["ss", "-ltnpH"], capture_output=True, text=True, check=True)
     lines = [line.split() for line in done.stdout.splitlines()]
     return [fields[3] for fields in lines if any(f"pid={pid}," in fields[-1] for pid in pids)]
+
+
+def load_ray() -> None:
+    """Load Ray as a private cluster wants it, for tests that start none: another test of this process may."""
+    from pipelines import session
+
+    if "ray" not in sys.modules:
+        with pytest.MonkeyPatch.context() as patch:
+            for name, value in {**session._QUIET, **session._PRIVATE, "RAY_AUTH_TOKEN": session._TOKEN}.items():
+                patch.setenv(name, value)
+            import ray  # noqa: F401
+        session._LOADED_PRIVATELY.append(True)

@@ -20,7 +20,7 @@ def main() -> None:
     name, *arguments = sys.argv[1:]
     batch.upscale_video = functools.partial(batch.upscale_video, worker=f"tests.pipelines.light_workers:{name}")  # type: ignore[assignment]
     if "VSR_TEST_SILENCE" in os.environ:
-        local._Child.run = _impatient(local._Child.run, float(os.environ["VSR_TEST_SILENCE"]))  # type: ignore[method-assign]
+        local._Server._listen = _impatient(local._Server._listen, float(os.environ["VSR_TEST_SILENCE"]))  # type: ignore[method-assign]
     if "VSR_TEST_MUX_SIGNAL" in os.environ:
         start = assemble._prepare
 

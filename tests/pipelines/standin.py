@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from models.errors import MediaError, ResourceError
+from pipelines.work import Free
 
 
 class Standin:
@@ -24,7 +25,7 @@ class Standin:
 
     def run(self, task: tuple[str, Any], pieces: Iterator[Any]) -> Iterator[Any]:
         word, argument = task
-        if word == "die" or (word == "die once" and self._first(argument)):
+        if word == "die" or (word == "die once" and self._first(argument)) or (word == "die times" and self._note(argument[0]) <= argument[1]):
             os.kill(os.getpid(), signal.SIGKILL)
         elif word == "hang once" and self._first(argument):
             time.sleep(3600)
@@ -39,9 +40,24 @@ class Standin:
         elif word == "wait":
             time.sleep(argument)
         elif word == "wait for":
-            until = time.monotonic() + 60
-            while not (self._marks / argument).exists() and time.monotonic() < until:
-                time.sleep(0.02)
+            self._is_there(argument)
+        elif word in {"drain", "drain exhausted"}:
+            # The end of this task waits for a mark that another one makes, or for the other's death.
+            self._note(argument[0])
+            yield Free("drains")
+            if not self._is_there(argument[1]):
+                raise RuntimeError(f"nobody made {argument[1]} while this task came to its end")
+            if word == "drain exhausted":
+                raise ResourceError("no memory at the end")
+        elif word in {"mark", "mark and die"}:
+            self._note(argument[0])
+            (self._marks / argument[1]).touch()
+            if word == "mark and die":
+                os.kill(os.getpid(), signal.SIGKILL)
+        elif word == "talk":
+            for number in range(argument[0]):
+                time.sleep(argument[1])
+                yield number
         elif word == "make":
             time.sleep(argument[0])
             yield b"x" * argument[1]
@@ -50,6 +66,19 @@ class Standin:
                 yield piece * 2
         if not self._silent:
             yield ("pid", os.getpid())
+
+    def _is_there(self, name: str) -> bool:
+        """Whether a mark is made within a minute."""
+        until = time.monotonic() + 60
+        while not (self._marks / name).exists() and time.monotonic() < until:
+            time.sleep(0.02)
+        return (self._marks / name).exists()
+
+    def _note(self, name: str) -> int:
+        """Note an attempt; its number, from 1."""
+        with open(self._marks / name, "a", encoding="utf-8") as file:
+            file.write("x")
+        return (self._marks / name).stat().st_size
 
     def _first(self, name: str) -> bool:
         """Whether this is the first time, for any process."""

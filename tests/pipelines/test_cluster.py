@@ -27,7 +27,7 @@ WORKER = "tests.pipelines.standin:Standin"
 def session() -> Iterator[Any]:
     from pipelines.session import Session
 
-    with Session("local", cpus=3, gpus=0) as found:
+    with Session("local", cpus=3, gpus=1) as found:  # GPUs are but a number to Ray
         yield found
 
 
@@ -36,7 +36,7 @@ def cluster(session: Any) -> Iterator[Cluster]:
     """Two workers."""
     from pipelines.cluster import Cluster
 
-    with Cluster(session, workers=2, cpus_per_worker=1) as found:
+    with Cluster(session, workers=2, cpus_per_worker=1, device="cpu") as found:
         yield found
 
 
@@ -110,6 +110,59 @@ def test_the_task_that_waited_behind_a_poisonous_one_is_not_blamed(cluster: Clus
     assert {e.key for e in events if isinstance(e, Lost)} == {0, 1, 2, 3}
 
 
+def on_one_worker(session: Any, folder: Path, *payloads: Any, events: list[Any] | None = None) -> list[Any]:
+    from pipelines.cluster import Cluster
+
+    made = [] if events is None else events
+    with Cluster(session, workers=1, cpus_per_worker=1, device="cpu") as cluster:
+        stream = cluster.run_tasks(tasks_of(*payloads), worker=WORKER, setup={"marks": str(folder)}, feed=lambda number, task: iter([task.key + 1]))
+        made.extend(stream)
+    return made
+
+
+def test_the_next_task_begins_while_the_last_one_comes_to_its_end(session: Any, tmp_path: Path) -> None:
+    payloads = [("drain", ("a", "next")), ("mark", ("b", "next")), ("drain", ("c", "last")), ("mark", ("d", "last"))]
+    events = on_one_worker(session, tmp_path, *payloads)
+    assert keys_done(events) == [0, 1, 2, 3]
+    assert [items(events, n) for n in range(4)] == [["drains"], [4], ["drains"], [8]], "a task's items or input reached another"
+
+
+def test_what_was_beside_a_deadly_task_is_then_alone_and_not_given_up_for_it(session: Any, tmp_path: Path) -> None:
+    events: list[Any] = []
+    with pytest.raises(ResourceError, match="task 1 failed 3 times"):
+        on_one_worker(session, tmp_path, ("drain", ("a", "begun")), ("mark and die", ("b", "begun")), ("mark", ("c", "c")), events=events)
+    assert keys_done(events) == [0]
+    attempts = [(tmp_path / name).read_text() if (tmp_path / name).exists() else "" for name in "abc"]
+    assert attempts == ["xx", "xxx", ""]
+
+
+def test_a_task_that_fails_at_its_end_is_the_one_that_is_named(session: Any, tmp_path: Path) -> None:
+    with pytest.raises(ResourceError, match="task 0 failed 3 times, the last time because no memory at the end"):
+        on_one_worker(session, tmp_path, ("drain exhausted", ("a", "begun")), ("mark", ("b", "begun")))
+
+
+def test_no_two_inputs_are_read_by_the_same_reader_at_a_time(cluster: Cluster, tmp_path: Path) -> None:
+    """A short input that is done with must not set free the number of a long one that is still being read."""
+    reading: set[int] = set()
+    clashes: list[tuple[int, int]] = []
+
+    def feed(number: int, task: Task) -> Iterator[bytes]:
+        if number in reading:
+            clashes.append((number, task.key))
+        reading.add(number)
+        for n in range(1 if task.key == 0 else 40):
+            yield bytes([n]) * 1000
+        reading.discard(number)
+
+    payloads = [("work", None), ("wait for", "go"), *[("work", None)] * 3]
+    done = 0
+    for event in cluster.run_tasks(tasks_of(*payloads), worker=WORKER, setup={"marks": str(tmp_path)}, feed=feed):
+        done += isinstance(event, Done)
+        if done == 2:
+            (tmp_path / "go").touch()
+    assert not clashes
+
+
 def test_a_broken_cuda_context_replaces_the_process(cluster: Cluster, tmp_path: Path) -> None:
     """Case 55."""
     events = run(cluster, ("exhausted once", "a"), ("work", None), setup={"marks": str(tmp_path)})
@@ -118,9 +171,48 @@ def test_a_broken_cuda_context_replaces_the_process(cluster: Cluster, tmp_path: 
     assert keys_done(events) == [0, 1]
 
 
+def test_a_gpu_that_failed_too_often_gets_no_more_work(session: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Case 55. It is the only one, so the work is given up."""
+    from pipelines.cluster import Cluster
+
+    monkeypatch.setattr("pipelines.machines.ATTEMPTS", 1)
+    events: list[Any] = []
+    with Cluster(session, workers=1, cpus_per_worker=1) as cluster, pytest.raises(ResourceError, match="every GPU of the cluster failed"):
+        stream = cluster.run_tasks(tasks_of(("exhausted once", "a")), worker=WORKER, setup={"marks": str(tmp_path)}, feed=lambda n, t: iter([1]))
+        events.extend(stream)
+    assert [e.reason for e in events if isinstance(e, Refused)] == [f"GPU 0 of {os.uname().nodename} failed 1 times in a row and gets no more work"]
+
+
+def test_a_worker_may_die_twice(cluster: Cluster, tmp_path: Path) -> None:
+    events = run(cluster, ("die times", ("a", 2)), ("work", None), setup={"marks": str(tmp_path)})
+    assert [e.key for e in events if isinstance(e, Lost)] == [0, 0]
+    assert keys_done(events) == [0, 1]
+
+
+@pytest.mark.parametrize("loss", ["found dead", "taken away"])
+def test_the_loss_of_a_machine_does_not_use_up_an_attempt(cluster: Cluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, loss: str) -> None:
+    """The machine stays, and only its loss is made believe. Case 40."""
+    monkeypatch.setattr("pipelines.ledger.ATTEMPTS", 1)
+    if loss == "found dead":
+        monkeypatch.setattr("pipelines.machines.Machines.is_lost", lambda machines, node: True)
+    else:
+        monkeypatch.setattr("ray.exceptions.RayActorError.preempted", property(lambda error: True))
+    events = run(cluster, ("die times", ("a", 2)), setup={"marks": str(tmp_path)})
+    assert [e.reason for e in events if isinstance(e, Lost)] == [f"the machine {os.uname().nodename} was lost"] * 2
+    assert keys_done(events) == [0]
+
+
+def test_a_machine_where_no_worker_starts_is_named(cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
+    from tests.pipelines.stillborn import Stillborn
+
+    monkeypatch.setattr("pipelines.machines.Station", Stillborn)
+    with pytest.raises(ResourceError, match=f"no worker starts on {os.uname().nodename}: its worker on .* died"):
+        run(cluster, ("work", None))
+
+
 def test_a_hanging_worker_is_replaced(cluster: Cluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Case 57."""
-    monkeypatch.setattr("pipelines.cluster.SILENCE_SECONDS", 3.0)
+    monkeypatch.setattr("pipelines.driver.SILENCE_SECONDS", 3.0)
     events = run(cluster, ("hang once", "a"), ("work", None), setup={"marks": str(tmp_path)})
     (lost,) = [e for e in events if isinstance(e, Lost)]
     assert "said nothing" in lost.reason
@@ -240,6 +332,6 @@ def written_to_the_store() -> int:
 def test_a_cluster_that_has_no_room_for_a_worker_says_so(session: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     from pipelines.cluster import Cluster
 
-    monkeypatch.setattr("pipelines.cluster._PATIENCE_SECONDS", 1.5)
-    with Cluster(session, cpus_per_worker=64) as cluster, pytest.raises(ResourceError, match="no machine with 64 CPU"):
+    monkeypatch.setattr("pipelines.machines._PATIENCE_SECONDS", 1.5)
+    with Cluster(session, cpus_per_worker=64, device="cpu") as cluster, pytest.raises(ResourceError, match="no machine with 64 CPU"):
         run(cluster, ("work", None))

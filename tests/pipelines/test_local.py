@@ -47,6 +47,7 @@ class Doubler:
 
 
 WORKER = "tests.pipelines.test_local:Doubler"
+STANDIN = "tests.pipelines.standin:Standin"
 
 
 def run(payloads: list[Any], children: int = 1, **more: Any) -> list[Any]:
@@ -87,6 +88,48 @@ def test_a_task_that_fails_every_time_is_named_and_given_up(payload: str, words:
     """Cases 54 and 56."""
     with pytest.raises(ResourceError, match=f"task 0 failed 3 times.*{words}"):
         run([payload])
+
+
+def side_by_side(folder: Path, *payloads: Any) -> list[Any]:
+    """Through one child."""
+    tasks = [Task(n, f"task {n}", p) for n, p in enumerate(payloads)]
+    events: list[Any] = []
+    crew = LocalWorkers([{}])
+    try:
+        events.extend(crew.run_tasks(tasks, worker=STANDIN, setup={"marks": str(folder)}, feed=lambda number, task: [task.key + 1]))
+    except ResourceError as error:
+        events.append(error)
+    return events
+
+
+def test_the_next_task_begins_while_the_last_one_comes_to_its_end(tmp_path: Path) -> None:
+    payloads = [("drain", ("a", "next")), ("mark", ("b", "next")), ("drain", ("c", "last")), ("mark", ("d", "last"))]
+    events = side_by_side(tmp_path, *payloads)
+    assert sorted(e.key for e in events if isinstance(e, Done)) == [0, 1, 2, 3]
+    made = [[v for v in items(events, n) if not isinstance(v, tuple)] for n in range(4)]
+    assert made == [["drains"], [4], ["drains"], [8]], "a task's items or input reached another"
+
+
+def test_what_was_beside_a_deadly_task_is_then_alone_and_not_given_up_for_it(tmp_path: Path) -> None:
+    events = side_by_side(tmp_path, ("drain", ("a", "begun")), ("mark and die", ("b", "begun")), ("mark", ("c", "begun")))
+    assert str(events[-1]).startswith("task 1 failed 3 times")
+    assert [e.key for e in events if isinstance(e, Done)] == [0]
+    assert [e.key for e in events if isinstance(e, Lost)] == [0, 1, 1]
+    attempts = [(tmp_path / name).read_text() if (tmp_path / name).exists() else "" for name in "abc"]
+    assert attempts == ["xx", "xxx", ""]
+
+
+def test_a_task_that_fails_at_its_end_is_the_one_that_is_named(tmp_path: Path) -> None:
+    events = side_by_side(tmp_path, ("drain exhausted", ("a", "begun")), ("mark", ("b", "begun")))
+    assert str(events[-1]).startswith("task 0 failed 3 times, the last time because no memory at the end")
+
+
+def test_a_child_that_says_nothing_is_replaced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Case 57."""
+    monkeypatch.setattr("pipelines.local.SILENCE_SECONDS", 15.0)
+    events = side_by_side(tmp_path, ("hang once", "a"), ("mark", ("b", "b")))
+    assert [e.reason for e in events if isinstance(e, Lost)] == ["its worker said nothing for 15 s"]
+    assert sorted(e.key for e in events if isinstance(e, Done)) == [0, 1]
 
 
 def test_an_error_that_was_foreseen_comes_as_it_is() -> None:

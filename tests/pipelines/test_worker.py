@@ -3,20 +3,27 @@
 from __future__ import annotations
 
 import pickle
+import threading
+from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
 from models.errors import UsageError, VerificationError
 from models.network import Contract
+from pipelines import worker as worker_module
 from pipelines.device import choose_device, numerics_class
 from pipelines.encode import EncodedChunk
 from pipelines.events import Planned
 from pipelines.request import plan_video
 from pipelines.source import PacketReader
 from pipelines.task import Progress, SpanTask, WorkerSetup
-from pipelines.windows import alone
+from pipelines.video import Chunk, Frame
+from pipelines.windows import Window, alone
+from pipelines.work import Free
 from pipelines.worker import ChunkUpscaler
 from tests import media
 from tests.helpers.inline import QUICK
@@ -39,13 +46,78 @@ def test_one_decoder_feeds_many_chunks_and_those_done_are_skipped(tmp_path: Path
     chunks, pts = planned.plan.chunks, planned.info.pts
     wanted = (chunks[0], chunks[2])
     task = SpanTask(wanted, tuple(pts[: chunks[2].stop_frame]), 0, frozenset())
-    made = list(worker.run(task, iter([packets[:10], packets[10:]])))  # type: ignore[list-item]
+    made = [m.value if isinstance(m, Free) else m for m in worker.run(task, iter([packets[:10], packets[10:]]))]  # type: ignore[list-item]
     found = [m for m in made if isinstance(m, EncodedChunk)]
     assert [c.index for c in found] == [0, 2]
     for chunk, encoded in zip(wanted, found, strict=True):
         assert sorted(encoded.pts) == list(pts[chunk.start_frame : chunk.stop_frame])
         assert len(encoded.thumbnails) == chunk.frame_count * 18 * 32
     assert sum(m.frames for m in made if isinstance(m, Progress)) == sum(c.frame_count for c in wanted)
+
+
+class Encoders:
+    """Encoders that come to their end no sooner than the network has a frame of the next chunk, and how many there were at a time."""
+
+    def __init__(self, patch: pytest.MonkeyPatch, chunks: Sequence[Chunk], pts: Sequence[int]) -> None:
+        self._lock, self._now, self.most = threading.Lock(), 0, 0
+        begun = {chunk.index: threading.Event() for chunk in chunks}
+        begun[len(chunks)] = threading.Event()
+        begun[len(chunks)].set()
+        chunk_of = {p: chunk.index for chunk in chunks for p in pts[chunk.start_frame : chunk.stop_frame]}
+        follow, encode = ChunkUpscaler.upscale, worker_module.encode_chunk
+
+        def upscale(worker: ChunkUpscaler, window: Window) -> Frame:
+            begun[chunk_of[window.frame.pts]].set()
+            return follow(worker, window)
+
+        def encode_slowly(frames: Iterable[Frame], index: int, *more: Any, **named: Any) -> EncodedChunk:
+            with self._lock:
+                self._now += 1
+                self.most = max(self.most, self._now)
+            made = encode(frames, index, *more, **named)
+            overlapped = begun[index + 1].wait(60)
+            with self._lock:
+                self._now -= 1
+            assert overlapped, f"chunk {index + 1} waited for the encoder of the one before"
+            return made
+
+        patch.setattr(ChunkUpscaler, "upscale", upscale)
+        patch.setattr(worker_module, "encode_chunk", encode_slowly)
+
+
+ENCODERS = pytest.mark.parametrize(("device", "most"), [("cpu", 1), ("cuda", 2)])
+"""How many encoders may be in memory, by where the networks run; told to the worker only, so no CUDA is needed."""
+
+
+@ENCODERS
+def test_a_chunk_begins_while_the_encoder_of_the_last_one_drains(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, device: str, most: int) -> None:
+    worker, planned, packets = prepared(tmp_path, chunk_seconds=0.25)
+    worker._device = torch.device(device)
+    chunks, pts = planned.plan.chunks, planned.info.pts
+    encoders = Encoders(monkeypatch, chunks, pts)
+    made = list(worker.run(SpanTask(chunks, tuple(pts), 0, frozenset()), iter([packets])))  # type: ignore[list-item]
+    assert [m.index for m in made if isinstance(m, EncodedChunk)] == [c.index for c in chunks]
+    assert encoders.most == most
+
+
+@ENCODERS
+def test_a_task_begins_while_the_encoder_of_the_last_one_drains(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, device: str, most: int) -> None:
+    worker, planned, packets = prepared(tmp_path, chunk_seconds=0.25)
+    worker._device = torch.device(device)
+    chunks, pts = planned.plan.chunks, planned.info.pts
+    encoders = Encoders(monkeypatch, chunks, pts)
+    made: list[EncodedChunk] = []
+    ends: list[threading.Thread] = []
+    for chunk in chunks:
+        task = SpanTask((chunk,), tuple(pts[chunk.start_frame : chunk.stop_frame]), chunk.start_frame, frozenset())
+        running = worker.run(task, iter([packets]))  # type: ignore[list-item]
+        assert any(isinstance(item, Free) for item in running)
+        ends.append(threading.Thread(target=lambda it=running: made.extend(it)))
+        ends[-1].start()
+    for end in ends:
+        end.join()
+    assert [m.index for m in made] == [c.index for c in chunks]
+    assert encoders.most == most
 
 
 def test_fewer_promised_frames_than_come_are_loud(tmp_path: Path) -> None:
@@ -60,8 +132,6 @@ def test_fewer_promised_frames_than_come_are_loud(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("model", ["nearest", "bilinear", "bicubic", "lanczos"])
 def test_a_grey_picture_stays_grey_and_a_flat_one_flat(tmp_path: Path, model: str) -> None:
-    from pipelines.video import Frame
-
     worker, _, _ = prepared(tmp_path, scale=3, model=model)
     flat = Frame(0, [np.full((48, 64), 77, np.uint8), np.full((24, 32), 128, np.uint8), np.full((24, 32), 99, np.uint8)])
     made = worker.upscale(alone(flat, Contract(2, "yuv420")))
@@ -70,8 +140,6 @@ def test_a_grey_picture_stays_grey_and_a_flat_one_flat(tmp_path: Path, model: st
 
 
 def test_nearest_repeats_every_sample(tmp_path: Path) -> None:
-    from pipelines.video import Frame
-
     worker, _, _ = prepared(tmp_path, scale=2, model="nearest")
     planes = media.planes_of(3, 64, 48)
     made = worker.upscale(alone(Frame(0, planes), Contract(2, "yuv420")))

@@ -1,0 +1,139 @@
+"""Which actors a cluster is to have, and which of them get no work: plain bookkeeping, no Ray is started. Cases 54, 55."""
+
+from __future__ import annotations
+
+import threading
+from typing import Any
+
+import pytest
+
+from models.errors import ResourceError
+from pipelines.calls import Actor, Call
+from pipelines.ledger import Ledger
+from pipelines.work import ATTEMPTS, NoneAdmittedError
+from tests.helpers.ray_processes import load_ray
+
+pytestmark = pytest.mark.filterwarnings("ignore")
+
+
+@pytest.fixture(autouse=True, scope="module")
+def ray() -> None:
+    load_ray()
+
+
+@pytest.fixture
+def machines() -> Any:
+    from pipelines.machines import Machines
+
+    found = Machines(most=100, gpus=1.0, cpus=None, device="auto", environment={})
+    found.nodes = {"a": node(CPU=16, GPU=2), "b": node(CPU=24, GPU=4)}
+    return found
+
+
+def node(**resources: float) -> dict[str, Any]:
+    return {"Resources": resources}
+
+
+def actor(machines: Any, where: str = "a", gpu: str = "0", code: str | None = None) -> tuple[Actor, str]:
+    """One that has just said hello, and why it gets no work."""
+    made = Actor(len(machines.actors), where, f"host-{where}", None, None, None)
+    machines.actors.append(made)
+    return made, machines.greet(made, {"code": code or machines._code, "devices": [gpu] if gpu else []})
+
+
+def call() -> Call:
+    return Call(Ledger([]), "", None, {}, lambda number, task: [], None, threading.Event())
+
+
+def test_cores_are_shared_out_by_gpus_and_fractions_of_gpus_put_more_workers_on_one(machines: Any) -> None:
+    from pipelines.machines import Machines, _capacity
+
+    assert machines.needs() == (6, 1.0)
+    assert [_capacity(n, machines.needs()) for n in machines.nodes.values()] == [2, 4]
+    halves = Machines(most=100, gpus=0.5, cpus=None, device="auto", environment={})
+    halves.nodes = machines.nodes
+    assert halves.needs() == (3, 0.5)
+    assert [_capacity(n, halves.needs()) for n in halves.nodes.values()] == [4, 8]
+    cpu = Machines(most=100, gpus=1.0, cpus=None, device="cpu", environment={})
+    cpu.nodes = machines.nodes
+    assert cpu.needs() == (8, 0)
+
+
+def test_a_gpu_that_fails_three_times_in_a_row_gets_no_more_work(machines: Any) -> None:
+    for _ in range(ATTEMPTS):
+        ill, reason = actor(machines, gpu="1")
+        assert not reason
+        machines.strike(ill)
+        machines.actors.remove(ill)
+    ill, reason = actor(machines, gpu="1")
+    assert reason == "GPU 1 of host-a failed 3 times in a row and gets no more work"
+    assert ill.parked, "the broken GPU was given back, for the next worker to get"
+    well, reason = actor(machines, gpu="0")
+    assert not reason
+    assert machines.why_none(call()) is None
+    machines.actors.remove(well)
+    assert "every GPU of the cluster failed" in str(machines.why_none(call()))
+
+
+def test_a_gpu_that_did_its_work_in_between_is_kept(machines: Any) -> None:
+    for _ in range(2 * ATTEMPTS):
+        moody, reason = actor(machines)
+        assert not reason
+        machines.strike(moody)
+        machines.clear(moody)
+
+
+def test_a_machine_without_gpus_is_never_parked(machines: Any) -> None:
+    for _ in range(2 * ATTEMPTS):
+        plain, reason = actor(machines, gpu="")
+        assert not reason
+        machines.strike(plain)
+
+
+def test_a_machine_where_no_worker_starts_is_given_up_and_named(machines: Any) -> None:
+    dead = Actor(0, "a", "host-a", None, None, None)
+    assert [machines.failed_to_start(dead, "no module named av") for _ in range(ATTEMPTS)][:-1] == ["", ""]
+    assert machines.benched == {"a": "no worker starts on host-a: no module named av"}
+    assert machines.why_none(call()) is None, "there is another machine"
+    machines.benched["b"] = "too"
+    assert "no worker starts on host-a" in str(machines.why_none(call()))
+
+
+def test_a_start_that_worked_forgives_the_ones_before(machines: Any) -> None:
+    dead = Actor(0, "a", "host-a", None, None, None)
+    for _ in range(ATTEMPTS):
+        assert machines.failed_to_start(dead, "x") == machines.failed_to_start(dead, "x") == ""
+        actor(machines)
+
+
+def test_a_machine_with_another_version_gets_no_workers(machines: Any) -> None:
+    _, reason = actor(machines, code="0123")
+    assert reason.startswith("host-a has another version of vsr (code 0123, here ")
+    assert list(machines.benched) == ["a"]
+
+
+def test_that_nobody_was_admitted_is_said_only_when_nobody_was(machines: Any) -> None:
+    one, two = (actor(machines)[0] for _ in range(2))
+    asked = call()
+    asked.refused[one.number] = "other bits"
+    assert machines.why_none(asked) is None
+    asked.refused[two.number] = "other bits too"
+    assert isinstance(machines.why_none(asked), NoneAdmittedError)
+
+
+def test_a_cluster_without_a_fitting_machine_is_waited_for_a_while(machines: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    machines.nodes = {}
+    assert machines.why_none(call()) is None
+    monkeypatch.setattr("pipelines.machines._PATIENCE_SECONDS", -1.0)
+    found = machines.why_none(call())
+    assert isinstance(found, ResourceError)
+    assert "no machine with 8 CPU" in str(found)
+
+
+def test_memory_that_ran_out_is_told_from_a_death_of_another_kind() -> None:
+    from ray.exceptions import OutOfMemoryError, RayActorError
+
+    from pipelines.machines import why_gone
+
+    assert why_gone(OutOfMemoryError("Task was killed due to the node running low on memory."), "host") == "memory ran out on host"
+    assert why_gone(RayActorError(), "host") == "its worker on host died"

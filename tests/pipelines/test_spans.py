@@ -1,0 +1,65 @@
+"""What the job makes of a map that delivers twice or loses workers. Case 41."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pipelines import spans
+from pipelines.encode import EncodedChunk
+from pipelines.events import Advanced, ChunkFinished
+from pipelines.work import Item, Lost
+from tests import media
+from tests.helpers.inline import H264, WorkersHere, finished_of, planned_of, upscaled
+
+pytestmark = pytest.mark.usefixtures("inline")
+
+
+class Twice(WorkersHere):
+    """Every chunk is delivered a second time, and what comes second is no film at all."""
+
+    def run_tasks(self, *arguments: Any, **named: Any) -> Iterator[Any]:
+        for event in super().run_tasks(*arguments, **named):
+            yield event
+            if isinstance(event, Item) and isinstance(event.value, EncodedChunk):
+                yield replace(event, value=replace(event.value, data=b"nothing", thumbnails=b""))
+
+
+class LosingOnce(WorkersHere):
+    """The worker is lost after its first chunk, and all that it was at is done again."""
+
+    def run_tasks(self, *arguments: Any, **named: Any) -> Iterator[Any]:
+        for event in super().run_tasks(*arguments, **named):
+            yield event
+            if isinstance(event, Item) and isinstance(event.value, EncodedChunk):
+                yield Lost(0, event.key, "its worker died")
+                break
+        yield from super().run_tasks(*arguments, **named)
+
+
+def test_of_a_chunk_that_comes_twice_the_first_counts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    film = media.cfr(tmp_path / "in.mp4", frames=24)
+    once, twice = tmp_path / "once" / "out.mp4", tmp_path / "twice" / "out.mp4"
+    for place in (once, twice):
+        place.parent.mkdir()
+    upscaled(film, once, **H264, chunk_seconds=0.25)
+    monkeypatch.setattr(spans, "local_workers", lambda settings: Twice())
+    events = upscaled(film, twice, **H264, chunk_seconds=0.25)
+    assert [e.index for e in events if isinstance(e, ChunkFinished)] == [0, 1, 2]
+    assert twice.read_bytes() == once.read_bytes()
+
+
+def test_frames_that_are_done_again_are_counted_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One decoder feeds all chunks, so the first one is done again with the others."""
+    monkeypatch.setattr(spans, "local_workers", lambda settings: LosingOnce())
+    monkeypatch.setattr("pipelines.worker._REPORT_SECONDS", 0.0)
+    film = media.cfr(tmp_path / "in.mp4", frames=96, gop=96)
+    events = upscaled(film, tmp_path / "out.mkv", chunk_seconds=0.25)
+    longest = max(planned_of(events).plan.spans, key=lambda span: len(span.chunks))
+    assert len(longest.chunks) > 1
+    told = [e.frames for e in events if isinstance(e, Advanced)]
+    assert max(told) == told[-1] == finished_of(events).frames == 96
