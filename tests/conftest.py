@@ -44,3 +44,8 @@ def shared_data() -> Path:
     if not place or not Path(place).is_dir():
         pytest.skip("VSR_SHARED_DATA does not name a folder with real clips")
     return Path(place)
+
+
+def pytest_sessionfinish() -> None:
+    """Give back what was frozen: bindings that count their objects at exit would take it for leaked."""
+    gc.unfreeze()

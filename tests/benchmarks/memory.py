@@ -1,7 +1,8 @@
 """Peak memory of a run, children counted: `python -m tests.benchmarks.memory [SECONDS...] [-- RUN OPTIONS]`.
 
 Makes a 1080p clip of each length by code (a moving pattern with grain, 24 fps), upscales it to 4K and prints the peak of the
-summed proportional set size (PSS) of the process and its children, sampled four times a second.
+summed resident set size (RSS) of the process and its children, sampled four times a second: an upper bound, for what they share
+counts for each.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from pipelines.bench import make_clip
 
 
 def peak_bytes(command: list[str]) -> tuple[int, float]:
-    """(highest summed PSS, seconds) of a command and its children. Raises CalledProcessError where it fails."""
+    """(highest summed RSS, seconds) of a command and its children. Raises CalledProcessError where it fails."""
     began, peak = time.monotonic(), 0
     with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE) as process:
         parent = psutil.Process(process.pid)
@@ -26,7 +27,7 @@ def peak_bytes(command: list[str]) -> tuple[int, float]:
             total = 0
             try:
                 for member in [parent, *parent.children(recursive=True)]:
-                    total += member.memory_full_info().pss
+                    total += member.memory_info().rss
             except psutil.Error:
                 pass
             peak = max(peak, total)
