@@ -1,6 +1,7 @@
 """The mathematics: networks, their contract, and the names they go by.
 
 errors.py          the error family
+confinement.py     a process that reads strangers' bytes: no network, bounded memory
 network.py         what a network demands and promises
 interpolation.py   the classical scalers
 packed.py          planes in one tensor, and what is added to a bicubic upscale
@@ -21,6 +22,7 @@ convolution.py     a convolution and the ReLU behind it as one
 relu.py            ReLU in place, by integers where maps are bf16
 architectures.py   the table of architectures a card can name
 foreign.py         other people's checkpoints
+weights.py         what a safetensors file holds, checked before it is loaded
 catalog.py         name -> card -> network
 growth.py          a trained network taken over into a larger one
 losses.py          losses as functions

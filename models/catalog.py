@@ -9,6 +9,7 @@ from __future__ import annotations
 import difflib
 import hashlib
 import json
+import math
 import os
 import subprocess
 import sys
@@ -18,6 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from models.errors import MediaError, UsageError
+from models.weights import at_most, refuse_huge, tensor_shapes
 
 if TYPE_CHECKING:
     from models.network import LoadedNetwork
@@ -129,10 +131,11 @@ def find(name_or_path: str) -> list[Card]:
     Raises UsageError where there is none.
     """
     path = Path(name_or_path)
-    if path.suffix in {".safetensors", ".pth", ".pt", ".ckpt", ".bin"} or path.exists():
-        return [_card_of_file(path)]
     known = cards()
+    # A name of ours before a file of that name, which may lie there unknown to whoever gives the command.
     found = [c for c in known if name_or_path in {c.name, c.family}]
+    if not found and (path.suffix in {".safetensors", ".pth", ".pt", ".ckpt", ".bin"} or path.exists()):
+        return [_card_of_file(path)]
     if not found:
         names = sorted({c.family for c in known})
         close = difflib.get_close_matches(name_or_path, [*names, *(c.name for c in known)], n=1)
@@ -196,12 +199,13 @@ def load_network(card: Card, *, height: int = 0, width: int = 0, chroma_offset: 
         raise MediaError(f"{card.path}: its card names the architecture {card.architecture!r}; we know {', '.join(ARCHITECTURES)}")
     if card.sha256 and sha256_of(card.path) != card.sha256:
         raise MediaError(f"{card.path}: SHA-256 is not the one on its card; fetch or train it again")
-    network = ARCHITECTURES[card.architecture](scale=card.scale, **card.settings)
-    weights = load_file(card.path)
+    refuse_huge(card.path, {"scale": card.scale, **card.settings})
+    found = tensor_shapes(card.path)
+    with at_most(sum(math.prod(shape) for shape in found.values()), f"{card.path}: its tensors are not those of {card.architecture} {card.settings}"):
+        network = ARCHITECTURES[card.architecture](scale=card.scale, **card.settings)
     expected = {name: tuple(tensor.shape) for name, tensor in network.state_dict().items()}
-    found = {name: tuple(tensor.shape) for name, tensor in weights.items()}
     if expected != found:
         odd = min(set(expected.items()) ^ set(found.items()))[0]
         raise MediaError(f"{card.path}: its tensors are not those of {card.architecture} {card.settings}; the first that differs is {odd}")
-    network.load_state_dict({k: v.float() for k, v in weights.items()})
+    network.load_state_dict({k: v.float() for k, v in load_file(card.path).items()})
     return LoadedNetwork(card.name, network.eval(), network.contract, card.sha256, card.more)

@@ -15,6 +15,9 @@ what to do about it goes into the message behind a semicolon or a full stop.
 
 from __future__ import annotations
 
+import os
+import re
+
 __all__ = [
     "CorruptError",
     "Interrupted",
@@ -24,6 +27,7 @@ __all__ = [
     "UsageError",
     "VerificationError",
     "VsrError",
+    "redacted",
 ]
 
 
@@ -31,6 +35,28 @@ class VsrError(Exception):
     """Something `vsr` foresaw: one line that says what was found and what to do."""
 
     exit_code = 1
+
+    def __init__(self, message: str) -> None:
+        super().__init__(redacted(message))
+
+
+_LOGIN = re.compile(r"(\b[a-z][a-z0-9+.-]*:/{1,2})[^/\s@]+@", re.IGNORECASE)
+_PARAMETER = re.compile(r"([?&][^=&\s]*(?:token|key|sig|secret|passw|credential)[^=&\s]*=)[^&\s;]+", re.IGNORECASE)
+_SECRET_NAME = re.compile(r"TOKEN|SECRET|PASSW|CREDENTIAL|API_?KEY|ACCESS_?KEY", re.IGNORECASE)
+_LEAST_SECRET = 8
+
+
+def redacted(text: str) -> str:
+    """The text without secrets: logins and signed parameters of addresses, and values of environment variables that are named like secrets.
+
+    >>> redacted("https://me:pw@host/film.mp4?X-Token=abc: not there")
+    'https://***@host/film.mp4?X-Token=*** not there'
+    """
+    text = _PARAMETER.sub(r"\1***", _LOGIN.sub(r"\1***@", text))
+    for name, value in os.environ.items():
+        if len(value) >= _LEAST_SECRET and _SECRET_NAME.search(name):
+            text = text.replace(value, "***")
+    return text
 
 
 class UsageError(VsrError):

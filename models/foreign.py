@@ -16,8 +16,10 @@ import torch
 from torch import Tensor, nn
 
 from models.catalog import Card, sha256_of
+from models.confinement import with_bounded_memory, without_network
 from models.errors import MediaError
 from models.network import Contract, LoadedNetwork
+from models.weights import tensor_shapes
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -37,6 +39,8 @@ class _Foreign(nn.Module):
         super().__init__()
         from spandrel import ImageModelDescriptor, ModelLoader
 
+        if path.endswith(".safetensors"):
+            tensor_shapes(path)
         try:
             descriptor = ModelLoader(device="cpu").load_from_file(path)
         except Exception as error:  # noqa: BLE001 - whatever a hostile or unknown file makes it raise
@@ -157,6 +161,8 @@ def load_foreign(card: Card) -> LoadedNetwork:
 
 
 if __name__ == "__main__":
+    without_network()
+    with_bounded_memory()
     try:
         print(json.dumps(asdict(describe(sys.argv[1]))))
     except MediaError as error:

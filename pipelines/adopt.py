@@ -61,7 +61,8 @@ def _fetch(address: str, folder: Path, sha256: str) -> Path:
         raise UsageError(f"{address}: expected an https address")
     if not sha256:
         raise UsageError(f"{address}: weights from elsewhere are only taken with their hash; give --sha256 as their author publishes it")
-    path = folder / (address.rpartition("/")[2].partition("?")[0] or "weights")
+    name = address.partition("?")[0].rpartition("/")[2]
+    path = folder / (name if name.strip(".") else "weights")  # "..", too, may stand at the end of an address
     digest, size = hashlib.sha256(), 0
     try:
         with urllib.request.urlopen(address, timeout=_TIMEOUT_SECONDS) as answer, open(path, "wb") as file:  # noqa: S310 - https only, as checked

@@ -13,6 +13,7 @@ import numpy as np
 from models.errors import CorruptError, MediaError
 from pipelines.linear import from_linear
 from pipelines.probe import captions_of
+from pipelines.source import GUARDS
 from pipelines.video import Frame, PixelFormat
 
 if TYPE_CHECKING:
@@ -31,7 +32,6 @@ _THREADS = 4
 
 _HIDES_DAMAGE = frozenset({"hevc"})
 """Decoders that hand on what they could make of a broken slice, and do not mark it."""
-_MAX_PIXELS = 16384 * 16384
 
 _PLANAR = {
     "nv12": "yuv420p", "nv21": "yuv420p", "nv16": "yuv422p", "nv24": "yuv444p", "p010le": "yuv420p10le", "p012le": "yuv420p12le",
@@ -69,9 +69,9 @@ def open_decoder(setup: DecoderSetup, *, strict: bool = False) -> VideoCodecCont
     context.reorder_depth = setup.reorder_depth
     context.thread_type = "AUTO"
     context.thread_count = _THREADS
-    context.options = {"max_pixels": str(_MAX_PIXELS)}
+    context.options = GUARDS
     if strict and setup.codec in _HIDES_DAMAGE:
-        context.options = {**context.options, "err_detect": "explode"}
+        context.options = {**GUARDS, "err_detect": "explode"}
     return context
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 
-__all__ = ["Library", "libraries"]
+__all__ = ["Library", "libraries", "outdated"]
 
 _PROJECT = Path(__file__).resolve().parent.parent / "pyproject.toml"
 _SHOWN_FIRST = ("av", "torch", "ray", "numpy", "numba")
@@ -44,6 +44,19 @@ def libraries() -> list[Library]:
     found = [_library(line) for line in _requirements()]
     rank = {name: place for place, name in enumerate(_SHOWN_FIRST)}
     return sorted(found, key=lambda library: (rank.get(library.name, len(rank)), library.name))
+
+
+def outdated() -> list[Library]:
+    """Those that read other people's bytes and are here in a version with known holes.
+
+    av: its FFmpeg (CVE-2026-8461, CVE-2026-39210 to 39218); torch: loading weights (CVE-2025-32434, CVE-2026-24747);
+    ray: its dashboard (CVE-2026-27482).
+    """
+    found = [library for library in libraries() if library.name in _READ_BYTES]
+    return [library for library in found if library.version and _numbers(library.version) < _numbers(library.floor)]
+
+
+_READ_BYTES = frozenset({"av", "torch", "ray"})
 
 
 def _requirements() -> list[str]:

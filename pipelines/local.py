@@ -24,6 +24,7 @@ from dataclasses import dataclass, field
 from multiprocessing.connection import Connection
 from typing import TYPE_CHECKING, Any
 
+from models.confinement import with_bounded_memory, without_network
 from models.errors import ResourceError
 from pipelines.ledger import Ledger
 from pipelines.work import (
@@ -324,11 +325,14 @@ def child_main(descriptor: int) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the terminal signals the whole group; the parent decides
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     _die_with_parent()
+    without_network()
     line = _Line(Connection(descriptor))
     try:
         _, name, setup = line.receive()
         worker = make_worker(name, pickle.loads(setup))  # noqa: S301 - from our parent
         gc.freeze()  # what is there now stays; later collections need not look through all of torch
+        if worker.facts.get("device") != "cuda":
+            with_bounded_memory()
         line.tell("hello", 0, worker.facts)
         while True:
             _, key, payload = line.receive()

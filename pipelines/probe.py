@@ -25,7 +25,7 @@ from pipelines.hdr import frame_side_data, is_dolby_vision_only, side_data_of, s
 from pipelines.scan import find_scan
 from pipelines.sequence import pattern_of
 from pipelines.siting import chroma_siting
-from pipelines.source import open_source
+from pipelines.source import DECODERS, GUARDS, MAX_PIXELS, open_source
 from pipelines.structure import flaw_of
 from pipelines.video import NO_PTS, ColorTags, DecoderSetup, HdrMetadata, Orientation, PacketIndex, Range, Scan, Stream, VideoInfo
 
@@ -251,6 +251,14 @@ def _read(container: InputContainer, path: str | os.PathLike[str], video_stream:
     context = stream.codec_context
     if context is None or stream.time_base is None:
         raise MediaError(f"{path}: there is no decoder for its video stream")
+    if context.name not in DECODERS:
+        raise MediaError(
+            f"{path}: its video is {context.name}, for which no decoder is opened, as rarely used ones are where attacks succeed; "
+            "make FFV1 of it with a tool you trust with this file"
+        )
+    if context.width * context.height > MAX_PIXELS:
+        raise MediaError(f"{path}: its pictures are {context.width}x{context.height}; expected at most {MAX_PIXELS >> 20} million pixels")
+    context.options = GUARDS
     codec = context.codec.canonical_name if hasattr(context.codec, "canonical_name") else context.name
     codec = {"libdav1d": "av1"}.get(codec, codec)
     context.thread_type = "AUTO"
@@ -489,6 +497,7 @@ def count(info: VideoInfo) -> VideoInfo:
     try:
         stream = container.streams.video[[s.index for s in container.streams.video].index(info.stream_index)]
         stream.codec_context.thread_type = "AUTO"
+        stream.codec_context.options = GUARDS
         for packet in container.demux(stream):
             try:
                 for frame in packet.decode():

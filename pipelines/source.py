@@ -17,6 +17,7 @@ import av
 
 from models.errors import MediaError
 from pipelines.sequence import pattern_of
+from pipelines.structure import header_bytes
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -24,7 +25,15 @@ if TYPE_CHECKING:
     from av.container import InputContainer
     from av.video.stream import VideoStream
 
-__all__ = ["FORMATS", "PacketData", "PacketReader", "file_url", "open_source"]
+__all__ = ["DECODERS", "FORMATS", "GUARDS", "MAX_PIXELS", "PacketData", "PacketReader", "file_url", "open_source"]
+
+
+def _decodes_pictures(name: str) -> bool:
+    try:
+        return av.Codec(name, "r").type == "video"
+    except ValueError:  # an encoder
+        return False
+
 
 FORMATS = (
     "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpegts,mpeg,mpegvideo,m4v,h261,h263,h264,hevc,vvc,obu,av1,ivf,flv,asf,ogg,mxf,gif,"
@@ -32,13 +41,36 @@ FORMATS = (
 )
 """Demuxers an input may be opened with: no playlists, no concatenation, no devices."""
 
+DECODERS = frozenset(
+    {
+        *("h264", "hevc", "av1", "libdav1d", "vvc", "vp8", "vp9", "libvpx", "libvpx-vp9", "mpeg1video", "mpeg2video", "mpegvideo", "mpeg4"),
+        *("msmpeg4v1", "msmpeg4v2", "msmpeg4", "h261", "h263", "h263p", "flv", "vc1", "wmv1", "wmv2", "wmv3", "theora", "vp6", "vp6f"),
+        *("rv30", "rv40", "dirac", "dvvideo", "prores", "prores_raw", "dnxhd", "cfhd", "apv", "ffv1", "huffyuv", "ffvhuff", "utvideo"),
+        *("rawvideo", "wrapped_avframe", "v210", "v410", "r210", "mjpeg", "jpeg2000", "png", "apng", "gif", "webp", "tiff", "bmp", "dpx"),
+        *("exr", "qtrle", "cinepak", "svq3"),
+    }
+)
+"""Decoders a film may need. Hundreds of others, for game consoles and capture cards long gone, are where holes are found
+(such as CVE-2026-8461 in magicyuv) and are never opened."""
+
+MAX_PIXELS = 1 << 27
+"""Of one picture: twice 8192x8192, some 400 MB decoded."""
+
 _OPTIONS = {
     "protocol_whitelist": "file",
     "format_whitelist": FORMATS,
+    "codec_whitelist": ",".join(sorted(DECODERS | {n for n in av.codecs_available if not _decodes_pictures(n)})),
+    "max_streams": "1000",
     "pattern_type": "none",  # image2 would take %03d in a name for a sequence
     "analyzeduration": "20000000",
     "probesize": "20000000",
 }
+
+
+GUARDS = {"codec_whitelist": _OPTIONS["codec_whitelist"], "max_pixels": str(MAX_PIXELS)}
+"""Options of every decoder that is opened."""
+
+_MOST_HEADER_BYTES = 512 << 20
 
 
 def file_url(path: str | os.PathLike[str]) -> str:
@@ -57,7 +89,7 @@ def open_source(path: str | os.PathLike[str]) -> InputContainer:
         first = pattern.whole()[0]
         options = {**_OPTIONS, "pattern_type": "sequence", "start_number": str(first), "start_number_range": "1", "framerate": "25"}
         try:
-            return av.open(pattern.ffmpeg_url(), format="image2", container_options=options, metadata_errors="replace")
+            return av.open(pattern.ffmpeg_url(), format="image2", options=GUARDS, container_options=options, metadata_errors="replace")
         except (av.error.FFmpegError, UnicodeError) as error:
             raise MediaError(f"{_shown(path)}: can't be opened ({getattr(error, 'strerror', None) or error}); expected pictures") from None
     try:
@@ -70,10 +102,15 @@ def open_source(path: str | os.PathLike[str]) -> InputContainer:
     if os.stat(path).st_size == 0:
         raise MediaError(f"{_shown(path)}: is empty")
     try:
+        header = header_bytes(path)
+        if header > _MOST_HEADER_BYTES:
+            raise MediaError(f"{_shown(path)}: has {header >> 20} MiB of headers and tags; expected at most {_MOST_HEADER_BYTES >> 20}")
         # Broken tags are no reason to refuse a film.
-        return av.open(file_url(path), container_options=_OPTIONS, metadata_errors="replace")
-    except av.error.PermissionError:
+        return av.open(file_url(path), options=GUARDS, container_options=_OPTIONS, metadata_errors="replace")
+    except PermissionError:
         raise MediaError(f"{_shown(path)}: no permission to read it") from None
+    except MemoryError:
+        raise MediaError(f"{_shown(path)}: takes more memory to open than any film; expected at most {_OPTIONS['max_streams']} streams") from None
     except (av.error.FFmpegError, UnicodeError) as error:
         raise MediaError(
             f"{_shown(path)}: is not a video file we can open ({getattr(error, 'strerror', None) or error}); "

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["Flaw", "flaw_of"]
+__all__ = ["Flaw", "flaw_of", "header_bytes"]
 
 
 @dataclass(frozen=True)
@@ -35,6 +35,18 @@ def flaw_of(path: str | os.PathLike[str], format_name: str) -> Flaw | None:
         return None
     with open(path, "rb", buffering=0) as file:
         return walk(_File(file.fileno()))
+
+
+def header_bytes(path: str | os.PathLike[str]) -> int:
+    """The largest piece of an MP4 or Matroska file that is read into memory to open it, such as its index or tags."""
+    with open(path, "rb", buffering=0) as handle:
+        file = _File(handle.fileno())
+        head = file.read(0, 12)
+        if int.from_bytes(head[:4], "big") == _EBML:
+            return max((size for name, size in _top_elements(file) if name != _CLUSTER), default=0)
+        if head[4:8] in {b"ftyp", b"moov", b"mdat", b"free", b"wide", b"skip", b"styp", b"pnot"}:
+            return max((size for name, size in _boxes(file) if name in {b"moov", b"meta", b"moof", b"udta"}), default=0)
+    return 0
 
 
 class _File:
@@ -121,6 +133,20 @@ def _segment(file: _File, at: int, declared: int | None) -> Flaw | None:
     return _cut(file.size, declared) if declared is not None and declared > file.size else None
 
 
+def _top_elements(file: _File) -> Iterator[tuple[int, int]]:
+    """(ID, length) of the elements of the first segment, up to the first cluster."""
+    at = 0
+    while at < file.size and (found := _element(file, at)) is not None:
+        name, start, size = found
+        if name == _SEGMENT:
+            at = start
+            continue
+        yield name, size or 0
+        if name == _CLUSTER or size is None:
+            return
+        at = start + size
+
+
 def _cluster(file: _File, at: int, declared: int | None) -> tuple[Flaw | None, int]:
     """What is wrong with a cluster, and where it ends."""
     begin, stop = at, min(declared or file.size, file.size)
@@ -149,6 +175,21 @@ def _cluster(file: _File, at: int, declared: int | None) -> tuple[Flaw | None, i
 
 
 # --- others
+
+
+def _boxes(file: _File) -> Iterator[tuple[bytes, int]]:
+    """(kind, length) of an MP4 file's boxes, as far as they make sense."""
+    at = 0
+    while at + 8 <= file.size:
+        head = file.read(at, 16)
+        size = int.from_bytes(head[:4], "big")
+        if size == 1:
+            size = int.from_bytes(head[8:16], "big")
+        size = size or file.size - at
+        if size < 8:
+            return
+        yield head[4:8], size
+        at += size
 
 
 def _mp4(file: _File) -> Flaw | None:

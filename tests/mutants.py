@@ -361,6 +361,36 @@ MUTANTS = (
         "tests/pipelines/test_health.py::test_a_frame_that_can_not_be_is_computed_again_in_fp32",
     ),
     Mutant(
+        63, "a file that ends early is taken for whole", "pipelines/request.py",
+        '    if info.flaw and settings.on_corrupt == "fail":', "    if False:",
+        "tests/pipelines/test_structure.py::test_a_film_that_is_cut_short_is_refused_or_upscaled_as_far_as_it_goes[ts-0.5]",
+    ),
+    Mutant(
+        65, "HEVC hides broken slices", "pipelines/decode.py",
+        "    if strict and setup.codec in _HIDES_DAMAGE:", "    if False:",
+        "tests/pipelines/test_structure.py::test_flipped_bits_are_named_by_frame_or_concealed_with_every_frame_kept[libx265-mp4]",
+    ),
+    Mutant(
+        75, "headers of any size", "pipelines/source.py",
+        "_MOST_HEADER_BYTES = 512 << 20", "_MOST_HEADER_BYTES = 1 << 62",
+        "tests/pipelines/test_hostile.py::test_a_file_that_claims_more_than_a_machine_has_is_refused_before_it_gets_it[_huge_tag_mp4]",
+    ),
+    Mutant(
+        76, "any decoder", "pipelines/probe.py",
+        "    if context.name not in DECODERS:", "    if False:",
+        "tests/pipelines/test_hostile.py::test_a_rarely_used_decoder_is_not_opened[magicyuv]",
+    ),
+    Mutant(
+        77, "a file of a network's name is taken for it", "models/catalog.py",
+        "    if not found and (path.suffix in", "    if path.exists() or (path.suffix in",
+        "tests/models/test_weights.py::test_a_file_with_the_name_of_a_network_is_not_taken_for_it",
+    ),
+    Mutant(
+        71, "workers have a network", "pipelines/local.py",
+        "    without_network()\n", "",
+        "tests/models/test_confinement.py::test_a_worker_here_reaches_no_network_and_takes_no_more_memory_than_there_is[cpu]",
+    ),
+    Mutant(
         67, "any size is tried", "pipelines/encode.py",
         "    _check_size(settings.codec, name, width, height)", "    pass",
         "tests/pipelines/test_encode.py::test_what_a_codec_or_container_can_t_is_refused",

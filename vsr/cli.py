@@ -183,12 +183,25 @@ def _output_fails() -> bool:
     return False
 
 
+def _refuse_known_holes() -> None:
+    """Refuse an FFmpeg with known holes, through which a film could take over; warn of the others, which strangers reach less easily."""
+    from pipelines.libraries import outdated
+
+    for library in outdated():
+        said = f"{library.name} {library.version} has known holes; install {library.wanted}"
+        click.echo(f"vsr: {said}" if library.name == "av" else f"vsr: warning: {said}", err=True)
+        if library.name == "av":
+            sys.exit(2)
+
+
 def main(arguments: list[str] | None = None) -> None:
     """Run the command line; every foreseen error becomes one line and its exit code, a bug keeps its traceback."""
     _own_packages()
     from models.errors import VsrError
 
     given = sys.argv[1:] if arguments is None else arguments
+    if "doctor" not in given:
+        _refuse_known_holes()
     try:
         cli.main(args=given, prog_name="vsr", standalone_mode=False)
     except VsrError as error:

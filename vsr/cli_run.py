@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import re
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -141,7 +142,7 @@ def _upscale(
 
 def report_error(error: Exception, *, as_json: bool) -> None:
     """One line on standard error, and an object where JSON is wanted."""
-    text = str(error).replace("\n", " ")
+    text = re.sub(r"[\x00-\x1f\x7f-\x9f]", " ", str(error))  # a name may hold what a terminal obeys
     if as_json:
         from vsr.progress import JsonLines
 
