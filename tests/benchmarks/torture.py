@@ -21,7 +21,8 @@ import av
 
 from tests.helpers.command import arguments, environment
 
-_SECONDS = 600
+_SECONDS = 7200
+"""For a film of any length on a busy machine."""
 _REFUSALS = frozenset({2, 3, 4})
 _WAY = ("--scale", "1", "--model", "identity", "--codec", "ffv1", "--device", "cpu", "--chunk-seconds", "2", "--drop-incompatible", "--quiet")
 """Pixels as they are: what is tried is everything around the networks."""

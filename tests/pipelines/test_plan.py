@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from array import array
 from fractions import Fraction
+from random import Random
 
 import pytest
 from hypothesis import given, settings
@@ -11,9 +12,9 @@ from hypothesis import strategies as st
 
 from models.catalog import Card, find
 from models.errors import UsageError
-from pipelines.plan import choose_stages, cut_chunks, cut_spans, target_size
+from pipelines.plan import choose_stages, clean_starts, cut_chunks, cut_spans, target_size, with_context
 from pipelines.settings import TargetSettings
-from pipelines.video import PacketIndex
+from pipelines.video import NO_PTS, PacketIndex
 
 
 @pytest.mark.parametrize(
@@ -175,6 +176,40 @@ def test_every_span_ships_what_its_chunks_need_from_a_clean_point_on(gops: list[
         wanted = {p for c in span.chunks for p in pts[c.start_frame : c.stop_frame]}
         assert wanted <= shipped
         assert index.pts[span.first_row] <= min(wanted) or span.first_row == 0
+
+
+@given(
+    st.lists(st.tuples(st.integers(1, 3000), st.booleans(), st.booleans(), st.booleans()), min_size=1, max_size=60),
+    st.randoms(use_true_random=False),
+    st.floats(0.01, 5),
+    st.tuples(st.integers(0, 3), st.integers(0, 3)),
+)
+@settings(max_examples=300, deadline=None)
+def test_whatever_the_order_of_packets_all_that_is_shown_is_shipped_once(
+    packets: list[tuple[int, bool, bool, bool]], order: Random, seconds: float, context: tuple[int, int]
+) -> None:
+    """Case 68: any order of pts, with dts or without, any keys, hidden packets: chunks cover the display time once, and get their packets."""
+    now, rows = -700, []
+    for step, clean, hidden, dated in packets:
+        now += step
+        rows.append((now, clean, hidden, dated))
+    order.shuffle(rows)
+    index = index_of([(pts, clean) for pts, clean, _, _ in rows])
+    index.discard[:] = bytes(hidden for _, _, hidden, _ in rows)
+    for row, (_, _, _, dated) in enumerate(rows):
+        index.dts[row] = order.randrange(-900, 200_000) if dated else NO_PTS
+    pts = sorted(p for p, _, hidden, _ in rows if not hidden)
+    if not pts:
+        return
+    starts = clean_starts(index)[0]
+    chunks = cut_chunks(pts, Fraction(1, 1000), seconds, starts, 0, len(pts))
+    assert [p for c in chunks for p in pts[c.start_frame : c.stop_frame]] == pts
+    spans = cut_spans(index, pts, chunks, linear=False, context=context)
+    assert [c for s in spans for c in s.chunks] == list(chunks)
+    for span in spans:
+        shipped = {index.pts[row] for row in range(span.first_row, span.stop_row)}
+        first, stop = with_context(span.chunks[0].start_frame, span.chunks[-1].stop_frame, context, len(pts))
+        assert set(pts[first:stop]) <= shipped
 
 
 def test_one_decoder_feeds_all_chunks_where_there_is_no_inner_clean_point() -> None:
