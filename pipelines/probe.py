@@ -516,7 +516,7 @@ def count(info: VideoInfo) -> VideoInfo:
         durations = _durations(pts, info.index, None, info.rate, info.time_base)
     except OverflowError:
         raise MediaError(f"{info.path}: {_WILD_TIMES}") from None
-    note = "its packets do not tell which frames they hold; frames were counted by decoding"
+    note = f"its packets do not tell which frames they hold; counted by decoding, {len(info.index)} packets gave {len(pts)} frames"
     return replace(info, pts=pts, durations=durations, linear=True, damage=damage, notes=(*info.notes, note))
 
 

@@ -76,8 +76,10 @@ def _broken(at: int) -> Flaw:
 # --- Matroska
 
 _EBML, _SEGMENT, _CLUSTER, _CRC, _VOID = 0x1A45DFA3, 0x18538067, 0x1F43B675, 0xBF, 0xEC
-_TOP = frozenset({_CLUSTER, 0x114D9B74, 0x1549A966, 0x1654AE6B, 0x1C53BB6B, 0x1941A469, 0x1043A770, 0x1254C367, _CRC, _VOID})
-_IN_CLUSTER = frozenset({0xA3, 0xA0, 0xE7, 0xA7, 0xAB, 0x5854, 0xAF, _CRC, _VOID})
+_TRACKS, _TRACK_ENTRY, _TRACK_NUMBER = 0x1654AE6B, 0xAE, 0xD7
+_SIMPLE_BLOCK, _BLOCK_GROUP, _BLOCK = 0xA3, 0xA0, 0xA1
+_TOP = frozenset({_CLUSTER, 0x114D9B74, 0x1549A966, _TRACKS, 0x1C53BB6B, 0x1941A469, 0x1043A770, 0x1254C367, _CRC, _VOID})
+_IN_CLUSTER = frozenset({_SIMPLE_BLOCK, _BLOCK_GROUP, 0xE7, 0xA7, 0xAB, 0x5854, 0xAF, _CRC, _VOID})
 
 
 def _element(file: _File, at: int) -> tuple[int, int, int | None] | None:
@@ -101,21 +103,23 @@ def _matroska(file: _File) -> Flaw | None:
     at = 0
     while at < file.size:
         found = _element(file, at)
-        if found is None:
-            return None  # something else behind the film
+        if found is None or found[0] not in {_EBML, _SEGMENT, _VOID}:
+            # Something small may stand behind a film; as much as this is what a wrong length cut off.
+            return _broken(at) if file.size - at > file.size // 64 else None
         name, start, size = found
         if name == _SEGMENT:
             flaw = _segment(file, start, None if size is None else start + size)
             if flaw is not None or size is None:
                 return flaw
-        elif size is None or name not in {_EBML, _VOID}:
-            return None
+        elif size is None:
+            return _broken(at)
         at = start + (size or 0)
     return None
 
 
 def _segment(file: _File, at: int, declared: int | None) -> Flaw | None:
     stop = min(declared or file.size, file.size)
+    tracks: frozenset[int] = frozenset()
     while at < stop:
         found = _element(file, at)
         if found is None or found[0] not in _TOP:
@@ -123,8 +127,12 @@ def _segment(file: _File, at: int, declared: int | None) -> Flaw | None:
             return _cut(file.size, declared or at + 12) if file.size - at < 12 else _broken(at)
         name, start, size = found
         end = file.size if size is None else start + size
+        if declared is not None and end > declared:
+            return _broken(at)
+        if name == _TRACKS:
+            tracks |= _track_numbers(file, start, end)
         if name == _CLUSTER:
-            flaw, end = _cluster(file, start, None if size is None else end)
+            flaw, end = _cluster(file, start, None if size is None else end, tracks)
             if flaw is not None:
                 return flaw
         if end > file.size:
@@ -147,7 +155,29 @@ def _top_elements(file: _File) -> Iterator[tuple[int, int]]:
         at = start + size
 
 
-def _cluster(file: _File, at: int, declared: int | None) -> tuple[Flaw | None, int]:
+def _track_numbers(file: _File, at: int, stop: int) -> frozenset[int]:
+    """Those of the entries between two places."""
+    numbers = set()
+    while at < stop and (found := _element(file, at)) is not None and found[2] is not None:
+        name, start, size = found
+        if name == _TRACK_NUMBER:
+            numbers.add(int.from_bytes(file.read(start, min(size, 8)), "big"))
+        at = start if name == _TRACK_ENTRY else start + size
+    return frozenset(numbers)
+
+
+def _is_of_no_track(file: _File, name: int, at: int, tracks: frozenset[int]) -> bool:
+    """Whether a block's first number, that of its track, is none there is; demuxers leave such a block out."""
+    if name == _BLOCK_GROUP and (inner := _element(file, at)) is not None and inner[0] == _BLOCK:
+        name, at = _SIMPLE_BLOCK, inner[1]
+    if name != _SIMPLE_BLOCK or not tracks:
+        return False
+    head = file.read(at, 2)
+    number = head[0] & 0x7F if head[:1] >= b"\x80" else int.from_bytes(head, "big") & 0x3FFF
+    return number not in tracks
+
+
+def _cluster(file: _File, at: int, declared: int | None, tracks: frozenset[int]) -> tuple[Flaw | None, int]:
     """What is wrong with a cluster, and where it ends."""
     begin, stop = at, min(declared or file.size, file.size)
     while at < stop:
@@ -164,6 +194,8 @@ def _cluster(file: _File, at: int, declared: int | None) -> tuple[Flaw | None, i
             return _broken(at), stop
         if start + size > file.size:
             return _cut(file.size, declared or start + size), file.size
+        if _is_of_no_track(file, name, start, tracks):
+            return _broken(at), stop
         if name == _CRC and at == begin and size == 4 and declared is not None and declared <= file.size:
             value = 0
             for data in file.blocks(start + 4, declared):

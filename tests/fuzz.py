@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import argparse
 import faulthandler
+import json
+import os
 import resource
 import subprocess
 import sys
@@ -267,6 +269,9 @@ def main() -> int:
             if given.all or not ending.good:
                 print(f"{'good' if ending.good else 'BAD'} {ending.seed} {ending.said}", flush=True)
     print(f"{given.count} films, {bad} bad endings")
+    if "VSR_FIGURES" in os.environ:
+        with open(os.environ["VSR_FIGURES"], "a", encoding="utf-8") as figures:
+            figures.write(json.dumps({"count": given.count}) + "\n")
     return 1 if bad else 0
 
 

@@ -7,6 +7,7 @@ a lost frame, a process or a file left behind is a bad one. Ends with 1 where th
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import resource
 import signal
@@ -23,6 +24,8 @@ from tests.helpers.command import arguments, environment
 
 _SECONDS = 7200
 """For a film of any length on a busy machine."""
+_LONG = 2000
+"""Frames of a film of which only ten seconds are tried."""
 _REFUSALS = frozenset({2, 3, 4})
 _WAY = ("--scale", "1", "--model", "identity", "--codec", "ffv1", "--device", "cpu", "--chunk-seconds", "2", "--drop-incompatible", "--quiet")
 """Pixels as they are: what is tried is everything around the networks."""
@@ -52,6 +55,9 @@ def torture(files: list[Path], *more: str) -> Iterator[Ending]:
 
 
 def _ending(path: Path, folder: Path, more: tuple[str, ...]) -> Ending:
+    expected = _decoded(path)
+    is_long = expected > _LONG
+    more = (*more, "--range", "0-10") if is_long else more
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     child = subprocess.Popen(
         arguments("run", path, "-o", folder, *_WAY, *more), env=environment(TMPDIR=str(folder)), stdin=subprocess.DEVNULL,
@@ -70,7 +76,6 @@ def _ending(path: Path, folder: Path, more: tuple[str, ...]) -> Ending:
     results = [p for p in folder.iterdir() if not p.name.endswith(".vsr.json")]
     kept = [p for p in results if p.name.endswith(".vsr-work")]
     made = [p for p in results if p not in kept]
-    expected = _decoded(path)
     frames = _decoded(made[0]) if child.returncode == 0 and len(made) == 1 else 0
     lines = [line for line in said.splitlines() if line.strip()]
     wrong = ""
@@ -83,7 +88,7 @@ def _ending(path: Path, folder: Path, more: tuple[str, ...]) -> Ending:
     elif child.returncode == 0:
         if len(results) != 1:
             wrong = f"left behind: {[p.name for p in results]}"
-        elif frames != expected and not lines:
+        elif (frames != expected and not is_long and not lines) or not frames:
             wrong = f"{frames} frames of {expected}, without a word"
     elif len(lines) != 1 or not lines[0].startswith("vsr: "):
         wrong = f"{len(lines)} lines instead of one"
@@ -153,6 +158,9 @@ def main() -> int:
         print(lines[-1], flush=True)
     last = f"\n{len(files)} files, {bad} bad ends"
     print(last)
+    if "VSR_FIGURES" in os.environ:
+        with open(os.environ["VSR_FIGURES"], "a", encoding="utf-8") as figures:
+            figures.write(json.dumps({"count": len(files)}) + "\n")
     if given.output:
         given.output.write_text("\n".join([*lines, last]) + "\n", encoding="utf-8")
     return 1 if bad else 0
