@@ -158,8 +158,10 @@ def _top_elements(file: _File) -> Iterator[tuple[int, int]]:
 def _track_numbers(file: _File, at: int, stop: int) -> frozenset[int]:
     """Those of the entries between two places."""
     numbers = set()
-    while at < stop and (found := _element(file, at)) is not None and found[2] is not None:
+    while at < stop and (found := _element(file, at)) is not None:
         name, start, size = found
+        if size is None:
+            break
         if name == _TRACK_NUMBER:
             numbers.add(int.from_bytes(file.read(start, min(size, 8)), "big"))
         at = start if name == _TRACK_ENTRY else start + size
