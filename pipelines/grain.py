@@ -146,17 +146,18 @@ class GrainMaker:
     """Adds a plan's grain to its results."""
 
     def __init__(self, plan: Plan) -> None:
+        self._strength: list[np.ndarray | None] = []
+        if not any(any(strengths) for strengths in plan.grain):
+            return
         pixels = PixelFormat.parse(plan.out_pix_fmt)
         self._largest = (1 << pixels.bits) - 1
         unit = 1 << (pixels.bits - 8)
         codes = np.arange(self._largest + 1, dtype=np.float32) / unit
-        self._strength: list[np.ndarray | None] = []
         for strengths in plan.grain:
             centres = (np.arange(len(strengths)) + 0.5) * 256 / len(strengths)
             at_code = np.interp(codes, centres, strengths).astype(np.float32) * unit
             self._strength.append(at_code if any(strengths) else None)
-        pattern = _pattern(max(1, round(plan.out_height / plan.height))) if plan.grain else np.zeros((1, 1), np.float32)
-        self._pattern = np.tile(pattern, (2, 2))
+        self._pattern = np.tile(_pattern(max(1, round(plan.out_height / plan.height))), (2, 2))
 
     def __call__(self, frame: Frame) -> Frame:
         """The frame with grain; without any in the plan, the very frame."""

@@ -392,6 +392,7 @@ def _walk(container: InputContainer, stream: VideoStream, codec: str) -> _Walk:
     length_size = nal_length_size(codec, stream.codec_context.extradata)
     clock = EpochClock(container.format.name)
     epochs: list[tuple[int, int]] = []
+    flagged: list[int] = []
     for packet in container.demux():
         if not packet.size:
             continue
@@ -401,7 +402,8 @@ def _walk(container: InputContainer, stream: VideoStream, codec: str) -> _Walk:
             ends[packet.stream_index] = max(ends.get(packet.stream_index, 0), packet.pts + (packet.duration or 0))
         if packet.stream_index != stream.index:
             continue
-        seen.damaged += packet.is_corrupt
+        if packet.is_corrupt:
+            flagged.append(len(index))
         offset = clock.shift_ticks(stream)
         if offset != (epochs[-1][1] if epochs else 0):
             epochs.append((len(index), offset))
@@ -417,6 +419,9 @@ def _walk(container: InputContainer, stream: VideoStream, codec: str) -> _Walk:
             _look_at(packet, look)
     if len(look.pts) < _SAMPLE_FRAMES:
         _look_at(None, look, stream)
+    # Where recordings are joined, the counters of TS packets jump, which flags what stands before the key frame there; it may be whole,
+    # and if it is not, its frames say so.
+    seen.damaged = sum(not any(index.clean[n + 1 : n + 3]) for n in flagged)
     seen.epochs = tuple(epochs)
     seconds = {n: end * Fraction(container.streams[n].time_base or 0) for n, end in ends.items()}
     seen.end, seen.last = seconds.get(stream.index, Fraction(0)), max(seconds.values(), default=Fraction(0))
