@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import pickle
+from collections.abc import Generator
 from typing import TYPE_CHECKING, Any
 
 import ray
@@ -74,6 +75,8 @@ class Parcels:
     def is_fed(self, run: Run) -> None:
         """Nothing more will be asked of a task's feed: another task's may have its number."""
         if run.feed is not None:
+            if isinstance(run.pieces, Generator):
+                run.pieces.close()  # a task that was taken back is read anew, and its reader must be done by then
             run.call.feeding.discard(run.feed)
             run.feed = None
 

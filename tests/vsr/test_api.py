@@ -22,7 +22,7 @@ def test_upscale_yields_what_the_command_shows(tmp_path: Path) -> None:
     assert isinstance(events[-1], Finished)
     assert (events[-1].output, events[-1].frames) == (str(output), 5)
     assert list(vsr.upscale(str(source), str(output), scale=2, model="nearest", codec="h264", preset="ultrafast", device="cpu")) == [
-        AlreadyDone(str(output))
+        AlreadyDone(str(output), frames=5, bytes=output.stat().st_size)
     ]
 
 
