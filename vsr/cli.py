@@ -210,7 +210,7 @@ def main(arguments: list[str] | None = None) -> None:
     except click.exceptions.Exit as exit_:
         sys.exit(exit_.exit_code)
     except SystemExit:
-        if type(sys.stdout).__name__ == "PacifyFlushWrapper":  # click's sign that whoever read our output has gone
+        if type(sys.stdout).__name__.endswith("PacifyFlushWrapper"):  # click's sign that whoever read our output has gone
             sys.exit(141)
         raise
     except OSError as error:
