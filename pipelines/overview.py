@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
+from models.architectures import ARCHITECTURES
 from models.catalog import TRAINED, load_network, read_card
 from models.errors import UsageError
 from pipelines.degrade import degrade, read_case
@@ -74,11 +75,17 @@ def overview(settings: OverviewSettings) -> str:
     parts = [_table(shipped, settings)]
     if settings.clips:
         parts.append(_table_of_clips(shipped, settings))
-    text = _TEXT.format(tables="\n\n".join(parts), speed=_speed_line(settings))
+    text = _TEXT.format(tables="\n\n".join(parts), speed=_speed_line(settings), unmade=_unmade(shipped))
     if settings.picture is None or settings.images is None:
         return text
     lines = [f"`{c.name}`\n\n![{c.name}]({settings.images.name}/{_draw(c, settings.picture, settings.images).name})" for c in shipped]
     return text + _STRIPS.format(source=settings.picture.stem) + "\n\n".join(lines) + "\n"
+
+
+def _unmade(shipped: Sequence[Card]) -> str:
+    """Of the architectures named in the text, those that no shipped network has."""
+    missing = [f"`{name}`" for name in ARCHITECTURES if name not in {c.architecture for c in shipped}]
+    return f"Not shipped yet, though their configs are there to train them: {', '.join(missing)}.\n\n" if missing else ""
 
 
 def _order(card: Card) -> int:
@@ -238,7 +245,7 @@ Made by `vsr models table`; do not edit by hand.
 - **One film, many hours of it, or a look of its own** (a game, a cartoon): `vsr train --per-title` tunes a network on it, says the
   gain on shots it has not seen, and keeps the result only if it wins.
 
-Each was made by `vsr train configs/train/NAME.toml`; `configs/train/README.md` says with which data, the card beside the weights
+{unmade}Each was made by `vsr train configs/train/NAME.toml`; `configs/train/README.md` says with which data, the card beside the weights
 (`models/trained/NAME.toml`) for how long.
 """
 
