@@ -230,10 +230,10 @@ Made by `vsr models table`; do not edit by hand.
 
 ## Which one
 
-- **Films, anything, no time to think**: leave `--model` out. On a CPU that is `fast`, the only one that comes near the speed of
-  encoding there; where a GPU is at hand it is a larger one. `--model quality` costs about five times the arithmetic and gives
-  visibly firmer edges and textures. `recurrent` also looks at the frames before and after and remembers: the best and calmest picture
-  from video, of no use for single pictures. `vsr preview` shows moments of your own film through each, with the time it would take.
+- **Films, anything, no time to think**: leave `--model` out. On a CPU that is `fast`, the one with the least arithmetic of those made
+  for films; where a GPU is at hand it is a larger one. `--model quality` costs about five times the arithmetic and gives
+  visibly firmer edges and textures. `recurrent` also looks at the frames before and after and remembers: it is made for video, and
+  of no use for single pictures. `vsr preview` shows moments of your own film through each, with the time it would take.
 - **Noisy or soft sources** (old digital video, high ISO): `deconvolution-x2` restores while it doubles; `--model deconvolution-x1,fast`
   restores first and then upscales with whatever you like. On clean sources both take detail away: do not.
 - **Looks rather than fidelity** (stills, textures, a screen seen from afar): `adversarial` draws crisper detail than any of those that

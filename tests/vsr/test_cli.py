@@ -14,10 +14,9 @@ from click.testing import CliRunner
 
 from tests import media
 from tests.helpers.command import ROOT, Outcome, arguments, environment, vsr
-from tests.helpers.inline import without_processes
 from tests.helpers.sameness import assert_same_timing
 from tests.helpers.view import frames
-from vsr.cli import cli, main
+from vsr.cli import cli
 
 IDENTITY = ("--scale", "1", "--model", "identity", "--codec", "ffv1", "--device", "cpu")
 
@@ -25,23 +24,6 @@ IDENTITY = ("--scale", "1", "--model", "identity", "--codec", "ffv1", "--device"
 @pytest.fixture(scope="module")
 def film(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return media.cfr(tmp_path_factory.mktemp("film") / "film.mp4", frames=30, rate=Fraction(25))
-
-
-@pytest.fixture
-def here(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> object:
-    """The command in this process: `here("run", …)` gives its outcome."""
-    without_processes(monkeypatch)
-
-    def call(*given: str | Path) -> Outcome:
-        code = 0
-        try:
-            main([str(g) for g in given])
-        except SystemExit as exit_:
-            code = int(exit_.code or 0)
-        out, err = capfd.readouterr()
-        return Outcome(code, out, err)
-
-    return call
 
 
 # --- as written in the issue
