@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from models.errors import MediaError, OutputError, UsageError
+from pipelines.naming import is_folder
 from pipelines.remote import Remote, Url, digest, redacted, staged_path
 from pipelines.sequence import pattern_of
 
@@ -84,7 +85,7 @@ def find_inputs(
             pairs = [(path, Path())]
         for video, below in pairs:
             found.setdefault(os.path.abspath(video), Input(video, output if output is None else output / below, is_mirrored=below != Path()))
-    if several and output is not None:
+    if output is not None and (several or is_folder(output)):
         _make_folder(output)
     return list(found.values())
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from pipelines.plan import Plan
 
-__all__ = ["DEFAULT_TEMPLATE", "check_template", "result_name", "template_suffix"]
+__all__ = ["DEFAULT_TEMPLATE", "check_template", "is_folder", "result_name", "template_suffix"]
 
 DEFAULT_TEMPLATE = "{stem}.{lines}p{suffix}"
 FIELDS = ("stem", "suffix", "width", "height", "lines", "codec", "model")
@@ -67,3 +67,8 @@ def result_name(template: str, source: Path, suffix: str, plan: Plan) -> str:
     if len(os.fsencode(name)) > _LONGEST_NAME:
         raise UsageError(f"--output-template {template!r}: {name!r} is longer than the {_LONGEST_NAME} bytes a folder takes; leave something out")
     return name
+
+
+def is_folder(output: Path) -> bool:
+    """Whether an output is a folder for results: one that is there, or a name without a suffix that nothing has yet."""
+    return output.is_dir() or not (output.suffix or output.exists())

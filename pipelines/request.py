@@ -16,7 +16,7 @@ from pipelines.encode import PICTURE_ENCODERS, choose_encoder, lost_bits, try_en
 from pipelines.events import Planned
 from pipelines.filters import try_filters
 from pipelines.grain import measure_grain
-from pipelines.naming import result_name, template_suffix
+from pipelines.naming import is_folder, result_name, template_suffix
 from pipelines.plan import Deinterlacing, Plan, make_plan, square_size, target_size, upright_sar
 from pipelines.probe import probe
 from pipelines.sequence import pattern_of
@@ -69,7 +69,7 @@ def _plan(source: Path, output: Path | None, settings: RunSettings, info: VideoI
     width, height = info.orientation.turn(*crop.size(info.width, info.height))
     if settings.square_pixels:
         width, height = square_size(width, height, upright_sar(info))
-    folder = source.parent if output is None else output if output.is_dir() else None
+    folder = source.parent if output is None else output if is_folder(output) else None
     numbered = not still and (info.first_number is not None if output is None or folder is not None else pattern_of(output) is not None)
     picture = still or numbered
     named = template_suffix(settings.output_template) if output is None or folder is not None else output.suffix.lower()

@@ -64,3 +64,11 @@ def test_several_never_share_one_file(folder: Path, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="need a folder"):
         find_inputs([folder], tmp_path / "out.mkv")
     assert find_inputs([folder / "b.mp4"], tmp_path / "out.mkv") == [Input(folder / "b.mp4", tmp_path / "out.mkv")]
+
+
+def test_an_output_without_a_suffix_is_a_folder_that_is_made(tmp_path: Path) -> None:
+    (tmp_path / "a.mp4").touch()
+    find_inputs([tmp_path / "a.mp4"], tmp_path / "results")
+    assert (tmp_path / "results").is_dir()
+    find_inputs([tmp_path / "a.mp4"], tmp_path / "result.mkv")
+    assert not (tmp_path / "result.mkv").exists()
