@@ -92,7 +92,9 @@ def test_whatever_a_run_holds_stays_flat(film: Path, tmp_path: Path, where: str)
             more = statistics.median(getattr(s, what) for s in late) - statistics.median(getattr(s, what) for s in early)
             growth = max(growth, more)
             assert more < _NOISE_BYTES + _BYTES_A_FRAME * frames, f"{what} of process {pid} grew by {more / 1e6:.1f} MB in {frames:.0f} frames"
+        # The encoder of a chunk may still be at work when the next one begins, with threads of its own: what leaks is what stays.
+        first = found[1 : len(found) // 4 + 1]
         for what in ("descriptors", "threads"):
-            before, after = (max(getattr(s, what) for s in part) for part in (early, late))
+            before, after = max(getattr(s, what) for s in first), min(getattr(s, what) for s in late)
             assert after <= before + 2, f"process {pid} went from {before} to {after} {what}"
     record(frames=FRAMES, processes=len(steady), growth_bytes=round(growth))
