@@ -64,13 +64,15 @@ SAMPLES: dict[str, Callable[[Tensor], Tensor]] = {
 """Losses that are means over samples: what each makes of the differences before the mean is taken."""
 
 
-def cosine_distance(x: Tensor, y: Tensor, epsilon: float = 1e-6) -> Tensor:
-    """1 - a·b / (|a| |b|), 0 (same direction) to 2 (opposite), of the channels at each place of two maps; mean over places.
+def cosine_distance(x: Sequence[Tensor], y: Sequence[Tensor], epsilon: float = 1e-6) -> Tensor:
+    """1 - a·b / (|a| |b|), 0 (same direction) to 2 (opposite), of all deep features of a picture as one vector; mean over pictures.
 
-    Blind to how strong features are: contrast is left to another term. Where either vector is shorter than epsilon it counts
-    as 1 at most.
+    Blind to how strong features are: contrast is left to another term. One vector a picture, not one a place: where hardly any
+    feature responds, directions are noise, and their gradients, which go with 1 / |a|, would drown all others. A vector
+    shorter than epsilon counts as 1 at most.
     """
-    return (1 - F.cosine_similarity(x.float(), y.float(), dim=1, eps=epsilon)).mean()
+    a, b = (torch.cat([maps.flatten(1).float() for maps in features], 1) for features in (x, y))
+    return (1 - F.cosine_similarity(a, b, dim=1, eps=epsilon)).mean()
 
 
 def perceptual(x: Sequence[Tensor], y: Sequence[Tensor]) -> Tensor:

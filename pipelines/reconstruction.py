@@ -79,8 +79,7 @@ class Reconstruction:
             if objective.perceptual:
                 loss = loss + objective.perceptual * perceptual(found, wanted)
             if objective.cosine:
-                each = [cosine_distance(a, b) for a, b in zip(found, wanted, strict=True)]
-                loss = loss + objective.cosine * torch.stack(each).mean()
+                loss = loss + objective.cosine * cosine_distance(found, wanted)
         return loss
 
     def _of_residual(self, residual: Tensor, target: Tensor) -> Tensor:

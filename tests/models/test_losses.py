@@ -93,12 +93,20 @@ def test_relu_by_integers_has_the_values_and_gradients_of_relu(dtype: torch.dtyp
         assert torch.equal(relu_(x.clone()), torch.relu(x))
 
 
-def test_cosine_distance_is_of_directions_at_each_place() -> None:
-    x = torch.tensor([[3.0, 1.0], [4.0, 0.0]]).reshape(1, 2, 1, 2)  # (3,4) and (1,0)
-    y = torch.tensor([[4.0, -2.0], [3.0, 0.0]]).reshape(1, 2, 1, 2)  # (4,3) and (-2,0)
+def test_cosine_distance_is_of_the_direction_of_all_features_of_a_picture() -> None:
+    x = [torch.tensor([[3.0, 0.0], [1.0, 0.0]]).reshape(2, 2, 1, 1), torch.tensor([4.0, 0.0]).reshape(2, 1, 1, 1)]  # (3,0,4) and (1,0,0)
+    y = [torch.tensor([[4.0, 0.0], [-2.0, 0.0]]).reshape(2, 2, 1, 1), torch.tensor([3.0, 0.0]).reshape(2, 1, 1, 1)]  # (4,0,3) and (-2,0,0)
     assert cosine_distance(x, y).item() == pytest.approx(((1 - 24 / 25) + 2) / 2)
-    assert cosine_distance(x, 7 * x).item() == pytest.approx(0.0, abs=1e-6)
-    assert cosine_distance(x, torch.zeros_like(x)).item() == pytest.approx(1.0)
+    assert cosine_distance(x, [7 * maps for maps in x]).item() == pytest.approx(0.0, abs=1e-6)
+    assert cosine_distance(x, [torch.zeros_like(maps) for maps in x]).item() == pytest.approx(1.0)
+
+
+def test_cosine_distance_does_not_follow_places_without_features() -> None:
+    """Their directions are noise: one such place must not outweigh all the others."""
+    x = torch.tensor([[1.0, 1e-4], [1.0, -1e-4]]).reshape(1, 2, 1, 2).requires_grad_()
+    cosine_distance([x], [torch.tensor([[3.0, 1e-4], [4.0, 1e-4]]).reshape(1, 2, 1, 2)]).backward()
+    assert x.grad is not None
+    assert x.grad[..., 1].norm() < x.grad[..., 0].norm()
 
 
 def test_perceptual_counts_every_map_the_same() -> None:
@@ -130,7 +138,7 @@ def test_kl_divergence_by_hand_and_by_torch() -> None:
 
 
 CHECKED = {
-    "cosine": cosine_distance,
+    "cosine": lambda x, y: cosine_distance([x, x[..., ::2]], [y, y[..., ::2]]),
     "perceptual": lambda x, y: perceptual([x, x[..., ::2]], [y, y[..., ::2]]),
     "kl": kl_divergence,
     **{f"{name} of the discriminator": losses[0] for name, losses in ADVERSARIAL.items()},
