@@ -16,6 +16,7 @@ source.py      a file opened as a file, and its packets in order
 structure.py   where a file is cut short or broken, by its container's own lengths
 bitstream.py   what a compressed packet says of itself
 scan.py        whether a film is interlaced or telecined
+look.py        what a video's first decoded frames show
 probe.py       file -> VideoInfo: streams, size, colour, timing, the packet index
 bars.py        black bars that stand all through a film
 grain.py       how much film grain a source has, and as much for a result

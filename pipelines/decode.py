@@ -12,7 +12,7 @@ import numpy as np
 
 from models.errors import CorruptError, MediaError
 from pipelines.linear import from_linear
-from pipelines.probe import captions_of
+from pipelines.look import captions_of
 from pipelines.source import GUARDS
 from pipelines.video import Frame, PixelFormat
 

@@ -9,25 +9,23 @@ from __future__ import annotations
 import hashlib
 import os
 import re
-import struct
 from array import array
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 import av
-from av.sidedata.sidedata import Type as SideData
 from av.stream import Disposition
 
 from models.errors import MediaError, UsageError
 from pipelines.bitstream import is_clean_point, nal_length_size
-from pipelines.hdr import frame_side_data, is_dolby_vision_only, side_data_of, static_metadata
+from pipelines.look import Look, exif_orientation
 from pipelines.scan import find_scan
 from pipelines.sequence import pattern_of
 from pipelines.siting import chroma_siting
 from pipelines.source import DECODERS, GUARDS, MAX_PIXELS, open_source
 from pipelines.structure import flaw_of
-from pipelines.video import NO_PTS, ColorTags, DecoderSetup, HdrMetadata, Orientation, PacketIndex, Range, Scan, Stream, VideoInfo
+from pipelines.video import NO_PTS, DecoderSetup, PacketIndex, Scan, Stream, VideoInfo
 
 if TYPE_CHECKING:
     from typing import Any, TypeAlias
@@ -38,12 +36,10 @@ if TYPE_CHECKING:
 
     Packet: TypeAlias = av.Packet[Any]
     from av.stream import Stream as AnyStream
-    from av.video.frame import VideoFrame
     from av.video.stream import VideoStream
 
-__all__ = ["EpochClock", "captions_of", "choose_stream", "count", "probe"]
+__all__ = ["EpochClock", "choose_stream", "count", "probe"]
 
-_SAMPLE_FRAMES = 8
 _PICTURES_A_SECOND = 24
 _CLOCKED = ("mpegts", "mpeg")
 """Demuxers whose clock may jump back inside a file (concatenated recordings)."""
@@ -76,124 +72,6 @@ def choose_stream(container: InputContainer, number: int | None = None) -> Video
 
 def _name(container: InputContainer) -> str:
     return container.name.removeprefix("file:")
-
-
-@dataclass
-class _Look:
-    """What the first decoded frames show."""
-
-    pts: list[int | None] = field(default_factory=list)
-    pix_fmt: str = ""
-    size: tuple[int, int] = (0, 0)
-    color: ColorTags = field(default_factory=ColorTags)
-    orientation: Orientation = field(default_factory=Orientation)
-    interlaced: bool = False
-    captions: bool = False
-    hdr: HdrMetadata = field(default_factory=HdrMetadata)
-    dolby_vision_only: bool = False
-    lost: set[str] = field(default_factory=set)
-    turned_oddly: bool = False
-    first: bytes = b""
-    """The first packet."""
-    error: str = ""
-
-    def add(self, frame: VideoFrame) -> None:
-        if not self.pts:
-            self.pix_fmt, self.size = frame.format.name, (frame.width, frame.height)
-            full = self.pix_fmt.startswith("yuvj")
-            self.color = ColorTags(
-                int(frame.colorspace), Range.FULL if full else int(frame.color_range), int(frame.color_primaries), int(frame.color_trc)
-            )
-            self.orientation, self.turned_oddly = _orientation(frame)
-        self.pts.append(frame.pts)
-        self.interlaced |= frame.interlaced_frame
-        self.captions |= bool(captions_of(frame))
-        self.hdr = self.hdr or static_metadata(frame)
-        self.dolby_vision_only |= is_dolby_vision_only(frame)
-        self.lost |= lost_side_data(frame)
-
-
-_LOST = {
-    SideData.DYNAMIC_HDR_PLUS: "HDR10+ metadata",
-    SideData.DOVI_METADATA: "Dolby Vision metadata",
-    SideData.DYNAMIC_HDR_VIVID: "HDR Vivid metadata",
-    SideData.AMBIENT_VIEWING_ENVIRONMENT: "ambient viewing environment",
-    SideData.SPHERICAL: "360° projection tag",
-    SideData.STEREO3D: "3D layout tag",
-    SideData.AFD: "active format description",
-    SideData.PANSCAN: "pan-and-scan window",
-    SideData.ICC_PROFILE: "ICC profile",
-}
-"""Side data of pictures that the result will not have; dynamic metadata describes pixels that are no longer there."""
-_VIEW_ID = 29
-"""AV_FRAME_DATA_VIEW_ID, which PyAV 18 has no name for: one of the views of MV-HEVC."""
-
-
-def lost_side_data(frame: VideoFrame) -> set[str]:
-    """What the result will not have of what comes with a frame."""
-    try:
-        found = side_data_of(frame)
-        return {name for kind, name in _LOST.items() if found.get(kind) is not None}  # type: ignore[call-overload]
-    except (ValueError, KeyError) as error:
-        return {"second view (MV-HEVC)"} if str(error).startswith(str(_VIEW_ID)) else set()
-
-
-def captions_of(frame: VideoFrame) -> bytes:
-    """The closed captions (A/53 cc_data) a decoded frame carries."""
-    return frame_side_data(frame, SideData.A53_CC) or b""
-
-
-def _orientation(frame: VideoFrame) -> tuple[Orientation, bool]:
-    """The display matrix as a turn of the pixels; True beside it where the matrix is no such turn and is left out."""
-    data = frame_side_data(frame, SideData.DISPLAYMATRIX)
-    if data is None:
-        return _TURNS.get(frame.rotation % 360, Orientation()), frame.rotation % 360 not in _TURNS
-    a, b, _, c, d, *_ = struct.unpack("<9i", data[:36])
-    one = 1 << 16
-    if b == c == 0 and abs(a) == abs(d) == one:
-        return Orientation(flip_x=a < 0, flip_y=d < 0), False
-    if a == d == 0 and abs(b) == abs(c) == one:
-        # x' = c·y, y' = b·x: transposed, then flipped where a factor is negative.
-        return Orientation(transpose=True, flip_x=c < 0, flip_y=b < 0), False
-    return Orientation(), True
-
-
-_TURNS = {
-    0: Orientation(),
-    90: Orientation(transpose=True, flip_y=True),
-    180: Orientation(flip_x=True, flip_y=True),
-    270: Orientation(transpose=True, flip_x=True),
-}
-"""By degrees counter-clockwise, as `VideoFrame.rotation` counts them."""
-
-
-_EXIF_TURNS = {
-    2: Orientation(flip_x=True),
-    3: Orientation(flip_x=True, flip_y=True),
-    4: Orientation(flip_y=True),
-    5: Orientation(transpose=True),
-    6: Orientation(transpose=True, flip_x=True),
-    7: Orientation(transpose=True, flip_x=True, flip_y=True),
-    8: Orientation(transpose=True, flip_y=True),
-}
-"""By the Orientation tag (0x0112) of Exif 2.3, section 4.6.4."""
-
-
-def _exif_orientation(path: str | os.PathLike[str]) -> Orientation | None:
-    """The Orientation tag of a JPEG file; the decoder hands on the rotation but not the mirroring."""
-    with open(path, "rb") as file:
-        head = file.read(1 << 16)
-    start = head.find(b"Exif\x00\x00")
-    if not head.startswith(b"\xff\xd8") or start < 0:
-        return None
-    tiff = head[start + 6 :]
-    order: Literal["little", "big"] = "little" if tiff[:2] == b"II" else "big"
-    first = int.from_bytes(tiff[4:8], order)
-    for entry in range(int.from_bytes(tiff[first : first + 2], order)):
-        at = first + 2 + 12 * entry
-        if int.from_bytes(tiff[at : at + 2], order) == 0x0112:
-            return _EXIF_TURNS.get(int.from_bytes(tiff[at + 8 : at + 10], order))
-    return None
 
 
 def probe(path: str | os.PathLike[str], *, video_stream: int | None = None, exact: bool = False, rate: Fraction | None = None) -> VideoInfo:
@@ -285,7 +163,7 @@ def _read(container: InputContainer, path: str | os.PathLike[str], video_stream:
     expected, linear = _expected(index, look, container.format.name, codec)
     flaw = _flaw(container, path, stream, seen)
     if codec == "mjpeg":
-        look.orientation = _exif_orientation(path) or look.orientation
+        look.orientation = exif_orientation(path) or look.orientation
     width, height = look.size
     info = VideoInfo(
         path=str(path),
@@ -372,7 +250,7 @@ class _Walk:
     """What one pass over all packets shows."""
 
     index: PacketIndex = field(default_factory=PacketIndex)
-    look: _Look = field(default_factory=_Look)
+    look: Look = field(default_factory=Look)
     counts: dict[int, int] = field(default_factory=dict)
     """Packets by stream."""
     epochs: tuple[tuple[int, int], ...] = ()
@@ -415,10 +293,10 @@ def _walk(container: InputContainer, stream: VideoStream, codec: str) -> _Walk:
         index.size.append(packet.size)
         index.clean.append(clean)
         index.discard.append(packet.is_discard)
-        if len(look.pts) < _SAMPLE_FRAMES and not look.error.startswith("stop"):
-            _look_at(packet, look)
-    if len(look.pts) < _SAMPLE_FRAMES:
-        _look_at(None, look, stream)
+        if not look.is_enough:
+            look.decode(packet, stream)
+    if not look.is_enough:
+        look.decode(None, stream)
     # Where recordings are joined, the counters of TS packets jump, which flags what stands before the key frame there; it may be whole,
     # and if it is not, its frames say so.
     seen.damaged = sum(not any(index.clean[n + 1 : n + 3]) for n in flagged)
@@ -426,19 +304,6 @@ def _walk(container: InputContainer, stream: VideoStream, codec: str) -> _Walk:
     seconds = {n: end * Fraction(container.streams[n].time_base or 0) for n, end in ends.items()}
     seen.end, seen.last = seconds.get(stream.index, Fraction(0)), max(seconds.values(), default=Fraction(0))
     return seen
-
-
-def _look_at(packet: Packet | None, look: _Look, stream: VideoStream | None = None) -> None:
-    try:
-        frames = packet.decode() if packet is not None else stream.codec_context.decode(None) if stream is not None else []
-    except av.error.EOFError:
-        return
-    except av.error.FFmpegError as error:
-        look.error = str(error.strerror)
-        return
-    for frame in frames:
-        if len(look.pts) < _SAMPLE_FRAMES:
-            look.add(frame)  # type: ignore[arg-type]
 
 
 class EpochClock:
@@ -480,7 +345,7 @@ class EpochClock:
         return round(offset / Fraction(stream.time_base or 1)) if offset else 0
 
 
-def _expected(index: PacketIndex, look: _Look, format_name: str, codec: str) -> tuple[array[int], bool]:
+def _expected(index: PacketIndex, look: Look, format_name: str, codec: str) -> tuple[array[int], bool]:
     """(timestamps the packets promise, whether they can't be trusted and the frames must be counted by decoding)."""
     promised = sorted(p for p, discard in zip(index.pts, index.discard, strict=True) if not discard)
     unsure = (
