@@ -53,7 +53,8 @@ class Actor:
     """Reference to what it says of itself."""
     stay: Any
     """Reference to what never comes, unless the actor is gone."""
-    heard: float = field(default_factory=time.monotonic)
+    silent: float = 0.0
+    """Seconds for which it said nothing while it had something to do and was listened to."""
     facts: dict[str, Any] | None = None
     """What it said."""
     runs: list[Run] = field(default_factory=list)

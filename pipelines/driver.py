@@ -34,6 +34,8 @@ __all__ = ["Driver"]
 _SLOTS = 2
 _RESULTS = 8
 """Results a caller may have waiting; then no more are fetched for it."""
+_STOPPED_SECONDS = 10.0
+"""The driver comes round more often than that, unless it was stopped itself (Ctrl-Z, the lid of a laptop)."""
 _POLL_SECONDS = 0.25
 """How long a new caller, or a wish to stop, may go unnoticed; every look costs a millisecond or two."""
 
@@ -50,6 +52,9 @@ class Driver:
         """Answer that is waited for -> what is done when it is there."""
         self._streams: dict[Any, Run] = {}
         """Where results of a task will come."""
+        self._unheard: set[Actor] = set()
+        """Those whose caller has enough to read for now."""
+        self._watched = time.monotonic()
         self._closing = threading.Event()
         self.broken: BaseException | None = None
         """Why it serves nobody any more; a bug of ours."""
@@ -132,6 +137,7 @@ class Driver:
 
     def _listen(self) -> None:
         full = {call for call in self._calls if call.out.qsize() >= _RESULTS}
+        self._unheard = {run.actor for run in self._streams.values() if run.call in full}
         waited = [*self._answers, *(stream for stream, run in self._streams.items() if run.call not in full)]
         if not waited:
             self._closing.wait(0.02)
@@ -148,8 +154,13 @@ class Driver:
 
     def _watch(self) -> None:
         now = time.monotonic()
+        passed, self._watched = min(now - self._watched, _STOPPED_SECONDS), now
         for actor in list(self._machines.actors):
-            if (actor.runs or actor.preparing) and now - actor.heard > SILENCE_SECONDS:
+            if not (actor.runs or actor.preparing):
+                actor.silent = 0.0
+            elif actor not in self._unheard:
+                actor.silent += passed
+            if actor.silent > SILENCE_SECONDS:
                 self._lose(actor, f"its worker on {actor.host} said nothing for {SILENCE_SECONDS:.0f} s")
 
     # --- actors
@@ -254,8 +265,6 @@ class Driver:
 
     def _prepare(self, actor: Actor, call: Call) -> None:
         actor.preparing, actor.call = True, call
-        if not actor.runs:
-            actor.heard = time.monotonic()
         ref = actor.handle.prepare.options(concurrency_group="work").remote(next(actor.turns), call.worker, call.setup, call.files)
         self._answers[ref] = partial(self._on_prepared, actor, call, ref)
 
@@ -263,7 +272,7 @@ class Driver:
         answer = self._answer(actor, ref)
         if answer is None:
             return
-        actor.preparing, actor.heard = False, time.monotonic()
+        actor.preparing, actor.silent = False, 0.0
         if call not in self._calls:
             return
         kind, value = answer
@@ -300,8 +309,6 @@ class Driver:
         turn = next(actor.turns)
         stream = actor.handle.run.options(concurrency_group="work", num_returns="streaming").remote(turn, task.payload, pieces is None, *parts)
         run = Run(turn, call, task, actor, stream, parts, size, feed, pieces)
-        if not actor.runs:
-            actor.heard = time.monotonic()
         actor.runs.append(run)
         call.running.add(run)
         self._listen_to(actor)
@@ -351,7 +358,7 @@ class Driver:
         except RayError as error:
             self._lose(actor, error)
             return
-        actor.heard = time.monotonic()
+        actor.silent = 0.0
         if kind == "error":
             self._on_error(actor, call, value, run)
             return

@@ -132,7 +132,7 @@ class Machines:
 
     def greet(self, actor: Actor, facts: dict[str, Any]) -> str:
         """Hear what an actor says of itself; why it gets no work, if it gets none."""
-        actor.facts, actor.heard = facts, time.monotonic()
+        actor.facts, actor.silent = facts, 0.0
         self._starts[actor.node] = 0
         if facts["code"] != self._code:
             reason = f"{actor.host} has another version of vsr (code {facts['code']}, here {self._code}); install the same there"

@@ -40,11 +40,23 @@ _PRIVATE = {
     "RAY_AUTH_MODE": "token",
     "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",  # Ray's switch for "no cluster": everything listens on 127.0.0.1
     "RAY_prestart_worker_first_driver": "0",  # workers that nobody asked for cost seconds of start
+    "RAY_raylet_client_connect_timeout_milliseconds": "20",  # between attempts; the first often comes too soon, and Ray waits a second then
+    "RAY_raylet_client_num_connect_attempts": "500",
     "RAY_worker_niceness": "0",  # as a child of ours would run; Ray's own default is 15
 }
 _IDLE_PROCESSES = ("start_api_server", "start_monitor", "start_log_monitor")
 """What Ray starts beside a cluster, and partly waits for: a dashboard's server although there is no dashboard, an autoscaler, a
-reader of logs. They cost as much CPU time as all else that Ray starts (docs/cluster.md)."""
+reader of logs."""
+_NO_AGENTS = (
+    "--dashboard_agent_command=sleep infinity",  # one must be there, and live
+    "--runtime_env_agent_command=sleep infinity",
+    "--metrics-agent-port=-1",
+    "--metrics_export_port=-1",
+    "--dashboard_agent_listen_port=-1",
+    "--runtime_env_agent_port=-1",
+)
+"""What makes a raylet start no agents, and not wait for their ports. They would gather metrics for a dashboard, and make runtime
+environments; a private cluster has neither, except for training, where Ray Train asks for the latter."""
 _TOKEN = secrets.token_hex(32)
 """Of all private clusters of this process; Ray reads it once, and all of `_PRIVATE` when it is loaded."""
 _LOADED_PRIVATELY: list[bool] = []
@@ -52,12 +64,20 @@ _LOCK = threading.Lock()
 
 
 def open_session(
-    address: str, *, workers: int | None, cpus_per_worker: float | None, devices: int, environment: dict[str, str], spare_cpus: int = 0
+    address: str,
+    *,
+    workers: int | None,
+    cpus_per_worker: float | None,
+    devices: int,
+    environment: dict[str, str],
+    spare_cpus: int = 0,
+    agents: bool = False,
 ) -> tuple[Session, int | None, float | None]:
     """A session by the address of a command line: (the session, most workers, CPUs of each); None where that is open.
 
     address: "local" or "local:N", a private cluster on this machine with N workers; "auto" or HOST:PORT, one that is there.
-    devices: GPUs of this machine that may be used. spare_cpus: what a private one offers beyond its workers' share.
+    devices: GPUs of this machine that may be used. spare_cpus: what a private one offers beyond its workers' share. agents: as
+    `Session` says.
     """
     kind, _, count = address.partition(":")
     if kind != "local":
@@ -67,17 +87,26 @@ def open_session(
     cores = len(os.sched_getaffinity(0))
     most = int(count) if count else workers or max(1, devices)
     cpus = cpus_per_worker or max(1, cores // most)
-    return Session("local", cpus=max(cores, most * cpus) + spare_cpus, gpus=devices, environment=environment), most, cpus
+    return Session("local", cpus=max(cores, most * cpus) + spare_cpus, gpus=devices, environment=environment, agents=agents), most, cpus
 
 
 class Session:
     """A connection to Ray that ends with the context. A process has one at a time."""
 
-    def __init__(self, address: str, *, cpus: float | None = None, gpus: float | None = None, environment: dict[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        address: str,
+        *,
+        cpus: float | None = None,
+        gpus: float | None = None,
+        environment: dict[str, str] | None = None,
+        agents: bool = False,
+    ) -> None:
         """Start or join a cluster.
 
         address: "local", "auto" (the one this machine is part of) or HOST:PORT. cpus, gpus: what a private one offers; None:
-        what there is. environment: variables of its workers, where it is private.
+        what there is. environment: variables of its workers, where it is private. agents: start Ray's agents, too, where it is
+        private: for workers that ask for a runtime environment.
         Raises UsageError where the address can't be joined from here, ResourceError where Ray does not start.
         """
         if address.startswith("ray://"):
@@ -91,7 +120,7 @@ class Session:
         try:
             with _own_signals(), _own_logging():
                 if self.private:
-                    self._start(cpus, gpus, environment or {})
+                    self._start(cpus, gpus, environment or {}, agents=agents)
                 else:
                     self._join(address)
         except BaseException:
@@ -103,7 +132,7 @@ class Session:
         """Whether the cluster wants a token."""
         return os.environ.get("RAY_AUTH_MODE", "").lower() == "token" or self.private
 
-    def _start(self, cpus: float | None, gpus: float | None, environment: dict[str, str]) -> None:
+    def _start(self, cpus: float | None, gpus: float | None, environment: dict[str, str], *, agents: bool) -> None:
         if "ray" in sys.modules and not _LOADED_PRIVATELY:
             raise UsageError("--cluster local: this process has loaded Ray before, without a token; start the private cluster first")
         # Sockets lie in it, whose names may have some hundred bytes only; so not where TMPDIR points.
@@ -113,7 +142,7 @@ class Session:
         # In a session of its own: Ctrl-C in the terminal is not for it.
         self._reaper = subprocess.Popen([sys.executable, "-P", "-c", bootstrap], stdin=subprocess.PIPE, start_new_session=True)
         variables = {**_QUIET, **_PRIVATE, "RAY_AUTH_TOKEN": _TOKEN, "PYTHONPATH": path, _MARK: str(self._folder), **environment}
-        with self._environment(variables), _without_idle_processes():
+        with self._environment(variables), _without_idle_processes(agents=agents):
             self._init(
                 address="local",
                 num_cpus=cpus,
@@ -202,19 +231,36 @@ class Session:
 
 
 @contextlib.contextmanager
-def _without_idle_processes() -> Iterator[None]:
-    """Start no processes that a private cluster has no use for. Ray has no option for it; another Ray may start them again."""
+def _without_idle_processes(*, agents: bool) -> Iterator[None]:
+    """Start no processes that a private cluster has no use for. Ray has no option for it; another Ray may start them again.
+
+    agents: but start these.
+    """
     _LOADED_PRIVATELY.append(True)
+    import ray._raylet
+    from ray._private import services, utils
     from ray._private.node import Node
 
-    before = {name: getattr(Node, name) for name in _IDLE_PROCESSES if hasattr(Node, name)}
-    for name in before:
-        setattr(Node, name, lambda *_, **__: None)
+    start = services.start_ray_process
+
+    def start_alone(command: list[str], kind: str, *args: Any, **more: Any) -> Any:
+        return start([*command, *_NO_AGENTS] if kind == "raylet" else command, kind, *args, **more)
+
+    changes: list[tuple[Any, str, Any]] = [(Node, name, lambda *_, **__: None) for name in _IDLE_PROCESSES]
+    if not agents and hasattr(ray._raylet, "persist_port"):  # else a Ray that learns of their ports in another way
+        changes += [
+            (services, "start_ray_process", start_alone),
+            (utils, "get_dashboard_dependency_error", lambda: None),  # it loads them all to see
+        ]
+    changes = [change for change in changes if hasattr(*change[:2])]
+    before = [getattr(*change[:2]) for change in changes]
+    for change in changes:
+        setattr(*change)
     try:
         yield
     finally:
-        for name, method in before.items():
-            setattr(Node, name, method)
+        for (owner, name, _), own in zip(changes, before, strict=True):
+            setattr(owner, name, own)
 
 
 @contextlib.contextmanager

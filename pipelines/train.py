@@ -113,7 +113,9 @@ def train(
         from pipelines.session import open_session
 
         devices = torch.cuda.device_count() if device == "cuda" else 0
-        session, most, cpus = open_session(cluster, workers=workers, cpus_per_worker=cpus_per_worker, devices=devices, environment={}, spare_cpus=1)
+        session, most, cpus = open_session(
+            cluster, workers=workers, cpus_per_worker=cpus_per_worker, devices=devices, environment={}, spare_cpus=1, agents=True
+        )
         with session:
             from pipelines.peers import train_together  # Ray is loaded now, as the session wants it
 

@@ -37,8 +37,8 @@ class Mutant:
 _JOB, _JOURNAL, _SOURCE, _VERIFY, _ASSEMBLE = (f"tests/pipelines/test_{n}.py" for n in ("job", "journal", "source", "verify", "assemble"))
 _CRASH, _FAULTS = "tests/pipelines/test_crash.py", "tests/vsr/test_faults.py"
 _SCAN, _FILTERS = (f"tests/pipelines/test_{n}.py" for n in ("scan", "filters"))
-_LOCAL, _LEDGER, _MACHINES, _ACTOR, _SPANS, _WORKER = (
-    f"tests/pipelines/test_{n}.py" for n in ("local", "ledger", "machines", "actor", "spans", "worker")
+_LOCAL, _CLUSTER, _LEDGER, _MACHINES, _ACTOR, _SPANS, _WORKER = (
+    f"tests/pipelines/test_{n}.py" for n in ("local", "cluster", "ledger", "machines", "actor", "spans", "worker")
 )
 _EXACT = "tests/pipelines/test_color_exact.py"
 
@@ -182,8 +182,28 @@ MUTANTS = (
     ),
     Mutant(
         39, "what fails at its end is blamed on the next task, too", "pipelines/local.py",
-        "self._lose(str(failure), [failure.task])", "self._lose(str(failure), self.held[::-1])",
-        f"{_LOCAL}::test_a_task_that_fails_at_its_end_is_the_one_that_is_named",
+        "self._lose(str(failure), [failure.task])", "self._lose(str(failure), self.held)",
+        f"{_LOCAL}::test_a_task_that_fails_at_its_end_is_not_blamed_on_the_one_begun_beside_it",
+    ),
+    Mutant(
+        39, "what fails at its end is blamed on the next task, too", "pipelines/driver.py",
+        "begun if failed is None else [failed]", "begun",
+        f"{_CLUSTER}::test_a_task_that_fails_at_its_end_is_not_blamed_on_the_one_begun_beside_it",
+    ),
+    Mutant(
+        39, "the task that waited behind a deadly one is blamed, too", "pipelines/driver.py",
+        "        begun = actor.begun\n", "        begun = list(actor.runs)\n",
+        f"{_CLUSTER}::test_the_task_that_waited_behind_a_poisonous_one_is_not_blamed",
+    ),
+    Mutant(
+        39, "an actor that dies idle is not noticed", "pipelines/machines.py",
+        "for stay in ended:", "for stay in ():",
+        f"{_CLUSTER}::test_an_actor_that_dies_idle_is_blamed_on_nobody",
+    ),
+    Mutant(
+        40, "the loss of a machine is its task's fault", "pipelines/driver.py",
+        "for run in [] if gone else", "for run in",
+        f"{_CLUSTER}::test_the_loss_of_a_machine_does_not_use_up_an_attempt",
     ),
     Mutant(
         39, "an actor's calls begin as they arrive", "pipelines/actor.py",
@@ -204,6 +224,16 @@ MUTANTS = (
         39, "any number of encoders drain", "pipelines/worker.py",
         "            self._draining.join()", "            pass",
         f"{_WORKER}::test_a_chunk_begins_while_the_encoder_of_the_last_one_drains[cuda-2]",
+    ),
+    Mutant(
+        57, "time in which the driver was stopped is silence of its workers", "pipelines/driver.py",
+        "min(now - self._watched, _STOPPED_SECONDS)", "now - self._watched",
+        f"{_CLUSTER}::test_time_in_which_the_driver_itself_was_stopped_is_no_silence_of_its_workers",
+    ),
+    Mutant(
+        57, "a worker whose caller reads nothing is hung", "pipelines/driver.py",
+        "elif actor not in self._unheard:", "else:",
+        f"{_CLUSTER}::test_a_worker_to_whom_nobody_listens_is_not_taken_for_hung",
     ),
     Mutant(
         40, "attempts on machines that are lost count", "pipelines/ledger.py",

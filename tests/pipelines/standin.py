@@ -41,19 +41,23 @@ class Standin:
             time.sleep(argument)
         elif word == "wait for":
             self._is_there(argument)
-        elif word in {"drain", "drain exhausted"}:
-            # The end of this task waits for a mark that another one makes, or for the other's death.
+        elif word in {"drain", "drain exhausted", "drain exhausted once"}:
+            # The end of this task waits for a mark that another one makes, or for the other's death, and maybe some seconds more.
             self._note(argument[0])
             yield Free("drains")
             if not self._is_there(argument[1]):
                 raise RuntimeError(f"nobody made {argument[1]} while this task came to its end")
-            if word == "drain exhausted":
+            if word == "drain":
+                time.sleep(sum(argument[2:]))
+            elif word == "drain exhausted" or self._first(argument[2]):
                 raise ResourceError("no memory at the end")
-        elif word in {"mark", "mark and die"}:
+        elif word in {"mark", "mark and die", "mark and hang once"}:
             self._note(argument[0])
             (self._marks / argument[1]).touch()
             if word == "mark and die":
                 os.kill(os.getpid(), signal.SIGKILL)
+            if word == "mark and hang once" and self._first(argument[2]):
+                time.sleep(3600)
         elif word == "talk":
             for number in range(argument[0]):
                 time.sleep(argument[1])

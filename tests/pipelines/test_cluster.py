@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from models.errors import MediaError, ResourceError
+from pipelines.ledger import Ledger
 from pipelines.work import Done, Hello, Item, Lost, NoneAdmittedError, Refused, Task
+from tests.helpers.ray_processes import children_of
 
 if TYPE_CHECKING:
     from pipelines.cluster import Cluster
@@ -54,6 +58,13 @@ def items(events: list[Any], key: int) -> list[Any]:
 
 def keys_done(events: list[Any]) -> list[int]:
     return sorted(e.key for e in events if isinstance(e, Done))
+
+
+def test_a_private_cluster_starts_no_process_that_it_has_no_use_for(session: Any) -> None:
+    commands = [Path(f"/proc/{pid}/cmdline").read_text(encoding="utf-8").split("\0") for pid in children_of(os.getpid())]
+    assert any(command[0].endswith("/raylet") for command in commands)
+    others = [c for c in commands if not c[0].endswith(("/raylet", "/gcs_server"))]  # those two say in their arguments what they might start
+    assert [c for c in others if re.search("(?i)dashboard|agent|monitor", " ".join(c))] == []
 
 
 def test_every_task_is_done_once_by_workers_that_are_named(cluster: Cluster) -> None:
@@ -130,7 +141,7 @@ def test_the_next_task_begins_while_the_last_one_comes_to_its_end(session: Any, 
 def test_what_was_beside_a_deadly_task_is_then_alone_and_not_given_up_for_it(session: Any, tmp_path: Path) -> None:
     events: list[Any] = []
     with pytest.raises(ResourceError, match="task 1 failed 3 times"):
-        on_one_worker(session, tmp_path, ("drain", ("a", "begun")), ("mark and die", ("b", "begun")), ("mark", ("c", "c")), events=events)
+        on_one_worker(session, tmp_path, ("drain", ("a", "begun", 1.0)), ("mark and die", ("b", "begun")), ("mark", ("c", "c")), events=events)
     assert keys_done(events) == [0]
     attempts = [(tmp_path / name).read_text() if (tmp_path / name).exists() else "" for name in "abc"]
     # A death that comes before the word that the task had begun counts for the one in front of it alone.
@@ -140,6 +151,15 @@ def test_what_was_beside_a_deadly_task_is_then_alone_and_not_given_up_for_it(ses
 def test_a_task_that_fails_at_its_end_is_the_one_that_is_named(session: Any, tmp_path: Path) -> None:
     with pytest.raises(ResourceError, match="task 0 failed 3 times, the last time because no memory at the end"):
         on_one_worker(session, tmp_path, ("drain exhausted", ("a", "begun")), ("mark", ("b", "begun")))
+
+
+def test_a_task_that_fails_at_its_end_is_not_blamed_on_the_one_begun_beside_it(session: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    blamed: list[int] = []
+    blame = Ledger.blame
+    monkeypatch.setattr(Ledger, "blame", lambda ledger, task, device=(): (blamed.append(task.key), blame(ledger, task, device)))
+    events = on_one_worker(session, tmp_path, ("drain exhausted once", ("a", "begun", "failed")), ("mark and hang once", ("b", "begun", "hung")))
+    assert keys_done(events) == [0, 1]
+    assert blamed == [0]
 
 
 def test_no_two_inputs_are_read_by_the_same_reader_at_a_time(cluster: Cluster, tmp_path: Path) -> None:
@@ -220,6 +240,31 @@ def test_a_hanging_worker_is_replaced(cluster: Cluster, tmp_path: Path, monkeypa
     (lost,) = [e for e in events if isinstance(e, Lost)]
     assert "said nothing" in lost.reason
     assert keys_done(events) == [0, 1]
+
+
+def test_time_in_which_the_driver_itself_was_stopped_is_no_silence_of_its_workers(cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Case 57: Ctrl-Z, or the lid of a laptop; seen by its clock."""
+    stopped = 0.0
+    monkeypatch.setattr("pipelines.driver.time", SimpleNamespace(monotonic=lambda: time.monotonic() + stopped))
+    events = []
+    for event in cluster.run_tasks(tasks_of(("talk", (3, 1.0))), worker=WORKER, setup={"silent": True}, feed=lambda n, t: iter([1])):
+        events.append(event)
+        if isinstance(event, Item):
+            stopped += 10_000  # in the midst of a task, which says nothing for a while yet
+    assert not [e for e in events if isinstance(e, Lost)]
+    assert keys_done(events) == [0]
+
+
+def test_a_worker_to_whom_nobody_listens_is_not_taken_for_hung(cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What it makes is not fetched while the caller has enough to read, as one whose output is looked at in a pager."""
+    monkeypatch.setattr("pipelines.driver.SILENCE_SECONDS", 3.0)
+    events = []
+    for event in cluster.run_tasks(tasks_of(("talk", (40, 0.01))), worker=WORKER, setup={"silent": True}, feed=lambda n, t: iter([1])):
+        events.append(event)
+        if len(events) == 3:
+            time.sleep(5)
+    assert not [e for e in events if isinstance(e, Lost)]
+    assert keys_done(events) == [0]
 
 
 def test_an_actor_that_dies_idle_is_blamed_on_nobody(cluster: Cluster) -> None:

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from models.errors import MediaError, ResourceError
+from pipelines.ledger import Ledger
 from pipelines.local import LocalWorkers
 from pipelines.work import Done, Hello, Item, Lost, NoneAdmittedError, Refused, Task
 
@@ -111,7 +112,7 @@ def test_the_next_task_begins_while_the_last_one_comes_to_its_end(tmp_path: Path
 
 
 def test_what_was_beside_a_deadly_task_is_then_alone_and_not_given_up_for_it(tmp_path: Path) -> None:
-    events = side_by_side(tmp_path, ("drain", ("a", "begun")), ("mark and die", ("b", "begun")), ("mark", ("c", "begun")))
+    events = side_by_side(tmp_path, ("drain", ("a", "begun", 1.0)), ("mark and die", ("b", "begun")), ("mark", ("c", "begun")))
     assert str(events[-1]).startswith("task 1 failed 3 times")
     assert [e.key for e in events if isinstance(e, Done)] == [0]
     assert [e.key for e in events if isinstance(e, Lost)] == [0, 1, 1]
@@ -122,6 +123,15 @@ def test_what_was_beside_a_deadly_task_is_then_alone_and_not_given_up_for_it(tmp
 def test_a_task_that_fails_at_its_end_is_the_one_that_is_named(tmp_path: Path) -> None:
     events = side_by_side(tmp_path, ("drain exhausted", ("a", "begun")), ("mark", ("b", "begun")))
     assert str(events[-1]).startswith("task 0 failed 3 times, the last time because no memory at the end")
+
+
+def test_a_task_that_fails_at_its_end_is_not_blamed_on_the_one_begun_beside_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    blamed: list[int] = []
+    blame = Ledger.blame
+    monkeypatch.setattr(Ledger, "blame", lambda ledger, task, device=(): (blamed.append(task.key), blame(ledger, task, device)))
+    events = side_by_side(tmp_path, ("drain exhausted once", ("a", "begun", "failed")), ("mark and hang once", ("b", "begun", "hung")))
+    assert sorted(e.key for e in events if isinstance(e, Done)) == [0, 1]
+    assert blamed == [0]
 
 
 def test_a_child_that_says_nothing_is_replaced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -59,7 +59,7 @@ class Encoders:
     """Encoders that come to their end no sooner than the network has a frame of the next chunk, and how many there were at a time."""
 
     def __init__(self, patch: pytest.MonkeyPatch, chunks: Sequence[Chunk], pts: Sequence[int]) -> None:
-        self._lock, self._now, self.most = threading.Lock(), 0, 0
+        self._lock, self._now, self.most, third = threading.Lock(), 0, 0, threading.Event()
         begun = {chunk.index: threading.Event() for chunk in chunks}
         begun[len(chunks)] = threading.Event()
         begun[len(chunks)].set()
@@ -74,8 +74,12 @@ class Encoders:
             with self._lock:
                 self._now += 1
                 self.most = max(self.most, self._now)
+                if self.most > 2:
+                    third.set()
             made = encode(frames, index, *more, **named)
             overlapped = begun[index + 1].wait(60)
+            if index < 2:
+                third.wait(1.0)  # time for one too many to begin, if it may
             with self._lock:
                 self._now -= 1
             assert overlapped, f"chunk {index + 1} waited for the encoder of the one before"
