@@ -1,4 +1,4 @@
-"""`convolve`: a convolution and the ReLU behind it, as one operation: on a CPU that multiplies bf16, on packed weights; on CUDA by cuDNN."""
+"""`convolve`: a convolution and the ReLU behind it, as one operation: on a CPU by oneDNN, on packed weights; on CUDA by cuDNN."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def _fused(layer: nn.Conv2d, x: Tensor, weight: Tensor, bias: Tensor | None, *, 
 def pack_weights(network: nn.Module, dtype: torch.dtype = torch.bfloat16) -> bool:
     """Keep the weights of all convolutions as fused operations want them; whether this build of torch has those.
 
-    bfloat16: on a CPU, in oneDNN's own order. float16: on CUDA, channels_last; fp32 stays possible beside it.
+    bfloat16, float32: on a CPU, in oneDNN's own order. float16: on CUDA, channels_last; fp32 stays possible beside it.
     oneDNN is reached by names that torch keeps for its compiler, so they are tried and not relied upon: the results are
     the same bits either way (`tests/models/test_convolution.py`), only the ReLU costs a pass of its own.
     """

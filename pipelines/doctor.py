@@ -187,7 +187,7 @@ def findings_of_hardware(found: HardwareFacts, listed: list[str]) -> Iterator[Fi
     features = [n for n, there in (("AMX", found.amx), ("AVX-512-BF16", found.avx512_bf16)) if there]
     cpu = f"{found.cores} cores, {' '.join([found.capability, *features])}"
     facts = {"cores": found.cores, "capability": found.capability, "amx": found.amx, "avx512_bf16": found.avx512_bf16}
-    if features or found.cuda:
+    if found.dtype != "float32" or found.cuda:
         yield Finding("cpu", cpu, facts=facts)
     else:
         remedy = "networks run in fp32, several times slower than on a CPU with AMX or on a GPU; --model lanczos is quick anywhere"

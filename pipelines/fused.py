@@ -52,9 +52,8 @@ class FusedNetwork:
         """bits, full: of the codes. dtype: bfloat16, or float32."""
         self._module, self._contract = network.module, network.contract
         self._pack, self._add = Packer(bits, full=full, dtype=dtype), Adder(network.contract.scale, bits, full=full)
-        if dtype == torch.bfloat16:
-            packed = pack_weights(self._module)  # type: ignore[arg-type]
-            self._module = self._module if packed else copy.deepcopy(self._module).bfloat16()  # type: ignore[attr-defined]
+        packed = pack_weights(self._module, dtype)  # type: ignore[arg-type]
+        self._module = self._module if packed else copy.deepcopy(self._module).to(dtype)  # type: ignore[attr-defined]
 
     @staticmethod
     def takes(network: LoadedNetwork) -> bool:

@@ -13,7 +13,7 @@ import av
 import torch
 from av.codec.hwaccel import HWAccel, hwdevices_available
 
-from pipelines.device import choose_device, numerics_class
+from pipelines.device import bf16_units, choose_device, numerics_class
 from pipelines.task import HardwareFacts
 
 if TYPE_CHECKING:
@@ -38,12 +38,12 @@ class Hardware:
         del pieces
         devices = range(torch.cuda.device_count()) if torch.cuda.is_available() else range(0)
         properties = [torch.cuda.get_device_properties(n) for n in devices]
-        known = hasattr(torch.cpu, "_is_amx_tile_supported")
+        amx, avx512_bf16 = bf16_units()
         yield HardwareFacts(
             cores=len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1,
             capability=torch.backends.cpu.get_cpu_capability(),
-            amx=known and torch.cpu._is_amx_tile_supported(),
-            avx512_bf16=known and torch.cpu._is_avx512_bf16_supported(),
+            amx=amx,
+            avx512_bf16=avx512_bf16,
             dtype=self.facts["dtype"],
             cuda_build=torch.version.cuda or "",
             cuda=tuple({"name": p.name, "compute": f"{p.major}.{p.minor}", "memory_bytes": p.total_memory} for p in properties),

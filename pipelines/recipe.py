@@ -86,7 +86,7 @@ class TrainSettings:
     checkpoint_seconds: float = 180.0
     seed: int = 0
     precision: Literal["auto", "bf16", "fp32"] = "auto"
-    """Of the forward and backward pass; weights and sums are fp32. "auto": bf16 where the device multiplies it."""
+    """Of the forward and backward pass; weights and sums are fp32. "auto": bf16 where the device multiplies it faster."""
     threads: int = 0
     """Of torch on the CPU; 0: as many as torch takes. Part of what makes two runs bit-equal."""
     batch: BatchSettings = field(default_factory=BatchSettings)

@@ -111,7 +111,7 @@ class StageTimer:
         x = torch.randn(1, width, height, columns, device=upscaler.device, dtype=upscaler.dtype).contiguous(memory_format=torch.channels_last)
         layer = torch.nn.Conv2d(width, width, 3, padding=1, device=upscaler.device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         if upscaler.device.type == "cpu":
-            pack_weights(layer)
+            pack_weights(layer, upscaler.dtype)
         times = []
         with torch.inference_mode(), torch.autocast(upscaler.device.type, upscaler.dtype, enabled=upscaler.dtype != torch.float32):
             for _ in range(12):

@@ -22,6 +22,7 @@ from models.errors import Interrupted, UsageError
 from models.growth import grown
 from pipelines import metrics
 from pipelines.card import build, export
+from pipelines.device import low_precision
 from pipelines.footage import to_values
 from pipelines.loader import Batch, Loader
 from pipelines.objectives import OBJECTIVES
@@ -372,8 +373,7 @@ def _on(planes: Planes, device: torch.device) -> Planes:
 
 def precision_of(precision: str, device: torch.device) -> Callable[[], Any]:
     """A context for the forward pass in that precision."""
-    able = device.type == "cuda" or torch.cpu._is_amx_tile_supported() or torch.cpu._is_avx512_bf16_supported()
-    if precision == "bf16" or (precision == "auto" and able):
+    if precision == "bf16" or (precision == "auto" and low_precision(device) != torch.float32):
         return lambda: torch.autocast(device.type, torch.bfloat16)
     return contextlib.nullcontext
 

@@ -39,8 +39,7 @@ def convolution_tflops(width: int, device: torch.device, repeats: int = 9, maps:
     """Best rate of 3x3 convolutions with ReLU between so many channels."""
     dtype, best = low_precision(device), 0.0
     layer = nn.Conv2d(width, width, 3, padding=1, device=device).to(memory_format=torch.channels_last)
-    if dtype != torch.float32:
-        pack_weights(layer, dtype)
+    pack_weights(layer, dtype)
     with torch.inference_mode(), torch.autocast(device.type, dtype if dtype != torch.float32 else torch.bfloat16, enabled=dtype != torch.float32):
         for rows, columns in maps or MAPS:
             x = torch.randn(1, width, rows, columns, device=device, dtype=dtype).contiguous(memory_format=torch.channels_last)

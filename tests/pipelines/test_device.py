@@ -10,7 +10,8 @@ import pytest
 import torch
 
 from models.catalog import Card, cards
-from pipelines.device import Upscaler
+from pipelines import device
+from pipelines.device import Upscaler, numerics_class
 from pipelines.encode import Encoder
 from pipelines.plan import Plan, Stage
 from pipelines.video import Chunk, ColorTags, Frame, Orientation, PixelFormat, Span
@@ -104,3 +105,16 @@ def test_order_and_timestamps_stay():
     assert [f.pts for f in result] == [0, 1, 2]
     alone = [Upscaler(plan_of(card("fast-x2"), 32, 32, 2), CPU)([f])[0] for f in frames]
     assert all(same(a, b) for a, b in zip(result, alone, strict=True))
+
+
+@pytest.mark.parametrize(("amx", "avx512", "amd", "dtype"), [
+    (True, True, False, torch.bfloat16), (False, True, True, torch.bfloat16),
+    (False, True, False, torch.float32), (False, False, True, torch.float32),
+])  # fmt: skip
+def test_bf16_is_for_cpus_that_multiply_it_faster_than_fp32(
+    monkeypatch: pytest.MonkeyPatch, amx: bool, avx512: bool, amd: bool, dtype: torch.dtype
+) -> None:
+    monkeypatch.setattr(device, "bf16_units", lambda: (amx, avx512))
+    monkeypatch.setattr(device, "_is_amd", lambda: amd)
+    assert device.low_precision(torch.device("cpu")) == dtype
+    assert numerics_class(torch.device("cpu"))["dtype"] == str(dtype).removeprefix("torch.")
