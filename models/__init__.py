@@ -20,6 +20,7 @@ vae.py             a distribution of codes beside the frame
 diffusion.py       noise becomes detail, step by step
 convolution.py     a convolution and the ReLU behind it as one
 relu.py            ReLU in place, by integers where maps are bf16
+prelu.py           PReLU in place, in one pass over memory
 architectures.py   the table of architectures a card can name
 foreign.py         other people's checkpoints
 weights.py         what a safetensors file holds, checked before it is loaded

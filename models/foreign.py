@@ -19,10 +19,12 @@ from models.catalog import Card, sha256_of
 from models.confinement import with_bounded_memory, without_network
 from models.errors import MediaError
 from models.network import Contract, LoadedNetwork
+from models.prelu import Prelu
 from models.weights import tensor_shapes
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from typing import Any
 
 __all__ = ["describe", "load_foreign"]
 
@@ -54,7 +56,17 @@ class _Foreign(nn.Module):
         self.architecture = descriptor.architecture.name
         requirements = descriptor.size_requirements
         self.multiple = max(1, requirements.multiple_of or 1)
+        if descriptor.architecture.id == "Compact":
+            self._take_prelus_in_place()
         self._keep_last_layer_precise()
+
+    def _take_prelus_in_place(self) -> None:
+        """Real-ESRGAN's video networks are a list of layers, each of which alone sees what the one before made."""
+        layers: Any = self.model.body
+        for number, layer in enumerate(layers):
+            if isinstance(layer, nn.PReLU):
+                layers[number] = Prelu(layer.num_parameters)
+                layers[number].weight = layer.weight
 
     def _keep_last_layer_precise(self) -> None:
         """Let the last layer compute in fp32 under autocast too, and with it all sums and shuffles behind it.

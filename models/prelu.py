@@ -1,0 +1,81 @@
+"""`Prelu`: PReLU in place, in one pass over memory, for networks that use it on a CPU.
+
+torch's own takes a tenth of the time of a convolution of 64 channels in bf16, and a fifth in fp32: more than all else beside
+the convolutions.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+__all__ = ["Prelu"]
+
+try:
+    import numba
+
+    _compiled: Callable[[Any], Any] | None = numba.njit(cache=True, nogil=True, error_model="numpy")
+except ImportError:  # pragma: no cover - numba is a dependency, but not on every platform
+    _compiled = None
+
+
+class Prelu(nn.PReLU):
+    """max(x, 0) + weight·min(x, 0) of (B,C,H,W) (He et al. 2015, arXiv:1502.01852), with the bits of torch's.
+
+    Without gradients, on a CPU, channels_last, fp32 or bf16: into the memory of x itself, which nobody else may need.
+    """
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B,C,H,W) -> the same shape."""
+        kernel = _KERNELS.get(x.dtype)
+        if (
+            kernel is None
+            or x.device.type != "cpu"
+            or torch.is_grad_enabled()
+            or x.dim() != 4
+            or not x.is_contiguous(memory_format=torch.channels_last)
+        ):
+            made: Tensor = super().forward(x)
+            return made
+        places = x.permute(0, 2, 3, 1).reshape(-1, x.shape[1])
+        weight = self.weight.detach().to(x.dtype).float().expand(x.shape[1]).numpy()
+        kernel(places.view(torch.int16).numpy().view(np.uint16) if x.dtype == torch.bfloat16 else places.numpy(), np.ascontiguousarray(weight))
+        return x
+
+
+def _of_fp32(x: np.ndarray, weight: np.ndarray) -> None:
+    """x: (places, C)."""
+    places, channels = x.shape
+    for place in range(places):
+        row = x[place]
+        for channel in range(channels):
+            value = row[channel]
+            row[channel] = value if value > np.float32(0) else value * weight[channel]
+
+
+def _of_bf16(x: np.ndarray, weight: np.ndarray) -> None:
+    """x: (places, C), the bits of bf16 as uint16; products are rounded to the nearest, ties to even."""
+    places, channels = x.shape
+    values = np.empty(channels, np.float32)
+    bits = values.view(np.uint32)
+    for place in range(places):
+        row = x[place]
+        for channel in range(channels):
+            bits[channel] = np.uint32(row[channel]) << np.uint32(16)
+        for channel in range(channels):
+            value = values[channel]
+            values[channel] = value if value > np.float32(0) else value * weight[channel]
+        for channel in range(channels):
+            full = bits[channel]
+            row[channel] = (full + np.uint32(0x7FFF) + ((full >> np.uint32(16)) & np.uint32(1))) >> np.uint32(16)
+
+
+_KERNELS: dict[torch.dtype, Callable[[np.ndarray, np.ndarray], None]] = (
+    {} if _compiled is None else {torch.float32: _compiled(_of_fp32), torch.bfloat16: _compiled(_of_bf16)}
+)
