@@ -6,6 +6,7 @@
     │   └── CorruptError     4   the input is damaged beyond what the policy allows
     ├── OutputError          5   the disk: full, read-only, not there
     ├── ResourceError        6   workers, memory or devices exhausted
+    │   └── NoMemoryError    6   memory, of a machine or a device
     ├── VerificationError    7   the result is not what was promised
     └── Interrupted          130 or 143   stopped by a signal; resumable
 
@@ -22,6 +23,7 @@ __all__ = [
     "CorruptError",
     "Interrupted",
     "MediaError",
+    "NoMemoryError",
     "OutputError",
     "ResourceError",
     "UsageError",
@@ -87,6 +89,10 @@ class ResourceError(VsrError):
     """Workers, memory or devices are exhausted; the work done so far is kept."""
 
     exit_code = 6
+
+
+class NoMemoryError(ResourceError):
+    """Memory of a machine or a device ran out; less at a time may fit."""
 
 
 class VerificationError(VsrError):

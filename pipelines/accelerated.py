@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from models.errors import ResourceError
+from models.errors import NoMemoryError
 from pipelines.graphed import HEALTH
 from pipelines.health import Health, diagnose, refuse
 from pipelines.ring import Ring
@@ -86,7 +86,7 @@ class Accelerated:
     def __call__(self, views: Iterable[View]) -> Iterator[tuple[Any, list[np.ndarray]]]:
         """(ticket, luma, U and V of the result) for every view, a few frames later; all of them at the end.
 
-        Raises ResourceError where a single tile does not fit the device's memory, VerificationError for a network that gives nonsense.
+        Raises NoMemoryError where a single tile does not fit the device's memory, VerificationError for a network that gives nonsense.
         """
         try:
             for view in views:
@@ -184,7 +184,7 @@ class Accelerated:
 
     def _halve(self, tried: int) -> None:
         if tried <= 1:
-            raise ResourceError("the device has no memory for a single tile; end other programs on it, or run with --device cpu") from None
+            raise NoMemoryError("the device has no memory for a single tile; --device cpu does without") from None
         self._batch = tried // 2
         self._graphed.forget()
         if torch.cuda.is_initialized():  # type: ignore[no-untyped-call]

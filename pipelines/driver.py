@@ -17,9 +17,9 @@ from typing import TYPE_CHECKING, Any
 import ray
 from ray.exceptions import RayActorError, RayError, RayTaskError
 
-from models.errors import ResourceError, VsrError
+from models.errors import NoMemoryError, ResourceError, VsrError
 from pipelines.calls import Call, Run
-from pipelines.machines import end, why_gone
+from pipelines.machines import end, lost, why_gone
 from pipelines.work import SILENCE_SECONDS, Done, Hello, Item, Lost, Outcome, Refused, Task, exhausted
 
 if TYPE_CHECKING:
@@ -161,7 +161,7 @@ class Driver:
             elif actor not in self._unheard:
                 actor.silent += passed
             if actor.silent > SILENCE_SECONDS:
-                self._lose(actor, f"its worker on {actor.host} said nothing for {SILENCE_SECONDS:.0f} s")
+                self._lose(actor, ResourceError(f"its worker on {actor.host} said nothing for {SILENCE_SECONDS:.0f} s"))
 
     # --- actors
 
@@ -196,7 +196,7 @@ class Driver:
             self._lose(actor, error)
             return None
 
-    def _lose(self, actor: Actor, why: RayError | str, failed: Run | None = None) -> None:
+    def _lose(self, actor: Actor, why: RayError | ResourceError, failed: Run | None = None) -> None:
         """Replace an actor that is dead, hung or lost; what it had begun is tried again, and counted where its machine still lives.
 
         failed: the task that ended it, where that is known; else all that it had begun are blamed.
@@ -205,17 +205,18 @@ class Driver:
             return
         begun = actor.begun
         gone = self._machines.is_lost(actor.node) or getattr(why, "preempted", False)
-        reason = why if isinstance(why, str) else f"the machine {actor.host} was lost" if gone else why_gone(why, actor.host)
-        if begun and not gone:
+        if isinstance(why, RayError):
+            why = lost(actor) if gone else why_gone(why, actor.host)
+        if begun and not gone and not isinstance(why, NoMemoryError):  # a device that is too small is not broken
             self._machines.strike(actor)
         for run in [] if gone else begun if failed is None else [failed]:
             run.call.ledger.blame(run.task, actor.device)
             # A machine may be found dead only after its workers were, so those that are gone by now are left out.
             if run.call.ledger.is_spent(run.task, self._machines.nodes):
-                self._end_call(run.call, exhausted(run.task, reason))
-        self._dismiss(actor, reason)
+                self._end_call(run.call, exhausted(run.task, why))
+        self._dismiss(actor, str(why))
         if actor.facts is None and not gone:
-            benched = self._machines.failed_to_start(actor, reason)
+            benched = self._machines.failed_to_start(actor, str(why))
             if benched:
                 self._leave(actor.node, benched)
 
@@ -294,7 +295,7 @@ class Driver:
     def _on_error(self, actor: Actor, call: Call, error: Exception, failed: Run | None = None) -> None:
         """A worker said that it can't go on."""
         if isinstance(error, ResourceError):
-            self._lose(actor, f"{error} on {actor.host}", failed)
+            self._lose(actor, type(error)(f"{error} on {actor.host}"), failed)
         elif isinstance(error, VsrError):
             self._end_call(call, type(error)(f"{error} (on {actor.host})" if self._says_host else str(error)))
         else:

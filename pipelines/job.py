@@ -10,23 +10,25 @@ import shutil
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Container, Generator, Iterator
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from models.errors import CorruptError, Interrupted, MediaError, OutputError, UsageError, VsrError
+from models.errors import CorruptError, Interrupted, MediaError, NoMemoryError, OutputError, UsageError, VsrError
 from pipelines.assemble import assemble
 from pipelines.decode import IndexMismatchError
 from pipelines.encode import EncodedChunk
 from pipelines.events import Advanced, AlreadyDone, ChunkFinished, Event, Finished, Note, Planned
-from pipelines.journal import Journal, sync_folder, work_folder, write_atomically
+from pipelines.journal import Journal, begun_plan, sync_folder, work_folder, write_atomically
 from pipelines.plan import Plan
 from pipelines.probe import count
 from pipelines.request import plan_video
 from pipelines.sequence import pattern_of, publish
+from pipelines.settings import tile_text
 from pipelines.spans import run_spans
 from pipelines.task import Progress
+from pipelines.tiles import with_smaller_tiles
 from pipelines.verify import verify
 from pipelines.work import Done, Item, Lost, NoneAdmittedError, Refused
 
@@ -36,7 +38,7 @@ if TYPE_CHECKING:
     from pipelines.video import VideoInfo
     from pipelines.work import Map
 
-__all__ = ["upscale_video"]
+__all__ = ["acceptable", "upscale_video"]
 
 _LEAST_FREE_BYTES = 32 << 20
 _PUBLISHING = "publishing"
@@ -59,6 +61,7 @@ def upscale_video(
 ) -> Iterator[Event]:
     """Upscale one video; resumes what an earlier run of the same command left.
 
+    Where memory runs out before the first chunk is kept, it begins again with smaller tiles: other bytes, so another plan.
     output: file or folder; None puts it beside the input. fresh: throw earlier work away. stop: when set, chunks under way
     are finished and kept, and Interrupted is raised. worker: "module:Class" that makes chunks, for tests. workers: where it does;
     None: in children of this process. claim: called with the result's path before anything is done; raises where it may not be that.
@@ -70,23 +73,31 @@ def upscale_video(
     target = Path(planned.output)
     if claim is not None:
         claim(target)
-    if not fresh and (done := _done(target, planned.plan)) is not None:
-        _forget(work_folder(target), planned.plan)
-        yield done
-        return
+    if not fresh:
+        plans = acceptable(planned.plan)
+        if (done := _done(target, planned.plan, plans)) is not None:
+            _forget(work_folder(target), plans)
+            yield done
+            return
+        planned = replace(planned, plan=plans.get(begun_plan(work_folder(target)), planned.plan))
     if _is_there(target, planned.plan) and not (overwrite or fresh):
         raise UsageError(f"{target}: is already there, and not by this very command; give --overwrite to replace it, or another -o")
     journal = Journal(work_folder(target))
     finished = False
     try:
-        for attempt in range(2):
+        while True:
             try:
-                made = yield from _make_chunks(planned, journal, settings, fresh=fresh and attempt == 0, stop=stop, worker=worker, workers=workers)
+                made = yield from _make_chunks(planned, journal, settings, fresh=fresh, stop=stop, worker=worker, workers=workers)
                 break
             except IndexMismatchError as error:
-                counted = _counted(planned.info, error, again=attempt > 0)
+                counted, tile_px = _counted(planned.info, error), planned.plan.tile_px
                 yield Note(f"{error}; the frames were counted by decoding: {counted.frame_count}")
                 planned, dropped = plan_video(source, output, settings, counted)
+                planned = replace(planned, plan=replace(planned.plan, tile_px=tile_px))
+            except NoMemoryError as error:
+                planned = _with_smaller_tiles(planned, journal, error)
+                yield Note(f"memory ran out; begun again with tiles of {tile_text(planned.plan.tile_px)}")
+            fresh = False
         _refuse_changed(source, seen)
         result = yield from _finish(planned, made, dropped, journal, settings, began, stop)
         finished = True
@@ -114,24 +125,40 @@ def _refuse_changed(source: Path, seen: tuple[int, int] | None) -> None:
         raise MediaError(f"{source}: was changed while it was read; when it is complete, give the same command again")
 
 
-def _done(target: Path, plan: Plan) -> AlreadyDone | None:
-    """What an earlier run of this very plan left, if it is still there."""
+def acceptable(plan: Plan) -> dict[str, Plan]:
+    """The plans that one command may come to, by their ids: its own, and those with smaller tiles."""
+    return {one.id: one for one in (plan, *with_smaller_tiles(plan))}
+
+
+def _with_smaller_tiles(planned: Planned, journal: Journal, error: NoMemoryError) -> Planned:
+    """The next plan; the work directory becomes that one's, so that a later run goes on with it. Raises NoMemoryError where there is none."""
+    smaller = next(with_smaller_tiles(planned.plan), None)
+    if smaller is None:
+        raise error
+    if not journal.is_empty:  # chunks of one result are of one plan
+        raise NoMemoryError(f"{error}, or begin anew with --tile {tile_text(smaller.tile_px)}") from None
+    journal.adopt(smaller.id, smaller.to_json(), planned.input)
+    return replace(planned, plan=smaller)
+
+
+def _done(target: Path, plan: Plan, plan_ids: Container[str]) -> AlreadyDone | None:
+    """What an earlier run of one of these plans left, if it is still there."""
     try:
         report = json.loads(_report_path(target).read_bytes())
         pattern = pattern_of(target) if plan.encoder.is_sequence else None
         size = pattern.bytes() if pattern is not None else target.stat().st_size
-        same = bool(report["plan"] == plan.id and report["bytes"] == size)
+        same = bool(report["plan"] in plan_ids and report["bytes"] == size)
         return AlreadyDone(str(target), int(report["frames"]), size) if same else None
     except (OSError, ValueError, KeyError, TypeError):
         return None
 
 
-def _forget(folder: Path, plan: Plan) -> None:
+def _forget(folder: Path, plan_ids: Container[str]) -> None:
     """Remove what a run left that was ended when its result had got its name already."""
     with contextlib.suppress(VsrError):  # another run at it, a disk that can't be written to: nothing that is asked for needs this
         if folder.is_dir():
             journal = Journal(folder)
-            journal.remove() if journal.is_over(plan.id) else journal.close()
+            journal.remove() if journal.is_over(plan_ids) else journal.close()
 
 
 def _is_there(target: Path, plan: Plan) -> bool:
@@ -160,9 +187,9 @@ def _short(name: str) -> str:
     return name if len(data) <= 220 else hashlib.sha256(data).hexdigest()[:32]
 
 
-def _counted(info: VideoInfo, error: IndexMismatchError, *, again: bool) -> VideoInfo:
+def _counted(info: VideoInfo, error: IndexMismatchError) -> VideoInfo:
     """The info with counted frames, if that explains the mismatch; otherwise the file is damaged."""
-    counted = count(info) if not again and not info.linear else info
+    counted = info if info.linear else count(info)
     if counted is info or counted.damage:
         raise CorruptError(
             f"{info.path}: {error}; the file is damaged; --on-corrupt conceal repairs what it can and keeps the number of frames"
@@ -276,7 +303,10 @@ def _finish(
     try:
         passed = assemble(plan, info, made.records, journal.result, dropped=dropped, stop=stop)
         report = verify(journal.result, plan, info, made.records, passed, full=settings.verify == "full", stop=stop)
-        summary = {"plan": plan.id, "bytes": 0, "concealed": concealed, "flaw": info.flaw, "dropped": list(planned.dropped), **asdict(report)}
+        summary = {
+            "plan": plan.id, "tile": [*reversed(plan.tile_px)], "bytes": 0,
+            "concealed": concealed, "flaw": info.flaw, "dropped": list(planned.dropped), **asdict(report),
+        }  # fmt: skip
         size = summary["bytes"] = _give_name(journal, target, plan)
         write_atomically(journal.folder / _REPORT, json.dumps(summary, indent=1).encode())
         os.replace(journal.folder / _REPORT, _report_path(target))

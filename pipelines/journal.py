@@ -22,9 +22,11 @@ from typing import TYPE_CHECKING, Any
 from models.errors import OutputError, UsageError
 
 if TYPE_CHECKING:
+    from collections.abc import Container
+
     from pipelines.encode import EncodedChunk
 
-__all__ = ["ChunkRecord", "Job", "Journal", "read_job", "work_folder", "write_atomically"]
+__all__ = ["ChunkRecord", "Job", "Journal", "begun_plan", "read_job", "work_folder", "write_atomically"]
 
 _WORDS = {
     "source_fingerprint": "the input's content",
@@ -45,6 +47,7 @@ _WORDS = {
     "bars": "--crop-bars",
     "sar": "--square-pixels",
     "grain": "--keep-grain",
+    "tile_px": "--tile",
     "rate": "--deinterlace",
     "time_base": "--deinterlace",
     "format": "the version of vsr",
@@ -153,10 +156,15 @@ class Journal:
         shutil.rmtree(self.folder, ignore_errors=True)
         self.close()
 
-    def is_over(self, plan_id: str) -> bool:
-        """Whether nothing here is worth keeping once the result of that plan is there: its own chunks, or none at all."""
+    def is_over(self, plan_ids: Container[str]) -> bool:
+        """Whether nothing here is worth keeping once the result of one of those plans is there: chunks of one of them, or none at all."""
         plan = self._read("plan.json")
-        return plan is None or plan.get("id") == plan_id
+        return plan is None or plan.get("id") in plan_ids
+
+    @property
+    def is_empty(self) -> bool:
+        """No chunk is kept here."""
+        return not any(self.folder.glob("[0-9]*.json"))
 
     def adopt(self, plan_id: str, plan: dict[str, Any], source: str = "") -> tuple[list[ChunkRecord], list[str]]:
         """Make the directory that plan's: (chunks of it that are done, what changed since another plan was worked on).
@@ -223,6 +231,14 @@ class Journal:
         except (OSError, ValueError):
             return None
         return table if isinstance(table, dict) else None
+
+
+def begun_plan(folder: Path) -> str:
+    """The id of the plan that a work directory is for, looked at without a lock; empty where there is none."""
+    try:
+        return str(json.loads((folder / "plan.json").read_bytes())["id"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return ""
 
 
 @dataclass(frozen=True, eq=False)

@@ -161,9 +161,9 @@ class _Server:
                         self.child.begin(task, self.feed)
                     self._listen(self.child)
                 except _TaskFailedError as failure:
-                    self._lose(str(failure), [failure.task])
+                    self._lose(failure.why, [failure.task])
                 except (_ChildLostError, ResourceError) as error:
-                    self._lose(str(error), self.held)
+                    self._lose(error, self.held)
         except BaseException as error:  # noqa: BLE001 - carried to the thread that reads the results
             self.shared.out.put(error)
         finally:
@@ -205,11 +205,11 @@ class _Server:
             self.held.remove(task)
             self.shared.out.put(Done(self.number, key))
         elif isinstance(value, ResourceError):
-            raise _TaskFailedError(task, str(value))
+            raise _TaskFailedError(task, value)
         else:
             raise value
 
-    def _lose(self, reason: str, blamed: list[Task]) -> None:
+    def _lose(self, why: Exception, blamed: list[Task]) -> None:
         """Have all that the child was at tried again, by another child."""
         if self.child is not None:
             self.child.close()
@@ -222,19 +222,19 @@ class _Server:
                 self.shared.ledger.blame(task)
             spent = next((t for t in blamed if self.shared.ledger.is_spent(t)), None)
             if spent is not None:
-                raise exhausted(spent, reason)
+                raise exhausted(spent, why)
             self.shared.ledger.put_back(self.held)
         for task in self.held:
-            self.shared.out.put(Lost(self.number, task.key, reason))
+            self.shared.out.put(Lost(self.number, task.key, str(why)))
         self.held, self.free = [], True
 
 
 class _TaskFailedError(Exception):
     """A worker says that it can't go on with a task, in this process."""
 
-    def __init__(self, task: Task, reason: str) -> None:
-        super().__init__(reason)
-        self.task = task
+    def __init__(self, task: Task, why: ResourceError) -> None:
+        super().__init__(str(why))
+        self.task, self.why = task, why
 
 
 class _ChildLostError(Exception):

@@ -12,7 +12,7 @@ import ray
 from ray.exceptions import RayActorError, RayError, RayTaskError
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-from models.errors import ResourceError
+from models.errors import NoMemoryError, ResourceError
 from pipelines.actor import Station, code_digest
 from pipelines.calls import Actor
 from pipelines.work import ATTEMPTS, NoneAdmittedError
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from pipelines.calls import Call
     from pipelines.ledger import Device
 
-__all__ = ["Machines", "end", "why_gone"]
+__all__ = ["Machines", "end", "lost", "why_gone"]
 
 _LOOK_SECONDS = 1.0
 _PATIENCE_SECONDS = 60.0
@@ -118,9 +118,9 @@ class Machines:
         hello, stay = (getattr(handle, name).options(concurrency_group=group).remote() for name, group in (("hello", "side"), ("stay", "stay")))
         return Actor(next(self._numbers), node, self.nodes[node].get("NodeManagerHostname", node[:8]), handle, hello, stay)
 
-    def gone(self) -> list[tuple[Actor, RayError | str]]:
+    def gone(self) -> list[tuple[Actor, RayError | ResourceError]]:
         """Actors whose machine is lost or whose process ended, also while they had nothing to do, and why."""
-        found: list[tuple[Actor, RayError | str]] = [(a, f"the machine {a.host} was lost") for a in self.actors if a.node not in self.nodes]
+        found: list[tuple[Actor, RayError | ResourceError]] = [(a, lost(a)) for a in self.actors if a.node not in self.nodes]
         here = {actor.stay: actor for actor in self.actors if actor.node in self.nodes}
         ended, _ = ray.wait(list(here), num_returns=len(here), timeout=0) if here else ([], [])
         for stay in ended:
@@ -171,14 +171,19 @@ def end(actor: Actor) -> None:
         ray.kill(actor.handle, no_restart=True)
 
 
-def why_gone(error: RayError, host: str) -> str:
+def lost(actor: Actor) -> ResourceError:
+    """That an actor's machine is gone."""
+    return ResourceError(f"the machine {actor.host} was lost")
+
+
+def why_gone(error: RayError, host: str) -> ResourceError:
     """Why an actor is gone, in one clause."""
     text = str(error)
     if "low on memory" in text or "OutOfMemory" in type(error).__name__:
-        return f"memory ran out on {host}"
+        return NoMemoryError(f"memory ran out on {host}")
     if isinstance(error, RayTaskError) or (isinstance(error, RayActorError) and error.actor_init_failed):
-        return text.strip().splitlines()[-1].strip()
-    return f"its worker on {host} died"
+        return ResourceError(text.strip().splitlines()[-1].strip())
+    return ResourceError(f"its worker on {host} died")
 
 
 def _alive() -> dict[str, dict[str, Any]]:

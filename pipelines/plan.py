@@ -17,7 +17,7 @@ from itertools import accumulate
 from typing import TYPE_CHECKING, Any
 
 from models.errors import UsageError
-from pipelines.settings import BOXES, parse_range
+from pipelines.settings import BOXES, parse_range, parse_tile
 from pipelines.tags import output_tags
 from pipelines.video import NO_PTS, Chunk, ColorTags, Crop, HdrMetadata, Orientation, PixelFormat, Span
 
@@ -423,7 +423,7 @@ def make_plan(
         timing_digest=timing_digest(info.pts, info.durations, start, stop),
         chunks=chunks,
         spans=(),
-        tile_px=(544, 960) if all(s.card.pixels == "yuv420" for s in stages) else (288, 480),
+        tile_px=_tile_px(settings, stages),
         hdr=info.hdr,
         deinterlacing=deinterlacing,
         prefilter=settings.prefilter or "",
@@ -434,3 +434,9 @@ def make_plan(
         first_number=1 if info.first_number is None else info.first_number + start * fields,
     )
     return dataclasses.replace(plan, spans=cut_spans(info.index, info.pts, chunks, linear=info.linear, context=plan.context))
+
+
+def _tile_px(settings: RunSettings, stages: Sequence[Stage]) -> tuple[int, int]:
+    if settings.tile is not None:
+        return parse_tile(settings.tile)
+    return (544, 960) if all(s.card.pixels == "yuv420" for s in stages) else (288, 480)

@@ -14,10 +14,12 @@ from typing import Any, Literal, TypeVar
 from models.errors import UsageError
 from pipelines.naming import DEFAULT_TEMPLATE, check_template
 
-__all__ = ["EncodeSettings", "RunSettings", "TargetSettings", "parse_range", "parse_rate", "read_settings"]
+__all__ = ["EncodeSettings", "RunSettings", "TargetSettings", "parse_range", "parse_rate", "parse_tile", "read_settings", "tile_text"]
 
 BOXES = {"8k": (7680, 4320), "4k": (3840, 2160), "1440p": (2560, 1440), "1080p": (1920, 1080)}
 """Names of target sizes: boxes that turn for portrait material."""
+
+_LEAST_TILE_PX = 32
 
 CODECS = ("hevc", "h264", "av1", "prores", "ffv1")
 
@@ -46,10 +48,10 @@ class TargetSettings:
             return None
         if self.to.lower() in BOXES:
             return BOXES[self.to.lower()]
-        width, _, height = self.to.lower().partition("x")
-        if not (width.isdecimal() and height.isdecimal() and int(width) > 0 and int(height) > 0):
+        size = _size(self.to)
+        if min(size) < 1:
             raise UsageError(f"--to {self.to}: expected {', '.join(BOXES)} or WIDTHxHEIGHT")
-        return int(width), int(height)
+        return size
 
 
 @dataclass(frozen=True)
@@ -97,6 +99,9 @@ class RunSettings:
     """FROM-TO, in seconds or [hh:]mm:ss[.fff]; either side may be empty."""
     rate: str | None = None
     """Frames a second of numbered pictures: "24", "23.976" or "24000/1001"; None: 24."""
+    tile: str | None = None
+    """"WxH": the size of the tiles large pictures go through networks in, in pixels of their input; None: 960x544, 480x288 for R'G'B'.
+    Smaller ones take less memory and more time."""
     video_stream: int | None = None
     """Which of several films, from 0."""
     on_corrupt: Literal["fail", "conceal"] = "fail"
@@ -144,6 +149,8 @@ class RunSettings:
             parse_range(self.range)
         if self.rate is not None:
             parse_rate(self.rate)
+        if self.tile is not None:
+            parse_tile(self.tile)
 
 
 def parse_rate(text: str) -> Fraction:
@@ -161,6 +168,29 @@ def parse_rate(text: str) -> Fraction:
     whole = -(-rate // 1)
     ntsc = Fraction(whole * 1000, 1001)
     return ntsc if "." in text and rate != whole and abs(rate - ntsc) < Fraction(1, 100) else rate
+
+
+def _size(text: str) -> tuple[int, int]:
+    """WIDTHxHEIGHT -> (width, height); zeros where it is none."""
+    width, _, height = text.lower().partition("x")
+    return (int(width), int(height)) if width.isdecimal() and height.isdecimal() else (0, 0)
+
+
+def parse_tile(text: str) -> tuple[int, int]:
+    """WIDTHxHEIGHT -> (height, width) of a tile.
+
+    >>> parse_tile("480x272")
+    (272, 480)
+    """
+    width, height = _size(text)
+    if min(width, height) < _LEAST_TILE_PX:
+        raise UsageError(f"--tile {text}: expected WIDTHxHEIGHT with sides of {_LEAST_TILE_PX} or more, such as 480x272")
+    return height, width
+
+
+def tile_text(tile_px: tuple[int, int]) -> str:
+    """(height, width) of a tile -> WIDTHxHEIGHT."""
+    return f"{tile_px[1]}x{tile_px[0]}"
 
 
 def parse_range(text: str) -> tuple[Fraction, Fraction | None]:

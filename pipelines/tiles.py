@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 from pipelines.video import Crop
 
-__all__ = ["Tile", "cut"]
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from pipelines.plan import Plan
+
+__all__ = ["Tile", "cut", "with_smaller_tiles"]
+
+_SMALLEST_PX = 80 * 128
+"""Pixels of a tile below which halos would be most of the work."""
 
 
 @dataclass(frozen=True)
@@ -72,3 +80,19 @@ def _lengths(total: int, most: int, multiple: int, before: int, after: int) -> I
         step = -(-(end - begin) // (count * multiple)) * multiple
         for start in range(begin, end, step):
             yield start, min(end, start + step), in_bar
+
+
+def with_smaller_tiles(plan: Plan) -> Iterator[Plan]:
+    """The same plan with ever smaller tiles, for where memory runs out: sides halved, as multiples of 16.
+
+    Only such as cut a picture that a network of the plan works on in tiles; none where there is none.
+    """
+    sizes = [(plan.height, plan.width), *((stage.height, stage.width) for stage in plan.stages)]
+    tiled = [size for size, stage in zip(sizes, plan.stages, strict=False) if stage.card.sha256 and stage.card.halo_px is not None]
+    height, width = plan.tile_px
+    while True:
+        height, width = -(-height // 32) * 16, -(-width // 32) * 16
+        if height * width < _SMALLEST_PX:
+            return
+        if any(height < rows or width < columns for rows, columns in tiled):
+            yield replace(plan, tile_px=(height, width))

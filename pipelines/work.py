@@ -7,7 +7,7 @@ import traceback
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
-from models.errors import ResourceError, VsrError
+from models.errors import NoMemoryError, ResourceError, VsrError
 
 if TYPE_CHECKING:
     import threading
@@ -34,8 +34,8 @@ __all__ = [
 
 ATTEMPTS = 3
 """A task that fails so often is given up."""
-_NO_MEMORY = ("can't allocate memory", "can't start new thread")
-"""What torch's allocator on a CPU and Python's threads say instead of MemoryError."""
+_NO_MEMORY = ("can't allocate memory", "can't start new thread", "out of memory", "ALLOC_FAILED")
+"""What torch's allocators, Python's threads, CUDA and its libraries say instead of MemoryError."""
 SILENCE_SECONDS = 900.0
 """A worker that says nothing for so long is taken for hung; workers report every frame."""
 
@@ -149,7 +149,7 @@ class Map(Protocol):
         and a task, gives the pieces of its input; never twice at once with the same number. admit: called with the facts of a
         new worker; what it returns, if anything, is why that worker takes no part. stop: when set, no further task is begun,
         and those under way are finished.
-        Raises what a worker raises; ResourceError for a task that failed in every attempt; NoneAdmittedError.
+        Raises what a worker raises; ResourceError for a task that failed in every attempt, NoMemoryError where memory was short; NoneAdmittedError.
         """
         ...
 
@@ -168,17 +168,20 @@ def make_worker(name: str, setup: Any) -> Worker:
 def as_told(error: BaseException) -> VsrError | RuntimeError:
     """An error as it travels: foreseen ones as they are; anything else with its traceback, for it is a bug.
 
-    Out of memory, and a CUDA context that is broken for good, are told as ResourceError: a new process may have better luck.
+    Out of memory is told as NoMemoryError, a CUDA context that is broken for good as ResourceError: a new process may have better luck.
     """
     if isinstance(error, VsrError):
         return error
     if isinstance(error, MemoryError) or (isinstance(error, RuntimeError) and any(words in str(error) for words in _NO_MEMORY)):
-        return ResourceError(f"memory ran out in the worker ({(str(error).splitlines() or ['MemoryError'])[0]})")
-    if "CUDA error" in str(error) or type(error).__name__ in {"AcceleratorError", "OutOfMemoryError"}:
+        return NoMemoryError(f"memory ran out in the worker ({(str(error).splitlines() or ['MemoryError'])[0]})")
+    if "CUDA error" in str(error) or type(error).__name__ == "AcceleratorError":
         return ResourceError(f"the worker's device failed ({(str(error).splitlines() or ['?'])[0]})")
     return RuntimeError("".join(traceback.format_exception(error)))
 
 
-def exhausted(task: Task, reason: str) -> ResourceError:
-    """What is said of a task that failed in every attempt."""
-    return ResourceError(f"{task.name} failed {ATTEMPTS} times, the last time because {reason}; what is done is kept")
+def exhausted(task: Task, why: Exception) -> ResourceError:
+    """What is said of a task that failed in every attempt, the last time by `why`."""
+    said = f"{task.name} failed {ATTEMPTS} times, the last time because {why}; what is done is kept"
+    if isinstance(why, NoMemoryError):
+        return NoMemoryError(f"{said}, free some memory and give the same command again")
+    return ResourceError(said)

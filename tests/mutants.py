@@ -41,6 +41,7 @@ _LOCAL, _CLUSTER, _LEDGER, _MACHINES, _ACTOR, _SPANS, _WORKER = (
     f"tests/pipelines/test_{n}.py" for n in ("local", "cluster", "ledger", "machines", "actor", "spans", "worker")
 )
 _EXACT = "tests/pipelines/test_color_exact.py"
+_TILES = "tests/pipelines/test_smaller_tiles.py"
 
 MUTANTS = (
     Mutant(
@@ -141,6 +142,21 @@ MUTANTS = (
         f"{_FAULTS}::test_what_fails_once_is_done_again_with_the_same_bytes[StarvingOnce-memory ran out]",
     ),
     Mutant(
+        54, "tiles shrink though chunks are done", "pipelines/job.py",
+        "if not journal.is_empty:", "if False:",
+        f"{_TILES}::test_behind_the_first_chunk_it_is_too_late_and_what_to_do_is_said",
+    ),
+    Mutant(
+        54, "a rerun begins with the large tiles again", "pipelines/job.py",
+        "plans.get(begun_plan(work_folder(target)), planned.plan)", "planned.plan",
+        f"{_TILES}::test_an_interrupted_run_goes_on_with_the_tiles_it_had_come_to",
+    ),
+    Mutant(
+        54, "a GPU that is too small is taken for a broken one", "pipelines/driver.py",
+        "if begun and not gone and not isinstance(why, NoMemoryError):", "if begun and not gone:",
+        "tests/pipelines/test_cluster.py::test_a_gpu_that_is_too_small_gets_smaller_tiles_and_is_not_taken_for_broken",
+    ),
+    Mutant(
         56, "a chunk is tried nine times", "pipelines/work.py",
         "ATTEMPTS = 3", "ATTEMPTS = 9",
         f"{_FAULTS}::test_what_fails_every_time_is_given_up_after_three_attempts",
@@ -167,7 +183,7 @@ MUTANTS = (
     ),
     Mutant(
         62, "work whose result is there already is forgotten", "pipelines/job.py",
-        "journal.remove() if journal.is_over(plan.id) else journal.close()", "journal.close()",
+        "journal.remove() if journal.is_over(plan_ids) else journal.close()", "journal.close()",
         f"{_CRASH}::test_ended_at_any_step_on_the_disk_a_run_goes_on_and_leaves_nothing_over",
     ),
     Mutant(
@@ -182,7 +198,7 @@ MUTANTS = (
     ),
     Mutant(
         39, "what fails at its end is blamed on the next task, too", "pipelines/local.py",
-        "self._lose(str(failure), [failure.task])", "self._lose(str(failure), self.held)",
+        "self._lose(failure.why, [failure.task])", "self._lose(failure.why, self.held)",
         f"{_LOCAL}::test_a_task_that_fails_at_its_end_is_not_blamed_on_the_one_begun_beside_it",
     ),
     Mutant(

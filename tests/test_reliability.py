@@ -86,8 +86,14 @@ CASES = {
         50: ("a folder that is missing or can't be written to", "said before work; exit 2 or 5"),
         51: ("an output that is there already", "refused without `--overwrite`; with it, the old file stays until the new one is verified"),
         52: ("the output is the input, by whatever name", "refused, exit 2"),
-        53: ("GPU memory runs out", "smaller batches, with the same bytes; a tile that does not fit is said, exit 6"),
-        54: ("memory runs out", "three attempts in new processes, then exit 6; what is done is kept"),
+        53: ("GPU memory runs out", "smaller batches, with the same bytes; where one tile does not fit, smaller tiles (case 54)"),
+        54: (
+            "memory runs out",
+            (
+                "three attempts in new processes; then, while no chunk is done, smaller tiles as a new plan, which a rerun goes on with; "
+                "else exit 6, and what is done is kept"
+            ),
+        ),
         55: ("a CUDA context that is broken for good", "its process is replaced and its chunk made again; after three attempts, exit 6"),
         56: ("a chunk that kills every worker", "three attempts, then exit 6 with its frames"),
         57: ("a worker hangs", "noticed by its silence, replaced, its chunk made again"),

@@ -77,6 +77,7 @@ def run_options(command: Callable[..., Any], *, one_model: bool = True, place: c
         click.option("--rate", metavar="FPS", help="Of numbered pictures (frame_%05d.png): 24 (default), 23.976, 24000/1001."),
         click.option("--video-stream", type=int, metavar="N", help="Which of several films, from 0."),
         click.option("--chunk-seconds", type=float, metavar="S", help="Length of the parts that are kept and resumed one by one; default 6."),
+        click.option("--tile", metavar="WxH", help="Size of the tiles networks work in; smaller ones, such as 480x272, take less memory."),
         click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), help="Where networks run."),
         click.option("--on-corrupt", type=click.Choice(["fail", "conceal"]), help="What to do with damaged frames; default: fail."),
         click.option(

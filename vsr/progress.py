@@ -9,6 +9,7 @@ from collections import deque
 from typing import TYPE_CHECKING, Any, TextIO
 
 from pipelines.events import Advanced, AlreadyDone, ChunkFinished, Event, Finished, Note, Planned
+from pipelines.settings import tile_text
 from vsr.pace import Pace
 
 if TYPE_CHECKING:
@@ -46,6 +47,7 @@ def plan_table(event: Planned) -> dict[str, Any]:
         "size": [plan.out_width, plan.out_height],
         "frames": plan.frame_count,
         "models": [s.card.name for s in plan.stages],
+        "tile": [*reversed(plan.tile_px)],
         "encoder": plan.encoder.name,
         "encoder_options": plan.encoder.options,
         "pixel_format": plan.out_pix_fmt,
@@ -76,7 +78,7 @@ def plan_details(event: Planned) -> list[str]:
     options = [f"{k}={v}" for k, v in plan.encoder.options.items()]
     lengths = [c.frame_count * plan.per_frame for c in plan.chunks]
     return [
-        f"networks: {', '.join(sizes)}",
+        f"networks: {', '.join(sizes)}; tiles of {tile_text(plan.tile_px)}",
         f"encoder: {plan.encoder.name} {' '.join(options)}",
         f"chunks: {len(lengths)} of {min(lengths)} to {max(lengths)} frames, from {len(plan.spans)} decoder runs",
         f"result: {event.output}",
@@ -144,6 +146,7 @@ class Bar:
             self._say(f"{event.output}: already done")
 
     def _begin(self, event: Planned) -> None:
+        self.close()  # of what is begun again
         self._say(plan_line(event))
         for text in (*event.info.notes, *(f"left out: {d}" for d in event.dropped)):
             self._say(f"  {text}")

@@ -15,7 +15,7 @@ import pytest
 from pipelines import spans
 from pipelines.events import Event, Finished, Planned
 from pipelines.job import upscale_video
-from pipelines.work import Done, Free, Hello, Item, NoneAdmittedError, Task
+from pipelines.work import Done, Free, Hello, Item, NoneAdmittedError, Task, as_told, exhausted
 from vsr.api import run_settings
 
 QUICK: dict[str, Any] = {"scale": 1, "model": "identity", "codec": "ffv1", "device": "cpu"}
@@ -51,8 +51,11 @@ class WorkersHere:
             if stop is not None and stop.is_set():
                 return
             pieces = iter(feed(0, task))
-            for item in made.run(task.payload, pieces):
-                yield Item(0, task.key, item.value if isinstance(item, Free) else item)
+            try:
+                for item in made.run(task.payload, pieces):
+                    yield Item(0, task.key, item.value if isinstance(item, Free) else item)
+            except MemoryError as error:
+                raise exhausted(task, as_told(error)) from None
             for _ in pieces:
                 pass
             yield Done(0, task.key)

@@ -162,3 +162,16 @@ class Signalling(Plain):
         if os.environ["VSR_TEST_STEP"] == step and first_time():
             os.kill(os.getppid(), int(os.environ["VSR_TEST_SIGNAL"]))
             time.sleep(0.5)
+
+
+class Cramped(Plain):
+    """From frame VSR_TEST_FROM on it has memory for tiles of VSR_TEST_TILE pixels and no more; its pictures show how large tiles were."""
+
+    def frame(self, frame: Frame, number: int) -> Frame:
+        height, width = self._plan.tile_px
+        if number >= int(os.environ.get("VSR_TEST_FROM", "0")) and height * width > int(os.environ["VSR_TEST_TILE"]):
+            raise MemoryError
+        luma, *chroma = frame.planes
+        luma = luma.copy()
+        luma[:8, :8] = height % 256
+        return replace(frame, planes=(luma, *chroma))

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from models.catalog import Card, find
-from models.errors import ResourceError, VerificationError
+from models.errors import NoMemoryError, VerificationError
 from models.recurrent import Recurrent
 from pipelines.card import export
 from pipelines.device import Upscaler
@@ -190,7 +190,7 @@ def test_a_tile_that_does_not_fit_is_said(monkeypatch: pytest.MonkeyPatch) -> No
 
     running = upscaler()
     hook = Full(running, monkeypatch)
-    with pytest.raises(ResourceError, match="no memory for a single tile"):
+    with pytest.raises(NoMemoryError, match="no memory for a single tile"):
         running(film())
     assert hook.batches[:3] == [4, 2, 1]
 

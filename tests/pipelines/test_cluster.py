@@ -17,6 +17,8 @@ import pytest
 from models.errors import MediaError, ResourceError
 from pipelines.ledger import Ledger
 from pipelines.work import Done, Hello, Item, Lost, NoneAdmittedError, Refused, Task
+from tests import media
+from tests.helpers.inline import H264, finished_of
 from tests.helpers.ray_processes import children_of
 
 if TYPE_CHECKING:
@@ -204,6 +206,24 @@ def test_a_gpu_that_failed_too_often_gets_no_more_work(session: Any, tmp_path: P
         stream = cluster.run_tasks(tasks_of(("exhausted once", "a")), worker=WORKER, setup={"marks": str(tmp_path)}, feed=lambda n, t: iter([1]))
         events.extend(stream)
     assert [e.reason for e in events if isinstance(e, Refused)] == [f"GPU 0 of {os.uname().nodename} failed 1 times in a row and gets no more work"]
+
+
+def test_a_gpu_that_is_too_small_gets_smaller_tiles_and_is_not_taken_for_broken(session: Any, tmp_path: Path) -> None:
+    """Cases 53 and 55: it is the only one, and fails three times."""
+    from pipelines.cluster import Cluster
+    from pipelines.events import Note
+    from pipelines.job import upscale_video
+    from vsr.api import run_settings
+
+    film = media.cfr(tmp_path / "film.mp4", frames=8, size=(320, 160))
+    settings = run_settings(**{**H264, "model": "deconvolution-x1"})
+    with Cluster(session, workers=1, cpus_per_worker=1, environment={"VSR_TEST_TILE": str(144 * 240)}) as cluster:
+        events = list(upscale_video(film, tmp_path / "out.mp4", settings, worker="tests.pipelines.light_workers:Cramped", workers=cluster))
+    told = [e.text for e in events if isinstance(e, Note)]
+    assert len(told) == 3
+    assert all(f"memory ran out in the worker (MemoryError) on {os.uname().nodename}" in text for text in told[:2])
+    assert told[2] == "memory ran out; begun again with tiles of 240x144"
+    assert finished_of(events).report["tile"] == [240, 144]
 
 
 def test_a_worker_may_die_twice(cluster: Cluster, tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from models.errors import ResourceError
+from models.errors import NoMemoryError, ResourceError
 from pipelines.calls import Actor, Call
 from pipelines.ledger import Ledger
 from pipelines.work import ATTEMPTS, NoneAdmittedError
@@ -135,5 +135,6 @@ def test_memory_that_ran_out_is_told_from_a_death_of_another_kind() -> None:
 
     from pipelines.machines import why_gone
 
-    assert why_gone(OutOfMemoryError("Task was killed due to the node running low on memory."), "host") == "memory ran out on host"
-    assert why_gone(RayActorError(), "host") == "its worker on host died"
+    short = why_gone(OutOfMemoryError("Task was killed due to the node running low on memory."), "host")
+    assert (type(short), str(short)) == (NoMemoryError, "memory ran out on host")
+    assert str(why_gone(RayActorError(), "host")) == "its worker on host died"

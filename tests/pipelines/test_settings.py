@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from models.errors import UsageError
-from pipelines.settings import EncodeSettings, RunSettings, TargetSettings, build_settings, merge, parse_range, read_settings
+from pipelines.settings import EncodeSettings, RunSettings, TargetSettings, build_settings, merge, parse_range, parse_tile, read_settings, tile_text
 
 
 @pytest.mark.parametrize(
@@ -70,6 +70,17 @@ def test_merging_leaves_the_original_alone() -> None:
 def test_boxes_that_mean_nothing_are_refused(to: str) -> None:
     with pytest.raises(UsageError, match="WIDTHxHEIGHT"):
         TargetSettings(to=to)
+
+
+@pytest.mark.parametrize("tile", ["480", "480x", "31x480", "480x31", "axb", "-480x272"])
+def test_tiles_that_mean_nothing_are_refused(tile: str) -> None:
+    with pytest.raises(UsageError, match="--tile .*WIDTHxHEIGHT"):
+        RunSettings(tile=tile)
+
+
+def test_a_tile_is_width_by_height_as_every_size_is() -> None:
+    assert parse_tile("480x272") == (272, 480)
+    assert tile_text((272, 480)) == "480x272"
 
 
 def test_the_shipped_settings_can_be_read() -> None:

@@ -118,6 +118,23 @@ def test_what_fails_every_time_is_given_up_after_three_attempts(
     assert_whole(output, whole)
 
 
+def test_memory_that_runs_out_before_a_chunk_is_there_makes_the_tiles_smaller(output: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Cases 53, 54 and 62: three attempts, then a new plan; the bytes are those of a run that was told so at once."""
+    folder = tmp_path_factory.mktemp("cramped")
+    film = media.cfr(folder / "film.mp4", frames=16, size=(320, 160), gop=8)
+    options = [*OPTIONS, "--model", "deconvolution-x1"]
+    outcome = vsr("run", film, "-o", output, *options, worker="Cramped", VSR_TEST_TILE=str(144 * 240))
+    assert outcome.code == 0, outcome.err
+    assert [e["tile"] for e in outcome.events if e["event"] == "plan"] == [[960, 544], [240, 144]]
+    told = notes(outcome)
+    assert len(told) == 3
+    assert all("memory ran out in the worker" in text for text in told[:2])
+    assert told[2] == "memory ran out; begun again with tiles of 240x144"
+    planned = folder / "planned.mp4"
+    assert vsr("run", film, "-o", planned, *options, "--tile", "240x144", worker="Cramped", VSR_TEST_TILE=str(144 * 240)).code == 0
+    assert_whole(output, planned.read_bytes())
+
+
 def test_a_worker_that_is_stopped_is_taken_for_hung(film: Path, whole: bytes, output: Path) -> None:
     """Case 57: by SIGSTOP, as a debugger or a frozen container does."""
     process = started("run", film, "-o", output, *OPTIONS, worker="Slow", VSR_TEST_SILENCE="8")
