@@ -109,16 +109,19 @@ class Station:
         self._inputs: dict[int, queue.Queue[tuple[bytes, bool]]] = {}
         self._counters: dict[str, Any] = {}
 
+    @ray.method(concurrency_group="side")
     def hello(self) -> dict[str, Any]:
         """Who this is."""
         context = ray.get_runtime_context()
         devices = [d for ids in context.get_accelerator_ids().values() for d in ids]
         return {"host": socket.gethostname(), "pid": os.getpid(), "node": context.get_node_id(), "devices": devices, "code": code_digest()}
 
+    @ray.method(concurrency_group="stay")
     def stay(self) -> None:
         """Never return: the driver sees this call fail when the process ends."""
         threading.Event().wait()
 
+    @ray.method(concurrency_group="work")
     def prepare(self, turn: int, worker: str, setup: bytes, files: dict[str, list[Any]]) -> tuple[str, Any]:
         """Make a worker: ("facts", its facts) or ("error", what it raised). files: name, a SHA-256 first -> where the bytes are."""
         self._turns.begin(turn, alone=True)
@@ -136,6 +139,7 @@ class Station:
             self._turns.end(turn)
         return "facts", self._worker.facts
 
+    @ray.method(concurrency_group="work", num_returns="streaming")
     def run(self, turn: int, payload: Any, whole: bool, *parts: bytes) -> Iterator[tuple[str, Any]]:
         """Work on a task: ("item", value)…, then ("last", value); ("done", None) where there was none, or ("error", what was raised).
 
@@ -184,6 +188,7 @@ class Station:
         with self._lock:
             return self._inputs.setdefault(turn, queue.Queue(maxsize=_FED))
 
+    @ray.method(concurrency_group="side")
     def feed(self, turn: int, last: bool, part: bytes) -> bool:
         """More input of a task; whether it was taken (else it is to be sent again)."""
         try:
@@ -200,6 +205,7 @@ class Station:
             if amount > 0:
                 self._counters[name].inc(amount, tags=tags)
 
+    @ray.method(concurrency_group="side")
     def withdraw(self, turn: int) -> bool:
         """Take a task back that was not begun; whether it was not."""
         return self._turns.skip(turn)

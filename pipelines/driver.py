@@ -34,10 +34,13 @@ __all__ = ["Driver"]
 _SLOTS = 2
 _RESULTS = 8
 """Results a caller may have waiting; then no more are fetched for it."""
+_WATCH_SECONDS = 0.5
 _STOPPED_SECONDS = 10.0
 """The driver comes round more often than that, unless it was stopped itself (Ctrl-Z, the lid of a laptop)."""
 _POLL_SECONDS = 0.25
 """How long a new caller, or a wish to stop, may go unnoticed; every look costs a millisecond or two."""
+_AT_ONCE_SECONDS = 0.002
+"""What comes sooner was there already, and more may be."""
 
 
 class Driver:
@@ -137,14 +140,15 @@ class Driver:
 
     def _listen(self) -> None:
         full = {call for call in self._calls if call.out.qsize() >= _RESULTS}
-        self._unheard = {run.actor for run in self._streams.values() if run.call in full}
+        self._unheard = {run.actor for run in self._streams.values() if run.call in full} if full else set()
         waited = [*self._answers, *(stream for stream, run in self._streams.items() if run.call not in full)]
         if not waited:
             self._closing.wait(0.02)
             return
-        ready, _ = ray.wait(waited, num_returns=len(waited), timeout=0)
-        if not ready:
-            ready, _ = ray.wait(waited, num_returns=1, timeout=_POLL_SECONDS)
+        began = time.monotonic()
+        ready, _ = ray.wait(waited, num_returns=1, timeout=_POLL_SECONDS)
+        if ready and time.monotonic() - began < _AT_ONCE_SECONDS:
+            ready, _ = ray.wait(waited, num_returns=len(waited), timeout=0)
         for item in ready:
             # It may be off the books already by what another one led to.
             if item in self._answers:
@@ -154,6 +158,8 @@ class Driver:
 
     def _watch(self) -> None:
         now = time.monotonic()
+        if now - self._watched < _WATCH_SECONDS:
+            return
         passed, self._watched = min(now - self._watched, _STOPPED_SECONDS), now
         for actor in list(self._machines.actors):
             if not (actor.runs or actor.preparing):
@@ -246,8 +252,8 @@ class Driver:
                 if actor.call is not call:
                     self._prepare(actor, call)
                     continue
-                devices = [a.device for a in self._machines.actors if a.facts is not None and not a.parked and a.number not in call.refused]
-                task = call.ledger.take(beside=[run.task for run in actor.runs if run.call is call], device=actor.device, devices=devices)
+                beside = [run.task for run in actor.runs if run.call is call]
+                task = call.ledger.take(beside=beside, device=actor.device, devices=self._machines.devices(call))
                 if task is not None:
                     self._submit(actor, call, task)
         for call in [c for c in self._calls if len(c.ledger) and not c.running]:
@@ -266,7 +272,7 @@ class Driver:
 
     def _prepare(self, actor: Actor, call: Call) -> None:
         actor.preparing, actor.call = True, call
-        ref = actor.handle.prepare.options(concurrency_group="work").remote(next(actor.turns), call.worker, call.setup, call.files)
+        ref = actor.handle.prepare.remote(next(actor.turns), call.worker, call.setup, call.files)
         self._answers[ref] = partial(self._on_prepared, actor, call, ref)
 
     def _on_prepared(self, actor: Actor, call: Call, ref: Any) -> None:
@@ -308,7 +314,7 @@ class Driver:
             self._end_call(call, error)
             return
         turn = next(actor.turns)
-        stream = actor.handle.run.options(concurrency_group="work", num_returns="streaming").remote(turn, task.payload, pieces is None, *parts)
+        stream = actor.handle.run.remote(turn, task.payload, pieces is None, *parts)
         run = Run(turn, call, task, actor, stream, parts, size, feed, pieces)
         actor.runs.append(run)
         call.running.add(run)
@@ -323,7 +329,7 @@ class Driver:
         except Exception as error:  # noqa: BLE001 - the caller's own
             self._end_call(run.call, error)
             return
-        ref = run.actor.handle.feed.options(concurrency_group="side").remote(run.turn, last, part)
+        ref = run.actor.handle.feed.remote(run.turn, last, part)
         self._answers[ref] = partial(self._on_fed, run, ref, part, last)
 
     def _on_fed(self, run: Run, ref: Any, part: Any, last: bool) -> None:
@@ -341,7 +347,7 @@ class Driver:
         if run.withdrawing:
             return
         run.withdrawing = True
-        ref = run.actor.handle.withdraw.options(concurrency_group="side").remote(run.turn)
+        ref = run.actor.handle.withdraw.remote(run.turn)
         self._answers[ref] = partial(self._on_withdrawn, run, ref)
 
     def _on_withdrawn(self, run: Run, ref: Any) -> None:

@@ -48,6 +48,7 @@ class Machines:
         """Node -> why no worker is started there."""
         self._strikes: Counter[Device] = Counter()
         self._starts: Counter[str] = Counter()
+        self._remote: Any = None
 
     # --- machines
 
@@ -111,12 +112,14 @@ class Machines:
 
     def _begin(self, node: str, needs: tuple[float, float]) -> Actor:
         options: dict[str, Any] = {"runtime_env": {"env_vars": self._environment}} if self._environment else {}
-        remote: Any = ray.remote(max_restarts=0, max_task_retries=0, concurrency_groups=Station.THREADS)  # type: ignore[call-overload]
-        handle = remote(Station).options(
+        if self._remote is None:  # once: every new one is sent to the cluster
+            remote: Any = ray.remote(max_restarts=0, max_task_retries=0, concurrency_groups=Station.THREADS)  # type: ignore[call-overload]
+            self._remote = remote(Station)
+        handle = self._remote.options(
             num_cpus=needs[0], num_gpus=needs[1], scheduling_strategy=NodeAffinitySchedulingStrategy(node, soft=False), **options
         ).remote()  # fmt: skip
-        hello, stay = (getattr(handle, name).options(concurrency_group=group).remote() for name, group in (("hello", "side"), ("stay", "stay")))
-        return Actor(next(self._numbers), node, self.nodes[node].get("NodeManagerHostname", node[:8]), handle, hello, stay)
+        host = self.nodes[node].get("NodeManagerHostname", node[:8])
+        return Actor(next(self._numbers), node, host, handle, handle.hello.remote(), handle.stay.remote())
 
     def gone(self) -> list[tuple[Actor, RayError | ResourceError]]:
         """Actors whose machine is lost or whose process ended, also while they had nothing to do, and why."""
@@ -149,6 +152,10 @@ class Machines:
         if self._starts[actor.node] >= ATTEMPTS:
             self.benched[actor.node] = f"no worker starts on {actor.host}: {reason}"
         return self.benched.get(actor.node, "")
+
+    def devices(self, call: Call) -> Iterator[Device]:
+        """Of the actors that could work on a call."""
+        return (a.device for a in self.actors if a.facts is not None and not a.parked and a.number not in call.refused)
 
     def strike(self, actor: Actor) -> None:
         """An actor failed at its work."""

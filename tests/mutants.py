@@ -212,11 +212,6 @@ MUTANTS = (
         f"{_CLUSTER}::test_the_task_that_waited_behind_a_poisonous_one_is_not_blamed",
     ),
     Mutant(
-        39, "an actor that dies idle is not noticed", "pipelines/machines.py",
-        "for stay in ended:", "for stay in ():",
-        f"{_CLUSTER}::test_an_actor_that_dies_idle_is_blamed_on_nobody",
-    ),
-    Mutant(
         40, "the loss of a machine is its task's fault", "pipelines/driver.py",
         "for run in [] if gone else", "for run in",
         f"{_CLUSTER}::test_the_loss_of_a_machine_does_not_use_up_an_attempt",

@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from tests.benchmarks.bars import QUICK, _same_tiles, menu
+from tests.benchmarks.cluster import Driver, outlook
 from tests.benchmarks.gpu import shared
 from tests.benchmarks.rates import srvgg_weights
 from tests.benchmarks.report import table, tell
@@ -30,10 +31,20 @@ def test_a_table_goes_to_its_place_on_the_page_and_replaces_the_one_before(tmp_p
         tell("gpu", "", page)
 
 
-@pytest.mark.parametrize("name", ["bars", "peers", "gpu"])
-def test_the_page_has_a_place_for_every_table(name: str) -> None:
-    text = (ROOT / "docs" / "benchmarks.md").read_text(encoding="utf-8")
+@pytest.mark.parametrize(
+    ("page", "name"), [("benchmarks", "bars"), ("benchmarks", "peers"), ("benchmarks", "gpu"), ("cluster", "cluster"), ("scaling", "scaling")]
+)
+def test_the_page_has_a_place_for_every_table(page: str, name: str) -> None:
+    text = (ROOT / "docs" / f"{page}.md").read_text(encoding="utf-8")
     assert text.index(f"<!-- {name} -->") < text.index(f"<!-- end of {name} -->")
+
+
+def test_what_a_driver_has_to_do_follows_from_what_a_chunk_a_megabyte_and_a_report_cost() -> None:
+    lines = outlook(Driver(chunk=0.010, megabyte=0.001, report=0.001, rest=0.02)).splitlines()
+    (row,) = [line for line in lines if line.startswith("| 64 |")]
+    # 64 workers at 22 frames a second of chunks with 144: 9.8 chunks a second, each 10 + 21 ms, and 128 reports.
+    assert row == "| 64 | 9.8 | 58.7 minutes | 0.45 | 205 MB/s | 147 MB/s | 1,024 |"
+    assert lines[-1] == "The driver has one core's work at 145 GPUs."
 
 
 def test_overlap_is_the_share_of_copying_under_any_kernel() -> None:

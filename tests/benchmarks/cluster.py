@@ -1,84 +1,217 @@
-"""What a cluster costs its driver, measured with workers that only wait: `python -m tests.benchmarks.cluster`.
+"""What a cluster costs its driver, and how soon it begins: `python -m tests.benchmarks.cluster`.
 
-Stand-in workers need no GPU: what is measured is the map itself, the object store and Ray. Prints Markdown tables: how the
-time of many workers compares with one, the driver's CPU time and memory for 1,000 chunks of 200 KB on 64 workers, with
-`--messages` the driver's CPU time for a report of progress, and with `--start` what starting a private cluster costs.
+Stand-in workers that only wait need no GPU: what is measured is the map itself, the object store and Ray. Prints two tables, what
+was measured beside its bar, and what follows for 1 to 1,000 GPUs; `--write docs` puts them into docs/cluster.md and docs/scaling.md.
+`--quick` tries every step on a few workers; its figures mean nothing. About four minutes on two quiet cores, and 5 GB of memory.
 """
 
 from __future__ import annotations
 
 import argparse
+import os
 import resource
+import statistics
+import subprocess
+import tempfile
+import threading
 import time
+from collections import Counter
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from pipelines.work import Done, Hello, Item, Task
+from tests.benchmarks.report import table, tell
 
 _WORKER = "tests.pipelines.standin:Standin"
+SECTIONS = ("start", "scaling", "driver", "reports")
+_SECONDS, _FPS, _PACKETS, _RESULT, _CORES = 6.0, 22.0, 6.0, 15.0, 16
+"""Of docs/scaling.md: a chunk's film, frames a second of a worker, MB of a chunk's packets and of its result, cores of a worker."""
+
+Row = tuple[str, str, str, str]
+
+
+@dataclass(frozen=True)
+class Scale:
+    """How much is done."""
+
+    starts: int
+    many: int
+    wait: float
+    """Seconds a stand-in takes for a chunk where many workers are compared with one."""
+    crowd: int
+    chunks: int
+    crowd_wait: float
+    reports: int
+
+
+FULL = Scale(starts=3, many=16, wait=1.5, crowd=64, chunks=1000, crowd_wait=4.0, reports=200)
+QUICK = Scale(starts=1, many=2, wait=0.2, crowd=3, chunks=12, crowd_wait=0.2, reports=10)
+
+
+@dataclass(frozen=True)
+class Driver:
+    """CPU seconds of the driver."""
+
+    chunk: float
+    megabyte: float
+    report: float
+    rest: float
+    """A second."""
 
 
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--workers", type=int, nargs="*", default=[1, 16], help="for the first table")
-    parser.add_argument("--wait", type=float, default=1.0, help="seconds a stand-in takes for a chunk, in the first table")
-    parser.add_argument("--many", type=int, default=64, help="workers of the second table; 0 leaves it out")
-    parser.add_argument("--many-wait", type=float, default=4.0)
-    parser.add_argument("--chunks", type=int, default=1000)
-    parser.add_argument("--kilobytes", type=int, default=200, help="of a chunk's packets, and of its result")
-    parser.add_argument("--messages", type=int, default=0, help="reports of progress to measure, beside the tables")
-    parser.add_argument("--start", action="store_true", help="CPU seconds of each process of a private cluster, and nothing else")
+    parser.add_argument("--only", nargs="+", choices=SECTIONS, default=SECTIONS)
+    parser.add_argument("--quick", action="store_true")
+    parser.add_argument("--write", type=Path, metavar="FOLDER", help="where cluster.md and scaling.md lie")
     given = parser.parse_args()
+    scale = QUICK if given.quick else FULL
+    load = os.getloadavg()[0]
+    rows: list[Row] = []
+    below = ""
+    if "start" in given.only:
+        found, below = start(scale)
+        rows += found
+    driver = None
+    if set(given.only) - {"start"}:
+        from pipelines.session import Session
 
-    from pipelines.session import Session
+        with Session("local", cpus=max(scale.many, scale.crowd), gpus=0) as session:
+            if "scaling" in given.only:
+                rows.append(scaling(session, scale))
+            if "driver" in given.only:
+                found, chunk, rest = crowd(session, scale)
+                rows += found
+                large = _run(session, 4, scale.chunks // 12, 0.3, 6000)
+                megabyte = (large["cpu"] / (scale.chunks // 12) - chunk) / 11.6
+                rows += [
+                    ("its CPU, a MB either way", f"{1000 * megabyte:.1f} ms", "", ""),
+                    ("its CPU at rest", f"{1000 * rest:.0f} ms a second", "", ""),
+                ]
+                driver = Driver(chunk, megabyte, 0.0, rest)
+            if "reports" in given.only:
+                report = _messages(session, scale.reports)
+                rows.append(("its CPU, a report of progress", f"{1000 * report:.2f} ms", "", ""))
+                driver = Driver(driver.chunk, driver.megabyte, report, driver.rest) if driver is not None else None
+    beside = f"Load of the machine when it began, and at the end: {load:.1f} and {os.getloadavg()[0]:.1f} (the work itself is in the latter)."
+    tell("cluster", f"{table(('what', 'measured', 'bar', 'holds'), rows)}\n{below}\n{beside}", given.write and given.write / "cluster.md")
+    if driver is not None and driver.report:
+        tell("scaling", f"{outlook(driver)}\n\n{beside}", given.write and given.write / "scaling.md")
 
-    if given.start:
-        _start()
-        return
-    with Session("local", cpus=max(*given.workers, given.many, 1), gpus=0) as session:
-        if given.workers:
-            print(f"| workers | chunks of {given.wait:g} s | seconds | times one worker |\n|---|---|---|---|")
-            rates: list[float] = []
-            for count in given.workers:
-                spent = _run(session, count, 10 * count, given.wait, 1)["seconds"]
-                rates.append(10 * count * given.wait / spent)
-                print(f"| {count} | {10 * count} | {spent:.1f} | {rates[-1] / rates[0]:.1f} |", flush=True)
-        if given.many:
-            found = _run(session, given.many, given.chunks, given.many_wait, given.kilobytes)
-            each, beyond = (1000 * x / given.chunks for x in (found["cpu"], found["cpu"] - found["rest"] * found["seconds"]))
-            megabytes = given.chunks * given.kilobytes / 1000
-            print(
-                "\n| workers | chunks | KB each way | seconds | driver's CPU a chunk | beyond that at rest | at rest, a second | memory before, after | store / (in + out) |"
+
+def outlook(driver: Driver) -> str:
+    """What a driver has to do for some numbers of GPUs, as docs/scaling.md says what a chunk is."""
+    a_worker = _FPS / (24 * _SECONDS)  # chunks a second
+    each = a_worker * (driver.chunk + (_PACKETS + _RESULT) * driver.megabyte) + 2 * driver.report
+    rows = []
+    for count in (1, 8, 64, 1000):
+        chunks = count * a_worker
+        rows.append(
+            (
+                f"{count:,}",
+                f"{chunks:.2g}" if chunks < 100 else f"{chunks:.0f}",
+                f"{chunks * _SECONDS:.1f} minutes",
+                f"{count * each + driver.rest:.2f}",
+                f"{chunks * (_PACKETS + _RESULT):.0f} MB/s",
+                f"{chunks * _RESULT:.0f} MB/s",
+                f"{count * _CORES:,}",
             )
-            print("|---|---|---|---|---|---|---|---|---|")
-            print(
-                f"| {given.many} | {given.chunks} | {given.kilobytes} | {found['seconds']:.0f} | {each:.2f} ms | {beyond:.2f} ms | {1000 * found['rest']:.0f} ms "
-                f"| {found['before']:.0f} to {found['after']:.0f} MB | {found['store'] / (2e6 * megabytes):.3f} |",
-                flush=True,
-            )
+        )
+    measured = table(
+        ("the driver's CPU", ""),
+        [
+            ("a chunk, 200 KB each way", f"{1000 * driver.chunk:.1f} ms"),
+            ("a MB either way", f"{1000 * driver.megabyte:.1f} ms"),
+            ("a report of progress", f"{1000 * driver.report:.2f} ms"),
+            ("at rest, a second", f"{1000 * driver.rest:.0f} ms"),
+        ],
+    )
+    head = ("GPUs", "chunks a second", "film a minute", "driver, cores", "network in and out", "disk, written", "encode cores")
+    return f"{measured}\n\n{table(head, rows)}\n\nThe driver has one core's work at {(1 - driver.rest) / each:.0f} GPUs."
 
-        if given.messages:
-            each = _messages(session, given.messages)
-            print(f"\n{given.messages} reports: {1000 * each:.2f} ms of the driver's CPU each", flush=True)
+
+def start(scale: Scale) -> tuple[list[Row], str]:
+    """From the command to the first chunk of a small film, and the CPU time of every process until then."""
+    from tests import media
+
+    seconds: dict[str, list[float]] = {}
+    with tempfile.TemporaryDirectory() as place:
+        film = media.cfr(Path(place) / "film.mp4", frames=24)
+        for cluster in ((), ("--cluster", "local")):
+            seconds[" ".join(cluster)] = spent = []
+            for number in range(scale.starts):
+                planned, begun, processes = _first_chunk(film, Path(place) / f"{len(cluster)}-{number}", cluster)
+                spent.append(begun)
+    last = statistics.median(seconds["--cluster local"])
+    rows = [
+        ("`--cluster local`: the first chunk begins", f"{last:.1f} s after the command", "<= 8 s", "yes" if last <= 8 else "no"),
+        ("the same without a cluster", f"{statistics.median(seconds['']):.1f} s after the command", "", ""),
+        ("the film is planned, with a cluster", f"{planned:.1f} s after the command", "", ""),
+    ]
+    total = sum(processes.values())
+    return rows, "\n" + table(
+        ("process, until the first chunk", "CPU seconds"), [*((n, f"{s:.1f}") for n, s in processes.most_common()), ("all", f"{total:.1f}")]
+    ) + "\n"  # fmt: skip
 
 
-def _start() -> None:
-    """CPU seconds from nothing to a worker that is ready for its first task."""
+def _first_chunk(film: Path, folder: Path, cluster: tuple[str, ...]) -> tuple[float, float, Counter[str]]:
+    """Seconds from the command to the plan, and to the first chunk; CPU seconds of the processes until then."""
     import psutil
 
-    from pipelines.session import Session
+    from tests.helpers.command import arguments, environment
 
-    with Session("local", cpus=2, gpus=0) as session:
-        from pipelines.cluster import Cluster
+    folder.mkdir()
+    mark, told = folder / "begun", folder / "told"
+    command = ("run", film, "-o", folder / "out.mp4", *"--scale 2 --model fast --codec h264 --device cpu --json".split(), *cluster)
+    planned, processes = 0.0, Counter[str]()
+    with open(told, "wb") as file:
+        began = time.monotonic()
+        run = subprocess.Popen(
+            arguments(*command, worker="tests.benchmarks.begun:Begun"),
+            env=environment(VSR_BENCH_BEGUN=str(mark)),
+            stdout=file,
+            stdin=subprocess.DEVNULL,
+        )
+        while run.poll() is None:
+            if not planned and b'"plan"' in told.read_bytes():
+                planned = time.monotonic() - began
+            if not processes and mark.exists():
+                for process in [psutil.Process(run.pid), *psutil.Process(run.pid).children(recursive=True)]:
+                    times = process.cpu_times()
+                    name = process.name()
+                    own = process.pid == run.pid
+                    processes["the command" if own else "the worker" if name in {"ray::Station", "python"} and times.user > 0.5 else name] += (
+                        times.user + times.system
+                    )
+            time.sleep(0.02)
+    if run.returncode:
+        raise SystemExit(f"{command}: exit {run.returncode}")
+    return planned, float(mark.read_text(encoding="utf-8")) - began, processes
 
-        with Cluster(session, workers=1, cpus_per_worker=1) as cluster:
-            _warm(cluster, 1)
-            print("| process | CPU seconds |\n|---|---|")
-            print(f"| driver, its imports included | {_cpu():.2f} |")
-            for process in psutil.Process().children(recursive=True):
-                times = process.cpu_times()
-                print(f"| {process.name()} | {times.user + times.system:.2f} |", flush=True)
+
+def scaling(session: Any, scale: Scale) -> Row:
+    """Many workers beside one."""
+    rates = [10 * count * scale.wait / _run(session, count, 10 * count, scale.wait, 1)["seconds"] for count in (1, scale.many)]
+    times, least = rates[1] / rates[0], scale.many * 15 / 16
+    return f"{scale.many} workers, chunks of {scale.wait:g} s", f"{times:.1f} x one worker", f">= {least:.0f} x", "yes" if times >= least else "no"
+
+
+def crowd(session: Any, scale: Scale) -> tuple[list[Row], float, float]:
+    """The driver of many workers; also its CPU seconds a chunk, and a second at rest."""
+    found = _run(session, scale.crowd, scale.chunks, scale.crowd_wait, 200)
+    each, stored = found["cpu"] / scale.chunks, found["store"] / (2 * 200_000 * scale.chunks)
+    what = f"{scale.crowd} workers, {scale.chunks:,} chunks of 200 KB each way"
+    return [
+        (f"{what}: the driver's CPU", f"{1000 * each:.1f} ms a chunk", "<= 5 ms", "yes" if each <= 0.005 else "no"),
+        ("its memory, after a fifth of them and at the end", f"{found['before']:.0f} and {found['after']:.0f} MB", "the same", _same(found)),
+        ("bytes through the object store / (in + out)", f"{stored:.3f}", "<= 1.1", "yes" if stored <= 1.1 else "no"),
+    ], each, found["rest"]  # fmt: skip
+
+
+def _same(found: dict[str, float]) -> str:
+    return "yes" if found["after"] <= found["before"] + 5 else "no"
 
 
 def _messages(session: Any, count: int) -> float:
@@ -135,8 +268,6 @@ def _warm(cluster: Any, workers: int) -> None:
     """Wait until every worker has said hello."""
     tasks = [Task(n, "warm", ("wait", 0.01)) for n in range(2000 * workers)]
     seen = set()
-    import threading
-
     stop = threading.Event()
     for event in cluster.run_tasks(tasks, worker=_WORKER, setup={"silent": True}, feed=lambda number, task: [], stop=stop):
         if isinstance(event, Hello):

@@ -1,4 +1,4 @@
-"""The command line with another worker: `python -m tests.helpers.with_worker CLASS run ...`, CLASS of tests/pipelines/light_workers.py.
+"""The command line with another worker: `python -m tests.helpers.with_worker CLASS run ...`, CLASS of tests/pipelines/light_workers.py, or MODULE:CLASS.
 
 VSR_TEST_SILENCE: seconds of silence after which a worker that has a task is taken for hung. VSR_TEST_MUX_SIGNAL: a signal the command gets when the
 first packet of the result is written, VSR_TEST_MUX_TWICE: and again.
@@ -18,7 +18,8 @@ from vsr.cli import main as command
 def main() -> None:
     """Run the command."""
     name, *arguments = sys.argv[1:]
-    batch.upscale_video = functools.partial(batch.upscale_video, worker=f"tests.pipelines.light_workers:{name}")  # type: ignore[assignment]
+    worker = name if ":" in name else f"tests.pipelines.light_workers:{name}"
+    batch.upscale_video = functools.partial(batch.upscale_video, worker=worker)  # type: ignore[assignment]
     if "VSR_TEST_SILENCE" in os.environ:
         local._Server._listen = _impatient(local._Server._listen, float(os.environ["VSR_TEST_SILENCE"]))  # type: ignore[method-assign]
     if "VSR_TEST_MUX_SIGNAL" in os.environ:
