@@ -42,6 +42,8 @@ def find_bars(info: VideoInfo, *, full: bool) -> Crop:
             continue
         if one is not None:
             found = one if found is None else _in_both(found, one)
+            if not (_can_be_bars(found.top, found.bottom, info.height) or _can_be_bars(found.left, found.right, info.width)):
+                return Crop()  # they only become smaller
     if found is None:
         return Crop()
     top, bottom = _pair(found.top, found.bottom, info.height)
@@ -62,16 +64,21 @@ def bars_of(luma: np.ndarray, *, full: bool, bits: int) -> Crop | None:
 
 
 def _is_black(luma: np.ndarray, axis: int, black: int, unit: int) -> np.ndarray:
-    mean, most = luma.mean(axis=axis), np.percentile(luma, 99, axis=axis)
-    return (mean <= black + _MEAN * unit) & (most <= black + _MOST * unit)  # type: ignore[no-any-return]
+    # Counted: a percentile sorts every line, which takes ten times as long.
+    mean, bright = luma.mean(axis=axis), np.count_nonzero(luma > black + _MOST * unit, axis=axis)
+    return (mean <= black + _MEAN * unit) & (bright <= luma.shape[axis] // 100)  # type: ignore[no-any-return]
 
 
 def _in_both(one: Crop, other: Crop) -> Crop:
     return Crop(min(one.top, other.top), min(one.bottom, other.bottom), min(one.left, other.left), min(one.right, other.right))
 
 
+def _can_be_bars(one: int, other: int, side: int) -> bool:
+    return min(one, other) >= max(2, _LEAST * side)
+
+
 def _pair(one: int, other: int, side: int) -> tuple[int, int]:
-    return (one, other) if min(one, other) >= max(2, _LEAST * side) and abs(one - other) <= max(2, _UNEVEN * side) else (0, 0)
+    return (one, other) if _can_be_bars(one, other, side) and abs(one - other) <= max(2, _UNEVEN * side) else (0, 0)
 
 
 def _samples(info: VideoInfo) -> Iterator[VideoFrame]:
