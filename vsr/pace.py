@@ -8,6 +8,7 @@ __all__ = ["Pace"]
 
 _WINDOW_SECONDS = 600.0
 _EVERY_SECONDS = 1.0
+_SETTLING_SECONDS = 10.0
 _PAUSE_SECONDS = 60.0
 _PAUSE_FACTOR = 8.0
 
@@ -16,8 +17,9 @@ class Pace:
     """Units a second, from reports of how many are done.
 
     The first report is where counting begins: what led to it (processes that start, networks that load, kernels that compile,
-    chunks kept from an earlier run) says nothing about what is to come. The rate is that of the last ten minutes, for what a worker
-    reports comes in steps (an encoder swallows frames when a chunk begins, and is emptied when it ends). A gap far longer than
+    chunks kept from an earlier run) says nothing about what is to come, and the first ten seconds, as soon as there are others, little:
+    an encoder swallows its first frames before it makes any. The rate is that of the last ten minutes, for what a worker reports
+    comes in steps, chunk by chunk. A gap far longer than
     all others is a pause (the command was stopped by Ctrl-Z, the machine slept) and counts as no time at all.
     """
 
@@ -42,7 +44,8 @@ class Pace:
             reports[-1] = (self._worked, done)
         else:
             reports.append((self._worked, done))
-        while len(reports) > 2 and self._worked - reports[1][0] > _WINDOW_SECONDS:
+        began = max(self._worked - _WINDOW_SECONDS, _SETTLING_SECONDS if self._worked > 2 * _SETTLING_SECONDS else 0.0)
+        while len(reports) > 2 and reports[1][0] <= began:
             reports.popleft()
 
     @property

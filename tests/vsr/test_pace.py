@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
+
 import pytest
 
 from vsr.pace import Pace
+
+RECORDED = Path(__file__).parent / "recorded_run.json"
 
 Reports = list[tuple[float, int]]
 """(seconds since the command, frames done)."""
@@ -58,6 +63,22 @@ def test_after_the_first_minute_what_is_left_is_known_within_15_percent(name: st
             assert (total - done) / pace.rate == pytest.approx(end - now, rel=0.15), f"{now:.0f} s into it"
             checked += 1
     assert checked > 20
+
+
+def test_of_a_recorded_run_the_length_is_known_within_15_percent_after_the_first_minute() -> None:
+    """When each progress line of `--json` came, from the start of the command; of a machine whose load went up and down."""
+    run = json.loads(RECORDED.read_text(encoding="utf-8"))
+    first, took = run["progress"][0][0], run["done_after_seconds"]
+    pace = Pace()
+    checked = 0
+    for now, done in run["progress"]:
+        pace.add(now, done)
+        if now - first >= 60:
+            assert pace.rate is not None
+            assert now + (run["total"] - done) / pace.rate == pytest.approx(took, rel=0.15), f"{now:.0f} s into it"
+            checked += 1
+    assert checked > 150
+    assert took > 180
 
 
 def test_chunks_of_an_earlier_run_are_no_speed() -> None:
