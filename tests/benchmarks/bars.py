@@ -29,7 +29,7 @@ from pipelines.job import upscale_video
 from pipelines.spans import _ALLOCATOR
 from pipelines.windows import Window
 from pipelines.worker import ChunkUpscaler
-from tests.benchmarks.memory import peak_bytes
+from tests.benchmarks.memory import peak_bytes, run_command
 from tests.benchmarks.report import table, tell
 from vsr.api import run_settings
 
@@ -118,21 +118,7 @@ def first(scale: Scale, folder: Path) -> Iterator[Row]:
     for number in range(scale.repeats):
         out = folder / f"first{number}.mkv"
         began = time.monotonic()
-        command = [
-            sys.executable,
-            "-m",
-            "vsr",
-            "run",
-            str(clip),
-            "-o",
-            str(out),
-            "--json",
-            "--scale",
-            "2",
-            "--device",
-            "cpu",
-            *_options("h264 superfast"),
-        ]
+        command = run_command(clip, out, "--json", "--scale", "2", "--device", "cpu", *_options("h264 superfast"))
         with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as process:
             assert process.stdout is not None
             for line in process.stdout:
@@ -154,25 +140,8 @@ def memory(scale: Scale, folder: Path) -> Iterator[Row]:
         (2, 2.5, "1080p to 4K", "hevc fast"),
         (4, 5.0, "1080p to 8K", "hevc fast"),
     ):
-        out = str(folder / "memory.mkv")
-        peak, _ = peak_bytes(
-            [
-                sys.executable,
-                "-m",
-                "vsr",
-                "run",
-                str(clip),
-                "-o",
-                out,
-                "--fresh",
-                "--quiet",
-                "--scale",
-                str(times),
-                "--device",
-                "cpu",
-                *_options(codec),
-            ]
-        )
+        options = ["--quiet", "--scale", str(times), "--device", "cpu", *_options(codec)]
+        peak, _ = peak_bytes(run_command(clip, folder / "memory.mkv", *options))
         yield row(f"peak memory, {label}, {codec}", peak / 1e9, f"<= {most} GB", holds=peak <= most * 1e9, text=f"{peak / 1e9:.2f} GB")
 
 

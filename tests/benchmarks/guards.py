@@ -46,7 +46,7 @@ def main() -> None:
     counted(assemble, "_chunk_data", "hashing chunks again")
     counted(probe, "fingerprint", "fingerprint of the input")
     counted(job, "verify", "verifying the result", time.process_time)  # decodes in several threads, while nothing else runs
-    spans.local_workers = lambda _: WorkersHere()  # type: ignore[assignment,return-value]
+    spans.local_workers = lambda *_: WorkersHere()  # type: ignore[assignment,return-value]
     with tempfile.TemporaryDirectory() as folder:
         source = Path(folder) / "in.mp4"
         make_clip(source, frames / 24, width=width, height=height)

@@ -18,6 +18,11 @@ import psutil
 from pipelines.bench import make_clip
 
 
+def run_command(clip: Path, output: Path, *options: str) -> list[str]:
+    """`vsr run` from the start, whatever is there."""
+    return [sys.executable, "-m", "vsr", "run", str(clip), "-o", str(output), "--fresh", "--overwrite", *options]
+
+
 def peak_bytes(command: list[str]) -> tuple[int, float]:
     """(highest summed RSS, seconds) of a command and its children. Raises CalledProcessError where it fails."""
     began, peak = time.monotonic(), 0
@@ -46,20 +51,7 @@ def main() -> None:
         for seconds in lengths:
             clip = Path(folder) / f"clip{seconds}.mp4"
             make_clip(clip, seconds)
-            command = [
-                sys.executable,
-                "-m",
-                "vsr",
-                "run",
-                str(clip),
-                "-o",
-                str(Path(folder) / "out.mkv"),
-                "--fresh",
-                "--overwrite",
-                "--quiet",
-                *options,
-            ]
-            peak, took = peak_bytes(command)
+            peak, took = peak_bytes(run_command(clip, Path(folder) / "out.mkv", "--quiet", *options))
             print(f"{seconds:4d} s  {' '.join(options) or 'defaults':<50} peak {peak / 1e9:.2f} GB  {took:.0f} s", flush=True)
 
 

@@ -1,8 +1,9 @@
-"""What each preset takes and gives on real clips: `python -m tests.benchmarks.presets [--write] [--seconds S] [--preset NAME] CLIP...`.
+"""What each preset takes and gives on real clips: `python -m tests.benchmarks.presets [--write] [--start S] [--seconds S] [--preset NAME] CLIP...`.
 
-Of each clip, the first seconds go through each preset as it is: frames a second on this machine, and megabytes a minute of film. Then
-a copy of half the size, encoded as cameras and sites do (H.264, CRF 20), goes through it back to the clip's own size: VMAF-NEG
-against the clip. Prints a line a preset and clip; --write puts them into the headers of configs/run/.
+Of each clip, a part goes through each preset as it is: frames a second on this machine, from the first report of a finished frame until
+the last chunk lies on the disk, and megabytes a minute of film. Then a copy of half the size, encoded as cameras and sites do (H.264,
+CRF 20), goes through it back to the clip's own size: VMAF-NEG against the clip. Prints a line a preset and clip; --write puts them into
+the headers of configs/run/ and from there into docs/batches.md.
 """
 
 from __future__ import annotations
@@ -11,17 +12,20 @@ import argparse
 import json
 import os
 import platform
+import re
 import subprocess
-import sys
 import tempfile
+import time
 from fractions import Fraction
 from pathlib import Path
 
 import imageio_ffmpeg
 
+from tests.benchmarks.memory import run_command
 from vsr.presets import presets
 
 _MARK = "# Measured: "
+PAGE = Path(__file__).resolve().parents[2] / "docs" / "batches.md"
 
 
 def ffmpeg(*arguments: str) -> None:
@@ -29,11 +33,26 @@ def ffmpeg(*arguments: str) -> None:
     subprocess.run([imageio_ffmpeg.get_ffmpeg_exe(), "-v", "error", "-nostdin", "-y", *arguments], check=True)
 
 
-def upscaled(*arguments: str) -> dict[str, float]:
-    """The closing event of a run."""
-    command = [sys.executable, "-m", "vsr", "run", *arguments, "--fresh", "--overwrite", "--json"]
-    done = subprocess.run(command, check=True, capture_output=True, text=True)
-    return next(e for e in map(json.loads, done.stdout.splitlines()) if e["event"] == "done")  # type: ignore[no-any-return]
+def upscaled(clip: Path, output: Path, *options: str) -> tuple[float, int, int]:
+    """Frames a second, frames and bytes of a run. Raises CalledProcessError."""
+    command = run_command(clip, output, "--json", *options)
+    first: tuple[float, int] | None = None
+    last, done = 0.0, {}
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        for event in map(json.loads, process.stdout):
+            if event["event"] == "progress":
+                first = first or (time.monotonic(), event["frames"])
+            elif event["event"] == "chunk":
+                last = time.monotonic()
+            elif event["event"] == "done":
+                done = event
+    if process.returncode:
+        raise subprocess.CalledProcessError(process.returncode, command)
+    assert first is not None
+    timed = done["frames"] - first[1]
+    rate = timed / (last - first[0]) if timed else done["fps"]  # all of a tiny clip is told at once
+    return rate, done["frames"], done["bytes"]
 
 
 def vmaf_neg(result: Path, truth: Path, folder: Path) -> float:
@@ -44,19 +63,20 @@ def vmaf_neg(result: Path, truth: Path, folder: Path) -> float:
     return float(json.loads(log.read_text())["pooled_metrics"]["vmaf"]["mean"])
 
 
-def measured(name: str, clip: Path, seconds: float, folder: Path) -> str:
+def measured(name: str, clip: Path, start: float, seconds: float, folder: Path) -> str:
     """One line: clip, speed, size, VMAF-NEG."""
     from pipelines.probe import probe
 
     truth, half, full, back = (folder / n for n in ("truth.mkv", "half.mp4", "full.mkv", "back.mkv"))
-    ffmpeg("-t", str(seconds), "-i", str(clip), "-an", "-sn", "-dn", "-vf", "crop=trunc(iw/4)*4:trunc(ih/4)*4", "-c:v", "ffv1", str(truth))
+    part = ("-ss", str(start), "-t", str(seconds), "-i", str(clip))
+    ffmpeg(*part, "-an", "-sn", "-dn", "-vf", "crop=trunc(iw/4)*4:trunc(ih/4)*4", "-c:v", "ffv1", str(truth))
     ffmpeg("-i", str(truth), "-vf", "scale=iw/2:ih/2:flags=area", "-pix_fmt", "yuv420p", "-c:v", "libx264", "-crf", "20", str(half))
     info = probe(truth)
-    run = upscaled(str(truth), "-o", str(full), "--config", name)
-    upscaled(str(half), "-o", str(back), "--config", name, "--scale", "2")
-    length = float(Fraction(int(run["frames"])) / info.rate)
+    fps, frames, size = upscaled(truth, full, "--config", name)
+    upscaled(half, back, "--config", name, "--scale", "2")
     score = vmaf_neg(back, truth, folder)
-    return f"{clip.name} {info.width}x{info.height}: {run['fps']:.2f} fps, {run['bytes'] / 1e6 / length * 60:.0f} MB a minute, VMAF-NEG {score:.1f}"
+    made = f"{clip.name}, {frames} frames of {info.width}x{info.height}"
+    return f"{made}: {fps:.2f} fps, {size / 1e6 / float(Fraction(frames) / info.rate) * 60:.0f} MB a minute, VMAF-NEG {score:.1f}"
 
 
 def write(path: Path, lines: list[str]) -> None:
@@ -65,25 +85,39 @@ def write(path: Path, lines: list[str]) -> None:
     path.write_text("\n".join([*kept[:2], *(_MARK + line for line in lines), *kept[2:]]) + "\n", encoding="utf-8")
 
 
+def table() -> str:
+    """What the headers hold, for the page; a preset that was never measured is left out."""
+    lines = [f"- `{p.name}`: {'; '.join(p.measured)}." for p in presets() if p.measured]
+    said = ["What they took and gave, by `python -m tests.benchmarks.presets`:", "", *lines, ""] if lines else []
+    return "\n".join(["<!-- measured -->", "", *said, "<!-- end -->"])
+
+
+def documented(text: str) -> str:
+    """A page with the figures that the headers hold."""
+    return re.sub(r"<!-- measured -->.*?<!-- end -->", lambda _: table(), text, flags=re.DOTALL)
+
+
 def main() -> None:
     """Measure what is asked for."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("clips", nargs="+", type=Path)
     parser.add_argument("--write", action="store_true")
+    parser.add_argument("--start", type=float, default=0.0)
     parser.add_argument("--seconds", type=float, default=6.0)
     parser.add_argument("--preset", action="append")
     given = parser.parse_args()
-    machine = f"{os.cpu_count()} cores, {platform.machine()}, without a GPU" if not Path("/proc/driver/nvidia").exists() else "with a GPU"
+    machine = f"{os.cpu_count()} cores of {platform.machine()}, {'with' if Path('/proc/driver/nvidia').exists() else 'without'} a GPU"
     for preset in presets():
         if preset.name == "default" or (given.preset and preset.name not in given.preset):
             continue
-        lines = [f"first {given.seconds:g} s of each clip on {machine}; VMAF-NEG: from half the size, H.264 CRF 20, back to its own"]
+        lines = []
         for clip in given.clips:
             with tempfile.TemporaryDirectory() as folder:
-                lines.append(measured(preset.name, clip, given.seconds, Path(folder)))
+                lines.append(measured(preset.name, clip, given.start, given.seconds, Path(folder)))
             print(f"{preset.name:<11} {lines[-1]}", flush=True)
         if given.write:
-            write(preset.path, lines)
+            write(preset.path, [*lines, f"on {machine}; VMAF-NEG: from half the size, H.264 CRF 20, back to its own"])
+            PAGE.write_text(documented(PAGE.read_text(encoding="utf-8")), encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ from click.testing import CliRunner
 
 from models.errors import UsageError
 from tests import media
+from tests.benchmarks.presets import PAGE, documented, write
 from vsr.api import run_settings
 from vsr.cli import cli
 from vsr.presets import config_file, presets
@@ -42,6 +44,26 @@ def test_each_can_be_run(name: str, shelf: Path) -> None:
     done = CliRunner().invoke(cli, ["plan", str(film), "--config", name, "--to", "160x120", "--model", "lanczos", "--json"])
     assert done.exit_code == 0, done.exception or done.output
     assert json.loads(done.output)["size"] == [160, 120]
+
+
+def test_figures_on_the_page_are_those_in_the_headers() -> None:
+    text = PAGE.read_text(encoding="utf-8")
+    assert "<!-- measured -->" in text
+    assert documented(text) == text, "run `python -m tests.benchmarks.presets --write CLIP`"
+
+
+def test_what_was_measured_gets_into_the_header_and_from_there_onto_the_page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    copies = tmp_path / "run"
+    shutil.copytree(presets()[0].path.parent, copies)
+    monkeypatch.setattr("vsr.presets._FOLDERS", (copies,))
+    for text in ("old.mp4: 1.00 fps", "film.mp4: 2.00 fps"):
+        write(copies / "draft.toml", [text, "on 2 cores"])
+    assert next(p.measured for p in presets() if p.name == "draft") == ("film.mp4: 2.00 fps", "on 2 cores")
+    page = documented("a\n<!-- measured -->\n- `draft`: old.\n<!-- end -->\nb\n")
+    assert "- `draft`: film.mp4: 2.00 fps; on 2 cores.\n\n<!-- end -->\nb\n" in page
+    assert "old" not in page.split("`draft`")[1]
+    assert documented(page) == page
+    assert run_settings("draft").encode.preset == "draft"
 
 
 def test_options_go_before_a_preset_and_a_file_before_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
