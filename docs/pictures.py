@@ -1,0 +1,161 @@
+"""Make the pictures of README.md and docs/: `python docs/pictures.py [--clip CLIP] [NAME...]`, of the clip that `make demo` fetches.
+
+before-after (README.md), choosing and noisy (choosing.md), comparing (comparing.md: a page in the system's Chromium).
+"""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import av
+import numpy as np
+from PIL import Image
+
+import vsr
+from pipelines.compare import Compared, compare
+from pipelines.device import Upscaler, choose_device
+from pipelines.footage import Footage, to_rgb
+from pipelines.picture import sheet, write_png
+from pipelines.probe import probe
+from pipelines.request import plan_video
+from pipelines.video import PixelFormat
+from vsr.api import run_settings
+from vsr.compare_page import compare_page
+
+IMAGES = Path(__file__).parent / "images"
+SECONDS = 4.6
+CROP = (slice(1320, 1780), slice(2100, 2660))
+"""Rows and columns of the 4K frame."""
+FACE = (slice(36, 196), slice(310, 522))
+"""Of the clip's own frame; shown twice as large."""
+SIGMA = 10
+"""Noise, in codes of 8 bits."""
+RANGE = "2-4.5"
+
+
+def before_after(clip: Path, folder: Path) -> None:
+    """The README's picture: Lanczos and the default network at 4K, cropped and put side by side."""
+    crops = []
+    for model in ("lanczos", "auto"):
+        output = folder / f"{model}.mkv"
+        for _ in vsr.upscale(clip, output, to="4k", model=model, codec="h264", crf=1, range=f"{SECONDS}-{SECONDS + 0.04}"):
+            pass
+        with av.open(str(output)) as container:
+            crops.append(next(container.decode(video=0)).to_ndarray(format="rgb24")[CROP])
+    gap = np.full((crops[0].shape[0], 8, 3), 255, np.uint8)
+    write_png(IMAGES / "before-after.png", np.concatenate([crops[0], gap, crops[1]], axis=1))
+
+
+def choosing(clip: Path, folder: Path) -> None:
+    """A clean frame through four networks."""
+    _draw("choosing", clip, _half(clip, folder / "half.mkv", 0), ("nearest", "lanczos", "fast", "quality", "adversarial"))
+
+
+def noisy(clip: Path, folder: Path) -> None:
+    """The same frame with noise, through what takes it out and what does not."""
+    models = ("nearest", "lanczos", "fast", "deconvolution-x1,fast", "deconvolution")
+    _draw("noisy", clip, _half(clip, folder / "half.mkv", SIGMA), models)
+
+
+def comparing(clip: Path, folder: Path) -> None:
+    """The page of two results, of a copy of half the size, against the clip."""
+    half = _shrunk(clip, folder / "half.mkv")
+    results = [folder / f"{model}.mkv" for model in ("lanczos", "quality")]
+    for result in results:
+        for _ in vsr.upscale(half, result, scale=2, model=result.stem, codec="h264", crf=12, range=RANGE):
+            pass
+    truth = folder / "truth.mkv"
+    for _ in vsr.upscale(clip, truth, scale=1, model="identity", codec="ffv1", range=RANGE):
+        pass
+    *_, found = compare(results[0], results[1], reference=truth)
+    assert isinstance(found, Compared)
+    _photograph("comparing", compare_page(found), folder, height=1500)
+
+
+def _frames(clip: Path) -> Iterator[av.VideoFrame]:
+    with av.open(str(clip)) as container:
+        yield from container.decode(video=0)
+
+
+def _written(path: Path, frames: Iterator[av.VideoFrame], codec: str, options: dict[str, str]) -> Path:
+    with av.open(str(path), "w") as container:
+        stream = None
+        for frame in frames:
+            if stream is None:
+                stream = container.add_stream(codec, rate=25, options=options)
+                stream.width, stream.height, stream.pix_fmt = frame.width, frame.height, "yuv420p"
+                context = stream.codec_context
+                context.time_base = frame.time_base
+                context.color_primaries = context.color_trc = context.colorspace = context.color_range = 1  # BT.709, limited, as the clip is
+            container.mux(stream.encode(frame))
+        assert stream is not None
+        container.mux(stream.encode(None))
+    return path
+
+
+def _half(clip: Path, path: Path, sigma: float) -> Path:
+    """The frame at SECONDS alone, in half its size, with noise."""
+    rng = np.random.default_rng(0)
+
+    def frames() -> Iterator[av.VideoFrame]:
+        frame = next(f for f in _frames(clip) if f.time >= SECONDS)
+        planes = frame.reformat(frame.width // 2, frame.height // 2, interpolation="AREA").to_ndarray(format="yuv420p")
+        made = av.VideoFrame.from_ndarray(np.clip(planes + rng.normal(0, sigma, planes.shape), 0, 255).round().astype(np.uint8), format="yuv420p")
+        made.pts, made.time_base = 0, frame.time_base
+        yield made
+
+    return _written(path, frames(), "ffv1", {})
+
+
+def _shrunk(clip: Path, path: Path) -> Path:
+    frames = (f.reformat(f.width // 2, f.height // 2, interpolation="AREA") for f in _frames(clip))
+    return _written(path, frames, "libx264", {"crf": "18"})
+
+
+def _draw(name: str, clip: Path, half: Path, models: Sequence[str]) -> None:
+    """A place of the frame at SECONDS as each network makes it of half its size, and as it is: two rows of three, every pixel as 2x2."""
+    whole, small = Footage(probe(clip)), Footage(probe(half))
+    pictures = []
+    for model in models:
+        plan = plan_video(half, None, run_settings(scale=2, model=model), small.info)[0].plan
+        made = Upscaler(plan, choose_device("auto"))([next(small.frames())])[0]
+        pictures.append(to_rgb(made.planes, PixelFormat.parse(plan.out_pix_fmt), plan.out_color)[0])
+    truth = next(f for f in whole.frames() if float((f.pts - whole.info.pts[0]) * whole.info.time_base) >= SECONDS)
+    pictures.append(to_rgb(truth.planes, PixelFormat.parse("yuv420p"), whole.tags)[0])
+    tiles = [(p[(..., *FACE)].clamp(0, 1) * 255).round().byte().permute(1, 2, 0).numpy().repeat(2, 0).repeat(2, 1) for p in pictures]
+    Image.fromarray(sheet([tiles[:3], tiles[3:]])).save(IMAGES / f"{name}.webp", quality=80, method=6)
+
+
+def _photograph(name: str, text: str, folder: Path, *, height: int) -> None:
+    """A page as Chromium shows it."""
+    chromium = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    if chromium is None:
+        raise SystemExit("no Chromium here (Debian: chromium)")
+    source, shot = folder / "page.html", folder / "page.png"
+    source.write_text(text, encoding="utf-8")
+    flags = ["--headless=new", "--no-sandbox", "--disable-gpu", "--hide-scrollbars", f"--window-size=1100,{height}", f"--screenshot={shot}"]
+    subprocess.run([chromium, *flags, source.as_uri()], check=True, capture_output=True)
+    Image.open(shot).convert("RGB").save(IMAGES / f"{name}.webp", quality=85, method=6)
+
+
+PICTURES = {"before-after": before_after, "choosing": choosing, "noisy": noisy, "comparing": comparing}
+
+
+def main() -> None:
+    """Make those that are named, or all."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("names", nargs="*", choices=[[], *PICTURES], metavar="NAME")
+    parser.add_argument("--clip", type=Path, default=Path("demo/bigbuckbunny.mp4"))
+    given = parser.parse_args()
+    for name in given.names or PICTURES:
+        with tempfile.TemporaryDirectory() as folder:
+            PICTURES[name](given.clip, Path(folder))
+
+
+if __name__ == "__main__":
+    main()
