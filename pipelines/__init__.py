@@ -62,6 +62,7 @@ bench.py       how fast a run is, and how fast it could be
 estimate.py    how long a run will take, and how much disk
 preview.py     a few moments of a film through several networks, and what each costs
 sampler.py     the worker behind it
+excerpt.py     parts of a frame, with the pixels they have in the whole
 libraries.py   what we stand on, in which versions
 hardware.py    what a machine computes, encodes and decodes with, by trying it
 doctor.py      whether a run would work here

@@ -71,9 +71,13 @@ def to_pixels(planes: Planes, index: int = 0, matrix: int = Matrix.BT470BG) -> n
 
 
 def busiest(amount: np.ndarray, height: int, width: int) -> tuple[int, int]:
-    """(top, left), multiples of 8, of the box of that size with the highest sum of (H,W) non-negative values."""
-    total = np.pad(amount.cumsum(0, dtype=np.float64).cumsum(1), ((1, 0), (1, 0)))
-    sums = (total[height:, width:] - total[:-height, width:] - total[height:, :-width] + total[:-height, :-width])[::_PLACE_PX, ::_PLACE_PX]
+    """(top, left), multiples of 8, of the box of that size with the highest sum of (H,W) non-negative values, counted in cells of 8 by 8."""
+    rows, columns = amount.shape
+    cells = np.pad(amount, ((0, -rows % _PLACE_PX), (0, -columns % _PLACE_PX))).reshape(-(-rows // _PLACE_PX), _PLACE_PX, -1, _PLACE_PX).sum((1, 3))
+    total = np.pad(cells.cumsum(0, dtype=np.float64).cumsum(1), ((1, 0), (1, 0)))
+    down, across = (-(-n // _PLACE_PX) for n in (height, width))
+    sums = total[down:, across:] - total[:-down, across:] - total[down:, :-across] + total[:-down, :-across]
+    sums = sums[: (rows - height) // _PLACE_PX + 1, : (columns - width) // _PLACE_PX + 1]
     top, left = np.unravel_index(int(sums.argmax()), sums.shape)
     return int(top) * _PLACE_PX, int(left) * _PLACE_PX
 

@@ -18,7 +18,7 @@ from pipelines.plan import clean_starts, cut_spans
 from pipelines.probe import probe
 from pipelines.request import plan_video
 from pipelines.settings import parse_range, parse_rate
-from pipelines.spans import run_spans
+from pipelines.spans import open_workers, run_spans
 from pipelines.task import Sampled, Stages
 from pipelines.timeline import clock
 from pipelines.video import Chunk
@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Choice", "Moment", "Preview", "preview", "stamp"]
 
+_ENVIRONMENT = {"OMP_WAIT_POLICY": "PASSIVE"}
+"""Small parts make short loops, between which OpenMP's threads would spin for longer than they work."""
 _FRAMES = 2
 """Of a moment: what is shown, and the next one, which costs what a frame that is no key frame does."""
 
@@ -102,11 +104,12 @@ def preview(
     widest = max(few, key=lambda p: sum(p.context))  # what it looks at is decoded for all of them
     sampled: list[Sampled] = []
     moments = []
-    for outcome in run_spans(widest, info, set(), settings, "pipelines.sampler:Sampler", None, others=tuple(few)):
-        if isinstance(outcome, Item) and isinstance(outcome.value, Sampled):
-            sampled.append(outcome.value)
-            moments.append(_write(outcome.value, names, info, starts, folder))
-            yield moments[-1]
+    with open_workers(settings, _ENVIRONMENT) as workers:
+        for outcome in run_spans(widest, info, set(), settings, "pipelines.sampler:Sampler", None, workers=workers, others=tuple(few)):
+            if isinstance(outcome, Item) and isinstance(outcome.value, Sampled):
+                sampled.append(outcome.value)
+                moments.append(_write(outcome.value, names, info, starts, folder))
+                yield moments[-1]
     choices = tuple(_choice(name, planned[n], [(s.key_bytes[n], s.bytes_a_frame[n], s.stages[n]) for s in sampled]) for n, name in enumerate(names))
     yield Preview(str(source), str(folder), planned[0], choices, tuple(sorted(moments, key=lambda m: m.number)))
 

@@ -20,7 +20,7 @@ from pipelines.work import Task
 
 if TYPE_CHECKING:
     import threading
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from pipelines.plan import Plan
     from pipelines.settings import RunSettings
@@ -78,10 +78,10 @@ def run_spans(
 
 
 @contextmanager
-def open_workers(settings: RunSettings) -> Iterator[Map]:
-    """What the settings ask for: children of this process, or a cluster for as long as the context lasts."""
+def open_workers(settings: RunSettings, environment: Mapping[str, str] | None = None) -> Iterator[Map]:
+    """What the settings ask for: children of this process, or a cluster for as long as the context lasts. environment: more of the children's."""
     if settings.cluster is None:
-        yield local_workers(settings)
+        yield local_workers(settings, environment or {})
         return
     from pipelines.session import open_session
 
@@ -106,9 +106,9 @@ def open_workers(settings: RunSettings) -> Iterator[Map]:
             yield cluster
 
 
-def local_workers(settings: RunSettings) -> LocalWorkers:
-    """Child processes: one a CUDA device, else one."""
-    return LocalWorkers(_environments(settings))
+def local_workers(settings: RunSettings, environment: Mapping[str, str]) -> LocalWorkers:
+    """Child processes: one a CUDA device, else one. environment: variables on top of those that they all have."""
+    return LocalWorkers([{**one, **environment} for one in _environments(settings)])
 
 
 def _span_task(plan: Plan, info: VideoInfo, chunks: tuple[Chunk, ...], shown: array[int]) -> SpanTask:

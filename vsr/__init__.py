@@ -16,7 +16,8 @@ presets.py         the settings files that come with it
 blind_page.py      a blind test, and what was said in it
 api.py             `upscale`, the same as a function
 signals.py         SIGINT and SIGTERM as a request to stop
-cli_compare.py     the commands that show what networks would make, and made
+cli_preview.py     the command that shows what networks would make
+cli_compare.py     the one that measures what was made, or lets people judge
 cli_machine.py     the version, and the command that looks at this machine
 cli_training.py    the commands of the training stage
 training_view.py   its events drawn, or as JSON lines

@@ -12,9 +12,10 @@ from typing import Any
 
 import click
 
-from vsr.cli_compare import compare, preview
+from vsr.cli_compare import compare
 from vsr.cli_machine import doctor, show_version
 from vsr.cli_options import run_options, settings_of
+from vsr.cli_preview import preview
 from vsr.cli_run import plan, presets, report_error, run
 from vsr.cli_training import add_model, dataset, evaluate, export, models_table, train
 
@@ -28,6 +29,13 @@ class _Group(click.Group):
         """As defined."""
         del ctx
         return list(self.commands)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Whole first sentences, where click cuts them off."""
+        del ctx
+        rows = [(name, command.get_short_help_str(limit=1000)) for name, command in self.commands.items() if not command.hidden]
+        with formatter.section("Commands"):
+            formatter.write_dl(rows)
 
     def resolve_command(self, ctx: click.Context, args: list[str]) -> tuple[str | None, click.Command | None, list[str]]:
         """As click does; newer versions of it have the hint by themselves."""

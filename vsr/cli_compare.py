@@ -1,16 +1,13 @@
-"""Commands for the eye: `preview`, what networks would make of a film, and `compare`, what was made of it, in figures and pictures."""
+"""`vsr compare`: what was made of a film, in figures and pictures, or for people to judge."""
 
 from __future__ import annotations
 
-import functools
 import sys
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
-
-from vsr.cli_options import run_options, settings_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -19,75 +16,10 @@ if TYPE_CHECKING:
     from pipelines.blind import BlindTest
     from pipelines.compare import Compared, Measured
 
-__all__ = ["compare", "preview"]
+__all__ = ["compare"]
 
 _EVERY_SECONDS = 1.0
 """Between two lines of progress."""
-
-
-@click.command()
-@click.argument("source", required=False, type=click.Path(path_type=Path), metavar="[INPUT]")
-@click.option("--at", multiple=True, metavar="TIME", help="A moment, in seconds or [hh:]mm:ss[.fff]; may be repeated.")
-@click.option("--shots", type=click.IntRange(1, 100), default=3, show_default=True, help="Without --at: so many moments, all over the film.")
-@click.option("--models", metavar="NAME|FILE,...", help="What is compared, joined by commas; default: lanczos and the default network.")
-@click.option("--job", type=click.Path(path_type=Path), metavar="OUTPUT|WORKDIR", help="Instead: finished parts of a run that goes on.")
-@functools.partial(run_options, one_model=False)
-def preview(
-    source: Path | None, output: Path | None, at: tuple[str, ...], shots: int, models: str | None, job: Path | None, as_json: bool, **options: Any
-) -> None:
-    """Show a few moments of a film through several networks, and what each would take for all of it.
-
-    Writes PNG crops at pixel size and index.html, a page with sliders that needs nothing else, into a folder: -o, or NAME.preview
-    beside the input.
-
-    \b
-    Example: vsr preview film.mp4 --at 12:30 --models lanczos,fast,other.pth
-             vsr preview --job film.2160p.mp4
-    """
-    from models.errors import UsageError
-    from pipelines.journal import write_atomically
-    from pipelines.preview import Moment
-    from pipelines.preview import preview as show
-    from vsr.preview_page import page, preview_table, preview_text
-    from vsr.progress import JsonLines, duration
-
-    if job is not None:
-        _look(job, source, output, shots, as_json=as_json)
-        return
-    if source is None:
-        raise UsageError("no film to look at; expected INPUT, or --job and the output of a run")
-    names = [name.strip() for name in (models or "").split(",") if name.strip()]
-    for event in show(source, output, settings_of(options), models=names, at=at, shots=shots):
-        if isinstance(event, Moment):
-            click.echo(f"{duration(event.seconds)} into the film: {event.files[-1]}", err=True)
-            continue
-        path = Path(event.folder) / "index.html"
-        write_atomically(path, page(event).encode())
-        if as_json:
-            JsonLines().write("preview", {**preview_table(event), "page": str(path)})
-        else:
-            click.echo(preview_text(event))
-            click.echo(f"look at them: {path}")
-
-
-def _look(job: Path, source: Path | None, folder: Path | None, shots: int, *, as_json: bool) -> None:
-    """At what a run has made so far."""
-    from pipelines.journal import write_atomically
-    from pipelines.preview import Moment
-    from pipelines.unfinished import look
-    from vsr.preview_page import unfinished_page, unfinished_table
-    from vsr.progress import JsonLines, duration
-
-    for event in look(job, source, folder, shots=shots):
-        if isinstance(event, Moment):
-            click.echo(f"{duration(event.seconds)} into the film: {event.files[-1]}", err=True)
-            continue
-        path = Path(event.folder) / "index.html"
-        write_atomically(path, unfinished_page(event).encode())
-        if as_json:
-            JsonLines().write("unfinished", {**unfinished_table(event), "page": str(path)})
-        else:
-            click.echo(f"{event.chunks_done} of {event.chunks} chunks are done; look at them: {path}")
 
 
 @click.command()

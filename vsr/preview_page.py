@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from pipelines.preview import Moment, Preview
     from pipelines.unfinished import Unfinished
 
-__all__ = ["page", "preview_table", "preview_text", "unfinished_page", "unfinished_table"]
+__all__ = ["page", "preview_table", "preview_text", "unfinished_page", "unfinished_table", "unfinished_text"]
 
 
 def preview_table(preview: Preview) -> dict[str, Any]:
@@ -77,6 +77,11 @@ def unfinished_table(found: Unfinished) -> dict[str, Any]:
     """As plain values."""
     moments = [{"seconds": m.seconds, "files": list(m.files)} for m in found.moments]
     return {"input": found.input, "chunks_done": found.chunks_done, "chunks": found.chunks, "moments": moments}
+
+
+def unfinished_text(found: Unfinished) -> str:
+    """One line."""
+    return f"{found.chunks_done} of {found.chunks} chunks are done"
 
 
 def _section(moment: Moment, names: list[str]) -> str:

@@ -63,7 +63,7 @@ class WorkersHere:
 
 def without_processes(patch: pytest.MonkeyPatch) -> None:
     """Let the job run its workers in this process."""
-    patch.setattr(spans, "local_workers", lambda settings: WorkersHere())
+    patch.setattr(spans, "local_workers", lambda *_: WorkersHere())
 
 
 def upscaled(source: Path, output: Path, *, overwrite: bool = False, fresh: bool = False, worker: str | None = None, **settings: Any) -> list[Event]:

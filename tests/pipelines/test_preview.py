@@ -10,9 +10,15 @@ import numpy as np
 import pytest
 
 from models.errors import OutputError, UsageError
+from pipelines.device import Upscaler
+from pipelines.footage import to_rgb
 from pipelines.preview import Moment, Preview, preview
+from pipelines.request import plan_video
+from pipelines.video import Frame, PixelFormat
+from pipelines.windows import Window
 from tests import media
 from tests.helpers.inline import upscaled, without_processes
+from tests.helpers.view import planes
 from vsr.api import run_settings
 
 SETTINGS = {"scale": 2, "codec": "ffv1", "device": "cpu"}
@@ -52,6 +58,33 @@ def test_a_picture_is_that_frame_of_a_run(film: Path, tmp_path: Path) -> None:
             made = [frame.to_ndarray(format="rgb24").astype(int) for frame in container.decode(video=0)]
         assert np.abs(pixels(file) - made[30]).max() <= 1
         assert np.abs(pixels(file) - made[31]).max() > 8
+
+
+@pytest.mark.parametrize("model", ["lanczos", "fast-x2"])
+def test_of_a_large_frame_only_what_is_shown_and_encoded_is_made_with_the_same_pixels(
+    model: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    large = media.cfr(tmp_path / "large.mkv", frames=4, size=(640, 400))
+    followed: list[int] = []
+    follow = Upscaler.follow
+
+    def counted(upscaler: Upscaler, window: Window) -> Frame:
+        followed.append(window.frame.planes[0].size)
+        return follow(upscaler, window)
+
+    monkeypatch.setattr(Upscaler, "follow", counted)
+    moments, _ = shown(large, tmp_path / "out", models=(model,), shots=2)
+    assert followed.count(640 * 400) == 1  # the one that is timed
+    assert len(followed) > 4
+    upscaled(large, tmp_path / "run.mkv", model=model, codec="ffv1", scale=2)
+    plan = plan_video(large, tmp_path / "run.mkv", run_settings(**SETTINGS, model=model))[0].plan
+    with av.open(str(tmp_path / "run.mkv")) as container:
+        made = [to_rgb(planes(f), PixelFormat.parse("yuv420p"), plan.out_color)[0] for f in container.decode(video=0)]
+    for moment in moments:
+        whole = (made[round(moment.seconds * 24)].clamp(0, 1) * 255).round().numpy().transpose(1, 2, 0).astype(int)
+        picture = pixels(moment.files[0])[8:-8, 8:-8]  # colour is interpolated from what lies beside it
+        places = ((y, x) for y in range(8, 800 - picture.shape[0], 8) for x in range(8, 1280 - picture.shape[1], 8))
+        assert any(np.abs(whole[y : y + picture.shape[0], x : x + picture.shape[1]] - picture).max() <= 1 for y, x in places)
 
 
 def test_every_network_is_shown_at_the_same_place_in_the_order_asked_for(film: Path, tmp_path: Path) -> None:

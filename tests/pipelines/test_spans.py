@@ -47,7 +47,7 @@ def test_of_a_chunk_that_comes_twice_the_first_counts(tmp_path: Path, monkeypatc
     for place in (once, twice):
         place.parent.mkdir()
     upscaled(film, once, **H264, chunk_seconds=0.25)
-    monkeypatch.setattr(spans, "local_workers", lambda settings: Twice())
+    monkeypatch.setattr(spans, "local_workers", lambda *_: Twice())
     events = upscaled(film, twice, **H264, chunk_seconds=0.25)
     assert [e.index for e in events if isinstance(e, ChunkFinished)] == [0, 1, 2]
     assert twice.read_bytes() == once.read_bytes()
@@ -55,7 +55,7 @@ def test_of_a_chunk_that_comes_twice_the_first_counts(tmp_path: Path, monkeypatc
 
 def test_frames_that_are_done_again_are_counted_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """One decoder feeds all chunks, so the first one is done again with the others."""
-    monkeypatch.setattr(spans, "local_workers", lambda settings: LosingOnce())
+    monkeypatch.setattr(spans, "local_workers", lambda *_: LosingOnce())
     monkeypatch.setattr("pipelines.worker._REPORT_SECONDS", 0.0)
     film = media.cfr(tmp_path / "in.mp4", frames=96, gop=96)
     events = upscaled(film, tmp_path / "out.mkv", chunk_seconds=0.25)
