@@ -86,7 +86,7 @@ class Excerpt:
         return min(total, least + (total - least) % self._grid)
 
     def _start(self, part: slice, side: int, total: int) -> int:
-        first = (part.start // self._scale - self._margin) // self._grid * self._grid
+        first: int = (part.start // self._scale - self._margin) // self._grid * self._grid
         return min(max(0, first), total - side)
 
 
