@@ -56,7 +56,9 @@ class _Foreign(nn.Module):
         self.architecture = descriptor.architecture.name
         requirements = descriptor.size_requirements
         self.multiple = max(1, requirements.multiple_of or 1)
-        if descriptor.architecture.id == "Compact":
+        self.is_compact = descriptor.architecture.id == "Compact"
+        """One convolution after the other."""
+        if self.is_compact:
             self._take_prelus_in_place()
         self._keep_last_layer_precise()
 
@@ -101,7 +103,12 @@ def _in_fp32(forward: Callable[[Tensor], Tensor]) -> Callable[[Tensor], Tensor]:
 
 
 def _halo_px(module: _Foreign) -> int | None:
-    """Input pixels that a changed pixel reaches, by experiment; None where it reaches the border of the test picture."""
+    """Input pixels that a changed pixel reaches; None where it reaches the border of the test picture.
+
+    Of a chain of convolutions their radii together; of any other network by experiment.
+    """
+    if module.is_compact:
+        return sum(layer.kernel_size[0] // 2 for layer in module.modules() if isinstance(layer, nn.Conv2d))
     torch.manual_seed(0)
     size = -(-_PROBE_PX // module.multiple) * module.multiple
     picture = torch.rand(1, 3, size, size)

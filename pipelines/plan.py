@@ -36,6 +36,8 @@ FORMAT_VERSION = 2
 """Raised whenever the same settings would give other bits than before."""
 
 _LARGEST_DEFAULT_4K = 1920 * 1088
+_SMALL_NETWORK = 2_000_000
+"""Parameters; Real-ESRGAN's video networks have 0.6 to 1.2 million, its large ones 17."""
 _SETTLING_FRAMES = 8
 """A network that remembers is shown so many frames before a chunk; what it gives for the chunk then hardly depends on where
 it began (measured in tests/benchmarks/seams.py)."""
@@ -439,4 +441,7 @@ def make_plan(
 def _tile_px(settings: RunSettings, stages: Sequence[Stage]) -> tuple[int, int]:
     if settings.tile is not None:
         return parse_tile(settings.tile)
-    return (544, 960) if all(s.card.pixels == "yuv420" for s in stages) else (288, 480)
+    if all(s.card.pixels == "yuv420" for s in stages):
+        return 544, 960
+    # Halos of R'G'B' networks are wide, maps as large as the picture, and those of large networks many.
+    return (360, 640) if all(s.card.parameters <= _SMALL_NETWORK for s in stages) else (288, 480)

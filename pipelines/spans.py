@@ -129,13 +129,14 @@ def _span_task(plan: Plan, info: VideoInfo, chunks: tuple[Chunk, ...], shown: ar
 
 
 _ALLOCATOR = {
-    "MALLOC_MMAP_THRESHOLD_": str(32 << 20),
-    "MALLOC_TRIM_THRESHOLD_": str(128 << 20),
+    "MALLOC_MMAP_MAX_": "0",
+    "MALLOC_TRIM_THRESHOLD_": str(256 << 20),
     "MALLOC_TOP_PAD_": str(64 << 20),
     "MALLOC_ARENA_MAX": "1",
 }
-"""glibc keeps large blocks instead of giving their pages back after every layer, which costs more than the arithmetic;
-one arena, or every thread would keep its own."""
+"""glibc keeps large blocks instead of giving their pages back after every layer, which costs more than the arithmetic: none is
+mapped on its own (the threshold for that can't be raised above 32 MB, and maps of 64 channels are larger). One arena, or every
+thread would keep its own."""
 
 
 def _environments(settings: RunSettings) -> list[dict[str, str]]:

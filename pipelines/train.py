@@ -389,5 +389,5 @@ def keep_freed_memory() -> None:
     """Tell glibc to keep what is freed: large maps given back and fetched again at every layer cost more than the arithmetic."""
     with contextlib.suppress(OSError, AttributeError):
         libc = ctypes.CDLL("libc.so.6")
-        for option, value in ((-3, 1 << 30), (-1, (1 << 31) - 1), (-2, 256 << 20)):  # M_MMAP_THRESHOLD, M_TRIM_THRESHOLD, M_TOP_PAD
+        for option, value in ((-4, 0), (-1, (1 << 31) - 1), (-2, 256 << 20)):  # M_MMAP_MAX, M_TRIM_THRESHOLD, M_TOP_PAD
             libc.mallopt(option, value)

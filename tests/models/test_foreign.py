@@ -38,3 +38,21 @@ def test_a_known_checkpoint_becomes_an_rgb_network(shared_data: Path) -> None:
     network = load_network(card)
     with torch.inference_mode():
         assert network.module(torch.rand(1, 3, 16, 16)).shape == (1, 3, 64, 64)  # type: ignore[arg-type, attr-defined]
+
+
+def test_a_chain_of_convolutions_reaches_as_far_as_its_radii_together(tmp_path: Path) -> None:
+    """Not farther: each pixel of a halo is computed for every tile."""
+    import torch
+    from spandrel.architectures.Compact.__arch.SRVGG import SRVGGNetCompact
+
+    path = tmp_path / "chain.pth"
+    torch.manual_seed(0)
+    network = SRVGGNetCompact(num_feat=8, num_conv=3, upscale=2)
+    torch.save(network.state_dict(), path)
+    (card,) = find(str(path))
+    assert card.halo_px == 5
+    loaded, picture = load_network(card).module, torch.rand(1, 3, 40, 40)
+    with torch.inference_mode():
+        whole, part = loaded(picture)[..., 20:60, 20:60], loaded(picture[..., 5:35, 5:35])[..., 10:50, 10:50]  # type: ignore[operator]
+        assert torch.equal(whole, network(picture)[..., 20:60, 20:60])
+    assert (whole - part).abs().max() < 1e-6
