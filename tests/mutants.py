@@ -154,7 +154,7 @@ MUTANTS = (
     Mutant(
         54, "a GPU that is too small is taken for a broken one", "pipelines/driver.py",
         "if begun and not gone and not isinstance(why, NoMemoryError):", "if begun and not gone:",
-        "tests/pipelines/test_cluster.py::test_a_gpu_that_is_too_small_gets_smaller_tiles_and_is_not_taken_for_broken",
+        f"{_CLUSTER}::test_a_gpu_that_is_too_small_gets_smaller_tiles_and_is_not_taken_for_broken",
     ),
     Mutant(
         56, "a chunk is tried nine times", "pipelines/work.py",

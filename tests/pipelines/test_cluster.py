@@ -33,7 +33,8 @@ WORKER = "tests.pipelines.standin:Standin"
 def session() -> Iterator[Any]:
     from pipelines.session import Session
 
-    with Session("local", cpus=3, gpus=1) as found:  # GPUs are but a number to Ray
+    memory = {"VSR_TEST_TILE": str(144 * 240)}  # of workers that look at it
+    with Session("local", cpus=3, gpus=1, environment=memory) as found:  # GPUs are but a number to Ray
         yield found
 
 
@@ -216,7 +217,7 @@ def test_a_gpu_that_is_too_small_gets_smaller_tiles_and_is_not_taken_for_broken(
 
     film = media.cfr(tmp_path / "film.mp4", frames=8, size=(320, 160))
     settings = run_settings(**{**H264, "model": "deconvolution-x1"})
-    with Cluster(session, workers=1, cpus_per_worker=1, environment={"VSR_TEST_TILE": str(144 * 240)}) as cluster:
+    with Cluster(session, workers=1, cpus_per_worker=1) as cluster:
         events = list(upscale_video(film, tmp_path / "out.mp4", settings, worker="tests.pipelines.light_workers:Cramped", workers=cluster))
     told = [e.text for e in events if isinstance(e, Note)]
     assert len(told) == 3
