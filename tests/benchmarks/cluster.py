@@ -27,6 +27,8 @@ _WORKER = "tests.pipelines.standin:Standin"
 SECTIONS = ("start", "scaling", "driver", "reports")
 _SECONDS, _FPS, _PACKETS, _RESULT, _CORES = 6.0, 22.0, 6.0, 15.0, 16
 """Of docs/scaling.md: a chunk's film, frames a second of a worker, MB of a chunk's packets and of its result, cores of a worker."""
+_LARGE = 4
+"""Workers where chunks are large."""
 
 Row = tuple[str, str, str, str]
 
@@ -78,13 +80,13 @@ def main() -> None:
     if set(given.only) - {"start"}:
         from pipelines.session import Session
 
-        with Session("local", cpus=max(scale.many, scale.crowd), gpus=0) as session:
+        with Session("local", cpus=max(scale.many, scale.crowd, _LARGE), gpus=0) as session:
             if "scaling" in given.only:
                 rows.append(scaling(session, scale))
             if "driver" in given.only:
                 found, chunk, rest = crowd(session, scale)
                 rows += found
-                large = _run(session, 4, scale.chunks // 12, 0.3, 6000)
+                large = _run(session, _LARGE, scale.chunks // 12, 0.3, 6000)
                 megabyte = (large["cpu"] / (scale.chunks // 12) - chunk) / 11.6
                 rows += [
                     ("its CPU, a MB either way", f"{1000 * megabyte:.1f} ms", "", ""),
@@ -235,20 +237,21 @@ def _run(session: Any, workers: int, chunks: int, wait: float, kilobytes: int) -
     """One map, timed from when all workers are there."""
     from pipelines.cluster import Cluster
 
-    packets = bytes(1000 * kilobytes)
+    size, piece = 1000 * kilobytes, 1_000_000  # as packets travel in a run
+    packets = [bytes(min(piece, size - start)) for start in range(0, size, piece)]
     with Cluster(session, workers=workers, cpus_per_worker=1) as cluster:
         _warm(cluster, workers)
         rest = _cpu()
         for _ in cluster.run_tasks([Task(0, "rest", ("wait", 5.0))], worker=_WORKER, setup={"silent": True}, feed=lambda number, task: []):
             pass
         rest = (_cpu() - rest) / 5
-        tasks = [Task(n, f"chunk {n}", ("make", (wait, len(packets)))) for n in range(chunks)]
+        tasks = [Task(n, f"chunk {n}", ("make", (wait, size))) for n in range(chunks)]
         begun, cpu, store = time.monotonic(), _cpu(), _stored()
         before = after = 0.0
         done = 0
-        for event in cluster.run_tasks(tasks, worker=_WORKER, setup={"silent": True}, feed=lambda number, task: [packets]):
+        for event in cluster.run_tasks(tasks, worker=_WORKER, setup={"silent": True}, feed=lambda number, task: packets):
             if isinstance(event, Item) and isinstance(event.value, bytes):
-                assert len(event.value) == len(packets)
+                assert len(event.value) == size
             if isinstance(event, Done):
                 done += 1
                 if done == chunks // 5:
