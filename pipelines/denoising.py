@@ -25,7 +25,11 @@ __all__ = ["Denoising", "Distillation"]
 
 
 class Denoising(Reconstruction):
-    """Mean squared error of v = cos·ε - sin·x, or of ε, at a time drawn for each picture (Ho et al. 2020, arXiv:2006.11239)."""
+    """Mean squared error of v = cos·ε - sin·x, or of ε, at a time of the way for each picture (Ho et al. 2020, arXiv:2006.11239).
+
+    Times are those at which `Diffusion.sample` asks, in equal shares: of a few steps each is a task of its own, and a network
+    this small has nothing to spare for the times between.
+    """
 
     def __init__(self, settings: TrainSettings, network: nn.Module, device: torch.device, autocast: Callable[[], Any]) -> None:
         super().__init__(settings, network, device, autocast)
@@ -43,8 +47,8 @@ class Denoising(Reconstruction):
         assert batch.target is not None
         clean = batch.target / network.deviation
         noise = torch.randn(clean.shape, generator=generator, device=self.device)
-        # One time in each of B equal parts of 0..1, so that no batch is all easy or all hard (Kingma et al. 2021, arXiv:2107.00630).
-        time = (torch.rand(1, generator=generator, device=self.device) + torch.arange(len(clean), device=self.device) / len(clean)) % 1
+        turn = torch.randint(network.steps, (1,), generator=generator, device=self.device)
+        time = 1 - ((torch.arange(len(clean), device=self.device) + turn) % network.steps) / network.steps
         signal, hidden = ((f(math.pi / 2 * time))[:, None, None, None] for f in (torch.cos, torch.sin))
         wanted = signal * noise - hidden * clean if network.prediction == "v" else noise
         return self._mean(network.predict(signal * clean + hidden * noise, pack(batch.low), time) - wanted)
