@@ -100,7 +100,7 @@ class RunSettings:
     rate: str | None = None
     """Frames a second of numbered pictures: "24", "23.976" or "24000/1001"; None: 24."""
     tile: str | None = None
-    """"WxH": the size of the tiles large pictures go through networks in, in pixels of their input; None: 960x544, 480x288 for R'G'B'.
+    """"WxH": the size of the tiles large pictures go through networks in, in pixels of their input; None: by the networks.
     Smaller ones take less memory and more time."""
     video_stream: int | None = None
     """Which of several films, from 0."""
