@@ -82,7 +82,7 @@ def test_two_processes_end_where_one_does_and_a_killed_one_changes_nothing(
 
 def kill_one(folder: Path, killed: list[int]) -> None:
     """Kill one of the processes that train, as soon as there is a checkpoint."""
-    until = time.monotonic() + 120
+    until = time.monotonic() + 600
     while not (folder / "checkpoint.pt").is_file() and time.monotonic() < until:
         time.sleep(0.01)
     for pid in sorted(children_of(os.getpid())):
