@@ -174,7 +174,7 @@ def plan(source: Path, output: Path | None, as_json: bool, measure: bool, **opti
     if as_json:
         JsonLines().write("plan", {**plan_table(planned), **estimate_table(found)})
         return
-    click.echo(plan_line(planned))
+    click.echo(plan_line(planned, measured=found is not None))
     click.echo(f"  output: {planned.output}")
     for text in estimate_lines(found):
         click.echo(f"  {text}")

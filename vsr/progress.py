@@ -61,13 +61,15 @@ def plan_table(event: Planned) -> dict[str, Any]:
     }
 
 
-def plan_line(event: Planned) -> str:
-    """The one line before work starts."""
+def plan_line(event: Planned, *, measured: bool = False) -> str:
+    """The one line before work starts. measured: an `Estimate` follows, which knows the disk better than a rule of thumb."""
     plan = event.plan
     models = "+".join(s.card.name for s in plan.stages)
+    count = len(plan.chunks)
     return (
         f"{event.input}: {plan.width}x{plan.height} -> {plan.out_width}x{plan.out_height}, {plan.frame_count} frames, "
-        f"{models}, {plan.encoder.name} {plan.out_pix_fmt}, {len(plan.chunks)} chunks, about {size_text(event.estimated_bytes)} of disk"
+        f"{models}, {plan.encoder.name} {plan.out_pix_fmt}, {count} chunk{'s' * (count != 1)}"
+        + ("" if measured else f", about {size_text(event.estimated_bytes)} of disk")
     )
 
 
