@@ -18,7 +18,10 @@ if TYPE_CHECKING:
 
     from pipelines.timeline import Timeline
 
-__all__ = ["LagFinder", "Misaligned", "Pairing", "pair"]
+__all__ = ["Align", "LagFinder", "Misaligned", "Pairing", "pair"]
+
+Align = Literal["pts", "start", "part"]
+"""Frames are paired by their times; by those since each video's first frame; or the others show the part of the first that is looked at."""
 
 
 @dataclass(frozen=True)
@@ -45,16 +48,17 @@ class Pairing:
     """Most seconds between the times of a pair."""
 
 
-def pair(first: Timeline, second: Timeline, *, from_start: bool = False) -> Pairing:
+def pair(first: Timeline, second: Timeline, *, origin: int | None = None) -> Pairing:
     """Pair the frames of two videos by time.
 
     Two frames belong together where their times differ by less than half the way to the nearest neighbour of either, so that what
-    containers round (Matroska: 1 ms) makes no difference. from_start: times count from each video's first frame.
+    containers round (Matroska: 1 ms) makes no difference. origin: frame of the first video at which the second one begins; None: times
+    are taken as they are.
     """
     unit = lcm(first.time_base.denominator, second.time_base.denominator)
     times = [[int(p * t.time_base * unit) for p in t.pts] for t in (first, second)]
-    if from_start:
-        times = [[t - line[0] for t in line] for line in times]
+    if origin is not None:
+        times = [[t - line[number] for t in line] for line, number in zip(times, (origin, 0), strict=True)]
     tick = int(max(first.time_base, second.time_base) * unit)
     a, b = times
     if len(a) == len(b) and all(2 * abs(x - y) <= tick for x, y in zip(a, b, strict=True)):  # nothing but the coarser one's rounding

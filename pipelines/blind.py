@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from pipelines.alignment import Misaligned
+    from pipelines.alignment import Align, Misaligned
     from pipelines.footage import Codes
 
 __all__ = ["BlindTest", "Trial", "blind_test"]
@@ -46,12 +46,12 @@ class BlindTest:
     notes: tuple[str, ...]
 
 
-def blind_test(first: Path, second: Path, *, shots: int = 6, range_: str | None = None, from_start: bool = False) -> Iterator[Misaligned | BlindTest]:
+def blind_test(first: Path, second: Path, *, shots: int = 6, range_: str | None = None, align: Align = "pts") -> Iterator[Misaligned | BlindTest]:
     """Choose one moment of each of `shots` equal parts, at the place where both differ most; yields first what does not line up.
 
-    range_, from_start: as in `compare`. Raises UsageError where no difference was found.
+    range_, align: as in `compare`. Raises UsageError where no difference was found.
     """
-    matched = Matched([opened(first), opened(second)], range_=range_, from_start=from_start)
+    matched = Matched([opened(first), opened(second)], range_=range_, align=align)
     yield from matched.findings
     count = len(matched.moments)
     shots = max(1, min(shots, count))

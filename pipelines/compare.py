@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
 
+    from pipelines.alignment import Align
     from pipelines.footage import Codes, Footage
 
 __all__ = ["METRICS", "PICTURE_PX", "Compared", "Figures", "Measured", "Metric", "Moment", "compare", "cut_out"]
@@ -120,20 +121,20 @@ def compare(
     reference: Path | None = None,
     source: Path | None = None,
     range_: str | None = None,
-    from_start: bool = False,
+    align: Align = "pts",
     worst: int = 5,
 ) -> Iterator[Measured | Misaligned | Compared]:
     """Measure one or two results against a reference; yields what does not belong together as soon as it is known.
 
     reference: the truth; None: one of the two, by the rule of this module. source: what results were made from; they are also
-    held against it at its size. range_: FROM-TO. from_start: times count from each file's first frame. worst: so many moments are shown.
+    held against it at its size. range_: FROM-TO. align: how frames are paired. worst: so many moments are shown.
     Raises MediaError for what can't be read, VerificationError where no frames belong together.
     """
     films = [opened(p) for p in ([first, second] if reference is None else [reference, first, second])]
     if reference is None:
         films.sort(key=_pixels)
     results = len(films) - 1
-    matched = Matched([*films, *([opened(source)] if source is not None else [])], range_=range_, from_start=from_start)
+    matched = Matched([*films, *([opened(source)] if source is not None else [])], range_=range_, align=align)
     yield from matched.findings
     measuring = _Measuring(matched, results=results, has_source=source is not None)
     if min(measuring.size) < _LEAST_SIDE:

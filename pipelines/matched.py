@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
 
+    from pipelines.alignment import Align
     from pipelines.video import Orientation
 
 __all__ = ["Matched", "fit", "opened", "turned", "upright"]
@@ -66,6 +67,10 @@ def _turn(orientation: Orientation) -> int:
     return flips[0] | flips[1] << 1 | orientation.transpose << 2
 
 
+_PART = 0.1
+"""Of the first video's frames that another one lacks, it may be a part made on purpose."""
+
+
 class Matched:
     """Videos held against the first of them.
 
@@ -73,8 +78,8 @@ class Matched:
     should be known of the figures in `notes`.
     """
 
-    def __init__(self, films: Sequence[Footage], *, range_: str | None = None, from_start: bool = False) -> None:
-        """range_: FROM-TO, counted from the first video's first frame. from_start: times count from each video's first frame.
+    def __init__(self, films: Sequence[Footage], *, range_: str | None = None, align: Align = "pts") -> None:
+        """range_: FROM-TO, counted from the first video's first frame. align: how frames are paired.
 
         Raises VerificationError where no frames are shown at the same time.
         """
@@ -87,7 +92,7 @@ class Matched:
         start, stop = frame_range(self.films[0].info, range_)
         partner = [{n: n for n in range(start, stop)}]
         for number in range(1, len(films)):
-            partner.append(self._pair(number, start, stop, from_start=from_start))
+            partner.append(self._pair(number, start, stop, align=align))
         common = sorted(set(partner[0]).intersection(*partner[1:]))
         if not common:
             spans = ", ".join(f"{n} from {clock(_seconds(t, 0))} to {clock(_seconds(t, -1))}" for n, t in zip(self.labels, self.lines, strict=True))
@@ -95,13 +100,14 @@ class Matched:
         self.moments = [tuple(p[n] for p in partner) for n in common]
         self._note_differences()
 
-    def _pair(self, number: int, start: int, stop: int, *, from_start: bool) -> dict[int, int]:
+    def _pair(self, number: int, start: int, stop: int, *, align: Align) -> dict[int, int]:
         """Frame of the first video -> frame of this one; what has no partner becomes a finding."""
         first, other = self.lines[0], self.lines[number]
-        pairing = pair(first, other, from_start=from_start)
-        whole = (start, stop) == (0, len(first.pts))
-        early, late = ((first.pts[n] - (first.pts[0] if from_start else 0)) * first.time_base for n in (start, stop - 1))
-        base = other.pts[0] if from_start else 0
+        origin = {"pts": None, "start": 0, "part": start}[align]
+        pairing = pair(first, other, origin=origin)
+        whole = (start, stop) == (0, len(first.pts)) or align == "part"
+        early, late = ((first.pts[n] - (first.pts[origin] if origin is not None else 0)) * first.time_base for n in (start, stop - 1))
+        base = other.pts[0] if origin is not None else 0
         missing = [n for n in pairing.alone[0] if start <= n < stop]
         extra = [n for n in pairing.alone[1] if whole or early < (other.pts[n] - base) * other.time_base < late]
         mine, theirs = self.labels[number], self.labels[0]
@@ -113,6 +119,8 @@ class Matched:
                 if found
             )
             text = f"{mine}: has {abs(more)} frame{'s' * (abs(more) > 1)} {'more' if more > 0 else 'fewer'} than {theirs}: {where}"
+            if -more > _PART * len(first.pts) and align != "part":
+                text += " (of a part made with --range, compare with the same --range and --align part)"
             self.findings.append(Misaligned("count", mine, more, text))
         elif missing:
             offset = float(other.pts[0] * other.time_base - first.pts[0] * first.time_base)

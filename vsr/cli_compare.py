@@ -12,7 +12,7 @@ import click
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from pipelines.alignment import Misaligned
+    from pipelines.alignment import Align, Misaligned
     from pipelines.blind import BlindTest
     from pipelines.compare import Compared, Measured
 
@@ -33,10 +33,10 @@ _EVERY_SECONDS = 1.0
 @click.option("--range", "range_", metavar="FROM-TO", help="Only a part, in seconds or [hh:]mm:ss[.fff].")
 @click.option(
     "--align",
-    type=click.Choice(["pts", "start"]),
+    type=click.Choice(["pts", "start", "part"]),
     default="pts",
     show_default=True,
-    help="Pair frames by their times, or by those since the first frame.",
+    help="Pair frames by their times, or by those since the first frame; or take the others for the --range of the first.",
 )
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a line on standard output.")
 def compare(
@@ -48,7 +48,7 @@ def compare(
     shots: int,
     scores: bool,
     range_: str | None,
-    align: str,
+    align: Align,
     as_json: bool,
 ) -> None:
     """Measure a result against its source, or two results against a reference; or let people judge.
@@ -75,11 +75,11 @@ def compare(
     if blind:
         from pipelines.blind import blind_test
 
-        events = blind_test(files[0], files[1], shots=shots, range_=range_, from_start=align == "start")
+        events = blind_test(files[0], files[1], shots=shots, range_=range_, align=align)
     else:
         from pipelines.compare import compare as measure
 
-        events = measure(files[0], files[1], reference=reference, source=source, range_=range_, from_start=align == "start")
+        events = measure(files[0], files[1], reference=reference, source=source, range_=range_, align=align)
     found = _show(events, as_json=as_json)
     _finish(found, report, as_json=as_json)
     if found.findings:

@@ -44,7 +44,7 @@ def test_times_one_frame_later_pair_with_the_next_frame(base: Fraction) -> None:
     step = int(Fraction(1, 25) / base)
     first, later = ([n * step for n in range(start, start + 10)] for start in (0, 1))
     assert pair(line(first, base), line(later, base)).pairs == [(n + 1, n) for n in range(9)]
-    assert pair(line(first, base), line(later, base), from_start=True).pairs == [(n, n) for n in range(10)]
+    assert pair(line(first, base), line(later, base), origin=0).pairs == [(n, n) for n in range(10)]
 
 
 def clip(count: int, seed: int = 0) -> list[np.ndarray]:

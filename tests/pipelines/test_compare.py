@@ -65,7 +65,7 @@ def test_a_copy_whose_times_are_one_frame_later_is_called_misaligned(truth: Path
     assert (times.kind, times.frames) == ("times", 1)
     assert "it begins 0.040 s later (--align start" in times.text
     assert (shift.kind, shift.frames) == ("shift", 1)
-    assert not compared(truth, later, from_start=True).findings
+    assert not compared(truth, later, align="start").findings
 
 
 def test_other_counts_are_the_finding_and_the_others_are_measured(truth: Path, tmp_path: Path) -> None:
@@ -77,6 +77,19 @@ def test_other_counts_are_the_finding_and_the_others_are_measured(truth: Path, t
     assert len(found.seconds) == 13
     assert found.figures[0].overall["psnr"] > 50
     assert not compared(truth, short, range_="0-0.4").findings
+
+
+def test_what_was_made_of_a_part_is_held_against_that_part(truth: Path, tmp_path: Path) -> None:
+    part = film(tmp_path / "part.mkv", 5, first_number=6)
+    found = compared(truth, part, range_="0.24-0.44", align="part")
+    assert not found.findings
+    assert len(found.seconds) == 5
+    assert found.figures[0].overall["psnr"] > 50
+    count, *_ = compared(truth, part).findings
+    assert count.kind == "count"
+    assert count.text.endswith("(of a part made with --range, compare with the same --range and --align part)")
+    count, *_ = compared(truth, part, range_="0.24-0.48", align="part").findings
+    assert (count.kind, count.frames) == ("count", -1)
 
 
 def test_videos_of_other_times_can_not_be_compared(truth: Path, tmp_path: Path) -> None:
