@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+import shlex
 from typing import TYPE_CHECKING, Any
 
 from pipelines.timeline import clock
@@ -30,12 +31,13 @@ def preview_table(preview: Preview) -> dict[str, Any]:
 
 
 def preview_text(preview: Preview) -> str:
-    """One line a network."""
+    """One line a network, and how to take one."""
     wide = max(len(c.model) for c in preview.choices)
-    return "\n".join(
+    lines = [
         f"{c.model:<{wide}}  {c.size[0]}x{c.size[1]}  about {c.fps:.2f} fps, {duration(c.seconds)} in all, {size_text(c.bytes)}"
         for c in preview.choices
-    )
+    ]
+    return "\n".join([*lines, f"to take one: vsr run {shlex.quote(preview.input)} --model NAME, with the options given here"])
 
 
 def page(preview: Preview) -> str:

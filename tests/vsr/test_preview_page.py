@@ -69,6 +69,7 @@ def test_people_get_a_line_a_network(made: tuple[Path, dict], tmp_path: Path) ->
     )
     assert re.search(r"^nearest  128x96  about [0-9.]+ fps, .* in all, ", outcome.out, re.MULTILINE), outcome.err
     assert json.dumps(str(tmp_path))[1:-1] in outcome.out
+    assert f"vsr run '{made[0]}' --model NAME" in outcome.out
 
 
 def test_one_network_at_a_time_is_named_by_models(made: tuple[Path, dict]) -> None:
