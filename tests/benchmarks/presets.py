@@ -76,7 +76,7 @@ def measured(name: str, clip: Path, start: float, seconds: float, folder: Path) 
     upscaled(half, back, "--config", name, "--scale", "2")
     score = vmaf_neg(back, truth, folder)
     made = f"{clip.name}, {frames} frames of {info.width}x{info.height}"
-    return f"{made}: {fps:.2f} fps, {size / 1e6 / float(Fraction(frames) / info.rate) * 60:.0f} MB a minute, VMAF-NEG {score:.1f}"
+    return f"{made}: {fps:.2g} fps, {size / 1e6 / float(Fraction(frames) / info.rate) * 60:.0f} MB a minute, VMAF-NEG {score:.1f}"
 
 
 def write(path: Path, lines: list[str]) -> None:
