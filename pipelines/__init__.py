@@ -46,6 +46,7 @@ windows.py     each frame with the neighbours a network looks at, shot by shot
 color.py       planes <-> values: matrix, range, R'G'B'
 tiles.py       where a large picture is cut
 stills.py      tiles that show what they showed in the last frame
+lanes.py       threads that run a network on several tiles at once
 fused.py       a YUV-native network between code values, on a CPU
 health.py      whether what a network made can be a picture of what it saw
 cascade.py     networks one after another on pictures of any kind

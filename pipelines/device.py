@@ -25,6 +25,7 @@ from pipelines.fused import FusedNetwork
 from pipelines.grain import GrainMaker
 from pipelines.graphed import GraphedNetwork, record_cuda_graph
 from pipelines.health import diagnose, health_of_codes, refuse
+from pipelines.lanes import Lanes
 from pipelines.ring import Cuda
 from pipelines.stills import Stills
 from pipelines.tags import SITING_OFFSETS
@@ -120,6 +121,7 @@ class Upscaler:
         self._cascade = Cascade(plan, self._networks, device, self.dtype, self.notes)
         self._state: Tensor | None = None
         self._fused = self._fused_way()
+        self._lanes = Lanes(len(self._tiles(plan.height, plan.width)) if device.type == "cpu" and self._is_direct() else 1)
         self._grain = GrainMaker(plan)
         self._accelerated = self._accelerated_way(accelerator)
 
@@ -228,39 +230,45 @@ class Upscaler:
     def _by_tiles(self, frames: Sequence[Sequence[np.ndarray]], now: int) -> list[np.ndarray]:
         """The same as the long way round, tile by tile from codes to codes: no map of the whole frame in float is ever made."""
         (network,) = self._networks
-        scale, bits = network.contract.scale, self._source.bits
+        scale = network.contract.scale
         sizes = _even_sizes(frames[0][0].shape, network.contract.size_multiple)
         even = [_padded(planes, sizes) for planes in frames]
         result = [np.empty((rows * scale, columns * scale), frames[0][0].dtype) for rows, columns in sizes]
-        state, following = self._state, None
-        for part in self._tiles(*sizes[0]):
-            if not network.contract.recurrent and self.stills.take(even, part, scale, result):
-                continue
-            half = part.read(2)
-            seen = [[f[0][part.read()], *(p[half] for p in f[1:])] for f in even]
-            remembered = None if state is None else state[(..., *half)]
-            is_black = part.in_bar and self._is_black(seen[now])
-            trouble, left = "", None
-            for precise in (False, True):
-                if self._fused is not None and not is_black and not precise:
-                    checksum, left = self._fused.run(seen, remembered, even[now], part, result)
-                else:
-                    checksum, left = self._run_tile(network, seen, remembered, part, result, is_black=is_black, precise=precise)
-                made = result[0][part.written(scale)]
-                found = diagnose([health_of_codes(checksum, even[now][0][part.written(1)], made, bits, full=self._full)])
-                if not found:
-                    break
-                if precise:
-                    raise refuse(network.name, found)
-                trouble = found
-            if trouble:
-                self.notes.append(f"{network.name} gave {trouble}; the tile was computed again in fp32")
+        following = None
+        parts = [p for p in self._tiles(*sizes[0]) if network.contract.recurrent or not self.stills.take(even, p, scale, result)]
+        for part, left in zip(parts, self._lanes.map(lambda part: self._tile(even, now, part, result), parts), strict=True):
             if left is not None:
                 following = left.new_empty(*left.shape[:2], *sizes[1]) if following is None else following
                 following[(..., *part.written(1, 2))] = left[(..., *part.kept(1, 2))]
         self._state = following
         self.stills.keep(even, result)
         return self._cropped(result, frames[0][0].shape, scale)
+
+    @torch.inference_mode()
+    def _tile(self, frames: Sequence[Sequence[np.ndarray]], now: int, part: Tile, result: Sequence[np.ndarray]) -> Tensor | None:
+        """Fill a tile of `result`; the state that a recurrent network leaves. Tiles are made side by side."""
+        (network,) = self._networks
+        scale, bits = network.contract.scale, self._source.bits
+        half = part.read(2)
+        seen = [[f[0][part.read()], *(p[half] for p in f[1:])] for f in frames]
+        remembered = None if self._state is None else self._state[(..., *half)]
+        is_black = part.in_bar and self._is_black(seen[now])
+        trouble, left = "", None
+        for precise in (False, True):
+            if self._fused is not None and not is_black and not precise:
+                checksum, left = self._fused.run(seen, remembered, frames[now], part, result)
+            else:
+                checksum, left = self._run_tile(network, seen, remembered, part, result, is_black=is_black, precise=precise)
+            made = result[0][part.written(scale)]
+            found = diagnose([health_of_codes(checksum, frames[now][0][part.written(1)], made, bits, full=self._full)])
+            if not found:
+                break
+            if precise:
+                raise refuse(network.name, found)
+            trouble = found
+        if trouble:
+            self.notes.append(f"{network.name} gave {trouble}; the tile was computed again in fp32")
+        return left
 
     def _run_tile(
         self,

@@ -444,4 +444,4 @@ def _tile_px(settings: RunSettings, stages: Sequence[Stage]) -> tuple[int, int]:
     if all(s.card.pixels == "yuv420" for s in stages):
         return 544, 960
     # Halos of R'G'B' networks are wide, maps as large as the picture, and those of large networks many.
-    return (360, 640) if all(s.card.parameters <= _SMALL_NETWORK for s in stages) else (288, 480)
+    return (544, 1280) if all(s.card.parameters <= _SMALL_NETWORK for s in stages) else (288, 480)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from tests.benchmarks.bars import QUICK, _same_tiles, menu
+from tests.benchmarks.bars import QUICK, SECTIONS, _same_tiles, menu
 from tests.benchmarks.cluster import Driver, outlook
 from tests.benchmarks.gpu import shared
 from tests.benchmarks.rates import srvgg_weights
@@ -32,7 +32,14 @@ def test_a_table_goes_to_its_place_on_the_page_and_replaces_the_one_before(tmp_p
 
 
 @pytest.mark.parametrize(
-    ("page", "name"), [("benchmarks", "bars"), ("benchmarks", "peers"), ("benchmarks", "gpu"), ("cluster", "cluster"), ("scaling", "scaling")]
+    ("page", "name"),
+    [
+        *(("benchmarks", section) for section in SECTIONS),
+        ("benchmarks", "peers"),
+        ("benchmarks", "gpu"),
+        ("cluster", "cluster"),
+        ("scaling", "scaling"),
+    ],
 )
 def test_the_page_has_a_place_for_every_table(page: str, name: str) -> None:
     text = (ROOT / "docs" / f"{page}.md").read_text(encoding="utf-8")

@@ -1,6 +1,6 @@
 """Everything that is promised of speed on a CPU, measured in one go: `make bench`, or `python -m tests.benchmarks.bars`.
 
-Medians of five. Prints one table of what was measured beside its bar; `--write docs/benchmarks.md` puts it on that page.
+Medians of five. Prints a table a section of what was measured beside its bar; `--write docs/benchmarks.md` puts them on that page.
 `--quick` tries every step on tiny pictures; its figures mean nothing. `--wait passive` tells OpenMP's threads to sleep instead of
 spinning while they wait for each other (OMP_WAIT_POLICY), `--wait active` to spin; left out, the library decides.
 """
@@ -282,15 +282,14 @@ def main() -> None:
         os.environ["OMP_WAIT_POLICY"] = given.wait.upper()
     scale = QUICK if given.quick else FULL
     scale = replace(scale, seconds=given.seconds) if given.seconds else scale
-    rows: list[Row] = []
     with tempfile.TemporaryDirectory(prefix="vsr-bars-") as folder:
         for name in given.only:
-            began = time.monotonic()
+            began, rows = time.monotonic(), []
             for one in globals()[name](scale, Path(folder)):
                 print(" | ".join(one), file=sys.stderr, flush=True)
                 rows.append(one)
             print(f"({name}: {time.monotonic() - began:.0f} s)", file=sys.stderr, flush=True)
-    tell("bars", table(("what", "measured", "bar", "holds"), rows), given.write)
+            tell(name, table(("what", "measured", "bar", "holds"), rows), given.write)
 
 
 if __name__ == "__main__":

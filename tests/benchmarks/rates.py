@@ -73,7 +73,7 @@ def network_seconds(model: str, size: tuple[int, int], scale: int, repeats: int)
     from tests.pipelines.test_device import plan_of
 
     card = next(c for c in find(model) if c.scale == scale)
-    plan = plan_of(card, *size, scale, tile=(544, 960) if card.pixels == "yuv420" else (360, 640))
+    plan = plan_of(card, *size, scale, tile=(544, 960) if card.pixels == "yuv420" else (544, 1280))
     device = choose_device("auto")
     upscaler = Upscaler(plan, device)
     rng = np.random.default_rng(0)
