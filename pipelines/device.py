@@ -121,7 +121,7 @@ class Upscaler:
         self._cascade = Cascade(plan, self._networks, device, self.dtype, self.notes)
         self._state: Tensor | None = None
         self._fused = self._fused_way()
-        self._lanes = Lanes(len(self._tiles(plan.height, plan.width)) if device.type == "cpu" and self._is_direct() else 1)
+        self._lanes = Lanes(self._tiles_at_once())
         self._grain = GrainMaker(plan)
         self._accelerated = self._accelerated_way(accelerator)
 
@@ -222,6 +222,13 @@ class Upscaler:
         contract = network.contract
         bars = bars_of(self._plan, network, (height, width))
         return list(cut(height, width, *self._plan.tile_px, contract.halo_px or 0, contract.size_multiple, bars))
+
+    def _tiles_at_once(self) -> int:
+        """One where tiles are small for want of memory, or elsewhere than on a CPU."""
+        plan = self._plan
+        if self.device.type != "cpu" or not self._is_direct() or plan.tile_px < (544, 960):
+            return 1
+        return sum(not tile.in_bar for tile in self._tiles(plan.height, plan.width))
 
     def _is_black(self, planes: Sequence[np.ndarray]) -> bool:
         return all(int(p.max()) - int(p.min()) <= EVEN * (1 << self._source.bits) for p in planes)

@@ -58,6 +58,8 @@ class Driver:
         self._unheard: set[Actor] = set()
         """Those whose caller has enough to read for now."""
         self._watched = time.monotonic()
+        self._many = False
+        """Whether the last look found several answers."""
         self._closing = threading.Event()
         self.broken: BaseException | None = None
         """Why it serves nobody any more; a bug of ours."""
@@ -147,8 +149,9 @@ class Driver:
             return
         began = time.monotonic()
         ready, _ = ray.wait(waited, num_returns=1, timeout=_POLL_SECONDS)
-        if ready and time.monotonic() - began < _AT_ONCE_SECONDS:
+        if ready and (self._many or time.monotonic() - began < _AT_ONCE_SECONDS):
             ready, _ = ray.wait(waited, num_returns=len(waited), timeout=0)
+        self._many = len(ready) > 1  # with thousands to look through, even what was there takes longer
         for item in ready:
             # It may be off the books already by what another one led to.
             if item in self._answers:

@@ -6,7 +6,8 @@ what is not a convolution runs on one core only. Tiles side by side wait for eac
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
+import threading
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TYPE_CHECKING, TypeVar
 
 import torch
@@ -16,26 +17,43 @@ if TYPE_CHECKING:
 
 __all__ = ["Lanes"]
 
+_MOST = 4
+"""Each holds the maps of its tile."""
 _Given = TypeVar("_Given")
 _Made = TypeVar("_Made")
 
 
 class Lanes:
-    """As many as torch has threads, and at most `count`; bits do not depend on it (tests/pipelines/test_lanes.py)."""
+    """A number that shares torch's threads out evenly; bits do not depend on it (tests/pipelines/test_lanes.py)."""
 
-    def __init__(self, count: int) -> None:
-        """count: of what there is to do at once, the tiles of a frame."""
+    def __init__(self, most: int) -> None:
+        """most: of what there is to do at once."""
         cores = torch.get_num_threads()
-        self.count = max(1, min(cores, count))
-        self._pool = ThreadPoolExecutor(self.count, "tile", torch.set_num_threads, (max(1, cores // self.count),)) if self.count > 1 else None
+        self.count = max(n for n in range(1, max(1, min(cores, most, _MOST)) + 1) if cores % n == 0)
+        self._pool = ThreadPoolExecutor(self.count, "tile") if self.count > 1 else None
+        if self._pool is None:
+            return
+        # What a thread sets counts for itself and for all that use torch for the first time later, but not for those that have asked.
+        together = threading.Barrier(self.count)
+
+        def begin() -> None:
+            together.wait()
+            torch.set_num_threads(cores // self.count)
+            torch.get_num_threads()
+            together.wait()
+
+        for future in [self._pool.submit(begin) for _ in range(self.count)]:
+            future.result()
+        torch.set_num_threads(cores)
 
     def map(self, work: Callable[[_Given], _Made], given: Sequence[_Given]) -> Iterator[_Made]:
         """Results in order. Raises what `work` raises, once nothing else is at work."""
         if self._pool is None or len(given) < 2:
             yield from map(work, given)
             return
-        futures = [self._pool.submit(work, one) for one in given]
+        futures: list[Future[_Made]] = []
         try:
+            futures += (self._pool.submit(work, one) for one in given)
             for future in futures:
                 yield future.result()
         finally:

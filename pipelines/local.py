@@ -14,6 +14,7 @@ import gc
 import os
 import pickle
 import queue
+import re
 import signal
 import socket
 import subprocess
@@ -22,10 +23,11 @@ import threading
 from collections import deque
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from models.confinement import with_bounded_memory, without_network
-from models.errors import ResourceError
+from models.errors import NoMemoryError, ResourceError
 from pipelines.ledger import Ledger
 from pipelines.work import (
     SILENCE_SECONDS,
@@ -241,6 +243,15 @@ class _ChildLostError(Exception):
     """The child died or went silent."""
 
 
+def _oom_kills() -> int:
+    """How many processes the kernel has ended for want of memory since it started; 0 where it does not tell."""
+    try:
+        found = re.search(r"^oom_kill (\d+)$", Path("/proc/vmstat").read_text(encoding="utf-8"), re.MULTILINE)
+    except OSError:
+        return 0
+    return int(found.group(1)) if found else 0
+
+
 class _Child:
     """One child process and the line to it."""
 
@@ -249,6 +260,7 @@ class _Child:
         self._number, self._shared = number, shared
         self._feeder: threading.Thread | None = None
         self._feed_error: BaseException | None = None
+        self._oom_kills = _oom_kills()
         path = [p for p in sys.path if p]
         bootstrap = f"import sys; sys.path[:] = {path!r}; from pipelines.local import child_main; child_main({theirs.fileno()})"
         self._process = subprocess.Popen(
@@ -305,8 +317,10 @@ class _Child:
                 raise self._feed_error from None
             raise self._lost() from None
 
-    def _lost(self) -> _ChildLostError:
+    def _lost(self) -> _ChildLostError | NoMemoryError:
         code = self._process.wait()
+        if code == -signal.SIGKILL and _oom_kills() > self._oom_kills:
+            return NoMemoryError("the system ended its worker for want of memory")
         return _ChildLostError(f"its worker was ended by signal {-code}" if code < 0 else f"its worker ended with code {code}")
 
     def close(self) -> None:

@@ -110,6 +110,8 @@ class Matched:
         base = other.pts[0] if origin is not None else 0
         missing = [n for n in pairing.alone[0] if start <= n < stop]
         extra = [n for n in pairing.alone[1] if whole or early < (other.pts[n] - base) * other.time_base < late]
+        if align == "part":  # what it has behind the part, though the whole has it, too
+            extra += [m for n, m in pairing.pairs if n >= stop]
         mine, theirs = self.labels[number], self.labels[0]
         if len(missing) != len(extra):
             more = len(extra) - len(missing)

@@ -177,6 +177,9 @@ class _Way:
         shown, parts = box(told[0].frame, [place])[0], []
         for window in told:
             if self._seconds is None and window is told[-1]:
+                if self.upscaler.device.type == "cuda":  # a graph is recorded
+                    self.upscaler.follow(window)
+                    self.upscaler.stills.forget()
                 whole, self._seconds = self._timed(window)
                 parts.append(self._striped(whole.planes))
             else:

@@ -90,6 +90,8 @@ def test_what_was_made_of_a_part_is_held_against_that_part(truth: Path, tmp_path
     assert count.text.endswith("(of a part made with --range, compare with the same --range and --align part)")
     count, *_ = compared(truth, part, range_="0.24-0.48", align="part").findings
     assert (count.kind, count.frames) == ("count", -1)
+    count, *_ = compared(truth, part, range_="0.24-0.36", align="part").findings
+    assert count.text.startswith("part.mkv: has 2 frames more than truth.mkv: 2 of part.mkv have no partner")
 
 
 def test_videos_of_other_times_can_not_be_compared(truth: Path, tmp_path: Path) -> None:

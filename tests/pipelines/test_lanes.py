@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import threading
+import time
+from collections.abc import Iterator
 
 import numpy as np
 import pytest
@@ -14,7 +16,7 @@ from tests.pipelines.test_device import plan_of
 
 
 @pytest.fixture(params=[1, 2, 3])
-def cores(request: pytest.FixtureRequest) -> int:
+def cores(request: pytest.FixtureRequest) -> Iterator[int]:
     before = torch.get_num_threads()
     torch.set_num_threads(request.param)
     yield request.param
@@ -23,7 +25,7 @@ def cores(request: pytest.FixtureRequest) -> int:
 
 def test_each_lane_has_its_share_of_the_cores_and_results_keep_their_order(cores: int) -> None:
     lanes = Lanes(2)
-    assert lanes.count == min(cores, 2)
+    assert lanes.count == (2 if cores == 2 else 1)  # 3 can't be shared out
     together = threading.Barrier(lanes.count)
 
     def work(given: int) -> tuple[int, int]:
@@ -31,24 +33,48 @@ def test_each_lane_has_its_share_of_the_cores_and_results_keep_their_order(cores
             together.wait(60)  # all lanes are at work at once
         return given, torch.get_num_threads()
 
-    assert list(lanes.map(work, range(5))) == [(n, max(1, cores // lanes.count)) for n in range(5)]
-    assert torch.get_num_threads() == cores
+    assert list(lanes.map(work, range(5))) == [(n, cores // lanes.count) for n in range(5)]
 
 
-def test_what_a_tile_raises_is_raised_when_nothing_is_at_work_any_more(cores: int) -> None:
-    del cores
-    lanes, ended = Lanes(4), []
+@pytest.mark.parametrize(("most", "count"), [(1, 1), (3, 3), (4, 4), (5, 4), (64, 4)])
+def test_there_are_no_more_lanes_than_tiles_and_four(most: int, count: int) -> None:
+    before = torch.get_num_threads()
+    torch.set_num_threads(12)
+    try:
+        assert Lanes(most).count == count
+    finally:
+        torch.set_num_threads(before)
 
-    def work(given: int) -> None:
-        if given == 0:
-            raise MemoryError
-        ended.append(given)
 
-    with pytest.raises(MemoryError):
-        list(lanes.map(work, range(3)))
-    before = len(ended)
-    assert list(lanes.map(lambda n: n, range(2))) == [0, 1]
-    assert len(ended) == before
+def test_threads_that_come_later_have_all_cores(cores: int) -> None:
+    Lanes(2)
+    found: list[int] = []
+    later = threading.Thread(target=lambda: found.append(torch.get_num_threads()))
+    later.start()
+    later.join()
+    assert found == [torch.get_num_threads()] == [cores]
+
+
+def test_what_a_tile_raises_is_raised_when_nothing_is_at_work_any_more() -> None:
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    try:
+        lanes = Lanes(2)
+        begun, ended = threading.Event(), []
+
+        def work(given: int) -> None:
+            if given == 0:
+                begun.wait(60)
+                raise MemoryError
+            begun.set()
+            time.sleep(0.3)
+            ended.append(given)
+
+        with pytest.raises(MemoryError):
+            list(lanes.map(work, range(2)))
+        assert ended == [1]
+    finally:
+        torch.set_num_threads(before)
 
 
 def test_bits_do_not_depend_on_how_many_tiles_are_made_at_once() -> None:
@@ -59,9 +85,11 @@ def test_bits_do_not_depend_on_how_many_tiles_are_made_at_once() -> None:
     frame = Frame(0, [rng.integers(16, 235, s).astype(np.uint8) for s in ((96, 160), (48, 80), (48, 80))])
     before, found = torch.get_num_threads(), []
     try:
-        for count in (1, 2, 5):
+        for count in (1, 2, 6):
             torch.set_num_threads(count)
-            (made,) = Upscaler(plan, torch.device("cpu"))([frame])
+            upscaler = Upscaler(plan, torch.device("cpu"))
+            upscaler._lanes = Lanes(4)
+            (made,) = upscaler([frame])
             found.append(made.planes)
     finally:
         torch.set_num_threads(before)

@@ -13,7 +13,8 @@ from typing import Any
 
 import pytest
 
-from models.errors import MediaError, ResourceError
+from models.errors import MediaError, NoMemoryError, ResourceError
+from pipelines import local
 from pipelines.ledger import Ledger
 from pipelines.local import LocalWorkers
 from pipelines.work import Done, Hello, Item, Lost, NoneAdmittedError, Refused, Task
@@ -89,6 +90,18 @@ def test_a_task_that_fails_every_time_is_named_and_given_up(payload: str, words:
     """Cases 54 and 56."""
     with pytest.raises(ResourceError, match=f"task 0 failed 3 times.*{words}"):
         run([payload])
+
+
+def test_a_child_that_the_kernel_ends_for_want_of_memory_is_told_from_one_that_is_killed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Case 54. The kernel counts those it ends."""
+    ended = iter(range(100))
+    monkeypatch.setattr(local, "_oom_kills", lambda: next(ended))
+    with pytest.raises(NoMemoryError, match="for want of memory"):
+        run(["die"])
+    monkeypatch.setattr(local, "_oom_kills", lambda: 7)
+    with pytest.raises(ResourceError) as failed:
+        run(["die"])
+    assert not isinstance(failed.value, NoMemoryError)
 
 
 def side_by_side(folder: Path, *payloads: Any) -> list[Any]:
