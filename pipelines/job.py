@@ -79,7 +79,10 @@ def upscale_video(
             _forget(work_folder(target), plans)
             yield done
             return
-        planned = replace(planned, plan=plans.get(begun_plan(work_folder(target)), planned.plan))
+        begun = plans.get(begun_plan(work_folder(target)), planned.plan)
+        if begun.tile_px != planned.plan.tile_px:
+            yield Note(f"goes on with tiles of {tile_text(begun.tile_px)}, for memory ran out before; --fresh begins anew with larger ones")
+        planned = replace(planned, plan=begun)
     if _is_there(target, planned.plan) and not (overwrite or fresh):
         raise UsageError(f"{target}: is already there, and not by this very command; give --overwrite to replace it, or another -o")
     journal = Journal(work_folder(target))
