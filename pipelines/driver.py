@@ -287,8 +287,11 @@ class Driver:
             return
         kind, value = answer
         if kind == "error":
+            if isinstance(value, ResourceError):  # no task is to blame
+                self._machines.failed_to_start(actor, str(value))
             self._on_error(actor, call, value)
             return
+        self._machines.has_started(actor)
         try:
             reason = call.admit(value) if call.admit is not None else ""
         except Exception as error:  # noqa: BLE001 - the caller's own

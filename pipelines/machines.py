@@ -136,7 +136,6 @@ class Machines:
     def greet(self, actor: Actor, facts: dict[str, Any]) -> str:
         """Hear what an actor says of itself; why it gets no work, if it gets none."""
         actor.facts, actor.silent = facts, 0.0
-        self._starts[actor.node] = 0
         if facts["code"] != self._code:
             reason = f"{actor.host} has another version of vsr (code {facts['code']}, here {self._code}); install the same there"
             self.benched[actor.node] = reason
@@ -147,11 +146,15 @@ class Machines:
         return ""
 
     def failed_to_start(self, actor: Actor, reason: str) -> str:
-        """An actor ended before it said anything; why its machine gets no more, if it is too often by now."""
+        """An actor ended before it said anything, or could not be made ready; why its machine gets no more, if it is too often by now."""
         self._starts[actor.node] += 1
         if self._starts[actor.node] >= ATTEMPTS:
             self.benched[actor.node] = f"no worker starts on {actor.host}: {reason}"
         return self.benched.get(actor.node, "")
+
+    def has_started(self, actor: Actor) -> None:
+        """An actor is ready, so others can start on its machine."""
+        self._starts.pop(actor.node, None)
 
     def devices(self, call: Call) -> Iterator[Device]:
         """Of the actors that could work on a call."""

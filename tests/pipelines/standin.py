@@ -19,6 +19,8 @@ class Standin:
     def __init__(self, setup: dict[str, Any]) -> None:
         if setup.get("broken"):
             raise MediaError("no such weights")
+        if setup.get("unready"):
+            raise ResourceError("no room for the weights")
         self.facts = {"pid": str(os.getpid()), "class": setup.get("class", "a")}
         self._silent = bool(setup.get("silent"))
         self._marks = Path(setup.get("marks", "/nonexistent"))

@@ -253,6 +253,12 @@ def test_a_machine_where_no_worker_starts_is_named(cluster: Cluster, monkeypatch
         run(cluster, ("work", None))
 
 
+def test_a_machine_where_no_worker_can_be_made_ready_is_named(cluster: Cluster) -> None:
+    """Memory for the weights, a CUDA context: no task is to blame, and without end is no way to try. Case 53."""
+    with pytest.raises(ResourceError, match=f"no worker starts on {os.uname().nodename}: no room for the weights"):
+        run(cluster, ("work", None), setup={"unready": True})
+
+
 def test_a_hanging_worker_is_replaced(cluster: Cluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Case 57."""
     monkeypatch.setattr("pipelines.driver.SILENCE_SECONDS", 3.0)

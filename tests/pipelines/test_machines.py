@@ -103,7 +103,13 @@ def test_a_start_that_worked_forgives_the_ones_before(machines: Any) -> None:
     dead = Actor(0, "a", "host-a", None, None, None)
     for _ in range(ATTEMPTS):
         assert machines.failed_to_start(dead, "x") == machines.failed_to_start(dead, "x") == ""
-        actor(machines)
+        machines.has_started(actor(machines)[0])
+
+
+def test_an_actor_that_speaks_but_can_not_be_made_ready_has_not_started(machines: Any) -> None:
+    for _ in range(ATTEMPTS):
+        machines.failed_to_start(actor(machines)[0], "no room for the weights")
+    assert machines.benched
 
 
 def test_a_machine_with_another_version_gets_no_workers(machines: Any) -> None:
