@@ -254,7 +254,7 @@ def test_a_machine_where_no_worker_starts_is_named(cluster: Cluster, monkeypatch
 
 
 def test_a_machine_where_no_worker_can_be_made_ready_is_named(cluster: Cluster) -> None:
-    """Memory for the weights, a CUDA context: no task is to blame, and without end is no way to try. Case 53."""
+    """Case 53: memory for the weights, a CUDA context; no task is to blame, and it is not tried without end."""
     with pytest.raises(ResourceError, match=f"no worker starts on {os.uname().nodename}: no room for the weights"):
         run(cluster, ("work", None), setup={"unready": True})
 
