@@ -60,7 +60,8 @@ def test_what_was_measured_gets_into_the_header_and_from_there_onto_the_page(tmp
         write(copies / "draft.toml", [text, "on 2 cores"])
     assert next(p.measured for p in presets() if p.name == "draft") == ("film.mp4: 2.00 fps", "on 2 cores")
     page = documented("a\n<!-- measured -->\n- `draft`: old.\n<!-- end -->\nb\n")
-    assert "- `draft`: film.mp4: 2.00 fps; on 2 cores.\n\n<!-- end -->\nb\n" in page
+    assert "\n- `draft`: film.mp4: 2.00 fps; on 2 cores.\n" in page
+    assert page.endswith("\n\n<!-- end -->\nb\n")
     assert "old" not in page.split("`draft`")[1]
     assert documented(page) == page
     assert run_settings("draft").encode.preset == "draft"
