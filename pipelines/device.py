@@ -6,6 +6,7 @@ Planes travel in their own bit depth; all arithmetic is float, the residual add 
 from __future__ import annotations
 
 import functools
+import math
 import platform
 from dataclasses import replace
 from pathlib import Path
@@ -29,7 +30,7 @@ from pipelines.lanes import Lanes
 from pipelines.ring import Cuda
 from pipelines.stills import Stills
 from pipelines.tags import SITING_OFFSETS
-from pipelines.tiles import Tile, cut
+from pipelines.tiles import YUV_TILE_PX, Tile, cut
 from pipelines.video import Frame, PixelFormat, Range, Siting
 from pipelines.windows import Window, alone
 
@@ -226,7 +227,7 @@ class Upscaler:
     def _tiles_at_once(self) -> int:
         """One where tiles are small for want of memory, or elsewhere than on a CPU."""
         plan = self._plan
-        if self.device.type != "cpu" or not self._is_direct() or plan.tile_px < (544, 960):
+        if self.device.type != "cpu" or not self._is_direct() or math.prod(plan.tile_px) < math.prod(YUV_TILE_PX):
             return 1
         return sum(not tile.in_bar for tile in self._tiles(plan.height, plan.width))
 

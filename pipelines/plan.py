@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 from models.errors import UsageError
 from pipelines.settings import BOXES, parse_range, parse_tile
 from pipelines.tags import output_tags
+from pipelines.tiles import YUV_TILE_PX
 from pipelines.video import NO_PTS, Chunk, ColorTags, Crop, HdrMetadata, Orientation, PixelFormat, Span
 
 if TYPE_CHECKING:
@@ -442,6 +443,6 @@ def _tile_px(settings: RunSettings, stages: Sequence[Stage]) -> tuple[int, int]:
     if settings.tile is not None:
         return parse_tile(settings.tile)
     if all(s.card.pixels == "yuv420" for s in stages):
-        return 544, 960
+        return YUV_TILE_PX
     # Halos of R'G'B' networks are wide, maps as large as the picture, and those of large networks many.
     return (544, 1280) if all(s.card.parameters <= _SMALL_NETWORK for s in stages) else (288, 480)

@@ -12,8 +12,10 @@ if TYPE_CHECKING:
 
     from pipelines.plan import Plan
 
-__all__ = ["Tile", "cut", "with_smaller_tiles"]
+__all__ = ["YUV_TILE_PX", "Tile", "cut", "with_smaller_tiles"]
 
+YUV_TILE_PX = (544, 960)
+"""Height and width of a tile for networks that take and leave 4:2:0 planes, unless a plan says otherwise."""
 _SMALLEST_PX = 80 * 128
 """Pixels of a tile below which halos would be most of the work."""
 

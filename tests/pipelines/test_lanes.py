@@ -11,6 +11,7 @@ import torch
 from models.catalog import find
 from pipelines.device import Upscaler
 from pipelines.lanes import Lanes
+from pipelines.tiles import YUV_TILE_PX
 from pipelines.video import Frame
 from tests.pipelines.test_device import plan_of
 
@@ -95,3 +96,14 @@ def test_bits_do_not_depend_on_how_many_tiles_are_made_at_once() -> None:
         torch.set_num_threads(before)
     for planes in found[1:]:
         assert all(np.array_equal(a, b) for a, b in zip(planes, found[0], strict=True))
+
+
+def test_small_tiles_are_made_one_by_one_for_memory_is_short() -> None:
+    (card,) = (c for c in find("fast") if c.scale == 2)
+    before = torch.get_num_threads()
+    torch.set_num_threads(4)
+    try:
+        large, small = (Upscaler(plan_of(card, 1920, 1080, 2, tile=tile), torch.device("cpu")) for tile in (YUV_TILE_PX, (272, 480)))
+    finally:
+        torch.set_num_threads(before)
+    assert (large._lanes.count, small._lanes.count) == (4, 1)
