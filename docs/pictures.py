@@ -21,9 +21,9 @@ from pipelines.compare import Compared, compare
 from pipelines.device import Upscaler, choose_device
 from pipelines.footage import Footage, to_rgb
 from pipelines.picture import sheet, write_png
+from pipelines.planes import PixelFormat
 from pipelines.probe import probe
 from pipelines.request import plan_video
-from pipelines.video import PixelFormat
 from vsr.api import run_settings
 from vsr.compare_page import compare_page
 

@@ -3,7 +3,9 @@
 The way of a film:
 
 settings.py    what can be told to a run, one frozen dataclass per concept
-video.py       the nouns everybody shares
+cicp.py        what code values mean: H.273's numbers, and HDR metadata
+planes.py      how a picture is stored: the planes of a pixel format, orientation, crop
+video.py       what a video is, and the chunks and frames it is cut into
 naming.py      what results are called
 inputs.py      files, folders and patterns -> the videos they mean
 remote.py      files that lie elsewhere: staged, and results sent there

@@ -9,15 +9,16 @@ import numpy as np
 
 from models.errors import MediaError
 from pipelines.decode import picture_planes, planar_format
+from pipelines.planes import Crop
 from pipelines.source import open_source
-from pipelines.video import Crop
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from av.video.frame import VideoFrame
 
-    from pipelines.video import PixelFormat, VideoInfo
+    from pipelines.planes import PixelFormat
+    from pipelines.video import VideoInfo
 
 __all__ = ["bars_of", "find_bars"]
 

@@ -15,11 +15,12 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from models.interpolation import resample, upscale_plane
+from pipelines.cicp import Matrix, Range, Siting
 from pipelines.color import rgb_to_yuv, to_codes, to_float, yuv_to_rgb
 from pipelines.health import Health, diagnose, health_of_values, refuse
+from pipelines.planes import Crop, PixelFormat
 from pipelines.tags import SITING_OFFSETS
 from pipelines.tiles import cut
-from pipelines.video import Crop, Matrix, PixelFormat, Range, Siting
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

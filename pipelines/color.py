@@ -12,7 +12,7 @@ import numpy as np
 import torch
 
 from models.errors import MediaError
-from pipelines.video import Matrix
+from pipelines.cicp import Matrix
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -19,13 +19,14 @@ import numpy as np
 
 from models.errors import UsageError
 from pipelines.alignment import LagFinder, Misaligned
+from pipelines.cicp import ColorTags, Range
 from pipelines.footage import to_values
 from pipelines.matched import Matched, fit, opened, upright
 from pipelines.meter import Meter, pooled
 from pipelines.picture import busiest, png, to_pixels
+from pipelines.planes import PixelFormat
 from pipelines.thumbnail import grid_for, thumbnail
 from pipelines.timeline import clock
-from pipelines.video import ColorTags, PixelFormat, Range
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

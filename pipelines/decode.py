@@ -13,8 +13,9 @@ import numpy as np
 from models.errors import CorruptError, MediaError
 from pipelines.linear import from_linear
 from pipelines.look import captions_of
+from pipelines.planes import PixelFormat
 from pipelines.source import GUARDS
-from pipelines.video import Frame, PixelFormat
+from pipelines.video import Frame
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence

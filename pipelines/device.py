@@ -21,17 +21,19 @@ from models.errors import UsageError
 from models.network import Contract
 from pipelines.accelerated import Accelerated, View
 from pipelines.cascade import EVEN, Cascade, bars_of, classical, source_offset
+from pipelines.cicp import Range, Siting
 from pipelines.color import to_codes, to_float
 from pipelines.fused import FusedNetwork
 from pipelines.grain import GrainMaker
 from pipelines.graphed import GraphedNetwork, record_cuda_graph
 from pipelines.health import diagnose, health_of_codes, refuse
 from pipelines.lanes import Lanes
+from pipelines.planes import PixelFormat
 from pipelines.ring import Cuda
 from pipelines.stills import Stills
 from pipelines.tags import SITING_OFFSETS
 from pipelines.tiles import YUV_TILE_PX, Tile, cut
-from pipelines.video import Frame, PixelFormat, Range, Siting
+from pipelines.video import Frame
 from pipelines.windows import Window, alone
 
 if TYPE_CHECKING:

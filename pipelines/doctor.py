@@ -91,9 +91,10 @@ def _ffmpeg() -> Iterator[Finding]:
     """What PyAV brings, with our encoders opened; and the program that judges."""
     import av
 
+    from pipelines.cicp import ColorTags
     from pipelines.encode import choose_encoder, try_encoder
+    from pipelines.planes import PixelFormat
     from pipelines.settings import CODECS, EncodeSettings
-    from pipelines.video import ColorTags, PixelFormat
 
     version = av.ffmpeg_version_info
     refused = {}

@@ -18,18 +18,20 @@ import numpy as np
 
 from models.errors import ResourceError, UsageError
 from pipelines.bitstream import insert_captions
+from pipelines.cicp import HDR_TRANSFERS, HdrMetadata, Siting, Transfer
 from pipelines.hdr import encoder_options
 from pipelines.linear import to_linear
+from pipelines.planes import PixelFormat
 from pipelines.sequence import pack
-from pipelines.video import HDR_TRANSFERS, HdrMetadata, PixelFormat, Siting, Transfer
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from av.video.stream import VideoStream
 
+    from pipelines.cicp import ColorTags
     from pipelines.settings import EncodeSettings
-    from pipelines.video import ColorTags, Frame
+    from pipelines.video import Frame
 
 os.environ.setdefault("SVT_LOG", "1")  # SVT-AV1 writes its settings to standard error otherwise
 

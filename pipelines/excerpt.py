@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from pipelines.device import Upscaler
-from pipelines.video import Crop, PixelFormat
+from pipelines.planes import Crop, PixelFormat
 from pipelines.windows import alone
 
 if TYPE_CHECKING:

@@ -17,7 +17,8 @@ import numpy as np
 
 from models.errors import MediaError, VerificationError
 from pipelines.decode import picture_planes
-from pipelines.video import Frame, PixelFormat
+from pipelines.planes import PixelFormat
+from pipelines.video import Frame
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence

@@ -15,11 +15,12 @@ import torch
 from models.errors import UsageError
 from models.interpolation import resample
 from pipelines import color
+from pipelines.cicp import Matrix, Range, Siting
 from pipelines.decode import Promise, decode, deliver, planar_format
 from pipelines.plan import cut_spans
 from pipelines.source import PacketReader
 from pipelines.tags import SITING_OFFSETS, resolve
-from pipelines.video import NO_PTS, Chunk, Matrix, Range, Siting
+from pipelines.video import NO_PTS, Chunk
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -27,8 +28,10 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from models.network import Planes
+    from pipelines.cicp import ColorTags
+    from pipelines.planes import PixelFormat
     from pipelines.source import PacketData
-    from pipelines.video import ColorTags, Frame, PixelFormat, Span, VideoInfo
+    from pipelines.video import Frame, Span, VideoInfo
 
 __all__ = ["PICTURE_SUFFIXES", "Codes", "Footage", "find_inputs", "from_values", "oriented", "rgb_to_planes", "to_rgb", "to_values"]
 

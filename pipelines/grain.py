@@ -16,8 +16,8 @@ import numpy as np
 
 from models.errors import MediaError
 from pipelines.decode import picture_planes, planar_format
+from pipelines.planes import PixelFormat
 from pipelines.source import open_source
-from pipelines.video import PixelFormat
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -11,12 +11,12 @@ from av.bitstream import BitStreamFilterContext
 from av.sidedata.sidedata import SideDataContainer
 from av.sidedata.sidedata import Type as SideData
 
-from pipelines.video import HdrMetadata, Range
+from pipelines.cicp import HdrMetadata, Range
 
 if TYPE_CHECKING:
     from av.video.frame import VideoFrame
 
-    from pipelines.video import ColorTags
+    from pipelines.cicp import ColorTags
 
 __all__ = ["agree", "encoder_options", "frame_side_data", "is_dolby_vision_only", "side_data_of", "static_metadata", "with_metadata"]
 

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Literal
 import av
 from av.sidedata.sidedata import Type as SideData
 
+from pipelines.cicp import ColorTags, HdrMetadata, Range
 from pipelines.hdr import frame_side_data, is_dolby_vision_only, side_data_of, static_metadata
-from pipelines.video import ColorTags, HdrMetadata, Orientation, Range
+from pipelines.planes import Orientation
 
 if TYPE_CHECKING:
     import os

@@ -11,18 +11,18 @@ import numpy as np
 from models.errors import VerificationError
 from models.interpolation import resample
 from pipelines.alignment import Misaligned, pair
+from pipelines.cicp import HDR_TRANSFERS
 from pipelines.footage import LEFT, Codes, Footage, from_values, oriented, to_values
 from pipelines.plan import frame_range
 from pipelines.probe import probe
 from pipelines.timeline import Timeline, clock
-from pipelines.video import HDR_TRANSFERS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
 
     from pipelines.alignment import Align
-    from pipelines.video import Orientation
+    from pipelines.planes import Orientation
 
 __all__ = ["Matched", "fit", "opened", "turned", "upright"]
 

@@ -14,8 +14,8 @@ from models.errors import UsageError
 from models.interpolation import resample
 from pipelines import color
 from pipelines.card import write_atomically
+from pipelines.cicp import Matrix
 from pipelines.footage import LEFT
-from pipelines.video import Matrix
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -17,10 +17,12 @@ from itertools import accumulate
 from typing import TYPE_CHECKING, Any
 
 from models.errors import UsageError
+from pipelines.cicp import ColorTags, HdrMetadata
+from pipelines.planes import Crop, Orientation, PixelFormat
 from pipelines.settings import BOXES, parse_range, parse_tile
 from pipelines.tags import output_tags
 from pipelines.tiles import YUV_TILE_PX
-from pipelines.video import NO_PTS, Chunk, ColorTags, Crop, HdrMetadata, Orientation, PixelFormat, Span
+from pipelines.video import NO_PTS, Chunk, Span
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

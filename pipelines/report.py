@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from pipelines.cicp import Matrix, Primaries, Range, Siting, Transfer
 from pipelines.decode import planar_format
 from pipelines.tags import resolve
-from pipelines.video import Matrix, Primaries, Range, Siting, Transfer
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -11,6 +11,7 @@ from models.catalog import default_model, find
 from models.errors import CorruptError, MediaError, UsageError
 from pipelines.assemble import incompatible_streams, refuse_incompatible
 from pipelines.bars import find_bars
+from pipelines.cicp import HDR_TRANSFERS, Range, Transfer
 from pipelines.decode import planar_format
 from pipelines.encode import PICTURE_ENCODERS, choose_encoder, lost_bits, try_encoder
 from pipelines.events import Planned
@@ -18,12 +19,12 @@ from pipelines.filters import try_filters
 from pipelines.grain import measure_grain
 from pipelines.naming import is_folder, result_name, template_suffix
 from pipelines.plan import Deinterlacing, Plan, make_plan, square_size, target_size, upright_sar
+from pipelines.planes import Crop, PixelFormat
 from pipelines.probe import probe
 from pipelines.sequence import pattern_of
 from pipelines.settings import parse_rate
 from pipelines.tags import resolve
 from pipelines.timeline import timeline
-from pipelines.video import HDR_TRANSFERS, Crop, PixelFormat, Range, Transfer
 
 if TYPE_CHECKING:
     from pipelines.settings import RunSettings

@@ -19,9 +19,10 @@ from pipelines.excerpt import Excerpt, cut_out
 from pipelines.filters import filtered
 from pipelines.footage import to_rgb
 from pipelines.picture import busiest, png, sheet
+from pipelines.planes import PixelFormat
 from pipelines.sequence import unpack
 from pipelines.task import Sampled, Stages
-from pipelines.video import Frame, PixelFormat
+from pipelines.video import Frame
 from pipelines.windows import Reel, windows
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import av
 from av.bitstream import BitStreamFilterContext
 
-from pipelines.video import Siting
+from pipelines.cicp import Siting
 
 if TYPE_CHECKING:
     from av.video.stream import VideoStream

@@ -14,9 +14,10 @@ import torch
 from pipelines.decode import Promise, decode, deliver
 from pipelines.encode import EncodedChunk, encode_chunk
 from pipelines.filters import filtered
+from pipelines.planes import PixelFormat
 from pipelines.sequence import unpack
 from pipelines.task import Stages
-from pipelines.video import Frame, PixelFormat
+from pipelines.video import Frame
 from pipelines.windows import Reel, windows
 from pipelines.worker import ChunkUpscaler, Witness
 

@@ -9,7 +9,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from models.errors import MediaError
-from pipelines.video import HDR_TRANSFERS, ColorTags, Matrix, PixelFormat, Primaries, Range, Siting, Transfer
+from pipelines.cicp import HDR_TRANSFERS, ColorTags, Matrix, Primaries, Range, Siting, Transfer
+from pipelines.planes import PixelFormat
 
 if TYPE_CHECKING:
     from pipelines.encode import Encoder

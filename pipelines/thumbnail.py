@@ -6,12 +6,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from pipelines.video import Range
+from pipelines.cicp import Range
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from pipelines.video import ColorTags, PixelFormat
+    from pipelines.cicp import ColorTags
+    from pipelines.planes import PixelFormat
 
 __all__ = ["grid_for", "thumbnail"]
 

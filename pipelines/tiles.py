@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from pipelines.video import Crop
+from pipelines.planes import Crop
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -14,8 +14,8 @@ from pipelines.footage import Footage, to_values
 from pipelines.journal import read_job, work_folder, write_atomically
 from pipelines.matched import fit, opened, turned, upright
 from pipelines.picture import busiest, png, sheet, to_pixels
+from pipelines.planes import Crop
 from pipelines.preview import Moment, stamp
-from pipelines.video import Crop
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

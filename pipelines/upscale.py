@@ -9,8 +9,8 @@ from torch.nn import functional as F
 
 from models.interpolation import resample
 from pipelines import color
+from pipelines.cicp import Matrix
 from pipelines.footage import LEFT, rgb_to_planes
-from pipelines.video import Matrix
 
 if TYPE_CHECKING:
     from torch import Tensor

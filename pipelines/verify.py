@@ -14,13 +14,14 @@ from av.stream import Disposition
 
 from models.errors import VerificationError
 from pipelines.assemble import go_on, is_filler, start_shift
+from pipelines.cicp import Siting
 from pipelines.decode import float_planes, picture_planes, planar_format
 from pipelines.hdr import agree, static_metadata
+from pipelines.planes import PixelFormat
 from pipelines.siting import chroma_siting
 from pipelines.source import open_source
 from pipelines.thumbnail import grid_for, thumbnail
 from pipelines.timeline import timeline
-from pipelines.video import PixelFormat, Siting
 
 if TYPE_CHECKING:
     import threading

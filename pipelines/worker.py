@@ -24,9 +24,10 @@ from pipelines.decode import Promise, decode, deliver
 from pipelines.device import Upscaler, choose_device, numerics_class
 from pipelines.encode import EncodedChunk, encode_chunk
 from pipelines.filters import filtered
+from pipelines.planes import PixelFormat
 from pipelines.task import Progress, SpanTask, WorkerSetup
 from pipelines.thumbnail import grid_for, thumbnail
-from pipelines.video import Frame, PixelFormat
+from pipelines.video import Frame
 from pipelines.windows import Reel, Window, windows
 from pipelines.work import Free
 

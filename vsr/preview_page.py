@@ -6,8 +6,8 @@ import html
 import shlex
 from typing import TYPE_CHECKING, Any
 
+from pipelines.cicp import HDR_TRANSFERS
 from pipelines.timeline import clock
-from pipelines.video import HDR_TRANSFERS
 from vsr.page import document, slider
 from vsr.progress import duration, size_text
 

@@ -20,10 +20,11 @@ import av
 import pytest
 
 from models.errors import VsrError
+from pipelines.cicp import HDR_TRANSFERS, Transfer
 from pipelines.decode import planar_format
 from pipelines.hdr import agree, static_metadata
+from pipelines.planes import PixelFormat
 from pipelines.probe import probe
-from pipelines.video import HDR_TRANSFERS, PixelFormat, Transfer
 from tests.helpers.inline import planned_of, upscaled, without_processes
 
 if TYPE_CHECKING:

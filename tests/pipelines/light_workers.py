@@ -20,9 +20,10 @@ import numpy as np
 from pipelines import encode
 from pipelines.decode import Promise, decode, deliver
 from pipelines.encode import EncodedChunk, encode_chunk
+from pipelines.planes import PixelFormat
 from pipelines.task import Progress, SpanTask, WorkerSetup
 from pipelines.thumbnail import grid_for, thumbnail
-from pipelines.video import Frame, PixelFormat
+from pipelines.video import Frame
 
 
 class Plain:

@@ -14,7 +14,8 @@ from models.errors import NoMemoryError, VerificationError
 from models.recurrent import Recurrent
 from pipelines.card import export
 from pipelines.device import Upscaler
-from pipelines.video import Crop, Frame
+from pipelines.planes import Crop
+from pipelines.video import Frame
 from pipelines.windows import Window, alone
 from tests.helpers.lazy_device import LazyDevice
 from tests.pipelines.test_device import CPU, card, picture, plan_of, same

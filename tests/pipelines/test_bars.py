@@ -12,8 +12,9 @@ import pytest
 from pipelines.bars import bars_of, find_bars
 from pipelines.device import Upscaler
 from pipelines.plan import Plan
+from pipelines.planes import Crop, Orientation, PixelFormat
 from pipelines.probe import probe
-from pipelines.video import Crop, Frame, Orientation, PixelFormat
+from pipelines.video import Frame
 from tests import media
 from tests.helpers.inline import planned_of, upscaled
 from tests.helpers.patches import write_planes

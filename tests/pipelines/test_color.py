@@ -7,10 +7,11 @@ import pytest
 import torch
 
 from models.errors import MediaError
+from pipelines.cicp import ColorTags, Matrix, Range
 from pipelines.color import code_values, rgb_to_yuv, to_codes, to_float, yuv_to_rgb
+from pipelines.planes import PixelFormat
 from pipelines.tags import resolve
 from pipelines.thumbnail import grid_for, thumbnail
-from pipelines.video import ColorTags, Matrix, PixelFormat, Range
 from tests import media
 
 

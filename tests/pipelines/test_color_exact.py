@@ -142,7 +142,7 @@ def test_a_turned_picture_s_chroma_stays_where_it_lies(network: str, rgb_network
     """Case 32: left-sited chroma lies at the top once a picture is turned; the result is left-sited again."""
     from dataclasses import replace
 
-    from pipelines.video import Orientation
+    from pipelines.planes import Orientation
 
     width, height, spot = 96, 80, (41.3, 46.6)
     chroma = bump(width, height, (0.0, -0.25), spot, 7.0)

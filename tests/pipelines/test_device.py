@@ -11,10 +11,12 @@ import torch
 
 from models.catalog import Card, cards
 from pipelines import device
+from pipelines.cicp import ColorTags
 from pipelines.device import Upscaler, numerics_class
 from pipelines.encode import Encoder
 from pipelines.plan import Plan, Stage
-from pipelines.video import Chunk, ColorTags, Frame, Orientation, PixelFormat, Span
+from pipelines.planes import Orientation, PixelFormat
+from pipelines.video import Chunk, Frame, Span
 
 CPU = torch.device("cpu")
 BT709 = ColorTags(1, 1, 1, 1, 1)

@@ -9,9 +9,11 @@ import av
 import pytest
 
 from models.errors import UsageError
+from pipelines.cicp import ColorTags
 from pipelines.encode import Encoder, choose_encoder, encode_chunk, try_encoder
+from pipelines.planes import PixelFormat
 from pipelines.settings import EncodeSettings
-from pipelines.video import ColorTags, Frame, PixelFormat
+from pipelines.video import Frame
 from tests import media
 
 TAGS = ColorTags(1, 1, 1, 1, 1)

@@ -11,7 +11,8 @@ from models.network import Contract
 from pipelines.device import Upscaler
 from pipelines.excerpt import Excerpt, Place, cut_out
 from pipelines.plan import Plan
-from pipelines.video import Crop, Frame, Orientation, PixelFormat
+from pipelines.planes import Crop, Orientation, PixelFormat
+from pipelines.video import Frame
 from pipelines.windows import alone
 from tests.pipelines.test_device import CPU, card, plan_of
 

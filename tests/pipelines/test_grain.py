@@ -10,8 +10,8 @@ import pytest
 
 from models.errors import Interrupted
 from pipelines.grain import LEVELS, grain_of, measure_grain
+from pipelines.planes import PixelFormat
 from pipelines.probe import probe
-from pipelines.video import PixelFormat
 from tests import media
 from tests.helpers.inline import planned_of, upscaled
 

@@ -8,10 +8,11 @@ import pytest
 
 from models.errors import MediaError, UsageError, VerificationError
 from pipelines import verify
+from pipelines.cicp import ColorTags, HdrMetadata
 from pipelines.hdr import agree, encoder_options, static_metadata
+from pipelines.planes import PixelFormat
 from pipelines.probe import probe
 from pipelines.request import plan_video
-from pipelines.video import ColorTags, HdrMetadata, PixelFormat
 from tests import media
 from tests.helpers.inline import finished_of, planned_of, upscaled
 from tests.helpers.view import decoded, frames

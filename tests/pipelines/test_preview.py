@@ -12,9 +12,10 @@ import pytest
 from models.errors import OutputError, UsageError
 from pipelines.device import Upscaler
 from pipelines.footage import to_rgb
+from pipelines.planes import PixelFormat
 from pipelines.preview import Moment, Preview, preview
 from pipelines.request import plan_video
-from pipelines.video import Frame, PixelFormat
+from pipelines.video import Frame
 from pipelines.windows import Window
 from tests import media
 from tests.helpers.inline import upscaled, without_processes

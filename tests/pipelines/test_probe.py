@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from models.errors import MediaError
+from pipelines.planes import Orientation
 from pipelines.probe import probe
-from pipelines.video import Orientation
 from tests import media
 from tests.helpers.view import frames
 

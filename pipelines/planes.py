@@ -1,0 +1,130 @@
+"""How a picture is stored: its planes (`PixelFormat`), how it is turned (`Orientation`), what of it is left out (`Crop`)."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Literal
+
+from models.errors import MediaError
+
+__all__ = ["Crop", "Orientation", "PixelFormat"]
+
+
+_FORMAT = re.compile(r"^(?:(?P<gray>gray)|(?P<yuv>yuva?)(?P<j>j?)(?P<sub>4\d\d)p|(?P<gbr>gbra?)p)(?P<bits>9|10|12|14|16|f32)?(?P<end>le|be)?$")
+_SUBSAMPLING = {"444": (0, 0), "422": (1, 0), "420": (1, 1), "440": (0, 1), "411": (2, 0), "410": (2, 2)}
+
+
+@dataclass(frozen=True)
+class PixelFormat:
+    """A planar pixel format: what the planes are, and how many bits and samples they have."""
+
+    name: str
+    """FFmpeg's name, such as "yuv420p10le"."""
+    family: Literal["yuv", "gray", "rgb"]
+    bits: int
+    sub_x: int
+    """log2 of luma samples per chroma sample, horizontally."""
+    sub_y: int
+    """log2 of luma samples per chroma sample, vertically."""
+    alpha: bool = False
+
+    @classmethod
+    def parse(cls, name: str) -> PixelFormat:
+        """Raise MediaError where `name` is not a planar YUV, GBR or grey format of 8 to 16 bits, or of floats."""
+        plain = name.replace("yuvj", "yuv")
+        match = _FORMAT.match(plain)
+        if match is None or match["end"] == "be":
+            raise MediaError(f"pixel format {name} is not one of planar YUV, GBR or grey")
+        bits = int((match["bits"] or "8").removeprefix("f"))
+        if match["gray"]:
+            return cls(plain, "gray", bits, 0, 0)
+        if match["gbr"]:
+            return cls(plain, "rgb", bits, 0, 0, alpha=match["gbr"] == "gbra")
+        if match["sub"] not in _SUBSAMPLING:
+            raise MediaError(f"pixel format {name} has a subsampling we don't know")
+        sub_x, sub_y = _SUBSAMPLING[match["sub"]]
+        return cls(plain, "yuv", bits, sub_x, sub_y, alpha=match["yuv"] == "yuva")
+
+    @property
+    def plane_count(self) -> int:
+        """Planes, alpha included."""
+        return (1 if self.family == "gray" else 3) + self.alpha
+
+    def plane_size(self, plane: int, width: int, height: int) -> tuple[int, int]:
+        """(height, width) of one plane of a frame of that size; chroma of odd frames rounds up."""
+        if self.family == "yuv" and plane in {1, 2}:
+            return -(-height >> self.sub_y), -(-width >> self.sub_x)
+        return height, width
+
+    @property
+    def is_float(self) -> bool:
+        """Samples are values, not codes: 0 = black, 1 = white, and what lies beyond."""
+        return self.bits == 32
+
+    @property
+    def dtype(self) -> str:
+        """NumPy's name of a sample: uint8, uint16 or float32."""
+        return "float32" if self.is_float else "uint8" if self.bits <= 8 else "uint16"
+
+    @property
+    def bytes_per_sample(self) -> int:
+        """1, 2 or 4."""
+        return 4 if self.is_float else 1 if self.bits <= 8 else 2
+
+
+@dataclass(frozen=True)
+class Orientation:
+    """How stored pixels are turned to be seen upright: transpose first, then flip."""
+
+    transpose: bool = False
+    flip_x: bool = False
+    flip_y: bool = False
+
+    def __bool__(self) -> bool:
+        return self.transpose or self.flip_x or self.flip_y
+
+    def turn(self, width: int, height: int) -> tuple[int, int]:
+        """(width, height) as seen, of stored size `width` × `height`."""
+        return (height, width) if self.transpose else (width, height)
+
+
+@dataclass(frozen=True)
+class Crop:
+    """Rows and columns of the stored picture that are left out."""
+
+    top: int = 0
+    bottom: int = 0
+    left: int = 0
+    right: int = 0
+
+    def __bool__(self) -> bool:
+        return any((self.top, self.bottom, self.left, self.right))
+
+    def size(self, width: int, height: int) -> tuple[int, int]:
+        """(width, height) of what is left of a picture of that size."""
+        return width - self.left - self.right, height - self.top - self.bottom
+
+    def turned(self, turn: Orientation) -> Crop:
+        """The same of the picture as it is seen."""
+        top, bottom, left, right = (
+            (self.left, self.right, self.top, self.bottom) if turn.transpose else (self.top, self.bottom, self.left, self.right)
+        )
+        if turn.flip_y:
+            top, bottom = bottom, top
+        return Crop(top, bottom, right, left) if turn.flip_x else Crop(top, bottom, left, right)
+
+    def on_grid(self, pixels: PixelFormat) -> Crop:
+        """The same, one more row or column cut off where it would else fall between two chroma samples."""
+        rows, columns = 1 << pixels.sub_y, 1 << pixels.sub_x
+        return Crop(
+            -(-self.top // rows) * rows, -(-self.bottom // rows) * rows, -(-self.left // columns) * columns, -(-self.right // columns) * columns
+        )
+
+    def of_plane(self, number: int, pixels: PixelFormat, width: int, height: int) -> tuple[slice, slice]:
+        """Rows and columns that are left of a plane of a picture of that (whole) size."""
+        is_chroma = pixels.family == "yuv" and number in {1, 2}
+        sub_y, sub_x = (pixels.sub_y, pixels.sub_x) if is_chroma else (0, 0)
+        columns, rows = self.size(width, height)
+        top, left = self.top >> sub_y, self.left >> sub_x
+        return slice(top, top + -(-rows >> sub_y)), slice(left, left + -(-columns >> sub_x))
