@@ -58,6 +58,7 @@ accelerated.py the same, several frames in flight
 device.py      where the networks run
 linear.py      linear light <-> values, for OpenEXR
 thumbnail.py   a frame's brightness on a coarse grid, to tell frames apart
+encoder.py     the encoder of a target, with all its settings
 encode.py      frames -> an encoded chunk
 assemble.py    chunks and every other track -> the output file
 verify.py      the output against what was promised

@@ -92,7 +92,8 @@ def _ffmpeg() -> Iterator[Finding]:
     import av
 
     from pipelines.cicp import ColorTags
-    from pipelines.encode import choose_encoder, try_encoder
+    from pipelines.encode import try_encoder
+    from pipelines.encoder import choose_encoder
     from pipelines.planes import PixelFormat
     from pipelines.settings import CODECS, EncodeSettings
 

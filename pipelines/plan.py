@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from typing import Literal
 
     from models.catalog import Card
-    from pipelines.encode import Encoder
+    from pipelines.encoder import Encoder
     from pipelines.settings import RunSettings, TargetSettings
     from pipelines.video import PacketIndex, VideoInfo
 

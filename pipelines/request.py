@@ -13,7 +13,8 @@ from pipelines.assemble import incompatible_streams, refuse_incompatible
 from pipelines.bars import find_bars
 from pipelines.cicp import HDR_TRANSFERS, Range, Transfer
 from pipelines.decode import planar_format
-from pipelines.encode import PICTURE_ENCODERS, choose_encoder, lost_bits, try_encoder
+from pipelines.encode import try_encoder
+from pipelines.encoder import PICTURE_ENCODERS, choose_encoder, lost_bits
 from pipelines.events import Planned
 from pipelines.filters import try_filters
 from pipelines.grain import measure_grain

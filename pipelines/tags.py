@@ -13,7 +13,7 @@ from pipelines.cicp import HDR_TRANSFERS, ColorTags, Matrix, Primaries, Range, S
 from pipelines.planes import PixelFormat
 
 if TYPE_CHECKING:
-    from pipelines.encode import Encoder
+    from pipelines.encoder import Encoder
 
 __all__ = ["SITING_OFFSETS", "output_tags", "resolve"]
 

@@ -357,7 +357,7 @@ MUTANTS = (
         "tests/pipelines/test_hdr.py::test_dolby_vision_without_a_base_layer_is_refused",
     ),
     Mutant(
-        37, "PQ in 8 bits", "pipelines/encode.py",
+        37, "PQ in 8 bits", "pipelines/encoder.py",
         "    if transfer in HDR_TRANSFERS and PixelFormat.parse(encoder.pix_fmt).bits < _HDR_BITS:", "    if False:",
         "tests/pipelines/test_hdr.py::test_pq_and_hlg_are_never_brought_down_to_eight_bits",
     ),
@@ -432,7 +432,7 @@ MUTANTS = (
         "tests/models/test_confinement.py::test_a_worker_here_reaches_no_network_and_takes_no_more_memory_than_there_is[cpu]",
     ),
     Mutant(
-        67, "any size is tried", "pipelines/encode.py",
+        67, "any size is tried", "pipelines/encoder.py",
         "    _check_size(settings.codec, name, width, height)", "    pass",
         "tests/pipelines/test_encode.py::test_what_a_codec_or_container_can_t_is_refused",
     ),

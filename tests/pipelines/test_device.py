@@ -13,7 +13,7 @@ from models.catalog import Card, cards
 from pipelines import device
 from pipelines.cicp import ColorTags
 from pipelines.device import Upscaler, numerics_class
-from pipelines.encode import Encoder
+from pipelines.encoder import Encoder
 from pipelines.plan import Plan, Stage
 from pipelines.planes import Orientation, PixelFormat
 from pipelines.video import Chunk, Frame, Span

@@ -10,7 +10,8 @@ import pytest
 
 from models.errors import UsageError
 from pipelines.cicp import ColorTags
-from pipelines.encode import Encoder, choose_encoder, encode_chunk, try_encoder
+from pipelines.encode import encode_chunk, try_encoder
+from pipelines.encoder import Encoder, choose_encoder
 from pipelines.planes import PixelFormat
 from pipelines.settings import EncodeSettings
 from pipelines.video import Frame
@@ -84,6 +85,20 @@ def test_an_option_of_the_user_s_joins_ours() -> None:
     assert found["x265-params"].endswith(":ref=2")
     assert "open-gop=0" in found["x265-params"]
     assert found["tune"] == "grain"
+
+
+@pytest.mark.parametrize(
+    ("size", "preset", "held"),
+    [
+        ((1280, 720), "fast", "frame-threads=3"),
+        ((3840, 2160), "fast", "frame-threads=2"),
+        ((7680, 4320), "fast", "frame-threads=1:rc-lookahead=10"),
+        ((7680, 4320), "draft", "frame-threads=1:rc-lookahead=5"),
+    ],
+)
+def test_x265_holds_fewer_frames_the_larger_they_are(size: tuple[int, int], preset: str, held: str) -> None:
+    """And never more than a preset asks for: ultrafast, behind draft, looks five frames ahead."""
+    assert chosen("hevc", size=size, preset=preset).options["x265-params"].endswith(f":{held}")
 
 
 def test_hevc_is_tagged_hvc1_in_mp4_and_mov() -> None:
