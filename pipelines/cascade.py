@@ -26,9 +26,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from models.network import LoadedNetwork
+    from pipelines.lanes import Lanes
     from pipelines.plan import Plan
+    from pipelines.tiles import Tile
 
-__all__ = ["EVEN", "Cascade", "bars_of", "classical", "source_offset"]
+__all__ = ["EVEN", "Cascade", "classical", "source_offset", "tiles_of"]
 
 _LEFT = SITING_OFFSETS[Siting.LEFT]
 EVEN = 4 / 255
@@ -62,9 +64,11 @@ class Picture:
 class Cascade:
     """The networks one after another, each tile by tile; what the first one remembers is kept."""
 
-    def __init__(self, plan: Plan, networks: Sequence[LoadedNetwork], device: torch.device, dtype: torch.dtype, notes: list[str]) -> None:
+    def __init__(
+        self, plan: Plan, networks: Sequence[LoadedNetwork], device: torch.device, dtype: torch.dtype, lanes: Lanes, notes: list[str]
+    ) -> None:
         """dtype: networks run in, as far as they may. notes: where is said what a person should know."""
-        self._plan, self._networks, self._device, self._dtype, self._notes = plan, networks, device, dtype, notes
+        self._plan, self._networks, self._device, self._dtype, self._lanes, self._notes = plan, networks, device, dtype, lanes, notes
         self._source, self._target = PixelFormat.parse(plan.pix_fmt), PixelFormat.parse(plan.out_pix_fmt)
         self._state: Tensor | None = None
 
@@ -178,12 +182,17 @@ class Cascade:
         if self._state is not None and contract.recurrent:
             padded.append(self._state)
         full_height, full_width = padded[0].shape[-2:]
-        tile = (full_height, full_width) if contract.halo_px is None else self._plan.tile_px
         results: list[Tensor] = []
-        for part in cut(full_height, full_width, *tile, contract.halo_px or 0, multiple, bars_of(self._plan, network, (full_height, full_width))):
+        parts = tiles_of(self._plan, network, (full_height, full_width))
+
+        @torch.inference_mode()  # counts for one thread
+        def made(part: Tile) -> list[Tensor]:
             inputs = [plane[(..., *part.read(full_height // plane.shape[-2]))] for plane in padded]
-            is_black = part.in_bar and all(float(x.amax() - x.amin()) <= EVEN for x in inputs)
-            outputs = classical(network, inputs) if is_black else self.run(network, inputs, (part.halo_top, part.halo_left), precise=precise)
+            if part.in_bar and all(float(x.amax() - x.amin()) <= EVEN for x in inputs):
+                return classical(network, inputs)
+            return self.run(network, inputs, (part.halo_top, part.halo_left), precise=precise)
+
+        for part, outputs in zip(parts, self._lanes.map(made, parts), strict=True):
             # Luma and chroma come larger, a state comes as it went in.
             layout = [(scale, 1), (scale, 2), (1, 2)][: len(outputs)]
             if not results:
@@ -265,13 +274,20 @@ def _reflect_to(plane: Tensor, height: int, width: int) -> Tensor:
     return _reflect(plane, height - plane.shape[-2], width - plane.shape[-1])
 
 
-def bars_of(plan: Plan, network: LoadedNetwork, size: tuple[int, int]) -> Crop:
+def _bars_of(plan: Plan, network: LoadedNetwork, size: tuple[int, int]) -> Crop:
     """The plan's bars in a stage's input of that (height, width), as far as the network need not look at them."""
     contract, bars = network.contract, plan.bars
     factor = size[0] // plan.height
     if not bars or contract.temporal or contract.halo_px is None or size != (plan.height * factor, plan.width * factor):
         return Crop()
     return Crop(bars.top * factor, bars.bottom * factor, bars.left * factor, bars.right * factor)
+
+
+def tiles_of(plan: Plan, network: LoadedNetwork, size: tuple[int, int]) -> list[Tile]:
+    """Of a stage's input of that (height, width), a multiple of what the network wants; one where it must see the whole picture."""
+    contract = network.contract
+    tile = size if contract.halo_px is None else plan.tile_px
+    return list(cut(*size, *tile, contract.halo_px or 0, contract.size_multiple, _bars_of(plan, network, size)))
 
 
 def source_offset(plan: Plan) -> tuple[float, float]:

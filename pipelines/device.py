@@ -20,7 +20,7 @@ from models.catalog import load_network
 from models.errors import UsageError
 from models.network import Contract
 from pipelines.accelerated import Accelerated, View
-from pipelines.cascade import EVEN, Cascade, bars_of, classical, source_offset
+from pipelines.cascade import EVEN, Cascade, classical, source_offset, tiles_of
 from pipelines.cicp import Range, Siting
 from pipelines.color import to_codes, to_float
 from pipelines.fused import FusedNetwork
@@ -32,7 +32,7 @@ from pipelines.planes import PixelFormat
 from pipelines.ring import Cuda
 from pipelines.stills import Stills
 from pipelines.tags import SITING_OFFSETS
-from pipelines.tiles import YUV_TILE_PX, Tile, cut
+from pipelines.tiles import YUV_TILE_PX, Tile
 from pipelines.video import Frame
 from pipelines.windows import Window, alone
 
@@ -121,10 +121,10 @@ class Upscaler:
             torch.backends.cudnn.benchmark = False  # its choice of algorithm depends on a timing
             torch.backends.cudnn.allow_tf32 = False  # fp32 means fp32
             accelerator = accelerator or Cuda(device)
-        self._cascade = Cascade(plan, self._networks, device, self.dtype, self.notes)
+        self._lanes = Lanes(self._tiles_at_once())
+        self._cascade = Cascade(plan, self._networks, device, self.dtype, self._lanes, self.notes)
         self._state: Tensor | None = None
         self._fused = self._fused_way()
-        self._lanes = Lanes(self._tiles_at_once())
         self._grain = GrainMaker(plan)
         self._accelerated = self._accelerated_way(accelerator)
 
@@ -220,16 +220,13 @@ class Upscaler:
         return Accelerated(network, graphed, accelerator, self.stills, self._tiles, self._is_black, self.notes)
 
     def _tiles(self, height: int, width: int) -> list[Tile]:
-        """Of a picture of the one network's input."""
-        (network,) = self._networks
-        contract = network.contract
-        bars = bars_of(self._plan, network, (height, width))
-        return list(cut(height, width, *self._plan.tile_px, contract.halo_px or 0, contract.size_multiple, bars))
+        """Of a picture of the first network's input."""
+        return tiles_of(self._plan, self._networks[0], (height, width))
 
     def _tiles_at_once(self) -> int:
-        """One where tiles are small for want of memory, or elsewhere than on a CPU."""
+        """As many as the first network has; one where tiles are small for want of memory, or elsewhere than on a CPU."""
         plan = self._plan
-        if self.device.type != "cpu" or not self._is_direct() or math.prod(plan.tile_px) < math.prod(YUV_TILE_PX):
+        if self.device.type != "cpu" or not self._networks or math.prod(plan.tile_px) < math.prod(YUV_TILE_PX):
             return 1
         return sum(not tile.in_bar for tile in self._tiles(plan.height, plan.width))
 

@@ -3,6 +3,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,6 +14,7 @@ from pipelines.device import Upscaler
 from pipelines.lanes import Lanes
 from pipelines.tiles import YUV_TILE_PX
 from pipelines.video import Frame
+from tests.benchmarks.rates import srvgg_weights
 from tests.pipelines.test_device import plan_of
 
 
@@ -78,9 +80,12 @@ def test_what_a_tile_raises_is_raised_when_nothing_is_at_work_any_more() -> None
         torch.set_num_threads(before)
 
 
-def test_bits_do_not_depend_on_how_many_tiles_are_made_at_once() -> None:
+@pytest.mark.parametrize("foreign", [False, True], ids=["yuv", "rgb"])
+def test_bits_do_not_depend_on_how_many_tiles_are_made_at_once(tmp_path: Path, foreign: bool) -> None:
     """Nor on how many cores a convolution has: the plan of one job may be worked at on machines of any size."""
-    (card,) = (c for c in find("fast") if c.scale == 2)
+    name = str(srvgg_weights(tmp_path / "srvgg.safetensors", width=16, depth=2)) if foreign else "fast-x2"
+    (card,) = find(name)
+    assert (card.pixels == "rgb") == foreign
     plan = plan_of(card, 160, 96, 2, tile=(48, 80))
     rng = np.random.default_rng(0)
     frame = Frame(0, [rng.integers(16, 235, s).astype(np.uint8) for s in ((96, 160), (48, 80), (48, 80))])
@@ -89,7 +94,8 @@ def test_bits_do_not_depend_on_how_many_tiles_are_made_at_once() -> None:
         for count in (1, 2, 6):
             torch.set_num_threads(count)
             upscaler = Upscaler(plan, torch.device("cpu"))
-            upscaler._lanes = Lanes(4)
+            upscaler._lanes = upscaler._cascade._lanes = Lanes(4)
+            assert upscaler._lanes.count == min(count, 3)
             (made,) = upscaler([frame])
             found.append(made.planes)
     finally:
