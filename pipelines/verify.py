@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 import os
 from dataclasses import dataclass, replace
 from fractions import Fraction
@@ -25,7 +26,7 @@ from pipelines.timeline import timeline
 
 if TYPE_CHECKING:
     import threading
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
     from pathlib import Path
 
     from av.container import InputContainer
@@ -127,7 +128,7 @@ def _walk(container: InputContainer, seen: _Seen, records: Sequence[ChunkRecord]
     context.thread_type = "AUTO"
     starts = _starts(records)
     number, chunk = 0, -1
-    frames: list[VideoFrame] = []
+    pictures: _Pictures | None = None
     for packet in container.demux():
         go_on(stop)
         if not packet.size:
@@ -145,16 +146,17 @@ def _walk(container: InputContainer, seen: _Seen, records: Sequence[ChunkRecord]
             raise VerificationError(f"packet {number} of the result has no timestamp")
         seen.pts.append(packet.pts)
         if number in starts:
-            if chunk >= 0:
-                _check_pictures([*frames, *_drain(context)], records[chunk], plan, seen)
-            chunk, frames = starts[number], []
+            if pictures is not None:
+                pictures.end(_drain(context))
+            chunk = starts[number]
+            pictures = _Pictures(records[chunk], plan, seen)
             if not packet.is_keyframe:
                 raise VerificationError(f"chunk {chunk} does not begin with a key frame")
-        if full or number < _last_start(starts, number) + _SEAM_PACKETS:
-            frames += _decoded(context, packet)
+        if pictures is not None and (full or number < _last_start(starts, number) + _SEAM_PACKETS):
+            pictures.check(_decoded(context, packet))
         number += 1
-    if chunk >= 0:
-        _check_pictures([*frames, *_drain(context)], records[chunk], plan, seen)
+    if pictures is not None:
+        pictures.end(_drain(context))
 
 
 def _starts(records: Sequence[ChunkRecord]) -> dict[int, int]:
@@ -185,32 +187,47 @@ def _drain(context: Any) -> list[VideoFrame]:
     return frames
 
 
-def _check_pictures(frames: Sequence[VideoFrame], record: ChunkRecord, plan: Plan, seen: _Seen) -> None:
-    """The frames of a chunk that were decoded: whole, of the right kind, and pictures of the right moments."""
-    if not frames:
-        raise VerificationError(f"nothing of chunk {record.index} can be decoded")
-    grid = grid_for(plan.width, plan.height)
-    size = grid[0] * grid[1]
-    order = sorted(record.pts)
-    shift = (frames[0].pts or 0) - _scaled(order[0], plan, seen)
-    thumbnails = record.thumbnails
-    places = {_scaled(p, plan, seen) + shift: place for place, p in enumerate(order)}
-    for frame in frames:
-        seen.decoded += 1
-        if frame.is_corrupt:
-            raise VerificationError(f"a frame of chunk {record.index} is damaged in the result")
-        _check_tags(frame, plan)
-        place = places.get(frame.pts or 0)
-        if place is None or len(thumbnails) < (place + 1) * size:
-            continue
-        own = np.frombuffer(thumbnails, np.uint8)[place * size : (place + 1) * size].reshape(grid).astype(np.float32)
+class _Pictures:
+    """The frames of one chunk as they are decoded: whole, of the right kind, and pictures of the right moments. None is kept."""
+
+    def __init__(self, record: ChunkRecord, plan: Plan, seen: _Seen) -> None:
+        self._record, self._plan, self._seen = record, plan, seen
+        self._grid = grid_for(plan.width, plan.height)
+        self._order = sorted(record.pts)
+        self._places: dict[int, int] = {}
+        """Place in display order by time in the result; known once the first frame has told how far it moved."""
+
+    def check(self, frames: Iterable[VideoFrame]) -> None:
+        """Frames in display order. Raises VerificationError for the first that is wrong."""
+        for frame in frames:
+            if not self._places:
+                shift = (frame.pts or 0) - _scaled(self._order[0], self._plan, self._seen)
+                self._places = {_scaled(p, self._plan, self._seen) + shift: place for place, p in enumerate(self._order)}
+            self._seen.decoded += 1
+            if frame.is_corrupt:
+                raise VerificationError(f"a frame of chunk {self._record.index} is damaged in the result")
+            _check_tags(frame, self._plan)
+            self._compare(frame)
+
+    def end(self, frames: Iterable[VideoFrame]) -> None:
+        """The last ones. Raises VerificationError where there was none at all, too."""
+        self.check(frames)
+        if not self._places:
+            raise VerificationError(f"nothing of chunk {self._record.index} can be decoded")
+
+    def _compare(self, frame: VideoFrame) -> None:
+        place, size = self._places.get(frame.pts or 0), math.prod(self._grid)
+        if place is None or len(self._record.thumbnails) < (place + 1) * size:
+            return
+        own = np.frombuffer(self._record.thumbnails, np.uint8)[place * size : (place + 1) * size].reshape(self._grid).astype(np.float32)
         pixels = planar_format(frame.format.name)
         packed = frame.format.name.replace("yuvj", "yuv") != pixels.name
         planar = frame.reformat(format=pixels.name) if packed else frame  # a change of layout only
-        difference = float(np.abs(thumbnail(picture_planes(planar, pixels), pixels, plan.out_color, grid) - own).mean())
+        difference = float(np.abs(thumbnail(picture_planes(planar, pixels), pixels, self._plan.out_color, self._grid) - own).mean())
         if difference > _SAME_PICTURE:
             raise VerificationError(
-                f"the frame at pts {order[place]} of chunk {record.index} shows something else than its source (by {difference:.0f} of 255)"
+                f"the frame at pts {self._order[place]} of chunk {self._record.index} shows something else than its source "
+                f"(by {difference:.0f} of 255)"
             )
 
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from models.errors import VerificationError
-from pipelines import job
+from pipelines import job, verify
 from pipelines.job import upscale_video
 from pipelines.journal import work_folder
 from tests import media
@@ -147,3 +148,27 @@ def test_the_report_says_what_was_checked(tmp_path: Path) -> None:
     assert report["streams_passed"] >= 5
     assert report["packets_passed"] == 2 * 95 + 3 * 2
     assert report["concealed"] == 0
+
+
+@pytest.mark.usefixtures("inline")
+def test_frames_are_checked_as_they_are_decoded_and_none_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A chunk of seconds at 8K would fill the memory of most machines."""
+    source, waiting, most = film(tmp_path), 0, 0
+    decode, look = verify._decoded, verify.thumbnail
+
+    def decoded(*given: Any) -> list[Any]:
+        nonlocal waiting, most
+        made = decode(*given)
+        waiting += len(made)
+        most = max(most, waiting)
+        return made
+
+    def looked(*given: Any) -> Any:
+        nonlocal waiting
+        waiting -= 1
+        return look(*given)
+
+    monkeypatch.setattr(verify, "_decoded", decoded)
+    monkeypatch.setattr(verify, "thumbnail", looked)
+    upscaled(source, tmp_path / "out.mkv", verify="full", chunk_seconds=10)
+    assert 0 < most < 8
