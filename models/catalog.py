@@ -34,8 +34,8 @@ INTERPOLATORS = {
     "bicubic": "Keys' cubic, a = -0.5: Catmull-Rom",
     "lanczos": "Lanczos with three lobes: the sharpest of the classical scalers",
 }
-_FAMILIES_BEST_FIRST = ("fast", "lanczos")
-"""Default on a CPU; the first one that is there."""
+_DEFAULT_ON_CPU, _DEFAULT_ON_GPU = ("fast", "lanczos"), ("quality", "fast", "lanczos")
+"""Families, of which the first one that is there is taken."""
 
 
 @dataclass(frozen=True)
@@ -118,10 +118,10 @@ def cards() -> list[Card]:
     return found
 
 
-def default_model() -> str:
-    """The best network for a CPU that is there."""
+def default_model(*, on_gpu: bool = False) -> str:
+    """The best network there is of those that keep up: a larger one on a GPU."""
     families = {c.family for c in cards()}
-    return next(name for name in _FAMILIES_BEST_FIRST if name in families)
+    return next(name for name in (_DEFAULT_ON_GPU if on_gpu else _DEFAULT_ON_CPU) if name in families)
 
 
 def find(name_or_path: str) -> list[Card]:

@@ -63,7 +63,7 @@ def write_onnx(card: Card, path: Path, *, size: tuple[int, int] | None = None) -
         import onnx
         import onnxscript  # noqa: F401 - torch's exporter needs it, and says so less plainly
     except ImportError as error:
-        raise UsageError(f"vsr export needs {error.name}: pip install 'vsr[export]'") from None
+        raise UsageError(f"vsr export needs {error.name}: install vsr with its extra: pip install '.[export]'") from None
     import torch
 
     from models.catalog import load_network

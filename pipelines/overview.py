@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
-from models.architectures import ARCHITECTURES
 from models.catalog import TRAINED, load_network, read_card
 from models.errors import UsageError
 from pipelines.degrade import degrade, read_case
@@ -33,6 +32,7 @@ if TYPE_CHECKING:
 
 __all__ = ["OverviewSettings", "overview"]
 
+_CONFIGS = Path(__file__).resolve().parent.parent / "configs" / "train"
 _WIDTH, _HEIGHT = 1920, 1080
 _NOISY = "noise-10"
 _OF_FILMS = frozenset({"compact", "recurrent"})
@@ -75,7 +75,8 @@ def overview(settings: OverviewSettings) -> str:
     parts = [_table(shipped, settings)]
     if settings.clips:
         parts.append(_table_of_clips(shipped, settings))
-    text = _TEXT.format(tables="\n\n".join(parts), speed=_speed_line(settings), unmade=_unmade(shipped))
+    films = _OF_FILMS_TEXT if any(c.temporal for c in shipped) else ""
+    text = _TEXT.format(tables="\n\n".join(parts), speed=_speed_line(settings), films=films, unmade=_unmade(shipped))
     if settings.picture is None or settings.images is None:
         return text
     lines = [f"`{c.name}`\n\n![{c.name}]({settings.images.name}/{_draw(c, settings.picture, settings.images).name})" for c in shipped]
@@ -83,8 +84,8 @@ def overview(settings: OverviewSettings) -> str:
 
 
 def _unmade(shipped: Sequence[Card]) -> str:
-    """Of the architectures named in the text, those that no shipped network has."""
-    missing = [f"`{name}`" for name in ARCHITECTURES if name not in {c.architecture for c in shipped}]
+    """What a checkout has a training configuration of, but no network."""
+    missing = [f"`{p.stem}`" for p in sorted(_CONFIGS.glob("*.toml")) if p.stem not in {c.name for c in shipped}]
     return f"Not shipped yet, though their configs are there to train them: {', '.join(missing)}.\n\n" if missing else ""
 
 
@@ -100,7 +101,7 @@ def _table(shipped: Sequence[Card], settings: OverviewSettings) -> str:
         chosen = [c.path for c in shipped if _case(c) == case]
         judging = EvaluateSettings(metrics=("psnr", "energy"), cases=(case,), limit=settings.limit, bf16=_BF16)
         rows += _rows(chosen, settings.sets, judging)
-    head = ["network", "parameters", "GFLOP a 1080p frame", "1080p frames a second", *(s.stem for s in settings.sets), "detail"]
+    head = ["network", "parameters", "GFLOP a 1080p frame", "1080p frames a second", *(s.stem for s in settings.sets), "detail", "steps"]
     lines = ["| " + " | ".join(head) + " |", "|---" + "|---:" * (len(head) - 1) + "|"]
     known = _earlier_speeds(settings.earlier) if settings.earlier is not None else None
     for card in shipped:
@@ -111,12 +112,13 @@ def _table(shipped: Sequence[Card], settings: OverviewSettings) -> str:
             known.get(card.name, "–") if known is not None else f"{frames_per_second(card, device=settings.device):.2g}",
             *(_score(card, s.name, rows) for s in settings.sets),
             f"{_energy(card, settings.sets[0].name, rows):.2f}",
+            f"{card.more.get('training', {}).get('steps', '-')}",
         ]
         lines.append("| " + " | ".join(cells) + " |")
     for scale in sorted({c.scale for c in shipped if _case(c) == "clean"}):
         plain = [next(r for r in rows if (r.model, r.scale, r.set, r.case) == ("bicubic", scale, s.name, "clean")) for s in settings.sets]
         figures = [f"{r.scores['psnr']:.2f}" for r in plain]
-        lines.append("| " + " | ".join([f"bicubic ×{scale}", "", "", "", *figures, f"{plain[0].scores['energy']:.2f}"]) + " |")
+        lines.append("| " + " | ".join([f"bicubic ×{scale}", "", "", "", *figures, f"{plain[0].scores['energy']:.2f}", ""]) + " |")
     return "\n".join(lines)
 
 
@@ -223,31 +225,36 @@ Made by `vsr models table`; do not edit by hand.
 
 - Scores: PSNR-Y in dB on clean pictures or frames, in brackets the gain over bicubic; protocol: `docs/judging.md`.
   Where it says noisy, the input had noise of σ = 10 (of 255), and at the same size (×1) the gain is over the noisy input itself.
-- Detail: gradient energy as a share of the truth's, on the first set; below 1 a picture is softer than the truth. `adversarial` and
-  `diffusion` are made for this column, not for PSNR.
+- Detail: gradient energy as a share of the truth's, on the first set; below 1 a picture is softer than the truth. `adversarial` is
+  made for this column, not for PSNR.
+- Steps: what it was trained for, `-` where the card does not say; the figures of networks with few would rise with more.
 {speed}
 - Operations: of the convolutions; a multiply-add is two.
 
 ## Which one
 
 - **Films, anything, no time to think**: leave `--model` out. On a CPU that is `fast`, the one with the least arithmetic of those made
-  for films; where a GPU is at hand it is a larger one. `--model quality` costs about five times the arithmetic and gives
-  visibly firmer edges and textures. `recurrent` also looks at the frames before and after and remembers: it is made for video, and
-  of no use for single pictures. `vsr preview` shows moments of your own film through each, with the time it would take.
+  for films; with a GPU it is `quality`, with about five times the arithmetic for the gains that the table shows: most on fine,
+  regular structure such as Urban100's. A scale that a family has no network for is reached by a smaller one used twice, which costs several times
+  as much; `vsr plan` names the networks of a run. {films}`vsr preview` shows moments of your own film through each, with the time it would take.
 - **Noisy or soft sources** (old digital video, high ISO): `deconvolution-x2` restores while it doubles; `--model deconvolution-x1,fast`
   restores first and then upscales with whatever you like. On clean sources both take detail away: do not.
 - **Looks rather than fidelity** (stills, textures, a screen seen from afar): `adversarial` draws crisper detail than any of those that
-  minimise an error, `diffusion` adds grain-like detail from a noise field that stands still. Both invent: not for evidence, medical
-  or scientific pictures, and compare before you use them on faces and text. The same input gives the same bytes.
+  minimise an error. It invents: not for evidence, medical or scientific pictures, and compare before you use it on faces and text.
+  `diffusion`, with grain from a noise field that stands still, is an experiment whose training is a third done. The same input gives the same
+  bytes with both.
 - **To compare, teach or build upon**: `srcnn`, `espcn`, `edsr`, `progressive`, `backprojection`, `autoencoder`, `cosine` and `vae` are
-  the ideas of their papers at one small size and one way of training, so that what differs is the idea.
-  The table says what each gives for its cost.
+  the ideas of their papers at one small size, trained on the same data by the same command, each with its paper's loss. The table
+  says what each gives for its cost, and for how many steps it was trained: compare those with care whose steps differ.
 - **One film, many hours of it, or a look of its own** (a game, a cartoon): `vsr train --per-title` tunes a network on it, says the
   gain on shots it has not seen, and keeps the result only if it wins.
 
-{unmade}Each was made by `vsr train configs/train/NAME.toml`; `configs/train/README.md` says with which data, the card beside the weights
-(`models/trained/NAME.toml`) for how long.
+{unmade}Each was made by `vsr train configs/train/NAME.toml`; `configs/train/README.md` says with which data and names the exceptions,
+the card beside the weights (`models/trained/NAME.toml`) says for how long.
 """
+
+_OF_FILMS_TEXT = """`recurrent` also looks at the frames before and
+  after and remembers: it is made for video, and of no use for single pictures. """
 
 _STRIPS = """
 ## What they make of a picture

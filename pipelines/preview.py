@@ -9,14 +9,13 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from models.catalog import default_model
 from models.errors import OutputError, UsageError
 from pipelines.bench import foretold
 from pipelines.events import Planned
 from pipelines.journal import write_atomically
 from pipelines.plan import clean_starts, cut_spans
 from pipelines.probe import probe
-from pipelines.request import plan_video
+from pipelines.request import chosen_model, plan_video
 from pipelines.settings import parse_range, parse_rate
 from pipelines.spans import open_workers, run_spans
 from pipelines.task import Sampled, Stages
@@ -89,7 +88,7 @@ def preview(
     `shots` equal parts of the film, the one whose key frame took the most bytes, so no black and no flat one where there is another.
     Raises the errors of a run.
     """
-    names = tuple(dict.fromkeys(models)) or _default_models()
+    names = tuple(dict.fromkeys(models or ("lanczos", chosen_model(settings))))
     settings = replace(settings, cluster=None, workers=1)
     info = probe(source, video_stream=settings.video_stream, rate=parse_rate(settings.rate) if settings.rate is not None else None)
     planned = [plan_video(source, None, replace(settings, model=name), info)[0] for name in names]
@@ -112,11 +111,6 @@ def preview(
                 yield moments[-1]
     choices = tuple(_choice(name, planned[n], [(s.key_bytes[n], s.bytes_a_frame[n], s.stages[n]) for s in sampled]) for n, name in enumerate(names))
     yield Preview(str(source), str(folder), planned[0], choices, tuple(sorted(moments, key=lambda m: m.number)))
-
-
-def _default_models() -> tuple[str, ...]:
-    """The classical one and the default: others may take minutes on a CPU."""
-    return tuple(dict.fromkeys(("lanczos", default_model())))
 
 
 def _asked(info: VideoInfo, at: Sequence[str], plan: Plan) -> list[int]:

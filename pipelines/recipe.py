@@ -19,7 +19,7 @@ class OptimizerSettings:
 
     kind: Literal["adam", "rmsprop"] = "adam"
     learning_rate: float = 1e-3
-    """At its height, after the warm-up; then down to zero along a half cosine."""
+    """At its height, after the warm-up; then down to a thousandth of it along a half cosine."""
     warmup_steps: int = 300
     betas: tuple[float, ...] = (0.9, 0.99)
     """Of Adam; the second one is RMSprop's smoothing, too."""

@@ -75,7 +75,7 @@ class Remote:
             options: dict[str, Any] = {"skip_instance_cache": True, "use_listings_cache": False}
             self._fs, self._path = fsspec.core.url_to_fs(url, **options)
         except ImportError as error:
-            raise UsageError(f"{self.shown}: {error.name or error} is missing; pip install 'vsr[remote]'") from None
+            raise UsageError(f"{self.shown}: {error.name or error} is missing; install vsr with its extra: pip install '.[remote]'") from None
         except Exception as error:  # noqa: BLE001 - whatever a driver raises for credentials or settings
             raise UsageError(f"{self.shown}: can't be reached: {redacted(str(error))}") from None
 

@@ -24,6 +24,7 @@ from pipelines.planes import Crop, PixelFormat
 from pipelines.probe import probe
 from pipelines.sequence import pattern_of
 from pipelines.settings import parse_rate
+from pipelines.spans import cuda_devices
 from pipelines.tags import resolve
 from pipelines.timeline import timeline
 
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
     from pipelines.settings import RunSettings
     from pipelines.video import VideoInfo
 
-__all__ = ["plan_video"]
+__all__ = ["chosen_model", "plan_video"]
 
 _CONTAINERS = {".mp4": "mp4", ".m4v": "mp4", ".mov": "mov", ".mkv": "matroska", ".webm": "webm"}
 _STILLS = frozenset({".heic", ".heif", ".avif"})
@@ -50,6 +51,13 @@ def plan_video(source: Path, output: Path | None, settings: RunSettings, info: V
         raise type(error)(f"{source}: {error}") if str(source) not in str(error) else error from None
 
 
+def chosen_model(settings: RunSettings) -> str:
+    """What the settings name, or the default of the device that the networks would run on here."""
+    if settings.model != "auto":
+        return settings.model
+    return default_model(on_gpu=settings.device == "cuda" or (settings.device == "auto" and bool(cuda_devices())))
+
+
 def _plan(source: Path, output: Path | None, settings: RunSettings, info: VideoInfo) -> tuple[Planned, frozenset[int]]:
     if info.flaw and settings.on_corrupt == "fail":
         raise CorruptError(f"{info.flaw}; get it anew, or let --on-corrupt conceal take what is there")
@@ -61,7 +69,7 @@ def _plan(source: Path, output: Path | None, settings: RunSettings, info: VideoI
     if decoded.is_float:
         tags = replace(tags, range=int(Range.FULL), transfer=int(Transfer.SRGB))  # as it is decoded; the file holds linear light
     color, assumed = resolve(tags, decoded, height=info.height, codec=info.codec, picture=still or info.made_of_pictures)
-    cards = [find(name.strip()) for name in (default_model() if settings.model == "auto" else settings.model).split(",")]
+    cards = [find(name.strip()) for name in (chosen_model(settings)).split(",")]
     learned = any(c.sha256 for choice in cards for c in choice)
     if settings.crop_bars and decoded.is_float:
         raise UsageError("--crop-bars can't look at OpenEXR; leave it out")

@@ -81,7 +81,7 @@ class RunSettings:
     target: TargetSettings = field(default_factory=TargetSettings)
     encode: EncodeSettings = field(default_factory=EncodeSettings)
     model: str = "auto"
-    """A name of `vsr models`, a weights file, or several joined by commas; "auto" is the best that keeps up."""
+    """A name of `vsr models`, a weights file, or several joined by commas; "auto" is the best that keeps up, on a GPU a larger one."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
     workers: int | None = None
     """At most so many workers; None: one a CUDA device, else one."""

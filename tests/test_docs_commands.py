@@ -73,7 +73,7 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, shelf: Path) -> Path:
     without_processes(monkeypatch)
     for name, size in (("8k", (192, 144)), ("4k", (160, 120)), ("1440p", (144, 108)), ("1080p", (128, 96))):
         monkeypatch.setitem(settings.BOXES, name, size)
-    monkeypatch.setattr(request, "default_model", lambda: "lanczos")
+    monkeypatch.setattr(request, "default_model", lambda **_: "lanczos")
     ready = shelf / "docs-media"
     if not ready.exists():
         ready.mkdir()

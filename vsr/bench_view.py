@@ -39,7 +39,7 @@ def draw_timeline(bench: Bench, path: Path) -> None:
     try:
         from matplotlib.figure import Figure
     except ImportError:
-        raise UsageError("--timeline needs matplotlib: pip install 'vsr[report]'") from None
+        raise UsageError("--timeline needs matplotlib; install vsr with its extra: pip install '.[report]'") from None
     figure = Figure(figsize=(9, 3), layout="constrained")
     axes = figure.subplots()
     times = [t for t, _ in bench.timeline]

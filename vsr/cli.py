@@ -139,7 +139,7 @@ def models(ctx: click.Context, as_json: bool) -> None:
         mark = "*" if card.family == best else " "
         click.echo(f"{mark} {card.name:<18} {scale:>4} {count:>8}  {card.description}")
     if not as_json:
-        click.echo(f"* the default on a CPU: {best}")
+        click.echo(f"* the default on a CPU; on a GPU it is {default_model(on_gpu=True)}")
 
 
 @cli.command()

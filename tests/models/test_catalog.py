@@ -15,7 +15,7 @@ from tests.helpers.command import environment
 
 def test_the_classical_scalers_are_always_there() -> None:
     assert set(INTERPOLATORS) <= {c.name for c in cards()}
-    assert default_model() in {c.family for c in cards()}
+    assert (default_model(), default_model(on_gpu=True)) == ("fast", "quality")
 
 
 def test_an_unknown_name_is_told_what_there_is() -> None:

@@ -38,6 +38,9 @@ def test_networks_that_restore_are_judged_on_noise_and_the_others_on_clean_pictu
     assert float(rows["`deconvolution-x1`"].split("|")[5].split()[0]) == pytest.approx(28.1, abs=0.5)
     assert 0.1 < float(rows["`espcn-x2`"].split("|")[6]) < 0.95 < float(rows["`deconvolution-x1`"].split("|")[6])
     assert list(rows) == ["`fast-x2`", "`deconvolution-x1`", "`espcn-x2`"]  # the built-in family first
+    missing = next(line for line in text.splitlines() if line.startswith("Not shipped yet"))
+    assert "`fast-x3`" in missing
+    assert "`fast-x2`" not in missing
 
 
 @pytest.mark.usefixtures("shipped")
