@@ -77,6 +77,7 @@ Training and judging:
 footage.py     what a video or a picture shows, as code values
 shots.py       where one shot ends and the next begins
 crops.py       the places of a frame worth learning from
+holdout.py     what of it is held out to validate by
 scout.py       looks through files for the places pairs are made of
 recode.py      a short clip really encoded and decoded again
 degrade.py     a clean clip -> the clip a network will meet

@@ -27,6 +27,7 @@ from pipelines.card import write_atomically
 from pipelines.crops import CropSettings, Seen
 from pipelines.degrade import DegradeSettings
 from pipelines.footage import PICTURE_SUFFIXES, find_inputs
+from pipelines.holdout import held_pictures
 from pipelines.pairs import MotionSettings, PairSetup, Task, make_pair
 from pipelines.picture import sheet, to_pixels, write_png
 from pipelines.probe import fingerprint
@@ -78,8 +79,8 @@ class DatasetSettings:
     turn: bool = True
     """Turn and flip crops by chance; chroma of videos is resampled where its siting demands it."""
     validation: float = 0.08
-    """Share of the frames that is held out, by whole shots: by what the footage is, whatever the seed, so that data sets of the
-    same inputs can be mixed."""
+    """Share of the frames that is held out, by whole shots and pictures: by what the footage is, whatever the seed and whatever
+    lies beside it, so that data sets of the same footage can be mixed."""
     shard_mb: int = 64
     seed: int = 0
     degrade: DegradeSettings = field(default_factory=DegradeSettings)
@@ -135,6 +136,8 @@ class _Unit:
 
     number: int
     files: tuple[Path, ...]
+    held: frozenset[str]
+    """Fingerprints of its pictures that are held out."""
     digest: str
     """Of everything its pairs depend on."""
 
@@ -205,19 +208,22 @@ def _teacher(name: str, scale: int) -> Card:
 
 
 def _units(files: list[Path], settings: DatasetSettings, teacher: str) -> Iterator[_Unit]:
+    pictures = {file: fingerprint(file) for file in files if file.suffix.lower() in PICTURE_SUFFIXES}
+    held = held_pictures(pictures.values(), settings.validation, alone=len(pictures) == len(files))
     groups: list[list[Path]] = []
     for file in files:
-        picture = file.suffix.lower() in PICTURE_SUFFIXES
-        if picture and groups and groups[-1][0].suffix.lower() in PICTURE_SUFFIXES and len(groups[-1]) < _PICTURES_PER_UNIT:
+        if file in pictures and groups and groups[-1][0] in pictures and len(groups[-1]) < _PICTURES_PER_UNIT:
             groups[-1].append(file)
         else:
             groups.append([file])
     base = json.dumps([FORMAT, asdict(settings), teacher], sort_keys=True)
     for number, group in enumerate(groups):
-        digest = hashlib.sha256(base.encode())
-        for file in group:
-            digest.update(fingerprint(file).encode())
-        yield _Unit(number, tuple(group), digest.hexdigest())
+        prints = [pictures.get(file) or fingerprint(file) for file in group]
+        validation = held.intersection(prints)
+        digest = hashlib.sha256((base + "".join(prints)).encode())
+        if group[0] in pictures:
+            digest.update(json.dumps(sorted(validation)).encode())
+        yield _Unit(number, tuple(group), validation, digest.hexdigest())
 
 
 def _marker_path(folder: Path, unit: _Unit) -> Path:
@@ -240,7 +246,8 @@ def _make_unit(
     """Make the shards of a unit; yields Progress, returns the marker."""
     from pipelines.scout import Scout
 
-    scout = Scout(unit.files, settings, np.random.default_rng([settings.seed, int(unit.digest[:12], 16)]), f"{unit.number:04d}", taught)
+    rng = np.random.default_rng([settings.seed, int(unit.digest[:12], 16)])
+    scout = Scout(unit.files, settings, rng, held=unit.held, prefix=f"{unit.number:04d}", taught=taught)
     limit = settings.shard_mb << 20
     writers = {split: ShardWriter(folder, f"{split}-{unit.number:04d}", limit) for split in ("train", "validation")}
     pairs = 0
@@ -320,7 +327,8 @@ def _finish(folder: Path, settings: DatasetSettings, teacher: str, done: list[di
     shards = [s for unit in done for s in unit["shards"]]
     counts = {split: sum(s["pairs"] for s in shards if s["split"] == split) for split in ("train", "validation")}
     if not counts["train"]:
-        raise UsageError(f"{folder}: no crop of all the footage was worth learning from; give sharper footage or loosen [crops]")
+        of_all = "what is not held out to validate by" if counts["validation"] else "all the footage"
+        raise UsageError(f"{folder}: no crop of {of_all} was worth learning from; give more or sharper footage, or loosen [crops]")
     rejected = {reason: sum(unit["rejected"][reason] for unit in done) for reason in ("flat", "blurred", "duplicate")}
     manifest = {
         "format": FORMAT,

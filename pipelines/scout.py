@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections import deque
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,6 +13,7 @@ from models.interpolation import resample
 from pipelines.crops import Chosen, Seen, choose_crops, round_trip_db
 from pipelines.degrade import draw
 from pipelines.footage import Codes, Footage
+from pipelines.holdout import hold_out
 from pipelines.pairs import Motion, Task, draw_motion
 from pipelines.probe import probe
 from pipelines.recode import Coding, coding_of
@@ -25,56 +24,13 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from pipelines.dataset import DatasetSettings
+    from pipelines.holdout import Stretch
 
-__all__ = ["Scout", "Stretch", "hold_out"]
+__all__ = ["Scout"]
 
 _SOFTNESS_BLOCK_PX = 128
 _TURNS = (0, 1, 4, 5)
 """Baked into pairs; flipping up and down, which is exact for left-sited chroma, is left to the reader."""
-
-
-@dataclass(frozen=True)
-class Stretch:
-    """A run of frames of one shot that is all training or all validation; half-open."""
-
-    start: int
-    stop: int
-    split: str
-
-
-def hold_out(shot_list: list[tuple[int, int]], share: float, rng: np.random.Generator) -> list[Stretch]:
-    """Give whole shots to validation until about `share` of the frames is held out; at least one shot if there are several.
-
-    A film of one shot, or whose every shot is too long to give away, holds out the end of its longest shot, after a gap as
-    long as what is held out.
-    """
-    total = sum(stop - start for start, stop in shot_list)
-    held: set[int] = set()
-    length = 0
-    for number in rng.permutation(len(shot_list)):
-        start, stop = shot_list[number]
-        if length + stop - start <= max(1, 1.5 * share * total) and length < share * total:
-            held.add(int(number))
-            length += stop - start
-    if not held and len(shot_list) > 1:
-        shortest = min(range(len(shot_list)), key=lambda n: shot_list[n][1] - shot_list[n][0])
-        if shot_list[shortest][1] - shot_list[shortest][0] <= 0.34 * total:
-            held.add(shortest)
-    stretches = [Stretch(start, stop, "validation" if n in held else "train") for n, (start, stop) in enumerate(shot_list)]
-    if not held and total > 1:
-        longest = max(stretches, key=lambda s: s.stop - s.start)
-        tail = max(1, round((longest.stop - longest.start) * max(share, 0.1)))
-        number = stretches.index(longest)
-        if longest.stop - longest.start > 2 * tail:
-            stretches[number] = Stretch(longest.start, longest.stop - 2 * tail, "train")
-            stretches.insert(number + 1, Stretch(longest.stop - tail, longest.stop, "validation"))
-    return stretches
-
-
-def _chance_of(footage: list[Footage]) -> np.random.Generator:
-    """Chance that the footage alone decides: data sets of other settings or seeds hold out the same."""
-    digest = hashlib.sha256("".join(f.info.fingerprint for f in footage).encode())
-    return np.random.default_rng(int.from_bytes(digest.digest()[:8]))
 
 
 def _even(x: float) -> int:
@@ -84,9 +40,14 @@ def _even(x: float) -> int:
 class Scout:
     """The tasks of one unit, and what was seen on the way."""
 
-    def __init__(self, files: tuple[Path, ...], settings: DatasetSettings, rng: np.random.Generator, prefix: str, taught: bool) -> None:
-        """prefix: of the keys of its pairs. taught: a teacher makes the truth, so crops are of the small size."""
-        self._files, self._settings, self._rng, self._prefix = files, settings, rng, prefix
+    def __init__(
+        self, files: tuple[Path, ...], settings: DatasetSettings, rng: np.random.Generator, *, held: frozenset[str], prefix: str, taught: bool
+    ) -> None:
+        """held: fingerprints of pictures that are held out. prefix: of the keys of its pairs.
+
+        taught: a teacher makes the truth, so crops are of the small size.
+        """
+        self._files, self._settings, self._rng, self._held, self._prefix = files, settings, rng, held, prefix
         self._side = settings.truth_px // settings.scale if taught else settings.truth_px
         self._taught = taught
         self.seen = Seen([])
@@ -120,23 +81,22 @@ class Scout:
         self.described.append({"name": name, "sha256": info.fingerprint, "size": [info.width, info.height], "codec": info.codec, **more})
 
     def _picture_tasks(self, pictures: list[Footage]) -> Iterator[Task]:
-        singles = [(n, n + 1) for n in range(len(pictures))]
-        splits = {s.start: s.split for s in hold_out(singles, self._settings.validation, _chance_of(pictures))}
-        for number, footage in enumerate(pictures):
+        for footage in pictures:
             frame = next(footage.frames(1), None)
             self.done += 1
             if frame is None:
                 continue
             luma = footage.codes(frame).luma[0]
             crisp = self._shrink(luma, footage.bits)
-            self._describe(footage, split=splits[number], shrink=crisp)
+            split = "validation" if footage.info.fingerprint in self._held else "train"
+            self._describe(footage, split=split, shrink=crisp)
             rgb = footage.rgb(frame)
-            for lap in range(self._settings.passes if splits[number] == "train" else 1):
+            for lap in range(self._settings.passes if split == "train" else 1):
                 shrink = self._rescaled(crisp, luma, lap)
                 for place in self._choose(luma, footage.bits, shrink):
                     source, region = self._region(rgb, place, shrink)
                     record = {"source": footage.info.fingerprint[:16], "frame": 0, "place": [place.top, place.left], "region": region, "matrix": 5}
-                    yield self._task(source, splits[number], shrink, draw_motion(self._settings.motion, self._rng), record, None)
+                    yield self._task(source, split, shrink, draw_motion(self._settings.motion, self._rng), record, None)
 
     def _region(self, rgb: torch.Tensor, place: Chosen, shrink: float) -> tuple[torch.Tensor, list[int]]:
         """The square and as much around it as the camera may move over; and where that begins, in shrunk pixels."""
@@ -154,7 +114,7 @@ class Scout:
             raise MediaError(f"{footage.info.path}: is interlaced; its fields would be learned as detail: deinterlace it first")
         settings = self._settings
         found = shots((np.asarray(f.planes[0]) for f in footage.frames()), footage.pixels.bits)
-        stretches = hold_out(found, settings.validation, _chance_of([footage]))
+        stretches = hold_out(found, settings.validation, footage.info.fingerprint)
         self.total = found[-1][1] if found else 0
         # A long film gives its pairs from everywhere, not from its beginning.
         self._every = max(1, max(settings.every_frames, self.total * settings.crops.per_frame // settings.most_pairs) // settings.passes)

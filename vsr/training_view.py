@@ -42,10 +42,7 @@ class TerminalView:
             Progress: self._progress,
             Stepped: self._stepped,
             UnitLeftOut: lambda e: self._line(f"{e.unit}: {e.reason}"),
-            DatasetDone: lambda e: self._line(
-                f"{e.folder}: {e.train_pairs} pairs to train on, {e.validation_pairs} held out; "
-                f"left out {e.rejected['flat']} flat, {e.rejected['blurred']} blurred, {e.rejected['duplicate']} alike"
-            ),
+            DatasetDone: self._dataset_done,
             Validated: lambda e: self._line(f"step {e.step}: {_gains(e.scores)}{' (best so far)' if e.best else ''}"),
             Trained: lambda e: self._line(f"{e.weights}: weights of step {e.step}, {_gains(e.scores)}, {e.seconds / 60:.1f} minutes in steps"),
             Gated: lambda e: self._line(
@@ -74,6 +71,15 @@ class TerminalView:
         drawn.total = event.total
         drawn.set_postfix(pairs=event.pairs, refresh=False)
         drawn.update(event.done - drawn.n)
+
+    def _dataset_done(self, event: DatasetDone) -> None:
+        rejected = event.rejected
+        self._line(
+            f"{event.folder}: {event.train_pairs} pairs to train on, {event.validation_pairs} held out; "
+            f"left out {rejected['flat']} flat, {rejected['blurred']} blurred, {rejected['duplicate']} alike"
+        )
+        if not event.validation_pairs:
+            self._line(f"{event.folder}: has nothing to validate by; training wants it beside another data set, or made of more footage")
 
     def _stepped(self, event: Stepped) -> None:
         drawn = self._bar_for("training", event.steps, "step")

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import hashlib
 import json
 import tarfile
 from collections.abc import Iterator
@@ -17,11 +18,11 @@ from pipelines.crops import CropSettings, Seen, choose_crops, content_box, finge
 from pipelines.dataset import DatasetDone, DatasetSettings, Progress, UnitLeftOut, make_dataset
 from pipelines.degrade import DegradeSettings, degrade, read_record
 from pipelines.footage import Codes, Footage, from_values, oriented, to_values
+from pipelines.holdout import held_pictures, hold_out
 from pipelines.loader import BatchSettings, Loader
 from pipelines.pairs import Motion, Task, clip_of_picture
 from pipelines.picture import write_png
 from pipelines.probe import fingerprint, probe
-from pipelines.scout import hold_out
 from pipelines.settings import read_settings
 from pipelines.shards import Pair, Shards, ShardWriter, read_manifest
 from pipelines.shots import shots
@@ -68,13 +69,13 @@ def test_a_fade_through_black_divides_shots() -> None:
 
 
 def test_held_out_shots_are_whole() -> None:
-    stretches = hold_out([(0, 30), (30, 50), (50, 100), (100, 140)], 0.2, np.random.default_rng(0))
+    stretches = hold_out([(0, 30), (30, 50), (50, 100), (100, 140)], 0.2, "film")
     assert {(s.start, s.stop) for s in stretches} == {(0, 30), (30, 50), (50, 100), (100, 140)}
     assert {s.split for s in stretches} == {"train", "validation"}
 
 
 def test_a_single_shot_holds_out_its_end_after_a_gap() -> None:
-    train, validation = hold_out([(0, 100)], 0.1, np.random.default_rng(0))
+    train, validation = hold_out([(0, 100)], 0.1, "film")
     assert (train.start, train.stop, train.split) == (0, 80, "train")
     assert (validation.start, validation.stop, validation.split) == (90, 100, "validation")
 
@@ -289,6 +290,47 @@ def test_sets_of_any_seed_and_settings_hold_out_the_same(tmp_path: Path) -> None
         held.append({(r["source"], r["frame"] // 6) for r in records(folder, "validation")})
     assert len(held[0]) >= 2
     assert held[0] == held[1] == held[2]
+
+
+def test_a_picture_is_held_out_or_not_whatever_lies_beside_it() -> None:
+    prints = [hashlib.sha256(bytes([n])).hexdigest() for n in range(200)]
+    held = held_pictures(prints, 0.08, alone=False)
+    assert len(held) == pytest.approx(16, abs=8)
+    assert held_pictures(prints[50:], 0.08, alone=False) == held.intersection(prints[50:])
+    assert held < held_pictures(prints, 0.2, alone=False)
+
+
+def test_pictures_alone_hold_out_one_and_a_single_one_is_learned_from() -> None:
+    prints = ["f" * 64, "e" * 64]
+    assert held_pictures(prints, 0.08, alone=True) == {"e" * 64}
+    assert not held_pictures(prints, 0.08, alone=False)
+    assert not held_pictures(prints[:1] * 2, 0.08, alone=True)
+
+
+def test_pictures_between_films_are_learned_from(tmp_path: Path) -> None:
+    """Each of them is a unit of its own."""
+    stills = pictures(tmp_path / "stills", 3, 64, 64)
+    film(stills / "picture0.mp4", (12, 12), width=96, height=64)
+    film(stills / "picture1.mp4", (12, 12), width=96, height=64)
+    made([stills], tmp_path / "d")
+    splits = {s["name"]: s["split"] for s in read_manifest(tmp_path / "d")["sources"] if "split" in s}
+    assert splits == dict.fromkeys(("picture0.png", "picture1.png", "picture2.png"), "train")
+
+
+def test_one_picture_makes_a_data_set_without_validation(tmp_path: Path) -> None:
+    done = made([pictures(tmp_path / "stills", 1)], tmp_path / "d")[-1]
+    assert done.train_pairs > 0
+    assert done.validation_pairs == 0
+
+
+def test_footage_of_which_only_what_is_held_out_is_sharp_is_said_to_be_so(tmp_path: Path) -> None:
+    stills = pictures(tmp_path / "stills", 1)
+    for grey in range(100):  # flat pictures, until one is not the first to be held out
+        write_png(stills / "flat.png", np.full((64, 64, 3), 50 + grey, np.uint8))
+        if fingerprint(stills / "flat.png") > fingerprint(stills / "picture0.png"):
+            break
+    with pytest.raises(UsageError, match="what is not held out"):
+        made([stills], tmp_path / "d", replace(SMALL, validation=0.001))
 
 
 def test_sizes_that_can_not_be_are_refused() -> None:

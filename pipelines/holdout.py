@@ -1,0 +1,66 @@
+"""What is held out to validate by: whole shots of a film, whole pictures.
+
+By what the footage is, whatever the seed and whatever lies beside it, so that a data set can be mixed with others of the same footage.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+__all__ = ["Stretch", "held_pictures", "hold_out"]
+
+
+@dataclass(frozen=True)
+class Stretch:
+    """A run of frames of one shot that is all training or all validation; half-open."""
+
+    start: int
+    stop: int
+    split: str
+
+
+def hold_out(shot_list: list[tuple[int, int]], share: float, fingerprint: str) -> list[Stretch]:
+    """Give whole shots to validation until about `share` of the frames is held out; at least one shot if there are several.
+
+    A film of one shot, or whose every shot is too long to give away, holds out the end of its longest shot, after a gap as
+    long as what is held out. fingerprint: of the film; it alone decides by chance.
+    """
+    rng = np.random.default_rng(int.from_bytes(hashlib.sha256(fingerprint.encode()).digest()[:8]))
+    total = sum(stop - start for start, stop in shot_list)
+    held: set[int] = set()
+    length = 0
+    for number in rng.permutation(len(shot_list)):
+        start, stop = shot_list[number]
+        if length + stop - start <= max(1, 1.5 * share * total) and length < share * total:
+            held.add(int(number))
+            length += stop - start
+    if not held and len(shot_list) > 1:
+        shortest = min(range(len(shot_list)), key=lambda n: shot_list[n][1] - shot_list[n][0])
+        if shot_list[shortest][1] - shot_list[shortest][0] <= 0.34 * total:
+            held.add(shortest)
+    stretches = [Stretch(start, stop, "validation" if n in held else "train") for n, (start, stop) in enumerate(shot_list)]
+    if not held and total > 1:
+        longest = max(stretches, key=lambda s: s.stop - s.start)
+        tail = max(1, round((longest.stop - longest.start) * max(share, 0.1)))
+        number = stretches.index(longest)
+        if longest.stop - longest.start > 2 * tail:
+            stretches[number] = Stretch(longest.start, longest.stop - 2 * tail, "train")
+            stretches.insert(number + 1, Stretch(longest.stop - tail, longest.stop, "validation"))
+    return stretches
+
+
+def held_pictures(fingerprints: Iterable[str], share: float, *, alone: bool) -> frozenset[str]:
+    """Those of the pictures (SHA-256 in hex) that are held out: each by its own fingerprint, about `share` of many.
+
+    alone: there is nothing else to validate by, so of several pictures one is held out in any case.
+    """
+    pictures = frozenset(fingerprints)
+    held = frozenset(f for f in pictures if int(f[:16], 16) < share * 2**64)
+    return held or (frozenset({min(pictures)}) if alone and len(pictures) > 1 else held)
