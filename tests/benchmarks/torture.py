@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import av
+import numpy as np
 
 from tests.helpers.command import arguments, environment
 
@@ -27,6 +28,8 @@ _SECONDS = 7200
 _LONG = 2000
 """Frames of a film of which only ten seconds are tried."""
 _REFUSALS = frozenset({2, 3, 4})
+_AT_ONCE = frozenset({2, 3})
+"""Refusals before work starts; damage is often met on the way."""
 _WAY = ("--scale", "1", "--model", "identity", "--codec", "ffv1", "--device", "cpu", "--chunk-seconds", "2", "--drop-incompatible", "--quiet")
 """Pixels as they are: what is tried is everything around the networks."""
 
@@ -150,17 +153,20 @@ def main() -> int:
     parser.add_argument("options", nargs="*", help="Further options of `vsr run`, behind --.")
     given = parser.parse_args()
     files = [p for p in sorted(given.folder.rglob("*")) if p.is_file() and given.only in str(p)]
-    lines, bad = [HEAD], 0
+    lines, bad, refusing = [HEAD], 0, []
     print(HEAD, flush=True)
     for ending in torture(files, *given.options):
         bad += bool(ending.wrong)
+        if ending.code in _AT_ONCE:
+            refusing.append(ending.cpu_seconds)
         lines.append(row(ending, given.folder))
         print(lines[-1], flush=True)
     last = f"\n{len(files)} files, {bad} bad ends"
     print(last)
     if "VSR_FIGURES" in os.environ:
         with open(os.environ["VSR_FIGURES"], "a", encoding="utf-8") as figures:
-            figures.write(json.dumps({"count": len(files)}) + "\n")
+            slowest = f"{np.percentile(refusing, 99):.1f}" if refusing else "-"
+            figures.write(json.dumps({"count": len(files), "refused": len(refusing), "refusal_p99_seconds": slowest}) + "\n")
     if given.output:
         given.output.write_text("\n".join([*lines, last]) + "\n", encoding="utf-8")
     return 1 if bad else 0
