@@ -43,11 +43,10 @@ def train_together(
     *,
     workers: int,
     cpus_per_worker: float = 1,
-    resume: bool = False,
     device: str = "cpu",
     stop: Callable[[], bool] | None = None,
 ) -> Iterator[Any]:
-    """As `train`, in `workers` processes of the cluster this process is connected to.
+    """As `train`, in `workers` processes of the cluster this process is connected to; goes on from the folder's checkpoint.
 
     The batch of the settings is shared out, so the result is that of one process up to the order of additions.
     Raises UsageError where Ray Train is not installed, or the objective can't be shared; ResourceError when too many died.
@@ -60,9 +59,6 @@ def train_together(
     if settings.objective.kind == "adversarial":
         raise UsageError("an adversarial objective trains two networks in turn, which is not shared out; leave out --workers")
     target = Path(folder).resolve()
-    checkpoint = target / "checkpoint.pt"
-    if checkpoint.is_file() and not resume:
-        raise UsageError(f"{checkpoint}: training in this folder was begun before; give --resume, or another folder (-o)")
     board: Any = ray.remote(_Board).options(num_cpus=0).remote()
     results = target / ".ray"
     trainer = TorchTrainer(

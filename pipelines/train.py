@@ -21,7 +21,7 @@ from models.catalog import find, load_network
 from models.errors import Interrupted, UsageError
 from models.growth import grown
 from pipelines import metrics
-from pipelines.card import build, export
+from pipelines.card import build, export, write_atomically
 from pipelines.device import low_precision
 from pipelines.footage import to_values
 from pipelines.loader import Batch, Loader
@@ -54,6 +54,8 @@ __all__ = [
 
 _LOG_EVERY = 100
 _LEAST_STEPS = 20
+_STEPS = "minutes.json"
+"""How many steps the minutes were that were asked for."""
 
 
 @dataclass(frozen=True)
@@ -103,13 +105,16 @@ def train(
 ) -> Iterator[Stepped | Validated | Trained]:
     """Train on data sets made by `dataset`, into `folder`.
 
-    minutes: instead of the settings' steps, as many as that takes here, by the time of a few.
+    minutes: instead of the settings' steps, as many as that takes here, by the time of a few; a resumed training keeps them.
     resume: go on from the folder's checkpoint if there is one. stop: asked after every step; True saves a checkpoint and
     raises Interrupted. cluster, workers: share every batch out among processes of a Ray cluster ("local", "auto", HOST:PORT).
     Raises UsageError for data that do not fit, MediaError for files that are damaged.
     """
-    if minutes is not None and (resume or cluster is not None):
-        raise UsageError("how many steps some minutes are is measured when training begins here; with --resume or --cluster give --set steps=N")
+    checkpoint = Path(folder) / "checkpoint.pt"
+    if checkpoint.is_file() and not resume:
+        raise UsageError(f"{checkpoint}: training in this folder was begun before; give --resume, or another folder (-o)")
+    if minutes is not None and cluster is not None:
+        raise UsageError("how many steps some minutes are is measured where training begins, not on a cluster; with --cluster give --set steps=N")
     if cluster is not None:
         from pipelines.session import open_session
 
@@ -120,21 +125,36 @@ def train(
         with session:
             from pipelines.peers import train_together  # Ray is loaded now, as the session wants it
 
-            yield from train_together(
-                settings, data, folder, workers=most or workers, cpus_per_worker=cpus or 1, resume=resume, device=device, stop=stop
-            )
+            yield from train_together(settings, data, folder, workers=most or workers, cpus_per_worker=cpus or 1, device=device, stop=stop)
         return
     if minutes is not None:
-        rate = steps_per_second(settings, data, device)
-        settings = replace(settings, steps=max(_LEAST_STEPS, round(minutes * 60 * rate)))
+        steps = _begun_steps(Path(folder), minutes) if checkpoint.is_file() else _measured_steps(settings, data, Path(folder), device, minutes)
+        settings = replace(settings, steps=steps)
     run = Trainer(settings, [Path(d) for d in data], Path(folder), torch.device(device))
-    checkpoint = run.folder / "checkpoint.pt"
-    if resume and checkpoint.is_file():
+    if checkpoint.is_file():
         run.state.load(checkpoint, run.identity)
-    elif checkpoint.is_file() and not resume:
-        raise UsageError(f"{checkpoint}: training in this folder was begun before; give --resume, or another folder (-o)")
     yield from run.steps(stop or (lambda: False))
     yield run.finish()
+
+
+def _measured_steps(settings: TrainSettings, data: Sequence[str | Path], folder: Path, device: str, minutes: float) -> int:
+    """How many steps so many minutes are; written down, as another measurement would find another number."""
+    steps = max(_LEAST_STEPS, round(minutes * 60 * steps_per_second(settings, data, device)))
+    folder.mkdir(parents=True, exist_ok=True)
+    write_atomically(folder / _STEPS, lambda path: path.write_text(json.dumps({"minutes": minutes, "steps": steps}), encoding="utf-8"))
+    return steps
+
+
+def _begun_steps(folder: Path, minutes: float) -> int:
+    """How many they were when training in the folder began. Raises UsageError where it began otherwise."""
+    try:
+        begun = json.loads((folder / _STEPS).read_text(encoding="utf-8"))
+        before, steps = float(begun["minutes"]), int(begun["steps"])
+    except (OSError, ValueError, KeyError, TypeError):
+        raise UsageError(f"{folder}: training did not begin with --minutes here; leave it out, or give --set steps=N as it began") from None
+    if before != minutes:
+        raise UsageError(f"{folder}: training began with --minutes {before:g}, not {minutes:g}; give the same to --resume, or another folder (-o)")
+    return steps
 
 
 class Peers(Protocol):

@@ -108,7 +108,24 @@ def test_minutes_become_steps(pairs: Path, tmp_path: Path, monkeypatch: pytest.M
     last = list(train(TINY, [pairs], tmp_path, minutes=0.1))[-1]
     assert isinstance(last, Trained)
     assert find(last.weights)[0].more["training"]["steps"] == 30
-    with pytest.raises(UsageError, match="steps=N"):
+    with pytest.raises(UsageError, match="with --cluster give --set steps=N"):
+        list(train(TINY, [pairs], tmp_path / "other", minutes=0.1, cluster="local"))
+
+
+def test_minutes_go_on_with_the_steps_they_were_when_training_began(pairs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    speeds = iter((5.0, 7.0))
+    monkeypatch.setattr("pipelines.train.steps_per_second", lambda *_: next(speeds))
+    count = itertools.count(1)
+    with pytest.raises(Interrupted, match="step 5 of 30"):
+        list(train(TINY, [pairs], tmp_path, minutes=0.1, stop=lambda: next(count) == 5))
+    with pytest.raises(UsageError, match=r"--minutes 0\.1, not 0\.2"):
+        list(train(TINY, [pairs], tmp_path, minutes=0.2, resume=True))
+    with pytest.raises(UsageError, match="begun before"):
+        list(train(TINY, [pairs], tmp_path, minutes=0.1))
+    last = list(train(TINY, [pairs], tmp_path, minutes=0.1, resume=True))[-1]
+    assert find(last.weights)[0].more["training"]["steps"] == 30
+    (tmp_path / "minutes.json").unlink()
+    with pytest.raises(UsageError, match="did not begin with --minutes"):
         list(train(TINY, [pairs], tmp_path, minutes=0.1, resume=True))
 
 
