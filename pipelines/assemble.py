@@ -20,7 +20,7 @@ from models.errors import CorruptError, Interrupted, OutputError, UsageError, Ve
 from pipelines.hdr import with_metadata
 from pipelines.probe import EpochClock
 from pipelines.sequence import unpack
-from pipelines.source import file_url, open_source
+from pipelines.source import file_url, open_source, packets_of
 from pipelines.timeline import timeline
 
 if TYPE_CHECKING:
@@ -132,7 +132,8 @@ def assemble(
     """Write the result to `target`, which has a temporary name; what was passed on comes back.
 
     records: every chunk of the plan, in order. dropped: indexes of source streams to leave out. stop: ends it when set.
-    Raises OutputError where the disk won't, VerificationError where chunks do not fit together, Interrupted.
+    Raises OutputError where the result can't be written, MediaError where the source can't be read any more, VerificationError where
+    chunks do not fit together, Interrupted.
     """
     if [r.index for r in records] != [c.index for c in plan.chunks]:
         raise VerificationError("chunks are missing or doubled; give the same command again")
@@ -249,7 +250,7 @@ def _attach_cover(output: OutputContainer, info: VideoInfo, stream: AnyStream) -
     """Cover art is an attachment in Matroska, and a video track in nothing."""
     container = open_source(info.path)
     try:
-        packet = next((p for p in container.demux(container.streams[stream.index]) if p.size), None)
+        packet = next((p for p in packets_of(container, info.path, container.streams[stream.index]) if p.size), None)
         if packet is not None:
             kind = {"png": "png", "bmp": "bmp", "gif": "gif"}.get(stream.codec_context.name, "jpeg")
             name = stream.metadata.get("filename") or f"cover.{'jpg' if kind == 'jpeg' else kind}"
@@ -349,7 +350,7 @@ def _passed_packets(source: InputContainer, output: OutputContainer, plan: Plan,
     clock = EpochClock(source.format.name)
     adts = source.format.name == "mpegts"
     last: dict[int, int] = {}
-    for packet in source.demux():
+    for packet in packets_of(source, info.path):
         if not packet.size:
             continue
         clock.see(packet)

@@ -291,19 +291,24 @@ class _Child:
     def _feed(self, feed: Callable[[int, Task], Iterable[Any]], task: Task) -> None:
         try:
             for piece in feed(self._number, task):
-                self._line.send(("piece", piece))
-            self._line.send(("end", None))
-        except (OSError, ValueError):
-            pass  # the child is gone, which the receiving side notices
+                if not self._reaches(("piece", piece)):
+                    return  # which the receiving side notices, too
+            self._reaches(("end", None))
         except BaseException as error:  # noqa: BLE001 - raised where the child is listened to
             self._feed_error = error
             self._process.kill()
 
     def _send(self, message: tuple[Any, ...]) -> None:
+        if not self._reaches(message):
+            raise self._lost()
+
+    def _reaches(self, message: tuple[Any, ...]) -> bool:
+        """Send a message; False where the child is gone."""
         try:
             self._line.send(message)
         except OSError:
-            raise self._lost() from None
+            return False
+        return True
 
     def receive(self) -> tuple[str, int, Any]:
         """The next message: kind, key of the task, value. Raises _ChildLostError; what a feed raised."""

@@ -23,7 +23,7 @@ from pipelines.look import Look, exif_orientation
 from pipelines.scan import find_scan
 from pipelines.sequence import pattern_of
 from pipelines.siting import chroma_siting
-from pipelines.source import DECODERS, GUARDS, MAX_PIXELS, open_source
+from pipelines.source import DECODERS, GUARDS, MAX_PIXELS, open_source, packets_of
 from pipelines.structure import flaw_of
 from pipelines.video import NO_PTS, DecoderSetup, PacketIndex, Scan, Stream, VideoInfo
 
@@ -368,7 +368,7 @@ def count(info: VideoInfo) -> VideoInfo:
         stream = container.streams.video[[s.index for s in container.streams.video].index(info.stream_index)]
         stream.codec_context.thread_type = "AUTO"
         stream.codec_context.options = GUARDS
-        for packet in container.demux(stream):
+        for packet in packets_of(container, info.path, stream):
             try:
                 for frame in packet.decode():
                     seen.append(NO_PTS if frame.pts is None else frame.pts)

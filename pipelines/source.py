@@ -11,7 +11,7 @@ import stat
 from collections import deque
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import av
 
@@ -20,12 +20,12 @@ from pipelines.sequence import pattern_of
 from pipelines.structure import header_bytes
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from av.container import InputContainer
-    from av.video.stream import VideoStream
+    from av.stream import Stream
 
-__all__ = ["DECODERS", "FORMATS", "GUARDS", "MAX_PIXELS", "PacketData", "PacketReader", "file_url", "open_source"]
+__all__ = ["DECODERS", "FORMATS", "GUARDS", "MAX_PIXELS", "PacketData", "PacketReader", "file_url", "open_source", "packets_of"]
 
 
 def _decodes_pictures(name: str) -> bool:
@@ -118,6 +118,20 @@ def open_source(path: str | os.PathLike[str]) -> InputContainer:
         ) from None
 
 
+def packets_of(container: InputContainer, path: str | os.PathLike[str], *streams: Stream) -> Iterator[av.Packet[Any]]:
+    """The packets of some streams, or of all, as `demux` gives them, of a file that could be opened.
+
+    Raises MediaError where it can't be read any further: a disk or a share that fails under way.
+    """
+    try:
+        yield from container.demux(*streams)
+    except av.error.FFmpegError as error:
+        raise MediaError(
+            f"{_shown(path)}: can't be read to its end: {error.strerror}; what is done is kept, "
+            "see to the disk or share it lies on and give the same command again"
+        ) from None
+
+
 def _shown(path: str | os.PathLike[str]) -> str:
     """A path fit for one line of text."""
     return os.fsdecode(os.fspath(path)).encode("utf-8", "backslashreplace").decode().replace("\n", "\\n")
@@ -150,7 +164,10 @@ class PacketReader:
         """Row of the window's first packet."""
 
     def rows(self, first: int, stop: int, *, keep_from: int) -> Iterator[PacketData]:
-        """Yield rows `first` to `stop` (exclusive). Rows before `keep_from` won't be asked for again soon."""
+        """Yield rows `first` to `stop` (exclusive). Rows before `keep_from` won't be asked for again soon.
+
+        Raises MediaError where the file can't be opened or read (any more).
+        """
         if self._container is None or first < self._first:
             self._restart()
         row = first
@@ -173,7 +190,7 @@ class PacketReader:
     def _restart(self) -> None:
         self.close()
         self._container = open_source(self._path)
-        self._packets = _video_packets(self._container, self._container.streams[self._stream_index])  # type: ignore[arg-type]
+        self._packets = _packet_data(packets_of(self._container, self._path, self._container.streams[self._stream_index]))
         self._window.clear()
         self._first = 0
 
@@ -184,7 +201,7 @@ class PacketReader:
             self._container = None
 
 
-def _video_packets(container: InputContainer, stream: VideoStream) -> Iterator[PacketData]:
-    for packet in container.demux(stream):
+def _packet_data(packets: Iterable[av.Packet[Any]]) -> Iterator[PacketData]:
+    for packet in packets:
         if packet.size:  # not `dts is None`: Matroska's first key frames have none
             yield PacketData(bytes(packet), packet.pts, packet.dts, packet.duration or 0, packet.is_keyframe)

@@ -242,6 +242,16 @@ MUTANTS = (
         f"{_CLUSTER}::test_time_in_which_the_driver_itself_was_stopped_is_no_silence_of_its_workers",
     ),
     Mutant(
+        57, "a source that fails is taken for a worker that hangs", "pipelines/local.py",
+        "        except BaseException as error:  # noqa: BLE001 - raised where the child is listened to", "        except ZeroDivisionError as error:",
+        f"{_LOCAL}::test_a_failing_feed_ends_the_run_with_its_error[error1]",
+    ),
+    Mutant(
+        57, "a source that fails is taken for a result that does", "pipelines/assemble.py",
+        "in packets_of(source, info.path):", "in source.demux():",
+        f"{_SOURCE}::test_a_source_that_can_t_be_read_to_its_end_is_named_and_what_is_done_is_kept[pipelines.assemble-3]",
+    ),
+    Mutant(
         57, "a worker whose caller reads nothing is hung", "pipelines/driver.py",
         "elif actor not in self._unheard:", "else:",
         f"{_CLUSTER}::test_a_worker_to_whom_nobody_listens_is_not_taken_for_hung",

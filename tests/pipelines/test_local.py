@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import subprocess
@@ -183,12 +184,16 @@ def test_a_worker_that_can_t_be_made_says_why() -> None:
         list(LocalWorkers([{}]).run_tasks([Task(0, "t", 0)], worker="no_such_module:X", setup={}, feed=lambda n, t: []))
 
 
-def test_a_failing_feed_ends_the_run_with_its_error() -> None:
+@pytest.mark.parametrize("error", [MediaError("the file went away"), OSError(errno.EIO, "it went away"), ValueError("went away")])
+def test_a_failing_feed_ends_the_run_with_its_error(monkeypatch: pytest.MonkeyPatch, error: Exception) -> None:
+    """Also with those that a line to a child that is gone would raise."""
+    monkeypatch.setattr("pipelines.local.SILENCE_SECONDS", 15.0)
+
     def feed(number: int, task: Task) -> Iterator[int]:
         yield 1
-        raise MediaError("the file went away")
+        raise error
 
-    with pytest.raises(MediaError, match="went away"):
+    with pytest.raises(type(error), match="went away"):
         list(LocalWorkers([{}]).run_tasks([Task(0, "t", "x")], worker=WORKER, setup={}, feed=feed))
 
 

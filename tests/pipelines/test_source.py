@@ -7,14 +7,19 @@ import os
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
 from models.errors import MediaError
-from pipelines.probe import probe
+from pipelines import assemble, source
+from pipelines import probe as probe_module
+from pipelines.journal import work_folder
+from pipelines.probe import count, probe
 from pipelines.source import PacketReader, file_url, open_source
 from tests import media
-from tests.helpers.inline import upscaled
+from tests.helpers.bad_sector import bad_sector
+from tests.helpers.inline import finished_of, planned_of, upscaled
 from tests.helpers.view import frames
 
 
@@ -219,3 +224,29 @@ def test_the_reader_gives_every_packet_by_its_row_and_reads_again_when_asked(tmp
     assert [p.data for p in reader.rows(20, 24, keep_from=24)] == expected[20:]
     assert [p.data for p in reader.rows(0, 3, keep_from=0)] == expected[:3]
     reader.close()
+
+
+@pytest.mark.usefixtures("inline")
+@pytest.mark.parametrize(("module", "kept"), [(source, 1), (assemble, 3)])
+def test_a_source_that_can_t_be_read_to_its_end_is_named_and_what_is_done_is_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, module: ModuleType, kept: int
+) -> None:
+    """While its packets go to the workers, and while its sound is passed on."""
+    film = media.write(tmp_path / "in.mkv", media.Film(frames=24, gop=8), audio=(media.Audio(),))
+    output = tmp_path / "out.mkv"
+    with monkeypatch.context() as patch:
+        bad_sector(patch, module, behind=12)
+        with pytest.raises(MediaError, match=f"^{film}: can't be read to its end: Input/output error; what is done is kept"):
+            upscaled(film, output, chunk_seconds=0.25)
+    assert not output.exists()
+    assert not (work_folder(output) / "result").exists()
+    events = upscaled(film, output, chunk_seconds=0.25)
+    assert (planned_of(events).chunks_done, finished_of(events).frames) == (kept, 24)
+
+
+def test_a_film_whose_frames_are_counted_must_be_read_to_its_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    film = media.cfr(tmp_path / "in.mp4", frames=8)
+    info = probe(film)
+    bad_sector(monkeypatch, probe_module, behind=4)
+    with pytest.raises(MediaError, match="can't be read to its end"):
+        count(info)
