@@ -8,6 +8,7 @@ are the input. What is learned there carries over to the step up from the film i
 from __future__ import annotations
 
 import shutil
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,7 +23,7 @@ from pipelines.probe import probe
 from pipelines.recipe import OptimizerSettings, TrainSettings
 from pipelines.recode import coding_of
 from pipelines.shards import Shards
-from pipelines.train import Trained, steps_per_second, train, validate
+from pipelines.train import Trained, train, validate
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -53,13 +54,14 @@ def tune(
     *,
     init: str = "fast-x2",
     minutes: float = 10.0,
+    resume: bool = False,
     device: str = "cpu",
     stop: Callable[[], bool] | None = None,
     least_gain_db: float = LEAST_GAIN_DB,
 ) -> Iterator[Any]:
     """Fine-tune `init` on `video` for about `minutes` of training, into `folder`; yields the events of both stages, then Gated.
 
-    Raises UsageError where `init` is no network of ours, and what `make_dataset` and `train` raise.
+    resume: go on where an earlier call was stopped. Raises UsageError where `init` is no network of ours, and what `make_dataset` and `train` raise.
     """
     card = _card(init)
     target = Path(folder)
@@ -68,13 +70,8 @@ def tune(
         if isinstance(made, DatasetDone) and not made.validation_pairs:
             raise UsageError(f"{video}: is too short to hold out a part to judge by; per-title tuning needs some seconds of film")
         yield made
-    settings = _train_settings(video, card, init, minutes, steps=100)
-    rate = steps_per_second(settings, [data], device)
-    settings = _train_settings(video, card, init, minutes, steps=max(20, round(minutes * 60 * rate)))
-    run = target / "run"
-    shutil.rmtree(run, ignore_errors=True)
     weights = ""
-    for event in train(settings, [data], run, device=device, stop=stop):
+    for event in train(_train_settings(video, card, init, minutes), [data], target / "run", resume=resume, device=device, stop=stop, minutes=minutes):
         yield event
         if isinstance(event, Trained):
             weights = event.weights
@@ -108,7 +105,7 @@ def _data_settings(video: str | Path, card: Card) -> DatasetSettings:
     )
 
 
-def _train_settings(video: str | Path, card: Card, init: str, minutes: float, steps: int) -> TrainSettings:
+def _train_settings(video: str | Path, card: Card, init: str, minutes: float) -> TrainSettings:
     return TrainSettings(
         name=f"{Path(video).stem.replace(' ', '-')}-x{card.scale}",
         scale=card.scale,
@@ -116,8 +113,7 @@ def _train_settings(video: str | Path, card: Card, init: str, minutes: float, st
         network=card.settings,
         description=f"{card.name} tuned on {Path(video).name} for {minutes:g} minutes",
         init=init,
-        steps=steps,
-        validate_every=steps,  # only the last weights are judged: choosing the best of many on the same shots would flatter
+        validate_every=sys.maxsize,  # only the last weights are judged: choosing the best of many on the same shots would flatter
         ema_decay=0.995,
         batch=BatchSettings(truth_px=64 * card.scale, orientations=2),
         optimizer=OptimizerSettings(learning_rate=2e-4, warmup_steps=50),

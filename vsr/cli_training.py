@@ -59,7 +59,9 @@ def dataset(
 @click.option("--init", default="", metavar="MODEL", help="Name or file of a network to start from.")
 @click.option("--minutes", type=click.FloatRange(0.05), help="Of training, in place of CONFIG's steps; with --per-title: 10 by default.")
 @click.option("--set", "changes", multiple=True, metavar="KEY=VALUE", help="One setting, such as steps=5000; may be repeated.")
-@click.option("-o", "--output", type=click.Path(path_type=Path), metavar="DIR", help="Folder for the result; default: the network's name.")
+@click.option(
+    "-o", "--output", type=click.Path(path_type=Path), metavar="DIR", help="Folder for the result; default: the network's name, or FILM.tuned."
+)
 @click.option("--resume", is_flag=True, help="Go on from the folder's checkpoint.")
 @click.option("--cluster", metavar="ADDRESS", help="Train on a Ray cluster: local[:N], auto, or HOST:PORT.")
 @click.option("--workers", type=click.IntRange(1), metavar="N", default=1, help="Processes of the cluster that share every batch; default: 1.")
@@ -95,12 +97,12 @@ def train(
     where = choose_device(device).type
     with Signals("stopping after the step under way") as signals:
         if per_title is not None:
+            given = {"CONFIG": config, "--data": data, "--set": changes, "--cluster": shared["cluster"]}
+            if odd := [name for name, value in given.items() if value]:
+                raise UsageError(f"--per-title takes everything from the film; leave out {', '.join(odd)}")
             folder = output or Path(f"{per_title.stem}.tuned")
-            _show(
-                tune(per_title, folder, init=init or "fast-x2", minutes=minutes or 10.0, device=where, stop=signals.stop.is_set),
-                as_json=as_json,
-                signals=signals,
-            )
+            events = tune(per_title, folder, init=init or "fast-x2", minutes=minutes or 10.0, resume=resume, device=where, stop=signals.stop.is_set)
+            _show(events, as_json=as_json, signals=signals)
             return
         if config is None or not data:
             raise UsageError("vsr train: expected a CONFIG such as configs/train/fast-x2.toml and --data DIR, or --per-title INPUT")

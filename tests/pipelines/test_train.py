@@ -237,6 +237,18 @@ def test_per_title_keeps_only_what_wins(tmp_path: Path, minutes_of_harm: bool) -
     assert verdict.kept == (tmp_path / "tuned" / "film-x2.safetensors").exists() == bool(verdict.weights)
 
 
+def test_per_title_goes_on_where_it_was_stopped(tmp_path: Path) -> None:
+    source = film(tmp_path / "film.mp4", (24,), width=256, height=192)
+    count = itertools.count(1)
+    with pytest.raises(Interrupted, match="step 5 of"):
+        list(tune(source, tmp_path / "tuned", minutes=0.01, stop=lambda: next(count) == 5))
+    with pytest.raises(UsageError, match="--resume"):
+        list(tune(source, tmp_path / "tuned", minutes=0.01))
+    count = itertools.count(6)
+    with pytest.raises(Interrupted, match="step 7 of"):
+        list(tune(source, tmp_path / "tuned", minutes=0.01, resume=True, stop=lambda: next(count) == 7))
+
+
 def test_export_writes_what_the_catalog_reads_and_refuses_other_tensors(tmp_path: Path) -> None:
     network = Compact(scale=3, width=32, depth=2)
     path = export(

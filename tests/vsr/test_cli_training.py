@@ -50,6 +50,9 @@ def test_per_title_says_the_gain_either_way(tmp_path: Path) -> None:
     last = told.stderr.strip().splitlines()[-1]
     assert "held-out pairs" in last
     assert ("kept as" in last) == (tmp_path / "tuned" / "film-x2.safetensors").exists()
+    # The network was trained, so only the judging is left to go on with.
+    again = run(train, "--per-title", source, "--minutes", "0.05", "-o", tmp_path / "tuned", "--device", "cpu", "--resume")
+    assert again.stderr.strip().splitlines()[-1] == last
 
 
 @pytest.mark.parametrize(("command", "arguments", "said"), [
@@ -57,6 +60,8 @@ def test_per_title_says_the_gain_either_way(tmp_path: Path) -> None:
     (train, [FAST, "--data", "nowhere"], "expected a data set"),
     (train, [FAST, "--data", "nowhere", "--set", "stepps=3"], "unknown key 'stepps'"),
     (train, [FAST, "--data", "nowhere", "--set", "steps"], "expected KEY=VALUE"),
+    (train, [FAST, "--per-title", "film.mp4", "--data", "pairs"], "leave out CONFIG, --data"),
+    (train, ["--per-title", "film.mp4", "--set", "steps=9", "--cluster", "local"], "leave out --set, --cluster"),
     (dataset, ["nowhere", "-o", "out"], "no such file or folder"),
 ])  # fmt: skip
 def test_wrong_usage_is_one_line_that_says_what_to_do(
