@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from models.errors import Interrupted, OutputError, UsageError, VsrError
 from pipelines.events import Event, Planned
-from pipelines.job import acceptable, upscale_video
+from pipelines.job import upscale_video
 from pipelines.remote import Trip, upscale_remote
 from pipelines.request import plan_video
 from pipelines.spans import open_workers
@@ -90,9 +90,9 @@ class _Each:
         if one.url is None and one.output_url is None:
             return run()
 
-        def name_of() -> tuple[str, frozenset[str]]:
+        def name_of() -> tuple[str, str]:
             planned, _ = plan_video(one.path, one.output, self._settings)
-            return Path(planned.output).name, frozenset(acceptable(planned.plan))
+            return Path(planned.output).name, planned.plan.id
 
         trip = Trip(one.path, one.output, one.url, one.output_url, self._overwrite or self._fresh)
         return upscale_remote(trip, name_of, run)

@@ -10,7 +10,7 @@ import shutil
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Container, Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from pipelines.video import VideoInfo
     from pipelines.work import Map
 
-__all__ = ["acceptable", "upscale_video"]
+__all__ = ["upscale_video"]
 
 _LEAST_FREE_BYTES = 32 << 20
 _PUBLISHING = "publishing"
@@ -70,22 +70,20 @@ def upscale_video(
     began = time.monotonic()
     seen = _state(source)
     planned, dropped = plan_video(source, output, settings)
-    target = Path(planned.output)
+    asked, target = planned.plan.id, Path(planned.output)
     if claim is not None:
         claim(target)
     if not fresh:
-        plans = acceptable(planned.plan)
-        if (done := _done(target, planned.plan, plans)) is not None:
-            _forget(work_folder(target), plans)
+        if (done := _done(target, planned.plan)) is not None:
+            _forget(work_folder(target), asked)
             yield done
             return
-        begun = plans.get(begun_plan(work_folder(target)), planned.plan)
-        if begun.tile_px != planned.plan.tile_px:
-            yield Note(f"goes on with tiles of {tile_text(begun.tile_px)}, for memory ran out before; --fresh begins anew with larger ones")
-        planned = replace(planned, plan=begun)
+        begun = begun_plan(work_folder(target))
+        if begun is not None and begun.asked == asked != begun.id:
+            planned, dropped = yield from _as_begun(begun.id, planned, dropped, source, output, settings)
     if _is_there(target, planned.plan) and not (overwrite or fresh):
         raise UsageError(f"{target}: is already there, and not by this very command; give --overwrite to replace it, or another -o")
-    journal = Journal(work_folder(target))
+    journal = Journal(work_folder(target), asked)
     finished = False
     try:
         while True:
@@ -96,7 +94,7 @@ def upscale_video(
                 counted, tile_px = _counted(planned.info, error), planned.plan.tile_px
                 yield Note(f"{error}; the frames were counted by decoding: {counted.frame_count}")
                 planned, dropped = plan_video(source, output, settings, counted)
-                planned = replace(planned, plan=replace(planned.plan, tile_px=tile_px))
+                planned = _begun_as(replace(planned.plan, tile_px=tile_px), planned, journal)
             except NoMemoryError as error:
                 planned = _with_smaller_tiles(planned, journal, error)
                 yield Note(f"memory ran out; begun again with tiles of {tile_text(planned.plan.tile_px)}")
@@ -128,40 +126,61 @@ def _refuse_changed(source: Path, seen: tuple[int, int] | None) -> None:
         raise MediaError(f"{source}: was changed while it was read; when it is complete, give the same command again")
 
 
-def acceptable(plan: Plan) -> dict[str, Plan]:
-    """The plans that one command may come to, by their ids: its own, and those with smaller tiles."""
+def _as_begun(
+    plan_id: str, planned: Planned, dropped: frozenset[int], source: Path, output: Path | None, settings: RunSettings
+) -> Generator[Note, None, tuple[Planned, frozenset[int]]]:
+    """The plan of that id, which an earlier run of the same command had come to: with counted frames, with smaller tiles, or both."""
+    plans = _of_all_tiles(planned.plan)
+    if plan_id not in plans:
+        counted = count(planned.info)
+        yield Note(f"goes on with frames counted by decoding, as before: {counted.frame_count}")
+        planned, dropped = plan_video(source, output, settings, counted)
+        plans = _of_all_tiles(planned.plan)
+    plan = plans.get(plan_id, planned.plan)
+    if plan.tile_px != planned.plan.tile_px:
+        yield Note(f"goes on with tiles of {tile_text(plan.tile_px)}, for memory ran out before; --fresh begins anew with larger ones")
+    return replace(planned, plan=plan), dropped
+
+
+def _of_all_tiles(plan: Plan) -> dict[str, Plan]:
+    """The plan, and those that differ from it by smaller tiles alone, by their ids."""
     return {one.id: one for one in (plan, *with_smaller_tiles(plan))}
 
 
+def _begun_as(plan: Plan, planned: Planned, journal: Journal) -> Planned:
+    """With another plan that the run has come to; the work directory becomes that one's, so that a later run goes on with it."""
+    journal.adopt(plan.id, plan.to_json(), planned.input)
+    return replace(planned, plan=plan)
+
+
 def _with_smaller_tiles(planned: Planned, journal: Journal, error: NoMemoryError) -> Planned:
-    """The next plan; the work directory becomes that one's, so that a later run goes on with it. Raises NoMemoryError where there is none."""
+    """The next plan. Raises NoMemoryError where there is none."""
     smaller = next(with_smaller_tiles(planned.plan), None)
     if smaller is None:
         raise error
     if not journal.is_empty:  # chunks of one result are of one plan
         raise NoMemoryError(f"{error}, or begin anew with --tile {tile_text(smaller.tile_px)}") from None
-    journal.adopt(smaller.id, smaller.to_json(), planned.input)
-    return replace(planned, plan=smaller)
+    return _begun_as(smaller, planned, journal)
 
 
-def _done(target: Path, plan: Plan, plan_ids: Container[str]) -> AlreadyDone | None:
-    """What an earlier run of one of these plans left, if it is still there."""
+def _done(target: Path, plan: Plan) -> AlreadyDone | None:
+    """What an earlier run of the same command, or of another that comes to this very plan, left, if it is still there."""
     try:
         report = json.loads(_report_path(target).read_bytes())
         pattern = pattern_of(target) if plan.encoder.is_sequence else None
         size = pattern.bytes() if pattern is not None else target.stat().st_size
-        same = bool(report["plan"] in plan_ids and report["bytes"] == size)
+        same = plan.id in {report["plan"], report["asked"]} and report["bytes"] == size
         return AlreadyDone(str(target), int(report["frames"]), size) if same else None
     except (OSError, ValueError, KeyError, TypeError):
         return None
 
 
-def _forget(folder: Path, plan_ids: Container[str]) -> None:
+def _forget(folder: Path, asked: str) -> None:
     """Remove what a run left that was ended when its result had got its name already."""
     with contextlib.suppress(VsrError):  # another run at it, a disk that can't be written to: nothing that is asked for needs this
         if folder.is_dir():
-            journal = Journal(folder)
-            journal.remove() if journal.is_over(plan_ids) else journal.close()
+            journal = Journal(folder, asked)
+            journal.remove() if journal.is_over else journal.close()
 
 
 def _is_there(target: Path, plan: Plan) -> bool:
@@ -205,9 +224,9 @@ def _make_chunks(
 ) -> Generator[Event, None, _Made]:
     """Bring every chunk of the plan to the disk; its records come back as the generator's value."""
     plan, info = planned.plan, planned.info
-    done, changed = journal.adopt("" if fresh else plan.id, plan.to_json(), planned.input)
     if fresh:
-        done, changed = journal.adopt(plan.id, plan.to_json(), planned.input)[0], []
+        journal.clear()
+    done, changed = journal.adopt(plan.id, plan.to_json(), planned.input)
     records = {r.index: r for r in done}
     _check_disk(journal.folder, planned.estimated_bytes)
     yield replace(planned, chunks_done=len(records), changed=tuple(changed))
@@ -251,7 +270,7 @@ def _make_chunks(
                     partly.pop(event.key, None)
         except NoneAdmittedError as error:
             yield Note(f"chunks of an earlier run were made under other conditions ({error}); they are made anew")
-            journal.adopt("", {})
+            journal.clear()
             journal.adopt(plan.id, plan.to_json(), planned.input)
             records, frames = {}, 0
             continue
@@ -307,7 +326,7 @@ def _finish(
         passed = assemble(plan, info, made.records, journal.result, dropped=dropped, stop=stop)
         report = verify(journal.result, plan, info, made.records, passed, full=settings.verify == "full", stop=stop)
         summary = {
-            "plan": plan.id, "tile": [*reversed(plan.tile_px)], "bytes": 0,
+            "plan": plan.id, "asked": journal.asked, "tile": [*reversed(plan.tile_px)], "bytes": 0,
             "concealed": concealed, "flaw": info.flaw, "dropped": list(planned.dropped), **asdict(report),
         }  # fmt: skip
         size = summary["bytes"] = _give_name(journal, target, plan)

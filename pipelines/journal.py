@@ -22,11 +22,9 @@ from typing import TYPE_CHECKING, Any
 from models.errors import OutputError, UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Container
-
     from pipelines.encode import EncodedChunk
 
-__all__ = ["ChunkRecord", "Job", "Journal", "begun_plan", "read_job", "work_folder", "write_atomically"]
+__all__ = ["Begun", "ChunkRecord", "Job", "Journal", "begun_plan", "read_job", "work_folder", "write_atomically"]
 
 _WORDS = {
     "source_fingerprint": "the input's content",
@@ -39,6 +37,7 @@ _WORDS = {
     "spans": "how the video is cut (--chunk-seconds, --range)",
     "start_frame": "--range",
     "stop_frame": "--range",
+    "linear": "whether frames are counted by decoding",
     "on_corrupt": "--on-corrupt",
     "deinterlacing": "--deinterlace",
     "prefilter": "--prefilter",
@@ -111,12 +110,13 @@ class ChunkRecord:
 class Journal:
     """The work directory of one output, locked while this object lives."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, asked: str = "") -> None:
         """Make or open the directory and lock it.
 
+        asked: id of the plan that the command makes of the input; a run may come to another, with smaller tiles or counted frames.
         Raises UsageError where another run holds it or it is a link, OutputError where it can't be made.
         """
-        self.folder = folder
+        self.folder, self.asked = folder, asked
         if folder.is_symlink():
             raise UsageError(f"{folder}: is a symbolic link; a work directory must be a real one; remove the link")
         try:
@@ -156,15 +156,22 @@ class Journal:
         shutil.rmtree(self.folder, ignore_errors=True)
         self.close()
 
-    def is_over(self, plan_ids: Container[str]) -> bool:
-        """Whether nothing here is worth keeping once the result of one of those plans is there: chunks of one of them, or none at all."""
-        plan = self._read("plan.json")
-        return plan is None or plan.get("id") in plan_ids
+    @property
+    def is_over(self) -> bool:
+        """Whether nothing here is worth keeping once the command's result is there: work of the same command, or none at all."""
+        begun = begun_plan(self.folder)
+        return begun is None or self.asked in {begun.id, begun.asked}
 
     @property
     def is_empty(self) -> bool:
         """No chunk is kept here."""
         return not any(self.folder.glob("[0-9]*.json"))
+
+    def clear(self) -> None:
+        """Delete all that is kept here."""
+        for path in self.folder.iterdir():
+            if path.name != "lock":
+                _delete(path)
 
     def adopt(self, plan_id: str, plan: dict[str, Any], source: str = "") -> tuple[list[ChunkRecord], list[str]]:
         """Make the directory that plan's: (chunks of it that are done, what changed since another plan was worked on).
@@ -178,10 +185,8 @@ class Journal:
             return self._valid_chunks(plan_id), []
         before = old.get("plan") if old is not None else None
         changed = _differences(before, plan) if isinstance(before, dict) else []
-        for path in self.folder.iterdir():
-            if path.name != "lock":
-                _delete(path)
-        told = {"id": plan_id, "input": os.path.abspath(source) if source else "", "plan": plan}
+        self.clear()
+        told = {"id": plan_id, "asked": self.asked or plan_id, "input": os.path.abspath(source) if source else "", "plan": plan}
         write_atomically(self.folder / "plan.json", json.dumps(told, indent=1).encode())
         return [], changed
 
@@ -233,12 +238,21 @@ class Journal:
         return table if isinstance(table, dict) else None
 
 
-def begun_plan(folder: Path) -> str:
-    """The id of the plan that a work directory is for, looked at without a lock; empty where there is none."""
+@dataclass(frozen=True)
+class Begun:
+    """What a work directory is for: ids of the plan that its chunks belong to, and of the one that the command asked for."""
+
+    id: str
+    asked: str
+
+
+def begun_plan(folder: Path) -> Begun | None:
+    """Looked at without a lock; None where there is none."""
     try:
-        return str(json.loads((folder / "plan.json").read_bytes())["id"])
+        told = json.loads((folder / "plan.json").read_bytes())
+        return Begun(str(told["id"]), str(told["asked"]))
     except (OSError, ValueError, KeyError, TypeError):
-        return ""
+        return None
 
 
 @dataclass(frozen=True, eq=False)

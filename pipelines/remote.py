@@ -19,7 +19,7 @@ from pipelines.events import AlreadyDone, Event, Finished, Note, Planned
 from pipelines.journal import write_atomically
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Container, Iterator
+    from collections.abc import Callable, Iterator
 
 __all__ = ["Remote", "Trip", "Url", "digest", "is_url", "redacted", "staged_path", "upscale_remote"]
 
@@ -195,10 +195,10 @@ class Trip:
         return self.output if self.output_url.endswith("/") else self.output.parent
 
 
-def upscale_remote(trip: Trip, name_of: Callable[[], tuple[str, Container[str]]], run: Callable[[], Iterator[Event]]) -> Iterator[Event]:
+def upscale_remote(trip: Trip, name_of: Callable[[], tuple[str, str]], run: Callable[[], Iterator[Event]]) -> Iterator[Event]:
     """Fetch, upscale, upload; staged files are removed when the result is where it belongs.
 
-    name_of: plans the run; gives (name of the result, hashes of the plans that it may be made by). run: the run itself. Raises the errors of both.
+    name_of: plans the run; gives (name of the result, id of the plan). run: the run itself. Raises the errors of both.
     """
     trip.path.parent.mkdir(parents=True, exist_ok=True)
     if trip.url is not None:
@@ -206,12 +206,12 @@ def upscale_remote(trip: Trip, name_of: Callable[[], tuple[str, Container[str]]]
     where = ""
     if trip.output_url is not None:
         trip.made_in.mkdir(parents=True, exist_ok=True)
-        name, plans = name_of()
+        name, asked = name_of()
         where = trip.output_url + name if trip.output_url.endswith("/") else trip.output_url
         there = Remote(Url(where), write=True).version()
         if there is not None and not trip.overwrite:
             report = _json(Remote(Url(f"{where}.vsr.json")).read())
-            if report.get("plan") in plans and report.get("bytes") == there[0]:
+            if asked in {report.get("plan"), report.get("asked")} and report.get("bytes") == there[0]:
                 _forget(trip)
                 yield AlreadyDone(redacted(where), int(report.get("frames", 0)), there[0])
                 return

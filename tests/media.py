@@ -420,6 +420,20 @@ def two_speeds(path: Path, container: str | None = None) -> Path:
     return write(path, Film(frames=len(pts), rate=Fraction(50), pts=pts, time_base=TICKS, b_frames=3), container=container)
 
 
+def misdated(path: Path, frames: int = 40) -> Path:
+    """Two packets in the middle have each other's timestamp, so that frames come out of order; nothing is damaged."""
+    film = Film(frames=frames, rate=Fraction(25), time_base=Fraction(1, 25), gop=8)
+    output = _open(path, None)
+    stream = _add_film(output, film)
+    output.start_encoding()
+    packets = packets_of(stream, film)
+    one, other = packets[frames // 2 - 1 : frames // 2 + 1]
+    one.pts, other.pts = other.pts, one.pts
+    _mux(output, packets)
+    output.close()
+    return path
+
+
 def interlaced(path: Path, frames: int = 16) -> Path:
     """H.264 with interlaced macroblocks, top field first; no motion between the fields."""
     return write(path, Film(frames=frames, rate=Fraction(25), options={"flags": "+ildct+ilme"}, field_flags="tff"))

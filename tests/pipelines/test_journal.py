@@ -13,7 +13,7 @@ import pytest
 
 from models.errors import Interrupted, OutputError, UsageError
 from pipelines.encode import EncodedChunk
-from pipelines.events import ChunkFinished, Event, Planned
+from pipelines.events import AlreadyDone, ChunkFinished, Event, Note, Planned
 from pipelines.job import upscale_video
 from pipelines.journal import Journal, work_folder, write_atomically
 from tests import media
@@ -267,6 +267,43 @@ def test_a_change_starts_anew_and_is_named(film: Path, tmp_path: Path, change: d
     planned = planned_of(upscaled(film, output, **{**CHUNKS, **more}))
     assert planned.chunks_done == 0
     assert any(words in c for c in planned.changed), planned.changed
+
+
+@pytest.fixture
+def misdated(tmp_path: Path, inline: None) -> Path:
+    """Its packets promise other frames than come, which shows in the third chunk; then all are counted by decoding."""
+    return media.misdated(tmp_path / "in.mp4")
+
+
+def test_a_run_whose_frames_had_to_be_counted_goes_on_with_its_chunks(misdated: Path, tmp_path: Path) -> None:
+    whole, output = tmp_path / "whole.mkv", tmp_path / "out.mkv"
+    upscaled(misdated, whole, **CHUNKS)
+    first = interrupted(misdated, output, 4, **CHUNKS)  # two before the frames were counted, two behind that
+    assert [e.plan.linear for e in first if isinstance(e, Planned)] == [False, True]
+    again = upscaled(misdated, output, **CHUNKS)
+    assert [e.text for e in again if isinstance(e, Note)] == ["goes on with frames counted by decoding, as before: 40"]
+    assert [(e.plan.id, e.chunks_done) for e in again if isinstance(e, Planned)] == [(planned_of(first).plan.id, 2)]
+    assert view(output).film.payloads == view(whole).film.payloads
+    assert view(output).film.pts == view(whole).film.pts
+
+
+def test_the_same_command_knows_its_result_whose_frames_had_to_be_counted(misdated: Path, tmp_path: Path) -> None:
+    """Case 45: and does not count them again to find out."""
+    output = tmp_path / "out.mkv"
+    upscaled(misdated, output, **CHUNKS)
+    assert [type(e) for e in upscaled(misdated, output, **CHUNKS)] == [AlreadyDone]
+    with pytest.raises(UsageError, match="not by this very command"):
+        upscaled(misdated, output, chunk_seconds=0.5)
+
+
+def test_nothing_but_the_command_is_said_to_have_changed_since_frames_had_to_be_counted(misdated: Path, tmp_path: Path) -> None:
+    """Case 42."""
+    output = tmp_path / "out.mkv"
+    events = interrupted(misdated, output, 3, **CHUNKS)
+    assert [e.changed for e in events if isinstance(e, Planned)] == [(), ()]
+    changed = [e.changed for e in upscaled(misdated, output, encoder_options={"slices": "4"}, **CHUNKS) if isinstance(e, Planned)]
+    counted, cut = "whether frames are counted by decoding", "how the video is cut (--chunk-seconds, --range)"
+    assert [set(words) for words in changed] == [{"the encoder's settings", counted, cut}, set()]
 
 
 def test_fresh_throws_earlier_work_away(film: Path, tmp_path: Path) -> None:
