@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from models.errors import MediaError, OutputError, UsageError
-from pipelines.naming import is_folder
+from pipelines.naming import is_folder, report_path
 from pipelines.remote import Remote, Url, digest, redacted, staged_path
 from pipelines.sequence import pattern_of
 
@@ -49,7 +49,7 @@ def find_inputs(
     """The videos that paths mean, each once, in the order given; those of a folder or pattern by name.
 
     A path that exists is itself, whatever characters it has; one that does not and has *, ? or [ is a pattern (** for any folders).
-    Of folders and patterns, hidden files, and results of earlier runs (those with NAME.vsr.json beside them), are left out.
+    Of folders and patterns, hidden files, and results of earlier runs (those with a report beside them), are left out.
     output: a file for one input, a folder for several or for a folder; it is made where it is missing. recursive: look into
     subfolders, too, which the output mirrors. allow_url: addresses are addresses; else they are names of files. staging: the folder
     that files from elsewhere are fetched to; None: the user's cache.
@@ -141,7 +141,7 @@ def _is_video(path: Path) -> bool:
 
 def _is_wanted(path: Path) -> bool:
     """Not hidden, and no result of ours: a second run over a folder would upscale what the first one made."""
-    return not path.name.startswith(".") and not path.name.endswith(".vsr.json") and not path.with_name(f"{path.name}.vsr.json").exists()
+    return not path.name.startswith(".") and not path.name.endswith(".vsr.json") and not report_path(path).exists()
 
 
 def _refuse_none(videos: Iterable[Path], path: Path, what: str, *, recursive: bool) -> None:

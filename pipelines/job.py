@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import json
 import os
 import shutil
@@ -21,6 +20,7 @@ from pipelines.decode import IndexMismatchError
 from pipelines.encode import EncodedChunk
 from pipelines.events import Advanced, AlreadyDone, ChunkFinished, Event, Finished, Note, Planned
 from pipelines.journal import Journal, begun_plan, sync_folder, work_folder, write_atomically
+from pipelines.naming import report_path
 from pipelines.plan import Plan
 from pipelines.probe import count
 from pipelines.request import plan_video
@@ -166,7 +166,7 @@ def _with_smaller_tiles(planned: Planned, journal: Journal, error: NoMemoryError
 def _done(target: Path, plan: Plan) -> AlreadyDone | None:
     """What an earlier run of the same command, or of another that comes to this very plan, left, if it is still there."""
     try:
-        report = json.loads(_report_path(target).read_bytes())
+        report = json.loads(report_path(target).read_bytes())
         pattern = pattern_of(target) if plan.encoder.is_sequence else None
         size = pattern.bytes() if pattern is not None else target.stat().st_size
         same = plan.id in {report["plan"], report["asked"]} and report["bytes"] == size
@@ -197,16 +197,6 @@ def _is_there(target: Path, plan: Plan) -> bool:
 def _mark(plan: Plan, result: Path | None) -> str:
     """What `_PUBLISHING` says: the plan's name, and for a single file, which keeps its inode when it is renamed, that."""
     return plan.id if result is None else f"{plan.id} {result.stat().st_ino}"
-
-
-def _report_path(target: Path) -> Path:
-    return target.with_name(f"{_short(target.name)}.vsr.json")
-
-
-def _short(name: str) -> str:
-    """The name, or its hash where more letters would not fit into a folder's entry of 255 bytes."""
-    data = os.fsencode(name)
-    return name if len(data) <= 220 else hashlib.sha256(data).hexdigest()[:32]
 
 
 def _counted(info: VideoInfo, error: IndexMismatchError) -> VideoInfo:
@@ -331,7 +321,7 @@ def _finish(
         }  # fmt: skip
         size = summary["bytes"] = _give_name(journal, target, plan)
         write_atomically(journal.folder / _REPORT, json.dumps(summary, indent=1).encode())
-        os.replace(journal.folder / _REPORT, _report_path(target))
+        os.replace(journal.folder / _REPORT, report_path(target))
         sync_folder(target.parent)
     except OSError as error:
         raise OutputError(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import string
 from pathlib import PurePath
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
 
     from pipelines.plan import Plan
 
-__all__ = ["DEFAULT_TEMPLATE", "check_template", "is_folder", "result_name", "template_suffix"]
+__all__ = ["DEFAULT_TEMPLATE", "check_template", "is_folder", "report_path", "result_name", "template_suffix"]
 
 DEFAULT_TEMPLATE = "{stem}.{lines}p{suffix}"
 FIELDS = ("stem", "suffix", "width", "height", "lines", "codec", "model")
@@ -67,6 +68,14 @@ def result_name(template: str, source: Path, suffix: str, plan: Plan) -> str:
     if len(os.fsencode(name)) > _LONGEST_NAME:
         raise UsageError(f"--output-template {template!r}: {name!r} is longer than the {_LONGEST_NAME} bytes a folder takes; leave something out")
     return name
+
+
+def report_path(result: Path) -> Path:
+    """Where the report of a result lies: NAME.vsr.json beside it, for a long name a hash of it."""
+    name = f"{result.name}.vsr.json"
+    if len(os.fsencode(name)) > _LONGEST_NAME:
+        name = f"{hashlib.sha256(os.fsencode(result.name)).hexdigest()[:32]}.vsr.json"
+    return result.with_name(name)
 
 
 def is_folder(output: Path) -> bool:

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from models.errors import MediaError, OutputError, ResourceError, UsageError
 from pipelines.events import AlreadyDone, Event, Finished, Note, Planned
 from pipelines.journal import write_atomically
+from pipelines.naming import report_path
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -224,8 +225,8 @@ def upscale_remote(trip: Trip, name_of: Callable[[], tuple[str, str]], run: Call
                 made = Path(event.output)
                 yield Note(f"uploading {redacted(where)}")
                 Remote(Url(where), write=True).upload(made)
-                Remote(Url(f"{where}.vsr.json"), write=True).upload(made.with_name(f"{made.name}.vsr.json"))
-                for path in (made, made.with_name(f"{made.name}.vsr.json")):
+                Remote(Url(f"{where}.vsr.json"), write=True).upload(report_path(made))
+                for path in (made, report_path(made)):
                     path.unlink(missing_ok=True)
             _forget(trip)
             yield replace(event, output=redacted(where) or event.output)

@@ -8,6 +8,7 @@ import pytest
 
 from models.errors import MediaError, UsageError
 from pipelines.inputs import Input, find_inputs
+from pipelines.naming import report_path
 
 
 @pytest.fixture
@@ -25,6 +26,13 @@ def names(found: list[Input]) -> list[str]:
 
 def test_a_folder_means_its_videos_without_results_of_earlier_runs(folder: Path) -> None:
     assert names(find_inputs([folder], None)) == ["a.MKV", "b.mp4"]
+
+
+def test_names_as_long_as_a_folder_takes_are_inputs_and_results_like_others(folder: Path) -> None:
+    film, result = folder / f"{'c' * 251}.mp4", folder / f"{'ü' * 122}r.mkv"
+    for path in (film, result, report_path(result)):
+        path.write_bytes(b"x")
+    assert names(find_inputs([folder], None)) == ["a.MKV", "b.mp4", film.name]
 
 
 def test_subfolders_are_mirrored_when_asked(folder: Path, tmp_path: Path) -> None:
