@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from models.errors import OutputError, UsageError
+from models.errors import OutputError, UsageError, VsrError
 
 if TYPE_CHECKING:
     from pipelines.encode import EncodedChunk
@@ -114,7 +114,7 @@ class Journal:
         """Make or open the directory and lock it.
 
         asked: id of the plan that the command makes of the input; a run may come to another, with smaller tiles or counted frames.
-        Raises UsageError where another run holds it or it is a link, OutputError where it can't be made.
+        Raises UsageError where another run holds it or it is a link, OutputError where it can't be made or locked.
         """
         self.folder, self.asked = folder, asked
         if folder.is_symlink():
@@ -124,17 +124,23 @@ class Journal:
             self._lock = os.open(folder / "lock", os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
         except OSError as error:
             raise OutputError(f"{folder}: can't be made: {error.strerror}; choose another place for the output with -o") from None
-        if not self._has_locked():
+        try:
+            self._take_lock()
+        except VsrError:
             os.close(self._lock)
-            raise UsageError(f"{folder}: another run is writing this output; wait for it, or choose another -o")
+            raise
 
-    def _has_locked(self) -> bool:
+    def _take_lock(self) -> None:
         try:
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             # Its holder may have removed the directory between our opening and our locking.
-            return os.path.samestat(os.fstat(self._lock), os.stat(self.folder / "lock"))
-        except OSError:
-            return False
+            is_ours = os.path.samestat(os.fstat(self._lock), os.stat(self.folder / "lock"))
+        except (BlockingIOError, FileNotFoundError):
+            is_ours = False
+        except OSError as error:
+            raise OutputError(f"{self.folder}: can't be locked: {error.strerror}; choose another place for the output with -o") from None
+        if not is_ours:
+            raise UsageError(f"{self.folder}: another run is writing this output; wait for it, or choose another -o")
 
     @property
     def result(self) -> Path:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
+import os
 import threading
 from collections.abc import Iterator
 from fractions import Fraction
@@ -129,6 +131,17 @@ def test_a_second_writer_is_refused(journal: Journal) -> None:
     """Case 46."""
     with pytest.raises(UsageError, match="another run is writing this output"):
         Journal(journal.folder)
+
+
+def test_a_disk_without_locks_is_not_taken_for_another_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> None:
+        raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
+
+    before = set(os.listdir("/proc/self/fd"))
+    monkeypatch.setattr("pipelines.journal.fcntl.flock", refuse)
+    with pytest.raises(OutputError, match=r"work: can't be locked: No locks available; .*-o"):
+        Journal(tmp_path / "work")
+    assert set(os.listdir("/proc/self/fd")) == before
 
 
 def test_the_lock_ends_with_its_holder(tmp_path: Path) -> None:
