@@ -230,7 +230,7 @@ def _make_chunks(
         try:
             for event in run_spans(plan, info, set(records), settings, worker, stop, workers=workers, admit=admit):
                 if isinstance(event, Refused):
-                    yield Note(f"a worker would give other bits and takes no part ({event.reason})")
+                    yield Note(f"a worker takes no part: {event.reason}")
                 elif isinstance(event, Lost):
                     frames -= partly.pop(event.key, 0)
                     yield Note(f"{event.reason}; its work is done again")
@@ -259,7 +259,7 @@ def _make_chunks(
                 elif isinstance(event, Done):
                     partly.pop(event.key, None)
         except NoneAdmittedError as error:
-            yield Note(f"chunks of an earlier run were made under other conditions ({error}); they are made anew")
+            yield Note(f"no worker goes on with the chunks of an earlier run: {error}; they are made anew")
             journal.clear()
             journal.adopt(plan.id, plan.to_json(), planned.input)
             records, frames = {}, 0
@@ -287,7 +287,7 @@ def _admission(journal: Journal, *, mixed: bool) -> Callable[[dict[str, str]], s
     def admit(facts: dict[str, str]) -> str:
         with lock:
             differences = journal.adopt_numerics(facts)
-        return "" if mixed else "; ".join(differences)
+        return f"it would give other bits ({'; '.join(differences)})" if differences and not mixed else ""
 
     return admit
 

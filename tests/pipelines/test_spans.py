@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -11,10 +13,13 @@ import pytest
 
 from pipelines import spans
 from pipelines.encode import EncodedChunk
-from pipelines.events import Advanced, ChunkFinished
-from pipelines.work import Item, Lost
+from pipelines.events import Advanced, ChunkFinished, Event, Note
+from pipelines.job import upscale_video
+from pipelines.journal import work_folder
+from pipelines.work import Item, Lost, Refused
 from tests import media
-from tests.helpers.inline import H264, WorkersHere, finished_of, planned_of, upscaled
+from tests.helpers.inline import H264, QUICK, WorkersHere, finished_of, planned_of, upscaled
+from vsr.api import run_settings
 
 pytestmark = pytest.mark.usefixtures("inline")
 
@@ -39,6 +44,37 @@ class LosingOnce(WorkersHere):
                 yield Lost(0, event.key, "its worker died")
                 break
         yield from super().run_tasks(*arguments, **named)
+
+
+class OneBroken(WorkersHere):
+    """A second worker's GPU fails."""
+
+    def run_tasks(self, *arguments: Any, **named: Any) -> Iterator[Any]:
+        yield Refused(1, "GPU 0 of north failed 3 times in a row and gets no more work", "north")
+        yield from super().run_tasks(*arguments, **named)
+
+
+def notes(events: list[Event]) -> list[str]:
+    return [e.text for e in events if isinstance(e, Note)]
+
+
+def test_a_worker_that_takes_no_part_is_named_with_its_own_reason(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(spans, "local_workers", lambda *_: OneBroken())
+    film = media.cfr(tmp_path / "in.mp4", frames=8)
+    expected = ["a worker takes no part: GPU 0 of north failed 3 times in a row and gets no more work"]
+    assert notes(upscaled(film, tmp_path / "out.mkv")) == expected
+
+
+def test_what_other_bits_a_worker_would_give_is_said(tmp_path: Path) -> None:
+    film, output = media.cfr(tmp_path / "in.mp4", frames=24), tmp_path / "out.mkv"
+    stream = upscale_video(film, output, run_settings(**QUICK, chunk_seconds=0.25))
+    while not isinstance(next(stream), ChunkFinished):
+        pass
+    stream.close()  # type: ignore[attr-defined]
+    facts = work_folder(output) / "numerics.json"
+    facts.write_text(json.dumps({**json.loads(facts.read_text()), "torch": "1.0"}))
+    (said,) = notes(upscaled(film, output, chunk_seconds=0.25))
+    assert re.search(r"earlier run: it would give other bits \(torch: 1.0 before, \S+ now\); they are made anew", said), said
 
 
 def test_of_a_chunk_that_comes_twice_the_first_counts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
