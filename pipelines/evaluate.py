@@ -45,6 +45,8 @@ __all__ = ["EvaluateSettings", "Item", "Judged", "Row", "evaluate", "items", "ju
 
 BASELINES = ("bicubic", "lanczos")
 METRICS = ("psnr", "ssim", "flicker", "niqe", "energy", "vmaf", "lpips", "dists")
+AS_MADE = "as-made"
+"""The case of data sets."""
 DEFAULT_METRICS = ("psnr", "ssim", "flicker")
 
 
@@ -143,14 +145,18 @@ class Row:
 def evaluate(models: Iterable[str], data: Iterable[str | Path], settings: EvaluateSettings) -> Iterator[Judged | Row]:
     """Score models on data: folders of pictures, videos, data sets made by `dataset`.
 
-    Yields a Judged for every picture or clip and model, then all Rows. Raises UsageError for names that mean nothing.
+    Yields a Judged for every picture or clip and model, then all Rows. Raises UsageError for names that mean nothing, and for
+    data sets where other cases than "clean" are asked for: their pairs were degraded when they were made.
     """
-    sources = [Path(d) for d in data]
+    sources = {source: (AS_MADE,) if is_dataset(source) else settings.cases for source in map(Path, data)}
+    fixed = [source for source, cases in sources.items() if cases == (AS_MADE,)]
+    if fixed and settings.cases != ("clean",):
+        raise UsageError(f"{fixed[0]}: is a data set, whose pairs are degraded as they were made; judge by it without --case")
     rows: dict[tuple[str, int, str, str], Row] = {}
     for scale, cards in _by_scale(models, settings.scale).items():
         networks = {label: load_network(card) for label, card in cards.items()}
-        for source in sources:
-            for case in settings.cases:
+        for source, cases in sources.items():
+            for case in cases:
                 for item in items(source, scale, case, settings):
                     for judged in _judge_all(networks, item, (scale, source.name, case), settings):
                         key = (judged.model, scale, judged.set, case)

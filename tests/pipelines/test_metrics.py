@@ -11,6 +11,8 @@ import torch
 from models.errors import MediaError, UsageError
 from models.losses import ssim_map
 from pipelines import metrics
+from pipelines.crops import CropSettings
+from pipelines.dataset import DatasetSettings, make_dataset
 from pipelines.evaluate import EvaluateSettings, Row, evaluate, items
 from pipelines.footage import Codes
 from pipelines.scores import as_grid, as_table, gain_over
@@ -114,6 +116,16 @@ def test_coded_videos_score_below_clean_ones(tmp_path: Path) -> None:
 def test_requests_that_mean_nothing_are_refused(tmp_path: Path, models: list[str], options: dict[str, int], said: str) -> None:
     with pytest.raises(UsageError, match=said):
         list(evaluate(models, [tmp_path], EvaluateSettings(**options)))
+
+
+def test_a_data_set_is_judged_as_it_was_made_and_as_nothing_else(tmp_path: Path) -> None:
+    settings = DatasetSettings(truth_px=32, shrink=1, crops=CropSettings(per_frame=4, duplicate_bits=1))
+    list(make_dataset([pictures(tmp_path / "stills", 3)], tmp_path / "pairs", settings))
+    judged = list(evaluate(["bicubic"], [tmp_path / "pairs"], EvaluateSettings(scale=2, limit=1, metrics=("psnr",))))
+    assert {j.case for j in judged} == {"as-made"}
+    for cases in (("h264-40",), ("clean", "h264-40")):
+        with pytest.raises(UsageError, match="without --case"):
+            list(evaluate(["bicubic"], [tmp_path / "pairs"], EvaluateSettings(scale=2, cases=cases)))
 
 
 def test_settings_refuse_unknown_metrics_and_cases() -> None:
