@@ -124,7 +124,8 @@ def read_record(record: Mapping[str, Any]) -> Degradation:
 def read_case(text: str) -> Degradation:
     """A named case: "clean", CODEC-QUALITY such as "h264-23", "noise-CODES" or "blur-PX". Raises UsageError for anything else.
 
-    Noise has a standard deviation of so many 8-bit codes on luma, half of it on chroma; blur is Gaussian, so many pixels wide.
+    Noise has a standard deviation of so many 8-bit codes on luma, half of it on chroma; blur is Gaussian with
+    a standard deviation of so many pixels of the truth, before it is shrunk.
     """
     if text == "clean":
         return Degradation()

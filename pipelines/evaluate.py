@@ -3,7 +3,9 @@
 The protocol, so that figures compare with papers:
 - pictures: truth cut to a multiple of the scale (of twice the scale for 4:2:0), R'G'B' shrunk by antialiased bicubic
   (Keys a = -0.5, MATLAB's `imresize`), rounded to 8 bits; luma by BT.601;
-- videos: the same on their own luma and chroma planes; a case such as "h264-23" encodes the small clip and decodes it again;
+- videos: the same on their own luma and chroma planes;
+- cases: "h264-23" encodes the small clip and decodes it again, "noise-10" adds noise to it, "blur-1.5" blurs the truth before it
+  is shrunk; a picture is a video of one frame then (4:2:0, BT.601);
 - luma compared in 8-bit limited-range codes with a peak of 255 and `scale` pixels left out along the border; results are
   rounded to codes first, as a file holds them; PSNR of a clip is the mean over its frames, a set's figure the mean over its
   pictures or clips;
@@ -269,15 +271,14 @@ def _picture_item(footage: Footage, scale: int, case: str) -> Item:
     step = 2 * scale if case != "clean" else scale
     rgb = (rgb[..., : rgb.shape[-2] // step * step, : rgb.shape[-1] // step * step] * 255).round() / 255
     luma = 0.299 * rgb[:, :1] + 0.587 * rgb[:, 1:2] + 0.114 * rgb[:, 2:]
+    planes = rgb_to_planes(rgb[..., : rgb.shape[-2] // 2 * 2, : rgb.shape[-1] // 2 * 2])
+    truth = (luma, planes[1])
+    if case != "clean":
+        return Item(name, degrade(from_values(planes, 8), read_case(case), scale=scale), truth)
     height, width = rgb.shape[-2] // scale, rgb.shape[-1] // scale
     low_rgb = (resample(rgb.double(), height, width, "bicubic") * 255).round().clamp(0, 255).float() / 255
     even = torch.nn.functional.pad(low_rgb, (0, width % 2, 0, height % 2), mode="reflect")
-    planes = rgb_to_planes(even)
-    truth = (luma, rgb_to_planes(rgb[..., : rgb.shape[-2] // 2 * 2, : rgb.shape[-1] // 2 * 2])[1])
-    if case != "clean":
-        coded = degrade(from_values(planes, 8), read_case(case), scale=1)
-        return Item(name, coded, truth)
-    return Item(name, planes, truth, even)
+    return Item(name, rgb_to_planes(even), truth, even)
 
 
 def _video_item(footage: Footage, scale: int, case: str, frames: int) -> Item:

@@ -4,6 +4,7 @@ import json
 import math
 from pathlib import Path
 
+import av
 import numpy as np
 import pytest
 import torch
@@ -126,6 +127,18 @@ def test_a_data_set_is_judged_as_it_was_made_and_as_nothing_else(tmp_path: Path)
     for cases in (("h264-40",), ("clean", "h264-40")):
         with pytest.raises(UsageError, match="without --case"):
             list(evaluate(["bicubic"], [tmp_path / "pairs"], EvaluateSettings(scale=2, cases=cases)))
+
+
+@pytest.mark.parametrize("case", ["blur-2", "noise-10"])
+def test_a_degraded_picture_and_a_film_of_it_agree(tmp_path: Path, case: str) -> None:
+    stills = pictures(tmp_path, 1, 64, 96)
+    with av.open(stills / "picture0.png") as source, av.open(tmp_path / "film.mkv", "w") as target:
+        stream = target.add_stream("ffv1", rate=24)
+        stream.width, stream.height, stream.pix_fmt = 96, 64, "bgr0"
+        target.mux([*stream.encode(next(source.decode(video=0)).reformat(format="bgr0")), *stream.encode(None)])
+    film, picture = items(tmp_path, 2, case, EvaluateSettings())
+    for ours, theirs in zip(picture.low_planes, film.low_planes, strict=True):
+        assert torch.equal(ours, theirs)
 
 
 def test_settings_refuse_unknown_metrics_and_cases() -> None:
