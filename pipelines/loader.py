@@ -83,10 +83,11 @@ class Loader:
         scale, side = shards.scale, settings.truth_px
         if side % (2 * scale):
             raise UsageError(f"batch.truth_px = {side}: expected a multiple of {2 * scale} (twice the scale)")
-        first = shards.record(0)
-        if min(first["truth_size"]) < side or first["frames"] < settings.frames:
-            have = f"{first['truth_size'][1]}x{first['truth_size'][0]}, {first['frames']} frame(s)"
-            raise UsageError(f"the data set's pairs are {have}; a batch needs {side}x{side}, {settings.frames} frame(s): make a larger one")
+        for folder, number in shards.firsts.items():  # the pairs of one data set are all of one size
+            first = shards.record(number)
+            if min(first["truth_size"]) < side or first["frames"] < settings.frames:
+                have = f"{first['truth_size'][1]}x{first['truth_size'][0]}, {first['frames']} frame(s)"
+                raise UsageError(f"{folder}: its pairs are {have}; a batch needs {side}x{side}, {settings.frames} frame(s): make a larger one")
 
     def batch(self, step: int) -> Batch:
         """The batch of a step."""

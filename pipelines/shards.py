@@ -158,10 +158,15 @@ class Shards:
         self.scale = scales.pop()
         self._maps: list[np.memmap[Any, np.dtype[np.uint8]]] = []
         self._places: list[_Place] = []
+        self.firsts: dict[Path, int] = {}
+        """The number of the first pair of each data set that has any."""
         for folder, manifest in zip(folders, manifests, strict=True):
+            first = len(self)
             for shard in manifest["shards"]:
                 if shard["split"] == split:
                     self._add(folder / shard["name"], int(shard["bytes"]))
+            if len(self) > first:
+                self.firsts[folder] = first
         self._records: dict[int, dict[str, Any]] = {}
         if not self._places:
             raise UsageError(f"{', '.join(map(str, folders))}: has no {split} pairs; make a data set of more footage")

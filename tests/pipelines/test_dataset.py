@@ -437,6 +437,16 @@ def test_batches_larger_than_the_pairs_are_refused(pairs: Path) -> None:
         Loader(Shards([pairs], "train"), BatchSettings(truth_px=30), 0)
 
 
+def test_every_one_of_mixed_data_sets_must_hold_a_batch(pairs: Path, tmp_path: Path) -> None:
+    stills = pictures(tmp_path / "stills", 3)
+    made([stills], tmp_path / "larger", replace(SMALL, truth_px=64))
+    made([stills], tmp_path / "longer", replace(SMALL, frames=2))
+    for other, batch in (("larger", BatchSettings(truth_px=64)), ("longer", BatchSettings(truth_px=32, frames=2))):
+        Loader(Shards([tmp_path / other], "train"), batch, 0)
+        with pytest.raises(UsageError, match=f"{pairs}: its pairs are 32x32, 1 frame"):
+            Loader(Shards([tmp_path / other, pairs], "train"), batch, 0)
+
+
 def test_the_default_configuration_is_the_defaults() -> None:
     default = Path(__file__).parents[2] / "configs" / "dataset" / "default.toml"
     assert read_settings(DatasetSettings, default) == DatasetSettings()
