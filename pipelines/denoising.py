@@ -46,9 +46,10 @@ class Denoising(Reconstruction):
         network, generator = self._diffusion, self.drawn(step)
         assert batch.target is not None
         clean = batch.target / network.deviation
-        noise = torch.randn(clean.shape, generator=generator, device=self.device)
+        noise = self.noise(clean.shape, generator)
         turn = torch.randint(network.steps, (1,), generator=generator, device=self.device)
-        time = 1 - ((torch.arange(len(clean), device=self.device) + turn) % network.steps) / network.steps
+        places = self.part(torch.arange(len(clean) * self.share[1], device=self.device))
+        time = 1 - ((places + turn) % network.steps) / network.steps
         signal, hidden = ((f(math.pi / 2 * time))[:, None, None, None] for f in (torch.cos, torch.sin))
         wanted = signal * noise - hidden * clean if network.prediction == "v" else noise
         return self._mean(network.predict(signal * clean + hidden * noise, pack(batch.low), time) - wanted)
@@ -80,7 +81,7 @@ class Distillation(Denoising):
         network, frame = self._diffusion, pack(batch.low)
         shape = (frame.shape[0], network.deviation.shape[1], *frame.shape[2:])
         # As it is used: the noise of both has the student's temperature.
-        noise = torch.randn(shape, generator=self.drawn(step), device=self.device) * network.temperature
+        noise = self.noise(shape, self.drawn(step)) * network.temperature
         with torch.no_grad():
             wanted = self._teacher.sample(frame, noise, self._teacher.steps)
         return self._mean(network.sample(frame, noise, network.steps) - wanted)

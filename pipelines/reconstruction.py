@@ -17,7 +17,7 @@ from pipelines.loader import Batch
 from pipelines.upscale import classical
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from torch import Tensor, nn
 
@@ -33,6 +33,8 @@ class Reconstruction:
     def __init__(self, settings: TrainSettings, network: nn.Module, device: torch.device, autocast: Callable[[], Any]) -> None:
         """autocast: a context for forward passes in the training's precision. Raises UsageError for a network it is not for."""
         self.settings, self.network, self.device, self.autocast = settings, network, device, autocast
+        self.share = (0, 1)
+        """(number, count) of the equal parts of each batch, where processes train together: the part that is this one's."""
         objective = settings.objective
         self._features: Features | None = None
         if objective.cosine or objective.perceptual:
@@ -99,6 +101,16 @@ class Reconstruction:
 
     def load_state_dict(self, content: dict[str, Any]) -> None:
         """Go on from a checkpoint."""
+
+    def part(self, whole: Tensor) -> Tensor:
+        """Of something for each picture of the batch, what is for this process's pictures."""
+        number, count = self.share
+        return whole.chunk(count)[number]
+
+    def noise(self, shape: Sequence[int], generator: torch.Generator) -> Tensor:
+        """Normal, (B,...) for this process's pictures; drawn for the whole batch, so that it is the same however that is shared out."""
+        whole = torch.randn((shape[0] * self.share[1], *shape[1:]), generator=generator, device=self.device)
+        return self.part(whole)
 
     def drawn(self, step: int) -> torch.Generator:
         """Randomness of a step."""

@@ -190,6 +190,7 @@ class Trainer:
         self.state = _start(settings, device)
         self.autocast = precision_of(settings.precision, device)
         self.objective = OBJECTIVES[settings.objective.kind](settings, self.state.network, device, self.autocast)
+        self.objective.share = share
         self.state.objective = self.objective
 
     def steps(self, stop: Callable[[], bool]) -> Iterator[Stepped | Validated]:

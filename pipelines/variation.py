@@ -39,7 +39,7 @@ class Variation(Reconstruction):
         """Reconstruction and divergence."""
         assert batch.target is not None
         near, mean, log_variance = self._vae.encode(*batch.low)
-        drawn = torch.randn(mean.shape, generator=self.drawn(step), device=self.device)
+        drawn = self.noise(mean.shape, self.drawn(step))
         residual = self._vae.decode(near, mean + (0.5 * log_variance).exp() * drawn)
         objective = self.settings.objective
         return objective.pixel * self._of_residual(residual, batch.target) + objective.kl * kl_divergence(mean, log_variance)

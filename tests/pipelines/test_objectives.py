@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
-from dataclasses import replace
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
@@ -114,6 +114,33 @@ def test_stopped_and_resumed_it_ends_with_the_same_bits(kind: str, home: Path, t
         list(train(settings, [home / "x2"], cut, stop=lambda: next(count) == 5))
     list(train(settings, [home / "x2"], cut, resume=True))
     assert (cut / "tiny-x2.safetensors").read_bytes() == (whole / "tiny-x2.safetensors").read_bytes()
+
+
+@dataclass
+class Peer:
+    """One of processes that train together, alone."""
+
+    number: int
+    count: int = 2
+
+    def average(self, tensors: Sequence[torch.Tensor]) -> None:
+        raise NotImplementedError
+
+
+@pytest.mark.parametrize("kind", ["espcn", "vae", "diffusion", "distilled"])
+def test_parts_of_a_batch_have_the_loss_of_the_whole(kind: str, home: Path) -> None:
+    """So processes that train together, whose gradients are averaged, do as one would; whatever is drawn for each picture."""
+    settings = settings_of(kind, home)
+
+    def loss(peer: Peer | None) -> float:
+        run = Trainer(settings, [home / "x2"], home, CPU, peer)
+        torch.manual_seed(1)
+        with torch.no_grad():
+            for weights in run.state.network.parameters():  # last layers begin at zero, which would hide what is drawn
+                weights.add_(0.1 * torch.randn(weights.shape))
+            return run.objective.loss(run.objective.prepare(run.loader.batch(0)), 0).item()
+
+    assert (loss(Peer(0)) + loss(Peer(1))) / 2 == pytest.approx(loss(None), rel=1e-5)
 
 
 def test_discriminator_and_generator_both_learn(home: Path) -> None:
