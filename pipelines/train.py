@@ -260,7 +260,7 @@ class Trainer:
     def _validate(self) -> Validated:
         state = self.state
         network = self._averaged(state.average)
-        scores = validate(network, self.held_out, self.settings.validation_pairs, self.autocast)
+        scores = validate(network, self.held_out, self.settings.validation_pairs)
         best = scores["psnr"] > state.best_db or self.settings.objective.keep == "last"
         if best:
             state.best_db, state.best_step = scores["psnr"], state.step
@@ -281,8 +281,7 @@ class Trainer:
         for index in _spread(len(self.held_out), 6):
             pair = self.held_out[index]
             low, truth = to_values(pair.low), to_values(pair.truth)
-            with self.autocast():
-                result = upscale(network, _on(low, self.device))
+            result = upscale(network, _on(low, self.device))
             shown = (
                 classical(low, self.settings.scale, "nearest"),
                 classical(low, self.settings.scale, "lanczos"),
@@ -297,7 +296,7 @@ class Trainer:
         state = self.state
         # Judged as they will be used: after rounding to fp16.
         rounded = {k: v.half().float() for k, v in state.best.items()}
-        scores = validate(self._averaged(rounded), self.held_out, self.settings.validation_pairs, self.autocast)
+        scores = validate(self._averaged(rounded), self.held_out, self.settings.validation_pairs)
         scores = {k: round(v, 3) for k, v in scores.items()}
         return Trained(str(self._export(scores)), state.best_step, scores, state.seconds)
 
@@ -358,15 +357,17 @@ def _weights_of(name: str, scale: int) -> dict[str, Tensor]:
     return weights
 
 
-def validate(network: nn.Module, shards: Shards, pairs: int, autocast: Callable[[], Any] = contextlib.nullcontext) -> dict[str, float]:
-    """PSNR-Y in dB on held-out pairs, spread over all of them, and the gain over Lanczos: of all, of the clean, of the degraded."""
+def validate(network: nn.Module, shards: Shards, pairs: int) -> dict[str, float]:
+    """PSNR-Y in dB on held-out pairs, spread over all of them, and the gain over Lanczos: of all, of the clean, of the degraded.
+
+    In fp32, whatever the precision of training.
+    """
     device = next(network.parameters()).device
     results: list[tuple[float, float, bool]] = []
     for index in _spread(len(shards), pairs):
         pair = shards[index]
         low, truth = to_values(pair.low), to_values(pair.truth)
-        with autocast():
-            result = upscale(network, _on(low, device))
+        result = upscale(network, _on(low, device))
         ours, plain, true = ((p[0][:, 0].cpu() * 219 + 16).clamp(0, 255) for p in (result, classical(low, shards.scale, "lanczos"), truth))
         score = [metrics.psnr(metrics.trim(x.round(), shards.scale), metrics.trim(true, shards.scale)) for x in (ours, plain)]
         stages = pair.record["degradation"]["stages"]
