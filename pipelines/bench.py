@@ -128,7 +128,7 @@ def _timed_run(source: Path, folder: Path, settings: RunSettings) -> _Run:
     timeline: list[tuple[float, dict[str, float]]] = []
     frames, ended = 0, began
     for event in upscale_video(source, folder, settings, fresh=True):
-        if isinstance(event, Advanced):
+        if isinstance(event, Advanced) and (first or event.step):
             first = first or (time.perf_counter(), event.frames)
             timeline.append((time.perf_counter() - first[0], event.seconds))
         elif isinstance(event, ChunkFinished):

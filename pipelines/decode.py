@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import deque
 from contextlib import suppress
 from dataclasses import dataclass
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 import av
@@ -246,13 +247,13 @@ def _damage(promise: Promise, pts: Iterable[int]) -> CorruptError:
 def _deliver_by_order(frames: Iterable[Frame], promise: Promise, *, conceal: bool) -> Iterator[Frame]:
     number, last = -1, None
     stop = promise.first + len(promise.pts)
-    counted = enumerate(frames)
+    counted = enumerate(islice(frames, stop))  # the packets reach to the end of the film; what else they hold need not be decoded
     for number, frame in counted:
-        if promise.first <= number < stop:
-            if frame.corrupt and not conceal:
-                later = (n for n, _ in _corrupt(counted) if n < stop)
-                raise _damage(promise, [promise.pts[n - promise.first] for n in (number, *later)])
-            last = frame
-            yield Frame(promise.pts[number - promise.first], frame.planes, frame.corrupt, frame.captions)
+        if number < promise.first:
+            continue
+        if frame.corrupt and not conceal:
+            raise _damage(promise, [promise.pts[n - promise.first] for n in (number, *(n for n, _ in _corrupt(counted)))])
+        last = frame
+        yield Frame(promise.pts[number - promise.first], frame.planes, frame.corrupt, frame.captions)
     for place in range(max(number + 1, promise.first), stop):
         yield from _missing(promise.pts[place - promise.first], last, conceal=conceal)

@@ -44,18 +44,20 @@ class Reel:
 
     def __init__(self, frames: Iterator[Frame], first: int, keep: int) -> None:
         """first: number of the first frame that will come. keep: how far behind the newest one can be asked for."""
-        self._frames, self._next = frames, first
+        self._frames = frames
+        self.next = first
+        """Number of the first frame that was not asked for yet."""
         self._kept: deque[Frame] = deque(maxlen=keep + 1)
 
     def __getitem__(self, number: int) -> Frame:
         """The frame of that number. Raises VerificationError where the run ends before it."""
-        while self._next <= number:
+        while self.next <= number:
             frame = next(self._frames, None)
             if frame is None:
                 raise VerificationError(f"frame {number} did not come")
             self._kept.append(frame)
-            self._next += 1
-        return self._kept[number - self._next]
+            self.next += 1
+        return self._kept[number - self.next]
 
 
 def alone(frame: Frame, contract: Contract) -> Window:

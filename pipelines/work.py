@@ -37,7 +37,7 @@ ATTEMPTS = 3
 _NO_MEMORY = ("can't allocate memory", "can't start new thread", "out of memory", "ALLOC_FAILED")
 """What torch's allocators, Python's threads, CUDA and its libraries say instead of MemoryError."""
 SILENCE_SECONDS = 900.0
-"""A worker that says nothing for so long is taken for hung; workers report every frame."""
+"""A worker that says nothing for so long is taken for hung; workers report now and then as long as they decode, settle or finish frames."""
 
 
 @dataclass(frozen=True)

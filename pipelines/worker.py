@@ -82,42 +82,43 @@ class ChunkUpscaler:
         promise = Promise(task.pts, plan.linear, task.skipped_frames, task.hidden, number)
         packets = (packet for piece in pieces for packet in piece)
         conceal = plan.on_corrupt == "conceal"
-        frames = deliver(decode(packets, self._decoder, self._pixels, conceal=conceal), promise, conceal=conceal)
-        frames = filtered(frames, plan, before=task.before, shown=task.shown)
         clock = _Clock()
+        reports = _Reports(clock, self.upscaler.notes)
+        frames = deliver(reports.decoded(decode(packets, self._decoder, self._pixels, conceal=conceal)), promise, conceal=conceal)
+        frames = filtered(frames, plan, before=task.before, shown=task.shown)
         settling, after = (n * plan.per_frame for n in plan.network_context)
-        reported, told = 0, time.monotonic()
-        with _Ahead(frames, clock) as decoded:
+        with _Ahead(frames, clock) as ahead:
+            decoded = iter(ahead)
             began = (task.chunks[0].start_frame - task.settling) * plan.per_frame
             last = (task.chunks[-1].stop_frame + task.ahead) * plan.per_frame - 1
             reel = Reel(decoded, began, settling + after)
             for chunk in task.chunks:
                 first, stop = chunk.start_frame * plan.per_frame, chunk.stop_frame * plan.per_frame
                 start = max(began, first - settling)
+                yield from _wind(reel, start, ahead, reports)
                 seen = windows(reel, start, stop, self.upscaler.contract, last=min(last, stop - 1 + after), bits=self._pixels.bits)
                 for _ in range(start, first):
                     self.upscaler.follow(next(seen))
+                    yield from reports.due()
                 making.append(_Making(chunk, plan, after=self._draining if self._device.type == "cpu" else None))
                 for number, (window, upscaled) in enumerate(self._upscaled(seen, clock), start=1):
                     frame = window.frame
                     making[-1].witness(frame, self.upscaler.turned(frame if frame.origin is None else replace(frame, planes=frame.origin)), upscaled)
                     with clock("encode wait"):
                         making[-1].encoding.put(upscaled)
-                    reported += 1
+                    reports.frames += 1
                     if number % _TRIM_FRAMES == 0:
                         _trim()
                     if making[0].is_drained:
                         yield making.popleft().finish()
-                    if time.monotonic() - told > _REPORT_SECONDS:
-                        yield self._progress(reported, clock)
-                        reported, told = 0, time.monotonic()
+                    yield from reports.due()
                 with clock("encode wait"):
                     self._drain(making[-1])
             _ = reel[last]
             self.upscaler.stills.forget()
             for _ in decoded:
                 raise VerificationError(f"more frames came than the {len(task.pts)} that were promised")
-        yield Free(self._progress(reported, clock))
+        yield Free(reports.now())
 
     def _drain(self, making: _Making) -> None:
         """Let a chunk's encoder come to its end; one at a time, beside the one that works."""
@@ -135,11 +136,6 @@ class ChunkUpscaler:
             if pair is None:
                 return
             yield pair
-
-    def _progress(self, frames: int, clock: _Clock) -> Progress:
-        notes = tuple(self.upscaler.notes)
-        self.upscaler.notes.clear()
-        return Progress(frames, clock.take(), notes)
 
     def upscale(self, window: Window) -> Frame:
         """The networks alone."""
@@ -168,6 +164,49 @@ class _Clock:
         return taken
 
 
+class _Reports:
+    """What was done since the last report. One comes now and then also where no frame is finished for long, or we would be taken for hung."""
+
+    def __init__(self, clock: _Clock, notes: list[str]) -> None:
+        self._clock, self._notes = clock, notes
+        self._told = time.monotonic()
+        self._decoded = self._told_decoded = 0
+        self.frames = 0
+        """Finished."""
+
+    def decoded(self, frames: Iterable[Frame]) -> Iterator[Frame]:
+        """The decoder's frames, counted as they pass."""
+        for frame in frames:
+            self._decoded += 1
+            yield frame
+
+    def now(self) -> Progress:
+        """A report."""
+        notes, frames = tuple(self._notes), self.frames
+        self._notes.clear()
+        self.frames, self._told, self._told_decoded = 0, time.monotonic(), self._decoded
+        return Progress(frames, self._clock.take(), notes)
+
+    def due(self) -> Iterator[Progress]:
+        """A report, where the last one is a while ago."""
+        if time.monotonic() - self._told > _REPORT_SECONDS:
+            yield self.now()
+
+    def decoding(self) -> Iterator[Progress]:
+        """A report, where the decoder has given anything since the last one."""
+        if self._decoded > self._told_decoded:
+            yield self.now()
+
+
+def _wind(reel: Reel, number: int, ahead: _Ahead, reports: _Reports) -> Iterator[Progress]:
+    """Have the reel come to a frame, for which no more than decoding is done, maybe for long: pre-roll, chunks that are there already."""
+    while reel.next <= number:
+        while not ahead.is_there(_REPORT_SECONDS):
+            yield from reports.decoding()
+        _ = reel[reel.next]
+        yield from reports.due()
+
+
 class _Failure:
     """An exception on its way through a queue."""
 
@@ -184,12 +223,14 @@ class _Ahead:
     def __init__(self, items: Iterator[Frame], clock: _Clock) -> None:
         self._items, self._clock = items, clock
         self._queue: queue.Queue[Any] = queue.Queue(maxsize=_AHEAD)
+        self._head: Any = None
+        """What has left the queue and was not read yet."""
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._fill, daemon=True)
 
-    def __enter__(self) -> Iterator[Frame]:
+    def __enter__(self) -> _Ahead:
         self._thread.start()
-        return self._read()
+        return self
 
     def __exit__(self, *_: object) -> None:
         self._stop.set()
@@ -209,10 +250,17 @@ class _Ahead:
         except BaseException as error:  # noqa: BLE001 - raised again where the items are read
             self._queue.put(_Failure(error))
 
-    def _read(self) -> Iterator[Frame]:
+    def is_there(self, within: float | None) -> bool:
+        """Wait for the next item, or the end, so many seconds at most; whether it can be read."""
+        if self._head is None:
+            with self._clock("decode wait"), contextlib.suppress(queue.Empty):
+                self._head = self._queue.get(timeout=within)
+        return self._head is not None
+
+    def __iter__(self) -> Iterator[Frame]:
         while True:
-            with self._clock("decode wait"):
-                item = self._queue.get()
+            self.is_there(None)
+            item, self._head = self._head, None
             if item is _END:
                 return
             if isinstance(item, _Failure):

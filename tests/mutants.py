@@ -242,6 +242,16 @@ MUTANTS = (
         f"{_CLUSTER}::test_time_in_which_the_driver_itself_was_stopped_is_no_silence_of_its_workers",
     ),
     Mutant(
+        57, "nothing is said while a worker only decodes", "pipelines/worker.py",
+        "                yield from _wind(reel, start, ahead, reports)\n", "",
+        f"{_WORKER}::test_a_worker_that_only_decodes_for_long_reports_as_long_as_the_decoder_gives_frames",
+    ),
+    Mutant(
+        57, "a decoder that hangs is reported for", "pipelines/worker.py",
+        "if self._decoded > self._told_decoded:", "if True:",
+        f"{_WORKER}::test_a_decoder_that_gives_nothing_is_not_reported_for",
+    ),
+    Mutant(
         57, "a source that fails is taken for a worker that hangs", "pipelines/local.py",
         "        except BaseException as error:  # noqa: BLE001 - raised where the child is listened to", "        except ZeroDivisionError as error:",
         f"{_LOCAL}::test_a_failing_feed_ends_the_run_with_its_error[error1]",

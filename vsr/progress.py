@@ -167,7 +167,7 @@ class Bar:
             self._bar = bar(plan.frame_count, "frame", self._stream, self._label)
 
     def _advance(self, event: Advanced) -> None:
-        if self._bar is None:
+        if self._bar is None or not event.step:
             return
         if self._skipped < 0:
             self._bar.initial = self._bar.n = max(0, event.frames - 1)
@@ -237,7 +237,8 @@ class JsonLines:
             self._pace = Pace()
             self.write("plan", plan_table(event))
         elif isinstance(event, Advanced):
-            self._pace.add(time.monotonic(), event.frames)
+            if event.step:  # counting begins where the first frame is finished
+                self._pace.add(time.monotonic(), event.frames)
             rate = self._pace.rate or 0.0
             left = round((event.total - event.frames) / rate, 1) if rate else None
             self.write("progress", {"frames": event.frames, "total": event.total, "fps": round(rate, 3), "left_seconds": left,

@@ -110,6 +110,20 @@ def test_frames_known_by_order_get_the_promised_times() -> None:
         list(deliver(frames[:4], Promise((20, 30, 40), linear=True, first=2)))
 
 
+def test_of_frames_known_by_order_none_is_decoded_behind_the_promised_ones() -> None:
+    """Their packets are those of the whole film."""
+    frames = iter([frame(-1, corrupt=n > 4) for n in range(8)])
+    assert len(list(deliver(frames, Promise((20, 30, 40), linear=True, first=2)))) == 3
+    assert len(list(frames)) == 3
+
+
+def test_damage_is_named_as_far_as_frames_were_promised() -> None:
+    frames = iter([frame(-1, corrupt=n > 2) for n in range(8)])
+    with pytest.raises(CorruptError, match=r"frames 13, 14 are damaged \(from pts 30\)"):
+        list(deliver(frames, Promise((20, 30, 40), linear=True, first=2, number=12)))
+    assert len(list(frames)) == 3
+
+
 @pytest.mark.parametrize(
     ("name", "planar"),
     [

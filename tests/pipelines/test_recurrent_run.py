@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from fractions import Fraction
+from itertools import pairwise
 from pathlib import Path
 
 import av
@@ -15,7 +16,9 @@ from models.catalog import find, load_network
 from models.errors import UsageError
 from models.growth import grown
 from models.recurrent import Recurrent
+from pipelines import worker as worker_module
 from pipelines.card import export
+from pipelines.device import Upscaler
 from pipelines.plan import choose_stages
 from pipelines.worker import ChunkUpscaler
 from tests.helpers.inline import planned_of, upscaled, without_processes
@@ -113,6 +116,19 @@ def test_chunks_made_anew_after_a_stop_have_the_same_bits(film: Path, network: s
     events = upscaled(film, tmp_path / "again.mkv", model=network, scale=2, chunk_seconds=0.2)
     assert planned_of(events).chunks_done > 0
     assert all(np.array_equal(a, b) for a, b in zip(lumas(tmp_path / "again.mkv"), cut, strict=True))
+
+
+def test_frames_it_only_settles_with_are_reported_for(film: Path, network: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Case 57: at 8K each of them takes as long as one that is kept."""
+    without_processes(monkeypatch)
+    monkeypatch.setattr(worker_module, "_REPORT_SECONDS", 0.0)
+    seen: list[str] = []
+    follow, report = Upscaler.follow, worker_module._Reports.now
+    monkeypatch.setattr(Upscaler, "follow", lambda *given: (seen.append("frame"), follow(*given))[1])
+    monkeypatch.setattr(worker_module._Reports, "now", lambda reports: (seen.append("report"), report(reports))[1])
+    run(film, tmp_path / "out.mkv", network, chunk_seconds=0.5)
+    assert seen.count("frame") > FRAMES
+    assert ("frame", "frame") not in list(pairwise(seen)), "nothing was said between two frames"
 
 
 def test_tiles_with_a_memory_equal_the_whole_frame(film: Path, network: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pickle
 import threading
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import torch
 
-from models.errors import UsageError, VerificationError
+from models.errors import MediaError, UsageError, VerificationError
 from models.network import Contract
 from pipelines import worker as worker_module
 from pipelines.device import choose_device, numerics_class
@@ -53,6 +53,44 @@ def test_one_decoder_feeds_many_chunks_and_those_done_are_skipped(tmp_path: Path
         assert sorted(encoded.pts) == list(pts[chunk.start_frame : chunk.stop_frame])
         assert len(encoded.thumbnails) == chunk.frame_count * 18 * 32
     assert sum(m.frames for m in made if isinstance(m, Progress)) == sum(c.frame_count for c in wanted)
+
+
+def test_a_worker_that_only_decodes_for_long_reports_as_long_as_the_decoder_gives_frames(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Case 57: the pre-roll of a film whose frames are known by order is all that lies before a chunk."""
+    monkeypatch.setattr(worker_module, "_REPORT_SECONDS", 0.05)
+    worker, planned, packets = prepared(tmp_path, chunk_seconds=0.25)
+    chunk, pts = planned.plan.chunks[-1], planned.info.pts
+    reported, decoder = threading.Event(), worker_module.decode
+
+    def decode_slowly(*given: Any, **named: Any) -> Iterator[Frame]:
+        for number, frame in enumerate(decoder(*given, **named)):
+            assert number != 4 or reported.wait(60), "nothing was said for 4 frames"
+            yield frame
+
+    monkeypatch.setattr(worker_module, "decode", decode_slowly)
+    made = []
+    for item in worker.run(SpanTask((chunk,), tuple(pts[chunk.start_frame :]), chunk.start_frame, frozenset()), iter([packets])):  # type: ignore[list-item]
+        made.append(item.value if isinstance(item, Free) else item)
+        reported.set()
+    assert [m.index for m in made if isinstance(m, EncodedChunk)] == [chunk.index]
+    assert sum(m.frames for m in made if isinstance(m, Progress)) == chunk.frame_count
+
+
+def test_a_decoder_that_gives_nothing_is_not_reported_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Case 57: or a worker that hangs in it would never be replaced."""
+    monkeypatch.setattr(worker_module, "_REPORT_SECONDS", 0.01)
+    worker, planned, packets = prepared(tmp_path)
+    awake = threading.Event()
+
+    def decode_never(*_: Any, **__: Any) -> Iterator[Frame]:
+        assert not awake.wait(0.3), "it was reported for"
+        raise MediaError("it hung")
+        yield
+
+    monkeypatch.setattr(worker_module, "decode", decode_never)
+    with pytest.raises(MediaError, match="it hung"):
+        for _ in worker.run(SpanTask(planned.plan.chunks, tuple(planned.info.pts), 0, frozenset()), iter([packets])):  # type: ignore[list-item]
+            awake.set()
 
 
 class Encoders:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -66,3 +67,18 @@ def test_a_job_counts_every_frame_once(events: list[object]) -> None:
     assert [e.frames for e in events if isinstance(e, Advanced)][-1] == 24
     assert sum(e.frames for e in events if isinstance(e, ChunkFinished)) == 24
     assert isinstance(events[-1], Finished)
+
+
+def test_the_pace_begins_with_the_first_frame_that_is_finished(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A worker that only decodes reports, too: how long it does says nothing of what is to come."""
+    stream, clock, updates = io.StringIO(), [0.0], []
+    monkeypatch.setattr("vsr.progress.time", SimpleNamespace(monotonic=lambda: clock[0]))
+    lines, drawn = JsonLines(stream), Bar(io.StringIO())
+    drawn._bar = SimpleNamespace(n=0, update=updates.append, set_postfix_str=lambda *_, **__: None, close=lambda: None)  # type: ignore[assignment]
+    for now, frames in ((0.0, 0), (50.0, 0), (100.0, 1), (102.0, 2)):
+        clock[0] = now
+        for view in (lines, drawn):
+            view.show(Advanced(frames, 10, {}, step=int(frames > 0)))
+    drawn.close()
+    assert [json.loads(line)["left_seconds"] for line in stream.getvalue().splitlines()] == [None, None, None, 16.0]
+    assert updates == [1, 2]
