@@ -39,6 +39,7 @@ class Call:
     feeding: set[int] = field(default_factory=set)
     """Numbers of feeds that are not at their end."""
     hungry_since: float = field(default_factory=time.monotonic)
+    """When there was somebody last who could work on it."""
 
 
 @dataclass(eq=False)

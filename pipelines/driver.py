@@ -242,9 +242,17 @@ class Driver:
     # --- work
 
     def _hand_out(self) -> None:
-        if not any(len(call.ledger) for call in self._calls):
+        if any(len(call.ledger) for call in self._calls):
+            self._hand_out_waiting()
+        else:
             self._share_the_rest()
-            return
+        # Also of calls that are worked on, and so have somebody: patience begins where the last one is lost.
+        for call in [c for c in self._calls if len(c.ledger) or c.running]:
+            hopeless = self._machines.why_none(call)
+            if hopeless is not None:
+                self._end_call(call, hopeless)
+
+    def _hand_out_waiting(self) -> None:
         for taken in range(_SLOTS):
             for actor in [a for a in self._machines.actors if a.is_ready and len(a.runs) == taken]:
                 if taken and self._parcels.is_full:
@@ -259,10 +267,6 @@ class Driver:
                 task = call.ledger.take(beside=beside, device=actor.device, devices=self._machines.devices(call))
                 if task is not None:
                     self._submit(actor, call, task)
-        for call in [c for c in self._calls if len(c.ledger) and not c.running]:
-            hopeless = self._machines.why_none(call)
-            if hopeless is not None:
-                self._end_call(call, hopeless)
 
     def _share_the_rest(self) -> None:
         """Where nothing waits any more, an idle actor gets the second task of one that is still at its first."""

@@ -217,6 +217,11 @@ MUTANTS = (
         f"{_CLUSTER}::test_the_loss_of_a_machine_does_not_use_up_an_attempt",
     ),
     Mutant(
+        40, "machines that are lost late are not waited for", "pipelines/driver.py",
+        "if len(c.ledger) or c.running]:", "if len(c.ledger) and not c.running]:",
+        f"{_MACHINES}::test_machines_that_are_lost_long_after_a_call_began_are_waited_for_as_well[False]",
+    ),
+    Mutant(
         39, "an actor's calls begin as they arrive", "pipelines/actor.py",
         "(number == self._next and not (alone and self._inside))", "not (alone and self._inside)",
         f"{_ACTOR}::test_calls_go_in_the_order_of_their_numbers_whatever_order_they_arrive_in",

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import threading
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from models.errors import NoMemoryError, ResourceError
-from pipelines.calls import Actor, Call
+from pipelines.calls import Actor, Call, Run
 from pipelines.ledger import Ledger
-from pipelines.work import ATTEMPTS, NoneAdmittedError
+from pipelines.work import ATTEMPTS, Lost, NoneAdmittedError, Task
 from tests.helpers.ray_processes import load_ray
 
 pytestmark = pytest.mark.filterwarnings("ignore")
@@ -134,6 +135,37 @@ def test_a_cluster_without_a_fitting_machine_is_waited_for_a_while(machines: Any
     found = machines.why_none(call())
     assert isinstance(found, ResourceError)
     assert "no machine with 8 CPU" in str(found)
+
+
+@pytest.mark.parametrize("more", [True, False])
+def test_machines_that_are_lost_long_after_a_call_began_are_waited_for_as_well(machines: Any, monkeypatch: pytest.MonkeyPatch, more: bool) -> None:
+    """Case 40: a spot machine that is taken away; another one may be there within a minute. more: there are tasks that nobody had yet."""
+    from pipelines.driver import Driver
+
+    monkeypatch.setattr("pipelines.machines.end", lambda actor: None)
+    monkeypatch.setattr(Driver, "_serve", lambda driver: None)
+    parcels: Any = SimpleNamespace(is_full=True, release=lambda run: None, keep=lambda run: None, forget=lambda call: None)
+    driver = Driver(machines, parcels, says_host=False)
+    worker, _ = actor(machines)
+    worker.call = asked = Call(Ledger([Task(n, "", None) for n in range(1 + more)]), "", None, {}, lambda number, task: [], None, threading.Event())
+    task = asked.ledger.take(beside=[])
+    assert task is not None
+    run = Run(0, asked, task, worker, None, [], 0)
+    worker.runs.append(run)
+    asked.running.add(run)
+    asked.hungry_since -= 3600  # it began an hour ago
+    driver._calls.append(asked)
+    driver._hand_out()
+    machines.nodes = {}
+    driver._dismiss(worker)
+    driver._hand_out()
+    assert driver._calls == [asked]
+    asked.hungry_since -= 3600
+    driver._hand_out()
+    assert driver._calls == []
+    lost, why = asked.out.get(), asked.out.get()
+    assert isinstance(lost, Lost)
+    assert "no machine with" in str(why)
 
 
 def test_memory_that_ran_out_is_told_from_a_death_of_another_kind() -> None:
