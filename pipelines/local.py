@@ -273,12 +273,20 @@ class _Child:
         self._line = Connection(ours.detach())
         shared.children[number] = self._process
         self.pid = self._process.pid
+        try:
+            self.facts = self._set_up(worker, setup)
+        except BaseException:
+            self.close()  # one that hangs would hold its memory beside the next
+            raise
+
+    def _set_up(self, worker: str, setup: bytes) -> dict[str, str]:
+        """Have the child make its worker; the facts of it. Raises what the child raises."""
         self._send(("setup", worker, setup))
-        kind, _, facts = self.receive()
+        kind, _, found = self.receive()
         if kind == "error":
-            self.close()
-            raise facts
-        self.facts: dict[str, str] = facts
+            raise found
+        facts: dict[str, str] = found
+        return facts
 
     def begin(self, task: Task, feed: Callable[[int, Task], Iterable[Any]]) -> None:
         """Hand a task to a child that is free for it; its input follows by itself."""

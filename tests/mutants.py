@@ -247,6 +247,11 @@ MUTANTS = (
         f"{_CLUSTER}::test_time_in_which_the_driver_itself_was_stopped_is_no_silence_of_its_workers",
     ),
     Mutant(
+        57, "a child that hangs while it loads is left", "pipelines/local.py",
+        "            self.close()  # one that hangs", "            pass  # one that hangs",
+        f"{_LOCAL}::test_a_child_that_hangs_while_it_makes_its_worker_is_ended_before_the_next_begins",
+    ),
+    Mutant(
         57, "nothing is said while a worker only decodes", "pipelines/worker.py",
         "                yield from _wind(reel, start, ahead, reports)\n", "",
         f"{_WORKER}::test_a_worker_that_only_decodes_for_long_reports_as_long_as_the_decoder_gives_frames",

@@ -156,6 +156,28 @@ def test_a_child_that_says_nothing_is_replaced(tmp_path: Path, monkeypatch: pyte
     assert sorted(e.key for e in events if isinstance(e, Done)) == [0, 1]
 
 
+def test_a_child_that_hangs_while_it_makes_its_worker_is_ended_before_the_next_begins(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Case 57: two that load at a time may not fit on a device."""
+    begun: list[subprocess.Popen[bytes]] = []
+    begin, receive = subprocess.Popen, local._Child.receive
+
+    def counted(*given: Any, **more: Any) -> Any:
+        assert all(child.poll() is not None for child in begun), "the last one is still there"
+        begun.append(begin(*given, **more))
+        return begun[-1]
+
+    def hear(child: Any) -> Any:
+        if len(begun) == 1:
+            raise local._ChildLostError("its worker said nothing")
+        return receive(child)
+
+    monkeypatch.setattr("pipelines.local.subprocess.Popen", counted)
+    monkeypatch.setattr(local._Child, "receive", hear)
+    events = run(["a"])
+    assert [e.reason for e in events if isinstance(e, Lost)] == ["its worker said nothing"]
+    assert items(events, 0) == [0, 2, 4]
+
+
 def test_an_error_that_was_foreseen_comes_as_it_is() -> None:
     with pytest.raises(MediaError, match="no film"):
         run(["foreseen"])
