@@ -150,6 +150,7 @@ def clean(folders: tuple[Path, ...], yes: bool) -> None:
 
     Example: vsr clean ~/videos --yes
     """
+    from models.errors import UsageError
     from pipelines.journal import Journal
     from pipelines.report import abandoned_work
 
@@ -160,7 +161,10 @@ def clean(folders: tuple[Path, ...], yes: bool) -> None:
         click.echo("nothing to delete")
     elif yes or click.confirm(f"Delete {len(found)} work director{'y' if len(found) == 1 else 'ies'}?"):
         for folder, _ in found:
-            Journal(folder).remove()
+            try:
+                Journal(folder).remove()
+            except UsageError:  # of a run that goes on
+                click.echo(f"{folder}: in use, left")
 
 
 for _command in (doctor, dataset, train, evaluate, export):

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
+from pipelines.journal import Journal
 from tests import media
 from tests.helpers.command import ROOT, Outcome, arguments, environment, vsr
 from tests.helpers.sameness import assert_same_timing
@@ -90,6 +91,18 @@ def test_clean_deletes_abandoned_work_and_nothing_else(here, tmp_path: Path) -> 
     assert not work.exists()
     assert (tmp_path / "deep" / "film.mkv").exists()
     assert "nothing to delete" in here("clean", tmp_path).out
+
+
+def test_clean_leaves_the_work_of_a_run_that_goes_on_and_deletes_the_rest(here, tmp_path: Path) -> None:
+    works = [tmp_path / f".{name}.mkv.vsr-work" for name in "abc"]
+    for work in works:
+        work.mkdir()
+    running = Journal(works[1])
+    outcome = here("clean", tmp_path, "--yes")
+    running.close()
+    assert outcome.code == 0, outcome.err
+    assert f"{works[1]}: in use, left" in outcome.out
+    assert [work.exists() for work in works] == [False, True, False]
 
 
 # --- exit codes
