@@ -45,6 +45,7 @@ __all__ = ["DatasetDone", "DatasetSettings", "Progress", "UnitLeftOut", "make_da
 
 _PICTURES_PER_UNIT = 64
 _SHEET_PAIRS = 12
+_SIDE_BY_SIDE = 2
 _GROUP = 4
 """Pairs that a worker of a cluster makes at a time."""
 _GROUPS = 128
@@ -153,13 +154,13 @@ def make_dataset(
     settings: DatasetSettings,
     *,
     teacher: str = "",
-    workers: int = 2,
+    workers: int | None = None,
     cluster: str | None = None,
 ) -> Iterator[Progress | UnitLeftOut | DatasetDone]:
     """Make, or finish, the data set of `inputs` (videos, pictures, folders of them) in `folder`.
 
-    teacher: name or file of a network that makes the truth from footage that has none. workers: pairs made side by side.
-    cluster: a Ray cluster to make them on ("local", "auto", HOST:PORT); the footage is read here all the same.
+    teacher: name or file of a network that makes the truth from footage that has none. workers: pairs made side by side; None: two.
+    cluster: a Ray cluster to make them on ("local[:N]", "auto", HOST:PORT); the footage is read here all the same.
     A file that can't be read is left out with an event; raises UsageError where nothing at all is left.
     """
     files = find_inputs(inputs)
@@ -184,15 +185,15 @@ def make_dataset(
 
 
 @contextmanager
-def _pair_makers(scale: int, teacher: Card | None, workers: int, cluster: str | None) -> Iterator[_Make]:
+def _pair_makers(scale: int, teacher: Card | None, workers: int | None, cluster: str | None) -> Iterator[_Make]:
     """What turns tasks into pairs, in their order: threads here, or a cluster for as long as the context lasts."""
     if cluster is None:
         network = load_network(teacher).module if teacher is not None else None
-        yield lambda tasks: _made(tasks, scale, network, workers)
+        yield lambda tasks: _made(tasks, scale, network, workers or _SIDE_BY_SIDE)
         return
     from pipelines.session import open_session
 
-    session, most, cpus = open_session(cluster, workers=workers, cpus_per_worker=None, devices=0, environment={})
+    session, most, cpus = open_session(cluster, workers=workers, cpus_per_worker=None, usual=_SIDE_BY_SIDE, devices=0, environment={})
     with session:
         from pipelines.cluster import Cluster  # Ray is loaded now, as the session wants it
 

@@ -45,10 +45,9 @@ def estimate(planned: Planned, settings: RunSettings, *, workers: int = 1) -> Es
     chunks = planned.plan.chunks
     wanted = {len(chunks) * (2 * n + 1) // (2 * _PLACES) for n in range(_PLACES)}
     others = {c.index for c in chunks} - wanted
-    alone = replace(settings, cluster=None, workers=1)
     samples = [
         outcome.value
-        for outcome in run_spans(planned.plan, planned.info, others, alone, "pipelines.stages:StageSampler", None)
+        for outcome in run_spans(planned.plan, planned.info, others, settings.alone, "pipelines.stages:StageSampler", None)
         if isinstance(outcome, Item) and isinstance(outcome.value, Stages)
     ]
     return estimated(planned, samples, workers)

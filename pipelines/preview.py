@@ -89,7 +89,7 @@ def preview(
     Raises the errors of a run.
     """
     names = tuple(dict.fromkeys(models or ("lanczos", chosen_model(settings))))
-    settings = replace(settings, cluster=None, workers=1)
+    settings = settings.alone
     info = probe(source, video_stream=settings.video_stream, rate=parse_rate(settings.rate) if settings.rate is not None else None)
     planned = [plan_video(source, None, replace(settings, model=name), info)[0] for name in names]
     plans = [p.plan for p in planned]

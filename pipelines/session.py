@@ -68,6 +68,7 @@ def open_session(
     *,
     workers: int | None,
     cpus_per_worker: float | None,
+    usual: int,
     devices: int,
     environment: dict[str, str],
     spare_cpus: int = 0,
@@ -76,6 +77,7 @@ def open_session(
     """A session by the address of a command line: (the session, most workers, CPUs of each); None where that is open.
 
     address: "local" or "local:N", a private cluster on this machine with N workers; "auto" or HOST:PORT, one that is there.
+    workers: at most so many; None: as many as the address says. usual: workers of a private one where neither says it.
     devices: GPUs of this machine that may be used. spare_cpus: what a private one offers beyond its workers' share. agents: as
     `Session` says.
     """
@@ -85,7 +87,7 @@ def open_session(
     if count and not (count.isdecimal() and int(count) > 0):
         raise UsageError(f"--cluster {address}: expected local, local:N with N workers, auto, or HOST:PORT")
     cores = len(os.sched_getaffinity(0))
-    most = int(count) if count else workers or max(1, devices)
+    most = min([n for n in (int(count or 0), workers) if n], default=usual)
     cpus = cpus_per_worker or max(1, cores // most)
     return Session("local", cpus=max(cores, most * cpus) + spare_cpus, gpus=devices, environment=environment, agents=agents), most, cpus
 

@@ -144,6 +144,8 @@ class RunSettings:
             value = getattr(self, name)
             if value is not None and not value > 0:
                 raise UsageError(f"--{name.replace('_', '-')} {value}: expected a positive number")
+        if self.cluster is None and (self.gpus_per_worker != 1 or self.cpus_per_worker is not None):
+            raise UsageError("--gpus-per-worker and --cpus-per-worker are of a cluster; give --cluster, too, or leave them out")
         check_template(self.output_template)
         if self.range is not None:
             parse_range(self.range)
@@ -151,6 +153,11 @@ class RunSettings:
             parse_rate(self.rate)
         if self.tile is not None:
             parse_tile(self.tile)
+
+    @property
+    def alone(self) -> RunSettings:
+        """The same, by one worker without a cluster."""
+        return dataclasses.replace(self, cluster=None, workers=1, gpus_per_worker=1.0, cpus_per_worker=None)
 
 
 def parse_rate(text: str) -> Fraction:

@@ -85,11 +85,13 @@ def open_workers(settings: RunSettings, environment: Mapping[str, str] | None = 
         return
     from pipelines.session import open_session
 
+    devices = 0 if settings.device == "cpu" else len(cuda_devices())
     session, most, cpus = open_session(
         settings.cluster,
         workers=settings.workers,
         cpus_per_worker=settings.cpus_per_worker,
-        devices=0 if settings.device == "cpu" else len(cuda_devices()),
+        usual=max(1, devices),
+        devices=devices,
         environment=_ALLOCATOR,
     )
     with session:

@@ -99,7 +99,7 @@ def train(
     device: str = "cpu",
     stop: Callable[[], bool] | None = None,
     cluster: str | None = None,
-    workers: int = 1,
+    workers: int | None = None,
     cpus_per_worker: float | None = None,
     minutes: float | None = None,
 ) -> Iterator[Stepped | Validated | Trained]:
@@ -107,7 +107,8 @@ def train(
 
     minutes: instead of the settings' steps, as many as that takes here, by the time of a few; a resumed training keeps them.
     resume: go on from the folder's checkpoint if there is one. stop: asked after every step; True saves a checkpoint and
-    raises Interrupted. cluster, workers: share every batch out among processes of a Ray cluster ("local", "auto", HOST:PORT).
+    raises Interrupted. cluster, workers: share every batch out among processes of a Ray cluster ("local[:N]", "auto",
+    HOST:PORT); None: N of them, else one.
     Raises UsageError for data that do not fit, MediaError for files that are damaged.
     """
     checkpoint = Path(folder) / "checkpoint.pt"
@@ -115,17 +116,19 @@ def train(
         raise UsageError(f"{checkpoint}: training in this folder was begun before; give --resume, or another folder (-o)")
     if minutes is not None and cluster is not None:
         raise UsageError("how many steps some minutes are is measured where training begins, not on a cluster; with --cluster give --set steps=N")
+    if cluster is None and (workers is not None or cpus_per_worker is not None):
+        raise UsageError("--workers and --cpus-per-worker are of a cluster; give --cluster, too, or leave them out")
     if cluster is not None:
         from pipelines.session import open_session
 
         devices = torch.cuda.device_count() if device == "cuda" else 0
         session, most, cpus = open_session(
-            cluster, workers=workers, cpus_per_worker=cpus_per_worker, devices=devices, environment={}, spare_cpus=1, agents=True
+            cluster, workers=workers, cpus_per_worker=cpus_per_worker, usual=1, devices=devices, environment={}, spare_cpus=1, agents=True
         )
         with session:
             from pipelines.peers import train_together  # Ray is loaded now, as the session wants it
 
-            yield from train_together(settings, data, folder, workers=most or workers, cpus_per_worker=cpus or 1, device=device, stop=stop)
+            yield from train_together(settings, data, folder, workers=most or 1, cpus_per_worker=cpus or 1, device=device, stop=stop)
         return
     if minutes is not None:
         steps = _begun_steps(Path(folder), minutes) if checkpoint.is_file() else _measured_steps(settings, data, Path(folder), device, minutes)

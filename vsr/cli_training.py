@@ -26,7 +26,7 @@ __all__ = ["add_model", "dataset", "evaluate", "export", "models_table", "train"
 @click.option("--config", type=click.Path(path_type=Path), help="Settings from a TOML file, such as configs/dataset/default.toml.")
 @click.option("--set", "changes", multiple=True, metavar="KEY=VALUE", help="One setting, such as degrade.clean=0.8; may be repeated.")
 @click.option("--teacher", default="", metavar="MODEL", help="A network that makes the truth from footage that has none.")
-@click.option("--workers", type=click.IntRange(1, 64), default=2, show_default=True, help="Pairs made side by side.")
+@click.option("--workers", type=click.IntRange(1, 64), metavar="N", help="Pairs made side by side; default: 2, or those of --cluster local:N.")
 @click.option("--cluster", metavar="ADDRESS", help="Make them on a Ray cluster: local[:N], auto, or HOST:PORT.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a line on standard output.")
 def dataset(
@@ -35,7 +35,7 @@ def dataset(
     config: Path | None,
     changes: tuple[str, ...],
     teacher: str,
-    workers: int,
+    workers: int | None,
     cluster: str | None,
     as_json: bool,
 ) -> None:
@@ -64,7 +64,7 @@ def dataset(
 )
 @click.option("--resume", is_flag=True, help="Go on from the folder's checkpoint.")
 @click.option("--cluster", metavar="ADDRESS", help="Train on a Ray cluster: local[:N], auto, or HOST:PORT.")
-@click.option("--workers", type=click.IntRange(1), metavar="N", default=1, help="Processes of the cluster that share every batch; default: 1.")
+@click.option("--workers", type=click.IntRange(1), metavar="N", help="Processes that share every batch; default: those of local:N, else 1.")
 @click.option("--cpus-per-worker", type=click.FloatRange(0, min_open=True), metavar="N", help="Of a cluster; default: 1, or this machine shared out.")
 @click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", show_default=True, help="Where it computes.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a line on standard output.")
@@ -97,7 +97,7 @@ def train(
     where = choose_device(device).type
     with Signals("stopping after the step under way") as signals:
         if per_title is not None:
-            given = {"CONFIG": config, "--data": data, "--set": changes, "--cluster": shared["cluster"]}
+            given = {"CONFIG": config, "--data": data, "--set": changes, **{f"--{name.replace('_', '-')}": value for name, value in shared.items()}}
             if odd := [name for name, value in given.items() if value]:
                 raise UsageError(f"--per-title takes everything from the film; leave out {', '.join(odd)}")
             folder = output or Path(f"{per_title.stem}.tuned")

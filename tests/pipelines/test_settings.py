@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import fields
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -41,6 +42,14 @@ def test_a_file_is_read_and_overridden(tmp_path: Path) -> None:
     path.write_text('model = "lanczos"\nchunk_seconds = 4\n[target]\nscale = 2\n[encode]\ncodec = "h264"\ncrf = 17\n')
     found = read_settings(RunSettings, path, {"encode.crf": 20, "device": None})
     assert (found.model, found.chunk_seconds, found.target.scale, found.encode.codec, found.encode.crf) == ("lanczos", 4.0, 2, "h264", 20.0)
+
+
+def test_shares_of_a_cluster_without_one_are_refused() -> None:
+    shares: list[dict[str, Any]] = [{"gpus_per_worker": 0.5}, {"cpus_per_worker": 4.0}]
+    for share in shares:
+        with pytest.raises(UsageError, match="give --cluster, too"):
+            RunSettings(**share)
+        assert RunSettings(cluster="auto", **share).alone == RunSettings(workers=1)
 
 
 @pytest.mark.parametrize(

@@ -62,6 +62,8 @@ def test_per_title_says_the_gain_either_way(tmp_path: Path) -> None:
     (train, [FAST, "--data", "nowhere", "--set", "steps"], "expected KEY=VALUE"),
     (train, [FAST, "--per-title", "film.mp4", "--data", "pairs"], "leave out CONFIG, --data"),
     (train, ["--per-title", "film.mp4", "--set", "steps=9", "--cluster", "local"], "leave out --set, --cluster"),
+    (train, ["--per-title", "film.mp4", "--workers", 2], "leave out --workers"),
+    (train, [FAST, "--data", "nowhere", "--workers", 2], "give --cluster, too"),
     (dataset, ["nowhere", "-o", "out"], "no such file or folder"),
 ])  # fmt: skip
 def test_wrong_usage_is_one_line_that_says_what_to_do(
