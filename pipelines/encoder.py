@@ -110,7 +110,7 @@ def choose_encoder(
         raise UsageError("ffv1 does not go into MP4; name an output that ends in .mkv")
     if container == "mp4" and settings.codec == "prores":
         raise UsageError("prores does not go into MP4; name an output that ends in .mov")
-    _check_size(settings.codec, name, width, height)
+    _check_size(settings.codec, width, height)
     presets = _PRESETS[name]
     options = dict(presets.get(settings.preset, presets["balanced"]))
     if settings.preset not in presets:
@@ -169,13 +169,24 @@ def _ffv1_slices(width: int, height: int, pix_fmt: str) -> int:
     return 16
 
 
-def _check_size(codec: str, name: str, width: int, height: int) -> None:
-    if width < _NARROWEST.get(name, 1):
-        raise UsageError(
-            f"{codec} can't be trusted with pictures narrower than {_NARROWEST[name]}, this is {width}x{height}; use --codec h264 or ffv1"
-        )
-    if max(width, height) > _LONGEST_SIDE[name] or width * height > _MOST_LUMA_SAMPLES.get(name, width * height):
-        raise UsageError(f"{codec} can't hold {width}x{height}; choose a smaller --to, or --codec hevc, prores or ffv1")
+def _check_size(codec: str, width: int, height: int) -> None:
+    if _holds(codec, width, height):
+        return
+    others = " or ".join(other for other in _ENCODERS if _holds(other, width, height))
+    narrowest = _NARROWEST.get(_ENCODERS[codec], 1)
+    if width < narrowest and others:
+        raise UsageError(f"{codec} can't be trusted with pictures narrower than {narrowest}, this is {width}x{height}; use --codec {others}")
+    remedy = f"choose a smaller --to, or --codec {others}" if others else "choose a smaller --to"
+    raise UsageError(f"{codec} can't hold {width}x{height}; {remedy}")
+
+
+def _holds(codec: str, width: int, height: int) -> bool:
+    name = _ENCODERS[codec]
+    return (
+        width >= _NARROWEST.get(name, 1)
+        and max(width, height) <= _LONGEST_SIDE[name]
+        and width * height <= _MOST_LUMA_SAMPLES.get(name, width * height)
+    )
 
 
 def _picture_encoder(suffix: str, source: PixelFormat, width: int, height: int) -> Encoder:

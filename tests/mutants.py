@@ -463,7 +463,7 @@ MUTANTS = (
     ),
     Mutant(
         67, "any size is tried", "pipelines/encoder.py",
-        "    _check_size(settings.codec, name, width, height)", "    pass",
+        "    _check_size(settings.codec, width, height)", "    pass",
         "tests/pipelines/test_encode.py::test_what_a_codec_or_container_can_t_is_refused",
     ),
     Mutant(

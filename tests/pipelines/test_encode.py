@@ -73,6 +73,23 @@ def test_what_a_codec_or_container_can_t_is_refused() -> None:
         chosen("av1", "yuv444p")
 
 
+@pytest.mark.parametrize(
+    ("codec", "size", "said"),
+    [
+        ("h264", (16384, 8192), "choose a smaller --to, or --codec hevc or av1 or prores or ffv1"),
+        ("hevc", (16384, 9216), "choose a smaller --to, or --codec prores or ffv1"),
+        ("prores", (16386, 1080), "choose a smaller --to, or --codec ffv1"),
+        ("ffv1", (32770, 1080), "choose a smaller --to"),
+        ("hevc", (48, 40), "use --codec h264 or av1 or prores or ffv1"),
+    ],
+)
+def test_the_codecs_named_for_a_size_are_those_that_hold_it(codec: str, size: tuple[int, int], said: str) -> None:
+    """Case 67."""
+    with pytest.raises(UsageError) as caught:
+        chosen(codec, size=size)
+    assert str(caught.value).endswith(f"{size[0]}x{size[1]}; {said}")
+
+
 def test_an_encoder_is_proven_by_opening_it() -> None:
     encoder = chosen("h264", preset="nonsense")
     with pytest.raises(UsageError, match="refuses.*nonsense"):
