@@ -312,6 +312,16 @@ MUTANTS = (
         f"{_MACHINES}::test_a_machine_where_no_worker_starts_is_given_up_and_named",
     ),
     Mutant(
+        45, "a result whose frames were counted is taken for another command's", "pipelines/job.py",
+        'plan.id in {report["plan"], report["asked"]}', 'plan.id == report["plan"]',
+        f"{_JOURNAL}::test_the_same_command_knows_its_result_whose_frames_had_to_be_counted",
+    ),
+    Mutant(
+        46, "any trouble with a lock is taken for another run", "pipelines/journal.py",
+        "except (BlockingIOError, FileNotFoundError):", "except OSError:",
+        f"{_JOURNAL}::test_a_disk_without_locks_is_not_taken_for_another_run",
+    ),
+    Mutant(
         43, "a kept chunk is not hashed", "pipelines/journal.py",
         'return bool(hashlib.sha256(path.read_bytes()).hexdigest() == table["sha256"])', "return True",
         f"{_JOURNAL}::test_a_chunk_that_is_not_what_its_manifest_says_is_made_again",

@@ -134,6 +134,8 @@ def test_a_second_writer_is_refused(journal: Journal) -> None:
 
 
 def test_a_disk_without_locks_is_not_taken_for_another_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Case 46."""
+
     def refuse(*_: object) -> None:
         raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
 
