@@ -24,7 +24,7 @@ from models.weights import at_most, refuse_huge, tensor_shapes
 if TYPE_CHECKING:
     from models.network import LoadedNetwork
 
-__all__ = ["INTERPOLATORS", "Card", "cards", "default_model", "file_name", "find", "load_network", "user_folder"]
+__all__ = ["INTERPOLATORS", "Card", "cards", "default_model", "file_name", "find", "foreign", "load_network", "user_folder"]
 
 TRAINED = Path(__file__).parent / "trained"
 INTERPOLATORS = {
@@ -154,13 +154,20 @@ def _card_of_file(path: Path) -> Card:
         if card.sha256 and card.sha256 != digest:
             raise MediaError(f"{path}: is not the file its card describes (SHA-256 {digest[:12]}…, card says {card.sha256[:12]}…)")
         return card
-    result = subprocess.run(  # in its own process: the parent of a run stays free of torch
-        [sys.executable, "-P", "-m", "models.foreign", str(path.resolve())], capture_output=True, text=True, check=False
-    )
+    return Card(**json.loads(foreign(path)))
+
+
+def foreign(path: Path, *target: str) -> str:
+    """What `models.foreign` says of a file, or writes to `target`: in a confined process of its own, so the parent of a run stays free of torch.
+
+    Raises MediaError where it is no network.
+    """
+    command = [sys.executable, "-P", "-m", "models.foreign", str(path.resolve()), *target]
+    result = subprocess.run(command, capture_output=True, text=True, check=False)
     if result.returncode:
         lines = result.stderr.strip().splitlines()
         raise MediaError(f"{path}: is not a network we can load ({lines[-1] if lines else 'no reason given'})")
-    return Card(**json.loads(result.stdout))
+    return result.stdout
 
 
 def sha256_of(path: str | Path) -> str:

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
 
-__all__ = ["describe", "load_foreign"]
+__all__ = ["describe", "load_foreign", "write_tensors"]
 
 _PROBE_PX = 128
 _LOW_PRECISION_DB = 50.0
@@ -163,6 +163,15 @@ def describe(path: str) -> Card:
     )
 
 
+def write_tensors(source: str, target: str) -> None:
+    """A pickle of tensors as safetensors: data that can't run."""
+    from safetensors.torch import save_file
+    from spandrel import ModelLoader
+
+    state = ModelLoader(device="cpu").load_state_dict_from_file(source)
+    save_file({k: v.contiguous() for k, v in state.items()}, target)
+
+
 def load_foreign(card: Card) -> LoadedNetwork:
     """The network of a card made by `describe`."""
     if sha256_of(card.path) != card.sha256:
@@ -183,6 +192,9 @@ if __name__ == "__main__":
     without_network()
     with_bounded_memory()
     try:
-        print(json.dumps(asdict(describe(sys.argv[1]))))
+        if sys.argv[2:]:
+            write_tensors(*sys.argv[1:])
+        else:
+            print(json.dumps(asdict(describe(sys.argv[1]))))
     except MediaError as error:
         sys.exit(str(error))

@@ -11,7 +11,7 @@ import urllib.request
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from models.catalog import cards, find, read_card, sha256_of, user_folder
+from models.catalog import cards, find, foreign, read_card, sha256_of, user_folder
 from models.errors import MediaError, OutputError, UsageError
 from pipelines.card import to_toml, write_atomically
 
@@ -83,22 +83,13 @@ def _keep(path: Path, card: Card, name: str) -> Card:
     if path.suffix == ".safetensors":
         write_atomically(weights, lambda partial: shutil.copyfile(path, partial))
     else:
-        write_atomically(weights, lambda partial: _as_safetensors(path, partial))
+        write_atomically(weights, lambda partial: foreign(path, str(partial)))
     table = {k: v for k, v in dataclasses.asdict(card).items() if k not in {"name", "path", "more"}}
     table |= {"sha256": sha256_of(weights), **card.more}
     write_atomically(weights.with_suffix(".toml"), lambda partial: partial.write_text(to_toml(table), encoding="utf-8"))
     kept = read_card(weights.with_suffix(".toml"))
     _try(kept)
     return kept
-
-
-def _as_safetensors(source: Path, target: Path) -> None:
-    """A pickle of tensors, read by spandrel's restricted unpickler, as data that can't run."""
-    from safetensors.torch import save_file
-    from spandrel import ModelLoader
-
-    state = ModelLoader(device="cpu").load_state_dict_from_file(source)
-    save_file({k: v.contiguous() for k, v in state.items()}, target)
 
 
 def _try(card: Card) -> None:

@@ -206,14 +206,22 @@ def _refuse_known_holes() -> None:
             sys.exit(2)
 
 
+def _loads_weights(given: list[str]) -> bool:
+    """Whether the command loads networks, which may be strangers', in this very process; and needs no network for what it does."""
+    return given[:1] in (["evaluate"], ["export"], ["dataset"]) and not any(a.startswith("--cluster") for a in given)
+
+
 def main(arguments: list[str] | None = None) -> None:
     """Run the command line; every foreseen error becomes one line and its exit code, a bug keeps its traceback."""
     _own_packages()
+    from models.confinement import without_network
     from models.errors import VsrError
 
     given = sys.argv[1:] if arguments is None else arguments
     if "doctor" not in given:
         _refuse_known_holes()
+    if arguments is None and _loads_weights(given):  # the process is the command's own
+        without_network()
     try:
         cli.main(args=given, prog_name="vsr", standalone_mode=False)
     except VsrError as error:

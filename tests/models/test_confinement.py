@@ -66,6 +66,17 @@ def test_a_worker_here_reaches_no_network_and_takes_no_more_memory_than_there_is
     assert (0 < found["memory"] <= ram + (16 << 30)) == (device == "cpu")
 
 
+@pytest.mark.parametrize(("arguments", "confined"), [
+    (["evaluate", "--help"], True), (["export", "--help"], True), (["dataset", "--help"], True),
+    (["dataset", "--cluster=auto", "--help"], False), (["models", "add", "--help"], False),
+])  # fmt: skip
+def test_commands_that_load_weights_themselves_reach_no_network(arguments: list[str], confined: bool) -> None:
+    code = "import contextlib, socket; from vsr.cli import main\nwith contextlib.suppress(SystemExit): main()\nsocket.socket(socket.AF_INET)"
+    result = subprocess.run([sys.executable, "-c", code, *arguments], capture_output=True, text=True, check=False)
+    assert ("PermissionError" in result.stderr) == confined
+    assert (result.returncode != 0) == confined
+
+
 def test_a_run_on_this_machine_listens_nowhere(tmp_path: Path) -> None:
     """Case 79: neither the command nor its workers have a socket of the internet at any time, listening or not."""
     source = media.cfr(tmp_path / "in.mp4", frames=4)

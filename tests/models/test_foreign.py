@@ -40,6 +40,22 @@ def test_a_known_checkpoint_becomes_an_rgb_network(shared_data: Path) -> None:
         assert network.module(torch.rand(1, 3, 16, 16)).shape == (1, 3, 64, 64)  # type: ignore[arg-type, attr-defined]
 
 
+def test_a_pickle_is_kept_as_data_and_opened_in_another_process(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import torch
+    from safetensors.torch import load_file
+    from spandrel.architectures.Compact.__arch.SRVGG import SRVGGNetCompact
+
+    from pipelines.adopt import adopt
+
+    monkeypatch.setenv("VSR_DATA_HOME", str(tmp_path / "home"))
+    weights = SRVGGNetCompact(num_feat=8, num_conv=1, upscale=2).state_dict()
+    torch.save(weights, tmp_path / "chain.pth")
+    monkeypatch.setattr(torch, "load", None)
+    kept = adopt(str(tmp_path / "chain.pth"))
+    assert kept.name == "chain-x2"
+    assert all(torch.equal(tensor, weights[name]) for name, tensor in load_file(kept.path).items())
+
+
 def test_a_chain_of_convolutions_reaches_as_far_as_its_radii_together(tmp_path: Path) -> None:
     """Not farther: each pixel of a halo is computed for every tile."""
     import torch
