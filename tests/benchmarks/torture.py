@@ -30,7 +30,8 @@ _LONG = 2000
 _REFUSALS = frozenset({2, 3, 4})
 _AT_ONCE = frozenset({2, 3})
 """Refusals before work starts; damage is often met on the way."""
-_WAY = ("--scale", "1", "--model", "identity", "--codec", "ffv1", "--device", "cpu", "--chunk-seconds", "2", "--drop-incompatible", "--quiet")
+_CODEC = "ffv1"
+_WAY = ("--scale", "1", "--model", "identity", "--codec", _CODEC, "--device", "cpu", "--chunk-seconds", "2", "--drop-incompatible", "--quiet")
 """Pixels as they are: what is tried is everything around the networks."""
 
 
@@ -116,10 +117,11 @@ def _of_session(leader: int) -> list[str]:
 
 
 def _decoded(path: Path) -> int:
-    """Frames that a plain decoder gives of a file's film; -1 where it gives up."""
+    """Frames that a plain decoder gives of a file's film, which in a result is the one we encoded; -1 where it gives up."""
     try:
         with av.open(f"file:{path}", metadata_errors="replace") as container:
-            stream = container.streams.best("video") or container.streams.video[0]
+            ours = (s for s in container.streams.video if s.codec_context.name == _CODEC)
+            stream = next(ours, None) or container.streams.best("video") or container.streams.video[0]
             count = 0
             for packet in container.demux(stream):
                 try:
