@@ -70,11 +70,9 @@ def vsr(*given: str | bytes | os.PathLike[str], cwd: Path | None = None, seconds
     return Outcome(done.returncode, done.stdout.decode(errors="replace"), done.stderr.decode(errors="replace"))
 
 
-def started(
-    *given: str | bytes | os.PathLike[str], cwd: Path | None = None, worker: str = "", alone: bool = False, **extra: str
-) -> subprocess.Popen[str]:
-    """The command, running, with JSON lines to be read from its standard output. alone: in a process group of its own."""
+def started(*given: str | bytes | os.PathLike[str], cwd: Path | None = None, worker: str = "", **extra: str) -> subprocess.Popen[str]:
+    """The command, running, with JSON lines to be read from its standard output."""
     return subprocess.Popen(
         arguments(*given, worker=worker), cwd=cwd, env=environment(**extra), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-        stdin=subprocess.DEVNULL, process_group=0 if alone else None,
+        stdin=subprocess.DEVNULL,
     )  # fmt: skip

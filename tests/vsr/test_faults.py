@@ -179,11 +179,16 @@ def test_a_second_stop_while_the_result_is_put_together_ends_it_at_once(film: Pa
 
 def test_a_run_that_was_suspended_for_long_goes_on_as_if_nothing_was(film: Path, whole: bytes, output: Path) -> None:
     """Cases 47 and 57: Ctrl-Z stops command and child; time that passes meanwhile makes no worker look hung."""
-    process = started("run", film, "-o", output, *OPTIONS, worker="Slow", alone=True, VSR_TEST_SILENCE="8")
+    process = started("run", film, "-o", output, *OPTIONS, worker="Slow", VSR_TEST_SILENCE="8")
     read_until(process, "chunk")
-    os.killpg(process.pid, signal.SIGSTOP)
+    (child,) = children_of(process.pid)
+    os.kill(child, signal.SIGSTOP)  # a moment before the command, so that it surely waits for a message when it is stopped, too
+    time.sleep(0.5)
+    os.kill(process.pid, signal.SIGSTOP)
     time.sleep(9)
-    os.killpg(process.pid, signal.SIGCONT)
+    os.kill(process.pid, signal.SIGCONT)
+    time.sleep(0.5)
+    os.kill(child, signal.SIGCONT)
     out, err = process.communicate(timeout=120)
     assert process.returncode == 0, err
     assert '"note"' not in out
