@@ -85,10 +85,10 @@ def test_a_killed_driver_goes_on_where_it_was(hosts: Hosts, film: Path, alone: b
 
 
 def test_a_host_that_dies_half_way_costs_what_it_held(hosts: Hosts, film: Path, alone: bytes, tmp_path: Path) -> None:
-    """Case 40."""
+    """Case 40: the chunk that its worker made, and the one that waited there."""
     output = tmp_path / "out.mp4"
     events = run(hosts, film, output, lambda process: hosts.strike("two"))
-    assert len([e for e in events if e["event"] == "note" and "two" in e["text"]]) <= 1
+    assert len([e for e in events if e["event"] == "note" and "two" in e["text"]]) <= 2
     assert events[-1]["event"] == "done"
     assert output.read_bytes() == alone
 
