@@ -120,7 +120,7 @@ def _decoded(path: Path) -> int:
     """Frames that a plain decoder gives of a file's film, which in a result is the one we encoded; -1 where it gives up."""
     try:
         with av.open(f"file:{path}", metadata_errors="replace") as container:
-            ours = (s for s in container.streams.video if s.codec_context.name == _CODEC)
+            ours = (s for s in container.streams.video if getattr(s.codec_context, "name", "") == _CODEC)  # none where there is no decoder
             stream = next(ours, None) or container.streams.best("video") or container.streams.video[0]
             count = 0
             for packet in container.demux(stream):
