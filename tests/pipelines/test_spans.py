@@ -16,6 +16,7 @@ from pipelines.encode import EncodedChunk
 from pipelines.events import Advanced, ChunkFinished, Event, Note
 from pipelines.job import upscale_video
 from pipelines.journal import work_folder
+from pipelines.settings import RunSettings
 from pipelines.work import Item, Lost, Refused
 from tests import media
 from tests.helpers.inline import H264, QUICK, WorkersHere, finished_of, planned_of, upscaled
@@ -99,3 +100,13 @@ def test_frames_that_are_done_again_are_counted_once(tmp_path: Path, monkeypatch
     assert len(longest.chunks) > 1
     told = [e.frames for e in events if isinstance(e, Advanced)]
     assert max(told) == told[-1] == finished_of(events).frames == 96
+
+
+@pytest.mark.parametrize(("model", "policy"), [("lanczos", "PASSIVE"), ("identity, bicubic", "PASSIVE"), ("lanczos,fast", None), ("auto", None)])
+def test_threads_of_classical_scalers_sleep_while_they_wait(monkeypatch: pytest.MonkeyPatch, model: str, policy: str | None) -> None:
+    monkeypatch.delenv("OMP_WAIT_POLICY", raising=False)
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
+    (one,) = spans._environments(RunSettings(model=model))
+    assert one.get("OMP_WAIT_POLICY") == policy
+    monkeypatch.setenv("OMP_WAIT_POLICY", "ACTIVE")  # the user's own word counts
+    assert "OMP_WAIT_POLICY" not in spans._environments(RunSettings(model=model))[0]
