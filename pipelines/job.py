@@ -169,7 +169,7 @@ def _done(target: Path, plan: Plan) -> AlreadyDone | None:
         report = json.loads(report_path(target).read_bytes())
         pattern = pattern_of(target) if plan.encoder.is_sequence else None
         size = pattern.bytes() if pattern is not None else target.stat().st_size
-        same = plan.id in {report["plan"], report["asked"]} and report["bytes"] == size
+        same = plan.id in {report["plan"], report.get("asked")} and report["bytes"] == size
         return AlreadyDone(str(target), int(report["frames"]), size) if same else None
     except (OSError, ValueError, KeyError, TypeError):
         return None

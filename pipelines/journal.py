@@ -256,7 +256,7 @@ def begun_plan(folder: Path) -> Begun | None:
     """Looked at without a lock; None where there is none."""
     try:
         told = json.loads((folder / "plan.json").read_bytes())
-        return Begun(str(told["id"]), str(told["asked"]))
+        return Begun(str(told["id"]), str(told.get("asked", told["id"])))
     except (OSError, ValueError, KeyError, TypeError):
         return None
 
