@@ -313,7 +313,7 @@ MUTANTS = (
     ),
     Mutant(
         45, "a result whose frames were counted is taken for another command's", "pipelines/job.py",
-        'plan.id in {report["plan"], report["asked"]}', 'plan.id == report["plan"]',
+        'plan.id in {report["plan"], report.get("asked")}', 'plan.id == report["plan"]',
         f"{_JOURNAL}::test_the_same_command_knows_its_result_whose_frames_had_to_be_counted",
     ),
     Mutant(
