@@ -1,7 +1,7 @@
 """`Accelerated`: a YUV-native network between 4:2:0 codes on a CUDA device, several frames in flight.
 
 Host memory, bus and device work on different frames at the same time (`ring`); tiles of one shape go through the network together
-(`graphed`). Where memory runs out, half as many do, for good; the bits do not depend on it.
+(`graphed`), the same ones in every frame: cuDNN takes other algorithms for other batches, so a tile's bits depend on its batch.
 """
 
 from __future__ import annotations
@@ -30,10 +30,10 @@ if TYPE_CHECKING:
     from pipelines.stills import Stills
     from pipelines.tiles import Tile
 
-__all__ = ["Accelerated", "View"]
+__all__ = ["Accelerated", "View", "batches"]
 
 BATCH = 4
-"""Tiles at a time: those of a 1080p frame."""
+"""At most so many tiles at a time: those of a 1080p frame."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,20 +73,19 @@ class Accelerated:
         tiles: Callable[[int, int], list[Tile]],
         is_black: Callable[[Sequence[np.ndarray]], bool],
         notes: list[str],
-        *,
-        batch: int = BATCH,
     ) -> None:
         """tiles: cuts a picture of (height, width). is_black: whether planes of a tile in a bar are even black. notes: where troubles are told."""
         self._network, self._graphed, self._accelerator = network, graphed, accelerator
         self._stills, self._tiles, self._is_black = stills, tiles, is_black
         self._ring: Ring | None = None
         self._state: Tensor | None = None
-        self._batch, self._notes = batch, notes
+        self._notes = notes
 
     def __call__(self, views: Iterable[View]) -> Iterator[tuple[Any, list[np.ndarray]]]:
         """(ticket, luma, U and V of the result) for every view, a few frames later; all of them at the end.
 
-        Raises NoMemoryError where a single tile does not fit the device's memory, VerificationError for a network that gives nonsense.
+        Raises NoMemoryError where the device's memory runs out (a plan with smaller tiles may do), VerificationError for a network that
+        gives nonsense.
         """
         try:
             for view in views:
@@ -95,13 +94,20 @@ class Accelerated:
                     yield from self._checked(landed)
             while self._ring is not None and (landed := self._ring.land()) is not None:
                 yield from self._checked(landed)
+        except torch.OutOfMemoryError as error:
+            self._drop()
+            raise NoMemoryError(f"memory of the device ran out ({(str(error).splitlines() or ['?'])[0]})") from None
         except BaseException:
-            if self._ring is not None:
-                with contextlib.suppress(Exception):
-                    deque(self._ring.drain(), maxlen=0)
-            self._ring, self._state = None, None
-            self._stills.forget()
+            self._drop()
             raise
+
+    def _drop(self) -> None:
+        """Let go of all that is in flight, and of what is remembered."""
+        if self._ring is not None:
+            with contextlib.suppress(Exception):
+                deque(self._ring.drain(), maxlen=0)
+        self._ring, self._state = None, None
+        self._stills.forget()
 
     def _put(self, view: View, *, precise: bool = False, state: Sequence[Tensor | None] | None = None) -> Landed | None:
         """state: (what is remembered,), where it is not what the frame before has left."""
@@ -135,35 +141,38 @@ class Accelerated:
     def _work(
         self, flight: _Flight, state: Tensor | None, up: list[Tensor], down: list[Tensor], before: list[Tensor] | None, *, precise: bool
     ) -> None:
-        """On the device: every tile of a frame into `down`, tiles of one shape in batches."""
-        groups: dict[Any, list[int]] = {}
+        """On the device: every tile of a frame into `down`. A batch is computed whole, and what of it is not wanted is left."""
+        taken = [found and before is not None for found in flight.taken]
         for number, part in enumerate(flight.parts):
-            if flight.taken[number] and before is not None:
+            if taken[number] and before is not None:
                 _take_over(part, number, self._network.contract.scale, before, down)
-                continue
-            rows, columns = part.read()
-            shape = (rows.stop - rows.start, columns.stop - columns.start)
-            groups.setdefault((flight.black[number], shape), []).append(number)
         following: Tensor | None = None
-        for (black, _), numbers in groups.items():
-            while numbers:
-                some = numbers[: self._batch]
-                try:
-                    left = self._run(flight, some, state, up, down, precise=precise, classical=black)
-                except torch.OutOfMemoryError:
-                    self._halve(len(some))
+        for numbers in batches(flight.parts):
+            for black in (False, True):
+                wanted = {n for n in numbers if not taken[n] and flight.black[n] == black}
+                if not wanted:
                     continue
-                del numbers[: len(some)]
-                for number, tile in zip(some, left, strict=False):
-                    part = flight.parts[number]
-                    following = tile.new_empty(1, tile.shape[0], *up[1].shape) if following is None else following
-                    following[(0, ..., *part.written(1, 2))] = tile[(..., *part.kept(1, 2))]
+                left = self._run(flight, numbers, wanted, state, up, down, precise=precise, classical=black)
+                for number, tile in zip(numbers, left, strict=False):
+                    if number in wanted:
+                        part = flight.parts[number]
+                        following = tile.new_empty(1, tile.shape[0], *up[1].shape) if following is None else following
+                        following[(0, ..., *part.written(1, 2))] = tile[(..., *part.kept(1, 2))]
         self._state = following
 
     def _run(
-        self, flight: _Flight, numbers: list[int], state: Tensor | None, up: list[Tensor], down: list[Tensor], *, precise: bool, classical: bool
+        self,
+        flight: _Flight,
+        numbers: list[int],
+        wanted: set[int],
+        state: Tensor | None,
+        up: list[Tensor],
+        down: list[Tensor],
+        *,
+        precise: bool,
+        classical: bool,
     ) -> Sequence[Tensor]:
-        """One batch; gives back the state of each tile, where there is one."""
+        """One batch, the wanted tiles of it into `down`; gives back the state of each tile, where there is one."""
         parts = [flight.parts[n] for n in numbers]
         scale, contract = self._network.contract.scale, self._network.contract
         luma = torch.stack([torch.stack([plane[part.read()] for plane in up[::3]]) for part in parts])
@@ -176,20 +185,13 @@ class Accelerated:
             remembered = torch.cat([state[(..., *part.read(2))] for part in parts])
         made = self._graphed(luma, chroma, remembered, precise=precise, classical=classical)
         for place, (number, part) in enumerate(zip(numbers, parts, strict=True)):
+            if number not in wanted:
+                continue
             down[0][part.written(scale)] = made[0][place, 0][part.kept(scale)]
             for plane, channel in zip(down[1:3], made[1][place], strict=True):
                 plane[part.written(scale, 2)] = channel[part.kept(scale, 2)]
             down[3][number] = made[2][place]
         return list(made[3]) if len(made) > 3 else []
-
-    def _halve(self, tried: int) -> None:
-        if tried <= 1:
-            raise NoMemoryError("the device has no memory for a single tile; --device cpu does without") from None
-        self._batch = tried // 2
-        self._graphed.forget()
-        if torch.cuda.is_initialized():  # type: ignore[no-untyped-call]
-            torch.cuda.empty_cache()
-        self._notes.append(f"memory of the device ran out: {self._batch} tiles at a time instead of {tried}")
 
     def _checked(self, landed: Landed) -> Iterator[tuple[Any, list[np.ndarray]]]:
         """What has come down, if it is sound; otherwise computed again, with all that was built upon it."""
@@ -227,3 +229,20 @@ def _take_over(part: Tile, number: int, scale: int, before: list[Tensor], down: 
         where = part.written(scale, 2 if place else 1)
         new[where] = old[where]
     down[3][number] = before[3][number]
+
+
+def batches(parts: Sequence[Tile]) -> list[list[int]]:
+    """Numbers of the tiles that go together: by the plan alone, whatever stands still, is black, or was made before.
+
+    Batches of one shape are of one size, at most BATCH; the last has its last tile again until it is full.
+    """
+    shapes: dict[tuple[int, int], list[int]] = {}
+    for number, part in sorted(enumerate(parts), key=lambda one: one[1].in_bar):  # so that few have both bars and picture
+        rows, columns = part.read()
+        shapes.setdefault((rows.stop - rows.start, columns.stop - columns.start), []).append(number)
+    found = []
+    for numbers in shapes.values():
+        size = -(-len(numbers) // -(-len(numbers) // BATCH))
+        groups = [numbers[n : n + size] for n in range(0, len(numbers), size)]
+        found += [[*group, *group[-1:] * (size - len(group))] for group in groups]
+    return found

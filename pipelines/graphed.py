@@ -76,10 +76,6 @@ class GraphedNetwork:
         """What a recurrent network's state comes in."""
         return self._dtype if self._network.contract.low_precision_at(self._bits) else torch.float32
 
-    def forget(self) -> None:
-        """Let go of all graphs and their memory."""
-        self._graphs.clear()
-
     def _plain(self, luma: Tensor, chroma: Tensor, state: Tensor | None = None, *, precise: bool, classical: bool) -> tuple[Tensor, ...]:
         contract, bits, full = self._network.contract, self._bits, self._full
         seen = codes_to_values(luma, bits, full, chroma=False)

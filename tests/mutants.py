@@ -408,8 +408,18 @@ MUTANTS = (
     ),
     Mutant(
         53, "memory that runs out ends the run", "pipelines/accelerated.py",
-        "                except torch.OutOfMemoryError:\n", "                except ZeroDivisionError:\n",
-        "tests/pipelines/test_accelerated.py::test_out_of_memory_halves_the_batch_and_leaves_the_bytes",
+        "        except torch.OutOfMemoryError as error:\n", "        except ZeroDivisionError as error:\n",
+        "tests/pipelines/test_accelerated.py::test_out_of_memory_anywhere_ends_the_run_and_changes_no_batch",
+    ),
+    Mutant(
+        1, "tiles that stand still leave smaller batches", "pipelines/accelerated.py",
+        "left = self._run(flight, numbers, wanted,", "left = self._run(flight, [n for n in numbers if n in wanted], wanted,",
+        "tests/pipelines/test_accelerated.py::test_tiles_of_a_shape_go_in_batches_of_one_size_whatever_stands_still",
+    ),
+    Mutant(
+        1, "the last batch is smaller", "pipelines/accelerated.py",
+        "*group[-1:] * (size - len(group))", "*group[:0]",
+        "tests/pipelines/test_accelerated.py::test_tiles_of_a_shape_go_in_batches_of_one_size_whatever_stands_still",
     ),
     Mutant(
         53, "computed before it is up", "pipelines/ring.py",

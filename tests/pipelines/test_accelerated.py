@@ -12,6 +12,7 @@ import torch
 from models.catalog import Card, find
 from models.errors import NoMemoryError, VerificationError
 from models.recurrent import Recurrent
+from pipelines.accelerated import BATCH, batches
 from pipelines.card import export
 from pipelines.device import Upscaler
 from pipelines.planes import Crop
@@ -159,14 +160,16 @@ class Hook:
 
 @pytest.mark.parametrize("when", [0, 3, 5])
 @pytest.mark.parametrize("memory", [False, True])
-def test_out_of_memory_halves_the_batch_and_leaves_the_bytes(when: int, memory: bool, remembering: Card, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_out_of_memory_anywhere_ends_the_run_and_changes_no_batch(
+    when: int, memory: bool, remembering: Card, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Case 53: in the first, a middle and the last frame."""
     frames = [f for f in film() if f.pts not in {2, 5}]
 
     class Full(Hook):
         def trouble(self, x: torch.Tensor):
             if len(self.batches) == when + 1:
-                raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 MiB")
+                raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 MiB\nmore")
             return self.sound(x)
 
     def windows(running: Upscaler):
@@ -176,24 +179,92 @@ def test_out_of_memory_halves_the_batch_and_leaves_the_bytes(when: int, memory: 
     calm, running = upscaler(network), upscaler(network)
     wanted = made(calm, windows(calm))
     hook = Full(running, monkeypatch)
-    found = made(running, windows(running))
-    assert all(same(a, b) for a, b in zip(found, wanted, strict=True))
-    assert hook.batches == [4] * (when + 1) + [2, 2] * (6 - when)
-    assert running.notes == ["memory of the device ran out: 2 tiles at a time instead of 4"]
+    with pytest.raises(NoMemoryError, match=r"^memory of the device ran out \(CUDA out of memory. Tried to allocate 20.00 MiB\)$"):
+        made(running, windows(running))
+    assert hook.batches == [4] * len(hook.batches)
+    assert all(same(a, b) for a, b in zip(made(running, windows(running)), wanted, strict=True))  # nothing of it is left
+    assert hook.batches == [4] * len(hook.batches)
 
 
-def test_a_tile_that_does_not_fit_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Case 53."""
+class Calls:
+    """Shapes that the graphed network is called with, and whether by the classical kernel."""
 
-    class Full(Hook):
-        def trouble(self, x: torch.Tensor):
-            raise torch.OutOfMemoryError("CUDA out of memory")
+    def __init__(self, running: Upscaler, monkeypatch: pytest.MonkeyPatch) -> None:
+        assert running._accelerated is not None
+        graphed = running._accelerated._graphed
+        self.seen: list[tuple[tuple[int, ...], bool]] = []
+        self._graphed, self.state_dtype = graphed, graphed.state_dtype
+        monkeypatch.setattr(running._accelerated, "_graphed", self)
 
-    running = upscaler()
-    hook = Full(running, monkeypatch)
-    with pytest.raises(NoMemoryError, match="no memory for a single tile"):
-        running(film())
-    assert hook.batches[:3] == [4, 2, 1]
+    def __call__(self, luma: torch.Tensor, *rest, classical: bool = False, **how: bool):
+        self.seen.append((tuple(luma.shape), classical))
+        return self._graphed(luma, *rest, classical=classical, **how)
+
+    def batches(self) -> dict[tuple[int, ...], set[int]]:
+        """Tile shape -> sizes of its batches."""
+        found: dict[tuple[int, ...], set[int]] = {}
+        for shape, _ in self.seen:
+            found.setdefault(shape[1:], set()).add(shape[0])
+        return found
+
+
+def partly_still(size: tuple[int, int]) -> list[Frame]:
+    """Ten frames, in each of which another few samples are new, or none."""
+    rng = np.random.default_rng(5)
+    frames = [picture("yuv420p", *size, 7)]
+    for number in range(1, 10):
+        planes = [p.copy() for p in frames[-1].planes]
+        if number % 4:
+            row, column = rng.integers(size[1]), rng.integers(size[0])
+            planes[0][row : row + 4, column : column + 4] ^= 8
+        frames.append(replace(frames[-1], planes=planes, pts=number))
+    return frames
+
+
+@pytest.mark.parametrize(("size", "expected"), [((96, 64), {4}), ((144, 96), {1, 2, 4}), ((336, 32), {2, 3})])
+def test_tiles_of_a_shape_go_in_batches_of_one_size_whatever_stands_still(
+    size: tuple[int, int], expected: set[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Case 1: cuDNN takes other algorithms for other batches, and bytes would depend on where a chunk begins."""
+    frames = partly_still(size)
+    running = upscaler(size=size)
+    calls = Calls(running, monkeypatch)
+    found = made(running, [alone(f, running.contract) for f in frames])
+    stills = running.stills.taken
+    assert 0 < stills < running.stills.tiles
+    for start in range(1, len(frames), 3):  # a chunk that begins here
+        again = upscaler(size=size)
+        later = Calls(again, monkeypatch)
+        assert all(same(a, b) for a, b in zip(made(again, [alone(f, again.contract) for f in frames[start:]]), found[start:], strict=True))
+        calls.seen += later.seen
+    assert all(len(sizes) == 1 for sizes in calls.batches().values()), calls.batches()
+    assert set().union(*calls.batches().values()) == expected
+
+
+def test_black_bars_do_not_change_batches(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Case 1: bars that are black in some frames and hold subtitles in others."""
+    frames = []
+    for number in range(4):
+        frame = replace(picture("yuv420p", 192, 96, number), pts=number)
+        for plane, code, by in zip(frame.planes, (16, 128, 128), (1, 2, 2), strict=True):
+            plane[: 48 // by] = code
+        if number % 2:
+            frame.planes[0][2:6, 20 * number : 20 * number + 8] = 200
+        frames.append(frame)
+    running = upscaler(size=(192, 96), bars=Crop(top=48))
+    assert any(part.in_bar for part in running._tiles(96, 192))
+    calls = Calls(running, monkeypatch)
+    running(frames)
+    assert {classical for _, classical in calls.seen} == {False, True}
+    assert all(len(sizes) == 1 for sizes in calls.batches().values()), calls.batches()
+
+
+def test_a_tile_has_the_same_place_among_the_same_tiles_in_every_frame() -> None:
+    parts = upscaler(size=(480, 96))._tiles(96, 480)
+    found = batches(parts)
+    assert {n for batch in found for n in batch} == set(range(len(parts)))
+    assert sum(len(set(batch)) for batch in found) == len(parts)
+    assert max(map(len, found)) <= BATCH
 
 
 class Sick(Hook):

@@ -1,4 +1,4 @@
-"""On a CUDA device: the bits do not depend on batches, graphs or frames in flight, and are near those of fp32. `make gpu` runs these."""
+"""On a CUDA device: the bits do not depend on stills, graphs or frames in flight, and are near those of fp32. `make gpu` runs these."""
 
 from __future__ import annotations
 
@@ -10,11 +10,13 @@ import numpy as np
 import pytest
 import torch
 
+from models.errors import NoMemoryError
 from pipelines.device import Upscaler, choose_device, numerics_class
 from pipelines.graphed import GraphedNetwork
 from pipelines.video import Frame
 from pipelines.windows import alone
 from tests.helpers.command import ROOT, environment
+from tests.pipelines.test_accelerated import partly_still
 from tests.pipelines.test_device import CPU, card, picture, plan_of, same
 
 pytestmark = [pytest.mark.cuda, pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")]
@@ -22,10 +24,9 @@ pytestmark = [pytest.mark.cuda, pytest.mark.skipif(not torch.cuda.is_available()
 SIZE = (640, 360)
 
 
-def on_cuda(*, graph: bool = True, batch: int = 4, pix_fmt: str = "yuv420p", name: str = "quality-x2") -> Upscaler:
+def on_cuda(*, graph: bool = True, pix_fmt: str = "yuv420p", name: str = "quality-x2") -> Upscaler:
     upscaler = Upscaler(plan_of(card(name), *SIZE, 2, pix_fmt, tile=(180, 320)), choose_device("cuda"))
     assert upscaler._accelerated is not None
-    upscaler._accelerated._batch = batch
     if not graph:
         upscaler._accelerated._graphed._record = None
     return upscaler
@@ -47,9 +48,21 @@ def test_the_picture_is_that_of_fp32(name: str, pix_fmt: str, monkeypatch: pytes
             assert 10 * np.log10(peak**2 / max(1e-9, np.square(x.astype(float) - y).mean())) >= 50
 
 
-@pytest.mark.parametrize("batch", [1, 2])
-def test_batches_leave_no_trace(batch: int) -> None:
-    assert all(same(a, b) for a, b in zip(on_cuda(batch=batch)(film()), on_cuda()(film()), strict=True))
+def test_stills_leave_no_trace(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Case 1: tiles are made beside others in one frame, and taken over in the next."""
+    frames, running = partly_still(SIZE), on_cuda()
+    found = running(frames)
+    assert 0 < running.stills.taken < running.stills.tiles
+    monkeypatch.setattr("pipelines.stills.Stills.same", lambda *_: False)
+    assert all(same(a, b) for a, b in zip(found, on_cuda()(frames), strict=True))
+
+
+def test_where_a_film_is_entered_leaves_no_trace() -> None:
+    """Case 1: the first frame of a chunk has none before it to take tiles over from."""
+    frames = partly_still(SIZE)
+    found = on_cuda()(frames)
+    for start in range(1, len(frames), 3):
+        assert all(same(a, b) for a, b in zip(on_cuda()(frames[start:]), found[start:], strict=True))
 
 
 def test_graphs_leave_no_trace() -> None:
@@ -65,9 +78,9 @@ def test_a_second_run_has_the_same_bytes() -> None:
     assert all(same(a, b) for a, b in zip(on_cuda()(film()), on_cuda()(film()), strict=True))
 
 
-def test_out_of_memory_in_the_middle_leaves_the_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_out_of_memory_in_the_middle_ends_the_run_and_changes_no_batch(monkeypatch: pytest.MonkeyPatch) -> None:
     """Case 53."""
-    wanted, running, calls = on_cuda()(film()), on_cuda(graph=False), []
+    running, calls = on_cuda(graph=False), []
     plain = GraphedNetwork._plain
 
     def full(self: GraphedNetwork, *tensors: torch.Tensor, **how: bool) -> tuple[torch.Tensor, ...]:
@@ -77,9 +90,10 @@ def test_out_of_memory_in_the_middle_leaves_the_bytes(monkeypatch: pytest.Monkey
         return plain(self, *tensors, **how)
 
     monkeypatch.setattr(GraphedNetwork, "_plain", full)
-    assert all(same(a, b) for a, b in zip(running(film()), wanted, strict=True))
-    assert calls[:5] == [4, 4, 4, 2, 2]
-    assert len(running.notes) == 1
+    with pytest.raises(NoMemoryError, match="memory of the device ran out"):
+        running(film())
+    assert calls == [4, 4, 4]
+    assert all(same(a, b) for a, b in zip(running(film()), on_cuda()(film()), strict=True))
 
 
 def test_copies_and_the_network_run_at_the_same_time() -> None:
