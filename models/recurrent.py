@@ -11,6 +11,7 @@ from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from models.convolution import convolve
 from models.network import Contract, Planes, State
@@ -30,7 +31,7 @@ class Recurrent(nn.Module):
     def __init__(self, *, scale: int, width: int = 64, depth: int = 10) -> None:
         """width: channels of the trunk and of the state, a multiple of 32. depth: convolutions of the trunk."""
         super().__init__()
-        self.scale, self.width = scale, width
+        self.scale, self.width, self.packing = scale, width, scale
         self.head = nn.Conv2d(_FRAMES * CHANNELS + width, width, 3, padding=1)
         self.body = nn.ModuleList(nn.Conv2d(width, width, 3, padding=1) for _ in range(depth))
         self.memory = nn.Conv2d(width, width, 3, padding=1)
@@ -59,9 +60,36 @@ class Recurrent(nn.Module):
         (plain_luma, plain_chroma), (more_luma, more_chroma) = bicubic((luma[:, 1:2], chroma[:, 2:4]), self.scale), unpack(residual)
         return (plain_luma + more_luma.to(luma.dtype), plain_chroma + more_chroma.to(chroma.dtype)), state
 
+    def residuals(self, planes: Planes, frames: int) -> Tensor:
+        """What is to be added to the bicubic upscale of whole clips, for training: (B·T,6·scale²,H/2,W/2), packed.
+
+        planes: luma (B·T,1,H,W) and chroma (B·T,2,H/2,W/2), T running fastest. frames: T. The state begins empty; beyond its ends
+        a clip stands still. What does not hang on the state is done for all frames at once.
+        """
+        # (B,4,h,w) and (B,2,h,w) of each frame; channels innermost, as the convolutions want them.
+        near = (
+            F.pixel_unshuffle(planes[0], 2).contiguous(memory_format=torch.channels_last),
+            planes[1].contiguous(memory_format=torch.channels_last),
+        )
+        luma, chroma = ([x[now::frames] for now in range(frames)] for x in near)
+        state = luma[0].new_zeros(len(luma[0]), self.width, *luma[0].shape[-2:]).contiguous(memory_format=torch.channels_last)
+        features = []
+        for now in range(frames):
+            seen = (max(now - 1, 0), now, min(now + 1, frames - 1))
+            x = torch.cat([*(luma[n] for n in seen), *(chroma[n] for n in seen), state.to(luma[0].dtype)], 1)
+            x = self._features(x)
+            features.append(x)
+            if now < frames - 1:
+                state = convolve(self.memory, x, relu=True)
+        return convolve(self.tail, torch.stack(features, 1).flatten(0, 1).contiguous(memory_format=torch.channels_last))
+
     def trunk(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Packed frames t-1, t, t+1 and the state, (B,18+width,H/2,W/2) -> (B,6·scale²,H/2,W/2), the residual; the next state."""
+        x = self._features(x)
+        return convolve(self.tail, x), convolve(self.memory, x, relu=True)
+
+    def _features(self, x: Tensor) -> Tensor:
         x = convolve(self.head, x, relu=True)
         for layer in self._convolutions:
             x = convolve(layer, x, relu=True)
-        return convolve(self.tail, x), convolve(self.memory, x, relu=True)
+        return x

@@ -84,7 +84,10 @@ degrade.py     a clean clip -> the clip a network will meet
 pairs.py       a place in a film -> a pair of clips
 shards.py      pairs on disk
 dataset.py     footage -> a data set
+resident.py    pairs in a device's memory
 loader.py      batches of random crops
+gradients.py   the forward and the backward pass of a step
+validation.py  how good a network is on held-out pairs
 state.py       all that training goes on from
 trainlog.py    how training went
 recipe.py      a network and how it is trained

@@ -31,6 +31,8 @@ class Denoising(Reconstruction):
     this small has nothing to spare for the times between.
     """
 
+    repeats = False
+
     def __init__(self, settings: TrainSettings, network: nn.Module, device: torch.device, autocast: Callable[[], Any]) -> None:
         super().__init__(settings, network, device, autocast)
         if not isinstance(network, Diffusion):

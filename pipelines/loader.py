@@ -13,6 +13,7 @@ import torch
 from models.errors import UsageError
 from pipelines import color
 from pipelines.footage import oriented
+from pipelines.resident import Crop
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
     from models.network import Planes
     from pipelines.footage import Codes
+    from pipelines.resident import ResidentPairs
     from pipelines.shards import Shards
 
 __all__ = ["Batch", "BatchSettings", "Loader"]
@@ -70,12 +72,15 @@ class Batch:
 class Loader:
     """Batches by step number: which pairs, which crops and which flips follow from (seed, step) alone."""
 
-    def __init__(self, shards: Shards, settings: BatchSettings, seed: int, *, share: tuple[int, int] = (0, 1)) -> None:
+    def __init__(
+        self, shards: Shards, settings: BatchSettings, seed: int, *, share: tuple[int, int] = (0, 1), resident: ResidentPairs | None = None
+    ) -> None:
         """share: (number, count) of the equal parts that processes training together cut every batch into.
 
+        resident: the same pairs on a device, where batches are then cut.
         Raise UsageError where the pairs are smaller or shorter than what a batch needs, or can't be shared out.
         """
-        self._shards, self._settings, self._seed = shards, settings, seed
+        self._shards, self._settings, self._seed, self._resident = shards, settings, seed, resident
         if settings.pairs % share[1]:
             raise UsageError(f"batch.pairs = {settings.pairs}: can't be shared out among {share[1]} workers; choose a multiple")
         own = settings.pairs // share[1]
@@ -92,34 +97,53 @@ class Loader:
     def batch(self, step: int) -> Batch:
         """The batch of a step."""
         settings = self._settings
-        rng = np.random.Generator(np.random.Philox(key=[self._seed, step]))
-        chosen = rng.integers(len(self._shards), size=settings.pairs)
-        flips, reversals = rng.random(settings.pairs) < 0.5, rng.random(settings.pairs) < 0.5
-        turn = int(rng.integers(8))
-        cut = [self._cut(int(i), rng, bool(f), bool(r)) for i, f, r in zip(chosen, flips, reversals, strict=True)][self._own]
-        low, truth = _stack([c[0] for c in cut]), _stack([c[1] for c in cut])
+        crops, turn = self._drawn(step)
+        if self._resident is not None:
+            low, truth = self._resident.cut(crops, settings.frames, settings.truth_px)
+        else:
+            cut = [self._cut(crop) for crop in crops]
+            low, truth = _stack([c[0] for c in cut]), _stack([c[1] for c in cut])
         if settings.orientations == 8:
             # One turn for the batch; flipping up and down was drawn for each pair already.
             low, truth = oriented(low, turn & 5), oriented(truth, turn & 5)
         return Batch(low, truth, settings.frames)
 
-    def _cut(self, index: int, rng: np.random.Generator, flip: bool, backwards: bool) -> tuple[Codes, Codes]:
-        """A random crop of a pair, in time as well, as views."""
-        settings, scale = self._settings, self._shards.scale
-        pair = self._shards[index]
-        side = settings.truth_px // scale
-        length, height, width = pair.low.luma.shape
-        top, left = (int(rng.integers((extent - side) // 2 + 1)) * 2 for extent in (height, width))
-        start = int(rng.integers(length - settings.frames + 1))
-        step = slice(start, start + settings.frames)
-        low = pair.low.frames(step).crop(top, left, side, side)
-        truth = pair.truth.frames(step).crop(top * scale, left * scale, side * scale, side * scale)
-        flipped = flip and settings.orientations > 1
-        reverse = backwards and settings.reverse and settings.frames > 1
-        return _turned(low, flipped, reverse), _turned(truth, flipped, reverse)
+    def _drawn(self, step: int) -> tuple[list[Crop], int]:
+        """What this process's part of a batch takes of which pairs, and how the whole is turned."""
+        settings, shards = self._settings, self._shards
+        rng = np.random.Generator(np.random.Philox(key=[self._seed, step]))
+        chosen = rng.integers(len(shards), size=settings.pairs)
+        flips, reversals = rng.random(settings.pairs) < 0.5, rng.random(settings.pairs) < 0.5
+        turn = int(rng.integers(8))
+        side = settings.truth_px // shards.scale
+        crops = []
+        for index, flip, backwards in zip(chosen.tolist(), flips.tolist(), reversals.tolist(), strict=True):
+            record = shards.record(index)
+            top, left = (int(rng.integers((extent - side) // 2 + 1)) * 2 for extent in record["low_size"])
+            start = int(rng.integers(record["frames"] - settings.frames + 1))
+            flipped = flip and settings.orientations > 1
+            crops.append(Crop(index, top, left, start, flipped, backwards and settings.reverse and settings.frames > 1))
+        return crops[self._own], turn
 
-    def prefetch(self, start: int, stop: int, prepare: Callable[[Batch], Batch]) -> Iterator[Batch]:
-        """Batches of steps `start` to `stop`, a few made ahead, and prepared, in a thread of its own."""
+    def _cut(self, crop: Crop) -> tuple[Codes, Codes]:
+        """A crop of a pair, in time as well, as views."""
+        settings, scale = self._settings, self._shards.scale
+        pair, side = self._shards[crop.pair], settings.truth_px // scale
+        step = slice(crop.start, crop.start + settings.frames)
+        low = pair.low.frames(step).crop(crop.top, crop.left, side, side)
+        truth = pair.truth.frames(step).crop(crop.top * scale, crop.left * scale, side * scale, side * scale)
+        return _turned(low, crop.flipped, crop.backwards), _turned(truth, crop.flipped, crop.backwards)
+
+    def batches(self, start: int, stop: int, prepare: Callable[[Batch], Batch]) -> Iterator[Batch]:
+        """Batches of steps `start` to `stop`, prepared: where pairs are on the device, cut there in its turn; else a few ahead."""
+        if self._resident is None:
+            yield from self._prefetched(start, stop, prepare)
+            return
+        for step in range(start, stop):
+            yield prepare(self.batch(step))
+
+    def _prefetched(self, start: int, stop: int, prepare: Callable[[Batch], Batch]) -> Iterator[Batch]:
+        """A few made ahead, and prepared, in a thread of its own."""
         ready: queue.Queue[Batch | BaseException] = queue.Queue(_AHEAD)
         halt = threading.Event()
 

@@ -5,16 +5,16 @@ Other objectives build on it (`objectives`). Whatever one draws follows from the
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 import torch
 
 from models.features import Features, load_features
 from models.losses import LOSSES, SAMPLES, cosine_distance, perceptual, ssim_loss
-from models.packed import BicubicSkip, pack
+from models.packed import BicubicSkip, bicubic, pack
+from models.recurrent import Recurrent
 from pipelines.loader import Batch
-from pipelines.upscale import classical
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -29,6 +29,9 @@ __all__ = ["Reconstruction", "forward"]
 
 class Reconstruction:
     """`loss` of luma and chroma, and terms on deep features and structure."""
+
+    repeats: ClassVar[bool] = True
+    """A step's kernels are the same for every batch and step, nothing is drawn among them: they can be recorded as a CUDA graph."""
 
     def __init__(self, settings: TrainSettings, network: nn.Module, device: torch.device, autocast: Callable[[], Any]) -> None:
         """autocast: a context for forward passes in the training's precision. Raises UsageError for a network it is not for."""
@@ -47,12 +50,12 @@ class Reconstruction:
         the last layer's channels, and neither resampling nor shuffling is left in the step.
         """
         objective = self.settings.objective
-        if self.settings.loss not in SAMPLES or not isinstance(self.network, BicubicSkip) or self._features is not None or objective.ssim:
+        if self.settings.loss not in SAMPLES or not isinstance(self.network, BicubicSkip | Recurrent) or self._features is not None or objective.ssim:
             return batch
         return self._with_target(batch, self.network)
 
-    def _with_target(self, batch: Batch, network: BicubicSkip) -> Batch:
-        luma, chroma = classical(batch.low, self.settings.scale, network.contract.kernel)
+    def _with_target(self, batch: Batch, network: BicubicSkip | Recurrent) -> Batch:
+        luma, chroma = bicubic(batch.low, self.settings.scale)
         target = pack((batch.truth[0] - luma, batch.truth[1] - chroma), network.packing)
         return Batch(batch.low, batch.truth, batch.frames, target.contiguous(memory_format=torch.channels_last))
 
@@ -61,8 +64,12 @@ class Reconstruction:
         del step  # nothing is drawn here
         if batch.target is None:
             return self._of_planes(forward(self.network, batch.low, batch.frames), batch)
-        assert isinstance(self.network, BicubicSkip)
-        return self.settings.objective.pixel * self._of_residual(self.network.residual(*batch.low), batch.target)
+        if isinstance(self.network, Recurrent):
+            residual = self.network.residuals(batch.low, batch.frames)
+        else:
+            assert isinstance(self.network, BicubicSkip)
+            residual = self.network.residual(*batch.low)
+        return self.settings.objective.pixel * self._of_residual(residual, batch.target)
 
     def _of_planes(self, result: Planes, batch: Batch) -> Tensor:
         """All terms of a result in full."""

@@ -29,6 +29,8 @@ _RATE = 2.0
 class Rivalry(Reconstruction):
     """Reconstruction, and `adversarial` times what a discriminator says of the result; the discriminator learns to tell."""
 
+    repeats = False
+
     def __init__(self, settings: TrainSettings, network: nn.Module, device: torch.device, autocast: Callable[[], Any]) -> None:
         super().__init__(settings, network, device, autocast)
         torch.manual_seed(settings.seed + 1)

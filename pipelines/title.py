@@ -23,7 +23,8 @@ from pipelines.probe import probe
 from pipelines.recipe import OptimizerSettings, TrainSettings
 from pipelines.recode import coding_of
 from pipelines.shards import Shards
-from pipelines.train import Trained, train, validate
+from pipelines.train import Trained, train
+from pipelines.validation import Validation
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -123,8 +124,9 @@ def _train_settings(video: str | Path, card: Card, init: str, minutes: float) ->
 def _judge(card: Card, weights: Path, data: Path, folder: Path, least_gain_db: float) -> Gated:
     """Both networks as files hold them, on every held-out pair."""
     held_out = Shards([data], "validation")
+    judge = Validation(held_out, len(held_out))
     tuned = find(str(weights))[0]
-    before, after = (validate(load_network(c).module, held_out, len(held_out))["psnr"] for c in (card, tuned))  # type: ignore[arg-type]
+    before, after = (judge(load_network(c).module)["psnr"] for c in (card, tuned))  # type: ignore[arg-type]
     gain = after - before
     kept = gain >= least_gain_db
     if kept:

@@ -20,25 +20,22 @@ import torch
 from models.catalog import find, load_network
 from models.errors import Interrupted, UsageError
 from models.growth import grown
-from pipelines import metrics
 from pipelines.card import build, export, write_atomically
 from pipelines.device import low_precision
-from pipelines.footage import to_values
+from pipelines.gradients import Gradients, record_cuda_graph
 from pipelines.loader import Batch, Loader
 from pipelines.objectives import OBJECTIVES
-from pipelines.picture import sheet, to_pixels
 from pipelines.recipe import TrainSettings, learning_rate
+from pipelines.resident import ResidentPairs
 from pipelines.shards import Shards, manifest_hash
 from pipelines.state import State
 from pipelines.trainlog import TrainLog
-from pipelines.upscale import classical, upscale
+from pipelines.validation import Validation
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from torch import Tensor, nn
-
-    from models.network import Planes
 
 __all__ = [
     "Peers",
@@ -49,11 +46,12 @@ __all__ = [
     "keep_freed_memory",
     "steps_per_second",
     "train",
-    "validate",
 ]
 
 _LOG_EVERY = 100
 _LEAST_STEPS = 20
+_UNTIMED = 3
+"""First steps, which are slower than the rest."""
 _STEPS = "minutes.json"
 """How many steps the minutes were that were asked for."""
 
@@ -181,42 +179,51 @@ class Trainer:
         self.first = share[0] == 0
         """Of its peers: the one that judges, writes and tells."""
         keep_freed_memory()
+        if device.type == "cuda":
+            torch.backends.cudnn.benchmark, torch.backends.cudnn.deterministic = False, True  # the same steps have the same bits
+            torch.backends.cudnn.allow_tf32 = False  # fp32 means fp32
         if settings.threads:
             torch.set_num_threads(settings.threads)
         shards = Shards(data, "train")
         if shards.scale != settings.scale:
             raise UsageError(f"{data[0]}: its pairs are of scale {shards.scale}, {settings.name} is of scale {settings.scale}")
-        self.loader = Loader(shards, settings.batch, settings.seed, share=share)
-        self.held_out = Shards(data, "validation")
-        self.data = {"manifests": [manifest_hash(d) for d in data], "train_pairs": len(shards), "validation_pairs": len(self.held_out)}
+        resident = ResidentPairs(shards, device) if ResidentPairs.fit(shards, device) else None
+        self.loader = Loader(shards, settings.batch, settings.seed, share=share, resident=resident)
+        self.validation = Validation(Shards(data, "validation"), settings.validation_pairs)
+        self.data = {"manifests": [manifest_hash(d) for d in data], "train_pairs": len(shards), "validation_pairs": len(self.validation)}
         self.identity = hashlib.sha256(json.dumps([settings.identity(), self.data["manifests"]], sort_keys=True).encode()).hexdigest()
         self.state = _start(settings, device)
         self.autocast = precision_of(settings.precision, device)
         self.objective = OBJECTIVES[settings.objective.kind](settings, self.state.network, device, self.autocast)
         self.objective.share = share
         self.state.objective = self.objective
+        self._gradients = Gradients(self.objective, self.autocast, record_cuda_graph if device.type == "cuda" else None)
 
     def steps(self, stop: Callable[[], bool]) -> Iterator[Stepped | Validated]:
         """All steps that are left, with the validations between them."""
         settings, state = self.settings, self.state
-        total, since, saved = 0.0, 0, time.monotonic()
+        total, since, saved = torch.zeros((), device=self.device), 0, time.monotonic()
         if self.first:
             self.folder.mkdir(parents=True, exist_ok=True)
             self.log = TrainLog(self.folder)
             self.log.forget_after(state.step)
-        for batch in self.loader.prefetch(state.step, settings.steps, self.objective.prepare):
-            begun = time.monotonic()
-            total, since = total + self.step(batch), since + 1
+        begun = time.monotonic()
+        for batch in self.loader.batches(state.step, settings.steps, self.objective.prepare):
+            total += self.step(batch)
+            since += 1
             state.seconds += time.monotonic() - begun
+            begun = time.monotonic()
             stopped = self._agreed(stop)
             if not self.first:
                 if stopped:
                     return
                 continue
             if state.step % _LOG_EVERY == 0 or state.step == settings.steps:
-                event = Stepped(state.step, settings.steps, total / since, since / max(1e-9, time.monotonic() - self.log.last))
+                loss = total.item() / since  # waits for the device
+                event = Stepped(state.step, settings.steps, loss, since / max(1e-9, time.monotonic() - self.log.last))
                 self.log.write({"step": state.step, "loss": event.loss})
-                total, since = 0.0, 0
+                total.zero_()
+                since = 0
                 yield event
             if state.step % settings.validate_every == 0 or state.step == settings.steps:
                 yield self._validate()
@@ -235,26 +242,22 @@ class Trainer:
         self.peers.average([wish])
         return wish.item() > 0
 
-    def step(self, batch: Batch) -> float:
-        """One step; returns its loss."""
+    def step(self, batch: Batch) -> Tensor:
+        """One step; returns its loss, a scalar on the device that the next step may write over."""
         settings, state, objective = self.settings, self.state, self.objective
         rate = learning_rate(settings, state.step)
         for group in state.optimizer.param_groups:
             group["lr"] = rate
         batch = batch.to(self.device)
-        with self.autocast():
-            loss = objective.loss(batch, state.step)
-        state.optimizer.zero_grad(set_to_none=True)
-        loss.backward()  # type: ignore[no-untyped-call]
+        loss = self._gradients(batch, state.step)
         if self.peers is not None:
-            loss = loss.detach()
             self.peers.average([loss, *(p.grad for p in state.network.parameters() if p.grad is not None)])
         torch.nn.utils.clip_grad_norm_(state.network.parameters(), settings.optimizer.clip_norm)
         state.optimizer.step()
         objective.after(batch, rate / settings.optimizer.learning_rate)
         state.update_average(settings.ema_decay)
         state.step += 1
-        return loss.item()
+        return loss
 
     def _save(self) -> float:
         self.state.save(self.folder / "checkpoint.pt", self.identity)
@@ -263,14 +266,14 @@ class Trainer:
     def _validate(self) -> Validated:
         state = self.state
         network = self._averaged(state.average)
-        scores = validate(network, self.held_out, self.settings.validation_pairs)
+        scores = self.validation(network)
         best = scores["psnr"] > state.best_db or self.settings.objective.keep == "last"
         if best:
             state.best_db, state.best_step = scores["psnr"], state.step
             state.best = {k: v.clone() for k, v in state.average.items()}
             self._export(scores)  # whatever ends the training, its best so far is there
         self.log.write({"step": state.step, **scores})
-        self.log.draw(self._samples(network))
+        self.log.draw(self.validation.pictures(network))
         return Validated(state.step, scores, best)
 
     def _averaged(self, weights: dict[str, Tensor]) -> nn.Module:
@@ -278,28 +281,12 @@ class Trainer:
         network.load_state_dict(weights)
         return network.to(self.device).to(memory_format=torch.channels_last).eval()
 
-    def _samples(self, network: nn.Module) -> Any:
-        """Rows of input, Lanczos, network, truth."""
-        rows = []
-        for index in _spread(len(self.held_out), 6):
-            pair = self.held_out[index]
-            low, truth = to_values(pair.low), to_values(pair.truth)
-            result = upscale(network, _on(low, self.device))
-            shown = (
-                classical(low, self.settings.scale, "nearest"),
-                classical(low, self.settings.scale, "lanczos"),
-                _on(result, torch.device("cpu")),
-                truth,
-            )
-            rows.append([to_pixels(p, len(pair.low.luma) // 2, int(pair.record.get("matrix", 5))) for p in shown])
-        return sheet(rows)
-
     def finish(self) -> Trained:
         """Write the best average weights and their card."""
         state = self.state
         # Judged as they will be used: after rounding to fp16.
         rounded = {k: v.half().float() for k, v in state.best.items()}
-        scores = validate(self._averaged(rounded), self.held_out, self.settings.validation_pairs)
+        scores = self.validation(self._averaged(rounded))
         scores = {k: round(v, 3) for k, v in scores.items()}
         return Trained(str(self._export(scores)), state.best_step, scores, state.seconds)
 
@@ -322,12 +309,13 @@ class Trainer:
 def steps_per_second(settings: TrainSettings, data: Sequence[str | Path], device: str = "cpu", *, steps: int = 10) -> float:
     """How fast training steps go here, measured on a few that are thrown away."""
     run = Trainer(settings, [Path(d) for d in data], Path(data[0]), torch.device(device))
-    batches = [run.objective.prepare(run.loader.batch(n)) for n in range(3)]
-    for batch in batches:
-        run.step(batch)
     begun = time.monotonic()
-    for number in range(steps):
-        run.step(batches[number % len(batches)])
+    for number, batch in enumerate(run.loader.batches(0, _UNTIMED + steps, run.objective.prepare), start=1):
+        loss = run.step(batch)
+        if number in {_UNTIMED, _UNTIMED + steps}:
+            loss.item()  # waits for the device
+        if number == _UNTIMED:
+            begun = time.monotonic()
     return steps / (time.monotonic() - begun)
 
 
@@ -358,42 +346,6 @@ def _weights_of(name: str, scale: int) -> dict[str, Tensor]:
     module: Any = load_network(cards[0]).module
     weights: dict[str, Tensor] = module.state_dict()
     return weights
-
-
-def validate(network: nn.Module, shards: Shards, pairs: int) -> dict[str, float]:
-    """PSNR-Y in dB on held-out pairs, spread over all of them, and the gain over Lanczos: of all, of the clean, of the degraded.
-
-    In fp32, whatever the precision of training.
-    """
-    device = next(network.parameters()).device
-    results: list[tuple[float, float, bool]] = []
-    for index in _spread(len(shards), pairs):
-        pair = shards[index]
-        low, truth = to_values(pair.low), to_values(pair.truth)
-        result = upscale(network, _on(low, device))
-        ours, plain, true = ((p[0][:, 0].cpu() * 219 + 16).clamp(0, 255) for p in (result, classical(low, shards.scale, "lanczos"), truth))
-        score = [metrics.psnr(metrics.trim(x.round(), shards.scale), metrics.trim(true, shards.scale)) for x in (ours, plain)]
-        stages = pair.record["degradation"]["stages"]
-        results.append((min(score[0], 100.0), min(score[1], 100.0), len(stages) == 1 and set(stages[0]) == {"kernel"}))
-    found = {"psnr": _mean([r[0] for r in results]), "gain": _mean([r[0] - r[1] for r in results])}
-    for name, clean in (("gain_clean", True), ("gain_degraded", False)):
-        some = [r[0] - r[1] for r in results if r[2] == clean]
-        if some:
-            found[name] = _mean(some)
-    return found
-
-
-def _mean(values: list[float]) -> float:
-    return sum(values) / len(values)
-
-
-def _spread(count: int, most: int) -> list[int]:
-    """Up to `most` numbers below `count`, evenly spread."""
-    return sorted({i * count // min(most, count) for i in range(min(most, count))})
-
-
-def _on(planes: Planes, device: torch.device) -> Planes:
-    return planes[0].to(device), planes[1].to(device)
 
 
 def precision_of(precision: str, device: torch.device) -> Callable[[], Any]:

@@ -25,6 +25,8 @@ __all__ = ["Variation"]
 class Variation(Reconstruction):
     """`loss` of what the decoder makes of μ + σ·ε, and `kl` times the divergence of the codes."""
 
+    repeats = False
+
     def __init__(self, settings: TrainSettings, network: nn.Module, device: torch.device, autocast: Callable[[], Any]) -> None:
         super().__init__(settings, network, device, autocast)
         if not isinstance(network, Vae) or settings.loss not in SAMPLES:

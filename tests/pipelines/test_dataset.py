@@ -375,7 +375,7 @@ def test_batches_follow_from_seed_and_step_alone(pairs: Path) -> None:
     assert torch.equal(a.truth[0], b.truth[0])
     assert torch.equal(a.low[1], b.low[1])
     assert not torch.equal(a.truth[0], c.truth[0])
-    ahead = list(loaders[0].prefetch(6, 8, lambda batch: batch))
+    ahead = list(loaders[0].batches(6, 8, lambda batch: batch))
     assert torch.equal(ahead[1].truth[0], a.truth[0])
 
 

@@ -177,7 +177,7 @@ def test_every_term_counts_by_its_weight(term: str, home: Path) -> None:
 
 def test_the_last_weights_are_kept_where_psnr_is_not_the_aim(home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     scores = iter([32.0, 30.0, 0.0])
-    monkeypatch.setattr("pipelines.train.validate", lambda *_: {"psnr": next(scores), "gain": 0.0})
+    monkeypatch.setattr("pipelines.train.Validation.__call__", lambda *_: {"psnr": next(scores), "gain": 0.0})
     assert list(train(settings_of("diffusion", home), [home / "x2"], tmp_path))[-1].step == 8
 
 

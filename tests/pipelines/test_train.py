@@ -24,8 +24,9 @@ from pipelines.recipe import OptimizerSettings, TrainSettings, learning_rate
 from pipelines.settings import read_settings
 from pipelines.shards import Pair, Shards, ShardWriter
 from pipelines.title import Gated, tune
-from pipelines.train import Stepped, Trained, Trainer, Validated, train, validate
+from pipelines.train import Stepped, Trained, Trainer, Validated, train
 from pipelines.upscale import classical, upscale, window
+from pipelines.validation import Validation
 from tests.helpers.footage import clip, film, pictures
 
 TINY = TrainSettings(
@@ -154,13 +155,13 @@ def test_the_result_is_a_network_the_catalog_loads(pairs: Path, tmp_path: Path) 
     assert card.more["scores"]["validation"] == done.scores
     assert len(card.more["training"]["manifests"][0]) == 64
     held_out = Shards([pairs], "validation")
-    assert validate(load_network(card).module, held_out, 4)["psnr"] == pytest.approx(done.scores["psnr"], abs=0.01)  # type: ignore[arg-type]
+    assert Validation(held_out, 4)(load_network(card).module)["psnr"] == pytest.approx(done.scores["psnr"], abs=0.01)  # type: ignore[arg-type]
     assert all(t.dtype == torch.float16 for t in load_file(done.weights).values())
 
 
 def test_the_best_weights_are_kept_not_the_last(pairs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     scores = iter([30.0, 32.0, 31.0, 0.0])  # the last one is of the finished file
-    monkeypatch.setattr("pipelines.train.validate", lambda *_: {"psnr": next(scores), "gain": 0.0})
+    monkeypatch.setattr("pipelines.train.Validation.__call__", lambda *_: {"psnr": next(scores), "gain": 0.0})
     events = list(train(replace(TINY, validate_every=4), [pairs], tmp_path))
     assert [e.best for e in events if isinstance(e, Validated)] == [True, True, False]
     assert events[-1].step == 8
