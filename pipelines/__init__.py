@@ -39,6 +39,7 @@ machines.py    which machines there are, and the actors that live there
 parcels.py     what tasks work on, on its way through the object store
 actor.py       what lives in an actor's process
 session.py     this process as driver of a Ray cluster
+crew.py        how many workers a run has here, and on which devices
 spans.py       decoder runs through local workers, fed with packets
 worker.py      one chunk from packets to packets
 stages.py      each stage of a chunk alone, timed

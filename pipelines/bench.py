@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import av
 import numpy as np
 
+from pipelines.crew import Crew
 from pipelines.events import Advanced, ChunkFinished, Finished
 from pipelines.job import upscale_video
 from pipelines.request import plan_video
@@ -110,9 +111,19 @@ def bound(stages: Stages) -> float:
     return max(sum(stages.cpu.values()) / stages.cores, device)
 
 
-def foretold(planned: Planned, stages: Stages, workers: int = 1) -> float:
-    """Seconds that a run of a plan will take."""
-    return _STARTING_SECONDS + planned.plan.frame_count * bound(stages) * _OVERHEAD / max(1, workers if stages.cuda else 1)
+def foretold(planned: Planned, stages: Stages, crew: Crew | None = None) -> float:
+    """Seconds that a run of a plan will take. crew: of the run; None: one worker.
+
+    On CUDA workers share cores and devices, and each has one decoder and one encoder, which use the cores they have threads for.
+    """
+    a_frame = bound(stages)
+    if stages.cuda:
+        crew = crew or Crew()
+        workers = min(crew.workers, len(planned.plan.spans))
+        slowest = max(seconds for stage, seconds in stages.wall.items() if stage != "network")
+        network = stages.wall["network"] / min(workers, max(1, len(crew.devices)))
+        a_frame = max(sum(stages.cpu.values()) / stages.cores, network, slowest / workers)
+    return _STARTING_SECONDS + planned.plan.frame_count * a_frame * _OVERHEAD
 
 
 @dataclass(frozen=True)

@@ -166,8 +166,8 @@ def _ray() -> Finding:
 
 
 def _hardware(clip: Path) -> Iterator[Finding]:
+    from pipelines.crew import cuda_devices
     from pipelines.local import LocalWorkers
-    from pipelines.spans import cuda_devices
     from pipelines.work import Item, Task
 
     try:

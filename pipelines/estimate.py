@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pipelines.bench import foretold
+from pipelines.crew import Crew, crew_of
 from pipelines.spans import run_spans
 from pipelines.task import Stages
 from pipelines.work import Item
@@ -40,8 +41,8 @@ class Estimate:
     """That were tried."""
 
 
-def estimate(planned: Planned, settings: RunSettings, *, workers: int = 1) -> Estimate:
-    """Try the stages of a run on a few frames of several chunks. workers: that a run would have. Raises the errors of a run."""
+def estimate(planned: Planned, settings: RunSettings) -> Estimate:
+    """Try the stages of a run on a few frames of several chunks. Raises the errors of a run."""
     chunks = planned.plan.chunks
     wanted = {len(chunks) * (2 * n + 1) // (2 * _PLACES) for n in range(_PLACES)}
     others = {c.index for c in chunks} - wanted
@@ -50,15 +51,15 @@ def estimate(planned: Planned, settings: RunSettings, *, workers: int = 1) -> Es
         for outcome in run_spans(planned.plan, planned.info, others, settings.alone, "pipelines.stages:StageSampler", None)
         if isinstance(outcome, Item) and isinstance(outcome.value, Stages)
     ]
-    return estimated(planned, samples, workers)
+    return estimated(planned, samples, crew_of(settings, planned.plan))
 
 
-def estimated(planned: Planned, samples: Sequence[Stages], workers: int = 1) -> Estimate:
+def estimated(planned: Planned, samples: Sequence[Stages], crew: Crew | None = None) -> Estimate:
     """What samples say of the whole; each place counts as much as another."""
     plan, info = planned.plan, planned.info
     count = len(samples)
     wall, cpu = ({k: sum(getattr(s, which)[k] for s in samples) / count for k in samples[0].wall} for which in ("wall", "cpu"))
-    seconds = foretold(planned, replace(samples[0], wall=wall, cpu=cpu), workers)
+    seconds = foretold(planned, replace(samples[0], wall=wall, cpu=cpu), crew)
     keys, rest = sum(s.key_bytes for s in samples) / count, sum(s.bytes_a_frame for s in samples) / count
     video = round(len(plan.chunks) * keys + max(0, plan.frame_count - len(plan.chunks)) * rest)
     share = (plan.stop_frame - plan.start_frame) / max(1, info.frame_count)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from models.errors import OutputError, UsageError
 from pipelines.bench import foretold
+from pipelines.crew import Crew, crew_of
 from pipelines.events import Planned
 from pipelines.journal import write_atomically
 from pipelines.plan import clean_starts, cut_spans
@@ -89,7 +90,7 @@ def preview(
     Raises the errors of a run.
     """
     names = tuple(dict.fromkeys(models or ("lanczos", chosen_model(settings))))
-    settings = settings.alone
+    asked, settings = settings, settings.alone
     info = probe(source, video_stream=settings.video_stream, rate=parse_rate(settings.rate) if settings.rate is not None else None)
     planned = [plan_video(source, None, replace(settings, model=name), info)[0] for name in names]
     plans = [p.plan for p in planned]
@@ -109,7 +110,10 @@ def preview(
                 sampled.append(outcome.value)
                 moments.append(_write(outcome.value, names, info, starts, folder))
                 yield moments[-1]
-    choices = tuple(_choice(name, planned[n], [(s.key_bytes[n], s.bytes_a_frame[n], s.stages[n]) for s in sampled]) for n, name in enumerate(names))
+    choices = tuple(
+        _choice(name, planned[n], crew_of(asked, plans[n]), [(s.key_bytes[n], s.bytes_a_frame[n], s.stages[n]) for s in sampled])
+        for n, name in enumerate(names)
+    )
     yield Preview(str(source), str(folder), planned[0], choices, tuple(sorted(moments, key=lambda m: m.number)))
 
 
@@ -169,12 +173,12 @@ def _label(model: str) -> str:
     return re.sub(r"[^\w+-]+", "-", Path(model).stem if os.sep in model else model).strip("-") or "network"
 
 
-def _choice(name: str, planned: Planned, samples: Sequence[tuple[float, float, Stages]]) -> Choice:
+def _choice(name: str, planned: Planned, crew: Crew, samples: Sequence[tuple[float, float, Stages]]) -> Choice:
     """What samples foretell of the whole plan: each moment counts as much as another."""
     plan, count = planned.plan, len(samples)
     keys, others = sum(s[0] for s in samples) / count, sum(s[1] for s in samples) / count
     size = len(plan.chunks) * keys + max(0, plan.frame_count - len(plan.chunks)) * others
     each = [s[2] for s in samples]
     wall, cpu = ({k: sum(getattr(s, which)[k] for s in each) / count for k in each[0].wall} for which in ("wall", "cpu"))
-    seconds = foretold(planned, replace(each[0], wall=wall, cpu=cpu))
+    seconds = foretold(planned, replace(each[0], wall=wall, cpu=cpu), crew)
     return Choice(name, plan.frame_count, (plan.out_width, plan.out_height), plan.frame_count / seconds, seconds, round(size))

@@ -12,6 +12,7 @@ from models.errors import CorruptError, MediaError, UsageError
 from pipelines.assemble import incompatible_streams, refuse_incompatible
 from pipelines.bars import find_bars
 from pipelines.cicp import HDR_TRANSFERS, Range, Transfer
+from pipelines.crew import cuda_devices
 from pipelines.decode import planar_format
 from pipelines.encode import try_encoder
 from pipelines.encoder import PICTURE_ENCODERS, choose_encoder, lost_bits
@@ -24,7 +25,6 @@ from pipelines.planes import Crop, PixelFormat
 from pipelines.probe import probe
 from pipelines.sequence import pattern_of
 from pipelines.settings import parse_rate
-from pipelines.spans import cuda_devices
 from pipelines.tags import resolve
 from pipelines.timeline import timeline
 

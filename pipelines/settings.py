@@ -84,11 +84,11 @@ class RunSettings:
     """A name of `vsr models`, a weights file, or several joined by commas; "auto" is the best that keeps up, on a GPU a larger one."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
     workers: int | None = None
-    """At most so many workers; None: one a CUDA device, else one."""
+    """At most so many workers; None: one, with CUDA up to four a device, as `pipelines.crew` says."""
     cluster: str | None = None
     """A Ray cluster: "local" or "local:N", one of our own on this machine; "auto" or "HOST:PORT", one that is there."""
-    gpus_per_worker: float = 1.0
-    """Of a cluster; fractions let workers share a GPU."""
+    gpus_per_worker: float | None = None
+    """Of a cluster; fractions let workers share a GPU. None: 1, and of a private one what there is, shared out."""
     cpus_per_worker: float | None = None
     """Of a cluster; None: what there is, shared out."""
     mixed_hardware: bool = False
@@ -144,7 +144,7 @@ class RunSettings:
             value = getattr(self, name)
             if value is not None and not value > 0:
                 raise UsageError(f"--{name.replace('_', '-')} {value}: expected a positive number")
-        if self.cluster is None and (self.gpus_per_worker != 1 or self.cpus_per_worker is not None):
+        if self.cluster is None and (self.gpus_per_worker not in {None, 1} or self.cpus_per_worker is not None):
             raise UsageError("--gpus-per-worker and --cpus-per-worker are of a cluster; give --cluster, too, or leave them out")
         check_template(self.output_template)
         if self.range is not None:
@@ -157,7 +157,7 @@ class RunSettings:
     @property
     def alone(self) -> RunSettings:
         """The same, by one worker without a cluster."""
-        return dataclasses.replace(self, cluster=None, workers=1, gpus_per_worker=1.0, cpus_per_worker=None)
+        return dataclasses.replace(self, cluster=None, workers=1, gpus_per_worker=None, cpus_per_worker=None)
 
 
 def parse_rate(text: str) -> Fraction:

@@ -7,10 +7,10 @@ from array import array
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from models.catalog import INTERPOLATORS
+from pipelines.crew import Crew, crew_of
 from pipelines.local import LocalWorkers
 from pipelines.plan import with_context
 from pipelines.source import PacketReader
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from pipelines.video import Chunk, Span, VideoInfo
     from pipelines.work import Map, Outcome
 
-__all__ = ["cuda_devices", "open_workers", "run_spans"]
+__all__ = ["open_workers", "run_spans"]
 
 _PIECE_BYTES = 1 << 20
 _LARGEST_KEPT_SPAN = 64 << 20
@@ -71,28 +71,31 @@ def run_spans(
 
     try:
         setup = WorkerSetup(plan, info.decoder, settings.device, others)
-        with nullcontext(workers) if workers is not None else open_workers(settings) as crew:
-            yield from crew.run_tasks(tasks, worker=worker, setup=setup, feed=feed, admit=admit, stop=stop)
+        with nullcontext(workers) if workers is not None else open_workers(settings, plan=plan) as found:
+            yield from found.run_tasks(tasks, worker=worker, setup=setup, feed=feed, admit=admit, stop=stop)
     finally:
         for reader in readers.values():
             reader.close()
 
 
 @contextmanager
-def open_workers(settings: RunSettings, environment: Mapping[str, str] | None = None) -> Iterator[Map]:
-    """What the settings ask for: children of this process, or a cluster for as long as the context lasts. environment: more of the children's."""
+def open_workers(settings: RunSettings, environment: Mapping[str, str] | None = None, plan: Plan | None = None) -> Iterator[Map]:
+    """What the settings ask for: children of this process, or a cluster for as long as the context lasts.
+
+    environment: more of the children's. plan: the one they are for, where there is one.
+    """
+    crew = crew_of(settings, plan)
     if settings.cluster is None:
-        yield local_workers(settings, environment or {})
+        yield local_workers(settings, environment or {}, crew)
         return
     from pipelines.session import open_session
 
-    devices = 0 if settings.device == "cpu" else len(cuda_devices())
     session, most, cpus = open_session(
         settings.cluster,
         workers=settings.workers,
         cpus_per_worker=settings.cpus_per_worker,
-        usual=max(1, devices),
-        devices=devices,
+        usual=crew.workers,
+        devices=len(crew.devices),
         environment=_ALLOCATOR,
     )
     with session:
@@ -101,7 +104,7 @@ def open_workers(settings: RunSettings, environment: Mapping[str, str] | None = 
         with Cluster(
             session,
             workers=most,
-            gpus_per_worker=settings.gpus_per_worker,
+            gpus_per_worker=settings.gpus_per_worker or (Crew(most, crew.devices).share if session.private and most else 1.0),
             cpus_per_worker=cpus,
             device=settings.device,
             environment={} if session.private else _ALLOCATOR,
@@ -109,9 +112,9 @@ def open_workers(settings: RunSettings, environment: Mapping[str, str] | None = 
             yield cluster
 
 
-def local_workers(settings: RunSettings, environment: Mapping[str, str]) -> LocalWorkers:
-    """Child processes: one a CUDA device, else one. environment: variables on top of those that they all have."""
-    return LocalWorkers([{**one, **environment} for one in _environments(settings)])
+def local_workers(settings: RunSettings, environment: Mapping[str, str], crew: Crew) -> LocalWorkers:
+    """Child processes. environment: variables on top of those that they all have."""
+    return LocalWorkers([{**one, **environment} for one in _environments(settings, crew)])
 
 
 def _span_task(plan: Plan, info: VideoInfo, chunks: tuple[Chunk, ...], shown: array[int]) -> SpanTask:
@@ -142,13 +145,11 @@ mapped on its own (the threshold for that can't be raised above 32 MB, and maps 
 thread would keep its own."""
 
 
-def _environments(settings: RunSettings) -> list[dict[str, str]]:
-    """One set of environment variables a worker: one worker a CUDA device, else one."""
-    devices = [] if settings.device == "cpu" else cuda_devices()
-    wanted = settings.workers or max(1, len(devices))
-    if not devices:
-        return [_ALLOCATOR | _waiting(settings.model) for _ in range(wanted)]
-    return [{**_ALLOCATOR, "CUDA_VISIBLE_DEVICES": devices[n % len(devices)]} for n in range(wanted)]
+def _environments(settings: RunSettings, crew: Crew) -> list[dict[str, str]]:
+    """One set of environment variables a worker."""
+    if not crew.devices:
+        return [_ALLOCATOR | _waiting(settings.model) for _ in range(crew.workers)]
+    return [{**_ALLOCATOR, "CUDA_VISIBLE_DEVICES": crew.device(n)} for n in range(crew.workers)]
 
 
 def _waiting(model: str) -> dict[str, str]:
@@ -159,14 +160,6 @@ def _waiting(model: str) -> dict[str, str]:
     """
     classical = all(name.strip() in INTERPOLATORS for name in model.split(","))
     return {"OMP_WAIT_POLICY": "PASSIVE"} if classical and "OMP_WAIT_POLICY" not in os.environ else {}
-
-
-def cuda_devices() -> list[str]:
-    """Devices by number, as the driver lists them; none where there is no driver. Without loading CUDA here."""
-    if "CUDA_VISIBLE_DEVICES" in os.environ:
-        return [d for d in os.environ["CUDA_VISIBLE_DEVICES"].split(",") if d.strip() and d.strip() != "-1"]
-    root = Path("/proc/driver/nvidia/gpus")
-    return [str(n) for n in range(len(list(root.iterdir())))] if root.is_dir() else []
 
 
 def _first_row_after(plan: Plan, key: int) -> int:

@@ -42,9 +42,16 @@ _output_template = click.option(
 @click.option("--allow-url", is_flag=True, help="Fetch s3://, gs:// and https:// inputs, and send results to s3:// and gs://.")
 @click.option("--staging", type=click.Path(path_type=Path), metavar="FOLDER", help="Where files from elsewhere lie meanwhile; default: the cache.")
 @click.option("--summary", type=click.Path(path_type=Path), metavar="FILE", help="What became of each input, as .csv or .json.")
-@click.option("--workers", type=int, metavar="N", help="At most so many workers; default: one a CUDA device, else one.")
+@click.option(
+    "--workers", type=int, metavar="N", help="At most so many workers; default: one, with CUDA one for every four of a device's cores, up to four."
+)
 @click.option("--cluster", metavar="ADDRESS", help="Work on a Ray cluster: local[:N], auto, or HOST:PORT.")
-@click.option("--gpus-per-worker", type=float, metavar="N", help="Of a cluster, such as 0.5 for two workers a GPU; default: 1.")
+@click.option(
+    "--gpus-per-worker",
+    type=float,
+    metavar="N",
+    help="Of a cluster, such as 0.5 for two workers a GPU; default: 1, of --cluster local what is there for each.",
+)
 @click.option("--cpus-per-worker", type=float, metavar="N", help="Of a cluster; default: what there is, shared out.")
 @click.option("--mixed-hardware", is_flag=True, default=None, help="Let unlike workers take part; bytes then depend on who made what.")
 @click.option("--verify", type=click.Choice(["seams", "full"]), help="Decode the result around seams (default), or all of it.")
@@ -168,9 +175,8 @@ def plan(source: Path, output: Path | None, as_json: bool, measure: bool, **opti
     found = None
     if measure:
         from pipelines.estimate import estimate
-        from pipelines.spans import cuda_devices
 
-        found = estimate(planned, settings, workers=len(cuda_devices()))
+        found = estimate(planned, settings)
     if as_json:
         JsonLines().write("plan", {**plan_table(planned), **estimate_table(found)})
         return

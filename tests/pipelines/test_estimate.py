@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from pipelines.bench import foretold
+from pipelines.crew import Crew
 from pipelines.estimate import estimate, estimated
 from pipelines.events import Planned
 from pipelines.request import plan_video
@@ -41,3 +43,21 @@ def test_a_run_comes_out_as_large_as_foretold(planned: Planned, tmp_path: Path) 
     assert found.places == 3
     done = finished_of(upscaled(Path(planned.input), tmp_path / "out.mkv", chunk_seconds=0.5))
     assert found.output_bytes == pytest.approx(done.bytes, rel=0.3)
+
+
+@pytest.mark.parametrize(
+    ("crew", "a_frame"),
+    [
+        (Crew(1, ("0",)), 0.1),  # its encoder, with the cores it has threads for
+        (Crew(2, ("0",)), 0.05),
+        (Crew(4, ("0",)), 0.04),  # the device they share
+        (Crew(4, ("0", "1")), 0.03125),  # the cores
+        (Crew(40, ("0", "1")), 0.03125),
+        (None, 0.1),
+    ],
+)
+def test_workers_on_cuda_share_cores_and_devices(planned: Planned, crew: Crew | None, a_frame: float) -> None:
+    stages = Stages({"decode": 0.02, "network": 0.04, "encode": 0.1}, {"decode": 0.1, "network": 0.0, "encode": 0.4}, 16, True, 0, 0.0, 0, 0)
+    many, single = (replace(planned, plan=replace(planned.plan, spans=spans)) for spans in (planned.plan.spans * 40, planned.plan.spans[:1]))
+    assert foretold(many, stages, crew) == pytest.approx(4 + 50 * 1.1 * a_frame)
+    assert foretold(single, stages, crew) == pytest.approx(4 + 50 * 1.1 * 0.1)  # there is nothing for a second one

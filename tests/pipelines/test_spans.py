@@ -4,18 +4,23 @@ from __future__ import annotations
 
 import json
 import re
+import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from pipelines import spans
+from pipelines.crew import Crew
 from pipelines.encode import EncodedChunk
 from pipelines.events import Advanced, ChunkFinished, Event, Note
 from pipelines.job import upscale_video
 from pipelines.journal import work_folder
+from pipelines.request import plan_video
 from pipelines.settings import RunSettings
 from pipelines.work import Item, Lost, Refused
 from tests import media
@@ -106,7 +111,76 @@ def test_frames_that_are_done_again_are_counted_once(tmp_path: Path, monkeypatch
 def test_threads_of_classical_scalers_sleep_while_they_wait(monkeypatch: pytest.MonkeyPatch, model: str, policy: str | None) -> None:
     monkeypatch.delenv("OMP_WAIT_POLICY", raising=False)
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
-    (one,) = spans._environments(RunSettings(model=model))
+    (one,) = spans._environments(RunSettings(model=model), Crew())
     assert one.get("OMP_WAIT_POLICY") == policy
     monkeypatch.setenv("OMP_WAIT_POLICY", "ACTIVE")  # the user's own word counts
-    assert "OMP_WAIT_POLICY" not in spans._environments(RunSettings(model=model))[0]
+    assert "OMP_WAIT_POLICY" not in spans._environments(RunSettings(model=model), Crew())[0]
+
+
+@pytest.mark.parametrize(
+    ("devices", "cores", "workers", "seen"),
+    [
+        ("0,3", 4, 5, ["0", "3", "0", "3", "0"]),  # as many as were asked for, by turns
+        ("0,3", 4, 1, ["0"]),
+        ("0,3", 4, None, ["0", "3"]),
+        ("0,3", 16, None, ["0", "3", "0", "3"]),  # eight cores a device: two encoders
+        ("GPU-5a", 16, None, ["GPU-5a"] * 4),
+        ("", 16, None, [None]),
+        ("", 16, 2, [None, None]),
+    ],
+)
+def test_children_share_the_devices_by_turns(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, devices: str, cores: int, workers: int | None, seen: list[str | None]
+) -> None:
+    environments: list[dict[str, str]] = []
+    monkeypatch.setattr(spans, "local_workers", lambda settings, _, crew: environments.extend(spans._environments(settings, crew)) or WorkersHere())
+    monkeypatch.setattr("os.sched_getaffinity", lambda _: set(range(cores)))
+    monkeypatch.setattr("pipelines.crew._memory", lambda: 10**12)
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", devices)
+    planned, _ = plan_video(media.cfr(tmp_path / "in.mp4", frames=2), None, RunSettings())
+    settings = RunSettings(workers=workers)
+    with spans.open_workers(settings, plan=planned.plan):
+        assert [one.get("CUDA_VISIBLE_DEVICES") for one in environments] == seen
+    environments.clear()
+    with spans.open_workers(RunSettings(workers=workers, device="cpu"), plan=planned.plan):
+        assert len(environments) == (workers or 1)
+        assert all("CUDA_VISIBLE_DEVICES" not in one for one in environments)
+
+
+@pytest.mark.parametrize(
+    ("cluster", "devices", "workers", "asked", "share"),
+    [
+        ("local", "0", None, None, 0.25),  # sixteen cores
+        ("local:3", "0,1", None, None, 0.5),  # three of two have room only where two share one
+        ("local:6", "0", None, None, 0.1666),
+        ("local:2", "0,1", None, None, 1.0),
+        ("local:2", "", None, None, 0.5),
+        ("local:4", "0", None, 0.125, 0.125),
+        ("auto", "0", 4, None, 1.0),
+    ],
+)
+def test_workers_of_a_private_cluster_share_the_devices_that_are_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cluster: str, devices: str, workers: int | None, asked: float | None, share: float
+) -> None:
+    class Session:
+        def __init__(self, address: str, **offered: Any) -> None:
+            self.private = address == "local"
+
+        __enter__ = __exit__ = lambda *_: None
+
+    made: list[dict[str, Any]] = []
+
+    @contextmanager
+    def found(_: Any, **named: Any) -> Iterator[None]:
+        made.append(named)
+        yield
+
+    monkeypatch.setattr("pipelines.session.Session", Session)
+    monkeypatch.setitem(sys.modules, "pipelines.cluster", SimpleNamespace(Cluster=found))
+    monkeypatch.setattr("os.sched_getaffinity", lambda _: set(range(16)))
+    monkeypatch.setattr("pipelines.crew._memory", lambda: 10**12)
+    planned, _ = plan_video(media.cfr(tmp_path / "in.mp4", frames=2), None, RunSettings())
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", devices)
+    with spans.open_workers(RunSettings(cluster=cluster, workers=workers, gpus_per_worker=asked), plan=planned.plan):
+        assert made[0]["gpus_per_worker"] == share
+        assert share * made[0]["workers"] <= max(1, len(devices.split(","))) or cluster == "auto"
