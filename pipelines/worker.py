@@ -18,6 +18,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import torch
 
 from models.errors import ResourceError, VerificationError
 from pipelines.decode import Promise, decode, deliver
@@ -53,6 +54,9 @@ class ChunkUpscaler:
     def __init__(self, setup: WorkerSetup) -> None:
         self._plan, self._decoder = setup.plan, setup.decoder
         self._device = choose_device(setup.device)
+        if self._device.type == "cuda":
+            # What is left for the CPU is copying; threads that wait for more of it would spin, and take the cores from the encoder.
+            torch.set_num_threads(1)
         self.upscaler = Upscaler(setup.plan, self._device)
         self._pixels = PixelFormat.parse(setup.plan.pix_fmt)
         self.facts = numerics_class(self._device)

@@ -31,6 +31,7 @@ from tests.benchmarks.rates import convolution_tflops
 from tests.benchmarks.report import table, tell
 
 BATCHES = (1, 2, 4, 8)
+CUDA_TESTS = ("tests/pipelines/test_cuda.py", "tests/pipelines/test_cuda_training.py")
 Row = tuple[str, str, str, str]
 
 
@@ -181,9 +182,7 @@ def measure(size: tuple[int, int], calls: int, folder: Path) -> Iterator[Row]:
 
 def tests() -> Row:
     """Every test marked `cuda`, without loading the others, which may want what is not installed."""
-    done = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "-m", "cuda", "tests/pipelines/test_cuda.py"], capture_output=True, text=True, check=False
-    )
+    done = subprocess.run([sys.executable, "-m", "pytest", "-q", "-m", "cuda", *CUDA_TESTS], capture_output=True, text=True, check=False)
     lines = done.stdout.strip().splitlines()
     print("\n".join(lines[-40:]), file=sys.stderr)
     return "tests marked `cuda`", lines[-1] if lines else "none", "all pass", "yes" if done.returncode == 0 else "**no**"

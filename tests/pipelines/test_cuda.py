@@ -96,9 +96,16 @@ def test_out_of_memory_in_the_middle_ends_the_run_and_changes_no_batch(monkeypat
     assert all(same(a, b) for a, b in zip(running(film()), on_cuda()(film()), strict=True))
 
 
-def test_copies_and_the_network_run_at_the_same_time() -> None:
+def test_copies_and_the_network_run_at_the_same_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the network is what takes time."""
     from tests.benchmarks.gpu import overlap
 
+    plain = GraphedNetwork._plain
+
+    def slow(self: GraphedNetwork, *tensors: torch.Tensor, **how: bool) -> tuple[torch.Tensor, ...]:
+        return [plain(self, *tensors, **how) for _ in range(20)][-1]
+
+    monkeypatch.setattr(GraphedNetwork, "_plain", slow)
     assert overlap(on_cuda(), film() * 8) > 0
 
 
