@@ -85,6 +85,7 @@ degrade.py     a clean clip -> the clip a network will meet
 pairs.py       a place in a film -> a pair of clips
 shards.py      pairs on disk
 dataset.py     footage -> a data set
+allocator.py   what becomes of memory that was freed
 resident.py    pairs in a device's memory
 loader.py      batches of random crops
 gradients.py   the forward and the backward pass of a step

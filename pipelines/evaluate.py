@@ -16,6 +16,7 @@ The protocol, so that figures compare with papers:
 from __future__ import annotations
 
 import functools
+import itertools
 import math
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -177,7 +178,9 @@ def _by_scale(models: Iterable[str], scale: int | None) -> dict[int, dict[str, C
         for card in cards:
             if scale in {None, card.scale}:
                 inner = found.setdefault(card.scale, {})
-                inner[name if card.name in inner else card.name] = card
+                # One's own training of a network beside the one that is there: both have its name.
+                labels = itertools.chain((card.name, name), (f"{card.name} ({number})" for number in itertools.count(2)))
+                inner[next(label for label in labels if label not in inner)] = card
     if not found:
         raise UsageError("only classical scalers were named, which reach any size; give --scale")
     return found

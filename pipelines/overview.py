@@ -13,6 +13,7 @@ import torch
 
 from models.catalog import TRAINED, load_network, read_card
 from models.errors import UsageError
+from pipelines.allocator import keep_freed_memory
 from pipelines.degrade import degrade, read_case
 from pipelines.device import low_precision
 from pipelines.evaluate import EvaluateSettings, Row, evaluate
@@ -21,7 +22,7 @@ from pipelines.pace import frames_per_second
 from pipelines.picture import strip, write_jpeg
 from pipelines.probe import probe
 from pipelines.scores import gain_over
-from pipelines.train import device_name, keep_freed_memory
+from pipelines.train import device_name
 from pipelines.upscale import classical, upscale
 
 if TYPE_CHECKING:

@@ -12,12 +12,12 @@ import av
 import numpy as np
 import torch
 
+from pipelines.allocator import keep_freed_memory
 from pipelines.device import Upscaler
 from pipelines.footage import Footage
 from pipelines.probe import probe
 from pipelines.request import plan_video
 from pipelines.settings import RunSettings, TargetSettings
-from pipelines.train import keep_freed_memory
 from pipelines.windows import Reel, windows
 
 if TYPE_CHECKING:

@@ -7,7 +7,6 @@ the same bits as one that was not.
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import hashlib
 import json
 import time
@@ -20,6 +19,7 @@ import torch
 from models.catalog import find, load_network
 from models.errors import Interrupted, UsageError
 from models.growth import grown
+from pipelines.allocator import keep_freed_memory
 from pipelines.card import build, export, write_atomically
 from pipelines.device import low_precision
 from pipelines.gradients import Gradients, record_cuda_graph
@@ -43,7 +43,6 @@ __all__ = [
     "Trained",
     "Trainer",
     "Validated",
-    "keep_freed_memory",
     "steps_per_second",
     "train",
 ]
@@ -360,11 +359,3 @@ def device_name(device: torch.device) -> str:
     if device.type == "cuda":
         return str(torch.cuda.get_device_name(device))
     return f"CPU, {torch.get_num_threads()} thread(s), {torch.backends.cpu.get_cpu_capability()}"
-
-
-def keep_freed_memory() -> None:
-    """Tell glibc to keep what is freed: large maps given back and fetched again at every layer cost more than the arithmetic."""
-    with contextlib.suppress(OSError, AttributeError):
-        libc = ctypes.CDLL("libc.so.6")
-        for option, value in ((-4, 0), (-1, (1 << 31) - 1), (-2, 256 << 20)):  # M_MMAP_MAX, M_TRIM_THRESHOLD, M_TOP_PAD
-            libc.mallopt(option, value)

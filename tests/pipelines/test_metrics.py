@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import math
+import shutil
 from pathlib import Path
 
 import av
@@ -9,12 +10,13 @@ import numpy as np
 import pytest
 import torch
 
+from models.catalog import find
 from models.errors import MediaError, UsageError
 from models.losses import ssim_map
 from pipelines import metrics
 from pipelines.crops import CropSettings
 from pipelines.dataset import DatasetSettings, make_dataset
-from pipelines.evaluate import EvaluateSettings, Row, evaluate, items
+from pipelines.evaluate import EvaluateSettings, Row, _by_scale, evaluate, items
 from pipelines.footage import Codes
 from pipelines.scores import as_grid, as_table, gain_over
 from tests.helpers.footage import clip, film, pictures
@@ -139,6 +141,15 @@ def test_a_degraded_picture_and_a_film_of_it_agree(tmp_path: Path, case: str) ->
     film, picture = items(tmp_path, 2, case, EvaluateSettings())
     for ours, theirs in zip(picture.low_planes, film.low_planes, strict=True):
         assert torch.equal(ours, theirs)
+
+
+def test_a_network_of_one_s_own_stands_beside_the_one_it_has_its_name_from(tmp_path: Path) -> None:
+    (card,) = [c for c in find("fast") if c.scale == 2]
+    for suffix in (".safetensors", ".toml"):
+        shutil.copyfile(Path(card.path).with_suffix(suffix), tmp_path / f"fast-x2{suffix}")
+    own = str(tmp_path / "fast-x2.safetensors")
+    assert {label: c.path for label, c in _by_scale([own, "fast-x2"], 2)[2].items()} == {"fast-x2": own, "fast-x2 (2)": card.path}
+    assert {label: c.path for label, c in _by_scale(["fast-x2", own], 2)[2].items()} == {"fast-x2": card.path, own: own}
 
 
 def test_settings_refuse_unknown_metrics_and_cases() -> None:
