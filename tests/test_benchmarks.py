@@ -10,7 +10,7 @@ import torch
 
 from tests.benchmarks.bars import QUICK, SECTIONS, _same_tiles, menu
 from tests.benchmarks.cluster import Driver, outlook
-from tests.benchmarks.gpu import shared
+from tests.benchmarks.gpu import beside
 from tests.benchmarks.rates import srvgg_weights
 from tests.benchmarks.report import table, tell
 from tests.helpers.command import ROOT
@@ -54,11 +54,11 @@ def test_what_a_driver_has_to_do_follows_from_what_a_chunk_a_megabyte_and_a_repo
     assert lines[-1] == "The driver has one core's work at 145 GPUs."
 
 
-def test_overlap_is_the_share_of_copying_under_any_kernel() -> None:
-    assert shared([(0, 10)], [(2, 4), (3, 6), (20, 30)]) == pytest.approx(0.4)
-    assert shared([(0, 10), (10, 20)], [(0, 20)]) == 1.0
-    assert shared([(0, 10)], [(10, 20)]) == 0.0
-    assert shared([], [(0, 1)]) == 0.0
+def test_an_upload_is_beside_the_network_where_it_ends_while_a_frame_before_is_computed() -> None:
+    assert beside([0, 1, 2, 3], [10, 20, 30, 40]) == 0, "all were up before the second frame was begun"
+    assert beside([0, 1, 15, 25], [10, 20, 30, 40]) == 1.0
+    assert beside([0, 20, 40, 60], [10, 30, 50, 70]) == 0, "one after the other"
+    assert beside([0, 1, 15, 60], [10, 20, 30, 70]) == 0.5
 
 
 def test_slides_stand_still_but_for_their_changes(tmp_path: Path) -> None:

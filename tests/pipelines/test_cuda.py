@@ -13,6 +13,7 @@ import torch
 from models.errors import NoMemoryError
 from pipelines.device import Upscaler, choose_device, numerics_class
 from pipelines.graphed import GraphedNetwork
+from pipelines.ring import Cuda
 from pipelines.video import Frame
 from pipelines.windows import alone
 from tests.helpers.command import ROOT, environment
@@ -24,8 +25,8 @@ pytestmark = [pytest.mark.cuda, pytest.mark.skipif(not torch.cuda.is_available()
 SIZE = (640, 360)
 
 
-def on_cuda(*, graph: bool = True, pix_fmt: str = "yuv420p", name: str = "quality-x2") -> Upscaler:
-    upscaler = Upscaler(plan_of(card(name), *SIZE, 2, pix_fmt, tile=(180, 320)), choose_device("cuda"))
+def on_cuda(*, graph: bool = True, pix_fmt: str = "yuv420p", name: str = "quality-x2", accelerator: Cuda | None = None) -> Upscaler:
+    upscaler = Upscaler(plan_of(card(name), *SIZE, 2, pix_fmt, tile=(180, 320)), choose_device("cuda"), accelerator=accelerator)
     assert upscaler._accelerated is not None
     if not graph:
         upscaler._accelerated._graphed._record = None
@@ -98,7 +99,7 @@ def test_out_of_memory_in_the_middle_ends_the_run_and_changes_no_batch(monkeypat
 
 def test_copies_and_the_network_run_at_the_same_time(monkeypatch: pytest.MonkeyPatch) -> None:
     """Where the network is what takes time."""
-    from tests.benchmarks.gpu import overlap
+    from tests.benchmarks.gpu import Marked, beside
 
     plain = GraphedNetwork._plain
 
@@ -106,7 +107,9 @@ def test_copies_and_the_network_run_at_the_same_time(monkeypatch: pytest.MonkeyP
         return [plain(self, *tensors, **how) for _ in range(20)][-1]
 
     monkeypatch.setattr(GraphedNetwork, "_plain", slow)
-    assert overlap(on_cuda(), film() * 8) > 0
+    marked = Marked(choose_device("cuda"))
+    on_cuda(accelerator=marked)(film() * 8)
+    assert beside(*marked.milliseconds()) > 0.5
 
 
 def test_the_numerics_class_names_the_device() -> None:
