@@ -15,6 +15,7 @@ import av
 import numpy as np
 
 import vsr
+from models.catalog import find
 
 _SECONDS = 4
 _SHOWN = 4
@@ -29,12 +30,13 @@ def lumas(path: Path) -> list[np.ndarray]:
 def main() -> None:
     """Print the table."""
     model, video = sys.argv[1:3]
+    scale = find(model)[0].scale
     with tempfile.TemporaryDirectory() as folder:
         made = {}
         for chunk in (1000.0, 1.0):
             output = Path(folder) / f"{chunk}.mkv"
             for event in vsr.upscale(
-                video, output, model=model, scale=2, codec="ffv1", chunk_seconds=chunk, range=f"0-{_SECONDS}", drop_incompatible=True
+                video, output, model=model, scale=scale, codec="ffv1", chunk_seconds=chunk, range=f"0-{_SECONDS}", drop_incompatible=True
             ):
                 if type(event).__name__ == "Planned":
                     starts = [c.start_frame for c in event.plan.chunks]
