@@ -35,11 +35,13 @@ class Gradients:
 
     def __call__(self, batch: Batch, step: int) -> Tensor:
         """The loss, a scalar on the device that the next call may write over; the gradients are the batch's alone."""
-        if self._record is None:
+        # Without a target made beforehand, tensors of the CPU take part in a pass: filters, indices.
+        if self._record is None or batch.target is None:
             return self._pass(batch, step)
         if self._kept is None or self._replay is None:
-            kept = self._kept = _copy(batch)
+            kept = _copy(batch)
             self._replay = self._record(lambda: self._pass(kept, step))
+            self._kept = kept
         else:
             for static, tensor in zip(_tensors(self._kept), _tensors(batch), strict=True):
                 static.copy_(tensor, non_blocking=True)
@@ -65,7 +67,8 @@ def _copy(batch: Batch) -> Batch:
 def record_cuda_graph(work: Callable[[], Tensor]) -> Callable[[], Tensor]:
     """A pass as a CUDA graph; what it returns and the gradients it leaves are written over by every replay.
 
-    Gradients must be none when it begins: those that are there would be added to, in every replay.
+    Gradients must be none when it begins: those that are there would be added to, in every replay. Other threads may go on using the
+    device meanwhile. Raises torch.OutOfMemoryError like the pass itself.
     """
     stream = torch.cuda.Stream()  # type: ignore[no-untyped-call]
     stream.wait_stream(torch.cuda.current_stream())
@@ -74,7 +77,7 @@ def record_cuda_graph(work: Callable[[], Tensor]) -> Callable[[], Tensor]:
             work()
     torch.cuda.current_stream().wait_stream(stream)
     graph = torch.cuda.CUDAGraph()
-    with torch.cuda.graph(graph):
+    with torch.cuda.graph(graph, capture_error_mode="thread_local"):
         result = work()
 
     def replay() -> Tensor:

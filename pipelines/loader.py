@@ -102,7 +102,7 @@ class Loader:
             low, truth = self._resident.cut(crops, settings.frames, settings.truth_px)
         else:
             cut = [self._cut(crop) for crop in crops]
-            low, truth = _stack([c[0] for c in cut]), _stack([c[1] for c in cut])
+            low, truth = _stack([c[0] for c in cut], self._shards.bits), _stack([c[1] for c in cut], self._shards.bits)
         if settings.orientations == 8:
             # One turn for the batch; flipping up and down was drawn for each pair already.
             low, truth = oriented(low, turn & 5), oriented(truth, turn & 5)
@@ -133,6 +133,11 @@ class Loader:
         low = pair.low.frames(step).crop(crop.top, crop.left, side, side)
         truth = pair.truth.frames(step).crop(crop.top * scale, crop.left * scale, side * scale, side * scale)
         return _turned(low, crop.flipped, crop.backwards), _turned(truth, crop.flipped, crop.backwards)
+
+    def leave_device(self) -> bool:
+        """Cut batches from the files from now on, which has the same values; whether they were cut on a device."""
+        was, self._resident = self._resident is not None, None
+        return was
 
     def batches(self, start: int, stop: int, prepare: Callable[[Batch], Batch]) -> Iterator[Batch]:
         """Batches of steps `start` to `stop`, prepared: where pairs are on the device, cut there in its turn; else a few ahead."""
@@ -182,9 +187,8 @@ def _turned(codes: Codes, flip: bool, backwards: bool) -> Codes:
     return type(codes)(codes.luma[time, down], codes.chroma[time, :, down], codes.bits)
 
 
-def _stack(clips: list[Codes]) -> Planes:
-    """Clips -> float planes with B·T in front. Where depths are mixed, 8-bit codes are shifted to ten, which is exact."""
-    bits = max(c.bits for c in clips)
+def _stack(clips: list[Codes], bits: int) -> Planes:
+    """Clips -> float planes with B·T in front. bits: of the data set's deepest; 8-bit codes are shifted to ten, which is exact."""
     dtype = np.uint8 if bits == 8 else np.uint16
     frames, height, width = clips[0].luma.shape
     luma = np.empty((len(clips), frames, height, width), dtype)

@@ -228,7 +228,8 @@ Made by `vsr models table`; do not edit by hand.
   Where it says noisy, the input had noise of σ = 10 (of 255), and at the same size (×1) the gain is over the noisy input itself.
 - Detail: gradient energy as a share of the truth's, on the first set; below 1 a picture is softer than the truth. `adversarial` is
   made for this column, not for PSNR.
-- Steps: what it was trained for, `-` where the card does not say; the figures of networks with few would rise with more.
+- Steps: of its last training, `-` where the card does not say; before it some had others, which `init` in the card names, and of all its
+  averages the one that was best on held-out pictures is kept (`best_step`). The figures of networks with few would rise with more.
 {speed}
 - Operations: of the convolutions; a multiply-add is two.
 
@@ -245,8 +246,9 @@ Made by `vsr models table`; do not edit by hand.
   `diffusion`, with grain from a noise field that stands still, is an experiment, and takes far more arithmetic. The same input gives the
   same bytes with both.
 - **To compare, teach or build upon**: `srcnn`, `espcn`, `edsr`, `progressive`, `backprojection`, `autoencoder`, `cosine` and `vae` are
-  the ideas of their papers at one small size, trained on the same data by the same command, each with its paper's loss. The table
-  says what each gives for its cost, and for how many steps it was trained: compare those with care whose steps differ.
+  the ideas of their papers at one small size, trained on the same footage by the same command, each with its paper's loss. The table
+  says what each gives for its cost: compare those with care whose steps differ, or the pairs cut from that footage (`train_pairs` in the
+  cards): `edsr`, `backprojection` and `vae` had all their steps, and more pairs.
 - **One film, many hours of it, or a look of its own** (a game, a cartoon): `vsr train --per-title` tunes a network on it, says the
   gain on shots it has not seen, and keeps the result only if it wins.
 
@@ -255,9 +257,8 @@ the card beside the weights (`models/trained/NAME.toml`) says for how long.
 """
 
 _OF_FILMS_TEXT = """`recurrent` also looks at the frames before and
-  after and remembers: it is made for video, and of no use for single pictures. It has two and a half times the arithmetic of `quality`
-  and pays where detail is too fine for one frame to tell what it is, as on the facades of `vid4_city`; elsewhere it gains a tenth of a dB,
-  and at ×4 hardly that. """
+  after and remembers: it is made for video. It has 2.6 times the arithmetic of `quality` and pays where detail is too fine for one frame to
+  tell what it is, as on the facades of `vid4_city`; elsewhere it gains about a tenth of a dB. """
 
 _STRIPS = """
 ## What they make of a picture

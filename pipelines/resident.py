@@ -81,9 +81,8 @@ class ResidentPairs:
     def __init__(self, shards: Shards, device: torch.device) -> None:
         """Raise MediaError for damage. The pairs must be alike (`alike`)."""
         self._device, self._scale = device, shards.scale
-        bits = max(int(shards.record(n)["bits"]) for n in range(len(shards)))
-        self._low = _gathered(shards, lambda pair: pair.low, bits, device)
-        self._truth = _gathered(shards, lambda pair: pair.truth, bits, device)
+        self._low = _gathered(shards, lambda pair: pair.low, shards.bits, device)
+        self._truth = _gathered(shards, lambda pair: pair.truth, shards.bits, device)
 
     @staticmethod
     def fit(shards: Shards, device: torch.device) -> bool:
@@ -91,7 +90,8 @@ class ResidentPairs:
         if device.type != "cuda":
             return False
         free, _ = torch.cuda.mem_get_info(device)
-        return alike(shards) and size_bytes(shards) <= _SHARE * free
+        kept = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)  # by this process, of what it no longer uses
+        return alike(shards) and size_bytes(shards) <= _SHARE * (free + kept)
 
     def cut(self, crops: Sequence[Crop], frames: int, truth_px: int) -> tuple[Planes, Planes]:
         """(low, truth) of a batch, as `loader.Batch` has them."""
@@ -108,7 +108,7 @@ def alike(shards: Shards) -> bool:
 def size_bytes(shards: Shards) -> int:
     """What the pairs take, once all are of the greatest depth among them."""
     records = [shards.record(n) for n in range(len(shards))]
-    sample = 2 if any(r["bits"] > 8 for r in records) else 1
+    sample = 2 if shards.bits > 8 else 1
     return sum((int(np.prod(r["low_size"])) + int(np.prod(r["truth_size"]))) * r["frames"] * 3 // 2 * sample for r in records)
 
 

@@ -7,6 +7,7 @@ A data set is a folder of shards with a `manifest.json`.
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import io
 import json
@@ -187,6 +188,11 @@ class Shards:
 
     def __len__(self) -> int:
         return len(self._places)
+
+    @functools.cached_property
+    def bits(self) -> int:
+        """Of the deepest pair."""
+        return max(int(self.record(n)["bits"]) for n in range(len(self)))
 
     def record(self, index: int) -> dict[str, Any]:
         """What is known of a pair."""

@@ -43,7 +43,7 @@ __all__ = [
     "Trained",
     "Trainer",
     "Validated",
-    "steps_per_second",
+    "seconds_a_step",
     "train",
 ]
 
@@ -51,6 +51,10 @@ _LOG_EVERY = 100
 _LEAST_STEPS = 20
 _UNTIMED = 3
 """First steps, which are slower than the rest."""
+_TIMED, _TIMED_SECONDS = 10, 2.0
+"""At least so many steps are timed, for at least so long."""
+_RARELY_SECONDS = 3600.0
+"""Validations that are further apart cost nothing."""
 _STEPS = "minutes.json"
 """How many steps the minutes were that were asked for."""
 
@@ -139,7 +143,7 @@ def train(
 
 def _measured_steps(settings: TrainSettings, data: Sequence[str | Path], folder: Path, device: str, minutes: float) -> int:
     """How many steps so many minutes are; written down, as another measurement would find another number."""
-    steps = max(_LEAST_STEPS, round(minutes * 60 * steps_per_second(settings, data, device)))
+    steps = max(_LEAST_STEPS, round(minutes * 60 / seconds_a_step(settings, data, device)))
     folder.mkdir(parents=True, exist_ok=True)
     write_atomically(folder / _STEPS, lambda path: path.write_text(json.dumps({"minutes": minutes, "steps": steps}), encoding="utf-8"))
     return steps
@@ -207,18 +211,19 @@ class Trainer:
             self.log = TrainLog(self.folder)
             self.log.forget_after(state.step)
         begun = time.monotonic()
-        for batch in self.loader.batches(state.step, settings.steps, self.objective.prepare):
-            total += self.step(batch)
+        for batch in self._batches(state.step, settings.steps):
+            total += self._tried(batch)
             since += 1
+            is_told = state.step % _LOG_EVERY == 0 or state.step == settings.steps
+            loss = total.item() / since if is_told else 0.0  # waits for the device
             state.seconds += time.monotonic() - begun
-            begun = time.monotonic()
             stopped = self._agreed(stop)
             if not self.first:
                 if stopped:
                     return
+                begun = time.monotonic()
                 continue
-            if state.step % _LOG_EVERY == 0 or state.step == settings.steps:
-                loss = total.item() / since  # waits for the device
+            if is_told:
                 event = Stepped(state.step, settings.steps, loss, since / max(1e-9, time.monotonic() - self.log.last))
                 self.log.write({"step": state.step, "loss": event.loss})
                 total.zero_()
@@ -232,6 +237,25 @@ class Trainer:
             if stopped:
                 self._save()
                 raise Interrupted(f"{self.folder}: stopped after step {state.step} of {settings.steps}; the same command with --resume goes on")
+            begun = time.monotonic()
+
+    def _batches(self, start: int, stop: int) -> Iterator[Batch]:
+        """Batches of steps `start` to `stop`, prepared where training is: on a CUDA device the same is done by other arithmetic."""
+        if self.device.type == "cpu":
+            yield from self.loader.batches(start, stop, self.objective.prepare)
+            return
+        for batch in self.loader.batches(start, stop, lambda raw: raw):
+            yield self.objective.prepare(batch.to(self.device))
+
+    def _tried(self, batch: Batch) -> Tensor:
+        """A step; where the device has no memory for it beside the pairs, they make room. It runs out in a pass, before anything is changed."""
+        try:
+            return self.step(batch)
+        except torch.OutOfMemoryError:
+            if not self.loader.leave_device():
+                raise
+            torch.cuda.empty_cache()
+            return self.step(batch)
 
     def _agreed(self, stop: Callable[[], bool]) -> bool:
         """Whether the first of the peers was told to stop; all must after the same step."""
@@ -305,17 +329,24 @@ class Trainer:
         )  # fmt: skip
 
 
-def steps_per_second(settings: TrainSettings, data: Sequence[str | Path], device: str = "cpu", *, steps: int = 10) -> float:
-    """How fast training steps go here, measured on a few that are thrown away."""
+def seconds_a_step(settings: TrainSettings, data: Sequence[str | Path], device: str = "cpu") -> float:
+    """How long a training step takes here, with its share of the validations; measured on a few that are thrown away."""
     run = Trainer(settings, [Path(d) for d in data], Path(data[0]), torch.device(device))
-    begun = time.monotonic()
-    for number, batch in enumerate(run.loader.batches(0, _UNTIMED + steps, run.objective.prepare), start=1):
+    begun, number = time.monotonic(), 0
+    for number, batch in enumerate(run._batches(0, settings.steps), start=1 - _UNTIMED):
         loss = run.step(batch)
-        if number in {_UNTIMED, _UNTIMED + steps}:
+        if number == 0:
             loss.item()  # waits for the device
-        if number == _UNTIMED:
             begun = time.monotonic()
-    return steps / (time.monotonic() - begun)
+        if number >= _TIMED and time.monotonic() - begun > _TIMED_SECONDS:
+            break
+    loss.item()
+    step = (time.monotonic() - begun) / number
+    if settings.validate_every * step > _RARELY_SECONDS:
+        return step
+    begun = time.monotonic()
+    run.validation(run._averaged(run.state.average))
+    return step + (time.monotonic() - begun) / settings.validate_every
 
 
 def _start(settings: TrainSettings, device: torch.device) -> State:

@@ -10,8 +10,9 @@ import torch
 from torch import Tensor
 
 from pipelines.gradients import Gradients
-from pipelines.loader import BatchSettings
+from pipelines.loader import Batch, BatchSettings
 from pipelines.recipe import ObjectiveSettings, OptimizerSettings, TrainSettings
+from pipelines.resident import ResidentPairs
 from pipelines.train import Trainer
 from tests.pipelines.test_resident import CPU, shards_of
 
@@ -62,6 +63,48 @@ def test_an_objective_that_draws_is_not_recorded(pairs: Path) -> None:
     recorder = Recorder()
     trained(replace(settings, steps=1), pairs, recorder)
     assert recorder.recorded == 0
+
+
+def test_a_pass_that_wants_tensors_of_the_cpu_is_not_recorded(pairs: Path) -> None:
+    recorder = Recorder()
+    trained(replace(TINY, loss="ssim", steps=1), pairs, recorder)
+    assert recorder.recorded == 0
+
+
+def test_pairs_make_room_on_a_device_that_has_none_for_a_step(pairs: Path, tmp_path: Path) -> None:
+    def run(*, full: bool) -> dict[str, Tensor]:
+        trainer = Trainer(TINY, [pairs], tmp_path / str(full), CPU)
+        step = trainer.step
+
+        def narrow(batch: Batch) -> Tensor:
+            if trainer.loader._resident is not None:
+                raise torch.OutOfMemoryError("none left")
+            return step(batch)
+
+        if full:
+            trainer.loader._resident = ResidentPairs(trainer.loader._shards, CPU)
+            trainer.step = narrow  # type: ignore[method-assign]
+        list(trainer.steps(lambda: False))
+        return trainer.state.network.state_dict()
+
+    roomy, full = run(full=False), run(full=True)
+    assert all(torch.equal(roomy[k], full[k]) for k in roomy)
+
+
+def test_time_that_passes_outside_of_steps_is_not_theirs(pairs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    now = [0.0]
+    monkeypatch.setattr("pipelines.train.time.monotonic", lambda: now[0])
+    trainer = Trainer(TINY, [pairs], tmp_path / "run", CPU)
+    step = trainer.step
+
+    def slow(batch: Batch) -> Tensor:
+        now[0] += 2
+        return step(batch)
+
+    trainer.step = slow  # type: ignore[method-assign]
+    for _ in trainer.steps(lambda: False):
+        now[0] += 100
+    assert trainer.state.seconds == 2 * TINY.steps
 
 
 def test_gradients_of_the_batch_before_are_gone(pairs: Path) -> None:

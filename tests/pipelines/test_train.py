@@ -105,7 +105,7 @@ def test_a_run_that_is_stopped_leaves_its_best_network_so_far(pairs: Path, tmp_p
 
 
 def test_minutes_become_steps(pairs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("pipelines.train.steps_per_second", lambda *_: 5.0)
+    monkeypatch.setattr("pipelines.train.seconds_a_step", lambda *_: 0.2)
     last = list(train(TINY, [pairs], tmp_path, minutes=0.1))[-1]
     assert isinstance(last, Trained)
     assert find(last.weights)[0].more["training"]["steps"] == 30
@@ -115,7 +115,7 @@ def test_minutes_become_steps(pairs: Path, tmp_path: Path, monkeypatch: pytest.M
 
 def test_minutes_go_on_with_the_steps_they_were_when_training_began(pairs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     speeds = iter((5.0, 7.0))
-    monkeypatch.setattr("pipelines.train.steps_per_second", lambda *_: next(speeds))
+    monkeypatch.setattr("pipelines.train.seconds_a_step", lambda *_: 1 / next(speeds))
     count = itertools.count(1)
     with pytest.raises(Interrupted, match="step 5 of 30"):
         list(train(TINY, [pairs], tmp_path, minutes=0.1, stop=lambda: next(count) == 5))
