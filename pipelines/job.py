@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 from models.errors import CorruptError, Interrupted, MediaError, NoMemoryError, OutputError, UsageError, VsrError
 from pipelines.assemble import assemble
+from pipelines.crew import with_fewer_workers
 from pipelines.decode import IndexMismatchError
 from pipelines.encode import EncodedChunk
 from pipelines.events import Advanced, AlreadyDone, ChunkFinished, Event, Finished, Note, Planned
@@ -61,7 +62,8 @@ def upscale_video(
 ) -> Iterator[Event]:
     """Upscale one video; resumes what an earlier run of the same command left.
 
-    Where memory runs out before the first chunk is kept, it begins again with smaller tiles: other bytes, so another plan.
+    Where memory runs out it goes on with fewer workers, if several share it; else, before the first chunk is kept, it begins again
+    with smaller tiles: other bytes, so another plan.
     output: file or folder; None puts it beside the input. fresh: throw earlier work away. stop: when set, chunks under way
     are finished and kept, and Interrupted is raised. worker: "module:Class" that makes chunks, for tests. workers: where it does;
     None: in children of this process. claim: called with the result's path before anything is done; raises where it may not be that.
@@ -96,8 +98,12 @@ def upscale_video(
                 planned, dropped = plan_video(source, output, settings, counted)
                 planned = _begun_as(replace(planned.plan, tile_px=tile_px), planned, journal)
             except NoMemoryError as error:
-                planned = _with_smaller_tiles(planned, journal, error)
-                yield Note(f"memory ran out; begun again with tiles of {tile_text(planned.plan.tile_px)}")
+                if workers is None and (fewer := with_fewer_workers(settings, planned.plan)) is not None:
+                    settings = fewer
+                    yield Note(f"memory ran out; goes on with fewer workers: {fewer.workers}, as --workers {fewer.workers} would")
+                else:
+                    planned = _with_smaller_tiles(planned, journal, error)
+                    yield Note(f"memory ran out; begun again with tiles of {tile_text(planned.plan.tile_px)}")
             fresh = False
         _refuse_changed(source, seen)
         result = yield from _finish(planned, made, dropped, journal, settings, began, stop)
@@ -224,13 +230,16 @@ def _make_chunks(
     total = plan.frame_count
     seconds: dict[str, float] = {}
     told: Counter[str] = Counter()
+    refusals: set[str] = set()
     admit = _admission(journal, mixed=settings.mixed_hardware)
     while len(records) < len(plan.chunks):
         partly: dict[int, int] = {}
         try:
             for event in run_spans(plan, info, set(records), settings, worker, stop, workers=workers, admit=admit):
                 if isinstance(event, Refused):
-                    yield Note(f"a worker takes no part: {event.reason}")
+                    if event.reason not in refusals:
+                        refusals.add(event.reason)
+                        yield Note(f"a worker takes no part: {event.reason}")
                 elif isinstance(event, Lost):
                     frames -= partly.pop(event.key, 0)
                     yield Note(f"{event.reason}; its work is done again")

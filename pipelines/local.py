@@ -22,6 +22,7 @@ import sys
 import threading
 from collections import deque
 from dataclasses import dataclass, field
+from functools import partial
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -81,8 +82,9 @@ class _Shared:
 class LocalWorkers:
     """A `work.Map` over one child process for each of `environments`, its variables on top of ours."""
 
-    def __init__(self, environments: Sequence[dict[str, str]]) -> None:
-        self._environments = environments
+    def __init__(self, environments: Sequence[dict[str, str]], surplus: Callable[[int, dict[str, str]], str] = lambda *_: "") -> None:
+        """surplus: says of a child, by its number and facts, why it takes no part whatever is asked of it; nothing of most."""
+        self._environments, self._surplus = environments, surplus
         self._shared: _Shared | None = None
 
     def waiting(self) -> int:
@@ -105,7 +107,7 @@ class LocalWorkers:
         shared = self._shared = _Shared(Ledger(tasks), stop=stop or threading.Event())
         setup = pickle.dumps(setup)
         servers = [
-            threading.Thread(target=_Server(number, worker, setup, feed, admit, environment, shared).run, daemon=True)
+            threading.Thread(target=_Server(number, worker, setup, feed, partial(self._refused, admit, number), environment, shared).run, daemon=True)
             for number, environment in enumerate(self._environments[: len(tasks)])
         ]
         shared.undecided.update(range(len(servers)))
@@ -134,6 +136,9 @@ class LocalWorkers:
                     with contextlib.suppress(queue.Empty):
                         shared.out.get(timeout=0.05)  # a thread may be waiting to be heard
 
+    def _refused(self, admit: Callable[[dict[str, str]], str] | None, number: int, facts: dict[str, str]) -> str:
+        return self._surplus(number, facts) or (admit(facts) if admit is not None else "")
+
 
 @dataclass
 class _Server:
@@ -143,7 +148,7 @@ class _Server:
     worker: str
     setup: bytes
     feed: Callable[[int, Task], Iterable[Any]]
-    admit: Callable[[dict[str, str]], str] | None
+    admit: Callable[[dict[str, str]], str]
     environment: dict[str, str]
     shared: _Shared
     child: _Child | None = None
@@ -184,7 +189,7 @@ class _Server:
     def _start(self) -> bool:
         """Begin a child; whether it takes part."""
         self.child = _Child(self.number, self.worker, self.setup, self.environment, self.shared)
-        reason = self.admit(self.child.facts) if self.admit is not None else ""
+        reason = self.admit(self.child.facts)
         if reason:
             with self.shared.lock:
                 self.shared.ledger.put_back(self.held)

@@ -114,7 +114,8 @@ def open_workers(settings: RunSettings, environment: Mapping[str, str] | None = 
 
 def local_workers(settings: RunSettings, environment: Mapping[str, str], crew: Crew) -> LocalWorkers:
     """Child processes. environment: variables on top of those that they all have."""
-    return LocalWorkers([{**one, **environment} for one in _environments(settings, crew)])
+    environments = [{**one, **environment} for one in _environments(settings, crew)]
+    return LocalWorkers(environments) if settings.workers else LocalWorkers(environments, crew.surplus)
 
 
 def _span_task(plan: Plan, info: VideoInfo, chunks: tuple[Chunk, ...], shown: array[int]) -> SpanTask:

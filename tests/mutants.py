@@ -407,6 +407,11 @@ MUTANTS = (
         "tests/pipelines/test_decode.py::test_a_decoded_picture_goes_with_the_last_reference_to_it",
     ),
     Mutant(
+        53, "workers that share memory go on sharing it", "pipelines/job.py",
+        "if workers is None and (fewer", "if False and (fewer",
+        "tests/pipelines/test_smaller_tiles.py::test_workers_that_share_memory_are_made_fewer_before_tiles_are_made_smaller",
+    ),
+    Mutant(
         53, "memory that runs out ends the run", "pipelines/accelerated.py",
         "        except torch.OutOfMemoryError as error:\n", "        except ZeroDivisionError as error:\n",
         "tests/pipelines/test_accelerated.py::test_out_of_memory_anywhere_ends_the_run_and_changes_no_batch",

@@ -86,11 +86,11 @@ CASES = {
         50: ("a folder that is missing or can't be written to", "said before work; exit 2 or 5"),
         51: ("an output that is there already", "refused without `--overwrite`; with it, the old file stays until the new one is verified"),
         52: ("the output is the input, by whatever name", "refused, exit 2"),
-        53: ("GPU memory runs out", "smaller tiles as a new plan, never other batches: their sizes shape bits (case 54)"),
+        53: ("GPU memory runs out", "one worker a device, then smaller tiles as a new plan, never other batches: their sizes shape bits (case 54)"),
         54: (
             "memory runs out",
             (
-                "three attempts in new processes; then, while no chunk is done, smaller tiles as a new plan, which a rerun goes on with; "
+                "three attempts in new processes; then fewer workers where several share it; then, while no chunk is done, smaller tiles as a new plan, which a rerun goes on with; "
                 "else exit 6, and what is done is kept"
             ),
         ),

@@ -191,6 +191,17 @@ def test_a_worker_that_is_not_admitted_is_named_and_the_others_do_its_work() -> 
     assert {e.worker for e in events if isinstance(e, Item)} == {1}
 
 
+def test_a_worker_too_many_takes_no_part_also_after_the_first_one_died_and_is_not_asked_to_be_admitted(tmp_path: Path) -> None:
+    asked: list[str] = []
+    tasks = [Task(n, f"task {n}", f"die once {tmp_path / str(n)}") for n in range(3)]
+    crew = LocalWorkers([{"VSR_TEST_WORD": f"word {n}"} for n in range(2)], lambda number, facts: "too many" if number else "")
+    more: Any = {"admit": lambda facts: asked.append(facts["word"]) or ""}
+    events = list(crew.run_tasks(tasks, worker=WORKER, setup={}, feed=lambda number, task: range(3), **more))
+    assert [(e.worker, e.reason) for e in events if isinstance(e, Refused)] == [(1, "too many")]
+    assert sorted(e.key for e in events if isinstance(e, Done)) == [0, 1, 2]
+    assert asked == ["word 0"] * 4
+
+
 def test_where_no_worker_is_admitted_the_first_reason_is_given() -> None:
     with pytest.raises(NoneAdmittedError, match="other bits"):
         run(["a", "b"], children=2, admit=lambda facts: "other bits")

@@ -13,13 +13,14 @@ from typing import Any
 import pytest
 
 from models.errors import NoMemoryError
+from pipelines.crew import Crew
 from pipelines.events import AlreadyDone, ChunkFinished, Event, Note, Planned
 from pipelines.job import upscale_video
 from pipelines.journal import work_folder
 from pipelines.request import plan_video
 from pipelines.tiles import with_smaller_tiles
 from tests import media
-from tests.helpers.inline import H264, finished_of, planned_of, upscaled
+from tests.helpers.inline import H264, WorkersHere, finished_of, planned_of, upscaled
 from vsr.api import run_settings
 
 pytestmark = pytest.mark.usefixtures("inline")
@@ -85,6 +86,30 @@ def test_the_result_is_that_of_a_run_planned_with_the_tiles_that_fit(
     whole = tmp_path / "whole.mp4"
     run(film, whole)
     assert whole.read_bytes() != output.read_bytes(), "tiles shape no bytes here, and the test proves nothing"
+
+
+def test_workers_that_share_memory_are_made_fewer_before_tiles_are_made_smaller(film: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Cases 53 and 54: also behind the first chunk, which is kept; the bytes are those of the plan that was made first."""
+    tried: list[int] = []
+
+    class Sharing(WorkersHere):
+        def __init__(self, crew: Crew) -> None:
+            tried.append(crew.workers)
+
+        def run_tasks(self, *arguments: Any, **named: Any) -> Any:
+            monkeypatch.setenv("VSR_TEST_TILE", str(0 if tried[-1] > 1 else LARGE[0] * LARGE[1]))
+            return super().run_tasks(*arguments, **named)
+
+    monkeypatch.setattr("pipelines.spans.local_workers", lambda settings, _, crew: Sharing(crew))
+    monkeypatch.setenv("VSR_TEST_FROM", "12")
+    shared, alone = tmp_path / "shared.mp4", tmp_path / "alone.mp4"
+    events = run(film, shared, workers=3)
+    assert tried == [3, 1]
+    assert tiles(events) == [LARGE, LARGE]
+    assert [e.chunks_done for e in events if isinstance(e, Planned)] == [0, 1]
+    assert notes(events) == ["memory ran out; goes on with fewer workers: 1, as --workers 1 would"]
+    run(film, alone)
+    assert shared.read_bytes() == alone.read_bytes()
 
 
 def test_the_same_command_again_finds_its_result_whatever_tiles_it_came_to(film: Path, tmp_path: Path, memory: Any) -> None:

@@ -22,6 +22,7 @@ from pipelines.job import upscale_video
 from pipelines.journal import work_folder
 from pipelines.request import plan_video
 from pipelines.settings import RunSettings
+from pipelines.spans import local_workers
 from pipelines.work import Item, Lost, Refused
 from tests import media
 from tests.helpers.inline import H264, QUICK, WorkersHere, finished_of, planned_of, upscaled
@@ -56,6 +57,7 @@ class OneBroken(WorkersHere):
     """A second worker's GPU fails."""
 
     def run_tasks(self, *arguments: Any, **named: Any) -> Iterator[Any]:
+        yield Refused(1, "GPU 0 of north failed 3 times in a row and gets no more work", "north")
         yield Refused(1, "GPU 0 of north failed 3 times in a row and gets no more work", "north")
         yield from super().run_tasks(*arguments, **named)
 
@@ -134,8 +136,9 @@ def test_children_share_the_devices_by_turns(
 ) -> None:
     environments: list[dict[str, str]] = []
     monkeypatch.setattr(spans, "local_workers", lambda settings, _, crew: environments.extend(spans._environments(settings, crew)) or WorkersHere())
-    monkeypatch.setattr("os.sched_getaffinity", lambda _: set(range(cores)))
+    monkeypatch.setattr("pipelines.crew._cores", lambda: cores)
     monkeypatch.setattr("pipelines.crew._memory", lambda: 10**12)
+    monkeypatch.setattr("pipelines.crew._device_memory", lambda _: None)
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", devices)
     planned, _ = plan_video(media.cfr(tmp_path / "in.mp4", frames=2), None, RunSettings())
     settings = RunSettings(workers=workers)
@@ -145,6 +148,14 @@ def test_children_share_the_devices_by_turns(
     with spans.open_workers(RunSettings(workers=workers, device="cpu"), plan=planned.plan):
         assert len(environments) == (workers or 1)
         assert all("CUDA_VISIBLE_DEVICES" not in one for one in environments)
+
+
+def test_workers_that_nobody_asked_for_take_part_only_where_torch_can_use_the_devices() -> None:
+    many = Crew(4, ("0",))
+    for settings, reasons in ((RunSettings(), [False, True]), (RunSettings(workers=4), [False, False])):
+        found = local_workers(settings, {}, many)
+        assert [bool(found._refused(None, n, {"device": "cpu"})) for n in (0, 3)] == reasons
+        assert not found._refused(None, 3, {"device": "cuda"})
 
 
 @pytest.mark.parametrize(
@@ -177,8 +188,9 @@ def test_workers_of_a_private_cluster_share_the_devices_that_are_there(
 
     monkeypatch.setattr("pipelines.session.Session", Session)
     monkeypatch.setitem(sys.modules, "pipelines.cluster", SimpleNamespace(Cluster=found))
-    monkeypatch.setattr("os.sched_getaffinity", lambda _: set(range(16)))
+    monkeypatch.setattr("pipelines.crew._cores", lambda: 16)
     monkeypatch.setattr("pipelines.crew._memory", lambda: 10**12)
+    monkeypatch.setattr("pipelines.crew._device_memory", lambda _: None)
     planned, _ = plan_video(media.cfr(tmp_path / "in.mp4", frames=2), None, RunSettings())
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", devices)
     with spans.open_workers(RunSettings(cluster=cluster, workers=workers, gpus_per_worker=asked), plan=planned.plan):
