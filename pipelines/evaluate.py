@@ -16,8 +16,8 @@ The protocol, so that figures compare with papers:
 from __future__ import annotations
 
 import functools
-import itertools
 import math
+from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -171,16 +171,21 @@ def evaluate(models: Iterable[str], data: Iterable[str | Path], settings: Evalua
 def _by_scale(models: Iterable[str], scale: int | None) -> dict[int, dict[str, Card]]:
     """Scale -> the cards to judge at it; classical scalers are always there as baselines."""
     found: dict[int, dict[str, Card]] = {scale: {}} if scale else {}
+    named: dict[int, list[tuple[str, Card]]] = {}
     for name in models:
         cards = [c for c in find(name) if c.architecture != "interpolation"]
         if name not in BASELINES and not any(scale in {None, c.scale} for c in cards):
             raise UsageError(f"{name}: is no network of scale {scale}; it has {', '.join(str(c.scale) for c in cards) or 'none'}")
         for card in cards:
-            if scale in {None, card.scale}:
-                inner = found.setdefault(card.scale, {})
-                # One's own training of a network beside the one that is there: both have its name.
-                labels = itertools.chain((card.name, name), (f"{card.name} ({number})" for number in itertools.count(2)))
-                inner[next(label for label in labels if label not in inner)] = card
+            if scale in {None, card.scale} and all(other.path != card.path for _, other in named.get(card.scale, [])):
+                named.setdefault(card.scale, []).append((name, card))
+    for size, ones in named.items():
+        inner = found.setdefault(size, {})
+        common = Counter(card.name for _, card in ones)
+        for name, card in ones:
+            # A network of one's own goes by its file beside the one that it has its name from.
+            label = card.name if common[card.name] == 1 or Path(name).suffix not in {".safetensors", ".toml"} else name
+            inner[label if label not in inner else f"{label} ({len(inner) + 1})"] = card
     if not found:
         raise UsageError("only classical scalers were named, which reach any size; give --scale")
     return found

@@ -148,8 +148,10 @@ def test_a_network_of_one_s_own_stands_beside_the_one_it_has_its_name_from(tmp_p
     for suffix in (".safetensors", ".toml"):
         shutil.copyfile(Path(card.path).with_suffix(suffix), tmp_path / f"fast-x2{suffix}")
     own = str(tmp_path / "fast-x2.safetensors")
-    assert {label: c.path for label, c in _by_scale([own, "fast-x2"], 2)[2].items()} == {"fast-x2": own, "fast-x2 (2)": card.path}
-    assert {label: c.path for label, c in _by_scale(["fast-x2", own], 2)[2].items()} == {"fast-x2": card.path, own: own}
+    for models in ([own, "fast-x2"], ["fast-x2", own]):
+        assert {label: c.path for label, c in _by_scale(models, 2)[2].items()} == {own: own, "fast-x2": card.path}
+    assert list(_by_scale([own], 2)[2]) == ["fast-x2"]
+    assert list(_by_scale(["fast", "fast-x2"], 2)[2]) == ["fast-x2"], "named twice"
 
 
 def test_settings_refuse_unknown_metrics_and_cases() -> None:
