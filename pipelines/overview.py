@@ -229,7 +229,8 @@ Made by `vsr models table`; do not edit by hand.
 - Detail: gradient energy as a share of the truth's, on the first set; below 1 a picture is softer than the truth. `adversarial` is
   made for this column, not for PSNR.
 - Steps: of its last training, `-` where the card does not say; before it some had others, which `init` in the card names, and of all its
-  averages the one that was best on held-out pictures is kept (`best_step`). The figures of networks with few would rise with more.
+  averages the one that was best on held-out pictures is kept (`best_step`), of those that invent the last one. The figures of networks with
+  few would rise with more.
 {speed}
 - Operations: of the convolutions; a multiply-add is two.
 
@@ -258,7 +259,7 @@ the card beside the weights (`models/trained/NAME.toml`) says for how long.
 
 _OF_FILMS_TEXT = """`recurrent` also looks at the frames before and
   after and remembers: it is made for video. It has 2.6 times the arithmetic of `quality` and pays where detail is too fine for one frame to
-  tell what it is, as on the facades of `vid4_city`; elsewhere it gains about a tenth of a dB. """
+  tell what it is, as on the facades of `vid4_city`; elsewhere it gains a tenth of a dB at most. """
 
 _STRIPS = """
 ## What they make of a picture

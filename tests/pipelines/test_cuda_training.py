@@ -19,24 +19,21 @@ pytestmark = [pytest.mark.cuda, pytest.mark.skipif(not torch.cuda.is_available()
 
 
 @pytest.fixture
-def pairs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    shards = shards_of(tmp_path / "pairs")
-    monkeypatch.setattr("pipelines.train.Shards", lambda *_: shards)
-    monkeypatch.setattr("pipelines.train.manifest_hash", lambda _: "")
-    return tmp_path / "pairs"
+def pairs(tmp_path: Path) -> Path:
+    return Path(next(iter(shards_of(tmp_path / "pairs").firsts)))
 
 
 def trained(settings: TrainSettings, pairs: Path, *, graph: bool = True, stops: int = 0) -> dict[str, Tensor]:
     trainer = Trainer(settings, [pairs], pairs, torch.device("cuda"))
     if not graph:
         trainer._gradients = Gradients(trainer.objective, trainer.autocast, None)
-    for batch in trainer.loader.batches(0, stops or settings.steps, trainer.objective.prepare):
+    for batch in trainer._batches(0, stops or settings.steps):
         trainer.step(batch)
     if stops:
         trainer.state.save(pairs / "checkpoint.pt", "x")
         trainer = Trainer(settings, [pairs], pairs, torch.device("cuda"))
         trainer.state.load(pairs / "checkpoint.pt", "x")
-        for batch in trainer.loader.batches(stops, settings.steps, trainer.objective.prepare):
+        for batch in trainer._batches(stops, settings.steps):
             trainer.step(batch)
     return {k: v.cpu() for k, v in trainer.state.network.state_dict().items()}
 
@@ -60,7 +57,7 @@ def test_what_is_learned_on_the_device_is_what_is_learned_on_a_cpu(pairs: Path) 
     settings = replace(TINY, steps=10)
     there = trained(settings, pairs)
     here = Trainer(settings, [pairs], pairs, torch.device("cpu"))
-    for batch in here.loader.batches(0, settings.steps, here.objective.prepare):
+    for batch in here._batches(0, settings.steps):
         here.step(batch)
     for name, value in here.state.network.state_dict().items():
         assert torch.allclose(there[name], value, atol=2e-3), name

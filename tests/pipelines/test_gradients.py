@@ -35,17 +35,14 @@ class Recorder:
 
 
 @pytest.fixture
-def pairs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    shards = shards_of(tmp_path / "pairs")
-    monkeypatch.setattr("pipelines.train.Shards", lambda *_: shards)
-    monkeypatch.setattr("pipelines.train.manifest_hash", lambda _: "")
-    return tmp_path / "pairs"
+def pairs(tmp_path: Path) -> Path:
+    return Path(next(iter(shards_of(tmp_path / "pairs").firsts)))
 
 
 def trained(settings: TrainSettings, pairs: Path, record: Recorder | None) -> dict[str, Tensor]:
     trainer = Trainer(settings, [pairs], pairs, CPU)
     trainer._gradients = Gradients(trainer.objective, trainer.autocast, record)
-    for batch in trainer.loader.batches(0, settings.steps, trainer.objective.prepare):
+    for batch in trainer._batches(0, settings.steps):
         trainer.step(batch)
     return trainer.state.network.state_dict()
 
@@ -105,6 +102,16 @@ def test_time_that_passes_outside_of_steps_is_not_theirs(pairs: Path, tmp_path: 
     for _ in trainer.steps(lambda: False):
         now[0] += 100
     assert trainer.state.seconds == 2 * TINY.steps
+
+
+def test_the_batch_that_was_recorded_stays_the_caller_s(pairs: Path) -> None:
+    trainer = Trainer(TINY, [pairs], pairs, CPU)
+    gradients = Gradients(trainer.objective, trainer.autocast, Recorder())
+    first, second = (trainer.objective.prepare(trainer.loader.batch(n)) for n in range(2))
+    before = first.low[0].clone()
+    gradients(first, 0)
+    gradients(second, 1)
+    assert torch.equal(first.low[0], before)
 
 
 def test_gradients_of_the_batch_before_are_gone(pairs: Path) -> None:

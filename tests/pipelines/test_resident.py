@@ -16,13 +16,16 @@ CPU = torch.device("cpu")
 
 
 def shards_of(folder: Path, *, bits: tuple[int, ...] = (8, 8, 8), frames: int = 3, sides: tuple[int, ...] = (64, 64, 64)) -> Shards:
-    """Pairs whose two halves have nothing to do with each other: only places matter here."""
+    """The training part of a data set whose pairs have two halves that have nothing to do with each other: only places matter here."""
     folder.mkdir(exist_ok=True)
-    with ShardWriter(folder, "train", 1 << 20) as writer:
-        for number, (depth, side) in enumerate(zip(bits, sides, strict=True)):
-            low, truth = deep(clip(frames, side // 2, side // 2, seed=number), depth), deep(clip(frames, side, side, seed=number + 50), depth)
-            writer.add(Pair(str(number), low, truth, {"degradation": {"stages": [{"kernel": "bicubic"}]}}))
-    manifest = {"format": "vsr-pairs-1", "settings": {"scale": 2}, "shards": [{**s, "split": "train"} for s in writer.shards]}
+    shards = []
+    for split in ("train", "validation"):
+        with ShardWriter(folder, split, 1 << 20) as writer:
+            for number, (depth, side) in enumerate(zip(bits, sides, strict=True)):
+                low, truth = deep(clip(frames, side // 2, side // 2, seed=number), depth), deep(clip(frames, side, side, seed=number + 50), depth)
+                writer.add(Pair(str(number), low, truth, {"degradation": {"stages": [{"kernel": "bicubic"}]}}))
+        shards += [{**s, "split": split} for s in writer.shards]
+    manifest = {"format": "vsr-pairs-1", "settings": {"scale": 2}, "shards": shards}
     (folder / "manifest.json").write_text(json.dumps(manifest), encoding="utf-8")
     return Shards([folder], "train")
 
