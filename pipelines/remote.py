@@ -113,8 +113,8 @@ class Remote:
         except Exception:  # noqa: BLE001 - a report that can't be read is no report
             return b""
 
-    def download(self, path: Path) -> Iterator[Note]:
-        """Bring it to `path`, going on where an earlier call was ended. Raises MediaError, ResourceError, OutputError."""
+    def download(self, path: Path) -> Iterator[str]:
+        """Bring it to `path`, resuming an earlier call; yields texts for the user. Raises MediaError, ResourceError, OutputError."""
         found = self.version()
         if found is None:
             raise MediaError(f"{self.shown}: is not there")
@@ -128,7 +128,7 @@ class Remote:
         path.unlink(missing_ok=True)
         write_atomically(card, json.dumps({"url": self.shown, "size": size, "mark": mark}).encode())
         begun = part.stat().st_size if part.exists() else 0
-        yield Note(f"{'going on with' if begun else 'fetching'} {self.shown}: {size / 1e6:.1f} MB{f', {begun / 1e6:.1f} are there' if begun else ''}")
+        yield f"{'going on with' if begun else 'fetching'} {self.shown}: {size / 1e6:.1f} MB{f', {begun / 1e6:.1f} are there' if begun else ''}"
         try:
             with open(part, "ab") as file:
                 while file.tell() < size:
@@ -137,8 +137,6 @@ class Remote:
                     file.flush()
                 os.fsync(file.fileno())
         except OSError as error:
-            if isinstance(error, ResourceError):
-                raise
             raise OutputError(f"{part}: can't be written: {error.strerror}; free some space, or choose another --staging") from None
         if self.version() != found:
             part.unlink(missing_ok=True)
@@ -203,7 +201,8 @@ def upscale_remote(trip: Trip, name_of: Callable[[], tuple[str, str]], run: Call
     """
     trip.path.parent.mkdir(parents=True, exist_ok=True)
     if trip.url is not None:
-        yield from Remote(trip.url).download(trip.path)
+        for text in Remote(trip.url).download(trip.path):
+            yield Note(text)
     where = ""
     if trip.output_url is not None:
         trip.made_in.mkdir(parents=True, exist_ok=True)

@@ -64,11 +64,7 @@ def cli() -> None:
     """
 
 
-for _command in (run, plan, preview, compare, presets):
-    cli.add_command(_command)
-
-
-@cli.command()
+@click.command()
 @click.argument("source", required=False, type=click.Path(path_type=Path), metavar="[INPUT]")
 @run_options
 @click.option("--seconds", type=click.FloatRange(0.5), default=6.0, show_default=True, help="Of the video; --range says which.")
@@ -95,7 +91,7 @@ def bench(source: Path | None, output: Path | None, as_json: bool, seconds: floa
             draw_timeline(event, timeline)
 
 
-@cli.command()
+@click.command()
 @click.argument("source", type=click.Path(path_type=Path), metavar="INPUT")
 @click.option("--exact", is_flag=True, help="Decode everything and count, instead of predicting from packets.")
 @click.option("--video-stream", type=int, metavar="N", help="Which of several films, from 0.")
@@ -114,7 +110,7 @@ def probe(source: Path, exact: bool, video_stream: int | None, as_json: bool) ->
     click.echo(json.dumps(info_table(info)) if as_json else info_text(info))
 
 
-@cli.group(invoke_without_command=True, cls=_Group)
+@click.group(invoke_without_command=True, cls=_Group)
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
 @click.pass_context
 def models(ctx: click.Context, as_json: bool) -> None:
@@ -142,7 +138,7 @@ def models(ctx: click.Context, as_json: bool) -> None:
         click.echo(f"* the default on a CPU; on a GPU it is {default_model(on_gpu=True)}")
 
 
-@cli.command()
+@click.command()
 @click.argument("folders", nargs=-1, type=click.Path(path_type=Path), metavar="[FOLDER...]")
 @click.option("--yes", is_flag=True, help="Delete without asking.")
 def clean(folders: tuple[Path, ...], yes: bool) -> None:
@@ -167,7 +163,7 @@ def clean(folders: tuple[Path, ...], yes: bool) -> None:
                 click.echo(f"{folder}: in use, left")
 
 
-for _command in (doctor, dataset, train, evaluate, export):
+for _command in (run, plan, preview, compare, presets, bench, probe, models, clean, doctor, dataset, train, evaluate, export):
     cli.add_command(_command)
 models.add_command(add_model)
 models.add_command(models_table)
