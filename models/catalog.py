@@ -14,7 +14,7 @@ import os
 import subprocess
 import sys
 import tomllib
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -141,7 +141,17 @@ def find(name_or_path: str) -> list[Card]:
         close = difflib.get_close_matches(name_or_path, [*names, *(c.name for c in known)], n=1)
         hint = f"; did you mean {close[0]}?" if close else "."
         raise UsageError(f"--model {name_or_path}: no such network{hint} There are: {', '.join(names)}; or give a weights file")
-    return found
+    return [_with_hash(card) for card in found]
+
+
+def _with_hash(card: Card) -> Card:
+    """The card with the hash of its weights, which a card written by hand may lack: work is known by it, wherever the file lies."""
+    if card.sha256 or not card.path:
+        return card
+    try:
+        return replace(card, sha256=sha256_of(card.path))
+    except OSError as error:
+        raise MediaError(f"{card.path}: can't be read: {error.strerror}; its card lies beside where it should be") from None
 
 
 def _card_of_file(path: Path) -> Card:
@@ -153,7 +163,7 @@ def _card_of_file(path: Path) -> Card:
         digest = sha256_of(path)
         if card.sha256 and card.sha256 != digest:
             raise MediaError(f"{path}: is not the file its card describes (SHA-256 {digest[:12]}…, card says {card.sha256[:12]}…)")
-        return card
+        return replace(card, sha256=digest)
     return Card(**json.loads(foreign(path)))
 
 

@@ -90,9 +90,9 @@ class _Each:
         if one.url is None and one.output_url is None:
             return run()
 
-        def name_of() -> tuple[str, str]:
+        def name_of() -> tuple[str, frozenset[str]]:
             planned, _ = plan_video(one.path, one.output, self._settings)
-            return Path(planned.output).name, planned.plan.id
+            return Path(planned.output).name, planned.plan.ids
 
         trip = Trip(one.path, one.output, one.url, one.output_url, self._overwrite or self._fresh)
         return upscale_remote(trip, name_of, run)

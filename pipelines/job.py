@@ -23,6 +23,7 @@ from pipelines.events import Advanced, AlreadyDone, ChunkFinished, Event, Finish
 from pipelines.journal import Journal, begun_plan, sync_folder, work_folder, write_atomically
 from pipelines.naming import report_path
 from pipelines.plan import Plan
+from pipelines.plan_id import ID_FORMAT
 from pipelines.probe import count
 from pipelines.request import plan_video
 from pipelines.sequence import pattern_of, publish
@@ -81,10 +82,10 @@ def upscale_video(
             yield done
             return
         begun = begun_plan(work_folder(target))
-        if begun is not None and begun.asked == asked != begun.id:
+        if begun is not None and begun.asked in planned.plan.ids and begun.id != asked:
             planned, dropped = yield from _as_begun(begun.id, planned, dropped, source, output, settings)
     if _is_there(target, planned.plan) and not (overwrite or fresh):
-        raise UsageError(f"{target}: is already there, and not by this very command; give --overwrite to replace it, or another -o")
+        raise UsageError(f"{target}: is already there, and not by this very command{_doubt(target)}; give --overwrite to replace it, or another -o")
     journal = Journal(work_folder(target), asked)
     finished = False
     try:
@@ -175,10 +176,19 @@ def _done(target: Path, plan: Plan) -> AlreadyDone | None:
         report = json.loads(report_path(target).read_bytes())
         pattern = pattern_of(target) if plan.encoder.is_sequence else None
         size = pattern.bytes() if pattern is not None else target.stat().st_size
-        same = plan.id in {report["plan"], report.get("asked")} and report["bytes"] == size
+        same = not plan.ids.isdisjoint({report["plan"], report.get("asked")}) and report["bytes"] == size
         return AlreadyDone(str(target), int(report["frames"]), size) if same else None
     except (OSError, ValueError, KeyError, TypeError):
         return None
+
+
+def _doubt(target: Path) -> str:
+    """Why a result may be that of this very command all the same."""
+    try:
+        is_former = "id_format" not in json.loads(report_path(target).read_bytes())
+    except (OSError, ValueError, TypeError):
+        return ""
+    return ", or by a former version of vsr with networks that lay elsewhere" if is_former else ""
 
 
 def _forget(folder: Path, asked: str) -> None:
@@ -195,14 +205,15 @@ def _is_there(target: Path, plan: Plan) -> bool:
     if not (target.exists() if pattern is None else pattern.numbers()):
         return False
     try:
-        return (work_folder(target) / _PUBLISHING).read_text(encoding="utf-8") != _mark(plan, target if pattern is None else None)
+        mark = (work_folder(target) / _PUBLISHING).read_text(encoding="utf-8")
+        return mark not in {_mark(plan_id, target if pattern is None else None) for plan_id in plan.ids}
     except OSError:
         return True
 
 
-def _mark(plan: Plan, result: Path | None) -> str:
-    """What `_PUBLISHING` says: the plan's name, and for a single file, which keeps its inode when it is renamed, that."""
-    return plan.id if result is None else f"{plan.id} {result.stat().st_ino}"
+def _mark(plan_id: str, result: Path | None) -> str:
+    """What `_PUBLISHING` says: the plan's id, and for a single file, which keeps its inode when it is renamed, that."""
+    return plan_id if result is None else f"{plan_id} {result.stat().st_ino}"
 
 
 def _counted(info: VideoInfo, error: IndexMismatchError) -> VideoInfo:
@@ -325,7 +336,7 @@ def _finish(
         passed = assemble(plan, info, made.records, journal.result, dropped=dropped, stop=stop)
         report = verify(journal.result, plan, info, made.records, passed, full=settings.verify == "full", stop=stop)
         summary = {
-            "plan": plan.id, "asked": journal.asked, "tile": [*reversed(plan.tile_px)], "bytes": 0,
+            "plan": plan.id, "asked": journal.asked, "id_format": ID_FORMAT, "tile": [*reversed(plan.tile_px)], "bytes": 0,
             "concealed": concealed, "flaw": info.flaw, "dropped": list(planned.dropped), **asdict(report),
         }  # fmt: skip
         size = summary["bytes"] = _give_name(journal, target, plan)
@@ -349,11 +360,11 @@ def _give_name(journal: Journal, target: Path, plan: Plan) -> int:
     pattern = pattern_of(target) if plan.encoder.is_sequence else None
     mark = journal.folder / _PUBLISHING
     if pattern is not None:
-        size = publish(journal.result, pattern, mark, _mark(plan, None))
+        size = publish(journal.result, pattern, mark, _mark(plan.id, None))
     else:
         with open(journal.result, "rb") as file:
             os.fsync(file.fileno())
-        write_atomically(mark, _mark(plan, journal.result).encode())
+        write_atomically(mark, _mark(plan.id, journal.result).encode())
         os.replace(journal.result, target)
         size = target.stat().st_size
     sync_folder(target.parent)

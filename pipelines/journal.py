@@ -20,8 +20,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from models.errors import OutputError, UsageError, VsrError
+from pipelines.plan_id import plan_id
 
 if TYPE_CHECKING:
+    from collections.abc import Container
+
     from pipelines.encode import EncodedChunk
 
 __all__ = ["Begun", "ChunkRecord", "Job", "Journal", "begun_plan", "read_job", "work_folder", "write_atomically"]
@@ -187,8 +190,11 @@ class Journal:
         """
         self.clear_result()  # of a run that was killed while it put it together
         old = self._read("plan.json")
-        if old is not None and old.get("id") == plan_id:
-            return self._valid_chunks(plan_id), []
+        if old is not None and plan_id in {old.get("id"), _own_id(old)}:
+            if old.get("id") != plan_id:  # by a version that gave other ids; its chunks keep theirs
+                old = {**old, "id": plan_id, "former": old.get("id"), "asked": self.asked or plan_id}
+                write_atomically(self.folder / "plan.json", json.dumps(old, indent=1).encode())
+            return self._valid_chunks(_ids_of(old)), []
         before = old.get("plan") if old is not None else None
         changed = _differences(before, plan) if isinstance(before, dict) else []
         self.clear()
@@ -222,12 +228,12 @@ class Journal:
         write_atomically(manifest, json.dumps(record).encode())
         return ChunkRecord(chunk.index, path, chunk.pts, chunk.sha256, chunk.header_sha256, chunk.corrupt)
 
-    def _valid_chunks(self, plan_id: str) -> list[ChunkRecord]:
+    def _valid_chunks(self, plan_ids: Container[Any]) -> list[ChunkRecord]:
         found = []
         for manifest in sorted(self.folder.glob("[0-9]*.json")):
             table = self._read(manifest.name)
             path = manifest.with_suffix(".chunk")
-            if table is not None and table.get("plan") == plan_id and table.get("index") == int(manifest.stem) and _holds(path, table):
+            if table is not None and table.get("plan") in plan_ids and table.get("index") == int(manifest.stem) and _holds(path, table):
                 pts = tuple(table["pts"])
                 found.append(ChunkRecord(table["index"], path, pts, table["sha256"], table["header_sha256"], table["corrupt"]))
             else:
@@ -256,7 +262,8 @@ def begun_plan(folder: Path) -> Begun | None:
     """Looked at without a lock; None where there is none."""
     try:
         told = json.loads((folder / "plan.json").read_bytes())
-        return Begun(str(told["id"]), str(told.get("asked", told["id"])))
+        own, asked = _own_id(told) or str(told["id"]), str(told.get("asked", told["id"]))
+        return Begun(own, own if asked == told["id"] else asked)
     except (OSError, ValueError, KeyError, TypeError):
         return None
 
@@ -277,7 +284,7 @@ def read_job(folder: Path) -> Job:
     """Look into a work directory without a lock and without changing anything. Raises UsageError where there is none."""
     try:
         told = json.loads((folder / "plan.json").read_bytes())
-        plan_id, plan = told["id"], told["plan"]
+        plan_ids, plan = _ids_of(told), told["plan"]
     except (OSError, ValueError, KeyError, TypeError):
         raise UsageError(f"{folder}: is no work directory of a run (it is deleted when the run has finished); expected .NAME.vsr-work") from None
     done = {}
@@ -287,9 +294,22 @@ def read_job(folder: Path) -> Job:
         except (OSError, ValueError):
             continue
         path = manifest.with_suffix(".chunk")
-        if isinstance(table, dict) and table.get("plan") == plan_id and table.get("index") == int(manifest.stem) and path.is_file():
+        if isinstance(table, dict) and table.get("plan") in plan_ids and table.get("index") == int(manifest.stem) and path.is_file():
             done[table["index"]] = path
     return Job(folder, told.get("input", ""), plan, done)
+
+
+def _own_id(told: dict[str, Any]) -> str | None:
+    """Id of the plan that a work directory tells, as this version makes it; None where there is no plan."""
+    try:
+        return plan_id(told["plan"])
+    except (AttributeError, KeyError, TypeError):
+        return None
+
+
+def _ids_of(told: dict[str, Any]) -> list[str]:
+    """Ids that its chunks may bear: the plan's, and what a former version called it."""
+    return [told["id"], *([told["former"]] if "former" in told else [])]
 
 
 def _delete(path: Path) -> None:

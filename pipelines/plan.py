@@ -1,6 +1,6 @@
 """`Plan`: target size, networks, encoder and chunks, worked out before any work starts; pure, and needs no media to test.
 
-Whatever shapes the bits of the result is in the plan, and its hash names the work that belongs to it.
+Whatever shapes the bits of the result is in the plan, and its id names the work that belongs to it.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from models.errors import UsageError
 from pipelines.cicp import ColorTags, HdrMetadata
+from pipelines.plan_id import former_id, plan_id
 from pipelines.planes import Crop, Orientation, PixelFormat
 from pipelines.settings import BOXES, parse_range, parse_tile
 from pipelines.tags import output_tags
@@ -151,10 +152,15 @@ class Plan:
         """Frames of the result."""
         return (self.stop_frame - self.start_frame) * self.per_frame
 
-    @property
+    @functools.cached_property
     def id(self) -> str:
-        """SHA-256 of the plan."""
-        return hashlib.sha256(json.dumps(self.to_json(), sort_keys=True).encode()).hexdigest()
+        """SHA-256, in hex, of what shapes the bits of the result."""
+        return plan_id(self.to_json())
+
+    @functools.cached_property
+    def ids(self) -> frozenset[str]:
+        """All ids that work of this very plan may bear: its own, and the one that former versions gave it."""
+        return frozenset({self.id, former_id(self.to_json())})
 
 
 def target_size(width: int, height: int, target: TargetSettings, *, even: tuple[bool, bool]) -> tuple[int, int]:

@@ -194,10 +194,10 @@ class Trip:
         return self.output if self.output_url.endswith("/") else self.output.parent
 
 
-def upscale_remote(trip: Trip, name_of: Callable[[], tuple[str, str]], run: Callable[[], Iterator[Event]]) -> Iterator[Event]:
+def upscale_remote(trip: Trip, name_of: Callable[[], tuple[str, frozenset[str]]], run: Callable[[], Iterator[Event]]) -> Iterator[Event]:
     """Fetch, upscale, upload; staged files are removed when the result is where it belongs.
 
-    name_of: plans the run; gives (name of the result, id of the plan). run: the run itself. Raises the errors of both.
+    name_of: plans the run; gives (name of the result, ids that the plan is known by). run: the run itself. Raises the errors of both.
     """
     trip.path.parent.mkdir(parents=True, exist_ok=True)
     if trip.url is not None:
@@ -206,12 +206,12 @@ def upscale_remote(trip: Trip, name_of: Callable[[], tuple[str, str]], run: Call
     where = ""
     if trip.output_url is not None:
         trip.made_in.mkdir(parents=True, exist_ok=True)
-        name, asked = name_of()
+        name, ids = name_of()
         where = trip.output_url + name if trip.output_url.endswith("/") else trip.output_url
         there = Remote(Url(where), write=True).version()
         if there is not None and not trip.overwrite:
             report = _json(Remote(Url(f"{where}.vsr.json")).read())
-            if asked in {report.get("plan"), report.get("asked")} and report.get("bytes") == there[0]:
+            if not ids.isdisjoint({report.get("plan"), report.get("asked")}) and report.get("bytes") == there[0]:
                 _forget(trip)
                 yield AlreadyDone(redacted(where), int(report.get("frames", 0)), there[0])
                 return

@@ -42,6 +42,7 @@ _LOCAL, _CLUSTER, _LEDGER, _MACHINES, _ACTOR, _SPANS, _WORKER = (
 )
 _EXACT = "tests/pipelines/test_color_exact.py"
 _TILES = "tests/pipelines/test_smaller_tiles.py"
+_PLAN_ID = "tests/pipelines/test_plan_id.py"
 
 MUTANTS = (
     Mutant(
@@ -148,7 +149,7 @@ MUTANTS = (
     ),
     Mutant(
         54, "a rerun begins with the large tiles again", "pipelines/job.py",
-        "begun.asked == asked != begun.id", "False",
+        "begun.asked in planned.plan.ids and begun.id != asked", "False",
         f"{_TILES}::test_an_interrupted_run_goes_on_with_the_tiles_it_had_come_to",
     ),
     Mutant(
@@ -173,7 +174,7 @@ MUTANTS = (
     ),
     Mutant(
         38, "a result that has its name already is in the way of its own run", "pipelines/job.py",
-        "        write_atomically(mark, _mark(plan, journal.result).encode())\n", "",
+        "        write_atomically(mark, _mark(plan.id, journal.result).encode())\n", "",
         f"{_CRASH}::test_ended_at_any_step_on_the_disk_a_run_goes_on_and_leaves_nothing_over",
     ),
     Mutant(
@@ -313,8 +314,38 @@ MUTANTS = (
     ),
     Mutant(
         45, "a result whose frames were counted is taken for another command's", "pipelines/job.py",
-        'plan.id in {report["plan"], report.get("asked")}', 'plan.id == report["plan"]',
+        'not plan.ids.isdisjoint({report["plan"], report.get("asked")})', 'plan.id == report["plan"]',
         f"{_JOURNAL}::test_the_same_command_knows_its_result_whose_frames_had_to_be_counted",
+    ),
+    Mutant(
+        42, "a card's hash shapes no bits", "pipelines/plan_id.py",
+        '("sha256", "architecture",', '("architecture",',
+        f"{_PLAN_ID}::test_of_a_card_the_id_covers_what_shapes_bits",
+    ),
+    Mutant(
+        42, "where weights lie shapes bits", "pipelines/plan_id.py",
+        '"past", "future", "recurrent")', '"past", "future", "recurrent", "path")',
+        f"{_PLAN_ID}::test_the_same_weights_elsewhere_go_on_with_what_is_done",
+    ),
+    Mutant(
+        42, "a card without a hash is known by none", "models/catalog.py",
+        "return [_with_hash(card) for card in found]", "return found",
+        f"{_PLAN_ID}::test_a_hash_is_computed_for_a_named_network_too",
+    ),
+    Mutant(
+        38, "chunks of a former version are another plan's", "pipelines/journal.py",
+        'if old is not None and plan_id in {old.get("id"), _own_id(old)}:', 'if old is not None and old.get("id") == plan_id:',
+        f"{_PLAN_ID}::test_a_journal_of_a_former_version_goes_on",
+    ),
+    Mutant(
+        45, "a result of a former version is another command's", "pipelines/plan.py",
+        "return frozenset({self.id, former_id(self.to_json())})", "return frozenset({self.id})",
+        f"{_PLAN_ID}::test_a_result_of_a_former_version_is_known",
+    ),
+    Mutant(
+        60, "the id is computed for each chunk", "pipelines/plan.py",
+        "    @functools.cached_property\n    def id(self)", "    @property\n    def id(self)",
+        f"{_PLAN_ID}::test_the_id_is_computed_once",
     ),
     Mutant(
         46, "any trouble with a lock is taken for another run", "pipelines/journal.py",
