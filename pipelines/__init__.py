@@ -26,6 +26,7 @@ siting.py      where chroma samples lie
 hdr.py         HDR metadata, into encoders and containers
 tags.py        what the colour tags mean, by the tags or by the stated rule
 plan.py        VideoInfo -> Plan of chunks; pure
+encoder_builds.py  versions of FFmpeg and the encoders, as they tell them
 plan_id.py     id of a plan: a hash over what shapes bits
 timeline.py    when each frame of the result is shown; pure
 journal.py     which chunks of this plan are done, on disk

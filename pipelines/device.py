@@ -9,6 +9,7 @@ import functools
 import math
 import platform
 from dataclasses import replace
+from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -23,6 +24,7 @@ from pipelines.accelerated import Accelerated, View
 from pipelines.cascade import EVEN, Cascade, classical, source_offset, tiles_of
 from pipelines.cicp import Range, Siting
 from pipelines.color import to_codes, to_float
+from pipelines.encoder_builds import encoder_builds
 from pipelines.fused import FusedNetwork
 from pipelines.grain import GrainMaker
 from pipelines.graphed import GraphedNetwork, record_cuda_graph
@@ -87,7 +89,8 @@ def _is_amd() -> bool:
 
 def numerics_class(device: torch.device) -> dict[str, str]:
     """What, besides input and settings, shapes the bits: workers of one job must agree in all of it."""
-    facts = {"torch": str(torch.__version__), "numpy": np.__version__, "dtype": str(low_precision(device)).removeprefix("torch.")}
+    facts = {"torch": str(torch.__version__), "numpy": np.__version__, "numba": _numba(), **encoder_builds()}
+    facts["dtype"] = str(low_precision(device)).removeprefix("torch.")
     if device.type == "cuda":
         major, minor = torch.cuda.get_device_capability(device)
         facts |= {"device": "cuda", "compute": f"{major}.{minor}", "cudnn": str(torch.backends.cudnn.version())}  # type: ignore[no-untyped-call]
@@ -96,6 +99,13 @@ def numerics_class(device: torch.device) -> dict[str, str]:
         if bf16_units()[0]:
             facts["compute"] += "+AMX"
     return facts
+
+
+def _numba() -> str:
+    try:
+        return f"{metadata.version('numba')} (llvmlite {metadata.version('llvmlite')})"
+    except metadata.PackageNotFoundError:  # numpy computes
+        return "none"
 
 
 class Upscaler:

@@ -8,7 +8,7 @@ import os
 import shutil
 import threading
 import time
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable, Generator, Iterator
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -242,11 +242,14 @@ def _make_chunks(
     seconds: dict[str, float] = {}
     told: Counter[str] = Counter()
     refusals: set[str] = set()
-    admit = _admission(journal, mixed=settings.mixed_hardware)
+    assumed: deque[str] = deque()
+    admit = _admission(journal, assumed, mixed=settings.mixed_hardware)
     while len(records) < len(plan.chunks):
         partly: dict[int, int] = {}
         try:
             for event in run_spans(plan, info, set(records), settings, worker, stop, workers=workers, admit=admit):
+                while assumed:
+                    yield Note(assumed.popleft())
                 if isinstance(event, Refused):
                     if event.reason not in refusals:
                         refusals.add(event.reason)
@@ -300,13 +303,19 @@ class _Made:
     seconds: dict[str, float]
 
 
-def _admission(journal: Journal, *, mixed: bool) -> Callable[[dict[str, str]], str]:
-    """Admits workers of the numerics class the chunks are made in; the first one sets it. What differs, else."""
+def _admission(journal: Journal, assumed: deque[str], *, mixed: bool) -> Callable[[dict[str, str]], str]:
+    """Admits workers of the numerics class the chunks are made in; the first one sets it. What differs, else.
+
+    assumed: gets what a person should be told of chunks that don't say all about their class.
+    """
     lock = threading.Lock()
 
     def admit(facts: dict[str, str]) -> str:
         with lock:
-            differences = journal.adopt_numerics(facts)
+            differences, unknown = journal.adopt_numerics(facts)
+        if unknown:
+            said = ", ".join(f"{name} {facts[name]}" for name in unknown)
+            assumed.append(f"the earlier run's chunks don't say what they were made with of: {said}; taken to be the same, --fresh begins anew")
         return f"it would give other bits ({'; '.join(differences)})" if differences and not mixed else ""
 
     return admit

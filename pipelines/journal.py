@@ -202,13 +202,18 @@ class Journal:
         write_atomically(self.folder / "plan.json", json.dumps(told, indent=1).encode())
         return [], changed
 
-    def adopt_numerics(self, facts: dict[str, str]) -> list[str]:
-        """Note the numerics class the chunks are made in; what differs from the one noted before, if any does."""
-        old = self._read("numerics.json")
-        if old is None:
-            write_atomically(self.folder / "numerics.json", json.dumps(facts).encode())
-            return []
-        return [f"{key}: {old.get(key)} before, {facts.get(key)} now" for key in sorted({*old, *facts}) if old.get(key) != facts.get(key)]
+    def adopt_numerics(self, facts: dict[str, str]) -> tuple[list[str], list[str]]:
+        """Note the numerics class the chunks are made in: (what differs from the one noted before, what of it was not noted though chunks are kept).
+
+        What was not noted, as by a former version, is taken to be as it is now, and noted.
+        """
+        old = self._read("numerics.json") or {}
+        differing = [f"{key}: {old[key]} before, {facts.get(key, 'none')} now" for key in sorted(old) if old[key] != facts.get(key)]
+        missing = sorted(facts.keys() - old.keys())
+        if differing or not missing:
+            return differing, []
+        write_atomically(self.folder / "numerics.json", json.dumps({**facts, **old}).encode())
+        return [], [] if self.is_empty else missing
 
     def commit(self, plan_id: str, chunk: EncodedChunk) -> ChunkRecord:
         """Keep a chunk: data first, manifest last. The same chunk again changes nothing that was kept before."""

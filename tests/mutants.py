@@ -42,6 +42,7 @@ _LOCAL, _CLUSTER, _LEDGER, _MACHINES, _ACTOR, _SPANS, _WORKER = (
 )
 _EXACT = "tests/pipelines/test_color_exact.py"
 _TILES = "tests/pipelines/test_smaller_tiles.py"
+_DEVICE = "tests/pipelines/test_device.py"
 _PLAN_ID = "tests/pipelines/test_plan_id.py"
 
 MUTANTS = (
@@ -316,6 +317,21 @@ MUTANTS = (
         45, "a result whose frames were counted is taken for another command's", "pipelines/job.py",
         'not plan.ids.isdisjoint({report["plan"], report.get("asked")})', 'plan.id == report["plan"]',
         f"{_JOURNAL}::test_the_same_command_knows_its_result_whose_frames_had_to_be_counted",
+    ),
+    Mutant(
+        42, "chunks of two builds of an encoder go into one film", "pipelines/device.py",
+        '"numba": _numba(), **encoder_builds()}', '"numba": _numba()}',
+        f"{_DEVICE}::test_the_numerics_class_names_all_that_shapes_bits_besides_input_and_settings",
+    ),
+    Mutant(
+        42, "what a former version did not note is held against its chunks", "pipelines/journal.py",
+        "for key in sorted(old) if old[key]", "for key in sorted({*old, *facts}) if old.get(key)",
+        f"{_JOURNAL}::test_numerics_that_a_former_version_did_not_note_are_assumed_once_and_then_held",
+    ),
+    Mutant(
+        42, "what was assumed of chunks is not said", "pipelines/job.py",
+        "        if unknown:\n", "        if False:\n",
+        f"{_SPANS}::test_what_an_earlier_run_did_not_note_of_its_libraries_is_said_and_its_chunks_are_kept",
     ),
     Mutant(
         42, "a card's hash shapes no bits", "pipelines/plan_id.py",

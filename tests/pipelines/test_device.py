@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from fractions import Fraction
 
+import av
+import numba
 import numpy as np
 import pytest
 import torch
@@ -107,6 +109,14 @@ def test_order_and_timestamps_stay():
     assert [f.pts for f in result] == [0, 1, 2]
     alone = [Upscaler(plan_of(card("fast-x2"), 32, 32, 2), CPU)([f])[0] for f in frames]
     assert all(same(a, b) for a, b in zip(result, alone, strict=True))
+
+
+def test_the_numerics_class_names_all_that_shapes_bits_besides_input_and_settings() -> None:
+    """Case 42."""
+    facts = numerics_class(CPU)
+    assert facts.keys() >= {"torch", "numpy", "numba", "dtype", "device", "compute", "av", "ffmpeg", "x264", "x265", "svtav1"}
+    assert facts["numba"].startswith(numba.__version__)
+    assert facts["av"] == av.__version__
 
 
 @pytest.mark.parametrize(("amx", "avx512", "amd", "dtype"), [

@@ -122,9 +122,33 @@ def test_the_chunks_of_another_plan_are_not_mixed_in(journal: Journal) -> None:
 
 def test_other_numerics_are_told(journal: Journal) -> None:
     journal.adopt("p", PLAN)
-    assert journal.adopt_numerics({"torch": "2.15", "device": "cpu"}) == []
-    assert journal.adopt_numerics({"torch": "2.15", "device": "cpu"}) == []
-    assert journal.adopt_numerics({"torch": "2.16", "device": "cpu"}) == ["torch: 2.15 before, 2.16 now"]
+    assert journal.adopt_numerics({"torch": "2.15", "device": "cpu"}) == ([], [])
+    assert journal.adopt_numerics({"torch": "2.15", "device": "cpu"}) == ([], [])
+    assert journal.adopt_numerics({"torch": "2.16", "device": "cpu"}) == (["torch: 2.15 before, 2.16 now"], [])
+    assert journal.adopt_numerics({"device": "cpu"}) == (["torch: 2.15 before, none now"], [])
+
+
+def test_numerics_that_a_former_version_did_not_note_are_assumed_once_and_then_held(journal: Journal) -> None:
+    """Case 42."""
+    now = {"torch": "2.15", "device": "cpu", "av": "18.1.0"}
+    journal.adopt("p", PLAN)
+    journal.commit("p", chunk(0))
+    (journal.folder / "numerics.json").write_text(json.dumps({"torch": "2.15", "device": "cpu"}))
+    assert journal.adopt_numerics({**now, "torch": "2.16"}) == (["torch: 2.15 before, 2.16 now"], [])
+    assert journal.adopt_numerics(now) == ([], ["av"])
+    assert journal.adopt_numerics(now) == ([], [])
+    assert journal.adopt_numerics({**now, "av": "18.2.0"}) == (["av: 18.1.0 before, 18.2.0 now"], [])
+
+
+@pytest.mark.parametrize("text", [None, "", "{", "[]"])
+def test_where_no_numerics_are_noted_all_of_them_are_assumed(journal: Journal, text: str | None) -> None:
+    """Case 44."""
+    journal.adopt("p", PLAN)
+    journal.commit("p", chunk(0))
+    if text is not None:
+        (journal.folder / "numerics.json").write_text(text)
+    assert journal.adopt_numerics({"torch": "2.15", "device": "cpu"}) == ([], ["device", "torch"])
+    assert journal.adopt_numerics({"torch": "2.16", "device": "cpu"}) == (["torch: 2.15 before, 2.16 now"], [])
 
 
 def test_a_second_writer_is_refused(journal: Journal) -> None:

@@ -85,6 +85,24 @@ def test_what_other_bits_a_worker_would_give_is_said(tmp_path: Path) -> None:
     assert re.search(r"earlier run: it would give other bits \(torch: 1.0 before, \S+ now\); they are made anew", said), said
 
 
+def test_what_an_earlier_run_did_not_note_of_its_libraries_is_said_and_its_chunks_are_kept(tmp_path: Path) -> None:
+    """Case 42: as a former version noted it, which knew neither encoders nor numba."""
+    film, output = media.cfr(tmp_path / "in.mp4", frames=24), tmp_path / "out.mkv"
+    stream = upscale_video(film, output, run_settings(**QUICK, chunk_seconds=0.25))
+    while not isinstance(next(stream), ChunkFinished):
+        pass
+    stream.close()  # type: ignore[attr-defined]
+    facts = work_folder(output) / "numerics.json"
+    known = ("torch", "numpy", "dtype", "device", "compute")
+    facts.write_text(json.dumps({k: v for k, v in json.loads(facts.read_text()).items() if k in known}))
+    events = upscaled(film, output, chunk_seconds=0.25)
+    assert planned_of(events).chunks_done == 1
+    (said,) = notes(events)
+    assert re.search(
+        r"don't say what they were made with of: av \S+, ffmpeg .*, numba .*, svtav1 .*, x264 .*, x265 .*; taken to be the same, --fresh", said
+    ), said
+
+
 def test_of_a_chunk_that_comes_twice_the_first_counts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     film = media.cfr(tmp_path / "in.mp4", frames=24)
     once, twice = tmp_path / "once" / "out.mp4", tmp_path / "twice" / "out.mp4"
