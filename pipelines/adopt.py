@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import os
 import shutil
 import tempfile
 import urllib.error
@@ -80,6 +81,8 @@ def _fetch(address: str, folder: Path, sha256: str) -> Path:
 def _keep(path: Path, card: Card, name: str) -> Card:
     """Weights as safetensors, and a card beside them."""
     weights = user_folder() / f"{name}.safetensors"
+    if os.path.lexists(weights):
+        raise UsageError(f"{weights}: is already there, without a card; move it away, or choose another --name")
     if path.suffix == ".safetensors":
         write_atomically(weights, lambda partial: shutil.copyfile(path, partial))
     else:

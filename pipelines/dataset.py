@@ -175,6 +175,7 @@ def make_dataset(
                 yield UnitLeftOut(unit.name, "already done")
                 done.append(finished)
                 continue
+            _refuse_other(target, unit)
             try:
                 marker = yield from _make_unit(unit, target, settings, make, taught=card is not None)
             except MediaError as error:
@@ -239,6 +240,17 @@ def _finished(folder: Path, unit: _Unit) -> dict[str, Any] | None:
     except (OSError, ValueError, KeyError):
         return None
     return marker if whole else None
+
+
+def _refuse_other(folder: Path, unit: _Unit) -> None:
+    """Raises UsageError where pairs of other settings or other footage lie in the place of this unit's."""
+    path = _marker_path(folder, unit)
+    try:
+        digest = json.loads(path.read_text(encoding="utf-8"))["digest"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return
+    if digest != unit.digest:
+        raise UsageError(f"{path}: is of pairs by other settings or of other footage; choose another folder, or delete this one first")
 
 
 def _make_unit(

@@ -14,7 +14,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from models.errors import CorruptError, Interrupted, MediaError, NoMemoryError, OutputError, UsageError, VsrError
+from models.errors import CorruptError, Interrupted, MediaError, NoMemoryError, OutputError, ResourceError, UsageError, VsrError
 from pipelines.assemble import assemble
 from pipelines.crew import with_fewer_workers
 from pipelines.decode import IndexMismatchError
@@ -73,7 +73,7 @@ def upscale_video(
     began = time.monotonic()
     seen = _state(source)
     planned, dropped = plan_video(source, output, settings)
-    asked, target = planned.plan.id, Path(planned.output)
+    asked, target, may_replace = planned.plan.id, Path(planned.output), overwrite or fresh
     if claim is not None:
         claim(target)
     if not fresh:
@@ -84,8 +84,7 @@ def upscale_video(
         begun = begun_plan(work_folder(target))
         if begun is not None and begun.asked in planned.plan.ids and begun.id != asked:
             planned, dropped = yield from _as_begun(begun.id, planned, dropped, source, output, settings)
-    if _is_there(target, planned.plan) and not (overwrite or fresh):
-        raise UsageError(f"{target}: is already there, and not by this very command{_doubt(target)}; give --overwrite to replace it, or another -o")
+    _refuse_taken(target, planned.plan, may_replace=may_replace)
     journal = Journal(work_folder(target), asked)
     finished = False
     try:
@@ -107,7 +106,7 @@ def upscale_video(
                     yield Note(f"memory ran out; begun again with tiles of {tile_text(planned.plan.tile_px)}")
             fresh = False
         _refuse_changed(source, seen)
-        result = yield from _finish(planned, made, dropped, journal, settings, began, stop)
+        result = yield from _finish(planned, made, dropped, journal, settings, began, stop, may_replace=may_replace)
         finished = True
         yield result
     except MediaError as error:
@@ -156,7 +155,7 @@ def _of_all_tiles(plan: Plan) -> dict[str, Plan]:
 
 def _begun_as(plan: Plan, planned: Planned, journal: Journal) -> Planned:
     """With another plan that the run has come to; the work directory becomes that one's, so that a later run goes on with it."""
-    journal.adopt(plan.id, plan.to_json(), planned.input)
+    journal.adopt(plan.id, plan.to_json(), planned.input, supersede=True)
     return replace(planned, plan=plan)
 
 
@@ -175,7 +174,7 @@ def _done(target: Path, plan: Plan) -> AlreadyDone | None:
     try:
         report = json.loads(report_path(target).read_bytes())
         pattern = pattern_of(target) if plan.encoder.is_sequence else None
-        size = pattern.bytes() if pattern is not None else target.stat().st_size
+        size = pattern.bytes(plan.numbers) if pattern is not None else target.stat().st_size
         same = not plan.ids.isdisjoint({report["plan"], report.get("asked")}) and report["bytes"] == size
         return AlreadyDone(str(target), int(report["frames"]), size) if same else None
     except (OSError, ValueError, KeyError, TypeError):
@@ -199,10 +198,30 @@ def _forget(folder: Path, asked: str) -> None:
             journal.remove() if journal.is_over else journal.close()
 
 
+def _refuse_taken(target: Path, plan: Plan, *, may_replace: bool) -> None:
+    """Raises UsageError where something lies in the place of the result, or of its report, that may not be replaced."""
+    report = report_path(target)
+    if report.is_dir():
+        raise UsageError(f"{report}: is a folder, and the report of the result has this name; choose another -o")
+    if may_replace:
+        return
+    if _is_there(target, plan):
+        raise UsageError(f"{target}: is already there, and not by this very command{_doubt(target)}; give --overwrite to replace it, or another -o")
+    if os.path.lexists(report) and not _is_report(report):
+        raise UsageError(f"{report}: is already there, and is no report of a result; give --overwrite to replace it, or another -o")
+
+
+def _is_report(path: Path) -> bool:
+    try:
+        return "plan" in json.loads(path.read_bytes())
+    except (OSError, ValueError, TypeError):
+        return False
+
+
 def _is_there(target: Path, plan: Plan) -> bool:
     """Something lies where the result goes, and not because this very run was ended while it gave its result the name."""
     pattern = pattern_of(target) if plan.encoder.is_sequence else None
-    if not (target.exists() if pattern is None else pattern.numbers()):
+    if not os.path.lexists(target) if pattern is None else set(plan.numbers).isdisjoint(pattern.numbers()):
         return False
     try:
         mark = (work_folder(target) / _PUBLISHING).read_text(encoding="utf-8")
@@ -282,10 +301,13 @@ def _make_chunks(
                 elif isinstance(event, Done):
                     partly.pop(event.key, None)
         except NoneAdmittedError as error:
-            yield Note(f"no worker goes on with the chunks of an earlier run: {error}; they are made anew")
-            journal.clear()
-            journal.adopt(plan.id, plan.to_json(), planned.input)
-            records, frames = {}, 0
+            if records:
+                raise UsageError(
+                    f"{journal.folder}: {len(records)} of {len(plan.chunks)} chunks are kept, and no worker goes on with them: {error}; name the "
+                    "--device they were made on, install what was there then, mix them with --mixed-hardware, or throw them away with --fresh"
+                ) from None
+            if not journal.forget_numerics():
+                raise ResourceError(f"no worker takes part: {error}") from None
             continue
         if stop is not None and stop.is_set() and len(records) < len(plan.chunks):
             raise Interrupted(f"stopped; {len(records)} of {len(plan.chunks)} chunks are kept, the same command goes on from there")
@@ -337,6 +359,8 @@ def _finish(
     settings: RunSettings,
     began: float,
     stop: threading.Event | None,
+    *,
+    may_replace: bool,
 ) -> Generator[Event, None, Finished]:
     """Assemble, verify, and only then give the result its name; the closing event comes back as the generator's value."""
     plan, info, target = planned.plan, planned.info, Path(planned.output)
@@ -348,6 +372,7 @@ def _finish(
             "plan": plan.id, "asked": journal.asked, "id_format": ID_FORMAT, "tile": [*reversed(plan.tile_px)], "bytes": 0,
             "concealed": concealed, "flaw": info.flaw, "dropped": list(planned.dropped), **asdict(report),
         }  # fmt: skip
+        _refuse_taken(target, plan, may_replace=may_replace)  # hours may lie between
         size = summary["bytes"] = _give_name(journal, target, plan)
         write_atomically(journal.folder / _REPORT, json.dumps(summary, indent=1).encode())
         os.replace(journal.folder / _REPORT, report_path(target))
@@ -360,8 +385,17 @@ def _finish(
         journal.clear_result()
     if concealed:
         yield Note(f"{concealed} damaged or missing frames of the source were concealed")
+    if stay := _others(target, plan):
+        yield Note(stay)
     limiting = max(made.seconds, key=made.seconds.__getitem__) if made.seconds else ""
     return Finished(str(target), report.frames, time.monotonic() - began, size, _LIMITS.get(limiting, limiting), summary)
+
+
+def _others(target: Path, plan: Plan) -> str:
+    """What to say of pictures of the same pattern that are not of this run; nothing where there is none."""
+    pattern = pattern_of(target) if plan.encoder.is_sequence else None
+    others = [n for n in pattern.numbers() if n not in plan.numbers] if pattern is not None else []
+    return f"{len(others)} pictures of the same pattern stay, which are not of this run: {others[0]} to {others[-1]}" if others else ""
 
 
 def _give_name(journal: Journal, target: Path, plan: Plan) -> int:

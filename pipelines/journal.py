@@ -13,26 +13,30 @@ import fcntl
 import hashlib
 import json
 import os
+import re
 import shutil
 import zlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from models.catalog import cards
 from models.errors import OutputError, UsageError, VsrError
-from pipelines.plan_id import plan_id
+from pipelines.plan_id import plan_id, shaping
 
 if TYPE_CHECKING:
-    from collections.abc import Container
+    from collections.abc import Container, Sequence
 
     from pipelines.encode import EncodedChunk
 
 __all__ = ["Begun", "ChunkRecord", "Job", "Journal", "begun_plan", "read_job", "work_folder", "write_atomically"]
 
+_OURS = re.compile(r"(lock|plan\.json|numerics\.json|result|publishing|report|\d{6,}\.(chunk|json))(\.tmp)?")
+"""What a run makes in its work directory, as a pattern of names; whatever else lies there is somebody else's, and stays."""
+
 _WORDS = {
     "source_fingerprint": "the input's content",
     "stream_index": "--video-stream",
-    "stages": "the model or the target size",
     "encoder": "the encoder's settings",
     "out_width": "the target size",
     "out_height": "the target size",
@@ -159,11 +163,19 @@ class Journal:
         os.close(self._lock)
 
     def remove(self) -> None:
-        """Delete the directory with all that is in it, and unlock. Ended in between, it leaves what `is_over` still knows."""
-        for path in sorted(self.folder.iterdir(), key=lambda p: p.name in {"plan.json", "lock"}):
+        """Delete what runs made here, and the directory unless somebody else put something there; unlock.
+
+        Ended in between, it leaves what `is_over` still knows.
+        """
+        for path in sorted(self._ours(), key=lambda p: p.name in {"plan.json", "lock"}):
             _delete(path)
-        shutil.rmtree(self.folder, ignore_errors=True)
+        with contextlib.suppress(OSError):
+            self.folder.rmdir()
         self.close()
+
+    def _ours(self) -> list[Path]:
+        """What runs made in here."""
+        return [path for path in self.folder.iterdir() if _OURS.fullmatch(path.name)]
 
     @property
     def is_over(self) -> bool:
@@ -174,19 +186,20 @@ class Journal:
     @property
     def is_empty(self) -> bool:
         """No chunk is kept here."""
-        return not any(self.folder.glob("[0-9]*.json"))
+        return not _manifests(self.folder)
 
     def clear(self) -> None:
-        """Delete all that is kept here."""
-        for path in self.folder.iterdir():
+        """Delete all that runs have kept here."""
+        for path in self._ours():
             if path.name != "lock":
                 _delete(path)
 
-    def adopt(self, plan_id: str, plan: dict[str, Any], source: str = "") -> tuple[list[ChunkRecord], list[str]]:
+    def adopt(self, plan_id: str, plan: dict[str, Any], source: str = "", *, supersede: bool = False) -> tuple[list[ChunkRecord], list[str]]:
         """Make the directory that plan's: (chunks of it that are done, what changed since another plan was worked on).
 
-        source: the input's path, for whoever looks into the directory.
-        Chunks of another plan are deleted, and so is whatever is torn or was tampered with.
+        source: the input's path, for whoever looks into the directory. supersede: the same command has come to this plan, for which
+        chunks of the other are of no use. Chunks that are torn or were tampered with are deleted.
+        Raises UsageError where chunks of another plan are kept here.
         """
         self.clear_result()  # of a run that was killed while it put it together
         old = self._read("plan.json")
@@ -197,10 +210,39 @@ class Journal:
             return self._valid_chunks(_ids_of(old)), []
         before = old.get("plan") if old is not None else None
         changed = _differences(before, plan) if isinstance(before, dict) else []
-        self.clear()
+        found: list[ChunkRecord] = []
+        if not supersede:
+            self._refuse_to_replace(plan_id, changed, before if isinstance(before, dict) else {})
+            found = self._valid_chunks([plan_id])  # their plan was torn, they are whole
+        else:
+            self.clear()
         told = {"id": plan_id, "asked": self.asked or plan_id, "input": os.path.abspath(source) if source else "", "plan": plan}
         write_atomically(self.folder / "plan.json", json.dumps(told, indent=1).encode())
-        return [], changed
+        if not found:
+            self.forget_numerics()
+        return found, changed
+
+    def _refuse_to_replace(self, plan_id: str, changed: Sequence[str], before: dict[str, Any]) -> None:
+        """Raises UsageError where there are whole chunks of another plan, with what differs and the ways on."""
+        tables = [(path.with_suffix(".chunk"), self._read(path.name)) for path in _manifests(self.folder)]
+        kept = sum(table is not None and table.get("plan") != plan_id and _holds(path, table) for path, table in tables)
+        if not kept:
+            return
+        total = f" of {len(before['chunks'])}" if isinstance(before.get("chunks"), list) else ""
+        device = (self._read("numerics.json") or {}).get("device", "")
+        is_model = any(word.startswith("the model ") for word in changed)
+        how = f" ({_options(before, device)})" if is_model and _options(before, device) else ""
+        raise UsageError(
+            f"{self.folder}: {kept}{total} chunks of an earlier run are kept, and with this command they would get other bits: "
+            f"{', '.join(changed) or 'what they are of can not be read any more'}; go on with the earlier command{how}, "
+            "choose another -o, or throw them away with --fresh"
+        )
+
+    def forget_numerics(self) -> bool:
+        """Let the next worker set the numerics class anew, where no chunk is of the one noted; whether one was."""
+        was_noted = (self.folder / "numerics.json").exists()
+        (self.folder / "numerics.json").unlink(missing_ok=True)
+        return was_noted
 
     def adopt_numerics(self, facts: dict[str, str]) -> tuple[list[str], list[str]]:
         """Note the numerics class the chunks are made in: (what differs from the one noted before, what of it was not noted though chunks are kept).
@@ -235,7 +277,7 @@ class Journal:
 
     def _valid_chunks(self, plan_ids: Container[Any]) -> list[ChunkRecord]:
         found = []
-        for manifest in sorted(self.folder.glob("[0-9]*.json")):
+        for manifest in _manifests(self.folder):
             table = self._read(manifest.name)
             path = manifest.with_suffix(".chunk")
             if table is not None and table.get("plan") in plan_ids and table.get("index") == int(manifest.stem) and _holds(path, table):
@@ -293,7 +335,7 @@ def read_job(folder: Path) -> Job:
     except (OSError, ValueError, KeyError, TypeError):
         raise UsageError(f"{folder}: is no work directory of a run (it is deleted when the run has finished); expected .NAME.vsr-work") from None
     done = {}
-    for manifest in sorted(folder.glob("[0-9]*.json")):
+    for manifest in _manifests(folder):
         try:
             table = json.loads(manifest.read_bytes())
         except (OSError, ValueError):
@@ -317,6 +359,11 @@ def _ids_of(told: dict[str, Any]) -> list[str]:
     return [told["id"], *([told["former"]] if "former" in told else [])]
 
 
+def _manifests(folder: Path) -> list[Path]:
+    """Of the chunks that are kept there, by number."""
+    return sorted(path for path in folder.glob("[0-9]*.json") if _OURS.fullmatch(path.name))
+
+
 def _delete(path: Path) -> None:
     if path.is_dir() and not path.is_symlink():
         shutil.rmtree(path, ignore_errors=True)
@@ -335,5 +382,28 @@ def _holds(path: Path, table: dict[str, Any]) -> bool:
 
 
 def _differences(old: dict[str, Any], new: dict[str, Any]) -> list[str]:
+    """What of a plan that shapes bits is another now, in words."""
+    words = {**_WORDS, "stages": "the target size"}
+    with contextlib.suppress(AttributeError, KeyError, TypeError):  # what was kept may be of any shape
+        before, now = _models(old), _models(new)
+        old, new = shaping(old), shaping(new)
+        if [s["card"] for s in old["stages"]] != [s["card"] for s in new["stages"]]:
+            words["stages"] = f"the model ({before} before, {now} now)" if before != now else f"the weights of {now}"
     keys = [key for key in new if old.get(key) != new.get(key)]
-    return list(dict.fromkeys(_WORDS.get(key, key.replace("_", " ")) for key in keys if key != "timing_digest")) or ["the input's timing"]
+    return list(dict.fromkeys(words.get(key, key.replace("_", " ")) for key in keys if key != "timing_digest")) or ["the input's timing"]
+
+
+def _models(plan: dict[str, Any]) -> str:
+    """Names of a plan's networks, joined by +."""
+    return "+".join(stage["card"]["name"] for stage in plan["stages"])
+
+
+def _options(plan: dict[str, Any], device: str) -> str:
+    """What to type so that a run comes to the networks of that plan, on that device."""
+    try:
+        card = plan["stages"][0]["card"]
+        name, path = str(card["name"]), str(card["path"])
+    except (IndexError, KeyError, TypeError):
+        return ""
+    model = re.sub(r"-x\d+$", "", name) if not path or any(c.name == name for c in cards()) else path
+    return f"--model {model}{f' --device {device}' if device else ''}"

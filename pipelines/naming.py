@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING
 from models.errors import UsageError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from pathlib import Path
 
     from pipelines.plan import Plan
 
-__all__ = ["DEFAULT_TEMPLATE", "check_template", "is_folder", "report_path", "result_name", "template_suffix"]
+__all__ = ["DEFAULT_TEMPLATE", "check_template", "is_folder", "refuse_input", "report_path", "result_name", "template_suffix"]
 
 DEFAULT_TEMPLATE = "{stem}.{lines}p{suffix}"
 FIELDS = ("stem", "suffix", "width", "height", "lines", "codec", "model")
@@ -76,6 +77,12 @@ def report_path(result: Path) -> Path:
     if len(os.fsencode(name)) > _LONGEST_NAME:
         name = f"{hashlib.sha256(os.fsencode(result.name)).hexdigest()[:32]}.vsr.json"
     return result.with_name(name)
+
+
+def refuse_input(option: str, target: Path | None, inputs: Iterable[Path | None]) -> None:
+    """Raises UsageError where a file that is to be written is one of the inputs, by whatever name."""
+    if target is not None and any(path is not None and path.exists() and target.exists() and os.path.samefile(path, target) for path in inputs):
+        raise UsageError(f"{option} {target}: is an input itself; choose another name")
 
 
 def is_folder(output: Path) -> bool:

@@ -152,6 +152,11 @@ class Plan:
         """Frames of the result."""
         return (self.stop_frame - self.start_frame) * self.per_frame
 
+    @property
+    def numbers(self) -> range:
+        """Of the pictures, where the result is numbered pictures."""
+        return range(self.first_number, self.first_number + self.frame_count)
+
     @functools.cached_property
     def id(self) -> str:
         """SHA-256, in hex, of what shapes the bits of the result."""

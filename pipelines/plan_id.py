@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["ID_FORMAT", "former_id", "plan_id"]
+__all__ = ["ID_FORMAT", "former_id", "plan_id", "shaping"]
 
 ID_FORMAT = 2
 """Of ids that reports hold. Those without a number hold former ids, over whole cards with the paths of their weights."""
@@ -23,8 +23,13 @@ _CARD_FACTS = ("sha256", "architecture", "settings", "scale", "pixels", "halo_px
 
 def plan_id(plan: Mapping[str, Any]) -> str:
     """SHA-256, in hex, of a plan as `Plan.to_json` gives it and a journal keeps it. Raises KeyError, TypeError where it is none."""
+    return _digest(shaping(plan))
+
+
+def shaping(plan: Mapping[str, Any]) -> dict[str, Any]:
+    """What of such a plan shapes bits. Raises KeyError, TypeError where it is none."""
     stages = [{**stage, "card": {fact: stage["card"][fact] for fact in _CARD_FACTS}} for stage in plan["stages"]]
-    return _digest({**plan, "stages": stages})
+    return {**plan, "stages": stages}
 
 
 def former_id(plan: Mapping[str, Any]) -> str:

@@ -216,12 +216,20 @@ def upscale_remote(trip: Trip, name_of: Callable[[], tuple[str, frozenset[str]]]
                 yield AlreadyDone(redacted(where), int(report.get("frames", 0)), there[0])
                 return
             raise UsageError(f"{redacted(where)}: is already there, and not by this very command; give --overwrite to replace it, or another -o")
+        if there is None and not trip.overwrite and (found := Remote(Url(f"{where}.vsr.json")).read()) and "plan" not in _json(found):
+            raise UsageError(
+                f"{redacted(where)}.vsr.json: is already there, and is no report of a result; give --overwrite to replace it, or another -o"
+            )
     for event in run():
         if isinstance(event, Planned):
             yield replace(event, input=redacted(trip.url) if trip.url else event.input, output=redacted(where) or event.output)
         elif isinstance(event, Finished | AlreadyDone):
             if where:
                 made = Path(event.output)
+                if not trip.overwrite and Remote(Url(where), write=True).version() is not None:
+                    raise UsageError(
+                        f"{redacted(where)}: came to be there meanwhile; the result lies in {made}; give --overwrite to replace what is there"
+                    )
                 yield Note(f"uploading {redacted(where)}")
                 Remote(Url(where), write=True).upload(made)
                 Remote(Url(f"{where}.vsr.json"), write=True).upload(report_path(made))

@@ -29,6 +29,8 @@ from pipelines.tags import resolve
 from pipelines.timeline import timeline
 
 if TYPE_CHECKING:
+    from collections.abc import Container
+
     from pipelines.settings import RunSettings
     from pipelines.video import VideoInfo
 
@@ -193,7 +195,7 @@ def _checked(source: Path, target: Path, plan: Plan) -> Path:
     if not target.parent.is_dir():
         raise UsageError(f"{target.parent}: no such folder; make it first")
     if plan.encoder.is_sequence:
-        _check_pattern(source, target)
+        _check_pattern(source, target, plan.numbers)
     elif target.is_symlink() or target.exists():
         if target.is_dir():
             raise UsageError(f"{target}: is a folder")
@@ -202,14 +204,17 @@ def _checked(source: Path, target: Path, plan: Plan) -> Path:
     return target
 
 
-def _check_pattern(source: Path, target: Path) -> None:
+def _check_pattern(source: Path, target: Path, made: Container[int]) -> None:
     """Numbered pictures go where a pattern leads, and never over those they are made of."""
     wanted, given = pattern_of(target), pattern_of(source)
     if wanted is None:
         raise UsageError(f"{target}: numbered pictures need a place for the number, such as frame_%05d{target.suffix}")
-    numbers = wanted.numbers()[:1]
+    numbers = [n for n in wanted.numbers() if n in made]
     if given is not None and any(given.path(n).exists() and os.path.samefile(given.path(n), wanted.path(n)) for n in numbers):
         raise UsageError(f"{target}: are the input's own pictures; choose another -o")
+    folder = next((n for n in numbers if wanted.path(n).is_dir()), None)
+    if folder is not None:
+        raise UsageError(f"{wanted.path(folder)}: is a folder; choose another -o")
 
 
 def _warnings(info: VideoInfo, plan: Plan) -> list[str]:

@@ -78,9 +78,9 @@ class Pattern:
                 total.update(self.path(number).name.encode() + hashlib.file_digest(file, "sha256").digest())
         return total.hexdigest()
 
-    def bytes(self) -> int:
-        """What the pictures that are there hold."""
-        return sum(self.path(n).stat().st_size for n in self.numbers())
+    def bytes(self, numbers: Iterable[int]) -> int:
+        """What the pictures of these numbers hold. Raises OSError where one is missing."""
+        return sum(self.path(n).stat().st_size for n in numbers)
 
     def __str__(self) -> str:
         return str(self.folder / f"{self.head}{f'%0{self.digits}d' if self.digits > 1 else '%d'}{self.tail}")
@@ -119,17 +119,14 @@ def unpack(data: bytes) -> Iterator[bytes]:
 def publish(made: Path, target: Pattern, mark: Path, word: str) -> int:
     """Give all pictures of a folder, each named by its number, their names in the target's; the bytes they hold come back.
 
-    Pictures of the same pattern that are not among them go. mark: file that says, with `word`, whose pictures these are,
-    for a run that was ended in between. Raises OSError, OutputError.
+    Pictures of the same pattern under other numbers stay: a part of a film may be done again between the others. mark: file that
+    says, with `word`, whose pictures these are, for a run that was ended in between. Raises OSError, OutputError.
     """
     write_atomically(mark, word.encode())
     numbers = sorted(int(name) for name in os.listdir(made))
-    stale = set(target.numbers()) - set(numbers)
     size = 0
     for number in numbers:
         size += (made / str(number)).stat().st_size
         os.replace(made / str(number), target.path(number))
-    for number in stale:
-        target.path(number).unlink()
     shutil.rmtree(made, ignore_errors=True)
     return size

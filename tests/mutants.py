@@ -42,6 +42,7 @@ _LOCAL, _CLUSTER, _LEDGER, _MACHINES, _ACTOR, _SPANS, _WORKER = (
 )
 _EXACT = "tests/pipelines/test_color_exact.py"
 _TILES = "tests/pipelines/test_smaller_tiles.py"
+_LOST = "tests/pipelines/test_nothing_lost.py"
 _DEVICE = "tests/pipelines/test_device.py"
 _PLAN_ID = "tests/pipelines/test_plan_id.py"
 
@@ -317,6 +318,61 @@ MUTANTS = (
         45, "a result whose frames were counted is taken for another command's", "pipelines/job.py",
         'not plan.ids.isdisjoint({report["plan"], report.get("asked")})', 'plan.id == report["plan"]',
         f"{_JOURNAL}::test_the_same_command_knows_its_result_whose_frames_had_to_be_counted",
+    ),
+    Mutant(
+        51, "pictures outside a range go", "pipelines/sequence.py",
+        "    size = 0\n    for number", "    for stale in set(target.numbers()) - set(numbers):\n        target.path(stale).unlink()\n    size = 0\n    for number",
+        f"{_LOST}::test_a_part_done_again_replaces_its_pictures_and_no_other",
+    ),
+    Mutant(
+        42, "chunks of another plan are thrown away", "pipelines/journal.py",
+        "        if not kept:\n            return\n", "        if True:\n            return\n",
+        f"{_LOST}::test_a_device_that_is_not_seen_this_time_costs_no_chunk",
+    ),
+    Mutant(
+        42, "chunks of another class are thrown away", "pipelines/job.py",
+        "            if records:\n", "            if records and journal.clear():  # type: ignore[func-returns-value]\n",
+        f"{_SPANS}::test_what_other_bits_a_worker_would_give_is_said",
+    ),
+    Mutant(
+        62, "a work directory goes with what others put there", "pipelines/journal.py",
+        "for path in self.folder.iterdir() if _OURS.fullmatch(path.name)]", "for path in self.folder.iterdir()]",
+        f"{_LOST}::test_what_others_put_into_a_work_directory_stays",
+    ),
+    Mutant(
+        51, "what came to be there during the run is replaced", "pipelines/job.py",
+        "        _refuse_taken(target, plan, may_replace=may_replace)  # hours may lie between\n", "",
+        f"{_LOST}::test_what_takes_the_result_s_name_during_the_run_stays",
+    ),
+    Mutant(
+        51, "a link that leads nowhere is nothing", "pipelines/job.py",
+        "if not os.path.lexists(target) if", "if not target.exists() if",
+        f"{_LOST}::test_a_link_that_leads_nowhere_is_something_too",
+    ),
+    Mutant(
+        51, "any file is taken for a report", "pipelines/job.py",
+        "if os.path.lexists(report) and not _is_report(report):", "if False:",
+        f"{_LOST}::test_a_file_in_the_place_of_the_report_is_not_replaced",
+    ),
+    Mutant(
+        52, "one picture is compared with the input's", "pipelines/request.py",
+        "numbers = [n for n in wanted.numbers() if n in made]", "numbers = wanted.numbers()[:1]",
+        f"{_LOST}::test_input_pictures_that_the_output_s_pattern_means_too_are_never_replaced",
+    ),
+    Mutant(
+        52, "a report may be written over an input", "pipelines/naming.py",
+        "os.path.samefile(path, target) for path", "False for path",
+        f"{_LOST}::test_no_report_is_written_over_an_input",
+    ),
+    Mutant(
+        42, "a data set of other settings is replaced", "pipelines/dataset.py",
+        "    if digest != unit.digest:\n", "    if False:\n",
+        "tests/pipelines/test_dataset.py::test_pairs_of_other_settings_are_not_replaced",
+    ),
+    Mutant(
+        51, "what came to be elsewhere during the run is replaced", "pipelines/remote.py",
+        "if not trip.overwrite and Remote(Url(where), write=True).version() is not None:", "if False:",
+        "tests/pipelines/test_remote.py::test_what_came_to_be_there_during_the_run_is_not_replaced",
     ),
     Mutant(
         42, "chunks of two builds of an encoder go into one film", "pipelines/device.py",

@@ -75,7 +75,10 @@ CASES = {
         39: ("a worker is killed", "it is replaced and its chunk made again, once"),
         40: ("a machine of the cluster is lost", "the others do its work"),
         41: ("a chunk is made twice at once", "the first that is whole counts"),
-        42: ("input, networks or settings change between runs", "earlier work is not used; what changed is said"),
+        42: (
+            "input, networks, settings, devices or libraries change between runs",
+            "earlier work is neither used nor deleted: exit 2 with what would give other bits, and the ways on",
+        ),
         43: ("kept work is damaged or tampered with", "noticed by its hash; made again"),
         44: ("torn files of the work directory, as after a power cut", "made again; never a traceback"),
         45: ("a finished run again", '"already done", exit 0; `--fresh` does it anew'),
@@ -84,7 +87,10 @@ CASES = {
         48: ("SIGTERM", "as Ctrl-C once, exit 143"),
         49: ("the disk is or becomes full", "exit 5; goes on when there is room"),
         50: ("a folder that is missing or can't be written to", "said before work; exit 2 or 5"),
-        51: ("an output that is there already", "refused without `--overwrite`; with it, the old file stays until the new one is verified"),
+        51: (
+            "an output, its report or a picture that is there already, or comes to be there",
+            "refused without `--overwrite`; with it, the old file stays until the new one is verified; pictures under other numbers stay",
+        ),
         52: ("the output is the input, by whatever name", "refused, exit 2"),
         53: ("GPU memory runs out", "one worker a device, then smaller tiles as a new plan, never other batches: their sizes shape bits (case 54)"),
         54: (
@@ -101,7 +107,10 @@ CASES = {
         59: ("a network gives NaN, infinity or black", "noticed on every frame, computed again in fp32; exit 7 if it stays"),
         60: ("very long films", "memory, descriptors, threads and shared memory stay flat"),
         61: ("one bad file among several", "the others are done; exit 8, and a line for each that failed"),
-        62: ("any of these failures", "nothing lies beside the output but its work directory, which is gone after success"),
+        62: (
+            "any of these failures",
+            "nothing lies beside the output but its work directory, which is gone after success, except what others put there",
+        ),
     },
     "Bad input": {
         63: ("files that are cut short", "noticed; exit 4, or every frame kept by `--on-corrupt conceal`"),

@@ -79,8 +79,10 @@ def bench(source: Path | None, output: Path | None, as_json: bool, seconds: floa
 
     from pipelines.bench import Step
     from pipelines.bench import bench as measure
+    from pipelines.naming import refuse_input
     from vsr.bench_view import bench_text, draw_timeline
 
+    refuse_input("--timeline", timeline, (source,))
     del output
     for event in measure(source, settings_of(options), seconds=seconds, repeats=repeats):
         if isinstance(event, Step):
@@ -146,7 +148,7 @@ def clean(folders: tuple[Path, ...], yes: bool) -> None:
 
     Example: vsr clean ~/videos --yes
     """
-    from models.errors import UsageError
+    from models.errors import VsrError
     from pipelines.journal import Journal
     from pipelines.report import abandoned_work
 
@@ -159,8 +161,11 @@ def clean(folders: tuple[Path, ...], yes: bool) -> None:
         for folder, _ in found:
             try:
                 Journal(folder).remove()
-            except UsageError:  # of a run that goes on
-                click.echo(f"{folder}: in use, left")
+            except VsrError as error:  # of a run that goes on, a link by now, a disk that can't be written to
+                click.echo(f"{error}; left")
+                continue
+            if folder.exists():
+                click.echo(f"{folder}: holds what no run has made; that is left")
 
 
 for _command in (run, plan, preview, compare, presets, bench, probe, models, clean, doctor, dataset, train, evaluate, export):

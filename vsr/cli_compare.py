@@ -63,6 +63,7 @@ def compare(
              vsr compare --scores ratings-*.json
     """
     from models.errors import UsageError, VerificationError
+    from pipelines.naming import refuse_input
 
     if scores:
         _say_scores(files, as_json=as_json)
@@ -71,6 +72,7 @@ def compare(
         raise UsageError(f"{len(files)} file(s) given; expected two to compare (or --scores and files of ratings)")
     if blind and (report is None or reference is not None or source is not None):
         raise UsageError("--blind compares two results by eye: it needs --report FILE for its page, and takes neither --reference nor --source")
+    refuse_input("--report", report, (*files, reference, source))
     events: Iterator[Measured | Misaligned | Compared | BlindTest]
     if blind:
         from pipelines.blind import blind_test

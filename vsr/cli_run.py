@@ -77,12 +77,14 @@ def run(
     """
     from models.errors import Interrupted
     from pipelines.inputs import find_inputs
+    from pipelines.naming import refuse_input
     from vsr.progress import JsonLines
     from vsr.signals import Signals
     from vsr.summary import Summary
 
     settings = settings_of(options)
     found = find_inputs(inputs, output, recursive=recursive, allow_url=allow_url, staging=staging)
+    refuse_input("--summary", summary, [one.path for one in found])
     outcomes = Summary({one.path: one.shown for one in found}, summary)
     several = len(found) > 1
     with Signals("stopping after the chunk under way") as signals:

@@ -181,10 +181,13 @@ def test_an_interrupted_data_set_goes_on_and_ends_the_same(source: Path, tmp_pat
     assert whole[-1].train_pairs == again[-1].train_pairs
 
 
-def test_other_settings_make_units_again(source: Path, tmp_path: Path) -> None:
+def test_pairs_of_other_settings_are_not_replaced(source: Path, tmp_path: Path) -> None:
+    """Case 42."""
     made([source], tmp_path)
-    events = made([source], tmp_path, replace(SMALL, seed=1))
-    assert not [e for e in events if isinstance(e, UnitLeftOut)]
+    before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    with pytest.raises(UsageError, match=r"unit-0000\.json: is of pairs by other settings or of other footage; choose another folder"):
+        made([source], tmp_path, replace(SMALL, seed=1))
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
 
 
 def test_files_that_cannot_be_read_are_left_out_and_said(source: Path, tmp_path: Path) -> None:

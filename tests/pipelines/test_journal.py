@@ -100,24 +100,38 @@ def test_a_manifest_of_nonsense_is_ignored(journal: Journal, nonsense: str) -> N
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", '{"id": "p"'])
-def test_a_torn_plan_starts_anew(journal: Journal, text: str) -> None:
+def test_a_torn_plan_costs_no_chunk(journal: Journal, text: str) -> None:
     """Case 44."""
     journal.adopt("p", PLAN)
     journal.commit("p", chunk(0))
     (journal.folder / "plan.json").write_text(text)
-    assert journal.adopt("p", PLAN)[0] == []
-    assert json.loads((journal.folder / "plan.json").read_text())["id"] == "p"
-    assert journal.adopt("p", PLAN) == ([], [])
+    for _ in range(2):
+        assert [r.index for r in journal.adopt("p", PLAN)[0]] == [0], "a chunk says itself what plan it is of"
+        assert json.loads((journal.folder / "plan.json").read_text())["id"] == "p"
+    (journal.folder / "plan.json").write_text(text)
+    with pytest.raises(UsageError, match=r"1 chunks of an earlier run are kept.*what they are of can not be read any more.*--fresh"):
+        journal.adopt("q", PLAN)
+    assert (journal.folder / "000000.chunk").read_bytes() == chunk(0).data
 
 
 def test_the_chunks_of_another_plan_are_not_mixed_in(journal: Journal) -> None:
     """Case 42."""
     journal.adopt("p", PLAN)
     journal.commit("p", chunk(0))
-    found, changed = journal.adopt("q", {**PLAN, "source_fingerprint": "b", "encoder": {"crf": 20}})
-    assert found == []
-    assert changed == ["the input's content", "the encoder's settings"]
+    other = {**PLAN, "source_fingerprint": "b", "encoder": {"crf": 20}}
+    with pytest.raises(UsageError, match="with this command they would get other bits: the input's content, the encoder's settings; go on"):
+        journal.adopt("q", other)
+    assert [r.index for r in journal.adopt("p", PLAN)[0]] == [0], "nor are they deleted"
+    assert journal.adopt("q", other, supersede=True) == ([], ["the input's content", "the encoder's settings"])
     assert not list(journal.folder.glob("*.chunk"))
+
+
+def test_without_chunks_a_directory_becomes_another_plan_s(journal: Journal) -> None:
+    """Case 42."""
+    journal.adopt("p", PLAN)
+    journal.adopt_numerics({"torch": "2.15"})
+    assert journal.adopt("q", {**PLAN, "source_fingerprint": "b"}) == ([], ["the input's content"])
+    assert journal.adopt_numerics({"torch": "2.16"}) == ([], [])
 
 
 def test_other_numerics_are_told(journal: Journal) -> None:
@@ -262,7 +276,7 @@ def test_harm_done_to_kept_work_costs_time_only(film: Path, tmp_path: Path, harm
         torn = work / "plan.json" if harm == "plan" else victim.with_suffix(".json")
         torn.write_bytes(torn.read_bytes()[: torn.stat().st_size // 2])
     events = upscaled(film, output, **CHUNKS)
-    assert planned_of(events).chunks_done == (0 if harm == "plan" else 1)
+    assert planned_of(events).chunks_done == (2 if harm == "plan" else 1)
     whole = tmp_path / "whole.mkv"
     upscaled(film, whole, **CHUNKS)
     assert view(output).film.payloads == view(whole).film.payloads
@@ -286,14 +300,15 @@ def test_a_chunk_changed_while_the_run_goes_on_never_reaches_the_result(film: Pa
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        ({"scale": 2, "model": "nearest"}, "the model or the target size"),
+        ({"scale": 2, "model": "nearest"}, "the model (identity before, nearest now)"),
+        ({"scale": 2, "model": "identity,nearest"}, "the model (identity before, identity+nearest now)"),
         ({"chunk_seconds": 0.5}, "how the video is cut"),
         ({"encoder_options": {"slices": "4"}}, "the encoder's settings"),
         ({"range": "0-1"}, "--range"),
         ("input", "the input's content"),
     ],
 )
-def test_a_change_starts_anew_and_is_named(film: Path, tmp_path: Path, change: dict[str, object] | str, words: str) -> None:
+def test_a_change_is_named_and_costs_nothing(film: Path, tmp_path: Path, change: dict[str, object] | str, words: str) -> None:
     """Case 42."""
     output = tmp_path / "out.mkv"
     interrupted(film, output, 2, **CHUNKS)
@@ -303,9 +318,16 @@ def test_a_change_starts_anew_and_is_named(film: Path, tmp_path: Path, change: d
         at = content.index(b"Lavf")
         content[at + 5] ^= 1
         film.write_bytes(content)
-    planned = planned_of(upscaled(film, output, **{**CHUNKS, **more}))
-    assert planned.chunks_done == 0
-    assert any(words in c for c in planned.changed), planned.changed
+    before = held(work_folder(output))
+    with pytest.raises(UsageError, match=r"2 of \d chunks of an earlier run are kept.*choose another -o, or throw them away with --fresh") as error:
+        upscaled(film, output, overwrite=True, **{**CHUNKS, **more})
+    assert words in str(error.value)
+    assert held(work_folder(output)) == before
+    assert planned_of(upscaled(film, output, fresh=True, **{**CHUNKS, **more})).chunks_done == 0
+
+
+def held(folder: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in folder.iterdir()}
 
 
 @pytest.fixture
@@ -340,9 +362,11 @@ def test_nothing_but_the_command_is_said_to_have_changed_since_frames_had_to_be_
     output = tmp_path / "out.mkv"
     events = interrupted(misdated, output, 3, **CHUNKS)
     assert [e.changed for e in events if isinstance(e, Planned)] == [(), ()]
-    changed = [e.changed for e in upscaled(misdated, output, encoder_options={"slices": "4"}, **CHUNKS) if isinstance(e, Planned)]
-    counted, cut = "whether frames are counted by decoding", "how the video is cut (--chunk-seconds, --range)"
-    assert [set(words) for words in changed] == [{"the encoder's settings", counted, cut}, set()]
+    with pytest.raises(UsageError, match=r"other bits: ([^;]*);") as error:
+        upscaled(misdated, output, encoder_options={"slices": "4"}, **CHUNKS)
+    for word in ("the encoder's settings", "whether frames are counted by decoding", "how the video is cut (--chunk-seconds, --range)"):
+        assert word in str(error.value)
+    assert "the input" not in str(error.value)
 
 
 def test_fresh_throws_earlier_work_away(film: Path, tmp_path: Path) -> None:

@@ -145,6 +145,28 @@ def test_another_result_there_is_not_replaced_unless_asked(bucket: Any, film: Pa
     assert bucket.Object("out.mkv").content_length > 4
 
 
+def test_what_came_to_be_there_during_the_run_is_not_replaced(bucket: Any, film: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Case 51: nor what lies in the place of the report."""
+    bucket.put_object(Key="out.mkv.vsr.json", Body=b"mine")
+    (refused,) = run([str(film)], "s3://films/out.mkv", tmp_path)
+    assert "out.mkv.vsr.json: is there, and is no report of a result" in str(refused)
+    bucket.Object("out.mkv.vsr.json").delete()
+    honest = remote.upscale_remote
+
+    def meanwhile(*given: Any) -> Iterator[Any]:
+        for event in honest(*given):
+            yield event
+            bucket.put_object(Key="out.mkv", Body=b"mine")
+
+    monkeypatch.setattr("pipelines.batch.upscale_remote", meanwhile)
+    refused = run([str(film)], "s3://films/out.mkv", tmp_path)[-1]
+    assert isinstance(refused, UsageError)
+    assert "came to be there meanwhile" in str(refused)
+    assert bucket.Object("out.mkv").content_length == 4
+    assert isinstance(run([str(film)], "s3://films/out.mkv", tmp_path, overwrite=True)[-1], AlreadyDone)
+    assert bucket.Object("out.mkv").content_length > 4
+
+
 def test_an_upload_that_failed_is_done_by_the_same_command(bucket: Any, film: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with monkeypatch.context() as broken:
         broken.setattr(Remote, "upload", lambda self, path: (_ for _ in ()).throw(ResourceError("the line is cut")))

@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from models.errors import ResourceError, UsageError
 from pipelines import spans
 from pipelines.crew import Crew
 from pipelines.encode import EncodedChunk
@@ -23,7 +24,7 @@ from pipelines.journal import work_folder
 from pipelines.request import plan_video
 from pipelines.settings import RunSettings
 from pipelines.spans import local_workers
-from pipelines.work import Item, Lost, Refused
+from pipelines.work import Item, Lost, NoneAdmittedError, Refused
 from tests import media
 from tests.helpers.inline import H264, QUICK, WorkersHere, finished_of, planned_of, upscaled
 from vsr.api import run_settings
@@ -81,8 +82,37 @@ def test_what_other_bits_a_worker_would_give_is_said(tmp_path: Path) -> None:
     stream.close()  # type: ignore[attr-defined]
     facts = work_folder(output) / "numerics.json"
     facts.write_text(json.dumps({**json.loads(facts.read_text()), "torch": "1.0"}))
-    (said,) = notes(upscaled(film, output, chunk_seconds=0.25))
-    assert re.search(r"earlier run: it would give other bits \(torch: 1.0 before, \S+ now\); they are made anew", said), said
+    before = {path.name: path.read_bytes() for path in work_folder(output).iterdir()}
+    with pytest.raises(
+        UsageError, match=r"1 of \d chunks are kept, .* other bits \(torch: 1.0 before, \S+ now\); .*--device.*--mixed-hardware.*--fresh"
+    ):
+        upscaled(film, output, chunk_seconds=0.25)
+    assert {path.name: path.read_bytes() for path in work_folder(output).iterdir()} == before
+    assert planned_of(upscaled(film, output, chunk_seconds=0.25, mixed_hardware=True)).chunks_done == 1
+
+
+def test_where_no_chunk_is_kept_other_numerics_are_in_nobody_s_way(tmp_path: Path) -> None:
+    """Case 42."""
+    film, output = media.cfr(tmp_path / "in.mp4", frames=24), tmp_path / "out.mkv"
+    stream = upscale_video(film, output, run_settings(**QUICK, chunk_seconds=0.25))
+    while not isinstance(next(stream), ChunkFinished):
+        pass
+    stream.close()  # type: ignore[attr-defined]
+    for path in work_folder(output).glob("0*"):
+        path.unlink()
+    facts = work_folder(output) / "numerics.json"
+    facts.write_text(json.dumps({**json.loads(facts.read_text()), "torch": "1.0"}))
+    assert finished_of(upscaled(film, output, chunk_seconds=0.25)).frames == 24
+
+
+def test_where_nobody_takes_part_for_another_reason_the_run_ends(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Nobody(WorkersHere):
+        def run_tasks(self, *_: Any, **__: Any) -> Any:
+            raise NoneAdmittedError("has another version of vsr")
+
+    monkeypatch.setattr(spans, "local_workers", lambda *_: Nobody())
+    with pytest.raises(ResourceError, match="no worker takes part: has another version of vsr"):
+        upscaled(media.cfr(tmp_path / "in.mp4", frames=8), tmp_path / "out.mkv")
 
 
 def test_what_an_earlier_run_did_not_note_of_its_libraries_is_said_and_its_chunks_are_kept(tmp_path: Path) -> None:
