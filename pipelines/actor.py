@@ -31,12 +31,12 @@ _FED = 2
 """Parts of a long input that may wait in the actor."""
 
 
-def code_digest() -> str:
-    """Hash of our own source; driver and workers must agree in it."""
+def code_digest(root: Path = _ROOT) -> str:
+    """Hash of our own source, subfolders included, each file by its path below `root`; driver and workers must agree in it."""
     digest = hashlib.sha256()
-    for package in ("models", "pipelines"):
-        for path in sorted((_ROOT / package).glob("*.py")):
-            digest.update(path.name.encode() + b"\0" + path.read_bytes())
+    files = [path for package in ("models", "pipelines") for path in (root / package).rglob("*.py")]
+    for name, path in sorted((path.relative_to(root).as_posix(), path) for path in files):
+        digest.update(name.encode() + b"\0" + hashlib.sha256(path.read_bytes()).digest())
     return digest.hexdigest()[:16]
 
 

@@ -140,3 +140,37 @@ def test_a_file_is_kept_once_on_a_machine_and_fetched_anew_where_it_was_changed(
     (tmp_path / "files" / name).write_bytes(b"other")
     assert _kept(name, 3).read_bytes() == data
     assert fetched == [1, 3]
+
+
+@pytest.mark.parametrize("package", ["models", "pipelines"])
+def test_the_digest_of_our_code_covers_every_folder_however_deep(tmp_path: Path, package: str) -> None:
+    """Case 42: workers of another version take no part, whatever file it is that differs."""
+    from pipelines.actor import code_digest
+
+    deep = tmp_path / package / "a" / "b" / "c.py"
+    deep.parent.mkdir(parents=True)
+    deep.write_text("x = 1")
+    (tmp_path / package / "__init__.py").write_text("")
+    seen = [code_digest(tmp_path)]
+
+    def changes() -> bool:
+        seen.append(code_digest(tmp_path))
+        return seen[-1] not in seen[:-1]
+
+    deep.write_text("x = 2")
+    assert changes(), "a file three levels down is another"
+    deep = deep.rename(deep.parent / "d.py")
+    assert changes(), "it has another name"
+    deep = deep.rename(deep.parent.parent / "d.py")
+    assert changes(), "it lies in another folder"
+    (tmp_path / package / "a" / "e.py").write_text("")
+    assert changes(), "another file lies beside it"
+    (tmp_path / package / "a" / "b" / "c.pyc").write_bytes(b"compiled")
+    assert code_digest(tmp_path) == seen[-1]
+
+
+def test_the_digest_of_our_code_is_that_of_where_it_lies() -> None:
+    from pipelines.actor import code_digest
+    from tests.helpers.command import ROOT
+
+    assert code_digest() == code_digest(ROOT)
