@@ -29,6 +29,7 @@ plan.py        VideoInfo -> Plan of chunks; pure
 encoder_builds.py  versions of FFmpeg and the encoders, as they tell them
 plan_id.py     id of a plan: a hash over what shapes bits
 timeline.py    when each frame of the result is shown; pure
+atomic_file.py  the one way to write a file: whole or not at all
 journal.py     which chunks of this plan are done, on disk
 task.py        what travels to a worker and comes back
 work.py        what a bounded map over workers is told and tells

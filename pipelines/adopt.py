@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING
 
 from models.catalog import cards, find, foreign, read_card, sha256_of, user_folder
 from models.errors import MediaError, OutputError, UsageError
-from pipelines.card import to_toml, write_atomically
+from pipelines.atomic_file import write_atomically
+from pipelines.card import to_toml
 
 if TYPE_CHECKING:
     from models.catalog import Card
@@ -84,12 +85,12 @@ def _keep(path: Path, card: Card, name: str) -> Card:
     if os.path.lexists(weights):
         raise UsageError(f"{weights}: is already there, without a card; move it away, or choose another --name")
     if path.suffix == ".safetensors":
-        write_atomically(weights, lambda partial: shutil.copyfile(path, partial))
+        write_atomically(weights, lambda partial: shutil.copyfile(path, partial), parents=True)
     else:
-        write_atomically(weights, lambda partial: foreign(path, str(partial)))
+        write_atomically(weights, lambda partial: foreign(path, str(partial)), parents=True)
     table = {k: v for k, v in dataclasses.asdict(card).items() if k not in {"name", "path", "more"}}
     table |= {"sha256": sha256_of(weights), **card.more}
-    write_atomically(weights.with_suffix(".toml"), lambda partial: partial.write_text(to_toml(table), encoding="utf-8"))
+    write_atomically(weights.with_suffix(".toml"), to_toml(table).encode())
     kept = read_card(weights.with_suffix(".toml"))
     _try(kept)
     return kept

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,14 +12,15 @@ from torch import Tensor, nn
 
 from models.architectures import ARCHITECTURES
 from models.catalog import sha256_of
-from models.errors import OutputError, UsageError
+from models.errors import UsageError
+from pipelines.atomic_file import write_atomically
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from models.network import Contract
 
-__all__ = ["build", "export", "gflop_per_megapixel", "parameter_count", "to_toml", "write_atomically"]
+__all__ = ["build", "export", "gflop_per_megapixel", "parameter_count", "to_toml"]
 
 _COUNTED_PX = 64
 """Side of the picture that operations are counted on."""
@@ -102,7 +102,7 @@ def export(
     contract: Contract = network.contract  # type: ignore[assignment]
     weights = Path(folder) / f"{name}.safetensors"
     half = {k: v.detach().to("cpu", torch.float16).contiguous() for k, v in state.items()}
-    write_atomically(weights, lambda path: save_file(half, path))
+    write_atomically(weights, lambda path: save_file(half, path), parents=True)
     card: dict[str, Any] = {
         "scale": scale,
         "architecture": architecture,
@@ -116,22 +116,8 @@ def export(
         "settings": dict(settings),
         **(record or {}),
     }
-    write_atomically(weights.with_suffix(".toml"), lambda path: path.write_text(to_toml(card), encoding="utf-8"))
+    write_atomically(weights.with_suffix(".toml"), to_toml(card).encode())
     return weights
-
-
-def write_atomically(path: Path, write: Any) -> None:
-    """Call `write(partial_path)`, flush it to disk and give it its name. Raises OutputError where the disk says no."""
-    partial = path.with_name(path.name + ".partial")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        write(partial)
-        partial.chmod(0o644)  # safetensors makes its files readable by their owner alone
-        with open(partial, "rb") as file:
-            os.fsync(file.fileno())
-        partial.replace(path)
-    except OSError as error:
-        raise OutputError(f"{path}: can't be written: {error.strerror or error}") from None
 
 
 def to_toml(table: Mapping[str, Any]) -> str:

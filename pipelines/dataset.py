@@ -23,7 +23,7 @@ import torch
 from models.catalog import find, load_network
 from models.errors import MediaError, OutputError, UsageError
 from pipelines import work
-from pipelines.card import write_atomically
+from pipelines.atomic_file import write_atomically
 from pipelines.crops import CropSettings, Seen
 from pipelines.degrade import DegradeSettings
 from pipelines.footage import PICTURE_SUFFIXES, find_inputs
@@ -276,7 +276,7 @@ def _make_unit(
         yield UnitLeftOut(name, reason)
     shards = [{**shard, "split": split} for split, writer in writers.items() for shard in writer.shards]
     marker = {"digest": unit.digest, "files": scout.described, "shards": shards, "rejected": asdict_of(scout.seen)}
-    write_atomically(_marker_path(folder, unit), lambda path: path.write_text(json.dumps(marker, indent=1), encoding="utf-8"))
+    write_atomically(_marker_path(folder, unit), json.dumps(marker, indent=1).encode())
     return marker
 
 
@@ -352,7 +352,7 @@ def _finish(folder: Path, settings: DatasetSettings, teacher: str, done: list[di
         "sources": [f for unit in done for f in unit["files"]],
         "shards": shards,
     }
-    write_atomically(folder / "manifest.json", lambda path: path.write_text(json.dumps(manifest, indent=1), encoding="utf-8"))
+    write_atomically(folder / "manifest.json", json.dumps(manifest, indent=1).encode())
     _write_sheet(folder)
     return DatasetDone(str(folder), counts["train"], counts["validation"], rejected)
 

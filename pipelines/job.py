@@ -16,11 +16,12 @@ from typing import TYPE_CHECKING
 
 from models.errors import CorruptError, Interrupted, MediaError, NoMemoryError, OutputError, ResourceError, UsageError, VsrError
 from pipelines.assemble import assemble
+from pipelines.atomic_file import sync_folder, write_atomically
 from pipelines.crew import with_fewer_workers
 from pipelines.decode import IndexMismatchError
 from pipelines.encode import EncodedChunk
 from pipelines.events import Advanced, AlreadyDone, ChunkFinished, Event, Finished, Note, Planned
-from pipelines.journal import Journal, begun_plan, sync_folder, work_folder, write_atomically
+from pipelines.journal import Journal, begun_plan, work_folder
 from pipelines.naming import report_path
 from pipelines.plan import Plan
 from pipelines.plan_id import ID_FORMAT

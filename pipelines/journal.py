@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any
 
 from models.catalog import cards
 from models.errors import OutputError, UsageError, VsrError
+from pipelines.atomic_file import TEMPORARY, write_atomically
 from pipelines.plan_id import plan_id, shaping
 
 if TYPE_CHECKING:
@@ -29,9 +30,9 @@ if TYPE_CHECKING:
 
     from pipelines.encode import EncodedChunk
 
-__all__ = ["Begun", "ChunkRecord", "Job", "Journal", "begun_plan", "read_job", "work_folder", "write_atomically"]
+__all__ = ["Begun", "ChunkRecord", "Job", "Journal", "begun_plan", "read_job", "work_folder"]
 
-_OURS = re.compile(r"(lock|plan\.json|numerics\.json|result|publishing|report|\d{6,}\.(chunk|json))(\.tmp)?")
+_OURS = re.compile(rf"(lock|plan\.json|numerics\.json|result|publishing|report|\d{{6,}}\.(chunk|json))(\.tmp)?|{TEMPORARY}")
 """What a run makes in its work directory, as a pattern of names; whatever else lies there is somebody else's, and stays."""
 
 _WORDS = {
@@ -66,33 +67,6 @@ def work_folder(output: Path) -> Path:
     if len(os.fsencode(name)) > 255:
         name = f".{hashlib.sha256(os.fsencode(output.name)).hexdigest()[:32]}.vsr-work"
     return output.parent / name
-
-
-def write_atomically(path: Path, data: bytes) -> None:
-    """Write a file so that its name shows all of it or nothing. Raises OutputError where the disk won't."""
-    temporary = path.with_name(f"{path.name}.tmp")
-    try:
-        with open(temporary, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-        sync_folder(path.parent)
-    except OSError as error:
-        with contextlib.suppress(OSError):
-            temporary.unlink(missing_ok=True)
-        raise OutputError(
-            f"{path}: can't be written: {error.strerror}; what is done is kept, free some space and give the same command again"
-        ) from None
-
-
-def sync_folder(folder: Path) -> None:
-    """Flush a folder's entries to the disk."""
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 @dataclass(frozen=True, eq=False)

@@ -11,12 +11,12 @@ import contextlib
 import io
 import json
 import logging
-import os
 import warnings
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from models.errors import OutputError, UsageError, VerificationError
+from models.errors import UsageError, VerificationError
+from pipelines.atomic_file import write_atomically
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -82,20 +82,18 @@ def write_onnx(card: Card, path: Path, *, size: tuple[int, int] | None = None) -
     proto = program.model_proto
     onnx.helper.set_model_props(proto, _facts(network, multiple))
     onnx.checker.check_model(proto)
-    try:
-        partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    # Not the size that was traced, or one that got frozen would not show.
+    again = inputs if size else _inputs(network, height + 2 * multiple, width + multiple, seed=1)
+    difference: float | None = None
+
+    def write(partial: Path) -> None:
+        nonlocal difference
         partial.write_bytes(proto.SerializeToString())
-    except OSError as error:
-        raise OutputError(f"{path}: can't be written: {error.strerror}") from None
-    try:
-        # Not the size that was traced, or one that got frozen would not show.
-        again = inputs if size else _inputs(network, height + 2 * multiple, width + multiple, seed=1)
         difference = _difference(partial, module, again)
         if difference is not None and not difference <= _TOLERANCE:
             raise VerificationError(f"{path}: onnxruntime's values differ from torch's by up to {difference:.3g}; nothing was kept of it")
-        os.replace(partial, path)
-    finally:
-        partial.unlink(missing_ok=True)
+
+    write_atomically(path, write)
     return Exported(str(path), path.stat().st_size, _shapes(proto.graph.input), _shapes(proto.graph.output), multiple, difference)
 
 

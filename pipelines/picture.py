@@ -13,7 +13,7 @@ from torch.nn import functional as F
 from models.errors import UsageError
 from models.interpolation import resample
 from pipelines import color
-from pipelines.card import write_atomically
+from pipelines.atomic_file import write_atomically
 from pipelines.cicp import Matrix
 from pipelines.footage import LEFT
 
@@ -48,7 +48,7 @@ def png(pixels: np.ndarray) -> bytes:
 
 def write_png(path: Path, pixels: np.ndarray) -> None:
     """Write (H,W,3) uint8; raises OutputError where the disk says no."""
-    write_atomically(path, lambda partial: partial.write_bytes(png(pixels)))
+    write_atomically(path, png(pixels), parents=True)
 
 
 def write_jpeg(path: Path, pixels: np.ndarray) -> None:
@@ -57,7 +57,7 @@ def write_jpeg(path: Path, pixels: np.ndarray) -> None:
         from PIL import Image
     except ImportError as error:
         raise UsageError(f"JPEG needs the package pillow, which the extra vsr[report] brings: {error}") from None
-    write_atomically(path, lambda partial: Image.fromarray(pixels).save(partial, "JPEG", quality=90, subsampling=0))
+    write_atomically(path, lambda partial: Image.fromarray(pixels).save(partial, "JPEG", quality=90, subsampling=0), parents=True)
 
 
 def to_pixels(planes: Planes, index: int = 0, matrix: int = Matrix.BT470BG) -> np.ndarray:

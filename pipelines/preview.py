@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from models.errors import OutputError, UsageError
+from pipelines.atomic_file import write_atomically
 from pipelines.bench import foretold
 from pipelines.crew import Crew, crew_of
 from pipelines.events import Planned
-from pipelines.journal import write_atomically
 from pipelines.plan import clean_starts, cut_spans
 from pipelines.probe import probe
 from pipelines.request import chosen_model, plan_video

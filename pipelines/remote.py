@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from models.errors import MediaError, OutputError, ResourceError, UsageError
+from pipelines.atomic_file import write_atomically
 from pipelines.events import AlreadyDone, Event, Finished, Note, Planned
-from pipelines.journal import write_atomically
 from pipelines.naming import report_path
 
 if TYPE_CHECKING:

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from models.errors import MediaError, VerificationError
-from pipelines.journal import write_atomically
+from pipelines.atomic_file import write_atomically
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

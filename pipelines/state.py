@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import torch
 
 from models.errors import MediaError
-from pipelines.card import write_atomically
+from pipelines.atomic_file import write_atomically
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -71,7 +71,7 @@ class State:
             "objective": self.objective.state_dict() if self.objective else {},
             "numbers": {"step": self.step, "seconds": self.seconds, "best_db": self.best_db, "best_step": self.best_step},
         }
-        write_atomically(path, lambda partial: torch.save(content, partial))
+        write_atomically(path, lambda partial: _save(content, partial), parents=True)
 
     def load(self, path: Path, identity: str) -> None:
         """Go on from a checkpoint. Raises MediaError where it is damaged or of other settings or data."""
@@ -97,3 +97,8 @@ def _read(path: Path, identity: str) -> dict[str, Any]:
     if content["identity"] != identity:
         raise MediaError(f"{path}: belongs to other settings or another data set; use another folder (-o), or leave out --resume")
     return content
+
+
+def _save(content: dict[str, Any], path: Path) -> None:
+    with open(path, "wb") as file:  # by its name, torch would write that into it
+        torch.save(content, file)

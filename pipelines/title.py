@@ -7,7 +7,6 @@ are the input. What is learned there carries over to the step up from the film i
 
 from __future__ import annotations
 
-import shutil
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from models.catalog import find, load_network
 from models.errors import UsageError
+from pipelines.atomic_file import write_atomically
 from pipelines.crops import CropSettings
 from pipelines.dataset import DatasetDone, DatasetSettings, make_dataset
 from pipelines.degrade import DegradeSettings
@@ -131,5 +131,5 @@ def _judge(card: Card, weights: Path, data: Path, folder: Path, least_gain_db: f
     kept = gain >= least_gain_db
     if kept:
         for suffix in (".safetensors", ".toml"):
-            shutil.copyfile(weights.with_suffix(suffix), folder / (weights.stem + suffix))
+            write_atomically(folder / (weights.stem + suffix), weights.with_suffix(suffix).read_bytes())
     return Gated(str(folder / weights.name) if kept else "", gain, kept, len(held_out))

@@ -20,7 +20,8 @@ from models.catalog import find, load_network
 from models.errors import Interrupted, UsageError
 from models.growth import grown
 from pipelines.allocator import keep_freed_memory
-from pipelines.card import build, export, write_atomically
+from pipelines.atomic_file import write_atomically
+from pipelines.card import build, export
 from pipelines.device import low_precision
 from pipelines.gradients import Gradients, record_cuda_graph
 from pipelines.loader import Batch, Loader
@@ -145,7 +146,7 @@ def _measured_steps(settings: TrainSettings, data: Sequence[str | Path], folder:
     """How many steps so many minutes are; written down, as another measurement would find another number."""
     steps = max(_LEAST_STEPS, round(minutes * 60 / seconds_a_step(settings, data, device)))
     folder.mkdir(parents=True, exist_ok=True)
-    write_atomically(folder / _STEPS, lambda path: path.write_text(json.dumps({"minutes": minutes, "steps": steps}), encoding="utf-8"))
+    write_atomically(folder / _STEPS, json.dumps({"minutes": minutes, "steps": steps}).encode())
     return steps
 
 

@@ -7,6 +7,7 @@ import json
 import time
 from typing import TYPE_CHECKING, Any
 
+from pipelines.atomic_file import write_atomically
 from pipelines.picture import curve, write_png
 
 if TYPE_CHECKING:
@@ -32,7 +33,7 @@ class TrainLog:
     def forget_after(self, step: int) -> None:
         """Drop lines of steps that will be done again, or for the first time in this folder."""
         kept = [line for line in self._lines() if line["step"] <= step and step]
-        self._path.write_text("".join(json.dumps(line) + "\n" for line in kept), encoding="utf-8")
+        write_atomically(self._path, "".join(json.dumps(line) + "\n" for line in kept).encode())
 
     def write(self, line: dict[str, float]) -> None:
         """One more line."""

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from models.errors import MediaError, OutputError, UsageError
+from pipelines.atomic_file import write_atomically
 from pipelines.footage import Footage, to_values
-from pipelines.journal import read_job, work_folder, write_atomically
+from pipelines.journal import read_job, work_folder
 from pipelines.matched import fit, opened, turned, upright
 from pipelines.picture import busiest, png, sheet, to_pixels
 from pipelines.planes import Crop

@@ -42,6 +42,7 @@ _LOCAL, _CLUSTER, _LEDGER, _MACHINES, _ACTOR, _SPANS, _WORKER = (
 )
 _EXACT = "tests/pipelines/test_color_exact.py"
 _TILES = "tests/pipelines/test_smaller_tiles.py"
+_ATOMIC = "tests/pipelines/test_atomic_file.py"
 _LOST = "tests/pipelines/test_nothing_lost.py"
 _DEVICE = "tests/pipelines/test_device.py"
 _PLAN_ID = "tests/pipelines/test_plan_id.py"
@@ -190,8 +191,8 @@ MUTANTS = (
         f"{_CRASH}::test_ended_at_any_step_on_the_disk_a_run_goes_on_and_leaves_nothing_over",
     ),
     Mutant(
-        44, "a file is not flushed before it is renamed", "pipelines/journal.py",
-        "            os.fsync(file.fileno())\n        os.replace(temporary", "        os.replace(temporary",
+        44, "a file is not flushed before it is renamed", "pipelines/atomic_file.py",
+        "            os.fsync(file.fileno())\n            return\n", "            return\n",
         f"{_CRASH}::test_ended_at_any_step_on_the_disk_a_run_goes_on_and_leaves_nothing_over",
     ),
     Mutant(
@@ -318,6 +319,21 @@ MUTANTS = (
         45, "a result whose frames were counted is taken for another command's", "pipelines/job.py",
         'not plan.ids.isdisjoint({report["plan"], report.get("asked")})', 'plan.id == report["plan"]',
         f"{_JOURNAL}::test_the_same_command_knows_its_result_whose_frames_had_to_be_counted",
+    ),
+    Mutant(
+        49, "what could not be written whole stays under another name", "pipelines/atomic_file.py",
+        "                temporary.unlink(missing_ok=True)\n", "                pass\n",
+        f"{_ATOMIC}::test_a_failed_write_leaves_the_old_file_and_nothing_beside_it",
+    ),
+    Mutant(
+        74, "a file may be read by whom the umask shuts out", "pipelines/atomic_file.py",
+        "    path.chmod(mode)", "    path.chmod(0o644)",
+        f"{_ATOMIC}::test_permissions_are_those_that_the_umask_leaves",
+    ),
+    Mutant(
+        44, "a folder is not flushed after a rename", "pipelines/atomic_file.py",
+        "        sync_folder(path.parent)\n", "",
+        f"{_ATOMIC}::test_content_and_name_are_flushed_in_this_order",
     ),
     Mutant(
         51, "pictures outside a range go", "pipelines/sequence.py",

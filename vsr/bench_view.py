@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from models.errors import UsageError
+from pipelines.atomic_file import write_atomically
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -52,4 +53,4 @@ def draw_timeline(bench: Bench, path: Path) -> None:
         bottom = [a + b for a, b in zip(bottom, shares, strict=True)]
     axes.set(xlabel="seconds since the first frame", ylabel="share of the time", ylim=(0, 1))
     axes.legend(loc="upper center", ncols=3, bbox_to_anchor=(0.5, 1.18), frameon=False)
-    figure.savefig(path, dpi=120)
+    write_atomically(path, lambda partial: figure.savefig(partial, dpi=120, format=path.suffix.lstrip(".") or "png"))

@@ -133,8 +133,8 @@ def _show(events: Iterator[Measured | Misaligned | Compared | BlindTest], *, as_
 
 
 def _finish(found: Compared | BlindTest, report: Path | None, *, as_json: bool) -> None:
+    from pipelines.atomic_file import write_atomically
     from pipelines.blind import BlindTest
-    from pipelines.journal import write_atomically
     from vsr.blind_page import blind_page
     from vsr.compare_page import compare_page, compare_table, compare_text
     from vsr.progress import JsonLines

@@ -52,7 +52,7 @@ def preview(
 
 def _tell(events: Iterator[Any], kind: str, views: tuple[Callable[[Any], Any], ...], *, as_json: bool) -> None:
     """Every moment as it comes, then the page. kind: of the JSON line. views: of the last event, as a page, plain values and text."""
-    from pipelines.journal import write_atomically
+    from pipelines.atomic_file import write_atomically
     from pipelines.preview import Moment
     from pipelines.timeline import clock
     from vsr.progress import JsonLines

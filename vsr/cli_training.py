@@ -249,6 +249,7 @@ def models_table(
 
     Example: vsr models table --data Set5 --data Urban100 --picture film.mp4 -o docs/models.md
     """
+    from pipelines.atomic_file import write_atomically
     from pipelines.device import choose_device
     from pipelines.overview import OverviewSettings, overview
 
@@ -258,7 +259,7 @@ def models_table(
     if output is None:
         click.echo(text, nl=False)
     else:
-        output.write_text(text, encoding="utf-8")
+        write_atomically(output, text.encode())
 
 
 def _read(kind: type[Any], config: Path | None, changes: tuple[str, ...]) -> Any:

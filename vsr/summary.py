@@ -10,8 +10,8 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 from models.errors import Interrupted, UsageError, VsrError
+from pipelines.atomic_file import write_atomically
 from pipelines.events import AlreadyDone, Event, Finished, Planned
-from pipelines.journal import write_atomically
 from vsr.progress import size_text
 
 if TYPE_CHECKING:

@@ -95,7 +95,7 @@ class Steps:
         if self.count == self._last:
             self._end()
         self.count += 1
-        if event == "open" and isinstance(arguments[1], str) and "w" in arguments[1]:
+        if event == "open" and isinstance(arguments[1], str) and {*"wx"} & {*arguments[1]}:
             self._written.add(os.fsdecode(path))
 
     def _end(self) -> None:

@@ -17,7 +17,7 @@ from models.errors import Interrupted, OutputError, UsageError
 from pipelines.encode import EncodedChunk
 from pipelines.events import AlreadyDone, ChunkFinished, Event, Note, Planned
 from pipelines.job import upscale_video
-from pipelines.journal import Journal, work_folder, write_atomically
+from pipelines.journal import Journal, work_folder
 from tests import media
 from tests.helpers.inline import H264, QUICK, planned_of, upscaled
 from tests.helpers.view import view
@@ -203,15 +203,6 @@ def test_a_work_directory_that_is_a_link_is_refused(tmp_path: Path) -> None:
 def test_a_work_directory_is_nobody_else_s_to_read(journal: Journal) -> None:
     """Case 74."""
     assert journal.folder.stat().st_mode & 0o777 == 0o700
-
-
-def test_a_failed_write_leaves_the_old_file(tmp_path: Path) -> None:
-    path = tmp_path / "file"
-    write_atomically(path, b"old")
-    (tmp_path / "file.tmp").mkdir()
-    with pytest.raises(OutputError):
-        write_atomically(path, b"new")
-    assert path.read_bytes() == b"old"
 
 
 def test_the_name_of_a_work_directory_fits_into_a_folder(tmp_path: Path) -> None:
