@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import Tensor, nn
 
 from models.architectures import ARCHITECTURES
@@ -102,7 +102,7 @@ def export(
     contract: Contract = network.contract  # type: ignore[assignment]
     weights = Path(folder) / f"{name}.safetensors"
     half = {k: v.detach().to("cpu", torch.float16).contiguous() for k, v in state.items()}
-    write_atomically(weights, lambda path: save_file(half, path), parents=True)
+    write_atomically(weights, save(half), parents=True)
     card: dict[str, Any] = {
         "scale": scale,
         "architecture": architecture,

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from pipelines.settings import RunSettings
     from pipelines.video import VideoInfo
 
-__all__ = ["Choice", "Moment", "Preview", "preview", "stamp"]
+__all__ = ["Choice", "Moment", "Preview", "make_folder", "preview", "stamp"]
 
 _ENVIRONMENT = {"OMP_WAIT_POLICY": "PASSIVE"}
 """Small parts make short loops, between which OpenMP's threads would spin for longer than they work."""
@@ -96,10 +96,7 @@ def preview(
     plans = [p.plan for p in planned]
     starts = _asked(info, at, plans[0]) if at else _found(info, shots, plans[0])
     folder = folder or source.with_name(f"{source.stem}.preview")
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise OutputError(f"{folder}: can't be made: {error.strerror}; choose another -o") from None
+    make_folder(folder)
     few = [_of_moments(plan, info, starts) for plan in plans]
     widest = max(few, key=lambda p: sum(p.context))  # what it looks at is decoded for all of them
     sampled: list[Sampled] = []
@@ -115,6 +112,18 @@ def preview(
         for n, name in enumerate(names)
     )
     yield Preview(str(source), str(folder), planned[0], choices, tuple(sorted(moments, key=lambda m: m.number)))
+
+
+def make_folder(folder: Path) -> None:
+    """Make the folder of a preview. Raises OutputError; UsageError where somebody else's index.html lies in it."""
+    page = folder / "index.html"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        is_ours = folder.suffix == ".preview" or not page.exists() or b'<meta name="generator" content="vsr">' in page.read_bytes()
+    except OSError as error:
+        raise OutputError(f"{folder}: can't be made: {error.strerror}; choose another -o") from None
+    if not is_ours:
+        raise UsageError(f"{page}: is already there, and is no page of a preview; choose another -o")
 
 
 def _asked(info: VideoInfo, at: Sequence[str], plan: Plan) -> list[int]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import pickle
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -71,7 +72,9 @@ class State:
             "objective": self.objective.state_dict() if self.objective else {},
             "numbers": {"step": self.step, "seconds": self.seconds, "best_db": self.best_db, "best_step": self.best_step},
         }
-        write_atomically(path, lambda partial: _save(content, partial), parents=True)
+        data = io.BytesIO()
+        torch.save(content, data)
+        write_atomically(path, data.getvalue(), parents=True)
 
     def load(self, path: Path, identity: str) -> None:
         """Go on from a checkpoint. Raises MediaError where it is damaged or of other settings or data."""
@@ -97,8 +100,3 @@ def _read(path: Path, identity: str) -> dict[str, Any]:
     if content["identity"] != identity:
         raise MediaError(f"{path}: belongs to other settings or another data set; use another folder (-o), or leave out --resume")
     return content
-
-
-def _save(content: dict[str, Any], path: Path) -> None:
-    with open(path, "wb") as file:  # by its name, torch would write that into it
-        torch.save(content, file)

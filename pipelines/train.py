@@ -113,9 +113,10 @@ def train(
     HOST:PORT); None: N of them, else one.
     Raises UsageError for data that do not fit, MediaError for files that are damaged.
     """
-    checkpoint = Path(folder) / "checkpoint.pt"
-    if checkpoint.is_file() and not resume:
-        raise UsageError(f"{checkpoint}: training in this folder was begun before; give --resume, or another folder (-o)")
+    checkpoint, log = (Path(folder) / name for name in ("checkpoint.pt", "log.jsonl"))
+    begun = next((path for path in (checkpoint, log) if path.is_file() and path.stat().st_size), None)
+    if begun is not None and not resume:
+        raise UsageError(f"{begun}: training in this folder was begun before; give --resume, or another folder (-o)")
     if minutes is not None and cluster is not None:
         raise UsageError("how many steps some minutes are is measured where training begins, not on a cluster; with --cluster give --set steps=N")
     if cluster is None and (workers is not None or cpus_per_worker is not None):

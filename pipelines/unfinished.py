@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from models.errors import MediaError, OutputError, UsageError
+from models.errors import MediaError, UsageError
 from pipelines.atomic_file import write_atomically
 from pipelines.footage import Footage, to_values
 from pipelines.journal import read_job, work_folder
 from pipelines.matched import fit, opened, turned, upright
 from pipelines.picture import busiest, png, sheet, to_pixels
 from pipelines.planes import Crop
-from pipelines.preview import Moment, stamp
+from pipelines.preview import Moment, make_folder, stamp
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -55,10 +55,7 @@ def look(place: Path, source: Path | None, folder: Path | None, *, shots: int = 
     if not job.done:
         raise UsageError(f"{job.folder}: none of {len(job.plan['chunks'])} chunks is finished yet; try again later")
     folder = folder or job.folder.with_name(f"{job.folder.name.removeprefix('.').removesuffix('.vsr-work').rpartition('.')[0] or 'job'}.preview")
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise OutputError(f"{folder}: can't be made: {error.strerror}; choose another -o") from None
+    make_folder(folder)
     moments = []
     for number, index in enumerate(_spread(sorted(job.done), shots)):
         moment = _show(job, index, number, film, folder)

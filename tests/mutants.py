@@ -381,6 +381,16 @@ MUTANTS = (
         f"{_LOST}::test_no_report_is_written_over_an_input",
     ),
     Mutant(
+        51, "any page is taken for a preview's", "pipelines/preview.py",
+        "    if not is_ours:\n", "    if False:\n",
+        f"{_LOST}::test_a_page_that_is_no_preview_s_is_not_replaced",
+    ),
+    Mutant(
+        42, "a log without its checkpoint is begun anew", "pipelines/train.py",
+        "for path in (checkpoint, log) if", "for path in (checkpoint,) if",
+        f"{_LOST}::test_a_log_without_its_checkpoint_is_not_begun_anew",
+    ),
+    Mutant(
         42, "a data set of other settings is replaced", "pipelines/dataset.py",
         "    if digest != unit.digest:\n", "    if False:\n",
         "tests/pipelines/test_dataset.py::test_pairs_of_other_settings_are_not_replaced",

@@ -18,11 +18,15 @@ from pipelines.events import AlreadyDone, ChunkFinished, Finished, Note, Planned
 from pipelines.job import upscale_video
 from pipelines.journal import Journal, work_folder
 from pipelines.naming import refuse_input, report_path
+from pipelines.preview import make_folder
+from pipelines.recipe import TrainSettings
+from pipelines.train import train
 from tests import media
 from tests.helpers.inline import QUICK, finished_of, planned_of, upscaled
 from tests.pipelines.test_sequence import pictures
 from vsr.api import run_settings
 from vsr.cli import main
+from vsr.page import document
 
 pytestmark = pytest.mark.usefixtures("inline")
 CHUNKS: dict[str, Any] = {"chunk_seconds": 0.3}
@@ -265,3 +269,31 @@ def test_a_run_that_is_refused_leaves_no_lock(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="--fresh"):
         upscaled(film, output, range="0-1", **CHUNKS)
     Journal(work_folder(output)).close()
+
+
+@pytest.mark.parametrize(("folder", "page", "is_ours"), [
+    ("site", "<html>mine</html>", False), ("site", '<meta name="generator" content="vsr">', True),
+    ("film.preview", "<html>of a former version</html>", True), ("new", None, True),
+])  # fmt: skip
+def test_a_page_that_is_no_preview_s_is_not_replaced(tmp_path: Path, folder: str, page: str | None, is_ours: bool) -> None:
+    if page is not None:
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "index.html").write_text(page)
+    if is_ours:
+        make_folder(tmp_path / folder)
+        assert (tmp_path / folder).is_dir()
+    else:
+        with pytest.raises(UsageError, match=r"index\.html: is already there, and is no page of a preview"):
+            make_folder(tmp_path / folder)
+
+
+def test_our_pages_are_known_to_be_ours() -> None:
+    assert '<meta name="generator" content="vsr">' in document("title", "body")
+
+
+def test_a_log_without_its_checkpoint_is_not_begun_anew(tmp_path: Path) -> None:
+    log = tmp_path / "log.jsonl"
+    log.write_text('{"step": 1, "loss": 0.5}\n')
+    with pytest.raises(UsageError, match=r"log\.jsonl: training in this folder was begun before; give --resume"):
+        next(train(TrainSettings(name="mine", scale=2), [], tmp_path))
+    assert log.read_text() == '{"step": 1, "loss": 0.5}\n'

@@ -158,8 +158,9 @@ def test_what_came_to_be_there_during_the_run_is_not_replaced(bucket: Any, film:
             yield event
             bucket.put_object(Key="out.mkv", Body=b"mine")
 
-    monkeypatch.setattr("pipelines.batch.upscale_remote", meanwhile)
-    refused = run([str(film)], "s3://films/out.mkv", tmp_path)[-1]
+    with monkeypatch.context() as patch:
+        patch.setattr("pipelines.batch.upscale_remote", meanwhile)
+        refused = run([str(film)], "s3://films/out.mkv", tmp_path)[-1]
     assert isinstance(refused, UsageError)
     assert "came to be there meanwhile" in str(refused)
     assert bucket.Object("out.mkv").content_length == 4
