@@ -155,7 +155,7 @@ class Journal:
     def is_over(self) -> bool:
         """Whether nothing here is worth keeping once the command's result is there: work of the same command, or none at all."""
         begun = begun_plan(self.folder)
-        return begun is None or self.asked in {begun.id, begun.asked}
+        return self.is_empty if begun is None else self.asked in {begun.id, begun.asked}
 
     @property
     def is_empty(self) -> bool:

@@ -152,6 +152,22 @@ def test_what_others_put_into_a_work_directory_stays(tmp_path: Path, how: str, c
     assert sorted(str(p.relative_to(work)) for p in work.rglob("*")) == ["2024-notes.json", "folder", "folder/000000.chunk"]
 
 
+def test_chunks_of_a_plan_that_can_not_be_read_outlive_a_finished_result(tmp_path: Path) -> None:
+    """Case 44."""
+    film, output = film_in(tmp_path), tmp_path / "out.mkv"
+    upscaled(film, output)
+    shutil.copytree(output.parent, tmp_path / "aside", ignore=lambda *_: ["in.mp4", "aside"])
+    for path in (output, report_path(output)):
+        path.unlink()
+    begun(film, output, range="0-1")
+    (work_folder(output) / "plan.json").write_text("{")
+    for path in (tmp_path / "aside").iterdir():
+        shutil.move(path, tmp_path)
+    before = held(work_folder(output))
+    assert isinstance(upscaled(film, output)[-1], AlreadyDone)
+    assert held(work_folder(output)) == before
+
+
 def test_clean_follows_no_link(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Case 74."""
     film, output = film_in(tmp_path / "elsewhere") if (tmp_path / "elsewhere").mkdir() is None else Path(), tmp_path / "elsewhere" / "out.mkv"
