@@ -166,7 +166,7 @@ def _with_smaller_tiles(planned: Planned, journal: Journal, error: NoMemoryError
     if smaller is None:
         raise error
     if not journal.is_empty:  # chunks of one result are of one plan
-        raise NoMemoryError(f"{error}, or begin anew with --tile {tile_text(smaller.tile_px)}") from None
+        raise NoMemoryError(f"{error}, or begin anew with --fresh --tile {tile_text(smaller.tile_px)}") from None
     return _begun_as(smaller, planned, journal)
 
 

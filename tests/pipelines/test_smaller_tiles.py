@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from models.errors import NoMemoryError
+from models.errors import NoMemoryError, UsageError
 from pipelines.crew import Crew
 from pipelines.events import AlreadyDone, ChunkFinished, Event, Note, Planned
 from pipelines.job import upscale_video
@@ -146,7 +146,7 @@ def test_behind_the_first_chunk_it_is_too_late_and_what_to_do_is_said(film: Path
     memory(MIDDLE, start=12)
     output = tmp_path / "out.mp4"
     events: list[Event] = []
-    with pytest.raises(NoMemoryError, match="what is done is kept, .*--tile 240x144") as error:
+    with pytest.raises(NoMemoryError, match="what is done is kept, .*--fresh --tile 240x144") as error:
         gathered(film, output, events)
     assert error.value.exit_code == 6
     assert tiles(events) == [LARGE]
@@ -161,9 +161,11 @@ def test_the_advice_to_begin_anew_with_smaller_tiles_helps(film: Path, tmp_path:
     output = tmp_path / "out.mp4"
     with pytest.raises(NoMemoryError):
         run(film, output)
-    events = run(film, output, tile="240x144")
-    assert planned_of(events).changed == ("--tile",)
-    assert finished_of(events).frames == 24
+    with pytest.raises(
+        UsageError, match="1 of 3 chunks of an earlier run are kept, and with this command they would get other bits: --tile; .*--fresh"
+    ):
+        run(film, output, tile="240x144")
+    assert finished_of(run(film, output, fresh=True, tile="240x144")).frames == 24
 
 
 def test_below_the_smallest_tiles_there_is_no_more_to_try(film: Path, tmp_path: Path, memory: Any) -> None:
