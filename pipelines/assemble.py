@@ -20,7 +20,7 @@ from models.errors import CorruptError, Interrupted, OutputError, UsageError, Ve
 from pipelines.hdr import with_metadata
 from pipelines.probe import EpochClock
 from pipelines.sequence import unpack
-from pipelines.source import file_url, open_source, packets_of
+from pipelines.source import file_url, open_memory, open_source, packets_of
 from pipelines.timeline import timeline
 
 if TYPE_CHECKING:
@@ -231,7 +231,7 @@ def _prepare(
 
 def _add_video(output: OutputContainer, plan: Plan, first: ChunkRecord) -> AnyStream:
     """The film's track, with everything the first chunk's header says."""
-    chunk = av.open(io.BytesIO(first.path.read_bytes()))
+    chunk = open_memory(first.path.read_bytes())
     try:
         source = chunk.streams.video[0]
         video = output.add_mux_stream(plan.encoder.codec, rate=plan.rate, width=plan.out_width, height=plan.out_height)
@@ -299,7 +299,7 @@ def _chunk_data(record: ChunkRecord) -> bytes:
 
 
 def _chunk_packets(record: ChunkRecord) -> Iterator[Packet]:
-    container = av.open(io.BytesIO(_chunk_data(record)), "r")
+    container = open_memory(_chunk_data(record))
     try:
         for packet in container.demux(video=0):
             if packet.size:

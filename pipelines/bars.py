@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import av
 import numpy as np
@@ -10,12 +10,15 @@ import numpy as np
 from models.errors import MediaError
 from pipelines.decode import picture_planes, planar_format
 from pipelines.planes import Crop
-from pipelines.source import open_source
+from pipelines.source import film_decoder, open_source
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
+    from av.packet import Packet
+    from av.video.codeccontext import VideoCodecContext
     from av.video.frame import VideoFrame
+    from av.video.stream import VideoStream
 
     from pipelines.planes import PixelFormat
     from pipelines.video import VideoInfo
@@ -86,14 +89,13 @@ def _samples(info: VideoInfo) -> Iterator[VideoFrame]:
     """One frame of each place, the first that can be decoded there."""
     container = open_source(info.path)
     try:
-        stream: Any = next(s for s in container.streams.video if s.index == info.stream_index)
-        stream.codec_context.thread_type = "AUTO"
+        stream, decoder = film_decoder(container, info.stream_index)
         first, length = info.pts[0], info.pts[-1] - info.pts[0]
         seekable = not info.linear and not info.epochs and info.frame_count > _PLACES
         for place in range(_PLACES if seekable else 1):
             if seekable:
                 container.seek(first + length * (2 * place + 1) // (2 * _PLACES), stream=stream)
-            frames = (f for f in _decoded(container, stream) if not f.is_corrupt and (f.width, f.height) == (info.width, info.height))
+            frames = (f for f in _decoded(container.demux(stream), decoder) if not f.is_corrupt and (f.width, f.height) == (info.width, info.height))
             for number, frame in enumerate(frames):
                 # Without seeking, the start of the film is looked at, every other frame.
                 if seekable or number % 2 == 0:
@@ -106,10 +108,10 @@ def _samples(info: VideoInfo) -> Iterator[VideoFrame]:
         container.close()
 
 
-def _decoded(container: Any, stream: Any) -> Iterator[VideoFrame]:
-    for packet in container.demux(stream):
+def _decoded(packets: Iterable[Packet[VideoStream]], decoder: VideoCodecContext) -> Iterator[VideoFrame]:
+    for packet in packets:
         try:
-            yield from packet.decode()
+            yield from decoder.decode(packet)
         except av.error.EOFError:
             return
         except av.error.InvalidDataError:

@@ -15,7 +15,7 @@ from models.errors import CorruptError, MediaError
 from pipelines.linear import from_linear
 from pipelines.look import captions_of
 from pipelines.planes import PixelFormat
-from pipelines.source import GUARDS
+from pipelines.source import open_decoder
 from pipelines.video import Frame
 
 if TYPE_CHECKING:
@@ -59,9 +59,9 @@ def planar_format(pix_fmt: str) -> PixelFormat:
     return PixelFormat.parse(_PLANAR.get(pix_fmt, pix_fmt))
 
 
-def open_decoder(setup: DecoderSetup, *, strict: bool = False) -> VideoCodecContext:
+def packet_decoder(setup: DecoderSetup, *, strict: bool = False) -> VideoCodecContext:
     """A decoder as the container would have set it up. strict: damage it would hide is an error instead."""
-    context: VideoCodecContext = av.CodecContext.create(setup.codec, "r")  # type: ignore[assignment]
+    context = open_decoder(setup.codec, err_detect="explode") if strict and setup.codec in _HIDES_DAMAGE else open_decoder(setup.codec)
     context.extradata = setup.extradata
     context.codec_tag = setup.codec_tag
     context.width, context.height = setup.width, setup.height
@@ -69,11 +69,7 @@ def open_decoder(setup: DecoderSetup, *, strict: bool = False) -> VideoCodecCont
         context.pix_fmt = setup.pix_fmt
     context.bits_per_coded_sample = setup.bits_per_coded_sample
     context.reorder_depth = setup.reorder_depth
-    context.thread_type = "AUTO"
     context.thread_count = _THREADS
-    context.options = GUARDS
-    if strict and setup.codec in _HIDES_DAMAGE:
-        context.options = {**GUARDS, "err_detect": "explode"}
     return context
 
 
@@ -84,13 +80,13 @@ def decode(packets: Iterable[PacketData], setup: DecoderSetup, pixels: PixelForm
     Raises MediaError where size or format changes on the way, CorruptError where a packet behind the first frame can't be
     decoded.
     """
-    context = open_decoder(setup, strict=not conceal)
+    decoder = packet_decoder(setup, strict=not conceal)
     reformatter: av.video.reformatter.VideoReformatter | None = None
     size: tuple[int, int, str] | None = None
     number = 0
     for data in _with_end(packets):
         try:
-            frames = context.decode(_rebuilt(data) if data is not None else None)
+            frames = decoder.decode(_rebuilt(data) if data is not None else None)
         except av.error.EOFError:
             break
         except av.error.MemoryError:

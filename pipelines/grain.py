@@ -9,7 +9,7 @@ way of cutting a film into chunks gives the same bytes.
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import av
 import numpy as np
@@ -17,7 +17,7 @@ import numpy as np
 from models.errors import MediaError
 from pipelines.decode import picture_planes, planar_format
 from pipelines.planes import PixelFormat
-from pipelines.source import open_source
+from pipelines.source import film_decoder, open_source
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -119,8 +119,7 @@ def _pairs(info: VideoInfo, pixels: PixelFormat) -> Iterator[tuple[list[np.ndarr
     except MediaError:
         return  # what is wrong with it is said where it matters
     with container:
-        stream: Any = next(s for s in container.streams.video if s.index == info.stream_index)
-        stream.codec_context.thread_type = "AUTO"
+        stream, decoder = film_decoder(container, info.stream_index)
         first, length = info.pts[0], info.pts[-1] - info.pts[0]
         seekable = not info.linear and not info.epochs and info.frame_count > 4 * _PLACES
         try:
@@ -128,7 +127,8 @@ def _pairs(info: VideoInfo, pixels: PixelFormat) -> Iterator[tuple[list[np.ndarr
                 if seekable:
                     container.seek(first + length * (2 * place + 1) // (2 * _PLACES), stream=stream)
                 before: list[np.ndarray] | None = None
-                for number, frame in enumerate(f for f in container.decode(stream) if not f.is_corrupt):
+                frames = (f for packet in container.demux(stream) for f in decoder.decode(packet))
+                for number, frame in enumerate(f for f in frames if not f.is_corrupt):
                     if (frame.width, frame.height) != (info.width, info.height):
                         break
                     name = frame.format.name.replace("yuvj", "yuv")

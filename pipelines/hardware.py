@@ -14,6 +14,7 @@ import torch
 from av.codec.hwaccel import HWAccel, hwdevices_available
 
 from pipelines.device import bf16_units, choose_device, numerics_class
+from pipelines.source import GUARDS, open_decoder
 from pipelines.task import HardwareFacts
 
 if TYPE_CHECKING:
@@ -73,7 +74,9 @@ def _decodes(kind: str, clip: str) -> bool:
     """A device of that kind decodes the first picture of a clip."""
     try:
         accelerator = HWAccel(device_type=kind, allow_software_fallback=False)
-        with av.open(clip, hwaccel=accelerator) as container:
-            return next(container.decode(video=0), None) is not None and bool(container.streams.video[0].codec_context.is_hwaccel)
+        with av.open(clip, options=GUARDS, hwaccel=accelerator) as container:
+            stream = container.streams.video[0]
+            decoder = open_decoder(stream)
+            return any(decoder.decode(packet) for packet in container.demux(stream)) and bool(decoder.is_hwaccel)
     except Exception:  # noqa: BLE001 - as above
         return False

@@ -12,6 +12,7 @@ from av.sidedata.sidedata import SideDataContainer
 from av.sidedata.sidedata import Type as SideData
 
 from pipelines.cicp import HdrMetadata, Range
+from pipelines.source import open_memory
 
 if TYPE_CHECKING:
     from av.video.frame import VideoFrame
@@ -140,7 +141,7 @@ def with_metadata(stream: Any, metadata: HdrMetadata, color: ColorTags, *, matro
     data[start + size : start + size] = boxes
     for at in path:
         struct.pack_into(">I", data, at, struct.unpack_from(">I", data, at)[0] + len(boxes))
-    return av.open(io.BytesIO(bytes(data)), "r", format="mov")
+    return open_memory(bytes(data), "mov")
 
 
 def _boxes(metadata: HdrMetadata, color: ColorTags) -> bytes:

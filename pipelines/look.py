@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     import os
     from typing import Any, TypeAlias
 
+    from av.video.codeccontext import VideoCodecContext
     from av.video.frame import VideoFrame
-    from av.video.stream import VideoStream
 
     Packet: TypeAlias = av.Packet[Any]
 
@@ -46,10 +46,10 @@ class Look:
     """The first packet."""
     error: str = ""
 
-    def decode(self, packet: Packet | None, stream: VideoStream) -> None:
+    def take(self, packet: Packet | None, decoder: VideoCodecContext) -> None:
         """Look at the frames of a packet; at those that the decoder still holds for None. What can't be decoded is noted."""
         try:
-            frames = packet.decode() if packet is not None else stream.codec_context.decode(None)
+            frames = decoder.decode(packet)
         except av.error.EOFError:
             return
         except av.error.FFmpegError as error:
@@ -57,7 +57,7 @@ class Look:
             return
         for frame in frames:
             if len(self.pts) < _SAMPLE_FRAMES:
-                self.add(frame)  # type: ignore[arg-type]
+                self.add(frame)
 
     @property
     def is_enough(self) -> bool:

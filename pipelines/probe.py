@@ -23,7 +23,7 @@ from pipelines.look import Look, exif_orientation
 from pipelines.scan import find_scan
 from pipelines.sequence import pattern_of
 from pipelines.siting import chroma_siting
-from pipelines.source import DECODERS, GUARDS, MAX_PIXELS, open_source, packets_of
+from pipelines.source import DECODERS, MAX_PIXELS, film_decoder, open_decoder, open_source, packets_of
 from pipelines.structure import flaw_of
 from pipelines.video import NO_PTS, DecoderSetup, PacketIndex, Scan, Stream, VideoInfo
 
@@ -136,10 +136,8 @@ def _read(container: InputContainer, path: str | os.PathLike[str], video_stream:
         )
     if context.width * context.height > MAX_PIXELS:
         raise MediaError(f"{path}: its pictures are {context.width}x{context.height}; expected at most {MAX_PIXELS >> 20} million pixels")
-    context.options = GUARDS
     codec = context.codec.canonical_name if hasattr(context.codec, "canonical_name") else context.name
     codec = {"libdav1d": "av1"}.get(codec, codec)
-    context.thread_type = "AUTO"
     seen = _walk(container, stream, codec)
     index, look, epochs = seen.index, seen.look, seen.epochs
     if not len(index):
@@ -264,7 +262,7 @@ class _Walk:
 
 def _walk(container: InputContainer, stream: VideoStream, codec: str) -> _Walk:
     """One pass over all packets."""
-    seen = _Walk()
+    seen, decoder = _Walk(), open_decoder(stream)
     index, look, counts = seen.index, seen.look, seen.counts
     ends: dict[int, int] = {}
     length_size = nal_length_size(codec, stream.codec_context.extradata)
@@ -294,9 +292,9 @@ def _walk(container: InputContainer, stream: VideoStream, codec: str) -> _Walk:
         index.clean.append(clean)
         index.discard.append(packet.is_discard)
         if not look.is_enough:
-            look.decode(packet, stream)
+            look.take(packet, decoder)
     if not look.is_enough:
-        look.decode(None, stream)
+        look.take(None, decoder)
     # Where recordings are joined, the counters of TS packets jump, which flags what stands before the key frame there; it may be whole,
     # and if it is not, its frames say so.
     seen.damaged = sum(not any(index.clean[n + 1 : n + 3]) for n in flagged)
@@ -365,12 +363,10 @@ def count(info: VideoInfo) -> VideoInfo:
     seen: array[int] = array("q")
     damage = 0
     try:
-        stream = container.streams.video[[s.index for s in container.streams.video].index(info.stream_index)]
-        stream.codec_context.thread_type = "AUTO"
-        stream.codec_context.options = GUARDS
+        stream, decoder = film_decoder(container, info.stream_index)
         for packet in packets_of(container, info.path, stream):
             try:
-                for frame in packet.decode():
+                for frame in decoder.decode(packet):
                     seen.append(NO_PTS if frame.pts is None else frame.pts)
                     damage += frame.is_corrupt
             except av.error.EOFError:

@@ -19,7 +19,7 @@ from av.sidedata.sidedata import Type as SideData
 from models.errors import MediaError, UsageError
 from pipelines.footage import Codes
 from pipelines.hdr import frame_side_data
-from pipelines.source import PacketReader
+from pipelines.source import PacketReader, open_decoder
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -140,13 +140,13 @@ def _encode(codes: Codes, codec: Codec, quality: int) -> Iterator[Packet]:
     yield from context.encode(None)
 
 
-def _decode(packets: list[Packet], decoder: str) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    context: VideoCodecContext = av.CodecContext.create(decoder, "r")  # type: ignore[assignment]
-    context.thread_count = 1
+def _decode(packets: list[Packet], name: str) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    decoder = open_decoder(name)
+    decoder.thread_count = 1
     frames: list[VideoFrame] = []
     for packet in packets:
-        frames += context.decode(packet)
-    frames += context.decode(None)
+        frames += decoder.decode(packet)
+    frames += decoder.decode(None)
     for frame in frames:
         dtype = np.uint8 if frame.format.components[0].bits == 8 else np.uint16
         planes = []
@@ -184,14 +184,14 @@ def coding_of(info: VideoInfo) -> Coding:
 
 def _quantisers(info: VideoInfo, packets: list[bytes]) -> Iterator[float]:
     """Mean quantiser of each frame, as the decoder exports it (AVVideoEncParams)."""
-    context: VideoCodecContext = av.CodecContext.create(info.decoder.codec, "r")  # type: ignore[assignment]
-    context.extradata = info.decoder.extradata
-    context.options = {"export_side_data": "venc_params"}
+    decoder = open_decoder(info.decoder.codec, export_side_data="venc_params")
+    decoder.extradata = info.decoder.extradata
+    decoder.thread_count = 1
     for data in packets:
         packet = av.Packet(len(data))
         packet.update(data)
         try:
-            frames = context.decode(packet)
+            frames = decoder.decode(packet)
         except av.error.FFmpegError:
             continue
         for frame in frames:

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import io
 import os
 import time
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-import av
 import numpy as np
 import torch
 
@@ -21,6 +19,7 @@ from pipelines.footage import to_rgb
 from pipelines.picture import busiest, png, sheet
 from pipelines.planes import PixelFormat
 from pipelines.sequence import unpack
+from pipelines.source import open_memory
 from pipelines.task import Sampled, Stages
 from pipelines.video import Frame
 from pipelines.windows import Reel, windows
@@ -234,7 +233,7 @@ def _encoded(parts: Sequence[Sequence[np.ndarray]], index: int, plan: Plan) -> t
     elif encoder.is_picture:
         sizes = [len(chunk.data)]
     else:
-        with av.open(io.BytesIO(chunk.data), "r") as container:
+        with open_memory(chunk.data) as container:
             sizes = [packet.size for packet in container.demux(video=0) if packet.size]
     whole = plan.out_width / encoder.width
     return float(sizes[0]) * whole, float(np.mean(sizes[1:] or sizes)) * whole

@@ -17,13 +17,15 @@ from typing import TYPE_CHECKING, Any, Literal
 import av
 import numpy as np
 
-from pipelines.source import open_source
+from pipelines.source import film_decoder, open_source
 from pipelines.video import NO_PTS, Scan
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from av.container import InputContainer
+    from av.packet import Packet
+    from av.video.codeccontext import VideoCodecContext
     from av.video.frame import VideoFrame
     from av.video.stream import VideoStream
 
@@ -74,8 +76,7 @@ def find_scan(info: VideoInfo, field_order: int) -> Scan:
         return Scan(pulldown="soft" if soft else "")
     container = open_source(info.path)
     try:
-        stream = next(s for s in container.streams.video if s.index == info.stream_index)
-        looks = list(_looks(container, stream, info))
+        looks = _looks(container, info)
     except av.error.FFmpegError:
         looks = []  # what is wrong with it is said where it matters
     finally:
@@ -133,8 +134,8 @@ def _is_soft_telecine(pts: array[int]) -> bool:
     return all(abs(r - Fraction(3, 2)) < Fraction(1, 10) or abs(r - Fraction(2, 3)) < Fraction(1, 20) for r in ratios)
 
 
-def _looks(container: InputContainer, stream: VideoStream, info: VideoInfo) -> list[Look]:
-    stream.codec_context.thread_type = "AUTO"
+def _looks(container: InputContainer, info: VideoInfo) -> list[Look]:
+    stream, decoder = film_decoder(container, info.stream_index)
     first, length = info.pts[0], info.pts[-1] - info.pts[0]
     # Frames known by order only, and clocks that jump, can't be sought: their start is looked at for longer.
     places = 1 if info.linear or info.epochs or info.frame_count <= _PLACES * _FRAMES else _PLACES
@@ -144,18 +145,18 @@ def _looks(container: InputContainer, stream: VideoStream, info: VideoInfo) -> l
     for place in range(places):
         if place:
             container.seek(first + length * place // places, stream=stream)
-        found.append(_look(container, stream, wanted, known))
+        found.append(_look(container.demux(stream), decoder, wanted, known))
     return found
 
 
-def _look(container: InputContainer, stream: VideoStream, wanted: int, known: set[int]) -> Look:
+def _look(packets: Iterable[Packet[VideoStream]], decoder: VideoCodecContext, wanted: int, known: set[int]) -> Look:
     """The next frames. known: timestamps seen before; where there are few key frames, seeking leads to the same ones again."""
     look = Look()
     eye: _Eye | None = None
     count = 0
-    for packet in container.demux(stream):
+    for packet in packets:
         try:
-            frames: list[VideoFrame] = packet.decode()  # type: ignore[assignment]
+            frames = decoder.decode(packet)
         except av.error.EOFError:
             break
         except av.error.InvalidDataError:

@@ -14,6 +14,7 @@ import av
 from av.bitstream import BitStreamFilterContext
 
 from pipelines.cicp import Siting
+from pipelines.source import open_memory
 
 if TYPE_CHECKING:
     from av.video.stream import VideoStream
@@ -35,7 +36,7 @@ def chroma_siting(stream: VideoStream, first: bytes = b"") -> int:
     found = _written(stream)
     if found == Siting.UNSPECIFIED and first and stream.codec_context.name == "h264":
         try:
-            with av.open(io.BytesIO(first), format="h264") as alone:
+            with open_memory(first, "h264") as alone:
                 found = _written(alone.streams.video[0])
         except av.error.FFmpegError:
             return Siting.UNSPECIFIED

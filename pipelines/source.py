@@ -1,4 +1,4 @@
-"""`open_source`, a file opened as a file and nothing else, and `PacketReader`, its video packets in decode order, read once.
+"""`open_source`, a file opened as a file and nothing else, `open_decoder`, its decoder within limits, and `PacketReader`, its packets.
 
 FFmpeg takes names as URLs and recognises playlists by content; here a path is a path, only protocol "file" exists,
 and only the demuxers listed below may be chosen.
@@ -6,6 +6,7 @@ and only the demuxers listed below may be chosen.
 
 from __future__ import annotations
 
+import io
 import os
 import stat
 from collections import deque
@@ -24,8 +25,23 @@ if TYPE_CHECKING:
 
     from av.container import InputContainer
     from av.stream import Stream
+    from av.video.codeccontext import VideoCodecContext
+    from av.video.stream import VideoStream
 
-__all__ = ["DECODERS", "FORMATS", "GUARDS", "MAX_PIXELS", "PacketData", "PacketReader", "file_url", "open_source", "packets_of"]
+__all__ = [
+    "DECODERS",
+    "FORMATS",
+    "GUARDS",
+    "MAX_PIXELS",
+    "PacketData",
+    "PacketReader",
+    "file_url",
+    "film_decoder",
+    "open_decoder",
+    "open_memory",
+    "open_source",
+    "packets_of",
+]
 
 
 def _decodes_pictures(name: str) -> bool:
@@ -68,7 +84,7 @@ _OPTIONS = {
 
 
 GUARDS = {"codec_whitelist": _OPTIONS["codec_whitelist"], "max_pixels": str(MAX_PIXELS)}
-"""Options of every decoder that is opened."""
+"""Options of every decoder. Those given to `av.open` reach only the decoders that look for stream parameters; see `open_decoder`."""
 
 _MOST_HEADER_BYTES = 512 << 20
 
@@ -116,6 +132,28 @@ def open_source(path: str | os.PathLike[str]) -> InputContainer:
             f"{_shown(path)}: is not a video file we can open ({getattr(error, 'strerror', None) or error}); "
             "expected a complete MP4, MOV, MKV, WebM, TS, AVI, raw stream or picture"
         ) from None
+
+
+def open_memory(data: bytes, format_name: str | None = None) -> InputContainer:
+    """Open a media file that lies in memory, such as an encoded chunk, for reading; the caller closes it. Raises av.error.FFmpegError."""
+    return av.open(io.BytesIO(data), "r", format=format_name, options=GUARDS)
+
+
+def open_decoder(of: VideoStream | str, *, most_pixels: int = MAX_PIXELS, **options: str) -> VideoCodecContext:
+    """The decoder of a stream, or a new one of that name, with the limits of `GUARDS` on the decoder itself; the only way to one.
+
+    most_pixels: of one picture. options: more of the decoder's own. It opens with the first packet it is given.
+    """
+    decoder: VideoCodecContext = av.CodecContext.create(of, "r") if isinstance(of, str) else of.codec_context  # type: ignore[assignment]
+    decoder.options = {**GUARDS, "max_pixels": str(most_pixels), **options}
+    decoder.thread_type = "AUTO"
+    return decoder
+
+
+def film_decoder(container: InputContainer, stream_index: int) -> tuple[VideoStream, VideoCodecContext]:
+    """The video stream of that index, and its decoder within limits."""
+    stream = next(s for s in container.streams.video if s.index == stream_index)
+    return stream, open_decoder(stream)
 
 
 def packets_of(container: InputContainer, path: str | os.PathLike[str], *streams: Stream) -> Iterator[av.Packet[Any]]:

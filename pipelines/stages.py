@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import io
 import os
 import time
 from typing import TYPE_CHECKING
 
-import av
 import numpy as np
 import torch
 
@@ -16,6 +14,7 @@ from pipelines.encode import EncodedChunk, encode_chunk
 from pipelines.filters import filtered
 from pipelines.planes import PixelFormat
 from pipelines.sequence import unpack
+from pipelines.source import open_memory
 from pipelines.task import Stages
 from pipelines.video import Frame
 from pipelines.windows import Reel, windows
@@ -137,6 +136,6 @@ def _sizes(chunk: EncodedChunk, plan: Plan) -> tuple[float, float]:
     elif plan.encoder.is_picture:
         sizes = [len(chunk.data)]
     else:
-        with av.open(io.BytesIO(chunk.data), "r") as container:
+        with open_memory(chunk.data) as container:
             sizes = [packet.size for packet in container.demux(video=0) if packet.size]
     return float(sizes[0]), float(np.mean(sizes[1:] or sizes))

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import bisect
 import hashlib
 import math
 import os
+from array import array
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
@@ -20,7 +22,7 @@ from pipelines.decode import float_planes, picture_planes, planar_format
 from pipelines.hdr import agree, static_metadata
 from pipelines.planes import PixelFormat
 from pipelines.siting import chroma_siting
-from pipelines.source import open_source
+from pipelines.source import MAX_PIXELS, open_decoder, open_source
 from pipelines.thumbnail import grid_for, thumbnail
 from pipelines.timeline import timeline
 
@@ -30,7 +32,10 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from av.container import InputContainer
+    from av.packet import Packet
+    from av.video.codeccontext import VideoCodecContext
     from av.video.frame import VideoFrame
+    from av.video.stream import VideoStream
 
     from pipelines.assemble import Passed
     from pipelines.journal import ChunkRecord
@@ -116,7 +121,8 @@ class _Seen:
         siting = chroma_siting(self.video)
         if PixelFormat.parse(plan.out_pix_fmt).sub_y and siting not in {Siting.UNSPECIFIED, plan.out_color.siting}:
             raise VerificationError(f"chroma of the result is said to lie {siting!r}, expected {Siting(plan.out_color.siting)!r}")
-        self.pts: list[int] = []
+        self.pts = array("q")
+        """Of its packets, in decode order."""
         self.decoded = 0
         self.counts: dict[int, int] = {}
         self.digests: dict[int, Any] = {}
@@ -125,10 +131,9 @@ class _Seen:
 
 def _walk(container: InputContainer, seen: _Seen, records: Sequence[ChunkRecord], plan: Plan, *, full: bool, stop: threading.Event | None) -> None:
     """Read all packets once; decode at the seams as they pass."""
-    context = seen.video.codec_context
-    context.thread_type = "AUTO"
+    decoder = _decoder(seen.video, plan)
     starts = _starts(records)
-    number, chunk = 0, -1
+    number, chunk, chunk_start = 0, -1, 0
     pictures: _Pictures | None = None
     for packet in container.demux():
         go_on(stop)
@@ -148,16 +153,16 @@ def _walk(container: InputContainer, seen: _Seen, records: Sequence[ChunkRecord]
         seen.pts.append(packet.pts)
         if number in starts:
             if pictures is not None:
-                pictures.end(_drain(context))
-            chunk = starts[number]
+                pictures.end(_drain(decoder))
+            chunk, chunk_start = starts[number], number
             pictures = _Pictures(records[chunk], plan, seen)
             if not packet.is_keyframe:
                 raise VerificationError(f"chunk {chunk} does not begin with a key frame")
-        if pictures is not None and (full or number < _last_start(starts, number) + _SEAM_PACKETS):
-            pictures.check(_decoded(context, packet))
+        if pictures is not None and (full or number < chunk_start + _SEAM_PACKETS):
+            pictures.check(_decoded(decoder, packet))
         number += 1
     if pictures is not None:
-        pictures.end(_drain(context))
+        pictures.end(_drain(decoder))
 
 
 def _starts(records: Sequence[ChunkRecord]) -> dict[int, int]:
@@ -169,22 +174,21 @@ def _starts(records: Sequence[ChunkRecord]) -> dict[int, int]:
     return starts
 
 
-def _last_start(starts: dict[int, int], number: int) -> int:
-    while number not in starts:
-        number -= 1
-    return number
+def _decoder(stream: VideoStream, plan: Plan) -> VideoCodecContext:
+    """Of a result, which may be larger than any source: its pictures have the plan's size."""
+    return open_decoder(stream, most_pixels=max(MAX_PIXELS, 2 * plan.out_width * plan.out_height))
 
 
-def _decoded(context: Any, packet: Any) -> list[VideoFrame]:
+def _decoded(decoder: VideoCodecContext, packet: Packet[Any]) -> list[VideoFrame]:
     try:
-        return list(context.decode(packet))
+        return decoder.decode(packet)
     except av.error.FFmpegError as error:
         raise VerificationError(f"the result can't be decoded at pts {packet.pts}: {error.strerror}") from None
 
 
-def _drain(context: Any) -> list[VideoFrame]:
-    frames = list(context.decode(None))
-    context.flush_buffers()
+def _drain(decoder: VideoCodecContext) -> list[VideoFrame]:
+    frames = decoder.decode(None)
+    decoder.flush_buffers()
     return frames
 
 
@@ -194,16 +198,16 @@ class _Pictures:
     def __init__(self, record: ChunkRecord, plan: Plan, seen: _Seen) -> None:
         self._record, self._plan, self._seen = record, plan, seen
         self._grid = grid_for(plan.width, plan.height)
-        self._order = sorted(record.pts)
-        self._places: dict[int, int] = {}
-        """Place in display order by time in the result; known once the first frame has told how far it moved."""
+        self._order = array("q", sorted(record.pts))
+        self._thumbnails = record.thumbnails  # read once: it lies in a file
+        self._shift: int | None = None
+        """Ticks by which the result is shown later; known once the first frame has told."""
 
     def check(self, frames: Iterable[VideoFrame]) -> None:
         """Frames in display order. Raises VerificationError for the first that is wrong."""
         for frame in frames:
-            if not self._places:
-                shift = (frame.pts or 0) - _scaled(self._order[0], self._plan, self._seen)
-                self._places = {_scaled(p, self._plan, self._seen) + shift: place for place, p in enumerate(self._order)}
+            if self._shift is None:
+                self._shift = (frame.pts or 0) - self._scaled(self._order[0])
             self._seen.decoded += 1
             if frame.is_corrupt:
                 raise VerificationError(f"a frame of chunk {self._record.index} is damaged in the result")
@@ -213,14 +217,24 @@ class _Pictures:
     def end(self, frames: Iterable[VideoFrame]) -> None:
         """The last ones. Raises VerificationError where there was none at all, too."""
         self.check(frames)
-        if not self._places:
+        if self._shift is None:
             raise VerificationError(f"nothing of chunk {self._record.index} can be decoded")
 
+    def _scaled(self, pts: int) -> int:
+        """Ticks of the plan as ticks of the result."""
+        return round(pts * self._plan.time_base / self._seen.time_base)
+
+    def _place(self, pts: int) -> int | None:
+        """Place in display order of the frame that the result shows at a time."""
+        wanted = pts - (self._shift or 0)
+        place = bisect.bisect_left(self._order, wanted, key=self._scaled)
+        return place if place < len(self._order) and self._scaled(self._order[place]) == wanted else None
+
     def _compare(self, frame: VideoFrame) -> None:
-        place, size = self._places.get(frame.pts or 0), math.prod(self._grid)
-        if place is None or len(self._record.thumbnails) < (place + 1) * size:
+        place, size = self._place(frame.pts or 0), math.prod(self._grid)
+        if place is None or len(self._thumbnails) < (place + 1) * size:
             return
-        own = np.frombuffer(self._record.thumbnails, np.uint8)[place * size : (place + 1) * size].reshape(self._grid).astype(np.float32)
+        own = np.frombuffer(self._thumbnails, np.uint8)[place * size : (place + 1) * size].reshape(self._grid).astype(np.float32)
         pixels = planar_format(frame.format.name)
         packed = frame.format.name.replace("yuvj", "yuv") != pixels.name
         planar = frame.reformat(format=pixels.name) if packed else frame  # a change of layout only
@@ -230,10 +244,6 @@ class _Pictures:
                 f"the frame at pts {self._order[place]} of chunk {self._record.index} shows something else than its source "
                 f"(by {difference:.0f} of 255)"
             )
-
-
-def _scaled(pts: int, plan: Plan, seen: _Seen) -> int:
-    return round(pts * plan.time_base / seen.time_base)
 
 
 def _check_tags(frame: VideoFrame, plan: Plan) -> None:
@@ -253,21 +263,28 @@ def _check_tags(frame: VideoFrame, plan: Plan) -> None:
 def _check_times(seen: _Seen, plan: Plan, info: VideoInfo) -> tuple[Fraction, Fraction]:
     """(largest error, the one constant shift a container that begins at 0 may add), both in seconds."""
     moved = start_shift(plan, info)
-    expected = [p * plan.time_base - moved for p in timeline(info, plan).pts]
-    if len(seen.pts) != len(expected):
-        raise VerificationError(f"the result has {len(seen.pts)} frames, expected {len(expected)}")
-    found = [p * seen.time_base for p in sorted(seen.pts)]
-    if any(a >= b for a, b in zip(found, found[1:], strict=False)):
+    promised = timeline(info, plan).pts
+    if len(seen.pts) != len(promised):
+        raise VerificationError(f"the result has {len(seen.pts)} frames, expected {len(promised)}")
+    found = np.sort(np.frombuffer(seen.pts, np.int64))
+    if (found[1:] == found[:-1]).any():
         raise VerificationError("two frames of the result have the same timestamp")
-    shift = found[0] - expected[0]
+    shift = int(found[0]) * seen.time_base - (promised[0] * plan.time_base - moved)
     shift = Fraction(0) if abs(shift) <= _MATROSKA_TICK / 2 else shift
     allowed = _MATROSKA_TICK / 2 if plan.encoder.container == "matroska" else Fraction(0)
     if shift and plan.encoder.container == "matroska":
         allowed = _MATROSKA_TICK  # the shift itself was rounded
-    for number, (a, b) in enumerate(zip(found, expected, strict=True)):
-        if abs(a - b - shift) > allowed:
-            raise VerificationError(f"frame {number} of the result is shown at {float(a):.6f} s, expected {float(b + shift):.6f} s")
-    return max((abs(a - b - shift) for a, b in zip(found, expected, strict=True)), default=Fraction(0)), shift
+    # In whole units that all of these times are multiples of: two fractions a frame would take a kilobyte, and a minute for a day of film.
+    unit = Fraction(1, math.lcm(*(f.denominator for f in (seen.time_base, plan.time_base, moved, shift, allowed))))
+    a_tick, b_tick, offset, most = (int(f / unit) for f in (seen.time_base, plan.time_base, shift - moved, allowed))
+    largest = 0
+    for number, (a, b) in enumerate(zip(found.data, promised, strict=True)):
+        error = abs(a * a_tick - b * b_tick - offset)
+        if error > most:
+            shown, wanted = a * seen.time_base, b * plan.time_base - moved + shift
+            raise VerificationError(f"frame {number} of the result is shown at {float(shown):.6f} s, expected {float(wanted):.6f} s")
+        largest = max(largest, error)
+    return largest * unit, shift
 
 
 def _check_passed(seen: _Seen, passed: Sequence[Passed], shift: Fraction, plan: Plan) -> None:
@@ -313,7 +330,9 @@ def _read_picture(path: Path, plan: Plan, what: str) -> tuple[list[np.ndarray], 
     """Planes of a picture, in the format they were encoded from. what: its name in messages."""
     container = open_source(path)
     try:
-        frame = next(container.decode(video=0), None)
+        stream = container.streams.video[0]
+        decoder = _decoder(stream, plan)
+        frame = next((f for packet in container.demux(stream) for f in decoder.decode(packet)), None)
     except av.error.FFmpegError as error:
         raise VerificationError(f"{what} can't be read back: {error.strerror}") from None
     finally:

@@ -40,6 +40,7 @@ _SCAN, _FILTERS = (f"tests/pipelines/test_{n}.py" for n in ("scan", "filters"))
 _LOCAL, _CLUSTER, _LEDGER, _MACHINES, _ACTOR, _SPANS, _WORKER = (
     f"tests/pipelines/test_{n}.py" for n in ("local", "cluster", "ledger", "machines", "actor", "spans", "worker")
 )
+_LIMITS = "tests/pipelines/test_limits.py"
 _EXACT = "tests/pipelines/test_color_exact.py"
 _TILES = "tests/pipelines/test_smaller_tiles.py"
 _ATOMIC = "tests/pipelines/test_atomic_file.py"
@@ -659,6 +660,26 @@ MUTANTS = (
         51, "two inputs get one name", "pipelines/batch.py",
         "            if owner is not source:", "            if False:",
         "tests/vsr/test_batch_command.py::test_no_two_inputs_get_one_name_even_with_overwrite",
+    ),
+    Mutant(
+        75, "a decoder is opened without limits", "pipelines/source.py",
+        'decoder.options = {**GUARDS, "max_pixels": str(most_pixels), **options}', "decoder.options = {**options}",
+        f"{_LIMITS}::test_a_limit_holds_in_the_decoder_itself",
+    ),
+    Mutant(
+        75, "a stream's own decoder is taken as it is", "pipelines/source.py",
+        "    return stream, open_decoder(stream)", "    return stream, stream.codec_context",
+        f"{_LIMITS}::test_a_limit_holds_in_the_decoder_itself",
+    ),
+    Mutant(
+        75, "one decoder goes another way", "pipelines/recode.py",
+        "decoder = open_decoder(name)", 'decoder = av.CodecContext.create(name, "r")',
+        f"{_LIMITS}::test_there_is_one_way_to_a_decoder",
+    ),
+    Mutant(
+        75, "a film is looked at by its container", "pipelines/grain.py",
+        "for packet in container.demux(stream) for f in decoder.decode(packet))", "for f in container.decode(stream))",
+        f"{_LIMITS}::test_there_is_one_way_to_a_decoder",
     ),
 )  # fmt: skip
 

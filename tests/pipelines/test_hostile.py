@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from models.errors import MediaError
-from pipelines.decode import open_decoder
+from pipelines.decode import packet_decoder
 from pipelines.probe import probe
 from pipelines.source import DECODERS, MAX_PIXELS
 from tests import media
@@ -95,7 +95,7 @@ def test_no_decoder_makes_a_picture_of_more_than_the_limit(tmp_path: Path) -> No
     """Case 75: whatever the headers said, neither the one that probes nor the worker's."""
     source = media.cfr(tmp_path / "in.mp4", frames=2)
     info = probe(source)
-    context = open_decoder(info.decoder)
+    context = packet_decoder(info.decoder)
     assert int(context.options["max_pixels"]) == MAX_PIXELS < 16384 * 16384
 
 
