@@ -8,6 +8,7 @@ import heapq
 import io
 import math
 import os
+from array import array
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from pathlib import Path
@@ -308,13 +309,13 @@ def _chunk_packets(record: ChunkRecord) -> Iterator[Packet]:
         container.close()
 
 
-def decode_times(chunks: Sequence[Sequence[int]]) -> tuple[list[int], int]:
+def decode_times(chunks: Iterable[Sequence[int]]) -> tuple[array[int], int]:
     """Presentation times of all frames in order, and by how many frames decoding must run ahead of showing them.
 
     chunks: for each chunk its packets' timestamps in decode order. With D that lead and S the sorted times, packet j is
     decoded at S[j - D]: strictly ascending, never after it is shown, whatever the spacing on either side of a seam.
     """
-    shown: list[int] = []
+    shown = array("q")
     lead = 0
     for pts in chunks:
         order = sorted(pts)
@@ -325,14 +326,16 @@ def decode_times(chunks: Sequence[Sequence[int]]) -> tuple[list[int], int]:
 
 
 def _video_packets(plan: Plan, info: VideoInfo, records: Sequence[ChunkRecord], video: AnyStream) -> Iterator[Packet]:
-    shown, lead = decode_times([r.pts for r in records])
+    shown, lead = decode_times(r.pts for r in records)
     step = max(1, (shown[-1] - shown[0]) // max(1, len(shown) - 1)) if len(shown) > 1 else 1
     shift = round(start_shift(plan, info) / plan.time_base)
     promised = timeline(info, plan)
-    durations = dict(zip(promised.pts, promised.durations, strict=True))
     number = 0
     for record in records:
         count = 0
+        chunk = plan.chunks[record.index]
+        own = slice(*((frame - plan.start_frame) * plan.per_frame for frame in (chunk.start_frame, chunk.stop_frame)))
+        durations = dict(zip(promised.pts[own], promised.durations[own], strict=True))
         for packet, pts in zip(_chunk_packets(record), record.pts, strict=False):
             packet.stream = video
             packet.time_base = plan.time_base

@@ -12,9 +12,8 @@ from typing import TYPE_CHECKING
 
 from models.errors import Interrupted, OutputError, UsageError, VsrError
 from pipelines.events import Event, Planned
-from pipelines.job import upscale_video
+from pipelines.job import Prepared, prepare, upscale_video
 from pipelines.remote import Trip, upscale_remote
-from pipelines.request import plan_video
 from pipelines.spans import open_workers
 
 if TYPE_CHECKING:
@@ -81,17 +80,21 @@ class _Each:
             except OSError as error:
                 raise OutputError(f"{one.output}: can't be made: {error.strerror}; choose another -o") from None
 
+        prepared: list[Prepared] = []
+        """The plan by which the result was named elsewhere."""
+
         def run() -> Iterator[Event]:
             return upscale_video(
                 one.path, one.output, self._settings, overwrite=self._overwrite, fresh=self._fresh, stop=self.stop, workers=workers,
-                claim=lambda target: self._claim(target, one.path),
+                claim=lambda target: self._claim(target, one.path), prepared=prepared.pop() if prepared else None,
             )  # fmt: skip
 
         if one.url is None and one.output_url is None:
             return run()
 
         def name_of() -> tuple[str, frozenset[str]]:
-            planned, _ = plan_video(one.path, one.output, self._settings)
+            prepared.append(prepare(one.path, one.output, self._settings))
+            planned = prepared[0].planned
             return Path(planned.output).name, planned.plan.ids
 
         trip = Trip(one.path, one.output, one.url, one.output_url, self._overwrite or self._fresh)

@@ -76,6 +76,13 @@ class Encoder:
         return self.container in {"image2", "sequence"}
 
     @property
+    def picture_bytes(self) -> int:
+        """What the samples of one frame take."""
+        pixels = PixelFormat.parse(self.pix_fmt)
+        sizes = (pixels.plane_size(number, self.width, self.height) for number in range(pixels.plane_count))
+        return pixels.bytes_per_sample * sum(height * width for height, width in sizes)
+
+    @property
     def is_sequence(self) -> bool:
         """Encodes a film as numbered pictures."""
         return self.container == "sequence"

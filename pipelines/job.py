@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from pipelines.video import VideoInfo
     from pipelines.work import Map
 
-__all__ = ["upscale_video"]
+__all__ = ["Prepared", "prepare", "upscale_video"]
 
 _LEAST_FREE_BYTES = 32 << 20
 _PUBLISHING = "publishing"
@@ -61,6 +61,7 @@ def upscale_video(
     worker: str = "pipelines.worker:ChunkUpscaler",
     workers: Map | None = None,
     claim: Callable[[Path], None] | None = None,
+    prepared: Prepared | None = None,
 ) -> Iterator[Event]:
     """Upscale one video; resumes what an earlier run of the same command left.
 
@@ -69,11 +70,12 @@ def upscale_video(
     output: file or folder; None puts it beside the input. fresh: throw earlier work away. stop: when set, chunks under way
     are finished and kept, and Interrupted is raised. worker: "module:Class" that makes chunks, for tests. workers: where it does;
     None: in children of this process. claim: called with the result's path before anything is done; raises where it may not be that.
+    prepared: what `prepare` made of the same source, output and settings; None: made here.
     Raises the errors of `models.errors`; the output has its name only when everything was verified.
     """
     began = time.monotonic()
-    seen = _state(source)
-    planned, dropped = plan_video(source, output, settings)
+    found = prepared or prepare(source, output, settings)
+    seen, planned, dropped = found.seen, found.planned, found.dropped
     asked, target, may_replace = planned.plan.id, Path(planned.output), overwrite or fresh
     if claim is not None:
         claim(target)
@@ -117,6 +119,22 @@ def upscale_video(
             journal.remove()
         else:
             journal.close()
+
+
+@dataclass(frozen=True, eq=False)
+class Prepared:
+    """A plan, and the state of the input that it was made of."""
+
+    planned: Planned
+    dropped: frozenset[int]
+    """Indexes of streams that are left out."""
+    seen: tuple[int, int] | None
+
+
+def prepare(source: Path, output: Path | None, settings: RunSettings) -> Prepared:
+    """Plan a video, so that who needs the plan first and the result then reads the input once. Raises as `plan_video` does."""
+    seen = _state(source)
+    return Prepared(*plan_video(source, output, settings), seen)
 
 
 def _state(source: Path) -> tuple[int, int] | None:

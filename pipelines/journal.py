@@ -16,6 +16,7 @@ import os
 import re
 import shutil
 import zlib
+from array import array
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -75,7 +76,7 @@ class ChunkRecord:
 
     index: int
     path: Path
-    pts: tuple[int, ...]
+    pts: array[int]
     """In decode order."""
     sha256: str
     header_sha256: str
@@ -234,20 +235,20 @@ class Journal:
     def commit(self, plan_id: str, chunk: EncodedChunk) -> ChunkRecord:
         """Keep a chunk: data first, manifest last. The same chunk again changes nothing that was kept before."""
         path = self.folder / f"{chunk.index:06d}.chunk"
-        manifest = path.with_suffix(".json")
+        manifest, sha256 = path.with_suffix(".json"), chunk.sha256
         write_atomically(path, chunk.data)
         record = {
             "plan": plan_id,
             "index": chunk.index,
             "bytes": len(chunk.data),
-            "sha256": chunk.sha256,
+            "sha256": sha256,
             "header_sha256": chunk.header_sha256,
-            "pts": chunk.pts,
+            "pts": list(chunk.pts),
             "corrupt": chunk.corrupt,
             "thumbnails": base64.b85encode(zlib.compress(chunk.thumbnails)).decode(),
         }
         write_atomically(manifest, json.dumps(record).encode())
-        return ChunkRecord(chunk.index, path, chunk.pts, chunk.sha256, chunk.header_sha256, chunk.corrupt)
+        return ChunkRecord(chunk.index, path, array("q", chunk.pts), sha256, chunk.header_sha256, chunk.corrupt)
 
     def _valid_chunks(self, plan_ids: Container[Any]) -> list[ChunkRecord]:
         found = []
@@ -255,8 +256,7 @@ class Journal:
             table = self._read(manifest.name)
             path = manifest.with_suffix(".chunk")
             if table is not None and table.get("plan") in plan_ids and table.get("index") == int(manifest.stem) and _holds(path, table):
-                pts = tuple(table["pts"])
-                found.append(ChunkRecord(table["index"], path, pts, table["sha256"], table["header_sha256"], table["corrupt"]))
+                found.append(ChunkRecord(table["index"], path, array("q", table["pts"]), table["sha256"], table["header_sha256"], table["corrupt"]))
             else:
                 manifest.unlink()
                 path.unlink(missing_ok=True)
@@ -348,7 +348,7 @@ def _delete(path: Path) -> None:
 def _holds(path: Path, table: dict[str, Any]) -> bool:
     """Whether the data is what its manifest says."""
     needed = {"index", "bytes", "sha256", "header_sha256", "pts", "thumbnails", "corrupt"}
-    if not needed <= set(table) or not isinstance(table["pts"], list):
+    if not needed <= set(table) or not isinstance(table["pts"], list) or not all(type(p) is int and abs(p) < 1 << 63 for p in table["pts"]):
         return False
     if path.is_symlink() or not path.is_file() or path.stat().st_size != table["bytes"]:
         return False

@@ -45,6 +45,8 @@ _SMALL_NETWORK = 2_000_000
 _SETTLING_FRAMES = 8
 """A network that remembers is shown so many frames before a chunk; what it gives for the chunk then hardly depends on where
 it began (measured in tests/benchmarks/seams.py)."""
+_LARGEST_CHUNK_BYTES = 128 << 20
+"""Samples of the numbered pictures of one chunk."""
 _LONGEST_PREROLL = 3
 """A chunk that would have to decode more than so many times its own frames in advance shares the decoder of the one before."""
 
@@ -314,10 +316,12 @@ def frame_range(info: VideoInfo, text: str | None) -> tuple[int, int]:
     return start, stop
 
 
-def cut_chunks(pts: Sequence[int], time_base: Fraction, chunk_seconds: float, clean: Sequence[int], start: int, stop: int) -> tuple[Chunk, ...]:
+def cut_chunks(
+    pts: Sequence[int], time_base: Fraction, chunk_seconds: float, clean: Sequence[int], start: int, stop: int, most_frames: int | None = None
+) -> tuple[Chunk, ...]:
     """Cut the frames [start, stop) into chunks of about `chunk_seconds`, at clean points where one is near.
 
-    pts: ascending ticks of all frames. clean: timestamps where decoding may start, ascending.
+    pts: ascending ticks of all frames. clean: timestamps where decoding may start, ascending. most_frames: of a chunk; None: no limit.
     """
     ticks = max(1, round(Fraction(chunk_seconds) / time_base))
     chunks: list[Chunk] = []
@@ -329,6 +333,8 @@ def cut_chunks(pts: Sequence[int], time_base: Fraction, chunk_seconds: float, cl
         end = bisect.bisect_left(pts, max(near, pts[at] + 1), at + 1, stop)
         if stop > end and pts[stop - 1] - pts[end] < ticks // 3:
             end = stop  # no sliver at the end
+        if most_frames is not None:
+            end = min(end, at + most_frames)
         chunks.append(Chunk(len(chunks), at, end))
         at = end
     return tuple(chunks)
@@ -347,15 +353,15 @@ def cut_spans(
     if linear:
         return (Span(0, len(index), tuple(chunks)),)
     starts, start_rows = clean_starts(index)
-    order = sorted(range(len(index)), key=index.pts.__getitem__)
-    sorted_pts = [index.pts[row] for row in order]
-    last_row_before = list(accumulate(order, max))
+    # The last row shown no later than a time is the last one from which on the earliest time still is.
+    earliest = array("q", accumulate(reversed(index.pts), min))
+    earliest.reverse()
     spans: list[Span] = []
     for chunk in chunks:
         start_frame, stop_frame = with_context(chunk.start_frame, chunk.stop_frame, context, len(pts))
         place = bisect.bisect_right(starts, pts[start_frame]) - 1
         first = start_rows[place] if place >= 0 else 0
-        stop = last_row_before[bisect.bisect_right(sorted_pts, pts[stop_frame - 1]) - 1] + 1
+        stop = bisect.bisect_right(earliest, pts[stop_frame - 1])
         preroll = chunk.start_frame - (bisect.bisect_left(pts, starts[place]) if place >= 0 else 0)
         if spans and spans[-1].first_row == first and preroll > _LONGEST_PREROLL * chunk.frame_count:
             spans[-1] = Span(first, max(stop, spans[-1].stop_row), (*spans[-1].chunks, chunk))
@@ -369,12 +375,12 @@ def with_context(start: int, stop: int, context: tuple[int, int], count: int) ->
     return max(0, start - context[0]), min(count, stop + context[1])
 
 
-def clean_starts(index: PacketIndex) -> tuple[list[int], list[int]]:
+def clean_starts(index: PacketIndex) -> tuple[array[int], array[int]]:
     """(timestamps, rows) of the points where decoding may start, both ascending.
 
     A key packet counts only if nothing decoded before it is shown after it.
     """
-    starts, rows = [], []
+    starts, rows = array("q"), array("q")
     latest = NO_PTS
     for row, pts in enumerate(index.pts):
         if index.clean[row] and pts != NO_PTS and pts > latest:
@@ -411,10 +417,12 @@ def make_plan(
     width, height = info.orientation.turn(*crop.size(info.width, info.height))
     out_width, out_height = encoder.width, encoder.height
     start, stop = frame_range(info, settings.range)
-    chunks = cut_chunks(info.pts, info.time_base, settings.chunk_seconds, clean_starts(info.index)[0] if not info.linear else [], start, stop)
     stages = choose_stages(cards, width, height, out_width, out_height)
     sar = Fraction(1) if settings.square_pixels else upright_sar(info)
     fields = 2 if deinterlacing is not None and deinterlacing.bob else 1
+    clean = clean_starts(info.index)[0] if not info.linear else array("q")
+    most_frames = _most_frames(encoder, stages, fields) if encoder.is_sequence else None
+    chunks = cut_chunks(info.pts, info.time_base, settings.chunk_seconds, clean, start, stop, most_frames)
     plan = Plan(
         source_fingerprint=info.fingerprint,
         stream_index=info.stream_index,
@@ -450,6 +458,11 @@ def make_plan(
         first_number=1 if info.first_number is None else info.first_number + start * fields,
     )
     return dataclasses.replace(plan, spans=cut_spans(info.index, info.pts, chunks, linear=info.linear, context=plan.context))
+
+
+def _most_frames(encoder: Encoder, stages: Sequence[Stage], fields: int) -> int:
+    """Source frames of a chunk of numbered pictures, which lies in memory as a whole. A network that remembers gets no fewer than it settles in."""
+    return max(_SETTLING_FRAMES if stages[0].card.recurrent else 1, _LARGEST_CHUNK_BYTES // (encoder.picture_bytes * fields))
 
 
 def _tile_px(settings: RunSettings, stages: Sequence[Stage]) -> tuple[int, int]:

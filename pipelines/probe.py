@@ -7,14 +7,17 @@ which frames will come (raw streams, field pairs, packed B-frames), the whole fi
 from __future__ import annotations
 
 import hashlib
+import operator
 import os
 import re
 from array import array
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
+from itertools import islice
 from typing import TYPE_CHECKING
 
 import av
+import numpy as np
 from av.stream import Disposition
 
 from models.errors import MediaError, UsageError
@@ -345,16 +348,17 @@ class EpochClock:
 
 def _expected(index: PacketIndex, look: Look, format_name: str, codec: str) -> tuple[array[int], bool]:
     """(timestamps the packets promise, whether they can't be trusted and the frames must be counted by decoding)."""
-    promised = sorted(p for p, discard in zip(index.pts, index.discard, strict=True) if not discard)
+    shown = np.frombuffer(index.pts, np.int64)[np.frombuffer(index.discard, np.uint8) == 0]
+    promised = array("q", np.sort(shown).tobytes())
     unsure = (
         not promised
         or promised[0] == NO_PTS
-        or any(a == b for a, b in zip(promised, promised[1:], strict=False))
+        or any(map(operator.eq, promised, islice(promised, 1, None)))
         or codec in _UNRELIABLE_CODECS
         or format_name == "avi"
-        or [p for p in look.pts if p is not None] != promised[: len(look.pts)]
+        or [p for p in look.pts if p is not None] != promised[: len(look.pts)].tolist()
     )
-    return array("q", promised), unsure
+    return promised, unsure
 
 
 def count(info: VideoInfo) -> VideoInfo:
@@ -388,7 +392,7 @@ def count(info: VideoInfo) -> VideoInfo:
 
 def _timeline(seen: array[int], info: VideoInfo) -> array[int]:
     """Strictly ascending timestamps for frames known by order: their own, else the packets', else the frame rate's."""
-    ascending = all(a < b for a, b in zip(seen, seen[1:], strict=False))
+    ascending = all(map(operator.lt, seen, islice(seen, 1, None)))
     if seen[0] != NO_PTS and ascending:
         return seen
     times = sorted({p for p in (info.index.pts if NO_PTS not in info.index.pts else info.index.dts) if p != NO_PTS})
@@ -405,7 +409,7 @@ def _durations(
     """From each frame to the next; the last one as its packet says, else as long as the one before."""
     if stream is not None:
         rate, time_base = _rate(stream, pts), Fraction(stream.time_base or time_base)
-    steps = array("q", (b - a for a, b in zip(pts, pts[1:], strict=False)))
+    steps = array("q", map(operator.sub, islice(pts, 1, None), pts))
     if len(pts):
         last = next((d for p, d in zip(reversed(index.pts), reversed(index.duration), strict=True) if p == pts[-1]), 0)
         if stream is None and len(index) != len(pts):

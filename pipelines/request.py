@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 from dataclasses import replace
+from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -32,6 +34,7 @@ if TYPE_CHECKING:
     from collections.abc import Container
 
     from pipelines.settings import RunSettings
+    from pipelines.timeline import Timeline
     from pipelines.video import VideoInfo
 
 __all__ = ["chosen_model", "plan_video"]
@@ -221,8 +224,7 @@ def _warnings(info: VideoInfo, plan: Plan) -> list[str]:
     found = []
     if plan.encoder.container in {"matroska", "webm"} and plan.time_base.denominator > 1000 and 1000 % plan.time_base.denominator != 0:
         found.append("Matroska keeps times to 1 ms; name an output that ends in .mp4 to keep every tick")
-        ticks = [round(p * plan.time_base * 1000) for p in timeline(info, plan).pts]
-        if any(a >= b for a, b in zip(ticks, ticks[1:], strict=False)):
+        if min(info.steps[0], info.durations[-1]) * plan.time_base < Fraction(1, 1000) and _fall_together(timeline(info, plan)):
             raise UsageError(f"{info.path}: some frames are less than 1 ms apart, which Matroska can't hold; name an output that ends in .mp4")
     if plan.strength < 1 and not any(s.card.sha256 for s in plan.stages):
         found.append("the networks are classical: --strength has nothing to do")
@@ -242,11 +244,23 @@ def _warnings(info: VideoInfo, plan: Plan) -> list[str]:
     return found
 
 
-_BITS_PER_PIXEL = {"libx264": 0.06, "libx265": 0.04, "libsvtav1": 0.03, "prores_ks": 2.2, "ffv1": 8.0}
+def _fall_together(times: Timeline) -> bool:
+    """Whether two frames have the same time in milliseconds."""
+    base = times.time_base * 1000
+    ticks = ((2 * p * base.numerator + base.denominator) // (2 * base.denominator) for p in times.pts)
+    return any(a >= b for a, b in itertools.pairwise(ticks))
+
+
+_BITS_PER_PIXEL = {"libx264": 0.06, "libx265": 0.04, "libsvtav1": 0.03, "prores_ks": 2.2, "mjpeg": 2.0, "libwebp": 1.5}
 """Rough, for the estimate before anything is measured."""
+_SHARE_OF_RAW = {"ffv1": 0.6, "png": 0.6}
+"""The same of what loses nothing, as a share of its samples; the others pack little or nothing (TIFF, DPX, OpenEXR of floats)."""
 
 
 def _estimate_bytes(info: VideoInfo, plan: Plan) -> int:
-    video = plan.out_width * plan.out_height * plan.frame_count * _BITS_PER_PIXEL.get(plan.encoder.name, 1.0) / 8
+    bits = _BITS_PER_PIXEL.get(plan.encoder.name)
+    share = _SHARE_OF_RAW.get(plan.encoder.name, 1.0)
+    picture = share * plan.encoder.picture_bytes if bits is None else plan.out_width * plan.out_height * bits / 8
+    video = plan.frame_count * picture
     others = 0 if info.first_number is not None else max(0, os.path.getsize(info.path) - sum(info.index.size))
     return int(2 * video + others)

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from pipelines.plan import Plan
     from pipelines.settings import RunSettings
     from pipelines.source import PacketData
-    from pipelines.video import Chunk, Span, VideoInfo
+    from pipelines.video import Chunk, PacketIndex, Span, VideoInfo
     from pipelines.work import Map, Outcome
 
 __all__ = ["open_workers", "run_spans"]
@@ -54,6 +54,7 @@ def run_spans(
     """
     spans = {}
     tasks = []
+    first_row_after = _first_rows_after(plan)
     shown = all_times(info, plan)[0] if plan.is_filtered else array("q")
     for key, span in enumerate(plan.spans):
         pending = tuple(c for c in span.chunks if c.index not in done)
@@ -61,13 +62,13 @@ def run_spans(
             spans[key] = span
             first, last = pending[0], pending[-1]
             name = f"chunk {first.index}" if first == last else f"chunks {first.index} to {last.index}"
-            tasks.append(Task(key, f"{name} (frames {first.start_frame} to {last.stop_frame - 1})", _span_task(plan, info, pending, shown)))
+            tasks.append(Task(key, f"{name} (frames {first.start_frame} to {last.stop_frame - 1})", _span_task(plan, info, span, pending, shown)))
     readers: dict[int, PacketReader] = {}
 
     def feed(number: int, task: Task) -> Iterator[list[PacketData]]:
         if number not in readers:
             readers[number] = PacketReader(info.path, info.stream_index)
-        return _pieces(readers[number], info, spans[task.key], _first_row_after(plan, task.key))
+        return _pieces(readers[number], info, spans[task.key], first_row_after[task.key])
 
     try:
         setup = WorkerSetup(plan, info.decoder, settings.device, others)
@@ -118,21 +119,30 @@ def local_workers(settings: RunSettings, environment: Mapping[str, str], crew: C
     return LocalWorkers(environments) if settings.workers else LocalWorkers(environments, crew.surplus)
 
 
-def _span_task(plan: Plan, info: VideoInfo, chunks: tuple[Chunk, ...], shown: array[int]) -> SpanTask:
+def _span_task(plan: Plan, info: VideoInfo, span: Span, chunks: tuple[Chunk, ...], shown: array[int]) -> SpanTask:
     own, end = chunks[0].start_frame, chunks[-1].stop_frame
     seen, seen_end = with_context(own, end, plan.network_context, info.frame_count)
     first, stop = with_context(own, end, plan.context, info.frame_count)
-    hidden = frozenset(p for p, discard in zip(info.index.pts, info.index.discard, strict=True) if discard) if not info.linear else frozenset()
     return SpanTask(
         chunks,
-        tuple(info.pts[first:stop]),
+        info.pts[first:stop],
         first if info.linear else 0,
-        hidden,
+        frozenset() if info.linear else _hidden(info.index, span),
         before=seen - first,
         settling=own - seen,
         ahead=seen_end - end,
-        shown=tuple(shown[seen * plan.per_frame : seen_end * plan.per_frame]),
+        shown=shown[seen * plan.per_frame : seen_end * plan.per_frame],
     )
+
+
+def _hidden(index: PacketIndex, span: Span) -> frozenset[int]:
+    """Timestamps of a span's own packets that are decoded and not shown."""
+    found = []
+    row = index.discard.find(1, span.first_row, span.stop_row)
+    while row >= 0:
+        found.append(index.pts[row])
+        row = index.discard.find(1, row + 1, span.stop_row)
+    return frozenset(found)
 
 
 _ALLOCATOR = {
@@ -163,9 +173,14 @@ def _waiting(model: str) -> dict[str, str]:
     return {"OMP_WAIT_POLICY": "PASSIVE"} if classical and "OMP_WAIT_POLICY" not in os.environ else {}
 
 
-def _first_row_after(plan: Plan, key: int) -> int:
-    """Where the spans behind one begin: those that need context begin before its end."""
-    return min((s.first_row for s in plan.spans[key + 1 :]), default=plan.spans[key].stop_row)
+def _first_rows_after(plan: Plan) -> array[int]:
+    """For each span, where those behind it begin: those that need context begin before its end."""
+    least = plan.spans[-1].stop_row if plan.spans else 0
+    found = array("q", [0]) * len(plan.spans)
+    for key in range(len(plan.spans) - 1, -1, -1):
+        found[key] = least
+        least = min(least, plan.spans[key].first_row)
+    return found
 
 
 def _pieces(reader: PacketReader, info: VideoInfo, span: Span, first_row_after: int) -> Iterator[list[PacketData]]:

@@ -32,6 +32,27 @@ __all__ = ["StageSampler", "StageTimer"]
 _FRAMES = 24
 """That are upscaled, and encoded there and back."""
 _FRAMES_OF_A_SAMPLE = 8
+_DECODED = 240
+"""Frames of a span that are decoded at most."""
+
+
+class _Awaited:
+    """Packets as they come, none kept, and what waiting for them took."""
+
+    def __init__(self, packets: Iterator[PacketData]) -> None:
+        self._packets = packets
+        self.wall = self.cpu = 0.0
+        """Seconds; of the CPU, in the thread that reads."""
+
+    def __iter__(self) -> Iterator[PacketData]:
+        while True:
+            wall, cpu = time.perf_counter(), time.thread_time()
+            packet = next(self._packets, None)
+            self.wall += time.perf_counter() - wall
+            self.cpu += time.thread_time() - cpu
+            if packet is None:
+                return
+            yield packet
 
 
 class StageTimer:
@@ -47,28 +68,37 @@ class StageTimer:
     def run(self, task: SpanTask, pieces: Iterator[list[PacketData]]) -> Iterator[Stages]:
         """Yield one `Stages`."""
         plan, upscaler = self._setup.plan, self._worker.upscaler
-        packets = [packet for piece in pieces for packet in piece]
+        packets = _Awaited(packet for piece in pieces for packet in piece)
         pixels = PixelFormat.parse(plan.pix_fmt)
         conceal = plan.on_corrupt == "conceal"
         wall: dict[str, float] = {}
         cpu: dict[str, float] = {}
 
-        def timed(name: str, work: Callable[[], list[Frame]], count: int) -> list[Frame]:
+        def timed(name: str, work: Callable[[], list[Frame]], count: int = 0) -> list[Frame]:
             walls, cpus = time.perf_counter(), time.process_time()
             made = work()
+            count = count or max(1, passed)
             wall[name], cpu[name] = (time.perf_counter() - walls) / count, (time.process_time() - cpus) / count
             return made
 
+        passed = 0
+
         def decoded() -> list[Frame]:
+            nonlocal passed
             promise = Promise(task.pts, plan.linear, task.skipped_frames, task.hidden)
             frames = deliver(decode(packets, self._setup.decoder, pixels, conceal=conceal), promise, conceal=conceal)
             kept = []
-            for number, frame in enumerate(filtered(frames, plan, before=task.before, shown=task.shown)):
-                if number < self._most:
+            for frame in filtered(frames, plan, before=task.before, shown=task.shown):
+                passed += 1
+                if passed <= self._most:
                     kept.append(frame)
+                if passed >= _DECODED:
+                    break  # a span may be the whole film
             return kept
 
-        sources = timed("decode", decoded, max(1, len(task.pts) * plan.per_frame))
+        sources = timed("decode", decoded)
+        wall["decode"] = max(0.0, wall["decode"] - packets.wall / max(1, passed))
+        cpu["decode"] = max(0.0, cpu["decode"] - packets.cpu / max(1, passed))
         windowed = list(windows(Reel(iter(sources), 0, len(sources)), 0, len(sources), upscaler.contract, last=len(sources) - 1, bits=pixels.bits))
         upscaler.follow(windowed[0])  # kernels are compiled and caches filled
         upscaler.stills.forget()

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 from models.catalog import file_name
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from pipelines.plan import Plan
     from pipelines.video import Chunk, DecoderSetup
 
@@ -42,7 +44,7 @@ class SpanTask:
 
     chunks: tuple[Chunk, ...]
     """In order; those already done are left out, their frames are skipped."""
-    pts: tuple[int, ...]
+    pts: Sequence[int]
     """Promised timestamps from the first of `chunks` to the end of the last, in order, with the plan's context on both sides."""
     skipped_frames: int
     """Frames before them in this span, counted from its first decoded one; for frames known by order only."""
@@ -54,7 +56,7 @@ class SpanTask:
     """How many frames behind those, and before the first chunk's own, networks are shown."""
     ahead: int = 0
     """How many frames behind the last chunk's own networks are shown."""
-    shown: tuple[int, ...] = ()
+    shown: Sequence[int] = ()
     """Timestamps of what filters make of the frames that networks are shown, where the plan filters frames."""
 
 

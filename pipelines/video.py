@@ -5,9 +5,12 @@ Plain values; nothing here opens a file or touches a tensor, so the parent proce
 
 from __future__ import annotations
 
+import functools
+import operator
 from array import array
 from dataclasses import dataclass, field
 from fractions import Fraction
+from itertools import islice
 from typing import TYPE_CHECKING, Literal
 
 from pipelines.cicp import ColorTags, HdrMetadata
@@ -156,8 +159,14 @@ class VideoInfo:
     @property
     def vfr(self) -> bool:
         """Frames differ in duration by more than the rounding of one tick."""
-        steps = {b - a for a, b in zip(self.pts, self.pts[1:], strict=False)}
-        return bool(steps) and max(steps) - min(steps) > 1
+        least, most = self.steps
+        return most - least > 1
+
+    @functools.cached_property
+    def steps(self) -> tuple[int, int]:
+        """Least and most ticks from one frame to the next; 0 where there is one frame."""
+        steps = set(map(operator.sub, islice(self.pts, 1, None), self.pts))
+        return min(steps, default=0), max(steps, default=0)
 
     @property
     def upright_size(self) -> tuple[int, int]:

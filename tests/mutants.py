@@ -51,7 +51,7 @@ _PLAN_ID = "tests/pipelines/test_plan_id.py"
 MUTANTS = (
     Mutant(
         4, "no post-roll behind the next key", "pipelines/plan.py",
-        "stop = last_row_before[bisect.bisect_right(sorted_pts, pts[stop_frame - 1]) - 1] + 1",
+        "stop = bisect.bisect_right(earliest, pts[stop_frame - 1])",
         "stop = next((r for s, r in zip(starts, start_rows) if s > pts[stop_frame - 1]), len(index))",
         f"{_JOB}::test_open_gops_cut_at_every_key_frame_lose_and_double_nothing",
     ),

@@ -50,13 +50,14 @@ def test_decode_times_ascend_and_come_before_showing_whatever_the_spacing(chunks
     """Case 16."""
     shown, lead = decode_times(chunks)
     decoded_order = [p for chunk in chunks for p in chunk]
-    assert shown == sorted(decoded_order)
+    assert shown.tolist() == sorted(decoded_order)
     for number in range(lead, len(shown)):
         assert shown[number - lead] <= decoded_order[number]
 
 
 def test_decode_times_of_pictures_in_order_need_no_lead() -> None:
-    assert decode_times([[0, 1, 2], [3, 9]]) == ([0, 1, 2, 3, 9], 0)
+    shown, lead = decode_times([[0, 1, 2], [3, 9]])
+    assert (shown.tolist(), lead) == ([0, 1, 2, 3, 9], 0)
 
 
 def test_decode_times_lead_by_the_deepest_reordering_of_any_chunk() -> None:

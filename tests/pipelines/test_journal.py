@@ -44,7 +44,7 @@ def test_what_was_committed_is_there_for_the_same_plan(journal: Journal) -> None
         journal.commit("p", chunk(index))
     found, changed = journal.adopt("p", PLAN)
     assert changed == []
-    assert [(r.index, r.pts, r.sha256, r.header_sha256, r.thumbnails, r.corrupt) for r in found] == [
+    assert [(r.index, tuple(r.pts), r.sha256, r.header_sha256, r.thumbnails, r.corrupt) for r in found] == [
         (n, chunk(n).pts, chunk(n).sha256, "header", bytes(range(30)), n) for n in range(3)
     ]
     assert [r.path.read_bytes() for r in found] == [chunk(n).data for n in range(3)]
