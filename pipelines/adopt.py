@@ -90,7 +90,7 @@ def _keep(path: Path, card: Card, name: str) -> Card:
         write_atomically(weights, lambda partial: foreign(path, str(partial)), parents=True)
     table = {k: v for k, v in dataclasses.asdict(card).items() if k not in {"name", "path", "more"}}
     table |= {"sha256": sha256_of(weights), **card.more}
-    write_atomically(weights.with_suffix(".toml"), to_toml(table).encode())
+    write_atomically(weights.with_suffix(".toml"), to_toml(table).encode(errors="replace"))
     kept = read_card(weights.with_suffix(".toml"))
     _try(kept)
     return kept

@@ -97,7 +97,7 @@ class _Each:
             planned = prepared[0].planned
             return Path(planned.output).name, planned.plan.ids
 
-        trip = Trip(one.path, one.output, one.url, one.output_url, self._overwrite or self._fresh)
+        trip = Trip(one.path, one.output, one.url, one.output_url, self._overwrite or self._fresh, self._settings.verify == "full")
         return upscale_remote(trip, name_of, run)
 
     def _claim(self, target: Path, source: Path) -> None:

@@ -116,7 +116,7 @@ def export(
         "settings": dict(settings),
         **(record or {}),
     }
-    write_atomically(weights.with_suffix(".toml"), to_toml(card).encode())
+    write_atomically(weights.with_suffix(".toml"), to_toml(card).encode(errors="replace"))
     return weights
 
 

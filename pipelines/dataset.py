@@ -31,7 +31,7 @@ from pipelines.holdout import held_pictures
 from pipelines.pairs import MotionSettings, PairSetup, Task, make_pair
 from pipelines.picture import sheet, to_pixels, write_png
 from pipelines.probe import fingerprint
-from pipelines.shards import FORMAT, Pair, Shards, ShardWriter
+from pipelines.shards import FORMAT, Pair, Shards, ShardWriter, is_whole
 from pipelines.upscale import classical
 
 if TYPE_CHECKING:
@@ -236,7 +236,7 @@ def _finished(folder: Path, unit: _Unit) -> dict[str, Any] | None:
     """What an earlier run made of this very unit, if all of it is there."""
     try:
         marker: dict[str, Any] = json.loads(_marker_path(folder, unit).read_text(encoding="utf-8"))
-        whole = marker["digest"] == unit.digest and all((folder / s["name"]).stat().st_size == s["bytes"] for s in marker["shards"])
+        whole = marker["digest"] == unit.digest and all(is_whole(folder / s["name"], s) for s in marker["shards"])
     except (OSError, ValueError, KeyError):
         return None
     return marker if whole else None

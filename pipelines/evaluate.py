@@ -137,11 +137,15 @@ class Row:
     case: str
     count: int = 0
     scores: dict[str, float] = field(default_factory=dict)
+    counts: dict[str, int] = field(default_factory=dict)
+    """Items that each score is the mean of: a picture has no flicker."""
 
     def add(self, scores: dict[str, float]) -> None:
         """Take one more item into the means."""
         for key, value in scores.items():
-            self.scores[key] = (self.scores.get(key, 0.0) * self.count + value) / (self.count + 1)
+            seen = self.counts.get(key, 0)
+            self.scores[key] = (self.scores.get(key, 0.0) * seen + value) / (seen + 1)
+            self.counts[key] = seen + 1
         self.count += 1
 
 
@@ -155,13 +159,15 @@ def evaluate(models: Iterable[str], data: Iterable[str | Path], settings: Evalua
     fixed = [source for source, cases in sources.items() if cases == (AS_MADE,)]
     if fixed and settings.cases != ("clean",):
         raise UsageError(f"{fixed[0]}: is a data set, whose pairs are degraded as they were made; judge by it without --case")
+    names = Counter(source.name for source in sources)
+    labels = {source: source.name if names[source.name] == 1 else str(source) for source in sources}
     rows: dict[tuple[str, int, str, str], Row] = {}
     for scale, cards in _by_scale(models, settings.scale).items():
         networks = {label: load_network(card) for label, card in cards.items()}
         for source, cases in sources.items():
             for case in cases:
                 for item in items(source, scale, case, settings):
-                    for judged in _judge_all(networks, item, (scale, source.name, case), settings):
+                    for judged in _judge_all(networks, item, (scale, labels[source], case), settings):
                         key = (judged.model, scale, judged.set, case)
                         rows.setdefault(key, Row(judged.model, scale, judged.set, case)).add(judged.scores)
                         yield judged

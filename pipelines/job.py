@@ -14,7 +14,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from models.errors import CorruptError, Interrupted, MediaError, NoMemoryError, OutputError, ResourceError, UsageError, VsrError
+from models.errors import CorruptError, Interrupted, MediaError, NoMemoryError, OutputError, ResourceError, UsageError, VerificationError, VsrError
 from pipelines.assemble import assemble
 from pipelines.atomic_file import sync_folder, write_atomically
 from pipelines.crew import with_fewer_workers
@@ -32,7 +32,7 @@ from pipelines.settings import tile_text
 from pipelines.spans import run_spans
 from pipelines.task import Progress
 from pipelines.tiles import with_smaller_tiles
-from pipelines.verify import verify
+from pipelines.verify import result_hash, verify, verify_again
 from pipelines.work import Done, Item, Lost, NoneAdmittedError, Refused
 
 if TYPE_CHECKING:
@@ -80,7 +80,10 @@ def upscale_video(
     if claim is not None:
         claim(target)
     if not fresh:
-        if (done := _done(target, planned.plan)) is not None:
+        done = _done(target, planned.plan)
+        if done is not None and settings.verify == "full":
+            done = yield from _seen_again(done, target, planned.plan, overwrite=overwrite, stop=stop)
+        if done is not None:
             _forget(work_folder(target), asked)
             yield done
             return
@@ -207,6 +210,22 @@ def _doubt(target: Path) -> str:
     except (OSError, ValueError, TypeError):
         return ""
     return ", or by a former version of vsr with networks that lay elsewhere" if is_former else ""
+
+
+def _seen_again(
+    done: AlreadyDone, target: Path, plan: Plan, *, overwrite: bool, stop: threading.Event | None
+) -> Generator[Event, None, AlreadyDone | None]:
+    """Look at all of a finished result; None where it is damaged and may be made anew. Raises VerificationError where it may not."""
+    try:
+        report = json.loads(report_path(target).read_bytes())
+        verify_again(target, plan, frames=done.frames, sha256=str(report.get("sha256", "")), stop=stop)
+    except (VerificationError, MediaError) as error:
+        if not overwrite:
+            raise VerificationError(f"{target}: {error}; give --overwrite to make it anew") from None
+        yield Note(f"{target}: {error}; made anew")
+        return None
+    yield Note(f"{target}: looked at all of its {done.frames} frames again")
+    return done
 
 
 def _forget(folder: Path, asked: str) -> None:
@@ -393,6 +412,7 @@ def _finish(
         }  # fmt: skip
         _refuse_taken(target, plan, may_replace=may_replace)  # hours may lie between
         size = summary["bytes"] = _give_name(journal, target, plan)
+        summary["sha256"] = result_hash(target, plan)
         write_atomically(journal.folder / _REPORT, json.dumps(summary, indent=1).encode())
         os.replace(journal.folder / _REPORT, report_path(target))
         sync_folder(target.parent)

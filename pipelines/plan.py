@@ -381,18 +381,24 @@ def clean_starts(index: PacketIndex) -> tuple[array[int], array[int]]:
     A key packet counts only if nothing decoded before it is shown after it.
     """
     starts, rows = array("q"), array("q")
-    latest = NO_PTS
-    for row, pts in enumerate(index.pts):
-        if index.clean[row] and pts != NO_PTS and pts > latest:
-            starts.append(pts)
+    latest, seen = NO_PTS, 0
+    row = index.clean.find(1)
+    while row >= 0:
+        # By slices, which are looked through at the speed of C: a film may have millions of packets.
+        latest = max(latest, max(index.pts[seen:row], default=NO_PTS))
+        seen = row
+        if index.pts[row] > latest:
+            starts.append(index.pts[row])
             rows.append(row)
-        latest = max(latest, pts)
+        row = index.clean.find(1, row + 1)
     return starts, rows
 
 
 def timing_digest(pts: array[int], durations: array[int], start: int, stop: int) -> str:
     """Hash over the timestamps and durations of the frames [start, stop)."""
-    return hashlib.sha256(pts[start:stop].tobytes() + durations[start:stop].tobytes()).hexdigest()
+    digest = hashlib.sha256(memoryview(pts)[start:stop])
+    digest.update(memoryview(durations)[start:stop])
+    return digest.hexdigest()
 
 
 def make_plan(

@@ -35,6 +35,7 @@ __all__ = ["Choice", "Moment", "Preview", "make_folder", "preview", "stamp"]
 
 _ENVIRONMENT = {"OMP_WAIT_POLICY": "PASSIVE"}
 """Small parts make short loops, between which OpenMP's threads would spin for longer than they work."""
+_TOGETHER = "side-by-side"
 _FRAMES = 2
 """Of a moment: what is shown, and the next one, which costs what a frame that is no key frame does."""
 
@@ -166,7 +167,7 @@ def _of_moments(plan: Plan, info: VideoInfo, starts: Sequence[int]) -> Plan:
 def _write(sampled: Sampled, names: Sequence[str], info: VideoInfo, starts: Sequence[int], folder: Path) -> Moment:
     seconds = float((info.pts[starts[sampled.moment]] - info.pts[0]) * info.time_base)
     files = []
-    for name, data in zip((*map(_label, names), "side-by-side"), (*sampled.pictures, sampled.side_by_side), strict=True):
+    for name, data in zip((*_labels(names), _TOGETHER), (*sampled.pictures, sampled.side_by_side), strict=True):
         files.append(os.fspath(folder / f"{stamp(seconds)}.{name}.png"))
         write_atomically(Path(files[-1]), data)
     return Moment(sampled.moment, seconds, sampled.pictures, tuple(files))
@@ -180,6 +181,22 @@ def stamp(seconds: float) -> str:
 def _label(model: str) -> str:
     """For a file's name."""
     return re.sub(r"[^\w+-]+", "-", Path(model).stem if os.sep in model else model).strip("-") or "network"
+
+
+def _labels(models: Sequence[str]) -> list[str]:
+    """For files' names, each its own: files of one name go by their folders, too, and at last by number."""
+    found: list[str] = []
+    for model in models:
+        wanted, number = _label(model), 1
+        alike = [m for m in models if _label(m).casefold() == wanted.casefold()]
+        if len(alike) > 1 and os.sep in model:
+            wanted = f"{_label(Path(os.path.abspath(model)).parent.name)}-{wanted}"
+        label = wanted
+        while label.casefold() in {_TOGETHER, *(f.casefold() for f in found)}:
+            number += 1
+            label = f"{wanted}-{number}"
+        found.append(label)
+    return found
 
 
 def _choice(name: str, planned: Planned, crew: Crew, samples: Sequence[tuple[float, float, Stages]]) -> Choice:

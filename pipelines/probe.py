@@ -349,7 +349,9 @@ class EpochClock:
 def _expected(index: PacketIndex, look: Look, format_name: str, codec: str) -> tuple[array[int], bool]:
     """(timestamps the packets promise, whether they can't be trusted and the frames must be counted by decoding)."""
     shown = np.frombuffer(index.pts, np.int64)[np.frombuffer(index.discard, np.uint8) == 0]
-    promised = array("q", np.sort(shown).tobytes())
+    shown.sort()
+    promised = array("q")
+    promised.frombytes(shown.data.cast("B"))
     unsure = (
         not promised
         or promised[0] == NO_PTS

@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from models.errors import MediaError, OutputError, ResourceError, UsageError
+from models.errors import MediaError, OutputError, ResourceError, UsageError, VerificationError
 from pipelines.atomic_file import write_atomically
 from pipelines.events import AlreadyDone, Event, Finished, Note, Planned
 from pipelines.naming import report_path
@@ -157,6 +157,13 @@ class Remote:
             last = EOFError(f"{len(piece)} bytes came instead of {stop - start}")
         raise ResourceError(f"{self.shown}: can't be fetched: {_said(last)}; what is there is kept, the same command goes on from there")
 
+    def sha256(self, size: int) -> str:
+        """Of so many bytes of it. Raises ResourceError."""
+        total = hashlib.sha256()
+        for start in range(0, size, _PIECE_BYTES):
+            total.update(self._piece(start, min(size, start + _PIECE_BYTES)))
+        return total.hexdigest()
+
     def upload(self, path: Path) -> None:
         """Put a file there, whole or not at all. Raises ResourceError."""
         last: Exception | None = None
@@ -185,6 +192,8 @@ class Trip:
     output_url: Url | None
     """File, or folder with a slash at its end."""
     overwrite: bool
+    full: bool = False
+    """A result that is there is looked at, whatever its size says."""
 
     @property
     def made_in(self) -> Path:
@@ -212,6 +221,8 @@ def upscale_remote(trip: Trip, name_of: Callable[[], tuple[str, frozenset[str]]]
         if there is not None and not trip.overwrite:
             report = _json(Remote(Url(f"{where}.vsr.json")).read())
             if not ids.isdisjoint({report.get("plan"), report.get("asked")}) and report.get("bytes") == there[0]:
+                if trip.full and Remote(Url(where), write=True).sha256(there[0]) != report.get("sha256"):
+                    raise VerificationError(f"{redacted(where)}: is no longer what was verified; give --overwrite to make it anew")
                 _forget(trip)
                 yield AlreadyDone(redacted(where), int(report.get("frames", 0)), there[0])
                 return

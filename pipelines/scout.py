@@ -119,7 +119,8 @@ class Scout:
         # A long film gives its pairs from everywhere, not from its beginning.
         self._every = max(1, max(settings.every_frames, self.total * settings.crops.per_frame // settings.most_pairs) // settings.passes)
         coding = coding_of(footage.info) if settings.degrade.crf == "like-source" else None
-        self._describe(footage, shots=len(found), frames=self.total)
+        held = [[s.start, s.stop] for s in stretches if s.split == "validation"]
+        self._describe(footage, shots=len(found), frames=self.total, held=held)
         window: deque[Codes] = deque(maxlen=settings.frames + settings.context_frames)
         upcoming = deque(stretches)
         crisp = 0

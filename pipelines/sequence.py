@@ -75,7 +75,7 @@ class Pattern:
         total = hashlib.sha256()
         for number in self.numbers():
             with open(self.path(number), "rb") as file:
-                total.update(self.path(number).name.encode() + hashlib.file_digest(file, "sha256").digest())
+                total.update(os.fsencode(self.path(number).name) + hashlib.file_digest(file, "sha256").digest())
         return total.hexdigest()
 
     def bytes(self, numbers: Iterable[int]) -> int:

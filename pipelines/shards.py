@@ -11,6 +11,7 @@ import functools
 import hashlib
 import io
 import json
+import os
 import tarfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,12 +21,13 @@ import numpy as np
 
 from models.errors import MediaError, OutputError, UsageError
 from pipelines.footage import Codes
+from pipelines.journal import sync_folder
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from types import TracebackType
 
-__all__ = ["FORMAT", "Pair", "ShardWriter", "Shards", "is_dataset", "manifest_hash", "read_manifest"]
+__all__ = ["FORMAT", "Pair", "ShardWriter", "Shards", "is_dataset", "is_whole", "manifest_hash", "read_manifest"]
 
 FORMAT = "vsr-pairs-1"
 Split = Literal["train", "validation"]
@@ -99,9 +101,11 @@ class ShardWriter:
         self._tar.close()
         partial = self._partial
         final = partial.with_suffix("")
-        partial.replace(final)
-        with open(final, "rb") as file:
+        with open(partial, "rb") as file:
+            os.fsync(file.fileno())
             digest = hashlib.file_digest(file, "sha256").hexdigest()
+        partial.replace(final)
+        sync_folder(self._folder)
         self.shards.append({"name": final.name, "sha256": digest, "bytes": final.stat().st_size, "pairs": self._pairs})
         self._tar, self._pairs = None, 0
 
@@ -136,6 +140,19 @@ def manifest_hash(folder: Path) -> str:
     return hashlib.sha256((folder / "manifest.json").read_bytes()).hexdigest()
 
 
+def is_whole(path: Path, shard: dict[str, Any]) -> bool:
+    """Whether a shard's file holds what its manifest says, to the last bit. Raises OSError where it can't be read."""
+    found = path.stat()
+    return bool(found.st_size == shard["bytes"] and _sha256(path, found.st_size, found.st_mtime_ns) == shard["sha256"])
+
+
+@functools.lru_cache(maxsize=4096)
+def _sha256(path: Path, _size: int, _changed_ns: int) -> str:
+    """Of a file in that state; read once in a process."""
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
 @dataclass(frozen=True)
 class _Place:
     """Where a pair lies."""
@@ -161,22 +178,36 @@ class Shards:
         self._places: list[_Place] = []
         self.firsts: dict[Path, int] = {}
         """The number of the first pair of each data set that has any."""
+        self._records: dict[int, dict[str, Any]] = {}
+        held = _held_out(manifests) if split == "train" and len(manifests) > 1 else {}
         for folder, manifest in zip(folders, manifests, strict=True):
             first = len(self)
             for shard in manifest["shards"]:
                 if shard["split"] == split:
-                    self._add(folder / shard["name"], int(shard["bytes"]))
+                    self._add(folder / shard["name"], shard)
+            if held:
+                self._leave_out(first, held, manifest["settings"])
             if len(self) > first:
                 self.firsts[folder] = first
-        self._records: dict[int, dict[str, Any]] = {}
         if not self._places:
             raise UsageError(f"{', '.join(map(str, folders))}: has no {split} pairs; make a data set of more footage")
 
-    def _add(self, path: Path, size: int) -> None:
+    def _leave_out(self, first: int, held: dict[str, list[tuple[int, int]]], settings: dict[str, Any]) -> None:
+        """Drop pairs, from the `first` on, any frame of which another of the data sets holds out."""
+        length = int(settings.get("frames", 1)) + int(settings.get("context_frames", 0))
+
+        def is_held(record: dict[str, Any]) -> bool:
+            last = int(record.get("frame", 0))
+            return any(last >= start and last - length + 1 < stop for start, stop in held.get(str(record.get("source", "")), ()))
+
+        kept = [place for number, place in enumerate(self._places[first:], start=first) if not is_held(self.record(number))]
+        self._places[first:] = kept
+        self._records.clear()
+
+    def _add(self, path: Path, shard: dict[str, Any]) -> None:
         try:
-            found = path.stat().st_size
-            if found != size:
-                raise MediaError(f"{path}: has {found} bytes, its manifest says {size}; make the data set again")
+            if not is_whole(path, shard):
+                raise MediaError(f"{path}: is not what its manifest says (another size or SHA-256), so it is damaged; make the data set again")
             with tarfile.open(path, "r:") as tar:
                 members = {m.name: slice(m.offset_data, m.offset_data + m.size) for m in tar}
             self._maps.append(np.memmap(path, np.uint8, "r"))
@@ -206,6 +237,16 @@ class Shards:
         mapped = self._maps[place.tar]
         low = _unpacked(mapped[place.low], record["low_size"], record)
         return Pair(place.key, low, _unpacked(mapped[place.truth], record["truth_size"], record), record)
+
+
+def _held_out(manifests: Sequence[dict[str, Any]]) -> dict[str, list[tuple[int, int]]]:
+    """First 16 digits of a source's SHA-256 -> frames [start, stop) of it that any of the data sets holds out."""
+    held: dict[str, list[tuple[int, int]]] = {}
+    for manifest in manifests:
+        for source in manifest.get("sources", []):
+            ranges = [(0, 1)] if source.get("split") == "validation" else [(int(a), int(b)) for a, b in source.get("held", [])]
+            held.setdefault(str(source["sha256"])[:16], []).extend(ranges)
+    return {name: ranges for name, ranges in held.items() if ranges}
 
 
 def _unpacked(content: np.ndarray, size: Sequence[int], record: dict[str, Any]) -> Codes:

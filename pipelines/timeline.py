@@ -48,6 +48,8 @@ class Timeline:
 def timeline(info: VideoInfo, plan: Plan) -> Timeline:
     """The frames that the plan promises, in ticks of its time base."""
     pts, durations = all_times(info, plan)
+    if plan.start_frame == 0 and plan.stop_frame == info.frame_count:
+        return Timeline(plan.time_base, pts, durations)
     part = slice(plan.start_frame * plan.per_frame, plan.stop_frame * plan.per_frame)
     return Timeline(plan.time_base, pts[part], durations[part])
 

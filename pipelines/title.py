@@ -7,6 +7,7 @@ are the input. What is learned there carries over to the step up from the film i
 
 from __future__ import annotations
 
+import os
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -108,7 +109,7 @@ def _data_settings(video: str | Path, card: Card) -> DatasetSettings:
 
 def _train_settings(video: str | Path, card: Card, init: str, minutes: float) -> TrainSettings:
     return TrainSettings(
-        name=f"{Path(video).stem.replace(' ', '-')}-x{card.scale}",
+        name=f"{_plain(Path(video).stem)}-x{card.scale}",
         scale=card.scale,
         architecture=card.architecture,
         network=card.settings,
@@ -119,6 +120,11 @@ def _train_settings(video: str | Path, card: Card, init: str, minutes: float) ->
         batch=BatchSettings(truth_px=64 * card.scale, orientations=2),
         optimizer=OptimizerSettings(learning_rate=2e-4, warmup_steps=50),
     )
+
+
+def _plain(name: str) -> str:
+    """A name for weights, whose format wants UTF-8, whatever bytes the film's has."""
+    return os.fsencode(name).decode(errors="replace").replace(" ", "-").replace("\ufffd", "_")
 
 
 def _judge(card: Card, weights: Path, data: Path, folder: Path, least_gain_db: float) -> Gated:

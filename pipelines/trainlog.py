@@ -7,6 +7,7 @@ import json
 import time
 from typing import TYPE_CHECKING, Any
 
+from models.errors import OutputError
 from pipelines.atomic_file import write_atomically
 from pipelines.picture import curve, write_png
 
@@ -36,10 +37,13 @@ class TrainLog:
         write_atomically(self._path, "".join(json.dumps(line) + "\n" for line in kept).encode())
 
     def write(self, line: dict[str, float]) -> None:
-        """One more line."""
+        """One more line. Raises OutputError where the disk says no."""
         self.last = time.monotonic()
-        with open(self._path, "a", encoding="utf-8") as file:
-            file.write(json.dumps(line) + "\n")
+        try:
+            with open(self._path, "a", encoding="utf-8") as file:
+                file.write(json.dumps(line) + "\n")
+        except OSError as error:
+            raise OutputError(f"{self._path}: can't be written: {error.strerror}; free some space and go on with --resume") from None
         if self._board is not None:
             for key, value in line.items():
                 if key != "step":
@@ -53,6 +57,13 @@ class TrainLog:
         write_png(self._folder / "samples.png", samples)
 
     def _lines(self) -> list[dict[str, float]]:
+        """Whole lines; one that was torn by a kill, a power cut or a full disk is left out, for its step is done again."""
         if not self._path.is_file():
             return []
-        return [json.loads(line) for line in self._path.read_text(encoding="utf-8").splitlines()]
+        found = []
+        for text in self._path.read_text(encoding="utf-8", errors="replace").splitlines():
+            with contextlib.suppress(ValueError):
+                line = json.loads(text)
+                if isinstance(line, dict) and isinstance(line.get("step"), int):
+                    found.append(line)
+        return found

@@ -21,8 +21,9 @@ from pipelines.cicp import Siting
 from pipelines.decode import float_planes, picture_planes, planar_format
 from pipelines.hdr import agree, static_metadata
 from pipelines.planes import PixelFormat
+from pipelines.sequence import pattern_of
 from pipelines.siting import chroma_siting
-from pipelines.source import MAX_PIXELS, open_decoder, open_source
+from pipelines.source import MAX_PIXELS, open_decoder, open_source, packets_of
 from pipelines.thumbnail import grid_for, thumbnail
 from pipelines.timeline import timeline
 
@@ -42,12 +43,14 @@ if TYPE_CHECKING:
     from pipelines.plan import Plan
     from pipelines.video import VideoInfo
 
-__all__ = ["Report", "verify"]
+__all__ = ["Report", "result_hash", "verify", "verify_again"]
 
 _SEAM_PACKETS = 3
 """Decoded at the start of every chunk."""
 _SAME_PICTURE = 24.0
 """Mean difference of thumbnails, in 8-bit codes, that no honest upscale reaches."""
+_BLOCK = 1 << 18
+"""Times that are compared at once."""
 _MATROSKA_TICK = Fraction(1, 1000)
 _SAR_ERROR = Fraction(1, 200)
 """Matroska writes the display size in whole pixels, H.264 a ratio of 16-bit numbers."""
@@ -98,6 +101,49 @@ def verify(
     error, shift = _check_times(seen, plan, info)
     _check_passed(seen, passed, shift, plan)
     return Report(len(seen.pts), float(error), len(records), seen.decoded, len(passed), sum(p.packets for p in passed))
+
+
+def result_hash(path: Path, plan: Plan) -> str:
+    """SHA-256 of a result; of numbered pictures, of their hashes in order. Raises OSError where it can't be read."""
+    pattern = pattern_of(path) if plan.encoder.is_sequence else None
+    if pattern is None:
+        with open(path, "rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    total = hashlib.sha256()
+    for number in range(plan.first_number, plan.first_number + plan.frame_count):
+        with open(pattern.path(number), "rb") as file:
+            total.update(hashlib.file_digest(file, "sha256").digest())
+    return total.hexdigest()
+
+
+def verify_again(path: Path, plan: Plan, *, frames: int, sha256: str, stop: threading.Event | None = None) -> None:
+    """Look at every byte and every frame of a result that has its name already; what its pictures show was compared when it was made.
+
+    frames: that it must have. sha256: `result_hash` when it was verified; empty: not known. Raises VerificationError, Interrupted.
+    """
+    try:
+        if sha256 and result_hash(path, plan) != sha256:
+            raise VerificationError("is no longer what was verified: its content has changed since")
+    except OSError as error:
+        raise VerificationError(f"can't be read: {error.strerror}") from None
+    if plan.encoder.is_picture:
+        pattern = pattern_of(path) if plan.encoder.is_sequence else None
+        for number in range(plan.first_number, plan.first_number + frames):
+            go_on(stop)
+            _read_picture(path if pattern is None else pattern.path(number), plan, "the picture" if pattern is None else f"picture {number}")
+        return
+    with open_source(path) as container:
+        film = next(s for s in container.streams.video if not s.disposition & Disposition.attached_pic)
+        decoder, shown = _decoder(film, plan, err_detect="crccheck+explode"), 0
+        for packet in packets_of(container, path, film):
+            go_on(stop)
+            for frame in _decoded(decoder, packet):
+                if frame.is_corrupt or (frame.width, frame.height) != (plan.out_width, plan.out_height):
+                    raise VerificationError(f"its frame {shown} is damaged")
+                _check_tags(frame, plan)
+                shown += 1
+    if shown != frames:
+        raise VerificationError(f"{shown} of its frames can be decoded, expected {frames}")
 
 
 class _Seen:
@@ -174,9 +220,9 @@ def _starts(records: Sequence[ChunkRecord]) -> dict[int, int]:
     return starts
 
 
-def _decoder(stream: VideoStream, plan: Plan) -> VideoCodecContext:
+def _decoder(stream: VideoStream, plan: Plan, **options: str) -> VideoCodecContext:
     """Of a result, which may be larger than any source: its pictures have the plan's size."""
-    return open_decoder(stream, most_pixels=max(MAX_PIXELS, 2 * plan.out_width * plan.out_height))
+    return open_decoder(stream, most_pixels=max(MAX_PIXELS, 2 * plan.out_width * plan.out_height), **options)
 
 
 def _decoded(decoder: VideoCodecContext, packet: Packet[Any]) -> list[VideoFrame]:
@@ -266,7 +312,8 @@ def _check_times(seen: _Seen, plan: Plan, info: VideoInfo) -> tuple[Fraction, Fr
     promised = timeline(info, plan).pts
     if len(seen.pts) != len(promised):
         raise VerificationError(f"the result has {len(seen.pts)} frames, expected {len(promised)}")
-    found = np.sort(np.frombuffer(seen.pts, np.int64))
+    found = np.frombuffer(seen.pts, np.int64)
+    found.sort()  # in place: a film may have millions
     if (found[1:] == found[:-1]).any():
         raise VerificationError("two frames of the result have the same timestamp")
     shift = int(found[0]) * seen.time_base - (promised[0] * plan.time_base - moved)
@@ -277,13 +324,19 @@ def _check_times(seen: _Seen, plan: Plan, info: VideoInfo) -> tuple[Fraction, Fr
     # In whole units that all of these times are multiples of: two fractions a frame would take a kilobyte, and a minute for a day of film.
     unit = Fraction(1, math.lcm(*(f.denominator for f in (seen.time_base, plan.time_base, moved, shift, allowed))))
     a_tick, b_tick, offset, most = (int(f / unit) for f in (seen.time_base, plan.time_base, shift - moved, allowed))
+    farthest = max(abs(int(t)) * tick for times, tick in ((found, a_tick), (promised, b_tick)) for t in (times[0], times[-1]))
+    whole = np.int64 if farthest + abs(offset) < 1 << 62 else object
     largest = 0
-    for number, (a, b) in enumerate(zip(found.data, promised, strict=True)):
-        error = abs(a * a_tick - b * b_tick - offset)
-        if error > most:
-            shown, wanted = a * seen.time_base, b * plan.time_base - moved + shift
-            raise VerificationError(f"frame {number} of the result is shown at {float(shown):.6f} s, expected {float(wanted):.6f} s")
-        largest = max(largest, error)
+    for start in range(0, len(found), _BLOCK):
+        a = found[start : start + _BLOCK].astype(whole)
+        b = np.frombuffer(promised[start : start + _BLOCK], np.int64).astype(whole)
+        errors = abs(a * a_tick - b * b_tick - offset)
+        wrong = errors > most
+        if wrong.any():
+            place = int(wrong.argmax())
+            shown, wanted = int(a[place]) * seen.time_base, int(b[place]) * plan.time_base - moved + shift
+            raise VerificationError(f"frame {start + place} of the result is shown at {float(shown):.6f} s, expected {float(wanted):.6f} s")
+        largest = max(largest, int(errors.max()))
     return largest * unit, shift
 
 

@@ -140,7 +140,7 @@ def _finish(found: Compared | BlindTest, report: Path | None, *, as_json: bool) 
     from vsr.progress import JsonLines
 
     if report is not None:
-        write_atomically(report, (blind_page(found) if isinstance(found, BlindTest) else compare_page(found)).encode())
+        write_atomically(report, (blind_page(found) if isinstance(found, BlindTest) else compare_page(found)).encode(errors="replace"))
     page = str(report) if report is not None else None
     if isinstance(found, BlindTest):
         if as_json:

@@ -63,7 +63,7 @@ def _tell(events: Iterator[Any], kind: str, views: tuple[Callable[[Any], Any], .
             click.echo(f"{clock(event.seconds)} into the film: {event.files[-1]}", err=True)
             continue
         path = Path(event.folder) / "index.html"
-        write_atomically(path, as_page(event).encode())
+        write_atomically(path, as_page(event).encode(errors="replace"))
         if as_json:
             JsonLines().write(kind, {**as_table(event), "page": str(path)})
         else:

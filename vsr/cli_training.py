@@ -259,7 +259,7 @@ def models_table(
     if output is None:
         click.echo(text, nl=False)
     else:
-        write_atomically(output, text.encode())
+        write_atomically(output, text.encode(errors="replace"))
 
 
 def _read(kind: type[Any], config: Path | None, changes: tuple[str, ...]) -> Any:
