@@ -21,7 +21,7 @@ import numpy as np
 
 from models.errors import MediaError, OutputError, UsageError
 from pipelines.footage import Codes
-from pipelines.journal import sync_folder
+from pipelines.atomic_file import sync_folder
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

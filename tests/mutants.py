@@ -41,6 +41,7 @@ _LOCAL, _CLUSTER, _LEDGER, _MACHINES, _ACTOR, _SPANS, _WORKER = (
     f"tests/pipelines/test_{n}.py" for n in ("local", "cluster", "ledger", "machines", "actor", "spans", "worker")
 )
 _LIMITS = "tests/pipelines/test_limits.py"
+_LENGTH, _FULL, _DATA = (f"tests/pipelines/test_{n}.py" for n in ("length", "full_verification", "training_data"))
 _EXACT = "tests/pipelines/test_color_exact.py"
 _TILES = "tests/pipelines/test_smaller_tiles.py"
 _ATOMIC = "tests/pipelines/test_atomic_file.py"
@@ -593,7 +594,7 @@ MUTANTS = (
     ),
     Mutant(
         65, "HEVC hides broken slices", "pipelines/decode.py",
-        "    if strict and setup.codec in _HIDES_DAMAGE:", "    if False:",
+        "if strict and setup.codec in _HIDES_DAMAGE else", "if False else",
         "tests/pipelines/test_structure.py::test_flipped_bits_are_named_by_frame_or_concealed_with_every_frame_kept[libx265-mp4]",
     ),
     Mutant(
@@ -680,6 +681,121 @@ MUTANTS = (
         75, "a film is looked at by its container", "pipelines/grain.py",
         "for packet in container.demux(stream) for f in decoder.decode(packet))", "for f in container.decode(stream))",
         f"{_LIMITS}::test_there_is_one_way_to_a_decoder",
+    ),
+    Mutant(
+        60, "hidden packets of the whole film in every task", "pipelines/spans.py",
+        "row = index.discard.find(1, span.first_row, span.stop_row)", "span = Span(0, len(index), ()); row = index.discard.find(1)",
+        f"{_LENGTH}::test_a_task_holds_its_own_times_as_numbers",
+    ),
+    Mutant(
+        60, "times travel as objects", "pipelines/spans.py",
+        "        info.pts[first:stop],\n", "        tuple(info.pts[first:stop]),\n",
+        f"{_LENGTH}::test_a_task_holds_its_own_times_as_numbers",
+    ),
+    Mutant(
+        60, "rows are dropped that a later span needs", "pipelines/spans.py",
+        "        least = min(least, plan.spans[key].first_row)", "        least = plan.spans[key].first_row",
+        f"{_LENGTH}::test_rows_are_kept_until_the_earliest_span_behind",
+    ),
+    Mutant(
+        60, "the clean points are looked for from the start each time", "pipelines/plan.py",
+        "max(index.pts[seen:row], default=NO_PTS)", "max((p for p in index.pts[:row]), default=NO_PTS)",
+        f"{_LENGTH}::test_planning_and_starting_grow_with_the_length",
+    ),
+    Mutant(
+        60, "pictures of a chunk are read from its manifest one by one", "pipelines/verify.py",
+        "        place, size = self._place(frame.pts or 0)", "        [0 for _ in self._order]\n        place, size = self._place(frame.pts or 0)",
+        f"{_LENGTH}::test_a_run_grows_with_the_length",
+    ),
+    Mutant(
+        60, "packets are counted back to their chunk's start", "pipelines/verify.py",
+        "if pictures is not None and (full or number < chunk_start + _SEAM_PACKETS):", "if pictures is not None and (full or sum(1 for _ in range(chunk_start, number)) < _SEAM_PACKETS):",
+        f"{_LENGTH}::test_a_run_grows_with_the_length[one]",
+    ),
+    Mutant(
+        60, "kept times are objects", "pipelines/journal.py",
+        'array("q", chunk.pts), sha256', "chunk.pts, sha256",
+        f"{_LENGTH}::test_what_was_kept_is_held_as_numbers",
+    ),
+    Mutant(
+        60, "numbered pictures are cut by seconds alone", "pipelines/plan.py",
+        "            end = min(end, at + most_frames)", "            pass",
+        f"{_LENGTH}::test_numbered_pictures_are_cut_by_their_bytes",
+    ),
+    Mutant(
+        60, "a film is cut by bytes, too", "pipelines/plan.py",
+        "if encoder.is_sequence else None\n    chunks", "if encoder else None\n    chunks",
+        f"{_LENGTH}::test_a_film_is_not_cut_by_bytes",
+    ),
+    Mutant(
+        60, "pictures take a bit a sample", "pipelines/request.py",
+        "share * plan.encoder.picture_bytes if bits is None else", "share * plan.out_width * plan.out_height / 8 if bits is None else",
+        f"{_LENGTH}::test_numbered_pictures_are_cut_by_their_bytes",
+    ),
+    Mutant(
+        45, "a finished result is not looked at", "pipelines/job.py",
+        'if done is not None and settings.verify == "full":', "if False:",
+        f"{_FULL}::test_a_damaged_one_is_found_and_made_anew_when_asked",
+    ),
+    Mutant(
+        45, "the hash of a result is not compared", "pipelines/verify.py",
+        "if sha256 and result_hash(path, plan) != sha256:", "if False:",
+        f"{_FULL}::test_a_damaged_one_is_found_and_made_anew_when_asked",
+    ),
+    Mutant(
+        45, "frames of a finished result are not counted", "pipelines/verify.py",
+        "    if shown != frames:\n        raise", "    if False:\n        raise",
+        f"{_FULL}::test_a_report_without_a_hash_is_made_up_for_by_decoding[film]",
+    ),
+    Mutant(
+        45, "pictures of a finished result are not read", "pipelines/verify.py",
+        "    if plan.encoder.is_picture:\n        pattern = pattern_of(path) if", "    if plan.encoder.is_picture:\n        return\n        pattern = pattern_of(path) if",
+        f"{_FULL}::test_a_report_without_a_hash_is_made_up_for_by_decoding[pictures]",
+    ),
+    Mutant(
+        90, "a torn line ends the training", "pipelines/trainlog.py",
+        "            with contextlib.suppress(ValueError):", "            with contextlib.suppress(KeyError):",
+        f"{_DATA}::test_a_torn_log_does_not_stop_a_training",
+    ),
+    Mutant(
+        90, "a log that can't be written is a bug", "pipelines/trainlog.py",
+        "        except OSError as error:", "        except MemoryError as error:",
+        f"{_DATA}::test_a_log_that_can_t_be_written_is_an_error_of_the_disk",
+    ),
+    Mutant(
+        90, "shards are known by their size", "pipelines/shards.py",
+        'found.st_size == shard["bytes"] and _sha256(path, found.st_size, found.st_mtime_ns) == shard["sha256"]', 'found.st_size == shard["bytes"]',
+        f"{_DATA}::test_a_shard_of_the_right_size_and_other_bits_is_refused",
+    ),
+    Mutant(
+        90, "shards are not flushed", "pipelines/shards.py",
+        "            os.fsync(file.fileno())\n            digest", "            digest",
+        f"{_DATA}::test_a_shard_has_its_name_only_when_it_is_on_the_disk",
+    ),
+    Mutant(
+        91, "mixed data sets teach what one of them holds out", "pipelines/shards.py",
+        'if split == "train" and len(manifests) > 1 else {}', 'if split == "none" else {}',
+        f"{_DATA}::test_what_one_data_set_holds_out_no_other_teaches",
+    ),
+    Mutant(
+        91, "shots are held out by the share's own order", "pipelines/holdout.py",
+        'f"{fingerprint} {start}"', 'f"{fingerprint} {start} {share}"',
+        f"{_DATA}::test_what_a_small_share_holds_out_a_larger_one_does_too",
+    ),
+    Mutant(
+        92, "means are over all items", "pipelines/evaluate.py",
+        "seen = self.counts.get(key, 0)", "seen = self.count",
+        f"{_DATA}::test_a_mean_is_over_the_items_that_have_the_score",
+    ),
+    Mutant(
+        92, "pictures are named by the file alone", "pipelines/preview.py",
+        "while label.casefold() in {", "while False and label.casefold() in {",
+        f"{_DATA}::test_files_of_one_name_get_pictures_of_their_own",
+    ),
+    Mutant(
+        72, "a sequence's names must be text", "pipelines/sequence.py",
+        "total.update(os.fsencode(self.path(number).name)", "total.update(self.path(number).name.encode()",
+        f"{_DATA}::test_names_that_are_no_text_are_taken_as_they_are",
     ),
 )  # fmt: skip
 

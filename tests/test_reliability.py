@@ -81,7 +81,10 @@ CASES = {
         ),
         43: ("kept work is damaged or tampered with", "noticed by its hash; made again"),
         44: ("torn files of the work directory, as after a power cut", "made again; never a traceback"),
-        45: ("a finished run again", '"already done", exit 0; `--fresh` does it anew'),
+        45: (
+            "a finished run again",
+            '"already done", exit 0; `--verify full` looks at every byte and frame first, and damage is exit 7; `--fresh` does it anew',
+        ),
         46: ("two runs with one output", "the second is refused, exit 2"),
         47: ("Ctrl-C once, twice", "once: the chunk under way is finished and kept, exit 130; twice: at once; no process stays"),
         48: ("SIGTERM", "as Ctrl-C once, exit 143"),
@@ -105,7 +108,10 @@ CASES = {
         57: ("a worker hangs", "noticed by its silence, replaced, its chunk made again"),
         58: ("no NVENC, no CUDA", "found by trying before work"),
         59: ("a network gives NaN, infinity or black", "noticed on every frame, computed again in fp32; exit 7 if it stays"),
-        60: ("very long films", "memory, descriptors, threads and shared memory stay flat"),
+        60: (
+            "very long films",
+            "memory, descriptors, threads and shared memory stay flat; what is done besides pixels grows with the length, and no faster",
+        ),
         61: ("one bad file among several", "the others are done; exit 8, and a line for each that failed"),
         62: (
             "any of these failures",
@@ -134,6 +140,11 @@ CASES = {
         79: ("a run's open ports", "none but on the loopback interface"),
         80: ("secrets in names and variables", "not shown"),
         81: ("libraries with known holes", "refused or warned of at start"),
+    },
+    "Training and judging": {
+        90: ("a training's log torn, its shards damaged", "whole lines are kept, and `--resume` goes on; a shard with another hash is refused"),
+        91: ("data sets of one film, made with other shares or beside other footage", "what one of them holds out no other teaches"),
+        92: ("scores that some items lack, files of one name", "means over those that have them; results of their own"),
     },
 }
 """Case -> (what happens, what `vsr` does)."""

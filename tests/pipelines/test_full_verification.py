@@ -1,4 +1,4 @@
-"""`--verify full` looks at a result that is there already. Case 78."""
+"""`--verify full` looks at a result that is there already. Case 45."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def names(tmp_path: Path, kind: str) -> tuple[Path, Path, Path]:
 
 @pytest.mark.parametrize("kind", ["film", "pictures"])
 def test_a_finished_result_that_is_whole_is_looked_at_and_kept(tmp_path: Path, kind: str) -> None:
-    """Case 78."""
+    """Case 45."""
     source, output, file = names(tmp_path, kind)
     upscaled(source, output)
     before = file.stat().st_mtime_ns
@@ -44,7 +44,7 @@ def test_a_finished_result_that_is_whole_is_looked_at_and_kept(tmp_path: Path, k
 
 @pytest.mark.parametrize("kind", ["film", "pictures"])
 def test_a_damaged_one_is_found_and_made_anew_when_asked(tmp_path: Path, kind: str) -> None:
-    """Case 78: though its size is right."""
+    """Case 45: though its size is right."""
     source, output, file = names(tmp_path, kind)
     upscaled(source, output)
     damaged(file)
@@ -67,7 +67,7 @@ def shortened(path: Path, folder: Path) -> None:
 
 @pytest.mark.parametrize("kind", ["film", "pictures"])
 def test_a_report_without_a_hash_is_made_up_for_by_decoding(tmp_path: Path, kind: str) -> None:
-    """Case 78: reports of earlier versions have none."""
+    """Case 45: reports of earlier versions have none."""
     source, output, file = names(tmp_path, kind)
     upscaled(source, output)
     path = next(tmp_path.glob("*.vsr.json"))

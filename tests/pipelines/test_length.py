@@ -1,4 +1,4 @@
-"""What a film costs besides its pixels grows with its length, and no faster: counted in lines that run, never in time. Case 77."""
+"""What a film costs besides its pixels grows with its length, and no faster: counted in lines that run, never in time. Case 60."""
 
 from __future__ import annotations
 
@@ -42,13 +42,13 @@ def _begin(info: VideoInfo, folder: Path) -> None:
 
 @pytest.mark.parametrize("edits", [0, 5])
 def test_planning_and_starting_grow_with_the_length(tmp_path: Path, edits: int) -> None:
-    """Case 77: with packets that an edit list hides, too."""
+    """Case 60: with packets that an edit list hides, too."""
     films = [long_film(tmp_path, frames, edits=edits) for frames in (1500, 3000, 6000)]
     assert grows_linearly([operations(lambda info=info: _begin(info, tmp_path)) for info in films])
 
 
 def test_a_task_holds_its_own_times_as_numbers(tmp_path: Path) -> None:
-    """Case 77: eight bytes a frame, and of hidden packets those of its own span."""
+    """Case 60: eight bytes a frame, and of hidden packets those of its own span."""
     info = long_film(tmp_path, 3000, edits=50)
     plan = plan_of(info, tmp_path, chunk_seconds=2.0)
     seen: list[SpanTask] = []
@@ -83,7 +83,7 @@ def spans_of(rows: list[tuple[int, int]]) -> list[Span]:
     ("chunk_seconds", "frames", "verify"), [(0.04, 20, "seams"), (1000.0, 150, "seams"), (1000.0, 150, "full")], ids=["many chunks", "one", "full"]
 )
 def test_a_run_grows_with_the_length(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, chunk_seconds: float, frames: int, verify: str) -> None:
-    """Case 77: plan, feed, keep, put together and verify; the pixels are made by nobody."""
+    """Case 60: plan, feed, keep, put together and verify; the pixels are made by nobody."""
     monkeypatch.setattr(os, "fsync", lambda _: None)
     settings = run_settings(**{**QUICK, "chunk_seconds": chunk_seconds, "verify": verify})
 
@@ -98,7 +98,7 @@ def test_a_run_grows_with_the_length(tmp_path: Path, monkeypatch: pytest.MonkeyP
 
 
 def test_what_was_kept_is_held_as_numbers(tmp_path: Path) -> None:
-    """Case 77: times of a whole film lie in memory until it is put together."""
+    """Case 60: times of a whole film lie in memory until it is put together."""
     info = long_film(tmp_path, 600)
     plan = plan_of(info, tmp_path)
     journal = Journal(work_folder(tmp_path / "out.mkv"), plan.id)
@@ -111,7 +111,7 @@ def test_what_was_kept_is_held_as_numbers(tmp_path: Path) -> None:
 
 
 def test_numbered_pictures_are_cut_by_their_bytes(tmp_path: Path) -> None:
-    """Case 77: a chunk of them lies in memory as a whole, so it is no 6 s of 4K."""
+    """Case 60: a chunk of them lies in memory as a whole, so it is no 6 s of 4K."""
     info = long_film(tmp_path, 600)
     for width, height, most in ((3840, 2160, 5), (7680, 4320, 1), (480, 360, 600)):
         info = replace(info, width=width // 2, height=height // 2)
