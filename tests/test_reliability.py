@@ -142,9 +142,9 @@ CASES = {
         81: ("libraries with known holes", "refused or warned of at start"),
     },
     "Training and judging": {
-        90: ("a training's log torn, its shards damaged", "whole lines are kept, and `--resume` goes on; a shard with another hash is refused"),
-        91: ("data sets of one film, made with other shares or beside other footage", "what one of them holds out no other teaches"),
-        92: ("scores that some items lack, files of one name", "means over those that have them; results of their own"),
+        82: ("a training's log torn, its shards damaged", "whole lines are kept, and `--resume` goes on; a shard with another hash is refused"),
+        83: ("data sets of one film, made with other shares or beside other footage", "what one of them holds out no other teaches"),
+        84: ("scores that some items lack, files of one name", "means over those that have them; results of their own"),
     },
 }
 """Case -> (what happens, what `vsr` does)."""

@@ -1,4 +1,4 @@
-"""What a training goes on from after a power cut, and what it must never see. Cases 90 to 92."""
+"""What a training goes on from after a power cut, and what it must never see. Cases 82 to 84."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from pipelines.trainlog import TrainLog
 
 @pytest.mark.parametrize("tail", [b'{"step": 30, "lo', b"\0" * 40, b"\xff\xfe", b"[1]\n", b'{"loss": 1}\n', b""])
 def test_a_torn_log_does_not_stop_a_training(tmp_path: Path, tail: bytes) -> None:
-    """Case 90: killed in mid-line, or cut off from power; what is whole is kept, and the next line begins on its own."""
+    """Case 82: killed in mid-line, or cut off from power; what is whole is kept, and the next line begins on its own."""
     path = tmp_path / "log.jsonl"
     lines = [json.dumps({"step": step, "loss": 1.0}) + "\n" for step in (10, 20)]
     path.write_bytes("".join(lines).encode() + tail)
@@ -36,7 +36,7 @@ def test_a_torn_log_does_not_stop_a_training(tmp_path: Path, tail: bytes) -> Non
 
 
 def test_a_log_that_can_t_be_written_is_an_error_of_the_disk(tmp_path: Path) -> None:
-    """Case 90."""
+    """Case 82."""
     log = TrainLog(tmp_path)
     (tmp_path / "log.jsonl").mkdir()
     with pytest.raises(OutputError, match=r"log\.jsonl: can't be written: .*--resume"):
@@ -61,7 +61,7 @@ def dataset(folder: Path, frames: list[int], *, held: list[list[int]], split: st
 
 
 def test_a_shard_of_the_right_size_and_other_bits_is_refused(tmp_path: Path) -> None:
-    """Case 90: such as zeros after a power cut."""
+    """Case 82: such as zeros after a power cut."""
     folder = dataset(tmp_path / "data", [1, 2], held=[])
     assert len(Shards([folder], "train")) == 2
     shard = next(folder.glob("*.tar"))
@@ -74,7 +74,7 @@ def test_a_shard_of_the_right_size_and_other_bits_is_refused(tmp_path: Path) -> 
 
 
 def test_a_shard_has_its_name_only_when_it_is_on_the_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Case 90: flushed under another name first."""
+    """Case 82: flushed under another name first."""
     flushed: list[list[str]] = []
     fsync = os.fsync
 
@@ -88,7 +88,7 @@ def test_a_shard_has_its_name_only_when_it_is_on_the_disk(tmp_path: Path, monkey
 
 
 def test_what_one_data_set_holds_out_no_other_teaches(tmp_path: Path) -> None:
-    """Case 91: of one film, held out by one data set and learned from in another, by itself or beside others."""
+    """Case 83: of one film, held out by one data set and learned from in another, by itself or beside others."""
     one = dataset(tmp_path / "one", [0, 5, 10, 15, 20], held=[[30, 40]])
     two = dataset(tmp_path / "two", [12, 22, 33], held=[[5, 11], [20, 21]])
     other = dataset(tmp_path / "other", [5, 10], held=[], source="b" * 64)
@@ -104,7 +104,7 @@ def frames_of(stretches: list[Stretch]) -> set[int]:
 
 
 def test_what_a_small_share_holds_out_a_larger_one_does_too() -> None:
-    """Case 91: over films of many cuts, of few, and of none."""
+    """Case 83: over films of many cuts, of few, and of none."""
     rng = np.random.default_rng(5)
     for film in range(200):
         cuts = np.unique(rng.integers(1, 2000, int(rng.integers(0, 40))))
@@ -119,7 +119,7 @@ def test_what_a_small_share_holds_out_a_larger_one_does_too() -> None:
 
 
 def test_a_mean_is_over_the_items_that_have_the_score() -> None:
-    """Case 92: a picture has no flicker."""
+    """Case 84: a picture has no flicker."""
     row = Row("fast-x2", 2, "set", "clean")
     for scores in ({"psnr": 30.0, "flicker": 3.0}, {"psnr": 32.0}, {"psnr": 34.0, "flicker": 1.0}):
         row.add(scores)
@@ -127,7 +127,7 @@ def test_a_mean_is_over_the_items_that_have_the_score() -> None:
 
 
 def test_files_of_one_name_get_pictures_of_their_own() -> None:
-    """Case 92: in two folders, in one, by case alone, and under the name of the picture that shows all."""
+    """Case 84: in two folders, in one, by case alone, and under the name of the picture that shows all."""
     names = ["a/best.safetensors", "b/best.safetensors", "b/BEST.toml", "fast", "x/side-by-side.safetensors"]
     labels = _labels(names)
     assert labels == ["a-best", "b-best", "b-BEST-2", "fast", "side-by-side-2"]
