@@ -47,6 +47,8 @@ spans.py       decoder runs through local workers, fed with packets
 worker.py      one chunk from packets to packets
 stages.py      each stage of a chunk alone, timed
 decode.py      packets -> frames, and the proof that they are the promised ones
+facts.py       what holds for all frames of a film, read from one and compared
+witness.py     what the container's own decoder makes of a few packets
 filters.py     FFmpeg's filters between decoder and network
 windows.py     each frame with the neighbours a network looks at, shot by shot
 color.py       planes <-> values: matrix, range, R'G'B'

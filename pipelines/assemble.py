@@ -360,6 +360,8 @@ def _passed_packets(source: InputContainer, output: OutputContainer, plan: Plan,
         if packet.stream_index not in passed:
             continue
         entry = passed[packet.stream_index]
+        if packet.is_discard and packet.stream_index in last:
+            continue  # what an edit list skips in the middle: its times lie before those of what was heard last
         offset = clock.shift_ticks(packet.stream)
         base = Fraction(packet.time_base)
         if packet.pts is not None:

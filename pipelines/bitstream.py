@@ -1,4 +1,4 @@
-"""What a compressed packet says of itself: whether decoding may start there, and where closed captions go in.
+"""What a compressed packet says of itself: whether decoding may start there, what it says of its film, and where captions go in.
 
 Clauses: H.264 = ITU-T H.264 table 7-1 and annex D, HEVC = ITU-T H.265 table 7-1, MPEG-2 = ISO/IEC 13818-2 clause 6.2.
 """
@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-__all__ = ["caption_nal", "insert_captions", "is_clean_point", "nal_length_size", "nal_units"]
+__all__ = ["caption_nal", "film_header", "insert_captions", "is_clean_point", "nal_length_size", "nal_units"]
 
 _H264_IDR, _H264_SEI = 5, 6
 _HEVC_IRAP = range(16, 22)
@@ -65,6 +65,74 @@ def is_clean_point(codec: str, data: bytes, length_size: int) -> bool:
     if codec in {"mpeg2video", "mpeg1video"}:
         return _MPEG2_SEQUENCE_HEADER in data
     return True
+
+
+_H264_SPS, _HEVC_SPS, _HEVC_SEI = 7, 33, 39
+_AV1_SEQUENCE, _AV1_METADATA = 1, 5
+_SEI_OF_THE_FILM = frozenset({47, 137, 144, 147})
+"""Display orientation, mastering display, content light level, alternative transfer characteristics (H.265 annex D)."""
+_HEADER_AT = {"vp8": slice(3, 10), "vp9": slice(0, 10), "prores": slice(8, 28), "dnxhd": slice(0x18, 0x2C), "png": slice(8, 33)}
+"""Where packets of a codec keep size, format and colour."""
+
+
+def film_header(codec: str, data: bytes, length_size: int) -> bytes:
+    """What a key packet says of the whole film (size, format, colour, shape), to be compared with what another says; empty where it says nothing.
+
+    Two that differ need not differ in any of these.
+    """
+    if codec == "h264":
+        return b"".join(u for u in nal_units(data, length_size) if u[0] & 31 == _H264_SPS or (u[0] & 31 == _H264_SEI and _is_of_the_film(u[1:])))
+    if codec == "hevc":
+        units = (((u[0] >> 1) & 63, u) for u in nal_units(data, length_size))
+        return b"".join(u for kind, u in units if kind == _HEVC_SPS or (kind == _HEVC_SEI and _is_of_the_film(u[2:])))
+    if codec == "av1":
+        return b"".join(unit for kind, unit in _obus(data) if kind in {_AV1_SEQUENCE, _AV1_METADATA})
+    if codec in {"mpeg1video", "mpeg2video"}:
+        start = data.find(_MPEG2_SEQUENCE_HEADER)
+        ends = [at for at in (data.find(code, start + 4) for code in (b"\x00\x00\x01\x00", b"\x00\x00\x01\xb8", b"\x00\x00\x01\xb2")) if at > 0]
+        return data[start : min(ends, default=len(data))] if start >= 0 else b""
+    if codec == "mpeg4":
+        start = data.find(b"\x00\x00\x01\x20")
+        return data[start : data.find(b"\x00\x00\x01", start + 4)] if start >= 0 else b""
+    if codec == "vc1":
+        start = data.find(b"\x00\x00\x01\x0f")
+        return data[start : data.find(b"\x00\x00\x01", start + 4)] if start >= 0 else b""
+    if codec == "mjpeg":
+        return _jpeg_frame_header(data)
+    return data[_HEADER_AT.get(codec, slice(0, 0))]
+
+
+def _is_of_the_film(payload: bytes) -> bool:
+    return bool(payload) and payload[0] in _SEI_OF_THE_FILM
+
+
+def _obus(data: bytes) -> Iterator[tuple[int, bytes]]:
+    """(type, content) of the units of an AV1 temporal unit (AV1 clause 5.3); what has no length ends the walk."""
+    at = 0
+    while at < len(data):
+        head = data[at]
+        at += 2 if head & 4 else 1
+        size = shift = 0
+        while head & 2 and at < len(data):
+            byte, at = data[at], at + 1
+            size |= (byte & 127) << shift
+            shift += 7
+            if byte < 128:
+                break
+        end = at + size if head & 2 else len(data)
+        yield (head >> 3) & 15, data[at:end]
+        at = end
+
+
+def _jpeg_frame_header(data: bytes) -> bytes:
+    """The segments SOF0 to SOF3 of a JPEG picture (ITU-T T.81, table B.1)."""
+    at = 2
+    while at + 4 <= len(data) and data[at] == 0xFF:
+        size = int.from_bytes(data[at + 2 : at + 4], "big")
+        if data[at + 1] in range(0xC0, 0xC4):
+            return data[at : at + 2 + size]
+        at += 2 + size
+    return b""
 
 
 def _recovers_at_once(sei: bytes) -> bool:

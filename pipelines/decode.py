@@ -2,32 +2,49 @@
 
 from __future__ import annotations
 
+import zlib
 from collections import deque
 from contextlib import suppress
 from dataclasses import dataclass
+from fractions import Fraction
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 import av
 import numpy as np
+from av.packet import PacketSideData, packet_sidedata_type_from_literal
 
 from models.errors import CorruptError, MediaError
+from pipelines.facts import change_of, facts_of
 from pipelines.linear import from_linear
 from pipelines.look import captions_of
 from pipelines.planes import PixelFormat
-from pipelines.source import open_decoder
+from pipelines.source import LASTING_SIDE_DATA, open_decoder
 from pipelines.video import Frame
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from av.video.codeccontext import VideoCodecContext
     from av.video.frame import VideoFrame
 
+    from pipelines.plan import Plan
     from pipelines.source import PacketData
-    from pipelines.video import DecoderSetup
+    from pipelines.task import SpanTask
+    from pipelines.video import DecoderSetup, FrameFacts
 
-__all__ = ["IndexMismatchError", "Promise", "decode", "deliver", "float_planes", "picture_planes", "planar_format"]
+__all__ = [
+    "Converter",
+    "IndexMismatchError",
+    "Promise",
+    "checksum",
+    "decode",
+    "deliver",
+    "facts_alone",
+    "float_planes",
+    "picture_planes",
+    "planar_format",
+]
 
 _THREADS = 4
 """Of the decoder; decoded pictures do not depend on it."""
@@ -73,20 +90,27 @@ def packet_decoder(setup: DecoderSetup, *, strict: bool = False) -> VideoCodecCo
     return context
 
 
-def decode(packets: Iterable[PacketData], setup: DecoderSetup, pixels: PixelFormat, *, conceal: bool = False) -> Iterator[Frame]:
+def decode(
+    packets: Iterable[PacketData], setup: DecoderSetup, pixels: PixelFormat, *, conceal: bool = False, checks: Mapping[int, int] | None = None
+) -> Iterator[Frame]:
     """Decode all packets and drain the decoder; frames come in display order with the decoder's own timestamps.
 
-    A frame without a timestamp gets pts -1 (its place is known by order). conceal: skip packets that can't be decoded.
-    Raises MediaError where size or format changes on the way, CorruptError where a packet behind the first frame can't be
-    decoded.
+    A frame without a timestamp gets pts -1 (its place is known by order); hidden ones are left out. conceal: skip packets that
+    can't be decoded. checks: `checksum` of some frames by their number from the first one decoded, where times identify none.
+    A frame that is not like the film's first one says so (`Frame.change`), and so does one that the container's own decoder
+    gives otherwise. Raises CorruptError where a packet behind the first frame can't be decoded.
     """
     decoder = packet_decoder(setup, strict=not conceal)
-    reformatter: av.video.reformatter.VideoReformatter | None = None
-    size: tuple[int, int, str] | None = None
+    converter = Converter(pixels, conceal=conceal)
+    changes = _Changes(setup, pixels, decoder)
+    asked = dict(checks or {})
+    known: dict[str, bytes] = {}
     number = 0
     for data in _with_end(packets):
+        if data is not None and not conceal:
+            asked.update(data.checks)
         try:
-            frames = decoder.decode(_rebuilt(data) if data is not None else None)
+            frames = decoder.decode(_rebuilt(data, known) if data is not None else None)
         except av.error.EOFError:
             break
         except av.error.MemoryError:
@@ -99,25 +123,75 @@ def decode(packets: Iterable[PacketData], setup: DecoderSetup, pixels: PixelForm
             at = "at its end" if data is None else f"at pts {data.pts if data.pts is not None else data.dts}"
             raise CorruptError(f"the video can't be decoded {at}: {error.strerror}; --on-corrupt conceal would repair what it can") from None
         for raw in frames:
-            found = (raw.width, raw.height, raw.format.name)
-            if size is not None and found != size:
-                raise MediaError(
-                    f"the picture changes from {size[0]}x{size[1]} {size[2]} to {found[0]}x{found[1]} {found[2]} at frame {number} "
-                    f"of this stretch (pts {raw.pts}); cut the file there and upscale the parts"
-                )
-            size = found
-            if pixels.is_float:
-                yield Frame(-1 if raw.pts is None else raw.pts, float_planes(raw, conceal=conceal), raw.is_corrupt)
-                number += 1
+            if raw.pts is not None and raw.pts >= _HIDDEN:
                 continue
-            planar = raw
-            if raw.format.name != pixels.name and raw.format.name.replace("yuvj", "yuv") != pixels.name:
-                reformatter = reformatter or av.video.reformatter.VideoReformatter()
-                planar = reformatter.reformat(raw, format=pixels.name)
-            yield Frame(
-                pts=-1 if raw.pts is None else raw.pts, planes=picture_planes(planar, pixels), corrupt=raw.is_corrupt, captions=captions_of(raw)
-            )
+            pts = -1 if raw.pts is None else raw.pts
+            change = changes.of(raw)
+            planes = [] if change else converter.planes(raw)
+            expected = asked.pop(number if checks is not None else pts, None)
+            if expected is not None and not change and not raw.is_corrupt and expected != checksum(planes):
+                changes.are_certain = change = _DIFFERS
+            yield Frame(pts, planes, raw.is_corrupt, b"" if pixels.is_float else captions_of(raw), change=change)
             number += 1
+
+
+def facts_alone(packets: Iterable[PacketData], setup: DecoderSetup) -> Iterator[FrameFacts]:
+    """What the frames say that come of a few packets, in display order; what can't be decoded is passed over."""
+    context = packet_decoder(setup)
+    known: dict[str, bytes] = {}
+    for data in _with_end(packets):
+        with suppress(av.error.FFmpegError):
+            for raw in context.decode(_rebuilt(data, known) if data is not None else None):
+                yield facts_of(raw, context)
+
+
+_HIDDEN = 1 << 62
+"""Added to the time of a packet whose frame is not to be shown, which PyAV can't mark; no real time is as late."""
+_DIFFERS = "its container's own decoder gives another picture; make FFV1 of it with FFmpeg and upscale that, for the picture differs"
+
+
+def checksum(planes: Sequence[np.ndarray]) -> int:
+    """CRC-32 of a frame's samples, plane by plane."""
+    value = 0
+    for plane in planes:
+        value = zlib.crc32(np.ascontiguousarray(plane).data, value)
+    return value
+
+
+class Converter:
+    """Frames as planes of one format."""
+
+    def __init__(self, pixels: PixelFormat, *, conceal: bool = False) -> None:
+        self._pixels, self._conceal = pixels, conceal
+        self._reformatter: av.video.reformatter.VideoReformatter | None = None
+
+    def planes(self, raw: VideoFrame) -> list[np.ndarray]:
+        """One (height, width) array a plane. Raises CorruptError for float samples that are no numbers."""
+        if self._pixels.is_float:
+            return float_planes(raw, conceal=self._conceal)
+        if raw.format.name.replace("yuvj", "yuv") != self._pixels.name:
+            self._reformatter = self._reformatter or av.video.reformatter.VideoReformatter()
+            raw = self._reformatter.reformat(raw, format=self._pixels.name)
+        return picture_planes(raw, self._pixels)
+
+
+class _Changes:
+    """Notices frames that are unlike the film's first one in what holds for all of them."""
+
+    def __init__(self, setup: DecoderSetup, pixels: PixelFormat, context: VideoCodecContext) -> None:
+        self._setup, self._pixels, self._context = setup, pixels, context
+        self._first = setup.facts
+        self._last: tuple[FrameFacts, str] | None = None
+        self.are_certain = ""
+        """Set from outside, where every further frame is in doubt."""
+
+    def of(self, raw: VideoFrame) -> str:
+        """What is other than it was, fit for "… at frame 12"; empty where nothing is."""
+        found = facts_of(raw, self._context)
+        self._first = self._first or found
+        if self._last is None or found != self._last[0]:
+            self._last = found, change_of(self._first, found, self._setup, self._pixels)
+        return self._last[1] or self.are_certain
 
 
 def float_planes(frame: VideoFrame, *, conceal: bool = False) -> list[np.ndarray]:
@@ -144,13 +218,24 @@ def _with_end(packets: Iterable[PacketData]) -> Iterator[PacketData | None]:
     yield None  # once, or B-frames at the end are lost; twice, and the decoder refuses
 
 
-def _rebuilt(data: PacketData) -> av.Packet[Any]:
+def _rebuilt(data: PacketData, known: dict[str, bytes]) -> av.Packet[Any]:
+    """known: side data that the decoder was given and that holds until the next of its kind; kept up to date."""
     # Not Packet(bytes): that lends Python's memory, which has no padding behind it, and whose release in a decoder thread
     # waits for the GIL while the thread that closes the decoder holds it.
     packet: av.Packet[Any] = av.Packet(len(data.data))
     packet.update(data.data)
     packet.pts, packet.dts, packet.duration = data.pts, data.dts, data.duration
+    if data.hidden and data.pts is not None:
+        packet.pts = data.pts + _HIDDEN
     packet.is_keyframe = data.key
+    for kind, content in data.side:
+        if known.get(kind) == content:
+            continue
+        if kind in LASTING_SIDE_DATA:
+            known[kind] = content
+        side = PacketSideData(packet_sidedata_type_from_literal(kind), len(content))  # type: ignore[call-arg, arg-type]
+        side.update(content)
+        packet.set_sidedata(side, move=True)
     return packet
 
 
@@ -174,10 +259,23 @@ class Promise:
     """Frames are known by order, counted from the first one decoded."""
     first: int = 0
     """With `linear`: frames to skip before the first promised one."""
-    hidden: frozenset[int] = frozenset()
-    """Timestamps of frames the container says to decode but not to show."""
     number: int = 0
     """Of the first promised frame in the whole film, to name frames by."""
+    clock: tuple[int, Fraction] = (0, Fraction(1))
+    """(pts of the film's first frame, seconds a tick), to name moments by."""
+
+    @classmethod
+    def of(cls, task: SpanTask, plan: Plan, setup: DecoderSetup) -> Promise:
+        """What the packets of a task must give."""
+        number = task.chunks[0].start_frame - task.settling - task.before
+        return cls(task.pts, plan.linear, task.skipped_frames, number, setup.clock)
+
+    def refuse(self, place: int, change: str) -> MediaError:
+        """The error for a frame, by its place among the promised ones, that is not like the film's first one."""
+        what, _, remedy = change.partition("; ")
+        pts, (first, tick) = self.pts[place], self.clock
+        at = f"at frame {self.number + place} ({float((pts - first) * tick):.3f} s, pts {pts})"
+        return MediaError(f"{what} {at}; {remedy or 'cut the file there and upscale the parts'}")
 
 
 def deliver(frames: Iterable[Frame], promise: Promise, *, conceal: bool = False) -> Iterator[Frame]:
@@ -194,10 +292,10 @@ def deliver(frames: Iterable[Frame], promise: Promise, *, conceal: bool = False)
     for frame in frames:
         if not waiting:
             continue  # post-roll; the decoder must be drained all the same
-        if frame.pts < waiting[0] or (frame.pts in promise.hidden and frame.pts != waiting[0]):
-            if frame.pts > promise.pts[0] and frame.pts not in promise.hidden and not conceal:
+        if frame.pts < waiting[0]:
+            if frame.pts > promise.pts[0] and not conceal:
                 raise IndexMismatchError(f"a frame came at pts {frame.pts}, where none was promised")
-            last = frame
+            last = frame if not frame.change else last
             continue
         while waiting and frame.pts > waiting[0]:
             yield from _missing(waiting.popleft(), last or frame, conceal=conceal)
@@ -205,6 +303,8 @@ def deliver(frames: Iterable[Frame], promise: Promise, *, conceal: bool = False)
             continue
         if frame.pts != waiting[0]:
             raise IndexMismatchError(f"a frame came at pts {frame.pts}, where none was promised")
+        if frame.change:
+            raise promise.refuse(len(promise.pts) - len(waiting), frame.change)
         if frame.corrupt and not conceal:
             raise _damage(promise, [frame.pts, *(f.pts for _, f in _corrupt(enumerate(frames)))])
         waiting.popleft()
@@ -215,7 +315,7 @@ def deliver(frames: Iterable[Frame], promise: Promise, *, conceal: bool = False)
 
 
 def _missing(pts: int, last: Frame | None, *, conceal: bool) -> Iterator[Frame]:
-    if not conceal or last is None:
+    if not conceal or last is None or last.change:
         raise IndexMismatchError(f"no frame came for pts {pts}, though its packet is there")
     yield Frame(pts=pts, planes=last.planes, corrupt=True)
 
@@ -247,6 +347,8 @@ def _deliver_by_order(frames: Iterable[Frame], promise: Promise, *, conceal: boo
     for number, frame in counted:
         if number < promise.first:
             continue
+        if frame.change:
+            raise promise.refuse(number - promise.first, frame.change)
         if frame.corrupt and not conceal:
             raise _damage(promise, [promise.pts[n - promise.first] for n in (number, *(n for n, _ in _corrupt(counted)))])
         last = frame

@@ -113,7 +113,10 @@ class Footage:
         self.width, self.height = info.width // 2 * 2, info.height // 2 * 2
 
     def frames(self, stop: int | None = None) -> Iterator[Frame]:
-        """Frames in display order as decoded, up to `stop` of them; damaged ones and those not to be shown are left out."""
+        """Frames in display order as decoded, up to `stop` of them; damaged ones and those not to be shown are left out.
+
+        Raises MediaError where size, format, colour or the like change on the way.
+        """
         shown = set(self.info.pts)
         reader = PacketReader(self.info.path, self.info.stream_index)
         rows = len(self.info.index)
@@ -123,6 +126,8 @@ class Footage:
                 known = self.info.linear or self.info.epochs or frame.pts in shown
                 if frame.corrupt or not known:
                     continue
+                if frame.change:
+                    raise Promise((frame.pts,), number=count, clock=self.info.decoder.clock).refuse(0, frame.change)
                 yield frame
                 count += 1
                 if count == stop:
@@ -136,13 +141,12 @@ class Footage:
         Decodes from the key frames before them only. Raises IndexMismatchError where frames come that no packet promised.
         """
         info = self.info
-        hidden = frozenset(p for p, discard in zip(info.index.pts, info.index.discard, strict=True) if discard) if not info.linear else frozenset()
         chunks = [Chunk(n, start, stop) for n, (start, stop) in enumerate(stretches)]
         reader = PacketReader(info.path, info.stream_index)
         try:
             for span in cut_spans(info.index, info.pts, chunks, linear=info.linear):
                 first, stop = span.chunks[0].start_frame, span.chunks[-1].stop_frame
-                promise = Promise(info.pts[first:stop], info.linear, first if info.linear else 0, hidden)
+                promise = Promise(info.pts[first:stop], info.linear, first if info.linear else 0, first, info.decoder.clock)
                 wanted = {n for chunk in span.chunks for n in range(chunk.start_frame, chunk.stop_frame)}
                 frames = deliver(decode(self._packets(reader, span), info.decoder, self.pixels, conceal=True), promise, conceal=True)
                 yield from ((n, frame) for n, frame in enumerate(frames, start=first) if n in wanted)

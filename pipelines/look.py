@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import struct
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
@@ -10,6 +9,7 @@ import av
 from av.sidedata.sidedata import Type as SideData
 
 from pipelines.cicp import ColorTags, HdrMetadata, Range
+from pipelines.facts import orientation_of
 from pipelines.hdr import frame_side_data, is_dolby_vision_only, side_data_of, static_metadata
 from pipelines.planes import Orientation
 
@@ -72,7 +72,7 @@ class Look:
             self.color = ColorTags(
                 int(frame.colorspace), Range.FULL if full else int(frame.color_range), int(frame.color_primaries), int(frame.color_trc)
             )
-            self.orientation, self.turned_oddly = _orientation(frame)
+            self.orientation, self.turned_oddly = orientation_of(frame)
         self.pts.append(frame.pts)
         self.interlaced |= frame.interlaced_frame
         self.captions |= bool(captions_of(frame))
@@ -109,30 +109,6 @@ def lost_side_data(frame: VideoFrame) -> set[str]:
 def captions_of(frame: VideoFrame) -> bytes:
     """The closed captions (A/53 cc_data) a decoded frame carries."""
     return frame_side_data(frame, SideData.A53_CC) or b""
-
-
-def _orientation(frame: VideoFrame) -> tuple[Orientation, bool]:
-    """The display matrix as a turn of the pixels; True beside it where the matrix is no such turn and is left out."""
-    data = frame_side_data(frame, SideData.DISPLAYMATRIX)
-    if data is None:
-        return _TURNS.get(frame.rotation % 360, Orientation()), frame.rotation % 360 not in _TURNS
-    a, b, _, c, d, *_ = struct.unpack("<9i", data[:36])
-    one = 1 << 16
-    if b == c == 0 and abs(a) == abs(d) == one:
-        return Orientation(flip_x=a < 0, flip_y=d < 0), False
-    if a == d == 0 and abs(b) == abs(c) == one:
-        # x' = c·y, y' = b·x: transposed, then flipped where a factor is negative.
-        return Orientation(transpose=True, flip_x=c < 0, flip_y=b < 0), False
-    return Orientation(), True
-
-
-_TURNS = {
-    0: Orientation(),
-    90: Orientation(transpose=True, flip_y=True),
-    180: Orientation(flip_x=True, flip_y=True),
-    270: Orientation(transpose=True, flip_x=True),
-}
-"""By degrees counter-clockwise, as `VideoFrame.rotation` counts them."""
 
 
 _EXIF_TURNS = {

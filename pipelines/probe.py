@@ -6,6 +6,7 @@ which frames will come (raw streams, field pairs, packed B-frames), the whole fi
 
 from __future__ import annotations
 
+import bisect
 import hashlib
 import operator
 import os
@@ -13,7 +14,7 @@ import re
 from array import array
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
-from itertools import islice
+from itertools import islice, pairwise
 from typing import TYPE_CHECKING
 
 import av
@@ -21,21 +22,27 @@ import numpy as np
 from av.stream import Disposition
 
 from models.errors import MediaError, UsageError
-from pipelines.bitstream import is_clean_point, nal_length_size
+from pipelines.bitstream import film_header, is_clean_point, nal_length_size
+from pipelines.cicp import HdrMetadata
+from pipelines.decode import Converter, checksum, facts_alone, planar_format
+from pipelines.facts import change_of, facts_of
 from pipelines.look import Look, exif_orientation
 from pipelines.scan import find_scan
 from pipelines.sequence import pattern_of
 from pipelines.siting import chroma_siting
-from pipelines.source import DECODERS, MAX_PIXELS, film_decoder, open_decoder, open_source, packets_of
+from pipelines.source import DECODERS, MAX_PIXELS, PacketData, SideDataInForce, film_decoder, open_decoder, open_source, packets_of
 from pipelines.structure import flaw_of
 from pipelines.video import NO_PTS, DecoderSetup, PacketIndex, Scan, Stream, VideoInfo
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
     from typing import Any, TypeAlias
 
     from av.container import InputContainer
 
+    from pipelines.planes import PixelFormat
     from pipelines.sequence import Pattern
+    from pipelines.video import FrameFacts
 
     Packet: TypeAlias = av.Packet[Any]
     from av.stream import Stream as AnyStream
@@ -44,6 +51,10 @@ if TYPE_CHECKING:
 __all__ = ["EpochClock", "choose_stream", "count", "probe"]
 
 _PICTURES_A_SECOND = 24
+_MOST_HEADERS = 64
+"""Places with other headers that are looked at; a film with more has changed at one of them, or never does."""
+_CHECKED = 250
+"""One frame of so many is compared with what a worker decodes, where frames are counted."""
 _CLOCKED = ("mpegts", "mpeg")
 """Demuxers whose clock may jump back inside a file (concatenated recordings)."""
 _WILD_TIMES = "its timestamps are farther apart than any film is long; it is damaged"
@@ -100,6 +111,8 @@ def probe(path: str | os.PathLike[str], *, video_stream: int | None = None, exac
         raise UsageError(f"{path}: --rate is for numbered pictures (frame_%05d.png); a video has its own times")
     if exact or info.linear:
         info = count(info)
+    elif _is_cut(info):
+        info = _confirmed(info)
     return replace(info, scan=find_scan(info, field_order))
 
 
@@ -166,6 +179,24 @@ def _read(container: InputContainer, path: str | os.PathLike[str], video_stream:
     if codec == "mjpeg":
         look.orientation = exif_orientation(path) or look.orientation
     width, height = look.size
+    sar = Fraction(stream.sample_aspect_ratio or context.sample_aspect_ratio or 1)
+    pixels = planar_format(look.pix_fmt)
+    setup = DecoderSetup(
+        codec=context.name,
+        extradata=context.extradata,
+        codec_tag=context.codec_tag,
+        width=context.width,
+        height=context.height,
+        pix_fmt=context.pix_fmt,
+        bits_per_coded_sample=context.bits_per_coded_sample,
+        reorder_depth=context.reorder_depth,
+        clock=(expected[0] if len(expected) else 0, Fraction(stream.time_base)),
+    )
+    facts = _first_facts(seen.start, setup)
+    if facts is not None:
+        # Metadata may come a few frames late, and from the container.
+        facts = replace(facts, hdr=HdrMetadata(facts.hdr.display or look.hdr.display, facts.hdr.light or look.hdr.light))
+        setup = replace(setup, facts=facts, sar_of_container=facts.sar != sar)
     info = VideoInfo(
         path=str(path),
         fingerprint=fingerprint(path),
@@ -175,22 +206,13 @@ def _read(container: InputContainer, path: str | os.PathLike[str], video_stream:
         width=width,
         height=height,
         pix_fmt=look.pix_fmt,
-        sar=context.sample_aspect_ratio or stream.sample_aspect_ratio or Fraction(1),
+        sar=sar,
         color=replace(look.color, siting=chroma_siting(stream, look.first)),
         time_base=Fraction(stream.time_base),
         rate=_rate(stream, expected),
         orientation=look.orientation,
         scan=Scan("top" if look.interlaced else "progressive"),
-        decoder=DecoderSetup(
-            codec=context.name,
-            extradata=context.extradata,
-            codec_tag=context.codec_tag,
-            width=context.width,
-            height=context.height,
-            pix_fmt=context.pix_fmt,
-            bits_per_coded_sample=context.bits_per_coded_sample,
-            reorder_depth=context.reorder_depth,
-        ),
+        decoder=setup,
         index=index,
         pts=expected,
         durations=_durations(expected, index, stream),
@@ -202,6 +224,7 @@ def _read(container: InputContainer, path: str | os.PathLike[str], video_stream:
         captions=look.captions,
         hdr=look.hdr,
         flaw=flaw,
+        changes=tuple(_changes(seen, expected, setup, pixels)),
         notes=(*notes, *([f"it {flaw}"] if flaw else [])),
     )
     return info, context.field_order
@@ -250,6 +273,11 @@ def _rate(stream: VideoStream, pts: array[int]) -> Fraction:
 class _Walk:
     """What one pass over all packets shows."""
 
+    start: list[PacketData] = field(default_factory=list)
+    """The first packets, up to those that frames were looked at of."""
+    headers: list[tuple[int, PacketData]] = field(default_factory=list)
+    """(row, packet) wherever what holds for the whole film is said otherwise than before."""
+
     index: PacketIndex = field(default_factory=PacketIndex)
     look: Look = field(default_factory=Look)
     counts: dict[int, int] = field(default_factory=dict)
@@ -272,6 +300,8 @@ def _walk(container: InputContainer, stream: VideoStream, codec: str) -> _Walk:
     clock = EpochClock(container.format.name)
     epochs: list[tuple[int, int]] = []
     flagged: list[int] = []
+    in_force = SideDataInForce()
+    header = b""
     for packet in container.demux():
         if not packet.size:
             continue
@@ -286,8 +316,19 @@ def _walk(container: InputContainer, stream: VideoStream, codec: str) -> _Walk:
         offset = clock.shift_ticks(stream)
         if offset != (epochs[-1][1] if epochs else 0):
             epochs.append((len(index), offset))
-        look.first = look.first or bytes(packet)
-        clean = packet.is_keyframe and is_clean_point(codec, bytes(packet), length_size)
+        side = in_force.see(packet)
+        if in_force.is_changed and in_force.extradata is not None:
+            length_size = nal_length_size(codec, in_force.extradata)
+        data = bytes(packet) if packet.is_keyframe or not look.is_enough else b""
+        look.first = look.first or data
+        clean = packet.is_keyframe and is_clean_point(codec, data, length_size)
+        if not look.is_enough:
+            seen.start.append(_alone(packet, data, side))
+        if packet.is_keyframe:
+            said = film_header(codec, data, length_size) or header
+            if (said != header or in_force.is_changed) and len(index) and len(seen.headers) < _MOST_HEADERS:
+                seen.headers.append((len(index), _alone(packet, data, side)))
+            header = said
         index.pts.append(NO_PTS if packet.pts is None else packet.pts + offset)
         index.dts.append(NO_PTS if packet.dts is None else packet.dts + offset)
         index.duration.append(packet.duration or 0)
@@ -346,6 +387,27 @@ class EpochClock:
         return round(offset / Fraction(stream.time_base or 1)) if offset else 0
 
 
+def _alone(packet: Packet, data: bytes, side: tuple[tuple[str, bytes], ...]) -> PacketData:
+    return PacketData(data, packet.pts, packet.dts, packet.duration or 0, packet.is_keyframe, packet.is_discard, side)
+
+
+def _first_facts(packets: Iterable[PacketData], setup: DecoderSetup) -> FrameFacts | None:
+    """What the first frame says that comes of packets without their container; None where none comes."""
+    return next(facts_alone(packets, setup), None)
+
+
+def _changes(seen: _Walk, expected: array[int], setup: DecoderSetup, pixels: PixelFormat) -> Iterator[tuple[int, str]]:
+    """(place in `expected`, what is other from there on), first to last, as far as key frames alone tell."""
+    if setup.facts is None:
+        return
+    for row, packet in seen.headers:
+        found = _first_facts([packet], setup)
+        change = change_of(setup.facts, found, setup, pixels) if found is not None else ""
+        place = bisect.bisect_left(expected, seen.index.pts[row])
+        if change and place < len(expected):
+            yield place, change
+
+
 def _expected(index: PacketIndex, look: Look, format_name: str, codec: str) -> tuple[array[int], bool]:
     """(timestamps the packets promise, whether they can't be trusted and the frames must be counted by decoding)."""
     shown = np.frombuffer(index.pts, np.int64)[np.frombuffer(index.discard, np.uint8) == 0]
@@ -365,31 +427,90 @@ def _expected(index: PacketIndex, look: Look, format_name: str, codec: str) -> t
 
 def count(info: VideoInfo) -> VideoInfo:
     """The same info with its frames counted by decoding the whole film once, in order."""
-    container = open_source(info.path)
-    seen: array[int] = array("q")
-    damage = 0
+    seen = _counted(info)
     try:
-        stream, decoder = film_decoder(container, info.stream_index)
-        for packet in packets_of(container, info.path, stream):
-            try:
-                for frame in decoder.decode(packet):
-                    seen.append(NO_PTS if frame.pts is None else frame.pts)
-                    damage += frame.is_corrupt
-            except av.error.EOFError:
-                break
-            except av.error.FFmpegError:
-                damage += len(seen) > 0  # before the first frame: a recording that begins between key frames
-    finally:
-        container.close()
-    if not len(seen):
-        raise MediaError(f"{info.path}: no frame of its video can be decoded")
-    try:
-        pts = _timeline(seen, info)
+        pts = _timeline(seen.pts, info)
         durations = _durations(pts, info.index, None, info.rate, info.time_base)
     except OverflowError:
         raise MediaError(f"{info.path}: {_WILD_TIMES}") from None
     note = f"its packets do not tell which frames they hold; counted by decoding, {len(info.index)} packets gave {len(pts)} frames"
-    return replace(info, pts=pts, durations=durations, linear=True, damage=damage, notes=(*info.notes, note))
+    setup = replace(info.decoder, clock=(pts[0], info.time_base))
+    return replace(
+        info, pts=pts, durations=durations, linear=True, damage=seen.damage, decoder=setup, checks=tuple(seen.checks), changes=tuple(seen.changes),
+        notes=(*info.notes, note),
+    )  # fmt: skip
+
+
+@dataclass
+class _Counted:
+    """What decoding a whole film once, in its container, shows."""
+
+    pts: array[int] = field(default_factory=lambda: array("q"))
+    damage: int = 0
+    """Frames and packets found damaged."""
+    checks: list[tuple[int, int]] = field(default_factory=list)
+    """(place, `decode.checksum`) of a frame now and then, and of those where a header or a palette changes."""
+    changes: list[tuple[int, str]] = field(default_factory=list)
+    """(place, what is other than in the first frame), the first one."""
+
+
+def _counted(info: VideoInfo) -> _Counted:
+    container = open_source(info.path)
+    seen = _Counted()
+    pixels = planar_format(info.pix_fmt)
+    converter = None if pixels.is_float else Converter(pixels)
+    first: FrameFacts | None = None
+    in_force = SideDataInForce()
+    wanted = 0
+    try:
+        stream, context = film_decoder(container, info.stream_index)
+        for packet in packets_of(container, info.path, stream):
+            in_force.see(packet)
+            wanted = max(wanted, in_force.is_changed)
+            try:
+                frames = context.decode(packet)
+            except av.error.EOFError:
+                break
+            except av.error.FFmpegError:
+                seen.damage += len(seen.pts) > 0  # before the first frame: a recording that begins between key frames
+                continue
+            for frame in frames:
+                place = len(seen.pts)
+                seen.pts.append(NO_PTS if frame.pts is None else frame.pts)
+                seen.damage += frame.is_corrupt
+                found = facts_of(frame, context)
+                first = first or found
+                change = change_of(first, found, info.decoder, pixels) if found != first and not seen.changes else ""
+                if change:
+                    seen.changes.append((place, change))
+                if (wanted or place % _CHECKED == 0) and not frame.is_corrupt and converter is not None and not seen.changes:
+                    seen.checks.append((place, checksum(converter.planes(frame))))
+                    wanted = 0
+    finally:
+        container.close()
+    if not len(seen.pts):
+        raise MediaError(f"{info.path}: no frame of its video can be decoded")
+    return seen
+
+
+def _is_cut(info: VideoInfo) -> bool:
+    """Whether hidden frames have times at which others are shown: several edits, of which packets don't tell what a decoder makes."""
+    first, last = info.pts[0], info.pts[-1]
+    return any(discard and first < pts < last for pts, discard in zip(info.index.pts, info.index.discard, strict=True))
+
+
+def _confirmed(info: VideoInfo) -> VideoInfo:
+    """The same, if its container's own decoder shows the very frames that packets promise; else known by order."""
+    seen = _counted(info)
+    if seen.pts == info.pts:
+        return replace(info, changes=tuple(seen.changes))
+    if seen.pts[0] != NO_PTS and all(a < b for a, b in pairwise(seen.pts)):
+        return count(info)
+    place = next(n for n, (a, b) in enumerate(pairwise((seen.pts[0] - 1, *seen.pts))) if a >= b)
+    raise MediaError(
+        f"{info.path}: its edit list shows frame {place} ({float((seen.pts[place] - seen.pts[0]) * info.time_base):.3f} s) behind one that is shown "
+        "later; expected frames in order of time: make FFV1 of it with FFmpeg and upscale that"
+    )
 
 
 def _timeline(seen: array[int], info: VideoInfo) -> array[int]:

@@ -15,7 +15,7 @@ from pipelines.assemble import incompatible_streams, refuse_incompatible
 from pipelines.bars import find_bars
 from pipelines.cicp import HDR_TRANSFERS, Range, Transfer
 from pipelines.crew import cuda_devices
-from pipelines.decode import planar_format
+from pipelines.decode import Promise, planar_format
 from pipelines.encode import try_encoder
 from pipelines.encoder import PICTURE_ENCODERS, choose_encoder, lost_bits
 from pipelines.events import Planned
@@ -113,6 +113,7 @@ def _plan(source: Path, output: Path | None, settings: RunSettings, info: VideoI
         bars=Crop() if crop else found,
         grain=_for_result(grain, decoded, PixelFormat.parse(encoder.pix_fmt)),
     )
+    _refuse_changes(info, plan)
     try_filters(plan, info.width, info.height)
     try_encoder(encoder, plan.out_color)
     target = output if output is not None and folder is None else (folder or Path()) / result_name(settings.output_template, source, suffix, plan)
@@ -124,6 +125,13 @@ def _plan(source: Path, output: Path | None, settings: RunSettings, info: VideoI
     info = replace(info, notes=(*info.notes, *said, *said_of_bars, *said_of_grain, *_warnings(info, plan), *notes))
     dropped = tuple(f"{s.type} stream {s.index} ({s.codec}): {reason}" for s, reason in misfits)
     return Planned(str(source), str(target), plan, info, _estimate_bytes(info, plan), dropped=dropped), frozenset(s.index for s, _ in misfits)
+
+
+def _refuse_changes(info: VideoInfo, plan: Plan) -> None:
+    """Raise MediaError where what holds for the whole film changes within what is wanted of it."""
+    for place, change in info.changes:
+        if plan.start_frame <= place < plan.stop_frame:
+            raise Promise(info.pts[place : place + 1], number=place, clock=info.decoder.clock).refuse(0, change)
 
 
 def _crop(info: VideoInfo, crop: Crop) -> tuple[Crop, list[str]]:

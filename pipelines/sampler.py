@@ -68,7 +68,7 @@ class Sampler:
                 decoded += 1
                 yield frame
 
-        frames = deliver(counted(), Promise(task.pts, plan.linear, task.skipped_frames, task.hidden), conceal=conceal)
+        frames = deliver(counted(), Promise.of(task, plan, self._decoder), conceal=conceal)
         frames = filtered(frames, plan, before=task.before, shown=task.shown)
         settling, after = (n * plan.per_frame for n in plan.network_context)
         began = (task.chunks[0].start_frame - task.settling) * plan.per_frame

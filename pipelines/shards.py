@@ -20,8 +20,8 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from models.errors import MediaError, OutputError, UsageError
-from pipelines.footage import Codes
 from pipelines.atomic_file import sync_folder
+from pipelines.footage import Codes
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -7,12 +7,13 @@ and only the demuxers listed below may be chosen.
 from __future__ import annotations
 
 import io
+import itertools
 import os
 import stat
 from collections import deque
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import av
 
@@ -21,7 +22,7 @@ from pipelines.sequence import pattern_of
 from pipelines.structure import header_bytes
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
 
     from av.container import InputContainer
     from av.stream import Stream
@@ -32,9 +33,12 @@ __all__ = [
     "DECODERS",
     "FORMATS",
     "GUARDS",
+    "LASTING_SIDE_DATA",
     "MAX_PIXELS",
+    "Check",
     "PacketData",
     "PacketReader",
+    "SideDataInForce",
     "file_url",
     "film_decoder",
     "open_decoder",
@@ -184,6 +188,49 @@ class PacketData:
     dts: int | None
     duration: int
     key: bool
+    hidden: bool = False
+    """The container says: decode, but do not show (edit lists)."""
+    side: tuple[tuple[str, bytes], ...] = ()
+    """Side data that shapes the picture, by FFmpeg's name of its kind: the packet's own, and headers and palettes still in force."""
+    checks: tuple[tuple[int, int], ...] = ()
+    """(pts, `decode.checksum`) of frames that begin here, as the container's own decoder gives them."""
+
+
+LASTING_SIDE_DATA = ("new_extradata", "palette", "param_change")
+"""Kinds that hold until the next of their kind; a decoder that begins later must be given them."""
+_OWN_SIDE_DATA = frozenset({"a53_cc", "display_matrix", "mastering_display_metadata", "content_light_level", "icc_profile"})
+"""Kinds that a decoder hands on to the frame of their packet."""
+
+
+class SideDataInForce:
+    """Follows the side data of a stream; show it all packets of the stream, in order."""
+
+    def __init__(self) -> None:
+        self._lasting: dict[str, bytes] = {}
+        self.extradata: bytes | None = None
+        """The decoder's header that replaced the one of the stream."""
+        self.is_changed = False
+        """Whether the latest packet brought something that lasts."""
+
+    def see(self, packet: av.Packet[Any]) -> tuple[tuple[str, bytes], ...]:
+        """Take note of a packet; what a decoder that begins with it must be given with it."""
+        self.is_changed = False
+        own = []
+        for kind, data in _side_data(packet):
+            if kind in _OWN_SIDE_DATA:
+                own.append((kind, data))
+            elif kind in LASTING_SIDE_DATA and self._lasting.get(kind) != data:
+                self._lasting[kind], self.is_changed = data, True
+        self.extradata = self._lasting.get("new_extradata")
+        return (*self._lasting.items(), *own)
+
+
+def _side_data(packet: av.Packet[Any]) -> list[tuple[str, bytes]]:
+    try:
+        return [(found.data_type, bytes(found)) for found in packet.iter_sidedata()]
+    except IndexError:  # a kind that PyAV has no name for is among it
+        kinds = (*LASTING_SIDE_DATA, *_OWN_SIDE_DATA)
+        return [(kind, bytes(packet.get_sidedata(kind))) for kind in kinds if packet.has_sidedata(kind)]  # type: ignore[arg-type]
 
 
 class PacketReader:
@@ -193,8 +240,9 @@ class PacketReader:
     A row before the window, needed only when a chunk has to be done again, restarts the demuxer from the beginning.
     """
 
-    def __init__(self, path: str | os.PathLike[str], stream_index: int) -> None:
-        self._path, self._stream_index = Path(path), stream_index
+    def __init__(self, path: str | os.PathLike[str], stream_index: int, check: Check | None = None) -> None:
+        """check: what the container's own decoder makes of some packets is sent along with them."""
+        self._path, self._stream_index, self._check = Path(path), stream_index, check
         self._container: InputContainer | None = None
         self._packets: Iterator[PacketData] = iter(())
         self._window: deque[PacketData] = deque()
@@ -228,7 +276,10 @@ class PacketReader:
     def _restart(self) -> None:
         self.close()
         self._container = open_source(self._path)
-        self._packets = _packet_data(packets_of(self._container, self._path, self._container.streams[self._stream_index]))
+        stream = self._container.streams[self._stream_index]
+        if self._check is not None:
+            self._check.begin(stream)  # type: ignore[arg-type]
+        self._packets = _packet_data(packets_of(self._container, self._path, stream), self._check)
         self._window.clear()
         self._first = 0
 
@@ -239,7 +290,29 @@ class PacketReader:
             self._container = None
 
 
-def _packet_data(packets: Iterable[av.Packet[Any]]) -> Iterator[PacketData]:
-    for packet in packets:
-        if packet.size:  # not `dts is None`: Matroska's first key frames have none
-            yield PacketData(bytes(packet), packet.pts, packet.dts, packet.duration or 0, packet.is_keyframe)
+class Check(Protocol):
+    """What a container's own decoder makes of some of its packets."""
+
+    depth: int
+    """Packets it needs to see at once."""
+
+    def begin(self, stream: VideoStream) -> None:
+        """The stream's first packet comes next."""
+
+    def see(self, row: int, packets: Sequence[av.Packet[Any]], *, is_changed: bool) -> tuple[tuple[int, int], ...]:
+        """A packet, and those behind it: `PacketData.checks` of it. is_changed: it brings another header or palette."""
+
+
+def _packet_data(packets: Iterable[av.Packet[Any]], check: Check | None = None) -> Iterator[PacketData]:
+    in_force = SideDataInForce()
+    ahead: deque[av.Packet[Any]] = deque()
+    coming = (packet for packet in packets if packet.size)  # not `dts is None`: Matroska's first key frames have none
+    for row in itertools.count():
+        ahead.extend(itertools.islice(coming, max(1, check.depth if check is not None else 1) - len(ahead)))
+        if not ahead:
+            return
+        packet = ahead[0]
+        side = in_force.see(packet)
+        checks = check.see(row, ahead, is_changed=in_force.is_changed) if check is not None else ()
+        yield PacketData(bytes(packet), packet.pts, packet.dts, packet.duration or 0, packet.is_keyframe, packet.is_discard, side, checks)
+        ahead.popleft()

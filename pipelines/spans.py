@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import bisect
 import os
 from array import array
 from collections.abc import Iterator
@@ -12,11 +13,13 @@ from typing import TYPE_CHECKING
 from models.catalog import INTERPOLATORS
 from pipelines.crew import Crew, crew_of
 from pipelines.local import LocalWorkers
-from pipelines.plan import with_context
+from pipelines.plan import clean_starts, with_context
+from pipelines.planes import PixelFormat
 from pipelines.source import PacketReader
 from pipelines.task import SpanTask, WorkerSetup
 from pipelines.timeline import all_times
 from pipelines.video import NO_PTS
+from pipelines.witness import ContainerDecoder
 from pipelines.work import Task
 
 if TYPE_CHECKING:
@@ -26,7 +29,7 @@ if TYPE_CHECKING:
     from pipelines.plan import Plan
     from pipelines.settings import RunSettings
     from pipelines.source import PacketData
-    from pipelines.video import Chunk, PacketIndex, Span, VideoInfo
+    from pipelines.video import Chunk, Span, VideoInfo
     from pipelines.work import Map, Outcome
 
 __all__ = ["open_workers", "run_spans"]
@@ -62,12 +65,13 @@ def run_spans(
             spans[key] = span
             first, last = pending[0], pending[-1]
             name = f"chunk {first.index}" if first == last else f"chunks {first.index} to {last.index}"
-            tasks.append(Task(key, f"{name} (frames {first.start_frame} to {last.stop_frame - 1})", _span_task(plan, info, span, pending, shown)))
+            tasks.append(Task(key, f"{name} (frames {first.start_frame} to {last.stop_frame - 1})", _span_task(plan, info, pending, shown)))
     readers: dict[int, PacketReader] = {}
 
     def feed(number: int, task: Task) -> Iterator[list[PacketData]]:
         if number not in readers:
-            readers[number] = PacketReader(info.path, info.stream_index)
+            check = None if info.linear else ContainerDecoder(_looked_at(plan, info), info.index.clean, PixelFormat.parse(plan.pix_fmt))
+            readers[number] = PacketReader(info.path, info.stream_index, check)
         return _pieces(readers[number], info, spans[task.key], first_row_after[task.key])
 
     try:
@@ -119,7 +123,7 @@ def local_workers(settings: RunSettings, environment: Mapping[str, str], crew: C
     return LocalWorkers(environments) if settings.workers else LocalWorkers(environments, crew.surplus)
 
 
-def _span_task(plan: Plan, info: VideoInfo, span: Span, chunks: tuple[Chunk, ...], shown: array[int]) -> SpanTask:
+def _span_task(plan: Plan, info: VideoInfo, chunks: tuple[Chunk, ...], shown: array[int]) -> SpanTask:
     own, end = chunks[0].start_frame, chunks[-1].stop_frame
     seen, seen_end = with_context(own, end, plan.network_context, info.frame_count)
     first, stop = with_context(own, end, plan.context, info.frame_count)
@@ -127,7 +131,7 @@ def _span_task(plan: Plan, info: VideoInfo, span: Span, chunks: tuple[Chunk, ...
         chunks,
         info.pts[first:stop],
         first if info.linear else 0,
-        frozenset() if info.linear else _hidden(info.index, span),
+        dict(info.checks) if info.linear else None,
         before=seen - first,
         settling=own - seen,
         ahead=seen_end - end,
@@ -135,14 +139,11 @@ def _span_task(plan: Plan, info: VideoInfo, span: Span, chunks: tuple[Chunk, ...
     )
 
 
-def _hidden(index: PacketIndex, span: Span) -> frozenset[int]:
-    """Timestamps of a span's own packets that are decoded and not shown."""
-    found = []
-    row = index.discard.find(1, span.first_row, span.stop_row)
-    while row >= 0:
-        found.append(index.pts[row])
-        row = index.discard.find(1, row + 1, span.stop_row)
-    return frozenset(found)
+def _looked_at(plan: Plan, info: VideoInfo) -> frozenset[int]:
+    """Rows whose frames the container's own decoder is asked for: where decoding starts, and the first clean one of every chunk."""
+    starts, rows = clean_starts(info.index)
+    places = (bisect.bisect_left(starts, info.pts[chunk.start_frame]) for chunk in plan.chunks)
+    return frozenset((*(span.first_row for span in plan.spans), *(rows[place] for place in places if place < len(rows))))
 
 
 _ALLOCATOR = {
@@ -191,7 +192,8 @@ def _pieces(reader: PacketReader, info: VideoInfo, span: Span, first_row_after: 
     held = 0
     for row, packet in enumerate(reader.rows(span.first_row, span.stop_row, keep_from=keep_from), start=span.first_row):
         pts, dts = info.index.pts[row], info.index.dts[row]
-        piece.append(replace(packet, pts=None if pts == NO_PTS else pts, dts=None if dts == NO_PTS else dts))
+        checks = packet.checks if packet.pts == pts else tuple((p + pts - (packet.pts or 0), value) for p, value in packet.checks)
+        piece.append(replace(packet, pts=None if pts == NO_PTS else pts, dts=None if dts == NO_PTS else dts, checks=checks))
         held += len(packet.data)
         if held >= _PIECE_BYTES:
             yield piece

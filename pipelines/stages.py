@@ -85,7 +85,7 @@ class StageTimer:
 
         def decoded() -> list[Frame]:
             nonlocal passed
-            promise = Promise(task.pts, plan.linear, task.skipped_frames, task.hidden)
+            promise = Promise.of(task, plan, self._setup.decoder)
             frames = deliver(decode(packets, self._setup.decoder, pixels, conceal=conceal), promise, conceal=conceal)
             kept = []
             for frame in filtered(frames, plan, before=task.before, shown=task.shown):

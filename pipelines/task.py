@@ -48,8 +48,8 @@ class SpanTask:
     """Promised timestamps from the first of `chunks` to the end of the last, in order, with the plan's context on both sides."""
     skipped_frames: int
     """Frames before them in this span, counted from its first decoded one; for frames known by order only."""
-    hidden: frozenset[int]
-    """Timestamps the container says not to show."""
+    checks: dict[int, int] | None = None
+    """`decode.checksum` of some frames as the container's own decoder gives them, by number; of films whose frames are known by order only."""
     before: int = 0
     """How many of the first `pts` only filters look at."""
     settling: int = 0

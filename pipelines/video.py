@@ -14,14 +14,14 @@ from itertools import islice
 from typing import TYPE_CHECKING, Literal
 
 from pipelines.cicp import ColorTags, HdrMetadata
-from pipelines.planes import Orientation
+from pipelines.planes import Crop, Orientation
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     import numpy as np
 
-__all__ = ["NO_PTS", "PICTURE_FORMATS", "Chunk", "DecoderSetup", "Frame", "PacketIndex", "Scan", "Span", "Stream", "VideoInfo"]
+__all__ = ["NO_PTS", "PICTURE_FORMATS", "Chunk", "DecoderSetup", "Frame", "FrameFacts", "PacketIndex", "Scan", "Span", "Stream", "VideoInfo"]
 
 
 @dataclass(frozen=True)
@@ -51,6 +51,21 @@ class Stream:
 
 
 @dataclass(frozen=True)
+class FrameFacts:
+    """What a decoder says of a frame besides its samples, without the container's word; the first frame's hold for the whole film."""
+
+    width: int
+    height: int
+    pix_fmt: str
+    color: ColorTags
+    sar: Fraction
+    """1 where it says nothing."""
+    hdr: HdrMetadata
+    orientation: Orientation | None
+    """None where it says nothing."""
+
+
+@dataclass(frozen=True)
 class DecoderSetup:
     """What a decoder must be told when packets reach it without their container."""
 
@@ -64,6 +79,12 @@ class DecoderSetup:
     bits_per_coded_sample: int
     reorder_depth: int
     """Frames the decoder may hold back; a fresh H.264 decoder that guesses too low drops frames."""
+    facts: FrameFacts | None = None
+    """What every frame must be like; None: like the first one that is decoded."""
+    clock: tuple[int, Fraction] = (0, Fraction(1))
+    """(pts of the first frame, seconds a tick), to name moments by."""
+    sar_of_container: bool = False
+    """The container's shape of a sample holds, whatever frames say."""
 
 
 @dataclass(eq=False)
@@ -119,6 +140,8 @@ class VideoInfo:
     """How long each of `pts` is shown, in ticks."""
     linear: bool
     """The container's timestamps do not identify frames: they were counted by decoding, and are known by their order."""
+    checks: tuple[tuple[int, int], ...] = ()
+    """(place in `pts`, `decode.checksum`) of some frames, where they were counted."""
     damage: int = 0
     """Frames and packets found damaged while counting; 0 where nothing was counted."""
     epochs: tuple[tuple[int, int], ...] = ()
@@ -133,6 +156,10 @@ class VideoInfo:
     hdr: HdrMetadata = field(default_factory=HdrMetadata)
     flaw: str = ""
     """What is damaged or missing, as its container says: "ends early: …"; empty where it is whole."""
+    crop: Crop = field(default_factory=Crop)
+    """What the container says not to show of the stored picture."""
+    changes: tuple[tuple[int, str], ...] = ()
+    """(place in `pts`, what is other from there on than in the first frame), as far as headers tell; nothing here follows a change."""
     notes: tuple[str, ...] = ()
     """What a person should know before work starts."""
 
@@ -217,3 +244,5 @@ class Frame:
     """cc_data triplets of A/53, empty if there are none."""
     origin: Sequence[np.ndarray] | None = None
     """What the decoder gave for it, where a filter changed it since; of interlaced video a picture of the one field it shows."""
+    change: str = ""
+    """How it is unlike the film's first frame, which nothing here could follow; such a frame has no planes."""

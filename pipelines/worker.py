@@ -82,13 +82,12 @@ class ChunkUpscaler:
     def _upscale(self, task: SpanTask, pieces: Iterable[list[PacketData]], making: deque[_Making]) -> Iterator[Progress | EncodedChunk | Free]:
         """All up to the encoders; what they have not finished is left in `making`, oldest first."""
         plan = self._plan
-        number = task.chunks[0].start_frame - task.settling - task.before
-        promise = Promise(task.pts, plan.linear, task.skipped_frames, task.hidden, number)
+        promise = Promise.of(task, plan, self._decoder)
         packets = (packet for piece in pieces for packet in piece)
         conceal = plan.on_corrupt == "conceal"
         clock = _Clock()
         reports = _Reports(clock, self.upscaler.notes)
-        frames = deliver(reports.decoded(decode(packets, self._decoder, self._pixels, conceal=conceal)), promise, conceal=conceal)
+        frames = deliver(reports.decoded(decode(packets, self._decoder, self._pixels, conceal=conceal, checks=task.checks)), promise, conceal=conceal)
         frames = filtered(frames, plan, before=task.before, shown=task.shown)
         settling, after = (n * plan.per_frame for n in plan.network_context)
         with _Ahead(frames, clock) as ahead:

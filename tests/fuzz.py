@@ -160,7 +160,7 @@ def _through(path: Path, *, conceal: bool) -> str:
             for span in plan.spans:
                 task = _span_task(plan, info, span.chunks, info.pts)
                 packets = (p for piece in _pieces(reader, info, span, span.stop_row) for p in piece)
-                promise = Promise(task.pts, plan.linear, task.skipped_frames, task.hidden)
+                promise = Promise.of(task, plan, info.decoder)
                 decoded = decode(packets, info.decoder, PixelFormat.parse(plan.pix_fmt), conceal=conceal)
                 given = [f.pts for f in deliver(decoded, promise, conceal=conceal)]
                 assert given == list(task.pts), f"{len(given)} frames came of {len(task.pts)} that were promised"

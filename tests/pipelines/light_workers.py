@@ -37,7 +37,7 @@ class Plain:
     def run(self, task: SpanTask, pieces: Iterable[list[Any]]) -> Iterator[Progress | EncodedChunk]:
         plan = self._plan
         packets = (packet for piece in pieces for packet in piece)
-        frames = deliver(decode(packets, self._decoder, self._pixels), Promise(task.pts, plan.linear, task.skipped_frames, task.hidden))
+        frames = deliver(decode(packets, self._decoder, self._pixels), Promise.of(task, plan, self._decoder))
         position = task.chunks[0].start_frame
         for chunk in task.chunks:
             while position < chunk.start_frame:

@@ -89,11 +89,6 @@ def test_a_frame_nobody_promised_is_loud() -> None:
         list(deliver([frame(n) for n in (1, 2, 3)], Promise((1, 3))))
 
 
-def test_hidden_frames_are_dropped_in_silence() -> None:
-    """Case 8."""
-    assert [f.pts for f in deliver([frame(n) for n in (1, 2, 3)], Promise((1, 3), hidden=frozenset({2})))] == [1, 3]
-
-
 def test_damage_is_refused_unless_concealed() -> None:
     frames = [frame(1), frame(2, corrupt=True)]
     with pytest.raises(CorruptError, match="pts 2"):

@@ -45,7 +45,7 @@ def test_one_decoder_feeds_many_chunks_and_those_done_are_skipped(tmp_path: Path
     worker, planned, packets = prepared(tmp_path, chunk_seconds=0.25)
     chunks, pts = planned.plan.chunks, planned.info.pts
     wanted = (chunks[0], chunks[2])
-    task = SpanTask(wanted, tuple(pts[: chunks[2].stop_frame]), 0, frozenset())
+    task = SpanTask(wanted, tuple(pts[: chunks[2].stop_frame]), 0)
     made = [m.value if isinstance(m, Free) else m for m in worker.run(task, iter([packets[:10], packets[10:]]))]  # type: ignore[list-item]
     found = [m for m in made if isinstance(m, EncodedChunk)]
     assert [c.index for c in found] == [0, 2]
@@ -69,7 +69,7 @@ def test_a_worker_that_only_decodes_for_long_reports_as_long_as_the_decoder_give
 
     monkeypatch.setattr(worker_module, "decode", decode_slowly)
     made = []
-    for item in worker.run(SpanTask((chunk,), tuple(pts[chunk.start_frame :]), chunk.start_frame, frozenset()), iter([packets])):  # type: ignore[list-item]
+    for item in worker.run(SpanTask((chunk,), tuple(pts[chunk.start_frame :]), chunk.start_frame), iter([packets])):  # type: ignore[list-item]
         made.append(item.value if isinstance(item, Free) else item)
         reported.set()
     assert [m.index for m in made if isinstance(m, EncodedChunk)] == [chunk.index]
@@ -89,7 +89,7 @@ def test_a_decoder_that_gives_nothing_is_not_reported_for(tmp_path: Path, monkey
 
     monkeypatch.setattr(worker_module, "decode", decode_never)
     with pytest.raises(MediaError, match="it hung"):
-        for _ in worker.run(SpanTask(planned.plan.chunks, tuple(planned.info.pts), 0, frozenset()), iter([packets])):  # type: ignore[list-item]
+        for _ in worker.run(SpanTask(planned.plan.chunks, tuple(planned.info.pts), 0), iter([packets])):  # type: ignore[list-item]
             awake.set()
 
 
@@ -137,7 +137,7 @@ def test_a_chunk_begins_while_the_encoder_of_the_last_one_drains(tmp_path: Path,
     worker._device = torch.device(device)
     chunks, pts = planned.plan.chunks, planned.info.pts
     encoders = Encoders(monkeypatch, chunks, pts)
-    made = list(worker.run(SpanTask(chunks, tuple(pts), 0, frozenset()), iter([packets])))  # type: ignore[list-item]
+    made = list(worker.run(SpanTask(chunks, tuple(pts), 0), iter([packets])))  # type: ignore[list-item]
     assert [m.index for m in made if isinstance(m, EncodedChunk)] == [c.index for c in chunks]
     assert encoders.most == most
 
@@ -151,7 +151,7 @@ def test_a_task_begins_while_the_encoder_of_the_last_one_drains(tmp_path: Path, 
     made: list[EncodedChunk] = []
     ends: list[threading.Thread] = []
     for chunk in chunks:
-        task = SpanTask((chunk,), tuple(pts[chunk.start_frame : chunk.stop_frame]), chunk.start_frame, frozenset())
+        task = SpanTask((chunk,), tuple(pts[chunk.start_frame : chunk.stop_frame]), chunk.start_frame)
         running = worker.run(task, iter([packets]))  # type: ignore[list-item]
         assert any(isinstance(item, Free) for item in running)
         ends.append(threading.Thread(target=lambda it=running: made.extend(it)))
@@ -169,7 +169,7 @@ def test_fewer_promised_frames_than_come_are_loud(tmp_path: Path) -> None:
     pts = list(planned.info.pts)
     del pts[7]
     with pytest.raises((VerificationError, IndexMismatchError)):
-        list(worker.run(SpanTask(planned.plan.chunks, tuple(pts), 0, frozenset()), iter([packets])))  # type: ignore[list-item]
+        list(worker.run(SpanTask(planned.plan.chunks, tuple(pts), 0), iter([packets])))  # type: ignore[list-item]
 
 
 @pytest.mark.parametrize("model", ["nearest", "bilinear", "bicubic", "lanczos"])

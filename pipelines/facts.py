@@ -1,0 +1,103 @@
+"""What holds for every frame of a film (`FrameFacts`): read from a decoded frame, and compared with the first one's."""
+
+from __future__ import annotations
+
+import struct
+from fractions import Fraction
+from typing import TYPE_CHECKING
+
+from av.sidedata.sidedata import Type as SideData
+
+from models.errors import MediaError
+from pipelines.cicp import ColorTags, Matrix, Primaries, Range, Transfer
+from pipelines.hdr import frame_side_data, static_metadata
+from pipelines.planes import Orientation
+from pipelines.tags import resolve
+from pipelines.video import FrameFacts
+
+if TYPE_CHECKING:
+    from av.video.codeccontext import VideoCodecContext
+    from av.video.frame import VideoFrame
+
+    from pipelines.planes import PixelFormat
+    from pipelines.video import DecoderSetup
+
+__all__ = ["change_of", "facts_of", "orientation_of"]
+
+
+def facts_of(raw: VideoFrame, context: VideoCodecContext) -> FrameFacts:
+    """What a frame says besides its samples. context: the decoder it came from, which knows the shape of a sample."""
+    full = raw.format.name.startswith("yuvj")
+    color = ColorTags(int(raw.colorspace), Range.FULL if full else int(raw.color_range), int(raw.color_primaries), int(raw.color_trc))
+    return FrameFacts(raw.width, raw.height, raw.format.name, color, Fraction(context.sample_aspect_ratio or 1), static_metadata(raw), _turn_of(raw))
+
+
+def change_of(first: FrameFacts, found: FrameFacts, setup: DecoderSetup, pixels: PixelFormat) -> str:
+    """What a frame has other than the film's first one, fit for "… at frame 12"; empty where nothing is that shows.
+
+    A decoder repeats neither metadata nor a rotation that only key frames carry: to say nothing is no change, but in pictures
+    that stand alone. Tags that are missing count as what `tags.resolve` makes of them.
+    """
+    if (found.width, found.height, found.pix_fmt) != (first.width, first.height, first.pix_fmt):
+        return f"the picture changes from {first.width}x{first.height} {first.pix_fmt} to {found.width}x{found.height} {found.pix_fmt}"
+    if found.color != first.color:
+        before, after = (_meaning(f.color, first, setup, pixels) for f in (first, found))
+        if before != after:
+            return f"the colour changes from {_named(before)} to {_named(after)}"
+    if found.sar != first.sar and not setup.sar_of_container:
+        return f"the shape of a sample changes from {_ratio(first.sar)} to {_ratio(found.sar)}"
+    if (found.hdr.display and found.hdr.display != first.hdr.display) or (found.hdr.light and found.hdr.light != first.hdr.light):
+        return "the HDR metadata changes"
+    alone = setup.codec in _STANDS_ALONE
+    if (found.orientation or Orientation()) != (first.orientation or Orientation()) and (found.orientation is not None or alone):
+        return "the rotation changes"
+    return ""
+
+
+_STANDS_ALONE = frozenset({"mjpeg", "png", "tiff", "webp", "dpx", "bmp", "exr"})
+"""Decoders of pictures each of which says all about itself."""
+
+
+def _meaning(tags: ColorTags, first: FrameFacts, setup: DecoderSetup, pixels: PixelFormat) -> ColorTags:
+    try:
+        return resolve(tags, pixels, height=first.height, codec=setup.codec, picture=setup.codec in _STANDS_ALONE)[0]
+    except MediaError:
+        return tags
+
+
+def _named(tags: ColorTags) -> str:
+    kinds = ((Matrix, tags.matrix), (Range, tags.range), (Primaries, tags.primaries), (Transfer, tags.transfer))
+    return "/".join(kind(value).name if value in list(kind) else str(value) for kind, value in kinds)
+
+
+def _ratio(sar: Fraction) -> str:
+    return f"{sar.numerator}:{sar.denominator}"
+
+
+def _turn_of(frame: VideoFrame) -> Orientation | None:
+    """How a frame says that it is to be turned; None where it says nothing."""
+    return None if frame_side_data(frame, SideData.DISPLAYMATRIX) is None else orientation_of(frame)[0]
+
+
+def orientation_of(frame: VideoFrame) -> tuple[Orientation, bool]:
+    """The display matrix as a turn of the pixels; True beside it where the matrix is no such turn and is left out."""
+    data = frame_side_data(frame, SideData.DISPLAYMATRIX)
+    if data is None:
+        return _TURNS.get(frame.rotation % 360, Orientation()), frame.rotation % 360 not in _TURNS
+    a, b, _, c, d, *_ = struct.unpack("<9i", data[:36])
+    one = 1 << 16
+    if b == c == 0 and abs(a) == abs(d) == one:
+        return Orientation(flip_x=a < 0, flip_y=d < 0), False
+    if a == d == 0 and abs(b) == abs(c) == one:
+        # x' = c·y, y' = b·x: transposed, then flipped where a factor is negative.
+        return Orientation(transpose=True, flip_x=c < 0, flip_y=b < 0), False
+    return Orientation(), True
+
+
+_TURNS = {
+    0: Orientation(),
+    90: Orientation(transpose=True, flip_y=True),
+    180: Orientation(flip_x=True, flip_y=True),
+    270: Orientation(transpose=True, flip_x=True),
+}
+"""By degrees counter-clockwise, as `VideoFrame.rotation` counts them."""
