@@ -22,7 +22,7 @@ look.py        what a video's first decoded frames show
 probe.py       file -> VideoInfo: streams, size, colour, timing, the packet index
 bars.py        black bars that stand all through a film
 grain.py       how much film grain a source has, and as much for a result
-siting.py      where chroma samples lie
+siting.py      where chroma samples lie, and what the container crops
 hdr.py         HDR metadata, into encoders and containers
 tags.py        what the colour tags mean, by the tags or by the stated rule
 plan.py        VideoInfo -> Plan of chunks; pure

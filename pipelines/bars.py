@@ -36,22 +36,27 @@ _UNEVEN = 0.02
 
 
 def find_bars(info: VideoInfo, *, full: bool) -> Crop:
-    """Bars on opposite sides that every sample shows, in stored pixels; no crop where there are none. full: full range."""
+    """Bars on opposite sides that every sample shows, in stored pixels of what the container shows; no crop where there are none.
+
+    full: full range.
+    """
     found: Crop | None = None
     pixels = planar_format(info.pix_fmt)
+    columns, rows = info.crop.size(info.width, info.height)
+    shown = info.crop.of_plane(0, pixels, info.width, info.height)
     for frame in _samples(info):
         try:
-            one = bars_of(_luma(frame, pixels), full=full or pixels.family == "rgb", bits=pixels.bits)
+            one = bars_of(_luma(frame, pixels)[shown], full=full or pixels.family == "rgb", bits=pixels.bits)
         except MediaError:
             continue
         if one is not None:
             found = one if found is None else _in_both(found, one)
-            if not (_can_be_bars(found.top, found.bottom, info.height) or _can_be_bars(found.left, found.right, info.width)):
+            if not (_can_be_bars(found.top, found.bottom, rows) or _can_be_bars(found.left, found.right, columns)):
                 return Crop()  # they only become smaller
     if found is None:
         return Crop()
-    top, bottom = _pair(found.top, found.bottom, info.height)
-    left, right = _pair(found.left, found.right, info.width)
+    top, bottom = _pair(found.top, found.bottom, rows)
+    left, right = _pair(found.left, found.right, columns)
     return Crop(top, bottom, left, right)
 
 

@@ -123,7 +123,7 @@ def decode(
             at = "at its end" if data is None else f"at pts {data.pts if data.pts is not None else data.dts}"
             raise CorruptError(f"the video can't be decoded {at}: {error.strerror}; --on-corrupt conceal would repair what it can") from None
         for raw in frames:
-            if raw.pts is not None and raw.pts >= _HIDDEN:
+            if raw.pts is not None and raw.pts > _HIDDEN >> 1:
                 continue
             pts = -1 if raw.pts is None else raw.pts
             change = changes.of(raw)
@@ -146,7 +146,7 @@ def facts_alone(packets: Iterable[PacketData], setup: DecoderSetup) -> Iterator[
 
 
 _HIDDEN = 1 << 62
-"""Added to the time of a packet whose frame is not to be shown, which PyAV can't mark; no real time is as late."""
+"""Added to the time of a packet whose frame is not to be shown, which PyAV can't mark; no real time is half as late."""
 _DIFFERS = "its container's own decoder gives another picture; make FFV1 of it with FFmpeg and upscale that, for the picture differs"
 
 
@@ -187,7 +187,7 @@ class _Changes:
 
     def of(self, raw: VideoFrame) -> str:
         """What is other than it was, fit for "… at frame 12"; empty where nothing is."""
-        found = facts_of(raw, self._context)
+        found = facts_of(raw, self._context, self._first)
         self._first = self._first or found
         if self._last is None or found != self._last[0]:
             self._last = found, change_of(self._first, found, self._setup, self._pixels)

@@ -6,6 +6,7 @@ import struct
 from fractions import Fraction
 from typing import TYPE_CHECKING
 
+import av
 from av.sidedata.sidedata import Type as SideData
 
 from models.errors import MediaError
@@ -25,11 +26,33 @@ if TYPE_CHECKING:
 __all__ = ["change_of", "facts_of", "orientation_of"]
 
 
-def facts_of(raw: VideoFrame, context: VideoCodecContext) -> FrameFacts:
-    """What a frame says besides its samples. context: the decoder it came from, which knows the shape of a sample."""
-    full = raw.format.name.startswith("yuvj")
-    color = ColorTags(int(raw.colorspace), Range.FULL if full else int(raw.color_range), int(raw.color_primaries), int(raw.color_trc))
-    return FrameFacts(raw.width, raw.height, raw.format.name, color, Fraction(context.sample_aspect_ratio or 1), static_metadata(raw), _turn_of(raw))
+def facts_of(raw: VideoFrame, context: VideoCodecContext, first: FrameFacts | None = None) -> FrameFacts:
+    """What a frame says besides its samples. context: the decoder it came from. first: what the film's first frame said.
+
+    PyAV hands on no shape of a frame's samples; the decoder's is that of the frames it works on, some ahead of those it gives.
+    """
+    sar = Fraction(context.sample_aspect_ratio or 1)
+    if first is not None and sar != first.sar and not _has_shape(raw, sar):
+        sar = first.sar
+    name = raw.format.name
+    range_ = Range.FULL if name.startswith("yuvj") else int(raw.color_range)
+    color = ColorTags(int(raw.colorspace), range_, int(raw.color_primaries), int(raw.color_trc))
+    return FrameFacts(raw.width, raw.height, name.replace("yuvj", "yuv"), color, sar, static_metadata(raw), _turn_of(raw))
+
+
+_SHAPE_UNIT = 360
+
+
+def _has_shape(raw: VideoFrame, sar: Fraction) -> bool:
+    """Whether a frame's samples are of that shape, as FFmpeg's filter `scale` sees it, which lets it into the size of what it makes."""
+    graph = av.filter.Graph()
+    source = graph.add_buffer(width=raw.width, height=raw.height, format=raw.format, time_base=Fraction(1, 25))
+    scale, sink = graph.add("scale", f"w=max(1\\,round(sar*{_SHAPE_UNIT})):h=2:eval=frame:flags=neighbor"), graph.add("buffersink")
+    source.link_to(scale)
+    scale.link_to(sink)
+    graph.configure()
+    source.push(raw)
+    return sink.pull().width == max(1, round(sar * _SHAPE_UNIT))
 
 
 def change_of(first: FrameFacts, found: FrameFacts, setup: DecoderSetup, pixels: PixelFormat) -> str:

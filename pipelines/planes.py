@@ -121,6 +121,17 @@ class Crop:
             -(-self.top // rows) * rows, -(-self.bottom // rows) * rows, -(-self.left // columns) * columns, -(-self.right // columns) * columns
         )
 
+    def rounded(self, pixels: PixelFormat, width: int, height: int) -> Crop:
+        """The same of a picture of that (whole) size as FFmpeg's filter `crop` cuts it: place and size rounded down to whole chroma samples."""
+        columns, rows = self.size(width, height)
+        left, top = self.left >> pixels.sub_x << pixels.sub_x, self.top >> pixels.sub_y << pixels.sub_y
+        columns, rows = columns >> pixels.sub_x << pixels.sub_x, rows >> pixels.sub_y << pixels.sub_y
+        return Crop(top, height - top - rows, left, width - left - columns)
+
+    def within(self, outer: Crop) -> Crop:
+        """The crop of the whole picture that comes of this one of what `outer` leaves."""
+        return Crop(self.top + outer.top, self.bottom + outer.bottom, self.left + outer.left, self.right + outer.right)
+
     def of_plane(self, number: int, pixels: PixelFormat, width: int, height: int) -> tuple[slice, slice]:
         """Rows and columns that are left of a plane of a picture of that (whole) size."""
         is_chroma = pixels.family == "yuv" and number in {1, 2}

@@ -29,7 +29,7 @@ from pipelines.facts import change_of, facts_of
 from pipelines.look import Look, exif_orientation
 from pipelines.scan import find_scan
 from pipelines.sequence import pattern_of
-from pipelines.siting import chroma_siting
+from pipelines.siting import chroma_siting, container_crop
 from pipelines.source import DECODERS, MAX_PIXELS, PacketData, SideDataInForce, film_decoder, open_decoder, open_source, packets_of
 from pipelines.structure import flaw_of
 from pipelines.video import NO_PTS, DecoderSetup, PacketIndex, Scan, Stream, VideoInfo
@@ -73,6 +73,14 @@ def choose_stream(container: InputContainer, number: int | None = None) -> Video
     Raises MediaError where there is no such stream.
     """
     films = [s for s in container.streams.video if not s.disposition & (Disposition.attached_pic | Disposition.timed_thumbnails)]
+    tiles = [s for s in films if s.disposition & Disposition.dependent]
+    films = [s for s in films if s not in tiles]
+    if tiles and not any(s.disposition & Disposition.default for s in films):  # what is left is a thumbnail at best
+        width, height = tiles[0].codec_context.width, tiles[0].codec_context.height
+        raise MediaError(
+            f"{_name(container)}: is a photo of {len(tiles)} tiles of {width}x{height}, which have to be put together first (HEIC and AVIF grids); "
+            "make a PNG or TIFF of it with the camera's or the system's own viewer and upscale that"
+        )
     if not films:
         kinds = sorted({s.type for s in container.streams})
         raise MediaError(f"{_name(container)}: has no video stream (found: {', '.join(kinds) or 'nothing'})")
@@ -154,12 +162,14 @@ def _read(container: InputContainer, path: str | os.PathLike[str], video_stream:
         raise MediaError(f"{path}: its pictures are {context.width}x{context.height}; expected at most {MAX_PIXELS >> 20} million pixels")
     codec = context.codec.canonical_name if hasattr(context.codec, "canonical_name") else context.name
     codec = {"libdav1d": "av1"}.get(codec, codec)
+    shape, coded_shape = (Fraction(given or 0) for given in (stream.sample_aspect_ratio, context.sample_aspect_ratio))
     seen = _walk(container, stream, codec)
     index, look, epochs = seen.index, seen.look, seen.epochs
     if not len(index):
         raise MediaError(f"{path}: its video stream holds no packets; it may be only the start of a segmented video")
     if not look.pts:
         raise MediaError(f"{path}: no frame of its video can be decoded{': ' + look.error if look.error else ''}")
+    pixels = planar_format(look.pix_fmt)
     notes = []
     if look.turned_oddly:
         notes.append("its display matrix is no multiple of 90 degrees and is left out")
@@ -167,6 +177,12 @@ def _read(container: InputContainer, path: str | os.PathLike[str], video_stream:
         raise MediaError(
             f"{path}: is Dolby Vision without a base layer (profile 5, or 10.0), whose colours only its own player knows; "
             "expected HDR10, HLG, or Dolby Vision on top of one of them"
+        )
+    crop = container_crop(stream).rounded(pixels, *look.size)
+    if crop:
+        notes.append(
+            f"cropped as its container says: top {crop.top}, bottom {crop.bottom}, left {crop.left}, right {crop.right}; "
+            f"{'x'.join(map(str, crop.size(*look.size)))} of {'x'.join(map(str, look.size))} are shown"
         )
     if look.lost:
         notes.append(f"the result will be without its {', '.join(sorted(look.lost))}")
@@ -179,8 +195,6 @@ def _read(container: InputContainer, path: str | os.PathLike[str], video_stream:
     if codec == "mjpeg":
         look.orientation = exif_orientation(path) or look.orientation
     width, height = look.size
-    sar = Fraction(stream.sample_aspect_ratio or context.sample_aspect_ratio or 1)
-    pixels = planar_format(look.pix_fmt)
     setup = DecoderSetup(
         codec=context.name,
         extradata=context.extradata,
@@ -196,7 +210,10 @@ def _read(container: InputContainer, path: str | os.PathLike[str], video_stream:
     if facts is not None:
         # Metadata may come a few frames late, and from the container.
         facts = replace(facts, hdr=HdrMetadata(facts.hdr.display or look.hdr.display, facts.hdr.light or look.hdr.light))
-        setup = replace(setup, facts=facts, sar_of_container=facts.sar != sar)
+        setup = replace(setup, facts=facts, sar_of_container=bool(shape) and shape != coded_shape)
+    # The container's word comes first, as with every player (av_guess_sample_aspect_ratio). Where it has none, FFmpeg tells what the decoder
+    # said last while it was opened, which may be of a later part.
+    sar = shape if setup.sar_of_container or facts is None else facts.sar
     info = VideoInfo(
         path=str(path),
         fingerprint=fingerprint(path),
@@ -206,7 +223,7 @@ def _read(container: InputContainer, path: str | os.PathLike[str], video_stream:
         width=width,
         height=height,
         pix_fmt=look.pix_fmt,
-        sar=sar,
+        sar=sar or Fraction(1),
         color=replace(look.color, siting=chroma_siting(stream, look.first)),
         time_base=Fraction(stream.time_base),
         rate=_rate(stream, expected),
@@ -224,6 +241,7 @@ def _read(container: InputContainer, path: str | os.PathLike[str], video_stream:
         captions=look.captions,
         hdr=look.hdr,
         flaw=flaw,
+        crop=crop,
         changes=tuple(_changes(seen, expected, setup, pixels)),
         notes=(*notes, *([f"it {flaw}"] if flaw else [])),
     )
@@ -478,7 +496,7 @@ def _counted(info: VideoInfo) -> _Counted:
                 place = len(seen.pts)
                 seen.pts.append(NO_PTS if frame.pts is None else frame.pts)
                 seen.damage += frame.is_corrupt
-                found = facts_of(frame, context)
+                found = facts_of(frame, context, first)
                 first = first or found
                 change = change_of(first, found, info.decoder, pixels) if found != first and not seen.changes else ""
                 if change:

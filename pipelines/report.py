@@ -32,6 +32,7 @@ def info_table(info: VideoInfo) -> dict[str, Any]:
         "width": info.width,
         "height": info.height,
         "pix_fmt": info.pix_fmt,
+        "crop": {"top": info.crop.top, "bottom": info.crop.bottom, "left": info.crop.left, "right": info.crop.right},
         "sar": str(info.sar),
         "frames": info.frame_count,
         "frames_counted": info.linear,

@@ -80,7 +80,7 @@ def _plan(source: Path, output: Path | None, settings: RunSettings, info: VideoI
         raise UsageError("--crop-bars can't look at OpenEXR; leave it out")
     looked_for = settings.crop_bars or (learned and not still and not decoded.is_float)
     found = find_bars(info, full=color.range == Range.FULL) if looked_for else Crop()
-    crop, said_of_bars = _crop(info, found.on_grid(decoded)) if settings.crop_bars else (Crop(), [])
+    crop, said_of_bars = _crop(info, found.on_grid(decoded)) if settings.crop_bars else (info.crop, [])
     width, height = info.orientation.turn(*crop.size(info.width, info.height))
     if settings.square_pixels:
         width, height = square_size(width, height, upright_sar(info))
@@ -110,7 +110,7 @@ def _plan(source: Path, output: Path | None, settings: RunSettings, info: VideoI
         color=color,
         deinterlacing=deinterlacing,
         crop=crop,
-        bars=Crop() if crop else found,
+        bars=Crop() if settings.crop_bars else found,
         grain=_for_result(grain, decoded, PixelFormat.parse(encoder.pix_fmt)),
     )
     _refuse_changes(info, plan)
@@ -137,9 +137,11 @@ def _refuse_changes(info: VideoInfo, plan: Plan) -> None:
 def _crop(info: VideoInfo, crop: Crop) -> tuple[Crop, list[str]]:
     """What is cut off, and what a person should know of it."""
     if not crop:
-        return crop, ["no black bars were found: --crop-bars has nothing to do"]
-    width, height = crop.size(info.width, info.height)
-    return crop, [f"black bars cut off: top {crop.top}, bottom {crop.bottom}, left {crop.left}, right {crop.right}; {width}x{height} are left"]
+        return info.crop, ["no black bars were found: --crop-bars has nothing to do"]
+    width, height = crop.within(info.crop).size(info.width, info.height)
+    return crop.within(info.crop), [
+        f"black bars cut off: top {crop.top}, bottom {crop.bottom}, left {crop.left}, right {crop.right}; {width}x{height} are left"
+    ]
 
 
 def _grain(info: VideoInfo) -> tuple[tuple[tuple[float, ...], ...], list[str]]:
@@ -245,6 +247,9 @@ def _warnings(info: VideoInfo, plan: Plan) -> list[str]:
         found.append("the rotation tag is applied to the pixels")
     if plan.color.transfer in HDR_TRANSFERS and any(s.card.sha256 for s in plan.stages):
         found.append(f"{Transfer(plan.color.transfer).name} goes through the networks as it is; they have learned from SDR")
+    beside = sum(s.type == "video" for s in info.streams) if info.is_picture or plan.encoder.is_picture else 0
+    if beside:
+        found.append(f"the result is made of its main picture; {beside} beside it (alpha, depth, a thumbnail) are left out")
     if info.hdr and plan.encoder.is_picture:
         found.append("a picture can't hold the mastering display metadata")
     if info.captions and plan.encoder.codec not in {"h264", "hevc"}:

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from pipelines.video import Chunk, Span, VideoInfo
     from pipelines.work import Map, Outcome
 
-__all__ = ["open_workers", "run_spans"]
+__all__ = ["open_reader", "open_workers", "run_spans"]
 
 _PIECE_BYTES = 1 << 20
 _LARGEST_KEPT_SPAN = 64 << 20
@@ -70,8 +70,7 @@ def run_spans(
 
     def feed(number: int, task: Task) -> Iterator[list[PacketData]]:
         if number not in readers:
-            check = None if info.linear else ContainerDecoder(_looked_at(plan, info), info.index.clean, PixelFormat.parse(plan.pix_fmt))
-            readers[number] = PacketReader(info.path, info.stream_index, check)
+            readers[number] = open_reader(plan, info)
         return _pieces(readers[number], info, spans[task.key], first_row_after[task.key])
 
     try:
@@ -137,6 +136,15 @@ def _span_task(plan: Plan, info: VideoInfo, chunks: tuple[Chunk, ...], shown: ar
         ahead=seen_end - end,
         shown=shown[seen * plan.per_frame : seen_end * plan.per_frame],
     )
+
+
+def open_reader(plan: Plan, info: VideoInfo) -> PacketReader:
+    """The film's packets for workers, with what its container's own decoder makes of a few frames of every chunk.
+
+    Frames known by order only have no time to be found by: `probe.count` has looked at some of them.
+    """
+    check = None if info.linear else ContainerDecoder(_looked_at(plan, info), info.index.clean, PixelFormat.parse(plan.pix_fmt))
+    return PacketReader(info.path, info.stream_index, check)
 
 
 def _looked_at(plan: Plan, info: VideoInfo) -> frozenset[int]:

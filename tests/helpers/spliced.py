@@ -1,0 +1,283 @@
+"""Films whose facts change on the way, and containers that say more than their packets: by code, as `tests.media` makes the others."""
+
+from __future__ import annotations
+
+import io
+import struct
+from collections.abc import Callable, Iterator, Sequence
+from fractions import Fraction
+from pathlib import Path
+
+import av
+from av.packet import PacketSideData, packet_sidedata_type_from_literal
+
+from tests import media
+from tests.media import TICKS, Film
+
+# --- films joined of parts
+
+
+def part_packets(film: Film, container: str) -> tuple[list[av.Packet], bytes]:
+    """The packets of a film as an encoder gives them for that container, and its header (extradata)."""
+    buffer = io.BytesIO()
+    output = av.open(buffer, "w", format=container)
+    stream = media._add_film(output, film)
+    packets = media.packets_of(stream, film)
+    extradata = stream.codec_context.extradata or b""
+    output.close()
+    return packets, extradata
+
+
+def joined(path: Path, parts: Sequence[Film], container: str, *, in_band: bool = False) -> Path:
+    """Films one behind the other in one track, each with its own headers.
+
+    in_band: the later headers travel in the packets (as broadcasts and avc3 have them); else the container is told of them.
+    """
+    if container == "mpegts":
+        return _appended(path, parts)
+    output = av.open("file:" + str(path), "w", format=container)
+    stream = media._add_film(output, parts[0])
+    start, rows = 0, []
+    for number, film in enumerate(parts):
+        if number == 0:
+            packets = media.packets_of(stream, film)
+        else:
+            packets, extradata = part_packets(film, "mpegts" if in_band else container)
+        base = next(p.time_base for p in packets)
+        for place, packet in enumerate(packets):
+            packet.pts, packet.dts = packet.pts + round(start / base), packet.dts + round(start / base)
+            if number and place == 0 and not in_band and extradata:
+                side = PacketSideData(packet_sidedata_type_from_literal("new_extradata"), len(extradata))
+                side.update(extradata)
+                packet.set_sidedata(side, move=True)
+            rows.append(packet)
+        start += film.frames / film.rate
+    output.start_encoding()
+    for packet in rows:
+        packet.stream = stream
+        output.mux_one(packet)
+    output.close()
+    return path
+
+
+def _appended(path: Path, parts: Sequence[Film]) -> Path:
+    data, start = [], Fraction(0)
+    for number, film in enumerate(parts):
+        part = path.with_name(f"{path.stem}-{number}.ts")
+        media.write(part, media.with_film(film, time_base=TICKS), shift=start, container="mpegts")
+        data.append(part.read_bytes())
+        part.unlink()
+        start += film.frames / film.rate
+    path.write_bytes(b"".join(data))
+    return path
+
+
+def filtered(source: Path, path: Path, name: str, from_frame: int, container: str | None = None) -> Path:
+    """The same film, its packets from that one on through a bitstream filter ("h264_metadata=display_orientation=insert:rotate=90")."""
+    with av.open(str(source)) as given, av.open(str(path), "w", format=container) as output:
+        film = given.streams.video[0]
+        stream = output.add_stream_from_template(film)
+        through = av.bitstream.BitStreamFilterContext(name, in_stream=film)
+        number = 0
+        for packet in given.demux(film):
+            if not packet.size:
+                continue
+            for made in through.filter(packet) if number >= from_frame else [packet]:
+                made.stream = stream
+                output.mux_one(made)
+            number += 1
+    return path
+
+
+def palettes(path: Path, frames: int = 12, size: tuple[int, int] = (32, 24)) -> Path:
+    """Raw 8-bit pictures in AVI with one palette for all of them, and another one half-way ("xxpc" chunks: by hand, FFmpeg writes none)."""
+    width, height = size
+    first = b"".join(bytes((n, 255 - n, n // 2, 0)) for n in range(256))
+    second = [(n, 0, 255 - n, 255) for n in range(256)]
+    body = bytearray()
+    index = bytearray()
+
+    def chunk(name: bytes, data: bytes) -> None:
+        nonlocal body, index
+        index += name + struct.pack("<III", 0x10 if name == b"00db" else 0x100, len(body) + 4, len(data))
+        body += name + struct.pack("<I", len(data)) + data
+
+    for number in range(frames):
+        if number == frames // 2:
+            changes = b"".join(struct.pack("<BBBB", r, g, b, 0) for _, r, g, b in second)
+            chunk(b"00pc", struct.pack("<BBH", 0, 0, 0) + changes)
+        chunk(b"00db", bytes((x * 7 + y * 3 + number * 5) % 256 for y in range(height) for x in range(width)))
+    header = struct.pack("<IIIIIIIIII16x", 40000, 0, 0, 0x10, frames, 0, 1, width * height, width, height)
+    stream = (
+        b"vids"
+        + bytes(4)
+        + struct.pack("<IIIIIIIIII", 0, 0, 0, 1, 25, 0, frames, width * height, 0xFFFFFFFF, 0)
+        + struct.pack("<4H", 0, 0, width, height)
+    )
+    picture = struct.pack("<IiiHHIIiiII", 40, width, height, 1, 8, 0, width * height, 0, 0, 256, 0) + first
+    strl = b"LIST" + struct.pack("<I", 4 + 8 + len(stream) + 8 + len(picture)) + b"strl"
+    strl += b"strh" + struct.pack("<I", len(stream)) + stream + b"strf" + struct.pack("<I", len(picture)) + picture
+    hdrl = b"LIST" + struct.pack("<I", 4 + 8 + len(header) + len(strl)) + b"hdrl" + b"avih" + struct.pack("<I", len(header)) + header + strl
+    movi = b"LIST" + struct.pack("<I", 4 + len(body)) + b"movi" + bytes(body)
+    content = b"AVI " + hdrl + movi + b"idx1" + struct.pack("<I", len(index)) + bytes(index)
+    path.write_bytes(b"RIFF" + struct.pack("<I", len(content)) + content)
+    return path
+
+
+# --- boxes of MP4
+
+
+_PARENTS = {b"moov", b"trak", b"mdia", b"minf", b"stbl", b"edts"}
+
+
+def rewritten(path: Path, change: Callable[[bytes, bytes], bytes | None]) -> Path:
+    """Every box of the movie header through `change`: (kind, content) -> other content, or None to leave it out.
+
+    Samples keep their places, as FFmpeg writes the movie header behind them.
+    """
+    data = path.read_bytes()
+    made = b""
+    for kind, content in _boxes(data):
+        made += _box(kind, _changed(content, change) if kind == b"moov" else content)
+    path.write_bytes(made)
+    return path
+
+
+def _boxes(data: bytes) -> Iterator[tuple[bytes, bytes]]:
+    at = 0
+    while at + 8 <= len(data):
+        size, kind = struct.unpack_from(">I4s", data, at)
+        yield kind, data[at + 8 : at + size]
+        at += size
+
+
+def _box(kind: bytes, content: bytes) -> bytes:
+    return struct.pack(">I4s", len(content) + 8, kind) + content
+
+
+def _changed(data: bytes, change: Callable[[bytes, bytes], bytes | None]) -> bytes:
+    made = b""
+    for kind, content in _boxes(data):
+        other = change(kind, content)
+        if other is not None:
+            made += _box(kind, _changed(other, change) if kind in _PARENTS else other)
+    return made
+
+
+def with_edits(path: Path, edits: Sequence[tuple[int, int]], rate: Fraction) -> Path:
+    """An MP4 of one film, shown as those edits say: (first frame, number of frames) in order; a first frame of -1 shows nothing."""
+    scales: dict[bytes, int] = {}
+
+    def look(kind: bytes, content: bytes) -> bytes:
+        if kind in {b"mvhd", b"mdhd"}:
+            scales.setdefault(kind, struct.unpack_from(">I", content, 12)[0])
+        if kind == b"ctts":
+            scales.setdefault(b"first", struct.unpack_from(">i", content, 12)[0])
+        return content
+
+    rewritten(path, look)
+    movie, media_scale, delay = scales[b"mvhd"], scales[b"mdhd"], scales.get(b"first", 0)
+    rows = b"".join(
+        struct.pack(">IiI", round(count / rate * movie), -1 if first < 0 else delay + round(first / rate * media_scale), 1 << 16)
+        for first, count in edits
+    )
+
+    rewritten(path, lambda kind, content: None if kind == b"edts" else content)
+    table = _box(b"edts", _box(b"elst", struct.pack(">II", 0, len(edits)) + rows))
+    return rewritten(path, lambda kind, content: content + table if kind == b"trak" else content)
+
+
+def with_sample_entry(path: Path, change: Callable[[bytes], bytes]) -> Path:
+    """An MP4 or MOV whose (first) sample entry is another: its whole content -> another one."""
+
+    def entry(kind: bytes, content: bytes) -> bytes:
+        if kind != b"stsd":
+            return content
+        first = next(_boxes(content[8:]))
+        return content[:8] + _box(first[0], change(first[1]))
+
+    return rewritten(path, entry)
+
+
+def with_clap(path: Path, width: Fraction, height: Fraction, right: Fraction = Fraction(0), down: Fraction = Fraction(0)) -> Path:
+    """An MP4 or MOV with a clean aperture; right, down: how far its centre lies from that of the picture."""
+    numbers = [n for part in (width, height, right, down) for n in (part.numerator, part.denominator)]
+    return with_sample_entry(path, lambda entry: entry + _box(b"clap", struct.pack(">8i", *numbers)))
+
+
+def with_pasp(path: Path, sar: Fraction) -> Path:
+    """An MP4 or MOV whose container says another shape of a sample."""
+
+    def change(entry: bytes) -> bytes:
+        kept = b"".join(_box(k, c) for k, c in _boxes(entry[78:]) if k != b"pasp")
+        return entry[:78] + kept + _box(b"pasp", struct.pack(">II", sar.numerator, sar.denominator))
+
+    return with_sample_entry(path, change)
+
+
+def with_display_width(path: Path, width: int) -> Path:
+    """A Matroska file that says its pictures are to be shown that wide (DisplayWidth of RFC 9559, one byte), as mkvmerge --aspect-ratio does."""
+    data = path.read_bytes()
+    at = data.index(b"\x54\xb0\x81") + 3
+    path.write_bytes(data[:at] + bytes([width]) + data[at + 1 :])
+    return path
+
+
+def remuxed(source: Path, path: Path, container: str | None = None) -> Path:
+    """The same packets in another container."""
+    with av.open(str(source)) as given, av.open(str(path), "w", format=container) as output:
+        film = given.streams.video[0]
+        stream = output.add_stream_from_template(film)
+        for packet in given.demux(film):
+            if packet.size:
+                packet.stream = stream
+                output.mux_one(packet)
+    return path
+
+
+# --- photos of tiles
+
+
+def tiled_photo(path: Path, codec: str = "libx265", *, columns: int = 2, rows: int = 2, side: int = 64, thumbnail: bool = False) -> Path:
+    """A HEIC (or with libsvtav1 an AVIF) picture of tiles (ISO/IEC 23008-12, 6.6.2.3.2), as telephones write them."""
+    tiles, config, kind = [], b"", b"hvc1" if codec == "libx265" else b"av01"
+    for number in range(columns * rows):
+        single = path.with_name(f"tile-{number}.mp4")
+        media.write(single, Film(frames=1, size=(side, side), codec=codec, first_number=number, b_frames=0))
+        with av.open(str(single)) as given:
+            tiles.append(b"".join(bytes(p) for p in given.demux(video=0) if p.size))
+            config = given.streams.video[0].codec_context.extradata or b""
+        single.unlink()
+    grid = 100
+    names = [(n + 1, kind, tile) for n, tile in enumerate(tiles)]
+    if thumbnail:
+        names.append((50, kind, tiles[0]))
+    names.append((grid, b"grid", struct.pack(">BBBBHH", 0, 0, rows - 1, columns - 1, columns * side, rows * side)))
+
+    def full(kind: bytes, content: bytes, version: int = 0, flags: int = 0) -> bytes:
+        return _box(kind, struct.pack(">I", version << 24 | flags) + content)
+
+    items = b"".join(full(b"infe", struct.pack(">HH4s", n, 0, k) + b"\0", 2, 1 if n < 50 else 0) for n, k, _ in names)
+    properties = _box(b"hvcC" if kind == b"hvc1" else b"av1C", config) + full(b"ispe", struct.pack(">II", side, side))
+    properties += full(b"ispe", struct.pack(">II", columns * side, rows * side))
+    links = b"".join(struct.pack(">HB", n, 2) + b"\x81\x02" if n != grid else struct.pack(">HB", n, 1) + b"\x03" for n, _, _ in names)
+    refers = _box(b"dimg", struct.pack(">HH", grid, len(tiles)) + b"".join(struct.pack(">H", n + 1) for n in range(len(tiles))))
+    if thumbnail:
+        refers += _box(b"thmb", struct.pack(">HHH", 50, 1, grid))
+    brand = b"heic" if kind == b"hvc1" else b"avif"
+    head = _box(b"ftyp", brand + bytes(4) + b"mif1" + brand)
+
+    def meta(start: int) -> bytes:
+        places, at = b"", start
+        for n, _, data in names:
+            places += struct.pack(">HHHII", n, 0, 1, at, len(data))
+            at += len(data)
+        content = full(b"hdlr", bytes(4) + b"pict" + bytes(13)) + full(b"pitm", struct.pack(">H", grid))
+        content += full(b"iloc", struct.pack(">BBH", 0x44, 0, len(names)) + places) + full(b"iinf", struct.pack(">H", len(names)) + items)
+        content += full(b"iref", refers)
+        content += _box(b"iprp", _box(b"ipco", properties) + full(b"ipma", struct.pack(">I", len(names)) + links))
+        return full(b"meta", content)
+
+    start = len(head) + len(meta(0)) + 8
+    path.write_bytes(head + meta(start) + _box(b"mdat", b"".join(data for _, _, data in names)))
+    return path
