@@ -52,7 +52,8 @@ def _has_shape(raw: VideoFrame, sar: Fraction) -> bool:
     scale.link_to(sink)
     graph.configure()
     source.push(raw)
-    return sink.pull().width == max(1, round(sar * _SHAPE_UNIT))
+    made: VideoFrame = sink.pull()  # type: ignore[assignment]
+    return made.width == max(1, round(sar * _SHAPE_UNIT))
 
 
 def change_of(first: FrameFacts, found: FrameFacts, setup: DecoderSetup, pixels: PixelFormat) -> str:

@@ -454,7 +454,7 @@ def count(info: VideoInfo) -> VideoInfo:
     note = f"its packets do not tell which frames they hold; counted by decoding, {len(info.index)} packets gave {len(pts)} frames"
     setup = replace(info.decoder, clock=(pts[0], info.time_base))
     return replace(
-        info, pts=pts, durations=durations, linear=True, damage=seen.damage, decoder=setup, checks=tuple(seen.checks), changes=tuple(seen.changes),
+        info, pts=pts, durations=durations, linear=True, damage=seen.damage, decoder=setup, checks=tuple(seen.checks), changes=_changes_of(info, seen),
         notes=(*info.notes, note),
     )  # fmt: skip
 
@@ -511,6 +511,14 @@ def _counted(info: VideoInfo) -> _Counted:
     return seen
 
 
+def _changes_of(info: VideoInfo, seen: _Counted) -> tuple[tuple[int, str], ...]:
+    """What frames said, and else what headers did, which a decoder may not have followed; those are found by their times."""
+    if seen.changes:
+        return tuple(seen.changes)
+    places = {pts: place for place, pts in enumerate(seen.pts)}
+    return tuple((places[pts], change) for pts, change in ((info.pts[place], change) for place, change in info.changes) if pts in places)
+
+
 def _is_cut(info: VideoInfo) -> bool:
     """Whether hidden frames have times at which others are shown: several edits, of which packets don't tell what a decoder makes."""
     first, last = info.pts[0], info.pts[-1]
@@ -521,7 +529,7 @@ def _confirmed(info: VideoInfo) -> VideoInfo:
     """The same, if its container's own decoder shows the very frames that packets promise; else known by order."""
     seen = _counted(info)
     if seen.pts == info.pts:
-        return replace(info, changes=tuple(seen.changes))
+        return replace(info, changes=_changes_of(info, seen))
     if seen.pts[0] != NO_PTS and all(a < b for a, b in pairwise(seen.pts)):
         return count(info)
     place = next(n for n, (a, b) in enumerate(pairwise((seen.pts[0] - 1, *seen.pts))) if a >= b)

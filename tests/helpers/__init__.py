@@ -1,6 +1,7 @@
 """What many tests share.
 
 view.py       a media file as any player sees it
+spliced.py    films that change on the way, and containers that say more than their packets
 sameness.py   asserts that own their tolerance
 command.py    the command line in a process of its own
 patches.py    colours whose codes are known, and how far two look apart

@@ -28,13 +28,14 @@ def part_packets(film: Film, container: str) -> tuple[list[av.Packet], bytes]:
     return packets, extradata
 
 
-def joined(path: Path, parts: Sequence[Film], container: str, *, in_band: bool = False) -> Path:
+def joined(path: Path, parts: Sequence[Film], container: str, *, in_band: bool = False, gap: Fraction = Fraction(0)) -> Path:
     """Films one behind the other in one track, each with its own headers.
 
-    in_band: the later headers travel in the packets (as broadcasts and avc3 have them); else the container is told of them.
+    in_band: the later headers travel in the packets (as broadcasts and avc3 have them); else the container is told of them. gap: seconds between
+    parts of a broadcast; without one their times overlap by what B-frames are delayed.
     """
     if container == "mpegts":
-        return _appended(path, parts)
+        return _appended(path, parts, gap)
     output = av.open("file:" + str(path), "w", format=container)
     stream = media._add_film(output, parts[0])
     start, rows = 0, []
@@ -60,32 +61,29 @@ def joined(path: Path, parts: Sequence[Film], container: str, *, in_band: bool =
     return path
 
 
-def _appended(path: Path, parts: Sequence[Film]) -> Path:
+def _appended(path: Path, parts: Sequence[Film], gap: Fraction) -> Path:
     data, start = [], Fraction(0)
     for number, film in enumerate(parts):
         part = path.with_name(f"{path.stem}-{number}.ts")
-        media.write(part, media.with_film(film, time_base=TICKS), shift=start, container="mpegts")
+        media.write(part, media.with_film(film, time_base=None if film.codec.startswith("mpeg") else TICKS), shift=start, container="mpegts")
         data.append(part.read_bytes())
         part.unlink()
-        start += film.frames / film.rate
+        start += film.frames / film.rate + gap
     path.write_bytes(b"".join(data))
     return path
 
 
-def filtered(source: Path, path: Path, name: str, from_frame: int, container: str | None = None) -> Path:
-    """The same film, its packets from that one on through a bitstream filter ("h264_metadata=display_orientation=insert:rotate=90")."""
-    with av.open(str(source)) as given, av.open(str(path), "w", format=container) as output:
+def turned_from(source: Path, path: Path, from_frame: int) -> Path:
+    """An H.264 film in Matroska that says from that packet on to be turned by 90 degrees (SEI of H.264 clause D.1.27)."""
+    unit = bytes((6, 47, 3, 0x08, 0x00, 0x14, 0x80))
+    with av.open(str(source)) as given, av.open(str(path), "w") as output:
         film = given.streams.video[0]
         stream = output.add_stream_from_template(film)
-        through = av.bitstream.BitStreamFilterContext(name, in_stream=film)
-        number = 0
-        for packet in given.demux(film):
-            if not packet.size:
-                continue
-            for made in through.filter(packet) if number >= from_frame else [packet]:
-                made.stream = stream
-                output.mux_one(made)
-            number += 1
+        for number, packet in enumerate(p for p in given.demux(film) if p.size):
+            made = av.Packet(len(unit).to_bytes(4, "big") + unit + bytes(packet) if number >= from_frame else bytes(packet))
+            made.pts, made.dts, made.time_base, made.is_keyframe = packet.pts, packet.dts, packet.time_base, packet.is_keyframe
+            made.stream = stream
+            output.mux_one(made)
     return path
 
 
@@ -121,6 +119,25 @@ def palettes(path: Path, frames: int = 12, size: tuple[int, int] = (32, 24)) -> 
     movi = b"LIST" + struct.pack("<I", 4 + len(body)) + b"movi" + bytes(body)
     content = b"AVI " + hdrl + movi + b"idx1" + struct.pack("<I", len(index)) + bytes(index)
     path.write_bytes(b"RIFF" + struct.pack("<I", len(content)) + content)
+    return path
+
+
+def coloured(path: Path, frames: int = 16) -> Path:
+    """PNG pictures in MOV, from the twelfth on with alpha."""
+    import numpy as np
+    from PIL import Image
+
+    with av.open(str(path), "w") as output:
+        stream = output.add_mux_stream("png", rate=25, width=32, height=24)
+        stream.time_base = Fraction(1, 25)
+        for number in range(frames):
+            buffer = io.BytesIO()
+            samples = np.full((24, 32, 3 if number < 12 else 4), number * 9, np.uint8)
+            Image.fromarray(samples).save(buffer, "PNG")
+            packet = av.Packet(buffer.getvalue())
+            packet.stream, packet.time_base, packet.pts, packet.dts = stream, Fraction(1, 25), number, number
+            packet.is_keyframe = True
+            output.mux_one(packet)
     return path
 
 
@@ -215,11 +232,14 @@ def with_pasp(path: Path, sar: Fraction) -> Path:
     return with_sample_entry(path, change)
 
 
-def with_display_width(path: Path, width: int) -> Path:
-    """A Matroska file that says its pictures are to be shown that wide (DisplayWidth of RFC 9559, one byte), as mkvmerge --aspect-ratio does."""
+def with_display_size(path: Path, width: int, height: int) -> Path:
+    """A Matroska file that says at which size its pictures are to be shown, as mkvmerge --aspect-ratio does; in the place of its colours."""
     data = path.read_bytes()
-    at = data.index(b"\x54\xb0\x81") + 3
-    path.write_bytes(data[:at] + bytes([width]) + data[at + 1 :])
+    at = data.index(b"\x54\xb2\x81\x04\x55\xb0")  # DisplayUnit, Colour (RFC 9559, section 5.1.4.1.28)
+    room = 7 + (data[at + 6] & 0x7F)
+    said = b"\x54\xb0\x81" + bytes([width]) + b"\x54\xba\x81" + bytes([height])
+    said += b"\xec" + bytes([0x80 | room - len(said) - 2]) + bytes(room - len(said) - 2)
+    path.write_bytes(data[:at] + said + data[at + room :])
     return path
 
 
