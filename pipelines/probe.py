@@ -452,11 +452,17 @@ def count(info: VideoInfo) -> VideoInfo:
     except OverflowError:
         raise MediaError(f"{info.path}: {_WILD_TIMES}") from None
     note = f"its packets do not tell which frames they hold; counted by decoding, {len(info.index)} packets gave {len(pts)} frames"
-    setup = replace(info.decoder, clock=(pts[0], info.time_base))
     return replace(
-        info, pts=pts, durations=durations, linear=True, damage=seen.damage, decoder=setup, checks=tuple(seen.checks), changes=_changes_of(info, seen),
+        info,
+        pts=pts,
+        durations=durations,
+        linear=True,
+        damage=seen.damage,
+        decoder=replace(info.decoder, clock=(pts[0], info.time_base)),
+        checks=tuple(seen.checks),
+        changes=_changes_of(info, seen),
         notes=(*info.notes, note),
-    )  # fmt: skip
+    )
 
 
 @dataclass

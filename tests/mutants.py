@@ -48,6 +48,7 @@ _ATOMIC = "tests/pipelines/test_atomic_file.py"
 _LOST = "tests/pipelines/test_nothing_lost.py"
 _DEVICE = "tests/pipelines/test_device.py"
 _PLAN_ID = "tests/pipelines/test_plan_id.py"
+_FACTS = "tests/pipelines/test_container_facts.py"
 
 MUTANTS = (
     Mutant(
@@ -63,7 +64,7 @@ MUTANTS = (
     ),
     Mutant(
         6, "packets without dts are skipped", "pipelines/source.py",
-        "        if packet.size:  #", "        if packet.dts is not None:  #",
+        "if packet.size)  #", "if packet.dts is not None)  #",
         f"{_JOB}::test_matroska_s_first_packets_without_dts_are_kept",
     ),
     Mutant(
@@ -683,11 +684,6 @@ MUTANTS = (
         f"{_LIMITS}::test_there_is_one_way_to_a_decoder",
     ),
     Mutant(
-        60, "hidden packets of the whole film in every task", "pipelines/spans.py",
-        "row = index.discard.find(1, span.first_row, span.stop_row)", "span = Span(0, len(index), ()); row = index.discard.find(1)",
-        f"{_LENGTH}::test_a_task_holds_its_own_times_as_numbers",
-    ),
-    Mutant(
         60, "times travel as objects", "pipelines/spans.py",
         "        info.pts[first:stop],\n", "        tuple(info.pts[first:stop]),\n",
         f"{_LENGTH}::test_a_task_holds_its_own_times_as_numbers",
@@ -796,6 +792,111 @@ MUTANTS = (
         72, "a sequence's names must be text", "pipelines/sequence.py",
         "total.update(os.fsencode(self.path(number).name)", "total.update(self.path(number).name.encode()",
         f"{_DATA}::test_names_that_are_no_text_are_taken_as_they_are",
+    ),
+    Mutant(
+        20, "side data does not travel", "pipelines/source.py",
+        "        return (*self._lasting.items(), *own)", "        return ()",
+        f"{_FACTS}::test_a_second_header_in_mid_stream_is_obeyed",
+    ),
+    Mutant(
+        20, "palettes do not travel", "pipelines/source.py",
+        'LASTING_SIDE_DATA = ("new_extradata", "palette", "param_change")', 'LASTING_SIDE_DATA = ("new_extradata", "param_change")',
+        f"{_FACTS}::test_palettes_and_their_changes_reach_the_decoder",
+    ),
+    Mutant(
+        20, "only the packet that brings a header has it", "pipelines/source.py",
+        "        return (*self._lasting.items(), *own)", "        return (*(self._lasting.items() if self.is_changed else ()), *own)",
+        f"{_FACTS}::test_a_decoder_that_begins_behind_a_change_is_given_what_is_in_force",
+    ),
+    Mutant(
+        20, "what the container decodes is not compared", "pipelines/decode.py",
+        "expected != checksum(planes)", "False",
+        f"{_FACTS}::test_frames_that_the_container_decodes_otherwise_are_refused",
+    ),
+    Mutant(
+        20, "the container's decoder is never asked", "pipelines/spans.py",
+        "check = None if info.linear else", "check = None if True else",
+        f"{_FACTS}::test_every_chunk_has_frames_that_the_container_decoded",
+    ),
+    Mutant(
+        20, "counted frames are not compared", "pipelines/probe.py",
+        "        checks=tuple(seen.checks),\n", "",
+        f"{_FACTS}::test_frames_known_by_order_are_compared_too",
+    ),
+    Mutant(
+        20, "a changed colour passes", "pipelines/facts.py",
+        "        if before != after:", "        if False:",
+        f"{_FACTS}::test_what_changes_in_mid_stream_is_refused_before_work",
+    ),
+    Mutant(
+        20, "a changed shape of samples passes", "pipelines/facts.py",
+        "if found.sar != first.sar and not", "if False and not",
+        f"{_FACTS}::test_what_changes_in_mid_stream_is_refused_before_work",
+    ),
+    Mutant(
+        20, "changed HDR metadata passes", "pipelines/facts.py",
+        '        return "the HDR metadata changes"', "        pass",
+        f"{_FACTS}::test_other_codecs_in_a_broadcast_are_refused_alike",
+    ),
+    Mutant(
+        20, "a changed rotation passes", "pipelines/facts.py",
+        "(found.orientation is not None or alone)", "False",
+        f"{_FACTS}::test_a_rotation_that_comes_later_is_refused",
+    ),
+    Mutant(
+        20, "the probe says nothing of a change", "pipelines/request.py",
+        "        if plan.start_frame <= place < plan.stop_frame:", "        if False:",
+        f"{_FACTS}::test_what_changes_in_mid_stream_is_refused_before_work",
+    ),
+    Mutant(
+        20, "a change outside the range counts", "pipelines/request.py",
+        "        if plan.start_frame <= place < plan.stop_frame:", "        if True:",
+        f"{_FACTS}::test_a_range_before_the_change_is_made",
+    ),
+    Mutant(
+        20, "workers look at no frame's facts", "pipelines/decode.py",
+        "            change = changes.of(raw)", '            change = ""',
+        f"{_FACTS}::test_a_worker_notices_what_no_header_told",
+    ),
+    Mutant(
+        20, "a decoder's shape is taken for the frame's", "pipelines/facts.py",
+        "sar != first.sar and not _has_shape(raw, sar)", "False",
+        f"{_FACTS}::test_what_changes_in_mid_stream_is_refused_before_work",
+    ),
+    Mutant(
+        8, "hidden frames come out of the decoder", "pipelines/decode.py",
+        "            if raw.pts is not None and raw.pts > _HIDDEN >> 1:", "            if False:",
+        f"{_FACTS}::test_films_of_several_edits_show_what_ffmpeg_shows",
+    ),
+    Mutant(
+        8, "sound that an edit list skips is passed on", "pipelines/assemble.py",
+        "        if packet.is_discard and packet.stream_index in last:", "        if False:",
+        f"{_FACTS}::test_several_edits_come_out_of_a_run",
+    ),
+    Mutant(
+        27, "the bitstream's shape comes first", "pipelines/probe.py",
+        "    sar = shape if setup.sar_of_container or facts is None else facts.sar", "    sar = facts.sar if facts is not None else shape",
+        f"{_FACTS}::test_the_container_s_shape_comes_before_the_bitstream_s",
+    ),
+    Mutant(
+        27, "the container's crop is ignored", "pipelines/probe.py",
+        "    crop = container_crop(stream).rounded(pixels, *look.size)", "    crop = container_crop(stream).rounded(pixels, *look.size).__class__()",
+        f"{_FACTS}::test_what_the_container_crops_is_cut_off_and_said",
+    ),
+    Mutant(
+        27, "a crop is said and not made", "pipelines/request.py",
+        "else (info.crop, [])", "else (Crop(), [])",
+        f"{_FACTS}::test_a_crop_reaches_the_result",
+    ),
+    Mutant(
+        24, "a tile is taken for the photo", "pipelines/probe.py",
+        "    if tiles and not any(", "    if False and not any(",
+        f"{_FACTS}::test_photos_of_tiles_are_refused_and_never_one_tile_taken",
+    ),
+    Mutant(
+        24, "a photo's thumbnail is taken for it", "pipelines/probe.py",
+        "not any(s.disposition & Disposition.default for s in films)", "not films",
+        f"{_FACTS}::test_photos_of_tiles_are_refused_and_never_one_tile_taken",
     ),
 )  # fmt: skip
 

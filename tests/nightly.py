@@ -21,6 +21,7 @@ from tests import test_reliability
 
 ROOT = Path(__file__).resolve().parent.parent
 STATE = ROOT / ".nightly.json"
+_FACTS = "tests/pipelines/test_container_facts.py"
 
 
 @dataclass(frozen=True)
@@ -45,6 +46,14 @@ def parts() -> list[Part]:
         *(Part(f"crashes {n + 1}/4", _pytest(crash), {"VSR_CRASHES": "50", "VSR_SEED": str(100 + n)}) for n in range(4)),
         *(Part(f"fuzz {n + 1}/2", ("tests.fuzz", "--first", str(10_000 + 500 * n), "--count", "500")) for n in range(2)),
         *(Part(f"mutants {n + 1}/4", ("tests.mutants", "--part", f"{n + 1}/4")) for n in range(4)),
+        *(
+            Part(f"{name} {n + 1}/2", _pytest(f"{_FACTS}::{test}"), {"VSR_CASES": "100", "VSR_FIRST": str(1000 + 100 * n)})
+            for name, test in (
+                ("edit lists", "test_any_edit_list_is_shown_as_ffmpeg_shows_it"),
+                ("changes", "test_any_change_in_mid_stream_is_right_or_refused_where_it_is"),
+            )
+            for n in range(2)
+        ),
         Part("soak here", _pytest(f"{soak}::test_whatever_a_run_holds_stays_flat[here]"), {"VSR_SOAK_FRAMES": "20000"}),
         Part("soak ray", _pytest(f"{soak}::test_whatever_a_run_holds_stays_flat[ray]"), {"VSR_SOAK_FRAMES": "20000"}),
     ]

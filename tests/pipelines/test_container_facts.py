@@ -97,6 +97,7 @@ CHROMA = {"x264-params": "chroma-qp-offset=8"}
      ("in.nut", "nut", True), ("in.flv", "flv", True), ("in.ts", "mpegts", True), ("in.avi", "avi", True)],
 )  # fmt: skip
 def test_a_second_header_in_mid_stream_is_obeyed(tmp_path: Path, name: str, container: str, in_band: bool) -> None:
+    """Case 20."""
     source = spliced.joined(tmp_path / name, [A, replace(B, options=CABAC)], container, in_band=in_band)
     shown, change = as_shown(source)
     assert len(shown) == 24
@@ -115,6 +116,7 @@ def test_a_second_header_of_hevc_is_obeyed(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("chunk_seconds", [0.1, 60])
 def test_palettes_and_their_changes_reach_the_decoder(tmp_path: Path, chunk_seconds: float) -> None:
+    """Case 20."""
     source = spliced.palettes(tmp_path / "in.avi")
     shown, _ = as_shown(source)
     assert len({c for _, c in shown}) == len(shown) == 12
@@ -133,7 +135,7 @@ def test_a_decoder_that_begins_behind_a_change_is_given_what_is_in_force(tmp_pat
 
 
 def test_frames_that_the_container_decodes_otherwise_are_refused(tmp_path: Path) -> None:
-    """Workers that lost a header on the way: nothing else would notice, for all later checks look at the same frames."""
+    """Case 20. Workers that lost a header on the way: nothing else would notice, for all later checks look at the same frames."""
     source = spliced.joined(tmp_path / "in.flv", [A, replace(B, options=CHROMA)], "flv")
     found = planned(source)
     reader = open_reader(found.plan, found.info)
@@ -148,6 +150,7 @@ def test_frames_that_the_container_decodes_otherwise_are_refused(tmp_path: Path)
 
 
 def test_every_chunk_has_frames_that_the_container_decoded(tmp_path: Path) -> None:
+    """Case 20."""
     source = media.cfr(tmp_path / "in.mp4", frames=64)
     found = planned(source, chunk_seconds=0.3)
     reader = open_reader(found.plan, found.info)
@@ -209,6 +212,7 @@ MATRIX, RANGE, HLG = replace(B, tags=(6, 1, 6, 6)), replace(B, tags=(1, 2, 1, 1)
     ("name", "container"), [("in.ts", "mpegts"), ("in.mkv", "matroska"), ("in.mp4", "mp4"), ("in.flv", "flv"), ("in.nut", "nut")]
 )
 def test_what_changes_in_mid_stream_is_refused_before_work(tmp_path: Path, name: str, container: str, other: Film, said: str) -> None:
+    """Case 20."""
     source = spliced.joined(tmp_path / name, [replace(A, sar=Fraction(1)), replace(other, sar=other.sar or Fraction(1))], container,
                             in_band=container in {"matroska", "nut"})  # fmt: skip
     with pytest.raises(MediaError, match=re.escape(said)) as caught:
@@ -303,6 +307,7 @@ def test_codecs_whose_packets_say_their_size_are_refused_at_once(
 
 
 def test_a_rotation_that_comes_later_is_refused(tmp_path: Path) -> None:
+    """Case 20."""
     plain = media.cfr(tmp_path / "plain.mkv", rate=PAL, gop=1, b_frames=0)
     source = spliced.turned_from(plain, tmp_path / "in.mkv", 5)
     assert "the rotation changes at frame 5 (0.200 s" in refused(source)
@@ -343,6 +348,7 @@ def edited(folder: Path, edits: list[tuple[int, int]], frames: int = 32, **film:
 )
 @pytest.mark.parametrize("codec", ["libx264", "libx265", "mpeg4"])
 def test_films_of_several_edits_show_what_ffmpeg_shows(tmp_path: Path, edits: list[tuple[int, int]], codec: str) -> None:
+    """Case 8."""
     source = edited(tmp_path, edits, codec=codec, size=(128, 64))
     shown, _ = as_shown(source)
     made = as_run(source)
@@ -364,6 +370,7 @@ def test_several_edits_come_out_of_a_run(tmp_path: Path) -> None:
 @pytest.mark.parametrize("sar", [Fraction(4, 3), Fraction(1)])
 @pytest.mark.parametrize("film", [Fraction(16, 11), Fraction(1), None])
 def test_the_container_s_shape_comes_before_the_bitstream_s(tmp_path: Path, sar: Fraction, film: Fraction | None) -> None:
+    """Case 27."""
     source = spliced.with_pasp(media.cfr(tmp_path / "in.mp4", sar=film), sar)
     assert probe(source).sar == sar
     assert planned(source).plan.sar == sar
@@ -391,6 +398,7 @@ def test_the_bitstream_s_shape_holds_where_the_container_says_nothing(tmp_path: 
     ],
 )
 def test_what_the_container_crops_is_cut_off_and_said(tmp_path: Path, name: str, clap: tuple[int, int, int, int], crop: Crop) -> None:
+    """Case 27."""
     source = spliced.with_clap(media.cfr(tmp_path / ("in.mp4" if name != "in.mov" else name)), *map(Fraction, clap))
     if name == "in.mkv":
         source = spliced.remuxed(source, tmp_path / name)
@@ -415,6 +423,7 @@ def test_a_crop_reaches_the_result(tmp_path: Path) -> None:
 @pytest.mark.parametrize(("name", "codec"), [("in.heic", "libx265"), ("in.avif", "libsvtav1")])
 @pytest.mark.parametrize("thumbnail", [False, True])
 def test_photos_of_tiles_are_refused_and_never_one_tile_taken(tmp_path: Path, name: str, codec: str, thumbnail: bool) -> None:
+    """Case 24."""
     source = spliced.tiled_photo(tmp_path / name, codec, thumbnail=thumbnail)
     with pytest.raises(MediaError, match="a photo of 4 tiles of 64x64"):
         planned(source)

@@ -60,6 +60,10 @@ def test_a_real_clip_keeps_every_frame_time_and_packet(path: Path, tmp_path: Pat
         assert "\n" not in str(error)
         return
     settings = {"codec": "h264", "preset": "ultrafast", "crf": 30.0, "drop_incompatible": True, "on_corrupt": "conceal"}
+    if info.changes:
+        with pytest.raises(MediaError, match=r"at frame \d+ \(\d+\.\d{3} s"):
+            upscaled(path, tmp_path / "refused.mkv", **settings)
+        return
     area = info.width * info.height
     if area * info.frame_count > _MOST_SAMPLES:
         first = float(2 * info.frame_count // 5 / info.rate)
