@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import struct
 from fractions import Fraction
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import av
 from av.sidedata.sidedata import Type as SideData
@@ -52,8 +52,8 @@ def _has_shape(raw: VideoFrame, sar: Fraction) -> bool:
     scale.link_to(sink)
     graph.configure()
     source.push(raw)
-    made: VideoFrame = sink.pull()  # type: ignore[assignment]
-    return made.width == max(1, round(sar * _SHAPE_UNIT))
+    made: Any = sink.pull()
+    return bool(made.width == max(1, round(sar * _SHAPE_UNIT)))
 
 
 def change_of(first: FrameFacts, found: FrameFacts, setup: DecoderSetup, pixels: PixelFormat) -> str:
