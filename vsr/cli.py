@@ -162,7 +162,7 @@ def clean(folders: tuple[Path, ...], yes: bool) -> None:
             try:
                 Journal(folder).remove()
             except VsrError as error:  # of a run that goes on, a link by now, a disk that can't be written to
-                click.echo(f"{error}; left")
+                click.echo(f"{str(error).partition(';')[0]}; left")
                 continue
             if folder.exists():
                 click.echo(f"{folder}: holds what no run has made; that is left")
