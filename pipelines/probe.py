@@ -134,7 +134,7 @@ def _timed(info: VideoInfo, pattern: Pattern, rate: Fraction | None) -> VideoInf
     ticks = array("q", range(len(numbers)))
     return replace(
         info, pts=ticks, durations=array("q", [1] * len(numbers)), linear=False, time_base=1 / rate, rate=rate, first_number=numbers[0],
-        format="numbered pictures", duration_seconds=float(len(numbers) / rate), notes=notes,
+        format="numbered pictures", duration_seconds=float(len(numbers) / rate), notes=notes, decoder=replace(info.decoder, clock=(0, 1 / rate)),
     )  # fmt: skip
 
 
