@@ -796,7 +796,7 @@ MUTANTS = (
     Mutant(
         20, "side data does not travel", "pipelines/source.py",
         "        return (*self._lasting.items(), *own)", "        return ()",
-        f"{_FACTS}::test_a_second_header_in_mid_stream_is_obeyed",
+        f"{_FACTS}::test_a_second_header_in_mid_stream_is_obeyed[in.flv-flv-False]",
     ),
     Mutant(
         20, "palettes do not travel", "pipelines/source.py",
@@ -826,17 +826,17 @@ MUTANTS = (
     Mutant(
         20, "a changed colour passes", "pipelines/facts.py",
         "        if before != after:", "        if False:",
-        f"{_FACTS}::test_what_changes_in_mid_stream_is_refused_before_work",
+        f"{_FACTS}::test_what_changes_in_mid_stream_is_refused_before_work[in.ts-mpegts-matrix]",
     ),
     Mutant(
         20, "a changed shape of samples passes", "pipelines/facts.py",
         "if found.sar != first.sar and not", "if False and not",
-        f"{_FACTS}::test_what_changes_in_mid_stream_is_refused_before_work",
+        f"{_FACTS}::test_what_changes_in_mid_stream_is_refused_before_work[in.ts-mpegts-shape]",
     ),
     Mutant(
         20, "changed HDR metadata passes", "pipelines/facts.py",
         '        return "the HDR metadata changes"', "        pass",
-        f"{_FACTS}::test_other_codecs_in_a_broadcast_are_refused_alike",
+        f"{_FACTS}::test_other_codecs_in_a_broadcast_are_refused_alike[light]",
     ),
     Mutant(
         20, "a changed rotation passes", "pipelines/facts.py",
@@ -846,7 +846,7 @@ MUTANTS = (
     Mutant(
         20, "the probe says nothing of a change", "pipelines/request.py",
         "        if plan.start_frame <= place < plan.stop_frame:", "        if False:",
-        f"{_FACTS}::test_what_changes_in_mid_stream_is_refused_before_work",
+        f"{_FACTS}::test_what_changes_in_mid_stream_is_refused_before_work[in.ts-mpegts-matrix]",
     ),
     Mutant(
         20, "a change outside the range counts", "pipelines/request.py",
@@ -861,12 +861,12 @@ MUTANTS = (
     Mutant(
         20, "a decoder's shape is taken for the frame's", "pipelines/facts.py",
         "sar != first.sar and not _has_shape(raw, sar)", "False",
-        f"{_FACTS}::test_what_changes_in_mid_stream_is_refused_before_work",
+        f"{_FACTS}::test_what_changes_in_mid_stream_is_refused_before_work[in.ts-mpegts-shape]",
     ),
     Mutant(
         8, "hidden frames come out of the decoder", "pipelines/decode.py",
         "            if raw.pts is not None and raw.pts > _HIDDEN >> 1:", "            if False:",
-        f"{_FACTS}::test_films_of_several_edits_show_what_ffmpeg_shows",
+        f"{_FACTS}::test_films_of_several_edits_show_what_ffmpeg_shows[libx264-back]",
     ),
     Mutant(
         8, "sound that an edit list skips is passed on", "pipelines/assemble.py",
@@ -876,7 +876,7 @@ MUTANTS = (
     Mutant(
         27, "the bitstream's shape comes first", "pipelines/probe.py",
         "    sar = shape if setup.sar_of_container or facts is None else facts.sar", "    sar = facts.sar if facts is not None else shape",
-        f"{_FACTS}::test_the_container_s_shape_comes_before_the_bitstream_s",
+        f"{_FACTS}::test_the_container_s_shape_comes_before_the_bitstream_s[film0-sar0]",
     ),
     Mutant(
         27, "the container's crop is ignored", "pipelines/probe.py",

@@ -207,6 +207,7 @@ MATRIX, RANGE, HLG = replace(B, tags=(6, 1, 6, 6)), replace(B, tags=(1, 2, 1, 1)
         (RANGE, "the colour changes from BT709/LIMITED"),
         (HLG, "HLG"),
     ],
+    ids=["size", "subsampling", "depth", "shape", "matrix", "range", "transfer"],
 )
 @pytest.mark.parametrize(
     ("name", "container"), [("in.ts", "mpegts"), ("in.mkv", "matroska"), ("in.mp4", "mp4"), ("in.flv", "flv"), ("in.nut", "nut")]
@@ -270,6 +271,7 @@ DISPLAY = "master-display=G(13250,34500)B(7500,3000)R(34000,16000)WP(15635,16450
         (replace(A, codec="mpeg2video"), replace(A, codec="mpeg2video", tags=(9, 1, 9, 16)), "the colour changes"),
         (replace(A, codec="mpeg4"), replace(A, codec="mpeg4", size=(80, 48)), "64x48 yuv420p to 80x48 yuv420p"),
     ],
+    ids=["size", "depth", "transfer", "light", "metadata", "shape", "mpeg2 shape", "mpeg2 size", "mpeg2 colour", "mpeg4 size"],
 )
 def test_other_codecs_in_a_broadcast_are_refused_alike(tmp_path: Path, first: Film, other: Film, said: str) -> None:
     source = spliced.joined(tmp_path / "in.ts", [first, other], "mpegts")
@@ -345,6 +347,7 @@ def edited(folder: Path, edits: list[tuple[int, int]], frames: int = 32, **film:
 @pytest.mark.parametrize(
     "edits",
     [[(0, 12), (20, 12)], [(0, 12), (8, 12)], [(4, 5), (20, 5), (10, 4)], [(-1, 5), (3, 9), (17, 6)], [(0, 8), (16, 8)], [(0, 16), (0, 16)]],
+    ids=["cut", "back", "three", "late", "whole", "twice"],
 )
 @pytest.mark.parametrize("codec", ["libx264", "libx265", "mpeg4"])
 def test_films_of_several_edits_show_what_ffmpeg_shows(tmp_path: Path, edits: list[tuple[int, int]], codec: str) -> None:
