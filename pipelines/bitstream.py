@@ -5,6 +5,7 @@ Clauses: H.264 = ITU-T H.264 table 7-1 and annex D, HEVC = ITU-T H.265 table 7-1
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 
 __all__ = ["caption_nal", "film_header", "insert_captions", "is_clean_point", "nal_length_size", "nal_units"]
@@ -67,7 +68,7 @@ def is_clean_point(codec: str, data: bytes, length_size: int) -> bool:
     return True
 
 
-_H264_SPS, _HEVC_SPS, _HEVC_SEI = 7, 33, 39
+_H264_SPS, _HEVC_FIRST_HEADER, _HEVC_SPS, _HEVC_SEI = 7, 32, 33, 39
 _AV1_SEQUENCE, _AV1_METADATA = 1, 5
 _SEI_OF_THE_FILM = frozenset({47, 137, 144, 147})
 """Display orientation, mastering display, content light level, alternative transfer characteristics (H.265 annex D)."""
@@ -81,10 +82,11 @@ def film_header(codec: str, data: bytes, length_size: int) -> bytes:
     Two that differ need not differ in any of these.
     """
     if codec == "h264":
-        return b"".join(u for u in nal_units(data, length_size) if u[0] & 31 == _H264_SPS or (u[0] & 31 == _H264_SEI and _is_of_the_film(u[1:])))
+        heads = itertools.takewhile(lambda u: not 1 <= u[0] & 31 <= _H264_IDR, nal_units(data, length_size))
+        return b"".join(u for u in heads if u[0] & 31 == _H264_SPS or (u[0] & 31 == _H264_SEI and _is_of_the_film(u[1:])))
     if codec == "hevc":
-        units = (((u[0] >> 1) & 63, u) for u in nal_units(data, length_size))
-        return b"".join(u for kind, u in units if kind == _HEVC_SPS or (kind == _HEVC_SEI and _is_of_the_film(u[2:])))
+        units = itertools.takewhile(lambda u: (u[0] >> 1) & 63 >= _HEVC_FIRST_HEADER, nal_units(data, length_size))
+        return b"".join(u for u in units if (u[0] >> 1) & 63 == _HEVC_SPS or ((u[0] >> 1) & 63 == _HEVC_SEI and _is_of_the_film(u[2:])))
     if codec == "av1":
         return b"".join(unit for kind, unit in _obus(data) if kind in {_AV1_SEQUENCE, _AV1_METADATA})
     if codec in {"mpeg1video", "mpeg2video"}:
@@ -113,7 +115,7 @@ def _obus(data: bytes) -> Iterator[tuple[int, bytes]]:
         head = data[at]
         at += 2 if head & 4 else 1
         size = shift = 0
-        while head & 2 and at < len(data):
+        while head & 2 and at < len(data) and shift < 56:
             byte, at = data[at], at + 1
             size |= (byte & 127) << shift
             shift += 7

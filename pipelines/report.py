@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from pipelines.cicp import Matrix, Primaries, Range, Siting, Transfer
-from pipelines.decode import planar_format
+from pipelines.decode import Promise, planar_format
 from pipelines.tags import resolve
 
 if TYPE_CHECKING:
@@ -55,6 +55,7 @@ def info_table(info: VideoInfo) -> dict[str, Any]:
             "siting": _name(Siting, resolved.siting),
             "assumed": list(assumed),
         },
+        "changes": [{"frame": place, "what": change} for place, change in info.changes],
         "captions": info.captions,
         "chapters": info.chapters,
         "clean_points": sum(info.index.clean),
@@ -103,6 +104,7 @@ def info_text(info: VideoInfo) -> str:
     if info.interlaced or info.scan.pulldown:
         order = f"interlaced, {info.scan.order} field first (by its {info.scan.found})" if info.interlaced else "progressive"
         lines.append(f"  scan      {order}{f', {info.scan.pulldown} telecine' if info.scan.pulldown else ''}")
+    lines += [f"  refused   {Promise(info.pts[n : n + 1], number=n, clock=info.decoder.clock).refuse(0, change)}" for n, change in info.changes]
     return "\n".join([*lines, *(f"  note      {n}" for n in info.notes)])
 
 

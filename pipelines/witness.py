@@ -67,5 +67,6 @@ class ContainerDecoder:
             frames += self._context.decode(None)
         except av.error.FFmpegError:
             pass
-        self._context.flush_buffers()
+        if self._context.is_open:
+            self._context.flush_buffers()
         return frames

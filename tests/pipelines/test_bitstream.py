@@ -7,7 +7,7 @@ from pathlib import Path
 import av
 import pytest
 
-from pipelines.bitstream import caption_nal, insert_captions, is_clean_point, nal_length_size, nal_units
+from pipelines.bitstream import caption_nal, film_header, insert_captions, is_clean_point, nal_length_size, nal_units
 from tests import media
 
 
@@ -59,3 +59,24 @@ def test_captions_go_in_front_of_the_first_slice_and_are_escaped(codec: str) -> 
     assert units[1].rstrip(b"\0") == caption_nal(codec, b"\xfc\0\0\0\0\0")
     assert b"\0\0\0" not in caption_nal(codec, b"\xfc\0\0\0\0\0")
     assert made.replace(b"\0\0\0\x01" + caption_nal(codec, b"\xfc\0\0\0\0\0"), b"") == data
+
+
+def test_what_a_packet_says_of_its_film_is_the_same_for_every_key_frame_of_it(tmp_path: Path) -> None:
+    for name, codec, ours in (
+        ("a.ts", "libx264", "h264"),
+        ("b.ts", "libx265", "hevc"),
+        ("c.ts", "mpeg2video", "mpeg2video"),
+        ("d.webm", "libvpx-vp9", "vp9"),
+    ):
+        source = media.cfr(tmp_path / name, codec=codec, gop=4, b_frames=0, frames=12)
+        with av.open(str(source)) as container:
+            said = {film_header(ours, bytes(p), 0)[:9] for p in container.demux(video=0) if p.size and p.is_keyframe}
+        assert len(said) == 1, name
+        assert said != {b""}, name
+
+
+@pytest.mark.parametrize("codec", ["h264", "hevc", "av1", "mpeg2video", "mpeg4", "vc1", "mjpeg", "vp8", "vp9", "prores", "dnxhd", "png", "ffv1"])
+def test_what_says_nothing_of_a_film_does_no_harm(codec: str) -> None:
+    for data in (b"", b"\x00", b"\xff" * 3, b"\xff" * 100_000, b"\x00\x00\x01", b"\x00\x00\x01\xb3", b"\xff\xd8\xff\xc0", b"\x0a" * 64):
+        assert len(film_header(codec, data, 0)) <= len(data)
+        assert len(film_header(codec, data, 4)) <= len(data)
