@@ -100,7 +100,8 @@ def _ratio(sar: Fraction) -> str:
 
 def _turn_of(frame: VideoFrame) -> Orientation | None:
     """How a frame says that it is to be turned; None where it says nothing."""
-    return None if frame_side_data(frame, SideData.DISPLAYMATRIX) is None else orientation_of(frame)[0]
+    says = frame.rotation % 360 or frame_side_data(frame, SideData.DISPLAYMATRIX) is not None
+    return orientation_of(frame)[0] if says else None
 
 
 def orientation_of(frame: VideoFrame) -> tuple[Orientation, bool]:

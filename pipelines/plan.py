@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Deinterlacing", "Plan", "Stage", "choose_stages", "cut_chunks", "cut_spans", "frame_range", "square_size", "target_size", "upright_sar"]
 
-FORMAT_VERSION = 2
+FORMAT_VERSION = 3
 """Raised whenever the same settings would give other bits than before."""
 
 _LARGEST_DEFAULT_4K = 1920 * 1088

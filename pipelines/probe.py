@@ -193,7 +193,8 @@ def _read(container: InputContainer, path: str | os.PathLike[str], video_stream:
     expected, linear = _expected(index, look, container.format.name, codec)
     flaw = _flaw(container, path, stream, seen)
     if codec == "mjpeg":
-        look.orientation = exif_orientation(path) or look.orientation
+        pattern = pattern_of(path)
+        look.orientation = exif_orientation(path if pattern is None else pattern.path(pattern.numbers()[0])) or look.orientation
     width, height = look.size
     setup = DecoderSetup(
         codec=context.name,

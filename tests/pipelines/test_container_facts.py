@@ -336,6 +336,22 @@ def test_numbered_pictures_of_another_kind_are_refused_by_number(tmp_path: Path)
         planned(tmp_path / "f_%03d.png", codec="hevc", model="lanczos", scale=2)
 
 
+@pytest.mark.parametrize("turned", [0, 3])
+def test_numbered_photos_that_are_turned_otherwise_are_refused_by_number(tmp_path: Path, turned: int) -> None:
+    from PIL import Image
+
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    for number in range(6):
+        Image.new("RGB", (32, 24), (number * 9, 80, 20)).save(tmp_path / f"f_{number:03d}.jpg", exif=exif if number >= turned else Image.Exif())
+    source = tmp_path / "f_%03d.jpg"
+    if turned:
+        assert "the rotation changes at frame 3 (0.125 s" in refused(source)
+    else:
+        assert planned(source).plan.width == 24
+        assert len(as_run(source)) == 6
+
+
 # --- edit lists
 
 

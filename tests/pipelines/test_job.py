@@ -149,6 +149,7 @@ def test_b_frames_at_the_very_end_come_out_of_the_decoder(tmp_path: Path, codec:
 def test_frames_an_edit_list_hides_stay_hidden(tmp_path: Path) -> None:
     """Case 8."""
     source = media.edit_list(tmp_path / "in.mp4", hidden=5, shown=25)
+    assert not probe(source).linear, "its packets tell which frames are shown"
     assert len(view(source).film.pts) == 30
     many, one = assert_exact(source, tmp_path)
     assert len(frames(many)) == len(frames(one)) == 25
