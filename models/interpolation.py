@@ -181,16 +181,18 @@ def resample(
     return columns(rows(x)) if height * x.shape[-1] <= width * x.shape[-2] else rows(columns(x))
 
 
-def upscale_plane(plane: Tensor, size: tuple[int, int], target: tuple[int, int], kernel: str, offset: tuple[float, float]) -> Tensor:
+def upscale_plane(
+    plane: Tensor, size: tuple[int, int], target: tuple[int, int], kernel: str, offset: tuple[float, float], sub: tuple[int, int] | None = None
+) -> Tensor:
     """Resample a chroma plane the way its luma of `size` (height, width) goes to `target`.
 
-    plane: (...,h,w), each side that of luma or its half rounded up. By a whole factor every sample goes its exact way, and
-    what an odd side has too much is cropped; otherwise the plane is stretched to fit.
+    plane: (...,h,w), each side that of luma over `sub`, rounded up. sub: luma samples per chroma sample, (vertical, horizontal); by
+    default what the sizes tell, 1 or 2. By a whole factor every sample goes its exact way, and what an odd side has too much is
+    cropped; otherwise the plane is stretched to fit.
     """
     sides = []
-    for have, luma, out in zip(plane.shape[-2:], size, target, strict=True):
-        sub = 2 if have < luma else 1
-        need = -(-out // sub)
+    for have, luma, out, by in zip(plane.shape[-2:], size, target, sub or (0, 0), strict=True):
+        need = -(-out // (by or (2 if have < luma else 1)))
         sides.append((have * (out // luma) if out % luma == 0 else need, need))
     (rows, keep_rows), (columns, keep_columns) = sides
     return resample(plane, rows, columns, kernel, offset=offset)[..., :keep_rows, :keep_columns]
@@ -247,14 +249,17 @@ class Interpolation(nn.Module):
         self.kernel, self.height, self.width, self.chroma_offset = kernel, height, width, chroma_offset
         self.contract = Contract(scale=scale, pixels="yuv420", halo_px=None, kernel="nearest" if kernel == "identity" else kernel)
 
+    def reaches(self, size: tuple[int, int]) -> tuple[int, int]:
+        """(height, width) that luma of that (height, width) goes to."""
+        return self.height or size[0] * self.contract.scale, self.width or size[1] * self.contract.scale
+
     def forward(self, planes: Planes) -> Planes:
-        """Luma (B,1,H,W) and chroma (B,2,h,w) at whatever subsampling -> the same at the target size."""
+        """Luma (B,1,H,W) and chroma (B,2,h,w), subsampled by 2 or not, -> the same at the target size."""
         luma, chroma = planes
         if self.kernel == "identity":
             return planes
-        height = self.height or luma.shape[-2] * self.contract.scale
-        width = self.width or luma.shape[-1] * self.contract.scale
         size = (luma.shape[-2], luma.shape[-1])
+        height, width = self.reaches(size)
         return (
             resample(luma, height, width, self.kernel),
             upscale_plane(chroma, size, (height, width), self.kernel, self.chroma_offset),

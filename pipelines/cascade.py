@@ -19,7 +19,7 @@ from pipelines.cicp import Matrix, Range, Siting
 from pipelines.color import rgb_to_yuv, to_codes, to_float, yuv_to_rgb
 from pipelines.health import Health, diagnose, health_of_values, refuse
 from pipelines.planes import Crop, PixelFormat
-from pipelines.tags import SITING_OFFSETS
+from pipelines.tags import SITING_OFFSETS, chroma_offset
 from pipelines.tiles import cut
 
 if TYPE_CHECKING:
@@ -44,21 +44,26 @@ class Picture:
     luma: Tensor
     chroma: Tensor | None
     alpha: Tensor | None
-    offset: tuple[float, float]
-    """Siting of `chroma`; only meaningful where it is subsampled."""
+    siting: tuple[float, float] = (0.0, 0.0)
+    """(vertical, horizontal), as SITING_OFFSETS has it."""
+    sub: tuple[int, int] = (1, 1)
+    """Luma samples per chroma sample, (vertical, horizontal): 1, 2 or 4. They are not told by the sizes: 3 samples over 2 or 4 are 2 and 1."""
 
     @property
     def size(self) -> tuple[int, int]:
         """Height and width of luma."""
         return self.luma.shape[-2], self.luma.shape[-1]
 
+    @property
+    def offset(self) -> tuple[float, float]:
+        """Where `chroma` lies, in its own samples; 0 along an axis that is not subsampled."""
+        return chroma_offset(self.siting, self.sub)
+
     def chroma_at(self, height: int, width: int, offset: tuple[float, float], kernel: str) -> Tensor:
-        """Chroma resampled to that many samples and that siting; neutral for grey."""
+        """Chroma resampled to that many samples and that offset; neutral for grey."""
         if self.chroma is None:
             return self.luma.new_zeros(self.luma.shape[0], 2, height, width)
-        vertical = self.offset[0] if self.chroma.shape[-2] < self.luma.shape[-2] else 0.0
-        horizontal = self.offset[1] if self.chroma.shape[-1] < self.luma.shape[-1] else 0.0
-        return resample(self.chroma, height, width, kernel, offset=(vertical, horizontal), out_offset=offset)
+        return resample(self.chroma, height, width, kernel, offset=self.offset, out_offset=offset)
 
 
 class Cascade:
@@ -110,12 +115,19 @@ class Cascade:
 
         alpha = stack(fmt.plane_count - 1, is_full=True) if fmt.alpha and self._target.alpha else None
         if fmt.family == "gray":
-            return Picture(stack(0), None, alpha, (0.0, 0.0))
+            return Picture(stack(0), None, alpha)
         if fmt.family == "rgb":
             green, blue, red = stack(0), stack(1), stack(2)
             luma, chroma = rgb_to_yuv(torch.cat([red, green, blue], 1), self._matrix)
-            return Picture(luma, chroma, alpha, (0.0, 0.0))
-        return Picture(stack(0), torch.cat([stack(1, chroma=True), stack(2, chroma=True)], 1), alpha, source_offset(self._plan))
+            return Picture(luma, chroma, alpha)
+        chroma = torch.cat([stack(1, chroma=True), stack(2, chroma=True)], 1)
+        return Picture(stack(0), chroma, alpha, source_offset(self._plan), self._source_sub)
+
+    @property
+    def _source_sub(self) -> tuple[int, int]:
+        """Luma samples per chroma sample of the turned planes, (vertical, horizontal)."""
+        sub = 1 << self._source.sub_y, 1 << self._source.sub_x
+        return sub[::-1] if self._plan.orientation.transpose else sub
 
     @property
     def _matrix(self) -> int:
@@ -127,27 +139,29 @@ class Cascade:
         neighbours: the picture with those that the network looks at, as a batch, oldest first.
         """
         contract = network.contract
+        if network.classical:
+            return self._resized(network, picture)
         if contract.pixels == "rgb":
             rgb = yuv_to_rgb(picture.luma, picture.chroma_at(*picture.size, (0.0, 0.0), "bicubic"), self._matrix)
             (out,) = self._tiled(network, [rgb], precise=precise)
             luma, chroma = rgb_to_yuv(out, self._matrix)
-            return Picture(luma, chroma if picture.chroma is not None else None, self._resized_alpha(picture, luma, contract.kernel), (0.0, 0.0))
+            return Picture(luma, chroma if picture.chroma is not None else None, self._resized_alpha(picture, luma, contract.kernel))
         height, width = picture.size
         half = (-(-height // 2), -(-width // 2))
-        is_quarter = picture.chroma is not None and picture.chroma.shape[-2:] == half and half != (height, width)
-        if network.classical and picture.chroma is not None:
-            network.module.chroma_offset = self._partial(picture)  # type: ignore[attr-defined]
-            luma, chroma = network.module((picture.luma, picture.chroma))
-            return Picture(luma, chroma, self._resized_alpha(picture, luma, contract.kernel), picture.offset)
         seen = neighbours if contract.temporal else picture
         around = [seen.luma.transpose(0, 1), seen.chroma_at(*half, _LEFT, contract.kernel).flatten(0, 1)[None]]
         luma, chroma = self._tiled(network, around, precise=precise)
-        if is_quarter:
-            return Picture(luma, chroma, self._resized_alpha(picture, luma, contract.kernel), _LEFT)
-        own = None
-        if picture.chroma is not None:
-            own = upscale_plane(picture.chroma, picture.size, (luma.shape[-2], luma.shape[-1]), contract.kernel, self._partial(picture))
-        return Picture(luma, own, self._resized_alpha(picture, luma, contract.kernel), picture.offset)
+        alpha = self._resized_alpha(picture, luma, contract.kernel)
+        if picture.sub == (2, 2):
+            return Picture(luma, chroma, alpha, _LEFT, (2, 2))
+        return replace(picture, luma=luma, chroma=self._resized_chroma(picture, luma, contract.kernel), alpha=alpha)
+
+    def _resized(self, network: LoadedNetwork, picture: Picture) -> Picture:
+        """A classical scaler: every plane on its own, whatever planes there are."""
+        scaler, kernel = network.module, network.contract.kernel
+        luma = resample(picture.luma, *scaler.reaches(picture.size), kernel)  # type: ignore[attr-defined]
+        chroma, alpha = self._resized_chroma(picture, luma, kernel), self._resized_alpha(picture, luma, kernel)
+        return replace(picture, luma=luma, chroma=chroma, alpha=alpha)
 
     def _softened(self, before: Picture, made: Picture, kernel: str) -> Picture:
         """The network's result mixed with the classical one of the same stage (`Plan.strength`)."""
@@ -157,16 +171,16 @@ class Cascade:
         luma = torch.lerp(resample(before.luma, *made.size, kernel), made.luma, strength)
         if made.chroma is None:
             return replace(made, luma=luma)
-        halves = [2 if c < n else 1 for c, n in zip(made.chroma.shape[-2:], made.size, strict=True)]
-        offset = self._partial(made)
-        rows, columns = (-(-n // h) for n, h in zip(before.size, halves, strict=True))
-        plane = upscale_plane(before.chroma_at(rows, columns, offset, kernel), before.size, made.size, kernel, offset)
+        rows, columns = (-(-n // by) for n, by in zip(before.size, made.sub, strict=True))
+        like = replace(before, chroma=before.chroma_at(rows, columns, made.offset, kernel), siting=made.siting, sub=made.sub)
+        plane = self._resized_chroma(like, made.luma, kernel)
+        assert plane is not None
         return replace(made, luma=luma, chroma=torch.lerp(plane, made.chroma, strength))
 
-    def _partial(self, picture: Picture) -> tuple[float, float]:
-        """Siting only along the axes that are subsampled."""
-        assert picture.chroma is not None
-        return tuple(o if c < n else 0.0 for o, c, n in zip(picture.offset, picture.chroma.shape[-2:], picture.luma.shape[-2:], strict=True))  # type: ignore[return-value]
+    def _resized_chroma(self, picture: Picture, like: Tensor, kernel: str) -> Tensor | None:
+        if picture.chroma is None:
+            return None
+        return upscale_plane(picture.chroma, picture.size, (like.shape[-2], like.shape[-1]), kernel, picture.offset, picture.sub)
 
     def _resized_alpha(self, picture: Picture, like: Tensor, kernel: str) -> Tensor | None:
         return None if picture.alpha is None else resample(picture.alpha, like.shape[-2], like.shape[-1], kernel)
@@ -231,7 +245,7 @@ class Cascade:
         if fmt.family == "yuv" and color.matrix != self._matrix and picture.chroma is not None:
             rgb = yuv_to_rgb(picture.luma, picture.chroma_at(height, width, (0.0, 0.0), "bicubic"), self._matrix)
             luma, chroma = rgb_to_yuv(rgb, color.matrix)
-            picture = Picture(luma, chroma, picture.alpha, (0.0, 0.0))
+            picture = Picture(luma, chroma, picture.alpha)
         if fmt.family == "rgb":
             rgb = yuv_to_rgb(picture.luma, picture.chroma_at(height, width, (0.0, 0.0), "bicubic"), self._matrix)
             channels = [rgb[:, 1], rgb[:, 2], rgb[:, 0]]
@@ -240,9 +254,8 @@ class Cascade:
         chroma_like = [False] * len(channels)
         if fmt.family == "yuv":
             rows, columns = fmt.plane_size(1, width, height)
-            vertical, horizontal = SITING_OFFSETS[Siting(color.siting)]
-            siting = (vertical if fmt.sub_y else 0.0, horizontal if fmt.sub_x else 0.0)
-            chroma = picture.chroma_at(rows, columns, siting, "bicubic")
+            offset = chroma_offset(SITING_OFFSETS[Siting(color.siting)], (1 << fmt.sub_y, 1 << fmt.sub_x))
+            chroma = picture.chroma_at(rows, columns, offset, "bicubic")
             channels += [chroma[:, 0], chroma[:, 1]]
             chroma_like += [True, True]
         full = [color.range == Range.FULL] * len(channels)

@@ -57,8 +57,8 @@ _PLANAR = {
     "p016le": "yuv420p16le", "p210le": "yuv422p10le", "nv20le": "yuv422p10le", "yuyv422": "yuv422p", "uyvy422": "yuv422p",
     "yvyu422": "yuv422p", "y210le": "yuv422p10le", "rgb24": "gbrp", "bgr24": "gbrp", "rgb0": "gbrp", "bgr0": "gbrp", "0rgb": "gbrp",
     "0bgr": "gbrp", "rgba": "gbrap", "bgra": "gbrap", "argb": "gbrap", "abgr": "gbrap", "pal8": "gbrap", "rgb48le": "gbrp16le",
-    "rgb48be": "gbrp16le", "rgba64le": "gbrap16le", "rgba64be": "gbrap16le", "gray16be": "gray16le", "ya8": "gray", "ya16le": "gray16le",
-    "ya16be": "gray16le", "monow": "gray", "monob": "gray",
+    "rgb48be": "gbrp16le", "rgba64le": "gbrap16le", "rgba64be": "gbrap16le", "gray16be": "gray16le", "ya16be": "ya16le",
+    "monow": "gray", "monob": "gray",
     "gbrpf16le": "gbrpf32le", "gbrapf16le": "gbrapf32le", "grayf16le": "grayf32le",
     "rgb555le": "gbrp", "rgb565le": "gbrp", "bgr555le": "gbrp", "rgb8": "gbrp", "bgr8": "gbrp",
 }  # fmt: skip
@@ -240,12 +240,14 @@ def _rebuilt(data: PacketData, known: dict[str, bytes]) -> av.Packet[Any]:
 
 
 def picture_planes(frame: VideoFrame, pixels: PixelFormat) -> list[np.ndarray]:
-    """Views of the frame's planes, without padding; they keep the frame alive."""
+    """Views of the frame's planes, without padding; they keep the frame alive. Those of a new frame can be written to."""
     views = []
-    for number, plane in enumerate(frame.planes):
+    step = pixels.plane_count if pixels.is_interleaved else 1
+    for number in range(pixels.plane_count):
         height, width = pixels.plane_size(number, frame.width, frame.height)
+        plane = frame.planes[0 if pixels.is_interleaved else number]
         rows = np.frombuffer(memoryview(plane), pixels.dtype).reshape(-1, plane.line_size // pixels.bytes_per_sample)
-        views.append(rows[:height, :width])
+        views.append(rows[:height, (number if step > 1 else 0) : width * step : step])
     return views
 
 

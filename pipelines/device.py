@@ -175,11 +175,10 @@ class Upscaler:
             ((_, made),) = self.stream([window])
             return made
         upright = [self._turn(f.planes) for f in window.frames]
-        same = self._plan.pix_fmt == self._plan.out_pix_fmt and self._plan.color == self._plan.out_color
         if window.starts:
             self._state = None
             self._cascade.forget()
-        if not self._networks and same:
+        if not self._networks and self._keeps_samples():
             planes = upright[window.now]
         elif self._is_direct():
             planes = self._by_tiles(upright, window.now)
@@ -193,6 +192,12 @@ class Upscaler:
     def turned(self, frame: Frame) -> Frame:
         """The frame as it is seen."""
         return replace(frame, planes=self._turn(frame.planes)) if self._plan.orientation else frame
+
+    def _keeps_samples(self) -> bool:
+        """Planes that no network works on leave as they are: of the same kind, chroma where it lay, also when they were turned."""
+        plan, fmt = self._plan, self._source
+        turned = plan.orientation and (source_offset(plan) != self._offset or (plan.orientation.transpose and fmt.sub_x != fmt.sub_y))
+        return plan.pix_fmt == plan.out_pix_fmt and plan.color == plan.out_color and not (fmt.family == "yuv" and fmt.sub_x and turned)
 
     def _is_direct(self) -> bool:
         """One YUV-native network between 4:2:0 planes of the siting it knows: every tile can go from codes to codes."""

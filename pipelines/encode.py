@@ -14,11 +14,12 @@ from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
 import av
-import numpy as np
 
 from models.errors import ResourceError, UsageError
 from pipelines.bitstream import insert_captions
 from pipelines.cicp import Siting
+from pipelines.decode import picture_planes
+from pipelines.encoder import PACKED
 from pipelines.linear import to_linear
 from pipelines.planes import PixelFormat
 from pipelines.sequence import pack
@@ -128,15 +129,9 @@ def _sane(rate: Fraction) -> Fraction:
 
 def _encoded_format(encoder: Encoder) -> str:
     """What the encoder is fed; packed only where it knows nothing planar."""
-    packed = {
-        ("png", "gbrp"): "rgb24", ("png", "gbrap"): "rgba", ("png", "gbrp16le"): "rgb48be", ("png", "gbrap16le"): "rgba64be",
-        ("png", "gray16le"): "gray16be", ("tiff", "gbrp"): "rgb24", ("tiff", "gbrap"): "rgba", ("tiff", "gbrp16le"): "rgb48le",
-        ("tiff", "gbrap16le"): "rgba64le", ("dpx", "gbrp"): "rgb24", ("dpx", "gbrap"): "rgba", ("dpx", "gbrp16le"): "rgb48le",
-        ("dpx", "gbrap16le"): "rgba64le", ("ffv1", "gbrp"): "bgr0", ("ffv1", "gbrap"): "bgra",
-    }  # fmt: skip
     if encoder.name == "mjpeg":
         return encoder.pix_fmt.replace("yuv", "yuvj")
-    return packed.get((encoder.name, encoder.pix_fmt), encoder.pix_fmt)
+    return PACKED.get((encoder.name, encoder.pix_fmt), encoder.pix_fmt)
 
 
 def encode_chunk(
@@ -187,11 +182,8 @@ def _to_av(frame: Frame, encoder: Encoder, time_base: Fraction, color: ColorTags
     fmt = PixelFormat.parse(encoder.pix_fmt)
     name = encoder.pix_fmt.replace("yuv", "yuvj") if encoder.name == "mjpeg" else encoder.pix_fmt
     out = av.VideoFrame(encoder.width, encoder.height, name)
-    for place, (plane, values) in enumerate(zip(out.planes, frame.planes, strict=True)):
-        samples = to_linear(values) if fmt.is_float and place < 3 else values
-        rows = np.frombuffer(plane, fmt.dtype)  # type: ignore[call-overload]
-        rows = rows.reshape(-1, plane.line_size // fmt.bytes_per_sample)
-        rows[: values.shape[0], : values.shape[1]] = samples
+    for place, (plane, values) in enumerate(zip(picture_planes(out, fmt), frame.planes, strict=True)):
+        plane[: values.shape[0], : values.shape[1]] = to_linear(values) if fmt.is_float and place < 3 else values
     wanted = _encoded_format(encoder)
     if wanted != name:
         out = out.reformat(format=wanted)  # a change of layout only: R'G'B' stays what it is

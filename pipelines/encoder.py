@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import av
 
-from models.errors import UsageError
+from models.errors import MediaError, UsageError
 from pipelines.cicp import HDR_TRANSFERS, HdrMetadata, Transfer
 from pipelines.hdr import encoder_options
 from pipelines.planes import PixelFormat
@@ -16,10 +16,18 @@ from pipelines.planes import PixelFormat
 if TYPE_CHECKING:
     from pipelines.settings import EncodeSettings
 
-__all__ = ["PICTURE_ENCODERS", "Encoder", "choose_encoder", "lost_bits"]
+__all__ = ["PACKED", "PICTURE_ENCODERS", "Encoder", "choose_encoder", "lost_bits", "result_format"]
 
 PICTURE_ENCODERS = {"png": "png", "jpg": "mjpeg", "jpeg": "mjpeg", "webp": "libwebp", "tif": "tiff", "tiff": "tiff", "dpx": "dpx", "exr": "exr"}
 """File suffix -> encoder, for pictures."""
+
+PACKED = {
+    ("png", "gbrp"): "rgb24", ("png", "gbrap"): "rgba", ("png", "gbrp16le"): "rgb48be", ("png", "gbrap16le"): "rgba64be",
+    ("png", "gray16le"): "gray16be", ("png", "ya16le"): "ya16be", ("tiff", "gbrp"): "rgb24", ("tiff", "gbrap"): "rgba",
+    ("tiff", "gbrp16le"): "rgb48le", ("tiff", "gbrap16le"): "rgba64le", ("dpx", "gbrp"): "rgb24", ("dpx", "gbrap"): "rgba",
+    ("dpx", "gbrp16le"): "rgb48le", ("dpx", "gbrap16le"): "rgba64le", ("ffv1", "gbrp"): "bgr0", ("ffv1", "gbrap"): "bgra",
+}  # fmt: skip
+"""(encoder, planar format) -> the packed one with the same samples that it is fed instead, where it knows no planar one."""
 
 _ENCODERS = {"hevc": "libx265", "h264": "libx264", "av1": "libsvtav1", "prores": "prores_ks", "ffv1": "ffv1"}
 
@@ -45,7 +53,8 @@ _PRESETS: dict[str, dict[str, dict[str, str]]] = {
 _MOST_LUMA_SAMPLES = {"libx264": 139_264 * 256, "libx265": 142_606_336, "libsvtav1": 16384 * 8704}
 """H.264 table A-1 level 6.2; H.265 table A.8 level 7.2 (x265 goes that far); SVT-AV1's own limit."""
 _LONGEST_SIDE = {"libx264": 16384, "libx265": 16384, "libsvtav1": 16384, "prores_ks": 16384, "ffv1": 32768, "libwebp": 16383}
-_PRORES_BITS = 10
+_KEEPS_RGB = frozenset({"ffv1"})
+"""Codecs into which R'G'B' goes as it is; in others few players know it."""
 _NARROWEST = {"libx265": 64}
 """x265 4.1 writes beyond its memory in pictures of some smaller widths (probed: 34 to 46), which may end the process."""
 _HDR_BITS = 10
@@ -166,7 +175,7 @@ def _ffv1_slices(width: int, height: int, pix_fmt: str) -> int:
     for count in sorted(range(1, 65), key=lambda n: (abs(n - 16), n)):
         context: Any = av.CodecContext.create("ffv1", "w")
         context.width, context.height, context.time_base = width, height, Fraction(1, 25)
-        context.pix_fmt = {"gbrp": "bgr0", "gbrap": "bgra"}.get(pix_fmt, pix_fmt)
+        context.pix_fmt = PACKED.get(("ffv1", pix_fmt), pix_fmt)
         context.options = {"level": "3", "slices": str(count)}
         try:
             context.open()
@@ -211,41 +220,58 @@ def _picture_encoder(suffix: str, source: PixelFormat, width: int, height: int) 
     deep = "16le" if source.bits > 8 else ""
     if name == "dpx" and source.family != "gray" and not source.alpha and 8 < source.bits <= 12:
         deep = "10le" if source.bits <= 10 else "12le"
-    pix_fmt = f"gray{deep}" if source.family == "gray" else f"gbrap{deep}" if source.alpha else f"gbrp{deep}"
+    if source.family == "gray" and source.alpha and name in {"png", "tiff"}:
+        return Encoder(suffix, name, width, height, "ya16le" if deep else "ya8", {}, 1, "image2")
+    pix_fmt = f"gray{deep}" if source.family == "gray" and not source.alpha else f"gbrap{deep}" if source.alpha else f"gbrp{deep}"
     return Encoder(suffix, name, width, height, pix_fmt, {}, 1, "image2")
+
+
+def result_format(settings: EncodeSettings, source: PixelFormat) -> PixelFormat:
+    """In which planes a film of that format leaves. Raises UsageError where the codec has none that holds it, MediaError for a name we don't know."""
+    return PixelFormat.parse(settings.pixel_format or _pixel_format(settings.codec, _ENCODERS[settings.codec], source))
 
 
 def _pixel_format(codec: str, name: str, source: PixelFormat) -> str:
     """The source's own format, or the smallest the encoder has that loses nothing of it."""
     known = {f.name for f in av.codec.Codec(name, "w").video_formats or []}
-    known = {n for n in known if "f16" not in n and "f32" not in n}
+    known = {n for n in known if "f16" not in n and "f32" not in n} | {planar for encoder, planar in PACKED if encoder == name}
     if name == "libx265":
         known = {n for n in known if not n.startswith("yuva")}  # listed, and refused when it is opened
-    if name == "prores_ks" and source.bits > _PRORES_BITS:
-        source = replace(source, name="", bits=_PRORES_BITS)  # said by `lost_bits`
-    if source.name in known and (source.family != "rgb" or codec in {"ffv1", "prores"}):
+    formats = [PixelFormat.parse(n) for n in sorted(known) if "yuvj" not in n and _is_planar(n)]
+    if source.is_float or name == "prores_ks":  # said by `lost_bits`
+        deepest = max(f.bits for f in formats)
+        source = replace(source, name="", bits=deepest) if source.bits > deepest else source
+    keeps_rgb = codec in _KEEPS_RGB
+    if source.name in known and (source.family != "rgb" or keeps_rgb):
         return source.name
     candidates = []
-    for other in sorted(known):
-        try:
-            fmt = PixelFormat.parse(other)
-        except ValueError:
-            continue
-        except Exception:  # noqa: BLE001, S112 - packed formats and the like are no candidates
-            continue
-        holds = fmt.bits >= source.bits and fmt.sub_x <= source.sub_x and fmt.sub_y <= source.sub_y
-        if holds and fmt.family == "yuv" and "yuvj" not in other and (not fmt.alpha or source.alpha):
-            candidates.append(((source.alpha and not fmt.alpha, fmt.bits, -fmt.sub_x - fmt.sub_y), other))
+    for fmt in formats:
+        # Grey has no chroma that subsampling could take from it.
+        fine = source.family == "gray" or (fmt.sub_x <= source.sub_x and fmt.sub_y <= source.sub_y)
+        fitting = fmt.family == "yuv" or fmt.family == source.family == "gray" or (fmt.family == source.family == "rgb" and keeps_rgb)
+        if fmt.bits >= source.bits and fine and fitting and (not fmt.alpha or source.alpha):
+            changes = fmt.family != source.family and source.family != "yuv"
+            candidates.append(((source.alpha and not fmt.alpha, changes, fmt.bits, -fmt.sub_x - fmt.sub_y), fmt.name))
     if not candidates:
         other = "--codec ffv1" if codec == "hevc" else "another --codec (ffv1 holds most)"
         raise UsageError(f"{codec} can't hold {source.name}; choose {other}, or give up precision by --pixel-format yuv420p10le")
     return min(candidates)[1]
 
 
+def _is_planar(pix_fmt: str) -> bool:
+    try:
+        PixelFormat.parse(pix_fmt)
+    except MediaError:
+        return False
+    return True
+
+
 def lost_bits(encoder: Encoder, source: PixelFormat) -> str:
     """What of a source an encoder that was asked for by name can't hold, in words; empty for nothing."""
     target = PixelFormat.parse(encoder.pix_fmt)
     lost = []
+    if source.family == "rgb" and target.family == "yuv" and not encoder.is_picture:
+        lost.append(f"R'G'B' becomes Y'CbCr ({encoder.pix_fmt}), --codec ffv1 would keep it")
     if encoder.name == "prores_ks" and source.bits > target.bits:
         lost.append(f"{source.bits} bits become {target.bits}: FFmpeg's ProRes encoder has no more")
     if source.is_float and not target.is_float:

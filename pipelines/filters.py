@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 __all__ = ["chain", "filtered", "try_filters"]
 
 _BASE = Fraction(1, 25)
+_GREY = {"ya8": "gray", "ya16le": "gray16le"}
+"""Filters know no grey with alpha; its alpha goes past them."""
 
 
 def chain(plan: Plan) -> tuple[str, ...]:
@@ -86,6 +88,8 @@ def _run(frames: Iterable[Frame], names: Sequence[str], pixels: PixelFormat, pla
     graph: _Graph | None = None
     waiting: deque[Frame] = deque()
     given = 0
+    if pixels.is_interleaved:
+        pixels = PixelFormat.parse(_GREY[pixels.name])
     for number, frame in enumerate(frames):
         height, width = frame.planes[0].shape
         graph = graph or _Graph(names, width, height, pixels)
@@ -111,7 +115,8 @@ def _made(picture: VideoFrame, waiting: deque[Frame], number: int, pixels: Pixel
         bottom = (plan.deinterlacing.first_field == "bottom") != bool(place)
         origin = [_field(p, int(bottom)) for p in source.planes]
     first = place == 0
-    return Frame(source.pts, picture_planes(picture, pixels), source.corrupt and first, source.captions if first else b"", origin)
+    planes = [*picture_planes(picture, pixels), *source.planes[pixels.plane_count :]]
+    return Frame(source.pts, planes, source.corrupt and first, source.captions if first else b"", origin)
 
 
 def _field(plane: np.ndarray, first: int) -> np.ndarray:
@@ -147,9 +152,8 @@ class _Graph:
     def push(self, frame: Frame, number: int) -> list[VideoFrame]:
         """Put a frame in; whatever is ready comes out."""
         picture = av.VideoFrame(*self._size, self._format.name)
-        for plane, values in zip(picture.planes, frame.planes, strict=True):
-            rows = np.frombuffer(plane, values.dtype).reshape(-1, plane.line_size // values.itemsize)  # type: ignore[call-overload]
-            rows[: values.shape[0], : values.shape[1]] = values
+        for plane, values in zip(picture_planes(picture, self._format), frame.planes, strict=False):
+            plane[:] = values
         picture.pts, picture.time_base = number, _BASE
         self._source.push(picture)
         return self._pull()

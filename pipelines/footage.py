@@ -19,7 +19,7 @@ from pipelines.cicp import Matrix, Range, Siting
 from pipelines.decode import Promise, decode, deliver, planar_format
 from pipelines.plan import cut_spans
 from pipelines.source import PacketReader
-from pipelines.tags import SITING_OFFSETS, resolve
+from pipelines.tags import SITING_OFFSETS, chroma_offset, resolve
 from pipelines.video import NO_PTS, Chunk
 
 if TYPE_CHECKING:
@@ -216,8 +216,7 @@ def _to_planes(planes: Sequence[np.ndarray], pixels: PixelFormat, tags: ColorTag
 
 def _offset(pixels: PixelFormat, tags: ColorTags) -> tuple[float, float]:
     """Siting of chroma in chroma samples, for whichever axes are subsampled."""
-    vertical, horizontal = SITING_OFFSETS[Siting(tags.siting)]
-    return (vertical if pixels.sub_y else 0.0), (horizontal if pixels.sub_x else 0.0)
+    return chroma_offset(SITING_OFFSETS[Siting(tags.siting)], (1 << pixels.sub_y, 1 << pixels.sub_x))
 
 
 def find_inputs(paths: Iterable[str | Path]) -> list[Path]:

@@ -17,7 +17,7 @@ from itertools import accumulate
 from typing import TYPE_CHECKING, Any
 
 from models.errors import UsageError
-from pipelines.cicp import ColorTags, HdrMetadata
+from pipelines.cicp import ColorTags, HdrMetadata, Matrix
 from pipelines.plan_id import former_id, plan_id
 from pipelines.planes import Crop, Orientation, PixelFormat
 from pipelines.settings import BOXES, parse_range, parse_tile
@@ -134,6 +134,11 @@ class Plan:
     def is_filtered(self) -> bool:
         """Frames go through filters before the networks."""
         return self.deinterlacing is not None or bool(self.prefilter)
+
+    @property
+    def luma_matrix(self) -> int:
+        """Of the luma by which source and result are compared: the source's own, for R'G'B' the result's."""
+        return self.out_color.matrix if self.color.matrix == Matrix.RGB else self.color.matrix
 
     @property
     def context(self) -> tuple[int, int]:

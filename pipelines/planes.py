@@ -12,6 +12,8 @@ __all__ = ["Crop", "Orientation", "PixelFormat"]
 
 
 _FORMAT = re.compile(r"^(?:(?P<gray>gray)|(?P<yuv>yuva?)(?P<j>j?)(?P<sub>4\d\d)p|(?P<gbr>gbra?)p)(?P<bits>9|10|12|14|16|f32)?(?P<end>le|be)?$")
+_GREY_WITH_ALPHA = {"ya8": 8, "ya16le": 16}
+"""In FFmpeg's frames their two samples of a pixel lie side by side; here they are two planes like any others."""
 _SUBSAMPLING = {"444": (0, 0), "422": (1, 0), "420": (1, 1), "440": (0, 1), "411": (2, 0), "410": (2, 2)}
 
 
@@ -31,7 +33,9 @@ class PixelFormat:
 
     @classmethod
     def parse(cls, name: str) -> PixelFormat:
-        """Raise MediaError where `name` is not a planar YUV, GBR or grey format of 8 to 16 bits, or of floats."""
+        """Raise MediaError where `name` is not a planar YUV, GBR or grey format of 8 to 16 bits, or of floats, nor grey with alpha."""
+        if name in _GREY_WITH_ALPHA:
+            return cls(name, "gray", _GREY_WITH_ALPHA[name], 0, 0, alpha=True)
         plain = name.replace("yuvj", "yuv")
         match = _FORMAT.match(plain)
         if match is None or match["end"] == "be":
@@ -45,6 +49,11 @@ class PixelFormat:
             raise MediaError(f"pixel format {name} has a subsampling we don't know")
         sub_x, sub_y = _SUBSAMPLING[match["sub"]]
         return cls(plain, "yuv", bits, sub_x, sub_y, alpha=match["yuv"] == "yuva")
+
+    @property
+    def is_interleaved(self) -> bool:
+        """FFmpeg keeps the samples of all planes in one, in turns."""
+        return self.name in _GREY_WITH_ALPHA
 
     @property
     def plane_count(self) -> int:

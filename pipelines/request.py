@@ -17,7 +17,7 @@ from pipelines.cicp import HDR_TRANSFERS, Range, Transfer
 from pipelines.crew import cuda_devices
 from pipelines.decode import Promise, planar_format
 from pipelines.encode import try_encoder
-from pipelines.encoder import PICTURE_ENCODERS, choose_encoder, lost_bits
+from pipelines.encoder import PICTURE_ENCODERS, choose_encoder, lost_bits, result_format
 from pipelines.events import Planned
 from pipelines.filters import try_filters
 from pipelines.grain import measure_grain
@@ -90,9 +90,11 @@ def _plan(source: Path, output: Path | None, settings: RunSettings, info: VideoI
     named = template_suffix(settings.output_template) if output is None or folder is not None else output.suffix.lower()
     suffix = named or _default_suffix(source, settings, picture=picture)
     container = _container(suffix, picture=picture, numbered=numbered)
-    subsampled = decoded if settings.encode.pixel_format is None else planar_format(settings.encode.pixel_format)
-    lossless = settings.encode.codec == "ffv1" and not picture
-    even = (not lossless and bool(subsampled.sub_x) and not picture, not lossless and bool(subsampled.sub_y) and not picture)
+    even = (False, False)
+    if not picture and settings.encode.codec != "ffv1":
+        made = result_format(settings.encode, decoded)
+        subsampled = (made,) if settings.encode.pixel_format is not None else (decoded, made)
+        even = (any(f.sub_x for f in subsampled), any(f.sub_y for f in subsampled))
     size = target_size(width, height, settings.target, even=even)
     grain, said_of_grain = _grain(info) if settings.keep_grain and not still else ((), [])
     if grain:

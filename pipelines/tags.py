@@ -15,7 +15,7 @@ from pipelines.planes import PixelFormat
 if TYPE_CHECKING:
     from pipelines.encoder import Encoder
 
-__all__ = ["SITING_OFFSETS", "output_tags", "resolve"]
+__all__ = ["SITING_OFFSETS", "chroma_offset", "output_tags", "resolve"]
 
 SITING_OFFSETS = {
     Siting.LEFT: (0.0, -0.25),
@@ -26,6 +26,18 @@ SITING_OFFSETS = {
     Siting.BOTTOM: (0.25, 0.0),
 }
 """Siting -> (vertical, horizontal) offset of a 4:2:0 chroma sample from the centre of its 2x2 luma samples, in chroma samples."""
+
+
+
+def chroma_offset(siting: tuple[float, float], sub: tuple[int, int]) -> tuple[float, float]:
+    """(vertical, horizontal) offset in samples of a chroma plane that has one for every `sub` samples of luma, 1, 2 or 4 along each axis.
+
+    siting: an entry of SITING_OFFSETS, which says it for 2. Beside the first of n luma samples lies what is (n - 1) / 2n of its own
+    width before their middle.
+    """
+    vertical, horizontal = (2 * s * (1 - 1 / n) for s, n in zip(siting, sub, strict=True))
+    return vertical, horizontal
+
 
 _PRIMARIES_OF = {
     Matrix.BT470BG: Primaries.BT470BG,
@@ -98,6 +110,8 @@ def output_tags(color: ColorTags, source: PixelFormat, encoder: Encoder) -> Colo
         color = replace(color, siting=int(Siting.LEFT))  # AV1 has words for these two alone (clause 6.4.2)
     if encoder.name == "libwebp":
         return replace(color, matrix=int(Matrix.SMPTE170M), range=int(Range.LIMITED), siting=int(Siting.CENTER))
+    if target.family == "gray" and encoder.is_picture:
+        return replace(color, range=int(Range.FULL))  # pictures have no word for another
     if target.family == "rgb":
         return color if source.family == "rgb" else replace(color, matrix=int(Matrix.RGB), range=int(Range.FULL))
     if source.family == "rgb":

@@ -1,4 +1,8 @@
-"""Thumbnails: a frame's brightness on a coarse grid, to tell frames apart before and after upscaling."""
+"""Thumbnails: a frame's brightness on a coarse grid, to tell frames apart before and after upscaling.
+
+Rows are taken at the same places of the picture whatever its size, and brightness is weighted by one matrix whatever the
+planes are, so that the thumbnails of a frame and of its upscale differ by hardly a code.
+"""
 
 from __future__ import annotations
 
@@ -14,12 +18,19 @@ if TYPE_CHECKING:
     from pipelines.cicp import ColorTags
     from pipelines.planes import PixelFormat
 
-__all__ = ["grid_for", "thumbnail"]
+__all__ = ["another_picture", "grid_for", "thumbnail"]
 
 _ROWS, _COLUMNS = 18, 32
 _ROWS_PER_CELL = 8
 """Rows looked at in each cell; more would only cost time."""
-_LUMA_OF_GBR = (0.7152, 0.0722, 0.2126)
+_GOLDEN = 0.6180339887
+"""By its multiples rows lie evenly, and on no lattice: of every second one only a field would be seen, or one phase of stripes."""
+_WEIGHTS = {1: (0.2126, 0.0722), 4: (0.30, 0.11), 5: (0.299, 0.114), 6: (0.299, 0.114), 7: (0.212, 0.087), 9: (0.2627, 0.0593)}
+"""Matrix -> (K_R, K_B) of H.273 table 4; as `color` has them, which brings torch along."""
+_SAME = 24.0
+"""Mean difference in 8-bit codes that no honest upscale reaches."""
+_LEAST, _SHARE = 1.5, 0.25
+"""The same of their shapes, brightness taken out: codes, and what there is besides for each code of a picture's own mean deviation."""
 
 
 def grid_for(width: int, height: int) -> tuple[int, int]:
@@ -27,31 +38,63 @@ def grid_for(width: int, height: int) -> tuple[int, int]:
     return min(_ROWS, max(1, height // 2)), min(_COLUMNS, max(1, width // 2))
 
 
-def thumbnail(planes: Sequence[np.ndarray], pixels: PixelFormat, color: ColorTags, grid: tuple[int, int]) -> np.ndarray:
-    """`grid` cells, float32, 0 = black, 255 = white: the mean of luma (R'G'B': by BT.709's weights) over each cell."""
+def thumbnail(planes: Sequence[np.ndarray], pixels: PixelFormat, color: ColorTags, grid: tuple[int, int], matrix: int | None = None) -> np.ndarray:
+    """`grid` cells, float32, 0 = black, 255 = white: the mean of luma over each cell.
+
+    matrix: whose luma it is, H.273; None, or none that weights R'G'B': that of the planes (R'G'B': BT.709's).
+    """
+    wanted = _WEIGHTS.get(color.matrix, _WEIGHTS[1]) if matrix is None else _WEIGHTS.get(matrix, _WEIGHTS[1])
     if pixels.family == "rgb":
-        cells = sum(w * _means(p, grid, pixels) for w, p in zip(_LUMA_OF_GBR, planes, strict=False))
+        weights = (1 - sum(wanted), wanted[1], wanted[0])
+        cells = sum(w * _means(p, grid, pixels, color) for w, p in zip(weights, planes, strict=False))
         assert isinstance(cells, np.ndarray)
-    else:
-        cells = _means(planes[0], grid, pixels)
+        return cells
+    cells = _means(planes[0], grid, pixels, color)
+    own = _WEIGHTS.get(color.matrix)
+    if pixels.family == "yuv" and matrix is not None and own is not None and own != wanted:
+        blue, red = (_means(p, grid, pixels, color, chroma=True) for p in planes[1:3])
+        cells = cells + _between(own, wanted, blue, red)
+    return cells
+
+
+def another_picture(made: np.ndarray, own: np.ndarray) -> float:
+    """By how many codes of 255 a result's thumbnail shows something else than its source's; 0.0 for what an honest upscale may do to it.
+
+    Compression, restoring, grain and a network's own brightness are honest.
+    """
+    made, own = np.clip(made, 0, 255).astype(np.float32), own.astype(np.float32)
+    difference = float(np.abs(made - own).mean())
+    shape = own - own.mean()
+    bent = float(np.abs(made - made.mean() - shape).mean())
+    return max(difference, bent) if difference > _SAME or bent > _LEAST + _SHARE * float(np.abs(shape).mean()) else 0.0
+
+
+def _between(own: tuple[float, float], wanted: tuple[float, float], blue: np.ndarray, red: np.ndarray) -> np.ndarray:
+    """What a matrix's luma lacks of another's, by its colour differences (H.273 equations 38 to 40)."""
+    (kr, kb), (to_r, to_b) = own, wanted
+    r, b = 2 * (1 - kr) * red, 2 * (1 - kb) * blue
+    g = -(kr * r + kb * b) / (1 - kr - kb)
+    between: np.ndarray = to_r * r + (1 - to_r - to_b) * g + to_b * b
+    return between
+
+
+def _means(plane: np.ndarray, grid: tuple[int, int], pixels: PixelFormat, color: ColorTags, *, chroma: bool = False) -> np.ndarray:
+    """The mean over each cell, 255 for what lies between black and white; of floats that alone. chroma: 0 is none."""
+    rows, columns = grid
+    places = np.arange(rows * _ROWS_PER_CELL)
+    taken = ((places + places * _GOLDEN % 1) * plane.shape[0] / len(places)).astype(int)
+    lines = plane[taken].reshape(rows, _ROWS_PER_CELL, plane.shape[1])
+    bands = np.clip(lines, 0, 1).sum(axis=1, dtype=np.float64) if pixels.is_float else lines.sum(axis=1, dtype=np.uint32)
+    # A column on the border of two cells belongs to both by its parts, or cells of small pictures would differ in what they cover.
+    sums = np.concatenate([np.zeros((rows, 1)), bands.cumsum(axis=1), bands.sum(axis=1, keepdims=True)], axis=1)
+    edges = np.linspace(0, plane.shape[1], columns + 1)
+    whole = edges.astype(int)
+    upto = sums[:, whole] + (edges - whole) * (sums[:, whole + 1] - sums[:, whole])
+    cells = (np.diff(upto, axis=1) / (_ROWS_PER_CELL * np.diff(edges))).astype(np.float32)
     if pixels.is_float:
         return cells * 255
     unit = 1 << (pixels.bits - 8)
-    if color.range == Range.FULL or pixels.family == "rgb":
-        return cells / unit
-    return (cells / unit - 16) * (255 / 219)
-
-
-def _means(plane: np.ndarray, grid: tuple[int, int], pixels: PixelFormat) -> np.ndarray:
-    """The mean of a plane's samples over each cell; of floats what lies between black and white."""
-    rows, columns = grid
-    row_edges = np.linspace(0, plane.shape[0], rows + 1).astype(int)
-    column_edges = np.linspace(0, plane.shape[1], columns + 1).astype(int)
-    cells = np.empty((rows, columns), np.float32)
-    for i in range(rows):
-        step = (row_edges[i + 1] - row_edges[i]) // _ROWS_PER_CELL | 1  # odd, or it would see the lines of one field only
-        lines = plane[row_edges[i] : row_edges[i + 1] : step]
-        band = np.clip(lines, 0, 1).sum(axis=0, dtype=np.float64) if pixels.is_float else lines.sum(axis=0, dtype=np.uint32)
-        taken = len(range(row_edges[i], row_edges[i + 1], step))
-        cells[i] = np.add.reduceat(band, column_edges[:-1]) / (taken * np.diff(column_edges))
-    return cells
+    if color.range == Range.FULL or (pixels.family == "rgb" and color.range != Range.LIMITED):
+        full = 255 / ((1 << pixels.bits) - 1)
+        return (cells - (128 * unit if chroma else 0)) * np.float32(full)
+    return (cells / unit - 128) * np.float32(255 / 224) if chroma else (cells / unit - 16) * np.float32(255 / 219)

@@ -24,7 +24,7 @@ from pipelines.planes import PixelFormat
 from pipelines.sequence import pattern_of
 from pipelines.siting import chroma_siting
 from pipelines.source import MAX_PIXELS, open_decoder, open_source, packets_of
-from pipelines.thumbnail import grid_for, thumbnail
+from pipelines.thumbnail import another_picture, grid_for, thumbnail
 from pipelines.timeline import timeline
 
 if TYPE_CHECKING:
@@ -47,8 +47,6 @@ __all__ = ["Report", "result_hash", "verify", "verify_again"]
 
 _SEAM_PACKETS = 3
 """Decoded at the start of every chunk."""
-_SAME_PICTURE = 24.0
-"""Mean difference of thumbnails, in 8-bit codes, that no honest upscale reaches."""
 _BLOCK = 1 << 18
 """Times that are compared at once."""
 _MATROSKA_TICK = Fraction(1, 1000)
@@ -88,7 +86,7 @@ def verify(
     if plan.encoder.is_sequence:
         return _verify_pictures(path, plan, records, full=full)
     if plan.encoder.is_picture:
-        _read_picture(path, plan, "the picture")
+        _check_picture(path, plan, records[0].thumbnails, 0, "the picture")
         return Report(1, 0.0, 1, 1, 0, 0)
     container = open_source(path)
     try:
@@ -243,7 +241,6 @@ class _Pictures:
 
     def __init__(self, record: ChunkRecord, plan: Plan, seen: _Seen) -> None:
         self._record, self._plan, self._seen = record, plan, seen
-        self._grid = grid_for(plan.width, plan.height)
         self._order = array("q", sorted(record.pts))
         self._thumbnails = record.thumbnails  # read once: it lies in a file
         self._shift: int | None = None
@@ -277,30 +274,38 @@ class _Pictures:
         return place if place < len(self._order) and self._scaled(self._order[place]) == wanted else None
 
     def _compare(self, frame: VideoFrame) -> None:
-        place, size = self._place(frame.pts or 0), math.prod(self._grid)
-        if place is None or len(self._thumbnails) < (place + 1) * size:
+        place = self._place(frame.pts or 0)
+        if place is None:
             return
-        own = np.frombuffer(self._thumbnails, np.uint8)[place * size : (place + 1) * size].reshape(self._grid).astype(np.float32)
         pixels = planar_format(frame.format.name)
         packed = frame.format.name.replace("yuvj", "yuv") != pixels.name
         planar = frame.reformat(format=pixels.name) if packed else frame  # a change of layout only
-        difference = float(np.abs(thumbnail(picture_planes(planar, pixels), pixels, self._plan.out_color, self._grid) - own).mean())
-        if difference > _SAME_PICTURE:
-            raise VerificationError(
-                f"the frame at pts {self._order[place]} of chunk {self._record.index} shows something else than its source "
-                f"(by {difference:.0f} of 255)"
-            )
+        what = f"the frame at pts {self._order[place]} of chunk {self._record.index}"
+        _check_shown(picture_planes(planar, pixels), pixels, self._plan, self._thumbnails, place, what)
+
+
+def _check_shown(planes: Sequence[np.ndarray], pixels: PixelFormat, plan: Plan, thumbnails: bytes, place: int, what: str) -> None:
+    """Raise VerificationError where a frame of the result shows something else than its source. place: in the chunk. what: its name in messages."""
+    grid = grid_for(plan.width, plan.height)
+    size = math.prod(grid)
+    own = np.frombuffer(thumbnails, np.uint8)[place * size : (place + 1) * size]
+    if len(own) != size:
+        raise VerificationError(f"{what} has nothing to be compared with: the chunk's thumbnails are {len(thumbnails)} bytes")
+    difference = another_picture(thumbnail(planes, pixels, plan.out_color, grid, plan.luma_matrix), own.reshape(grid))
+    if difference:
+        raise VerificationError(f"{what} shows something else than its source (by {difference:.0f} of 255)")
 
 
 def _check_tags(frame: VideoFrame, plan: Plan) -> None:
     color = plan.out_color
+    result, promised = planar_format(frame.format.name), PixelFormat.parse(plan.out_pix_fmt)
     found = (int(frame.colorspace), int(frame.color_range), int(frame.color_primaries), int(frame.color_trc))
-    expected = (color.matrix, color.range, color.primaries, color.transfer)
+    # A matrix says nothing of grey: x264 leaves it out, and whatever else stands there does no harm.
+    expected = (color.matrix if result.family != "gray" else found[0], color.range, color.primaries, color.transfer)
     if found != expected:
         raise VerificationError(f"colour tags of the result are matrix, range, primaries, transfer = {found}, expected {expected}")
     if not agree(static_metadata(frame), plan.hdr):
         raise VerificationError(f"HDR metadata of the result is {static_metadata(frame)}, expected {plan.hdr}")
-    result, promised = planar_format(frame.format.name), PixelFormat.parse(plan.out_pix_fmt)
     # FFmpeg decodes all of ProRes 4444 to 12 bits, whatever was encoded.
     if (result.bits != promised.bits and (plan.encoder.name, result.bits) != ("prores_ks", 12)) or result.alpha != promised.alpha:
         raise VerificationError(f"the result is {frame.format.name}, expected {plan.out_pix_fmt}")
@@ -362,21 +367,21 @@ def _verify_pictures(folder: Path, plan: Plan, records: Sequence[ChunkRecord], *
     found = set(os.listdir(folder))
     if found != names:
         raise VerificationError(f"the result has {len(found)} pictures, expected {len(names)}")
-    grid = grid_for(plan.width, plan.height)
-    size = grid[0] * grid[1]
     number, decoded = plan.first_number, 0
     for record in records:
-        thumbnails = record.thumbnails
+        thumbnails = record.thumbnails  # read once: they lie in a file
         for place in range(len(record.pts)):
             if full or place < _SEAM_PACKETS:
-                frame = _read_picture(folder / str(number + place), plan, f"picture {number + place}")
-                own = np.frombuffer(thumbnails, np.uint8)[place * size : (place + 1) * size].reshape(grid).astype(np.float32)
-                difference = float(np.abs(thumbnail(*frame, plan.out_color, grid) - own).mean())
-                if difference > _SAME_PICTURE:
-                    raise VerificationError(f"picture {number + place} shows something else than its source (by {difference:.0f} of 255)")
+                _check_picture(folder / str(number + place), plan, thumbnails, place, f"picture {number + place}")
                 decoded += 1
         number += len(record.pts)
     return Report(plan.frame_count, 0.0, len(records), decoded, 0, 0)
+
+
+def _check_picture(path: Path, plan: Plan, thumbnails: bytes, place: int, what: str) -> None:
+    """A picture in a file of its own: of the right size, and what its source shows. what: its name in messages."""
+    planes, pixels = _read_picture(path, plan, what)
+    _check_shown(planes, pixels, plan, thumbnails, place, what)
 
 
 def _read_picture(path: Path, plan: Plan, what: str) -> tuple[list[np.ndarray], PixelFormat]:
