@@ -17,7 +17,7 @@ import ray
 from ray.util.metrics import Counter
 
 from models.errors import ResourceError
-from pipelines.work import Free, as_told, make_worker
+from pipelines.work import Free, as_told, make_worker, pulse_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -204,6 +204,11 @@ class Station:
                 self._counters[name] = Counter(name, tag_keys=tuple(tags))
             if amount > 0:
                 self._counters[name].inc(amount, tags=tags)
+
+    @ray.method(concurrency_group="side")
+    def pulse(self) -> int:
+        """How far the worker has got: other than the last time, unless it hangs."""
+        return pulse_of(self._worker)
 
     @ray.method(concurrency_group="side")
     def withdraw(self, turn: int) -> bool:

@@ -56,6 +56,10 @@ class Actor:
     """Reference to what never comes, unless the actor is gone."""
     silent: float = 0.0
     """Seconds for which it said nothing while it had something to do and was listened to."""
+    pulse: int = 0
+    """How far its worker had got when it was last asked."""
+    asked: bool = False
+    """It is being asked for its pulse."""
     facts: dict[str, Any] | None = None
     """What it said."""
     runs: list[Run] = field(default_factory=list)

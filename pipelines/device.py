@@ -125,7 +125,10 @@ class Upscaler:
         self._offset = SITING_OFFSETS[Siting(plan.color.siting)]
         stages = [(s, load_network(s.card, height=s.height, width=s.width, chroma_offset=self._offset)) for s in plan.stages]
         self._networks = [n for s, n in stages if s.card.name != "identity"]
+        self._layers = 0
         for network in self._networks:
+            if network.contract.pixels == "rgb":
+                self._count_layers(network)
             network.module.to(device, memory_format=torch.channels_last)  # type: ignore[attr-defined]
         if device.type == "cuda":
             torch.backends.cudnn.benchmark = False  # its choice of algorithm depends on a timing
@@ -142,6 +145,19 @@ class Upscaler:
     def contract(self) -> Contract:
         """Of the first network, the only one that may look at neighbours."""
         return self._networks[0].contract if self._networks else Contract(scale=1, pixels="yuv420")
+
+    @property
+    def pulse(self) -> int:
+        """Grows with every tile, and with every layer of large networks, some of which take a whole frame at once."""
+        return self._lanes.done + self._layers
+
+    def _count_layers(self, network: LoadedNetwork) -> None:
+        def count(*_: object) -> None:
+            self._layers += 1
+
+        for layer in network.module.modules():  # type: ignore[attr-defined]
+            if not any(layer.children()):
+                layer.register_forward_hook(count)
 
     @property
     def runs_ahead(self) -> bool:

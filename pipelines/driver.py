@@ -37,6 +37,8 @@ _RESULTS = 8
 _WATCH_SECONDS = 0.5
 _STOPPED_SECONDS = 10.0
 """The driver comes round more often than that, unless it was stopped itself (Ctrl-Z, the lid of a laptop)."""
+_PULSES = 15
+"""As often as a worker that says nothing is asked for its pulse, before it is taken for hung."""
 _POLL_SECONDS = 0.25
 """How long a new caller, or a wish to stop, may go unnoticed; every look costs a millisecond or two."""
 _AT_ONCE_SECONDS = 0.002
@@ -169,8 +171,22 @@ class Driver:
                 actor.silent = 0.0
             elif actor not in self._unheard:
                 actor.silent += passed
+            if actor.silent > SILENCE_SECONDS / _PULSES and not actor.asked:
+                self._ask_for_pulse(actor)
             if actor.silent > SILENCE_SECONDS:
                 self._lose(actor, ResourceError(f"its worker on {actor.host} said nothing for {SILENCE_SECONDS:.0f} s"))
+
+    def _ask_for_pulse(self, actor: Actor) -> None:
+        """Of one that says nothing: a single frame may take an hour."""
+        actor.asked = True
+        ref = actor.handle.pulse.remote()
+        self._answers[ref] = partial(self._on_pulse, actor, ref)
+
+    def _on_pulse(self, actor: Actor, ref: Any) -> None:
+        pulse = self._answer(actor, ref)
+        actor.asked = False
+        if pulse is not None and pulse != actor.pulse:
+            actor.pulse, actor.silent = pulse, 0.0
 
     # --- actors
 

@@ -25,7 +25,7 @@ from pipelines.planes import PixelFormat
 from pipelines.sequence import pack
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
     from av.video.stream import VideoStream
 
@@ -135,11 +135,20 @@ def _encoded_format(encoder: Encoder) -> str:
 
 
 def encode_chunk(
-    frames: Iterable[Frame], index: int, encoder: Encoder, *, time_base: Fraction, rate: Fraction, sar: Fraction, color: ColorTags
+    frames: Iterable[Frame],
+    index: int,
+    encoder: Encoder,
+    *,
+    time_base: Fraction,
+    rate: Fraction,
+    sar: Fraction,
+    color: ColorTags,
+    step: Callable[[], None] = lambda: None,
 ) -> EncodedChunk:
     """Encode the frames of one chunk from a fresh encoder, so that it starts with a key frame and depends on nothing else.
 
-    Raises ResourceError where the encoder fails, which a new attempt may cure.
+    step: called for every packet, also while the encoder drains, which at 8K may take it long. Raises ResourceError where the encoder
+    fails, which a new attempt may cure.
     """
     captions: dict[int, bytes] = {}
     pts: list[int] = []
@@ -150,8 +159,11 @@ def encode_chunk(
                     captions[frame.pts] = frame.captions
                 for packet in muxer.stream.encode(_to_av(frame, encoder, time_base, color)):
                     _keep(muxer, packet, pts, captions, encoder)
-            for packet in muxer.stream.encode(None):
+                    step()
+            for packet in muxer.stream.codec_context.encode_lazy(None):
+                packet.stream = muxer.stream
                 _keep(muxer, packet, pts, captions, encoder)
+                step()
         except av.error.FFmpegError as error:
             raise ResourceError(f"the encoder {encoder.name} failed in chunk {index} after {len(pts)} packets: {error.strerror}") from None
         header = bytes(muxer.stream.codec_context.extradata or b"")

@@ -250,7 +250,7 @@ def _pixel_format(codec: str, name: str, source: PixelFormat) -> str:
         fine = source.family == "gray" or (fmt.sub_x <= source.sub_x and fmt.sub_y <= source.sub_y)
         fitting = fmt.family == "yuv" or fmt.family == source.family == "gray" or (fmt.family == source.family == "rgb" and keeps_rgb)
         if fmt.bits >= source.bits and fine and fitting and (not fmt.alpha or source.alpha):
-            changes = fmt.family != source.family and source.family != "yuv"
+            changes = source.family not in {fmt.family, "yuv"}
             candidates.append(((source.alpha and not fmt.alpha, changes, fmt.bits, -fmt.sub_x - fmt.sub_y), fmt.name))
     if not candidates:
         other = "--codec ffv1" if codec == "hevc" else "another --codec (ffv1 holds most)"

@@ -146,17 +146,22 @@ class GrainMaker:
     """Adds a plan's grain to its results."""
 
     def __init__(self, plan: Plan) -> None:
-        self._strength: list[np.ndarray | None] = []
+        self._strength: list[tuple[np.ndarray, np.ndarray] | np.ndarray | None] = []
+        """Of each plane: by its codes; of floats, which have no table of codes, the (brightnesses, strengths) to draw a line through."""
         if not any(any(strengths) for strengths in plan.grain):
             return
         pixels = PixelFormat.parse(plan.out_pix_fmt)
-        self._largest = (1 << pixels.bits) - 1
-        unit = 1 << (pixels.bits - 8)
-        codes = np.arange(self._largest + 1, dtype=np.float32) / unit
+        self._largest = 0 if pixels.is_float else (1 << pixels.bits) - 1
+        unit = 1 / 255 if pixels.is_float else 1 << (pixels.bits - 8)
         for strengths in plan.grain:
-            centres = (np.arange(len(strengths)) + 0.5) * 256 / len(strengths)
-            at_code = np.interp(codes, centres, strengths).astype(np.float32) * unit
-            self._strength.append(at_code if any(strengths) else None)
+            centres = (np.arange(len(strengths)) + 0.5) * 256 / len(strengths) * unit
+            line = centres, np.array(strengths) * unit
+            if not any(strengths):
+                self._strength.append(None)
+            elif pixels.is_float:
+                self._strength.append(line)
+            else:
+                self._strength.append(np.interp(np.arange(self._largest + 1), *line).astype(np.float32))
         self._pattern = np.tile(_pattern(max(1, round(plan.out_height / plan.height))), (2, 2))
 
     def __call__(self, frame: Frame) -> Frame:
@@ -169,7 +174,7 @@ class GrainMaker:
                 planes[number] = self._added(planes[number], strength, number, frame.pts)
         return replace(frame, planes=planes)
 
-    def _added(self, plane: np.ndarray, strength: np.ndarray, number: int, pts: int) -> np.ndarray:
+    def _added(self, plane: np.ndarray, strength: tuple[np.ndarray, np.ndarray] | np.ndarray, number: int, pts: int) -> np.ndarray:
         result = np.empty_like(plane)
         for top in range(0, plane.shape[0], _TILE):
             for left in range(0, plane.shape[1], _TILE):
@@ -177,7 +182,10 @@ class GrainMaker:
                 codes = plane[part]
                 down, right = divmod(_mixed(pts, number, top, left) % (_TILE * _TILE), _TILE)
                 grain = self._pattern[down : down + codes.shape[0], right : right + codes.shape[1]]
-                result[part] = np.clip(np.rint(codes + strength[codes] * grain), 0, self._largest)
+                if isinstance(strength, tuple):
+                    result[part] = codes + np.interp(codes, *strength) * grain
+                else:
+                    result[part] = np.clip(np.rint(codes + strength[codes] * grain), 0, self._largest)
         return result
 
 

@@ -29,6 +29,8 @@ class Lanes:
     def __init__(self, most: int) -> None:
         """most: of what there is to do at once."""
         cores = torch.get_num_threads()
+        self.done = 0
+        """What has been finished: a sign of life where a single frame takes long."""
         self.count = max(n for n in range(1, max(1, min(cores, most, _MOST)) + 1) if cores % n == 0)
         self._pool = ThreadPoolExecutor(self.count, "tile") if self.count > 1 else None
         if self._pool is None:
@@ -49,13 +51,18 @@ class Lanes:
     def map(self, work: Callable[[_Given], _Made], given: Sequence[_Given]) -> Iterator[_Made]:
         """Results in order. Raises what `work` raises, once nothing else is at work."""
         if self._pool is None or len(given) < 2:
-            yield from map(work, given)
+            for one in given:
+                made = work(one)
+                self.done += 1
+                yield made
             return
         futures: list[Future[_Made]] = []
         try:
             futures += (self._pool.submit(work, one) for one in given)
             for future in futures:
-                yield future.result()
+                made = future.result()
+                self.done += 1
+                yield made
         finally:
             for future in futures:
                 if not future.cancel():

@@ -20,6 +20,7 @@ import socket
 import subprocess
 import sys
 import threading
+import time
 from collections import deque
 from dataclasses import dataclass, field
 from functools import partial
@@ -44,14 +45,19 @@ from pipelines.work import (
     as_told,
     exhausted,
     make_worker,
+    pulse_of,
 )
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
+    from pipelines.work import Worker
+
 __all__ = ["LocalWorkers"]
 
 _WAITS = 90
+_PULSE_SECONDS = 5.0
+"""How often a child looks whether its worker gets on, and tells so."""
 
 
 @dataclass
@@ -202,6 +208,8 @@ class _Server:
     def _listen(self, child: _Child) -> None:
         """One message. Raises what a worker raises, _TaskFailedError where another attempt may help, _ChildLostError."""
         kind, key, value = child.receive()
+        if kind == "pulse":
+            return
         task = next(t for t in self.held if t.key == key)
         if kind == "item":
             self.shared.out.put(Item(self.number, key, value))
@@ -366,6 +374,7 @@ def child_main(descriptor: int) -> None:
         if worker.facts.get("device") != "cuda":
             with_bounded_memory()
         line.tell("hello", 0, worker.facts)
+        threading.Thread(target=_tell_pulse, args=(line, worker), daemon=True).start()
         while True:
             _, key, payload = line.receive()
             incoming = _pieces(line)
@@ -387,6 +396,18 @@ class _Line:
     def tell(self, kind: str, key: int, value: Any) -> None:
         with self._lock:
             self._connection.send((kind, key, value))
+
+
+def _tell_pulse(line: _Line, worker: Worker) -> None:
+    """Tell now and then that the worker gets on, for a single frame may take an hour; nothing is told of one that does not."""
+    told = pulse_of(worker)
+    with contextlib.suppress(OSError):
+        while True:
+            time.sleep(_PULSE_SECONDS)
+            now = pulse_of(worker)
+            if now != told:
+                line.tell("pulse", 0, now)
+                told = now
 
 
 def _pieces(line: _Line) -> Iterator[Any]:

@@ -28,7 +28,6 @@ SITING_OFFSETS = {
 """Siting -> (vertical, horizontal) offset of a 4:2:0 chroma sample from the centre of its 2x2 luma samples, in chroma samples."""
 
 
-
 def chroma_offset(siting: tuple[float, float], sub: tuple[int, int]) -> tuple[float, float]:
     """(vertical, horizontal) offset in samples of a chroma plane that has one for every `sub` samples of luma, 1, 2 or 4 along each axis.
 

@@ -1,11 +1,12 @@
 """Thumbnails: a frame's brightness on a coarse grid, to tell frames apart before and after upscaling.
 
-Rows are taken at the same places of the picture whatever its size, and brightness is weighted by one matrix whatever the
-planes are, so that the thumbnails of a frame and of its upscale differ by hardly a code.
+A cell covers the same part of the picture whatever its size, and brightness is weighted by one matrix whatever the planes are,
+so that the thumbnails of a frame and of its upscale differ by hardly a code.
 """
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -21,21 +22,20 @@ if TYPE_CHECKING:
 __all__ = ["another_picture", "grid_for", "thumbnail"]
 
 _ROWS, _COLUMNS = 18, 32
-_ROWS_PER_CELL = 8
-"""Rows looked at in each cell; more would only cost time."""
-_GOLDEN = 0.6180339887
-"""By its multiples rows lie evenly, and on no lattice: of every second one only a field would be seen, or one phase of stripes."""
+_MOST_ROWS = 65535 // 255
 _WEIGHTS = {1: (0.2126, 0.0722), 4: (0.30, 0.11), 5: (0.299, 0.114), 6: (0.299, 0.114), 7: (0.212, 0.087), 9: (0.2627, 0.0593)}
 """Matrix -> (K_R, K_B) of H.273 table 4; as `color` has them, which brings torch along."""
 _SAME = 24.0
 """Mean difference in 8-bit codes that no honest upscale reaches."""
+_FLAT = 2.0
+"""Mean deviation in 8-bit codes below which a picture has no shape to compare."""
 _LEAST, _SHARE = 1.5, 0.25
 """The same of their shapes, brightness taken out: codes, and what there is besides for each code of a picture's own mean deviation."""
 
 
 def grid_for(width: int, height: int) -> tuple[int, int]:
-    """(rows, columns) of the thumbnails of a video whose source is seen at that size; a cell has two samples each way at least."""
-    return min(_ROWS, max(1, height // 2)), min(_COLUMNS, max(1, width // 2))
+    """(rows, columns) of the thumbnails of a video whose source is seen at that size; a cell has four samples each way at least."""
+    return min(_ROWS, max(1, height // 4)), min(_COLUMNS, max(1, width // 4))
 
 
 def thumbnail(planes: Sequence[np.ndarray], pixels: PixelFormat, color: ColorTags, grid: tuple[int, int], matrix: int | None = None) -> np.ndarray:
@@ -65,8 +65,8 @@ def another_picture(made: np.ndarray, own: np.ndarray) -> float:
     made, own = np.clip(made, 0, 255).astype(np.float32), own.astype(np.float32)
     difference = float(np.abs(made - own).mean())
     shape = own - own.mean()
-    bent = float(np.abs(made - made.mean() - shape).mean())
-    return max(difference, bent) if difference > _SAME or bent > _LEAST + _SHARE * float(np.abs(shape).mean()) else 0.0
+    deviation, bent = float(np.abs(shape).mean()), float(np.abs(made - made.mean() - shape).mean())
+    return max(difference, bent) if difference > _SAME or (deviation > _FLAT and bent > _LEAST + _SHARE * deviation) else 0.0
 
 
 def _between(own: tuple[float, float], wanted: tuple[float, float], blue: np.ndarray, red: np.ndarray) -> np.ndarray:
@@ -80,17 +80,13 @@ def _between(own: tuple[float, float], wanted: tuple[float, float], blue: np.nda
 
 def _means(plane: np.ndarray, grid: tuple[int, int], pixels: PixelFormat, color: ColorTags, *, chroma: bool = False) -> np.ndarray:
     """The mean over each cell, 255 for what lies between black and white; of floats that alone. chroma: 0 is none."""
-    rows, columns = grid
-    places = np.arange(rows * _ROWS_PER_CELL)
-    taken = ((places + places * _GOLDEN % 1) * plane.shape[0] / len(places)).astype(int)
-    lines = plane[taken].reshape(rows, _ROWS_PER_CELL, plane.shape[1])
-    bands = np.clip(lines, 0, 1).sum(axis=1, dtype=np.float64) if pixels.is_float else lines.sum(axis=1, dtype=np.uint32)
-    # A column on the border of two cells belongs to both by its parts, or cells of small pictures would differ in what they cover.
-    sums = np.concatenate([np.zeros((rows, 1)), bands.cumsum(axis=1), bands.sum(axis=1, keepdims=True)], axis=1)
-    edges = np.linspace(0, plane.shape[1], columns + 1)
+    bands = np.stack([_band(plane, top, bottom, is_float=pixels.is_float) for top, bottom in pairwise(np.linspace(0, plane.shape[0], grid[0] + 1))])
+    # A row or column on the border of two cells belongs to both by its parts, or cells of small pictures would differ in what they cover.
+    sums = np.concatenate([np.zeros((grid[0], 1)), bands.cumsum(axis=1), bands.sum(axis=1, keepdims=True)], axis=1)
+    edges = np.linspace(0, plane.shape[1], grid[1] + 1)
     whole = edges.astype(int)
     upto = sums[:, whole] + (edges - whole) * (sums[:, whole + 1] - sums[:, whole])
-    cells = (np.diff(upto, axis=1) / (_ROWS_PER_CELL * np.diff(edges))).astype(np.float32)
+    cells = (np.diff(upto, axis=1) / np.diff(edges)).astype(np.float32)
     if pixels.is_float:
         return cells * 255
     unit = 1 << (pixels.bits - 8)
@@ -98,3 +94,20 @@ def _means(plane: np.ndarray, grid: tuple[int, int], pixels: PixelFormat, color:
         full = 255 / ((1 << pixels.bits) - 1)
         return (cells - (128 * unit if chroma else 0)) * np.float32(full)
     return (cells / unit - 128) * np.float32(255 / 224) if chroma else (cells / unit - 16) * np.float32(255 / 219)
+
+
+def _band(plane: np.ndarray, top: float, bottom: float, *, is_float: bool) -> np.ndarray:
+    """(W,) means of the columns between two heights."""
+    first, last = int(top), int(bottom)
+    lines = plane[first : last + 1]
+    if is_float:
+        lines = np.clip(lines, 0, 1)
+    inside = lines[: last - first]
+    # Half as much memory is touched where a sum of codes of 8 bits can't exceed 16.
+    short = plane.dtype == np.uint8 and len(inside) <= _MOST_ROWS
+    total = inside.sum(axis=0, dtype=np.float64 if is_float else np.uint16 if short else np.uint32).astype(np.float64)
+    if top > first:
+        total -= (top - first) * lines[0]
+    if bottom > last:
+        total += (bottom - last) * lines[last - first]
+    return total / (bottom - top)  # type: ignore[no-any-return]

@@ -301,7 +301,7 @@ def _check_tags(frame: VideoFrame, plan: Plan) -> None:
     result, promised = planar_format(frame.format.name), PixelFormat.parse(plan.out_pix_fmt)
     found = (int(frame.colorspace), int(frame.color_range), int(frame.color_primaries), int(frame.color_trc))
     # A matrix says nothing of grey: x264 leaves it out, and whatever else stands there does no harm.
-    expected = (color.matrix if result.family != "gray" else found[0], color.range, color.primaries, color.transfer)
+    expected = (found[0] if promised.family == "gray" else color.matrix, color.range, color.primaries, color.transfer)
     if found != expected:
         raise VerificationError(f"colour tags of the result are matrix, range, primaries, transfer = {found}, expected {expected}")
     if not agree(static_metadata(frame), plan.hdr):

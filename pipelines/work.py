@@ -30,6 +30,7 @@ __all__ = [
     "as_told",
     "exhausted",
     "make_worker",
+    "pulse_of",
 ]
 
 ATTEMPTS = 3
@@ -37,7 +38,7 @@ ATTEMPTS = 3
 _NO_MEMORY = ("can't allocate memory", "can't start new thread", "out of memory", "ALLOC_FAILED")
 """What torch's allocators, Python's threads, CUDA and its libraries say instead of MemoryError."""
 SILENCE_SECONDS = 900.0
-"""A worker that says nothing for so long is taken for hung; workers report now and then as long as they decode, settle or finish frames."""
+"""A worker that says nothing for so long, and whose pulse stands still, is taken for hung."""
 
 
 @dataclass(frozen=True)
@@ -55,6 +56,7 @@ class Worker(Protocol):
 
     facts: dict[str, str]
     """Told before the first task."""
+    # pulse: int, where a worker has it: grows whenever it gets on, also in the midst of a step that has nothing to tell for hours.
 
     def run(self, task: Any, pieces: Iterator[Any]) -> Iterator[Any]:
         """Work on a task; `pieces` are its input, fetched as they are asked for.
@@ -156,6 +158,12 @@ class Map(Protocol):
     def waiting(self) -> int:
         """Tasks that no worker has taken yet."""
         ...
+
+
+def pulse_of(worker: Worker | None) -> int:
+    """How far a worker has got since it was made, in steps of its own; 0 of one that does not count them."""
+    found: int = getattr(worker, "pulse", 0)
+    return found
 
 
 def make_worker(name: str, setup: Any) -> Worker:

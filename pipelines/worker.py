@@ -33,7 +33,7 @@ from pipelines.windows import Reel, Window, windows
 from pipelines.work import Free
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     from pipelines.plan import Plan
     from pipelines.source import PacketData
@@ -62,6 +62,12 @@ class ChunkUpscaler:
         self.facts = numerics_class(self._device)
         self._draining: threading.Thread | None = None
         """The encoder of the last chunk, maybe of the last task."""
+        self._steps = _Steps()
+
+    @property
+    def pulse(self) -> int:
+        """Grows with what is decoded, every tile, every layer of a large network, and every packet."""
+        return self.upscaler.pulse + self._steps.count
 
     def run(self, task: SpanTask, pieces: Iterable[list[PacketData]]) -> Iterator[Progress | EncodedChunk | Free]:
         """Decode a span and yield its chunks as they are finished, with a progress report now and then.
@@ -103,7 +109,7 @@ class ChunkUpscaler:
                 for _ in range(start, first):
                     self.upscaler.follow(next(seen))
                     yield from reports.due()
-                making.append(_Making(chunk, plan, after=self._draining if self._device.type == "cpu" else None))
+                making.append(_Making(chunk, plan, after=self._draining if self._device.type == "cpu" else None, step=self._steps))
                 for number, (window, upscaled) in enumerate(self._upscaled(seen, clock), start=1):
                     frame = window.frame
                     upright = self.upscaler.turned(frame)
@@ -145,6 +151,16 @@ class ChunkUpscaler:
     def upscale(self, window: Window) -> Frame:
         """The networks alone."""
         return self.upscaler.follow(window)
+
+
+class _Steps:
+    """Counts what threads get done; one that another's takes the place of does no harm."""
+
+    def __init__(self) -> None:
+        self.count = 0
+
+    def __call__(self) -> None:
+        self.count += 1
 
 
 class _Clock:
@@ -276,15 +292,15 @@ class _Ahead:
 class _Making:
     """A chunk on its way: its encoder, and the witness of its frames."""
 
-    def __init__(self, chunk: Chunk, plan: Plan, *, after: threading.Thread | None) -> None:
-        """after: encoder that has to end before this one begins.
+    def __init__(self, chunk: Chunk, plan: Plan, *, after: threading.Thread | None, step: Callable[[], None]) -> None:
+        """after: encoder that has to end before this one begins. step: called for every packet.
 
         On a CPU, where encoders hold most of the memory, hundreds of megabytes each, and keep all cores busy while they drain.
         """
         self._index = chunk.index
         self._witness = Witness(plan)
         self._corrupt = 0
-        self.encoding = _Encoding(chunk.index, plan, after)
+        self.encoding = _Encoding(chunk.index, plan, after, step)
 
     def witness(self, decoded: Frame, filtered: Frame, upscaled: Frame) -> None:
         """The next frame as it was decoded, as the networks saw it, both upright, and what came of it."""
@@ -317,19 +333,19 @@ class _Making:
 class _Encoding:
     """The encoder of one chunk in a thread of its own."""
 
-    def __init__(self, index: int, plan: Plan, after: threading.Thread | None) -> None:
+    def __init__(self, index: int, plan: Plan, after: threading.Thread | None, step: Callable[[], None]) -> None:
         self._queue: queue.Queue[Any] = queue.Queue(maxsize=_AHEAD)
         self._outcome: list[EncodedChunk | BaseException] = []
-        self.thread = threading.Thread(target=self._run, args=(index, plan, after), daemon=True)
+        self.thread = threading.Thread(target=self._run, args=(index, plan, after, step), daemon=True)
         self.thread.start()
 
-    def _run(self, index: int, plan: Plan, after: threading.Thread | None) -> None:
+    def _run(self, index: int, plan: Plan, after: threading.Thread | None, step: Callable[[], None]) -> None:
         try:
             if after is not None:
                 after.join()
             frames = iter(self._queue.get, _END)
             self._outcome.append(
-                encode_chunk(frames, index, plan.encoder, time_base=plan.time_base, rate=plan.rate, sar=plan.sar, color=plan.out_color)
+                encode_chunk(frames, index, plan.encoder, time_base=plan.time_base, rate=plan.rate, sar=plan.sar, color=plan.out_color, step=step)
             )
         except BaseException as error:  # noqa: BLE001 - raised again by `outcome`
             self._outcome.append(error)

@@ -83,7 +83,12 @@ def texture(pix_fmt: str, width: int, height: int, seed: int = 0) -> list[np.nda
     for number in range(pixels.plane_count):
         rows, columns = pixels.plane_size(number, width, height)
         y, x = np.mgrid[0:rows, 0:columns]
-        values = 0.5 + 0.25 * np.sin(0.7 * x + 0.3 * y + number) + 0.12 * np.sign(np.sin(0.23 * y - 0.31 * x)) + 0.08 * rng.standard_normal((rows, columns))
+        values = (
+            0.5
+            + 0.25 * np.sin(0.7 * x + 0.3 * y + number)
+            + 0.12 * np.sign(np.sin(0.23 * y - 0.31 * x))
+            + 0.08 * rng.standard_normal((rows, columns))
+        )
         if pixels.is_float:
             planes.append((1.5 * values - 0.2).astype(np.float32))
         else:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import pickle
 import threading
 from collections.abc import Iterable, Iterator, Sequence
@@ -21,6 +22,7 @@ from pipelines.events import Planned
 from pipelines.request import plan_video
 from pipelines.source import PacketReader
 from pipelines.task import Progress, SpanTask, WorkerSetup
+from pipelines.thumbnail import grid_for
 from pipelines.video import Chunk, Frame
 from pipelines.windows import Window, alone
 from pipelines.work import Free
@@ -51,7 +53,7 @@ def test_one_decoder_feeds_many_chunks_and_those_done_are_skipped(tmp_path: Path
     assert [c.index for c in found] == [0, 2]
     for chunk, encoded in zip(wanted, found, strict=True):
         assert sorted(encoded.pts) == list(pts[chunk.start_frame : chunk.stop_frame])
-        assert len(encoded.thumbnails) == chunk.frame_count * 18 * 32
+        assert len(encoded.thumbnails) == chunk.frame_count * math.prod(grid_for(64, 48))
     assert sum(m.frames for m in made if isinstance(m, Progress)) == sum(c.frame_count for c in wanted)
 
 
