@@ -158,8 +158,9 @@ class Cascade:
 
     def _resized(self, network: LoadedNetwork, picture: Picture) -> Picture:
         """A classical scaler: every plane on its own, whatever planes there are."""
-        scaler, kernel = network.module, network.contract.kernel
-        luma = resample(picture.luma, *scaler.reaches(picture.size), kernel)  # type: ignore[attr-defined]
+        kernel = network.contract.kernel
+        height, width = network.module.reaches(picture.size)  # type: ignore[attr-defined]
+        luma = resample(picture.luma, height, width, kernel)
         chroma, alpha = self._resized_chroma(picture, luma, kernel), self._resized_alpha(picture, luma, kernel)
         return replace(picture, luma=luma, chroma=chroma, alpha=alpha)
 

@@ -213,7 +213,7 @@ class Upscaler:
         """Planes that no network works on leave as they are: of the same kind, chroma where it lay, also when they were turned."""
         plan, fmt = self._plan, self._source
         turned = plan.orientation and (source_offset(plan) != self._offset or (plan.orientation.transpose and fmt.sub_x != fmt.sub_y))
-        return plan.pix_fmt == plan.out_pix_fmt and plan.color == plan.out_color and not (fmt.family == "yuv" and fmt.sub_x and turned)
+        return plan.pix_fmt == plan.out_pix_fmt and plan.color == plan.out_color and not (turned and (fmt.sub_x or fmt.sub_y))
 
     def _is_direct(self) -> bool:
         """One YUV-native network between 4:2:0 planes of the siting it knows: every tile can go from codes to codes."""

@@ -88,12 +88,14 @@ def _means(plane: np.ndarray, grid: tuple[int, int], pixels: PixelFormat, color:
     upto = sums[:, whole] + (edges - whole) * (sums[:, whole + 1] - sums[:, whole])
     cells = (np.diff(upto, axis=1) / np.diff(edges)).astype(np.float32)
     if pixels.is_float:
-        return cells * 255
-    unit = 1 << (pixels.bits - 8)
-    if color.range == Range.FULL or (pixels.family == "rgb" and color.range != Range.LIMITED):
-        full = 255 / ((1 << pixels.bits) - 1)
-        return (cells - (128 * unit if chroma else 0)) * np.float32(full)
-    return (cells / unit - 128) * np.float32(255 / 224) if chroma else (cells / unit - 16) * np.float32(255 / 219)
+        low, span = 0.0, 1.0
+    elif color.range == Range.FULL or (pixels.family == "rgb" and color.range != Range.LIMITED):
+        low, span = float(1 << (pixels.bits - 1)) if chroma else 0.0, float((1 << pixels.bits) - 1)
+    else:
+        unit = 1 << (pixels.bits - 8)
+        low, span = (128.0 * unit, 224.0 * unit) if chroma else (16.0 * unit, 219.0 * unit)
+    values: np.ndarray = (cells - np.float32(low)) * np.float32(255 / span)
+    return values
 
 
 def _band(plane: np.ndarray, top: float, bottom: float, *, is_float: bool) -> np.ndarray:

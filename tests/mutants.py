@@ -50,6 +50,9 @@ _DEVICE = "tests/pipelines/test_device.py"
 _PLAN_ID = "tests/pipelines/test_plan_id.py"
 _FACTS = "tests/pipelines/test_container_facts.py"
 
+_PIXELS, _PIXELS_RUN = "tests/pipelines/test_pixel_formats.py", "tests/pipelines/test_pixel_formats_run.py"
+_PULSE = "tests/pipelines/test_pulse.py"
+
 MUTANTS = (
     Mutant(
         4, "no post-roll behind the next key", "pipelines/plan.py",
@@ -125,12 +128,12 @@ MUTANTS = (
     ),
     Mutant(
         18, "the witness looks away", "pipelines/worker.py",
-        "if apart > self._NOTICEABLE and apart > self._RATIO * closer:", "if apart < 0:",
+        "if bent or (moved > self._MOVED and", "if (moved > 999 and",
         f"{_VERIFY}::test_a_frame_that_shows_a_neighbour_is_caught_though_count_and_times_are_right",
     ),
     Mutant(
         18, "seams are not compared with the source", "pipelines/verify.py",
-        "_SAME_PICTURE = 24.0", "_SAME_PICTURE = 1000.0",
+        "    if difference:\n        raise", "    if False:\n        raise",
         f"{_VERIFY}::test_a_chunk_that_holds_the_pictures_of_another_is_caught_in_the_result",
     ),
     Mutant(
@@ -897,6 +900,168 @@ MUTANTS = (
         24, "a photo's thumbnail is taken for it", "pipelines/probe.py",
         "not any(s.disposition & Disposition.default for s in films)", "not films",
         f"{_FACTS}::test_photos_of_tiles_are_refused_and_never_one_tile_taken",
+    ),
+    Mutant(
+        30, "grey goes round the classical scaler", "pipelines/cascade.py",
+        "        if network.classical:\n            return",
+        "        if network.classical and picture.chroma is not None:\n            return",
+        f"{_PIXELS}::test_every_kind_of_pixels_goes_through_every_class_of_network[gray]",
+    ),
+    Mutant(
+        30, "chroma is half as wide as luma, or as wide", "pipelines/cascade.py",
+        "sub = 1 << self._source.sub_y, 1 << self._source.sub_x",
+        "sub = 1 << min(1, self._source.sub_y), 1 << min(1, self._source.sub_x)",
+        f"{_PIXELS}::test_boxes_that_overshoot_and_half_the_strength_are_right_for_every_kind_of_pixels[yuv411p]",
+    ),
+    Mutant(
+        30, "chroma of four luma samples lies where that of two does", "pipelines/tags.py",
+        "(2 * s * (1 - 1 / n) for s, n in",
+        "(s * (n > 1) for s, n in",
+        f"{_PIXELS}::test_every_kind_of_pixels_goes_through_every_class_of_network[yuv411p]",
+    ),
+    Mutant(
+        26, "turned planes are subsampled as they were stored", "pipelines/cascade.py",
+        "sub[::-1] if self._plan.orientation.transpose else sub",
+        "sub",
+        f"{_PIXELS}::test_chroma_is_turned_with_its_picture[yuv422p]",
+    ),
+    Mutant(
+        26, "turned planes that no network works on keep their chroma where it was", "pipelines/device.py",
+        'not (turned and (fmt.sub_x or fmt.sub_y))',
+        "True",
+        f"{_PIXELS}::test_chroma_is_turned_with_its_picture[yuv422p]",
+    ),
+    Mutant(
+        30, "the strength leaves chroma alone", "pipelines/cascade.py",
+        "torch.lerp(plane, made.chroma, strength)",
+        "made.chroma",
+        f"{_PIXELS}::test_boxes_that_overshoot_and_half_the_strength_are_right_for_every_kind_of_pixels[yuv420p]",
+    ),
+    Mutant(
+        30, "R'G'B' becomes Y'CbCr in FFV1", "pipelines/encoder.py",
+        '_KEEPS_RGB = frozenset({"ffv1"})',
+        "_KEEPS_RGB: frozenset[str] = frozenset()",
+        f"{_PIXELS_RUN}::test_rgb_stays_rgb_in_ffv1",
+    ),
+    Mutant(
+        30, "packed R'G'B' is none of FFV1's formats", "pipelines/encoder.py",
+        " | {planar for encoder, planar in PACKED if encoder == name}",
+        "",
+        f"{_PIXELS_RUN}::test_rgb_stays_rgb_in_ffv1[gbrp-ffv1-bgr0]",
+    ),
+    Mutant(
+        30, "R'G'B' becomes Y'CbCr without a word", "pipelines/encoder.py",
+        'if source.family == "rgb" and target.family == "yuv" and not encoder.is_picture:',
+        "if False:",
+        f"{_PIXELS_RUN}::test_rgb_that_becomes_yuv_is_said",
+    ),
+    Mutant(
+        30, "grey loses its alpha", "pipelines/encoder.py",
+        'if source.family == "gray" and source.alpha and name in {"png", "tiff"}:',
+        "if False:",
+        f"{_PIXELS_RUN}::test_grey_keeps_its_alpha_where_the_result_can_hold_it_and_loses_it_with_a_word[ya8]",
+    ),
+    Mutant(
+        30, "grey pictures keep limited range", "pipelines/tags.py",
+        'if target.family == "gray" and encoder.is_picture:',
+        "if False:",
+        f"{_PIXELS_RUN}::test_limited_grey_has_its_black_at_zero_in_a_picture",
+    ),
+    Mutant(
+        30, "grey wants a matrix", "pipelines/verify.py",
+        'found[0] if promised.family == "gray" else color.matrix',
+        "color.matrix",
+        f"{_PIXELS_RUN}::test_a_grey_film_goes_into_every_codec[h264]",
+    ),
+    Mutant(
+        18, "a single picture is not looked at", "pipelines/verify.py",
+        '_check_picture(path, plan, records[0], 0, "the picture")',
+        '_read_picture(path, plan, "the picture")',
+        f"{_PIXELS_RUN}::test_a_wrong_picture_is_noticed_single_or_numbered_bright_or_dim[gray-out.png-1.0]",
+    ),
+    Mutant(
+        18, "dim pictures all look alike", "pipelines/thumbnail.py",
+        "(deviation > _FLAT and bent > _LEAST + _SHARE * deviation)",
+        "False",
+        f"{_PIXELS_RUN}::test_a_wrong_picture_is_noticed_single_or_numbered_bright_or_dim[gray-out.png-0.15]",
+    ),
+    Mutant(
+        18, "brightness is weighted by whatever matrix the planes have", "pipelines/thumbnail.py",
+        "own is not None and own != wanted",
+        "False",
+        f"{_PIXELS_RUN}::test_thumbnails_are_of_one_luma_whatever_the_planes_are",
+    ),
+    Mutant(
+        18, "cells of odd sizes end at whole rows", "pipelines/thumbnail.py",
+        "    if bottom > last:\n        total +=",
+        "    if False:\n        total +=",
+        f"{_PIXELS_RUN}::test_stripes_of_any_period_have_the_thumbnail_of_their_upscale",
+    ),
+    Mutant(
+        18, "brightness is taken for a mix-up", "pipelines/worker.py",
+        "shape, *shapes = (t - mean for",
+        "shape, *shapes = (t - 0 * mean for",
+        f"{_PIXELS_RUN}::test_a_network_that_moves_brightness_a_little_is_not_taken_for_a_mix_up_in_a_fade",
+    ),
+    Mutant(
+        18, "flashes are not told apart", "pipelines/worker.py",
+        " or (moved > self._MOVED and moved > self._RATIO * nearer)",
+        "",
+        f"{_PIXELS_RUN}::test_a_mix_up_is_noticed_in_motion_fades_and_flashes_though_brightness_moves[flashing-swapped-0]",
+    ),
+    Mutant(
+        15, "a result is compared with one field of two that were woven", "pipelines/worker.py",
+        "shown = following if filtered is None or filtered.planes is frame.planes else self._small(filtered)",
+        "shown = following",
+        f"{_PIXELS_RUN}::test_a_strobe_of_whole_fields_is_not_taken_for_a_wrong_picture[lanczos-auto]",
+    ),
+    Mutant(
+        57, "tiles are no sign of life", "pipelines/lanes.py",
+        "                made = work(one)\n                self.done += 1",
+        "                made = work(one)",
+        f"{_PULSE}::test_every_tile_counts[1]",
+    ),
+    Mutant(
+        57, "tiles side by side are no sign of life", "pipelines/lanes.py",
+        "                made = future.result()\n                self.done += 1",
+        "                made = future.result()",
+        f"{_PULSE}::test_every_tile_counts[2]",
+    ),
+    Mutant(
+        57, "layers of a large network are no sign of life", "pipelines/device.py",
+        "layer.register_forward_hook(count)",
+        "pass",
+        f"{_WORKER}::test_a_large_network_that_sees_a_whole_frame_at_once_counts_its_layers",
+    ),
+    Mutant(
+        57, "an encoder that drains gives no sign of life", "pipelines/encode.py",
+        "                packet.stream = muxer.stream\n                _keep(muxer, packet, pts, captions, encoder)\n                step()",
+        "                packet.stream = muxer.stream\n                _keep(muxer, packet, pts, captions, encoder)",
+        f"{_PULSE}::test_every_packet_counts_also_while_the_encoder_drains",
+    ),
+    Mutant(
+        57, "a child does not tell its worker's pulse", "pipelines/local.py",
+        "            if now != told:",
+        "            if False:",
+        f"{_LOCAL}::test_a_child_that_gets_on_in_silence_is_waited_for",
+    ),
+    Mutant(
+        57, "a pulse that stands still is told", "pipelines/local.py",
+        "            if now != told:",
+        "            if True:",
+        f"{_PULSE}::test_a_pulse_that_stands_still_is_not_told",
+    ),
+    Mutant(
+        57, "a driver does not ask for a pulse", "pipelines/driver.py",
+        "if actor.silent > SILENCE_SECONDS / _PULSES and not actor.asked:",
+        "if False:",
+        f"{_CLUSTER}::test_a_worker_that_gets_on_in_silence_is_waited_for",
+    ),
+    Mutant(
+        57, "any answer is a pulse", "pipelines/driver.py",
+        "if pulse is not None and pulse != actor.pulse:",
+        "if pulse is not None:",
+        f"{_CLUSTER}::test_a_hanging_worker_is_replaced",
     ),
 )  # fmt: skip
 

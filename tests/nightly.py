@@ -45,6 +45,7 @@ def parts() -> list[Part]:
         Part("steps", _pytest("tests/pipelines/test_crash.py"), {"VSR_STEPS": "1"}),
         *(Part(f"crashes {n + 1}/4", _pytest(crash), {"VSR_CRASHES": "50", "VSR_SEED": str(100 + n)}) for n in range(4)),
         *(Part(f"fuzz {n + 1}/2", ("tests.fuzz", "--first", str(10_000 + 500 * n), "--count", "500")) for n in range(2)),
+        Part("pixels", _pytest("tests/pipelines/test_pixel_formats.py", "-k", "combination"), {"VSR_COMBINATIONS": "200", "VSR_SEED": "100"}),
         *(Part(f"mutants {n + 1}/4", ("tests.mutants", "--part", f"{n + 1}/4")) for n in range(4)),
         *(
             Part(f"{name} {n + 1}/2", _pytest(f"{_FACTS}::{test}"), {"VSR_CASES": "100", "VSR_FIRST": str(1000 + 100 * n)})

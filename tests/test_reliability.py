@@ -213,6 +213,7 @@ _ROWS: tuple[tuple[str, str, str], ...] = (
     ("steps", "ended right before each of {steps} steps on the disk, by a kill and as by a power cut", "{ended} runs went on, with the same bytes"),
     ("crashes", "killed at random moments", "{parent} times the command, {child} times its child; every rerun gave the same bytes"),
     ("fuzz", "mutated films", "{count} tried, no bad end"),
+    ("pixels", "combinations of pixels, networks, sizes and colours", "{combinations} tried, each within rounding of a float reference"),
     ("torture", "files of a torture set", "{count} tried, no bad end; {refused} refused at once, 99 in 100 within {refusal_p99_seconds} CPU seconds"),
     ("mutants", "guards taken out", "{mutants} tried, each noticed by its test"),
     ("guards", "CPU seconds that the guards take", "{share} of a run"),

@@ -205,7 +205,8 @@ def reference(planes: Sequence[np.ndarray], plan: Plan, networks: Sequence[Loade
     """Upright planes of codes through a plan's networks, as planes of the result: float64, not rounded, not clipped, not padded."""
     seen = _load(planes, plan)
     number = 1 if plan.color.matrix == 0 else plan.color.matrix
-    for stage, network in zip(plan.stages, networks, strict=True):
+    stages = [s for s in plan.stages if s.card.name != "identity"]
+    for stage, network in zip(stages, networks, strict=True):
         made = _stage(network, seen, (stage.height, stage.width), number)
         seen = made if network.classical or plan.strength == 1 else _mixed(seen, made, network.contract.kernel, plan.strength)
     return _store(seen, plan, number)

@@ -24,6 +24,7 @@ class Standin:
         self.facts = {"pid": str(os.getpid()), "class": setup.get("class", "a")}
         self._silent = bool(setup.get("silent"))
         self._marks = Path(setup.get("marks", "/nonexistent"))
+        self.pulse = 0
 
     def run(self, task: tuple[str, Any], pieces: Iterator[Any]) -> Iterator[Any]:
         word, argument = task
@@ -31,6 +32,10 @@ class Standin:
             os.kill(os.getpid(), signal.SIGKILL)
         elif word == "hang once" and self._first(argument):
             time.sleep(3600)
+        elif word == "get on in silence":
+            for _ in range(round(argument * 20)):
+                time.sleep(0.05)
+                self.pulse += 1
         elif word == "foreseen":
             raise MediaError("no film")
         elif word == "bug":

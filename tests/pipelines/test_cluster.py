@@ -268,6 +268,14 @@ def test_a_hanging_worker_is_replaced(cluster: Cluster, tmp_path: Path, monkeypa
     assert keys_done(events) == [0, 1]
 
 
+def test_a_worker_that_gets_on_in_silence_is_waited_for(cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Case 57: a single frame may take an hour."""
+    monkeypatch.setattr("pipelines.driver.SILENCE_SECONDS", 3.0)
+    events = run(cluster, ("get on in silence", 8.0))
+    assert not [e for e in events if isinstance(e, Lost)]
+    assert keys_done(events) == [0]
+
+
 def test_time_in_which_the_driver_itself_was_stopped_is_no_silence_of_its_workers(cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
     """Case 57: Ctrl-Z, or the lid of a laptop; seen by its clock."""
     stopped = 0.0

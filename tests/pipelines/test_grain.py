@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import av
@@ -9,11 +10,13 @@ import numpy as np
 import pytest
 
 from models.errors import Interrupted
-from pipelines.grain import LEVELS, grain_of, measure_grain
+from pipelines.grain import LEVELS, GrainMaker, grain_of, measure_grain
 from pipelines.planes import PixelFormat
 from pipelines.probe import probe
+from pipelines.video import Frame
 from tests import media
 from tests.helpers.inline import planned_of, upscaled
+from tests.pipelines.test_pixel_formats import plan_for
 
 pytestmark = pytest.mark.usefixtures("inline")
 
@@ -125,3 +128,23 @@ def test_interrupted_it_goes_on_with_the_same_grain(tmp_path: Path) -> None:
     list(upscale_video(source, tmp_path / "a.mkv", settings))
     made = [planes(tmp_path / name) for name in ("a.mkv", "b.mkv")]
     assert all(np.array_equal(a, b) for a, b in zip(*made, strict=True))
+
+
+def test_grain_of_a_float_picture_is_that_of_codes() -> None:
+    """Added to values as they are: no table of 2^32 codes, no clipping of light above white."""
+    made = []
+    for pix_fmt in ("gbrp", "gbrp16le", "gbrpf32le"):
+        plan = replace(plan_for("gbrp", (64, 48), (128, 96), ("lanczos",), out=pix_fmt), grain=((1.0, 2.0, 4.0, 6.0),) * 3)
+        pixels = PixelFormat.parse(pix_fmt)
+        most = 1.0 if pixels.is_float else (1 << pixels.bits) - 1
+        ramp = np.tile(np.linspace(0.1, 0.9, 128), (96, 1)) * most
+        planes = [(ramp if pixels.is_float else np.rint(ramp)).astype(pixels.dtype)] * 3
+        grainy = GrainMaker(plan)(Frame(7, planes)).planes
+        assert all(p.dtype == pixels.dtype for p in grainy)
+        made.append([(g.astype(np.float64) - p) / most * 255 for g, p in zip(grainy, planes, strict=True)])
+    assert 1 < made[2][0][:, :32].std() < made[2][0][:, 96:].std() < 7
+    for one, other in zip(made[1], made[2], strict=True):
+        assert np.abs(one - other).max() < 0.1
+    bright = [np.full((96, 128), 3.0, np.float32)] * 3
+    plan = replace(plan_for("gbrp", (64, 48), (128, 96), ("lanczos",), out="gbrpf32le"), grain=((2.0,),) * 3)
+    assert GrainMaker(plan)(Frame(7, bright)).planes[0].max() > 3.0

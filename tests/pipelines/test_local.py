@@ -156,6 +156,29 @@ def test_a_child_that_says_nothing_is_replaced(tmp_path: Path, monkeypatch: pyte
     assert sorted(e.key for e in events if isinstance(e, Done)) == [0, 1]
 
 
+def test_a_child_that_gets_on_in_silence_is_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Case 57: a single frame may take an hour; seen by its pulse, which here comes every 5 s."""
+    receive, silence = local._Child.receive, iter([600.0])
+    monkeypatch.setattr(local._Child, "receive", _impatient(receive, silence))
+    events = side_by_side(tmp_path, ("get on in silence", 18.0))
+    assert not [e for e in events if isinstance(e, Lost)]
+    assert [e.key for e in events if isinstance(e, Done)] == [0]
+
+
+def _impatient(receive: Any, first: Iterator[float]) -> Any:
+    """Wait for the child to begin as long as it takes, and 12 s for everything else."""
+
+    def impatient(child: Any) -> Any:
+        usual = local.SILENCE_SECONDS
+        local.SILENCE_SECONDS = next(first, 12.0)  # type: ignore[misc]
+        try:
+            return receive(child)
+        finally:
+            local.SILENCE_SECONDS = usual  # type: ignore[misc]
+
+    return impatient
+
+
 def test_a_child_that_hangs_while_it_makes_its_worker_is_ended_before_the_next_begins(monkeypatch: pytest.MonkeyPatch) -> None:
     """Case 57: two that load at a time may not fit on a device."""
     begun: list[subprocess.Popen[bytes]] = []

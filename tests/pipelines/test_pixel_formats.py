@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import os
 import random
+from collections.abc import Iterator
 from dataclasses import replace
 from fractions import Fraction
 
@@ -23,6 +24,7 @@ from pipelines.plan import Plan, choose_stages
 from pipelines.planes import Orientation, PixelFormat
 from pipelines.tags import output_tags
 from pipelines.video import Chunk, Frame, Span
+from tests.helpers.figures import record
 from tests.helpers.float_reference import reference
 
 CPU = torch.device("cpu")
@@ -71,9 +73,14 @@ def _learned(name: str) -> LoadedNetwork:
 
 
 @pytest.fixture(autouse=True)
-def _plain(monkeypatch: pytest.MonkeyPatch) -> None:
+def _plain(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """In fp32, and in one thread: on such small pictures others only wait for each other."""
     monkeypatch.setattr("pipelines.device.low_precision", lambda _: torch.float32)
     monkeypatch.setattr("pipelines.device.load_network", load)
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
 
 
 def texture(pix_fmt: str, width: int, height: int, seed: int = 0) -> list[np.ndarray]:
@@ -126,7 +133,7 @@ def check(plan: Plan, planes: list[np.ndarray]) -> None:
     upscaler = Upscaler(plan, CPU)
     upright = upscaler.turned(Frame(0, planes)).planes
     (made,) = upscaler([Frame(0, planes)])
-    networks = [load(s.card, height=s.height, width=s.width) for s in plan.stages]
+    networks = [load(s.card, height=s.height, width=s.width) for s in plan.stages if s.card.name != "identity"]
     pixels = PixelFormat.parse(plan.out_pix_fmt)
     expected = reference(upright, plan, networks)
     assert len(made.planes) == len(expected) == pixels.plane_count
@@ -155,6 +162,19 @@ def test_boxes_that_overshoot_and_half_the_strength_are_right_for_every_kind_of_
     for chain in CHAINS.values():
         if chain != ("nearest",):  # half-way between two samples either is nearest
             check(plan_for(pix_fmt, (28, 20), (45, 34), chain, strength=0.5, tile=(16, 16)), texture(pix_fmt, 28, 20))
+
+
+@pytest.mark.parametrize("pix_fmt", ["yuv420p", "yuv422p", "yuv411p", "yuv440p", "yuv444p", "gbrp", "gray"])
+def test_chroma_is_turned_with_its_picture(pix_fmt: str) -> None:
+    """Case 26: also where no network takes part, and where it is subsampled along one axis only."""
+    for turn in (Orientation(transpose=True, flip_x=True), Orientation(flip_x=True, flip_y=True)):
+        seen = turn.turn(28, 20)
+        for chain, factor in ((("identity",), 1), (("lanczos",), 2), (("fast-x2",), 2)):
+            check(plan_for(pix_fmt, seen, (seen[0] * factor, seen[1] * factor), chain, turn=turn), texture(pix_fmt, 28, 20))
+
+
+def test_the_combinations_are_counted() -> None:
+    record(combinations=COMBINATIONS)
 
 
 @pytest.mark.parametrize("number", range(COMBINATIONS))

@@ -204,3 +204,33 @@ def test_cuda_is_refused_where_there_is_none() -> None:
         pytest.skip("there is a CUDA device")
     with pytest.raises(UsageError, match="no CUDA device"):
         choose_device("cuda")
+
+
+def test_a_worker_s_pulse_grows_with_every_tile_layer_and_packet_and_not_by_itself(tmp_path: Path) -> None:
+    """Case 57: or a frame that takes an hour on a small CPU would be taken for a hang, and a hang for a slow frame."""
+    worker, planned, packets = prepared(tmp_path, model="fast-x2", scale=2, tile="32x32")
+    frame = Frame(0, media.planes_of(0, 64, 48))
+    tiles = len(worker.upscaler._tiles(48, 64))
+    assert tiles >= 4
+    for _ in range(2):
+        worker.upscaler.stills.forget()
+        before = worker.pulse
+        worker.upscaler([frame])
+        assert worker.pulse == before + tiles
+    before = worker.pulse
+    made = list(worker.run(SpanTask(planned.plan.chunks, tuple(planned.info.pts), 0, frozenset()), iter([packets])))  # type: ignore[list-item]
+    assert any(isinstance(m.value if isinstance(m, Free) else m, EncodedChunk) for m in made)
+    done = worker.pulse
+    assert done > before + 24 + 2 * tiles  # packets of 24 frames, and their tiles, as far as they don't stand still
+    assert worker.pulse == done
+
+
+def test_a_large_network_that_sees_a_whole_frame_at_once_counts_its_layers(tmp_path: Path) -> None:
+    """Case 57."""
+    from tests.pipelines.test_color_exact import foreign
+
+    worker, _, _ = prepared(tmp_path, model=str(foreign(tmp_path / "rgb.safetensors", last=0.0)), scale=2)
+    before = worker.upscaler._lanes.done
+    layers = worker.pulse
+    worker.upscaler([Frame(0, media.planes_of(0, 64, 48))])
+    assert worker.pulse - layers > 5 + worker.upscaler._lanes.done - before
