@@ -193,9 +193,9 @@ def test_thumbnails_are_of_one_luma_whatever_the_planes_are(matrix: int) -> None
 
 def test_stripes_of_any_period_have_the_thumbnail_of_their_upscale() -> None:
     """All rows count, or what is seen of stripes would be chance."""
-    pixels, tags, grid = PixelFormat.parse("gray"), ColorTags(1, 2, 1, 1), grid_for(320, 270)
+    pixels, tags, grid = PixelFormat.parse("gray"), ColorTags(1, 2, 1, 1), grid_for(320, 275)
     for period in (2, 3, 5, 7, 15):
-        plane = np.tile(((np.arange(270) % period < period / 2) * 200).astype(np.uint8)[:, None], (1, 320))
+        plane = np.tile(((np.arange(275) % period < period / 2) * 200).astype(np.uint8)[:, None], (1, 320))
         for factor in (2, 3):
             large = plane.repeat(factor, 0).repeat(factor, 1)
             assert np.abs(thumbnail([large], pixels, tags, grid) - thumbnail([plane], pixels, tags, grid)).max() < 0.01
