@@ -927,7 +927,7 @@ MUTANTS = (
     ),
     Mutant(
         26, "turned planes that no network works on keep their chroma where it was", "pipelines/device.py",
-        'not (turned and (fmt.sub_x or fmt.sub_y))',
+        "not (turned and (fmt.sub_x or fmt.sub_y))",
         "True",
         f"{_PIXELS}::test_chroma_is_turned_with_its_picture[yuv422p]",
     ),
