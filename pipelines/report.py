@@ -45,7 +45,7 @@ def info_table(info: VideoInfo) -> dict[str, Any]:
         "seconds": float((info.pts[-1] + info.durations[-1] - info.pts[0]) * info.time_base),
         "vfr": info.vfr,
         "interlaced": info.interlaced,
-        "scan": {"order": info.scan.order, "found": info.scan.found, "pulldown": info.scan.pulldown},
+        "scan": {"order": info.scan.order, "found": info.scan.found, "pulldown": info.scan.pulldown, "doubt": info.scan.doubt},
         "orientation": {"transpose": info.orientation.transpose, "flip_x": info.orientation.flip_x, "flip_y": info.orientation.flip_y},
         "color": {
             "matrix": _name(Matrix, resolved.matrix),
@@ -101,8 +101,11 @@ def info_text(info: VideoInfo) -> str:
         lines.append(" ".join(w for w in words if w))
     if info.chapters:
         lines.append(f"  chapters  {info.chapters}")
-    if info.interlaced or info.scan.pulldown:
+    if info.interlaced or info.scan.pulldown or info.scan.doubt:
         order = f"interlaced, {info.scan.order} field first (by its {info.scan.found})" if info.interlaced else "progressive"
+        if info.scan.doubt:
+            why = "flagged" if info.scan.found == "pictures" else "some pictures look"
+            order += f" by its pictures, though {why} {info.scan.doubt} field first"
         lines.append(f"  scan      {order}{f', {info.scan.pulldown} telecine' if info.scan.pulldown else ''}")
     lines += [f"  refused   {Promise(info.pts[n : n + 1], number=n, clock=info.decoder.clock).refuse(0, change)}" for n, change in info.changes]
     return "\n".join([*lines, *(f"  note      {n}" for n in info.notes)])

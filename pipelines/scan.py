@@ -1,8 +1,9 @@
 """`find_scan`: whether a film is interlaced or telecined, by its flags and by its pictures.
 
-A few stretches all over the film are decoded and shown to FFmpeg's idet, which compares neighbouring lines within and
-between frames. Flags alone are not enough: captured and re-encoded video has often lost them. idet alone is not either: it
-takes slow vertical motion and fades for fields, so a frame counts only if its lines are combed as well.
+A few stretches all over the film are decoded, and moving blocks of their frames asked for the moment of each field
+(`pipelines.field_motion`). Flags alone are not enough: captured and re-encoded video has often lost them, and film is often sent as
+interlaced. Without a flag it takes many blocks all over the picture that agree in one field order; against a flag it takes more.
+What falls short of that is a doubt, which is reported and not acted upon.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import av
 import numpy as np
 
+from pipelines.field_motion import CELLS, field_phase, sample
 from pipelines.source import film_decoder, open_source
 from pipelines.video import NO_PTS, Scan
 
@@ -29,38 +31,61 @@ if TYPE_CHECKING:
     from av.video.frame import VideoFrame
     from av.video.stream import VideoStream
 
+    from pipelines.field_motion import Sample
     from pipelines.video import VideoInfo
 
-__all__ = ["Look", "comb_share", "find_scan", "judge"]
+__all__ = ["Look", "find_scan", "judge"]
 
 _PLACES = 6
 _FRAMES = 12
-"""Looked at in every place."""
+"""Looked at in every place; half of them where none looks like fields: the cycle of telecine is five long."""
 _TALLEST, _FASTEST = 1152, Fraction(31)
 """No interlaced format has more lines or frames a second; what is beyond is not looked at unless flagged."""
-_LEAST = 4
-"""Frames a stretch must show as interlaced before its pictures are believed without flags."""
-_COMB_STEP = 10
-"""Codes of 8 bits by which a line of a comb stands out from both its neighbours."""
-_COMBED = 5e-4
-"""Part of the picture that combs cover in a frame of two moments; whole frames of natural pictures stay below, probed."""
-_CONTRARY = 8
-"""The pictures overrule the flagged field order where they are that many times surer."""
+_LEAST = 48
+"""Moving blocks that must show where their fields are before pictures are believed."""
+_SHARE = 0.34
+"""Part of the moving blocks, and of those in half of the moving cells, that must show fields of one order; telecine: two frames of five."""
+_ONE_ORDER = 4
+"""Blocks that show one field order for each one that shows the other."""
+_CELLS = 3
+"""Cells of the picture, of sixteen, that must show it."""
+_CONTRARY = 1.5
+"""So many times more of everything where a flag says otherwise."""
+_WHOLE, _EVEN = 0.7, 0.04
+"""Against an interlaced flag: the least part of progressive blocks, and the most by which one field order outweighs the other."""
+_DOUBT = 0.2
+"""Part of the moving blocks that show fields of one order and make a doubt of it."""
 
 _FLAGGED = {2: "top", 3: "bottom", 4: "bottom", 5: "top"}
 """AVFieldOrder -> field shown first (TT, BB, TB: top coded, bottom shown first, BT)."""
 
+Order = Literal["top", "bottom"]
+
+
+def _cells() -> np.ndarray:
+    return np.zeros((CELLS, CELLS), int)
+
 
 @dataclass
 class Look:
-    """What one stretch of a film shows: frames by what idet takes them for, and by their own flags."""
+    """What one stretch of a film shows: blocks by what they show, cell by cell, and frames by their own flags."""
 
-    seen: Counter[str] = field(default_factory=Counter)
-    """top, bottom (both combed, too), progressive, undetermined."""
+    top: np.ndarray = field(default_factory=_cells)
+    """(4, 4): blocks of each cell of the picture whose top field comes first."""
+    bottom: np.ndarray = field(default_factory=_cells)
+    progressive: np.ndarray = field(default_factory=_cells)
     flagged: Counter[str] = field(default_factory=Counter)
-    """top, bottom, progressive."""
+    """Frames: top, bottom, progressive."""
     kinds: str = ""
-    """One letter a frame in order: t, b (interlaced), p, u."""
+    """One letter a frame in order: t, b (interlaced), p, u (nothing moves)."""
+
+    def __add__(self, other: Look) -> Look:
+        return Look(self.top + other.top, self.bottom + other.bottom, self.progressive + other.progressive, self.flagged + other.flagged)
+
+    @property
+    def moving(self) -> np.ndarray:
+        """(4, 4): all blocks that show anything."""
+        return np.asarray(self.top + self.bottom + self.progressive)
 
 
 def find_scan(info: VideoInfo, field_order: int) -> Scan:
@@ -81,42 +106,76 @@ def find_scan(info: VideoInfo, field_order: int) -> Scan:
         looks = []  # what is wrong with it is said where it matters
     finally:
         container.close()
-    return judge(looks, _FLAGGED.get(field_order, ""), soft=soft)
+    # HEVC keeps each field as a picture of its own: what is whole there is a field.
+    return judge(looks, _FLAGGED.get(field_order, ""), soft=soft, apart=info.codec == "hevc")
 
 
 def _is_beyond(info: VideoInfo) -> bool:
     return info.height > _TALLEST or info.rate > _FASTEST
 
 
-def judge(looks: Sequence[Look], stream_flag: str, *, soft: bool = False) -> Scan:
+def judge(looks: Sequence[Look], stream_flag: str, *, soft: bool = False, apart: bool = False) -> Scan:
     """The verdict over all stretches.
 
-    Flagged frames make a film interlaced. Without flags it takes a stretch most of whose frames show fields of two moments
-    in one and the same order. stream_flag: field that the stream's header says comes first, or "".
+    Flags are believed unless the pictures plainly show otherwise: another order, or whole frames. Without flags pictures are
+    believed that plainly show fields of one order. stream_flag: field that the stream's header says comes first, or "". soft: its
+    times are those of soft telecine. apart: flagged frames are single fields, which have no other one to be compared with.
     """
-    seen, flagged = Counter[str](), Counter[str]()
-    for look in looks:
-        seen += look.seen
-        flagged += look.flagged
+    film = sum(looks, Look())
     hard = any(_is_hard_telecine(look.kinds) for look in looks)
-    marked = max(("top", "bottom"), key=lambda o: flagged[o])
-    by_flags = marked if flagged[marked] else stream_flag if stream_flag and not soft else ""
-    shown = max(("top", "bottom"), key=lambda o: seen[o])
-    against = seen[{"top": "bottom", "bottom": "top"}[shown]]
-    certain = any(_shows_fields(look, shown) for look in looks) and seen[shown] > 3 * against
-    pulldown: Literal["", "soft", "hard"] = "hard" if hard and (certain or by_flags) else "soft" if soft else ""
+    marked: Order = "top" if film.flagged["top"] >= film.flagged["bottom"] else "bottom"
+    by_flags = marked if film.flagged[marked] else stream_flag if stream_flag and not soft else ""
+    shown: Order = "top" if film.top.sum() >= film.bottom.sum() else "bottom"
+    share = 1 / 5 if hard else _SHARE
+    pulldown: Literal["", "soft", "hard"] = "soft" if soft else ""
+    telecine: Literal["", "soft", "hard"] = "hard" if hard else pulldown
     if by_flags:
-        contrary = shown != by_flags and certain and seen[shown] >= _CONTRARY * max(1, against)
-        return Scan("top" if (shown if contrary else by_flags) == "top" else "bottom", "pictures" if contrary else "flags", pulldown)
-    if certain:
-        return Scan("top" if shown == "top" else "bottom", "pictures", pulldown)
-    return Scan(pulldown=pulldown)
+        flag: Order = "top" if by_flags == "top" else "bottom"
+        if apart:
+            return Scan(flag, "flags", telecine)
+        if shown != flag and _shows_fields(film, shown, share, strictness=_CONTRARY):
+            return Scan(shown, "pictures", telecine)
+        if not hard and _shows_whole_frames(looks):
+            return Scan("progressive", "pictures", pulldown, doubt=flag)
+        return Scan(flag, "flags", telecine)
+    if _shows_fields(film, shown, share):
+        return Scan(shown, "pictures", telecine)
+    return Scan(pulldown=pulldown, doubt=shown if _hints_at_fields(film, shown) else "")
 
 
-def _shows_fields(look: Look, order: str) -> bool:
-    """Most of what can be told of a stretch is interlaced in that order; telecined film: two frames of five."""
-    told = look.seen["top"] + look.seen["bottom"] + look.seen["progressive"]
-    return look.seen[order] >= _LEAST and 3 * look.seen[order] >= told
+def _shows_fields(film: Look, order: Order, share: float, *, strictness: float = 1) -> bool:
+    """Whether many moving blocks all over the picture have fields of that one order."""
+    for_it, against = (film.top, film.bottom) if order == "top" else (film.bottom, film.top)
+    moving = film.moving
+    many = int(moving.sum())
+    moves = moving * CELLS * CELLS * 3 >= max(many, 1)
+    shows = moves & (for_it >= share * moving)
+    return bool(
+        many >= strictness * _LEAST
+        and for_it.sum() >= share * many
+        and for_it.sum() >= strictness * _ONE_ORDER * against.sum()
+        and shows.sum() >= max(_CELLS, moves.sum() / 2)
+    )
+
+
+def _shows_whole_frames(looks: Sequence[Look]) -> bool:
+    """Whether the pictures are progressive for sure, whatever their flags: all over the picture, in every stretch in which enough moves."""
+    film = sum(looks, Look())
+    many = int(film.moving.sum())
+    moves = film.moving * CELLS * CELLS * 3 >= max(many, 1)
+    return bool(
+        many >= _CONTRARY * _LEAST
+        and film.progressive.sum() >= _WHOLE * many
+        and abs(int(film.top.sum()) - int(film.bottom.sum())) <= _EVEN * many
+        and moves.sum() >= _CELLS
+        and all((look.progressive.sum() >= look.moving.sum() / 2) for look in looks if look.moving.sum() >= _LEAST / 4)
+    )
+
+
+def _hints_at_fields(film: Look, order: Order) -> bool:
+    """Whether there is more to it than chance, though too little to act upon."""
+    for_it, against = (film.top, film.bottom) if order == "top" else (film.bottom, film.top)
+    return bool(film.moving.sum() >= _LEAST and for_it.sum() - against.sum() >= _DOUBT * film.moving.sum())
 
 
 def _is_hard_telecine(kinds: str) -> bool:
@@ -170,50 +229,39 @@ def _look(packets: Iterable[Packet[VideoStream]], decoder: VideoCodecContext, wa
             known.add(NO_PTS if frame.pts is None else frame.pts)
             eye.show(frame, look)
             count += 1
-            if count == wanted:
-                break
-        if count == wanted:
-            break
-    if eye is not None:
-        eye.finish(look)
+            if count == wanted or (count == wanted // 2 and not set(look.kinds) & set("tb")):
+                return look
     return look
 
 
 class _Eye:
-    """idet over one stretch, and the frames' own flags, which only a filter can read."""
+    """What the frames of one stretch show, one after the other, and their own flags, which only a filter can read."""
 
     def __init__(self, like: VideoFrame) -> None:
         self._like = (like.width, like.height, like.format.name)
-        self._idet = _graph(like, "idet", None)
         self._top = _graph(like, "select", "expr='eq(interlace_type,TOPFIRST)'")
+        self._before: Sample | None = None
         self._number = 0
 
     def fits(self, frame: VideoFrame) -> bool:
         return (frame.width, frame.height, frame.format.name) == self._like
 
     def show(self, frame: VideoFrame, look: Look) -> None:
-        frame.pts, frame.time_base = self._number, Fraction(1, 25)
-        self._number += 1
+        now = sample(frame)
+        if now is not None and self._before is not None:
+            votes = field_phase(self._before, now)
+            look.top += votes.top
+            look.bottom += votes.bottom
+            look.progressive += votes.progressive
+            look.kinds += votes.kind
+        self._before = now
         if frame.interlaced_frame:
+            frame.pts, frame.time_base = self._number, Fraction(1, 25)
+            self._number += 1
             self._top[0].push(frame)
             look.flagged["top" if _pulled(self._top[1]) else "bottom"] += 1
         else:
             look.flagged["progressive"] += 1
-        self._idet[0].push(frame)
-        self._note(look)
-
-    def finish(self, look: Look) -> None:
-        self._idet[0].push(None)
-        self._note(look)
-
-    def _note(self, look: Look) -> None:
-        for picture in _pulled(self._idet[1]):
-            kind = picture.metadata["lavfi.idet.multiple.current_frame"]
-            if kind in {"tff", "bff"}:
-                combed = comb_share(_luma(picture)) >= _COMBED
-                kind = {"tff": "top", "bff": "bottom"}[kind] if combed else "undetermined"
-            look.seen[kind] += 1
-            look.kinds += kind[0]
 
 
 def _graph(like: VideoFrame, name: str, options: str | None) -> tuple[Any, Any, Any]:
@@ -225,30 +273,6 @@ def _graph(like: VideoFrame, name: str, options: str | None) -> tuple[Any, Any, 
     node.link_to(sink)
     graph.configure()
     return source, sink, graph
-
-
-def _luma(picture: VideoFrame) -> np.ndarray:
-    """(H,W) uint8: the first plane, its upper 8 bits."""
-    plane, part = picture.planes[0], picture.format.components[0]
-    step = 2 if part.bits > 8 else 1
-    rows: Any = np.frombuffer(memoryview(plane), np.uint8 if step == 1 else np.uint16).reshape(-1, plane.line_size // step)[:, : picture.width]
-    return (rows >> max(0, part.bits - 8)).astype(np.uint8)  # type: ignore[no-any-return]
-
-
-def comb_share(luma: np.ndarray) -> float:
-    """The part of a picture's samples, 0..1, that stand out from the lines above and below as only a comb does.
-
-    luma: (H,W) uint8. A line of a comb differs from both neighbours by much the same, and little from the next but one.
-    """
-    if luma.shape[0] < 5:
-        return 0.0
-    lines = luma.astype(np.int16)
-    above, own, below = lines[1:-3], lines[2:-2], lines[3:-1]
-    up, down = own - above, own - below
-    out = ((up > _COMB_STEP) & (down > _COMB_STEP)) | ((up < -_COMB_STEP) & (down < -_COMB_STEP))
-    half = np.abs(up) // 2
-    alike = (np.abs(lines[:-4] - own) < half) & (np.abs(lines[4:] - own) < half) & (np.abs(above - below) < half)
-    return float((out & alike).mean())
 
 
 def _pulled(sink: Any) -> list[Any]:

@@ -105,8 +105,9 @@ class RunSettings:
     video_stream: int | None = None
     """Which of several films, from 0."""
     on_corrupt: Literal["fail", "conceal"] = "fail"
-    deinterlace: Literal["auto", "bob", "off", "refuse"] = "auto"
-    """Of interlaced video: auto, a frame of each frame; bob, a frame of each field; off, lines as they are; refuse, none of it."""
+    deinterlace: Literal["auto", "on", "bob", "off", "refuse"] = "auto"
+    """Of interlaced video: auto, a frame of each frame; bob, a frame of each field, in doubt too; on, a frame of each frame whatever was found;
+    off, lines as they are; refuse, none of it."""
     square_pixels: bool = False
     """Bake an anamorphic picture's shape into its pixels, instead of keeping its sample aspect ratio."""
     crop_bars: bool = False
@@ -136,8 +137,8 @@ class RunSettings:
             raise UsageError(f"--keep-grain takes grain out by --prefilter denoise first; leave --prefilter {self.prefilter} out")
         if not 0 <= self.strength <= 1:
             raise UsageError(f"--strength {self.strength:g}: expected 0 (classical) to 1 (all of the network's result)")
-        if self.deinterlace not in {"auto", "bob", "off", "refuse"}:
-            raise UsageError(f"--deinterlace {self.deinterlace}: expected auto, bob, off or refuse")
+        if self.deinterlace not in {"auto", "on", "bob", "off", "refuse"}:
+            raise UsageError(f"--deinterlace {self.deinterlace}: expected auto, on, bob, off or refuse")
         if self.workers is not None and self.workers < 1:
             raise UsageError(f"--workers {self.workers}: expected at least 1")
         for name in ("gpus_per_worker", "cpus_per_worker"):

@@ -33,6 +33,8 @@ class Scan:
     found: Literal["flags", "pictures"] = "flags"
     pulldown: Literal["", "soft", "hard"] = ""
     """Telecine: soft, film frames with flags that repeat fields; hard, film spread over fields that are really there."""
+    doubt: Literal["", "top", "bottom"] = ""
+    """Of progressive video: the field that its flags, or a few of its pictures, say comes first; not acted upon unasked."""
 
 
 @dataclass(frozen=True)

@@ -435,8 +435,8 @@ def misdated(path: Path, frames: int = 40) -> Path:
 
 
 def interlaced(path: Path, frames: int = 16) -> Path:
-    """H.264 with interlaced macroblocks, top field first; no motion between the fields."""
-    return write(path, Film(frames=frames, rate=Fraction(25), options={"flags": "+ildct+ilme"}, field_flags="tff"))
+    """H.264 with interlaced macroblocks, top field first."""
+    return fields(path, frames=frames, size=(64, 48))
 
 
 def fields(path: Path, first: str = "top", frames: int = 16, *, flagged: bool = True, **film: object) -> Path:
@@ -780,8 +780,8 @@ def paff(path: Path, frames: int = 20, size: tuple[int, int] = (64, 64)) -> Path
     stream.time_base = TICKS
     output.start_encoding()
     for frame in range(frames):
-        planes = planes_of(frame, width, height)
         for bottom in (False, True):
+            planes = planes_of(2 * frame + bottom, width, height)
             data = b"\x00\x00\x00\x01\x09\x10" + (b"" if bottom else head) + _field(planes, frame, bottom=bottom)
             packet = av.Packet(len(data))
             packet.update(data)

@@ -82,13 +82,48 @@ MUTANTS = (
     ),
     Mutant(
         15, "flags alone tell what is interlaced", "pipelines/scan.py",
-        "    if certain:\n", "    if False:\n",
-        f"{_FILTERS}::test_what_was_found_and_done_is_said",
+        "    if _shows_fields(film, shown, share):\n", "    if False:\n",
+        f"{_SCAN}::test_without_flags_pictures_tell_it",
     ),
     Mutant(
-        15, "whatever idet says is believed", "pipelines/scan.py",
-        "comb_share(_luma(picture)) >= _COMBED", "True",
-        f"{_SCAN}::test_a_ball_that_falls_is_not_believed_to_be_fields",
+        15, "an interlaced flag is believed whatever pictures show", "pipelines/scan.py",
+        "if not hard and _shows_whole_frames(looks):", "if False:",
+        f"{_SCAN}::test_whole_frames_are_not_taken_for_fields_whatever_their_flags",
+    ),
+    Mutant(
+        15, "single fields are taken for whole frames", "pipelines/scan.py",
+        "        if apart:\n", "        if False:\n",
+        f"{_SCAN}::test_fields_kept_as_pictures_of_their_own_are_not_taken_for_whole_frames",
+    ),
+    Mutant(
+        15, "both field orders make a film interlaced", "pipelines/scan.py",
+        "for_it.sum() >= strictness * _ONE_ORDER * against.sum()", "True",
+        f"{_SCAN}::test_it_takes_many_blocks_all_over_the_picture_in_one_order",
+    ),
+    Mutant(
+        15, "a corner makes a film interlaced", "pipelines/scan.py",
+        "shows.sum() >= max(_CELLS, moves.sum() / 2)", "True",
+        f"{_SCAN}::test_it_takes_many_blocks_all_over_the_picture_in_one_order",
+    ),
+    Mutant(
+        15, "few blocks make a film interlaced", "pipelines/scan.py",
+        "many >= strictness * _LEAST", "True",
+        f"{_SCAN}::test_it_takes_many_blocks_all_over_the_picture_in_one_order",
+    ),
+    Mutant(
+        15, "whole frames in one corner overrule a flag", "pipelines/scan.py",
+        "and moves.sum() >= _CELLS", "",
+        f"{_SCAN}::test_it_takes_more_against_a_flag",
+    ),
+    Mutant(
+        15, "a darker field is a later one", "pipelines/field_motion.py",
+        "> _SAME_LIGHT:", "> 1e9:",
+        f"{_SCAN}::test_moving_blocks_tell_when_each_field_was_taken",
+    ),
+    Mutant(
+        15, "a doubt is not said", "pipelines/request.py",
+        'if scan.doubt and wanted != "off":', "if False:",
+        f"{_FILTERS}::test_a_doubt_is_said_with_what_to_type_and_not_acted_upon",
     ),
     Mutant(
         15, "a chunk does not see the frames beside it", "pipelines/plan.py",

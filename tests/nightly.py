@@ -42,6 +42,7 @@ def parts() -> list[Part]:
     crash, soak = "tests/vsr/test_faults.py::test_a_run_killed_at_any_moment_ends_with_the_same_bytes", "tests/vsr/test_soak.py"
     found = [
         Part("guards", ("tests.benchmarks.guards", "640x360", "48")),
+        Part("interlacing", ("tests.benchmarks.interlacing",)),
         Part("steps", _pytest("tests/pipelines/test_crash.py"), {"VSR_STEPS": "1"}),
         *(Part(f"crashes {n + 1}/4", _pytest(crash), {"VSR_CRASHES": "50", "VSR_SEED": str(100 + n)}) for n in range(4)),
         *(Part(f"fuzz {n + 1}/2", ("tests.fuzz", "--first", str(10_000 + 500 * n), "--count", "500")) for n in range(2)),

@@ -82,8 +82,8 @@ def run_options(command: Callable[..., Any], *, one_model: bool = True, place: c
         click.option("--on-corrupt", type=click.Choice(["fail", "conceal"]), help="What to do with damaged frames; default: fail."),
         click.option(
             "--deinterlace",
-            type=click.Choice(["auto", "bob", "off", "refuse"]),
-            help="Interlaced video: at frame rate (auto), at field rate (bob), as it is, or not at all.",
+            type=click.Choice(["auto", "on", "bob", "off", "refuse"]),
+            help="Interlaced video: at frame rate (auto; on: whatever was found), at field rate (bob), as it is, or not at all.",
         ),
         click.option("--prefilter", type=click.Choice(["denoise", "deblock"]), help="FFmpeg's filters first, for noisy or blocky sources."),
         click.option("--keep-grain", is_flag=True, default=None, help="Take film grain out before the networks, and make as much anew behind them."),

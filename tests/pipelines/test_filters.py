@@ -16,10 +16,10 @@ from pipelines import filters
 from pipelines.events import Note
 from pipelines.plan import Deinterlacing
 from pipelines.probe import probe
-from pipelines.scan import comb_share
 from pipelines.settings import RunSettings
 from pipelines.video import Frame
 from tests import media
+from tests.helpers.combs import comb_share
 from tests.helpers.inline import finished_of, planned_of, upscaled
 from tests.helpers.sameness import assert_same_times
 from tests.helpers.view import decoded, frames, planes
@@ -123,6 +123,20 @@ def test_what_was_found_and_done_is_said(tmp_path: Path) -> None:
     assert not (tmp_path / "refused.mkv").exists()
 
 
+def test_a_doubt_is_said_with_what_to_type_and_not_acted_upon(tmp_path: Path) -> None:
+    """Case 15: progressive film that is flagged as interlaced keeps its frames."""
+    source = media.cfr(tmp_path / "in.mp4", size=(128, 96), options={"flags": "+ildct+ilme"}, field_flags="bff")
+    said, plans = {}, {}
+    for mode in ("auto", "on", "bob", "off"):
+        planned = planned_of(upscaled(source, tmp_path / f"{mode}.mkv", deinterlace=mode))
+        said[mode], plans[mode] = " ".join(planned.info.notes), planned.plan.deinterlacing
+    assert plans == {"auto": None, "on": Deinterlacing("bottom"), "bob": Deinterlacing("bottom", bob=True), "off": None}
+    assert "flagged as interlaced, bottom field first, but its pictures are whole" in said["auto"]
+    assert "--deinterlace on" in said["auto"]
+    assert "as asked for, bottom field first" in said["on"]
+    assert [f.digest for f in frames(tmp_path / "auto.mkv")] == [f.digest for f in frames(source)]
+
+
 def test_hard_telecine_is_said_and_made_whole(tmp_path: Path) -> None:
     source = media.telecined(tmp_path / "in.mp4")
     events = upscaled(source, tmp_path / "out.mkv")
@@ -219,5 +233,5 @@ def test_formats_the_filter_would_convert_are_refused_beforehand(tmp_path: Path)
 
 
 def test_an_unknown_way_is_refused() -> None:
-    with pytest.raises(UsageError, match="--deinterlace weave: expected auto, bob, off or refuse"):
+    with pytest.raises(UsageError, match="--deinterlace weave: expected auto, on, bob, off or refuse"):
         RunSettings(deinterlace="weave")  # type: ignore[arg-type]
