@@ -28,9 +28,7 @@ if TYPE_CHECKING:
     from av.video.codeccontext import VideoCodecContext
     from av.video.frame import VideoFrame
 
-    from pipelines.plan import Plan
     from pipelines.source import PacketData
-    from pipelines.task import SpanTask
     from pipelines.video import DecoderSetup, FrameFacts
 
 __all__ = [
@@ -265,12 +263,6 @@ class Promise:
     """Of the first promised frame in the whole film, to name frames by."""
     clock: tuple[int, Fraction] = (0, Fraction(1))
     """(pts of the film's first frame, seconds a tick), to name moments by."""
-
-    @classmethod
-    def of(cls, task: SpanTask, plan: Plan, setup: DecoderSetup) -> Promise:
-        """What the packets of a task must give."""
-        number = task.chunks[0].start_frame - task.settling - task.before
-        return cls(task.pts, plan.linear, task.skipped_frames, number, setup.clock)
 
     def refuse(self, place: int, change: str) -> MediaError:
         """The error for a frame, by its place among the promised ones, that is not like the film's first one."""

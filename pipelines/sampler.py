@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
-from pipelines.decode import Promise, decode, deliver
+from pipelines.decode import decode, deliver
 from pipelines.device import Upscaler, choose_device, numerics_class
 from pipelines.encode import encode_chunk
 from pipelines.excerpt import Excerpt, cut_out
@@ -68,7 +68,7 @@ class Sampler:
                 decoded += 1
                 yield frame
 
-        frames = deliver(counted(), Promise.of(task, plan, self._decoder), conceal=conceal)
+        frames = deliver(counted(), task.promise(plan, self._decoder), conceal=conceal)
         frames = filtered(frames, plan, before=task.before, shown=task.shown)
         settling, after = (n * plan.per_frame for n in plan.network_context)
         began = (task.chunks[0].start_frame - task.settling) * plan.per_frame

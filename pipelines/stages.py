@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
-from pipelines.decode import Promise, decode, deliver
+from pipelines.decode import decode, deliver
 from pipelines.encode import EncodedChunk, encode_chunk
 from pipelines.filters import filtered
 from pipelines.planes import PixelFormat
@@ -85,7 +85,7 @@ class StageTimer:
 
         def decoded() -> list[Frame]:
             nonlocal passed
-            promise = Promise.of(task, plan, self._setup.decoder)
+            promise = task.promise(plan, self._setup.decoder)
             frames = deliver(decode(packets, self._setup.decoder, pixels, conceal=conceal), promise, conceal=conceal)
             kept = []
             for frame in filtered(frames, plan, before=task.before, shown=task.shown):

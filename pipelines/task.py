@@ -11,6 +11,7 @@ from models.catalog import file_name
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from pipelines.decode import Promise
     from pipelines.plan import Plan
     from pipelines.video import Chunk, DecoderSetup
 
@@ -58,6 +59,13 @@ class SpanTask:
     """How many frames behind the last chunk's own networks are shown."""
     shown: Sequence[int] = ()
     """Timestamps of what filters make of the frames that networks are shown, where the plan filters frames."""
+
+    def promise(self, plan: Plan, setup: DecoderSetup) -> Promise:
+        """What its packets must give."""
+        from pipelines.decode import Promise
+
+        number = self.chunks[0].start_frame - self.settling - self.before
+        return Promise(self.pts, plan.linear, self.skipped_frames, number, setup.clock)
 
 
 @dataclass(frozen=True)

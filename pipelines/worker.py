@@ -21,7 +21,7 @@ import numpy as np
 import torch
 
 from models.errors import ResourceError, VerificationError
-from pipelines.decode import Promise, decode, deliver
+from pipelines.decode import decode, deliver
 from pipelines.device import Upscaler, choose_device, numerics_class
 from pipelines.encode import EncodedChunk, encode_chunk
 from pipelines.filters import filtered
@@ -88,7 +88,7 @@ class ChunkUpscaler:
     def _upscale(self, task: SpanTask, pieces: Iterable[list[PacketData]], making: deque[_Making]) -> Iterator[Progress | EncodedChunk | Free]:
         """All up to the encoders; what they have not finished is left in `making`, oldest first."""
         plan = self._plan
-        promise = Promise.of(task, plan, self._decoder)
+        promise = task.promise(plan, self._decoder)
         packets = (packet for piece in pieces for packet in piece)
         conceal = plan.on_corrupt == "conceal"
         clock = _Clock()

@@ -141,7 +141,7 @@ class Films:
 
 def _through(path: Path, *, conceal: bool) -> str:
     """Probe, plan and decode all spans as a worker would; what came of it. Raises whatever is wrong."""
-    from pipelines.decode import IndexMismatchError, Promise, decode, deliver
+    from pipelines.decode import IndexMismatchError, decode, deliver
     from pipelines.planes import PixelFormat
     from pipelines.probe import count
     from pipelines.request import plan_video
@@ -160,7 +160,7 @@ def _through(path: Path, *, conceal: bool) -> str:
             for span in plan.spans:
                 task = _span_task(plan, info, span.chunks, info.pts)
                 packets = (p for piece in _pieces(reader, info, span, span.stop_row) for p in piece)
-                promise = Promise.of(task, plan, info.decoder)
+                promise = task.promise(plan, info.decoder)
                 decoded = decode(packets, info.decoder, PixelFormat.parse(plan.pix_fmt), conceal=conceal)
                 given = [f.pts for f in deliver(decoded, promise, conceal=conceal)]
                 assert given == list(task.pts), f"{len(given)} frames came of {len(task.pts)} that were promised"

@@ -738,7 +738,7 @@ MUTANTS = (
     ),
     Mutant(
         60, "pictures of a chunk are read from its manifest one by one", "pipelines/verify.py",
-        "        place, size = self._place(frame.pts or 0)", "        [0 for _ in self._order]\n        place, size = self._place(frame.pts or 0)",
+        "        place = self._place(frame.pts or 0)", "        [0 for _ in self._order]\n        place = self._place(frame.pts or 0)",
         f"{_LENGTH}::test_a_run_grows_with_the_length",
     ),
     Mutant(
@@ -1010,7 +1010,7 @@ MUTANTS = (
     ),
     Mutant(
         18, "a single picture is not looked at", "pipelines/verify.py",
-        '_check_picture(path, plan, records[0], 0, "the picture")',
+        '_check_picture(path, plan, records[0].thumbnails, 0, "the picture")',
         '_read_picture(path, plan, "the picture")',
         f"{_PIXELS_RUN}::test_a_wrong_picture_is_noticed_single_or_numbered_bright_or_dim[gray-out.png-1.0]",
     ),

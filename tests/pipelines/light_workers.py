@@ -18,7 +18,7 @@ import av
 import numpy as np
 
 from pipelines import encode
-from pipelines.decode import Promise, decode, deliver
+from pipelines.decode import decode, deliver
 from pipelines.encode import EncodedChunk, encode_chunk
 from pipelines.planes import PixelFormat
 from pipelines.task import Progress, SpanTask, WorkerSetup
@@ -37,7 +37,7 @@ class Plain:
     def run(self, task: SpanTask, pieces: Iterable[list[Any]]) -> Iterator[Progress | EncodedChunk]:
         plan = self._plan
         packets = (packet for piece in pieces for packet in piece)
-        frames = deliver(decode(packets, self._decoder, self._pixels), Promise.of(task, plan, self._decoder))
+        frames = deliver(decode(packets, self._decoder, self._pixels), task.promise(plan, self._decoder))
         position = task.chunks[0].start_frame
         for chunk in task.chunks:
             while position < chunk.start_frame:

@@ -49,7 +49,7 @@ def as_run(source: Path, **settings: object) -> list[tuple[int, int]]:
             task = _span_task(plan, info, span.chunks, info.pts)
             packets = (p for piece in _pieces(reader, info, span, span.stop_row) for p in piece)
             frames = decode(packets, info.decoder, PixelFormat.parse(plan.pix_fmt), checks=task.checks)
-            made += [(f.pts, checksum(f.planes)) for f in deliver(frames, Promise.of(task, plan, info.decoder))]
+            made += [(f.pts, checksum(f.planes)) for f in deliver(frames, task.promise(plan, info.decoder))]
     finally:
         reader.close()
     return made

@@ -10,12 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from pipelines import spans
 from pipelines.job import upscale_video
 from pipelines.journal import Journal, work_folder
 from pipelines.plan import Plan
 from pipelines.request import plan_video
-from pipelines.spans import run_spans
+from pipelines.spans import _first_rows_after, run_spans
 from pipelines.task import SpanTask
 from pipelines.video import Span, VideoInfo
 from tests import media
@@ -68,7 +67,7 @@ def test_rows_are_kept_until_the_earliest_span_behind() -> None:
     class Some:
         spans = tuple(spans_of([(0, 10), (8, 30), (5, 40), (35, 50)]))
 
-    assert list(spans._first_rows_after(Some())) == [5, 5, 35, 50]  # type: ignore[arg-type]
+    assert list(_first_rows_after(Some())) == [5, 5, 35, 50]  # type: ignore[arg-type]
 
 
 def spans_of(rows: list[tuple[int, int]]) -> list[Span]:
