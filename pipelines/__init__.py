@@ -17,6 +17,7 @@ sequence.py    numbered pictures as a film
 source.py      a file opened as a file, and its packets in order
 structure.py   where a file is cut short or broken, by its container's own lengths
 bitstream.py   what a compressed packet says of itself
+field_motion.py  when each field of a frame was taken, by how blocks move
 scan.py        whether a film is interlaced or telecined
 look.py        what a video's first decoded frames show
 probe.py       file -> VideoInfo: streams, size, colour, timing, the packet index

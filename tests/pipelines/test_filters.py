@@ -130,7 +130,7 @@ def test_a_doubt_is_said_with_what_to_type_and_not_acted_upon(tmp_path: Path) ->
     for mode in ("auto", "on", "bob", "off"):
         planned = planned_of(upscaled(source, tmp_path / f"{mode}.mkv", deinterlace=mode))
         said[mode], plans[mode] = " ".join(planned.info.notes), planned.plan.deinterlacing
-    assert plans == {"auto": None, "on": Deinterlacing("bottom"), "bob": Deinterlacing("bottom", bob=True), "off": None}
+    assert plans == {"auto": None, "on": Deinterlacing("bottom", bob=False), "bob": Deinterlacing("bottom", bob=True), "off": None}
     assert "flagged as interlaced, bottom field first, but its pictures are whole" in said["auto"]
     assert "--deinterlace on" in said["auto"]
     assert "as asked for, bottom field first" in said["on"]
