@@ -72,7 +72,7 @@ _H264_SPS, _HEVC_FIRST_HEADER, _HEVC_SPS, _HEVC_SEI = 7, 32, 33, 39
 _AV1_SEQUENCE, _AV1_METADATA = 1, 5
 _SEI_OF_THE_FILM = frozenset({47, 137, 144, 147})
 """Display orientation, mastering display, content light level, alternative transfer characteristics (H.265 annex D)."""
-_HEADER_AT = {"vp8": slice(3, 10), "vp9": slice(0, 10), "prores": slice(8, 28), "dnxhd": slice(0x18, 0x2C), "png": slice(8, 33)}
+_HEADER_AT = {"vp8": slice(3, 10), "vp9": slice(0, 9), "prores": slice(8, 28), "dnxhd": slice(0x18, 0x2C), "png": slice(8, 33)}
 """Where packets of a codec keep size, format and colour."""
 
 
