@@ -119,9 +119,9 @@ def test_a_real_clip_is_lossless_in_one_chunk_and_in_many(shared_data: Path, nam
         assert [f.digest for f in found] == expected
 
 
-@pytest.mark.parametrize("name", ["media/derived/interlaced_bff_mpeg2.mpg", "media/libopenshot/test1.mp4", "eval/vid4_calendar.mkv"])
+@pytest.mark.parametrize("name", ["media/derived/interlaced_bff_mpeg2.mpg", "eval/vid4_calendar.mkv"])
 def test_a_real_interlaced_clip_is_made_whole_at_both_rates(shared_data: Path, name: str, tmp_path: Path) -> None:
-    """Flagged and moving, flagged and standing still, and (the calendar) interlaced without a flag."""
+    """Flagged and moving, and (the calendar) interlaced without a flag."""
     source = shared_data / name
     info = probe(source)
     assert info.interlaced
@@ -134,6 +134,12 @@ def test_a_real_interlaced_clip_is_made_whole_at_both_rates(shared_data: Path, n
             assert len(found) == times * info.frame_count
             digests.append([f.digest for f in found])
         assert digests[0] == digests[1]
+
+
+@pytest.mark.parametrize("name", ["media/libopenshot/test1.mp4", "media/faults/29_progressive_flagged.mpg"])
+def test_a_real_clip_that_is_only_flagged_as_interlaced_stays_whole(shared_data: Path, name: str) -> None:
+    scan = probe(shared_data / name).scan
+    assert (scan.order, scan.found, scan.doubt) == ("progressive", "pictures", "top")
 
 
 def test_unusable_files_are_refused_with_their_reason(shared_data: Path) -> None:
