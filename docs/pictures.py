@@ -17,15 +17,17 @@ import numpy as np
 from PIL import Image
 
 import vsr
-from pipelines.compare import Compared, compare
-from pipelines.device import Upscaler, choose_device
-from pipelines.footage import Footage, to_rgb
-from pipelines.picture import sheet, write_png
-from pipelines.planes import PixelFormat
-from pipelines.probe import probe
-from pipelines.request import plan_video
+from pipelines.frames.images import sheet, write_png
+from pipelines.frames.samples import to_rgb
+from pipelines.frames.video_reader import Footage
+from pipelines.inference.device import choose_device
+from pipelines.inference.upscaler import Upscaler
+from pipelines.media.pixel_format import PixelFormat
+from pipelines.planner.video_planner import plan_video
+from pipelines.probe.probe import probe
+from pipelines.quality.comparison import Compared, compare
 from vsr.api import run_settings
-from vsr.compare_page import compare_page
+from vsr.pages.compare_page import compare_page
 
 IMAGES = Path(__file__).parent / "images"
 SECONDS = 4.6

@@ -9,6 +9,7 @@ from torch import Tensor
 
 __all__ = ["Contract", "LoadedNetwork", "Network", "Planes", "State"]
 
+
 Planes = tuple[Tensor, Tensor]
 """Luma (B,1,H,W) and chroma (B,2,h,w): luma 0..1 = nominal black..white, chroma -0.5..0.5, not clamped."""
 

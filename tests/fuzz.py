@@ -141,12 +141,12 @@ class Films:
 
 def _through(path: Path, *, conceal: bool) -> str:
     """Probe, plan and decode all spans as a worker would; what came of it. Raises whatever is wrong."""
-    from pipelines.decode import IndexMismatchError, decode, deliver
-    from pipelines.planes import PixelFormat
-    from pipelines.probe import count
-    from pipelines.request import plan_video
-    from pipelines.source import PacketReader
-    from pipelines.spans import _pieces, _span_task
+    from pipelines.codec.decoder import IndexMismatchError, decode, deliver
+    from pipelines.media.demuxer import PacketReader
+    from pipelines.media.pixel_format import PixelFormat
+    from pipelines.planner.video_planner import plan_video
+    from pipelines.probe.frame_times import count
+    from pipelines.run.chunk_tasks import _pieces, _span_task
     from vsr.api import run_settings
 
     settings = run_settings(scale=1, model="identity", codec="ffv1", device="cpu", chunk_seconds=0.2, drop_incompatible=True,

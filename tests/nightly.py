@@ -17,11 +17,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from tests import test_reliability
+from tests.docs import test_reliability
 
 ROOT = Path(__file__).resolve().parent.parent
 STATE = ROOT / ".nightly.json"
-_FACTS = "tests/pipelines/test_container_facts.py"
+_FACTS = "tests/pipelines/probe/test_container_facts.py"
 
 
 @dataclass(frozen=True)
@@ -39,14 +39,16 @@ def _pytest(*given: str) -> tuple[str, ...]:
 
 def parts() -> list[Part]:
     """In the order they run."""
-    crash, soak = "tests/vsr/test_faults.py::test_a_run_killed_at_any_moment_ends_with_the_same_bytes", "tests/vsr/test_soak.py"
+    crash, soak = "tests/end_to_end/test_faults.py::test_a_run_killed_at_any_moment_ends_with_the_same_bytes", "tests/end_to_end/test_soak.py"
     found = [
         Part("guards", ("tests.benchmarks.guards", "640x360", "48")),
         Part("interlacing", ("tests.benchmarks.interlacing",)),
-        Part("steps", _pytest("tests/pipelines/test_crash.py"), {"VSR_STEPS": "1"}),
+        Part("steps", _pytest("tests/pipelines/run/test_crash.py"), {"VSR_STEPS": "1"}),
         *(Part(f"crashes {n + 1}/4", _pytest(crash), {"VSR_CRASHES": "50", "VSR_SEED": str(100 + n)}) for n in range(4)),
         *(Part(f"fuzz {n + 1}/2", ("tests.fuzz", "--first", str(10_000 + 500 * n), "--count", "500")) for n in range(2)),
-        Part("pixels", _pytest("tests/pipelines/test_pixel_formats.py", "-k", "combination"), {"VSR_COMBINATIONS": "200", "VSR_SEED": "100"}),
+        Part(
+            "pixels", _pytest("tests/pipelines/inference/test_pixel_formats.py", "-k", "combination"), {"VSR_COMBINATIONS": "200", "VSR_SEED": "100"}
+        ),
         *(Part(f"mutants {n + 1}/4", ("tests.mutants", "--part", f"{n + 1}/4")) for n in range(4)),
         *(
             Part(f"{name} {n + 1}/2", _pytest(f"{_FACTS}::{test}"), {"VSR_CASES": "100", "VSR_FIRST": str(1000 + 100 * n)})

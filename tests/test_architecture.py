@@ -95,7 +95,7 @@ def test_the_parent_of_a_run_never_loads_torch_or_ray(tmp_path: Path, command: s
         [] if command == "probe" else ["-o", str(tmp_path / "out.mkv"), "--scale", "1", "--model", "identity", "--codec", "ffv1", "--device", "cpu"]
     )
     program = (
-        "import sys\nfrom vsr.cli import main\n"
+        "import sys\nfrom vsr.cli.main import main\n"
         f"try: main([{command!r}, {str(source)!r}, *{more!r}])\n"
         "except SystemExit as e: assert not e.code, e.code\n"
         "print('loaded', sorted({'torch', 'ray', 'spandrel', 'safetensors'} & set(sys.modules)))\n"
@@ -106,6 +106,6 @@ def test_the_parent_of_a_run_never_loads_torch_or_ray(tmp_path: Path, command: s
 
 
 def test_help_loads_neither_media_nor_numbers() -> None:
-    program = "import sys\nfrom vsr.cli import main\ntry: main(['--help'])\nexcept SystemExit: pass\nprint(sorted({'av', 'numpy', 'torch', 'tqdm'} & set(sys.modules)))\n"
+    program = "import sys\nfrom vsr.cli.main import main\ntry: main(['--help'])\nexcept SystemExit: pass\nprint(sorted({'av', 'numpy', 'torch', 'tqdm'} & set(sys.modules)))\n"
     done = subprocess.run([sys.executable, "-P", "-c", program], env=environment(), capture_output=True, text=True, timeout=60, check=False)
     assert done.stdout.splitlines()[-1] == "[]", done.stderr

@@ -1,26 +1,13 @@
 """`vsr`: offline video super-resolution, exact to the tick.
 
-cli.py             the command line, and the one place where an error becomes an exit code
-cli_run.py         the commands that upscale, and say what they would do
-cli_options.py     what shapes a result, on the command line
-pace.py            how fast work goes of late
-bars.py            a bar on a terminal, lines elsewhere
-progress.py        events drawn as a bar, or as JSON lines
-summary.py         what became of each video of a batch
-bench_view.py      what was measured, for people
-page.py            what pages share: a document that fetches nothing, the slider
-chart.py           figures over time, and how often
-preview_page.py    what was tried, as a page that opens from disk
-compare_page.py    what was measured of results, the same
-presets.py         the settings files that come with it
-blind_page.py      a blind test, and what was said in it
-api.py             `upscale`, the same as a function
-signals.py         SIGINT and SIGTERM as a request to stop
-cli_preview.py     the command that shows what networks would make
-cli_compare.py     the one that measures what was made, or lets people judge
-cli_machine.py     the version, and the command that looks at this machine
-cli_training.py    the commands of the training stage
-training_view.py   its events drawn, or as JSON lines
+`upscale` is the command as a function; events, settings and error classes are exported beside it. Everything else is private.
+
+api.py       `upscale`
+presets.py   the settings files that come with it
+
+views/       events and results as text and JSON
+pages/       reports as HTML pages
+cli/         the command line
 """
 
 from __future__ import annotations

@@ -1,6 +1,8 @@
 """`python -m vsr`."""
 
-from vsr.cli import main
+from __future__ import annotations
+
+from vsr.cli.main import main
 
 if __name__ == "__main__":
     main()

@@ -6,15 +6,17 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pipelines.events import Event
-from pipelines.job import upscale_video
-from pipelines.settings import RunSettings, build_settings, merge, read_settings
+from pipelines.plan.events import Event
+from pipelines.plan.settings import RunSettings
+from pipelines.plan.settings_file import build_settings, merge, read_settings
+from pipelines.run.job import upscale_video
 from vsr.presets import config_file
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 __all__ = ["run_settings", "upscale"]
+
 
 _PLACES = {"to": "target.to", "scale": "target.scale", "codec": "encode.codec", "preset": "encode.preset", "crf": "encode.crf",
            "pixel_format": "encode.pixel_format", "encoder_options": "encode.options"}  # fmt: skip

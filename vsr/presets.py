@@ -10,6 +10,7 @@ from models.errors import UsageError
 
 __all__ = ["Preset", "config_file", "presets"]
 
+
 _HERE = Path(__file__).resolve().parent
 _FOLDERS = (_HERE / "configs" / "run", _HERE.parent / "configs" / "run")
 """In an installed package, in a checkout."""

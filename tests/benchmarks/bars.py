@@ -23,12 +23,12 @@ from typing import Any
 import av
 import numpy as np
 
-from pipelines.bench import Bench, bench, make_clip
-from pipelines.events import Advanced, Finished
-from pipelines.job import upscale_video
-from pipelines.spans import _ALLOCATOR
-from pipelines.windows import Window
-from pipelines.worker import ChunkUpscaler
+from pipelines.diagnostics.benchmark import Bench, bench, make_clip
+from pipelines.inference.temporal_windows import Window
+from pipelines.plan.events import Advanced, Finished
+from pipelines.run.job import upscale_video
+from pipelines.run.worker_pools import _ALLOCATOR
+from pipelines.workers.chunk_worker import ChunkUpscaler
 from tests.benchmarks.memory import peak_bytes, run_command
 from tests.benchmarks.report import table, tell
 from vsr.api import run_settings
@@ -178,7 +178,7 @@ def reuse(scale: Scale, folder: Path) -> Iterator[Row]:
         clip = menu(folder / f"{kind}.mkv", scale, kind)
         settings = run_settings(scale=2, model=model, device="cpu", codec="h264", preset="superfast")
         spent = {}
-        for worker in ("pipelines.worker:ChunkUpscaler", "tests.benchmarks.bars:Forgetful"):
+        for worker in ("pipelines.workers.chunk_worker:ChunkUpscaler", "tests.benchmarks.bars:Forgetful"):
             times = []
             for _ in range(max(1, scale.repeats // 2) if worker.startswith("pipelines") else 1):
                 times.append(_seconds(clip, folder / f"{kind}.out.mkv", settings, worker))
@@ -235,7 +235,7 @@ def _lumas(clip: Path, count: int = 24) -> list[list[np.ndarray]]:
 
 
 def _parts(planes: list[np.ndarray]) -> list[Any]:
-    from pipelines.tiles import cut
+    from pipelines.plan.tiling import cut
 
     return list(cut(*planes[0].shape, 544, 960, 20, 2))
 
@@ -256,7 +256,7 @@ def _same_tiles(clip: Path) -> tuple[int, int]:
 
 def _bookkeeping(clip: Path) -> float:
     """CPU seconds a frame for looking at tiles that move."""
-    from pipelines.stills import Stills
+    from pipelines.inference.tile_cache import Stills
 
     frames = _lumas(clip)
     stills, result = Stills(), [np.zeros((2, 2), np.uint8)] * 3

@@ -9,8 +9,8 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from pipelines.task import SpanTask
-from pipelines.worker import ChunkUpscaler
+from pipelines.workers.chunk_worker import ChunkUpscaler
+from pipelines.workers.messages import SpanTask
 
 
 class Begun(ChunkUpscaler):

@@ -20,10 +20,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pipelines.work import Done, Hello, Item, Task
+from pipelines.pool.interface import Done, Hello, Item, Task
 from tests.benchmarks.report import table, tell
 
-_WORKER = "tests.pipelines.standin:Standin"
+_WORKER = "tests.pipelines.inference.cuda_stub:Standin"
 SECTIONS = ("start", "scaling", "driver", "reports")
 _SECONDS, _FPS, _PACKETS, _RESULT, _CORES = 6.0, 22.0, 6.0, 15.0, 16
 """Of docs/scaling.md: a chunk's film, frames a second of a worker, MB of a chunk's packets and of its result, cores of a worker."""
@@ -78,7 +78,7 @@ def main() -> None:
         rows += found
     driver = None
     if set(given.only) - {"start"}:
-        from pipelines.session import Session
+        from pipelines.cluster.ray_session import Session
 
         with Session("local", cpus=max(scale.many, scale.crowd, _LARGE), gpus=0) as session:
             if "scaling" in given.only:
@@ -218,7 +218,7 @@ def _same(found: dict[str, float]) -> str:
 
 def _messages(session: Any, count: int) -> float:
     """CPU seconds of the driver for one item of a worker that has nothing else to say."""
-    from pipelines.cluster import Cluster
+    from pipelines.cluster.ray_pool import Cluster
 
     with Cluster(session, workers=1, cpus_per_worker=1) as cluster:
         spent = []
@@ -235,7 +235,7 @@ def _messages(session: Any, count: int) -> float:
 
 def _run(session: Any, workers: int, chunks: int, wait: float, kilobytes: int) -> dict[str, float]:
     """One map, timed from when all workers are there."""
-    from pipelines.cluster import Cluster
+    from pipelines.cluster.ray_pool import Cluster
 
     size, piece = 1000 * kilobytes, 1_000_000  # as packets travel in a run
     packets = [bytes(min(piece, size - start)) for start in range(0, size, piece)]

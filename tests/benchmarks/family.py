@@ -17,10 +17,10 @@ from pathlib import Path
 
 import torch
 
-from models.catalog import TRAINED, Card, read_card
-from pipelines.device import low_precision
-from pipelines.evaluate import EvaluateSettings, Row, evaluate
-from pipelines.scores import gain_over
+from models.catalog.card import TRAINED, Card, read_card
+from pipelines.inference.device import low_precision
+from pipelines.quality.evaluation import EvaluateSettings, Row, evaluate
+from pipelines.quality.score_tables import gain_over
 
 COMPACT = {
     ("fast", 2, "Set5"): 2.8, ("fast", 2, "Urban100"): 2.4, ("fast", 3, "Set5"): 2.2, ("fast", 4, "Set5"): 2.0,

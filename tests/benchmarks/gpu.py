@@ -21,22 +21,23 @@ import av
 import numpy as np
 import torch
 
-from pipelines.accelerated import BATCH
-from pipelines.bench import make_clip
-from pipelines.device import Upscaler, choose_device
-from pipelines.ring import SLOTS, Cuda
-from pipelines.video import Frame
-from pipelines.windows import alone
+from pipelines.diagnostics.benchmark import make_clip
+from pipelines.inference.cuda_pipeline import BATCH
+from pipelines.inference.device import choose_device
+from pipelines.inference.temporal_windows import alone
+from pipelines.inference.transfer_ring import SLOTS, Cuda
+from pipelines.inference.upscaler import Upscaler
+from pipelines.media.video_info import Frame
 from tests.benchmarks.rates import convolution_tflops
 from tests.benchmarks.report import table, tell
 
 BATCHES = (1, 2, 4, 8)
-CUDA_TESTS = ("tests/pipelines/test_cuda.py", "tests/pipelines/test_cuda_training.py")
+CUDA_TESTS = ("tests/pipelines/inference/test_cuda.py", "tests/pipelines/training/test_cuda_training.py")
 Row = tuple[str, str, str, str]
 
 
 def upscaler(name: str, size: tuple[int, int], *, graph: bool = True, compiled: bool = False, accelerator: Cuda | None = None) -> Upscaler:
-    from tests.pipelines.test_device import card, plan_of
+    from tests.pipelines.inference.test_upscaler import card, plan_of
 
     made = Upscaler(plan_of(card(name), *size, 2, tile=(544, 960)), choose_device("cuda"), accelerator=accelerator)
     assert made._accelerated is not None
@@ -145,7 +146,7 @@ def measure(size: tuple[int, int], calls: int, folder: Path) -> Iterator[Row]:
         yield f"3x3 convolutions {width} to {width}, fp16, best rate", f"{rate:.1f} TFLOP/s", "", ""
     times: dict[str, float] = {}
     for name, width, least in (("fast-x2", 32, 0.0), ("quality-x2", 64, 0.6)):
-        from tests.pipelines.test_device import card
+        from tests.pipelines.inference.test_upscaler import card
 
         gflop = card(name).gflop_per_megapixel * size[0] * size[1] / 1e6
         for label, how in (("graph", {}), ("no graph", {"graph": False}), ("torch.compile", {"compiled": True})):

@@ -14,9 +14,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from pipelines import assemble, job, probe, spans, worker
-from pipelines.bench import make_clip
-from pipelines.journal import Journal
+from pipelines.diagnostics.benchmark import make_clip
+from pipelines.output import muxer
+from pipelines.output.journal import Journal
+from pipelines.probe import probe
+from pipelines.run import job, publishing, worker_pools
+from pipelines.workers import frame_check
 from tests.helpers.figures import record
 from tests.helpers.inline import WorkersHere
 from vsr.api import run_settings
@@ -40,13 +43,13 @@ def main() -> None:
 
         setattr(owner, name, timed)
 
-    counted(worker.Witness, "source", "looking at frames")
-    counted(worker.Witness, "result", "looking at frames")
+    counted(frame_check.Witness, "source", "looking at frames")
+    counted(frame_check.Witness, "result", "looking at frames")
     counted(Journal, "commit", "keeping chunks")
-    counted(assemble, "_chunk_data", "hashing chunks again")
+    counted(muxer, "_chunk_data", "hashing chunks again")
     counted(probe, "fingerprint", "fingerprint of the input")
-    counted(job, "verify", "verifying the result", time.process_time)  # decodes in several threads, while nothing else runs
-    spans.local_workers = lambda *_: WorkersHere()  # type: ignore[assignment,return-value]
+    counted(publishing, "verify", "verifying the result", time.process_time)  # decodes in several threads, while nothing else runs
+    worker_pools.local_workers = lambda *_: WorkersHere()  # type: ignore[assignment,return-value]
     with tempfile.TemporaryDirectory() as folder:
         source = Path(folder) / "in.mp4"
         make_clip(source, frames / 24, width=width, height=height)

@@ -2,7 +2,7 @@
 
 Prints a confusion table: progressive clips must stay whole, interlaced ones be found with their field order. Every clip is made
 by code from its number: a scene is a picture for every moment, a progressive frame shows one moment and an interlaced one two.
-Clips with even numbers were looked at while the thresholds of `pipelines.scan` were chosen, those with odd numbers were not.
+Clips with even numbers were looked at while the thresholds of `pipelines.probe.interlacing` were chosen, those with odd numbers were not.
 Real clips are taken from the folder that VSR_SHARED_DATA names; without it the corpus is smaller. `--write docs/color.md` puts
 the table on that page, `--processes N` works on N clips at a time. Ends with 1 where a bar is missed.
 """
@@ -26,7 +26,7 @@ import av
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from pipelines.probe import probe
+from pipelines.probe.probe import probe
 from tests.benchmarks.report import table, tell
 from tests.helpers.figures import record
 

@@ -19,16 +19,16 @@ from pathlib import Path
 
 import numpy as np
 
-from pipelines.assemble import assemble
-from pipelines.encode import EncodedChunk
-from pipelines.job import upscale_video
-from pipelines.journal import Journal, work_folder
-from pipelines.probe import _expected
-from pipelines.request import plan_video
-from pipelines.spans import run_spans
-from pipelines.thumbnail import grid_for
-from pipelines.verify import _check_times, verify
-from pipelines.work import Item
+from pipelines.codec.encoder import EncodedChunk
+from pipelines.frames.thumbnail import grid_for
+from pipelines.output.journal import Journal, work_folder
+from pipelines.output.muxer import assemble
+from pipelines.output.verification import _check_times, verify
+from pipelines.planner.video_planner import plan_video
+from pipelines.pool.interface import Item
+from pipelines.probe.frame_times import expected_times
+from pipelines.run.chunk_tasks import run_spans
+from pipelines.run.job import upscale_video
 from tests import media
 from tests.helpers.inline import QUICK
 from tests.helpers.long_films import Idle, long_film
@@ -56,7 +56,7 @@ def _film(folder: Path, hours: float) -> None:
     info = long_film(folder, round(hours * 3600 * _RATE), edits=1000)
     settings = run_settings(**QUICK)
     look = type("Look", (), {"pts": [], "error": ""})()
-    _timed("times from the index", lambda: _expected(info.index, look, "mov", "h264"))
+    _timed("times from the index", lambda: expected_times(info.index, look, "mov", "h264"))
     plan = _timed(f"plan of {info.frame_count} frames", lambda: plan_video(Path(info.path), folder / "out.mkv", settings, info)[0].plan)
     idle = Idle(most_tasks=1)
     _timed(f"to the first piece of {len(plan.spans)} tasks", lambda: list(run_spans(plan, info, set(), settings, "", None, workers=idle)))

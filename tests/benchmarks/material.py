@@ -20,16 +20,16 @@ import av
 import pytest
 
 from models.errors import VsrError
-from pipelines.cicp import HDR_TRANSFERS, Transfer
-from pipelines.decode import planar_format
-from pipelines.hdr import agree, static_metadata
-from pipelines.planes import PixelFormat
-from pipelines.probe import probe
+from pipelines.codec.decoder import planar_format
+from pipelines.media.cicp import HDR_TRANSFERS, Transfer
+from pipelines.media.hdr_metadata import agree, static_metadata
+from pipelines.media.pixel_format import PixelFormat
+from pipelines.probe.probe import probe
 from tests.helpers.inline import planned_of, upscaled, without_processes
 
 if TYPE_CHECKING:
-    from pipelines.plan import Plan
-    from pipelines.video import VideoInfo
+    from pipelines.media.video_info import VideoInfo
+    from pipelines.plan.plan import Plan
 
 _SUFFIXES = {".mp4", ".mov", ".mkv", ".webm", ".avi", ".ts", ".mpg", ".flv", ".3gp", ".h264", ".ivf", ".av1", ".gif", ".m4v", ".heic", ".png"}
 _MOST_SAMPLES = 3_000_000

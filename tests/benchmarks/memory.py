@@ -15,7 +15,7 @@ from pathlib import Path
 
 import psutil
 
-from pipelines.bench import make_clip
+from pipelines.diagnostics.benchmark import make_clip
 
 
 def run_command(clip: Path, output: Path, *options: str) -> list[str]:

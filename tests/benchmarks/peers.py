@@ -31,7 +31,7 @@ import numpy as np
 import psutil
 import torch
 
-from pipelines.bench import make_clip
+from pipelines.diagnostics.benchmark import make_clip
 from tests.benchmarks.rates import srvgg_weights
 from tests.benchmarks.report import table, tell
 
@@ -58,8 +58,8 @@ def script(weights: Path, size: tuple[int, int]) -> Upscale:
 
 def exported(weights: Path, size: tuple[int, int]) -> Path:
     """The network as ONNX, for one size of picture."""
-    from models.catalog import find
-    from pipelines.onnx_file import write_onnx
+    from models.catalog.lookup import find
+    from pipelines.model_files.onnx_export import write_onnx
 
     path = weights.with_suffix(f".{size[0]}x{size[1]}.onnx")
     if not path.exists():

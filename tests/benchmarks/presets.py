@@ -65,7 +65,7 @@ def vmaf_neg(result: Path, truth: Path, folder: Path) -> float:
 
 def measured(name: str, clip: Path, start: float, seconds: float, folder: Path) -> str:
     """One line: clip, speed, size, VMAF-NEG."""
-    from pipelines.probe import probe
+    from pipelines.probe.probe import probe
 
     truth, half, full, back = (folder / n for n in ("truth.mkv", "half.mp4", "full.mkv", "back.mkv"))
     part = ("-ss", str(start), "-t", str(seconds), "-i", str(clip))

@@ -16,8 +16,9 @@ import numpy as np
 import torch
 from torch import nn
 
-from models.convolution import convolve, pack_weights
-from pipelines.device import Upscaler, choose_device, low_precision
+from models.layers.convolution import convolve, pack_weights
+from pipelines.inference.device import choose_device, low_precision
+from pipelines.inference.upscaler import Upscaler
 
 MAPS = [(135, 240), (180, 320), (270, 480), (540, 960)]
 """Sizes of the maps whose best rate counts."""
@@ -68,9 +69,9 @@ def srvgg_weights(path: Path, *, scale: int = 2, width: int = 64, depth: int = 1
 
 def network_seconds(model: str, size: tuple[int, int], scale: int, repeats: int) -> tuple[float, float]:
     """(seconds a frame, GFLOP a frame) of a network alone, planes to planes, on pictures that differ."""
-    from models.catalog import find
-    from pipelines.video import Frame
-    from tests.pipelines.test_device import plan_of
+    from models.catalog.lookup import find
+    from pipelines.media.video_info import Frame
+    from tests.pipelines.inference.test_upscaler import plan_of
 
     card = next(c for c in find(model) if c.scale == scale)
     plan = plan_of(card, *size, scale, tile=(544, 960) if card.pixels == "yuv420" else (544, 1280))

@@ -1,7 +1,7 @@
 """How alike a film is in one chunk and in many, for a network with a memory: `python -m tests.benchmarks.seams MODEL VIDEO`.
 
 Upscales the first seconds twice, losslessly, once as a single chunk and once in chunks of a second, and prints the luma PSNR of
-the frames from each seam on. The memory is shown some frames before every chunk (`pipelines.plan`); what is left of the
+the frames from each seam on. The memory is shown some frames before every chunk (`pipelines.plan.plan`); what is left of the
 difference must not be seen: 45 dB or more.
 """
 
@@ -15,7 +15,7 @@ import av
 import numpy as np
 
 import vsr
-from models.catalog import find
+from models.catalog.lookup import find
 
 _SECONDS = 4
 _SHOWN = 4

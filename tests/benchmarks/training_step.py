@@ -17,10 +17,10 @@ from pathlib import Path
 
 import torch
 
-from pipelines.loader import Loader
-from pipelines.recipe import TrainSettings
-from pipelines.shards import Shards
-from pipelines.train import Trainer
+from pipelines.datasets.batch_loader import Loader
+from pipelines.datasets.shards import Shards
+from pipelines.objectives.settings import TrainSettings
+from pipelines.training.trainer import Trainer
 
 LEAST_SHARE = 0.6
 

@@ -45,7 +45,7 @@ class Outcome:
 def arguments(*given: str | bytes | os.PathLike[str], worker: str = "") -> list[Any]:
     """The command's argument list: this interpreter, our package, wherever the working directory is.
 
-    worker: a class of tests/pipelines/light_workers.py.
+    worker: a class of tests/pipelines/pool/fast_workers.py.
     """
     return [sys.executable, "-P", "-m", *(("tests.helpers.with_worker", worker) if worker else ("vsr",)), *given]
 

@@ -12,8 +12,8 @@ import numpy as np
 import torch
 
 from models.network import LoadedNetwork
-from pipelines.plan import Plan
-from pipelines.planes import PixelFormat
+from pipelines.media.pixel_format import PixelFormat
+from pipelines.plan.plan import Plan
 
 WEIGHTS = {1: (0.2126, 0.0722), 5: (0.299, 0.114), 6: (0.299, 0.114), 9: (0.2627, 0.0593)}
 """MatrixCoefficients -> K_R, K_B."""

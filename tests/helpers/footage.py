@@ -8,8 +8,8 @@ from pathlib import Path
 import av
 import numpy as np
 
-from pipelines.footage import Codes
-from pipelines.picture import write_png
+from pipelines.frames.images import write_png
+from pipelines.frames.samples import Codes
 
 
 def texture(height: int, width: int, seed: int) -> np.ndarray:

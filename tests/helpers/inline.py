@@ -12,10 +12,10 @@ from typing import Any
 
 import pytest
 
-from pipelines import spans
-from pipelines.events import Event, Finished, Planned
-from pipelines.job import upscale_video
-from pipelines.work import Done, Free, Hello, Item, NoneAdmittedError, Task, as_told, exhausted
+from pipelines.plan.events import Event, Finished, Planned
+from pipelines.pool.interface import Done, Free, Hello, Item, NoneAdmittedError, Task, as_told, exhausted
+from pipelines.run import worker_pools
+from pipelines.run.job import upscale_video
 from vsr.api import run_settings
 
 QUICK: dict[str, Any] = {"scale": 1, "model": "identity", "codec": "ffv1", "device": "cpu"}
@@ -63,7 +63,7 @@ class WorkersHere:
 
 def without_processes(patch: pytest.MonkeyPatch) -> None:
     """Let the job run its workers in this process."""
-    patch.setattr(spans, "local_workers", lambda *_: WorkersHere())
+    patch.setattr(worker_pools, "local_workers", lambda *_: WorkersHere())
 
 
 def upscaled(source: Path, output: Path, *, overwrite: bool = False, fresh: bool = False, worker: str | None = None, **settings: Any) -> list[Event]:

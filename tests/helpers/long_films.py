@@ -13,13 +13,13 @@ from typing import Any
 
 import numpy as np
 
-from pipelines.encode import EncodedChunk, encode_chunk
-from pipelines.planes import PixelFormat
-from pipelines.probe import probe
-from pipelines.task import SpanTask, WorkerSetup
-from pipelines.thumbnail import grid_for
-from pipelines.video import Frame, PacketIndex, VideoInfo
-from pipelines.work import Done, Hello, Item, Task
+from pipelines.codec.encoder import EncodedChunk, encode_chunk
+from pipelines.frames.thumbnail import grid_for
+from pipelines.media.pixel_format import PixelFormat
+from pipelines.media.video_info import Frame, PacketIndex, VideoInfo
+from pipelines.pool.interface import Done, Hello, Item, Task
+from pipelines.probe.probe import probe
+from pipelines.workers.messages import SpanTask, WorkerSetup
 from tests import media
 from tests.helpers.command import ROOT
 

@@ -75,11 +75,11 @@ def listening(pids: set[int]) -> list[str]:
 
 def load_ray() -> None:
     """Load Ray as a private cluster wants it, for tests that start none: another test of this process may."""
-    from pipelines import session
+    from pipelines.cluster import ray_session
 
     if "ray" not in sys.modules:
         with pytest.MonkeyPatch.context() as patch:
-            for name, value in {**session._QUIET, **session._PRIVATE, "RAY_AUTH_TOKEN": session._TOKEN}.items():
+            for name, value in {**ray_session._QUIET, **ray_session._PRIVATE, "RAY_AUTH_TOKEN": ray_session._TOKEN}.items():
                 patch.setenv(name, value)
             import ray  # noqa: F401
-        session._LOADED_PRIVATELY.append(True)
+        ray_session._LOADED_PRIVATELY.append(True)

@@ -22,10 +22,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from pipelines.encode import EncodedChunk
-from pipelines.job import upscale_video
-from pipelines.journal import work_folder
-from pipelines.work import Done, Hello, Item
+from pipelines.codec.encoder import EncodedChunk
+from pipelines.output.journal import work_folder
+from pipelines.pool.interface import Done, Hello, Item
+from pipelines.run.job import upscale_video
 from vsr.api import run_settings
 
 SETTINGS = {"scale": 1, "model": "identity", "codec": "h264", "crf": 18.0, "preset": "ultrafast", "device": "cpu", "chunk_seconds": 0.3}

@@ -1,4 +1,4 @@
-"""The command line with another worker: `python -m tests.helpers.with_worker CLASS run ...`, CLASS of tests/pipelines/light_workers.py, or MODULE:CLASS.
+"""The command line with another worker: `python -m tests.helpers.with_worker CLASS run ...`, CLASS of tests/pipelines/pool/fast_workers.py, or MODULE:CLASS.
 
 VSR_TEST_SILENCE: seconds of silence after which a worker that has a task is taken for hung. VSR_TEST_MUX_SIGNAL: a signal the command gets when the
 first packet of the result is written, VSR_TEST_MUX_TWICE: and again.
@@ -11,36 +11,38 @@ import os
 import sys
 from typing import Any
 
-from pipelines import assemble, batch, local
-from vsr.cli import main as command
+from pipelines.output import muxer
+from pipelines.pool import interface, process_pool
+from pipelines.run import job
+from vsr.cli.main import main as command
 
 
 def main() -> None:
     """Run the command."""
     name, *arguments = sys.argv[1:]
-    worker = name if ":" in name else f"tests.pipelines.light_workers:{name}"
-    batch.upscale_video = functools.partial(batch.upscale_video, worker=worker)  # type: ignore[assignment]
+    worker = name if ":" in name else f"tests.pipelines.pool.fast_workers:{name}"
+    job.upscale_video = functools.partial(job.upscale_video, worker=worker)  # type: ignore[assignment]
     if "VSR_TEST_SILENCE" in os.environ:
-        local._Server._listen = _impatient(local._Server._listen, float(os.environ["VSR_TEST_SILENCE"]))  # type: ignore[method-assign]
+        process_pool._Server._listen = _impatient(process_pool._Server._listen, float(os.environ["VSR_TEST_SILENCE"]))  # type: ignore[method-assign]
     if "VSR_TEST_MUX_SIGNAL" in os.environ:
-        start = assemble._prepare
+        start = muxer._prepare
 
         def signalled(*given: Any) -> Any:
             for _ in range(1 + ("VSR_TEST_MUX_TWICE" in os.environ)):
                 os.kill(os.getpid(), int(os.environ["VSR_TEST_MUX_SIGNAL"]))
             return start(*given)
 
-        assemble._prepare = signalled
+        muxer._prepare = signalled
     command(arguments)
 
 
 def _impatient(run: Any, seconds: float) -> Any:
     def patched(*given: Any) -> None:
-        usual, local.SILENCE_SECONDS = local.SILENCE_SECONDS, seconds
+        usual, interface.SILENCE_SECONDS = interface.SILENCE_SECONDS, seconds
         try:
             run(*given)
         finally:
-            local.SILENCE_SECONDS = usual
+            interface.SILENCE_SECONDS = usual
 
     return patched
 

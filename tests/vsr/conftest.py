@@ -8,7 +8,7 @@ import pytest
 
 from tests.helpers.command import Outcome
 from tests.helpers.inline import without_processes
-from vsr.cli import main
+from vsr.cli.main import main
 
 
 @pytest.fixture

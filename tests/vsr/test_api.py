@@ -8,7 +8,7 @@ import pytest
 
 import vsr
 from models.errors import UsageError
-from pipelines.events import AlreadyDone, Finished, Planned
+from pipelines.plan.events import AlreadyDone, Finished, Planned
 from tests import media
 from vsr.api import run_settings
 

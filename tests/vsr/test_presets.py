@@ -13,7 +13,7 @@ from models.errors import UsageError
 from tests import media
 from tests.benchmarks.presets import PAGE, documented, write
 from vsr.api import run_settings
-from vsr.cli import cli
+from vsr.cli.main import cli
 from vsr.presets import config_file, presets
 
 NAMES = ["anime-4k", "archive-8k", "default", "draft", "game-4k", "movie-4k"]

@@ -1,0 +1,36 @@
+"""`cosine`: a plain network that grows wide, 64, 128, 64 channels, and leaves by sub-pixel convolution.
+
+What sets it apart is its training: mean squared error and the cosine distance between deep features of result and truth
+(`losses.cosine_distance`), which asks for the right structure and leaves its contrast to the other term.
+"""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+
+from models.layers.activations import relu_
+from models.layers.yuv_residual import CHANNELS, BicubicSkip, from_identity, pack, silent
+
+__all__ = ["Cosine"]
+
+
+class Cosine(BicubicSkip):
+    """The three planes, packed, -> width -> 2·width -> width -> 6·scale²; 3x3 at chroma resolution."""
+
+    def __init__(self, *, scale: int, width: int = 64) -> None:
+        """width: channels of the first layer, half of those of the widest."""
+        super().__init__(scale=scale, packing=scale, halo_px=2 * 4)
+        self.head = nn.Conv2d(CHANNELS, width, 3, padding=1)
+        self.wide = nn.Conv2d(width, 2 * width, 3, padding=1)
+        self.narrow = nn.Conv2d(2 * width, width, 3, padding=1)
+        self.tail = nn.Conv2d(width, CHANNELS * scale * scale, 3, padding=1)
+        from_identity([self.head, self.wide, self.narrow])
+        silent(self.tail)
+
+    def residual(self, luma: Tensor, chroma: Tensor) -> Tensor:
+        """(B,1,H,W) and (B,2,H/2,W/2) -> (B,6·scale²,H/2,W/2): what is to be added to the bicubic upscale, packed."""
+        x = pack((luma, chroma))
+        for conv in (self.head, self.wide, self.narrow):
+            x = relu_(conv(x))
+        residual: Tensor = self.tail(x)
+        return residual

@@ -1,0 +1,32 @@
+"""`espcn`: three convolutions at the small size, the last one leaving all sub-pixels (Shi et al. 2016, arXiv:1609.05158).
+
+The paper's 5-3-3 on luma; here on packed planes, with ReLU for tanh and a bicubic skip.
+"""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+
+from models.layers.convolution import convolve
+from models.layers.yuv_residual import CHANNELS, BicubicSkip, from_identity, silent
+
+__all__ = ["Espcn"]
+
+
+class Espcn(BicubicSkip):
+    """6 -> width (5x5), width -> narrow (3x3), narrow -> 6·scale² (3x3), all at the chroma resolution of the input."""
+
+    def __init__(self, *, scale: int, width: int = 64, narrow: int = 64) -> None:
+        """width, narrow: channels behind the first and the second convolution."""
+        super().__init__(scale=scale, packing=scale, halo_px=2 * 4)
+        self.features = nn.Conv2d(CHANNELS, width, 5, padding=2)
+        self.mapping = nn.Conv2d(width, narrow, 3, padding=1)
+        self.tail = nn.Conv2d(narrow, CHANNELS * scale * scale, 3, padding=1)
+        from_identity([self.features, self.mapping])
+        silent(self.tail)
+
+    def trunk(self, x: Tensor) -> Tensor:
+        """(B,6,H/2,W/2) -> (B,6·scale²,H/2,W/2): what is to be added to the bicubic upscale, packed."""
+        x = convolve(self.features, x, relu=True)
+        x = convolve(self.mapping, x, relu=True)
+        return convolve(self.tail, x)

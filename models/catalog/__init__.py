@@ -1,0 +1,8 @@
+"""Networks by name: cards, lookup, loading.
+
+card.py                Card: the description of a network and where its weights lie
+loader.py              card and weights -> a network that runs
+lookup.py              networks by name: shipped, the user's own, or a file
+safetensors_header.py  checks a safetensors header before anything is allocated
+third_party.py         spandrel checkpoints, read in a sandboxed process
+"""

@@ -1,0 +1,106 @@
+"""`Card`: the description of a network and where its weights lie."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import tomllib
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from models.errors import UsageError
+
+__all__ = ["INTERPOLATORS", "TRAINED", "Card", "file_name", "read_card", "sha256_of", "user_folder"]
+
+
+TRAINED = Path(__file__).parents[1] / "trained"
+INTERPOLATORS = {
+    "identity": "the picture as it is, for re-encoding or for tests",
+    "nearest": "nearest neighbour: hard pixels, for pixel art at whole factors",
+    "bilinear": "triangle filter: soft",
+    "bicubic": "Keys' cubic, a = -0.5: Catmull-Rom",
+    "lanczos": "Lanczos with three lobes: the sharpest of the classical scalers",
+}
+
+
+@dataclass(frozen=True)
+class Card:
+    """What is known of a network without loading it."""
+
+    name: str
+    scale: int
+    """0: any size (classical scalers)."""
+    architecture: str
+    description: str = ""
+    parameters: int = 0
+    pixels: str = "yuv420"
+    sha256: str = ""
+    path: str = ""
+    """Of the weights; empty for classical scalers."""
+    settings: dict[str, Any] = field(default_factory=dict)
+    """The architecture's arguments besides the scale."""
+    gflop_per_megapixel: float = 0.0
+    """For one megapixel of input."""
+    halo_px: int | None = 0
+    past: int = 0
+    future: int = 0
+    recurrent: bool = False
+    """Frames before and after that it looks at, and whether it remembers."""
+    more: dict[str, Any] = field(default_factory=dict)
+    """Training record and scores."""
+
+    @property
+    def family(self) -> str:
+        """The name without its scale."""
+        stem, dash, scale = self.name.rpartition("-x")
+        return stem if dash and scale.isdecimal() else self.name
+
+    @property
+    def temporal(self) -> bool:
+        """Looks at more than the frame itself."""
+        return self.recurrent or bool(self.past or self.future)
+
+
+def user_folder() -> Path:
+    """Where `vsr models add` keeps networks."""
+    base = os.environ.get("VSR_DATA_HOME") or os.path.join(os.environ.get("XDG_DATA_HOME") or os.path.expanduser("~/.local/share"), "vsr")
+    return Path(base) / "models"
+
+
+def read_card(path: Path) -> Card:
+    """Read `NAME.toml`; the weights lie beside it. Raises UsageError where it is no card."""
+    try:
+        table = tomllib.loads(path.read_text(encoding="utf-8"))
+        known = {
+            k: table.pop(k)
+            for k in (
+                "scale",
+                "architecture",
+                "description",
+                "parameters",
+                "pixels",
+                "sha256",
+                "settings",
+                "gflop_per_megapixel",
+                "halo_px",
+                "past",
+                "future",
+                "recurrent",
+            )
+            if k in table
+        }
+        return Card(name=table.pop("name", path.stem), path=str(path.with_suffix(".safetensors")), more=table, **known)
+    except (OSError, ValueError, TypeError) as error:
+        raise UsageError(f"{path}: is not a model card: {error}") from None
+
+
+def sha256_of(path: str | Path) -> str:
+    """Hash of a file's content."""
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def file_name(card: Card) -> str:
+    """A name for the card's weights that tells their content: SHA-256 and suffix."""
+    return f"{card.sha256 or sha256_of(card.path)}{Path(card.path).suffix}"

@@ -1,0 +1,53 @@
+"""`load_network`: a card and its weights become a network that runs."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+from models.catalog.card import sha256_of
+from models.catalog.safetensors_header import at_most, refuse_huge, tensor_shapes
+from models.errors import MediaError
+
+if TYPE_CHECKING:
+    from models.catalog.card import Card
+    from models.network import LoadedNetwork
+
+__all__ = ["load_network"]
+
+
+def load_network(card: Card, *, height: int = 0, width: int = 0, chroma_offset: tuple[float, float] | None = None) -> LoadedNetwork:
+    """Make the network of a card, in fp32 on the CPU.
+
+    height, width: size to reach, for classical scalers. chroma_offset: siting of the planes a classical scaler is given.
+    Raises MediaError where the weights are not what the card says.
+    """
+    from models.network import LoadedNetwork
+
+    if card.architecture == "interpolation":
+        from models.architectures.interpolation import Interpolation
+
+        module = Interpolation(card.settings["kernel"], height=height, width=width, chroma_offset=chroma_offset or (0.0, -0.25))
+        return LoadedNetwork(card.name, module, module.contract)
+    if card.architecture == "foreign":
+        from models.catalog.third_party import load_foreign
+
+        return load_foreign(card)
+    from safetensors.torch import load_file
+
+    from models.architectures.registry import ARCHITECTURES
+
+    if card.architecture not in ARCHITECTURES:
+        raise MediaError(f"{card.path}: its card names the architecture {card.architecture!r}; we know {', '.join(ARCHITECTURES)}")
+    if card.sha256 and sha256_of(card.path) != card.sha256:
+        raise MediaError(f"{card.path}: SHA-256 is not the one on its card; fetch or train it again")
+    refuse_huge(card.path, {"scale": card.scale, **card.settings})
+    found = tensor_shapes(card.path)
+    with at_most(sum(math.prod(shape) for shape in found.values()), f"{card.path}: its tensors are not those of {card.architecture} {card.settings}"):
+        network = ARCHITECTURES[card.architecture](scale=card.scale, **card.settings)
+    expected = {name: tuple(tensor.shape) for name, tensor in network.state_dict().items()}
+    if expected != found:
+        odd = min(set(expected.items()) ^ set(found.items()))[0]
+        raise MediaError(f"{card.path}: its tensors are not those of {card.architecture} {card.settings}; the first that differs is {odd}")
+    network.load_state_dict({k: v.float() for k, v in load_file(card.path).items()})
+    return LoadedNetwork(card.name, network.eval(), network.contract, card.sha256, card.more)

@@ -1,0 +1,90 @@
+"""Networks by name: shipped, the user's own, or a file."""
+
+from __future__ import annotations
+
+import difflib
+import json
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+from models.catalog.card import INTERPOLATORS, TRAINED, Card, read_card, sha256_of, user_folder
+from models.errors import MediaError, UsageError
+
+__all__ = ["cards", "default_model", "find", "foreign"]
+
+
+_DEFAULT_ON_CPU, _DEFAULT_ON_GPU = ("fast", "lanczos"), ("quality", "fast", "lanczos")
+"""Families, of which the first one that is there is taken."""
+
+
+def cards() -> list[Card]:
+    """All networks there are by name: classical, shipped, the user's own."""
+    found = [Card(name, 1 if name == "identity" else 0, "interpolation", text, settings={"kernel": name}) for name, text in INTERPOLATORS.items()]
+    for folder in (TRAINED, user_folder()):
+        if folder.is_dir():
+            found += [read_card(p) for p in sorted(folder.glob("*.toml"))]
+    return found
+
+
+def default_model(*, on_gpu: bool = False) -> str:
+    """The best network there is of those that keep up: a larger one on a GPU."""
+    families = {c.family for c in cards()}
+    return next(name for name in (_DEFAULT_ON_GPU if on_gpu else _DEFAULT_ON_CPU) if name in families)
+
+
+def find(name_or_path: str) -> list[Card]:
+    """The cards that a name means: one network, or a family's scales; or the card of a file.
+
+    A file of ours is described by the card beside it; anybody else's is loaded once in a process of its own.
+    Raises UsageError where there is none.
+    """
+    path = Path(name_or_path)
+    known = cards()
+    # A name of ours before a file of that name, which may lie there unknown to whoever gives the command.
+    found = [c for c in known if name_or_path in {c.name, c.family}]
+    if not found and (path.suffix in {".safetensors", ".pth", ".pt", ".ckpt", ".bin"} or path.exists()):
+        return [_card_of_file(path)]
+    if not found:
+        names = sorted({c.family for c in known})
+        close = difflib.get_close_matches(name_or_path, [*names, *(c.name for c in known)], n=1)
+        hint = f"; did you mean {close[0]}?" if close else "."
+        raise UsageError(f"--model {name_or_path}: no such network{hint} There are: {', '.join(names)}; or give a weights file")
+    return [_with_hash(card) for card in found]
+
+
+def _with_hash(card: Card) -> Card:
+    """The card with the hash of its weights, which a card written by hand may lack: work is known by it, wherever the file lies."""
+    if card.sha256 or not card.path:
+        return card
+    try:
+        return replace(card, sha256=sha256_of(card.path))
+    except OSError as error:
+        raise MediaError(f"{card.path}: can't be read: {error.strerror}; its card lies beside where it should be") from None
+
+
+def _card_of_file(path: Path) -> Card:
+    if not path.is_file():
+        raise UsageError(f"--model {path}: no such file")
+    card_path = path.with_suffix(".toml")
+    if path.suffix == ".safetensors" and card_path.is_file():
+        card = read_card(card_path)
+        digest = sha256_of(path)
+        if card.sha256 and card.sha256 != digest:
+            raise MediaError(f"{path}: is not the file its card describes (SHA-256 {digest[:12]}…, card says {card.sha256[:12]}…)")
+        return replace(card, sha256=digest)
+    return Card(**json.loads(foreign(path)))
+
+
+def foreign(path: Path, *target: str) -> str:
+    """What `models.catalog.third_party` says of a file, or writes to `target`: in a confined process of its own, so the parent of a run stays free of torch.
+
+    Raises MediaError where it is no network.
+    """
+    command = [sys.executable, "-P", "-m", "models.catalog.third_party", str(path.resolve()), *target]
+    result = subprocess.run(command, capture_output=True, text=True, check=False)
+    if result.returncode:
+        lines = result.stderr.strip().splitlines()
+        raise MediaError(f"{path}: is not a network we can load ({lines[-1] if lines else 'no reason given'})")
+    return result.stdout

@@ -1,0 +1,111 @@
+"""ReLU and PReLU in place: in one pass over memory, and by integers where feature maps are bf16."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+__all__ = ["Prelu", "relu_"]
+
+
+try:
+    import numba
+
+    _compiled: Callable[[Any], Any] | None = numba.njit(cache=True, nogil=True, error_model="numpy")
+except ImportError:  # pragma: no cover - numba is a dependency, but not on every platform
+    _compiled = None
+
+
+class Prelu(nn.PReLU):
+    """max(x, 0) + weight·min(x, 0) of (B,C,H,W) (He et al. 2015, arXiv:1502.01852), with the bits of torch's.
+
+    Without gradients, on a few cores of a CPU, channels_last, fp32 or bf16: into the memory of x itself, which nobody else may need.
+    """
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B,C,H,W) -> the same shape."""
+        kernel, most = _KERNELS.get(x.dtype, (None, 0))
+        if (
+            kernel is None
+            or torch.get_num_threads() > most
+            or x.device.type != "cpu"
+            or torch.is_grad_enabled()
+            or x.dim() != 4
+            or not x.is_contiguous(memory_format=torch.channels_last)
+        ):
+            made: Tensor = super().forward(x)
+            return made
+        places = x.permute(0, 2, 3, 1).reshape(-1, x.shape[1])
+        weight = self.weight.detach().to(x.dtype).float().expand(x.shape[1]).numpy()
+        kernel(places.view(torch.int16).numpy().view(np.uint16) if x.dtype == torch.bfloat16 else places.numpy(), np.ascontiguousarray(weight))
+        return x
+
+
+def _of_fp32(x: np.ndarray, weight: np.ndarray) -> None:
+    """x: (places, C)."""
+    places, channels = x.shape
+    for place in range(places):
+        row = x[place]
+        for channel in range(channels):
+            value = row[channel]
+            row[channel] = value if value > np.float32(0) else value * weight[channel]
+
+
+def _of_bf16(x: np.ndarray, weight: np.ndarray) -> None:
+    """x: (places, C), the bits of bf16 as uint16; products are rounded to the nearest, ties to even."""
+    places, channels = x.shape
+    values = np.empty(channels, np.float32)
+    bits = values.view(np.uint32)
+    for place in range(places):
+        row = x[place]
+        for channel in range(channels):
+            bits[channel] = np.uint32(row[channel]) << np.uint32(16)
+        for channel in range(channels):
+            value = values[channel]
+            values[channel] = value if value > np.float32(0) else value * weight[channel]
+        for channel in range(channels):
+            full = bits[channel]
+            row[channel] = (full + np.uint32(0x7FFF) + ((full >> np.uint32(16)) & np.uint32(1))) >> np.uint32(16)
+
+
+_KERNELS: dict[torch.dtype, tuple[Callable[[np.ndarray, np.ndarray], None], int]] = (
+    {} if _compiled is None else {torch.float32: (_compiled(_of_fp32), 8), torch.bfloat16: (_compiled(_of_bf16), 2)}
+)
+"""With the number of threads up to which one thread is quicker than torch with all: it takes 15.7 and 3.1 ms where this takes 1.4 and
+1.7 (one core, 64 maps of 288x480)."""
+
+
+def relu_(x: Tensor) -> Tensor:
+    """max(x, 0) of any shape, in place, with gradients.
+
+    On a CPU, bf16 numbers are compared as 16-bit integers: negative ones have the same top bit, and no conversion to fp32 and
+    back is needed, which takes five times as long. The result has the same bits (but for -0, which becomes 0).
+    """
+    if x.dtype != torch.bfloat16 or x.device.type != "cpu":
+        return F.relu_(x)
+    if torch.is_grad_enabled() and x.requires_grad:
+        result: Tensor = _Relu.apply(x)  # type: ignore[no-untyped-call]
+        return result
+    x.view(torch.int16).clamp_min_(0)
+    return x
+
+
+class _Relu(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, x: Tensor) -> Tensor:
+        x.view(torch.int16).clamp_min_(0)
+        ctx.mark_dirty(x)
+        ctx.save_for_backward(x)
+        return x
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> Tensor:  # type: ignore[override]
+        (result,) = ctx.saved_tensors
+        return torch.ops.aten.threshold_backward(gradient, result, 0)  # type: ignore[no-any-return]

@@ -1,0 +1,72 @@
+"""`convolve`: a convolution and the ReLU behind it, as one operation: on a CPU by oneDNN, on packed weights; on CUDA by cuDNN."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from models.layers.activations import relu_
+
+__all__ = ["convolve", "pack_weights"]
+
+
+_PACKED = "_vsr_packed"
+
+
+def convolve(layer: nn.Conv2d, x: Tensor, *, relu: bool = False) -> Tensor:
+    """(B,C,H,W) through a convolution, then max(·, 0) if `relu`; with gradients unless the weights are packed."""
+    packed = layer.__dict__.get(_PACKED)
+    if packed is not None and not torch.is_grad_enabled():
+        weight, bias = packed
+        if x.is_cuda and torch.is_autocast_enabled("cuda"):
+            x = x.to(weight.dtype)
+        if x.dtype == weight.dtype and x.device.type == ("cuda" if weight.dtype == torch.float16 else "cpu"):
+            return _fused(layer, x, weight, bias, relu=relu)
+    made: Tensor = layer(x)
+    return relu_(made) if relu else made
+
+
+def _fused(layer: nn.Conv2d, x: Tensor, weight: Tensor, bias: Tensor | None, *, relu: bool) -> Tensor:
+    if x.is_cuda:
+        # In PyTorch's own convolution the bias and the ReLU are passes over memory of their own, on small maps as long as itself.
+        operation: Any = torch.cudnn_convolution_relu if relu else torch.conv2d
+        order = (layer.stride, layer.padding, layer.dilation, layer.groups)
+        made: Tensor = operation(x.contiguous(memory_format=torch.channels_last), weight, bias, *order)
+        return made
+    result: Tensor = torch.ops.mkldnn._convolution_pointwise(
+        x, weight, bias, layer.padding, layer.stride, layer.dilation, layer.groups, "relu" if relu else "none", [], ""
+    )
+    return result
+
+
+def pack_weights(network: nn.Module, dtype: torch.dtype = torch.bfloat16) -> bool:
+    """Keep the weights of all convolutions as fused operations want them; whether this build of torch has those.
+
+    bfloat16, float32: on a CPU, in oneDNN's own order. float16: on CUDA, channels_last; fp32 stays possible beside it.
+    oneDNN is reached by names that torch keeps for its compiler, so they are tried and not relied upon: the results are
+    the same bits either way (`tests/models/layers/test_convolution.py`), only the ReLU costs a pass of its own.
+    """
+    layers = [m for m in network.modules() if type(m) is nn.Conv2d and isinstance(m.padding, tuple)]
+    try:
+        with torch.inference_mode():
+            for layer in layers:
+                layer.__dict__[_PACKED] = _packed(layer, dtype)
+            for layer in layers[:1]:
+                with torch.autocast("cuda", torch.float16, enabled=dtype == torch.float16):
+                    convolve(layer, torch.zeros(1, layer.in_channels, 16, 16, dtype=dtype, device=layer.weight.device), relu=True)
+    except (AttributeError, RuntimeError):
+        for layer in layers:
+            layer.__dict__.pop(_PACKED, None)
+        return False
+    return bool(layers)
+
+
+def _packed(layer: nn.Conv2d, dtype: torch.dtype) -> tuple[Tensor, Tensor | None]:
+    weight = layer.weight.to(dtype).contiguous(memory_format=torch.channels_last)
+    bias = None if layer.bias is None else layer.bias.to(dtype)
+    if dtype == torch.float16:
+        return weight, bias
+    reorder: Any = torch._C._nn.mkldnn_reorder_conv2d_weight
+    return reorder(weight.to_mkldnn(), layer.padding, layer.stride, layer.dilation, layer.groups), bias

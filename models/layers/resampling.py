@@ -1,0 +1,235 @@
+"""Classical resampling: the networks `identity`, `nearest`, `bilinear`, `bicubic` and `lanczos`, and what they are made of.
+
+Separable polyphase filters. Sample ``i`` of a line of ``n`` samples lies at ``(i + 0.5 + offset) / n`` of the picture's
+extent; `offset` is 0 for luma and describes the siting of chroma (-0.25 where chroma is co-sited with the left one of
+two luma samples: H.273, chroma_sample_loc_type 0).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import math
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+__all__ = ["KERNELS", "phases", "resample", "resample_axis", "upscale_in_graph", "upscale_plane"]
+
+
+def _box(x: float) -> float:
+    # Half-open, so that a sample on the border of two belongs to exactly one of them.
+    return 1.0 if -0.5 < x <= 0.5 else 0.0
+
+
+def _triangle(x: float) -> float:
+    return max(0.0, 1.0 - abs(x))
+
+
+def _cubic(x: float) -> float:
+    """Keys (1981), a = -0.5: Catmull-Rom, MATLAB's and Pillow's bicubic."""
+    x = abs(x)
+    if x < 1:
+        return (1.5 * x - 2.5) * x * x + 1
+    if x < 2:
+        return ((-0.5 * x + 2.5) * x - 4) * x + 2
+    return 0.0
+
+
+def _lanczos3(x: float) -> float:
+    if x == 0:
+        return 1.0
+    if abs(x) >= 3:
+        return 0.0
+    t = math.pi * x
+    return 3 * math.sin(t) * math.sin(t / 3) / (t * t)
+
+
+KERNELS: dict[str, tuple[Callable[[float], float], float]] = {
+    "nearest": (_box, 0.5),
+    "bilinear": (_triangle, 1.0),
+    "bicubic": (_cubic, 2.0),
+    "lanczos": (_lanczos3, 3.0),
+}
+"""Name -> the kernel and its half width in samples."""
+
+
+@functools.lru_cache(maxsize=256)
+def _taps(
+    in_len: int, out_len: int, kernel: str, in_offset: float, out_offset: float
+) -> tuple[tuple[tuple[int, ...], ...], tuple[tuple[float, ...], ...]]:
+    """Source positions (may lie outside the line) and weights of every output sample; each row of weights sums to 1.
+
+    Downscaling stretches the kernel by the ratio (antialiasing), except `nearest`, which picks.
+    """
+    function, half_width = KERNELS[kernel]
+    ratio = in_len / out_len
+    stretch = max(1.0, ratio) if kernel != "nearest" else 1.0
+    count = math.ceil(half_width * stretch * 2) + 1
+    positions, weights = [], []
+    for i in range(out_len):
+        centre = (i + 0.5 + out_offset) * ratio - 0.5 - in_offset
+        first = math.ceil(centre - half_width * stretch - 1e-9)
+        row = [function((first + k - centre) / stretch) for k in range(count)]
+        total = sum(row)
+        positions.append(tuple(first + k for k in range(count)))
+        weights.append(tuple(w / total for w in row))
+    return tuple(positions), tuple(weights)
+
+
+def _mirror(position: int, length: int) -> int:
+    """Reflect an index into the line, the border sample repeated (MATLAB's `symmetric`)."""
+    period = 2 * length
+    position %= period
+    return position if position < length else period - 1 - position
+
+
+@functools.lru_cache(maxsize=64)
+def _phases(
+    in_len: int, out_len: int, kernel: str, in_offset: float, out_offset: float
+) -> tuple[int, int, tuple[tuple[int, tuple[float, ...]], ...]] | None:
+    """(padding before, padding after, [(first source sample, weights) per phase]) of an integer upscale, else None."""
+    if out_len % in_len or out_len == in_len:
+        return None
+    factor = out_len // in_len
+    positions, weights = _taps(in_len, out_len, kernel, in_offset, out_offset)
+    phases = []
+    for phase in range(factor):
+        used = [k for k, w in enumerate(weights[phase]) if w != 0.0]
+        lo, hi = used[0], used[-1] + 1
+        phases.append((positions[phase][lo], weights[phase][lo:hi]))
+    before = max(0, *(-first for first, _ in phases))
+    after = max(0, *(first + len(w) - 1 for first, w in phases))
+    if max(before, after) > in_len:
+        return None
+    return before, after, tuple(phases)
+
+
+def phases(factor: int, kernel: str, offset: float = 0.0) -> tuple[tuple[int, tuple[float, ...]], ...]:
+    """(first source sample relative to sample i, weights) of each of the output samples factor·i + p of a whole upscale.
+
+    offset: siting of the samples, before and after.
+    """
+    found = _phases(16, 16 * factor, kernel, offset, offset)
+    assert found is not None
+    return found[2]
+
+
+def resample_axis(x: Tensor, dim: int, out_len: int, kernel: str, *, in_offset: float = 0.0, out_offset: float = 0.0) -> Tensor:
+    """Resample one axis of a floating tensor to `out_len` samples.
+
+    dim: -1 or -2. `in_offset`, `out_offset`: siting before and after, in samples (see the module's docstring).
+    Returns a tensor of the same dtype. Borders are mirrored with the border sample repeated.
+    """
+    in_len = x.shape[dim]
+    if in_len == out_len and in_offset == out_offset:
+        return x
+    phased = _phases(in_len, out_len, kernel, in_offset, out_offset)
+    if phased is not None:
+        return _upscale_by_phases(x, dim, out_len, *phased)
+    positions, weights = _taps(in_len, out_len, kernel, in_offset, out_offset)
+    index = torch.tensor([[_mirror(p, in_len) for p in row] for row in positions], device=x.device)
+    weight = torch.tensor(weights, dtype=x.dtype, device=x.device)
+    shape = (1, out_len) if dim == -1 else (out_len, 1)
+    out = torch.zeros((), dtype=x.dtype, device=x.device)
+    for k in range(weight.shape[1]):
+        if bool((weight[:, k] != 0).any()):
+            out = out + x.index_select(dim, index[:, k]) * weight[:, k].reshape(shape)
+    return out
+
+
+def _upscale_by_phases(x: Tensor, dim: int, out_len: int, before: int, after: int, phases: tuple[tuple[int, tuple[float, ...]], ...]) -> Tensor:
+    """Integer upscale: output sample S·i+p is a short filter of the neighbours of i, so each phase is a sum of views."""
+    length = x.shape[dim]
+    index = [_mirror(p, length) for p in range(-before, 0)] + [_mirror(p, length) for p in range(length, length + after)]
+    border = x.index_select(dim, torch.tensor(index, dtype=torch.long, device=x.device))
+    padded = torch.cat([border.narrow(dim, 0, before), x, border.narrow(dim, before, after)], dim)
+    shape = list(x.shape)
+    shape[dim] = out_len
+    out = torch.empty(shape, dtype=x.dtype, device=x.device)
+    factor = out_len // length
+    for phase, (first, weights) in enumerate(phases):
+        total = padded.narrow(dim, before + first, length) * weights[0]
+        for k, weight in enumerate(weights[1:], start=1):
+            total.add_(padded.narrow(dim, before + first + k, length), alpha=weight)
+        target = out[..., phase::factor] if dim == -1 else out[..., phase::factor, :]
+        target.copy_(total)
+    return out
+
+
+def resample(
+    x: Tensor,
+    height: int,
+    width: int,
+    kernel: str,
+    *,
+    offset: tuple[float, float] = (0.0, 0.0),
+    out_offset: tuple[float, float] | None = None,
+) -> Tensor:
+    """Resample (..., H, W) to (..., height, width), antialiased when it gets smaller.
+
+    offset: (vertical, horizontal) siting of the input samples; `out_offset` that of the output (default: the same).
+    """
+    out_offset = offset if out_offset is None else out_offset
+    rows = functools.partial(resample_axis, dim=-2, out_len=height, kernel=kernel, in_offset=offset[0], out_offset=out_offset[0])
+    columns = functools.partial(resample_axis, dim=-1, out_len=width, kernel=kernel, in_offset=offset[1], out_offset=out_offset[1])
+    # Shrinking first, growing last touches the fewest samples.
+    return columns(rows(x)) if height * x.shape[-1] <= width * x.shape[-2] else rows(columns(x))
+
+
+def upscale_plane(
+    plane: Tensor, size: tuple[int, int], target: tuple[int, int], kernel: str, offset: tuple[float, float], sub: tuple[int, int] | None = None
+) -> Tensor:
+    """Resample a chroma plane the way its luma of `size` (height, width) goes to `target`.
+
+    plane: (...,h,w), each side that of luma over `sub`, rounded up. sub: luma samples per chroma sample, (vertical, horizontal); by
+    default what the sizes tell, 1 or 2. By a whole factor every sample goes its exact way, and what an odd side has too much is
+    cropped; otherwise the plane is stretched to fit.
+    """
+    sides = []
+    for have, luma, out, by in zip(plane.shape[-2:], size, target, sub or (0, 0), strict=True):
+        need = -(-out // (by or (2 if have < luma else 1)))
+        sides.append((have * (out // luma) if out % luma == 0 else need, need))
+    (rows, keep_rows), (columns, keep_columns) = sides
+    return resample(plane, rows, columns, kernel, offset=offset)[..., :keep_rows, :keep_columns]
+
+
+def upscale_in_graph(x: Tensor, factor: int, kernel: str, offset: tuple[float, float] = (0.0, 0.0)) -> Tensor:
+    """(B,C,H,W) -> (B,C,factor·H,factor·W) as `resample` does it, in fp32 and as one convolution and a pixel shuffle.
+
+    For graphs that are recorded once: ONNX files, whose H and W are not known yet, and CUDA graphs, in which nothing may come
+    from the CPU. H and W must reach the kernel's half width.
+    """
+    if torch.compiler.is_exporting():
+        weight = _filter_bank(factor, kernel, offset, x.device)
+    else:
+        with torch.inference_mode(mode=False):
+            weight = _kept_filter_bank(factor, kernel, offset, x.device)
+    reach = weight.shape[-1] // 2
+    rows = x.flatten(0, 1)[:, None].float()
+    for dim in (-2, -1):
+        # Mirrored with the border sample repeated; slices, because lengths may be symbols.
+        length = rows.shape[dim]
+        rows = torch.cat([rows.narrow(dim, 0, reach).flip(dim), rows, rows.narrow(dim, length - reach, reach).flip(dim)], dim)
+    # Left alone where it is off: a context would be written into an ONNX file.
+    precise = torch.autocast(x.device.type, enabled=False) if torch.is_autocast_enabled(x.device.type) else contextlib.nullcontext()
+    with precise:
+        made = F.pixel_shuffle(F.conv2d(rows, weight), factor)
+    return made.reshape(x.shape[0], x.shape[1], factor * x.shape[2], factor * x.shape[3])
+
+
+def _filter_bank(factor: int, kernel: str, offset: tuple[float, float], device: torch.device) -> Tensor:
+    """(factor²,1,2r+1,2r+1): the filter of each output phase around an input sample."""
+    lines = []
+    reach = max(max(-first, first + len(w) - 1) for o in offset for first, w in phases(factor, kernel, o))
+    for along in offset:
+        line = torch.zeros(factor, 2 * reach + 1)
+        for phase, (first, weights) in enumerate(phases(factor, kernel, along)):
+            line[phase, reach + first : reach + first + len(weights)] = torch.tensor(weights)
+        lines.append(line)
+    return torch.einsum("ay,bx->abyx", *lines).reshape(factor * factor, 1, 2 * reach + 1, 2 * reach + 1).to(device)
+
+
+_kept_filter_bank = functools.lru_cache(maxsize=32)(_filter_bank)

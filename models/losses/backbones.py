@@ -1,0 +1,99 @@
+"""`Backbone`: AlexNet's and VGG's convolutions out of the user's own file, with torchvision's names for the tensors.
+
+Which network it is shows in the shapes. AlexNet: Krizhevsky 2014, arXiv:1404.5997; VGG: Simonyan & Zisserman 2014, arXiv:1409.1556.
+"""
+
+from __future__ import annotations
+
+import pickle
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from models.errors import MediaError, UsageError
+
+__all__ = ["Backbone", "choose", "read_weights"]
+
+
+_ALEXNET = (((0,), False), ((3,), True), ((6,), True), ((8,), False), ((10,), False))
+_VGG16 = (((0, 2), False), ((5, 7), True), ((10, 12, 14), True), ((17, 19, 21), True), ((24, 26, 28), True))
+"""Stages: the numbers of their convolutions under `features`, and whether a pooling comes first."""
+
+
+def read_weights(path: str | Path) -> dict[str, Tensor]:
+    """Tensors by name, of a .safetensors or of torch's own file (read without running code). Raises MediaError where it is neither."""
+    path = Path(path)
+    try:
+        if path.suffix == ".safetensors":
+            from safetensors.torch import load_file
+
+            weights = load_file(path)
+        else:
+            weights = torch.load(path, map_location="cpu", weights_only=True)
+        return {name: tensor for name, tensor in weights.items() if isinstance(tensor, Tensor)}
+    except (OSError, RuntimeError, ValueError, AttributeError, EOFError, pickle.UnpicklingError) as error:
+        raise MediaError(f"{path}: can't be read as weights: {(str(error) or repr(error)).splitlines()[0]}") from None
+
+
+@dataclass(frozen=True, eq=False)
+class Backbone:
+    """Convolutions in five stages, each followed by a ReLU; what a stage leaves is a tap."""
+
+    name: str
+    """"alexnet" or "vgg16"."""
+    stages: tuple[tuple[bool, tuple[tuple[Tensor, Tensor], ...]], ...]
+    """Whether a pooling comes first, and (weight, bias) of its convolutions."""
+
+    @classmethod
+    def of(cls, weights: Mapping[str, Tensor]) -> Backbone | None:
+        """The backbone whose tensors these are; None where they are of something else."""
+        first = weights.get("features.0.weight")
+        known = {"[64, 3, 11, 11]": ("alexnet", _ALEXNET), "[64, 3, 3, 3]": ("vgg16", _VGG16)}.get(str([] if first is None else list(first.shape)))
+        if known is None:
+            return None
+        name, table = known
+        try:
+            stages = tuple(
+                (pooled, tuple((weights[f"features.{n}.weight"].float(), weights[f"features.{n}.bias"].float()) for n in numbers))
+                for numbers, pooled in table
+            )
+        except KeyError:
+            return None
+        layers = [weight for _, convolutions in stages for weight, _ in convolutions]
+        fitting = all(after.shape[1] == before.shape[0] for before, after in pairwise(layers))
+        return cls(name, stages) if fitting else None
+
+    def taps(self, x: Tensor, pool: Callable[[Tensor], Tensor] | None = None) -> list[Tensor]:
+        """(B,3,H,W), normalised as the backbone was trained -> what each of the five stages leaves.
+
+        H and W of 32 or more. pool: in place of the network's own maximum over 2x2 (AlexNet: 3x3, every second).
+        """
+        found = []
+        for pooled, convolutions in self.stages:
+            if pooled:
+                x = pool(x) if pool else F.max_pool2d(x, 3 if self.name == "alexnet" else 2, 2)
+            for weight, bias in convolutions:
+                size = weight.shape[-1]
+                stride, padding = (4, 2) if size == 11 else (1, size // 2)
+                x = F.relu(F.conv2d(x, weight, bias, stride, padding))
+            found.append(x)
+        return found
+
+
+def choose(paths: tuple[str, ...], what: str, recipe: str) -> tuple[Backbone, dict[str, Tensor]]:
+    """The backbone among the user's files, and all other tensors. Raises UsageError where there is none."""
+    backbone, rest = None, dict[str, Tensor]()
+    for path in paths:
+        weights = read_weights(path)
+        found = Backbone.of(weights)
+        if found is None:
+            rest |= weights
+        backbone = backbone or found
+    if backbone is None:
+        raise UsageError(f"{what}: no backbone in {', '.join(paths) or 'no file'}; {recipe}")
+    return backbone, rest

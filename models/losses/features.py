@@ -1,0 +1,97 @@
+"""`load_features`: what deep features are taken from, for perceptual and cosine losses: our autoencoder, or VGG19.
+
+VGG19's weights are the user's own: torchvision's file (vgg19-*.pth) or the same tensors as safetensors. Features are those of
+conv5_4 before its ReLU, as in ESRGAN (Wang et al. 2018, arXiv:1809.00219).
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor, nn
+
+from models.architectures.autoencoder import Autoencoder
+from models.catalog.loader import load_network
+from models.catalog.lookup import find
+from models.errors import UsageError
+from models.layers.resampling import resample
+from models.layers.yuv_residual import LEFT_SITED
+from models.losses.backbones import read_weights
+from models.network import Planes
+
+__all__ = ["Features", "load_features"]
+
+
+_VGG19 = (64, 64, 0, 128, 128, 0, 256, 256, 256, 256, 0, 512, 512, 512, 512, 0, 512, 512, 512, 512)
+"""Channels of its convolutions; 0 is a pooling."""
+_LAST = "features.34.weight"
+"""conv5_4, by torchvision's name."""
+
+
+class Features(Protocol):
+    """Deep features of planes."""
+
+    def __call__(self, planes: Planes) -> list[Tensor]:
+        """Luma (B,1,H,W), chroma (B,2,H/2,W/2) -> maps; H and W divide by 16."""
+        ...
+
+
+def load_features(name_or_path: str, device: torch.device) -> Features:
+    """The extractor of an autoencoder by name or file, or of a file with VGG19's weights; frozen.
+
+    Raises UsageError where it is neither, MediaError where a file is damaged.
+    """
+    path = Path(name_or_path)
+    weights = _vgg_weights(path) if path.is_file() and not path.with_suffix(".toml").is_file() else None
+    module: Any
+    if weights is not None:
+        module = _Vgg19(weights)
+    else:
+        cards = [c for c in find(name_or_path) if c.architecture == "autoencoder"]
+        if not cards:
+            raise UsageError(f"features {name_or_path!r}: expected an autoencoder, such as autoencoder-x2, or a file with the weights of VGG19")
+        module = load_network(cards[0]).module
+    module.requires_grad_(requires_grad=False)
+    module.eval().to(device, memory_format=torch.channels_last)
+    result: Features = module.encode if isinstance(module, Autoencoder) else module
+    return result
+
+
+def _vgg_weights(path: Path) -> dict[str, Tensor]:
+    weights = read_weights(path)
+    if _LAST not in weights:
+        raise UsageError(f"{path}: has no tensor {_LAST}; expected the weights of VGG19 as torchvision names them")
+    return weights
+
+
+class _Vgg19(nn.Module):
+    """VGG19 up to conv5_4 (Simonyan & Zisserman 2014, arXiv:1409.1556)."""
+
+    mean: Tensor
+    deviation: Tensor
+
+    def __init__(self, weights: dict[str, Tensor]) -> None:
+        super().__init__()
+        layers: list[nn.Module] = []
+        inputs = 3
+        for channels in _VGG19:
+            if channels:
+                layers += [nn.Conv2d(inputs, channels, 3, padding=1), nn.ReLU()]
+                inputs = channels
+            else:
+                layers.append(nn.MaxPool2d(2))
+        self.features = nn.Sequential(*layers[:-1])  # without the last ReLU
+        own = self.state_dict()
+        self.load_state_dict({name: weights[name].float() for name in own})
+        self.register_buffer("mean", torch.tensor([0.485, 0.456, 0.406]).reshape(1, 3, 1, 1), persistent=False)
+        self.register_buffer("deviation", torch.tensor([0.229, 0.224, 0.225]).reshape(1, 3, 1, 1), persistent=False)
+
+    def forward(self, planes: Planes) -> list[Tensor]:
+        """The planes as R'G'B' by BT.601, normalised as ImageNet was."""
+        luma, chroma = planes
+        full = resample(chroma, luma.shape[-2], luma.shape[-1], "bilinear", offset=LEFT_SITED, out_offset=(0.0, 0.0))
+        red, blue = luma + 1.402 * full[:, 1:], luma + 1.772 * full[:, :1]
+        green = (luma - 0.299 * red - 0.114 * blue) / 0.587
+        return [self.features((torch.cat([red, green, blue], 1) - self.mean) / self.deviation)]

@@ -1,0 +1,81 @@
+"""`without_network` and `with_bounded_memory`: what a process that reads strangers' bytes gives up before it does.
+
+Linux on x86-64 and 64-bit ARM, by seccomp(2) and setrlimit(2); elsewhere nothing is given up, and the calls say so.
+In the lowest room, as workers and whoever looks at strangers' weights both need it.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import platform
+import resource
+import sys
+
+__all__ = ["with_bounded_memory", "without_network"]
+
+
+_NO_NEW_PRIVILEGES, _SET_FILTER, _ALL_THREADS = 38, 1, 1
+_ALLOW, _REFUSE = 0x7FFF0000, 0x00050000 | 13  # SECCOMP_RET_ALLOW; SECCOMP_RET_ERRNO with EACCES
+_LOAD, _EQUAL, _AT_LEAST, _RETURN = 0x20, 0x15, 0x35, 0x06  # BPF_LD|W|ABS, BPF_JMP|JEQ|K, BPF_JMP|JGE|K, BPF_RET|K
+_NUMBER, _ARCHITECTURE, _FIRST_ARGUMENT = 0, 4, 16  # offsets in struct seccomp_data
+_LOCAL_FAMILIES = (1, 16)  # AF_UNIX, AF_NETLINK
+_X32 = 0x40000000
+_MACHINES = {
+    # audit architecture; seccomp, socket; ptrace, process_vm_readv, process_vm_writev, io_uring_setup
+    "x86_64": (0xC000003E, 317, 41, (101, 310, 311, 425)),
+    "aarch64": (0xC00000B7, 277, 198, (117, 270, 271, 425)),
+}
+_RESERVED_BYTES = 16 << 30
+"""Addresses that libraries reserve and never use."""
+
+
+class _Instruction(ctypes.Structure):
+    _fields_ = (("code", ctypes.c_uint16), ("then", ctypes.c_uint8), ("otherwise", ctypes.c_uint8), ("value", ctypes.c_uint32))
+
+
+class _Program(ctypes.Structure):
+    _fields_ = (("length", ctypes.c_uint16), ("instructions", ctypes.POINTER(_Instruction)))
+
+
+def without_network() -> bool:
+    """Refuse this process, all its threads and children any socket but local ones, and to look into other processes; for good.
+
+    Whether that could be done: not on other systems than Linux, nor where the kernel has no seccomp.
+    """
+    machine = _MACHINES.get(platform.machine())
+    if sys.platform != "linux" or machine is None:
+        return False
+    architecture, seccomp, socket, others = machine
+    steps = [
+        (_LOAD, _ARCHITECTURE, "", ""),
+        (_EQUAL, architecture, "", "refuse"),
+        (_LOAD, _NUMBER, "", ""),
+        (_AT_LEAST, _X32, "refuse", ""),
+        *((_EQUAL, number, "refuse", "") for number in others),
+        (_EQUAL, socket, "", "allow"),
+        (_LOAD, _FIRST_ARGUMENT, "", ""),
+        *((_EQUAL, family, "allow", "") for family in _LOCAL_FAMILIES),
+        (_RETURN, _REFUSE, "", ""),
+        (_RETURN, _ALLOW, "", ""),
+    ]
+    goals = {"refuse": len(steps) - 2, "allow": len(steps) - 1}
+    code = [
+        (instruction, goals[then] - at if then else 0, goals[otherwise] - at if otherwise else 0, value)
+        for at, (instruction, value, then, otherwise) in enumerate(steps, start=1)
+    ]
+    program = _Program(len(code), (_Instruction * len(code))(*(_Instruction(*step) for step in code)))
+    libc = ctypes.CDLL(None, use_errno=True)
+    return bool(libc.prctl(_NO_NEW_PRIVILEGES, 1, 0, 0, 0) == 0 and libc.syscall(seccomp, _SET_FILTER, _ALL_THREADS, ctypes.byref(program)) == 0)
+
+
+def with_bounded_memory() -> int:
+    """Limit this process to the machine's memory, so that one that wants more is told so before the machine suffers; bytes.
+
+    Not for CUDA, which reserves more addresses than any machine has memory.
+    """
+    limit = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") + _RESERVED_BYTES
+    soft, hard = resource.getrlimit(resource.RLIMIT_AS)
+    limit = min(n for n in (limit, soft, hard) if n != resource.RLIM_INFINITY)
+    resource.setrlimit(resource.RLIMIT_AS, (limit, hard))
+    return limit

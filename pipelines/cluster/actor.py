@@ -1,0 +1,223 @@
+"""`Station`: what lives in an actor's process: one worker, fed and asked by the driver over there. See `cluster.py`."""
+
+from __future__ import annotations
+
+import gc
+import hashlib
+import os
+import pickle
+import queue
+import socket
+import threading
+from collections import deque
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import ray
+from ray.util.metrics import Counter
+
+from models.errors import ResourceError
+from pipelines.cluster.code_version import code_digest
+from pipelines.pool.interface import Free, as_told, make_worker, pulse_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from pipelines.pool.interface import Worker
+
+__all__ = ["Station"]
+
+
+_FED = 2
+"""Parts of a long input that may wait in the actor."""
+
+
+class _Turns:
+    """Lets calls begin in the order of their numbers, whatever order they arrive in: each when the one before has ended, or freed the way."""
+
+    def __init__(self) -> None:
+        self._change = threading.Condition()
+        self._next, self._inside = 0, 0
+        self._at: int | None = None
+        """The call that began last, while it is in the way of the next."""
+        self._skipped: set[int] = set()
+
+    def begin(self, number: int, *, alone: bool = False) -> bool:
+        """Wait for a call's turn; whether it may begin, for it may have been skipped. alone: also wait for the ends of all others."""
+        with self._change:
+            self._change.wait_for(lambda: number in self._skipped or (number == self._next and not (alone and self._inside)))
+            if number in self._skipped:
+                return False
+            self._at = number
+            self._inside += 1
+            return True
+
+    def free(self, number: int) -> None:
+        """The next call may begin beside this one."""
+        with self._change:
+            if number == self._next:
+                self._advance()
+
+    def end(self, number: int) -> None:
+        """A call that began has ended."""
+        with self._change:
+            self._inside -= 1
+            if number == self._next:
+                self._advance()
+            self._change.notify_all()
+
+    def skip(self, number: int) -> bool:
+        """Take back a call that has not begun; whether it had not."""
+        with self._change:
+            if number < self._next or number == self._at:
+                return False
+            self._skipped.add(number)
+            if number == self._next:
+                self._advance()
+            self._change.notify_all()
+            return True
+
+    def _advance(self) -> None:
+        self._at = None
+        self._next += 1
+        while self._next in self._skipped:
+            self._next += 1
+        self._change.notify_all()
+
+
+class Station:
+    """Makes a worker of a setup, and runs one task after another; where the worker says so, a task beside the end of the last.
+
+    `prepare` and `run` go by their turns; `hello`, `feed` and `withdraw` beside them, in threads of their own.
+    """
+
+    THREADS: ClassVar = {"work": 4, "side": 2, "stay": 1}
+    """By concurrency group: one for every call that can be in hand at a time, for those that wait for their turn take one as well."""
+
+    def __init__(self) -> None:
+        self._worker: Worker | None = None
+        self._turns = _Turns()
+        self._lock = threading.Lock()
+        self._inputs: dict[int, queue.Queue[tuple[bytes, bool]]] = {}
+        self._counters: dict[str, Any] = {}
+
+    @ray.method(concurrency_group="side")
+    def hello(self) -> dict[str, Any]:
+        """Who this is."""
+        context = ray.get_runtime_context()
+        devices = [d for ids in context.get_accelerator_ids().values() for d in ids]
+        return {"host": socket.gethostname(), "pid": os.getpid(), "node": context.get_node_id(), "devices": devices, "code": code_digest()}
+
+    @ray.method(concurrency_group="stay")
+    def stay(self) -> None:
+        """Never return: the driver sees this call fail when the process ends."""
+        threading.Event().wait()
+
+    @ray.method(concurrency_group="work")
+    def prepare(self, turn: int, worker: str, setup: bytes, files: dict[str, list[Any]]) -> tuple[str, Any]:
+        """Make a worker: ("facts", its facts) or ("error", what it raised). files: name, a SHA-256 first -> where the bytes are."""
+        self._turns.begin(turn, alone=True)
+        self._worker = None  # two at once may not fit
+        try:
+            made = pickle.loads(setup)  # noqa: S301 - from our driver
+            if files:
+                made = made.placed({name: _kept(name, refs[0]) for name, refs in files.items()})
+            self._worker = make_worker(worker, made)
+            gc.collect()  # of an earlier worker
+            gc.freeze()  # what is there now stays; later collections need not look through all of torch
+        except BaseException as error:  # noqa: BLE001 - told to the driver
+            return "error", as_told(error)
+        finally:
+            self._turns.end(turn)
+        return "facts", self._worker.facts
+
+    @ray.method(concurrency_group="work", num_returns="streaming")
+    def run(self, turn: int, payload: Any, whole: bool, *parts: bytes) -> Iterator[tuple[str, Any]]:
+        """Work on a task: ("item", value)…, then ("last", value); ("done", None) where there was none, or ("error", what was raised).
+
+        One of the items may come as ("free", value): the next task is begun now.
+        An item is held until the next one comes, so that the driver learns with the last one that it was: one message less a task.
+        whole: no more input will be fed.
+        """
+        if not self._turns.begin(turn):
+            return
+        incoming = self._pieces(turn, parts, whole)
+        held: list[Any] = []
+        try:
+            assert self._worker is not None
+            for item in self._worker.run(payload, incoming):
+                value = item.value if isinstance(item, Free) else item
+                self._count(value)
+                if held:
+                    yield "item", held.pop()
+                if isinstance(item, Free):
+                    deque(incoming, 0)
+                    yield "free", value
+                    self._turns.free(turn)
+                else:
+                    held.append(value)
+            deque(incoming, 0)
+            yield ("last", held.pop()) if held else ("done", None)
+        except GeneratorExit:
+            raise
+        except BaseException as error:  # noqa: BLE001 - told to the driver
+            yield "error", as_told(error)
+        finally:
+            with self._lock:
+                self._inputs.pop(turn, None)
+            self._turns.end(turn)
+
+    def _pieces(self, turn: int, parts: tuple[bytes, ...], whole: bool) -> Iterator[Any]:
+        for part in parts:
+            yield pickle.loads(part)  # noqa: S301 - from our driver
+        line = self._line(turn)
+        while not whole:
+            part, whole = line.get()  # however long it takes: the driver watches over us, and Ray ends us with it
+            if part:
+                yield pickle.loads(part)  # noqa: S301 - from our driver
+
+    def _line(self, turn: int) -> queue.Queue[tuple[bytes, bool]]:
+        with self._lock:
+            return self._inputs.setdefault(turn, queue.Queue(maxsize=_FED))
+
+    @ray.method(concurrency_group="side")
+    def feed(self, turn: int, last: bool, part: bytes) -> bool:
+        """More input of a task; whether it was taken (else it is to be sent again)."""
+        try:
+            self._line(turn).put((part, last), timeout=0.5)
+        except queue.Full:
+            return False
+        return True
+
+    def _count(self, item: Any) -> None:
+        """Counters of the cluster's own monitoring, for items that have something to count."""
+        for name, tags, amount in getattr(item, "counts", tuple)():
+            if name not in self._counters:
+                self._counters[name] = Counter(name, tag_keys=tuple(tags))
+            if amount > 0:
+                self._counters[name].inc(amount, tags=tags)
+
+    @ray.method(concurrency_group="side")
+    def pulse(self) -> int:
+        """How far the worker has got: other than the last time, unless it hangs."""
+        return pulse_of(self._worker)
+
+    @ray.method(concurrency_group="side")
+    def withdraw(self, turn: int) -> bool:
+        """Take a task back that was not begun; whether it was not."""
+        return self._turns.skip(turn)
+
+
+def _kept(name: str, ref: Any) -> Path:
+    """A file whose SHA-256 its name begins with, on this machine; fetched if there is none yet."""
+    private = os.environ.get("VSR_RAY_FOLDER")  # goes with the private cluster
+    folder = Path(private) / "files" if private else Path("/tmp") / f"vsr-files-{os.getuid()}"  # noqa: S108 - content is checked by hash
+    folder.mkdir(mode=0o700, exist_ok=True)
+    path = folder / name
+    if folder.is_symlink() or folder.stat().st_uid != os.getuid():
+        raise ResourceError(f"{folder}: does not belong to us; remove it")
+    if path.is_symlink() or not path.is_file() or hashlib.sha256(path.read_bytes()).hexdigest() != path.stem:
+        partial = folder / f"{name}.{os.getpid()}"
+        partial.write_bytes(ray.get(ref))
+        os.replace(partial, path)
+    return path

@@ -1,0 +1,102 @@
+"""`Parcels`: what tasks work on, on its way through the object store of a cluster. See `cluster.py`."""
+
+from __future__ import annotations
+
+import itertools
+import pickle
+from collections.abc import Generator
+from typing import TYPE_CHECKING, Any
+
+import ray
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from pipelines.cluster.call_state import Call, Run
+    from pipelines.pool.interface import Task
+
+__all__ = ["Parcels"]
+
+
+_PARTS = 16
+"""Parts of an input that are handed over with the task; the rest of a longer one is fed while it is worked on."""
+_STORE_SHARE = 0.4
+"""Of the driver's object store; beyond, no second task is handed out."""
+
+
+class Parcels:
+    """Puts inputs into the object store, within a budget, and keeps those of tasks that have to be done again."""
+
+    def __init__(self) -> None:
+        self._held = 0
+        self._budget = _store_bytes() * _STORE_SHARE or 256 << 20
+        self._kept: dict[tuple[Call, int], tuple[list[Any], int]] = {}
+        """Task that went back -> its input, which need not be read again, and its bytes."""
+        self._files: dict[str, list[Any]] = {}
+
+    @property
+    def is_full(self) -> bool:
+        """Whether more would make the store spill."""
+        return self._held > self._budget
+
+    def file(self, name: str, path: Path) -> list[Any]:
+        """A reference to a file's bytes, put there once; in a list, so that it is not fetched where it is not needed."""
+        if name not in self._files:
+            self._files[name] = [ray.put(path.read_bytes())]
+        return self._files[name]
+
+    def first(self, call: Call, task: Task) -> tuple[list[Any], int, Iterator[Any] | None, int | None]:
+        """A task's input: (references to its first parts, their bytes, the pieces that are left, number of the feed they come from).
+
+        Raises what the feed raises.
+        """
+        number, rest = None, None
+        if (call, task.key) in self._kept:
+            parts, size = self._kept.pop((call, task.key))
+        else:
+            number = next(n for n in itertools.count() if n not in call.feeding)
+            pieces = iter(call.feed(number, task))
+            data = [pickle.dumps(piece, pickle.HIGHEST_PROTOCOL) for piece in itertools.islice(pieces, _PARTS)]
+            size = sum(map(len, data))
+            parts = [ray.put(part) for part in data]
+            if len(data) == _PARTS:
+                rest = pieces
+                call.feeding.add(number)
+        self._held += size
+        return parts, size, rest, number if rest is not None else None
+
+    def more(self, run: Run) -> tuple[Any, bool]:
+        """The next part of a long input: (reference, whether it is the last). Raises what the feed raises."""
+        assert run.pieces is not None
+        piece = next(run.pieces, None)
+        data = b"" if piece is None else pickle.dumps(piece, pickle.HIGHEST_PROTOCOL)
+        return ray.put(data), piece is None
+
+    def is_fed(self, run: Run) -> None:
+        """Nothing more will be asked of a task's feed: another task's may have its number."""
+        if run.feed is not None:
+            if isinstance(run.pieces, Generator):
+                run.pieces.close()  # a task that was taken back is read anew, and its reader must be done by then
+            run.call.feeding.discard(run.feed)
+            run.feed = None
+
+    def release(self, run: Run) -> None:
+        """An actor has done with a task, or lost it."""
+        self._held -= run.size
+        self.is_fed(run)
+
+    def keep(self, run: Run) -> None:
+        """A task will be done again; a long input has to be read anew."""
+        if run.pieces is None:
+            self._kept[run.call, run.task.key] = run.parts, run.size
+
+    def forget(self, call: Call) -> None:
+        """A call is over."""
+        self._kept = {key: value for key, value in self._kept.items() if key[0] is not call}
+
+
+def _store_bytes() -> float:
+    here = ray.get_runtime_context().get_node_id()
+    nodes: list[dict[str, Any]] = ray.nodes()  # type: ignore[no-untyped-call]
+    return float(next((n["Resources"].get("object_store_memory", 0) for n in nodes if n["NodeID"] == here), 0))

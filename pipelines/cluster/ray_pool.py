@@ -1,0 +1,101 @@
+"""A bounded, fault-tolerant map over Ray actors, for several callers at once; it knows nothing of video.
+
+One thread, the driver, does everything. Actors hold nothing that is needed after their death, so Ray's own restarts and retries,
+which would hide a death from the count of attempts, are off. Callers that came first are served first; the others get what is
+left, so that no worker idles while one call ends and the next begins.
+"""
+
+from __future__ import annotations
+
+import pickle
+import queue
+import threading
+from typing import TYPE_CHECKING, Any
+
+import ray
+
+from models.errors import ResourceError
+from pipelines.cluster.call_state import Call
+from pipelines.cluster.nodes import Machines
+from pipelines.cluster.object_refs import Parcels
+from pipelines.cluster.scheduler import Driver
+from pipelines.pool.task_queue import Ledger
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Sequence
+
+    from pipelines.cluster.ray_session import Session
+    from pipelines.pool.interface import Outcome, Task
+
+__all__ = ["Cluster"]
+
+
+class Cluster:
+    """A `work.Map` over the actors of a Ray cluster, until `close`."""
+
+    def __init__(
+        self,
+        session: Session,
+        *,
+        workers: int | None = None,
+        gpus_per_worker: float = 1.0,
+        cpus_per_worker: float | None = None,
+        device: str = "auto",
+        environment: dict[str, str] | None = None,
+    ) -> None:
+        """Put workers on the machines of a session's cluster.
+
+        workers: at most so many. gpus_per_worker: share of a GPU, where there are any. cpus_per_worker: None: what there is,
+        shared out. device: "cpu" leaves GPUs alone. environment: variables of the workers.
+        """
+        machines = Machines(most=workers or 1 << 20, gpus=gpus_per_worker, cpus=cpus_per_worker, device=device, environment=dict(environment or {}))
+        self._parcels = Parcels()
+        self._driver = Driver(machines, self._parcels, says_host=not session.private)
+
+    def __enter__(self) -> Cluster:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End the actors."""
+        self._driver.close()
+
+    def run_tasks(
+        self,
+        tasks: Sequence[Task],
+        *,
+        worker: str,
+        setup: Any,
+        feed: Callable[[int, Task], Iterable[Any]],
+        admit: Callable[[dict[str, str]], str] | None = None,
+        stop: threading.Event | None = None,
+    ) -> Iterator[Outcome]:
+        """As `work.Map` says; may be called from several threads. A setup that has `files` and `placed` gets its files carried along."""
+        if not tasks:
+            return
+        files = {name: self._parcels.file(name, path) for name, path in setup.files().items()} if hasattr(setup, "files") else {}
+        call = Call(Ledger(tasks), worker, ray.put(pickle.dumps(setup)), files, feed, admit, stop or threading.Event())
+        self._driver.take(call)
+        try:
+            while True:
+                try:
+                    event = call.out.get(timeout=1.0)
+                except queue.Empty:
+                    if not self._driver.is_alive:
+                        raise self._driver.broken or ResourceError("the cluster was left") from None
+                    continue
+                if event is None:
+                    return
+                if isinstance(event, BaseException):
+                    raise event
+                yield event
+        finally:
+            call.abandoned.set()
+            while not call.over.wait(0.5) and self._driver.is_alive:
+                pass  # until nobody calls `feed` any more
+
+    def waiting(self) -> int:
+        """Tasks that no worker has taken yet, of all callers."""
+        return self._driver.waiting()

@@ -1,0 +1,321 @@
+"""`Session`: this process as the driver of a Ray cluster, a private one of its own or one that is there.
+
+A private one listens on the loopback interface only, has a token and no dashboard, keeps its files in a folder of its own,
+and nothing of it is left when the session ends, nor when this process is killed.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import secrets
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from models.errors import ResourceError, UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+__all__ = ["Session", "open_session", "reap"]
+
+
+_ROOT = Path(__file__).resolve().parents[2]
+_FOLDERS = "vsr-ray-"
+_MARK = "VSR_RAY_FOLDER"
+"""Variable by which the processes of a private cluster are known."""
+_GRACE_SECONDS = 3.0
+"""What processes get to end by themselves."""
+_STORE_BYTES = 1 << 30
+_QUIET = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0", "RAY_enable_worker_prestart": "0"}
+_PRIVATE = {
+    "RAY_AUTH_MODE": "token",
+    "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",  # Ray's switch for "no cluster": everything listens on 127.0.0.1
+    "RAY_prestart_worker_first_driver": "0",  # workers that nobody asked for cost seconds of start
+    "RAY_raylet_client_connect_timeout_milliseconds": "20",  # between attempts; the first often comes too soon, and Ray waits a second then
+    "RAY_raylet_client_num_connect_attempts": "500",
+    "RAY_worker_niceness": "0",  # as a child of ours would run; Ray's own default is 15
+}
+_IDLE_PROCESSES = ("start_api_server", "start_monitor", "start_log_monitor")
+"""What Ray starts beside a cluster, and partly waits for: a dashboard's server although there is no dashboard, an autoscaler, a
+reader of logs."""
+_NO_AGENTS = (
+    "--dashboard_agent_command=sleep infinity",  # one must be there, and live
+    "--runtime_env_agent_command=sleep infinity",
+    "--metrics-agent-port=-1",
+    "--metrics_export_port=-1",
+    "--dashboard_agent_listen_port=-1",
+    "--runtime_env_agent_port=-1",
+)
+"""What makes a raylet start no agents, and not wait for their ports. They would gather metrics for a dashboard, and make runtime
+environments; a private cluster has neither, except for training, where Ray Train asks for the latter."""
+_TOKEN = secrets.token_hex(32)
+"""Of all private clusters of this process; Ray reads it once, and all of `_PRIVATE` when it is loaded."""
+_LOADED_PRIVATELY: list[bool] = []
+_LOCK = threading.Lock()
+
+
+def open_session(
+    address: str,
+    *,
+    workers: int | None,
+    cpus_per_worker: float | None,
+    usual: int,
+    devices: int,
+    environment: dict[str, str],
+    spare_cpus: int = 0,
+    agents: bool = False,
+) -> tuple[Session, int | None, float | None]:
+    """A session by the address of a command line: (the session, most workers, CPUs of each); None where that is open.
+
+    address: "local" or "local:N", a private cluster on this machine with N workers; "auto" or HOST:PORT, one that is there.
+    workers: at most so many; None: as many as the address says. usual: workers of a private one where neither says it.
+    devices: GPUs of this machine that may be used. spare_cpus: what a private one offers beyond its workers' share. agents: as
+    `Session` says.
+    """
+    kind, _, count = address.partition(":")
+    if kind != "local":
+        return Session(address), workers, cpus_per_worker
+    if count and not (count.isdecimal() and int(count) > 0):
+        raise UsageError(f"--cluster {address}: expected local, local:N with N workers, auto, or HOST:PORT")
+    cores = len(os.sched_getaffinity(0))
+    most = min([n for n in (int(count or 0), workers) if n], default=usual)
+    cpus = cpus_per_worker or max(1, cores // most)
+    return Session("local", cpus=max(cores, most * cpus) + spare_cpus, gpus=devices, environment=environment, agents=agents), most, cpus
+
+
+class Session:
+    """A connection to Ray that ends with the context. A process has one at a time."""
+
+    def __init__(
+        self,
+        address: str,
+        *,
+        cpus: float | None = None,
+        gpus: float | None = None,
+        environment: dict[str, str] | None = None,
+        agents: bool = False,
+    ) -> None:
+        """Start or join a cluster.
+
+        address: "local", "auto" (the one this machine is part of) or HOST:PORT. cpus, gpus: what a private one offers; None:
+        what there is. environment: variables of its workers, where it is private. agents: start Ray's agents, too, where it is
+        private: for workers that ask for a runtime environment.
+        Raises UsageError where the address can't be joined from here, ResourceError where Ray does not start.
+        """
+        if address.startswith("ray://"):
+            raise UsageError(f"--cluster {address}: Ray's client protocol is not used; start vsr on a machine of the cluster, with --cluster auto")
+        if not _LOCK.acquire(blocking=False):
+            raise UsageError("--cluster: this process is connected to a cluster already; one at a time")
+        self.address, self.private = address, address == "local"
+        self._folder: Path | None = None
+        self._reaper: subprocess.Popen[bytes] | None = None
+        self._before: dict[str, str | None] = {}
+        try:
+            with _own_signals(), _own_logging():
+                if self.private:
+                    self._start(cpus, gpus, environment or {}, agents=agents)
+                else:
+                    self._join(address)
+        except BaseException:
+            self.close()
+            raise
+
+    @property
+    def guarded(self) -> bool:
+        """Whether the cluster wants a token."""
+        return os.environ.get("RAY_AUTH_MODE", "").lower() == "token" or self.private
+
+    def _start(self, cpus: float | None, gpus: float | None, environment: dict[str, str], *, agents: bool) -> None:
+        if "ray" in sys.modules and not _LOADED_PRIVATELY:
+            raise UsageError("--cluster local: this process has loaded Ray before, without a token; start the private cluster first")
+        # Sockets lie in it, whose names may have some hundred bytes only; so not where TMPDIR points.
+        self._folder = Path(tempfile.mkdtemp(prefix=_FOLDERS, dir="/tmp"))
+        path = os.pathsep.join(p for p in (str(_ROOT), os.environ.get("PYTHONPATH", "")) if p)
+        bootstrap = f"import sys; sys.path[:0] = [{str(_ROOT)!r}]; from pipelines.cluster.ray_session import reap; reap({str(self._folder)!r})"
+        # In a session of its own: Ctrl-C in the terminal is not for it.
+        self._reaper = subprocess.Popen([sys.executable, "-P", "-c", bootstrap], stdin=subprocess.PIPE, start_new_session=True)
+        variables = {**_QUIET, **_PRIVATE, "RAY_AUTH_TOKEN": _TOKEN, "PYTHONPATH": path, _MARK: str(self._folder), **environment}
+        with self._environment(variables), _without_idle_processes(agents=agents):
+            self._init(
+                address="local",
+                num_cpus=cpus,
+                num_gpus=gpus,
+                object_store_memory=min(_STORE_BYTES, _free_shared_memory() // 2),
+                include_dashboard=False,
+                _node_ip_address="127.0.0.1",
+                _temp_dir=str(self._folder),
+            )
+
+    def _join(self, address: str) -> None:
+        host, _, port = address.rpartition(":")
+        if port.isdecimal():
+            try:  # Ray itself tries for minutes
+                socket.create_connection((host.strip("[]"), int(port)), timeout=5).close()
+            except OSError as error:
+                raise UsageError(
+                    f"--cluster {address}: nothing answers there ({error.strerror or error}); expected the address that `ray start --head` tells"
+                ) from None
+        with self._environment(_QUIET):
+            self._init(address=address)
+
+    def _init(self, **options: Any) -> None:
+        import ray
+        from ray.job_config import JobConfig
+
+        with contextlib.suppress(AttributeError):
+            # What Ray says of dead workers would land on standard output, among the events; we say it ourselves.
+            ray._private.worker.print_to_stdstream = lambda *_, **__: None
+        try:
+            ray.init(
+                log_to_driver=False,
+                logging_level=logging.CRITICAL,
+                namespace="vsr",
+                job_config=JobConfig(_py_driver_sys_path=[str(_ROOT)]),
+                **options,
+            )
+        except Exception as error:  # noqa: BLE001 - Ray has no family of errors for this
+            text = (str(error).strip().splitlines() or [repr(error)])[0]
+            if self.private:
+                raise ResourceError(f"--cluster local: Ray does not start here ({text})") from None
+            host = socket.gethostname()
+            raise UsageError(
+                f"--cluster {options['address']}: can't be joined from {host} ({text}); the machine must be part of the cluster "
+                "(`ray start --address=HEAD:6379 --num-cpus=0` lends none of its own cores), with the cluster's RAY_AUTH_TOKEN"
+            ) from None
+
+    @contextlib.contextmanager
+    def _environment(self, variables: dict[str, str]) -> Iterator[None]:
+        """Variables for the processes that are started meanwhile. Ray's own stay until the end: its threads read them later."""
+        self._before = {key: os.environ.get(key) for key in variables}
+        os.environ.update(variables)
+        try:
+            yield
+        finally:
+            self._restore([key for key in variables if not key.startswith("RAY_")])
+
+    def _restore(self, keys: list[str]) -> None:
+        for key in keys:
+            value = self._before.pop(key)
+            if value is None:
+                os.environ.pop(key, None)
+            else:
+                os.environ[key] = value
+
+    def __enter__(self) -> Session:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Leave the cluster; end it, where it is ours, with all that it left."""
+        if not _LOCK.locked():
+            return
+        try:
+            with _own_signals():
+                import ray
+
+                ray.shutdown()
+            if self._reaper is not None:
+                self._reaper.communicate()
+        finally:
+            self._restore(list(self._before))
+            _LOCK.release()
+
+
+@contextlib.contextmanager
+def _without_idle_processes(*, agents: bool) -> Iterator[None]:
+    """Start no processes that a private cluster has no use for. Ray has no option for it; another Ray may start them again.
+
+    agents: but start these.
+    """
+    _LOADED_PRIVATELY.append(True)
+    import ray._raylet
+    from ray._private import services, utils
+    from ray._private.node import Node
+
+    start = services.start_ray_process
+
+    def start_alone(command: list[str], kind: str, *args: Any, **more: Any) -> Any:
+        return start([*command, *_NO_AGENTS] if kind == "raylet" else command, kind, *args, **more)
+
+    changes: list[tuple[Any, str, Any]] = [(Node, name, lambda *_, **__: None) for name in _IDLE_PROCESSES]
+    if not agents and hasattr(ray._raylet, "persist_port"):  # else a Ray that learns of their ports in another way
+        changes += [
+            (services, "start_ray_process", start_alone),
+            (utils, "get_dashboard_dependency_error", lambda: None),  # it loads them all to see
+        ]
+    changes = [change for change in changes if hasattr(*change[:2])]
+    before = [getattr(*change[:2]) for change in changes]
+    for change in changes:
+        setattr(*change)
+    try:
+        yield
+    finally:
+        for (owner, name, _), own in zip(changes, before, strict=True):
+            setattr(owner, name, own)
+
+
+@contextlib.contextmanager
+def _own_signals() -> Iterator[None]:
+    """Ray sets a handler of its own for SIGTERM, which would end the process at once."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+@contextlib.contextmanager
+def _own_logging() -> Iterator[None]:
+    """Keep Ray's warnings out of what we print."""
+    logger = logging.getLogger("ray")
+    logger.setLevel(logging.CRITICAL)
+    yield
+    logger.setLevel(logging.CRITICAL)
+
+
+def _free_shared_memory() -> int:
+    with contextlib.suppress(OSError):
+        return shutil.disk_usage("/dev/shm").free  # noqa: S108 - where Ray's object store lies
+    return 2 * _STORE_BYTES
+
+
+def reap(folder: str) -> None:
+    """End what is left of a private cluster, and delete its folder, as soon as standard input ends: when the driver does."""
+    sys.stdin.buffer.read()
+    until = time.monotonic() + _GRACE_SECONDS
+    while (left := _processes_of(folder)) and time.monotonic() < until:
+        time.sleep(0.05)
+    while left:
+        for pid in left:
+            with contextlib.suppress(OSError):
+                os.kill(pid, signal.SIGKILL)
+        time.sleep(0.05)
+        left = _processes_of(folder)
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+def _processes_of(folder: str) -> list[int]:
+    """Living processes that were started for this private cluster, whatever they call themselves."""
+    mark = f"{_MARK}={folder}\0".encode()
+    found = []
+    for place in Path("/proc").glob("[0-9]*/environ"):
+        with contextlib.suppress(OSError):
+            if mark in place.read_bytes():
+                found.append(int(place.parent.name))
+    return found

@@ -1,0 +1,430 @@
+"""`Driver`: the one thread that keeps the actors of a cluster busy for all its callers. See `cluster.py`.
+
+It looks which machines there are, keeps an actor on every share of them, hands each two tasks, so that the input of the second is
+there when the first is done, and takes what comes. An actor that dies, hangs or whose machine is gone is replaced and its tasks
+tried again.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import queue
+import threading
+import time
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import ray
+from ray.exceptions import RayActorError, RayError, RayTaskError
+
+from models.errors import NoMemoryError, ResourceError, VsrError
+from pipelines.cluster.call_state import Call, Run
+from pipelines.cluster.nodes import end, lost, why_gone
+from pipelines.pool.interface import SILENCE_SECONDS, Done, Hello, Item, Lost, Outcome, Refused, Task, exhausted
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from pipelines.cluster.call_state import Actor
+    from pipelines.cluster.nodes import Machines
+    from pipelines.cluster.object_refs import Parcels
+
+__all__ = ["Driver"]
+
+
+_SLOTS = 2
+_RESULTS = 8
+"""Results a caller may have waiting; then no more are fetched for it."""
+_WATCH_SECONDS = 0.5
+_STOPPED_SECONDS = 10.0
+"""The driver comes round more often than that, unless it was stopped itself (Ctrl-Z, the lid of a laptop)."""
+_PULSES = 15
+"""As often as a worker that says nothing is asked for its pulse, before it is taken for hung."""
+_POLL_SECONDS = 0.25
+"""How long a new caller, or a wish to stop, may go unnoticed; every look costs a millisecond or two."""
+_AT_ONCE_SECONDS = 0.002
+"""What comes sooner was there already, and more may be."""
+
+
+class Driver:
+    """Serves calls, first come first served, until `close`; their events go where the calls say."""
+
+    def __init__(self, machines: Machines, parcels: Parcels, *, says_host: bool) -> None:
+        """says_host: name the machine in errors that workers raise."""
+        self._machines, self._parcels, self._says_host = machines, parcels, says_host
+        self._calls: list[Call] = []
+        self._inbox: queue.SimpleQueue[Call] = queue.SimpleQueue()
+        self._answers: dict[Any, Callable[[], None]] = {}
+        """Answer that is waited for -> what is done when it is there."""
+        self._streams: dict[Any, Run] = {}
+        """Where results of a task will come."""
+        self._unheard: set[Actor] = set()
+        """Those whose caller has enough to read for now."""
+        self._watched = time.monotonic()
+        self._many = False
+        """Whether the last look found several answers."""
+        self._closing = threading.Event()
+        self.broken: BaseException | None = None
+        """Why it serves nobody any more; a bug of ours."""
+        self._thread = threading.Thread(target=self._serve, name="cluster", daemon=True)
+        self._thread.start()
+
+    def take(self, call: Call) -> None:
+        """Serve a call: events come through its `out`, None or an error at the end, until it is abandoned."""
+        self._inbox.put(call)
+
+    @property
+    def is_alive(self) -> bool:
+        """Whether calls are served."""
+        return self._thread.is_alive()
+
+    def waiting(self) -> int:
+        """Tasks that no actor has, of all calls."""
+        return self._inbox.qsize() + sum(len(call.ledger) for call in list(self._calls))
+
+    def close(self) -> None:
+        """End the actors."""
+        self._closing.set()
+        self._thread.join()
+        for actor in self._machines.actors:
+            end(actor)
+        self._machines.actors.clear()
+        self._answers.clear()
+        self._streams.clear()
+
+    # --- the loop
+
+    def _serve(self) -> None:
+        try:
+            while not self._closing.is_set():
+                self._take_calls()
+                self._look_around()
+                self._hand_out()
+                self._listen()
+                self._watch()
+        except BaseException as error:  # noqa: BLE001 - carried to the callers
+            self.broken = error
+            for call in list(self._calls):
+                self._end_call(call, error)
+
+    def _take_calls(self) -> None:
+        with contextlib.suppress(queue.Empty):
+            while True:
+                self._calls.append(self._inbox.get_nowait())
+                self._machines.look_soon()
+        for call in list(self._calls):
+            if call.abandoned.is_set():
+                self._end_call(call, None)
+            elif call.stop.is_set():
+                call.ledger.clear()
+                for run in list(call.running):
+                    if run not in run.actor.begun:
+                        self._withdraw(run)
+                if not call.running:
+                    self._end_call(call, None)
+
+    def _end_call(self, call: Call, last: BaseException | None) -> None:
+        if call not in self._calls:
+            return
+        self._calls.remove(call)
+        for actor in {run.actor for run in call.running}:
+            self._dismiss(actor)  # nobody wants what it is at
+        self._parcels.forget(call)
+        call.out.put(last)
+        call.over.set()
+
+    def _look_around(self) -> None:
+        """Which machines there are, who died, and an actor on every share of a machine, as far as there is work."""
+        if not self._machines.look():
+            return
+        for actor, why in self._machines.gone():
+            self._lose(actor, why)
+        useless = sum(a.parked or any(a.number in call.refused for call in self._calls) for a in self._machines.actors)
+        for actor in self._machines.fill(useless + sum(len(call.ledger) + len(call.running) for call in self._calls)):
+            self._answers[actor.hello] = partial(self._on_hello, actor)
+
+    def _listen(self) -> None:
+        full = {call for call in self._calls if call.out.qsize() >= _RESULTS}
+        self._unheard = {run.actor for run in self._streams.values() if run.call in full} if full else set()
+        waited = [*self._answers, *(stream for stream, run in self._streams.items() if run.call not in full)]
+        if not waited:
+            self._closing.wait(0.02)
+            return
+        began = time.monotonic()
+        ready, _ = ray.wait(waited, num_returns=1, timeout=_POLL_SECONDS)
+        if ready and (self._many or time.monotonic() - began < _AT_ONCE_SECONDS):
+            ready, _ = ray.wait(waited, num_returns=len(waited), timeout=0)
+        self._many = len(ready) > 1  # with thousands to look through, even what was there takes longer
+        for item in ready:
+            # It may be off the books already by what another one led to.
+            if item in self._answers:
+                self._answers[item]()
+            elif item in self._streams:
+                self._on_step(self._streams[item])
+
+    def _watch(self) -> None:
+        now = time.monotonic()
+        if now - self._watched < _WATCH_SECONDS:
+            return
+        passed, self._watched = min(now - self._watched, _STOPPED_SECONDS), now
+        for actor in list(self._machines.actors):
+            if not (actor.runs or actor.preparing):
+                actor.silent = 0.0
+            elif actor not in self._unheard:
+                actor.silent += passed
+            if actor.silent > SILENCE_SECONDS / _PULSES and not actor.asked:
+                self._ask_for_pulse(actor)
+            if actor.silent > SILENCE_SECONDS:
+                self._lose(actor, ResourceError(f"its worker on {actor.host} said nothing for {SILENCE_SECONDS:.0f} s"))
+
+    def _ask_for_pulse(self, actor: Actor) -> None:
+        """Of one that says nothing: a single frame may take an hour."""
+        actor.asked = True
+        ref = actor.handle.pulse.remote()
+        self._answers[ref] = partial(self._on_pulse, actor, ref)
+
+    def _on_pulse(self, actor: Actor, ref: Any) -> None:
+        pulse = self._answer(actor, ref)
+        actor.asked = False
+        if pulse is not None and pulse != actor.pulse:
+            actor.pulse, actor.silent = pulse, 0.0
+
+    # --- actors
+
+    def _on_hello(self, actor: Actor) -> None:
+        facts = self._answer(actor, actor.hello)
+        if facts is None:
+            return
+        reason = self._machines.greet(actor, facts)
+        if actor.parked:
+            self._tell_all(Refused(actor.number, reason, actor.host))
+        elif reason:
+            self._leave(actor.node, reason)
+
+    def _leave(self, node: str, reason: str) -> None:
+        """Have no actors on a machine."""
+        for actor in [a for a in self._machines.actors if a.node == node]:
+            self._tell_all(Refused(actor.number, reason, actor.host))
+            self._dismiss(actor)
+
+    def _tell_all(self, event: Outcome) -> None:
+        for call in self._calls:
+            call.out.put(event)
+
+    def _answer(self, actor: Actor, ref: Any) -> Any:
+        """What an actor returned; None, and the actor is replaced, where it could not."""
+        self._answers.pop(ref, None)
+        try:
+            return ray.get(ref)
+        except RayError as error:
+            if isinstance(error, RayTaskError) and not isinstance(error, RayActorError) and actor.facts is not None:
+                raise  # a bug of ours
+            self._lose(actor, error)
+            return None
+
+    def _lose(self, actor: Actor, why: RayError | ResourceError, failed: Run | None = None) -> None:
+        """Replace an actor that is dead, hung or lost; what it had begun is tried again, and counted where its machine still lives.
+
+        failed: the task that ended it, where that is known; else all that it had begun are blamed.
+        """
+        if actor not in self._machines.actors:
+            return
+        begun = actor.begun
+        gone = self._machines.is_lost(actor.node) or getattr(why, "preempted", False)
+        if isinstance(why, RayError):
+            why = lost(actor) if gone else why_gone(why, actor.host)
+        if begun and not gone and not isinstance(why, NoMemoryError):  # a device that is too small is not broken
+            self._machines.strike(actor)
+        for run in [] if gone else begun if failed is None else [failed]:
+            run.call.ledger.blame(run.task, actor.device)
+            # A machine may be found dead only after its workers were, so those that are gone by now are left out.
+            if run.call.ledger.is_spent(run.task, self._machines.nodes):
+                self._end_call(run.call, exhausted(run.task, why))
+        self._dismiss(actor, str(why))
+        if actor.facts is None and not gone:
+            benched = self._machines.failed_to_start(actor, str(why))
+            if benched:
+                self._leave(actor.node, benched)
+
+    def _dismiss(self, actor: Actor, reason: str = "it was at something else") -> None:
+        """End an actor; all that it had in hand goes back."""
+        if actor not in self._machines.actors:
+            return
+        self._machines.dismiss(actor)
+        for run in [r for r in actor.begun if r.call in self._calls]:
+            run.call.out.put(Lost(actor.number, run.task.key, reason, actor.host))
+        for run in actor.runs[::-1]:
+            self._put_back(run)
+
+    # --- work
+
+    def _hand_out(self) -> None:
+        if any(len(call.ledger) for call in self._calls):
+            self._hand_out_waiting()
+        else:
+            self._share_the_rest()
+        # Also of calls that are worked on, and so have somebody: patience begins where the last one is lost.
+        for call in [c for c in self._calls if len(c.ledger) or c.running]:
+            hopeless = self._machines.why_none(call)
+            if hopeless is not None:
+                self._end_call(call, hopeless)
+
+    def _hand_out_waiting(self) -> None:
+        for taken in range(_SLOTS):
+            for actor in [a for a in self._machines.actors if a.is_ready and len(a.runs) == taken]:
+                if taken and self._parcels.is_full:
+                    break
+                call = next((c for c in self._calls if len(c.ledger) and actor.number not in c.refused), None)
+                if call is None:
+                    continue
+                if actor.call is not call:
+                    self._prepare(actor, call)
+                    continue
+                beside = [run.task for run in actor.runs if run.call is call]
+                task = call.ledger.take(beside=beside, device=actor.device, devices=self._machines.devices(call))
+                if task is not None:
+                    self._submit(actor, call, task)
+
+    def _share_the_rest(self) -> None:
+        """Where nothing waits any more, an idle actor gets the second task of one that is still at its first."""
+        actors = self._machines.actors
+        idle = sum(a.is_ready and not a.runs for a in actors)
+        moving = sum(run.withdrawing for a in actors for run in a.runs)
+        waiting = [run for a in actors for run in a.runs if run not in a.begun and not run.withdrawing]
+        for run in waiting[: max(0, idle - moving)]:
+            self._withdraw(run)
+
+    def _prepare(self, actor: Actor, call: Call) -> None:
+        actor.preparing, actor.call = True, call
+        ref = actor.handle.prepare.remote(next(actor.turns), call.worker, call.setup, call.files)
+        self._answers[ref] = partial(self._on_prepared, actor, call, ref)
+
+    def _on_prepared(self, actor: Actor, call: Call, ref: Any) -> None:
+        answer = self._answer(actor, ref)
+        if answer is None:
+            return
+        actor.preparing, actor.silent = False, 0.0
+        if call not in self._calls:
+            return
+        kind, value = answer
+        if kind == "error":
+            if isinstance(value, ResourceError):  # no task is to blame
+                self._machines.failed_to_start(actor, str(value))
+            self._on_error(actor, call, value)
+            return
+        self._machines.has_started(actor)
+        try:
+            reason = call.admit(value) if call.admit is not None else ""
+        except Exception as error:  # noqa: BLE001 - the caller's own
+            self._end_call(call, error)
+            return
+        if reason:
+            call.refused[actor.number] = f"{actor.host}: {reason}"
+            call.out.put(Refused(actor.number, f"{actor.host}: {reason}", actor.host))
+        elif actor.number not in call.greeted:
+            call.greeted.add(actor.number)
+            call.out.put(Hello(actor.number, (actor.facts or {}).get("pid", 0), value, actor.host))
+
+    def _on_error(self, actor: Actor, call: Call, error: Exception, failed: Run | None = None) -> None:
+        """A worker said that it can't go on."""
+        if isinstance(error, ResourceError):
+            self._lose(actor, type(error)(f"{error} on {actor.host}"), failed)
+        elif isinstance(error, VsrError):
+            self._end_call(call, type(error)(f"{error} (on {actor.host})" if self._says_host else str(error)))
+        else:
+            self._end_call(call, error)
+
+    def _submit(self, actor: Actor, call: Call, task: Task) -> None:
+        try:
+            parts, size, pieces, feed = self._parcels.first(call, task)
+        except Exception as error:  # noqa: BLE001 - the caller's own
+            self._end_call(call, error)
+            return
+        turn = next(actor.turns)
+        stream = actor.handle.run.remote(turn, task.payload, pieces is None, *parts)
+        run = Run(turn, call, task, actor, stream, parts, size, feed, pieces)
+        actor.runs.append(run)
+        call.running.add(run)
+        self._listen_to(actor)
+        if pieces is not None:
+            self._feed(run)
+
+    def _feed(self, run: Run, again: tuple[Any, bool] | None = None) -> None:
+        """Send the next part of a long input, or the same again that was not taken."""
+        try:
+            part, last = again or self._parcels.more(run)
+        except Exception as error:  # noqa: BLE001 - the caller's own
+            self._end_call(run.call, error)
+            return
+        ref = run.actor.handle.feed.remote(run.turn, last, part)
+        self._answers[ref] = partial(self._on_fed, run, ref, part, last)
+
+    def _on_fed(self, run: Run, ref: Any, part: Any, last: bool) -> None:
+        taken = self._answer(run.actor, ref)
+        if taken is None or run not in run.call.running:
+            return
+        if not taken:
+            self._feed(run, (part, last))
+        elif last:
+            self._parcels.is_fed(run)
+        else:
+            self._feed(run)
+
+    def _withdraw(self, run: Run) -> None:
+        if run.withdrawing:
+            return
+        run.withdrawing = True
+        ref = run.actor.handle.withdraw.remote(run.turn)
+        self._answers[ref] = partial(self._on_withdrawn, run, ref)
+
+    def _on_withdrawn(self, run: Run, ref: Any) -> None:
+        if self._answer(run.actor, ref) and run in run.call.running:
+            self._put_back(run)
+
+    def _on_step(self, run: Run) -> None:
+        """Something came of a task."""
+        actor, call = run.actor, run.call
+        try:
+            kind, value = ray.get(next(run.stream))
+        except StopIteration:  # it was withdrawn before it began, as the answer to that call will say
+            self._streams.pop(run.stream, None)
+            return
+        except RayError as error:
+            self._lose(actor, error)
+            return
+        actor.silent = 0.0
+        if kind == "error":
+            self._on_error(actor, call, value, run)
+            return
+        if kind != "done":
+            call.out.put(Item(actor.number, run.task.key, value, actor.host))
+        if kind == "free":
+            run.free = True
+            self._listen_to(actor)
+        elif kind != "item":
+            self._forget(run)
+            self._machines.clear(actor)
+            call.out.put(Done(actor.number, run.task.key, actor.host))
+            if not len(call.ledger) and not call.running:
+                self._end_call(call, None)
+
+    def _listen_to(self, actor: Actor) -> None:
+        """Only of those of an actor's tasks that it has begun can anything come."""
+        if actor in self._machines.actors:
+            self._streams.update({run.stream: run for run in actor.begun})
+
+    def _put_back(self, run: Run) -> None:
+        """Let a task be taken again, its input with it."""
+        self._forget(run)
+        if run.call in self._calls and not run.call.stop.is_set():
+            run.call.ledger.put_back([run.task])
+            self._parcels.keep(run)
+
+    def _forget(self, run: Run) -> None:
+        """Take a run off the books; whatever still comes of it is dropped."""
+        self._streams.pop(run.stream, None)
+        if run in run.actor.runs:
+            run.actor.runs.remove(run)
+            self._parcels.release(run)
+            self._listen_to(run.actor)
+        run.call.running.discard(run)

@@ -1,0 +1,208 @@
+"""Frames to an encoded chunk: the encoder a plan names, opened so that chunks can be joined, and so that bits repeat.
+
+A chunk is muxed on its own into the target's container, which turns packets and headers into the form the result needs;
+the times in there are only ordinal, the true ones travel beside it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import os
+from dataclasses import dataclass, field
+from fractions import Fraction
+from typing import TYPE_CHECKING, Any
+
+import av
+
+from models.errors import ResourceError, UsageError
+from pipelines.codec.decoder import picture_planes
+from pipelines.codec.linear_light import to_linear
+from pipelines.media.bitstream import insert_captions
+from pipelines.media.cicp import Siting
+from pipelines.media.image_sequence import pack
+from pipelines.media.pixel_format import PixelFormat
+from pipelines.plan.encoder_options import PACKED
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from av.video.stream import VideoStream
+
+    from pipelines.media.cicp import ColorTags
+    from pipelines.media.video_info import Frame
+    from pipelines.plan.encoder_options import Encoder
+
+__all__ = ["EncodedChunk", "encode_chunk", "try_encoder"]
+
+
+os.environ.setdefault("SVT_LOG", "1")  # SVT-AV1 writes its settings to standard error otherwise
+
+
+_SITED = frozenset({"libx264", "libx265", "libsvtav1", "ffv1"})
+"""Encoders that write down where chroma lies, or leave it to Matroska."""
+_SITING_NAMES = {
+    Siting.LEFT: "left", Siting.CENTER: "center", Siting.TOP_LEFT: "topleft",
+    Siting.TOP: "top", Siting.BOTTOM_LEFT: "bottomleft", Siting.BOTTOM: "bottom",
+}  # fmt: skip
+
+
+def try_encoder(encoder: Encoder, color: ColorTags) -> None:
+    """Open the encoder as the run will, and close it. Raises UsageError where it refuses: a listing proves nothing."""
+    try:
+        with _Muxer(encoder, Fraction(1, 25), Fraction(25), Fraction(1), color) as muxer:
+            muxer.stream.codec_context.open(strict=False)
+    except (av.error.FFmpegError, ValueError, OSError, MemoryError) as error:
+        raise UsageError(
+            f"the encoder {encoder.name} refuses {encoder.width}x{encoder.height} {encoder.pix_fmt} "
+            f"with {' '.join(f'{k}={v}' for k, v in encoder.options.items())}: {error}; choose another --codec, --preset or --encoder-option"
+        ) from None
+
+
+@dataclass(frozen=True, eq=False)
+class EncodedChunk:
+    """A chunk as it comes from a worker and lies on disk."""
+
+    index: int
+    data: bytes
+    """A small file in the target's container; its packets are the chunk's, in decode order."""
+    pts: tuple[int, ...]
+    """True timestamps of its packets, in the same order, in ticks of the plan's time base."""
+    header_sha256: str
+    """Hash of extradata and what else the stream's header holds; equal for all chunks of a job."""
+    thumbnails: bytes
+    """Luma of every source frame in display order, THUMB_W x THUMB_H bytes each."""
+    seconds: dict[str, float] = field(default_factory=dict)
+    """What the steps took."""
+    corrupt: int = 0
+    """Frames that were damaged or missing in the source, and concealed."""
+
+    @property
+    def sha256(self) -> str:
+        """Of `data`."""
+        return hashlib.sha256(self.data).hexdigest()
+
+
+class _Muxer:
+    """An encoder and a container in memory, opened and closed together."""
+
+    def __init__(self, encoder: Encoder, time_base: Fraction, rate: Fraction, sar: Fraction, color: ColorTags) -> None:
+        self._buffer = io.BytesIO()
+        self._pictures: list[bytes] | None = [] if encoder.is_sequence else None
+        self._container = av.open(self._buffer, "w", format="image2pipe" if encoder.is_picture else encoder.container)
+        self.stream: VideoStream = self._container.add_stream(encoder.name, rate=_sane(rate), options=dict(encoder.options))  # type: ignore[assignment]
+        context = self.stream.codec_context
+        context.width, context.height = encoder.width, encoder.height
+        context.pix_fmt = _encoded_format(encoder)
+        context.time_base = time_base
+        context.framerate = _sane(rate)
+        context.sample_aspect_ratio = sar
+        if encoder.tag:
+            context.codec_tag = encoder.tag
+        context.thread_count = encoder.threads
+        context.thread_type = "SLICE" if encoder.name in {"ffv1", "prores_ks"} else "FRAME"
+        context.color_range, context.colorspace = color.range, color.matrix
+        context.color_primaries, context.color_trc = color.primaries, color.transfer
+        if encoder.name in _SITED and PixelFormat.parse(encoder.pix_fmt).sub_y:
+            context.options = {**context.options, "chroma_sample_location": _SITING_NAMES[Siting(color.siting)]}
+
+    def __enter__(self) -> _Muxer:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._container.close()
+
+    def mux(self, packet: av.Packet[Any]) -> None:
+        if self._pictures is not None:
+            self._pictures.append(bytes(packet))
+        else:
+            self._container.mux(packet)
+
+    @property
+    def data(self) -> bytes:
+        """What was muxed, once this is closed."""
+        return self._buffer.getvalue() if self._pictures is None else pack(self._pictures)
+
+
+def _sane(rate: Fraction) -> Fraction:
+    """A rate that every encoder takes."""
+    return max(Fraction(1), min(rate, Fraction(240))).limit_denominator(65535)
+
+
+def _encoded_format(encoder: Encoder) -> str:
+    """What the encoder is fed; packed only where it knows nothing planar."""
+    if encoder.name == "mjpeg":
+        return encoder.pix_fmt.replace("yuv", "yuvj")
+    return PACKED.get((encoder.name, encoder.pix_fmt), encoder.pix_fmt)
+
+
+def encode_chunk(
+    frames: Iterable[Frame],
+    index: int,
+    encoder: Encoder,
+    *,
+    time_base: Fraction,
+    rate: Fraction,
+    sar: Fraction,
+    color: ColorTags,
+    step: Callable[[], None] = lambda: None,
+) -> EncodedChunk:
+    """Encode the frames of one chunk from a fresh encoder, so that it starts with a key frame and depends on nothing else.
+
+    step: called for every packet, also while the encoder drains, which at 8K may take it long. Raises ResourceError where the encoder
+    fails, which a new attempt may cure.
+    """
+    captions: dict[int, bytes] = {}
+    pts: list[int] = []
+    with _Muxer(encoder, time_base, rate, sar, color) as muxer:
+        try:
+            for frame in frames:
+                if frame.captions:
+                    captions[frame.pts] = frame.captions
+                for packet in muxer.stream.encode(_to_av(frame, encoder, time_base, color)):
+                    _keep(muxer, packet, pts, captions, encoder)
+                    step()
+            for packet in muxer.stream.codec_context.encode_lazy(None):
+                packet.stream = muxer.stream
+                _keep(muxer, packet, pts, captions, encoder)
+                step()
+        except av.error.FFmpegError as error:
+            raise ResourceError(f"the encoder {encoder.name} failed in chunk {index} after {len(pts)} packets: {error.strerror}") from None
+        header = bytes(muxer.stream.codec_context.extradata or b"")
+    identity = header + repr((encoder.name, encoder.width, encoder.height, encoder.pix_fmt, color)).encode()
+    return EncodedChunk(index, muxer.data, tuple(pts), hashlib.sha256(identity).hexdigest(), b"")
+
+
+def _keep(muxer: _Muxer, packet: av.Packet[Any], pts: list[int], captions: dict[int, bytes], encoder: Encoder) -> None:
+    """Note a packet's true time and mux it at an ordinal one, which no container can round or refuse."""
+    if packet.pts is None:
+        raise ResourceError(f"the encoder {encoder.name} gave a packet without a timestamp")
+    place = len(pts)
+    pts.append(packet.pts)
+    if packet.pts in captions and encoder.codec in {"h264", "hevc"}:
+        is_key = packet.is_keyframe
+        data = insert_captions(encoder.codec, bytes(packet), captions.pop(packet.pts))
+        replaced = av.Packet(len(data))
+        replaced.update(data)
+        replaced.stream, replaced.is_keyframe = muxer.stream, is_key
+        packet = replaced
+    packet.time_base = Fraction(1, 25)
+    packet.pts = packet.dts = place
+    packet.duration = 1
+    muxer.mux(packet)
+
+
+def _to_av(frame: Frame, encoder: Encoder, time_base: Fraction, color: ColorTags) -> av.VideoFrame:
+    fmt = PixelFormat.parse(encoder.pix_fmt)
+    name = encoder.pix_fmt.replace("yuv", "yuvj") if encoder.name == "mjpeg" else encoder.pix_fmt
+    out = av.VideoFrame(encoder.width, encoder.height, name)
+    for place, (plane, values) in enumerate(zip(picture_planes(out, fmt), frame.planes, strict=True)):
+        plane[: values.shape[0], : values.shape[1]] = to_linear(values) if fmt.is_float and place < 3 else values
+    wanted = _encoded_format(encoder)
+    if wanted != name:
+        out = out.reformat(format=wanted)  # a change of layout only: R'G'B' stays what it is
+    out.pts, out.time_base = frame.pts, time_base
+    out.pict_type = 0
+    out.color_range, out.colorspace = color.range, color.matrix
+    out.color_primaries, out.color_trc = color.primaries, color.transfer
+    return out

@@ -1,0 +1,195 @@
+"""FFmpeg's filters between decoder and network: frames with exact times in, frames with exact times out.
+
+The one place where a filter graph is run over a film. A graph gets frame numbers for times, and its results are known by
+their order: what a filter does to timestamps (bwdif halves the time base) never reaches the result. Filters here look at
+no more frames than `Plan.context` says, so that a result does not depend on where a decoder run began.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import replace
+from fractions import Fraction
+from typing import TYPE_CHECKING, Any
+
+import av
+import numpy as np
+
+from models.errors import MediaError, VerificationError
+from pipelines.codec.decoder import picture_planes
+from pipelines.media.pixel_format import PixelFormat
+from pipelines.media.video_info import Frame
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+    from av.video.frame import VideoFrame
+
+    from pipelines.plan.plan import Plan
+
+__all__ = ["chain", "filtered", "try_filters"]
+
+
+_BASE = Fraction(1, 25)
+_GREY = {"ya8": "gray", "ya16le": "gray16le"}
+"""Filters know no grey with alpha; its alpha goes past them."""
+
+
+def chain(plan: Plan) -> tuple[str, ...]:
+    """The filters of a plan in order, each as FFmpeg writes it: name=option=value:option=value."""
+    names: list[str] = []
+    if plan.deinterlacing is not None:
+        order = {"top": "tff", "bottom": "bff"}[plan.deinterlacing.first_field]
+        # All frames, whatever their own flags say: a field pair that is flagged as one picture would stay combed.
+        names.append(f"bwdif=mode={'send_field' if plan.deinterlacing.bob else 'send_frame'}:parity={order}:deint=all")
+    if plan.prefilter == "deblock":
+        names.append("deblock=filter=strong:block=8")
+    elif plan.prefilter == "denoise":
+        pixels = PixelFormat.parse(plan.pix_fmt)
+        # Both look at one frame alone, and give the same bits with any number of threads (fftdnoiz does not, from run to run).
+        # Non-local means is the better one, and knows 8 bits without alpha.
+        names.append("nlmeans=s=4:p=5:r=7" if pixels.bits == 8 and not pixels.alpha else "bilateral=sigmaS=3:sigmaR=0.1:planes=7")
+    return tuple(names)
+
+
+def filtered(frames: Iterable[Frame], plan: Plan, *, before: int, shown: Sequence[int]) -> Iterator[Frame]:
+    """Run the plan's filters; without any, frames pass.
+
+    frames: of the decoder, in order, with neighbours on both sides where there are any. before: how many of the first ones
+    are only neighbours. shown: timestamps of the results of the others, `plan.per_frame` for each of them; what comes
+    behind is a neighbour again. Each result keeps what the decoder gave for it as `Frame.origin`.
+    Raises VerificationError where a filter loses or doubles a frame.
+    """
+    names = chain(plan)
+    if not names:
+        yield from (_cropped(f, plan) for f in frames)
+        return
+    results = iter(shown)
+    for number, frame in enumerate(_run(frames, names, PixelFormat.parse(plan.pix_fmt), plan)):
+        if number < before * plan.per_frame:
+            continue
+        pts = next(results, None)
+        if pts is not None:  # all of the graph is run to its end, or neighbours that were promised would not be counted
+            yield _cropped(replace(frame, pts=pts), plan)
+
+
+def _cropped(frame: Frame, plan: Plan) -> Frame:
+    """Without the rows and columns that are left out. Last of all, or the blocks of a codec would no longer lie where they are."""
+    if not plan.crop:
+        return frame
+    pixels, (height, width) = PixelFormat.parse(plan.pix_fmt), frame.planes[0].shape
+    parts = [plan.crop.of_plane(n, pixels, width, height) for n in range(len(frame.planes))]
+    planes = [p[part] for p, part in zip(frame.planes, parts, strict=True)]
+    if frame.origin is None:
+        return replace(frame, planes=planes)
+    return replace(frame, planes=planes, origin=[p[part] for p, part in zip(frame.origin, parts, strict=True)])
+
+
+def _run(frames: Iterable[Frame], names: Sequence[str], pixels: PixelFormat, plan: Plan) -> Iterator[Frame]:
+    graph: _Graph | None = None
+    waiting: deque[Frame] = deque()
+    given = 0
+    if pixels.is_interleaved:
+        pixels = PixelFormat.parse(_GREY[pixels.name])
+    for number, frame in enumerate(frames):
+        height, width = frame.planes[0].shape
+        graph = graph or _Graph(names, width, height, pixels)
+        waiting.append(frame)
+        for picture in graph.push(frame, number):
+            yield _made(picture, waiting, given, pixels, plan)
+            given += 1
+    for picture in graph.end() if graph is not None else ():
+        yield _made(picture, waiting, given, pixels, plan)
+        given += 1
+    if waiting:
+        raise VerificationError(f"the filters {', '.join(names)} gave {given} pictures, {len(waiting)} frames of the source are left over")
+
+
+def _made(picture: VideoFrame, waiting: deque[Frame], number: int, pixels: PixelFormat, plan: Plan) -> Frame:
+    """The graph's `number`-th picture as a frame; the frame it was made of leaves the queue with its last picture."""
+    if not waiting:
+        raise VerificationError(f"the filters gave more pictures than the {number} that belong to the source")
+    place = number % plan.per_frame
+    source = waiting.popleft() if place == plan.per_frame - 1 else waiting[0]
+    origin = source.planes
+    if plan.deinterlacing is not None:
+        bottom = (plan.deinterlacing.first_field == "bottom") != bool(place)
+        origin = [_field(p, int(bottom)) for p in source.planes]
+    first = place == 0
+    planes = [*picture_planes(picture, pixels), *source.planes[pixels.plane_count :]]
+    return Frame(source.pts, planes, source.corrupt and first, source.captions if first else b"", origin)
+
+
+def _field(plane: np.ndarray, first: int) -> np.ndarray:
+    """A picture of one field alone: its lines stay, each other one is the mean of those above and below."""
+    made = plane.copy()
+    lines = plane[first::2].astype(np.float32)
+    between = (lines[:-1] + lines[1:]) / 2
+    made[first + 1 : first + 1 + 2 * len(between) : 2] = between
+    if first:
+        made[0] = plane[1]
+    if len(plane) % 2 == first:
+        made[-1] = plane[-2]
+    return made
+
+
+class _Graph:
+    """A chain of filters from a source to a sink."""
+
+    def __init__(self, names: Sequence[str], width: int, height: int, pixels: PixelFormat) -> None:
+        self._format = pixels
+        self._size = width, height
+        self._graph = av.filter.Graph()
+        node = self._source = self._graph.add_buffer(width=width, height=height, format=av.VideoFormat(pixels.name, width, height), time_base=_BASE)
+        for text in names:
+            name, _, options = text.partition("=")
+            following = self._graph.add(name, options or None)
+            node.link_to(following)
+            node = following
+        self._sink = self._graph.add("buffersink")
+        node.link_to(self._sink)
+        self._graph.configure()
+
+    def push(self, frame: Frame, number: int) -> list[VideoFrame]:
+        """Put a frame in; whatever is ready comes out."""
+        picture = av.VideoFrame(*self._size, self._format.name)
+        for plane, values in zip(picture_planes(picture, self._format), frame.planes, strict=False):
+            plane[:] = values
+        picture.pts, picture.time_base = number, _BASE
+        self._source.push(picture)
+        return self._pull()
+
+    def end(self) -> list[VideoFrame]:
+        """What is left after the last frame."""
+        self._source.push(None)
+        return self._pull()
+
+    def _pull(self) -> list[VideoFrame]:
+        found: list[Any] = []
+        while True:
+            try:
+                picture: Any = self._sink.pull()
+            except (av.error.EOFError, av.error.BlockingIOError):
+                return found
+            # FFmpeg puts a conversion in front of a filter that does not know a format, and with it changes colours.
+            if (picture.format.name, picture.width, picture.height) != (self._format.name, *self._size):
+                raise MediaError(f"pictures of {self._format.name} can't go through these filters")
+            found.append(picture)
+
+
+def try_filters(plan: Plan, width: int, height: int) -> None:
+    """Run the plan's filters over two black frames of the stored size.
+
+    Raises MediaError where they don't take pictures of that size or format.
+    """
+    names, pixels = chain(plan), PixelFormat.parse(plan.pix_fmt)
+    if not names:
+        return
+    planes = [np.zeros(pixels.plane_size(n, width, height), pixels.dtype) for n in range(pixels.plane_count)]
+    try:
+        count = sum(1 for _ in _run((Frame(n, planes) for n in range(2)), names, pixels, plan))
+    except (MediaError, av.error.FFmpegError):
+        count = 0
+    if count != 2 * plan.per_frame:
+        remedy = "; --deinterlace off would take its lines as they are" if plan.deinterlacing is not None else "; leave --prefilter out"
+        raise MediaError(f"{width}x{height} pictures of {pixels.name} can't go through {names[0].partition('=')[0]}{remedy}")

@@ -1,0 +1,15 @@
+"""Training pairs: planned, degraded, stored, loaded.
+
+batch_loader.py      batches of random crops
+builder.py           footage -> a data set
+crop_selection.py    places of a frame worth learning from
+degradation.py       a clean clip -> the clip a network will meet
+events.py            events of a build, as values
+gpu_loader.py        pairs in a device's memory
+pair_maker.py        a place in a film -> a pair of clips
+pair_planner.py      scans footage for places that pairs are made of
+recompression.py     a clip encoded and decoded by a real codec
+settings.py          DatasetSettings
+shards.py            pairs on disk
+validation_split.py  what is held out for validation
+"""

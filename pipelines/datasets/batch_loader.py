@@ -1,0 +1,203 @@
+"""`Loader`: batches of random crops of a data set, the same for the same seed and step wherever training begins again."""
+
+from __future__ import annotations
+
+import queue
+import threading
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+
+from models.errors import UsageError
+from pipelines.datasets.gpu_loader import Crop
+from pipelines.frames import color_conversion
+from pipelines.frames.samples import oriented
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from torch import Tensor
+
+    from models.network import Planes
+    from pipelines.datasets.gpu_loader import ResidentPairs
+    from pipelines.datasets.shards import Shards
+    from pipelines.frames.samples import Codes
+
+__all__ = ["Batch", "BatchSettings", "Loader"]
+
+
+_AHEAD = 3
+
+
+@dataclass(frozen=True)
+class BatchSettings:
+    """What one training step sees."""
+
+    pairs: int = 32
+    truth_px: int = 128
+    """Side of the truth; must divide by twice the scale."""
+    frames: int = 1
+    """Frames of each clip; pairs may hold more."""
+    orientations: int = 2
+    """2: as stored and upside down, which is exact for left-sited chroma. 8: all flips and rotations, chroma resampled to its
+    place where it must be; for data that was not turned when it was made."""
+    reverse: bool = True
+    """Clips run backwards half of the time."""
+
+    def __post_init__(self) -> None:
+        if self.orientations not in {1, 2, 8}:
+            raise UsageError(f"batch.orientations = {self.orientations}: expected 1, 2 or 8")
+        if self.pairs < 1 or self.frames < 1:
+            raise UsageError("batch.pairs and batch.frames: expected at least 1")
+
+
+@dataclass(frozen=True, eq=False)
+class Batch:
+    """Clips and what they should become: luma (B·T,1,H,W) 0..1, chroma (B·T,2,H/2,W/2) -0.5..0.5, float32; T runs fastest."""
+
+    low: Planes
+    truth: Planes
+    frames: int
+    target: Tensor | None = None
+    """What a network that adds a residual to a classical upscale should come up with, in the shape it leaves its last layer."""
+
+    def to(self, device: torch.device) -> Batch:
+        """The same on a device."""
+        low, truth = ((p[0].to(device, non_blocking=True), p[1].to(device, non_blocking=True)) for p in (self.low, self.truth))
+        target = None if self.target is None else self.target.to(device, non_blocking=True)
+        return Batch(low, truth, self.frames, target)
+
+
+class Loader:
+    """Batches by step number: which pairs, which crops and which flips follow from (seed, step) alone."""
+
+    def __init__(
+        self, shards: Shards, settings: BatchSettings, seed: int, *, share: tuple[int, int] = (0, 1), resident: ResidentPairs | None = None
+    ) -> None:
+        """share: (number, count) of the equal parts that processes training together cut every batch into.
+
+        resident: the same pairs on a device, where batches are then cut.
+        Raise UsageError where the pairs are smaller or shorter than what a batch needs, or can't be shared out.
+        """
+        self._shards, self._settings, self._seed, self._resident = shards, settings, seed, resident
+        if settings.pairs % share[1]:
+            raise UsageError(f"batch.pairs = {settings.pairs}: can't be shared out among {share[1]} workers; choose a multiple")
+        own = settings.pairs // share[1]
+        self._own = slice(share[0] * own, (share[0] + 1) * own)
+        scale, side = shards.scale, settings.truth_px
+        if side % (2 * scale):
+            raise UsageError(f"batch.truth_px = {side}: expected a multiple of {2 * scale} (twice the scale)")
+        for folder, number in shards.firsts.items():  # the pairs of one data set are all of one size
+            first = shards.record(number)
+            if min(first["truth_size"]) < side or first["frames"] < settings.frames:
+                have = f"{first['truth_size'][1]}x{first['truth_size'][0]}, {first['frames']} frame(s)"
+                raise UsageError(f"{folder}: its pairs are {have}; a batch needs {side}x{side}, {settings.frames} frame(s): make a larger one")
+
+    def batch(self, step: int) -> Batch:
+        """The batch of a step."""
+        settings = self._settings
+        crops, turn = self._drawn(step)
+        if self._resident is not None:
+            low, truth = self._resident.cut(crops, settings.frames, settings.truth_px)
+        else:
+            cut = [self._cut(crop) for crop in crops]
+            low, truth = _stack([c[0] for c in cut], self._shards.bits), _stack([c[1] for c in cut], self._shards.bits)
+        if settings.orientations == 8:
+            # One turn for the batch; flipping up and down was drawn for each pair already.
+            low, truth = oriented(low, turn & 5), oriented(truth, turn & 5)
+        return Batch(low, truth, settings.frames)
+
+    def _drawn(self, step: int) -> tuple[list[Crop], int]:
+        """What this process's part of a batch takes of which pairs, and how the whole is turned."""
+        settings, shards = self._settings, self._shards
+        rng = np.random.Generator(np.random.Philox(key=[self._seed, step]))
+        chosen = rng.integers(len(shards), size=settings.pairs)
+        flips, reversals = rng.random(settings.pairs) < 0.5, rng.random(settings.pairs) < 0.5
+        turn = int(rng.integers(8))
+        side = settings.truth_px // shards.scale
+        crops = []
+        for index, flip, backwards in zip(chosen.tolist(), flips.tolist(), reversals.tolist(), strict=True):
+            record = shards.record(index)
+            top, left = (int(rng.integers((extent - side) // 2 + 1)) * 2 for extent in record["low_size"])
+            start = int(rng.integers(record["frames"] - settings.frames + 1))
+            flipped = flip and settings.orientations > 1
+            crops.append(Crop(index, top, left, start, flipped, backwards and settings.reverse and settings.frames > 1))
+        return crops[self._own], turn
+
+    def _cut(self, crop: Crop) -> tuple[Codes, Codes]:
+        """A crop of a pair, in time as well, as views."""
+        settings, scale = self._settings, self._shards.scale
+        pair, side = self._shards[crop.pair], settings.truth_px // scale
+        step = slice(crop.start, crop.start + settings.frames)
+        low = pair.low.frames(step).crop(crop.top, crop.left, side, side)
+        truth = pair.truth.frames(step).crop(crop.top * scale, crop.left * scale, side * scale, side * scale)
+        return _turned(low, crop.flipped, crop.backwards), _turned(truth, crop.flipped, crop.backwards)
+
+    def leave_device(self) -> bool:
+        """Cut batches from the files from now on, which has the same values; whether they were cut on a device."""
+        was, self._resident = self._resident is not None, None
+        return was
+
+    def batches(self, start: int, stop: int, prepare: Callable[[Batch], Batch]) -> Iterator[Batch]:
+        """Batches of steps `start` to `stop`, prepared: where pairs are on the device, cut there in its turn; else a few ahead."""
+        if self._resident is None:
+            yield from self._prefetched(start, stop, prepare)
+            return
+        for step in range(start, stop):
+            yield prepare(self.batch(step))
+
+    def _prefetched(self, start: int, stop: int, prepare: Callable[[Batch], Batch]) -> Iterator[Batch]:
+        """A few made ahead, and prepared, in a thread of its own."""
+        ready: queue.Queue[Batch | BaseException] = queue.Queue(_AHEAD)
+        halt = threading.Event()
+
+        def offer(item: Batch | BaseException) -> None:
+            while not halt.is_set():
+                try:
+                    ready.put(item, timeout=0.2)
+                except queue.Full:
+                    continue
+                return
+
+        def work() -> None:
+            try:
+                for step in range(start, stop):
+                    if halt.is_set():
+                        return
+                    offer(prepare(self.batch(step)))
+            except BaseException as error:  # noqa: BLE001 - handed to the thread that waits for the batch
+                offer(error)
+
+        thread = threading.Thread(target=work, name="loader", daemon=True)
+        thread.start()
+        try:
+            for _ in range(start, stop):
+                item = ready.get()
+                if isinstance(item, BaseException):
+                    raise item
+                yield item
+        finally:
+            halt.set()
+            thread.join()
+
+
+def _turned(codes: Codes, flip: bool, backwards: bool) -> Codes:
+    time, down = slice(None, None, -1 if backwards else 1), slice(None, None, -1 if flip else 1)
+    return type(codes)(codes.luma[time, down], codes.chroma[time, :, down], codes.bits)
+
+
+def _stack(clips: list[Codes], bits: int) -> Planes:
+    """Clips -> float planes with B·T in front. bits: of the data set's deepest; 8-bit codes are shifted to ten, which is exact."""
+    dtype = np.uint8 if bits == 8 else np.uint16
+    frames, height, width = clips[0].luma.shape
+    luma = np.empty((len(clips), frames, height, width), dtype)
+    chroma = np.empty((len(clips), frames, 2, height // 2, width // 2), dtype)
+    for number, clip in enumerate(clips):
+        luma[number], chroma[number] = clip.luma, clip.chroma
+        if clip.bits < bits:
+            luma[number] <<= bits - clip.bits
+            chroma[number] <<= bits - clip.bits
+    flat = (luma.reshape(-1, 1, height, width), chroma.reshape(-1, 2, height // 2, width // 2))
+    return color_conversion.to_float(flat[0], bits, full=False, chroma=False), color_conversion.to_float(flat[1], bits, full=False, chroma=True)

@@ -1,0 +1,253 @@
+"""`degrade`: a clean clip becomes the small, blurred, noisy, ringing, re-encoded clip that a network will meet.
+
+What is done is drawn once from seeded randomness and written down as a `Degradation`; the same record on the same clip gives
+the same bytes. The order is that of Real-ESRGAN (Wang et al. 2021, arXiv:2107.10833), with real video codecs for JPEG:
+[blur, resize, noise, codec], then blur, resize to the final size, noise, ringing, codec; the bracket only with `two_stage`.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+import torch
+from torch.nn import functional as F
+
+from models.errors import UsageError
+from models.layers.resampling import resample
+from pipelines.datasets.recompression import CODECS, Coding, recode
+from pipelines.frames.samples import LEFT, Codes, from_values, to_values
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from torch import Tensor
+
+    from models.network import Planes
+
+__all__ = ["Degradation", "DegradeSettings", "Stage", "degrade", "draw", "read_case", "read_record"]
+
+
+KERNELS = ("bicubic", "lanczos", "area")
+_RINGING_TAPS = 21
+
+
+@dataclass(frozen=True)
+class DegradeSettings:
+    """What may happen to a clip on its way from truth to input. Probabilities are of degraded pairs, not of all."""
+
+    clean: float = 0.6
+    """Share of pairs that are only scaled down, 0.5 to 1; below that only with `restoration`."""
+    kernels: tuple[str, ...] = ("bicubic", "bicubic", "bicubic", "lanczos", "area")
+    """Antialiased kernels of scaling down; one named twice is drawn twice as often."""
+    blur: float = 0.15
+    blur_sigma_px: tuple[float, ...] = (0.3, 1.5)
+    """Gaussian, at the size before scaling."""
+    noise: float = 0.15
+    noise_codes: tuple[float, ...] = (0.5, 5.0)
+    """Standard deviation on luma in 8-bit codes; half of it on chroma."""
+    ringing: float = 0.1
+    ringing_cutoff: tuple[float, ...] = (0.5, 0.9)
+    """Where the sinc filter cuts, as a share of the Nyquist frequency."""
+    codec: float = 0.9
+    codecs: tuple[str, ...] = ("h264", "h264", "hevc", "mpeg2")
+    crf: tuple[int, ...] | Literal["like-source"] = (17, 32)
+    """Range of the constant rate factor, lowest and highest; "like-source": codec and quantiser of the source's own stream."""
+    two_stage: float = 0.0
+    """Share that goes through blur, resize, noise and codec twice."""
+    restoration: bool = False
+    """For networks that restore: any share of clean pairs, 0 to 1."""
+
+    def __post_init__(self) -> None:
+        least = 0.0 if self.restoration else 0.5
+        if not least <= self.clean <= 1:
+            raise UsageError(f"degrade.clean = {self.clean}: expected {least:g} to 1; fewer clean pairs are for networks that restore (restoration)")
+        for name in ("blur", "noise", "ringing", "codec", "two_stage"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise UsageError(f"degrade.{name} = {getattr(self, name)}: expected a probability, 0 to 1")
+        for name, known in (("kernels", KERNELS), ("codecs", tuple(CODECS))):
+            odd = [v for v in getattr(self, name) if v not in known]
+            if odd or not getattr(self, name):
+                raise UsageError(f"degrade.{name}: {odd[0] if odd else 'nothing'!r}: expected {', '.join(known)}")
+        for name in ("blur_sigma_px", "noise_codes", "ringing_cutoff", "crf"):
+            span = getattr(self, name)
+            if span != "like-source" and not (len(span) == 2 and 0 <= span[0] <= span[1]):
+                raise UsageError(f"degrade.{name} = {span}: expected the lowest and the highest value")
+
+
+@dataclass(frozen=True)
+class Stage:
+    """Blur, resize, noise, ringing, codec, in this order; what is 0 or empty is left out."""
+
+    kernel: str = "bicubic"
+    shrink: float = 0.0
+    """Of the first of two stages: what sides are multiplied by. 0: to the final size."""
+    blur_sigma_px: float = 0.0
+    noise_codes: float = 0.0
+    ringing_cutoff: float = 0.0
+    codec: str = ""
+    quality: int = 0
+    """CRF, or the quantiser scale of MPEG-2."""
+
+
+@dataclass(frozen=True)
+class Degradation:
+    """The whole way from truth to input, as recorded with the pair."""
+
+    stages: tuple[Stage, ...] = (Stage(),)
+    seed: int = 0
+    """Of the noise."""
+
+    @property
+    def clean(self) -> bool:
+        """Only scaled down."""
+        return self.stages == (Stage(kernel=self.stages[0].kernel),)
+
+    @property
+    def coded(self) -> bool:
+        """Goes through a codec, so frames before the first one that counts matter."""
+        return any(s.codec for s in self.stages)
+
+    def record(self) -> dict[str, Any]:
+        """As plain values, for the pair's JSON; values that are at their default are left out."""
+        plain = Stage()
+        stages = [{k: v for k, v in asdict(s).items() if k == "kernel" or v != getattr(plain, k)} for s in self.stages]
+        return {"stages": stages, "seed": self.seed}
+
+
+def read_record(record: Mapping[str, Any]) -> Degradation:
+    """The reverse of `Degradation.record`."""
+    return Degradation(tuple(Stage(**s) for s in record["stages"]), int(record["seed"]))
+
+
+def read_case(text: str) -> Degradation:
+    """A named case: "clean", CODEC-QUALITY such as "h264-23", "noise-CODES" or "blur-PX". Raises UsageError for anything else.
+
+    Noise has a standard deviation of so many 8-bit codes on luma, half of it on chroma; blur is Gaussian with
+    a standard deviation of so many pixels of the truth, before it is shrunk.
+    """
+    if text == "clean":
+        return Degradation()
+    codec, dash, quality = text.partition("-")
+    if codec in {"noise", "blur"} and _is_amount(quality):
+        return Degradation((Stage(noise_codes=float(quality)) if codec == "noise" else Stage(blur_sigma_px=float(quality)),))
+    if codec not in CODECS or not dash or not quality.isdecimal() or int(quality) > CODECS[codec].highest:
+        raise UsageError(f"case {text!r}: expected clean, CODEC-QUALITY such as h264-23, hevc-28, mpeg2-5, noise-10 or blur-1.5")
+    return Degradation((Stage(codec=codec, quality=int(quality)),))
+
+
+def _is_amount(text: str) -> bool:
+    """A plain positive number, not above 50."""
+    return text.replace(".", "", 1).isdecimal() and 0 < float(text) <= 50
+
+
+def draw(settings: DegradeSettings, rng: np.random.Generator, source: Coding | None = None) -> Degradation:
+    """Draw what happens to one clip. source: how its film is coded, for `like-source`."""
+    seed = int(rng.integers(1 << 31))
+    kernel = str(rng.choice(settings.kernels))
+    if rng.random() < settings.clean:
+        return Degradation((Stage(kernel=kernel),), seed)
+    last = _draw_stage(settings, rng, kernel, source)
+    if not (last.codec or last.blur_sigma_px or last.noise_codes or last.ringing_cutoff):
+        last = _draw_stage(_certain_codec(settings), rng, kernel, source)
+    if rng.random() >= settings.two_stage:
+        return Degradation((last,), seed)
+    first = _draw_stage(settings, rng, str(rng.choice(settings.kernels)), source, shrink=float(rng.uniform(0.5, 1)))
+    return Degradation((first, last), seed)
+
+
+def _certain_codec(settings: DegradeSettings) -> DegradeSettings:
+    return DegradeSettings(clean=settings.clean, kernels=settings.kernels, codec=1.0, codecs=settings.codecs, crf=settings.crf)
+
+
+def _draw_stage(settings: DegradeSettings, rng: np.random.Generator, kernel: str, source: Coding | None, shrink: float = 0.0) -> Stage:
+    def maybe(probability: float, span: tuple[float, ...]) -> float:
+        drawn, value = rng.random(), float(rng.uniform(span[0], span[1]))  # both every time, so that one setting does not shift the others
+        return round(value, 4) if drawn < probability else 0.0
+
+    coding = _draw_coding(settings, rng, source)
+    return Stage(
+        kernel=kernel,
+        shrink=round(shrink, 4),
+        blur_sigma_px=maybe(settings.blur, settings.blur_sigma_px),
+        noise_codes=maybe(settings.noise, settings.noise_codes),
+        # The first stage rings by its codec; Real-ESRGAN, too, has its sinc filter at the end.
+        ringing_cutoff=maybe(settings.ringing, settings.ringing_cutoff) if not shrink else 0.0,
+        codec=coding.codec if coding else "",
+        quality=coding.quality if coding else 0,
+    )
+
+
+def _draw_coding(settings: DegradeSettings, rng: np.random.Generator, source: Coding | None) -> Coding | None:
+    drawn, codec = rng.random(), str(rng.choice(settings.codecs))
+    if settings.crf == "like-source":
+        if source is None:
+            raise UsageError('degrade.crf = "like-source": the source has no stream of its own to be like; give a range such as [17, 32]')
+        return source if drawn < settings.codec else None
+    crf = int(rng.integers(settings.crf[0], settings.crf[1], endpoint=True))
+    return Coding(codec, CODECS[codec].quality_of_crf(crf)) if drawn < settings.codec else None
+
+
+def degrade(truth: Codes, degradation: Degradation, *, scale: int) -> Codes:
+    """(T,H,W) codes -> (T,H/scale,W/scale) codes of the same depth. H and W must divide by twice the scale."""
+    height, width = truth.luma.shape[1:]
+    if height % (2 * scale) or width % (2 * scale):
+        raise UsageError(f"a clip of {width}x{height} can't be made {scale} times smaller as 4:2:0; its sides must divide by {2 * scale}")
+    generator = torch.Generator().manual_seed(degradation.seed)
+    codes = truth
+    for stage in degradation.stages:
+        factor = stage.shrink or 1.0 / scale
+        size = (height // scale, width // scale)
+        if stage.shrink:
+            size = (max(size[0], round(height * factor / 2) * 2), max(size[1], round(width * factor / 2) * 2))
+        codes = _apply(codes, stage, size, generator)
+    return codes
+
+
+def _apply(codes: Codes, stage: Stage, size: tuple[int, int], generator: torch.Generator) -> Codes:
+    luma, chroma = to_values(codes)
+    if stage.blur_sigma_px:
+        luma, chroma = _filter(luma, _gaussian(stage.blur_sigma_px)), _filter(chroma, _gaussian(stage.blur_sigma_px / 2))
+    luma, chroma = _resize((luma, chroma), size, stage.kernel)
+    if stage.noise_codes:
+        luma = luma + torch.randn(luma.shape, generator=generator) * (stage.noise_codes / 219)
+        chroma = chroma + torch.randn(chroma.shape, generator=generator) * (stage.noise_codes / 2 / 224)
+    if stage.ringing_cutoff:
+        luma, chroma = (_filter(p, _sinc(stage.ringing_cutoff)) for p in (luma, chroma))
+    small = from_values((luma, chroma), codes.bits)
+    return recode(small, Coding(stage.codec, stage.quality)) if stage.codec else small
+
+
+def _resize(planes: Planes, size: tuple[int, int], kernel: str) -> Planes:
+    luma, chroma = planes
+    if luma.shape[-2:] == size:
+        return planes
+    half = (size[0] // 2, size[1] // 2)
+    if kernel == "area":
+        # A box has no siting of its own, so chroma is shrunk by a triangle, which can be placed.
+        return F.interpolate(luma, size, mode="area"), resample(chroma, *half, "bilinear", offset=LEFT)
+    return resample(luma, *size, kernel), resample(chroma, *half, kernel, offset=LEFT)
+
+
+def _filter(x: Tensor, weights: Tensor) -> Tensor:
+    """Separable filter of odd length over (T,C,H,W), the border repeated."""
+    channels, reach = x.shape[1], len(weights) // 2
+    padded = F.pad(x, (reach, reach, reach, reach), mode="replicate")
+    down = F.conv2d(padded, weights.reshape(1, 1, -1, 1).expand(channels, 1, -1, 1), groups=channels)
+    return F.conv2d(down, weights.reshape(1, 1, 1, -1).expand(channels, 1, 1, -1), groups=channels)
+
+
+def _gaussian(sigma: float) -> Tensor:
+    reach = max(1, math.ceil(3 * sigma))
+    x = torch.arange(-reach, reach + 1, dtype=torch.float32)
+    weights = torch.exp(-x.square() / (2 * sigma * sigma))
+    return weights / weights.sum()
+
+
+def _sinc(cutoff: float) -> Tensor:
+    """A low pass with a hard edge at `cutoff` of the Nyquist frequency, cut off after 21 taps: it rings."""
+    x = torch.arange(_RINGING_TAPS, dtype=torch.float32) - _RINGING_TAPS // 2
+    weights = torch.sinc(cutoff * x)
+    return weights / weights.sum()

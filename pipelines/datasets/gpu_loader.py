@@ -1,0 +1,127 @@
+"""`ResidentPairs`: all pairs of a data set in a device's memory, from which batches are cut there.
+
+A GPU is done with a step of a small network before a CPU has cut, converted and sent the next batch; data sets of small
+networks are small, too.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+
+from pipelines.frames.color_conversion import as_tensor, codes_to_values
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from torch import Tensor
+
+    from models.network import Planes
+    from pipelines.datasets.shards import Pair, Shards
+    from pipelines.frames.samples import Codes
+
+__all__ = ["Crop", "ResidentPairs"]
+
+
+_SHARE = 0.5
+"""Of the memory that is free; the rest is for the network."""
+
+
+@dataclass(frozen=True)
+class Crop:
+    """What a batch takes of a pair; places are of the low-resolution clip."""
+
+    pair: int
+    top: int
+    """Even, as is `left`."""
+    left: int
+    start: int
+    """The first frame."""
+    flipped: bool
+    """Upside down."""
+    backwards: bool
+
+
+@dataclass(frozen=True, eq=False)
+class _Clips:
+    """One side of all pairs: codes of luma (N,T,H,W) and chroma (N,T,2,H/2,W/2)."""
+
+    luma: Tensor
+    chroma: Tensor
+    bits: int
+
+    def cut(self, crops: Tensor, frames: int, side: int, factor: int) -> Planes:
+        """Values, T running fastest. crops: (6,B) of the fields of `Crop`. side: of the crop, here. factor: how much larger this side is."""
+        pair, top, left, start, flipped, backwards = crops
+        time = torch.arange(frames, device=pair.device)
+        time = start[:, None] + torch.where(backwards[:, None] > 0, frames - 1 - time, time)
+        planes = []
+        for codes, half in ((self.luma[:, :, None], 1), (self.chroma, 2)):
+            line = torch.arange(side // half, device=pair.device)
+            rows = top[:, None] * factor // half + torch.where(flipped[:, None] > 0, side // half - 1 - line, line)
+            columns = left[:, None] * factor // half + line
+            channels = torch.arange(codes.shape[2], device=pair.device)[:, None, None]
+            # Each with the axes (B,T,C,H,W) it goes along.
+            index = (
+                pair[:, None, None, None, None],
+                time[:, :, None, None, None],
+                channels,
+                rows[:, None, None, :, None],
+                columns[:, None, None, None],
+            )
+            planes.append(codes_to_values(codes[index].flatten(0, 1), self.bits, full=False, chroma=half == 2))
+        return planes[0], planes[1]
+
+
+class ResidentPairs:
+    """The pairs of `shards` on a device."""
+
+    def __init__(self, shards: Shards, device: torch.device) -> None:
+        """Raise MediaError for damage. The pairs must be alike (`alike`)."""
+        self._device, self._scale = device, shards.scale
+        self._low = _gathered(shards, lambda pair: pair.low, shards.bits, device)
+        self._truth = _gathered(shards, lambda pair: pair.truth, shards.bits, device)
+
+    @staticmethod
+    def fit(shards: Shards, device: torch.device) -> bool:
+        """Whether the pairs are all of one size and leave enough of a CUDA device's memory to the network."""
+        if device.type != "cuda":
+            return False
+        free, _ = torch.cuda.mem_get_info(device)
+        kept = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)  # by this process, of what it no longer uses
+        return alike(shards) and size_bytes(shards) <= _SHARE * (free + kept)
+
+    def cut(self, crops: Sequence[Crop], frames: int, truth_px: int) -> tuple[Planes, Planes]:
+        """(low, truth) of a batch, as `loader.Batch` has them."""
+        fields = np.array([[c.pair, c.top, c.left, c.start, c.flipped, c.backwards] for c in crops], np.int64).T
+        there = torch.from_numpy(np.ascontiguousarray(fields)).to(self._device, non_blocking=True)
+        return self._low.cut(there, frames, truth_px // self._scale, 1), self._truth.cut(there, frames, truth_px, self._scale)
+
+
+def alike(shards: Shards) -> bool:
+    """Whether all pairs are of one size and length."""
+    return len({(*r["low_size"], *r["truth_size"], r["frames"]) for r in map(shards.record, range(len(shards)))}) == 1
+
+
+def size_bytes(shards: Shards) -> int:
+    """What the pairs take, once all are of the greatest depth among them."""
+    records = [shards.record(n) for n in range(len(shards))]
+    sample = 2 if shards.bits > 8 else 1
+    return sum((int(np.prod(r["low_size"])) + int(np.prod(r["truth_size"]))) * r["frames"] * 3 // 2 * sample for r in records)
+
+
+def _gathered(shards: Shards, side: Callable[[Pair], Codes], bits: int, device: torch.device) -> _Clips:
+    """8-bit codes beside deeper ones are shifted, which is exact."""
+    first = side(shards[0])
+    dtype = torch.uint8 if bits == 8 else torch.int16
+    luma = torch.empty((len(shards), *first.luma.shape), dtype=dtype, device=device)
+    chroma = torch.empty((len(shards), *first.chroma.shape), dtype=dtype, device=device)
+    for number in range(len(shards)):
+        codes = side(shards[number])
+        for store, plane in ((luma, codes.luma), (chroma, codes.chroma)):
+            deep = plane if bits == 8 else plane.astype(np.uint16) << (bits - codes.bits)
+            store[number].copy_(as_tensor(deep))
+    return _Clips(luma, chroma, bits)

@@ -1,0 +1,211 @@
+"""`recode`: a short clip really encoded and decoded again; `coding_of`, how a film is coded, to do the same to its small copy.
+
+One encoder thread each: x264's thread count shapes its bits, and many clips are made side by side anyway.
+"""
+
+from __future__ import annotations
+
+import re
+import struct
+from collections.abc import Callable
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import TYPE_CHECKING
+
+import av
+import numpy as np
+from av.sidedata.sidedata import Type as SideData
+
+from models.errors import MediaError, UsageError
+from pipelines.frames.samples import Codes
+from pipelines.media.demuxer import PacketReader, open_decoder
+from pipelines.media.hdr_metadata import frame_side_data
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from av.packet import Packet as AnyPacket
+    from av.video.codeccontext import VideoCodecContext
+    from av.video.frame import VideoFrame
+    from av.video.stream import VideoStream
+
+    from pipelines.media.video_info import VideoInfo
+
+    Packet = AnyPacket[VideoStream]
+
+__all__ = ["CODECS", "Codec", "Coding", "coding_of", "recode"]
+
+
+_RATE = 25
+_LOOK_PACKETS = 48
+
+
+@dataclass(frozen=True)
+class Codec:
+    """An encoder, its decoder, and how its quality is set."""
+
+    encoder: str
+    decoder: str
+    highest: int
+    """Of its quality figure."""
+    options: Callable[[int], dict[str, str]]
+    quality_of_crf: Callable[[int], int]
+    ten_bit: bool = True
+    least_px: int = 16
+    """Smallest side it is given; what is smaller is grown to it and cut off again."""
+
+
+@dataclass(frozen=True)
+class Coding:
+    """A codec and its quality: CRF of H.264 and HEVC, quantiser scale of MPEG-2."""
+
+    codec: str
+    quality: int
+
+
+def _x264(quality: int) -> dict[str, str]:
+    return {"crf": str(quality), "preset": "veryfast"}
+
+
+def _x265(quality: int) -> dict[str, str]:
+    return {"crf": str(quality), "preset": "ultrafast", "x265-params": "log-level=none:pools=none"}
+
+
+def _mpeg2(quality: int) -> dict[str, str]:
+    return {"qmin": str(quality), "qmax": str(quality)}
+
+
+def _quantiser_scale(crf: int) -> int:
+    """Quantiser scales of 2 to 8 for CRF 16 to 32."""
+    return min(31, max(2, round(2 + (crf - 16) * 0.375)))
+
+
+CODECS = {
+    "h264": Codec("libx264", "h264", 51, _x264, int),
+    "hevc": Codec("libx265", "hevc", 51, _x265, int, least_px=64),
+    "mpeg2": Codec("mpeg2video", "mpeg2video", 31, _mpeg2, _quantiser_scale, ten_bit=False),
+}
+"""Our name -> how it is used."""
+
+
+def recode(codes: Codes, coding: Coding) -> Codes:
+    """(T,H,W) codes -> the same size, encoded and decoded; MPEG-2 goes through 8 bits.
+
+    Raises MediaError where encoder or decoder fail or lose a frame.
+    """
+    codec = CODECS[coding.codec]
+    if codes.bits > 8 and not codec.ten_bit:
+        eight = recode(Codes(_shifted(codes.luma), _shifted(codes.chroma), 8), coding)
+        return Codes(eight.luma.astype(np.uint16) << 2, eight.chroma.astype(np.uint16) << 2, codes.bits)
+    height, width = codes.luma.shape[1:]
+    if min(height, width) < codec.least_px:
+        return recode(_grown(codes, codec.least_px), coding).crop(0, 0, height, width)
+    try:
+        decoded = list(_decode(list(_encode(codes, codec, coding.quality)), codec.decoder))
+    except av.error.FFmpegError as error:
+        size = f"{codes.luma.shape[2]}x{codes.luma.shape[1]}"
+        raise MediaError(f"a clip of {size} can't be coded as {coding.codec}: {error.strerror}") from None
+    if len(decoded) != len(codes.luma):
+        raise MediaError(f"{coding.codec}: {len(codes.luma)} frames went in, {len(decoded)} came out")
+    return Codes(np.stack([d[0] for d in decoded]), np.stack([d[1] for d in decoded]), codes.bits)
+
+
+def _grown(codes: Codes, least: int) -> Codes:
+    """At least `least` samples a side, by repeating the last row and column; x265 writes past its memory below 64."""
+    down, across = (max(0, least - side) // 2 * 2 for side in codes.luma.shape[1:])
+    luma = np.pad(codes.luma, ((0, 0), (0, down), (0, across)), mode="edge")
+    return Codes(luma, np.pad(codes.chroma, ((0, 0), (0, 0), (0, down // 2), (0, across // 2)), mode="edge"), codes.bits)
+
+
+def _shifted(codes: np.ndarray) -> np.ndarray:
+    """10-bit codes as 8-bit ones, rounded."""
+    return np.asarray(np.minimum((codes + 2) >> 2, 255), np.uint8)
+
+
+def _encode(codes: Codes, codec: Codec, quality: int) -> Iterator[Packet]:
+    height, width = codes.luma.shape[1:]
+    context: VideoCodecContext = av.CodecContext.create(codec.encoder, "w")  # type: ignore[assignment]
+    context.width, context.height = width, height
+    context.pix_fmt = "yuv420p" if codes.bits == 8 else "yuv420p10le"
+    context.time_base, context.framerate = Fraction(1, _RATE), Fraction(_RATE)
+    context.thread_count = 1
+    context.options = codec.options(quality)
+    for number, (luma, chroma) in enumerate(zip(codes.luma, codes.chroma, strict=True)):
+        frame = av.VideoFrame(width, height, context.pix_fmt)
+        for plane, content in zip(frame.planes, (luma, chroma[0], chroma[1]), strict=True):
+            rows = np.zeros((plane.height, plane.line_size // content.itemsize), content.dtype)
+            rows[:, : plane.width] = content
+            plane.update(rows.tobytes())
+        frame.pts, frame.time_base = number, Fraction(1, _RATE)
+        yield from context.encode(frame)
+    yield from context.encode(None)
+
+
+def _decode(packets: list[Packet], name: str) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    decoder = open_decoder(name)
+    decoder.thread_count = 1
+    frames: list[VideoFrame] = []
+    for packet in packets:
+        frames += decoder.decode(packet)
+    frames += decoder.decode(None)
+    for frame in frames:
+        dtype = np.uint8 if frame.format.components[0].bits == 8 else np.uint16
+        planes = []
+        for plane in frame.planes:
+            rows = np.frombuffer(memoryview(plane), dtype).reshape(-1, plane.line_size // dtype().itemsize)
+            planes.append(rows[: plane.height, : plane.width].copy())
+        yield planes[0], np.stack(planes[1:3])
+
+
+_X26X = re.compile(rb"x26[45].{0,2000}?\b(?:crf|qp)=(\d+)", re.DOTALL)
+
+
+def coding_of(info: VideoInfo) -> Coding:
+    """Codec and quantiser of a film, from its own stream.
+
+    x264 and x265 write their settings into the stream; else the mean quantiser of the first frames is taken, which the
+    H.264 and MPEG-2 decoders tell. Raises UsageError where neither can be had.
+    """
+    codec = {"h264": "h264", "hevc": "hevc", "mpeg2video": "mpeg2"}.get(info.codec)
+    if codec is None:
+        raise UsageError(f"{info.path}: like-source knows H.264, HEVC and MPEG-2; this is {info.codec}: give a CRF range instead")
+    reader = PacketReader(info.path, info.stream_index)
+    packets = list(reader.rows(0, min(_LOOK_PACKETS, len(info.index)), keep_from=0))
+    reader.close()
+    said = _X26X.search(b"".join([info.decoder.extradata or b"", *(p.data for p in packets[:2])]))
+    if said and codec != "mpeg2":
+        return Coding(codec, min(int(said[1]), CODECS[codec].highest))
+    steps = [q for q in _quantisers(info, [p.data for p in packets]) if q > 0]
+    if not steps:
+        raise UsageError(f"{info.path}: its {info.codec} stream does not tell its quantiser; give a CRF range instead of like-source")
+    # MPEG-2 tells the quantiser itself, which is twice the scale code that an encoder is given.
+    mean = float(np.mean(steps)) / (2 if codec == "mpeg2" else 1)
+    return Coding(codec, min(max(1, round(mean)), CODECS[codec].highest))
+
+
+def _quantisers(info: VideoInfo, packets: list[bytes]) -> Iterator[float]:
+    """Mean quantiser of each frame, as the decoder exports it (AVVideoEncParams)."""
+    decoder = open_decoder(info.decoder.codec, export_side_data="venc_params")
+    decoder.extradata = info.decoder.extradata
+    decoder.thread_count = 1
+    for data in packets:
+        packet = av.Packet(len(data))
+        packet.update(data)
+        try:
+            frames = decoder.decode(packet)
+        except av.error.FFmpegError:
+            continue
+        for frame in frames:
+            found = frame_side_data(frame, SideData.VIDEO_ENC_PARAMS)
+            if found is not None:
+                yield _mean_quantiser(found)
+
+
+def _mean_quantiser(data: bytes) -> float:
+    """libavutil/video_enc_params.h: block count, offset and size of blocks, type, frame quantiser; deltas end the blocks."""
+    count, offset, size, _, quantiser = struct.unpack_from("=IxxxxQQii", data)
+    if not count:
+        return float(quantiser)
+    blocks = np.frombuffer(data, np.uint8, count * size, offset).reshape(count, size)
+    deltas = blocks[:, 16:20].copy().view(np.int32)
+    return float(quantiser + deltas.mean())

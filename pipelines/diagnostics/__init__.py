@@ -1,0 +1,9 @@
+"""Whether and how fast a run would work here: doctor, benchmark, estimate, preview.
+
+benchmark.py        how fast a run is, and the bound of its slowest stage
+dependencies.py     versions of dependencies, and known vulnerabilities
+doctor.py           whether a run would work on this machine
+estimate.py         time and disk a run will take
+partial_preview.py  what a running job has made so far, as pictures
+preview.py          a few moments of a film through several networks
+"""

@@ -1,0 +1,192 @@
+"""`bench`: how fast a run is, and how fast it could be: each stage alone, the bound that follows, and the run itself."""
+
+from __future__ import annotations
+
+import statistics
+import tempfile
+import time
+from dataclasses import asdict, dataclass, field, replace
+from fractions import Fraction
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import av
+import numpy as np
+
+from pipelines.plan.events import Advanced, ChunkFinished, Finished
+from pipelines.planner.resources import Crew
+from pipelines.planner.video_planner import plan_video
+from pipelines.pool.interface import Item
+from pipelines.run.chunk_tasks import run_spans
+from pipelines.run.job import upscale_video
+from pipelines.workers.messages import Stages
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from pipelines.plan.events import Planned
+    from pipelines.plan.settings import RunSettings
+
+__all__ = ["Bench", "Step", "bench", "foretold", "make_clip", "measure_stages"]
+
+
+_STARTING_SECONDS = 4.0
+"""Until the worker has its networks; seen on two cores."""
+_OVERHEAD = 1.1
+"""What a run takes beyond its bound; `vsr bench` shows it as the ratio."""
+
+
+@dataclass(frozen=True)
+class Step:
+    """Event: what is measured now."""
+
+    text: str
+
+
+@dataclass(frozen=True)
+class Bench:
+    """What was measured. Seconds are of one frame of the result, unless said otherwise."""
+
+    stages: dict[str, float]
+    """Of each stage alone, by the clock."""
+    cpu: dict[str, float]
+    """The same in CPU seconds."""
+    cores: int
+    bound_s: float
+    """CPU seconds of all stages over the cores, or what the device takes, whichever is more: no schedule can be faster."""
+    run_s: float
+    """Of a run from its first report until its last chunk lies on the disk, median of the repeats. Joining and verifying come once
+    a film, and would be most of a run of a few seconds."""
+    ratio: float
+    """run_s / bound_s."""
+    fps: float
+    first_frame_s: float
+    """From the command to the first report of a finished frame, in seconds."""
+    bus_bytes: int
+    gflop: float
+    """Of the networks' convolutions."""
+    network_floor_s: float
+    """gflop at the rate of the network's own kind of convolution, measured alone."""
+    tiles: int
+    reused: int
+    timeline: list[tuple[float, dict[str, float]]] = field(default_factory=list)
+    """(seconds since the first frame, what its worker's middle thread had spent by then: waiting for the decoder, in the network,
+    waiting for the encoder), of the last run."""
+
+    def to_json(self) -> dict[str, Any]:
+        """As plain values."""
+        return asdict(self)
+
+
+def bench(source: Path | None, settings: RunSettings, *, seconds: float = 6.0, repeats: int = 1) -> Iterator[Step | Bench]:
+    """Measure a part of a video (a clip made by code where there is none); the last event is the result.
+
+    Raises the errors of a run.
+    """
+    with tempfile.TemporaryDirectory(prefix="vsr-bench-") as folder:
+        if source is None:
+            yield Step("making a 1080p clip")
+            source = make_clip(Path(folder) / "clip.mp4", seconds)
+        settings = settings if settings.range else replace(settings, range=f"0-{seconds}")
+        planned, _ = plan_video(source, Path(folder), settings)
+        yield Step("each stage alone")
+        stages = measure_stages(planned, settings)
+        runs = []
+        for number in range(repeats):
+            yield Step(f"the whole run, {number + 1} of {repeats}")
+            runs.append(_timed_run(source, Path(folder), settings))
+        yield _result(planned, stages, runs)
+
+
+def measure_stages(planned: Planned, settings: RunSettings) -> Stages:
+    """Time each stage alone, in a worker like those of a run, on the first span of a plan."""
+    for outcome in run_spans(
+        planned.plan, planned.info, {c.index for c in planned.plan.chunks[1:]}, settings, "pipelines.workers.stage_timer:StageTimer", None
+    ):
+        if isinstance(outcome, Item) and isinstance(outcome.value, Stages):
+            return outcome.value
+    raise AssertionError("a worker that raised nothing measured nothing")
+
+
+def bound(stages: Stages) -> float:
+    """Seconds a frame that no schedule can go below."""
+    device = stages.wall["network"] if stages.cuda else 0.0
+    return max(sum(stages.cpu.values()) / stages.cores, device)
+
+
+def foretold(planned: Planned, stages: Stages, crew: Crew | None = None) -> float:
+    """Seconds that a run of a plan will take. crew: of the run; None: one worker.
+
+    On CUDA workers share cores and devices, and each has one decoder and one encoder, which use the cores they have threads for.
+    """
+    a_frame = bound(stages)
+    if stages.cuda:
+        crew = crew or Crew()
+        workers = min(crew.workers, len(planned.plan.spans))
+        slowest = max(seconds for stage, seconds in stages.wall.items() if stage != "network")
+        network = stages.wall["network"] / min(workers, max(1, len(crew.devices)))
+        a_frame = max(sum(stages.cpu.values()) / stages.cores, network, slowest / workers)
+    return _STARTING_SECONDS + planned.plan.frame_count * a_frame * _OVERHEAD
+
+
+@dataclass(frozen=True)
+class _Run:
+    seconds_a_frame: float
+    first_frame_s: float
+    timeline: list[tuple[float, dict[str, float]]]
+
+
+def _timed_run(source: Path, folder: Path, settings: RunSettings) -> _Run:
+    began = time.perf_counter()
+    first: tuple[float, int] | None = None
+    timeline: list[tuple[float, dict[str, float]]] = []
+    frames, ended = 0, began
+    for event in upscale_video(source, folder, settings, fresh=True):
+        if isinstance(event, Advanced) and (first or event.step):
+            first = first or (time.perf_counter(), event.frames)
+            timeline.append((time.perf_counter() - first[0], event.seconds))
+        elif isinstance(event, ChunkFinished):
+            ended = time.perf_counter()
+        elif isinstance(event, Finished):
+            frames = event.frames
+    assert first is not None
+    return _Run((ended - first[0]) / max(1, frames - first[1]), first[0] - began, timeline)
+
+
+def _result(planned: Planned, stages: Stages, runs: list[_Run]) -> Bench:
+    plan = planned.plan
+    gflop, megapixels = 0.0, plan.width * plan.height / 1e6
+    for stage in plan.stages:
+        gflop += stage.card.gflop_per_megapixel * megapixels
+        megapixels = stage.width * stage.height / 1e6
+    run_s = statistics.median(r.seconds_a_frame for r in runs)
+    least = bound(stages)
+    return Bench(
+        stages=stages.wall, cpu=stages.cpu, cores=stages.cores, bound_s=least, run_s=run_s, ratio=run_s / least, fps=1 / run_s,
+        first_frame_s=statistics.median(r.first_frame_s for r in runs), bus_bytes=stages.bus_bytes, gflop=gflop,
+        network_floor_s=gflop / 1e3 / stages.convolution_tflops if stages.convolution_tflops else 0.0,
+        tiles=stages.tiles, reused=stages.reused, timeline=runs[-1].timeline,
+    )  # fmt: skip
+
+
+def make_clip(path: Path, seconds: float, *, width: int = 1920, height: int = 1080) -> Path:
+    """An H.264 clip at 24 fps whose every frame differs from the one before: a moving pattern with grain."""
+    rng = np.random.default_rng(1)
+    y, x = np.mgrid[0:height, 0:width]
+    base = (128 + 60 * np.sin(x / 37) * np.cos(y / 23)).astype(np.uint8)
+    grain = rng.integers(0, 4, (height + 64, width + 64), dtype=np.uint8)
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("libx264", rate=24, options={"preset": "ultrafast", "crf": "20"})
+        stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
+        stream.codec_context.time_base = Fraction(1, 24)
+        for number in range(max(1, round(24 * seconds))):
+            dy, dx = number * 7 % 64, number * 13 % 64
+            frame = av.VideoFrame(width, height, "yuv420p")
+            luma = np.roll(base, number * 3, axis=1) + grain[dy : dy + height, dx : dx + width]
+            for plane, values in zip(frame.planes, (luma, luma[::2, ::2] // 4 + 96, luma[1::2, 1::2] // 4 + 96), strict=True):
+                rows = np.frombuffer(memoryview(plane), np.uint8).reshape(-1, plane.line_size)
+                rows[:, : values.shape[1]] = values
+            frame.pts = number
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+    return path

@@ -1,0 +1,96 @@
+"""`libraries`: what we stand on, which versions are here, and which we need; read from metadata, nothing is loaded."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
+
+__all__ = ["Library", "libraries", "outdated"]
+
+
+_PROJECT = Path(__file__).resolve().parents[2] / "pyproject.toml"
+_SHOWN_FIRST = ("av", "torch", "ray", "numpy", "numba")
+
+
+@dataclass(frozen=True)
+class Library:
+    """One that `vsr` needs."""
+
+    name: str
+    version: str
+    """Empty: it is not installed."""
+    floor: str = ""
+    ceiling: str = ""
+    """Versions from `floor` on and below `ceiling` do; empty: any."""
+
+    @property
+    def fits(self) -> bool:
+        """It is here, in a version that does."""
+        if not self.version:
+            return False
+        return _numbers(self.version) >= _numbers(self.floor) and (not self.ceiling or _numbers(self.version) < _numbers(self.ceiling))
+
+    @property
+    def wanted(self) -> str:
+        """As pip takes it: "av>=18.1,<19"."""
+        bounds = [f">={self.floor}"] * bool(self.floor) + [f"<{self.ceiling}"] * bool(self.ceiling)
+        return self.name + ",".join(bounds)
+
+
+def libraries() -> list[Library]:
+    """All of them, those that matter most first."""
+    found = [_library(line) for line in _requirements()]
+    rank = {name: place for place, name in enumerate(_SHOWN_FIRST)}
+    return sorted(found, key=lambda library: (rank.get(library.name, len(rank)), library.name))
+
+
+def outdated() -> list[Library]:
+    """Those that read other people's bytes and are here in a version with known holes.
+
+    av: its FFmpeg (CVE-2026-8461, CVE-2026-39210 to 39218); torch: loading weights (CVE-2025-32434, CVE-2026-24747);
+    ray: its dashboard (CVE-2026-27482).
+    """
+    found = [library for library in libraries() if library.name in _READ_BYTES]
+    return [library for library in found if library.version and _numbers(library.version) < _numbers(library.floor)]
+
+
+_READ_BYTES = frozenset({"av", "torch", "ray"})
+
+
+def _requirements() -> list[str]:
+    """Lines as in pyproject.toml: of the checkout this file lies in, else of the installed package."""
+    try:
+        table = tomllib.loads(_PROJECT.read_text(encoding="utf-8"))["project"]
+        if table["name"] == "vsr":
+            return list(table["dependencies"])
+    except (OSError, KeyError, ValueError):
+        pass
+    try:
+        lines = metadata.requires("vsr") or []
+    except metadata.PackageNotFoundError:
+        return list(_SHOWN_FIRST)
+    return [line for line in lines if "extra ==" not in line]
+
+
+def _library(line: str) -> Library:
+    requirement = line.partition(";")[0]
+    match = re.match(r"[A-Za-z0-9._-]+", requirement)
+    assert match is not None, line
+    bounds = dict(re.findall(r"(>=|<)\s*([0-9.]+)", requirement))
+    try:
+        version = metadata.version(match[0])
+    except metadata.PackageNotFoundError:
+        version = ""
+    return Library(match[0], version, bounds.get(">=", ""), bounds.get("<", ""))
+
+
+def _numbers(version: str) -> tuple[int, ...]:
+    """Of a release, "2.10.0+cpu" -> (2, 10); trailing zeros say nothing."""
+    release = re.match(r"[0-9.]*", version)
+    numbers = [int(n) for n in release[0].split(".") if n] if release else []
+    while numbers and not numbers[-1]:
+        numbers.pop()
+    return tuple(numbers)

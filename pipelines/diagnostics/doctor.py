@@ -1,0 +1,235 @@
+"""`examine`: whether a run would work here, and what to do where it would not.
+
+What it needs is imported where it is needed: a library that is missing is a finding, not a traceback.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import platform
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from models.catalog.lookup import cards, default_model
+from models.errors import VsrError
+from pipelines.diagnostics.dependencies import libraries
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from pipelines.workers.messages import HardwareFacts
+
+__all__ = ["Finding", "examine"]
+
+
+_LEAST_PYTHON = (3, 11)
+_LEAST_FREE_BYTES = 64 << 20
+_AMPLE_FREE_BYTES = 20 * 10**9
+"""Room for the chunks and the result of a two-hour film in 4K."""
+_AMPLE_MEMORY_BYTES = 4 * 10**9
+"""1080p to 4K stays below three quarters of it."""
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that was looked at."""
+
+    subject: str
+    text: str
+    level: Literal["ok", "advice", "problem"] = "ok"
+    """advice: a run works, though it could go better; problem: it would not."""
+    remedy: str = ""
+    """What to do."""
+    facts: dict[str, Any] = field(default_factory=dict)
+
+
+def examine(folder: Path) -> Iterator[Finding]:
+    """Look at this machine, and at `folder` as the place of a result; each finding as soon as it is there.
+
+    The last one is of a run of a tiny clip, made by code, from file to file. Nothing is left in the folder.
+    """
+    yield _python()
+    missing = False
+    for library in libraries():
+        facts = {"name": library.name, "version": library.version, "wanted": library.wanted}
+        text = f"{library.name} {library.version or 'is missing'}"
+        if library.fits:
+            yield Finding("library", text, facts=facts)
+        else:
+            missing = missing or not library.version
+            yield Finding("library", f"{text}; {library.wanted} is needed", "problem", f"pip install '{library.wanted}'", facts)
+    yield _memory()
+    yield _disk(folder)
+    yield _ray()
+    if missing:
+        return  # the rest would only say so again
+    yield from _ffmpeg()
+    from pipelines.diagnostics.benchmark import make_clip
+
+    with _place(folder) as place:
+        clip = make_clip(Path(place) / "clip.mp4", 0.5, width=128, height=96)
+        yield from _hardware(clip)
+        yield _run(clip, Path(place))
+
+
+def _python() -> Finding:
+    version = platform.python_version()
+    text = f"Python {version} on {platform.system()} {platform.machine()}"
+    facts = {"python": version, "system": platform.system(), "machine": platform.machine()}
+    if sys.version_info[:2] < _LEAST_PYTHON:
+        return Finding("python", text, "problem", f"install Python {'.'.join(map(str, _LEAST_PYTHON))} or newer", facts)
+    return Finding("python", text, facts=facts)
+
+
+def _ffmpeg() -> Iterator[Finding]:
+    """What PyAV brings, with our encoders opened; and the program that judges."""
+    import av
+
+    from pipelines.codec.encoder import try_encoder
+    from pipelines.media.cicp import ColorTags
+    from pipelines.media.pixel_format import PixelFormat
+    from pipelines.plan.settings import CODECS, EncodeSettings
+    from pipelines.planner.encoder_selection import choose_encoder
+
+    version = av.ffmpeg_version_info
+    refused = {}
+    for codec in CODECS:
+        try:
+            encoder = choose_encoder(EncodeSettings(codec=codec), PixelFormat.parse("yuv420p"), width=256, height=256, container="matroska")
+            try_encoder(encoder, ColorTags(1, 1, 1, 1, 1))
+        except (VsrError, ValueError) as error:
+            refused[codec] = str(error)
+    opened = [c for c in CODECS if c not in refused]
+    facts = {"version": version, "libraries": {k: ".".join(map(str, v)) for k, v in av.library_versions.items()}, "encoders": opened}
+    text = f"FFmpeg {version} in PyAV; encodes {', '.join(opened) or 'nothing'}"
+    if "hevc" not in opened:
+        yield Finding("ffmpeg", f"{text}; not HEVC: {refused['hevc']}", "problem", "pip install --force-reinstall --only-binary av av", facts)
+    elif refused:
+        yield Finding("ffmpeg", text, "advice", f"--codec {', '.join(refused)} can't be used with this PyAV; its wheels have all", facts)
+    else:
+        yield Finding("ffmpeg", text, facts=facts)
+    try:
+        import imageio_ffmpeg
+
+        program = imageio_ffmpeg.get_ffmpeg_exe()
+        number = imageio_ffmpeg.get_ffmpeg_version()
+        listed = subprocess.run([program, "-hide_banner", "-filters"], capture_output=True, text=True, timeout=30, check=True).stdout
+    except (ImportError, OSError, RuntimeError, subprocess.SubprocessError) as error:
+        yield Finding("ffmpeg", f"no FFmpeg program: {error}", "advice", "only `vsr evaluate --metric vmaf` needs it: pip install imageio-ffmpeg")
+        return
+    filters = [n for n in ("libvmaf", "xpsnr") if f" {n} " in listed]
+    facts = {"version": number, "path": program, "filters": filters}
+    yield Finding("ffmpeg", f"FFmpeg {number} in imageio-ffmpeg; judges by {', '.join(filters) or 'nothing'}", facts=facts)
+
+
+def _memory() -> Finding:
+    total = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    text, facts = f"{total / 1e9:.1f} GB of memory", {"bytes": total}
+    if total < _AMPLE_MEMORY_BYTES:
+        return Finding("memory", text, "advice", "1080p to 4K takes about 3 GB; end other programs, or begin with --scale 2", facts)
+    return Finding("memory", text, facts=facts)
+
+
+def _disk(folder: Path) -> Finding:
+    """A result and its work directory lie side by side: what they need is tried, not looked up."""
+    remedy = "choose another folder by -o"
+    try:
+        free = shutil.disk_usage(folder).free
+        with tempfile.TemporaryDirectory(prefix=".vsr-doctor-", dir=folder) as place:
+            partial = Path(place) / "partial"
+            with open(partial, "wb") as file:
+                file.write(b"x" * 4096)
+                file.flush()
+                os.fsync(file.fileno())
+            os.replace(partial, Path(place) / "named")
+    except OSError as error:
+        return Finding("disk", f"{folder}: can't be written: {error.strerror}", "problem", remedy, {"folder": str(folder), "free_bytes": 0})
+    text, facts = f"{folder}: {free / 1e9:.1f} GB free, for results and work directories", {"folder": str(folder), "free_bytes": free}
+    if free < _LEAST_FREE_BYTES:
+        return Finding("disk", text, "problem", f"free some space, or {remedy}", facts)
+    if free < _AMPLE_FREE_BYTES:
+        return Finding("disk", text, "advice", f"a long film may need more: `vsr plan` tells; `vsr clean` deletes abandoned work, or {remedy}", facts)
+    return Finding("disk", text, facts=facts)
+
+
+def _ray() -> Finding:
+    if importlib.util.find_spec("ray") is None:
+        return Finding("cluster", "no Ray: --cluster can't be used", "advice", "pip install ray", {"ray": False})
+    address = os.environ.get("RAY_ADDRESS", "")
+    return Finding("cluster", f"Ray is there{f', RAY_ADDRESS is {address}' if address else ''}", facts={"ray": True, "address": address})
+
+
+def _hardware(clip: Path) -> Iterator[Finding]:
+    from pipelines.planner.resources import cuda_devices
+    from pipelines.pool.interface import Item, Task
+    from pipelines.pool.process_pool import LocalWorkers
+
+    try:
+        (found,) = [
+            outcome.value
+            for outcome in LocalWorkers([{}]).run_tasks(
+                [Task(0, "what this machine has", str(clip))], worker="pipelines.workers.hardware_report:Hardware", setup=None, feed=lambda *_: []
+            )
+            if isinstance(outcome, Item)
+        ]
+    except VsrError as error:
+        yield Finding("cpu", f"torch can't be used: {error}", "problem", "install torch anew, for this machine: pytorch.org/get-started")
+        return
+    yield from findings_of_hardware(found, cuda_devices())
+
+
+def findings_of_hardware(found: HardwareFacts, listed: list[str]) -> Iterator[Finding]:
+    """What follows from facts; listed: the CUDA devices that the driver or the environment names."""
+    features = [n for n, there in (("AMX", found.amx), ("AVX-512-BF16", found.avx512_bf16)) if there]
+    cpu = f"{found.cores} cores, {' '.join([found.capability, *features])}"
+    facts = {"cores": found.cores, "capability": found.capability, "amx": found.amx, "avx512_bf16": found.avx512_bf16}
+    if found.dtype != "float32" or found.cuda:
+        yield Finding("cpu", cpu, facts=facts)
+    else:
+        remedy = "networks run in fp32, several times slower than on a CPU with AMX or on a GPU; --model lanczos is quick anywhere"
+        yield Finding("cpu", cpu, "advice", remedy, facts)
+    said = ", ".join(f"{d['name']} (compute {d['compute']}, {d['memory_bytes'] / 1e9:.0f} GB)" for d in found.cuda)
+    facts = {"devices": list(found.cuda), "torch_cuda": found.cuda_build, "driver_devices": listed}
+    if listed and not found.cuda:
+        why = f"this torch (CUDA {found.cuda_build}) can't use it" if found.cuda_build else "this torch has no CUDA"
+        remedy = "install a torch that fits the driver: pytorch.org/get-started; until then the CPU is used"
+        yield Finding("gpu", f"{len(listed)} CUDA device{'s' * (len(listed) > 1)}, but {why}", "advice", remedy, facts)
+    else:
+        yield Finding("gpu", said or "no CUDA device: networks run on the CPU", facts=facts)
+    hardware = [*(f"{n} encodes" for n in found.encoders), *(f"{n} decodes" for n in found.decoders)]
+    text = f"in hardware: {', '.join(hardware) or 'nothing'}; vsr uses FFmpeg's own, whose bits repeat"
+    yield Finding("codecs", text, facts={"encoders": list(found.encoders), "decoders": list(found.decoders)})
+
+
+def _place(folder: Path) -> tempfile.TemporaryDirectory[str]:
+    """A folder for the self-test, where results would go if that can be."""
+    try:
+        return tempfile.TemporaryDirectory(prefix=".vsr-doctor-", dir=folder)
+    except OSError:
+        return tempfile.TemporaryDirectory(prefix="vsr-doctor-")
+
+
+def _run(clip: Path, folder: Path) -> Finding:
+    from pipelines.plan.events import Finished
+    from pipelines.plan.settings import RunSettings, TargetSettings
+    from pipelines.run.job import upscale_video
+
+    began = time.monotonic()
+    model = default_model()
+    if not any(c.sha256 for c in cards() if c.family == model):
+        return Finding("self-test", "no trained network is there", "problem", "install vsr anew: its networks are missing")
+    try:
+        settings = RunSettings(target=TargetSettings(scale=2), model=model)
+        done = [e for e in upscale_video(clip, folder, settings) if isinstance(e, Finished)]
+    except VsrError as error:
+        return Finding("self-test", f"a run of a tiny clip failed: {error}", "problem", "see what is said above it, then try again")
+    seconds = time.monotonic() - began
+    text = f"{done[0].frames} frames went from file to file through {model} and were verified, in {seconds:.1f} s"
+    return Finding("self-test", text, facts={"frames": done[0].frames, "model": model, "seconds": round(seconds, 2)})

@@ -1,0 +1,114 @@
+"""`look`: what a run has made so far, beside its source, while it goes on; nothing of the run is touched."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from models.errors import MediaError, UsageError
+from pipelines.diagnostics.preview import Moment, make_folder, stamp
+from pipelines.frames.images import busiest, png, sheet, to_pixels
+from pipelines.frames.samples import to_values
+from pipelines.frames.video_reader import Footage
+from pipelines.media.pixel_format import Crop
+from pipelines.output.journal import read_job, work_folder
+from pipelines.quality.paired_reader import fit, opened, turned, upright
+from pipelines.storage.atomic_file import write_atomically
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from pipelines.frames.samples import Codes
+    from pipelines.output.journal import Job
+
+__all__ = ["Unfinished", "look"]
+
+
+_PICTURE_PX = (480, 640)
+
+
+@dataclass(frozen=True)
+class Unfinished:
+    """Event, the last one: how far the run is, and what was shown."""
+
+    input: str
+    folder: str
+    chunks_done: int
+    chunks: int
+    moments: tuple[Moment, ...]
+
+
+def look(place: Path, source: Path | None, folder: Path | None, *, shots: int = 3) -> Iterator[Moment | Unfinished]:
+    """Show a frame of each of `shots` finished chunks, all over what there is, beside the same frame of the source (bicubic).
+
+    place: the work directory, or the output it is for. source: None takes the one written down there. folder: where pictures go;
+    None: NAME.preview beside the output. Raises UsageError where there is no run, nothing finished yet, or another source.
+    """
+    job = read_job(place if place.is_dir() else work_folder(place))
+    if source is None and not job.input:
+        raise UsageError(f"{job.folder}: does not say what it was made of; give the input, too")
+    film = opened(source if source is not None else Path(job.input))
+    if film.info.fingerprint != job.plan["source_fingerprint"]:
+        raise UsageError(f"{film.info.path}: is not what {job.folder} was made of; give that input")
+    if not job.done:
+        raise UsageError(f"{job.folder}: none of {len(job.plan['chunks'])} chunks is finished yet; try again later")
+    folder = folder or job.folder.with_name(f"{job.folder.name.removeprefix('.').removesuffix('.vsr-work').rpartition('.')[0] or 'job'}.preview")
+    make_folder(folder)
+    moments = []
+    for number, index in enumerate(_spread(sorted(job.done), shots)):
+        moment = _show(job, index, number, film, folder)
+        if moment is not None:
+            moments.append(moment)
+            yield moment
+    yield Unfinished(film.info.path, str(folder), len(job.done), len(job.plan["chunks"]), tuple(moments))
+
+
+def _spread(done: Sequence[int], shots: int) -> list[int]:
+    """So many of them, from one end to the other."""
+    return sorted({done[round(n)] for n in np.linspace(0, len(done) - 1, min(shots, len(done)))})
+
+
+def _show(job: Job, index: int, number: int, film: Footage, folder: Path) -> Moment | None:
+    """The middle frame of a chunk; None where the run has finished meanwhile and taken it away."""
+    try:
+        chunk = opened(job.done[index])
+    except (MediaError, OSError):
+        if job.done[index].exists():
+            raise
+        return None
+    plan, told = job.plan, next(c for c in job.plan["chunks"] if c["index"] == index)
+    middle = chunk.info.frame_count // 2
+    per_frame = 2 if (plan.get("deinterlacing") or {}).get("bob") else 1
+    frame = told["start_frame"] + middle // per_frame
+    result = next(chunk.codes(f) for _, f in chunk.frames_at([(middle, middle + 1)]))
+    width, height = upright(chunk)
+    before = fit(_as_planned(film, frame, Crop(**plan.get("crop", {}))), width, height, result.bits)
+    pictures = _cut(before, result, (film, chunk))
+    names = ("source", "result")
+    seconds = float((film.info.pts[frame] - film.info.pts[0]) * film.info.time_base)
+    files = []
+    for name, data in zip((*names, "side-by-side"), (*map(png, pictures), png(sheet([pictures]))), strict=True):
+        files.append(os.fspath(folder / f"{stamp(seconds)}.{name}.png"))
+        write_atomically(Path(files[-1]), data)
+    return Moment(number, seconds, tuple(map(png, pictures)), tuple(files))
+
+
+def _as_planned(film: Footage, number: int, crop: Crop) -> Codes:
+    """A frame of the source as networks see it: upright, without what is cropped."""
+    codes = next(turned(film, film.codes(f)) for _, f in film.frames_at([(number, number + 1)]))
+    crop = crop.turned(film.info.orientation)
+    width, height = crop.size(codes.luma.shape[2], codes.luma.shape[1])
+    return codes.crop(crop.top // 2 * 2, crop.left // 2 * 2, height // 2 * 2, width // 2 * 2)
+
+
+def _cut(before: Codes, after: Codes, films: tuple[Footage, Footage]) -> list[np.ndarray]:
+    """The most detailed place of the source, of both."""
+    before = fit(before, after.luma.shape[2], after.luma.shape[1], max(before.bits, after.bits))
+    luma = before.luma[0].astype(np.float32)
+    rows, columns = (min(most, side) for most, side in zip(_PICTURE_PX, luma.shape, strict=True))
+    top, left = busiest(np.abs(np.diff(luma, axis=1, append=luma[:, -1:])), rows, columns)
+    return [to_pixels(to_values(c.crop(top, left, rows, columns)), 0, f.tags.matrix) for c, f in zip((before, after), films, strict=True)]

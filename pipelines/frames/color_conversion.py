@@ -1,0 +1,90 @@
+"""Colour: what code values mean, and the way between planes, YUV and R'G'B'.
+
+All in float: luma and R'G'B' 0..1 from nominal black to white, chroma -0.5..0.5, never clamped before the end.
+Equations: ITU-T H.273 clause 8.3; the constants are those of BT.601, BT.709 and BT.2020 (non-constant luminance).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+
+from pipelines.media.cicp import code_values, luma_weights
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+__all__ = ["as_tensor", "codes_to_values", "rgb_to_yuv", "to_codes", "to_float", "values_to_codes", "yuv_to_rgb"]
+
+
+def to_float(plane: np.ndarray, bits: int, full: bool, *, chroma: bool, device: torch.device | None = None) -> Tensor:
+    """(H,W) codes, uint8 or uint16 (or float32 values) -> (H,W) float32 values, on a device if one is named; codes cross the bus."""
+    if device is not None and device.type != "cpu":
+        return codes_to_values(as_tensor(plane).to(device), bits, full, chroma=chroma)
+    offset, span = code_values(bits, full, chroma=chroma)
+    if plane.dtype == np.uint16:
+        tensor = torch.from_numpy(plane.astype(np.float32))
+    else:
+        # A view of a decoded frame is read-only, which torch only warns about; it is never written to.
+        tensor = torch.from_numpy(np.ascontiguousarray(plane) if plane.flags.writeable else plane.copy()).float()
+    return tensor.sub_(offset).mul_(1.0 / span) if offset else tensor.mul_(1.0 / span)
+
+
+def to_codes(values: Tensor, bits: int, full: bool, *, chroma: bool) -> np.ndarray:
+    """(H,W) values -> (H,W) codes: rounded to nearest, clipped to 0..2ⁿ-1; uint8 up to 8 bits, else uint16.
+
+    32 bits: values as they are, float32.
+    """
+    codes = values_to_codes(values, bits, full, chroma=chroma).cpu().numpy()
+    return codes.view(np.uint16) if codes.dtype == np.int16 else codes
+
+
+def codes_to_values(codes: Tensor, bits: int, full: bool, *, chroma: bool) -> Tensor:
+    """Codes of any shape, uint8 or int16 (of unsigned 16 bits; or float32 values) -> values, as `to_float` does it."""
+    offset, span = code_values(bits, full, chroma=chroma)
+    values = _unsigned(codes)
+    return values.sub_(offset).mul_(1.0 / span) if offset else values.mul_(1.0 / span)
+
+
+def values_to_codes(values: Tensor, bits: int, full: bool, *, chroma: bool) -> Tensor:
+    """Values of any shape -> codes, rounded to nearest and clipped: uint8, or int16 with the bits of an unsigned one."""
+    if bits == 32:
+        return values.float()
+    offset, span = code_values(bits, full, chroma=chroma)
+    codes = (values.float() * span).add_(offset).round_().clamp_(0, (1 << bits) - 1)
+    return codes.to(torch.uint8) if bits <= 8 else codes.to(torch.int32).to(torch.int16)
+
+
+def _unsigned(codes: Tensor) -> Tensor:
+    """The same as float32, in memory of its own."""
+    if codes.dtype == torch.int16:
+        return (codes.to(torch.int32) & 0xFFFF).float()
+    return codes.clone() if codes.dtype == torch.float32 else codes.float()
+
+
+def as_tensor(array: np.ndarray) -> Tensor:
+    """An array's own memory; 16-bit codes as int16, which torch computes with everywhere."""
+    array = np.ascontiguousarray(array)
+    if not array.flags.writeable:
+        array = array.copy()  # torch warns of what it can't write to, though nobody will
+    return torch.from_numpy(array.view(np.int16) if array.dtype == np.uint16 else array)
+
+
+def yuv_to_rgb(luma: Tensor, chroma: Tensor, matrix: int) -> Tensor:
+    """(B,1,H,W) luma and (B,2,H,W) chroma of the same size -> (B,3,H,W) R'G'B'."""
+    kr, kb = luma_weights(matrix)
+    u, v = chroma[:, :1], chroma[:, 1:]
+    red = luma + 2 * (1 - kr) * v
+    blue = luma + 2 * (1 - kb) * u
+    green = (luma - kr * red - kb * blue) / (1 - kr - kb)
+    return torch.cat([red, green, blue], 1)
+
+
+def rgb_to_yuv(rgb: Tensor, matrix: int) -> tuple[Tensor, Tensor]:
+    """(B,3,H,W) R'G'B' -> (B,1,H,W) luma and (B,2,H,W) chroma."""
+    kr, kb = luma_weights(matrix)
+    red, green, blue = rgb[:, :1], rgb[:, 1:2], rgb[:, 2:]
+    luma = kr * red + (1 - kr - kb) * green + kb * blue
+    return luma, torch.cat([(blue - luma) / (2 * (1 - kb)), (red - luma) / (2 * (1 - kr))], 1)

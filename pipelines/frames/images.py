@@ -1,0 +1,110 @@
+"""Pictures for people: `write_png`, the `busiest` place of one, `strip` of results side by side, `sheet` of pairs, `curve` of figures over steps."""
+
+from __future__ import annotations
+
+import struct
+import zlib
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from torch.nn import functional as F
+
+from models.errors import UsageError
+from models.layers.resampling import resample
+from pipelines.frames import color_conversion
+from pipelines.frames.samples import LEFT
+from pipelines.media.cicp import Matrix
+from pipelines.storage.atomic_file import write_atomically
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from models.network import Planes
+
+__all__ = ["busiest", "png", "sheet", "strip", "to_pixels", "write_jpeg", "write_png"]
+
+
+_GAP_PX = 4
+_PLACE_PX = 8
+
+
+def png(pixels: np.ndarray) -> bytes:
+    """(H,W,3) uint8 R'G'B' as a PNG file (ISO/IEC 15948), every row filtered by "up"."""
+    height, width, _ = pixels.shape
+    rows = np.ascontiguousarray(pixels).reshape(height, width * 3)
+    filtered = np.empty((height, width * 3 + 1), np.uint8)
+    filtered[:, 0] = 2
+    filtered[:, 1:] = rows
+    filtered[1:, 1:] -= rows[:-1]
+    chunks = [
+        (b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)),
+        (b"IDAT", zlib.compress(filtered.tobytes(), 6)),
+        (b"IEND", b""),
+    ]
+    body = b"".join(struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data)) for kind, data in chunks)
+    return b"\x89PNG\r\n\x1a\n" + body
+
+
+def write_png(path: Path, pixels: np.ndarray) -> None:
+    """Write (H,W,3) uint8; raises OutputError where the disk says no."""
+    write_atomically(path, png(pixels), parents=True)
+
+
+def write_jpeg(path: Path, pixels: np.ndarray) -> None:
+    """Write (H,W,3) uint8, quality 90, colour at full resolution. Raises UsageError where Pillow is missing."""
+    try:
+        from PIL import Image
+    except ImportError as error:
+        raise UsageError(f"JPEG needs the package pillow, which the extra vsr[report] brings: {error}") from None
+    write_atomically(path, lambda partial: Image.fromarray(pixels).save(partial, "JPEG", quality=90, subsampling=0), parents=True)
+
+
+def to_pixels(planes: Planes, index: int = 0, matrix: int = Matrix.BT470BG) -> np.ndarray:
+    """One frame of luma (T,1,H,W) and left-sited chroma (T,2,H/2,W/2) as (H,W,3) uint8 R'G'B'."""
+    luma, chroma = planes[0][index : index + 1].float(), planes[1][index : index + 1].float()
+    full = resample(chroma, chroma.shape[-2] * 2, chroma.shape[-1] * 2, "bicubic", offset=LEFT, out_offset=(0.0, 0.0))
+    # Odd pictures have half a chroma sample more or less than luma; a strip does not mind.
+    full = F.pad(full, (0, max(0, luma.shape[-1] - full.shape[-1]), 0, max(0, luma.shape[-2] - full.shape[-2])), mode="replicate")
+    rgb = color_conversion.yuv_to_rgb(luma, full[..., : luma.shape[-2], : luma.shape[-1]], matrix)
+    return (rgb[0].clamp(0, 1) * 255).round().to(torch.uint8).permute(1, 2, 0).numpy()
+
+
+def busiest(amount: np.ndarray, height: int, width: int) -> tuple[int, int]:
+    """(top, left), multiples of 8, of the box of that size with the highest sum of (H,W) non-negative values, counted in cells of 8 by 8."""
+    rows, columns = amount.shape
+    cells = np.pad(amount, ((0, -rows % _PLACE_PX), (0, -columns % _PLACE_PX))).reshape(-(-rows // _PLACE_PX), _PLACE_PX, -1, _PLACE_PX).sum((1, 3))
+    total = np.pad(cells.cumsum(0, dtype=np.float64).cumsum(1), ((1, 0), (1, 0)))
+    down, across = (-(-n // _PLACE_PX) for n in (height, width))
+    sums = total[down:, across:] - total[:-down, across:] - total[down:, :-across] + total[:-down, :-across]
+    sums = sums[: (rows - height) // _PLACE_PX + 1, : (columns - width) // _PLACE_PX + 1]
+    top, left = np.unravel_index(int(sums.argmax()), sums.shape)
+    return int(top) * _PLACE_PX, int(left) * _PLACE_PX
+
+
+def strip(clips: Sequence[Planes], matrix: int = Matrix.BT470BG, *, side: int = 256) -> np.ndarray:
+    """The most detailed square of the last of several clips of one size, cut from the middle frame of all of them, side by side."""
+    truth = clips[-1][0]
+    middle = truth.shape[0] // 2
+    height, width = truth.shape[-2:]
+    side = min(side, height, width)
+    detail = (truth[middle, 0, 1:, :-1] - truth[middle, 0, :-1, 1:]).abs()[None]
+    pooled = F.avg_pool2d(detail, min(side, height - 1, width - 1), stride=16)[0]
+    best = int(pooled.argmax())
+    top, left = min(best // pooled.shape[1] * 16, height - side), min(best % pooled.shape[1] * 16, width - side)
+    cut = [to_pixels(c, middle, matrix)[top : top + side, left : left + side] for c in clips]
+    return _join(cut, axis=1)
+
+
+def sheet(rows: Sequence[Sequence[np.ndarray]]) -> np.ndarray:
+    """Rows of (H,W,3) uint8 tiles of one size, with gaps."""
+    return _join([_join(row, axis=1) for row in rows], axis=0)
+
+
+def _join(tiles: Sequence[np.ndarray], axis: int) -> np.ndarray:
+    shape = list(tiles[0].shape)
+    shape[axis] = _GAP_PX
+    gap = np.full(shape, 255, np.uint8)
+    parts = [part for tile in tiles for part in (tile, gap)][:-1]
+    return np.concatenate(parts, axis)

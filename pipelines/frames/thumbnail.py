@@ -1,0 +1,116 @@
+"""Thumbnails: a frame's brightness on a coarse grid, to tell frames apart before and after upscaling.
+
+A cell covers the same part of the picture whatever its size, and brightness is weighted by one matrix whatever the planes are,
+so that the thumbnails of a frame and of its upscale differ by hardly a code.
+"""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from pipelines.media.cicp import Range
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from pipelines.media.cicp import ColorTags
+    from pipelines.media.pixel_format import PixelFormat
+
+__all__ = ["another_picture", "grid_for", "thumbnail"]
+
+
+_ROWS, _COLUMNS = 18, 32
+_MOST_ROWS = 65535 // 255
+_WEIGHTS = {1: (0.2126, 0.0722), 4: (0.30, 0.11), 5: (0.299, 0.114), 6: (0.299, 0.114), 7: (0.212, 0.087), 9: (0.2627, 0.0593)}
+"""Matrix -> (K_R, K_B) of H.273 table 4; as `color` has them, which brings torch along."""
+_SAME = 24.0
+"""Mean difference in 8-bit codes that no honest upscale reaches."""
+_FLAT = 2.0
+"""Mean deviation in 8-bit codes below which a picture has no shape to compare."""
+_LEAST, _SHARE = 1.5, 0.25
+"""The same of their shapes, brightness taken out: codes, and what there is besides for each code of a picture's own mean deviation."""
+
+
+def grid_for(width: int, height: int) -> tuple[int, int]:
+    """(rows, columns) of the thumbnails of a video whose source is seen at that size; a cell has four samples each way at least."""
+    return min(_ROWS, max(1, height // 4)), min(_COLUMNS, max(1, width // 4))
+
+
+def thumbnail(planes: Sequence[np.ndarray], pixels: PixelFormat, color: ColorTags, grid: tuple[int, int], matrix: int | None = None) -> np.ndarray:
+    """`grid` cells, float32, 0 = black, 255 = white: the mean of luma over each cell.
+
+    matrix: whose luma it is, H.273; None, or none that weights R'G'B': that of the planes (R'G'B': BT.709's).
+    """
+    wanted = _WEIGHTS.get(color.matrix, _WEIGHTS[1]) if matrix is None else _WEIGHTS.get(matrix, _WEIGHTS[1])
+    if pixels.family == "rgb":
+        weights = (1 - sum(wanted), wanted[1], wanted[0])
+        cells = sum(w * _means(p, grid, pixels, color) for w, p in zip(weights, planes, strict=False))
+        assert isinstance(cells, np.ndarray)
+        return cells
+    cells = _means(planes[0], grid, pixels, color)
+    own = _WEIGHTS.get(color.matrix)
+    if pixels.family == "yuv" and matrix is not None and own is not None and own != wanted:
+        blue, red = (_means(p, grid, pixels, color, chroma=True) for p in planes[1:3])
+        cells = cells + _between(own, wanted, blue, red)
+    return cells
+
+
+def another_picture(made: np.ndarray, own: np.ndarray) -> float:
+    """By how many codes of 255 a result's thumbnail shows something else than its source's; 0.0 for what an honest upscale may do to it.
+
+    Compression, restoring, grain and a network's own brightness are honest.
+    """
+    made, own = np.clip(made, 0, 255).astype(np.float32), own.astype(np.float32)
+    difference = float(np.abs(made - own).mean())
+    shape = own - own.mean()
+    deviation, bent = float(np.abs(shape).mean()), float(np.abs(made - made.mean() - shape).mean())
+    return max(difference, bent) if difference > _SAME or (deviation > _FLAT and bent > _LEAST + _SHARE * deviation) else 0.0
+
+
+def _between(own: tuple[float, float], wanted: tuple[float, float], blue: np.ndarray, red: np.ndarray) -> np.ndarray:
+    """What a matrix's luma lacks of another's, by its colour differences (H.273 equations 38 to 40)."""
+    (kr, kb), (to_r, to_b) = own, wanted
+    r, b = 2 * (1 - kr) * red, 2 * (1 - kb) * blue
+    g = -(kr * r + kb * b) / (1 - kr - kb)
+    between: np.ndarray = to_r * r + (1 - to_r - to_b) * g + to_b * b
+    return between
+
+
+def _means(plane: np.ndarray, grid: tuple[int, int], pixels: PixelFormat, color: ColorTags, *, chroma: bool = False) -> np.ndarray:
+    """The mean over each cell, 255 for what lies between black and white; of floats that alone. chroma: 0 is none."""
+    bands = np.stack([_band(plane, top, bottom, is_float=pixels.is_float) for top, bottom in pairwise(np.linspace(0, plane.shape[0], grid[0] + 1))])
+    # A row or column on the border of two cells belongs to both by its parts, or cells of small pictures would differ in what they cover.
+    sums = np.concatenate([np.zeros((grid[0], 1)), bands.cumsum(axis=1), bands.sum(axis=1, keepdims=True)], axis=1)
+    edges = np.linspace(0, plane.shape[1], grid[1] + 1)
+    whole = edges.astype(int)
+    upto = sums[:, whole] + (edges - whole) * (sums[:, whole + 1] - sums[:, whole])
+    cells = (np.diff(upto, axis=1) / np.diff(edges)).astype(np.float32)
+    if pixels.is_float:
+        low, span = 0.0, 1.0
+    elif color.range == Range.FULL or (pixels.family == "rgb" and color.range != Range.LIMITED):
+        low, span = float(1 << (pixels.bits - 1)) if chroma else 0.0, float((1 << pixels.bits) - 1)
+    else:
+        unit = 1 << (pixels.bits - 8)
+        low, span = (128.0 * unit, 224.0 * unit) if chroma else (16.0 * unit, 219.0 * unit)
+    values: np.ndarray = (cells - np.float32(low)) * np.float32(255 / span)
+    return values
+
+
+def _band(plane: np.ndarray, top: float, bottom: float, *, is_float: bool) -> np.ndarray:
+    """(W,) means of the columns between two heights."""
+    first, last = int(top), int(bottom)
+    lines = plane[first : last + 1]
+    if is_float:
+        lines = np.clip(lines, 0, 1)
+    inside = lines[: last - first]
+    # Half as much memory is touched where a sum of codes of 8 bits can't exceed 16.
+    short = plane.dtype == np.uint8 and len(inside) <= _MOST_ROWS
+    total = inside.sum(axis=0, dtype=np.float64 if is_float else np.uint16 if short else np.uint32).astype(np.float64)
+    if top > first:
+        total -= (top - first) * lines[0]
+    if bottom > last:
+        total += (bottom - last) * lines[last - first]
+    return total / (bottom - top)  # type: ignore[no-any-return]

@@ -1,0 +1,15 @@
+"""Networks on batches of frames: tiles, devices, colour, transfers. No media files.
+
+cascade.py           networks one after another on any pixel format, in float
+cuda_graph.py        a YUV-native network between integer samples, as a CUDA graph
+cuda_pipeline.py     several frames in flight on CUDA streams
+device.py            device, precision, numerics class
+fused_cpu.py         a YUV-native network between integer samples on a CPU (numba)
+grain_synthesis.py   makes film grain for a result
+output_checks.py     finds non-finite, black or shifted network output
+temporal_windows.py  frames with their neighbours, shot by shot
+tile_cache.py        reuses results of tiles that did not change
+tile_threads.py      threads that run a network on several tiles at once
+transfer_ring.py     pinned buffers between host and device
+upscaler.py          runs the networks of a plan on batches of frames
+"""

@@ -1,0 +1,134 @@
+"""`GraphedNetwork`: a YUV-native network between code values on a device, in batches of equal tiles, recorded once a shape.
+
+Codes are unpacked, upscaled and rounded where the network runs, so that 8 or 10 bits a sample cross the bus each way. On CUDA
+everything between is one CUDA graph a shape: a launch from Python takes longer than a small layer does.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor
+
+from models.layers.convolution import pack_weights
+from models.layers.resampling import upscale_in_graph
+from models.layers.yuv_residual import LEFT_SITED
+from pipelines.frames.color_conversion import codes_to_values, values_to_codes
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from models.network import LoadedNetwork
+
+__all__ = ["HEALTH", "GraphedNetwork", "record_cuda_graph"]
+
+
+HEALTH = 4
+"""Numbers a tile is judged by: a sum that is finite where all values are; mean of luma before; mean and maximum after."""
+_WARM_UP = 3
+"""Calls before a recording, in which libraries choose and allocate."""
+
+
+class GraphedNetwork:
+    """Codes of tiles -> codes of their upscale."""
+
+    def __init__(
+        self,
+        network: LoadedNetwork,
+        bits: int,
+        *,
+        full: bool,
+        dtype: torch.dtype,
+        record: Callable[[Callable[..., tuple[Tensor, ...]], Sequence[Tensor]], Callable[..., tuple[Tensor, ...]]] | None = None,
+    ) -> None:
+        """bits, full: of the codes. dtype: networks run in, as far as they may. record: makes a graph of a call; None: none is made."""
+        self._network, self._bits, self._full, self._dtype = network, bits, full, dtype
+        self._record = record
+        self._graphs: dict[Any, Callable[..., tuple[Tensor, ...]]] = {}
+        if dtype == torch.float16:
+            pack_weights(network.module, dtype)  # type: ignore[arg-type]
+
+    def __call__(
+        self, luma: Tensor, chroma: Tensor, state: Tensor | None = None, *, precise: bool = False, classical: bool = False
+    ) -> tuple[Tensor, ...]:
+        """Tiles of one shape at once.
+
+        luma: (B,n,H,W) codes of the frames a network looks at, uint8 or int16. chroma: (B,2n,H/2,W/2). state: (B,C,H/2,W/2), of a
+        recurrent network. precise: in fp32. classical: by the network's classical kernel alone.
+        Returns codes (B,1,SH,SW) and (B,2,SH/2,SW/2), (B,HEALTH) float32, and the next state of a recurrent network. What comes
+        back is written over by the next call of the same shape.
+        """
+        inputs = [luma, chroma] if state is None else [luma, chroma, state]
+        key = (precise, classical, *((tuple(t.shape), t.dtype) for t in inputs))
+        call = self._graphs.get(key)
+        if call is None:
+
+            def plain(*tensors: Tensor) -> tuple[Tensor, ...]:
+                return self._plain(*tensors, precise=precise, classical=classical)
+
+            # A frame that is done again in fp32 is rare; no graph is worth its memory.
+            call = plain if self._record is None or precise else self._record(plain, inputs)
+            self._graphs[key] = call
+        return call(*inputs)
+
+    @property
+    def state_dtype(self) -> torch.dtype:
+        """What a recurrent network's state comes in."""
+        return self._dtype if self._network.contract.low_precision_at(self._bits) else torch.float32
+
+    def _plain(self, luma: Tensor, chroma: Tensor, state: Tensor | None = None, *, precise: bool, classical: bool) -> tuple[Tensor, ...]:
+        contract, bits, full = self._network.contract, self._bits, self._full
+        seen = codes_to_values(luma, bits, full, chroma=False)
+        planes = (seen, codes_to_values(chroma, bits, full, chroma=True))
+        now = contract.past
+        left: tuple[Tensor, ...] = ()
+        if classical:
+            own = (seen[:, now : now + 1], planes[1][:, 2 * now : 2 * now + 2])
+            made = (upscale_in_graph(own[0], contract.scale, contract.kernel), upscale_in_graph(own[1], contract.scale, contract.kernel, LEFT_SITED))
+        else:
+            low = not precise and self._dtype is not torch.float32 and contract.low_precision_at(bits)
+            # The cache of cast weights would be of a recording's memory.
+            with torch.autocast(luma.device.type, self._dtype if low else torch.bfloat16, enabled=low, cache_enabled=False):
+                made = self._network.module(planes) if not contract.recurrent else self._network.module(planes, state)  # type: ignore[call-arg, assignment]
+            if contract.recurrent:
+                made, next_state = made  # type: ignore[assignment]
+                left = (next_state,)  # type: ignore[assignment]
+        values = [m.float() for m in made]
+        codes = values_to_codes(values[0], bits, full, chroma=False), values_to_codes(values[1], bits, full, chroma=True)
+        after = codes_to_values(codes[0], bits, full, chroma=False)
+        health = torch.stack(
+            [
+                values[0].sum((1, 2, 3)) + values[1].sum((1, 2, 3)),
+                seen[:, now].mean((1, 2)),
+                after.mean((1, 2, 3)),
+                after.amax((1, 2, 3)),
+            ],
+            1,
+        )
+        return (*codes, health, *left)
+
+
+def record_cuda_graph(call: Callable[..., tuple[Tensor, ...]], inputs: Sequence[Tensor]) -> Callable[..., tuple[Tensor, ...]]:
+    """A call as a CUDA graph: replayed with whatever the tensors it is given hold.
+
+    Other threads may go on using the device meanwhile. Raises torch.OutOfMemoryError like the call itself.
+    """
+    kept = [t.clone() for t in inputs]
+    stream = torch.cuda.Stream()  # type: ignore[no-untyped-call]
+    stream.wait_stream(torch.cuda.current_stream())
+    with torch.cuda.stream(stream):
+        for _ in range(_WARM_UP):
+            call(*kept)
+    torch.cuda.current_stream().wait_stream(stream)
+    graph = torch.cuda.CUDAGraph()
+    with torch.cuda.graph(graph, capture_error_mode="thread_local"):
+        results = call(*kept)
+
+    def replay(*tensors: Tensor) -> tuple[Tensor, ...]:
+        for static, tensor in zip(kept, tensors, strict=True):
+            static.copy_(tensor, non_blocking=True)
+        graph.replay()
+        return results
+
+    return replay

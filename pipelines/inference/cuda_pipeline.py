@@ -1,0 +1,249 @@
+"""`Accelerated`: a YUV-native network between 4:2:0 codes on a CUDA device, several frames in flight.
+
+Host memory, bus and device work on different frames at the same time (`ring`); tiles of one shape go through the network together
+(`graphed`), the same ones in every frame: cuDNN takes other algorithms for other batches, so a tile's bits depend on its batch.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections import deque
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+
+from models.errors import NoMemoryError
+from pipelines.inference.cuda_graph import HEALTH
+from pipelines.inference.output_checks import Health, diagnose, refuse
+from pipelines.inference.transfer_ring import Ring
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Sequence
+
+    from torch import Tensor
+
+    from models.network import LoadedNetwork
+    from pipelines.inference.cuda_graph import GraphedNetwork
+    from pipelines.inference.tile_cache import Stills
+    from pipelines.inference.transfer_ring import Accelerator, Landed
+    from pipelines.plan.tiling import Tile
+
+__all__ = ["Accelerated", "View", "batches"]
+
+
+BATCH = 4
+"""At most so many tiles at a time: those of a 1080p frame."""
+
+
+@dataclass(frozen=True, eq=False)
+class View:
+    """What a network looks at for one frame of the result."""
+
+    ticket: Any
+    """The caller's own."""
+    frames: Sequence[Sequence[np.ndarray]]
+    """Luma, U and V of the frame and its neighbours, oldest first, padded to what the network divides by."""
+    now: int
+    starts: bool
+    """What is remembered is of another shot."""
+
+
+@dataclass(frozen=True, eq=False)
+class _Flight:
+    view: View
+    parts: list[Tile]
+    taken: list[bool]
+    """Tiles whose result is that of the frame before."""
+    black: list[bool]
+    """Tiles of even black bars."""
+    state: list[Tensor | None]
+    """What was remembered before this frame; set when the device comes to it."""
+
+
+class Accelerated:
+    """The network on its device: views in, planes out, in order."""
+
+    def __init__(
+        self,
+        network: LoadedNetwork,
+        graphed: GraphedNetwork,
+        accelerator: Accelerator,
+        stills: Stills,
+        tiles: Callable[[int, int], list[Tile]],
+        is_black: Callable[[Sequence[np.ndarray]], bool],
+        notes: list[str],
+    ) -> None:
+        """tiles: cuts a picture of (height, width). is_black: whether planes of a tile in a bar are even black. notes: where troubles are told."""
+        self._network, self._graphed, self._accelerator = network, graphed, accelerator
+        self._stills, self._tiles, self._is_black = stills, tiles, is_black
+        self._ring: Ring | None = None
+        self._state: Tensor | None = None
+        self._notes = notes
+
+    def __call__(self, views: Iterable[View]) -> Iterator[tuple[Any, list[np.ndarray]]]:
+        """(ticket, luma, U and V of the result) for every view, a few frames later; all of them at the end.
+
+        Raises NoMemoryError where the device's memory runs out (a plan with smaller tiles may do), VerificationError for a network that
+        gives nonsense.
+        """
+        try:
+            for view in views:
+                landed = self._put(view)
+                if landed is not None:
+                    yield from self._checked(landed)
+            while self._ring is not None and (landed := self._ring.land()) is not None:
+                yield from self._checked(landed)
+        except torch.OutOfMemoryError as error:
+            self._drop()
+            raise NoMemoryError(f"memory of the device ran out ({(str(error).splitlines() or ['?'])[0]})") from None
+        except BaseException:
+            self._drop()
+            raise
+
+    def _drop(self) -> None:
+        """Let go of all that is in flight, and of what is remembered."""
+        if self._ring is not None:
+            with contextlib.suppress(Exception):
+                deque(self._ring.drain(), maxlen=0)
+        self._ring, self._state = None, None
+        self._stills.forget()
+
+    def _put(self, view: View, *, precise: bool = False, state: Sequence[Tensor | None] | None = None) -> Landed | None:
+        """state: (what is remembered,), where it is not what the frame before has left."""
+        parts = self._tiles(*view.frames[0][0].shape)
+        ring = self._ring = self._ring or self._made_ring(view, parts)
+        recurrent = self._network.contract.recurrent
+        taken = [not recurrent and not precise and self._stills.same(view.frames, part) for part in parts]
+        own = view.frames[view.now]
+        black = [part.in_bar and self._is_black([plane[part.read(2 if n else 1)] for n, plane in enumerate(own)]) for part in parts]
+        flight = _Flight(view, parts, taken, black, [])
+
+        def work(up: list[Tensor], down: list[Tensor], before: list[Tensor] | None) -> None:
+            remembered = state[0] if state is not None else None if view.starts else self._state
+            flight.state.append(remembered)
+            self._work(flight, remembered, up, down, before, precise=precise)
+
+        landed = ring.put(flight, [plane for planes in view.frames for plane in planes], work)
+        self._stills.keep(view.frames)
+        return landed
+
+    def _made_ring(self, view: View, parts: list[Tile]) -> Ring:
+        def dtype(plane: np.ndarray) -> torch.dtype:
+            return torch.uint8 if plane.dtype == np.uint8 else torch.int16
+
+        scale = self._network.contract.scale
+        up = [(plane.shape, dtype(plane)) for planes in view.frames for plane in planes]
+        down: list[Any] = [((p.shape[0] * scale, p.shape[1] * scale), dtype(p)) for p in view.frames[view.now]]
+        return Ring(self._accelerator, up, [*down, ((len(parts), HEALTH), torch.float32)])
+
+    @torch.inference_mode()
+    def _work(
+        self, flight: _Flight, state: Tensor | None, up: list[Tensor], down: list[Tensor], before: list[Tensor] | None, *, precise: bool
+    ) -> None:
+        """On the device: every tile of a frame into `down`. A batch is computed whole, and what of it is not wanted is left."""
+        taken = [found and before is not None for found in flight.taken]
+        for number, part in enumerate(flight.parts):
+            if taken[number] and before is not None:
+                _take_over(part, number, self._network.contract.scale, before, down)
+        following: Tensor | None = None
+        for numbers in batches(flight.parts):
+            for black in (False, True):
+                wanted = {n for n in numbers if not taken[n] and flight.black[n] == black}
+                if not wanted:
+                    continue
+                left = self._run(flight, numbers, wanted, state, up, down, precise=precise, classical=black)
+                for number, tile in zip(numbers, left, strict=False):
+                    if number in wanted:
+                        part = flight.parts[number]
+                        following = tile.new_empty(1, tile.shape[0], *up[1].shape) if following is None else following
+                        following[(0, ..., *part.written(1, 2))] = tile[(..., *part.kept(1, 2))]
+        self._state = following
+
+    def _run(
+        self,
+        flight: _Flight,
+        numbers: list[int],
+        wanted: set[int],
+        state: Tensor | None,
+        up: list[Tensor],
+        down: list[Tensor],
+        *,
+        precise: bool,
+        classical: bool,
+    ) -> Sequence[Tensor]:
+        """One batch, the wanted tiles of it into `down`; gives back the state of each tile, where there is one."""
+        parts = [flight.parts[n] for n in numbers]
+        scale, contract = self._network.contract.scale, self._network.contract
+        luma = torch.stack([torch.stack([plane[part.read()] for plane in up[::3]]) for part in parts])
+        chroma = torch.stack([torch.stack([plane[part.read(2)] for n, plane in enumerate(up) if n % 3]) for part in parts])
+        remembered = None
+        if contract.recurrent:
+            width: int = self._network.module.width  # type: ignore[attr-defined]
+            if state is None:
+                state = torch.zeros(1, width, *up[1].shape, dtype=self._graphed.state_dtype, device=luma.device)
+            remembered = torch.cat([state[(..., *part.read(2))] for part in parts])
+        made = self._graphed(luma, chroma, remembered, precise=precise, classical=classical)
+        for place, (number, part) in enumerate(zip(numbers, parts, strict=True)):
+            if number not in wanted:
+                continue
+            down[0][part.written(scale)] = made[0][place, 0][part.kept(scale)]
+            for plane, channel in zip(down[1:3], made[1][place], strict=True):
+                plane[part.written(scale, 2)] = channel[part.kept(scale, 2)]
+            down[3][number] = made[2][place]
+        return list(made[3]) if len(made) > 3 else []
+
+    def _checked(self, landed: Landed) -> Iterator[tuple[Any, list[np.ndarray]]]:
+        """What has come down, if it is sound; otherwise computed again, with all that was built upon it."""
+        trouble = diagnose([Health(*map(float, row)) for row in landed.arrays[3]])
+        if not trouble:
+            yield landed.ticket.view.ticket, landed.arrays[:3]
+            return
+        assert self._ring is not None
+        waiting = list(self._ring.drain())
+        self._stills.forget()
+        flight: _Flight = landed.ticket
+        recurrent = self._network.contract.recurrent
+        after = self._state
+        self._put(flight.view, precise=True, state=flight.state)
+        (again,) = self._ring.drain()
+        still = diagnose([Health(*map(float, row)) for row in again.arrays[3]])
+        if still:
+            raise refuse(self._network.name, still)
+        self._stills.forget()
+        self._notes.append(f"{self._network.name} gave {trouble}; the frame was computed again in fp32")
+        yield flight.view.ticket, again.arrays[:3]
+        if not recurrent:
+            self._state = after
+        for other in waiting:
+            if recurrent:
+                # It remembers the frame that was wrong.
+                self._put(other.ticket.view)
+                (other,) = self._ring.drain()  # noqa: PLW2901
+            yield from self._checked(other)
+
+
+def _take_over(part: Tile, number: int, scale: int, before: list[Tensor], down: list[Tensor]) -> None:
+    """A tile's result, and how it was judged, from the frame before."""
+    for place, (old, new) in enumerate(zip(before[:3], down[:3], strict=True)):
+        where = part.written(scale, 2 if place else 1)
+        new[where] = old[where]
+    down[3][number] = before[3][number]
+
+
+def batches(parts: Sequence[Tile]) -> list[list[int]]:
+    """Numbers of the tiles that go together: by the plan alone, whatever stands still, is black, or was made before.
+
+    Batches of one shape are of one size, at most BATCH; the last has its last tile again until it is full.
+    """
+    shapes: dict[tuple[int, int], list[int]] = {}
+    for number, part in sorted(enumerate(parts), key=lambda one: one[1].in_bar):  # so that few have both bars and picture
+        rows, columns = part.read()
+        shapes.setdefault((rows.stop - rows.start, columns.stop - columns.start), []).append(number)
+    found = []
+    for numbers in shapes.values():
+        size = -(-len(numbers) // -(-len(numbers) // BATCH))
+        groups = [numbers[n : n + size] for n in range(0, len(numbers), size)]
+        found += [[*group, *group[-1:] * (size - len(group))] for group in groups]
+    return found

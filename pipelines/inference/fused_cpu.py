@@ -1,0 +1,283 @@
+"""`FusedNetwork`: a YUV-native network between code values, with one pass over memory before it and one behind it.
+
+What comes in is packed by looking each code up; what the network leaves is added to a bicubic upscale of the codes and
+rounded, row by row in cache. By numba where it is installed, otherwise by numpy with the same operations in the same
+order: equal to the last bit, only slower.
+"""
+
+from __future__ import annotations
+
+import copy
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+
+from models.layers.convolution import pack_weights
+from models.layers.resampling import phases
+from models.layers.yuv_residual import BicubicSkip
+from pipelines.frames.color_conversion import to_float
+from pipelines.media.cicp import code_values
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from torch import Tensor
+
+    from models.network import LoadedNetwork
+    from pipelines.plan.tiling import Tile
+
+__all__ = ["COMPILED", "Adder", "FusedNetwork", "Packer"]
+
+
+_TAPS = 4
+"""Of Keys' cubic at any phase."""
+_SIDE = 4
+"""Columns on either side of a tile that taps may reach."""
+
+try:
+    import numba
+
+    COMPILED = True
+    _compiled: Callable[[Any], Any] = numba.njit(cache=True, nogil=True, error_model="numpy")
+except ImportError:  # pragma: no cover - numba is a dependency, but not on every platform
+    COMPILED = False
+
+    def _compiled(function: Any) -> Any:
+        return function
+
+
+class FusedNetwork:
+    """A network that takes packed planes and leaves a packed residual on a bicubic upscale (`models.layers.yuv_residual`), on a CPU."""
+
+    def __init__(self, network: LoadedNetwork, bits: int, *, full: bool, dtype: torch.dtype) -> None:
+        """bits, full: of the codes. dtype: bfloat16, or float32."""
+        self._module, self._contract = network.module, network.contract
+        self._pack, self._add = Packer(bits, full=full, dtype=dtype), Adder(network.contract.scale, bits, full=full)
+        packed = pack_weights(self._module, dtype)  # type: ignore[arg-type]
+        self._module = self._module if packed else copy.deepcopy(self._module).to(dtype)  # type: ignore[attr-defined]
+
+    @staticmethod
+    def takes(network: LoadedNetwork) -> bool:
+        """Whether a network is of that kind."""
+        way = getattr(type(network.module), "trunk", BicubicSkip.trunk)
+        return way is not BicubicSkip.trunk and getattr(network.module, "packing", network.contract.scale) == network.contract.scale
+
+    def run(
+        self, seen: Sequence[Sequence[np.ndarray]], state: Tensor | None, planes: Sequence[np.ndarray], part: Tile, result: Sequence[np.ndarray]
+    ) -> tuple[float, Tensor | None]:
+        """A tile of the frames that are seen, its codes into `result`.
+
+        seen: luma, U and V of the tile with its halo, of each frame. planes: of the whole frame itself.
+        Returns a sum that is finite if all values are, and the state that a recurrent network leaves.
+        """
+        width = getattr(self._module, "width", 0) if self._contract.recurrent else 0
+        made: Tensor | tuple[Tensor, Tensor] = self._module.trunk(self._pack(seen, state, width))  # type: ignore[attr-defined]
+        residual, left = made if isinstance(made, tuple) else (made, None)
+        edges = part.top // 2, part.bottom // 2, part.left // 2, part.right // 2
+        self._add(planes, residual, (part.halo_top // 2, part.halo_left // 2), edges, result)
+        return float(residual.sum(dtype=torch.float32)), left
+
+
+class Packer:
+    """Codes of 4:2:0 frames -> (1,C,H/2,W/2) as `models.layers.yuv_residual.pack` has it, in the network's dtype and channels_last."""
+
+    def __init__(self, bits: int, *, full: bool, dtype: torch.dtype) -> None:
+        """bits, full: of the codes. dtype: bfloat16 or float32."""
+        codes = np.arange(1 << bits, dtype=np.uint8 if bits <= 8 else np.uint16)
+        self._dtype = dtype
+        self._values = [_bits_of(to_float(codes, bits, full, chroma=c).to(dtype)) for c in (False, True)]
+
+    def __call__(self, frames: Sequence[Sequence[np.ndarray]], state: Tensor | None = None, width: int = 0) -> Tensor:
+        """frames: luma (H,W), U and V (H/2,W/2) of each, oldest first.
+
+        state: (1,width,H/2,W/2) put behind them, zeros where it is None and width is not 0.
+        """
+        rows, columns = frames[0][1].shape
+        count = len(frames)
+        memory = torch.empty(rows, columns, 6 * count + width, dtype=self._dtype)
+        if width:
+            memory[..., 6 * count :] = 0 if state is None else state[0].permute(1, 2, 0)
+        out = _bits_of(memory)
+        for number, (luma, *chroma) in enumerate(frames):
+            _lookup(luma, self._values[0], out, 4 * number, 2)
+            for place, plane in enumerate(chroma):
+                _lookup(plane, self._values[1], out, 4 * count + 2 * number + place, 1)
+        return memory.permute(2, 0, 1)[None]
+
+
+class Adder:
+    """A packed residual on the bicubic upscale of 4:2:0 codes, as codes: round(bicubic(codes) + span · residual), clipped."""
+
+    def __init__(self, scale: int, bits: int, *, full: bool) -> None:
+        """scale: of the network. bits, full: of the codes, before and after."""
+        self._scale, self._peak = scale, np.float32((1 << bits) - 1)
+        self._spans = [np.float32(code_values(bits, full, chroma=c)[1]) for c in (False, True)]
+        self._rows = [_taps(scale, 0.0), _taps(scale, 0.0)]
+        self._columns = [_taps(scale, 0.0), _taps(scale, -0.25)]
+        self._run = _add_by_rows if COMPILED else _add_at_once
+
+    def __call__(
+        self, planes: Sequence[np.ndarray], residual: Tensor, at: tuple[int, int], part: tuple[int, int, int, int], out: Sequence[np.ndarray]
+    ) -> None:
+        """Fill the part of `out` that belongs to a tile.
+
+        planes: the whole frame's luma and chroma. residual: (1,6·scale²,h,w), whose first sample is at row and column `at` of
+        chroma. part: (top, bottom, left, right) of the tile in chroma samples. out: planes `scale` times as large.
+        """
+        values = residual[0].permute(1, 2, 0).float().numpy()
+        scale, channel = self._scale, 0
+        for number, (plane, made) in enumerate(zip(planes, out, strict=True)):
+            kind, sub = min(number, 1), 2 if number == 0 else 1
+            top, bottom, left, right = (n * sub for n in part)
+            self._run(
+                plane, values, channel, sub, scale, at[0] * sub, at[1] * sub, top, bottom, left, right,
+                *self._rows[kind], *self._columns[kind], self._spans[kind], self._peak, made,
+            )  # fmt: skip
+            channel += (sub * scale) ** 2
+
+
+def _bits_of(values: Tensor) -> np.ndarray:
+    """The memory of a tensor as numpy sees it; bfloat16 as uint16."""
+    return values.view(torch.int16).numpy().view(np.uint16) if values.dtype == torch.bfloat16 else values.numpy()
+
+
+def _taps(scale: int, offset: float) -> tuple[np.ndarray, np.ndarray]:
+    """(first source sample relative to its own, four weights) of each phase of a bicubic upscale, float32."""
+    found = phases(scale, "bicubic", offset)
+    first, weights = np.zeros(scale, np.int64), np.zeros((scale, _TAPS), np.float32)
+    for number, (start, row) in enumerate(found):
+        first[number], weights[number, : len(row)] = start, row
+    return first, weights
+
+
+@_compiled
+def _lookup(plane: np.ndarray, table: np.ndarray, out: np.ndarray, channel: int, sub: int) -> None:
+    """out[y, x, channel + i·sub + j] = table[plane[y·sub + i, x·sub + j]]."""
+    rows, columns = out.shape[0], out.shape[1]
+    for y in range(rows):
+        for i in range(sub):
+            for x in range(columns):
+                for j in range(sub):
+                    out[y, x, channel + i * sub + j] = table[plane[y * sub + i, x * sub + j]]
+
+
+def _lookup_at_once(plane: np.ndarray, table: np.ndarray, out: np.ndarray, channel: int, sub: int) -> None:
+    for i in range(sub):
+        for j in range(sub):
+            out[:, :, channel + i * sub + j] = table[plane[i::sub, j::sub]]
+
+
+if not COMPILED:
+    _lookup = _lookup_at_once
+
+
+@_compiled
+def _mirrored(position: int, length: int) -> int:
+    """Into the line, the border sample repeated."""
+    position %= 2 * length
+    return position if position < length else 2 * length - 1 - position
+
+
+@_compiled
+def _add_by_rows(
+    plane: np.ndarray, residual: np.ndarray, channel: int, sub: int, scale: int, base_row: int, base_column: int,
+    top: int, bottom: int, left: int, right: int,
+    row_first: np.ndarray, row_weights: np.ndarray, column_first: np.ndarray, column_weights: np.ndarray,
+    span: np.float32, peak: np.float32, out: np.ndarray,
+) -> None:  # fmt: skip
+    """One plane of one tile; every sample of the source row by row, `scale` rows and columns for each."""
+    height, width = plane.shape
+    columns, inner = right - left, sub * scale
+    first, count = (left - base_column) // sub, columns // sub
+    line = np.empty(columns + 2 * _SIDE, np.float32)
+    upscaled, more = np.empty(columns * scale, np.float32), np.empty(columns * scale, np.float32)
+    inside_left, inside_right = max(left - _SIDE, 0), min(right + _SIDE, width)
+    for row in range(top, bottom):
+        for phase in range(scale):
+            start, weights = row + row_first[phase], row_weights[phase]
+            _weighted(
+                plane[_mirrored(start, height)][inside_left:inside_right],
+                plane[_mirrored(start + 1, height)][inside_left:inside_right],
+                plane[_mirrored(start + 2, height)][inside_left:inside_right],
+                plane[_mirrored(start + 3, height)][inside_left:inside_right],
+                weights, line[inside_left - left + _SIDE :], 1,
+            )  # fmt: skip
+            for x in range(left - _SIDE, 0):
+                line[x - left + _SIDE] = line[_mirrored(x, width) - left + _SIDE]
+            for x in range(width, right + _SIDE):
+                line[x - left + _SIDE] = line[_mirrored(x, width) - left + _SIDE]
+            for step in range(scale):
+                at = _SIDE + column_first[step]
+                stop = at + columns
+                _weighted(
+                    line[at:stop], line[at + 1 : stop + 1], line[at + 2 : stop + 2], line[at + 3 : stop + 3],
+                    column_weights[step], upscaled[step:], scale,
+                )  # fmt: skip
+            base = channel + ((row - base_row) % sub * scale + phase) * inner
+            _gathered(residual[(row - base_row) // sub, first : first + count], base, inner, more)
+            _rounded(upscaled, more, span, peak, out[row * scale + phase, left * scale : right * scale])
+
+
+@_compiled
+def _weighted(a: np.ndarray, b: np.ndarray, c: np.ndarray, d: np.ndarray, weights: np.ndarray, out: np.ndarray, step: int) -> None:
+    """out[x·step] = weights · (a, b, c, d)[x]."""
+    w0, w1, w2, w3 = weights[0], weights[1], weights[2], weights[3]
+    if step == 1:
+        for x in range(a.shape[0]):
+            out[x] = ((w0 * np.float32(a[x]) + w1 * np.float32(b[x])) + w2 * np.float32(c[x])) + w3 * np.float32(d[x])
+    else:
+        for x in range(a.shape[0]):
+            out[np.uint64(x) * np.uint64(step)] = ((w0 * np.float32(a[x]) + w1 * np.float32(b[x])) + w2 * np.float32(c[x])) + w3 * np.float32(d[x])
+
+
+@_compiled
+def _gathered(residual: np.ndarray, base: int, inner: int, out: np.ndarray) -> None:
+    """out[x·inner + j] = residual[x, base + j]."""
+    place = np.uint64(0)
+    for x in range(residual.shape[0]):
+        for j in range(inner):
+            out[place] = residual[x, np.uint64(base) + np.uint64(j)]
+            place += np.uint64(1)
+
+
+@_compiled
+def _rounded(values: np.ndarray, more: np.ndarray, span: np.float32, peak: np.float32, out: np.ndarray) -> None:
+    """Round values + span · more to codes, clipped to 0..peak."""
+    for x in range(out.shape[0]):
+        value = np.rint(values[x] + span * more[x])
+        value = value if value > np.float32(0) else np.float32(0)  # noqa: FURB136 - as selects, which LLVM turns into vectors
+        out[x] = np.int32(value if value < peak else peak)  # noqa: FURB136
+
+
+def _add_at_once(
+    plane: np.ndarray, residual: np.ndarray, channel: int, sub: int, scale: int, base_row: int, base_column: int,
+    top: int, bottom: int, left: int, right: int,
+    row_first: np.ndarray, row_weights: np.ndarray, column_first: np.ndarray, column_weights: np.ndarray,
+    span: np.float32, peak: np.float32, out: np.ndarray,
+) -> None:  # fmt: skip
+    """`_add_by_rows` for arrays."""
+    height, width = plane.shape
+    rows, columns = np.arange(top, bottom), np.arange(left, right)
+
+    def taps(values: np.ndarray, places: np.ndarray, axis: int, length: int, first: int, weights: np.ndarray) -> np.ndarray:
+        total = None
+        for number, weight in enumerate(weights):
+            index = (places + first + number) % (2 * length)
+            part = weight * values.take(np.where(index < length, index, 2 * length - 1 - index), axis)
+            total = part if total is None else total + part
+        assert total is not None
+        return np.asarray(total)
+
+    inner = sub * scale
+    count = (len(rows) // sub, len(columns) // sub)
+    start = ((top - base_row) // sub, (left - base_column) // sub)
+    block = residual[start[0] : start[0] + count[0], start[1] : start[1] + count[1], channel : channel + inner * inner]
+    more = block.reshape(*count, inner, inner).transpose(0, 2, 1, 3).reshape(len(rows) * scale, len(columns) * scale)
+    source = plane.astype(np.float32)
+    for phase in range(scale):
+        lines = taps(source, rows, 0, height, row_first[phase], row_weights[phase])
+        for step in range(scale):
+            values = taps(lines, columns, 1, width, column_first[step], column_weights[step])
+            codes = np.rint(values + span * more[phase::scale, step::scale]).clip(0, peak)
+            out[top * scale + phase : bottom * scale : scale, left * scale + step : right * scale : scale] = codes

@@ -1,0 +1,81 @@
+"""`Health`: whether what a network made can be a larger picture of what it saw; by a few numbers of each tile.
+
+A network whose weights don't fit, or that overflows in 16 bits, gives numbers that are none, or black, or another brightness. Such
+a frame is computed again in fp32; if that does not help, the run ends, for nobody looks at every frame of a film.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import torch
+
+from models.errors import VerificationError
+from pipelines.media.cicp import code_values
+
+if TYPE_CHECKING:
+    import numpy as np
+    from torch import Tensor
+
+__all__ = ["Health", "diagnose", "health_of_codes", "health_of_values", "refuse"]
+
+
+_EVERY = 8
+"""So many rows are looked at once on a CPU; a whole picture is off, or none of it."""
+
+_BLACK = 1.5 / 255
+"""Above black, for the brightest sample of a result that counts as black."""
+_LIT = 0.05
+"""Mean luma of a source that can't become black."""
+_SHIFT = 0.2
+"""Between the means of luma before and after. Sharpening and restoring move it by less than a hundredth."""
+
+
+@dataclass(frozen=True)
+class Health:
+    """Of one tile; luma 0..1 from black to white."""
+
+    checksum: float
+    """Finite if all values are."""
+    before: float
+    """Mean of luma that was seen."""
+    after: float
+    """Mean of luma that was made."""
+    brightest: float
+    """Sample of luma that was made."""
+
+
+def diagnose(tiles: list[Health]) -> str:
+    """What is wrong with a frame, in words; nothing, where nothing is."""
+    if not all(math.isfinite(t.before) for t in tiles):
+        return ""
+    if not all(math.isfinite(t.checksum) for t in tiles):
+        return "numbers that are none (NaN or infinite)"
+    if any(t.brightest <= _BLACK and t.before > _LIT for t in tiles):
+        return "black where the source is not"
+    shift = max((abs(t.after - t.before) for t in tiles), default=0.0)
+    return f"a brightness that is off by {shift:.0%}" if shift > _SHIFT else ""
+
+
+def refuse(name: str, trouble: str) -> VerificationError:
+    """What is raised where fp32 makes it no better."""
+    return VerificationError(f"{name} gave {trouble}, in fp32 too; its weights are damaged, or no network for such pictures: choose another one")
+
+
+def health_of_values(seen: Tensor, made: Tensor, chroma: Tensor | None) -> Health:
+    """Of luma (B,1,H,W) before and after, and of the chroma that was made. Values beyond black and white count as those."""
+    checksum = made.sum() if chroma is None else made.sum() + chroma.sum()
+    some = made[..., ::_EVERY, :].clamp(0, 1)
+    # A source that has such numbers itself, as OpenEXR may, is not the network's fault; its own then show in its mean.
+    before = seen[..., ::_EVERY, :].clamp(0, 1).mean() + 0 * seen.sum()
+    numbers = torch.stack([checksum, before, some.mean(), some.amax()])
+    return Health(*numbers.tolist())
+
+
+def health_of_codes(checksum: float, seen: np.ndarray, made: np.ndarray, bits: int, *, full: bool) -> Health:
+    """Of codes of luma before and after."""
+    offset, span = code_values(bits, full, chroma=False)
+    some = made[::_EVERY]
+    return Health(checksum, (float(seen[::_EVERY].mean()) - offset) / span, (float(some.mean()) - offset) / span, (float(some.max()) - offset) / span)

@@ -1,0 +1,70 @@
+"""`Lanes`: threads that run a network on several tiles at once, each with its share of the cores.
+
+A convolution on all cores waits at its end for the slowest of them, and the encoder at work beside it always holds one up;
+what is not a convolution runs on one core only. Tiles side by side wait for each other once a frame.
+"""
+
+from __future__ import annotations
+
+import threading
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import TYPE_CHECKING, TypeVar
+
+import torch
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+__all__ = ["Lanes"]
+
+
+_MOST = 4
+"""Each holds the maps of its tile."""
+_Given = TypeVar("_Given")
+_Made = TypeVar("_Made")
+
+
+class Lanes:
+    """A number that shares torch's threads out evenly; bits do not depend on it (tests/pipelines/inference/test_tile_threads.py)."""
+
+    def __init__(self, most: int) -> None:
+        """most: of what there is to do at once."""
+        cores = torch.get_num_threads()
+        self.done = 0
+        """What has been finished: a sign of life where a single frame takes long."""
+        self.count = max(n for n in range(1, max(1, min(cores, most, _MOST)) + 1) if cores % n == 0)
+        self._pool = ThreadPoolExecutor(self.count, "tile") if self.count > 1 else None
+        if self._pool is None:
+            return
+        # What a thread sets counts for itself and for all that use torch for the first time later, but not for those that have asked.
+        together = threading.Barrier(self.count)
+
+        def begin() -> None:
+            together.wait()
+            torch.set_num_threads(cores // self.count)
+            torch.get_num_threads()
+            together.wait()
+
+        for future in [self._pool.submit(begin) for _ in range(self.count)]:
+            future.result()
+        torch.set_num_threads(cores)
+
+    def map(self, work: Callable[[_Given], _Made], given: Sequence[_Given]) -> Iterator[_Made]:
+        """Results in order. Raises what `work` raises, once nothing else is at work."""
+        if self._pool is None or len(given) < 2:
+            for one in given:
+                made = work(one)
+                self.done += 1
+                yield made
+            return
+        futures: list[Future[_Made]] = []
+        try:
+            futures += (self._pool.submit(work, one) for one in given)
+            for future in futures:
+                made = future.result()
+                self.done += 1
+                yield made
+        finally:
+            for future in futures:
+                if not future.cancel():
+                    future.exception()

@@ -1,0 +1,312 @@
+"""`Upscaler`: where the networks run. Frames of planes in, frames of planes out, on the CPU or on a CUDA device.
+
+Planes travel in their own bit depth; all arithmetic is float, the residual add and the rounding in fp32.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from models.catalog.loader import load_network
+from models.network import Contract
+from pipelines.frames.color_conversion import to_codes, to_float
+from pipelines.inference.cascade import EVEN, Cascade, classical, source_offset, tiles_of
+from pipelines.inference.cuda_graph import GraphedNetwork, record_cuda_graph
+from pipelines.inference.cuda_pipeline import Accelerated, View
+from pipelines.inference.device import low_precision
+from pipelines.inference.fused_cpu import FusedNetwork
+from pipelines.inference.grain_synthesis import GrainMaker
+from pipelines.inference.output_checks import diagnose, health_of_codes, refuse
+from pipelines.inference.temporal_windows import Window, alone
+from pipelines.inference.tile_cache import Stills
+from pipelines.inference.tile_threads import Lanes
+from pipelines.inference.transfer_ring import Cuda
+from pipelines.media.cicp import SITING_OFFSETS, Range, Siting
+from pipelines.media.pixel_format import PixelFormat
+from pipelines.media.video_info import Frame
+from pipelines.plan.tiling import YUV_TILE_PX, Tile
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+    from models.network import LoadedNetwork
+    from pipelines.inference.transfer_ring import Accelerator
+    from pipelines.plan.plan import Plan
+
+__all__ = ["Upscaler"]
+
+
+_LEFT = SITING_OFFSETS[Siting.LEFT]
+
+
+class Upscaler:
+    """The cascade of a plan, loaded on a device."""
+
+    def __init__(self, plan: Plan, device: torch.device, *, accelerator: Accelerator | None = None) -> None:
+        """Load every network of the plan. Raises MediaError where weights are not what the plan says.
+
+        accelerator: keeps several frames in flight; without one, on CUDA, the device itself.
+        """
+        self._plan, self.device = plan, device
+        self.dtype = low_precision(device)
+        self.stills = Stills()
+        self.notes: list[str] = []
+        """What a person should be told; whoever reads them empties the list."""
+        self._source, self._target = PixelFormat.parse(plan.pix_fmt), PixelFormat.parse(plan.out_pix_fmt)
+        self._offset = SITING_OFFSETS[Siting(plan.color.siting)]
+        stages = [(s, load_network(s.card, height=s.height, width=s.width, chroma_offset=self._offset)) for s in plan.stages]
+        self._networks = [n for s, n in stages if s.card.name != "identity"]
+        self._layers = 0
+        for network in self._networks:
+            if network.contract.pixels == "rgb":
+                self._count_layers(network)
+            network.module.to(device, memory_format=torch.channels_last)  # type: ignore[attr-defined]
+        if device.type == "cuda":
+            torch.backends.cudnn.benchmark = False  # its choice of algorithm depends on a timing
+            torch.backends.cudnn.allow_tf32 = False  # fp32 means fp32
+            accelerator = accelerator or Cuda(device)
+        self._lanes = Lanes(self._tiles_at_once())
+        self._cascade = Cascade(plan, self._networks, device, self.dtype, self._lanes, self.notes)
+        self._state: Tensor | None = None
+        self._fused = self._fused_way()
+        self._grain = GrainMaker(plan)
+        self._accelerated = self._accelerated_way(accelerator)
+
+    @property
+    def contract(self) -> Contract:
+        """Of the first network, the only one that may look at neighbours."""
+        return self._networks[0].contract if self._networks else Contract(scale=1, pixels="yuv420")
+
+    @property
+    def pulse(self) -> int:
+        """Grows with every tile, and with every layer of large networks, some of which take a whole frame at once."""
+        return self._lanes.done + self._layers
+
+    def _count_layers(self, network: LoadedNetwork) -> None:
+        def count(*_: object) -> None:
+            self._layers += 1
+
+        for layer in network.module.modules():  # type: ignore[attr-defined]
+            if not any(layer.children()):
+                layer.register_forward_hook(count)
+
+    @property
+    def runs_ahead(self) -> bool:
+        """`stream` keeps several frames in flight."""
+        return self._accelerated is not None
+
+    def __call__(self, frames: Sequence[Frame]) -> list[Frame]:
+        """Upscale frames, each with its own timestamp and as if it were alone; order and number stay."""
+        return [made for _, made in self.stream(alone(f, self.contract) for f in frames)]
+
+    def stream(self, windows: Iterable[Window]) -> Iterator[tuple[Window, Frame]]:
+        """Upscale the frames of a film, each with its window, in order. On CUDA a few windows are asked for ahead of what is given."""
+        if self._accelerated is None:
+            for window in windows:
+                yield window, self.follow(window)
+            return
+        network = self._networks[0]
+
+        def views() -> Iterator[View]:
+            for window in windows:
+                upright = [self._turn(f.planes) for f in window.frames]
+                sizes = _even_sizes(upright[0][0].shape, network.contract.size_multiple)
+                yield View(window, [_padded(planes, sizes) for planes in upright], window.now, window.starts)
+
+        for window, planes in self._accelerated(views()):
+            yield window, self._finished(window, self._cropped(planes, (self._plan.height, self._plan.width), network.contract.scale))
+
+    def follow(self, window: Window) -> Frame:
+        """Upscale the next frame of a film, and wait for it."""
+        if self._accelerated is not None:
+            ((_, made),) = self.stream([window])
+            return made
+        upright = [self._turn(f.planes) for f in window.frames]
+        if window.starts:
+            self._state = None
+            self._cascade.forget()
+        if not self._networks and self._keeps_samples():
+            planes = upright[window.now]
+        elif self._is_direct():
+            planes = self._by_tiles(upright, window.now)
+        else:
+            planes = self._cascade(upright, window.now)
+        return self._finished(window, planes)
+
+    def _finished(self, window: Window, planes: Sequence[np.ndarray]) -> Frame:
+        return self._grain(replace(window.frame, planes=self._pad_codes(planes)))
+
+    def turned(self, frame: Frame) -> Frame:
+        """The frame as it is seen."""
+        return replace(frame, planes=self._turn(frame.planes)) if self._plan.orientation else frame
+
+    def _keeps_samples(self) -> bool:
+        """Planes that no network works on leave as they are: of the same kind, chroma where it lay, also when they were turned."""
+        plan, fmt = self._plan, self._source
+        turned = plan.orientation and (source_offset(plan) != self._offset or (plan.orientation.transpose and fmt.sub_x != fmt.sub_y))
+        return plan.pix_fmt == plan.out_pix_fmt and plan.color == plan.out_color and not (turned and (fmt.sub_x or fmt.sub_y))
+
+    def _is_direct(self) -> bool:
+        """One YUV-native network between 4:2:0 planes of the siting it knows: every tile can go from codes to codes."""
+        plan, fmt = self._plan, self._source
+        return (
+            len(self._networks) == 1
+            and self._networks[0].contract.pixels == "yuv420"
+            and self._networks[0].contract.halo_px is not None
+            and (fmt.family, fmt.sub_x, fmt.sub_y, fmt.alpha) == ("yuv", 1, 1, False)
+            and plan.pix_fmt == plan.out_pix_fmt
+            and plan.color == plan.out_color
+            and plan.strength == 1
+            and source_offset(plan) == self._offset == _LEFT
+        )
+
+    @property
+    def _full(self) -> bool:
+        return self._plan.color.range == Range.FULL
+
+    def _fused_way(self) -> FusedNetwork | None:
+        """The direct way in as few passes over memory as can be, for what a CPU can run so."""
+        if self.device.type != "cpu" or not self._is_direct() or not FusedNetwork.takes(self._networks[0]):
+            return None
+        allowed = self._networks[0].contract.low_precision_at(self._source.bits)
+        dtype = self.dtype if allowed else torch.float32
+        return FusedNetwork(self._networks[0], self._source.bits, full=self._full, dtype=dtype)
+
+    def _accelerated_way(self, accelerator: Accelerator | None) -> Accelerated | None:
+        """The direct way with several frames in flight. A network that wants to know where its tile lies goes one by one."""
+        if accelerator is None or not self._is_direct() or self._networks[0].contract.placed:
+            return None
+        (network,) = self._networks
+        record = record_cuda_graph if self.device.type == "cuda" else None
+        graphed = GraphedNetwork(network, self._source.bits, full=self._full, dtype=self.dtype, record=record)
+        return Accelerated(network, graphed, accelerator, self.stills, self._tiles, self._is_black, self.notes)
+
+    def _tiles(self, height: int, width: int) -> list[Tile]:
+        """Of a picture of the first network's input."""
+        return tiles_of(self._plan, self._networks[0], (height, width))
+
+    def _tiles_at_once(self) -> int:
+        """As many as the first network has; one where tiles are small for want of memory, or elsewhere than on a CPU."""
+        plan = self._plan
+        if self.device.type != "cpu" or not self._networks or math.prod(plan.tile_px) < math.prod(YUV_TILE_PX):
+            return 1
+        return sum(not tile.in_bar for tile in self._tiles(plan.height, plan.width))
+
+    def _is_black(self, planes: Sequence[np.ndarray]) -> bool:
+        return all(int(p.max()) - int(p.min()) <= EVEN * (1 << self._source.bits) for p in planes)
+
+    @torch.inference_mode()
+    def _by_tiles(self, frames: Sequence[Sequence[np.ndarray]], now: int) -> list[np.ndarray]:
+        """The same as the long way round, tile by tile from codes to codes: no map of the whole frame in float is ever made."""
+        (network,) = self._networks
+        scale = network.contract.scale
+        sizes = _even_sizes(frames[0][0].shape, network.contract.size_multiple)
+        even = [_padded(planes, sizes) for planes in frames]
+        result = [np.empty((rows * scale, columns * scale), frames[0][0].dtype) for rows, columns in sizes]
+        following = None
+        parts = [p for p in self._tiles(*sizes[0]) if network.contract.recurrent or not self.stills.take(even, p, scale, result)]
+        for part, left in zip(parts, self._lanes.map(lambda part: self._tile(even, now, part, result), parts), strict=True):
+            if left is not None:
+                following = left.new_empty(*left.shape[:2], *sizes[1]) if following is None else following
+                following[(..., *part.written(1, 2))] = left[(..., *part.kept(1, 2))]
+        self._state = following
+        self.stills.keep(even, result)
+        return self._cropped(result, frames[0][0].shape, scale)
+
+    @torch.inference_mode()
+    def _tile(self, frames: Sequence[Sequence[np.ndarray]], now: int, part: Tile, result: Sequence[np.ndarray]) -> Tensor | None:
+        """Fill a tile of `result`; the state that a recurrent network leaves. Tiles are made side by side."""
+        (network,) = self._networks
+        scale, bits = network.contract.scale, self._source.bits
+        half = part.read(2)
+        seen = [[f[0][part.read()], *(p[half] for p in f[1:])] for f in frames]
+        remembered = None if self._state is None else self._state[(..., *half)]
+        is_black = part.in_bar and self._is_black(seen[now])
+        trouble, left = "", None
+        for precise in (False, True):
+            if self._fused is not None and not is_black and not precise:
+                checksum, left = self._fused.run(seen, remembered, frames[now], part, result)
+            else:
+                checksum, left = self._run_tile(network, seen, remembered, part, result, is_black=is_black, precise=precise)
+            made = result[0][part.written(scale)]
+            found = diagnose([health_of_codes(checksum, frames[now][0][part.written(1)], made, bits, full=self._full)])
+            if not found:
+                break
+            if precise:
+                raise refuse(network.name, found)
+            trouble = found
+        if trouble:
+            self.notes.append(f"{network.name} gave {trouble}; the tile was computed again in fp32")
+        return left
+
+    def _run_tile(
+        self,
+        network: LoadedNetwork,
+        seen: Sequence[Sequence[np.ndarray]],
+        state: Tensor | None,
+        part: Tile,
+        result: Sequence[np.ndarray],
+        *,
+        is_black: bool,
+        precise: bool,
+    ) -> tuple[float, Tensor | None]:
+        """One tile of the frames that are seen through the network, its codes into `result`; a sum of its values, and the state it leaves."""
+        scale, bits, full, device = network.contract.scale, self._source.bits, self._full, self.device
+        luma = torch.stack([to_float(f[0], bits, full, chroma=False, device=device) for f in seen])[None]
+        chroma = torch.stack([to_float(p, bits, full, chroma=True, device=device) for f in seen for p in f[1:]])[None]
+        inputs = [luma, chroma] if state is None else [luma, chroma, state]
+        at = (part.halo_top, part.halo_left)
+        luma, chroma, *left = classical(network, inputs) if is_black else self._cascade.run(network, inputs, at, precise=precise)
+        result[0][part.written(scale, 1)] = to_codes(luma[0, 0][part.kept(scale, 1)], bits, full, chroma=False)
+        for plane, values in zip(result[1:], chroma[0], strict=True):
+            plane[part.written(scale, 2)] = to_codes(values[part.kept(scale, 2)], bits, full, chroma=True)
+        return float(luma.sum() + chroma.sum()), left[0] if left else None
+
+    @staticmethod
+    def _cropped(planes: Sequence[np.ndarray], size: Sequence[int], scale: int) -> list[np.ndarray]:
+        """What is wanted of planes that were made even; size: (height, width) of the picture that went in."""
+        height, width = size
+        wanted = [(height * scale, width * scale), *[(-(-height * scale // 2), -(-width * scale // 2))] * 2]
+        return [plane[:rows, :columns] for plane, (rows, columns) in zip(planes, wanted, strict=True)]
+
+    def _turn(self, planes: Sequence[np.ndarray]) -> list[np.ndarray]:
+        turn = self._plan.orientation
+        result = []
+        for plane in planes:
+            turned = plane.T if turn.transpose else plane
+            turned = turned[:: -1 if turn.flip_y else 1, :: -1 if turn.flip_x else 1]
+            result.append(turned if turned is plane else np.ascontiguousarray(turned))
+        return result
+
+    def _pad_codes(self, planes: Sequence[np.ndarray]) -> list[np.ndarray]:
+        """Repeat the last column or row where the result must be even."""
+        result = []
+        for number, plane in enumerate(planes):
+            height, width = self._target.plane_size(number, self._plan.out_width, self._plan.out_height)
+            extra = ((0, height - plane.shape[0]), (0, width - plane.shape[1]))
+            result.append(np.pad(plane, extra, mode="edge") if any(e[1] for e in extra) else plane)
+        return result
+
+
+def _even_sizes(size: Sequence[int], multiple: int) -> list[tuple[int, int]]:
+    """(height, width) of luma and both chroma planes once luma is padded to the multiple."""
+    height, width = (n + -n % multiple for n in size)
+    return [(height, width), (height // 2, width // 2), (height // 2, width // 2)]
+
+
+def _reflect_codes(plane: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    extra = [(0, wanted - have) for wanted, have in zip(size, plane.shape, strict=True)]
+    if not any(e[1] for e in extra):
+        return plane
+    mode = "reflect" if all(e[1] < n for e, n in zip(extra, plane.shape, strict=True)) else "edge"
+    return np.pad(plane, extra, mode=mode)  # type: ignore[call-overload, no-any-return]
+
+
+def _padded(planes: Sequence[np.ndarray], sizes: Sequence[tuple[int, int]]) -> list[np.ndarray]:
+    return [_reflect_codes(p, n) for p, n in zip(planes, sizes, strict=True)]

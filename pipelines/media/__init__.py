@@ -1,0 +1,14 @@
+"""What a video file is: containers, bitstreams, pixel formats, colour numbers. No torch.
+
+bitstream.py        NAL units and OBUs: random access points, captions
+chroma_siting.py    chroma sample location from container and bitstream
+cicp.py             numbers of ITU-T H.273: primaries, transfer, matrix, range, siting
+container_check.py  finds truncated and damaged containers
+demuxer.py          opens a file safely and reads its packets
+file_types.py       suffixes of videos and pictures
+hdr_metadata.py     HDR10 metadata of frames, streams and containers
+image_sequence.py   numbered images as a video
+pixel_format.py     planes of a pixel format, orientation, crop
+timestamps.py       broadcast clocks: wraps and large start times
+video_info.py       VideoInfo, PacketIndex, Chunk, Frame: values about a video
+"""

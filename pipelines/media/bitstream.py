@@ -1,0 +1,207 @@
+"""What a compressed packet says of itself: whether decoding may start there, what it says of its film, and where captions go in.
+
+Clauses: H.264 = ITU-T H.264 table 7-1 and annex D, HEVC = ITU-T H.265 table 7-1, MPEG-2 = ISO/IEC 13818-2 clause 6.2.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from av.sidedata.sidedata import Type as SideData
+
+from pipelines.media.hdr_metadata import frame_side_data
+
+if TYPE_CHECKING:
+    from av.video.frame import VideoFrame
+
+__all__ = ["caption_nal", "captions_of", "film_header", "insert_captions", "is_clean_point", "nal_length_size", "nal_units"]
+
+
+_H264_IDR, _H264_SEI = 5, 6
+_HEVC_IRAP = range(16, 22)
+_SEI_RECOVERY_POINT = 6
+_MPEG2_SEQUENCE_HEADER = b"\x00\x00\x01\xb3"
+
+
+def nal_length_size(codec: str, extradata: bytes | None) -> int:
+    """Bytes of the length in front of each NAL unit (avcC, hvcC), or 0 where start codes divide them (Annex B)."""
+    if not extradata or extradata[0] != 1:
+        return 0
+    if codec == "h264" and len(extradata) > 4:
+        return (extradata[4] & 3) + 1
+    if codec == "hevc" and len(extradata) > 21:
+        return (extradata[21] & 3) + 1
+    return 0
+
+
+def nal_units(data: bytes, length_size: int) -> Iterator[bytes]:
+    """Split an access unit into NAL units; damaged lengths end the walk."""
+    if length_size:
+        position = 0
+        while position + length_size < len(data):
+            length = int.from_bytes(data[position : position + length_size], "big")
+            position += length_size
+            if length:
+                yield data[position : position + length]
+            position += length
+        return
+    start = data.find(b"\x00\x00\x01")
+    while start >= 0:
+        end = data.find(b"\x00\x00\x01", start + 3)
+        unit = data[start + 3 : end if end >= 0 else len(data)]
+        if unit:
+            yield unit
+        start = end
+
+
+def is_clean_point(codec: str, data: bytes, length_size: int) -> bool:
+    """Whether everything shown from this key packet on can be decoded by starting at it.
+
+    True for IDR and other IRAP pictures, H.264 recovery points that recover at once, and MPEG-2 intra pictures behind a
+    sequence header. False for periodic intra refresh, whose first pictures would be silently wrong.
+    """
+    if codec == "h264":
+        for unit in nal_units(data, length_size):
+            kind = unit[0] & 31
+            if kind == _H264_IDR or (kind == _H264_SEI and _recovers_at_once(unit)):
+                return True
+            if 1 <= kind <= 4:
+                return False
+        return False
+    if codec == "hevc":
+        return any((unit[0] >> 1) & 63 in _HEVC_IRAP for unit in nal_units(data, length_size))
+    if codec in {"mpeg2video", "mpeg1video"}:
+        return _MPEG2_SEQUENCE_HEADER in data
+    return True
+
+
+_H264_SPS, _HEVC_FIRST_HEADER, _HEVC_SPS, _HEVC_SEI = 7, 32, 33, 39
+_AV1_SEQUENCE, _AV1_METADATA = 1, 5
+_SEI_OF_THE_FILM = frozenset({47, 137, 144, 147})
+"""Display orientation, mastering display, content light level, alternative transfer characteristics (H.265 annex D)."""
+_HEADER_AT = {"vp8": slice(3, 10), "vp9": slice(0, 9), "prores": slice(8, 28), "dnxhd": slice(0x18, 0x2C), "png": slice(8, 33)}
+"""Where packets of a codec keep size, format and colour."""
+
+
+def film_header(codec: str, data: bytes, length_size: int) -> bytes:
+    """What a key packet says of the whole film (size, format, colour, shape), to be compared with what another says; empty where it says nothing.
+
+    Two that differ need not differ in any of these.
+    """
+    if codec == "h264":
+        heads = itertools.takewhile(lambda u: not 1 <= u[0] & 31 <= _H264_IDR, nal_units(data, length_size))
+        return b"".join(u for u in heads if u[0] & 31 == _H264_SPS or (u[0] & 31 == _H264_SEI and _is_of_the_film(u[1:])))
+    if codec == "hevc":
+        units = itertools.takewhile(lambda u: (u[0] >> 1) & 63 >= _HEVC_FIRST_HEADER, nal_units(data, length_size))
+        return b"".join(u for u in units if (u[0] >> 1) & 63 == _HEVC_SPS or ((u[0] >> 1) & 63 == _HEVC_SEI and _is_of_the_film(u[2:])))
+    if codec == "av1":
+        return b"".join(unit for kind, unit in _obus(data) if kind in {_AV1_SEQUENCE, _AV1_METADATA})
+    if codec in {"mpeg1video", "mpeg2video"}:
+        start = data.find(_MPEG2_SEQUENCE_HEADER)
+        ends = [at for at in (data.find(code, start + 4) for code in (b"\x00\x00\x01\x00", b"\x00\x00\x01\xb8", b"\x00\x00\x01\xb2")) if at > 0]
+        return data[start : min(ends, default=len(data))] if start >= 0 else b""
+    if codec == "mpeg4":
+        start = data.find(b"\x00\x00\x01\x20")
+        return data[start : data.find(b"\x00\x00\x01", start + 4)] if start >= 0 else b""
+    if codec == "vc1":
+        start = data.find(b"\x00\x00\x01\x0f")
+        return data[start : data.find(b"\x00\x00\x01", start + 4)] if start >= 0 else b""
+    if codec == "mjpeg":
+        return _jpeg_frame_header(data)
+    return data[_HEADER_AT.get(codec, slice(0, 0))]
+
+
+def _is_of_the_film(payload: bytes) -> bool:
+    return bool(payload) and payload[0] in _SEI_OF_THE_FILM
+
+
+def _obus(data: bytes) -> Iterator[tuple[int, bytes]]:
+    """(type, content) of the units of an AV1 temporal unit (AV1 clause 5.3); what has no length ends the walk."""
+    at = 0
+    while at < len(data):
+        head = data[at]
+        at += 2 if head & 4 else 1
+        size = shift = 0
+        while head & 2 and at < len(data) and shift < 56:
+            byte, at = data[at], at + 1
+            size |= (byte & 127) << shift
+            shift += 7
+            if byte < 128:
+                break
+        end = at + size if head & 2 else len(data)
+        yield (head >> 3) & 15, data[at:end]
+        at = end
+
+
+def _jpeg_frame_header(data: bytes) -> bytes:
+    """The segments SOF0 to SOF3 of a JPEG picture (ITU-T T.81, table B.1)."""
+    at = 2
+    while at + 4 <= len(data) and data[at] == 0xFF:
+        size = int.from_bytes(data[at + 2 : at + 4], "big")
+        if data[at + 1] in range(0xC0, 0xC4):
+            return data[at : at + 2 + size]
+        at += 2 + size
+    return b""
+
+
+def _recovers_at_once(sei: bytes) -> bool:
+    """Whether an H.264 SEI unit holds a recovery point with recovery_frame_cnt 0 (clause D.1.8, ue(v): a leading 1 bit)."""
+    payload = sei[1:].replace(b"\x00\x00\x03", b"\x00\x00")
+    position = 0
+    while position + 2 < len(payload):
+        kind = size = 0
+        while position < len(payload) and payload[position] == 255:
+            kind, position = kind + 255, position + 1
+        if position >= len(payload):
+            return False
+        kind, position = kind + payload[position], position + 1
+        while position < len(payload) and payload[position] == 255:
+            size, position = size + 255, position + 1
+        if position >= len(payload):
+            return False
+        size, position = size + payload[position], position + 1
+        if kind == _SEI_RECOVERY_POINT and position < len(payload):
+            return payload[position] & 0x80 != 0
+        position += size
+    return False
+
+
+def caption_nal(codec: str, cc_data: bytes) -> bytes:
+    """A prefix SEI unit with CEA-608/708 triplets as user data registered by ITU-T T.35 (ATSC A/53 part 4).
+
+    codec: "h264" or "hevc". cc_data: whole triplets, at most 31.
+    """
+    count = min(len(cc_data) // 3, 31)
+    message = b"\xb5\x00\x31GA94\x03" + bytes([0x40 | count, 0xFF]) + cc_data[: 3 * count] + b"\xff"
+    body = bytes([4, len(message)]) + message + b"\x80"
+    escaped = bytearray()
+    zeros = 0
+    for byte in body:
+        if zeros >= 2 and byte <= 3:
+            escaped.append(3)
+            zeros = 0
+        escaped.append(byte)
+        zeros = zeros + 1 if byte == 0 else 0
+    header = b"\x06" if codec == "h264" else b"\x4e\x01"
+    return header + bytes(escaped)
+
+
+def insert_captions(codec: str, data: bytes, cc_data: bytes) -> bytes:
+    """An Annex B access unit with a caption SEI in front of its first slice."""
+    unit = b"\x00\x00\x00\x01" + caption_nal(codec, cc_data)
+    position = data.find(b"\x00\x00\x01")
+    while position >= 0:
+        first = data[position + 3] if position + 3 < len(data) else 0
+        is_slice = 1 <= first & 31 <= 5 if codec == "h264" else (first >> 1) & 63 < 32
+        if is_slice:
+            start = position - 1 if position > 0 and data[position - 1] == 0 else position
+            return data[:start] + unit + data[start:]
+        position = data.find(b"\x00\x00\x01", position + 3)
+    return data
+
+
+def captions_of(frame: VideoFrame) -> bytes:
+    """The closed captions (A/53 cc_data) a decoded frame carries."""
+    return frame_side_data(frame, SideData.A53_CC) or b""

@@ -1,0 +1,120 @@
+"""What FFmpeg knows of a stream and PyAV 18 does not hand on: `chroma_siting`, and `container_crop`, what the container hides of the picture.
+
+FFmpeg's muxers write it down; so a header is written into memory, and read.
+"""
+
+from __future__ import annotations
+
+import io
+import struct
+from fractions import Fraction
+from typing import TYPE_CHECKING, Any
+
+import av
+from av.bitstream import BitStreamFilterContext
+
+from pipelines.media.cicp import Siting
+from pipelines.media.demuxer import open_memory
+from pipelines.media.pixel_format import Crop
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from av.video.stream import VideoStream
+
+__all__ = ["chroma_siting", "container_crop"]
+
+
+_COLOUR, _HORIZONTAL, _VERTICAL = b"\x55\xb0", b"\x55\xb7", b"\x55\xb8"
+"""Matroska's elements Colour, ChromaSitingHorz and ChromaSitingVert (RFC 9559, section 5.1.4.1.28)."""
+_SITINGS = {(1, 1): Siting.TOP_LEFT, (1, 2): Siting.LEFT, (2, 1): Siting.TOP, (2, 2): Siting.CENTER}
+"""(horizontal, vertical), 1 = collocated with a luma sample, 2 = half-way between two."""
+
+
+def chroma_siting(stream: VideoStream, first: bytes = b"") -> int:
+    """By the stream's parameters; UNSPECIFIED where nothing is known, or where Matroska has no word for it (bottom sitings).
+
+    first: the first packet of an H.264 broadcast, whose codec tag Matroska refuses. Without a word in H.264 and HEVC, left is
+    what their standards tell to infer (H.265 clause E.3.1), and what comes back.
+    """
+    found = _written(stream)
+    if found == Siting.UNSPECIFIED and first and stream.codec_context.name == "h264":
+        try:
+            with open_memory(first, "h264") as alone:
+                found = _written(alone.streams.video[0])
+        except av.error.FFmpegError:
+            return Siting.UNSPECIFIED
+    return found
+
+
+def container_crop(stream: VideoStream) -> Crop:
+    """Rows and columns that the container says not to show: Matroska's PixelCrop, MOV's `clap`; as FFmpeg 7.1 and later cut them off."""
+    return _matroska_crop(_header(stream, "matroska")) or _clap(_header(stream, "mov"), stream)
+
+
+def _matroska_crop(header: bytes) -> Crop:
+    bottom, top, left, right = (
+        next((int.from_bytes(data, "big") for data in _elements(header, *_VIDEO_PATH, kind)), 0) for kind in (0x54AA, 0x54BB, 0x54CC, 0x54DD)
+    )
+    return Crop(top, bottom, left, right)
+
+
+def _clap(header: bytes, stream: VideoStream) -> Crop:
+    """Of a header of MOV: ISO/IEC 14496-12 clause 12.1.4, sizes and the offset of the centre as fractions."""
+    at = header.find(b"clap")
+    if at < 0:
+        return Crop()
+    numbers = struct.unpack_from(">IIIIiIiI", header, at + 4)
+    if not all(numbers[1::2]):
+        return Crop()
+    width, height, right, down = (Fraction(a, b) for a, b in zip(numbers[::2], numbers[1::2], strict=True))
+    full = stream.codec_context.width, stream.codec_context.height
+    left, top = (max(0, round((whole - part) / 2 + moved)) for whole, part, moved in zip(full, (width, height), (right, down), strict=True))
+    return Crop(top, full[1] - top - round(height), left, full[0] - left - round(width))
+
+
+_VIDEO_PATH = (0x18538067, 0x1654AE6B, 0xAE, 0xE0)
+"""Segment, Tracks, TrackEntry, Video (RFC 9559, section 5.1)."""
+
+
+def _elements(data: bytes, *path: int) -> Iterator[bytes]:
+    """The content of every element that a path of IDs leads to (RFC 8794, sections 5 and 6)."""
+    at = 0
+    while at < len(data) and data[at]:
+        length = 9 - data[at].bit_length()
+        kind, at = int.from_bytes(data[at : at + length], "big"), at + length
+        if at >= len(data) or not data[at]:
+            return
+        length = 9 - data[at].bit_length()
+        size, at = int.from_bytes(data[at : at + length], "big") & ((1 << 7 * length) - 1), at + length
+        content = data[at:] if size == (1 << 7 * length) - 1 else data[at : at + size]
+        if kind == path[0]:
+            yield from _elements(content, *path[1:]) if path[1:] else (content,)
+        at += len(content)
+
+
+def _written(stream: Any) -> int:
+    header = _header(stream, "matroska")
+    start = header.find(_COLOUR)
+    return _SITINGS.get((_value(header, start, _HORIZONTAL), _value(header, start, _VERTICAL)), Siting.UNSPECIFIED) if start >= 0 else 0
+
+
+def _header(stream: Any, kind: str) -> bytes:
+    """What a muxer writes of a stream before its first packet; empty where it can't hold it."""
+    buffer = io.BytesIO()
+    output = av.open(buffer, "w", format=kind, container_options={"movflags": "empty_moov"} if kind == "mov" else {})
+    try:
+        track = output.add_mux_stream("h264", rate=25, width=16, height=16)
+        track.time_base = Fraction(1, 1000)
+        BitStreamFilterContext("null", in_stream=stream, out_stream=track)
+        output.start_encoding()
+        output.close()
+    except (av.error.FFmpegError, ValueError, OSError):
+        return b""
+    return buffer.getvalue()
+
+
+def _value(header: bytes, start: int, element: bytes) -> int:
+    """Of the unsigned element of one byte behind `start`; 0 where there is none."""
+    at = header.find(element + b"\x81", start, start + 64)
+    return header[at + 3] if at >= 0 else 0

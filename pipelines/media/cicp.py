@@ -1,0 +1,166 @@
+"""Coding-independent code points (ITU-T H.273): the numbers that say what the code values of a film mean, and its HDR metadata."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import IntEnum
+
+from models.errors import MediaError
+
+__all__ = [
+    "HDR_TRANSFERS",
+    "SITING_OFFSETS",
+    "ColorTags",
+    "HdrMetadata",
+    "Matrix",
+    "Primaries",
+    "Range",
+    "Siting",
+    "Transfer",
+    "code_values",
+    "luma_weights",
+]
+
+
+class Matrix(IntEnum):
+    """MatrixCoefficients, H.273 table 4, as far as we convert them."""
+
+    RGB = 0
+    BT709 = 1
+    UNSPECIFIED = 2
+    FCC = 4
+    BT470BG = 5
+    """BT.601, 625 lines."""
+    SMPTE170M = 6
+    """BT.601, 525 lines."""
+    SMPTE240M = 7
+    YCGCO = 8
+    BT2020_NCL = 9
+    BT2020_CL = 10
+    ICTCP = 14
+
+
+class Range(IntEnum):
+    """Video range as FFmpeg counts it: H.273 VideoFullRangeFlag + 1."""
+
+    UNSPECIFIED = 0
+    LIMITED = 1
+    FULL = 2
+
+
+class Primaries(IntEnum):
+    """ColourPrimaries, H.273 table 2."""
+
+    BT709 = 1
+    UNSPECIFIED = 2
+    BT470M = 4
+    BT470BG = 5
+    SMPTE170M = 6
+    SMPTE240M = 7
+    FILM = 8
+    BT2020 = 9
+    SMPTE428 = 10
+    SMPTE431 = 11
+    SMPTE432 = 12
+
+
+class Transfer(IntEnum):
+    """TransferCharacteristics, H.273 table 3."""
+
+    BT709 = 1
+    UNSPECIFIED = 2
+    GAMMA22 = 4
+    GAMMA28 = 5
+    SMPTE170M = 6
+    SMPTE240M = 7
+    LINEAR = 8
+    IEC61966_2_4 = 11
+    SRGB = 13
+    BT2020_10 = 14
+    BT2020_12 = 15
+    PQ = 16
+    """SMPTE ST 2084."""
+    HLG = 18
+    """ARIB STD-B67."""
+
+
+class Siting(IntEnum):
+    """Chroma sample location, H.273 clause 8.7 (+1, as FFmpeg counts it)."""
+
+    UNSPECIFIED = 0
+    LEFT = 1
+    CENTER = 2
+    TOP_LEFT = 3
+    TOP = 4
+    BOTTOM_LEFT = 5
+    BOTTOM = 6
+
+
+@dataclass(frozen=True)
+class ColorTags:
+    """What the code values mean, in H.273's numbers. A value outside our enums is kept as a plain number."""
+
+    matrix: int = Matrix.UNSPECIFIED
+    range: int = Range.UNSPECIFIED
+    primaries: int = Primaries.UNSPECIFIED
+    transfer: int = Transfer.UNSPECIFIED
+    siting: int = Siting.UNSPECIFIED
+
+
+HDR_TRANSFERS = frozenset({Transfer.PQ, Transfer.HLG})
+
+
+@dataclass(frozen=True)
+class HdrMetadata:
+    """What a display is told of all pictures of an HDR film; either part may be missing.
+
+    In the integers of H.265 clauses D.3.28 and D.3.35.
+    """
+
+    display: tuple[int, ...] = ()
+    """Mastering display (SMPTE ST 2086): red x, y, green x, y, blue x, y, white x, y in 0.00002, then highest and lowest
+    luminance in 0.0001 cd/m²."""
+    light: tuple[int, int] | None = None
+    """MaxCLL and MaxFALL (CTA-861.3), in cd/m²."""
+
+    def __bool__(self) -> bool:
+        return bool(self.display) or self.light is not None
+
+
+_LUMA_WEIGHTS = {
+    Matrix.BT709: (0.2126, 0.0722),
+    Matrix.FCC: (0.30, 0.11),
+    Matrix.BT470BG: (0.299, 0.114),
+    Matrix.SMPTE170M: (0.299, 0.114),
+    Matrix.SMPTE240M: (0.212, 0.087),
+    Matrix.BT2020_NCL: (0.2627, 0.0593),
+}
+"""Matrix -> (K_R, K_B)."""
+
+
+def luma_weights(matrix: int) -> tuple[float, float]:
+    """(K_R, K_B). Raises MediaError for matrices that are no such weighting (YCgCo, ICtCp, constant luminance)."""
+    if matrix not in _LUMA_WEIGHTS:
+        raise MediaError(f"colour matrix {matrix} (H.273 table 4) can't be converted; convert the video to BT.709 or BT.2020 NCL first")
+    return _LUMA_WEIGHTS[Matrix(matrix)]
+
+
+def code_values(bits: int, full: bool, *, chroma: bool) -> tuple[float, float]:
+    """(offset, span) of code values: code = offset + span · value (H.273 equations 20 to 28). Floats (32 bits) are values."""
+    if bits == 32:
+        return 0.0, 1.0
+    if full:
+        return (float(1 << (bits - 1)) if chroma else 0.0), float((1 << bits) - 1)
+    unit = 1 << (bits - 8)
+    return (128.0 * unit, 224.0 * unit) if chroma else (16.0 * unit, 219.0 * unit)
+
+
+SITING_OFFSETS = {
+    Siting.LEFT: (0.0, -0.25),
+    Siting.CENTER: (0.0, 0.0),
+    Siting.TOP_LEFT: (-0.25, -0.25),
+    Siting.TOP: (-0.25, 0.0),
+    Siting.BOTTOM_LEFT: (0.25, -0.25),
+    Siting.BOTTOM: (0.25, 0.0),
+}
+"""Siting -> (vertical, horizontal) offset of a 4:2:0 chroma sample from the centre of its 2x2 luma samples, in chroma samples."""

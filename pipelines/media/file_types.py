@@ -1,0 +1,36 @@
+"""File name suffixes of videos and pictures, and the files of a folder that have them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from models.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+__all__ = ["PICTURE_SUFFIXES", "find_inputs"]
+
+
+PICTURE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".bmp"})
+VIDEO_SUFFIXES = frozenset({".mp4", ".mkv", ".mov", ".m4v", ".webm", ".avi", ".ts", ".m2ts", ".mpg", ".mpeg", ".y4m", ".mxf", ".flv"})
+
+
+def find_inputs(paths: Iterable[str | Path]) -> list[Path]:
+    """The files meant: files themselves, and the pictures and videos directly in folders, sorted by name.
+
+    Raises UsageError where a path does not exist or a folder holds neither.
+    """
+    found: list[Path] = []
+    for path in map(Path, paths):
+        if path.is_dir():
+            inside = sorted(p for p in path.iterdir() if p.suffix.lower() in PICTURE_SUFFIXES | VIDEO_SUFFIXES)
+            if not inside:
+                raise UsageError(f"{path}: holds no video and no picture; expected files such as .mp4, .mkv, .png, .jpg, .webp")
+            found += inside
+        elif path.exists():
+            found.append(path)
+        else:
+            raise UsageError(f"{path}: no such file or folder")
+    return found

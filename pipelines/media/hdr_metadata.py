@@ -1,0 +1,168 @@
+"""The static metadata of HDR video (`HdrMetadata`), from a decoded frame to an encoder and into a container."""
+
+from __future__ import annotations
+
+import io
+import struct
+from typing import TYPE_CHECKING, Any
+
+import av
+from av.bitstream import BitStreamFilterContext
+from av.sidedata.sidedata import SideDataContainer
+from av.sidedata.sidedata import Type as SideData
+
+from pipelines.media.cicp import HdrMetadata, Range
+from pipelines.media.demuxer import open_memory
+
+if TYPE_CHECKING:
+    from av.video.frame import VideoFrame
+
+    from pipelines.media.cicp import ColorTags
+
+__all__ = ["agree", "encoder_options", "frame_side_data", "is_dolby_vision_only", "side_data_of", "static_metadata", "with_metadata"]
+
+
+_PER_CHROMATICITY = 50000
+_PER_LUMINANCE = 10000
+
+
+def encoder_options(metadata: HdrMetadata, encoder: str) -> dict[str, str]:
+    """Option -> text that makes an encoder write the metadata into its bitstream; nothing for one that can't."""
+    if not metadata or encoder not in _WORDS:
+        return {}
+    option, display, light, more = _WORDS[encoder]
+    parts = [more] if more else []
+    parts += [f"{display}={_volume(metadata.display, decimal=encoder == 'libsvtav1')}"] if metadata.display else []
+    parts += [f"{light}={metadata.light[0]},{metadata.light[1]}"] if metadata.light else []
+    return {option: ":".join(parts)}
+
+
+_WORDS = {
+    "libx265": ("x265-params", "master-display", "max-cll", "hdr10=1"),
+    "libx264": ("x264-params", "mastering-display", "cll", ""),
+    "libsvtav1": ("svtav1-params", "mastering-display", "content-light", ""),
+}
+"""Encoder -> its option, its words for display and light, and what else it wants."""
+
+
+def _volume(display: tuple[int, ...], *, decimal: bool) -> str:
+    red, green, blue, white, luminance = (display[n : n + 2] for n in range(0, 10, 2))
+
+    def pair(values: tuple[int, ...], unit: int) -> str:
+        return f"({values[0] / unit:.7g},{values[1] / unit:.7g})" if decimal else f"({values[0]},{values[1]})"
+
+    points = "".join(n + pair(p, _PER_CHROMATICITY) for n, p in (("G", green), ("B", blue), ("R", red), ("WP", white)))
+    return f"{points}L{pair(luminance, _PER_LUMINANCE)}"
+
+
+def agree(one: HdrMetadata, other: HdrMetadata) -> bool:
+    """The same but for the steps of AV1, which counts in other units (chromaticities in 2⁻¹⁶, luminances in 2⁻⁸ and 2⁻¹⁴)."""
+    if len(one.display) != len(other.display) or one.light != other.light:
+        return False
+    steps = (1,) * 8 + (_PER_LUMINANCE // 256 + 1, 1)
+    return all(abs(a - b) <= s for a, b, s in zip(one.display, other.display, steps, strict=False))
+
+
+def side_data_of(frame: VideoFrame) -> SideDataContainer:
+    """All side data of a decoded frame. Raises ValueError where the frame has a kind PyAV 18 can't name.
+
+    Not `frame.side_data`, which the frame would keep: it and the frame would hold each other, and pictures of many megabytes
+    would wait for Python's next full collection.
+    """
+    return SideDataContainer(frame)  # type: ignore[call-arg]
+
+
+def frame_side_data(frame: VideoFrame, kind: SideData) -> bytes | None:
+    """Side data of a decoded frame; None where there is none, or where the frame has a kind PyAV 18 can't name."""
+    try:
+        data = side_data_of(frame).get(kind)  # type: ignore[call-overload]
+    except (ValueError, KeyError):
+        return None
+    return None if data is None else bytes(data)
+
+
+def static_metadata(frame: VideoFrame) -> HdrMetadata:
+    """What the frame says: AVMasteringDisplayMetadata and AVContentLightMetadata of libavutil."""
+    display: tuple[int, ...] = ()
+    volume = frame_side_data(frame, SideData.MASTERING_DISPLAY_METADATA)
+    if volume is not None and len(volume) >= 88:
+        numbers = struct.unpack("<20i2i", volume[:88])
+        ratios = [(numbers[n], numbers[n + 1]) for n in range(0, 20, 2)]
+        if all(numbers[20:]) and all(d for _, d in ratios):
+            # Primaries and white point, then the lowest luminance before the highest.
+            ratios[8:] = reversed(ratios[8:])
+            units = [_PER_CHROMATICITY] * 8 + [_PER_LUMINANCE] * 2
+            display = tuple(round(n * u / d) for (n, d), u in zip(ratios, units, strict=True))
+    level = frame_side_data(frame, SideData.CONTENT_LIGHT_LEVEL)
+    light = struct.unpack("<2I", level[:8]) if level is not None and len(level) >= 8 else None
+    return HdrMetadata(display, light)
+
+
+def is_dolby_vision_only(frame: VideoFrame) -> bool:
+    """Dolby Vision whose base layer no other decoder shows right: profile 5, and AV1's 10.0 (full-range IPT-PQ-c2).
+
+    By the RPU header, as libavutil's AVDOVIRpuDataHeader has it: vdr_rpu_profile 0 with a full-range base layer.
+    """
+    data = frame_side_data(frame, SideData.DOVI_METADATA)
+    if data is None or len(data) < 72:
+        return False
+    header = data[struct.unpack("<Q", data[:8])[0] :]
+    return header[4] == 0 and header[10] == 1
+
+
+_BMP_TAGS = {"h264": b"H264", "av1": b"AV01", "ffv1": b"FFV1"}
+"""Codec tags Matroska wants instead of those of MOV (FFmpeg checks them against the tags of RIFF, which have none for HEVC)."""
+
+
+def with_metadata(stream: Any, metadata: HdrMetadata, color: ColorTags, *, matroska: bool) -> Any:
+    """An open container whose first stream has the codec parameters of `stream`, and the metadata beside them.
+
+    Muxers take it from there; there is no other way to hand it to them. Made by writing a header into memory and putting
+    the boxes into its sample entry. Raises ValueError where the codec has no sample entry.
+    """
+    buffer = io.BytesIO()
+    codec = stream.codec_context.codec.canonical_name
+    written = av.open(buffer, "w", format="mov" if codec != "av1" else "mp4", container_options={"movflags": "empty_moov"})
+    track = written.add_mux_stream("h264", rate=25, width=stream.codec_context.width, height=stream.codec_context.height)
+    track.time_base = stream.time_base
+    BitStreamFilterContext("null", in_stream=stream, out_stream=track)
+    written.start_encoding()
+    written.close()
+    data = bytearray(buffer.getvalue())
+    path, start, end = [], 0, len(data)
+    for name in (b"moov", b"trak", b"mdia", b"minf", b"stbl", b"stsd"):
+        start, end = _box(data, name, start, end)
+        path.append(start)
+        start += 8 if name != b"stsd" else 16
+    path.append(start)  # the one sample entry
+    size = struct.unpack_from(">I", data, start)[0]
+    if matroska:
+        data[start + 4 : start + 8] = _BMP_TAGS.get(codec, bytes(data[start + 4 : start + 8]))
+    boxes = _boxes(metadata, color)
+    data[start + size : start + size] = boxes
+    for at in path:
+        struct.pack_into(">I", data, at, struct.unpack_from(">I", data, at)[0] + len(boxes))
+    return open_memory(bytes(data), "mov")
+
+
+def _boxes(metadata: HdrMetadata, color: ColorTags) -> bytes:
+    """As the boxes `mdcv` and `clli` of ISO/IEC 14496-12 (clause 12.1.6), behind a `colr` that knows the range, as MOV's own does not."""
+    data = struct.pack(">I4s4s3HB", 19, b"colr", b"nclx", color.primaries, color.transfer, color.matrix, (color.range == Range.FULL) << 7)
+    if metadata.display:
+        red, green, blue, white, luminance = (metadata.display[n : n + 2] for n in range(0, 10, 2))
+        data += struct.pack(">I4s8H2I", 32, b"mdcv", *green, *blue, *red, *white, *luminance)
+    if metadata.light:
+        data += struct.pack(">I4s2H", 12, b"clli", *metadata.light)
+    return data
+
+
+def _box(data: bytearray, name: bytes, start: int, end: int) -> tuple[int, int]:
+    """(first byte, one past the last) of the box of that name."""
+    while start + 8 <= end:
+        size, kind = struct.unpack_from(">I4s", data, start)
+        if kind == name:
+            return start, start + size
+        if size < 8:
+            break
+        start += size
+    raise ValueError(name)

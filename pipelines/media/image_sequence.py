@@ -1,0 +1,133 @@
+"""Numbered pictures as a film: `frame_%05d.png` names them all, in and out.
+
+A name with one %d or %0Nd and the ending of a picture means a sequence wherever no file of that very name lies.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import re
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from models.errors import MediaError, VerificationError
+from pipelines.storage.atomic_file import write_atomically
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+__all__ = ["SUFFIXES", "Pattern", "pack", "pattern_of", "publish", "unpack"]
+
+
+SUFFIXES = frozenset({".png", ".tif", ".tiff", ".exr", ".dpx", ".jpg", ".jpeg", ".webp", ".bmp"})
+_PLACE = re.compile(r"%(?:0(\d{1,2}))?d")
+_LENGTH_BYTES = 8
+
+
+@dataclass(frozen=True)
+class Pattern:
+    """The name of a sequence."""
+
+    folder: Path
+    head: str
+    digits: int
+    """Least number of digits, filled with zeros; 1 for %d."""
+    tail: str
+
+    def path(self, number: int) -> Path:
+        """The picture of that number."""
+        return self.folder / f"{self.head}{number:0{self.digits}d}{self.tail}"
+
+    def numbers(self) -> list[int]:
+        """Numbers of the pictures that are there, ascending."""
+        shape = re.compile(re.escape(self.head) + r"(\d+)" + re.escape(self.tail))
+        found = []
+        with contextlib.suppress(OSError):
+            for name in os.listdir(self.folder):
+                match = shape.fullmatch(name)
+                if match and match[1] == f"{int(match[1]):0{self.digits}d}":
+                    found.append(int(match[1]))
+        return sorted(found)
+
+    def whole(self) -> list[int]:
+        """Numbers of a sequence without a hole. Raises MediaError where there is none, naming what is missing."""
+        numbers = self.numbers()
+        if not numbers:
+            raise MediaError(f"{self}: there is no picture of that name")
+        missing = next((a + 1 for a, b in zip(numbers, numbers[1:], strict=False) if b != a + 1), None)
+        if missing is not None:
+            raise MediaError(f"{self}: {self.path(missing).name} is missing; give the parts before and after it on their own, or number them anew")
+        bad = next((n for n in numbers if not self.path(n).is_file() or self.path(n).stat().st_size == 0), None)
+        if bad is not None:
+            raise MediaError(f"{self.path(bad)}: is empty, or no regular file")
+        return numbers
+
+    def ffmpeg_url(self) -> str:
+        """As FFmpeg's image2 writes it, with every other per cent sign doubled."""
+        folder = os.path.abspath(self.folder).replace("%", "%%")
+        return f"file:{folder}/{self.head.replace('%', '%%')}%0{self.digits}d{self.tail.replace('%', '%%')}"
+
+    def fingerprint(self) -> str:
+        """SHA-256 over the pictures' names and contents."""
+        total = hashlib.sha256()
+        for number in self.numbers():
+            with open(self.path(number), "rb") as file:
+                total.update(os.fsencode(self.path(number).name) + hashlib.file_digest(file, "sha256").digest())
+        return total.hexdigest()
+
+    def bytes(self, numbers: Iterable[int]) -> int:
+        """What the pictures of these numbers hold. Raises OSError where one is missing."""
+        return sum(self.path(n).stat().st_size for n in numbers)
+
+    def __str__(self) -> str:
+        return str(self.folder / f"{self.head}{f'%0{self.digits}d' if self.digits > 1 else '%d'}{self.tail}")
+
+
+def pattern_of(path: str | os.PathLike[str]) -> Pattern | None:
+    """The sequence a path means; None where it is a plain path.
+
+    >>> pattern_of("shots/frame_%05d.png").path(7).name
+    'frame_00007.png'
+    """
+    name = os.path.basename(os.fspath(path))
+    places = list(_PLACE.finditer(name)) if isinstance(name, str) else []
+    if len(places) != 1 or os.path.splitext(name)[1].lower() not in SUFFIXES or os.path.lexists(path):
+        return None
+    return Pattern(Path(os.path.dirname(os.fspath(path))), name[: places[0].start()], int(places[0][1] or 1) or 1, name[places[0].end() :])
+
+
+def pack(pictures: Iterable[bytes]) -> bytes:
+    """Pictures in one piece: each behind its length, 8 bytes little-endian."""
+    return b"".join(len(p).to_bytes(_LENGTH_BYTES, "little") + p for p in pictures)
+
+
+def unpack(data: bytes) -> Iterator[bytes]:
+    """The reverse of `pack`. Raises VerificationError where lengths don't fit."""
+    at = 0
+    while at < len(data):
+        length = int.from_bytes(data[at : at + _LENGTH_BYTES], "little")
+        at += _LENGTH_BYTES
+        if at + length > len(data):
+            raise VerificationError("a chunk of pictures is cut short; give the same command again")
+        yield data[at : at + length]
+        at += length
+
+
+def publish(made: Path, target: Pattern, mark: Path, word: str) -> int:
+    """Give all pictures of a folder, each named by its number, their names in the target's; the bytes they hold come back.
+
+    Pictures of the same pattern under other numbers stay: a part of a film may be done again between the others. mark: file that
+    says, with `word`, whose pictures these are, for a run that was ended in between. Raises OSError, OutputError.
+    """
+    write_atomically(mark, word.encode())
+    numbers = sorted(int(name) for name in os.listdir(made))
+    size = 0
+    for number in numbers:
+        size += (made / str(number)).stat().st_size
+        os.replace(made / str(number), target.path(number))
+    shutil.rmtree(made, ignore_errors=True)
+    return size

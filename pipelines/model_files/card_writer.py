@@ -1,0 +1,152 @@
+"""`export`: a state dict becomes `NAME.safetensors` (fp16) and its card `NAME.toml`, as `models.catalog.card.read_card` reads it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+from safetensors.torch import save
+from torch import Tensor, nn
+
+from models.architectures.registry import ARCHITECTURES
+from models.catalog.card import sha256_of
+from models.errors import UsageError
+from pipelines.storage.atomic_file import write_atomically
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from models.network import Contract
+
+__all__ = ["build", "export", "gflop_per_megapixel", "parameter_count", "to_toml"]
+
+
+_COUNTED_PX = 64
+"""Side of the picture that operations are counted on."""
+
+
+def build(architecture: str, scale: int, settings: Mapping[str, Any]) -> nn.Module:
+    """The untrained network of a card's three fields. Raises UsageError where the architecture does not take them."""
+    if architecture not in ARCHITECTURES:
+        raise UsageError(f"architecture = {architecture!r}: no such architecture; there are {', '.join(ARCHITECTURES)}")
+    try:
+        network: nn.Module = ARCHITECTURES[architecture](scale=scale, **settings)
+    except TypeError as error:
+        raise UsageError(f"architecture {architecture!r} does not take the settings {dict(settings)}: {error}") from None
+    return network
+
+
+def parameter_count(network: nn.Module) -> int:
+    """Numbers that were learned."""
+    return sum(p.numel() for p in network.parameters())
+
+
+def gflop_per_megapixel(network: nn.Module) -> float:
+    """Floating-point operations (a multiply-add is two) of its convolutions, in 10^9 per 10^6 pixels of input."""
+    counted = 0
+
+    def count(module: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
+        nonlocal counted
+        if isinstance(module, nn.Conv2d):
+            taps = module.kernel_size[0] * module.kernel_size[1] * module.in_channels // module.groups
+            counted += 2 * taps * output.numel()
+        elif isinstance(module, nn.ConvTranspose2d):
+            taps = module.kernel_size[0] * module.kernel_size[1] * module.out_channels // module.groups
+            counted += 2 * taps * inputs[0].numel()
+
+    hooks = [m.register_forward_hook(count) for m in network.modules() if isinstance(m, nn.Conv2d | nn.ConvTranspose2d)]
+    try:
+        with torch.inference_mode():
+            _run_once(network)
+    finally:
+        for hook in hooks:
+            hook.remove()
+    return counted / _COUNTED_PX**2 / 1e3
+
+
+def _run_once(network: nn.Module) -> None:
+    contract: Contract = network.contract  # type: ignore[assignment]
+    side, frames = _COUNTED_PX, contract.past + 1 + contract.future
+    if contract.pixels == "rgb":
+        network(torch.zeros(1, 3, side, side))
+    elif contract.recurrent:
+        network((torch.zeros(1, frames, side, side), torch.zeros(1, 2 * frames, side // 2, side // 2)), None)
+    else:
+        network((torch.zeros(1, frames, side, side), torch.zeros(1, 2 * frames, side // 2, side // 2)))
+
+
+def export(
+    state: Mapping[str, Tensor],
+    *,
+    architecture: str,
+    settings: Mapping[str, Any],
+    scale: int,
+    folder: str | Path,
+    name: str,
+    description: str = "",
+    record: Mapping[str, Any] | None = None,
+) -> Path:
+    """Write the weights in fp16 and the card beside them; both get their names only when they are complete.
+
+    state: tensors of the architecture, as `state_dict` names them. settings: its arguments besides the scale.
+    record: further tables of the card (training, scores); values that TOML can hold.
+    Returns the path of the weights. Raises UsageError where the tensors are not those of the architecture.
+    """
+    network = build(architecture, scale, settings)
+    expected = {k: tuple(v.shape) for k, v in network.state_dict().items()}
+    found = {k: tuple(v.shape) for k, v in state.items()}
+    if expected != found:
+        odd = min(set(expected.items()) ^ set(found.items()))[0]
+        raise UsageError(f"{name}: its tensors are not those of {architecture} {dict(settings)} at scale {scale}; the first that differs is {odd}")
+    contract: Contract = network.contract  # type: ignore[assignment]
+    weights = Path(folder) / f"{name}.safetensors"
+    half = {k: v.detach().to("cpu", torch.float16).contiguous() for k, v in state.items()}
+    write_atomically(weights, save(half), parents=True)
+    card: dict[str, Any] = {
+        "scale": scale,
+        "architecture": architecture,
+        "description": description,
+        "parameters": parameter_count(network),
+        "pixels": contract.pixels,
+        "sha256": sha256_of(weights),
+        "gflop_per_megapixel": round(gflop_per_megapixel(network), 2),
+        "halo_px": contract.halo_px,
+        **({"past": contract.past, "future": contract.future, "recurrent": contract.recurrent} if contract.temporal else {}),
+        "settings": dict(settings),
+        **(record or {}),
+    }
+    write_atomically(weights.with_suffix(".toml"), to_toml(card).encode(errors="replace"))
+    return weights
+
+
+def to_toml(table: Mapping[str, Any]) -> str:
+    """A nested table as TOML text: plain values first, then tables; None is left out."""
+    return "\n".join(_lines(table, ())) + "\n"
+
+
+def _lines(table: Mapping[str, Any], path: tuple[str, ...]) -> list[str]:
+    plain = {k: v for k, v in table.items() if not isinstance(v, dict) and v is not None}
+    lines = [f"{_key(k)} = {_value(v)}" for k, v in plain.items()]
+    for key, value in table.items():
+        if isinstance(value, dict):
+            inner = (*path, _key(key))
+            lines += ["", f"[{'.'.join(inner)}]", *_lines(value, inner)]
+    return lines
+
+
+def _key(key: str) -> str:
+    return key if key.replace("-", "").replace("_", "").isalnum() and key.isascii() else json.dumps(key)
+
+
+def _value(value: Any) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, int):
+        return str(value)
+    if isinstance(value, float):
+        return {"inf": "inf", "-inf": "-inf", "nan": "nan"}.get(str(value), repr(value))
+    if isinstance(value, list | tuple):
+        return "[" + ", ".join(_value(v) for v in value) + "]"
+    return json.dumps(str(value), ensure_ascii=False)

@@ -1,0 +1,214 @@
+"""`write_onnx`: a network as an ONNX file, for other tools and other runtimes.
+
+Inputs and outputs are fp32. A YUV-native network has "luma" (B,1,H,W), 0..1 = nominal black..white, and "chroma" (B,2,H/2,W/2),
+-0.5..0.5, left-sited (H.273 type 0); with neighbours their planes side by side, oldest first; a recurrent one also "state", zeros
+at first and after a scene cut. Others have "rgb" (B,3,H,W), R'G'B' 0..1. Outputs are called "…_out" and are not clamped.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import json
+import logging
+import warnings
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from models.errors import UsageError, VerificationError
+from pipelines.storage.atomic_file import write_atomically
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from torch import Tensor, nn
+
+    from models.catalog.card import Card
+    from models.network import LoadedNetwork
+
+__all__ = ["Exported", "write_onnx"]
+
+
+_TOLERANCE = 1e-3
+"""Of a value, 0..1, between torch and onnxruntime: a quarter of a code of 8 bits; sums in another order are 1e-6 apart."""
+_CELLS = 12
+"""Side of the picture that is traced, in cells of what height and width must divide by."""
+
+
+@dataclass(frozen=True)
+class Exported:
+    """What was written."""
+
+    path: str
+    bytes: int
+    inputs: dict[str, list[int | str]]
+    """Name -> shape; a side that may be any is named by a formula."""
+    outputs: dict[str, list[int | str]]
+    size_multiple: int
+    """What H and W must divide by; pad by reflection and crop."""
+    difference: float | None
+    """Largest one between torch's values and onnxruntime's on a random picture; None: onnxruntime is not installed."""
+
+
+def write_onnx(card: Card, path: Path, *, size: tuple[int, int] | None = None) -> Exported:
+    """Write the network of a card as ONNX, and compare what onnxruntime makes of it with torch.
+
+    size: (width, height) of the input, for tools that want it fixed; None: any, where the architecture lets it be.
+    Raises UsageError where onnx is missing, the network can't be exported or the size does not fit, OutputError for the disk,
+    VerificationError where the file computes something else.
+    """
+    if card.architecture == "interpolation":
+        raise UsageError(f"{card.name}: a classical scaler has no weights to export; every tool has its own")
+    try:
+        import onnx
+        import onnxscript  # noqa: F401 - torch's exporter needs it, and says so less plainly
+    except ImportError as error:
+        raise UsageError(f"vsr export needs {error.name}: install vsr with its extra: pip install '.[export]'") from None
+    import torch
+
+    from models.catalog.loader import load_network
+
+    network = load_network(card)
+    multiple = _multiple(network)
+    if size is not None and any(n % multiple or n <= 0 for n in size):
+        raise UsageError(f"--size {size[0]} {size[1]}: {card.name} needs sides that {multiple} divides")
+    module = _Flat(network).eval()
+    width, height = size or (multiple * (_CELLS + 4), multiple * _CELLS)
+    inputs = _inputs(network, height, width, seed=0)
+    program = _traced(module, inputs, None if size else _free_sides(network, multiple))
+    if program is None:
+        hint = "" if size else "; maybe for one size only: add --size WIDTH HEIGHT"
+        raise UsageError(f"{card.name}: torch {torch.__version__} can't export its architecture ({card.architecture}) to ONNX{hint}")
+    proto = program.model_proto
+    onnx.helper.set_model_props(proto, _facts(network, multiple))
+    onnx.checker.check_model(proto)
+    # Not the size that was traced, or one that got frozen would not show.
+    again = inputs if size else _inputs(network, height + 2 * multiple, width + multiple, seed=1)
+    difference: float | None = None
+
+    def write(partial: Path) -> None:
+        nonlocal difference
+        partial.write_bytes(proto.SerializeToString())
+        difference = _difference(partial, module, again)
+        if difference is not None and not difference <= _TOLERANCE:
+            raise VerificationError(f"{path}: onnxruntime's values differ from torch's by up to {difference:.3g}; nothing was kept of it")
+
+    write_atomically(path, write)
+    return Exported(str(path), path.stat().st_size, _shapes(proto.graph.input), _shapes(proto.graph.output), multiple, difference)
+
+
+def _multiple(network: LoadedNetwork) -> int:
+    """What H and W must divide by; chroma makes it even."""
+    multiple = network.contract.size_multiple
+    return multiple * (multiple % 2 + 1) if network.contract.pixels == "yuv420" else multiple
+
+
+def _Flat(network: LoadedNetwork) -> nn.Module:  # noqa: N802 - a class but for torch, which is loaded late
+    """The network with tensors side by side instead of in tuples, as ONNX has them."""
+    from torch import nn
+
+    contract = network.contract
+
+    class Flat(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.network: Any = network.module
+
+        def forward(self, *planes: Tensor) -> Any:
+            if contract.pixels == "rgb":
+                return self.network(planes[0])
+            if contract.recurrent:
+                (luma, chroma), state = self.network((planes[0], planes[1]), planes[2])
+                return luma, chroma, state
+            return self.network((planes[0], planes[1]))
+
+    return Flat()
+
+
+def _inputs(network: LoadedNetwork, height: int, width: int, *, seed: int) -> dict[str, Tensor]:
+    """A random picture of that size, by name."""
+    import torch
+
+    contract = network.contract
+    seen = contract.past + 1 + contract.future
+    random = torch.Generator().manual_seed(seed)
+    if contract.pixels == "rgb":
+        return {"rgb": torch.rand(1, 3, height, width, generator=random)}
+    luma, chroma = (torch.rand(1, n * seen, height // n, width // n, generator=random) for n in (1, 2))
+    made = {"luma": luma, "chroma": chroma - 0.5}
+    if contract.recurrent:
+        made["state"] = torch.rand(1, network.module.width, height // 2, width // 2, generator=random)  # type: ignore[attr-defined]
+    return made
+
+
+def _free_sides(network: LoadedNetwork, multiple: int) -> tuple[dict[int, Any], ...]:
+    """Which sides of each input may be of any length, as multiples of what H and W must divide by."""
+    from torch.export import Dim
+
+    down, across = Dim("h", min=4, max=8192), Dim("w", min=4, max=8192)
+
+    def sides(by: int) -> dict[int, Any]:
+        return {2: by * down, 3: by * across} if by > 1 else {2: down, 3: across}
+
+    if network.contract.pixels == "rgb":
+        return (sides(multiple),)
+    return (sides(multiple), *[sides(multiple // 2)] * (2 if network.contract.recurrent else 1))
+
+
+def _traced(module: nn.Module, inputs: dict[str, Tensor], dynamic: tuple[dict[int, Any], ...] | None) -> Any:
+    """Torch's ONNX program, or None where it can't make one."""
+    import torch
+
+    outputs = [f"{name}_out" for name in inputs]
+    with _silent(), torch.inference_mode(mode=False), torch.no_grad():
+        try:
+            return torch.onnx.export(
+                module, tuple(inputs.values()), dynamo=True, input_names=list(inputs), output_names=outputs, verbose=False,
+                dynamic_shapes=(dynamic,) if dynamic else None,
+            )  # fmt: skip
+        except Exception:  # noqa: BLE001 - whatever foreign code makes the tracer raise
+            return None
+
+
+@contextlib.contextmanager
+def _silent() -> Iterator[None]:
+    """The exporter talks of its own affairs on every channel there is."""
+    logging.disable(logging.WARNING)
+    try:
+        with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logging.disable(logging.NOTSET)
+
+
+def _facts(network: LoadedNetwork, multiple: int) -> dict[str, str]:
+    """What a user of the file must know, as its metadata."""
+    contract = network.contract
+    values = "R'G'B' 0..1" if contract.pixels == "rgb" else "luma 0..1 = nominal black..white; chroma -0.5..0.5, left-sited, half size"
+    facts: dict[str, Any] = {
+        "name": network.name, "sha256": network.sha256, "scale": contract.scale, "pixels": contract.pixels, "values": values,
+        "size_multiple": multiple, "halo_px": contract.halo_px, "past": contract.past, "future": contract.future, "recurrent": contract.recurrent,
+    }  # fmt: skip
+    return {f"vsr.{key}": value if isinstance(value, str) else json.dumps(value) for key, value in facts.items()}
+
+
+def _difference(path: Path, module: nn.Module, inputs: dict[str, Tensor]) -> float | None:
+    """Largest difference of a value between onnxruntime and torch; None without onnxruntime."""
+    try:
+        import onnxruntime
+    except ImportError:
+        return None
+    import torch
+
+    session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+    found = session.run(None, {name: tensor.numpy() for name, tensor in inputs.items()})
+    with torch.inference_mode():
+        made = module(*inputs.values())
+    wanted = made if isinstance(made, tuple) else (made,)
+    return max(float((torch.from_numpy(a) - b).abs().max()) for a, b in zip(found, wanted, strict=True))
+
+
+def _shapes(values: Any) -> dict[str, list[int | str]]:
+    return {v.name: [d.dim_param or d.dim_value for d in v.type.tensor_type.shape.dim] for v in values}

@@ -1,0 +1,9 @@
+"""What training optimises.
+
+adversarial.py     generator and discriminator in turns (GAN)
+diffusion.py       diffusion, and distillation to few steps
+reconstruction.py  the result should equal the truth
+registry.py        table: name -> objective
+settings.py        TrainSettings: a network and how it is trained
+variational.py     VAE: reconstruction and KL divergence
+"""

@@ -1,0 +1,147 @@
+"""`Reconstruction`: the plain objective: the network's result should be the truth, by pixels and by deep features.
+
+Other objectives build on it (`objectives`). Whatever one draws follows from the seed and the step's number.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+import torch
+
+from models.architectures.recurrent import Recurrent
+from models.layers.yuv_residual import BicubicSkip, bicubic, pack
+from models.losses.features import Features, load_features
+from models.losses.functions import LOSSES, SAMPLES, cosine_distance, perceptual, ssim_loss
+from pipelines.datasets.batch_loader import Batch
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from torch import Tensor, nn
+
+    from models.network import Planes
+    from pipelines.objectives.settings import TrainSettings
+
+__all__ = ["Reconstruction", "forward"]
+
+
+class Reconstruction:
+    """`loss` of luma and chroma, and terms on deep features and structure."""
+
+    repeats: ClassVar[bool] = True
+    """A step's kernels are the same for every batch and step, nothing is drawn among them: they can be recorded as a CUDA graph."""
+
+    def __init__(self, settings: TrainSettings, network: nn.Module, device: torch.device, autocast: Callable[[], Any]) -> None:
+        """autocast: a context for forward passes in the training's precision. Raises UsageError for a network it is not for."""
+        self.settings, self.network, self.device, self.autocast = settings, network, device, autocast
+        self.share = (0, 1)
+        """(number, count) of the equal parts of each batch, where processes train together: the part that is this one's."""
+        objective = settings.objective
+        self._features: Features | None = None
+        if objective.cosine or objective.perceptual:
+            self._features = load_features(objective.features, device)
+
+    def prepare(self, batch: Batch) -> Batch:
+        """Take what is the same for any weights out of the step: the upscale that the residual is added to.
+
+        Where the loss counts samples one by one, their order does not matter, so the difference is brought into the order of
+        the last layer's channels, and neither resampling nor shuffling is left in the step.
+        """
+        objective = self.settings.objective
+        if self.settings.loss not in SAMPLES or not isinstance(self.network, BicubicSkip | Recurrent) or self._features is not None or objective.ssim:
+            return batch
+        return self._with_target(batch, self.network)
+
+    def _with_target(self, batch: Batch, network: BicubicSkip | Recurrent) -> Batch:
+        luma, chroma = bicubic(batch.low, self.settings.scale)
+        target = pack((batch.truth[0] - luma, batch.truth[1] - chroma), network.packing)
+        return Batch(batch.low, batch.truth, batch.frames, target.contiguous(memory_format=torch.channels_last))
+
+    def loss(self, batch: Batch, step: int) -> Tensor:
+        """What the network is to make small."""
+        del step  # nothing is drawn here
+        if batch.target is None:
+            return self._of_planes(forward(self.network, batch.low, batch.frames), batch)
+        if isinstance(self.network, Recurrent):
+            residual = self.network.residuals(batch.low, batch.frames)
+        else:
+            assert isinstance(self.network, BicubicSkip)
+            residual = self.network.residual(*batch.low)
+        return self.settings.objective.pixel * self._of_residual(residual, batch.target)
+
+    def _of_planes(self, result: Planes, batch: Batch) -> Tensor:
+        """All terms of a result in full."""
+        settings, objective, loss_of = self.settings, self.settings.objective, LOSSES[self.settings.loss]
+        luma, chroma = result[0].float(), result[1].float()
+        loss = loss_of(luma, batch.truth[0])
+        if settings.chroma_weight:
+            loss = loss + settings.chroma_weight * loss_of(chroma, batch.truth[1])
+        loss = objective.pixel * loss
+        if objective.ssim:
+            loss = loss + objective.ssim * ssim_loss(luma, batch.truth[0])
+        if self._features is not None:
+            with torch.no_grad():
+                wanted = self._features(batch.truth)
+            found = self._features((luma, chroma))
+            if objective.perceptual:
+                loss = loss + objective.perceptual * perceptual(found, wanted)
+            if objective.cosine:
+                loss = loss + objective.cosine * cosine_distance(found, wanted)
+        return loss
+
+    def _of_residual(self, residual: Tensor, target: Tensor) -> Tensor:
+        """`loss` by the channels of the last layer: two thirds of luma, one of chroma."""
+        # Channels lie innermost, so this is a view; a matrix keeps the loops over it simple and fast.
+        found, wanted = (x.permute(0, 2, 3, 1).reshape(-1, x.shape[1]) for x in (residual.float(), target))
+        means = SAMPLES[self.settings.loss](found - wanted).mean(0)  # (6·packing²,)
+        split = len(means) * 2 // 3
+        return means[:split].mean() + self.settings.chroma_weight * means[split:].mean()
+
+    def after(self, batch: Batch, rate: float) -> None:
+        """What else learns, once the network has made its step. rate: the share of the highest learning rate that this step has."""
+
+    def state_dict(self) -> dict[str, Any]:
+        """What else has learned, for a checkpoint."""
+        return {}
+
+    def load_state_dict(self, content: dict[str, Any]) -> None:
+        """Go on from a checkpoint."""
+
+    def part(self, whole: Tensor) -> Tensor:
+        """Of something for each picture of the batch, what is for this process's pictures."""
+        number, count = self.share
+        return whole.chunk(count)[number]
+
+    def noise(self, shape: Sequence[int], generator: torch.Generator) -> Tensor:
+        """Normal, (B,...) for this process's pictures; drawn for the whole batch, so that it is the same however that is shared out."""
+        whole = torch.randn((shape[0] * self.share[1], *shape[1:]), generator=generator, device=self.device)
+        return self.part(whole)
+
+    def drawn(self, step: int) -> torch.Generator:
+        """Randomness of a step."""
+        seed = np.random.Philox(key=[self.settings.seed, step]).random_raw()
+        return torch.Generator(self.device).manual_seed(int(seed) % (1 << 63))
+
+
+def forward(network: nn.Module, low: Planes, frames: int) -> Planes:
+    """Clips through a network in training: luma (B·T,1,H,W), chroma (B·T,2,H/2,W/2) -> the same at `scale` times the size.
+
+    T frames a clip, T running fastest; a recurrent network sees them one after the other, the ends repeated.
+    """
+    contract: Any = network.contract
+    if not (contract.past or contract.future or contract.recurrent):
+        result: Planes = network(low)
+        return result
+    luma, chroma = low[0].reshape(-1, frames, *low[0].shape[1:]), low[1].reshape(-1, frames, *low[1].shape[1:])  # (B,T,1,H,W), (B,T,2,h,w)
+    state, outputs = None, []
+    for now in range(frames):
+        seen = [min(max(now + step, 0), frames - 1) for step in range(-contract.past, contract.future + 1)]
+        window = (luma[:, seen, 0], chroma[:, seen].flatten(1, 2))
+        if contract.recurrent:
+            planes, state = network(window, state)
+        else:
+            planes = network(window)
+        outputs.append(planes)
+    return torch.stack([o[0] for o in outputs], 1).flatten(0, 1), torch.stack([o[1] for o in outputs], 1).flatten(0, 1)

@@ -1,0 +1,116 @@
+"""`TrainSettings`: a network and how it is trained, as a file under configs/train says it."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import asdict, dataclass, field
+from typing import Any, Literal
+
+from models.errors import UsageError
+from models.losses.functions import ADVERSARIAL, LOSSES
+from pipelines.datasets.batch_loader import BatchSettings
+
+__all__ = ["ObjectiveSettings", "OptimizerSettings", "TrainSettings", "learning_rate"]
+
+
+@dataclass(frozen=True)
+class OptimizerSettings:
+    """How weights move."""
+
+    kind: Literal["adam", "rmsprop"] = "adam"
+    learning_rate: float = 1e-3
+    """At its height, after the warm-up; then down to a thousandth of it along a half cosine."""
+    warmup_steps: int = 300
+    betas: tuple[float, ...] = (0.9, 0.99)
+    """Of Adam; the second one is RMSprop's smoothing, too."""
+    clip_norm: float = 1.0
+    """Gradients longer than this are shortened to it."""
+
+
+@dataclass(frozen=True)
+class ObjectiveSettings:
+    """What is asked of a network; weights of terms that are added up, 0 leaves one out."""
+
+    kind: Literal["reconstruction", "adversarial", "variational", "denoising", "distillation"] = "reconstruction"
+    """One of pipelines.objectives.registry."""
+    pixel: float = 1.0
+    """Of `loss`."""
+    ssim: float = 0.0
+    """Of 1 - SSIM of luma."""
+    cosine: float = 0.0
+    """Of the cosine distance between deep features."""
+    perceptual: float = 0.0
+    """Of the difference of deep features."""
+    features: str = ""
+    """What those are taken from: name or file of an autoencoder, or a file with the weights of VGG19."""
+    adversarial: float = 0.0
+    """Of what the discriminator says."""
+    form: str = "non-saturating"
+    """One of models.losses.functions.ADVERSARIAL."""
+    kl: float = 0.0
+    """β: of the divergence of codes from the normal distribution."""
+    teacher: str = ""
+    """Of a distillation: name or file of a diffusion network."""
+    keep: Literal["best", "last"] = "best"
+    """Which average weights become the result: those of the highest PSNR, or the last ones, where PSNR is not the aim."""
+
+    def __post_init__(self) -> None:
+        if self.form not in ADVERSARIAL:
+            raise UsageError(f"objective.form = {self.form!r}: expected one of {', '.join(ADVERSARIAL)}")
+        if (self.cosine or self.perceptual) and not self.features:
+            raise UsageError("objective.cosine and objective.perceptual want objective.features, such as autoencoder-x2")
+        if min(self.pixel, self.ssim, self.cosine, self.perceptual, self.adversarial, self.kl) < 0:
+            raise UsageError("objective: weights can't be negative")
+
+
+@dataclass(frozen=True)
+class TrainSettings:
+    """A network and how it is trained."""
+
+    name: str
+    """Of the result: FAMILY-xSCALE."""
+    scale: int
+    architecture: str = "compact"
+    network: dict[str, Any] = field(default_factory=dict)
+    """The architecture's arguments besides the scale."""
+    description: str = ""
+    init: str = ""
+    """Name or file of a network to start from; a smaller one of the family is grown into this one."""
+    steps: int = 60_000
+    loss: str = "l1"
+    """One of models.losses.functions.LOSSES, on luma and chroma."""
+    chroma_weight: float = 0.25
+    ema_decay: float = 0.999
+    validate_every: int = 2_500
+    validation_pairs: int = 48
+    checkpoint_seconds: float = 180.0
+    seed: int = 0
+    precision: Literal["auto", "bf16", "fp32"] = "auto"
+    """Of the forward and backward pass; weights and sums are fp32. "auto": bf16 where the device multiplies it faster."""
+    threads: int = 0
+    """Of torch on the CPU; 0: as many as torch takes. Part of what makes two runs bit-equal."""
+    batch: BatchSettings = field(default_factory=BatchSettings)
+    optimizer: OptimizerSettings = field(default_factory=OptimizerSettings)
+    objective: ObjectiveSettings = field(default_factory=ObjectiveSettings)
+
+    def __post_init__(self) -> None:
+        if self.loss not in LOSSES:
+            raise UsageError(f"loss = {self.loss!r}: expected one of {', '.join(LOSSES)}")
+        if not 0 <= self.ema_decay < 1:
+            raise UsageError(f"ema_decay = {self.ema_decay}: expected 0 to 1, below 1")
+        if min(self.steps, self.validate_every, self.validation_pairs) < 1:
+            raise UsageError("steps, validate_every and validation_pairs: expected at least 1")
+
+    def identity(self) -> dict[str, Any]:
+        """All that a checkpoint depends on, as plain values; an objective that is the plain one is left out."""
+        table = asdict(self)
+        if self.objective == ObjectiveSettings():
+            del table["objective"]
+        return table
+
+
+def learning_rate(settings: TrainSettings, step: int) -> float:
+    """Up along a line, then down along a half cosine to a thousandth of the height."""
+    choice = settings.optimizer
+    warm = min(1.0, (step + 1) / max(1, choice.warmup_steps))
+    return choice.learning_rate * max(1e-3, warm * (0.5 + 0.5 * math.cos(math.pi * step / settings.steps)))

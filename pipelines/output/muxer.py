@@ -1,0 +1,236 @@
+"""The output file: encoded chunks in order, and every other track of the source as it was, packet for packet."""
+
+from __future__ import annotations
+
+import hashlib
+import heapq
+import os
+from array import array
+from dataclasses import replace
+from fractions import Fraction
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import av
+from av.bitstream import BitStreamFilterContext
+
+from models.errors import OutputError, VerificationError
+from pipelines.media.demuxer import file_url, open_memory, open_source, packets_of
+from pipelines.media.hdr_metadata import with_metadata
+from pipelines.media.image_sequence import unpack
+from pipelines.output.container_support import OWN_TAGS, add_copied_stream, container_options, copy_tags, is_remade, stream_time_bases
+from pipelines.output.stream_copy import Passed, go_on, packet_seconds, passed_packets, passed_window, start_shift
+from pipelines.plan.timeline import timeline
+
+if TYPE_CHECKING:
+    import threading
+    from collections.abc import Iterable, Iterator, Sequence
+    from typing import TypeAlias
+
+    from av.container import InputContainer, OutputContainer
+    from av.stream import Stream as AnyStream
+
+    from pipelines.media.video_info import VideoInfo
+    from pipelines.output.journal import ChunkRecord
+    from pipelines.plan.plan import Plan
+
+    Packet: TypeAlias = av.Packet[Any]
+
+__all__ = ["assemble", "decode_times"]
+
+
+def assemble(
+    plan: Plan, info: VideoInfo, records: Sequence[ChunkRecord], target: Path, *, dropped: frozenset[int], stop: threading.Event | None = None
+) -> list[Passed]:
+    """Write the result to `target`, which has a temporary name; what was passed on comes back.
+
+    records: every chunk of the plan, in order. dropped: indexes of source streams to leave out. stop: ends it when set.
+    Raises OutputError where the result can't be written, MediaError where the source can't be read any more, VerificationError where
+    chunks do not fit together, Interrupted.
+    """
+    if [r.index for r in records] != [c.index for c in plan.chunks]:
+        raise VerificationError("chunks are missing or doubled; give the same command again")
+    headers = {r.header_sha256 for r in records}
+    if len(headers) != 1:
+        raise VerificationError("chunks were encoded with different headers; give the same command with --fresh")
+    if plan.encoder.is_sequence:
+        _write_pictures(plan, records, target)
+        return []
+    if plan.encoder.is_picture:
+        target.write_bytes(_chunk_data(records[0]))
+        return []
+    source = open_source(info.path)
+    try:
+        # Not a `with`: on an exception that would write a trailer and make a half file playable.
+        options = container_options(plan.encoder.container, [plan.time_base, *stream_time_bases(source)])
+        output = av.open(file_url(target), "w", format=plan.encoder.container, container_options=options)
+        video, passed = _prepare(output, source, plan, info, records, dropped)
+        output.start_encoding()
+        packets = heapq.merge(_video_packets(plan, info, records, video), passed_packets(source, output, plan, info, passed), key=packet_seconds)
+        for packet in packets:
+            go_on(stop)
+            output.mux_one(packet)
+        output.close()
+    except OSError as error:
+        raise OutputError(
+            f"{target.parent}: the result can't be written: {error.strerror}; what is done is kept, free some space and give the same command again"
+        ) from None
+    except av.error.FFmpegError as error:
+        raise VerificationError(
+            f"{info.path}: the result can't be put together: {error.strerror}; name an output of another kind, .mp4 or .mkv"
+        ) from None
+    finally:
+        source.close()
+    return _as_written(list(passed.values()), plan.encoder.container)
+
+
+def _write_pictures(plan: Plan, records: Sequence[ChunkRecord], folder: Path) -> None:
+    """The pictures of all chunks, in order of time, under their numbers."""
+    folder.mkdir()
+    number = plan.first_number
+    for record in records:
+        count = 0
+        for data in unpack(_chunk_data(record)):
+            with open(folder / f"{number}", "wb") as file:
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+            number, count = number + 1, count + 1
+        if count != len(record.pts) or list(record.pts) != sorted(record.pts):
+            raise VerificationError(f"chunk {record.index} holds {count} pictures, its manifest says {len(record.pts)}")
+
+
+def _as_written(passed: list[Passed], container: str) -> list[Passed]:
+    """What can be found in the file: in MP4 and MOV covers are no tracks, empty tracks are left out, and the rest is numbered anew."""
+    if container not in {"mp4", "mov"}:
+        return passed
+    gone = [p.output_index for p in passed if not p.packets or p.is_cover]
+    return [replace(p, output_index=p.output_index - sum(g < p.output_index for g in gone)) for p in passed if p.packets]
+
+
+def _prepare(
+    output: OutputContainer, source: InputContainer, plan: Plan, info: VideoInfo, records: Sequence[ChunkRecord], dropped: frozenset[int]
+) -> tuple[AnyStream, dict[int, Passed]]:
+    """Tracks in the source's order, with tags, chapters and attachments."""
+    video: AnyStream | None = None
+    passed: dict[int, Passed] = {}
+    covers = {s.index for s in info.streams if s.is_cover}
+    remade = {s.index for s in info.streams if is_remade(source.streams[s.index], s, plan.encoder.container)}
+    for stream in source.streams:
+        if stream.index == info.stream_index:
+            video = _add_video(output, plan, records[0])
+            copy_tags(stream, video)
+        elif stream.index in dropped or stream.index in remade:
+            continue
+        elif stream.index in covers and plan.encoder.container == "matroska":
+            _attach_cover(output, info, stream)
+        else:
+            added = add_copied_stream(output, stream)
+            passed[stream.index] = Passed(stream.index, added.index, stream.type, is_cover=stream.index in covers)
+    if video is None:
+        raise VerificationError("the source no longer has the stream that was upscaled")
+    output.metadata.update({k: v for k, v in source.metadata.items() if k.lower() not in OWN_TAGS})
+    chapters = _chapters(source, plan, info)
+    if chapters:
+        output.set_chapters(chapters)  # type: ignore[arg-type]
+    return video, passed
+
+
+def _add_video(output: OutputContainer, plan: Plan, first: ChunkRecord) -> AnyStream:
+    """The film's track, with everything the first chunk's header says."""
+    chunk = open_memory(first.path.read_bytes())
+    try:
+        source = chunk.streams.video[0]
+        video = output.add_mux_stream(plan.encoder.codec, rate=plan.rate, width=plan.out_width, height=plan.out_height)
+        video.time_base = plan.time_base
+        if plan.hdr:
+            with with_metadata(source, plan.hdr, plan.out_color, matroska=plan.encoder.container not in {"mp4", "mov"}) as template:
+                BitStreamFilterContext("null", in_stream=template.streams.video[0], out_stream=video)
+        else:
+            BitStreamFilterContext("null", in_stream=source, out_stream=video)
+    finally:
+        chunk.close()
+    return video  # type: ignore[no-any-return]
+
+
+def _attach_cover(output: OutputContainer, info: VideoInfo, stream: AnyStream) -> None:
+    """Cover art is an attachment in Matroska, and a video track in nothing."""
+    container = open_source(info.path)
+    try:
+        packet = next((p for p in packets_of(container, info.path, container.streams[stream.index]) if p.size), None)
+        if packet is not None:
+            kind = {"png": "png", "bmp": "bmp", "gif": "gif"}.get(stream.codec_context.name, "jpeg")
+            name = stream.metadata.get("filename") or f"cover.{'jpg' if kind == 'jpeg' else kind}"
+            output.add_attachment(Path(name).name, f"image/{kind}", bytes(packet))
+    finally:
+        container.close()
+
+
+def _chapters(source: InputContainer, plan: Plan, info: VideoInfo) -> list[dict[str, Any]]:
+    window = passed_window(plan, info)
+    chapters: list[dict[str, Any]] = [dict(c) for c in source.chapters()]
+    if window is None:
+        return chapters
+    kept = []
+    for chapter in chapters:
+        base = Fraction(chapter["time_base"])
+        start, end = max(window[0], chapter["start"] * base), min(window[1], chapter["end"] * base)
+        if start < end:
+            kept.append({**chapter, "start": round((start - window[0]) / base), "end": round((end - window[0]) / base)})
+    return kept
+
+
+def _chunk_data(record: ChunkRecord) -> bytes:
+    data = record.path.read_bytes()
+    if hashlib.sha256(data).hexdigest() != record.sha256:
+        raise VerificationError(f"{record.path}: changed on the disk since it was written; give the same command again")
+    return data
+
+
+def _chunk_packets(record: ChunkRecord) -> Iterator[Packet]:
+    container = open_memory(_chunk_data(record))
+    try:
+        for packet in container.demux(video=0):
+            if packet.size:
+                yield packet
+    finally:
+        container.close()
+
+
+def decode_times(chunks: Iterable[Sequence[int]]) -> tuple[array[int], int]:
+    """Presentation times of all frames in order, and by how many frames decoding must run ahead of showing them.
+
+    chunks: for each chunk its packets' timestamps in decode order. With D that lead and S the sorted times, packet j is
+    decoded at S[j - D]: strictly ascending, never after it is shown, whatever the spacing on either side of a seam.
+    """
+    shown = array("q")
+    lead = 0
+    for pts in chunks:
+        order = sorted(pts)
+        rank = {p: i for i, p in enumerate(order)}
+        lead = max(lead, *(j - rank[p] for j, p in enumerate(pts)))
+        shown.extend(order)
+    return shown, lead
+
+
+def _video_packets(plan: Plan, info: VideoInfo, records: Sequence[ChunkRecord], video: AnyStream) -> Iterator[Packet]:
+    shown, lead = decode_times(r.pts for r in records)
+    step = max(1, (shown[-1] - shown[0]) // max(1, len(shown) - 1)) if len(shown) > 1 else 1
+    shift = round(start_shift(plan, info) / plan.time_base)
+    promised = timeline(info, plan)
+    number = 0
+    for record in records:
+        count = 0
+        chunk = plan.chunks[record.index]
+        own = slice(*((frame - plan.start_frame) * plan.per_frame for frame in (chunk.start_frame, chunk.stop_frame)))
+        durations = dict(zip(promised.pts[own], promised.durations[own], strict=True))
+        for packet, pts in zip(_chunk_packets(record), record.pts, strict=False):
+            packet.stream = video
+            packet.time_base = plan.time_base
+            packet.pts = pts - shift
+            packet.dts = (shown[number - lead] if number >= lead else shown[0] - (lead - number) * step) - shift
+            packet.duration = durations[pts]
+            number, count = number + 1, count + 1
+            yield packet
+        if count != len(record.pts):
+            raise VerificationError(f"chunk {record.index} holds {count} packets, its manifest says {len(record.pts)}")

@@ -1,0 +1,405 @@
+"""`verify`: the result against what was promised, before it gets its name. Reads the file as any player would."""
+
+from __future__ import annotations
+
+import bisect
+import hashlib
+import math
+import os
+from array import array
+from dataclasses import dataclass, replace
+from fractions import Fraction
+from typing import TYPE_CHECKING, Any
+
+import av
+import numpy as np
+from av.stream import Disposition
+
+from models.errors import VerificationError
+from pipelines.codec.decoder import float_planes, picture_planes, planar_format
+from pipelines.frames.thumbnail import another_picture, grid_for, thumbnail
+from pipelines.media.chroma_siting import chroma_siting
+from pipelines.media.cicp import Siting
+from pipelines.media.demuxer import MAX_PIXELS, open_decoder, open_source, packets_of
+from pipelines.media.hdr_metadata import agree, static_metadata
+from pipelines.media.image_sequence import pattern_of
+from pipelines.media.pixel_format import PixelFormat
+from pipelines.output.stream_copy import go_on, is_filler, start_shift
+from pipelines.plan.timeline import timeline
+
+if TYPE_CHECKING:
+    import threading
+    from collections.abc import Iterable, Sequence
+    from pathlib import Path
+
+    from av.container import InputContainer
+    from av.packet import Packet
+    from av.video.codeccontext import VideoCodecContext
+    from av.video.frame import VideoFrame
+    from av.video.stream import VideoStream
+
+    from pipelines.media.video_info import VideoInfo
+    from pipelines.output.journal import ChunkRecord
+    from pipelines.output.stream_copy import Passed
+    from pipelines.plan.plan import Plan
+
+__all__ = ["Report", "result_hash", "verify", "verify_again"]
+
+
+_SEAM_PACKETS = 3
+"""Decoded at the start of every chunk."""
+_BLOCK = 1 << 18
+"""Times that are compared at once."""
+_MATROSKA_TICK = Fraction(1, 1000)
+_SAR_ERROR = Fraction(1, 200)
+"""Matroska writes the display size in whole pixels, H.264 a ratio of 16-bit numbers."""
+_AUDIO_TICK = 1 / 8000
+"""A shift of a part is rounded to ticks of the audio."""
+
+
+@dataclass(frozen=True)
+class Report:
+    """What was checked, for `OUT.vsr.json`."""
+
+    frames: int
+    largest_pts_error_seconds: float
+    seams_decoded: int
+    frames_decoded: int
+    streams_passed: int
+    packets_passed: int
+
+
+def verify(
+    path: Path,
+    plan: Plan,
+    info: VideoInfo,
+    records: Sequence[ChunkRecord],
+    passed: Sequence[Passed],
+    *,
+    full: bool,
+    stop: threading.Event | None = None,
+) -> Report:
+    """Check frame count, every timestamp, every passed-through packet, tags, and that seams decode to the right pictures.
+
+    full: decode every frame instead of the first few of each chunk. stop: ends it when set. Raises VerificationError for the first
+    thing wrong, Interrupted.
+    """
+    if plan.encoder.is_sequence:
+        return _verify_pictures(path, plan, records, full=full)
+    if plan.encoder.is_picture:
+        _check_picture(path, plan, records[0].thumbnails, 0, "the picture")
+        return Report(1, 0.0, 1, 1, 0, 0)
+    container = open_source(path)
+    try:
+        covers = [s.index for s in container.streams.video if s.disposition & Disposition.attached_pic]
+        passed = [replace(p, output_index=covers.pop(0)) if p.is_cover and covers else p for p in passed]
+        seen = _Seen(container, plan, passed)
+        _walk(container, seen, records, plan, full=full, stop=stop)
+    finally:
+        container.close()
+    error, shift = _check_times(seen, plan, info)
+    _check_passed(seen, passed, shift, plan)
+    return Report(len(seen.pts), float(error), len(records), seen.decoded, len(passed), sum(p.packets for p in passed))
+
+
+def result_hash(path: Path, plan: Plan) -> str:
+    """SHA-256 of a result; of numbered pictures, of their hashes in order. Raises OSError where it can't be read."""
+    pattern = pattern_of(path) if plan.encoder.is_sequence else None
+    if pattern is None:
+        with open(path, "rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    total = hashlib.sha256()
+    for number in range(plan.first_number, plan.first_number + plan.frame_count):
+        with open(pattern.path(number), "rb") as file:
+            total.update(hashlib.file_digest(file, "sha256").digest())
+    return total.hexdigest()
+
+
+def verify_again(path: Path, plan: Plan, *, frames: int, sha256: str, stop: threading.Event | None = None) -> None:
+    """Look at every byte and every frame of a result that has its name already; what its pictures show was compared when it was made.
+
+    frames: that it must have. sha256: `result_hash` when it was verified; empty: not known. Raises VerificationError, Interrupted.
+    """
+    try:
+        if sha256 and result_hash(path, plan) != sha256:
+            raise VerificationError("is no longer what was verified: its content has changed since")
+    except OSError as error:
+        raise VerificationError(f"can't be read: {error.strerror}") from None
+    if plan.encoder.is_picture:
+        pattern = pattern_of(path) if plan.encoder.is_sequence else None
+        for number in range(plan.first_number, plan.first_number + frames):
+            go_on(stop)
+            _read_picture(path if pattern is None else pattern.path(number), plan, "the picture" if pattern is None else f"picture {number}")
+        return
+    with open_source(path) as container:
+        film = next(s for s in container.streams.video if not s.disposition & Disposition.attached_pic)
+        decoder, shown = _decoder(film, plan, err_detect="crccheck+explode"), 0
+        for packet in packets_of(container, path, film):
+            go_on(stop)
+            for frame in _decoded(decoder, packet):
+                if frame.is_corrupt or (frame.width, frame.height) != (plan.out_width, plan.out_height):
+                    raise VerificationError(f"its frame {shown} is damaged")
+                _check_tags(frame, plan)
+                shown += 1
+    if shown != frames:
+        raise VerificationError(f"{shown} of its frames can be decoded, expected {frames}")
+
+
+class _Seen:
+    """What is in the file."""
+
+    def __init__(self, container: InputContainer, plan: Plan, passed: Sequence[Passed]) -> None:
+        others = {p.output_index for p in passed}
+        films = [s for s in container.streams.video if s.index not in others and not s.disposition & Disposition.attached_pic]
+        if len(films) != 1:
+            raise VerificationError(f"the result has {len(films)} film tracks, expected 1")
+        self.video = films[0]
+        self.time_base = Fraction(self.video.time_base or 1)
+        context = self.video.codec_context
+        if (context.width, context.height) != (plan.out_width, plan.out_height):
+            raise VerificationError(f"the result is {context.width}x{context.height}, expected {plan.out_width}x{plan.out_height}")
+        tagged = self.video.sample_aspect_ratio or context.sample_aspect_ratio
+        sar = Fraction(tagged or 1)
+        in_slices = plan.encoder.name == "ffv1" and not tagged  # RFC 9043 section 4.6.1: where only the decoder finds it
+        if abs(sar / plan.sar - 1) > _SAR_ERROR and not in_slices:
+            raise VerificationError(f"a sample of the result is {sar} wide for its height, expected {plan.sar}")
+        siting = chroma_siting(self.video)
+        if PixelFormat.parse(plan.out_pix_fmt).sub_y and siting not in {Siting.UNSPECIFIED, plan.out_color.siting}:
+            raise VerificationError(f"chroma of the result is said to lie {siting!r}, expected {Siting(plan.out_color.siting)!r}")
+        self.pts = array("q")
+        """Of its packets, in decode order."""
+        self.decoded = 0
+        self.counts: dict[int, int] = {}
+        self.digests: dict[int, Any] = {}
+        self.firsts: dict[int, float] = {}
+
+
+def _walk(container: InputContainer, seen: _Seen, records: Sequence[ChunkRecord], plan: Plan, *, full: bool, stop: threading.Event | None) -> None:
+    """Read all packets once; decode at the seams as they pass."""
+    decoder = _decoder(seen.video, plan)
+    starts = _starts(records)
+    number, chunk, chunk_start = 0, -1, 0
+    pictures: _Pictures | None = None
+    for packet in container.demux():
+        go_on(stop)
+        if not packet.size:
+            continue
+        if packet.stream_index != seen.video.index:
+            if is_filler(packet):
+                continue
+            seen.counts[packet.stream_index] = seen.counts.get(packet.stream_index, 0) + 1
+            seen.digests.setdefault(packet.stream_index, hashlib.sha256()).update(bytes(packet))
+            seen.firsts.setdefault(
+                packet.stream_index, float((packet.pts if packet.pts is not None else packet.dts or 0) * Fraction(packet.time_base or 1))
+            )
+            continue
+        if packet.pts is None:
+            raise VerificationError(f"packet {number} of the result has no timestamp")
+        seen.pts.append(packet.pts)
+        if number in starts:
+            if pictures is not None:
+                pictures.end(_drain(decoder))
+            chunk, chunk_start = starts[number], number
+            pictures = _Pictures(records[chunk], plan, seen)
+            if not packet.is_keyframe:
+                raise VerificationError(f"chunk {chunk} does not begin with a key frame")
+        if pictures is not None and (full or number < chunk_start + _SEAM_PACKETS):
+            pictures.check(_decoded(decoder, packet))
+        number += 1
+    if pictures is not None:
+        pictures.end(_drain(decoder))
+
+
+def _starts(records: Sequence[ChunkRecord]) -> dict[int, int]:
+    """Packet number -> position of the chunk that begins there."""
+    starts, number = {}, 0
+    for position, record in enumerate(records):
+        starts[number] = position
+        number += len(record.pts)
+    return starts
+
+
+def _decoder(stream: VideoStream, plan: Plan, **options: str) -> VideoCodecContext:
+    """Of a result, which may be larger than any source: its pictures have the plan's size."""
+    return open_decoder(stream, most_pixels=max(MAX_PIXELS, 2 * plan.out_width * plan.out_height), **options)
+
+
+def _decoded(decoder: VideoCodecContext, packet: Packet[Any]) -> list[VideoFrame]:
+    try:
+        return decoder.decode(packet)
+    except av.error.FFmpegError as error:
+        raise VerificationError(f"the result can't be decoded at pts {packet.pts}: {error.strerror}") from None
+
+
+def _drain(decoder: VideoCodecContext) -> list[VideoFrame]:
+    frames = decoder.decode(None)
+    decoder.flush_buffers()
+    return frames
+
+
+class _Pictures:
+    """The frames of one chunk as they are decoded: whole, of the right kind, and pictures of the right moments. None is kept."""
+
+    def __init__(self, record: ChunkRecord, plan: Plan, seen: _Seen) -> None:
+        self._record, self._plan, self._seen = record, plan, seen
+        self._order = array("q", sorted(record.pts))
+        self._thumbnails = record.thumbnails  # read once: it lies in a file
+        self._shift: int | None = None
+        """Ticks by which the result is shown later; known once the first frame has told."""
+
+    def check(self, frames: Iterable[VideoFrame]) -> None:
+        """Frames in display order. Raises VerificationError for the first that is wrong."""
+        for frame in frames:
+            if self._shift is None:
+                self._shift = (frame.pts or 0) - self._scaled(self._order[0])
+            self._seen.decoded += 1
+            if frame.is_corrupt:
+                raise VerificationError(f"a frame of chunk {self._record.index} is damaged in the result")
+            _check_tags(frame, self._plan)
+            self._compare(frame)
+
+    def end(self, frames: Iterable[VideoFrame]) -> None:
+        """The last ones. Raises VerificationError where there was none at all, too."""
+        self.check(frames)
+        if self._shift is None:
+            raise VerificationError(f"nothing of chunk {self._record.index} can be decoded")
+
+    def _scaled(self, pts: int) -> int:
+        """Ticks of the plan as ticks of the result."""
+        return round(pts * self._plan.time_base / self._seen.time_base)
+
+    def _place(self, pts: int) -> int | None:
+        """Place in display order of the frame that the result shows at a time."""
+        wanted = pts - (self._shift or 0)
+        place = bisect.bisect_left(self._order, wanted, key=self._scaled)
+        return place if place < len(self._order) and self._scaled(self._order[place]) == wanted else None
+
+    def _compare(self, frame: VideoFrame) -> None:
+        place = self._place(frame.pts or 0)
+        if place is None:
+            return
+        pixels = planar_format(frame.format.name)
+        packed = frame.format.name.replace("yuvj", "yuv") != pixels.name
+        planar = frame.reformat(format=pixels.name) if packed else frame  # a change of layout only
+        what = f"the frame at pts {self._order[place]} of chunk {self._record.index}"
+        _check_shown(picture_planes(planar, pixels), pixels, self._plan, self._thumbnails, place, what)
+
+
+def _check_shown(planes: Sequence[np.ndarray], pixels: PixelFormat, plan: Plan, thumbnails: bytes, place: int, what: str) -> None:
+    """Raise VerificationError where a frame of the result shows something else than its source. place: in the chunk. what: its name in messages."""
+    grid = grid_for(plan.width, plan.height)
+    size = math.prod(grid)
+    own = np.frombuffer(thumbnails, np.uint8)[place * size : (place + 1) * size]
+    if len(own) != size:
+        raise VerificationError(f"{what} has nothing to be compared with: the chunk's thumbnails are {len(thumbnails)} bytes")
+    difference = another_picture(thumbnail(planes, pixels, plan.out_color, grid, plan.luma_matrix), own.reshape(grid))
+    if difference:
+        raise VerificationError(f"{what} shows something else than its source (by {difference:.0f} of 255)")
+
+
+def _check_tags(frame: VideoFrame, plan: Plan) -> None:
+    color = plan.out_color
+    result, promised = planar_format(frame.format.name), PixelFormat.parse(plan.out_pix_fmt)
+    found = (int(frame.colorspace), int(frame.color_range), int(frame.color_primaries), int(frame.color_trc))
+    # A matrix says nothing of grey: x264 leaves it out, and whatever else stands there does no harm.
+    expected = (found[0] if promised.family == "gray" else color.matrix, color.range, color.primaries, color.transfer)
+    if found != expected:
+        raise VerificationError(f"colour tags of the result are matrix, range, primaries, transfer = {found}, expected {expected}")
+    if not agree(static_metadata(frame), plan.hdr):
+        raise VerificationError(f"HDR metadata of the result is {static_metadata(frame)}, expected {plan.hdr}")
+    # FFmpeg decodes all of ProRes 4444 to 12 bits, whatever was encoded.
+    if (result.bits != promised.bits and (plan.encoder.name, result.bits) != ("prores_ks", 12)) or result.alpha != promised.alpha:
+        raise VerificationError(f"the result is {frame.format.name}, expected {plan.out_pix_fmt}")
+
+
+def _check_times(seen: _Seen, plan: Plan, info: VideoInfo) -> tuple[Fraction, Fraction]:
+    """(largest error, the one constant shift a container that begins at 0 may add), both in seconds."""
+    moved = start_shift(plan, info)
+    promised = timeline(info, plan).pts
+    if len(seen.pts) != len(promised):
+        raise VerificationError(f"the result has {len(seen.pts)} frames, expected {len(promised)}")
+    found = np.frombuffer(seen.pts, np.int64)
+    found.sort()  # in place: a film may have millions
+    if (found[1:] == found[:-1]).any():
+        raise VerificationError("two frames of the result have the same timestamp")
+    shift = int(found[0]) * seen.time_base - (promised[0] * plan.time_base - moved)
+    shift = Fraction(0) if abs(shift) <= _MATROSKA_TICK / 2 else shift
+    allowed = _MATROSKA_TICK / 2 if plan.encoder.container == "matroska" else Fraction(0)
+    if shift and plan.encoder.container == "matroska":
+        allowed = _MATROSKA_TICK  # the shift itself was rounded
+    # In whole units that all of these times are multiples of: two fractions a frame would take a kilobyte, and a minute for a day of film.
+    unit = Fraction(1, math.lcm(*(f.denominator for f in (seen.time_base, plan.time_base, moved, shift, allowed))))
+    a_tick, b_tick, offset, most = (int(f / unit) for f in (seen.time_base, plan.time_base, shift - moved, allowed))
+    farthest = max(abs(int(t)) * tick for times, tick in ((found, a_tick), (promised, b_tick)) for t in (times[0], times[-1]))
+    whole = np.int64 if farthest + abs(offset) < 1 << 62 else object
+    largest = 0
+    for start in range(0, len(found), _BLOCK):
+        a = found[start : start + _BLOCK].astype(whole)
+        b = np.frombuffer(promised[start : start + _BLOCK], np.int64).astype(whole)
+        errors = abs(a * a_tick - b * b_tick - offset)
+        wrong = errors > most
+        if wrong.any():
+            place = int(wrong.argmax())
+            shown, wanted = int(a[place]) * seen.time_base, int(b[place]) * plan.time_base - moved + shift
+            raise VerificationError(f"frame {start + place} of the result is shown at {float(shown):.6f} s, expected {float(wanted):.6f} s")
+        largest = max(largest, int(errors.max()))
+    return largest * unit, shift
+
+
+def _check_passed(seen: _Seen, passed: Sequence[Passed], shift: Fraction, plan: Plan) -> None:
+    """Every passed-through packet, bit for bit, and moved by no more than the film was."""
+    for entry in passed:
+        found = seen.counts.get(entry.output_index, 0)
+        if found != entry.packets:
+            raise VerificationError(f"{entry.type} stream {entry.source_index}: {found} packets in the result, expected {entry.packets}")
+        digest = seen.digests.get(entry.output_index)
+        if digest is not None and digest.digest() != entry.digest.digest():
+            raise VerificationError(f"{entry.type} stream {entry.source_index}: its packets are not those of the source")
+        first = seen.firsts.get(entry.output_index)
+        if first is not None and entry.first_seconds is not None and entry.type == "audio":
+            drift = abs(first - entry.first_seconds - float(shift))
+            if drift > _AUDIO_TICK + (float(_MATROSKA_TICK) if plan.encoder.container == "matroska" else 0.0):
+                raise VerificationError(f"audio stream {entry.source_index} begins {drift * 1000:.3f} ms off")
+
+
+def _verify_pictures(folder: Path, plan: Plan, records: Sequence[ChunkRecord], *, full: bool) -> Report:
+    """Numbered pictures: all there, and those at the start of every chunk (or all) show what their source shows."""
+    names = {str(plan.first_number + n) for n in range(plan.frame_count)}
+    found = set(os.listdir(folder))
+    if found != names:
+        raise VerificationError(f"the result has {len(found)} pictures, expected {len(names)}")
+    number, decoded = plan.first_number, 0
+    for record in records:
+        thumbnails = record.thumbnails  # read once: they lie in a file
+        for place in range(len(record.pts)):
+            if full or place < _SEAM_PACKETS:
+                _check_picture(folder / str(number + place), plan, thumbnails, place, f"picture {number + place}")
+                decoded += 1
+        number += len(record.pts)
+    return Report(plan.frame_count, 0.0, len(records), decoded, 0, 0)
+
+
+def _check_picture(path: Path, plan: Plan, thumbnails: bytes, place: int, what: str) -> None:
+    """A picture in a file of its own: of the right size, and what its source shows. what: its name in messages."""
+    planes, pixels = _read_picture(path, plan, what)
+    _check_shown(planes, pixels, plan, thumbnails, place, what)
+
+
+def _read_picture(path: Path, plan: Plan, what: str) -> tuple[list[np.ndarray], PixelFormat]:
+    """Planes of a picture, in the format they were encoded from. what: its name in messages."""
+    container = open_source(path)
+    try:
+        stream = container.streams.video[0]
+        decoder = _decoder(stream, plan)
+        frame = next((f for packet in container.demux(stream) for f in decoder.decode(packet)), None)
+    except av.error.FFmpegError as error:
+        raise VerificationError(f"{what} can't be read back: {error.strerror}") from None
+    finally:
+        container.close()
+    if frame is None or (frame.width, frame.height) != (plan.out_width, plan.out_height):
+        raise VerificationError(f"{what} is not {plan.out_width}x{plan.out_height}")
+    pixels = planar_format(frame.format.name)
+    if pixels.is_float:
+        return float_planes(frame), pixels
+    planar = frame if frame.format.name.replace("yuvj", "yuv") == pixels.name else frame.reformat(format=pixels.name)
+    return picture_planes(planar, pixels), pixels

@@ -1,0 +1,110 @@
+"""`resolve`: what the colour tags of a video mean, by the tags or by the stated rule, for every input alike.
+
+Free of torch, so that a plan can be made without it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from models.errors import MediaError
+from pipelines.media.cicp import HDR_TRANSFERS, SITING_OFFSETS, ColorTags, Matrix, Primaries, Range, Siting, Transfer
+from pipelines.media.pixel_format import PixelFormat
+
+if TYPE_CHECKING:
+    from pipelines.plan.encoder_options import Encoder
+
+__all__ = ["chroma_offset", "output_tags", "resolve"]
+
+
+def chroma_offset(siting: tuple[float, float], sub: tuple[int, int]) -> tuple[float, float]:
+    """(vertical, horizontal) offset in samples of a chroma plane that has one for every `sub` samples of luma, 1, 2 or 4 along each axis.
+
+    siting: an entry of SITING_OFFSETS, which says it for 2. Beside the first of n luma samples lies what is (n - 1) / 2n of its own
+    width before their middle.
+    """
+    vertical, horizontal = (2 * s * (1 - 1 / n) for s, n in zip(siting, sub, strict=True))
+    return vertical, horizontal
+
+
+_PRIMARIES_OF = {
+    Matrix.BT470BG: Primaries.BT470BG,
+    Matrix.SMPTE170M: Primaries.SMPTE170M,
+    Matrix.SMPTE240M: Primaries.SMPTE240M,
+    Matrix.BT2020_NCL: Primaries.BT2020,
+}
+_UNCONVERTIBLE = {Matrix.YCGCO: "YCgCo", Matrix.BT2020_CL: "BT.2020 constant luminance", Matrix.ICTCP: "ICtCp"}
+_LAST_SD_LINE = 576
+_LAST_525_LINE = 486
+
+
+def resolve(tags: ColorTags, pixels: PixelFormat, *, height: int, codec: str, picture: bool = False) -> tuple[ColorTags, tuple[str, ...]]:
+    """Every tag filled in, and what was assumed.
+
+    The rule for what is not tagged: matrix BT.2020 for PQ and HLG, else BT.601 up to 576 lines (525-line form up to 486), else
+    BT.709; primaries that go with the matrix; transfer BT.709 (pictures: sRGB); limited range, full for JPEG and R'G'B'; chroma sited left, top-left
+    for BT.2020, centred for JPEG and MPEG-1.
+    height: stored lines of the source. Raises MediaError for matrices that can't be converted.
+    """
+    if tags.matrix in _UNCONVERTIBLE:
+        raise MediaError(
+            f"its colour matrix is {_UNCONVERTIBLE[Matrix(tags.matrix)]}, which can't be converted; expected BT.601, BT.709 or BT.2020 NCL"
+        )
+    assumed = []
+    jpeg = codec == "mjpeg"
+    matrix = tags.matrix
+    if pixels.family == "rgb":
+        matrix = Matrix.RGB
+    elif matrix in {Matrix.UNSPECIFIED, Matrix.RGB} or matrix not in list(Matrix):
+        if tags.primaries == Primaries.BT2020 or (tags.transfer in HDR_TRANSFERS and tags.primaries in {Primaries.UNSPECIFIED, 0}):
+            matrix = Matrix.BT2020_NCL
+        elif jpeg or height <= _LAST_525_LINE:
+            matrix = Matrix.SMPTE170M if not jpeg else Matrix.BT470BG
+        else:
+            matrix = Matrix.BT470BG if height <= _LAST_SD_LINE else Matrix.BT709
+        assumed.append(f"matrix {Matrix(matrix).name}")
+    primaries = tags.primaries
+    if primaries in {Primaries.UNSPECIFIED, 0}:
+        primaries = _PRIMARIES_OF.get(Matrix(matrix), Primaries.BT709) if not jpeg and not picture else Primaries.BT709
+        assumed.append(f"primaries {Primaries(primaries).name}")
+    transfer = tags.transfer
+    if transfer in {Transfer.UNSPECIFIED, 0}:
+        transfer = Transfer.SRGB if picture or jpeg else Transfer.BT709
+        assumed.append(f"transfer {Transfer(transfer).name}")
+    range_ = tags.range
+    if range_ not in {Range.LIMITED, Range.FULL}:
+        range_ = Range.FULL if jpeg or pixels.family == "rgb" or (picture and pixels.family == "gray") else Range.LIMITED
+        assumed.append(f"{Range(range_).name.lower()} range")
+    siting = tags.siting
+    if siting not in SITING_OFFSETS:
+        if matrix == Matrix.BT2020_NCL:
+            siting = Siting.TOP_LEFT
+        else:
+            siting = Siting.CENTER if jpeg or codec == "mpeg1video" else Siting.LEFT
+    resolved = replace(tags, matrix=int(matrix), range=int(range_), primaries=int(primaries), transfer=int(transfer), siting=int(siting))
+    return resolved, tuple(assumed)
+
+
+def output_tags(color: ColorTags, source: PixelFormat, encoder: Encoder) -> ColorTags:
+    """The tags of the encoded picture: the source's, unless its kind of pixels asks for others.
+
+    JPEG is BT.601 full range with centred chroma, WebP BT.601 limited range (their file formats say so); YUV made of
+    R'G'B' is BT.709 limited, BT.2020 where the primaries are; R'G'B' made of YUV is full range.
+    """
+    target = PixelFormat.parse(encoder.pix_fmt)
+    if encoder.name == "mjpeg":
+        return replace(color, matrix=int(Matrix.BT470BG), range=int(Range.FULL), siting=int(Siting.CENTER))
+    if encoder.name == "libsvtav1" and color.siting not in {Siting.LEFT, Siting.TOP_LEFT}:
+        color = replace(color, siting=int(Siting.LEFT))  # AV1 has words for these two alone (clause 6.4.2)
+    if encoder.name == "libwebp":
+        return replace(color, matrix=int(Matrix.SMPTE170M), range=int(Range.LIMITED), siting=int(Siting.CENTER))
+    if target.family == "gray" and encoder.is_picture:
+        return replace(color, range=int(Range.FULL))  # pictures have no word for another
+    if target.family == "rgb":
+        return color if source.family == "rgb" else replace(color, matrix=int(Matrix.RGB), range=int(Range.FULL))
+    if source.family == "rgb":
+        wide = color.primaries == Primaries.BT2020
+        matrix, siting = (Matrix.BT2020_NCL, Siting.TOP_LEFT) if wide else (Matrix.BT709, Siting.LEFT)
+        return replace(color, matrix=int(matrix), range=int(Range.LIMITED), siting=int(siting))
+    return color

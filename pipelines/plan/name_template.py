@@ -1,0 +1,41 @@
+"""The template that names of results are made from, and its check."""
+
+from __future__ import annotations
+
+import os
+import string
+
+from models.errors import UsageError
+
+__all__ = ["DEFAULT_TEMPLATE", "check_template", "template_suffix"]
+
+
+DEFAULT_TEMPLATE = "{stem}.{lines}p{suffix}"
+FIELDS = ("stem", "suffix", "width", "height", "lines", "codec", "model")
+"""stem: the input's name without its ending. suffix: the result's ending, with its dot. lines: what "2160p" says, the shorter side
+of a portrait film. model: names of the networks, joined by +."""
+
+
+def check_template(template: str) -> str:
+    """The template, if it names a file by known fields. Raises UsageError."""
+    said = f"--output-template {template!r}:"
+    try:
+        parts = list(string.Formatter().parse(template))
+    except ValueError as error:
+        raise UsageError(f"{said} {error}; expected something like {DEFAULT_TEMPLATE}") from None
+    for _, field, form, conversion in parts:
+        if field is not None and (field not in FIELDS or form or conversion):
+            raise UsageError(f"{said} {{{field}}} is not known; expected {', '.join(f'{{{f}}}' for f in FIELDS)}")
+    literal = "".join(text for text, *_ in parts)
+    if any(c in literal for c in ("/", os.sep, "\0")):
+        raise UsageError(f"{said} names a file, not a folder; say where it goes by -o")
+    if not template_suffix(template) and not template.endswith("{suffix}"):
+        raise UsageError(f"{said} must end in {{suffix}} or in a file's ending, such as .mkv")
+    return template
+
+
+def template_suffix(template: str) -> str:
+    """The ending that is written out, in lower case; nothing where it is {suffix} or none."""
+    tail = template.rpartition("}")[2]
+    dot = tail.rfind(".")
+    return tail[dot:].lower() if 0 <= dot < len(tail) - 1 else ""

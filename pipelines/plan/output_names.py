@@ -1,0 +1,60 @@
+"""What results are called: `--output-template`, a file's name with fields, which can't lead out of the output's folder."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from pathlib import PurePath
+from typing import TYPE_CHECKING
+
+from models.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from pathlib import Path
+
+    from pipelines.plan.plan import Plan
+
+__all__ = ["is_folder", "refuse_input", "report_path", "result_name"]
+
+
+_LONGEST_NAME = 255
+
+
+def result_name(template: str, source: Path, suffix: str, plan: Plan) -> str:
+    """The file name of a result. Raises UsageError where it is none that stays in its folder."""
+    lines = min(plan.out_height, plan.out_width)
+    fields = {
+        "stem": source.stem,
+        "suffix": suffix,
+        "width": plan.out_width,
+        "height": plan.out_height,
+        "lines": lines,
+        "codec": plan.encoder.codec,
+        "model": "+".join(s.card.name for s in plan.stages).replace(os.sep, "_"),
+    }
+    name = template.format_map(fields)
+    if name in {"", ".", ".."} or PurePath(name).name != name or "\0" in name:
+        raise UsageError(f"--output-template {template!r}: {name!r} is no file name; it would leave the output's folder")
+    if len(os.fsencode(name)) > _LONGEST_NAME:
+        raise UsageError(f"--output-template {template!r}: {name!r} is longer than the {_LONGEST_NAME} bytes a folder takes; leave something out")
+    return name
+
+
+def report_path(result: Path) -> Path:
+    """Where the report of a result lies: NAME.vsr.json beside it, for a long name a hash of it."""
+    name = f"{result.name}.vsr.json"
+    if len(os.fsencode(name)) > _LONGEST_NAME:
+        name = f"{hashlib.sha256(os.fsencode(result.name)).hexdigest()[:32]}.vsr.json"
+    return result.with_name(name)
+
+
+def refuse_input(option: str, target: Path | None, inputs: Iterable[Path | None]) -> None:
+    """Raises UsageError where a file that is to be written is one of the inputs, by whatever name."""
+    if target is not None and any(path is not None and path.exists() and target.exists() and os.path.samefile(path, target) for path in inputs):
+        raise UsageError(f"{option} {target}: is an input itself; choose another name")
+
+
+def is_folder(output: Path) -> bool:
+    """Whether an output is a folder for results: one that is there, or a name without a suffix that nothing has yet."""
+    return output.is_dir() or not (output.suffix or output.exists())

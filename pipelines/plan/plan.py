@@ -1,0 +1,156 @@
+"""`Plan`: everything that shapes the bits of a result, in one hashed value."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import json
+from dataclasses import dataclass, field
+from fractions import Fraction
+from typing import TYPE_CHECKING, Any
+
+from pipelines.media.cicp import ColorTags, HdrMetadata, Matrix
+from pipelines.media.pixel_format import Crop, Orientation
+from pipelines.media.video_info import Chunk, Span
+from pipelines.plan.chunking import SETTLING_FRAMES
+from pipelines.plan.plan_id import former_id, plan_id
+
+if TYPE_CHECKING:
+    from typing import Literal
+
+    from models.catalog.card import Card
+    from pipelines.plan.encoder_options import Encoder
+
+__all__ = ["LARGEST_CHUNK_BYTES", "Deinterlacing", "Plan", "Stage"]
+
+
+FORMAT_VERSION = 3
+"""Raised whenever the same settings would give other bits than before."""
+
+
+LARGEST_CHUNK_BYTES = 128 << 20
+"""Samples of the numbered pictures of one chunk."""
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One network of the cascade and the size it leads to."""
+
+    card: Card
+    width: int
+    height: int
+
+
+@dataclass(frozen=True)
+class Deinterlacing:
+    """Whole pictures of fields, by bwdif."""
+
+    first_field: Literal["top", "bottom"]
+    bob: bool
+    """A picture of each field instead of one of each frame."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Everything a worker and the assembler need to know besides the packets."""
+
+    source_fingerprint: str
+    stream_index: int
+    width: int
+    """Of the source as seen, after `orientation`."""
+    height: int
+    out_width: int
+    out_height: int
+    sar: Fraction
+    orientation: Orientation
+    pix_fmt: str
+    """Planar format frames are decoded to."""
+    out_pix_fmt: str
+    color: ColorTags
+    """Of the source, resolved."""
+    out_color: ColorTags
+    """Of the result; the same, unless its kind of pixels asks for others (R'G'B' to YUV, JPEG)."""
+    stages: tuple[Stage, ...]
+    encoder: Encoder
+    time_base: Fraction
+    """Of the result; half the source's where every field becomes a frame."""
+    rate: Fraction
+    """Of the result, for encoders."""
+    start_frame: int
+    """First frame of the source that is wanted."""
+    stop_frame: int
+    linear: bool
+    on_corrupt: str
+    timing_digest: str
+    """Hash over the promised timestamps and durations."""
+    chunks: tuple[Chunk, ...]
+    spans: tuple[Span, ...]
+    tile_px: tuple[int, int]
+    """Height and width of a tile, in pixels of a stage's input."""
+    hdr: HdrMetadata = field(default_factory=HdrMetadata)
+    deinterlacing: Deinterlacing | None = None
+    prefilter: str = ""
+    """denoise, deblock, or nothing."""
+    strength: float = 1.0
+    """Of the networks' result; the rest is the classical one."""
+    crop: Crop = field(default_factory=Crop)
+    """What is left out of the stored picture, after decoding and filtering."""
+    bars: Crop = field(default_factory=Crop)
+    """Black bars of the picture as seen; where they are black in a frame, no network looks at them."""
+    grain: tuple[tuple[float, ...], ...] = ()
+    """That is added to each plane of the result; see `grain.measure_grain`."""
+    first_number: int = 1
+    """Of the first picture, where the result is numbered pictures."""
+
+    def to_json(self) -> dict[str, Any]:
+        """As plain values, in a fixed order."""
+        return {"format": FORMAT_VERSION, **json.loads(json.dumps(dataclasses.asdict(self), default=str))}
+
+    @property
+    def per_frame(self) -> int:
+        """Frames of the result for each one of the source."""
+        return 2 if self.deinterlacing is not None and self.deinterlacing.bob else 1
+
+    @property
+    def is_filtered(self) -> bool:
+        """Frames go through filters before the networks."""
+        return self.deinterlacing is not None or bool(self.prefilter)
+
+    @property
+    def luma_matrix(self) -> int:
+        """Of the luma by which source and result are compared: the source's own, for R'G'B' the result's."""
+        return self.out_color.matrix if self.color.matrix == Matrix.RGB else self.color.matrix
+
+    @property
+    def context(self) -> tuple[int, int]:
+        """Frames before and after its own that a result looks at; chunks decode them too, so that no cut shows."""
+        filters = 1 if self.deinterlacing is not None else 0
+        before, after = self.network_context
+        return before + filters, after + filters
+
+    @property
+    def network_context(self) -> tuple[int, int]:
+        """The same, of the networks alone: filtered frames before and after a chunk that its first network is shown."""
+        first = self.stages[0].card
+        before = max(first.past, SETTLING_FRAMES if first.recurrent else 0)
+        return -(-before // self.per_frame), -(-first.future // self.per_frame)
+
+    @property
+    def frame_count(self) -> int:
+        """Frames of the result."""
+        return (self.stop_frame - self.start_frame) * self.per_frame
+
+    @property
+    def numbers(self) -> range:
+        """Of the pictures, where the result is numbered pictures."""
+        return range(self.first_number, self.first_number + self.frame_count)
+
+    @functools.cached_property
+    def id(self) -> str:
+        """SHA-256, in hex, of what shapes the bits of the result."""
+        return plan_id(self.to_json())
+
+    @functools.cached_property
+    def ids(self) -> frozenset[str]:
+        """All ids that work of this very plan may bear: its own, and the one that former versions gave it."""
+        return frozenset({self.id, former_id(self.to_json())})

@@ -1,0 +1,226 @@
+"""Settings: frozen dataclasses, one per concept, read from TOML. An unknown key is an error."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass, field
+from fractions import Fraction
+from typing import Literal
+
+from models.errors import UsageError
+from pipelines.plan.name_template import DEFAULT_TEMPLATE, check_template
+
+__all__ = ["BOXES", "CODECS", "EncodeSettings", "RunSettings", "TargetSettings", "parse_range", "parse_rate", "parse_tile", "tile_text"]
+
+
+BOXES = {"8k": (7680, 4320), "4k": (3840, 2160), "1440p": (2560, 1440), "1080p": (1920, 1080)}
+"""Names of target sizes: boxes that turn for portrait material."""
+
+_LEAST_TILE_PX = 32
+
+CODECS = ("hevc", "h264", "av1", "prores", "ffv1")
+
+
+@dataclass(frozen=True)
+class TargetSettings:
+    """How large the result is: by box or by factor; neither means 4K for anything up to 1080p, else 8K."""
+
+    to: str | None = None
+    """"4k", "8k", "1440p", "1080p" or "WxH": the largest size of the same shape that fits, turned for portrait."""
+    scale: int | None = None
+    """Factor on both sides."""
+
+    def __post_init__(self) -> None:
+        if self.to is not None and self.scale is not None:
+            raise UsageError("--to and --scale exclude each other; give one of them")
+        if self.scale is not None and not 1 <= self.scale <= 16:
+            raise UsageError(f"--scale {self.scale}: expected 1 to 16")
+        if self.to is not None:
+            self.box  # noqa: B018 - says what is wrong with it
+
+    @property
+    def box(self) -> tuple[int, int] | None:
+        """(width, height) of the landscape box, or None."""
+        if self.to is None:
+            return None
+        if self.to.lower() in BOXES:
+            return BOXES[self.to.lower()]
+        size = _size(self.to)
+        if min(size) < 1:
+            raise UsageError(f"--to {self.to}: expected {', '.join(BOXES)} or WIDTHxHEIGHT")
+        return size
+
+
+@dataclass(frozen=True)
+class EncodeSettings:
+    """What the result is encoded with."""
+
+    codec: str = "hevc"
+    """One of CODECS; for a picture the file name decides."""
+    preset: str = "balanced"
+    """draft, balanced, archive, or the encoder's own word."""
+    crf: float | None = None
+    """Constant quality, in the encoder's own scale; None: the preset's."""
+    pixel_format: str | None = None
+    """FFmpeg's name; None: the source's."""
+    options: dict[str, str] = field(default_factory=dict)
+    """The encoder's own options, key = value."""
+
+    def __post_init__(self) -> None:
+        if self.codec not in CODECS:
+            raise UsageError(f"--codec {self.codec}: expected one of {', '.join(CODECS)}")
+
+
+@dataclass(frozen=True)
+class RunSettings:
+    """Everything `vsr run` can be told about one video."""
+
+    target: TargetSettings = field(default_factory=TargetSettings)
+    encode: EncodeSettings = field(default_factory=EncodeSettings)
+    model: str = "auto"
+    """A name of `vsr models`, a weights file, or several joined by commas; "auto" is the best that keeps up, on a GPU a larger one."""
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    workers: int | None = None
+    """At most so many workers; None: one, with CUDA up to four a device, as `pipelines.planner.resources` says."""
+    cluster: str | None = None
+    """A Ray cluster: "local" or "local:N", one of our own on this machine; "auto" or "HOST:PORT", one that is there."""
+    gpus_per_worker: float | None = None
+    """Of a cluster; fractions let workers share a GPU. None: 1, and of a private one what there is, shared out."""
+    cpus_per_worker: float | None = None
+    """Of a cluster; None: what there is, shared out."""
+    mixed_hardware: bool = False
+    """Let workers of other numerics classes take part; the bytes then depend on who made which chunk."""
+    chunk_seconds: float = 6.0
+    """Aimed-at length of the parts that are encoded, kept and resumed one by one."""
+    range: str | None = None
+    """FROM-TO, in seconds or [hh:]mm:ss[.fff]; either side may be empty."""
+    rate: str | None = None
+    """Frames a second of numbered pictures: "24", "23.976" or "24000/1001"; None: 24."""
+    tile: str | None = None
+    """"WxH": the size of the tiles large pictures go through networks in, in pixels of their input; None: by the networks.
+    Smaller ones take less memory and more time."""
+    video_stream: int | None = None
+    """Which of several films, from 0."""
+    on_corrupt: Literal["fail", "conceal"] = "fail"
+    deinterlace: Literal["auto", "on", "bob", "off", "refuse"] = "auto"
+    """Of interlaced video: auto, a frame of each frame; bob, a frame of each field, in doubt too; on, a frame of each frame whatever was found;
+    off, lines as they are; refuse, none of it."""
+    square_pixels: bool = False
+    """Bake an anamorphic picture's shape into its pixels, instead of keeping its sample aspect ratio."""
+    crop_bars: bool = False
+    """Cut black bars off that stand all through the film."""
+    prefilter: Literal["denoise", "deblock"] | None = None
+    """FFmpeg's filters before the networks: denoise for grain and sensor noise, deblock for the blocks of old codecs."""
+    keep_grain: bool = False
+    """Measure the source's film grain; where there is any, take it out (prefilter "denoise") and add as much to the result."""
+    strength: float = 1.0
+    """How much of the networks' result is taken: 0 the classical result, 1 all of theirs."""
+    drop_incompatible: bool = False
+    """Leave out what the output container can't hold, instead of refusing."""
+    verify: Literal["seams", "full"] = "seams"
+    """Decode the result around every seam, or all of it, before it gets its name."""
+    output_template: str = DEFAULT_TEMPLATE
+    """What a result is called where the output is a folder or beside the input; see `naming.FIELDS`."""
+
+    def __post_init__(self) -> None:
+        if not self.chunk_seconds > 0:
+            raise UsageError(f"--chunk-seconds {self.chunk_seconds}: expected a positive number")
+        for name, allowed in (("device", ("auto", "cpu", "cuda")), ("on_corrupt", ("fail", "conceal")), ("verify", ("seams", "full"))):
+            if getattr(self, name) not in allowed:
+                raise UsageError(f"{name} = {getattr(self, name)!r}: expected one of {', '.join(allowed)}")
+        if self.prefilter not in {None, "denoise", "deblock"}:
+            raise UsageError(f"--prefilter {self.prefilter}: expected denoise or deblock")
+        if self.keep_grain and self.prefilter not in {None, "denoise"}:
+            raise UsageError(f"--keep-grain takes grain out by --prefilter denoise first; leave --prefilter {self.prefilter} out")
+        if not 0 <= self.strength <= 1:
+            raise UsageError(f"--strength {self.strength:g}: expected 0 (classical) to 1 (all of the network's result)")
+        if self.deinterlace not in {"auto", "on", "bob", "off", "refuse"}:
+            raise UsageError(f"--deinterlace {self.deinterlace}: expected auto, on, bob, off or refuse")
+        if self.workers is not None and self.workers < 1:
+            raise UsageError(f"--workers {self.workers}: expected at least 1")
+        for name in ("gpus_per_worker", "cpus_per_worker"):
+            value = getattr(self, name)
+            if value is not None and not value > 0:
+                raise UsageError(f"--{name.replace('_', '-')} {value}: expected a positive number")
+        if self.cluster is None and (self.gpus_per_worker not in {None, 1} or self.cpus_per_worker is not None):
+            raise UsageError("--gpus-per-worker and --cpus-per-worker are of a cluster; give --cluster, too, or leave them out")
+        check_template(self.output_template)
+        if self.range is not None:
+            parse_range(self.range)
+        if self.rate is not None:
+            parse_rate(self.rate)
+        if self.tile is not None:
+            parse_tile(self.tile)
+
+    @property
+    def alone(self) -> RunSettings:
+        """The same, by one worker without a cluster."""
+        return dataclasses.replace(self, cluster=None, workers=1, gpus_per_worker=None, cpus_per_worker=None)
+
+
+def parse_rate(text: str) -> Fraction:
+    """Frames a second; a decimal that means a rate of NTSC is that rate.
+
+    >>> parse_rate("23.976")
+    Fraction(24000, 1001)
+    """
+    try:
+        rate = Fraction(text.strip())
+    except (ValueError, ZeroDivisionError):
+        rate = Fraction(0)
+    if not 0 < rate <= 1000:
+        raise UsageError(f"--rate {text}: expected frames a second, such as 24, 25, 29.97 or 24000/1001")
+    whole = -(-rate // 1)
+    ntsc = Fraction(whole * 1000, 1001)
+    return ntsc if "." in text and rate != whole and abs(rate - ntsc) < Fraction(1, 100) else rate
+
+
+def _size(text: str) -> tuple[int, int]:
+    """WIDTHxHEIGHT -> (width, height); zeros where it is none."""
+    width, _, height = text.lower().partition("x")
+    return (int(width), int(height)) if width.isdecimal() and height.isdecimal() else (0, 0)
+
+
+def parse_tile(text: str) -> tuple[int, int]:
+    """WIDTHxHEIGHT -> (height, width) of a tile.
+
+    >>> parse_tile("480x272")
+    (272, 480)
+    """
+    width, height = _size(text)
+    if min(width, height) < _LEAST_TILE_PX:
+        raise UsageError(f"--tile {text}: expected WIDTHxHEIGHT with sides of {_LEAST_TILE_PX} or more, such as 480x272")
+    return height, width
+
+
+def tile_text(tile_px: tuple[int, int]) -> str:
+    """(height, width) of a tile -> WIDTHxHEIGHT."""
+    return f"{tile_px[1]}x{tile_px[0]}"
+
+
+def parse_range(text: str) -> tuple[Fraction, Fraction | None]:
+    """FROM-TO -> seconds; an empty FROM is 0, an empty TO is None (the end).
+
+    >>> parse_range("1:30-1:35.5")
+    (Fraction(90, 1), Fraction(191, 2))
+    """
+    start, dash, stop = text.partition("-")
+    try:
+        first = _seconds(start) if start.strip() else Fraction(0)
+        last = _seconds(stop) if stop.strip() else None
+    except ValueError:
+        dash = ""
+        first, last = Fraction(0), None
+    if not dash or (last is not None and last <= first):
+        raise UsageError(f"--range {text}: expected FROM-TO in seconds or [hh:]mm:ss[.fff], such as 1:30-1:45")
+    return first, last
+
+
+def _seconds(text: str) -> Fraction:
+    parts = [Fraction(p) for p in text.strip().split(":")]
+    if len(parts) > 3 or any(p < 0 for p in parts):
+        raise ValueError(text)
+    total = Fraction(0)
+    for part in parts:
+        total = total * 60 + part
+    return total

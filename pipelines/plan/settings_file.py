@@ -1,0 +1,76 @@
+"""Settings from TOML files and KEY=VALUE texts into frozen dataclasses."""
+
+from __future__ import annotations
+
+import dataclasses
+import tomllib
+import types
+import typing
+from pathlib import Path
+from typing import Any, Literal, TypeVar
+
+from models.errors import UsageError
+
+__all__ = ["build_settings", "merge", "read_settings"]
+
+
+T = TypeVar("T")
+
+
+def read_settings(kind: type[T], path: str | Path, overrides: dict[str, Any] | None = None) -> T:
+    """Read a settings class from a TOML file; nested tables are nested classes.
+
+    overrides: dotted key -> value, applied on top of the file. Raises UsageError on an unknown key or a wrong type.
+    """
+    try:
+        with open(path, "rb") as file:
+            table = tomllib.load(file)
+    except OSError as error:
+        raise UsageError(f"{path}: can't be read: {error.strerror}") from None
+    except tomllib.TOMLDecodeError as error:
+        raise UsageError(f"{path}: is not TOML: {error}") from None
+    return build_settings(kind, merge(table, overrides or {}), str(path))
+
+
+def merge(table: dict[str, Any], overrides: dict[str, Any]) -> dict[str, Any]:
+    """A copy of a nested table with dotted keys set; None values are left as they were."""
+    result = {k: merge(v, {}) if isinstance(v, dict) else v for k, v in table.items()}
+    for dotted, value in overrides.items():
+        if value is None:
+            continue
+        *parents, last = dotted.split(".")
+        inner = result
+        for parent in parents:
+            inner = inner.setdefault(parent, {})
+        inner[last] = value
+    return result
+
+
+def build_settings(kind: type[T], table: dict[str, Any], where: str = "settings") -> T:
+    """Make a settings class of a nested table."""
+    hints = typing.get_type_hints(kind)
+    unknown = sorted(set(table) - set(hints))
+    if unknown:
+        raise UsageError(f"{where}: unknown key {unknown[0]!r}; expected one of {', '.join(sorted(hints))}")
+    values = {key: _coerce(hints[key], value, f"{where}: {key}") for key, value in table.items()}
+    return kind(**values)
+
+
+def _coerce(hint: Any, value: Any, where: str) -> Any:
+    if dataclasses.is_dataclass(hint) and isinstance(hint, type):
+        if not isinstance(value, dict):
+            raise UsageError(f"{where}: expected a table")
+        return build_settings(hint, value, where)
+    options = typing.get_args(hint) if typing.get_origin(hint) in {typing.Union, types.UnionType} else (hint,)
+    for option in options:
+        base = typing.get_origin(option) or option
+        if base is Literal:
+            if value in typing.get_args(option):
+                return value
+        elif base is float and isinstance(value, int) and not isinstance(value, bool):
+            return float(value)
+        elif base is tuple and isinstance(value, list | tuple):
+            return tuple(value)
+        elif isinstance(base, type) and isinstance(value, base) and not (base is int and isinstance(value, bool)):
+            return value
+    raise UsageError(f"{where}: {value!r} does not fit; expected {hint}")

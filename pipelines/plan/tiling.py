@@ -1,0 +1,81 @@
+"""Tiles: where a large picture is cut so that a network's maps stay in cache, and the same places every time."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from pipelines.media.pixel_format import Crop
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+__all__ = ["YUV_TILE_PX", "Tile", "cut"]
+
+
+YUV_TILE_PX = (544, 960)
+"""Height and width of a tile for networks that take and leave 4:2:0 planes, unless a plan says otherwise."""
+
+
+@dataclass(frozen=True)
+class Tile:
+    """A rectangle a network is run on, and the part of its result that counts; all in input pixels, half-open."""
+
+    top: int
+    bottom: int
+    left: int
+    right: int
+    """The part that counts."""
+    halo_top: int
+    halo_bottom: int
+    halo_left: int
+    halo_right: int
+    """What is read: the part that counts and its halo, cut off at the picture's border."""
+    in_bar: bool = False
+    """All that is read of it lies where the film has black bars."""
+
+    def read(self, by: int = 1) -> tuple[slice, slice]:
+        """What is read of a plane whose sides are luma's divided by `by`."""
+        return slice(self.halo_top // by, self.halo_bottom // by), slice(self.halo_left // by, self.halo_right // by)
+
+    def written(self, scale: int, by: int = 1) -> tuple[slice, slice]:
+        """Where the part that counts goes in a plane of the result, `scale` times as large."""
+        return slice(self.top * scale // by, self.bottom * scale // by), slice(self.left * scale // by, self.right * scale // by)
+
+    def kept(self, scale: int, by: int = 1) -> tuple[slice, slice]:
+        """The part that counts, in what the network gave for what was read."""
+        top, left = self.halo_top, self.halo_left
+        return (
+            slice((self.top - top) * scale // by, (self.bottom - top) * scale // by),
+            slice((self.left - left) * scale // by, (self.right - left) * scale // by),
+        )
+
+
+def cut(height: int, width: int, tile_height: int, tile_width: int, halo: int, multiple: int = 1, bars: Crop | None = None) -> Iterator[Tile]:
+    """Cover a picture with tiles, row by row, each pixel counted once.
+
+    Sides are as equal as `multiple` allows, so that no sliver is left at the end. `halo` is rounded up to `multiple`.
+    bars: black edges, which get tiles of their own as far as no halo reaches out of them.
+    """
+    halo = -(-halo // multiple) * multiple
+    bars = bars or Crop()
+    for top, bottom, in_row_bar in _lengths(height, tile_height, multiple, bars.top - halo, bars.bottom - halo):
+        for left, right, in_column_bar in _lengths(width, tile_width, multiple, bars.left - halo, bars.right - halo):
+            yield Tile(
+                top, bottom, left, right,
+                max(0, top - halo), min(height, bottom + halo), max(0, left - halo), min(width, right + halo),
+                in_row_bar or in_column_bar,
+            )  # fmt: skip
+
+
+def _lengths(total: int, most: int, multiple: int, before: int, after: int) -> Iterator[tuple[int, int, bool]]:
+    """Start and end of every stretch, and whether it is of the first `before` or the last `after`, as far as `multiple` allows."""
+    first = max(0, before) // multiple * multiple
+    last = total - max(0, after) // multiple * multiple if total % multiple == 0 else total
+    for begin, end, in_bar in ((0, first, True), (first, last, False), (last, total, True)):
+        if begin == end:
+            continue
+        count = max(1, -(-(end - begin) // most))
+        step = -(-(end - begin) // (count * multiple)) * multiple
+        for start in range(begin, end, step):
+            yield start, min(end, start + step), in_bar

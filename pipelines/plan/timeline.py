@@ -1,0 +1,74 @@
+"""`Timeline`: when each frame of the result is shown; pure.
+
+The source's own times, tick for tick; where every field becomes a frame, a time base half as long and two of them a frame.
+"""
+
+from __future__ import annotations
+
+from array import array
+from collections import Counter
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from fractions import Fraction
+
+    from pipelines.media.video_info import VideoInfo
+    from pipelines.plan.plan import Plan
+
+__all__ = ["Timeline", "all_times", "clock", "field_times", "timeline"]
+
+
+def clock(seconds: float) -> str:
+    """For people, like 0:12:30.500."""
+    thousandths = round(seconds * 1000)
+    whole, rest = divmod(thousandths, 1000)
+    return f"{whole // 3600}:{whole // 60 % 60:02d}:{whole % 60:02d}.{rest:03d}"
+
+
+@dataclass(frozen=True, eq=False)
+class Timeline:
+    """The frames of a result, in order."""
+
+    time_base: Fraction
+    pts: array[int]
+    durations: array[int]
+
+    @property
+    def start(self) -> Fraction:
+        """Seconds at which the first frame is shown."""
+        return self.pts[0] * self.time_base
+
+    @property
+    def stop(self) -> Fraction:
+        """Seconds at which the last frame ends."""
+        return (self.pts[-1] + self.durations[-1]) * self.time_base
+
+
+def timeline(info: VideoInfo, plan: Plan) -> Timeline:
+    """The frames that the plan promises, in ticks of its time base."""
+    pts, durations = all_times(info, plan)
+    if plan.start_frame == 0 and plan.stop_frame == info.frame_count:
+        return Timeline(plan.time_base, pts, durations)
+    part = slice(plan.start_frame * plan.per_frame, plan.stop_frame * plan.per_frame)
+    return Timeline(plan.time_base, pts[part], durations[part])
+
+
+def all_times(info: VideoInfo, plan: Plan) -> tuple[array[int], array[int]]:
+    """(timestamps, durations) of what the plan makes of all frames of the source, wanted or not."""
+    return field_times(info.pts, info.durations) if plan.per_frame == 2 else (info.pts, info.durations)
+
+
+def field_times(pts: array[int], durations: array[int]) -> tuple[array[int], array[int]]:
+    """(timestamps, durations) of all fields, in ticks half as long: the second one in the middle of its frame.
+
+    A frame in front of a hole is shown long, its first field is not: there the second one comes after the usual time.
+    """
+    usual = max(1, max(Counter(durations).items(), key=lambda item: (item[1], -item[0]))[0]) if len(durations) else 1
+    times, lengths = array("q"), array("q")
+    for start, duration in zip(pts, durations, strict=True):
+        duration = max(1, duration)  # noqa: PLW2901
+        first = duration if duration <= 2 * usual else usual
+        times.extend((2 * start, 2 * start + first))
+        lengths.extend((first, 2 * duration - first))
+    return times, lengths

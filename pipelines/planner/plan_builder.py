@@ -1,0 +1,129 @@
+"""`make_plan`: facts of a video and the choices made for it become a `Plan`."""
+
+from __future__ import annotations
+
+import dataclasses
+from array import array
+from dataclasses import replace
+from fractions import Fraction
+from typing import TYPE_CHECKING
+
+from pipelines.media.cicp import ColorTags
+from pipelines.media.pixel_format import Crop, PixelFormat
+from pipelines.plan.chunking import SETTLING_FRAMES, clean_starts, cut_chunks, cut_spans, frame_range, timing_digest
+from pipelines.plan.color_tags import output_tags
+from pipelines.plan.plan import LARGEST_CHUNK_BYTES, Plan
+from pipelines.plan.settings import parse_tile
+from pipelines.plan.tiling import YUV_TILE_PX
+from pipelines.planner.geometry import upright_sar
+from pipelines.planner.stage_selection import SMALL_NETWORK, choose_stages
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from models.catalog.card import Card
+    from pipelines.media.video_info import VideoInfo
+    from pipelines.plan.encoder_options import Encoder
+    from pipelines.plan.plan import Deinterlacing, Stage
+    from pipelines.plan.settings import RunSettings
+
+__all__ = ["make_plan", "with_smaller_tiles"]
+
+
+def make_plan(
+    info: VideoInfo,
+    settings: RunSettings,
+    cards: Sequence[Sequence[Card]],
+    encoder: Encoder,
+    *,
+    decoded: str,
+    color: ColorTags,
+    deinterlacing: Deinterlacing | None = None,
+    crop: Crop | None = None,
+    bars: Crop | None = None,
+    grain: tuple[tuple[float, ...], ...] = (),
+) -> Plan:
+    """Put the plan together.
+
+    cards: what the model names mean. encoder: as chosen for the target. decoded: planar format frames are decoded to.
+    color: the resolved tags. crop, bars: of the stored picture. grain: for each plane of the result.
+    """
+    crop = crop or Crop()
+    width, height = info.orientation.turn(*crop.size(info.width, info.height))
+    out_width, out_height = encoder.width, encoder.height
+    start, stop = frame_range(info, settings.range)
+    stages = choose_stages(cards, width, height, out_width, out_height)
+    sar = Fraction(1) if settings.square_pixels else upright_sar(info)
+    fields = 2 if deinterlacing is not None and deinterlacing.bob else 1
+    clean = clean_starts(info.index)[0] if not info.linear else array("q")
+    most_frames = _most_frames(encoder, stages, fields) if encoder.is_sequence else None
+    chunks = cut_chunks(info.pts, info.time_base, settings.chunk_seconds, clean, start, stop, most_frames)
+    plan = Plan(
+        source_fingerprint=info.fingerprint,
+        stream_index=info.stream_index,
+        width=width,
+        height=height,
+        out_width=out_width,
+        out_height=out_height,
+        sar=sar,
+        orientation=info.orientation,
+        pix_fmt=decoded,
+        out_pix_fmt=encoder.pix_fmt,
+        color=color,
+        out_color=output_tags(color, PixelFormat.parse(decoded), encoder),
+        stages=stages,
+        encoder=encoder,
+        time_base=info.time_base / fields,
+        rate=info.rate * fields,
+        start_frame=start,
+        stop_frame=stop,
+        linear=info.linear,
+        on_corrupt=settings.on_corrupt,
+        timing_digest=timing_digest(info.pts, info.durations, start, stop),
+        chunks=chunks,
+        spans=(),
+        tile_px=_tile_px(settings, stages),
+        hdr=info.hdr,
+        deinterlacing=deinterlacing,
+        prefilter=settings.prefilter or "",
+        strength=settings.strength,
+        crop=crop,
+        bars=(bars or Crop()).turned(info.orientation),
+        grain=grain,
+        first_number=1 if info.first_number is None else info.first_number + start * fields,
+    )
+    return dataclasses.replace(plan, spans=cut_spans(info.index, info.pts, chunks, linear=info.linear, context=plan.context))
+
+
+def _most_frames(encoder: Encoder, stages: Sequence[Stage], fields: int) -> int:
+    """Source frames of a chunk of numbered pictures, which lies in memory as a whole. A network that remembers gets no fewer than it settles in."""
+    return max(SETTLING_FRAMES if stages[0].card.recurrent else 1, LARGEST_CHUNK_BYTES // (encoder.picture_bytes * fields))
+
+
+def _tile_px(settings: RunSettings, stages: Sequence[Stage]) -> tuple[int, int]:
+    if settings.tile is not None:
+        return parse_tile(settings.tile)
+    if all(s.card.pixels == "yuv420" for s in stages):
+        return YUV_TILE_PX
+    # Halos of R'G'B' networks are wide, maps as large as the picture, and those of large networks many.
+    return (544, 1280) if all(s.card.parameters <= SMALL_NETWORK for s in stages) else (288, 480)
+
+
+_SMALLEST_PX = 80 * 128
+"""Pixels of a tile below which halos would be most of the work."""
+
+
+def with_smaller_tiles(plan: Plan) -> Iterator[Plan]:
+    """The same plan with ever smaller tiles, for where memory runs out: sides halved, as multiples of 16.
+
+    Only such as cut a picture that a network of the plan works on in tiles; none where there is none.
+    """
+    sizes = [(plan.height, plan.width), *((stage.height, stage.width) for stage in plan.stages)]
+    tiled = [size for size, stage in zip(sizes, plan.stages, strict=False) if stage.card.sha256 and stage.card.halo_px is not None]
+    height, width = plan.tile_px
+    while True:
+        height, width = -(-height // 32) * 16, -(-width // 32) * 16
+        if height * width < _SMALLEST_PX:
+            return
+        if any(height < rows or width < columns for rows, columns in tiled):
+            yield replace(plan, tile_px=(height, width))

@@ -1,0 +1,130 @@
+"""`Crew`: how many workers a run has on this machine, and which CUDA devices they share.
+
+Bytes depend on neither: where memory runs out, `with_fewer_workers` comes before smaller tiles, which are another plan.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pipelines.plan.plan import Plan
+    from pipelines.plan.settings import RunSettings
+
+__all__ = ["Crew", "crew_of", "cuda_devices", "with_fewer_workers"]
+
+
+_MOST_A_DEVICE = 4
+_CORES_A_WORKER = 4
+"""What an encoder has threads for: x264, ProRes and FFV1 have four of them, as bits depend on it; more for x265 brings little."""
+_BYTES_A_WORKER, _BYTES_A_PIXEL = 2_000_000_000, 120
+"""Memory on this side, by the pixels of a frame of the result: 3 GB at 4K, 6 GB at 8K. Assumed, above what a run on a CPU was measured
+to take (docs/benchmarks.md): a worker with a device has two encoders at a time."""
+_DEVICE_BYTES_A_WORKER = 1_500_000_000
+"""Of a device: 0.3 GB of tensors (`quality` at 1080p, four tiles of 960x544 at a time, on an H200), some 0.6 GB of CUDA's own, and room."""
+_ASKING_SECONDS = 20.0
+"""For nvidia-smi, which may have to wake the driver first."""
+
+
+@dataclass(frozen=True)
+class Crew:
+    """Workers, and the devices they take in turns."""
+
+    workers: int = 1
+    devices: tuple[str, ...] = ()
+    """None: the CPU computes."""
+
+    def device(self, number: int) -> str:
+        """The device of a worker, as CUDA_VISIBLE_DEVICES names it."""
+        return self.devices[number % len(self.devices)]
+
+    def surplus(self, number: int, facts: dict[str, str]) -> str:
+        """Why a worker takes no part; nothing for one that does.
+
+        A driver may list devices that torch can't use. The CPU computes then, and one worker takes all its cores.
+        """
+        idle = self.devices and number > 0 and facts.get("device") == "cpu"
+        return "torch can't use the CUDA devices here, and one worker keeps the CPU busy; `vsr doctor` says more" if idle else ""
+
+    @property
+    def share(self) -> float:
+        """Of a device, for each worker: so that all have room, in the steps of 1/10000 that Ray counts in."""
+        together = -(-self.workers // max(1, len(self.devices)))
+        return 10_000 // together / 10_000
+
+
+def crew_of(settings: RunSettings, plan: Plan | None = None) -> Crew:
+    """As many as the settings say; otherwise one, and with CUDA as many a device as its share of the cores can encode for.
+
+    plan: without one, or with a network that keeps a device busy by itself, it is one a device.
+    """
+    devices = () if settings.device == "cpu" else tuple(cuda_devices())
+    if settings.workers or not devices:
+        return Crew(settings.workers or 1, devices)
+    return Crew(len(devices) * _workers_a_device(plan, devices), devices)
+
+
+def with_fewer_workers(settings: RunSettings, plan: Plan) -> RunSettings | None:
+    """With one worker a device, or one on a CPU, for a run whose memory ran out; None where no more of them share it, and for a cluster."""
+    crew = crew_of(settings, plan)
+    least = max(1, len(crew.devices))
+    return replace(settings, workers=least) if settings.cluster is None and min(crew.workers, len(plan.spans)) > least else None
+
+
+def _workers_a_device(plan: Plan | None, devices: tuple[str, ...]) -> int:
+    # Others than YUV-native networks take gigabytes of the device, and longer than an encoder does.
+    if plan is None or any(stage.card.pixels != "yuv420" for stage in plan.stages):
+        return 1
+    by_cores = _cores() // len(devices) // _CORES_A_WORKER
+    by_memory = _memory() // len(devices) // (_BYTES_A_WORKER + _BYTES_A_PIXEL * plan.out_width * plan.out_height)
+    most = min(_MOST_A_DEVICE, by_cores, by_memory)
+    if most > 1 and (free := _device_memory(devices)) is not None:
+        most = min(most, free // _DEVICE_BYTES_A_WORKER)
+    return max(1, most)
+
+
+def _cores() -> int:
+    """Cores that this process and its children may have: those they may run on, or the quota of their container."""
+    visible = len(os.sched_getaffinity(0))
+    try:
+        quota, period = Path("/sys/fs/cgroup/cpu.max").read_text(encoding="ascii").split()
+    except OSError:
+        return visible
+    return min(visible, max(1, int(quota) // int(period))) if quota.isdecimal() else visible
+
+
+def _memory() -> int:
+    """Bytes that this process and its children may have: the machine's, or those of its container."""
+    machine = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    try:
+        limit = Path("/sys/fs/cgroup/memory.max").read_text(encoding="ascii").strip()
+    except OSError:
+        return machine
+    return min(machine, int(limit)) if limit.isdecimal() else machine
+
+
+def _device_memory(devices: tuple[str, ...]) -> int | None:
+    """Bytes free on the fullest of the devices; None where nvidia-smi is not there or does not tell. /proc has no such number.
+
+    Its numbers follow the bus, as CUDA's do where all devices are alike. Parts of a device (MIG) are not listed.
+    """
+    asked = ["nvidia-smi", "--query-gpu=index,uuid,memory.free", "--format=csv,noheader,nounits"]
+    try:
+        told = subprocess.run(asked, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=_ASKING_SECONDS, check=True).stdout
+    except (OSError, subprocess.SubprocessError):
+        return None
+    rows = [[cell.strip() for cell in line.split(",")] for line in told.splitlines()]
+    listed = [row for row in rows if len(row) == 3 and any(row[0] == d.strip() or row[1].startswith(d.strip()) for d in devices)]
+    return min((int(free) << 20 for _, _, free in listed if free.isdecimal()), default=None)
+
+
+def cuda_devices() -> list[str]:
+    """Devices by number, as the driver lists them; none where there is no driver. Without loading CUDA here."""
+    if "CUDA_VISIBLE_DEVICES" in os.environ:
+        return [d for d in os.environ["CUDA_VISIBLE_DEVICES"].split(",") if d.strip() and d.strip() != "-1"]
+    root = Path("/proc/driver/nvidia/gpus")
+    return [str(n) for n in range(len(list(root.iterdir())))] if root.is_dir() else []

@@ -1,0 +1,123 @@
+"""Which networks run, in which order, to reach a target size."""
+
+from __future__ import annotations
+
+import functools
+from fractions import Fraction
+from typing import TYPE_CHECKING
+
+from models.errors import UsageError
+from pipelines.plan.plan import Stage
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from models.catalog.card import Card
+
+__all__ = ["LARGEST_DEFAULT_4K", "SMALL_NETWORK", "choose_stages"]
+
+
+LARGEST_DEFAULT_4K = 1920 * 1088
+SMALL_NETWORK = 2_000_000
+"""Parameters; Real-ESRGAN's video networks have 0.6 to 1.2 million, its large ones 17."""
+
+
+def choose_stages(cards: Sequence[Sequence[Card]], width: int, height: int, out_width: int, out_height: int) -> tuple[Stage, ...]:
+    """The cheapest cascade of the given networks that covers the target, then one antialiased resize where it overshoots.
+
+    cards: for every name of a chain (`--model a,b`) the networks it may mean; the last name may be used several times.
+    Raises UsageError where the target is not above the source, unless the networks keep the size.
+    """
+    need = max(Fraction(out_width, width), Fraction(out_height, height))
+    stages: list[Stage] = []
+    if any(c.temporal for choice in cards[1:] for c in choice):
+        raise UsageError(f"--model {','.join(choice[0].family for choice in cards)}: a network that looks at neighbouring frames must come first")
+    for choice in cards[:-1]:
+        fixed = [c for c in choice if c.scale == 1] or list(choice)[:1]
+        width, height = width * max(1, fixed[0].scale), height * max(1, fixed[0].scale)
+        need /= max(1, fixed[0].scale)
+        stages.append(Stage(fixed[0], width, height))
+    last = cards[-1]
+    if any(c.scale == 0 for c in last):
+        if need <= 1:
+            raise _not_above(width, height, out_width, out_height)
+        exact = _factor(width, height, out_width, out_height)
+        size = (width * exact, height * exact) if exact else (out_width, out_height)
+        return (*stages, Stage(last[0], *size))
+    if {c.scale for c in last} == {1}:
+        if out_width > width + 1 or out_height > height + 1:
+            raise UsageError(
+                f"--model {last[0].name} keeps the size {width}x{height}; for {out_width}x{out_height} "
+                f"name a second network: --model {last[0].name},lanczos"
+            )
+        stages.append(Stage(last[0], width, height))
+        smaller = out_width < width or out_height < height
+        return (*stages, Stage(_resizer(), out_width, out_height)) if smaller else tuple(stages)
+    if need <= 1:
+        raise _not_above(width, height, out_width, out_height)
+    for card in _cascade(last, need, width, height, out_width, out_height):
+        width, height = width * card.scale, height * card.scale
+        stages.append(Stage(card, width, height))
+    if _factor(width, height, out_width, out_height) != 1:
+        stages.append(Stage(_resizer(), out_width, out_height))
+    return tuple(stages)
+
+
+def _not_above(width: int, height: int, out_width: int, out_height: int) -> UsageError:
+    return UsageError(
+        f"the target {out_width}x{out_height} is not above the source's {width}x{height}; "
+        "choose a larger --to or --scale, or --model identity --scale 1"
+    )
+
+
+def _factor(width: int, height: int, out_width: int, out_height: int) -> int:
+    """The whole factor that leads there, the one added column or row for even sides included; 0 if there is none."""
+    factor = max(1, out_width // width)
+    within = 0 <= out_width - width * factor <= 1 and 0 <= out_height - height * factor <= 1
+    return factor if within else 0
+
+
+def _cascade(choice: Sequence[Card], need: Fraction, width: int, height: int, out_width: int, out_height: int) -> list[Card]:
+    best: tuple[float, list[Card]] | None = None
+    for depth in range(1, 5):
+        for combination in _products([c for c in choice if c.scale > 1], depth):
+            total, cost = 1, 0.0
+            for card in combination:
+                cost += total * total * (card.gflop_per_megapixel or 1.0)
+                total *= card.scale
+            covers = total >= need or _factor(width * total, height * total, out_width, out_height) == 1
+            if covers and (best is None or cost < best[0]):
+                best = cost, combination
+        if best is not None:
+            return best[1]
+    names = ", ".join(sorted({c.name for c in choice}))
+    raise UsageError(f"a factor of {float(need):.3g} is out of reach of {names}; choose a smaller target or --model lanczos")
+
+
+def _products(choice: Sequence[Card], depth: int) -> Iterator[list[Card]]:
+    """All cascades of that many networks. Only the first may look at neighbouring frames; then come `_followers`."""
+    if depth == 0:
+        yield []
+        return
+    for card in choice:
+        for rest in _products(_followers() if card.temporal else choice, depth - 1):
+            yield [card, *rest]
+
+
+@functools.cache
+def _followers() -> tuple[Card, ...]:
+    """Networks for what a temporal one leaves to be done: the best ones of single frames."""
+    from models.catalog.lookup import cards
+
+    known = cards()
+    for family in ("quality", "fast"):
+        found = tuple(c for c in known if c.family == family)
+        if found:
+            return found
+    return ()
+
+
+def _resizer() -> Card:
+    from models.catalog.lookup import find
+
+    return find("lanczos")[0]

@@ -1,0 +1,311 @@
+"""`plan_video`: what one command asks of one video, checked and worked out: output, container, networks, encoder, plan."""
+
+from __future__ import annotations
+
+import itertools
+import os
+from dataclasses import replace
+from fractions import Fraction
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from models.catalog.lookup import default_model, find
+from models.errors import CorruptError, MediaError, UsageError
+from pipelines.codec.decoder import Promise, planar_format
+from pipelines.codec.encoder import try_encoder
+from pipelines.codec.filter_graph import try_filters
+from pipelines.media.cicp import HDR_TRANSFERS, Range, Transfer
+from pipelines.media.image_sequence import pattern_of
+from pipelines.media.pixel_format import Crop, PixelFormat
+from pipelines.output.container_support import incompatible_streams, refuse_incompatible
+from pipelines.plan.color_tags import resolve
+from pipelines.plan.encoder_options import PICTURE_ENCODERS
+from pipelines.plan.events import Planned
+from pipelines.plan.name_template import template_suffix
+from pipelines.plan.output_names import is_folder, result_name
+from pipelines.plan.plan import Deinterlacing, Plan
+from pipelines.plan.settings import parse_rate
+from pipelines.plan.timeline import timeline
+from pipelines.planner.encoder_selection import choose_encoder, lost_bits, result_format
+from pipelines.planner.geometry import square_size, target_size, upright_sar
+from pipelines.planner.plan_builder import make_plan
+from pipelines.planner.resources import cuda_devices
+from pipelines.probe.black_bars import find_bars
+from pipelines.probe.grain_measurement import measure_grain
+from pipelines.probe.probe import probe
+
+if TYPE_CHECKING:
+    from collections.abc import Container
+
+    from pipelines.media.video_info import Scan, VideoInfo
+    from pipelines.plan.settings import RunSettings
+    from pipelines.plan.timeline import Timeline
+
+__all__ = ["chosen_model", "plan_video"]
+
+
+_CONTAINERS = {".mp4": "mp4", ".m4v": "mp4", ".mov": "mov", ".mkv": "matroska", ".webm": "webm"}
+_STILLS = frozenset({".heic", ".heif", ".avif"})
+
+
+def plan_video(source: Path, output: Path | None, settings: RunSettings, info: VideoInfo | None = None) -> tuple[Planned, frozenset[int]]:
+    """Work out everything for one video and check that it can be done; nothing is written.
+
+    output: file or folder; None puts it beside the input. Returns the plan and the indexes of streams that are left out.
+    Raises UsageError, MediaError.
+    """
+    info = info or probe(source, video_stream=settings.video_stream, rate=parse_rate(settings.rate) if settings.rate is not None else None)
+    try:
+        return _plan(source, output, settings, info)
+    except MediaError as error:
+        raise type(error)(f"{source}: {error}") if str(source) not in str(error) else error from None
+
+
+def chosen_model(settings: RunSettings) -> str:
+    """What the settings name, or the default of the device that the networks would run on here."""
+    if settings.model != "auto":
+        return settings.model
+    return default_model(on_gpu=settings.device == "cuda" or (settings.device == "auto" and bool(cuda_devices())))
+
+
+def _plan(source: Path, output: Path | None, settings: RunSettings, info: VideoInfo) -> tuple[Planned, frozenset[int]]:
+    if info.flaw and settings.on_corrupt == "fail":
+        raise CorruptError(f"{info.flaw}; get it anew, or let --on-corrupt conceal take what is there")
+    still = info.is_picture or source.suffix.lower() in _STILLS
+    decoded = planar_format(info.pix_fmt)
+    tags = info.color
+    if info.pix_fmt.startswith("yuvj"):
+        tags = replace(tags, range=2)
+    if decoded.is_float:
+        tags = replace(tags, range=int(Range.FULL), transfer=int(Transfer.SRGB))  # as it is decoded; the file holds linear light
+    color, assumed = resolve(tags, decoded, height=info.height, codec=info.codec, picture=still or info.made_of_pictures)
+    cards = [find(name.strip()) for name in (chosen_model(settings)).split(",")]
+    learned = any(c.sha256 for choice in cards for c in choice)
+    if settings.crop_bars and decoded.is_float:
+        raise UsageError("--crop-bars can't look at OpenEXR; leave it out")
+    looked_for = settings.crop_bars or (learned and not still and not decoded.is_float)
+    found = find_bars(info, full=color.range == Range.FULL) if looked_for else Crop()
+    crop, said_of_bars = _crop(info, found.on_grid(decoded)) if settings.crop_bars else (info.crop, [])
+    width, height = info.orientation.turn(*crop.size(info.width, info.height))
+    if settings.square_pixels:
+        width, height = square_size(width, height, upright_sar(info))
+    folder = source.parent if output is None else output if is_folder(output) else None
+    numbered = not still and (info.first_number is not None if output is None or folder is not None else pattern_of(output) is not None)
+    picture = still or numbered
+    named = template_suffix(settings.output_template) if output is None or folder is not None else output.suffix.lower()
+    suffix = named or _default_suffix(source, settings, picture=picture)
+    container = _container(suffix, picture=picture, numbered=numbered)
+    even = (False, False)
+    if not picture and settings.encode.codec != "ffv1":
+        made = result_format(settings.encode, decoded)
+        subsampled = (made,) if settings.encode.pixel_format is not None else (decoded, made)
+        even = (any(f.sub_x for f in subsampled), any(f.sub_y for f in subsampled))
+    size = target_size(width, height, settings.target, even=even)
+    grain, said_of_grain = _grain(info) if settings.keep_grain and not still else ((), [])
+    if grain:
+        settings = replace(settings, prefilter="denoise")  # networks enlarge the grain they see: it would be there twice
+    deinterlacing, said = _deinterlacing(info, settings.deinterlace)
+    encoder = choose_encoder(
+        settings.encode, decoded, width=size[0], height=size[1], container=container, suffix=suffix.lstrip("."), transfer=color.transfer, hdr=info.hdr
+    )
+    plan = make_plan(
+        info,
+        settings,
+        cards,
+        encoder,
+        decoded=decoded.name,
+        color=color,
+        deinterlacing=deinterlacing,
+        crop=crop,
+        bars=Crop() if settings.crop_bars else found,
+        grain=_for_result(grain, decoded, PixelFormat.parse(encoder.pix_fmt)),
+    )
+    _refuse_changes(info, plan)
+    try_filters(plan, info.width, info.height)
+    try_encoder(encoder, plan.out_color)
+    target = output if output is not None and folder is None else (folder or Path()) / result_name(settings.output_template, source, suffix, plan)
+    target = _checked(source, target, plan)
+    misfits = incompatible_streams(info, container) if not picture else [(s, "pictures hold nothing else") for s in info.streams] if numbered else []
+    if not settings.drop_incompatible:
+        refuse_incompatible(misfits, target, container)
+    notes = tuple(f"assumed {a}" for a in assumed)
+    info = replace(info, notes=(*info.notes, *said, *said_of_bars, *said_of_grain, *_warnings(info, plan), *notes))
+    dropped = tuple(f"{s.type} stream {s.index} ({s.codec}): {reason}" for s, reason in misfits)
+    return Planned(str(source), str(target), plan, info, _estimate_bytes(info, plan), dropped=dropped), frozenset(s.index for s, _ in misfits)
+
+
+def _refuse_changes(info: VideoInfo, plan: Plan) -> None:
+    """Raise MediaError where what holds for the whole film changes within what is wanted of it."""
+    for place, change in info.changes:
+        if plan.start_frame <= place < plan.stop_frame:
+            raise Promise(info.pts[place : place + 1], number=place, clock=info.decoder.clock).refuse(0, change)
+
+
+def _crop(info: VideoInfo, crop: Crop) -> tuple[Crop, list[str]]:
+    """What is cut off, and what a person should know of it."""
+    if not crop:
+        return info.crop, ["no black bars were found: --crop-bars has nothing to do"]
+    width, height = crop.within(info.crop).size(info.width, info.height)
+    return crop.within(info.crop), [
+        f"black bars cut off: top {crop.top}, bottom {crop.bottom}, left {crop.left}, right {crop.right}; {width}x{height} are left"
+    ]
+
+
+def _grain(info: VideoInfo) -> tuple[tuple[tuple[float, ...], ...], list[str]]:
+    """What grain the source has, and what a person should know of it."""
+    found = measure_grain(info)
+    if not found:
+        return (), ["no film grain was found: --keep-grain has nothing to do"]
+    return found, [f"film grain of up to {max(found[0]):.1f} codes of 255: taken out before the networks, and as much made anew behind them"]
+
+
+def _for_result(grain: tuple[tuple[float, ...], ...], source: PixelFormat, result: PixelFormat) -> tuple[tuple[float, ...], ...]:
+    """Grain of a source's planes for those of a result: where they are not of one kind, what the first plane has goes to the brightness."""
+    if not grain or (source.family == result.family):
+        return grain
+    return grain[:1] * (3 if result.family == "rgb" else 1)
+
+
+def _deinterlacing(info: VideoInfo, wanted: str) -> tuple[Deinterlacing | None, list[str]]:
+    """What is done about fields, and what a person should know of it. Raises MediaError where interlaced video is not wanted."""
+    scan = info.scan
+    if scan.order == "progressive":
+        said = ["soft telecine (pulldown flags): its film frames keep their own times"] if scan.pulldown == "soft" else []
+        if wanted == "on" or (wanted == "bob" and scan.doubt):
+            return _forced(scan, bob=wanted == "bob")
+        if scan.doubt and wanted != "off":
+            said.append(_doubt(scan))
+        return None, [*said, *(["it is progressive: --deinterlace bob has nothing to do"] if wanted == "bob" else [])]
+    kind = "hard-telecined film (3:2 pulldown)" if scan.pulldown == "hard" else "interlaced"
+    what = f"{kind}, {scan.order} field first by its {scan.found}"
+    if wanted == "refuse":
+        raise MediaError(f"is {what}; --deinterlace auto would make whole frames of it")
+    if wanted == "off":
+        return None, [f"{what}; its lines are upscaled as they are, because of --deinterlace off"]
+    if info.codec == "hevc" and scan.found == "flags":
+        raise MediaError(
+            f"is {what}, and HEVC keeps each field as a picture of its own; weave it first, or upscale the fields with --deinterlace off"
+        )
+    how = _RATES[wanted == "bob"]
+    if scan.pulldown == "hard":
+        how += "; an inverse telecine before would give back the film's own frames"
+    return Deinterlacing(scan.order, bob=wanted == "bob"), [f"{what}; deinterlaced {how}"]
+
+
+_RATES = {True: "at field rate, two frames of each", False: "at frame rate; --deinterlace bob would keep the motion of every field"}
+
+
+def _doubt(scan: Scan) -> str:
+    """What speaks for fields in video that was taken for progressive, and what to type."""
+    first = f"{scan.doubt} field first"
+    what = (
+        f"flagged as interlaced, {first}, but its pictures are whole"
+        if scan.found == "pictures"
+        else f"some of its pictures look interlaced, {first}"
+    )
+    return f"{what}: taken for progressive; if it combs, --deinterlace on (frame rate) or bob (field rate) would deinterlace it"
+
+
+def _forced(scan: Scan, *, bob: bool) -> tuple[Deinterlacing, list[str]]:
+    """What a person asked for against what was found."""
+    order = scan.doubt or "top"
+    known = f"{order} field first{'' if scan.doubt else ' (assumed)'}"
+    return Deinterlacing(order, bob=bob), [f"taken for progressive; deinterlaced as asked for, {known}, {_RATES[bob].partition(';')[0]}"]
+
+
+def _default_suffix(source: Path, settings: RunSettings, *, picture: bool) -> str:
+    suffix = source.suffix.lower()
+    if picture:
+        return suffix if suffix.lstrip(".") in PICTURE_ENCODERS else ".png"
+    if settings.encode.codec == "prores":
+        return ".mov"
+    return ".mp4" if suffix in {".mp4", ".mov", ".m4v"} and settings.encode.codec != "ffv1" else ".mkv"
+
+
+def _container(suffix: str, *, picture: bool, numbered: bool) -> str:
+    if picture:
+        if suffix.lstrip(".") in PICTURE_ENCODERS:
+            return "sequence" if numbered else "image2"
+        raise UsageError(f"a picture can't become a {suffix} file; expected {', '.join('.' + s for s in PICTURE_ENCODERS)}")
+    if suffix.lstrip(".") in PICTURE_ENCODERS:
+        raise UsageError(f"a film can't become one {suffix} picture; name numbered ones, such as frame_%05d{suffix}")
+    if suffix in _CONTAINERS:
+        return _CONTAINERS[suffix]
+    raise UsageError(f"an output that ends in {suffix or 'nothing'} is not known; expected {', '.join(_CONTAINERS)}")
+
+
+def _checked(source: Path, target: Path, plan: Plan) -> Path:
+    """The output's full path, checked as far as can be without writing."""
+    target = Path(os.path.abspath(target))
+    if not target.parent.is_dir():
+        raise UsageError(f"{target.parent}: no such folder; make it first")
+    if plan.encoder.is_sequence:
+        _check_pattern(source, target, plan.numbers)
+    elif target.is_symlink() or target.exists():
+        if target.is_dir():
+            raise UsageError(f"{target}: is a folder")
+        if target.exists() and os.path.samefile(source, target):
+            raise UsageError(f"{target}: is the input itself; choose another -o")
+    return target
+
+
+def _check_pattern(source: Path, target: Path, made: Container[int]) -> None:
+    """Numbered pictures go where a pattern leads, and never over those they are made of."""
+    wanted, given = pattern_of(target), pattern_of(source)
+    if wanted is None:
+        raise UsageError(f"{target}: numbered pictures need a place for the number, such as frame_%05d{target.suffix}")
+    numbers = [n for n in wanted.numbers() if n in made]
+    if given is not None and any(given.path(n).exists() and os.path.samefile(given.path(n), wanted.path(n)) for n in numbers):
+        raise UsageError(f"{target}: are the input's own pictures; choose another -o")
+    folder = next((n for n in numbers if wanted.path(n).is_dir()), None)
+    if folder is not None:
+        raise UsageError(f"{wanted.path(folder)}: is a folder; choose another -o")
+
+
+def _warnings(info: VideoInfo, plan: Plan) -> list[str]:
+    found = []
+    if plan.encoder.container in {"matroska", "webm"} and plan.time_base.denominator > 1000 and 1000 % plan.time_base.denominator != 0:
+        found.append("Matroska keeps times to 1 ms; name an output that ends in .mp4 to keep every tick")
+        if min(info.steps[0], info.durations[-1]) * plan.time_base < Fraction(1, 1000) and _fall_together(timeline(info, plan)):
+            raise UsageError(f"{info.path}: some frames are less than 1 ms apart, which Matroska can't hold; name an output that ends in .mp4")
+    if plan.strength < 1 and not any(s.card.sha256 for s in plan.stages):
+        found.append("the networks are classical: --strength has nothing to do")
+    if plan.encoder.is_sequence and (info.vfr or info.first_number is None):
+        found.append(f"numbered pictures carry no times; {'they vary here' if info.vfr else f'this is {float(plan.rate):.6g} frames a second'}")
+    lost = lost_bits(plan.encoder, PixelFormat.parse(plan.pix_fmt))
+    if lost:
+        found.append(lost)
+    if info.orientation:
+        found.append("the rotation tag is applied to the pixels")
+    if plan.color.transfer in HDR_TRANSFERS and any(s.card.sha256 for s in plan.stages):
+        found.append(f"{Transfer(plan.color.transfer).name} goes through the networks as it is; they have learned from SDR")
+    beside = sum(s.type == "video" for s in info.streams) if info.is_picture or plan.encoder.is_picture else 0
+    if beside:
+        found.append(f"the result is made of its main picture; {beside} beside it (alpha, depth, a thumbnail) are left out")
+    if info.hdr and plan.encoder.is_picture:
+        found.append("a picture can't hold the mastering display metadata")
+    if info.captions and plan.encoder.codec not in {"h264", "hevc"}:
+        found.append(f"closed captions inside the video can't be kept in {plan.encoder.codec}; use --codec hevc or h264")
+    return found
+
+
+def _fall_together(times: Timeline) -> bool:
+    """Whether two frames have the same time in milliseconds."""
+    base = times.time_base * 1000
+    ticks = ((2 * p * base.numerator + base.denominator) // (2 * base.denominator) for p in times.pts)
+    return any(a >= b for a, b in itertools.pairwise(ticks))
+
+
+_BITS_PER_PIXEL = {"libx264": 0.06, "libx265": 0.04, "libsvtav1": 0.03, "prores_ks": 2.2, "mjpeg": 2.0, "libwebp": 1.5}
+"""Rough, for the estimate before anything is measured."""
+_SHARE_OF_RAW = {"ffv1": 0.6, "png": 0.6}
+"""The same of what loses nothing, as a share of its samples; the others pack little or nothing (TIFF, DPX, OpenEXR of floats)."""
+
+
+def _estimate_bytes(info: VideoInfo, plan: Plan) -> int:
+    bits = _BITS_PER_PIXEL.get(plan.encoder.name)
+    share = _SHARE_OF_RAW.get(plan.encoder.name, 1.0)
+    picture = share * plan.encoder.picture_bytes if bits is None else plan.out_width * plan.out_height * bits / 8
+    video = plan.frame_count * picture
+    others = 0 if info.first_number is not None else max(0, os.path.getsize(info.path) - sum(info.index.size))
+    return int(2 * video + others)

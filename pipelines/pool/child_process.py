@@ -1,0 +1,105 @@
+"""The child's side of a process pool: what runs between the pipe and a worker."""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import gc
+import pickle
+import signal
+import sys
+import threading
+import time
+from collections import deque
+from multiprocessing.connection import Connection
+from typing import TYPE_CHECKING, Any
+
+from models.sandbox import with_bounded_memory, without_network
+from pipelines.pool.interface import Free, as_told, make_worker, pulse_of
+from pipelines.pool.process_pool import PULSE_SECONDS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from pipelines.pool.interface import Worker
+
+
+def child_main(descriptor: int) -> None:
+    """What runs in the child: make the worker, then tasks until the line closes."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the terminal signals the whole group; the parent decides
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    _die_with_parent()
+    without_network()
+    line = _Line(Connection(descriptor))
+    try:
+        _, name, setup = line.receive()
+        worker = make_worker(name, pickle.loads(setup))  # noqa: S301 - from our parent
+        gc.freeze()  # what is there now stays; later collections need not look through all of torch
+        if worker.facts.get("device") != "cuda":
+            with_bounded_memory()
+        line.tell("hello", 0, worker.facts)
+        threading.Thread(target=_tell_pulse, args=(line, worker), daemon=True).start()
+        while True:
+            _, key, payload = line.receive()
+            incoming = _pieces(line)
+            _tell_items(line, key, worker.run(payload, incoming), incoming)
+    except (EOFError, BrokenPipeError, ConnectionResetError):
+        pass
+    except BaseException as error:  # noqa: BLE001 - told to the parent, which ends us
+        with contextlib.suppress(OSError):
+            line.tell("error", 0, as_told(error))
+
+
+class _Line:
+    """The child's end. Only one thread at a time receives; the end of a task and the next one tell."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection, self._lock = connection, threading.Lock()
+        self.receive = connection.recv
+
+    def tell(self, kind: str, key: int, value: Any) -> None:
+        with self._lock:
+            self._connection.send((kind, key, value))
+
+
+def _tell_pulse(line: _Line, worker: Worker) -> None:
+    """Tell now and then that the worker gets on, for a single frame may take an hour; nothing is told of one that does not."""
+    told = pulse_of(worker)
+    with contextlib.suppress(OSError):
+        while True:
+            time.sleep(PULSE_SECONDS)
+            now = pulse_of(worker)
+            if now != told:
+                line.tell("pulse", 0, now)
+                told = now
+
+
+def _pieces(line: _Line) -> Iterator[Any]:
+    """The input of a task, to its end."""
+    while (message := line.receive())[0] != "end":
+        yield message[1]
+
+
+def _tell_items(line: _Line, key: int, made: Iterator[Any], incoming: Iterator[Any]) -> None:
+    """Work on a task, up to its end or to where the next one can begin; then the rest goes on in a thread."""
+    try:
+        for item in made:
+            line.tell("item", key, item.value if isinstance(item, Free) else item)
+            if isinstance(item, Free):
+                deque(incoming, 0)
+                line.tell("free", key, None)
+                threading.Thread(target=_tell_items, args=(line, key, made, incoming), daemon=True).start()
+                return
+        deque(incoming, 0)
+        line.tell("done", key, None)
+    except (EOFError, BrokenPipeError, ConnectionResetError):
+        pass  # the parent is gone, as the next `receive` will find
+    except BaseException as error:  # noqa: BLE001
+        with contextlib.suppress(OSError):
+            line.tell("error", key, as_told(error))
+
+
+def _die_with_parent() -> None:
+    """Linux: be killed when the parent is, however it ends (prctl(2), PR_SET_PDEATHSIG)."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(1, signal.SIGKILL)

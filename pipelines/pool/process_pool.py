@@ -1,0 +1,339 @@
+"""A bounded, fault-tolerant map over child processes; it knows nothing of video.
+
+A child is spawned, never forked, with an environment of its own. It makes one worker object and runs one task after another:
+pieces of input go in while it asks for them, items come out as they are made; where the worker says so, the next task is begun
+beside the end of the last. A child that dies or goes silent is replaced and its tasks tried again; the parent outlives all of it.
+`cluster.py` has the same interface, `work.Map`, over Ray actors.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import pickle
+import queue
+import re
+import signal
+import socket
+import subprocess
+import sys
+import threading
+from dataclasses import dataclass, field
+from functools import partial
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from models.errors import NoMemoryError, ResourceError
+from pipelines.pool.interface import SILENCE_SECONDS, Done, Hello, Item, Lost, NoneAdmittedError, Outcome, Refused, Task, exhausted
+from pipelines.pool.task_queue import Ledger
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Sequence
+
+__all__ = ["PULSE_SECONDS", "LocalWorkers"]
+
+
+_WAITS = 90
+PULSE_SECONDS = 5.0
+"""How often a child looks whether its worker gets on, and tells so."""
+
+
+@dataclass
+class _Shared:
+    """What the threads that serve the children have in common."""
+
+    ledger: Ledger
+    out: queue.Queue[Any] = field(default_factory=lambda: queue.Queue(maxsize=64))
+    lock: threading.Lock = field(default_factory=threading.Lock)
+    stop: threading.Event = field(default_factory=threading.Event)
+    closing: threading.Event = field(default_factory=threading.Event)
+    """Nobody reads results any more: no child may be begun, and none replaced."""
+    children: dict[int, subprocess.Popen[bytes]] = field(default_factory=dict)
+    undecided: set[int] = field(default_factory=set)
+    """Children not admitted yet; one that is refused gives its task back."""
+
+    def next_task(self, held: Sequence[Task]) -> Task | None:
+        """A task for a child that is at `held`; where it has none, None means that there will be none for it."""
+        while not (self.stop.is_set() or self.closing.is_set()):
+            with self.lock:
+                task = self.ledger.take(beside=held)
+                if task is not None or held or not self.undecided:
+                    return task
+            self.closing.wait(0.05)
+        return None
+
+
+class LocalWorkers:
+    """A `work.Map` over one child process for each of `environments`, its variables on top of ours."""
+
+    def __init__(self, environments: Sequence[dict[str, str]], surplus: Callable[[int, dict[str, str]], str] = lambda *_: "") -> None:
+        """surplus: says of a child, by its number and facts, why it takes no part whatever is asked of it; nothing of most."""
+        self._environments, self._surplus = environments, surplus
+        self._shared: _Shared | None = None
+
+    def waiting(self) -> int:
+        """Tasks that no child has taken yet."""
+        return len(self._shared.ledger) if self._shared is not None else 0
+
+    def run_tasks(
+        self,
+        tasks: Sequence[Task],
+        *,
+        worker: str,
+        setup: Any,
+        feed: Callable[[int, Task], Iterable[Any]],
+        admit: Callable[[dict[str, str]], str] | None = None,
+        stop: threading.Event | None = None,
+    ) -> Iterator[Outcome]:
+        """As `work.Map` says. No child survives the call."""
+        if not tasks:
+            return
+        shared = self._shared = _Shared(Ledger(tasks), stop=stop or threading.Event())
+        setup = pickle.dumps(setup)
+        servers = [
+            threading.Thread(target=_Server(number, worker, setup, feed, partial(self._refused, admit, number), environment, shared).run, daemon=True)
+            for number, environment in enumerate(self._environments[: len(tasks)])
+        ]
+        shared.undecided.update(range(len(servers)))
+        for server in servers:
+            server.start()
+        living, refused = len(servers), []
+        try:
+            while living:
+                event = shared.out.get()
+                if event is None:
+                    living -= 1
+                elif isinstance(event, BaseException):
+                    raise event
+                else:
+                    if isinstance(event, Refused):
+                        refused.append(event.reason)
+                        if len(refused) == len(servers):
+                            raise NoneAdmittedError(refused[0])
+                    yield event
+        finally:
+            shared.closing.set()
+            for server in servers:
+                while server.is_alive():
+                    for child in list(shared.children.values()):
+                        child.kill()
+                    with contextlib.suppress(queue.Empty):
+                        shared.out.get(timeout=0.05)  # a thread may be waiting to be heard
+
+    def _refused(self, admit: Callable[[dict[str, str]], str] | None, number: int, facts: dict[str, str]) -> str:
+        return self._surplus(number, facts) or (admit(facts) if admit is not None else "")
+
+
+@dataclass
+class _Server:
+    """Keeps one child busy, in a thread of the parent."""
+
+    number: int
+    worker: str
+    setup: bytes
+    feed: Callable[[int, Task], Iterable[Any]]
+    admit: Callable[[dict[str, str]], str]
+    environment: dict[str, str]
+    shared: _Shared
+    child: _Child | None = None
+    held: list[Task] = field(default_factory=list)
+    """What the child is at: one task, or the end of one and the next."""
+    free: bool = True
+    """The child can begin a task."""
+
+    def run(self) -> None:
+        try:
+            while (task := self._next_task()) is not None or self.held:
+                try:
+                    if self.child is None and not self._start():
+                        return
+                    assert self.child is not None
+                    if task is not None:
+                        self.child.begin(task, self.feed)
+                    self._listen(self.child)
+                except _TaskFailedError as failure:
+                    self._lose(failure.why, [failure.task])
+                except (_ChildLostError, ResourceError) as error:
+                    self._lose(error, self.held)
+        except BaseException as error:  # noqa: BLE001 - carried to the thread that reads the results
+            self.shared.out.put(error)
+        finally:
+            self.shared.undecided.discard(self.number)
+            if self.child is not None:
+                self.child.close()
+            self.shared.out.put(None)
+
+    def _next_task(self) -> Task | None:
+        task = self.shared.next_task(self.held) if self.free else None
+        if task is not None:
+            self.held.append(task)
+            self.free = False
+        return task
+
+    def _start(self) -> bool:
+        """Begin a child; whether it takes part."""
+        self.child = _Child(self.number, self.worker, self.setup, self.environment, self.shared)
+        reason = self.admit(self.child.facts)
+        if reason:
+            with self.shared.lock:
+                self.shared.ledger.put_back(self.held)
+            self.shared.out.put(Refused(self.number, reason))
+            return False
+        self.shared.undecided.discard(self.number)
+        self.shared.out.put(Hello(self.number, self.child.pid, self.child.facts))
+        return True
+
+    def _listen(self, child: _Child) -> None:
+        """One message. Raises what a worker raises, _TaskFailedError where another attempt may help, _ChildLostError."""
+        kind, key, value = child.receive()
+        if kind == "pulse":
+            return
+        task = next(t for t in self.held if t.key == key)
+        if kind == "item":
+            self.shared.out.put(Item(self.number, key, value))
+        elif kind == "free":
+            self.free = True
+        elif kind == "done":
+            self.free = self.free or task is self.held[-1]
+            self.held.remove(task)
+            self.shared.out.put(Done(self.number, key))
+        elif isinstance(value, ResourceError):
+            raise _TaskFailedError(task, value)
+        else:
+            raise value
+
+    def _lose(self, why: Exception, blamed: list[Task]) -> None:
+        """Have all that the child was at tried again, by another child."""
+        if self.child is not None:
+            self.child.close()
+            self.child = None
+        if self.shared.closing.is_set():
+            self.held.clear()
+            return
+        with self.shared.lock:
+            for task in blamed:
+                self.shared.ledger.blame(task)
+            spent = next((t for t in blamed if self.shared.ledger.is_spent(t)), None)
+            if spent is not None:
+                raise exhausted(spent, why)
+            self.shared.ledger.put_back(self.held)
+        for task in self.held:
+            self.shared.out.put(Lost(self.number, task.key, str(why)))
+        self.held, self.free = [], True
+
+
+class _TaskFailedError(Exception):
+    """A worker says that it can't go on with a task, in this process."""
+
+    def __init__(self, task: Task, why: ResourceError) -> None:
+        super().__init__(str(why))
+        self.task, self.why = task, why
+
+
+class _ChildLostError(Exception):
+    """The child died or went silent."""
+
+
+def _oom_kills() -> int:
+    """How many processes the kernel has ended for want of memory since it started; 0 where it does not tell."""
+    try:
+        found = re.search(r"^oom_kill (\d+)$", Path("/proc/vmstat").read_text(encoding="utf-8"), re.MULTILINE)
+    except OSError:
+        return 0
+    return int(found.group(1)) if found else 0
+
+
+class _Child:
+    """One child process and the line to it."""
+
+    def __init__(self, number: int, worker: str, setup: bytes, environment: dict[str, str], shared: _Shared) -> None:
+        ours, theirs = socket.socketpair()
+        self._number, self._shared = number, shared
+        self._feeder: threading.Thread | None = None
+        self._feed_error: BaseException | None = None
+        self._oom_kills = _oom_kills()
+        path = [p for p in sys.path if p]
+        bootstrap = f"import sys; sys.path[:] = {path!r}; from pipelines.pool.child_process import child_main; child_main({theirs.fileno()})"
+        self._process = subprocess.Popen(
+            [sys.executable, "-P", "-c", bootstrap],
+            pass_fds=[theirs.fileno()],
+            env={**os.environ, **environment},
+            stdin=subprocess.DEVNULL,
+        )
+        theirs.close()
+        self._line = Connection(ours.detach())
+        shared.children[number] = self._process
+        self.pid = self._process.pid
+        try:
+            self.facts = self._set_up(worker, setup)
+        except BaseException:
+            self.close()  # one that hangs would hold its memory beside the next
+            raise
+
+    def _set_up(self, worker: str, setup: bytes) -> dict[str, str]:
+        """Have the child make its worker; the facts of it. Raises what the child raises."""
+        self._send(("setup", worker, setup))
+        kind, _, found = self.receive()
+        if kind == "error":
+            raise found
+        facts: dict[str, str] = found
+        return facts
+
+    def begin(self, task: Task, feed: Callable[[int, Task], Iterable[Any]]) -> None:
+        """Hand a task to a child that is free for it; its input follows by itself."""
+        if self._feeder is not None:
+            self._feeder.join()  # the child has taken all it got
+        self._send(("task", task.key, task.payload))
+        self._feeder = threading.Thread(target=self._feed, args=(feed, task), daemon=True)
+        self._feeder.start()
+
+    def _feed(self, feed: Callable[[int, Task], Iterable[Any]], task: Task) -> None:
+        try:
+            for piece in feed(self._number, task):
+                if not self._reaches(("piece", piece)):
+                    return  # which the receiving side notices, too
+            self._reaches(("end", None))
+        except BaseException as error:  # noqa: BLE001 - raised where the child is listened to
+            self._feed_error = error
+            self._process.kill()
+
+    def _send(self, message: tuple[Any, ...]) -> None:
+        if not self._reaches(message):
+            raise self._lost()
+
+    def _reaches(self, message: tuple[Any, ...]) -> bool:
+        """Send a message; False where the child is gone."""
+        try:
+            self._line.send(message)
+        except OSError:
+            return False
+        return True
+
+    def receive(self) -> tuple[str, int, Any]:
+        """The next message: kind, key of the task, value. Raises _ChildLostError; what a feed raised."""
+        try:
+            # In short waits: of the time in which this process was stopped itself (Ctrl-Z), only one of them is counted.
+            if not any(self._line.poll(SILENCE_SECONDS / _WAITS) for _ in range(_WAITS)):
+                raise _ChildLostError(f"its worker said nothing for {SILENCE_SECONDS:.0f} s")
+            return self._line.recv()  # type: ignore[no-any-return]
+        except (EOFError, OSError):
+            if self._feed_error is not None:
+                raise self._feed_error from None
+            raise self._lost() from None
+
+    def _lost(self) -> _ChildLostError | NoMemoryError:
+        code = self._process.wait()
+        if code == -signal.SIGKILL and _oom_kills() > self._oom_kills:
+            return NoMemoryError("the system ended its worker for want of memory")
+        return _ChildLostError(f"its worker was ended by signal {-code}" if code < 0 else f"its worker ended with code {code}")
+
+    def close(self) -> None:
+        """End the child, whatever it does."""
+        self._process.kill()
+        self._process.wait()
+        if self._feeder is not None:
+            self._feeder.join()  # before the line is closed: the next child's may get the same number, and this thread still writes
+        with contextlib.suppress(OSError):
+            self._line.close()
+        self._shared.children.pop(self._number, None)

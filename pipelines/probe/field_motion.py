@@ -1,0 +1,167 @@
+"""`field_phase`: when the bottom field of a frame was taken, measured by how blocks of the picture move.
+
+Between two frames a block moves by some way. If both fields of the first frame were taken at once, its bottom field shows the block
+where the top field does: its phase is 0. In interlaced video it shows it halfway to the next frame, phase +1/2 (top field first), or
+halfway from the one before, -1/2 (bottom field first); in a frame that telecine wove of two film frames it is a whole step away.
+
+Textures don't matter (stripes, scan lines, dither, bitmap letters): the phase is read from correlations with horizontal gradients, and
+what lies between two lines correlates with none. Vertical motion, which alone can make whole frames look like fields, has none either.
+
+With t, t' the top lines of two frames, b the bottom lines of the first, interpolated to their place, and g the horizontal gradient of
+t + t': u = <g, b - (t + t')/2> / <g, t' - t>; and w the same with the fields changed over. For small steps u = s (phase - 1/2) and
+w = -s (phase + 1/2), where s, 0..1, is how alike neighbouring lines are. So s = -(u + w), and phase = (u - w) / 2s.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+if TYPE_CHECKING:
+    from av.video.frame import VideoFrame
+
+__all__ = ["CELLS", "Sample", "Votes", "field_phase", "sample"]
+
+
+CELLS = 4
+"""Votes are counted in so many rows and columns of cells."""
+_BANDS, _BAND_LINES = 16, 18
+"""The picture is looked at in bands of lines: eight lines of a block in each field, and one beside them to interpolate from."""
+_COLUMNS = 180
+"""About so many are left after averaging: steps of some pixels are small then, and noise is little."""
+_COARSER = 4
+"""By how much the second look is coarser, for faster motion."""
+_BLOCK = 8
+"""Columns and field lines of a block."""
+_LEAST_CHANGE = 3.0
+"""Codes of 8 bits: RMS difference of a moving block between two frames; combs of less are beyond what encoders keep."""
+_LEAST_ALONG = 0.2
+"""Part of that difference's energy that motion along the gradient must explain."""
+_LEAST_ALIKE = 0.25
+"""Of s: blocks whose neighbouring lines have less in common show nothing."""
+_SAME_LIGHT = 2.0
+"""Codes by which the means of the two fields differ at most: one that is darker is drawn so (scan lines), and shows no moment."""
+_HALFWAY = 0.25
+"""A phase beyond this is that of fields."""
+
+Field = npt.NDArray[np.float32]
+"""(bands, lines, columns) in codes of 8 bits."""
+
+
+@dataclass(frozen=True)
+class Sample:
+    """Lines of one frame, fine and coarse: (bands, 18, columns) each."""
+
+    scales: tuple[Field, ...]
+
+
+@dataclass(frozen=True)
+class Votes:
+    """What the moving blocks between two frames say of the first one."""
+
+    top: np.ndarray
+    """(CELLS, CELLS): blocks whose bottom field was taken after the top field."""
+    bottom: np.ndarray
+    progressive: np.ndarray
+    kind: str
+    """The frame as a whole: t, b, p, or u where nothing moves."""
+
+
+def sample(frame: VideoFrame) -> Sample | None:
+    """The lines that are looked at; None for pictures that are too small."""
+    plane, part = frame.planes[0], frame.format.components[0]
+    step = 2 if part.bits > 8 else 1
+    rows: Any = np.frombuffer(memoryview(plane), np.uint8 if step == 1 else np.uint16).reshape(-1, plane.line_size // step)
+    return sample_of(rows[: frame.height, : frame.width], part.bits)
+
+
+def sample_of(luma: np.ndarray, bits: int = 8) -> Sample | None:
+    """The same of (H,W) uint8 or uint16 samples."""
+    height, width = luma.shape
+    if height < _BAND_LINES or width < _BLOCK + 2:
+        return None
+    bands = min(_BANDS, height // _BAND_LINES)
+    starts = 2 * np.round(np.linspace(0, (height - _BAND_LINES) // 2, bands)).astype(int)
+    lines = luma[(starts[:, None] + np.arange(_BAND_LINES)).ravel()]
+    by = max(1, width // _COLUMNS)
+    fine = _averaged(lines, by).reshape(bands, _BAND_LINES, -1)
+    fine *= np.float32(1 / (1 << (bits - 8)))
+    scales: list[Field] = [fine]
+    if fine.shape[2] >= _COARSER * (_BLOCK + 2):
+        scales.append(_averaged(fine, _COARSER))
+    return Sample(tuple(scales))
+
+
+def _averaged(lines: np.ndarray, by: int) -> Field:
+    """Every so many columns as one."""
+    end = lines.shape[-1] // by * by
+    total = lines[..., 0:end:by].astype(np.float32)
+    for column in range(1, by):
+        total += lines[..., column:end:by]
+    total *= np.float32(1 / by)
+    return total
+
+
+def field_phase(first: Sample, second: Sample) -> Votes:
+    """What blocks say that move from one frame to the next."""
+    counts = np.zeros((3, CELLS, CELLS), int)
+    woven = [0, 0, 0]
+    if abs(float(first.scales[0][:, 0::2].mean() - first.scales[0][:, 1::2].mean())) > _SAME_LIGHT:
+        return Votes(counts[0], counts[1], counts[2], "u")
+    for one, two in zip(first.scales, second.scales, strict=True):
+        u, u_step, u_moves = _side(one[:, 2::2], two[:, 2::2], one[:, 1::2])
+        w, w_step, w_moves = _side(one[:, 1:-1:2], two[:, 1:-1:2], one[:, 0::2])
+        both = u_moves & w_moves & (u_step * w_step > 0)
+        # One scale for both sides: where lines are drawn darker in one field, that is no phase.
+        step = np.copysign(np.sqrt(np.where(both, u_step * w_step, 1)), u_step)
+        apart, alike = (u - w) / step, -(u + w) / step
+        sure = both & (alike > _LEAST_ALIKE)
+        top, bottom = sure & (apart > 2 * _HALFWAY * alike), sure & (apart < -2 * _HALFWAY * alike)
+        for number, shown in enumerate((top, bottom, sure & ~top & ~bottom)):
+            counts[number] += _by_cell(shown)
+        # Where only one field moves, as in telecine: the other one is where this one goes to, or where it comes from.
+        for number, (alone, value, moved) in enumerate(((u_moves & ~w_moves, u, u_step), (w_moves & ~u_moves, w, w_step))):
+            ahead = alone & (value * np.sign(moved) > _LEAST_ALIKE * np.abs(moved))
+            woven[number] += int(np.count_nonzero(ahead))
+            woven[2] += int(np.count_nonzero(alone & ~ahead))
+    top, bottom, progressive = counts
+    return Votes(top, bottom, progressive, _kind(*(int(c.sum()) + more for c, more in zip(counts, woven, strict=True))))
+
+
+def _side(now: Field, then: Field, other: Field) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """(<g, other - mean>, <g, then - now>, whether it moves along its gradient) of each block.
+
+    now, then: 8 lines of a field in two frames. other: the 9 lines of the other field around them, in the first frame.
+    """
+    both = now + then
+    gradient = both[..., 2:] - both[..., :-2]
+    step = (then - now)[..., 1:-1]
+    away = (other[:, :-1] + other[:, 1:] - both)[..., 1:-1]
+    along, change = _by_block(gradient * step), _by_block(step * step)
+    moves = (change > _LEAST_CHANGE**2 * _BLOCK**2) & (along * along > _LEAST_ALONG * _by_block(gradient * gradient) * change)
+    return _by_block(gradient * away) / 2, along, moves
+
+
+def _by_block(values: Field) -> np.ndarray:
+    """Sums over blocks: (bands, columns of blocks)."""
+    columns = values.shape[2] // _BLOCK
+    lines = values.sum(1)[:, : columns * _BLOCK]
+    return np.asarray(lines.reshape(-1, columns, _BLOCK).sum(2), np.float64)
+
+
+def _by_cell(blocks: np.ndarray) -> np.ndarray:
+    """Counts of blocks in each cell of the picture."""
+    row, column = np.nonzero(blocks)
+    cell = row * CELLS // blocks.shape[0] * CELLS + column * CELLS // blocks.shape[1]
+    return np.bincount(cell, minlength=CELLS * CELLS).reshape(CELLS, CELLS)
+
+
+def _kind(top: int, bottom: int, progressive: int) -> str:
+    if not top + bottom + progressive:
+        return "u"
+    if max(top, bottom) * 3 >= top + bottom + progressive and max(top, bottom) > 2 * min(top, bottom):
+        return "t" if top > bottom else "b"
+    return "p"

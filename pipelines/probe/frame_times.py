@@ -1,0 +1,177 @@
+"""Timestamps and durations of frames, by prediction from packets or by decoding and counting."""
+
+from __future__ import annotations
+
+import operator
+from array import array
+from dataclasses import dataclass, field, replace
+from fractions import Fraction
+from itertools import islice
+from typing import TYPE_CHECKING
+
+import av
+import numpy as np
+
+from models.errors import MediaError
+from pipelines.codec.decoder import Converter, checksum, planar_format
+from pipelines.codec.frame_facts import change_of, facts_of
+from pipelines.media.demuxer import SideDataInForce, film_decoder, open_source, packets_of
+from pipelines.media.video_info import NO_PTS, PacketIndex, VideoInfo
+from pipelines.probe.first_frames import Look
+
+if TYPE_CHECKING:
+    from av.video.stream import VideoStream
+
+    from pipelines.media.video_info import FrameFacts
+
+__all__ = ["WILD_TIMES", "changes_of", "count", "counted", "expected_times", "frame_durations", "frame_rate"]
+
+
+_CHECKED = 250
+"""One frame of so many is compared with what a worker decodes, where frames are counted."""
+
+
+WILD_TIMES = "its timestamps are farther apart than any film is long; it is damaged"
+
+
+_UNRELIABLE_CODECS = frozenset({"mpeg4", "msmpeg4v2", "msmpeg4v3", "vp8", "h263", "flv1", "rv30", "rv40"})
+"""Packets of these may hold no frame (alt-ref, N-VOP) or two (packed B)."""
+
+
+def frame_rate(stream: VideoStream, pts: array[int]) -> Fraction:
+    """Frames per second as the container says, or, where that can't be, as counted."""
+    rate = stream.average_rate or stream.guessed_rate
+    if rate and 0 < rate <= 240:
+        return Fraction(rate)
+    if len(pts) > 1 and pts[-1] > pts[0] != NO_PTS:
+        return ((len(pts) - 1) / ((pts[-1] - pts[0]) * Fraction(stream.time_base or 1))).limit_denominator(1001)
+    return Fraction(25)
+
+
+def expected_times(index: PacketIndex, look: Look, format_name: str, codec: str) -> tuple[array[int], bool]:
+    """(timestamps the packets promise, whether they can't be trusted and the frames must be counted by decoding)."""
+    shown = np.frombuffer(index.pts, np.int64)[np.frombuffer(index.discard, np.uint8) == 0]
+    shown.sort()
+    promised = array("q")
+    promised.frombytes(shown.data.cast("B"))
+    unsure = (
+        not promised
+        or promised[0] == NO_PTS
+        or any(map(operator.eq, promised, islice(promised, 1, None)))
+        or codec in _UNRELIABLE_CODECS
+        or format_name == "avi"
+        or [p for p in look.pts if p is not None] != promised[: len(look.pts)].tolist()
+    )
+    return promised, unsure
+
+
+def count(info: VideoInfo) -> VideoInfo:
+    """The same info with its frames counted by decoding the whole film once, in order."""
+    seen = counted(info)
+    try:
+        pts = _timeline(seen.pts, info)
+        durations = frame_durations(pts, info.index, None, info.rate, info.time_base)
+    except OverflowError:
+        raise MediaError(f"{info.path}: {WILD_TIMES}") from None
+    note = f"its packets do not tell which frames they hold; counted by decoding, {len(info.index)} packets gave {len(pts)} frames"
+    return replace(
+        info,
+        pts=pts,
+        durations=durations,
+        linear=True,
+        damage=seen.damage,
+        decoder=replace(info.decoder, clock=(pts[0], info.time_base)),
+        checks=tuple(seen.checks),
+        changes=changes_of(info, seen),
+        notes=(*info.notes, note),
+    )
+
+
+@dataclass
+class _Counted:
+    """What decoding a whole film once, in its container, shows."""
+
+    pts: array[int] = field(default_factory=lambda: array("q"))
+    damage: int = 0
+    """Frames and packets found damaged."""
+    checks: list[tuple[int, int]] = field(default_factory=list)
+    """(place, `decode.checksum`) of a frame now and then, and of those where a header or a palette changes."""
+    changes: list[tuple[int, str]] = field(default_factory=list)
+    """(place, what is other than in the first frame), the first one."""
+
+
+def counted(info: VideoInfo) -> _Counted:
+    container = open_source(info.path)
+    seen = _Counted()
+    pixels = planar_format(info.pix_fmt)
+    converter = None if pixels.is_float else Converter(pixels)
+    first: FrameFacts | None = None
+    in_force = SideDataInForce()
+    wanted = 0
+    try:
+        stream, context = film_decoder(container, info.stream_index)
+        for packet in packets_of(container, info.path, stream):
+            in_force.see(packet)
+            wanted = max(wanted, in_force.is_changed)
+            try:
+                frames = context.decode(packet)
+            except av.error.EOFError:
+                break
+            except av.error.FFmpegError:
+                seen.damage += len(seen.pts) > 0  # before the first frame: a recording that begins between key frames
+                continue
+            for frame in frames:
+                place = len(seen.pts)
+                seen.pts.append(NO_PTS if frame.pts is None else frame.pts)
+                seen.damage += frame.is_corrupt
+                found = facts_of(frame, context, first)
+                first = first or found
+                change = change_of(first, found, info.decoder, pixels) if found != first and not seen.changes else ""
+                if change:
+                    seen.changes.append((place, change))
+                if (wanted or place % _CHECKED == 0) and not frame.is_corrupt and converter is not None and not seen.changes:
+                    seen.checks.append((place, checksum(converter.planes(frame))))
+                    wanted = 0
+    finally:
+        container.close()
+    if not len(seen.pts):
+        raise MediaError(f"{info.path}: no frame of its video can be decoded")
+    return seen
+
+
+def changes_of(info: VideoInfo, seen: _Counted) -> tuple[tuple[int, str], ...]:
+    """What frames said, and else what headers did, which a decoder may not have followed; those are found by their times."""
+    if seen.changes:
+        return tuple(seen.changes)
+    places = {pts: place for place, pts in enumerate(seen.pts)}
+    return tuple((places[pts], change) for pts, change in ((info.pts[place], change) for place, change in info.changes) if pts in places)
+
+
+def _timeline(seen: array[int], info: VideoInfo) -> array[int]:
+    """Strictly ascending timestamps for frames known by order: their own, else the packets', else the frame rate's."""
+    ascending = all(map(operator.lt, seen, islice(seen, 1, None)))
+    if seen[0] != NO_PTS and ascending:
+        return seen
+    times = sorted({p for p in (info.index.pts if NO_PTS not in info.index.pts else info.index.dts) if p != NO_PTS})
+    if len(times) == len(seen):
+        return array("q", times)
+    step = 1 / (info.rate * info.time_base)
+    start = next((p for p in seen if p != NO_PTS), 0)
+    return array("q", (start + round(i * step) for i in range(len(seen))))
+
+
+def frame_durations(
+    pts: array[int], index: PacketIndex, stream: VideoStream | None, rate: Fraction = Fraction(25), time_base: Fraction = Fraction(1, 25)
+) -> array[int]:
+    """From each frame to the next; the last one as its packet says, else as long as the one before."""
+    if stream is not None:
+        rate, time_base = frame_rate(stream, pts), Fraction(stream.time_base or time_base)
+    steps = array("q", map(operator.sub, islice(pts, 1, None), pts))
+    if len(pts):
+        last = next((d for p, d in zip(reversed(index.pts), reversed(index.duration), strict=True) if p == pts[-1]), 0)
+        if stream is None and len(index) != len(pts):
+            last = 0  # a packet is no frame here, but a field or two pictures
+        typical = steps[-1] if steps else max(1, round(1 / (rate * time_base)))
+        # Matroska and FLV without durations report one tick, or what their average rate would give.
+        steps.append(last if last * 3 > typical or (stream is not None and stream.container.format.name.startswith("mov")) else typical)
+    return steps

@@ -1,0 +1,139 @@
+"""Film grain: `measure_grain` of a source, and `GrainMaker`, which adds as much to a result.
+
+Grain is what changes from one frame to the next where nothing else does: its strength is the noise of the difference of two frames in
+the quietest blocks of a picture, by brightness (the principle of AV1's film grain tables, AV1 specification 7.18.3). It is made
+anew from a fixed pattern: which part of it a pixel gets follows from its place and the frame's timestamp alone, so that every
+way of cutting a film into chunks gives the same bytes.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import av
+import numpy as np
+
+from models.errors import MediaError
+from pipelines.codec.decoder import picture_planes, planar_format
+from pipelines.media.demuxer import film_decoder, open_source
+from pipelines.media.pixel_format import PixelFormat
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from pipelines.media.video_info import VideoInfo
+
+__all__ = ["grain_of", "measure_grain"]
+
+
+LEVELS = 8
+"""Brightnesses at which the first plane's grain is known, evenly spaced."""
+_PLACES = 8
+"""Where a film is looked at."""
+_BLOCK = 8
+_QUIETEST = 25
+"""Percentile of the blocks, and of the places, whose noise counts: what moves is louder than grain."""
+_BIAS = 0.94
+"""That percentile of the standard deviations of 64 samples of pure noise, as a share of the true one."""
+_LEAST = 0.5
+"""Codes of 8 bits: less is rounding and compression, not grain."""
+_LEAST_BLOCKS = 32
+
+
+def measure_grain(info: VideoInfo) -> tuple[tuple[float, ...], ...]:
+    """Of each plane as decoded: standard deviations in codes of 8 bits, at LEVELS brightnesses for the first plane and R'G'B', else one.
+
+    Empty where there is no grain, or nothing to measure it on (single pictures, floats).
+    """
+    pixels = planar_format(info.pix_fmt)
+    if info.is_picture or pixels.is_float:
+        return ()
+    step = 2 if info.scan.order != "progressive" else 1  # lines of one field
+    found = [grain_of([p[::step] for p in one], [p[::step] for p in two], pixels) for one, two in _pairs(info, pixels)]
+    if not found:
+        return ()
+    planes = []
+    for number in range(pixels.plane_count - pixels.alpha):
+        known = np.array([f[number] for f in found])  # (places, levels), NaN where a place has no such brightness
+        planes.append(_filled(known))
+    if not any(v for p in planes for v in p):
+        return ()
+    return tuple(planes)
+
+
+def grain_of(one: Sequence[np.ndarray], two: Sequence[np.ndarray], pixels: PixelFormat) -> list[np.ndarray]:
+    """Strengths of each plane that two frames in a row show, NaN for brightnesses they don't have. one, two: planes of codes, (H,W)."""
+    unit = float(1 << (pixels.bits - 8))
+    result = []
+    for number, (a, b) in enumerate(zip(one, two, strict=True)):
+        if pixels.alpha and number == pixels.plane_count - 1:
+            break
+        noise, mean = _blocks(a, b, unit)
+        levels = LEVELS if number == 0 or pixels.family == "rgb" else 1
+        place = np.minimum((mean * levels / 256).astype(int), levels - 1)
+        strengths = np.full(levels, np.nan)
+        for level in range(levels):
+            inside = noise[place == level]
+            if inside.size >= _LEAST_BLOCKS:
+                strengths[level] = np.percentile(inside, _QUIETEST) / _BIAS
+        result.append(strengths)
+    return result
+
+
+def _blocks(one: np.ndarray, two: np.ndarray, unit: float) -> tuple[np.ndarray, np.ndarray]:
+    """Noise and mean of every block in codes of 8 bits; a slope over a block is motion, not noise."""
+    rows, columns = (n // _BLOCK for n in one.shape)
+
+    def cut(plane: np.ndarray) -> np.ndarray:
+        part = plane[: rows * _BLOCK, : columns * _BLOCK].astype(np.float32) / unit
+        return part.reshape(rows, _BLOCK, columns, _BLOCK).swapaxes(1, 2).reshape(-1, _BLOCK, _BLOCK)
+
+    first = cut(one)
+    difference = cut(two) - first
+    ramp = (np.arange(_BLOCK, dtype=np.float32) - (_BLOCK - 1) / 2) / np.sqrt(_BLOCK * (_BLOCK**2 - 1) / 12)
+    difference -= difference.mean(axis=(1, 2), keepdims=True)
+    for slope in (ramp[:, None], ramp[None, :]):
+        difference -= (difference * slope).sum(axis=(1, 2), keepdims=True) / _BLOCK * slope
+    variance = (difference**2).sum(axis=(1, 2)) / (_BLOCK**2 - 3)  # three of its degrees of freedom are taken out
+    return np.sqrt(variance / 2), first.mean(axis=(1, 2))
+
+
+def _filled(known: np.ndarray) -> tuple[float, ...]:
+    """One strength a level out of (places, levels): that of the quieter places; levels nobody has get their neighbours'."""
+    levels = [i for i in range(known.shape[1]) if not np.isnan(known[:, i]).all()]
+    if not levels:
+        return tuple(0.0 for _ in range(known.shape[1]))
+    values = [float(np.nanpercentile(known[:, i], _QUIETEST, method="lower")) for i in levels]
+    values = [v if v >= _LEAST else 0.0 for v in values]
+    strengths: list[float] = np.interp(range(known.shape[1]), levels, values).round(2).tolist()
+    return tuple(strengths)
+
+
+def _pairs(info: VideoInfo, pixels: PixelFormat) -> Iterator[tuple[list[np.ndarray], list[np.ndarray]]]:
+    """Two frames in a row of each place."""
+    try:
+        container = open_source(info.path)
+    except MediaError:
+        return  # what is wrong with it is said where it matters
+    with container:
+        stream, decoder = film_decoder(container, info.stream_index)
+        first, length = info.pts[0], info.pts[-1] - info.pts[0]
+        seekable = not info.linear and not info.epochs and info.frame_count > 4 * _PLACES
+        try:
+            for place in range(_PLACES if seekable else 1):
+                if seekable:
+                    container.seek(first + length * (2 * place + 1) // (2 * _PLACES), stream=stream)
+                before: list[np.ndarray] | None = None
+                frames = (f for packet in container.demux(stream) for f in decoder.decode(packet))
+                for number, frame in enumerate(f for f in frames if not f.is_corrupt):
+                    if (frame.width, frame.height) != (info.width, info.height):
+                        break
+                    name = frame.format.name.replace("yuvj", "yuv")
+                    planes = [p.copy() for p in picture_planes(frame if name == pixels.name else frame.reformat(format=pixels.name), pixels)]
+                    if before is not None:
+                        yield before, planes
+                    before = planes
+                    if number == (1 if seekable else 2 * _PLACES):
+                        break
+        except av.error.FFmpegError:
+            return

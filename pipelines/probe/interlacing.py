@@ -1,0 +1,285 @@
+"""`find_scan`: whether a film is interlaced or telecined, by its flags and by its pictures.
+
+A few stretches all over the film are decoded, and moving blocks of their frames asked for the moment of each field
+(`pipelines.probe.field_motion`). Flags alone are not enough: captured and re-encoded video has often lost them, and film is often sent as
+interlaced. Without a flag it takes many blocks all over the picture that agree in one field order; against a flag it takes more.
+What falls short of that is a doubt, which is reported and not acted upon.
+"""
+
+from __future__ import annotations
+
+from array import array
+from collections import Counter
+from dataclasses import dataclass, field
+from fractions import Fraction
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any, Literal
+
+import av
+import numpy as np
+
+from pipelines.media.demuxer import film_decoder, open_source
+from pipelines.media.video_info import NO_PTS, Scan
+from pipelines.probe.field_motion import CELLS, field_phase, sample
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from av.container import InputContainer
+    from av.packet import Packet
+    from av.video.codeccontext import VideoCodecContext
+    from av.video.frame import VideoFrame
+    from av.video.stream import VideoStream
+
+    from pipelines.media.video_info import VideoInfo
+    from pipelines.probe.field_motion import Sample
+
+__all__ = ["Look", "find_scan", "judge"]
+
+
+_PLACES = 6
+_FRAMES = 12
+"""Looked at in every place; half of them where none looks like fields: the cycle of telecine is five long."""
+_TALLEST, _FASTEST = 1152, Fraction(31)
+"""No interlaced format has more lines or frames a second; what is beyond is not looked at unless flagged."""
+_LEAST = 48
+"""Moving blocks that must show where their fields are before pictures are believed."""
+_SHARE = 0.34
+"""Part of the moving blocks, and of those in half of the moving cells, that must show fields of one order; telecine: two frames of five."""
+_ONE_ORDER = 4
+"""Blocks that show one field order for each one that shows the other."""
+_CELLS = 3
+"""Cells of the picture, of sixteen, that must show it."""
+_CONTRARY = 1.5
+"""So many times more of everything where a flag says otherwise."""
+_WHOLE, _EVEN = 0.7, 0.04
+"""Against an interlaced flag: the least part of progressive blocks, and the most by which one field order outweighs the other."""
+_DOUBT = 0.2
+"""Part of the moving blocks that show fields of one order and make a doubt of it."""
+
+_FLAGGED = {2: "top", 3: "bottom", 4: "bottom", 5: "top"}
+"""AVFieldOrder -> field shown first (TT, BB, TB: top coded, bottom shown first, BT)."""
+
+Order = Literal["top", "bottom"]
+
+
+def _cells() -> np.ndarray:
+    return np.zeros((CELLS, CELLS), int)
+
+
+@dataclass
+class Look:
+    """What one stretch of a film shows: blocks by what they show, cell by cell, and frames by their own flags."""
+
+    top: np.ndarray = field(default_factory=_cells)
+    """(4, 4): blocks of each cell of the picture whose top field comes first."""
+    bottom: np.ndarray = field(default_factory=_cells)
+    progressive: np.ndarray = field(default_factory=_cells)
+    flagged: Counter[str] = field(default_factory=Counter)
+    """Frames: top, bottom, progressive."""
+    kinds: str = ""
+    """One letter a frame in order: t, b (interlaced), p, u (nothing moves)."""
+
+    def __add__(self, other: Look) -> Look:
+        return Look(self.top + other.top, self.bottom + other.bottom, self.progressive + other.progressive, self.flagged + other.flagged)
+
+    @property
+    def moving(self) -> np.ndarray:
+        """(4, 4): all blocks that show anything."""
+        return np.asarray(self.top + self.bottom + self.progressive)
+
+
+def find_scan(info: VideoInfo, field_order: int) -> Scan:
+    """Look at a film. field_order: of its stream (AVFieldOrder), for codecs whose frames don't say themselves."""
+    soft = _is_soft_telecine(info.pts)
+    if (
+        info.is_picture
+        or "f16" in info.pix_fmt
+        or "f32" in info.pix_fmt
+        or not len(info.pts)
+        or (not info.interlaced and _FLAGGED.get(field_order) is None and _is_beyond(info))
+    ):
+        return Scan(pulldown="soft" if soft else "")
+    container = open_source(info.path)
+    try:
+        looks = _looks(container, info)
+    except av.error.FFmpegError:
+        looks = []  # what is wrong with it is said where it matters
+    finally:
+        container.close()
+    # HEVC keeps each field as a picture of its own: what is whole there is a field.
+    return judge(looks, _FLAGGED.get(field_order, ""), soft=soft, apart=info.codec == "hevc")
+
+
+def _is_beyond(info: VideoInfo) -> bool:
+    return info.height > _TALLEST or info.rate > _FASTEST
+
+
+def judge(looks: Sequence[Look], stream_flag: str, *, soft: bool = False, apart: bool = False) -> Scan:
+    """The verdict over all stretches.
+
+    Flags are believed unless the pictures plainly show otherwise: another order, or whole frames. Without flags pictures are
+    believed that plainly show fields of one order. stream_flag: field that the stream's header says comes first, or "". soft: its
+    times are those of soft telecine. apart: flagged frames are single fields, which have no other one to be compared with.
+    """
+    film = sum(looks, Look())
+    hard = any(_is_hard_telecine(look.kinds) for look in looks)
+    marked: Order = "top" if film.flagged["top"] >= film.flagged["bottom"] else "bottom"
+    by_flags = marked if film.flagged[marked] else stream_flag if stream_flag and not soft else ""
+    shown: Order = "top" if film.top.sum() >= film.bottom.sum() else "bottom"
+    share = 1 / 5 if hard else _SHARE
+    pulldown: Literal["", "soft", "hard"] = "soft" if soft else ""
+    telecine: Literal["", "soft", "hard"] = "hard" if hard else pulldown
+    if by_flags:
+        flag: Order = "top" if by_flags == "top" else "bottom"
+        if apart:
+            return Scan(flag, "flags", telecine)
+        if shown != flag and _shows_fields(film, shown, share, strictness=_CONTRARY):
+            return Scan(shown, "pictures", telecine)
+        if not hard and _shows_whole_frames(looks):
+            return Scan("progressive", "pictures", pulldown, doubt=flag)
+        return Scan(flag, "flags", telecine)
+    if _shows_fields(film, shown, share):
+        return Scan(shown, "pictures", telecine)
+    return Scan(pulldown=pulldown, doubt=shown if _hints_at_fields(film, shown) else "")
+
+
+def _shows_fields(film: Look, order: Order, share: float, *, strictness: float = 1) -> bool:
+    """Whether many moving blocks all over the picture have fields of that one order."""
+    for_it, against = (film.top, film.bottom) if order == "top" else (film.bottom, film.top)
+    moving = film.moving
+    many = int(moving.sum())
+    moves = moving * CELLS * CELLS * 3 >= max(many, 1)
+    shows = moves & (for_it >= share * moving)
+    return bool(
+        many >= strictness * _LEAST
+        and for_it.sum() >= share * many
+        and for_it.sum() >= strictness * _ONE_ORDER * against.sum()
+        and shows.sum() >= max(_CELLS, moves.sum() / 2)
+    )
+
+
+def _shows_whole_frames(looks: Sequence[Look]) -> bool:
+    """Whether the pictures are progressive for sure, whatever their flags: all over the picture, in every stretch in which enough moves."""
+    film = sum(looks, Look())
+    many = int(film.moving.sum())
+    moves = film.moving * CELLS * CELLS * 3 >= max(many, 1)
+    return bool(
+        many >= _CONTRARY * _LEAST
+        and film.progressive.sum() >= _WHOLE * many
+        and abs(int(film.top.sum()) - int(film.bottom.sum())) <= _EVEN * many
+        and moves.sum() >= _CELLS
+        and all((look.progressive.sum() >= look.moving.sum() / 2) for look in looks if look.moving.sum() >= _LEAST / 4)
+    )
+
+
+def _hints_at_fields(film: Look, order: Order) -> bool:
+    """Whether there is more to it than chance, though too little to act upon."""
+    for_it, against = (film.top, film.bottom) if order == "top" else (film.bottom, film.top)
+    return bool(film.moving.sum() >= _LEAST and for_it.sum() - against.sum() >= _DOUBT * film.moving.sum())
+
+
+def _is_hard_telecine(kinds: str) -> bool:
+    """Three whole frames and two combed ones in turn, twice at least."""
+    shape = kinds.replace("b", "t").replace("u", "p")
+    return any(("ppptt" * 3)[shift : shift + 10] in shape for shift in range(5))
+
+
+def _is_soft_telecine(pts: array[int]) -> bool:
+    """Frames last two and three fields in turn."""
+    steps = [b - a for a, b in pairwise(pts[:25])]
+    if len(steps) < 8:
+        return False
+    ratios = [Fraction(b, a) for a, b in pairwise(steps)]
+    return all(abs(r - Fraction(3, 2)) < Fraction(1, 10) or abs(r - Fraction(2, 3)) < Fraction(1, 20) for r in ratios)
+
+
+def _looks(container: InputContainer, info: VideoInfo) -> list[Look]:
+    stream, decoder = film_decoder(container, info.stream_index)
+    first, length = info.pts[0], info.pts[-1] - info.pts[0]
+    # Frames known by order only, and clocks that jump, can't be sought: their start is looked at for longer.
+    places = 1 if info.linear or info.epochs or info.frame_count <= _PLACES * _FRAMES else _PLACES
+    wanted = _FRAMES if places > 1 else _PLACES * _FRAMES
+    found = []
+    known: set[int] = set()
+    for place in range(places):
+        if place:
+            container.seek(first + length * place // places, stream=stream)
+        found.append(_look(container.demux(stream), decoder, wanted, known))
+    return found
+
+
+def _look(packets: Iterable[Packet[VideoStream]], decoder: VideoCodecContext, wanted: int, known: set[int]) -> Look:
+    """The next frames. known: timestamps seen before; where there are few key frames, seeking leads to the same ones again."""
+    look = Look()
+    eye: _Eye | None = None
+    count = 0
+    for packet in packets:
+        try:
+            frames = decoder.decode(packet)
+        except av.error.EOFError:
+            break
+        except av.error.InvalidDataError:
+            continue
+        for frame in frames:
+            eye = eye or _Eye(frame)
+            if not eye.fits(frame) or frame.is_corrupt:
+                continue
+            if frame.pts is not None and frame.pts in known:
+                return look
+            known.add(NO_PTS if frame.pts is None else frame.pts)
+            eye.show(frame, look)
+            count += 1
+            if count == wanted or (count == wanted // 2 and not set(look.kinds) & set("tb")):
+                return look
+    return look
+
+
+class _Eye:
+    """What the frames of one stretch show, one after the other, and their own flags, which only a filter can read."""
+
+    def __init__(self, like: VideoFrame) -> None:
+        self._like = (like.width, like.height, like.format.name)
+        self._top = _graph(like, "select", "expr='eq(interlace_type,TOPFIRST)'")
+        self._before: Sample | None = None
+        self._number = 0
+
+    def fits(self, frame: VideoFrame) -> bool:
+        return (frame.width, frame.height, frame.format.name) == self._like
+
+    def show(self, frame: VideoFrame, look: Look) -> None:
+        now = sample(frame)
+        if now is not None and self._before is not None:
+            votes = field_phase(self._before, now)
+            look.top += votes.top
+            look.bottom += votes.bottom
+            look.progressive += votes.progressive
+            look.kinds += votes.kind
+        self._before = now
+        if frame.interlaced_frame:
+            frame.pts, frame.time_base = self._number, Fraction(1, 25)
+            self._number += 1
+            self._top[0].push(frame)
+            look.flagged["top" if _pulled(self._top[1]) else "bottom"] += 1
+        else:
+            look.flagged["progressive"] += 1
+
+
+def _graph(like: VideoFrame, name: str, options: str | None) -> tuple[Any, Any, Any]:
+    """A filter between a source and a sink; the graph itself comes along, to be kept."""
+    graph = av.filter.Graph()
+    source = graph.add_buffer(width=like.width, height=like.height, format=like.format, time_base=Fraction(1, 25))
+    node, sink = graph.add(name, options), graph.add("buffersink")
+    source.link_to(node)
+    node.link_to(sink)
+    graph.configure()
+    return source, sink, graph
+
+
+def _pulled(sink: Any) -> list[Any]:
+    found = []
+    while True:
+        try:
+            found.append(sink.pull())
+        except (av.error.EOFError, av.error.BlockingIOError):
+            return found

@@ -1,0 +1,14 @@
+"""How good a result is: metrics, comparisons, evaluations, blind tests.
+
+blind_test.py       moments for people to judge without knowing which is which
+comparison.py       results against a reference: figures over time, the worst moments
+evaluation.py       networks scored against the truth
+ffmpeg_metrics.py   VMAF, XPSNR and SSIM by FFmpeg, frame by frame
+frame_alignment.py  which frames of two videos belong together
+metrics.py          PSNR, SSIM, NIQE and others on tensors
+model_overview.py   all shipped networks in one table: docs/models.md
+model_speed.py      frames per second of a network in a run
+paired_reader.py    several videos of one film, frame beside frame
+ratings.py          what several people said, merged
+score_tables.py     rows of an evaluation as text
+"""

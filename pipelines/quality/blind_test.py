@@ -1,0 +1,78 @@
+"""`blind_test`: moments of two results for people to judge who do not know which is which."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from models.errors import UsageError
+from pipelines.quality.comparison import cut_out
+from pipelines.quality.paired_reader import Matched, fit, opened
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from pipelines.frames.samples import Codes
+    from pipelines.quality.frame_alignment import Align, Misaligned
+
+__all__ = ["BlindTest", "Trial", "blind_test"]
+
+
+_LOOKS = 6
+"""Moments of each part of the film among which the one is chosen that shows most of the difference."""
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One moment to judge."""
+
+    seconds: float
+    pictures: tuple[bytes, bytes]
+    """PNG files of one place, at the pixels of the larger video: of the first result, of the second."""
+
+
+@dataclass(frozen=True)
+class BlindTest:
+    """Event, the last one: what is to be judged."""
+
+    id: str
+    """The same for the same pictures."""
+    names: tuple[str, str]
+    trials: tuple[Trial, ...]
+    findings: tuple[Misaligned, ...]
+    notes: tuple[str, ...]
+
+
+def blind_test(first: Path, second: Path, *, shots: int = 6, range_: str | None = None, align: Align = "pts") -> Iterator[Misaligned | BlindTest]:
+    """Choose one moment of each of `shots` equal parts, at the place where both differ most; yields first what does not line up.
+
+    range_, align: as in `compare`. Raises UsageError where no difference was found.
+    """
+    matched = Matched([opened(first), opened(second)], range_=range_, align=align)
+    yield from matched.findings
+    count = len(matched.moments)
+    shots = max(1, min(shots, count))
+    looks = [sorted({count * part // shots + (n * count) // (shots * _LOOKS) for n in range(_LOOKS)}) for part in range(shots)]
+    places = [place for part in looks for place in part if place < count]
+    difference = {place: _difference(frames, matched.largest) for place, frames in zip(places, matched.frames(places), strict=True)}
+    chosen = [max(part, key=difference.__getitem__) for part in looks]
+    chosen = [place for place in chosen if difference[place] > 0]
+    if not chosen:
+        raise UsageError(f"{matched.labels[1]}: equals {matched.labels[0]} in all {len(places)} frames looked at; there is nothing to judge")
+    trials = []
+    for place, frames in zip(chosen, matched.frames(chosen), strict=True):
+        one, other = cut_out(matched, frames)
+        trials.append(Trial(matched.seconds(place), (one, other)))
+    digest = hashlib.sha256(b"".join(hashlib.sha256(p).digest() for t in trials for p in t.pictures)).hexdigest()
+    yield BlindTest(digest[:16], (matched.labels[0], matched.labels[1]), tuple(trials), tuple(matched.findings), tuple(matched.notes))
+
+
+def _difference(frames: list[Codes], size: tuple[int, int]) -> float:
+    """Mean absolute difference of luma, as a share of all codes."""
+    bits = max(c.bits for c in frames)
+    one, other = (fit(c, *size, bits).luma for c in frames)
+    return float(np.abs(np.subtract(one, other, dtype=np.int32)).mean()) / (1 << bits)

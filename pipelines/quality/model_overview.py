@@ -1,0 +1,273 @@
+"""`overview`: all shipped networks in one table, and what each makes of one picture; it is how docs/models.md is made."""
+
+from __future__ import annotations
+
+import functools
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+
+from models.catalog.card import TRAINED, read_card
+from models.catalog.loader import load_network
+from models.errors import UsageError
+from pipelines.datasets.degradation import degrade, read_case
+from pipelines.frames.images import strip, write_jpeg
+from pipelines.frames.reference_upscaler import classical, upscale
+from pipelines.frames.samples import Codes, to_values
+from pipelines.frames.video_reader import Footage
+from pipelines.inference.device import device_name, low_precision
+from pipelines.pool.malloc import keep_freed_memory
+from pipelines.probe.probe import probe
+from pipelines.quality.evaluation import EvaluateSettings, Row, evaluate
+from pipelines.quality.model_speed import frames_per_second
+from pipelines.quality.score_tables import gain_over
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from models.catalog.card import Card
+    from models.network import Planes
+
+__all__ = ["OverviewSettings", "overview"]
+
+
+_CONFIGS = Path(__file__).resolve().parents[2] / "configs" / "train"
+_WIDTH, _HEIGHT = 1920, 1080
+_NOISY = "noise-10"
+_OF_FILMS = frozenset({"compact", "recurrent"})
+"""Architectures that are compared on film clips, which take long."""
+_MOMENT = 5
+"""Frames of a film that a strip is made of; the middle one is shown."""
+_STRIP_PX, _MARGIN_PX = 112, 40
+"""Side of what is shown, and how much more the networks see around it: together a multiple of 24, which all scales and 4:2:0 divide."""
+_BF16 = low_precision(torch.device("cpu")) == torch.bfloat16
+"""As in a run here."""
+
+
+@dataclass(frozen=True)
+class OverviewSettings:
+    """What is measured."""
+
+    sets: tuple[Path, ...]
+    """Folders of pictures, for all networks."""
+    clips: tuple[Path, ...] = ()
+    """Films, for those that are made for films."""
+    picture: Path | None = None
+    """Film (its middle) or picture that the strips are of; None: no strips."""
+    images: Path | None = None
+    """Folder for them, below the one that the text will lie in."""
+    device: str = "cpu"
+    earlier: str | None = None
+    """An earlier text, whose speeds are kept instead of measured."""
+    limit: int = 0
+    """At most so many pictures of a set; 0: all."""
+    frames: int = 16
+    """Of a clip."""
+
+
+def overview(settings: OverviewSettings) -> str:
+    """Markdown. Raises UsageError where strips have no place, and what judging raises."""
+    if settings.picture is not None and settings.images is None:
+        raise UsageError("strips want a place: give the file that the text goes to (-o)")
+    keep_freed_memory()
+    shipped = sorted((read_card(p) for p in TRAINED.glob("*.toml")), key=lambda c: (_order(c), c.family, c.scale))
+    parts = [_table(shipped, settings)]
+    if settings.clips:
+        parts.append(_table_of_clips(shipped, settings))
+    films = _OF_FILMS_TEXT if any(c.temporal for c in shipped) else ""
+    text = _TEXT.format(tables="\n\n".join(parts), speed=_speed_line(settings), films=films, unmade=_unmade(shipped))
+    if settings.picture is None or settings.images is None:
+        return text
+    lines = [f"`{c.name}`\n\n![{c.name}]({settings.images.name}/{_draw(c, settings.picture, settings.images).name})" for c in shipped]
+    return text + _STRIPS.format(source=settings.picture.stem) + "\n\n".join(lines) + "\n"
+
+
+def _unmade(shipped: Sequence[Card]) -> str:
+    """What a checkout has a training configuration of, but no network."""
+    missing = [f"`{p.stem}`" for p in sorted(_CONFIGS.glob("*.toml")) if p.stem not in {c.name for c in shipped}]
+    return f"Not shipped yet, though their configs are there to train them: {', '.join(missing)}.\n\n" if missing else ""
+
+
+def _order(card: Card) -> int:
+    """The built-in family first."""
+    return {"fast": 0, "quality": 1, "recurrent": 2}.get(card.family, 3)
+
+
+def _table(shipped: Sequence[Card], settings: OverviewSettings) -> str:
+    """A row for each network, with its PSNR-Y and gain over bicubic on each set, and its share of the truth's detail on the first."""
+    rows: list[Row] = []
+    for case in ("clean", _NOISY):
+        chosen = [c.path for c in shipped if _case(c) == case]
+        judging = EvaluateSettings(metrics=("psnr", "energy"), cases=(case,), limit=settings.limit, bf16=_BF16)
+        rows += _rows(chosen, settings.sets, judging)
+    head = ["network", "parameters", "GFLOP a 1080p frame", "1080p frames a second", *(s.stem for s in settings.sets), "detail", "steps"]
+    lines = ["| " + " | ".join(head) + " |", "|---" + "|---:" * (len(head) - 1) + "|"]
+    known = _earlier_speeds(settings.earlier) if settings.earlier is not None else None
+    for card in shipped:
+        cells = [
+            f"`{card.name}`",
+            f"{card.parameters / 1e3:.0f} K",
+            f"{card.gflop_per_megapixel * _WIDTH * _HEIGHT / 1e6:.0f}",
+            known.get(card.name, "–") if known is not None else f"{frames_per_second(card, device=settings.device):.2g}",
+            *(_score(card, s.name, rows) for s in settings.sets),
+            f"{_energy(card, settings.sets[0].name, rows):.2f}",
+            f"{card.more.get('training', {}).get('steps', '-')}",
+        ]
+        lines.append("| " + " | ".join(cells) + " |")
+    for scale in sorted({c.scale for c in shipped if _case(c) == "clean"}):
+        plain = [next(r for r in rows if (r.model, r.scale, r.set, r.case) == ("bicubic", scale, s.name, "clean")) for s in settings.sets]
+        figures = [f"{r.scores['psnr']:.2f}" for r in plain]
+        lines.append("| " + " | ".join([f"bicubic ×{scale}", "", "", "", *figures, f"{plain[0].scores['energy']:.2f}", ""]) + " |")
+    return "\n".join(lines)
+
+
+def _table_of_clips(shipped: Sequence[Card], settings: OverviewSettings) -> str:
+    """The networks that are made for films, on films: each clip, and the mean of their gains."""
+    chosen = [c for c in shipped if c.architecture in _OF_FILMS]
+    judging = EvaluateSettings(metrics=("psnr",), frames=settings.frames, bf16=_BF16)
+    rows = _rows([c.path for c in chosen], settings.clips, judging)
+    head = ["network", *(c.stem for c in settings.clips), "mean gain"]
+    lines = [f"On films, the first {settings.frames} frames of each:", "", "| " + " | ".join(head) + " |", "|---" + "|---:" * (len(head) - 1) + "|"]
+    for card in chosen:
+        gains = [gain_over("bicubic", r, rows) or 0.0 for r in rows if (r.model, r.scale) == (card.name, card.scale)]
+        cells = [f"`{card.name}`", *(_score(card, c.name, rows) for c in settings.clips), f"{np.mean(gains):+.2f}"]
+        lines.append("| " + " | ".join(cells) + " |")
+    return "\n".join(lines)
+
+
+def _rows(models: Iterable[str], sets: Sequence[Path], settings: EvaluateSettings) -> list[Row]:
+    models = list(models)
+    return [event for event in evaluate(models, sets, settings) if isinstance(event, Row)] if models else []
+
+
+def _case(card: Card) -> str:
+    """What a network is judged on: those that restore on noisy input, of which bicubic keeps the noise."""
+    return _NOISY if card.architecture == "deconvolution" else "clean"
+
+
+def _row(card: Card, name: str, rows: Sequence[Row]) -> Row:
+    return next(r for r in rows if (r.model, r.set, r.scale) == (card.name, name, card.scale))
+
+
+def _score(card: Card, name: str, rows: Sequence[Row]) -> str:
+    row = _row(card, name, rows)
+    noisy = " noisy" if row.case == _NOISY else ""
+    return f"{row.scores['psnr']:.2f} ({gain_over('bicubic', row, rows):+.2f}){noisy}"
+
+
+def _energy(card: Card, name: str, rows: Sequence[Row]) -> float:
+    return _row(card, name, rows).scores["energy"]
+
+
+def _earlier_speeds(text: str) -> dict[str, str]:
+    """Name -> frames a second, as an earlier table has them."""
+    cells = (line.split("|") for line in text.splitlines() if line.startswith("| `"))
+    return {c[1].strip().strip("`"): c[4].strip() for c in cells if len(c) > 6}
+
+
+def _speed_line(settings: OverviewSettings) -> str:
+    if settings.earlier is not None:
+        found = re.search(r"^- Speed: .*?(?=^- )", settings.earlier, re.MULTILINE | re.DOTALL)
+        return found[0].strip() if found else "- Speed: not measured."
+    return _SPEED.format(device=device_name(torch.device(settings.device)), torch=torch.__version__)
+
+
+def _draw(card: Card, source: Path, folder: Path) -> Path:
+    """Write a strip of what the network gets, Lanczos, the network and the truth, every pixel as 2x2."""
+    truth, matrix = _moment(source)
+    low = to_values(degrade(truth, read_case(_case(card)), scale=card.scale))
+    network = load_network(card)
+    result = upscale(network.module, low, contract=network.contract, bf16=_BF16, matrix=matrix)
+    shown = [classical(low, card.scale, "nearest"), classical(low, card.scale, "lanczos"), result, to_values(truth)]
+    path = folder / f"{card.name}.jpg"
+    folder.mkdir(parents=True, exist_ok=True)
+    write_jpeg(path, strip([_inside(planes) for planes in shown], matrix, side=_STRIP_PX).repeat(2, 0).repeat(2, 1))
+    return path
+
+
+def _inside(planes: Planes) -> Planes:
+    """Without the border, which is for networks to see beyond what is shown."""
+    luma, chroma = (slice(m, -m) for m in (_MARGIN_PX, _MARGIN_PX // 2))
+    return planes[0][..., luma, luma], planes[1][..., chroma, chroma]
+
+
+@functools.lru_cache(1)
+def _moment(source: Path) -> tuple[Codes, int]:
+    """The most detailed place of a few frames from the middle of a film, or of the picture; and the matrix of its colour.
+
+    Raises UsageError where the frames are too small.
+    """
+    footage = Footage(probe(source))
+    last = min(len(footage.info.pts), len(footage.info.pts) // 2 + _MOMENT)
+    frames = [footage.codes(frame) for number, frame in enumerate(footage.frames(last)) if number >= last - _MOMENT]
+    clip = Codes(np.concatenate([f.luma for f in frames]), np.concatenate([f.chroma for f in frames]), footage.bits)
+    height, width = clip.luma.shape[1:]
+    side = _STRIP_PX + 2 * _MARGIN_PX
+    if min(height, width) < side:
+        raise UsageError(f"{source}: is {width}x{height}; strips are cut from {side}x{side} and more")
+    middle = clip.luma[len(frames) // 2].astype(np.int32)
+    places = [(top, left) for top in range(0, height - side + 1, 24) for left in range(0, width - side + 1, 24)]
+    detail = [
+        np.abs(np.diff(middle[t + _MARGIN_PX : t + side - _MARGIN_PX, x + _MARGIN_PX : x + side - _MARGIN_PX], axis=1)).mean() for t, x in places
+    ]
+    return clip.crop(*places[int(np.argmax(detail))], side, side), int(footage.tags.matrix)
+
+
+_SPEED = """- Speed: of the network in a run, from decoded frames to frames to encode, on {device}, torch {torch}; decoding and encoding
+  come on top, and where a picture stands still a run is faster (`vsr bench` measures a whole run, `vsr plan --measure` foretells one)."""
+
+_TEXT = """# The networks that come with `vsr`
+
+Made by `vsr models table`; do not edit by hand.
+
+{tables}
+
+- Scores: PSNR-Y in dB on clean pictures or frames, in brackets the gain over bicubic; protocol: `docs/judging.md`.
+  Where it says noisy, the input had noise of σ = 10 (of 255), and at the same size (×1) the gain is over the noisy input itself.
+- Detail: gradient energy as a share of the truth's, on the first set; below 1 a picture is softer than the truth. `adversarial` is
+  made for this column, not for PSNR.
+- Steps: of its last training, `-` where the card does not say; before it some had others, which `init` in the card names, and of all its
+  averages the one that was best on held-out pictures is kept (`best_step`), of those that invent the last one. The figures of networks with
+  few would rise with more.
+{speed}
+- Operations: of the convolutions; a multiply-add is two.
+
+## Which one
+
+- **Films, anything, no time to think**: leave `--model` out. On a CPU that is `fast`, the one with the least arithmetic of those made
+  for films; with a GPU it is `quality`, with about five times the arithmetic for the gains that the table shows: most on fine,
+  regular structure such as Urban100's. A scale that a family has no network for is reached by a smaller one used twice, which costs several times
+  as much; `vsr plan` names the networks of a run. {films}`vsr preview` shows moments of your own film through each, with the time it would take.
+- **Noisy or soft sources** (old digital video, high ISO): `deconvolution-x2` restores while it doubles; `--model deconvolution-x1,fast`
+  restores first and then upscales with whatever you like. On clean sources both take detail away: do not.
+- **Looks rather than fidelity** (stills, textures, a screen seen from afar): `adversarial` draws crisper detail than any of those that
+  minimise an error. It invents: not for evidence, medical or scientific pictures, and compare before you use it on faces and text.
+  `diffusion`, with grain from a noise field that stands still, is an experiment, and takes far more arithmetic. The same input gives the
+  same bytes with both.
+- **To compare, teach or build upon**: `srcnn`, `espcn`, `edsr`, `progressive`, `backprojection`, `autoencoder`, `cosine` and `vae` are
+  the ideas of their papers at one small size, trained on the same footage by the same command, each with its paper's loss. The table
+  says what each gives for its cost: compare those with care whose steps differ, or the pairs cut from that footage (`train_pairs` in the
+  cards): `edsr`, `backprojection` and `vae` had all their steps, and more pairs.
+- **One film, many hours of it, or a look of its own** (a game, a cartoon): `vsr train --per-title` tunes a network on it, says the
+  gain on shots it has not seen, and keeps the result only if it wins.
+
+{unmade}Each was made by `vsr train configs/train/NAME.toml`; `configs/train/README.md` says with which data and names the exceptions,
+the card beside the weights (`models/trained/NAME.toml`) says for how long.
+"""
+
+_OF_FILMS_TEXT = """`recurrent` also looks at the frames before and
+  after and remembers: it is made for video. It has 2.6 times the arithmetic of `quality` and pays where detail is too fine for one frame to
+  tell what it is, as on the facades of `vid4_city`; elsewhere it gains a tenth of a dB at most. """
+
+_STRIPS = """
+## What they make of a picture
+
+The place with the most detail in a frame of {source} (Big Buck Bunny: CC-BY 3.0, © 2008 Blender Foundation, peach.blender.org), which
+no network was trained on, at twice its size. From left to right: what the network is given, its pixels enlarged; Lanczos; the
+network; the truth.
+
+"""

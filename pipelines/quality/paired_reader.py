@@ -1,0 +1,200 @@
+"""`Matched`: several videos of the same film, frame beside frame: paired by time, upright, and brought to one size and depth."""
+
+from __future__ import annotations
+
+import os
+from array import array
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from models.errors import VerificationError
+from models.layers.resampling import resample
+from pipelines.frames.samples import LEFT, Codes, from_values, oriented, to_values
+from pipelines.frames.video_reader import Footage
+from pipelines.media.cicp import HDR_TRANSFERS
+from pipelines.plan.chunking import frame_range
+from pipelines.plan.timeline import Timeline, clock
+from pipelines.probe.probe import probe
+from pipelines.quality.frame_alignment import Misaligned, pair
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from pathlib import Path
+
+    from pipelines.media.pixel_format import Orientation
+    from pipelines.quality.frame_alignment import Align
+
+__all__ = ["Matched", "fit", "opened", "turned", "upright"]
+
+
+def opened(path: Path) -> Footage:
+    """A video to be held against others. Raises MediaError where it is none."""
+    return Footage(probe(path))
+
+
+def _labels(films: Sequence[Footage]) -> tuple[str, ...]:
+    """Short names that tell files apart; of a file that is there twice the whole path."""
+    names = [os.path.basename(f.info.path) for f in films]
+    return tuple(n if names.count(n) == 1 else f.info.path for n, f in zip(names, films, strict=True))
+
+
+def upright(film: Footage) -> tuple[int, int]:
+    """(width, height) as it is seen; odd sides lose their last row or column."""
+    return film.info.orientation.turn(film.width, film.height)
+
+
+def turned(film: Footage, codes: Codes) -> Codes:
+    """Stored codes of a film as they are seen."""
+    turn = _turn(film.info.orientation)
+    return from_values(oriented(to_values(codes), turn), codes.bits) if turn else codes
+
+
+def fit(codes: Codes, width: int, height: int, bits: int) -> Codes:
+    """Codes at another size (bicubic, antialiased where it gets smaller) and at least their own depth, unchanged where they fit."""
+    if codes.luma.shape[1:] != (height, width):
+        luma, chroma = to_values(codes)
+        luma = resample(luma, height, width, "bicubic")
+        return from_values((luma, resample(chroma, height // 2, width // 2, "bicubic", offset=LEFT)), bits)
+    if codes.bits == bits:
+        return codes
+    luma_codes, chroma_codes = (p.astype(np.uint16) << (bits - codes.bits) for p in (codes.luma, codes.chroma))
+    return Codes(luma_codes, chroma_codes, bits)
+
+
+def _turn(orientation: Orientation) -> int:
+    """As `footage.oriented` counts: flips first, then the transposition."""
+    flips = (orientation.flip_y, orientation.flip_x) if orientation.transpose else (orientation.flip_x, orientation.flip_y)
+    return flips[0] | flips[1] << 1 | orientation.transpose << 2
+
+
+_PART = 0.1
+"""Of the first video's frames that another one lacks, it may be a part made on purpose."""
+
+
+class Matched:
+    """Videos held against the first of them.
+
+    `moments` are the frames that all have: for each the number of the frame in every video. What does not fit is in `findings`, what
+    should be known of the figures in `notes`.
+    """
+
+    def __init__(self, films: Sequence[Footage], *, range_: str | None = None, align: Align = "pts") -> None:
+        """range_: FROM-TO, counted from the first video's first frame. align: how frames are paired.
+
+        Raises VerificationError where no frames are shown at the same time.
+        """
+        self.films = list(films)
+        self.labels = _labels(films)
+        self.lines = [Timeline(f.info.time_base, f.info.pts, f.info.durations) for f in self.films]
+        self.findings: list[Misaligned] = []
+        self.notes: list[str] = []
+        self.damaged = [0] * len(films)
+        start, stop = frame_range(self.films[0].info, range_)
+        partner = [{n: n for n in range(start, stop)}]
+        for number in range(1, len(films)):
+            partner.append(self._pair(number, start, stop, align=align))
+        common = sorted(set(partner[0]).intersection(*partner[1:]))
+        if not common:
+            spans = ", ".join(f"{n} from {clock(_seconds(t, 0))} to {clock(_seconds(t, -1))}" for n, t in zip(self.labels, self.lines, strict=True))
+            raise VerificationError(f"{self.labels[-1]}: no frame of it is shown when {self.labels[0]} shows one ({spans}); --align start might help")
+        self.moments = [tuple(p[n] for p in partner) for n in common]
+        self._note_differences()
+
+    def _pair(self, number: int, start: int, stop: int, *, align: Align) -> dict[int, int]:
+        """Frame of the first video -> frame of this one; what has no partner becomes a finding."""
+        first, other = self.lines[0], self.lines[number]
+        origin = {"pts": None, "start": 0, "part": start}[align]
+        pairing = pair(first, other, origin=origin)
+        whole = (start, stop) == (0, len(first.pts)) or align == "part"
+        early, late = ((first.pts[n] - (first.pts[origin] if origin is not None else 0)) * first.time_base for n in (start, stop - 1))
+        base = other.pts[0] if origin is not None else 0
+        missing = [n for n in pairing.alone[0] if start <= n < stop]
+        extra = [n for n in pairing.alone[1] if whole or early < (other.pts[n] - base) * other.time_base < late]
+        if align == "part":  # what it has behind the part, though the whole has it, too
+            extra += [m for n, m in pairing.pairs if n >= stop]
+        mine, theirs = self.labels[number], self.labels[0]
+        if len(missing) != len(extra):
+            more = len(extra) - len(missing)
+            where = "; ".join(
+                f"{len(found)} of {name} {'have' if len(found) > 1 else 'has'} no partner, the first at {clock(_seconds(line, found[0]))}"
+                for found, name, line in ((missing, theirs, first), (extra, mine, other))
+                if found
+            )
+            text = f"{mine}: has {abs(more)} frame{'s' * (abs(more) > 1)} {'more' if more > 0 else 'fewer'} than {theirs}: {where}"
+            if -more > _PART * len(first.pts) and align != "part":
+                text += " (of a part made with --range, compare with the same --range and --align part)"
+            self.findings.append(Misaligned("count", mine, more, text))
+        elif missing:
+            offset = float(other.pts[0] * other.time_base - first.pts[0] * first.time_base)
+            begins = f"; it begins {abs(offset):.3f} s {'later' if offset > 0 else 'earlier'} (--align start counts from each first frame)"
+            text = f"{mine}: {len(extra)} of its frames are shown when {theirs} shows none, and as many the other way round{begins * bool(offset)}"
+            self.findings.append(Misaligned("times", mine, len(extra), text))
+        if pairing.apart > float(max(first.time_base, other.time_base)):
+            self.notes.append(f"{mine}: frames are shown up to {pairing.apart * 1000:.1f} ms before or behind those of {theirs}")
+        return {n: m for n, m in pairing.pairs if start <= n < stop}
+
+    def _note_differences(self) -> None:
+        """What makes figures say less than they seem to."""
+        first, *others = self.films
+        for name, film in zip(self.labels[1:], others, strict=True):
+            if film.tags.matrix != first.tags.matrix and "rgb" not in {film.pixels.family, first.pixels.family}:
+                self.notes.append(f"{name}: its colour matrix is another one than that of {self.labels[0]}; code values are compared as they are")
+        for (width, height), name in zip(map(self.size, range(1, len(self.films))), self.labels[1:], strict=True):
+            own = self.size(0)
+            if abs(width * own[1] / (height * own[0]) - 1) > 0.02:
+                self.notes.append(f"{name}: has another shape than {self.labels[0]} ({width}x{height} and {own[0]}x{own[1]}); it is stretched")
+        if any(f.tags.transfer in HDR_TRANSFERS for f in self.films):
+            self.notes.append("HDR: figures and pictures are of code values as they are; VMAF was made for SDR")
+        if any(f.info.interlaced for f in self.films):
+            self.notes.append("interlaced video is compared as it is stored, both fields in one picture")
+
+    def size(self, number: int) -> tuple[int, int]:
+        """(width, height) of one video as it is seen."""
+        return upright(self.films[number])
+
+    @property
+    def largest(self) -> tuple[int, int]:
+        """(width, height) of the one with the most pixels."""
+        return max(map(upright, self.films), key=lambda size: size[0] * size[1])
+
+    def seconds(self, place: int) -> float:
+        """When a moment is shown, from the first video's first frame."""
+        line = self.lines[0]
+        return float((line.pts[self.moments[place][0]] - line.pts[0]) * line.time_base)
+
+    def frames(self, places: Sequence[int] | None = None) -> Iterator[list[Codes]]:
+        """Of each moment (of those at `places`, ascending) one frame of every video, upright, at its own size and depth."""
+        moments = self.moments if places is None else [self.moments[p] for p in places]
+        yield from map(list, zip(*(self._of(n, array("q", (m[n] for m in moments))) for n in range(len(self.films))), strict=True))
+
+    def _of(self, number: int, wanted: array[int]) -> Iterator[Codes]:
+        film = self.films[number]
+        place = 0
+        for n, frame in film.frames_at(_stretches(wanted)):
+            if n != wanted[place]:
+                continue
+            place += 1
+            self.damaged[number] += frame.corrupt
+            yield turned(film, film.codes(frame))
+            if place == len(wanted):
+                return
+
+
+def _seconds(line: Timeline, number: int) -> float:
+    return float(line.pts[number] * line.time_base)
+
+
+_NEAR = 8
+"""Frames so near to each other are decoded in one go."""
+
+
+def _stretches(numbers: Sequence[int]) -> list[tuple[int, int]]:
+    """Runs [start, stop) that hold ascending numbers."""
+    found: list[tuple[int, int]] = []
+    for n in numbers:
+        if found and n <= found[-1][1] + _NEAR:
+            found[-1] = (found[-1][0], n + 1)
+        else:
+            found.append((n, n + 1))
+    return found

@@ -1,0 +1,181 @@
+"""`upscale_videos`: several videos, one after the other; on a cluster the next begins where the last leaves workers idle."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import queue
+import threading
+from collections import deque
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from models.errors import Interrupted, OutputError, UsageError, VsrError
+from pipelines.plan.events import Event, Planned
+from pipelines.run.job import Prepared, prepare, upscale_video
+from pipelines.run.remote_job import Trip, upscale_remote
+from pipelines.run.worker_pools import open_workers
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+    from pipelines.plan.settings import RunSettings
+    from pipelines.pool.interface import Map
+    from pipelines.run.inputs import Input
+
+__all__ = ["upscale_videos"]
+
+
+_OPEN = 32
+"""Videos that may be under way at once: each holds its plan in memory."""
+_AHEAD = 2
+"""So many are open even while there is enough to do, so that the next is planned when the first runs out of chunks."""
+
+
+def upscale_videos(
+    inputs: Sequence[Input],
+    settings: RunSettings,
+    *,
+    overwrite: bool = False,
+    fresh: bool = False,
+    stop: threading.Event | None = None,
+) -> Iterator[tuple[Path, Event | VsrError]]:
+    """Upscale videos as `upscale_video` does; yields (source, event), and (source, error) for one that failed.
+
+    No two of them get the same name, and none that of an input. stop: when set, what is under way is finished and kept, and nothing
+    else begun. Raises UsageError where the cluster of the settings can't be joined.
+    """
+    each = _Each(inputs, settings, stop or threading.Event(), overwrite=overwrite, fresh=fresh)
+    if settings.cluster is None or len(inputs) == 1:
+        for one in inputs:
+            try:
+                for event in each.upscale(one, None):
+                    yield one.path, event
+            except VsrError as error:
+                yield one.path, error
+            if each.stop.is_set():
+                return
+        return
+    with open_workers(settings) as workers:
+        batch = _Batch(inputs, each, workers)
+        try:
+            yield from batch.events()
+        finally:
+            batch.close()
+
+
+class _Each:
+    """How every video of a batch is upscaled; safe to call from several threads."""
+
+    def __init__(self, inputs: Iterable[Input], settings: RunSettings, stop: threading.Event, *, overwrite: bool, fresh: bool) -> None:
+        self.stop = stop
+        self._settings, self._overwrite, self._fresh = settings, overwrite, fresh
+        self._lock = threading.Lock()
+        self._taken = {os.path.realpath(one.path): one.path for one in inputs}
+
+    def upscale(self, one: Input, workers: Map | None) -> Iterator[Event]:
+        """The events of one video. Raises as `upscale_video` does."""
+        if one.output is not None and one.is_mirrored:
+            try:
+                one.output.mkdir(parents=True, exist_ok=True)
+            except OSError as error:
+                raise OutputError(f"{one.output}: can't be made: {error.strerror}; choose another -o") from None
+
+        prepared: list[Prepared] = []
+        """The plan by which the result was named elsewhere."""
+
+        def run() -> Iterator[Event]:
+            return upscale_video(
+                one.path, one.output, self._settings, overwrite=self._overwrite, fresh=self._fresh, stop=self.stop, workers=workers,
+                claim=lambda target: self._claim(target, one.path), prepared=prepared.pop() if prepared else None,
+            )  # fmt: skip
+
+        if one.url is None and one.output_url is None:
+            return run()
+
+        def name_of() -> tuple[str, frozenset[str]]:
+            prepared.append(prepare(one.path, one.output, self._settings))
+            planned = prepared[0].planned
+            return Path(planned.output).name, planned.plan.ids
+
+        trip = Trip(one.path, one.output, one.url, one.output_url, self._overwrite or self._fresh, self._settings.verify == "full")
+        return upscale_remote(trip, name_of, run)
+
+    def _claim(self, target: Path, source: Path) -> None:
+        """Take a result's name for one source. Raises UsageError where it is another's."""
+        key = os.path.realpath(target)
+        with self._lock:
+            owner = self._taken.setdefault(key, source)
+            if owner is not source:
+                what = "the name of that input" if os.path.realpath(owner) == key else f"the name of the result of {owner}, too"
+                raise UsageError(f"{source}: its result would be {target}, {what}; name them apart by --output-template, or choose another -o")
+
+
+class _Batch:
+    """Videos under way at once, each in a thread of its own; the workers serve the one that came first."""
+
+    def __init__(self, inputs: Sequence[Input], each: _Each, workers: Map) -> None:
+        self._waiting = deque(inputs)
+        self._each, self._workers, self._stop = each, workers, each.stop
+        self._out: queue.Queue[tuple[Path, Event | BaseException | None]] = queue.Queue(maxsize=64)
+        self._closing = threading.Event()
+        self._open: dict[Path, threading.Thread] = {}
+        self._planning: set[Path] = set()
+
+    def events(self) -> Iterator[tuple[Path, Event | VsrError]]:
+        """What happens, of all videos, until all are done."""
+        interrupted: tuple[Path, Interrupted] | None = None
+        while self._begin_more() or self._open:
+            try:
+                source, event = self._out.get(timeout=0.2)
+            except queue.Empty:
+                continue
+            if event is None:
+                self._open.pop(source).join()
+                self._planning.discard(source)
+            elif isinstance(event, Interrupted):
+                interrupted = interrupted or (source, event)  # told when the others have finished what they are at, too
+            elif isinstance(event, VsrError):
+                yield source, event
+            elif isinstance(event, BaseException):
+                raise event
+            else:
+                if isinstance(event, Planned):
+                    self._planning.discard(source)
+                yield source, event
+        if interrupted is not None:
+            yield interrupted
+
+    def _begin_more(self) -> bool:
+        """Begin videos while there is too little to do; whether any is left."""
+        hungry = len(self._open) < _AHEAD or (not self._planning and self._workers.waiting() == 0)
+        if self._waiting and hungry and len(self._open) < _OPEN and not self._stop.is_set():
+            one = self._waiting.popleft()
+            self._planning.add(one.path)
+            self._open[one.path] = threading.Thread(target=self._upscale, args=(one,), daemon=True)
+            self._open[one.path].start()
+        return bool(self._waiting) and not self._stop.is_set()
+
+    def _upscale(self, one: Input) -> None:
+        try:
+            with contextlib.closing(self._each.upscale(one, self._workers)) as events:  # type: ignore[type-var]
+                for event in events:
+                    if not self._tell(one.path, event):
+                        return
+        except BaseException as error:  # noqa: BLE001 - carried to the thread that reads the events
+            self._tell(one.path, error)
+        finally:
+            self._tell(one.path, None)
+
+    def _tell(self, source: Path, event: Event | BaseException | None) -> bool:
+        while not self._closing.is_set():
+            with contextlib.suppress(queue.Full):
+                self._out.put((source, event), timeout=0.2)
+                return True
+        return False
+
+    def close(self) -> None:
+        """End what is under way."""
+        self._closing.set()
+        for thread in self._open.values():
+            thread.join()

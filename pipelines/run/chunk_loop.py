@@ -1,0 +1,181 @@
+"""Runs the chunks a plan still lacks, with fewer workers or smaller tiles where memory runs out."""
+
+from __future__ import annotations
+
+import shutil
+import threading
+from collections import Counter, deque
+from collections.abc import Callable, Generator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from models.errors import Interrupted, NoMemoryError, OutputError, ResourceError, UsageError
+from pipelines.codec.encoder import EncodedChunk
+from pipelines.output.journal import Journal
+from pipelines.plan.events import Advanced, ChunkFinished, Event, Note, Planned
+from pipelines.plan.plan import Plan
+from pipelines.plan.settings import tile_text
+from pipelines.planner.plan_builder import with_smaller_tiles
+from pipelines.planner.video_planner import plan_video
+from pipelines.pool.interface import Done, Item, Lost, NoneAdmittedError, Refused
+from pipelines.probe.frame_times import count
+from pipelines.run.chunk_tasks import run_spans
+from pipelines.workers.messages import Progress
+
+if TYPE_CHECKING:
+    from pipelines.output.journal import ChunkRecord
+    from pipelines.plan.settings import RunSettings
+    from pipelines.pool.interface import Map
+
+__all__ = ["LIMITS", "MadeChunks", "adopt_plan", "make_chunks", "plan_as_begun", "replan_with_smaller_tiles"]
+
+
+_LEAST_FREE_BYTES = 32 << 20
+
+
+def plan_as_begun(
+    plan_id: str, planned: Planned, dropped: frozenset[int], source: Path, output: Path | None, settings: RunSettings
+) -> Generator[Note, None, tuple[Planned, frozenset[int]]]:
+    """The plan of that id, which an earlier run of the same command had come to: with counted frames, with smaller tiles, or both."""
+    plans = _of_all_tiles(planned.plan)
+    if plan_id not in plans:
+        counted = count(planned.info)
+        yield Note(f"goes on with frames counted by decoding, as before: {counted.frame_count}")
+        planned, dropped = plan_video(source, output, settings, counted)
+        plans = _of_all_tiles(planned.plan)
+    plan = plans.get(plan_id, planned.plan)
+    if plan.tile_px != planned.plan.tile_px:
+        yield Note(f"goes on with tiles of {tile_text(plan.tile_px)}, for memory ran out before; --fresh begins anew with larger ones")
+    return replace(planned, plan=plan), dropped
+
+
+def _of_all_tiles(plan: Plan) -> dict[str, Plan]:
+    """The plan, and those that differ from it by smaller tiles alone, by their ids."""
+    return {one.id: one for one in (plan, *with_smaller_tiles(plan))}
+
+
+def adopt_plan(plan: Plan, planned: Planned, journal: Journal) -> Planned:
+    """With another plan that the run has come to; the work directory becomes that one's, so that a later run goes on with it."""
+    journal.adopt(plan.id, plan.to_json(), planned.input, supersede=True)
+    return replace(planned, plan=plan)
+
+
+def replan_with_smaller_tiles(planned: Planned, journal: Journal, error: NoMemoryError) -> Planned:
+    """The next plan. Raises NoMemoryError where there is none."""
+    smaller = next(with_smaller_tiles(planned.plan), None)
+    if smaller is None:
+        raise error
+    if not journal.is_empty:  # chunks of one result are of one plan
+        raise NoMemoryError(f"{error}, or begin anew with --fresh --tile {tile_text(smaller.tile_px)}") from None
+    return adopt_plan(smaller, planned, journal)
+
+
+def make_chunks(
+    planned: Planned, journal: Journal, settings: RunSettings, *, fresh: bool, stop: threading.Event | None, worker: str, workers: Map | None
+) -> Generator[Event, None, MadeChunks]:
+    """Bring every chunk of the plan to the disk; its records come back as the generator's value."""
+    plan, info = planned.plan, planned.info
+    if fresh:
+        journal.clear()
+    done, changed = journal.adopt(plan.id, plan.to_json(), planned.input)
+    records = {r.index: r for r in done}
+    _check_disk(journal.folder, planned.estimated_bytes)
+    yield replace(planned, chunks_done=len(records), changed=tuple(changed))
+    frames = sum(plan.chunks[i].frame_count for i in records) * plan.per_frame
+    total = plan.frame_count
+    seconds: dict[str, float] = {}
+    told: Counter[str] = Counter()
+    refusals: set[str] = set()
+    assumed: deque[str] = deque()
+    admit = _admission(journal, assumed, mixed=settings.mixed_hardware)
+    while len(records) < len(plan.chunks):
+        partly: dict[int, int] = {}
+        try:
+            for event in run_spans(plan, info, set(records), settings, worker, stop, workers=workers, admit=admit):
+                while assumed:
+                    yield Note(assumed.popleft())
+                if isinstance(event, Refused):
+                    if event.reason not in refusals:
+                        refusals.add(event.reason)
+                        yield Note(f"a worker takes no part: {event.reason}")
+                elif isinstance(event, Lost):
+                    frames -= partly.pop(event.key, 0)
+                    yield Note(f"{event.reason}; its work is done again")
+                elif isinstance(event, Item) and isinstance(event.value, Progress):
+                    partly[event.key] = partly.get(event.key, 0) + event.value.frames
+                    frames += event.value.frames
+                    for name, spent in event.value.seconds.items():
+                        seconds[name] = seconds.get(name, 0.0) + spent
+                    for text in event.value.notes:
+                        told[text] += 1
+                        if told[text] == 1:
+                            yield Note(text)
+                    yield Advanced(frames, total, dict(seconds), event.worker, event.host, event.value.frames)
+                elif isinstance(event, Item) and isinstance(event.value, EncodedChunk):
+                    chunk = event.value
+                    count = plan.chunks[chunk.index].frame_count * plan.per_frame
+                    # They are safe now; the next chunk of the same decoder may be well under way.
+                    partly[event.key] = partly.get(event.key, 0) - count
+                    if chunk.index in records:
+                        frames -= count  # done again with the rest of what a lost worker was at; the first result counts
+                        continue
+                    records[chunk.index] = journal.commit(plan.id, chunk)
+                    yield ChunkFinished(chunk.index, len(records), len(plan.chunks), count, event.worker, event.host)
+                    if stop is not None and stop.is_set() and len(plan.spans[event.key].chunks) > 1:
+                        break  # this decoder feeds more chunks, maybe the whole film; what it has begun is done again
+                elif isinstance(event, Done):
+                    partly.pop(event.key, None)
+        except NoneAdmittedError as error:
+            if records:
+                raise UsageError(
+                    f"{journal.folder}: {len(records)} of {len(plan.chunks)} chunks are kept, and no worker goes on with them: {error}; name the "
+                    "--device they were made on, install what was there then, mix them with --mixed-hardware, or throw them away with --fresh"
+                ) from None
+            if not journal.forget_numerics():
+                raise ResourceError(f"no worker takes part: {error}") from None
+            continue
+        if stop is not None and stop.is_set() and len(records) < len(plan.chunks):
+            raise Interrupted(f"stopped; {len(records)} of {len(plan.chunks)} chunks are kept, the same command goes on from there")
+    for text, times in told.items():
+        if times > 1:
+            yield Note(f"{times} times: {text}")
+    return MadeChunks([records[c.index] for c in plan.chunks], seconds)
+
+
+@dataclass(frozen=True, eq=False)
+class MadeChunks:
+    """All chunks of a plan, and where the time went."""
+
+    records: list[ChunkRecord]
+    seconds: dict[str, float]
+
+
+def _admission(journal: Journal, assumed: deque[str], *, mixed: bool) -> Callable[[dict[str, str]], str]:
+    """Admits workers of the numerics class the chunks are made in; the first one sets it. What differs, else.
+
+    assumed: gets what a person should be told of chunks that don't say all about their class.
+    """
+    lock = threading.Lock()
+
+    def admit(facts: dict[str, str]) -> str:
+        with lock:
+            differences, unknown = journal.adopt_numerics(facts)
+        if unknown:
+            said = ", ".join(f"{name} {facts[name]}" for name in unknown)
+            assumed.append(f"the earlier run's chunks don't say what they were made with of: {said}; taken to be the same, --fresh begins anew")
+        return f"it would give other bits ({'; '.join(differences)})" if differences and not mixed else ""
+
+    return admit
+
+
+def _check_disk(folder: Path, estimated_bytes: int) -> None:
+    free = shutil.disk_usage(folder).free
+    if free < max(_LEAST_FREE_BYTES, estimated_bytes // 8):
+        raise OutputError(
+            f"{folder.parent}: {free / 1e9:.2f} GB free, about {estimated_bytes / 1e9:.2f} GB needed; free some space or choose another -o"
+        )
+
+
+LIMITS = {"decode wait": "decoding", "network": "the network", "encode wait": "encoding"}
+"""Where a worker's middle thread spent most of its time -> what limits the run."""

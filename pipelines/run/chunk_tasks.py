@@ -1,0 +1,140 @@
+"""`run_spans`: the decoder runs of a plan through workers, fed with the source's packets as they ask for them."""
+
+from __future__ import annotations
+
+import bisect
+from array import array
+from collections.abc import Iterator
+from contextlib import nullcontext
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from pipelines.codec.container_decoder import ContainerDecoder
+from pipelines.media.demuxer import PacketReader
+from pipelines.media.pixel_format import PixelFormat
+from pipelines.media.video_info import NO_PTS
+from pipelines.plan.chunking import clean_starts, with_context
+from pipelines.plan.timeline import all_times
+from pipelines.pool.interface import Task
+from pipelines.run.worker_pools import open_workers
+from pipelines.workers.messages import SpanTask, WorkerSetup
+
+if TYPE_CHECKING:
+    import threading
+    from collections.abc import Callable
+
+    from pipelines.media.demuxer import PacketData
+    from pipelines.media.video_info import Chunk, Span, VideoInfo
+    from pipelines.plan.plan import Plan
+    from pipelines.plan.settings import RunSettings
+    from pipelines.pool.interface import Map, Outcome
+
+__all__ = ["open_reader", "run_spans"]
+
+
+_PIECE_BYTES = 1 << 20
+_LARGEST_KEPT_SPAN = 64 << 20
+"""Compressed bytes of a span that are kept for a second attempt; a longer one is read from the file again."""
+
+
+def run_spans(
+    plan: Plan,
+    info: VideoInfo,
+    done: set[int],
+    settings: RunSettings,
+    worker: str,
+    stop: threading.Event | None,
+    *,
+    workers: Map | None = None,
+    admit: Callable[[dict[str, str]], str] | None = None,
+    others: tuple[Plan, ...] = (),
+) -> Iterator[Outcome]:
+    """The spans that still have something to do, through `workers`; through those that the settings ask for, where none are given.
+
+    others: plans of the same frames, for a worker that compares networks.
+    """
+    spans = {}
+    tasks = []
+    first_row_after = _first_rows_after(plan)
+    shown = all_times(info, plan)[0] if plan.is_filtered else array("q")
+    for key, span in enumerate(plan.spans):
+        pending = tuple(c for c in span.chunks if c.index not in done)
+        if pending:
+            spans[key] = span
+            first, last = pending[0], pending[-1]
+            name = f"chunk {first.index}" if first == last else f"chunks {first.index} to {last.index}"
+            tasks.append(Task(key, f"{name} (frames {first.start_frame} to {last.stop_frame - 1})", _span_task(plan, info, pending, shown)))
+    readers: dict[int, PacketReader] = {}
+
+    def feed(number: int, task: Task) -> Iterator[list[PacketData]]:
+        if number not in readers:
+            readers[number] = open_reader(plan, info)
+        return _pieces(readers[number], info, spans[task.key], first_row_after[task.key])
+
+    try:
+        setup = WorkerSetup(plan, info.decoder, settings.device, others)
+        with nullcontext(workers) if workers is not None else open_workers(settings, plan=plan) as found:
+            yield from found.run_tasks(tasks, worker=worker, setup=setup, feed=feed, admit=admit, stop=stop)
+    finally:
+        for reader in readers.values():
+            reader.close()
+
+
+def _span_task(plan: Plan, info: VideoInfo, chunks: tuple[Chunk, ...], shown: array[int]) -> SpanTask:
+    own, end = chunks[0].start_frame, chunks[-1].stop_frame
+    seen, seen_end = with_context(own, end, plan.network_context, info.frame_count)
+    first, stop = with_context(own, end, plan.context, info.frame_count)
+    return SpanTask(
+        chunks,
+        info.pts[first:stop],
+        first if info.linear else 0,
+        dict(info.checks) if info.linear else None,
+        before=seen - first,
+        settling=own - seen,
+        ahead=seen_end - end,
+        shown=shown[seen * plan.per_frame : seen_end * plan.per_frame],
+    )
+
+
+def open_reader(plan: Plan, info: VideoInfo) -> PacketReader:
+    """The film's packets for workers, with what its container's own decoder makes of a few frames of every chunk.
+
+    Frames known by order only have no time to be found by: `probe.count` has looked at some of them.
+    """
+    check = None if info.linear else ContainerDecoder(_looked_at(plan, info), info.index.clean, PixelFormat.parse(plan.pix_fmt))
+    return PacketReader(info.path, info.stream_index, check)
+
+
+def _looked_at(plan: Plan, info: VideoInfo) -> frozenset[int]:
+    """Rows whose frames the container's own decoder is asked for: where decoding starts, and the first clean one of every chunk."""
+    starts, rows = clean_starts(info.index)
+    places = (bisect.bisect_left(starts, info.pts[chunk.start_frame]) for chunk in plan.chunks)
+    return frozenset((*(span.first_row for span in plan.spans), *(rows[place] for place in places if place < len(rows))))
+
+
+def _first_rows_after(plan: Plan) -> array[int]:
+    """For each span, where those behind it begin: those that need context begin before its end."""
+    least = plan.spans[-1].stop_row if plan.spans else 0
+    found = array("q", [0]) * len(plan.spans)
+    for key in range(len(plan.spans) - 1, -1, -1):
+        found[key] = least
+        least = min(least, plan.spans[key].first_row)
+    return found
+
+
+def _pieces(reader: PacketReader, info: VideoInfo, span: Span, first_row_after: int) -> Iterator[list[PacketData]]:
+    """The packets of a span in pieces of about a megabyte, with the times of the index (clock jumps joined)."""
+    size = sum(info.index.size[span.first_row : span.stop_row])
+    keep_from = span.first_row if size <= _LARGEST_KEPT_SPAN else min(span.stop_row, first_row_after)
+    piece: list[PacketData] = []
+    held = 0
+    for row, packet in enumerate(reader.rows(span.first_row, span.stop_row, keep_from=keep_from), start=span.first_row):
+        pts, dts = info.index.pts[row], info.index.dts[row]
+        checks = packet.checks if packet.pts == pts else tuple((p + pts - (packet.pts or 0), value) for p, value in packet.checks)
+        piece.append(replace(packet, pts=None if pts == NO_PTS else pts, dts=None if dts == NO_PTS else dts, checks=checks))
+        held += len(packet.data)
+        if held >= _PIECE_BYTES:
+            yield piece
+            piece, held = [], 0
+    if piece:
+        yield piece

@@ -1,0 +1,162 @@
+"""`find_inputs`: files, folders and glob patterns -> the videos they mean, each with the place of its result."""
+
+from __future__ import annotations
+
+import glob
+import os
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from models.errors import MediaError, OutputError, UsageError
+from pipelines.media.image_sequence import pattern_of
+from pipelines.plan.output_names import is_folder, report_path
+from pipelines.storage.object_store import Remote, Url, digest, redacted, staged_path
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+__all__ = ["Input", "find_inputs"]
+
+
+_VIDEO_SUFFIXES = frozenset(
+    ".mp4 .m4v .mov .mkv .webm .avi .ts .m2ts .mts .mpg .mpeg .vob .wmv .flv .ogv .mxf .3gp .h264 .264 .hevc .265 .ivf .obu .y4m .nut .gif".split()  # noqa: SIM905
+)
+
+
+@dataclass(frozen=True)
+class Input:
+    """One video, and where its result goes."""
+
+    path: Path
+    output: Path | None = None
+    """File or folder; None: beside the input."""
+    is_mirrored: bool = False
+    """The folder mirrors one of the inputs', and is made when its first video begins."""
+    url: Url | None = None
+    """Where it is fetched from, to `path`."""
+    output_url: Url | None = None
+    """Where the result goes from `output`: a file, or a folder with a slash at its end."""
+
+    @property
+    def shown(self) -> str:
+        """For people: nothing that gives access."""
+        return redacted(self.url) if self.url is not None else str(self.path)
+
+
+def find_inputs(
+    given: Sequence[Path | Url], output: Path | Url | None, *, recursive: bool = False, allow_url: bool = False, staging: Path | None = None
+) -> list[Input]:
+    """The videos that paths mean, each once, in the order given; those of a folder or pattern by name.
+
+    A path that exists is itself, whatever characters it has; one that does not and has *, ? or [ is a pattern (** for any folders).
+    Of folders and patterns, hidden files, and results of earlier runs (those with a report beside them), are left out.
+    output: a file for one input, a folder for several or for a folder; it is made where it is missing. recursive: look into
+    subfolders, too, which the output mirrors. allow_url: addresses are addresses; else they are names of files. staging: the folder
+    that files from elsewhere are fetched to; None: the user's cache.
+    Raises MediaError where nothing is found, UsageError where several inputs would share one output file, and for an address that is
+    not allowed.
+    """
+    staging = staging or _cache()
+    if isinstance(output, Url):
+        return _with_output_url(given, output, recursive=recursive, allow_url=allow_url, staging=staging)
+    found: dict[str, Input] = {}
+    several = len(given) > 1
+    for item in given:
+        if isinstance(item, Url) and not Path(item).exists():
+            urls = _urls(item, allow_url=allow_url)
+            several = several or urls != [item]
+            if output is None:
+                raise UsageError(f"{redacted(item)}: say by -o where its result goes")
+            for url in urls:
+                found.setdefault(url, Input(staged_path(url, staging), output, url=url))
+            continue
+        path = Path(item)
+        if path.is_dir():
+            several = True
+            videos = [p for p in (_walk(path) if recursive else sorted(path.iterdir())) if _is_video(p)]
+            _refuse_none(videos, path, "no video in this folder", recursive=recursive)
+            pairs = [(p, p.parent.relative_to(path)) for p in videos]
+        elif _is_pattern(path):
+            several = True
+            videos = [p for p in map(Path, sorted(glob.glob(str(path), recursive=True))) if p.is_file() and _is_wanted(p)]
+            _refuse_none(videos, path, "no file is called like that", recursive=True)
+            pairs = [(p, Path()) for p in videos]
+        else:
+            pairs = [(path, Path())]
+        for video, below in pairs:
+            found.setdefault(os.path.abspath(video), Input(video, output if output is None else output / below, is_mirrored=below != Path()))
+    if output is not None and (several or is_folder(output)):
+        _make_folder(output)
+    return list(found.values())
+
+
+def _cache() -> Path:
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "vsr" / "staged"
+
+
+def _with_output_url(given: Sequence[Path | Url], output: Url, *, recursive: bool, allow_url: bool, staging: Path) -> list[Input]:
+    """Results are made in the staging folder, and go up from there."""
+    if not allow_url:
+        raise UsageError(f"{redacted(output)}: to send results to an address, give --allow-url")
+    Remote(output, write=True)  # says now what is wrong with it
+    folder = staging / f"results-{digest(output)}"
+    found = find_inputs(given, folder / "", recursive=recursive, allow_url=True, staging=staging)
+    if len(found) > 1 or output.endswith("/"):
+        base = output.rstrip("/")
+        return [replace(one, output_url=Url("/".join([base, *(one.output or folder).relative_to(folder).parts, ""]))) for one in found]
+    name = staged_path(output, staging).name
+    return [replace(found[0], output=folder / name, output_url=output)]
+
+
+def _urls(item: Url, *, allow_url: bool) -> list[Url]:
+    """The address, or those of the videos in the folder that it is."""
+    if not allow_url:
+        raise MediaError(f"{redacted(item)}: there is no such file; to fetch it from that address, give --allow-url")
+    is_folder = item.endswith("/")
+    if not is_folder and "*" not in item:
+        return [item]
+    names = Remote(item).listed()
+    results = {n.removesuffix(".vsr.json") for n in names if n.endswith(".vsr.json")}
+    videos = [
+        Url(n) for n in names if n not in results and (Path(n).suffix.lower() in _VIDEO_SUFFIXES or not is_folder) and not n.endswith(".vsr.json")
+    ]
+    if not videos:
+        raise MediaError(f"{redacted(item)}: no video is there")
+    return videos
+
+
+def _is_pattern(path: Path) -> bool:
+    return not path.exists() and pattern_of(path) is None and glob.has_magic(str(path))
+
+
+def _walk(folder: Path) -> Iterator[Path]:
+    for place, folders, names in os.walk(folder):
+        folders[:] = sorted(f for f in folders if not f.startswith("."))
+        yield from (Path(place) / name for name in sorted(names))
+
+
+def _is_video(path: Path) -> bool:
+    return path.suffix.lower() in _VIDEO_SUFFIXES and path.is_file() and _is_wanted(path)
+
+
+def _is_wanted(path: Path) -> bool:
+    """Not hidden, and no result of ours: a second run over a folder would upscale what the first one made."""
+    return not path.name.startswith(".") and not path.name.endswith(".vsr.json") and not report_path(path).exists()
+
+
+def _refuse_none(videos: Iterable[Path], path: Path, what: str, *, recursive: bool) -> None:
+    if not videos:
+        hint = "" if recursive else "; --recursive looks into those below it, too"
+        raise MediaError(f"{path}: {what} (hidden files and results of earlier runs aside){hint}")
+
+
+def _make_folder(output: Path) -> None:
+    if output.is_dir():
+        return
+    if output.suffix:
+        raise UsageError(f"{output}: several inputs need a folder as -o")
+    try:
+        output.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OutputError(f"{output}: can't be made: {error.strerror}; choose another -o") from None

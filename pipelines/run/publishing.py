@@ -1,0 +1,146 @@
+"""The end of a run: mux, verify, give the result its name, write its report."""
+
+from __future__ import annotations
+
+import json
+import os
+import threading
+import time
+from collections.abc import Generator
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from models.errors import OutputError, UsageError
+from pipelines.media.image_sequence import pattern_of, publish
+from pipelines.output.journal import Journal, work_folder
+from pipelines.output.muxer import assemble
+from pipelines.output.verification import result_hash, verify
+from pipelines.plan.events import Event, Finished, Note, Planned
+from pipelines.plan.output_names import report_path
+from pipelines.plan.plan import Plan
+from pipelines.plan.plan_id import ID_FORMAT
+from pipelines.run.chunk_loop import LIMITS
+from pipelines.storage.atomic_file import sync_folder, write_atomically
+
+if TYPE_CHECKING:
+    from pipelines.plan.settings import RunSettings
+    from pipelines.run.chunk_loop import MadeChunks
+
+__all__ = ["publish_result", "refuse_taken"]
+
+
+_PUBLISHING = "publishing"
+"""File of the work directory that says what is being given its name."""
+_REPORT = "report"
+"""The same for the report, before it lies beside the result."""
+
+
+def _doubt(target: Path) -> str:
+    """Why a result may be that of this very command all the same."""
+    try:
+        is_former = "id_format" not in json.loads(report_path(target).read_bytes())
+    except (OSError, ValueError, TypeError):
+        return ""
+    return ", or by a former version of vsr with networks that lay elsewhere" if is_former else ""
+
+
+def refuse_taken(target: Path, plan: Plan, *, may_replace: bool) -> None:
+    """Raises UsageError where something lies in the place of the result, or of its report, that may not be replaced."""
+    report = report_path(target)
+    if report.is_dir():
+        raise UsageError(f"{report}: is a folder, and the report of the result has this name; choose another -o")
+    if may_replace:
+        return
+    if _is_there(target, plan):
+        raise UsageError(f"{target}: is already there, and not by this very command{_doubt(target)}; give --overwrite to replace it, or another -o")
+    if os.path.lexists(report) and not _is_report(report):
+        raise UsageError(f"{report}: is already there, and is no report of a result; give --overwrite to replace it, or another -o")
+
+
+def _is_report(path: Path) -> bool:
+    try:
+        return "plan" in json.loads(path.read_bytes())
+    except (OSError, ValueError, TypeError):
+        return False
+
+
+def _is_there(target: Path, plan: Plan) -> bool:
+    """Something lies where the result goes, and not because this very run was ended while it gave its result the name."""
+    pattern = pattern_of(target) if plan.encoder.is_sequence else None
+    if not os.path.lexists(target) if pattern is None else set(plan.numbers).isdisjoint(pattern.numbers()):
+        return False
+    try:
+        mark = (work_folder(target) / _PUBLISHING).read_text(encoding="utf-8")
+        return mark not in {_mark(plan_id, target if pattern is None else None) for plan_id in plan.ids}
+    except OSError:
+        return True
+
+
+def _mark(plan_id: str, result: Path | None) -> str:
+    """What `_PUBLISHING` says: the plan's id, and for a single file, which keeps its inode when it is renamed, that."""
+    return plan_id if result is None else f"{plan_id} {result.stat().st_ino}"
+
+
+def publish_result(
+    planned: Planned,
+    made: MadeChunks,
+    dropped: frozenset[int],
+    journal: Journal,
+    settings: RunSettings,
+    began: float,
+    stop: threading.Event | None,
+    *,
+    may_replace: bool,
+) -> Generator[Event, None, Finished]:
+    """Assemble, verify, and only then give the result its name; the closing event comes back as the generator's value."""
+    plan, info, target = planned.plan, planned.info, Path(planned.output)
+    concealed = sum(r.corrupt for r in made.records)
+    try:
+        passed = assemble(plan, info, made.records, journal.result, dropped=dropped, stop=stop)
+        report = verify(journal.result, plan, info, made.records, passed, full=settings.verify == "full", stop=stop)
+        summary = {
+            "plan": plan.id, "asked": journal.asked, "id_format": ID_FORMAT, "tile": [*reversed(plan.tile_px)], "bytes": 0,
+            "concealed": concealed, "flaw": info.flaw, "dropped": list(planned.dropped), **asdict(report),
+        }  # fmt: skip
+        refuse_taken(target, plan, may_replace=may_replace)  # hours may lie between
+        size = summary["bytes"] = _give_name(journal, target, plan)
+        summary["sha256"] = result_hash(target, plan)
+        write_atomically(journal.folder / _REPORT, json.dumps(summary, indent=1).encode())
+        os.replace(journal.folder / _REPORT, report_path(target))
+        sync_folder(target.parent)
+    except OSError as error:
+        raise OutputError(
+            f"{target}: can't be written: {error.strerror}; what is done is kept, free some space and give the same command again"
+        ) from None
+    finally:
+        journal.clear_result()
+    if concealed:
+        yield Note(f"{concealed} damaged or missing frames of the source were concealed")
+    if stay := _others(target, plan):
+        yield Note(stay)
+    limiting = max(made.seconds, key=made.seconds.__getitem__) if made.seconds else ""
+    return Finished(str(target), report.frames, time.monotonic() - began, size, LIMITS.get(limiting, limiting), summary)
+
+
+def _others(target: Path, plan: Plan) -> str:
+    """What to say of pictures of the same pattern that are not of this run; nothing where there is none."""
+    pattern = pattern_of(target) if plan.encoder.is_sequence else None
+    others = [n for n in pattern.numbers() if n not in plan.numbers] if pattern is not None else []
+    return f"{len(others)} pictures of the same pattern stay, which are not of this run: {others[0]} to {others[-1]}" if others else ""
+
+
+def _give_name(journal: Journal, target: Path, plan: Plan) -> int:
+    """Put what was verified where it belongs, flushed; its size in bytes comes back."""
+    pattern = pattern_of(target) if plan.encoder.is_sequence else None
+    mark = journal.folder / _PUBLISHING
+    if pattern is not None:
+        size = publish(journal.result, pattern, mark, _mark(plan.id, None))
+    else:
+        with open(journal.result, "rb") as file:
+            os.fsync(file.fileno())
+        write_atomically(mark, _mark(plan.id, journal.result).encode())
+        os.replace(journal.result, target)
+        size = target.stat().st_size
+    sync_folder(target.parent)
+    return size

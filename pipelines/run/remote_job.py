@@ -1,0 +1,98 @@
+"""`upscale_remote`: fetch a remote input, upscale it, upload the result."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from models.errors import UsageError, VerificationError
+from pipelines.plan.events import AlreadyDone, Event, Finished, Note, Planned
+from pipelines.plan.output_names import report_path
+from pipelines.storage.object_store import Remote, Url, parse_json, redacted
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+__all__ = ["Trip", "upscale_remote"]
+
+
+@dataclass(frozen=True)
+class Trip:
+    """One video that comes from elsewhere, or goes there."""
+
+    path: Path
+    """The input, or where it is staged."""
+    output: Path | None
+    """Where the result is made."""
+    url: Url | None
+    output_url: Url | None
+    """File, or folder with a slash at its end."""
+    overwrite: bool
+    full: bool = False
+    """A result that is there is looked at, whatever its size says."""
+
+    @property
+    def made_in(self) -> Path:
+        """The folder of the result, where it goes elsewhere from there."""
+        assert self.output is not None
+        assert self.output_url is not None
+        return self.output if self.output_url.endswith("/") else self.output.parent
+
+
+def upscale_remote(trip: Trip, name_of: Callable[[], tuple[str, frozenset[str]]], run: Callable[[], Iterator[Event]]) -> Iterator[Event]:
+    """Fetch, upscale, upload; staged files are removed when the result is where it belongs.
+
+    name_of: plans the run; gives (name of the result, ids that the plan is known by). run: the run itself. Raises the errors of both.
+    """
+    trip.path.parent.mkdir(parents=True, exist_ok=True)
+    if trip.url is not None:
+        for text in Remote(trip.url).download(trip.path):
+            yield Note(text)
+    where = ""
+    if trip.output_url is not None:
+        trip.made_in.mkdir(parents=True, exist_ok=True)
+        name, ids = name_of()
+        where = trip.output_url + name if trip.output_url.endswith("/") else trip.output_url
+        there = Remote(Url(where), write=True).version()
+        if there is not None and not trip.overwrite:
+            report = parse_json(Remote(Url(f"{where}.vsr.json")).read())
+            if not ids.isdisjoint({report.get("plan"), report.get("asked")}) and report.get("bytes") == there[0]:
+                if trip.full and Remote(Url(where), write=True).sha256(there[0]) != report.get("sha256"):
+                    raise VerificationError(f"{redacted(where)}: is no longer what was verified; give --overwrite to make it anew")
+                _forget(trip)
+                yield AlreadyDone(redacted(where), int(report.get("frames", 0)), there[0])
+                return
+            raise UsageError(f"{redacted(where)}: is already there, and not by this very command; give --overwrite to replace it, or another -o")
+        if there is None and not trip.overwrite and (found := Remote(Url(f"{where}.vsr.json")).read()) and "plan" not in parse_json(found):
+            raise UsageError(
+                f"{redacted(where)}.vsr.json: is already there, and is no report of a result; give --overwrite to replace it, or another -o"
+            )
+    for event in run():
+        if isinstance(event, Planned):
+            yield replace(event, input=redacted(trip.url) if trip.url else event.input, output=redacted(where) or event.output)
+        elif isinstance(event, Finished | AlreadyDone):
+            if where:
+                made = Path(event.output)
+                if not trip.overwrite and Remote(Url(where), write=True).version() is not None:
+                    raise UsageError(
+                        f"{redacted(where)}: came to be there meanwhile; the result lies in {made}; give --overwrite to replace what is there"
+                    )
+                yield Note(f"uploading {redacted(where)}")
+                Remote(Url(where), write=True).upload(made)
+                Remote(Url(f"{where}.vsr.json"), write=True).upload(report_path(made))
+                for path in (made, report_path(made)):
+                    path.unlink(missing_ok=True)
+            _forget(trip)
+            yield replace(event, output=redacted(where) or event.output)
+        else:
+            yield event
+
+
+def _forget(trip: Trip) -> None:
+    if trip.url is not None:
+        for path in (trip.path, trip.path.with_name(f"{trip.path.name}.staged.json")):
+            path.unlink(missing_ok=True)
+    for folder in (trip.made_in if trip.output_url is not None else None, trip.path.parent if trip.url is not None else None):
+        if folder is not None and folder.is_dir() and not any(folder.iterdir()):
+            folder.rmdir()

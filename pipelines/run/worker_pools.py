@@ -1,0 +1,89 @@
+"""Opens the pool of workers of a run: child processes here, or Ray actors on a cluster."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from models.catalog.card import INTERPOLATORS
+from pipelines.planner.resources import Crew, crew_of
+from pipelines.pool.process_pool import LocalWorkers
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from pipelines.plan.plan import Plan
+    from pipelines.plan.settings import RunSettings
+    from pipelines.pool.interface import Map
+
+__all__ = ["open_workers"]
+
+
+@contextmanager
+def open_workers(settings: RunSettings, environment: Mapping[str, str] | None = None, plan: Plan | None = None) -> Iterator[Map]:
+    """What the settings ask for: children of this process, or a cluster for as long as the context lasts.
+
+    environment: more of the children's. plan: the one they are for, where there is one.
+    """
+    crew = crew_of(settings, plan)
+    if settings.cluster is None:
+        yield local_workers(settings, environment or {}, crew)
+        return
+    from pipelines.cluster.ray_session import open_session
+
+    session, most, cpus = open_session(
+        settings.cluster,
+        workers=settings.workers,
+        cpus_per_worker=settings.cpus_per_worker,
+        usual=crew.workers,
+        devices=len(crew.devices),
+        environment=_ALLOCATOR,
+    )
+    with session:
+        from pipelines.cluster.ray_pool import Cluster  # Ray is loaded now, as the session wants it
+
+        with Cluster(
+            session,
+            workers=most,
+            gpus_per_worker=settings.gpus_per_worker or (Crew(most, crew.devices).share if session.private and most else 1.0),
+            cpus_per_worker=cpus,
+            device=settings.device,
+            environment={} if session.private else _ALLOCATOR,
+        ) as cluster:
+            yield cluster
+
+
+def local_workers(settings: RunSettings, environment: Mapping[str, str], crew: Crew) -> LocalWorkers:
+    """Child processes. environment: variables on top of those that they all have."""
+    environments = [{**one, **environment} for one in _environments(settings, crew)]
+    return LocalWorkers(environments) if settings.workers else LocalWorkers(environments, crew.surplus)
+
+
+_ALLOCATOR = {
+    "MALLOC_MMAP_MAX_": "0",
+    "MALLOC_TRIM_THRESHOLD_": str(256 << 20),
+    "MALLOC_TOP_PAD_": str(64 << 20),
+    "MALLOC_ARENA_MAX": "1",
+}
+"""glibc keeps large blocks instead of giving their pages back after every layer, which costs more than the arithmetic: none is
+mapped on its own (the threshold for that can't be raised above 32 MB, and maps of 64 channels are larger). One arena, or every
+thread would keep its own."""
+
+
+def _environments(settings: RunSettings, crew: Crew) -> list[dict[str, str]]:
+    """One set of environment variables a worker."""
+    if not crew.devices:
+        return [_ALLOCATOR | _waiting(settings.model) for _ in range(crew.workers)]
+    return [{**_ALLOCATOR, "CUDA_VISIBLE_DEVICES": crew.device(n)} for n in range(crew.workers)]
+
+
+def _waiting(model: str) -> dict[str, str]:
+    """How threads wait for each other: asleep where nothing but classical scalers is at work.
+
+    Those are done soon, and what spins behind them takes the cores from the encoder: Lanczos to 4K beside x264 superfast ran at 7.5 frames a
+    second instead of 5.6 on two cores. Convolutions are no faster so.
+    """
+    classical = all(name.strip() in INTERPOLATORS for name in model.split(","))
+    return {"OMP_WAIT_POLICY": "PASSIVE"} if classical and "OMP_WAIT_POLICY" not in os.environ else {}

@@ -1,0 +1,63 @@
+"""Files written whole or not at all."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import secrets
+from collections.abc import Callable
+from pathlib import Path
+
+from models.errors import OutputError
+
+__all__ = ["TEMPORARY", "sync_folder", "write_atomically"]
+
+
+TEMPORARY = r"\.vsr-[0-9a-f]{16}\.tmp"
+"""Pattern of the names that files have meanwhile, in the folder they are for; they remain where a process was killed."""
+
+
+def write_atomically(path: Path, content: bytes | Callable[[Path], object], *, parents: bool = False) -> None:
+    """Write a file so that its name shows all of it or nothing, with the permissions that the umask leaves.
+
+    content: the bytes, or what writes them to the path it is given. parents: make its folder if there is none. Raises OutputError
+    where the disk won't; the old file is there then, and nothing beside it.
+    """
+    temporary = path.with_name(f".vsr-{secrets.token_hex(8)}.tmp")
+    try:
+        if parents:
+            path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            _write(temporary, content)
+            os.replace(temporary, path)
+        finally:
+            with contextlib.suppress(OSError):
+                temporary.unlink(missing_ok=True)
+        sync_folder(path.parent)
+    except OSError as error:
+        raise OutputError(
+            f"{path}: can't be written: {error.strerror or error}; what is done is kept, free some space and give the same command again"
+        ) from None
+
+
+def _write(path: Path, content: bytes | Callable[[Path], object]) -> None:
+    with open(path, "xb") as file:  # not where a file or a link has that name
+        mode = os.fstat(file.fileno()).st_mode & 0o777  # what the umask leaves; it can't be asked for without being changed
+        if isinstance(content, bytes):
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+            return
+    content(path)
+    path.chmod(mode)  # writers that put a file of their own there make it readable for its owner alone
+    with open(path, "rb") as file:
+        os.fsync(file.fileno())
+
+
+def sync_folder(folder: Path) -> None:
+    """Flush a folder's entries to the disk."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

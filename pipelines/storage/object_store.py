@@ -1,0 +1,202 @@
+"""`Remote`: a file at an s3, gs or https address, read and written through fsspec.
+
+Nothing is fetched because of a name alone: `--allow-url` makes addresses of names.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import posixpath
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from models.errors import MediaError, OutputError, ResourceError, UsageError
+from pipelines.storage.atomic_file import write_atomically
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+__all__ = ["Remote", "Url", "digest", "is_url", "parse_json", "redacted", "staged_path"]
+
+
+_IN = ("s3", "gs", "https")
+_OUT = ("s3", "gs")
+_PIECE_BYTES = 16 << 20
+_ATTEMPTS = 3
+
+
+class Url(str):
+    """An address; not a path, which would fold its slashes."""
+
+    __slots__ = ()
+
+
+def is_url(text: str) -> bool:
+    """Whether it looks like an address that could be fetched."""
+    return re.match(r"[a-z][a-z0-9+.-]*://", text) is not None
+
+
+def redacted(text: str) -> str:
+    """A text without what addresses in it may give away: names and passwords before the host, signatures behind the path."""
+    return re.sub(r"([a-z][a-z0-9+.-]*://)[^/\s@]*@", r"\1", re.sub(r"([a-z][a-z0-9+.-]*://[^\s?#]*)[?#]\S*", r"\1", text))
+
+
+def staged_path(url: Url, folder: Path) -> Path:
+    """Where an address is staged: the same place each time, so that a later run goes on there."""
+    name = posixpath.basename(url.partition("?")[0].rstrip("/"))
+    if name in {"", ".", ".."} or "\0" in name:
+        raise UsageError(f"{redacted(url)}: names no file")
+    return folder / digest(url) / name
+
+
+def digest(url: Url) -> str:
+    """A short name for an address."""
+    return hashlib.sha256(url.encode()).hexdigest()[:16]
+
+
+class Remote:
+    """One file elsewhere."""
+
+    def __init__(self, url: Url, *, write: bool = False) -> None:
+        """Raises UsageError where its kind can't be read or written, or the package for it is missing."""
+        self.shown = redacted(url)
+        scheme = url.partition("://")[0]
+        if scheme not in (_OUT if write else _IN):
+            raise UsageError(
+                f"{self.shown}: can't be {'written' if write else 'read'}; expected {', '.join(f'{s}://' for s in (_OUT if write else _IN))}"
+            )
+        try:
+            import fsspec
+
+            options: dict[str, Any] = {"skip_instance_cache": True, "use_listings_cache": False}
+            self._fs, self._path = fsspec.core.url_to_fs(url, **options)
+        except ImportError as error:
+            raise UsageError(f"{self.shown}: {error.name or error} is missing; install vsr with its extra: pip install '.[remote]'") from None
+        except Exception as error:  # noqa: BLE001 - whatever a driver raises for credentials or settings
+            raise UsageError(f"{self.shown}: can't be reached: {redacted(str(error))}") from None
+
+    def version(self) -> tuple[int, str] | None:
+        """(bytes, what changes when the content does); None where there is no such file. Raises ResourceError."""
+        try:
+            found = self._fs.info(self._path)
+        except FileNotFoundError:
+            return None
+        except Exception as error:  # noqa: BLE001
+            raise ResourceError(f"{self.shown}: can't be asked for: {_said(error)}") from None
+        if found.get("type") == "directory":
+            return None
+        mark = next((str(found[k]) for k in ("ETag", "etag", "md5Hash", "LastModified", "mtime") if found.get(k)), "")
+        return int(found.get("size") or 0), mark.strip('"')
+
+    def listed(self) -> list[str]:
+        """Addresses of the files in a folder, or that a pattern means with the reports beside them, by name. Raises ResourceError."""
+        scheme = "s3" if "s3" in self._fs.protocol else "gs"
+        try:
+            names = (
+                [*self._fs.glob(self._path), *self._fs.glob(f"{self._path}.vsr.json")] if "*" in self._path else self._fs.ls(self._path, detail=False)
+            )
+        except FileNotFoundError:
+            return []
+        except Exception as error:  # noqa: BLE001
+            raise ResourceError(f"{self.shown}: can't be listed: {_said(error)}") from None
+        return [f"{scheme}://{name}" for name in sorted(set(names)) if not name.endswith("/")]
+
+    def read(self) -> bytes:
+        """All of a small file; nothing where there is none."""
+        try:
+            return bytes(self._fs.cat_file(self._path))
+        except Exception:  # noqa: BLE001 - a report that can't be read is no report
+            return b""
+
+    def download(self, path: Path) -> Iterator[str]:
+        """Bring it to `path`, resuming an earlier call; yields texts for the user. Raises MediaError, ResourceError, OutputError."""
+        found = self.version()
+        if found is None:
+            raise MediaError(f"{self.shown}: is not there")
+        size, mark = found
+        card, part = path.with_name(f"{path.name}.staged.json"), path.with_name(f"{path.name}.part")
+        known = _read_card(card)
+        if known.get("size") == size and known.get("mark") == mark and path.exists() and known.get("sha256") == _sha256(path):
+            return
+        if (known.get("size"), known.get("mark")) != (size, mark):
+            part.unlink(missing_ok=True)
+        path.unlink(missing_ok=True)
+        write_atomically(card, json.dumps({"url": self.shown, "size": size, "mark": mark}).encode())
+        begun = part.stat().st_size if part.exists() else 0
+        yield f"{'going on with' if begun else 'fetching'} {self.shown}: {size / 1e6:.1f} MB{f', {begun / 1e6:.1f} are there' if begun else ''}"
+        try:
+            with open(part, "ab") as file:
+                while file.tell() < size:
+                    piece = self._piece(file.tell(), min(size, file.tell() + _PIECE_BYTES))
+                    file.write(piece)
+                    file.flush()
+                os.fsync(file.fileno())
+        except OSError as error:
+            raise OutputError(f"{part}: can't be written: {error.strerror}; free some space, or choose another --staging") from None
+        if self.version() != found:
+            part.unlink(missing_ok=True)
+            raise ResourceError(f"{self.shown}: changed while it was fetched; give the same command again")
+        write_atomically(card, json.dumps({"url": self.shown, "size": size, "mark": mark, "sha256": _sha256(part)}).encode())
+        os.replace(part, path)
+
+    def _piece(self, start: int, stop: int) -> bytes:
+        last: Exception | None = None
+        for _ in range(_ATTEMPTS):
+            try:
+                piece = bytes(self._fs.cat_file(self._path, start=start, end=stop))
+            except Exception as error:  # noqa: BLE001 - drivers raise what they like
+                last = error
+                continue
+            if len(piece) == stop - start:
+                return piece
+            last = EOFError(f"{len(piece)} bytes came instead of {stop - start}")
+        raise ResourceError(f"{self.shown}: can't be fetched: {_said(last)}; what is there is kept, the same command goes on from there")
+
+    def sha256(self, size: int) -> str:
+        """Of so many bytes of it. Raises ResourceError."""
+        total = hashlib.sha256()
+        for start in range(0, size, _PIECE_BYTES):
+            total.update(self._piece(start, min(size, start + _PIECE_BYTES)))
+        return total.hexdigest()
+
+    def upload(self, path: Path) -> None:
+        """Put a file there, whole or not at all. Raises ResourceError."""
+        last: Exception | None = None
+        for _ in range(_ATTEMPTS):
+            try:
+                self._fs.put_file(str(path), self._path)
+            except Exception as error:  # noqa: BLE001
+                last = error
+                continue
+            found = self.version()
+            if found is not None and found[0] == path.stat().st_size:
+                return
+            last = EOFError("its size is another")
+        raise ResourceError(f"{self.shown}: can't be written: {_said(last)}; the result lies in {path}, the same command uploads it")
+
+
+def _read_card(path: Path) -> dict[str, Any]:
+    try:
+        return parse_json(path.read_bytes())
+    except OSError:
+        return {}
+
+
+def parse_json(data: bytes) -> dict[str, Any]:
+    try:
+        found = json.loads(data)
+    except ValueError:
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def _sha256(path: Path) -> str:
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _said(error: Exception | None) -> str:
+    return redacted(" ".join(str(error).split())) or type(error).__name__

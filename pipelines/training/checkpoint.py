@@ -1,0 +1,103 @@
+"""`State`: all that training goes on from: weights, their average, the optimizer, the step; written and read bit by bit."""
+
+from __future__ import annotations
+
+import io
+import pickle
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+import torch
+
+from models.errors import MediaError
+from pipelines.storage.atomic_file import write_atomically
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+__all__ = ["State"]
+
+
+_FORMAT = "vsr-checkpoint-1"
+
+
+class Stateful(Protocol):
+    """Something with learned state of its own."""
+
+    def state_dict(self) -> dict[str, Any]:
+        """Give it."""
+        ...
+
+    def load_state_dict(self, content: dict[str, Any]) -> None:
+        """Take it back."""
+        ...
+
+
+@dataclass(eq=False)
+class State:
+    """Training between two steps. Nothing random is in it: what a step draws follows from the seed and its number."""
+
+    network: nn.Module
+    optimizer: torch.optim.Optimizer
+    average: dict[str, Tensor]
+    """Exponential moving average of the weights, fp32."""
+    step: int = 0
+    seconds: float = 0.0
+    """Spent in steps so far."""
+    best_db: float = float("-inf")
+    """Highest validation score so far."""
+    best: dict[str, Tensor] = field(default_factory=dict)
+    """The average weights that had it."""
+    best_step: int = 0
+    objective: Stateful | None = None
+    """What else learns."""
+
+    def update_average(self, decay: float) -> None:
+        """Move the average towards the weights; faster in the first steps, when they are still far from anything."""
+        decay = min(decay, (1 + self.step) / (10 + self.step))
+        with torch.no_grad():
+            current = self.network.state_dict()
+            # In this form the arithmetic is the same for one tensor as for many.
+            torch._foreach_lerp_(list(self.average.values()), [current[k] for k in self.average], 1 - decay)
+
+    def save(self, path: Path, identity: str) -> None:
+        """Write a checkpoint. identity: of settings and data; only the same may go on from it."""
+        content = {
+            "format": _FORMAT,
+            "identity": identity,
+            "network": self.network.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "average": self.average,
+            "best": self.best,
+            "objective": self.objective.state_dict() if self.objective else {},
+            "numbers": {"step": self.step, "seconds": self.seconds, "best_db": self.best_db, "best_step": self.best_step},
+        }
+        data = io.BytesIO()
+        torch.save(content, data)
+        write_atomically(path, data.getvalue(), parents=True)
+
+    def load(self, path: Path, identity: str) -> None:
+        """Go on from a checkpoint. Raises MediaError where it is damaged or of other settings or data."""
+        try:
+            content = _read(path, identity)
+            self.network.load_state_dict(content["network"])
+            self.optimizer.load_state_dict(content["optimizer"])
+            for key, tensor in content["average"].items():
+                self.average[key].copy_(tensor)
+            self.best = content["best"]
+            if self.objective and content.get("objective"):
+                self.objective.load_state_dict(content["objective"])
+            for name, value in content["numbers"].items():
+                setattr(self, name, value)
+        except (OSError, RuntimeError, KeyError, ValueError, EOFError, pickle.UnpicklingError) as error:
+            raise MediaError(f"{path}: is no checkpoint we can go on from: {str(error).splitlines()[0] if str(error) else error!r}") from None
+
+
+def _read(path: Path, identity: str) -> dict[str, Any]:
+    content: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+    if content["format"] != _FORMAT:
+        raise KeyError(content["format"])
+    if content["identity"] != identity:
+        raise MediaError(f"{path}: belongs to other settings or another data set; use another folder (-o), or leave out --resume")
+    return content

@@ -1,0 +1,178 @@
+"""`train_together`: the loop of `train` in several processes of a cluster, by Ray Train.
+
+Every process cuts its part out of every batch, and gradients are averaged before each step, so that all have the same weights
+after it: data-parallel training as of Li et al., "PyTorch Distributed" (VLDB 2020), without buckets, which networks of a
+megabyte do not need. Data and result lie in folders that all machines see at the same path. A process that dies ends the round;
+the next one goes on from the last checkpoint.
+"""
+
+from __future__ import annotations
+
+import shutil
+import threading
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import ray
+import torch.distributed
+
+from models.errors import Interrupted, ResourceError, UsageError, VsrError
+from pipelines.pool.interface import as_told
+from pipelines.training.trainer import Trainer
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from torch import Tensor
+
+    from pipelines.objectives.settings import TrainSettings
+
+__all__ = ["train_together"]
+
+
+_ROUNDS = 10
+"""So often processes may be lost."""
+_ASK_SECONDS = 0.5
+
+
+def train_together(
+    settings: TrainSettings,
+    data: Sequence[str | Path],
+    folder: str | Path,
+    *,
+    workers: int,
+    cpus_per_worker: float = 1,
+    device: str = "cpu",
+    stop: Callable[[], bool] | None = None,
+) -> Iterator[Any]:
+    """As `train`, in `workers` processes of the cluster this process is connected to; goes on from the folder's checkpoint.
+
+    The batch of the settings is shared out, so the result is that of one process up to the order of additions.
+    Raises UsageError where Ray Train is not installed, or the objective can't be shared; ResourceError when too many died.
+    """
+    try:
+        from ray.train import FailureConfig, RunConfig, ScalingConfig
+        from ray.train.torch import TorchConfig, TorchTrainer
+    except ImportError:
+        raise UsageError('training on a cluster needs Ray Train; install it with pip install "ray[train]"') from None
+    if settings.objective.kind == "adversarial":
+        raise UsageError("an adversarial objective trains two networks in turn, which is not shared out; leave out --workers")
+    target = Path(folder).resolve()
+    board: Any = ray.remote(_Board).options(num_cpus=0).remote()
+    results = target / ".ray"
+    trainer = TorchTrainer(
+        _work,
+        train_loop_config={"settings": settings, "data": [str(Path(d).resolve()) for d in data], "folder": str(target), "board": board},
+        torch_config=TorchConfig(backend="nccl" if device == "cuda" else "gloo"),
+        scaling_config=ScalingConfig(num_workers=workers, use_gpu=device == "cuda", resources_per_worker={"CPU": cpus_per_worker}),
+        run_config=RunConfig(name="vsr", storage_path=str(results), failure_config=FailureConfig(max_failures=_ROUNDS)),
+    )
+    failure: list[BaseException] = []
+    thread = threading.Thread(target=_fit, args=(trainer, failure), daemon=True)
+    thread.start()
+    try:
+        over = False
+        while not over:
+            over = not thread.is_alive()
+            if stop is not None and stop():
+                ray.get(board.stop.remote())
+            for event in ray.get(board.take.remote()):
+                if not isinstance(event, BaseException):
+                    yield event
+                elif isinstance(event, VsrError):
+                    raise event
+                # anything else may be due to a peer that was lost, and ends as a failure if it comes again and again
+            if not over:
+                time.sleep(_ASK_SECONDS)
+        if failure:
+            raise ResourceError(
+                f"{target}: training ended after {_ROUNDS} losses or for a reason of its own: {_last_line(failure[0])}; "
+                "the same command with --resume goes on from the last checkpoint"
+            )
+    finally:
+        shutil.rmtree(results, ignore_errors=True)
+
+
+def _fit(trainer: Any, failure: list[BaseException]) -> None:
+    try:
+        trainer.fit()
+    except BaseException as error:  # noqa: BLE001 - told to the thread that waits
+        failure.append(error)
+
+
+def _last_line(error: BaseException) -> str:
+    return (str(error).strip().splitlines() or [repr(error)])[-1]
+
+
+class _Board:
+    """Where the first of the peers pins what happens, and the driver its wish to stop."""
+
+    def __init__(self) -> None:
+        self._events: list[Any] = []
+        self._stop = False
+
+    def pin(self, event: Any) -> bool:
+        """Pin an event; whether to stop."""
+        if event is not None:
+            self._events.append(event)
+        return self._stop
+
+    def take(self) -> list[Any]:
+        """All events since the last call."""
+        taken, self._events = self._events, []
+        return taken
+
+    def stop(self) -> None:
+        """Ask for a stop."""
+        self._stop = True
+
+
+class _Peers:
+    """The processes of torch's default group, as `train.Peers`."""
+
+    def __init__(self) -> None:
+        self.number, self.count = torch.distributed.get_rank(), torch.distributed.get_world_size()
+
+    def average(self, tensors: Sequence[Tensor]) -> None:
+        """In one message."""
+        flat = torch.cat([t.detach().reshape(-1).float() for t in tensors])
+        torch.distributed.all_reduce(flat)
+        flat /= self.count
+        start = 0
+        with torch.no_grad():
+            for tensor in tensors:
+                tensor.copy_(flat[start : start + tensor.numel()].view_as(tensor))
+                start += tensor.numel()
+
+
+def _work(config: dict[str, Any]) -> None:
+    """One process, from start to end; runs in an actor of Ray Train."""
+    board, asked = config["board"], [0.0, False]
+    peers = _Peers()
+
+    def stop() -> bool:
+        if time.monotonic() - asked[0] > _ASK_SECONDS:
+            asked[:] = [time.monotonic(), ray.get(board.pin.remote(None))]
+        return bool(asked[1])
+
+    def tell(event: Any) -> None:
+        if peers.number == 0:
+            ray.get(board.pin.remote(event))
+
+    try:
+        device = torch.device("cuda" if torch.distributed.get_backend() == "nccl" else "cpu")
+        run = Trainer(config["settings"], [Path(d) for d in config["data"]], Path(config["folder"]), device, peers)
+        checkpoint = run.folder / "checkpoint.pt"
+        if checkpoint.is_file():
+            run.state.load(checkpoint, run.identity)
+        torch.distributed.barrier()
+        for event in run.steps(stop):
+            tell(event)
+        if peers.number == 0:
+            tell(run.finish())
+    except Interrupted as error:
+        tell(error)  # the others end after the same step
+    except Exception as error:
+        ray.get(board.pin.remote(as_told(error)))
+        raise  # or the others would wait for this one

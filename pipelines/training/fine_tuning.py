@@ -1,0 +1,146 @@
+"""`tune`: a network fine-tuned on the very film it is for, kept only if it wins on shots it has not seen.
+
+The film's own frames are the truth, the same frames once more made smaller (and coded like the film, where that can be read)
+are the input. What is learned there carries over to the step up from the film itself, as far as detail repeats across scales
+(Shocher et al. 2018, arXiv:1712.06087).
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from models.catalog.loader import load_network
+from models.catalog.lookup import find
+from models.errors import UsageError
+from pipelines.datasets.batch_loader import BatchSettings
+from pipelines.datasets.builder import make_dataset
+from pipelines.datasets.crop_selection import CropSettings
+from pipelines.datasets.degradation import DegradeSettings
+from pipelines.datasets.events import DatasetDone
+from pipelines.datasets.recompression import coding_of
+from pipelines.datasets.settings import DatasetSettings
+from pipelines.datasets.shards import Shards
+from pipelines.objectives.settings import OptimizerSettings, TrainSettings
+from pipelines.probe.probe import probe
+from pipelines.storage.atomic_file import write_atomically
+from pipelines.training.train import train
+from pipelines.training.trainer import Trained
+from pipelines.training.validation import Validation
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from models.catalog.card import Card
+
+__all__ = ["LEAST_GAIN_DB", "Gated", "tune"]
+
+
+LEAST_GAIN_DB = 0.05
+
+
+@dataclass(frozen=True)
+class Gated:
+    """Event: the tuned network was judged against the one it came from."""
+
+    weights: str
+    """Of the tuned network; empty where it was not kept."""
+    gain_db: float
+    """PSNR-Y on held-out shots, tuned less original."""
+    kept: bool
+    pairs: int
+    """Held-out pairs that it was judged on."""
+
+
+def tune(
+    video: str | Path,
+    folder: str | Path,
+    *,
+    init: str = "fast-x2",
+    minutes: float = 10.0,
+    resume: bool = False,
+    device: str = "cpu",
+    stop: Callable[[], bool] | None = None,
+    least_gain_db: float = LEAST_GAIN_DB,
+) -> Iterator[Any]:
+    """Fine-tune `init` on `video` for about `minutes` of training, into `folder`; yields the events of both stages, then Gated.
+
+    resume: go on where an earlier call was stopped. Raises UsageError where `init` is no network of ours, and what `make_dataset` and `train` raise.
+    """
+    card = _card(init)
+    target = Path(folder)
+    data = target / "data"
+    for made in make_dataset([video], data, _data_settings(video, card)):
+        if isinstance(made, DatasetDone) and not made.validation_pairs:
+            raise UsageError(f"{video}: is too short to hold out a part to judge by; per-title tuning needs some seconds of film")
+        yield made
+    weights = ""
+    for event in train(_train_settings(video, card, init, minutes), [data], target / "run", resume=resume, device=device, stop=stop, minutes=minutes):
+        yield event
+        if isinstance(event, Trained):
+            weights = event.weights
+    yield _judge(card, Path(weights), data, target, least_gain_db)
+
+
+def _card(init: str) -> Card:
+    cards = [c for c in find(init) if c.architecture not in {"interpolation", "foreign"}]
+    if not cards:
+        raise UsageError(f"--init {init}: is no network of ours that could be tuned")
+    return min(cards, key=lambda c: c.scale)
+
+
+def _data_settings(video: str | Path, card: Card) -> DatasetSettings:
+    info = probe(video)
+    try:
+        coding_of(info)
+        degrade = DegradeSettings(clean=0.5, kernels=("bicubic",), blur=0.0, noise=0.0, ringing=0.0, codec=1.0, crf="like-source")
+    except UsageError:
+        degrade = DegradeSettings(clean=0.5, kernels=("bicubic",), blur=0.0, noise=0.0, ringing=0.0, codec=1.0)
+    return DatasetSettings(
+        scale=card.scale,
+        truth_px=64 * card.scale,
+        every_frames=6,
+        shrink=1,
+        most_pairs=1200,
+        turn=False,
+        validation=0.15,
+        degrade=degrade,
+        crops=CropSettings(per_frame=8, duplicate_bits=2),
+    )
+
+
+def _train_settings(video: str | Path, card: Card, init: str, minutes: float) -> TrainSettings:
+    return TrainSettings(
+        name=f"{_plain(Path(video).stem)}-x{card.scale}",
+        scale=card.scale,
+        architecture=card.architecture,
+        network=card.settings,
+        description=f"{card.name} tuned on {Path(video).name} for {minutes:g} minutes",
+        init=init,
+        validate_every=sys.maxsize,  # only the last weights are judged: choosing the best of many on the same shots would flatter
+        ema_decay=0.995,
+        batch=BatchSettings(truth_px=64 * card.scale, orientations=2),
+        optimizer=OptimizerSettings(learning_rate=2e-4, warmup_steps=50),
+    )
+
+
+def _plain(name: str) -> str:
+    """A name for weights, whose format wants UTF-8, whatever bytes the film's has."""
+    return os.fsencode(name).decode(errors="replace").replace(" ", "-").replace("\ufffd", "_")
+
+
+def _judge(card: Card, weights: Path, data: Path, folder: Path, least_gain_db: float) -> Gated:
+    """Both networks as files hold them, on every held-out pair."""
+    held_out = Shards([data], "validation")
+    judge = Validation(held_out, len(held_out))
+    tuned = find(str(weights))[0]
+    before, after = (judge(load_network(c).module)["psnr"] for c in (card, tuned))  # type: ignore[arg-type]
+    gain = after - before
+    kept = gain >= least_gain_db
+    if kept:
+        for suffix in (".safetensors", ".toml"):
+            write_atomically(folder / (weights.stem + suffix), weights.with_suffix(suffix).read_bytes())
+    return Gated(str(folder / weights.name) if kept else "", gain, kept, len(held_out))

@@ -1,0 +1,93 @@
+"""`train`: a data set becomes weights, in this process or in several."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import torch
+
+from models.errors import UsageError
+from pipelines.objectives.settings import TrainSettings
+from pipelines.storage.atomic_file import write_atomically
+from pipelines.training.trainer import LEAST_STEPS, STEPS_FILE, Trainer, seconds_a_step
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from pipelines.training.trainer import Stepped, Trained, Validated
+
+__all__ = ["train"]
+
+
+def train(
+    settings: TrainSettings,
+    data: Sequence[str | Path],
+    folder: str | Path,
+    *,
+    resume: bool = False,
+    device: str = "cpu",
+    stop: Callable[[], bool] | None = None,
+    cluster: str | None = None,
+    workers: int | None = None,
+    cpus_per_worker: float | None = None,
+    minutes: float | None = None,
+) -> Iterator[Stepped | Validated | Trained]:
+    """Train on data sets made by `dataset`, into `folder`.
+
+    minutes: instead of the settings' steps, as many as that takes here, by the time of a few; a resumed training keeps them.
+    resume: go on from the folder's checkpoint if there is one. stop: asked after every step; True saves a checkpoint and
+    raises Interrupted. cluster, workers: share every batch out among processes of a Ray cluster ("local[:N]", "auto",
+    HOST:PORT); None: N of them, else one.
+    Raises UsageError for data that do not fit, MediaError for files that are damaged.
+    """
+    checkpoint, log = (Path(folder) / name for name in ("checkpoint.pt", "log.jsonl"))
+    begun = next((path for path in (checkpoint, log) if path.is_file() and path.stat().st_size), None)
+    if begun is not None and not resume:
+        raise UsageError(f"{begun}: training in this folder was begun before; give --resume, or another folder (-o)")
+    if minutes is not None and cluster is not None:
+        raise UsageError("how many steps some minutes are is measured where training begins, not on a cluster; with --cluster give --set steps=N")
+    if cluster is None and (workers is not None or cpus_per_worker is not None):
+        raise UsageError("--workers and --cpus-per-worker are of a cluster; give --cluster, too, or leave them out")
+    if cluster is not None:
+        from pipelines.cluster.ray_session import open_session
+
+        devices = torch.cuda.device_count() if device == "cuda" else 0
+        session, most, cpus = open_session(
+            cluster, workers=workers, cpus_per_worker=cpus_per_worker, usual=1, devices=devices, environment={}, spare_cpus=1, agents=True
+        )
+        with session:
+            from pipelines.training.distributed import train_together  # Ray is loaded now, as the session wants it
+
+            yield from train_together(settings, data, folder, workers=most or 1, cpus_per_worker=cpus or 1, device=device, stop=stop)
+        return
+    if minutes is not None:
+        steps = _begun_steps(Path(folder), minutes) if checkpoint.is_file() else _measured_steps(settings, data, Path(folder), device, minutes)
+        settings = replace(settings, steps=steps)
+    run = Trainer(settings, [Path(d) for d in data], Path(folder), torch.device(device))
+    if checkpoint.is_file():
+        run.state.load(checkpoint, run.identity)
+    yield from run.steps(stop or (lambda: False))
+    yield run.finish()
+
+
+def _measured_steps(settings: TrainSettings, data: Sequence[str | Path], folder: Path, device: str, minutes: float) -> int:
+    """How many steps so many minutes are; written down, as another measurement would find another number."""
+    steps = max(LEAST_STEPS, round(minutes * 60 / seconds_a_step(settings, data, device)))
+    folder.mkdir(parents=True, exist_ok=True)
+    write_atomically(folder / STEPS_FILE, json.dumps({"minutes": minutes, "steps": steps}).encode())
+    return steps
+
+
+def _begun_steps(folder: Path, minutes: float) -> int:
+    """How many they were when training in the folder began. Raises UsageError where it began otherwise."""
+    try:
+        begun = json.loads((folder / STEPS_FILE).read_text(encoding="utf-8"))
+        before, steps = float(begun["minutes"]), int(begun["steps"])
+    except (OSError, ValueError, KeyError, TypeError):
+        raise UsageError(f"{folder}: training did not begin with --minutes here; leave it out, or give --set steps=N as it began") from None
+    if before != minutes:
+        raise UsageError(f"{folder}: training began with --minutes {before:g}, not {minutes:g}; give the same to --resume, or another folder (-o)")
+    return steps

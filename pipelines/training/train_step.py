@@ -1,0 +1,88 @@
+"""`Gradients`: the forward and the backward pass of a training step; on CUDA one graph, for Python can't launch so many small kernels in time."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from pipelines.datasets.batch_loader import Batch
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from torch import Tensor
+
+    from pipelines.objectives.reconstruction import Reconstruction
+
+    Record = Callable[[Callable[[], Tensor]], Callable[[], Tensor]]
+
+__all__ = ["Gradients", "record_cuda_graph"]
+
+
+_WARM_UP = 3
+"""Passes before a recording, in which libraries choose and allocate."""
+
+
+class Gradients:
+    """Leaves gradients of an objective in the network's parameters."""
+
+    def __init__(self, objective: Reconstruction, autocast: Callable[[], Any], record: Record | None) -> None:
+        """autocast: a context for the forward pass. record: makes a graph of a pass, for an objective that repeats itself; None: none is made."""
+        self._objective, self._autocast = objective, autocast
+        self._record = record if objective.repeats else None
+        self._kept: Batch | None = None
+        self._replay: Callable[[], Tensor] | None = None
+
+    def __call__(self, batch: Batch, step: int) -> Tensor:
+        """The loss, a scalar on the device that the next call may write over; the gradients are the batch's alone."""
+        # Without a target made beforehand, tensors of the CPU take part in a pass: filters, indices.
+        if self._record is None or batch.target is None:
+            return self._pass(batch, step)
+        if self._kept is None or self._replay is None:
+            kept = _copy(batch)
+            self._replay = self._record(lambda: self._pass(kept, step))
+            self._kept = kept
+        else:
+            for static, tensor in zip(_tensors(self._kept), _tensors(batch), strict=True):
+                static.copy_(tensor, non_blocking=True)
+        return self._replay()
+
+    def _pass(self, batch: Batch, step: int) -> Tensor:
+        self._objective.network.zero_grad(set_to_none=True)
+        with self._autocast():
+            loss = self._objective.loss(batch, step)
+        loss.backward()  # type: ignore[no-untyped-call]
+        return loss.detach()
+
+
+def _tensors(batch: Batch) -> list[Tensor]:
+    return [*batch.low, *batch.truth, *([] if batch.target is None else [batch.target])]
+
+
+def _copy(batch: Batch) -> Batch:
+    low, truth = ((p[0].clone(), p[1].clone()) for p in (batch.low, batch.truth))
+    return Batch(low, truth, batch.frames, None if batch.target is None else batch.target.clone())
+
+
+def record_cuda_graph(work: Callable[[], Tensor]) -> Callable[[], Tensor]:
+    """A pass as a CUDA graph; what it returns and the gradients it leaves are written over by every replay.
+
+    Gradients must be none when it begins: those that are there would be added to, in every replay. Other threads may go on using the
+    device meanwhile. Raises torch.OutOfMemoryError like the pass itself.
+    """
+    stream = torch.cuda.Stream()  # type: ignore[no-untyped-call]
+    stream.wait_stream(torch.cuda.current_stream())
+    with torch.cuda.stream(stream):
+        for _ in range(_WARM_UP):
+            work()
+    torch.cuda.current_stream().wait_stream(stream)
+    graph = torch.cuda.CUDAGraph()
+    with torch.cuda.graph(graph, capture_error_mode="thread_local"):
+        result = work()
+
+    def replay() -> Tensor:
+        graph.replay()
+        return result
+
+    return replay

@@ -1,0 +1,153 @@
+"""`ChunkUpscaler`: packets of a span in, encoded chunks out. A plain class: no Ray, no process.
+
+Decoding runs ahead in one thread and encoding behind in another, over short queues; the networks run in between. Where a
+chunk ends, nothing waits: the next one is decoded and upscaled while the encoder of the last one drains.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import torch
+
+from models.errors import VerificationError
+from pipelines.codec.decoder import decode, deliver
+from pipelines.codec.encoder import EncodedChunk
+from pipelines.codec.filter_graph import filtered
+from pipelines.inference.device import choose_device, numerics_class
+from pipelines.inference.temporal_windows import Reel, Window, windows
+from pipelines.inference.upscaler import Upscaler
+from pipelines.media.pixel_format import PixelFormat
+from pipelines.media.video_info import Frame
+from pipelines.pool.interface import Free
+from pipelines.pool.malloc import TRIM_FRAMES, trim_heap
+from pipelines.workers.messages import Progress, SpanTask, WorkerSetup
+from pipelines.workers.progress_reports import ProgressReports, wind_reel
+from pipelines.workers.stage_threads import ChunkInProgress, Prefetch, StageClock
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from pipelines.media.demuxer import PacketData
+
+__all__ = ["ChunkUpscaler"]
+
+
+class ChunkUpscaler:
+    """Upscales spans of one plan, one after another, with networks loaded once."""
+
+    def __init__(self, setup: WorkerSetup) -> None:
+        self._plan, self._decoder = setup.plan, setup.decoder
+        self._device = choose_device(setup.device)
+        if self._device.type == "cuda":
+            # What is left for the CPU is copying; threads that wait for more of it would spin, and take the cores from the encoder.
+            torch.set_num_threads(1)
+        self.upscaler = Upscaler(setup.plan, self._device)
+        self._pixels = PixelFormat.parse(setup.plan.pix_fmt)
+        self.facts = numerics_class(self._device)
+        self._draining: threading.Thread | None = None
+        """The encoder of the last chunk, maybe of the last task."""
+        self._steps = _Steps()
+
+    @property
+    def pulse(self) -> int:
+        """Grows with what is decoded, every tile, every layer of a large network, and every packet."""
+        return self.upscaler.pulse + self._steps.count
+
+    def run(self, task: SpanTask, pieces: Iterable[list[PacketData]]) -> Iterator[Progress | EncodedChunk | Free]:
+        """Decode a span and yield its chunks as they are finished, with a progress report now and then.
+
+        While the encoder of one chunk drains, the next chunk is begun, also that of the next task: the last report comes as
+        `Free`. Raises CorruptError, IndexMismatchError, MediaError (the input), ResourceError (worth another try) and
+        VerificationError (frames got mixed up on the way).
+        """
+        making: deque[ChunkInProgress] = deque()
+        try:
+            yield from self._upscale(task, pieces, making)
+            while making:
+                yield making.popleft().finish()
+        finally:
+            for unfinished in making:
+                unfinished.abandon()
+
+    def _upscale(
+        self, task: SpanTask, pieces: Iterable[list[PacketData]], making: deque[ChunkInProgress]
+    ) -> Iterator[Progress | EncodedChunk | Free]:
+        """All up to the encoders; what they have not finished is left in `making`, oldest first."""
+        plan = self._plan
+        promise = task.promise(plan, self._decoder)
+        packets = (packet for piece in pieces for packet in piece)
+        conceal = plan.on_corrupt == "conceal"
+        clock = StageClock()
+        reports = ProgressReports(clock, self.upscaler.notes)
+        frames = deliver(reports.decoded(decode(packets, self._decoder, self._pixels, conceal=conceal, checks=task.checks)), promise, conceal=conceal)
+        frames = filtered(frames, plan, before=task.before, shown=task.shown)
+        settling, after = (n * plan.per_frame for n in plan.network_context)
+        with Prefetch(frames, clock) as ahead:
+            decoded = iter(ahead)
+            began = (task.chunks[0].start_frame - task.settling) * plan.per_frame
+            last = (task.chunks[-1].stop_frame + task.ahead) * plan.per_frame - 1
+            reel = Reel(decoded, began, settling + after)
+            for chunk in task.chunks:
+                first, stop = chunk.start_frame * plan.per_frame, chunk.stop_frame * plan.per_frame
+                start = max(began, first - settling)
+                yield from wind_reel(reel, start, ahead, reports)
+                seen = windows(reel, start, stop, self.upscaler.contract, last=min(last, stop - 1 + after), bits=self._pixels.bits)
+                for _ in range(start, first):
+                    self.upscaler.follow(next(seen))
+                    yield from reports.due()
+                making.append(ChunkInProgress(chunk, plan, after=self._draining if self._device.type == "cpu" else None, step=self._steps))
+                for number, (window, upscaled) in enumerate(self._upscaled(seen, clock), start=1):
+                    frame = window.frame
+                    upright = self.upscaler.turned(frame)
+                    decoded_as = upright if frame.origin is None else self.upscaler.turned(replace(frame, planes=frame.origin))
+                    making[-1].witness(decoded_as, upright, upscaled)
+                    with clock("encode wait"):
+                        making[-1].encoding.put(upscaled)
+                    reports.frames += 1
+                    if number % TRIM_FRAMES == 0:
+                        trim_heap()
+                    if making[0].is_drained:
+                        yield making.popleft().finish()
+                    yield from reports.due()
+                with clock("encode wait"):
+                    self._drain(making[-1])
+            _ = reel[last]
+            self.upscaler.stills.forget()
+            for _ in decoded:
+                raise VerificationError(f"more frames came than the {len(task.pts)} that were promised")
+        yield Free(reports.now())
+
+    def _drain(self, making: ChunkInProgress) -> None:
+        """Let a chunk's encoder come to its end; one at a time, beside the one that works."""
+        making.encoding.end()
+        if self._draining is not None:
+            self._draining.join()
+        self._draining = making.encoding.thread
+
+    def _upscaled(self, seen: Iterator[Window], clock: StageClock) -> Iterator[tuple[Window, Frame]]:
+        """Windows and what came of them, in order; several are under way at once where the device works so."""
+        pairs = self.upscaler.stream(seen) if self.upscaler.runs_ahead else ((window, self.upscale(window)) for window in seen)
+        while True:
+            with clock("network"):
+                pair = next(pairs, None)
+            if pair is None:
+                return
+            yield pair
+
+    def upscale(self, window: Window) -> Frame:
+        """The networks alone."""
+        return self.upscaler.follow(window)
+
+
+class _Steps:
+    """Counts what threads get done; one that another's takes the place of does no harm."""
+
+    def __init__(self) -> None:
+        self.count = 0
+
+    def __call__(self) -> None:
+        self.count += 1

@@ -1,0 +1,83 @@
+"""`Hardware`: a worker that makes nothing and tells what this machine computes, encodes and decodes with, by trying it.
+
+In a child, because a driver that is half there may end the process.
+"""
+
+from __future__ import annotations
+
+import os
+from fractions import Fraction
+from typing import TYPE_CHECKING, Any
+
+import av
+import torch
+from av.codec.hwaccel import HWAccel, hwdevices_available
+
+from pipelines.inference.device import bf16_units, choose_device, numerics_class
+from pipelines.media.demuxer import GUARDS, open_decoder
+from pipelines.workers.messages import HardwareFacts
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+__all__ = ["Hardware"]
+
+
+_MAKERS = ("_nvenc", "_qsv", "_amf", "_vaapi", "_videotoolbox", "_vulkan", "_v4l2m2m", "_mf")
+_SIDE_PX = 256
+"""Of the picture that is encoded: hardware refuses small ones."""
+
+
+class Hardware:
+    """Tries what there is, once."""
+
+    def __init__(self, setup: object) -> None:
+        del setup
+        self.facts = numerics_class(choose_device("auto"))
+
+    def run(self, task: str, pieces: Iterator[Any]) -> Iterator[HardwareFacts]:
+        """task: path of a short H.264 clip. Yields what was found."""
+        del pieces
+        devices = range(torch.cuda.device_count()) if torch.cuda.is_available() else range(0)
+        properties = [torch.cuda.get_device_properties(n) for n in devices]
+        amx, avx512_bf16 = bf16_units()
+        yield HardwareFacts(
+            cores=len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1,
+            capability=torch.backends.cpu.get_cpu_capability(),
+            amx=amx,
+            avx512_bf16=avx512_bf16,
+            dtype=self.facts["dtype"],
+            cuda_build=torch.version.cuda or "",
+            cuda=tuple({"name": p.name, "compute": f"{p.major}.{p.minor}", "memory_bytes": p.total_memory} for p in properties),
+            encoders=tuple(n for n in sorted(av.codec.codecs_available) if n.endswith(_MAKERS) and _encodes(n)),
+            decoders=tuple(n for n in hwdevices_available() if _decodes(n, task)),
+        )
+
+
+def _encodes(name: str) -> bool:
+    """The encoder opens and makes packets of a grey picture. False for decoders of that name, too."""
+    try:
+        formats = {f.name for f in av.codec.Codec(name, "w").video_formats or []}
+        context: Any = av.CodecContext.create(name, "w")
+        context.width = context.height = _SIDE_PX
+        context.pix_fmt = "yuv420p" if "yuv420p" in formats else "nv12"
+        context.time_base, context.framerate = Fraction(1, 25), Fraction(25)
+        frame = av.VideoFrame(_SIDE_PX, _SIDE_PX, context.pix_fmt)
+        for plane in frame.planes:
+            plane.update(b"\x80" * plane.buffer_size)
+        frame.pts = 0
+        return bool([*context.encode(frame), *context.encode(None)])
+    except Exception:  # noqa: BLE001 - whatever it says, it can't be used
+        return False
+
+
+def _decodes(kind: str, clip: str) -> bool:
+    """A device of that kind decodes the first picture of a clip."""
+    try:
+        accelerator = HWAccel(device_type=kind, allow_software_fallback=False)
+        with av.open(clip, options=GUARDS, hwaccel=accelerator) as container:
+            stream = container.streams.video[0]
+            decoder = open_decoder(stream)
+            return any(decoder.decode(packet) for packet in container.demux(stream)) and bool(decoder.is_hwaccel)
+    except Exception:  # noqa: BLE001 - as above
+        return False

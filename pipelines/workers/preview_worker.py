@@ -1,0 +1,247 @@
+"""`Sampler`: a worker that shows a few moments of a film through several networks, with what each costs."""
+
+from __future__ import annotations
+
+import os
+import time
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+
+from pipelines.codec.decoder import decode, deliver
+from pipelines.codec.encoder import encode_chunk
+from pipelines.codec.filter_graph import filtered
+from pipelines.frames.images import busiest, png, sheet
+from pipelines.frames.samples import to_rgb
+from pipelines.inference.device import choose_device, numerics_class
+from pipelines.inference.temporal_windows import Reel, windows
+from pipelines.inference.upscaler import Upscaler
+from pipelines.media.demuxer import open_memory
+from pipelines.media.image_sequence import unpack
+from pipelines.media.pixel_format import PixelFormat
+from pipelines.media.video_info import Frame
+from pipelines.workers.messages import Sampled, Stages
+from pipelines.workers.preview_crop import Excerpt, cut_out
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from pipelines.inference.temporal_windows import Window
+    from pipelines.media.demuxer import PacketData
+    from pipelines.media.video_info import Chunk
+    from pipelines.plan.plan import Plan
+    from pipelines.workers.messages import SpanTask, WorkerSetup
+    from pipelines.workers.preview_crop import Place
+
+__all__ = ["PICTURE_PX", "Sampler"]
+
+
+PICTURE_PX = (480, 640)
+"""Height and width of what is cut out of a result, or all of a smaller one."""
+_WIDE_PX = 1280
+"""A result at least so wide is encoded in part only."""
+_SHARE = 8
+"""Of such a one, one part of so many."""
+_WORTHWHILE = 0.75
+"""Parts that take a larger share of a frame's pixels are not made alone."""
+
+
+class Sampler:
+    """Decodes once, as the setup's plan says, and puts the same frames through the networks of the others."""
+
+    def __init__(self, setup: WorkerSetup) -> None:
+        self._plan, self._decoder = setup.plan, setup.decoder
+        device = choose_device(setup.device)
+        self._ways = [_Way(p, device) for p in setup.others or (setup.plan,)]
+        self.facts = numerics_class(device)
+
+    def run(self, task: SpanTask, pieces: Iterator[list[PacketData]]) -> Iterator[Sampled]:
+        """Yield one `Sampled` for each chunk of the task: the frames of a moment, the first of which is shown."""
+        plan = self._plan
+        pixels = PixelFormat.parse(plan.pix_fmt)
+        conceal = plan.on_corrupt == "conceal"
+        decoded = 0
+
+        def counted() -> Iterator[Frame]:
+            nonlocal decoded
+            for frame in decode((p for piece in pieces for p in piece), self._decoder, pixels, conceal=conceal):
+                decoded += 1
+                yield frame
+
+        frames = deliver(counted(), task.promise(plan, self._decoder), conceal=conceal)
+        frames = filtered(frames, plan, before=task.before, shown=task.shown)
+        settling, after = (n * plan.per_frame for n in plan.network_context)
+        began = (task.chunks[0].start_frame - task.settling) * plan.per_frame
+        last = (task.chunks[-1].stop_frame + task.ahead) * plan.per_frame - 1
+        reel = Reel(frames, began, settling + after + max(c.frame_count for c in task.chunks) * plan.per_frame)
+        for chunk in task.chunks:
+            first, stop = chunk.start_frame * plan.per_frame, chunk.stop_frame * plan.per_frame
+            start, end = max(began, first - settling), min(last, stop - 1 + after)
+            before, clock, cpu = decoded, time.perf_counter(), time.process_time()
+            seen = [reel[number] for number in range(start, end + 1)]
+            count = max(1, decoded - before)
+            decoding = ((time.perf_counter() - clock) / count, (time.process_time() - cpu) / count)
+            yield self._sample(chunk, seen, first - start, stop - first, decoding)
+        for _ in frames:
+            pass  # to the end, so that everything promised was there
+
+    def _sample(self, chunk: Chunk, seen: list[Frame], first: int, count: int, decoding: tuple[float, float]) -> Sampled:
+        """seen: the moment's frames from number `first` on, `count` of them, with their neighbours."""
+        place = self._place(self._ways[0].upscaler.turned(seen[first]))
+        shown, sizes, stages = [], [], []
+        for way in self._ways:
+            made = way.moment(seen, first, count, place)
+            clock, cpu = time.perf_counter(), time.process_time()
+            sizes.append(_encoded(made.parts, chunk.index, way.plan))
+            share = _share(way.plan)
+            encoding = (share * (time.perf_counter() - clock) / count, share * (time.process_time() - cpu) / count)
+            wall, spent = ({"decode": d, "network": n, "encode": e} for d, n, e in zip(decoding, made.seconds, encoding, strict=True))
+            cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+            stages.append(Stages(wall, spent, cores, way.upscaler.device.type == "cuda", 0, 0.0, 0, 0))
+            shown.append(_pixels(made.shown, way.plan))
+        keys, others = zip(*sizes, strict=True)
+        return Sampled(chunk.index, tuple(png(p) for p in shown), png(sheet([shown])), keys, others, tuple(stages))
+
+    def _place(self, frame: Frame) -> Place:
+        """Rows and columns of the result with the most detail in the source, on the grid of its chroma."""
+        plan = self._plan
+        height, width = _shown_px(plan)
+        luma = frame.planes[0].astype(np.float32)
+        rows, columns = luma.shape
+        detail = np.zeros_like(luma)
+        detail[:-1, :-1] = np.abs(luma[1:, :-1] - luma[:-1, 1:])
+        top, left = busiest(detail, max(1, height * rows // plan.out_height), max(1, width * columns // plan.out_width))
+        top = min(top * plan.out_height // rows, plan.out_height - height) // 8 * 8
+        left = min(left * plan.out_width // columns, plan.out_width - width) // 8 * 8
+        return slice(top, top + height), slice(left, left + width)
+
+
+@dataclass(frozen=True, eq=False)
+class _Made:
+    """What a network made of a moment."""
+
+    shown: list[np.ndarray]
+    """Planes of the place that is shown of the first frame."""
+    parts: list[list[np.ndarray]]
+    """Planes of what is encoded of each frame."""
+    seconds: tuple[float, float]
+    """A frame of the whole film takes, by the clock and of all cores."""
+
+
+class _Way:
+    """One of the networks: what is shown and what is encoded of its results is all that it makes, wherever parts of them can be made alone."""
+
+    def __init__(self, plan: Plan, device: torch.device) -> None:
+        self.plan, self.upscaler = plan, Upscaler(plan, device)
+        self._strips = _strips(plan)
+        self._pixels = PixelFormat.parse(plan.out_pix_fmt)
+        self._is_warm = False
+        self._seconds: tuple[float, float] | None = None
+        self._excerpts: tuple[Excerpt, Excerpt] | None = None
+        """For the place that is shown, and for the strips."""
+        contract = self.upscaler.contract
+        if len(self._strips) > 1 and Excerpt.takes(plan, contract, classical=not plan.stages[0].card.sha256):
+            sizes = [(rows.stop - rows.start, columns.stop - columns.start) for rows, columns in self._strips]
+            box, strips = Excerpt(plan, contract, device, _shown_px(plan)), Excerpt(plan, contract, device, sizes[0], len(sizes))
+            if strips.share < _WORTHWHILE:
+                self._excerpts = box, strips
+
+    def moment(self, seen: list[Frame], first: int, count: int, place: Place) -> _Made:
+        """Of `count` frames from number `first` on, with their neighbours."""
+        bits = PixelFormat.parse(self.plan.pix_fmt).bits
+        contract = self.upscaler.contract
+        settling = min(first, self.plan.network_context[0] * self.plan.per_frame)
+        reel = Reel(iter(seen), 0, len(seen))
+        begin, stop = first - settling, first + count
+        told = list(windows(reel, begin, stop, contract, last=min(len(seen), stop + contract.future) - 1, bits=bits))
+        made = self._excerpted(told, place) if self._excerpts is not None else self._whole(told, settling, place)
+        self.upscaler.stills.forget()
+        self._is_warm = True
+        return made
+
+    def _whole(self, told: Sequence[Window], settling: int, place: Place) -> _Made:
+        made, times = [], []
+        for window in told:
+            frame, spent = self._timed(window)
+            made.append(frame.planes)
+            times.append(spent)
+        if not self._is_warm and len(times) > 1:
+            del times[0]  # kernels were compiled, and caches filled
+        wall, cpu = (float(np.mean(t)) for t in zip(*times, strict=True))
+        return _Made(cut_out(made[settling], self._pixels, place), [self._striped(m) for m in made[settling:]], (wall, cpu))
+
+    def _excerpted(self, told: Sequence[Window], place: Place) -> _Made:
+        """Parts alone, but for one whole frame, which is timed: smaller ones would be faster than their share."""
+        assert self._excerpts is not None
+        box, strips = self._excerpts
+        shown, parts = box(told[0].frame, [place])[0], []
+        for window in told:
+            if self._seconds is None and window is told[-1]:
+                if self.upscaler.device.type == "cuda":  # a graph is recorded
+                    self.upscaler.follow(window)
+                    self.upscaler.stills.forget()
+                whole, self._seconds = self._timed(window)
+                parts.append(self._striped(whole.planes))
+            else:
+                parts.append(_side_by_side(strips(window.frame, self._strips)))
+        assert self._seconds is not None
+        return _Made(shown, parts, self._seconds)
+
+    def _timed(self, window: Window) -> tuple[Frame, tuple[float, float]]:
+        clock, cpu = time.perf_counter(), time.process_time()
+        made = self.upscaler.follow(window)
+        return made, (time.perf_counter() - clock, time.process_time() - cpu)
+
+    def _striped(self, planes: Sequence[np.ndarray]) -> list[np.ndarray]:
+        return _side_by_side([cut_out(planes, self._pixels, strip) for strip in self._strips])
+
+
+def _shown_px(plan: Plan) -> tuple[int, int]:
+    """Height and width of what is shown of a result."""
+    return min(PICTURE_PX[0], plan.out_height), min(PICTURE_PX[1], plan.out_width)
+
+
+def _share(plan: Plan) -> int:
+    """Of how many parts of a result one is encoded."""
+    return _SHARE if plan.out_width >= _WIDE_PX and not plan.encoder.is_picture else 1
+
+
+def _strips(plan: Plan) -> list[Place]:
+    """What is encoded of a result: all of it, or two strips around a quarter and three quarters of its width.
+
+    From top to bottom, for sky, ground and black bars are what differs most.
+    """
+    share = _share(plan)
+    if share == 1:
+        return [(slice(0, plan.out_height), slice(0, plan.out_width))]
+    width = plan.out_width // (2 * share) // 8 * 8
+    lefts = [(plan.out_width * quarter // 4 - width // 2) // 8 * 8 for quarter in (1, 3)]
+    return [(slice(0, plan.out_height), slice(left, left + width)) for left in lefts]
+
+
+def _side_by_side(strips: Sequence[Sequence[np.ndarray]]) -> list[np.ndarray]:
+    return [np.concatenate(planes, axis=1) for planes in zip(*strips, strict=True)]
+
+
+def _encoded(parts: Sequence[Sequence[np.ndarray]], index: int, plan: Plan) -> tuple[float, float]:
+    """Encode parts of frames as a run would all of them: (bytes of the first frame, of each of the others on average), of the whole."""
+    stamped = [Frame(number, planes) for number, planes in enumerate(parts)]
+    encoder = replace(plan.encoder, width=stamped[0].planes[0].shape[1])
+    chunk = encode_chunk(stamped, index, encoder, time_base=1 / plan.rate, rate=plan.rate, sar=plan.sar, color=plan.out_color)
+    if encoder.is_sequence:
+        sizes = [len(picture) for picture in unpack(chunk.data)]
+    elif encoder.is_picture:
+        sizes = [len(chunk.data)]
+    else:
+        with open_memory(chunk.data) as container:
+            sizes = [packet.size for packet in container.demux(video=0) if packet.size]
+    whole = plan.out_width / encoder.width
+    return float(sizes[0]) * whole, float(np.mean(sizes[1:] or sizes)) * whole
+
+
+def _pixels(planes: Sequence[np.ndarray], plan: Plan) -> np.ndarray:
+    """(H,W,3) uint8 R'G'B' of a place of a result; the transfer curve stays what it is."""
+    rgb = to_rgb(planes, PixelFormat.parse(plan.out_pix_fmt), plan.out_color)[0]
+    return (rgb.clamp(0, 1) * 255).round().to(torch.uint8).permute(1, 2, 0).numpy()

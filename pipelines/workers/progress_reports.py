@@ -1,0 +1,63 @@
+"""Progress messages of a worker, and a sign of life while a frame takes long."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+from pipelines.inference.temporal_windows import Reel
+from pipelines.media.video_info import Frame
+from pipelines.workers.messages import Progress
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from pipelines.workers.stage_threads import Prefetch, StageClock
+
+__all__ = ["ProgressReports", "wind_reel"]
+
+
+_REPORT_SECONDS = 0.5
+
+
+class ProgressReports:
+    """What was done since the last report. One comes now and then also where no frame is finished for long, or we would be taken for hung."""
+
+    def __init__(self, clock: StageClock, notes: list[str]) -> None:
+        self._clock, self._notes = clock, notes
+        self._told = time.monotonic()
+        self._decoded = self._told_decoded = 0
+        self.frames = 0
+        """Finished."""
+
+    def decoded(self, frames: Iterable[Frame]) -> Iterator[Frame]:
+        """The decoder's frames, counted as they pass."""
+        for frame in frames:
+            self._decoded += 1
+            yield frame
+
+    def now(self) -> Progress:
+        """A report."""
+        notes, frames = tuple(self._notes), self.frames
+        self._notes.clear()
+        self.frames, self._told, self._told_decoded = 0, time.monotonic(), self._decoded
+        return Progress(frames, self._clock.take(), notes)
+
+    def due(self) -> Iterator[Progress]:
+        """A report, where the last one is a while ago."""
+        if time.monotonic() - self._told > _REPORT_SECONDS:
+            yield self.now()
+
+    def decoding(self) -> Iterator[Progress]:
+        """A report, where the decoder has given anything since the last one."""
+        if self._decoded > self._told_decoded:
+            yield self.now()
+
+
+def wind_reel(reel: Reel, number: int, ahead: Prefetch, reports: ProgressReports) -> Iterator[Progress]:
+    """Have the reel come to a frame, for which no more than decoding is done, maybe for long: pre-roll, chunks that are there already."""
+    while reel.next <= number:
+        while not ahead.is_there(_REPORT_SECONDS):
+            yield from reports.decoding()
+        _ = reel[reel.next]
+        yield from reports.due()

@@ -1,0 +1,198 @@
+"""Threads and queues that let decoding, upscaling and encoding of a chunk overlap."""
+
+from __future__ import annotations
+
+import contextlib
+import queue
+import threading
+import time
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from models.errors import ResourceError, VerificationError
+from pipelines.codec.encoder import EncodedChunk, encode_chunk
+from pipelines.media.video_info import Frame
+from pipelines.pool.malloc import give_back_memory
+from pipelines.workers.frame_check import Witness
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from pipelines.media.video_info import Chunk
+    from pipelines.plan.plan import Plan
+
+__all__ = ["ChunkInProgress", "Prefetch", "StageClock"]
+
+
+_AHEAD = 4
+"""Frames that may wait between two steps."""
+
+
+class StageClock:
+    """Seconds spent by step since the last look; a step within another is not counted twice."""
+
+    def __init__(self) -> None:
+        self._seconds: dict[str, float] = {}
+        self._inner = 0.0
+
+    @contextmanager
+    def __call__(self, name: str) -> Iterator[None]:
+        since, outer, self._inner = time.monotonic(), self._inner, 0.0
+        try:
+            yield
+        finally:
+            spent = time.monotonic() - since
+            self._seconds[name] = self._seconds.get(name, 0.0) + spent - self._inner
+            self._inner = outer + spent
+
+    def take(self) -> dict[str, float]:
+        taken, self._seconds = self._seconds, {}
+        return taken
+
+
+class _Failure:
+    """An exception on its way through a queue."""
+
+    def __init__(self, error: BaseException) -> None:
+        self.error = error
+
+
+_END: Any = object()
+
+
+class Prefetch:
+    """An iterator that is run in a thread, a few items ahead of whoever reads it."""
+
+    def __init__(self, items: Iterator[Frame], clock: StageClock) -> None:
+        self._items, self._clock = items, clock
+        self._queue: queue.Queue[Any] = queue.Queue(maxsize=_AHEAD)
+        self._head: Any = None
+        """What has left the queue and was not read yet."""
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._fill, daemon=True)
+
+    def __enter__(self) -> Prefetch:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stop.set()
+        while self._thread.is_alive():
+            try:
+                self._queue.get(timeout=0.05)
+            except queue.Empty:
+                continue
+
+    def _fill(self) -> None:
+        try:
+            for item in self._items:
+                if self._stop.is_set():
+                    return
+                self._queue.put(item)
+            self._queue.put(_END)
+        except BaseException as error:  # noqa: BLE001 - raised again where the items are read
+            self._queue.put(_Failure(error))
+
+    def is_there(self, within: float | None) -> bool:
+        """Wait for the next item, or the end, so many seconds at most; whether it can be read."""
+        if self._head is None:
+            with self._clock("decode wait"), contextlib.suppress(queue.Empty):
+                self._head = self._queue.get(timeout=within)
+        return self._head is not None
+
+    def __iter__(self) -> Iterator[Frame]:
+        while True:
+            self.is_there(None)
+            item, self._head = self._head, None
+            if item is _END:
+                return
+            if isinstance(item, _Failure):
+                raise item.error
+            yield item
+
+
+class ChunkInProgress:
+    """A chunk on its way: its encoder, and the witness of its frames."""
+
+    def __init__(self, chunk: Chunk, plan: Plan, *, after: threading.Thread | None, step: Callable[[], None]) -> None:
+        """after: encoder that has to end before this one begins. step: called for every packet.
+
+        On a CPU, where encoders hold most of the memory, hundreds of megabytes each, and keep all cores busy while they drain.
+        """
+        self._index = chunk.index
+        self._witness = Witness(plan)
+        self._corrupt = 0
+        self.encoding = _Encoding(chunk.index, plan, after, step)
+
+    def witness(self, decoded: Frame, filtered: Frame, upscaled: Frame) -> None:
+        """The next frame as it was decoded, as the networks saw it, both upright, and what came of it."""
+        self._corrupt += decoded.corrupt
+        self._witness.source(decoded, filtered)
+        self._witness.result(upscaled)
+
+    @property
+    def is_drained(self) -> bool:
+        return not self.encoding.thread.is_alive()
+
+    def finish(self) -> EncodedChunk:
+        """The chunk, as soon as the encoder has drained. Raises what it raised; VerificationError for other timestamps than went in."""
+        try:
+            encoded = self.encoding.outcome()
+        finally:
+            give_back_memory()
+        pts = self._witness.pts
+        if sorted(encoded.pts) != pts:
+            raise VerificationError(f"chunk {self._index}: the encoder gave {len(encoded.pts)} packets for {len(pts)} frames, or other timestamps")
+        return replace(encoded, thumbnails=self._witness.thumbnails, corrupt=self._corrupt)
+
+    def abandon(self) -> None:
+        """End the encoder after a failure elsewhere."""
+        self.encoding.end()
+        self.encoding.thread.join()
+        give_back_memory()
+
+
+class _Encoding:
+    """The encoder of one chunk in a thread of its own."""
+
+    def __init__(self, index: int, plan: Plan, after: threading.Thread | None, step: Callable[[], None]) -> None:
+        self._queue: queue.Queue[Any] = queue.Queue(maxsize=_AHEAD)
+        self._outcome: list[EncodedChunk | BaseException] = []
+        self.thread = threading.Thread(target=self._run, args=(index, plan, after, step), daemon=True)
+        self.thread.start()
+
+    def _run(self, index: int, plan: Plan, after: threading.Thread | None, step: Callable[[], None]) -> None:
+        try:
+            if after is not None:
+                after.join()
+            frames = iter(self._queue.get, _END)
+            self._outcome.append(
+                encode_chunk(frames, index, plan.encoder, time_base=plan.time_base, rate=plan.rate, sar=plan.sar, color=plan.out_color, step=step)
+            )
+        except BaseException as error:  # noqa: BLE001 - raised again by `outcome`
+            self._outcome.append(error)
+
+    def put(self, frame: Frame) -> None:
+        """The next frame; waits while there is no room. Raises what ended the encoder."""
+        if not self._put(frame):
+            self.outcome()
+
+    def end(self) -> None:
+        """No more frames will come."""
+        self._put(_END)
+
+    def _put(self, item: Any) -> bool:
+        while self.thread.is_alive():
+            with contextlib.suppress(queue.Full):
+                self._queue.put(item, timeout=0.2)
+                return True
+        return False
+
+    def outcome(self) -> EncodedChunk:
+        """What came of it, when it has ended."""
+        self.thread.join()
+        outcome = self._outcome[0] if self._outcome else ResourceError("the encoder stopped without a word")
+        if isinstance(outcome, BaseException):
+            raise outcome
+        return outcome

@@ -1,0 +1,173 @@
+"""`StageTimer`: a worker that makes nothing and times each stage of a chunk alone."""
+
+from __future__ import annotations
+
+import os
+import time
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+
+from pipelines.codec.decoder import decode, deliver
+from pipelines.codec.encoder import EncodedChunk, encode_chunk
+from pipelines.codec.filter_graph import filtered
+from pipelines.inference.temporal_windows import Reel, windows
+from pipelines.media.demuxer import open_memory
+from pipelines.media.image_sequence import unpack
+from pipelines.media.pixel_format import PixelFormat
+from pipelines.media.video_info import Frame
+from pipelines.workers.chunk_worker import ChunkUpscaler
+from pipelines.workers.frame_check import Witness
+from pipelines.workers.messages import Stages
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from pipelines.media.demuxer import PacketData
+    from pipelines.plan.plan import Plan
+    from pipelines.workers.messages import SpanTask, WorkerSetup
+
+__all__ = ["StageSampler", "StageTimer"]
+
+
+_FRAMES = 24
+"""That are upscaled, and encoded there and back."""
+_FRAMES_OF_A_SAMPLE = 8
+_DECODED = 240
+"""Frames of a span that are decoded at most."""
+
+
+class _Awaited:
+    """Packets as they come, none kept, and what waiting for them took."""
+
+    def __init__(self, packets: Iterator[PacketData]) -> None:
+        self._packets = packets
+        self.wall = self.cpu = 0.0
+        """Seconds; of the CPU, in the thread that reads."""
+
+    def __iter__(self) -> Iterator[PacketData]:
+        while True:
+            wall, cpu = time.perf_counter(), time.thread_time()
+            packet = next(self._packets, None)
+            self.wall += time.perf_counter() - wall
+            self.cpu += time.thread_time() - cpu
+            if packet is None:
+                return
+            yield packet
+
+
+class StageTimer:
+    """Times decode, check, network and encode of the span it is given."""
+
+    _most = _FRAMES
+
+    def __init__(self, setup: WorkerSetup) -> None:
+        self._setup = setup
+        self._worker = ChunkUpscaler(setup)
+        self.facts = self._worker.facts
+
+    def run(self, task: SpanTask, pieces: Iterator[list[PacketData]]) -> Iterator[Stages]:
+        """Yield one `Stages`."""
+        plan, upscaler = self._setup.plan, self._worker.upscaler
+        packets = _Awaited(packet for piece in pieces for packet in piece)
+        pixels = PixelFormat.parse(plan.pix_fmt)
+        conceal = plan.on_corrupt == "conceal"
+        wall: dict[str, float] = {}
+        cpu: dict[str, float] = {}
+
+        def timed(name: str, work: Callable[[], list[Frame]], count: int = 0) -> list[Frame]:
+            walls, cpus = time.perf_counter(), time.process_time()
+            made = work()
+            count = count or max(1, passed)
+            wall[name], cpu[name] = (time.perf_counter() - walls) / count, (time.process_time() - cpus) / count
+            return made
+
+        passed = 0
+
+        def decoded() -> list[Frame]:
+            nonlocal passed
+            promise = task.promise(plan, self._setup.decoder)
+            frames = deliver(decode(packets, self._setup.decoder, pixels, conceal=conceal), promise, conceal=conceal)
+            kept = []
+            for frame in filtered(frames, plan, before=task.before, shown=task.shown):
+                passed += 1
+                if passed <= self._most:
+                    kept.append(frame)
+                if passed >= _DECODED:
+                    break  # a span may be the whole film
+            return kept
+
+        sources = timed("decode", decoded)
+        wall["decode"] = max(0.0, wall["decode"] - packets.wall / max(1, passed))
+        cpu["decode"] = max(0.0, cpu["decode"] - packets.cpu / max(1, passed))
+        windowed = list(windows(Reel(iter(sources), 0, len(sources)), 0, len(sources), upscaler.contract, last=len(sources) - 1, bits=pixels.bits))
+        upscaler.follow(windowed[0])  # kernels are compiled and caches filled
+        upscaler.stills.forget()
+        made = timed("network", lambda: [made for _, made in upscaler.stream(windowed)], len(windowed))
+
+        def checked() -> list[Frame]:
+            witness = Witness(plan)
+            for source, result in zip(sources, made, strict=True):
+                witness.source(upscaler.turned(source if source.origin is None else Frame(source.pts, source.origin)))
+                witness.result(result)
+            return []
+
+        timed("check", checked, len(made))
+        there_and_back = [*made, *reversed(made)]
+        chunks: list[EncodedChunk] = []
+        stamped = [Frame(number, frame.planes) for number, frame in enumerate(there_and_back)]
+
+        def encoded() -> list[Frame]:
+            chunks.append(encode_chunk(stamped, 0, plan.encoder, time_base=1 / plan.rate, rate=plan.rate, sar=plan.sar, color=plan.out_color))
+            return []
+
+        timed("encode", encoded, len(stamped))
+        cuda = self.facts.get("device") == "cuda"
+        planes = sum(p.nbytes for p in (*sources[0].planes, *made[0].planes)) if cuda else 0
+        order = ("decode", "check", "network", "encode")
+        yield Stages(
+            {n: wall[n] for n in order}, {n: cpu[n] for n in order}, len(os.sched_getaffinity(0)), cuda, planes, self._convolution_tflops(),
+            upscaler.stills.tiles, upscaler.stills.taken, *_sizes(chunks[0], plan),
+        )  # fmt: skip
+
+    def _convolution_tflops(self) -> float:
+        """Of 3x3 convolutions between as many channels as the network's body has, on maps as large as its tiles."""
+        from models.layers.convolution import convolve, pack_weights
+
+        plan, upscaler = self._setup.plan, self._worker.upscaler
+        width = int(plan.stages[0].card.settings.get("width", 0))
+        if not width:
+            return 0.0
+        height, columns = (n // 2 for n in plan.tile_px)
+        x = torch.randn(1, width, height, columns, device=upscaler.device, dtype=upscaler.dtype).contiguous(memory_format=torch.channels_last)
+        layer = torch.nn.Conv2d(width, width, 3, padding=1, device=upscaler.device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        if upscaler.device.type == "cpu":
+            pack_weights(layer, upscaler.dtype)
+        times = []
+        with torch.inference_mode(), torch.autocast(upscaler.device.type, upscaler.dtype, enabled=upscaler.dtype != torch.float32):
+            for _ in range(12):
+                began = time.perf_counter()
+                convolve(layer, x, relu=True)
+                if upscaler.device.type == "cuda":
+                    torch.cuda.synchronize()
+                times.append(time.perf_counter() - began)
+        return 2 * 9 * width * width * height * columns / sorted(times)[len(times) // 2] / 1e12
+
+
+class StageSampler(StageTimer):
+    """The same on a few frames, for several places of a film."""
+
+    _most = _FRAMES_OF_A_SAMPLE
+
+
+def _sizes(chunk: EncodedChunk, plan: Plan) -> tuple[float, float]:
+    """Bytes of a chunk's first frame, and of the others on average."""
+    if plan.encoder.is_sequence:
+        sizes = [len(picture) for picture in unpack(chunk.data)]
+    elif plan.encoder.is_picture:
+        sizes = [len(chunk.data)]
+    else:
+        with open_memory(chunk.data) as container:
+            sizes = [packet.size for packet in container.demux(video=0) if packet.size]
+    return float(sizes[0]), float(np.mean(sizes[1:] or sizes))

@@ -1,0 +1,94 @@
+"""Names, cards and files of networks."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from models.catalog.card import INTERPOLATORS, Card
+from models.catalog.loader import load_network
+from models.catalog.lookup import cards, default_model, find
+from models.errors import MediaError, UsageError, VsrError
+from tests.helpers.command import environment
+
+
+def test_the_classical_scalers_are_always_there() -> None:
+    assert set(INTERPOLATORS) <= {c.name for c in cards()}
+    assert (default_model(), default_model(on_gpu=True)) == ("fast", "quality")
+
+
+def test_an_unknown_name_is_told_what_there_is() -> None:
+    with pytest.raises(UsageError, match=r"no such network; did you mean lanczos.*bicubic"):
+        find("lanc")
+    with pytest.raises(UsageError, match=r"did you mean fast\?"):
+        find("fsat")
+    with pytest.raises(UsageError, match=r"no such network\. There are"):
+        find("xyzzy")
+
+
+def test_a_family_is_a_name_without_its_scale() -> None:
+    assert Card("fast-x3", 3, "compact").family == "fast"
+    assert Card("lanczos", 0, "interpolation").family == "lanczos"
+    assert Card("my-xray", 2, "compact").family == "my-xray"
+
+
+def saved(folder: Path, **changes: object) -> Path:
+    """A compact network with a card."""
+    from safetensors.torch import save_file
+
+    from models.architectures.compact import Compact
+    from models.catalog.card import sha256_of
+
+    weights = folder / "tiny-x2.safetensors"
+    save_file(Compact(scale=2, width=32, depth=1).state_dict(), weights)
+    table = {"scale": 2, "sha256": sha256_of(weights), "depth": 1, **changes}
+    (folder / "tiny-x2.toml").write_text(
+        f'scale = {table["scale"]}\narchitecture = "compact"\nsha256 = "{table["sha256"]}"\n[settings]\nwidth = 32\ndepth = {table["depth"]}\n'
+    )
+    return weights
+
+
+def test_a_network_with_its_card_is_loaded(tmp_path: Path) -> None:
+    import torch
+
+    (card,) = find(str(saved(tmp_path)))
+    network = load_network(card)
+    luma, chroma = network.module((torch.rand(1, 1, 8, 8), torch.zeros(1, 2, 4, 4)))
+    assert (luma.shape, chroma.shape) == ((1, 1, 16, 16), (1, 2, 8, 8))
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"), [({"sha256": "0" * 64}, "SHA-256"), ({"depth": 2}, "not those of compact"), ({"scale": 3}, "not those of compact")]
+)
+def test_weights_that_are_not_what_the_card_says_are_refused(tmp_path: Path, changes: dict[str, object], words: str) -> None:
+    with pytest.raises(MediaError, match=words):
+        load_network(find(str(saved(tmp_path, **changes)))[0])
+
+
+def test_a_torn_card_is_named(tmp_path: Path) -> None:
+    path = saved(tmp_path)
+    path.with_suffix(".toml").write_text("scale = ")
+    with pytest.raises(UsageError, match="tiny-x2.toml"):
+        find(str(path))
+
+
+def test_a_missing_file_is_named() -> None:
+    with pytest.raises(UsageError, match="no such file"):
+        find("/nowhere/x.pth")
+
+
+def test_cards_are_read_without_torch() -> None:
+    program = "import sys; from models.catalog.lookup import cards, find; cards(); find('lanczos'); print('torch' in sys.modules)"
+    done = subprocess.run([sys.executable, "-P", "-c", program], env=environment(), capture_output=True, text=True, timeout=60, check=True)
+    assert done.stdout.strip() == "False"
+
+
+@pytest.mark.parametrize("kind", VsrError.__subclasses__() + [k for b in VsrError.__subclasses__() for k in b.__subclasses__()])
+def test_errors_survive_the_way_between_processes(kind: type[VsrError]) -> None:
+    import pickle
+
+    found = pickle.loads(pickle.dumps(kind("what was found; what to do")))
+    assert (type(found), str(found), found.exit_code) == (kind, "what was found; what to do", kind.exit_code)

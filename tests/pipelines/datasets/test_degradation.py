@@ -1,0 +1,174 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from models.errors import UsageError
+from pipelines.datasets.degradation import Degradation, DegradeSettings, Stage, degrade, draw, read_case, read_record
+from pipelines.datasets.recompression import CODECS, Coding, coding_of, recode
+from pipelines.frames.samples import from_values, to_values
+from pipelines.probe.probe import probe
+from tests.helpers.footage import clip, film
+
+
+def difference(a: np.ndarray, b: np.ndarray) -> float:
+    return float(np.abs(a.astype(np.float64) - b.astype(np.float64)).mean())
+
+
+@pytest.mark.parametrize("scale", [2, 3, 4])
+def test_sizes_shrink_by_the_scale_for_luma_and_chroma(scale: int) -> None:
+    small = degrade(clip(2, 48, 96), Degradation(), scale=scale)
+    assert small.luma.shape == (2, 48 // scale, 96 // scale)
+    assert small.chroma.shape == (2, 2, 24 // scale, 48 // scale)
+
+
+def test_sides_that_do_not_divide_are_refused() -> None:
+    with pytest.raises(UsageError, match="divide by 6"):
+        degrade(clip(1, 64, 96), Degradation(), scale=3)
+
+
+@pytest.mark.parametrize("kernel", ["bicubic", "lanczos", "area"])
+def test_every_kernel_keeps_a_flat_picture_flat(kernel: str) -> None:
+    flat = clip(1)
+    flat.luma[:], flat.chroma[:] = 93, 141
+    small = degrade(flat, Degradation((Stage(kernel=kernel),)), scale=2)
+    assert (small.luma == 93).all()
+    assert (small.chroma == 141).all()
+
+
+def test_chroma_stays_left_sited() -> None:
+    """A ramp across the picture has the value of its place: chroma sample k of a line lies on luma sample 2k, at any size."""
+    ramp = clip(1, 64, 96)
+    ramp.chroma[:] = (np.arange(48) * 4 + 20).astype(np.uint8)  # 2 codes a luma pixel: code = 20 + 2·(luma position)
+    small = degrade(ramp, Degradation(), scale=2)
+    # Small luma pixel j covers positions 2j and 2j+1, centre 2j + 0.5; small chroma k lies on small luma 2k: position 4k + 0.5.
+    expected = 20 + 2 * (4 * np.arange(24) + 0.5)
+    assert np.abs(small.chroma[0, 0, 8, 3:-3] - expected[3:-3]).max() <= 1
+
+
+@pytest.mark.parametrize("stage", [
+    Stage(blur_sigma_px=1.2), Stage(noise_codes=4.0), Stage(ringing_cutoff=0.6),
+    Stage(codec="h264", quality=30), Stage(codec="hevc", quality=30), Stage(codec="mpeg2", quality=6),
+], ids=lambda s: s.codec or "filter")  # fmt: skip
+@pytest.mark.parametrize("bits", [8, 10])
+def test_each_degradation_changes_the_picture_a_little_and_always_alike(stage: Stage, bits: int) -> None:
+    truth = clip(3, bits=bits)
+    clean = degrade(truth, Degradation(), scale=2)
+    once, again = (degrade(truth, Degradation((stage,), seed=5), scale=2) for _ in range(2))
+    assert once.luma.dtype == truth.luma.dtype
+    assert np.array_equal(once.luma, again.luma)
+    assert np.array_equal(once.chroma, again.chroma)
+    assert 0.1 < difference(once.luma, clean.luma) / (1 << (bits - 8)) < 40
+
+
+def test_higher_crf_is_worse() -> None:
+    truth = clip(4)
+    errors = [difference(recode(truth, Coding("h264", crf)).luma, truth.luma) for crf in (5, 25, 45)]
+    assert errors == sorted(errors)
+    assert errors[0] < errors[2] / 2
+
+
+def test_two_stages_are_worse_than_their_second_alone() -> None:
+    truth = clip(2)
+    first, last = Stage(shrink=0.6, codec="h264", quality=32), Stage(codec="h264", quality=25)
+    clean = degrade(truth, Degradation(), scale=2)
+    both, one = degrade(truth, Degradation((first, last)), scale=2), degrade(truth, Degradation((last,)), scale=2)
+    assert difference(both.luma, clean.luma) > difference(one.luma, clean.luma)
+
+
+def test_what_is_drawn_follows_from_the_seed_and_survives_json() -> None:
+    settings = DegradeSettings(clean=0.5, two_stage=0.5)
+    drawn = [draw(settings, np.random.default_rng(3)) for _ in range(2)]
+    assert drawn[0] == drawn[1]
+    rng = np.random.default_rng(4)
+    many = [draw(settings, rng) for _ in range(60)]
+    assert [read_record(json.loads(json.dumps(d.record()))) for d in many] == many
+
+
+def test_the_promised_share_stays_clean_and_the_rest_does_not() -> None:
+    rng = np.random.default_rng(0)
+    many = [draw(DegradeSettings(clean=0.6), rng) for _ in range(600)]
+    clean = sum(d.clean for d in many)
+    assert 0.54 * 600 < clean < 0.66 * 600
+    assert all(d.clean or d.coded or any(s.blur_sigma_px or s.noise_codes or s.ringing_cutoff for s in d.stages) for d in many)
+    assert {s.codec for d in many for s in d.stages} == {"", "h264", "hevc", "mpeg2"}
+
+
+def test_settings_that_promise_too_little_are_refused() -> None:
+    with pytest.raises(UsageError, match="restoration"):
+        DegradeSettings(clean=0.3)
+    assert DegradeSettings(clean=0.0, restoration=True).clean == 0
+    with pytest.raises(UsageError, match="lanczos"):
+        DegradeSettings(kernels=("sinc",))
+    with pytest.raises(UsageError, match="probability"):
+        DegradeSettings(blur=1.5)
+    with pytest.raises(UsageError, match="lowest"):
+        DegradeSettings(crf=(30, 20))
+
+
+def test_cases_by_name() -> None:
+    assert read_case("clean").clean
+    assert read_case("hevc-28").stages == (Stage(codec="hevc", quality=28),)
+    assert read_case("noise-10").stages == (Stage(noise_codes=10.0),)
+    assert read_case("blur-1.5").stages == (Stage(blur_sigma_px=1.5),)
+    for wrong in ("h264", "vp9-30", "h264-99", "h264-x", "noise", "noise-0", "blur-x", "noise-99"):
+        with pytest.raises(UsageError, match="CODEC-QUALITY"):
+            read_case(wrong)
+
+
+@pytest.mark.parametrize(("codec", "options", "expected"), [
+    ("libx264", {"crf": "27", "preset": "ultrafast"}, Coding("h264", 27)),
+    ("libx265", {"crf": "31", "preset": "ultrafast", "x265-params": "log-level=none"}, Coding("hevc", 31)),
+    ("mpeg2video", {"qmin": "5", "qmax": "5"}, Coding("mpeg2", 5)),
+])  # fmt: skip
+def test_like_source_reads_codec_and_quantiser_from_the_stream(tmp_path: Path, codec: str, options: dict[str, str], expected: Coding) -> None:
+    assert coding_of(probe(film(tmp_path / "film.mkv", (6,), codec=codec, options=options))) == expected
+
+
+def test_like_source_reads_the_quantiser_of_h264_that_does_not_tell_its_settings(tmp_path: Path) -> None:
+    path = film(tmp_path / "film.mp4", (6,), options={"qp": "30", "preset": "ultrafast"})
+    content = path.read_bytes()
+    path.write_bytes(content.replace(b"x264 - core", b"????????core"[:11]))  # whoever cut the settings out of the stream
+    found = coding_of(probe(path))
+    assert found.codec == "h264"
+    assert abs(found.quality - 30) <= 4
+
+
+def test_like_source_refuses_codecs_it_does_not_know(tmp_path: Path) -> None:
+    path = film(tmp_path / "film.mkv", (3,), codec="mpeg4", options={})
+    with pytest.raises(UsageError, match="give a CRF range"):
+        coding_of(probe(path))
+
+
+def test_like_source_needs_a_source_and_then_uses_its_coding() -> None:
+    settings = DegradeSettings(clean=0.5, codec=1.0, crf="like-source")
+    with pytest.raises(UsageError, match="no stream of its own"):
+        [draw(settings, np.random.default_rng(seed)) for seed in range(20)]
+    drawn = [draw(settings, np.random.default_rng(seed), Coding("hevc", 29)) for seed in range(20)]
+    assert {(d.stages[-1].codec, d.stages[-1].quality) for d in drawn} == {("", 0), ("hevc", 29)}
+
+
+def test_ten_bits_go_through_mpeg2_by_way_of_eight() -> None:
+    truth = clip(2, bits=10)
+    coded = recode(truth, Coding("mpeg2", 2))
+    assert coded.bits == 10
+    assert difference(coded.luma, truth.luma) < 4 * 8
+
+
+@pytest.mark.parametrize("bits", [8, 10])
+def test_codes_survive_the_way_through_values(bits: int) -> None:
+    codes = clip(2, bits=bits)
+    back = from_values(to_values(codes), bits)
+    assert np.array_equal(back.luma, codes.luma)
+    assert np.array_equal(back.chroma, codes.chroma)
+
+
+@pytest.mark.parametrize("codec", sorted(CODECS))
+def test_clips_too_small_for_an_encoder_keep_their_size(codec: str) -> None:
+    truth = clip(3, 32, 24)
+    coded = recode(truth, Coding(codec, 4))
+    assert coded.luma.shape == truth.luma.shape
+    assert difference(coded.luma, truth.luma) < 8

@@ -1,0 +1,56 @@
+"""Names of results. Case 73: no template leads out of the output's folder."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from models.errors import UsageError
+from pipelines.plan.name_template import DEFAULT_TEMPLATE, check_template, template_suffix
+from pipelines.plan.output_names import result_name
+
+PLAN: Any = SimpleNamespace(out_width=3840, out_height=2160, encoder=SimpleNamespace(codec="hevc"),
+                            stages=[SimpleNamespace(card=SimpleNamespace(name="fast-x2")), SimpleNamespace(card=SimpleNamespace(name="a/b"))])  # fmt: skip
+PORTRAIT: Any = SimpleNamespace(out_width=2160, out_height=3840, encoder=PLAN.encoder, stages=PLAN.stages)
+
+
+@pytest.mark.parametrize(
+    ("template", "name"),
+    [
+        (DEFAULT_TEMPLATE, "film.2160p.mp4"),
+        ("{stem}.{height}p{suffix}", "film.2160p.mp4"),
+        ("4K {stem} {width}x{height} {codec}.mkv", "4K film 3840x2160 hevc.mkv"),
+        ("{stem} {model}{suffix}", "film fast-x2+a_b.mp4"),
+        ("{{{stem}}}{suffix}", "{film}.mp4"),
+    ],
+)
+def test_fields_are_filled_in(template: str, name: str) -> None:
+    assert result_name(check_template(template), Path("in/film.mov"), ".mp4", PLAN) == name
+
+
+def test_a_portrait_film_is_called_by_its_shorter_side() -> None:
+    assert result_name(DEFAULT_TEMPLATE, Path("film.mov"), ".mp4", PORTRAIT) == "film.2160p.mp4"
+
+
+@pytest.mark.parametrize(
+    "template",
+    ["../{stem}{suffix}", "/tmp/{stem}{suffix}", "a/{stem}{suffix}", "{stem}\0{suffix}", "{stem.__class__}{suffix}", "{stem[0]}{suffix}",
+     "{stem!r}{suffix}", "{stem:>9}{suffix}", "{0}{suffix}", "{}{suffix}", "{folder}{suffix}", "{stem", "{stem}", "", "film"],
+)  # fmt: skip
+def test_what_is_no_name_of_a_file_by_known_fields_is_refused(template: str) -> None:
+    with pytest.raises(UsageError, match="--output-template"):
+        check_template(template)
+
+
+@pytest.mark.parametrize("stem", [Path("in/...mp4"), Path("x" * 255)])
+def test_a_source_s_name_does_not_lead_out_either(stem: Path) -> None:
+    template = "{stem}{suffix}"
+    with pytest.raises(UsageError, match="no file name|longer than"):
+        result_name(check_template(template), stem, "" if stem.stem == ".." else ".mp4", PLAN)
+
+
+def test_the_ending_that_is_written_out_decides_the_container() -> None:
+    assert [template_suffix(t) for t in ("{stem}.MKV", "{stem}{suffix}", "{stem}.x{suffix}", "{stem}.", "a.mp4")] == [".mkv", "", "", "", ".mp4"]

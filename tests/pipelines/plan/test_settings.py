@@ -1,0 +1,107 @@
+"""Settings: what is accepted, and what is said of the rest."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from models.errors import UsageError
+from pipelines.plan.settings import EncodeSettings, RunSettings, TargetSettings, parse_range, parse_tile, tile_text
+from pipelines.plan.settings_file import build_settings, merge, read_settings
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("1:30-1:35.5", (90, Fraction(191, 2))), ("-5", (0, 5)), ("7-", (7, None)), ("0.1-0.2", (Fraction(1, 10), Fraction(1, 5))),
+        ("1:00:00-1:00:01", (3600, 3601)), ("-", (0, None)),
+    ],
+)  # fmt: skip
+def test_ranges_are_exact(text: str, expected: tuple[object, object]) -> None:
+    assert parse_range(text) == expected
+
+
+@pytest.mark.parametrize("text", ["5", "5-3", "5-5", "a-b", "1:2:3:4-9", "--", "-1--2", "1e-3"])
+def test_ranges_that_mean_nothing_are_refused(text: str) -> None:
+    with pytest.raises(UsageError, match="FROM-TO"):
+        parse_range(text)
+
+
+def test_an_unknown_key_of_a_file_is_named_with_what_is_known(tmp_path: Path) -> None:
+    path = tmp_path / "run.toml"
+    path.write_text('model = "fast"\n[encode]\ncodex = "h264"\n')
+    with pytest.raises(UsageError, match=r"unknown key 'codex'.*codec"):
+        read_settings(RunSettings, path)
+
+
+def test_a_file_is_read_and_overridden(tmp_path: Path) -> None:
+    path = tmp_path / "run.toml"
+    path.write_text('model = "lanczos"\nchunk_seconds = 4\n[target]\nscale = 2\n[encode]\ncodec = "h264"\ncrf = 17\n')
+    found = read_settings(RunSettings, path, {"encode.crf": 20, "device": None})
+    assert (found.model, found.chunk_seconds, found.target.scale, found.encode.codec, found.encode.crf) == ("lanczos", 4.0, 2, "h264", 20.0)
+
+
+def test_shares_of_a_cluster_without_one_are_refused() -> None:
+    shares: list[dict[str, Any]] = [{"gpus_per_worker": 0.5}, {"cpus_per_worker": 4.0}]
+    for share in shares:
+        with pytest.raises(UsageError, match="give --cluster, too"):
+            RunSettings(**share)
+        assert RunSettings(cluster="auto", **share).alone == RunSettings(workers=1)
+
+
+@pytest.mark.parametrize(
+    "table",
+    [
+        {"chunk_seconds": "6"},
+        {"workers": True},
+        {"target": 3},
+        {"device": "tpu"},
+        {"workers": 0},
+        {"chunk_seconds": -1.0},
+        {"encode": {"codec": "mjpeg"}},
+    ],
+)
+def test_values_that_do_not_fit_are_refused(table: dict[str, object]) -> None:
+    with pytest.raises(UsageError):
+        build_settings(RunSettings, table)
+
+
+def test_merging_leaves_the_original_alone() -> None:
+    table = {"a": {"b": 1}}
+    assert merge(table, {"a.c": 2, "d": None}) == {"a": {"b": 1, "c": 2}}
+    assert table == {"a": {"b": 1}}
+
+
+@pytest.mark.parametrize("to", ["0x5", "5x", "x", "axb", "5", "5x-3"])
+def test_boxes_that_mean_nothing_are_refused(to: str) -> None:
+    with pytest.raises(UsageError, match="WIDTHxHEIGHT"):
+        TargetSettings(to=to)
+
+
+@pytest.mark.parametrize("tile", ["480", "480x", "31x480", "480x31", "axb", "-480x272"])
+def test_tiles_that_mean_nothing_are_refused(tile: str) -> None:
+    with pytest.raises(UsageError, match="--tile .*WIDTHxHEIGHT"):
+        RunSettings(tile=tile)
+
+
+def test_a_tile_is_width_by_height_as_every_size_is() -> None:
+    assert parse_tile("480x272") == (272, 480)
+    assert tile_text((272, 480)) == "480x272"
+
+
+def test_the_shipped_settings_can_be_read() -> None:
+    folder = Path(__file__).resolve().parents[3] / "configs" / "run"
+    for path in sorted(folder.glob("*.toml")):
+        read_settings(RunSettings, path)
+
+
+def test_default_file_says_the_defaults():
+    path = Path(__file__).parents[3] / "configs" / "run" / "default.toml"
+    assert read_settings(RunSettings, path) == RunSettings()
+    shown = {line.split("=")[0].strip("# ") for line in path.read_text().splitlines() if "=" in line}
+    plain = {f.name for kind in (RunSettings, TargetSettings, EncodeSettings) for f in fields(kind)}
+    assert plain - {"target", "encode", "options"} <= shown, "a setting is missing"

@@ -1,0 +1,178 @@
+"""Whether a film is interlaced, by its flags and by its pictures. Case 15."""
+
+from __future__ import annotations
+
+from array import array
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from pipelines.media.video_info import Scan
+from pipelines.probe import interlacing
+from pipelines.probe.field_motion import field_phase, sample_of
+from pipelines.probe.interlacing import Look, judge
+from pipelines.probe.probe import probe
+from tests import media
+from tests.benchmarks.interlacing import corpus, verdict
+
+
+def look(top: object = 0, bottom: object = 0, progressive: object = 0, flagged: dict[str, int] | None = None, kinds: str = "") -> Look:
+    """Votes: of every cell, or as they lie in the picture."""
+    votes = [np.zeros((4, 4), int) + np.asarray(v) for v in (top, bottom, progressive)]
+    return Look(*votes, Counter(flagged or {"progressive": 12}), kinds)
+
+
+@pytest.mark.parametrize("first", ["top", "bottom"])
+def test_flags_tell_which_field_comes_first(tmp_path: Path, first: str) -> None:
+    """Case 15."""
+    assert probe(media.fields(tmp_path / "in.mp4", first)).scan == Scan(first, "flags")
+
+
+@pytest.mark.parametrize("first", ["top", "bottom"])
+def test_without_flags_pictures_tell_it(tmp_path: Path, first: str) -> None:
+    """Case 15."""
+    source = media.fields(tmp_path / "in.mp4", first, flagged=False)
+    assert probe(source).scan == Scan(first, "pictures")
+
+
+def test_pictures_overrule_a_flagged_order_they_plainly_contradict(tmp_path: Path) -> None:
+    source = media.fields(tmp_path / "in.mp4", "top", field_flags="bff")
+    assert probe(source).scan == Scan("top", "pictures")
+
+
+@pytest.mark.parametrize("options", [{"flags": "+ildct+ilme"}, {"x264-params": "fake-interlaced=1:tff=1:pic-struct=1"}])
+def test_whole_frames_are_not_taken_for_fields_whatever_their_flags(tmp_path: Path, options: dict[str, str]) -> None:
+    """Case 15."""
+    assert probe(media.cfr(tmp_path / "wave.mp4", frames=40, size=(128, 96))).scan == Scan()
+    flagged = media.cfr(tmp_path / "psf.mp4", frames=40, size=(128, 96), options=options, field_flags="tff")
+    assert probe(flagged).scan == Scan("progressive", "pictures", doubt="top")
+
+
+def test_flags_are_believed_where_nothing_moves(tmp_path: Path) -> None:
+    still = media.cfr(tmp_path / "still.mp4", size=(128, 96), options={"flags": "+ildct+ilme"}, field_flags="bff", still=True)
+    assert probe(still).scan == Scan("bottom", "flags")
+
+
+def test_fields_kept_as_pictures_of_their_own_are_not_taken_for_whole_frames() -> None:
+    """HEVC: each of them is whole, and says nothing of the other."""
+    fields = look(progressive=20, flagged={"top": 12})
+    assert judge([fields], "") == Scan("progressive", "pictures", doubt="top")
+    assert judge([fields], "", apart=True) == Scan("top", "flags")
+
+
+def picture(x: float, y: int = 0) -> np.ndarray:
+    """Soft blobs, moved to the right and down: (96, 192) codes."""
+    row, column = np.mgrid[0:96, 0:192]
+    column = column - x
+    row = row - y
+    wave = np.sin(column / 9 + 2 * np.sin(row / 17)) + np.cos(row / 11 - column / 23)
+    return np.asarray(128 + 45 * wave)
+
+
+def woven(top: np.ndarray, bottom: np.ndarray) -> np.ndarray:
+    made = top.copy()
+    made[1::2] = bottom[1::2]
+    return np.asarray(np.rint(made), np.uint8)
+
+
+@pytest.mark.parametrize(("later", "kind"), [(0.0, "p"), (1.5, "t"), (-1.5, "b"), (3.0, "t"), (-3.0, "b")])
+@pytest.mark.parametrize("drawn", ["plain", "scan lines", "deep"])
+def test_moving_blocks_tell_when_each_field_was_taken(later: float, kind: str, drawn: str) -> None:
+    """later: pixels the picture moves from the top to the bottom field, of 3 a frame: fields, or telecine (all of it)."""
+    frames = [woven(picture(3 * n), picture(3 * n + later)) for n in range(2)]
+    if drawn == "scan lines":
+        kind = "u"  # one field is darker than the other; that they say nothing is all that can be asked
+        frames = [(f * np.where(np.arange(96) % 2, 0.5, 1.0)[:, None]).astype(np.uint8) for f in frames]
+    samples = [sample_of(f.astype(np.uint16) * 4, 10) if drawn == "deep" else sample_of(f) for f in frames]
+    assert samples[0] is not None
+    assert samples[1] is not None
+    votes = field_phase(samples[0], samples[1])
+    assert votes.kind == kind
+    counts = {"t": votes.top.sum(), "b": votes.bottom.sum(), "p": votes.progressive.sum()}
+    assert kind == "u" or counts[kind] > 3 * sum(n for k, n in counts.items() if k != kind)
+
+
+@pytest.mark.parametrize("lines", [1, 2, 3, -1])
+def test_whole_frames_that_roll_by_lines_are_no_fields(lines: int) -> None:
+    """Every line of one field is where a line of the other was: neighbouring frames weave well, which is what detectors go by."""
+    rough = np.random.default_rng(1).integers(20, 230, (96, 24)).repeat(8, 1)
+    for pixels in (rough, picture(0)):
+        frames = [np.roll(pixels, lines * n, 0).astype(np.uint8) for n in range(2)]
+        one, two = map(sample_of, frames)
+        assert one is not None
+        assert two is not None
+        votes = field_phase(one, two)
+        assert max(votes.top.sum(), votes.bottom.sum()) < 20
+
+
+def test_pictures_too_small_to_tell_are_not_asked() -> None:
+    assert sample_of(np.zeros((16, 64), np.uint8)) is None
+    assert sample_of(np.zeros((64, 8), np.uint8)) is None
+
+
+def test_it_takes_many_blocks_all_over_the_picture_in_one_order() -> None:
+    """Case 15."""
+    assert judge([look(top=6, progressive=6)], "") == Scan("top", "pictures")
+    assert judge([look(top=6, bottom=6)], "") == Scan(), "both orders: that is no field order"
+    assert judge([look(top=6, bottom=2)], "") == Scan(doubt="top")
+    assert judge([look(top=2)], "") == Scan(), "few blocks"
+    assert judge([look(top=2), look(top=2)], "") == Scan("top", "pictures"), "of two stretches"
+    assert judge([look(top=2, progressive=8)], "") == Scan(doubt="top"), "most of them are whole"
+    corner = np.zeros((4, 4), int)
+    corner[0, :2] = 60
+    assert judge([look(top=corner)], "") == Scan(doubt="top"), "two cells of sixteen"
+    assert judge([look(top=corner, progressive=6 * (corner == 0))], "") == Scan(doubt="top"), "the rest of the picture is whole"
+
+
+def test_it_takes_more_against_a_flag() -> None:
+    """Case 15."""
+    bottom = {"bottom": 12}
+    assert judge([look(top=20, bottom=1, flagged=bottom)], "") == Scan("top", "pictures")
+    assert judge([look(top=4, flagged=bottom)], "") == Scan("bottom", "flags"), "few blocks"
+    assert judge([look(top=20, bottom=4, flagged=bottom)], "") == Scan("bottom", "flags"), "not all of one order"
+    whole = Scan("progressive", "pictures", doubt="bottom")
+    assert judge([look(progressive=20, flagged=bottom)], "") == whole
+    assert judge([look(progressive=20, flagged={"progressive": 10, "bottom": 2})], "") == whole
+    assert judge([look(progressive=4, flagged=bottom)], "") == Scan("bottom", "flags"), "few blocks"
+    assert judge([look(progressive=20, bottom=2, flagged=bottom)], "") == Scan("bottom", "flags"), "some have fields of one order"
+    fields = look(top=20, flagged=bottom)
+    assert judge([look(progressive=99, flagged=bottom)] * 5 + [look(top=3, bottom=3, flagged=bottom)], "") == Scan("bottom", "flags"), "one stretch"
+    assert judge([fields, look(flagged=bottom)], "") == Scan("top", "pictures")
+    corner = np.zeros((4, 4), int)
+    corner[0, :2] = 90
+    assert judge([look(progressive=corner, flagged=bottom)], "") == Scan("bottom", "flags"), "two cells of sixteen"
+
+
+def test_one_flagged_stretch_is_enough_where_pictures_say_nothing() -> None:
+    assert judge([look(), look(flagged={"progressive": 10, "bottom": 2}), look()], "") == Scan("bottom", "flags")
+
+
+def test_the_stream_s_own_order_counts_where_frames_say_nothing() -> None:
+    assert judge([], "bottom") == Scan("bottom", "flags")
+    assert judge([], "bottom", soft=True) == Scan(pulldown="soft")
+
+
+@pytest.mark.parametrize("half", [0, 1])
+def test_a_part_of_the_corpus_is_judged_right(tmp_path: Path, half: int) -> None:
+    """Case 15: no progressive clip is taken for interlaced, and interlaced ones are found with their order."""
+    clips = [c for c in corpus(20, 20, with_real=False) if c.number % 2 == half]
+    found = {c.name: verdict(c, tmp_path) for c in clips}
+    assert {c.name: found[c.name] for c in clips if c.order == "progressive" and found[c.name].strip("?") != "progressive"} == {}
+    assert {c.name: found[c.name] for c in clips if c.order != "progressive" and found[c.name] != c.order} == {}
+
+
+def test_hard_telecine_is_known_by_its_rhythm(tmp_path: Path) -> None:
+    assert probe(media.telecined(tmp_path / "in.mp4")).scan == Scan("top", "pictures", "hard")
+
+
+def test_soft_telecine_is_known_by_its_times_and_stays_whole(tmp_path: Path) -> None:
+    info = probe(media.soft_telecined(tmp_path / "in.ts"))
+    assert info.scan == Scan(pulldown="soft")
+
+
+def test_times_that_are_not_two_and_three_in_turn_are_no_telecine() -> None:
+    assert not interlacing._is_soft_telecine(array("q", range(0, 30 * 40, 40)))
+    assert not interlacing._is_soft_telecine(array("q", [0, 2, 5, 7]))
+    assert interlacing._is_soft_telecine(array("q", [33 * 5 * n // 2 if n % 2 == 0 else 33 * (5 * (n // 2) + 2) for n in range(20)]))

@@ -1,0 +1,102 @@
+"""What is known of a file before any frame is upscaled."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from fractions import Fraction
+from pathlib import Path
+
+import pytest
+
+from models.errors import MediaError
+from pipelines.media.pixel_format import Orientation
+from pipelines.probe.probe import probe
+from tests import media
+from tests.helpers.view import frames
+
+KINDS: dict[str, Callable[[Path], Path]] = {
+    "cfr.mp4": media.cfr,
+    "vfr.mp4": media.vfr,
+    "open.mkv": lambda p: media.open_gop(p, "libx264"),
+    "open.ts": lambda p: media.open_gop(p, "libx265"),
+    "refresh.mp4": media.intra_refresh,
+    "long.mp4": media.long_gop,
+    "raw.h264": media.raw,
+    "edit.mp4": media.edit_list,
+    "wrap.ts": media.ts_wrap,
+    "joined.ts": media.ts_concatenated,
+    "hole.mp4": media.hole,
+    "fields.ts": media.paff,
+    "packed.avi": media.packed_b_frames,
+    "cover.mp4": media.cover_first,
+    "one.mp4": lambda p: media.cfr(p, frames=1),
+}
+
+
+@pytest.mark.parametrize("name", KINDS)
+def test_the_predicted_frames_are_those_a_player_shows(tmp_path: Path, name: str) -> None:
+    info = probe(KINDS[name](tmp_path / name))
+    shown = frames(tmp_path / name)
+    assert info.frame_count == len(shown)
+    assert all(a < b for a, b in zip(info.pts, info.pts[1:], strict=False))
+    assert len(info.durations) == len(info.pts)
+    if name not in {"raw.h264", "joined.ts", "packed.avi"}:
+        assert [p * info.time_base for p in info.pts] == [f.seconds for f in shown]
+
+
+@pytest.mark.parametrize("name", ["cfr.mp4", "edit.mp4", "open.ts"])
+def test_counting_by_decoding_agrees(tmp_path: Path, name: str) -> None:
+    path = KINDS[name](tmp_path / name)
+    assert list(probe(path, exact=True).pts) == list(probe(path).pts)
+
+
+def test_a_frame_lasts_until_the_next_and_the_last_as_its_packet_says(tmp_path: Path) -> None:
+    """Case 2."""
+    info = probe(media.vfr(tmp_path / "in.mp4"))
+    assert list(info.durations) == [1001, 1001, 498, 6509, 1, 80990, 80990]
+    assert info.vfr
+
+
+def test_a_frame_of_two_field_packets_lasts_as_long_as_both(tmp_path: Path) -> None:
+    """Case 14."""
+    assert set(probe(media.paff(tmp_path / "in.ts")).durations) == {3600}
+
+
+def test_facts_of_a_plain_file(tmp_path: Path) -> None:
+    info = probe(media.company(tmp_path / "in.mkv"))
+    assert (info.width, info.height, info.pix_fmt, info.codec, info.sar, info.chapters) == (64, 48, "yuv420p", "h264", 1, 2)
+    assert not info.interlaced
+    assert not info.orientation
+    assert [(s.type, s.language) for s in info.streams][:5] == [
+        ("audio", "eng"),
+        ("audio", "ger"),
+        ("subtitle", "eng"),
+        ("subtitle", "ger"),
+        ("subtitle", "jpn"),
+    ]
+    assert (info.color.matrix, info.color.range, info.color.primaries, info.color.transfer) == (1, 1, 1, 1)
+
+
+def test_interlacing_captions_and_turns_are_seen(tmp_path: Path) -> None:
+    assert probe(media.interlaced(tmp_path / "i.mp4")).interlaced
+    assert probe(media.captioned(tmp_path / "c.mp4")).captions
+    turned = probe(media.rotated(tmp_path / "r.mp4", 90))
+    assert turned.orientation == Orientation(transpose=True, flip_x=True)
+    assert turned.upright_size == (48, 64)
+
+
+def test_a_changed_byte_changes_the_fingerprint(tmp_path: Path) -> None:
+    """Case 42."""
+    path = media.cfr(tmp_path / "in.mp4")
+    before = probe(path).fingerprint
+    content = bytearray(path.read_bytes())
+    content[-3] ^= 1
+    path.write_bytes(content)
+    assert probe(path).fingerprint != before
+
+
+def test_a_film_that_is_not_there_is_named(tmp_path: Path) -> None:
+    path = media.cfr(tmp_path / "in.mp4")
+    with pytest.raises(MediaError, match="--video-stream 1"):
+        probe(path, video_stream=1)
+    assert probe(path, video_stream=0).rate == Fraction(24)

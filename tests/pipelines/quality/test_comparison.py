@@ -1,0 +1,178 @@
+"""A comparison says what is better, and first of all what does not belong together."""
+
+from __future__ import annotations
+
+import math
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+
+from models.errors import UsageError, VerificationError
+from pipelines.quality.comparison import Compared, Measured, compare
+from pipelines.quality.frame_alignment import Misaligned
+from tests import media
+from tests.helpers.inline import upscaled, without_processes
+
+RATE, SIZE = Fraction(25), (96, 64)
+
+
+def film(path: Path, frames: int = 14, **more: object) -> Path:
+    return media.cfr(path, **{"frames": frames, "rate": RATE, "size": SIZE, **more})
+
+
+@pytest.fixture(scope="module")
+def truth(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return film(tmp_path_factory.mktemp("film") / "truth.mkv")
+
+
+def compared(first: Path, second: Path, **more: object) -> Compared:
+    events = list(compare(first, second, **more))  # type: ignore[arg-type]
+    found = events[-1]
+    assert isinstance(found, Compared)
+    assert tuple(e for e in events if isinstance(e, Misaligned)) == found.findings
+    assert [e.frames for e in events if isinstance(e, Measured)] == list(range(1, len(found.seconds) + 1))
+    return found
+
+
+def test_a_clip_equals_itself(truth: Path) -> None:
+    found = compared(truth, truth)
+    (figures,) = found.figures
+    assert figures.overall["vmaf"] >= 97
+    assert figures.overall["vmaf_neg"] >= 97
+    assert all(math.isinf(figures.overall[n]) for n in ("psnr", "psnr_chroma", "xpsnr"))
+    assert figures.overall["ssim"] == 1
+    assert figures.overall["flicker"] == 0
+    assert not found.findings
+    assert not found.moments
+    assert "every frame equals" in found.notes[0]
+
+
+def test_a_copy_one_frame_late_is_called_misaligned(truth: Path, tmp_path: Path) -> None:
+    early = film(tmp_path / "early.mkv", first_number=1)
+    (finding,) = compared(truth, early).findings
+    assert (finding.kind, finding.frames) == ("shift", -1)
+    assert finding.text == "early.mkv: misaligned: shows everything 1 frame earlier than truth.mkv, all the way"
+    (finding,) = compared(early, truth).findings
+    assert finding.frames == 1
+
+
+def test_a_copy_whose_times_are_one_frame_later_is_called_misaligned(truth: Path, tmp_path: Path) -> None:
+    later = film(tmp_path / "later.mkv", pts=tuple(range(1, 15)))
+    times, shift = compared(truth, later).findings
+    assert (times.kind, times.frames) == ("times", 1)
+    assert "it begins 0.040 s later (--align start" in times.text
+    assert (shift.kind, shift.frames) == ("shift", 1)
+    assert not compared(truth, later, align="start").findings
+
+
+def test_other_counts_are_the_finding_and_the_others_are_measured(truth: Path, tmp_path: Path) -> None:
+    short = film(tmp_path / "short.mkv", 13)
+    found = compared(truth, short)
+    (finding,) = found.findings
+    assert (finding.kind, finding.frames) == ("count", -1)
+    assert finding.text == "short.mkv: has 1 frame fewer than truth.mkv: 1 of truth.mkv has no partner, the first at 0:00:00.520"
+    assert len(found.seconds) == 13
+    assert found.figures[0].overall["psnr"] > 50
+    assert not compared(truth, short, range_="0-0.4").findings
+
+
+def test_what_was_made_of_a_part_is_held_against_that_part(truth: Path, tmp_path: Path) -> None:
+    part = film(tmp_path / "part.mkv", 5, first_number=6)
+    found = compared(truth, part, range_="0.24-0.44", align="part")
+    assert not found.findings
+    assert len(found.seconds) == 5
+    assert found.figures[0].overall["psnr"] > 40
+    count, *_ = compared(truth, part).findings
+    assert count.kind == "count"
+    assert count.text.endswith("(of a part made with --range, compare with the same --range and --align part)")
+    count, *_ = compared(truth, part, range_="0.24-0.48", align="part").findings
+    assert (count.kind, count.frames) == ("count", -1)
+    count, *_ = compared(truth, part, range_="0.24-0.36", align="part").findings
+    assert count.text.startswith("part.mkv: has 2 frames more than truth.mkv: 2 of part.mkv have no partner")
+
+
+def test_videos_of_other_times_can_not_be_compared(truth: Path, tmp_path: Path) -> None:
+    with pytest.raises(VerificationError, match=r"no frame of it is shown when truth\.mkv shows one"):
+        compared(truth, film(tmp_path / "late.mkv", pts=tuple(range(100, 114))))
+
+
+def test_of_two_results_the_coarser_one_is_worse_by_every_figure(truth: Path, tmp_path: Path) -> None:
+    fine, coarse = (film(tmp_path / f"{crf}.mkv", options={"crf": crf}) for crf in ("26", "44"))
+    found = compared(fine, coarse, reference=truth)
+    assert [f.file for f in found.figures] == ["26.mkv", "44.mkv"]
+    assert found.reference == "truth.mkv"
+    better, worse = (f.overall for f in found.figures)
+    for name in ("vmaf", "vmaf_neg", "psnr", "psnr_chroma", "ssim", "xpsnr"):
+        assert better[name] > worse[name], name
+    assert better["flicker"] < worse["flicker"]
+    assert "consistency" not in better
+    assert 0 < len(found.moments) <= 5
+    for moment in found.moments:
+        assert moment.names == ("truth.mkv", "26.mkv", "44.mkv")
+        assert len(set(moment.pictures)) == 3
+        place = int(np.abs(found.seconds - moment.seconds).argmin())
+        assert moment.scores[1]["vmaf"] == found.figures[1].values["vmaf"][place]
+    assert any(m.scores[1]["vmaf"] == found.figures[1].values["vmaf"].min() for m in found.moments)
+
+
+def test_psnr_is_that_of_the_decoded_planes(truth: Path, tmp_path: Path) -> None:
+    coarse = film(tmp_path / "coarse.mkv", options={"crf": "40"})
+    planes = []
+    for path in (truth, coarse):
+        with av.open(str(path)) as container:
+            planes.append(np.stack([f.to_ndarray()[: SIZE[1]].astype(float) for f in container.decode(video=0)]))
+    expected = 10 * np.log10(255**2 / np.mean((planes[0] - planes[1]) ** 2))
+    flicker = np.abs(np.diff(planes[1] - planes[0], axis=0)).mean()
+    overall = compared(truth, coarse).figures[0].overall
+    assert overall["psnr"] == pytest.approx(expected)
+    assert overall["flicker"] == pytest.approx(flicker)
+
+
+def test_a_result_is_held_against_its_source_at_the_source_s_size_whichever_comes_first(
+    truth: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    without_processes(monkeypatch)
+    output = tmp_path / "result.mkv"
+    upscaled(truth, output, model="lanczos", scale=2, codec="ffv1")
+    for order in ((truth, output), (output, truth)):
+        found = compared(*order)
+        assert found.reference == "truth.mkv"
+        assert found.size == SIZE
+        assert found.figures[0].overall["consistency"] == found.figures[0].overall["psnr"] > 35
+        assert "result.mkv: 192x128, shrunk to 96x64" in found.notes[0]
+    found = compared(output, output, source=truth)
+    assert found.size == (192, 128)
+    assert math.isinf(found.figures[0].overall["psnr"])
+    assert 35 < found.figures[0].overall["consistency"] < math.inf
+
+
+def test_videos_of_8_and_10_bits_are_brought_together(tmp_path: Path) -> None:
+    plain, deep = film(tmp_path / "8.mkv", 4), film(tmp_path / "10.mkv", 4, pix_fmt="yuv420p10le")
+    found = compared(plain, deep)
+    assert not found.findings
+    assert found.figures[0].overall["psnr"] > 38
+
+
+def test_turned_videos_are_compared_upright(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    without_processes(monkeypatch)
+    turned, output = media.rotated(tmp_path / "turned.mp4", frames=3), tmp_path / "upright.mkv"
+    upscaled(turned, output)
+    found = compared(turned, output)
+    assert found.size == (48, 64)
+    assert found.figures[0].overall["psnr"] > 50
+
+
+def test_frames_known_by_their_order_are_compared_too(tmp_path: Path) -> None:
+    stream = media.raw(tmp_path / "in.h264")
+    found = compared(stream, stream)
+    assert len(found.seconds) == 24
+    assert math.isinf(found.figures[0].overall["psnr"])
+
+
+def test_pictures_too_small_for_vmaf_are_refused(tmp_path: Path) -> None:
+    tiny = film(tmp_path / "tiny.mkv", 2, size=(32, 16))
+    with pytest.raises(UsageError, match="VMAF wants"):
+        compared(tiny, tiny)

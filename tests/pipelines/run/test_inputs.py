@@ -1,0 +1,82 @@
+"""Which videos files, folders and patterns mean."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from models.errors import MediaError, UsageError
+from pipelines.plan.output_names import report_path
+from pipelines.run.inputs import Input, find_inputs
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    for name in ("b.mp4", "a.MKV", "notes.txt", ".hidden.mp4", "a.2160p.mp4", "a.2160p.mp4.vsr.json", "deep/c.mov", "deep/.d.mov", ".x/e.mp4"):
+        path = tmp_path / "in" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(b"x")
+    return tmp_path / "in"
+
+
+def names(found: list[Input]) -> list[str]:
+    return [one.path.name for one in found]
+
+
+def test_a_folder_means_its_videos_without_results_of_earlier_runs(folder: Path) -> None:
+    assert names(find_inputs([folder], None)) == ["a.MKV", "b.mp4"]
+
+
+def test_names_as_long_as_a_folder_takes_are_inputs_and_results_like_others(folder: Path) -> None:
+    film, result = folder / f"{'c' * 251}.mp4", folder / f"{'ü' * 122}r.mkv"
+    for path in (film, result, report_path(result)):
+        path.write_bytes(b"x")
+    assert names(find_inputs([folder], None)) == ["a.MKV", "b.mp4", film.name]
+
+
+def test_subfolders_are_mirrored_when_asked(folder: Path, tmp_path: Path) -> None:
+    found = find_inputs([folder], tmp_path / "out", recursive=True)
+    assert {(one.path.name, one.output, one.is_mirrored) for one in found} == {
+        ("a.MKV", tmp_path / "out", False), ("b.mp4", tmp_path / "out", False), ("c.mov", tmp_path / "out" / "deep", True),
+    }  # fmt: skip
+    assert (tmp_path / "out").is_dir()
+
+
+def test_a_pattern_means_what_it_matches(folder: Path) -> None:
+    assert names(find_inputs([folder / "*.mp4"], None)) == ["b.mp4"]
+    assert names(find_inputs([folder / "**" / "*.[mM]*"], None)) == ["a.MKV", "b.mp4", "c.mov"]
+
+
+def test_a_file_is_itself_whatever_its_name_says(folder: Path) -> None:
+    """Case 72: a name with brackets is no pattern, and what is named is taken, even a result."""
+    odd = folder / "[a-b]*.mp4"
+    odd.write_bytes(b"x")
+    assert names(find_inputs([odd], None)) == ["[a-b]*.mp4"]
+    assert names(find_inputs([folder / "a.2160p.mp4"], None)) == ["a.2160p.mp4"]
+    assert names(find_inputs([folder / "frame_%05d.png"], None)) == ["frame_%05d.png"]
+
+
+def test_what_is_named_twice_is_done_once(folder: Path) -> None:
+    assert names(find_inputs([folder / "b.mp4", folder, folder / ".." / "in" / "b.mp4"], None)) == ["b.mp4", "a.MKV"]
+
+
+def test_nothing_found_is_said(folder: Path) -> None:
+    (folder.parent / "empty").mkdir()
+    for path, said in ((folder.parent / "empty", "no video in this folder"), (folder / "*.webm", "no file is called like that")):
+        with pytest.raises(MediaError, match=said):
+            find_inputs([path], None)
+
+
+def test_several_never_share_one_file(folder: Path, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="need a folder"):
+        find_inputs([folder], tmp_path / "out.mkv")
+    assert find_inputs([folder / "b.mp4"], tmp_path / "out.mkv") == [Input(folder / "b.mp4", tmp_path / "out.mkv")]
+
+
+def test_an_output_without_a_suffix_is_a_folder_that_is_made(tmp_path: Path) -> None:
+    (tmp_path / "a.mp4").touch()
+    find_inputs([tmp_path / "a.mp4"], tmp_path / "results")
+    assert (tmp_path / "results").is_dir()
+    find_inputs([tmp_path / "a.mp4"], tmp_path / "result.mkv")
+    assert not (tmp_path / "result.mkv").exists()

@@ -1,0 +1,337 @@
+from __future__ import annotations
+
+import itertools
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from models.architectures.compact import Compact
+from models.catalog.card import read_card
+from models.catalog.loader import load_network
+from models.catalog.lookup import find
+from models.errors import Interrupted, MediaError, UsageError
+from pipelines.datasets.batch_loader import BatchSettings
+from pipelines.datasets.builder import make_dataset
+from pipelines.datasets.crop_selection import CropSettings
+from pipelines.datasets.degradation import DegradeSettings
+from pipelines.datasets.settings import DatasetSettings
+from pipelines.datasets.shards import Pair, Shards, ShardWriter
+from pipelines.frames.reference_upscaler import classical, upscale, window
+from pipelines.frames.samples import from_values, to_values
+from pipelines.model_files.card_writer import export, gflop_per_megapixel, to_toml
+from pipelines.model_files.install import adopt
+from pipelines.objectives.settings import OptimizerSettings, TrainSettings, learning_rate
+from pipelines.plan.settings_file import read_settings
+from pipelines.training.fine_tuning import Gated, tune
+from pipelines.training.train import train
+from pipelines.training.trainer import Stepped, Trained, Trainer, Validated
+from pipelines.training.validation import Validation
+from tests.helpers.footage import clip, film, pictures
+
+TINY = TrainSettings(
+    "tiny-x2", 2, network={"width": 32, "depth": 1}, steps=12, validate_every=6, validation_pairs=4, threads=1, precision="fp32",
+    batch=BatchSettings(pairs=4, truth_px=32), optimizer=OptimizerSettings(warmup_steps=2),
+)  # fmt: skip
+CONFIGS = Path(__file__).parents[3] / "configs" / "train"
+
+
+@pytest.fixture(autouse=True)
+def threads() -> Any:
+    """Training sets the number of threads; the other tests keep theirs."""
+    before = torch.get_num_threads()
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.fixture(scope="module")
+def pairs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("train")
+    settings = DatasetSettings(truth_px=32, shrink=1, degrade=DegradeSettings(clean=0.6), crops=CropSettings(per_frame=8, duplicate_bits=1))
+    list(make_dataset([pictures(folder / "stills", 8, 200, 260)], folder / "pairs", settings))
+    return folder / "pairs"
+
+
+def test_training_learns_what_its_pairs_teach(tmp_path: Path) -> None:
+    """Pairs whose truth is eight codes brighter than their input: a bias to be learned, and to hold on pairs not seen."""
+    manifest: dict[str, Any] = {"format": "vsr-pairs-1", "settings": {"scale": 2}, "shards": []}
+    for split, seeds in (("train", range(6)), ("validation", range(10, 13))):
+        with ShardWriter(tmp_path, split, 1 << 20) as writer:
+            for seed in seeds:
+                low = clip(1, 32, 32, seed=seed)
+                luma, chroma = classical(to_values(low), 2, "lanczos")
+                truth = from_values((luma + 8 / 219, chroma), 8)
+                writer.add(Pair(f"{split}{seed}", low, truth, {"degradation": {"stages": [{"kernel": "bicubic"}]}}))
+        manifest["shards"] += [{**shard, "split": split} for shard in writer.shards]
+    (tmp_path / "manifest.json").write_text(json.dumps(manifest))
+    settings = replace(TINY, steps=60, validate_every=30, ema_decay=0.8, optimizer=OptimizerSettings(learning_rate=5e-3, warmup_steps=5))
+    events = list(train(settings, [tmp_path], tmp_path / "run"))
+    last = events[-1]
+    assert isinstance(last, Trained)
+    assert last.scores["gain"] > 3
+    assert [e.step for e in events if isinstance(e, Stepped)] == [60]
+    assert {p.name for p in (tmp_path / "run").iterdir()} >= {
+        "checkpoint.pt",
+        "curve.png",
+        "log.jsonl",
+        "samples.png",
+        "tiny-x2.safetensors",
+        "tiny-x2.toml",
+    }
+
+
+def test_a_run_stopped_and_resumed_ends_with_the_same_bits(pairs: Path, tmp_path: Path) -> None:
+    whole, cut = tmp_path / "whole", tmp_path / "cut"
+    list(train(TINY, [pairs], whole))
+    count = itertools.count(1)
+    with pytest.raises(Interrupted, match="step 5 of 12"):
+        list(train(TINY, [pairs], cut, stop=lambda: next(count) == 5))
+    assert not (cut / "tiny-x2.safetensors").exists()
+    list(train(TINY, [pairs], cut, resume=True))
+    assert (cut / "tiny-x2.safetensors").read_bytes() == (whole / "tiny-x2.safetensors").read_bytes()
+    states = [torch.load(f / "checkpoint.pt", weights_only=True) for f in (whole, cut)]
+    for part in ("network", "average", "best"):
+        assert all(torch.equal(states[0][part][k], states[1][part][k]) for k in states[0][part])
+
+
+def test_a_run_that_is_stopped_leaves_its_best_network_so_far(pairs: Path, tmp_path: Path) -> None:
+    running = train(TINY, [pairs], tmp_path, stop=(tmp_path / "tiny-x2.toml").exists)
+    judged = next(event for event in running if isinstance(event, Validated))
+    with pytest.raises(Interrupted):
+        list(running)
+    card = find(str(tmp_path / "tiny-x2.safetensors"))[0]
+    assert card.more["training"]["best_step"] == judged.step < TINY.steps
+    assert load_network(card).contract.scale == 2
+
+
+def test_minutes_become_steps(pairs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("pipelines.training.train.seconds_a_step", lambda *_: 0.2)
+    last = list(train(TINY, [pairs], tmp_path, minutes=0.1))[-1]
+    assert isinstance(last, Trained)
+    assert find(last.weights)[0].more["training"]["steps"] == 30
+    with pytest.raises(UsageError, match="with --cluster give --set steps=N"):
+        list(train(TINY, [pairs], tmp_path / "other", minutes=0.1, cluster="local"))
+
+
+def test_minutes_go_on_with_the_steps_they_were_when_training_began(pairs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    speeds = iter((5.0, 7.0))
+    monkeypatch.setattr("pipelines.training.train.seconds_a_step", lambda *_: 1 / next(speeds))
+    count = itertools.count(1)
+    with pytest.raises(Interrupted, match="step 5 of 30"):
+        list(train(TINY, [pairs], tmp_path, minutes=0.1, stop=lambda: next(count) == 5))
+    with pytest.raises(UsageError, match=r"--minutes 0\.1, not 0\.2"):
+        list(train(TINY, [pairs], tmp_path, minutes=0.2, resume=True))
+    with pytest.raises(UsageError, match="begun before"):
+        list(train(TINY, [pairs], tmp_path, minutes=0.1))
+    last = list(train(TINY, [pairs], tmp_path, minutes=0.1, resume=True))[-1]
+    assert find(last.weights)[0].more["training"]["steps"] == 30
+    (tmp_path / "minutes.json").unlink()
+    with pytest.raises(UsageError, match="did not begin with --minutes"):
+        list(train(TINY, [pairs], tmp_path, minutes=0.1, resume=True))
+
+
+def test_another_seed_makes_other_weights(pairs: Path, tmp_path: Path) -> None:
+    for seed in (0, 1):
+        list(train(replace(TINY, seed=seed), [pairs], tmp_path / str(seed)))
+    assert (tmp_path / "0" / "tiny-x2.safetensors").read_bytes() != (tmp_path / "1" / "tiny-x2.safetensors").read_bytes()
+
+
+def test_a_begun_folder_is_neither_overwritten_nor_mixed(pairs: Path, tmp_path: Path) -> None:
+    list(train(TINY, [pairs], tmp_path))
+    with pytest.raises(UsageError, match="--resume"):
+        list(train(TINY, [pairs], tmp_path))
+    with pytest.raises(MediaError, match="other settings"):
+        list(train(replace(TINY, steps=24), [pairs], tmp_path, resume=True))
+    (tmp_path / "checkpoint.pt").write_bytes(b"damaged")
+    with pytest.raises(MediaError, match="no checkpoint"):
+        list(train(TINY, [pairs], tmp_path, resume=True))
+
+
+def test_the_result_is_a_network_the_catalog_loads(pairs: Path, tmp_path: Path) -> None:
+    done = list(train(TINY, [pairs], tmp_path))[-1]
+    card = find(done.weights)[0]
+    assert (card.name, card.scale, card.architecture, card.settings) == ("tiny-x2", 2, "compact", {"width": 32, "depth": 1})
+    assert card.more["training"]["best_step"] == done.step
+    assert card.more["scores"]["validation"] == done.scores
+    assert len(card.more["training"]["manifests"][0]) == 64
+    held_out = Shards([pairs], "validation")
+    assert Validation(held_out, 4)(load_network(card).module)["psnr"] == pytest.approx(done.scores["psnr"], abs=0.01)  # type: ignore[arg-type]
+    assert all(t.dtype == torch.float16 for t in load_file(done.weights).values())
+
+
+def test_the_best_weights_are_kept_not_the_last(pairs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    scores = iter([30.0, 32.0, 31.0, 0.0])  # the last one is of the finished file
+    monkeypatch.setattr("pipelines.training.trainer.Validation.__call__", lambda *_: {"psnr": next(scores), "gain": 0.0})
+    events = list(train(replace(TINY, validate_every=4), [pairs], tmp_path))
+    assert [e.best for e in events if isinstance(e, Validated)] == [True, True, False]
+    assert events[-1].step == 8
+    kept, state = load_file(events[-1].weights), torch.load(tmp_path / "checkpoint.pt", weights_only=True)
+    assert torch.equal(kept["tail.weight"], state["best"]["tail.weight"].half())
+    assert not torch.equal(state["best"]["tail.weight"], state["average"]["tail.weight"])
+
+
+def test_init_takes_over_what_fits_from_another_scale(pairs: Path) -> None:
+    shipped = load_file(find("fast-x2")[0].path)
+    trainer = Trainer(replace(TINY, init="fast-x2", network={"width": 32, "depth": 8}), [pairs], pairs, torch.device("cpu"))
+    own = trainer.state.network.state_dict()
+    assert torch.equal(own["body.3.weight"], shipped["body.3.weight"].float())
+    with pytest.raises(UsageError, match="no network of ours"):
+        Trainer(replace(TINY, init="lanczos"), [pairs], pairs, torch.device("cpu"))
+
+
+def test_data_of_another_scale_are_refused(pairs: Path, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="of scale 2, x-x3 is of scale 3"):
+        list(train(TrainSettings("x-x3", 3), [pairs], tmp_path))
+
+
+def test_the_rate_warms_up_and_falls_along_a_cosine() -> None:
+    settings = replace(TINY, steps=1000, optimizer=OptimizerSettings(learning_rate=1.0, warmup_steps=10))
+    rates = [learning_rate(settings, s) for s in range(1000)]
+    assert rates[0] == pytest.approx(0.1, rel=1e-3)
+    assert max(rates) == pytest.approx(1.0, abs=1e-3)
+    assert rates[500] == pytest.approx(0.5)
+    assert rates[999] == pytest.approx(1e-3)
+
+
+@pytest.mark.parametrize("loss", ["l1", "mse", "charbonnier"])
+def test_the_short_way_through_a_step_has_the_same_loss_and_gradients(pairs: Path, loss: str) -> None:
+    trainer = Trainer(replace(TINY, loss=loss), [pairs], pairs, torch.device("cpu"))
+    with torch.no_grad():
+        trainer.state.network.tail.weight.normal_(0, 0.05)  # type: ignore[union-attr]
+    batch = trainer.loader.batch(0)
+    objective = trainer.objective
+    short = objective.prepare(batch)
+    assert short.target is not None
+    results = []
+    for value in (objective.loss(batch, 0), objective.loss(short, 0)):
+        trainer.state.network.zero_grad()
+        value.backward()  # type: ignore[no-untyped-call]
+        results.append((value.item(), [p.grad.clone() for p in trainer.state.network.parameters() if p.grad is not None]))
+    assert results[0][0] == pytest.approx(results[1][0], rel=1e-5)
+    assert all(torch.allclose(a, b, rtol=1e-3, atol=1e-7) for a, b in zip(results[0][1], results[1][1], strict=True))
+
+
+def test_ssim_and_rmsprop_train_too(pairs: Path, tmp_path: Path) -> None:
+    settings = replace(TINY, loss="ssim", optimizer=OptimizerSettings(kind="rmsprop", learning_rate=1e-4))
+    assert isinstance(list(train(settings, [pairs], tmp_path))[-1], Trained)
+
+
+def test_the_average_follows_the_weights(pairs: Path) -> None:
+    state = Trainer(TINY, [pairs], pairs, torch.device("cpu")).state
+    before = state.average["tail.bias"].clone()
+    with torch.no_grad():
+        state.network.tail.bias.add_(1)  # type: ignore[operator, union-attr]
+    state.step = 10_000
+    state.update_average(0.9)
+    assert torch.allclose(state.average["tail.bias"], before + 0.1)
+
+
+@pytest.mark.parametrize("minutes_of_harm", [True, False])
+def test_per_title_keeps_only_what_wins(tmp_path: Path, minutes_of_harm: bool) -> None:
+    source = film(tmp_path / "film.mp4", (40,), width=256, height=192)
+    least = 100.0 if minutes_of_harm else 0.05
+    events = list(tune(source, tmp_path / "tuned", init="fast-x2", minutes=0.01, least_gain_db=least))
+    verdict = events[-1]
+    assert isinstance(verdict, Gated)
+    assert verdict.pairs > 0
+    assert verdict.kept == (verdict.gain_db >= least)
+    assert verdict.kept == (tmp_path / "tuned" / "film-x2.safetensors").exists() == bool(verdict.weights)
+
+
+def test_per_title_goes_on_where_it_was_stopped(tmp_path: Path) -> None:
+    source = film(tmp_path / "film.mp4", (24,), width=256, height=192)
+    count = itertools.count(1)
+    with pytest.raises(Interrupted, match="step 5 of"):
+        list(tune(source, tmp_path / "tuned", minutes=0.01, stop=lambda: next(count) == 5))
+    with pytest.raises(UsageError, match="--resume"):
+        list(tune(source, tmp_path / "tuned", minutes=0.01))
+    count = itertools.count(6)
+    with pytest.raises(Interrupted, match="step 7 of"):
+        list(tune(source, tmp_path / "tuned", minutes=0.01, resume=True, stop=lambda: next(count) == 7))
+
+
+def test_export_writes_what_the_catalog_reads_and_refuses_other_tensors(tmp_path: Path) -> None:
+    network = Compact(scale=3, width=32, depth=2)
+    path = export(
+        network.state_dict(), architecture="compact", settings={"width": 32, "depth": 2}, scale=3, folder=tmp_path, name="some-x3",
+        description='with "quotes"', record={"scores": {"Set5": {"psnr": 1.5}}},
+    )  # fmt: skip
+    card = read_card(path.with_suffix(".toml"))
+    assert card.description == 'with "quotes"'
+    assert card.parameters == sum(p.numel() for p in network.parameters())
+    assert card.more == {"scores": {"Set5": {"psnr": 1.5}}}
+    assert card.halo_px == network.contract.halo_px
+    # 6 -> 32, twice 32 -> 32, 32 -> 54 channels, 3x3, at a quarter of the pixels; two operations a weight.
+    assert gflop_per_megapixel(network) == pytest.approx(2 * 9 * (6 * 32 + 2 * 32 * 32 + 32 * 54) / 4 / 1e3)
+    with pytest.raises(UsageError, match="first that differs"):
+        export(network.state_dict(), architecture="compact", settings={"width": 32, "depth": 3}, scale=3, folder=tmp_path, name="x-x3")
+
+
+def test_toml_of_every_kind_of_value_reads_back() -> None:
+    import tomllib
+
+    table = {"a": 1, "b": 1.5, "c": 'x\n"y" é', "d": True, "e": [1, 2], "f": {"g h": {"i": "j"}}, "k": None}
+    assert tomllib.loads(to_toml(table)) == {k: v for k, v in table.items() if v is not None}
+
+
+def test_adopted_weights_are_found_by_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("VSR_DATA_HOME", str(tmp_path / "home"))
+    network = Compact(scale=2, width=32, depth=1)
+    path = export(network.state_dict(), architecture="compact", settings={"width": 32, "depth": 1}, scale=2, folder=tmp_path, name="own-x2")
+    kept = adopt(str(path), name="mine", sha256=find(str(path))[0].sha256)
+    assert kept.name == "mine-x2"
+    assert find("mine")[0].path == str(tmp_path / "home" / "models" / "mine-x2.safetensors")
+    with pytest.raises(UsageError, match="already"):
+        adopt(str(path), name="mine")
+    with pytest.raises(MediaError, match="not the one given"):
+        adopt(str(path), name="other", sha256="0" * 64)
+    with pytest.raises(UsageError, match="--sha256"):
+        adopt("https://example.invalid/x.safetensors")
+    with pytest.raises(UsageError, match="https"):
+        adopt("http://example.invalid/x.safetensors", sha256="0" * 64)
+
+
+def test_a_window_repeats_the_ends_of_a_clip() -> None:
+    class Around:
+        past, future = 1, 1
+
+    luma = torch.arange(3.0).reshape(3, 1, 1, 1).expand(3, 1, 2, 2)
+    chroma = torch.arange(6.0).reshape(3, 2, 1, 1)
+    first, colours = window((luma, chroma), 0, Around())  # type: ignore[arg-type]
+    assert first[0, :, 0, 0].tolist() == [0, 0, 1]
+    assert colours[0, :, 0, 0].tolist() == [0, 1, 0, 1, 2, 3]
+    assert window((luma, chroma), 2, Around())[0][0, :, 0, 0].tolist() == [1, 2, 2]  # type: ignore[arg-type]
+
+
+def test_upscale_pads_odd_sizes_and_gives_the_exact_size() -> None:
+    network = load_network(find("fast-x2")[0]).module
+    low = to_values(clip(2, 34, 46))
+    result = upscale(network, low)
+    assert result[0].shape == (2, 1, 68, 92)
+    assert result[1].shape == (2, 2, 34, 46)
+    assert (result[0] - classical(low, 2, "bicubic")[0]).abs().mean() < 0.1
+
+
+@pytest.mark.parametrize("path", sorted(CONFIGS.glob("*.toml")), ids=lambda p: p.stem)
+def test_every_configuration_builds_its_network_within_its_family(path: Path) -> None:
+    from pipelines.model_files.card_writer import build, parameter_count
+
+    settings = read_settings(TrainSettings, path)
+    assert settings.name == path.stem
+    assert settings.batch.truth_px % (2 * settings.scale) == 0
+    most = {"fast": 120_000, "quality": 600_000, "recurrent": 1_300_000, "diffusion": 1_000_000}.get(path.stem.partition("-")[0], 300_000)
+    assert parameter_count(build(settings.architecture, settings.scale, settings.network)) <= most
+
+
+def test_the_log_survives_a_resume_without_double_lines(pairs: Path, tmp_path: Path) -> None:
+    count = itertools.count(1)
+    with pytest.raises(Interrupted):
+        list(train(TINY, [pairs], tmp_path, stop=lambda: next(count) == 8))
+    list(train(TINY, [pairs], tmp_path, resume=True))
+    steps = [json.loads(line)["step"] for line in (tmp_path / "log.jsonl").read_text().splitlines()]
+    assert steps == sorted(steps)
+    assert steps.count(6) == 1

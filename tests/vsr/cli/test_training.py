@@ -1,0 +1,88 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import click
+import pytest
+from click.testing import CliRunner, Result
+
+from models.errors import UsageError
+from tests.helpers.footage import film, pictures
+from vsr.cli.models import add_model, evaluate, export, models_table
+from vsr.cli.training import dataset, train
+
+COMMANDS = [dataset, train, evaluate, add_model, models_table, export]
+SMALL = ["--set", "truth_px=32", "--set", "shrink=1", "--set", "crops.per_frame=8", "--set", "crops.duplicate_bits=1", "--set", "degrade.clean=1.0"]
+SHORT = ["steps=4", "validate_every=2", "threads=1", "batch.pairs=2", "batch.truth_px=32", "network.depth=1"]
+FAST = Path(__file__).parents[3] / "configs" / "train" / "fast-x2.toml"
+
+
+def run(command: click.Command, *arguments: object) -> Result:
+    return CliRunner().invoke(command, [str(a) for a in arguments], catch_exceptions=False)
+
+
+@pytest.mark.parametrize("command", COMMANDS, ids=lambda c: c.name)
+def test_every_command_has_help_with_an_example(command: click.Command) -> None:
+    assert command.help is not None
+    assert "Example:" in command.help
+    assert run(command, "--help").exit_code == 0
+
+
+def test_four_commands_lead_from_footage_to_a_judged_network(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("VSR_DATA_HOME", str(tmp_path / "home"))
+    stills = pictures(tmp_path / "stills", 6, 120, 160)
+    made = run(dataset, stills, "-o", tmp_path / "pairs", *SMALL)
+    assert made.exit_code == 0
+    assert "pairs to train on" in made.stderr
+    trained = run(
+        train, FAST, "--data", tmp_path / "pairs", "-o", tmp_path / "out", "--device", "cpu", "--json", *(a for s in SHORT for a in ("--set", s))
+    )
+    events = [json.loads(line) for line in trained.stdout.splitlines()]
+    assert [e["event"] for e in events] == ["validated", "stepped", "validated", "trained"]
+    assert run(add_model, events[-1]["weights"], "--name", "mine").stdout.startswith("mine-x2: x2, compact")
+    judged = run(evaluate, "mine", "--data", stills, "--limit", 1, "--format", "json")
+    assert {row["model"] for row in json.loads(judged.stdout)} == {"bicubic", "lanczos", "mine-x2"}
+
+
+def test_per_title_says_the_gain_either_way(tmp_path: Path) -> None:
+    source = film(tmp_path / "film.mp4", (24,), width=256, height=192)
+    told = run(train, "--per-title", source, "--minutes", "0.05", "-o", tmp_path / "tuned", "--device", "cpu")
+    last = told.stderr.strip().splitlines()[-1]
+    assert "held-out pairs" in last
+    assert ("kept as" in last) == (tmp_path / "tuned" / "film-x2.safetensors").exists()
+    # The network was trained, so only the judging is left to go on with.
+    again = run(train, "--per-title", source, "--minutes", "0.05", "-o", tmp_path / "tuned", "--device", "cpu", "--resume")
+    assert again.stderr.strip().splitlines()[-1] == last
+
+
+@pytest.mark.parametrize(("command", "arguments", "said"), [
+    (train, [FAST], "--data DIR"),
+    (train, [FAST, "--data", "nowhere"], "expected a data set"),
+    (train, [FAST, "--data", "nowhere", "--set", "stepps=3"], "unknown key 'stepps'"),
+    (train, [FAST, "--data", "nowhere", "--set", "steps"], "expected KEY=VALUE"),
+    (train, [FAST, "--per-title", "film.mp4", "--data", "pairs"], "leave out CONFIG, --data"),
+    (train, ["--per-title", "film.mp4", "--set", "steps=9", "--cluster", "local"], "leave out --set, --cluster"),
+    (train, ["--per-title", "film.mp4", "--workers", 2], "leave out --workers"),
+    (train, [FAST, "--data", "nowhere", "--workers", 2], "give --cluster, too"),
+    (dataset, ["nowhere", "-o", "out"], "no such file or folder"),
+])  # fmt: skip
+def test_wrong_usage_is_one_line_that_says_what_to_do(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: click.Command, arguments: list[object], said: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(UsageError, match=said) as caught:
+        run(command, *arguments)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_network_is_exported_and_an_earlier_file_kept(tmp_path: Path) -> None:
+    pytest.importorskip("onnxruntime")
+    file = tmp_path / "fast.onnx"
+    told = run(export, "fast-x2", "-o", file, "--size", 32, 16)
+    assert told.exit_code == 0
+    assert "input luma (1, 1, 16, 32)" in told.stdout
+    assert "onnxruntime's values lie within" in told.stdout
+    for arguments, said in ((["fast-x2", "-o", file], "--overwrite"), (["fast", "-o", tmp_path / "other.onnx"], "fast-x2, fast-x3, fast-x4")):
+        with pytest.raises(UsageError, match=said):
+            run(export, *arguments)

@@ -1,0 +1,86 @@
+"""Events as lines for programs and as a bar for people."""
+
+from __future__ import annotations
+
+import io
+import json
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from pipelines.plan.events import Advanced, AlreadyDone, ChunkFinished, Finished, Note
+from tests import media
+from tests.helpers.inline import upscaled
+from vsr.views.json_lines import JsonLines
+from vsr.views.progress import Bar
+
+
+@pytest.fixture
+def events(tmp_path: Path, inline: None) -> list[object]:
+    return upscaled(media.cfr(tmp_path / "in.mp4", frames=24), tmp_path / "out.mkv", chunk_seconds=0.3)
+
+
+def test_every_event_is_one_json_object_a_line(events: list[object]) -> None:
+    stream = io.StringIO()
+    view = JsonLines(stream)
+    for event in [*events, Note("a word"), AlreadyDone("x")]:
+        view.show(event)  # type: ignore[arg-type]
+    found = [json.loads(line) for line in stream.getvalue().splitlines()]
+    assert len(found) == len(events) + 2
+    assert found[0]["event"] == "plan"
+    assert found[-3]["event"] == "done"
+    assert found[-3]["frames"] == 24
+    assert found[-2] == {"event": "note", "text": "a word"}
+    frames = [f["frames"] for f in found if f["event"] == "progress"]
+    assert frames == sorted(frames)
+    assert frames[-1] == 24
+    chunks = [f for f in found if f["event"] == "chunk"]
+    assert [c["chunks_done"] for c in chunks] == list(range(1, len(chunks) + 1))
+
+
+def test_the_bar_shows_plan_and_result_and_quiet_shows_nothing(events: list[object]) -> None:
+    loud, silent = io.StringIO(), io.StringIO()
+    for stream, quiet in ((loud, False), (silent, True)):
+        view = Bar(stream, quiet=quiet)
+        for event in events:
+            view.show(event)  # type: ignore[arg-type]
+        view.close()
+    assert "64x48 -> 64x48, 24 frames, identity" in loud.getvalue()
+    assert "24 frames" in loud.getvalue().splitlines()[-1]
+    assert "verified" in loud.getvalue()
+    assert silent.getvalue() == ""
+
+
+def test_a_talkative_bar_tells_the_plan_and_every_chunk(events: list[object]) -> None:
+    stream = io.StringIO()
+    view = Bar(stream, verbose=True)
+    for event in events:
+        view.show(event)  # type: ignore[arg-type]
+    view.close()
+    lines = stream.getvalue().splitlines()
+    assert sum(line.startswith("  chunk ") for line in lines) == sum(isinstance(e, ChunkFinished) for e in events)
+    for begin in ("networks: identity", "encoder: ffv1 ", "plan: "):
+        assert any(line.strip().startswith(begin) for line in lines), begin
+
+
+def test_a_job_counts_every_frame_once(events: list[object]) -> None:
+    assert [e.frames for e in events if isinstance(e, Advanced)][-1] == 24
+    assert sum(e.frames for e in events if isinstance(e, ChunkFinished)) == 24
+    assert isinstance(events[-1], Finished)
+
+
+def test_the_pace_begins_with_the_first_frame_that_is_finished(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A worker that only decodes reports, too: how long it does says nothing of what is to come."""
+    stream, clock, updates = io.StringIO(), [0.0], []
+    for module in ("progress", "json_lines"):
+        monkeypatch.setattr(f"vsr.views.{module}.time", SimpleNamespace(monotonic=lambda: clock[0]))
+    lines, drawn = JsonLines(stream), Bar(io.StringIO())
+    drawn._bar = SimpleNamespace(n=0, update=updates.append, set_postfix_str=lambda *_, **__: None, close=lambda: None)  # type: ignore[assignment]
+    for now, frames in ((0.0, 0), (50.0, 0), (100.0, 1), (102.0, 2)):
+        clock[0] = now
+        for view in (lines, drawn):
+            view.show(Advanced(frames, 10, {}, step=int(frames > 0)))
+    drawn.close()
+    assert [json.loads(line)["left_seconds"] for line in stream.getvalue().splitlines()] == [None, None, None, 16.0]
+    assert updates == [1, 2]

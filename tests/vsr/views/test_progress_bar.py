@@ -1,0 +1,39 @@
+from __future__ import annotations
+
+import io
+
+import pytest
+
+from vsr.views import progress_bar
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+def test_on_a_terminal_it_is_drawn_in_place() -> None:
+    stream = Terminal()
+    with progress_bar.bar(10, "frame", stream) as drawn:
+        drawn.update(10)
+    assert "\r" in stream.getvalue()
+    assert "10/10" in stream.getvalue()
+
+
+def test_elsewhere_nothing_is_written_over_and_short_work_says_nothing() -> None:
+    stream = io.StringIO()
+    with progress_bar.bar(10, "frame", stream) as drawn:
+        drawn.update(10)
+        drawn.write("a note", file=stream)
+    assert stream.getvalue() == "a note\n"
+
+
+def test_long_work_elsewhere_gets_a_line_now_and_then(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(progress_bar, "_LINE_EVERY_SECONDS", 1e-6)
+    stream = io.StringIO()
+    with progress_bar.bar(4, "frame", stream, "film.mp4") as drawn:
+        for _ in range(4):
+            drawn.update(1)
+    lines = stream.getvalue().splitlines()
+    assert any("3 of 4 frames" in line for line in lines)
+    assert not any(c in stream.getvalue() for c in "\r\x1b")

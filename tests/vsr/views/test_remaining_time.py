@@ -1,0 +1,115 @@
+"""The time left: right within 15 % after the first minute."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from vsr.views.remaining_time import Pace
+
+RECORDED = Path(__file__).parent / "recorded_run.json"
+
+Reports = list[tuple[float, int]]
+"""(seconds since the command, frames done)."""
+
+
+def steady(*, start: float, rate: float, frames: int, every: float = 0.5) -> Reports:
+    """A worker that takes its time to start, and then reports twice a second."""
+    return [(start + n * every, min(frames, round((n + 1) * every * rate))) for n in range(round(frames / rate / every))]
+
+
+def in_steps(*, start: float, rate: float, frames: int, chunk: int, swallowed: int) -> Reports:
+    """The encoder takes the first frames of each chunk at three times the pace, and what that gained is waited for at the chunk's end."""
+    reports, now = [], start
+    for first in range(0, frames, chunk):
+        end = now + chunk / rate
+        for n in range(1, chunk + 1):
+            now += (1 / 3 if n <= swallowed else 1) / rate
+            reports.append((now, first + n))
+        now = end
+    return reports
+
+
+def cluster(*, start: float, workers: int, rate: float, frames: int) -> Reports:
+    """Workers that come one by one."""
+    steps = sorted((start + 2.0 * w + n / rate) for w in range(workers) for n in range(1, frames // workers * 2))
+    return [(at, n) for n, at in enumerate(steps[:frames], start=1)]
+
+
+SLOW_START = [(9.6 + 18.0, 1)] + [(27.6 + 8.0 * n, 1 + n) for n in range(1, 60)]
+"""A frame in eight seconds: 8K on a laptop."""
+
+RUNS = {
+    "steady": steady(start=20.0, rate=6.0, frames=3000),
+    "quick": steady(start=5.0, rate=120.0, frames=60_000),
+    "by chunks": in_steps(start=12.0, rate=4.0, frames=2880, chunk=144, swallowed=40),
+    "a cluster": cluster(start=15.0, workers=8, rate=3.0, frames=8 * 600),
+    "very slow": SLOW_START,
+}
+
+
+@pytest.mark.parametrize("name", RUNS)
+def test_after_the_first_minute_what_is_left_is_known_within_15_percent(name: str) -> None:
+    reports = RUNS[name]
+    end, total = reports[-1]
+    pace = Pace()
+    checked = 0
+    for now, done in reports:
+        pace.add(now, done)
+        if now - reports[0][0] > 60 and end - now > 30:
+            assert pace.rate is not None
+            assert (total - done) / pace.rate == pytest.approx(end - now, rel=0.15), f"{now:.0f} s into it"
+            checked += 1
+    assert checked > 20
+
+
+def test_of_a_recorded_run_the_length_is_known_within_15_percent_after_the_first_minute() -> None:
+    """When each progress line of `--json` came, from the start of the command; of a machine whose load went up and down."""
+    run = json.loads(RECORDED.read_text(encoding="utf-8"))
+    first, took = run["progress"][0][0], run["done_after_seconds"]
+    pace = Pace()
+    checked = 0
+    for now, done in run["progress"]:
+        pace.add(now, done)
+        if now - first >= 60:
+            assert pace.rate is not None
+            assert now + (run["total"] - done) / pace.rate == pytest.approx(took, rel=0.15), f"{now:.0f} s into it"
+            checked += 1
+    assert checked > 150
+    assert took > 180
+
+
+def test_chunks_of_an_earlier_run_are_no_speed() -> None:
+    pace = Pace()
+    for now, done in ((30.0, 5000), (31.0, 5002), (40.0, 5020)):
+        pace.add(now, done)
+    assert pace.rate == pytest.approx(2.0)
+
+
+def test_a_pause_counts_as_no_time() -> None:
+    pace = Pace()
+    for n in range(100):
+        pace.add(n * 0.5, n)
+    for n in range(100, 200):
+        pace.add(3600 + n * 0.5, n)
+    assert pace.rate == pytest.approx(2.0, rel=0.02)
+
+
+def test_it_follows_what_changes() -> None:
+    pace = Pace()
+    for n in range(2000):
+        pace.add(n, 10 * n)
+    for n in range(2000, 2700):
+        pace.add(n, 20_000 + 2 * (n - 2000))
+    assert pace.rate == pytest.approx(2.0)
+
+
+def test_before_two_reports_nothing_is_known() -> None:
+    pace = Pace()
+    assert pace.rate is None
+    pace.add(1.0, 5)
+    assert pace.rate is None
+    pace.add(1.0, 5)
+    assert pace.rate is None

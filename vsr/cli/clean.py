@@ -1,0 +1,48 @@
+"""The command that deletes work directories of interrupted runs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+__all__ = ["abandoned_work", "clean"]
+
+
+@click.command()
+@click.argument("folders", nargs=-1, type=click.Path(path_type=Path), metavar="[FOLDER...]")
+@click.option("--yes", is_flag=True, help="Delete without asking.")
+def clean(folders: tuple[Path, ...], yes: bool) -> None:
+    """Delete work directories of interrupted runs, and with them what could be resumed.
+
+    Example: vsr clean ~/videos --yes
+    """
+    from models.errors import VsrError
+    from pipelines.output.journal import Journal
+    from vsr.cli.clean import abandoned_work
+
+    found = [(folder, size) for place in folders or (Path(),) for folder, size in abandoned_work(place)]
+    for folder, size in found:
+        click.echo(f"{folder}  {size / 1e6:.1f} MB")
+    if not found:
+        click.echo("nothing to delete")
+    elif yes or click.confirm(f"Delete {len(found)} work director{'y' if len(found) == 1 else 'ies'}?"):
+        for folder, _ in found:
+            try:
+                Journal(folder).remove()
+            except VsrError as error:  # of a run that goes on, a link by now, a disk that can't be written to
+                click.echo(f"{str(error).partition(';')[0]}; left")
+                continue
+            if folder.exists():
+                click.echo(f"{folder}: holds what no run has made; that is left")
+
+
+def abandoned_work(place: Path) -> Iterator[tuple[Path, int]]:
+    """(work directory, bytes) for each one below a folder."""
+    for folder in sorted(place.rglob(".*.vsr-work")):
+        if folder.is_dir() and not folder.is_symlink():
+            yield folder, sum(f.stat().st_size for f in folder.rglob("*") if f.is_file())

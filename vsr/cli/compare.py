@@ -1,0 +1,157 @@
+"""`vsr compare`: what was made of a film, in figures and pictures, or for people to judge."""
+
+from __future__ import annotations
+
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from pipelines.quality.blind_test import BlindTest
+    from pipelines.quality.comparison import Compared, Measured
+    from pipelines.quality.frame_alignment import Align, Misaligned
+
+__all__ = ["compare"]
+
+
+_EVERY_SECONDS = 1.0
+"""Between two lines of progress."""
+
+
+@click.command()
+@click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="A B | RATINGS...")
+@click.option("--reference", type=click.Path(path_type=Path), metavar="FILE", help="The truth that both are measured against.")
+@click.option("--source", type=click.Path(path_type=Path), metavar="FILE", help="What results were made from; they are shrunk and held against it.")
+@click.option("--report", type=click.Path(path_type=Path), metavar="FILE", help="A page with curves and the worst moments, which opens from disk.")
+@click.option("--blind", is_flag=True, help="Make the page a blind test: random sides, ratings from 1 to 5, saved from the page.")
+@click.option("--shots", type=click.IntRange(1, 100), default=6, show_default=True, help="Of a blind test: so many moments, all over the film.")
+@click.option("--scores", is_flag=True, help="Instead: merge the ratings that pages of one blind test saved.")
+@click.option("--range", "range_", metavar="FROM-TO", help="Only a part, in seconds or [hh:]mm:ss[.fff].")
+@click.option(
+    "--align",
+    type=click.Choice(["pts", "start", "part"]),
+    default="pts",
+    show_default=True,
+    help="Pair frames by their times, or by those since the first frame; or take the others for the --range of the first.",
+)
+@click.option("--json", "as_json", is_flag=True, help="One JSON object a line on standard output.")
+def compare(
+    files: tuple[Path, ...],
+    reference: Path | None,
+    source: Path | None,
+    report: Path | None,
+    blind: bool,
+    shots: int,
+    scores: bool,
+    range_: str | None,
+    align: Align,
+    as_json: bool,
+) -> None:
+    """Measure a result against its source, or two results against a reference; or let people judge.
+
+    PSNR, SSIM, VMAF and VMAF-NEG (the 4K model above 1440 lines), XPSNR, flicker, and how faithful the shrunk result is to its
+    source. Without --reference the smaller of A and B is the reference, else A; everything is measured at the reference's size.
+    Frames are paired by their times. Missing frames, other times and pictures shown too late are reported, and end with 7.
+
+    \b
+    Example: vsr compare film.mp4 film.2160p.mp4 --report out.html
+             vsr compare fast.mp4 quality.mp4 --blind --report test.html
+             vsr compare --scores ratings-*.json
+    """
+    from models.errors import UsageError, VerificationError
+    from pipelines.plan.output_names import refuse_input
+
+    if scores:
+        _say_scores(files, as_json=as_json)
+        return
+    if len(files) != 2:
+        raise UsageError(f"{len(files)} file(s) given; expected two to compare (or --scores and files of ratings)")
+    if blind and (report is None or reference is not None or source is not None):
+        raise UsageError("--blind compares two results by eye: it needs --report FILE for its page, and takes neither --reference nor --source")
+    refuse_input("--report", report, (*files, reference, source))
+    events: Iterator[Measured | Misaligned | Compared | BlindTest]
+    if blind:
+        from pipelines.quality.blind_test import blind_test
+
+        events = blind_test(files[0], files[1], shots=shots, range_=range_, align=align)
+    else:
+        from pipelines.quality.comparison import compare as measure
+
+        events = measure(files[0], files[1], reference=reference, source=source, range_=range_, align=align)
+    found = _show(events, as_json=as_json)
+    _finish(found, report, as_json=as_json)
+    if found.findings:
+        sys.exit(VerificationError.exit_code)
+
+
+def _say_scores(files: tuple[Path, ...], *, as_json: bool) -> None:
+    from pipelines.quality.ratings import merged
+    from vsr.pages.blind_test_page import opinions_table, opinions_text
+    from vsr.views.json_lines import JsonLines
+
+    found = merged(files)
+    if as_json:
+        JsonLines().write("opinions", opinions_table(found))
+    else:
+        click.echo(opinions_text(found))
+
+
+def _show(events: Iterator[Measured | Misaligned | Compared | BlindTest], *, as_json: bool) -> Compared | BlindTest:
+    """Progress and findings as they come; the last event comes back."""
+    from pipelines.quality.blind_test import BlindTest
+    from pipelines.quality.comparison import Compared, Measured
+    from pipelines.quality.frame_alignment import Misaligned
+    from vsr.pages.compare_page import finding_table
+    from vsr.views.json_lines import JsonLines
+    from vsr.views.progress_bar import bar
+
+    drawn: Any = None
+    last = time.monotonic()
+    try:
+        for event in events:
+            if isinstance(event, Compared | BlindTest):
+                return event
+            if isinstance(event, Misaligned):
+                if as_json:
+                    JsonLines().write("misaligned", finding_table(event))
+                click.echo(event.text, err=True)
+            elif isinstance(event, Measured) and as_json:
+                if time.monotonic() - last >= _EVERY_SECONDS:
+                    last = time.monotonic()
+                    JsonLines().write("progress", {"frames": event.frames, "total": event.total})
+            elif isinstance(event, Measured):
+                drawn = bar(event.total, "frame", sys.stderr) if drawn is None else drawn
+                drawn.update(event.frames - drawn.n)
+    finally:
+        if drawn is not None:
+            drawn.close()
+    raise AssertionError("a comparison ends with what was found")
+
+
+def _finish(found: Compared | BlindTest, report: Path | None, *, as_json: bool) -> None:
+    from pipelines.quality.blind_test import BlindTest
+    from pipelines.storage.atomic_file import write_atomically
+    from vsr.pages.blind_test_page import blind_page
+    from vsr.pages.compare_page import compare_page, compare_table, compare_text
+    from vsr.views.json_lines import JsonLines
+
+    if report is not None:
+        write_atomically(report, (blind_page(found) if isinstance(found, BlindTest) else compare_page(found)).encode(errors="replace"))
+    page = str(report) if report is not None else None
+    if isinstance(found, BlindTest):
+        if as_json:
+            JsonLines().write("blind", {"test": found.id, "files": list(found.names), "trials": len(found.trials), "report": page})
+        else:
+            click.echo("\n".join([f"{len(found.trials)} pairs to judge; give this page to people: {page}", *found.notes]))
+        return
+    if as_json:
+        JsonLines().write("compared", {**compare_table(found), "report": page})
+        return
+    click.echo(compare_text(found))
+    if page is not None:
+        click.echo(f"look at them: {page}")

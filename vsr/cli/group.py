@@ -1,0 +1,33 @@
+"""`CommandGroup`: commands listed in a given order, with suggestions for misspelt ones."""
+
+from __future__ import annotations
+
+import difflib
+
+import click
+
+__all__ = ["CommandGroup"]
+
+
+class CommandGroup(click.Group):
+    """Commands in the order they are written down; a slip of the pen is met with the nearest one."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """As defined."""
+        del ctx
+        return list(self.commands)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Whole first sentences, where click cuts them off."""
+        del ctx
+        rows = [(name, command.get_short_help_str(limit=1000)) for name, command in self.commands.items() if not command.hidden]
+        with formatter.section("Commands"):
+            formatter.write_dl(rows)
+
+    def resolve_command(self, ctx: click.Context, args: list[str]) -> tuple[str | None, click.Command | None, list[str]]:
+        """As click does; newer versions of it have the hint by themselves."""
+        name = args[0]
+        if self.get_command(ctx, name) is None and not name.startswith("-") and not ctx.resilient_parsing:
+            close = difflib.get_close_matches(name, self.commands, n=1)
+            ctx.fail(f"No such command {name!r}." + (f" Did you mean {close[0]!r}?" if close else ""))
+        return super().resolve_command(ctx, args)

@@ -1,0 +1,113 @@
+"""Commands that look at the machine or at one file: `doctor`, `bench`, `probe`, `--version`."""
+
+from __future__ import annotations
+
+import platform
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+
+from vsr import __version__
+from vsr.cli.options import run_options, settings_of
+
+__all__ = ["bench", "doctor", "probe", "show_version"]
+
+
+_MARKS = {"ok": "ok     ", "advice": "advice ", "problem": "PROBLEM"}
+_NOT_FIT = 6
+"""Exit code where a run would not work: that of resources."""
+
+
+def show_version(ctx: click.Context, parameter: click.Parameter, wanted: bool) -> None:
+    """Print the version and those of the libraries, and end."""
+    del parameter
+    if not wanted or ctx.resilient_parsing:
+        return
+    from pipelines.diagnostics.dependencies import libraries
+
+    click.echo(f"vsr, version {__version__}")
+    click.echo(f"Python {platform.python_version()}, " + ", ".join(f"{found.name} {found.version or 'missing'}" for found in libraries()))
+    ctx.exit()
+
+
+@click.command()
+@click.argument("folder", required=False, type=click.Path(path_type=Path), metavar="[FOLDER]")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object a line on standard output.")
+def doctor(folder: Path | None, as_json: bool) -> None:
+    """Look whether a run would work here, and say what to do where it would not.
+
+    Libraries, CPU, GPUs, codecs, disk (of FOLDER, where results would go; default: this one), and a run of a tiny clip.
+    Ends with 0 where a run works, else with 6.
+
+    Example: vsr doctor ~/videos
+    """
+    import dataclasses
+    import json
+
+    from pipelines.diagnostics.doctor import examine
+
+    problems = 0
+    for finding in examine((folder or Path()).resolve()):
+        problems += finding.level == "problem"
+        if as_json:
+            click.echo(json.dumps({"event": "finding", **dataclasses.asdict(finding)}))
+            continue
+        click.echo(f"{_MARKS[finding.level]}  {finding.subject:<10} {finding.text}")
+        if finding.remedy:
+            click.echo(f"{'':<20} -> {finding.remedy}")
+    if as_json:
+        click.echo(json.dumps({"event": "done", "works": not problems, "problems": problems}))
+    else:
+        click.echo("a run works here" if not problems else f"{problems} problem{'s' * (problems > 1)}: a run would not work here")
+    if problems:
+        sys.exit(_NOT_FIT)
+
+
+@click.command()
+@click.argument("source", required=False, type=click.Path(path_type=Path), metavar="[INPUT]")
+@run_options
+@click.option("--seconds", type=click.FloatRange(0.5), default=6.0, show_default=True, help="Of the video; --range says which.")
+@click.option("--repeats", type=click.IntRange(1), default=1, show_default=True, help="Of the whole run; the median counts.")
+@click.option("--timeline", type=click.Path(path_type=Path), metavar="FILE", help="A picture of what waited for what, as PNG.")
+def bench(source: Path | None, output: Path | None, as_json: bool, seconds: float, repeats: int, timeline: Path | None, **options: Any) -> None:
+    """Measure a run here: each stage alone, the bound that follows, the run itself. Without INPUT, on a 1080p clip made by code.
+
+    Example: vsr bench film.mp4 --codec h264 --preset superfast
+    """
+    import json
+
+    from pipelines.diagnostics.benchmark import Step
+    from pipelines.diagnostics.benchmark import bench as measure
+    from pipelines.plan.output_names import refuse_input
+    from vsr.views.benchmark_view import bench_text, draw_timeline
+
+    refuse_input("--timeline", timeline, (source,))
+    del output
+    for event in measure(source, settings_of(options), seconds=seconds, repeats=repeats):
+        if isinstance(event, Step):
+            click.echo(event.text, err=True)
+            continue
+        click.echo(json.dumps(event.to_json()) if as_json else bench_text(event))
+        if timeline is not None:
+            draw_timeline(event, timeline)
+
+
+@click.command()
+@click.argument("source", type=click.Path(path_type=Path), metavar="INPUT")
+@click.option("--exact", is_flag=True, help="Decode everything and count, instead of predicting from packets.")
+@click.option("--video-stream", type=int, metavar="N", help="Which of several films, from 0.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object.")
+def probe(source: Path, exact: bool, video_stream: int | None, as_json: bool) -> None:
+    """Show what a file holds.
+
+    Example: vsr probe film.mkv --json
+    """
+    import json
+
+    from pipelines.probe.probe import probe as probe_file
+    from vsr.views.probe_view import info_table, info_text
+
+    info = probe_file(source, video_stream=video_stream, exact=exact)
+    click.echo(json.dumps(info_table(info)) if as_json else info_text(info))

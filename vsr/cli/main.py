@@ -1,0 +1,119 @@
+"""The command line: its group, and the one place where an error becomes an exit code."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import sys
+import threading
+from pathlib import Path
+
+import click
+
+from vsr.cli.clean import clean
+from vsr.cli.compare import compare
+from vsr.cli.group import CommandGroup
+from vsr.cli.machine import bench, doctor, probe, show_version
+from vsr.cli.models import evaluate, export, models
+from vsr.cli.preview import preview
+from vsr.cli.run import plan, presets, report_error, run
+from vsr.cli.training import dataset, train
+
+__all__ = ["cli", "main"]
+
+
+@click.group(cls=CommandGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 120})
+@click.option(
+    "--version", is_flag=True, expose_value=False, is_eager=True, callback=show_version, help="Show the version, and those of the libraries."
+)
+def cli() -> None:
+    """Upscale video: every frame once with its exact timestamp, in the right colour, all tracks kept.
+
+    \b
+    vsr run film.mp4                      to 4K HEVC beside the input
+    vsr run film.mp4 --to 8k -o big.mkv
+    vsr run folder/ -o results/           every video in it
+
+    \b
+    Exit codes: 0 done, 1 a bug of ours, 2 wrong usage, 3 unusable input, 4 corrupt input, 5 disk, 6 resources,
+    7 verification failed, 8 some of several inputs failed, 130/143 interrupted (the same command resumes).
+    """
+
+
+for _command in (run, plan, preview, compare, presets, bench, probe, models, clean, doctor, dataset, train, evaluate, export):
+    cli.add_command(_command)
+
+
+def _own_packages() -> None:
+    """Refuse to run on somebody else's `models` or `pipelines`, whose names are common."""
+    home = Path(__file__).resolve().parents[2]
+    for name in ("models", "pipelines"):
+        spec = importlib.util.find_spec(name)
+        origin = Path(spec.origin).resolve() if spec is not None and spec.origin else None
+        if origin is None or origin.parent.parent != home:
+            where = origin.parent if origin else "a folder without __init__.py"
+            click.echo(f"vsr: the package {name!r} found is not ours but {where}; run from another folder, or rename that one", err=True)
+            sys.exit(2)
+
+
+def _output_fails() -> bool:
+    """Whether standard output takes no more."""
+    try:
+        sys.stdout.write(" ")
+        sys.stdout.flush()
+    except OSError:
+        return True
+    return False
+
+
+def _refuse_known_holes() -> None:
+    """Refuse an FFmpeg with known holes, through which a film could take over; warn of the others, which strangers reach less easily."""
+    from pipelines.diagnostics.dependencies import outdated
+
+    for library in outdated():
+        said = f"{library.name} {library.version} has known holes; install {library.wanted}"
+        click.echo(f"vsr: {said}" if library.name == "av" else f"vsr: warning: {said}", err=True)
+        if library.name == "av":
+            sys.exit(2)
+
+
+def _loads_weights(given: list[str]) -> bool:
+    """Whether the command loads networks, which may be strangers', in this very process; and needs no network for what it does."""
+    return given[:1] in (["evaluate"], ["export"], ["dataset"]) and not any(a.startswith("--cluster") for a in given)
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run the command line; every foreseen error becomes one line and its exit code, a bug keeps its traceback."""
+    _own_packages()
+    from models.errors import VsrError
+    from models.sandbox import without_network
+
+    given = sys.argv[1:] if arguments is None else arguments
+    if "doctor" not in given:
+        _refuse_known_holes()
+    if arguments is None and _loads_weights(given):  # the process is the command's own
+        without_network()
+    try:
+        cli.main(args=given, prog_name="vsr", standalone_mode=False)
+    except VsrError as error:
+        report_error(error, as_json="--json" in given)
+        sys.exit(error.exit_code)
+    except click.exceptions.Exit as exit_:
+        sys.exit(exit_.exit_code)
+    except SystemExit:
+        if type(sys.stdout).__name__.endswith("PacifyFlushWrapper"):  # click's sign that whoever read our output has gone
+            sys.exit(141)
+        raise
+    except OSError as error:
+        if error.filename is not None or not _output_fails():
+            raise
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or the interpreter would fail again at its end
+        click.echo(f"vsr: standard output can't be written to: {error.strerror}; what is done is kept", err=True)
+        sys.exit(5)
+    except (click.Abort, KeyboardInterrupt):
+        click.echo("vsr: stopped; what is done is kept, the same command goes on from there", err=True)
+        sys.stderr.flush()
+        os._exit(130) if threading.active_count() > 1 else sys.exit(130)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(2)

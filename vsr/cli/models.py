@@ -1,0 +1,196 @@
+"""Commands about networks: `models` and its subcommands, `evaluate`, `export`."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+
+from vsr.cli.group import CommandGroup
+
+__all__ = ["add_model", "evaluate", "export", "models", "models_table"]
+
+
+@click.group(invoke_without_command=True, cls=CommandGroup)
+@click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
+@click.pass_context
+def models(ctx: click.Context, as_json: bool) -> None:
+    """List the networks there are: name, scale, parameters, description.
+
+    Example: vsr models
+    """
+    if ctx.invoked_subcommand is not None:
+        return
+    import dataclasses
+    import json
+
+    from models.catalog.lookup import cards, default_model
+
+    best = default_model()
+    for card in cards():
+        if as_json:
+            click.echo(json.dumps(dataclasses.asdict(card)))
+            continue
+        scale = f"x{card.scale}" if card.scale else "any"
+        count = f"{card.parameters / 1e3:.0f} K" if card.parameters else "-"
+        mark = "*" if card.family == best else " "
+        click.echo(f"{mark} {card.name:<18} {scale:>4} {count:>8}  {card.description}")
+    if not as_json:
+        click.echo(f"* the default on a CPU; on a GPU it is {default_model(on_gpu=True)}")
+
+
+@click.command()
+@click.argument("models", nargs=-1, required=True, metavar="MODEL...")
+@click.option(
+    "--data", multiple=True, required=True, type=click.Path(path_type=Path), help="Folder of pictures, video, or data set; may be repeated."
+)
+@click.option("--case", "cases", multiple=True, metavar="CASE", help="clean (default), h264-23 (CODEC-QUALITY), noise-10, blur-1.5; may be repeated.")
+@click.option("--scale", type=click.IntRange(1, 16), help="Only this scale; default: all that the models have.")
+@click.option(
+    "--metric",
+    "names",
+    multiple=True,
+    type=click.Choice(["psnr", "ssim", "flicker", "niqe", "energy", "vmaf", "lpips", "dists"]),
+    help="Default: psnr, ssim and, of videos, flicker.",
+)
+@click.option("--niqe-model", default="", metavar="FILE", help="BasicSR's niqe_pris_params.npz, for --metric niqe.")
+@click.option(
+    "--lpips-weights", multiple=True, metavar="FILE", help="For --metric lpips, twice: its linear heads, and AlexNet or VGG16 of torchvision."
+)
+@click.option("--dists-weights", multiple=True, metavar="FILE", help="For --metric dists, twice: its weights.pt, and VGG16 of torchvision.")
+@click.option("--frames", type=click.IntRange(1), default=48, show_default=True, help="At most so many frames of a video.")
+@click.option("--limit", type=click.IntRange(0), default=0, help="At most so many pictures of a folder; 0: all.")
+@click.option("--bf16", is_flag=True, help="Run networks in bf16, as on a CPU with AMX.")
+@click.option("--strips", default="", metavar="DIR", help="Write pictures there: input, Lanczos, model, truth.")
+@click.option("--grid", is_flag=True, help="Data sets by cases, as a second table of the first metric.")
+@click.option(
+    "--format", "style", type=click.Choice(["terminal", "markdown", "json"]), default="terminal", show_default=True, help="How the table is written."
+)
+def evaluate(
+    models: tuple[str, ...],
+    data: tuple[Path, ...],
+    cases: tuple[str, ...],
+    scale: int | None,
+    names: tuple[str, ...],
+    grid: bool,
+    style: str,
+    **options: Any,
+) -> None:
+    """Judge networks on pictures, videos or data sets, beside bicubic and Lanczos.
+
+    \b
+    Example: vsr evaluate fast-x2 --data Set5 --data Urban100 --format markdown
+             vsr evaluate fast quality --scale 2 --data film.mp4 --case clean --case h264-23 --metric vmaf --grid
+    """
+    from models.errors import UsageError
+    from pipelines.quality.evaluation import DEFAULT_METRICS, EvaluateSettings, Judged
+    from pipelines.quality.evaluation import evaluate as evaluate_models
+    from pipelines.quality.score_tables import as_grid, as_table
+
+    if grid and style == "json":
+        raise UsageError("--grid is a table for people; --format json has every figure by set and case as it is")
+    settings = EvaluateSettings(scale=scale, cases=cases or ("clean",), metrics=names or DEFAULT_METRICS, **options)
+    rows = []
+    drawn = sys.stderr.isatty()
+    for event in evaluate_models(models, data, settings):
+        if isinstance(event, Judged):
+            if drawn:
+                click.echo(f"\r\x1b[K{event.set} {event.case} {event.item} {event.model}", nl=False, err=True)
+        else:
+            rows.append(event)
+    if drawn:
+        click.echo("\r\x1b[K", nl=False, err=True)
+    click.echo(as_table(rows, style))
+    if grid:
+        first = {"vmaf": "vmaf_neg"}.get(settings.metrics[0], settings.metrics[0])
+        click.echo("\n" + as_grid(rows, style, first))
+
+
+@click.command()
+@click.argument("model", metavar="MODEL")
+@click.option("-o", "--output", type=click.Path(path_type=Path), metavar="FILE", help="Default: NAME.onnx here.")
+@click.option("--size", nargs=2, type=click.IntRange(1), metavar="WIDTH HEIGHT", help="Of the input, for tools that want it fixed; default: any.")
+@click.option("--overwrite", is_flag=True, help="Replace a file that is there.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object.")
+def export(model: str, output: Path | None, size: tuple[int, int] | None, overwrite: bool, as_json: bool) -> None:
+    """Write a network as ONNX (fp32), for other tools; MODEL is a name of `vsr models` or a weights file.
+
+    YUV-native networks have inputs luma (0..1 from black to white) and chroma (-0.5..0.5, half the size), others rgb. The file's
+    metadata tells the rest. Where onnxruntime is installed, its values are compared with torch's.
+
+    Example: vsr export fast-x2 -o fast-x2.onnx
+    """
+    from dataclasses import asdict
+
+    from models.catalog.lookup import find
+    from models.errors import UsageError
+    from pipelines.model_files.onnx_export import write_onnx
+
+    found = find(model)
+    if len(found) > 1:
+        raise UsageError(f"{model}: which of {', '.join(c.name for c in found)}?")
+    path = output or Path(f"{found[0].name}.onnx")
+    if path.exists() and not overwrite:
+        raise UsageError(f"{path}: is already there; give --overwrite to replace it, or another -o")
+    made = write_onnx(found[0], path, size=size)
+    if as_json:
+        click.echo(json.dumps(asdict(made)))
+        return
+    click.echo(f"{made.path}: {made.bytes / 1e6:.2f} MB")
+    for kind, shapes in (("input", made.inputs), ("output", made.outputs)):
+        for name, shape in shapes.items():
+            click.echo(f"  {kind} {name} ({', '.join(map(str, shape))})")
+    if made.difference is None:
+        click.echo("  not compared with torch: onnxruntime is not installed")
+    else:
+        click.echo(f"  onnxruntime's values lie within {made.difference:.1e} of torch's")
+
+
+@click.command(name="add")
+@click.argument("source", metavar="FILE|URL")
+@click.option("--sha256", default="", help="Of the file; must be given for an address.")
+@click.option("--name", default="", help="What to call it; default: the file's own name. -xSCALE is added.")
+def add_model(source: str, sha256: str, name: str) -> None:
+    """Keep a weights file as a network that --model finds by name.
+
+    Example: vsr models add film-x2.safetensors --name film
+    """
+    from pipelines.model_files.install import adopt
+
+    card = adopt(source, name=name, sha256=sha256)
+    click.echo(f"{card.name}: x{card.scale}, {card.architecture}, {card.parameters / 1e3:.0f} K parameters, kept as {card.path}")
+
+
+@click.command(name="table")
+@click.option("--data", multiple=True, required=True, type=click.Path(path_type=Path), help="Folder of pictures, for all networks; may be repeated.")
+@click.option("--clip", "clips", multiple=True, type=click.Path(path_type=Path), help="Video, for fast, quality and recurrent; may be repeated.")
+@click.option("--picture", type=click.Path(path_type=Path), help="Video (its middle) or picture that each network gets a strip of.")
+@click.option("--speed/--no-speed", default=True, help="Measure speed, on a machine that does nothing else; or keep what OUTPUT says.")
+@click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", show_default=True, help="Where speed is measured.")
+@click.option("--limit", type=click.IntRange(0), default=0, help="At most so many pictures of a set; 0: all.")
+@click.option("-o", "--output", type=click.Path(path_type=Path), help="Write it there, such as docs/models.md; default: standard output.")
+def models_table(
+    data: tuple[Path, ...], clips: tuple[Path, ...], picture: Path | None, speed: bool, device: str, limit: int, output: Path | None
+) -> None:
+    """Measure all shipped networks, and tell as Markdown: size, cost, speed here, scores, a picture of each.
+
+    Example: vsr models table --data Set5 --data Urban100 --picture film.mp4 -o docs/models.md
+    """
+    from pipelines.inference.device import choose_device
+    from pipelines.quality.model_overview import OverviewSettings, overview
+    from pipelines.storage.atomic_file import write_atomically
+
+    earlier = None if speed else (output.read_text(encoding="utf-8") if output is not None and output.exists() else "")
+    images = output.parent / "networks" if output is not None else None
+    text = overview(OverviewSettings(data, clips, picture, images, choose_device(device).type, earlier, limit))
+    if output is None:
+        click.echo(text, nl=False)
+    else:
+        write_atomically(output, text.encode(errors="replace"))
+
+
+models.add_command(add_model)
+models.add_command(models_table)

@@ -1,0 +1,71 @@
+"""`vsr preview`: what networks would make of a film, and what a run has made so far, as pictures."""
+
+from __future__ import annotations
+
+import functools
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from vsr.cli.options import run_options, settings_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+__all__ = ["preview"]
+
+
+@click.command()
+@click.argument("source", required=False, type=click.Path(path_type=Path), metavar="[INPUT]")
+@click.option("--at", multiple=True, metavar="TIME", help="A moment, in seconds or [hh:]mm:ss[.fff]; may be repeated.")
+@click.option("--shots", type=click.IntRange(1, 100), default=3, show_default=True, help="Without --at: so many moments, all over the film.")
+@click.option("--models", metavar="NAME|FILE,...", help="What is compared, joined by commas; default: lanczos and the default network.")
+@click.option("--job", type=click.Path(path_type=Path), metavar="OUTPUT|WORKDIR", help="Instead: finished parts of a run that goes on.")
+@functools.partial(run_options, one_model=False)
+def preview(
+    source: Path | None, output: Path | None, at: tuple[str, ...], shots: int, models: str | None, job: Path | None, as_json: bool, **options: Any
+) -> None:
+    """Show a few moments of a film through several networks, and what each would take for all of it.
+
+    Writes PNG crops at pixel size and index.html, a page with sliders that needs nothing else, into a folder: -o, or NAME.preview
+    beside the input.
+
+    \b
+    Example: vsr preview film.mp4 --at 12:30 --models lanczos,fast,other.pth
+             vsr preview --job film.2160p.mp4
+    """
+    from models.errors import UsageError
+    from pipelines.diagnostics.partial_preview import look
+    from pipelines.diagnostics.preview import preview as show
+    from vsr.pages.preview_page import page, preview_table, preview_text, unfinished_page, unfinished_table, unfinished_text
+
+    if job is not None:
+        _tell(look(job, source, output, shots=shots), "unfinished", (unfinished_page, unfinished_table, unfinished_text), as_json=as_json)
+        return
+    if source is None:
+        raise UsageError("no film to look at; expected INPUT, or --job and the output of a run")
+    names = [name.strip() for name in (models or "").split(",") if name.strip()]
+    events = show(source, output, settings_of(options), models=names, at=at, shots=shots)
+    _tell(events, "preview", (page, preview_table, preview_text), as_json=as_json)
+
+
+def _tell(events: Iterator[Any], kind: str, views: tuple[Callable[[Any], Any], ...], *, as_json: bool) -> None:
+    """Every moment as it comes, then the page. kind: of the JSON line. views: of the last event, as a page, plain values and text."""
+    from pipelines.diagnostics.preview import Moment
+    from pipelines.plan.timeline import clock
+    from pipelines.storage.atomic_file import write_atomically
+    from vsr.views.json_lines import JsonLines
+
+    as_page, as_table, as_text = views
+    for event in events:
+        if isinstance(event, Moment):
+            click.echo(f"{clock(event.seconds)} into the film: {event.files[-1]}", err=True)
+            continue
+        path = Path(event.folder) / "index.html"
+        write_atomically(path, as_page(event).encode(errors="replace"))
+        if as_json:
+            JsonLines().write(kind, {**as_table(event), "page": str(path)})
+        else:
+            click.echo(as_text(event))
+            click.echo(f"look at them: {path}")

@@ -1,0 +1,218 @@
+"""`vsr run`, `vsr plan` and `vsr presets`."""
+
+from __future__ import annotations
+
+import functools
+import re
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from vsr.cli.options import Place, run_options, settings_of
+
+if TYPE_CHECKING:
+    import threading
+    from collections.abc import Callable
+
+    from models.errors import VsrError
+    from pipelines.plan.settings import RunSettings
+    from pipelines.run.inputs import Input
+    from pipelines.storage.object_store import Url
+    from vsr.views.json_lines import JsonLines
+    from vsr.views.progress import Bar
+    from vsr.views.run_summary import Summary
+
+__all__ = ["plan", "presets", "report_error", "run"]
+
+
+_SOME_FAILED = 8
+"""Exit code where some of several inputs failed."""
+
+
+_output_template = click.option(
+    "--output-template", metavar="NAME", help='What results in a folder or beside the input are called; default: "{stem}.{lines}p{suffix}".'
+)
+
+
+@click.command()
+@click.argument("inputs", nargs=-1, required=True, type=Place(), metavar="INPUT...")
+@functools.partial(run_options, place=Place())
+@_output_template
+@click.option("-r", "--recursive", is_flag=True, help="Look into subfolders, too; the folder given by -o mirrors them.")
+@click.option("--allow-url", is_flag=True, help="Fetch s3://, gs:// and https:// inputs, and send results to s3:// and gs://.")
+@click.option("--staging", type=click.Path(path_type=Path), metavar="FOLDER", help="Where files from elsewhere lie meanwhile; default: the cache.")
+@click.option("--summary", type=click.Path(path_type=Path), metavar="FILE", help="What became of each input, as .csv or .json.")
+@click.option(
+    "--workers", type=int, metavar="N", help="At most so many workers; default: one, with CUDA one for every four of a device's cores, up to four."
+)
+@click.option("--cluster", metavar="ADDRESS", help="Work on a Ray cluster: local[:N], auto, or HOST:PORT.")
+@click.option(
+    "--gpus-per-worker",
+    type=float,
+    metavar="N",
+    help="Of a cluster, such as 0.5 for two workers a GPU; default: 1, of --cluster local what is there for each.",
+)
+@click.option("--cpus-per-worker", type=float, metavar="N", help="Of a cluster; default: what there is, shared out.")
+@click.option("--mixed-hardware", is_flag=True, default=None, help="Let unlike workers take part; bytes then depend on who made what.")
+@click.option("--verify", type=click.Choice(["seams", "full"]), help="Decode the result around seams (default), or all of it.")
+@click.option("--overwrite", is_flag=True, help="Replace an output that is there; resumable work is kept.")
+@click.option("--fresh", is_flag=True, help="Throw away earlier work and results, and begin anew.")
+@click.option("-q", "--quiet", is_flag=True, help="Only errors.")
+@click.option("-v", "--verbose", is_flag=True, help="The plan in full, and every chunk as it is finished.")
+def run(
+    inputs: tuple[Path | Url, ...], output: Path | Url | None, as_json: bool, overwrite: bool, fresh: bool, quiet: bool, verbose: bool,
+    recursive: bool, summary: Path | None, allow_url: bool, staging: Path | None, **options: Any,
+) -> None:  # fmt: skip
+    """Upscale videos, pictures, folders of videos, or whatever a pattern in quotes means ("shows/**/*.mkv").
+
+    In a folder, what is finished is skipped, results of earlier runs are no inputs, and one bad file does not stop the rest: the
+    command then ends with 8, behind a table of what became of each.
+
+    A template names results by {stem}, {suffix}, {width}, {height}, {lines}, {codec} and {model}.
+
+    \b
+    Example: vsr run film.mp4 --to 4k --codec h264 --crf 16
+             vsr run holiday/ -o upscaled/ --output-template "{stem}-{lines}p.mkv" --summary upscaled/list.csv
+    Interrupted, the same command goes on where it was.
+    """
+    from models.errors import Interrupted
+    from pipelines.plan.output_names import refuse_input
+    from pipelines.run.inputs import find_inputs
+    from vsr.cli.signals import Signals
+    from vsr.views.json_lines import JsonLines
+    from vsr.views.run_summary import Summary
+
+    settings = settings_of(options)
+    found = find_inputs(inputs, output, recursive=recursive, allow_url=allow_url, staging=staging)
+    refuse_input("--summary", summary, [one.path for one in found])
+    outcomes = Summary({one.path: one.shown for one in found}, summary)
+    several = len(found) > 1
+    with Signals("stopping after the chunk under way") as signals:
+        try:
+            draw = functools.partial(_view, as_json=as_json, quiet=quiet, verbose=verbose)
+            failed = _upscale(found, settings, outcomes, signals.stop, draw, as_json=as_json, overwrite=overwrite, fresh=fresh)
+        finally:
+            if several and as_json:
+                JsonLines().write("summary", {"files": outcomes.to_json()})
+            elif several and not quiet:
+                click.echo(outcomes.text(), err=True)
+            outcomes.write()
+        if signals.stop.is_set() and not failed and outcomes.unfinished:
+            failed.append(Interrupted(f"stopped; {outcomes.unfinished} of {len(found)} are not begun, the same command goes on from there"))
+        if failed and (not several or signals.stop.is_set()):
+            raise signals.translated(failed[-1])
+    if failed:
+        sys.exit(_SOME_FAILED)
+
+
+def _view(label: str, name: str, *, as_json: bool, quiet: bool, verbose: bool) -> Bar | JsonLines:
+    """What draws one video. label, name: what people call it on a bar, and in JSON; empty for a single one."""
+    from vsr.views.json_lines import JsonLines
+    from vsr.views.progress import Bar
+
+    return JsonLines(label=name) if as_json else Bar(quiet=quiet, verbose=verbose, label=label)
+
+
+def _upscale(
+    inputs: list[Input],
+    settings: RunSettings,
+    outcomes: Summary,
+    stop: threading.Event,
+    draw: Callable[[str, str], Bar | JsonLines],
+    *,
+    as_json: bool,
+    **how: bool,
+) -> list[VsrError]:
+    """Upscale each, drawn; the errors of those that failed."""
+    from models.errors import VsrError
+    from pipelines.run.batch import upscale_videos
+
+    several = len(inputs) > 1
+    labels = {one.path: (f"{n}/{len(inputs)} {one.path.name}", one.shown) if several else ("", "") for n, one in enumerate(inputs, start=1)}
+    views: dict[Path, Bar | JsonLines] = {}
+    failed: list[VsrError] = []
+    try:
+        for file, event in upscale_videos(inputs, settings, stop=stop, **how):
+            outcomes.add(file, event)
+            if file not in views:
+                views[file] = draw(*labels[file])
+            view = views[file]
+            if not isinstance(event, VsrError):
+                view.show(event)
+                continue
+            view.close()
+            failed.append(event)
+            if several and not stop.is_set():
+                report_error(event, as_json=as_json)
+    finally:
+        for view in views.values():
+            view.close()
+    return failed
+
+
+def report_error(error: Exception, *, as_json: bool) -> None:
+    """One line on standard error, and an object where JSON is wanted."""
+    text = re.sub(r"[\x00-\x1f\x7f-\x9f]", " ", str(error))  # a name may hold what a terminal obeys
+    if as_json:
+        from vsr.views.json_lines import JsonLines
+
+        JsonLines().write("error", {"kind": type(error).__name__, "exit_code": getattr(error, "exit_code", 1), "message": text})
+    click.echo(f"vsr: {text}", err=True)
+
+
+@click.command()
+@click.argument("source", type=click.Path(path_type=Path), metavar="INPUT")
+@run_options
+@_output_template
+@click.option("--measure", is_flag=True, help="Try each stage on a few frames here and there, and foretell time, size and disk.")
+def plan(source: Path, output: Path | None, as_json: bool, measure: bool, **options: Any) -> None:
+    """Show what `run` would do, without doing it.
+
+    Example: vsr plan film.mp4 --to 8k --measure
+    """
+    from pipelines.planner.video_planner import plan_video
+    from vsr.views.json_lines import JsonLines
+    from vsr.views.plan_view import estimate_lines, estimate_table, plan_line, plan_table
+
+    settings = settings_of(options)
+    planned, _ = plan_video(source, output, settings)
+    found = None
+    if measure:
+        from pipelines.diagnostics.estimate import estimate
+
+        found = estimate(planned, settings)
+    if as_json:
+        JsonLines().write("plan", {**plan_table(planned), **estimate_table(found)})
+        return
+    click.echo(plan_line(planned, measured=found is not None))
+    click.echo(f"  output: {planned.output}")
+    for text in estimate_lines(found):
+        click.echo(f"  {text}")
+    for text in (*planned.info.notes, *(f"left out: {d}" for d in planned.dropped)):
+        click.echo(f"  {text}")
+
+
+@click.command()
+@click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
+def presets(as_json: bool) -> None:
+    """List the settings files that come with vsr, for --config: name, what it is for, and what it was measured to do.
+
+    Copy one, change it, and give the copy: the files say what every setting means.
+
+    Example: vsr presets
+    """
+    import json
+
+    from vsr.presets import presets as known
+
+    for preset in known():
+        if as_json:
+            click.echo(json.dumps({"name": preset.name, "purpose": preset.purpose, "path": str(preset.path), "measured": list(preset.measured)}))
+            continue
+        click.echo(f"{preset.name:<11} {preset.purpose}")
+        for line in preset.measured:
+            click.echo(f"{'':<11}   {line}")
+    if not as_json:
+        click.echo(f"files: {known()[0].path.parent}" if known() else "none came with this installation")

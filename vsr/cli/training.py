@@ -1,0 +1,109 @@
+"""Commands of the training stage: `dataset` and `train`."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import click
+
+from vsr.cli.options import read_options, show_events
+from vsr.cli.signals import Signals
+
+__all__ = ["dataset", "train"]
+
+
+@click.command()
+@click.argument("inputs", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="INPUT...")
+@click.option(
+    "-o", "--output", required=True, type=click.Path(path_type=Path), metavar="DIR", help="Folder of the data set; an unfinished one goes on."
+)
+@click.option("--config", type=click.Path(path_type=Path), help="Settings from a TOML file, such as configs/dataset/default.toml.")
+@click.option("--set", "changes", multiple=True, metavar="KEY=VALUE", help="One setting, such as degrade.clean=0.8; may be repeated.")
+@click.option("--teacher", default="", metavar="MODEL", help="A network that makes the truth from footage that has none.")
+@click.option("--workers", type=click.IntRange(1, 64), metavar="N", help="Pairs made side by side; default: 2, or those of --cluster local:N.")
+@click.option("--cluster", metavar="ADDRESS", help="Make them on a Ray cluster: local[:N], auto, or HOST:PORT.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object a line on standard output.")
+def dataset(
+    inputs: tuple[Path, ...],
+    output: Path,
+    config: Path | None,
+    changes: tuple[str, ...],
+    teacher: str,
+    workers: int | None,
+    cluster: str | None,
+    as_json: bool,
+) -> None:
+    """Make training pairs from videos, pictures or folders of them.
+
+    \b
+    Example: vsr dataset holiday.mp4 photos/ -o pairs --config configs/dataset/default.toml
+    """
+    from pipelines.datasets.builder import make_dataset
+    from pipelines.datasets.settings import DatasetSettings
+
+    settings = read_options(DatasetSettings, config, changes)
+    show_events(make_dataset(inputs, output, settings, teacher=teacher, workers=workers, cluster=cluster), as_json=as_json)
+
+
+@click.command()
+@click.argument("config", required=False, type=click.Path(path_type=Path), metavar="[CONFIG]")
+@click.option("--data", multiple=True, type=click.Path(path_type=Path), metavar="DIR", help="A data set made by vsr dataset; may be repeated.")
+@click.option(
+    "--per-title", type=click.Path(path_type=Path), metavar="INPUT", help="Instead: tune a network on this very film, and keep it if it wins."
+)
+@click.option("--init", default="", metavar="MODEL", help="Name or file of a network to start from.")
+@click.option("--minutes", type=click.FloatRange(0.05), help="Of training, in place of CONFIG's steps; with --per-title: 10 by default.")
+@click.option("--set", "changes", multiple=True, metavar="KEY=VALUE", help="One setting, such as steps=5000; may be repeated.")
+@click.option(
+    "-o", "--output", type=click.Path(path_type=Path), metavar="DIR", help="Folder for the result; default: the network's name, or FILM.tuned."
+)
+@click.option("--resume", is_flag=True, help="Go on from the folder's checkpoint.")
+@click.option("--cluster", metavar="ADDRESS", help="Train on a Ray cluster: local[:N], auto, or HOST:PORT.")
+@click.option("--workers", type=click.IntRange(1), metavar="N", help="Processes that share every batch; default: those of local:N, else 1.")
+@click.option("--cpus-per-worker", type=click.FloatRange(0, min_open=True), metavar="N", help="Of a cluster; default: 1, or this machine shared out.")
+@click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", show_default=True, help="Where it computes.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object a line on standard output.")
+def train(
+    config: Path | None,
+    data: tuple[Path, ...],
+    per_title: Path | None,
+    init: str,
+    minutes: float | None,
+    changes: tuple[str, ...],
+    output: Path | None,
+    resume: bool,
+    device: str,
+    as_json: bool,
+    **shared: Any,
+) -> None:
+    """Train a network on data sets, or tune one on a film.
+
+    \b
+    Example: vsr train configs/train/fast-x2.toml --data pairs -o trained --minutes 60
+             vsr train --per-title film.mp4 --init fast-x2 --minutes 10
+    Interrupted, the same command with --resume goes on where it was, bit for bit; DIR has the best network so far.
+    """
+    from models.errors import UsageError
+    from pipelines.inference.device import choose_device
+    from pipelines.objectives.settings import TrainSettings
+    from pipelines.training.fine_tuning import tune
+    from pipelines.training.train import train as train_network
+
+    where = choose_device(device).type
+    with Signals("stopping after the step under way") as signals:
+        if per_title is not None:
+            given = {"CONFIG": config, "--data": data, "--set": changes, **{f"--{name.replace('_', '-')}": value for name, value in shared.items()}}
+            if odd := [name for name, value in given.items() if value]:
+                raise UsageError(f"--per-title takes everything from the film; leave out {', '.join(odd)}")
+            folder = output or Path(f"{per_title.stem}.tuned")
+            events = tune(per_title, folder, init=init or "fast-x2", minutes=minutes or 10.0, resume=resume, device=where, stop=signals.stop.is_set)
+            show_events(events, as_json=as_json, signals=signals)
+            return
+        if config is None or not data:
+            raise UsageError("vsr train: expected a CONFIG such as configs/train/fast-x2.toml and --data DIR, or --per-title INPUT")
+        settings = read_options(TrainSettings, config, (*changes, f"init={json.dumps(init)}") if init else changes)
+        folder = output or Path(settings.name)
+        events = train_network(settings, data, folder, resume=resume, device=where, stop=signals.stop.is_set, minutes=minutes, **shared)
+        show_events(events, as_json=as_json, signals=signals)

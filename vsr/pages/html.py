@@ -1,0 +1,48 @@
+"""What pages share: the document that fetches nothing, its looks, and the before/after slider."""
+
+from __future__ import annotations
+
+import base64
+import html
+from importlib.resources import files
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+__all__ = ["document", "picture", "slider"]
+
+
+def document(title: str, body: str, *, assets: Sequence[str] = ()) -> str:
+    """A whole page. title: plain text. body: markup. assets: style sheets and scripts of `vsr/pages/assets` beside those that body needs."""
+    names = ["page.css", *(["slider.css", "slider.js"] if "<before-after>" in body else []), *assets]
+    texts = [((files("vsr.pages") / "assets" / name).read_text(encoding="utf-8"), name) for name in names]
+    style = "".join(text for text, name in texts if name.endswith(".css"))
+    code = "".join(f"<script>\n{text.replace('</', '<' + chr(92) + '/')}</script>\n" for text, name in texts if name.endswith(".js"))
+    return _PAGE.format(title=html.escape(title), style=style, body=body, code=code)
+
+
+def picture(name: str, data: bytes) -> str:
+    """A PNG file as an element."""
+    return f'<img alt="{html.escape(name)}" src="data:image/png;base64,{base64.b64encode(data).decode()}">'
+
+
+def slider(names: Sequence[str], pictures: Sequence[bytes]) -> str:
+    """Pictures of one size, one above the other, with a line to drag; without scripts they follow each other."""
+    return f"<before-after>{''.join(map(picture, names, pictures))}</before-after>"
+
+
+_PAGE = """<!doctype html>
+<html lang="en">
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta name="color-scheme" content="light dark">
+<meta name="generator" content="vsr">
+<meta http-equiv="Content-Security-Policy" content="default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src 'unsafe-inline'">
+<title>{title}</title>
+<style>{style}</style>
+<main>
+{body}
+</main>
+{code}</html>
+"""

@@ -1,0 +1,90 @@
+"""A `Preview` for people: a table, and one page that opens from disk and fetches nothing."""
+
+from __future__ import annotations
+
+import html
+import shlex
+from typing import TYPE_CHECKING, Any
+
+from pipelines.media.cicp import HDR_TRANSFERS
+from pipelines.plan.timeline import clock
+from vsr.pages.html import document, slider
+from vsr.views.text import duration, size_text
+
+if TYPE_CHECKING:
+    from pipelines.diagnostics.partial_preview import Unfinished
+    from pipelines.diagnostics.preview import Moment, Preview
+
+__all__ = ["page", "preview_table", "preview_text", "unfinished_page", "unfinished_table", "unfinished_text"]
+
+
+def preview_table(preview: Preview) -> dict[str, Any]:
+    """As plain values."""
+    return {
+        "input": preview.input,
+        "models": [
+            {"model": c.model, "frames": c.frames, "size": list(c.size), "fps": round(c.fps, 3), "seconds": round(c.seconds, 1), "bytes": c.bytes}
+            for c in preview.choices
+        ],
+        "moments": [{"seconds": m.seconds, "files": list(m.files)} for m in preview.moments],
+    }
+
+
+def preview_text(preview: Preview) -> str:
+    """One line a network, and how to take one."""
+    wide = max(len(c.model) for c in preview.choices)
+    lines = [
+        f"{c.model:<{wide}}  {c.size[0]}x{c.size[1]}  about {c.fps:.2f} fps, {duration(c.seconds)} in all, {size_text(c.bytes)}"
+        for c in preview.choices
+    ]
+    return "\n".join([*lines, f"to take one: vsr run {shlex.quote(preview.input)} --model NAME, with the options given here"])
+
+
+def page(preview: Preview) -> str:
+    """The whole page, pictures and all."""
+    names = [c.model for c in preview.choices]
+    rows = "".join(
+        f'<tr><th scope="row">{html.escape(c.model)}</th><td>{c.size[0]}×{c.size[1]}</td><td>{c.fps:.2f}</td><td>{duration(c.seconds)}</td>'
+        f"<td>{size_text(c.bytes)}</td></tr>"
+        for c in preview.choices
+    )
+    notes = ["Speed and size are foretold from these moments, for this machine and the whole film."]
+    if preview.planned.plan.out_color.transfer in HDR_TRANSFERS:
+        notes.append("The film is HDR: pictures here show its code values as they are, flatter than a display would.")
+    title = preview.input.rpartition("/")[2]
+    encoder = html.escape(preview.planned.plan.encoder.name)
+    body = (
+        f"<header><h1>{html.escape(title)}</h1></header>\n"
+        f'<div class="wide"><table><thead><tr><th>network</th><th>size</th><th>fps</th><th>whole film</th><th>video, {encoder}</th></tr></thead>'
+        f"<tbody>{rows}</tbody></table></div>\n"
+        f'<p class="soft">{" ".join(notes)} Drag the line, or use the arrow keys.</p>\n'
+        f'<div class="pair">{"".join(_section(m, names) for m in preview.moments)}</div>'
+    )
+    return document(f"{title}: preview", body)
+
+
+def unfinished_page(found: Unfinished) -> str:
+    """What a run has made so far, beside its source."""
+    title = found.input.rpartition("/")[2]
+    body = (
+        f"<header><h1>{html.escape(title)}</h1>"
+        f'<p class="soft">{found.chunks_done} of {found.chunks} parts are finished. Left: the source, enlarged by bicubic; right: the result. '
+        "Drag the line, or use the arrow keys.</p></header>\n"
+        f'<div class="pair">{"".join(_section(m, ["source", "result"]) for m in found.moments)}</div>'
+    )
+    return document(f"{title}: so far", body)
+
+
+def unfinished_table(found: Unfinished) -> dict[str, Any]:
+    """As plain values."""
+    moments = [{"seconds": m.seconds, "files": list(m.files)} for m in found.moments]
+    return {"input": found.input, "chunks_done": found.chunks_done, "chunks": found.chunks, "moments": moments}
+
+
+def unfinished_text(found: Unfinished) -> str:
+    """One line."""
+    return f"{found.chunks_done} of {found.chunks} chunks are done"
+
+
+def _section(moment: Moment, names: list[str]) -> str:
+    return f"<section><h3>{clock(moment.seconds)}</h3>{slider(names, moment.pictures)}</section>\n"

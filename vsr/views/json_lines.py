@@ -1,0 +1,55 @@
+"""Events of a run as JSON lines."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from typing import Any, TextIO
+
+from pipelines.plan.events import Advanced, AlreadyDone, ChunkFinished, Event, Finished, Note, Planned
+from vsr.views.plan_view import plan_table
+from vsr.views.remaining_time import Pace
+
+__all__ = ["JsonLines"]
+
+
+class JsonLines:
+    """One object a line on standard output: {"event": "plan" | "progress" | "chunk" | "note" | "done" | "error", ...}."""
+
+    def __init__(self, stream: TextIO | None = None, *, label: str = "") -> None:
+        """label: the "input" of every line, where there are several."""
+        self._label = label
+        self._stream = stream or sys.stdout
+        self._pace = Pace()
+
+    def show(self, event: Event) -> None:
+        """Write one event."""
+        if isinstance(event, Planned):
+            self._pace = Pace()
+            self.write("plan", plan_table(event))
+        elif isinstance(event, Advanced):
+            if event.step:  # counting begins where the first frame is finished
+                self._pace.add(time.monotonic(), event.frames)
+            rate = self._pace.rate or 0.0
+            left = round((event.total - event.frames) / rate, 1) if rate else None
+            self.write("progress", {"frames": event.frames, "total": event.total, "fps": round(rate, 3), "left_seconds": left,
+                                    "seconds": event.seconds, "worker": event.worker, "host": event.host})  # fmt: skip
+        elif isinstance(event, ChunkFinished):
+            self.write("chunk", {"index": event.index, "chunks_done": event.chunks_done, "chunks": event.chunks, "frames": event.frames,
+                                 "worker": event.worker, "host": event.host})  # fmt: skip
+        elif isinstance(event, Note):
+            self.write("note", {"text": event.text})
+        elif isinstance(event, Finished):
+            rate = event.frames / event.seconds if event.seconds else 0.0
+            self.write("done", {"output": event.output, "frames": event.frames, "bytes": event.bytes, "fps": round(rate, 3),
+                                "seconds": round(event.seconds, 3), "limiting": event.limiting, "report": event.report})  # fmt: skip
+        elif isinstance(event, AlreadyDone):
+            self.write("done", {"output": event.output, "already": True})
+
+    def write(self, kind: str, table: dict[str, Any]) -> None:
+        """Write a line of that kind."""
+        print(json.dumps({"event": kind, **({"input": self._label} if self._label else {}), **table}), file=self._stream, flush=True)
+
+    def close(self) -> None:
+        """Nothing to end."""

@@ -1,0 +1,92 @@
+"""A plan and its estimate as text and as JSON."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from pipelines.plan.events import Planned
+from pipelines.plan.settings import tile_text
+from vsr.views.text import duration, size_text
+
+if TYPE_CHECKING:
+    from pipelines.diagnostics.estimate import Estimate
+
+__all__ = ["estimate_lines", "estimate_table", "plan_details", "plan_line", "plan_table"]
+
+
+def plan_table(event: Planned) -> dict[str, Any]:
+    """What will be done, as plain values."""
+    plan = event.plan
+    return {
+        "input": event.input,
+        "output": event.output,
+        "source_size": [plan.width, plan.height],
+        "size": [plan.out_width, plan.out_height],
+        "frames": plan.frame_count,
+        "models": [s.card.name for s in plan.stages],
+        "tile": [*reversed(plan.tile_px)],
+        "encoder": plan.encoder.name,
+        "encoder_options": plan.encoder.options,
+        "pixel_format": plan.out_pix_fmt,
+        "chunks": len(plan.chunks),
+        "chunks_done": event.chunks_done,
+        "changed": list(event.changed),
+        "dropped": list(event.dropped),
+        "estimated_bytes": event.estimated_bytes,
+        "notes": list(event.info.notes),
+        "plan": plan.id,
+    }
+
+
+def plan_line(event: Planned, *, measured: bool = False) -> str:
+    """The one line before work starts. measured: an `Estimate` follows, which knows the disk better than a rule of thumb."""
+    plan = event.plan
+    models = "+".join(s.card.name for s in plan.stages)
+    count = len(plan.chunks)
+    return (
+        f"{event.input}: {plan.width}x{plan.height} -> {plan.out_width}x{plan.out_height}, {plan.frame_count} frames, "
+        f"{models}, {plan.encoder.name} {plan.out_pix_fmt}, {count} chunk{'s' * (count != 1)}"
+        + ("" if measured else f", about {size_text(event.estimated_bytes)} of disk")
+    )
+
+
+def plan_details(event: Planned) -> list[str]:
+    """What else there is to know of a plan, line by line."""
+    plan = event.plan
+    sizes = [f"{s.card.name} to {s.width}x{s.height}" for s in plan.stages]
+    options = [f"{k}={v}" for k, v in plan.encoder.options.items()]
+    lengths = [c.frame_count * plan.per_frame for c in plan.chunks]
+    return [
+        f"networks: {', '.join(sizes)}; tiles of {tile_text(plan.tile_px)}",
+        f"encoder: {plan.encoder.name} {' '.join(options)}",
+        f"chunks: {len(lengths)} of {min(lengths)} to {max(lengths)} frames, from {len(plan.spans)} decoder runs",
+        f"result: {event.output}",
+        f"plan: {plan.id}",
+    ]
+
+
+def estimate_table(found: Estimate | None) -> dict[str, Any]:
+    """What was measured, as plain values."""
+    if found is None:
+        return {}
+    return {
+        "estimated_seconds": round(found.seconds, 1),
+        "estimated_fps": round(found.fps, 3),
+        "estimated_output_bytes": found.output_bytes,
+        "estimated_disk_bytes": found.disk_bytes,
+        "free_bytes": found.free_bytes,
+    }
+
+
+def estimate_lines(found: Estimate | None) -> list[str]:
+    """The same for people."""
+    if found is None:
+        return []
+    places = f"measured at {found.places} place{'s' * (found.places > 1)}"
+    lines = [
+        f"about {duration(found.seconds)}, {found.fps:.2f} fps ({places})",
+        f"about {size_text(found.output_bytes)}, and {size_text(found.disk_bytes)} of disk while it works; {size_text(found.free_bytes)} are free",
+    ]
+    if found.disk_bytes > found.free_bytes:
+        lines.append("that is more than is free: choose another -o, a smaller target, or a higher --crf")
+    return lines

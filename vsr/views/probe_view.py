@@ -1,0 +1,109 @@
+"""What a file holds, as text and as JSON."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from pipelines.codec.decoder import Promise, planar_format
+from pipelines.media.cicp import Matrix, Primaries, Range, Siting, Transfer
+from pipelines.plan.color_tags import resolve
+
+if TYPE_CHECKING:
+    from enum import IntEnum
+
+    from pipelines.media.video_info import VideoInfo
+
+__all__ = ["info_table", "info_text"]
+
+
+def _name(kind: type[IntEnum], value: int) -> str:
+    return kind(value).name if value in list(kind) else str(value)
+
+
+def info_table(info: VideoInfo) -> dict[str, Any]:
+    """The facts of `vsr probe --json`."""
+    resolved, assumed = resolve(info.color, planar_format(info.pix_fmt), height=info.height, codec=info.codec, picture=info.made_of_pictures)
+    return {
+        "path": info.path,
+        "format": info.format,
+        "codec": info.codec,
+        "width": info.width,
+        "height": info.height,
+        "pix_fmt": info.pix_fmt,
+        "crop": {"top": info.crop.top, "bottom": info.crop.bottom, "left": info.crop.left, "right": info.crop.right},
+        "sar": str(info.sar),
+        "frames": info.frame_count,
+        "frames_counted": info.linear,
+        "time_base": str(info.time_base),
+        "rate": str(info.rate),
+        "start_pts": info.pts[0],
+        "first_pts": info.pts[0],
+        "last_pts": info.pts[-1],
+        "last_duration": info.durations[-1],
+        "seconds": float((info.pts[-1] + info.durations[-1] - info.pts[0]) * info.time_base),
+        "vfr": info.vfr,
+        "interlaced": info.interlaced,
+        "scan": {"order": info.scan.order, "found": info.scan.found, "pulldown": info.scan.pulldown, "doubt": info.scan.doubt},
+        "orientation": {"transpose": info.orientation.transpose, "flip_x": info.orientation.flip_x, "flip_y": info.orientation.flip_y},
+        "color": {
+            "matrix": _name(Matrix, resolved.matrix),
+            "range": _name(Range, resolved.range),
+            "primaries": _name(Primaries, resolved.primaries),
+            "transfer": _name(Transfer, resolved.transfer),
+            "siting": _name(Siting, resolved.siting),
+            "assumed": list(assumed),
+        },
+        "changes": [{"frame": place, "what": change} for place, change in info.changes],
+        "captions": info.captions,
+        "chapters": info.chapters,
+        "clean_points": sum(info.index.clean),
+        "streams": [
+            {
+                "index": s.index,
+                "type": s.type,
+                "codec": s.codec,
+                "language": s.language,
+                "title": s.title,
+                "packets": s.packet_count,
+                "cover": s.is_cover,
+            }
+            for s in info.streams
+        ],
+        "notes": list(info.notes),
+    }
+
+
+def info_text(info: VideoInfo) -> str:
+    """The same for a person."""
+    table = info_table(info)
+    color = table["color"]
+    variable = " (variable)" if info.vfr else ""
+    counted = " counted" if info.linear else ""
+    seen = f"{table['seconds']:.3f} s, time base {info.time_base}, first pts {info.pts[0]}"
+    meaning = f"{color['matrix']}, {color['range'].lower()}, {color['primaries']}, {color['transfer']}, chroma {color['siting'].lower()}"
+    assumed = f" (assumed: {', '.join(color['assumed'])})" if color["assumed"] else ""
+    lines = [
+        info.path,
+        f"  video     {info.codec} {info.width}x{info.height} {info.pix_fmt}, SAR {info.sar}, {float(info.rate):.3f} fps{variable}",
+        f"  frames    {info.frame_count}{counted}, {seen}",
+        f"  colour    {meaning}{assumed}",
+    ]
+    for stream in info.streams:
+        words = [
+            f"  {stream.type:<9}",
+            stream.codec,
+            stream.language,
+            f'"{stream.title}"' if stream.title else "",
+            "(cover art)" if stream.is_cover else "",
+        ]
+        lines.append(" ".join(w for w in words if w))
+    if info.chapters:
+        lines.append(f"  chapters  {info.chapters}")
+    if info.interlaced or info.scan.pulldown or info.scan.doubt:
+        order = f"interlaced, {info.scan.order} field first (by its {info.scan.found})" if info.interlaced else "progressive"
+        if info.scan.doubt:
+            why = "flagged" if info.scan.found == "pictures" else "some pictures look"
+            order += f" by its pictures, though {why} {info.scan.doubt} field first"
+        lines.append(f"  scan      {order}{f', {info.scan.pulldown} telecine' if info.scan.pulldown else ''}")
+    lines += [f"  refused   {Promise(info.pts[n : n + 1], number=n, clock=info.decoder.clock).refuse(0, change)}" for n, change in info.changes]
+    return "\n".join([*lines, *(f"  note      {n}" for n in info.notes)])

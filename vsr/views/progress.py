@@ -1,0 +1,124 @@
+"""Events drawn as a bar for a person, or as JSON lines for a scheduler."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections import deque
+from typing import TYPE_CHECKING, Any, TextIO
+
+from pipelines.plan.events import Advanced, AlreadyDone, ChunkFinished, Event, Finished, Note, Planned
+from vsr.views.plan_view import plan_details, plan_line
+from vsr.views.text import size_text
+
+if TYPE_CHECKING:
+    from tqdm import tqdm
+
+__all__ = ["Bar"]
+
+
+class Bar:
+    """A tqdm bar on standard error; the plan before, a line with the result after."""
+
+    def __init__(self, stream: TextIO | None = None, *, quiet: bool = False, verbose: bool = False, label: str = "") -> None:
+        """label: in front of the bar, where several are drawn. verbose: the plan in full, and every chunk."""
+        self._verbose = verbose
+        self._label = label
+        self._rates = _Rates()
+        self._stream = stream or sys.stderr
+        self._quiet = quiet
+        self._bar: tqdm[Any] | None = None
+        self._skipped = 0
+
+    def show(self, event: Event) -> None:
+        """Draw one event."""
+        if isinstance(event, Planned):
+            self._begin(event)
+        elif isinstance(event, Advanced):
+            self._advance(event)
+        elif isinstance(event, ChunkFinished) and self._verbose:
+            where = f" on {event.host}" if event.host else ""
+            self._say(f"  chunk {event.index}: {event.frames} frames by worker {event.worker}{where}; {event.chunks_done} of {event.chunks} are done")
+        elif isinstance(event, Note):
+            self._say(event.text)
+        elif isinstance(event, Finished):
+            self.close()
+            rate = event.frames / event.seconds if event.seconds else 0.0
+            limit = f", limited by {event.limiting}" if event.limiting else ""
+            self._say(f"{event.output}: {event.frames} frames, {size_text(event.bytes)}, {rate:.2f} fps{limit}; verified")
+        elif isinstance(event, AlreadyDone):
+            self._say(f"{event.output}: already done")
+
+    def _begin(self, event: Planned) -> None:
+        self.close()  # of what is begun again
+        self._say(plan_line(event))
+        for text in (*event.info.notes, *(f"left out: {d}" for d in event.dropped)):
+            self._say(f"  {text}")
+        if event.changed:
+            self._say(f"  starting anew: {', '.join(event.changed)} changed since the earlier run")
+        plan = event.plan
+        for text in plan_details(event) if self._verbose else ():
+            self._say(f"  {text}")
+        self._skipped = 0
+        if event.chunks_done:
+            self._say(f"  resuming: {event.chunks_done} of {len(plan.chunks)} chunks are done")
+            self._skipped = -1
+        if not self._quiet:
+            from vsr.views.progress_bar import bar
+
+            self._bar = bar(plan.frame_count, "frame", self._stream, self._label)
+
+    def _advance(self, event: Advanced) -> None:
+        if self._bar is None or not event.step:
+            return
+        if self._skipped < 0:
+            self._bar.initial = self._bar.n = max(0, event.frames - 1)
+            self._skipped = 0
+        waits = {"decode wait": "decoding", "network": "network", "encode wait": "encoding"}
+        slowest = max(event.seconds, key=event.seconds.__getitem__, default="")
+        limit = f"limited by {waits.get(slowest, slowest)}" if slowest else ""
+        self._rates.add(event)
+        self._bar.set_postfix_str(", ".join(t for t in (self._rates.text(), limit) if t), refresh=False)
+        self._bar.update(event.frames - self._bar.n)
+
+    def _say(self, text: str) -> None:
+        if self._quiet:
+            return
+        if self._bar is not None:
+            self._bar.write(text, file=self._stream)
+        else:
+            print(text, file=self._stream, flush=True)
+
+    def close(self) -> None:
+        """End the bar."""
+        if self._bar is not None:
+            self._bar.close()
+            self._bar = None
+
+
+class _Rates:
+    """Frames a second by worker, over about the last minute."""
+
+    _SECONDS = 60.0
+
+    def __init__(self) -> None:
+        self._steps: dict[int, deque[tuple[float, int]]] = {}
+
+    def add(self, event: Advanced) -> None:
+        now = time.monotonic()
+        self._steps.setdefault(event.worker, deque()).append((now, event.step))
+        for worker, steps in list(self._steps.items()):
+            while steps and now - steps[0][0] > self._SECONDS:
+                steps.popleft()
+            if not steps:
+                del self._steps[worker]  # gone, or without work
+
+    def text(self) -> str:
+        """Nothing for a single worker."""
+        if len(self._steps) < 2:
+            return ""
+        rates = []
+        for steps in self._steps.values():
+            spent = steps[-1][0] - steps[0][0]
+            rates.append(sum(n for _, n in list(steps)[1:]) / spent if spent > 0 else 0.0)
+        return f"{len(rates)} workers, {sum(rates):.2f} fps ({min(rates):.2f} to {max(rates):.2f} each)"

@@ -1,0 +1,67 @@
+"""`bar`: a tqdm bar on a terminal; in a file or a pipe, a plain line now and then."""
+
+from __future__ import annotations
+
+from typing import Any, TextIO
+
+from tqdm import tqdm
+
+from vsr.views.remaining_time import Pace
+
+__all__ = ["bar"]
+
+
+_LINE_EVERY_SECONDS = 30.0
+_LINE = "  {desc}{n_fmt} of {total_fmt} {unit}s, {rate_fmt}{postfix}, {remaining} left"
+
+
+class _Lines:
+    """A stream that gets whole lines instead of a line written over and over."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def write(self, text: str) -> None:
+        """Write what is left of a text without cursor movements, if anything is."""
+        text = text.replace("\r", "").replace("\x1b[A", "").strip("\n")
+        if text.strip():
+            print(text.rstrip(), file=self._stream, flush=True)
+
+    def flush(self) -> None:
+        """Nothing is held back."""
+
+
+class _Paced(tqdm):  # type: ignore[type-arg, misc]
+    """A bar whose rate, and with it the time left, is that of `Pace`."""
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        self._pace = Pace()
+        super().__init__(*args, **options)
+
+    def update(self, n: float | None = 1) -> bool | None:
+        """So many units more."""
+        self._pace.add(self._time(), self.n + (n or 0))
+        return super().update(n)  # type: ignore[no-any-return]
+
+    @property
+    def format_dict(self) -> dict[str, Any]:
+        """What the line is made of."""
+        return {**super().format_dict, "rate": self._pace.rate}
+
+
+def bar(total: int, unit: str, stream: TextIO, label: str = "") -> tqdm[Any]:
+    """Make a bar of so many units (a word in the singular)."""
+    if stream.isatty():
+        return _Paced(total=total, desc=label or None, unit=unit, file=stream, dynamic_ncols=True)
+    every = _LINE_EVERY_SECONDS
+    return _Paced(
+        total=total,
+        desc=label or None,
+        unit=unit,
+        file=_Lines(stream),
+        bar_format=_LINE,
+        leave=False,
+        delay=every,
+        mininterval=every,
+        maxinterval=every,
+    )

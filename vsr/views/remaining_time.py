@@ -1,0 +1,58 @@
+"""`Pace`: how fast work goes of late, and so how long what is left will take; pure, and tested with recorded runs."""
+
+from __future__ import annotations
+
+from collections import deque
+
+__all__ = ["Pace"]
+
+
+_WINDOW_SECONDS = 600.0
+_EVERY_SECONDS = 1.0
+_SETTLING_SECONDS = 10.0
+_PAUSE_SECONDS = 60.0
+_PAUSE_FACTOR = 8.0
+
+
+class Pace:
+    """Units a second, from reports of how many are done.
+
+    The first report is where counting begins: what led to it (processes that start, networks that load, kernels that compile,
+    chunks kept from an earlier run) says nothing about what is to come, and the first ten seconds, as soon as there are others, little:
+    an encoder swallows its first frames before it makes any. The rate is that of the last ten minutes, for what a worker reports
+    comes in steps, chunk by chunk. A gap far longer than
+    all others is a pause (the command was stopped by Ctrl-Z, the machine slept) and counts as no time at all.
+    """
+
+    def __init__(self) -> None:
+        self._reports: deque[tuple[float, float]] = deque()
+        """(working seconds, units done), about one a second."""
+        self._last: float | None = None
+        self._worked = 0.0
+        self._longest_gap = 0.0
+
+    def add(self, now: float, done: float) -> None:
+        """Take a report. now: seconds of any clock that runs on; done: units so far, from whatever start."""
+        if self._last is not None:
+            gap = now - self._last
+            is_pause = gap > _PAUSE_SECONDS and gap > _PAUSE_FACTOR * self._longest_gap > 0
+            if not is_pause:
+                self._worked += gap
+                self._longest_gap = max(self._longest_gap, gap)
+        self._last = now
+        reports = self._reports
+        if len(reports) > 1 and self._worked - reports[-2][0] < _EVERY_SECONDS:
+            reports[-1] = (self._worked, done)
+        else:
+            reports.append((self._worked, done))
+        began = max(self._worked - _WINDOW_SECONDS, _SETTLING_SECONDS if self._worked > 2 * _SETTLING_SECONDS else 0.0)
+        while len(reports) > 2 and reports[1][0] <= began:
+            reports.popleft()
+
+    @property
+    def rate(self) -> float | None:
+        """Units a second; None until two reports are there."""
+        if len(self._reports) < 2:
+            return None
+        (began, first), (now, last) = self._reports[0], self._reports[-1]
+        return (last - first) / (now - began) if now > began and last > first else None

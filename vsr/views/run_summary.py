@@ -1,0 +1,118 @@
+"""`Summary`: what became of each video of a batch, as a table for people, and as CSV or JSON."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import os
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+from models.errors import Interrupted, UsageError, VsrError
+from pipelines.plan.events import AlreadyDone, Event, Finished, Planned
+from pipelines.storage.atomic_file import write_atomically
+from vsr.views.text import size_text
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+__all__ = ["Row", "Summary"]
+
+
+NOT_BEGUN, STOPPED, FAILED, DONE, ALREADY = "not begun", "stopped", "failed", "done", "already done"
+
+
+@dataclass
+class Row:
+    """One video."""
+
+    input: str
+    result: str = NOT_BEGUN
+    """done, already done, failed, stopped or not begun."""
+    output: str = ""
+    frames: int = 0
+    seconds: float = 0.0
+    fps: float = 0.0
+    bytes: int = 0
+    exit_code: int = 0
+    message: str = ""
+    """Of the error."""
+
+
+class Summary:
+    """Collects events; rows stay in the order of the inputs."""
+
+    def __init__(self, inputs: Mapping[Path, str], file: Path | None = None) -> None:
+        """inputs: path -> what people call it. file: where `write` puts it. Raises UsageError where that can't be, before any work."""
+        self._rows = {path: Row(name) for path, name in inputs.items()}
+        self._file = file
+        if file is not None and file.suffix.lower() not in {".csv", ".json"}:
+            raise UsageError(f"--summary {file}: expected a name that ends in .csv or .json")
+        if file is not None and not file.absolute().parent.is_dir():
+            raise UsageError(f"--summary {file}: there is no such folder; make it first")
+
+    def add(self, path: Path, event: Event | VsrError) -> None:
+        """Take note of what happened to one."""
+        row = self._rows[path]
+        if isinstance(event, Planned):
+            row.output, row.result = event.output, STOPPED
+        elif isinstance(event, AlreadyDone):
+            row.result, row.output, row.frames, row.bytes = ALREADY, event.output, event.frames, event.bytes
+        elif isinstance(event, Finished):
+            row.result, row.output, row.frames, row.bytes = DONE, event.output, event.frames, event.bytes
+            row.seconds, row.fps = round(event.seconds, 3), round(event.frames / event.seconds, 3) if event.seconds else 0.0
+        elif isinstance(event, VsrError):
+            row.result = STOPPED if isinstance(event, Interrupted) else FAILED
+            row.exit_code, row.message = event.exit_code, " ".join(str(event).split())
+
+    @property
+    def rows(self) -> list[Row]:
+        """One a video."""
+        return list(self._rows.values())
+
+    @property
+    def unfinished(self) -> int:
+        """How many have not been begun."""
+        return sum(row.result == NOT_BEGUN for row in self.rows)
+
+    def text(self) -> str:
+        """A table and a line that counts."""
+        rows = self.rows
+        shared = os.path.commonpath([os.path.dirname(r.input) for r in rows]) if all(os.path.dirname(r.input) for r in rows) else ""
+        cells = [["input", "result", "frames", "fps", "size", "output"]]
+        for row in rows:
+            made = row.result in {DONE, ALREADY}
+            numbers = [str(row.frames) if made else "", f"{row.fps:.2f}" if row.fps else "", size_text(row.bytes) if made else ""]
+            cells.append([os.path.relpath(row.input, shared) if shared else row.input, row.result, *numbers, row.output if made else row.message])
+        widths = [max(len(line[n]) for line in cells) for n in range(5)]
+        aligned = [
+            "  ".join([line[0].ljust(widths[0]), line[1].ljust(widths[1]), *(line[n].rjust(widths[n]) for n in (2, 3, 4)), line[5]]).rstrip()
+            for line in cells
+        ]
+        return "\n".join([*aligned, self._count()])
+
+    def _count(self) -> str:
+        results = [r.result for r in self.rows]
+        done = results.count(DONE) + results.count(ALREADY)
+        more = [f"{results.count(kind)} {kind}" for kind in (FAILED, STOPPED, NOT_BEGUN) if kind in results]
+        return ", ".join([f"{done} of {len(results)} done", *more])
+
+    def to_json(self) -> list[dict[str, Any]]:
+        """As plain values."""
+        return [asdict(row) for row in self.rows]
+
+    def write(self) -> None:
+        """Write it as the file's ending says. Raises OutputError."""
+        if self._file is None:
+            return
+        if self._file.suffix.lower() == ".json":
+            data = json.dumps(self.to_json(), indent=1) + "\n"
+        else:
+            text = io.StringIO()
+            table = csv.DictWriter(text, fieldnames=list(Row.__dataclass_fields__), lineterminator="\n")
+            table.writeheader()
+            table.writerows(self.to_json())
+            data = text.getvalue()
+        write_atomically(self._file, data.encode("utf-8", "surrogateescape"))

@@ -1,0 +1,97 @@
+"""Events of the training stage drawn as a bar for a person, or as JSON lines for a scheduler."""
+
+from __future__ import annotations
+
+import json
+import sys
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+from pipelines.datasets.events import DatasetDone, Progress, UnitLeftOut
+from pipelines.training.fine_tuning import Gated
+from pipelines.training.trainer import Stepped, Trained, Validated
+from vsr.views.progress_bar import bar
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tqdm import tqdm
+
+__all__ = ["JsonView", "TerminalView"]
+
+
+class JsonView:
+    """One JSON object a line on standard output."""
+
+    def show(self, event: Any) -> None:
+        """Write one event."""
+        sys.stdout.write(json.dumps({"event": type(event).__name__.lower(), **asdict(event)}) + "\n")
+        sys.stdout.flush()
+
+    def close(self) -> None:
+        """Nothing is left to do."""
+
+
+class TerminalView:
+    """A bar on standard error, a line for what is worth keeping."""
+
+    def __init__(self) -> None:
+        self._bar: tqdm[Any] | None = None
+        self._unit = ""
+        self._drawn: dict[type, Callable[[Any], None]] = {
+            Progress: self._progress,
+            Stepped: self._stepped,
+            UnitLeftOut: lambda e: self._line(f"{e.unit}: {e.reason}"),
+            DatasetDone: self._dataset_done,
+            Validated: lambda e: self._line(f"step {e.step}: {_gains(e.scores)}{' (best so far)' if e.best else ''}"),
+            Trained: lambda e: self._line(f"{e.weights}: weights of step {e.step}, {_gains(e.scores)}, {e.seconds / 60:.1f} minutes in steps"),
+            Gated: lambda e: self._line(
+                f"{e.gain_db:+.2f} dB on {e.pairs} held-out pairs: " + (f"kept as {e.weights}" if e.kept else "not worth keeping; nothing was kept")
+            ),
+        }
+
+    def show(self, event: Any) -> None:
+        """Draw one event."""
+        self._drawn[type(event)](event)
+
+    def close(self) -> None:
+        """Take the bar away."""
+        if self._bar is not None:
+            self._bar.close()
+            self._bar = None
+
+    def _bar_for(self, unit: str, total: int, what: str) -> tqdm[Any]:
+        if self._bar is None or self._unit != unit:
+            self.close()
+            self._bar, self._unit = bar(total, what, sys.stderr, unit[:40]), unit
+        return self._bar
+
+    def _progress(self, event: Progress) -> None:
+        drawn = self._bar_for(event.unit, event.total, "frame")
+        drawn.total = event.total
+        drawn.set_postfix(pairs=event.pairs, refresh=False)
+        drawn.update(event.done - drawn.n)
+
+    def _dataset_done(self, event: DatasetDone) -> None:
+        rejected = event.rejected
+        self._line(
+            f"{event.folder}: {event.train_pairs} pairs to train on, {event.validation_pairs} held out; "
+            f"left out {rejected['flat']} flat, {rejected['blurred']} blurred, {rejected['duplicate']} alike"
+        )
+        if not event.validation_pairs:
+            self._line(f"{event.folder}: has nothing to validate by; training wants it beside another data set, or made of more footage")
+
+    def _stepped(self, event: Stepped) -> None:
+        drawn = self._bar_for("training", event.steps, "step")
+        drawn.set_postfix(loss=f"{event.loss:.5f}", refresh=False)
+        drawn.update(event.step - drawn.n)
+
+    def _line(self, text: str) -> None:
+        self.close()
+        sys.stderr.write(text + "\n")
+
+
+def _gains(scores: dict[str, float]) -> str:
+    parts = [f"{scores['psnr']:.2f} dB, {scores['gain']:+.2f} over Lanczos"]
+    parts += [f"{name.removeprefix('gain_')} {value:+.2f}" for name, value in scores.items() if name.startswith("gain_")]
+    return ", ".join(parts)
