@@ -300,7 +300,7 @@ MUTANTS = (
         f"{_WORKER}::test_a_chunk_begins_while_the_encoder_of_the_last_one_drains[cuda-2]",
     ),
     Mutant(
-        57, "time in which the driver was stopped is silence of its workers", "pipelines/cluster/scheduler.py",
+        57, "time in which the driver was stopped is silence of its workers", "pipelines/cluster/silence_watch.py",
         "min(now - self._watched, _STOPPED_SECONDS)", "now - self._watched",
         f"{_CLUSTER}::test_time_in_which_the_driver_itself_was_stopped_is_no_silence_of_its_workers",
     ),

@@ -78,7 +78,7 @@ def _card_of_file(path: Path) -> Card:
 
 
 def foreign(path: Path, *target: str) -> str:
-    """What `models.catalog.third_party` says of a file, or writes to `target`: in a confined process of its own, so the parent of a run stays free of torch.
+    """Describe a third-party file, or write its tensors to `target`: in a sandboxed process, so that the parent of a run stays free of torch.
 
     Raises MediaError where it is no network.
     """

@@ -1,11 +1,12 @@
 """The same map on Ray.
 
-actor.py         the Ray actor that holds a worker
-call_state.py    state of one call of the map
-code_version.py  digest of our code, equal on all nodes
-nodes.py         nodes of a cluster, and the actors placed on them
-object_refs.py   inputs of tasks in Ray's object store
-ray_pool.py      the map over Ray actors
-ray_session.py   starts, joins and ends Ray
-scheduler.py     the thread that gives tasks to actors and collects results
+actor.py          the Ray actor that holds a worker
+call_state.py     state of one call of the map
+code_version.py   digest of our code, equal on all nodes
+nodes.py          nodes of a cluster, and the actors placed on them
+object_refs.py    inputs of tasks in Ray's object store
+ray_pool.py       the map over Ray actors
+ray_session.py    starts, joins and ends Ray
+scheduler.py      the thread that gives tasks to actors and collects results
+silence_watch.py  actors that have said nothing for too long
 """

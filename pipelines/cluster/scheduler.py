@@ -1,4 +1,4 @@
-"""`Driver`: the one thread that keeps the actors of a cluster busy for all its callers. See `cluster.py`.
+"""`Driver`: the one thread that keeps the actors of a cluster busy for all callers of `ray_pool.Cluster`.
 
 It looks which machines there are, keeps an actor on every share of them, hands each two tasks, so that the input of the second is
 there when the first is done, and takes what comes. An actor that dies, hangs or whose machine is gone is replaced and its tasks
@@ -20,7 +20,8 @@ from ray.exceptions import RayActorError, RayError, RayTaskError
 from models.errors import NoMemoryError, ResourceError, VsrError
 from pipelines.cluster.call_state import Call, Run
 from pipelines.cluster.nodes import end, lost, why_gone
-from pipelines.pool.interface import SILENCE_SECONDS, Done, Hello, Item, Lost, Outcome, Refused, Task, exhausted
+from pipelines.cluster.silence_watch import SilenceWatch
+from pipelines.pool.interface import Done, Hello, Item, Lost, Outcome, Refused, Task, exhausted
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -35,11 +36,6 @@ __all__ = ["Driver"]
 _SLOTS = 2
 _RESULTS = 8
 """Results a caller may have waiting; then no more are fetched for it."""
-_WATCH_SECONDS = 0.5
-_STOPPED_SECONDS = 10.0
-"""The driver comes round more often than that, unless it was stopped itself (Ctrl-Z, the lid of a laptop)."""
-_PULSES = 15
-"""As often as a worker that says nothing is asked for its pulse, before it is taken for hung."""
 _POLL_SECONDS = 0.25
 """How long a new caller, or a wish to stop, may go unnoticed; every look costs a millisecond or two."""
 _AT_ONCE_SECONDS = 0.002
@@ -60,7 +56,7 @@ class Driver:
         """Where results of a task will come."""
         self._unheard: set[Actor] = set()
         """Those whose caller has enough to read for now."""
-        self._watched = time.monotonic()
+        self._silence = SilenceWatch()
         self._many = False
         """Whether the last look found several answers."""
         self._closing = threading.Event()
@@ -91,8 +87,6 @@ class Driver:
         self._machines.actors.clear()
         self._answers.clear()
         self._streams.clear()
-
-    # --- the loop
 
     def _serve(self) -> None:
         try:
@@ -163,19 +157,11 @@ class Driver:
                 self._on_step(self._streams[item])
 
     def _watch(self) -> None:
-        now = time.monotonic()
-        if now - self._watched < _WATCH_SECONDS:
-            return
-        passed, self._watched = min(now - self._watched, _STOPPED_SECONDS), now
-        for actor in list(self._machines.actors):
-            if not (actor.runs or actor.preparing):
-                actor.silent = 0.0
-            elif actor not in self._unheard:
-                actor.silent += passed
-            if actor.silent > SILENCE_SECONDS / _PULSES and not actor.asked:
-                self._ask_for_pulse(actor)
-            if actor.silent > SILENCE_SECONDS:
-                self._lose(actor, ResourceError(f"its worker on {actor.host} said nothing for {SILENCE_SECONDS:.0f} s"))
+        to_ask, silent = self._silence.look(self._machines.actors, self._unheard)
+        for actor in to_ask:
+            self._ask_for_pulse(actor)
+        for actor in silent:
+            self._lose(actor, self._silence.reason(actor))
 
     def _ask_for_pulse(self, actor: Actor) -> None:
         """Of one that says nothing: a single frame may take an hour."""
@@ -189,7 +175,6 @@ class Driver:
         if pulse is not None and pulse != actor.pulse:
             actor.pulse, actor.silent = pulse, 0.0
 
-    # --- actors
 
     def _on_hello(self, actor: Actor) -> None:
         facts = self._answer(actor, actor.hello)
@@ -255,8 +240,6 @@ class Driver:
             run.call.out.put(Lost(actor.number, run.task.key, reason, actor.host))
         for run in actor.runs[::-1]:
             self._put_back(run)
-
-    # --- work
 
     def _hand_out(self) -> None:
         if any(len(call.ledger) for call in self._calls):

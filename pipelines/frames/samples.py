@@ -101,6 +101,7 @@ def to_rgb(planes: Sequence[np.ndarray], pixels: PixelFormat, tags: ColorTags) -
 
 
 def samples_to_planes(planes: Sequence[np.ndarray], pixels: PixelFormat, tags: ColorTags) -> Planes:
+    """Planes of one YUV or grey frame as floats: luma (1,1,H,W) 0..1, chroma (1,2,h,w) -0.5..0.5, left-sited 4:2:0."""
     full = tags.range == Range.FULL
     luma = color_conversion.to_float(planes[0], pixels.bits, full, chroma=False)[None, None]
     if pixels.family == "gray":

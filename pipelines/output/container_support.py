@@ -50,6 +50,7 @@ def container_options(container: str, time_bases: Iterable[Fraction]) -> dict[st
 
 
 def stream_time_bases(source: InputContainer) -> list[Fraction]:
+    """Time bases of its video, audio and subtitle streams."""
     return [Fraction(s.time_base) for s in source.streams if s.time_base and s.type in {"video", "audio", "subtitle"}]
 
 
@@ -104,6 +105,7 @@ def add_copied_stream(output: OutputContainer, source: AnyStream) -> AnyStream:
 
 
 def copy_tags(source: AnyStream, target: AnyStream) -> None:
+    """Copy tags and disposition of a stream, without the tags a muxer writes itself."""
     for key, value in source.metadata.items():
         if key.lower() not in OWN_TAGS and not key.upper().startswith(("_STATISTICS", "BPS", "NUMBER_OF_", "DURATION", "ROTATE")):
             target.metadata[key] = value

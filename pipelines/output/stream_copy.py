@@ -67,6 +67,7 @@ def passed_window(plan: Plan, info: VideoInfo) -> tuple[Fraction, Fraction] | No
 
 
 def passed_packets(source: InputContainer, output: OutputContainer, plan: Plan, info: VideoInfo, passed: dict[int, Passed]) -> Iterator[Packet]:
+    """Packets of the streams in `passed`, cut to the plan's range and shifted, with the stream and times of the output."""
     window, shift = passed_window(plan, info), start_shift(plan, info)
     clock = EpochClock(source.format.name)
     adts = source.format.name == "mpegts"

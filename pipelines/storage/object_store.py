@@ -186,6 +186,7 @@ def _read_card(path: Path) -> dict[str, Any]:
 
 
 def parse_json(data: bytes) -> dict[str, Any]:
+    """A JSON object; an empty one where the data is none."""
     try:
         found = json.loads(data)
     except ValueError:

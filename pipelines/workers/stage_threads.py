@@ -38,6 +38,7 @@ class StageClock:
 
     @contextmanager
     def __call__(self, name: str) -> Iterator[None]:
+        """Count the time within as that of stage `name`."""
         since, outer, self._inner = time.monotonic(), self._inner, 0.0
         try:
             yield
@@ -47,6 +48,7 @@ class StageClock:
             self._inner = outer + spent
 
     def take(self) -> dict[str, float]:
+        """Stage -> seconds since the last call."""
         taken, self._seconds = self._seconds, {}
         return taken
 
@@ -133,6 +135,7 @@ class ChunkInProgress:
 
     @property
     def is_drained(self) -> bool:
+        """Whether the encoder has ended."""
         return not self.encoding.thread.is_alive()
 
     def finish(self) -> EncodedChunk:

@@ -36,3 +36,17 @@ def test_a_size_given_here_replaces_the_file_s(tmp_path: Path) -> None:
 def test_an_unknown_setting_is_refused() -> None:
     with pytest.raises(UsageError, match="unknown key 'scales'"):
         run_settings(scales=2)
+
+
+def test_every_exported_name_is_there_and_is_the_one_that_the_library_uses() -> None:
+    assert [name for name in vsr.__all__ if not hasattr(vsr, name)] == []
+    assert (vsr.UsageError, vsr.Planned, vsr.Finished) == (UsageError, Planned, Finished)
+    assert set(vsr.__all__) <= set(dir(vsr))
+
+
+def test_events_and_errors_of_the_library_are_all_exported() -> None:
+    from models import errors
+    from pipelines.plan import events
+
+    raised = {name for name, kind in vars(errors).items() if isinstance(kind, type) and issubclass(kind, errors.VsrError)}
+    assert raised | set(events.__all__) <= set(vsr.__all__)

@@ -261,7 +261,7 @@ def test_a_machine_where_no_worker_can_be_made_ready_is_named(cluster: Cluster) 
 
 def test_a_hanging_worker_is_replaced(cluster: Cluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Case 57."""
-    monkeypatch.setattr("pipelines.cluster.scheduler.SILENCE_SECONDS", 3.0)
+    monkeypatch.setattr("pipelines.cluster.silence_watch.SILENCE_SECONDS", 3.0)
     events = run(cluster, ("hang once", "a"), ("work", None), setup={"marks": str(tmp_path)})
     (lost,) = [e for e in events if isinstance(e, Lost)]
     assert "said nothing" in lost.reason
@@ -279,7 +279,7 @@ def test_a_worker_that_gets_on_in_silence_is_waited_for(cluster: Cluster, monkey
 def test_time_in_which_the_driver_itself_was_stopped_is_no_silence_of_its_workers(cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
     """Case 57: Ctrl-Z, or the lid of a laptop; seen by its clock."""
     stopped = 0.0
-    monkeypatch.setattr("pipelines.cluster.scheduler.time", SimpleNamespace(monotonic=lambda: time.monotonic() + stopped))
+    monkeypatch.setattr("pipelines.cluster.silence_watch.time", SimpleNamespace(monotonic=lambda: time.monotonic() + stopped))
     events = []
     for event in cluster.run_tasks(tasks_of(("talk", (3, 1.0))), worker=WORKER, setup={"silent": True}, feed=lambda n, t: iter([1])):
         events.append(event)
@@ -291,7 +291,7 @@ def test_time_in_which_the_driver_itself_was_stopped_is_no_silence_of_its_worker
 
 def test_a_worker_to_whom_nobody_listens_is_not_taken_for_hung(cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
     """What it makes is not fetched while the caller has enough to read, as one whose output is looked at in a pager."""
-    monkeypatch.setattr("pipelines.cluster.scheduler.SILENCE_SECONDS", 3.0)
+    monkeypatch.setattr("pipelines.cluster.silence_watch.SILENCE_SECONDS", 3.0)
     events = []
     for event in cluster.run_tasks(tasks_of(("talk", (40, 0.01))), worker=WORKER, setup={"silent": True}, feed=lambda n, t: iter([1])):
         events.append(event)

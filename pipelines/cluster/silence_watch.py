@@ -1,0 +1,48 @@
+"""`SilenceWatch`: finds actors that have said nothing for too long while they had work."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+from models.errors import ResourceError
+from pipelines.pool.interface import SILENCE_SECONDS
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Sequence
+
+    from pipelines.cluster.call_state import Actor
+
+__all__ = ["SilenceWatch"]
+
+_WATCH_SECONDS = 0.5
+_STOPPED_SECONDS = 10.0
+"""The scheduler comes round more often than that, unless it was stopped itself (Ctrl-Z, the lid of a laptop)."""
+_PULSES = 15
+"""How often a worker that says nothing is asked for its pulse before it is taken for hung."""
+
+
+class SilenceWatch:
+    """Adds up the time in which each actor could have reported and did not; time in which this process stood still counts little."""
+
+    def __init__(self) -> None:
+        self._watched = time.monotonic()
+
+    def look(self, actors: Sequence[Actor], unheard: Collection[Actor]) -> tuple[list[Actor], list[Actor]]:
+        """(actors to ask for their pulse, actors to give up). unheard: those whose results nobody fetches for now: they can't be blamed."""
+        now = time.monotonic()
+        if now - self._watched < _WATCH_SECONDS:
+            return [], []
+        passed, self._watched = min(now - self._watched, _STOPPED_SECONDS), now
+        for actor in actors:
+            if not (actor.runs or actor.preparing):
+                actor.silent = 0.0
+            elif actor not in unheard:
+                actor.silent += passed
+        to_ask = [a for a in actors if a.silent > SILENCE_SECONDS / _PULSES and not a.asked]
+        return to_ask, [a for a in actors if a.silent > SILENCE_SECONDS]
+
+    @staticmethod
+    def reason(actor: Actor) -> ResourceError:
+        """Why it is given up."""
+        return ResourceError(f"its worker on {actor.host} said nothing for {SILENCE_SECONDS:.0f} s")
