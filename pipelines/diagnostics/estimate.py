@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pipelines.diagnostics.benchmark import foretold
+from pipelines.plan.output_names import existing_folder
 from pipelines.planner.resources import Crew, crew_of
 from pipelines.pool.interface import Item
 from pipelines.run.chunk_tasks import run_spans
@@ -65,5 +66,5 @@ def estimated(planned: Planned, samples: Sequence[Stages], crew: Crew | None = N
     video = round(len(plan.chunks) * keys + max(0, plan.frame_count - len(plan.chunks)) * rest)
     share = (plan.stop_frame - plan.start_frame) / max(1, info.frame_count)
     tracks = 0 if info.first_number is not None else round(max(0, os.path.getsize(info.path) - sum(info.index.size)) * share)
-    free = shutil.disk_usage(Path(planned.output).parent).free
+    free = shutil.disk_usage(existing_folder(Path(planned.output))).free
     return Estimate(seconds, plan.frame_count / seconds, video + tracks, 2 * video + tracks, free, count)

@@ -105,6 +105,9 @@ class PacketIndex:
     def __len__(self) -> int:
         return len(self.pts)
 
+    def __repr__(self) -> str:
+        return f"PacketIndex({len(self)} packets)"
+
 
 NO_PTS = -(1 << 63)
 """In a PacketIndex: the container gave no timestamp."""
@@ -164,6 +167,9 @@ class VideoInfo:
     """(place in `pts`, what is other from there on than in the first frame), as far as headers tell; nothing here follows a change."""
     notes: tuple[str, ...] = ()
     """What a person should know before work starts."""
+
+    def __repr__(self) -> str:
+        return f"VideoInfo({self.path!r}, {self.codec} {self.width}x{self.height} {self.pix_fmt}, {self.frame_count} frames)"
 
     @property
     def frame_count(self) -> int:

@@ -103,6 +103,7 @@ class Journal:
         if folder.is_symlink():
             raise UsageError(f"{folder}: is a symbolic link; a work directory must be a real one; remove the link")
         try:
+            folder.parent.mkdir(parents=True, exist_ok=True)
             folder.mkdir(mode=0o700, exist_ok=True)
             self._lock = os.open(folder / "lock", os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
         except OSError as error:

@@ -24,6 +24,8 @@ class Planned:
     """Chunks and result together."""
     chunks_done: int = 0
     """Kept from an earlier run."""
+    frames_done: int = 0
+    """Frames of the result in these chunks."""
     changed: tuple[str, ...] = ()
     """Why an earlier run's work was not used."""
     dropped: tuple[str, ...] = ()
@@ -68,10 +70,19 @@ class Finished:
 
     output: str
     frames: int
+    """Of the whole result."""
     seconds: float
+    """Of this call."""
     bytes: int
     limiting: str
     report: dict[str, Any] = field(default_factory=dict)
+    made: int = 0
+    """Frames that this call made; the others are of earlier runs."""
+
+    @property
+    def fps(self) -> float:
+        """Frames a second that this call made; 0 where it made none."""
+        return self.made / self.seconds if self.seconds else 0.0
 
 
 @dataclass(frozen=True)

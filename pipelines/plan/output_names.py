@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import hashlib
 import os
-from pathlib import PurePath
+from pathlib import Path, PurePath
 from typing import TYPE_CHECKING
 
 from models.errors import UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
-    from pathlib import Path
 
     from pipelines.plan.plan import Plan
 
-__all__ = ["is_folder", "refuse_input", "report_path", "result_name"]
+__all__ = ["existing_folder", "is_folder", "refuse_input", "report_path", "result_name"]
 
 
 _LONGEST_NAME = 255
@@ -53,6 +52,11 @@ def refuse_input(option: str, target: Path | None, inputs: Iterable[Path | None]
     """Raises UsageError where a file that is to be written is one of the inputs, by whatever name."""
     if target is not None and any(path is not None and path.exists() and target.exists() and os.path.samefile(path, target) for path in inputs):
         raise UsageError(f"{option} {target}: is an input itself; choose another name")
+
+
+def existing_folder(path: Path) -> Path:
+    """The nearest parent of an output that is there; the folders between are made when work begins."""
+    return next(parent for parent in Path(os.path.abspath(path)).parents if parent.exists())
 
 
 def is_folder(output: Path) -> bool:

@@ -145,6 +145,10 @@ class Plan:
         """Of the pictures, where the result is numbered pictures."""
         return range(self.first_number, self.first_number + self.frame_count)
 
+    def __repr__(self) -> str:
+        networks = ", ".join(stage.card.name for stage in self.stages)
+        return f"Plan({self.width}x{self.height} -> {self.out_width}x{self.out_height}, {networks}, {self.encoder.name}, {len(self.chunks)} chunks)"
+
     @functools.cached_property
     def id(self) -> str:
         """SHA-256, in hex, of what shapes the bits of the result."""

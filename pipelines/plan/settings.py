@@ -10,15 +10,35 @@ from typing import Literal
 from models.errors import UsageError
 from pipelines.plan.name_template import DEFAULT_TEMPLATE, check_template
 
-__all__ = ["BOXES", "CODECS", "EncodeSettings", "RunSettings", "TargetSettings", "parse_range", "parse_rate", "parse_tile", "tile_text"]
+__all__ = [
+    "BOXES",
+    "CODECS",
+    "CODEC_ALIASES",
+    "EncodeSettings",
+    "RunSettings",
+    "TargetSettings",
+    "parse_range",
+    "parse_rate",
+    "parse_tile",
+    "tile_text",
+]
 
 
-BOXES = {"8k": (7680, 4320), "4k": (3840, 2160), "1440p": (2560, 1440), "1080p": (1920, 1080)}
+BOXES = {
+    "8k": (7680, 4320), "4320p": (7680, 4320), "4k": (3840, 2160), "uhd": (3840, 2160), "2160p": (3840, 2160),
+    "1440p": (2560, 1440), "1080p": (1920, 1080), "720p": (1280, 720),
+}  # fmt: skip
 """Names of target sizes: boxes that turn for portrait material."""
 
 _LEAST_TILE_PX = 32
 
 CODECS = ("hevc", "h264", "av1", "prores", "ffv1")
+
+CODEC_ALIASES = {
+    "h265": "hevc", "h.265": "hevc", "x265": "hevc", "libx265": "hevc", "h.264": "h264", "avc": "h264", "x264": "h264", "libx264": "h264",
+    "svtav1": "av1", "svt-av1": "av1", "libsvtav1": "av1", "prores_ks": "prores",
+}  # fmt: skip
+"""Other names that codecs and their encoders go by -> ours."""
 
 
 @dataclass(frozen=True)
@@ -47,7 +67,7 @@ class TargetSettings:
             return BOXES[self.to.lower()]
         size = _size(self.to)
         if min(size) < 1:
-            raise UsageError(f"--to {self.to}: expected {', '.join(BOXES)} or WIDTHxHEIGHT")
+            raise UsageError(f"--to {self.to}: expected {', '.join(BOXES)}, or WIDTHxHEIGHT")
         return size
 
 

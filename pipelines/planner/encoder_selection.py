@@ -46,6 +46,8 @@ _MOST_LUMA_SAMPLES = {"libx264": 139_264 * 256, "libx265": 142_606_336, "libsvta
 _LONGEST_SIDE = {"libx264": 16384, "libx265": 16384, "libsvtav1": 16384, "prores_ks": 16384, "ffv1": 32768, "libwebp": 16383}
 _KEEPS_RGB = frozenset({"ffv1"})
 """Codecs into which R'G'B' goes as it is; in others few players know it."""
+_HIGHEST_CRF = {"libx264": 51, "libx265": 51, "libsvtav1": 63}
+"""Lowest constant quality an encoder takes; the highest is 0."""
 _NARROWEST = {"libx265": 64}
 """x265 4.1 writes beyond its memory in pictures of some smaller widths (probed: 34 to 46), which may end the process."""
 _HDR_BITS = 10
@@ -89,6 +91,9 @@ def choose_encoder(
     if settings.crf is not None:
         if name in {"prores_ks", "ffv1"}:
             raise UsageError(f"--crf does not go with {settings.codec}; use --preset or --encoder-option")
+        highest = _HIGHEST_CRF[name]
+        if not 0 <= settings.crf <= highest:
+            raise UsageError(f"--crf {settings.crf:g}: {name} takes 0 to {highest}")
         options["crf"] = f"{settings.crf:g}"
     pix_fmt = settings.pixel_format or _pixel_format(settings.codec, name, source)
     if name == "prores_ks" and PixelFormat.parse(pix_fmt).sub_x == 0:

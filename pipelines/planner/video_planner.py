@@ -22,7 +22,7 @@ from pipelines.plan.color_tags import resolve
 from pipelines.plan.encoder_options import PICTURE_ENCODERS
 from pipelines.plan.events import Planned
 from pipelines.plan.name_template import template_suffix
-from pipelines.plan.output_names import is_folder, result_name
+from pipelines.plan.output_names import existing_folder, is_folder, result_name
 from pipelines.plan.plan import Deinterlacing, Plan
 from pipelines.plan.settings import parse_rate
 from pipelines.plan.timeline import timeline
@@ -237,8 +237,9 @@ def _container(suffix: str, *, picture: bool, numbered: bool) -> str:
 def _checked(source: Path, target: Path, plan: Plan) -> Path:
     """The output's full path, checked as far as can be without writing."""
     target = Path(os.path.abspath(target))
-    if not target.parent.is_dir():
-        raise UsageError(f"{target.parent}: no such folder; make it first")
+    existing = existing_folder(target)
+    if not existing.is_dir():
+        raise UsageError(f"{existing}: is a file, so {target.name} can't lie in it; choose another -o")
     if plan.encoder.is_sequence:
         _check_pattern(source, target, plan.numbers)
     elif target.is_symlink() or target.exists():

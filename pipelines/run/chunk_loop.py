@@ -81,8 +81,9 @@ def make_chunks(
     done, changed = journal.adopt(plan.id, plan.to_json(), planned.input)
     records = {r.index: r for r in done}
     _check_disk(journal.folder, planned.estimated_bytes)
-    yield replace(planned, chunks_done=len(records), changed=tuple(changed))
     frames = sum(plan.chunks[i].frame_count for i in records) * plan.per_frame
+    yield replace(planned, chunks_done=len(records), frames_done=frames, changed=tuple(changed))
+    made = 0
     total = plan.frame_count
     seconds: dict[str, float] = {}
     told: Counter[str] = Counter()
@@ -121,6 +122,7 @@ def make_chunks(
                         frames -= count  # done again with the rest of what a lost worker was at; the first result counts
                         continue
                     records[chunk.index] = journal.commit(plan.id, chunk)
+                    made += count
                     yield ChunkFinished(chunk.index, len(records), len(plan.chunks), count, event.worker, event.host)
                     if stop is not None and stop.is_set() and len(plan.spans[event.key].chunks) > 1:
                         break  # this decoder feeds more chunks, maybe the whole film; what it has begun is done again
@@ -140,7 +142,7 @@ def make_chunks(
     for text, times in told.items():
         if times > 1:
             yield Note(f"{times} times: {text}")
-    return MadeChunks([records[c.index] for c in plan.chunks], seconds)
+    return MadeChunks([records[c.index] for c in plan.chunks], seconds, made)
 
 
 @dataclass(frozen=True, eq=False)
@@ -149,6 +151,8 @@ class MadeChunks:
 
     records: list[ChunkRecord]
     seconds: dict[str, float]
+    frames: int
+    """Those that this call made."""
 
 
 def _admission(journal: Journal, assumed: deque[str], *, mixed: bool) -> Callable[[dict[str, str]], str]:

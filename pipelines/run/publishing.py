@@ -120,7 +120,7 @@ def publish_result(
     if stay := _others(target, plan):
         yield Note(stay)
     limiting = max(made.seconds, key=made.seconds.__getitem__) if made.seconds else ""
-    return Finished(str(target), report.frames, time.monotonic() - began, size, LIMITS.get(limiting, limiting), summary)
+    return Finished(str(target), report.frames, time.monotonic() - began, size, LIMITS.get(limiting, limiting), summary, made.frames)
 
 
 def _others(target: Path, plan: Plan) -> str:

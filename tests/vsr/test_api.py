@@ -50,3 +50,26 @@ def test_events_and_errors_of_the_library_are_all_exported() -> None:
 
     raised = {name for name, kind in vars(errors).items() if isinstance(kind, type) and issubclass(kind, errors.VsrError)}
     assert raised | set(events.__all__) <= set(vsr.__all__)
+
+
+@pytest.mark.usefixtures("inline")
+def test_printed_events_stay_short(tmp_path: Path) -> None:
+    source = media.cfr(tmp_path / "in.mp4", frames=200)
+    events = list(vsr.upscale(source, tmp_path / "out.mkv", scale=1, model="identity", codec="ffv1", device="cpu"))
+    assert "in.mp4', h264 64x48 yuv420p, 200 frames)" in repr(events[0])
+    assert max(len(repr(event)) for event in events[:-1]) < 600
+
+
+@pytest.mark.usefixtures("inline")
+def test_folders_of_an_output_are_made(tmp_path: Path) -> None:
+    source = media.cfr(tmp_path / "in.mp4", frames=3)
+    for output in ("new/deep/out.mkv", "up/frame_%05d.png"):
+        list(vsr.upscale(source, tmp_path / output, scale=1, model="identity", codec="ffv1", device="cpu"))
+    assert (tmp_path / "new/deep/out.mkv").is_file()
+    assert sorted(p.name for p in (tmp_path / "up").glob("*.png")) == [f"frame_0000{n}.png" for n in (1, 2, 3)]
+
+
+def test_an_output_below_a_file_is_refused(tmp_path: Path) -> None:
+    source = media.cfr(tmp_path / "in.mp4", frames=3)
+    with pytest.raises(UsageError, match=r"in\.mp4: is a file, so out\.mkv can't lie in it"):
+        list(vsr.upscale(source, source / "out.mkv", scale=1, model="identity", codec="ffv1", device="cpu"))

@@ -23,14 +23,13 @@ def clean(folders: tuple[Path, ...], yes: bool) -> None:
     """
     from models.errors import VsrError
     from pipelines.output.journal import Journal
-    from vsr.cli.clean import abandoned_work
 
     found = [(folder, size) for place in folders or (Path(),) for folder, size in abandoned_work(place)]
     for folder, size in found:
         click.echo(f"{folder}  {size / 1e6:.1f} MB")
     if not found:
         click.echo("nothing to delete")
-    elif yes or click.confirm(f"Delete {len(found)} work director{'y' if len(found) == 1 else 'ies'}?"):
+    elif yes or _confirmed(f"Delete {len(found)} work director{'y' if len(found) == 1 else 'ies'}?"):
         for folder, _ in found:
             try:
                 Journal(folder).remove()
@@ -39,6 +38,16 @@ def clean(folders: tuple[Path, ...], yes: bool) -> None:
                 continue
             if folder.exists():
                 click.echo(f"{folder}: holds what no run has made; that is left")
+
+
+def _confirmed(question: str) -> bool:
+    """Ask; raises UsageError where nobody can answer, as with standard input at its end."""
+    from models.errors import UsageError
+
+    try:
+        return click.confirm(question)
+    except click.Abort:
+        raise UsageError("nothing deleted; --yes deletes without asking") from None
 
 
 def abandoned_work(place: Path) -> Iterator[tuple[Path, int]]:

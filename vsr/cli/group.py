@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import difflib
+import os
+import shlex
 
 import click
 
@@ -28,6 +30,8 @@ class CommandGroup(click.Group):
         """As click does; newer versions of it have the hint by themselves."""
         name = args[0]
         if self.get_command(ctx, name) is None and not name.startswith("-") and not ctx.resilient_parsing:
+            if "run" in self.commands and (os.path.exists(name) or "://" in name):
+                ctx.fail(f"{name!r} is a file, not a command; to upscale it: vsr run {shlex.join(args)}")
             close = difflib.get_close_matches(name, self.commands, n=1)
             ctx.fail(f"No such command {name!r}." + (f" Did you mean {close[0]!r}?" if close else ""))
         return super().resolve_command(ctx, args)

@@ -54,6 +54,28 @@ class Place(click.Path):
         return Url(value) if isinstance(value, str) and is_url(value) else super().convert(value, param, ctx)
 
 
+class CodecName(click.Choice[str]):
+    """A codec by our name, or by another that it or its encoder goes by."""
+
+    def __init__(self) -> None:
+        super().__init__(["hevc", "h264", "av1", "prores", "ffv1"], case_sensitive=False)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """`x265` -> `hevc`."""
+        from pipelines.plan.settings import CODEC_ALIASES
+
+        return super().convert(CODEC_ALIASES.get(str(value).lower(), value), param, ctx)
+
+
+class Factor(click.IntRange):
+    """A whole factor; `2x` and `x2` mean 2."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """`2x` -> 2."""
+        text: Any = value.strip().lower().strip("x") if isinstance(value, str) else value
+        return super().convert(text, param, ctx)
+
+
 def run_options(command: Callable[..., Any], *, one_model: bool = True, place: click.Path | None = None) -> Callable[..., Any]:
     """What shapes the result; shared by `run`, `plan`, `bench` and `preview`, which names its models itself."""
     model = click.option(
@@ -66,12 +88,14 @@ def run_options(command: Callable[..., Any], *, one_model: bool = True, place: c
         click.option(
             "-o", "--output", type=place or click.Path(path_type=Path), help="File or folder; without it, beside the input as NAME.2160p.EXT."
         ),
-        click.option("--to", metavar="SIZE", help="4k, 8k, 1440p, 1080p or WxH: a box that turns for portrait. Default: 4k up to 1080p, else 8k."),
-        click.option("--scale", type=int, metavar="N", help="Factor on both sides, instead of --to."),
+        click.option(
+            "--to", metavar="SIZE", help="4k, 8k, 2160p, 1440p, 1080p, 720p or WxH: a box that turns for portrait. Default: 4k up to 1080p, else 8k."
+        ),
+        click.option("--scale", type=Factor(), metavar="N", help="Factor on both sides, instead of --to."),
         click.option("--square-pixels", is_flag=True, default=None, help="Bake an anamorphic picture's shape into its pixels."),
-        click.option("--crop-bars", is_flag=True, default=None, help="Cut black bars off that stand all through the film."),
+        click.option("--crop-bars", is_flag=True, default=None, help="Crop black bars present throughout the film."),
         *([model] if one_model else []),
-        click.option("--codec", type=click.Choice(["hevc", "h264", "av1", "prores", "ffv1"]), help="Default: hevc."),
+        click.option("--codec", type=CodecName(), help="Default: hevc."),
         click.option("--crf", type=float, help="Constant quality, in the encoder's own scale."),
         click.option("--preset", help="draft, balanced (default), archive, or the encoder's own."),
         click.option("--encoder-option", "encoder_options", multiple=True, metavar="KEY=VALUE", help="The encoder's own option; may be repeated."),
@@ -89,14 +113,14 @@ def run_options(command: Callable[..., Any], *, one_model: bool = True, place: c
             help="Interlaced video: at frame rate (auto; on: whatever was found), at field rate (bob), as it is, or not at all.",
         ),
         click.option("--prefilter", type=click.Choice(["denoise", "deblock"]), help="FFmpeg's filters first, for noisy or blocky sources."),
-        click.option("--keep-grain", is_flag=True, default=None, help="Take film grain out before the networks, and make as much anew behind them."),
+        click.option("--keep-grain", is_flag=True, default=None, help="Remove film grain before the networks, and synthesise as much in the result."),
         click.option("--strength", type=float, metavar="0..1", help="Between the classical result (0) and the networks' (1, default)."),
         click.option("--drop-incompatible", is_flag=True, default=None, help="Leave out tracks the output container can't hold."),
         click.option(
             "--config",
             metavar="NAME|FILE",
             shell_complete=_presets_and_files,
-            help="A name of `vsr presets`, or settings in a TOML file; options here go before it.",
+            help="A name of `vsr presets`, or settings in a TOML file; options given here override it.",
         ),
         click.option("--json", "as_json", is_flag=True, help="One JSON object a line on standard output."),
     ]

@@ -41,8 +41,7 @@ class JsonLines:
         elif isinstance(event, Note):
             self.write("note", {"text": event.text})
         elif isinstance(event, Finished):
-            rate = event.frames / event.seconds if event.seconds else 0.0
-            self.write("done", {"output": event.output, "frames": event.frames, "bytes": event.bytes, "fps": round(rate, 3),
+            self.write("done", {"output": event.output, "frames": event.frames, "made": event.made, "bytes": event.bytes, "fps": round(event.fps, 3),
                                 "seconds": round(event.seconds, 3), "limiting": event.limiting, "report": event.report})  # fmt: skip
         elif isinstance(event, AlreadyDone):
             self.write("done", {"output": event.output, "already": True})

@@ -28,7 +28,6 @@ class Bar:
         self._stream = stream or sys.stderr
         self._quiet = quiet
         self._bar: tqdm[Any] | None = None
-        self._skipped = 0
 
     def show(self, event: Event) -> None:
         """Draw one event."""
@@ -43,9 +42,9 @@ class Bar:
             self._say(event.text)
         elif isinstance(event, Finished):
             self.close()
-            rate = event.frames / event.seconds if event.seconds else 0.0
+            made = "" if event.made == event.frames else f"{event.made} of them now, "
             limit = f", limited by {event.limiting}" if event.limiting else ""
-            self._say(f"{event.output}: {event.frames} frames, {size_text(event.bytes)}, {rate:.2f} fps{limit}; verified")
+            self._say(f"{event.output}: {event.frames} frames, {size_text(event.bytes)}, {made}{event.fps:.2f} fps{limit}; verified")
         elif isinstance(event, AlreadyDone):
             self._say(f"{event.output}: already done")
 
@@ -59,21 +58,16 @@ class Bar:
         plan = event.plan
         for text in plan_details(event) if self._verbose else ():
             self._say(f"  {text}")
-        self._skipped = 0
         if event.chunks_done:
             self._say(f"  resuming: {event.chunks_done} of {len(plan.chunks)} chunks are done")
-            self._skipped = -1
         if not self._quiet:
             from vsr.views.progress_bar import bar
 
-            self._bar = bar(plan.frame_count, "frame", self._stream, self._label)
+            self._bar = bar(plan.frame_count, "frame", self._stream, self._label, done=event.frames_done)
 
     def _advance(self, event: Advanced) -> None:
         if self._bar is None or not event.step:
             return
-        if self._skipped < 0:
-            self._bar.initial = self._bar.n = max(0, event.frames - 1)
-            self._skipped = 0
         waits = {"decode wait": "decoding", "network": "network", "encode wait": "encoding"}
         slowest = max(event.seconds, key=event.seconds.__getitem__, default="")
         limit = f"limited by {waits.get(slowest, slowest)}" if slowest else ""

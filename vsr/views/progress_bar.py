@@ -49,13 +49,14 @@ class _Paced(tqdm):  # type: ignore[type-arg, misc]
         return {**super().format_dict, "rate": self._pace.rate}
 
 
-def bar(total: int, unit: str, stream: TextIO, label: str = "") -> tqdm[Any]:
-    """Make a bar of so many units (a word in the singular)."""
+def bar(total: int, unit: str, stream: TextIO, label: str = "", *, done: int = 0) -> tqdm[Any]:
+    """Make a bar of so many units (a word in the singular). done: units of an earlier run, which say nothing of speed."""
     if stream.isatty():
-        return _Paced(total=total, desc=label or None, unit=unit, file=stream, dynamic_ncols=True)
+        return _Paced(total=total, initial=done, desc=label or None, unit=unit, file=stream, dynamic_ncols=True)
     every = _LINE_EVERY_SECONDS
     return _Paced(
         total=total,
+        initial=done,
         desc=label or None,
         unit=unit,
         file=_Lines(stream),

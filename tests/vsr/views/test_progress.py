@@ -10,8 +10,10 @@ from types import SimpleNamespace
 import pytest
 
 from pipelines.plan.events import Advanced, AlreadyDone, ChunkFinished, Finished, Note
+from pipelines.run.job import upscale_video
 from tests import media
-from tests.helpers.inline import upscaled
+from tests.helpers.inline import QUICK, upscaled
+from vsr.api import run_settings
 from vsr.views.json_lines import JsonLines
 from vsr.views.progress import Bar
 
@@ -84,3 +86,31 @@ def test_the_pace_begins_with_the_first_frame_that_is_finished(monkeypatch: pyte
     drawn.close()
     assert [json.loads(line)["left_seconds"] for line in stream.getvalue().splitlines()] == [None, None, None, 16.0]
     assert updates == [1, 2]
+
+
+def test_frames_of_an_earlier_run_are_neither_speed_nor_missing_from_the_bar(tmp_path: Path, inline: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    import threading
+
+    from models.errors import Interrupted
+    from pipelines.plan.events import Planned
+
+    source, output, stop = media.cfr(tmp_path / "in.mp4", frames=24), tmp_path / "out.mkv", threading.Event()
+    with pytest.raises(Interrupted):
+        for event in upscale_video(source, output, run_settings(**QUICK, chunk_seconds=0.3), stop=stop):
+            if isinstance(event, ChunkFinished):
+                stop.set()
+    again = upscaled(source, output, chunk_seconds=0.3)
+    planned = next(e for e in again if isinstance(e, Planned))
+    done = again[-1]
+    assert isinstance(done, Finished)
+    assert planned.frames_done > 0
+    assert (done.frames, done.made) == (24, 24 - planned.frames_done)
+    assert done.fps == pytest.approx(done.made / done.seconds)
+    stream = io.StringIO()
+    view = Bar(stream)
+    view.show(planned)
+    assert view._bar is not None
+    assert view._bar.n == planned.frames_done
+    view.show(done)
+    assert "24 frames, " in stream.getvalue()
+    assert f"{done.made} of them now, " in stream.getvalue()
