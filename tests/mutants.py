@@ -1100,8 +1100,8 @@ MUTANTS = (
         f"{_PULSE}::test_a_pulse_that_stands_still_is_not_told",
     ),
     Mutant(
-        57, "a driver does not ask for a pulse", "pipelines/cluster/scheduler.py",
-        "if actor.silent > SILENCE_SECONDS / _PULSES and not actor.asked:",
+        57, "a driver does not ask for a pulse", "pipelines/cluster/silence_watch.py",
+        "if a.silent > SILENCE_SECONDS / _PULSES and not a.asked]",
         "if False:",
         f"{_CLUSTER}::test_a_worker_that_gets_on_in_silence_is_waited_for",
     ),

@@ -175,7 +175,6 @@ class Driver:
         if pulse is not None and pulse != actor.pulse:
             actor.pulse, actor.silent = pulse, 0.0
 
-
     def _on_hello(self, actor: Actor) -> None:
         facts = self._answer(actor, actor.hello)
         if facts is None:

@@ -101,6 +101,7 @@ class _Counted:
 
 
 def counted(info: VideoInfo) -> _Counted:
+    """Decode a whole film once, in its container; see `Counted`."""
     container = open_source(info.path)
     seen = _Counted()
     pixels = planar_format(info.pix_fmt)

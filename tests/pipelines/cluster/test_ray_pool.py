@@ -270,7 +270,7 @@ def test_a_hanging_worker_is_replaced(cluster: Cluster, tmp_path: Path, monkeypa
 
 def test_a_worker_that_gets_on_in_silence_is_waited_for(cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
     """Case 57: a single frame may take an hour."""
-    monkeypatch.setattr("pipelines.cluster.scheduler.SILENCE_SECONDS", 3.0)
+    monkeypatch.setattr("pipelines.cluster.silence_watch.SILENCE_SECONDS", 3.0)
     events = run(cluster, ("get on in silence", 8.0))
     assert not [e for e in events if isinstance(e, Lost)]
     assert keys_done(events) == [0]
