@@ -180,7 +180,7 @@ MUTANTS = (
         f"{_VERIFY}::test_a_frame_that_shows_a_neighbour_is_caught_though_count_and_times_are_right",
     ),
     Mutant(
-        18, "seams are not compared with the source", "pipelines/output/verification.py",
+        18, "seams are not compared with the source", "pipelines/output/picture_verification.py",
         "    if difference:\n        raise", "    if False:\n        raise",
         f"{_VERIFY}::test_a_chunk_that_holds_the_pictures_of_another_is_caught_in_the_result",
     ),
@@ -330,8 +330,8 @@ MUTANTS = (
         f"{_SOURCE}::test_a_source_that_can_t_be_read_to_its_end_is_named_and_what_is_done_is_kept[pipelines.assemble-3]",
     ),
     Mutant(
-        57, "a worker whose caller reads nothing is hung", "pipelines/cluster/scheduler.py",
-        "elif actor not in self._unheard:", "else:",
+        57, "a worker whose caller reads nothing is hung", "pipelines/cluster/silence_watch.py",
+        "elif actor not in unheard:", "else:",
         f"{_CLUSTER}::test_a_worker_to_whom_nobody_listens_is_not_taken_for_hung",
     ),
     Mutant(
@@ -756,7 +756,7 @@ MUTANTS = (
     ),
     Mutant(
         60, "packets are counted back to their chunk's start", "pipelines/output/verification.py",
-        "if pictures is not None and (full or number < chunk_start + _SEAM_PACKETS):", "if pictures is not None and (full or sum(1 for _ in range(chunk_start, number)) < _SEAM_PACKETS):",
+        "if pictures is not None and (full or number < chunk_start + SEAM_FRAMES):", "if pictures is not None and (full or sum(1 for _ in range(chunk_start, number)) < SEAM_FRAMES):",
         f"{_LENGTH}::test_a_run_grows_with_the_length[one]",
     ),
     Mutant(
@@ -1023,8 +1023,8 @@ MUTANTS = (
     ),
     Mutant(
         18, "a single picture is not looked at", "pipelines/output/verification.py",
-        '_check_picture(path, plan, records[0].thumbnails, 0, "the picture")',
-        '_read_picture(path, plan, "the picture")',
+        'check_picture(path, plan, records[0].thumbnails, 0, "the picture")',
+        'read_picture(path, plan, "the picture")',
         f"{_PIXELS_RUN}::test_a_wrong_picture_is_noticed_single_or_numbered_bright_or_dim[gray-out.png-1.0]",
     ),
     Mutant(

@@ -19,6 +19,7 @@ from ray.exceptions import RayActorError, RayError, RayTaskError
 
 from models.errors import NoMemoryError, ResourceError, VsrError
 from pipelines.cluster.call_state import Call, Run
+from pipelines.cluster.input_feeder import Feeder
 from pipelines.cluster.nodes import end, lost, why_gone
 from pipelines.cluster.silence_watch import SilenceWatch
 from pipelines.pool.interface import Done, Hello, Item, Lost, Outcome, Refused, Task, exhausted
@@ -52,6 +53,7 @@ class Driver:
         self._inbox: queue.SimpleQueue[Call] = queue.SimpleQueue()
         self._answers: dict[Any, Callable[[], None]] = {}
         """Answer that is waited for -> what is done when it is there."""
+        self._feeder = Feeder(parcels, self._answers, self._answer, self._end_call)
         self._streams: dict[Any, Run] = {}
         """Where results of a task will come."""
         self._unheard: set[Actor] = set()
@@ -329,28 +331,7 @@ class Driver:
         call.running.add(run)
         self._listen_to(actor)
         if pieces is not None:
-            self._feed(run)
-
-    def _feed(self, run: Run, again: tuple[Any, bool] | None = None) -> None:
-        """Send the next part of a long input, or the same again that was not taken."""
-        try:
-            part, last = again or self._parcels.more(run)
-        except Exception as error:  # noqa: BLE001 - the caller's own
-            self._end_call(run.call, error)
-            return
-        ref = run.actor.handle.feed.remote(run.turn, last, part)
-        self._answers[ref] = partial(self._on_fed, run, ref, part, last)
-
-    def _on_fed(self, run: Run, ref: Any, part: Any, last: bool) -> None:
-        taken = self._answer(run.actor, ref)
-        if taken is None or run not in run.call.running:
-            return
-        if not taken:
-            self._feed(run, (part, last))
-        elif last:
-            self._parcels.is_fed(run)
-        else:
-            self._feed(run)
+            self._feeder.feed(run)
 
     def _withdraw(self, run: Run) -> None:
         if run.withdrawing:

@@ -1,8 +1,9 @@
 """The output file: journal of finished chunks, muxing, verification.
 
-container_support.py  which streams a container can hold
-journal.py            work directory: which chunks of a plan are done, and its lock
-muxer.py              chunks and passed-through streams -> the output file
-stream_copy.py        packets passed through unchanged
-verification.py       compares an output file with its plan and its source
+container_support.py     which streams a container can hold
+journal.py               work directory: which chunks of a plan are done, and its lock
+muxer.py                 chunks and passed-through streams -> the output file
+picture_verification.py  pictures of a result, compared with what their source shows
+stream_copy.py           packets passed through unchanged
+verification.py          compares an output file with its plan and its source
 """

@@ -5,7 +5,6 @@ from __future__ import annotations
 import bisect
 import hashlib
 import math
-import os
 from array import array
 from dataclasses import dataclass, replace
 from fractions import Fraction
@@ -16,14 +15,14 @@ import numpy as np
 from av.stream import Disposition
 
 from models.errors import VerificationError
-from pipelines.codec.decoder import float_planes, picture_planes, planar_format
-from pipelines.frames.thumbnail import another_picture, grid_for, thumbnail
+from pipelines.codec.decoder import picture_planes, planar_format
 from pipelines.media.chroma_siting import chroma_siting
 from pipelines.media.cicp import Siting
-from pipelines.media.demuxer import MAX_PIXELS, open_decoder, open_source, packets_of
+from pipelines.media.demuxer import open_source, packets_of
 from pipelines.media.hdr_metadata import agree, static_metadata
 from pipelines.media.image_sequence import pattern_of
 from pipelines.media.pixel_format import PixelFormat
+from pipelines.output.picture_verification import SEAM_FRAMES, check_picture, check_shown, read_picture, result_decoder, verify_pictures
 from pipelines.output.stream_copy import go_on, is_filler, start_shift
 from pipelines.plan.timeline import timeline
 
@@ -36,7 +35,6 @@ if TYPE_CHECKING:
     from av.packet import Packet
     from av.video.codeccontext import VideoCodecContext
     from av.video.frame import VideoFrame
-    from av.video.stream import VideoStream
 
     from pipelines.media.video_info import VideoInfo
     from pipelines.output.journal import ChunkRecord
@@ -46,8 +44,6 @@ if TYPE_CHECKING:
 __all__ = ["Report", "result_hash", "verify", "verify_again"]
 
 
-_SEAM_PACKETS = 3
-"""Decoded at the start of every chunk."""
 _BLOCK = 1 << 18
 """Times that are compared at once."""
 _MATROSKA_TICK = Fraction(1, 1000)
@@ -85,9 +81,9 @@ def verify(
     thing wrong, Interrupted.
     """
     if plan.encoder.is_sequence:
-        return _verify_pictures(path, plan, records, full=full)
+        return Report(plan.frame_count, 0.0, len(records), verify_pictures(path, plan, records, full=full), 0, 0)
     if plan.encoder.is_picture:
-        _check_picture(path, plan, records[0].thumbnails, 0, "the picture")
+        check_picture(path, plan, records[0].thumbnails, 0, "the picture")
         return Report(1, 0.0, 1, 1, 0, 0)
     container = open_source(path)
     try:
@@ -129,11 +125,11 @@ def verify_again(path: Path, plan: Plan, *, frames: int, sha256: str, stop: thre
         pattern = pattern_of(path) if plan.encoder.is_sequence else None
         for number in range(plan.first_number, plan.first_number + frames):
             go_on(stop)
-            _read_picture(path if pattern is None else pattern.path(number), plan, "the picture" if pattern is None else f"picture {number}")
+            read_picture(path if pattern is None else pattern.path(number), plan, "the picture" if pattern is None else f"picture {number}")
         return
     with open_source(path) as container:
         film = next(s for s in container.streams.video if not s.disposition & Disposition.attached_pic)
-        decoder, shown = _decoder(film, plan, err_detect="crccheck+explode"), 0
+        decoder, shown = result_decoder(film, plan, err_detect="crccheck+explode"), 0
         for packet in packets_of(container, path, film):
             go_on(stop)
             for frame in _decoded(decoder, packet):
@@ -176,7 +172,7 @@ class _Seen:
 
 def _walk(container: InputContainer, seen: _Seen, records: Sequence[ChunkRecord], plan: Plan, *, full: bool, stop: threading.Event | None) -> None:
     """Read all packets once; decode at the seams as they pass."""
-    decoder = _decoder(seen.video, plan)
+    decoder = result_decoder(seen.video, plan)
     starts = _starts(records)
     number, chunk, chunk_start = 0, -1, 0
     pictures: _Pictures | None = None
@@ -203,7 +199,7 @@ def _walk(container: InputContainer, seen: _Seen, records: Sequence[ChunkRecord]
             pictures = _Pictures(records[chunk], plan, seen)
             if not packet.is_keyframe:
                 raise VerificationError(f"chunk {chunk} does not begin with a key frame")
-        if pictures is not None and (full or number < chunk_start + _SEAM_PACKETS):
+        if pictures is not None and (full or number < chunk_start + SEAM_FRAMES):
             pictures.check(_decoded(decoder, packet))
         number += 1
     if pictures is not None:
@@ -217,11 +213,6 @@ def _starts(records: Sequence[ChunkRecord]) -> dict[int, int]:
         starts[number] = position
         number += len(record.pts)
     return starts
-
-
-def _decoder(stream: VideoStream, plan: Plan, **options: str) -> VideoCodecContext:
-    """Of a result, which may be larger than any source: its pictures have the plan's size."""
-    return open_decoder(stream, most_pixels=max(MAX_PIXELS, 2 * plan.out_width * plan.out_height), **options)
 
 
 def _decoded(decoder: VideoCodecContext, packet: Packet[Any]) -> list[VideoFrame]:
@@ -282,19 +273,7 @@ class _Pictures:
         packed = frame.format.name.replace("yuvj", "yuv") != pixels.name
         planar = frame.reformat(format=pixels.name) if packed else frame  # a change of layout only
         what = f"the frame at pts {self._order[place]} of chunk {self._record.index}"
-        _check_shown(picture_planes(planar, pixels), pixels, self._plan, self._thumbnails, place, what)
-
-
-def _check_shown(planes: Sequence[np.ndarray], pixels: PixelFormat, plan: Plan, thumbnails: bytes, place: int, what: str) -> None:
-    """Raise VerificationError where a frame of the result shows something else than its source. place: in the chunk. what: its name in messages."""
-    grid = grid_for(plan.width, plan.height)
-    size = math.prod(grid)
-    own = np.frombuffer(thumbnails, np.uint8)[place * size : (place + 1) * size]
-    if len(own) != size:
-        raise VerificationError(f"{what} has nothing to be compared with: the chunk's thumbnails are {len(thumbnails)} bytes")
-    difference = another_picture(thumbnail(planes, pixels, plan.out_color, grid, plan.luma_matrix), own.reshape(grid))
-    if difference:
-        raise VerificationError(f"{what} shows something else than its source (by {difference:.0f} of 255)")
+        check_shown(picture_planes(planar, pixels), pixels, self._plan, self._thumbnails, place, what)
 
 
 def _check_tags(frame: VideoFrame, plan: Plan) -> None:
@@ -360,46 +339,3 @@ def _check_passed(seen: _Seen, passed: Sequence[Passed], shift: Fraction, plan: 
             drift = abs(first - entry.first_seconds - float(shift))
             if drift > _AUDIO_TICK + (float(_MATROSKA_TICK) if plan.encoder.container == "matroska" else 0.0):
                 raise VerificationError(f"audio stream {entry.source_index} begins {drift * 1000:.3f} ms off")
-
-
-def _verify_pictures(folder: Path, plan: Plan, records: Sequence[ChunkRecord], *, full: bool) -> Report:
-    """Numbered pictures: all there, and those at the start of every chunk (or all) show what their source shows."""
-    names = {str(plan.first_number + n) for n in range(plan.frame_count)}
-    found = set(os.listdir(folder))
-    if found != names:
-        raise VerificationError(f"the result has {len(found)} pictures, expected {len(names)}")
-    number, decoded = plan.first_number, 0
-    for record in records:
-        thumbnails = record.thumbnails  # read once: they lie in a file
-        for place in range(len(record.pts)):
-            if full or place < _SEAM_PACKETS:
-                _check_picture(folder / str(number + place), plan, thumbnails, place, f"picture {number + place}")
-                decoded += 1
-        number += len(record.pts)
-    return Report(plan.frame_count, 0.0, len(records), decoded, 0, 0)
-
-
-def _check_picture(path: Path, plan: Plan, thumbnails: bytes, place: int, what: str) -> None:
-    """A picture in a file of its own: of the right size, and what its source shows. what: its name in messages."""
-    planes, pixels = _read_picture(path, plan, what)
-    _check_shown(planes, pixels, plan, thumbnails, place, what)
-
-
-def _read_picture(path: Path, plan: Plan, what: str) -> tuple[list[np.ndarray], PixelFormat]:
-    """Planes of a picture, in the format they were encoded from. what: its name in messages."""
-    container = open_source(path)
-    try:
-        stream = container.streams.video[0]
-        decoder = _decoder(stream, plan)
-        frame = next((f for packet in container.demux(stream) for f in decoder.decode(packet)), None)
-    except av.error.FFmpegError as error:
-        raise VerificationError(f"{what} can't be read back: {error.strerror}") from None
-    finally:
-        container.close()
-    if frame is None or (frame.width, frame.height) != (plan.out_width, plan.out_height):
-        raise VerificationError(f"{what} is not {plan.out_width}x{plan.out_height}")
-    pixels = planar_format(frame.format.name)
-    if pixels.is_float:
-        return float_planes(frame), pixels
-    planar = frame if frame.format.name.replace("yuvj", "yuv") == pixels.name else frame.reformat(format=pixels.name)
-    return picture_planes(planar, pixels), pixels

@@ -1,0 +1,91 @@
+"""Pictures of a result, decoded and compared with what their source shows: files of their own, and frames of a film."""
+
+from __future__ import annotations
+
+import math
+import os
+from typing import TYPE_CHECKING
+
+import av
+import numpy as np
+
+from models.errors import VerificationError
+from pipelines.codec.decoder import float_planes, picture_planes, planar_format
+from pipelines.frames.thumbnail import another_picture, grid_for, thumbnail
+from pipelines.media.demuxer import MAX_PIXELS, open_decoder, open_source
+from pipelines.media.pixel_format import PixelFormat
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from av.video.codeccontext import VideoCodecContext
+    from av.video.stream import VideoStream
+
+    from pipelines.output.journal import ChunkRecord
+    from pipelines.plan.plan import Plan
+
+__all__ = ["SEAM_FRAMES", "check_picture", "check_shown", "read_picture", "result_decoder", "verify_pictures"]
+
+SEAM_FRAMES = 3
+"""Decoded at the start of every chunk."""
+
+
+def result_decoder(stream: VideoStream, plan: Plan, **options: str) -> VideoCodecContext:
+    """Of a result, which may be larger than any source: its pictures have the plan's size."""
+    return open_decoder(stream, most_pixels=max(MAX_PIXELS, 2 * plan.out_width * plan.out_height), **options)
+
+
+def check_shown(planes: Sequence[np.ndarray], pixels: PixelFormat, plan: Plan, thumbnails: bytes, place: int, what: str) -> None:
+    """Raise VerificationError where a frame of the result shows something else than its source. place: in the chunk. what: its name in messages."""
+    grid = grid_for(plan.width, plan.height)
+    size = math.prod(grid)
+    own = np.frombuffer(thumbnails, np.uint8)[place * size : (place + 1) * size]
+    if len(own) != size:
+        raise VerificationError(f"{what} has nothing to be compared with: the chunk's thumbnails are {len(thumbnails)} bytes")
+    difference = another_picture(thumbnail(planes, pixels, plan.out_color, grid, plan.luma_matrix), own.reshape(grid))
+    if difference:
+        raise VerificationError(f"{what} shows something else than its source (by {difference:.0f} of 255)")
+
+
+def verify_pictures(folder: Path, plan: Plan, records: Sequence[ChunkRecord], *, full: bool) -> int:
+    """Numbered pictures: all there, and those at the start of every chunk (or all) show what their source shows."""
+    names = {str(plan.first_number + n) for n in range(plan.frame_count)}
+    found = set(os.listdir(folder))
+    if found != names:
+        raise VerificationError(f"the result has {len(found)} pictures, expected {len(names)}")
+    number, decoded = plan.first_number, 0
+    for record in records:
+        thumbnails = record.thumbnails  # read once: they lie in a file
+        for place in range(len(record.pts)):
+            if full or place < SEAM_FRAMES:
+                check_picture(folder / str(number + place), plan, thumbnails, place, f"picture {number + place}")
+                decoded += 1
+        number += len(record.pts)
+    return decoded
+
+
+def check_picture(path: Path, plan: Plan, thumbnails: bytes, place: int, what: str) -> None:
+    """A picture in a file of its own: of the right size, and what its source shows. what: its name in messages."""
+    planes, pixels = read_picture(path, plan, what)
+    check_shown(planes, pixels, plan, thumbnails, place, what)
+
+
+def read_picture(path: Path, plan: Plan, what: str) -> tuple[list[np.ndarray], PixelFormat]:
+    """Planes of a picture, in the format they were encoded from. what: its name in messages."""
+    container = open_source(path)
+    try:
+        stream = container.streams.video[0]
+        decoder = result_decoder(stream, plan)
+        frame = next((f for packet in container.demux(stream) for f in decoder.decode(packet)), None)
+    except av.error.FFmpegError as error:
+        raise VerificationError(f"{what} can't be read back: {error.strerror}") from None
+    finally:
+        container.close()
+    if frame is None or (frame.width, frame.height) != (plan.out_width, plan.out_height):
+        raise VerificationError(f"{what} is not {plan.out_width}x{plan.out_height}")
+    pixels = planar_format(frame.format.name)
+    if pixels.is_float:
+        return float_planes(frame), pixels
+    planar = frame if frame.format.name.replace("yuvj", "yuv") == pixels.name else frame.reformat(format=pixels.name)
+    return picture_planes(planar, pixels), pixels
