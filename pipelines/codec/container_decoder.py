@@ -36,12 +36,12 @@ class ContainerDecoder:
         """rows: where it looks. clean: by row, whether decoding may start there. pixels: planar format frames are compared in."""
         self._rows, self._clean = frozenset(rows), clean
         self._converter = None if pixels.is_float else Converter(pixels)
-        self._context: VideoCodecContext | None = None
+        self._decoder: VideoCodecContext | None = None
 
     def begin(self, stream: VideoStream) -> None:
         """The stream's first packet comes next."""
-        self._context = open_decoder(stream)
-        self._context.thread_count = 1  # a few frames now and then; threads would each keep some
+        self._decoder = open_decoder(stream)
+        self._decoder.thread_count = 1  # a few frames now and then; threads would each keep some
 
     def see(self, row: int, packets: Sequence[av.Packet[Any]], *, is_changed: bool) -> tuple[tuple[int, int], ...]:
         """(pts, checksum) of the frames from the first of `packets` on, where it is looked at. is_changed: it brings a header or a palette.
@@ -59,14 +59,14 @@ class ContainerDecoder:
 
     def _decoded(self, packets: Iterable[av.Packet[Any]]) -> list[VideoFrame]:
         """All that comes of a few packets alone; nothing where they can't be decoded, which is said where it matters."""
-        assert self._context is not None
+        assert self._decoder is not None
         frames: list[VideoFrame] = []
         try:
             for packet in packets:
-                frames += self._context.decode(packet)  # type: ignore[arg-type]
-            frames += self._context.decode(None)
+                frames += self._decoder.decode(packet)  # type: ignore[arg-type]
+            frames += self._decoder.decode(None)
         except av.error.FFmpegError:
             pass
-        if self._context.is_open:
-            self._context.flush_buffers()
+        if self._decoder.is_open:
+            self._decoder.flush_buffers()
         return frames

@@ -136,12 +136,12 @@ def decode(
 
 def facts_alone(packets: Iterable[PacketData], setup: DecoderSetup) -> Iterator[FrameFacts]:
     """What the frames say that come of a few packets, in display order; what can't be decoded is passed over."""
-    context = packet_decoder(setup)
+    decoder = packet_decoder(setup)
     known: dict[str, bytes] = {}
     for data in _with_end(packets):
         with suppress(av.error.FFmpegError):
-            for raw in context.decode(_rebuilt(data, known) if data is not None else None):
-                yield facts_of(raw, context)
+            for raw in decoder.decode(_rebuilt(data, known) if data is not None else None):
+                yield facts_of(raw, decoder)
 
 
 _HIDDEN = 1 << 62

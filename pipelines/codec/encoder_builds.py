@@ -56,7 +56,7 @@ def _signature(name: str) -> str:
     except (av.error.FFmpegError, ValueError, OSError):
         return _SILENT
     found = re.search(pattern, stream)
-    return found[1].decode("ascii") if found else _SILENT
+    return str(found[1], "ascii") if found else _SILENT
 
 
 def _svt_version() -> str:

@@ -58,16 +58,17 @@ def thumbnail(planes: Sequence[np.ndarray], pixels: PixelFormat, color: ColorTag
     return cells
 
 
-def another_picture(made: np.ndarray, own: np.ndarray) -> float:
+def another_picture(made: np.ndarray, own: np.ndarray, *, is_clipped: bool = False) -> float:
     """By how many codes of 255 a result's thumbnail shows something else than its source's; 0.0 for what an honest upscale may do to it.
 
-    Compression, restoring, grain and a network's own brightness are honest.
+    Compression, restoring, grain and a network's own brightness are honest. is_clipped: the result holds less than the source, such as light
+    above white; shapes then differ where it was.
     """
     made, own = np.clip(made, 0, 255).astype(np.float32), own.astype(np.float32)
     difference = float(np.abs(made - own).mean())
     shape = own - own.mean()
     deviation, bent = float(np.abs(shape).mean()), float(np.abs(made - made.mean() - shape).mean())
-    return max(difference, bent) if difference > _SAME or (deviation > _FLAT and bent > _LEAST + _SHARE * deviation) else 0.0
+    return max(difference, bent) if difference > _SAME or (not is_clipped and deviation > _FLAT and bent > _LEAST + _SHARE * deviation) else 0.0
 
 
 def _between(own: tuple[float, float], wanted: tuple[float, float], blue: np.ndarray, red: np.ndarray) -> np.ndarray:

@@ -131,7 +131,12 @@ class Crop:
         )
 
     def rounded(self, pixels: PixelFormat, width: int, height: int) -> Crop:
-        """The same of a picture of that (whole) size as FFmpeg's filter `crop` cuts it: place and size rounded down to whole chroma samples."""
+        """The same of a picture of that (whole) size as FFmpeg's filter `crop` cuts it: place and size rounded down to whole chroma samples.
+
+        No crop stays none: a picture of odd sides is shown whole.
+        """
+        if not self:
+            return self
         columns, rows = self.size(width, height)
         left, top = self.left >> pixels.sub_x << pixels.sub_x, self.top >> pixels.sub_y << pixels.sub_y
         columns, rows = columns >> pixels.sub_x << pixels.sub_x, rows >> pixels.sub_y << pixels.sub_y

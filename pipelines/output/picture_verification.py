@@ -43,7 +43,9 @@ def check_shown(planes: Sequence[np.ndarray], pixels: PixelFormat, plan: Plan, t
     own = np.frombuffer(thumbnails, np.uint8)[place * size : (place + 1) * size]
     if len(own) != size:
         raise VerificationError(f"{what} has nothing to be compared with: the chunk's thumbnails are {len(thumbnails)} bytes")
-    difference = another_picture(thumbnail(planes, pixels, plan.out_color, grid, plan.luma_matrix), own.reshape(grid))
+    is_clipped = PixelFormat.parse(plan.pix_fmt).is_float and not pixels.is_float
+    shown = thumbnail(planes, pixels, plan.out_color, grid, plan.luma_matrix)
+    difference = another_picture(shown, own.reshape(grid), is_clipped=is_clipped)
     if difference:
         raise VerificationError(f"{what} shows something else than its source (by {difference:.0f} of 255)")
 

@@ -71,8 +71,10 @@ class Votes:
 
 
 def sample(frame: VideoFrame) -> Sample | None:
-    """The lines that are looked at; None for pictures that are too small."""
+    """The lines that are looked at; None for pictures that are too small, whose samples are no brightness (palettes), or lie bottom up."""
     plane, part = frame.planes[0], frame.format.components[0]
+    if frame.format.has_palette or plane.line_size <= 0:
+        return None
     step = 2 if part.bits > 8 else 1
     rows: Any = np.frombuffer(memoryview(plane), np.uint8 if step == 1 else np.uint16).reshape(-1, plane.line_size // step)
     return sample_of(rows[: frame.height, : frame.width], part.bits)

@@ -110,12 +110,12 @@ def counted(info: VideoInfo) -> _Counted:
     in_force = SideDataInForce()
     wanted = 0
     try:
-        stream, context = film_decoder(container, info.stream_index)
+        stream, decoder = film_decoder(container, info.stream_index)
         for packet in packets_of(container, info.path, stream):
             in_force.see(packet)
             wanted = max(wanted, in_force.is_changed)
             try:
-                frames = context.decode(packet)
+                frames = decoder.decode(packet)
             except av.error.EOFError:
                 break
             except av.error.FFmpegError:
@@ -125,7 +125,7 @@ def counted(info: VideoInfo) -> _Counted:
                 place = len(seen.pts)
                 seen.pts.append(NO_PTS if frame.pts is None else frame.pts)
                 seen.damage += frame.is_corrupt
-                found = facts_of(frame, context, first)
+                found = facts_of(frame, decoder, first)
                 first = first or found
                 change = change_of(first, found, info.decoder, pixels) if found != first and not seen.changes else ""
                 if change:

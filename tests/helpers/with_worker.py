@@ -12,7 +12,7 @@ import sys
 from typing import Any
 
 from pipelines.output import muxer
-from pipelines.pool import interface, process_pool
+from pipelines.pool import process_pool
 from pipelines.run import job
 from vsr.cli.main import main as command
 
@@ -38,11 +38,11 @@ def main() -> None:
 
 def _impatient(run: Any, seconds: float) -> Any:
     def patched(*given: Any) -> None:
-        usual, interface.SILENCE_SECONDS = interface.SILENCE_SECONDS, seconds
+        usual, process_pool.SILENCE_SECONDS = process_pool.SILENCE_SECONDS, seconds
         try:
             run(*given)
         finally:
-            interface.SILENCE_SECONDS = usual
+            process_pool.SILENCE_SECONDS = usual
 
     return patched
 

@@ -16,7 +16,7 @@ from pipelines.media import demuxer
 from pipelines.media.demuxer import PacketReader, file_url, open_source
 from pipelines.output import muxer
 from pipelines.output.journal import work_folder
-from pipelines.probe import probe as probe_module
+from pipelines.probe import frame_times
 from pipelines.probe.frame_times import count
 from pipelines.probe.probe import probe
 from tests import media
@@ -249,6 +249,6 @@ def test_a_source_that_can_t_be_read_to_its_end_is_named_and_what_is_done_is_kep
 def test_a_film_whose_frames_are_counted_must_be_read_to_its_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     film = media.cfr(tmp_path / "in.mp4", frames=8)
     info = probe(film)
-    bad_sector(monkeypatch, probe_module, behind=4)
+    bad_sector(monkeypatch, frame_times, behind=4)
     with pytest.raises(MediaError, match="can't be read to its end"):
         count(info)

@@ -13,7 +13,7 @@ from pipelines.media.demuxer import DECODERS, MAX_PIXELS, film_decoder, open_dec
 from tests import media
 from tests.helpers.command import ROOT
 
-OPENERS = {"open_decoder", "film_decoder", "packet_decoder", "_decoder"}
+OPENERS = {"open_decoder", "film_decoder", "packet_decoder", "result_decoder"}
 """Functions that give a decoder within limits."""
 OTHERS = {
     "os.fsdecode(os.fspath(path)).encode('utf-8', 'backslashreplace')",
@@ -36,19 +36,24 @@ def unlimited(tree: ast.AST) -> list[str]:
             continue
         name = ast.unparse(call.func)
         receiver = name.removesuffix(".decode")
-        if receiver != name and receiver not in {"decoder", *OTHERS} and not receiver.startswith("base64."):
+        if (
+            receiver != name
+            and receiver not in {"decoder", "self._decoder", *OTHERS}
+            and not receiver.startswith(("base64.", "os.fsencode(", "library."))
+        ):
             wrong.append(f"{call.lineno}: {ast.unparse(call)}")
         if name.endswith("CodecContext.create") and ast.unparse(call.args[1]) != "'w'":
             wrong.append(f"{call.lineno}: {ast.unparse(call)}")
         reads = name == "av.open" and not any(isinstance(a, ast.Constant) and a.value == "w" for a in call.args[1:2])
         if reads and not any(k.arg == "options" and ast.unparse(k.value) == "GUARDS" for k in call.keywords):
             wrong.append(f"{call.lineno}: {ast.unparse(call)}")
+    decoders = {"decoder"} | {"self._decoder" for call in calls(tree) if ast.unparse(call.func) == "self._decoder.decode"}
     for node in ast.walk(tree):
         if not isinstance(node, ast.Assign) or id(node) in own:
             continue
         names = [n for t in node.targets for n in (t.elts if isinstance(t, ast.Tuple) else [t])]
         made = {ast.unparse(c.func).rpartition(".")[2] for c in calls(node.value)}
-        if "decoder" in map(ast.unparse, names) and not made & OPENERS:
+        if decoders & set(map(ast.unparse, names)) and not made & OPENERS:
             wrong.append(f"{node.lineno}: {ast.unparse(node)}")
     return wrong
 
@@ -63,6 +68,7 @@ def test_a_decoder_without_limits_would_be_found() -> None:
         "av.open(path)",
         "av.open(io.BytesIO(data), 'r')",
         "decoder = stream.codec_context\ndecoder.decode(packet)",
+        "self._decoder = stream.codec_context\nself._decoder.decode(packet)",
     ):
         assert unlimited(ast.parse(text)), text
 

@@ -231,8 +231,10 @@ def test_a_turned_clip_comes_out_upright_without_the_tag(tmp_path: Path, degrees
     assert (found[0].width, found[0].height) == ((48, 64) if degrees != 180 else (64, 48))
     assert found[0].rotation == 0
     for before, after in zip(decoded(source), found, strict=True):
-        for a, b in zip(planes(after), planes(before), strict=True):
-            assert np.array_equal(a, np.rot90(b, -degrees // 90)), "turned clockwise, as a player would show it"
+        (luma, *chroma), (stored, *stored_chroma) = planes(after), planes(before)
+        assert np.array_equal(luma, np.rot90(stored, -degrees // 90)), "turned clockwise, as a player would show it"
+        for a, b in zip(chroma, stored_chroma, strict=True):  # its samples lie left of luma's again, where they lay on another side
+            assert np.abs(a.astype(int) - np.rot90(b, -degrees // 90)).mean() < 4
 
 
 @pytest.mark.usefixtures("inline")

@@ -10,7 +10,7 @@ import pytest
 
 from models.errors import VerificationError
 from pipelines.frames import thumbnail
-from pipelines.output import verification
+from pipelines.output import picture_verification, verification
 from pipelines.output.journal import work_folder
 from pipelines.run import publishing
 from pipelines.run.job import upscale_video
@@ -171,6 +171,6 @@ def test_frames_are_checked_as_they_are_decoded_and_none_is_kept(tmp_path: Path,
         return look(*given)
 
     monkeypatch.setattr(verification, "_decoded", decoded)
-    monkeypatch.setattr(verification, "thumbnail", looked)
+    monkeypatch.setattr(picture_verification, "thumbnail", looked)
     upscaled(source, tmp_path / "out.mkv", verify="full", chunk_seconds=10)
     assert 0 < most < 8

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from models.errors import MediaError, NoMemoryError, ResourceError
-from pipelines.pool import interface, process_pool
+from pipelines.pool import process_pool
 from pipelines.pool.interface import Done, Hello, Item, Lost, NoneAdmittedError, Refused, Task
 from pipelines.pool.process_pool import LocalWorkers
 from pipelines.pool.task_queue import Ledger
@@ -169,12 +169,12 @@ def _impatient(receive: Any, first: Iterator[float]) -> Any:
     """Wait for the child to begin as long as it takes, and 12 s for everything else."""
 
     def impatient(child: Any) -> Any:
-        usual = interface.SILENCE_SECONDS
-        interface.SILENCE_SECONDS = next(first, 12.0)  # type: ignore[misc]
+        usual = process_pool.SILENCE_SECONDS
+        process_pool.SILENCE_SECONDS = next(first, 12.0)  # type: ignore[misc]
         try:
             return receive(child)
         finally:
-            interface.SILENCE_SECONDS = usual  # type: ignore[misc]
+            process_pool.SILENCE_SECONDS = usual  # type: ignore[misc]
 
     return impatient
 
@@ -231,7 +231,7 @@ def test_where_no_worker_is_admitted_the_first_reason_is_given() -> None:
 
 
 def test_a_bug_comes_with_its_traceback() -> None:
-    with pytest.raises(RuntimeError, match=r"(?s)Traceback.*test_local.*ZeroDivisionError: oops"):
+    with pytest.raises(RuntimeError, match=r"(?s)Traceback.*test_process_pool.*ZeroDivisionError: oops"):
         run(["bug"])
 
 
