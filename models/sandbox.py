@@ -1,7 +1,7 @@
-"""`without_network` and `with_bounded_memory`: what a process that reads strangers' bytes gives up before it does.
+"""`without_network` and `with_bounded_memory`: what a process that parses untrusted input gives up first.
 
 Linux on x86-64 and 64-bit ARM, by seccomp(2) and setrlimit(2); elsewhere nothing is given up, and the calls say so.
-In the lowest room, as workers and whoever looks at strangers' weights both need it.
+In the lowest room, as workers and whoever loads untrusted weights both need it.
 """
 
 from __future__ import annotations

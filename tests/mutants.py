@@ -630,7 +630,7 @@ MUTANTS = (
         "tests/pipelines/inference/test_output_checks.py::test_a_worker_whose_device_failed_an_assertion_is_replaced",
     ),
     Mutant(
-        59, "numbers that are none pass", "pipelines/inference/output_checks.py",
+        59, "non-finite values pass", "pipelines/inference/output_checks.py",
         "    if not all(math.isfinite(t.checksum) for t in tiles):", "    if False:",
         "tests/pipelines/inference/test_output_checks.py::test_where_fp32_does_not_help_the_run_ends",
     ),

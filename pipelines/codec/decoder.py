@@ -196,7 +196,7 @@ class _Changes:
 def float_planes(frame: VideoFrame, *, conceal: bool = False) -> list[np.ndarray]:
     """Planes of linear light as float32 values; alpha has no curve.
 
-    Raises CorruptError for numbers that are none; conceal makes them black.
+    Raises CorruptError for non-finite values; conceal makes them black.
     """
     step = 2 if "f16" in frame.format.name else 4
     planes = []
@@ -204,9 +204,7 @@ def float_planes(frame: VideoFrame, *, conceal: bool = False) -> list[np.ndarray
         rows = np.frombuffer(memoryview(plane), f"f{step}").reshape(-1, plane.line_size // step)[: frame.height, : frame.width]
         if not np.isfinite(rows).all():
             if not conceal:
-                raise CorruptError(
-                    f"the frame at pts {frame.pts} holds numbers that are none (NaN, infinite); --on-corrupt conceal would blacken them"
-                )
+                raise CorruptError(f"the frame at pts {frame.pts} holds non-finite values (NaN or infinity); --on-corrupt conceal would blacken them")
             rows = np.nan_to_num(rows, nan=0.0, posinf=0.0, neginf=0.0)
         planes.append(rows.astype(np.float32) if place == 3 else from_linear(rows))
     return planes

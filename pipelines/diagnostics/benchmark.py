@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from pipelines.plan.events import Planned
     from pipelines.plan.settings import RunSettings
 
-__all__ = ["Bench", "Step", "bench", "foretold", "make_clip", "measure_stages"]
+__all__ = ["Bench", "Step", "bench", "estimate_seconds", "make_clip", "measure_stages"]
 
 
 _STARTING_SECONDS = 4.0
@@ -114,7 +114,7 @@ def bound(stages: Stages) -> float:
     return max(sum(stages.cpu.values()) / stages.cores, device)
 
 
-def foretold(planned: Planned, stages: Stages, crew: Crew | None = None) -> float:
+def estimate_seconds(planned: Planned, stages: Stages, crew: Crew | None = None) -> float:
     """Seconds that a run of a plan will take. crew: of the run; None: one worker.
 
     On CUDA workers share cores and devices, and each has one decoder and one encoder, which use the cores they have threads for.

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pipelines.diagnostics.benchmark import foretold
+from pipelines.diagnostics.benchmark import estimate_seconds
 from pipelines.plan.output_names import existing_folder
 from pipelines.planner.resources import Crew, crew_of
 from pipelines.pool.interface import Item
@@ -61,7 +61,7 @@ def estimated(planned: Planned, samples: Sequence[Stages], crew: Crew | None = N
     plan, info = planned.plan, planned.info
     count = len(samples)
     wall, cpu = ({k: sum(getattr(s, which)[k] for s in samples) / count for k in samples[0].wall} for which in ("wall", "cpu"))
-    seconds = foretold(planned, replace(samples[0], wall=wall, cpu=cpu), crew)
+    seconds = estimate_seconds(planned, replace(samples[0], wall=wall, cpu=cpu), crew)
     keys, rest = sum(s.key_bytes for s in samples) / count, sum(s.bytes_a_frame for s in samples) / count
     video = round(len(plan.chunks) * keys + max(0, plan.frame_count - len(plan.chunks)) * rest)
     share = (plan.stop_frame - plan.start_frame) / max(1, info.frame_count)

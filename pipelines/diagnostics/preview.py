@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from models.errors import OutputError, UsageError
-from pipelines.diagnostics.benchmark import foretold
+from pipelines.diagnostics.benchmark import estimate_seconds
 from pipelines.media.video_info import Chunk
 from pipelines.plan.chunking import clean_starts, cut_spans
 from pipelines.plan.events import Planned
@@ -202,11 +202,11 @@ def _labels(models: Sequence[str]) -> list[str]:
 
 
 def _choice(name: str, planned: Planned, crew: Crew, samples: Sequence[tuple[float, float, Stages]]) -> Choice:
-    """What samples foretell of the whole plan: each moment counts as much as another."""
+    """Estimate the run time from the samples, equally weighted."""
     plan, count = planned.plan, len(samples)
     keys, others = sum(s[0] for s in samples) / count, sum(s[1] for s in samples) / count
     size = len(plan.chunks) * keys + max(0, plan.frame_count - len(plan.chunks)) * others
     each = [s[2] for s in samples]
     wall, cpu = ({k: sum(getattr(s, which)[k] for s in each) / count for k in each[0].wall} for which in ("wall", "cpu"))
-    seconds = foretold(planned, replace(each[0], wall=wall, cpu=cpu), crew)
+    seconds = estimate_seconds(planned, replace(each[0], wall=wall, cpu=cpu), crew)
     return Choice(name, plan.frame_count, (plan.out_width, plan.out_height), plan.frame_count / seconds, seconds, round(size))

@@ -1,6 +1,6 @@
 """`Health`: whether what a network made can be a larger picture of what it saw; by a few numbers of each tile.
 
-A network whose weights don't fit, or that overflows in 16 bits, gives numbers that are none, or black, or another brightness. Such
+A network whose weights don't fit, or that overflows in 16 bits, gives non-finite values, or black, or another brightness. Such
 a frame is computed again in fp32; if that does not help, the run ends, for nobody looks at every frame of a film.
 """
 
@@ -52,7 +52,7 @@ def diagnose(tiles: list[Health]) -> str:
     if not all(math.isfinite(t.before) for t in tiles):
         return ""
     if not all(math.isfinite(t.checksum) for t in tiles):
-        return "numbers that are none (NaN or infinite)"
+        return "non-finite values (NaN or infinity)"
     if any(t.brightest <= _BLACK and t.before > _LIT for t in tiles):
         return "black where the source is not"
     shift = max((abs(t.after - t.before) for t in tiles), default=0.0)

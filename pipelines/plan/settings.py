@@ -128,7 +128,7 @@ class RunSettings:
     square_pixels: bool = False
     """Bake an anamorphic picture's shape into its pixels, instead of keeping its sample aspect ratio."""
     crop_bars: bool = False
-    """Cut black bars off that stand all through the film."""
+    """Crop black bars present throughout the film."""
     prefilter: Literal["denoise", "deblock"] | None = None
     """FFmpeg's filters before the networks: denoise for grain and sensor noise, deblock for the blocks of old codecs."""
     keep_grain: bool = False

@@ -117,7 +117,7 @@ def _timed(info: VideoInfo, pattern: Pattern, rate: Fraction | None) -> VideoInf
     numbers = pattern.numbers()
     if len(numbers) != len(info.pts):
         raise MediaError(f"{pattern}: {len(numbers)} pictures, but {len(info.pts)} frames in them; expected one each")
-    notes = info.notes if rate is not None else (*info.notes, f"assumed {_PICTURES_A_SECOND} pictures a second; --rate would tell")
+    notes = info.notes if rate is not None else (*info.notes, f"assuming {_PICTURES_A_SECOND} frames a second, set it with --rate")
     rate = rate or Fraction(_PICTURES_A_SECOND)
     ticks = array("q", range(len(numbers)))
     return replace(

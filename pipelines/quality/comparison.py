@@ -56,14 +56,17 @@ class Metric:
     unit: str
     digits: int
     higher_is_better: bool = True
+    least: float = 0.0
+    most: float = math.inf
+    """No value lies beyond, and no axis goes there."""
 
 
 METRICS = (
-    Metric("vmaf", "VMAF", "", 2),
-    Metric("vmaf_neg", "VMAF-NEG", "", 2),
+    Metric("vmaf", "VMAF", "", 2, most=100),
+    Metric("vmaf_neg", "VMAF-NEG", "", 2, most=100),
     Metric("psnr", "PSNR", "dB", 2),
     Metric("psnr_chroma", "PSNR, chroma", "dB", 2),
-    Metric("ssim", "SSIM", "", 4),
+    Metric("ssim", "SSIM", "", 4, least=-1, most=1),
     Metric("xpsnr", "XPSNR", "dB", 2),
     Metric("flicker", "Flicker", "codes", 3, higher_is_better=False),
     Metric("consistency", "Consistency with the source", "dB", 2),

@@ -218,7 +218,7 @@ def _moment(source: Path) -> tuple[Codes, int]:
 
 
 _SPEED = """- Speed: of the network in a run, from decoded frames to frames to encode, on {device}, torch {torch}; decoding and encoding
-  come on top, and where a picture stands still a run is faster (`vsr bench` measures a whole run, `vsr plan --measure` foretells one)."""
+  come on top, and where a picture stands still a run is faster (`vsr bench` measures a whole run, `vsr plan --measure` estimates one)."""
 
 _TEXT = """# The networks that come with `vsr`
 

@@ -53,7 +53,7 @@ def refuse_taken(target: Path, plan: Plan, *, may_replace: bool) -> None:
     if may_replace:
         return
     if _is_there(target, plan):
-        raise UsageError(f"{target}: is already there, and not by this very command{_doubt(target)}; give --overwrite to replace it, or another -o")
+        raise UsageError(f"{target}: already exists and was made with other settings{_doubt(target)}; give --overwrite to replace it, or another -o")
     if os.path.lexists(report) and not _is_report(report):
         raise UsageError(f"{report}: is already there, and is no report of a result; give --overwrite to replace it, or another -o")
 

@@ -63,7 +63,7 @@ def upscale_remote(trip: Trip, name_of: Callable[[], tuple[str, frozenset[str]]]
                 _forget(trip)
                 yield AlreadyDone(redacted(where), int(report.get("frames", 0)), there[0])
                 return
-            raise UsageError(f"{redacted(where)}: is already there, and not by this very command; give --overwrite to replace it, or another -o")
+            raise UsageError(f"{redacted(where)}: already exists and was made with other settings; give --overwrite to replace it, or another -o")
         if there is None and not trip.overwrite and (found := Remote(Url(f"{where}.vsr.json")).read()) and "plan" not in parse_json(found):
             raise UsageError(
                 f"{redacted(where)}.vsr.json: is already there, and is no report of a result; give --overwrite to replace it, or another -o"

@@ -1,4 +1,4 @@
-"""A process that reads strangers' bytes has no network and bounded memory; a run listens nowhere. Cases 54, 71, 79."""
+"""A process that parses untrusted input has no network and bounded memory; a run listens nowhere. Cases 54, 71, 79."""
 
 from __future__ import annotations
 

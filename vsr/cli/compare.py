@@ -154,4 +154,4 @@ def _finish(found: Compared | BlindTest, report: Path | None, *, as_json: bool) 
         return
     click.echo(compare_text(found))
     if page is not None:
-        click.echo(f"look at them: {page}")
+        click.echo(f"open {page} in a browser")

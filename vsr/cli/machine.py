@@ -36,7 +36,7 @@ def show_version(ctx: click.Context, parameter: click.Parameter, wanted: bool) -
 @click.argument("folder", required=False, type=click.Path(path_type=Path), metavar="[FOLDER]")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a line on standard output.")
 def doctor(folder: Path | None, as_json: bool) -> None:
-    """Look whether a run would work here, and say what to do where it would not.
+    """Check whether a run would work here, and say what to do where it would not.
 
     Libraries, CPU, GPUs, codecs, disk (of FOLDER, where results would go; default: this one), and a run of a tiny clip.
     Ends with 0 where a run works, else with 6.

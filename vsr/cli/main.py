@@ -67,7 +67,7 @@ def _output_fails() -> bool:
 
 
 def _refuse_known_holes() -> None:
-    """Refuse an FFmpeg with known holes, through which a film could take over; warn of the others, which strangers reach less easily."""
+    """Refuse an FFmpeg with known holes, through which a film could take over; warn of the others, which untrusted input reaches less easily."""
     from pipelines.diagnostics.dependencies import outdated
 
     for library in outdated():
@@ -78,7 +78,7 @@ def _refuse_known_holes() -> None:
 
 
 def _loads_weights(given: list[str]) -> bool:
-    """Whether the command loads networks, which may be strangers', in this very process; and needs no network for what it does."""
+    """Whether the command loads networks, which may be untrusted, in this very process; and needs no network for what it does."""
     return given[:1] in (["evaluate"], ["export"], ["dataset"]) and not any(a.startswith("--cluster") for a in given)
 
 

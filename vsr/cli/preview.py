@@ -68,4 +68,4 @@ def _tell(events: Iterator[Any], kind: str, views: tuple[Callable[[Any], Any], .
             JsonLines().write(kind, {**as_table(event), "page": str(path)})
         else:
             click.echo(as_text(event))
-            click.echo(f"look at them: {path}")
+            click.echo(f"open {path} in a browser")

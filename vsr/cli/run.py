@@ -68,7 +68,7 @@ def run(
     """Upscale videos, pictures, folders of videos, or whatever a pattern in quotes means ("shows/**/*.mkv").
 
     In a folder, what is finished is skipped, results of earlier runs are no inputs, and one bad file does not stop the rest: the
-    command then ends with 8, behind a table of what became of each.
+    command then ends with 8, after a table of what became of each.
 
     A template names results by {stem}, {suffix}, {width}, {height}, {lines}, {codec} and {model}.
 
@@ -166,7 +166,7 @@ def report_error(error: Exception, *, as_json: bool) -> None:
 @click.argument("source", type=click.Path(path_type=Path), metavar="INPUT")
 @run_options
 @_output_template
-@click.option("--measure", is_flag=True, help="Try each stage on a few frames here and there, and foretell time, size and disk.")
+@click.option("--measure", is_flag=True, help="Try each stage on a few frames here and there, and estimate time, size and disk.")
 def plan(source: Path, output: Path | None, as_json: bool, measure: bool, **options: Any) -> None:
     """Show what `run` would do, without doing it.
 

@@ -13,6 +13,7 @@ from pipelines.plan.timeline import clock
 from pipelines.quality.comparison import METRICS
 from vsr.pages.html import document, slider
 from vsr.pages.svg_chart import binned, curve, histogram, scale
+from vsr.views.text import counted
 
 if TYPE_CHECKING:
     from pipelines.quality.comparison import Compared, Figures, Metric, Moment
@@ -74,7 +75,9 @@ def compare_text(found: Compared) -> str:
     """One line a figure and result."""
     lines = []
     for figures in found.figures:
-        lines.append(f"{figures.file} against {found.reference}: {len(found.seconds)} frames at {found.size[0]}x{found.size[1]}, {found.model}")
+        lines.append(
+            f"{figures.file} against {found.reference}: {counted(len(found.seconds), 'frame')} at {found.size[0]}x{found.size[1]}, {found.model}"
+        )
         for name, value in figures.overall.items():
             metric = _metric(name)
             low, worst = (_text(v, metric) for v in _low(figures, name))
@@ -87,9 +90,10 @@ def compare_page(found: Compared) -> str:
     files = [f.file for f in found.figures]
     title = f"{' and '.join(files)} against {found.reference}"
     sure = "".join(f"<li>{html.escape(f.text)}</li>" for f in found.findings)
+    length = f"{counted(len(found.seconds), 'frame')}, {clock(float(found.seconds[-1]))}"
     parts = [
         f"<header><h1>{html.escape(title)}</h1>",
-        f'<p class="soft">{len(found.seconds)} frames, {clock(float(found.seconds[-1]))}, measured at {found.size[0]}×{found.size[1]}</p></header>',
+        f'<p class="soft">{length}, measured at {found.size[0]}×{found.size[1]}</p></header>',
         f'<aside class="finding" role="alert"><strong>These files do not line up.</strong><ul>{sure}</ul></aside>' if sure else "",
         _scores(found),
         "".join(f'<p class="soft">{html.escape(n)}</p>' for n in found.notes),
@@ -138,7 +142,7 @@ def _is_psnr(figures: Figures) -> bool:
 
 def _chart(found: Compared, metric: Metric) -> str:
     series = [np.minimum(f.values[metric.name], _MOST_DB) if metric.unit == "dB" else f.values[metric.name] for f in found.figures]
-    low, high = scale(series)
+    low, high = scale(series, metric.least, metric.most)
     steps = [binned(found.seconds, s) for s in series]
     data = {
         "at": [round(float(t), 3) for t in steps[0].at],

@@ -48,7 +48,7 @@ def page(preview: Preview) -> str:
         f"<td>{size_text(c.bytes)}</td></tr>"
         for c in preview.choices
     )
-    notes = ["Speed and size are foretold from these moments, for this machine and the whole film."]
+    notes = ["Speed and size are estimated from these moments, for this machine and the whole film."]
     if preview.planned.plan.out_color.transfer in HDR_TRANSFERS:
         notes.append("The film is HDR: pictures here show its code values as they are, flatter than a display would.")
     title = preview.input.rpartition("/")[2]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -38,11 +39,11 @@ def binned(seconds: np.ndarray, values: np.ndarray) -> Binned:
     return Binned(seconds[starts], np.add.reduceat(values, starts) / counts, np.minimum.reduceat(values, starts), np.maximum.reduceat(values, starts))
 
 
-def scale(series: Sequence[np.ndarray]) -> tuple[float, float]:
-    """Lowest and highest of all values, moved apart where they are the same."""
+def scale(series: Sequence[np.ndarray], least: float = -math.inf, most: float = math.inf) -> tuple[float, float]:
+    """Lowest and highest of all values with some room, moved apart where they are the same. least, most: how far the axis may go."""
     low, high = min(float(np.nanmin(s)) for s in series), max(float(np.nanmax(s)) for s in series)
     room = (high - low) * 0.06 or max(abs(high) * 0.01, 0.5)
-    return low - room, high + room
+    return max(low - room, least), min(high + room, most)
 
 
 def curve(series: Sequence[Binned], low: float, high: float) -> str:

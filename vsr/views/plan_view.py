@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from pipelines.plan.events import Planned
 from pipelines.plan.settings import tile_text
-from vsr.views.text import duration, size_text
+from vsr.views.text import counted, duration, size_text
 
 if TYPE_CHECKING:
     from pipelines.diagnostics.estimate import Estimate
@@ -42,10 +42,9 @@ def plan_line(event: Planned, *, measured: bool = False) -> str:
     """The one line before work starts. measured: an `Estimate` follows, which knows the disk better than a rule of thumb."""
     plan = event.plan
     models = "+".join(s.card.name for s in plan.stages)
-    count = len(plan.chunks)
     return (
-        f"{event.input}: {plan.width}x{plan.height} -> {plan.out_width}x{plan.out_height}, {plan.frame_count} frames, "
-        f"{models}, {plan.encoder.name} {plan.out_pix_fmt}, {count} chunk{'s' * (count != 1)}"
+        f"{event.input}: {plan.width}x{plan.height} -> {plan.out_width}x{plan.out_height}, {counted(plan.frame_count, 'frame')}, "
+        f"{models}, {plan.encoder.name} {plan.out_pix_fmt}, {counted(len(plan.chunks), 'chunk')}"
         + ("" if measured else f", about {size_text(event.estimated_bytes)} of disk")
     )
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 from pipelines.plan.events import Advanced, AlreadyDone, ChunkFinished, Event, Finished, Note, Planned
 from vsr.views.plan_view import plan_details, plan_line
-from vsr.views.text import size_text
+from vsr.views.text import counted, size_text
 
 if TYPE_CHECKING:
     from tqdm import tqdm
@@ -37,14 +37,15 @@ class Bar:
             self._advance(event)
         elif isinstance(event, ChunkFinished) and self._verbose:
             where = f" on {event.host}" if event.host else ""
-            self._say(f"  chunk {event.index}: {event.frames} frames by worker {event.worker}{where}; {event.chunks_done} of {event.chunks} are done")
+            made = f"{counted(event.frames, 'frame')} by worker {event.worker}{where}"
+            self._say(f"  chunk {event.index}: {made}; {event.chunks_done} of {event.chunks} are done")
         elif isinstance(event, Note):
             self._say(event.text)
         elif isinstance(event, Finished):
             self.close()
             made = "" if event.made == event.frames else f"{event.made} of them now, "
             limit = f", limited by {event.limiting}" if event.limiting else ""
-            self._say(f"{event.output}: {event.frames} frames, {size_text(event.bytes)}, {made}{event.fps:.2f} fps{limit}; verified")
+            self._say(f"{event.output}: {counted(event.frames, 'frame')}, {size_text(event.bytes)}, {made}{event.fps:.2f} fps{limit}; verified")
         elif isinstance(event, AlreadyDone):
             self._say(f"{event.output}: already done")
 

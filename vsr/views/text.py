@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-__all__ = ["duration", "size_text"]
+__all__ = ["counted", "duration", "size_text"]
 
 
 def size_text(count: float) -> str:
@@ -20,3 +20,8 @@ def duration(seconds: float) -> str:
     if whole >= 3600:
         return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
     return f"{whole // 60} min {whole % 60:02d} s" if whole >= 60 else f"{whole} s"
+
+
+def counted(count: int, noun: str) -> str:
+    """A number with its noun: "1 frame", "2 frames"."""
+    return f"{count} {noun}{'s' * (count != 1)}"

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from models.errors import UsageError
-from pipelines.diagnostics.benchmark import Bench, Step, bench, bound, foretold, make_clip
+from pipelines.diagnostics.benchmark import Bench, Step, bench, bound, estimate_seconds, make_clip
 from pipelines.planner.video_planner import plan_video
 from pipelines.workers.messages import Stages
 from tests.helpers.inline import without_processes
@@ -66,7 +66,7 @@ def test_a_longer_film_takes_longer(tmp_path: Path) -> None:
     seconds = []
     for length in (1, 2):
         clip = make_clip(tmp_path / f"{length}.mp4", length, width=64, height=48)
-        seconds.append(foretold(plan_video(clip, tmp_path, run_settings(**SETTINGS))[0], stages))
+        seconds.append(estimate_seconds(plan_video(clip, tmp_path, run_settings(**SETTINGS))[0], stages))
     assert seconds[1] - seconds[0] == pytest.approx(24 * 0.1 * 1.1)
 
 

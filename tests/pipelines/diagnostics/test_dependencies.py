@@ -34,7 +34,7 @@ def test_every_dependency_of_the_project_is_looked_at() -> None:
 
 @pytest.mark.parametrize(("name", "version", "code"), [("av", "17.1.0", 2), ("torch", "2.9.1", 0), ("ray", "2.53.0", 0)])
 def test_versions_with_known_holes_are_refused_or_warned_of_at_the_start(tmp_path: Path, name: str, version: str, code: int) -> None:
-    """Case 81: an old FFmpeg, which reads strangers' films, is refused with exit 2; an old torch or Ray is warned of on each start."""
+    """Case 81: an old FFmpeg, which decodes untrusted films, is refused with exit 2; an old torch or Ray is warned of on each start."""
     folder = tmp_path / f"{name}-{version}.dist-info"
     folder.mkdir()
     (folder / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n")

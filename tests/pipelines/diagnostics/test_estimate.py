@@ -1,4 +1,4 @@
-"""What `vsr plan --measure` foretells."""
+"""What `vsr plan --measure` estimates."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from pipelines.diagnostics.benchmark import foretold
+from pipelines.diagnostics.benchmark import estimate_seconds
 from pipelines.diagnostics.estimate import estimate, estimated
 from pipelines.plan.events import Planned
 from pipelines.planner.resources import Crew
@@ -38,7 +38,7 @@ def test_size_and_disk_follow_from_the_samples(planned: Planned) -> None:
     assert found.free_bytes > 0
 
 
-def test_a_run_comes_out_as_large_as_foretold(planned: Planned, tmp_path: Path) -> None:
+def test_a_run_comes_out_as_large_as_estimated(planned: Planned, tmp_path: Path) -> None:
     found = estimate(planned, run_settings(**QUICK, chunk_seconds=0.5))
     assert found.places == 3
     done = finished_of(upscaled(Path(planned.input), tmp_path / "out.mkv", chunk_seconds=0.5))
@@ -59,5 +59,5 @@ def test_a_run_comes_out_as_large_as_foretold(planned: Planned, tmp_path: Path) 
 def test_workers_on_cuda_share_cores_and_devices(planned: Planned, crew: Crew | None, a_frame: float) -> None:
     stages = Stages({"decode": 0.02, "network": 0.04, "encode": 0.1}, {"decode": 0.1, "network": 0.0, "encode": 0.4}, 16, True, 0, 0.0, 0, 0)
     many, single = (replace(planned, plan=replace(planned.plan, spans=spans)) for spans in (planned.plan.spans * 40, planned.plan.spans[:1]))
-    assert foretold(many, stages, crew) == pytest.approx(4 + 50 * 1.1 * a_frame)
-    assert foretold(single, stages, crew) == pytest.approx(4 + 50 * 1.1 * 0.1)  # there is nothing for a second one
+    assert estimate_seconds(many, stages, crew) == pytest.approx(4 + 50 * 1.1 * a_frame)
+    assert estimate_seconds(single, stages, crew) == pytest.approx(4 + 50 * 1.1 * 0.1)  # there is nothing for a second one

@@ -292,7 +292,7 @@ def test_a_sick_frame_is_computed_again_and_so_is_what_took_over_from_it(seed: i
     found = running(frames)
     assert all(close(a, b) for a, b in zip(found, wanted, strict=True))
     assert same(found[1], found[2])
-    assert running.notes == ["fast-x2 gave numbers that are none (NaN or infinite); the frame was computed again in fp32"] * 2
+    assert running.notes == ["fast-x2 gave non-finite values (NaN or infinity); the frame was computed again in fp32"] * 2
 
 
 @pytest.mark.parametrize("seed", range(3))

@@ -62,7 +62,7 @@ def test_a_frame_that_can_not_be_is_computed_again_in_fp32(way: str, word: str, 
 def test_where_fp32_does_not_help_the_run_ends(way: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Case 59."""
     running = ill(way, monkeypatch, NONSENSE["NaN"], always=True)
-    with pytest.raises(VerificationError, match="fast-x2 gave numbers that are none .* in fp32 too"):
+    with pytest.raises(VerificationError, match="fast-x2 gave non-finite values .* in fp32 too"):
         running([picture("yuv444p" if way == "long" else "yuv420p", 64, 48)])
     assert VerificationError.exit_code == 7
 
@@ -119,7 +119,7 @@ def test_a_run_says_what_was_computed_again(tmp_path: Path, monkeypatch: pytest.
     source = media.cfr(tmp_path / "in.mkv", frames=6)
     events = upscaled(source, tmp_path / "out.mkv", model="fast-x2", scale=2)
     notes = [e.text for e in events if isinstance(e, Note)]
-    told = "fast-x2 gave numbers that are none (NaN or infinite); the tile was computed again in fp32"
+    told = "fast-x2 gave non-finite values (NaN or infinity); the tile was computed again in fp32"
     assert notes == [told, f"2 times: {told}"]
     assert torch.float32 in calls
 

@@ -83,8 +83,8 @@ def test_a_film_of_pictures_has_the_rate_it_is_given(tmp_path: Path) -> None:
     source = pictures(tmp_path / "frame_%03d.png", size=(64, 48))
     events = upscaled(source, tmp_path / "out.mp4", rate="23.976", **H264)
     assert [f.seconds for f in frames(tmp_path / "out.mp4")] == [n * Fraction(1001, 24000) for n in range(6)]
-    assert not any("pictures a second" in n for n in planned_of(events).info.notes)
-    assert any("assumed 24 pictures a second" in n for n in probe(source).notes)
+    assert not any("frames a second" in n for n in planned_of(events).info.notes)
+    assert any("assuming 24 frames a second, set it with --rate" in n for n in probe(source).notes)
     with pytest.raises(UsageError, match="--rate is for numbered pictures"):
         upscaled(tmp_path / "out.mp4", tmp_path / "again.mp4", rate="25", **H264)
 

@@ -344,7 +344,7 @@ def test_the_same_command_knows_its_result_whose_frames_had_to_be_counted(misdat
     output = tmp_path / "out.mkv"
     upscaled(misdated, output, **CHUNKS)
     assert [type(e) for e in upscaled(misdated, output, **CHUNKS)] == [AlreadyDone]
-    with pytest.raises(UsageError, match="not by this very command"):
+    with pytest.raises(UsageError, match="was made with other settings"):
         upscaled(misdated, output, chunk_seconds=0.5)
 
 

@@ -180,7 +180,7 @@ def test_a_result_that_may_be_of_a_former_version_is_kept_and_the_doubt_is_said(
     output = tmp_path / "out.mkv"
     report = upscaled(film, output, **QUICK)[-1].report  # type: ignore[union-attr]
     data = output.read_bytes()
-    with pytest.raises(UsageError, match="not by this very command; give --overwrite"):
+    with pytest.raises(UsageError, match="was made with other settings; give --overwrite"):
         upscaled(film, output, codec="h264")
     report_path(output).write_text(json.dumps({k: v for k, v in report.items() if k != "id_format"} | {"plan": "0", "asked": "0"}))
     with pytest.raises(UsageError, match="or by a former version of vsr with networks that lay elsewhere; give --overwrite"):

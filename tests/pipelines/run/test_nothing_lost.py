@@ -75,7 +75,7 @@ def test_pictures_between_those_that_are_there_need_no_leave(tmp_path: Path) -> 
     before = held(tmp_path, "out_*.png")
     upscaled(source, target, rate="10", range="0-0.4")
     assert held(tmp_path, "out_001[456].png") == before
-    with pytest.raises(UsageError, match="already there, and not by this very command"):
+    with pytest.raises(UsageError, match="already exists and was made with other settings"):
         upscaled(source, target, rate="10", range="0-0.5")
     assert held(tmp_path, "out_001[456].png") == before
 
