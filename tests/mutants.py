@@ -115,13 +115,28 @@ MUTANTS = (
     ),
     Mutant(
         15, "a corner makes a film interlaced", "pipelines/probe/interlacing.py",
-        "shows.sum() >= max(_CELLS, moves.sum() / 2)", "True",
+        "bool(shows.sum() >= max(_CELLS, moves.sum() / 2))", "True",
         f"{_SCAN}::test_it_takes_many_blocks_all_over_the_picture_in_one_order",
     ),
     Mutant(
         15, "few blocks make a film interlaced", "pipelines/probe/interlacing.py",
         "many >= strictness * _LEAST", "True",
         f"{_SCAN}::test_it_takes_many_blocks_all_over_the_picture_in_one_order",
+    ),
+    Mutant(
+        15, "faint motion shows nothing", "pipelines/probe/interlacing.py",
+        " or _pool_shows_fields(film, order, strictness)", "",
+        f"{_SCAN}::test_faint_motion_tells_it_over_many_blocks",
+    ),
+    Mutant(
+        15, "chance makes a film interlaced", "pipelines/probe/interlacing.py",
+        "apart.sum() >= strictness * _SURE * np.sqrt(film.spread.sum())", "True",
+        f"{_SCAN}::test_all_blocks_together_must_be_far_from_chance_and_all_over_the_picture",
+    ),
+    Mutant(
+        15, "a slight lean makes a film interlaced", "pipelines/probe/interlacing.py",
+        "apart.sum() >= 2 * least * alike", "True",
+        f"{_SCAN}::test_all_blocks_together_must_be_far_from_chance_and_all_over_the_picture",
     ),
     Mutant(
         15, "whole frames in one corner overrule a flag", "pipelines/probe/interlacing.py",

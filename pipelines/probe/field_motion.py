@@ -10,6 +10,9 @@ what lies between two lines correlates with none. Vertical motion, which alone c
 With t, t' the top lines of two frames, b the bottom lines of the first, interpolated to their place, and g the horizontal gradient of
 t + t': u = <g, b - (t + t')/2> / <g, t' - t>; and w the same with the fields changed over. For small steps u = s (phase - 1/2) and
 w = -s (phase + 1/2), where s, 0..1, is how alike neighbouring lines are. So s = -(u + w), and phase = (u - w) / 2s.
+
+Each block has a vote where it plainly moves. Faint motion, noise and coarse coding leave most blocks without one; for them the same sums are
+pooled, weighted by motion along the gradient: what is no motion has no sign in common and cancels, over blocks, frames and places.
 """
 
 from __future__ import annotations
@@ -46,6 +49,10 @@ _SAME_LIGHT = 2.0
 """Codes by which the means of the two fields differ at most: one that is darker is drawn so (scan lines), and shows no moment."""
 _HALFWAY = 0.25
 """A phase beyond this is that of fields."""
+_FAINT_CHANGE, _FAINT_ALONG = 0.5, 0.1
+"""As _LEAST_CHANGE and _LEAST_ALONG, for blocks that are pooled."""
+_FLAT = 4.0
+"""Codes: gradients of less weigh less."""
 
 Field = npt.NDArray[np.float32]
 """(bands, lines, columns) in codes of 8 bits."""
@@ -66,6 +73,9 @@ class Votes:
     """(CELLS, CELLS): blocks whose bottom field was taken after the top field."""
     bottom: np.ndarray
     progressive: np.ndarray
+    apart: np.ndarray
+    """(CELLS, CELLS): the phase that all blocks show together is sum(apart) / 2 sum(alike)."""
+    alike: np.ndarray
     kind: str
     """The frame as a whole: t, b, p, or u where nothing moves."""
 
@@ -110,12 +120,18 @@ def _averaged(lines: np.ndarray, by: int) -> Field:
 def field_phase(first: Sample, second: Sample) -> Votes:
     """What blocks say that move from one frame to the next."""
     counts = np.zeros((3, CELLS, CELLS), int)
+    pooled = np.zeros((2, CELLS, CELLS))
     woven = [0, 0, 0]
     if abs(float(first.scales[0][:, 0::2].mean() - first.scales[0][:, 1::2].mean())) > _SAME_LIGHT:
-        return Votes(counts[0], counts[1], counts[2], "u")
+        return Votes(*counts, *pooled, "u")
     for one, two in zip(first.scales, second.scales, strict=True):
-        u, u_step, u_moves = _side(one[:, 2::2], two[:, 2::2], one[:, 1::2])
-        w, w_step, w_moves = _side(one[:, 1:-1:2], two[:, 1:-1:2], one[:, 0::2])
+        u, u_step, u_moves, u_energy, u_change = _side(one[:, 2::2], two[:, 2::2], one[:, 1::2])
+        w, w_step, w_moves, w_energy, w_change = _side(one[:, 1:-1:2], two[:, 1:-1:2], one[:, 0::2])
+        total, energy, change = u_step + w_step, u_energy + w_energy, u_change + w_change
+        faint = (u_step * w_step > 0) & (total * total > _FAINT_ALONG * energy * change) & (change > 2 * _FAINT_CHANGE**2 * _BLOCK**2)
+        weight = np.where(faint, total / (energy + _FLAT * _BLOCK**2), 0)
+        pooled[0] += _by_cell(weight * (u - w))
+        pooled[1] -= _by_cell(weight * (u + w))
         both = u_moves & w_moves & (u_step * w_step > 0)
         # One scale for both sides: where lines are drawn darker in one field, that is no phase.
         step = np.copysign(np.sqrt(np.where(both, u_step * w_step, 1)), u_step)
@@ -129,12 +145,11 @@ def field_phase(first: Sample, second: Sample) -> Votes:
             ahead = alone & (value * np.sign(moved) > _LEAST_ALIKE * np.abs(moved))
             woven[number] += int(np.count_nonzero(ahead))
             woven[2] += int(np.count_nonzero(alone & ~ahead))
-    top, bottom, progressive = counts
-    return Votes(top, bottom, progressive, _kind(*(int(c.sum()) + more for c, more in zip(counts, woven, strict=True))))
+    return Votes(*counts, *pooled, _kind(*(int(c.sum()) + more for c, more in zip(counts, woven, strict=True))))
 
 
-def _side(now: Field, then: Field, other: Field) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """(<g, other - mean>, <g, then - now>, whether it moves along its gradient) of each block.
+def _side(now: Field, then: Field, other: Field) -> tuple[np.ndarray, ...]:
+    """(<g, other - mean>, <g, then - now>, whether it moves along its gradient, <g, g>, |then - now|^2) of each block.
 
     now, then: 8 lines of a field in two frames. other: the 9 lines of the other field around them, in the first frame.
     """
@@ -143,8 +158,9 @@ def _side(now: Field, then: Field, other: Field) -> tuple[np.ndarray, np.ndarray
     step = (then - now)[..., 1:-1]
     away = (other[:, :-1] + other[:, 1:] - both)[..., 1:-1]
     along, change = _by_block(gradient * step), _by_block(step * step)
-    moves = (change > _LEAST_CHANGE**2 * _BLOCK**2) & (along * along > _LEAST_ALONG * _by_block(gradient * gradient) * change)
-    return _by_block(gradient * away) / 2, along, moves
+    energy = _by_block(gradient * gradient)
+    moves = (change > _LEAST_CHANGE**2 * _BLOCK**2) & (along * along > _LEAST_ALONG * energy * change)
+    return _by_block(gradient * away) / 2, along, moves, energy, change
 
 
 def _by_block(values: Field) -> np.ndarray:
@@ -155,10 +171,11 @@ def _by_block(values: Field) -> np.ndarray:
 
 
 def _by_cell(blocks: np.ndarray) -> np.ndarray:
-    """Counts of blocks in each cell of the picture."""
+    """Sums over the blocks in each cell of the picture; counts of true ones."""
     row, column = np.nonzero(blocks)
     cell = row * CELLS // blocks.shape[0] * CELLS + column * CELLS // blocks.shape[1]
-    return np.bincount(cell, minlength=CELLS * CELLS).reshape(CELLS, CELLS)
+    weights = None if blocks.dtype == bool else blocks[row, column]
+    return np.bincount(cell, weights, CELLS * CELLS).reshape(CELLS, CELLS)
 
 
 def _kind(top: int, bottom: int, progressive: int) -> str:

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from av.video.stream import VideoStream
 
     from pipelines.media.video_info import VideoInfo
-    from pipelines.probe.field_motion import Sample
+    from pipelines.probe.field_motion import Sample, Votes
 
 __all__ = ["Look", "find_scan", "judge"]
 
@@ -54,6 +54,14 @@ _CONTRARY = 1.5
 """So many times more of everything where a flag says otherwise."""
 _WHOLE, _EVEN = 0.7, 0.04
 """Against an interlaced flag: the least part of progressive blocks, and the most by which one field order outweighs the other."""
+_PHASE, _CELL_PHASE = 0.25, 0.15
+"""Of all blocks together, and of one cell of the picture: fields have 1/2, whole frames 0, coarse coding draws one nearer to the other."""
+_SURE = 4.0
+"""Standard deviations from 0 that the pooled phase must be."""
+_LEAST_POOLED = 10_000.0
+"""Of the pooled sums: less is noise of the encoder."""
+_MOVING_CELL = 0.02
+"""Part of them that makes a cell a moving one."""
 _DOUBT = 0.2
 """Part of the moving blocks that show fields of one order and make a doubt of it."""
 
@@ -65,6 +73,10 @@ Order = Literal["top", "bottom"]
 
 def _cells() -> np.ndarray:
     return np.zeros((CELLS, CELLS), int)
+
+
+def _sums() -> np.ndarray:
+    return np.zeros((CELLS, CELLS))
 
 
 @dataclass
@@ -79,9 +91,33 @@ class Look:
     """Frames: top, bottom, progressive."""
     kinds: str = ""
     """One letter a frame in order: t, b (interlaced), p, u (nothing moves)."""
+    apart: np.ndarray = field(default_factory=_sums)
+    """(4, 4): sums over all blocks, whose phase is sum(apart) / 2 sum(alike)."""
+    alike: np.ndarray = field(default_factory=_sums)
+    spread: np.ndarray = field(default_factory=_sums)
+    """Squares of what each frame adds to apart."""
 
     def __add__(self, other: Look) -> Look:
-        return Look(self.top + other.top, self.bottom + other.bottom, self.progressive + other.progressive, self.flagged + other.flagged)
+        return Look(
+            self.top + other.top,
+            self.bottom + other.bottom,
+            self.progressive + other.progressive,
+            self.flagged + other.flagged,
+            "",
+            self.apart + other.apart,
+            self.alike + other.alike,
+            self.spread + other.spread,
+        )
+
+    def note(self, votes: Votes) -> None:
+        """Add what the blocks of one more frame show."""
+        self.top += votes.top
+        self.bottom += votes.bottom
+        self.progressive += votes.progressive
+        self.kinds += votes.kind
+        self.apart += votes.apart
+        self.alike += votes.alike
+        self.spread += votes.apart**2
 
     @property
     def moving(self) -> np.ndarray:
@@ -126,7 +162,7 @@ def judge(looks: Sequence[Look], stream_flag: str, *, soft: bool = False, apart:
     hard = any(_is_hard_telecine(look.kinds) for look in looks)
     marked: Order = "top" if film.flagged["top"] >= film.flagged["bottom"] else "bottom"
     by_flags = marked if film.flagged[marked] else stream_flag if stream_flag and not soft else ""
-    shown: Order = "top" if film.top.sum() >= film.bottom.sum() else "bottom"
+    shown = _shown(film)
     share = 1 / 5 if hard else _SHARE
     pulldown: Literal["", "soft", "hard"] = "soft" if soft else ""
     telecine: Literal["", "soft", "hard"] = "hard" if hard else pulldown
@@ -144,8 +180,18 @@ def judge(looks: Sequence[Look], stream_flag: str, *, soft: bool = False, apart:
     return Scan(pulldown=pulldown, doubt=shown if _hints_at_fields(film, shown) else "")
 
 
+def _shown(film: Look) -> Order:
+    """The field order that votes show; where they are few, the one that all blocks show together."""
+    ahead = int(film.top.sum() - film.bottom.sum())
+    return "top" if (ahead if abs(ahead) >= _LEAST / 4 else film.apart.sum()) >= 0 else "bottom"
+
+
 def _shows_fields(film: Look, order: Order, share: float, *, strictness: float = 1) -> bool:
-    """Whether many moving blocks all over the picture have fields of that one order."""
+    """Whether many moving blocks all over the picture have fields of that one order, one by one or all together."""
+    return _votes_show_fields(film, order, share, strictness) or _pool_shows_fields(film, order, strictness)
+
+
+def _votes_show_fields(film: Look, order: Order, share: float, strictness: float) -> bool:
     for_it, against = (film.top, film.bottom) if order == "top" else (film.bottom, film.top)
     moving = film.moving
     many = int(moving.sum())
@@ -155,8 +201,24 @@ def _shows_fields(film: Look, order: Order, share: float, *, strictness: float =
         many >= strictness * _LEAST
         and for_it.sum() >= share * many
         and for_it.sum() >= strictness * _ONE_ORDER * against.sum()
-        and shows.sum() >= max(_CELLS, moves.sum() / 2)
+        and _all_over(shows, moves)
     )
+
+
+def _pool_shows_fields(film: Look, order: Order, strictness: float, least: float = _PHASE) -> bool:
+    """Whether all blocks together show a phase of fields in that order: far from chance, and in most of the moving cells."""
+    apart = film.apart if order == "top" else -film.apart
+    alike = float(film.alike.sum())
+    if alike < strictness * _LEAST_POOLED:
+        return False
+    moves = film.alike > _MOVING_CELL * alike
+    shows = moves & (apart >= 2 * _CELL_PHASE * film.alike)
+    return bool(apart.sum() >= 2 * least * alike and apart.sum() >= strictness * _SURE * np.sqrt(film.spread.sum()) and _all_over(shows, moves))
+
+
+def _all_over(shows: np.ndarray, moves: np.ndarray) -> bool:
+    """Whether enough cells of the picture show it, and half of those that move."""
+    return bool(shows.sum() >= max(_CELLS, moves.sum() / 2))
 
 
 def _shows_whole_frames(looks: Sequence[Look]) -> bool:
@@ -169,6 +231,7 @@ def _shows_whole_frames(looks: Sequence[Look]) -> bool:
         and film.progressive.sum() >= _WHOLE * many
         and abs(int(film.top.sum()) - int(film.bottom.sum())) <= _EVEN * many
         and moves.sum() >= _CELLS
+        and abs(film.apart.sum()) <= 2 * _CELL_PHASE * max(film.alike.sum(), 0)
         and all((look.progressive.sum() >= look.moving.sum() / 2) for look in looks if look.moving.sum() >= _LEAST / 4)
     )
 
@@ -176,7 +239,8 @@ def _shows_whole_frames(looks: Sequence[Look]) -> bool:
 def _hints_at_fields(film: Look, order: Order) -> bool:
     """Whether there is more to it than chance, though too little to act upon."""
     for_it, against = (film.top, film.bottom) if order == "top" else (film.bottom, film.top)
-    return bool(film.moving.sum() >= _LEAST and for_it.sum() - against.sum() >= _DOUBT * film.moving.sum())
+    pool = _pool_shows_fields(film, order, 1, _DOUBT)
+    return pool or bool(film.moving.sum() >= _LEAST and for_it.sum() - against.sum() >= _DOUBT * film.moving.sum())
 
 
 def _is_hard_telecine(kinds: str) -> bool:
@@ -250,11 +314,7 @@ class _Eye:
     def show(self, frame: VideoFrame, look: Look) -> None:
         now = sample(frame)
         if now is not None and self._before is not None:
-            votes = field_phase(self._before, now)
-            look.top += votes.top
-            look.bottom += votes.bottom
-            look.progressive += votes.progressive
-            look.kinds += votes.kind
+            look.note(field_phase(self._before, now))
         self._before = now
         if frame.interlaced_frame:
             frame.pts, frame.time_base = self._number, Fraction(1, 25)

@@ -15,7 +15,8 @@ from pipelines.probe.field_motion import field_phase, sample_of
 from pipelines.probe.interlacing import Look, judge
 from pipelines.probe.probe import probe
 from tests import media
-from tests.benchmarks.interlacing import corpus, verdict
+from tests.benchmarks.interlacing import verdict
+from tests.benchmarks.interlacing_clips import corpus
 
 
 def look(top: object = 0, bottom: object = 0, progressive: object = 0, flagged: dict[str, int] | None = None, kinds: str = "") -> Look:
@@ -145,6 +146,44 @@ def test_it_takes_more_against_a_flag() -> None:
     assert judge([look(progressive=corner, flagged=bottom)], "") == Scan("bottom", "flags"), "two cells of sixteen"
 
 
+def pooled(phase: object, alike: object = 10_000.0, spread: float = 1e6, flag: str = "progressive") -> Look:
+    """Blocks that have no vote, and a phase together: of every cell, or as they lie in the picture."""
+    weight = np.zeros((4, 4)) + np.asarray(alike)
+    return Look(flagged=Counter({flag: 12}), apart=2 * np.asarray(phase) * weight, alike=weight, spread=np.full((4, 4), spread))
+
+
+def test_all_blocks_together_must_be_far_from_chance_and_all_over_the_picture() -> None:
+    """Case 15."""
+    assert judge([pooled(0.4)], "") == Scan("top", "pictures")
+    assert judge([pooled(-0.4)], "") == Scan("bottom", "pictures")
+    assert judge([pooled(0.4), pooled(-0.4)], "") == Scan(), "both orders"
+    assert judge([pooled(0.22)], "") == Scan(doubt="top"), "whole frames lean by so much"
+    assert judge([pooled(0.4, spread=2e9)], "") == Scan(), "chance"
+    assert judge([pooled(0.4, alike=500.0, spread=0)], "") == Scan(), "hardly anything"
+    corner = np.zeros((4, 4))
+    corner[0, :2] = 0.5
+    assert judge([pooled(corner, alike=1 + 99_999.0 * (corner > 0))], "") == Scan(), "two cells of sixteen"
+    assert judge([pooled(0.4, spread=4e7)], "") == Scan("top", "pictures")
+    assert judge([pooled(0.4, spread=4e7, flag="bottom")], "") == Scan("bottom", "flags"), "more against a flag"
+
+
+@pytest.mark.parametrize(("later", "order"), [(0.0, "progressive"), (1.5, "top"), (-1.5, "bottom")])
+def test_faint_motion_tells_it_over_many_blocks(later: float, order: str) -> None:
+    """Case 15: by a code or two, under noise: no block would be believed alone."""
+    rng = np.random.default_rng(3)
+    shown = Look(flagged=Counter({"progressive": 24}))
+    before = None
+    for number in range(24):
+        top, bottom = (120 + (picture(3 * number + shift) - 128) / 16 + rng.normal(0, 0.5, (96, 192)) for shift in (0, later))
+        now = sample_of(woven(top, bottom))
+        assert now is not None
+        if before is not None:
+            shown.note(field_phase(before, now))
+        before = now
+    assert shown.moving.sum() < 10
+    assert judge([shown], "") == (Scan() if order == "progressive" else Scan(order, "pictures"))
+
+
 def test_one_flagged_stretch_is_enough_where_pictures_say_nothing() -> None:
     assert judge([look(), look(flagged={"progressive": 10, "bottom": 2}), look()], "") == Scan("bottom", "flags")
 
@@ -155,10 +194,10 @@ def test_the_stream_s_own_order_counts_where_frames_say_nothing() -> None:
 
 
 @pytest.mark.parametrize("half", [0, 1])
-def test_a_part_of_the_corpus_is_judged_right(tmp_path: Path, half: int) -> None:
+def test_a_part_of_the_corpus_is_judged_right(half: int) -> None:
     """Case 15: no progressive clip is taken for interlaced, and interlaced ones are found with their order."""
     clips = [c for c in corpus(20, 20, with_real=False) if c.number % 2 == half]
-    found = {c.name: verdict(c, tmp_path) for c in clips}
+    found = {c.name: verdict(c) for c in clips}
     assert {c.name: found[c.name] for c in clips if c.order == "progressive" and found[c.name].strip("?") != "progressive"} == {}
     assert {c.name: found[c.name] for c in clips if c.order != "progressive" and found[c.name] != c.order} == {}
 
