@@ -123,7 +123,7 @@ def field_phase(first: Sample, second: Sample) -> Votes:
     pooled = np.zeros((2, CELLS, CELLS))
     woven = [0, 0, 0]
     if abs(float(first.scales[0][:, 0::2].mean() - first.scales[0][:, 1::2].mean())) > _SAME_LIGHT:
-        return Votes(*counts, *pooled, "u")
+        return Votes(counts[0], counts[1], counts[2], pooled[0], pooled[1], "u")
     for one, two in zip(first.scales, second.scales, strict=True):
         u, u_step, u_moves, u_energy, u_change = _side(one[:, 2::2], two[:, 2::2], one[:, 1::2])
         w, w_step, w_moves, w_energy, w_change = _side(one[:, 1:-1:2], two[:, 1:-1:2], one[:, 0::2])
@@ -145,7 +145,8 @@ def field_phase(first: Sample, second: Sample) -> Votes:
             ahead = alone & (value * np.sign(moved) > _LEAST_ALIKE * np.abs(moved))
             woven[number] += int(np.count_nonzero(ahead))
             woven[2] += int(np.count_nonzero(alone & ~ahead))
-    return Votes(*counts, *pooled, _kind(*(int(c.sum()) + more for c, more in zip(counts, woven, strict=True))))
+    kind = _kind(*(int(c.sum()) + more for c, more in zip(counts, woven, strict=True)))
+    return Votes(counts[0], counts[1], counts[2], pooled[0], pooled[1], kind)
 
 
 def _side(now: Field, then: Field, other: Field) -> tuple[np.ndarray, ...]:
