@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from models.errors import ResourceError, UsageError
+from pipelines.plan.settings import local_workers
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -82,13 +83,11 @@ def open_session(
     devices: GPUs of this machine that may be used. spare_cpus: what a private one offers beyond its workers' share. agents: as
     `Session` says.
     """
-    kind, _, count = address.partition(":")
-    if kind != "local":
+    if address.partition(":")[0] != "local":
         return Session(address), workers, cpus_per_worker
-    if count and not (count.isdecimal() and int(count) > 0):
-        raise UsageError(f"--cluster {address}: expected local, local:N with N workers, auto, or HOST:PORT")
+    count = local_workers(address)
     cores = len(os.sched_getaffinity(0))
-    most = min([n for n in (int(count or 0), workers) if n], default=usual)
+    most = min([n for n in (count, workers) if n], default=usual)
     cpus = cpus_per_worker or max(1, cores // most)
     return Session("local", cpus=max(cores, most * cpus) + spare_cpus, gpus=devices, environment=environment, agents=agents), most, cpus
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import io
 import os
+import re
 from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
@@ -39,6 +40,8 @@ __all__ = ["EncodedChunk", "encode_chunk", "try_encoder"]
 os.environ.setdefault("SVT_LOG", "1")  # SVT-AV1 writes its settings to standard error otherwise
 
 
+_PASSED_OVER = re.compile(r"(?:Error parsing option|Unknown option:?|Invalid value for) '?(.*?)'?\.?\s*$")
+"""What FFmpeg logs of a key or a value in x264-params, x265-params and svtav1-params that the library does not take."""
 _SITED = frozenset({"libx264", "libx265", "libsvtav1", "ffv1"})
 """Encoders that write down where chroma lies, or leave it to Matroska."""
 _SITING_NAMES = {
@@ -48,15 +51,28 @@ _SITING_NAMES = {
 
 
 def try_encoder(encoder: Encoder, color: ColorTags) -> None:
-    """Open the encoder as the run will, and close it. Raises UsageError where it refuses: a listing proves nothing."""
+    """Open the encoder as the run will, and close it: a listing proves nothing.
+
+    Raises UsageError where it refuses, and for options that it does not know, which FFmpeg would pass over.
+    """
+    level = av.logging.get_level()
     try:
-        with _Muxer(encoder, Fraction(1, 25), Fraction(25), Fraction(1), color) as muxer:
+        with _Muxer(encoder, Fraction(1, 25), Fraction(25), Fraction(1), color) as muxer, av.logging.Capture() as logged:
+            av.logging.set_level(av.logging.WARNING)
             muxer.stream.codec_context.open(strict=False)
+            left = muxer.stream.codec_context.options
     except (av.error.FFmpegError, ValueError, OSError, MemoryError) as error:
         raise UsageError(
             f"the encoder {encoder.name} refuses {encoder.width}x{encoder.height} {encoder.pix_fmt} "
             f"with {' '.join(f'{k}={v}' for k, v in encoder.options.items())}: {error}; choose another --codec, --preset or --encoder-option"
         ) from None
+    finally:
+        av.logging.set_level(level)
+    unknown = [*(f"{key}={value}" for key, value in left.items()), *(found[1] for _, _, text in logged if (found := _PASSED_OVER.search(text)))]
+    if unknown:
+        raise UsageError(
+            f"the encoder {encoder.name} does not know {', '.join(unknown)}; leave it out, or see `ffmpeg -h encoder={encoder.name}` for its options"
+        )
 
 
 @dataclass(frozen=True, eq=False)

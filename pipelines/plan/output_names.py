@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 from pathlib import Path, PurePath
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
 
     from pipelines.plan.plan import Plan
 
-__all__ = ["existing_folder", "is_folder", "refuse_input", "report_path", "result_name"]
+__all__ = ["existing_folder", "is_folder", "refuse_input", "refuse_unreachable", "report_path", "result_name"]
 
 
 _LONGEST_NAME = 255
@@ -52,6 +53,19 @@ def refuse_input(option: str, target: Path | None, inputs: Iterable[Path | None]
     """Raises UsageError where a file that is to be written is one of the inputs, by whatever name."""
     if target is not None and any(path is not None and path.exists() and target.exists() and os.path.samefile(path, target) for path in inputs):
         raise UsageError(f"{option} {target}: is an input itself; choose another name")
+
+
+def refuse_unreachable(path: Path) -> None:
+    """Raise UsageError for a name that no file system takes, and for a path through a folder that may not be entered."""
+    try:
+        os.lstat(path)
+    except (FileNotFoundError, NotADirectoryError):
+        return
+    except OSError as error:
+        remedy = "give a shorter name" if error.errno == errno.ENAMETOOLONG else "choose another place, or get access to its folder"
+        raise UsageError(f"{path}: can't be looked at: {error.strerror}; {remedy}") from None
+    except ValueError as error:  # a byte of value 0
+        raise UsageError(f"{str(path)!r}: is no file name: {error}") from None
 
 
 def existing_folder(path: Path) -> Path:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import math
+import re
 from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Literal
@@ -17,6 +19,7 @@ __all__ = [
     "EncodeSettings",
     "RunSettings",
     "TargetSettings",
+    "local_workers",
     "parse_range",
     "parse_rate",
     "parse_tile",
@@ -143,7 +146,7 @@ class RunSettings:
     """What a result is called where the output is a folder or beside the input; see `naming.FIELDS`."""
 
     def __post_init__(self) -> None:
-        if not self.chunk_seconds > 0:
+        if not (self.chunk_seconds > 0 and math.isfinite(self.chunk_seconds)):
             raise UsageError(f"--chunk-seconds {self.chunk_seconds}: expected a positive number")
         for name, allowed in (("device", ("auto", "cpu", "cuda")), ("on_corrupt", ("fail", "conceal")), ("verify", ("seams", "full"))):
             if getattr(self, name) not in allowed:
@@ -160,10 +163,12 @@ class RunSettings:
             raise UsageError(f"--workers {self.workers}: expected at least 1")
         for name in ("gpus_per_worker", "cpus_per_worker"):
             value = getattr(self, name)
-            if value is not None and not value > 0:
+            if value is not None and not (value > 0 and math.isfinite(value)):
                 raise UsageError(f"--{name.replace('_', '-')} {value}: expected a positive number")
         if self.cluster is None and (self.gpus_per_worker not in {None, 1} or self.cpus_per_worker is not None):
             raise UsageError("--gpus-per-worker and --cpus-per-worker are of a cluster; give --cluster, too, or leave them out")
+        if self.cluster is not None:
+            local_workers(self.cluster)
         check_template(self.output_template)
         if self.range is not None:
             parse_range(self.range)
@@ -178,6 +183,19 @@ class RunSettings:
         return dataclasses.replace(self, cluster=None, workers=1, gpus_per_worker=None, cpus_per_worker=None)
 
 
+_MOST_DIGITS = 12
+"""Of a number that is typed: more than any time or size has, and few enough to calculate with."""
+_NUMBER = re.compile(rf"(\d{{1,{_MOST_DIGITS}}}\.?\d{{0,{_MOST_DIGITS}}}|\.\d{{1,{_MOST_DIGITS}}})(?:/(\d{{1,{_MOST_DIGITS}}}))?", re.ASCII)
+
+
+def _number(text: str) -> Fraction:
+    """A decimal or a fraction without sign or exponent. Raises ValueError, also for a denominator of 0."""
+    match = _NUMBER.fullmatch(text.strip())
+    if match is None or not int(match[2] or 1):
+        raise ValueError(text)
+    return Fraction(match[1].rstrip(".")) / int(match[2] or 1)
+
+
 def parse_rate(text: str) -> Fraction:
     """Frames a second; a decimal that means a rate of NTSC is that rate.
 
@@ -185,8 +203,8 @@ def parse_rate(text: str) -> Fraction:
     Fraction(24000, 1001)
     """
     try:
-        rate = Fraction(text.strip())
-    except (ValueError, ZeroDivisionError):
+        rate = _number(text)
+    except ValueError:
         rate = Fraction(0)
     if not 0 < rate <= 1000:
         raise UsageError(f"--rate {text}: expected frames a second, such as 24, 25, 29.97 or 24000/1001")
@@ -198,7 +216,20 @@ def parse_rate(text: str) -> Fraction:
 def _size(text: str) -> tuple[int, int]:
     """WIDTHxHEIGHT -> (width, height); zeros where it is none."""
     width, _, height = text.lower().partition("x")
-    return (int(width), int(height)) if width.isdecimal() and height.isdecimal() else (0, 0)
+    return (int(width), int(height)) if all(side.isdecimal() and len(side) <= _MOST_DIGITS for side in (width, height)) else (0, 0)
+
+
+def local_workers(address: str) -> int | None:
+    """How many workers "local:N" asks for; None for "local" without a number, and for a cluster that is there.
+
+    Raises UsageError where N is none.
+    """
+    kind, _, count = address.partition(":")
+    if kind != "local" or not count:
+        return None
+    if not (count.isdecimal() and len(count) <= _MOST_DIGITS and int(count) > 0):
+        raise UsageError(f"--cluster {address}: expected local, local:N with N workers, auto, or HOST:PORT")
+    return int(count)
 
 
 def parse_tile(text: str) -> tuple[int, int]:
@@ -237,8 +268,8 @@ def parse_range(text: str) -> tuple[Fraction, Fraction | None]:
 
 
 def _seconds(text: str) -> Fraction:
-    parts = [Fraction(p) for p in text.strip().split(":")]
-    if len(parts) > 3 or any(p < 0 for p in parts):
+    parts = [_number(p) for p in text.split(":")]
+    if len(parts) > 3:
         raise ValueError(text)
     total = Fraction(0)
     for part in parts:

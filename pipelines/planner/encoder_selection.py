@@ -22,6 +22,15 @@ __all__ = ["choose_encoder", "lost_bits", "result_format"]
 
 _ENCODERS = {"hevc": "libx265", "h264": "libx264", "av1": "libsvtav1", "prores": "prores_ks", "ffv1": "ffv1"}
 
+
+def _quantiser(scale: int) -> dict[str, str]:
+    """Options for a constant quantiser; `qscale` is a word of the ffmpeg program, which no encoder knows."""
+    return {"flags": "+qscale", "global_quality": str(scale * _LAMBDA_A_STEP)}
+
+
+_LAMBDA_A_STEP = 118
+"""FF_QP2LAMBDA of libavutil/avutil.h."""
+
 _PRESETS: dict[str, dict[str, dict[str, str]]] = {
     "libx264": {
         "draft": {"preset": "superfast", "crf": "21"},
@@ -38,7 +47,7 @@ _PRESETS: dict[str, dict[str, dict[str, str]]] = {
         "balanced": {"preset": "8", "crf": "26"},
         "archive": {"preset": "5", "crf": "20"},
     },
-    "prores_ks": {"draft": {"profile": "lt"}, "balanced": {"profile": "hq"}, "archive": {"profile": "hq", "qscale": "4"}},
+    "prores_ks": {"draft": {"profile": "lt"}, "balanced": {"profile": "hq"}, "archive": {"profile": "hq", **_quantiser(2)}},
     "ffv1": {name: {"level": "3", "slices": "16", "slicecrc": "1", "coder": "1", "context": "0"} for name in ("draft", "balanced", "archive")},
 }
 _MOST_LUMA_SAMPLES = {"libx264": 139_264 * 256, "libx265": 142_606_336, "libsvtav1": 16384 * 8704}
@@ -77,7 +86,8 @@ def choose_encoder(
             f"OpenEXR holds linear light, and {Transfer(transfer).name} does not say how to get there; name an output that ends in .tiff"
         )
     if container in {"image2", "sequence"}:
-        return _checked_depth(replace(_picture_encoder(suffix, source, width, height), container=container), transfer)
+        encoder = _picture_encoder(suffix, source, width, height)
+        return _checked_depth(replace(encoder, container=container, options={**encoder.options, **settings.options}), transfer)
     name = _ENCODERS[settings.codec]
     if container == "mp4" and settings.codec == "ffv1":
         raise UsageError("ffv1 does not go into MP4; name an output that ends in .mkv")
@@ -171,7 +181,7 @@ def _picture_encoder(suffix: str, source: PixelFormat, width: int, height: int) 
         raise UsageError(f"a .{suffix} picture can't hold {width}x{height}; name an output that ends in .png or .tiff")
     if name == "mjpeg":
         pix_fmt = "yuv444p" if source.sub_x == 0 else "yuv422p" if source.sub_y == 0 else "yuv420p"
-        return Encoder("mjpeg", name, width, height, pix_fmt, {"qscale": "2", "huffman": "optimal"}, 1, "image2")
+        return Encoder("mjpeg", name, width, height, pix_fmt, {**_quantiser(2), "huffman": "optimal"}, 1, "image2")
     if name == "libwebp":
         return Encoder("webp", name, width, height, "yuva420p" if source.alpha else "yuv420p", {"quality": "92"}, 1, "image2")
     if name == "exr":

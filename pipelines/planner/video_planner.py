@@ -245,7 +245,8 @@ def _checked(source: Path, target: Path, plan: Plan) -> Path:
     elif target.is_symlink() or target.exists():
         if target.is_dir():
             raise UsageError(f"{target}: is a folder")
-        if target.exists() and os.path.samefile(source, target):
+        given = pattern_of(source)
+        if target.exists() and any(os.path.samefile(path, target) for path in ([source] if given is None else map(given.path, given.numbers()))):
             raise UsageError(f"{target}: is the input itself; choose another -o")
     return target
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from models.errors import MediaError, OutputError, UsageError
 from pipelines.media.image_sequence import pattern_of
-from pipelines.plan.output_names import is_folder, report_path
+from pipelines.plan.output_names import is_folder, refuse_unreachable, report_path
 from pipelines.storage.object_store import Remote, Url, digest, redacted, staged_path
 
 if TYPE_CHECKING:
@@ -63,7 +63,7 @@ def find_inputs(
     found: dict[str, Input] = {}
     several = len(given) > 1
     for item in given:
-        if isinstance(item, Url) and not Path(item).exists():
+        if isinstance(item, Url) and not os.path.exists(item):
             urls = _urls(item, allow_url=allow_url)
             several = several or urls != [item]
             if output is None:
@@ -72,9 +72,10 @@ def find_inputs(
                 found.setdefault(url, Input(staged_path(url, staging), output, url=url))
             continue
         path = Path(item)
+        refuse_unreachable(path)
         if path.is_dir():
             several = True
-            videos = [p for p in (_walk(path) if recursive else sorted(path.iterdir())) if _is_video(p)]
+            videos = [p for p in _files(path, recursive=recursive) if _is_video(p)]
             _refuse_none(videos, path, "no video in this folder", recursive=recursive)
             pairs = [(p, p.parent.relative_to(path)) for p in videos]
         elif _is_pattern(path):
@@ -130,9 +131,14 @@ def _is_pattern(path: Path) -> bool:
     return not path.exists() and pattern_of(path) is None and glob.has_magic(str(path))
 
 
-def _walk(folder: Path) -> Iterator[Path]:
-    for place, folders, names in os.walk(folder):
-        folders[:] = sorted(f for f in folders if not f.startswith("."))
+def _files(folder: Path, *, recursive: bool) -> Iterator[Path]:
+    """Files by name, folder by folder. Raises UsageError for a folder that can't be listed: its videos would be passed over in silence."""
+
+    def refuse(error: OSError) -> None:
+        raise UsageError(f"{error.filename}: can't be listed: {error.strerror}; get access to it, or name what lies beside it") from None
+
+    for place, folders, names in os.walk(folder, onerror=refuse):
+        folders[:] = sorted(f for f in folders if recursive and not f.startswith("."))
         yield from (Path(place) / name for name in sorted(names))
 
 

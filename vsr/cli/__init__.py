@@ -10,5 +10,6 @@ options.py   options shared by several commands
 preview.py   preview
 run.py       run, plan, presets
 signals.py   SIGINT and SIGTERM as a request to stop
+terminal.py  what people read, without what a terminal would obey
 training.py  dataset, train
 """

@@ -7,6 +7,9 @@ from typing import TYPE_CHECKING
 
 import click
 
+from vsr.cli.options import FilePath
+from vsr.cli.terminal import echo
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -14,7 +17,7 @@ __all__ = ["abandoned_work", "clean"]
 
 
 @click.command()
-@click.argument("folders", nargs=-1, type=click.Path(path_type=Path), metavar="[FOLDER...]")
+@click.argument("folders", nargs=-1, type=FilePath(), metavar="[FOLDER...]")
 @click.option("--yes", is_flag=True, help="Delete without asking.")
 def clean(folders: tuple[Path, ...], yes: bool) -> None:
     """Delete work directories of interrupted runs, and with them what could be resumed.
@@ -26,18 +29,18 @@ def clean(folders: tuple[Path, ...], yes: bool) -> None:
 
     found = [(folder, size) for place in folders or (Path(),) for folder, size in abandoned_work(place)]
     for folder, size in found:
-        click.echo(f"{folder}  {size / 1e6:.1f} MB")
+        echo(f"{folder}  {size / 1e6:.1f} MB")
     if not found:
-        click.echo("nothing to delete")
+        echo("nothing to delete")
     elif yes or _confirmed(f"Delete {len(found)} work director{'y' if len(found) == 1 else 'ies'}?"):
         for folder, _ in found:
             try:
                 Journal(folder).remove()
             except VsrError as error:  # of a run that goes on, a link by now, a disk that can't be written to
-                click.echo(f"{str(error).partition(';')[0]}; left")
+                echo(f"{str(error).partition(';')[0]}; left")
                 continue
             if folder.exists():
-                click.echo(f"{folder}: holds what no run has made; that is left")
+                echo(f"{folder}: holds what no run has made; that is left")
 
 
 def _confirmed(question: str) -> bool:

@@ -9,6 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from vsr.cli.options import FilePath
+from vsr.cli.terminal import echo
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -24,10 +27,10 @@ _EVERY_SECONDS = 1.0
 
 
 @click.command()
-@click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="A B | RATINGS...")
-@click.option("--reference", type=click.Path(path_type=Path), metavar="FILE", help="The truth that both are measured against.")
-@click.option("--source", type=click.Path(path_type=Path), metavar="FILE", help="What results were made from; they are shrunk and held against it.")
-@click.option("--report", type=click.Path(path_type=Path), metavar="FILE", help="A page with curves and the worst moments, which opens from disk.")
+@click.argument("files", nargs=-1, required=True, type=FilePath(), metavar="A B | RATINGS...")
+@click.option("--reference", type=FilePath(), metavar="FILE", help="The truth that both are measured against.")
+@click.option("--source", type=FilePath(), metavar="FILE", help="What results were made from; they are shrunk and held against it.")
+@click.option("--report", type=FilePath(), metavar="FILE", help="A page with curves and the worst moments, which opens from disk.")
 @click.option("--blind", is_flag=True, help="Make the page a blind test: random sides, ratings from 1 to 5, saved from the page.")
 @click.option("--shots", type=click.IntRange(1, 100), default=6, show_default=True, help="Of a blind test: so many moments, all over the film.")
 @click.option("--scores", is_flag=True, help="Instead: merge the ratings that pages of one blind test saved.")
@@ -98,7 +101,7 @@ def _say_scores(files: tuple[Path, ...], *, as_json: bool) -> None:
     if as_json:
         JsonLines().write("opinions", opinions_table(found))
     else:
-        click.echo(opinions_text(found))
+        echo(opinions_text(found))
 
 
 def _show(events: Iterator[Measured | Misaligned | Compared | BlindTest], *, as_json: bool) -> Compared | BlindTest:
@@ -119,7 +122,7 @@ def _show(events: Iterator[Measured | Misaligned | Compared | BlindTest], *, as_
             if isinstance(event, Misaligned):
                 if as_json:
                     JsonLines().write("misaligned", finding_table(event))
-                click.echo(event.text, err=True)
+                echo(event.text, err=True)
             elif isinstance(event, Measured) and as_json:
                 if time.monotonic() - last >= _EVERY_SECONDS:
                     last = time.monotonic()
@@ -147,11 +150,11 @@ def _finish(found: Compared | BlindTest, report: Path | None, *, as_json: bool) 
         if as_json:
             JsonLines().write("blind", {"test": found.id, "files": list(found.names), "trials": len(found.trials), "report": page})
         else:
-            click.echo("\n".join([f"{len(found.trials)} pairs to judge; give this page to people: {page}", *found.notes]))
+            echo("\n".join([f"{len(found.trials)} pairs to judge; give this page to people: {page}", *found.notes]))
         return
     if as_json:
         JsonLines().write("compared", {**compare_table(found), "report": page})
         return
-    click.echo(compare_text(found))
+    echo(compare_text(found))
     if page is not None:
-        click.echo(f"open {page} in a browser")
+        echo(f"open {page} in a browser")

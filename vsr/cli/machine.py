@@ -10,7 +10,8 @@ from typing import Any
 import click
 
 from vsr import __version__
-from vsr.cli.options import run_options, settings_of
+from vsr.cli.options import FilePath, FiniteRange, run_options, settings_of
+from vsr.cli.terminal import echo
 
 __all__ = ["bench", "doctor", "probe", "show_version"]
 
@@ -27,13 +28,13 @@ def show_version(ctx: click.Context, parameter: click.Parameter, wanted: bool) -
         return
     from pipelines.diagnostics.dependencies import libraries
 
-    click.echo(f"vsr, version {__version__}")
-    click.echo(f"Python {platform.python_version()}, " + ", ".join(f"{found.name} {found.version or 'missing'}" for found in libraries()))
+    echo(f"vsr, version {__version__}")
+    echo(f"Python {platform.python_version()}, " + ", ".join(f"{found.name} {found.version or 'missing'}" for found in libraries()))
     ctx.exit()
 
 
 @click.command()
-@click.argument("folder", required=False, type=click.Path(path_type=Path), metavar="[FOLDER]")
+@click.argument("folder", required=False, type=FilePath(), metavar="[FOLDER]")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a line on standard output.")
 def doctor(folder: Path | None, as_json: bool) -> None:
     """Check whether a run would work here, and say what to do where it would not.
@@ -52,25 +53,25 @@ def doctor(folder: Path | None, as_json: bool) -> None:
     for finding in examine((folder or Path()).resolve()):
         problems += finding.level == "problem"
         if as_json:
-            click.echo(json.dumps({"event": "finding", **dataclasses.asdict(finding)}))
+            echo(json.dumps({"event": "finding", **dataclasses.asdict(finding)}))
             continue
-        click.echo(f"{_MARKS[finding.level]}  {finding.subject:<10} {finding.text}")
+        echo(f"{_MARKS[finding.level]}  {finding.subject:<10} {finding.text}")
         if finding.remedy:
-            click.echo(f"{'':<20} -> {finding.remedy}")
+            echo(f"{'':<20} -> {finding.remedy}")
     if as_json:
-        click.echo(json.dumps({"event": "done", "works": not problems, "problems": problems}))
+        echo(json.dumps({"event": "done", "works": not problems, "problems": problems}))
     else:
-        click.echo("a run works here" if not problems else f"{problems} problem{'s' * (problems > 1)}: a run would not work here")
+        echo("a run works here" if not problems else f"{problems} problem{'s' * (problems > 1)}: a run would not work here")
     if problems:
         sys.exit(_NOT_FIT)
 
 
 @click.command()
-@click.argument("source", required=False, type=click.Path(path_type=Path), metavar="[INPUT]")
+@click.argument("source", required=False, type=FilePath(), metavar="[INPUT]")
 @run_options
-@click.option("--seconds", type=click.FloatRange(0.5), default=6.0, show_default=True, help="Of the video; --range says which.")
+@click.option("--seconds", type=FiniteRange(0.5), default=6.0, show_default=True, help="Of the video; --range says which.")
 @click.option("--repeats", type=click.IntRange(1), default=1, show_default=True, help="Of the whole run; the median counts.")
-@click.option("--timeline", type=click.Path(path_type=Path), metavar="FILE", help="A picture of what waited for what, as PNG.")
+@click.option("--timeline", type=FilePath(), metavar="FILE", help="A picture of what waited for what, as PNG.")
 def bench(source: Path | None, output: Path | None, as_json: bool, seconds: float, repeats: int, timeline: Path | None, **options: Any) -> None:
     """Measure a run here: each stage alone, the bound that follows, the run itself. Without INPUT, on a 1080p clip made by code.
 
@@ -87,15 +88,15 @@ def bench(source: Path | None, output: Path | None, as_json: bool, seconds: floa
     del output
     for event in measure(source, settings_of(options), seconds=seconds, repeats=repeats):
         if isinstance(event, Step):
-            click.echo(event.text, err=True)
+            echo(event.text, err=True)
             continue
-        click.echo(json.dumps(event.to_json()) if as_json else bench_text(event))
+        echo(json.dumps(event.to_json()) if as_json else bench_text(event))
         if timeline is not None:
             draw_timeline(event, timeline)
 
 
 @click.command()
-@click.argument("source", type=click.Path(path_type=Path), metavar="INPUT")
+@click.argument("source", type=FilePath(), metavar="INPUT")
 @click.option("--exact", is_flag=True, help="Decode everything and count, instead of predicting from packets.")
 @click.option("--video-stream", type=int, metavar="N", help="Which of several films, from 0.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object.")
@@ -110,4 +111,4 @@ def probe(source: Path, exact: bool, video_stream: int | None, as_json: bool) ->
     from vsr.views.probe_view import info_table, info_text
 
     info = probe_file(source, video_stream=video_stream, exact=exact)
-    click.echo(json.dumps(info_table(info)) if as_json else info_text(info))
+    echo(json.dumps(info_table(info)) if as_json else info_text(info))

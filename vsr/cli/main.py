@@ -17,6 +17,7 @@ from vsr.cli.machine import bench, doctor, probe, show_version
 from vsr.cli.models import evaluate, export, models
 from vsr.cli.preview import preview
 from vsr.cli.run import plan, presets, report_error, run
+from vsr.cli.terminal import echo
 from vsr.cli.training import dataset, train
 
 __all__ = ["cli", "main"]
@@ -26,7 +27,8 @@ __all__ = ["cli", "main"]
 @click.option(
     "--version", is_flag=True, expose_value=False, is_eager=True, callback=show_version, help="Show the version, and those of the libraries."
 )
-def cli() -> None:
+@click.pass_context
+def cli(context: click.Context) -> None:
     """Upscale video: every frame once with its exact timestamp, in the right colour, all tracks kept.
 
     \b
@@ -38,6 +40,8 @@ def cli() -> None:
     Exit codes: 0 done, 1 a bug of ours, 2 wrong usage, 3 unusable input, 4 corrupt input, 5 disk, 6 resources,
     7 verification failed, 8 some of several inputs failed, 130/143 interrupted (the same command resumes).
     """
+    if context.invoked_subcommand != "doctor":
+        _refuse_known_holes()
 
 
 for _command in (run, plan, preview, compare, presets, bench, probe, models, clean, doctor, dataset, train, evaluate, export):
@@ -52,7 +56,7 @@ def _own_packages() -> None:
         origin = Path(spec.origin).resolve() if spec is not None and spec.origin else None
         if origin is None or origin.parent.parent != home:
             where = origin.parent if origin else "a folder without __init__.py"
-            click.echo(f"vsr: the package {name!r} found is not ours but {where}; run from another folder, or rename that one", err=True)
+            echo(f"vsr: the package {name!r} found is not ours but {where}; run from another folder, or rename that one", err=True)
             sys.exit(2)
 
 
@@ -72,14 +76,19 @@ def _refuse_known_holes() -> None:
 
     for library in outdated():
         said = f"{library.name} {library.version} has known holes; install {library.wanted}"
-        click.echo(f"vsr: {said}" if library.name == "av" else f"vsr: warning: {said}", err=True)
+        echo(f"vsr: {said}" if library.name == "av" else f"vsr: warning: {said}", err=True)
         if library.name == "av":
             sys.exit(2)
 
 
 def _loads_weights(given: list[str]) -> bool:
     """Whether the command loads networks, which may be untrusted, in this very process; and needs no network for what it does."""
-    return given[:1] in (["evaluate"], ["export"], ["dataset"]) and not any(a.startswith("--cluster") for a in given)
+    return given[:1] in (["evaluate"], ["export"], ["dataset"]) and not any(a.startswith("--cluster") for a in _options(given))
+
+
+def _options(given: list[str]) -> list[str]:
+    """Arguments that may be options: behind "--" all are names of files."""
+    return given[: given.index("--")] if "--" in given else given
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -89,14 +98,12 @@ def main(arguments: list[str] | None = None) -> None:
     from models.sandbox import without_network
 
     given = sys.argv[1:] if arguments is None else arguments
-    if "doctor" not in given:
-        _refuse_known_holes()
     if arguments is None and _loads_weights(given):  # the process is the command's own
         without_network()
     try:
         cli.main(args=given, prog_name="vsr", standalone_mode=False)
     except VsrError as error:
-        report_error(error, as_json="--json" in given)
+        report_error(error, as_json="--json" in _options(given))
         sys.exit(error.exit_code)
     except click.exceptions.Exit as exit_:
         sys.exit(exit_.exit_code)
@@ -108,10 +115,10 @@ def main(arguments: list[str] | None = None) -> None:
         if error.filename is not None or not _output_fails():
             raise
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or the interpreter would fail again at its end
-        click.echo(f"vsr: standard output can't be written to: {error.strerror}; what is done is kept", err=True)
+        echo(f"vsr: standard output can't be written to: {error.strerror}; what is done is kept", err=True)
         sys.exit(5)
     except (click.Abort, KeyboardInterrupt):
-        click.echo("vsr: stopped; what is done is kept, the same command goes on from there", err=True)
+        echo("vsr: stopped; what is done is kept, the same command goes on from there", err=True)
         sys.stderr.flush()
         os._exit(130) if threading.active_count() > 1 else sys.exit(130)
     except click.ClickException as error:

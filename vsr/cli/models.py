@@ -10,6 +10,9 @@ from typing import Any
 import click
 
 from vsr.cli.group import CommandGroup
+from vsr.cli.options import FilePath
+from vsr.cli.terminal import echo
+from vsr.views.text import printable
 
 __all__ = ["add_model", "evaluate", "export", "models", "models_table"]
 
@@ -32,21 +35,19 @@ def models(ctx: click.Context, as_json: bool) -> None:
     best = default_model()
     for card in cards():
         if as_json:
-            click.echo(json.dumps(dataclasses.asdict(card)))
+            echo(json.dumps(dataclasses.asdict(card)))
             continue
         scale = f"x{card.scale}" if card.scale else "any"
         count = f"{card.parameters / 1e3:.0f} K" if card.parameters else "-"
         mark = "*" if card.family == best else " "
-        click.echo(f"{mark} {card.name:<18} {scale:>4} {count:>8}  {card.description}")
+        echo(f"{mark} {card.name:<18} {scale:>4} {count:>8}  {card.description}")
     if not as_json:
-        click.echo(f"* the default on a CPU; on a GPU it is {default_model(on_gpu=True)}")
+        echo(f"* the default on a CPU; on a GPU it is {default_model(on_gpu=True)}")
 
 
 @click.command()
 @click.argument("models", nargs=-1, required=True, metavar="MODEL...")
-@click.option(
-    "--data", multiple=True, required=True, type=click.Path(path_type=Path), help="Folder of pictures, video, or data set; may be repeated."
-)
+@click.option("--data", multiple=True, required=True, type=FilePath(), help="Folder of pictures, video, or data set; may be repeated.")
 @click.option("--case", "cases", multiple=True, metavar="CASE", help="clean (default), h264-23 (CODEC-QUALITY), noise-10, blur-1.5; may be repeated.")
 @click.option("--scale", type=click.IntRange(1, 16), help="Only this scale; default: all that the models have.")
 @click.option(
@@ -98,20 +99,20 @@ def evaluate(
     for event in evaluate_models(models, data, settings):
         if isinstance(event, Judged):
             if drawn:
-                click.echo(f"\r\x1b[K{event.set} {event.case} {event.item} {event.model}", nl=False, err=True)
+                click.echo("\r\x1b[K" + printable(f"{event.set} {event.case} {event.item} {event.model}"), nl=False, err=True)
         else:
             rows.append(event)
     if drawn:
         click.echo("\r\x1b[K", nl=False, err=True)
-    click.echo(as_table(rows, style))
+    echo(as_table(rows, style))
     if grid:
         first = {"vmaf": "vmaf_neg"}.get(settings.metrics[0], settings.metrics[0])
-        click.echo("\n" + as_grid(rows, style, first))
+        echo("\n" + as_grid(rows, style, first))
 
 
 @click.command()
 @click.argument("model", metavar="MODEL")
-@click.option("-o", "--output", type=click.Path(path_type=Path), metavar="FILE", help="Default: NAME.onnx here.")
+@click.option("-o", "--output", type=FilePath(), metavar="FILE", help="Default: NAME.onnx here.")
 @click.option("--size", nargs=2, type=click.IntRange(1), metavar="WIDTH HEIGHT", help="Of the input, for tools that want it fixed; default: any.")
 @click.option("--overwrite", is_flag=True, help="Replace a file that is there.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object.")
@@ -137,16 +138,16 @@ def export(model: str, output: Path | None, size: tuple[int, int] | None, overwr
         raise UsageError(f"{path}: is already there; give --overwrite to replace it, or another -o")
     made = write_onnx(found[0], path, size=size)
     if as_json:
-        click.echo(json.dumps(asdict(made)))
+        echo(json.dumps(asdict(made)))
         return
-    click.echo(f"{made.path}: {made.bytes / 1e6:.2f} MB")
+    echo(f"{made.path}: {made.bytes / 1e6:.2f} MB")
     for kind, shapes in (("input", made.inputs), ("output", made.outputs)):
         for name, shape in shapes.items():
-            click.echo(f"  {kind} {name} ({', '.join(map(str, shape))})")
+            echo(f"  {kind} {name} ({', '.join(map(str, shape))})")
     if made.difference is None:
-        click.echo("  not compared with torch: onnxruntime is not installed")
+        echo("  not compared with torch: onnxruntime is not installed")
     else:
-        click.echo(f"  onnxruntime's values lie within {made.difference:.1e} of torch's")
+        echo(f"  onnxruntime's values lie within {made.difference:.1e} of torch's")
 
 
 @click.command(name="add")
@@ -161,17 +162,17 @@ def add_model(source: str, sha256: str, name: str) -> None:
     from pipelines.model_files.install import adopt
 
     card = adopt(source, name=name, sha256=sha256)
-    click.echo(f"{card.name}: x{card.scale}, {card.architecture}, {card.parameters / 1e3:.0f} K parameters, kept as {card.path}")
+    echo(f"{card.name}: x{card.scale}, {card.architecture}, {card.parameters / 1e3:.0f} K parameters, kept as {card.path}")
 
 
 @click.command(name="table")
-@click.option("--data", multiple=True, required=True, type=click.Path(path_type=Path), help="Folder of pictures, for all networks; may be repeated.")
-@click.option("--clip", "clips", multiple=True, type=click.Path(path_type=Path), help="Video, for fast, quality and recurrent; may be repeated.")
-@click.option("--picture", type=click.Path(path_type=Path), help="Video (its middle) or picture that each network gets a strip of.")
+@click.option("--data", multiple=True, required=True, type=FilePath(), help="Folder of pictures, for all networks; may be repeated.")
+@click.option("--clip", "clips", multiple=True, type=FilePath(), help="Video, for fast, quality and recurrent; may be repeated.")
+@click.option("--picture", type=FilePath(), help="Video (its middle) or picture that each network gets a strip of.")
 @click.option("--speed/--no-speed", default=True, help="Measure speed, on a machine that does nothing else; or keep what OUTPUT says.")
 @click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", show_default=True, help="Where speed is measured.")
 @click.option("--limit", type=click.IntRange(0), default=0, help="At most so many pictures of a set; 0: all.")
-@click.option("-o", "--output", type=click.Path(path_type=Path), help="Write it there, such as docs/models.md; default: standard output.")
+@click.option("-o", "--output", type=FilePath(), help="Write it there, such as docs/models.md; default: standard output.")
 def models_table(
     data: tuple[Path, ...], clips: tuple[Path, ...], picture: Path | None, speed: bool, device: str, limit: int, output: Path | None
 ) -> None:
@@ -187,7 +188,7 @@ def models_table(
     images = output.parent / "networks" if output is not None else None
     text = overview(OverviewSettings(data, clips, picture, images, choose_device(device).type, earlier, limit))
     if output is None:
-        click.echo(text, nl=False)
+        echo(text, nl=False)
     else:
         write_atomically(output, text.encode(errors="replace"))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import tomllib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 
     from pipelines.plan.settings import RunSettings
 
-__all__ = ["Place", "read_options", "run_options", "settings_of", "show_events"]
+__all__ = ["FilePath", "FiniteRange", "Place", "read_options", "run_options", "settings_of", "show_events"]
 
 
 def _models_and_files(ctx: click.Context, parameter: click.Parameter, begun: str) -> list[CompletionItem]:
@@ -41,11 +42,23 @@ def _presets_and_files(ctx: click.Context, parameter: click.Parameter, begun: st
     return [*(CompletionItem(p.name) for p in presets() if p.name.startswith(begun)), CompletionItem(begun, type="file")]
 
 
-class Place(click.Path):
-    """A path, or an address."""
+class FilePath(click.Path):
+    """A path, of a file that may or may not be there."""
 
     def __init__(self) -> None:
         super().__init__(path_type=Path)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Refuse what no file can be called, and what may not be looked at."""
+        from pipelines.plan.output_names import refuse_unreachable
+
+        path = super().convert(value, param, ctx)
+        refuse_unreachable(path)
+        return path
+
+
+class Place(FilePath):
+    """A path, or an address."""
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         """An address stays as it is: a path would fold its slashes."""
@@ -76,6 +89,15 @@ class Factor(click.IntRange):
         return super().convert(text, param, ctx)
 
 
+class FiniteRange(click.FloatRange):
+    """A number within bounds; infinity and "nan" are none."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Refuse what nothing can be counted up to."""
+        number = super().convert(value, param, ctx)
+        return number if math.isfinite(number) else self.fail(f"{value!r} is no finite number.", param, ctx)
+
+
 def run_options(command: Callable[..., Any], *, one_model: bool = True, place: click.Path | None = None) -> Callable[..., Any]:
     """What shapes the result; shared by `run`, `plan`, `bench` and `preview`, which names its models itself."""
     model = click.option(
@@ -85,9 +107,7 @@ def run_options(command: Callable[..., Any], *, one_model: bool = True, place: c
         help="A name of `vsr models`, a weights file, or several joined by commas.",
     )
     options = [
-        click.option(
-            "-o", "--output", type=place or click.Path(path_type=Path), help="File or folder; without it, beside the input as NAME.2160p.EXT."
-        ),
+        click.option("-o", "--output", type=place or FilePath(), help="File or folder; without it, beside the input as NAME.2160p.EXT."),
         click.option(
             "--to", metavar="SIZE", help="4k, 8k, 2160p, 1440p, 1080p, 720p or WxH: a box that turns for portrait. Default: 4k up to 1080p, else 8k."
         ),

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from vsr.cli.options import run_options, settings_of
+from vsr.cli.options import FilePath, run_options, settings_of
+from vsr.cli.terminal import echo
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -17,11 +18,11 @@ __all__ = ["preview"]
 
 
 @click.command()
-@click.argument("source", required=False, type=click.Path(path_type=Path), metavar="[INPUT]")
+@click.argument("source", required=False, type=FilePath(), metavar="[INPUT]")
 @click.option("--at", multiple=True, metavar="TIME", help="A moment, in seconds or [hh:]mm:ss[.fff]; may be repeated.")
 @click.option("--shots", type=click.IntRange(1, 100), default=3, show_default=True, help="Without --at: so many moments, all over the film.")
 @click.option("--models", metavar="NAME|FILE,...", help="What is compared, joined by commas; default: lanczos and the default network.")
-@click.option("--job", type=click.Path(path_type=Path), metavar="OUTPUT|WORKDIR", help="Instead: finished parts of a run that goes on.")
+@click.option("--job", type=FilePath(), metavar="OUTPUT|WORKDIR", help="Instead: finished parts of a run that goes on.")
 @functools.partial(run_options, one_model=False)
 def preview(
     source: Path | None, output: Path | None, at: tuple[str, ...], shots: int, models: str | None, job: Path | None, as_json: bool, **options: Any
@@ -60,12 +61,12 @@ def _tell(events: Iterator[Any], kind: str, views: tuple[Callable[[Any], Any], .
     as_page, as_table, as_text = views
     for event in events:
         if isinstance(event, Moment):
-            click.echo(f"{clock(event.seconds)} into the film: {event.files[-1]}", err=True)
+            echo(f"{clock(event.seconds)} into the film: {event.files[-1]}", err=True)
             continue
         path = Path(event.folder) / "index.html"
         write_atomically(path, as_page(event).encode(errors="replace"))
         if as_json:
             JsonLines().write(kind, {**as_table(event), "page": str(path)})
         else:
-            click.echo(as_text(event))
-            click.echo(f"open {path} in a browser")
+            echo(as_text(event))
+            echo(f"open {path} in a browser")

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import functools
-import re
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from vsr.cli.options import Place, run_options, settings_of
+from vsr.cli.options import FilePath, Place, run_options, settings_of
+from vsr.cli.terminal import echo
+from vsr.views.text import printable
 
 if TYPE_CHECKING:
     import threading
@@ -42,8 +43,8 @@ _output_template = click.option(
 @_output_template
 @click.option("-r", "--recursive", is_flag=True, help="Look into subfolders, too; the folder given by -o mirrors them.")
 @click.option("--allow-url", is_flag=True, help="Fetch s3://, gs:// and https:// inputs, and send results to s3:// and gs://.")
-@click.option("--staging", type=click.Path(path_type=Path), metavar="FOLDER", help="Where files from elsewhere lie meanwhile; default: the cache.")
-@click.option("--summary", type=click.Path(path_type=Path), metavar="FILE", help="What became of each input, as .csv or .json.")
+@click.option("--staging", type=FilePath(), metavar="FOLDER", help="Where files from elsewhere lie meanwhile; default: the cache.")
+@click.option("--summary", type=FilePath(), metavar="FILE", help="What became of each input, as .csv or .json.")
 @click.option(
     "--workers", type=int, metavar="N", help="At most so many workers; default: one, with CUDA one for every four of a device's cores, up to four."
 )
@@ -97,7 +98,7 @@ def run(
             if several and as_json:
                 JsonLines().write("summary", {"files": outcomes.to_json()})
             elif several and not quiet:
-                click.echo(outcomes.text(), err=True)
+                echo(outcomes.text(), err=True)
             outcomes.write()
         if signals.stop.is_set() and not failed and outcomes.unfinished:
             failed.append(Interrupted(f"stopped; {outcomes.unfinished} of {len(found)} are not begun, the same command goes on from there"))
@@ -154,16 +155,16 @@ def _upscale(
 
 def report_error(error: Exception, *, as_json: bool) -> None:
     """One line on standard error, and an object where JSON is wanted."""
-    text = re.sub(r"[\x00-\x1f\x7f-\x9f]", " ", str(error))  # a name may hold what a terminal obeys
+    text = printable(str(error))
     if as_json:
         from vsr.views.json_lines import JsonLines
 
         JsonLines().write("error", {"kind": type(error).__name__, "exit_code": getattr(error, "exit_code", 1), "message": text})
-    click.echo(f"vsr: {text}", err=True)
+    echo(f"vsr: {text}", err=True)
 
 
 @click.command()
-@click.argument("source", type=click.Path(path_type=Path), metavar="INPUT")
+@click.argument("source", type=FilePath(), metavar="INPUT")
 @run_options
 @_output_template
 @click.option("--measure", is_flag=True, help="Try each stage on a few frames here and there, and estimate time, size and disk.")
@@ -186,12 +187,12 @@ def plan(source: Path, output: Path | None, as_json: bool, measure: bool, **opti
     if as_json:
         JsonLines().write("plan", {**plan_table(planned), **estimate_table(found)})
         return
-    click.echo(plan_line(planned, measured=found is not None))
-    click.echo(f"  output: {planned.output}")
+    echo(plan_line(planned, measured=found is not None))
+    echo(f"  output: {planned.output}")
     for text in estimate_lines(found):
-        click.echo(f"  {text}")
+        echo(f"  {text}")
     for text in (*planned.info.notes, *(f"left out: {d}" for d in planned.dropped)):
-        click.echo(f"  {text}")
+        echo(f"  {text}")
 
 
 @click.command()
@@ -209,10 +210,10 @@ def presets(as_json: bool) -> None:
 
     for preset in known():
         if as_json:
-            click.echo(json.dumps({"name": preset.name, "purpose": preset.purpose, "path": str(preset.path), "measured": list(preset.measured)}))
+            echo(json.dumps({"name": preset.name, "purpose": preset.purpose, "path": str(preset.path), "measured": list(preset.measured)}))
             continue
-        click.echo(f"{preset.name:<11} {preset.purpose}")
+        echo(f"{preset.name:<11} {preset.purpose}")
         for line in preset.measured:
-            click.echo(f"{'':<11}   {line}")
+            echo(f"{'':<11}   {line}")
     if not as_json:
-        click.echo(f"files: {known()[0].path.parent}" if known() else "none came with this installation")
+        echo(f"files: {known()[0].path.parent}" if known() else "none came with this installation")

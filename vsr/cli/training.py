@@ -8,18 +8,16 @@ from typing import Any
 
 import click
 
-from vsr.cli.options import read_options, show_events
+from vsr.cli.options import FilePath, FiniteRange, read_options, show_events
 from vsr.cli.signals import Signals
 
 __all__ = ["dataset", "train"]
 
 
 @click.command()
-@click.argument("inputs", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="INPUT...")
-@click.option(
-    "-o", "--output", required=True, type=click.Path(path_type=Path), metavar="DIR", help="Folder of the data set; an unfinished one goes on."
-)
-@click.option("--config", type=click.Path(path_type=Path), help="Settings from a TOML file, such as configs/dataset/default.toml.")
+@click.argument("inputs", nargs=-1, required=True, type=FilePath(), metavar="INPUT...")
+@click.option("-o", "--output", required=True, type=FilePath(), metavar="DIR", help="Folder of the data set; an unfinished one goes on.")
+@click.option("--config", type=FilePath(), help="Settings from a TOML file, such as configs/dataset/default.toml.")
 @click.option("--set", "changes", multiple=True, metavar="KEY=VALUE", help="One setting, such as degrade.clean=0.8; may be repeated.")
 @click.option("--teacher", default="", metavar="MODEL", help="A network that makes the truth from footage that has none.")
 @click.option("--workers", type=click.IntRange(1, 64), metavar="N", help="Pairs made side by side; default: 2, or those of --cluster local:N.")
@@ -48,21 +46,17 @@ def dataset(
 
 
 @click.command()
-@click.argument("config", required=False, type=click.Path(path_type=Path), metavar="[CONFIG]")
-@click.option("--data", multiple=True, type=click.Path(path_type=Path), metavar="DIR", help="A data set made by vsr dataset; may be repeated.")
-@click.option(
-    "--per-title", type=click.Path(path_type=Path), metavar="INPUT", help="Instead: tune a network on this very film, and keep it if it wins."
-)
+@click.argument("config", required=False, type=FilePath(), metavar="[CONFIG]")
+@click.option("--data", multiple=True, type=FilePath(), metavar="DIR", help="A data set made by vsr dataset; may be repeated.")
+@click.option("--per-title", type=FilePath(), metavar="INPUT", help="Instead: tune a network on this very film, and keep it if it wins.")
 @click.option("--init", default="", metavar="MODEL", help="Name or file of a network to start from.")
-@click.option("--minutes", type=click.FloatRange(0.05), help="Of training, in place of CONFIG's steps; with --per-title: 10 by default.")
+@click.option("--minutes", type=FiniteRange(0.05), help="Of training, in place of CONFIG's steps; with --per-title: 10 by default.")
 @click.option("--set", "changes", multiple=True, metavar="KEY=VALUE", help="One setting, such as steps=5000; may be repeated.")
-@click.option(
-    "-o", "--output", type=click.Path(path_type=Path), metavar="DIR", help="Folder for the result; default: the network's name, or FILM.tuned."
-)
+@click.option("-o", "--output", type=FilePath(), metavar="DIR", help="Folder for the result; default: the network's name, or FILM.tuned.")
 @click.option("--resume", is_flag=True, help="Go on from the folder's checkpoint.")
 @click.option("--cluster", metavar="ADDRESS", help="Train on a Ray cluster: local[:N], auto, or HOST:PORT.")
 @click.option("--workers", type=click.IntRange(1), metavar="N", help="Processes that share every batch; default: those of local:N, else 1.")
-@click.option("--cpus-per-worker", type=click.FloatRange(0, min_open=True), metavar="N", help="Of a cluster; default: 1, or this machine shared out.")
+@click.option("--cpus-per-worker", type=FiniteRange(0, min_open=True), metavar="N", help="Of a cluster; default: 1, or this machine shared out.")
 @click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", show_default=True, help="Where it computes.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a line on standard output.")
 def train(

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from pipelines.codec.decoder import Promise, planar_format
 from pipelines.media.cicp import Matrix, Primaries, Range, Siting, Transfer
 from pipelines.plan.color_tags import resolve
+from vsr.views.text import printable
 
 if TYPE_CHECKING:
     from enum import IntEnum
@@ -106,4 +107,4 @@ def info_text(info: VideoInfo) -> str:
             order += f" by its pictures, though {why} {info.scan.doubt} field first"
         lines.append(f"  scan      {order}{f', {info.scan.pulldown} telecine' if info.scan.pulldown else ''}")
     lines += [f"  refused   {Promise(info.pts[n : n + 1], number=n, clock=info.decoder.clock).refuse(0, change)}" for n, change in info.changes]
-    return "\n".join([*lines, *(f"  note      {n}" for n in info.notes)])
+    return "\n".join(map(printable, [*lines, *(f"  note      {n}" for n in info.notes)]))

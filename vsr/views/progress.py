@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 from pipelines.plan.events import Advanced, AlreadyDone, ChunkFinished, Event, Finished, Note, Planned
 from vsr.views.plan_view import plan_details, plan_line
-from vsr.views.text import counted, size_text
+from vsr.views.text import counted, printable, size_text
 
 if TYPE_CHECKING:
     from tqdm import tqdm
@@ -23,7 +23,7 @@ class Bar:
     def __init__(self, stream: TextIO | None = None, *, quiet: bool = False, verbose: bool = False, label: str = "") -> None:
         """label: in front of the bar, where several are drawn. verbose: the plan in full, and every chunk."""
         self._verbose = verbose
-        self._label = label
+        self._label = printable(label)
         self._rates = _Rates()
         self._stream = stream or sys.stderr
         self._quiet = quiet
@@ -79,6 +79,7 @@ class Bar:
     def _say(self, text: str) -> None:
         if self._quiet:
             return
+        text = printable(text)
         if self._bar is not None:
             self._bar.write(text, file=self._stream)
         else:

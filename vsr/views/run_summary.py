@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any
 from models.errors import Interrupted, UsageError, VsrError
 from pipelines.plan.events import AlreadyDone, Event, Finished, Planned
 from pipelines.storage.atomic_file import write_atomically
-from vsr.views.text import size_text
+from vsr.views.text import printable, size_text
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
 __all__ = ["Row", "Summary"]
@@ -39,6 +39,14 @@ class Row:
     exit_code: int = 0
     message: str = ""
     """Of the error."""
+
+
+def _shared_folder(inputs: Sequence[str]) -> str:
+    """The folder that all of them lie in; nothing where there is none, or where some names are absolute and others relative."""
+    try:
+        return os.path.commonpath([os.path.dirname(name) for name in inputs])
+    except ValueError:
+        return ""
 
 
 class Summary:
@@ -80,7 +88,7 @@ class Summary:
     def text(self) -> str:
         """A table and a line that counts."""
         rows = self.rows
-        shared = os.path.commonpath([os.path.dirname(r.input) for r in rows]) if all(os.path.dirname(r.input) for r in rows) else ""
+        shared = _shared_folder([r.input for r in rows])
         cells = [["input", "result", "frames", "fps", "size", "output"]]
         for row in rows:
             made = row.result in {DONE, ALREADY}
@@ -91,7 +99,7 @@ class Summary:
             "  ".join([line[0].ljust(widths[0]), line[1].ljust(widths[1]), *(line[n].rjust(widths[n]) for n in (2, 3, 4)), line[5]]).rstrip()
             for line in cells
         ]
-        return "\n".join([*aligned, self._count()])
+        return "\n".join([*map(printable, aligned), self._count()])
 
     def _count(self) -> str:
         results = [r.result for r in self.rows]

@@ -11,6 +11,7 @@ from pipelines.datasets.events import DatasetDone, Progress, UnitLeftOut
 from pipelines.training.fine_tuning import Gated
 from pipelines.training.trainer import Stepped, Trained, Validated
 from vsr.views.progress_bar import bar
+from vsr.views.text import printable
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -88,7 +89,7 @@ class TerminalView:
 
     def _line(self, text: str) -> None:
         self.close()
-        sys.stderr.write(text + "\n")
+        sys.stderr.write(printable(text) + "\n")
 
 
 def _gains(scores: dict[str, float]) -> str:

@@ -6,6 +6,7 @@ import io
 from fractions import Fraction
 
 import av
+import numpy as np
 import pytest
 
 from models.errors import UsageError
@@ -128,3 +129,22 @@ def test_hevc_is_tagged_hvc1_in_mp4_and_mov() -> None:
 def test_ffv1_opens_at_odd_sizes(size: tuple[int, int]) -> None:
     """Case 66."""
     try_encoder(chosen("ffv1", size=size), TAGS)
+
+
+def test_quality_that_a_preset_promises_reaches_the_encoder() -> None:
+    """JPEG at quantiser 2, and ProRes for an archive: their options are words that the encoders know."""
+    noise = np.random.default_rng(0).integers(0, 256, (96, 128), dtype=np.uint8)
+    jpeg = choose_encoder(EncodeSettings(), PixelFormat.parse("gray"), width=128, height=96, container="image2", suffix="jpg")
+    made = encode_chunk(
+        [Frame(0, [noise, *(np.full((96, 128), 128, np.uint8) for _ in range(2))])],
+        0, jpeg, time_base=Fraction(1, 25), rate=Fraction(25), sar=Fraction(1), color=TAGS,
+    )  # fmt: skip
+    with av.open(io.BytesIO(made.data)) as container:
+        seen = next(container.decode(video=0)).to_ndarray()[0]
+    assert np.abs(seen.astype(int) - noise).mean() < 4
+    sizes = [
+        len(chunk(chosen("prores", "yuv422p10le", container="mov", preset=preset, size=(128, 96)), count=2).data) for preset in ("draft", "archive")
+    ]  # type: ignore[attr-defined]
+    assert sizes[1] > sizes[0]
+    try_encoder(chosen("prores", container="mov", preset="archive"), TAGS)
+    try_encoder(jpeg, TAGS)

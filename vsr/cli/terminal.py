@@ -1,0 +1,14 @@
+"""`echo`: what people read, on standard output or standard error, without what a terminal would obey."""
+
+from __future__ import annotations
+
+import click
+
+from vsr.views.text import printable
+
+__all__ = ["echo"]
+
+
+def echo(text: str, *, err: bool = False, nl: bool = True) -> None:
+    """Print lines of text. Names and tags in them come from strangers."""
+    click.echo("\n".join(map(printable, text.split("\n"))), err=err, nl=nl)
