@@ -42,19 +42,20 @@ class VsrError(Exception):
         super().__init__(redacted(message))
 
 
-_LOGIN = re.compile(r"(\b[a-z][a-z0-9+.-]*:/{1,2})[^/\s@]+@", re.IGNORECASE)
-_PARAMETER = re.compile(r"([?&][^=&\s]*(?:token|key|sig|secret|passw|credential)[^=&\s]*=)[^&\s;]+", re.IGNORECASE)
+_ADDRESS = re.compile(r"\b([a-z][a-z0-9+.-]*:/{1,2})([^/\s]+@)?([^\s;]*)", re.IGNORECASE)
+"""Scheme, login (up to the last @ before the path: a password may have one), and the rest."""
+_PARAMETER = re.compile(r"([?&#][^=&#\s]+=)[^&#\s;]+")
 _SECRET_NAME = re.compile(r"TOKEN|SECRET|PASSW|CREDENTIAL|API_?KEY|ACCESS_?KEY", re.IGNORECASE)
 _LEAST_SECRET = 8
 
 
 def redacted(text: str) -> str:
-    """The text without secrets: logins and signed parameters of addresses, and values of environment variables that are named like secrets.
+    """The text without secrets: logins and parameters of addresses, and values of environment variables that are named like secrets.
 
     >>> redacted("https://me:pw@host/film.mp4?X-Token=abc: not there")
     'https://***@host/film.mp4?X-Token=*** not there'
     """
-    text = _PARAMETER.sub(r"\1***", _LOGIN.sub(r"\1***@", text))
+    text = _ADDRESS.sub(lambda found: found[1] + ("***@" if found[2] else "") + _PARAMETER.sub(r"\1***", found[3]), text)
     for name, value in os.environ.items():
         if len(value) >= _LEAST_SECRET and _SECRET_NAME.search(name):
             text = text.replace(value, "***")

@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Any
 
 from models.errors import ResourceError, UsageError
 from pipelines.plan.settings import local_workers
+from pipelines.planner.resources import usable_cores
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -37,6 +38,8 @@ _MARK = "VSR_RAY_FOLDER"
 _GRACE_SECONDS = 3.0
 """What processes get to end by themselves."""
 _STORE_BYTES = 1 << 30
+_LEAST_STORE_BYTES = 75 << 20
+"""OBJECT_STORE_MINIMUM_MEMORY_BYTES of Ray."""
 _QUIET = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0", "RAY_enable_worker_prestart": "0"}
 _PRIVATE = {
     "RAY_AUTH_MODE": "token",
@@ -86,7 +89,7 @@ def open_session(
     if address.partition(":")[0] != "local":
         return Session(address), workers, cpus_per_worker
     count = local_workers(address)
-    cores = len(os.sched_getaffinity(0))
+    cores = usable_cores()
     most = min([n for n in (count, workers) if n], default=usual)
     cpus = cpus_per_worker or max(1, cores // most)
     return Session("local", cpus=max(cores, most * cpus) + spare_cpus, gpus=devices, environment=environment, agents=agents), most, cpus
@@ -119,8 +122,11 @@ class Session:
         self._folder: Path | None = None
         self._reaper: subprocess.Popen[bytes] | None = None
         self._before: dict[str, str | None] = {}
+        self._undo = contextlib.ExitStack()
+        """What this process gets back when the session ends."""
         try:
-            with _own_signals(), _own_logging():
+            with _own_signals():
+                self._undo.enter_context(_own_logging())
                 if self.private:
                     self._start(cpus, gpus, environment or {}, agents=agents)
                 else:
@@ -149,7 +155,7 @@ class Session:
                 address="local",
                 num_cpus=cpus,
                 num_gpus=gpus,
-                object_store_memory=min(_STORE_BYTES, _free_shared_memory() // 2),
+                object_store_memory=_store_bytes(),
                 include_dashboard=False,
                 _node_ip_address="127.0.0.1",
                 _temp_dir=str(self._folder),
@@ -173,6 +179,8 @@ class Session:
 
         with contextlib.suppress(AttributeError):
             # What Ray says of dead workers would land on standard output, among the events; we say it ourselves.
+            said = ray._private.worker.print_to_stdstream
+            self._undo.callback(setattr, ray._private.worker, "print_to_stdstream", said)
             ray._private.worker.print_to_stdstream = lambda *_, **__: None
         try:
             ray.init(
@@ -182,6 +190,7 @@ class Session:
                 job_config=JobConfig(_py_driver_sys_path=[str(_ROOT)]),
                 **options,
             )
+            logging.getLogger("ray").setLevel(logging.CRITICAL)
         except Exception as error:  # noqa: BLE001 - Ray has no family of errors for this
             text = (str(error).strip().splitlines() or [repr(error)])[0]
             if self.private:
@@ -228,6 +237,7 @@ class Session:
             if self._reaper is not None:
                 self._reaper.communicate()
         finally:
+            self._undo.close()
             self._restore(list(self._before))
             _LOCK.release()
 
@@ -281,17 +291,32 @@ def _own_signals() -> Iterator[None]:
 
 @contextlib.contextmanager
 def _own_logging() -> Iterator[None]:
-    """Keep Ray's warnings out of what we print."""
+    """Keep Ray's warnings out of what we print; afterwards its logger is as the caller had it."""
     logger = logging.getLogger("ray")
+    before = logger.level, logger.propagate, [*logger.handlers]
     logger.setLevel(logging.CRITICAL)
-    yield
-    logger.setLevel(logging.CRITICAL)
+    try:
+        yield
+    finally:
+        level, logger.propagate, logger.handlers[:] = before
+        logger.setLevel(level)
 
 
-def _free_shared_memory() -> int:
-    with contextlib.suppress(OSError):
-        return shutil.disk_usage("/dev/shm").free  # noqa: S108 - where Ray's object store lies
-    return 2 * _STORE_BYTES
+def _store_bytes() -> int:
+    """Size of Ray's object store: up to half of /dev/shm, or where that is small (Docker's has 64 MB) of the disk, which Ray takes instead.
+
+    Raises ResourceError where both are too small.
+    """
+    room = 0
+    for place in ("/dev/shm", tempfile.gettempdir()):  # noqa: S108 - where Ray's object store lies
+        with contextlib.suppress(OSError):
+            room = shutil.disk_usage(place).free // 2
+            if room >= _LEAST_STORE_BYTES:
+                return min(_STORE_BYTES, room)
+    raise ResourceError(
+        f"--cluster local: Ray's object store needs {2 * _LEAST_STORE_BYTES / 1e6:.0f} MB of /dev/shm or of {tempfile.gettempdir()}, half as much is "
+        "not free; free some space, or leave --cluster out"
+    )
 
 
 def reap(folder: str) -> None:

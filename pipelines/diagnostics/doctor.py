@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from models.catalog.lookup import cards, default_model
 from models.errors import VsrError
 from pipelines.diagnostics.dependencies import libraries
+from pipelines.planner.resources import machine_memory, usable_memory
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -130,8 +131,9 @@ def _ffmpeg() -> Iterator[Finding]:
 
 
 def _memory() -> Finding:
-    total = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    text, facts = f"{total / 1e9:.1f} GB of memory", {"bytes": total}
+    total, machine = usable_memory(), machine_memory()
+    limit = f", the limit of this container; the machine has {machine / 1e9:.1f}" if total < machine else ""
+    text, facts = f"{total / 1e9:.1f} GB of memory{limit}", {"bytes": total, "machine_bytes": machine}
     if total < _AMPLE_MEMORY_BYTES:
         return Finding("memory", text, "advice", "1080p to 4K takes about 3 GB; end other programs, or begin with --scale 2", facts)
     return Finding("memory", text, facts=facts)

@@ -12,10 +12,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from pipelines.plan.plan import Plan
     from pipelines.plan.settings import RunSettings
 
-__all__ = ["Crew", "crew_of", "cuda_devices", "with_fewer_workers"]
+__all__ = ["Crew", "crew_of", "cuda_devices", "machine_memory", "usable_cores", "usable_memory", "with_fewer_workers"]
 
 
 _MOST_A_DEVICE = 4
@@ -79,32 +81,59 @@ def _workers_a_device(plan: Plan | None, devices: tuple[str, ...]) -> int:
     # Others than YUV-native networks take gigabytes of the device, and longer than an encoder does.
     if plan is None or any(stage.card.pixels != "yuv420" for stage in plan.stages):
         return 1
-    by_cores = _cores() // len(devices) // _CORES_A_WORKER
-    by_memory = _memory() // len(devices) // (_BYTES_A_WORKER + _BYTES_A_PIXEL * plan.out_width * plan.out_height)
+    by_cores = usable_cores() // len(devices) // _CORES_A_WORKER
+    by_memory = usable_memory() // len(devices) // (_BYTES_A_WORKER + _BYTES_A_PIXEL * plan.out_width * plan.out_height)
     most = min(_MOST_A_DEVICE, by_cores, by_memory)
     if most > 1 and (free := _device_memory(devices)) is not None:
         most = min(most, free // _DEVICE_BYTES_A_WORKER)
     return max(1, most)
 
 
-def _cores() -> int:
+def usable_cores() -> int:
     """Cores that this process and its children may have: those they may run on, or the quota of their container."""
-    visible = len(os.sched_getaffinity(0))
-    try:
-        quota, period = Path("/sys/fs/cgroup/cpu.max").read_text(encoding="ascii").split()
-    except OSError:
-        return visible
-    return min(visible, max(1, int(quota) // int(period))) if quota.isdecimal() else visible
+    # Not every system has affinities: macOS has none.
+    visible = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    quotas = [text.split() for text in _control_group("cpu.max")]
+    quotas += [[quota, period] for quota, period in zip(_control_group("cpu.cfs_quota_us"), _control_group("cpu.cfs_period_us"), strict=False)]
+    shares = [int(quota) // int(period) for quota, period in quotas if quota.isdecimal()]
+    return max(1, min([visible, *shares]))
 
 
-def _memory() -> int:
+def machine_memory() -> int:
+    """Bytes of memory of the machine."""
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+
+
+def usable_memory() -> int:
     """Bytes that this process and its children may have: the machine's, or those of its container."""
-    machine = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    limits = [*_control_group("memory.max"), *_control_group("memory.limit_in_bytes")]
+    return min([machine_memory(), *(int(limit) for limit in limits if limit.isdecimal())])
+
+
+_CONTROL_GROUPS = Path("/sys/fs/cgroup")
+_OWN_GROUPS = Path("/proc/self/cgroup")
+
+
+def _control_group(name: str) -> Iterator[str]:
+    """Content of a limit's file in every control group that holds for this process: its own and those above it.
+
+    Linux, Documentation/admin-guide/cgroup-v2.rst, and cgroup-v1/ for the former kind, whose controllers have trees of their own.
+    A container sees its own group as the root.
+    """
     try:
-        limit = Path("/sys/fs/cgroup/memory.max").read_text(encoding="ascii").strip()
+        lines = [line.split(":", 2) for line in _OWN_GROUPS.read_text(encoding="utf-8").splitlines()]
     except OSError:
-        return machine
-    return min(machine, int(limit)) if limit.isdecimal() else machine
+        lines = []
+    folders = dict.fromkeys([_CONTROL_GROUPS, _CONTROL_GROUPS / "cpu", _CONTROL_GROUPS / "memory"])
+    for _, controllers, path in (line for line in lines if len(line) == 3):
+        tree = next((_CONTROL_GROUPS / kind for kind in ("cpu", "memory") if kind in controllers.split(",")), _CONTROL_GROUPS)
+        own = tree / path.lstrip("/")
+        folders |= dict.fromkeys(folder for folder in (own, *own.parents) if folder.is_relative_to(tree))
+    for folder in folders:
+        try:
+            yield (folder / name).read_text(encoding="ascii").strip()
+        except (OSError, ValueError):
+            continue
 
 
 def _device_memory(devices: tuple[str, ...]) -> int | None:

@@ -11,7 +11,6 @@ the mean absolute difference between the change from frame to frame of a result 
 from __future__ import annotations
 
 import math
-import os
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -24,6 +23,7 @@ from pipelines.frames.thumbnail import grid_for, thumbnail
 from pipelines.media.cicp import ColorTags, Range
 from pipelines.media.pixel_format import PixelFormat
 from pipelines.plan.timeline import clock
+from pipelines.planner.resources import usable_cores
 from pipelines.quality.ffmpeg_metrics import Meter, pooled
 from pipelines.quality.frame_alignment import LagFinder, Misaligned
 from pipelines.quality.paired_reader import Matched, fit, opened, upright
@@ -189,7 +189,7 @@ class _Measuring:
         grid = grid_for(*self.size)
         grey = PixelFormat.parse("gray" if self.bits == 8 else "gray10le")
         total = len(matched.moments)
-        with Meter(*self.size, self.bits, results=results, rate=rate, threads=os.cpu_count() or 1) as meter:
+        with Meter(*self.size, self.bits, results=results, rate=rate, threads=usable_cores()) as meter:
             self.model = meter.model
             for number, frames in enumerate(matched.frames(), start=1):
                 fitted = [fit(c, *self.size, self.bits) for c in frames[: results + 1]]

@@ -8,10 +8,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from models.errors import MediaError, OutputError, UsageError
+from models.errors import MediaError, OutputError, UsageError, redacted
 from pipelines.media.image_sequence import pattern_of
 from pipelines.plan.output_names import is_folder, refuse_unreachable, report_path
-from pipelines.storage.object_store import Remote, Url, digest, redacted, staged_path
+from pipelines.storage.object_store import Remote, Url, digest, staged_path
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence

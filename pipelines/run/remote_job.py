@@ -6,10 +6,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from models.errors import UsageError, VerificationError
+from models.errors import UsageError, VerificationError, redacted
 from pipelines.plan.events import AlreadyDone, Event, Finished, Note, Planned
 from pipelines.plan.output_names import report_path
-from pipelines.storage.object_store import Remote, Url, parse_json, redacted
+from pipelines.storage.object_store import Remote, Url, parse_json
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

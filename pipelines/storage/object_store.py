@@ -5,6 +5,7 @@ Nothing is fetched because of a name alone: `--allow-url` makes addresses of nam
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
@@ -13,13 +14,13 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from models.errors import MediaError, OutputError, ResourceError, UsageError
+from models.errors import MediaError, OutputError, ResourceError, UsageError, redacted
 from pipelines.storage.atomic_file import write_atomically
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["Remote", "Url", "digest", "is_url", "parse_json", "redacted", "staged_path"]
+__all__ = ["Remote", "Url", "digest", "is_url", "parse_json", "staged_path"]
 
 
 _IN = ("s3", "gs", "https")
@@ -37,11 +38,6 @@ class Url(str):
 def is_url(text: str) -> bool:
     """Whether it looks like an address that could be fetched."""
     return re.match(r"[a-z][a-z0-9+.-]*://", text) is not None
-
-
-def redacted(text: str) -> str:
-    """A text without what addresses in it may give away: names and passwords before the host, signatures behind the path."""
-    return re.sub(r"([a-z][a-z0-9+.-]*://)[^/\s@]*@", r"\1", re.sub(r"([a-z][a-z0-9+.-]*://[^\s?#]*)[?#]\S*", r"\1", text))
 
 
 def staged_path(url: Url, folder: Path) -> Path:
@@ -63,7 +59,7 @@ class Remote:
     def __init__(self, url: Url, *, write: bool = False) -> None:
         """Raises UsageError where its kind can't be read or written, or the package for it is missing."""
         self.shown = redacted(url)
-        scheme = url.partition("://")[0]
+        self._scheme = scheme = url.partition("://")[0]
         if scheme not in (_OUT if write else _IN):
             raise UsageError(
                 f"{self.shown}: can't be {'written' if write else 'read'}; expected {', '.join(f'{s}://' for s in (_OUT if write else _IN))}"
@@ -78,8 +74,11 @@ class Remote:
         except Exception as error:  # noqa: BLE001 - whatever a driver raises for credentials or settings
             raise UsageError(f"{self.shown}: can't be reached: {redacted(str(error))}") from None
 
-    def version(self) -> tuple[int, str] | None:
-        """(bytes, what changes when the content does); None where there is no such file. Raises ResourceError."""
+    def version(self) -> tuple[int | None, str] | None:
+        """(bytes, what changes when the content does); None where there is no such file. Raises ResourceError.
+
+        Bytes: None where a server does not tell (https without Content-Length).
+        """
         try:
             found = self._fs.info(self._path)
         except FileNotFoundError:
@@ -89,11 +88,16 @@ class Remote:
         if found.get("type") == "directory":
             return None
         mark = next((str(found[k]) for k in ("ETag", "etag", "md5Hash", "LastModified", "mtime") if found.get(k)), "")
-        return int(found.get("size") or 0), mark.strip('"')
+        size = found.get("size")
+        return None if size is None else int(size), mark.strip('"')
 
     def listed(self) -> list[str]:
-        """Addresses of the files in a folder, or that a pattern means with the reports beside them, by name. Raises ResourceError."""
-        scheme = "s3" if "s3" in self._fs.protocol else "gs"
+        """Addresses of the files in a folder, or that a pattern means with the reports beside them, by name.
+
+        Raises UsageError for https, which has no folders, ResourceError.
+        """
+        if self._scheme == "https":
+            raise UsageError(f"{self.shown}: https has no folders to list; give the addresses of files, a * in one as %2A")
         try:
             names = (
                 [*self._fs.glob(self._path), *self._fs.glob(f"{self._path}.vsr.json")] if "*" in self._path else self._fs.ls(self._path, detail=False)
@@ -102,7 +106,7 @@ class Remote:
             return []
         except Exception as error:  # noqa: BLE001
             raise ResourceError(f"{self.shown}: can't be listed: {_said(error)}") from None
-        return [f"{scheme}://{name}" for name in sorted(set(names)) if not name.endswith("/")]
+        return [f"{self._scheme}://{name}" for name in sorted(set(names)) if not name.endswith("/")]
 
     def read(self) -> bytes:
         """All of a small file; nothing where there is none."""
@@ -119,17 +123,21 @@ class Remote:
         size, mark = found
         card, part = path.with_name(f"{path.name}.staged.json"), path.with_name(f"{path.name}.part")
         known = _read_card(card)
-        if known.get("size") == size and known.get("mark") == mark and path.exists() and known.get("sha256") == _sha256(path):
+        is_known = (size is not None or mark) and (known.get("size"), known.get("mark")) == (size, mark)
+        if is_known and path.exists() and known.get("sha256") == _sha256(path):
             return
-        if (known.get("size"), known.get("mark")) != (size, mark):
+        if not is_known or size is None:
             part.unlink(missing_ok=True)
         path.unlink(missing_ok=True)
         write_atomically(card, json.dumps({"url": self.shown, "size": size, "mark": mark}).encode())
         begun = part.stat().st_size if part.exists() else 0
-        yield f"{'going on with' if begun else 'fetching'} {self.shown}: {size / 1e6:.1f} MB{f', {begun / 1e6:.1f} are there' if begun else ''}"
+        length = "its server does not say how long it is" if size is None else f"{size / 1e6:.1f} MB"
+        yield f"{'going on with' if begun else 'fetching'} {self.shown}: {length}{f', {begun / 1e6:.1f} are there' if begun else ''}"
         try:
+            if size is None:
+                self._fetch_whole(part)
             with open(part, "ab") as file:
-                while file.tell() < size:
+                while size is not None and file.tell() < size:
                     piece = self._piece(file.tell(), min(size, file.tell() + _PIECE_BYTES))
                     file.write(piece)
                     file.flush()
@@ -141,6 +149,22 @@ class Remote:
             raise ResourceError(f"{self.shown}: changed while it was fetched; give the same command again")
         write_atomically(card, json.dumps({"url": self.shown, "size": size, "mark": mark, "sha256": _sha256(part)}).encode())
         os.replace(part, path)
+
+    def _fetch_whole(self, path: Path) -> None:
+        """Fetch a file of unknown length, in one go. Raises ResourceError, OSError where `path` can't be written."""
+        last: Exception | None = None
+        for _ in range(_ATTEMPTS):
+            try:
+                self._fs.get_file(self._path, str(path))
+            except OSError as error:
+                if error.filename is not None or error.errno in {errno.ENOSPC, errno.EDQUOT, errno.EROFS}:
+                    raise
+                last = error
+            except Exception as error:  # noqa: BLE001 - drivers raise what they like
+                last = error
+            else:
+                return
+        raise ResourceError(f"{self.shown}: can't be fetched: {_said(last)}; the same command begins it again")
 
     def _piece(self, start: int, stop: int) -> bytes:
         last: Exception | None = None

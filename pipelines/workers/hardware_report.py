@@ -5,7 +5,6 @@ In a child, because a driver that is half there may end the process.
 
 from __future__ import annotations
 
-import os
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +14,7 @@ from av.codec.hwaccel import HWAccel, hwdevices_available
 
 from pipelines.inference.device import bf16_units, choose_device, numerics_class
 from pipelines.media.demuxer import GUARDS, open_decoder
+from pipelines.planner.resources import usable_cores
 from pipelines.workers.messages import HardwareFacts
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ class Hardware:
         properties = [torch.cuda.get_device_properties(n) for n in devices]
         amx, avx512_bf16 = bf16_units()
         yield HardwareFacts(
-            cores=len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1,
+            cores=usable_cores(),
             capability=torch.backends.cpu.get_cpu_capability(),
             amx=amx,
             avx512_bf16=avx512_bf16,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
@@ -22,6 +21,7 @@ from pipelines.media.demuxer import open_memory
 from pipelines.media.image_sequence import unpack
 from pipelines.media.pixel_format import PixelFormat
 from pipelines.media.video_info import Frame
+from pipelines.planner.resources import usable_cores
 from pipelines.workers.messages import Sampled, Stages
 from pipelines.workers.preview_crop import Excerpt, cut_out
 
@@ -98,7 +98,7 @@ class Sampler:
             share = _share(way.plan)
             encoding = (share * (time.perf_counter() - clock) / count, share * (time.process_time() - cpu) / count)
             wall, spent = ({"decode": d, "network": n, "encode": e} for d, n, e in zip(decoding, made.seconds, encoding, strict=True))
-            cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+            cores = usable_cores()
             stages.append(Stages(wall, spent, cores, way.upscaler.device.type == "cuda", 0, 0.0, 0, 0))
             shown.append(_pixels(made.shown, way.plan))
         keys, others = zip(*sizes, strict=True)

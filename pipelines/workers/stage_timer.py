@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from typing import TYPE_CHECKING
 
@@ -17,6 +16,7 @@ from pipelines.media.demuxer import open_memory
 from pipelines.media.image_sequence import unpack
 from pipelines.media.pixel_format import PixelFormat
 from pipelines.media.video_info import Frame
+from pipelines.planner.resources import usable_cores
 from pipelines.workers.chunk_worker import ChunkUpscaler
 from pipelines.workers.frame_check import Witness
 from pipelines.workers.messages import Stages
@@ -127,7 +127,7 @@ class StageTimer:
         planes = sum(p.nbytes for p in (*sources[0].planes, *made[0].planes)) if cuda else 0
         order = ("decode", "check", "network", "encode")
         yield Stages(
-            {n: wall[n] for n in order}, {n: cpu[n] for n in order}, len(os.sched_getaffinity(0)), cuda, planes, self._convolution_tflops(),
+            {n: wall[n] for n in order}, {n: cpu[n] for n in order}, usable_cores(), cuda, planes, self._convolution_tflops(),
             upscaler.stills.tiles, upscaler.stills.taken, *_sizes(chunks[0], plan),
         )  # fmt: skip
 

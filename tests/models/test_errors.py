@@ -15,8 +15,13 @@ from tests.helpers.command import vsr
     [
         ("https://me:pa55@host/film.mp4: can't be read", "https://***@host/film.mp4: can't be read"),
         ("https:/me:pa55@host/film.mp4", "https:/***@host/film.mp4"),
-        ("s3://b/x?X-Amz-Signature=0a1b&list=2", "s3://b/x?X-Amz-Signature=***&list=2"),
-        ("https://h/w?download=1&access_token=abc; give it", "https://h/w?download=1&access_token=***; give it"),
+        ("s3://b/x?X-Amz-Signature=0a1b&list=2", "s3://b/x?X-Amz-Signature=***&list=***"),
+        ("https://h/w?download=1&access_token=abc; give it", "https://h/w?download=***&access_token=***; give it"),
+        ("https://me:p@ss@host/a@b.mp4", "https://***@host/a@b.mp4"),
+        ("https://h/w?sv=2&pw=a@b#t=1", "https://h/w?sv=***&pw=***#t=***"),
+        ("https://me:p@s?s@host/w", "https://***@host/w"),
+        ("from s3://k:s@b/x to https://h/y?z=1, and", "from s3://***@b/x to https://h/y?z=*** and"),
+        ("/films/a?b=1&c=2.mp4: is empty", "/films/a?b=1&c=2.mp4: is empty"),
         ("/films/me@home/a:b.mp4: is empty", "/films/me@home/a:b.mp4: is empty"),
     ],
 )

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,6 +17,7 @@ from pipelines.plan.plan import Plan
 from pipelines.plan.settings import RunSettings
 from pipelines.planner import resources
 from pipelines.planner.resources import Crew, crew_of, cuda_devices, with_fewer_workers
+from tests.helpers.command import ROOT
 from tests.pipelines.inference.test_upscaler import card, plan_of
 
 GB = 10**9
@@ -23,8 +26,8 @@ GB = 10**9
 @pytest.fixture
 def machine(monkeypatch: pytest.MonkeyPatch):
     def of(cores: int, gigabytes: int, devices: str) -> None:
-        monkeypatch.setattr(resources, "_memory", lambda: gigabytes * GB)
-        monkeypatch.setattr(resources, "_cores", lambda: cores)
+        monkeypatch.setattr(resources, "usable_memory", lambda: gigabytes * GB)
+        monkeypatch.setattr(resources, "usable_cores", lambda: cores)
         monkeypatch.setattr(resources, "_device_memory", lambda _: None)
         monkeypatch.setenv("CUDA_VISIBLE_DEVICES", devices)
 
@@ -76,35 +79,85 @@ def test_all_workers_have_room_on_the_devices_by_their_share() -> None:
             assert round(share * 10_000) == pytest.approx(share * 10_000)
 
 
-@pytest.mark.parametrize(("limit", "expected"), [("1000000000\n", GB), ("max\n", None), (f"{1 << 62}\n", None), (None, None)])
-def test_memory_is_that_of_the_container_where_it_is_less(monkeypatch: pytest.MonkeyPatch, limit: str | None, expected: int | None) -> None:
-    def read(*_: object, **__: str) -> str:
-        if limit is None:
-            raise FileNotFoundError
-        return limit
+@pytest.fixture
+def control_groups(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
+    """Writes files of limits: `control_groups(own, {"cpu.max": "…"})`, own being the lines of /proc/self/cgroup."""
 
-    monkeypatch.setattr("pathlib.Path.read_text", read)
-    assert resources._memory() == (expected or os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"))
+    def of(own: str | None, files: dict[str, str]) -> None:
+        monkeypatch.setattr(resources, "_CONTROL_GROUPS", tmp_path / "cgroup")
+        monkeypatch.setattr(resources, "_OWN_GROUPS", tmp_path / "own")
+        if own is not None:
+            (tmp_path / "own").write_text(own)
+        for name, text in files.items():
+            (tmp_path / "cgroup" / name).parent.mkdir(parents=True, exist_ok=True)
+            (tmp_path / "cgroup" / name).write_text(text)
+
+    return of
 
 
 @pytest.mark.parametrize(
-    ("quota", "expected"), [("200000 100000\n", 2), ("50000 100000\n", 1), ("1600000 100000\n", 12), ("max 100000\n", 12), (None, 12)]
+    ("own", "files", "expected"),
+    [
+        ("0::/\n", {"memory.max": "1000000000\n"}, GB),
+        ("0::/\n", {"memory.max": "max\n"}, None),
+        ("0::/\n", {"memory.max": f"{1 << 62}\n"}, None),
+        (None, {}, None),
+        ("0::/a/b\n", {"memory.max": "max\n", "a/memory.max": "1000000000\n", "a/b/memory.max": "max\n"}, GB),
+        ("9:memory:/docker/1\n3:cpu,cpuacct:/\n", {"memory/docker/1/memory.limit_in_bytes": "1000000000\n"}, GB),
+        ("9:memory:/not/seen/here\n", {"memory/memory.limit_in_bytes": "1000000000\n"}, GB),
+    ],
 )
-def test_cores_are_the_quota_of_the_container_where_it_is_less(monkeypatch: pytest.MonkeyPatch, quota: str | None, expected: int) -> None:
-    def read(path: Any, **_: str) -> str:
-        if quota is None:
-            raise FileNotFoundError
-        assert str(path) == "/sys/fs/cgroup/cpu.max"
-        return quota
+def test_memory_is_that_of_the_container_where_it_is_less(control_groups, own: str | None, files: dict[str, str], expected: int | None) -> None:
+    control_groups(own, files)
+    assert resources.usable_memory() == (expected or os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"))
+    assert resources.machine_memory() == os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
 
+
+@pytest.mark.parametrize(
+    ("own", "files", "expected"),
+    [
+        ("0::/\n", {"cpu.max": "200000 100000\n"}, 2),
+        ("0::/\n", {"cpu.max": "50000 100000\n"}, 1),
+        ("0::/\n", {"cpu.max": "1600000 100000\n"}, 12),
+        ("0::/\n", {"cpu.max": "max 100000\n"}, 12),
+        (None, {}, 12),
+        ("0::/user.slice/one.service\n", {"user.slice/cpu.max": "300000 100000\n", "user.slice/one.service/cpu.max": "max 100000\n"}, 3),
+        ("3:cpu,cpuacct:/docker/1\n", {"cpu/docker/1/cpu.cfs_quota_us": "200000\n", "cpu/docker/1/cpu.cfs_period_us": "100000\n"}, 2),
+        ("3:cpu,cpuacct:/\n", {"cpu/cpu.cfs_quota_us": "-1\n", "cpu/cpu.cfs_period_us": "100000\n"}, 12),
+    ],
+)
+def test_cores_are_the_quota_of_the_container_where_it_is_less(
+    monkeypatch: pytest.MonkeyPatch, control_groups, own: str | None, files: dict[str, str], expected: int
+) -> None:
     large = plan()
-    monkeypatch.setattr("os.sched_getaffinity", lambda _: set(range(12)))
-    monkeypatch.setattr("pathlib.Path.read_text", read)
-    assert resources._cores() == expected
+    monkeypatch.setattr("os.sched_getaffinity", lambda _: set(range(12)), raising=False)
+    control_groups(own, files)
+    assert resources.usable_cores() == expected
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0")
-    monkeypatch.setattr(resources, "_memory", lambda: 128 * GB)
+    monkeypatch.setattr(resources, "usable_memory", lambda: 128 * GB)
     monkeypatch.setattr(resources, "_device_memory", lambda _: None)
     assert crew_of(RunSettings(), large).workers == max(1, expected // 4)
+
+
+def test_a_system_without_affinities_has_all_its_cores(monkeypatch: pytest.MonkeyPatch, control_groups) -> None:
+    control_groups(None, {})
+    monkeypatch.delattr("os.sched_getaffinity", raising=False)
+    monkeypatch.setattr("os.cpu_count", lambda: 10)
+    assert resources.usable_cores() == 10
+    monkeypatch.setattr("os.cpu_count", lambda: None)
+    assert resources.usable_cores() == 1
+
+
+def test_cores_are_counted_in_one_place() -> None:
+    """Counted beside it, a quota or a system without affinities would be forgotten."""
+    counting = re.compile(r"\b(sched_getaffinity|cpu_count)\b")
+    found = {
+        p.relative_to(ROOT).as_posix()
+        for package in ("models", "pipelines", "vsr")
+        for p in (ROOT / package).rglob("*.py")
+        if counting.search(p.read_text())
+    }
+    assert found == {"pipelines/planner/resources.py"}
 
 
 TOLD = "0, GPU-5a11, 81000\n1, GPU-77b2, 4096\n2, GPU-9c03, 1024\n3, GPU-d004, [N/A]\n"

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+import http.server
 import os
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from models.errors import MediaError, ResourceError, UsageError
+from models.errors import MediaError, ResourceError, UsageError, redacted
 from pipelines.plan.events import AlreadyDone, Finished
 from pipelines.run import remote_job
 from pipelines.run.batch import upscale_videos
 from pipelines.run.inputs import find_inputs
 from pipelines.storage import object_store
-from pipelines.storage.object_store import Remote, Url, redacted, staged_path
+from pipelines.storage.object_store import Remote, Url, staged_path
 from tests import media
 from tests.helpers.inline import QUICK
 from vsr.api import run_settings
@@ -184,7 +186,7 @@ def test_what_is_not_there_is_said_without_credentials(bucket: Any, tmp_path: Pa
     assert "s3://films/none.mp4: is not there" in str(error)
     (error,) = run(["s3://no-such-bucket/none.mp4"], tmp_path / "out.mkv", tmp_path)
     assert "secret-of-nobody" not in str(error)
-    assert redacted("GET https://user:pass@host/film.mp4?X-Amz-Signature=abc failed") == "GET https://host/film.mp4 failed"
+    assert redacted("GET https://user:pass@host/film.mp4?X-Amz-Signature=abc failed") == "GET https://***@host/film.mp4?X-Amz-Signature=*** failed"
     """Case 80."""
 
 
@@ -206,3 +208,41 @@ def test_kinds_that_can_t_be_are_refused(film: Path, tmp_path: Path) -> None:
         find_inputs([film], Url("https://host/out.mp4"), allow_url=True, staging=tmp_path)
     with pytest.raises(UsageError, match="-o"):
         find_inputs([Url("s3://films/film.mp4")], None, allow_url=True, staging=tmp_path)
+
+
+# --- https
+
+
+@pytest.mark.parametrize("name", ["https://127.0.0.1/films/", "https://127.0.0.1/films/*.mp4"])
+def test_folders_of_web_servers_are_refused(name: str, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="no folders to list"):
+        find_inputs([Url(name)], tmp_path, allow_url=True, staging=tmp_path)
+
+
+class _Unmeasured(http.server.BaseHTTPRequestHandler):
+    """Sends a film without saying how long it is, nor taking a part of it."""
+
+    film = b""
+
+    def do_GET(self) -> None:
+        self.send_response(200)
+        self.end_headers()
+        self.wfile.write(self.film)
+
+    do_HEAD = do_GET
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+def test_a_film_whose_length_a_server_does_not_tell_is_fetched_whole(film: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_Unmeasured, "film", film.read_bytes())
+    monkeypatch.setattr(object_store, "_IN", ("http",))  # no certificates here
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), _Unmeasured) as running:
+        threading.Thread(target=running.serve_forever, daemon=True).start()
+        found = Remote(Url(f"http://127.0.0.1:{running.server_port}/film.mp4"))
+        for _ in range(2):  # nothing tells whether it is the same the second time
+            said = list(found.download(tmp_path / "film.mp4"))
+            assert "does not say how long" in said[0]
+            assert (tmp_path / "film.mp4").read_bytes() == film.read_bytes()
+        running.shutdown()
