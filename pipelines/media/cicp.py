@@ -62,6 +62,7 @@ class Primaries(IntEnum):
     SMPTE428 = 10
     SMPTE431 = 11
     SMPTE432 = 12
+    EBU3213 = 22
 
 
 class Transfer(IntEnum):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import heapq
+import io
 import os
 from array import array
 from dataclasses import replace
@@ -145,12 +146,29 @@ def _add_video(output: OutputContainer, plan: Plan, first: ChunkRecord) -> AnySt
         video.time_base = plan.time_base
         if plan.hdr:
             with with_metadata(source, plan.hdr, plan.out_color, matroska=plan.encoder.container not in {"mp4", "mov"}) as template:
-                BitStreamFilterContext("null", in_stream=template.streams.video[0], out_stream=video)
+                _copy_parameters(template.streams.video[0], video, plan)
         else:
-            BitStreamFilterContext("null", in_stream=source, out_stream=video)
+            _copy_parameters(source, video, plan)
     finally:
         chunk.close()
     return video  # type: ignore[no-any-return]
+
+
+def _copy_parameters(source: AnyStream, video: AnyStream, plan: Plan) -> None:
+    """Copy codec parameters; with the shape of a sample, for codecs whose bitstream does not tell it: MP4 and MOV write it as `pasp`."""
+    if plan.sar == 1 or plan.encoder.container not in {"mp4", "mov"}:
+        BitStreamFilterContext("null", in_stream=source, out_stream=video)
+        return
+    # Only a codec context lets it be set, and the parameters are made of it when a header is written.
+    carrier = av.open(io.BytesIO(), "w", format=plan.encoder.container, container_options={"movflags": "empty_moov"})
+    try:
+        shaped: Any = carrier.add_stream_from_template(source, opaque=True)  # type: ignore[type-var]
+        shaped.codec_context.sample_aspect_ratio = plan.sar
+        shaped.codec_context.codec_tag = source.codec_context.codec_tag
+        carrier.start_encoding()
+        BitStreamFilterContext("null", in_stream=shaped, out_stream=video)
+    finally:
+        carrier.close()
 
 
 def _attach_cover(output: OutputContainer, info: VideoInfo, stream: AnyStream) -> None:

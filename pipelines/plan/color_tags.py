@@ -89,10 +89,13 @@ def resolve(tags: ColorTags, pixels: PixelFormat, *, height: int, codec: str, pi
 def output_tags(color: ColorTags, source: PixelFormat, encoder: Encoder) -> ColorTags:
     """The tags of the encoded picture: the source's, unless its kind of pixels asks for others.
 
-    JPEG is BT.601 full range with centred chroma, WebP BT.601 limited range (their file formats say so); YUV made of
+    ProRes is limited range; JPEG is BT.601 full range with centred chroma, WebP BT.601 limited range (their file formats say so); YUV made of
     R'G'B' is BT.709 limited, BT.2020 where the primaries are; R'G'B' made of YUV is full range.
     """
     target = PixelFormat.parse(encoder.pix_fmt)
+    if encoder.name == "prores_ks":
+        # SMPTE RDD 36 has no flag for full range, and players take all of it for limited.
+        color = replace(color, range=int(Range.LIMITED))
     if encoder.name == "mjpeg":
         return replace(color, matrix=int(Matrix.BT470BG), range=int(Range.FULL), siting=int(Siting.CENTER))
     if encoder.name == "libsvtav1" and color.siting not in {Siting.LEFT, Siting.TOP_LEFT}:

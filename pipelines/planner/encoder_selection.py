@@ -89,8 +89,12 @@ def choose_encoder(
         encoder = _picture_encoder(suffix, source, width, height)
         return _checked_depth(replace(encoder, container=container, options={**encoder.options, **settings.options}), transfer)
     name = _ENCODERS[settings.codec]
-    if container == "mp4" and settings.codec == "ffv1":
-        raise UsageError("ffv1 does not go into MP4; name an output that ends in .mkv")
+    if container in {"mp4", "mov"} and settings.codec == "ffv1":
+        raise UsageError(f"ffv1 does not go into {container.upper()}; name an output that ends in .mkv")
+    if container == "mov" and settings.codec == "av1":
+        raise UsageError("av1 does not go into MOV; name an output that ends in .mp4 or .mkv")
+    if container == "webm" and settings.codec != "av1":
+        raise UsageError(f"{settings.codec} does not go into WebM; give --codec av1, or name an output that ends in .mkv")
     if container == "mp4" and settings.codec == "prores":
         raise UsageError("prores does not go into MP4; name an output that ends in .mov")
     _check_size(settings.codec, width, height)

@@ -14,7 +14,7 @@ from models.errors import CorruptError, MediaError, UsageError
 from pipelines.codec.decoder import Promise, planar_format
 from pipelines.codec.encoder import try_encoder
 from pipelines.codec.filter_graph import try_filters
-from pipelines.media.cicp import HDR_TRANSFERS, Range, Transfer
+from pipelines.media.cicp import HDR_TRANSFERS, Primaries, Range, Transfer
 from pipelines.media.image_sequence import pattern_of
 from pipelines.media.pixel_format import Crop, PixelFormat
 from pipelines.output.container_support import incompatible_streams, refuse_incompatible
@@ -121,6 +121,7 @@ def _plan(source: Path, output: Path | None, settings: RunSettings, info: VideoI
         grain=_for_result(grain, decoded, PixelFormat.parse(encoder.pix_fmt)),
     )
     _refuse_changes(info, plan)
+    _refuse_unsaid(plan)
     try_filters(plan, info.width, info.height)
     try_encoder(encoder, plan.out_color)
     target = output if output is not None and folder is None else (folder or Path()) / result_name(settings.output_template, source, suffix, plan)
@@ -139,6 +140,18 @@ def _refuse_changes(info: VideoInfo, plan: Plan) -> None:
     for place, change in info.changes:
         if plan.start_frame <= place < plan.stop_frame:
             raise Promise(info.pts[place : place + 1], number=place, clock=info.decoder.clock).refuse(0, change)
+
+
+def _refuse_unsaid(plan: Plan) -> None:
+    """Raise UsageError where neither the encoder nor FFmpeg's muxer writes down what a player must know of the picture."""
+    if plan.encoder.name in {"libx264", "libx265"} and plan.out_color.primaries == Primaries.EBU3213:
+        raise UsageError(f"its primaries are EBU Tech. 3213 (22), which {plan.encoder.name} can't write; use --codec av1, prores or ffv1")
+    if plan.sar != 1 and plan.encoder.name in {"libsvtav1", "prores_ks"} and plan.encoder.container not in {"mp4", "mov"}:
+        suffix = ".mp4" if plan.encoder.name == "libsvtav1" else ".mov"
+        raise UsageError(
+            f"a sample is {plan.sar} wide for its height, which {plan.encoder.codec} in {plan.encoder.container} can't say; "
+            f"name an output that ends in {suffix}, or give --square-pixels"
+        )
 
 
 def _crop(info: VideoInfo, crop: Crop) -> tuple[Crop, list[str]]:
@@ -277,6 +290,8 @@ def _warnings(info: VideoInfo, plan: Plan) -> list[str]:
     lost = lost_bits(plan.encoder, PixelFormat.parse(plan.pix_fmt))
     if lost:
         found.append(lost)
+    if plan.color.range == Range.FULL and plan.out_color.range == Range.LIMITED and plan.encoder.name == "prores_ks":
+        found.append("full range becomes limited range: ProRes has no other")
     if info.orientation:
         found.append("the rotation tag is applied to the pixels")
     if plan.color.transfer in HDR_TRANSFERS and any(s.card.sha256 for s in plan.stages):

@@ -1,0 +1,78 @@
+"""What a result says of its picture, for each codec and container: the shape of a sample, its range, its primaries."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+
+from tests import media
+
+CPU = ("--model", "lanczos", "--device", "cpu")
+
+
+def first(path: Path) -> tuple[Fraction, int, int, np.ndarray]:
+    """(sample aspect ratio, range, primaries, luma) of the first frame."""
+    with av.open(str(path)) as container:
+        stream = container.streams.video[0]
+        frame = next(container.decode(stream))
+        shape = stream.sample_aspect_ratio or stream.codec_context.sample_aspect_ratio or Fraction(1)
+        luma = np.frombuffer(frame.planes[0], np.uint16 if "10" in frame.format.name else np.uint8)
+        return Fraction(shape), int(frame.color_range), int(frame.color_primaries), luma
+
+
+@pytest.mark.parametrize(
+    ("codec", "suffix"),
+    [("av1", ".mp4"), ("prores", ".mov"), ("hevc", ".mp4"), ("hevc", ".mov"), ("h264", ".mkv"), ("hevc", ".mkv")],
+,
+)
+def test_every_codec_keeps_the_shape_of_a_sample(here, tmp_path: Path, codec: str, suffix: str) -> None:
+    source = media.cfr(tmp_path / "in.mp4", frames=3, sar=Fraction(16, 15))
+    result = tmp_path / f"out{suffix}"
+    outcome = here("run", source, "-o", result, "--scale", "2", "--codec", codec, "--preset", "draft", *CPU)
+    assert outcome.code == 0, outcome.err
+    assert first(result)[0] == Fraction(16, 15)
+
+
+@pytest.mark.parametrize(("codec", "suffix", "remedy"), [("av1", ".mkv", ".mp4"), ("av1", ".webm", ".mp4"), ("prores", ".mkv", ".mov")])
+def test_a_shape_that_nothing_tells_is_refused_with_a_remedy_that_works(here, tmp_path: Path, codec: str, suffix: str, remedy: str) -> None:
+    source = media.cfr(tmp_path / "in.mp4", frames=3, rate=Fraction(25), sar=Fraction(16, 15))
+    given = ("run", source, "--scale", "2", "--codec", codec, "--preset", "draft", *CPU)
+    here(*given, "-o", tmp_path / f"out{suffix}").refused(2, f"ends in {remedy}", "--square-pixels")
+    assert here(*given, "-o", tmp_path / f"out{remedy}").code == 0
+    assert here(*given, "-o", tmp_path / f"out{suffix}", "--square-pixels").code == 0
+
+
+@pytest.mark.parametrize("pix_fmt", ["yuv420p", "yuv422p10le", "gray"])
+def test_full_range_becomes_limited_for_prores_and_that_is_said(here, tmp_path: Path, pix_fmt: str) -> None:
+    """The pictures stay what they are: white comes out as white."""
+    source = media.cfr(tmp_path / "in.mkv", frames=2, codec="ffv1", pix_fmt=pix_fmt, tags=(1, 2, 1, 1))
+    outcome = here("run", source, "-o", tmp_path / "out.mov", "--scale", "2", "--codec", "prores", *CPU)
+    assert outcome.code == 0, outcome.err
+    assert "full range becomes limited range" in outcome.err
+    _, range_, _, made = first(tmp_path / "out.mov")
+    wanted = 64 + 876 * media.planes_of(0, 64, 48, pix_fmt)[0].astype(float) / (1023 if "10" in pix_fmt else 255)
+    assert range_ in {0, 1}
+    assert abs(made.astype(float).mean() - wanted.mean()) < 4
+
+
+@pytest.mark.parametrize("codec", ["h264", "hevc"])
+def test_primaries_that_an_encoder_can_not_write_are_refused_with_a_remedy_that_works(here, tmp_path: Path, codec: str) -> None:
+    source = media.cfr(tmp_path / "in.mkv", frames=2, codec="ffv1", tags=(1, 1, 22, 1))
+    given = ("run", source, "-o", tmp_path / "out.mp4", "--to", "128x96", *CPU, "--preset", "draft")
+    here(*given, "--codec", codec).refused(2, "3213", "--codec av1")
+    assert here(*given, "--codec", "av1").code == 0
+    assert first(tmp_path / "out.mp4")[2] == 22
+
+
+@pytest.mark.parametrize(
+    ("codec", "suffix"), [("av1", ".mov"), ("hevc", ".webm"), ("prores", ".webm"), ("prores", ".mp4"), ("ffv1", ".mp4"), ("ffv1", ".mov")]
+)
+def test_a_codec_that_a_container_can_not_hold_is_refused_before_work(here, tmp_path: Path, codec: str, suffix: str) -> None:
+    source = media.cfr(tmp_path / "in.mp4", frames=3)
+    for command in ("plan", "run"):
+        here(command, source, "-o", tmp_path / f"out{suffix}", "--scale", "2", "--codec", codec, *CPU).refused(2, "does not go into", "ends in .")
+    assert [p.name for p in tmp_path.iterdir()] == ["in.mp4"]
