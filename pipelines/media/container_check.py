@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import zlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ class Flaw:
     text: str
     """Behind the file's name: "ends early: …"."""
     at_the_end: bool = False
-    """Cut short; what is missing may be of no account."""
+    """Cut short, or followed by something else: what is missing may be of no account."""
 
 
 def flaw_of(path: str | os.PathLike[str], format_name: str) -> Flaw | None:
@@ -228,6 +228,7 @@ def _boxes(file: _File) -> Iterator[tuple[bytes, int]]:
 
 def _mp4(file: _File) -> Flaw | None:
     at = 0
+    kinds: set[bytes] = set()
     while at + 8 <= file.size:
         head = file.read(at, 16)
         size = int.from_bytes(head[:4], "big")
@@ -236,9 +237,11 @@ def _mp4(file: _File) -> Flaw | None:
         if size == 0:
             return None  # to the end of the file
         if size < 8:
-            return _broken(at)
+            # Cameras append what is no box. Behind a `moov` that lists every sample, and the samples, it can't be a part of the film.
+            return replace(_broken(at), at_the_end={b"moov", b"mdat"} <= kinds and b"moof" not in kinds)
         if at + size > file.size:
             return _cut(file.size, at + size)
+        kinds.add(head[4:8])
         at += size
     return None
 

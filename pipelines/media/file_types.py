@@ -10,11 +10,37 @@ from models.errors import UsageError
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-__all__ = ["PICTURE_SUFFIXES", "find_inputs"]
+__all__ = ["PICTURE_SUFFIXES", "VIDEO_SUFFIXES", "find_inputs"]
 
 
 PICTURE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".bmp"})
-VIDEO_SUFFIXES = frozenset({".mp4", ".mkv", ".mov", ".m4v", ".webm", ".avi", ".ts", ".m2ts", ".mpg", ".mpeg", ".y4m", ".mxf", ".flv"})
+VIDEO_SUFFIXES = frozenset(
+    {
+        *(
+            ".mp4",
+            ".m4v",
+            ".mov",
+            ".qt",
+            ".3gp",
+            ".3g2",
+            ".mkv",
+            ".webm",
+            ".avi",
+            ".divx",
+            ".flv",
+            ".f4v",
+            ".asf",
+            ".wmv",
+            ".rm",
+            ".rmvb",
+            ".ogv",
+            ".ogm",
+        ),
+        *(".ts", ".m2ts", ".mts", ".m2t", ".trp", ".tp", ".mpg", ".mpeg", ".m2p", ".vob", ".mod", ".tod", ".m1v", ".m2v", ".wtv"),
+        *(".dv", ".mxf", ".nut", ".gif", ".y4m", ".ivf", ".obu", ".h264", ".264", ".hevc", ".265"),
+    }
+)
+"""Of files that a folder is searched for: containers that `demuxer.FORMATS` has, and streams without one."""
 
 
 def find_inputs(paths: Iterable[str | Path]) -> list[Path]:

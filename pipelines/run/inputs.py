@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from models.errors import MediaError, OutputError, UsageError, redacted
+from pipelines.media.file_types import VIDEO_SUFFIXES
 from pipelines.media.image_sequence import pattern_of
 from pipelines.plan.output_names import is_folder, refuse_unreachable, report_path
 from pipelines.storage.object_store import Remote, Url, digest, staged_path
@@ -17,11 +18,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
 __all__ = ["Input", "find_inputs"]
-
-
-_VIDEO_SUFFIXES = frozenset(
-    ".mp4 .m4v .mov .mkv .webm .avi .ts .m2ts .mts .mpg .mpeg .vob .wmv .flv .ogv .mxf .3gp .h264 .264 .hevc .265 .ivf .obu .y4m .nut .gif".split()  # noqa: SIM905
-)
 
 
 @dataclass(frozen=True)
@@ -120,7 +116,7 @@ def _urls(item: Url, *, allow_url: bool) -> list[Url]:
     names = Remote(item).listed()
     results = {n.removesuffix(".vsr.json") for n in names if n.endswith(".vsr.json")}
     videos = [
-        Url(n) for n in names if n not in results and (Path(n).suffix.lower() in _VIDEO_SUFFIXES or not is_folder) and not n.endswith(".vsr.json")
+        Url(n) for n in names if n not in results and (Path(n).suffix.lower() in VIDEO_SUFFIXES or not is_folder) and not n.endswith(".vsr.json")
     ]
     if not videos:
         raise MediaError(f"{redacted(item)}: no video is there")
@@ -143,7 +139,7 @@ def _files(folder: Path, *, recursive: bool) -> Iterator[Path]:
 
 
 def _is_video(path: Path) -> bool:
-    return path.suffix.lower() in _VIDEO_SUFFIXES and path.is_file() and _is_wanted(path)
+    return path.suffix.lower() in VIDEO_SUFFIXES and path.is_file() and _is_wanted(path)
 
 
 def _is_wanted(path: Path) -> bool:

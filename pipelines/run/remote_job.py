@@ -57,11 +57,11 @@ def upscale_remote(trip: Trip, name_of: Callable[[], tuple[str, frozenset[str]]]
         there = Remote(Url(where), write=True).version()
         if there is not None and not trip.overwrite:
             report = parse_json(Remote(Url(f"{where}.vsr.json")).read())
-            if not ids.isdisjoint({report.get("plan"), report.get("asked")}) and report.get("bytes") == there[0]:
-                if trip.full and Remote(Url(where), write=True).sha256(there[0]) != report.get("sha256"):
+            if not ids.isdisjoint({report.get("plan"), report.get("asked")}) and report.get("bytes") == (size := there[0] or 0):
+                if trip.full and Remote(Url(where), write=True).sha256(size) != report.get("sha256"):
                     raise VerificationError(f"{redacted(where)}: is no longer what was verified; give --overwrite to make it anew")
                 _forget(trip)
-                yield AlreadyDone(redacted(where), int(report.get("frames", 0)), there[0])
+                yield AlreadyDone(redacted(where), int(report.get("frames", 0)), size)
                 return
             raise UsageError(f"{redacted(where)}: already exists and was made with other settings; give --overwrite to replace it, or another -o")
         if there is None and not trip.overwrite and (found := Remote(Url(f"{where}.vsr.json")).read()) and "plan" not in parse_json(found):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 import tomllib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -52,7 +53,7 @@ class FilePath(click.Path):
         """Refuse what no file can be called, and what may not be looked at."""
         from pipelines.plan.output_names import refuse_unreachable
 
-        path = super().convert(value, param, ctx)
+        path = Path(os.fsdecode(super().convert(value, param, ctx)))
         refuse_unreachable(path)
         return path
 

@@ -65,6 +65,22 @@ def test_what_is_cut_off_behind_the_film_is_no_loss(tmp_path: Path) -> None:
     assert probe(mp4).flaw == ""
 
 
+@pytest.mark.parametrize(
+    "behind", [bytes(7), b"\0\0\0\2&", b"\0\0\0\7" + bytes(100), b"\0\0\0\5" * 300, b"\xff" * 40, b"8db42d694ccc418790edff439fe026bf"]
+)
+def test_what_a_camera_writes_behind_the_last_box_is_no_damage(tmp_path: Path, behind: bytes) -> None:
+    """Case 63: whatever its first word happens to be. Behind a fragment another one may have followed."""
+    film = _whole(tmp_path / "film.mp4")
+    whole = film.read_bytes()
+    film.write_bytes(whole + behind)
+    info = probe(film)
+    assert (info.flaw, info.frame_count) == ("", 48)
+    if len(behind) >= 8 and 2 <= int.from_bytes(behind[:4], "big") < 8:
+        fragments = media.write(tmp_path / "fragments.mp4", media.Film(frames=48, gop=12), muxer_options={"movflags": "frag_keyframe+empty_moov"})
+        fragments.write_bytes(fragments.read_bytes() + behind)
+        assert "broken at byte" in probe(fragments).flaw
+
+
 @pytest.mark.parametrize("suffix", ["mkv", "flv", "ts"])
 def test_a_hole_in_the_middle_is_noticed(tmp_path: Path, suffix: str) -> None:
     """Case 65: demuxers look for the next thing they know behind a hole, and say nothing; packets would be lost in silence."""

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from models.errors import MediaError, UsageError
+from pipelines.media import file_types
 from pipelines.plan.output_names import report_path
 from pipelines.run.inputs import Input, find_inputs
 
@@ -80,3 +81,14 @@ def test_an_output_without_a_suffix_is_a_folder_that_is_made(tmp_path: Path) -> 
     assert (tmp_path / "results").is_dir()
     find_inputs([tmp_path / "a.mp4"], tmp_path / "result.mkv")
     assert not (tmp_path / "result.mkv").exists()
+
+
+def test_a_folder_s_videos_are_found_whatever_container_they_lie_in(tmp_path: Path) -> None:
+    """One list for runs, data sets and evaluation; what FFmpeg calls such files is among the demuxers that inputs are opened with."""
+    suffixes = ".asf .f4v .mod .3g2 .trp .dv .rm .m2v .3gp .tod .m2t .MOD .TRP .ogm .rmvb .wtv".split()
+    for suffix in suffixes:
+        (tmp_path / f"a{suffix}").touch()
+    (tmp_path / "notes.txt").touch()
+    wanted = sorted(f"a{s}" for s in suffixes)
+    assert sorted(names(find_inputs([tmp_path], None))) == wanted
+    assert sorted(p.name for p in file_types.find_inputs([tmp_path])) == wanted

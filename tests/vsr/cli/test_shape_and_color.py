@@ -27,7 +27,6 @@ def first(path: Path) -> tuple[Fraction, int, int, np.ndarray]:
 @pytest.mark.parametrize(
     ("codec", "suffix"),
     [("av1", ".mp4"), ("prores", ".mov"), ("hevc", ".mp4"), ("hevc", ".mov"), ("h264", ".mkv"), ("hevc", ".mkv")],
-,
 )
 def test_every_codec_keeps_the_shape_of_a_sample(here, tmp_path: Path, codec: str, suffix: str) -> None:
     source = media.cfr(tmp_path / "in.mp4", frames=3, sar=Fraction(16, 15))
