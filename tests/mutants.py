@@ -65,6 +65,14 @@ _FACTS = "tests/pipelines/probe/test_container_facts.py"
 _PIXELS = "tests/pipelines/inference/test_pixel_formats.py"
 _PIXELS_RUN = "tests/pipelines/run/test_pixel_formats_run.py"
 _PULSE = "tests/pipelines/pool/test_pulse.py"
+_USAGE = "tests/vsr/cli/test_usage_errors.py"
+_TERMINAL = "tests/vsr/cli/test_terminal.py"
+_SHAPE = "tests/vsr/cli/test_shape_and_color.py"
+_TAGS = "tests/vsr/cli/test_containers_and_tags.py"
+_STORE = "tests/pipelines/run/test_object_store.py"
+_RESOURCES = "tests/pipelines/planner/test_resources.py"
+_SESSION = "tests/pipelines/cluster/test_ray_session.py"
+_CUT = "tests/pipelines/media/test_container_check.py"
 
 MUTANTS = (
     Mutant(
@@ -710,8 +718,8 @@ MUTANTS = (
         "tests/pipelines/run/test_object_store.py::test_without_leave_nothing_leaves_the_process",
     ),
     Mutant(
-        80, "addresses are shown with their passwords", "pipelines/storage/object_store.py",
-        'return re.sub(r"([a-z][a-z0-9+.-]*://)[^/\\s@]*@"', 'return re.sub(r"(nothing://)[^/\\s@]*@"',
+        80, "addresses are shown with their passwords", "models/errors.py",
+        '("***@" if found[2] else "")', '(found[2] or "")',
         "tests/pipelines/run/test_object_store.py::test_what_is_not_there_is_said_without_credentials",
     ),
     Mutant(
@@ -1125,6 +1133,141 @@ MUTANTS = (
         "if pulse is not None and pulse != actor.pulse:",
         "if pulse is not None:",
         f"{_CLUSTER}::test_a_hanging_worker_is_replaced",
+    ),
+    Mutant(
+        52, "an infinite chunk is a chunk", "pipelines/plan/settings.py",
+        "if not (self.chunk_seconds > 0 and math.isfinite(self.chunk_seconds)):", "if not self.chunk_seconds > 0:",
+        f"{_USAGE}::test_numbers_that_are_none_or_beyond_all_measure_are_refused",
+    ),
+    Mutant(
+        52, "a denominator of 0 is divided by", "pipelines/plan/settings.py",
+        "if match is None or not int(match[2] or 1):", "if match is None:",
+        f"{_USAGE}::test_numbers_that_are_none_or_beyond_all_measure_are_refused",
+    ),
+    Mutant(
+        52, "sides may have any number of digits", "pipelines/plan/settings.py",
+        "all(side.isdecimal() and len(side) <= _MOST_DIGITS for side", "all(side.isdecimal() for side",
+        f"{_USAGE}::test_numbers_that_are_none_or_beyond_all_measure_are_refused",
+    ),
+    Mutant(
+        52, "what an encoder does not know is passed over", "pipelines/codec/encoder.py",
+        "    if unknown:\n", "    if False:\n",
+        f"{_USAGE}::test_options_and_presets_an_encoder_does_not_know_are_refused",
+    ),
+    Mutant(
+        52, "what libraries log of their parameters is passed over", "pipelines/codec/encoder.py",
+        "if (found := _PASSED_OVER.search(text))", "if (found := None)",
+        f"{_USAGE}::test_options_and_presets_an_encoder_does_not_know_are_refused",
+    ),
+    Mutant(
+        52, "names may be longer than a file system takes", "pipelines/plan/output_names.py",
+        "    except (FileNotFoundError, NotADirectoryError):", "    except OSError:",
+        f"{_USAGE}::test_a_name_that_no_file_can_have_is_refused",
+    ),
+    Mutant(
+        52, "a folder that can't be listed is passed over", "pipelines/run/inputs.py",
+        "os.walk(folder, onerror=refuse)", "os.walk(folder)",
+        f"{_USAGE}::test_a_folder_that_can_t_be_listed_is_refused_not_passed_over",
+    ),
+    Mutant(
+        80, "a file called doctor switches a check off", "vsr/cli/main.py",
+        'if context.invoked_subcommand != "doctor":', 'if "doctor" not in sys.argv and context.invoked_subcommand is None:',
+        f"{_USAGE}::test_a_file_called_like_a_command_switches_no_check_off",
+    ),
+    Mutant(
+        73, "inputs of two kinds share a folder", "vsr/views/run_summary.py",
+        "    except ValueError:", "    except KeyError:",
+        f"{_USAGE}::test_absolute_and_relative_inputs_go_together",
+    ),
+    Mutant(
+        45, "a pattern is taken for a file", "pipelines/planner/video_planner.py",
+        "([source] if given is None else map(given.path, given.numbers()))", "[source]",
+        f"{_USAGE}::test_numbered_pictures_into_a_file_that_is_there_are_already_done",
+    ),
+    Mutant(
+        80, "text is printed as it came", "vsr/views/text.py",
+        'return _NOT_PRINTABLE.sub("\\ufffd", text)', "return text",
+        f"{_TERMINAL}::test_no_command_prints_what_a_terminal_would_obey",
+    ),
+    Mutant(
+        80, "a bar's label is printed as it came", "vsr/views/progress.py",
+        "self._label = printable(label)", "self._label = label",
+        f"{_TERMINAL}::test_a_bar_shows_notes_and_labels_as_plain_text",
+    ),
+    Mutant(
+        80, "a password ends at its first @", "models/errors.py",
+        "([^/\\s]+@)?", "([^/\\s@]+@)?",
+        "tests/models/test_errors.py::test_logins_and_signatures_in_addresses_are_left_out",
+    ),
+    Mutant(
+        69, "web servers are listed", "pipelines/storage/object_store.py",
+        'if self._scheme == "https":', "if False:",
+        f"{_STORE}::test_folders_of_web_servers_are_refused",
+    ),
+    Mutant(
+        69, "a file of unknown length is empty", "pipelines/storage/object_store.py",
+        "return None if size is None else int(size), mark", "return int(size or 0), mark",
+        f"{_STORE}::test_a_film_whose_length_a_server_does_not_tell_is_fetched_whole",
+    ),
+    Mutant(
+        53, "quotas of containers count for nothing", "pipelines/planner/resources.py",
+        "max(1, min([visible, *shares]))", "visible",
+        f"{_RESOURCES}::test_cores_are_the_quota_of_the_container_where_it_is_less",
+    ),
+    Mutant(
+        53, "Ray's store is as small as Docker's /dev/shm", "pipelines/cluster/ray_session.py",
+        "if room >= _LEAST_STORE_BYTES:", "if True:",
+        f"{_SESSION}::test_ray_s_store_is_never_smaller_than_ray_takes",
+    ),
+    Mutant(
+        53, "Ray's logger stays silent for good", "pipelines/cluster/ray_session.py",
+        "        logger.setLevel(level)\n", "",
+        f"{_SESSION}::test_a_session_that_fails_leaves_logging_and_ray_as_they_were",
+    ),
+    Mutant(
+        34, "the shape of a sample is left to the bitstream", "pipelines/output/muxer.py",
+        "shaped.codec_context.sample_aspect_ratio = plan.sar", "pass",
+        f"{_SHAPE}::test_every_codec_keeps_the_shape_of_a_sample",
+    ),
+    Mutant(
+        34, "a shape that nothing tells is tried", "pipelines/planner/video_planner.py",
+        "if plan.sar != 1 and plan.encoder.name in", "if False and plan.encoder.name in",
+        f"{_SHAPE}::test_a_shape_that_nothing_tells_is_refused_with_a_remedy_that_works",
+    ),
+    Mutant(
+        34, "ProRes is given full range", "pipelines/plan/color_tags.py",
+        "color = replace(color, range=int(Range.LIMITED))\n", "pass\n",
+        f"{_SHAPE}::test_full_range_becomes_limited_for_prores_and_that_is_said",
+    ),
+    Mutant(
+        63, "what follows the last box is damage", "pipelines/media/container_check.py",
+        'at_the_end={b"moov", b"mdat"} <= kinds and b"moof" not in kinds', "at_the_end=False",
+        f"{_CUT}::test_what_a_camera_writes_behind_the_last_box_is_no_damage",
+    ),
+    Mutant(
+        63, "what follows a fragment is no damage", "pipelines/media/container_check.py",
+        ' and b"moof" not in kinds', "",
+        f"{_CUT}::test_what_a_camera_writes_behind_the_last_box_is_no_damage",
+    ),
+    Mutant(
+        27, "keys of any name are left out", "pipelines/output/container_support.py",
+        'keys = "+use_metadata_tags" if', 'keys = "" if',
+        f"{_TAGS}::test_keys_of_any_name_and_names_of_tracks_are_kept",
+    ),
+    Mutant(
+        27, "a track's name is left out", "pipelines/output/container_support.py",
+        '"title" if key == "name" and "title" not in tags else key', "key",
+        f"{_TAGS}::test_keys_of_any_name_and_names_of_tracks_are_kept",
+    ),
+    Mutant(
+        27, "lost tags are not said", "pipelines/planner/video_planner.py",
+        "lost = [] if picture else lost_tags(", "lost = [] if True else lost_tags(",
+        f"{_TAGS}::test_tags_that_a_container_can_not_hold_are_said_before_work",
+    ),
+    Mutant(
+        27, "a result goes where its tracks do not fit", "pipelines/planner/video_planner.py",
+        "    if other is None:\n        return usual, []\n", "    return usual, []\n",
+        f"{_TAGS}::test_a_result_goes_where_every_track_fits_and_that_is_said",
     ),
 )  # fmt: skip
 

@@ -13,10 +13,10 @@ import av
 from av.bitstream import BitStreamFilterContext
 
 from models.errors import UsageError
-from pipelines.media.demuxer import open_source
+from pipelines.media.demuxer import open_memory, open_source
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Container, Iterable, Mapping, Sequence
 
     from av.container import InputContainer, OutputContainer
     from av.stream import Stream as AnyStream
@@ -31,6 +31,8 @@ __all__ = [
     "incompatible_streams",
     "is_bare_aac",
     "is_remade",
+    "lost_keys",
+    "lost_tags",
     "refuse_incompatible",
     "stream_time_bases",
 ]
@@ -40,13 +42,60 @@ OWN_TAGS = frozenset({"encoder", "major_brand", "minor_version", "compatible_bra
 """Tags that describe the old file, not the film; the muxer writes its own."""
 
 
-def container_options(container: str, time_bases: Iterable[Fraction]) -> dict[str, str]:
-    """Muxer options of a result. time_bases: of all its tracks."""
+_OF_THE_FILE = frozenset({"vendor_id", "creation_time", "handler_name"})
+"""Tags of a track that say who wrote the old file, and when: no loss."""
+
+
+def container_options(container: str, time_bases: Iterable[Fraction], tags: Mapping[str, str] | None = None) -> dict[str, str]:
+    """Muxer options of a result. time_bases: of all its tracks. tags: of the file as a whole."""
     if container not in {"mp4", "mov"}:
         return {}
     # Edit lists, which say where a track begins, count in this clock; its default of 1 ms would move tracks against each other.
     common = math.lcm(*(b.denominator for b in time_bases))
-    return {"movflags": "+faststart", **({"movie_timescale": str(common)} if common < 1 << 31 else {})}
+    # Keys of any name lie where fewer players look for titles, so only where there are such.
+    keys = "+use_metadata_tags" if lost_keys(tags or {}, {}, container, "") else ""
+    return {"movflags": f"+faststart{keys}", **({"movie_timescale": str(common)} if common < 1 << 31 else {})}
+
+
+def lost_keys(tags: Mapping[str, str], track_tags: Mapping[str, str], container: str, flags: str = "+use_metadata_tags") -> list[str]:
+    """Keys of tags of a file, and of a track, that are gone when they are written and read again. flags: movflags of MP4 and MOV."""
+    if container not in {"mp4", "mov"}:
+        return []  # a Matroska tag may have any name
+    own = {k: v for k, v in tags.items() if k.lower() not in OWN_TAGS}
+    buffer = io.BytesIO()
+    trial = av.open(buffer, "w", format=container, container_options={"movflags": f"+empty_moov{flags}"})
+    video = trial.add_mux_stream("mpeg4", rate=25, width=16, height=16)
+    video.time_base = Fraction(1, 25)
+    trial.metadata.update(own)
+    video.metadata.update(_renamed(track_tags))
+    trial.start_encoding()
+    trial.close()
+    with open_memory(buffer.getvalue()) as written:
+        kept = {k.lower() for k in written.metadata}
+        of_track = {k.lower() for k in _renamed(written.streams[0].metadata)}
+    return [*(k for k in own if k.lower() not in kept), *(k for k in _renamed(track_tags) if k.lower() not in of_track)]
+
+
+def lost_tags(info: VideoInfo, container: str, left_out: Container[int] = ()) -> list[str]:
+    """What of the source's tags the container can't hold, in words: the keys of the file, and those of each track. left_out: indexes of streams."""
+    found = []
+    source = open_source(info.path)
+    try:
+        for key in lost_keys(source.metadata, {}, container):
+            found.append(f"{key} = {source.metadata[key]}")
+        for stream in info.streams:
+            if stream.index not in left_out and stream.type in {"video", "audio", "subtitle"} and not stream.is_cover:
+                tags = _own_tags(source.streams[stream.index])
+                tags = {k: v for k, v in tags.items() if k not in _OF_THE_FILE and (k, v) != ("language", "und")}
+                found += [f"{key} = {tags[key]} (of {stream.type} stream {stream.index})" for key in lost_keys({}, tags, container)]
+    finally:
+        source.close()
+    return found
+
+
+def _renamed(tags: Mapping[str, str]) -> dict[str, str]:
+    """A track's tags as muxers take them: its name in MP4 and MOV is read as `name`, and written, as in Matroska, by `title`."""
+    return {("title" if key == "name" and "title" not in tags else key): value for key, value in tags.items()}
 
 
 def stream_time_bases(source: InputContainer) -> list[Fraction]:
@@ -106,10 +155,15 @@ def add_copied_stream(output: OutputContainer, source: AnyStream) -> AnyStream:
 
 def copy_tags(source: AnyStream, target: AnyStream) -> None:
     """Copy tags and disposition of a stream, without the tags a muxer writes itself."""
-    for key, value in source.metadata.items():
-        if key.lower() not in OWN_TAGS and not key.upper().startswith(("_STATISTICS", "BPS", "NUMBER_OF_", "DURATION", "ROTATE")):
-            target.metadata[key] = value
+    target.metadata.update(_own_tags(source))
     target.disposition = source.disposition
+
+
+def _own_tags(stream: AnyStream) -> dict[str, str]:
+    """A stream's tags, as a muxer takes them, without those it writes itself."""
+    told_anew = ("_STATISTICS", "BPS", "NUMBER_OF_", "DURATION", "ROTATE")
+    kept = {k: v for k, v in stream.metadata.items() if k.lower() not in OWN_TAGS and not k.upper().startswith(told_anew)}
+    return _renamed(kept)
 
 
 def is_bare_aac(stream: AnyStream) -> bool:

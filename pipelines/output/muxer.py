@@ -63,7 +63,7 @@ def assemble(
     source = open_source(info.path)
     try:
         # Not a `with`: on an exception that would write a trailer and make a half file playable.
-        options = container_options(plan.encoder.container, [plan.time_base, *stream_time_bases(source)])
+        options = container_options(plan.encoder.container, [plan.time_base, *stream_time_bases(source)], source.metadata)
         output = av.open(file_url(target), "w", format=plan.encoder.container, container_options=options)
         video, passed = _prepare(output, source, plan, info, records, dropped)
         output.start_encoding()

@@ -17,7 +17,7 @@ from pipelines.codec.filter_graph import try_filters
 from pipelines.media.cicp import HDR_TRANSFERS, Primaries, Range, Transfer
 from pipelines.media.image_sequence import pattern_of
 from pipelines.media.pixel_format import Crop, PixelFormat
-from pipelines.output.container_support import incompatible_streams, refuse_incompatible
+from pipelines.output.container_support import incompatible_streams, lost_tags, refuse_incompatible
 from pipelines.plan.color_tags import resolve
 from pipelines.plan.encoder_options import PICTURE_ENCODERS
 from pipelines.plan.events import Planned
@@ -93,7 +93,7 @@ def _plan(source: Path, output: Path | None, settings: RunSettings, info: VideoI
     numbered = not still and (info.first_number is not None if output is None or folder is not None else pattern_of(output) is not None)
     picture = still or numbered
     named = template_suffix(settings.output_template) if output is None or folder is not None else output.suffix.lower()
-    suffix = named or _default_suffix(source, settings, picture=picture)
+    suffix, said_of_container = (named, []) if named else _default_suffix(source, info, settings, picture=picture)
     container = _container(suffix, picture=picture, numbered=numbered)
     even = (False, False)
     if not picture and settings.encode.codec != "ffv1":
@@ -129,8 +129,10 @@ def _plan(source: Path, output: Path | None, settings: RunSettings, info: VideoI
     misfits = incompatible_streams(info, container) if not picture else [(s, "pictures hold nothing else") for s in info.streams] if numbered else []
     if not settings.drop_incompatible:
         refuse_incompatible(misfits, target, container)
+    lost = [] if picture else lost_tags(info, container, {s.index for s, _ in misfits})
+    said_of_tags = [f"{container} can't hold these tags: {'; '.join(lost)}"] if lost else []
     notes = tuple(f"assumed {a}" for a in assumed)
-    info = replace(info, notes=(*info.notes, *said, *said_of_bars, *said_of_grain, *_warnings(info, plan), *notes))
+    info = replace(info, notes=(*info.notes, *said, *said_of_container, *said_of_tags, *said_of_bars, *said_of_grain, *_warnings(info, plan), *notes))
     dropped = tuple(f"{s.type} stream {s.index} ({s.codec}): {reason}" for s, reason in misfits)
     return Planned(str(source), str(target), plan, info, _estimate_bytes(info, plan), dropped=dropped), frozenset(s.index for s, _ in misfits)
 
@@ -226,13 +228,35 @@ def _forced(scan: Scan, *, bob: bool) -> tuple[Deinterlacing, list[str]]:
     return Deinterlacing(order, bob=bob), [f"taken for progressive; deinterlaced as asked for, {known}, {_RATES[bob].partition(';')[0]}"]
 
 
-def _default_suffix(source: Path, settings: RunSettings, *, picture: bool) -> str:
+def _default_suffix(source: Path, info: VideoInfo, settings: RunSettings, *, picture: bool) -> tuple[str, list[str]]:
+    """The ending of a result that was not named, and why where it is not the usual one: it goes where every track fits."""
     suffix = source.suffix.lower()
     if picture:
-        return suffix if suffix.lstrip(".") in PICTURE_ENCODERS else ".png"
-    if settings.encode.codec == "prores":
-        return ".mov"
-    return ".mp4" if suffix in {".mp4", ".mov", ".m4v"} and settings.encode.codec != "ffv1" else ".mkv"
+        return suffix if suffix.lstrip(".") in PICTURE_ENCODERS else ".png", []
+    possible = _SUFFIXES_OF.get(settings.encode.codec, (".mp4", ".mov", ".mkv"))
+    usual = ".mov" if settings.encode.codec == "prores" else ".mp4" if suffix in _LIKE_MP4 and ".mp4" in possible else ".mkv"
+    misfits = [] if settings.drop_incompatible else incompatible_streams(info, _CONTAINERS[usual])
+    if not misfits:
+        return usual, []
+    other = next((s for s in possible if s != usual and not incompatible_streams(info, _CONTAINERS[s])), None)
+    stream = misfits[0][0]
+    if other is None:
+        return usual, []
+    return other, [f"the result is a {other}, as {usual} can't hold its {stream.type} stream {stream.index} ({stream.codec})"]
+
+
+_LIKE_MP4 = frozenset({".mp4", ".mov", ".m4v", ".qt", ".3gp", ".3g2", ".f4v"})
+_SUFFIXES_OF = {"av1": (".mp4", ".mkv"), "prores": (".mov", ".mkv"), "ffv1": (".mkv",)}
+"""Codec -> containers that hold it, where not all do."""
+_NOT_WRITTEN = {
+    ".3gp": "holds few codecs at small sizes: name one that ends in .mp4 or .mov",
+    ".3g2": "holds few codecs at small sizes: name one that ends in .mp4 or .mov",
+    ".ts": "keeps times to 1/90000 s and has no chapters: name one that ends in .mkv or .mp4",
+    ".m2ts": "keeps times to 1/90000 s and has no chapters: name one that ends in .mkv or .mp4",
+    ".avi": "has no timestamps and no B-frames: name one that ends in .mkv or .mp4",
+    ".nut": "is played by few: name one that ends in .mkv",
+}
+"""Why a container is none of ours, and what to name instead."""
 
 
 def _container(suffix: str, *, picture: bool, numbered: bool) -> str:
@@ -244,6 +268,8 @@ def _container(suffix: str, *, picture: bool, numbered: bool) -> str:
         raise UsageError(f"a film can't become one {suffix} picture; name numbered ones, such as frame_%05d{suffix}")
     if suffix in _CONTAINERS:
         return _CONTAINERS[suffix]
+    if suffix in _NOT_WRITTEN:
+        raise UsageError(f"an output that ends in {suffix} is not written, as it {_NOT_WRITTEN[suffix]}")
     raise UsageError(f"an output that ends in {suffix or 'nothing'} is not known; expected {', '.join(_CONTAINERS)}")
 
 

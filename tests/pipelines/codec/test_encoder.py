@@ -141,7 +141,7 @@ def test_quality_that_a_preset_promises_reaches_the_encoder() -> None:
     )  # fmt: skip
     with av.open(io.BytesIO(made.data)) as container:
         seen = next(container.decode(video=0)).to_ndarray()[0]
-    assert np.abs(seen.astype(int) - noise).mean() < 4
+    assert np.abs(seen.astype(int) - noise).mean() < 3
     sizes = [
         len(chunk(chosen("prores", "yuv422p10le", container="mov", preset=preset, size=(128, 96)), count=2).data) for preset in ("draft", "archive")
     ]  # type: ignore[attr-defined]
