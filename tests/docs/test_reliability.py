@@ -121,6 +121,10 @@ CASES = {
             "very long films",
             "memory, descriptors, threads and shared memory stay flat; what is done besides pixels grows with the length, and no faster",
         ),
+        86: (
+            "limits of a container, a system without affinities, a /dev/shm of 64 MB, a caller's own logging",
+            "cores and memory are those one may have; Ray's store goes to the disk; logging is afterwards as it was",
+        ),
         61: ("one bad file among several", "the others are done; exit 8, and a line for each that failed"),
         62: (
             "any of these failures",
@@ -133,6 +137,10 @@ CASES = {
         65: ("flipped bits", "exit 4 with the frames; `conceal` keeps their number and says how many"),
         66: ("odd sizes, one frame", "by the documented rule"),
         67: ("sizes beyond an encoder", "refused before work"),
+        85: (
+            "numbers, options and names that can't be: infinities, endless digits, what no encoder knows, what no file is called, folders that can't be listed",
+            "exit 2 in one line, before work",
+        ),
         68: ("mutated files by the hundred", "a right result or one line with an exit code; never a crash or a hang"),
     },
     "Security": {
@@ -148,6 +156,7 @@ CASES = {
         78: ("weights with false sizes", "refused before memory is taken"),
         79: ("a run's open ports", "none but on the loopback interface"),
         80: ("secrets in names and variables", "not shown"),
+        87: ("escape sequences in names of files and in tags", "replaced in everything that is printed"),
         81: ("libraries with known holes", "refused or warned of at start"),
     },
     "Training and judging": {

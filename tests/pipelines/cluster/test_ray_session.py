@@ -39,7 +39,7 @@ def test_workers_are_capped_by_both_the_address_and_the_option(
 def test_ray_s_store_is_never_smaller_than_ray_takes(
     monkeypatch: pytest.MonkeyPatch, shared_mb: int | None, disk_mb: int | None, expected_mb: int | None
 ) -> None:
-    """Docker gives a container 64 MB of /dev/shm."""
+    """Case 86: docker gives a container 64 MB of /dev/shm."""
 
     def usage(place: str) -> Any:
         found = shared_mb if place == "/dev/shm" else disk_mb
@@ -56,6 +56,7 @@ def test_ray_s_store_is_never_smaller_than_ray_takes(
 
 
 def test_a_session_that_fails_leaves_logging_and_ray_as_they_were(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Case 86."""
     logger = logging.getLogger("ray")
     handler = logging.NullHandler()
     monkeypatch.setattr(logger, "handlers", [handler])

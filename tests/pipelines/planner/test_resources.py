@@ -108,6 +108,7 @@ def control_groups(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
     ],
 )
 def test_memory_is_that_of_the_container_where_it_is_less(control_groups, own: str | None, files: dict[str, str], expected: int | None) -> None:
+    """Case 86."""
     control_groups(own, files)
     assert resources.usable_memory() == (expected or os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"))
     assert resources.machine_memory() == os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
@@ -129,6 +130,7 @@ def test_memory_is_that_of_the_container_where_it_is_less(control_groups, own: s
 def test_cores_are_the_quota_of_the_container_where_it_is_less(
     monkeypatch: pytest.MonkeyPatch, control_groups, own: str | None, files: dict[str, str], expected: int
 ) -> None:
+    """Case 86."""
     large = plan()
     monkeypatch.setattr("os.sched_getaffinity", lambda _: set(range(12)), raising=False)
     control_groups(own, files)
@@ -140,6 +142,7 @@ def test_cores_are_the_quota_of_the_container_where_it_is_less(
 
 
 def test_a_system_without_affinities_has_all_its_cores(monkeypatch: pytest.MonkeyPatch, control_groups) -> None:
+    """Case 86."""
     control_groups(None, {})
     monkeypatch.delattr("os.sched_getaffinity", raising=False)
     monkeypatch.setattr("os.cpu_count", lambda: 10)

@@ -37,6 +37,7 @@ def tags_of(path: Path) -> tuple[dict[str, str], dict[str, str]]:
 @pytest.mark.parametrize("suffix", [".mp4", ".mov", ".mkv"])
 @pytest.mark.parametrize("source", [".mp4", ".mov", ".mkv"])
 def test_keys_of_any_name_and_names_of_tracks_are_kept(here, tmp_path: Path, source: str, suffix: str) -> None:
+    """Case 29."""
     tags = {"com.apple.quicktime.model": "iPhone 14 Pro", "firmware": "HD9.01", "title": "A day", "own-key": "value"}
     film = with_tags(tmp_path / f"in{source}", tags, {"title": "Commentary"})
     outcome = here("run", film, "-o", tmp_path / f"out{suffix}", *IDENTITY)
@@ -54,13 +55,14 @@ def test_titles_lie_where_players_look_for_them_unless_other_keys_need_the_place
 
 
 def test_tags_that_a_container_can_not_hold_are_said_before_work(here, tmp_path: Path) -> None:
+    """Case 29."""
     film = with_tags(tmp_path / "in.mkv", {}, {"mood": "quiet"})
     assert "MOOD = quiet (of audio stream 1)" in here("plan", film, "-o", tmp_path / "out.mp4", *IDENTITY).out
     assert "MOOD" not in here("plan", film, "-o", tmp_path / "out.mkv", *IDENTITY).out
 
 
 def test_a_result_goes_where_every_track_fits_and_that_is_said(here, shared_data: Path, tmp_path: Path) -> None:
-    """Phones write tracks of sensors, which MOV alone holds, and speech as AMR."""
+    """Case 23: phones write tracks of sensors, which MOV alone holds, and speech as AMR."""
     for name, held in (("18_iphone.MOV", "data stream 2"), ("18_phone.3gp", "amrnb")):
         film = tmp_path / name
         film.write_bytes((shared_data / "media" / "faults" / name).read_bytes())

@@ -29,6 +29,7 @@ def first(path: Path) -> tuple[Fraction, int, int, np.ndarray]:
     [("av1", ".mp4"), ("prores", ".mov"), ("hevc", ".mp4"), ("hevc", ".mov"), ("h264", ".mkv"), ("hevc", ".mkv")],
 )
 def test_every_codec_keeps_the_shape_of_a_sample(here, tmp_path: Path, codec: str, suffix: str) -> None:
+    """Case 27."""
     source = media.cfr(tmp_path / "in.mp4", frames=3, sar=Fraction(16, 15))
     result = tmp_path / f"out{suffix}"
     outcome = here("run", source, "-o", result, "--scale", "2", "--codec", codec, "--preset", "draft", *CPU)
@@ -38,6 +39,7 @@ def test_every_codec_keeps_the_shape_of_a_sample(here, tmp_path: Path, codec: st
 
 @pytest.mark.parametrize(("codec", "suffix", "remedy"), [("av1", ".mkv", ".mp4"), ("av1", ".webm", ".mp4"), ("prores", ".mkv", ".mov")])
 def test_a_shape_that_nothing_tells_is_refused_with_a_remedy_that_works(here, tmp_path: Path, codec: str, suffix: str, remedy: str) -> None:
+    """Case 27."""
     source = media.cfr(tmp_path / "in.mp4", frames=3, rate=Fraction(25), sar=Fraction(16, 15))
     given = ("run", source, "--scale", "2", "--codec", codec, "--preset", "draft", *CPU)
     here(*given, "-o", tmp_path / f"out{suffix}").refused(2, f"ends in {remedy}", "--square-pixels")

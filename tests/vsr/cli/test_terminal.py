@@ -41,6 +41,7 @@ def hostile(tmp_path: Path) -> Path:
 
 
 def test_no_command_prints_what_a_terminal_would_obey(here, hostile: Path, tmp_path: Path) -> None:
+    """Case 87."""
     for given in (
         ("probe", hostile), ("plan", hostile, *IDENTITY), ("run", hostile, *IDENTITY), ("run", hostile, "-v", "--fresh", *IDENTITY),
         ("run", hostile, tmp_path / f"none{_ESCAPE}.mkv", *IDENTITY), ("clean", tmp_path), ("probe", tmp_path / f"none{_ESCAPE}.mkv"),
@@ -53,6 +54,7 @@ def test_no_command_prints_what_a_terminal_would_obey(here, hostile: Path, tmp_p
 
 
 def test_a_bar_shows_notes_and_labels_as_plain_text() -> None:
+    """Case 87."""
     stream = io.StringIO()
     bar = Bar(stream, label=_ESCAPE)
     bar.show(Note(_ESCAPE))

@@ -37,6 +37,7 @@ def film(tmp_path: Path) -> Path:
     ids=lambda given: f"{given[0]} {given[1][:14]}",
 )  # fmt: skip
 def test_numbers_that_are_none_or_beyond_all_measure_are_refused(here, film: Path, given: tuple[str, str]) -> None:
+    """Case 85."""
     here("run", film, "--codec", "h264", *given).refused(2, given[0])
     assert [p.name for p in film.parent.iterdir()] == ["film.mp4"]
 
@@ -45,6 +46,7 @@ def test_numbers_that_are_none_or_beyond_all_measure_are_refused(here, film: Pat
     "given", [("bench", "--seconds", "inf"), ("bench", "--seconds", "nan"), ("train", "--minutes", "inf"), ("train", "--cpus-per-worker", "inf")]
 )
 def test_infinite_amounts_are_refused_by_every_command(here, given: tuple[str, ...]) -> None:
+    """Case 85."""
     outcome = here(*given)
     assert outcome.code == 2
     assert "no finite number" in outcome.err
@@ -79,10 +81,12 @@ def test_fractions_and_decimals_are_read_as_they_stand() -> None:
     ],
 )
 def test_options_and_presets_an_encoder_does_not_know_are_refused(here, film: Path, given: tuple[str, ...], said: str) -> None:
+    """Case 85."""
     here("plan", film, "--to", "128x96", "--model", "lanczos", "-o", film.parent / "o.mov", *given).refused(2, said)
 
 
 def test_options_of_a_picture_s_encoder_are_used_or_refused(here, tmp_path: Path) -> None:
+    """Case 85."""
     source = tmp_path / "a.png"
     media.picture(0, 32, 24).to_image().save(source)
     for given, code in (("nonsense=1", 2), ("quality=40", 0)):
@@ -94,6 +98,7 @@ def test_options_of_a_picture_s_encoder_are_used_or_refused(here, tmp_path: Path
 
 
 def test_a_name_that_no_file_can_have_is_refused(here, film: Path) -> None:
+    """Case 85."""
     for given in (
         ("run", "n" * 300),
         ("plan", "n" * 300),
@@ -108,6 +113,7 @@ def test_a_name_that_no_file_can_have_is_refused(here, film: Path) -> None:
 
 @pytest.mark.parametrize("recursive", [False, True])
 def test_a_folder_that_can_t_be_listed_is_refused_not_passed_over(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, recursive: bool) -> None:
+    """Case 85."""
     media.cfr(tmp_path / "a.mp4", frames=1)
     locked = tmp_path / "locked" if recursive else tmp_path
     locked.mkdir(exist_ok=True)
@@ -124,6 +130,8 @@ def test_a_folder_that_can_t_be_listed_is_refused_not_passed_over(tmp_path: Path
 
 
 def test_a_path_through_a_locked_folder_is_refused(here, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Case 85."""
+
     def refused(path: object) -> None:
         raise PermissionError(errno.EACCES, "Permission denied", path)
 
@@ -132,6 +140,7 @@ def test_a_path_through_a_locked_folder_is_refused(here, tmp_path: Path, monkeyp
 
 
 def test_a_name_that_is_no_utf_8_goes_through_and_is_shown(here, tmp_path: Path) -> None:
+    """Case 72."""
     source = Path(os.fsdecode(os.fsencode(tmp_path) + b"/caf\xe9.mp4"))
     media.cfr(tmp_path / "a.mp4", frames=3).rename(source)
     for given in (("probe", source), ("plan", source, *IDENTITY), ("run", source, *IDENTITY), ("run", source, tmp_path / "b.mp4", *IDENTITY)):
@@ -141,6 +150,7 @@ def test_a_name_that_is_no_utf_8_goes_through_and_is_shown(here, tmp_path: Path)
 
 
 def test_a_file_called_like_a_command_switches_no_check_off(here, film: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Case 81."""
     asked: list[bool] = []
     monkeypatch.setattr(command, "_refuse_known_holes", lambda: asked.append(True))
     monkeypatch.chdir(film.parent)
@@ -172,6 +182,7 @@ def test_absolute_and_relative_inputs_go_together(here, film: Path, tmp_path: Pa
 
 
 def test_numbered_pictures_into_a_file_that_is_there_are_already_done(here, tmp_path: Path) -> None:
+    """Case 45."""
     (tmp_path / "shot").mkdir()
     for number in range(3):
         media.picture(number, 32, 24).to_image().save(tmp_path / "shot" / f"frame_{number:05d}.png")
