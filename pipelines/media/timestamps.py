@@ -14,11 +14,11 @@ if TYPE_CHECKING:
 
     Packet: TypeAlias = av.Packet[Any]
 
-__all__ = ["EpochClock"]
+__all__ = ["CLOCKED", "EpochClock"]
 
 
-_CLOCKED = ("mpegts", "mpeg")
-"""Demuxers whose clock may jump back inside a file (concatenated recordings)."""
+CLOCKED = ("mpegts", "mpeg")
+"""Demuxers whose clock is a counter that starts anywhere and may jump back inside a file (concatenated recordings)."""
 
 
 _BACKSTEP_SECONDS = Fraction(1, 10)
@@ -34,7 +34,7 @@ class EpochClock:
     """
 
     def __init__(self, format_name: str) -> None:
-        self._enabled = format_name in _CLOCKED
+        self._enabled = format_name in CLOCKED
         self._last: dict[int, Fraction] = {}
         self._epoch_of: dict[int, int] = {}
         self._offsets = [Fraction(0)]

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
     import numpy as np
 
+    from pipelines.media.demuxer import PacketData
+
 __all__ = ["NO_PTS", "PICTURE_FORMATS", "Chunk", "DecoderSetup", "Frame", "FrameFacts", "PacketIndex", "Scan", "Span", "Stream", "VideoInfo"]
 
 
@@ -50,6 +52,8 @@ class Stream:
     disposition: int = 0
     packet_count: int = 0
     is_cover: bool = False
+    drift: float = 0.0
+    """Of PCM: the most seconds by which a packet lies elsewhere than its samples, counted from the first one, say."""
 
 
 @dataclass(frozen=True)
@@ -151,7 +155,11 @@ class VideoInfo:
     """Frames and packets found damaged while counting; 0 where nothing was counted."""
     epochs: tuple[tuple[int, int], ...] = ()
     """(first packet row, ticks added) wherever the clock of the source jumps back."""
+    start: Fraction = Fraction(0)
+    """Seconds at which the first of all video and audio streams begins."""
     streams: tuple[Stream, ...] = ()
+    samples: dict[int, tuple[PacketData, ...]] = field(default_factory=dict, repr=False)
+    """The first and last packets of every other stream."""
     chapters: int = 0
     first_number: int | None = None
     """Of the first picture, where the input is numbered pictures."""

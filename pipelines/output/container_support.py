@@ -7,7 +7,7 @@ import io
 import math
 from fractions import Fraction
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import av
 from av.bitstream import BitStreamFilterContext
@@ -24,12 +24,16 @@ if TYPE_CHECKING:
     from pipelines.media.video_info import Stream, VideoInfo
 
 __all__ = [
+    "KEEPS_MILLISECONDS",
     "OWN_TAGS",
+    "REWRAPPED",
     "add_copied_stream",
+    "codec_of",
     "container_options",
     "copy_tags",
     "incompatible_streams",
     "is_bare_aac",
+    "is_divisible",
     "is_remade",
     "lost_keys",
     "lost_tags",
@@ -40,6 +44,16 @@ __all__ = [
 
 OWN_TAGS = frozenset({"encoder", "major_brand", "minor_version", "compatible_brands", "duration", "number_of_frames", "number_of_bytes", "bps"})
 """Tags that describe the old file, not the film; the muxer writes its own."""
+
+KEEPS_MILLISECONDS = frozenset({"matroska", "webm"})
+"""Containers that round every timestamp to 1 ms."""
+
+REWRAPPED = frozenset({"pcm_dvd", "pcm_bluray", "s302m"})
+"""PCM in the packets of a disc or a broadcast (DVD, Blu-ray and AVCHD, SMPTE 302M), which no other container holds: the same samples go
+into plain PCM packets."""
+
+_DEFAULT_LAYOUTS = {1: "mono", 2: "stereo", 3: "2.1", 4: "4.0", 5: "5.0", 6: "5.1", 7: "6.1", 8: "7.1"}
+"""By number of channels, as `av_channel_layout_default` has them."""
 
 
 _OF_THE_FILE = frozenset({"vendor_id", "creation_time", "handler_name"})
@@ -144,13 +158,40 @@ def _refusal(source: InputContainer, stream: Stream, container: str) -> str:
 def add_copied_stream(output: OutputContainer, source: AnyStream) -> AnyStream:
     """A track with the codec parameters of the source's; its packets will be copied."""
     try:
-        stream = output.add_stream_from_template(source, opaque=True)  # type: ignore[type-var]
+        stream = _add_pcm(output, source) if codec_of(source) in REWRAPPED else output.add_stream_from_template(source, opaque=True)  # type: ignore[type-var]
+        _complete_layout(stream)
     except (av.error.FFmpegError, ValueError, AttributeError):
         # No decoder for it here: copy the parameters alone, its codec among them; the name only has to be of the same kind.
         stream = output.add_mux_stream({"audio": "aac", "video": "h264"}.get(source.type, "subrip"))
         BitStreamFilterContext("null", in_stream=source, out_stream=stream)
     copy_tags(source, stream)
     return stream  # type: ignore[no-any-return]
+
+
+def _add_pcm(output: OutputContainer, source: AnyStream) -> AnyStream:
+    """A track of plain PCM with the depth, rate and layout of the source's samples; decoders give more than 16 bits in 32."""
+    context: Any = source.codec_context
+    name = "pcm_s16le" if context.format.name.startswith("s16") else "pcm_s24le"
+    return output.add_stream(name, rate=context.rate, layout=context.layout.name)
+
+
+def _complete_layout(stream: AnyStream) -> None:
+    """Give sound whose channels have no names the usual ones, as FFmpeg's command does; MP4 and MOV take no other."""
+    context: Any = getattr(stream, "codec_context", None)
+    layout = getattr(context, "layout", None)
+    if layout is not None and layout.name == f"{layout.nb_channels} channels" and layout.nb_channels in _DEFAULT_LAYOUTS:
+        context.layout = _DEFAULT_LAYOUTS[layout.nb_channels]
+
+
+def codec_of(stream: AnyStream) -> str:
+    """Name of a stream's codec, whichever decoder is there for it; empty where FFmpeg knows none."""
+    context = getattr(stream, "codec_context", None)
+    return "" if context is None else str(context.codec.canonical_name)
+
+
+def is_divisible(codec: str) -> bool:
+    """Sound without packets of its own, which a muxer or demuxer may cut anew: only its bytes as a whole stay what they are."""
+    return codec.startswith(("pcm_", "adpcm_"))
 
 
 def copy_tags(source: AnyStream, target: AnyStream) -> None:
@@ -168,15 +209,12 @@ def _own_tags(stream: AnyStream) -> dict[str, str]:
 
 def is_bare_aac(stream: AnyStream) -> bool:
     """AAC without its AudioSpecificConfig: in broadcasts every packet brings its own, as an ADTS header."""
-    context = getattr(stream, "codec_context", None)
-    return context is not None and context.codec.canonical_name == "aac" and not context.extradata
+    return codec_of(stream) == "aac" and not stream.codec_context.extradata
 
 
-def refuse_incompatible(found: Sequence[tuple[Stream, str]], output: Path, container: str) -> None:
-    """Raise UsageError naming the streams the container can't hold and what to do."""
+def refuse_incompatible(found: Sequence[tuple[Stream, str]], output: Path, container: str, other: str) -> None:
+    """Raise UsageError naming the streams the container can't hold and what to do. other: suffix of a container that was tried and holds them."""
     if found:
         listed = ", ".join(f"{s.type} stream {s.index} ({s.codec})" for s, _ in found)
-        remedy = "leave it out with --drop-incompatible"
-        if container != "matroska":
-            remedy = f"name an output that ends in .mkv, or {remedy}"
+        remedy = f"{f'name an output that ends in {other}, or ' if other else ''}leave it out with --drop-incompatible"
         raise UsageError(f"{output.name}: {container} can't hold {listed}: {found[0][1]}; {remedy}")

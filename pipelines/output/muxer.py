@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import heapq
 import io
@@ -19,8 +20,8 @@ from models.errors import OutputError, VerificationError
 from pipelines.media.demuxer import file_url, open_memory, open_source, packets_of
 from pipelines.media.hdr_metadata import with_metadata
 from pipelines.media.image_sequence import unpack
-from pipelines.output.container_support import OWN_TAGS, add_copied_stream, container_options, copy_tags, is_remade, stream_time_bases
-from pipelines.output.stream_copy import Passed, go_on, packet_seconds, passed_packets, passed_window, start_shift
+from pipelines.output.container_support import OWN_TAGS, add_copied_stream, codec_of, container_options, copy_tags, is_remade, stream_time_bases
+from pipelines.output.stream_copy import Passed, go_on, is_annex_b, packet_seconds, passed_packets, passed_window, start_shift
 from pipelines.plan.timeline import timeline
 
 if TYPE_CHECKING:
@@ -37,7 +38,16 @@ if TYPE_CHECKING:
 
     Packet: TypeAlias = av.Packet[Any]
 
-__all__ = ["assemble", "decode_times"]
+__all__ = ["assemble", "decode_times", "write_result"]
+
+
+_DISK_ERRORS = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS, errno.EFBIG})
+"""What has to do with where a file lies; every other error of a muxer, of which many have numbers of the system, with what it is given."""
+_PICTURE_TYPES = {
+    "png": ("image/png", "png"), "bmp": ("image/bmp", "bmp"), "gif": ("image/gif", "gif"), "tiff": ("image/tiff", "tif"),
+    "webp": ("image/webp", "webp"), "jpeg2000": ("image/jp2", "jp2"), "mjpeg": ("image/jpeg", "jpg"),
+}  # fmt: skip
+"""MIME type and suffix of a cover, by codec."""
 
 
 def assemble(
@@ -62,26 +72,42 @@ def assemble(
         return []
     source = open_source(info.path)
     try:
-        # Not a `with`: on an exception that would write a trailer and make a half file playable.
-        options = container_options(plan.encoder.container, [plan.time_base, *stream_time_bases(source)], source.metadata)
-        output = av.open(file_url(target), "w", format=plan.encoder.container, container_options=options)
-        video, passed = _prepare(output, source, plan, info, records, dropped)
-        output.start_encoding()
-        packets = heapq.merge(_video_packets(plan, info, records, video), passed_packets(source, output, plan, info, passed), key=packet_seconds)
-        for packet in packets:
-            go_on(stop)
-            output.mux_one(packet)
-        output.close()
-    except OSError as error:
+        return write_result(plan, info, records, target, source, packets_of(source, info.path), dropped=dropped, stop=stop)
+    except (OSError, av.error.FFmpegError) as error:
+        if isinstance(error, av.error.FFmpegError) and error.errno not in _DISK_ERRORS:
+            raise VerificationError(f"{info.path}: the result can't be put together: {error.strerror}; --drop-incompatible may help") from None
         raise OutputError(
             f"{target.parent}: the result can't be written: {error.strerror}; what is done is kept, free some space and give the same command again"
         ) from None
-    except av.error.FFmpegError as error:
-        raise VerificationError(
-            f"{info.path}: the result can't be put together: {error.strerror}; name an output of another kind, .mp4 or .mkv"
-        ) from None
     finally:
         source.close()
+
+
+def write_result(
+    plan: Plan,
+    info: VideoInfo,
+    records: Sequence[ChunkRecord],
+    target: Path,
+    source: InputContainer,
+    packets: Iterable[Packet],
+    *,
+    dropped: frozenset[int],
+    stop: threading.Event | None = None,
+) -> list[Passed]:
+    """Mux the film of `records` and the other tracks of `source`; what was passed on comes back.
+
+    packets: of the source, in its order. Raises OSError, av.error.FFmpegError, CorruptError, VerificationError, Interrupted.
+    """
+    # Not a `with`: on an exception that would write a trailer and make a half file playable.
+    options = container_options(plan.encoder.container, [plan.time_base, *stream_time_bases(source)], source.metadata)
+    output = av.open(file_url(target), "w", format=plan.encoder.container, container_options=options)
+    video, passed = _prepare(output, source, plan, info, records, dropped)
+    output.start_encoding()
+    others = passed_packets(source, packets, output, plan, info, passed)
+    for packet in heapq.merge(_video_packets(plan, info, records, video), others, key=packet_seconds):
+        go_on(stop)
+        output.mux_one(packet)
+    output.close()
     return _as_written(list(passed.values()), plan.encoder.container)
 
 
@@ -127,7 +153,10 @@ def _prepare(
             _attach_cover(output, info, stream)
         else:
             added = add_copied_stream(output, stream)
-            passed[stream.index] = Passed(stream.index, added.index, stream.type, is_cover=stream.index in covers)
+            is_cover = stream.index in covers
+            passed[stream.index] = Passed(
+                stream.index, added.index, stream.type, is_cover=is_cover, codec=codec_of(added), is_annex_b=not is_cover and is_annex_b(stream)
+            )
     if video is None:
         raise VerificationError("the source no longer has the stream that was upscaled")
     output.metadata.update({k: v for k, v in source.metadata.items() if k.lower() not in OWN_TAGS})
@@ -177,9 +206,9 @@ def _attach_cover(output: OutputContainer, info: VideoInfo, stream: AnyStream) -
     try:
         packet = next((p for p in packets_of(container, info.path, container.streams[stream.index]) if p.size), None)
         if packet is not None:
-            kind = {"png": "png", "bmp": "bmp", "gif": "gif"}.get(stream.codec_context.name, "jpeg")
-            name = stream.metadata.get("filename") or f"cover.{'jpg' if kind == 'jpeg' else kind}"
-            output.add_attachment(Path(name).name, f"image/{kind}", bytes(packet))
+            mime, suffix = _PICTURE_TYPES.get(codec_of(stream), ("application/octet-stream", "bin"))
+            name = stream.metadata.get("filename") or f"cover.{suffix}"
+            output.add_attachment(Path(name).name, mime, bytes(packet))
     finally:
         container.close()
 

@@ -10,23 +10,28 @@ from typing import TYPE_CHECKING, Any
 import av
 
 from models.errors import CorruptError, Interrupted
-from pipelines.media.demuxer import packets_of
-from pipelines.media.timestamps import EpochClock
-from pipelines.output.container_support import is_bare_aac
+from pipelines.media.bitstream import nal_length_size, nal_units
+from pipelines.media.timestamps import CLOCKED, EpochClock
+from pipelines.output.container_support import KEEPS_MILLISECONDS, REWRAPPED, codec_of, is_bare_aac
 
 if TYPE_CHECKING:
     import threading
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
     from typing import TypeAlias
 
     from av.container import InputContainer, OutputContainer
+    from av.stream import Stream as AnyStream
 
     from pipelines.media.video_info import VideoInfo
     from pipelines.plan.plan import Plan
 
     Packet: TypeAlias = av.Packet[Any]
 
-__all__ = ["Passed", "go_on", "is_filler", "packet_seconds", "passed_packets", "passed_window", "start_shift"]
+__all__ = ["Passed", "go_on", "is_annex_b", "is_filler", "joined_units", "packet_seconds", "passed_packets", "passed_window", "start_shift"]
+
+
+_MOST_WITHOUT_TIME = 64
+"""Packets of a stream that are held back until one says when it is decoded."""
 
 
 @dataclass
@@ -38,7 +43,12 @@ class Passed:
     type: str
     packets: int = 0
     first_seconds: float | None = None
+    end_seconds: float | None = None
     is_cover: bool = False
+    codec: str = ""
+    """In the result; empty where FFmpeg knows none."""
+    is_annex_b: bool = False
+    """Start codes divide the NAL units of the source; the result may have lengths in their place."""
     digest: Any = field(default_factory=hashlib.sha256)
 
 
@@ -49,12 +59,15 @@ def go_on(stop: threading.Event | None) -> None:
 
 
 def start_shift(plan: Plan, info: VideoInfo) -> Fraction:
-    """Seconds by which a part of a film (`--range`) is moved to begin at 0.
+    """Seconds by which all tracks are moved to begin at 0: a part of a film (`--range`), and a recording, whose clock may have run for hours.
 
-    Whole films stay where they are, except those that begin before 0 in MP4 and MOV, which would hide those frames.
+    Recordings are MPEG-TS and PS.
+    Other whole films stay where they are, except those that begin before 0 in MP4 and MOV, which would hide those frames.
     """
     first = info.pts[plan.start_frame] * info.time_base
     whole = plan.start_frame == 0 and plan.stop_frame == info.frame_count
+    if whole and info.format in CLOCKED:
+        return min(first, info.start)
     return first if not whole or (first < 0 and plan.encoder.container in {"mp4", "mov"}) else Fraction(0)
 
 
@@ -66,13 +79,19 @@ def passed_window(plan: Plan, info: VideoInfo) -> tuple[Fraction, Fraction] | No
     return info.pts[plan.start_frame] * info.time_base, (info.pts[last] + info.durations[last]) * info.time_base
 
 
-def passed_packets(source: InputContainer, output: OutputContainer, plan: Plan, info: VideoInfo, passed: dict[int, Passed]) -> Iterator[Packet]:
-    """Packets of the streams in `passed`, cut to the plan's range and shifted, with the stream and times of the output."""
+def passed_packets(
+    source: InputContainer, packets: Iterable[Packet], output: OutputContainer, plan: Plan, info: VideoInfo, passed: dict[int, Passed]
+) -> Iterator[Packet]:
+    """Packets of the streams in `passed`, cut to the plan's range and shifted, with the stream and times of the output.
+
+    packets: of the source, in its order.
+    """
     window, shift = passed_window(plan, info), start_shift(plan, info)
     clock = EpochClock(source.format.name)
     adts = source.format.name == "mpegts"
     last: dict[int, int] = {}
-    for packet in packets_of(source, info.path):
+    order = _MonotonicClock(output, plan.encoder.container)
+    for packet in _with_decode_times(packets, passed):
         if not packet.size:
             continue
         clock.see(packet)
@@ -99,16 +118,119 @@ def passed_packets(source: InputContainer, output: OutputContainer, plan: Plan, 
         if adts and is_bare_aac(packet.stream) and _payload(packet) == bytes(packet):
             if plan.on_corrupt == "conceal":
                 continue
-            raise CorruptError(
-                f"{info.path}: audio stream {entry.source_index} is damaged at {float(_ticks(packet) * base):.3f} s; "
-                "--on-corrupt conceal would leave out what is damaged"
-            )
+            raise _damaged(info, entry, float(_ticks(packet) * base))
+        target = output.streams[entry.output_index]
+        if codec_of(packet.stream) in REWRAPPED:
+            try:
+                packet = _as_pcm(packet, target)  # noqa: PLW2901
+            except av.error.FFmpegError:
+                if plan.on_corrupt == "conceal":
+                    continue
+                raise _damaged(info, entry, float(_ticks(packet) * base)) from None
         entry.packets += 1
-        entry.digest.update(_payload(packet))
+        entry.digest.update(joined_units(bytes(packet), codec_of(packet.stream), packet.stream) if entry.is_annex_b else _payload(packet))
+        shown = packet.pts if packet.pts is not None else _ticks(packet)
         if entry.first_seconds is None:
-            entry.first_seconds = float((packet.pts if packet.pts is not None else _ticks(packet)) * base)
-        packet.stream = output.streams[entry.output_index]
+            entry.first_seconds = float(shown * base)
+        entry.end_seconds = max(entry.end_seconds or entry.first_seconds, float((shown + (packet.duration or 0)) * base))
+        packet.stream = target
+        order.follow(packet)
         yield packet
+
+
+def _damaged(info: VideoInfo, entry: Passed, seconds: float) -> CorruptError:
+    return CorruptError(
+        f"{info.path}: audio stream {entry.source_index} is damaged at {seconds:.3f} s; --on-corrupt conceal would leave out what is damaged"
+    )
+
+
+def _with_decode_times(packets: Iterable[Packet], passed: dict[int, Passed]) -> Iterator[Packet]:
+    """The same packets; those of a video with B-frames, whose first ones have no decode time in Matroska, get it from those behind them."""
+    held: dict[int, list[Packet]] = {}
+    known: set[int] = set()
+    for packet in packets:
+        index = packet.stream_index
+        if index not in passed or index in known or not packet.size or passed[index].type != "video":
+            yield packet
+            continue
+        held.setdefault(index, []).append(packet)
+        if packet.dts is not None or len(held[index]) == _MOST_WITHOUT_TIME:
+            known.add(index)
+            yield from _counted_back(held.pop(index))
+    for rest in held.values():
+        yield from _counted_back(rest)
+
+
+def _counted_back(packets: list[Packet]) -> list[Packet]:
+    """Packets in decode order of which at most the last has a decode time: one step before the next for each, or by rank of their times."""
+    steps = [packet.duration or 1 for packet in packets]
+    if packets[-1].dts is not None:
+        for place in range(len(packets) - 2, -1, -1):
+            packets[place].dts = _ticks(packets[place + 1]) - steps[place]
+        return packets
+    times = [packet.pts for packet in packets]
+    if all(time is not None for time in times):
+        shown = sorted(time for time in times if time is not None)
+        lead = max(place - shown.index(time) for place, time in enumerate(times) if time is not None)
+        for place, packet in enumerate(packets):
+            packet.dts = shown[place - lead] if place >= lead else shown[0] - (lead - place) * steps[place]
+    return packets
+
+
+class _MonotonicClock:
+    """Decode times that never step back in any track of the output, as its muxer asks for: what would is put forward, as FFmpeg's command does.
+
+    Counted in ticks of the output, into which two times of the source may be rounded alike.
+    """
+
+    def __init__(self, output: OutputContainer, container: str) -> None:
+        self._output, self._least = output, 0 if container in KEEPS_MILLISECONDS else 1
+        self._last: dict[int, int] = {}
+
+    def follow(self, packet: Packet) -> None:
+        """Put a packet of the output behind the one before it in its track. A frame is shown when it was, unless that is before it is decoded."""
+        base, own = Fraction(packet.stream.time_base or 1), Fraction(packet.time_base)
+        decoded = _rescaled(_ticks(packet), own, base)
+        earliest = self._last.get(packet.stream_index, decoded - 1) + self._least
+        if decoded < earliest:
+            shown = decoded if packet.pts is None else _rescaled(packet.pts, own, base)
+            duration = _rescaled(packet.duration or 0, own, base)
+            packet.time_base = base
+            packet.dts, packet.pts, packet.duration = earliest, max(shown, earliest), duration
+            decoded = earliest
+        self._last[packet.stream_index] = decoded
+
+
+def _rescaled(ticks: int, base: Fraction, to: Fraction) -> int:
+    """Ticks in another time base, rounded as FFmpeg does: to the nearest, halves away from zero."""
+    up, down = base.numerator * to.denominator, base.denominator * to.numerator
+    whole = (2 * abs(ticks) * up + down) // (2 * down)
+    return whole if ticks >= 0 else -whole
+
+
+def _as_pcm(packet: Packet, target: AnyStream) -> Packet:
+    """The samples of a packet of LPCM, as a packet of plain PCM at the same time. Raises av.error.FFmpegError where it is damaged."""
+    encoder: Any = target.codec_context
+    frames = packet.stream.codec_context.decode(packet)
+    data = b"".join(bytes(coded) for frame in frames for coded in encoder.encode(frame))
+    plain: Packet = av.Packet(len(data))
+    plain.update(data)
+    plain.stream, plain.time_base = packet.stream, packet.time_base
+    plain.pts, plain.dts, plain.is_keyframe = packet.pts, packet.dts, True
+    plain.duration = round(sum(frame.samples for frame in frames) / (encoder.sample_rate * Fraction(packet.time_base)))
+    return plain
+
+
+def is_annex_b(stream: AnyStream) -> bool:
+    """Video of NAL units that start codes divide; muxers of MP4 and Matroska put lengths in their place."""
+    codec = codec_of(stream)
+    return codec in {"h264", "hevc"} and not nal_length_size(codec, stream.codec_context.extradata)
+
+
+def joined_units(data: bytes, codec: str, stream: AnyStream) -> bytes:
+    """The NAL units of a packet, each behind its length, however the stream divides them; zeros between them are no part of any."""
+    units = (unit.rstrip(b"\0") for unit in nal_units(data, nal_length_size(codec, stream.codec_context.extradata)))
+    return b"".join(len(unit).to_bytes(4, "big") + unit for unit in units)
 
 
 def is_filler(packet: Packet) -> bool:

@@ -22,8 +22,9 @@ from pipelines.media.demuxer import open_source, packets_of
 from pipelines.media.hdr_metadata import agree, static_metadata
 from pipelines.media.image_sequence import pattern_of
 from pipelines.media.pixel_format import PixelFormat
+from pipelines.output.container_support import KEEPS_MILLISECONDS, codec_of, is_divisible
 from pipelines.output.picture_verification import SEAM_FRAMES, check_picture, check_shown, read_picture, result_decoder, verify_pictures
-from pipelines.output.stream_copy import go_on, is_filler, start_shift
+from pipelines.output.stream_copy import go_on, is_filler, joined_units, start_shift
 from pipelines.plan.timeline import timeline
 
 if TYPE_CHECKING:
@@ -41,7 +42,7 @@ if TYPE_CHECKING:
     from pipelines.output.stream_copy import Passed
     from pipelines.plan.plan import Plan
 
-__all__ = ["Report", "result_hash", "verify", "verify_again"]
+__all__ = ["UNHEARD_DRIFT", "Report", "result_hash", "verify", "verify_again"]
 
 
 _BLOCK = 1 << 18
@@ -49,6 +50,10 @@ _BLOCK = 1 << 18
 _MATROSKA_TICK = Fraction(1, 1000)
 _SAR_ERROR = Fraction(1, 200)
 """Matroska writes the display size in whole pixels, H.264 a ratio of 16-bit numbers."""
+_SAME_CODEC = {"mp1": "mp3", "mp2": "mp3", "text": "subrip"}
+"""Codecs that a container holds under the name of another, whose decoder decodes both."""
+UNHEARD_DRIFT = 0.04
+"""Seconds by which PCM may end off: MP4 and MOV keep its samples end to end, whatever its packets' times were (EBU R 37 allows as much)."""
 _AUDIO_TICK = 1 / 8000
 """A shift of a part is rounded to ticks of the audio."""
 
@@ -168,6 +173,20 @@ class _Seen:
         self.counts: dict[int, int] = {}
         self.digests: dict[int, Any] = {}
         self.firsts: dict[int, float] = {}
+        self.ends: dict[int, float] = {}
+        self.codecs = {s.index: codec_of(s) for s in container.streams}
+        self.annex_b = {p.output_index for p in passed if p.is_annex_b}
+
+    def take(self, packet: Packet[Any]) -> None:
+        """Note a packet of another track."""
+        index, data, base = packet.stream_index, bytes(packet), Fraction(packet.time_base or 1)
+        self.counts[index] = self.counts.get(index, 0) + 1
+        if index in self.annex_b:
+            data = joined_units(data, self.codecs[index], packet.stream)
+        self.digests.setdefault(index, hashlib.sha256()).update(data)
+        shown = packet.pts if packet.pts is not None else packet.dts or 0
+        self.firsts.setdefault(index, float(shown * base))
+        self.ends[index] = max(self.ends.get(index, -math.inf), float((shown + (packet.duration or 0)) * base))
 
 
 def _walk(container: InputContainer, seen: _Seen, records: Sequence[ChunkRecord], plan: Plan, *, full: bool, stop: threading.Event | None) -> None:
@@ -183,11 +202,7 @@ def _walk(container: InputContainer, seen: _Seen, records: Sequence[ChunkRecord]
         if packet.stream_index != seen.video.index:
             if is_filler(packet):
                 continue
-            seen.counts[packet.stream_index] = seen.counts.get(packet.stream_index, 0) + 1
-            seen.digests.setdefault(packet.stream_index, hashlib.sha256()).update(bytes(packet))
-            seen.firsts.setdefault(
-                packet.stream_index, float((packet.pts if packet.pts is not None else packet.dts or 0) * Fraction(packet.time_base or 1))
-            )
+            seen.take(packet)
             continue
         if packet.pts is None:
             raise VerificationError(f"packet {number} of the result has no timestamp")
@@ -303,8 +318,9 @@ def _check_times(seen: _Seen, plan: Plan, info: VideoInfo) -> tuple[Fraction, Fr
         raise VerificationError("two frames of the result have the same timestamp")
     shift = int(found[0]) * seen.time_base - (promised[0] * plan.time_base - moved)
     shift = Fraction(0) if abs(shift) <= _MATROSKA_TICK / 2 else shift
-    allowed = _MATROSKA_TICK / 2 if plan.encoder.container == "matroska" else Fraction(0)
-    if shift and plan.encoder.container == "matroska":
+    in_milliseconds = plan.encoder.container in KEEPS_MILLISECONDS
+    allowed = _MATROSKA_TICK / 2 if in_milliseconds else Fraction(0)
+    if shift and in_milliseconds:
         allowed = _MATROSKA_TICK  # the shift itself was rounded
     # In whole units that all of these times are multiples of: two fractions a frame would take a kilobyte, and a minute for a day of film.
     unit = Fraction(1, math.lcm(*(f.denominator for f in (seen.time_base, plan.time_base, moved, shift, allowed))))
@@ -326,16 +342,22 @@ def _check_times(seen: _Seen, plan: Plan, info: VideoInfo) -> tuple[Fraction, Fr
 
 
 def _check_passed(seen: _Seen, passed: Sequence[Passed], shift: Fraction, plan: Plan) -> None:
-    """Every passed-through packet, bit for bit, and moved by no more than the film was."""
+    """Every passed-through packet, bit for bit, of the codec it was, and moved by no more than the film was."""
     for entry in passed:
-        found = seen.counts.get(entry.output_index, 0)
-        if found != entry.packets:
-            raise VerificationError(f"{entry.type} stream {entry.source_index}: {found} packets in the result, expected {entry.packets}")
-        digest = seen.digests.get(entry.output_index)
+        found, digest = seen.counts.get(entry.output_index, 0), seen.digests.get(entry.output_index)
+        divisible, name = is_divisible(entry.codec), f"{entry.type} stream {entry.source_index}"
+        if found != entry.packets and not (divisible and found):
+            raise VerificationError(f"{name}: {found} packets in the result, expected {entry.packets}")
         if digest is not None and digest.digest() != entry.digest.digest():
-            raise VerificationError(f"{entry.type} stream {entry.source_index}: its packets are not those of the source")
+            raise VerificationError(f"{name}: its {'samples' if divisible else 'packets'} are not those of the source")
+        codec = seen.codecs.get(entry.output_index, "")
+        if entry.packets and entry.codec and _SAME_CODEC.get(codec, codec) != _SAME_CODEC.get(entry.codec, entry.codec):
+            raise VerificationError(f"{name}: is {codec or 'of no known codec'} in the result, expected {entry.codec}")
         first = seen.firsts.get(entry.output_index)
         if first is not None and entry.first_seconds is not None and entry.type == "audio":
             drift = abs(first - entry.first_seconds - float(shift))
-            if drift > _AUDIO_TICK + (float(_MATROSKA_TICK) if plan.encoder.container == "matroska" else 0.0):
+            end = abs(seen.ends[entry.output_index] - (entry.end_seconds or 0) - float(shift))
+            if entry.codec.startswith("pcm_") and end > UNHEARD_DRIFT:
+                raise VerificationError(f"{name} ends {end * 1000:.3f} ms off")
+            if drift > _AUDIO_TICK + (float(_MATROSKA_TICK) if plan.encoder.container in KEEPS_MILLISECONDS else 0.0):
                 raise VerificationError(f"audio stream {entry.source_index} begins {drift * 1000:.3f} ms off")

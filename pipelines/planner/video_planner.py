@@ -18,6 +18,7 @@ from pipelines.media.cicp import HDR_TRANSFERS, Primaries, Range, Transfer
 from pipelines.media.image_sequence import pattern_of
 from pipelines.media.pixel_format import Crop, PixelFormat
 from pipelines.output.container_support import incompatible_streams, lost_tags, refuse_incompatible
+from pipelines.output.trial import tracks_that_fail
 from pipelines.plan.color_tags import resolve
 from pipelines.plan.encoder_options import PICTURE_ENCODERS
 from pipelines.plan.events import Planned
@@ -35,9 +36,10 @@ from pipelines.probe.grain_measurement import measure_grain
 from pipelines.probe.probe import probe
 
 if TYPE_CHECKING:
-    from collections.abc import Container
+    from collections.abc import Callable, Container
 
-    from pipelines.media.video_info import Scan, VideoInfo
+    from pipelines.media.video_info import Scan, Stream, VideoInfo
+    from pipelines.plan.encoder_options import Encoder
     from pipelines.plan.settings import RunSettings
     from pipelines.plan.timeline import Timeline
 
@@ -105,9 +107,14 @@ def _plan(source: Path, output: Path | None, settings: RunSettings, info: VideoI
     if grain:
         settings = replace(settings, prefilter="denoise")  # networks enlarge the grain they see: it would be there twice
     deinterlacing, said = _deinterlacing(info, settings.deinterlace)
-    encoder = choose_encoder(
-        settings.encode, decoded, width=size[0], height=size[1], container=container, suffix=suffix.lstrip("."), transfer=color.transfer, hdr=info.hdr
-    )
+
+    def choose(container: str, suffix: str) -> Encoder:
+        return choose_encoder(
+            settings.encode, decoded, width=size[0], height=size[1], container=container, suffix=suffix.lstrip("."),
+            transfer=color.transfer, hdr=info.hdr,
+        )  # fmt: skip
+
+    encoder = choose(container, suffix)
     plan = make_plan(
         info,
         settings,
@@ -124,17 +131,46 @@ def _plan(source: Path, output: Path | None, settings: RunSettings, info: VideoI
     _refuse_unsaid(plan)
     try_filters(plan, info.width, info.height)
     try_encoder(encoder, plan.out_color)
+    misfits = tracks_that_fail(plan, info)
+    if numbered:
+        misfits = [(s, "pictures hold nothing else") for s in info.streams]
+    # What has no packets is no loss.
+    lost = [(s, why) for s, why in misfits if s.packet_count or s.type == "attachment"] if not picture else misfits
+    other = _another_container(plan, info, choose, suffix) if lost and not picture else None
+    if other is not None and not named:
+        said.append(f"goes into {other[0]}, as {container} can't hold {lost[0][0].type} stream {lost[0][0].index} ({lost[0][0].codec})")
+        suffix, plan, misfits = other
+        lost, other, container = [], None, plan.encoder.container
     target = output if output is not None and folder is None else (folder or Path()) / result_name(settings.output_template, source, suffix, plan)
     target = _checked(source, target, plan)
-    misfits = incompatible_streams(info, container) if not picture else [(s, "pictures hold nothing else") for s in info.streams] if numbered else []
     if not settings.drop_incompatible:
-        refuse_incompatible(misfits, target, container)
-    lost = [] if picture else lost_tags(info, container, {s.index for s, _ in misfits})
-    said_of_tags = [f"{container} can't hold these tags: {'; '.join(lost)}"] if lost else []
+        refuse_incompatible(lost, target, container, other[0] if other is not None else "")
+    tags = [] if picture else lost_tags(info, container, {s.index for s, _ in misfits})
+    said_of_tags = [f"{container} can't hold these tags: {'; '.join(tags)}"] if tags else []
     notes = tuple(f"assumed {a}" for a in assumed)
     info = replace(info, notes=(*info.notes, *said, *said_of_container, *said_of_tags, *said_of_bars, *said_of_grain, *_warnings(info, plan), *notes))
-    dropped = tuple(f"{s.type} stream {s.index} ({s.codec}): {reason}" for s, reason in misfits)
+    dropped = tuple(f"{s.type} stream {s.index} ({s.codec}): {why if (s, why) in lost else 'it holds nothing'}" for s, why in misfits)
     return Planned(str(source), str(target), plan, info, _estimate_bytes(info, plan), dropped=dropped), frozenset(s.index for s, _ in misfits)
+
+
+def _another_container(
+    plan: Plan, info: VideoInfo, choose: Callable[[str, str], Encoder], suffix: str
+) -> tuple[str, Plan, list[tuple[Stream, str]]] | None:
+    """Suffix and plan of a result that was tried and holds every track that holds anything, and those that do not; None where there is none.
+
+    choose: the encoder for a container and a suffix.
+    """
+    for other in (".mkv", ".mp4", ".mov"):
+        if other == suffix:
+            continue
+        try:
+            plan = replace(plan, encoder=choose(_CONTAINERS[other], other))
+            misfits = tracks_that_fail(plan, info)
+        except UsageError:
+            continue
+        if not any(s.packet_count or s.type == "attachment" for s, _ in misfits):
+            return other, plan, misfits
+    return None
 
 
 def _refuse_changes(info: VideoInfo, plan: Plan) -> None:

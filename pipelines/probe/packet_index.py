@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+import re
+from collections import deque
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from typing import TYPE_CHECKING
 
@@ -29,6 +31,79 @@ _MOST_HEADERS = 64
 """Places with other headers that are looked at; a film with more has changed at one of them, or never does."""
 
 
+_FIRST_PACKETS, _LAST_PACKETS = 8, 2
+"""Of every other stream, that are kept."""
+
+
+class OtherTracks:
+    """What one pass shows of the streams beside the film."""
+
+    def __init__(self) -> None:
+        self.first: dict[int, list[PacketData]] = {}
+        self.last: dict[int, deque[Packet]] = {}
+        self.start: Fraction | None = None
+        """Seconds at which the first video or audio stream begins, the film too."""
+        self.steps_back: dict[int, tuple[int, Fraction]] = {}
+        """stream -> (how often, by how many seconds at most) its decode times step back."""
+        self.drift: dict[int, Fraction] = {}
+        """stream -> the most seconds by which a packet of PCM lies elsewhere than its samples say."""
+        self._decoded: dict[int, int] = {}
+        self._samples: dict[int, tuple[Fraction, int]] = {}
+        """stream -> (seconds of the first packet, bytes so far)."""
+
+    def see(self, packet: Packet, offset: int, *, is_film: bool) -> None:
+        """A packet, and what its clock's epoch adds to its times."""
+        index, kind, base = packet.stream_index, packet.stream.type, Fraction(packet.time_base or 1)
+        if packet.pts is not None and kind in {"video", "audio"} and not packet.is_discard:
+            shown = (packet.pts + offset) * base
+            self.start = shown if self.start is None else min(self.start, shown)
+        if is_film:
+            return
+        if len(self.first.setdefault(index, [])) < _FIRST_PACKETS:
+            self.first[index].append(_alone(packet, bytes(packet), ()))
+        else:
+            self.last.setdefault(index, deque(maxlen=_LAST_PACKETS)).append(packet)
+        if kind not in {"video", "audio"} or packet.is_discard:
+            return
+        if packet.dts is not None:
+            now = packet.dts + offset
+            back = self._decoded.get(index, now) - now
+            if back > 0:
+                count, most = self.steps_back.get(index, (0, Fraction(0)))
+                self.steps_back[index] = (count + 1, max(most, back * base))
+            self._decoded[index] = max(now, self._decoded.get(index, now))
+        if packet.pts is not None and kind == "audio":
+            self._see_samples(packet, (packet.pts + offset) * base)
+
+    def _see_samples(self, packet: Packet, shown: Fraction) -> None:
+        context = packet.stream.codec_context
+        rate = _pcm_bytes_a_second(context) if context is not None else 0
+        if rate:
+            first, count = self._samples.setdefault(packet.stream_index, (shown, 0))
+            off = abs(shown - first - Fraction(count, rate))
+            self.drift[packet.stream_index] = max(self.drift.get(packet.stream_index, Fraction(0)), off)
+            self._samples[packet.stream_index] = (first, count + packet.size)
+
+    def kept(self) -> dict[int, tuple[PacketData, ...]]:
+        """The first and last packets of every stream, the last ones moved to follow the first: what lies between is not there."""
+        found = {}
+        for index, first in self.first.items():
+            last = [_alone(packet, bytes(packet), ()) for packet in self.last.get(index, ())]
+            times = [t for p in last for t in (p.dts, p.pts) if t is not None]
+            end = max((t + p.duration for p in first for t in (p.dts, p.pts) if t is not None), default=0)
+            move = end - min(times, default=end)
+            moved = [replace(p, pts=None if p.pts is None else p.pts + move, dts=None if p.dts is None else p.dts + move) for p in last]
+            found[index] = (*first, *moved)
+        return found
+
+
+def _pcm_bytes_a_second(context: Any) -> int:
+    """Of PCM whose samples are whole bytes side by side; 0 of anything else."""
+    match = re.fullmatch(r"pcm_(?:[suf](\d+)(?:le|be)?|alaw|mulaw)", context.name)
+    bits = int(match[1] or 8) if match else 0
+    return int(context.rate * context.layout.nb_channels * bits // 8)
+
+
 @dataclass
 class PacketWalk:
     """What one pass over all packets shows."""
@@ -49,6 +124,7 @@ class PacketWalk:
     """The same of any stream."""
     damaged: int = 0
     """Packets of the film that the demuxer says have holes."""
+    others: OtherTracks = field(default_factory=OtherTracks)
 
 
 def walk_packets(container: InputContainer, stream: VideoStream, codec: str) -> PacketWalk:
@@ -69,6 +145,7 @@ def walk_packets(container: InputContainer, stream: VideoStream, codec: str) -> 
         clock.see(packet)
         if packet.pts is not None:
             ends[packet.stream_index] = max(ends.get(packet.stream_index, 0), packet.pts + (packet.duration or 0))
+        seen.others.see(packet, clock.shift_ticks(packet.stream), is_film=packet.stream_index == stream.index)
         if packet.stream_index != stream.index:
             continue
         if packet.is_corrupt:

@@ -178,6 +178,11 @@ def _read(container: InputContainer, path: str | os.PathLike[str], video_stream:
         notes.append(f"its clock jumps back {len(epochs)} time(s); the parts are joined end to end")
     if stream.metadata.get("alpha_mode") == "1":
         notes.append("alpha that its header speaks of, a second picture beside each one, is left out")
+    notes.extend(
+        f"{container.streams[n].type} stream {n}: its clock steps back {count} time(s), by up to {float(most) * 1000:.0f} ms; "
+        "what would lie in the past is put forward, as FFmpeg and mkvmerge do"
+        for n, (count, most) in sorted(seen.others.steps_back.items())
+    )
     expected, linear = expected_times(index, look, container.format.name, codec)
     flaw = _flaw(container, path, stream, seen)
     if codec == "mjpeg":
@@ -224,7 +229,9 @@ def _read(container: InputContainer, path: str | os.PathLike[str], video_stream:
         durations=frame_durations(expected, index, stream),
         linear=linear,
         epochs=epochs,
-        streams=_others(container, stream, seen.counts),
+        start=seen.others.start or Fraction(0),
+        streams=_others(container, stream, seen),
+        samples=seen.others.kept(),
         chapters=len(container.chapters()),
         duration_seconds=float((container.duration or 0) / 1_000_000),
         captions=look.captions,
@@ -303,7 +310,7 @@ def _confirmed(info: VideoInfo) -> VideoInfo:
     )
 
 
-def _others(container: InputContainer, film: VideoStream, counts: dict[int, int]) -> tuple[Stream, ...]:
+def _others(container: InputContainer, film: VideoStream, seen: PacketWalk) -> tuple[Stream, ...]:
     return tuple(
         Stream(
             index=s.index,
@@ -312,8 +319,9 @@ def _others(container: InputContainer, film: VideoStream, counts: dict[int, int]
             language=s.metadata.get("language", ""),
             title=s.metadata.get("title", ""),
             disposition=int(s.disposition),
-            packet_count=counts.get(s.index, 0),
+            packet_count=seen.counts.get(s.index, 0),
             is_cover=bool(s.disposition & Disposition.attached_pic),
+            drift=float(seen.others.drift.get(s.index, 0)),
         )
         for s in container.streams
         if s.index != film.index

@@ -1,0 +1,282 @@
+"""What goes into a result beside the film, or is refused before work starts: clocks, PCM, foreign tags, second films, covers."""
+
+from __future__ import annotations
+
+import hashlib
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+
+from models.errors import UsageError, VerificationError
+from pipelines.output import trial
+from pipelines.planner.video_planner import plan_video
+from tests import media
+from tests.helpers.inline import H264, QUICK, planned_of, upscaled
+from tests.helpers.view import frames, view
+from vsr.api import run_settings
+
+pytestmark = pytest.mark.usefixtures("inline")
+
+PAL = Fraction(25)
+SMALL = media.Film(frames=12, rate=PAL)
+
+
+def settings_for(suffix: str) -> dict[str, object]:
+    """MP4 holds no FFV1."""
+    return H264 if suffix in {".mp4", ".mov"} else QUICK
+
+
+def joined(path: Path, index: int = 0) -> bytes:
+    """All bytes of a sound track."""
+    with av.open(str(path)) as container:
+        return b"".join(bytes(p) for p in container.demux(audio=index))
+
+
+def with_sound(path: Path, codec: str, block: int = 1024, container: str | None = None, layout: str = "stereo", **options: str) -> Path:
+    """A film of half a second and a sine in packets of `block` samples."""
+    output = media._open(path, container, options)
+    film = media._add_film(output, SMALL)
+    track = output.add_stream(codec, rate=48000, layout=layout)
+    output.start_encoding()
+    packets = media.packets_of(film, SMALL)
+    sine = (20000 * np.sin(np.arange(24000) / 17)).astype(np.int16)
+    for start in range(0, len(sine), block):
+        planes = np.repeat(sine[start : start + block], track.channels)[None]
+        frame = av.AudioFrame.from_ndarray(planes, format="s16", layout=layout)
+        frame.sample_rate, frame.pts, frame.time_base = 48000, start, Fraction(1, 48000)
+        packets += track.encode(frame)
+    packets += track.encode(None)
+    media._mux(output, packets)
+    output.close()
+    return path
+
+
+def two_films(path: Path, container: str | None = None, codec: str = "libx264") -> Path:
+    """Two films with B-frames, as of two cameras."""
+    output = media._open(path, container)
+    films = [media.Film(frames=16, rate=PAL, codec=codec, size=size, first_number=n) for n, size in ((0, (96, 64)), (40, (64, 48)))]
+    streams = [media._add_film(output, film) for film in films]
+    output.start_encoding()
+    media._mux(output, [p for stream, film in zip(streams, films, strict=True) for p in media.packets_of(stream, film)])
+    output.close()
+    return path
+
+
+# --- clocks
+
+
+def stepping_back(path: Path) -> Path:
+    """FLV whose sound steps back by 60 ms once, as of a stream that stumbled; no muxer writes that."""
+    media.write(path, media.Film(frames=25, rate=PAL, b_frames=0), audio=(media.Audio(seconds=0.9),), container="flv")
+    data, place, heard = bytearray(path.read_bytes()), 13, 0
+    while place + 11 < len(data):
+        size = int.from_bytes(data[place + 1 : place + 4], "big")
+        if data[place] == 8 and size > 8:
+            heard += 1
+            if heard >= 12:
+                time = int.from_bytes(data[place + 4 : place + 7], "big") - 60
+                data[place + 4 : place + 7] = time.to_bytes(3, "big")
+        place += 11 + size + 4
+    path.write_bytes(data)
+    return path
+
+
+@pytest.mark.parametrize("suffix", [".mkv", ".mp4"])
+def test_sound_whose_clock_steps_back_is_put_forward_and_said(tmp_path: Path, suffix: str) -> None:
+    source = stepping_back(tmp_path / "in.flv")
+    output = tmp_path / f"out{suffix}"
+    events = upscaled(source, output, **settings_for(suffix))
+    assert any("audio stream 1: its clock steps back 1 time(s), by up to" in note for note in planned_of(events).info.notes)
+    before, after = view(source).of("audio")[0], view(output).of("audio")[0]
+    assert after.payloads == before.payloads
+    shown = after.pts
+    assert all(a <= b for a, b in zip(shown, shown[1:], strict=False))
+    kept = sum(abs((a - shown[0]) - (b - before.pts[0])) <= Fraction(1, 1000) for a, b in zip(shown, before.pts, strict=True))
+    assert kept >= len(shown) - 5, "only what lies in the past is moved"
+
+
+@pytest.mark.parametrize("suffix", [".mkv", ".mp4"])
+def test_a_second_film_with_b_frames_keeps_its_times(tmp_path: Path, suffix: str) -> None:
+    source = two_films(tmp_path / "in.mkv")
+    with av.open(str(source)) as container:
+        assert any(p.dts is None for p in container.demux(video=1) if p.size), "Matroska gives every packet a decode time"
+    output = tmp_path / f"out{suffix}"
+    upscaled(source, output, **settings_for(suffix))
+    before, after = view(source).of("video")[1], view(output).of("video")[1]
+    assert after.payloads == before.payloads
+    assert max(abs((a - min(after.pts)) - (b - min(before.pts))) for a, b in zip(after.pts, before.pts, strict=True)) <= Fraction(1, 1000)
+
+
+def test_webm_keeps_times_that_are_no_whole_milliseconds(tmp_path: Path) -> None:
+    source = media.cfr(tmp_path / "in.mp4", frames=4, size=(64, 64))
+    output = tmp_path / "out.webm"
+    upscaled(source, output, **{**H264, "codec": "av1", "crf": 40.0, "preset": "12"})
+    assert len(frames(output)) == 4
+
+
+@pytest.mark.parametrize("suffix", [".mkv", ".mp4"])
+def test_a_recording_whose_clock_has_run_for_hours_begins_at_0_with_its_sound_in_step(tmp_path: Path, suffix: str) -> None:
+    source = media.start_offset(tmp_path / "in.ts", Fraction(52000), container="mpegts")
+    assert frames(source)[0].seconds > 50000
+    output = tmp_path / f"out{suffix}"
+    upscaled(source, output, **settings_for(suffix))
+    with av.open(str(output)) as container:
+        assert container.duration < 5_000_000, "players would show hours"
+    before, after = view(source), view(output)
+    between = [v.of("audio")[0].pts[0] - min(v.film.pts) for v in (before, after)]
+    assert abs(between[0] - between[1]) <= Fraction(1, 1000)
+    assert min(*after.film.pts, *after.of("audio")[0].pts) == pytest.approx(0, abs=0.001)
+
+
+# --- sound
+
+
+@pytest.mark.parametrize(("name", "codec"), [("in.avi", "pcm_s16le"), ("in.mkv", "pcm_s24le"), ("in.nut", "pcm_s16le"), ("in.mkv", "pcm_s16be")])
+@pytest.mark.parametrize("suffix", [".mp4", ".mov"])
+def test_pcm_whose_channels_have_no_names_goes_into_mp4_and_mov(tmp_path: Path, name: str, codec: str, suffix: str) -> None:
+    source = with_sound(tmp_path / name, codec)
+    with av.open(str(source)) as container:
+        assert container.streams.audio[0].layout.name == "2 channels"
+    output = tmp_path / f"out{suffix}"
+    upscaled(source, output, **H264)
+    assert joined(output) == joined(source)
+    with av.open(str(output)) as container:
+        assert container.streams.audio[0].layout.name == "stereo"
+
+
+@pytest.mark.parametrize("block", [1152, 1920])
+@pytest.mark.parametrize("suffix", [".mp4", ".mov"])
+def test_pcm_that_a_muxer_cuts_anew_is_compared_by_its_bytes(tmp_path: Path, block: int, suffix: str) -> None:
+    source = with_sound(tmp_path / "in.mkv", "pcm_s16le", block)
+    output = tmp_path / f"out{suffix}"
+    upscaled(source, output, **H264)
+    assert joined(output) == joined(source)
+
+
+def test_pcm_with_a_hole_is_kept_out_of_mp4_which_would_close_it(tmp_path: Path) -> None:
+    source = tmp_path / "in.mkv"
+    media.write(source, media.Film(frames=50, rate=PAL), audio=(media.Audio("pcm_s16le", seconds=0.5),))
+    late = media._open(source := tmp_path / "hole.mkv", None)
+    with av.open(str(tmp_path / "in.mkv")) as container:
+        tracks = [late.add_stream_from_template(s, opaque=True) for s in container.streams]
+        for packet in container.demux():
+            if packet.size:
+                if packet.stream.type == "audio" and packet.pts > 250:
+                    packet.pts, packet.dts = packet.pts + 1000, packet.dts + 1000
+                packet.stream = tracks[packet.stream_index]
+                late.mux(packet)
+    late.close()
+    with pytest.raises(UsageError, match=r"PCM end to end.*name an output that ends in \.mkv, or leave"):
+        upscaled(source, tmp_path / "out.mp4", **H264)
+    upscaled(source, tmp_path / "out.mkv")
+
+
+@pytest.mark.parametrize(("name", "codec", "options"), [("in.m2ts", "pcm_bluray", {"mpegts_m2ts_mode": "1"}), ("in.vob", "pcm_dvd", {})])
+@pytest.mark.parametrize("suffix", [".mkv", ".mov"])
+def test_lpcm_of_discs_is_rewrapped_with_the_same_samples(tmp_path: Path, name: str, codec: str, options: dict[str, str], suffix: str) -> None:
+    source = with_sound(tmp_path / name, codec, 1920, {".m2ts": "mpegts", ".vob": "vob"}[Path(name).suffix], **options)
+    output = tmp_path / f"out{suffix}"
+    upscaled(source, output, **settings_for(suffix))
+    assert view(output).of("audio")[0].codec == "pcm_s16le"
+    assert samples(output) == samples(source)
+
+
+def samples(path: Path) -> bytes:
+    """Of the first sound track, decoded."""
+    with av.open(str(path)) as container:
+        return b"".join(f.to_ndarray().tobytes() for f in container.decode(audio=0))
+
+
+def test_sound_that_mov_would_hold_under_a_tag_nobody_reads_is_refused_before_work(tmp_path: Path) -> None:
+    source = with_sound(tmp_path / "in.mkv", "wmav2")
+    with pytest.raises(UsageError, match=r"wmav2.*name an output that ends in \.mkv, or leave it out"):
+        upscaled(source, tmp_path / "out.mov", **H264)
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["in.mkv"]
+
+
+def test_a_track_without_packets_that_does_not_fit_is_left_out_and_said(tmp_path: Path) -> None:
+    output = media._open(tmp_path / "in.ts", "mpegts")
+    film, _ = media._add_film(output, SMALL), output.add_stream("aac", rate=48000, layout="stereo")
+    output.start_encoding()
+    media._mux(output, media.packets_of(film, SMALL))
+    output.close()
+    events = upscaled(tmp_path / "in.ts", tmp_path / "out.mkv")
+    assert planned_of(events).dropped == ("audio stream 1 (aac): it holds nothing",)
+
+
+# --- video beside
+
+
+@pytest.mark.parametrize("codec", ["libx264", "libx265"])
+@pytest.mark.parametrize("suffix", [".mkv", ".mp4"])
+def test_a_second_film_of_a_broadcast_is_passed_on_though_its_start_codes_become_lengths(tmp_path: Path, codec: str, suffix: str) -> None:
+    source = two_films(tmp_path / "in.ts", "mpegts", codec)
+    output = tmp_path / f"out{suffix}"
+    upscaled(source, output, **settings_for(suffix))
+    assert shown(output, 1) == shown(source, 1)
+
+
+def shown(path: Path, index: int) -> list[str]:
+    """Pictures of a film, by hash."""
+    with av.open(str(path)) as container:
+        return [hashlib.sha256(f.to_ndarray().tobytes()).hexdigest() for f in container.decode(video=index)]
+
+
+@pytest.mark.parametrize(("codec", "mime", "name"), [("tiff", "image/tiff", "cover.tif"), ("png", "image/png", "cover.png")])
+def test_a_cover_keeps_its_type(tmp_path: Path, codec: str, mime: str, name: str) -> None:
+    context = av.CodecContext.create(codec, "w")
+    context.width, context.height, context.pix_fmt, context.time_base = 32, 32, "rgb24", Fraction(1, 25)
+    frame = av.VideoFrame(32, 32, "rgb24")
+    frame.pts = 0
+    cover = b"".join(bytes(p) for p in [*context.encode(frame), *context.encode(None)])
+    source = media.write(tmp_path / "in.mkv", SMALL, attachments=((name, mime, cover),))
+    upscaled(source, tmp_path / "out.mkv")
+    assert mime.encode() in (tmp_path / "out.mkv").read_bytes()
+    (kept,) = [t for t in view(tmp_path / "out.mkv").tracks if t.is_cover]
+    assert kept.payloads == [hashlib.sha256(cover).hexdigest()]
+
+
+# --- the trial
+
+
+def test_a_remedy_is_named_only_where_it_was_tried_and_works(tmp_path: Path) -> None:
+    source = media.timecode(tmp_path / "in.mov")
+    with pytest.raises(UsageError, match=r"data stream.*name an output that ends in \.mp4, or leave it out with --drop-incompatible"):
+        upscaled(source, tmp_path / "out.mkv", **H264)
+    with pytest.raises(UsageError, match=r"data stream.*name an output that ends in \.mov, or leave"):
+        upscaled(source, tmp_path / "out.mkv")
+
+
+def test_without_a_suffix_the_result_goes_where_every_track_fits_and_says_so(tmp_path: Path) -> None:
+    source = with_sound(tmp_path / "in.mov", "adpcm_ima_qt", 64)
+    planned, dropped = plan_video(source, None, run_settings(**H264))
+    assert not dropped
+    assert Path(planned.output).suffix != ".mp4"
+    assert any("as mp4 can't hold audio stream 1 (adpcm_ima_qt)" in note for note in planned.info.notes)
+
+
+@pytest.mark.parametrize("output", ["out.mkv", "out.mp4", "out.tif"])
+def test_what_verification_would_find_at_the_end_is_said_before_work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, output: str) -> None:
+    source = media.cfr(tmp_path / "in.mp4", frames=1 if output.endswith("tif") else 4)
+    if output.endswith("tif"):
+        source = tmp_path / "in.png"
+        media.picture(0, 64, 48).reformat(format="rgb24").save(str(source))
+
+    def wrong(*_: object, **__: object) -> None:
+        raise VerificationError("a sample of the result is 1 wide for its height, expected 2")
+
+    monkeypatch.setattr(trial, "verify", wrong)
+    with pytest.raises(UsageError, match="the result can't be made: a sample of the result is 1 wide"):
+        plan_video(source, tmp_path / output, run_settings(**(H264 if output != "out.tif" else {"scale": 2, "model": "nearest"})))
+
+
+def test_a_muxer_that_fails_only_at_its_trailer_is_found_before_work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from pipelines.output import container_support
+
+    source = with_sound(tmp_path / "in.mkv", "pcm_s16le")
+    monkeypatch.setattr(container_support, "_complete_layout", lambda _: None)
+    with pytest.raises(UsageError, match=r"mp4 can't hold audio stream 1 \(pcm_s16le\).*name an output that ends in \.mkv"):
+        upscaled(source, tmp_path / "out.mp4", **H264)
