@@ -12,6 +12,7 @@ import tempfile
 import zlib
 from array import array
 from dataclasses import replace
+from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -138,6 +139,6 @@ def _samples(source: InputContainer, info: VideoInfo) -> Iterator[Packet]:
         for data in info.samples.get(stream.index, ()):
             packet: Packet = av.Packet(len(data.data))
             packet.update(data.data)
-            packet.stream, packet.time_base = track, track.time_base
+            packet.stream, packet.time_base = track, Fraction(track.time_base or 1)
             packet.pts, packet.dts, packet.duration, packet.is_keyframe = data.pts, data.dts, data.duration, data.key
             yield packet

@@ -71,7 +71,7 @@ class OtherTracks:
             if back > 0:
                 count, most = self.steps_back.get(index, (0, Fraction(0)))
                 self.steps_back[index] = (count + 1, max(most, back * base))
-            self._decoded[index] = max(now, self._decoded.get(index, now))
+            self._decoded[index] = now
         if packet.pts is not None and kind == "audio":
             self._see_samples(packet, (packet.pts + offset) * base)
 
