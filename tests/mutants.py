@@ -62,6 +62,7 @@ _DEVICE = "tests/pipelines/inference/test_upscaler.py"
 _PLAN_ID = "tests/pipelines/plan/test_plan_id.py"
 _FACTS = "tests/pipelines/probe/test_container_facts.py"
 
+_TRACKS = "tests/pipelines/output/test_other_tracks.py"
 _PIXELS = "tests/pipelines/inference/test_pixel_formats.py"
 _PIXELS_RUN = "tests/pipelines/run/test_pixel_formats_run.py"
 _PULSE = "tests/pipelines/pool/test_pulse.py"
@@ -75,6 +76,76 @@ _SESSION = "tests/pipelines/cluster/test_ray_session.py"
 _CUT = "tests/pipelines/media/test_container_check.py"
 
 MUTANTS = (
+    Mutant(
+        23, "no trial before work", "pipelines/output/trial.py",
+        "verify(target, self._plan, self._info, [self._record], passed, full=True)", "pass",
+        f"{_TRACKS}::test_sound_that_mov_would_hold_under_a_tag_nobody_reads_is_refused_before_work",
+    ),
+    Mutant(
+        23, "the codec of a track is not looked at", "pipelines/output/verification.py",
+        "if entry.packets and entry.codec and _SAME_CODEC", "if not entry.packets and _SAME_CODEC",
+        f"{_TRACKS}::test_sound_that_mov_would_hold_under_a_tag_nobody_reads_is_refused_before_work",
+    ),
+    Mutant(
+        23, "a remedy is named untried", "pipelines/planner/video_planner.py",
+        "        if not any(s.packet_count or s.type == \"attachment\" for s, _ in misfits):\n            return", "        if True:\n            return",
+        f"{_TRACKS}::test_a_remedy_is_named_only_where_it_was_tried_and_works",
+    ),
+    Mutant(
+        23, "tracks without packets are refused", "pipelines/planner/video_planner.py",
+        "if s.packet_count or s.type == \"attachment\"] if not picture", "if True] if not picture",
+        f"{_TRACKS}::test_a_track_without_packets_that_does_not_fit_is_left_out_and_said",
+    ),
+    Mutant(
+        23, "holes in PCM are not looked for", "pipelines/output/trial.py",
+        "or stream.drift <= UNHEARD_DRIFT", "or stream.drift >= 0",
+        f"{_TRACKS}::test_pcm_with_a_hole_is_kept_out_of_mp4_which_would_close_it",
+    ),
+    Mutant(
+        21, "decode times may step back", "pipelines/output/stream_copy.py",
+        "        order.follow(packet)\n", "",
+        f"{_TRACKS}::test_sound_whose_clock_steps_back_is_put_forward_and_said",
+    ),
+    Mutant(
+        21, "first packets without a decode time are decoded when shown", "pipelines/output/stream_copy.py",
+        "for packet in _with_decode_times(packets, passed):", "for packet in packets:",
+        f"{_TRACKS}::test_a_second_film_with_b_frames_keeps_its_times",
+    ),
+    Mutant(
+        21, "start codes are compared with lengths", "pipelines/output/muxer.py",
+        "is_annex_b=not is_cover and is_annex_b(stream)", "is_annex_b=False",
+        f"{_TRACKS}::test_a_second_film_of_a_broadcast_is_passed_on_though_its_start_codes_become_lengths",
+    ),
+    Mutant(
+        21, "PCM is compared by packets", "pipelines/output/verification.py",
+        "if found != entry.packets and not (divisible and found):", "if found != entry.packets:",
+        f"{_TRACKS}::test_pcm_that_a_muxer_cuts_anew_is_compared_by_its_bytes",
+    ),
+    Mutant(
+        21, "channels stay without names", "pipelines/output/container_support.py",
+        "        _complete_layout(stream)\n", "",
+        f"{_TRACKS}::test_pcm_whose_channels_have_no_names_goes_into_mp4_and_mov",
+    ),
+    Mutant(
+        21, "LPCM is passed on as it is", "pipelines/output/container_support.py",
+        "_add_pcm(output, source) if codec_of(source) in REWRAPPED else ", "",
+        f"{_TRACKS}::test_lpcm_of_discs_is_rewrapped_with_the_same_samples",
+    ),
+    Mutant(
+        21, "every cover is a JPEG", "pipelines/output/muxer.py",
+        "output.add_attachment(Path(name).name, mime, bytes(packet))", "output.add_attachment(Path(name).name, \"image/jpeg\", bytes(packet))",
+        f"{_TRACKS}::test_a_cover_keeps_its_type",
+    ),
+    Mutant(
+        9, "recordings keep their clock", "pipelines/output/stream_copy.py",
+        "if whole and info.format in CLOCKED:", "if False:",
+        f"{_TRACKS}::test_a_recording_whose_clock_has_run_for_hours_begins_at_0_with_its_sound_in_step",
+    ),
+    Mutant(
+        3, "WebM is held to every tick", "pipelines/output/verification.py",
+        "in_milliseconds = plan.encoder.container in KEEPS_MILLISECONDS", "in_milliseconds = plan.encoder.container == \"matroska\"",
+        f"{_TRACKS}::test_webm_keeps_times_that_are_no_whole_milliseconds",
+    ),
     Mutant(
         4, "no post-roll behind the next key", "pipelines/plan/chunking.py",
         "stop = bisect.bisect_right(earliest, pts[stop_frame - 1])",

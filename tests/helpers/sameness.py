@@ -20,9 +20,18 @@ def assert_same_times(found: list[Fraction], expected: list[Fraction], *, matros
 
 
 def assert_same_timing(output: Path, source: Path, *, shift: Fraction = Fraction(0)) -> None:
-    """The output shows as many frames as the source, each at its time (plus one constant shift)."""
+    """The output shows as many frames as the source, each at its time (plus one constant shift; recordings begin at 0)."""
+    shift -= recording_start(source)
     expected = [f.seconds + shift for f in frames(source)]
     assert_same_times([f.seconds for f in frames(output)], expected, matroska=output.suffix in {".mkv", ".webm"})
+
+
+def recording_start(source: Path) -> Fraction:
+    """Seconds at which the first film or sound of an MPEG-TS or PS begins, whose clock is a counter; 0 for everything else."""
+    if source.suffix not in {".ts", ".m2ts", ".mpg", ".vob"}:
+        return Fraction(0)
+    seen = view(source)
+    return min(min(track.pts) for track in (*seen.of("video"), *seen.of("audio")) if track.pts)
 
 
 def assert_same_frames(found: list[Shown], expected: list[Shown]) -> None:

@@ -88,6 +88,7 @@ def stepping_back(path: Path) -> Path:
 
 @pytest.mark.parametrize("suffix", [".mkv", ".mp4"])
 def test_sound_whose_clock_steps_back_is_put_forward_and_said(tmp_path: Path, suffix: str) -> None:
+    """Case 21."""
     source = stepping_back(tmp_path / "in.flv")
     output = tmp_path / f"out{suffix}"
     events = upscaled(source, output, **settings_for(suffix))
@@ -102,6 +103,7 @@ def test_sound_whose_clock_steps_back_is_put_forward_and_said(tmp_path: Path, su
 
 @pytest.mark.parametrize("suffix", [".mkv", ".mp4"])
 def test_a_second_film_with_b_frames_keeps_its_times(tmp_path: Path, suffix: str) -> None:
+    """Case 21."""
     source = two_films(tmp_path / "in.mkv")
     with av.open(str(source)) as container:
         assert any(p.dts is None for p in container.demux(video=1) if p.size), "Matroska gives every packet a decode time"
@@ -113,6 +115,7 @@ def test_a_second_film_with_b_frames_keeps_its_times(tmp_path: Path, suffix: str
 
 
 def test_webm_keeps_times_that_are_no_whole_milliseconds(tmp_path: Path) -> None:
+    """Case 3."""
     source = media.cfr(tmp_path / "in.mp4", frames=4, size=(64, 64))
     output = tmp_path / "out.webm"
     upscaled(source, output, **{**H264, "codec": "av1", "crf": 40.0, "preset": "12"})
@@ -121,6 +124,7 @@ def test_webm_keeps_times_that_are_no_whole_milliseconds(tmp_path: Path) -> None
 
 @pytest.mark.parametrize("suffix", [".mkv", ".mp4"])
 def test_a_recording_whose_clock_has_run_for_hours_begins_at_0_with_its_sound_in_step(tmp_path: Path, suffix: str) -> None:
+    """Case 9."""
     source = media.start_offset(tmp_path / "in.ts", Fraction(52000), container="mpegts")
     assert frames(source)[0].seconds > 50000
     output = tmp_path / f"out{suffix}"
@@ -139,6 +143,7 @@ def test_a_recording_whose_clock_has_run_for_hours_begins_at_0_with_its_sound_in
 @pytest.mark.parametrize(("name", "codec"), [("in.avi", "pcm_s16le"), ("in.mkv", "pcm_s24le"), ("in.nut", "pcm_s16le"), ("in.mkv", "pcm_s16be")])
 @pytest.mark.parametrize("suffix", [".mp4", ".mov"])
 def test_pcm_whose_channels_have_no_names_goes_into_mp4_and_mov(tmp_path: Path, name: str, codec: str, suffix: str) -> None:
+    """Case 21."""
     source = with_sound(tmp_path / name, codec)
     with av.open(str(source)) as container:
         assert container.streams.audio[0].layout.name == "2 channels"
@@ -152,6 +157,7 @@ def test_pcm_whose_channels_have_no_names_goes_into_mp4_and_mov(tmp_path: Path, 
 @pytest.mark.parametrize("block", [1152, 1920])
 @pytest.mark.parametrize("suffix", [".mp4", ".mov"])
 def test_pcm_that_a_muxer_cuts_anew_is_compared_by_its_bytes(tmp_path: Path, block: int, suffix: str) -> None:
+    """Case 21."""
     source = with_sound(tmp_path / "in.mkv", "pcm_s16le", block)
     output = tmp_path / f"out{suffix}"
     upscaled(source, output, **H264)
@@ -159,6 +165,7 @@ def test_pcm_that_a_muxer_cuts_anew_is_compared_by_its_bytes(tmp_path: Path, blo
 
 
 def test_pcm_with_a_hole_is_kept_out_of_mp4_which_would_close_it(tmp_path: Path) -> None:
+    """Case 23."""
     source = tmp_path / "in.mkv"
     media.write(source, media.Film(frames=50, rate=PAL), audio=(media.Audio("pcm_s16le", seconds=0.5),))
     late = media._open(source := tmp_path / "hole.mkv", None)
@@ -179,6 +186,7 @@ def test_pcm_with_a_hole_is_kept_out_of_mp4_which_would_close_it(tmp_path: Path)
 @pytest.mark.parametrize(("name", "codec", "options"), [("in.m2ts", "pcm_bluray", {"mpegts_m2ts_mode": "1"}), ("in.vob", "pcm_dvd", {})])
 @pytest.mark.parametrize("suffix", [".mkv", ".mov"])
 def test_lpcm_of_discs_is_rewrapped_with_the_same_samples(tmp_path: Path, name: str, codec: str, options: dict[str, str], suffix: str) -> None:
+    """Case 21."""
     source = with_sound(tmp_path / name, codec, 1920, {".m2ts": "mpegts", ".vob": "vob"}[Path(name).suffix], **options)
     output = tmp_path / f"out{suffix}"
     upscaled(source, output, **settings_for(suffix))
@@ -193,6 +201,7 @@ def samples(path: Path) -> bytes:
 
 
 def test_sound_that_mov_would_hold_under_a_tag_nobody_reads_is_refused_before_work(tmp_path: Path) -> None:
+    """Case 23."""
     source = with_sound(tmp_path / "in.avi", "adpcm_yamaha", 1024, "avi")
     with pytest.raises(UsageError, match=r"adpcm_yamaha.*leave it out"):
         upscaled(source, tmp_path / "out.mov", **H264)
@@ -200,6 +209,7 @@ def test_sound_that_mov_would_hold_under_a_tag_nobody_reads_is_refused_before_wo
 
 
 def test_a_track_without_packets_that_does_not_fit_is_left_out_and_said(tmp_path: Path) -> None:
+    """Case 23."""
     output = media._open(tmp_path / "in.ts", "mpegts")
     film, _ = media._add_film(output, SMALL), output.add_stream("aac", rate=48000, layout="stereo")
     output.start_encoding()
@@ -215,6 +225,7 @@ def test_a_track_without_packets_that_does_not_fit_is_left_out_and_said(tmp_path
 @pytest.mark.parametrize("codec", ["libx264", "libx265"])
 @pytest.mark.parametrize("suffix", [".mkv", ".mp4"])
 def test_a_second_film_of_a_broadcast_is_passed_on_though_its_start_codes_become_lengths(tmp_path: Path, codec: str, suffix: str) -> None:
+    """Case 21."""
     source = two_films(tmp_path / "in.ts", "mpegts", codec)
     output = tmp_path / f"out{suffix}"
     upscaled(source, output, **settings_for(suffix))
@@ -229,6 +240,7 @@ def shown(path: Path, index: int) -> list[str]:
 
 @pytest.mark.parametrize(("codec", "mime", "name"), [("tiff", "image/tiff", "cover.tif"), ("png", "image/png", "cover.png")])
 def test_a_cover_keeps_its_type(tmp_path: Path, codec: str, mime: str, name: str) -> None:
+    """Case 21."""
     context = av.CodecContext.create(codec, "w")
     context.width, context.height, context.pix_fmt, context.time_base = 32, 32, "rgb24", Fraction(1, 25)
     frame = av.VideoFrame(32, 32, "rgb24")
@@ -245,6 +257,7 @@ def test_a_cover_keeps_its_type(tmp_path: Path, codec: str, mime: str, name: str
 
 
 def test_a_remedy_is_named_only_where_it_was_tried_and_works(tmp_path: Path) -> None:
+    """Case 23."""
     source = media.timecode(tmp_path / "in.mov")
     with pytest.raises(UsageError, match=r"data stream.*name an output that ends in \.mp4, or leave it out with --drop-incompatible"):
         upscaled(source, tmp_path / "out.mkv", **H264)
@@ -253,6 +266,7 @@ def test_a_remedy_is_named_only_where_it_was_tried_and_works(tmp_path: Path) -> 
 
 
 def test_without_a_suffix_the_result_goes_where_every_track_fits_and_says_so(tmp_path: Path) -> None:
+    """Case 23."""
     source = with_sound(tmp_path / "in.mov", "adpcm_ima_qt", 64)
     planned, dropped = plan_video(source, None, run_settings(**H264))
     assert not dropped
@@ -262,6 +276,7 @@ def test_without_a_suffix_the_result_goes_where_every_track_fits_and_says_so(tmp
 
 @pytest.mark.parametrize("output", ["out.mkv", "out.mp4", "out.tif"])
 def test_what_verification_would_find_at_the_end_is_said_before_work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, output: str) -> None:
+    """Case 23."""
     source = media.cfr(tmp_path / "in.mp4", frames=1 if output.endswith("tif") else 4)
     if output.endswith("tif"):
         source = tmp_path / "in.png"
@@ -276,6 +291,7 @@ def test_what_verification_would_find_at_the_end_is_said_before_work(tmp_path: P
 
 
 def test_a_muxer_that_fails_only_at_its_trailer_is_found_before_work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Case 23."""
     from pipelines.output import container_support
 
     source = with_sound(tmp_path / "in.mkv", "pcm_s16le")

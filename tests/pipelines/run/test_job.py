@@ -160,7 +160,7 @@ def test_frames_an_edit_list_hides_stay_hidden(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("name", "container"), [("in.mkv", None), ("in.ts", "mpegts"), ("in.mp4", None)])
-def test_a_late_start_is_kept_and_sound_stays_with_the_picture(tmp_path: Path, name: str, container: str | None) -> None:
+def test_a_late_start_is_kept_but_for_that_of_a_broadcast_and_sound_stays_with_the_picture(tmp_path: Path, name: str, container: str | None) -> None:
     """Case 9."""
     source = media.start_offset(tmp_path / name, container=container)
     assert frames(source)[0].seconds > 1
