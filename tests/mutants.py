@@ -88,12 +88,12 @@ MUTANTS = (
     ),
     Mutant(
         23, "a remedy is named untried", "pipelines/planner/video_planner.py",
-        "        if not any(s.packet_count or s.type == \"attachment\" for s, _ in misfits):\n            return", "        if True:\n            return",
+        '        if not any(s.packet_count or s.type == "attachment" for s, _ in misfits):\n            return', "        if True:\n            return",
         f"{_TRACKS}::test_a_remedy_is_named_only_where_it_was_tried_and_works",
     ),
     Mutant(
         23, "tracks without packets are refused", "pipelines/planner/video_planner.py",
-        "if s.packet_count or s.type == \"attachment\"] if not picture", "if True] if not picture",
+        'if s.packet_count or s.type == "attachment"] if not picture', "if True] if not picture",
         f"{_TRACKS}::test_a_track_without_packets_that_does_not_fit_is_left_out_and_said",
     ),
     Mutant(
@@ -133,7 +133,7 @@ MUTANTS = (
     ),
     Mutant(
         21, "every cover is a JPEG", "pipelines/output/muxer.py",
-        "output.add_attachment(Path(name).name, mime, bytes(packet))", "output.add_attachment(Path(name).name, \"image/jpeg\", bytes(packet))",
+        "output.add_attachment(Path(name).name, mime, bytes(packet))", 'output.add_attachment(Path(name).name, "image/jpeg", bytes(packet))',
         f"{_TRACKS}::test_a_cover_keeps_its_type",
     ),
     Mutant(
@@ -143,7 +143,7 @@ MUTANTS = (
     ),
     Mutant(
         3, "WebM is held to every tick", "pipelines/output/verification.py",
-        "in_milliseconds = plan.encoder.container in KEEPS_MILLISECONDS", "in_milliseconds = plan.encoder.container == \"matroska\"",
+        "in_milliseconds = plan.encoder.container in KEEPS_MILLISECONDS", 'in_milliseconds = plan.encoder.container == "matroska"',
         f"{_TRACKS}::test_webm_keeps_times_that_are_no_whole_milliseconds",
     ),
     Mutant(
@@ -419,9 +419,9 @@ MUTANTS = (
         f"{_LOCAL}::test_a_failing_feed_ends_the_run_with_its_error[error1]",
     ),
     Mutant(
-        57, "a source that fails is taken for a result that does", "pipelines/output/stream_copy.py",
-        "in packets_of(source, info.path):", "in source.demux():",
-        f"{_SOURCE}::test_a_source_that_can_t_be_read_to_its_end_is_named_and_what_is_done_is_kept[pipelines.assemble-3]",
+        57, "a source that fails is taken for a result that does", "pipelines/output/muxer.py",
+        "source, packets_of(source, info.path), dropped", "source, source.demux(), dropped",
+        f"{_SOURCE}::test_a_source_that_can_t_be_read_to_its_end_is_named_and_what_is_done_is_kept[pipelines.output.muxer-3]",
     ),
     Mutant(
         57, "a worker whose caller reads nothing is hung", "pipelines/cluster/silence_watch.py",

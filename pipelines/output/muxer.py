@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 __all__ = ["assemble", "decode_times", "write_result"]
 
 
-_DISK_ERRORS = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS, errno.EFBIG})
+_DISK_ERRORS = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS, errno.EFBIG, errno.EACCES, errno.ENOENT, errno.ENOTDIR})
 """What has to do with where a file lies; every other error of a muxer, of which many have numbers of the system, with what it is given."""
 _PICTURE_TYPES = {
     "png": ("image/png", "png"), "bmp": ("image/bmp", "bmp"), "gif": ("image/gif", "gif"), "tiff": ("image/tiff", "tif"),
