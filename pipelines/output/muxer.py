@@ -20,7 +20,16 @@ from models.errors import OutputError, VerificationError
 from pipelines.media.demuxer import file_url, open_memory, open_source, packets_of
 from pipelines.media.hdr_metadata import with_metadata
 from pipelines.media.image_sequence import unpack
-from pipelines.output.container_support import OWN_TAGS, add_copied_stream, codec_of, container_options, copy_tags, is_remade, stream_time_bases
+from pipelines.output.container_support import (
+    OWN_TAGS,
+    REWRAPPED,
+    add_copied_stream,
+    codec_of,
+    container_options,
+    copy_tags,
+    is_remade,
+    stream_time_bases,
+)
 from pipelines.output.stream_copy import Passed, go_on, is_annex_b, packet_seconds, passed_packets, passed_window, start_shift
 from pipelines.plan.timeline import timeline
 
@@ -153,9 +162,9 @@ def _prepare(
             _attach_cover(output, info, stream)
         else:
             added = add_copied_stream(output, stream)
-            is_cover = stream.index in covers
+            is_cover, codec = stream.index in covers, codec_of(added if codec_of(stream) in REWRAPPED else stream)
             passed[stream.index] = Passed(
-                stream.index, added.index, stream.type, is_cover=is_cover, codec=codec_of(added), is_annex_b=not is_cover and is_annex_b(stream)
+                stream.index, added.index, stream.type, is_cover=is_cover, codec=codec, is_annex_b=not is_cover and is_annex_b(stream)
             )
     if video is None:
         raise VerificationError("the source no longer has the stream that was upscaled")

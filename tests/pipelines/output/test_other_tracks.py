@@ -13,6 +13,7 @@ import pytest
 
 from models.errors import UsageError, VerificationError
 from pipelines.output import trial
+from pipelines.planner import video_planner
 from pipelines.planner.video_planner import plan_video
 from tests import media
 from tests.helpers.inline import H264, QUICK, planned_of, upscaled
@@ -42,12 +43,16 @@ def with_sound(path: Path, codec: str, block: int = 1024, container: str | None 
     content = replace(SMALL, codec="mpeg2video") if container == "vob" else SMALL
     film = media._add_film(output, content)
     track = output.add_stream(codec, rate=48000, layout=layout)
+    track.bit_rate = 128000
     output.start_encoding()
     packets = media.packets_of(film, content)
     sine = (20000 * np.sin(np.arange(24000) / 17)).astype(np.int16)
     for start in range(0, len(sine), block):
         planes = np.repeat(sine[start : start + block], track.channels)[None]
         frame = av.AudioFrame.from_ndarray(planes, format="s16", layout=layout)
+        if track.format.name == "fltp":
+            floats = np.ascontiguousarray(planes.reshape(-1, track.channels).T / np.float32(32768))
+            frame = av.AudioFrame.from_ndarray(floats, format="fltp", layout=layout)
         frame.sample_rate, frame.pts, frame.time_base = 48000, start, Fraction(1, 48000)
         packets += track.encode(frame)
     packets += track.encode(None)
@@ -202,10 +207,12 @@ def samples(path: Path) -> bytes:
 
 def test_sound_that_mov_would_hold_under_a_tag_nobody_reads_is_refused_before_work(tmp_path: Path) -> None:
     """Case 23."""
-    source = with_sound(tmp_path / "in.avi", "adpcm_yamaha", 1024, "avi")
-    with pytest.raises(UsageError, match=r"adpcm_yamaha.*leave it out"):
+    source = with_sound(tmp_path / "in.asf", "wmav2", 2048, "asf")
+    with pytest.raises(
+        UsageError, match=r"wmav2\): audio stream 1: is of no known codec in the result, expected wmav2; name an output that ends in \.mkv"
+    ):
         upscaled(source, tmp_path / "out.mov", **H264)
-    assert sorted(p.name for p in tmp_path.iterdir()) == ["in.avi"]
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["in.asf"]
 
 
 def test_a_track_without_packets_that_does_not_fit_is_left_out_and_said(tmp_path: Path) -> None:
@@ -256,13 +263,19 @@ def test_a_cover_keeps_its_type(tmp_path: Path, codec: str, mime: str, name: str
 # --- the trial
 
 
-def test_a_remedy_is_named_only_where_it_was_tried_and_works(tmp_path: Path) -> None:
+def test_a_remedy_is_named_only_where_it_was_tried_and_works(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Case 23."""
     source = media.timecode(tmp_path / "in.mov")
     with pytest.raises(UsageError, match=r"data stream.*name an output that ends in \.mp4, or leave it out with --drop-incompatible"):
         upscaled(source, tmp_path / "out.mkv", **H264)
-    with pytest.raises(UsageError, match=r"data stream 2 \(unknown\): [^;]*; leave it out with --drop-incompatible"):
-        upscaled(source, tmp_path / "out.mkv")  # FFV1, which neither MP4 nor MOV takes
+    with_font = media.write(
+        tmp_path / "in.mkv", SMALL, audio=(media.Audio("pcm_s16le", 0.4),), attachments=(("a.ttf", "application/x-truetype-font", b"0" * 99),)
+    )
+    with pytest.raises(UsageError, match=r"mp4 can't hold attachment stream 2 [^;]*; name an output that ends in \.mkv, or leave"):
+        upscaled(with_font, tmp_path / "out.mp4", **H264)
+    monkeypatch.setattr(video_planner, "tracks_that_fail", lambda _, info: [(s, "no room") for s in info.streams])
+    with pytest.raises(UsageError, match=r"mp4 can't hold [^;]*: no room; leave it out with --drop-incompatible"):
+        upscaled(with_font, tmp_path / "out.mp4", **H264)
 
 
 def test_without_a_suffix_the_result_goes_where_every_track_fits_and_says_so(tmp_path: Path) -> None:
