@@ -145,8 +145,8 @@ def _plan(source: Path, output: Path | None, settings: RunSettings, info: VideoI
     target = _checked(source, target, plan)
     if not settings.drop_incompatible:
         refuse_incompatible(lost, target, container, other[0] if other is not None else "")
-    tags = [] if picture else lost_tags(info, container, {s.index for s, _ in misfits})
-    said_of_tags = [f"{container} can't hold these tags: {'; '.join(tags)}"] if tags else []
+    tags_lost = [] if picture else lost_tags(info, container, {s.index for s, _ in misfits})
+    said_of_tags = [f"{container} can't hold these tags: {'; '.join(tags_lost)}"] if tags_lost else []
     notes = tuple(f"assumed {a}" for a in assumed)
     info = replace(info, notes=(*info.notes, *said, *said_of_container, *said_of_tags, *said_of_bars, *said_of_grain, *_warnings(info, plan), *notes))
     dropped = tuple(f"{s.type} stream {s.index} ({s.codec}): {why if (s, why) in lost else 'it holds nothing'}" for s, why in misfits)
