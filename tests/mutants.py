@@ -218,6 +218,11 @@ MUTANTS = (
         f"{_SCAN}::test_all_blocks_together_must_be_far_from_chance_and_all_over_the_picture",
     ),
     Mutant(
+        15, "smoothed combs overrule a flag", "pipelines/probe/interlacing.py",
+        "        and abs(film.apart.sum()) <= 2 * _CELL_PHASE * max(film.alike.sum(), 0)\n", "",
+        f"{_SCAN}::test_a_flag_is_believed_where_all_blocks_together_lean_to_fields",
+    ),
+    Mutant(
         15, "whole frames in one corner overrule a flag", "pipelines/probe/interlacing.py",
         "and moves.sum() >= _CELLS", "",
         f"{_SCAN}::test_it_takes_more_against_a_flag",

@@ -184,6 +184,13 @@ def test_faint_motion_tells_it_over_many_blocks(later: float, order: str) -> Non
     assert judge([shown], "") == (Scan() if order == "progressive" else Scan(order, "pictures"))
 
 
+def test_a_flag_is_believed_where_all_blocks_together_lean_to_fields() -> None:
+    """Case 15: coding smooths combs away in many blocks, which then vote for whole frames."""
+    whole = look(progressive=20, flagged={"bottom": 12})
+    assert judge([whole + pooled(0.05, flag="bottom")], "") == Scan("progressive", "pictures", doubt="bottom")
+    assert judge([whole + pooled(-0.2, flag="bottom")], "") == Scan("bottom", "flags")
+
+
 def test_one_flagged_stretch_is_enough_where_pictures_say_nothing() -> None:
     assert judge([look(), look(flagged={"progressive": 10, "bottom": 2}), look()], "") == Scan("bottom", "flags")
 
