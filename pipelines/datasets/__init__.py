@@ -3,6 +3,7 @@
 batch_loader.py      batches of random crops
 builder.py           footage -> a data set
 crop_selection.py    places of a frame worth learning from
+damage.py            damage of a degraded clip, as its restoration level
 degradation.py       a clean clip -> the clip a network will meet
 events.py            events of a build, as values
 gpu_loader.py        pairs in a device's memory

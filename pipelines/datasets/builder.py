@@ -24,6 +24,7 @@ from models.catalog.loader import load_network
 from models.catalog.lookup import find
 from models.errors import MediaError, OutputError, UsageError
 from pipelines.datasets.crop_selection import Seen
+from pipelines.datasets.degradation import described
 from pipelines.datasets.events import DatasetDone, Progress, UnitLeftOut
 from pipelines.datasets.pair_maker import PairSetup, Task, make_pair
 from pipelines.datasets.shards import FORMAT, Pair, Shards, ShardWriter, is_whole
@@ -143,7 +144,7 @@ def _units(files: list[Path], settings: DatasetSettings, teacher: str) -> Iterat
             groups[-1].append(file)
         else:
             groups.append([file])
-    base = json.dumps([FORMAT, asdict(settings), teacher], sort_keys=True)
+    base = json.dumps([FORMAT, {**asdict(settings), "degrade": described(settings.degrade)}, teacher], sort_keys=True)
     for number, group in enumerate(groups):
         prints = [pictures.get(file) or fingerprint(file) for file in group]
         validation = held.intersection(prints)

@@ -2,13 +2,14 @@
 
 What is done is drawn once from seeded randomness and written down as a `Degradation`; the same record on the same clip gives
 the same bytes. The order is that of Real-ESRGAN (Wang et al. 2021, arXiv:2107.10833), with real video codecs for JPEG:
-[blur, resize, noise, codec], then blur, resize to the final size, noise, ringing, codec; the bracket only with `two_stage`.
+[blur, resize, noise, codec], then blur, resize to the final size, halos, sensor noise, grain, noise, ringing, banding, siting,
+codec, [codec again]; the first bracket only with `two_stage`, the second with `generations`.
 """
 
 from __future__ import annotations
 
 import math
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -21,17 +22,24 @@ from pipelines.datasets.recompression import CODECS, Coding, recode
 from pipelines.frames.samples import LEFT, Codes, from_values, to_values
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from torch import Tensor
 
     from models.network import Planes
 
-__all__ = ["Degradation", "DegradeSettings", "Stage", "degrade", "draw", "read_case", "read_record"]
+__all__ = ["Degradation", "DegradeSettings", "Stage", "degrade", "described", "draw", "read_case", "read_record"]
 
 
 KERNELS = ("bicubic", "lanczos", "area")
 _RINGING_TAPS = 21
+_HALO_SIGMA_PX = 1.2
+_GRAIN_SIGMA_PX = 0.8
+_LATER = frozenset(
+    "generations presets bitrate bits_per_pixel sensor sensor_codes grain grain_codes halos halo_amount banding banding_bits siting levels".split()
+)
+_SHARES = ("blur", "noise", "ringing", "codec", "two_stage", "generations", "bitrate", "sensor", "grain", "halos", "banding", "siting")
+_SPANS = ("blur_sigma_px", "noise_codes", "ringing_cutoff", "crf", "bits_per_pixel", "sensor_codes", "grain_codes", "halo_amount", "banding_bits")
 
 
 @dataclass(frozen=True)
@@ -57,6 +65,30 @@ class DegradeSettings:
     """Range of the constant rate factor, lowest and highest; "like-source": codec and quantiser of the source's own stream."""
     two_stage: float = 0.0
     """Share that goes through blur, resize, noise and codec twice."""
+    generations: float = 0.0
+    """Share of the coded clips that are coded a second time at the same size, as what is downloaded, edited and sent again."""
+    presets: bool = False
+    """Draw among the presets of each encoder, instead of its fastest alone."""
+    bitrate: float = 0.0
+    """Share of the codings that have a bit rate in place of a CRF."""
+    bits_per_pixel: tuple[float, ...] = (0.03, 0.25)
+    """Those rates, drawn evenly by their logarithm; 1 Mbit/s at 720p25 is 0.043."""
+    sensor: float = 0.0
+    sensor_codes: tuple[float, ...] = (0.5, 5.0)
+    """Noise of a camera: its variance grows with luma, half of it there at black; standard deviation at mid grey, in 8-bit codes."""
+    grain: float = 0.0
+    grain_codes: tuple[float, ...] = (1.0, 6.0)
+    """Film grain: blurred noise, strongest in mid grey; standard deviation there, in 8-bit codes."""
+    halos: float = 0.0
+    halo_amount: tuple[float, ...] = (0.2, 1.2)
+    """Unsharp mask of the small picture, sigma 1.2 pixels: bright and dark lines beside edges."""
+    banding: float = 0.0
+    banding_bits: tuple[int, ...] = (5, 6)
+    """Luma rounded to so many bits."""
+    siting: float = 0.0
+    """Share whose chroma is centre-sited though it is taken for left-sited."""
+    levels: bool = False
+    """Measure each pair's damage and write down its restoration level (`damage`), for networks that are told it."""
     restoration: bool = False
     """For networks that restore: any share of clean pairs, 0 to 1."""
 
@@ -64,22 +96,28 @@ class DegradeSettings:
         least = 0.0 if self.restoration else 0.5
         if not least <= self.clean <= 1:
             raise UsageError(f"degrade.clean = {self.clean}: expected {least:g} to 1; fewer clean pairs are for networks that restore (restoration)")
-        for name in ("blur", "noise", "ringing", "codec", "two_stage"):
+        for name in _SHARES:
             if not 0 <= getattr(self, name) <= 1:
                 raise UsageError(f"degrade.{name} = {getattr(self, name)}: expected a probability, 0 to 1")
         for name, known in (("kernels", KERNELS), ("codecs", tuple(CODECS))):
             odd = [v for v in getattr(self, name) if v not in known]
             if odd or not getattr(self, name):
                 raise UsageError(f"degrade.{name}: {odd[0] if odd else 'nothing'!r}: expected {', '.join(known)}")
-        for name in ("blur_sigma_px", "noise_codes", "ringing_cutoff", "crf"):
+        for name in _SPANS:
             span = getattr(self, name)
             if span != "like-source" and not (len(span) == 2 and 0 <= span[0] <= span[1]):
                 raise UsageError(f"degrade.{name} = {span}: expected the lowest and the highest value")
 
 
+def described(settings: DegradeSettings) -> dict[str, Any]:
+    """As plain values that name a data set; what came to the settings later is left out where it does nothing."""
+    table, usual = asdict(settings), asdict(DegradeSettings())
+    return {k: v for k, v in table.items() if k not in _LATER or v != usual[k]}
+
+
 @dataclass(frozen=True)
 class Stage:
-    """Blur, resize, noise, ringing, codec, in this order; what is 0 or empty is left out."""
+    """Blur, resize and what follows, in the order of this module; what is 0 or empty is left out."""
 
     kernel: str = "bicubic"
     shrink: float = 0.0
@@ -90,6 +128,19 @@ class Stage:
     codec: str = ""
     quality: int = 0
     """CRF, or the quantiser scale of MPEG-2."""
+    preset: int = 0
+    bits_per_pixel: float = 0.0
+    """See `recode.Coding`."""
+    halo_amount: float = 0.0
+    sensor_codes: float = 0.0
+    grain_codes: float = 0.0
+    banding_bits: int = 0
+    miss_sited: bool = False
+
+    @property
+    def coding(self) -> Coding | None:
+        """What it is encoded by."""
+        return Coding(self.codec, self.quality, self.preset, self.bits_per_pixel) if self.codec else None
 
 
 @dataclass(frozen=True)
@@ -104,6 +155,11 @@ class Degradation:
     def clean(self) -> bool:
         """Only scaled down."""
         return self.stages == (Stage(kernel=self.stages[0].kernel),)
+
+    @property
+    def undamaged(self) -> Degradation:
+        """The same way with the scaling down alone."""
+        return Degradation((Stage(kernel=self.stages[-1].kernel),))
 
     @property
     def coded(self) -> bool:
@@ -150,16 +206,62 @@ def draw(settings: DegradeSettings, rng: np.random.Generator, source: Coding | N
     if rng.random() < settings.clean:
         return Degradation((Stage(kernel=kernel),), seed)
     last = _draw_stage(settings, rng, kernel, source)
-    if not (last.codec or last.blur_sigma_px or last.noise_codes or last.ringing_cutoff):
-        last = _draw_stage(_certain_codec(settings), rng, kernel, source)
+    more = _Extras(settings, np.random.default_rng([seed, 1]))  # of its own randomness, so that settings without them draw what they did
+    last = more.added(last)
+    if last == Stage(kernel=kernel):
+        last = more.added(_draw_stage(_certain_codec(settings), rng, kernel, source))
+    again = more.generation(last, lambda: _draw_coding(_certain_codec(settings), rng, source))
     if rng.random() >= settings.two_stage:
-        return Degradation((last,), seed)
-    first = _draw_stage(settings, rng, str(rng.choice(settings.kernels)), source, shrink=float(rng.uniform(0.5, 1)))
-    return Degradation((first, last), seed)
+        return Degradation((last, *again), seed)
+    first = more.coded(_draw_stage(settings, rng, str(rng.choice(settings.kernels)), source, shrink=float(rng.uniform(0.5, 1))))
+    return Degradation((first, last, *again), seed)
+
+
+class _Extras:
+    """Draws what came to the settings later."""
+
+    def __init__(self, settings: DegradeSettings, rng: np.random.Generator) -> None:
+        self._settings, self._rng = settings, rng
+
+    def added(self, stage: Stage) -> Stage:
+        """A last stage with halos, camera noise, grain, banding, siting and the way of its coding."""
+        s = self._settings
+        stage = replace(
+            stage,
+            halo_amount=self._maybe(s.halos, s.halo_amount),
+            sensor_codes=self._maybe(s.sensor, s.sensor_codes),
+            grain_codes=self._maybe(s.grain, s.grain_codes),
+            banding_bits=round(self._maybe(s.banding, s.banding_bits)),
+            miss_sited=self._rng.random() < s.siting,
+        )
+        return self.coded(stage)
+
+    def coded(self, stage: Stage) -> Stage:
+        """A stage with a preset, and maybe a bit rate, for its codec."""
+        drawn, rate, preset = self._rng.random(), self._rng.random(), self._rng.random()
+        if not stage.codec:
+            return stage
+        least, most = self._settings.bits_per_pixel
+        if self._settings.presets:
+            stage = replace(stage, preset=int(preset * len(CODECS[stage.codec].presets)))
+        if drawn < self._settings.bitrate:
+            stage = replace(stage, bits_per_pixel=round(least * (most / least) ** rate, 4))
+        return stage
+
+    def generation(self, last: Stage, coding: Callable[[], Coding | None]) -> tuple[Stage, ...]:
+        """The second coding of a coded clip, where there is one."""
+        if not last.codec or self._rng.random() >= self._settings.generations:
+            return ()
+        drawn = coding()
+        return (self.coded(Stage(kernel=last.kernel, codec=drawn.codec, quality=drawn.quality)),) if drawn else ()
+
+    def _maybe(self, probability: float, span: tuple[float, ...]) -> float:
+        drawn, value = self._rng.random(), float(self._rng.uniform(span[0], span[1]))
+        return round(value, 4) if drawn < probability else 0.0
 
 
 def _certain_codec(settings: DegradeSettings) -> DegradeSettings:
-    return DegradeSettings(clean=settings.clean, kernels=settings.kernels, codec=1.0, codecs=settings.codecs, crf=settings.crf)
+    return replace(settings, codec=1.0)
 
 
 def _draw_stage(settings: DegradeSettings, rng: np.random.Generator, kernel: str, source: Coding | None, shrink: float = 0.0) -> Stage:
@@ -211,13 +313,34 @@ def _apply(codes: Codes, stage: Stage, size: tuple[int, int], generator: torch.G
     if stage.blur_sigma_px:
         luma, chroma = _filter(luma, _gaussian(stage.blur_sigma_px)), _filter(chroma, _gaussian(stage.blur_sigma_px / 2))
     luma, chroma = _resize((luma, chroma), size, stage.kernel)
+    if stage.halo_amount:
+        luma = luma + stage.halo_amount * (luma - _filter(luma, _gaussian(_HALO_SIGMA_PX)))
+    if stage.sensor_codes:
+        # Shot noise on top of read noise (Foi et al. 2008, doi:10.1109/TIP.2008.2001399), on chroma by the luma beside it.
+        strength = (0.5 + luma.clamp(0, 1)).sqrt() * (stage.sensor_codes / 219)
+        luma = luma + torch.randn(luma.shape, generator=generator) * strength
+        chroma = chroma + torch.randn(chroma.shape, generator=generator) * F.avg_pool2d(strength, 2) / 2
+    if stage.grain_codes:
+        luma = luma + _grain(luma.shape, generator) * (4 * luma * (1 - luma)).clamp(0.1, 1).sqrt() * (stage.grain_codes / 219)
     if stage.noise_codes:
         luma = luma + torch.randn(luma.shape, generator=generator) * (stage.noise_codes / 219)
         chroma = chroma + torch.randn(chroma.shape, generator=generator) * (stage.noise_codes / 2 / 224)
     if stage.ringing_cutoff:
         luma, chroma = (_filter(p, _sinc(stage.ringing_cutoff)) for p in (luma, chroma))
+    if stage.banding_bits:
+        steps = (1 << stage.banding_bits) - 1
+        luma = (luma * steps).round() / steps
+    if stage.miss_sited:
+        chroma = resample(chroma, *chroma.shape[-2:], "bilinear", offset=LEFT, out_offset=(0.0, 0.0))
     small = from_values((luma, chroma), codes.bits)
-    return recode(small, Coding(stage.codec, stage.quality)) if stage.codec else small
+    coding = stage.coding
+    return recode(small, coding) if coding else small
+
+
+def _grain(shape: torch.Size, generator: torch.Generator) -> Tensor:
+    """(T,1,H,W) noise of variance 1 whose grains are wider than a pixel."""
+    weights = _gaussian(_GRAIN_SIGMA_PX)
+    return _filter(torch.randn(shape, generator=generator), weights) / weights.square().sum()
 
 
 def _resize(planes: Planes, size: tuple[int, int], kernel: str) -> Planes:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +14,7 @@ from torch.nn import functional as F
 from models.catalog.card import file_name
 from models.catalog.loader import load_network
 from models.layers.resampling import resample
+from pipelines.datasets.damage import level_of_damage, measure_damage
 from pipelines.datasets.degradation import Degradation, degrade
 from pipelines.datasets.shards import Pair
 from pipelines.frames.reference_upscaler import upscale
@@ -81,6 +82,8 @@ class Task:
     """How many more go through the codec in front of them."""
     degradation: Degradation
     record: dict[str, Any]
+    with_level: bool = False
+    """Measure the damage and the restoration level of the pair."""
 
 
 def make_pair(task: Task, scale: int, teacher: Network | None = None) -> Pair:
@@ -93,6 +96,10 @@ def make_pair(task: Task, scale: int, teacher: Network | None = None) -> Pair:
         low, truth = degrade(clip, task.degradation, scale=scale), clip
     kept = slice(len(clip.luma) - task.frames, None)
     record = {**task.record, "turn": task.turn, "shrink": task.shrink, "degradation": task.degradation.record()}
+    if task.with_level:
+        plain = degrade(clip.frames(kept), task.degradation.undamaged, scale=1 if teacher is not None else scale)
+        damage = measure_damage(low.frames(kept), plain)
+        record |= {"damage": asdict(damage), "level": level_of_damage(damage)}
     return Pair(task.key, low.frames(kept), truth.frames(kept), record)
 
 

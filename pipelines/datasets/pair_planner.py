@@ -218,4 +218,5 @@ class Scout:
         degradation = draw(settings.degrade, self._rng, coding)
         self._count += 1
         key = f"{self._prefix}{self._count:06d}"
-        return Task(key, split, source, self._side, shrink, turn, motion, settings.frames, settings.context_frames, degradation, record)
+        level = settings.degrade.levels
+        return Task(key, split, source, self._side, shrink, turn, motion, settings.frames, settings.context_frames, degradation, record, level)

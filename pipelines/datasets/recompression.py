@@ -50,6 +50,10 @@ class Codec:
     """Of its quality figure."""
     options: Callable[[int], dict[str, str]]
     quality_of_crf: Callable[[int], int]
+    presets: tuple[dict[str, str], ...] = ({},)
+    """Options of its presets, the fastest first; the first one is part of `options`."""
+    rate_options: tuple[str, ...] = ()
+    """Options that are left out where a bit rate is asked for."""
     ten_bit: bool = True
     least_px: int = 16
     """Smallest side it is given; what is smaller is grown to it and cut off again."""
@@ -57,10 +61,14 @@ class Codec:
 
 @dataclass(frozen=True)
 class Coding:
-    """A codec and its quality: CRF of H.264 and HEVC, quantiser scale of MPEG-2."""
+    """A codec and its quality: CRF of H.264, HEVC, VP9 and AV1, quantiser scale of MPEG-2."""
 
     codec: str
     quality: int
+    preset: int = 0
+    """Index into the codec's `presets`."""
+    bits_per_pixel: float = 0.0
+    """Average bit rate instead of the quality; 0: none."""
 
 
 def _x264(quality: int) -> dict[str, str]:
@@ -75,21 +83,38 @@ def _mpeg2(quality: int) -> dict[str, str]:
     return {"qmin": str(quality), "qmax": str(quality)}
 
 
+def _vp9(quality: int) -> dict[str, str]:
+    return {"crf": str(quality), "b": "0", "deadline": "realtime", "cpu-used": "8", "lag-in-frames": "0"}
+
+
+def _av1(quality: int) -> dict[str, str]:
+    return {"crf": str(quality), "preset": "12", "svtav1-params": "lp=1"}
+
+
+def _wide_quality(crf: int) -> int:
+    """CRF of VP9 and AV1 (0 to 63) that is about as good as one of H.264: 24 for 16, 52 for 32."""
+    return min(63, max(4, round(24 + (crf - 16) * 1.75)))
+
+
 def _quantiser_scale(crf: int) -> int:
     """Quantiser scales of 2 to 8 for CRF 16 to 32."""
     return min(31, max(2, round(2 + (crf - 16) * 0.375)))
 
 
 CODECS = {
-    "h264": Codec("libx264", "h264", 51, _x264, int),
-    "hevc": Codec("libx265", "hevc", 51, _x265, int, least_px=64),
-    "mpeg2": Codec("mpeg2video", "mpeg2video", 31, _mpeg2, _quantiser_scale, ten_bit=False),
+    "h264": Codec("libx264", "h264", 51, _x264, int, ({}, {"preset": "medium"}, {"preset": "slow"}, {"preset": "ultrafast"}), ("crf",)),
+    "hevc": Codec("libx265", "hevc", 51, _x265, int, ({}, {"preset": "veryfast"}, {"preset": "medium"}), ("crf",), least_px=64),
+    "mpeg2": Codec("mpeg2video", "mpeg2video", 31, _mpeg2, _quantiser_scale, rate_options=("qmin", "qmax"), ten_bit=False),
+    "vp9": Codec(
+        "libvpx-vp9", "vp9", 63, _vp9, _wide_quality, ({}, {"deadline": "good", "cpu-used": "5", "lag-in-frames": "8"}), ("crf", "b"), ten_bit=False
+    ),
+    "av1": Codec("libsvtav1", "libdav1d", 63, _av1, _wide_quality, ({}, {"preset": "8"}), ("crf",), least_px=64),
 }
 """Our name -> how it is used."""
 
 
 def recode(codes: Codes, coding: Coding) -> Codes:
-    """(T,H,W) codes -> the same size, encoded and decoded; MPEG-2 goes through 8 bits.
+    """(T,H,W) codes -> the same size, encoded and decoded; MPEG-2 and VP9 go through 8 bits.
 
     Raises MediaError where encoder or decoder fail or lose a frame.
     """
@@ -101,7 +126,7 @@ def recode(codes: Codes, coding: Coding) -> Codes:
     if min(height, width) < codec.least_px:
         return recode(_grown(codes, codec.least_px), coding).crop(0, 0, height, width)
     try:
-        decoded = list(_decode(list(_encode(codes, codec, coding.quality)), codec.decoder))
+        decoded = list(_decode(list(_encode(codes, codec, coding)), codec.decoder))
     except av.error.FFmpegError as error:
         size = f"{codes.luma.shape[2]}x{codes.luma.shape[1]}"
         raise MediaError(f"a clip of {size} can't be coded as {coding.codec}: {error.strerror}") from None
@@ -122,14 +147,18 @@ def _shifted(codes: np.ndarray) -> np.ndarray:
     return np.asarray(np.minimum((codes + 2) >> 2, 255), np.uint8)
 
 
-def _encode(codes: Codes, codec: Codec, quality: int) -> Iterator[Packet]:
+def _encode(codes: Codes, codec: Codec, coding: Coding) -> Iterator[Packet]:
     height, width = codes.luma.shape[1:]
     context: VideoCodecContext = av.CodecContext.create(codec.encoder, "w")  # type: ignore[assignment]
     context.width, context.height = width, height
     context.pix_fmt = "yuv420p" if codes.bits == 8 else "yuv420p10le"
     context.time_base, context.framerate = Fraction(1, _RATE), Fraction(_RATE)
     context.thread_count = 1
-    context.options = codec.options(quality)
+    options = {**codec.options(coding.quality), **codec.presets[coding.preset]}
+    if coding.bits_per_pixel:
+        context.bit_rate = round(coding.bits_per_pixel * height * width * _RATE)
+        options = {k: v for k, v in options.items() if k not in codec.rate_options}
+    context.options = options
     for number, (luma, chroma) in enumerate(zip(codes.luma, codes.chroma, strict=True)):
         frame = av.VideoFrame(width, height, context.pix_fmt)
         for plane, content in zip(frame.planes, (luma, chroma[0], chroma[1]), strict=True):

@@ -114,7 +114,7 @@ def test_cases_by_name() -> None:
     assert read_case("hevc-28").stages == (Stage(codec="hevc", quality=28),)
     assert read_case("noise-10").stages == (Stage(noise_codes=10.0),)
     assert read_case("blur-1.5").stages == (Stage(blur_sigma_px=1.5),)
-    for wrong in ("h264", "vp9-30", "h264-99", "h264-x", "noise", "noise-0", "blur-x", "noise-99"):
+    for wrong in ("h264", "theora-30", "h264-99", "h264-x", "noise", "noise-0", "blur-x", "noise-99"):
         with pytest.raises(UsageError, match="CODEC-QUALITY"):
             read_case(wrong)
 
