@@ -12,6 +12,7 @@ interpolation.py   the classical scalers as a network
 progressive.py     LapSRN-like pyramid of doublings
 recurrent.py       the trunk with neighbouring frames and a hidden state
 registry.py        table: name of an architecture -> its class
+restoring.py       the trunk with weights by restoration level: real, real-fast
 srcnn.py           SRCNN: upsample, then three convolutions
 vae.py             variational autoencoder conditioned on the frame
 """

@@ -15,6 +15,7 @@ from models.architectures.edsr import Adversarial, Edsr
 from models.architectures.espcn import Espcn
 from models.architectures.progressive import Progressive
 from models.architectures.recurrent import Recurrent
+from models.architectures.restoring import Restoring
 from models.architectures.srcnn import Srcnn
 from models.architectures.vae import Vae
 
@@ -24,6 +25,7 @@ __all__ = ["ARCHITECTURES"]
 ARCHITECTURES: dict[str, Callable[..., Any]] = {
     "compact": Compact,
     "recurrent": Recurrent,
+    "restoring": Restoring,
     "srcnn": Srcnn,
     "espcn": Espcn,
     "edsr": Edsr,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import queue
 import threading
 from dataclasses import dataclass
@@ -29,6 +30,8 @@ __all__ = ["Batch", "BatchSettings", "Loader"]
 
 
 _AHEAD = 3
+_ALIKE = 0.01
+"""Share of all pairs that count as alike in their level."""
 
 
 @dataclass(frozen=True)
@@ -45,8 +48,12 @@ class BatchSettings:
     place where it must be; for data that was not turned when it was made."""
     reverse: bool = True
     """Clips run backwards half of the time."""
+    levels: int = 0
+    """Equal parts of a batch whose pairs are alike in their restoration level, for networks that are told it; 0: no such parts."""
 
     def __post_init__(self) -> None:
+        if self.levels < 0 or (self.levels and self.pairs % self.levels):
+            raise UsageError(f"batch.levels = {self.levels}: expected a number that divides batch.pairs = {self.pairs}")
         if self.orientations not in {1, 2, 8}:
             raise UsageError(f"batch.orientations = {self.orientations}: expected 1, 2 or 8")
         if self.pairs < 1 or self.frames < 1:
@@ -60,14 +67,16 @@ class Batch:
     low: Planes
     truth: Planes
     frames: int
+    levels: Tensor | None = None
+    """(G,) restoration levels of the equal parts of the batch, in their order."""
     target: Tensor | None = None
     """What a network that adds a residual to a classical upscale should come up with, in the shape it leaves its last layer."""
 
     def to(self, device: torch.device) -> Batch:
         """The same on a device."""
         low, truth = ((p[0].to(device, non_blocking=True), p[1].to(device, non_blocking=True)) for p in (self.low, self.truth))
-        target = None if self.target is None else self.target.to(device, non_blocking=True)
-        return Batch(low, truth, self.frames, target)
+        levels, target = (None if t is None else t.to(device, non_blocking=True) for t in (self.levels, self.target))
+        return Batch(low, truth, self.frames, levels, target)
 
 
 class Loader:
@@ -85,6 +94,10 @@ class Loader:
         if settings.pairs % share[1]:
             raise UsageError(f"batch.pairs = {settings.pairs}: can't be shared out among {share[1]} workers; choose a multiple")
         own = settings.pairs // share[1]
+        if settings.levels and settings.levels % share[1]:
+            raise UsageError(f"batch.levels = {settings.levels}: can't be shared out among {share[1]} workers; choose a multiple")
+        parts = settings.levels // share[1]
+        self._own_levels = slice(share[0] * parts, (share[0] + 1) * parts)
         self._own = slice(share[0] * own, (share[0] + 1) * own)
         scale, side = shards.scale, settings.truth_px
         if side % (2 * scale):
@@ -95,10 +108,20 @@ class Loader:
                 have = f"{first['truth_size'][1]}x{first['truth_size'][0]}, {first['frames']} frame(s)"
                 raise UsageError(f"{folder}: its pairs are {have}; a batch needs {side}x{side}, {settings.frames} frame(s): make a larger one")
 
+    @functools.cached_property
+    def _by_level(self) -> tuple[np.ndarray, np.ndarray]:
+        """(levels of all pairs, ascending; their numbers). Raises UsageError where a pair has none."""
+        records = [self._shards.record(n) for n in range(len(self._shards))]
+        if any("level" not in r for r in records):
+            raise UsageError("batch.levels: the pairs have no restoration level; make a data set with degrade.levels (configs/dataset/real.toml)")
+        levels = np.array([r["level"] for r in records], np.float32)
+        order = np.argsort(levels, kind="stable")
+        return levels[order], order
+
     def batch(self, step: int) -> Batch:
         """The batch of a step."""
         settings = self._settings
-        crops, turn = self._drawn(step)
+        crops, turn, levels = self._drawn(step)
         if self._resident is not None:
             low, truth = self._resident.cut(crops, settings.frames, settings.truth_px)
         else:
@@ -107,24 +130,40 @@ class Loader:
         if settings.orientations == 8:
             # One turn for the batch; flipping up and down was drawn for each pair already.
             low, truth = oriented(low, turn & 5), oriented(truth, turn & 5)
-        return Batch(low, truth, settings.frames)
+        return Batch(low, truth, settings.frames, levels)
 
-    def _drawn(self, step: int) -> tuple[list[Crop], int]:
-        """What this process's part of a batch takes of which pairs, and how the whole is turned."""
+    def _chosen(self, rng: np.random.Generator) -> tuple[list[int], Tensor | None]:
+        """Pairs of a batch, and the restoration level of each of its parts: every level as often, whatever the pairs have most."""
+        settings = self._settings
+        if not settings.levels:
+            return rng.integers(len(self._shards), size=settings.pairs).tolist(), None
+        levels, order = self._by_level
+        size = min(len(order), max(settings.pairs // settings.levels, round(_ALIKE * len(order))))
+        chosen: list[int] = []
+        means = []
+        for wanted in rng.random(settings.levels):
+            first = min(max(int(np.searchsorted(levels, wanted)) - size // 2, 0), len(order) - size)
+            part = first + rng.integers(size, size=settings.pairs // settings.levels)
+            chosen += order[part].tolist()
+            means.append(float(levels[part].mean()))
+        return chosen, torch.tensor(means)[self._own_levels]
+
+    def _drawn(self, step: int) -> tuple[list[Crop], int, Tensor | None]:
+        """What this process's part of a batch takes of which pairs, how the whole is turned, and the levels of its parts."""
         settings, shards = self._settings, self._shards
         rng = np.random.Generator(np.random.Philox(key=[self._seed, step]))
-        chosen = rng.integers(len(shards), size=settings.pairs)
+        chosen, levels = self._chosen(rng)
         flips, reversals = rng.random(settings.pairs) < 0.5, rng.random(settings.pairs) < 0.5
         turn = int(rng.integers(8))
         side = settings.truth_px // shards.scale
         crops = []
-        for index, flip, backwards in zip(chosen.tolist(), flips.tolist(), reversals.tolist(), strict=True):
+        for index, flip, backwards in zip(chosen, flips.tolist(), reversals.tolist(), strict=True):
             record = shards.record(index)
             top, left = (int(rng.integers((extent - side) // 2 + 1)) * 2 for extent in record["low_size"])
             start = int(rng.integers(record["frames"] - settings.frames + 1))
             flipped = flip and settings.orientations > 1
             crops.append(Crop(index, top, left, start, flipped, backwards and settings.reverse and settings.frames > 1))
-        return crops[self._own], turn
+        return crops[self._own], turn, levels
 
     def _cut(self, crop: Crop) -> tuple[Codes, Codes]:
         """A crop of a pair, in time as well, as views."""

@@ -36,7 +36,22 @@ _RINGING_TAPS = 21
 _HALO_SIGMA_PX = 1.2
 _GRAIN_SIGMA_PX = 0.8
 _LATER = frozenset(
-    "generations presets bitrate bits_per_pixel sensor sensor_codes grain grain_codes halos halo_amount banding banding_bits siting levels".split()
+    [
+        "generations",
+        "presets",
+        "bitrate",
+        "bits_per_pixel",
+        "sensor",
+        "sensor_codes",
+        "grain",
+        "grain_codes",
+        "halos",
+        "halo_amount",
+        "banding",
+        "banding_bits",
+        "siting",
+        "levels",
+    ]
 )
 _SHARES = ("blur", "noise", "ringing", "codec", "two_stage", "generations", "bitrate", "sensor", "grain", "halos", "banding", "siting")
 _SPANS = ("blur_sigma_px", "noise_codes", "ringing_cutoff", "crf", "bits_per_pixel", "sensor_codes", "grain_codes", "halo_amount", "banding_bits")

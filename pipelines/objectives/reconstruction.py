@@ -5,12 +5,14 @@ Other objectives build on it (`objectives`). Whatever one draws follows from the
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 import torch
 
 from models.architectures.recurrent import Recurrent
+from models.architectures.restoring import Restoring
 from models.layers.yuv_residual import BicubicSkip, bicubic, pack
 from models.losses.features import Features, load_features
 from models.losses.functions import LOSSES, SAMPLES, cosine_distance, perceptual, ssim_loss
@@ -57,15 +59,17 @@ class Reconstruction:
     def _with_target(self, batch: Batch, network: BicubicSkip | Recurrent) -> Batch:
         luma, chroma = bicubic(batch.low, self.settings.scale)
         target = pack((batch.truth[0] - luma, batch.truth[1] - chroma), network.packing)
-        return Batch(batch.low, batch.truth, batch.frames, target.contiguous(memory_format=torch.channels_last))
+        return replace(batch, target=target.contiguous(memory_format=torch.channels_last))
 
     def loss(self, batch: Batch, step: int) -> Tensor:
         """What the network is to make small."""
         del step  # nothing is drawn here
         if batch.target is None:
-            return self._of_planes(forward(self.network, batch.low, batch.frames), batch)
+            return self._of_planes(forward(self.network, batch.low, batch.frames, batch.levels), batch)
         if isinstance(self.network, Recurrent):
             residual = self.network.residuals(batch.low, batch.frames)
+        elif isinstance(self.network, Restoring):
+            residual = self.network.residual(*batch.low, batch.levels)
         else:
             assert isinstance(self.network, BicubicSkip)
             residual = self.network.residual(*batch.low)
@@ -125,12 +129,14 @@ class Reconstruction:
         return torch.Generator(self.device).manual_seed(int(seed) % (1 << 63))
 
 
-def forward(network: nn.Module, low: Planes, frames: int) -> Planes:
+def forward(network: nn.Module, low: Planes, frames: int, levels: Tensor | None = None) -> Planes:
     """Clips through a network in training: luma (B·T,1,H,W), chroma (B·T,2,H/2,W/2) -> the same at `scale` times the size.
 
     T frames a clip, T running fastest; a recurrent network sees them one after the other, the ends repeated.
     """
     contract: Any = network.contract
+    if isinstance(network, Restoring):
+        return network(low, levels)  # type: ignore[no-any-return]
     if not (contract.past or contract.future or contract.recurrent):
         result: Planes = network(low)
         return result

@@ -76,6 +76,8 @@ class TrainSettings:
     description: str = ""
     init: str = ""
     """Name or file of a network to start from; a smaller one of the family is grown into this one."""
+    frozen: tuple[str, ...] = ()
+    """Beginnings of names of weights that stay as they begin."""
     steps: int = 60_000
     loss: str = "l1"
     """One of models.losses.functions.LOSSES, on luma and chroma."""
@@ -106,6 +108,10 @@ class TrainSettings:
         table = asdict(self)
         if self.objective == ObjectiveSettings():
             del table["objective"]
+        if not self.batch.levels:
+            del table["batch"]["levels"]
+        if not self.frozen:
+            del table["frozen"]
         return table
 
 

@@ -57,12 +57,13 @@ class Gradients:
 
 
 def _tensors(batch: Batch) -> list[Tensor]:
-    return [*batch.low, *batch.truth, *([] if batch.target is None else [batch.target])]
+    return [*batch.low, *batch.truth, *(t for t in (batch.levels, batch.target) if t is not None)]
 
 
 def _copy(batch: Batch) -> Batch:
     low, truth = ((p[0].clone(), p[1].clone()) for p in (batch.low, batch.truth))
-    return Batch(low, truth, batch.frames, None if batch.target is None else batch.target.clone())
+    levels, target = (None if t is None else t.clone() for t in (batch.levels, batch.target))
+    return Batch(low, truth, batch.frames, levels, target)
 
 
 def record_cuda_graph(work: Callable[[], Tensor]) -> Callable[[], Tensor]:

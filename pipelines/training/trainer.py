@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import torch
 
+from models.architectures.restoring import Restoring
 from models.catalog.loader import load_network
 from models.catalog.lookup import find
 from models.errors import Interrupted, UsageError
@@ -274,11 +275,14 @@ def _start(settings: TrainSettings, device: torch.device) -> State:
     torch.manual_seed(settings.seed)
     network = build(settings.architecture, settings.scale, settings.network)
     if settings.init:
-        weights, taken = grown(network, _weights_of(settings.init, settings.scale))
+        old = _weights_of(settings.init, settings.scale)
+        weights, taken = grown(network, network.begun_from(old) if isinstance(network, Restoring) else old)
         if not taken:
             raise UsageError(f"init = {settings.init!r}: none of its tensors fits {settings.architecture} {settings.network}; leave it out")
         network.load_state_dict(weights)
     network.to(device).to(memory_format=torch.channels_last)
+    for name, parameter in network.named_parameters():
+        parameter.requires_grad_(not name.startswith(settings.frozen))
     choice, parameters = settings.optimizer, list(network.parameters())
     optimizer: torch.optim.Optimizer
     if choice.kind == "adam":

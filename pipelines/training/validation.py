@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+from models.architectures.restoring import at_level
 from pipelines.frames.images import sheet, to_pixels
 from pipelines.frames.reference_upscaler import classical, upscale
 from pipelines.frames.samples import to_values
@@ -43,7 +44,7 @@ class Validation:
         for index in self._chosen:
             pair = self._shards[index]
             low, truth = to_values(pair.low), to_values(pair.truth)
-            ours = self._score(upscale(network, _on(low, device)), truth)
+            ours = self._score(upscale(at_level(network, pair.record.get("level", 0.0)), _on(low, device)), truth)
             if index not in self._plain:
                 self._plain[index] = self._score(classical(low, self._shards.scale, "lanczos"), truth)
             stages = pair.record["degradation"]["stages"]
@@ -66,7 +67,7 @@ class Validation:
         for index in _spread(len(self._shards), _SHOWN):
             pair = self._shards[index]
             low, truth = to_values(pair.low), to_values(pair.truth)
-            made = _on(upscale(network, _on(low, device)), torch.device("cpu"))
+            made = _on(upscale(at_level(network, pair.record.get("level", 0.0)), _on(low, device)), torch.device("cpu"))
             shown = (classical(low, scale, "nearest"), classical(low, scale, "lanczos"), made, truth)
             rows.append([to_pixels(p, len(pair.low.luma) // 2, int(pair.record.get("matrix", 5))) for p in shown])
         return sheet(rows)

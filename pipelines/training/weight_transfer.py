@@ -24,7 +24,7 @@ def grown(network: nn.Module, old: Mapping[str, Tensor]) -> tuple[dict[str, Tens
     """
     own = {k: v.clone() for k, v in network.state_dict().items()}
     inputs: Mapping[str, list[int]] = getattr(network, "old_inputs", {})
-    width = max((v.shape[0] for k, v in old.items() if k.startswith("body.") and v.dim() == 4), default=0)
+    width = max((v.shape[0] for k, v in old.items() if "body." in k and v.dim() == 4), default=0)
     taken = set()
     for name, start in own.items():
         before = old.get(name)
@@ -33,7 +33,7 @@ def grown(network: nn.Module, old: Mapping[str, Tensor]) -> tuple[dict[str, Tens
             taken.add(name)
     if taken:
         for name, start in own.items():
-            if name.startswith("body.") and name not in old and start.dim() == 4 and start.shape[0] == start.shape[1] >= width:
+            if "body." in name and name not in old and start.dim() == 4 and start.shape[0] == start.shape[1] >= width:
                 own[name] = _passing_on(start, width)
     return own, taken
 
@@ -41,7 +41,7 @@ def grown(network: nn.Module, old: Mapping[str, Tensor]) -> tuple[dict[str, Tens
 def _fits(name: str, before: Tensor, start: Tensor) -> bool:
     if before.dim() != start.dim() or before.shape[2:] != start.shape[2:]:
         return False
-    if name.startswith("tail.") and before.shape[0] != start.shape[0]:
+    if "tail." in name and before.shape[0] != start.shape[0]:
         return False
     return all(b <= s for b, s in zip(before.shape, start.shape, strict=True))
 

@@ -1,0 +1,93 @@
+"""`Restoring`: the trunk of the family for footage that was compressed: its weights depend on how damaged the footage is.
+
+At a few restoration levels it has weights of its own, and between two of them a mixture (Wang et al. 2019, arXiv:1811.10515), trained as such. So
+one level for a whole shot costs nothing: `at` makes a plain `Compact` of it. Level 0 can be kept at a network for clean sources.
+"""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from models.architectures.compact import Compact
+from models.layers.activations import relu_
+from models.layers.yuv_residual import BicubicSkip, pack
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from models.network import Planes
+
+__all__ = ["Restoring", "at_level"]
+
+
+class Restoring(BicubicSkip):
+    """`Compact` with weights at each of `levels`."""
+
+    def __init__(self, *, scale: int, width: int = 32, depth: int = 8, levels: tuple[float, ...] | list[float] = (0.0, 0.5, 1.0)) -> None:
+        """width, depth: see `Compact`. levels: ascending restoration levels, the first 0 and the last 1."""
+        if len(levels) < 2 or levels[0] != 0 or levels[-1] != 1 or any(a >= b for a, b in pairwise(levels)):
+            raise TypeError(f"levels = {levels}: expected to ascend from 0 to 1")
+        super().__init__(scale=scale, packing=scale, halo_px=2 * (depth + 2))
+        self._shape = {"scale": scale, "width": width, "depth": depth}
+        self.levels = tuple(float(n) for n in levels)
+        self.knots = nn.ModuleList(Compact(**self._shape) for _ in levels)
+
+    def at(self, level: float) -> Compact:
+        """The plain network for footage of a restoration level, 0 to 1."""
+        plain = Compact(**self._shape)
+        with torch.no_grad():
+            for layer, found in zip(_layers(plain), self._weights(torch.tensor(level)), strict=True):
+                layer.weight.copy_(found[0])
+                layer.bias.copy_(found[1])  # type: ignore[union-attr]
+        return plain.to(next(self.parameters()).device).train(self.training)
+
+    def trunk(self, x: Tensor, levels: Tensor | None = None) -> Tensor:
+        """(B,6,H/2,W/2) -> (B,6·scale²,H/2,W/2). levels: (G,) of equal parts of the batch, in their order; None: the middle of the range."""
+        if levels is None:
+            levels = torch.full((1,), 0.5, device=x.device)
+        return torch.cat([self._at(part, level) for part, level in zip(x.chunk(len(levels)), levels, strict=True)])
+
+    def residual(self, luma: Tensor, chroma: Tensor, levels: Tensor | None = None) -> Tensor:
+        """See `BicubicSkip.residual`, and `trunk` for levels."""
+        return self.trunk(pack((luma, chroma)), levels)
+
+    def forward(self, planes: Planes, levels: Tensor | None = None) -> Planes:
+        """See `BicubicSkip.forward`, and `trunk` for levels."""
+        return self.added(planes, self.residual(*planes, levels))
+
+    def _at(self, x: Tensor, level: Tensor) -> Tensor:
+        weights = list(self._weights(level))
+        for weight, bias in weights[:-1]:
+            x = relu_(F.conv2d(x, weight, bias, padding=1))
+        return F.conv2d(x, *weights[-1], padding=1)
+
+    def _weights(self, level: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
+        """Weight and bias of each layer at a level, a scalar."""
+        ramps = [((level - low) / (high - low)).clamp(0, 1) for low, high in pairwise(self.levels)]
+        for layers in zip(*(_layers(knot) for knot in self.knots), strict=True):
+            weight, bias = layers[0].weight, layers[0].bias
+            for ramp, layer in zip(ramps, layers[1:], strict=True):
+                weight, bias = torch.lerp(weight, layer.weight, ramp), torch.lerp(bias, layer.bias, ramp)  # type: ignore[arg-type]
+            yield weight, bias  # type: ignore[misc]
+
+    def begun_from(self, old: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Weights of a plain network of the family, for every level."""
+        if any(name.startswith("knots.") for name in old):
+            return dict(old)
+        return {f"knots.{number}.{name}": tensor for number in range(len(self.knots)) for name, tensor in old.items()}
+
+
+def _layers(plain: nn.Module) -> list[nn.Conv2d]:
+    """The convolutions of a `Compact`, in the order of the data."""
+    assert isinstance(plain, Compact)
+    return [plain.head, *plain.body, plain.tail]  # type: ignore[list-item]
+
+
+def at_level(network: nn.Module, level: float) -> nn.Module:
+    """A network as it runs on footage of a restoration level."""
+    return network.at(level).eval() if isinstance(network, Restoring) else network
