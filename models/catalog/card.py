@@ -61,6 +61,11 @@ class Card:
         """Looks at more than the frame itself."""
         return self.recurrent or bool(self.past or self.future)
 
+    @property
+    def restores(self) -> bool:
+        """Takes a restoration level."""
+        return self.architecture == "restoring"
+
 
 def user_folder() -> Path:
     """Where `vsr models add` keeps networks."""

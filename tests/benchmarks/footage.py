@@ -1,0 +1,179 @@
+"""Networks on compressed footage: `python -m tests.benchmarks.footage [NETWORK...]`, the table that opens docs/models.md.
+
+Each clip of the shared material is halved (antialiased bicubic), encoded by x264 medium at CRF 18, 24 and 30, decoded and doubled by each
+network and by Lanczos. Told are mean gains over Lanczos in PSNR-Y (dB) and VMAF-NEG, flicker as a share of Lanczos' and, with
+`--features`, the deep-feature distance as a share of Lanczos'. Networks that take a restoration level get what `--level` says:
+the measured one of the clip ("measured"), the estimator's ("auto"), or a number.
+Freedoom is left out, which networks are trained on.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+from collections import defaultdict
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+
+from models.catalog.loader import load_network
+from models.catalog.lookup import find
+from pipelines.datasets.damage import level_of_damage, measure_damage
+from pipelines.datasets.degradation import Degradation, Stage, degrade
+from pipelines.frames.reference_upscaler import classical, upscale
+from pipelines.frames.samples import Codes, from_values, to_values
+from pipelines.frames.video_reader import Footage
+from pipelines.probe.probe import probe
+from pipelines.quality import metrics
+from pipelines.quality.ffmpeg_metrics import Meter
+from tests.benchmarks.report import table
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from models.network import Planes
+
+CRFS = (18, 24, 30)
+MEDIUM = 1
+"""Of the presets of H.264."""
+TRAINED_ON = frozenset({"game_1080p_with_sound"})
+_BORDER_PX = 2
+
+
+@dataclass(frozen=True, eq=False)
+class Case:
+    """A clip at one CRF."""
+
+    clip: str
+    crf: int
+    low: Codes
+    clean: Codes
+    truth: Codes
+    rate: int
+    matrix: int
+
+
+def cases(folder: Path, crfs: Sequence[int], frames: int, only: str) -> Iterator[Case]:
+    """All clips at all CRFs."""
+    paths = sorted([*(folder / "eval" / "video").glob("*.mp4"), *(folder / "eval").glob("vid4_*.mkv")])
+    for path in paths:
+        if path.stem in TRAINED_ON or (only and not any(part in path.stem for part in only.split(","))):
+            continue
+        footage = Footage(probe(path))
+        height, width = footage.height // 4 * 4, footage.width // 4 * 4
+        first = max(0, min(footage.info.frame_count // 3, footage.info.frame_count - frames))  # films begin in the dark
+        stretch = [(first, min(first + frames, footage.info.frame_count))]
+        clip = [footage.codes(f).crop(0, 0, height, width) for _, f in footage.frames_at(stretch)]
+        truth = Codes(np.concatenate([c.luma for c in clip]), np.concatenate([c.chroma for c in clip]), footage.bits)
+        clean = degrade(truth, Degradation(), scale=2)
+        for crf in crfs:
+            low = degrade(clean, Degradation((Stage(codec="h264", quality=crf, preset=MEDIUM),)), scale=1)
+            yield Case(path.stem, crf, low, clean, truth, max(1, round(footage.info.rate)), int(footage.tags.matrix))
+
+
+def level_of(case: Case, wanted: str) -> float:
+    """The restoration level that networks are told."""
+    if wanted == "measured":
+        return level_of_damage(measure_damage(case.low, case.clean))
+    if wanted == "auto":
+        raise NotImplementedError
+    return float(wanted)
+
+
+def thinned(case: Case, every: int) -> Case:
+    """Every so-manyth of its frames, as they came out of the codec."""
+    chosen = slice(every - 1, None, every)
+    return replace(case, low=case.low.frames(chosen), clean=case.clean.frames(chosen), truth=case.truth.frames(chosen))
+
+
+def results(case: Case, names: Sequence[str], level: float) -> dict[str, Planes]:
+    """What each network makes of a clip; Lanczos first."""
+    low = to_values(case.low)
+    made = {"lanczos": classical(low, 2, "lanczos")}
+    for name in names:
+        (card,) = [c for c in find(name) if c.scale == 2]
+        network = load_network(card, level=level)
+        made[name] = upscale(network.module, low, contract=network.contract, bf16=True, matrix=case.matrix)
+    return made
+
+
+def scores(case: Case, made: dict[str, Planes], measure: Callable[[Planes, Planes, int], float] | None, *, vmaf: bool) -> dict[str, dict[str, float]]:
+    """PSNR-Y, VMAF-NEG, flicker and distance of each result."""
+    found: dict[str, dict[str, float]] = {}
+    truth = to_values(case.truth)
+    codes = {name: from_values(planes, case.truth.bits) for name, planes in made.items()}
+    unit = 1 << (case.truth.bits - 8)
+    theirs = metrics.trim(torch.from_numpy(case.truth.luma.astype(np.float32)) / unit, _BORDER_PX)
+    for name, result in codes.items():
+        ours = metrics.trim(torch.from_numpy(result.luma.astype(np.float32)) / unit, _BORDER_PX)
+        row = {"psnr": float(np.mean([metrics.psnr(a, b) for a, b in zip(ours, theirs, strict=True)]))}
+        if len(ours) > 1:
+            row["flicker"] = metrics.flicker(ours, theirs)
+        if measure is not None:
+            row["distance"] = measure(made[name], truth, case.matrix)
+        found[name] = row
+    if vmaf:
+        height, width = case.truth.luma.shape[1:]
+        with Meter(width, height, case.truth.bits, results=len(codes), rate=case.rate) as meter:
+            for number in range(len(case.truth.luma)):
+                meter.add([c.frames(slice(number, number + 1)) for c in (*codes.values(), case.truth)])
+            for row, figures in zip(found.values(), meter.figures(), strict=True):
+                row["vmaf_neg"] = float(np.mean(figures["vmaf_neg"]))
+    return found
+
+
+def summary(rows: list[dict[str, Any]], names: Sequence[str]) -> str:
+    """The table."""
+    lines = []
+    by_crf: dict[int, list[dict[str, Any]]] = defaultdict(list)
+    for row in rows:
+        by_crf[row["crf"]].append(row)
+    for name in names:
+        cells = [name]
+        for crf in sorted(by_crf):
+            told = by_crf[crf]
+
+            def mean(key: str, told: list[dict[str, Any]] = told, name: str = name, *, share: bool) -> float:
+                pairs = [(r["scores"][name][key], r["scores"]["lanczos"][key]) for r in told if key in r["scores"][name]]
+                return float(np.mean([a / b if share else a - b for a, b in pairs])) if pairs else float("nan")
+
+            figures = (mean("psnr", share=False), mean("vmaf_neg", share=False), mean("distance", share=True), mean("flicker", share=True))
+            cells.append("{:+.2f} / {:+.1f} / {:.2f} / {:.2f}".format(*figures))
+        lines.append(cells)
+    return table(["PSNR-Y dB / VMAF-NEG / distance × / flicker ×", *(f"crf {crf}" for crf in sorted(by_crf))], lines)
+
+
+def main() -> None:
+    """See the module's docstring."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("networks", nargs="*", default=["fast-x2", "quality-x2"])
+    parser.add_argument("--frames", type=int, default=24)
+    parser.add_argument("--every", type=int, default=1, help="Judge one frame in so many; more than 1: flicker and VMAF mean little.")
+    parser.add_argument("--level", default="measured")
+    parser.add_argument("--crf", type=int, nargs="*", default=CRFS)
+    parser.add_argument("--clips", default="", help="Parts of names, with commas between.")
+    parser.add_argument("--no-vmaf", action="store_true")
+    parser.add_argument("--features", action="store_true", help="Deep-feature distance, too.")
+    parser.add_argument("--json", type=Path, help="Write all figures there.")
+    given = parser.parse_args()
+    measure = None
+    rows = []
+    for case in cases(Path(os.environ["VSR_SHARED_DATA"]), given.crf, given.frames, given.clips):
+        level = level_of(case, given.level)
+        case = thinned(case, given.every)  # noqa: PLW2901
+        made = results(case, given.networks, level)
+        found = scores(case, made, measure, vmaf=not given.no_vmaf)
+        rows.append({"clip": case.clip, "crf": case.crf, "level": level, "scores": found})
+        gains = "  ".join(f"{n} {found[n]['psnr'] - found['lanczos']['psnr']:+.2f} dB" for n in given.networks)
+        print(f"{case.clip} crf {case.crf}: level {level:.2f}  Lanczos {found['lanczos']['psnr']:.2f} dB  {gains}", flush=True)
+        if given.json:
+            given.json.write_text(json.dumps(rows, indent=1), encoding="utf-8")
+    print(summary(rows, given.networks))
+
+
+if __name__ == "__main__":
+    main()
