@@ -2,6 +2,7 @@
 
 At a few restoration levels it has weights of its own, and between two of them a mixture (Wang et al. 2019, arXiv:1811.10515), trained as such. So
 one level for a whole shot costs nothing: `at` makes a plain `Compact` of it. Level 0 can be kept at a network for clean sources.
+A second set of weights, trained from the first for crisp detail, can lie beside it; in between is again a mixture.
 """
 
 from __future__ import annotations
@@ -28,20 +29,23 @@ __all__ = ["Restoring", "at_level"]
 class Restoring(BicubicSkip):
     """`Compact` with weights at each of `levels`."""
 
-    def __init__(self, *, scale: int, width: int = 32, depth: int = 8, levels: tuple[float, ...] | list[float] = (0.0, 0.5, 1.0)) -> None:
-        """width, depth: see `Compact`. levels: ascending restoration levels, the first 0 and the last 1."""
+    def __init__(
+        self, *, scale: int, width: int = 32, depth: int = 8, levels: tuple[float, ...] | list[float] = (0.0, 0.5, 1.0), crisp: bool = False
+    ) -> None:
+        """width, depth: see `Compact`. levels: ascending restoration levels, the first 0 and the last 1. crisp: with the second set; it is trained."""
         if len(levels) < 2 or levels[0] != 0 or levels[-1] != 1 or any(a >= b for a, b in pairwise(levels)):
             raise TypeError(f"levels = {levels}: expected to ascend from 0 to 1")
         super().__init__(scale=scale, packing=scale, halo_px=2 * (depth + 2))
         self._shape = {"scale": scale, "width": width, "depth": depth}
         self.levels = tuple(float(n) for n in levels)
         self.knots = nn.ModuleList(Compact(**self._shape) for _ in levels)
+        self.crisp = nn.ModuleList(Compact(**self._shape) for _ in levels) if crisp else None
 
-    def at(self, level: float) -> Compact:
-        """The plain network for footage of a restoration level, 0 to 1."""
+    def at(self, level: float, detail: float = 0.0) -> Compact:
+        """The plain network for footage of a restoration level, 0 to 1. detail: from the faithful weights (0) to the crisp ones (1)."""
         plain = Compact(**self._shape)
         with torch.no_grad():
-            for layer, found in zip(_layers(plain), self._weights(torch.tensor(level)), strict=True):
+            for layer, found in zip(_layers(plain), self._weights(torch.tensor(level), detail), strict=True):
                 layer.weight.copy_(found[0])
                 layer.bias.copy_(found[1])  # type: ignore[union-attr]
         return plain.to(next(self.parameters()).device).train(self.training)
@@ -61,25 +65,37 @@ class Restoring(BicubicSkip):
         return self.added(planes, self.residual(*planes, levels))
 
     def _at(self, x: Tensor, level: Tensor) -> Tensor:
-        weights = list(self._weights(level))
+        weights = list(self._weights(level, 0.0 if self.crisp is None else 1.0))
         for weight, bias in weights[:-1]:
             x = relu_(F.conv2d(x, weight, bias, padding=1))
         return F.conv2d(x, *weights[-1], padding=1)
 
-    def _weights(self, level: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
+    def _weights(self, level: Tensor, detail: float) -> Iterator[tuple[Tensor, Tensor]]:
         """Weight and bias of each layer at a level, a scalar."""
+        if self.crisp is None or not detail:
+            yield from self._along(self.knots, level)
+        elif detail == 1:
+            yield from self._along(self.crisp, level)
+        else:
+            for one, other in zip(self._along(self.knots, level), self._along(self.crisp, level), strict=True):
+                yield torch.lerp(one[0], other[0], detail), torch.lerp(one[1], other[1], detail)
+
+    def _along(self, knots: nn.ModuleList, level: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
+        """The same of one set of weights."""
         ramps = [((level - low) / (high - low)).clamp(0, 1) for low, high in pairwise(self.levels)]
-        for layers in zip(*(_layers(knot) for knot in self.knots), strict=True):
+        for layers in zip(*(_layers(knot) for knot in knots), strict=True):
             weight, bias = layers[0].weight, layers[0].bias
             for ramp, layer in zip(ramps, layers[1:], strict=True):
                 weight, bias = torch.lerp(weight, layer.weight, ramp), torch.lerp(bias, layer.bias, ramp)  # type: ignore[arg-type]
             yield weight, bias  # type: ignore[misc]
 
     def begun_from(self, old: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """Weights of a plain network of the family, for every level."""
-        if any(name.startswith("knots.") for name in old):
-            return dict(old)
-        return {f"knots.{number}.{name}": tensor for number in range(len(self.knots)) for name, tensor in old.items()}
+        """Weights of a plain network of the family, for every level, or of one like this; the crisp ones begin as the faithful ones."""
+        found = dict(old)
+        if not any(name.startswith("knots.") for name in old):
+            found = {f"knots.{number}.{name}": tensor for number in range(len(self.knots)) for name, tensor in old.items()}
+        faithful = {name.removeprefix("knots."): tensor for name, tensor in found.items() if name.startswith("knots.")}
+        return {**{f"crisp.{name}": tensor for name, tensor in faithful.items()}, **found}
 
 
 def _layers(plain: nn.Module) -> list[nn.Conv2d]:
@@ -89,5 +105,5 @@ def _layers(plain: nn.Module) -> list[nn.Conv2d]:
 
 
 def at_level(network: nn.Module, level: float) -> nn.Module:
-    """A network as it runs on footage of a restoration level."""
-    return network.at(level).eval() if isinstance(network, Restoring) else network
+    """A network as it is trained, on footage of a restoration level."""
+    return network.at(level, 1.0).eval() if isinstance(network, Restoring) else network

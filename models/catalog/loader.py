@@ -17,12 +17,19 @@ __all__ = ["load_network"]
 
 
 def load_network(
-    card: Card, *, height: int = 0, width: int = 0, chroma_offset: tuple[float, float] | None = None, level: float | None = None
+    card: Card,
+    *,
+    height: int = 0,
+    width: int = 0,
+    chroma_offset: tuple[float, float] | None = None,
+    restore: float | None = None,
+    detail: float = 0.0,
 ) -> LoadedNetwork:
     """Make the network of a card, in fp32 on the CPU.
 
     height, width: size to reach, for classical scalers. chroma_offset: siting of the planes a classical scaler is given.
-    level: restoration level, 0 to 1, of a network that takes one, which becomes a plain one; None: as it is stored, for training.
+    restore: restoration level, 0 to 1, for a network that takes one, which becomes a plain one; None: as it is stored, for training.
+    detail: from its faithful weights (0) to its crisp ones (1), where it has both.
     Raises MediaError where the weights are not what the card says.
     """
     from models.network import LoadedNetwork
@@ -53,6 +60,6 @@ def load_network(
         odd = min(set(expected.items()) ^ set(found.items()))[0]
         raise MediaError(f"{card.path}: its tensors are not those of {card.architecture} {card.settings}; the first that differs is {odd}")
     network.load_state_dict({k: v.float() for k, v in load_file(card.path).items()})
-    if level is not None and card.restores:
-        network = network.at(level)
+    if restore is not None and card.restores:
+        network = network.at(restore, detail)
     return LoadedNetwork(card.name, network.eval(), network.contract, card.sha256, card.more)

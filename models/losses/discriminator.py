@@ -14,7 +14,7 @@ from torch.nn.utils.parametrizations import spectral_norm
 from models.layers.yuv_residual import CHANNELS, pack
 from models.network import Planes
 
-__all__ = ["Discriminator"]
+__all__ = ["DISCRIMINATORS", "Discriminator", "UNetDiscriminator"]
 
 
 class Discriminator(nn.Module):
@@ -41,3 +41,32 @@ class Discriminator(nn.Module):
             x = F.leaky_relu(layer(x), 0.2)
         logits: Tensor = self.verdict(x)
         return logits
+
+
+class UNetDiscriminator(nn.Module):
+    """Planes -> one logit for every place of chroma, which knows the place and its surroundings (Schönfeld et al. 2020, arXiv:2002.12655)."""
+
+    def __init__(self, *, width: int = 32) -> None:
+        """width: channels at chroma resolution, doubled at each of two halvings; with spectral normalisation, as in Real-ESRGAN."""
+        super().__init__()
+        self.first = nn.Conv2d(CHANNELS, width, 3, padding=1)
+        self.down = nn.ModuleList(spectral_norm(nn.Conv2d(width * n, 2 * width * n, 4, stride=2, padding=1, bias=False)) for n in (1, 2))
+        self.up = nn.ModuleList(spectral_norm(nn.Conv2d(2 * width * n, width * n, 3, padding=1, bias=False)) for n in (2, 1))
+        self.last = spectral_norm(nn.Conv2d(width, width, 3, padding=1, bias=False))
+        self.verdict = nn.Conv2d(width, 1, 3, padding=1)
+
+    def forward(self, planes: Planes) -> Tensor:
+        """Luma (B,1,H,W), chroma (B,2,H/2,W/2), sides that divide by 8 -> logits (B,1,H/2,W/2)."""
+        x = F.leaky_relu(self.first(pack(planes)), 0.2)
+        seen = []
+        for layer in self.down:
+            seen.append(x)
+            x = F.leaky_relu(layer(x), 0.2)
+        for layer in self.up:
+            x = F.leaky_relu(layer(F.interpolate(x, scale_factor=2.0, mode="bilinear")), 0.2) + seen.pop()
+        logits: Tensor = self.verdict(F.leaky_relu(self.last(x), 0.2))
+        return logits
+
+
+DISCRIMINATORS: dict[str, type[Discriminator | UNetDiscriminator]] = {"patch": Discriminator, "unet": UNetDiscriminator}
+"""By the name a configuration gives."""

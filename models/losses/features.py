@@ -54,9 +54,7 @@ def load_features(name_or_path: str, device: torch.device) -> Features:
     else:
         cards = [c for c in find(name_or_path) if c.architecture == "autoencoder"]
         if not cards:
-            raise UsageError(
-                f"features {name_or_path!r}: expected an autoencoder, such as autoencoder-x2, or a file with the weights of VGG19 or VGG16"
-            )
+            raise UsageError(f"features {name_or_path!r}: expected an autoencoder, such as autoencoder-x2, or the weights of VGG19 or VGG16")
         module = load_network(cards[0]).module
     module.requires_grad_(requires_grad=False)
     module.eval().to(device, memory_format=torch.channels_last)
@@ -68,7 +66,10 @@ def _vgg16(path: Path, weights: dict[str, Tensor]) -> nn.Module:
     backbone = Backbone.of(weights)
     if backbone is None or backbone.name != "vgg16":
         raise UsageError(f"{path}: has no tensor {_LAST}; expected the weights of VGG19 or VGG16 as torchvision names them")
-    return _Vgg16(backbone)
+    module = _Vgg16(backbone)
+    with torch.no_grad():
+        module.measure_strengths()
+    return module
 
 
 class _Vgg16(nn.Module):
@@ -84,6 +85,7 @@ class _Vgg16(nn.Module):
                 layer.load_state_dict({"weight": weight, "bias": bias})
                 layers.append(layer)
             self._stages.append(layers)
+        self.strengths = [1.0] * stages
         self.register_buffer("mean", torch.tensor(MEAN).reshape(1, 3, 1, 1), persistent=False)
         self.register_buffer("deviation", torch.tensor(DEVIATION).reshape(1, 3, 1, 1), persistent=False)
 
@@ -94,8 +96,14 @@ class _Vgg16(nn.Module):
             x = F.max_pool2d(x, 2) if number else x
             for layer in layers:  # type: ignore[attr-defined]
                 x = relu_(layer(x))
-            found.append(x)
+            found.append(x / self.strengths[number])
         return found
+
+    def measure_strengths(self) -> None:
+        """Divide what each stage leaves by what it leaves of noise, so that stages and files of weights count alike."""
+        generator = torch.Generator().manual_seed(0)
+        luma = torch.rand(1, 1, 64, 64, generator=generator)
+        self.strengths = [float(maps.mean()) for maps in self((luma, torch.zeros(1, 2, 32, 32)))]
 
 
 class _Vgg19(nn.Module):

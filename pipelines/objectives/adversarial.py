@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from models.losses.discriminator import Discriminator
+from models.losses.discriminator import DISCRIMINATORS
 from models.losses.functions import ADVERSARIAL
 from pipelines.objectives.reconstruction import Reconstruction, forward
 
@@ -34,7 +34,7 @@ class Rivalry(Reconstruction):
     def __init__(self, settings: TrainSettings, network: nn.Module, device: torch.device, autocast: Callable[[], Any]) -> None:
         super().__init__(settings, network, device, autocast)
         torch.manual_seed(settings.seed + 1)
-        self.discriminator = Discriminator().to(device).to(memory_format=torch.channels_last)
+        self.discriminator = DISCRIMINATORS[settings.objective.discriminator]().to(device).to(memory_format=torch.channels_last)
         choice = settings.optimizer
         self._optimizer = torch.optim.Adam(self.discriminator.parameters(), lr=choice.learning_rate, betas=(0.5, 0.99))
         self._of_discriminator, self._of_generator = ADVERSARIAL[settings.objective.form]
@@ -47,7 +47,7 @@ class Rivalry(Reconstruction):
     def loss(self, batch: Batch, step: int) -> Tensor:
         """The generator's."""
         del step
-        luma, chroma = forward(self.network, batch.low, batch.frames)
+        luma, chroma = forward(self.network, batch.low, batch.frames, batch.levels)
         made = luma.float(), chroma.float()
         self._made = made[0].detach(), made[1].detach()
         # Spectral normalisation estimates in training mode only, and there is one estimate a step: the discriminator's own.

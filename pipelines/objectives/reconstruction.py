@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 import torch
+from torch.nn import functional as F
 
 from models.architectures.recurrent import Recurrent
 from models.architectures.restoring import Restoring
 from models.layers.yuv_residual import BicubicSkip, bicubic, pack
 from models.losses.features import Features, load_features
-from models.losses.functions import LOSSES, SAMPLES, cosine_distance, perceptual, ssim_loss
+from models.losses.functions import LOSSES, SAMPLES, cosine_distance, l1, perceptual, ssim_loss
 from pipelines.datasets.batch_loader import Batch
 
 if TYPE_CHECKING:
@@ -52,7 +53,13 @@ class Reconstruction:
         the last layer's channels, and neither resampling nor shuffling is left in the step.
         """
         objective = self.settings.objective
-        if self.settings.loss not in SAMPLES or not isinstance(self.network, BicubicSkip | Recurrent) or self._features is not None or objective.ssim:
+        if (
+            self.settings.loss not in SAMPLES
+            or not isinstance(self.network, BicubicSkip | Recurrent)
+            or self._features is not None
+            or objective.ssim
+            or objective.tone
+        ):
             return batch
         return self._with_target(batch, self.network)
 
@@ -83,6 +90,10 @@ class Reconstruction:
         if settings.chroma_weight:
             loss = loss + settings.chroma_weight * loss_of(chroma, batch.truth[1])
         loss = objective.pixel * loss
+        if objective.tone:
+            loss = loss + objective.tone * sum(
+                l1(F.avg_pool2d(a, n), F.avg_pool2d(b, n)) for a, b, n in ((luma, batch.truth[0], 8), (chroma, batch.truth[1], 4))
+            )
         if objective.ssim:
             loss = loss + objective.ssim * ssim_loss(luma, batch.truth[0])
         if self._features is not None:

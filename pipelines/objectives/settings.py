@@ -43,6 +43,10 @@ class ObjectiveSettings:
     """Of the difference of deep features."""
     features: str = ""
     """What those are taken from: name or file of an autoencoder, or a file with the weights of VGG19."""
+    tone: float = 0.0
+    """Of the difference of means over 8x8 pixels: what makes detail must not touch brightness and colour."""
+    discriminator: Literal["patch", "unet"] = "patch"
+    """One of models.losses.discriminator.DISCRIMINATORS."""
     adversarial: float = 0.0
     """Of what the discriminator says."""
     form: str = "non-saturating"
@@ -59,7 +63,7 @@ class ObjectiveSettings:
             raise UsageError(f"objective.form = {self.form!r}: expected one of {', '.join(ADVERSARIAL)}")
         if (self.cosine or self.perceptual) and not self.features:
             raise UsageError("objective.cosine and objective.perceptual want objective.features, such as autoencoder-x2")
-        if min(self.pixel, self.ssim, self.cosine, self.perceptual, self.adversarial, self.kl) < 0:
+        if min(self.pixel, self.ssim, self.cosine, self.perceptual, self.tone, self.adversarial, self.kl) < 0:
             raise UsageError("objective: weights can't be negative")
 
 
@@ -108,6 +112,8 @@ class TrainSettings:
         table = asdict(self)
         if self.objective == ObjectiveSettings():
             del table["objective"]
+        elif not self.objective.tone and self.objective.discriminator == "patch":
+            del table["objective"]["tone"], table["objective"]["discriminator"]
         if not self.batch.levels:
             del table["batch"]["levels"]
         if not self.frozen:

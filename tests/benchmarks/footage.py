@@ -90,13 +90,13 @@ def thinned(case: Case, every: int) -> Case:
     return replace(case, low=case.low.frames(chosen), clean=case.clean.frames(chosen), truth=case.truth.frames(chosen))
 
 
-def results(case: Case, names: Sequence[str], level: float) -> dict[str, Planes]:
+def results(case: Case, names: Sequence[str], level: float, detail: float) -> dict[str, Planes]:
     """What each network makes of a clip; Lanczos first."""
     low = to_values(case.low)
     made = {"lanczos": classical(low, 2, "lanczos")}
     for name in names:
         (card,) = [c for c in find(name) if c.scale == 2]
-        network = load_network(card, level=level)
+        network = load_network(card, restore=level, detail=detail)
         made[name] = upscale(network.module, low, contract=network.contract, bf16=True, matrix=case.matrix)
     return made
 
@@ -154,6 +154,7 @@ def main() -> None:
     parser.add_argument("--frames", type=int, default=24)
     parser.add_argument("--every", type=int, default=1, help="Judge one frame in so many; more than 1: flicker and VMAF mean little.")
     parser.add_argument("--level", default="measured")
+    parser.add_argument("--detail", type=float, default=0.0)
     parser.add_argument("--crf", type=int, nargs="*", default=CRFS)
     parser.add_argument("--clips", default="", help="Parts of names, with commas between.")
     parser.add_argument("--no-vmaf", action="store_true")
@@ -165,7 +166,7 @@ def main() -> None:
     for case in cases(Path(os.environ["VSR_SHARED_DATA"]), given.crf, given.frames, given.clips):
         level = level_of(case, given.level)
         case = thinned(case, given.every)  # noqa: PLW2901
-        made = results(case, given.networks, level)
+        made = results(case, given.networks, level, given.detail)
         found = scores(case, made, measure, vmaf=not given.no_vmaf)
         rows.append({"clip": case.clip, "crf": case.crf, "level": level, "scores": found})
         gains = "  ".join(f"{n} {found[n]['psnr'] - found['lanczos']['psnr']:+.2f} dB" for n in given.networks)
