@@ -32,7 +32,7 @@ class Restoring(BicubicSkip):
     def __init__(
         self, *, scale: int, width: int = 32, depth: int = 8, levels: tuple[float, ...] | list[float] = (0.0, 0.5, 1.0), crisp: bool = False
     ) -> None:
-        """width, depth: see `Compact`. levels: ascending restoration levels, the first 0 and the last 1. crisp: with the second set; it is trained."""
+        """width, depth: see `Compact`. levels: ascending restoration levels, the first 0 and the last 1. crisp: with the second set, to train it."""
         if len(levels) < 2 or levels[0] != 0 or levels[-1] != 1 or any(a >= b for a, b in pairwise(levels)):
             raise TypeError(f"levels = {levels}: expected to ascend from 0 to 1")
         super().__init__(scale=scale, packing=scale, halo_px=2 * (depth + 2))

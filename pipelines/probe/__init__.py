@@ -8,4 +8,5 @@ grain_measurement.py  measures film grain
 interlacing.py        detects interlacing and telecine
 packet_index.py       one pass over all packets
 probe.py              file -> VideoInfo
+restoration_level.py  estimates how damaged a film is from its decoded frames
 """
