@@ -12,11 +12,13 @@ from pathlib import Path
 from models.catalog.card import INTERPOLATORS, TRAINED, Card, read_card, sha256_of, user_folder
 from models.errors import MediaError, UsageError
 
-__all__ = ["cards", "default_model", "find", "foreign"]
+__all__ = ["cards", "default_model", "find", "foreign", "restoring_model"]
 
 
 _DEFAULT_ON_CPU, _DEFAULT_ON_GPU = ("fast", "lanczos"), ("quality", "fast", "lanczos")
 """Families, of which the first one that is there is taken."""
+_RESTORING = {"fast": "real-fast", "quality": "real"}
+"""Family for clean sources -> the one of its size for footage that was compressed."""
 
 
 def cards() -> list[Card]:
@@ -32,6 +34,12 @@ def default_model(*, on_gpu: bool = False) -> str:
     """The best network there is of those that keep up: a larger one on a GPU."""
     families = {c.family for c in cards()}
     return next(name for name in (_DEFAULT_ON_GPU if on_gpu else _DEFAULT_ON_CPU) if name in families)
+
+
+def restoring_model(clean: str) -> str | None:
+    """The family for compressed footage beside one for clean sources, where there is one."""
+    name = _RESTORING.get(clean)
+    return name if name in {c.family for c in cards()} else None
 
 
 def find(name_or_path: str) -> list[Card]:

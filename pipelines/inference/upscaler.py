@@ -37,12 +37,19 @@ if TYPE_CHECKING:
 
     from models.network import LoadedNetwork
     from pipelines.inference.transfer_ring import Accelerator
-    from pipelines.plan.plan import Plan
+    from pipelines.plan.plan import Plan, Stage
 
 __all__ = ["Upscaler"]
 
 
 _LEFT = SITING_OFFSETS[Siting.LEFT]
+
+
+def _loaded(stage: Stage, chroma_offset: tuple[float, float]) -> LoadedNetwork:
+    """The network of a stage; one that restores as the plain one that it is at the stage's level."""
+    return load_network(
+        stage.card, height=stage.height, width=stage.width, chroma_offset=chroma_offset, restore=stage.restore, detail=stage.detail or 0.0
+    )
 
 
 class Upscaler:
@@ -60,7 +67,7 @@ class Upscaler:
         """What a person should be told; whoever reads them empties the list."""
         self._source, self._target = PixelFormat.parse(plan.pix_fmt), PixelFormat.parse(plan.out_pix_fmt)
         self._offset = SITING_OFFSETS[Siting(plan.color.siting)]
-        stages = [(s, load_network(s.card, height=s.height, width=s.width, chroma_offset=self._offset)) for s in plan.stages]
+        stages = [(s, _loaded(s, self._offset)) for s in plan.stages]
         self._networks = [n for s, n in stages if s.card.name != "identity"]
         self._layers = 0
         for network in self._networks:

@@ -11,6 +11,7 @@ from safetensors.torch import save
 from torch import Tensor, nn
 
 from models.architectures.registry import ARCHITECTURES
+from models.architectures.restoring import Restoring
 from models.catalog.card import sha256_of
 from models.errors import UsageError
 from pipelines.storage.atomic_file import write_atomically
@@ -56,6 +57,7 @@ def gflop_per_megapixel(network: nn.Module) -> float:
             taps = module.kernel_size[0] * module.kernel_size[1] * module.out_channels // module.groups
             counted += 2 * taps * inputs[0].numel()
 
+    network = network.at(0.5) if isinstance(network, Restoring) else network
     hooks = [m.register_forward_hook(count) for m in network.modules() if isinstance(m, nn.Conv2d | nn.ConvTranspose2d)]
     try:
         with torch.inference_mode():

@@ -365,6 +365,10 @@ def _differences(old: dict[str, Any], new: dict[str, Any]) -> list[str]:
         old, new = shaping(old), shaping(new)
         if [s["card"] for s in old["stages"]] != [s["card"] for s in new["stages"]]:
             words["stages"] = f"the model ({before} before, {now} now)" if before != now else f"the weights of {now}"
+        elif any(
+            (a.get("restore"), a.get("detail")) != (b.get("restore"), b.get("detail")) for a, b in zip(old["stages"], new["stages"], strict=False)
+        ):
+            words["stages"] = "--restore, --detail, or how damaged the footage was found to be"
     keys = [key for key in new if old.get(key) != new.get(key)]
     return list(dict.fromkeys(words.get(key, key.replace("_", " ")) for key in keys if key != "timing_digest")) or ["the input's timing"]
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from models.catalog.card import Card
     from pipelines.plan.encoder_options import Encoder
 
-__all__ = ["LARGEST_CHUNK_BYTES", "Deinterlacing", "Plan", "Stage"]
+__all__ = ["LARGEST_CHUNK_BYTES", "Deinterlacing", "Plan", "Stage", "told"]
 
 
 FORMAT_VERSION = 3
@@ -39,6 +39,10 @@ class Stage:
     card: Card
     width: int
     height: int
+    restore: float | None = None
+    """Restoration level that its network is told, 0 to 1; None: it takes none."""
+    detail: float | None = None
+    """From its faithful weights, 0, to its crisp ones, 1; None: it has one set."""
 
 
 @dataclass(frozen=True)
@@ -104,7 +108,10 @@ class Plan:
 
     def to_json(self) -> dict[str, Any]:
         """As plain values, in a fixed order."""
-        return {"format": FORMAT_VERSION, **json.loads(json.dumps(dataclasses.asdict(self), default=str))}
+        table = json.loads(json.dumps(dataclasses.asdict(self), default=str))
+        # What a stage does not have is left out: ids of plans without it stay.
+        table["stages"] = [{k: v for k, v in stage.items() if v is not None} for stage in table["stages"]]
+        return {"format": FORMAT_VERSION, **table}
 
     @property
     def per_frame(self) -> int:
@@ -158,3 +165,10 @@ class Plan:
     def ids(self) -> frozenset[str]:
         """All ids that work of this very plan may bear: its own, and the one that former versions gave it."""
         return frozenset({self.id, former_id(self.to_json())})
+
+
+def told(stage: Stage, restore: float, detail: float) -> Stage:
+    """A stage with what its network is told of the footage and of the wish, where it takes that."""
+    if not stage.card.restores:
+        return stage
+    return dataclasses.replace(stage, restore=restore, detail=detail if stage.card.settings.get("crisp") else None)

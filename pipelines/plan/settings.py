@@ -138,6 +138,10 @@ class RunSettings:
     """Measure the source's film grain; where there is any, take it out (prefilter "denoise") and add as much to the result."""
     strength: float = 1.0
     """How much of the networks' result is taken: 0 the classical result, 1 all of theirs."""
+    restore: float | Literal["auto"] = "auto"
+    """How much damage networks that restore are to take away, 0 to 1; "auto": as much as the film's frames show."""
+    detail: float = 0.5
+    """Of networks with a faithful and a crisp set of weights: from the one (0) to the other (1)."""
     drop_incompatible: bool = False
     """Leave out what the output container can't hold, instead of refusing."""
     verify: Literal["seams", "full"] = "seams"
@@ -157,6 +161,10 @@ class RunSettings:
             raise UsageError(f"--keep-grain takes grain out by --prefilter denoise first; leave --prefilter {self.prefilter} out")
         if not 0 <= self.strength <= 1:
             raise UsageError(f"--strength {self.strength:g}: expected 0 (classical) to 1 (all of the network's result)")
+        if self.restore != "auto" and not 0 <= self.restore <= 1:
+            raise UsageError(f"--restore {self.restore:g}: expected auto, or 0 (nothing is damaged) to 1 (ruined)")
+        if not 0 <= self.detail <= 1:
+            raise UsageError(f"--detail {self.detail:g}: expected 0 (faithful) to 1 (crisp)")
         if self.deinterlace not in {"auto", "on", "bob", "off", "refuse"}:
             raise UsageError(f"--deinterlace {self.deinterlace}: expected auto, on, bob, off or refuse")
         if self.workers is not None and self.workers < 1:

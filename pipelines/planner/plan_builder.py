@@ -12,7 +12,7 @@ from pipelines.media.cicp import ColorTags
 from pipelines.media.pixel_format import Crop, PixelFormat
 from pipelines.plan.chunking import SETTLING_FRAMES, clean_starts, cut_chunks, cut_spans, frame_range, timing_digest
 from pipelines.plan.color_tags import output_tags
-from pipelines.plan.plan import LARGEST_CHUNK_BYTES, Plan
+from pipelines.plan.plan import LARGEST_CHUNK_BYTES, Plan, told
 from pipelines.plan.settings import parse_tile
 from pipelines.plan.tiling import YUV_TILE_PX
 from pipelines.planner.geometry import upright_sar
@@ -42,17 +42,18 @@ def make_plan(
     crop: Crop | None = None,
     bars: Crop | None = None,
     grain: tuple[tuple[float, ...], ...] = (),
+    restore: float = 0.0,
 ) -> Plan:
     """Put the plan together.
 
     cards: what the model names mean. encoder: as chosen for the target. decoded: planar format frames are decoded to.
-    color: the resolved tags. crop, bars: of the stored picture. grain: for each plane of the result.
+    color: the resolved tags. crop, bars: of the stored picture. grain: for each plane of the result. restore: for networks that are told it.
     """
     crop = crop or Crop()
     width, height = info.orientation.turn(*crop.size(info.width, info.height))
     out_width, out_height = encoder.width, encoder.height
     start, stop = frame_range(info, settings.range)
-    stages = choose_stages(cards, width, height, out_width, out_height)
+    stages = tuple(told(s, restore, settings.detail) for s in choose_stages(cards, width, height, out_width, out_height))
     sar = Fraction(1) if settings.square_pixels else upright_sar(info)
     fields = 2 if deinterlacing is not None and deinterlacing.bob else 1
     clean = clean_starts(info.index)[0] if not info.linear else array("q")

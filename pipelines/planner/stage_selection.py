@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 from fractions import Fraction
 from typing import TYPE_CHECKING
 
@@ -95,22 +94,21 @@ def _cascade(choice: Sequence[Card], need: Fraction, width: int, height: int, ou
 
 
 def _products(choice: Sequence[Card], depth: int) -> Iterator[list[Card]]:
-    """All cascades of that many networks. Only the first may look at neighbouring frames; then come `_followers`."""
+    """All cascades of that many networks. Only the first may look at neighbouring frames or restore; then come `_followers`."""
     if depth == 0:
         yield []
         return
     for card in choice:
-        for rest in _products(_followers() if card.temporal else choice, depth - 1):
+        for rest in _products(_followers(card) if card.temporal or card.restores else choice, depth - 1):
             yield [card, *rest]
 
 
-@functools.cache
-def _followers() -> tuple[Card, ...]:
-    """Networks for what a temporal one leaves to be done: the best ones of single frames."""
+def _followers(first: Card) -> tuple[Card, ...]:
+    """Networks for what a temporal or restoring one leaves to be done: those for clean single frames, of its size where there is one."""
     from models.catalog.lookup import cards
 
     known = cards()
-    for family in ("quality", "fast"):
+    for family in ("fast", "quality") if first.family.endswith("-fast") else ("quality", "fast"):
         found = tuple(c for c in known if c.family == family)
         if found:
             return found

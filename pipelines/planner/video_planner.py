@@ -9,7 +9,7 @@ from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from models.catalog.lookup import default_model, find
+from models.catalog.lookup import default_model, find, restoring_model
 from models.errors import CorruptError, MediaError, UsageError
 from pipelines.codec.decoder import Promise, planar_format
 from pipelines.codec.encoder import try_encoder
@@ -34,6 +34,7 @@ from pipelines.planner.resources import cuda_devices
 from pipelines.probe.black_bars import find_bars
 from pipelines.probe.grain_measurement import measure_grain
 from pipelines.probe.probe import probe
+from pipelines.probe.restoration_level import estimate_level
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Container
@@ -47,6 +48,8 @@ __all__ = ["chosen_model", "plan_video"]
 
 
 _CONTAINERS = {".mp4": "mp4", ".m4v": "mp4", ".mov": "mov", ".mkv": "matroska", ".webm": "webm"}
+_RESTORED_FROM = 0.2
+"""The restoration level from which networks for compressed footage are better than those for clean sources (docs/models.md)."""
 _STILLS = frozenset({".heic", ".heif", ".avif"})
 
 
@@ -70,6 +73,27 @@ def chosen_model(settings: RunSettings) -> str:
     return default_model(on_gpu=settings.device == "cuda" or (settings.device == "auto" and bool(cuda_devices())))
 
 
+def _restoring(settings: RunSettings, info: VideoInfo, *, full: bool) -> tuple[str, float, list[str]]:
+    """Which networks, the restoration level for those that take one, and what a person should know of the choice.
+
+    Where nobody names a network, a film above the level at which those for compressed footage are better gets one of them.
+    """
+    model = chosen_model(settings)
+    restoring = restoring_model(model) if settings.model == "auto" else None
+    if restoring is None and not any(c.restores for name in model.split(",") for c in find(name.strip())):
+        return model, 0.0, []
+    given = settings.restore != "auto"
+    level = float(settings.restore) if given else estimate_level(info, full=full)
+    if level is None:
+        return model, 0.0, []
+    said = f"restoration level {level:.2f}, {'as given' if given else 'by its frames'}"
+    if restoring is None:
+        return model, level, [said]
+    if level < _RESTORED_FROM:
+        return model, level, [f"{said}: clean enough for {model}"]
+    return restoring, level, [f"{said}: {restoring}, which takes compression and noise away"]
+
+
 def _plan(source: Path, output: Path | None, settings: RunSettings, info: VideoInfo) -> tuple[Planned, frozenset[int]]:
     if info.flaw and settings.on_corrupt == "fail":
         raise CorruptError(f"{info.flaw}; get it anew, or let --on-corrupt conceal take what is there")
@@ -81,7 +105,8 @@ def _plan(source: Path, output: Path | None, settings: RunSettings, info: VideoI
     if decoded.is_float:
         tags = replace(tags, range=int(Range.FULL), transfer=int(Transfer.SRGB))  # as it is decoded; the file holds linear light
     color, assumed = resolve(tags, decoded, height=info.height, codec=info.codec, picture=still or info.made_of_pictures)
-    cards = [find(name.strip()) for name in (chosen_model(settings)).split(",")]
+    model, level, said_of_level = _restoring(settings, info, full=color.range == Range.FULL)
+    cards = [find(name.strip()) for name in model.split(",")]
     learned = any(c.sha256 for choice in cards for c in choice)
     if settings.crop_bars and decoded.is_float:
         raise UsageError("--crop-bars can't look at OpenEXR; leave it out")
@@ -126,6 +151,7 @@ def _plan(source: Path, output: Path | None, settings: RunSettings, info: VideoI
         crop=crop,
         bars=Crop() if settings.crop_bars else found,
         grain=_for_result(grain, decoded, PixelFormat.parse(encoder.pix_fmt)),
+        restore=level,
     )
     _refuse_changes(info, plan)
     _refuse_unsaid(plan)
@@ -148,7 +174,8 @@ def _plan(source: Path, output: Path | None, settings: RunSettings, info: VideoI
     tags_lost = [] if picture else lost_tags(info, container, {s.index for s, _ in misfits})
     said_of_tags = [f"{container} can't hold these tags: {'; '.join(tags_lost)}"] if tags_lost else []
     notes = tuple(f"assumed {a}" for a in assumed)
-    info = replace(info, notes=(*info.notes, *said, *said_of_container, *said_of_tags, *said_of_bars, *said_of_grain, *_warnings(info, plan), *notes))
+    more = (*said_of_level, *said, *said_of_container, *said_of_tags, *said_of_bars, *said_of_grain)
+    info = replace(info, notes=(*info.notes, *more, *_warnings(info, plan), *notes))
     dropped = tuple(f"{s.type} stream {s.index} ({s.codec}): {why if (s, why) in lost else 'it holds nothing'}" for s, why in misfits)
     return Planned(str(source), str(target), plan, info, _estimate_bytes(info, plan), dropped=dropped), frozenset(s.index for s, _ in misfits)
 

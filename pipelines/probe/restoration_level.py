@@ -1,9 +1,9 @@
 """`estimate_level`: how damaged a film is, as one restoration level 0..1, by what its decoded frames look like.
 
 What a header says is not asked: a film encoded at CRF 32 and again at CRF 16 has the blocks of the first and the quantiser of the second.
-A small network looks at 128x128 tiles of some frames here and there (`tests.benchmarks.level` trains it on the pairs of a data set), and the
-median of the tiles counts. Its weights and activations are multiples of powers of two in double precision, so that every sum is exact and
-the level is the same on every machine, in whatever order a library adds.
+Statistics of 128x128 tiles of some frames here and there (how many frequencies of 8x8 blocks are gone, how much fine detail is left,
+how steps at the borders of blocks stand out) go through a small network that `tests.benchmarks.level` trains on the pairs of a data set; the
+median of the tiles counts. Transforms are exact in double precision, and the level is rounded to two decimals: it is the same everywhere.
 """
 
 from __future__ import annotations
@@ -20,21 +20,18 @@ from pipelines.codec.decoder import picture_planes, planar_format
 from pipelines.media.demuxer import open_source
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
     from pipelines.media.pixel_format import PixelFormat
     from pipelines.media.video_info import VideoInfo
 
-__all__ = ["GRID_PX", "TILE_PX", "WEIGHT_STEP", "estimate_level", "level_of_tile", "level_of_tiles"]
+__all__ = ["TILE_PX", "WEIGHTS", "estimate_level", "level_of_clip", "statistics"]
 
 
 WEIGHTS = Path(__file__).parents[2] / "models" / "trained" / "restoration-level.safetensors"
 TILE_PX = 128
 GRID_PX = 8
 """Tiles begin at multiples of it, as the blocks of codecs do."""
-WEIGHT_STEP, _ACTIVATION_STEP = 2.0**-12, 2.0**-8
-"""What weights and activations are multiples of."""
-_MOST_ACTIVATION = 255.0
 _PLACES = 8
 """Where a film is looked at."""
 _LOOKED_AT = (4, 7)
@@ -44,6 +41,11 @@ _TILES = 6
 _LEAST_ACTIVITY = 2.0
 """Mean squared difference of neighbouring pixels, in 8-bit codes squared, of a tile that is looked at."""
 _DIGITS = 2
+_PLACE = np.arange(8)
+_DCT = np.round(np.cos(np.pi * (2 * _PLACE + 1) * _PLACE[:, None] / 16) * np.where(_PLACE[:, None], 0.5, 0.5**1.5) * 4096) / 4096
+"""Of 8 samples; its numbers are multiples of a power of two, so that no sum over codes is rounded."""
+_DIAGONAL = _PLACE + _PLACE[:, None]
+"""How fine each frequency of a block is."""
 
 
 def estimate_level(info: VideoInfo, *, full: bool) -> float | None:
@@ -51,62 +53,66 @@ def estimate_level(info: VideoInfo, *, full: bool) -> float | None:
     pixels = planar_format(info.pix_fmt)
     if pixels.is_float:
         return None
-    found: list[float] = []
-    for luma in _samples(info, pixels):
-        found += [level_of_tile(tile) for tile in _tiles(_as_limited_8_bit(luma, pixels, full=full))]
-    return level_of_tiles(found)
+    return _level(luma for luma in (_as_limited_8_bit(luma, pixels, full=full) for luma in _samples(info, pixels)))
 
 
-def level_of_tiles(levels: list[float]) -> float | None:
-    """The level of a film whose tiles have these."""
-    return round(float(np.median(levels)), _DIGITS) if levels else None
+def level_of_clip(luma: np.ndarray, bits: int) -> float | None:
+    """The same of (T,H,W) limited-range codes."""
+    return _level(frame.astype(np.float64) / (1 << (bits - 8)) for frame in luma)
 
 
-def level_of_tile(tile: np.ndarray) -> float:
-    """Level of (H,W) luma in 8-bit limited-range codes, as float64; sides are multiples of 8, 64 or more."""
+def _level(frames: Iterable[np.ndarray]) -> float | None:
+    """Of (H,W) luma in 8-bit limited-range codes."""
+    tiles = [statistics(tile) for luma in frames for tile in _tiles(luma)]
+    if not tiles:
+        return None
     weights = _weights()
-    fine, coarse = (_unshuffled(np.clip(detail, -4, 4)) for detail in (_detail(tile) / 2, _detail(tile) / 16))
-    x = np.concatenate([fine, coarse])
-    for number in range(2):
-        x = _convolved(x, weights[f"{number}.weight"], weights[f"{number}.bias"], stride=number + 1)
-    mean = _rounded(np.sqrt(x.mean(axis=(1, 2))), _ACTIVATION_STEP)
-    hidden = np.minimum(np.maximum(weights["hidden.weight"] @ mean + weights["hidden.bias"], 0), _MOST_ACTIVATION)
-    level = weights["level.weight"] @ _rounded(hidden, _ACTIVATION_STEP) + weights["level.bias"]
-    return float(min(1.0, max(0.0, level[0])))
+    x = (np.stack(tiles) - weights["mean"]) / weights["deviation"]
+    for number in range(3):
+        x = x @ weights[f"{number}.weight"].T + weights[f"{number}.bias"]
+        x = np.maximum(x, 0) if number < 2 else x
+    return round(float(np.median(x.clip(0, 1))), _DIGITS)
 
 
-def _detail(tile: np.ndarray) -> np.ndarray:
-    """(H,W) less its blurred self: binomial over 3x3."""
-    padded = np.pad(tile, 1, mode="edge")
+def statistics(tile: np.ndarray) -> np.ndarray:
+    """What is known of (H,W) luma in 8-bit limited-range codes, float64, sides multiples of 8: (112,)."""
+    rows, columns = (side // 8 for side in tile.shape)
+    blocks = tile.reshape(rows, 8, columns, 8).transpose(0, 2, 1, 3).reshape(-1, 8, 8)
+    strengths = np.abs(_DCT @ blocks @ _DCT.T)
+    busiest = np.argsort(strengths[:, _DIAGONAL > 0].mean(1), kind="stable")[len(strengths) // 2 :]
+    found = []
+    for some in (strengths, strengths[busiest]):
+        for diagonal in range(1, 15):
+            values = some[:, diagonal == _DIAGONAL]
+            found += [np.log(values.mean() + 0.05), (values < 0.5).mean(), (values < 1.5).mean()]
+    x = tile
+    for _ in range(3):
+        soft = _blurred(x)
+        detail = np.abs(x - soft)
+        few, half, most = np.percentile(detail, (20, 50, 95))
+        found += [np.log(np.square(detail).mean() + 0.05), np.log(half + 0.05), np.log(few + 0.02), np.log(most + 0.05)]
+        x = soft
+    across, down = np.abs(np.diff(tile, axis=1)), np.abs(np.diff(tile, axis=0)).T
+    for period in (4, 8):
+        for steps in (across, down):
+            means = [steps[:, place::period].mean() for place in range(period)]
+            found.append(np.log((means[-1] + 0.1) / (np.mean(means) + 0.1)))
+    found += [(across == 0).mean(), (down == 0).mean(), (across <= 1).mean(), (down <= 1).mean()]
+    return np.array(found)
+
+
+def _blurred(x: np.ndarray) -> np.ndarray:
+    """Binomial over 3x3, the border repeated."""
+    padded = np.pad(x, 1, mode="edge")
     across = padded[:, :-2] + 2 * padded[:, 1:-1] + padded[:, 2:]
-    return np.asarray(tile - (across[:-2] + 2 * across[1:-1] + across[2:]) / 16)
-
-
-def _unshuffled(x: np.ndarray) -> np.ndarray:
-    """(H,W) -> (16,H/4,W/4): the places of 4x4 blocks as channels."""
-    height, width = x.shape
-    return x.reshape(height // 4, 4, width // 4, 4).transpose(1, 3, 0, 2).reshape(16, height // 4, width // 4)
-
-
-def _convolved(x: np.ndarray, weight: np.ndarray, bias: np.ndarray, stride: int) -> np.ndarray:
-    """(C,H,W) -> (D,H/stride,W/stride): 3x3 convolution, ReLU, rounding."""
-    padded = np.pad(x, ((0, 0), (1, 1), (1, 1)))
-    windows = np.lib.stride_tricks.sliding_window_view(padded, (3, 3), axis=(1, 2))[:, ::stride, ::stride]  # (C,H,W,3,3)
-    rows, columns = windows.shape[1:3]
-    patches = windows.transpose(0, 3, 4, 1, 2).reshape(-1, rows * columns)
-    made = weight.reshape(len(weight), -1) @ patches + bias[:, None]
-    return _rounded(np.minimum(np.maximum(made, 0), _MOST_ACTIVATION), _ACTIVATION_STEP).reshape(-1, rows, columns)
-
-
-def _rounded(x: np.ndarray, step: float) -> np.ndarray:
-    return np.floor(x / step + 0.5) * step
+    return np.asarray((across[:-2] + 2 * across[1:-1] + across[2:]) / 16)
 
 
 @functools.cache
 def _weights() -> Mapping[str, np.ndarray]:
     from safetensors.numpy import load_file
 
-    return {name: tensor.astype(np.float64) * WEIGHT_STEP for name, tensor in load_file(WEIGHTS).items()}
+    return {name: tensor.astype(np.float64) for name, tensor in load_file(WEIGHTS).items()}
 
 
 def _tiles(luma: np.ndarray) -> Iterator[np.ndarray]:
@@ -129,7 +135,7 @@ def _activity(tile: np.ndarray) -> float:
 
 def _as_limited_8_bit(luma: np.ndarray, pixels: PixelFormat, *, full: bool) -> np.ndarray:
     codes = luma.astype(np.float64) / (1 << (pixels.bits - 8))
-    return _rounded(16 + codes * (219 / 255) if full or pixels.family == "rgb" else codes, 2.0**-4)
+    return 16 + codes * (219 / 255) if full or pixels.family == "rgb" else codes
 
 
 def _samples(info: VideoInfo, pixels: PixelFormat) -> Iterator[np.ndarray]:

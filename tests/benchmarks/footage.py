@@ -28,6 +28,7 @@ from pipelines.frames.reference_upscaler import classical, upscale
 from pipelines.frames.samples import Codes, from_values, to_values
 from pipelines.frames.video_reader import Footage
 from pipelines.probe.probe import probe
+from pipelines.probe.restoration_level import level_of_clip
 from pipelines.quality import metrics
 from pipelines.quality.ffmpeg_metrics import Meter
 from tests.benchmarks.report import table
@@ -65,7 +66,7 @@ def cases(folder: Path, crfs: Sequence[int], frames: int, only: str) -> Iterator
             continue
         footage = Footage(probe(path))
         height, width = footage.height // 4 * 4, footage.width // 4 * 4
-        first = max(0, min(footage.info.frame_count // 3, footage.info.frame_count - frames))  # films begin in the dark
+        first = max(0, min(footage.info.frame_count * 2 // 5, footage.info.frame_count - frames))  # films begin in the dark
         stretch = [(first, min(first + frames, footage.info.frame_count))]
         clip = [footage.codes(f).crop(0, 0, height, width) for _, f in footage.frames_at(stretch)]
         truth = Codes(np.concatenate([c.luma for c in clip]), np.concatenate([c.chroma for c in clip]), footage.bits)
@@ -80,7 +81,7 @@ def level_of(case: Case, wanted: str) -> float:
     if wanted == "measured":
         return level_of_damage(measure_damage(case.low, case.clean))
     if wanted == "auto":
-        raise NotImplementedError
+        return level_of_clip(case.low.luma, case.low.bits) or 0.0
     return float(wanted)
 
 

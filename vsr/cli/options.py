@@ -99,6 +99,21 @@ class FiniteRange(click.FloatRange):
         return number if math.isfinite(number) else self.fail(f"{value!r} is no finite number.", param, ctx)
 
 
+class RestorationLevel(click.ParamType):
+    """A number, or "auto"."""
+
+    name = "auto|0..1"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """A number as a float."""
+        if value == "auto" or isinstance(value, float):
+            return value
+        try:
+            return float(value)
+        except ValueError:
+            self.fail(f"{value!r} is no level; expected auto, or 0 to 1", param, ctx)
+
+
 def run_options(command: Callable[..., Any], *, one_model: bool = True, place: click.Path | None = None) -> Callable[..., Any]:
     """What shapes the result; shared by `run`, `plan`, `bench` and `preview`, which names its models itself."""
     model = click.option(
@@ -136,6 +151,8 @@ def run_options(command: Callable[..., Any], *, one_model: bool = True, place: c
         click.option("--prefilter", type=click.Choice(["denoise", "deblock"]), help="FFmpeg's filters first, for noisy or blocky sources."),
         click.option("--keep-grain", is_flag=True, default=None, help="Remove film grain before the networks, and synthesise as much in the result."),
         click.option("--strength", type=float, metavar="0..1", help="Between the classical result (0) and the networks' (1, default)."),
+        click.option("--restore", type=RestorationLevel(), help="How much damage to take away, 0 to 1; default: auto, by the film's frames."),
+        click.option("--detail", type=float, metavar="0..1", help="Of networks that have both: faithful (0) to crisp (1); default 0.5."),
         click.option("--drop-incompatible", is_flag=True, default=None, help="Leave out tracks the output container can't hold."),
         click.option(
             "--config",
