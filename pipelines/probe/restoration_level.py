@@ -71,7 +71,8 @@ def _level(frames: Iterable[np.ndarray]) -> float | None:
     for number in range(3):
         x = x @ weights[f"{number}.weight"].T + weights[f"{number}.bias"]
         x = np.maximum(x, 0) if number < 2 else x
-    return round(float(np.median(x.clip(0, 1))), _DIGITS)
+    factor, offset = weights["calibration"]
+    return round(min(1.0, max(0.0, float(factor * np.median(x.clip(0, 1)) + offset))), _DIGITS)
 
 
 def statistics(tile: np.ndarray) -> np.ndarray:

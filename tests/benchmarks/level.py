@@ -7,6 +7,7 @@ error on held-out pairs, one tile each; a film has some hundred.
 from __future__ import annotations
 
 import argparse
+from collections import defaultdict
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +20,7 @@ from pipelines.datasets.shards import Shards
 from pipelines.probe.restoration_level import TILE_PX, WEIGHTS, statistics
 
 _STEPS, _BATCH, _NOISE = 3000, 128, 0.05
+_LEAST_ALIKE = 12
 
 
 def known(shards: Shards) -> tuple[Tensor, Tensor]:
@@ -31,6 +33,29 @@ def known(shards: Shards) -> tuple[Tensor, Tensor]:
     return torch.tensor(np.stack(rows), dtype=torch.float32), torch.tensor(levels)
 
 
+def grouped(shards: Shards) -> list[list[int]]:
+    """Numbers of pairs that were treated alike: one codec, presets and CRFs near one another, nothing else."""
+    groups: dict[tuple[str, int], list[int]] = defaultdict(list)
+    for number in range(len(shards)):
+        stages = shards.record(number)["degradation"]["stages"]
+        if len(stages) == 1 and set(stages[0]) <= {"kernel", "codec", "quality", "preset"}:
+            groups[stages[0].get("codec", ""), stages[0].get("quality", 0) // 3].append(number)
+    return [numbers for numbers in groups.values() if len(numbers) >= _LEAST_ALIKE]
+
+
+def calibrated(found: Tensor, wanted: Tensor, groups: list[list[int]]) -> tuple[float, float]:
+    """(factor, offset) that take the median of a film's tiles to its level.
+
+    What is guessed of one tile leans towards the mean of all, by as much as tiles differ; the median of many need not.
+    """
+    medians = np.array([float(found[numbers].median()) for numbers in groups])
+    levels = np.array([float(wanted[numbers].mean()) for numbers in groups])
+    factor, offset = np.polyfit(medians, levels, 1, w=np.sqrt([len(numbers) for numbers in groups]))
+    left = levels - (factor * medians + offset)
+    print(f"{len(groups)} groups of pairs treated alike: level = {factor:.2f} · median {offset:+.2f}, mean error {np.abs(left).mean():.3f}")
+    return float(factor), float(offset)
+
+
 def main() -> None:
     """See the module's docstring."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -38,7 +63,8 @@ def main() -> None:
     parser.add_argument("-o", "--output", type=Path, default=WEIGHTS)
     given = parser.parse_args()
     torch.manual_seed(0)
-    x, y = known(Shards(given.data, "train"))
+    shards = Shards(given.data, "train")
+    x, y = known(shards)
     held, wanted = known(Shards(given.data, "validation"))
     mean, deviation = x.mean(0), x.std(0) + 1e-4
     x, held = (x - mean) / deviation, (held - mean) / deviation
@@ -57,7 +83,9 @@ def main() -> None:
     print(
         f"mean error {(found - wanted).abs().mean():.3f} on {len(wanted)} held-out pairs; of a constant {(wanted - wanted.mean()).abs().mean():.3f}"
     )
-    tensors = {"mean": mean, "deviation": deviation}
+    with torch.inference_mode():
+        scale = calibrated(network(x)[:, 0].clamp(0, 1), y, grouped(shards))
+    tensors = {"mean": mean, "deviation": deviation, "calibration": torch.tensor(scale)}
     for number, layer in enumerate(m for m in network if isinstance(m, nn.Linear)):
         tensors |= {f"{number}.weight": layer.weight.detach(), f"{number}.bias": layer.bias.detach()}
     save_file({name: tensor.numpy() for name, tensor in tensors.items()}, given.output)
