@@ -51,15 +51,18 @@ class Exported:
     """Largest one between torch's values and onnxruntime's on a random picture; None: onnxruntime is not installed."""
 
 
-def write_onnx(card: Card, path: Path, *, size: tuple[int, int] | None = None) -> Exported:
+def write_onnx(card: Card, path: Path, *, size: tuple[int, int] | None = None, restore: float | None = None, detail: float = 0.0) -> Exported:
     """Write the network of a card as ONNX, and compare what onnxruntime makes of it with torch.
 
     size: (width, height) of the input, for tools that want it fixed; None: any, where the architecture lets it be.
+    restore, detail: the restoration level and the detail that the file is for, of a network that takes them.
     Raises UsageError where onnx is missing, the network can't be exported or the size does not fit, OutputError for the disk,
     VerificationError where the file computes something else.
     """
     if card.architecture == "interpolation":
         raise UsageError(f"{card.name}: a classical scaler has no weights to export; every tool has its own")
+    if card.restores and restore is None:
+        raise UsageError(f"{card.name}: a file is for one restoration level; give --restore, 0 to 1, such as {card.name} has in a plan's line")
     try:
         import onnx
         import onnxscript  # noqa: F401 - torch's exporter needs it, and says so less plainly
@@ -69,7 +72,7 @@ def write_onnx(card: Card, path: Path, *, size: tuple[int, int] | None = None) -
 
     from models.catalog.loader import load_network
 
-    network = load_network(card)
+    network = load_network(card, restore=restore, detail=detail)
     multiple = _multiple(network)
     if size is not None and any(n % multiple or n <= 0 for n in size):
         raise UsageError(f"--size {size[0]} {size[1]}: {card.name} needs sides that {multiple} divides")

@@ -18,13 +18,14 @@ from __future__ import annotations
 import functools
 import math
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 
+from models.architectures.restoring import Restoring
 from models.catalog.loader import load_network
 from models.catalog.lookup import find
 from models.errors import UsageError
@@ -39,6 +40,7 @@ from pipelines.frames.samples import Codes, from_values, rgb_to_planes, to_value
 from pipelines.frames.video_reader import Footage
 from pipelines.media.file_types import find_inputs
 from pipelines.probe.probe import probe
+from pipelines.probe.restoration_level import level_of_clip
 from pipelines.quality import metrics
 
 if TYPE_CHECKING:
@@ -205,7 +207,8 @@ def _judge_all(networks: dict[str, LoadedNetwork], item: Item, where: tuple[int,
     scale, set_name, case = where
     low, truth = item.low_planes, item.truth_planes
     results: dict[str, Planes] = {name: classical(low, scale, name) for name in BASELINES}
-    for name, network in networks.items():
+    for name, loaded in networks.items():
+        network = _as_it_runs(loaded, item)
         results[name] = upscale(network.module, low, contract=network.contract, bf16=settings.bf16, matrix=item.matrix, rgb=item.low_rgb)
     height, width = truth[0].shape[-2:]
     cut = {name: (luma[..., :height, :width], chroma[..., : height // 2, : width // 2]) for name, (luma, chroma) in results.items()}
@@ -215,6 +218,15 @@ def _judge_all(networks: dict[str, LoadedNetwork], item: Item, where: tuple[int,
             blocks = classical(low, scale, "nearest")
             picture = strip([(blocks[0][..., :height, :width], blocks[1]), cut["lanczos"], result, truth], item.matrix)
             write_png(Path(settings.strips) / f"{name}_{set_name}_{case}_{item.name}.png", picture)
+
+
+def _as_it_runs(network: LoadedNetwork, item: Item) -> LoadedNetwork:
+    """A network that restores as it is at the level that a run would estimate for the item."""
+    if not isinstance(network.module, Restoring):
+        return network
+    luma = item.low.luma if isinstance(item.low, Codes) else _luma_codes(item.low).numpy()
+    level = level_of_clip(luma, item.low.bits if isinstance(item.low, Codes) else 8)
+    return replace(network, module=network.module.at(level or 0.0).eval())
 
 
 def judge(result: Planes, truth: Planes, scale: int, settings: EvaluateSettings, *, rate: float = 25.0, matrix: int = 5) -> dict[str, float]:

@@ -22,8 +22,10 @@ import torch
 
 from models.catalog.loader import load_network
 from models.catalog.lookup import find
+from models.losses.deep_distance import DeepDistance
 from pipelines.datasets.damage import level_of_damage, measure_damage
 from pipelines.datasets.degradation import Degradation, Stage, degrade
+from pipelines.frames.images import to_pixels
 from pipelines.frames.reference_upscaler import classical, upscale
 from pipelines.frames.samples import Codes, from_values, to_values
 from pipelines.frames.video_reader import Footage
@@ -34,7 +36,7 @@ from pipelines.quality.ffmpeg_metrics import Meter
 from tests.benchmarks.report import table
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Iterator, Sequence
 
     from models.network import Planes
 
@@ -43,6 +45,8 @@ MEDIUM = 1
 """Of the presets of H.264."""
 TRAINED_ON = frozenset({"game_1080p_with_sound"})
 _BORDER_PX = 2
+_DEEP_FRAMES = 3
+"""Of a clip, that the deep-feature distance looks at."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -102,7 +106,7 @@ def results(case: Case, names: Sequence[str], level: float, detail: float) -> di
     return made
 
 
-def scores(case: Case, made: dict[str, Planes], measure: Callable[[Planes, Planes, int], float] | None, *, vmaf: bool) -> dict[str, dict[str, float]]:
+def scores(case: Case, made: dict[str, Planes], deep: DeepDistance | None, *, vmaf: bool) -> dict[str, dict[str, float]]:
     """PSNR-Y, VMAF-NEG, flicker and distance of each result."""
     found: dict[str, dict[str, float]] = {}
     truth = to_values(case.truth)
@@ -114,8 +118,8 @@ def scores(case: Case, made: dict[str, Planes], measure: Callable[[Planes, Plane
         row = {"psnr": float(np.mean([metrics.psnr(a, b) for a, b in zip(ours, theirs, strict=True)]))}
         if len(ours) > 1:
             row["flicker"] = metrics.flicker(ours, theirs)
-        if measure is not None:
-            row["distance"] = measure(made[name], truth, case.matrix)
+        if deep is not None:
+            row["distance"] = distance(deep, made[name], truth, case.matrix)
         found[name] = row
     if vmaf:
         height, width = case.truth.luma.shape[1:]
@@ -125,6 +129,16 @@ def scores(case: Case, made: dict[str, Planes], measure: Callable[[Planes, Plane
             for row, figures in zip(found.values(), meter.figures(), strict=True):
                 row["vmaf_neg"] = float(np.mean(figures["vmaf_neg"]))
     return found
+
+
+def distance(deep: DeepDistance, result: Planes, truth: Planes, matrix: int) -> float:
+    """Mean over a few frames."""
+    found = []
+    for number in range(len(result[0]) // _DEEP_FRAMES // 2, len(result[0]), max(1, len(result[0]) // _DEEP_FRAMES)):
+        pair = [torch.from_numpy(to_pixels(planes, number, matrix)).permute(2, 0, 1)[None].float() / 255 for planes in (result, truth)]
+        with torch.inference_mode():
+            found.append(deep(pair[0], pair[1]).item())
+    return float(np.mean(found))
 
 
 def summary(rows: list[dict[str, Any]], names: Sequence[str]) -> str:
@@ -159,16 +173,16 @@ def main() -> None:
     parser.add_argument("--crf", type=int, nargs="*", default=CRFS)
     parser.add_argument("--clips", default="", help="Parts of names, with commas between.")
     parser.add_argument("--no-vmaf", action="store_true")
-    parser.add_argument("--features", action="store_true", help="Deep-feature distance, too.")
+    parser.add_argument("--features", metavar="FILE", help="Weights of EfficientNet-Lite0: the deep-feature distance, too.")
     parser.add_argument("--json", type=Path, help="Write all figures there.")
     given = parser.parse_args()
-    measure = None
-    rows = []
+    deep = DeepDistance.read(given.features) if given.features else None
+    rows: list[dict[str, Any]] = []
     for case in cases(Path(os.environ["VSR_SHARED_DATA"]), given.crf, given.frames, given.clips):
         level = level_of(case, given.level)
         case = thinned(case, given.every)  # noqa: PLW2901
         made = results(case, given.networks, level, given.detail)
-        found = scores(case, made, measure, vmaf=not given.no_vmaf)
+        found = scores(case, made, deep, vmaf=not given.no_vmaf)
         rows.append({"clip": case.clip, "crf": case.crf, "level": level, "scores": found})
         gains = "  ".join(f"{n} {found[n]['psnr'] - found['lanczos']['psnr']:+.2f} dB" for n in given.networks)
         print(f"{case.clip} crf {case.crf}: level {level:.2f}  Lanczos {found['lanczos']['psnr']:.2f} dB  {gains}", flush=True)

@@ -114,9 +114,15 @@ def evaluate(
 @click.argument("model", metavar="MODEL")
 @click.option("-o", "--output", type=FilePath(), metavar="FILE", help="Default: NAME.onnx here.")
 @click.option("--size", nargs=2, type=click.IntRange(1), metavar="WIDTH HEIGHT", help="Of the input, for tools that want it fixed; default: any.")
+@click.option("--restore", type=click.FloatRange(0, 1), metavar="0..1", help="Of networks that restore: the level that the file is for.")
+@click.option(
+    "--detail", type=click.FloatRange(0, 1), default=0.5, metavar="0..1", help="Of networks that have both: faithful (0) to crisp (1); default 0.5."
+)
 @click.option("--overwrite", is_flag=True, help="Replace a file that is there.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object.")
-def export(model: str, output: Path | None, size: tuple[int, int] | None, overwrite: bool, as_json: bool) -> None:
+def export(
+    model: str, output: Path | None, size: tuple[int, int] | None, restore: float | None, detail: float, overwrite: bool, as_json: bool
+) -> None:
     """Write a network as ONNX (fp32), for other tools; MODEL is a name of `vsr models` or a weights file.
 
     YUV-native networks have inputs luma (0..1 from black to white) and chroma (-0.5..0.5, half the size), others rgb. The file's
@@ -136,7 +142,7 @@ def export(model: str, output: Path | None, size: tuple[int, int] | None, overwr
     path = output or Path(f"{found[0].name}.onnx")
     if path.exists() and not overwrite:
         raise UsageError(f"{path}: is already there; give --overwrite to replace it, or another -o")
-    made = write_onnx(found[0], path, size=size)
+    made = write_onnx(found[0], path, size=size, restore=restore, detail=detail)
     if as_json:
         echo(json.dumps(asdict(made)))
         return

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import hashlib
 import json
 from pathlib import Path
 
@@ -7,7 +8,7 @@ import numpy as np
 import pytest
 
 from models.errors import UsageError
-from pipelines.datasets.degradation import Degradation, DegradeSettings, Stage, degrade, draw, read_case, read_record
+from pipelines.datasets.degradation import Degradation, DegradeSettings, Stage, degrade, described, draw, read_case, read_record
 from pipelines.datasets.recompression import CODECS, Coding, coding_of, recode
 from pipelines.frames.samples import from_values, to_values
 from pipelines.probe.probe import probe
@@ -52,6 +53,8 @@ def test_chroma_stays_left_sited() -> None:
 @pytest.mark.parametrize("stage", [
     Stage(blur_sigma_px=1.2), Stage(noise_codes=4.0), Stage(ringing_cutoff=0.6),
     Stage(codec="h264", quality=30), Stage(codec="hevc", quality=30), Stage(codec="mpeg2", quality=6),
+    Stage(codec="vp9", quality=40), Stage(codec="av1", quality=45), Stage(codec="h264", bits_per_pixel=0.2), Stage(codec="vp9", bits_per_pixel=0.2),
+    Stage(sensor_codes=4.0), Stage(grain_codes=4.0), Stage(halo_amount=0.8), Stage(banding_bits=5),
 ], ids=lambda s: s.codec or "filter")  # fmt: skip
 @pytest.mark.parametrize("bits", [8, 10])
 def test_each_degradation_changes_the_picture_a_little_and_always_alike(stage: Stage, bits: int) -> None:
@@ -107,6 +110,76 @@ def test_settings_that_promise_too_little_are_refused() -> None:
         DegradeSettings(blur=1.5)
     with pytest.raises(UsageError, match="lowest"):
         DegradeSettings(crf=(30, 20))
+
+
+@pytest.mark.parametrize(("codec", "preset"), [(name, n) for name, codec in CODECS.items() for n in range(len(codec.presets))])
+def test_every_preset_of_every_codec_encodes(codec: str, preset: int) -> None:
+    truth = clip(2)
+    assert 0 < difference(recode(truth, Coding(codec, CODECS[codec].quality_of_crf(28), preset)).luma, truth.luma) < 40
+
+
+def test_a_lower_bit_rate_is_worse() -> None:
+    truth = clip(4)
+    rich, poor = (difference(recode(truth, Coding("h264", 0, bits_per_pixel=rate)).luma, truth.luma) for rate in (1.0, 0.03))
+    assert poor > rich
+
+
+def test_camera_noise_grows_with_brightness_and_grain_is_coarser_than_noise() -> None:
+    flat = clip(1, 256, 256)
+    flat.chroma[:] = 128
+    deviations = []
+    for code in (30, 200):
+        flat.luma[:] = code
+        deviations.append(degrade(flat, Degradation((Stage(sensor_codes=4.0),)), scale=2).luma.std())
+    assert deviations[0] < 0.8 * deviations[1]
+    flat.luma[:] = 126
+    grain, noise = (degrade(flat, Degradation((stage,)), scale=2).luma[0].astype(float) for stage in (Stage(grain_codes=6.0), Stage(noise_codes=6.0)))
+    assert grain.std() == pytest.approx(6.0, rel=0.15)
+    assert np.corrcoef(grain[:, 1:].ravel(), grain[:, :-1].ravel())[0, 1] > np.corrcoef(noise[:, 1:].ravel(), noise[:, :-1].ravel())[0, 1] + 0.3
+
+
+def test_missed_siting_moves_chroma_and_leaves_luma() -> None:
+    ramp = clip(1, 64, 96)
+    ramp.chroma[:] = (np.arange(48) * 4 + 20).astype(np.uint8)
+    plain, missed = (degrade(ramp, Degradation((Stage(miss_sited=missed),)), scale=2) for missed in (False, True))
+    assert np.array_equal(plain.luma, missed.luma)
+    # A quarter of a small chroma sample, each of which is eight codes from the next.
+    assert np.median(missed.chroma[0, 0, 8, 3:-3].astype(int) - plain.chroma[0, 0, 8, 3:-3]) == 2
+
+
+REAL = DegradeSettings(
+    clean=0.1, restoration=True, presets=True, bitrate=0.3, generations=0.5, sensor=0.4, grain=0.3, halos=0.3, banding=0.3, siting=0.3,
+    codecs=("h264", "hevc", "vp9", "av1", "mpeg2"),
+)  # fmt: skip
+
+
+def test_everything_that_may_happen_happens_and_survives_json() -> None:
+    rng = np.random.default_rng(1)
+    many = [draw(REAL, rng) for _ in range(200)]
+    assert [read_record(json.loads(json.dumps(d.record()))) for d in many] == many
+    last = [s for d in many for s in d.stages]
+    for name in ("preset", "bits_per_pixel", "sensor_codes", "grain_codes", "halo_amount", "banding_bits", "miss_sited"):
+        assert any(getattr(s, name) for s in last), name
+    assert any(len(d.stages) == 2 and d.stages[1].codec for d in many)
+
+
+def test_a_second_generation_is_coded_again_at_the_same_size() -> None:
+    once = Stage(codec="h264", quality=36)
+    truth = clip(2)
+    both = degrade(truth, Degradation((once, Stage(codec="hevc", quality=20))), scale=2)
+    assert both.luma.shape == degrade(truth, Degradation((once,)), scale=2).luma.shape
+    assert difference(both.luma, degrade(truth, Degradation((once,)), scale=2).luma) > 0
+
+
+def test_settings_from_before_draw_and_are_called_what_they_were() -> None:
+    """The names of data sets, and what is in them, follow from the settings: both were taken down before there were more of these."""
+    old = DegradeSettings()
+    assert not {"sensor", "presets", "levels", "generations"} & described(old).keys()
+    rng = np.random.default_rng(7)
+    drawn = [draw(DegradeSettings(clean=0.5, two_stage=0.3), rng) for _ in range(40)]
+    plain = hashlib.sha256(json.dumps([d.record() for d in drawn]).encode()).hexdigest()
+    assert plain[:16] == "3a772938d3aaa242"
+    assert described(DegradeSettings(clean=0.5, sensor=0.1))["sensor"] == 0.1
 
 
 def test_cases_by_name() -> None:
