@@ -16,6 +16,7 @@ from safetensors.numpy import save_file
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from pipelines.datasets.degradation import Degradation, degrade
 from pipelines.datasets.shards import Shards
 from pipelines.probe.restoration_level import TILE_PX, WEIGHTS, statistics
 
@@ -24,12 +25,17 @@ _LEAST_ALIKE = 12
 
 
 def known(shards: Shards) -> tuple[Tensor, Tensor]:
-    """(N,112) statistics and (N,) levels of pairs."""
+    """(N,112) statistics and (N,) levels of pairs, and behind them of every third pair's truth made small, which is at level 0."""
     rows, levels = [], []
     for number in range(len(shards)):
         pair = shards[number]
         rows.append(statistics(pair.low.luma[-1, :TILE_PX, :TILE_PX].astype(np.float64) / (1 << (pair.low.bits - 8))))
         levels.append(float(pair.record["level"]))
+    for number in range(0, len(shards), 3):
+        truth = shards[number].truth
+        clean = degrade(truth.frames(slice(-1, None)), Degradation(), scale=shards.scale)
+        rows.append(statistics(clean.luma[0, :TILE_PX, :TILE_PX].astype(np.float64) / (1 << (truth.bits - 8))))
+        levels.append(0.0)
     return torch.tensor(np.stack(rows), dtype=torch.float32), torch.tensor(levels)
 
 
@@ -40,7 +46,8 @@ def grouped(shards: Shards) -> list[list[int]]:
         stages = shards.record(number)["degradation"]["stages"]
         if len(stages) == 1 and set(stages[0]) <= {"kernel", "codec", "quality", "preset"}:
             groups[stages[0].get("codec", ""), stages[0].get("quality", 0) // 3].append(number)
-    return [numbers for numbers in groups.values() if len(numbers) >= _LEAST_ALIKE]
+    clean = list(range(len(shards), len(shards) + (len(shards) + 2) // 3))
+    return [clean, *(numbers for numbers in groups.values() if len(numbers) >= _LEAST_ALIKE)]
 
 
 def calibrated(found: Tensor, wanted: Tensor, groups: list[list[int]]) -> tuple[float, float]:
