@@ -41,16 +41,17 @@ class Features(Protocol):
         ...
 
 
-def load_features(name_or_path: str, device: torch.device) -> Features:
-    """The extractor of an autoencoder by name or file, or of a file with VGG19's weights; frozen.
+def load_features(name_or_path: str, device: torch.device, stages: int = 3) -> Features:
+    """The extractor of an autoencoder by name or file, or of a file with the weights of VGG19 or VGG16; frozen.
 
+    stages: of VGG16, that are compared; the first ones are the cheapest.
     Raises UsageError where it is neither, MediaError where a file is damaged.
     """
     path = Path(name_or_path)
     weights = read_weights(path) if path.is_file() and not path.with_suffix(".toml").is_file() else None
     module: Any
     if weights is not None:
-        module = _Vgg19(weights) if _LAST in weights else _vgg16(path, weights)
+        module = _Vgg19(weights) if _LAST in weights else _vgg16(path, weights, stages)
     else:
         cards = [c for c in find(name_or_path) if c.architecture == "autoencoder"]
         if not cards:
@@ -62,11 +63,11 @@ def load_features(name_or_path: str, device: torch.device) -> Features:
     return result
 
 
-def _vgg16(path: Path, weights: dict[str, Tensor]) -> nn.Module:
+def _vgg16(path: Path, weights: dict[str, Tensor], stages: int) -> nn.Module:
     backbone = Backbone.of(weights)
     if backbone is None or backbone.name != "vgg16":
         raise UsageError(f"{path}: has no tensor {_LAST}; expected the weights of VGG19 or VGG16 as torchvision names them")
-    module = _Vgg16(backbone)
+    module = _Vgg16(backbone, stages)
     with torch.no_grad():
         module.measure_strengths()
     return module
@@ -75,7 +76,7 @@ def _vgg16(path: Path, weights: dict[str, Tensor]) -> nn.Module:
 class _Vgg16(nn.Module):
     """The first stages of VGG16 (Simonyan & Zisserman 2014, arXiv:1409.1556)."""
 
-    def __init__(self, backbone: Backbone, stages: int = 3) -> None:
+    def __init__(self, backbone: Backbone, stages: int) -> None:
         super().__init__()
         self._stages = nn.ModuleList()
         for _, convolutions in backbone.stages[:stages]:

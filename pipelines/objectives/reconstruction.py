@@ -44,7 +44,7 @@ class Reconstruction:
         objective = settings.objective
         self._features: Features | None = None
         if objective.cosine or objective.perceptual:
-            self._features = load_features(objective.features, device)
+            self._features = load_features(objective.features, device, objective.stages)
 
     def prepare(self, batch: Batch) -> Batch:
         """Take what is the same for any weights out of the step: the upscale that the residual is added to.

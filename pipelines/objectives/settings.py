@@ -43,6 +43,8 @@ class ObjectiveSettings:
     """Of the difference of deep features."""
     features: str = ""
     """What those are taken from: name or file of an autoencoder, or a file with the weights of VGG19."""
+    stages: int = 3
+    """Of VGG16, whose features are compared."""
     tone: float = 0.0
     """Of the difference of means over 8x8 pixels: what makes detail must not touch brightness and colour."""
     discriminator: Literal["patch", "unet"] = "patch"
@@ -112,8 +114,10 @@ class TrainSettings:
         table = asdict(self)
         if self.objective == ObjectiveSettings():
             del table["objective"]
-        elif not self.objective.tone and self.objective.discriminator == "patch":
-            del table["objective"]["tone"], table["objective"]["discriminator"]
+        else:
+            for name in ("stages", "tone", "discriminator"):  # came later
+                if getattr(self.objective, name) == getattr(ObjectiveSettings(), name):
+                    del table["objective"][name]
         if not self.batch.levels:
             del table["batch"]["levels"]
         if not self.frozen:
