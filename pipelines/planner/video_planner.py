@@ -48,7 +48,7 @@ __all__ = ["chosen_model", "plan_video"]
 
 
 _CONTAINERS = {".mp4": "mp4", ".m4v": "mp4", ".mov": "mov", ".mkv": "matroska", ".webm": "webm"}
-_RESTORED_FROM = 0.2
+_RESTORED_FROM = 0.3
 """The restoration level from which networks for compressed footage are better than those for clean sources (docs/models.md)."""
 _STILLS = frozenset({".heic", ".heif", ".avif"})
 
