@@ -15,9 +15,10 @@ from models.catalog.card import read_card
 from models.catalog.loader import load_network
 from models.catalog.lookup import find
 from models.errors import Interrupted, MediaError, UsageError
-from pipelines.datasets.batch_loader import BatchSettings
+from pipelines.datasets.batch_loader import BatchSettings, Loader
 from pipelines.datasets.builder import make_dataset
 from pipelines.datasets.crop_selection import CropSettings
+from pipelines.datasets.damage import Damage, level_of_damage
 from pipelines.datasets.degradation import DegradeSettings
 from pipelines.datasets.settings import DatasetSettings
 from pipelines.datasets.shards import Pair, Shards, ShardWriter
@@ -25,7 +26,7 @@ from pipelines.frames.reference_upscaler import classical, upscale, window
 from pipelines.frames.samples import from_values, to_values
 from pipelines.model_files.card_writer import export, gflop_per_megapixel, to_toml
 from pipelines.model_files.install import adopt
-from pipelines.objectives.settings import OptimizerSettings, TrainSettings, learning_rate
+from pipelines.objectives.settings import ObjectiveSettings, OptimizerSettings, TrainSettings, learning_rate
 from pipelines.plan.settings_file import read_settings
 from pipelines.training.fine_tuning import Gated, tune
 from pipelines.training.train import train
@@ -323,7 +324,9 @@ def test_every_configuration_builds_its_network_within_its_family(path: Path) ->
     settings = read_settings(TrainSettings, path)
     assert settings.name == path.stem
     assert settings.batch.truth_px % (2 * settings.scale) == 0
-    most = {"fast": 120_000, "quality": 600_000, "recurrent": 1_300_000, "diffusion": 1_000_000}.get(path.stem.partition("-")[0], 300_000)
+    most = {"fast": 120_000, "quality": 600_000, "real": 2_400_000, "recurrent": 1_300_000, "diffusion": 1_000_000}.get(
+        path.stem.partition("-")[0], 300_000
+    )
     assert parameter_count(build(settings.architecture, settings.scale, settings.network)) <= most
 
 
@@ -335,3 +338,89 @@ def test_the_log_survives_a_resume_without_double_lines(pairs: Path, tmp_path: P
     steps = [json.loads(line)["step"] for line in (tmp_path / "log.jsonl").read_text().splitlines()]
     assert steps == sorted(steps)
     assert steps.count(6) == 1
+
+
+# --- by restoration level
+
+
+@pytest.fixture(scope="module")
+def levelled(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("levelled")
+    degrade = DegradeSettings(clean=0.2, restoration=True, levels=True, codec=1.0, codecs=("h264",), crf=(10, 44))
+    settings = DatasetSettings(truth_px=64, shrink=1, degrade=degrade, crops=CropSettings(per_frame=8, duplicate_bits=1), passes=2)
+    list(make_dataset([pictures(folder / "stills", 8, 200, 260)], folder / "pairs", settings))
+    return folder / "pairs"
+
+
+RESTORING = replace(TINY, architecture="restoring", frozen=("knots.0.",), batch=BatchSettings(pairs=4, truth_px=32, levels=2))
+
+
+def test_each_pair_has_the_level_that_was_measured_on_it(levelled: Path) -> None:
+    shards = Shards([levelled], "train")
+    records = [shards.record(n) for n in range(len(shards))]
+    assert all(level_of_damage(Damage(**r["damage"])) == r["level"] for r in records)
+    plain = [r["level"] for r in records if set(r["degradation"]["stages"][0]) == {"kernel"}]
+    assert plain
+    assert max(plain) == 0 < max(r["level"] for r in records)
+
+
+def test_the_parts_of_a_batch_are_alike_in_level_and_every_level_comes_as_often(levelled: Path) -> None:
+    shards = Shards([levelled], "train")
+    loader = Loader(shards, replace(RESTORING.batch, pairs=8), seed=1)
+    found = [loader.batch(step).levels for step in range(60)]
+    assert all(levels is not None and levels.shape == (2,) for levels in found)
+    flat = torch.cat([levels for levels in found if levels is not None])
+    assert flat.min() < 0.2 < 0.6 < flat.max()
+
+
+def test_peers_share_out_whole_parts_of_one_level(levelled: Path) -> None:
+    shards = Shards([levelled], "train")
+    whole, first, second = (Loader(shards, RESTORING.batch, seed=1, share=share).batch(3) for share in ((0, 1), (0, 2), (1, 2)))
+    assert torch.equal(torch.cat([first.low[0], second.low[0]]), whole.low[0])
+    assert whole.levels is not None
+    assert first.levels is not None
+    assert second.levels is not None
+    assert torch.equal(torch.cat([first.levels, second.levels]), whole.levels)
+    with pytest.raises(UsageError, match="can't be shared out"):
+        Loader(shards, replace(RESTORING.batch, pairs=6, levels=3), seed=1, share=(0, 2))
+
+
+def test_frozen_weights_stay_and_the_others_learn(levelled: Path, tmp_path: Path) -> None:
+    begun = export(Compact(scale=2, width=32, depth=1).state_dict(), architecture="compact", settings={"width": 32, "depth": 1}, scale=2,
+                   folder=tmp_path, name="plain-x2")  # fmt: skip
+    *_, done = train(replace(RESTORING, init=str(begun)), [levelled], tmp_path / "run")
+    assert isinstance(done, Trained)
+    before, after = load_file(begun), load_file(done.weights)
+    assert all(torch.equal(after[f"knots.0.{name}"], tensor) for name, tensor in before.items())
+    assert not torch.equal(after["knots.2.tail.weight"], before["tail.weight"])
+    card = read_card(Path(done.weights).with_suffix(".toml"))
+    assert card.restores
+    assert card.gflop_per_megapixel == pytest.approx(gflop_per_megapixel(Compact(scale=2, width=32, depth=1)), rel=0.01)
+    loaded = load_network(card, restore=0.4)
+    assert isinstance(loaded.module, Compact)
+
+
+def test_pairs_without_levels_are_refused_where_levels_are_wanted(pairs: Path, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"degrade\.levels"):
+        list(train(RESTORING, [pairs], tmp_path))
+
+
+def test_settings_from_before_name_the_checkpoints_that_they_did() -> None:
+    told = TINY.identity()
+    assert "frozen" not in told
+    assert "levels" not in told["batch"]
+    adversarial = replace(TINY, objective=ObjectiveSettings("adversarial", adversarial=0.1)).identity()["objective"]
+    assert not {"stages", "tone", "discriminator"} & adversarial.keys()
+
+
+def test_the_crisp_end_is_trained_beside_the_faithful_one_which_stays(levelled: Path, tmp_path: Path) -> None:
+    settings = replace(
+        RESTORING, network={"width": 32, "depth": 1, "crisp": True}, frozen=("knots.",), init="fast-x2", steps=4, validate_every=4,
+        objective=ObjectiveSettings("adversarial", tone=1.0, adversarial=0.01, discriminator="unet", keep="last"),
+    )  # fmt: skip
+    settings = replace(settings, network={"width": 32, "depth": 8, "crisp": True})
+    *_, done = train(settings, [levelled], tmp_path / "run")
+    assert isinstance(done, Trained)
+    weights, plain = load_file(done.weights), load_file(find("fast-x2")[0].path)
+    assert all(torch.equal(weights[f"knots.{knot}.{name}"].half(), tensor.half()) for knot in range(3) for name, tensor in plain.items())
+    assert not torch.equal(weights["crisp.1.tail.weight"], weights["knots.1.tail.weight"])
