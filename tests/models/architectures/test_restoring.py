@@ -5,6 +5,8 @@ import torch
 
 from models.architectures.compact import Compact
 from models.architectures.restoring import Restoring, at_level
+from models.catalog.loader import load_network
+from models.catalog.lookup import find
 from models.network import Planes
 
 
@@ -81,3 +83,10 @@ def test_it_begins_as_the_plain_network_it_is_given_at_every_level() -> None:
 def test_levels_that_do_not_span_the_range_are_refused(levels: tuple[float, ...]) -> None:
     with pytest.raises(TypeError, match="ascend from 0 to 1"):
         Restoring(scale=2, width=8, depth=2, levels=levels)
+
+
+@pytest.mark.parametrize(("restoring", "clean"), [("real-x2", "quality-x2"), ("real-fast-x2", "fast-x2")])
+def test_at_level_0_the_shipped_networks_are_those_for_clean_sources(restoring: str, clean: str) -> None:
+    found, wanted = (load_network(find(name)[0], restore=0.0).module for name in (restoring, clean))
+    tensors = found.state_dict(), wanted.state_dict()  # type: ignore[attr-defined]
+    assert all(torch.equal(tensors[0][name], tensors[1][name]) for name in tensors[1])
