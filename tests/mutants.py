@@ -87,7 +87,7 @@ MUTANTS = (
         f"{_TRACKS}::test_sound_that_mov_would_hold_under_a_tag_nobody_reads_is_refused_before_work",
     ),
     Mutant(
-        23, "a remedy is named untried", "pipelines/planner/video_planner.py",
+        23, "a remedy is named untried", "pipelines/planner/container_selection.py",
         '        if not any(s.packet_count or s.type == "attachment" for s, _ in misfits):\n            return', "        if True:\n            return",
         f"{_TRACKS}::test_a_remedy_is_named_only_where_it_was_tried_and_works",
     ),
@@ -1341,7 +1341,7 @@ MUTANTS = (
         f"{_TAGS}::test_tags_that_a_container_can_not_hold_are_said_before_work",
     ),
     Mutant(
-        29, "a result goes where its tracks do not fit", "pipelines/planner/video_planner.py",
+        29, "a result goes where its tracks do not fit", "pipelines/planner/container_selection.py",
         "    if other is None:\n        return usual, []\n", "    return usual, []\n",
         f"{_TAGS}::test_a_result_goes_where_every_track_fits_and_that_is_said",
     ),

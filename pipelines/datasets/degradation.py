@@ -346,7 +346,8 @@ def _apply(codes: Codes, stage: Stage, size: tuple[int, int], generator: torch.G
         steps = (1 << stage.banding_bits) - 1
         luma = (luma * steps).round() / steps
     if stage.miss_sited:
-        chroma = resample(chroma, *chroma.shape[-2:], "bilinear", offset=LEFT, out_offset=(0.0, 0.0))
+        height, width = chroma.shape[-2:]
+        chroma = resample(chroma, height, width, "bilinear", offset=LEFT, out_offset=(0.0, 0.0))
     small = from_values((luma, chroma), codes.bits)
     coding = stage.coding
     return recode(small, coding) if coding else small

@@ -1,9 +1,10 @@
 """Settings and the facts of a video -> `Plan`.
 
-encoder_selection.py  which encoder, pixel format and options
-geometry.py           target size and sample aspect ratio
-plan_builder.py       facts and choices -> Plan
-resources.py          cores, memory and devices, and the workers they allow
-stage_selection.py    which networks, in which order
-video_planner.py      settings and one video -> a checked plan: Planned
+container_selection.py  which container, by name, codec and the tracks that fit
+encoder_selection.py    which encoder, pixel format and options
+geometry.py             target size and sample aspect ratio
+plan_builder.py         facts and choices -> Plan
+resources.py            cores, memory and devices, and the workers they allow
+stage_selection.py      which networks, in which order
+video_planner.py        settings and one video -> a checked plan: Planned
 """

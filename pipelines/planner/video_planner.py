@@ -17,16 +17,16 @@ from pipelines.codec.filter_graph import try_filters
 from pipelines.media.cicp import HDR_TRANSFERS, Primaries, Range, Transfer
 from pipelines.media.image_sequence import pattern_of
 from pipelines.media.pixel_format import Crop, PixelFormat
-from pipelines.output.container_support import incompatible_streams, lost_tags, refuse_incompatible
+from pipelines.output.container_support import lost_tags, refuse_incompatible
 from pipelines.output.trial import tracks_that_fail
 from pipelines.plan.color_tags import resolve
-from pipelines.plan.encoder_options import PICTURE_ENCODERS
 from pipelines.plan.events import Planned
 from pipelines.plan.name_template import template_suffix
 from pipelines.plan.output_names import existing_folder, is_folder, result_name
 from pipelines.plan.plan import Deinterlacing, Plan
 from pipelines.plan.settings import parse_rate
 from pipelines.plan.timeline import timeline
+from pipelines.planner.container_selection import another_container, container_of, default_suffix
 from pipelines.planner.encoder_selection import choose_encoder, lost_bits, result_format
 from pipelines.planner.geometry import square_size, target_size, upright_sar
 from pipelines.planner.plan_builder import make_plan
@@ -37,9 +37,9 @@ from pipelines.probe.probe import probe
 from pipelines.probe.restoration_level import estimate_level
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Container
+    from collections.abc import Container
 
-    from pipelines.media.video_info import Scan, Stream, VideoInfo
+    from pipelines.media.video_info import Scan, VideoInfo
     from pipelines.plan.encoder_options import Encoder
     from pipelines.plan.settings import RunSettings
     from pipelines.plan.timeline import Timeline
@@ -47,7 +47,6 @@ if TYPE_CHECKING:
 __all__ = ["chosen_model", "plan_video"]
 
 
-_CONTAINERS = {".mp4": "mp4", ".m4v": "mp4", ".mov": "mov", ".mkv": "matroska", ".webm": "webm"}
 _RESTORED_FROM = 0.3
 """The restoration level from which networks for compressed footage are better than those for clean sources (docs/models.md)."""
 _STILLS = frozenset({".heic", ".heif", ".avif"})
@@ -120,8 +119,8 @@ def _plan(source: Path, output: Path | None, settings: RunSettings, info: VideoI
     numbered = not still and (info.first_number is not None if output is None or folder is not None else pattern_of(output) is not None)
     picture = still or numbered
     named = template_suffix(settings.output_template) if output is None or folder is not None else output.suffix.lower()
-    suffix, said_of_container = (named, []) if named else _default_suffix(source, info, settings, picture=picture)
-    container = _container(suffix, picture=picture, numbered=numbered)
+    suffix, said_of_container = (named, []) if named else default_suffix(source, info, settings, picture=picture)
+    container = container_of(suffix, picture=picture, numbered=numbered)
     even = (False, False)
     if not picture and settings.encode.codec != "ffv1":
         made = result_format(settings.encode, decoded)
@@ -162,7 +161,7 @@ def _plan(source: Path, output: Path | None, settings: RunSettings, info: VideoI
         misfits = [(s, "pictures hold nothing else") for s in info.streams]
     # What has no packets is no loss.
     lost = [(s, why) for s, why in misfits if s.packet_count or s.type == "attachment"] if not picture else misfits
-    other = _another_container(plan, info, choose, suffix) if lost and not picture else None
+    other = another_container(plan, info, choose, suffix) if lost and not picture else None
     if other is not None and not named:
         said.append(f"goes into {other[0]}, as {container} can't hold {lost[0][0].type} stream {lost[0][0].index} ({lost[0][0].codec})")
         suffix, plan, misfits = other
@@ -178,26 +177,6 @@ def _plan(source: Path, output: Path | None, settings: RunSettings, info: VideoI
     info = replace(info, notes=(*info.notes, *more, *_warnings(info, plan), *notes))
     dropped = tuple(f"{s.type} stream {s.index} ({s.codec}): {why if (s, why) in lost else 'it holds nothing'}" for s, why in misfits)
     return Planned(str(source), str(target), plan, info, _estimate_bytes(info, plan), dropped=dropped), frozenset(s.index for s, _ in misfits)
-
-
-def _another_container(
-    plan: Plan, info: VideoInfo, choose: Callable[[str, str], Encoder], suffix: str
-) -> tuple[str, Plan, list[tuple[Stream, str]]] | None:
-    """Suffix and plan of a result that was tried and holds every track that holds anything, and those that do not; None where there is none.
-
-    choose: the encoder for a container and a suffix.
-    """
-    for other in (".mkv", ".mp4", ".mov"):
-        if other == suffix:
-            continue
-        try:
-            plan = replace(plan, encoder=choose(_CONTAINERS[other], other))
-            misfits = tracks_that_fail(plan, info)
-        except UsageError:
-            continue
-        if not any(s.packet_count or s.type == "attachment" for s, _ in misfits):
-            return other, plan, misfits
-    return None
 
 
 def _refuse_changes(info: VideoInfo, plan: Plan) -> None:
@@ -289,51 +268,6 @@ def _forced(scan: Scan, *, bob: bool) -> tuple[Deinterlacing, list[str]]:
     order = scan.doubt or "top"
     known = f"{order} field first{'' if scan.doubt else ' (assumed)'}"
     return Deinterlacing(order, bob=bob), [f"taken for progressive; deinterlaced as asked for, {known}, {_RATES[bob].partition(';')[0]}"]
-
-
-def _default_suffix(source: Path, info: VideoInfo, settings: RunSettings, *, picture: bool) -> tuple[str, list[str]]:
-    """The ending of a result that was not named, and why where it is not the usual one: it goes where every track fits."""
-    suffix = source.suffix.lower()
-    if picture:
-        return suffix if suffix.lstrip(".") in PICTURE_ENCODERS else ".png", []
-    possible = _SUFFIXES_OF.get(settings.encode.codec, (".mp4", ".mov", ".mkv"))
-    usual = ".mov" if settings.encode.codec == "prores" else ".mp4" if suffix in _LIKE_MP4 and ".mp4" in possible else ".mkv"
-    misfits = [] if settings.drop_incompatible else incompatible_streams(info, _CONTAINERS[usual])
-    if not misfits:
-        return usual, []
-    other = next((s for s in possible if s != usual and not incompatible_streams(info, _CONTAINERS[s])), None)
-    stream = misfits[0][0]
-    if other is None:
-        return usual, []
-    return other, [f"the result is a {other}, as {usual} can't hold its {stream.type} stream {stream.index} ({stream.codec})"]
-
-
-_LIKE_MP4 = frozenset({".mp4", ".mov", ".m4v", ".qt", ".3gp", ".3g2", ".f4v"})
-_SUFFIXES_OF = {"av1": (".mp4", ".mkv"), "prores": (".mov", ".mkv"), "ffv1": (".mkv",)}
-"""Codec -> containers that hold it, where not all do."""
-_NOT_WRITTEN = {
-    ".3gp": "holds few codecs at small sizes: name one that ends in .mp4 or .mov",
-    ".3g2": "holds few codecs at small sizes: name one that ends in .mp4 or .mov",
-    ".ts": "keeps times to 1/90000 s and has no chapters: name one that ends in .mkv or .mp4",
-    ".m2ts": "keeps times to 1/90000 s and has no chapters: name one that ends in .mkv or .mp4",
-    ".avi": "has no timestamps and no B-frames: name one that ends in .mkv or .mp4",
-    ".nut": "is played by few: name one that ends in .mkv",
-}
-"""Why a container is none of ours, and what to name instead."""
-
-
-def _container(suffix: str, *, picture: bool, numbered: bool) -> str:
-    if picture:
-        if suffix.lstrip(".") in PICTURE_ENCODERS:
-            return "sequence" if numbered else "image2"
-        raise UsageError(f"a picture can't become a {suffix} file; expected {', '.join('.' + s for s in PICTURE_ENCODERS)}")
-    if suffix.lstrip(".") in PICTURE_ENCODERS:
-        raise UsageError(f"a film can't become one {suffix} picture; name numbered ones, such as frame_%05d{suffix}")
-    if suffix in _CONTAINERS:
-        return _CONTAINERS[suffix]
-    if suffix in _NOT_WRITTEN:
-        raise UsageError(f"an output that ends in {suffix} is not written, as it {_NOT_WRITTEN[suffix]}")
-    raise UsageError(f"an output that ends in {suffix or 'nothing'} is not known; expected {', '.join(_CONTAINERS)}")
 
 
 def _checked(source: Path, target: Path, plan: Plan) -> Path:

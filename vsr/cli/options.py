@@ -68,7 +68,7 @@ class Place(FilePath):
         return Url(value) if isinstance(value, str) and is_url(value) else super().convert(value, param, ctx)
 
 
-class CodecName(click.Choice[str]):
+class CodecName(click.Choice):  # type: ignore[type-arg]
     """A codec by our name, or by another that it or its encoder goes by."""
 
     def __init__(self) -> None:
@@ -99,7 +99,7 @@ class FiniteRange(click.FloatRange):
         return number if math.isfinite(number) else self.fail(f"{value!r} is no finite number.", param, ctx)
 
 
-class RestorationLevel(click.ParamType):
+class RestorationLevel(click.ParamType):  # type: ignore[type-arg]
     """A number, or "auto"."""
 
     name = "auto|0..1"
