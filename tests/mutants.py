@@ -1345,6 +1345,21 @@ MUTANTS = (
         "    if other is None:\n        return usual, []\n", "    return usual, []\n",
         f"{_TAGS}::test_a_result_goes_where_every_track_fits_and_that_is_said",
     ),
+    Mutant(
+        76, "screen recordings are exotic", "pipelines/media/demuxer.py",
+        '"zmbv", "flashsv", "msvideo1", "fraps", "lagarith"', '"fraps"',
+        "tests/vsr/cli/test_screen_recordings.py::test_recordings_of_screens_are_read",
+    ),
+    Mutant(
+        31, "samples have at least eight bits", "pipelines/probe/field_motion.py",
+        "2.0 ** (8 - bits)", "1 / (1 << (bits - 8))",
+        "tests/vsr/cli/test_screen_recordings.py::test_recordings_of_screens_are_read",
+    ),
+    Mutant(
+        66, "JPEG has the encoder's own quality", "pipelines/planner/encoder_selection.py",
+        '{**_quantiser(2), "huffman"', '{"huffman"',
+        "tests/pipelines/codec/test_encoder.py::test_quality_that_a_preset_promises_reaches_the_encoder",
+    ),
 )  # fmt: skip
 
 

@@ -67,11 +67,12 @@ DECODERS = frozenset(
         *("msmpeg4v1", "msmpeg4v2", "msmpeg4", "h261", "h263", "h263p", "flv", "vc1", "wmv1", "wmv2", "wmv3", "theora", "vp6", "vp6f"),
         *("rv30", "rv40", "dirac", "dvvideo", "prores", "prores_raw", "dnxhd", "cfhd", "apv", "ffv1", "huffyuv", "ffvhuff", "utvideo"),
         *("rawvideo", "wrapped_avframe", "v210", "v410", "r210", "mjpeg", "jpeg2000", "png", "apng", "gif", "webp", "tiff", "bmp", "dpx"),
-        *("exr", "qtrle", "cinepak", "svq3"),
+        *("exr", "qtrle", "cinepak", "svq3", "zmbv", "flashsv", "msvideo1", "fraps", "lagarith"),
     }
 )
 """Decoders a film may need. Hundreds of others, for game consoles and capture cards long gone, are where holes are found
-(such as CVE-2026-8461 in magicyuv) and are never opened."""
+(such as CVE-2026-8461 in magicyuv) and are never opened. Screen and game recordings of old come as ZMBV, Flash Screen Video, MS Video 1, Fraps and
+Lagarith: small decoders of whole rows and blocks, without motion beyond a copy."""
 
 MAX_PIXELS = 1 << 27
 """Of one picture: twice 8192x8192, some 400 MB decoded."""

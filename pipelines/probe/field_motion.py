@@ -100,7 +100,7 @@ def sample_of(luma: np.ndarray, bits: int = 8) -> Sample | None:
     lines = luma[(starts[:, None] + np.arange(_BAND_LINES)).ravel()]
     by = max(1, width // _COLUMNS)
     fine = _averaged(lines, by).reshape(bands, _BAND_LINES, -1)
-    fine *= np.float32(1 / (1 << (bits - 8)))
+    fine *= np.float32(2.0 ** (8 - bits))
     scales: list[Field] = [fine]
     if fine.shape[2] >= _COARSER * (_BLOCK + 2):
         scales.append(_averaged(fine, _COARSER))

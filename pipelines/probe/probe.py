@@ -7,6 +7,7 @@ which frames will come (raw streams, field pairs, packed B-frames), the whole fi
 from __future__ import annotations
 
 import bisect
+import contextlib
 import hashlib
 import os
 import re
@@ -155,6 +156,8 @@ def _read(container: InputContainer, path: str | os.PathLike[str], video_stream:
     index, look, epochs = seen.index, seen.look, seen.epochs
     if not len(index):
         raise MediaError(f"{path}: its video stream holds no packets; it may be only the start of a segmented video")
+    if not look.pts and _is_animated_webp(path):
+        raise MediaError(f"{path}: is an animated WebP, which FFmpeg can't read; make a .gif, an animated .png or numbered pictures of it first")
     if not look.pts:
         raise MediaError(f"{path}: no frame of its video can be decoded{': ' + look.error if look.error else ''}")
     pixels = planar_format(look.pix_fmt)
@@ -253,6 +256,14 @@ def _flaw(container: InputContainer, path: str | os.PathLike[str], stream: Video
         return f"is damaged: {seen.damaged} packets of its video did not arrive whole" if seen.damaged else ""
     missing = stream.frames - len(seen.index)
     return flaw.text + (f" ({len(seen.index)} of {stream.frames} frames)" if flaw.at_the_end and missing > 0 else "")
+
+
+def _is_animated_webp(path: str | os.PathLike[str]) -> bool:
+    """By the flag in its header: WebP container specification, "Extended File Format"."""
+    with contextlib.suppress(OSError), open(path, "rb") as file:
+        head = file.read(21)
+        return head[:4] == b"RIFF" and head[8:16] == b"WEBPVP8X" and bool(head[20] & 2)
+    return False
 
 
 def _is_whole(container: InputContainer, size: int, stream: VideoStream, seen: PacketWalk) -> bool:

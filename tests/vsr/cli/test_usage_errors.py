@@ -82,7 +82,7 @@ def test_fractions_and_decimals_are_read_as_they_stand() -> None:
 )
 def test_options_and_presets_an_encoder_does_not_know_are_refused(here, film: Path, given: tuple[str, ...], said: str) -> None:
     """Case 85."""
-    here("plan", film, "--to", "128x96", "--model", "lanczos", "-o", film.parent / "o.mov", *given).refused(2, said)
+    here("plan", film, "--to", "128x96", "--model", "lanczos", "-o", film.parent / "o.mkv", *given).refused(2, said)
 
 
 def test_options_of_a_picture_s_encoder_are_used_or_refused(here, tmp_path: Path) -> None:
