@@ -57,6 +57,7 @@ def test_a_bar_shows_notes_and_labels_as_plain_text() -> None:
     """Case 87."""
     stream = io.StringIO()
     bar = Bar(stream, label=_ESCAPE)
+    assert not obeyed(bar._label)
     bar.show(Note(_ESCAPE))
     bar.close()
     assert not obeyed(stream.getvalue())
