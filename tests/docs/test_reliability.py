@@ -36,7 +36,10 @@ CASES = {
         6: ("Matroska's first packets without a decode time", "kept"),
         7: ("B-frames at the very end", "the decoder is drained; the last frame is there"),
         8: ("frames an edit list hides; parts that it cuts out or repeats", "what FFmpeg shows of it; the same start"),
-        9: ("a film that begins before or after zero", "keeps its offset, and sound its place"),
+        9: (
+            "a film that begins before or after zero; a recording (MPEG-TS, PS), whose clock may have run for hours",
+            "keeps its offset, and sound its place; the recording begins at 0, with one shift for all tracks",
+        ),
         10: ("MPEG-TS clocks that wrap at 2^33", "go on; the length is right"),
         11: ("MPEG-TS files joined, clocks that jump", "all frames; the parts follow each other, sound with each"),
         12: ("frames without timestamps, or with the same", "counted by decoding, in one run of the decoder"),
@@ -53,9 +56,15 @@ CASES = {
         ),
     },
     "Tracks and tags": {
-        21: ("several languages, subtitles, chapters, fonts, cover art", "bit for bit, with their tags"),
+        21: (
+            "several languages, subtitles, chapters, fonts, cover art, second films; sound whose clock steps back; PCM in any packets, of discs too",
+            "bit for bit, with their tags; what would lie in the past is put forward and said; PCM is compared by its bytes, that of discs by its samples",
+        ),
         22: ("AAC priming", "kept, so that sound stays where it was"),
-        23: ("tracks the output container can't hold", "exit 2 before work; `--drop-incompatible` leaves them out and says so"),
+        23: (
+            "tracks the output container can't hold, also where its muxer says so only at the end or writes what nobody reads",
+            "two frames and the first and last packets of every track are put together and verified before work; exit 2, with only such remedies as were tried; `--drop-incompatible` leaves them out and says so; tracks without packets are left out and named",
+        ),
         24: (
             "cover art as the first video stream; photos of tiles (HEIC, AVIF)",
             "the film is upscaled, the cover passed through; the photo is refused, exit 3, and no tile taken for it",
