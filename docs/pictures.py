@@ -18,7 +18,7 @@ from PIL import Image
 
 import vsr
 from pipelines.frames.images import sheet, write_png
-from pipelines.frames.samples import to_rgb
+from pipelines.frames.sample_values import to_rgb
 from pipelines.frames.video_reader import Footage
 from pipelines.inference.device import choose_device
 from pipelines.inference.upscaler import Upscaler

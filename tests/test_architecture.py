@@ -58,7 +58,7 @@ LAYERS = (
 
 ALLOWED = {
     "av": {
-        "pipelines.media", "pipelines.codec", "pipelines.frames.video_reader", "pipelines.probe", "pipelines.output", "pipelines.planner.encoder_selection",
+        "pipelines.media", "pipelines.codec", "pipelines.frames.video_reader", "pipelines.probe", "pipelines.output", "pipelines.planner.encoder_options",
         "pipelines.workers", "pipelines.datasets.recompression", "pipelines.quality", "pipelines.diagnostics",
     },
     "torch": {

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from pipelines.cluster.call_state import Actor, Call, Run
     from pipelines.cluster.object_refs import Parcels
+    from pipelines.cluster.pending_calls import Actor, Call, Run
 
 __all__ = ["Feeder"]
 

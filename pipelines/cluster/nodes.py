@@ -14,14 +14,14 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from models.errors import NoMemoryError, ResourceError
 from pipelines.cluster.actor import Station
-from pipelines.cluster.call_state import Actor
 from pipelines.cluster.code_version import code_digest
+from pipelines.cluster.pending_calls import Actor
 from pipelines.pool.interface import ATTEMPTS, NoneAdmittedError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from pipelines.cluster.call_state import Call
+    from pipelines.cluster.pending_calls import Call
     from pipelines.pool.task_queue import Device
 
 __all__ = ["Machines", "end", "lost", "why_gone"]

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from pipelines.cluster.call_state import Call, Run
+    from pipelines.cluster.pending_calls import Call, Run
     from pipelines.pool.interface import Task
 
 __all__ = ["Parcels"]

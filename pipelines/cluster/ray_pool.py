@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, Any
 import ray
 
 from models.errors import ResourceError
-from pipelines.cluster.call_state import Call
 from pipelines.cluster.nodes import Machines
 from pipelines.cluster.object_refs import Parcels
+from pipelines.cluster.pending_calls import Call
 from pipelines.cluster.scheduler import Driver
 from pipelines.pool.task_queue import Ledger
 

@@ -18,18 +18,18 @@ import ray
 from ray.exceptions import RayActorError, RayError, RayTaskError
 
 from models.errors import NoMemoryError, ResourceError, VsrError
-from pipelines.cluster.call_state import Call, Run
 from pipelines.cluster.input_feeder import Feeder
 from pipelines.cluster.nodes import end, lost, why_gone
+from pipelines.cluster.pending_calls import Call, Run
 from pipelines.cluster.silence_watch import SilenceWatch
 from pipelines.pool.interface import Done, Hello, Item, Lost, Outcome, Refused, Task, exhausted
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from pipelines.cluster.call_state import Actor
     from pipelines.cluster.nodes import Machines
     from pipelines.cluster.object_refs import Parcels
+    from pipelines.cluster.pending_calls import Actor
 
 __all__ = ["Driver"]
 

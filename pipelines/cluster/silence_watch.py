@@ -11,7 +11,7 @@ from pipelines.pool.interface import SILENCE_SECONDS
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
 
-    from pipelines.cluster.call_state import Actor
+    from pipelines.cluster.pending_calls import Actor
 
 __all__ = ["SilenceWatch"]
 

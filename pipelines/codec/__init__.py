@@ -1,10 +1,10 @@
 """Packets to frames and frames to packets.
 
-container_decoder.py  the container's own decoder, to compare what workers decode with
-decoder.py            packets -> frames, checked against the packet index
-encoder.py            frames -> an encoded chunk
-encoder_builds.py     builds of FFmpeg and the encoders, for the numerics class
-filter_graph.py       FFmpeg filters between decoder and network
-frame_facts.py        what holds for all frames of a film, and changes of it in mid-stream
-linear_light.py       scene-linear transfer of OpenEXR
+container_decoder.py   the container's own decoder, to compare what workers decode with
+decoder.py             packets -> frames, checked against the packet index
+encoder.py             frames -> an encoded chunk
+encoder_builds.py      builds of FFmpeg and the encoders, for the numerics class
+filter_graph.py        FFmpeg filters between decoder and network
+linear_light.py        scene-linear transfer of OpenEXR
+mid_stream_changes.py  what holds for all frames of a film, and changes of it in mid-stream
 """

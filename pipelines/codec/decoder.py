@@ -15,8 +15,8 @@ import numpy as np
 from av.packet import PacketSideData, packet_sidedata_type_from_literal
 
 from models.errors import CorruptError, MediaError
-from pipelines.codec.frame_facts import change_of, facts_of
 from pipelines.codec.linear_light import from_linear
+from pipelines.codec.mid_stream_changes import change_of, facts_of
 from pipelines.media.bitstream import captions_of
 from pipelines.media.demuxer import LASTING_SIDE_DATA, open_decoder
 from pipelines.media.pixel_format import PixelFormat

@@ -23,7 +23,7 @@ from pipelines.media.bitstream import insert_captions
 from pipelines.media.cicp import Siting
 from pipelines.media.image_sequence import pack
 from pipelines.media.pixel_format import PixelFormat
-from pipelines.plan.encoder_options import PACKED
+from pipelines.plan.encoder_spec import PACKED
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
     from pipelines.media.cicp import ColorTags
     from pipelines.media.video_info import Frame
-    from pipelines.plan.encoder_options import Encoder
+    from pipelines.plan.encoder_spec import Encoder
 
 __all__ = ["EncodedChunk", "encode_chunk", "try_encoder"]
 

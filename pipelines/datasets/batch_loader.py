@@ -14,7 +14,7 @@ import torch
 from models.errors import UsageError
 from pipelines.datasets.gpu_loader import Crop
 from pipelines.frames import color_conversion
-from pipelines.frames.samples import oriented
+from pipelines.frames.sample_values import oriented
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from models.network import Planes
     from pipelines.datasets.gpu_loader import ResidentPairs
     from pipelines.datasets.shards import Shards
-    from pipelines.frames.samples import Codes
+    from pipelines.frames.sample_values import Codes
 
 __all__ = ["Batch", "BatchSettings", "Loader"]
 

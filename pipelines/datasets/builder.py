@@ -296,7 +296,7 @@ def _write_sheet(folder: Path) -> None:
 
 
 def _tiles(pair: Pair, scale: int) -> list[np.ndarray]:
-    from pipelines.frames.samples import to_values
+    from pipelines.frames.sample_values import to_values
 
     low, truth = to_values(pair.low.frames(slice(-1, None))), to_values(pair.truth.frames(slice(-1, None)))
     matrix = int(pair.record.get("matrix", 5))

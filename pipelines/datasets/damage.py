@@ -17,7 +17,7 @@ import torch
 from torch.nn import functional as F
 
 if TYPE_CHECKING:
-    from pipelines.frames.samples import Codes
+    from pipelines.frames.sample_values import Codes
 
 __all__ = ["Damage", "level_of_damage", "measure_damage"]
 

@@ -19,7 +19,7 @@ from torch.nn import functional as F
 from models.errors import UsageError
 from models.layers.resampling import resample
 from pipelines.datasets.recompression import CODECS, Coding, recode
-from pipelines.frames.samples import LEFT, Codes, from_values, to_values
+from pipelines.frames.sample_values import LEFT, Codes, from_values, to_values
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from models.network import Planes
     from pipelines.datasets.shards import Pair, Shards
-    from pipelines.frames.samples import Codes
+    from pipelines.frames.sample_values import Codes
 
 __all__ = ["Crop", "ResidentPairs"]
 

@@ -18,7 +18,7 @@ from pipelines.datasets.damage import level_of_damage, measure_damage
 from pipelines.datasets.degradation import Degradation, degrade
 from pipelines.datasets.shards import Pair
 from pipelines.frames.reference_upscaler import upscale
-from pipelines.frames.samples import Codes, from_values, oriented, rgb_to_planes, to_values
+from pipelines.frames.sample_values import Codes, from_values, oriented, rgb_to_planes, to_values
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

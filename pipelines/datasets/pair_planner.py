@@ -15,7 +15,7 @@ from pipelines.datasets.degradation import draw
 from pipelines.datasets.pair_maker import Motion, Task, draw_motion
 from pipelines.datasets.recompression import Coding, coding_of
 from pipelines.datasets.validation_split import hold_out
-from pipelines.frames.samples import Codes
+from pipelines.frames.sample_values import Codes
 from pipelines.frames.shot_detection import shots
 from pipelines.frames.video_reader import Footage
 from pipelines.probe.probe import probe

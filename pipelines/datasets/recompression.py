@@ -17,7 +17,7 @@ import numpy as np
 from av.sidedata.sidedata import Type as SideData
 
 from models.errors import MediaError, UsageError
-from pipelines.frames.samples import Codes
+from pipelines.frames.sample_values import Codes
 from pipelines.media.demuxer import PacketReader, open_decoder
 from pipelines.media.hdr_metadata import frame_side_data
 

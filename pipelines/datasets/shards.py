@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from models.errors import MediaError, OutputError, UsageError
-from pipelines.frames.samples import Codes
+from pipelines.frames.sample_values import Codes
 from pipelines.storage.atomic_file import sync_folder
 
 if TYPE_CHECKING:

@@ -97,7 +97,7 @@ def _ffmpeg() -> Iterator[Finding]:
     from pipelines.media.cicp import ColorTags
     from pipelines.media.pixel_format import PixelFormat
     from pipelines.plan.settings import CODECS, EncodeSettings
-    from pipelines.planner.encoder_selection import choose_encoder
+    from pipelines.planner.encoder_options import choose_encoder
 
     version = av.ffmpeg_version_info
     refused = {}

@@ -12,7 +12,7 @@ import numpy as np
 from models.errors import MediaError, UsageError
 from pipelines.diagnostics.preview import Moment, make_folder, stamp
 from pipelines.frames.images import busiest, png, sheet, to_pixels
-from pipelines.frames.samples import to_values
+from pipelines.frames.sample_values import to_values
 from pipelines.frames.video_reader import Footage
 from pipelines.media.pixel_format import Crop
 from pipelines.output.journal import read_job, work_folder
@@ -22,7 +22,7 @@ from pipelines.storage.atomic_file import write_atomically
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from pipelines.frames.samples import Codes
+    from pipelines.frames.sample_values import Codes
     from pipelines.output.journal import Job
 
 __all__ = ["Unfinished", "look"]

@@ -3,7 +3,7 @@
 color_conversion.py    YUV <-> R'G'B', range and bit depth, in float
 images.py              PNG and JPEG files, contact sheets
 reference_upscaler.py  a short clip through a network in plain fp32: for training, judging and tests
-samples.py             sample values: integers, floats, planes, R'G'B'
+sample_values.py       sample values: integers, floats, planes, R'G'B'
 shot_detection.py      cuts between shots
 thumbnail.py           downscaled luma, to compare frames
 video_reader.py        random access to decoded frames of a video or picture

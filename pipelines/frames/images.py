@@ -13,7 +13,7 @@ from torch.nn import functional as F
 from models.errors import UsageError
 from models.layers.resampling import resample
 from pipelines.frames import color_conversion
-from pipelines.frames.samples import LEFT
+from pipelines.frames.sample_values import LEFT
 from pipelines.media.cicp import Matrix
 from pipelines.storage.atomic_file import write_atomically
 

@@ -9,7 +9,7 @@ from torch.nn import functional as F
 
 from models.layers.resampling import resample
 from pipelines.frames import color_conversion
-from pipelines.frames.samples import LEFT, rgb_to_planes
+from pipelines.frames.sample_values import LEFT, rgb_to_planes
 from pipelines.media.cicp import Matrix
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ import numpy as np
 
 from models.layers.resampling import resample
 from pipelines.codec.decoder import Promise, decode, deliver, planar_format
-from pipelines.frames.samples import LEFT, Codes, from_values, rgb_to_planes, samples_to_planes, siting_offset, to_rgb
+from pipelines.frames.sample_values import LEFT, Codes, from_values, rgb_to_planes, samples_to_planes, siting_offset, to_rgb
 from pipelines.media.cicp import Range, Siting
 from pipelines.media.demuxer import PacketReader
 from pipelines.media.video_info import NO_PTS, Chunk

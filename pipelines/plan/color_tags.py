@@ -13,7 +13,7 @@ from pipelines.media.cicp import HDR_TRANSFERS, SITING_OFFSETS, ColorTags, Matri
 from pipelines.media.pixel_format import PixelFormat
 
 if TYPE_CHECKING:
-    from pipelines.plan.encoder_options import Encoder
+    from pipelines.plan.encoder_spec import Encoder
 
 __all__ = ["chroma_offset", "output_tags", "resolve"]
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from typing import Literal
 
     from models.catalog.card import Card
-    from pipelines.plan.encoder_options import Encoder
+    from pipelines.plan.encoder_spec import Encoder
 
 __all__ = ["LARGEST_CHUNK_BYTES", "Deinterlacing", "Plan", "Stage", "told"]
 

@@ -1,7 +1,7 @@
 """Settings and the facts of a video -> `Plan`.
 
 container_selection.py  which container, by name, codec and the tracks that fit
-encoder_selection.py    which encoder, pixel format and options
+encoder_options.py      which encoder, pixel format and options
 geometry.py             target size and sample aspect ratio
 plan_builder.py         facts and choices -> Plan
 resources.py            cores, memory and devices, and the workers they allow

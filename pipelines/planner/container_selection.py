@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING
 from models.errors import UsageError
 from pipelines.output.container_support import incompatible_streams
 from pipelines.output.trial import tracks_that_fail
-from pipelines.plan.encoder_options import PICTURE_ENCODERS
+from pipelines.plan.encoder_spec import PICTURE_ENCODERS
 from pipelines.plan.plan import Plan
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from pipelines.media.video_info import Stream, VideoInfo
-    from pipelines.plan.encoder_options import Encoder
+    from pipelines.plan.encoder_spec import Encoder
     from pipelines.plan.settings import RunSettings
 
 __all__ = ["CONTAINERS", "another_container", "container_of", "default_suffix"]

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from models.catalog.card import Card
     from pipelines.media.video_info import VideoInfo
-    from pipelines.plan.encoder_options import Encoder
+    from pipelines.plan.encoder_spec import Encoder
     from pipelines.plan.plan import Deinterlacing, Stage
     from pipelines.plan.settings import RunSettings
 

@@ -27,7 +27,7 @@ from pipelines.plan.plan import Deinterlacing, Plan
 from pipelines.plan.settings import parse_rate
 from pipelines.plan.timeline import timeline
 from pipelines.planner.container_selection import another_container, container_of, default_suffix
-from pipelines.planner.encoder_selection import choose_encoder, lost_bits, result_format
+from pipelines.planner.encoder_options import choose_encoder, lost_bits, result_format
 from pipelines.planner.geometry import square_size, target_size, upright_sar
 from pipelines.planner.plan_builder import make_plan
 from pipelines.planner.resources import cuda_devices
@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from collections.abc import Container
 
     from pipelines.media.video_info import Scan, VideoInfo
-    from pipelines.plan.encoder_options import Encoder
+    from pipelines.plan.encoder_spec import Encoder
     from pipelines.plan.settings import RunSettings
     from pipelines.plan.timeline import Timeline
 

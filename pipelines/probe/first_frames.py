@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Literal
 import av
 from av.sidedata.sidedata import Type as SideData
 
-from pipelines.codec.frame_facts import orientation_of
+from pipelines.codec.mid_stream_changes import orientation_of
 from pipelines.media.bitstream import captions_of
 from pipelines.media.cicp import ColorTags, HdrMetadata, Range
 from pipelines.media.hdr_metadata import is_dolby_vision_only, side_data_of, static_metadata

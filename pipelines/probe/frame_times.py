@@ -14,7 +14,7 @@ import numpy as np
 
 from models.errors import MediaError
 from pipelines.codec.decoder import Converter, checksum, planar_format
-from pipelines.codec.frame_facts import change_of, facts_of
+from pipelines.codec.mid_stream_changes import change_of, facts_of
 from pipelines.media.demuxer import SideDataInForce, film_decoder, open_source, packets_of
 from pipelines.media.video_info import NO_PTS, PacketIndex, VideoInfo
 from pipelines.probe.first_frames import Look

@@ -22,7 +22,7 @@ from av.stream import Disposition
 
 from models.errors import MediaError, UsageError
 from pipelines.codec.decoder import facts_alone, planar_format
-from pipelines.codec.frame_facts import change_of
+from pipelines.codec.mid_stream_changes import change_of
 from pipelines.media.chroma_siting import chroma_siting, container_crop
 from pipelines.media.cicp import HdrMetadata
 from pipelines.media.container_check import flaw_of

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from pipelines.frames.samples import Codes
+    from pipelines.frames.sample_values import Codes
     from pipelines.quality.frame_alignment import Align, Misaligned
 
 __all__ = ["BlindTest", "Trial", "blind_test"]

@@ -18,7 +18,7 @@ import numpy as np
 
 from models.errors import UsageError
 from pipelines.frames.images import busiest, png, to_pixels
-from pipelines.frames.samples import to_values
+from pipelines.frames.sample_values import to_values
 from pipelines.frames.thumbnail import grid_for, thumbnail
 from pipelines.media.cicp import ColorTags, Range
 from pipelines.media.pixel_format import PixelFormat
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
 
-    from pipelines.frames.samples import Codes
+    from pipelines.frames.sample_values import Codes
     from pipelines.frames.video_reader import Footage
     from pipelines.quality.frame_alignment import Align
 

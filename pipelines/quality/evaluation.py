@@ -36,7 +36,7 @@ from pipelines.datasets.degradation import degrade, read_case
 from pipelines.datasets.shards import Shards, is_dataset
 from pipelines.frames.images import strip, to_pixels, write_png
 from pipelines.frames.reference_upscaler import classical, upscale
-from pipelines.frames.samples import Codes, from_values, rgb_to_planes, to_values
+from pipelines.frames.sample_values import Codes, from_values, rgb_to_planes, to_values
 from pipelines.frames.video_reader import Footage
 from pipelines.media.file_types import find_inputs
 from pipelines.probe.probe import probe

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from fractions import Fraction
 
-    from pipelines.frames.samples import Codes
+    from pipelines.frames.sample_values import Codes
 
 __all__ = ["Meter", "pooled", "vmaf_model"]
 

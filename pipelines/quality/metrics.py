@@ -23,7 +23,7 @@ from pipelines.quality.ffmpeg_metrics import Meter, pooled
 if TYPE_CHECKING:
     from fractions import Fraction
 
-    from pipelines.frames.samples import Codes
+    from pipelines.frames.sample_values import Codes
 
 __all__ = ["NiqeModel", "by_ffmpeg", "flicker", "gradient_energy", "niqe", "psnr", "ssim", "trim"]
 

@@ -17,7 +17,7 @@ from models.errors import UsageError
 from pipelines.datasets.degradation import degrade, read_case
 from pipelines.frames.images import strip, write_jpeg
 from pipelines.frames.reference_upscaler import classical, upscale
-from pipelines.frames.samples import Codes, to_values
+from pipelines.frames.sample_values import Codes, to_values
 from pipelines.frames.video_reader import Footage
 from pipelines.inference.device import device_name, low_precision
 from pipelines.pool.malloc import keep_freed_memory

@@ -10,7 +10,7 @@ import numpy as np
 
 from models.errors import VerificationError
 from models.layers.resampling import resample
-from pipelines.frames.samples import LEFT, Codes, from_values, oriented, to_values
+from pipelines.frames.sample_values import LEFT, Codes, from_values, oriented, to_values
 from pipelines.frames.video_reader import Footage
 from pipelines.media.cicp import HDR_TRANSFERS
 from pipelines.plan.chunking import frame_range

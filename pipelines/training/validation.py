@@ -9,7 +9,7 @@ import torch
 from models.architectures.restoring import at_level
 from pipelines.frames.images import sheet, to_pixels
 from pipelines.frames.reference_upscaler import classical, upscale
-from pipelines.frames.samples import to_values
+from pipelines.frames.sample_values import to_values
 from pipelines.quality import metrics
 
 if TYPE_CHECKING:

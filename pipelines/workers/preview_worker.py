@@ -13,7 +13,7 @@ from pipelines.codec.decoder import decode, deliver
 from pipelines.codec.encoder import encode_chunk
 from pipelines.codec.filter_graph import filtered
 from pipelines.frames.images import busiest, png, sheet
-from pipelines.frames.samples import to_rgb
+from pipelines.frames.sample_values import to_rgb
 from pipelines.inference.device import choose_device, numerics_class
 from pipelines.inference.temporal_windows import Reel, windows
 from pipelines.inference.upscaler import Upscaler

@@ -14,7 +14,7 @@ from models.errors import ResourceError, VerificationError
 from pipelines.codec.encoder import EncodedChunk, encode_chunk
 from pipelines.media.video_info import Frame
 from pipelines.pool.malloc import give_back_memory
-from pipelines.workers.frame_check import Witness
+from pipelines.workers.frame_order_check import Witness
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

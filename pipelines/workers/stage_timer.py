@@ -18,7 +18,7 @@ from pipelines.media.pixel_format import PixelFormat
 from pipelines.media.video_info import Frame
 from pipelines.planner.resources import usable_cores
 from pipelines.workers.chunk_worker import ChunkUpscaler
-from pipelines.workers.frame_check import Witness
+from pipelines.workers.frame_order_check import Witness
 from pipelines.workers.messages import Stages
 
 if TYPE_CHECKING:

@@ -27,7 +27,7 @@ from pipelines.datasets.damage import level_of_damage, measure_damage
 from pipelines.datasets.degradation import Degradation, Stage, degrade
 from pipelines.frames.images import to_pixels
 from pipelines.frames.reference_upscaler import classical, upscale
-from pipelines.frames.samples import Codes, from_values, to_values
+from pipelines.frames.sample_values import Codes, from_values, to_values
 from pipelines.frames.video_reader import Footage
 from pipelines.probe.probe import probe
 from pipelines.probe.restoration_level import level_of_clip

@@ -19,7 +19,7 @@ from pipelines.output import muxer
 from pipelines.output.journal import Journal
 from pipelines.probe import probe
 from pipelines.run import job, publishing, worker_pools
-from pipelines.workers import frame_check
+from pipelines.workers import frame_order_check
 from tests.helpers.figures import record
 from tests.helpers.inline import WorkersHere
 from vsr.api import run_settings
@@ -43,8 +43,8 @@ def main() -> None:
 
         setattr(owner, name, timed)
 
-    counted(frame_check.Witness, "source", "looking at frames")
-    counted(frame_check.Witness, "result", "looking at frames")
+    counted(frame_order_check.Witness, "source", "looking at frames")
+    counted(frame_order_check.Witness, "result", "looking at frames")
     counted(Journal, "commit", "keeping chunks")
     counted(muxer, "_chunk_data", "hashing chunks again")
     counted(probe, "fingerprint", "fingerprint of the input")

@@ -9,7 +9,7 @@ import av
 import numpy as np
 
 from pipelines.frames.images import write_png
-from pipelines.frames.samples import Codes
+from pipelines.frames.sample_values import Codes
 
 
 def texture(height: int, width: int, seed: int) -> np.ndarray:

@@ -1,15 +1,15 @@
 """The command line, a family of commands a file.
 
-clean.py     clean
-compare.py   compare
-group.py     CommandGroup: order and suggestions
-machine.py   doctor, bench, probe, --version
-main.py      the group of commands; errors become exit codes
-models.py    models and its subcommands, evaluate, export
-options.py   options shared by several commands
-preview.py   preview
-run.py       run, plan, presets
-signals.py   SIGINT and SIGTERM as a request to stop
-terminal.py  what people read, without what a terminal would obey
-training.py  dataset, train
+clean.py          clean
+command_group.py  CommandGroup: order and suggestions
+compare.py        compare
+machine.py        doctor, bench, probe, --version
+main.py           the group of commands; errors become exit codes
+models.py         models and its subcommands, evaluate, export
+options.py        options shared by several commands
+preview.py        preview
+run.py            run, plan, presets
+signals.py        SIGINT and SIGTERM as a request to stop
+terminal.py       what people read, without what a terminal would obey
+training.py       dataset, train
 """

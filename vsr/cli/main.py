@@ -11,8 +11,8 @@ from pathlib import Path
 import click
 
 from vsr.cli.clean import clean
+from vsr.cli.command_group import CommandGroup
 from vsr.cli.compare import compare
-from vsr.cli.group import CommandGroup
 from vsr.cli.machine import bench, doctor, probe, show_version
 from vsr.cli.models import evaluate, export, models
 from vsr.cli.preview import preview

@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from vsr.cli.group import CommandGroup
+from vsr.cli.command_group import CommandGroup
 from vsr.cli.options import FilePath
 from vsr.cli.terminal import echo
 from vsr.views.text import printable

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from models.errors import NoMemoryError, ResourceError
-from pipelines.cluster.call_state import Actor, Call, Run
+from pipelines.cluster.pending_calls import Actor, Call, Run
 from pipelines.pool.interface import ATTEMPTS, Lost, NoneAdmittedError, Task
 from pipelines.pool.task_queue import Ledger
 from tests.helpers.ray_processes import load_ray

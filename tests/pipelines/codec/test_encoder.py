@@ -14,9 +14,9 @@ from pipelines.codec.encoder import encode_chunk, try_encoder
 from pipelines.media.cicp import ColorTags
 from pipelines.media.pixel_format import PixelFormat
 from pipelines.media.video_info import Frame
-from pipelines.plan.encoder_options import Encoder
+from pipelines.plan.encoder_spec import Encoder
 from pipelines.plan.settings import EncodeSettings
-from pipelines.planner.encoder_selection import choose_encoder
+from pipelines.planner.encoder_options import choose_encoder
 from tests import media
 
 TAGS = ColorTags(1, 1, 1, 1, 1)

@@ -24,7 +24,7 @@ from pipelines.datasets.settings import DatasetSettings
 from pipelines.datasets.shards import Pair, Shards, ShardWriter, read_manifest
 from pipelines.datasets.validation_split import held_pictures, hold_out
 from pipelines.frames.images import write_png
-from pipelines.frames.samples import Codes, from_values, oriented, to_values
+from pipelines.frames.sample_values import Codes, from_values, oriented, to_values
 from pipelines.frames.shot_detection import shots
 from pipelines.frames.video_reader import Footage
 from pipelines.plan.settings_file import read_settings

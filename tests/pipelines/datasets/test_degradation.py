@@ -10,7 +10,7 @@ import pytest
 from models.errors import UsageError
 from pipelines.datasets.degradation import Degradation, DegradeSettings, Stage, degrade, described, draw, read_case, read_record
 from pipelines.datasets.recompression import CODECS, Coding, coding_of, recode
-from pipelines.frames.samples import from_values, to_values
+from pipelines.frames.sample_values import from_values, to_values
 from pipelines.probe.probe import probe
 from tests.helpers.footage import clip, film
 

@@ -9,7 +9,7 @@ import torch
 from pipelines.datasets.batch_loader import BatchSettings, Loader
 from pipelines.datasets.gpu_loader import ResidentPairs, alike, size_bytes
 from pipelines.datasets.shards import Pair, Shards, ShardWriter
-from pipelines.frames.samples import Codes
+from pipelines.frames.sample_values import Codes
 from tests.helpers.footage import clip
 
 CPU = torch.device("cpu")

@@ -15,7 +15,7 @@ from pipelines.datasets.shards import FORMAT, Pair, Shards, ShardWriter
 from pipelines.datasets.validation_split import Stretch, hold_out
 from pipelines.diagnostics import preview
 from pipelines.diagnostics.preview import _labels
-from pipelines.frames.samples import Codes
+from pipelines.frames.sample_values import Codes
 from pipelines.media.image_sequence import Pattern
 from pipelines.model_files.card_writer import to_toml
 from pipelines.quality.evaluation import Row

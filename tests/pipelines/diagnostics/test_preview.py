@@ -11,7 +11,7 @@ import pytest
 
 from models.errors import OutputError, UsageError
 from pipelines.diagnostics.preview import Moment, Preview, preview
-from pipelines.frames.samples import to_rgb
+from pipelines.frames.sample_values import to_rgb
 from pipelines.inference.temporal_windows import Window
 from pipelines.inference.upscaler import Upscaler
 from pipelines.media.pixel_format import PixelFormat

@@ -24,7 +24,7 @@ from pipelines.media.cicp import ColorTags
 from pipelines.media.pixel_format import Orientation, PixelFormat
 from pipelines.media.video_info import Chunk, Frame, Span
 from pipelines.plan.color_tags import output_tags
-from pipelines.plan.encoder_options import Encoder
+from pipelines.plan.encoder_spec import Encoder
 from pipelines.plan.plan import Plan
 from pipelines.planner.stage_selection import choose_stages
 from tests.helpers.figures import record

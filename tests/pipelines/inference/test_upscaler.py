@@ -19,7 +19,7 @@ from pipelines.inference.upscaler import Upscaler
 from pipelines.media.cicp import ColorTags
 from pipelines.media.pixel_format import Orientation, PixelFormat
 from pipelines.media.video_info import Chunk, Frame, Span
-from pipelines.plan.encoder_options import Encoder
+from pipelines.plan.encoder_spec import Encoder
 from pipelines.plan.plan import Plan, Stage
 
 CPU = torch.device("cpu")

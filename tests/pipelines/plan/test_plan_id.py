@@ -18,7 +18,7 @@ from pipelines.media.cicp import ColorTags
 from pipelines.media.pixel_format import Orientation
 from pipelines.media.video_info import Chunk, Span
 from pipelines.output.journal import Journal, read_job, work_folder
-from pipelines.plan.encoder_options import Encoder
+from pipelines.plan.encoder_spec import Encoder
 from pipelines.plan.events import AlreadyDone, ChunkFinished
 from pipelines.plan.output_names import report_path
 from pipelines.plan.plan import Plan, Stage

@@ -13,7 +13,7 @@ from pipelines.codec.encoder import encode_chunk
 from pipelines.inference.tile_threads import Lanes
 from pipelines.media.cicp import ColorTags
 from pipelines.media.video_info import Frame
-from pipelines.plan.encoder_options import Encoder
+from pipelines.plan.encoder_spec import Encoder
 from pipelines.pool import child_process
 from tests import media
 

@@ -15,7 +15,7 @@ import pytest
 from models.errors import MediaError
 from pipelines.codec.container_decoder import ContainerDecoder
 from pipelines.codec.decoder import Converter, Promise, checksum, decode, deliver, planar_format
-from pipelines.codec.frame_facts import facts_of
+from pipelines.codec.mid_stream_changes import facts_of
 from pipelines.media.demuxer import PacketReader, open_source
 from pipelines.media.pixel_format import Crop, PixelFormat
 from pipelines.plan.events import Planned

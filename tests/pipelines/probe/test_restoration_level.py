@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from pipelines.datasets.recompression import Coding, recode
-from pipelines.frames.samples import Codes
+from pipelines.frames.sample_values import Codes
 from pipelines.probe.probe import probe
 from pipelines.probe.restoration_level import estimate_level, level_of_clip
 from tests.helpers.footage import clip

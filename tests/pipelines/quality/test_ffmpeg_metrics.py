@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from models.errors import MediaError
-from pipelines.frames.samples import Codes
+from pipelines.frames.sample_values import Codes
 from pipelines.quality.ffmpeg_metrics import Meter, pooled, vmaf_model
 from tests import media
 

@@ -16,7 +16,7 @@ from models.losses.functions import ssim_map
 from pipelines.datasets.builder import make_dataset
 from pipelines.datasets.crop_selection import CropSettings
 from pipelines.datasets.settings import DatasetSettings
-from pipelines.frames.samples import Codes
+from pipelines.frames.sample_values import Codes
 from pipelines.quality import metrics
 from pipelines.quality.evaluation import EvaluateSettings, Row, _by_scale, evaluate, items
 from pipelines.quality.score_tables import as_grid, as_table, gain_over

@@ -18,7 +18,7 @@ from pipelines.media.cicp import ColorTags
 from pipelines.media.pixel_format import PixelFormat
 from pipelines.media.video_info import Frame
 from pipelines.plan.events import Event
-from pipelines.workers.frame_check import Witness
+from pipelines.workers.frame_order_check import Witness
 from tests.helpers.float_reference import resized
 from tests.helpers.inline import planned_of, upscaled
 from tests.helpers.view import decoded

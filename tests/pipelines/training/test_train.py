@@ -23,7 +23,7 @@ from pipelines.datasets.degradation import DegradeSettings
 from pipelines.datasets.settings import DatasetSettings
 from pipelines.datasets.shards import Pair, Shards, ShardWriter
 from pipelines.frames.reference_upscaler import classical, upscale, window
-from pipelines.frames.samples import from_values, to_values
+from pipelines.frames.sample_values import from_values, to_values
 from pipelines.model_files.card_writer import export, gflop_per_megapixel, to_toml
 from pipelines.model_files.install import adopt
 from pipelines.objectives.settings import ObjectiveSettings, OptimizerSettings, TrainSettings, learning_rate

@@ -12,7 +12,7 @@ from models.errors import MediaError, UsageError
 from pipelines.media.cicp import HDR_TRANSFERS, HdrMetadata, Transfer
 from pipelines.media.hdr_metadata import encoder_options
 from pipelines.media.pixel_format import PixelFormat
-from pipelines.plan.encoder_options import PACKED, PICTURE_ENCODERS, Encoder
+from pipelines.plan.encoder_spec import PACKED, PICTURE_ENCODERS, Encoder
 
 if TYPE_CHECKING:
     from pipelines.plan.settings import EncodeSettings
