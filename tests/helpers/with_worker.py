@@ -11,9 +11,8 @@ import os
 import sys
 from typing import Any
 
-from pipelines.output import muxer
 from pipelines.pool import process_pool
-from pipelines.run import job
+from pipelines.run import job, publishing
 from vsr.cli.main import main as command
 
 
@@ -25,14 +24,14 @@ def main() -> None:
     if "VSR_TEST_SILENCE" in os.environ:
         process_pool._Server._listen = _impatient(process_pool._Server._listen, float(os.environ["VSR_TEST_SILENCE"]))  # type: ignore[method-assign]
     if "VSR_TEST_MUX_SIGNAL" in os.environ:
-        start = muxer._prepare
+        start = publishing.assemble  # not the trial before work
 
-        def signalled(*given: Any) -> Any:
+        def signalled(*given: Any, **named: Any) -> Any:
             for _ in range(1 + ("VSR_TEST_MUX_TWICE" in os.environ)):
                 os.kill(os.getpid(), int(os.environ["VSR_TEST_MUX_SIGNAL"]))
-            return start(*given)
+            return start(*given, **named)
 
-        muxer._prepare = signalled
+        publishing.assemble = signalled
     command(arguments)
 
 
