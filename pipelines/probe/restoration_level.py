@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from pipelines.media.pixel_format import PixelFormat
     from pipelines.media.video_info import VideoInfo
 
-__all__ = ["TILE_PX", "WEIGHTS", "estimate_level", "level_of_clip", "statistics"]
+__all__ = ["TILE_PX", "WEIGHTS", "estimate_level", "level_of_clip", "statistics", "tiles_of_frame"]
 
 
 WEIGHTS = Path(__file__).parents[2] / "models" / "trained" / "restoration-level.safetensors"
@@ -63,7 +63,7 @@ def level_of_clip(luma: np.ndarray, bits: int) -> float | None:
 
 def _level(frames: Iterable[np.ndarray]) -> float | None:
     """Of (H,W) luma in 8-bit limited-range codes."""
-    tiles = [statistics(tile) for luma in frames for tile in _tiles(luma)]
+    tiles = [statistics(tile) for luma in frames for tile in tiles_of_frame(luma)]
     if not tiles:
         return None
     weights = _weights()
@@ -116,7 +116,7 @@ def _weights() -> Mapping[str, np.ndarray]:
     return {name: tensor.astype(np.float64) for name, tensor in load_file(WEIGHTS).items()}
 
 
-def _tiles(luma: np.ndarray) -> Iterator[np.ndarray]:
+def tiles_of_frame(luma: np.ndarray) -> Iterator[np.ndarray]:
     """The tiles of a frame that show most, of those that show anything."""
     height, width = (min(TILE_PX, side // GRID_PX * GRID_PX) for side in luma.shape)
     if min(height, width) < TILE_PX // 2:

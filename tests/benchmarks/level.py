@@ -1,4 +1,4 @@
-"""Train and judge what estimates the restoration level: `python -m tests.benchmarks.level DATASET... [-o WEIGHTS]`.
+"""Train and judge what estimates the restoration level: `python -m tests.benchmarks.level DATASET... --films FILM...`.
 
 The pairs are those of `configs/dataset/real.toml`; statistics of the small clip go in, its level should come out. Told is the mean absolute
 error on held-out pairs, one tile each; a film has some hundred.
@@ -7,8 +7,8 @@ error on held-out pairs, one tile each; a film has some hundred.
 from __future__ import annotations
 
 import argparse
-from collections import defaultdict
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -16,12 +16,18 @@ from safetensors.numpy import save_file
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from pipelines.datasets.degradation import Degradation, degrade
+from pipelines.datasets.damage import level_of_damage, measure_damage
+from pipelines.datasets.degradation import Degradation, Stage, degrade
 from pipelines.datasets.shards import Shards
-from pipelines.probe.restoration_level import TILE_PX, WEIGHTS, statistics
+from pipelines.frames.samples import Codes
+from pipelines.frames.video_reader import Footage
+from pipelines.probe.probe import probe
+from pipelines.probe.restoration_level import TILE_PX, WEIGHTS, statistics, tiles_of_frame
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 _STEPS, _BATCH, _NOISE = 3000, 128, 0.05
-_LEAST_ALIKE = 12
 
 
 def known(shards: Shards) -> tuple[Tensor, Tensor]:
@@ -39,27 +45,29 @@ def known(shards: Shards) -> tuple[Tensor, Tensor]:
     return torch.tensor(np.stack(rows), dtype=torch.float32), torch.tensor(levels)
 
 
-def grouped(shards: Shards) -> list[list[int]]:
-    """Numbers of pairs that were treated alike: one codec, presets and CRFs near one another, nothing else."""
-    groups: dict[tuple[str, int], list[int]] = defaultdict(list)
-    for number in range(len(shards)):
-        stages = shards.record(number)["degradation"]["stages"]
-        if len(stages) == 1 and set(stages[0]) <= {"kernel", "codec", "quality", "preset"}:
-            groups[stages[0].get("codec", ""), stages[0].get("quality", 0) // 3].append(number)
-    clean = list(range(len(shards), len(shards) + (len(shards) + 2) // 3))
-    return [clean, *(numbers for numbers in groups.values() if len(numbers) >= _LEAST_ALIKE)]
+def medians_of(film: Path, network: nn.Module, mean: Tensor, deviation: Tensor) -> Iterator[tuple[float, float]]:
+    """(median of the tiles of a few frames, measured level) of a film that is halved, and as it is and encoded at several CRFs."""
+    footage = Footage(probe(film))
+    height, width, count = footage.height // 4 * 4, footage.width // 4 * 4, footage.info.frame_count
+    first = count * 2 // 5
+    frames = [footage.codes(f).crop(0, 0, height, width) for _, f in footage.frames_at([(first, min(first + 5, count))])]
+    truth = Codes(np.concatenate([f.luma for f in frames]), np.concatenate([f.chroma for f in frames]), footage.bits)
+    clean = degrade(truth, Degradation(), scale=2)
+    for crf in (0, 18, 24, 30, 34):
+        low = degrade(clean, Degradation((Stage(codec="h264", quality=crf, preset=1),)), scale=1) if crf else clean
+        rows = [statistics(tile) for luma in low.luma[3:] for tile in tiles_of_frame(luma.astype(np.float64) / (1 << (low.bits - 8)))]
+        if rows:
+            x = (torch.tensor(np.stack(rows), dtype=torch.float32) - mean) / deviation
+            yield float(network(x)[:, 0].clamp(0, 1).median()), level_of_damage(measure_damage(low, clean))
 
 
-def calibrated(found: Tensor, wanted: Tensor, groups: list[list[int]]) -> tuple[float, float]:
-    """(factor, offset) that take the median of a film's tiles to its level.
-
-    What is guessed of one tile leans towards the mean of all, by as much as tiles differ; the median of many need not.
-    """
-    medians = np.array([float(found[numbers].median()) for numbers in groups])
-    levels = np.array([float(wanted[numbers].mean()) for numbers in groups])
-    factor, offset = np.polyfit(medians, levels, 1, w=np.sqrt([len(numbers) for numbers in groups]))
-    left = levels - (factor * medians + offset)
-    print(f"{len(groups)} groups of pairs treated alike: level = {factor:.2f} · median {offset:+.2f}, mean error {np.abs(left).mean():.3f}")
+def calibrated(films: list[Path], network: nn.Module, mean: Tensor, deviation: Tensor) -> tuple[float, float]:
+    """(factor, offset) that take the median of a film's tiles to its level: what is guessed of a tile leans towards the mean of all tiles."""
+    with torch.inference_mode():
+        found = np.array([pair for film in films for pair in medians_of(film, network, mean, deviation)])
+    factor, offset = np.polyfit(found[:, 0], found[:, 1], 1)
+    left = np.abs(found[:, 1] - factor * found[:, 0] - offset).mean()
+    print(f"{len(films)} films at five qualities: level = {factor:.2f} · median {offset:+.2f}, mean error {left:.3f}")
     return float(factor), float(offset)
 
 
@@ -67,6 +75,7 @@ def main() -> None:
     """See the module's docstring."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("data", type=Path, nargs="+")
+    parser.add_argument("--films", type=Path, nargs="+", required=True, help="Films to calibrate on; none that anything is judged by.")
     parser.add_argument("-o", "--output", type=Path, default=WEIGHTS)
     given = parser.parse_args()
     torch.manual_seed(0)
@@ -90,8 +99,7 @@ def main() -> None:
     print(
         f"mean error {(found - wanted).abs().mean():.3f} on {len(wanted)} held-out pairs; of a constant {(wanted - wanted.mean()).abs().mean():.3f}"
     )
-    with torch.inference_mode():
-        scale = calibrated(network(x)[:, 0].clamp(0, 1), y, grouped(shards))
+    scale = calibrated(given.films, network, mean, deviation)
     tensors = {"mean": mean, "deviation": deviation, "calibration": torch.tensor(scale)}
     for number, layer in enumerate(m for m in network if isinstance(m, nn.Linear)):
         tensors |= {f"{number}.weight": layer.weight.detach(), f"{number}.bias": layer.bias.detach()}
