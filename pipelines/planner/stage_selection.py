@@ -17,6 +17,9 @@ __all__ = ["LARGEST_DEFAULT_4K", "SMALL_NETWORK", "choose_stages"]
 
 
 LARGEST_DEFAULT_4K = 1920 * 1088
+_STRETCH = Fraction(3, 2)
+"""What a restoring network leaves to be done is classical up to this factor: a second network would cost several times the first, and find
+little left to sharpen."""
 SMALL_NETWORK = 2_000_000
 """Parameters; Real-ESRGAN's video networks have 0.6 to 1.2 million, its large ones 17."""
 
@@ -84,7 +87,8 @@ def _cascade(choice: Sequence[Card], need: Fraction, width: int, height: int, ou
             for card in combination:
                 cost += total * total * (card.gflop_per_megapixel or 1.0)
                 total *= card.scale
-            covers = total >= need or _factor(width * total, height * total, out_width, out_height) == 1
+            stretched = total * (_STRETCH if combination[0].restores else 1)
+            covers = stretched >= need or _factor(width * total, height * total, out_width, out_height) == 1
             if covers and (best is None or cost < best[0]):
                 best = cost, combination
         if best is not None:

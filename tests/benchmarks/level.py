@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
+from pipelines.frames.samples import Codes
 from safetensors.numpy import save_file
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -19,7 +20,6 @@ from torch.nn import functional as F
 from pipelines.datasets.damage import level_of_damage, measure_damage
 from pipelines.datasets.degradation import Degradation, Stage, degrade
 from pipelines.datasets.shards import Shards
-from pipelines.frames.samples import Codes
 from pipelines.frames.video_reader import Footage
 from pipelines.probe.probe import probe
 from pipelines.probe.restoration_level import TILE_PX, WEIGHTS, statistics, tiles_of_frame

@@ -75,6 +75,16 @@ def test_far_targets_take_a_cascade() -> None:
     assert len([s for s in stages if s[0] != "lanczos"]) == 2
 
 
+def test_behind_a_restoring_network_a_small_rest_is_classical() -> None:
+    """A second network would cost several times the first one, and find little to sharpen."""
+    restoring = find("real-fast")
+    assert names(choose_stages([restoring], 1280, 720, 3840, 2160)) == [("real-fast-x2", 2560, 1440), ("lanczos", 3840, 2160)]
+    assert names(choose_stages([restoring], 1920, 1080, 3840, 2160)) == [("real-fast-x2", 3840, 2160)]
+    far = [name for name, *_ in names(choose_stages([restoring], 640, 360, 3840, 2160))]
+    assert far[0] == "real-fast-x2"
+    assert far[1].startswith("fast-")
+
+
 def test_a_chain_runs_its_first_network_first() -> None:
     assert names(choose_stages([[card("clean-x1", 1)], FAMILY], 640, 360, 1280, 720)) == [("clean-x1", 640, 360), ("net-x2", 1280, 720)]
 
