@@ -150,8 +150,9 @@ def open_decoder(of: VideoStream | str, *, most_pixels: int = MAX_PIXELS, **opti
     most_pixels: of one picture. options: more of the decoder's own. It opens with the first packet it is given.
     """
     decoder: VideoCodecContext = av.CodecContext.create(of, "r") if isinstance(of, str) else of.codec_context  # type: ignore[assignment]
-    decoder.options = {**GUARDS, "max_pixels": str(most_pixels), **options}
-    decoder.thread_type = "AUTO"
+    if not decoder.is_open:
+        decoder.options = {**GUARDS, "max_pixels": str(most_pixels), **options}
+        decoder.thread_type = "AUTO"
     return decoder
 
 

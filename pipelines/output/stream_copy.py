@@ -11,6 +11,7 @@ import av
 
 from models.errors import CorruptError, Interrupted
 from pipelines.media.bitstream import nal_length_size, nal_units
+from pipelines.media.demuxer import open_decoder
 from pipelines.media.timestamps import CLOCKED, EpochClock
 from pipelines.output.container_support import KEEPS_MILLISECONDS, REWRAPPED, codec_of, is_bare_aac
 
@@ -211,7 +212,8 @@ def _rescaled(ticks: int, base: Fraction, to: Fraction) -> int:
 def _as_pcm(packet: Packet, target: AnyStream) -> Packet:
     """The samples of a packet of LPCM, as a packet of plain PCM at the same time. Raises av.error.FFmpegError where it is damaged."""
     encoder: Any = target.codec_context
-    frames = packet.stream.codec_context.decode(packet)
+    decoder: Any = open_decoder(packet.stream)
+    frames = decoder.decode(packet)
     data = b"".join(bytes(coded) for frame in frames for coded in encoder.encode(frame))
     plain: Packet = av.Packet(len(data))
     plain.update(data)

@@ -161,7 +161,7 @@ def _plan(source: Path, output: Path | None, settings: RunSettings, info: VideoI
         misfits = [(s, "pictures hold nothing else") for s in info.streams]
     # What has no packets is no loss.
     lost = [(s, why) for s, why in misfits if s.packet_count or s.type == "attachment"] if not picture else misfits
-    other = another_container(plan, info, choose, suffix) if lost and not picture else None
+    other = another_container(plan, info, choose, suffix) if lost and not (picture or settings.drop_incompatible) else None
     if other is not None and not named:
         said.append(f"goes into {other[0]}, as {container} can't hold {lost[0][0].type} stream {lost[0][0].index} ({lost[0][0].codec})")
         suffix, plan, misfits = other

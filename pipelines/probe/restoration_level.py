@@ -17,7 +17,7 @@ import numpy as np
 
 from models.errors import MediaError
 from pipelines.codec.decoder import picture_planes, planar_format
-from pipelines.media.demuxer import open_source
+from pipelines.media.demuxer import film_decoder, open_source
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -147,15 +147,14 @@ def _samples(info: VideoInfo, pixels: PixelFormat) -> Iterator[np.ndarray]:
         return  # what is wrong with it is said where it matters
     step = 2 if info.scan.order != "progressive" else 1
     with container:
-        stream: Any = next(s for s in container.streams.video if s.index == info.stream_index)
-        stream.codec_context.thread_type = "AUTO"
+        stream, decoder = film_decoder(container, info.stream_index)
         first, length = info.pts[0], info.pts[-1] - info.pts[0]
         seekable = not info.linear and not info.epochs and info.frame_count > 2 * _PLACES * _LOOKED_AT[-1]
         try:
             for place in range(_PLACES if seekable else 1):
                 if seekable:
                     container.seek(first + length * (2 * place + 1) // (2 * _PLACES), stream=stream)
-                for number, frame in enumerate(_decoded(container, stream)):
+                for number, frame in enumerate(_decoded(container, stream, decoder)):
                     wanted = number in _LOOKED_AT if seekable else number % _LOOKED_AT[0] == min(_LOOKED_AT[0], info.frame_count) - 1
                     if wanted and not frame.is_corrupt and (frame.width, frame.height) == (info.width, info.height):
                         name = frame.format.name.replace("yuvj", "yuv")
@@ -166,10 +165,10 @@ def _samples(info: VideoInfo, pixels: PixelFormat) -> Iterator[np.ndarray]:
             return
 
 
-def _decoded(container: Any, stream: Any) -> Iterator[Any]:
+def _decoded(container: Any, stream: Any, decoder: Any) -> Iterator[Any]:
     for packet in container.demux(stream):
         try:
-            yield from packet.decode()
+            yield from decoder.decode(packet)
         except av.error.EOFError:
             return
         except av.error.InvalidDataError:

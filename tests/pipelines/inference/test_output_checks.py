@@ -17,7 +17,7 @@ from tests.pipelines.inference.test_upscaler import CPU, card, picture, plan_of
 
 NONSENSE: dict[str, Callable[[torch.Tensor], torch.Tensor]] = {
     "NaN": lambda x: x * float("nan"),
-    "infinite": lambda x: x + float("inf"),
+    "infinity": lambda x: x + float("inf"),
     "black where": lambda x: x - 4,
     "brightness that is off": lambda x: x + 0.4,
 }

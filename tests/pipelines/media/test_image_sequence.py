@@ -137,7 +137,7 @@ def test_pictures_that_are_there_are_kept_until_they_are_replaced_whole(tmp_path
     target = tmp_path / "out_%02d.png"
     pictures(target, count=6, pix_fmt="gray")
     before = (tmp_path / "out_01.png").read_bytes()
-    with pytest.raises(UsageError, match="already there"):
+    with pytest.raises(UsageError, match="already exists"):
         upscaled(source, target)
     assert (tmp_path / "out_01.png").read_bytes() == before
     upscaled(source, target, overwrite=True)

@@ -13,7 +13,7 @@ import pytest
 
 from models.errors import UsageError, VerificationError
 from pipelines.output import trial
-from pipelines.planner import video_planner
+from pipelines.planner import container_selection, video_planner
 from pipelines.planner.video_planner import plan_video
 from tests import media
 from tests.helpers.inline import H264, QUICK, planned_of, upscaled
@@ -273,7 +273,8 @@ def test_a_remedy_is_named_only_where_it_was_tried_and_works(tmp_path: Path, mon
     )
     with pytest.raises(UsageError, match=r"mp4 can't hold attachment stream 2 [^;]*; name an output that ends in \.mkv, or leave"):
         upscaled(with_font, tmp_path / "out.mp4", **H264)
-    monkeypatch.setattr(video_planner, "tracks_that_fail", lambda _, info: [(s, "no room") for s in info.streams])
+    for module in (video_planner, container_selection):
+        monkeypatch.setattr(module, "tracks_that_fail", lambda _, info: [(s, "no room") for s in info.streams])
     with pytest.raises(UsageError, match=r"mp4 can't hold [^;]*: no room; leave it out with --drop-incompatible"):
         upscaled(with_font, tmp_path / "out.mp4", **H264)
 

@@ -186,8 +186,8 @@ def test_children_share_the_devices_by_turns(
     monkeypatch.setattr(
         worker_pools, "local_workers", lambda settings, _, crew: environments.extend(worker_pools._environments(settings, crew)) or WorkersHere()
     )
-    monkeypatch.setattr("pipelines.planner.resources._cores", lambda: cores)
-    monkeypatch.setattr("pipelines.planner.resources._memory", lambda: 10**12)
+    monkeypatch.setattr("pipelines.planner.resources.usable_cores", lambda: cores)
+    monkeypatch.setattr("pipelines.planner.resources.usable_memory", lambda: 10**12)
     monkeypatch.setattr("pipelines.planner.resources._device_memory", lambda _: None)
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", devices)
     planned, _ = plan_video(media.cfr(tmp_path / "in.mp4", frames=2), None, RunSettings())
@@ -238,8 +238,8 @@ def test_workers_of_a_private_cluster_share_the_devices_that_are_there(
 
     monkeypatch.setattr("pipelines.cluster.ray_session.Session", Session)
     monkeypatch.setitem(sys.modules, "pipelines.cluster.ray_pool", SimpleNamespace(Cluster=found))
-    monkeypatch.setattr("pipelines.planner.resources._cores", lambda: 16)
-    monkeypatch.setattr("pipelines.planner.resources._memory", lambda: 10**12)
+    monkeypatch.setattr("pipelines.planner.resources.usable_cores", lambda: 16)
+    monkeypatch.setattr("pipelines.planner.resources.usable_memory", lambda: 10**12)
     monkeypatch.setattr("pipelines.planner.resources._device_memory", lambda _: None)
     planned, _ = plan_video(media.cfr(tmp_path / "in.mp4", frames=2), None, RunSettings())
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", devices)

@@ -392,7 +392,7 @@ def test_a_result_that_was_cut_short_later_is_not_taken_for_done(tmp_path: Path)
     output = tmp_path / "out.mkv"
     upscaled(source, output)
     output.write_bytes(output.read_bytes()[:-100])
-    with pytest.raises(UsageError, match="already there"):
+    with pytest.raises(UsageError, match="already exists"):
         upscaled(source, output)
 
 

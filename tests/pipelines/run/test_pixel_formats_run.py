@@ -84,7 +84,14 @@ def test_a_grey_film_goes_into_every_codec(tmp_path: Path, codec: str) -> None:
     """Case 30: FFmpeg gives 4:0:0 back without a matrix; codecs without it take neutral chroma."""
     frames = written(tmp_path / "in.mkv", "gray", "ffv1")
     output = tmp_path / ("out.mov" if codec == "prores" else "out.mkv")
-    upscaled(tmp_path / "in.mkv", output, model="lanczos", scale=2, codec=codec, preset={"av1": "12", "prores": "hq"}.get(codec, "ultrafast"))
+    upscaled(
+        tmp_path / "in.mkv",
+        output,
+        model="lanczos",
+        scale=2,
+        codec=codec,
+        preset={"av1": "12", "prores": "hq", "ffv1": "balanced"}.get(codec, "ultrafast"),
+    )
     for made, frame in zip(shown(output), frames, strict=True):
         luma = made[0] / 4 if codec == "prores" else made[0]
         assert off(luma, resized(frame[0], (96, 128), "lanczos")) < (1 if codec == "ffv1" else 14)

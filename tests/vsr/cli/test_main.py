@@ -182,7 +182,7 @@ def test_another_output_is_not_overwritten_unless_asked(here, film: Path, tmp_pa
     """Case 51."""
     output = tmp_path / "out.mkv"
     output.write_bytes(b"mine")
-    here("run", film, "-o", output, *IDENTITY).refused(2, "already there", "--overwrite")
+    here("run", film, "-o", output, *IDENTITY).refused(2, "already exists", "--overwrite")
     assert output.read_bytes() == b"mine"
     assert here("run", film, "-o", output, *IDENTITY, "--overwrite").code == 0
     assert len(frames(output)) == 30

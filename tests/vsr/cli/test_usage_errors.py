@@ -191,4 +191,4 @@ def test_numbered_pictures_into_a_file_that_is_there_are_already_done(here, tmp_
     again = here(*given)
     assert again.code == 0, again.err
     assert "already done" in again.err
-    here(*given, "--strength", "0.5").refused(2, "already there")
+    here(*given, "--strength", "0.5").refused(2, "already exists")
