@@ -99,8 +99,6 @@ def passed_packets(
         if packet.stream_index not in passed:
             continue
         entry = passed[packet.stream_index]
-        if packet.is_discard and packet.stream_index in last:
-            continue  # what an edit list skips in the middle: its times lie before those of what was heard last
         offset = clock.shift_ticks(packet.stream)
         base = Fraction(packet.time_base)
         if packet.pts is not None:
@@ -113,6 +111,8 @@ def passed_packets(
         if window is None and shift:
             ticks = round(shift / base)
             packet.pts, packet.dts = (None if packet.pts is None else packet.pts - ticks), _ticks(packet) - ticks
+        if packet.is_discard and _ticks(packet) < last.get(packet.stream_index, _ticks(packet)):
+            continue  # what an edit list skips in the middle: its times lie before those of what was heard last
         last[packet.stream_index] = _ticks(packet)
         if is_filler(packet):
             continue

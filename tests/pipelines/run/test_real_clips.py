@@ -9,7 +9,7 @@ from pathlib import Path
 import av
 import pytest
 
-from models.errors import MediaError
+from models.errors import MediaError, UsageError
 from pipelines.probe.probe import probe
 from tests.helpers.inline import planned_of, upscaled
 from tests.helpers.sameness import MATROSKA_TICK
@@ -72,7 +72,11 @@ def test_a_real_clip_keeps_every_frame_time_and_packet(path: Path, tmp_path: Pat
     results = {}
     for name, length in (("many", 0.4 if "range" in settings else 1.0), ("one", 1e6)):
         output = tmp_path / f"{name}.mkv"
-        events = upscaled(path, output, chunk_seconds=length, **settings)
+        try:
+            events = upscaled(path, output, chunk_seconds=length, **settings)
+        except UsageError as error:
+            assert "its primaries are EBU Tech. 3213" in str(error)  # which H.264 can't say
+            return
         results[name] = (output, planned_of(events).plan)
     for output, plan in results.values():
         promised = [p * plan.time_base for p in info.pts[plan.start_frame : plan.stop_frame]]
