@@ -40,10 +40,13 @@ def binned(seconds: np.ndarray, values: np.ndarray) -> Binned:
 
 
 def scale(series: Sequence[np.ndarray], least: float = -math.inf, most: float = math.inf) -> tuple[float, float]:
-    """Lowest and highest of all values with some room, moved apart where they are the same. least, most: how far the axis may go."""
+    """Lowest and highest of all values with some room, moved apart where they are the same.
+
+    least, most: how far the axis may go beyond the values.
+    """
     low, high = min(float(np.nanmin(s)) for s in series), max(float(np.nanmax(s)) for s in series)
     room = (high - low) * 0.06 or max(abs(high) * 0.01, 0.5)
-    return max(low - room, least), min(high + room, most)
+    return max(low - room, min(least, low)), min(high + room, max(most, high))
 
 
 def curve(series: Sequence[Binned], low: float, high: float) -> str:
