@@ -49,6 +49,8 @@ __all__ = ["chosen_model", "plan_video"]
 
 _RESTORED_FROM = 0.3
 """The restoration level from which networks for compressed footage are better than those for clean sources (docs/models.md)."""
+_RESTORED_BY = 2
+"""Factor up to which a network for compressed footage is taken by itself: there is none for more, and a resize behind it costs more than the network."""
 _STILLS = frozenset({".heic", ".heif", ".avif"})
 
 
@@ -90,6 +92,10 @@ def _restoring(settings: RunSettings, info: VideoInfo, *, full: bool) -> tuple[s
         return model, level, [said]
     if level < _RESTORED_FROM:
         return model, level, [f"{said}: clean enough for {model}"]
+    width, height = info.upright_size
+    wanted = target_size(width, height, settings.target, even=(False, False))
+    if wanted[0] > _RESTORED_BY * width + 1 or wanted[1] > _RESTORED_BY * height + 1:
+        return model, level, [f"{said}: {model}, for {restoring} doubles sizes at most; --model {restoring} takes it all the same"]
     return restoring, level, [f"{said}: {restoring}, which takes compression and noise away"]
 
 
