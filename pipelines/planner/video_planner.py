@@ -48,7 +48,7 @@ __all__ = ["chosen_model", "plan_video"]
 
 
 _RESTORED_FROM = 0.3
-"""The restoration level from which networks for compressed footage are better than those for clean sources (docs/models.md)."""
+"""The restoration level from which networks for compressed footage are better than those for clean sources (docs/choosing.md)."""
 _RESTORED_BY = 2
 """Factor up to which a network for compressed footage is chosen: there is none for more, and a resize behind it costs more than it does."""
 _STILLS = frozenset({".heic", ".heif", ".avif"})
