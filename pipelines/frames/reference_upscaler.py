@@ -13,11 +13,13 @@ from pipelines.frames.sample_values import LEFT, rgb_to_planes
 from pipelines.media.cicp import Matrix
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from torch import Tensor
 
     from models.network import Contract, Planes, State
 
-__all__ = ["classical", "upscale", "window"]
+__all__ = ["classical", "upscale", "upscale_frames", "window"]
 
 
 def classical(planes: Planes, scale: int, kernel: str) -> Planes:
@@ -49,24 +51,32 @@ def upscale(
     matrix: of the clip, for networks that eat R'G'B'. rgb: (T,3,H,W), where the R'G'B' from before subsampling is at hand.
     bf16: in that precision where the contract allows it.
     """
+    outputs = list(upscale_frames(network, planes, contract=contract, bf16=bf16, matrix=matrix, rgb=rgb))
+    return torch.cat([o[0] for o in outputs]), torch.cat([o[1] for o in outputs])
+
+
+def upscale_frames(
+    network: Any, planes: Planes, *, contract: Contract | None = None, bf16: bool = False, matrix: int = Matrix.BT470BG, rgb: Tensor | None = None
+) -> Iterator[Planes]:
+    """Frame by frame what `upscale` gives for the clip: luma (1,1,H,W), chroma (1,2,H/2,W/2), float32."""
     contract = contract or network.contract
     assert contract is not None
-    device = planes[0].device.type
-    outputs: list[Planes] = []
     state: State = None
-    with torch.inference_mode(), torch.autocast(device, torch.bfloat16, enabled=bf16 and contract.low_precision):
-        for index in range(planes[0].shape[0]):
+    for index in range(planes[0].shape[0]):
+        # Entered for each frame: between two of them the caller's own modes hold.
+        with torch.inference_mode(), torch.autocast(planes[0].device.type, torch.bfloat16, enabled=bf16 and contract.low_precision):
             if contract.pixels == "rgb":
                 picture = _to_rgb(planes, index, matrix) if rgb is None else rgb[index : index + 1]
-                outputs.append(rgb_to_planes(_padded_rgb(network, contract, picture), matrix))
-                continue
-            padded = _pad(window(planes, index, contract), contract.size_multiple)
-            if contract.recurrent:
-                result, state = network(padded, state)
+                luma, chroma = rgb_to_planes(_padded_rgb(network, contract, picture), matrix)
             else:
-                result = network(padded)
-            outputs.append(_crop(result, planes, contract.scale))
-    return torch.cat([o[0].float() for o in outputs]), torch.cat([o[1].float() for o in outputs])
+                padded = _pad(window(planes, index, contract), contract.size_multiple)
+                if contract.recurrent:
+                    result, state = network(padded, state)
+                else:
+                    result = network(padded)
+                luma, chroma = _crop(result, planes, contract.scale)
+            luma, chroma = luma.float(), chroma.float()
+        yield luma, chroma
 
 
 def _pad(planes: Planes, multiple: int) -> Planes:

@@ -29,19 +29,17 @@ from models.architectures.restoring import Restoring
 from models.catalog.loader import load_network
 from models.catalog.lookup import find
 from models.errors import UsageError
-from models.layers.resampling import resample
 from models.losses.dists import Dists
 from models.losses.lpips import Lpips
-from pipelines.datasets.degradation import degrade, read_case
-from pipelines.datasets.shards import Shards, is_dataset
+from pipelines.datasets.degradation import read_case
+from pipelines.datasets.shards import is_dataset
 from pipelines.frames.images import strip, to_pixels, write_png
-from pipelines.frames.reference_upscaler import classical, upscale
-from pipelines.frames.sample_values import Codes, from_values, rgb_to_planes, to_values
-from pipelines.frames.video_reader import Footage
-from pipelines.media.file_types import find_inputs
-from pipelines.probe.probe import probe
+from pipelines.frames.reference_upscaler import classical, upscale_frames
+from pipelines.frames.sample_values import Codes, from_values
+from pipelines.plan.events import Note
 from pipelines.probe.restoration_level import level_of_clip
 from pipelines.quality import metrics
+from pipelines.quality.evaluation_items import Item, Material
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -49,7 +47,7 @@ if TYPE_CHECKING:
     from models.catalog.card import Card
     from models.network import LoadedNetwork, Planes
 
-__all__ = ["DEFAULT_METRICS", "EvaluateSettings", "Item", "Judged", "Row", "evaluate", "items", "judge"]
+__all__ = ["DEFAULT_METRICS", "EvaluateSettings", "Item", "Judged", "Judging", "Row", "evaluate", "items", "judge"]
 
 
 BASELINES = ("bicubic", "lanczos")
@@ -71,6 +69,8 @@ class EvaluateSettings:
     """Of METRICS; "flicker" is of clips alone, "energy" gradient energy as a share of the truth's, "vmaf" VMAF, VMAF-NEG and XPSNR."""
     frames: int = 48
     """At most so many frames of a video."""
+    range: str | None = None
+    """The part of a video that they are the first of; None: all of it. See `parse_range`."""
     limit: int = 0
     """At most so many pictures or clips of a set; 0: all."""
     bf16: bool = False
@@ -97,28 +97,15 @@ class EvaluateSettings:
             read_case(case)
 
 
-@dataclass(frozen=True, eq=False)
-class Item:
-    """One picture or clip to judge by."""
+@dataclass(frozen=True)
+class Judging:
+    """Event: how far the work is."""
 
-    name: str
-    low: Codes | Planes
-    """Input; pictures as float planes of 8-bit R'G'B', which have no 4:2:0 codes."""
-    truth: Codes | Planes
-    low_rgb: torch.Tensor | None = None
-    """(1,3,h,w) 8-bit R'G'B' of a picture, as floats."""
-    matrix: int = 5
-    rate: float = 25.0
-
-    @property
-    def low_planes(self) -> Planes:
-        """Input as float planes."""
-        return to_values(self.low) if isinstance(self.low, Codes) else self.low
-
-    @property
-    def truth_planes(self) -> Planes:
-        """Truth as float planes."""
-        return to_values(self.truth) if isinstance(self.truth, Codes) else self.truth
+    frames: int
+    """Of all networks, weighed by what each costs, so that what is left is as far as they say."""
+    total: int
+    text: str
+    """What is under way."""
 
 
 @dataclass(frozen=True)
@@ -155,11 +142,12 @@ class Row:
         self.count += 1
 
 
-def evaluate(models: Iterable[str], data: Iterable[str | Path], settings: EvaluateSettings) -> Iterator[Judged | Row]:
+def evaluate(models: Iterable[str], data: Iterable[str | Path], settings: EvaluateSettings) -> Iterator[Note | Judging | Judged | Row]:
     """Score models on data: folders of pictures, videos, data sets made by `dataset`.
 
-    Yields a Judged for every picture or clip and model, then all Rows. Raises UsageError for names that mean nothing, and for
-    data sets where other cases than "clean" are asked for: their pairs were degraded when they were made.
+    Yields a Note of what is left out, a Judging for every frame, a Judged for every picture or clip and model, then all Rows. Raises
+    UsageError for names that mean nothing, and for data sets where other cases than "clean" are asked for: their pairs were degraded
+    when they were made.
     """
     sources = {source: (AS_MADE,) if is_dataset(source) else settings.cases for source in map(Path, data)}
     fixed = [source for source, cases in sources.items() if cases == (AS_MADE,)]
@@ -168,15 +156,20 @@ def evaluate(models: Iterable[str], data: Iterable[str | Path], settings: Evalua
     names = Counter(source.name for source in sources)
     labels = {source: source.name if names[source.name] == 1 else str(source) for source in sources}
     rows: dict[tuple[str, int, str, str], Row] = {}
-    for scale, cards in _by_scale(models, settings.scale).items():
+    by_scale = _by_scale(models, settings.scale)
+    material = {source: _material(source, settings) for source in sources}
+    yield from (Note(text) for m in material.values() for text in m.notes)
+    work = _Work(by_scale, [(material[source], cases) for source, cases in sources.items()])
+    for scale, cards in by_scale.items():
         networks = {label: load_network(card) for label, card in cards.items()}
         for source, cases in sources.items():
             for case in cases:
-                for item in items(source, scale, case, settings):
-                    for judged in _judge_all(networks, item, (scale, labels[source], case), settings):
-                        key = (judged.model, scale, judged.set, case)
-                        rows.setdefault(key, Row(judged.model, scale, judged.set, case)).add(judged.scores)
-                        yield judged
+                for item in material[source].items(scale, case):
+                    for event in _judge_all(networks, item, (scale, labels[source], case), settings, work):
+                        if isinstance(event, Judged):
+                            key = (event.model, scale, event.set, case)
+                            rows.setdefault(key, Row(event.model, scale, event.set, case)).add(event.scores)
+                        yield event
     yield from rows.values()
 
 
@@ -203,21 +196,31 @@ def _by_scale(models: Iterable[str], scale: int | None) -> dict[int, dict[str, C
     return found
 
 
-def _judge_all(networks: dict[str, LoadedNetwork], item: Item, where: tuple[int, str, str], settings: EvaluateSettings) -> Iterator[Judged]:
+def _judge_all(
+    networks: dict[str, LoadedNetwork], item: Item, where: tuple[int, str, str], settings: EvaluateSettings, work: _Work
+) -> Iterator[Judging | Judged]:
+    """Score one item: result by result, so that no more than one of them is held."""
     scale, set_name, case = where
     low, truth = item.low_planes, item.truth_planes
-    results: dict[str, Planes] = {name: classical(low, scale, name) for name in BASELINES}
-    for name, loaded in networks.items():
-        network = _as_it_runs(loaded, item)
-        results[name] = upscale(network.module, low, contract=network.contract, bf16=settings.bf16, matrix=item.matrix, rgb=item.low_rgb)
     height, width = truth[0].shape[-2:]
-    cut = {name: (luma[..., :height, :width], chroma[..., : height // 2, : width // 2]) for name, (luma, chroma) in results.items()}
-    for name, result in cut.items():
+    for name in (*BASELINES, *networks):
+        label = f"{item.name} {case} {name}"
+        yield work.judging(label)
+        if name in networks:
+            frames = []
+            network = _as_it_runs(networks[name], item)
+            for frame in upscale_frames(network.module, low, contract=network.contract, bf16=settings.bf16, matrix=item.matrix, rgb=item.low_rgb):
+                frames.append(frame)
+                yield work.judging(label, scale, name, low)
+            result = torch.cat([f[0] for f in frames]), torch.cat([f[1] for f in frames])
+        else:
+            result = classical(low, scale, name)
+        result = result[0][..., :height, :width], result[1][..., : height // 2, : width // 2]
         yield Judged(name, scale, set_name, case, item.name, judge(result, truth, scale, settings, rate=item.rate, matrix=item.matrix))
         if settings.strips and name not in BASELINES:
-            blocks = classical(low, scale, "nearest")
-            picture = strip([(blocks[0][..., :height, :width], blocks[1]), cut["lanczos"], result, truth], item.matrix)
-            write_png(Path(settings.strips) / f"{name}_{set_name}_{case}_{item.name}.png", picture)
+            simple = [classical(low, scale, kernel) for kernel in ("nearest", "lanczos")]
+            shown = [*((luma[..., :height, :width], chroma) for luma, chroma in simple), result, truth]
+            write_png(Path(settings.strips) / f"{name}_{set_name}_{case}_{item.name}.png", strip(shown, item.matrix))
 
 
 def _as_it_runs(network: LoadedNetwork, item: Item) -> LoadedNetwork:
@@ -282,48 +285,28 @@ def _luma_codes(planes: Planes) -> torch.Tensor:
 
 def items(source: Path, scale: int, case: str, settings: EvaluateSettings) -> Iterator[Item]:
     """What there is to judge by in a folder of pictures, a video or the held-out part of a data set."""
-    limit = settings.limit or None
-    if is_dataset(source):
-        yield from _dataset_items(source, scale, limit)
-        return
-    for path in find_inputs([source])[:limit]:
-        footage = Footage(probe(path))
-        if footage.info.is_picture:
-            yield _picture_item(footage, scale, case)
-        else:
-            yield _video_item(footage, scale, case, settings.frames)
+    yield from _material(source, settings).items(scale, case)
 
 
-def _picture_item(footage: Footage, scale: int, case: str) -> Item:
-    name = Path(footage.info.path).stem
-    frame = next(footage.frames())
-    rgb = footage.rgb(frame)
-    step = 2 * scale if case != "clean" else scale
-    rgb = (rgb[..., : rgb.shape[-2] // step * step, : rgb.shape[-1] // step * step] * 255).round() / 255
-    luma = 0.299 * rgb[:, :1] + 0.587 * rgb[:, 1:2] + 0.114 * rgb[:, 2:]
-    planes = rgb_to_planes(rgb[..., : rgb.shape[-2] // 2 * 2, : rgb.shape[-1] // 2 * 2])
-    truth = (luma, planes[1])
-    if case != "clean":
-        return Item(name, degrade(from_values(planes, 8), read_case(case), scale=scale), truth)
-    height, width = rgb.shape[-2] // scale, rgb.shape[-1] // scale
-    low_rgb = (resample(rgb.double(), height, width, "bicubic") * 255).round().clamp(0, 255).float() / 255
-    even = torch.nn.functional.pad(low_rgb, (0, width % 2, 0, height % 2), mode="reflect")
-    return Item(name, rgb_to_planes(even), truth, even)
+def _material(source: Path, settings: EvaluateSettings) -> Material:
+    return Material.read(source, limit=settings.limit, frames=settings.frames, range_=settings.range)
 
 
-def _video_item(footage: Footage, scale: int, case: str, frames: int) -> Item:
-    step = 2 * scale
-    height, width = footage.height // step * step, footage.width // step * step
-    clip = [footage.codes(f).crop(0, 0, height, width) for f in footage.frames(frames)]
-    truth = Codes(np.concatenate([c.luma for c in clip]), np.concatenate([c.chroma for c in clip]), footage.bits)
-    low = degrade(truth, read_case(case), scale=scale)
-    return Item(Path(footage.info.path).stem, low, truth, matrix=footage.tags.matrix, rate=float(footage.info.rate))
+_COST_OF_JUDGING = 40.0
+"""GFLOP a megapixel that decoding, scalers and PSNR and SSIM come to, beside those of the networks; rough."""
 
 
-def _dataset_items(source: Path, scale: int, limit: int | None) -> Iterator[Item]:
-    shards = Shards([source], "validation")
-    if shards.scale != scale:
-        raise UsageError(f"{source}: its pairs are of scale {shards.scale}, the model's is {scale}")
-    for index in range(len(shards))[slice(limit)]:
-        pair = shards[index]
-        yield Item(pair.key, pair.low, pair.truth, matrix=int(pair.record.get("matrix", 5)))
+class _Work:
+    """How much there is to do, and how much is done, in megapixels of input times what each network costs."""
+
+    def __init__(self, cards: dict[int, dict[str, Card]], material: list[tuple[Material, tuple[str, ...]]]) -> None:
+        self._costs = {(scale, name): card.gflop_per_megapixel + _COST_OF_JUDGING for scale, ones in cards.items() for name, card in ones.items()}
+        self._all = sum(m.work() * len(cases) / scale**2 * cost for m, cases in material for (scale, _), cost in self._costs.items())
+        self._frames = sum(m.frames() * len(cases) for m, cases in material) * len(self._costs)
+        self._done = 0.0
+
+    def judging(self, text: str, scale: int = 1, name: str = "", low: Planes | None = None) -> Judging:
+        """How far it is, with one more frame like those of `low` through that network."""
+        if low is not None:
+            self._done += low[0].shape[-2] * low[0].shape[-1] / 1e6 * self._costs[scale, name]
+        return Judging(min(self._frames, int(self._frames * self._done / self._all)) if self._all else 0, self._frames, text)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -13,6 +13,12 @@ from vsr.cli.command_group import CommandGroup
 from vsr.cli.options import FilePath
 from vsr.cli.terminal import echo
 from vsr.views.text import printable
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from pipelines.plan.events import Note
+    from pipelines.quality.evaluation import Judged, Judging, Row
 
 __all__ = ["add_model", "evaluate", "export", "models", "models_table"]
 
@@ -63,6 +69,7 @@ def models(ctx: click.Context, as_json: bool) -> None:
 )
 @click.option("--dists-weights", multiple=True, metavar="FILE", help="For --metric dists, twice: its weights.pt, and VGG16 of torchvision.")
 @click.option("--frames", type=click.IntRange(1), default=48, show_default=True, help="At most so many frames of a video.")
+@click.option("--range", metavar="FROM-TO", help="Of a video the frames of this part, in seconds or [hh:]mm:ss[.fff].")
 @click.option("--limit", type=click.IntRange(0), default=0, help="At most so many pictures of a folder; 0: all.")
 @click.option("--bf16", is_flag=True, help="Run networks in bf16, as on a CPU with AMX.")
 @click.option("--strips", default="", metavar="DIR", help="Write pictures there: input, Lanczos, model, truth.")
@@ -87,27 +94,42 @@ def evaluate(
              vsr evaluate fast quality --scale 2 --data film.mp4 --case clean --case h264-23 --metric vmaf --grid
     """
     from models.errors import UsageError
-    from pipelines.quality.evaluation import DEFAULT_METRICS, EvaluateSettings, Judged
+    from pipelines.quality.evaluation import DEFAULT_METRICS, EvaluateSettings
     from pipelines.quality.evaluation import evaluate as evaluate_models
     from pipelines.quality.score_tables import as_grid, as_table
 
     if grid and style == "json":
         raise UsageError("--grid is a table for people; --format json has every figure by set and case as it is")
     settings = EvaluateSettings(scale=scale, cases=cases or ("clean",), metrics=names or DEFAULT_METRICS, **options)
-    rows = []
-    drawn = sys.stderr.isatty()
-    for event in evaluate_models(models, data, settings):
-        if isinstance(event, Judged):
-            if drawn:
-                click.echo("\r\x1b[K" + printable(f"{event.set} {event.case} {event.item} {event.model}"), nl=False, err=True)
-        else:
-            rows.append(event)
-    if drawn:
-        click.echo("\r\x1b[K", nl=False, err=True)
+    rows = _judged(evaluate_models(models, data, settings))
     echo(as_table(rows, style))
     if grid:
         first = {"vmaf": "vmaf_neg"}.get(settings.metrics[0], settings.metrics[0])
         echo("\n" + as_grid(rows, style, first))
+
+
+def _judged(events: Iterator[Note | Judging | Judged | Row]) -> list[Row]:
+    """The rows, with a bar for what is under way."""
+    from pipelines.plan.events import Note
+    from pipelines.quality.evaluation import Judging, Row
+    from vsr.views.progress_bar import bar
+
+    rows: list[Row] = []
+    drawn: Any = None
+    try:
+        for event in events:
+            if isinstance(event, Row):
+                rows.append(event)
+            elif isinstance(event, Note):
+                echo(event.text, err=True)
+            elif isinstance(event, Judging) and event.total:
+                drawn = bar(event.total, "frame", sys.stderr) if drawn is None else drawn
+                drawn.set_postfix_str(printable(event.text), refresh=True)
+                drawn.update(event.frames - drawn.n)
+    finally:
+        if drawn is not None:
+            drawn.close()
+    return rows
 
 
 @click.command()

@@ -18,7 +18,7 @@ from pipelines.datasets.crop_selection import CropSettings
 from pipelines.datasets.settings import DatasetSettings
 from pipelines.frames.sample_values import Codes
 from pipelines.quality import metrics
-from pipelines.quality.evaluation import EvaluateSettings, Row, _by_scale, evaluate, items
+from pipelines.quality.evaluation import EvaluateSettings, Judged, Row, _by_scale, evaluate, items
 from pipelines.quality.score_tables import as_grid, as_table, gain_over
 from tests.helpers.footage import clip, film, pictures
 from tests.models.losses.test_perceptual import ALEXNET, backbone, heads, saved
@@ -125,7 +125,7 @@ def test_requests_that_mean_nothing_are_refused(tmp_path: Path, models: list[str
 def test_a_data_set_is_judged_as_it_was_made_and_as_nothing_else(tmp_path: Path) -> None:
     settings = DatasetSettings(truth_px=32, shrink=1, crops=CropSettings(per_frame=4, duplicate_bits=1))
     list(make_dataset([pictures(tmp_path / "stills", 3)], tmp_path / "pairs", settings))
-    judged = list(evaluate(["bicubic"], [tmp_path / "pairs"], EvaluateSettings(scale=2, limit=1, metrics=("psnr",))))
+    judged = [e for e in evaluate(["bicubic"], [tmp_path / "pairs"], EvaluateSettings(scale=2, limit=1, metrics=("psnr",))) if isinstance(e, Judged)]
     assert {j.case for j in judged} == {"as-made"}
     for cases in (("h264-40",), ("clean", "h264-40")):
         with pytest.raises(UsageError, match="without --case"):

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import click
@@ -8,6 +9,9 @@ import pytest
 from click.testing import CliRunner, Result
 
 from models.errors import UsageError
+from pipelines.plan.events import Note
+from pipelines.quality.evaluation import EvaluateSettings, Judging, Row
+from pipelines.quality.evaluation import evaluate as evaluate_models
 from tests.helpers.footage import film, pictures
 from vsr.cli.models import add_model, evaluate, export, models_table
 from vsr.cli.training import dataset, train
@@ -43,6 +47,22 @@ def test_four_commands_lead_from_footage_to_a_judged_network(tmp_path: Path, mon
     assert run(add_model, events[-1]["weights"], "--name", "mine").stdout.startswith("mine-x2: x2, compact")
     judged = run(evaluate, "mine", "--data", stills, "--limit", 1, "--format", "json")
     assert {row["model"] for row in json.loads(judged.stdout)} == {"bicubic", "lanczos", "mine-x2"}
+
+
+def test_judging_says_how_far_it_is_and_takes_the_part_that_is_asked_for(tmp_path: Path) -> None:
+    source = film(tmp_path / "film.mp4", (12,), width=128, height=96)
+    settings = EvaluateSettings(scale=2, range="0.1-", frames=6, metrics=("psnr",))
+    events = list(evaluate_models(["fast-x2"], [source], settings))
+    assert [e.text.partition(": ")[2] for e in events if isinstance(e, Note)] == ["6 of 9 frames are judged; --frames 9 takes all, --range others"]
+    steps = [e for e in events if isinstance(e, Judging)]
+    assert [e.frames for e in steps] == [0, 0, 0, 1, 2, 3, 4, 5, 6]  # two scalers and the network, then its frames
+    assert {e.total for e in steps} == {6}
+    whole = [e for e in evaluate_models(["fast-x2"], [source], replace(settings, range=None)) if isinstance(e, Row)]
+    assert [r.scores for r in events if isinstance(r, Row)] != [r.scores for r in whole]
+    told = run(evaluate, "fast-x2", "--data", source, "--range", "0.1-", "--frames", 6, "--metric", "psnr")
+    assert "6 of 9 frames are judged" in told.stderr
+    with pytest.raises(UsageError, match="--range 9-: there is no frame in it"):
+        run(evaluate, "fast-x2", "--data", source, "--range", "9-")
 
 
 def test_per_title_says_the_gain_either_way(tmp_path: Path) -> None:

@@ -1,0 +1,140 @@
+"""`Material`: the pictures, clips and pairs that networks are judged by, shrunk or degraded; `Item`: one of them.
+
+How they are made is part of the protocol of `evaluation`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+
+from models.errors import UsageError
+from models.layers.resampling import resample
+from pipelines.datasets.degradation import degrade, read_case
+from pipelines.datasets.shards import Shards, is_dataset
+from pipelines.frames.sample_values import Codes, from_values, rgb_to_planes, to_values
+from pipelines.frames.video_reader import Footage
+from pipelines.media.file_types import find_inputs
+from pipelines.plan.chunking import frame_range
+from pipelines.probe.probe import probe
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from models.network import Planes
+    from pipelines.media.video_info import VideoInfo
+
+__all__ = ["Item", "Material"]
+
+
+@dataclass(frozen=True, eq=False)
+class Item:
+    """One picture or clip to judge by."""
+
+    name: str
+    low: Codes | Planes
+    """Input; pictures as float planes of 8-bit R'G'B', which have no 4:2:0 codes."""
+    truth: Codes | Planes
+    low_rgb: torch.Tensor | None = None
+    """(1,3,h,w) 8-bit R'G'B' of a picture, as floats."""
+    matrix: int = 5
+    rate: float = 25.0
+
+    @property
+    def low_planes(self) -> Planes:
+        """Input as float planes."""
+        return to_values(self.low) if isinstance(self.low, Codes) else self.low
+
+    @property
+    def truth_planes(self) -> Planes:
+        """Truth as float planes."""
+        return to_values(self.truth) if isinstance(self.truth, Codes) else self.truth
+
+
+@dataclass(frozen=True, eq=False)
+class Material:
+    """What there is to judge by in one place."""
+
+    source: Path
+    films: list[tuple[VideoInfo, int, int]] = field(default_factory=list)
+    """Pictures and videos, and which frames [start, stop) of them."""
+    pairs: Shards | None = None
+    """Of a data set."""
+    count: int = 0
+    """Of those pairs, so many are taken."""
+    notes: tuple[str, ...] = ()
+    """What a person should know of what is left out."""
+
+    @classmethod
+    def read(cls, source: Path, *, limit: int = 0, frames: int = 48, range_: str | None = None) -> Material:
+        """Look at files and shards, without decoding any.
+
+        limit: of pictures or clips; 0: all. frames: of a video, at most. range_: the part of a video that they are the first of.
+        Raises the errors of probing, and UsageError for a range without frames.
+        """
+        if is_dataset(source):
+            pairs = Shards([source], "validation")
+            return cls(source, pairs=pairs, count=len(range(len(pairs))[: limit or None]))
+        films, notes = [], []
+        for info in map(probe, find_inputs([source])[: limit or None]):
+            start, stop = (0, 1) if info.is_picture else frame_range(info, range_)
+            films.append((info, start, min(stop, start + frames)))
+            if stop - start > frames:
+                notes.append(f"{info.path}: {frames} of {stop - start} frames are judged; --frames {stop - start} takes all, --range others")
+        return cls(source, films, notes=tuple(notes))
+
+    def work(self) -> float:
+        """Millions of samples of luma of the truth."""
+        films = sum((stop - start) * info.width * info.height for info, start, stop in self.films)
+        return (films + (self.count * self.pairs[0].truth.luma[0].size if self.pairs is not None and self.count else 0)) / 1e6
+
+    def frames(self) -> int:
+        """Frames of all, a pair of a data set counted as one."""
+        return self.count + sum(stop - start for _, start, stop in self.films)
+
+    def items(self, scale: int, case: str) -> Iterator[Item]:
+        """One after another. Raises UsageError for a data set of another scale."""
+        if self.pairs is not None:
+            yield from _dataset_items(self.source, self.pairs, self.count, scale)
+        for info, start, stop in self.films:
+            footage = Footage(info)
+            yield _picture_item(footage, scale, case) if info.is_picture else _video_item(footage, scale, case, (start, stop))
+
+
+def _picture_item(footage: Footage, scale: int, case: str) -> Item:
+    name = Path(footage.info.path).stem
+    frame = next(footage.frames())
+    rgb = footage.rgb(frame)
+    step = 2 * scale if case != "clean" else scale
+    rgb = (rgb[..., : rgb.shape[-2] // step * step, : rgb.shape[-1] // step * step] * 255).round() / 255
+    luma = 0.299 * rgb[:, :1] + 0.587 * rgb[:, 1:2] + 0.114 * rgb[:, 2:]
+    planes = rgb_to_planes(rgb[..., : rgb.shape[-2] // 2 * 2, : rgb.shape[-1] // 2 * 2])
+    truth = (luma, planes[1])
+    if case != "clean":
+        return Item(name, degrade(from_values(planes, 8), read_case(case), scale=scale), truth)
+    height, width = rgb.shape[-2] // scale, rgb.shape[-1] // scale
+    low_rgb = (resample(rgb.double(), height, width, "bicubic") * 255).round().clamp(0, 255).float() / 255
+    even = torch.nn.functional.pad(low_rgb, (0, width % 2, 0, height % 2), mode="reflect")
+    return Item(name, rgb_to_planes(even), truth, even)
+
+
+def _video_item(footage: Footage, scale: int, case: str, part: tuple[int, int]) -> Item:
+    step = 2 * scale
+    height, width = footage.height // step * step, footage.width // step * step
+    frames = footage.frames(part[1]) if part[0] == 0 else (frame for _, frame in footage.frames_at([part]))
+    clip = [footage.codes(f).crop(0, 0, height, width) for f in frames]
+    truth = Codes(np.concatenate([c.luma for c in clip]), np.concatenate([c.chroma for c in clip]), footage.bits)
+    low = degrade(truth, read_case(case), scale=scale)
+    return Item(Path(footage.info.path).stem, low, truth, matrix=footage.tags.matrix, rate=float(footage.info.rate))
+
+
+def _dataset_items(source: Path, shards: Shards, count: int, scale: int) -> Iterator[Item]:
+    if shards.scale != scale:
+        raise UsageError(f"{source}: its pairs are of scale {shards.scale}, the model's is {scale}")
+    for index in range(count):
+        pair = shards[index]
+        yield Item(pair.key, pair.low, pair.truth, matrix=int(pair.record.get("matrix", 5)))
