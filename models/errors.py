@@ -103,6 +103,6 @@ class VerificationError(VsrError):
 
 
 class Interrupted(VsrError):  # noqa: N818 - a stop on request is not an error of anybody's
-    """Stopped by a signal; the same command goes on from here."""
+    """Stopped by a signal; the same command resumes the work."""
 
     exit_code = 130

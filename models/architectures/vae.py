@@ -1,4 +1,4 @@
-"""`vae`: a variational autoencoder whose decoder knows the low-resolution frame.
+"""`vae`: a variational autoencoder with a decoder conditioned on the low-resolution frame.
 
 After Kingma & Welling 2013 (arXiv:1312.6114), conditional as in Sohn et al. 2015 (NeurIPS 28). The encoder says of every place
 how its latent numbers are distributed, by μ and log σ². Training draws from that, which makes the decoder bear with inexact

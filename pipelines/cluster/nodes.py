@@ -124,7 +124,7 @@ class Machines:
         return Actor(next(self._numbers), node, host, handle, handle.hello.remote(), handle.stay.remote())
 
     def gone(self) -> list[tuple[Actor, RayError | ResourceError]]:
-        """Actors whose machine is lost or whose process ended, also while they had nothing to do, and why."""
+        """Actors lost with their node or process, also while idle, and why."""
         found: list[tuple[Actor, RayError | ResourceError]] = [(a, lost(a)) for a in self.actors if a.node not in self.nodes]
         here = {actor.stay: actor for actor in self.actors if actor.node in self.nodes}
         ended, _ = ray.wait(list(here), num_returns=len(here), timeout=0) if here else ([], [])

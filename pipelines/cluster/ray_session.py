@@ -143,7 +143,7 @@ class Session:
     def _start(self, cpus: float | None, gpus: float | None, environment: dict[str, str], *, agents: bool) -> None:
         if "ray" in sys.modules and not _LOADED_PRIVATELY:
             raise UsageError("--cluster local: this process has loaded Ray before, without a token; start the private cluster first")
-        # Sockets lie in it, whose names may have some hundred bytes only; so not where TMPDIR points.
+        # It holds sockets, and their names may have only some hundred bytes; so not where TMPDIR points.
         self._folder = Path(tempfile.mkdtemp(prefix=_FOLDERS, dir="/tmp"))
         path = os.pathsep.join(p for p in (str(_ROOT), os.environ.get("PYTHONPATH", "")) if p)
         bootstrap = f"import sys; sys.path[:0] = [{str(_ROOT)!r}]; from pipelines.cluster.ray_session import reap; reap({str(self._folder)!r})"

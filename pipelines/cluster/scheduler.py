@@ -1,7 +1,7 @@
 """`Driver`: the one thread that keeps the actors of a cluster busy for all callers of `ray_pool.Cluster`.
 
 It looks which machines there are, keeps an actor on every share of them, hands each two tasks, so that the input of the second is
-there when the first is done, and takes what comes. An actor that dies, hangs or whose machine is gone is replaced and its tasks
+there when the first is done, and takes what comes. An actor that dies, hangs or loses its node is replaced and its tasks
 tried again.
 """
 
@@ -57,7 +57,7 @@ class Driver:
         self._streams: dict[Any, Run] = {}
         """Where results of a task will come."""
         self._unheard: set[Actor] = set()
-        """Those whose caller has enough to read for now."""
+        """Calls with enough unread results for now."""
         self._silence = SilenceWatch()
         self._many = False
         """Whether the last look found several answers."""

@@ -29,7 +29,7 @@ class SilenceWatch:
         self._watched = time.monotonic()
 
     def look(self, actors: Sequence[Actor], unheard: Collection[Actor]) -> tuple[list[Actor], list[Actor]]:
-        """(actors to ask for their pulse, actors to give up). unheard: those whose results nobody fetches for now: they can't be blamed."""
+        """(actors to ask for their pulse, actors to give up). unheard: actors with results that nobody fetches for now: they can't be blamed."""
         now = time.monotonic()
         if now - self._watched < _WATCH_SECONDS:
             return [], []

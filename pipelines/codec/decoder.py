@@ -145,7 +145,7 @@ def facts_alone(packets: Iterable[PacketData], setup: DecoderSetup) -> Iterator[
 
 
 _HIDDEN = 1 << 62
-"""Added to the time of a packet whose frame is not to be shown, which PyAV can't mark; no real time is half as late."""
+"""Added to the time of a packet with a frame that is not to be shown: PyAV can't mark it; no real time is half as late."""
 _DIFFERS = "its container's own decoder gives another picture; make FFV1 of it with FFmpeg and upscale that, for the picture differs"
 
 
@@ -217,7 +217,7 @@ def _with_end(packets: Iterable[PacketData]) -> Iterator[PacketData | None]:
 
 def _rebuilt(data: PacketData, known: dict[str, bytes]) -> av.Packet[Any]:
     """known: side data that the decoder was given and that holds until the next of its kind; kept up to date."""
-    # Not Packet(bytes): that lends Python's memory, which has no padding behind it, and whose release in a decoder thread
+    # Not Packet(bytes): that lends Python's memory, which has no padding behind it; releasing it in a decoder thread
     # waits for the GIL while the thread that closes the decoder holds it.
     packet: av.Packet[Any] = av.Packet(len(data.data))
     packet.update(data.data)

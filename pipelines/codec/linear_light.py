@@ -12,7 +12,7 @@ _KNEE, _SLOPE, _GAMMA, _OFFSET = 0.0031308, 12.92, 2.4, 0.055
 
 
 def from_linear(light: np.ndarray) -> np.ndarray:
-    """Linear light, 1 = white, any float -> float32 values of the same shape; above 1 the curve goes on, below 0 it is straight."""
+    """Linear light, 1 = white, any float -> float32 values of the same shape; above 1 the curve is extended, below 0 it is linear."""
     light = light.astype(np.float64)
     curved = (1 + _OFFSET) * np.maximum(light, _KNEE) ** (1 / _GAMMA) - _OFFSET
     return np.where(light <= _KNEE, _SLOPE * light, curved).astype(np.float32)

@@ -49,7 +49,7 @@ class BatchSettings:
     reverse: bool = True
     """Clips run backwards half of the time."""
     levels: int = 0
-    """Equal parts of a batch whose pairs are alike in their restoration level, for networks that are told it; 0: no such parts."""
+    """Number of equal parts of a batch with pairs of similar restoration level, for networks conditioned on it; 0: no such parts."""
 
     def __post_init__(self) -> None:
         if self.levels < 0 or (self.levels and self.pairs % self.levels):

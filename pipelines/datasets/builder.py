@@ -1,6 +1,6 @@
 """`make_dataset`: footage becomes a data set of pairs, as a folder of shards with a manifest and a contact sheet.
 
-A unit is one video, or up to 64 pictures. Its shards appear together with a marker file, so the same command goes on after a
+A unit is one video, or up to 64 pictures. Its shards appear together with a marker file, so the same command resumes after a
 stop; and since everything drawn depends on the seed and the unit alone, with the same result.
 """
 

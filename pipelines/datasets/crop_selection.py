@@ -20,11 +20,11 @@ class CropSettings:
     per_frame: int = 4
     """At most so many of one frame."""
     flat_codes: float = 3.0
-    """Crops whose luma has a smaller standard deviation (8-bit codes) are flat."""
+    """Standard deviation of luma (8-bit sample values) below which a crop is flat."""
     blurred_db: float = 46.0
     """Crops that survive being halved and doubled with a PSNR above this are blurred: a network learns nothing from them."""
     duplicate_bits: int = 6
-    """Crops whose 64-bit difference hashes differ in no more bits are near-duplicates; -1 keeps them all."""
+    """Largest Hamming distance of the 64-bit difference hashes of near-duplicates; -1 keeps them all."""
     letterbox_codes: float = 8.0
     """Rows and columns at the edge that rise no further above black are letterbox."""
 

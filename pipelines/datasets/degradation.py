@@ -101,7 +101,7 @@ class DegradeSettings:
     banding_bits: tuple[int, ...] = (5, 6)
     """Luma rounded to so many bits."""
     siting: float = 0.0
-    """Share whose chroma is centre-sited though it is taken for left-sited."""
+    """Share of pairs with centre-sited chroma that is taken for left-sited."""
     levels: bool = False
     """Measure each pair's damage and write down its restoration level (`damage`), for networks that are told it."""
     restoration: bool = False
@@ -354,7 +354,7 @@ def _apply(codes: Codes, stage: Stage, size: tuple[int, int], generator: torch.G
 
 
 def _grain(shape: torch.Size, generator: torch.Generator) -> Tensor:
-    """(T,1,H,W) noise of variance 1 whose grains are wider than a pixel."""
+    """(T,1,H,W) noise of variance 1 with grains wider than a pixel."""
     weights = _gaussian(_GRAIN_SIGMA_PX)
     return _filter(torch.randn(shape, generator=generator), weights) / weights.square().sum()
 

@@ -173,7 +173,7 @@ class PairSetup:
 
 
 class PairMaker:
-    """A `work.Worker` whose pieces are tasks and whose items are pairs."""
+    """A `Worker` for tasks of pairs: its items are pairs."""
 
     def __init__(self, setup: PairSetup) -> None:
         torch.set_num_threads(1)  # pairs are small and made side by side

@@ -170,7 +170,7 @@ def _result(planned: Planned, stages: Stages, runs: list[_Run]) -> Bench:
 
 
 def make_clip(path: Path, seconds: float, *, width: int = 1920, height: int = 1080) -> Path:
-    """An H.264 clip at 24 fps whose every frame differs from the one before: a moving pattern with grain."""
+    """An H.264 clip at 24 fps with a change in every frame: a moving pattern with grain."""
     rng = np.random.default_rng(1)
     y, x = np.mgrid[0:height, 0:width]
     base = (128 + 60 * np.sin(x / 37) * np.cos(y / 23)).astype(np.uint8)

@@ -1,4 +1,4 @@
-"""`look`: what a run has made so far, beside its source, while it goes on; nothing of the run is touched."""
+"""`look`: what a run has made so far, beside its source, while it works; nothing of the run is touched."""
 
 from __future__ import annotations
 

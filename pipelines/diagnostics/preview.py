@@ -89,7 +89,7 @@ def preview(
 
     folder: where pictures go, made where it is missing; None: NAME.preview beside the input. models: names or files; none: the
     classical one and the default. at: seconds or [hh:]mm:ss[.fff] from the first frame; none: one moment of each of
-    `shots` equal parts of the film, the one whose key frame took the most bytes, so no black and no flat one where there is another.
+    `shots` equal parts of the film, the one with the largest key frame in bytes, so no black and no flat one where there is another.
     Raises the errors of a run.
     """
     names = tuple(dict.fromkeys(models or ("lanczos", chosen_model(settings))))

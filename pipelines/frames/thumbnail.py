@@ -35,14 +35,14 @@ _LEAST, _SHARE = 1.5, 0.25
 
 
 def grid_for(width: int, height: int) -> tuple[int, int]:
-    """(rows, columns) of the thumbnails of a video whose source is seen at that size; a cell has four samples each way at least."""
+    """(rows, columns) of the thumbnails for a source of this size in pixels; a cell has at least four samples each way."""
     return min(_ROWS, max(1, height // 4)), min(_COLUMNS, max(1, width // 4))
 
 
 def thumbnail(planes: Sequence[np.ndarray], pixels: PixelFormat, color: ColorTags, grid: tuple[int, int], matrix: int | None = None) -> np.ndarray:
     """`grid` cells, float32, 0 = black, 255 = white: the mean of luma over each cell.
 
-    matrix: whose luma it is, H.273; None, or none that weights R'G'B': that of the planes (R'G'B': BT.709's).
+    matrix: the H.273 matrix that defines luma; None, or one without weights of R'G'B': that of the planes (R'G'B': BT.709's).
     """
     wanted = _WEIGHTS.get(color.matrix, _WEIGHTS[1]) if matrix is None else _WEIGHTS.get(matrix, _WEIGHTS[1])
     if pixels.family == "rgb":

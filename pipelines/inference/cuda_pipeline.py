@@ -55,7 +55,7 @@ class _Flight:
     view: View
     parts: list[Tile]
     taken: list[bool]
-    """Tiles whose result is that of the frame before."""
+    """Number of tiles reused from the frame before."""
     black: list[bool]
     """Tiles of even black bars."""
     state: list[Tensor | None]

@@ -28,7 +28,7 @@ def choose_device(wanted: str) -> torch.device:
 def low_precision(device: torch.device) -> torch.dtype:
     """The fast dtype of a device: fp16 on CUDA, bf16 on CPUs that multiply it faster than fp32, else fp32.
 
-    Those are CPUs with AMX, and AMD's with AVX512-BF16, whose one multiplier of 512 bits does two products of bf16 in the place of
+    Those are CPUs with AMX, and AMD's with AVX512-BF16: a multiplier of 512 bits does two products of bf16 in the place of
     one of fp32. Intel's have two for fp32 and one for bf16: without AMX, convolutions of 32 and 64 channels ran at 0.54 times the
     rate of fp32 (Xeon, Emerald Rapids, AMX masked).
     """

@@ -122,7 +122,7 @@ class Adder:
     ) -> None:
         """Fill the part of `out` that belongs to a tile.
 
-        planes: the whole frame's luma and chroma. residual: (1,6·scale²,h,w), whose first sample is at row and column `at` of
+        planes: the whole frame's luma and chroma. residual: (1,6·scale²,h,w); its first sample is at row and column `at` of
         chroma. part: (top, bottom, left, right) of the tile in chroma samples. out: planes `scale` times as large.
         """
         values = residual[0].permute(1, 2, 0).float().numpy()

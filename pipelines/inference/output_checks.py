@@ -1,6 +1,6 @@
 """`Health`: whether what a network made can be a larger picture of what it saw; by a few numbers of each tile.
 
-A network whose weights don't fit, or that overflows in 16 bits, gives non-finite values, or black, or another brightness. Such
+A network with unsuitable weights, or one that overflows in 16 bits, gives non-finite values, or black, or another brightness. Such
 a frame is computed again in fp32; if that does not help, the run ends, for nobody looks at every frame of a film.
 """
 

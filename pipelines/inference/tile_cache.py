@@ -1,4 +1,4 @@
-"""`Stills`: tiles that show what they showed in the last frame, whose results are taken over instead of computed.
+"""`Stills`: tiles that show what they showed in the last frame; their results are reused instead of computed.
 
 Pauses, menus, slides, held drawings. A network gives the same bits for the same input, so nothing can be told from the
 result; in moving pictures the first differing samples settle it.

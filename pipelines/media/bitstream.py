@@ -60,7 +60,7 @@ def is_clean_point(codec: str, data: bytes, length_size: int) -> bool:
     """Whether everything shown from this key packet on can be decoded by starting at it.
 
     True for IDR and other IRAP pictures, H.264 recovery points that recover at once, and MPEG-2 intra pictures behind a
-    sequence header. False for periodic intra refresh, whose first pictures would be silently wrong.
+    sequence header. False for periodic intra refresh: its first pictures would be silently wrong.
     """
     if codec == "h264":
         for unit in nal_units(data, length_size):

@@ -34,7 +34,7 @@ _SITINGS = {(1, 1): Siting.TOP_LEFT, (1, 2): Siting.LEFT, (2, 1): Siting.TOP, (2
 def chroma_siting(stream: VideoStream, first: bytes = b"") -> int:
     """By the stream's parameters; UNSPECIFIED where nothing is known, or where Matroska has no word for it (bottom sitings).
 
-    first: the first packet of an H.264 broadcast, whose codec tag Matroska refuses. Without a word in H.264 and HEVC, left is
+    first: the first packet of an H.264 broadcast; Matroska refuses its codec tag. Without a word in H.264 and HEVC, left is
     what their standards tell to infer (H.265 clause E.3.1), and what comes back.
     """
     found = _written(stream)

@@ -99,7 +99,7 @@ def static_metadata(frame: VideoFrame) -> HdrMetadata:
 
 
 def is_dolby_vision_only(frame: VideoFrame) -> bool:
-    """Dolby Vision whose base layer no other decoder shows right: profile 5, and AV1's 10.0 (full-range IPT-PQ-c2).
+    """Dolby Vision without a base layer that other decoders show right: profile 5, and AV1's 10.0 (full-range IPT-PQ-c2).
 
     By the RPU header, as libavutil's AVDOVIRpuDataHeader has it: vdr_rpu_profile 0 with a full-range base layer.
     """
@@ -115,7 +115,7 @@ _BMP_TAGS = {"h264": b"H264", "av1": b"AV01", "ffv1": b"FFV1"}
 
 
 def with_metadata(stream: Any, metadata: HdrMetadata, color: ColorTags, *, matroska: bool) -> Any:
-    """An open container whose first stream has the codec parameters of `stream`, and the metadata beside them.
+    """An open container; its first stream has the codec parameters of `stream`, and the metadata beside them.
 
     Muxers take it from there; there is no other way to hand it to them. Made by writing a header into memory and putting
     the boxes into its sample entry. Raises ValueError where the codec has no sample entry.

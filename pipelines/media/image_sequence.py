@@ -121,7 +121,7 @@ def publish(made: Path, target: Pattern, mark: Path, word: str) -> int:
     """Give all pictures of a folder, each named by its number, their names in the target's; the bytes they hold come back.
 
     Pictures of the same pattern under other numbers stay: a part of a film may be done again between the others. mark: file that
-    says, with `word`, whose pictures these are, for a run that was ended in between. Raises OSError, OutputError.
+    says, with `word`, which run made these pictures, in case it was ended in between. Raises OSError, OutputError.
     """
     write_atomically(mark, word.encode())
     numbers = sorted(int(name) for name in os.listdir(made))

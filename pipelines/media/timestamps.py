@@ -18,7 +18,7 @@ __all__ = ["CLOCKED", "EpochClock"]
 
 
 CLOCKED = ("mpegts", "mpeg")
-"""Demuxers whose clock is a counter that starts anywhere and may jump back inside a file (concatenated recordings)."""
+"""Demuxers with a clock that starts anywhere and may jump back inside a file (concatenated recordings)."""
 
 
 _BACKSTEP_SECONDS = Fraction(1, 10)
@@ -26,7 +26,7 @@ _BACKSTEP_SECONDS = Fraction(1, 10)
 
 
 class EpochClock:
-    """Notices where a broadcast clock jumps back, and what to add so that every stream goes on in step.
+    """Notices where a broadcast clock jumps back, and what to add to keep all streams in step.
 
     Each stream notices its own jump; the n-th jump of any stream belongs to the n-th epoch of all. The offset of an epoch
     puts its earliest start behind the latest end of the one before, so no stream overlaps itself and none drifts.

@@ -44,7 +44,7 @@ class ObjectiveSettings:
     features: str = ""
     """What those are taken from: name or file of an autoencoder, or a file with the weights of VGG19."""
     stages: int = 3
-    """Of VGG16, whose features are compared."""
+    """Weights of VGG16, the network of the compared features."""
     tone: float = 0.0
     """Of the difference of means over 8x8 pixels: what makes detail must not touch brightness and colour."""
     discriminator: Literal["patch", "unet"] = "patch"

@@ -176,7 +176,7 @@ def _add_pcm(output: OutputContainer, source: AnyStream) -> AnyStream:
 
 
 def _complete_layout(stream: AnyStream) -> None:
-    """Give sound whose channels have no names the usual ones, as FFmpeg's command does; MP4 and MOV take no other."""
+    """Give sound with unnamed channels the usual layout, as FFmpeg's command does; MP4 and MOV take no other."""
     context: Any = getattr(stream, "codec_context", None)
     layout = getattr(context, "layout", None)
     if layout is not None and layout.name == f"{layout.nb_channels} channels" and layout.nb_channels in _DEFAULT_LAYOUTS:

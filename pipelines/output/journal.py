@@ -1,4 +1,4 @@
-"""`Journal`: which chunks of this very plan are done, on disk, so that a killed run goes on where it was.
+"""`Journal`: which chunks of this very plan are done, on disk, so that a killed run resumes.
 
 The work directory lies beside the output, so that an unfinished result can lie in it and still be renamed. Everything in it is
 written under another name first, flushed, and renamed; a chunk counts only if its data has the hash its manifest says. One writer

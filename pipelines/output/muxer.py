@@ -193,7 +193,7 @@ def _add_video(output: OutputContainer, plan: Plan, first: ChunkRecord) -> AnySt
 
 
 def _copy_parameters(source: AnyStream, video: AnyStream, plan: Plan) -> None:
-    """Copy codec parameters; with the shape of a sample, for codecs whose bitstream does not tell it: MP4 and MOV write it as `pasp`."""
+    """Copy codec parameters; with the shape of a sample, for codecs without it in the bitstream: MP4 and MOV write it as `pasp`."""
     if plan.sar == 1 or plan.encoder.container not in {"mp4", "mov"}:
         BitStreamFilterContext("null", in_stream=source, out_stream=video)
         return

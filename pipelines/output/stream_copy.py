@@ -60,7 +60,7 @@ def go_on(stop: threading.Event | None) -> None:
 
 
 def start_shift(plan: Plan, info: VideoInfo) -> Fraction:
-    """Seconds by which all tracks are moved to begin at 0: a part of a film (`--range`), and a recording, whose clock may have run for hours.
+    """Seconds by which all tracks are moved to begin at 0: a part of a film (`--range`), and a recording with a clock that has run for hours.
 
     Recordings are MPEG-TS and PS.
     Other whole films stay where they are, except those that begin before 0 in MP4 and MOV, which would hide those frames.
@@ -146,7 +146,7 @@ def _damaged(info: VideoInfo, entry: Passed, seconds: float) -> CorruptError:
 
 
 def _with_decode_times(packets: Iterable[Packet], passed: dict[int, Passed]) -> Iterator[Packet]:
-    """The same packets; those of a video with B-frames, whose first ones have no decode time in Matroska, get it from those behind them."""
+    """Pass packets on; the first ones of a video with B-frames, without decode times in Matroska, get them from those after them."""
     held: dict[int, list[Packet]] = {}
     known: set[int] = set()
     for packet in packets:

@@ -51,7 +51,7 @@ _MATROSKA_TICK = Fraction(1, 1000)
 _SAR_ERROR = Fraction(1, 200)
 """Matroska writes the display size in whole pixels, H.264 a ratio of 16-bit numbers."""
 _SAME_CODEC = {"mp1": "mp3", "mp2": "mp3", "text": "subrip"}
-"""Codecs that a container holds under the name of another, whose decoder decodes both."""
+"""Codecs that a container stores under the name of another; one decoder decodes both."""
 UNHEARD_DRIFT = 0.04
 """Seconds by which PCM may end off: MP4 and MOV keep its samples end to end, whatever its packets' times were (EBU R 37 allows as much)."""
 _AUDIO_TICK = 1 / 8000

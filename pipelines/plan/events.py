@@ -59,7 +59,7 @@ class ChunkFinished:
 
 @dataclass(frozen=True)
 class Note:
-    """Something a person should know; the work goes on."""
+    """Something a person should know; the work continues."""
 
     text: str
 

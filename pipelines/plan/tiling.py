@@ -35,7 +35,7 @@ class Tile:
     """All that is read of it lies where the film has black bars."""
 
     def read(self, by: int = 1) -> tuple[slice, slice]:
-        """What is read of a plane whose sides are luma's divided by `by`."""
+        """The region read from a plane subsampled by `by` in both directions."""
         return slice(self.halo_top // by, self.halo_bottom // by), slice(self.halo_left // by, self.halo_right // by)
 
     def written(self, scale: int, by: int = 1) -> tuple[slice, slice]:

@@ -71,7 +71,7 @@ def crew_of(settings: RunSettings, plan: Plan | None = None) -> Crew:
 
 
 def with_fewer_workers(settings: RunSettings, plan: Plan) -> RunSettings | None:
-    """With one worker a device, or one on a CPU, for a run whose memory ran out; None where no more of them share it, and for a cluster."""
+    """With one worker a device, or one on a CPU, for a run that ran out of memory; None where no more of them share it, and for a cluster."""
     crew = crew_of(settings, plan)
     least = max(1, len(crew.devices))
     return replace(settings, workers=least) if settings.cluster is None and min(crew.workers, len(plan.spans)) > least else None
@@ -117,7 +117,7 @@ _OWN_GROUPS = Path("/proc/self/cgroup")
 def _control_group(name: str) -> Iterator[str]:
     """Content of a limit's file in every control group that holds for this process: its own and those above it.
 
-    Linux, Documentation/admin-guide/cgroup-v2.rst, and cgroup-v1/ for the former kind, whose controllers have trees of their own.
+    Linux, Documentation/admin-guide/cgroup-v2.rst, and cgroup-v1/ for the former kind, with a tree per controller.
     A container sees its own group as the root.
     """
     try:

@@ -81,7 +81,7 @@ def _pieces(line: _Line) -> Iterator[Any]:
 
 
 def _tell_items(line: _Line, key: int, made: Iterator[Any], incoming: Iterator[Any]) -> None:
-    """Work on a task, up to its end or to where the next one can begin; then the rest goes on in a thread."""
+    """Work on a task, up to its end or to where the next one can begin; then a thread finishes the rest."""
     try:
         for item in made:
             line.tell("item", key, item.value if isinstance(item, Free) else item)

@@ -39,7 +39,7 @@ ATTEMPTS = 3
 _NO_MEMORY = ("can't allocate memory", "can't start new thread", "out of memory", "ALLOC_FAILED")
 """What torch's allocators, Python's threads, CUDA and its libraries say instead of MemoryError."""
 SILENCE_SECONDS = 900.0
-"""A worker that says nothing for so long, and whose pulse stands still, is taken for hung."""
+"""Seconds of silence, without a pulse, after which a worker counts as hung."""
 
 
 @dataclass(frozen=True)

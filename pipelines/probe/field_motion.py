@@ -44,7 +44,7 @@ _LEAST_CHANGE = 3.0
 _LEAST_ALONG = 0.2
 """Part of that difference's energy that motion along the gradient must explain."""
 _LEAST_ALIKE = 0.25
-"""Of s: blocks whose neighbouring lines have less in common show nothing."""
+"""Bound of s: blocks with less correlation between neighbouring lines show nothing."""
 _SAME_LIGHT = 2.0
 """Codes by which the means of the two fields differ at most: one that is darker is drawn so (scan lines), and shows no moment."""
 _HALFWAY = 0.25
@@ -70,7 +70,7 @@ class Votes:
     """What the moving blocks between two frames say of the first one."""
 
     top: np.ndarray
-    """(CELLS, CELLS): blocks whose bottom field was taken after the top field."""
+    """(CELLS, CELLS): number of blocks with the bottom field taken after the top field."""
     bottom: np.ndarray
     progressive: np.ndarray
     apart: np.ndarray
@@ -81,7 +81,7 @@ class Votes:
 
 
 def sample(frame: VideoFrame) -> Sample | None:
-    """The lines that are looked at; None for pictures that are too small, whose samples are no brightness (palettes), or lie bottom up."""
+    """The lines that are looked at; None for frames that are too small, hold palette indices, or are stored bottom up."""
     plane, part = frame.planes[0], frame.format.components[0]
     if frame.format.has_palette or plane.line_size <= 0:
         return None

@@ -32,7 +32,7 @@ _PLACES = 8
 """Where a film is looked at."""
 _BLOCK = 8
 _QUIETEST = 25
-"""Percentile of the blocks, and of the places, whose noise counts: what moves is louder than grain."""
+"""Percentile of the blocks, and of the places, taken as the noise: motion is louder than grain."""
 _BIAS = 0.94
 """That percentile of the standard deviations of 64 samples of pure noise, as a share of the true one."""
 _LEAST = 0.5

@@ -84,7 +84,7 @@ class Look:
     """What one stretch of a film shows: blocks by what they show, cell by cell, and frames by their own flags."""
 
     top: np.ndarray = field(default_factory=_cells)
-    """(4, 4): blocks of each cell of the picture whose top field comes first."""
+    """(4, 4): number of blocks with the top field first, for each cell of the picture."""
     bottom: np.ndarray = field(default_factory=_cells)
     progressive: np.ndarray = field(default_factory=_cells)
     flagged: Counter[str] = field(default_factory=Counter)
@@ -92,7 +92,7 @@ class Look:
     kinds: str = ""
     """One letter a frame in order: t, b (interlaced), p, u (nothing moves)."""
     apart: np.ndarray = field(default_factory=_sums)
-    """(4, 4): sums over all blocks, whose phase is sum(apart) / 2 sum(alike)."""
+    """(4, 4): sums over all blocks; the phase is sum(apart) / 2 sum(alike)."""
     alike: np.ndarray = field(default_factory=_sums)
     spread: np.ndarray = field(default_factory=_sums)
     """Squares of what each frame adds to apart."""
@@ -126,7 +126,7 @@ class Look:
 
 
 def find_scan(info: VideoInfo, field_order: int) -> Scan:
-    """Look at a film. field_order: of its stream (AVFieldOrder), for codecs whose frames don't say themselves."""
+    """Look at a film. field_order: of its stream (AVFieldOrder), for codecs that don't mark their frames."""
     soft = _is_soft_telecine(info.pts)
     if (
         info.is_picture

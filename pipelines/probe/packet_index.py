@@ -98,7 +98,7 @@ class OtherTracks:
 
 
 def _pcm_bytes_a_second(context: Any) -> int:
-    """Of PCM whose samples are whole bytes side by side; 0 of anything else."""
+    """Bytes of a sample frame of interleaved PCM with whole-byte samples; 0 for anything else."""
     match = re.fullmatch(r"pcm_(?:[suf](\d+)(?:le|be)?|alaw|mulaw)", context.name)
     bits = int(match[1] or 8) if match else 0
     return int(context.rate * context.layout.nb_channels * bits // 8)

@@ -1,7 +1,7 @@
 """Which frames of two videos belong together: by their times, and whether what they show then is the same moment; pure.
 
-Times are compared exactly. What is shown is compared by thumbnails against those of the frames before and behind: a copy whose
-pictures sit one frame late has the right times and the wrong content.
+Times are compared exactly. What is shown is compared by thumbnails against those of the frames before and behind: a copy with its
+pictures one frame late has the right times and the wrong content.
 """
 
 from __future__ import annotations

@@ -62,7 +62,7 @@ class OverviewSettings:
     """Folder for them, below the one that the text will lie in."""
     device: str = "cpu"
     earlier: str | None = None
-    """An earlier text, whose speeds are kept instead of measured."""
+    """An earlier text; its speeds are kept instead of being measured again."""
     limit: int = 0
     """At most so many pictures of a set; 0: all."""
     frames: int = 16
@@ -250,7 +250,7 @@ Made by `vsr models table`; do not edit by hand.
   same bytes with both.
 - **To compare, teach or build upon**: `srcnn`, `espcn`, `edsr`, `progressive`, `backprojection`, `autoencoder`, `cosine` and `vae` are
   the ideas of their papers at one small size, trained on the same footage by the same command, each with its paper's loss. The table
-  says what each gives for its cost: compare those with care whose steps differ, or the pairs cut from that footage (`train_pairs` in the
+  says what each gives for its cost: compare with care where steps differ, or the pairs cut from that footage (`train_pairs` in the
   cards): `edsr`, `backprojection` and `vae` had all their steps, and more pairs.
 - **One film, many hours of it, or a look of its own** (a game, a cartoon): `vsr train --per-title` tunes a network on it, says the
   gain on shots it has not seen, and keeps the result only if it wins.

@@ -56,7 +56,7 @@ def _of_all_tiles(plan: Plan) -> dict[str, Plan]:
 
 
 def adopt_plan(plan: Plan, planned: Planned, journal: Journal) -> Planned:
-    """With another plan that the run has come to; the work directory becomes that one's, so that a later run goes on with it."""
+    """With another plan that the run has come to; the work directory becomes that one's, so that a later run resumes from it."""
     journal.adopt(plan.id, plan.to_json(), planned.input, supersede=True)
     return replace(planned, plan=plan)
 

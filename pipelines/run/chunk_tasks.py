@@ -106,7 +106,7 @@ def open_reader(plan: Plan, info: VideoInfo) -> PacketReader:
 
 
 def _looked_at(plan: Plan, info: VideoInfo) -> frozenset[int]:
-    """Rows whose frames the container's own decoder is asked for: where decoding starts, and the first clean one of every chunk."""
+    """Rows to decode with the container's own decoder as well: where decoding starts, and the first clean one of every chunk."""
     starts, rows = clean_starts(info.index)
     places = (bisect.bisect_left(starts, info.pts[chunk.start_frame]) for chunk in plan.chunks)
     return frozenset((*(span.first_row for span in plan.spans), *(rows[place] for place in places if place < len(rows))))

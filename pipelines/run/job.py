@@ -49,7 +49,7 @@ def upscale_video(
 ) -> Iterator[Event]:
     """Upscale one video; resumes what an earlier run of the same command left.
 
-    Where memory runs out it goes on with fewer workers, if several share it; else, before the first chunk is kept, it begins again
+    Where memory runs out it continues with fewer workers, if several share it; else, before the first chunk is kept, it begins again
     with smaller tiles: other bytes, so another plan.
     output: file or folder; None puts it beside the input. fresh: throw earlier work away. stop: when set, chunks under way
     are finished and kept, and Interrupted is raised. worker: "module:Class" that makes chunks, for tests. workers: where it does;

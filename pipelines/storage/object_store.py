@@ -41,7 +41,7 @@ def is_url(text: str) -> bool:
 
 
 def staged_path(url: Url, folder: Path) -> Path:
-    """Where an address is staged: the same place each time, so that a later run goes on there."""
+    """Where an address is staged: the same place each time, so that a later run resumes."""
     name = posixpath.basename(url.partition("?")[0].rstrip("/"))
     if name in {"", ".", ".."} or "\0" in name:
         raise UsageError(f"{redacted(url)}: names no file")

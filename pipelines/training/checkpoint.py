@@ -1,4 +1,4 @@
-"""`State`: all that training goes on from: weights, their average, the optimizer, the step; written and read bit by bit."""
+"""`State`: what training resumes from: weights, their average, the optimizer, the step; written and read bit by bit."""
 
 from __future__ import annotations
 

@@ -3,7 +3,7 @@
 Every process cuts its part out of every batch, and gradients are averaged before each step, so that all have the same weights
 after it: data-parallel training as of Li et al., "PyTorch Distributed" (VLDB 2020), without buckets, which networks of a
 megabyte do not need. Data and result lie in folders that all machines see at the same path. A process that dies ends the round;
-the next one goes on from the last checkpoint.
+the next one resumes from the last checkpoint.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ def train_together(
     device: str = "cpu",
     stop: Callable[[], bool] | None = None,
 ) -> Iterator[Any]:
-    """As `train`, in `workers` processes of the cluster this process is connected to; goes on from the folder's checkpoint.
+    """As `train`, in `workers` processes of the cluster this process is connected to; resumes from the folder's checkpoint.
 
     The batch of the settings is shared out, so the result is that of one process up to the order of additions.
     Raises UsageError where Ray Train is not installed, or the objective can't be shared; ResourceError when too many died.

@@ -128,7 +128,7 @@ def _train_settings(video: str | Path, card: Card, init: str, minutes: float) ->
 
 
 def _plain(name: str) -> str:
-    """A name for weights, whose format wants UTF-8, whatever bytes the film's has."""
+    """A name for weights in valid UTF-8, as the format requires, whatever bytes the film's name has."""
     return os.fsencode(name).decode(errors="replace").replace(" ", "-").replace("\ufffd", "_")
 
 

@@ -50,7 +50,7 @@ class SpanTask:
     skipped_frames: int
     """Frames before them in this span, counted from its first decoded one; for frames known by order only."""
     checks: dict[int, int] | None = None
-    """`decode.checksum` of some frames as the container's own decoder gives them, by number; of films whose frames are known by order only."""
+    """`decode.checksum` of some frames as the container's own decoder gives them, by number; for films with frames known by order only."""
     before: int = 0
     """How many of the first `pts` only filters look at."""
     settling: int = 0

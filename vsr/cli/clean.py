@@ -36,7 +36,7 @@ def clean(folders: tuple[Path, ...], yes: bool) -> None:
         for folder, _ in found:
             try:
                 Journal(folder).remove()
-            except VsrError as error:  # of a run that goes on, a link by now, a disk that can't be written to
+            except VsrError as error:  # of a run in progress, a link by now, a disk that can't be written to
                 echo(f"{str(error).partition(';')[0]}; left")
                 continue
             if folder.exists():

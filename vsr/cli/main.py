@@ -49,7 +49,7 @@ for _command in (run, plan, preview, compare, presets, bench, probe, models, cle
 
 
 def _own_packages() -> None:
-    """Refuse to run on somebody else's `models` or `pipelines`, whose names are common."""
+    """Refuse to run on somebody else's `models` or `pipelines`: the names are common."""
     home = Path(__file__).resolve().parents[2]
     for name in ("models", "pipelines"):
         spec = importlib.util.find_spec(name)

@@ -22,7 +22,7 @@ __all__ = ["preview"]
 @click.option("--at", multiple=True, metavar="TIME", help="A moment, in seconds or [hh:]mm:ss[.fff]; may be repeated.")
 @click.option("--shots", type=click.IntRange(1, 100), default=3, show_default=True, help="Without --at: so many moments, all over the film.")
 @click.option("--models", metavar="NAME|FILE,...", help="What is compared, joined by commas; default: lanczos and the default network.")
-@click.option("--job", type=FilePath(), metavar="OUTPUT|WORKDIR", help="Instead: finished parts of a run that goes on.")
+@click.option("--job", type=FilePath(), metavar="OUTPUT|WORKDIR", help="Instead: finished parts of a run in progress.")
 @functools.partial(run_options, one_model=False)
 def preview(
     source: Path | None, output: Path | None, at: tuple[str, ...], shots: int, models: str | None, job: Path | None, as_json: bool, **options: Any

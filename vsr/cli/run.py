@@ -76,7 +76,7 @@ def run(
     \b
     Example: vsr run film.mp4 --to 4k --codec h264 --crf 16
              vsr run holiday/ -o upscaled/ --output-template "{stem}-{lines}p.mkv" --summary upscaled/list.csv
-    Interrupted, the same command goes on where it was.
+    Interrupted, the same command resumes.
     """
     from models.errors import Interrupted
     from pipelines.plan.output_names import refuse_input

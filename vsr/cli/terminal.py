@@ -10,5 +10,5 @@ __all__ = ["echo"]
 
 
 def echo(text: str, *, err: bool = False, nl: bool = True) -> None:
-    """Print lines of text. Names and tags in them come from strangers."""
+    """Print lines of text. Names and tags in them are untrusted input."""
     click.echo("\n".join(map(printable, text.split("\n"))), err=err, nl=nl)

@@ -16,7 +16,7 @@ __all__ = ["dataset", "train"]
 
 @click.command()
 @click.argument("inputs", nargs=-1, required=True, type=FilePath(), metavar="INPUT...")
-@click.option("-o", "--output", required=True, type=FilePath(), metavar="DIR", help="Folder of the data set; an unfinished one goes on.")
+@click.option("-o", "--output", required=True, type=FilePath(), metavar="DIR", help="Folder of the data set; an unfinished one is resumed.")
 @click.option("--config", type=FilePath(), help="Settings from a TOML file, such as configs/dataset/default.toml.")
 @click.option("--set", "changes", multiple=True, metavar="KEY=VALUE", help="One setting, such as degrade.clean=0.8; may be repeated.")
 @click.option("--teacher", default="", metavar="MODEL", help="A network that makes the truth from footage that has none.")
@@ -77,7 +77,7 @@ def train(
     \b
     Example: vsr train configs/train/fast-x2.toml --data pairs -o trained --minutes 60
              vsr train --per-title film.mp4 --init fast-x2 --minutes 10
-    Interrupted, the same command with --resume goes on where it was, bit for bit; DIR has the best network so far.
+    Interrupted, the same command with --resume continues bit for bit; DIR has the best network so far.
     """
     from models.errors import UsageError
     from pipelines.inference.device import choose_device

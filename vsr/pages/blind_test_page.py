@@ -20,7 +20,7 @@ __all__ = ["blind_page", "opinions_table", "opinions_text"]
 def blind_page(test: BlindTest) -> str:
     """The whole page. Order and sides are drawn here and once more whenever the page is opened.
 
-    Which picture is whose is kept as the parity of the bits of a random byte a trial: nobody reads it in passing.
+    Which side shows which picture is kept as the parity of the bits of a random byte a trial: nobody reads it in passing.
     """
     random = secrets.SystemRandom()
     trials = list(test.trials)

@@ -32,7 +32,7 @@ def finding_table(finding: Misaligned) -> dict[str, Any]:
 
 
 def compare_table(found: Compared) -> dict[str, Any]:
-    """As plain values; null stands for equal pictures, whose decibels are infinite."""
+    """As plain values; null stands for equal pictures (infinite decibels)."""
     return {
         "reference": found.reference,
         "size": list(found.size),

@@ -32,7 +32,7 @@ class _Lines:
 
 
 class _Paced(tqdm):  # type: ignore[type-arg, misc]
-    """A bar whose rate, and with it the time left, is that of `Pace`."""
+    """A bar with rate and time left from `Pace`."""
 
     def __init__(self, *args: Any, **options: Any) -> None:
         self._pace = Pace()

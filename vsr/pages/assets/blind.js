@@ -1,6 +1,6 @@
 // Two pictures at a time on random sides; what was said of each, in the order of the names.
 const data = JSON.parse(document.getElementById("data").textContent);
-// Which picture of a trial is whose: an odd number of bits means that the second of the names comes first.
+// Which side shows which picture: an odd number of bits means that the second of the names comes first.
 const parity = byte => { let bits = 0; for (let b = byte; b; b >>= 1) bits ^= b & 1; return bits };
 const key = [...atob(data.key)].map(c => parity(c.charCodeAt(0)));
 const draw = most => crypto.getRandomValues(new Uint32Array(1))[0] % most;
