@@ -929,6 +929,11 @@ MUTANTS = (
         f"{_DATA}::test_what_a_small_share_holds_out_a_larger_one_does_too",
     ),
     Mutant(
+        84, "unasked, pictures are judged as coded films, too", "pipelines/quality/evaluation.py",
+        'pictures=bool(settings.cases) or case == "clean"', "pictures=True",
+        "tests/pipelines/quality/test_metrics.py::test_unasked_films_are_judged_at_a_few_qualities_and_pictures_clean",
+    ),
+    Mutant(
         84, "means are over all items", "pipelines/quality/evaluation.py",
         "seen = self.counts.get(key, 0)", "seen = self.count",
         f"{_DATA}::test_a_mean_is_over_the_items_that_have_the_score",

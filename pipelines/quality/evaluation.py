@@ -9,8 +9,11 @@ The protocol, so that figures compare with papers:
 - luma compared in 8-bit limited-range codes with a peak of 255 and `scale` pixels left out along the border; results are
   rounded to codes first, as a file holds them; PSNR of a clip is the mean over its frames, a set's figure the mean over its
   pictures or clips;
-- LPIPS and DISTS see 8-bit R'G'B' of 4:2:0, of result and truth alike, with the same border left out; VMAF and XPSNR the whole
-  frame in 8-bit 4:2:0.
+- LPIPS, DISTS and the deep-feature distance see 8-bit R'G'B' of 4:2:0, of result and truth alike, with the same border left out
+  (the last every eighth frame), ColorVideoVDP whole clips of it; VMAF and XPSNR the whole frame in 8-bit 4:2:0.
+
+What is not named is chosen by what is judged: pictures clean, by PSNR and SSIM; films clean and encoded at a few qualities, by PSNR,
+VMAF-NEG, flicker and, where its weights are installed, the deep-feature distance.
 """
 
 from __future__ import annotations
@@ -20,7 +23,7 @@ import math
 from collections import Counter
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import torch
@@ -29,6 +32,7 @@ from models.architectures.restoring import Restoring
 from models.catalog.loader import load_network
 from models.catalog.lookup import find
 from models.errors import UsageError
+from models.losses.deep_distance import LEAST_PX, DeepDistance
 from models.losses.dists import Dists
 from models.losses.lpips import Lpips
 from pipelines.datasets.degradation import read_case
@@ -47,14 +51,18 @@ if TYPE_CHECKING:
     from models.catalog.card import Card
     from models.network import LoadedNetwork, Planes
 
-__all__ = ["DEFAULT_METRICS", "EvaluateSettings", "Item", "Judged", "Judging", "Row", "evaluate", "items", "judge"]
+__all__ = ["EvaluateSettings", "Item", "Judged", "Judging", "Row", "evaluate", "items", "judge"]
 
 
 BASELINES = ("bicubic", "lanczos")
-METRICS = ("psnr", "ssim", "flicker", "niqe", "energy", "vmaf", "lpips", "dists")
+METRICS = ("psnr", "ssim", "flicker", "niqe", "energy", "vmaf", "vmaf-neg", "deep-distance", "lpips", "dists", "cvvdp")
+VIDEO_CASES = ("clean", "h264-18", "h264-24", "h264-30", "hevc-28")
+"""Of films, where none are named."""
 AS_MADE = "as-made"
 """The case of data sets."""
-DEFAULT_METRICS = ("psnr", "ssim", "flicker")
+PICTURE_METRICS, VIDEO_METRICS = ("psnr", "ssim"), ("psnr", "vmaf-neg", "flicker")
+_DEEP_EVERY = 8
+"""Frames; films change little from one to the next, and the distance costs as much as a network."""
 
 
 @dataclass(frozen=True)
@@ -63,10 +71,16 @@ class EvaluateSettings:
 
     scale: int | None = None
     """Which scale; None: every scale the models have."""
-    cases: tuple[str, ...] = ("clean",)
-    """Degradations of videos and pictures: "clean" or CODEC-QUALITY such as "h264-23", "noise-CODES", "blur-PX"."""
-    metrics: tuple[str, ...] = DEFAULT_METRICS
-    """Of METRICS; "flicker" is of clips alone, "energy" gradient energy as a share of the truth's, "vmaf" VMAF, VMAF-NEG and XPSNR."""
+    cases: tuple[str, ...] = ()
+    """Degradations of videos and pictures: "clean" or CODEC-QUALITY such as "h264-23", "noise-CODES", "blur-PX"; none: pictures clean,
+    videos by VIDEO_CASES."""
+    metrics: tuple[str, ...] = ()
+    """Of METRICS; "flicker" is of clips alone, "energy" gradient energy as a share of the truth's, "vmaf" VMAF, VMAF-NEG and XPSNR. None:
+    PICTURE_METRICS or VIDEO_METRICS, and of videos the deep-feature distance where it can be had."""
+    restore: float | Literal["auto"] = "auto"
+    """Level for networks that restore; "auto": what a run would estimate."""
+    detail: float = 0.5
+    """Of networks with both sets of weights: from the faithful (0) to the crisp ones (1)."""
     frames: int = 48
     """At most so many frames of a video."""
     range: str | None = None
@@ -149,28 +163,36 @@ def evaluate(models: Iterable[str], data: Iterable[str | Path], settings: Evalua
     UsageError for names that mean nothing, and for data sets where other cases than "clean" are asked for: their pairs were degraded
     when they were made.
     """
-    sources = {source: (AS_MADE,) if is_dataset(source) else settings.cases for source in map(Path, data)}
-    fixed = [source for source, cases in sources.items() if cases == (AS_MADE,)]
-    if fixed and settings.cases != ("clean",):
+    sources = list(map(Path, data))
+    fixed = [source for source in sources if is_dataset(source)]
+    if fixed and settings.cases not in {(), ("clean",)}:
         raise UsageError(f"{fixed[0]}: is a data set, whose pairs are degraded as they were made; judge by it without --case")
     names = Counter(source.name for source in sources)
     labels = {source: source.name if names[source.name] == 1 else str(source) for source in sources}
     rows: dict[tuple[str, int, str, str], Row] = {}
     by_scale = _by_scale(models, settings.scale)
     material = {source: _material(source, settings) for source in sources}
+    chosen = {source: _cases_of(found, settings) for source, found in material.items()}
     yield from (Note(text) for m in material.values() for text in m.notes)
-    work = _Work(by_scale, [(material[source], cases) for source, cases in sources.items()])
+    work = _Work(by_scale, [(material[source], cases) for source, cases in chosen.items()])
     for scale, cards in by_scale.items():
         networks = {label: load_network(card) for label, card in cards.items()}
-        for source, cases in sources.items():
+        for source, cases in chosen.items():
             for case in cases:
-                for item in material[source].items(scale, case):
+                for item in material[source].items(scale, case, pictures=bool(settings.cases) or case == "clean"):
                     for event in _judge_all(networks, item, (scale, labels[source], case), settings, work):
                         if isinstance(event, Judged):
                             key = (event.model, scale, event.set, case)
                             rows.setdefault(key, Row(event.model, scale, event.set, case)).add(event.scores)
                         yield event
     yield from rows.values()
+
+
+def _cases_of(material: Material, settings: EvaluateSettings) -> tuple[str, ...]:
+    """In which cases it is judged."""
+    if material.pairs is not None:
+        return (AS_MADE,)
+    return settings.cases or (VIDEO_CASES if material.has_videos else ("clean",))
 
 
 def _by_scale(models: Iterable[str], scale: int | None) -> dict[int, dict[str, Card]]:
@@ -201,6 +223,7 @@ def _judge_all(
 ) -> Iterator[Judging | Judged]:
     """Score one item: result by result, so that no more than one of them is held."""
     scale, set_name, case = where
+    chosen = replace(settings, metrics=settings.metrics or _metrics_of(item))
     low, truth = item.low_planes, item.truth_planes
     height, width = truth[0].shape[-2:]
     for name in (*BASELINES, *networks):
@@ -208,7 +231,7 @@ def _judge_all(
         yield work.judging(label)
         if name in networks:
             frames = []
-            network = _as_it_runs(networks[name], item)
+            network = _as_it_runs(networks[name], item, settings)
             for frame in upscale_frames(network.module, low, contract=network.contract, bf16=settings.bf16, matrix=item.matrix, rgb=item.low_rgb):
                 frames.append(frame)
                 yield work.judging(label, scale, name, low)
@@ -216,20 +239,29 @@ def _judge_all(
         else:
             result = classical(low, scale, name)
         result = result[0][..., :height, :width], result[1][..., : height // 2, : width // 2]
-        yield Judged(name, scale, set_name, case, item.name, judge(result, truth, scale, settings, rate=item.rate, matrix=item.matrix))
+        yield Judged(name, scale, set_name, case, item.name, judge(result, truth, scale, chosen, rate=item.rate, matrix=item.matrix))
         if settings.strips and name not in BASELINES:
             simple = [classical(low, scale, kernel) for kernel in ("nearest", "lanczos")]
             shown = [*((luma[..., :height, :width], chroma) for luma, chroma in simple), result, truth]
             write_png(Path(settings.strips) / f"{name}_{set_name}_{case}_{item.name}.png", strip(shown, item.matrix))
 
 
-def _as_it_runs(network: LoadedNetwork, item: Item) -> LoadedNetwork:
-    """A network that restores as it is at the level that a run would estimate for the item."""
+def _metrics_of(item: Item) -> tuple[str, ...]:
+    """Which ones, where none are named."""
+    if not item.is_video:
+        return PICTURE_METRICS
+    return (*VIDEO_METRICS, "deep-distance") if DeepDistance.is_installed() else VIDEO_METRICS
+
+
+def _as_it_runs(network: LoadedNetwork, item: Item, settings: EvaluateSettings) -> LoadedNetwork:
+    """A network that restores as a run would have it for the item."""
     if not isinstance(network.module, Restoring):
         return network
-    luma = item.low.luma if isinstance(item.low, Codes) else _luma_codes(item.low).numpy()
-    level = level_of_clip(luma, item.low.bits if isinstance(item.low, Codes) else 8)
-    return replace(network, module=network.module.at(level or 0.0).eval())
+    level = settings.restore
+    if level == "auto":
+        luma = item.low.luma if isinstance(item.low, Codes) else _luma_codes(item.low).numpy()
+        level = level_of_clip(luma, item.low.bits if isinstance(item.low, Codes) else 8) or 0.0
+    return replace(network, module=network.module.at(float(level), settings.detail).eval())
 
 
 def judge(result: Planes, truth: Planes, scale: int, settings: EvaluateSettings, *, rate: float = 25.0, matrix: int = 5) -> dict[str, float]:
@@ -248,22 +280,34 @@ def judge(result: Planes, truth: Planes, scale: int, settings: EvaluateSettings,
         scores["niqe"] = metrics.niqe(ours[len(ours) // 2], metrics.NiqeModel.read(settings.niqe_model))
     if "vmaf" in settings.metrics:
         scores |= metrics.by_ffmpeg(*(from_values(_even(planes), 8) for planes in (result, truth)), rate=max(1, round(rate)))
+    elif "vmaf-neg" in settings.metrics:
+        found = metrics.by_ffmpeg(*(from_values(_even(planes), 8) for planes in (result, truth)), rate=max(1, round(rate)))
+        scores["vmaf_neg"] = found["vmaf_neg"]
     for name, measure in _learned(settings).items():
-        pairs = ([_rgb(planes, index, matrix, scale) for planes in (result, truth)] for index in range(len(ours)))
+        every = _DEEP_EVERY if name == "deep_distance" else 1
+        if name == "deep_distance" and min(ours.shape[1:]) < LEAST_PX:
+            continue
+        chosen = range(min(every // 2, len(ours) - 1), len(ours), every)
+        pairs = ([_rgb(planes, index, matrix, scale) for planes in (result, truth)] for index in chosen)
         with torch.inference_mode():
             scores[name] = float(np.mean([measure(a, b).item() for a, b in pairs]))
+    if "cvvdp" in settings.metrics:
+        clips = (torch.cat([_rgb(planes, index, matrix, 0) for index in range(len(ours))]) for planes in (result, truth))
+        scores["cvvdp"] = metrics.cvvdp(*clips, rate=rate)
     return {k: v for k, v in scores.items() if not math.isnan(v)}
 
 
 @functools.cache
-def _read_learned(name: str, paths: tuple[str, ...]) -> Lpips | Dists:
+def _read_learned(name: str, paths: tuple[str, ...]) -> Lpips | Dists | DeepDistance:
+    if name == "deep_distance":
+        return DeepDistance.read()
     return Lpips.read(paths) if name == "lpips" else Dists.read(paths)
 
 
-def _learned(settings: EvaluateSettings) -> dict[str, Lpips | Dists]:
+def _learned(settings: EvaluateSettings) -> dict[str, Lpips | Dists | DeepDistance]:
     """The metrics that have weights of their own."""
-    weights = {"lpips": settings.lpips_weights, "dists": settings.dists_weights}
-    return {name: _read_learned(name, paths) for name, paths in weights.items() if name in settings.metrics}
+    weights = {"lpips": settings.lpips_weights, "dists": settings.dists_weights, "deep_distance": ()}
+    return {name: _read_learned(name, paths) for name, paths in weights.items() if name.replace("_", "-") in settings.metrics}
 
 
 def _rgb(planes: Planes, index: int, matrix: int, border_px: int) -> torch.Tensor:

@@ -43,6 +43,7 @@ class Item:
     """(1,3,h,w) 8-bit R'G'B' of a picture, as floats."""
     matrix: int = 5
     rate: float = 25.0
+    is_video: bool = False
 
     @property
     def low_planes(self) -> Planes:
@@ -96,11 +97,18 @@ class Material:
         """Frames of all, a pair of a data set counted as one."""
         return self.count + sum(stop - start for _, start, stop in self.films)
 
-    def items(self, scale: int, case: str) -> Iterator[Item]:
-        """One after another. Raises UsageError for a data set of another scale."""
+    @property
+    def has_videos(self) -> bool:
+        """Not only pictures."""
+        return any(not info.is_picture for info, _, _ in self.films)
+
+    def items(self, scale: int, case: str, *, pictures: bool = True) -> Iterator[Item]:
+        """One after another; pictures: those, too. Raises UsageError for a data set of another scale."""
         if self.pairs is not None:
             yield from _dataset_items(self.source, self.pairs, self.count, scale)
         for info, start, stop in self.films:
+            if info.is_picture and not pictures:
+                continue
             footage = Footage(info)
             yield _picture_item(footage, scale, case) if info.is_picture else _video_item(footage, scale, case, (start, stop))
 
@@ -129,7 +137,7 @@ def _video_item(footage: Footage, scale: int, case: str, part: tuple[int, int]) 
     clip = [footage.codes(f).crop(0, 0, height, width) for f in frames]
     truth = Codes(np.concatenate([c.luma for c in clip]), np.concatenate([c.chroma for c in clip]), footage.bits)
     low = degrade(truth, read_case(case), scale=scale)
-    return Item(Path(footage.info.path).stem, low, truth, matrix=footage.tags.matrix, rate=float(footage.info.rate))
+    return Item(Path(footage.info.path).stem, low, truth, matrix=footage.tags.matrix, rate=float(footage.info.rate), is_video=True)
 
 
 def _dataset_items(source: Path, shards: Shards, count: int, scale: int) -> Iterator[Item]:

@@ -185,3 +185,17 @@ def by_ffmpeg(result: Codes, truth: Codes, *, rate: Fraction | int = 25, threads
             meter.add([result.frames(slice(number, number + 1)), truth.frames(slice(number, number + 1))])
         (figures,) = meter.figures()
     return {name: pooled(name, figures[name]) for name in ("vmaf", "vmaf_neg", "xpsnr")}
+
+
+def cvvdp(result: Tensor, truth: Tensor, *, rate: float = 25.0) -> float:
+    """ColorVideoVDP (Mantiuk et al. 2024, arXiv:2401.11485) of (T,3,H,W) of 8-bit R'G'B', 0..1, on a 4K screen.
+
+    10 where nobody sees a difference, one less for each just-objectionable one. Raises UsageError where the package cvvdp is missing.
+    """
+    try:
+        import pycvvdp
+    except ImportError as error:
+        raise UsageError(f"ColorVideoVDP needs the package cvvdp (pip install vsr[cvvdp]); or choose others with --metric: {error}") from None
+    judge = pycvvdp.cvvdp(display_name="standard_4k", device=torch.device("cpu"), quiet=True)
+    found, _ = judge.predict(result, truth, dim_order="FCHW", frames_per_second=rate if len(result) > 1 else 0)
+    return float(found)

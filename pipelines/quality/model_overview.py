@@ -128,7 +128,7 @@ def _table(shipped: Sequence[Card], settings: OverviewSettings) -> str:
 def _table_of_clips(shipped: Sequence[Card], settings: OverviewSettings) -> str:
     """The networks that are made for films, on films: each clip, and the mean of their gains."""
     chosen = [c for c in shipped if c.architecture in _OF_FILMS]
-    judging = EvaluateSettings(metrics=("psnr",), frames=settings.frames, bf16=_BF16)
+    judging = EvaluateSettings(cases=("clean",), metrics=("psnr",), frames=settings.frames, bf16=_BF16)
     rows = _rows([c.path for c in chosen], settings.clips, judging)
     head = ["network", *(c.stem for c in settings.clips), "mean gain"]
     lines = [f"On films, the first {settings.frames} frames of each:", "", "| " + " | ".join(head) + " |", "|---" + "|---:" * (len(head) - 1) + "|"]

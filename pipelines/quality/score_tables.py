@@ -15,7 +15,21 @@ if TYPE_CHECKING:
 __all__ = ["as_grid", "as_table", "gain_over"]
 
 
-_DIGITS = {"psnr": 2, "gain": 2, "ssim": 4, "vmaf": 1, "vmaf_neg": 1, "xpsnr": 2, "niqe": 2, "energy": 3, "flicker": 3, "lpips": 4, "dists": 4}
+_DIGITS = {
+    "psnr": 2,
+    "gain": 2,
+    "ssim": 4,
+    "vmaf": 1,
+    "vmaf_neg": 1,
+    "xpsnr": 2,
+    "niqe": 2,
+    "energy": 3,
+    "flicker": 3,
+    "deep_distance": 4,
+    "lpips": 4,
+    "dists": 4,
+    "cvvdp": 2,
+}
 
 
 def gain_over(baseline: str, row: Row, rows: Sequence[Row]) -> float | None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from vsr.cli.command_group import CommandGroup
-from vsr.cli.options import FilePath
+from vsr.cli.options import FilePath, RestorationLevel
 from vsr.cli.terminal import echo
 from vsr.views.text import printable
 
@@ -54,14 +54,20 @@ def models(ctx: click.Context, as_json: bool) -> None:
 @click.command()
 @click.argument("models", nargs=-1, required=True, metavar="MODEL...")
 @click.option("--data", multiple=True, required=True, type=FilePath(), help="Folder of pictures, video, or data set; may be repeated.")
-@click.option("--case", "cases", multiple=True, metavar="CASE", help="clean (default), h264-23 (CODEC-QUALITY), noise-10, blur-1.5; may be repeated.")
+@click.option(
+    "--case",
+    "cases",
+    multiple=True,
+    metavar="CASE",
+    help="clean, h264-23 (CODEC-QUALITY), noise-10, blur-1.5; may be repeated. Default: clean, of videos also four codings.",
+)
 @click.option("--scale", type=click.IntRange(1, 16), help="Only this scale; default: all that the models have.")
 @click.option(
     "--metric",
     "names",
     multiple=True,
-    type=click.Choice(["psnr", "ssim", "flicker", "niqe", "energy", "vmaf", "lpips", "dists"]),
-    help="Default: psnr, ssim and, of videos, flicker.",
+    type=click.Choice(["psnr", "ssim", "flicker", "niqe", "energy", "vmaf", "vmaf-neg", "deep-distance", "lpips", "dists", "cvvdp"]),
+    help="Default: of pictures psnr and ssim; of videos psnr, vmaf-neg, flicker and, with its package, deep-distance.",
 )
 @click.option("--niqe-model", default="", metavar="FILE", help="BasicSR's niqe_pris_params.npz, for --metric niqe.")
 @click.option(
@@ -71,6 +77,8 @@ def models(ctx: click.Context, as_json: bool) -> None:
 @click.option("--frames", type=click.IntRange(1), default=48, show_default=True, help="At most so many frames of a video.")
 @click.option("--range", metavar="FROM-TO", help="Of a video the frames of this part, in seconds or [hh:]mm:ss[.fff].")
 @click.option("--limit", type=click.IntRange(0), default=0, help="At most so many pictures of a folder; 0: all.")
+@click.option("--restore", type=RestorationLevel(), default="auto", help="Level for networks that restore; default: auto, as in a run.")
+@click.option("--detail", type=click.FloatRange(0, 1), default=0.5, show_default=True, metavar="0..1", help="Faithful (0) to crisp (1), as of a run.")
 @click.option("--bf16", is_flag=True, help="Run networks in bf16, as on a CPU with AMX.")
 @click.option("--strips", default="", metavar="DIR", help="Write pictures there: input, Lanczos, model, truth.")
 @click.option("--grid", is_flag=True, help="Data sets by cases, as a second table of the first metric.")
@@ -94,17 +102,18 @@ def evaluate(
              vsr evaluate fast quality --scale 2 --data film.mp4 --case clean --case h264-23 --metric vmaf --grid
     """
     from models.errors import UsageError
-    from pipelines.quality.evaluation import DEFAULT_METRICS, EvaluateSettings
+    from pipelines.quality.evaluation import EvaluateSettings
     from pipelines.quality.evaluation import evaluate as evaluate_models
     from pipelines.quality.score_tables import as_grid, as_table
 
     if grid and style == "json":
         raise UsageError("--grid is a table for people; --format json has every figure by set and case as it is")
-    settings = EvaluateSettings(scale=scale, cases=cases or ("clean",), metrics=names or DEFAULT_METRICS, **options)
+    settings = EvaluateSettings(scale=scale, cases=cases, metrics=names, **options)
     rows = _judged(evaluate_models(models, data, settings))
     echo(as_table(rows, style))
     if grid:
-        first = {"vmaf": "vmaf_neg"}.get(settings.metrics[0], settings.metrics[0])
+        first = settings.metrics[0] if settings.metrics else "psnr"
+        first = {"vmaf": "vmaf_neg"}.get(first, first.replace("-", "_"))
         echo("\n" + as_grid(rows, style, first))
 
 

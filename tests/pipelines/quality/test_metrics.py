@@ -3,7 +3,9 @@ from __future__ import annotations
 import json
 import math
 import shutil
+import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import av
 import numpy as np
@@ -12,6 +14,7 @@ import torch
 
 from models.catalog.lookup import find
 from models.errors import MediaError, UsageError
+from models.losses.deep_distance import DeepDistance
 from models.losses.functions import ssim_map
 from pipelines.datasets.builder import make_dataset
 from pipelines.datasets.crop_selection import CropSettings
@@ -21,6 +24,7 @@ from pipelines.quality import metrics
 from pipelines.quality.evaluation import EvaluateSettings, Judged, Row, _by_scale, evaluate, items
 from pipelines.quality.score_tables import as_grid, as_table, gain_over
 from tests.helpers.footage import clip, film, pictures
+from tests.models.losses.test_deep_distance import random_weights
 from tests.models.losses.test_perceptual import ALEXNET, backbone, heads, saved
 
 
@@ -207,6 +211,46 @@ def test_deep_distances_stand_beside_the_others(tmp_path: Path) -> None:
     stills = pictures(tmp_path / "stills", 1, 131, 169)
     rows = {r.model: r.scores for r in evaluate(["bicubic"], [stills], settings) if isinstance(r, Row)}
     assert 0 < rows["lanczos"]["lpips"] < rows["bicubic"]["lpips"]
+
+
+def test_unasked_films_are_judged_at_a_few_qualities_and_pictures_clean(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(DeepDistance, "is_installed", staticmethod(lambda: True))
+    monkeypatch.setattr(DeepDistance, "read", classmethod(lambda cls: cls(random_weights())))
+    film(tmp_path / "film.mp4", (3,), width=256, height=256)
+    pictures(tmp_path, 1, 64, 96)
+    rows = {(r.model, r.case): r for r in evaluate(["bicubic"], [tmp_path], EvaluateSettings(scale=2)) if isinstance(r, Row)}
+    coded = [rows["lanczos", case] for case in ("h264-18", "h264-24", "h264-30")]
+    psnr = [row.scores["psnr"] for row in coded]
+    assert psnr == sorted(psnr, reverse=True)
+    assert coded[0].scores["vmaf_neg"] > coded[-1].scores["vmaf_neg"]
+    assert all(set(row.scores) == {"psnr", "vmaf_neg", "flicker", "deep_distance"} and row.count == 1 for row in coded)
+    assert rows["lanczos", "clean"].count == 2
+    assert rows["lanczos", "clean"].counts == {"psnr": 2, "ssim": 1, "vmaf_neg": 1, "flicker": 1, "deep_distance": 1}
+
+
+def test_without_its_weights_the_deep_feature_distance_is_left_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(DeepDistance, "is_installed", staticmethod(lambda: False))
+    source = film(tmp_path / "film.mp4", (2,))
+    rows = [r for r in evaluate(["bicubic"], [source], EvaluateSettings(scale=2, cases=("clean",))) if isinstance(r, Row)]
+    assert set(rows[0].scores) == {"psnr", "vmaf_neg", "flicker"}
+
+
+def test_color_video_vdp_sees_whole_clips_where_its_package_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = []
+
+    def predict(ours: torch.Tensor, theirs: torch.Tensor, *, dim_order: str, frames_per_second: float) -> tuple[float, None]:
+        asked.append((tuple(ours.shape), dim_order, frames_per_second))
+        return 10 - float((ours - theirs).abs().mean()), None
+
+    package = SimpleNamespace(cvvdp=lambda **_: SimpleNamespace(predict=predict))
+    monkeypatch.setitem(sys.modules, "pycvvdp", package)
+    settings = EvaluateSettings(scale=2, cases=("clean",), metrics=("cvvdp",))
+    rows = [r for r in evaluate(["bicubic"], [film(tmp_path / "film.mp4", (2,))], settings) if isinstance(r, Row)]
+    assert asked[0] == ((2, 3, 128, 192), "FCHW", 24)
+    assert 9 < rows[0].scores["cvvdp"] < 10
+    monkeypatch.setitem(sys.modules, "pycvvdp", None)
+    with pytest.raises(UsageError, match=r"vsr\[cvvdp\]"):
+        list(evaluate(["bicubic"], [tmp_path / "film.mp4"], settings))
 
 
 def test_vmaf_takes_pictures_of_odd_sides(tmp_path: Path) -> None:
