@@ -2,6 +2,7 @@
 
 activations.py   ReLU and PReLU in place
 convolution.py   3x3 convolution with ReLU, fused where the CPU library can
+int8.py          3x3 convolutions on 8-bit integers, with the same bits on every CPU
 resampling.py    separable resampling kernels: nearest, bilinear, bicubic, Lanczos, area
 yuv_residual.py  packs 4:2:0 planes into one tensor; adds a network's residual to a bicubic upscale
 """
