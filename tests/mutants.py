@@ -74,8 +74,81 @@ _STORE = "tests/pipelines/run/test_object_store.py"
 _RESOURCES = "tests/pipelines/planner/test_resources.py"
 _SESSION = "tests/pipelines/cluster/test_ray_session.py"
 _CUT = "tests/pipelines/media/test_container_check.py"
+_ENCODERS = "tests/pipelines/codec/test_hardware_encoder.py"
+_CHOICE = "tests/pipelines/planner/test_encoder_choice.py"
+_HARDWARE = "tests/pipelines/run/test_hardware_run.py"
 
 MUTANTS = (
+    Mutant(
+        88, "packets of the self-test are not counted", "pipelines/codec/encoder_check.py",
+        "if len(once.pts) != frames:", "if False:",
+        f"{_ENCODERS}::test_the_self_test_finds_what_drivers_do_to_frames",
+    ),
+    Mutant(
+        88, "times of the self-test are not looked at", "pipelines/codec/encoder_check.py",
+        "if sorted(once.pts) != times:", "if False:",
+        f"{_ENCODERS}::test_the_self_test_finds_what_drivers_do_to_frames",
+    ),
+    Mutant(
+        88, "the self-test encodes once", "pipelines/codec/encoder_check.py",
+        "if once.header_sha256 != again.header_sha256 or _packets(once) != _packets(again):", "if False:",
+        f"{_ENCODERS}::test_the_self_test_finds_what_drivers_do_to_frames",
+    ),
+    Mutant(
+        88, "pictures of the self-test are not compared", "pipelines/codec/encoder_check.py",
+        "if least < _LEAST_DB:", "if False:",
+        f"{_ENCODERS}::test_the_self_test_finds_what_drivers_do_to_frames",
+    ),
+    Mutant(
+        88, "tags of the self-test are not compared", "pipelines/codec/encoder_check.py",
+        "if tags != color:", "if False:",
+        f"{_ENCODERS}::test_the_self_test_finds_what_drivers_do_to_frames",
+    ),
+    Mutant(
+        88, "a hung driver is waited for", "pipelines/storage/child_call.py",
+        "capture_output=True, timeout=seconds, check=False", "capture_output=True, timeout=None, check=False",
+        f"{_ENCODERS}::test_a_driver_that_crashes_or_hangs_ends_with_its_own_process",
+    ),
+    Mutant(
+        88, "the self-test is remembered for any driver", "pipelines/planner/encoder_choice.py",
+        'for k, v in sorted(small.options.items())), hardware, builds["av"]', 'for k, v in sorted(small.options.items())), builds["av"]',
+        f"{_CHOICE}::test_auto_takes_hardware_that_passes_and_says_so",
+    ),
+    Mutant(
+        88, "hardware is taken untested", "pipelines/planner/encoder_choice.py",
+        "found = self_test(one) or _tried(", "found = _tried(",
+        f"{_CHOICE}::test_auto_takes_hardware_that_passes_and_says_so",
+    ),
+    Mutant(
+        88, "auto changes the pixel format", "pipelines/planner/encoder_choice.py",
+        "if not named and encoder.pix_fmt != choose(software).pix_fmt:", "if False:",
+        f"{_CHOICE}::test_auto_changes_no_format_and_takes_nothing_for_options_of_software",
+    ),
+    Mutant(
+        89, "no session is waited for", "pipelines/codec/encoder.py",
+        "if waited >= _MOST_WAITING_SECONDS or not any(", "if True or not any(",
+        f"{_ENCODERS}::test_a_worker_waits_for_a_free_session_and_for_nothing_else",
+    ),
+    Mutant(
+        89, "tags are left to the driver", "pipelines/codec/encoder.py",
+        "data, header = with_tags(data, encoder, color)", "pass",
+        f"{_ENCODERS}::test_tags_siting_and_hdr_metadata_are_written_whatever_the_encoder_wrote",
+    ),
+    Mutant(
+        89, "HDR metadata is left to the driver", "pipelines/codec/encoder.py",
+        "if hdr is not None and is_key:", "if False:",
+        f"{_ENCODERS}::test_tags_siting_and_hdr_metadata_are_written_whatever_the_encoder_wrote",
+    ),
+    Mutant(
+        89, "the numerics class does not name the GPU of the encoder", "pipelines/workers/chunk_worker.py",
+        "encoder_hardware(setup.plan.encoder.maker) or NO_ENCODER", '"hardware"',
+        f"{_HARDWARE}::test_chunks_of_another_driver_are_not_mixed_with_those_of_this_one",
+    ),
+    Mutant(
+        89, "frames lost by hardware are not tried again", "pipelines/workers/stage_threads.py",
+        "ResourceError(said) if self._is_hardware else", "ResourceError(said) if False else",
+        f"{_HARDWARE}::test_an_encoder_that_keeps_failing_ends_the_run_with_what_does_without_it",
+    ),
     Mutant(
         23, "no trial before work", "pipelines/output/trial.py",
         "verify(target, self._plan, self._info, [self._record], passed, full=True)", "pass",
@@ -1187,8 +1260,8 @@ MUTANTS = (
     ),
     Mutant(
         57, "an encoder that drains gives no sign of life", "pipelines/codec/encoder.py",
-        "                packet.stream = muxer.stream\n                _keep(muxer, packet, pts, captions, encoder)\n                step()",
-        "                packet.stream = muxer.stream\n                _keep(muxer, packet, pts, captions, encoder)",
+        "                packet.stream = muxer.stream\n                _keep(muxer, packet, pts, captions, encoder, hdr)\n                step()",
+        "                packet.stream = muxer.stream\n                _keep(muxer, packet, pts, captions, encoder, hdr)",
         f"{_PULSE}::test_every_packet_counts_also_while_the_encoder_drains",
     ),
     Mutant(

@@ -59,6 +59,7 @@ LAYERS = (
 ALLOWED = {
     "av": {
         "pipelines.media", "pipelines.codec", "pipelines.frames.video_reader", "pipelines.probe", "pipelines.output", "pipelines.planner.encoder_options",
+        "pipelines.planner.hardware_options",
         "pipelines.workers", "pipelines.datasets.recompression", "pipelines.quality", "pipelines.diagnostics",
     },
     "torch": {

@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 __all__ = ["run_settings", "upscale"]
 
 
-_PLACES = {"to": "target.to", "scale": "target.scale", "codec": "encode.codec", "preset": "encode.preset", "crf": "encode.crf",
-           "pixel_format": "encode.pixel_format", "encoder_options": "encode.options"}  # fmt: skip
+_PLACES = {"to": "target.to", "scale": "target.scale", "codec": "encode.codec", "encoder": "encode.encoder", "preset": "encode.preset",
+           "crf": "encode.crf", "pixel_format": "encode.pixel_format", "encoder_options": "encode.options"}  # fmt: skip
 """Flat names of settings -> where they stand in a settings file."""
 
 

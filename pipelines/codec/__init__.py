@@ -4,7 +4,10 @@ container_decoder.py   the container's own decoder, to compare what workers deco
 decoder.py             packets -> frames, checked against the packet index
 encoder.py             frames -> an encoded chunk
 encoder_builds.py      builds of FFmpeg and the encoders, for the numerics class
+encoder_check.py       whether an encoder gives back what it was given: the self-test of hardware
 filter_graph.py        FFmpeg filters between decoder and network
+graphics_driver.py     GPU models and drivers, for the numerics class of hardware encoders
 linear_light.py        scene-linear transfer of OpenEXR
 mid_stream_changes.py  what holds for all frames of a film, and changes of it in mid-stream
+stream_tags.py         colour tags and siting of an encoded chunk
 """

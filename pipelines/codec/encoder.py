@@ -10,6 +10,8 @@ import hashlib
 import io
 import os
 import re
+import threading
+import time
 from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
@@ -19,11 +21,11 @@ import av
 from models.errors import ResourceError, UsageError
 from pipelines.codec.decoder import picture_planes
 from pipelines.codec.linear_light import to_linear
-from pipelines.media.bitstream import insert_captions
-from pipelines.media.cicp import Siting
+from pipelines.codec.stream_tags import with_tags
+from pipelines.media.bitstream import insert_captions, insert_hdr
+from pipelines.media.cicp import HdrMetadata, Siting
 from pipelines.media.image_sequence import pack
 from pipelines.media.pixel_format import PixelFormat
-from pipelines.plan.encoder_spec import PACKED
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -34,7 +36,7 @@ if TYPE_CHECKING:
     from pipelines.media.video_info import Frame
     from pipelines.plan.encoder_spec import Encoder
 
-__all__ = ["EncodedChunk", "encode_chunk", "try_encoder"]
+__all__ = ["OPENING", "EncodedChunk", "encode_chunk", "try_encoder"]
 
 
 os.environ.setdefault("SVT_LOG", "1")  # SVT-AV1 writes its settings to standard error otherwise
@@ -149,7 +151,7 @@ def _encoded_format(encoder: Encoder) -> str:
     """What the encoder is fed; packed only where it knows nothing planar."""
     if encoder.name == "mjpeg":
         return encoder.pix_fmt.replace("yuv", "yuvj")
-    return PACKED.get((encoder.name, encoder.pix_fmt), encoder.pix_fmt)
+    return encoder.fed_format
 
 
 def encode_chunk(
@@ -161,43 +163,94 @@ def encode_chunk(
     rate: Fraction,
     sar: Fraction,
     color: ColorTags,
+    hdr: HdrMetadata | None = None,
     step: Callable[[], None] = lambda: None,
 ) -> EncodedChunk:
     """Encode the frames of one chunk from a fresh encoder, so that it starts with a key frame and depends on nothing else.
 
-    step: called for every packet, also while the encoder drains, which at 8K may take it long. Raises ResourceError where the encoder
+    hdr: that the stream is to tell where the encoder's options do not. step: called for every packet, also while the encoder
+    drains, which at 8K may take it long, and while a session of a chip is waited for. Raises ResourceError where the encoder
     fails, which a new attempt may cure.
     """
     captions: dict[int, bytes] = {}
     pts: list[int] = []
-    with _Muxer(encoder, time_base, rate, sar, color) as muxer:
+    hdr = hdr if encoder.maker and hdr else None
+    with _opened(encoder, time_base, rate, sar, color, step) as muxer:
         try:
             for frame in frames:
                 if frame.captions:
                     captions[frame.pts] = frame.captions
                 for packet in muxer.stream.encode(_to_av(frame, encoder, time_base, color)):
-                    _keep(muxer, packet, pts, captions, encoder)
+                    _keep(muxer, packet, pts, captions, encoder, hdr)
                     step()
             for packet in muxer.stream.codec_context.encode_lazy(None):
                 packet.stream = muxer.stream
-                _keep(muxer, packet, pts, captions, encoder)
+                _keep(muxer, packet, pts, captions, encoder, hdr)
                 step()
         except av.error.FFmpegError as error:
             raise ResourceError(f"the encoder {encoder.name} failed in chunk {index} after {len(pts)} packets: {error.strerror}") from None
         header = bytes(muxer.stream.codec_context.extradata or b"")
+    data = muxer.data
+    if encoder.maker:
+        try:
+            data, header = with_tags(data, encoder, color)
+        except av.error.FFmpegError as error:
+            raise ResourceError(f"the encoder {encoder.name} made a damaged stream of chunk {index}: {error.strerror}") from None
     identity = header + repr((encoder.name, encoder.width, encoder.height, encoder.pix_fmt, color)).encode()
-    return EncodedChunk(index, muxer.data, tuple(pts), hashlib.sha256(identity).hexdigest(), b"")
+    return EncodedChunk(index, data, tuple(pts), hashlib.sha256(identity).hexdigest(), b"")
 
 
-def _keep(muxer: _Muxer, packet: av.Packet[Any], pts: list[int], captions: dict[int, bytes], encoder: Encoder) -> None:
+def _opened(encoder: Encoder, time_base: Fraction, rate: Fraction, sar: Fraction, color: ColorTags, step: Callable[[], None]) -> _Muxer:
+    """The encoder, with its container. A chip's is opened here, waiting for a session where others have all it has; the others open themselves."""
+    if not encoder.maker:
+        return _Muxer(encoder, time_base, rate, sar, color)
+    waited = 0.0
+    while True:
+        with _LOUD, av.logging.Capture() as logged:
+            level, skips = av.logging.get_level(), av.logging.get_skip_repeated()
+            av.logging.set_level(av.logging.ERROR)
+            av.logging.set_skip_repeated(False)  # or the second refusal would have no words
+            try:
+                muxer = _Muxer(encoder, time_base, rate, sar, color)
+                muxer.stream.codec_context.open(strict=False)
+            except (av.error.FFmpegError, ValueError, OSError) as error:
+                failure = error
+            else:
+                return muxer
+            finally:
+                av.logging.set_level(level)
+                av.logging.set_skip_repeated(skips)
+        said = [text.strip() for _, _, text in logged if text.strip()]
+        if waited >= _MOST_WAITING_SECONDS or not any(words in text for text in said for words in _NO_SESSION):
+            raise ResourceError(f"the encoder {encoder.name} {OPENING}: {'; '.join(said[-2:]) or failure}")
+        step()
+        time.sleep(_WAITING_SECONDS)
+        waited += _WAITING_SECONDS
+
+
+OPENING = "can't be opened"
+_NO_SESSION = ("OpenEncodeSessionEx failed: out of memory", "OpenEncodeSessionEx failed: incompatible client key")
+"""What FFmpeg logs where a driver allows no more sessions at once (libavcodec/nvenc.c)."""
+_LOUD = threading.Lock()
+"""While FFmpeg's level of logging, which is one for all, is raised."""
+_WAITING_SECONDS = 2.0
+_MOST_WAITING_SECONDS = 900.0
+
+
+def _keep(
+    muxer: _Muxer, packet: av.Packet[Any], pts: list[int], captions: dict[int, bytes], encoder: Encoder, hdr: HdrMetadata | None = None
+) -> None:
     """Note a packet's true time and mux it at an ordinal one, which no container can round or refuse."""
     if packet.pts is None:
         raise ResourceError(f"the encoder {encoder.name} gave a packet without a timestamp")
     place = len(pts)
     pts.append(packet.pts)
+    is_key, data = packet.is_keyframe, b""
+    if hdr is not None and is_key:
+        data = insert_hdr(encoder.codec, bytes(packet), hdr)
     if packet.pts in captions and encoder.codec in {"h264", "hevc"}:
-        is_key = packet.is_keyframe
-        data = insert_captions(encoder.codec, bytes(packet), captions.pop(packet.pts))
+        data = insert_captions(encoder.codec, data or bytes(packet), captions.pop(packet.pts))
+    if data:
         replaced = av.Packet(len(data))
         replaced.update(data)
         replaced.stream, replaced.is_keyframe = muxer.stream, is_key

@@ -185,6 +185,29 @@ def _hardware(clip: Path) -> Iterator[Finding]:
         yield Finding("cpu", f"torch can't be used: {error}", "problem", "install torch anew, for this machine: pytorch.org/get-started")
         return
     yield from findings_of_hardware(found, cuda_devices())
+    yield from _encoders()
+
+
+def _encoders() -> Iterator[Finding]:
+    """The self-test of every encoder that a GPU of this machine may have."""
+    from pipelines.codec.graphics_driver import encoder_hardware, makers_here
+    from pipelines.media.pixel_format import PixelFormat
+    from pipelines.plan.settings import EncodeSettings
+    from pipelines.planner.encoder_choice import self_test
+    from pipelines.planner.encoder_options import choose_encoder
+    from pipelines.planner.hardware_options import HARDWARE_CODECS
+
+    for maker in makers_here():
+        for codec in HARDWARE_CODECS:
+            settings = EncodeSettings(codec=codec, encoder=maker)
+            encoder = choose_encoder(settings, PixelFormat.parse("yuv420p"), width=512, height=288, container="matroska")
+            flaw = self_test(encoder, anew=True)
+            facts = {"encoder": encoder.name, "hardware": encoder_hardware(maker), "flaw": flaw}
+            if flaw:
+                remedy = "software encodes in its place; another driver may do better"
+                yield Finding("encoder", f"{encoder.name} can't be used: {flaw}", "advice", remedy, facts)
+            else:
+                yield Finding("encoder", f"{encoder.name} gives back all it is given, twice the same ({encoder_hardware(maker)})", facts=facts)
 
 
 def findings_of_hardware(found: HardwareFacts, listed: list[str]) -> Iterator[Finding]:
@@ -206,7 +229,7 @@ def findings_of_hardware(found: HardwareFacts, listed: list[str]) -> Iterator[Fi
     else:
         yield Finding("gpu", said or "no CUDA device: networks run on the CPU", facts=facts)
     hardware = [*(f"{n} encodes" for n in found.encoders), *(f"{n} decodes" for n in found.decoders)]
-    text = f"in hardware: {', '.join(hardware) or 'nothing'}; vsr uses FFmpeg's own, whose bits repeat"
+    text = f"in hardware: {', '.join(hardware) or 'nothing'}; vsr decodes in software, and encodes with what passes the self-test"
     yield Finding("codecs", text, facts={"encoders": list(found.encoders), "decoders": list(found.decoders)})
 
 

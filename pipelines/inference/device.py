@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import platform
+from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 
@@ -13,27 +14,91 @@ import torch
 from models.errors import UsageError
 from pipelines.codec.encoder_builds import encoder_builds
 
-__all__ = ["bf16_units", "choose_device", "device_name", "low_precision", "numerics_class"]
+__all__ = [
+    "TRAITS",
+    "Traits",
+    "accelerator_here",
+    "bf16_units",
+    "choose_device",
+    "device_kind",
+    "device_name",
+    "low_precision",
+    "numerics_class",
+    "traits",
+]
+
+
+@dataclass(frozen=True)
+class Traits:
+    """What a kind of device has."""
+
+    graphs: bool
+    """Calls are recorded once and replayed."""
+    streams: bool
+    """Copies and work go on side by side, in queues with events between them, from page-locked memory."""
+    fused: bool
+    """Bias and ReLU are part of a convolution of packed weights."""
+    dtypes: tuple[torch.dtype, ...]
+    """Networks run in, the one that is taken unmeasured first; a CPU's follow its model, see `low_precision`."""
+    channels_last: bool
+    """Which order of a map's values is taken unmeasured."""
+
+
+TRAITS = {
+    "cpu": Traits(graphs=False, streams=False, fused=True, dtypes=(torch.bfloat16, torch.float32), channels_last=True),
+    "cuda": Traits(graphs=True, streams=True, fused=True, dtypes=(torch.float16, torch.bfloat16, torch.float32), channels_last=True),
+    "hip": Traits(graphs=False, streams=True, fused=False, dtypes=(torch.float16, torch.bfloat16, torch.float32), channels_last=False),
+    "xpu": Traits(graphs=False, streams=True, fused=False, dtypes=(torch.float16, torch.bfloat16, torch.float32), channels_last=True),
+    "mps": Traits(graphs=False, streams=False, fused=False, dtypes=(torch.float16, torch.float32), channels_last=False),
+}
+"""Kind -> what it has. hip is AMD's ROCm, which torch calls cuda: its convolutions were seen at a twentieth of their rate in
+channels_last (ROCm/rocm-libraries#2567, pytorch#170780), and cuDNN's fused ones are not there."""
+_WORDS = {"cuda": "CUDA", "xpu": "Intel (XPU)", "mps": "Apple (MPS)"}
+
+
+def device_kind(device: torch.device) -> str:
+    """One of TRAITS."""
+    return "hip" if device.type == "cuda" and torch.version.hip else device.type
+
+
+def traits(device: torch.device) -> Traits:
+    """What a device has."""
+    return TRAITS[device_kind(device)]
 
 
 def choose_device(wanted: str) -> torch.device:
-    """Take CUDA for "auto" where there is one. Raises UsageError where "cuda" is wanted and there is none."""
-    if wanted != "cpu" and torch.cuda.is_available():
+    """Take the accelerator that torch finds for "auto". Raises UsageError where one is wanted that is not there."""
+    found = _accelerator()
+    if wanted == "auto":
+        return found or torch.device("cpu")
+    if wanted == "cpu" or (found is not None and found.type == wanted):
+        return torch.device(wanted)
+    raise UsageError(f"--device {wanted}: no {_WORDS[wanted]} device can be used here; leave --device out, or run `vsr run --device cpu`")
+
+
+def _accelerator() -> torch.device | None:
+    """That of this torch, if it can be used and is of a kind we know."""
+    if torch.cuda.is_available():
         return torch.device("cuda")
-    if wanted == "cuda":
-        raise UsageError("--device cuda: no CUDA device can be used here; leave --device out, or run `vsr run --device cpu`")
-    return torch.device("cpu")
+    found = torch.accelerator.current_accelerator(check_available=True)
+    return found if found is not None and found.type in TRAITS else None
+
+
+def accelerator_here() -> tuple[str, int]:
+    """(kind, number of devices) of what networks would run on; ("cpu", 0) without an accelerator."""
+    found = _accelerator()
+    return (device_kind(found), torch.accelerator.device_count()) if found is not None else ("cpu", 0)
 
 
 def low_precision(device: torch.device) -> torch.dtype:
-    """The fast dtype of a device: fp16 on CUDA, bf16 on CPUs that multiply it faster than fp32, else fp32.
+    """The fast dtype of a device: fp16 on accelerators, bf16 on CPUs that multiply it faster than fp32, else fp32.
 
     Those are CPUs with AMX, and AMD's with AVX512-BF16: a multiplier of 512 bits does two products of bf16 in the place of
     one of fp32. Intel's have two for fp32 and one for bf16: without AMX, convolutions of 32 and 64 channels ran at 0.54 times the
     rate of fp32 (Xeon, Emerald Rapids, AMX masked).
     """
-    if device.type == "cuda":
-        return torch.float16
+    if device.type != "cpu":
+        return traits(device).dtypes[0]
     amx, avx512 = bf16_units()
     return torch.bfloat16 if amx or (avx512 and _is_amd()) else torch.float32
 
@@ -57,9 +122,18 @@ def numerics_class(device: torch.device) -> dict[str, str]:
     """What, besides input and settings, shapes the bits: workers of one job must agree in all of it."""
     facts = {"torch": str(torch.__version__), "numpy": np.__version__, "numba": _numba(), **encoder_builds()}
     facts["dtype"] = str(low_precision(device)).removeprefix("torch.")
-    if device.type == "cuda":
+    kind = device_kind(device)
+    if kind == "cuda":
         major, minor = torch.cuda.get_device_capability(device)
         facts |= {"device": "cuda", "compute": f"{major}.{minor}", "cudnn": str(torch.backends.cudnn.version())}  # type: ignore[no-untyped-call]
+    elif kind == "hip":
+        architecture = str(torch.cuda.get_device_properties(device).gcnArchName)
+        facts |= {"device": "hip", "compute": architecture, "hip": str(torch.version.hip), "miopen": str(torch.backends.cudnn.version())}  # type: ignore[no-untyped-call]
+    elif kind == "xpu":
+        properties = torch.xpu.get_device_properties(device)
+        facts |= {"device": "xpu", "compute": str(properties.name), "driver": str(properties.driver_version)}
+    elif kind == "mps":
+        facts |= {"device": "mps", "compute": platform.processor(), "driver": platform.mac_ver()[0]}
     else:
         facts |= {"device": "cpu", "compute": torch.backends.cpu.get_cpu_capability()}
         if bf16_units()[0]:
@@ -78,4 +152,8 @@ def device_name(device: torch.device) -> str:
     """For the record."""
     if device.type == "cuda":
         return str(torch.cuda.get_device_name(device))
+    if device.type == "xpu":
+        return str(torch.xpu.get_device_name(device))
+    if device.type == "mps":
+        return f"Apple GPU, macOS {platform.mac_ver()[0]}"
     return f"CPU, {torch.get_num_threads()} thread(s), {torch.backends.cpu.get_cpu_capability()}"

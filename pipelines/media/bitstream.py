@@ -6,7 +6,8 @@ Clauses: H.264 = ITU-T H.264 table 7-1 and annex D, HEVC = ITU-T H.265 table 7-1
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
+import struct
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
 from av.sidedata.sidedata import Type as SideData
@@ -16,12 +17,14 @@ from pipelines.media.hdr_metadata import frame_side_data
 if TYPE_CHECKING:
     from av.video.frame import VideoFrame
 
-__all__ = ["caption_nal", "captions_of", "film_header", "insert_captions", "is_clean_point", "nal_length_size", "nal_units"]
+    from pipelines.media.cicp import HdrMetadata
+
+__all__ = ["caption_nal", "captions_of", "film_header", "insert_captions", "insert_hdr", "is_clean_point", "nal_length_size", "nal_units"]
 
 
 _H264_IDR, _H264_SEI = 5, 6
 _HEVC_IRAP = range(16, 22)
-_SEI_RECOVERY_POINT = 6
+_SEI_T35, _SEI_RECOVERY_POINT, _SEI_MASTERING_DISPLAY, _SEI_LIGHT_LEVEL = 4, 6, 137, 144
 _MPEG2_SEQUENCE_HEADER = b"\x00\x00\x01\xb3"
 
 
@@ -79,7 +82,8 @@ def is_clean_point(codec: str, data: bytes, length_size: int) -> bool:
 
 _H264_SPS, _HEVC_FIRST_HEADER, _HEVC_SPS, _HEVC_SEI = 7, 32, 33, 39
 _AV1_SEQUENCE, _AV1_METADATA = 1, 5
-_SEI_OF_THE_FILM = frozenset({47, 137, 144, 147})
+_AV1_LIGHT_LEVEL, _AV1_MASTERING_DISPLAY = 1, 2
+_SEI_OF_THE_FILM = frozenset({47, _SEI_MASTERING_DISPLAY, _SEI_LIGHT_LEVEL, 147})
 """Display orientation, mastering display, content light level, alternative transfer characteristics (H.265 annex D)."""
 _HEADER_AT = {"vp8": slice(3, 10), "vp9": slice(0, 9), "prores": slice(8, 28), "dnxhd": slice(0x18, 0x2C), "png": slice(8, 33)}
 """Where packets of a codec keep size, format and colour."""
@@ -118,7 +122,12 @@ def _is_of_the_film(payload: bytes) -> bool:
 
 
 def _obus(data: bytes) -> Iterator[tuple[int, bytes]]:
-    """(type, content) of the units of an AV1 temporal unit (AV1 clause 5.3); what has no length ends the walk."""
+    """(type, content) of the units of an AV1 temporal unit."""
+    return ((kind, data[start:end]) for kind, start, end in _obus_at(data))
+
+
+def _obus_at(data: bytes) -> Iterator[tuple[int, int, int]]:
+    """(type, first byte and one past the last of the content) of the units (AV1 clause 5.3); what has no length ends the walk."""
     at = 0
     while at < len(data):
         head = data[at]
@@ -131,7 +140,7 @@ def _obus(data: bytes) -> Iterator[tuple[int, bytes]]:
             if byte < 128:
                 break
         end = at + size if head & 2 else len(data)
-        yield (head >> 3) & 15, data[at:end]
+        yield (head >> 3) & 15, at, end
         at = end
 
 
@@ -175,7 +184,12 @@ def caption_nal(codec: str, cc_data: bytes) -> bytes:
     """
     count = min(len(cc_data) // 3, 31)
     message = b"\xb5\x00\x31GA94\x03" + bytes([0x40 | count, 0xFF]) + cc_data[: 3 * count] + b"\xff"
-    body = bytes([4, len(message)]) + message + b"\x80"
+    return _sei_unit(codec, [(_SEI_T35, message)])
+
+
+def _sei_unit(codec: str, messages: Iterable[tuple[int, bytes]]) -> bytes:
+    """A prefix SEI unit of (payload type, payload of up to 254 bytes)."""
+    body = b"".join(bytes([kind, len(message)]) + message for kind, message in messages) + b"\x80"
     escaped = bytearray()
     zeros = 0
     for byte in body:
@@ -190,7 +204,12 @@ def caption_nal(codec: str, cc_data: bytes) -> bytes:
 
 def insert_captions(codec: str, data: bytes, cc_data: bytes) -> bytes:
     """An Annex B access unit with a caption SEI in front of its first slice."""
-    unit = b"\x00\x00\x00\x01" + caption_nal(codec, cc_data)
+    return _with_unit(codec, data, caption_nal(codec, cc_data))
+
+
+def _with_unit(codec: str, data: bytes, nal: bytes) -> bytes:
+    """An Annex B access unit with one more unit in front of its first slice."""
+    unit = b"\x00\x00\x00\x01" + nal
     position = data.find(b"\x00\x00\x01")
     while position >= 0:
         first = data[position + 3] if position + 3 < len(data) else 0
@@ -200,6 +219,38 @@ def insert_captions(codec: str, data: bytes, cc_data: bytes) -> bytes:
             return data[:start] + unit + data[start:]
         position = data.find(b"\x00\x00\x01", position + 3)
     return data
+
+
+def insert_hdr(codec: str, data: bytes, metadata: HdrMetadata) -> bytes:
+    """A key packet (Annex B, or an AV1 temporal unit) with the metadata in front of its picture; of other codecs as it is."""
+    if codec in {"h264", "hevc"}:
+        messages = []
+        if metadata.display:
+            red, green, blue, white, luminance = (metadata.display[n : n + 2] for n in range(0, 10, 2))
+            messages.append((_SEI_MASTERING_DISPLAY, struct.pack(">8H2I", *green, *blue, *red, *white, *luminance)))
+        if metadata.light:
+            messages.append((_SEI_LIGHT_LEVEL, struct.pack(">2H", *metadata.light)))
+        return _with_unit(codec, data, _sei_unit(codec, messages))
+    if codec != "av1":
+        return data
+    units = b""
+    if metadata.display:  # AV1 clause 6.7.4: chromaticities in 2^-16, luminances in 2^-8 and 2^-14
+        points = [round(v * 65536 / 50000) for v in metadata.display[:8]]
+        luminance = round(metadata.display[8] * 256 / 10000), round(metadata.display[9] * 16384 / 10000)
+        units += _metadata_obu(_AV1_MASTERING_DISPLAY, struct.pack(">8H2I", *points, *luminance))
+    if metadata.light:
+        units += _metadata_obu(_AV1_LIGHT_LEVEL, struct.pack(">2H", *metadata.light))
+    at = 0
+    for kind, _, end in _obus_at(data):
+        if kind == _AV1_SEQUENCE:
+            at = end
+    return data[:at] + units + data[at:]
+
+
+def _metadata_obu(kind: int, payload: bytes) -> bytes:
+    """With its size in one byte, and the trailing bits that metadata has (AV1 clause 5.8)."""
+    content = bytes([kind]) + payload + b"\x80"
+    return bytes([_AV1_METADATA << 3 | 2, len(content)]) + content
 
 
 def captions_of(frame: VideoFrame) -> bytes:

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 import av
 import numpy as np
 
-from models.errors import UsageError, VsrError
+from models.errors import ResourceError, UsageError, VsrError
 from pipelines.codec.encoder import encode_chunk
 from pipelines.frames.thumbnail import grid_for, thumbnail
 from pipelines.media.demuxer import open_source
@@ -30,14 +30,16 @@ from pipelines.output.journal import ChunkRecord
 from pipelines.output.muxer import assemble, write_result
 from pipelines.output.verification import UNHEARD_DRIFT, verify
 from pipelines.plan.timeline import timeline
+from pipelines.storage.child_call import ChildFailedError, call_in_child
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
     from types import TracebackType
     from typing import TypeAlias
 
     from av.container import InputContainer
 
+    from pipelines.codec.encoder import EncodedChunk
     from pipelines.media.video_info import Stream, VideoInfo
     from pipelines.plan.plan import Plan
 
@@ -123,13 +125,30 @@ def _encoded(plan: Plan, info: VideoInfo, folder: Path) -> ChunkRecord:
     kind, half = (np.float32, 0.5) if pixels.is_float else (np.uint8 if pixels.bits == 8 else np.uint16, 1 << (pixels.bits - 1))
     planes = [np.full(pixels.plane_size(n, encoder.width, encoder.height), half, kind) for n in range(pixels.plane_count)]
     frames = [Frame(pts, planes) for pts in times.pts]
-    chunk = encode_chunk(frames, 0, encoder, time_base=plan.time_base, rate=plan.rate, sar=plan.sar, color=plan.out_color)
+    chunk = _apart(plan, frames) if encoder.maker else encode_frames(plan, frames)
     path = folder / "000000.chunk"
     path.write_bytes(chunk.data)
     cells = thumbnail(planes, pixels, plan.out_color, grid_for(plan.width, plan.height), plan.luma_matrix)
     shown = np.clip(np.rint(cells), 0, 255).astype(np.uint8).tobytes() * len(frames)
     path.with_suffix(".json").write_text(json.dumps({"thumbnails": base64.b85encode(zlib.compress(shown)).decode()}))
     return ChunkRecord(0, path, array("q", chunk.pts), chunk.sha256, chunk.header_sha256, 0)
+
+
+def encode_frames(plan: Plan, frames: Sequence[Frame]) -> EncodedChunk:
+    """A chunk of frames of the result."""
+    return encode_chunk(frames, 0, plan.encoder, time_base=plan.time_base, rate=plan.rate, sar=plan.sar, color=plan.out_color, hdr=plan.hdr)
+
+
+def _apart(plan: Plan, frames: Sequence[Frame]) -> EncodedChunk:
+    """The same by hardware, in a process of its own: a driver may end it."""
+    try:
+        made: EncodedChunk = call_in_child("pipelines.output.trial:encode_frames", plan, frames, seconds=_HARDWARE_SECONDS)
+    except ChildFailedError as error:
+        raise ResourceError(f"the encoder {plan.encoder.name} {error}") from None
+    return made
+
+
+_HARDWARE_SECONDS = 120.0
 
 
 def _samples(source: InputContainer, info: VideoInfo) -> Iterator[Packet]:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from pipelines.media.pixel_format import PixelFormat
 
-__all__ = ["PACKED", "PICTURE_ENCODERS", "Encoder"]
+__all__ = ["MAKERS", "PACKED", "PICTURE_ENCODERS", "Encoder"]
 
 
 PICTURE_ENCODERS = {"png": "png", "jpg": "mjpeg", "jpeg": "mjpeg", "webp": "libwebp", "tif": "tiff", "tiff": "tiff", "dpx": "dpx", "exr": "exr"}
@@ -19,6 +19,16 @@ PACKED = {
     ("dpx", "gbrp16le"): "rgb48le", ("dpx", "gbrap16le"): "rgba64le", ("ffv1", "gbrp"): "bgr0", ("ffv1", "gbrap"): "bgra",
 }  # fmt: skip
 """(encoder, planar format) -> the packed one with the same samples that it is fed instead, where it knows no planar one."""
+
+MAKERS = {
+    "nvenc": {
+        "yuv420p": "nv12", "yuv420p10le": "p010le", "yuv422p": "nv16", "yuv422p10le": "p210le", "yuv444p": "yuv444p", "yuv444p10le": "yuv444p16le",
+    },
+    "qsv": {"yuv420p": "nv12", "yuv420p10le": "p010le", "yuv422p10le": "y210le", "yuv444p": "vuyx", "yuv444p10le": "xv30le"},
+    "amf": {"yuv420p": "nv12", "yuv420p10le": "p010le"},
+    "videotoolbox": {"yuv420p": "nv12", "yuv420p10le": "p010le", "yuv422p10le": "p210le"},
+}  # fmt: skip
+"""Hardware encoders, by the last word of their names in FFmpeg -> planar format -> the one that they are fed, with the same samples."""
 
 
 @dataclass(frozen=True)
@@ -43,6 +53,19 @@ class Encoder:
     def is_picture(self) -> bool:
         """Encodes pictures into files of their own."""
         return self.container in {"image2", "sequence"}
+
+    @property
+    def maker(self) -> str:
+        """One of MAKERS; empty where software encodes."""
+        word = self.name.rpartition("_")[2]
+        return word if word in MAKERS else ""
+
+    @property
+    def fed_format(self) -> str:
+        """In which format it takes frames."""
+        if self.maker:
+            return MAKERS[self.maker][self.pix_fmt]
+        return PACKED.get((self.name, self.pix_fmt), self.pix_fmt)
 
     @property
     def picture_bytes(self) -> int:

@@ -16,6 +16,8 @@ __all__ = [
     "BOXES",
     "CODECS",
     "CODEC_ALIASES",
+    "DEVICES",
+    "ENCODERS",
     "EncodeSettings",
     "RunSettings",
     "TargetSettings",
@@ -36,6 +38,10 @@ BOXES = {
 _LEAST_TILE_PX = 32
 
 CODECS = ("hevc", "h264", "av1", "prores", "ffv1")
+
+DEVICES = ("auto", "cpu", "cuda", "xpu", "mps")
+
+ENCODERS = ("auto", "software", "nvenc", "qsv", "amf", "videotoolbox")
 
 CODEC_ALIASES = {
     "h265": "hevc", "h.265": "hevc", "x265": "hevc", "libx265": "hevc", "h.264": "h264", "avc": "h264", "x264": "h264", "libx264": "h264",
@@ -80,10 +86,12 @@ class EncodeSettings:
 
     codec: str = "hevc"
     """One of CODECS; for a picture the file name decides."""
+    encoder: str = "auto"
+    """One of ENCODERS: software, or a maker's hardware; auto is software, unless networks run on a GPU whose encoder is proven."""
     preset: str = "balanced"
     """draft, balanced, archive, or the encoder's own word."""
     crf: float | None = None
-    """Constant quality, in the encoder's own scale; None: the preset's."""
+    """Constant quality, in the scale of the codec's software encoder; None: the preset's."""
     pixel_format: str | None = None
     """FFmpeg's name; None: the source's."""
     options: dict[str, str] = field(default_factory=dict)
@@ -92,6 +100,8 @@ class EncodeSettings:
     def __post_init__(self) -> None:
         if self.codec not in CODECS:
             raise UsageError(f"--codec {self.codec}: expected one of {', '.join(CODECS)}")
+        if self.encoder not in ENCODERS:
+            raise UsageError(f"--encoder {self.encoder}: expected one of {', '.join(ENCODERS)}")
 
 
 @dataclass(frozen=True)
@@ -102,7 +112,8 @@ class RunSettings:
     encode: EncodeSettings = field(default_factory=EncodeSettings)
     model: str = "auto"
     """A name of `vsr models`, a weights file, or several joined by commas; "auto" is the best that keeps up, on a GPU a larger one."""
-    device: Literal["auto", "cpu", "cuda"] = "auto"
+    device: Literal["auto", "cpu", "cuda", "xpu", "mps"] = "auto"
+    """Where networks run: cuda is NVIDIA and, with a torch for ROCm, AMD; xpu Intel, mps Apple; auto is the one that torch finds, else the CPU."""
     workers: int | None = None
     """At most so many workers; None: one, with CUDA up to four a device, as `pipelines.planner.resources` says."""
     cluster: str | None = None
@@ -152,7 +163,7 @@ class RunSettings:
     def __post_init__(self) -> None:
         if not (self.chunk_seconds > 0 and math.isfinite(self.chunk_seconds)):
             raise UsageError(f"--chunk-seconds {self.chunk_seconds}: expected a positive number")
-        for name, allowed in (("device", ("auto", "cpu", "cuda")), ("on_corrupt", ("fail", "conceal")), ("verify", ("seams", "full"))):
+        for name, allowed in (("device", DEVICES), ("on_corrupt", ("fail", "conceal")), ("verify", ("seams", "full"))):
             if getattr(self, name) not in allowed:
                 raise UsageError(f"{name} = {getattr(self, name)!r}: expected one of {', '.join(allowed)}")
         if self.prefilter not in {None, "denoise", "deblock"}:

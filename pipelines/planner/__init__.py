@@ -2,7 +2,9 @@
 
 container_selection.py  which container, by name, codec and the tracks that fit
 encoder_options.py      which encoder, pixel format and options
+encoder_choice.py       software or a GPU's encoder: what --encoder auto comes to, and why
 geometry.py             target size and sample aspect ratio
+hardware_options.py     options of hardware encoders, by maker and codec
 plan_builder.py         facts and choices -> Plan
 resources.py            cores, memory and devices, and the workers they allow
 stage_selection.py      which networks, in which order

@@ -12,12 +12,13 @@ from models.errors import MediaError, UsageError
 from pipelines.media.cicp import HDR_TRANSFERS, HdrMetadata, Transfer
 from pipelines.media.hdr_metadata import encoder_options
 from pipelines.media.pixel_format import PixelFormat
-from pipelines.plan.encoder_spec import PACKED, PICTURE_ENCODERS, Encoder
+from pipelines.plan.encoder_spec import MAKERS, PACKED, PICTURE_ENCODERS, Encoder
+from pipelines.planner.hardware_options import encoder_name, hardware_formats, hardware_options, largest_side
 
 if TYPE_CHECKING:
     from pipelines.plan.settings import EncodeSettings
 
-__all__ = ["choose_encoder", "lost_bits", "result_format"]
+__all__ = ["choose_encoder", "lost_bits", "result_format", "without_b_frames"]
 
 
 _ENCODERS = {"hevc": "libx265", "h264": "libx264", "av1": "libsvtav1", "prores": "prores_ks", "ffv1": "ffv1"}
@@ -88,7 +89,6 @@ def choose_encoder(
     if container in {"image2", "sequence"}:
         encoder = _picture_encoder(suffix, source, width, height)
         return _checked_depth(replace(encoder, container=container, options={**encoder.options, **settings.options}), transfer)
-    name = _ENCODERS[settings.codec]
     if container in {"mp4", "mov"} and settings.codec == "ffv1":
         raise UsageError(f"ffv1 does not go into {container.upper()}; name an output that ends in .mkv")
     if container == "mov" and settings.codec == "av1":
@@ -97,6 +97,9 @@ def choose_encoder(
         raise UsageError(f"{settings.codec} does not go into WebM; give --codec av1, or name an output that ends in .mkv")
     if container == "mp4" and settings.codec == "prores":
         raise UsageError("prores does not go into MP4; name an output that ends in .mov")
+    if settings.encoder in MAKERS:
+        return _checked_depth(_hardware_encoder(settings, source, width, height, container), transfer)
+    name = _ENCODERS[settings.codec]
     _check_size(settings.codec, width, height)
     presets = _PRESETS[name]
     options = dict(presets.get(settings.preset, presets["balanced"]))
@@ -105,11 +108,9 @@ def choose_encoder(
     if settings.crf is not None:
         if name in {"prores_ks", "ffv1"}:
             raise UsageError(f"--crf does not go with {settings.codec}; use --preset or --encoder-option")
-        highest = _HIGHEST_CRF[name]
-        if not 0 <= settings.crf <= highest:
-            raise UsageError(f"--crf {settings.crf:g}: {name} takes 0 to {highest}")
+        _check_crf(settings.crf, name, name)
         options["crf"] = f"{settings.crf:g}"
-    pix_fmt = settings.pixel_format or _pixel_format(settings.codec, name, source)
+    pix_fmt = settings.pixel_format or _pixel_format(settings, source)
     if name == "prores_ks" and PixelFormat.parse(pix_fmt).sub_x == 0:
         # The smaller profiles are 4:2:2; FFmpeg would take 4444 in their place and only say so in its log.
         options |= {"profile": "4444", **({"alpha_bits": "16"} if PixelFormat.parse(pix_fmt).alpha else {})}
@@ -123,8 +124,41 @@ def choose_encoder(
     for key, value in (*encoder_options(hdr or HdrMetadata(), name).items(), *settings.options.items()):
         joined = key in {"x264-params", "x265-params", "svtav1-params"} and key in options
         options[key] = f"{options[key]}:{value}" if joined else value
-    tag = "hvc1" if settings.codec == "hevc" and container in {"mp4", "mov"} else ""
-    return _checked_depth(Encoder(settings.codec, name, width, height, pix_fmt, options, threads, container, tag), transfer)
+    return _checked_depth(
+        Encoder(settings.codec, name, width, height, pix_fmt, options, threads, container, _tag(settings.codec, container)), transfer
+    )
+
+
+def _hardware_encoder(settings: EncodeSettings, source: PixelFormat, width: int, height: int, container: str) -> Encoder:
+    """The encoder of a chip, with what makes its bits repeat. Whether it is there is not looked at."""
+    name, software = encoder_name(settings.codec, settings.encoder), _ENCODERS[settings.codec]
+    longest = largest_side(settings.codec)
+    if max(width, height) > longest:
+        others = "--codec hevc or " if settings.codec == "h264" and max(width, height) <= largest_side("hevc") else ""
+        raise UsageError(f"{name} can't hold {width}x{height}, {longest} a side at most; choose a smaller --to, {others}--encoder software")
+    if settings.crf is not None:
+        _check_crf(settings.crf, software, name)
+    level = float(_PRESETS[software].get(settings.preset, _PRESETS[software]["balanced"])["crf"]) if settings.crf is None else settings.crf
+    pix_fmt = settings.pixel_format or _pixel_format(settings, source)
+    if pix_fmt not in hardware_formats(settings.codec, settings.encoder):
+        raise UsageError(f"{name} can't hold {pix_fmt}; leave --pixel-format out, or give --encoder software")
+    options = hardware_options(settings.codec, settings.encoder, preset=settings.preset, crf=level, pix_fmt=pix_fmt)
+    return Encoder(settings.codec, name, width, height, pix_fmt, options | settings.options, 1, container, _tag(settings.codec, container))
+
+
+def without_b_frames(encoder: Encoder) -> Encoder | None:
+    """The same hardware encoder for chips that have no B frames; None where it uses none."""
+    return replace(encoder, options={**encoder.options, "bf": "0"}) if encoder.maker and encoder.options.get("bf", "0") != "0" else None
+
+
+def _tag(codec: str, container: str) -> str:
+    return "hvc1" if codec == "hevc" and container in {"mp4", "mov"} else ""
+
+
+def _check_crf(crf: float, software: str, name: str) -> None:
+    highest = _HIGHEST_CRF[software]
+    if not 0 <= crf <= highest:
+        raise UsageError(f"--crf {crf:g}: {name} takes 0 to {highest}")
 
 
 def _x265_frames(width: int, height: int, preset: str) -> str:
@@ -202,13 +236,18 @@ def _picture_encoder(suffix: str, source: PixelFormat, width: int, height: int) 
 
 def result_format(settings: EncodeSettings, source: PixelFormat) -> PixelFormat:
     """In which planes a film of that format leaves. Raises UsageError where the codec has none that holds it, MediaError for a name we don't know."""
-    return PixelFormat.parse(settings.pixel_format or _pixel_format(settings.codec, _ENCODERS[settings.codec], source))
+    return PixelFormat.parse(settings.pixel_format or _pixel_format(settings, source))
 
 
-def _pixel_format(codec: str, name: str, source: PixelFormat) -> str:
+def _pixel_format(settings: EncodeSettings, source: PixelFormat) -> str:
     """The source's own format, or the smallest the encoder has that loses nothing of it."""
-    known = {f.name for f in av.codec.Codec(name, "w").video_formats or []}
-    known = {n for n in known if "f16" not in n and "f32" not in n} | {planar for encoder, planar in PACKED if encoder == name}
+    codec, name = settings.codec, _ENCODERS[settings.codec]
+    if settings.encoder in MAKERS:
+        name = encoder_name(codec, settings.encoder)
+        known = hardware_formats(codec, settings.encoder)
+    else:
+        known = {f.name for f in av.codec.Codec(name, "w").video_formats or []}
+        known = {n for n in known if "f16" not in n and "f32" not in n} | {planar for encoder, planar in PACKED if encoder == name}
     if name == "libx265":
         known = {n for n in known if not n.startswith("yuva")}  # listed, and refused when it is opened
     formats = [PixelFormat.parse(n) for n in sorted(known) if "yuvj" not in n and _is_planar(n)]
@@ -227,6 +266,8 @@ def _pixel_format(codec: str, name: str, source: PixelFormat) -> str:
             changes = source.family not in {fmt.family, "yuv"}
             candidates.append(((source.alpha and not fmt.alpha, changes, fmt.bits, -fmt.sub_x - fmt.sub_y), fmt.name))
     if not candidates:
+        if settings.encoder in MAKERS:
+            raise UsageError(f"{name} can't hold {source.name}; give --encoder software, or give up precision by --pixel-format yuv420p10le")
         other = "--codec ffv1" if codec == "hevc" else "another --codec (ffv1 holds most)"
         raise UsageError(f"{codec} can't hold {source.name}; choose {other}, or give up precision by --pixel-format yuv420p10le")
     return min(candidates)[1]

@@ -5,11 +5,20 @@ Bytes depend on neither: where memory runs out, `with_fewer_workers` comes befor
 
 from __future__ import annotations
 
+import functools
 import os
+import platform
 import subprocess
+import sys
 from dataclasses import dataclass, replace
+from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from models.errors import VsrError
+from pipelines.codec.graphics_driver import encoder_hardware, makers_here
+from pipelines.storage.cache_folder import recall, remember
+from pipelines.storage.child_call import ChildFailedError, call_in_child
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -17,7 +26,7 @@ if TYPE_CHECKING:
     from pipelines.plan.plan import Plan
     from pipelines.plan.settings import RunSettings
 
-__all__ = ["Crew", "crew_of", "cuda_devices", "machine_memory", "usable_cores", "usable_memory", "with_fewer_workers"]
+__all__ = ["Crew", "computing_device", "crew_of", "cuda_devices", "machine_memory", "usable_cores", "usable_memory", "with_fewer_workers"]
 
 
 _MOST_A_DEVICE = 4
@@ -30,6 +39,8 @@ _DEVICE_BYTES_A_WORKER = 1_500_000_000
 """Of a device: 0.3 GB of tensors (`quality` at 1080p, four tiles of 960x544 at a time, on an H200), some 0.6 GB of CUDA's own, and room."""
 _ASKING_SECONDS = 20.0
 """For nvidia-smi, which may have to wake the driver first."""
+_LOADING_SECONDS = 180.0
+"""For torch and a driver, from a cold disk."""
 
 
 @dataclass(frozen=True)
@@ -152,8 +163,60 @@ def _device_memory(devices: tuple[str, ...]) -> int | None:
 
 
 def cuda_devices() -> list[str]:
-    """Devices by number, as the driver lists them; none where there is no driver. Without loading CUDA here."""
+    """Devices by number, as the driver lists them; none where there is no driver. Without loading CUDA here.
+
+    Where a driver lists none though there may be some (WSL 2, Windows, AMD's ROCm), torch is asked, in a process of its own.
+    """
     if "CUDA_VISIBLE_DEVICES" in os.environ:
         return [d for d in os.environ["CUDA_VISIBLE_DEVICES"].split(",") if d.strip() and d.strip() != "-1"]
     root = Path("/proc/driver/nvidia/gpus")
-    return [str(n) for n in range(len(list(root.iterdir())))] if root.is_dir() else []
+    if root.is_dir():
+        return [str(n) for n in range(len(list(root.iterdir())))]
+    kind, count = _accelerator() if _signs_of_cuda() else ("cpu", 0)
+    return [str(n) for n in range(count)] if kind in {"cuda", "hip"} else []
+
+
+def computing_device(settings: RunSettings) -> str:
+    """What networks run on here: cuda, hip (ROCm), xpu, mps or cpu. Asks torch, in a process of its own, where there are signs of a GPU."""
+    if settings.device == "cpu" or not (Path("/proc/driver/nvidia").is_dir() or _signs_of_cuda() or _signs_of_others()):
+        return "cpu"
+    kind, _ = _accelerator()
+    return kind if settings.device in {"auto", {"hip": "cuda"}.get(kind, kind)} else "cpu"
+
+
+def _torch_build() -> str:
+    """For what this torch was built: rocm, xpu, cpu; empty for CUDA, and for that of macOS."""
+    try:
+        local = metadata.version("torch").partition("+")[2]
+    except metadata.PackageNotFoundError:
+        return "cpu"
+    return next((kind for kind in ("rocm", "xpu", "cpu") if local.startswith(kind)), "")
+
+
+def _signs_of_cuda() -> bool:
+    """Whether CUDA or ROCm may be here though /proc has no list of devices."""
+    if _torch_build() in {"cpu", "xpu"}:
+        return False
+    if sys.platform == "win32":
+        return True
+    return Path("/dev/kfd" if _torch_build() == "rocm" else "/dev/dxg").exists()
+
+
+def _signs_of_others() -> bool:
+    return _torch_build() == "xpu" or (sys.platform == "darwin" and platform.machine() == "arm64")
+
+
+@functools.cache
+def _accelerator() -> tuple[str, int]:
+    """(kind, number of devices) as torch finds them; remembered for this torch, these drivers and what of them is shown."""
+    shown = [f"{name}={os.environ[name]}" for name in ("CUDA_VISIBLE_DEVICES", "HIP_VISIBLE_DEVICES", "ZE_AFFINITY_MASK") if name in os.environ]
+    key = " | ".join([sys.prefix, metadata.version("torch"), *map(encoder_hardware, makers_here()), *shown])
+    known = recall("devices", key)
+    if isinstance(known, list) and len(known) == 2:
+        return str(known[0]), int(known[1])
+    try:
+        kind, count = call_in_child("pipelines.inference.device:accelerator_here", seconds=_LOADING_SECONDS)
+    except (ChildFailedError, VsrError):
+        return "cpu", 0
+    remember("devices", key, [kind, count])
+    return kind, count

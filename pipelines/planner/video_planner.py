@@ -19,7 +19,7 @@ from pipelines.media.image_sequence import pattern_of
 from pipelines.media.pixel_format import Crop, PixelFormat
 from pipelines.output.container_support import lost_tags, refuse_incompatible
 from pipelines.output.trial import tracks_that_fail
-from pipelines.plan.color_tags import resolve
+from pipelines.plan.color_tags import output_tags, resolve
 from pipelines.plan.events import Planned
 from pipelines.plan.name_template import template_suffix
 from pipelines.plan.output_names import existing_folder, is_folder, result_name
@@ -27,10 +27,11 @@ from pipelines.plan.plan import Deinterlacing, Plan
 from pipelines.plan.settings import parse_rate
 from pipelines.plan.timeline import timeline
 from pipelines.planner.container_selection import another_container, container_of, default_suffix
+from pipelines.planner.encoder_choice import proven_encoder, wanted_maker
 from pipelines.planner.encoder_options import choose_encoder, lost_bits, result_format
 from pipelines.planner.geometry import square_size, target_size, upright_sar
 from pipelines.planner.plan_builder import make_plan
-from pipelines.planner.resources import cuda_devices
+from pipelines.planner.resources import computing_device, cuda_devices
 from pipelines.probe.black_bars import find_bars
 from pipelines.probe.grain_measurement import measure_grain
 from pipelines.probe.probe import probe
@@ -41,7 +42,7 @@ if TYPE_CHECKING:
 
     from pipelines.media.video_info import Scan, VideoInfo
     from pipelines.plan.encoder_spec import Encoder
-    from pipelines.plan.settings import RunSettings
+    from pipelines.plan.settings import EncodeSettings, RunSettings
     from pipelines.plan.timeline import Timeline
 
 __all__ = ["chosen_model", "plan_video"]
@@ -71,7 +72,9 @@ def chosen_model(settings: RunSettings) -> str:
     """What the settings name, or the default of the device that the networks would run on here."""
     if settings.model != "auto":
         return settings.model
-    return default_model(on_gpu=settings.device == "cuda" or (settings.device == "auto" and bool(cuda_devices())))
+    return default_model(
+        on_gpu=settings.device not in {"auto", "cpu"} or bool(settings.device == "auto" and (cuda_devices() or computing_device(settings) != "cpu"))
+    )
 
 
 def _restoring(settings: RunSettings, info: VideoInfo, *, full: bool) -> tuple[str, float, list[str]]:
@@ -127,6 +130,7 @@ def _plan(source: Path, output: Path | None, settings: RunSettings, info: VideoI
     named = template_suffix(settings.output_template) if output is None or folder is not None else output.suffix.lower()
     suffix, said_of_container = (named, []) if named else default_suffix(source, info, settings, picture=picture)
     container = container_of(suffix, picture=picture, numbered=numbered)
+    maker = wanted_maker(settings, picture=picture)
     even = (False, False)
     if not picture and settings.encode.codec != "ffv1":
         made = result_format(settings.encode, decoded)
@@ -138,13 +142,18 @@ def _plan(source: Path, output: Path | None, settings: RunSettings, info: VideoI
         settings = replace(settings, prefilter="denoise")  # networks enlarge the grain they see: it would be there twice
     deinterlacing, said = _deinterlacing(info, settings.deinterlace)
 
-    def choose(container: str, suffix: str) -> Encoder:
+    def meant(encode: EncodeSettings, container: str = container, suffix: str = suffix) -> Encoder:
         return choose_encoder(
-            settings.encode, decoded, width=size[0], height=size[1], container=container, suffix=suffix.lstrip("."),
-            transfer=color.transfer, hdr=info.hdr,
-        )  # fmt: skip
+            encode, decoded, width=size[0], height=size[1], container=container, suffix=suffix.lstrip("."), transfer=color.transfer, hdr=info.hdr
+        )
 
-    encoder = choose(container, suffix)
+    encoder, said_of_encoder = proven_encoder(settings.encode, meant, maker, tags=lambda one: output_tags(color, decoded, one), hdr=info.hdr)
+    encode = replace(settings.encode, encoder=encoder.maker or "software")
+
+    def choose(container: str, suffix: str) -> Encoder:
+        found = meant(encode, container, suffix)
+        return replace(encoder, container=found.container, tag=found.tag) if encoder.maker else found
+
     plan = make_plan(
         info,
         settings,
@@ -161,7 +170,8 @@ def _plan(source: Path, output: Path | None, settings: RunSettings, info: VideoI
     _refuse_changes(info, plan)
     _refuse_unsaid(plan)
     try_filters(plan, info.width, info.height)
-    try_encoder(encoder, plan.out_color)
+    if not encoder.maker:  # which was tried already, elsewhere: a driver may end the process
+        try_encoder(encoder, plan.out_color)
     misfits = tracks_that_fail(plan, info)
     if numbered:
         misfits = [(s, "pictures hold nothing else") for s in info.streams]
@@ -179,7 +189,7 @@ def _plan(source: Path, output: Path | None, settings: RunSettings, info: VideoI
     tags_lost = [] if picture else lost_tags(info, container, {s.index for s, _ in misfits})
     said_of_tags = [f"{container} can't hold these tags: {'; '.join(tags_lost)}"] if tags_lost else []
     notes = tuple(f"assumed {a}" for a in assumed)
-    more = (*said_of_level, *said, *said_of_container, *said_of_tags, *said_of_bars, *said_of_grain)
+    more = (*said_of_level, *said_of_encoder, *said, *said_of_container, *said_of_tags, *said_of_bars, *said_of_grain)
     info = replace(info, notes=(*info.notes, *more, *_warnings(info, plan), *notes))
     dropped = tuple(f"{s.type} stream {s.index} ({s.codec}): {why if (s, why) in lost else 'it holds nothing'}" for s, why in misfits)
     return Planned(str(source), str(target), plan, info, _estimate_bytes(info, plan), dropped=dropped), frozenset(s.index for s, _ in misfits)

@@ -21,7 +21,7 @@ from pipelines.planner.video_planner import plan_video
 from pipelines.pool.interface import Done, Item, Lost, NoneAdmittedError, Refused
 from pipelines.probe.frame_times import count
 from pipelines.run.chunk_tasks import run_spans
-from pipelines.workers.messages import Progress
+from pipelines.workers.messages import NO_ENCODER, Progress
 
 if TYPE_CHECKING:
     from pipelines.output.journal import ChunkRecord
@@ -128,6 +128,12 @@ def make_chunks(
                         break  # this decoder feeds more chunks, maybe the whole film; what it has begun is done again
                 elif isinstance(event, Done):
                     partly.pop(event.key, None)
+        except NoMemoryError:
+            raise
+        except ResourceError as error:
+            if not plan.encoder.maker:
+                raise
+            raise ResourceError(f"{error}; if {plan.encoder.name} is at fault: --encoder software --fresh does without it") from None
         except NoneAdmittedError as error:
             if records:
                 raise UsageError(
@@ -163,6 +169,8 @@ def _admission(journal: Journal, assumed: deque[str], *, mixed: bool) -> Callabl
     lock = threading.Lock()
 
     def admit(facts: dict[str, str]) -> str:
+        if facts.get("encoder") == NO_ENCODER:
+            return "the GPU whose encoder the plan names is not there; --encoder software --fresh does without it"
         with lock:
             differences, unknown = journal.adopt_numerics(facts)
         if unknown:

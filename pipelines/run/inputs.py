@@ -12,6 +12,7 @@ from models.errors import MediaError, OutputError, UsageError, redacted
 from pipelines.media.file_types import VIDEO_SUFFIXES
 from pipelines.media.image_sequence import pattern_of
 from pipelines.plan.output_names import is_folder, refuse_unreachable, report_path
+from pipelines.storage.cache_folder import cache_folder
 from pipelines.storage.object_store import Remote, Url, digest, staged_path
 
 if TYPE_CHECKING:
@@ -53,7 +54,7 @@ def find_inputs(
     Raises MediaError where nothing is found, UsageError where several inputs would share one output file, and for an address that is
     not allowed.
     """
-    staging = staging or _cache()
+    staging = staging or cache_folder() / "staged"
     if isinstance(output, Url):
         return _with_output_url(given, output, recursive=recursive, allow_url=allow_url, staging=staging)
     found: dict[str, Input] = {}
@@ -86,10 +87,6 @@ def find_inputs(
     if output is not None and (several or is_folder(output)):
         _make_folder(output)
     return list(found.values())
-
-
-def _cache() -> Path:
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "vsr" / "staged"
 
 
 def _with_output_url(given: Sequence[Path | Url], output: Url, *, recursive: bool, allow_url: bool, staging: Path) -> list[Input]:

@@ -17,6 +17,7 @@ from models.errors import VerificationError
 from pipelines.codec.decoder import decode, deliver
 from pipelines.codec.encoder import EncodedChunk
 from pipelines.codec.filter_graph import filtered
+from pipelines.codec.graphics_driver import encoder_hardware
 from pipelines.inference.device import choose_device, numerics_class
 from pipelines.inference.temporal_windows import Reel, Window, windows
 from pipelines.inference.upscaler import Upscaler
@@ -24,7 +25,7 @@ from pipelines.media.pixel_format import PixelFormat
 from pipelines.media.video_info import Frame
 from pipelines.pool.interface import Free
 from pipelines.pool.malloc import TRIM_FRAMES, trim_heap
-from pipelines.workers.messages import Progress, SpanTask, WorkerSetup
+from pipelines.workers.messages import NO_ENCODER, Progress, SpanTask, WorkerSetup
 from pipelines.workers.progress_reports import ProgressReports, wind_reel
 from pipelines.workers.stage_threads import ChunkInProgress, Prefetch, StageClock
 
@@ -42,12 +43,14 @@ class ChunkUpscaler:
     def __init__(self, setup: WorkerSetup) -> None:
         self._plan, self._decoder = setup.plan, setup.decoder
         self._device = choose_device(setup.device)
-        if self._device.type == "cuda":
+        if self._device.type != "cpu":
             # What is left for the CPU is copying; threads that wait for more of it would spin, and take the cores from the encoder.
             torch.set_num_threads(1)
         self.upscaler = Upscaler(setup.plan, self._device)
         self._pixels = PixelFormat.parse(setup.plan.pix_fmt)
         self.facts = numerics_class(self._device)
+        if setup.plan.encoder.maker:
+            self.facts["encoder"] = encoder_hardware(setup.plan.encoder.maker) or NO_ENCODER
         self._draining: threading.Thread | None = None
         """The encoder of the last chunk, maybe of the last task."""
         self._steps = _Steps()

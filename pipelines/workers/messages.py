@@ -15,7 +15,11 @@ if TYPE_CHECKING:
     from pipelines.media.video_info import Chunk, DecoderSetup
     from pipelines.plan.plan import Plan
 
-__all__ = ["HardwareFacts", "Progress", "Sampled", "SpanTask", "Stages", "WorkerSetup"]
+__all__ = ["NO_ENCODER", "HardwareFacts", "Progress", "Sampled", "SpanTask", "Stages", "WorkerSetup"]
+
+
+NO_ENCODER = "none"
+"""Fact "encoder" of a worker where the plan's hardware is not."""
 
 
 @dataclass(frozen=True)
@@ -25,7 +29,7 @@ class WorkerSetup:
     plan: Plan
     decoder: DecoderSetup
     device: str
-    """auto, cpu or cuda."""
+    """One of DEVICES."""
     others: tuple[Plan, ...] = ()
     """Other networks for the same frames, for workers that compare."""
 

@@ -125,6 +125,7 @@ class ChunkInProgress:
         self._index = chunk.index
         self._witness = Witness(plan)
         self._corrupt = 0
+        self._is_hardware = bool(plan.encoder.maker)
         self.encoding = _Encoding(chunk.index, plan, after, step)
 
     def witness(self, decoded: Frame, filtered: Frame, upscaled: Frame) -> None:
@@ -139,14 +140,18 @@ class ChunkInProgress:
         return not self.encoding.thread.is_alive()
 
     def finish(self) -> EncodedChunk:
-        """The chunk, as soon as the encoder has drained. Raises what it raised; VerificationError for other timestamps than went in."""
+        """The chunk, as soon as the encoder has drained. Raises what it raised.
+
+        For other timestamps than went in: VerificationError, of hardware ResourceError.
+        """
         try:
             encoded = self.encoding.outcome()
         finally:
             give_back_memory()
         pts = self._witness.pts
         if sorted(encoded.pts) != pts:
-            raise VerificationError(f"chunk {self._index}: the encoder gave {len(encoded.pts)} packets for {len(pts)} frames, or other timestamps")
+            said = f"chunk {self._index}: the encoder gave {len(encoded.pts)} packets for {len(pts)} frames, or other timestamps"
+            raise ResourceError(said) if self._is_hardware else VerificationError(said)  # a driver may do better the next time
         return replace(encoded, thumbnails=self._witness.thumbnails, corrupt=self._corrupt)
 
     def abandon(self) -> None:
@@ -171,7 +176,9 @@ class _Encoding:
                 after.join()
             frames = iter(self._queue.get, _END)
             self._outcome.append(
-                encode_chunk(frames, index, plan.encoder, time_base=plan.time_base, rate=plan.rate, sar=plan.sar, color=plan.out_color, step=step)
+                encode_chunk(
+                    frames, index, plan.encoder, time_base=plan.time_base, rate=plan.rate, sar=plan.sar, color=plan.out_color, hdr=plan.hdr, step=step
+                )
             )
         except BaseException as error:  # noqa: BLE001 - raised again by `outcome`
             self._outcome.append(error)

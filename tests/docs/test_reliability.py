@@ -168,6 +168,16 @@ CASES = {
         87: ("escape sequences in names of files and in tags", "replaced in everything that is printed"),
         81: ("libraries with known holes", "refused or warned of at start"),
     },
+    "Hardware": {
+        88: (
+            "an encoder of hardware loses, repeats or swaps frames, shifts times, varies, crashes or hangs",
+            "found by a self-test before it is used, once for a driver; software encodes in its place, or exit 2 where it was named",
+        ),
+        89: (
+            "it fails in the midst of a run, has no free session, or leaves out tags, siting or HDR metadata",
+            "tried again twice, then the run stops and names `--encoder software`; waited for; written into the stream in its place",
+        ),
+    },
     "Training and judging": {
         82: ("a training's log torn, its shards damaged", "whole lines are kept, and `--resume` goes on; a shard with another hash is refused"),
         83: ("data sets of one film, made with other shares or beside other footage", "what one of them holds out no other teaches"),
@@ -268,7 +278,7 @@ def test_the_page_is_current():
 
 def test_every_case_has_its_test():
     numbers = [case for cases in CASES.values() for case in cases]
-    assert sorted(numbers) == list(range(1, 88))
+    assert sorted(numbers) == list(range(1, 90))
     assert not set(numbers) - set(named_tests()) - OPEN
 
 

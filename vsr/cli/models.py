@@ -207,7 +207,9 @@ def add_model(source: str, sha256: str, name: str) -> None:
 @click.option("--clip", "clips", multiple=True, type=FilePath(), help="Video, for fast, quality and recurrent; may be repeated.")
 @click.option("--picture", type=FilePath(), help="Video (its middle) or picture that each network gets a strip of.")
 @click.option("--speed/--no-speed", default=True, help="Measure speed, on a machine that does nothing else; or keep what OUTPUT says.")
-@click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", show_default=True, help="Where speed is measured.")
+@click.option(
+    "--device", type=click.Choice(["auto", "cpu", "cuda", "xpu", "mps"]), default="auto", show_default=True, help="Where speed is measured."
+)
 @click.option("--limit", type=click.IntRange(0), default=0, help="At most so many pictures of a set; 0: all.")
 @click.option("-o", "--output", type=FilePath(), help="Write it there, such as docs/models.md; default: standard output.")
 def models_table(

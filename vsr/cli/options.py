@@ -132,7 +132,12 @@ def run_options(command: Callable[..., Any], *, one_model: bool = True, place: c
         click.option("--crop-bars", is_flag=True, default=None, help="Crop black bars present throughout the film."),
         *([model] if one_model else []),
         click.option("--codec", type=CodecName(), help="Default: hevc."),
-        click.option("--crf", type=float, help="Constant quality, in the encoder's own scale."),
+        click.option(
+            "--encoder",
+            type=click.Choice(["auto", "software", "nvenc", "qsv", "amf", "videotoolbox"]),
+            help="Software (the same bytes on any machine), or a GPU's encoder; default: auto, software unless a GPU's is proven.",
+        ),
+        click.option("--crf", type=float, help="Constant quality, in the scale of the codec's software encoder."),
         click.option("--preset", help="draft, balanced (default), archive, or the encoder's own."),
         click.option("--encoder-option", "encoder_options", multiple=True, metavar="KEY=VALUE", help="The encoder's own option; may be repeated."),
         click.option("--pixel-format", metavar="NAME", help="FFmpeg's name, such as yuv420p10le; default: the source's."),
@@ -141,7 +146,11 @@ def run_options(command: Callable[..., Any], *, one_model: bool = True, place: c
         click.option("--video-stream", type=int, metavar="N", help="Which of several films, from 0."),
         click.option("--chunk-seconds", type=float, metavar="S", help="Length of the parts that are kept and resumed one by one; default 6."),
         click.option("--tile", metavar="WxH", help="Size of the tiles networks work in; smaller ones, such as 480x272, take less memory."),
-        click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), help="Where networks run."),
+        click.option(
+            "--device",
+            type=click.Choice(["auto", "cpu", "cuda", "xpu", "mps"]),
+            help="Where networks run: cuda is NVIDIA or AMD, xpu Intel, mps Apple.",
+        ),
         click.option("--on-corrupt", type=click.Choice(["fail", "conceal"]), help="What to do with damaged frames; default: fail."),
         click.option(
             "--deinterlace",

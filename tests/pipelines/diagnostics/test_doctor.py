@@ -13,6 +13,7 @@ from models.errors import ResourceError
 from pipelines.diagnostics import doctor
 from pipelines.diagnostics.dependencies import Library
 from pipelines.diagnostics.doctor import Finding, examine, findings_of_hardware
+from pipelines.plan.encoder_spec import Encoder
 from pipelines.pool import process_pool
 from pipelines.workers.messages import HardwareFacts
 from tests.helpers.inline import WorkersHere, without_processes
@@ -97,3 +98,21 @@ def test_a_gpu_that_torch_can_not_use_is_said(tmp_path: Path) -> None:
 def test_a_cpu_on_which_networks_run_in_fp32_is_told_so() -> None:
     assert by_subject(list(findings_of_hardware(PLAIN, [])), "cpu").level == "advice"
     assert by_subject(list(findings_of_hardware(dataclasses.replace(PLAIN, amx=True, dtype="bfloat16"), [])), "cpu").level == "ok"
+
+
+def test_every_encoder_of_a_gpu_is_tested_anew(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Case 88."""
+    flaws = {"hevc_nvenc": "", "h264_nvenc": "frame 20 comes back at 12.0 dB", "av1_nvenc": "the encoder av1_nvenc can't be opened: no"}
+    asked: list[bool] = []
+
+    def tested(encoder: Encoder, *, anew: bool) -> str:
+        asked.append(anew)
+        return flaws[encoder.name]
+
+    monkeypatch.setattr("pipelines.codec.graphics_driver.makers_here", lambda: ["nvenc"])
+    monkeypatch.setattr("pipelines.codec.graphics_driver.encoder_hardware", lambda maker: f"{maker} 1")
+    monkeypatch.setattr("pipelines.planner.encoder_choice.self_test", tested)
+    found = list(doctor._encoders())
+    assert [(f.level, f.facts["flaw"]) for f in found] == [("advice" if flaw else "ok", flaw) for flaw in flaws.values()]
+    assert asked == [True] * 3
+    assert all("software encodes" in f.remedy for f in found[1:])

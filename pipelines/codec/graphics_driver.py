@@ -1,0 +1,116 @@
+"""`encoder_hardware`: which GPU and which driver stand behind a maker's encoder; asked of the system, without loading the driver."""
+
+from __future__ import annotations
+
+import functools
+import json
+import os
+import platform
+import subprocess
+import sys
+from pathlib import Path
+
+__all__ = ["encoder_hardware", "first_nvidia", "listed_by_windows", "makers_here"]
+
+
+_ASKING_SECONDS = 20.0
+_PCI = {"0x10de": "nvenc", "0x1002": "amf", "0x8086": "qsv"}
+"""Vendor of a PCI device -> whose encoder it has."""
+_WORDS = {"nvidia": "nvenc", "amd": "amf", "radeon": "amf", "intel": "qsv"}
+"""The same by the names that Windows shows."""
+_DRM = Path("/sys/class/drm")
+_LIBRARIES = {
+    "amf": ("libamfrt64.so.1",),
+    "qsv": ("libmfx-gen.so.1.2", "libmfxhw64.so.1", "dri/iHD_drv_video.so"),
+}
+_FOLDERS = ("/usr/lib/x86_64-linux-gnu", "/usr/lib64", "/usr/lib", "/opt/amdgpu-pro/lib/x86_64-linux-gnu", "/opt/amdgpu/lib/x86_64-linux-gnu")
+
+
+def encoder_hardware(maker: str) -> str:
+    """GPU and driver, such as "NVIDIA GeForce RTX 4090, driver 570.86"; empty where there is no such GPU, or no driver that tells."""
+    return _hardware(maker, os.environ.get("CUDA_VISIBLE_DEVICES", ""))
+
+
+def makers_here() -> list[str]:
+    """Makers whose hardware this machine has, as far as the system lists it; takes no time where there is none."""
+    return [maker for maker in ("nvenc", "amf", "qsv", "videotoolbox") if _may_be_there(maker) and encoder_hardware(maker)]
+
+
+def _may_be_there(maker: str) -> bool:
+    """Whether asking is worth a process."""
+    if sys.platform == "darwin":
+        return maker == "videotoolbox"
+    if sys.platform == "win32":
+        return maker != "videotoolbox"
+    if maker == "nvenc":
+        return any(Path(sign).exists() for sign in ("/proc/driver/nvidia", "/dev/dxg", "/dev/nvidiactl"))
+    return maker != "videotoolbox"
+
+
+@functools.cache
+def _hardware(maker: str, visible: str) -> str:
+    if maker == "videotoolbox":
+        return _of_macos() if sys.platform == "darwin" else ""
+    if maker == "nvenc":
+        return first_nvidia(_told("nvidia-smi", "--query-gpu=index,uuid,name,driver_version", "--format=csv,noheader"), visible)
+    if sys.platform == "win32":
+        script = "Get-CimInstance Win32_VideoController | Select-Object Name,DriverVersion | ConvertTo-Json"
+        return listed_by_windows(_told("powershell", "-NoProfile", "-Command", script), maker)
+    return _of_linux(maker)
+
+
+def _told(*command: str) -> str:
+    try:
+        return subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=_ASKING_SECONDS, check=True).stdout
+    except (OSError, subprocess.SubprocessError):
+        return ""
+
+
+def first_nvidia(told: str, visible: str) -> str:
+    """The first device that CUDA shows. told: lines of index, UUID, name, driver, as nvidia-smi gives them. visible: CUDA_VISIBLE_DEVICES."""
+    rows = [[cell.strip() for cell in line.split(",")] for line in told.splitlines()]
+    rows = [row for row in rows if len(row) == 4]
+    first = visible.split(",", maxsplit=1)[0].strip()
+    row = next((r for r in rows if not first or r[0] == first or r[1].startswith(first)), None)
+    return f"{row[2]}, driver {row[3]}" if row is not None else ""
+
+
+def listed_by_windows(told: str, maker: str) -> str:
+    """The first such adapter. told: what PowerShell says of Win32_VideoController, as JSON."""
+    try:
+        found = json.loads(told)
+    except ValueError:
+        return ""
+    for adapter in found if isinstance(found, list) else [found]:
+        name, driver = str(adapter.get("Name")), adapter.get("DriverVersion")
+        if next((its for word, its in _WORDS.items() if word in name.lower()), "") == maker:
+            return f"{name}, driver {driver}"
+    return ""
+
+
+def _of_macos() -> str:
+    chip = _told("sysctl", "-n", "machdep.cpu.brand_string").strip() or platform.machine()
+    return f"{chip}, macOS {platform.mac_ver()[0]}"
+
+
+def _of_linux(maker: str) -> str:
+    """By the kernel's list of graphics cards: device number and kernel driver, with the libraries that the encoder loads."""
+    for card in sorted(_DRM.glob("card[0-9]*/device")):
+        try:
+            vendor, device = ((card / name).read_text(encoding="ascii").strip() for name in ("vendor", "device"))
+        except (OSError, ValueError):
+            continue
+        if _PCI.get(vendor) == maker:
+            module = os.path.basename(os.path.realpath(card / "driver"))
+            return ", ".join([f"{vendor[2:]}:{device[2:]}", f"{module} of Linux {platform.release()}", *_libraries(maker)])
+    return ""
+
+
+def _libraries(maker: str) -> list[str]:
+    """Name and size of each, for not all have their version in their name."""
+    found = []
+    for name in _LIBRARIES.get(maker, ()):
+        path = next((p for folder in _FOLDERS if (p := Path(folder, name)).exists()), None)
+        if path is not None:
+            found.append(f"{path.resolve().name} ({path.stat().st_size} bytes)")
+    return found

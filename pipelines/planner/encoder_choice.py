@@ -1,0 +1,119 @@
+"""`proven_encoder`: what `--encoder` comes to for a plan: software, or a GPU's encoder that was seen to give back what it was given.
+
+Decided once, when the plan is made, where the encoder stands with all its options. What is tried runs in processes of its own, for
+drivers crash and hang; the self-test is done once for an encoder, format, GPU, driver and build of FFmpeg.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from models.errors import UsageError, VsrError
+from pipelines.codec.encoder import OPENING
+from pipelines.codec.encoder_builds import encoder_builds
+from pipelines.codec.encoder_check import SELF_TEST_FRAMES, SELF_TEST_SIZE
+from pipelines.codec.graphics_driver import encoder_hardware
+from pipelines.media.cicp import ColorTags, HdrMetadata
+from pipelines.plan.encoder_spec import MAKERS
+from pipelines.planner.encoder_options import without_b_frames
+from pipelines.planner.hardware_options import HARDWARE_CODECS
+from pipelines.planner.resources import computing_device
+from pipelines.storage.cache_folder import recall, remember
+from pipelines.storage.child_call import ChildFailedError, call_in_child
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from pipelines.plan.encoder_spec import Encoder
+    from pipelines.plan.settings import EncodeSettings, RunSettings
+
+__all__ = ["proven_encoder", "self_test", "wanted_maker"]
+
+
+_CHECK = "pipelines.codec.encoder_check:encoder_flaw"
+_TABLE = "encoders"
+_SECONDS = 120.0
+"""For 48 small frames, or three of any size, encoded twice and decoded; a chip needs one."""
+_FRAMES_OF_THE_PLAN = 3
+_BT709 = ColorTags(1, 1, 1, 1, 1)
+_OF_DEVICE = {"cuda": "nvenc", "hip": "amf", "xpu": "qsv", "mps": "videotoolbox"}
+
+
+def wanted_maker(settings: RunSettings, *, picture: bool) -> str:
+    """Whose encoder is tried; empty for software. Named, or for "auto" that of the GPU that networks run on here."""
+    encode = settings.encode
+    if encode.encoder in MAKERS:
+        if picture:
+            raise UsageError(f"--encoder {encode.encoder}: pictures are encoded in software; leave it out")
+        return encode.encoder
+    own = encode.codec in HARDWARE_CODECS and encode.preset in {"draft", "balanced", "archive"} and not encode.options
+    if encode.encoder == "software" or picture or not own or settings.cluster is not None:
+        return ""
+    return _OF_DEVICE.get(computing_device(settings), "")
+
+
+def proven_encoder(
+    settings: EncodeSettings, choose: Callable[[EncodeSettings], Encoder], maker: str, *, tags: Callable[[Encoder], ColorTags], hdr: HdrMetadata
+) -> tuple[Encoder, list[str]]:
+    """(encoder, what a person should know of the choice).
+
+    choose: gives the encoder that settings mean. maker: whose hardware is tried; empty for none. tags, hdr: that the stream must tell.
+    Raises UsageError where hardware is named that is not there, or does not pass.
+    """
+    named = settings.encoder in MAKERS
+    software = replace(settings, encoder="software")
+    if not maker:
+        return choose(software), []
+    try:
+        encoder = choose(replace(settings, encoder=maker))
+        if not named and encoder.pix_fmt != choose(software).pix_fmt:
+            return choose(software), [f"encoded in software: {encoder.name} would need {encoder.pix_fmt}"]
+        found, flaw = _proven(encoder, tags(encoder), hdr)
+    except UsageError as error:
+        if named:
+            raise
+        return choose(software), [f"encoded in software: {error}"]
+    if not flaw:
+        return found, [f"encoded by {found.name} ({encoder_hardware(maker)}), which passed its self-test"]
+    if named:
+        raise UsageError(f"--encoder {settings.encoder}: {encoder.name} can't be used here: {flaw}; give --encoder software, or see `vsr doctor`")
+    return choose(software), [f"encoded in software, as {encoder.name} can't be used here: {flaw}"]
+
+
+def _proven(encoder: Encoder, color: ColorTags, hdr: HdrMetadata) -> tuple[Encoder, str]:
+    """The encoder, or the same without B frames, and what is wrong with it, in small and at the plan's size."""
+    flaw = ""
+    for one in (encoder, without_b_frames(encoder)):
+        if one is None:
+            break
+        found = self_test(one) or _tried(one, color, hdr, _FRAMES_OF_THE_PLAN)
+        if not found:
+            return one, ""
+        flaw = flaw or found
+    return encoder, flaw
+
+
+def self_test(encoder: Encoder, *, anew: bool = False) -> str:
+    """What is wrong with an encoder of hardware; empty where it passes. anew: not as remembered of this driver."""
+    hardware = encoder_hardware(encoder.maker)
+    if not hardware:
+        return "no such GPU is there, or its driver does not answer"
+    width, height = SELF_TEST_SIZE
+    small = replace(encoder, width=width, height=height, container="matroska", tag="")
+    builds = encoder_builds()
+    key = " | ".join([small.name, small.pix_fmt, *(f"{k}={v}" for k, v in sorted(small.options.items())), hardware, builds["av"], builds["ffmpeg"]])
+    known = None if anew else recall(_TABLE, key)
+    if isinstance(known, str):
+        return known
+    flaw = _tried(small, _BT709, HdrMetadata(), SELF_TEST_FRAMES)
+    if OPENING not in flaw:  # which is quick to find again, and may be for want of a session
+        remember(_TABLE, key, flaw)
+    return flaw
+
+
+def _tried(encoder: Encoder, color: ColorTags, hdr: HdrMetadata, frames: int) -> str:
+    try:
+        return str(call_in_child(_CHECK, encoder, color, hdr, frames, seconds=_SECONDS))
+    except (ChildFailedError, VsrError) as error:
+        return str(error)

@@ -1,0 +1,43 @@
+"""Where what can be made again is kept for this user."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+from models.errors import OutputError
+from pipelines.storage.atomic_file import write_atomically
+
+__all__ = ["cache_folder", "recall", "remember"]
+
+
+def cache_folder() -> Path:
+    """XDG_CACHE_HOME/vsr, on Windows LOCALAPPDATA/vsr; it need not be there."""
+    given = os.environ.get("XDG_CACHE_HOME") or (os.environ.get("LOCALAPPDATA") if sys.platform == "win32" else None)
+    return (Path(given) if given else Path.home() / ".cache") / "vsr"
+
+
+def recall(name: str, key: str) -> Any:
+    """What was remembered under a key of a table; None for nothing, and where it can't be read."""
+    try:
+        table = json.loads((cache_folder() / f"{name}.json").read_bytes())
+    except (OSError, ValueError):
+        return None
+    return table.get(key) if isinstance(table, dict) else None
+
+
+def remember(name: str, key: str, value: Any, *, most: int = 64) -> None:
+    """Keep a value of JSON's kinds, the last `most` keys of a table; quietly nothing where the disk won't."""
+    path = cache_folder() / f"{name}.json"
+    try:
+        table = json.loads(path.read_bytes())
+    except (OSError, ValueError):
+        table = {}
+    table = {k: v for k, v in table.items() if k != key} if isinstance(table, dict) else {}
+    kept = dict([*table.items(), (key, value)][-most:])
+    with contextlib.suppress(OutputError):
+        write_atomically(path, json.dumps(kept, indent=1).encode(), parents=True)

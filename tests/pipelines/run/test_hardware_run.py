@@ -1,0 +1,79 @@
+"""A whole run by an encoder of hardware, for which software stands in."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import pipelines.planner.video_planner as planner
+from models.errors import ResourceError, UsageError
+from pipelines.codec.encoder import EncodedChunk
+from tests import media
+from tests.helpers.inline import H264, finished_of, planned_of, upscaled
+from tests.helpers.stand_in_encoders import made_stand_in
+from tests.helpers.view import frames
+
+pytestmark = pytest.mark.usefixtures("inline")
+FILM = media.Film(frames=12, size=(128, 96))
+
+
+@pytest.fixture(autouse=True)
+def hardware(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The plan's encoder is called one of hardware, which is there."""
+
+    def proven(settings: Any, choose: Any, maker: str, **_: Any) -> Any:
+        return made_stand_in(choose(replace(settings, encoder="software"))), []
+
+    monkeypatch.setattr(planner, "proven_encoder", proven)
+    monkeypatch.setattr("pipelines.workers.chunk_worker.encoder_hardware", lambda _: "GPU, driver 1")
+
+
+def test_a_film_is_encoded_verified_and_named_by_hardware(tmp_path: Path) -> None:
+    source = media.write(tmp_path / "film.mp4", FILM)
+    events = upscaled(source, tmp_path / "out.mp4", **{**H264, "preset": "balanced"}, chunk_seconds=0.25)
+    assert planned_of(events).plan.encoder.maker == "nvenc"
+    assert len(planned_of(events).plan.chunks) > 1
+    assert finished_of(events).frames == 12
+    assert len(frames(tmp_path / "out.mp4")) == 12
+
+
+def test_an_encoder_that_keeps_failing_ends_the_run_with_what_does_without_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Case 89."""
+    import pipelines.workers.stage_threads as threads
+
+    kept = threads.encode_chunk
+
+    def loses(frames: Any, index: int, *given: Any, **named: Any) -> EncodedChunk:
+        made = kept(frames, index, *given, **named)
+        return replace(made, pts=made.pts[:-1]) if index == 1 else made
+
+    monkeypatch.setattr(threads, "encode_chunk", loses)
+    source = media.write(tmp_path / "film.mp4", FILM)
+    with pytest.raises(ResourceError, match=r"chunk 1: the encoder gave .* packets .*--encoder software --fresh does without it"):
+        upscaled(source, tmp_path / "out.mp4", **{**H264, "preset": "balanced"}, chunk_seconds=0.25)
+
+
+def test_workers_without_the_plan_s_gpu_take_no_part(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Case 89."""
+    source = media.write(tmp_path / "film.mp4", FILM)
+    monkeypatch.setattr("pipelines.workers.chunk_worker.encoder_hardware", lambda _: "")
+    with pytest.raises((ResourceError, UsageError), match="the GPU whose encoder the plan names is not there"):
+        upscaled(source, tmp_path / "out.mp4", **{**H264, "preset": "balanced"})
+
+
+def test_chunks_of_another_driver_are_not_mixed_with_those_of_this_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Case 89."""
+    import pipelines.workers.stage_threads as threads
+
+    kept = threads.encode_chunk
+    monkeypatch.setattr(threads, "encode_chunk", lambda frames, index, *a, **n: kept(frames, index if index == 0 else 1 // 0, *a, **n))
+    source = media.write(tmp_path / "film.mp4", FILM)
+    with pytest.raises(ZeroDivisionError):
+        upscaled(source, tmp_path / "out.mp4", **{**H264, "preset": "balanced"}, chunk_seconds=0.25)
+    monkeypatch.setattr(threads, "encode_chunk", kept)
+    monkeypatch.setattr("pipelines.workers.chunk_worker.encoder_hardware", lambda _: "GPU, driver 2")
+    with pytest.raises(UsageError, match="encoder: GPU, driver 1 before, GPU, driver 2 now"):
+        upscaled(source, tmp_path / "out.mp4", **{**H264, "preset": "balanced"}, chunk_seconds=0.25)
