@@ -14,6 +14,7 @@ from av.bitstream import BitStreamFilterContext
 
 from models.errors import UsageError
 from pipelines.media.demuxer import open_memory, open_source
+from pipelines.output.subtitle_text import is_converted
 
 if TYPE_CHECKING:
     from collections.abc import Container, Iterable, Mapping, Sequence
@@ -212,9 +213,13 @@ def is_bare_aac(stream: AnyStream) -> bool:
     return codec_of(stream) == "aac" and not stream.codec_context.extradata
 
 
+_CONVERT = "make plain text of it with --convert-subtitles, or "
+
+
 def refuse_incompatible(found: Sequence[tuple[Stream, str]], output: Path, container: str, other: str) -> None:
     """Raise UsageError naming the streams the container can't hold and what to do. other: suffix of a container that was tried and holds them."""
     if found:
         listed = ", ".join(f"{s.type} stream {s.index} ({s.codec})" for s, _ in found)
-        remedy = f"{f'name an output that ends in {other}, or ' if other else ''}leave it out with --drop-incompatible"
+        text = _CONVERT if all(is_converted(s.codec, container) for s, _ in found) else ""
+        remedy = f"{f'name an output that ends in {other}, or ' if other else ''}{text}leave it out with --drop-incompatible"
         raise UsageError(f"{output.name}: {container} can't hold {listed}: {found[0][1]}; {remedy}")

@@ -31,6 +31,7 @@ from pipelines.output.container_support import (
     stream_time_bases,
 )
 from pipelines.output.stream_copy import Passed, go_on, is_annex_b, packet_seconds, passed_packets, passed_window, start_shift
+from pipelines.output.subtitle_text import add_text_track, is_converted
 from pipelines.plan.timeline import timeline
 
 if TYPE_CHECKING:
@@ -160,6 +161,10 @@ def _prepare(
             continue
         elif stream.index in covers and plan.encoder.container == "matroska":
             _attach_cover(output, info, stream)
+        elif stream.type == "subtitle" and is_converted(codec_of(stream), plan.encoder.container):
+            added = add_text_track(output)
+            copy_tags(stream, added)
+            passed[stream.index] = Passed(stream.index, added.index, stream.type, codec="mov_text", is_text=True)
         else:
             added = add_copied_stream(output, stream)
             is_cover, codec = stream.index in covers, codec_of(added if codec_of(stream) in REWRAPPED else stream)

@@ -14,6 +14,7 @@ from pipelines.media.bitstream import nal_length_size, nal_units
 from pipelines.media.demuxer import open_decoder
 from pipelines.media.timestamps import CLOCKED, EpochClock
 from pipelines.output.container_support import KEEPS_MILLISECONDS, REWRAPPED, codec_of, is_bare_aac
+from pipelines.output.subtitle_text import OneAtATime, plain_text, timed_text
 
 if TYPE_CHECKING:
     import threading
@@ -48,6 +49,8 @@ class Passed:
     is_cover: bool = False
     codec: str = ""
     """In the result; empty where FFmpeg knows none."""
+    is_text: bool = False
+    """Subtitles that become timed text."""
     is_annex_b: bool = False
     """Start codes divide the NAL units of the source; the result may have lengths in their place."""
     digest: Any = field(default_factory=hashlib.sha256)
@@ -92,6 +95,7 @@ def passed_packets(
     adts = source.format.name == "mpegts"
     last: dict[int, int] = {}
     order = _MonotonicClock(output, plan.encoder.container)
+    texts = {index: OneAtATime(Fraction(source.streams[index].time_base or 1)) for index, entry in passed.items() if entry.is_text}
     for packet in _with_decode_times(packets, passed):
         if not packet.size:
             continue
@@ -121,6 +125,11 @@ def passed_packets(
                 continue
             raise _damaged(info, entry, float(_ticks(packet) * base))
         target = output.streams[entry.output_index]
+        if entry.is_text:
+            text = plain_text(codec_of(packet.stream), bytes(packet))
+            for event in texts[packet.stream_index].add(_shown(packet), packet.duration or 0, text):
+                yield _passed(_as_text(event, base), target, entry, order)
+            continue
         if codec_of(packet.stream) in REWRAPPED:
             try:
                 packet = _as_pcm(packet, target)  # noqa: PLW2901
@@ -128,15 +137,34 @@ def passed_packets(
                 if plan.on_corrupt == "conceal":
                     continue
                 raise _damaged(info, entry, float(_ticks(packet) * base)) from None
-        entry.packets += 1
-        entry.digest.update(joined_units(bytes(packet), codec_of(packet.stream), packet.stream) if entry.is_annex_b else _payload(packet))
-        shown = packet.pts if packet.pts is not None else _ticks(packet)
-        if entry.first_seconds is None:
-            entry.first_seconds = float(shown * base)
-        entry.end_seconds = max(entry.end_seconds or entry.first_seconds, float((shown + (packet.duration or 0)) * base))
-        packet.stream = target
-        order.follow(packet)
-        yield packet
+        yield _passed(packet, target, entry, order)
+    for index, rest in texts.items():
+        for event in rest.rest():
+            yield _passed(
+                _as_text(event, Fraction(source.streams[index].time_base or 1)), output.streams[passed[index].output_index], passed[index], order
+            )
+
+
+def _passed(packet: Packet, target: AnyStream, entry: Passed, order: _MonotonicClock) -> Packet:
+    """The packet as one of the output, taken note of."""
+    base = Fraction(packet.time_base)
+    entry.packets += 1
+    entry.digest.update(joined_units(bytes(packet), codec_of(packet.stream), packet.stream) if entry.is_annex_b else _payload(packet))
+    shown = _shown(packet)
+    if entry.first_seconds is None:
+        entry.first_seconds = float(shown * base)
+    entry.end_seconds = max(entry.end_seconds or entry.first_seconds, float((shown + (packet.duration or 0)) * base))
+    packet.stream = target
+    order.follow(packet)
+    return packet
+
+
+def _as_text(event: tuple[int, int, str], base: Fraction) -> Packet:
+    data = timed_text(event[2])
+    packet: Packet = av.Packet(len(data))
+    packet.update(data)
+    packet.time_base, packet.pts, packet.dts, packet.duration, packet.is_keyframe = base, event[0], event[0], event[1], True
+    return packet
 
 
 def _damaged(info: VideoInfo, entry: Passed, seconds: float) -> CorruptError:
@@ -244,7 +272,7 @@ def is_filler(packet: Packet) -> bool:
 def _payload(packet: Packet) -> bytes:
     """What of a packet reaches the file: AAC of a broadcast loses its ADTS header there (ISO/IEC 13818-7, clause 6.2)."""
     data = bytes(packet)
-    if not is_bare_aac(packet.stream) or len(data) < 9 or data[0] != 0xFF or data[1] & 0xF6 != 0xF0:
+    if packet.stream is None or not is_bare_aac(packet.stream) or len(data) < 9 or data[0] != 0xFF or data[1] & 0xF6 != 0xF0:
         return data
     return data[7 if data[1] & 1 else 9 :]
 
@@ -269,6 +297,11 @@ def _cut(packet: Packet, window: tuple[Fraction, Fraction], base: Fraction) -> b
 def packet_seconds(packet: Packet) -> float:
     """For putting packets in order; never for timestamps."""
     return float(_ticks(packet) * Fraction(packet.time_base or 1))
+
+
+def _shown(packet: Packet) -> int:
+    """When it is shown, as far as it says so."""
+    return packet.pts if packet.pts is not None else _ticks(packet)
 
 
 def _ticks(packet: Packet) -> int:

@@ -28,6 +28,7 @@ from pipelines.media.video_info import Chunk, Frame
 from pipelines.output.container_support import incompatible_streams, is_divisible
 from pipelines.output.journal import ChunkRecord
 from pipelines.output.muxer import assemble, write_result
+from pipelines.output.subtitle_text import is_converted
 from pipelines.output.verification import UNHEARD_DRIFT, verify
 from pipelines.plan.timeline import timeline
 from pipelines.storage.child_call import ChildFailedError, call_in_child
@@ -48,14 +49,16 @@ if TYPE_CHECKING:
 __all__ = ["tracks_that_fail"]
 
 
-def tracks_that_fail(plan: Plan, info: VideoInfo) -> list[tuple[Stream, str]]:
+def tracks_that_fail(plan: Plan, info: VideoInfo, *, convert_subtitles: bool = False) -> list[tuple[Stream, str]]:
     """Tracks of the source that the result can't hold, and why; without them, and with all others, it was made and passed verification.
 
-    Raises UsageError where the film alone can't be made.
+    convert_subtitles: those that become timed text are none of them. Raises UsageError where the film alone can't be made.
     """
     with _Trial(plan, info) as trial:
         container = plan.encoder.container
         known = [] if plan.encoder.is_picture else incompatible_streams(info, container)
+        if convert_subtitles:
+            known = [(s, why) for s, why in known if not is_converted(s.codec, container)]
         known += [(s, why) for s in info.streams if (why := _drift(s, container)) and s not in {k for k, _ in known}]
         out = frozenset(s.index for s, _ in known)
         if not trial.failure(out):

@@ -1,0 +1,133 @@
+"""Subtitles of SubRip and ASS as timed text of MP4 and MOV (3GPP TS 26.245, FFmpeg's mov_text): what is said and when, without its looks."""
+
+from __future__ import annotations
+
+import functools
+import io
+import re
+import struct
+from fractions import Fraction
+from typing import TYPE_CHECKING, Any
+
+import av
+
+from pipelines.media.demuxer import open_memory
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from av.container import OutputContainer
+    from av.stream import Stream as AnyStream
+
+    from pipelines.media.video_info import Stream
+
+__all__ = ["CONVERTIBLE", "OneAtATime", "add_text_track", "is_converted", "plain_text", "said_of_conversion", "timed_text"]
+
+
+CONVERTIBLE = frozenset({"subrip", "srt", "text", "ass", "ssa"})
+"""By codec, and by the decoders that FFmpeg has for them."""
+_STYLED = frozenset({"ass", "ssa"})
+_ASS_FIELDS = 8
+"""Of an event in Matroska before its text: ReadOrder, Layer, Style, Name, three margins, Effect."""
+_MARKUP = re.compile(r"</?[a-zA-Z][^<>]*>|\{\\[^{}]*\}")
+_DRAWING = re.compile(r"\{[^{}]*\\p[1-9][^{}]*\}")
+_ENDLESS_SECONDS = 5
+"""How long an event is shown that does not say it."""
+_LONGEST_BYTES = 65_535
+
+
+def is_converted(codec: str, container: str) -> bool:
+    """Whether a track of that codec is rewritten where it is to go into that container."""
+    return container in {"mp4", "mov"} and codec in CONVERTIBLE
+
+
+def said_of_conversion(streams: list[Stream]) -> list[str]:
+    """What a person should know of tracks that are converted."""
+    said = []
+    for stream in streams:
+        lost = "; its fonts, colours, positions and drawings are lost, .mkv would keep them" if stream.codec in _STYLED else ""
+        said.append(f"subtitle stream {stream.index} ({stream.codec}) becomes mov_text, plain text{lost}")
+    return said
+
+
+def plain_text(codec: str, data: bytes) -> str:
+    """The words of an event. Of ASS the fields before them, overrides and drawings are left out, of SubRip its tags."""
+    text = data.decode("utf-8", "replace").strip("\0")
+    if codec in _STYLED:
+        text = text.split(",", _ASS_FIELDS)[-1]
+        if _DRAWING.search(text):
+            return ""
+        text = text.replace(r"\N", "\n").replace(r"\n", "\n").replace(r"\h", "\u00a0")
+    return "\n".join(line.rstrip() for line in _MARKUP.sub("", text).splitlines()).strip()
+
+
+def timed_text(text: str) -> bytes:
+    """A sample: the length of the text, and the text, cut where it is too long to be read."""
+    data = text.encode()[:_LONGEST_BYTES].decode(errors="ignore").encode()
+    return struct.pack(">H", len(data)) + data
+
+
+class OneAtATime:
+    """Events of a track become samples that follow each other: what is shown at once is one sample of several lines."""
+
+    def __init__(self, base: Fraction) -> None:
+        """base: seconds a tick."""
+        self._endless = round(_ENDLESS_SECONDS / base)
+        self._shown: list[tuple[int, str]] = []
+        """(tick at which it ends, text)."""
+        self._at = 0
+
+    def add(self, start: int, duration: int, text: str) -> Iterator[tuple[int, int, str]]:
+        """(tick, ticks, text) of what is over when another event begins. start: not before that of the event before."""
+        if not text:
+            return
+        yield from self._until(start)
+        self._at = max(self._at, start)
+        self._shown.append((start + (duration or self._endless), text))
+
+    def rest(self) -> Iterator[tuple[int, int, str]]:
+        """The same of what is shown when no more events come."""
+        yield from self._until(max((end for end, _ in self._shown), default=self._at))
+
+    def _until(self, stop: int) -> Iterator[tuple[int, int, str]]:
+        while self._shown and self._at < stop:
+            end = min(stop, *(e for e, _ in self._shown))
+            if end > self._at:
+                yield self._at, end - self._at, "\n".join(text for _, text in self._shown)
+            self._at = max(self._at, end)
+            self._shown = [(e, text) for e, text in self._shown if e > self._at]
+
+
+def add_text_track(output: OutputContainer) -> AnyStream:
+    """A track of timed text with the usual looks: white, at the bottom, in the middle."""
+    with open_memory(_template()) as template:
+        track: Any = output.add_stream_from_template(template.streams[0], opaque=True)  # type: ignore[type-var]
+    track.codec_context.extradata = _DESCRIPTION
+    return track  # type: ignore[no-any-return]
+
+
+_FONTS = b"\0\1\0\1\5Arial"
+_DESCRIPTION = (
+    struct.pack(">IbB4B4H", 0, 1, 255, 0, 0, 0, 0, 0, 0, 0, 0)  # flags, centre, bottom, background, box
+    + struct.pack(">HHHBB4B", 0, 0, 1, 0, 18, 255, 255, 255, 255)  # style of all characters: font 1, 18 lines high, white
+    + struct.pack(">I4s", 8 + len(_FONTS), b"ftab")
+    + _FONTS
+)
+"""TextSampleEntry without its box header (clause 5.16)."""
+
+
+@functools.cache
+def _template() -> bytes:
+    """An MP4 with a track of timed text: FFmpeg's encoder, which could make one, wants an ASS header."""
+    buffer = io.BytesIO()
+    output = av.open(buffer, "w", format="mp4", container_options={"movflags": "empty_moov"})
+    track = output.add_mux_stream("mov_text")
+    track.time_base = Fraction(1, 1000)
+    output.start_encoding()
+    data = timed_text(" ")
+    packet: Any = av.Packet(len(data))
+    packet.update(data)
+    packet.stream, packet.time_base, packet.pts, packet.dts, packet.duration = track, track.time_base, 0, 0, 1
+    output.mux(packet)
+    output.close()
+    return buffer.getvalue()
