@@ -12,7 +12,7 @@ from pathlib import Path
 from models.catalog.card import INTERPOLATORS, TRAINED, Card, read_card, sha256_of, user_folder
 from models.errors import MediaError, UsageError
 
-__all__ = ["cards", "default_model", "find", "foreign", "restoring_model"]
+__all__ = ["cards", "default_model", "find", "foreign", "restoring_model", "shipped_like"]
 
 
 _DEFAULT_ON_CPU, _DEFAULT_ON_GPU = ("fast", "lanczos"), ("quality", "fast", "lanczos")
@@ -40,6 +40,12 @@ def restoring_model(clean: str) -> str | None:
     """The family for compressed footage beside one for clean sources, where there is one."""
     name = _RESTORING.get(clean)
     return name if name in {c.family for c in cards()} else None
+
+
+def shipped_like(architecture: str, scale: int, parameters: int) -> Card | None:
+    """The network that comes with vsr and is built alike, to hold others of its size against."""
+    alike = (c for c in cards() if c.path.startswith(str(TRAINED)) and (c.architecture, c.scale, c.parameters) == (architecture, scale, parameters))
+    return next(alike, None)
 
 
 def find(name_or_path: str) -> list[Card]:

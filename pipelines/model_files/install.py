@@ -20,7 +20,7 @@ from pipelines.storage.atomic_file import write_atomically
 if TYPE_CHECKING:
     from models.catalog.card import Card
 
-__all__ = ["adopt"]
+__all__ = ["adopt", "remove"]
 
 
 _TIMEOUT_SECONDS = 60
@@ -47,6 +47,24 @@ def adopt(source: str, *, name: str = "", sha256: str = "") -> Card:
         card = find(str(path))[0]
         chosen = _name(name or path.stem, card.scale)
         return _keep(path, card, chosen)
+
+
+def remove(name: str) -> list[Path]:
+    """Delete a network that `adopt` kept; the files that are gone. Raises UsageError for one that is not the user's own, OutputError."""
+    known = [c for c in cards() if c.name == name] or [c for c in cards() if c.family == name]
+    own = [c for c in known if c.path and Path(c.path).parent == user_folder()]
+    if known and not own:
+        raise UsageError(f"{name}: comes with vsr and stays; only networks that `vsr models add` kept can be removed")
+    if len(own) != 1:
+        mine = ", ".join(c.name for c in (own or cards()) if c.path and Path(c.path).parent == user_folder())
+        raise UsageError(f"{name}: {'which of' if own else 'no such network of your own; there are:'} {mine or 'none'}{'?' if own else ''}")
+    gone = [path for suffix in (".toml", ".safetensors") if (path := Path(own[0].path).with_suffix(suffix)).exists()]
+    for path in gone:
+        try:
+            path.unlink()
+        except OSError as error:
+            raise OutputError(f"{path}: can't be deleted: {error.strerror}; get access to its folder") from None
+    return gone
 
 
 def _name(wanted: str, scale: int) -> str:

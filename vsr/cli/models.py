@@ -20,14 +20,16 @@ if TYPE_CHECKING:
     from pipelines.plan.events import Note
     from pipelines.quality.evaluation import Judged, Judging, Row
 
-__all__ = ["add_model", "evaluate", "export", "models", "models_table"]
+__all__ = ["add_model", "evaluate", "export", "models", "models_table", "remove_model"]
 
 
 @click.group(invoke_without_command=True, cls=CommandGroup)
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
 @click.pass_context
 def models(ctx: click.Context, as_json: bool) -> None:
-    """List the networks there are: name, scale, parameters, description.
+    """List the networks there are, by what they are for: name, scales, thousands of parameters.
+
+    A name of several scales means the one that is needed; quality-x2 means that one.
 
     Example: vsr models
     """
@@ -37,18 +39,22 @@ def models(ctx: click.Context, as_json: bool) -> None:
     import json
 
     from models.catalog.lookup import cards, default_model
+    from models.catalog.purposes import by_purpose, description
 
-    best = default_model()
-    for card in cards():
-        if as_json:
+    if as_json:
+        for card in cards():
             echo(json.dumps(dataclasses.asdict(card)))
-            continue
-        scale = f"x{card.scale}" if card.scale else "any"
-        count = f"{card.parameters / 1e3:.0f} K" if card.parameters else "-"
-        mark = "*" if card.family == best else " "
-        echo(f"{mark} {card.name:<18} {scale:>4} {count:>8}  {card.description}")
-    if not as_json:
-        echo(f"* the default on a CPU; on a GPU it is {default_model(on_gpu=True)}")
+        return
+    best, groups = {default_model(), default_model(on_gpu=True)}, by_purpose(cards())
+    widest = max(len(family[0].family) for families in groups.values() for family in families)
+    for heading, families in groups.items():
+        echo(f"{heading}:")
+        for family in families:
+            scales = " ".join(f"x{card.scale}" for card in family) if family[0].path else "any"
+            count = f"{max(card.parameters for card in family) / 1e3:.0f} K" if family[0].parameters else "-"
+            mark = "*" if family[0].family in best else " "
+            echo(f"{mark} {family[0].family:<{widest}}  {scales:<8}  {count:>7}  {description(family[0])}")
+    echo(f"* the default: {default_model()} on a CPU, {default_model(on_gpu=True)} with a GPU; docs/models.md has scores and pictures")
 
 
 @click.command()
@@ -202,6 +208,19 @@ def add_model(source: str, sha256: str, name: str) -> None:
     echo(f"{card.name}: x{card.scale}, {card.architecture}, {card.parameters / 1e3:.0f} K parameters, kept as {card.path}")
 
 
+@click.command(name="remove")
+@click.argument("name", metavar="NAME")
+def remove_model(name: str) -> None:
+    """Delete a network that `vsr models add` kept; those that come with vsr stay.
+
+    Example: vsr models remove film-x2
+    """
+    from pipelines.model_files.install import remove
+
+    for path in remove(name):
+        echo(f"{path}: deleted")
+
+
 @click.command(name="table")
 @click.option("--data", multiple=True, required=True, type=FilePath(), help="Folder of pictures, for all networks; may be repeated.")
 @click.option("--clip", "clips", multiple=True, type=FilePath(), help="Video, for fast, quality and recurrent; may be repeated.")
@@ -233,4 +252,5 @@ def models_table(
 
 
 models.add_command(add_model)
+models.add_command(remove_model)
 models.add_command(models_table)
