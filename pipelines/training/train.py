@@ -11,6 +11,7 @@ import torch
 
 from models.errors import UsageError
 from pipelines.objectives.settings import TrainSettings
+from pipelines.plan.events import Note
 from pipelines.storage.atomic_file import write_atomically
 from pipelines.training.trainer import LEAST_STEPS, STEPS_FILE, Trainer, seconds_a_step
 
@@ -20,6 +21,9 @@ if TYPE_CHECKING:
     from pipelines.training.trainer import Stepped, Trained, Validated
 
 __all__ = ["train"]
+
+
+_FEW_PAIRS = 500
 
 
 def train(
@@ -34,7 +38,7 @@ def train(
     workers: int | None = None,
     cpus_per_worker: float | None = None,
     minutes: float | None = None,
-) -> Iterator[Stepped | Validated | Trained]:
+) -> Iterator[Note | Stepped | Validated | Trained]:
     """Train on data sets made by `dataset`, into `folder`.
 
     minutes: instead of the settings' steps, as many as that takes here, by the time of a few; a resumed training keeps them.
@@ -69,6 +73,11 @@ def train(
     run = Trainer(settings, [Path(d) for d in data], Path(folder), torch.device(device))
     if checkpoint.is_file():
         run.state.load(checkpoint, run.identity)
+    if (pairs := run.train_pairs) < _FEW_PAIRS:
+        yield Note(
+            f"{pairs} pairs to learn from are few: expect a network that is no better than the one of its size that ships; "
+            "thousands come from more footage, or from passes = 4 in the data set's settings"
+        )
     yield from run.steps(stop or (lambda: False))
     yield run.finish()
 

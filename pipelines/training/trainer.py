@@ -14,7 +14,7 @@ import torch
 
 from models.architectures.restoring import Restoring
 from models.catalog.loader import load_network
-from models.catalog.lookup import find
+from models.catalog.lookup import find, shipped_like
 from models.errors import Interrupted, UsageError
 from pipelines.datasets.batch_loader import Batch, Loader
 from pipelines.datasets.gpu_loader import ResidentPairs
@@ -70,6 +70,10 @@ class Validated:
     """PSNR-Y in dB of all pairs ("psnr"), and gains over Lanczos: "gain", "gain_clean", "gain_degraded"."""
     best: bool
     """These weights are the result so far."""
+    shipped: str = ""
+    """The network of this architecture and size that comes with vsr; empty where there is none."""
+    over_shipped: float | None = None
+    """PSNR-Y in dB above it, on the same pairs."""
 
 
 @dataclass(frozen=True)
@@ -80,6 +84,9 @@ class Trained:
     step: int
     scores: dict[str, float]
     seconds: float
+    shipped: str = ""
+    over_shipped: float | None = None
+    """As in `Validated`."""
 
 
 class Peers(Protocol):
@@ -113,9 +120,11 @@ class Trainer:
             raise UsageError(f"{data[0]}: its pairs are of scale {shards.scale}, {settings.name} is of scale {settings.scale}")
         resident = ResidentPairs(shards, device) if ResidentPairs.fit(shards, device) else None
         self.loader = Loader(shards, settings.batch, settings.seed, share=share, resident=resident)
+        self._shipped_db: float | None = None
         self.validation = Validation(Shards(data, "validation"), settings.validation_pairs)
         self.data = {"manifests": [manifest_hash(d) for d in data], "train_pairs": len(shards), "validation_pairs": len(self.validation)}
         self.identity = hashlib.sha256(json.dumps([settings.identity(), self.data["manifests"]], sort_keys=True).encode()).hexdigest()
+        self.train_pairs = len(shards)
         self.state = _start(settings, device)
         self.autocast = precision_of(settings.precision, device)
         self.objective = OBJECTIVES[settings.objective.kind](settings, self.state.network, device, self.autocast)
@@ -218,7 +227,18 @@ class Trainer:
             self._export(scores)  # whatever ends the training, its best so far is there
         self.log.write({"step": state.step, **scores})
         self.log.draw(self.validation.pictures(network))
-        return Validated(state.step, scores, best)
+        return Validated(state.step, scores, best, *self._beside_shipped(scores))
+
+    def _beside_shipped(self, scores: dict[str, float]) -> tuple[str, float | None]:
+        """The shipped network of the same architecture and size, and PSNR above what it scores on these pairs: it learned from far more."""
+        size = sum(p.numel() for p in self.state.network.parameters())
+        card = shipped_like(self.settings.architecture, self.settings.scale, size)
+        if card is None:
+            return "", None
+        if self._shipped_db is None:
+            module: Any = load_network(card).module
+            self._shipped_db = self.validation(module.to(self.device).to(memory_format=torch.channels_last).eval())["psnr"]
+        return card.name, round(scores["psnr"] - self._shipped_db, 3)
 
     def _averaged(self, weights: dict[str, Tensor]) -> nn.Module:
         network = build(self.settings.architecture, self.settings.scale, self.settings.network)
@@ -232,7 +252,7 @@ class Trainer:
         rounded = {k: v.half().float() for k, v in state.best.items()}
         scores = self.validation(self._averaged(rounded))
         scores = {k: round(v, 3) for k, v in scores.items()}
-        return Trained(str(self._export(scores)), state.best_step, scores, state.seconds)
+        return Trained(str(self._export(scores)), state.best_step, scores, state.seconds, *self._beside_shipped(scores))
 
     def _export(self, scores: dict[str, float]) -> Path:
         state, settings = self.state, self.settings

@@ -70,7 +70,7 @@ class Validation:
             made = _on(upscale(at_level(network, pair.record.get("level", 0.0)), _on(low, device)), torch.device("cpu"))
             shown = (classical(low, scale, "nearest"), classical(low, scale, "lanczos"), made, truth)
             rows.append([to_pixels(p, len(pair.low.luma) // 2, int(pair.record.get("matrix", 5))) for p in shown])
-        return sheet(rows)
+        return sheet(rows, ("input", "Lanczos", "network", "truth"))
 
 
 def _codes(planes: Planes) -> Tensor:

@@ -8,6 +8,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from pipelines.datasets.events import DatasetDone, Progress, UnitLeftOut
+from pipelines.plan.events import Note
 from pipelines.training.fine_tuning import Gated
 from pipelines.training.trainer import Stepped, Trained, Validated
 from vsr.views.progress_bar import bar
@@ -44,8 +45,9 @@ class TerminalView:
             Stepped: self._stepped,
             UnitLeftOut: lambda e: self._line(f"{e.unit}: {e.reason}"),
             DatasetDone: self._dataset_done,
-            Validated: lambda e: self._line(f"step {e.step}: {_gains(e.scores)}{' (best so far)' if e.best else ''}"),
-            Trained: lambda e: self._line(f"{e.weights}: weights of step {e.step}, {_gains(e.scores)}, {e.seconds / 60:.1f} minutes in steps"),
+            Note: lambda e: self._line(e.text),
+            Validated: lambda e: self._line(f"step {e.step}: {_gains(e.scores)}{_beside(e)}{' (best of this training so far)' if e.best else ''}"),
+            Trained: self._trained,
             Gated: lambda e: self._line(
                 f"{e.gain_db:+.2f} dB on {e.pairs} held-out pairs: " + (f"kept as {e.weights}" if e.kept else "not worth keeping; nothing was kept")
             ),
@@ -82,6 +84,13 @@ class TerminalView:
         if not event.validation_pairs:
             self._line(f"{event.folder}: has nothing to validate by; training wants it beside another data set, or made of more footage")
 
+    def _trained(self, event: Trained) -> None:
+        self._line(
+            f"{event.weights}: weights of step {event.step}, {_gains(event.scores)}{_beside(event)}, {event.seconds / 60:.1f} minutes in steps"
+        )
+        if event.over_shipped is not None and event.over_shipped <= 0:
+            self._line(f"on these pairs {event.shipped} is better; more steps, more footage, or --init {event.shipped} would help")
+
     def _stepped(self, event: Stepped) -> None:
         drawn = self._bar_for("training", event.steps, "step")
         drawn.set_postfix(loss=f"{event.loss:.5f}", refresh=False)
@@ -90,6 +99,10 @@ class TerminalView:
     def _line(self, text: str) -> None:
         self.close()
         sys.stderr.write(printable(text) + "\n")
+
+
+def _beside(event: Validated | Trained) -> str:
+    return f", {event.over_shipped:+.2f} against the shipped {event.shipped}" if event.over_shipped is not None else ""
 
 
 def _gains(scores: dict[str, float]) -> str:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -8,15 +9,17 @@ import click
 import pytest
 from click.testing import CliRunner, Result
 
+from models.catalog.lookup import cards
+from models.catalog.purposes import PURPOSES, YOURS
 from models.errors import UsageError
 from pipelines.plan.events import Note
 from pipelines.quality.evaluation import EvaluateSettings, Judging, Row
 from pipelines.quality.evaluation import evaluate as evaluate_models
 from tests.helpers.footage import film, pictures
-from vsr.cli.models import add_model, evaluate, export, models_table
+from vsr.cli.models import add_model, evaluate, export, models, models_table, remove_model
 from vsr.cli.training import dataset, train
 
-COMMANDS = [dataset, train, evaluate, add_model, models_table, export]
+COMMANDS = [dataset, train, evaluate, add_model, remove_model, models_table, export]
 SMALL = ["--set", "truth_px=32", "--set", "shrink=1", "--set", "crops.per_frame=8", "--set", "crops.duplicate_bits=1", "--set", "degrade.clean=1.0"]
 SHORT = ["steps=4", "validate_every=2", "threads=1", "batch.pairs=2", "batch.truth_px=32", "network.depth=1"]
 FAST = Path(__file__).parents[3] / "configs" / "train" / "fast-x2.toml"
@@ -43,7 +46,8 @@ def test_four_commands_lead_from_footage_to_a_judged_network(tmp_path: Path, mon
         train, FAST, "--data", tmp_path / "pairs", "-o", tmp_path / "out", "--device", "cpu", "--json", *(a for s in SHORT for a in ("--set", s))
     )
     events = [json.loads(line) for line in trained.stdout.splitlines()]
-    assert [e["event"] for e in events] == ["validated", "stepped", "validated", "trained"]
+    assert [e["event"] for e in events] == ["note", "validated", "stepped", "validated", "trained"]
+    assert "are few" in events[0]["text"]
     assert run(add_model, events[-1]["weights"], "--name", "mine").stdout.startswith("mine-x2: x2, compact")
     judged = run(evaluate, "mine", "--data", stills, "--limit", 1, "--format", "json")
     assert {row["model"] for row in json.loads(judged.stdout)} == {"bicubic", "lanczos", "mine-x2"}
@@ -63,6 +67,17 @@ def test_judging_says_how_far_it_is_and_takes_the_part_that_is_asked_for(tmp_pat
     assert "6 of 9 frames are judged" in told.stderr
     with pytest.raises(UsageError, match="--range 9-: there is no frame in it"):
         run(evaluate, "fast-x2", "--data", source, "--range", "9-")
+
+
+def test_a_training_is_held_against_the_network_of_its_size_that_ships(tmp_path: Path) -> None:
+    made = run(dataset, pictures(tmp_path / "stills", 4, 120, 160), "-o", tmp_path / "pairs", *SMALL)
+    assert made.exit_code == 0
+    options = ["steps=2", "validate_every=2", "threads=1", "batch.pairs=2", "batch.truth_px=32", "validation_pairs=2"]
+    told = run(train, FAST, "--data", tmp_path / "pairs", "-o", tmp_path / "out", "--device", "cpu", *(a for o in options for a in ("--set", o)))
+    lines = told.stderr.strip().splitlines()
+    assert "pairs to learn from are few" in lines[0]
+    assert re.search(r"over Lanczos.*, -\d+\.\d\d against the shipped fast-x2 \(best of this training so far\)", told.stderr)
+    assert lines[-1].startswith("on these pairs fast-x2 is better; ")
 
 
 def test_per_title_says_the_gain_either_way(tmp_path: Path) -> None:
@@ -94,6 +109,27 @@ def test_wrong_usage_is_one_line_that_says_what_to_do(
     with pytest.raises(UsageError, match=said) as caught:
         run(command, *arguments)
     assert "\n" not in str(caught.value)
+
+
+def test_networks_are_listed_by_what_they_are_for_and_ones_own_can_be_removed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("VSR_DATA_HOME", str(tmp_path))
+    assert {c.family for c in cards()} <= {family for families in PURPOSES.values() for family in families}
+    weights = next(c.path for c in cards() if c.name == "fast-x2")
+    run(add_model, weights, "--name", "mine")
+    told = run(models).stdout
+    headings = [line for line in told.splitlines() if line.endswith(":")]
+    assert headings == [f"{heading}:" for heading in (*PURPOSES, YOURS)]
+    lines = {line.split()[0]: line for line in told.replace("*", " ").splitlines() if line.startswith("  ")}
+    assert "x2 x3 x4" in lines["fast"]
+    assert told.index("mine") > told.index(YOURS)
+    assert told.index("srcnn") > told.index("research")
+    with pytest.raises(UsageError, match="comes with vsr and stays"):
+        run(remove_model, "fast-x2")
+    with pytest.raises(UsageError, match="no such network of your own; there are: mine-x2"):
+        run(remove_model, "nine")
+    assert run(remove_model, "mine").stdout.count("deleted") == 2
+    assert "mine" not in run(models).stdout
+    assert Path(weights).exists()
 
 
 def test_a_network_is_exported_and_an_earlier_file_kept(tmp_path: Path) -> None:
