@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["Flaw", "flaw_of", "header_bytes"]
+__all__ = ["Flaw", "flaw_of", "header_bytes", "lacks_index"]
 
 
 @dataclass(frozen=True)
@@ -44,9 +44,19 @@ def header_bytes(path: str | os.PathLike[str]) -> int:
         head = file.read(0, 12)
         if int.from_bytes(head[:4], "big") == _EBML:
             return max((size for name, size in _top_elements(file) if name != _CLUSTER), default=0)
-        if head[4:8] in {b"ftyp", b"moov", b"mdat", b"free", b"wide", b"skip", b"styp", b"pnot"}:
+        if head[4:8] in _FIRST_BOXES:
             return max((size for name, size in _boxes(file) if name in {b"moov", b"meta", b"moof", b"udta"}), default=0)
     return 0
+
+
+def lacks_index(path: str | os.PathLike[str]) -> bool:
+    """Whether a file is an MP4 or MOV whose samples nothing lists: no `moov`, which recorders write last, and no `moof`."""
+    with open(path, "rb", buffering=0) as handle:
+        file = _File(handle.fileno())
+        return file.read(0, 8)[4:8] in _FIRST_BOXES and not {b"moov", b"moof"} & {name for name, _ in _boxes(file)}
+
+
+_FIRST_BOXES = frozenset({b"ftyp", b"moov", b"mdat", b"free", b"wide", b"skip", b"styp", b"pnot"})
 
 
 class _File:

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import av
 
 from models.errors import MediaError
-from pipelines.media.container_check import header_bytes
+from pipelines.media.container_check import header_bytes, lacks_index
 from pipelines.media.image_sequence import pattern_of
 
 if TYPE_CHECKING:
@@ -133,6 +133,12 @@ def open_source(path: str | os.PathLike[str]) -> InputContainer:
     except MemoryError:
         raise MediaError(f"{_shown(path)}: takes more memory to open than any film; expected at most {_OPTIONS['max_streams']} streams") from None
     except (av.error.FFmpegError, UnicodeError) as error:
+        if lacks_index(path):
+            raise MediaError(
+                f"{_shown(path)}: is cut off before its index (no moov box), without which an MP4 or MOV can't be read; copy or download "
+                "it again, or repair a recording with untrunc and a whole one of the same settings "
+                "(OBS: Recording Format Hybrid MP4 or MKV outlives a crash)"
+            ) from None
         raise MediaError(
             f"{_shown(path)}: is not a video file we can open ({getattr(error, 'strerror', None) or error}); "
             "expected a complete MP4, MOV, MKV, WebM, TS, AVI, raw stream or picture"

@@ -23,7 +23,20 @@ if TYPE_CHECKING:
 
     from pipelines.media.demuxer import PacketData
 
-__all__ = ["NO_PTS", "PICTURE_FORMATS", "Chunk", "DecoderSetup", "Frame", "FrameFacts", "PacketIndex", "Scan", "Span", "Stream", "VideoInfo"]
+__all__ = [
+    "NO_PTS",
+    "PICTURE_FORMATS",
+    "ROUNDING_SECONDS",
+    "Chunk",
+    "DecoderSetup",
+    "Frame",
+    "FrameFacts",
+    "PacketIndex",
+    "Scan",
+    "Span",
+    "Stream",
+    "VideoInfo",
+]
 
 
 @dataclass(frozen=True)
@@ -163,7 +176,6 @@ class VideoInfo:
     chapters: int = 0
     first_number: int | None = None
     """Of the first picture, where the input is numbered pictures."""
-    duration_seconds: float = 0.0
     captions: bool = False
     """Closed captions travel inside the video (CEA-608/708 as A/53 side data)."""
     hdr: HdrMetadata = field(default_factory=HdrMetadata)
@@ -199,11 +211,20 @@ class VideoInfo:
         """One picture or numbered ones: what is not tagged means what it means in picture files."""
         return self.is_picture or self.first_number is not None
 
-    @property
+    @functools.cached_property
     def vfr(self) -> bool:
-        """Frames differ in duration by more than the rounding of one tick."""
-        least, most = self.steps
-        return most - least > 1
+        """Frames are not shown at even times, as far as times that were rounded to a millisecond, or to a tick where that is longer, can tell."""
+        count = len(self.pts) - 1
+        if self.steps[1] - self.steps[0] <= 1 or count < 1:
+            return False
+        first, span = self.pts[0], self.pts[-1] - self.pts[0]
+        farthest = max(abs((pts - first) * count - place * span) for place, pts in enumerate(self.pts))
+        return farthest > max(Fraction(1), ROUNDING_SECONDS / self.time_base) * count
+
+    @property
+    def seconds(self) -> Fraction:
+        """From the first frame until the last one is no longer shown."""
+        return (self.pts[-1] + self.durations[-1] - self.pts[0]) * self.time_base
 
     @functools.cached_property
     def steps(self) -> tuple[int, int]:
@@ -217,6 +238,8 @@ class VideoInfo:
         return self.orientation.turn(self.width, self.height)
 
 
+ROUNDING_SECONDS = Fraction(1, 1000)
+"""To which Matroska, FLV and what was made of them round times."""
 PICTURE_FORMATS = frozenset({"image2", "png_pipe", "jpeg_pipe", "webp_pipe", "tiff_pipe", "bmp_pipe", "exr_pipe", "dpx_pipe"})
 
 

@@ -39,8 +39,7 @@ def frame_range(info: VideoInfo, text: str | None) -> tuple[int, int]:
     start = bisect.bisect_left(info.pts, first + start_s / info.time_base)
     stop = info.frame_count if stop_s is None else bisect.bisect_left(info.pts, first + stop_s / info.time_base)
     if start >= stop:
-        length = float((info.pts[-1] - first) * info.time_base)
-        raise UsageError(f"--range {text}: there is no frame in it; the video is {length:.3f} s long")
+        raise UsageError(f"--range {text}: there is no frame in it; the video is {float(info.seconds):.3f} s long")
     return start, stop
 
 

@@ -16,15 +16,17 @@ from models.errors import MediaError
 from pipelines.codec.decoder import Converter, checksum, planar_format
 from pipelines.codec.mid_stream_changes import change_of, facts_of
 from pipelines.media.demuxer import SideDataInForce, film_decoder, open_source, packets_of
-from pipelines.media.video_info import NO_PTS, PacketIndex, VideoInfo
+from pipelines.media.video_info import NO_PTS, ROUNDING_SECONDS, PacketIndex, VideoInfo
 from pipelines.probe.first_frames import Look
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from av.video.stream import VideoStream
 
     from pipelines.media.video_info import FrameFacts
 
-__all__ = ["WILD_TIMES", "changes_of", "count", "counted", "expected_times", "frame_durations", "frame_rate"]
+__all__ = ["WILD_TIMES", "changes_of", "count", "counted", "even_rate", "expected_times", "frame_durations", "frame_rate"]
 
 
 _CHECKED = 250
@@ -38,14 +40,39 @@ _UNRELIABLE_CODECS = frozenset({"mpeg4", "msmpeg4v2", "msmpeg4v3", "vp8", "h263"
 """Packets of these may hold no frame (alt-ref, N-VOP) or two (packed B)."""
 
 
+_COMMON_RATES = tuple(map(Fraction, (24, 25, 30, 48, 50, 60, 100, 120, 12, 15))) + tuple(Fraction(n * 1000, 1001) for n in (24, 30, 48, 60, 120))
+
+
 def frame_rate(stream: VideoStream, pts: array[int]) -> Fraction:
-    """Frames per second as the container says, or, where that can't be, as counted."""
+    """Frames per second: the common rate that even times are those of, else as the container says, or, where that can't be, as counted."""
     rate = stream.average_rate or stream.guessed_rate
+    given = [Fraction(r) for r in (stream.average_rate, stream.guessed_rate) if r]
+    if (even := even_rate(pts, Fraction(stream.time_base or 1), given)) is not None:
+        return even
     if rate and 0 < rate <= 240:
         return Fraction(rate)
     if len(pts) > 1 and pts[-1] > pts[0] != NO_PTS:
         return ((len(pts) - 1) / ((pts[-1] - pts[0]) * Fraction(stream.time_base or 1))).limit_denominator(1001)
     return Fraction(25)
+
+
+def even_rate(pts: array[int], time_base: Fraction, given: Sequence[Fraction] = ()) -> Fraction | None:
+    """The common rate that timestamps keep to, rounded as they are; None where they keep to none.
+
+    given: rates that the container names; one of them that is common comes before another that would fit, too, as many do for a few frames.
+    Containers reckon a rate from rounded times and lengths, such as 24.004 for 24.
+    """
+    count = len(pts) - 1
+    if count < 1 or pts[0] == NO_PTS or pts[-1] <= pts[0]:
+        return None
+    span = (pts[-1] - pts[0]) * time_base
+    rounding = max(time_base, ROUNDING_SECONDS)
+    fitting = [rate for rate in _COMMON_RATES if abs(count / rate - span) <= rounding]
+    if not fitting:
+        return None
+    best = next((r for r in given if r in fitting), min(fitting, key=lambda r: abs(count / r - span)))
+    times = (np.frombuffer(pts, np.int64) - pts[0]) * float(time_base)
+    return best if np.abs(times - np.arange(count + 1) / float(best)).max() <= 2 * float(rounding) else None
 
 
 def expected_times(index: PacketIndex, look: Look, format_name: str, codec: str) -> tuple[array[int], bool]:

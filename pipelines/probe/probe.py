@@ -123,7 +123,7 @@ def _timed(info: VideoInfo, pattern: Pattern, rate: Fraction | None) -> VideoInf
     ticks = array("q", range(len(numbers)))
     return replace(
         info, pts=ticks, durations=array("q", [1] * len(numbers)), linear=False, time_base=1 / rate, rate=rate, first_number=numbers[0],
-        format="numbered pictures", duration_seconds=float(len(numbers) / rate), notes=notes, decoder=replace(info.decoder, clock=(0, 1 / rate)),
+        format="numbered pictures", notes=notes, decoder=replace(info.decoder, clock=(0, 1 / rate)),
     )  # fmt: skip
 
 
@@ -236,7 +236,6 @@ def _read(container: InputContainer, path: str | os.PathLike[str], video_stream:
         streams=_others(container, stream, seen),
         samples=seen.others.kept(),
         chapters=len(container.chapters()),
-        duration_seconds=float((container.duration or 0) / 1_000_000),
         captions=look.captions,
         hdr=look.hdr,
         flaw=flaw,

@@ -41,7 +41,7 @@ def info_table(info: VideoInfo) -> dict[str, Any]:
         "first_pts": info.pts[0],
         "last_pts": info.pts[-1],
         "last_duration": info.durations[-1],
-        "seconds": float((info.pts[-1] + info.durations[-1] - info.pts[0]) * info.time_base),
+        "seconds": float(info.seconds),
         "vfr": info.vfr,
         "interlaced": info.interlaced,
         "scan": {"order": info.scan.order, "found": info.scan.found, "pulldown": info.scan.pulldown, "doubt": info.scan.doubt},

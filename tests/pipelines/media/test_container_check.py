@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from models.errors import CorruptError
+from models.errors import CorruptError, MediaError
 from pipelines.media.container_check import flaw_of
 from pipelines.media.demuxer import open_source
 from pipelines.probe.probe import probe
@@ -125,3 +125,15 @@ def test_flipped_bits_are_named_by_frame_or_concealed_with_every_frame_kept(tmp_
     report = finished_of(upscaled(source, tmp_path / "out.mkv", on_corrupt="conceal")).report
     assert report["concealed"]
     assert len(frames(tmp_path / "out.mkv")) == expected == 48
+
+
+@pytest.mark.parametrize("suffix", [".mp4", ".mov"])
+def test_a_recording_that_ended_before_its_index_is_named_as_such_with_what_helps(tmp_path: Path, suffix: str) -> None:
+    whole = media.cfr(tmp_path / f"whole{suffix}", frames=12)
+    data = whole.read_bytes()
+    (tmp_path / f"cut{suffix}").write_bytes(data[: data.index(b"moov") - 4])
+    with pytest.raises(MediaError, match=r"cut off before its index \(no moov box\).*untrunc.*Hybrid MP4 or MKV"):
+        probe(tmp_path / f"cut{suffix}")
+    (tmp_path / "text.mp4").write_text("no film at all, but some text")
+    with pytest.raises(MediaError, match="is not a video file we can open"):
+        probe(tmp_path / "text.mp4")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
@@ -10,6 +11,7 @@ import pytest
 
 from models.errors import MediaError
 from pipelines.media.pixel_format import Orientation
+from pipelines.probe.frame_times import even_rate
 from pipelines.probe.probe import probe
 from tests import media
 from tests.helpers.view import frames
@@ -55,6 +57,31 @@ def test_a_frame_lasts_until_the_next_and_the_last_as_its_packet_says(tmp_path: 
     info = probe(media.vfr(tmp_path / "in.mp4"))
     assert list(info.durations) == [1001, 1001, 498, 6509, 1, 80990, 80990]
     assert info.vfr
+
+
+@pytest.mark.parametrize("rate", [Fraction(24), Fraction(24000, 1001), Fraction(25), Fraction(60000, 1001)])
+@pytest.mark.parametrize("suffix", ["mp4", "mkv"])
+def test_a_constant_rate_whose_times_were_rounded_is_that_rate(tmp_path: Path, rate: Fraction, suffix: str) -> None:
+    times = tuple(round(n * 1000 / rate) * 90 for n in range(120))
+    info = probe(media.vfr(tmp_path / f"in.{suffix}", pts=times))
+    assert not info.vfr
+    assert info.rate == rate
+    assert info.seconds == (info.pts[-1] + info.durations[-1] - info.pts[0]) * info.time_base
+    assert float(info.seconds) == pytest.approx(float(120 / rate), abs=0.002)
+
+
+@pytest.mark.parametrize("place", [1, 60, 118])
+def test_one_frame_that_lasts_twice_as_long_is_a_variable_rate(tmp_path: Path, place: int) -> None:
+    times = tuple((n + (n > place)) * 3750 for n in range(120))
+    assert probe(media.vfr(tmp_path / "in.mp4", pts=times)).vfr
+
+
+def test_of_a_few_frames_the_rate_that_the_container_names_comes_first() -> None:
+    times = array("q", (round(n * 1001 / 24) for n in range(6)))
+    assert even_rate(times, Fraction(1, 1000), [Fraction(24000, 1001)]) == Fraction(24000, 1001)
+    assert even_rate(times, Fraction(1, 1000), [Fraction(24)]) == Fraction(24)
+    assert even_rate(array("q", (0, 41, 83, 500)), Fraction(1, 1000)) is None
+    assert even_rate(array("q", (0,)), Fraction(1, 1000)) is None
 
 
 def test_a_frame_of_two_field_packets_lasts_as_long_as_both(tmp_path: Path) -> None:
