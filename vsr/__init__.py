@@ -62,6 +62,9 @@ if TYPE_CHECKING:
         Note as Note,
     )
     from pipelines.plan.events import (
+        Phase as Phase,
+    )
+    from pipelines.plan.events import (
         Planned as Planned,
     )
     from pipelines.plan.settings import EncodeSettings as EncodeSettings
@@ -74,7 +77,7 @@ __version__ = "0.1.0"
 
 _HOMES = {
     "vsr.api": ("run_settings", "upscale"),
-    "pipelines.plan.events": ("Advanced", "AlreadyDone", "ChunkFinished", "Event", "Finished", "Note", "Planned"),
+    "pipelines.plan.events": ("Advanced", "AlreadyDone", "ChunkFinished", "Event", "Finished", "Note", "Phase", "Planned"),
     "pipelines.plan.settings": ("EncodeSettings", "RunSettings", "TargetSettings"),
     "models.errors": (
         "CorruptError", "Interrupted", "MediaError", "NoMemoryError", "OutputError", "ResourceError", "UsageError", "VerificationError", "VsrError",

@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from pipelines.media.video_info import VideoInfo
     from pipelines.plan.plan import Plan
 
-__all__ = ["Advanced", "AlreadyDone", "ChunkFinished", "Event", "Finished", "Note", "Planned"]
+__all__ = ["Advanced", "AlreadyDone", "ChunkFinished", "Event", "Finished", "Note", "Phase", "Planned"]
 
 
 @dataclass(frozen=True)
@@ -21,7 +21,7 @@ class Planned:
     plan: Plan
     info: VideoInfo
     estimated_bytes: int
-    """Chunks and result together."""
+    """Chunks and result together, at most; `vsr plan --measure` knows better."""
     chunks_done: int = 0
     """Kept from an earlier run."""
     frames_done: int = 0
@@ -43,6 +43,15 @@ class Advanced:
     """The one that reports, and how many frames it finished since it did last; `host` is empty on this machine."""
     host: str = ""
     step: int = 0
+    until_stop: int = 0
+    """Frames that the chunks under way still lack: a run that is asked to stop ends with them."""
+
+
+@dataclass(frozen=True)
+class Phase:
+    """What is done with all frames at hand; no frame is made any more."""
+
+    text: str
 
 
 @dataclass(frozen=True)
@@ -78,6 +87,8 @@ class Finished:
     report: dict[str, Any] = field(default_factory=dict)
     made: int = 0
     """Frames that this call made; the others are of earlier runs."""
+    kept: tuple[str, ...] = ()
+    """Tracks of the source, and chapters, that the result has, too: "2 audio tracks"."""
 
     @property
     def fps(self) -> float:
@@ -94,4 +105,4 @@ class AlreadyDone:
     bytes: int = 0
 
 
-Event = Planned | Advanced | ChunkFinished | Note | Finished | AlreadyDone
+Event = Planned | Advanced | ChunkFinished | Phase | Note | Finished | AlreadyDone

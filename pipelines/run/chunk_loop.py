@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 import threading
 from collections import Counter, deque
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Container, Generator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -80,9 +80,11 @@ def make_chunks(
         journal.clear()
     done, changed = journal.adopt(plan.id, plan.to_json(), planned.input)
     records = {r.index: r for r in done}
-    _check_disk(journal.folder, planned.estimated_bytes)
+    short = _short_of_disk(journal.folder, planned)
     frames = sum(plan.chunks[i].frame_count for i in records) * plan.per_frame
     yield replace(planned, chunks_done=len(records), frames_done=frames, changed=tuple(changed))
+    if short:
+        yield Note(short)
     made = 0
     total = plan.frame_count
     seconds: dict[str, float] = {}
@@ -112,7 +114,7 @@ def make_chunks(
                         told[text] += 1
                         if told[text] == 1:
                             yield Note(text)
-                    yield Advanced(frames, total, dict(seconds), event.worker, event.host, event.value.frames)
+                    yield Advanced(frames, total, dict(seconds), event.worker, event.host, event.value.frames, _until_stop(plan, partly, records))
                 elif isinstance(event, Item) and isinstance(event.value, EncodedChunk):
                     chunk = event.value
                     count = plan.chunks[chunk.index].frame_count * plan.per_frame
@@ -151,6 +153,16 @@ def make_chunks(
     return MadeChunks([records[c.index] for c in plan.chunks], seconds, made)
 
 
+def _until_stop(plan: Plan, partly: Mapping[int, int], done: Container[int]) -> int:
+    """Frames that the chunks under way still lack. partly: span -> frames made of its chunks that are not done."""
+    lacking = 0
+    for key, frames in partly.items():
+        chunk = next((c for c in plan.spans[key].chunks if c.index not in done), None)
+        if chunk is not None and frames > 0:
+            lacking += max(0, chunk.frame_count * plan.per_frame - frames)
+    return lacking
+
+
 @dataclass(frozen=True, eq=False)
 class MadeChunks:
     """All chunks of a plan, and where the time went."""
@@ -181,12 +193,21 @@ def _admission(journal: Journal, assumed: deque[str], *, mixed: bool) -> Callabl
     return admit
 
 
-def _check_disk(folder: Path, estimated_bytes: int) -> None:
-    free = shutil.disk_usage(folder).free
-    if free < max(_LEAST_FREE_BYTES, estimated_bytes // 8):
+_SURELY = 8
+"""Of what a run takes at most, most take more than one part of so many."""
+
+
+def _short_of_disk(folder: Path, planned: Planned) -> str:
+    """What to say where the disk may turn out too small; nothing where it can't. Raises OutputError where it is too small for any film."""
+    free, most = shutil.disk_usage(folder).free, planned.estimated_bytes
+    if free < max(_LEAST_FREE_BYTES, most // _SURELY):
         raise OutputError(
-            f"{folder.parent}: {free / 1e9:.2f} GB free, about {estimated_bytes / 1e9:.2f} GB needed; free some space or choose another -o"
+            f"{folder.parent}: {free / 1e9:.2f} GB free, up to {most / 1e9:.2f} GB needed; free some space or choose another -o "
+            f"(vsr plan {planned.input} --measure says how much it takes)"
         )
+    if free < most:
+        return f"{free / 1e9:.2f} GB are free, and up to {most / 1e9:.2f} GB may be needed; vsr plan {planned.input} --measure says how much"
+    return ""
 
 
 LIMITS = {"decode wait": "decoding", "network": "the network", "encode wait": "encoding"}

@@ -6,6 +6,7 @@ import json
 import os
 import threading
 import time
+from collections import Counter
 from collections.abc import Generator
 from dataclasses import asdict
 from pathlib import Path
@@ -16,7 +17,7 @@ from pipelines.media.image_sequence import pattern_of, publish
 from pipelines.output.journal import Journal, work_folder
 from pipelines.output.muxer import assemble
 from pipelines.output.verification import result_hash, verify
-from pipelines.plan.events import Event, Finished, Note, Planned
+from pipelines.plan.events import Event, Finished, Note, Phase, Planned
 from pipelines.plan.output_names import report_path
 from pipelines.plan.plan import Plan
 from pipelines.plan.plan_id import ID_FORMAT
@@ -24,6 +25,9 @@ from pipelines.run.chunk_loop import LIMITS
 from pipelines.storage.atomic_file import sync_folder, write_atomically
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from pipelines.output.stream_copy import Passed
     from pipelines.plan.settings import RunSettings
     from pipelines.run.chunk_loop import MadeChunks
 
@@ -97,12 +101,15 @@ def publish_result(
     plan, info, target = planned.plan, planned.info, Path(planned.output)
     concealed = sum(r.corrupt for r in made.records)
     try:
+        yield Phase("putting the result together")
         passed = assemble(plan, info, made.records, journal.result, dropped=dropped, stop=stop)
+        yield Phase("verifying")
         report = verify(journal.result, plan, info, made.records, passed, full=settings.verify == "full", stop=stop)
         summary = {
             "plan": plan.id, "asked": journal.asked, "id_format": ID_FORMAT, "tile": [*reversed(plan.tile_px)], "bytes": 0,
             "concealed": concealed, "flaw": info.flaw, "dropped": list(planned.dropped), **asdict(report),
         }  # fmt: skip
+        yield Phase("bringing it to the disk")
         refuse_taken(target, plan, may_replace=may_replace)  # hours may lie between
         size = summary["bytes"] = _give_name(journal, target, plan)
         summary["sha256"] = result_hash(target, plan)
@@ -120,7 +127,20 @@ def publish_result(
     if stay := _others(target, plan):
         yield Note(stay)
     limiting = max(made.seconds, key=made.seconds.__getitem__) if made.seconds else ""
-    return Finished(str(target), report.frames, time.monotonic() - began, size, LIMITS.get(limiting, limiting), summary, made.frames)
+    return Finished(
+        str(target), report.frames, time.monotonic() - began, size, LIMITS.get(limiting, limiting), summary, made.frames, _kept(passed, planned)
+    )
+
+
+def _kept(passed: Sequence[Passed], planned: Planned) -> tuple[str, ...]:
+    """What of the source the result has, too, in words."""
+    counts = Counter("cover" if p.is_cover else _TRACKS.get(p.type, f"{p.type} track") for p in passed)
+    if passed or planned.plan.encoder.container in {"mp4", "mov", "matroska"}:
+        counts["chapter"] = 0 if planned.plan.encoder.is_picture else planned.info.chapters
+    return tuple(f"{count} {noun}{'s' * (count > 1)}" for noun, count in counts.items() if count)
+
+
+_TRACKS = {"video": "other film", "subtitle": "subtitle track", "attachment": "attachment", "data": "data track"}
 
 
 def _others(target: Path, plan: Plan) -> str:

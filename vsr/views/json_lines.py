@@ -7,7 +7,7 @@ import sys
 import time
 from typing import Any, TextIO
 
-from pipelines.plan.events import Advanced, AlreadyDone, ChunkFinished, Event, Finished, Note, Planned
+from pipelines.plan.events import Advanced, AlreadyDone, ChunkFinished, Event, Finished, Note, Phase, Planned
 from vsr.views.plan_view import plan_table
 from vsr.views.remaining_time import Pace
 
@@ -15,7 +15,7 @@ __all__ = ["JsonLines"]
 
 
 class JsonLines:
-    """One object a line on standard output: {"event": "plan" | "progress" | "chunk" | "note" | "done" | "error", ...}."""
+    """One object a line on standard output: {"event": "plan" | "progress" | "chunk" | "phase" | "note" | "done" | "error", ...}."""
 
     def __init__(self, stream: TextIO | None = None, *, label: str = "") -> None:
         """label: the "input" of every line, where there are several."""
@@ -38,11 +38,14 @@ class JsonLines:
         elif isinstance(event, ChunkFinished):
             self.write("chunk", {"index": event.index, "chunks_done": event.chunks_done, "chunks": event.chunks, "frames": event.frames,
                                  "worker": event.worker, "host": event.host})  # fmt: skip
+        elif isinstance(event, Phase):
+            self.write("phase", {"text": event.text})
         elif isinstance(event, Note):
             self.write("note", {"text": event.text})
         elif isinstance(event, Finished):
             self.write("done", {"output": event.output, "frames": event.frames, "made": event.made, "bytes": event.bytes, "fps": round(event.fps, 3),
-                                "seconds": round(event.seconds, 3), "limiting": event.limiting, "report": event.report})  # fmt: skip
+                                "seconds": round(event.seconds, 3), "limiting": event.limiting, "kept": list(event.kept),
+                                "report": event.report})  # fmt: skip
         elif isinstance(event, AlreadyDone):
             self.write("done", {"output": event.output, "already": True})
 

@@ -45,7 +45,7 @@ def plan_line(event: Planned, *, measured: bool = False) -> str:
     return (
         f"{event.input}: {plan.width}x{plan.height} -> {plan.out_width}x{plan.out_height}, {counted(plan.frame_count, 'frame')}, "
         f"{models}, {plan.encoder.name} {plan.out_pix_fmt}, {counted(len(plan.chunks), 'chunk')}"
-        + ("" if measured else f", about {size_text(event.estimated_bytes)} of disk")
+        + ("" if measured else f", up to {size_text(event.estimated_bytes)} of disk")
     )
 
 
@@ -81,7 +81,7 @@ def estimate_lines(found: Estimate | None) -> list[str]:
     """The same for people."""
     if found is None:
         return []
-    places = f"measured at {found.places} place{'s' * (found.places > 1)}"
+    places = f"measured at {counted(found.places, 'place')}"
     lines = [
         f"about {duration(found.seconds)}, {found.fps:.2f} fps ({places})",
         f"about {size_text(found.output_bytes)}, and {size_text(found.disk_bytes)} of disk while it works; {size_text(found.free_bytes)} are free",

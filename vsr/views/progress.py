@@ -7,11 +7,13 @@ import time
 from collections import deque
 from typing import TYPE_CHECKING, Any, TextIO
 
-from pipelines.plan.events import Advanced, AlreadyDone, ChunkFinished, Event, Finished, Note, Planned
+from pipelines.plan.events import Advanced, AlreadyDone, ChunkFinished, Event, Finished, Note, Phase, Planned
 from vsr.views.plan_view import plan_details, plan_line
-from vsr.views.text import counted, printable, size_text
+from vsr.views.text import counted, duration, printable, size_text
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from tqdm import tqdm
 
 __all__ = ["Bar"]
@@ -20,8 +22,11 @@ __all__ = ["Bar"]
 class Bar:
     """A tqdm bar on standard error; the plan before, a line with the result after."""
 
-    def __init__(self, stream: TextIO | None = None, *, quiet: bool = False, verbose: bool = False, label: str = "") -> None:
-        """label: in front of the bar, where several are drawn. verbose: the plan in full, and every chunk."""
+    def __init__(
+        self, stream: TextIO | None = None, *, quiet: bool = False, verbose: bool = False, label: str = "", stopping: Callable[[], bool] = bool
+    ) -> None:
+        """label: in front of the bar, where several are drawn. verbose: the plan in full, and every chunk. stopping: whether it was asked to."""
+        self._stopping = stopping
         self._verbose = verbose
         self._label = printable(label)
         self._rates = _Rates()
@@ -39,13 +44,16 @@ class Bar:
             where = f" on {event.host}" if event.host else ""
             made = f"{counted(event.frames, 'frame')} by worker {event.worker}{where}"
             self._say(f"  chunk {event.index}: {made}; {event.chunks_done} of {event.chunks} are done")
+        elif isinstance(event, Phase):
+            self._postfix(event.text)
         elif isinstance(event, Note):
             self._say(event.text)
         elif isinstance(event, Finished):
             self.close()
             made = "" if event.made == event.frames else f"{event.made} of them now, "
             limit = f", limited by {event.limiting}" if event.limiting else ""
-            self._say(f"{event.output}: {counted(event.frames, 'frame')}, {size_text(event.bytes)}, {made}{event.fps:.2f} fps{limit}; verified")
+            kept = f"; with {', '.join(event.kept)}" if event.kept else ""
+            self._say(f"{event.output}: {counted(event.frames, 'frame')}, {size_text(event.bytes)}, {made}{event.fps:.2f} fps{limit}{kept}; verified")
         elif isinstance(event, AlreadyDone):
             self._say(f"{event.output}: already done")
 
@@ -73,8 +81,25 @@ class Bar:
         slowest = max(event.seconds, key=event.seconds.__getitem__, default="")
         limit = f"limited by {waits.get(slowest, slowest)}" if slowest else ""
         self._rates.add(event)
-        self._bar.set_postfix_str(", ".join(t for t in (self._rates.text(), limit) if t), refresh=False)
+        said = ", ".join(t for t in (self._rates.text(), limit) if t)
+        if event.frames >= event.total:
+            said = "encoding the rest"  # it is behind by what it looks ahead
+        elif self._stopping():
+            said = self._countdown(event.until_stop)
+        self._postfix(said, refresh=False)
         self._bar.update(event.frames - self._bar.n)
+
+    def _countdown(self, frames: int) -> str:
+        """What stands between a request to stop and the end."""
+        if not frames:
+            return "stopping: encoding the rest of the chunk"
+        rate = self._bar.format_dict["rate"] if self._bar is not None else None
+        when = f", about {duration(frames / rate)}" if rate else ""
+        return f"stopping after {counted(frames, 'more frame')}{when}"
+
+    def _postfix(self, text: str, *, refresh: bool = True) -> None:
+        if self._bar is not None:
+            self._bar.set_postfix_str(text, refresh=refresh)
 
     def _say(self, text: str) -> None:
         if self._quiet:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from typing import Any, TextIO
 
 from tqdm import tqdm
@@ -12,6 +13,7 @@ __all__ = ["bar"]
 
 
 _LINE_EVERY_SECONDS = 30.0
+_TICK_SECONDS = 1.0
 _LINE = "  {desc}{n_fmt} of {total_fmt} {unit}s, {rate_fmt}{postfix}, {remaining} left"
 
 
@@ -32,11 +34,23 @@ class _Lines:
 
 
 class _Paced(tqdm):  # type: ignore[type-arg, misc]
-    """A bar with rate and time left from `Pace`."""
+    """A bar with rate and time left from `Pace`; on a terminal its clock ticks while nothing is reported."""
 
-    def __init__(self, *args: Any, **options: Any) -> None:
+    def __init__(self, *args: Any, ticking: bool = False, **options: Any) -> None:
         self._pace = Pace()
+        self._ended = threading.Event()
         super().__init__(*args, **options)
+        if ticking:
+            threading.Thread(target=self._tick, daemon=True).start()
+
+    def _tick(self) -> None:
+        while not self._ended.wait(_TICK_SECONDS):
+            self.refresh()
+
+    def close(self) -> None:
+        """End it."""
+        self._ended.set()
+        super().close()
 
     def update(self, n: float | None = 1) -> bool | None:
         """So many units more."""
@@ -52,7 +66,7 @@ class _Paced(tqdm):  # type: ignore[type-arg, misc]
 def bar(total: int, unit: str, stream: TextIO, label: str = "", *, done: int = 0) -> tqdm[Any]:
     """Make a bar of so many units (a word in the singular). done: units of an earlier run, which say nothing of speed."""
     if stream.isatty():
-        return _Paced(total=total, initial=done, desc=label or None, unit=unit, file=stream, dynamic_ncols=True)
+        return _Paced(total=total, initial=done, desc=label or None, unit=unit, file=stream, dynamic_ncols=True, ticking=True)
     every = _LINE_EVERY_SECONDS
     return _Paced(
         total=total,

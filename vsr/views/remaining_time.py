@@ -10,6 +10,7 @@ __all__ = ["Pace"]
 _WINDOW_SECONDS = 600.0
 _EVERY_SECONDS = 1.0
 _SETTLING_SECONDS = 10.0
+_SILENT_SECONDS = 5.0
 _PAUSE_SECONDS = 60.0
 _PAUSE_FACTOR = 8.0
 
@@ -17,11 +18,11 @@ _PAUSE_FACTOR = 8.0
 class Pace:
     """Units a second, from reports of how many are done.
 
-    The first report is where counting begins: what led to it (processes that start, networks that load, kernels that compile,
-    chunks kept from an earlier run) says nothing about what is to come, and the first ten seconds, as soon as there are others, little:
-    an encoder swallows its first frames before it makes any. The rate is that of the last ten minutes, for what a worker reports
-    comes in steps, chunk by chunk. A gap far longer than
-    all others is a pause (the command was stopped by Ctrl-Z, the machine slept) and counts as no time at all.
+    The first report is where counting begins: what led to it (processes that start, networks that load, kernels that compile, chunks
+    kept from an earlier run) says nothing about what is to come, and the first ten seconds little: an encoder swallows its first frames
+    before it makes any. So there is no rate for five seconds, and then the earlier half of them is left out. The rate is that of the last
+    ten minutes, for what a worker reports comes in steps, chunk by chunk. A gap far longer than all others is a pause (the command was
+    stopped by Ctrl-Z, the machine slept) and counts as no time at all.
     """
 
     def __init__(self) -> None:
@@ -45,14 +46,14 @@ class Pace:
             reports[-1] = (self._worked, done)
         else:
             reports.append((self._worked, done))
-        began = max(self._worked - _WINDOW_SECONDS, _SETTLING_SECONDS if self._worked > 2 * _SETTLING_SECONDS else 0.0)
+        began = max(self._worked - _WINDOW_SECONDS, min(_SETTLING_SECONDS, self._worked / 2))
         while len(reports) > 2 and reports[1][0] <= began:
             reports.popleft()
 
     @property
     def rate(self) -> float | None:
-        """Units a second; None until two reports are there."""
-        if len(self._reports) < 2:
+        """Units a second; None until there are two reports, and five seconds between them and the first."""
+        if len(self._reports) < 2 or self._worked < _SILENT_SECONDS:
             return None
         (began, first), (now, last) = self._reports[0], self._reports[-1]
         return (last - first) / (now - began) if now > began and last > first else None

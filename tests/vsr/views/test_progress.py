@@ -9,7 +9,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from pipelines.plan.events import Advanced, AlreadyDone, ChunkFinished, Finished, Note
+from pipelines.plan.events import Advanced, AlreadyDone, ChunkFinished, Finished, Note, Phase, Planned
 from pipelines.run.job import upscale_video
 from tests import media
 from tests.helpers.inline import QUICK, upscaled
@@ -79,20 +79,58 @@ def test_the_pace_begins_with_the_first_frame_that_is_finished(monkeypatch: pyte
         monkeypatch.setattr(f"vsr.views.{module}.time", SimpleNamespace(monotonic=lambda: clock[0]))
     lines, drawn = JsonLines(stream), Bar(io.StringIO())
     drawn._bar = SimpleNamespace(n=0, update=updates.append, set_postfix_str=lambda *_, **__: None, close=lambda: None)  # type: ignore[assignment]
-    for now, frames in ((0.0, 0), (50.0, 0), (100.0, 1), (102.0, 2)):
+    for now, frames in ((0.0, 0), (50.0, 0), (100.0, 1), (106.0, 4)):
         clock[0] = now
         for view in (lines, drawn):
             view.show(Advanced(frames, 10, {}, step=int(frames > 0)))
     drawn.close()
-    assert [json.loads(line)["left_seconds"] for line in stream.getvalue().splitlines()] == [None, None, None, 16.0]
-    assert updates == [1, 2]
+    assert [json.loads(line)["left_seconds"] for line in stream.getvalue().splitlines()] == [None, None, None, 12.0]
+    assert updates == [1, 4]
+
+
+def test_at_the_end_the_bar_says_what_is_done_and_after_a_request_to_stop_what_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
+    said, stopping = [], [False]
+    view = Bar(io.StringIO(), stopping=lambda: stopping[0])
+    view._bar = SimpleNamespace(  # type: ignore[assignment]
+        n=0, update=lambda _: None, set_postfix_str=lambda text, **_: said.append(text), close=lambda: None, format_dict={"rate": 2.0}
+    )
+    view.show(Advanced(1, 10, {"network": 1.0}, step=1, until_stop=9))
+    stopping[0] = True
+    view.show(Advanced(3, 10, {"network": 1.0}, step=2, until_stop=7))
+    view.show(Advanced(8, 10, {"network": 1.0}, step=5, until_stop=0))
+    view.show(Advanced(10, 10, {"network": 1.0}, step=2))
+    view.show(Phase("verifying"))
+    assert said == [
+        "limited by network", "stopping after 7 more frames, about 4 s", "stopping: encoding the rest of the chunk", "encoding the rest", "verifying"
+    ]  # fmt: skip
+
+
+def test_what_a_stop_waits_for_is_counted_down_chunk_by_chunk(events: list[object]) -> None:
+    made, ends = 0, []
+    for event in events:
+        if isinstance(event, Advanced) and event.step:
+            ends.append(event.frames + event.until_stop)
+        made += isinstance(event, ChunkFinished)
+    planned = next(e for e in events if isinstance(e, Planned))
+    assert len(ends) > 1
+    assert set(ends) <= {c.stop_frame for c in planned.plan.chunks}
+    assert [e.text for e in events if isinstance(e, Phase)] == ["putting the result together", "verifying", "bringing it to the disk"]
+
+
+def test_the_last_line_says_which_tracks_and_chapters_came_along(tmp_path: Path, inline: None) -> None:
+    events = upscaled(media.company(tmp_path / "in.mkv"), tmp_path / "out.mkv")
+    done = events[-1]
+    assert isinstance(done, Finished)
+    assert done.kept == ("2 audio tracks", "3 subtitle tracks", "1 attachment", "1 cover", "2 chapters")
+    stream = io.StringIO()
+    Bar(stream).show(done)
+    assert "; with 2 audio tracks, 3 subtitle tracks, " in stream.getvalue()
 
 
 def test_frames_of_an_earlier_run_are_neither_speed_nor_missing_from_the_bar(tmp_path: Path, inline: None, monkeypatch: pytest.MonkeyPatch) -> None:
     import threading
 
     from models.errors import Interrupted
-    from pipelines.plan.events import Planned
 
     source, output, stop = media.cfr(tmp_path / "in.mp4", frames=24), tmp_path / "out.mkv", threading.Event()
     with pytest.raises(Interrupted):

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import io
+import threading
 
 import pytest
 
@@ -37,3 +38,11 @@ def test_long_work_elsewhere_gets_a_line_now_and_then(monkeypatch: pytest.Monkey
     lines = stream.getvalue().splitlines()
     assert any("3 of 4 frames" in line for line in lines)
     assert not any(c in stream.getvalue() for c in "\r\x1b")
+
+
+def test_on_a_terminal_the_clock_ticks_while_nothing_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(progress_bar, "_TICK_SECONDS", 0.001)
+    drawn_again = threading.Event()
+    with progress_bar.bar(10, "frame", Terminal()) as drawn:
+        monkeypatch.setattr(drawn, "refresh", drawn_again.set)
+        assert drawn_again.wait(60)

@@ -50,6 +50,20 @@ RUNS = {
 }
 
 
+def test_a_short_run_whose_encoder_swallows_its_first_frames_is_known_after_ten_seconds_and_no_nonsense_before() -> None:
+    """A film of six seconds: 40 frames at three times the pace."""
+    reports = in_steps(start=6.0, rate=2.4, frames=144, chunk=144, swallowed=40)
+    pace, early = Pace(), []
+    for now, done in reports:
+        pace.add(now, done)
+        if now - reports[0][0] < 5:
+            early.append(pace.rate)
+        elif 15 < now - reports[0][0] < 45:
+            assert pace.rate is not None
+            assert (144 - done) / pace.rate == pytest.approx(reports[-1][0] - now, rel=0.35), f"{now:.0f} s into it"
+    assert set(early) == {None}
+
+
 @pytest.mark.parametrize("name", RUNS)
 def test_after_the_first_minute_what_is_left_is_known_within_15_percent(name: str) -> None:
     reports = RUNS[name]
