@@ -11,7 +11,7 @@ import numpy as np
 
 from models.errors import MediaError, UsageError
 from pipelines.diagnostics.preview import Moment, make_folder, stamp
-from pipelines.frames.images import busiest, png, sheet, to_pixels
+from pipelines.frames.images import SHOWN_PX, busiest, marked, png, sheet, to_pixels
 from pipelines.frames.sample_values import to_values
 from pipelines.frames.video_reader import Footage
 from pipelines.media.pixel_format import Crop
@@ -26,9 +26,6 @@ if TYPE_CHECKING:
     from pipelines.output.journal import Job
 
 __all__ = ["Unfinished", "look"]
-
-
-_PICTURE_PX = (480, 640)
 
 
 @dataclass(frozen=True)
@@ -87,14 +84,14 @@ def _show(job: Job, index: int, number: int, film: Footage, folder: Path) -> Mom
     result = next(chunk.codes(f) for _, f in chunk.frames_at([(middle, middle + 1)]))
     width, height = upright(chunk)
     before = fit(_as_planned(film, frame, Crop(**plan.get("crop", {}))), width, height, result.bits)
-    pictures = _cut(before, result, (film, chunk))
+    pictures, overview = _cut(before, result, (film, chunk))
     names = ("source", "result")
     seconds = float((film.info.pts[frame] - film.info.pts[0]) * film.info.time_base)
     files = []
     for name, data in zip((*names, "side-by-side"), (*map(png, pictures), png(sheet([pictures]))), strict=True):
         files.append(os.fspath(folder / f"{stamp(seconds)}.{name}.png"))
         write_atomically(Path(files[-1]), data)
-    return Moment(number, seconds, tuple(map(png, pictures)), tuple(files))
+    return Moment(number, seconds, tuple(map(png, pictures)), tuple(files), png(overview))
 
 
 def _as_planned(film: Footage, number: int, crop: Crop) -> Codes:
@@ -105,10 +102,11 @@ def _as_planned(film: Footage, number: int, crop: Crop) -> Codes:
     return codes.crop(crop.top // 2 * 2, crop.left // 2 * 2, height // 2 * 2, width // 2 * 2)
 
 
-def _cut(before: Codes, after: Codes, films: tuple[Footage, Footage]) -> list[np.ndarray]:
-    """The most detailed place of the source, of both."""
+def _cut(before: Codes, after: Codes, films: tuple[Footage, Footage]) -> tuple[list[np.ndarray], np.ndarray]:
+    """The most detailed place of the source, of both, and the source with it marked."""
     before = fit(before, after.luma.shape[2], after.luma.shape[1], max(before.bits, after.bits))
     luma = before.luma[0].astype(np.float32)
-    rows, columns = (min(most, side) for most, side in zip(_PICTURE_PX, luma.shape, strict=True))
+    rows, columns = (min(most, side) for most, side in zip(SHOWN_PX, luma.shape, strict=True))
     top, left = busiest(np.abs(np.diff(luma, axis=1, append=luma[:, -1:])), rows, columns)
-    return [to_pixels(to_values(c.crop(top, left, rows, columns)), 0, f.tags.matrix) for c, f in zip((before, after), films, strict=True)]
+    cut = [to_pixels(to_values(c.crop(top, left, rows, columns)), 0, f.tags.matrix) for c, f in zip((before, after), films, strict=True)]
+    return cut, marked(to_pixels(to_values(before), 0, films[0].tags.matrix), top, left, rows, columns)

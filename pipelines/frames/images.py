@@ -23,10 +23,15 @@ if TYPE_CHECKING:
 
     from models.network import Planes
 
-__all__ = ["busiest", "png", "sheet", "strip", "to_pixels", "write_jpeg", "write_png"]
+__all__ = ["SHOWN_PX", "busiest", "marked", "png", "sheet", "strip", "to_pixels", "write_jpeg", "write_png"]
 
 
+SHOWN_PX = (540, 960)
+"""Height and width of what pages show of a frame at pixel size: half of a wide screen."""
 _GAP_PX = 4
+_OVERVIEW_PX = 480
+_MARK = ((255, 255, 255), (200, 30, 30))
+"""Outer and inner line of a mark, seen on any ground."""
 _PLACE_PX = 8
 
 
@@ -83,6 +88,20 @@ def busiest(amount: np.ndarray, height: int, width: int) -> tuple[int, int]:
     return int(top) * _PLACE_PX, int(left) * _PLACE_PX
 
 
+def marked(pixels: np.ndarray, top: int, left: int, height: int, width: int) -> np.ndarray:
+    """(H,W,3) uint8 as a small (h,w,3) uint8, with lines around a part of it, which is counted in pixels of the large one."""
+    step = max(1, -(-pixels.shape[1] // _OVERVIEW_PX))
+    rows, columns = pixels.shape[0] // step, pixels.shape[1] // step
+    small: np.ndarray = pixels[: rows * step, : columns * step].reshape(rows, step, columns, step, 3).mean((1, 3)).astype(np.uint8)
+    for inset, colour in enumerate(_MARK):
+        first, last = max(0, top // step) + inset, min(rows, (top + height) // step) - 1 - inset
+        begin, end = max(0, left // step) + inset, min(columns, (left + width) // step) - 1 - inset
+        if first < last and begin < end:
+            small[[first, last], begin : end + 1] = colour
+            small[first : last + 1, [begin, end]] = colour
+    return small
+
+
 def strip(clips: Sequence[Planes], matrix: int = Matrix.BT470BG, *, side: int = 256) -> np.ndarray:
     """The most detailed square of the last of several clips of one size, cut from the middle frame of all of them, side by side."""
     truth = clips[-1][0]
@@ -97,9 +116,36 @@ def strip(clips: Sequence[Planes], matrix: int = Matrix.BT470BG, *, side: int = 
     return _join(cut, axis=1)
 
 
-def sheet(rows: Sequence[Sequence[np.ndarray]]) -> np.ndarray:
-    """Rows of (H,W,3) uint8 tiles of one size, with gaps."""
-    return _join([_join(row, axis=1) for row in rows], axis=0)
+def sheet(rows: Sequence[Sequence[np.ndarray]], labels: Sequence[str] = ()) -> np.ndarray:
+    """Rows of (H,W,3) uint8 tiles of one size, with gaps. labels: words of A to Z above the columns."""
+    tiles = [_join(row, axis=1) for row in rows]
+    if labels:
+        tiles.insert(0, _join([_word(label, rows[0][0].shape[1]) for label in labels], axis=1))
+    return _join(tiles, axis=0)
+
+
+_LETTERS = {
+    "A": "0e11111f111111", "B": "1e11111e11111e", "C": "0e11101010110e", "D": "1e11111111111e", "E": "1f10101e10101f", "F": "1f10101e101010",
+    "G": "0e11101713110e", "H": "1111111f111111", "I": "0e04040404040e", "J": "0702020202120c", "K": "11121418141211", "L": "1010101010101f",
+    "M": "111b1515111111", "N": "11191915131311", "O": "0e11111111110e", "P": "1e11111e101010", "Q": "0e11111115120d", "R": "1e11111e141211",
+    "S": "0f10100e01011e", "T": "1f040404040404", "U": "1111111111110e", "V": "11111111110a04", "W": "1111111515150a", "X": "11110a040a1111",
+    "Y": "11110a04040404", "Z": "1f01020408101f",
+}  # fmt: skip
+"""Seven rows of five pixels each, a byte a row: Pillow, which has fonts, need not be there."""
+_LETTER_PX = (7, 6)
+
+
+def _word(text: str, width: int) -> np.ndarray:
+    """(H, width, 3) uint8: a word, black on white, twice as large where there is room."""
+    ink = np.zeros((_LETTER_PX[0] + 4, _LETTER_PX[1] * len(text) + 4), bool)
+    for place, letter in enumerate(text.upper()):
+        rows = bytes.fromhex(_LETTERS.get(letter, "00" * 7))
+        ink[2:-2, 2 + place * 6 : 7 + place * 6] = [[row >> bit & 1 for bit in (4, 3, 2, 1, 0)] for row in rows]
+    size = 2 if 2 * ink.shape[1] <= width else 1
+    ink = ink.repeat(size, 0).repeat(size, 1)[:, :width]
+    pixels = np.full((ink.shape[0], width, 3), 255, np.uint8)
+    pixels[:, : ink.shape[1]][ink] = 0
+    return pixels
 
 
 def _join(tiles: Sequence[np.ndarray], axis: int) -> np.ndarray:

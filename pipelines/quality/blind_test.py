@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 __all__ = ["BlindTest", "Trial", "blind_test"]
 
 
+_SIDE_PX = (480, 640)
+"""Of each picture: two of them stand side by side, at pixel size."""
 _LOOKS = 6
 """Moments of each part of the film among which the one is chosen that shows most of the difference."""
 
@@ -65,7 +67,7 @@ def blind_test(first: Path, second: Path, *, shots: int = 6, range_: str | None 
         raise UsageError(f"{matched.labels[1]}: equals {matched.labels[0]} in all {len(places)} frames looked at; there is nothing to judge")
     trials = []
     for place, frames in zip(chosen, matched.frames(chosen), strict=True):
-        one, other = cut_out(matched, frames)
+        (one, other), _ = cut_out(matched, frames, _SIDE_PX)
         trials.append(Trial(matched.seconds(place), (one, other)))
     digest = hashlib.sha256(b"".join(hashlib.sha256(p).digest() for t in trials for p in t.pictures)).hexdigest()
     yield BlindTest(digest[:16], (matched.labels[0], matched.labels[1]), tuple(trials), tuple(matched.findings), tuple(matched.notes))

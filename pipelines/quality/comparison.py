@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from models.errors import UsageError
-from pipelines.frames.images import busiest, png, to_pixels
+from pipelines.frames.images import SHOWN_PX, busiest, marked, png, to_pixels
 from pipelines.frames.sample_values import to_values
 from pipelines.frames.thumbnail import grid_for, thumbnail
 from pipelines.media.cicp import ColorTags, Range
@@ -36,11 +36,9 @@ if TYPE_CHECKING:
     from pipelines.frames.video_reader import Footage
     from pipelines.quality.frame_alignment import Align
 
-__all__ = ["METRICS", "PICTURE_PX", "Compared", "Figures", "Measured", "Metric", "Moment", "compare", "cut_out"]
+__all__ = ["METRICS", "Compared", "Figures", "Measured", "Metric", "Moment", "compare", "cut_out"]
 
 
-PICTURE_PX = (480, 640)
-"""Height and width of what is shown of a moment, or all of a smaller picture."""
 _PEAK = 255.0
 _GREY = ColorTags(range=int(Range.LIMITED))
 _LEAST_SIDE = 32
@@ -101,6 +99,8 @@ class Moment:
     """PNG files of one place in the reference, then in each result."""
     scores: tuple[dict[str, float], ...]
     """Of each result."""
+    overview: bytes = b""
+    """PNG file of the whole reference, small, with that place marked."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -283,17 +283,22 @@ def _show(matched: Matched, places: Sequence[int], figures: Sequence[Figures]) -
     names = matched.labels[: len(figures) + 1]
     for place, frames in zip(places, matched.frames(places), strict=True):
         scores = tuple({n: float(v[place]) for n, v in f.values.items() if not math.isnan(v[place])} for f in figures)
-        yield Moment(matched.seconds(place), names, cut_out(matched, frames[: len(names)]), scores)
+        pictures, overview = cut_out(matched, frames[: len(names)])
+        yield Moment(matched.seconds(place), names, pictures, scores, overview)
 
 
-def cut_out(matched: Matched, frames: Sequence[Codes]) -> tuple[bytes, ...]:
-    """PNG files of the place where frames differ most from the first one, at the pixels of the largest video."""
+def cut_out(matched: Matched, frames: Sequence[Codes], most_px: tuple[int, int] = SHOWN_PX) -> tuple[tuple[bytes, ...], bytes]:
+    """PNG files of the place where frames differ most from the first one, at the pixels of the largest video, and of the first one with it marked.
+
+    most_px: height and width of the place, or all of a smaller picture.
+    """
     width, height = matched.largest
     bits = max(c.bits for c in frames)
     fitted = [fit(c, width, height, bits) for c in frames]
     truth = fitted[0].luma[0].astype(np.float32)
     error = sum((np.square(c.luma[0] - truth) for c in fitted[1:]), start=np.zeros_like(truth))
-    rows, columns = (min(most, side) for most, side in zip(PICTURE_PX, (height, width), strict=True))
+    rows, columns = (min(most, side) for most, side in zip(most_px, (height, width), strict=True))
     top, left = busiest(error, rows, columns)
     cut = [c.crop(top, left, rows, columns) for c in fitted]
-    return tuple(png(to_pixels(to_values(c), 0, f.tags.matrix)) for c, f in zip(cut, matched.films, strict=False))
+    overview = marked(to_pixels(to_values(fitted[0]), 0, matched.films[0].tags.matrix), top, left, rows, columns)
+    return tuple(png(to_pixels(to_values(c), 0, f.tags.matrix)) for c, f in zip(cut, matched.films, strict=False)), png(overview)

@@ -139,6 +139,8 @@ class Sampled:
     """PNG files of the same place, at pixel size."""
     side_by_side: bytes
     """PNG file."""
+    overview: bytes
+    """PNG file of the whole frame of the source, small, with that place marked."""
     key_bytes: tuple[float, ...]
     """Of the first encoded frame."""
     bytes_a_frame: tuple[float, ...]

@@ -12,7 +12,7 @@ import torch
 from pipelines.codec.decoder import decode, deliver
 from pipelines.codec.encoder import encode_chunk
 from pipelines.codec.filter_graph import filtered
-from pipelines.frames.images import busiest, png, sheet
+from pipelines.frames.images import SHOWN_PX, busiest, marked, png, sheet
 from pipelines.frames.sample_values import to_rgb
 from pipelines.inference.device import choose_device, numerics_class
 from pipelines.inference.temporal_windows import Reel, windows
@@ -35,11 +35,9 @@ if TYPE_CHECKING:
     from pipelines.workers.messages import SpanTask, WorkerSetup
     from pipelines.workers.preview_crop import Place
 
-__all__ = ["PICTURE_PX", "Sampler"]
+__all__ = ["Sampler"]
 
 
-PICTURE_PX = (480, 640)
-"""Height and width of what is cut out of a result, or all of a smaller one."""
 _WIDE_PX = 1280
 """A result at least so wide is encoded in part only."""
 _SHARE = 8
@@ -89,7 +87,8 @@ class Sampler:
 
     def _sample(self, chunk: Chunk, seen: list[Frame], first: int, count: int, decoding: tuple[float, float]) -> Sampled:
         """seen: the moment's frames from number `first` on, `count` of them, with their neighbours."""
-        place = self._place(self._ways[0].upscaler.turned(seen[first]))
+        upright = self._ways[0].upscaler.turned(seen[first])
+        place = self._place(upright)
         shown, sizes, stages = [], [], []
         for way in self._ways:
             made = way.moment(seen, first, count, place)
@@ -102,7 +101,17 @@ class Sampler:
             stages.append(Stages(wall, spent, cores, way.upscaler.device.type == "cuda", 0, 0.0, 0, 0))
             shown.append(_pixels(made.shown, way.plan))
         keys, others = zip(*sizes, strict=True)
-        return Sampled(chunk.index, tuple(png(p) for p in shown), png(sheet([shown])), keys, others, tuple(stages))
+        return Sampled(chunk.index, tuple(png(p) for p in shown), png(sheet([shown])), self._overview(upright, place), keys, others, tuple(stages))
+
+    def _overview(self, frame: Frame, place: Place) -> bytes:
+        """The luma of the source, or its green, small, with the place marked: it is for finding one's way."""
+        plan, luma = self._plan, np.asarray(frame.planes[0], np.float32)
+        low, high = np.percentile(luma, (0.1, 99.9))
+        grey = ((luma - low) / max(1e-6, high - low) * 255).clip(0, 255).astype(np.uint8)
+        down, across = luma.shape[0] / plan.out_height, luma.shape[1] / plan.out_width
+        rows, columns = place
+        box = (rows.start * down, columns.start * across, (rows.stop - rows.start) * down, (columns.stop - columns.start) * across)
+        return png(marked(np.repeat(grey[..., None], 3, axis=2), *(round(n) for n in box)))
 
     def _place(self, frame: Frame) -> Place:
         """Rows and columns of the result with the most detail in the source, on the grid of its chroma."""
@@ -200,7 +209,7 @@ class _Way:
 
 def _shown_px(plan: Plan) -> tuple[int, int]:
     """Height and width of what is shown of a result."""
-    return min(PICTURE_PX[0], plan.out_height), min(PICTURE_PX[1], plan.out_width)
+    return min(SHOWN_PX[0], plan.out_height), min(SHOWN_PX[1], plan.out_width)
 
 
 def _share(plan: Plan) -> int:

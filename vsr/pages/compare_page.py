@@ -11,7 +11,7 @@ import numpy as np
 
 from pipelines.plan.timeline import clock
 from pipelines.quality.comparison import METRICS
-from vsr.pages.html import document, slider
+from vsr.pages.html import document, overview, slider
 from vsr.pages.svg_chart import binned, curve, histogram, scale
 from vsr.views.text import counted
 
@@ -168,4 +168,4 @@ def _moment(moment: Moment, files: list[str]) -> str:
         figures = ", ".join(f"{_metric(n).label} {_text(scores[n], _metric(n))}" for n in ("vmaf", "psnr", "ssim"))
         said.append(f"{html.escape(file)}: {figures}" if len(files) > 1 else figures)
     text = f'<p class="soft"><small>{"<br>".join(said)}</small></p>'
-    return f"<section><h3>{clock(moment.seconds)}</h3>{slider(moment.names, moment.pictures)}{text}</section>"
+    return f"<section><h3>{clock(moment.seconds)}</h3>{slider(moment.names, moment.pictures)}{text}{overview(moment.overview)}</section>"

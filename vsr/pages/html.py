@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-__all__ = ["document", "picture", "slider"]
+__all__ = ["document", "overview", "picture", "slider"]
 
 
 def document(title: str, body: str, *, assets: Sequence[str] = ()) -> str:
@@ -30,6 +30,11 @@ def picture(name: str, data: bytes) -> str:
 def slider(names: Sequence[str], pictures: Sequence[bytes]) -> str:
     """Pictures of one size, one above the other, with a line to drag; without scripts they follow each other."""
     return f"<before-after>{''.join(map(picture, names, pictures))}</before-after>"
+
+
+def overview(data: bytes) -> str:
+    """A small picture of the whole frame, with the place marked that a slider shows; nothing where there is none."""
+    return f'<p class="whole">{picture("the whole frame, with the part shown marked", data)}</p>' if data else ""
 
 
 _PAGE = """<!doctype html>

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from pipelines.media.cicp import HDR_TRANSFERS
 from pipelines.plan.timeline import clock
-from vsr.pages.html import document, slider
+from vsr.pages.html import document, overview, slider
 from vsr.views.text import duration, size_text
 
 if TYPE_CHECKING:
@@ -37,6 +37,7 @@ def preview_text(preview: Preview) -> str:
         f"{c.model:<{wide}}  {c.size[0]}x{c.size[1]}  about {c.fps:.2f} fps, {duration(c.seconds)} in all, {size_text(c.bytes)}"
         for c in preview.choices
     ]
+    lines.append("time and size of the whole film are estimated as by vsr plan --measure")
     return "\n".join([*lines, f"to take one: vsr run {shlex.quote(preview.input)} --model NAME, with the options given here"])
 
 
@@ -48,7 +49,7 @@ def page(preview: Preview) -> str:
         f"<td>{size_text(c.bytes)}</td></tr>"
         for c in preview.choices
     )
-    notes = ["Speed and size are estimated from these moments, for this machine and the whole film."]
+    notes = ["Time and size of the whole film are estimated for this machine, as by <code>vsr plan --measure</code>."]
     if preview.planned.plan.out_color.transfer in HDR_TRANSFERS:
         notes.append("The film is HDR: pictures here show its code values as they are, flatter than a display would.")
     title = preview.input.rpartition("/")[2]
@@ -87,4 +88,4 @@ def unfinished_text(found: Unfinished) -> str:
 
 
 def _section(moment: Moment, names: list[str]) -> str:
-    return f"<section><h3>{clock(moment.seconds)}</h3>{slider(names, moment.pictures)}</section>\n"
+    return f"<section><h3>{clock(moment.seconds)}</h3>{slider(names, moment.pictures)}{overview(moment.overview)}</section>\n"
