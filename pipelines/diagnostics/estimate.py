@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pipelines.diagnostics.benchmark import estimate_seconds
+from pipelines.media.video_info import Chunk
+from pipelines.plan.chunking import cut_spans
 from pipelines.plan.output_names import existing_folder
 from pipelines.planner.resources import Crew, crew_of
 from pipelines.pool.interface import Item
@@ -18,14 +20,24 @@ from pipelines.workers.messages import Stages
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from pipelines.media.video_info import VideoInfo
     from pipelines.plan.events import Planned
+    from pipelines.plan.plan import Plan
     from pipelines.plan.settings import RunSettings
 
-__all__ = ["Estimate", "estimate", "estimated"]
+__all__ = ["Estimate", "Place", "estimate", "estimated", "measure"]
 
 
 _PLACES = 3
-"""Chunks of which the first frames are tried, all over the film: no film is as dark or as quiet as its beginning."""
+"""Parts of a film of which some frames are tried, all over it: no film is as dark or as quiet as its beginning."""
+_FRAMES = 12
+"""Of each, as many as `stage_timer` upscales."""
+_FARTHEST = 240
+"""Where all frames before have to be decoded, places lie within so many."""
+_MOST_ABOVE = 4.0
+"""The most by which the source's own bytes may move what the samples say of the result's."""
+_STATED_BYTES = 20.0
+"""Bytes of a source's frame below which it says nothing of how much there is to see: a skipped one takes as many."""
 
 
 @dataclass(frozen=True)
@@ -43,26 +55,74 @@ class Estimate:
     """That were tried."""
 
 
+@dataclass(frozen=True)
+class Place:
+    """A few frames of a film that were tried."""
+
+    stages: Stages
+    source_bytes: float = 0.0
+    """Of a frame of the source there, without key frames; 0 where that says nothing."""
+
+
 def estimate(planned: Planned, settings: RunSettings) -> Estimate:
-    """Try the stages of a run on a few frames of several chunks. Raises the errors of a run."""
-    chunks = planned.plan.chunks
-    wanted = {len(chunks) * (2 * n + 1) // (2 * _PLACES) for n in range(_PLACES)}
-    others = {c.index for c in chunks} - wanted
-    samples = [
-        outcome.value
-        for outcome in run_spans(planned.plan, planned.info, others, settings.alone, "pipelines.workers.stage_timer:StageSampler", None)
+    """Try the stages of a run on a few frames all over the film. Raises the errors of a run."""
+    return estimated(planned, measure(planned, settings), crew_of(settings, planned.plan))
+
+
+def measure(planned: Planned, settings: RunSettings) -> list[Place]:
+    """Time each stage of a run alone, on frames of several places. Raises the errors of a run."""
+    plan, info = planned.plan, planned.info
+    chunks = _chunks(plan)
+    # Each place by itself: of places that share a decoder only the first would be tried.
+    context = plan.context
+    spans = tuple(span for chunk in chunks for span in cut_spans(info.index, info.pts, (chunk,), linear=info.linear, context=context))
+    few = replace(plan, chunks=chunks, spans=spans)
+    sizes = _sizes(info)
+    return [
+        Place(outcome.value, _mean(sizes[chunks[outcome.key].start_frame : chunks[outcome.key].stop_frame]))
+        for outcome in run_spans(few, info, set(), settings.alone, "pipelines.workers.stage_timer:StageSampler", None)
         if isinstance(outcome, Item) and isinstance(outcome.value, Stages)
     ]
-    return estimated(planned, samples, crew_of(settings, planned.plan))
 
 
-def estimated(planned: Planned, samples: Sequence[Stages], crew: Crew | None = None) -> Estimate:
-    """What samples say of the whole; each place counts as much as another."""
+def _chunks(plan: Plan) -> tuple[Chunk, ...]:
+    """A few frames in the middle of each of several equal parts of what is wanted of a film."""
+    count = plan.stop_frame - plan.start_frame
+    reach = min(count, _FARTHEST) if plan.linear else count
+    each = max(1, min(_FRAMES // plan.per_frame, count))
+    starts = {plan.start_frame + min(max(0, reach * (2 * n + 1) // (2 * _PLACES) - each // 2), count - each) for n in range(_PLACES)}
+    chunks: list[Chunk] = []
+    for start in sorted(starts):
+        if not chunks or start >= chunks[-1].stop_frame:
+            chunks.append(Chunk(len(chunks), start, start + each))
+    return tuple(chunks)
+
+
+def _sizes(info: VideoInfo) -> list[int]:
+    """Bytes of each frame of the source, 0 for key frames and for what packets don't tell."""
+    found = {pts: 0 if key else size for pts, size, key in zip(info.index.pts, info.index.size, info.index.clean, strict=True)}
+    return [found.get(pts, 0) for pts in info.pts] if not info.linear else [0] * len(info.pts)
+
+
+def _mean(sizes: Sequence[int]) -> float:
+    told = [size for size in sizes if size]
+    return sum(told) / len(told) if told else 0.0
+
+
+def estimated(planned: Planned, places: Sequence[Place], crew: Crew | None = None) -> Estimate:
+    """What samples say of the whole; each place counts as much as another.
+
+    Frames other than a chunk's first take as many bytes, for those of the source, as they do at the places: where a film is busier than
+    there, its own packets say so.
+    """
     plan, info = planned.plan, planned.info
-    count = len(samples)
+    samples, count = [place.stages for place in places], len(places)
     wall, cpu = ({k: sum(getattr(s, which)[k] for s in samples) / count for k in samples[0].wall} for which in ("wall", "cpu"))
     seconds = estimate_seconds(planned, replace(samples[0], wall=wall, cpu=cpu), crew)
     keys, rest = sum(s.key_bytes for s in samples) / count, sum(s.bytes_a_frame for s in samples) / count
+    busier = _mean(_sizes(info)[plan.start_frame : plan.stop_frame]) / max(_STATED_BYTES, sum(p.source_bytes for p in places) / count)
+    if all(place.source_bytes for place in places):
+        rest *= min(_MOST_ABOVE, max(1 / _MOST_ABOVE, busier))
     video = round(len(plan.chunks) * keys + max(0, plan.frame_count - len(plan.chunks)) * rest)
     share = (plan.stop_frame - plan.start_frame) / max(1, info.frame_count)
     tracks = 0 if info.first_number is not None else round(max(0, os.path.getsize(info.path) - sum(info.index.size)) * share)

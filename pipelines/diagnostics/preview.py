@@ -9,21 +9,25 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from models.errors import OutputError, UsageError
-from pipelines.diagnostics.benchmark import estimate_seconds
+from pipelines.codec.decoder import planar_format
+from pipelines.diagnostics.estimate import Place, estimated, measure
+from pipelines.frames.video_reader import Footage
 from pipelines.media.video_info import Chunk
 from pipelines.plan.chunking import clean_starts, cut_spans
-from pipelines.plan.events import Planned
+from pipelines.plan.events import Note, Planned
 from pipelines.plan.settings import parse_range, parse_rate
 from pipelines.plan.timeline import clock
-from pipelines.planner.resources import Crew, crew_of
+from pipelines.planner.resources import crew_of
 from pipelines.planner.video_planner import chosen_model, plan_video
 from pipelines.pool.interface import Item
 from pipelines.probe.probe import probe
 from pipelines.run.chunk_tasks import run_spans
 from pipelines.run.worker_pools import open_workers
 from pipelines.storage.atomic_file import write_atomically
-from pipelines.workers.messages import Sampled, Stages
+from pipelines.workers.messages import Sampled
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -53,6 +57,8 @@ class Moment:
     """PNG files, one a network."""
     files: tuple[str, ...]
     """Where they lie, and behind them the one with all side by side."""
+    overview: bytes = b""
+    """PNG file of the whole frame, small, with the place marked that they show."""
 
 
 @dataclass(frozen=True)
@@ -65,9 +71,9 @@ class Choice:
     """Width and height."""
     fps: float
     seconds: float
-    """Foretold for a run here, with one worker."""
+    """Estimated for a run here."""
     bytes: int
-    """Foretold, of the video stream."""
+    """Estimated, of the result."""
 
 
 @dataclass(frozen=True)
@@ -84,12 +90,12 @@ class Preview:
 
 def preview(
     source: Path, folder: Path | None, settings: RunSettings, *, models: Sequence[str] = (), at: Sequence[str] = (), shots: int = 3
-) -> Iterator[Moment | Preview]:
+) -> Iterator[Moment | Note | Preview]:
     """Show moments of one video through each of several networks, by the decoder, networks and encoder of a run.
 
     folder: where pictures go, made where it is missing; None: NAME.preview beside the input. models: names or files; none: the
     classical one and the default. at: seconds or [hh:]mm:ss[.fff] from the first frame; none: one moment of each of
-    `shots` equal parts of the film, the one with the largest key frame in bytes, so no black and no flat one where there is another.
+    `shots` equal parts of the film, the one with the largest key frame in bytes, and none that is near black where there is another.
     Raises the errors of a run.
     """
     names = tuple(dict.fromkeys(models or ("lanczos", chosen_model(settings))))
@@ -110,10 +116,8 @@ def preview(
                 sampled.append(outcome.value)
                 moments.append(_write(outcome.value, names, info, starts, folder))
                 yield moments[-1]
-    choices = tuple(
-        _choice(name, planned[n], crew_of(asked, plans[n]), [(s.key_bytes[n], s.bytes_a_frame[n], s.stages[n]) for s in sampled])
-        for n, name in enumerate(names)
-    )
+    yield Note("estimating time and size")
+    choices = tuple(_choices(names, planned, asked, sampled))
     yield Preview(str(source), str(folder), planned[0], choices, tuple(sorted(moments, key=lambda m: m.number)))
 
 
@@ -139,8 +143,7 @@ def _asked(info: VideoInfo, at: Sequence[str], plan: Plan) -> list[int]:
             raise UsageError(f"--at {text}: expected seconds or [hh:]mm:ss[.fff], such as 12:30") from None
         tick = info.pts[0] + seconds / info.time_base
         if tick >= info.pts[-1] + max(1, info.durations[-1]):
-            length = float((info.pts[-1] + info.durations[-1] - info.pts[0]) * info.time_base)
-            raise UsageError(f"--at {text}: is behind the end; the video is {length:.3f} s long")
+            raise UsageError(f"--at {text}: is behind the end; the video is {float(info.seconds):.3f} s long")
         found.add(min(max(bisect.bisect_right(info.pts, tick) - 1, plan.start_frame), plan.stop_frame - 1))
     return sorted(found)
 
@@ -154,9 +157,30 @@ def _found(info: VideoInfo, shots: int, plan: Plan) -> list[int]:
     found = []
     for part in range(shots):
         first, stop = (plan.start_frame + count * n // shots for n in (part, part + 1))
-        inside = [(size, frame) for frame, size in entries if first <= frame < max(first + 1, stop - _FRAMES)]
-        found.append(max(inside)[1] if inside else (first + stop) // 2)
-    return found
+        inside = sorted(((size, frame) for frame, size in entries if first <= frame < max(first + 1, stop - _FRAMES)), reverse=True)
+        spread = [first + (stop - first) * n // 4 for n in (2, 1, 3)]
+        found.append(_lit(info, list(dict.fromkeys([*(frame for _, frame in inside[:1]), *spread, *(frame for _, frame in inside[1:3])]))))
+    return sorted(set(found))
+
+
+_DARK, _FLAT = 0.12, 0.03
+"""Mean and standard deviation of luma, of its whole scale, at most, of frames that show next to nothing: fades, and titles on black."""
+
+
+def _lit(info: VideoInfo, candidates: Sequence[int]) -> int:
+    """The first of several frames that shows something, else the brightest; the first where every look would decode the film from its beginning."""
+    if info.linear or info.made_of_pictures or planar_format(info.pix_fmt).is_float or len(candidates) < 2:
+        return candidates[0]
+    seen: dict[int, float] = {}
+    for frame in candidates:
+        luma = next((shown.planes[0] for _, shown in Footage(info).frames_at([(frame, frame + 1)])), None)
+        if luma is None:
+            continue
+        values = luma[::4, ::4].astype(np.float32) / ((1 << planar_format(info.pix_fmt).bits) - 1)
+        seen[frame] = float(values.mean())
+        if seen[frame] > _DARK and float(values.std()) > _FLAT:
+            return frame
+    return max(seen, key=seen.__getitem__, default=candidates[0])
 
 
 def _of_moments(plan: Plan, info: VideoInfo, starts: Sequence[int]) -> Plan:
@@ -172,7 +196,7 @@ def _write(sampled: Sampled, names: Sequence[str], info: VideoInfo, starts: Sequ
     for name, data in zip((*_labels(names), _TOGETHER), (*sampled.pictures, sampled.side_by_side), strict=True):
         files.append(os.fspath(folder / f"{stamp(seconds)}.{name}.png"))
         write_atomically(Path(files[-1]), data)
-    return Moment(sampled.moment, seconds, sampled.pictures, tuple(files))
+    return Moment(sampled.moment, seconds, sampled.pictures, tuple(files), sampled.overview)
 
 
 def stamp(seconds: float) -> str:
@@ -201,12 +225,36 @@ def _labels(models: Sequence[str]) -> list[str]:
     return found
 
 
-def _choice(name: str, planned: Planned, crew: Crew, samples: Sequence[tuple[float, float, Stages]]) -> Choice:
-    """Estimate the run time from the samples, equally weighted."""
-    plan, count = planned.plan, len(samples)
-    keys, others = sum(s[0] for s in samples) / count, sum(s[1] for s in samples) / count
-    size = len(plan.chunks) * keys + max(0, plan.frame_count - len(plan.chunks)) * others
-    each = [s[2] for s in samples]
-    wall, cpu = ({k: sum(getattr(s, which)[k] for s in each) / count for k in each[0].wall} for which in ("wall", "cpu"))
-    seconds = estimate_seconds(planned, replace(each[0], wall=wall, cpu=cpu), crew)
-    return Choice(name, plan.frame_count, (plan.out_width, plan.out_height), plan.frame_count / seconds, seconds, round(size))
+def _choices(names: Sequence[str], planned: Sequence[Planned], asked: RunSettings, sampled: Sequence[Sampled]) -> Iterator[Choice]:
+    """What each network would make of the film, by the estimate of `vsr plan --measure`, which one of them is tried for.
+
+    The others differ from it by what their networks take and what encoders make of their results, which the moments tell.
+    """
+    tried = len(names) - 1
+    places = measure(planned[tried], asked)
+
+    def of(number: int) -> tuple[float, float, float, float]:
+        stages = [s.stages[number] for s in sampled]
+        times = (sum(getattr(s, which)["network"] for s in stages) for which in ("wall", "cpu"))
+        return *times, sum(s.key_bytes[number] for s in sampled), sum(s.bytes_a_frame[number] for s in sampled)  # type: ignore[return-value]
+
+    for number, name in enumerate(names):
+        wall, cpu, keys, rest = (a / b if b else 1.0 for a, b in zip(of(number), of(tried), strict=True))
+        found = estimated(planned[number], [_as_if(place, wall, cpu, keys, rest) for place in places], crew_of(asked, planned[number].plan))
+        plan = planned[number].plan
+        yield Choice(name, plan.frame_count, (plan.out_width, plan.out_height), found.fps, found.seconds, found.output_bytes)
+
+
+def _as_if(place: Place, wall: float, cpu: float, keys: float, rest: float) -> Place:
+    """A place with another network, which takes so many times the time and whose result so many times the bytes."""
+    stages = place.stages
+    return replace(
+        place,
+        stages=replace(
+            stages,
+            wall={**stages.wall, "network": stages.wall["network"] * wall},
+            cpu={**stages.cpu, "network": stages.cpu["network"] * cpu},
+            key_bytes=stages.key_bytes * keys,
+            bytes_a_frame=stages.bytes_a_frame * rest,
+        ),
+    )

@@ -33,7 +33,7 @@ __all__ = ["StageSampler", "StageTimer"]
 
 _FRAMES = 24
 """That are upscaled, and encoded there and back."""
-_FRAMES_OF_A_SAMPLE = 8
+_FRAMES_OF_A_SAMPLE = 12
 _DECODED = 240
 """Frames of a span that are decoded at most."""
 
@@ -61,6 +61,8 @@ class StageTimer:
     """Times decode, check, network and encode of the span it is given."""
 
     _most = _FRAMES
+    _there_and_back = True
+    """Encode the frames a second time in reverse, for there to be more of them. Those that an encoder has seen before take few bytes."""
 
     def __init__(self, setup: WorkerSetup) -> None:
         self._setup = setup
@@ -79,16 +81,22 @@ class StageTimer:
         def timed(name: str, work: Callable[[], list[Frame]], count: int = 0) -> list[Frame]:
             walls, cpus = time.perf_counter(), time.process_time()
             made = work()
-            count = count or max(1, passed)
+            count = count or max(1, passed, seen * plan.per_frame)  # from where decoding can start, which may be far ahead
             wall[name], cpu[name] = (time.perf_counter() - walls) / count, (time.process_time() - cpus) / count
             return made
 
-        passed = 0
+        passed = seen = 0
+
+        def counted() -> Iterator[Frame]:
+            nonlocal seen
+            for frame in decode(packets, self._setup.decoder, pixels, conceal=conceal):
+                seen += 1
+                yield frame
 
         def decoded() -> list[Frame]:
             nonlocal passed
             promise = task.promise(plan, self._setup.decoder)
-            frames = deliver(decode(packets, self._setup.decoder, pixels, conceal=conceal), promise, conceal=conceal)
+            frames = deliver(counted(), promise, conceal=conceal)
             kept = []
             for frame in filtered(frames, plan, before=task.before, shown=task.shown):
                 passed += 1
@@ -99,8 +107,8 @@ class StageTimer:
             return kept
 
         sources = timed("decode", decoded)
-        wall["decode"] = max(0.0, wall["decode"] - packets.wall / max(1, passed))
-        cpu["decode"] = max(0.0, cpu["decode"] - packets.cpu / max(1, passed))
+        wall["decode"] = max(0.0, wall["decode"] - packets.wall / max(1, passed, seen * plan.per_frame))
+        cpu["decode"] = max(0.0, cpu["decode"] - packets.cpu / max(1, passed, seen * plan.per_frame))
         windowed = list(windows(Reel(iter(sources), 0, len(sources)), 0, len(sources), upscaler.contract, last=len(sources) - 1, bits=pixels.bits))
         upscaler.follow(windowed[0])  # kernels are compiled and caches filled
         upscaler.stills.forget()
@@ -114,9 +122,9 @@ class StageTimer:
             return []
 
         timed("check", checked, len(made))
-        there_and_back = [*made, *reversed(made)]
+        shown = [*made, *reversed(made)] if self._there_and_back else made
         chunks: list[EncodedChunk] = []
-        stamped = [Frame(number, frame.planes) for number, frame in enumerate(there_and_back)]
+        stamped = [Frame(number, frame.planes) for number, frame in enumerate(shown)]
 
         def encoded() -> list[Frame]:
             chunks.append(encode_chunk(stamped, 0, plan.encoder, time_base=1 / plan.rate, rate=plan.rate, sar=plan.sar, color=plan.out_color))
@@ -159,6 +167,7 @@ class StageSampler(StageTimer):
     """The same on a few frames, for several places of a film."""
 
     _most = _FRAMES_OF_A_SAMPLE
+    _there_and_back = False
 
 
 def _sizes(chunk: EncodedChunk, plan: Plan) -> tuple[float, float]:

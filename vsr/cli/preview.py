@@ -54,6 +54,7 @@ def preview(
 def _tell(events: Iterator[Any], kind: str, views: tuple[Callable[[Any], Any], ...], *, as_json: bool) -> None:
     """Every moment as it comes, then the page. kind: of the JSON line. views: of the last event, as a page, plain values and text."""
     from pipelines.diagnostics.preview import Moment
+    from pipelines.plan.events import Note
     from pipelines.plan.timeline import clock
     from pipelines.storage.atomic_file import write_atomically
     from vsr.views.json_lines import JsonLines
@@ -62,6 +63,9 @@ def _tell(events: Iterator[Any], kind: str, views: tuple[Callable[[Any], Any], .
     for event in events:
         if isinstance(event, Moment):
             echo(f"{clock(event.seconds)} into the film: {event.files[-1]}", err=True)
+            continue
+        if isinstance(event, Note):
+            echo(event.text, err=True)
             continue
         path = Path(event.folder) / "index.html"
         write_atomically(path, as_page(event).encode(errors="replace"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from fractions import Fraction
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from pipelines.media.pixel_format import PixelFormat
 from pipelines.media.video_info import Frame
 from pipelines.planner.video_planner import plan_video
 from tests import media
+from tests.helpers import patches
 from tests.helpers.inline import upscaled, without_processes
 from tests.helpers.view import planes
 from vsr.api import run_settings
@@ -40,8 +42,7 @@ def shown(
 ) -> tuple[list[Moment], Preview]:
     *moments, result = preview(film, folder, run_settings(**{**SETTINGS, **settings}), models=models, at=at, shots=shots)
     assert isinstance(result, Preview)
-    assert all(isinstance(m, Moment) for m in moments)
-    return moments, result
+    return [m for m in moments if isinstance(m, Moment)], result
 
 
 def pixels(path: str) -> np.ndarray:
@@ -75,7 +76,7 @@ def test_of_a_large_frame_only_what_is_shown_and_encoded_is_made_with_the_same_p
 
     monkeypatch.setattr(Upscaler, "follow", counted)
     moments, _ = shown(large, tmp_path / "out", models=(model,), shots=2)
-    assert followed.count(640 * 400) == 1  # the one that is timed
+    assert followed.count(640 * 400) == 1 + 5  # the one that is timed; the estimate's four, and one before them
     assert len(followed) > 4
     upscaled(large, tmp_path / "run.mkv", model=model, codec="ffv1", scale=2)
     plan = plan_video(large, tmp_path / "run.mkv", run_settings(**SETTINGS, model=model))[0].plan
@@ -104,6 +105,30 @@ def test_moments_lie_all_over_the_film(film: Path, tmp_path: Path) -> None:
     assert len(moments) == 4
     for number, moment in enumerate(sorted(moments, key=lambda m: m.seconds)):
         assert number * 0.48 <= moment.seconds < (number + 1) * 0.52
+
+
+def test_no_moment_is_near_black_where_another_shows_something(tmp_path: Path) -> None:
+    """Black with noise, whose key frames take the most bytes, but for a quarter of each half."""
+    rng = np.random.default_rng(1)
+    frames = []
+    for number in range(48):
+        luma = rng.integers(16, 40, (48, 64)) if number % 24 < 18 else np.add.outer(np.arange(48), 2 * np.arange(64)) + 40
+        frames.append([luma.astype(np.uint8), np.full((24, 32), 128, np.uint8), np.full((24, 32), 128, np.uint8)])
+    source = patches.write_planes(tmp_path / "in.mkv", frames, "yuv420p", (1, 1, 1, 1), codec="libx264", g="12")
+    moments, _ = shown(source, tmp_path / "out", models=("nearest",), shots=2)
+    assert [round(m.seconds * 25) % 24 >= 18 for m in moments] == [True, True]
+
+
+def test_a_moment_shows_the_whole_frame_with_its_place_marked(tmp_path: Path) -> None:
+    source = media.cfr(tmp_path / "in.mkv", frames=2, size=(640, 400))
+    ((moment,), _) = shown(source, tmp_path / "out", models=("nearest",), at=("0",), scale=4)
+    pillow = pytest.importorskip("PIL.Image")
+    with pillow.open(io.BytesIO(moment.overview)) as image:
+        small = np.asarray(image.convert("RGB")).astype(int)
+    assert small.shape == (200, 320, 3)
+    red = np.argwhere((small == (200, 30, 30)).all(-1))
+    (top, left), (bottom, right) = red.min(0), red.max(0)
+    assert (bottom - top + 3, right - left + 3) == pytest.approx((540 / 8, 960 / 8), abs=3)
 
 
 def test_a_film_that_is_shorter_than_what_is_asked_for_is_shown_whole(tmp_path: Path) -> None:

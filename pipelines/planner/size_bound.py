@@ -1,0 +1,47 @@
+"""`most_bytes`: how much disk a run takes at most, before anything is measured; by `vsr plan --measure` it is known."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pipelines.media.video_info import VideoInfo
+    from pipelines.plan.plan import Plan
+
+__all__ = ["most_bytes"]
+
+
+_BITS_A_PIXEL = {"libx264": (0.8, 18.0), "libx265": (0.5, 19.0), "libsvtav1": (0.35, 26.0)}
+"""(bits, at a CRF) that footage full of grain and motion takes at twice its size; most takes a fifth of it."""
+_CRF_THAT_HALVES = {True: 4.0, False: 6.0}
+"""So much more, below and above that CRF, halves the bits of noise; SVT-AV1's scale is about as steep."""
+_AS_IT_WAS = 1.5
+"""Times the source's own bytes: what it spends on each pixel, its result may, too."""
+_PRORES = {"yuv422": 7.0, "yuv444": 10.0}
+"""Bits a pixel of the HQ and 4444 profiles, nearly twice Apple's target rates: noise takes more. A constant quantiser may take twice as many."""
+_PICTURES = {"mjpeg": 6.0, "libwebp": 4.0}
+_HEADERS = 1.02
+"""Of pictures that nothing is saved on."""
+
+
+def most_bytes(info: VideoInfo, plan: Plan) -> int:
+    """Finished chunks and the result together, which both lie on the disk at the end."""
+    encoder = plan.encoder
+    pixels = plan.out_width * plan.out_height
+    if encoder.name in _BITS_A_PIXEL:
+        bits, at = _BITS_A_PIXEL[encoder.name]
+        crf = float(encoder.options.get("crf", at))
+        bits *= 2 ** ((at - crf) / _CRF_THAT_HALVES[crf < at])
+        # What is enlarged further has no more to tell.
+        frame = bits / 8 * min(pixels, 4 * plan.width * plan.height)
+        frame = max(frame, _AS_IT_WAS * sum(info.index.size) / max(1, info.frame_count * plan.per_frame))
+    elif encoder.name == "prores_ks":
+        frame = pixels / 8 * _PRORES["yuv444" if "444" in encoder.pix_fmt else "yuv422"] * (2 if "global_quality" in encoder.options else 1)
+    elif encoder.name in _PICTURES:
+        frame = pixels / 8 * _PICTURES[encoder.name]
+    else:
+        frame = _HEADERS * encoder.picture_bytes
+    video = plan.frame_count * frame
+    others = 0 if info.first_number is not None else max(0, os.path.getsize(info.path) - sum(info.index.size))
+    return int(2 * video + others)
