@@ -86,11 +86,12 @@ def resolve(tags: ColorTags, pixels: PixelFormat, *, height: int, codec: str, pi
     return resolved, tuple(assumed)
 
 
-def output_tags(color: ColorTags, source: PixelFormat, encoder: Encoder) -> ColorTags:
+def output_tags(color: ColorTags, source: PixelFormat, encoder: Encoder, *, of_pictures: bool = False) -> ColorTags:
     """The tags of the encoded picture: the source's, unless its kind of pixels asks for others.
 
     ProRes is limited range; JPEG is BT.601 full range with centred chroma, WebP BT.601 limited range (their file formats say so); YUV made of
-    R'G'B' is BT.709 limited, BT.2020 where the primaries are; R'G'B' made of YUV is full range.
+    R'G'B' is BT.709 limited, BT.2020 where the primaries are; R'G'B' made of YUV is full range. Of a film made of pictures the transfer is
+    BT.709, too, where theirs is sRGB: players show both alike, but some know only the former.
     """
     target = PixelFormat.parse(encoder.pix_fmt)
     if encoder.name == "prores_ks":
@@ -106,7 +107,9 @@ def output_tags(color: ColorTags, source: PixelFormat, encoder: Encoder) -> Colo
         return replace(color, range=int(Range.FULL))  # pictures have no word for another
     if target.family == "rgb":
         return color if source.family == "rgb" else replace(color, matrix=int(Matrix.RGB), range=int(Range.FULL))
-    if source.family == "rgb":
+    if of_pictures and not encoder.is_picture and color.transfer == Transfer.SRGB:
+        color = replace(color, transfer=int(Transfer.BT709))
+    if source.family == "rgb" or (of_pictures and not encoder.is_picture and target.family == "yuv"):
         wide = color.primaries == Primaries.BT2020
         matrix, siting = (Matrix.BT2020_NCL, Siting.TOP_LEFT) if wide else (Matrix.BT709, Siting.LEFT)
         return replace(color, matrix=int(matrix), range=int(Range.LIMITED), siting=int(siting))

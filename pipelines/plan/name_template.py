@@ -10,10 +10,10 @@ from models.errors import UsageError
 __all__ = ["DEFAULT_TEMPLATE", "check_template", "template_suffix"]
 
 
-DEFAULT_TEMPLATE = "{stem}.{lines}p{suffix}"
-FIELDS = ("stem", "suffix", "width", "height", "lines", "codec", "model")
+DEFAULT_TEMPLATE = "{stem}.{lines}p{range}{suffix}"
+FIELDS = ("stem", "suffix", "width", "height", "lines", "codec", "model", "range")
 """stem: the input's name without its ending. suffix: the result's ending, with its dot. lines: what "2160p" says, the shorter side
-of a portrait film. model: names of the networks, joined by +."""
+of a portrait film. model: names of the networks, joined by +. range: of a part of a film the times, such as ".0m05s-0m10s", else nothing."""
 
 
 def check_template(template: str) -> str:

@@ -12,6 +12,7 @@ from models.errors import UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from fractions import Fraction
 
     from pipelines.plan.plan import Plan
 
@@ -21,8 +22,11 @@ __all__ = ["existing_folder", "is_folder", "refuse_input", "refuse_unreachable",
 _LONGEST_NAME = 255
 
 
-def result_name(template: str, source: Path, suffix: str, plan: Plan) -> str:
-    """The file name of a result. Raises UsageError where it is none that stays in its folder."""
+def result_name(template: str, source: Path, suffix: str, plan: Plan, part: tuple[Fraction, Fraction] | None = None) -> str:
+    """The file name of a result. Raises UsageError where it is none that stays in its folder.
+
+    part: seconds of the film that a `--range` takes, so that neither the whole film nor another part wants the same name.
+    """
     lines = min(plan.out_height, plan.out_width)
     fields = {
         "stem": source.stem,
@@ -32,6 +36,7 @@ def result_name(template: str, source: Path, suffix: str, plan: Plan) -> str:
         "lines": lines,
         "codec": plan.encoder.codec,
         "model": "+".join(s.card.name for s in plan.stages).replace(os.sep, "_"),
+        "range": f".{_time_text(part[0])}-{_time_text(part[1])}" if part is not None else "",
     }
     name = template.format_map(fields)
     if name in {"", ".", ".."} or PurePath(name).name != name or "\0" in name:
@@ -39,6 +44,16 @@ def result_name(template: str, source: Path, suffix: str, plan: Plan) -> str:
     if len(os.fsencode(name)) > _LONGEST_NAME:
         raise UsageError(f"--output-template {template!r}: {name!r} is longer than the {_LONGEST_NAME} bytes a folder takes; leave something out")
     return name
+
+
+def _time_text(seconds: Fraction) -> str:
+    """A time in a name: 0m05s, 12m07.5s, 1h02m03s."""
+    thousandths = round(seconds * 1000)
+    minutes, rest = divmod(thousandths, 60_000)
+    hours, minutes = divmod(minutes, 60)
+    whole, fraction = divmod(rest, 1000)
+    text = f"{whole:02d}{f'.{fraction:03d}'.rstrip('0') if fraction else ''}s"
+    return f"{hours}h{minutes:02d}m{text}" if hours else f"{minutes}m{text}"
 
 
 def report_path(result: Path) -> Path:

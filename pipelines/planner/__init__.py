@@ -7,6 +7,7 @@ geometry.py             target size and sample aspect ratio
 hardware_options.py     options of hardware encoders, by maker and codec
 plan_builder.py         facts and choices -> Plan
 resources.py            cores, memory and devices, and the workers they allow
+size_bound.py           how much disk a run takes at most
 stage_selection.py      which networks, in which order
 video_planner.py        settings and one video -> a checked plan: Planned
 """

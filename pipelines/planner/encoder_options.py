@@ -18,7 +18,7 @@ from pipelines.planner.hardware_options import encoder_name, hardware_formats, h
 if TYPE_CHECKING:
     from pipelines.plan.settings import EncodeSettings
 
-__all__ = ["choose_encoder", "lost_bits", "result_format", "without_b_frames"]
+__all__ = ["choose_encoder", "film_of_pictures", "lost_bits", "result_format", "without_b_frames"]
 
 
 _ENCODERS = {"hevc": "libx265", "h264": "libx264", "av1": "libsvtav1", "prores": "prores_ks", "ffv1": "ffv1"}
@@ -56,6 +56,7 @@ _MOST_LUMA_SAMPLES = {"libx264": 139_264 * 256, "libx265": 142_606_336, "libsvta
 _LONGEST_SIDE = {"libx264": 16384, "libx265": 16384, "libsvtav1": 16384, "prores_ks": 16384, "ffv1": 32768, "libwebp": 16383}
 _KEEPS_RGB = frozenset({"ffv1"})
 """Codecs into which R'G'B' goes as it is; in others few players know it."""
+_FOR_PLAYERS = frozenset({"hevc", "h264", "av1"})
 _HIGHEST_CRF = {"libx264": 51, "libx265": 51, "libsvtav1": 63}
 """Lowest constant quality an encoder takes; the highest is 0."""
 _NARROWEST = {"libx265": 64}
@@ -232,6 +233,22 @@ def _picture_encoder(suffix: str, source: PixelFormat, width: int, height: int) 
         return Encoder(suffix, name, width, height, "ya16le" if deep else "ya8", {}, 1, "image2")
     pix_fmt = f"gray{deep}" if source.family == "gray" and not source.alpha else f"gbrap{deep}" if source.alpha else f"gbrp{deep}"
     return Encoder(suffix, name, width, height, pix_fmt, {}, 1, "image2")
+
+
+def film_of_pictures(settings: EncodeSettings, source: PixelFormat) -> tuple[EncodeSettings, list[str]]:
+    """The settings for a film made of pictures, and what a person should know: 4:2:0, which is all that most players decode in hardware.
+
+    Codecs for archives and for cutting keep the colour of every sample.
+    """
+    if settings.codec not in _FOR_PLAYERS or settings.pixel_format is not None:
+        return settings, []
+    deep = source.bits > 8
+    said = "a film of pictures is 4:2:0, BT.709, for televisions and phones"
+    if source.family == "yuv" and (source.sub_x, source.sub_y) == (1, 1):
+        kept = ""
+    else:
+        kept = f"; --pixel-format yuv444p{'10le' if deep else ''} would keep all of their colour"
+    return replace(settings, pixel_format="yuv420p10le" if deep else "yuv420p"), [f"{said}{kept}"]
 
 
 def result_format(settings: EncodeSettings, source: PixelFormat) -> PixelFormat:

@@ -71,7 +71,7 @@ def make_plan(
         pix_fmt=decoded,
         out_pix_fmt=encoder.pix_fmt,
         color=color,
-        out_color=output_tags(color, PixelFormat.parse(decoded), encoder),
+        out_color=output_tags(color, PixelFormat.parse(decoded), encoder, of_pictures=info.made_of_pictures),
         stages=stages,
         encoder=encoder,
         time_base=info.time_base / fields,

@@ -18,20 +18,22 @@ from pipelines.media.cicp import HDR_TRANSFERS, Primaries, Range, Transfer
 from pipelines.media.image_sequence import pattern_of
 from pipelines.media.pixel_format import Crop, PixelFormat
 from pipelines.output.container_support import lost_tags, refuse_incompatible
+from pipelines.output.subtitle_text import is_converted, said_of_conversion
 from pipelines.output.trial import tracks_that_fail
 from pipelines.plan.color_tags import output_tags, resolve
 from pipelines.plan.events import Planned
 from pipelines.plan.name_template import template_suffix
 from pipelines.plan.output_names import existing_folder, is_folder, result_name
 from pipelines.plan.plan import Deinterlacing, Plan
-from pipelines.plan.settings import parse_rate
-from pipelines.plan.timeline import timeline
+from pipelines.plan.settings import parse_range, parse_rate
+from pipelines.plan.timeline import clock, timeline
 from pipelines.planner.container_selection import another_container, container_of, default_suffix
 from pipelines.planner.encoder_choice import proven_encoder, wanted_maker
-from pipelines.planner.encoder_options import choose_encoder, lost_bits, result_format
+from pipelines.planner.encoder_options import choose_encoder, film_of_pictures, lost_bits, result_format
 from pipelines.planner.geometry import square_size, target_size, upright_sar
 from pipelines.planner.plan_builder import make_plan
 from pipelines.planner.resources import computing_device, cuda_devices
+from pipelines.planner.size_bound import most_bytes
 from pipelines.probe.black_bars import find_bars
 from pipelines.probe.grain_measurement import measure_grain
 from pipelines.probe.probe import probe
@@ -132,6 +134,10 @@ def _plan(source: Path, output: Path | None, settings: RunSettings, info: VideoI
     container = container_of(suffix, picture=picture, numbered=numbered)
     maker = wanted_maker(settings, picture=picture)
     even = (False, False)
+    if info.made_of_pictures and not picture:
+        encode, said_of_pictures = film_of_pictures(settings.encode, decoded)
+        settings = replace(settings, encode=encode)
+        said_of_container = [*said_of_container, *said_of_pictures]
     if not picture and settings.encode.codec != "ffv1":
         made = result_format(settings.encode, decoded)
         subsampled = (made,) if settings.encode.pixel_format is not None else (decoded, made)
@@ -172,7 +178,7 @@ def _plan(source: Path, output: Path | None, settings: RunSettings, info: VideoI
     try_filters(plan, info.width, info.height)
     if not encoder.maker:  # which was tried already, elsewhere: a driver may end the process
         try_encoder(encoder, plan.out_color)
-    misfits = tracks_that_fail(plan, info)
+    misfits = tracks_that_fail(plan, info, convert_subtitles=settings.convert_subtitles)
     if numbered:
         misfits = [(s, "pictures hold nothing else") for s in info.streams]
     # What has no packets is no loss.
@@ -182,17 +188,42 @@ def _plan(source: Path, output: Path | None, settings: RunSettings, info: VideoI
         said.append(f"goes into {other[0]}, as {container} can't hold {lost[0][0].type} stream {lost[0][0].index} ({lost[0][0].codec})")
         suffix, plan, misfits = other
         lost, other, container = [], None, plan.encoder.container
-    target = output if output is not None and folder is None else (folder or Path()) / result_name(settings.output_template, source, suffix, plan)
+    target = (
+        output
+        if output is not None and folder is None
+        else (folder or Path()) / result_name(settings.output_template, source, suffix, plan, _part(info, settings, plan))
+    )
     target = _checked(source, target, plan)
     if not settings.drop_incompatible:
         refuse_incompatible(lost, target, container, other[0] if other is not None else "")
-    tags_lost = [] if picture else lost_tags(info, container, {s.index for s, _ in misfits})
+    gone = {s.index for s, _ in misfits}
+    if not picture:
+        said.extend(said_of_conversion([s for s in info.streams if s.index not in gone and is_converted(s.codec, container)]))
+    tags_lost = [] if picture else lost_tags(info, container, gone)
     said_of_tags = [f"{container} can't hold these tags: {'; '.join(tags_lost)}"] if tags_lost else []
     notes = tuple(f"assumed {a}" for a in assumed)
-    more = (*said_of_level, *said_of_encoder, *said, *said_of_container, *said_of_tags, *said_of_bars, *said_of_grain)
+    more = (
+        *_said_of_range(info, settings), *said_of_level, *said_of_encoder, *said, *said_of_container, *said_of_tags, *said_of_bars, *said_of_grain,
+    )  # fmt: skip
     info = replace(info, notes=(*info.notes, *more, *_warnings(info, plan), *notes))
     dropped = tuple(f"{s.type} stream {s.index} ({s.codec}): {why if (s, why) in lost else 'it holds nothing'}" for s, why in misfits)
-    return Planned(str(source), str(target), plan, info, _estimate_bytes(info, plan), dropped=dropped), frozenset(s.index for s, _ in misfits)
+    return Planned(str(source), str(target), plan, info, most_bytes(info, plan), dropped=dropped), frozenset(gone)
+
+
+def _part(info: VideoInfo, settings: RunSettings, plan: Plan) -> tuple[Fraction, Fraction] | None:
+    """Seconds of a film that `--range` takes, for the result's name; None without, and of numbered pictures, whose numbers tell."""
+    if settings.range is None or plan.encoder.is_picture:
+        return None
+    start, stop = parse_range(settings.range)
+    return start, min(info.seconds, stop) if stop is not None else info.seconds
+
+
+def _said_of_range(info: VideoInfo, settings: RunSettings) -> list[str]:
+    """That a range reaches beyond the end, which may be a slip of the hand."""
+    stop = parse_range(settings.range)[1] if settings.range is not None else None
+    if stop is None or stop <= info.seconds + info.time_base:
+        return []
+    return [f"--range {settings.range}: the video ends at {clock(float(info.seconds))}, and so does the result"]
 
 
 def _refuse_changes(info: VideoInfo, plan: Plan) -> None:
@@ -350,18 +381,3 @@ def _fall_together(times: Timeline) -> bool:
     base = times.time_base * 1000
     ticks = ((2 * p * base.numerator + base.denominator) // (2 * base.denominator) for p in times.pts)
     return any(a >= b for a, b in itertools.pairwise(ticks))
-
-
-_BITS_PER_PIXEL = {"libx264": 0.06, "libx265": 0.04, "libsvtav1": 0.03, "prores_ks": 2.2, "mjpeg": 2.0, "libwebp": 1.5}
-"""Rough, for the estimate before anything is measured."""
-_SHARE_OF_RAW = {"ffv1": 0.6, "png": 0.6}
-"""The same of what loses nothing, as a share of its samples; the others pack little or nothing (TIFF, DPX, OpenEXR of floats)."""
-
-
-def _estimate_bytes(info: VideoInfo, plan: Plan) -> int:
-    bits = _BITS_PER_PIXEL.get(plan.encoder.name)
-    share = _SHARE_OF_RAW.get(plan.encoder.name, 1.0)
-    picture = share * plan.encoder.picture_bytes if bits is None else plan.out_width * plan.out_height * bits / 8
-    video = plan.frame_count * picture
-    others = 0 if info.first_number is not None else max(0, os.path.getsize(info.path) - sum(info.index.size))
-    return int(2 * video + others)

@@ -1,15 +1,17 @@
-"""`find_inputs`: files, folders and glob patterns -> the videos they mean, each with the place of its result."""
+"""`find_inputs`: files, folders and glob patterns -> the videos and pictures they mean, each with the place of its result."""
 
 from __future__ import annotations
 
 import glob
 import os
+import re
+from collections import Counter
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from models.errors import MediaError, OutputError, UsageError, redacted
-from pipelines.media.file_types import VIDEO_SUFFIXES
+from pipelines.media.file_types import PICTURE_SUFFIXES, VIDEO_SUFFIXES
 from pipelines.media.image_sequence import pattern_of
 from pipelines.plan.output_names import is_folder, refuse_unreachable, report_path
 from pipelines.storage.cache_folder import cache_folder
@@ -18,7 +20,7 @@ from pipelines.storage.object_store import Remote, Url, digest, staged_path
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-__all__ = ["Input", "find_inputs"]
+__all__ = ["Input", "find_inputs", "said_of_pictures"]
 
 
 @dataclass(frozen=True)
@@ -47,7 +49,8 @@ def find_inputs(
     """The videos that paths mean, each once, in the order given; those of a folder or pattern by name.
 
     A path that exists is itself, whatever characters it has; one that does not and has *, ? or [ is a pattern (** for any folders).
-    Of folders and patterns, hidden files, and results of earlier runs (those with a report beside them), are left out.
+    Of folders and patterns, hidden files, and results of earlier runs (those with a report beside them), are left out. A folder of
+    videos means those alone, for pictures beside films are posters and thumbnails; one that has none means its pictures.
     output: a file for one input, a folder for several or for a folder; it is made where it is missing. recursive: look into
     subfolders, too, which the output mirrors. allow_url: addresses are addresses; else they are names of files. staging: the folder
     that files from elsewhere are fetched to; None: the user's cache.
@@ -72,8 +75,8 @@ def find_inputs(
         refuse_unreachable(path)
         if path.is_dir():
             several = True
-            videos = [p for p in _files(path, recursive=recursive) if _is_video(p)]
-            _refuse_none(videos, path, "no video in this folder", recursive=recursive)
+            videos = _of_folder(path, VIDEO_SUFFIXES, recursive=recursive) or _of_folder(path, PICTURE_SUFFIXES, recursive=recursive)
+            _refuse_none(videos, path, "no video and no picture in this folder", recursive=recursive)
             pairs = [(p, p.parent.relative_to(path)) for p in videos]
         elif _is_pattern(path):
             several = True
@@ -135,13 +138,44 @@ def _files(folder: Path, *, recursive: bool) -> Iterator[Path]:
         yield from (Path(place) / name for name in sorted(names))
 
 
-def _is_video(path: Path) -> bool:
-    return path.suffix.lower() in VIDEO_SUFFIXES and path.is_file() and _is_wanted(path)
+def said_of_pictures(given: Sequence[Path | Url], *, recursive: bool = False) -> list[str]:
+    """What to say of pictures in the folders among inputs: those that are left alone, and those that look like the frames of a film."""
+    said = []
+    for folder in (Path(item) for item in given if not isinstance(item, Url) and os.path.isdir(item)):
+        pictures = _of_folder(folder, PICTURE_SUFFIXES, recursive=recursive)
+        if pictures and _of_folder(folder, VIDEO_SUFFIXES, recursive=recursive):
+            below = "**/*" if recursive else "*"
+            patterns = " ".join(f"'{folder / below}{suffix}'" for suffix in sorted({p.suffix for p in pictures}))
+            said.append(f"{folder}: {len(pictures)} picture{'s' * (len(pictures) > 1)} beside the videos left alone; {patterns} would take them")
+            continue
+        numbered = Counter((p.parent, match[1], len(match[2]), p.suffix) for p in pictures if (match := _NUMBERED.fullmatch(p.stem)))
+        for (parent, stem, digits, suffix), count in numbered.items():
+            if count >= _FRAMES_OF_A_FILM:
+                name = f"{stem.replace('%', '%%')}%0{digits}d{suffix}"
+                said.append(
+                    f"{folder}: {count} numbered pictures, each upscaled by itself; {parent / name} would take them as a film, which is faster"
+                )
+    return said
+
+
+_NUMBERED = re.compile(r"(.*?)(\d+)")
+_FRAMES_OF_A_FILM = 24
+"""From so many numbered pictures on it is worth asking whether they are a film."""
+
+
+def _of_folder(folder: Path, suffixes: frozenset[str], *, recursive: bool) -> list[Path]:
+    files = list(_files(folder, recursive=recursive))
+    made = {pattern.path(n) for p in files if p.name.endswith(_REPORT) and (pattern := pattern_of(p.with_name(p.name.removesuffix(_REPORT))))
+            for n in pattern.numbers()}  # fmt: skip
+    return [p for p in files if p.suffix.lower() in suffixes and p.is_file() and _is_wanted(p) and p not in made]
+
+
+_REPORT = ".vsr.json"
 
 
 def _is_wanted(path: Path) -> bool:
     """Not hidden, and no result of ours: a second run over a folder would upscale what the first one made."""
-    return not path.name.startswith(".") and not path.name.endswith(".vsr.json") and not report_path(path).exists()
+    return not path.name.startswith(".") and not path.name.endswith(_REPORT) and not report_path(path).exists()
 
 
 def _refuse_none(videos: Iterable[Path], path: Path, what: str, *, recursive: bool) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from pathlib import Path
 
@@ -24,6 +25,16 @@ def test_they_are_listed_with_what_they_are_for() -> None:
     assert [f["name"] for f in found] == NAMES
     assert all(f["purpose"].endswith(".") for f in found)
     assert "archive-8k  A master to keep" in CliRunner().invoke(cli, ["presets"]).output
+
+
+def test_what_each_costs_is_said_in_frames_a_second_and_gigabytes_an_hour() -> None:
+    told = CliRunner().invoke(cli, ["presets"]).output
+    assert "MB a minute" not in told
+    assert "VMAF" not in told
+    movie = next(p for p in presets() if p.name == "movie-4k")
+    fps, size = re.search(r"([\d.]+) fps, ([\d.]+) MB", "".join(movie.measured)).groups()  # type: ignore[union-attr]
+    assert movie.cost == f"{fps} frames a second and {float(size) * 0.06:.2g} GB an hour (1280x720, 2 cores, no GPU)"
+    assert movie.cost in told
 
 
 def test_each_says_every_setting() -> None:

@@ -112,8 +112,11 @@ def _show(events: Iterator[Measured | Misaligned | Compared | BlindTest], *, as_
     from vsr.pages.compare_page import finding_table
     from vsr.views.json_lines import JsonLines
     from vsr.views.progress_bar import bar
+    from vsr.views.remaining_time import Pace
+    from vsr.views.text import counted, duration
 
     drawn: Any = None
+    pace, said = Pace(), False
     last = time.monotonic()
     try:
         for event in events:
@@ -130,6 +133,10 @@ def _show(events: Iterator[Measured | Misaligned | Compared | BlindTest], *, as_
             elif isinstance(event, Measured):
                 drawn = bar(event.total, "frame", sys.stderr) if drawn is None else drawn
                 drawn.update(event.frames - drawn.n)
+                pace.add(time.monotonic(), event.frames)
+                if not said and pace.rate:
+                    said = True
+                    drawn.write(f"{counted(event.total, 'frame')} to measure, about {duration(event.total / pace.rate)} in all", file=sys.stderr)
     finally:
         if drawn is not None:
             drawn.close()

@@ -33,7 +33,7 @@ _SOME_FAILED = 8
 
 
 _output_template = click.option(
-    "--output-template", metavar="NAME", help='What results in a folder or beside the input are called; default: "{stem}.{lines}p{suffix}".'
+    "--output-template", metavar="NAME", help='What results in a folder or beside the input are called; default: "{stem}.{lines}p{range}{suffix}".'
 )
 
 
@@ -69,9 +69,9 @@ def run(
     """Upscale videos, pictures, folders of videos, or whatever a pattern in quotes means ("shows/**/*.mkv").
 
     In a folder, what is finished is skipped, results of earlier runs are no inputs, and one bad file does not stop the rest: the
-    command then ends with 8, after a table of what became of each.
+    command then ends with 8, after a table of what became of each. Pictures in a folder of videos are left alone.
 
-    A template names results by {stem}, {suffix}, {width}, {height}, {lines}, {codec} and {model}.
+    A template names results by {stem}, {suffix}, {width}, {height}, {lines}, {codec}, {model} and {range}.
 
     \b
     Example: vsr run film.mp4 --to 4k --codec h264 --crf 16
@@ -80,20 +80,24 @@ def run(
     """
     from models.errors import Interrupted
     from pipelines.plan.output_names import refuse_input
-    from pipelines.run.inputs import find_inputs
+    from pipelines.run.inputs import find_inputs, said_of_pictures
     from vsr.cli.signals import Signals
     from vsr.views.json_lines import JsonLines
     from vsr.views.run_summary import Summary
 
     settings = settings_of(options)
     found = find_inputs(inputs, output, recursive=recursive, allow_url=allow_url, staging=staging)
+    if not quiet and not as_json:
+        for text in said_of_pictures(inputs, recursive=recursive):
+            echo(text, err=True)
     refuse_input("--summary", summary, [one.path for one in found])
     outcomes = Summary({one.path: one.shown for one in found}, summary)
     several = len(found) > 1
     with Signals("stopping after the chunk under way") as signals:
         try:
-            draw = functools.partial(_view, as_json=as_json, quiet=quiet, verbose=verbose)
-            failed = _upscale(found, settings, outcomes, signals.stop, draw, as_json=as_json, overwrite=overwrite, fresh=fresh)
+            draw = functools.partial(_view, as_json=as_json, quiet=quiet, verbose=verbose, stopping=signals.stop.is_set)
+            tabled = several and not (as_json or quiet)
+            failed = _upscale(found, settings, outcomes, signals.stop, draw, as_json=as_json, tabled=tabled, overwrite=overwrite, fresh=fresh)
         finally:
             if several and as_json:
                 JsonLines().write("summary", {"files": outcomes.to_json()})
@@ -108,12 +112,12 @@ def run(
         sys.exit(_SOME_FAILED)
 
 
-def _view(label: str, name: str, *, as_json: bool, quiet: bool, verbose: bool) -> Bar | JsonLines:
+def _view(label: str, name: str, *, as_json: bool, quiet: bool, verbose: bool, stopping: Callable[[], bool]) -> Bar | JsonLines:
     """What draws one video. label, name: what people call it on a bar, and in JSON; empty for a single one."""
     from vsr.views.json_lines import JsonLines
     from vsr.views.progress import Bar
 
-    return JsonLines(label=name) if as_json else Bar(quiet=quiet, verbose=verbose, label=label)
+    return JsonLines(label=name) if as_json else Bar(quiet=quiet, verbose=verbose, label=label, stopping=stopping)
 
 
 def _upscale(
@@ -124,9 +128,10 @@ def _upscale(
     draw: Callable[[str, str], Bar | JsonLines],
     *,
     as_json: bool,
+    tabled: bool,
     **how: bool,
 ) -> list[VsrError]:
-    """Upscale each, drawn; the errors of those that failed."""
+    """Upscale each, drawn; the errors of those that failed. tabled: a table at the end says why."""
     from models.errors import VsrError
     from pipelines.run.batch import upscale_videos
 
@@ -145,7 +150,9 @@ def _upscale(
                 continue
             view.close()
             failed.append(event)
-            if several and not stop.is_set():
+            if tabled:
+                echo(f"{file}: failed; why stands in the table at the end", err=True)
+            elif several and not stop.is_set():
                 report_error(event, as_json=as_json)
     finally:
         for view in views.values():
@@ -193,12 +200,14 @@ def plan(source: Path, output: Path | None, as_json: bool, measure: bool, **opti
         echo(f"  {text}")
     for text in (*planned.info.notes, *(f"left out: {d}" for d in planned.dropped)):
         echo(f"  {text}")
+    more = "vsr preview shows what it would look like" if measure else "--measure estimates time and size, vsr preview shows what it would look like"
+    echo(f"  {more}")
 
 
 @click.command()
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
 def presets(as_json: bool) -> None:
-    """List the settings files that come with vsr, for --config: name, what it is for, and what it was measured to do.
+    """List the settings files that come with vsr, for --config: name, what it is for, how fast it is and how large results get.
 
     Copy one, change it, and give the copy: the files say what every setting means.
 
@@ -210,10 +219,14 @@ def presets(as_json: bool) -> None:
 
     for preset in known():
         if as_json:
-            echo(json.dumps({"name": preset.name, "purpose": preset.purpose, "path": str(preset.path), "measured": list(preset.measured)}))
+            echo(
+                json.dumps(
+                    {"name": preset.name, "purpose": preset.purpose, "path": str(preset.path), "cost": preset.cost, "measured": list(preset.measured)}
+                )
+            )
             continue
         echo(f"{preset.name:<11} {preset.purpose}")
-        for line in preset.measured:
-            echo(f"{'':<11}   {line}")
+        if preset.cost:
+            echo(f"{'':<11}   {preset.cost}")
     if not as_json:
         echo(f"files: {known()[0].path.parent}" if known() else "none came with this installation")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -29,6 +30,16 @@ PORTRAIT: Any = SimpleNamespace(out_width=2160, out_height=3840, encoder=PLAN.en
 )
 def test_fields_are_filled_in(template: str, name: str) -> None:
     assert result_name(check_template(template), Path("in/film.mov"), ".mp4", PLAN) == name
+
+
+@pytest.mark.parametrize(("part", "name"), [
+    ((Fraction(0), Fraction(2)), "film.2160p.0m00s-0m02s.mp4"),
+    ((Fraction(3, 2), Fraction(754)), "film.2160p.0m01.5s-12m34s.mp4"),
+    ((Fraction(3661), Fraction(7323, 2) + Fraction(1, 3)), "film.2160p.1h01m01s-1h01m01.833s.mp4"),
+])  # fmt: skip
+def test_a_part_of_a_film_has_its_times_in_its_name(part: tuple[Fraction, Fraction], name: str) -> None:
+    assert result_name(DEFAULT_TEMPLATE, Path("film.mov"), ".mp4", PLAN, part) == name
+    assert result_name("{stem}{suffix}", Path("film.mov"), ".mp4", PLAN, part) == "film.mp4"
 
 
 def test_a_portrait_film_is_called_by_its_shorter_side() -> None:

@@ -5,10 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import av
 import pytest
 
 from models.errors import UsageError
-from pipelines.plan.settings import RunSettings, TargetSettings
+from pipelines.plan.settings import EncodeSettings, RunSettings, TargetSettings
 from pipelines.planner import video_planner
 from pipelines.planner.video_planner import chosen_model, plan_video
 from pipelines.probe import restoration_level
@@ -98,3 +99,38 @@ def test_levels_and_detail_outside_0_to_1_are_refused(settings: dict[str, float]
 
 def test_a_film_of_nothing_has_no_level_and_goes_through_the_usual_network(tmp_path: Path) -> None:
     assert restoration_level.estimate_level(probe(media.cfr(tmp_path / "tiny.mp4", frames=2, size=(32, 32))), full=False) is None
+
+
+def test_a_range_is_in_the_name_and_one_beyond_the_end_is_said_to_end_there(tmp_path: Path) -> None:
+    source = media.cfr(tmp_path / "in.mp4", frames=48, size=(64, 64))
+    plan = {part: plan_video(source, None, RunSettings(range=part, model="lanczos"))[0] for part in ("0-1", "0.5-9", "1-", "0-2")}
+    assert [Path(p.output).name for p in plan.values()] == [
+        f"in.2160p.{t}.mp4" for t in ("0m00s-0m01s", "0m00.5s-0m02s", "0m01s-0m02s", "0m00s-0m02s")
+    ]
+    said = {part: [n for n in p.info.notes if "ends at" in n] for part, p in plan.items()}
+    assert said == {"0-1": [], "0.5-9": ["--range 0.5-9: the video ends at 0:00:02.000, and so does the result"], "1-": [], "0-2": []}
+    with pytest.raises(UsageError, match="the video is 2.000 s long"):
+        plan_video(source, None, RunSettings(range="3-4", model="lanczos"))
+
+
+@pytest.mark.parametrize(("source_format", "options", "made"), [
+    ("rgb24", {}, "yuv420p"), ("gray", {}, "yuv420p"), ("rgb48be", {}, "yuv420p10le"), ("rgb24", {"pixel_format": "yuv444p"}, "yuv444p"),
+    ("rgb24", {"codec": "h264"}, "yuv420p"), ("rgb24", {"codec": "prores"}, "yuv444p10le"), ("rgb24", {"codec": "ffv1"}, "gbrp"),
+])  # fmt: skip
+def test_a_film_of_pictures_is_what_televisions_and_phones_show(tmp_path: Path, source_format: str, options: dict[str, str], made: str) -> None:
+    for number in range(3):
+        with av.open(str(tmp_path / f"p_{number}.png"), "w", format="image2") as output:
+            stream = output.add_stream("png", rate=1)
+            stream.width, stream.height, stream.pix_fmt = 72, 64, source_format
+            output.mux(stream.encode(media.picture(number, 72, 64).reformat(format=source_format)))
+            output.mux(stream.encode(None))
+    settings = RunSettings(target=TargetSettings(scale=1), model="identity", encode=EncodeSettings(**options))  # type: ignore[arg-type]
+    output = tmp_path / ("out.mkv" if "ffv1" in options.values() else "out.mov")
+    found = plan_video(tmp_path / "p_%d.png", output, settings)[0]
+    assert found.plan.out_pix_fmt == made
+    if made != "gbrp":
+        color = found.plan.out_color
+        assert (color.matrix, color.primaries, color.transfer, color.range) == (1, 1, 1, 1)
+    said = [n for n in found.info.notes if n.startswith("a film of pictures is 4:2:0")]
+    assert bool(said) == made.startswith("yuv420p")
+    assert all("--pixel-format yuv444p" in n for n in said)

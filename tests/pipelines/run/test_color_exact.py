@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 from pathlib import Path
 
+import av
 import numpy as np
 import pytest
 import torch
@@ -230,3 +231,21 @@ def test_yuv_becomes_rgb_and_rgb_becomes_yuv_by_the_tags(name: str, bits: int, t
     upscaled(middle, output, pixel_format=f"yuv444p{deep}", model="bicubic", scale=2)
     assert int(decoded(output)[0].colorspace) == (9 if primaries == 9 else 1)
     assert patches.differences(output).max() <= 1.0
+
+
+@pytest.mark.parametrize(("suffix", "codec"), [("png", "h264"), ("jpg", "h264"), ("jpg", "prores")])
+def test_a_film_of_pictures_has_their_colours(tmp_path: Path, suffix: str, codec: str) -> None:
+    """Case 30: the result's matrix is BT.709 and its range limited, whatever the pictures' are."""
+    for number in range(2):
+        rgb = patches.PATCHES.reshape(patches.ROWS, patches.COLUMNS, 3).repeat(patches.SIDE, 0).repeat(patches.SIDE, 1)
+        frame = av.VideoFrame.from_ndarray((rgb * 255).round().astype(np.uint8), format="rgb24")
+        with av.open(str(tmp_path / f"p_{number}.{suffix}"), "w", format="image2") as output:
+            stream = output.add_stream("png" if suffix == "png" else "mjpeg", rate=1, options={"qscale": "1"})
+            stream.width, stream.height, stream.pix_fmt = frame.width, frame.height, "rgb24" if suffix == "png" else "yuvj444p"
+            output.mux(stream.encode(frame if suffix == "png" else frame.reformat(format="yuvj444p", dst_colorspace=5)))
+            output.mux(stream.encode(None))
+    crf = {} if codec == "prores" else {"crf": 1.0, "preset": "ultrafast"}
+    upscaled(tmp_path / f"p_%d.{suffix}", tmp_path / "out.mov", model="bicubic", scale=2, codec=codec, **crf)
+    shown = decoded(tmp_path / "out.mov")[0]
+    assert (int(shown.colorspace), int(shown.color_range)) == (1, 1)
+    assert patches.differences(tmp_path / "out.mov").max() <= 1.5

@@ -9,7 +9,7 @@ import pytest
 from models.errors import MediaError, UsageError
 from pipelines.media import file_types
 from pipelines.plan.output_names import report_path
-from pipelines.run.inputs import Input, find_inputs
+from pipelines.run.inputs import Input, find_inputs, said_of_pictures
 
 
 @pytest.fixture
@@ -64,9 +64,32 @@ def test_what_is_named_twice_is_done_once(folder: Path) -> None:
 
 def test_nothing_found_is_said(folder: Path) -> None:
     (folder.parent / "empty").mkdir()
-    for path, said in ((folder.parent / "empty", "no video in this folder"), (folder / "*.webm", "no file is called like that")):
+    for path, said in ((folder.parent / "empty", "no video and no picture in this folder"), (folder / "*.webm", "no file is called like that")):
         with pytest.raises(MediaError, match=said):
             find_inputs([path], None)
+
+
+def test_a_folder_of_photos_means_the_photos(tmp_path: Path) -> None:
+    for name in ("a.jpg", "b.PNG", "b.2160p.png", "b.2160p.png.vsr.json", ".c.jpg", "up_1.png", "up_2.png", "up_%d.png.vsr.json", "notes.txt"):
+        (tmp_path / name).touch()
+    assert names(find_inputs([tmp_path], None)) == ["a.jpg", "b.PNG"]
+    assert said_of_pictures([tmp_path]) == []
+
+
+def test_pictures_beside_films_are_left_alone_and_named_with_the_pattern_to_type(folder: Path) -> None:
+    for name in ("poster.jpg", "fanart.jpg", "deep/cover.png"):
+        (folder / name).touch()
+    assert names(find_inputs([folder], None)) == ["a.MKV", "b.mp4"]
+    assert said_of_pictures([folder]) == [f"{folder}: 2 pictures beside the videos left alone; '{folder}/*.jpg' would take them"]
+    patterns = f"'{folder}/**/*.jpg' '{folder}/**/*.png'"
+    assert said_of_pictures([folder], recursive=True) == [f"{folder}: 3 pictures beside the videos left alone; {patterns} would take them"]
+
+
+def test_many_numbered_pictures_are_said_to_look_like_a_film(tmp_path: Path) -> None:
+    for number in range(30):
+        (tmp_path / f"shot_{number:03d}.png").touch()
+    (said,) = said_of_pictures([tmp_path])
+    assert f"30 numbered pictures, each upscaled by itself; {tmp_path}/shot_%03d.png would take them as a film" in said
 
 
 def test_several_never_share_one_file(folder: Path, tmp_path: Path) -> None:

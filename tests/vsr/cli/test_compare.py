@@ -6,11 +6,15 @@ import json
 import re
 from fractions import Fraction
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
+from pipelines.quality.blind_test import BlindTest
+from pipelines.quality.comparison import Measured
 from pipelines.quality.ratings import FORMAT
 from tests import media
+from vsr.cli import compare
 from vsr.cli.main import main
 
 
@@ -44,6 +48,14 @@ def test_figures_are_said_and_drawn_on_a_page_that_holds_everything(
     assert text.count("<before-after>") == len(re.findall(r"<section><h3>", text)) > 0
     assert not re.search(r"https?://|url\(|@import|src=\"(?!data:)|<link", text)
     assert "default-src 'none'" in text
+
+
+def test_how_long_it_takes_is_said_as_soon_as_that_is_known(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = iter(range(0, 1000, 2))
+    monkeypatch.setattr(compare, "time", SimpleNamespace(monotonic=lambda: float(next(clock))))
+    end = BlindTest("", ("a", "b"), (), (), ())
+    compare._show(iter([*(Measured(n, 300) for n in range(20)), end]), as_json=False)
+    assert capsys.readouterr().err.splitlines() == ["300 frames to measure, about 10 min 00 s in all"]
 
 
 def test_a_shifted_copy_ends_with_7_and_an_event_and_still_has_its_page(

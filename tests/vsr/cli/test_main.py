@@ -261,7 +261,7 @@ def test_one_bad_file_does_not_stop_the_others(here, tmp_path: Path) -> None:
 
 
 def test_a_folder_without_video_is_refused(here, tmp_path: Path) -> None:
-    here("run", tmp_path).refused(3, "no video in this folder")
+    here("run", tmp_path).refused(3, "no video and no picture in this folder")
 
 
 def test_several_inputs_need_a_folder(here, tmp_path: Path) -> None:
