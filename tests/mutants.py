@@ -77,6 +77,10 @@ _CUT = "tests/pipelines/media/test_container_check.py"
 _ENCODERS = "tests/pipelines/codec/test_hardware_encoder.py"
 _CHOICE = "tests/pipelines/planner/test_encoder_choice.py"
 _HARDWARE = "tests/pipelines/run/test_hardware_run.py"
+_TEXTS = "tests/pipelines/output/test_subtitle_text.py"
+_PLANNER = "tests/pipelines/planner/test_video_planner.py"
+_PROBE = "tests/pipelines/probe/test_probe.py"
+_ESTIMATE = "tests/pipelines/diagnostics/test_estimate.py"
 
 MUTANTS = (
     Mutant(
@@ -176,7 +180,7 @@ MUTANTS = (
     ),
     Mutant(
         21, "decode times may step back", "pipelines/output/stream_copy.py",
-        "        order.follow(packet)\n", "",
+        "    order.follow(packet)\n", "",
         f"{_TRACKS}::test_sound_whose_clock_steps_back_is_put_forward_and_said",
     ),
     Mutant(
@@ -947,8 +951,8 @@ MUTANTS = (
         f"{_LENGTH}::test_a_film_is_not_cut_by_bytes",
     ),
     Mutant(
-        60, "pictures take a bit a sample", "pipelines/planner/video_planner.py",
-        "share * plan.encoder.picture_bytes if bits is None else", "share * plan.out_width * plan.out_height / 8 if bits is None else",
+        60, "pictures take a bit a sample", "pipelines/planner/size_bound.py",
+        "frame = _HEADERS * encoder.picture_bytes", "frame = pixels / 8",
         f"{_LENGTH}::test_numbered_pictures_are_cut_by_their_bytes",
     ),
     Mutant(
@@ -1437,6 +1441,36 @@ MUTANTS = (
         66, "JPEG has the encoder's own quality", "pipelines/planner/encoder_options.py",
         '{**_quantiser(2), "huffman"', '{"huffman"',
         "tests/pipelines/codec/test_encoder.py::test_quality_that_a_preset_promises_reaches_the_encoder",
+    ),
+    Mutant(
+        63, "an MP4 without its index is any file", "pipelines/media/container_check.py",
+        'and not {b"moov", b"moof"} & {', "and False & {",
+        f"{_CUT}::test_a_recording_that_ended_before_its_index_is_named_as_such_with_what_helps",
+    ),
+    Mutant(
+        23, "subtitles that are shown at once hide each other", "pipelines/output/subtitle_text.py",
+        "end = min(stop, *(e for e, _ in self._shown))", "end = stop",
+        f"{_TEXTS}::test_what_is_shown_at_once_is_one_sample_and_nothing_is_shown_twice",
+    ),
+    Mutant(
+        30, "a film of pictures has the transfer of pictures", "pipelines/plan/color_tags.py",
+        "color.transfer == Transfer.SRGB:", "color.transfer == Transfer.BT709:",
+        f"{_PLANNER}::test_a_film_of_pictures_is_what_televisions_and_phones_show",
+    ),
+    Mutant(
+        2, "times that were rounded are a variable rate", "pipelines/media/video_info.py",
+        "return farthest > max(", "return True or farthest > max(",
+        f"{_PROBE}::test_a_constant_rate_whose_times_were_rounded_is_that_rate",
+    ),
+    Mutant(
+        72, "a part of a film takes the name of the whole", "pipelines/planner/video_planner.py",
+        "if settings.range is None or plan.encoder.is_picture:", "if settings.range is None or plan.encoder.is_picture or True:",
+        f"{_PLANNER}::test_a_range_is_in_the_name_and_one_beyond_the_end_is_said_to_end_there",
+    ),
+    Mutant(
+        49, "a disk that may be too small is not spoken of", "pipelines/run/chunk_loop.py",
+        "    if free < most:", "    if free < most // 16:",
+        f"{_ESTIMATE}::test_a_disk_that_may_be_too_small_is_said_and_one_that_is_refused",
     ),
 )  # fmt: skip
 
