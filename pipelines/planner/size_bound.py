@@ -12,8 +12,10 @@ if TYPE_CHECKING:
 __all__ = ["most_bytes"]
 
 
-_BITS_A_PIXEL = {"libx264": (0.8, 18.0), "libx265": (0.5, 19.0), "libsvtav1": (0.35, 26.0)}
+_BITS_A_PIXEL = {"h264": (0.8, 18.0), "hevc": (0.5, 19.0), "av1": (0.35, 26.0)}
 """(bits, at a CRF) that footage full of grain and motion takes at twice its size; most takes a fifth of it."""
+_IN_HARDWARE = 1.5
+"""Times as many by an encoder in hardware, at the same quality."""
 _CRF_THAT_HALVES = {True: 4.0, False: 6.0}
 """So much more, below and above that CRF, halves the bits of noise; SVT-AV1's scale is about as steep."""
 _AS_IT_WAS = 1.5
@@ -29,8 +31,9 @@ def most_bytes(info: VideoInfo, plan: Plan) -> int:
     """Finished chunks and the result together, which both lie on the disk at the end."""
     encoder = plan.encoder
     pixels = plan.out_width * plan.out_height
-    if encoder.name in _BITS_A_PIXEL:
-        bits, at = _BITS_A_PIXEL[encoder.name]
+    if encoder.codec in _BITS_A_PIXEL:
+        bits, at = _BITS_A_PIXEL[encoder.codec]
+        bits *= _IN_HARDWARE if encoder.maker else 1.0
         crf = float(encoder.options.get("crf", at))
         bits *= 2 ** ((at - crf) / _CRF_THAT_HALVES[crf < at])
         # What is enlarged further has no more to tell.
