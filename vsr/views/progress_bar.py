@@ -60,7 +60,7 @@ class _Paced(tqdm):  # type: ignore[type-arg, misc]
     @property
     def format_dict(self) -> dict[str, Any]:
         """What the line is made of."""
-        return {**super().format_dict, "rate": self._pace.rate}
+        return {**super().format_dict, "rate": self._pace.rate or 0.0}  # with None tqdm takes the mean since the start, with 0 it says "?"
 
 
 def bar(total: int, unit: str, stream: TextIO, label: str = "", *, done: int = 0) -> tqdm[Any]:

@@ -21,6 +21,19 @@ def test_on_a_terminal_it_is_drawn_in_place() -> None:
     assert "10/10" in stream.getvalue()
 
 
+def test_before_the_pace_is_known_no_time_left_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    stream, clock = Terminal(), [0.0]
+    with progress_bar.bar(250, "frame", stream) as drawn:
+        monkeypatch.setattr(drawn, "_time", lambda: clock[0])
+        for now, done in ((56.0, 1), (58.0, 2), (64.0, 6)):
+            clock[0] = now
+            drawn.update(done - drawn.n)
+            drawn.refresh()
+            said = stream.getvalue().rpartition("\r")[2]
+            assert ("<?, ?frame/s" in said) == (now < 60), said
+    assert "1.50s/frame" in said
+
+
 def test_elsewhere_nothing_is_written_over_and_short_work_says_nothing() -> None:
     stream = io.StringIO()
     with progress_bar.bar(10, "frame", stream) as drawn:
