@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import hashlib
+import io
 from dataclasses import dataclass
+from fractions import Fraction
 from typing import TYPE_CHECKING
 
+import av
 import numpy as np
 
 from models.errors import UsageError
-from pipelines.quality.comparison import cut_out
+from pipelines.frames.images import to_pixels
+from pipelines.frames.sample_values import to_values
+from pipelines.media.cicp import Matrix, Range
+from pipelines.quality.comparison import cut_out, differing_place, fitted_frames
 from pipelines.quality.paired_reader import Matched, fit, opened
 
 if TYPE_CHECKING:
@@ -24,6 +30,7 @@ __all__ = ["BlindTest", "Trial", "blind_test"]
 
 _SIDE_PX = (480, 640)
 """Of each picture: two of them stand side by side, at pixel size."""
+_CLIP_SECONDS = Fraction(3, 2)
 _LOOKS = 6
 """Moments of each part of the film among which the one is chosen that shows most of the difference."""
 
@@ -35,6 +42,8 @@ class Trial:
     seconds: float
     pictures: tuple[bytes, bytes]
     """PNG files of one place, at the pixels of the larger video: of the first result, of the second."""
+    clips: tuple[bytes, ...] = ()
+    """MP4 files (H.264) of the same place and the moments around, where they were asked for."""
 
 
 @dataclass(frozen=True)
@@ -49,10 +58,13 @@ class BlindTest:
     notes: tuple[str, ...]
 
 
-def blind_test(first: Path, second: Path, *, shots: int = 6, range_: str | None = None, align: Align = "pts") -> Iterator[Misaligned | BlindTest]:
+def blind_test(
+    first: Path, second: Path, *, shots: int = 6, range_: str | None = None, align: Align = "pts", clips: bool = False
+) -> Iterator[Misaligned | BlindTest]:
     """Choose one moment of each of `shots` equal parts, at the place where both differ most; yields first what does not line up.
 
-    range_, align: as in `compare`. Raises UsageError where no difference was found.
+    range_, align: as in `compare`. clips: show a second of motion, too, as flicker and crawling edges show in nothing else.
+    Raises UsageError where no difference was found.
     """
     matched = Matched([opened(first), opened(second)], range_=range_, align=align)
     yield from matched.findings
@@ -68,9 +80,35 @@ def blind_test(first: Path, second: Path, *, shots: int = 6, range_: str | None 
     trials = []
     for place, frames in zip(chosen, matched.frames(chosen), strict=True):
         (one, other), _ = cut_out(matched, frames, _SIDE_PX)
-        trials.append(Trial(matched.seconds(place), (one, other)))
+        moving = _clips(matched, place, differing_place(fitted_frames(matched, frames), _SIDE_PX)) if clips else ()
+        trials.append(Trial(matched.seconds(place), (one, other), moving))
     digest = hashlib.sha256(b"".join(hashlib.sha256(p).digest() for t in trials for p in t.pictures)).hexdigest()
     yield BlindTest(digest[:16], (matched.labels[0], matched.labels[1]), tuple(trials), tuple(matched.findings), tuple(matched.notes))
+
+
+def _clips(matched: Matched, place: int, box: tuple[int, int, int, int]) -> tuple[bytes, ...]:
+    """A second around a moment, of a place of each video, as browsers play it: H.264 at a quality that hides nothing."""
+    rate = Fraction(matched.films[0].info.rate).limit_denominator(1001)
+    count = min(len(matched.moments), max(2, round(rate * _CLIP_SECONDS)))
+    begin = min(max(0, place - count // 2), len(matched.moments) - count)
+    height, width = (side // 2 * 2 for side in box[2:])
+    buffers = [io.BytesIO() for _ in matched.films[:2]]
+    outputs = [av.open(buffer, "w", format="mp4") for buffer in buffers]
+    streams = []
+    for output in outputs:
+        stream = output.add_stream("libx264", rate=rate, options={"crf": "8", "preset": "veryfast"})
+        stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
+        stream.codec_context.colorspace, stream.codec_context.color_range = Matrix.BT709, Range.LIMITED
+        streams.append(stream)
+    for frames in matched.frames(range(begin, begin + count)):
+        for codes, film, output, stream in zip(fitted_frames(matched, frames), matched.films, outputs, streams, strict=False):
+            pixels = to_pixels(to_values(codes.crop(*box)), 0, film.tags.matrix)[:height, :width]
+            shown = av.VideoFrame.from_ndarray(np.ascontiguousarray(pixels), format="rgb24")
+            output.mux(stream.encode(shown.reformat(format="yuv420p", dst_colorspace=Matrix.BT709, dst_color_range=Range.LIMITED)))
+    for output, stream in zip(outputs, streams, strict=True):
+        output.mux(stream.encode(None))
+        output.close()
+    return tuple(buffer.getvalue() for buffer in buffers)
 
 
 def _difference(frames: list[Codes], size: tuple[int, int]) -> float:

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from pipelines.frames.video_reader import Footage
     from pipelines.quality.frame_alignment import Align
 
-__all__ = ["METRICS", "Compared", "Figures", "Measured", "Metric", "Moment", "compare", "cut_out"]
+__all__ = ["METRICS", "Compared", "Figures", "Measured", "Metric", "Moment", "compare", "cut_out", "differing_place", "fitted_frames"]
 
 
 _PEAK = 255.0
@@ -292,13 +292,21 @@ def cut_out(matched: Matched, frames: Sequence[Codes], most_px: tuple[int, int] 
 
     most_px: height and width of the place, or all of a smaller picture.
     """
-    width, height = matched.largest
+    fitted = fitted_frames(matched, frames)
+    box = differing_place(fitted, most_px)
+    cut = (to_pixels(to_values(c.crop(*box)), 0, f.tags.matrix) for c, f in zip(fitted, matched.films, strict=False))
+    return tuple(map(png, cut)), png(marked(to_pixels(to_values(fitted[0]), 0, matched.films[0].tags.matrix), *box))
+
+
+def fitted_frames(matched: Matched, frames: Sequence[Codes]) -> list[Codes]:
+    """Frames at the size of the largest video, all of one depth."""
     bits = max(c.bits for c in frames)
-    fitted = [fit(c, width, height, bits) for c in frames]
+    return [fit(c, *matched.largest, bits) for c in frames]
+
+
+def differing_place(fitted: Sequence[Codes], most_px: tuple[int, int]) -> tuple[int, int, int, int]:
+    """(top, left, height, width) of the place where frames of one size differ most from the first one."""
     truth = fitted[0].luma[0].astype(np.float32)
     error = sum((np.square(c.luma[0] - truth) for c in fitted[1:]), start=np.zeros_like(truth))
-    rows, columns = (min(most, side) for most, side in zip(most_px, (height, width), strict=True))
-    top, left = busiest(error, rows, columns)
-    cut = [c.crop(top, left, rows, columns) for c in fitted]
-    overview = marked(to_pixels(to_values(fitted[0]), 0, matched.films[0].tags.matrix), top, left, rows, columns)
-    return tuple(png(to_pixels(to_values(c), 0, f.tags.matrix)) for c, f in zip(cut, matched.films, strict=False)), png(overview)
+    rows, columns = (min(most, side) for most, side in zip(most_px, truth.shape, strict=True))
+    return *busiest(error, rows, columns), rows, columns

@@ -32,6 +32,7 @@ _EVERY_SECONDS = 1.0
 @click.option("--source", type=FilePath(), metavar="FILE", help="What results were made from; they are shrunk and held against it.")
 @click.option("--report", type=FilePath(), metavar="FILE", help="A page with curves and the worst moments, which opens from disk.")
 @click.option("--blind", is_flag=True, help="Make the page a blind test: random sides, ratings from 1 to 5, saved from the page.")
+@click.option("--clips", is_flag=True, help="Of a blind test: a second of motion in place of each picture, for what flickers or crawls.")
 @click.option("--shots", type=click.IntRange(1, 100), default=6, show_default=True, help="Of a blind test: so many moments, all over the film.")
 @click.option("--scores", is_flag=True, help="Instead: merge the ratings that pages of one blind test saved.")
 @click.option("--range", "range_", metavar="FROM-TO", help="Only a part, in seconds or [hh:]mm:ss[.fff].")
@@ -49,6 +50,7 @@ def compare(
     source: Path | None,
     report: Path | None,
     blind: bool,
+    clips: bool,
     shots: int,
     scores: bool,
     range_: str | None,
@@ -76,12 +78,14 @@ def compare(
         raise UsageError(f"{len(files)} file(s) given; expected two to compare (or --scores and files of ratings)")
     if blind and (report is None or reference is not None or source is not None):
         raise UsageError("--blind compares two results by eye: it needs --report FILE for its page, and takes neither --reference nor --source")
+    if clips and not blind:
+        raise UsageError("--clips is of a blind test; give --blind, too")
     refuse_input("--report", report, (*files, reference, source))
     events: Iterator[Measured | Misaligned | Compared | BlindTest]
     if blind:
         from pipelines.quality.blind_test import blind_test
 
-        events = blind_test(files[0], files[1], shots=shots, range_=range_, align=align)
+        events = blind_test(files[0], files[1], shots=shots, range_=range_, align=align, clips=clips)
     else:
         from pipelines.quality.comparison import compare as measure
 

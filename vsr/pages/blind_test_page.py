@@ -8,7 +8,7 @@ import secrets
 from typing import TYPE_CHECKING, Any
 
 from pipelines.quality.ratings import FORMAT
-from vsr.pages.html import document, picture
+from vsr.pages.html import clip, document, picture
 
 if TYPE_CHECKING:
     from pipelines.quality.blind_test import BlindTest
@@ -30,8 +30,8 @@ def blind_page(test: BlindTest) -> str:
     for trial in trials:
         byte = random.randrange(256)
         key.append(byte)
-        pictures = trial.pictures[::-1] if byte.bit_count() & 1 else trial.pictures
-        sides = "".join(f'<div class="side">{picture("to be judged", data)}</div>' for data in pictures)
+        shown = [clip("to be judged", data) for data in trial.clips] or [picture("to be judged", data) for data in trial.pictures]
+        sides = "".join(f'<div class="side">{element}</div>' for element in (shown[::-1] if byte.bit_count() & 1 else shown))
         parts.append(f'<article class="trial" hidden data-seconds="{trial.seconds:.3f}"><div class="sides">{sides}</div></article>')
     data = {"format": FORMAT, "test": test.id, "names": list(test.names), "key": base64.b64encode(bytes(key)).decode()}
     text = json.dumps(data).replace("<", "\\u003c")

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-__all__ = ["document", "overview", "picture", "slider"]
+__all__ = ["clip", "document", "overview", "picture", "slider"]
 
 
 def document(title: str, body: str, *, assets: Sequence[str] = ()) -> str:
@@ -19,12 +19,18 @@ def document(title: str, body: str, *, assets: Sequence[str] = ()) -> str:
     texts = [((files("vsr.pages") / "assets" / name).read_text(encoding="utf-8"), name) for name in names]
     style = "".join(text for text, name in texts if name.endswith(".css"))
     code = "".join(f"<script>\n{text.replace('</', '<' + chr(92) + '/')}</script>\n" for text, name in texts if name.endswith(".js"))
-    return _PAGE.format(title=html.escape(title), style=style, body=body, code=code)
+    return _PAGE.format(policy=_POLICY, title=html.escape(title), style=style, body=body, code=code)
 
 
 def picture(name: str, data: bytes) -> str:
     """A PNG file as an element."""
     return f'<img alt="{html.escape(name)}" src="data:image/png;base64,{base64.b64encode(data).decode()}">'
+
+
+def clip(name: str, data: bytes) -> str:
+    """An MP4 file as an element that plays over and over, without sound."""
+    address = f"data:video/mp4;base64,{base64.b64encode(data).decode()}"
+    return f'<video aria-label="{html.escape(name)}" loop muted playsinline preload="auto" src="{address}"></video>'
 
 
 def slider(names: Sequence[str], pictures: Sequence[bytes]) -> str:
@@ -37,13 +43,14 @@ def overview(data: bytes) -> str:
     return f'<p class="whole">{picture("the whole frame, with the part shown marked", data)}</p>' if data else ""
 
 
+_POLICY = "default-src 'none'; img-src data:; media-src data:; style-src 'unsafe-inline'; script-src 'unsafe-inline'"
 _PAGE = """<!doctype html>
 <html lang="en">
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <meta name="color-scheme" content="light dark">
 <meta name="generator" content="vsr">
-<meta http-equiv="Content-Security-Policy" content="default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src 'unsafe-inline'">
+<meta http-equiv="Content-Security-Policy" content="{policy}">
 <title>{title}</title>
 <style>{style}</style>
 <main>

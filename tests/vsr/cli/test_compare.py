@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import base64
+import io
 import json
 import re
 from fractions import Fraction
 from pathlib import Path
 from types import SimpleNamespace
 
+import av
+import numpy as np
 import pytest
 
 from pipelines.quality.blind_test import BlindTest
@@ -93,6 +97,23 @@ def test_a_blind_test_does_not_say_which_is_which(capsys: pytest.CaptureFixture[
     assert "truth" not in shown
     assert "coarse" not in shown
     assert text.count("truth.mkv") == 1  # for the result at the end
+
+
+def test_a_blind_test_shows_motion_where_asked_to(capsys: pytest.CaptureFixture[str], films: dict[str, Path], tmp_path: Path) -> None:
+    page = tmp_path / "test.html"
+    code, _, _ = vsr(capsys, "compare", films["truth"], films["coarse"], "--blind", "--clips", "--shots", "2", "--report", page)
+    assert code == 0
+    text = page.read_text(encoding="utf-8")
+    found = re.findall(r'<video [^>]*src="data:video/mp4;base64,([^"]+)"', text)
+    assert len(found) == 4
+    assert "media-src data:" in text
+    for data in found:
+        with av.open(io.BytesIO(base64.b64decode(data))) as container:
+            frames = [f.to_ndarray(format="gray").astype(int) for f in container.decode(video=0)]
+        assert len(frames) == 12
+        assert frames[0].shape == (64, 96)
+        assert np.abs(frames[0] - frames[6]).max() > 50
+    assert vsr(capsys, "compare", films["truth"], films["coarse"], "--clips")[0] == 2
 
 
 def test_a_blind_test_needs_a_page_and_takes_no_reference(capsys: pytest.CaptureFixture[str], films: dict[str, Path]) -> None:

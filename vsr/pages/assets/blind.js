@@ -15,7 +15,7 @@ const trials = [...document.querySelectorAll(".trial")].map((element, n) => {
   const trial = { element, swapped, seconds: Number(element.dataset.seconds), said: [0, 0] };
   [...sides.children].forEach((side, place) => {
     const where = ["first", "second"][place];
-    side.querySelector("img").alt = `the ${where} picture`;
+    side.querySelector("img, video")[side.querySelector("img") ? "alt" : "ariaLabel"] = `the ${where} picture`;
     const field = make("fieldset", { className: "rate" }), row = make("div");
     words.forEach((word, value) => {
       const label = make("label"), input = make("input", { type: "radio", name: `${n}-${where}`, value: value + 1, ariaLabel: `${where}: ${value + 1}, ${word}` });
@@ -35,7 +35,10 @@ function show() {
   const done = place === trials.length;
   find("test").hidden = done;
   find("result").hidden = !done;
-  trials.forEach((trial, n) => { trial.element.hidden = n !== place });
+  trials.forEach((trial, n) => {
+    trial.element.hidden = n !== place;
+    for (const clip of trial.element.querySelectorAll("video")) { if (n === place && clip.paused) { clip.currentTime = 0; clip.play() } else if (n !== place) clip.pause() }
+  });
   if (done) { sum(); return }
   find("place").textContent = `Pair ${place + 1} of ${trials.length}`;
   find("back").disabled = place === 0;
