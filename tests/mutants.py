@@ -57,6 +57,9 @@ _DATA = "tests/pipelines/datasets/test_training_data.py"
 _EXACT = "tests/pipelines/run/test_color_exact.py"
 _TILES = "tests/pipelines/planner/test_smaller_tiles.py"
 _ATOMIC = "tests/pipelines/storage/test_atomic_file.py"
+_DOWNLOAD = "tests/pipelines/storage/test_download.py"
+_FETCH = "tests/pipelines/model_files/test_install.py"
+_KNOWN = "tests/vsr/cli/test_known_models.py"
 _LOST = "tests/pipelines/run/test_nothing_lost.py"
 _DEVICE = "tests/pipelines/inference/test_upscaler.py"
 _PLAN_ID = "tests/pipelines/plan/test_plan_id.py"
@@ -152,6 +155,30 @@ MUTANTS = (
         89, "frames lost by hardware are not tried again", "pipelines/workers/stage_threads.py",
         "ResourceError(said) if self._is_hardware else", "ResourceError(said) if False else",
         f"{_HARDWARE}::test_an_encoder_that_keeps_failing_ends_the_run_with_what_does_without_it",
+    ),
+    Mutant(
+        90, "a download of another hash is kept", "pipelines/storage/download.py", "if _sha256(path) == sha256.lower():", "if True:",
+        f"{_DOWNLOAD}::test_a_file_of_another_hash_is_refused_and_not_kept",
+    ),
+    Mutant(
+        90, "redirections lead anywhere", "pipelines/storage/download.py", 'if not target.lower().startswith("https://"):', "if not target:",
+        f"{_DOWNLOAD}::test_a_redirection_to_anything_but_https_is_not_followed",
+    ),
+    Mutant(
+        90, "downloads have no end", "pipelines/storage/download.py", "if there > most:\n                        break", "",
+        f"{_DOWNLOAD}::test_a_server_that_does_not_say_the_length_is_stopped_at_the_promised_size",
+    ),
+    Mutant(
+        90, "each process fetches for itself", "pipelines/model_files/install.py", "fcntl.flock(lock, fcntl.LOCK_EX)", "pass",
+        f"{_FETCH}::test_several_calls_at_once_fetch_it_once",
+    ),
+    Mutant(
+        90, "a file put there by hand is taken unseen", "pipelines/model_files/install.py", "if found != entry.sha256:", "if not found:",
+        f"{_FETCH}::test_without_network_a_file_put_there_by_hand_is_taken",
+    ),
+    Mutant(
+        90, "commercial = true takes all licences", "pipelines/planner/video_planner.py", "    if settings.commercial:", "    if False:",
+        f"{_KNOWN}::test_get_fetches_by_name_and_a_run_takes_it_from_there",
     ),
     Mutant(
         23, "no trial before work", "pipelines/output/trial.py",

@@ -11,10 +11,11 @@ from typing import Any
 
 from models.errors import UsageError
 
-__all__ = ["INTERPOLATORS", "TRAINED", "Card", "file_name", "read_card", "sha256_of", "user_folder"]
+__all__ = ["COMMERCIAL_WORDS", "INTERPOLATORS", "TRAINED", "Card", "file_name", "read_card", "sha256_of", "user_folder"]
 
 
 TRAINED = Path(__file__).parents[1] / "trained"
+COMMERCIAL_WORDS = {"yes": "commercial use allowed", "no": "no commercial use", "unknown": "commercial use not stated"}
 INTERPOLATORS = {
     "identity": "the picture as it is, for re-encoding or for tests",
     "nearest": "nearest neighbour: hard pixels, for pixel art at whole factors",
@@ -60,6 +61,31 @@ class Card:
     def temporal(self) -> bool:
         """Looks at more than the frame itself."""
         return self.recurrent or bool(self.past or self.future)
+
+    @property
+    def licence(self) -> str:
+        """SPDX identifier of the weights' licence; empty where none is known."""
+        return "MIT" if self._is_shipped else str(self.more.get("licence", ""))
+
+    @property
+    def commercial(self) -> str:
+        """yes, no, unknown: whether that licence allows commercial use."""
+        found = str(self.more.get("commercial", ""))
+        return "yes" if self._is_shipped else found if found in {"yes", "no"} else "unknown"
+
+    @property
+    def author(self) -> str:
+        """Of a network from elsewhere, where that is known."""
+        return str(self.more.get("author", ""))
+
+    @property
+    def terms(self) -> str:
+        """The licence in words."""
+        return f"licence {self.licence or 'not known'}, {COMMERCIAL_WORDS[self.commercial]}"
+
+    @property
+    def _is_shipped(self) -> bool:
+        return self.architecture == "interpolation" or (bool(self.path) and Path(self.path).parent == TRAINED)
 
     @property
     def restores(self) -> bool:

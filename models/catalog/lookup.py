@@ -8,15 +8,23 @@ import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from models.catalog.card import INTERPOLATORS, TRAINED, Card, read_card, sha256_of, user_folder
+from models.catalog.model_index import close_names, entry_of_file, entry_of_name, shipped_index
 from models.errors import MediaError, UsageError
 
-__all__ = ["cards", "default_model", "find", "foreign", "restoring_model", "shipped_like"]
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from models.catalog.model_index import IndexEntry
+
+__all__ = ["cards", "default_model", "find", "foreign", "missing", "restoring_model", "shipped_like"]
 
 
 _DEFAULT_ON_CPU, _DEFAULT_ON_GPU = ("fast", "lanczos"), ("quality", "fast", "lanczos")
 """Families, of which the first one that is there is taken."""
+_WEIGHTS = {".safetensors", ".pth", ".pt", ".ckpt", ".bin"}
 _RESTORING = {"fast": "real-fast", "quality": "real"}
 """Family for clean sources -> the one of its size for footage that was compressed."""
 
@@ -58,14 +66,36 @@ def find(name_or_path: str) -> list[Card]:
     known = cards()
     # A name of ours before a file of that name, which may lie there unknown to whoever gives the command.
     found = [c for c in known if name_or_path in {c.name, c.family}]
-    if not found and (path.suffix in {".safetensors", ".pth", ".pt", ".ckpt", ".bin"} or path.exists()):
+    if not found and path.is_file():
+        return [_card_of_file(path)]
+    if not found and (entry := entry_of_name(shipped_index(), name_or_path)) is not None:
+        found = [c for c in known if c.name == entry.name]
+        if not found:
+            raise UsageError(
+                f"--model {name_or_path}: known, but not here yet: {entry.bytes / 1e6:.1f} MB from {entry.url} ({entry.terms}); "
+                f"`vsr models get {entry.name}` fetches it"
+            )
+    if not found and (path.suffix in _WEIGHTS or path.exists()):
         return [_card_of_file(path)]
     if not found:
-        names = sorted({c.family for c in known})
-        close = difflib.get_close_matches(name_or_path, [*names, *(c.name for c in known)], n=1)
-        hint = f"; did you mean {close[0]}?" if close else "."
-        raise UsageError(f"--model {name_or_path}: no such network{hint} There are: {', '.join(names)}; or give a weights file")
+        raise _unknown(name_or_path, known)
     return [_with_hash(card) for card in found]
+
+
+def missing(name: str, index: Sequence[IndexEntry] | None = None) -> IndexEntry | None:
+    """The entry of an index (default: the one that ships) that `--model NAME` means, where no network of that name is here."""
+    known = cards()
+    if any(name in {c.name, c.family} for c in known) or Path(name).is_file():
+        return None
+    entry = entry_of_name(shipped_index() if index is None else index, name)
+    return None if entry is None or any(c.name == entry.name for c in known) else entry
+
+
+def _unknown(name: str, known: list[Card]) -> UsageError:
+    names = sorted({c.family for c in known})
+    close = difflib.get_close_matches(name, [*names, *(c.name for c in known)], n=1) or close_names(shipped_index(), name)
+    hint = f"; did you mean {' or '.join(close)}?" if close else "."
+    return UsageError(f"--model {name}: no such network{hint} There are: {', '.join(names)}; `vsr models search` lists more; or give a weights file")
 
 
 def _with_hash(card: Card) -> Card:
@@ -88,7 +118,9 @@ def _card_of_file(path: Path) -> Card:
         if card.sha256 and card.sha256 != digest:
             raise MediaError(f"{path}: is not the file its card describes (SHA-256 {digest[:12]}…, card says {card.sha256[:12]}…)")
         return replace(card, sha256=digest)
-    return Card(**json.loads(foreign(path)))
+    card = Card(**json.loads(foreign(path)))
+    entry = entry_of_file(card.sha256)
+    return card if entry is None else replace(card, more={**card.more, "licence": entry.licence, "commercial": entry.commercial})
 
 
 def foreign(path: Path, *target: str) -> str:

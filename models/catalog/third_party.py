@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
 
-__all__ = ["describe", "load_foreign", "write_tensors"]
+__all__ = ["Counter", "describe", "load_foreign", "write_tensors"]
 
 
 _PROBE_PX = 128
@@ -103,7 +103,29 @@ def _in_fp32(forward: Callable[[Tensor], Tensor]) -> Callable[[Tensor], Tensor]:
     return precise
 
 
-def _halo_px(module: _Foreign) -> int | None:
+class Counter:
+    """Counts the arithmetic of single pictures (multiplications with additions as two, of all layers and attention)."""
+
+    def __init__(self) -> None:
+        self._seen: dict[int, int] = {}
+
+    def __call__(self, module: nn.Module, picture: Tensor) -> Tensor:
+        """Run it once, counted."""
+        from torch.utils.flop_counter import FlopCounterMode
+
+        with FlopCounterMode(display=False) as counter:
+            made: Tensor = module(picture)
+        self._seen[picture.shape[-1] * picture.shape[-2]] = counter.get_total_flops()
+        return made
+
+    @property
+    def gflop_per_megapixel(self) -> float:
+        """Of what grows with the picture, where two sizes were run: some networks fold their weights first, at any size."""
+        (small, few), (large, many) = min(self._seen.items()), max(self._seen.items())
+        return few / small / 1e3 if small == large else (many - few) / (large - small) / 1e3
+
+
+def _halo_px(module: _Foreign, counted: Counter) -> int | None:
     """Input pixels that a changed pixel reaches; None where it reaches the border of the test picture.
 
     Of a chain of convolutions their radii together; of any other network by experiment.
@@ -115,8 +137,8 @@ def _halo_px(module: _Foreign) -> int | None:
     picture = torch.rand(1, 3, size, size)
     changed = picture.clone()
     changed[..., size // 2, size // 2] = 1 - changed[..., size // 2, size // 2]
-    with torch.inference_mode():
-        difference = (module(picture) - module(changed)).abs().amax((0, 1)) > 1e-7
+    with torch.no_grad():
+        difference = (counted(module, picture) - module(changed)).abs().amax((0, 1)) > 1e-7
     rows = torch.nonzero(difference.any(1)).flatten() // module.scale
     columns = torch.nonzero(difference.any(0)).flatten() // module.scale
     if not len(rows):
@@ -126,14 +148,14 @@ def _halo_px(module: _Foreign) -> int | None:
     return None if reach >= size // 2 - 1 else reach + max(4, reach // 2)
 
 
-def _bf16_db(module: _Foreign) -> float:
+def _bf16_db(module: _Foreign, counted: Counter) -> float:
     """PSNR of the bf16 result against the fp32 one on a smooth picture with noise."""
     torch.manual_seed(0)
     size = -(-64 // module.multiple) * module.multiple
     ramp = torch.linspace(0, 1, size)
     picture = (0.8 * (ramp[:, None] + ramp[None]) / 2 + 0.1 * torch.rand(1, 3, size, size)).clamp(0, 1)
-    with torch.inference_mode():
-        exact = module(picture)
+    with torch.no_grad():
+        exact = counted(module, picture)
         with torch.autocast("cpu", torch.bfloat16):
             rough = module(picture).float()
     return float(-10 * torch.log10((exact - rough).square().mean() + 1e-12))
@@ -143,7 +165,8 @@ def describe(path: str) -> Card:
     """The card of a foreign checkpoint. Raises MediaError where spandrel does not know it."""
     module = _Foreign(path)
     parameters = sum(p.numel() for p in module.parameters())
-    low_db = _bf16_db(module)
+    counted = Counter()
+    low_db, halo_px = _bf16_db(module, counted), _halo_px(module, counted)
     return Card(
         name=Path(path).stem,
         scale=module.scale,
@@ -158,8 +181,8 @@ def describe(path: str) -> Card:
             "low_precision": low_db >= _LOW_PRECISION_DB,
             "deep_low_precision": low_db >= _DEEP_LOW_PRECISION_DB,
         },
-        gflop_per_megapixel=2 * parameters / 1000,
-        halo_px=_halo_px(module),
+        gflop_per_megapixel=round(counted.gflop_per_megapixel, 1),
+        halo_px=halo_px,
         more={"bf16_db": round(low_db, 1)},
     )
 

@@ -1,6 +1,7 @@
 """Networks written to files and installed from files.
 
 card_writer.py  writes weights and their card
-install.py      puts a third-party network into the user's folder
+index_list.py   a list of networks from a file or an address, or the one that ships
+install.py      puts networks into the user's folder: from a file, an address, the model index
 onnx_export.py  a network as an ONNX file
 """

@@ -1,64 +1,167 @@
-"""`adopt`: other people's or one's own weights, put into the user's folder of networks under a name."""
+"""`adopt` and `fetch`: networks put into the user's folder, from a file, from an address, or from the model index."""
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
-import hashlib
+import fcntl
 import os
 import shutil
 import tempfile
-import urllib.request
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from models.catalog.card import read_card, sha256_of, user_folder
 from models.catalog.lookup import cards, find, foreign
-from models.errors import MediaError, OutputError, UsageError
+from models.catalog.model_index import IndexEntry, entry_of_file
+from models.errors import MediaError, OutputError, ResourceError, UsageError
 from pipelines.model_files.card_writer import to_toml
 from pipelines.storage.atomic_file import write_atomically
+from pipelines.storage.download import download
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
     from models.catalog.card import Card
 
-__all__ = ["adopt", "remove"]
+__all__ = ["Fetched", "Fetching", "adopt", "download_folder", "fetch", "remove"]
 
 
-_TIMEOUT_SECONDS = 60
-_MOST_BYTES = 2 << 30
+@dataclass(frozen=True)
+class Fetching:
+    """Event: a download goes on."""
+
+    entry: IndexEntry
+    bytes: int
+    """That are here."""
+    waiting: bool = False
+    """For another process that fetches the same file."""
 
 
-def adopt(source: str, *, name: str = "", sha256: str = "") -> Card:
+@dataclass(frozen=True)
+class Fetched:
+    """Event, the last one of a network."""
+
+    card: Card
+    new: bool
+    """It was not here before."""
+
+
+def download_folder() -> Path:
+    """Where downloads lie until they are complete, and where a file may be put by hand on a machine without network."""
+    return user_folder() / "downloads"
+
+
+def fetch(entry: IndexEntry) -> Iterator[Fetching | Fetched]:
+    """Bring a network of the index into the user's folder, where `--model NAME` finds it; several processes may ask for the same.
+
+    A file of the right name and hash in `download_folder` is taken instead of the one at the address.
+    Raises UsageError where another network has the name, MediaError where the file is not what the index says, ResourceError where it
+    can't be reached, OutputError for the disk.
+    """
+    folder = download_folder()
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with contextlib.ExitStack() as stack:
+            lock = stack.enter_context(open(folder / f"{entry.sha256}.lock", "wb"))
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                yield Fetching(entry, 0, waiting=True)
+                fcntl.flock(lock, fcntl.LOCK_EX)
+            card = _installed(entry)
+            if card is not None:
+                yield Fetched(card, new=False)
+                return
+            given = folder / entry.file
+            if given.exists():
+                found = sha256_of(given)
+                if found != entry.sha256:
+                    raise MediaError(f"{given}: is not the file of {entry.name}: its SHA-256 is {found}, not {entry.sha256}; replace or remove it")
+                yield Fetched(_keep_known(given, entry), new=True)
+                return
+            part = folder / f"{entry.sha256}.part"
+            yield from _download(entry, part, given)
+            whole = part.with_suffix(entry.suffix)
+            os.replace(part, whole)
+            try:
+                yield Fetched(_keep_known(whole, entry), new=True)
+            finally:
+                whole.unlink(missing_ok=True)
+    except OSError as error:
+        raise OutputError(f"{folder}: can't be written: {error.strerror or error}") from None
+
+
+def _download(entry: IndexEntry, part: Path, by_hand: Path) -> Iterator[Fetching]:
+    try:
+        for there in download(entry.url, part, sha256=entry.sha256, size=entry.bytes):
+            yield Fetching(entry, there)
+    except ResourceError as error:
+        raise ResourceError(
+            f"{error}; or bring the file from a machine that reaches it, put it here as {by_hand}, and give the command again"
+        ) from None
+
+
+def _installed(entry: IndexEntry) -> Card | None:
+    """The card of a network that was fetched before. Raises UsageError where another one has its name."""
+    card = next((c for c in cards() if entry.name in {c.name, c.family}), None)
+    if card is not None and card.more.get("source_sha256") != entry.sha256:
+        raise UsageError(
+            f"{entry.name}: there is another network of this name, {card.path or 'a classical one'}; `vsr models remove {entry.name}` would make room"
+            if Path(card.path).parent == user_folder()
+            else f"{entry.name}: this is the name of a network that comes with vsr; a list of networks must use another"
+        )
+    return card
+
+
+def _keep_known(path: Path, entry: IndexEntry) -> Card:
+    card = find(str(path))[0]
+    if card.scale != entry.scale:
+        raise MediaError(f"{entry.name}: the list says x{entry.scale}, the file is x{card.scale}; the list is wrong")
+    facts = {"description": entry.description, "author": entry.author, "licence": entry.licence, "commercial": entry.commercial, "source": entry.url}
+    return _keep(path, card, entry.name, facts)
+
+
+def adopt(source: str, *, name: str = "", sha256: str = "", facts: Mapping[str, str] | None = None) -> Card:
     """Check a weights file or an https address, and keep it as a network that `--model NAME` finds.
 
     name: what to call it, FAMILY-xSCALE; default: the file's own name. sha256: of the file; must be given for an address.
+    facts: licence and commercial, where they are known; of a file in the model index they are.
     Returns the card of what was kept. Raises UsageError for a name that is taken or a missing hash, MediaError where the file
-    is not what the hash says or no network, OutputError where it can't be fetched or written.
+    is not what the hash says or no network, ResourceError where it can't be reached, OutputError where it can't be written.
     """
     with tempfile.TemporaryDirectory(prefix="vsr-models-") as folder:
         if source.startswith(("http://", "https://")):
-            path = _fetch(source, Path(folder), sha256)
+            if not sha256:
+                raise UsageError(f"{source}: weights from elsewhere are only taken with their hash; give --sha256 as their author publishes it")
+            file = source.partition("?")[0].rpartition("/")[2]
+            path = Path(folder) / (file if file.strip(".") else "weights")  # "..", too, may stand at the end of an address
+            for _ in download(source, path, sha256=sha256):
+                pass
         else:
             path = Path(source)
             if not path.is_file():
                 raise UsageError(f"{source}: no such file")
-        found = sha256_of(path)
-        if sha256 and found != sha256.lower():
-            raise MediaError(f"{source}: its SHA-256 is {found}, not the one given; it is damaged or another file")
+            found = sha256_of(path)
+            if sha256 and found != sha256.lower():
+                raise MediaError(f"{source}: its SHA-256 is {found}, not the one given; it is damaged or another file")
         card = find(str(path))[0]
-        chosen = _name(name or path.stem, card.scale)
-        return _keep(path, card, chosen)
+        entry = entry_of_file(sha256_of(path))
+        known = {"licence": entry.licence, "commercial": entry.commercial, "author": entry.author} if entry is not None else {}
+        return _keep(path, card, _name(name or path.stem, card.scale), {**known, **(facts or {})})
 
 
 def remove(name: str) -> list[Path]:
-    """Delete a network that `adopt` kept; the files that are gone. Raises UsageError for one that is not the user's own, OutputError."""
+    """Delete a network that `adopt` or `fetch` kept; the files that are gone. Raises UsageError for one that is not the user's own, OutputError."""
     known = [c for c in cards() if c.name == name] or [c for c in cards() if c.family == name]
     own = [c for c in known if c.path and Path(c.path).parent == user_folder()]
     if known and not own:
-        raise UsageError(f"{name}: comes with vsr and stays; only networks that `vsr models add` kept can be removed")
+        raise UsageError(f"{name}: comes with vsr and stays; only networks that `vsr models add` or `get` kept can be removed")
     if len(own) != 1:
         mine = ", ".join(c.name for c in (own or cards()) if c.path and Path(c.path).parent == user_folder())
         raise UsageError(f"{name}: {'which of' if own else 'no such network of your own; there are:'} {mine or 'none'}{'?' if own else ''}")
-    gone = [path for suffix in (".toml", ".safetensors") if (path := Path(own[0].path).with_suffix(suffix)).exists()]
+    gone = [path for suffix in (".toml", ".safetensors", ".onnx") if (path := Path(own[0].path).with_suffix(suffix)).exists()]
     for path in gone:
         try:
             path.unlink()
@@ -76,39 +179,18 @@ def _name(wanted: str, scale: int) -> str:
     return name
 
 
-def _fetch(address: str, folder: Path, sha256: str) -> Path:
-    """Download into `folder`, at most 2 GiB."""
-    if not address.startswith("https://"):
-        raise UsageError(f"{address}: expected an https address")
-    if not sha256:
-        raise UsageError(f"{address}: weights from elsewhere are only taken with their hash; give --sha256 as their author publishes it")
-    name = address.partition("?")[0].rpartition("/")[2]
-    path = folder / (name if name.strip(".") else "weights")  # "..", too, may stand at the end of an address
-    digest, size = hashlib.sha256(), 0
-    try:
-        with urllib.request.urlopen(address, timeout=_TIMEOUT_SECONDS) as answer, open(path, "wb") as file:  # noqa: S310 - https only, as checked
-            while block := answer.read(1 << 20):
-                size += len(block)
-                if size > _MOST_BYTES:
-                    raise OutputError(f"{address}: is larger than 2 GiB; download it by other means and give the file")
-                digest.update(block)
-                file.write(block)
-    except (OSError, urllib.error.URLError) as error:
-        raise OutputError(f"{address}: can't be fetched: {getattr(error, 'reason', None) or error}") from None
-    return path
-
-
-def _keep(path: Path, card: Card, name: str) -> Card:
-    """Weights as safetensors, and a card beside them."""
+def _keep(path: Path, card: Card, name: str, facts: Mapping[str, str]) -> Card:
+    """Weights as safetensors, and a card beside them that has the facts."""
     weights = user_folder() / f"{name}.safetensors"
     if os.path.lexists(weights):
         raise UsageError(f"{weights}: is already there, without a card; move it away, or choose another --name")
+    source_sha256 = sha256_of(path)
     if path.suffix == ".safetensors":
         write_atomically(weights, lambda partial: shutil.copyfile(path, partial), parents=True)
     else:
         write_atomically(weights, lambda partial: foreign(path, str(partial)), parents=True)
-    table = {k: v for k, v in dataclasses.asdict(card).items() if k not in {"name", "path", "more"}}
-    table |= {"sha256": sha256_of(weights), **card.more}
+    table: dict[str, Any] = {k: v for k, v in dataclasses.asdict(card).items() if k not in {"name", "path", "more"}}
+    table |= {"sha256": sha256_of(weights), **card.more, **facts, "source_sha256": source_sha256}
     write_atomically(weights.with_suffix(".toml"), to_toml(table).encode(errors="replace"))
     kept = read_card(weights.with_suffix(".toml"))
     _try(kept)

@@ -153,6 +153,8 @@ class RunSettings:
     """How much damage networks that restore are to take away, 0 to 1; "auto": as much as the film's frames show."""
     detail: float = 0.5
     """Of networks with a faithful and a crisp set of weights: from the one (0) to the other (1)."""
+    commercial: bool = False
+    """Take only networks whose licence allows commercial use."""
     convert_subtitles: bool = False
     """Make plain timed text of SubRip and ASS where the result is an MP4 or MOV, which hold no other."""
     drop_incompatible: bool = False

@@ -5,6 +5,7 @@ encoder_options.py      which encoder, pixel format and options
 encoder_choice.py       software or a GPU's encoder: what --encoder auto comes to, and why
 geometry.py             target size and sample aspect ratio
 hardware_options.py     options of hardware encoders, by maker and codec
+licences.py             on what terms networks may be used: refusals and notes
 plan_builder.py         facts and choices -> Plan
 resources.py            cores, memory and devices, and the workers they allow
 size_bound.py           how much disk a run takes at most

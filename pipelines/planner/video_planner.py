@@ -31,6 +31,7 @@ from pipelines.planner.container_selection import another_container, container_o
 from pipelines.planner.encoder_choice import proven_encoder, wanted_maker
 from pipelines.planner.encoder_options import choose_encoder, film_of_pictures, lost_bits, result_format
 from pipelines.planner.geometry import square_size, target_size, upright_sar
+from pipelines.planner.licences import licence_notes, refuse_licences
 from pipelines.planner.plan_builder import make_plan
 from pipelines.planner.resources import computing_device, cuda_devices
 from pipelines.planner.size_bound import most_bytes
@@ -117,6 +118,8 @@ def _plan(source: Path, output: Path | None, settings: RunSettings, info: VideoI
     color, assumed = resolve(tags, decoded, height=info.height, codec=info.codec, picture=still or info.made_of_pictures)
     model, level, said_of_level = _restoring(settings, info, full=color.range == Range.FULL)
     cards = [find(name.strip()) for name in model.split(",")]
+    if settings.commercial:
+        refuse_licences([c for choice in cards for c in choice])
     learned = any(c.sha256 for choice in cards for c in choice)
     if settings.crop_bars and decoded.is_float:
         raise UsageError("--crop-bars can't look at OpenEXR; leave it out")
@@ -366,6 +369,7 @@ def _warnings(info: VideoInfo, plan: Plan) -> list[str]:
         found.append("the rotation tag is applied to the pixels")
     if plan.color.transfer in HDR_TRANSFERS and any(s.card.sha256 for s in plan.stages):
         found.append(f"{Transfer(plan.color.transfer).name} goes through the networks as it is; they have learned from SDR")
+    found += licence_notes(plan)
     beside = sum(s.type == "video" for s in info.streams) if info.is_picture or plan.encoder.is_picture else 0
     if beside:
         found.append(f"the result is made of its main picture; {beside} beside it (alpha, depth, a thumbnail) are left out")

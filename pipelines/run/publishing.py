@@ -27,6 +27,7 @@ from pipelines.storage.atomic_file import sync_folder, write_atomically
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from models.catalog.card import Card
     from pipelines.output.stream_copy import Passed
     from pipelines.plan.settings import RunSettings
     from pipelines.run.chunk_loop import MadeChunks
@@ -86,6 +87,11 @@ def _mark(plan_id: str, result: Path | None) -> str:
     return plan_id if result is None else f"{plan_id} {result.stat().st_ino}"
 
 
+def _origin(card: Card) -> dict[str, str]:
+    """Which network it is, and on what terms its weights may be used."""
+    return {"name": card.name, "sha256": card.sha256, "licence": card.licence, "commercial": card.commercial}
+
+
 def publish_result(
     planned: Planned,
     made: MadeChunks,
@@ -107,6 +113,7 @@ def publish_result(
         report = verify(journal.result, plan, info, made.records, passed, full=settings.verify == "full", stop=stop)
         summary = {
             "plan": plan.id, "asked": journal.asked, "id_format": ID_FORMAT, "tile": [*reversed(plan.tile_px)], "bytes": 0,
+            "networks": [_origin(s.card) for s in plan.stages],
             "concealed": concealed, "flaw": info.flaw, "dropped": list(planned.dropped), **asdict(report),
         }  # fmt: skip
         yield Phase("bringing it to the disk")

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from vsr.cli.command_group import CommandGroup
+from vsr.cli.known_models import get_models, model_info, search_models
 from vsr.cli.options import FilePath, RestorationLevel
 from vsr.cli.terminal import echo
 from vsr.views.text import printable
@@ -197,21 +198,24 @@ def export(
 @click.argument("source", metavar="FILE|URL")
 @click.option("--sha256", default="", help="Of the file; must be given for an address.")
 @click.option("--name", default="", help="What to call it; default: the file's own name. -xSCALE is added.")
-def add_model(source: str, sha256: str, name: str) -> None:
+@click.option("--licence", default="", metavar="NAME", help="Of the weights, such as CC-BY-4.0; known of files in `vsr models search`.")
+@click.option("--commercial", type=click.Choice(["yes", "no"]), help="Whether the licence allows commercial use.")
+def add_model(source: str, sha256: str, name: str, licence: str, commercial: str | None) -> None:
     """Keep a weights file as a network that --model finds by name.
 
     Example: vsr models add film-x2.safetensors --name film
     """
     from pipelines.model_files.install import adopt
 
-    card = adopt(source, name=name, sha256=sha256)
-    echo(f"{card.name}: x{card.scale}, {card.architecture}, {card.parameters / 1e3:.0f} K parameters, kept as {card.path}")
+    facts = {key: value for key, value in (("licence", licence), ("commercial", commercial)) if value}
+    card = adopt(source, name=name, sha256=sha256, facts=facts)
+    echo(f"{card.name}: x{card.scale}, {card.architecture}, {card.parameters / 1e3:.0f} K parameters, kept as {card.path}; {card.terms}")
 
 
 @click.command(name="remove")
 @click.argument("name", metavar="NAME")
 def remove_model(name: str) -> None:
-    """Delete a network that `vsr models add` kept; those that come with vsr stay.
+    """Delete a network that `vsr models add` or `get` kept; those that come with vsr stay.
 
     Example: vsr models remove film-x2
     """
@@ -251,6 +255,6 @@ def models_table(
         write_atomically(output, text.encode(errors="replace"))
 
 
-models.add_command(add_model)
-models.add_command(remove_model)
+for _command in (search_models, model_info, get_models, add_model, remove_model):
+    models.add_command(_command)
 models.add_command(models_table)

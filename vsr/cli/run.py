@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from vsr.cli.known_models import bring
 from vsr.cli.options import FilePath, Place, run_options, settings_of
 from vsr.cli.terminal import echo
 from vsr.views.text import printable
@@ -60,11 +61,12 @@ _output_template = click.option(
 @click.option("--verify", type=click.Choice(["seams", "full"]), help="Decode the result around seams (default), or all of it.")
 @click.option("--overwrite", is_flag=True, help="Replace an output that is there; resumable work is kept.")
 @click.option("--fresh", is_flag=True, help="Throw away earlier work and results, and begin anew.")
+@click.option("-y", "--yes", is_flag=True, help="Fetch networks of `vsr models search` that --model names and that are not here, without asking.")
 @click.option("-q", "--quiet", is_flag=True, help="Only errors.")
 @click.option("-v", "--verbose", is_flag=True, help="The plan in full, and every chunk as it is finished.")
 def run(
     inputs: tuple[Path | Url, ...], output: Path | Url | None, as_json: bool, overwrite: bool, fresh: bool, quiet: bool, verbose: bool,
-    recursive: bool, summary: Path | None, allow_url: bool, staging: Path | None, **options: Any,
+    recursive: bool, summary: Path | None, allow_url: bool, staging: Path | None, yes: bool, **options: Any,
 ) -> None:  # fmt: skip
     """Upscale videos, pictures, folders of videos, or whatever a pattern in quotes means ("shows/**/*.mkv").
 
@@ -86,6 +88,7 @@ def run(
     from vsr.views.run_summary import Summary
 
     settings = settings_of(options)
+    bring(settings.model, yes=yes, asks=False if as_json else None)
     found = find_inputs(inputs, output, recursive=recursive, allow_url=allow_url, staging=staging)
     if not quiet and not as_json:
         for text in said_of_pictures(inputs, recursive=recursive):

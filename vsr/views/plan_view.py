@@ -24,6 +24,7 @@ def plan_table(event: Planned) -> dict[str, Any]:
         "size": [plan.out_width, plan.out_height],
         "frames": plan.frame_count,
         "models": [s.card.name for s in plan.stages],
+        "licences": {s.card.name: {"licence": s.card.licence, "commercial": s.card.commercial} for s in plan.stages},
         "tile": [*reversed(plan.tile_px)],
         "encoder": plan.encoder.name,
         "encoder_options": plan.encoder.options,
@@ -57,6 +58,7 @@ def plan_details(event: Planned) -> list[str]:
     lengths = [c.frame_count * plan.per_frame for c in plan.chunks]
     return [
         f"networks: {', '.join(sizes)}; tiles of {tile_text(plan.tile_px)}",
+        *dict.fromkeys(f"{s.card.name}: {s.card.terms}" for s in plan.stages),
         f"encoder: {plan.encoder.name} {' '.join(options)}",
         f"chunks: {len(lengths)} of {min(lengths)} to {max(lengths)} frames, from {len(plan.spans)} decoder runs",
         f"result: {event.output}",

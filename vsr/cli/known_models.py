@@ -1,0 +1,250 @@
+"""`vsr models search`, `info` and `get`: networks of the model index; and `bring`, which offers to fetch what a command names."""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from vsr.cli.terminal import echo
+from vsr.views.text import printable, size_text
+
+if TYPE_CHECKING:
+    from models.catalog.card import Card
+    from models.catalog.model_index import IndexEntry
+
+__all__ = ["bring", "get_models", "model_info", "search_models"]
+
+
+_INDEX = click.option(
+    "--index",
+    "place",
+    default="",
+    envvar="VSR_MODEL_INDEX",
+    metavar="FILE|URL",
+    help="A list of your own instead of the one that ships; also VSR_MODEL_INDEX.",
+)
+_JSON = click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
+_REFERENCE = "fast-x2"
+"""Costs are said as multiples of this network's."""
+
+
+@click.command(name="search")
+@click.argument("words", nargs=-1, metavar="[WORDS]...")
+@click.option("--for", "purpose", type=click.Choice(["film", "game", "animation", "restore"]), help="Only networks for this footage.")
+@click.option("--commercial", is_flag=True, help="Only networks whose licence allows commercial use.")
+@_INDEX
+@_JSON
+def search_models(words: tuple[str, ...], purpose: str | None, commercial: bool, place: str, as_json: bool) -> None:
+    """List third-party networks that can be fetched by name: those with all of the words in name, author, licence or description.
+
+    Networks with a * are here already. Cost is the arithmetic of a frame, as a multiple of that of fast-x2.
+
+    \b
+    Example: vsr models search --for animation --commercial
+             vsr models search nomos x4
+    """
+    from models.catalog.lookup import cards
+    from models.catalog.model_index import search
+    from pipelines.model_files.index_list import read_index
+
+    entries = read_index(place)
+    found = search(entries, words, purpose=purpose or "", commercial=commercial)
+    here = {c.name for c in cards()}
+    if as_json:
+        for entry in found:
+            echo(json.dumps(_table(entry, here=entry.name in here)))
+        return
+    if not found:
+        echo(f"none of the {len(entries)} networks in the list fits; try fewer words, or `vsr models search` for all of them")
+        return
+    rows = [
+        (
+            f"{'*' if e.name in here else ' '} {e.name}",
+            f"x{e.scale}",
+            _cost(e.gflop_per_megapixel),
+            size_text(e.bytes),
+            e.licence or "no licence stated",
+        )
+        for e in found
+    ]
+    rows.insert(0, ("  name", "scale", "cost", "file", "licence"))
+    widths = [max(len(row[n]) for row in rows) for n in range(5)]
+    for row, text in zip(rows, ["what it is for", *(e.description for e in found)], strict=True):
+        cells = (row[0].ljust(widths[0]), *(row[n].rjust(widths[n]) for n in (1, 2, 3)), row[4].ljust(widths[4]), text)
+        echo("  ".join(cells))
+    echo("`vsr models info NAME` says more of one, `vsr models get NAME` fetches it, `vsr preview FILM --models fast,NAME` tries it")
+
+
+@click.command(name="info")
+@click.argument("name", metavar="NAME")
+@_INDEX
+@_JSON
+def model_info(name: str, place: str, as_json: bool) -> None:
+    """Show what is known of a network: what it is for, cost, licence, and where its file lies.
+
+    Example: vsr models info realesr-animevideov3
+    """
+    import dataclasses
+
+    from models.catalog.lookup import cards
+    from models.catalog.model_index import entry_of_name
+    from pipelines.model_files.index_list import read_index
+
+    known = cards()
+    ours = [c for c in known if name in {c.name, c.family}]
+    entry = None if ours else entry_of_name(read_index(place), name)
+    ours = ours or [c for c in known if entry is not None and c.name == entry.name]
+    if ours:
+        for card in ours:
+            echo(json.dumps({**dataclasses.asdict(card), "licence": card.licence, "commercial": card.commercial}) if as_json else _card_text(card))
+        return
+    if entry is None:
+        raise _unknown(name, place)
+    echo(json.dumps(_table(entry, here=False)) if as_json else _entry_text(entry))
+
+
+@click.command(name="get")
+@click.argument("names", nargs=-1, required=True, metavar="NAME...")
+@_INDEX
+@_JSON
+def get_models(names: tuple[str, ...], place: str, as_json: bool) -> None:
+    """Fetch networks by name, once: https, with the hash of the list, resumed where an earlier download broke off.
+
+    \b
+    Example: vsr models get realesr-general-x4v3
+             vsr models get --index https://intranet.example/networks.toml house-style-x2
+    Without network access, the message says where to put a file that was fetched elsewhere.
+    """
+    from models.catalog.lookup import cards
+    from models.catalog.model_index import entry_of_name
+    from pipelines.model_files.index_list import read_index
+
+    entries = read_index(place)
+    wanted = []
+    for name in names:  # all of them are known before the first is fetched
+        entry = entry_of_name(entries, name)
+        if entry is None:
+            raise _unknown(name, place)
+        wanted.append(entry)
+    before = {c.name for c in cards()}
+    for entry in wanted:
+        card = _fetch(entry)
+        if as_json:
+            echo(json.dumps({**_table(entry, here=True), "path": card.path}))
+        else:
+            state = "is here already" if card.name in before else f"x{card.scale}, kept as {card.path}"
+            echo(f"{card.name}: {state}; licence: {entry.terms}. To use it: --model {card.name}")
+
+
+def bring(model: str, *, yes: bool, asks: bool | None = None) -> None:
+    """Fetch the networks of `--model` that the index knows and that are not here: with `yes`, or asked for on a terminal.
+
+    asks: whether somebody can answer; None: where standard input and standard error are a terminal.
+    Raises UsageError, which says what to type, where nobody allows it.
+    """
+    import os
+
+    from models.catalog.lookup import missing
+    from models.errors import UsageError
+    from pipelines.model_files.index_list import read_index
+
+    place = os.environ.get("VSR_MODEL_INDEX", "")
+    for name in model.split(","):
+        entry = missing(name.strip(), read_index(place) if place else None)
+        if entry is None:
+            continue
+        if not yes:
+            if not (sys.stdin.isatty() and sys.stderr.isatty() if asks is None else asks):
+                raise UsageError(
+                    f"--model {entry.name}: known, but not here yet: {size_text(entry.bytes)} from {entry.url} ({entry.terms}); "
+                    f"`vsr models get {entry.name}` fetches it, and so does --yes with this command"
+                )
+            echo(f"{entry.name} is not here yet: {size_text(entry.bytes)} from {entry.url}\nlicence: {entry.terms}; by {entry.author}", err=True)
+            if not click.confirm("Fetch it now?", default=True, err=True):
+                raise UsageError(f"--model {entry.name}: was not fetched; choose another --model, such as fast")
+        card = _fetch(entry)
+        echo(f"{card.name}: kept as {card.path}", err=True)
+
+
+def _fetch(entry: IndexEntry) -> Card:
+    """Fetch one, drawn on standard error where that is a terminal."""
+    from pipelines.model_files.install import Fetched, fetch
+
+    drawn = sys.stderr.isatty()
+    card: Card | None = None
+    for event in fetch(entry):
+        if isinstance(event, Fetched):
+            card = event.card
+        elif event.waiting:
+            echo(f"{entry.name}: another process is fetching it; waiting for that one", err=True)
+        elif drawn:
+            click.echo("\r\x1b[K" + printable(f"{entry.name}: {event.bytes / 1e6:.1f} of {entry.bytes / 1e6:.1f} MB"), nl=False, err=True)
+    if drawn:
+        click.echo("\r\x1b[K", nl=False, err=True)
+    assert card is not None
+    return card
+
+
+def _unknown(name: str, place: str) -> Exception:
+    from models.catalog.lookup import cards
+    from models.catalog.model_index import close_names
+    from models.errors import UsageError
+    from pipelines.model_files.index_list import read_index
+
+    if any(name in {c.name, c.family} for c in cards()):
+        return UsageError(f"{name}: is here already, and needs no download; `vsr models` lists all that are")
+    entries = read_index(place)
+    close = close_names(entries, name)
+    hint = f"did you mean {' or '.join(close)}? " if close else ""
+    where = f"the list {place}" if place else f"the list of {len(entries)}"
+    return UsageError(f"{name}: no network of this name in {where}; {hint}`vsr models search` shows them all")
+
+
+def _cost(gflop: float) -> str:
+    """As a multiple of the smallest network's that ships."""
+    times = gflop / _reference()
+    return f"{times:.0f} x" if times >= 1.5 else f"{times:.1f} x"
+
+
+def _reference() -> float:
+    from models.catalog.lookup import find
+
+    return find(_REFERENCE)[0].gflop_per_megapixel
+
+
+def _table(entry: IndexEntry, *, here: bool) -> dict[str, Any]:
+    import dataclasses
+
+    return {**dataclasses.asdict(entry), "here": here}
+
+
+def _entry_text(entry: IndexEntry) -> str:
+    return "\n".join([
+        entry.name,
+        f"  {entry.description}",
+        f"  for {', '.join(entry.purposes)}; enlarges by {entry.scale}; {entry.architecture}" if entry.scale > 1 else
+        f"  for {', '.join(entry.purposes)}; keeps the size; {entry.architecture}",
+        f"  cost: {entry.gflop_per_megapixel:.0f} GFLOP a megapixel of input, {_cost(entry.gflop_per_megapixel)} that of {_REFERENCE}",
+        f"  licence: {entry.terms}; by {entry.author}",
+        f"  file: {entry.url}, {size_text(entry.bytes)}",
+        f"  SHA-256: {entry.sha256}",
+        f"  not here yet: `vsr models get {entry.name}` fetches it",
+    ])  # fmt: skip
+
+
+def _card_text(card: Card) -> str:
+    size = f"enlarges by {card.scale}" if card.scale > 1 else "keeps the size" if card.scale == 1 else "any size"
+    lines = [
+        card.name,
+        f"  {card.description}",
+        f"  {size}; {card.architecture}" + (f", {card.parameters / 1e3:.0f} K parameters" if card.parameters else ""),
+    ]
+    if card.gflop_per_megapixel:
+        lines.append(f"  cost: {card.gflop_per_megapixel:.0f} GFLOP a megapixel of input, {_cost(card.gflop_per_megapixel)} that of {_REFERENCE}")
+    lines.append(f"  {card.terms}" + (f"; by {card.author}" if card.author else ""))
+    if card.path:
+        lines.append(f"  file: {card.path}")
+    return "\n".join(lines)
