@@ -192,18 +192,79 @@ MUTANTS = (
     ),
     Mutant(
         23, "a remedy is named untried", "pipelines/planner/container_selection.py",
-        '        if not any(s.packet_count or s.type == "attachment" for s, _ in misfits):\n            return', "        if True:\n            return",
+        "        if not found.lost:\n", "        if True:\n",
         f"{_TRACKS}::test_a_remedy_is_named_only_where_it_was_tried_and_works",
     ),
     Mutant(
-        23, "tracks without packets are refused", "pipelines/planner/video_planner.py",
-        'if s.packet_count or s.type == "attachment"] if not picture', "if True] if not picture",
+        23, "tracks without packets are refused", "pipelines/planner/container_selection.py",
+        'if s.packet_count or s.type == "attachment"]', "if True]",
         f"{_TRACKS}::test_a_track_without_packets_that_does_not_fit_is_left_out_and_said",
     ),
     Mutant(
         23, "holes in PCM are not looked for", "pipelines/output/trial.py",
         "or stream.drift <= UNHEARD_DRIFT", "or stream.drift >= 0",
         f"{_TRACKS}::test_pcm_with_a_hole_is_kept_out_of_mp4_which_would_close_it",
+    ),
+    Mutant(
+        20, "VP9 keeps its size between key frames", "pipelines/probe/probe.py",
+        "    elif resizes:", "    elif False:",
+        f"{_FACTS}::test_a_size_that_vp9_tells_between_key_frames_is_refused_before_work",
+    ),
+    Mutant(
+        20, "JPEG 2000 keeps its size", "pipelines/media/bitstream.py",
+        'if codec == "jpeg2000":', "if False:",
+        f"{_FACTS}::test_codecs_whose_packets_say_their_size_are_refused_at_once[in.mkv-jpeg2000-yuv420p-other7]",
+    ),
+    Mutant(
+        20, "CineForm keeps its size", "pipelines/media/bitstream.py",
+        'if codec == "cfhd":', "if False:",
+        f"{_FACTS}::test_codecs_whose_packets_say_their_size_are_refused_at_once[in.mov-cfhd-yuv422p10le-other8]",
+    ),
+    Mutant(
+        63, "a recording that ends inside a packet is always refused", "pipelines/probe/probe.py",
+        "if flaw is not None and seen.tail and not ending and", "if False and",
+        f"{_CUT}::test_a_recording_that_ends_inside_a_packet_of_sound_or_of_a_picture_not_begun_is_done",
+    ),
+    Mutant(
+        63, "a recording that ends inside a picture passes", "pipelines/probe/probe.py",
+        "(flaw.spared or flaw.cut_track not in {-1, stream.id})", "True",
+        f"{_CUT}::test_a_recording_that_ends_inside_a_packet_of_sound_or_of_a_picture_not_begun_is_done",
+    ),
+    Mutant(
+        63, "last frames are not looked at", "pipelines/probe/probe.py",
+        "    ending = _damaged_end(seen.tail, setup, pixels)\n", '    ending = ""\n',
+        f"{_CUT}::test_a_recording_whose_last_picture_breaks_off_is_refused_before_work[ts-libx264]",
+    ),
+    Mutant(
+        63, "a Matroska file without its last B-frames is whole", "pipelines/media/container_check.py",
+        "            return replace(_cut(file.size, declared or start + size), at_the_end=False), file.size",
+        "            return _cut(file.size, declared or start + size), file.size",
+        f"{_CUT}::test_a_container_that_was_cut_by_its_last_frames_does_not_look_whole[in.mkv]",
+    ),
+    Mutant(
+        65, "damage that was counted is found again after hours", "pipelines/planner/video_planner.py",
+        "    _refuse_damage(info, plan)\n", "",
+        f"{_CUT}::test_frames_that_are_counted_and_damaged_are_refused_before_work_where_they_are_wanted",
+    ),
+    Mutant(
+        25, "a timecode that no film refers to is lost", "pipelines/output/muxer.py",
+        "    _tag_timecode(output, video, source, plan, info)\n", "",
+        f"{_TRACKS}::test_a_timecode_track_that_no_film_refers_to_is_kept_and_one_without_a_timecode_is_named",
+    ),
+    Mutant(
+        25, "a part has the timecode of the whole", "pipelines/output/muxer.py",
+        "later_timecode(said, plan.start_frame, info.rate)", "later_timecode(said, 0, info.rate)",
+        f"{_TRACKS}::test_a_part_begins_at_its_own_timecode",
+    ),
+    Mutant(
+        23, "holes in LPCM are not looked for", "pipelines/output/trial.py",
+        "is_divisible(stream.codec) or stream.codec in REWRAPPED", "is_divisible(stream.codec)",
+        f"{_TRACKS}::test_lpcm_with_a_hole_is_kept_out_of_mov_which_would_close_it[in.ts-s302m-mpegts]",
+    ),
+    Mutant(
+        23, "in the trial packets without a length overlap", "pipelines/probe/packet_index.py",
+        "end = max((t + (p.duration or step)", "end = max((t + (p.duration or 0)",
+        f"{_TRACKS}::test_sound_of_smpte_302_is_rewrapped_with_the_same_samples[.mov-16]",
     ),
     Mutant(
         21, "decode times may step back", "pipelines/output/stream_copy.py",
@@ -845,7 +906,7 @@ MUTANTS = (
     Mutant(
         63, "a file that ends early is taken for whole", "pipelines/planner/video_planner.py",
         '    if info.flaw and settings.on_corrupt == "fail":', "    if False:",
-        "tests/pipelines/media/test_container_check.py::test_a_film_that_is_cut_short_is_refused_or_upscaled_as_far_as_it_goes[ts-0.5]",
+        "tests/pipelines/media/test_container_check.py::test_a_film_that_is_cut_short_is_refused_or_upscaled_as_far_as_it_goes[mkv-0.5]",
     ),
     Mutant(
         65, "HEVC hides broken slices", "pipelines/codec/decoder.py",
@@ -1451,7 +1512,7 @@ MUTANTS = (
     ),
     Mutant(
         29, "a result goes where its tracks do not fit", "pipelines/planner/container_selection.py",
-        "    if other is None:\n        return usual, []\n", "    return usual, []\n",
+        "    if not others or not first.lost:\n", "    if True:\n",
         f"{_TAGS}::test_a_result_goes_where_every_track_fits_and_that_is_said",
     ),
     Mutant(

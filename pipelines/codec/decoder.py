@@ -248,6 +248,10 @@ def picture_planes(frame: VideoFrame, pixels: PixelFormat) -> list[np.ndarray]:
     return views
 
 
+_MOST_NAMED = 10
+"""Damaged frames that are named by number."""
+
+
 @dataclass(frozen=True)
 class Promise:
     """What a stretch of video must give: these timestamps, in this order, once each."""
@@ -269,6 +273,16 @@ class Promise:
         pts, (first, tick) = self.pts[place], self.clock
         at = f"at frame {self.number + place} ({float((pts - first) * tick):.3f} s, pts {pts})"
         return MediaError(f"{what} {at}; {remedy or 'cut the file there and upscale the parts'}")
+
+    def damage(self, pts: Iterable[int]) -> CorruptError:
+        """The error that names damaged frames, all of which were promised."""
+        place = {p: self.number + n for n, p in enumerate(self.pts)}
+        numbers = [place[p] for p in pts if p in place]
+        first = self.pts[numbers[0] - self.number]
+        more = f" and {len(numbers) - _MOST_NAMED} more" if len(numbers) > _MOST_NAMED else ""
+        named = ", ".join(map(str, numbers[:_MOST_NAMED])) + more
+        what = f"frame {named} is damaged (pts {first})" if len(numbers) == 1 else f"frames {named} are damaged (from pts {first})"
+        return CorruptError(f"{what}; --on-corrupt conceal would keep what the decoder made of it")
 
 
 def deliver(frames: Iterable[Frame], promise: Promise, *, conceal: bool = False) -> Iterator[Frame]:
@@ -299,7 +313,7 @@ def deliver(frames: Iterable[Frame], promise: Promise, *, conceal: bool = False)
         if frame.change:
             raise promise.refuse(len(promise.pts) - len(waiting), frame.change)
         if frame.corrupt and not conceal:
-            raise _damage(promise, [frame.pts, *(f.pts for _, f in _corrupt(enumerate(frames)))])
+            raise promise.damage([frame.pts, *(f.pts for _, f in _corrupt(enumerate(frames)))])
         waiting.popleft()
         last = frame
         yield frame
@@ -319,20 +333,6 @@ def _corrupt(frames: Iterable[tuple[int, Frame]]) -> Iterator[tuple[int, Frame]]
         yield from ((number, frame) for number, frame in frames if frame.corrupt)
 
 
-_MOST_NAMED = 10
-
-
-def _damage(promise: Promise, pts: Iterable[int]) -> CorruptError:
-    """Names the damaged frames of a stretch, all that were promised."""
-    place = {p: promise.number + n for n, p in enumerate(promise.pts)}
-    numbers = [place[p] for p in pts if p in place]
-    first = promise.pts[numbers[0] - promise.number]
-    more = f" and {len(numbers) - _MOST_NAMED} more" if len(numbers) > _MOST_NAMED else ""
-    named = ", ".join(map(str, numbers[:_MOST_NAMED])) + more
-    what = f"frame {named} is damaged (pts {first})" if len(numbers) == 1 else f"frames {named} are damaged (from pts {first})"
-    return CorruptError(f"{what}; --on-corrupt conceal would keep what the decoder made of it")
-
-
 def _deliver_by_order(frames: Iterable[Frame], promise: Promise, *, conceal: bool) -> Iterator[Frame]:
     number, last = -1, None
     stop = promise.first + len(promise.pts)
@@ -343,7 +343,7 @@ def _deliver_by_order(frames: Iterable[Frame], promise: Promise, *, conceal: boo
         if frame.change:
             raise promise.refuse(number - promise.first, frame.change)
         if frame.corrupt and not conceal:
-            raise _damage(promise, [promise.pts[n - promise.first] for n in (number, *(n for n, _ in _corrupt(counted)))])
+            raise promise.damage([promise.pts[n - promise.first] for n in (number, *(n for n, _ in _corrupt(counted)))])
         last = frame
         yield Frame(promise.pts[number - promise.first], frame.planes, frame.corrupt, frame.captions)
     for place in range(max(number + 1, promise.first), stop):

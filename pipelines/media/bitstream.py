@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from pipelines.media.cicp import HdrMetadata
 
-__all__ = ["caption_nal", "captions_of", "film_header", "insert_captions", "insert_hdr", "is_clean_point", "nal_length_size", "nal_units"]
+__all__ = ["caption_nal", "captions_of", "film_header", "insert_captions", "insert_hdr", "is_clean_point", "nal_length_size", "nal_units", "resizes"]
 
 
 _H264_IDR, _H264_SEI = 5, 6
@@ -85,8 +85,12 @@ _AV1_SEQUENCE, _AV1_METADATA = 1, 5
 _AV1_LIGHT_LEVEL, _AV1_MASTERING_DISPLAY = 1, 2
 _SEI_OF_THE_FILM = frozenset({47, _SEI_MASTERING_DISPLAY, _SEI_LIGHT_LEVEL, 147})
 """Display orientation, mastering display, content light level, alternative transfer characteristics (H.265 annex D)."""
-_HEADER_AT = {"vp8": slice(3, 10), "vp9": slice(0, 9), "prores": slice(8, 28), "dnxhd": slice(0x18, 0x2C), "png": slice(8, 33)}
+_HEADER_AT = {"vp8": slice(3, 10), "vp9": slice(0, 10), "prores": slice(8, 28), "dnxhd": slice(0x18, 0x2C), "png": slice(8, 33)}
 """Where packets of a codec keep size, format and colour."""
+_JPEG2000_SIZE = b"\xff\x4f\xff\x51"
+"""Start of codestream and the segment SIZ (ITU-T T.800, annex A)."""
+_CFHD_SHAPE = frozenset({b"\x00\x14", b"\x00\x15", b"\x00\x46", b"\x00\x54"})
+"""Tags of width, height, precision and encoded format (SMPTE ST 2073-1)."""
 
 
 def film_header(codec: str, data: bytes, length_size: int) -> bytes:
@@ -114,7 +118,51 @@ def film_header(codec: str, data: bytes, length_size: int) -> bytes:
         return data[start : data.find(b"\x00\x00\x01", start + 4)] if start >= 0 else b""
     if codec == "mjpeg":
         return _jpeg_frame_header(data)
+    if codec == "jpeg2000":
+        start = data.find(_JPEG2000_SIZE)
+        return data[start : start + 4 + int.from_bytes(data[start + 4 : start + 6], "big")] if start >= 0 else b""
+    if codec == "cfhd":
+        pairs = (data[at : at + 4] for at in range(0, min(len(data), 1024), 4))
+        return b"".join(pair for pair in pairs if pair[:2] in _CFHD_SHAPE)
     return data[_HEADER_AT.get(codec, slice(0, 0))]
+
+
+def resizes(codec: str, data: memoryview) -> bool:
+    """Whether a packet holds a frame that is no key frame and tells a size of its own, as live encoders do when the line gets slow.
+
+    Only VP9 is looked at (bitstream specification 0.6, clauses 6.2 and 7.2): a frame usually has the size of its first reference.
+    """
+    return codec == "vp9" and any(map(_tells_a_size, _vp9_frames(data)))
+
+
+def _vp9_frames(data: memoryview) -> Iterator[memoryview]:
+    """The frames of a packet, which may be a superframe (annex B): its last byte tells how many lengths of how many bytes stand before it."""
+    mark = data[-1] if len(data) else 0
+    count, length = (mark & 7) + 1, (mark >> 3 & 3) + 1
+    index = 2 + count * length
+    if mark & 0xE0 != 0xC0 or len(data) <= index or data[-index] != mark:
+        yield data
+        return
+    at, sizes = 0, data[1 - index : -1]
+    for place in range(0, len(sizes), length):
+        size = int.from_bytes(sizes[place : place + length], "little")
+        yield data[at : at + size]
+        at += size
+
+
+def _tells_a_size(frame: memoryview) -> bool:
+    head = int.from_bytes(bytes(frame[:8]).ljust(8, b"\0"), "big")
+
+    def bits(at: int, count: int = 1) -> int:
+        return head >> 64 - at - count & (1 << count) - 1
+
+    at = 4 + (bits(2, 2) == 3)
+    if bits(0, 2) != 2 or bits(at) or not bits(at + 1):  # no frame of VP9, one that is shown again, a key frame
+        return False
+    shown, resilient, at = bits(at + 2), bits(at + 3), at + 4
+    alone = not shown and bits(at)
+    at += (not shown) + 2 * (not resilient)
+    return bool(alone) or not bits(at + 20)  # behind 8 flags and three references of 4 bits
 
 
 def _is_of_the_film(payload: bytes) -> bool:

@@ -2,7 +2,8 @@
 
 Demuxers search for the next thing they know behind damage, and end without a word where a file does; frames would be lost in silence.
 Only headers are read, and the clusters that have a checksum. Matroska: RFC 9559 and RFC 8794 (EBML); MP4: ISO/IEC 14496-12 clause 4.2;
-MPEG-TS: ISO/IEC 13818-1 clause 2.4.3; FLV: Adobe's Video File Format Specification 10.1, annex E.4; AVI: Microsoft's RIFF.
+MPEG-TS: ISO/IEC 13818-1 clause 2.4.3; FLV: Adobe's Video File Format Specification 10.1, annex E.4; AVI: Microsoft's RIFF;
+ASF: Microsoft's ASF 1.2, section 3.2 and 5; MXF: SMPTE ST 377-1, clause 7; Ogg: RFC 3533; GIF: CompuServe's GIF89a; Y4M: yuv4mpeg(5).
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["Flaw", "flaw_of", "header_bytes", "lacks_index"]
+__all__ = ["Flaw", "flaw_of", "header_bytes", "lacks_index", "tells_lengths"]
 
 
 @dataclass(frozen=True)
@@ -26,15 +27,24 @@ class Flaw:
     """Behind the file's name: "ends early: …"."""
     at_the_end: bool = False
     """Cut short, or followed by something else: what is missing may be of no account."""
+    spared: bool = False
+    """What is missing had not begun: as far as the container tells, all that did is whole."""
+    cut_track: int = -1
+    """Its number in the container (the PID of a TS packet), where only one is cut; -1 where there is no telling."""
 
 
 def flaw_of(path: str | os.PathLike[str], format_name: str) -> Flaw | None:
     """The first flaw of a file that FFmpeg's demuxer `format_name` reads; None where there is none, or lengths tell nothing."""
-    walk = {"matroska": _matroska, "mov": _mp4, "mpegts": _mpegts, "flv": _flv, "avi": _avi}.get(format_name.partition(",")[0])
+    walk = _WALKS.get(format_name.partition(",")[0])
     if walk is None:
         return None
     with open(path, "rb", buffering=0) as file:
         return walk(_File(file.fileno()))
+
+
+def tells_lengths(format_name: str) -> bool:
+    """Whether a flaw that `flaw_of` does not find is none: the container tells how long each packet is, and MPEG-TS does not."""
+    return format_name.partition(",")[0] in {"matroska", "mov", "flv", "avi"}
 
 
 def header_bytes(path: str | os.PathLike[str]) -> int:
@@ -195,7 +205,7 @@ def _cluster(file: _File, at: int, declared: int | None, tracks: frozenset[int])
     while at < stop:
         found = _element(file, at)
         if found is None and file.size - at < 12:
-            return _cut(file.size, declared or at + 12), file.size
+            return replace(_cut(file.size, declared or at + 12), at_the_end=False), file.size
         if found is not None and declared is None and found[0] in _TOP - _IN_CLUSTER:
             return None, at  # of unknown length: it ends where the next one begins
         if found is None or found[0] not in _IN_CLUSTER or found[2] is None:
@@ -205,7 +215,7 @@ def _cluster(file: _File, at: int, declared: int | None, tracks: frozenset[int])
         if declared is not None and start + size > declared:
             return _broken(at), stop
         if start + size > file.size:
-            return _cut(file.size, declared or start + size), file.size
+            return replace(_cut(file.size, declared or start + size), at_the_end=False), file.size
         if _is_of_no_track(file, name, start, tracks):
             return _broken(at), stop
         if name == _CRC and at == begin and size == 4 and declared is not None and declared <= file.size:
@@ -262,7 +272,13 @@ def _mpegts(file: _File) -> Flaw | None:
         for offset in range(min(length, max(0, len(head) - 4 * length))):
             if all(head[offset + lead + n * length] == 0x47 for n in range(4)):
                 part = (file.size - offset) % length
-                return Flaw(f"ends early: in the middle of a packet, {part} of {length} bytes are there", at_the_end=True) if part else None
+                if not part:
+                    return None
+                begun = file.read(file.size - part + lead, 3)
+                flags = int.from_bytes(begun[1:], "big") if part >= lead + 3 else -1
+                text = f"ends early: in the middle of a packet, {part} of {length} bytes are there"
+                # Bit 14: the packet begins a new picture or block of sound.
+                return Flaw(text, at_the_end=True, spared=flags > 0 and bool(flags & 0x4000), cut_track=flags & 0x1FFF if flags > 0 else -1)
     return None
 
 
@@ -285,3 +301,87 @@ def _avi(file: _File) -> Flaw | None:
     size = int.from_bytes(file.read(4, 4), "little")
     # A recorder that was stopped leaves 0 or the largest number here.
     return _cut(file.size, size + 8) if file.size < size + 8 < 0xFFFFFFFF and size < 0x7FFFFFFF else None
+
+
+_ASF_DATA = bytes.fromhex("3626b2758e66cf11a6d900aa0062ce6c")
+
+
+def _asf(file: _File) -> Flaw | None:
+    """Packets of one size behind the header; an index may follow."""
+    at = int.from_bytes(file.read(16, 8), "little")
+    head = file.read(at, 24)
+    size = int.from_bytes(head[16:], "little")
+    # A live stream that was saved does not know its size.
+    return _cut(file.size, at + size) if head[:16] == _ASF_DATA and at + size > file.size and size < 1 << 56 else None
+
+
+_MXF_PARTITION = bytes.fromhex("060e2b34020501010d01020101")
+
+
+def _mxf(file: _File) -> Flaw | None:
+    """The header tells where the footer is, behind all frames, once the file was closed."""
+    head = file.read(0, 64)
+    if head[:13] != _MXF_PARTITION:
+        return None
+    start = 17 + (head[16] & 0x7F if head[16] & 0x80 else 0)
+    footer = int.from_bytes(head[start + 24 : start + 32], "big")
+    return replace(_cut(file.size, footer), at_the_end=False) if footer >= file.size else None
+
+
+def _ogg(file: _File) -> Flaw | None:
+    at = 0
+    while at < file.size:
+        head = file.read(at, 27 + 255)
+        if head[:4] != b"OggS":
+            return _broken(at)
+        end = at + 27 + head[26] + sum(head[27 : 27 + head[26]]) if len(head) > 26 else at + 27
+        if end > file.size:
+            return replace(_cut(file.size, end), at_the_end=False)
+        at = end
+    return None
+
+
+def _gif(file: _File) -> Flaw | None:
+    head = file.read(0, 13)
+    at = 13 + (3 << (head[10] & 7) + 1 if len(head) > 10 and head[10] & 0x80 else 0)
+    while at < file.size:
+        kind, *rest = file.read(at, 11)
+        if kind == 0x3B:
+            return None
+        if kind == 0x2C and len(rest) > 8:
+            at += 11 + (3 << (rest[8] & 7) + 1 if rest[8] & 0x80 else 0)
+        elif kind == 0x21:
+            at += 2
+        elif kind == 0x2C:
+            return replace(_cut(file.size, at + 11), at_the_end=False)
+        else:
+            return _broken(at)
+        while (length := file.read(at, 1)) != b"\0":
+            if not length:
+                return replace(_cut(file.size, at + 1), at_the_end=False)
+            at += 1 + length[0]
+        at += 1
+    return None
+
+
+def _y4m(file: _File) -> Flaw | None:
+    """All frames of one size, each behind a line of its own."""
+    line, _, rest = file.read(0, 4096).partition(b"\n")
+    said = {field[:1]: field[1:] for field in line.split()[1:]}
+    width, height, color = (said.get(key, b"") for key in (b"W", b"H", b"C"))
+    if not (width.isdigit() and height.isdigit() and rest.startswith(b"FRAME\n")):
+        return None
+    luma = int(width) * int(height)
+    across, down = {b"422": (2, 1), b"444": (1, 1), b"411": (4, 1)}.get(color[:3], (2, 2))
+    chroma = 0 if color.startswith(b"mono") else 2 * -(-int(width) // across) * -(-int(height) // down)
+    samples = luma * (2 if color == b"444alpha" else 1) + chroma
+    stride = samples * (2 if color[4:].isdigit() and color != b"mono8" else 1) + 6
+    part = (file.size - len(line) - 1) % stride
+    return replace(_cut(file.size, file.size - part + stride), at_the_end=False) if part else None
+
+
+_WALKS = {
+    "matroska": _matroska, "mov": _mp4, "mpegts": _mpegts, "flv": _flv, "avi": _avi, "asf": _asf, "mxf": _mxf, "ogg": _ogg, "gif": _gif,
+    "yuv4mpegpipe": _y4m,
+}  # fmt: skip
+"""By FFmpeg's demuxer."""

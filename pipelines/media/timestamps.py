@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from fractions import Fraction
 from typing import TYPE_CHECKING
 
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
 
     Packet: TypeAlias = av.Packet[Any]
 
-__all__ = ["CLOCKED", "EpochClock"]
+__all__ = ["CLOCKED", "EpochClock", "later_timecode"]
 
 
 CLOCKED = ("mpegts", "mpeg")
@@ -62,3 +63,27 @@ class EpochClock:
         """What to add to the times of that stream's latest packet, in its own ticks."""
         offset = self._offsets[self._epoch_of.get(stream.index, 0)]
         return round(offset / Fraction(stream.time_base or 1)) if offset else 0
+
+
+_TIMECODE = re.compile(r"(\d\d):(\d\d):(\d\d)([:;.])(\d\d)")
+
+
+def later_timecode(timecode: str, frames: int, rate: Fraction) -> str:
+    """The timecode some frames later (SMPTE ST 12-1); empty where it is none.
+
+    rate: frames a second. Drop-frame counting, with ";" before the frames, leaves out two numbers a minute at 29.97 Hz, four at 59.94, but in
+    every tenth.
+    """
+    match = _TIMECODE.fullmatch(timecode)
+    if match is None or not frames:
+        return timecode if match is not None else ""
+    hours, minutes, seconds, own = (int(match[n]) for n in (1, 2, 3, 5))
+    base = max(1, round(rate))
+    dropped = base // 15 if match[4] == ";" else 0
+    minute = 60 * hours + minutes
+    count = (60 * minute + seconds) * base + own - dropped * (minute - minute // 10) + frames
+    if dropped:
+        tens, rest = divmod(count, 600 * base - 9 * dropped)
+        count += 9 * dropped * tens + dropped * max(0, (rest - dropped) // (60 * base - dropped))
+    seconds, own = divmod(count, base)
+    return f"{seconds // 3600 % 24:02}:{seconds // 60 % 60:02}:{seconds % 60:02}{match[4]}{own:02}"

@@ -166,6 +166,8 @@ class VideoInfo:
     """(place in `pts`, `decode.checksum`) of some frames, where they were counted."""
     damage: int = 0
     """Frames and packets found damaged while counting; 0 where nothing was counted."""
+    damaged: tuple[int, ...] = ()
+    """Places in `pts` of the first damaged frames, where they were counted."""
     epochs: tuple[tuple[int, int], ...] = ()
     """(first packet row, ticks added) wherever the clock of the source jumps back."""
     start: Fraction = Fraction(0)

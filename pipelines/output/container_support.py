@@ -14,6 +14,7 @@ from av.bitstream import BitStreamFilterContext
 
 from models.errors import UsageError
 from pipelines.media.demuxer import open_memory, open_source
+from pipelines.media.timestamps import later_timecode
 from pipelines.output.subtitle_text import is_converted
 
 if TYPE_CHECKING:
@@ -32,6 +33,7 @@ __all__ = [
     "codec_of",
     "container_options",
     "copy_tags",
+    "film_timecode",
     "incompatible_streams",
     "is_bare_aac",
     "is_divisible",
@@ -77,6 +79,8 @@ def lost_keys(tags: Mapping[str, str], track_tags: Mapping[str, str], container:
     if container not in {"mp4", "mov"}:
         return []  # a Matroska tag may have any name
     own = {k: v for k, v in tags.items() if k.lower() not in OWN_TAGS}
+    unread = [k for k, v in (*own.items(), *track_tags.items()) if k.lower() == "timecode" and not later_timecode(v, 0, Fraction(25))]
+    own, track_tags = ({k: v for k, v in given.items() if k not in unread} for given in (own, track_tags))
     buffer = io.BytesIO()
     trial = av.open(buffer, "w", format=container, container_options={"movflags": f"+empty_moov{flags}"})
     video = trial.add_mux_stream("mpeg4", rate=25, width=16, height=16)
@@ -88,7 +92,7 @@ def lost_keys(tags: Mapping[str, str], track_tags: Mapping[str, str], container:
     with open_memory(buffer.getvalue()) as written:
         kept = {k.lower() for k in written.metadata}
         of_track = {k.lower() for k in _renamed(written.streams[0].metadata)}
-    return [*(k for k in own if k.lower() not in kept), *(k for k in _renamed(track_tags) if k.lower() not in of_track)]
+    return [*unread, *(k for k in own if k.lower() not in kept), *(k for k in _renamed(track_tags) if k.lower() not in of_track)]
 
 
 def lost_tags(info: VideoInfo, container: str, left_out: Container[int] = ()) -> list[str]:
@@ -124,7 +128,7 @@ def incompatible_streams(info: VideoInfo, container: str) -> list[tuple[Stream, 
     source = open_source(info.path)
     try:
         for stream in info.streams:
-            reason = _refusal(source, stream, container) if not is_remade(source.streams[stream.index], stream, container) else ""
+            reason = _refusal(source, stream, container) if not is_remade(source, info, stream) else ""
             if reason:
                 found.append((stream, reason))
     finally:
@@ -132,9 +136,18 @@ def incompatible_streams(info: VideoInfo, container: str) -> list[tuple[Stream, 
     return found
 
 
-def is_remade(track: AnyStream, stream: Stream, container: str) -> bool:
-    """Tracks that the muxer makes anew: chapter titles, and in MP4 and MOV the timecode, which it takes from the film's tag."""
-    return stream.type == "data" and (not stream.packet_count or (container in {"mp4", "mov"} and "timecode" in track.metadata))
+def is_remade(source: InputContainer, info: VideoInfo, stream: Stream) -> bool:
+    """Tracks that the muxer makes anew: chapter titles, and a timecode that is the film's, which MP4 and MOV write as a track, Matroska as a tag."""
+    if stream.type != "data" or not stream.packet_count:
+        return stream.type == "data"
+    said = source.streams[stream.index].metadata.get("timecode", "")
+    return stream.packet_count == 1 and said != "" and said == film_timecode(source, info)
+
+
+def film_timecode(source: InputContainer, info: VideoInfo) -> str:
+    """HH:MM:SS:FF of the first frame, by tags of the film, of the file, or of a track that no film refers to; empty where none says it."""
+    tagged = [source.streams[info.stream_index].metadata, source.metadata, *(s.metadata for s in source.streams if s.type == "data")]
+    return next((value for tags in tagged for key, value in tags.items() if key.lower() == "timecode"), "")
 
 
 def _refusal(source: InputContainer, stream: Stream, container: str) -> str:

@@ -20,6 +20,7 @@ from models.errors import OutputError, VerificationError
 from pipelines.media.demuxer import file_url, open_memory, open_source, packets_of
 from pipelines.media.hdr_metadata import with_metadata
 from pipelines.media.image_sequence import unpack
+from pipelines.media.timestamps import later_timecode
 from pipelines.output.container_support import (
     OWN_TAGS,
     REWRAPPED,
@@ -27,6 +28,7 @@ from pipelines.output.container_support import (
     codec_of,
     container_options,
     copy_tags,
+    film_timecode,
     is_remade,
     stream_time_bases,
 )
@@ -152,7 +154,7 @@ def _prepare(
     video: AnyStream | None = None
     passed: dict[int, Passed] = {}
     covers = {s.index for s in info.streams if s.is_cover}
-    remade = {s.index for s in info.streams if is_remade(source.streams[s.index], s, plan.encoder.container)}
+    remade = {s.index for s in info.streams if is_remade(source, info, s)}
     for stream in source.streams:
         if stream.index == info.stream_index:
             video = _add_video(output, plan, records[0])
@@ -174,10 +176,27 @@ def _prepare(
     if video is None:
         raise VerificationError("the source no longer has the stream that was upscaled")
     output.metadata.update({k: v for k, v in source.metadata.items() if k.lower() not in OWN_TAGS})
+    _tag_timecode(output, video, source, plan, info)
     chapters = _chapters(source, plan, info)
     if chapters:
         output.set_chapters(chapters)  # type: ignore[arg-type]
     return video, passed
+
+
+def _tag_timecode(output: OutputContainer, video: AnyStream, source: InputContainer, plan: Plan, info: VideoInfo) -> None:
+    """Tag the film with the timecode of its first frame, as muxers look for it; a part of a film begins later."""
+    said = film_timecode(source, info)
+    if not said:
+        return
+    at_start = later_timecode(said, plan.start_frame, info.rate)
+    if not at_start and plan.encoder.container not in {"mp4", "mov"}:
+        return  # some other text, which does no harm there
+    kept = [tags for tags in (output.metadata, video.metadata) if any(key.lower() == "timecode" for key in tags)] or [video.metadata]
+    for tags in kept:
+        for key in [key for key in tags if key.lower() == "timecode"]:
+            del tags[key]
+        if at_start:
+            tags["timecode"] = at_start
 
 
 def _add_video(output: OutputContainer, plan: Plan, first: ChunkRecord) -> AnyStream:

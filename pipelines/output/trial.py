@@ -25,7 +25,7 @@ from pipelines.frames.thumbnail import grid_for, thumbnail
 from pipelines.media.demuxer import open_source
 from pipelines.media.pixel_format import PixelFormat
 from pipelines.media.video_info import Chunk, Frame
-from pipelines.output.container_support import incompatible_streams, is_divisible
+from pipelines.output.container_support import REWRAPPED, incompatible_streams, is_divisible
 from pipelines.output.journal import ChunkRecord
 from pipelines.output.muxer import assemble, write_result
 from pipelines.output.subtitle_text import is_converted
@@ -76,7 +76,7 @@ def tracks_that_fail(plan: Plan, info: VideoInfo, *, convert_subtitles: bool = F
 
 def _drift(stream: Stream, container: str) -> str:
     """What is wrong with sound of which MP4 and MOV keep the samples only, end to end."""
-    if container not in {"mp4", "mov"} or not is_divisible(stream.codec) or stream.drift <= UNHEARD_DRIFT:
+    if container not in {"mp4", "mov"} or not (is_divisible(stream.codec) or stream.codec in REWRAPPED) or stream.drift <= UNHEARD_DRIFT:
         return ""
     return f"its packets lie up to {stream.drift:.3f} s from where their samples would, and {container} keeps PCM end to end"
 

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from models.errors import UsageError
-from pipelines.output.container_support import incompatible_streams
 from pipelines.output.trial import tracks_that_fail
 from pipelines.plan.encoder_spec import PICTURE_ENCODERS
 from pipelines.plan.plan import Plan
@@ -19,54 +18,77 @@ if TYPE_CHECKING:
     from pipelines.plan.encoder_spec import Encoder
     from pipelines.plan.settings import RunSettings
 
-__all__ = ["CONTAINERS", "another_container", "container_of", "default_suffix"]
+__all__ = ["CONTAINERS", "Fit", "container_of", "fitting_container", "usual_suffix"]
 
 
 CONTAINERS = {".mp4": "mp4", ".m4v": "mp4", ".mov": "mov", ".mkv": "matroska", ".webm": "webm"}
 
 
-def another_container(
-    plan: Plan, info: VideoInfo, choose: Callable[[str, str], Encoder], suffix: str
-) -> tuple[str, Plan, list[tuple[Stream, str]]] | None:
-    """Suffix and plan of a result that was tried and holds every track that holds anything, and those that do not; None where there is none.
+@dataclass(frozen=True)
+class Fit:
+    """A container that was tried, and what of the source it does not hold."""
 
-    choose: the encoder for a container and a suffix.
-    """
-    for other in (".mkv", ".mp4", ".mov"):
-        if other == suffix:
-            continue
-        try:
-            plan = replace(plan, encoder=choose(CONTAINERS[other], other))
-            misfits = tracks_that_fail(plan, info)
-        except UsageError:
-            continue
-        if not any(s.packet_count or s.type == "attachment" for s, _ in misfits):
-            return other, plan, misfits
-    return None
+    suffix: str
+    plan: Plan
+    misfits: list[tuple[Stream, str]]
+    """Streams it can't hold, and why; also those without packets."""
+    remedy: str = ""
+    """Suffix of another container that was tried and holds every track, where the given one does not."""
+    note: str = ""
+    """Why it is not the usual container."""
+
+    @property
+    def lost(self) -> list[tuple[Stream, str]]:
+        """The misfits that are a loss: what has no packets is none."""
+        return [(s, why) for s, why in self.misfits if s.packet_count or s.type == "attachment"]
 
 
-def default_suffix(source: Path, info: VideoInfo, settings: RunSettings, *, picture: bool) -> tuple[str, list[str]]:
-    """The ending of a result that was not named, and why where it is not the usual one: it goes where every track fits."""
+def usual_suffix(source: Path, settings: RunSettings, *, picture: bool) -> str:
+    """The ending of a result that was not named, if every track fits."""
     suffix = source.suffix.lower()
     if picture:
-        return suffix if suffix.lstrip(".") in PICTURE_ENCODERS else ".png", []
-    possible = _SUFFIXES_OF.get(settings.encode.codec, (".mp4", ".mov", ".mkv"))
-    usual = ".mov" if settings.encode.codec == "prores" else ".mp4" if suffix in _LIKE_MP4 and ".mp4" in possible else ".mkv"
-    misfits = [] if settings.drop_incompatible else incompatible_streams(info, CONTAINERS[usual])
-    if not misfits:
-        return usual, []
-    other = next((s for s in possible if s != usual and not incompatible_streams(info, CONTAINERS[s])), None)
-    stream = misfits[0][0]
-    if other is None:
-        return usual, []
-    return other, [f"the result is a {other}, as {usual} can't hold its {stream.type} stream {stream.index} ({stream.codec})"]
+        return suffix if suffix.lstrip(".") in PICTURE_ENCODERS else ".png"
+    codec = settings.encode.codec
+    return ".mov" if codec == "prores" else ".mp4" if suffix in _LIKE_MP4 and codec != "ffv1" else ".mkv"
+
+
+def fitting_container(
+    plan: Plan,
+    info: VideoInfo,
+    choose: Callable[[str, str], Encoder],
+    suffix: str,
+    *,
+    named: bool,
+    others: bool,
+    convert_subtitles: bool = False,
+) -> Fit:
+    """Try the container of a suffix and, where a track is lost in it, others.
+
+    One that holds them all is the remedy where the result was named, and its place where it was not.
+    choose: the encoder for a container and a suffix. others: whether to try any. convert_subtitles: see `tracks_that_fail`.
+    Raises UsageError where the film alone does not fit the first.
+    """
+    first = Fit(suffix, plan, tracks_that_fail(plan, info, convert_subtitles=convert_subtitles))
+    if not others or not first.lost:
+        return first
+    order = (".mp4", ".mov", ".mkv") if Path(info.path).suffix.lower() in _LIKE_MP4 else (".mkv", ".mp4", ".mov")
+    for other in order:
+        if CONTAINERS[other] == plan.encoder.container:
+            continue
+        try:
+            tried = replace(plan, encoder=choose(CONTAINERS[other], other))
+            found = Fit(other, tried, tracks_that_fail(tried, info, convert_subtitles=convert_subtitles))
+        except UsageError:
+            continue
+        if not found.lost:
+            if named:
+                return replace(first, remedy=other)
+            stream = first.lost[0][0]
+            return replace(found, note=f"the result is a {other}, as {suffix} can't hold its {stream.type} stream {stream.index} ({stream.codec})")
+    return first
 
 
 _LIKE_MP4 = frozenset({".mp4", ".mov", ".m4v", ".qt", ".3gp", ".3g2", ".f4v"})
-
-
-_SUFFIXES_OF = {"av1": (".mp4", ".mkv"), "prores": (".mov", ".mkv"), "ffv1": (".mkv",)}
-"""Codec -> containers that hold it, where not all do."""
 
 
 _NOT_WRITTEN = {

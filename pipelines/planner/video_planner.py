@@ -19,7 +19,6 @@ from pipelines.media.image_sequence import pattern_of
 from pipelines.media.pixel_format import Crop, PixelFormat
 from pipelines.output.container_support import lost_tags, refuse_incompatible
 from pipelines.output.subtitle_text import is_converted, said_of_conversion
-from pipelines.output.trial import tracks_that_fail
 from pipelines.plan.color_tags import output_tags, resolve
 from pipelines.plan.events import Planned
 from pipelines.plan.name_template import template_suffix
@@ -27,7 +26,7 @@ from pipelines.plan.output_names import existing_folder, is_folder, result_name
 from pipelines.plan.plan import Deinterlacing, Plan
 from pipelines.plan.settings import parse_range, parse_rate
 from pipelines.plan.timeline import clock, timeline
-from pipelines.planner.container_selection import another_container, container_of, default_suffix
+from pipelines.planner.container_selection import container_of, fitting_container, usual_suffix
 from pipelines.planner.encoder_choice import proven_encoder, wanted_maker
 from pipelines.planner.encoder_options import choose_encoder, film_of_pictures, lost_bits, result_format
 from pipelines.planner.geometry import square_size, target_size, upright_sar
@@ -133,14 +132,14 @@ def _plan(source: Path, output: Path | None, settings: RunSettings, info: VideoI
     numbered = not still and (info.first_number is not None if output is None or folder is not None else pattern_of(output) is not None)
     picture = still or numbered
     named = template_suffix(settings.output_template) if output is None or folder is not None else output.suffix.lower()
-    suffix, said_of_container = (named, []) if named else default_suffix(source, info, settings, picture=picture)
+    suffix = named or usual_suffix(source, settings, picture=picture)
     container = container_of(suffix, picture=picture, numbered=numbered)
     maker = wanted_maker(settings, picture=picture)
-    even = (False, False)
+    even, said_of_container = (False, False), []
     if info.made_of_pictures and not picture:
         encode, said_of_pictures = film_of_pictures(settings.encode, decoded)
         settings = replace(settings, encode=encode)
-        said_of_container = [*said_of_container, *said_of_pictures]
+        said_of_container = said_of_pictures
     if not picture and settings.encode.codec != "ffv1":
         made = result_format(settings.encode, decoded)
         subsampled = (made,) if settings.encode.pixel_format is not None else (decoded, made)
@@ -177,20 +176,18 @@ def _plan(source: Path, output: Path | None, settings: RunSettings, info: VideoI
         restore=level,
     )
     _refuse_changes(info, plan)
+    _refuse_damage(info, plan)
     _refuse_unsaid(plan)
     try_filters(plan, info.width, info.height)
     if not encoder.maker:  # which was tried already, elsewhere: a driver may end the process
         try_encoder(encoder, plan.out_color)
-    misfits = tracks_that_fail(plan, info, convert_subtitles=settings.convert_subtitles)
+    others, convert = not (picture or settings.drop_incompatible), settings.convert_subtitles
+    fit = fitting_container(plan, info, choose, suffix, named=bool(named), others=others, convert_subtitles=convert)
     if numbered:
-        misfits = [(s, "pictures hold nothing else") for s in info.streams]
-    # What has no packets is no loss.
-    lost = [(s, why) for s, why in misfits if s.packet_count or s.type == "attachment"] if not picture else misfits
-    other = another_container(plan, info, choose, suffix) if lost and not (picture or settings.drop_incompatible) else None
-    if other is not None and not named:
-        said.append(f"goes into {other[0]}, as {container} can't hold {lost[0][0].type} stream {lost[0][0].index} ({lost[0][0].codec})")
-        suffix, plan, misfits = other
-        lost, other, container = [], None, plan.encoder.container
+        fit = replace(fit, misfits=[(s, "pictures hold nothing else") for s in info.streams])
+    suffix, plan, misfits, container = fit.suffix, fit.plan, fit.misfits, fit.plan.encoder.container
+    lost = misfits if picture else fit.lost
+    said_of_container = [*([fit.note] if fit.note else []), *said_of_container]
     target = (
         output
         if output is not None and folder is None
@@ -198,7 +195,7 @@ def _plan(source: Path, output: Path | None, settings: RunSettings, info: VideoI
     )
     target = _checked(source, target, plan)
     if not settings.drop_incompatible:
-        refuse_incompatible(lost, target, container, other[0] if other is not None else "")
+        refuse_incompatible(lost, target, container, fit.remedy)
     gone = {s.index for s, _ in misfits}
     if not picture:
         said.extend(said_of_conversion([s for s in info.streams if s.index not in gone and is_converted(s.codec, container)]))
@@ -234,6 +231,13 @@ def _refuse_changes(info: VideoInfo, plan: Plan) -> None:
     for place, change in info.changes:
         if plan.start_frame <= place < plan.stop_frame:
             raise Promise(info.pts[place : place + 1], number=place, clock=info.decoder.clock).refuse(0, change)
+
+
+def _refuse_damage(info: VideoInfo, plan: Plan) -> None:
+    """Raise CorruptError where frames that are wanted are known to be damaged, as they were decoded to be counted."""
+    found = [info.pts[place] for place in info.damaged if plan.start_frame <= place < plan.stop_frame]
+    if found and plan.on_corrupt == "fail":
+        raise Promise(info.pts).damage(found)
 
 
 def _refuse_unsaid(plan: Plan) -> None:

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 __all__ = ["WILD_TIMES", "changes_of", "count", "counted", "even_rate", "expected_times", "frame_durations", "frame_rate"]
 
 
+_MOST_DAMAGED = 1000
 _CHECKED = 250
 """One frame of so many is compared with what a worker decodes, where frames are counted."""
 
@@ -107,6 +108,7 @@ def count(info: VideoInfo) -> VideoInfo:
         durations=durations,
         linear=True,
         damage=seen.damage,
+        damaged=tuple(seen.damaged),
         decoder=replace(info.decoder, clock=(pts[0], info.time_base)),
         checks=tuple(seen.checks),
         changes=changes_of(info, seen),
@@ -121,6 +123,8 @@ class _Counted:
     pts: array[int] = field(default_factory=lambda: array("q"))
     damage: int = 0
     """Frames and packets found damaged."""
+    damaged: list[int] = field(default_factory=list)
+    """Places of the first damaged frames."""
     checks: list[tuple[int, int]] = field(default_factory=list)
     """(place, `decode.checksum`) of a frame now and then, and of those where a header or a palette changes."""
     changes: list[tuple[int, str]] = field(default_factory=list)
@@ -152,6 +156,8 @@ def counted(info: VideoInfo) -> _Counted:
                 place = len(seen.pts)
                 seen.pts.append(NO_PTS if frame.pts is None else frame.pts)
                 seen.damage += frame.is_corrupt
+                if frame.is_corrupt and len(seen.damaged) < _MOST_DAMAGED:
+                    seen.damaged.append(place)
                 found = facts_of(frame, decoder, first)
                 first = first or found
                 change = change_of(first, found, info.decoder, pixels) if found != first and not seen.changes else ""

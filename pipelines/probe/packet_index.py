@@ -6,11 +6,13 @@ import re
 from collections import deque
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import av
 
-from pipelines.media.bitstream import film_header, is_clean_point, nal_length_size
+from pipelines.media.bitstream import film_header, is_clean_point, nal_length_size, resizes
+from pipelines.media.container_check import tells_lengths
 from pipelines.media.demuxer import PacketData, SideDataInForce, open_decoder
 from pipelines.media.timestamps import EpochClock
 from pipelines.media.video_info import NO_PTS, PacketIndex
@@ -24,7 +26,7 @@ if TYPE_CHECKING:
 
     Packet: TypeAlias = av.Packet[Any]
 
-__all__ = ["PacketWalk", "walk_packets"]
+__all__ = ["PacketWalk", "pcm_samples", "walk_packets"]
 
 
 _MOST_HEADERS = 64
@@ -33,6 +35,10 @@ _MOST_HEADERS = 64
 
 _FIRST_PACKETS, _LAST_PACKETS = 8, 2
 """Of every other stream, that are kept."""
+
+
+_LONGEST_GROUP = 100
+"""Packets from one point at which decoding may start to the next, to be held in memory and decoded once more."""
 
 
 class OtherTracks:
@@ -48,8 +54,8 @@ class OtherTracks:
         self.drift: dict[int, Fraction] = {}
         """stream -> the most seconds by which a packet of PCM lies elsewhere than its samples say."""
         self._decoded: dict[int, int] = {}
-        self._samples: dict[int, tuple[Fraction, int]] = {}
-        """stream -> (seconds of the first packet, bytes so far)."""
+        self._samples: dict[int, tuple[Fraction, Fraction]] = {}
+        """stream -> (seconds of the first packet, samples of each channel so far)."""
 
     def see(self, packet: Packet, offset: int, *, is_film: bool) -> None:
         """A packet, and what its clock's epoch adds to its times."""
@@ -77,12 +83,12 @@ class OtherTracks:
 
     def _see_samples(self, packet: Packet, shown: Fraction) -> None:
         context = packet.stream.codec_context
-        rate = _pcm_bytes_a_second(context) if context is not None else 0
-        if rate:
-            first, count = self._samples.setdefault(packet.stream_index, (shown, 0))
-            off = abs(shown - first - Fraction(count, rate))
+        samples = pcm_samples(context, packet) if context is not None else 0
+        if samples:
+            first, count = self._samples.setdefault(packet.stream_index, (shown, Fraction(0)))
+            off = abs(shown - first - count / context.rate)
             self.drift[packet.stream_index] = max(self.drift.get(packet.stream_index, Fraction(0)), off)
-            self._samples[packet.stream_index] = (first, count + packet.size)
+            self._samples[packet.stream_index] = (first, count + samples)
 
     def kept(self) -> dict[int, tuple[PacketData, ...]]:
         """The first and last packets of every stream, the last ones moved to follow the first: what lies between is not there."""
@@ -90,18 +96,33 @@ class OtherTracks:
         for index, first in self.first.items():
             last = [_alone(packet, bytes(packet), ()) for packet in self.last.get(index, ())]
             times = [t for p in last for t in (p.dts, p.pts) if t is not None]
-            end = max((t + p.duration for p in first for t in (p.dts, p.pts) if t is not None), default=0)
+            decoded = [p.dts for p in first if p.dts is not None]
+            step = max((b - a for a, b in pairwise(decoded)), default=0)  # for packets that don't tell how long they last
+            end = max((t + (p.duration or step) for p in first for t in (p.dts, p.pts) if t is not None), default=0)
             move = end - min(times, default=end)
             moved = [replace(p, pts=None if p.pts is None else p.pts + move, dts=None if p.dts is None else p.dts + move) for p in last]
             found[index] = (*first, *moved)
         return found
 
 
-def _pcm_bytes_a_second(context: Any) -> int:
-    """Bytes of a sample frame of interleaved PCM with whole-byte samples; 0 for anything else."""
-    match = re.fullmatch(r"pcm_(?:[suf](\d+)(?:le|be)?|alaw|mulaw)", context.name)
+def pcm_samples(context: Any, packet: Packet) -> Fraction:
+    """Samples of each channel in a packet of PCM, also of a disc or a broadcast, whose header tells their bits; 0 of anything else.
+
+    A disc cuts where a packet is full, in the middle of a sample too.
+
+    Blu-ray pads to whole pairs of channels (BD-ROM part 3), DVD keeps 20 bits in two and a half bytes, SMPTE ST 302 four flags with each sample.
+    """
+    name, channels, size = context.codec.canonical_name, context.layout.nb_channels, packet.size
+    head = bytes(memoryview(packet)[:4])
+    if name in {"pcm_bluray", "pcm_dvd", "s302m"} and len(head) == 4 and channels:
+        if name == "pcm_bluray":
+            return Fraction(size - 4, (channels + channels % 2) * (2 if head[3] >> 6 == 1 else 3))
+        if name == "pcm_dvd":
+            return Fraction((size - 3) * 2, channels * (4 + (head[1] >> 6 & 3)))
+        return Fraction((size - 4) * 2, channels * (5 + (head[3] >> 4 & 3)))
+    match = re.fullmatch(r"pcm_(?:[suf](\d+)(?:le|be)?|alaw|mulaw)", name)
     bits = int(match[1] or 8) if match else 0
-    return int(context.rate * context.layout.nb_channels * bits // 8)
+    return Fraction(size * 8, channels * bits) if bits and channels else Fraction(0)
 
 
 @dataclass
@@ -124,6 +145,11 @@ class PacketWalk:
     """The same of any stream."""
     damaged: int = 0
     """Packets of the film that the demuxer says have holes."""
+    tail: list[PacketData] = field(default_factory=list)
+    """The film's packets from the last but one on at which decoding may start, for the last frames may need it, of a container that tells no
+    lengths; none where those are too many."""
+    resizes: bool = False
+    """A frame that is no key frame tells a size of its own."""
     others: OtherTracks = field(default_factory=OtherTracks)
 
 
@@ -137,6 +163,7 @@ def walk_packets(container: InputContainer, stream: VideoStream, codec: str) -> 
     epochs: list[tuple[int, int]] = []
     flagged: list[int] = []
     in_force = SideDataInForce()
+    groups: deque[list[tuple[Packet, tuple[tuple[str, bytes], ...]]]] = deque(maxlen=2)
     header = b""
     for packet in container.demux():
         if not packet.size:
@@ -158,7 +185,12 @@ def walk_packets(container: InputContainer, stream: VideoStream, codec: str) -> 
             length_size = nal_length_size(codec, in_force.extradata)
         data = bytes(packet) if packet.is_keyframe or not look.is_enough else b""
         look.first = look.first or data
+        seen.resizes = seen.resizes or resizes(codec, memoryview(packet))
         clean = packet.is_keyframe and is_clean_point(codec, data, length_size)
+        if clean and not tells_lengths(container.format.name):
+            groups.append([])
+        if groups and len(groups[-1]) <= _LONGEST_GROUP:
+            groups[-1].append((packet, side))
         if not look.is_enough:
             seen.start.append(_alone(packet, data, side))
         if packet.is_keyframe:
@@ -176,6 +208,8 @@ def walk_packets(container: InputContainer, stream: VideoStream, codec: str) -> 
             look.take(packet, decoder)
     if not look.is_enough:
         look.take(None, decoder)
+    if all(len(group) <= _LONGEST_GROUP for group in groups):
+        seen.tail = [_alone(packet, bytes(packet), side) for group in groups for packet, side in group]
     # Where recordings are joined, the counters of TS packets jump, which flags what stands before the key frame there; it may be whole,
     # and if it is not, its frames say so.
     seen.damaged = sum(not any(index.clean[n + 1 : n + 3]) for n in flagged)

@@ -20,8 +20,8 @@ from typing import TYPE_CHECKING
 import av
 from av.stream import Disposition
 
-from models.errors import MediaError, UsageError
-from pipelines.codec.decoder import facts_alone, planar_format
+from models.errors import CorruptError, MediaError, UsageError
+from pipelines.codec.decoder import decode, facts_alone, planar_format
 from pipelines.codec.mid_stream_changes import change_of
 from pipelines.media.chroma_siting import chroma_siting, container_crop
 from pipelines.media.cicp import HdrMetadata
@@ -35,7 +35,7 @@ from pipelines.probe.interlacing import find_scan
 from pipelines.probe.packet_index import walk_packets
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
 
     from av.container import InputContainer
     from av.video.stream import VideoStream
@@ -94,7 +94,7 @@ def probe(path: str | os.PathLike[str], *, video_stream: int | None = None, exac
     """
     container = open_source(path)
     try:
-        info, field_order = _read(container, path, video_stream)
+        info, field_order, resizes = _read(container, path, video_stream)
     except av.error.FFmpegError as error:
         raise MediaError(f"{path}: can't be read as video: {error.strerror}") from None
     except OverflowError:
@@ -110,6 +110,8 @@ def probe(path: str | os.PathLike[str], *, video_stream: int | None = None, exac
         info = count(info)
     elif _is_cut(info):
         info = _confirmed(info)
+    elif resizes:  # what comes of that only the decoder knows
+        info = replace(info, changes=changes_of(info, counted(info)))
     return replace(info, scan=find_scan(info, field_order))
 
 
@@ -136,8 +138,8 @@ def fingerprint(path: str | os.PathLike[str]) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _read(container: InputContainer, path: str | os.PathLike[str], video_stream: int | None) -> tuple[VideoInfo, int]:
-    """What the packets and the first frames say, and the stream's AVFieldOrder."""
+def _read(container: InputContainer, path: str | os.PathLike[str], video_stream: int | None) -> tuple[VideoInfo, int, bool]:
+    """What the packets and the first frames say, the stream's AVFieldOrder, and whether frames between key frames tell sizes of their own."""
     stream = choose_stream(container, video_stream)
     context = stream.codec_context
     if context is None or stream.time_base is None:
@@ -187,7 +189,6 @@ def _read(container: InputContainer, path: str | os.PathLike[str], video_stream:
         for n, (count, most) in sorted(seen.others.steps_back.items())
     )
     expected, linear = expected_times(index, look, container.format.name, codec)
-    flaw = _flaw(container, path, stream, seen)
     if codec == "mjpeg":
         pattern = pattern_of(path)
         look.orientation = exif_orientation(path if pattern is None else pattern.path(pattern.numbers()[0])) or look.orientation
@@ -211,6 +212,8 @@ def _read(container: InputContainer, path: str | os.PathLike[str], video_stream:
     # The container's word comes first, as with every player (av_guess_sample_aspect_ratio). Where it has none, FFmpeg tells what the decoder
     # said last while it was opened, which may be of a later part.
     sar = shape if setup.sar_of_container or facts is None else facts.sar
+    seen.tail = [] if linear or any(packet.pts is None for packet in seen.tail) else seen.tail  # those frames are known by order
+    flaw, said_of_end = _flaw(container, path, stream, seen, setup, pixels)
     info = VideoInfo(
         path=str(path),
         fingerprint=fingerprint(path),
@@ -241,20 +244,36 @@ def _read(container: InputContainer, path: str | os.PathLike[str], video_stream:
         flaw=flaw,
         crop=crop,
         changes=tuple(_changes(seen, expected, setup, pixels)),
-        notes=(*notes, *([f"it {flaw}"] if flaw else [])),
+        notes=(*notes, *([f"it {flaw}"] if flaw else []), *said_of_end),
     )
-    return info, context.field_order
+    return info, context.field_order, seen.resizes
 
 
-def _flaw(container: InputContainer, path: str | os.PathLike[str], stream: VideoStream, seen: PacketWalk) -> str:
-    """What of the file is damaged or missing, as its container says; empty where nothing is."""
+def _flaw(
+    container: InputContainer, path: str | os.PathLike[str], stream: VideoStream, seen: PacketWalk, setup: DecoderSetup, pixels: PixelFormat
+) -> tuple[str, list[str]]:
+    """(what of the file is damaged or missing, as its container and its last frames say, empty where nothing is; what a person should know)."""
     flaw = flaw_of(path, container.format.name)
+    ending = _damaged_end(seen.tail, setup, pixels)
+    if flaw is not None and seen.tail and not ending and (flaw.spared or flaw.cut_track not in {-1, stream.id}):
+        return "", [f"{flaw.text}; all frames that had begun are whole"]
     if flaw is not None and flaw.at_the_end and _is_whole(container, os.path.getsize(path), stream, seen):
         flaw = None  # an index or padding at the end is cut, no film
     if flaw is None:
-        return f"is damaged: {seen.damaged} packets of its video did not arrive whole" if seen.damaged else ""
+        return f"is damaged: {seen.damaged} packets of its video did not arrive whole" if seen.damaged else ending, []
     missing = stream.frames - len(seen.index)
-    return flaw.text + (f" ({len(seen.index)} of {stream.frames} frames)" if flaw.at_the_end and missing > 0 else "")
+    return flaw.text + (f" ({len(seen.index)} of {stream.frames} frames)" if flaw.at_the_end and missing > 0 else ""), []
+
+
+def _damaged_end(tail: Sequence[PacketData], setup: DecoderSetup, pixels: PixelFormat) -> str:
+    """What is wrong with the frames behind the last point at which decoding may start, where recordings break off; empty where nothing is."""
+    times = [packet.pts for packet in tail if packet.pts is not None]
+    promised = {time for time in times if time >= times[0]}
+    with contextlib.suppress(CorruptError):
+        whole = {frame.pts for frame in decode(tail, setup, pixels) if not frame.corrupt}
+        if promised <= whole:
+            return ""
+    return "ends early: its last frames are damaged, as where a recording breaks off"
 
 
 def _is_animated_webp(path: str | os.PathLike[str]) -> bool:

@@ -69,7 +69,10 @@ CASES = {
             "cover art as the first video stream; photos of tiles (HEIC, AVIF)",
             "the film is upscaled, the cover passed through; the photo is refused, exit 3, and no tile taken for it",
         ),
-        25: ("tracks without a decoder, data and timecode tracks", "passed through, or said to be left out"),
+        25: (
+            "tracks without a decoder, data and timecode tracks",
+            "passed through, or said to be left out; a timecode is kept as a track or a tag, and a part begins at its own",
+        ),
         26: ("rotation", "applied to the pixels, and said"),
         27: (
             "pixels that are not square; a crop in the container",
@@ -141,7 +144,10 @@ CASES = {
         ),
     },
     "Bad input": {
-        63: ("files that are cut short", "noticed; exit 4, or every frame kept by `--on-corrupt conceal`"),
+        63: (
+            "files that are cut short",
+            "noticed before work; exit 4, or every frame kept by `--on-corrupt conceal`; done where no frame that had begun lacks anything",
+        ),
         64: ("no video in it: empty, text, sound only, a folder", "exit 3 at once, with the reason; no worker is started"),
         65: ("flipped bits", "exit 4 with the frames; `conceal` keeps their number and says how many"),
         66: ("odd sizes, one frame", "by the documented rule"),

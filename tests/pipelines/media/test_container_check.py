@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
 from pathlib import Path
 
+import av
 import numpy as np
 import pytest
 
 from models.errors import CorruptError, MediaError
 from pipelines.media.container_check import flaw_of
 from pipelines.media.demuxer import open_source
+from pipelines.planner.video_planner import plan_video
 from pipelines.probe.probe import probe
 from tests import media
-from tests.helpers.inline import finished_of, upscaled
+from tests.helpers.inline import QUICK, finished_of, upscaled
 from tests.helpers.view import frames
+from vsr.api import run_settings
 
 SOUND = (media.Audio(seconds=2.0),)
 
@@ -32,7 +36,7 @@ def _flaw(path: Path) -> str:
 
 @pytest.mark.usefixtures("inline")
 @pytest.mark.parametrize("share", [0.5, 0.97])
-@pytest.mark.parametrize("suffix", ["mkv", "mp4", "ts", "avi", "flv"])
+@pytest.mark.parametrize("suffix", ["mkv", "mp4", "avi", "flv"])
 def test_a_film_that_is_cut_short_is_refused_or_upscaled_as_far_as_it_goes(tmp_path: Path, suffix: str, share: float) -> None:
     """Case 63: seen before work starts by the container's own lengths; exit 4, and with --on-corrupt conceal what is there, reported."""
     whole = _whole(tmp_path / f"whole.{suffix}", b_frames=0) if suffix in {"avi", "flv"} else _whole(tmp_path / f"whole.{suffix}")
@@ -41,7 +45,7 @@ def test_a_film_that_is_cut_short_is_refused_or_upscaled_as_far_as_it_goes(tmp_p
     cut = tmp_path / f"cut.{suffix}"
     with open_source(whole) as container:
         end = max(p.pos + p.size for p in container.demux(video=0) if p.size)
-    cut.write_bytes(content[: round(share * end) // 188 * 188 + 100])
+    cut.write_bytes(content[: round(share * end)])
     info = probe(cut)
     assert "ends early" in info.flaw
     assert 48 * share * 0.8 < info.frame_count <= 48 * share + 2
@@ -79,6 +83,96 @@ def test_what_a_camera_writes_behind_the_last_box_is_no_damage(tmp_path: Path, b
         fragments = media.write(tmp_path / "fragments.mp4", media.Film(frames=48, gop=12), muxer_options={"movflags": "frag_keyframe+empty_moov"})
         fragments.write_bytes(fragments.read_bytes() + behind)
         assert "broken at byte" in probe(fragments).flaw
+
+
+def _last_packet(path: Path) -> tuple[int, bool]:
+    """(PID, whether it begins a picture or block of sound) of the last packet of a TS."""
+    flags = int.from_bytes(path.read_bytes()[-187:-185], "big")
+    return flags & 0x1FFF, bool(flags & 0x4000)
+
+
+@pytest.mark.usefixtures("inline")
+def test_a_recording_that_ends_inside_a_packet_of_sound_or_of_a_picture_not_begun_is_done(tmp_path: Path) -> None:
+    """Case 63: all frames that had begun are whole, which the last frames are decoded for; what is cut is said."""
+    whole = _whole(tmp_path / "whole.ts")
+    content = whole.read_bytes()
+    tried = set()
+    for end in range(len(content), len(content) // 2, -188):
+        cut = tmp_path / "cut.ts"
+        cut.write_bytes(content[:end])
+        pid, begins = _last_packet(cut)
+        if pid not in {0x100, 0x101} or (pid, begins) in tried:
+            continue
+        tried.add((pid, begins))
+        cut.write_bytes(content[: end - 88])
+        info = probe(cut)
+        if pid == 0x100 and not begins:
+            assert "ends early: in the middle of a packet, 100 of 188 bytes are there" in info.flaw
+            continue
+        assert info.flaw == ""
+        assert any("all frames that had begun are whole" in note for note in info.notes)
+        upscaled(cut, tmp_path / f"{pid}{begins}.mkv")
+        assert len(frames(tmp_path / f"{pid}{begins}.mkv")) == len(frames(cut)) == info.frame_count
+    assert len(tried) == 4
+
+
+@pytest.mark.usefixtures("inline")
+@pytest.mark.parametrize(("suffix", "codec"), [("ts", "libx264"), ("ts", "mpeg2video"), ("mpg", "mpeg2video"), ("vob", "mpeg2video")])
+def test_a_recording_whose_last_picture_breaks_off_is_refused_before_work(tmp_path: Path, suffix: str, codec: str) -> None:
+    """Case 63: at the end of a packet, too, where no length tells it; the last one decoded may be shown before others."""
+    film = media.Film(frames=40, rate=Fraction(25), codec=codec, gop=10, size=(128, 96))
+    whole = media.write(tmp_path / f"in.{suffix}", film)
+    content = whole.read_bytes()
+    middle = round(len(content) * 0.7)
+    if suffix == "ts":  # two packets of its last key frame are left
+        with open_source(whole) as container:
+            middle = max(p.pos for p in container.demux(video=0) if p.size and p.is_keyframe) + 2 * 188
+    whole.write_bytes(content[:middle])
+    info = probe(whole)
+    assert "ends early: its last frames are damaged" in info.flaw or "packets of its video did not arrive whole" in info.flaw
+    with pytest.raises(CorruptError, match="--on-corrupt conceal"):
+        upscaled(whole, tmp_path / "out.mkv")
+    upscaled(whole, tmp_path / "out.mkv", on_corrupt="conceal")
+    assert len(frames(tmp_path / "out.mkv")) == info.frame_count
+
+
+def _pictures(path: Path, codec: str, pix_fmt: str, frames: int = 10) -> Path:
+    with av.open(str(path), "w") as output:
+        stream = output.add_stream(codec, rate=25)
+        stream.width, stream.height, stream.pix_fmt = 64, 48, pix_fmt
+        for number in range(frames):
+            frame = media.picture(number, 64, 48)
+            frame.pts = number
+            output.mux(stream.encode(frame))
+        output.mux(stream.encode(None))
+    return path
+
+
+@pytest.mark.parametrize("name", ["in.mkv", "in.webm", "in.ogv", "in.asf", "in.mxf", "in.gif", "in.y4m"])
+def test_a_container_that_was_cut_by_its_last_frames_does_not_look_whole(tmp_path: Path, name: str) -> None:
+    """Case 63: B-frames that are lost leave the film as long as it was; pages, fixed packets, a footer and blocks tell that something is missing."""
+    codec = {"mkv": "libx264", "webm": "libvpx-vp9", "ogv": "libvpx", "asf": "wmv2", "mxf": "mpeg2video", "gif": "gif", "y4m": "wrapped_avframe"}[
+        name[3:]
+    ]
+    if codec in {"gif", "wrapped_avframe"}:
+        whole = _pictures(tmp_path / name, codec, "rgb8" if codec == "gif" else "yuv420p")
+    else:
+        film = media.Film(frames=40, rate=Fraction(25), codec=codec, gop=10, b_frames=2 if codec == "libx264" else 0)
+        whole = media.write(tmp_path / name, film, container={"ogv": "ogg", "mkv": "matroska"}.get(name[3:], name[3:]))
+    assert probe(whole).flaw == ""
+    content = whole.read_bytes()
+    whole.write_bytes(content[: round(len(content) * (0.6 if name.endswith("mxf") else 0.97))])
+    assert "ends early" in probe(whole).flaw
+
+
+def test_frames_that_are_counted_and_damaged_are_refused_before_work_where_they_are_wanted(tmp_path: Path) -> None:
+    """Case 65: a stream without a container is decoded for that, and need not be upscaled up to the damage."""
+    film = media.raw(tmp_path / "in.h264")
+    film.write_bytes(film.read_bytes()[:-100])
+    with pytest.raises(CorruptError, match=r"frame 2[23] is damaged \(pts \d+\); --on-corrupt conceal would keep"):
+        plan_video(film, tmp_path / "out.mkv", run_settings(**QUICK))
+    planned, _ = plan_video(film, tmp_path / "out.mkv", run_settings(**QUICK, range="0-0.4"))
+    assert planned.plan.frame_count == 10
 
 
 @pytest.mark.parametrize("suffix", ["mkv", "flv", "ts"])

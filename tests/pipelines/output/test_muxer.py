@@ -201,16 +201,11 @@ def test_sound_that_nobody_can_decode_is_passed_on(tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("inline")
-def test_a_timecode_track_is_passed_on_in_mov_and_named_where_it_can_t_be(tmp_path: Path) -> None:
+def test_a_timecode_track_is_passed_on_in_mov(tmp_path: Path) -> None:
     """Case 25."""
     source = media.timecode(tmp_path / "in.mov")
     before = view(source)
     assert [t.type for t in before.tracks].count("data") == 1
-    with pytest.raises(UsageError, match="data stream"):
-        upscaled(source, tmp_path / "refused.mkv")
-    events = upscaled(source, tmp_path / "without.mkv", drop_incompatible=True)
-    assert any(d.startswith("data stream") for d in planned_of(events).dropped)
-    assert_same_passthrough(tmp_path / "without.mkv", source, kinds=("audio",))
     moved = tmp_path / "out.mov"
     assert [s for s, _ in incompatible_streams(probe(source), "mov")] == []
     upscaled(source, moved, **{**H264, **CUT})

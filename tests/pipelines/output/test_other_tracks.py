@@ -13,8 +13,10 @@ import pytest
 
 from models.errors import UsageError, VerificationError
 from pipelines.output import trial
-from pipelines.planner import container_selection, video_planner
+from pipelines.planner import container_selection
 from pipelines.planner.video_planner import plan_video
+from pipelines.probe.packet_index import pcm_samples
+from pipelines.probe.probe import probe
 from tests import media
 from tests.helpers.inline import H264, QUICK, planned_of, upscaled
 from tests.helpers.view import frames, view
@@ -188,6 +190,93 @@ def test_pcm_with_a_hole_is_kept_out_of_mp4_which_would_close_it(tmp_path: Path)
     upscaled(source, tmp_path / "out.mkv")
 
 
+@pytest.mark.parametrize(
+    ("name", "codec", "muxer"), [("in.m2ts", "pcm_bluray", "mpegts"), ("in.vob", "pcm_dvd", "vob"), ("in.ts", "s302m", "mpegts")]
+)
+def test_lpcm_with_a_hole_is_kept_out_of_mov_which_would_close_it(tmp_path: Path, name: str, codec: str, muxer: str) -> None:
+    """Case 23: its packets say how many samples they hold, in a header of their own."""
+    options = {"mpegts_m2ts_mode": "1"} if codec == "pcm_bluray" else {}
+    whole = s302(tmp_path / name) if codec == "s302m" else with_sound(tmp_path / name, codec, 1920, muxer, **options)
+    assert probe(whole).streams[0].drift < 0.02
+    with av.open(str(whole)) as container:
+        track = container.streams.audio[0]
+        told = sum(pcm_samples(track.codec_context, p) for p in container.demux(track) if p.size)
+    assert 0 <= told - sum(f.samples for f in _heard(whole)) < 1
+    drifted = replace(probe(whole), streams=(replace(probe(whole).streams[0], drift=0.2),))
+    for suffix, refused in ((".mov", True), (".mkv", False)):
+        planned, _ = plan_video(whole, tmp_path / f"out{suffix}", run_settings(**{**settings_for(suffix), "drop_incompatible": True}), drifted)
+        assert bool(planned.dropped) == refused
+
+
+def s302(path: Path, bits: int = 16) -> Path:
+    """A broadcast with sound as in SMPTE ST 302, whose packets no encoder here makes; of more than 16 bits, the lowest are in use."""
+    output = media._open(path, "mpegts")
+    film, track = media._add_film(output, SMALL), output.add_stream("mp2", rate=48000, layout="stereo")
+    output.start_encoding()
+    packets = media.packets_of(film, SMALL)
+    sine = (20000 * np.sin(np.arange(24000) / 17)).astype(np.int64) * (1 << bits - 16) + (np.arange(24000) % 13 if bits > 16 else 0)
+    for start in range(0, 24000, 1920):
+        data = _aes3(sine[start : start + 1920] & (1 << bits) - 1, bits)
+        packet = av.Packet(len(data))
+        packet.update(data)
+        packet.stream, packet.time_base, packet.is_keyframe = track, media.TICKS, True
+        packet.pts = packet.dts = round(start / 48000 / media.TICKS)
+        packets.append(packet)
+    media._mux(output, packets)
+    output.close()
+    path.write_bytes(_named_anew(path.read_bytes(), 0x03, b"\x06", b"\x05\x04BSSD"))
+    return path
+
+
+def _named_anew(content: bytes, kind: int, other: bytes, descriptor: bytes) -> bytes:
+    """A TS whose tracks of a stream type are said to be of another one, with a descriptor (ISO/IEC 13818-1, clause 2.4.4.8)."""
+    made = []
+    for at in range(0, len(content), 188):
+        packet = content[at : at + 188]
+        if int.from_bytes(packet[1:3], "big") & 0x1FFF == 0x1000:
+            section = packet[5 : 8 + (int.from_bytes(packet[6:8], "big") & 0xFFF) - 4]
+            place = section.index(bytes([kind]) + b"\xe1\x01", 12)
+            section = section[:place] + other + section[place + 1 : place + 3] + bytes([0xF0, len(descriptor)]) + descriptor + section[place + 5 :]
+            section = section[:1] + (0xB000 | len(section) + 1).to_bytes(2, "big") + section[3:]
+            packet = (packet[:5] + section + _mpeg_crc(section)).ljust(188, b"\xff")
+        made.append(packet)
+    return b"".join(made)
+
+
+def _mpeg_crc(data: bytes) -> bytes:
+    value = 0xFFFFFFFF
+    for byte in data:
+        value ^= byte << 24
+        for _ in range(8):
+            value = (value << 1 ^ (0x04C11DB7 if value >> 31 else 0)) & 0xFFFFFFFF
+    return value.to_bytes(4, "big")
+
+
+def _aes3(samples: np.ndarray, bits: int) -> bytes:
+    """A packet of two equal channels: each sample with its lowest bit first, behind it four flags, which are 0 here."""
+    size = len(samples) * (bits + 4) * 2 // 8
+    head = (size << 16 | (bits - 16) // 4 << 4).to_bytes(4, "big")
+    text = "".join(f"{value:0{bits}b}"[::-1] + "0000" for sample in samples.tolist() for value in (sample, sample))
+    return head + int(text, 2).to_bytes(size, "big")
+
+
+@pytest.mark.parametrize("bits", [16, 20, 24])
+@pytest.mark.parametrize("suffix", [".mkv", ".mov"])
+def test_sound_of_smpte_302_is_rewrapped_with_the_same_samples(tmp_path: Path, bits: int, suffix: str) -> None:
+    """Case 21."""
+    source = s302(tmp_path / "in.ts", bits)
+    output = tmp_path / f"out{suffix}"
+    upscaled(source, output, **settings_for(suffix))
+    assert view(output).of("audio")[0].codec == ("pcm_s16le" if bits == 16 else "pcm_s24le")
+    assert samples(output) == samples(source)
+    assert len(samples(output)) >= 24000 * 2 * 2
+
+
+def _heard(path: Path) -> list[av.AudioFrame]:
+    with av.open(str(path)) as container:
+        return list(container.decode(audio=0))
+
+
 @pytest.mark.parametrize(("name", "codec", "options"), [("in.m2ts", "pcm_bluray", {"mpegts_m2ts_mode": "1"}), ("in.vob", "pcm_dvd", {})])
 @pytest.mark.parametrize("suffix", [".mkv", ".mov"])
 def test_lpcm_of_discs_is_rewrapped_with_the_same_samples(tmp_path: Path, name: str, codec: str, options: dict[str, str], suffix: str) -> None:
@@ -224,6 +313,59 @@ def test_a_track_without_packets_that_does_not_fit_is_left_out_and_said(tmp_path
     output.close()
     events = upscaled(tmp_path / "in.ts", tmp_path / "out.mkv")
     assert planned_of(events).dropped == ("audio stream 1 (aac): it holds nothing",)
+
+
+# --- timecode
+
+
+def timecodes(path: Path) -> set[str]:
+    """All that a file says of its timecode."""
+    with av.open(str(path)) as container:
+        tags = [container.metadata, *(s.metadata for s in container.streams)]
+        return {value for one in tags for key, value in one.items() if key.lower() == "timecode"}
+
+
+@pytest.mark.parametrize("suffix", [".mov", ".mp4", ".mkv"])
+@pytest.mark.parametrize("name", ["in.mov", "in.mp4", "in.mkv", "in.mxf"])
+def test_a_timecode_is_kept_as_a_track_or_a_tag(tmp_path: Path, name: str, suffix: str) -> None:
+    """Case 25."""
+    film = replace(SMALL, codec="mpeg2video", b_frames=0) if name == "in.mxf" else SMALL
+    source = media.write(tmp_path / name, film, metadata={"timecode": "10:00:00:20"})
+    upscaled(source, tmp_path / f"out{suffix}", **settings_for(suffix))
+    assert timecodes(tmp_path / f"out{suffix}") == {"10:00:00:20"}
+
+
+def test_a_timecode_track_that_no_film_refers_to_is_kept_and_one_without_a_timecode_is_named(tmp_path: Path) -> None:
+    """Case 25."""
+    source = media.write(tmp_path / "in.mov", SMALL, metadata={"timecode": "10:00:00:20"})
+    content = source.read_bytes()
+    source.write_bytes(content.replace(b"tref", b"free", 1))
+    with av.open(str(source)) as container:
+        assert "timecode" not in container.streams.video[0].metadata
+    upscaled(source, tmp_path / "out.mov", **H264)
+    assert timecodes(tmp_path / "out.mov") == {"10:00:00:20"}
+    entry = content.index(b"tmcd", content.index(b"gmhd") + 24)
+    frames_a_second = content.index(b"tmcd", content.rindex(b"stsd")) + 28
+    assert entry
+    source.write_bytes(content[:frames_a_second] + b"\0" + content[frames_a_second + 1 :])
+    assert not timecodes(source)
+    with pytest.raises(UsageError, match="can't hold data stream 1"):
+        upscaled(source, tmp_path / "other.mov", **H264)
+
+
+def test_a_part_begins_at_its_own_timecode(tmp_path: Path) -> None:
+    """Case 25."""
+    source = media.write(tmp_path / "in.mov", replace(SMALL, frames=25), metadata={"timecode": "10:00:00:20"})
+    upscaled(source, tmp_path / "out.mov", **H264, range="0.4-0.8")
+    assert timecodes(tmp_path / "out.mov") == {"10:00:01:05"}
+
+
+def test_a_tag_that_is_no_timecode_stops_no_run(tmp_path: Path) -> None:
+    """Case 25: MP4 and MOV would not be written."""
+    source = media.write(tmp_path / "in.mkv", SMALL, metadata={"TIMECODE": "hello"})
+    events = upscaled(source, tmp_path / "out.mp4", **H264)
+    assert any("mp4 can't hold these tags: TIMECODE = hello" in note for note in planned_of(events).info.notes)
+    assert not timecodes(tmp_path / "out.mp4")
 
 
 # --- video beside
@@ -265,16 +407,16 @@ def test_a_cover_keeps_its_type(tmp_path: Path, codec: str, mime: str, name: str
 
 def test_a_remedy_is_named_only_where_it_was_tried_and_works(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Case 23."""
-    source = media.timecode(tmp_path / "in.mov")
-    with pytest.raises(UsageError, match=r"data stream.*name an output that ends in \.mp4, or leave it out with --drop-incompatible"):
+    text = media.Subtitle("mov_text", ((100, 200, "one"),))
+    source = media.write(tmp_path / "in.mp4", SMALL, subtitles=(text,))
+    with pytest.raises(UsageError, match=r"subtitle stream.*name an output that ends in \.mp4, or leave it out with --drop-incompatible"):
         upscaled(source, tmp_path / "out.mkv", **H264)
     with_font = media.write(
         tmp_path / "in.mkv", SMALL, audio=(media.Audio("pcm_s16le", 0.4),), attachments=(("a.ttf", "application/x-truetype-font", b"0" * 99),)
     )
     with pytest.raises(UsageError, match=r"mp4 can't hold attachment stream 2 [^;]*; name an output that ends in \.mkv, or leave"):
         upscaled(with_font, tmp_path / "out.mp4", **H264)
-    for module in (video_planner, container_selection):
-        monkeypatch.setattr(module, "tracks_that_fail", lambda _, info: [(s, "no room") for s in info.streams])
+    monkeypatch.setattr(container_selection, "tracks_that_fail", lambda _, info, **__: [(s, "no room") for s in info.streams])
     with pytest.raises(UsageError, match=r"mp4 can't hold [^;]*: no room; leave it out with --drop-incompatible"):
         upscaled(with_font, tmp_path / "out.mp4", **H264)
 

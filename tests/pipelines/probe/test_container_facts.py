@@ -25,6 +25,8 @@ from pipelines.run.chunk_tasks import _pieces, _span_task, open_reader
 from tests import media
 from tests.helpers import spliced
 from tests.helpers.command import vsr
+from tests.helpers.view import frames
+from tests.helpers.vp9_resize import resized
 from tests.media import TICKS, Film
 from vsr.api import run_settings
 
@@ -291,12 +293,15 @@ def test_other_codecs_in_a_broadcast_are_refused_alike(tmp_path: Path, first: Fi
         ("in.mov", "prores_ks", "yuv422p10le", {"size": (80, 48)}),
         ("in.mov", "prores_ks", "yuv422p10le", {"pix_fmt": "yuv444p10le"}),
         ("in.mov", "png", "rgb24", {"pix_fmt": "rgba"}),
+        ("in.mkv", "jpeg2000", "yuv420p", {"size": (80, 48)}),
+        ("in.mov", "cfhd", "yuv422p10le", {"size": (256, 128)}),
     ],
 )
 def test_codecs_whose_packets_say_their_size_are_refused_at_once(
     tmp_path: Path, name: str, codec: str, pix_fmt: str, other: dict[str, object]
 ) -> None:
-    first = replace(A, codec=codec, pix_fmt=pix_fmt, size=(64, 64) if codec == "libsvtav1" else A.size)
+    size = {"libsvtav1": (64, 64), "cfhd": (320, 192)}.get(codec, A.size)
+    first = replace(A, codec=codec, pix_fmt=pix_fmt, size=size)
     if codec == "png":
         pytest.importorskip("PIL")
         source = spliced.coloured(tmp_path / name)
@@ -306,6 +311,16 @@ def test_codecs_whose_packets_say_their_size_are_refused_at_once(
     with pytest.raises(MediaError, match="the picture changes") as caught:
         planned(source)
     assert re.search(r"at frame 12 \(0\.4[68]\d? s", str(caught.value)), str(caught.value)
+
+
+def test_a_size_that_vp9_tells_between_key_frames_is_refused_before_work(tmp_path: Path) -> None:
+    """Case 20: as in recordings of calls."""
+    live = {"deadline": "realtime", "cpu-used": "8", "lag-in-frames": "0"}
+    whole = media.write(tmp_path / "whole.webm", replace(A, codec="libvpx-vp9", gop=100, size=(128, 96), options=live))
+    source = resized(tmp_path / "in.webm", whole, 5, (64, 48))
+    assert {f.size for f in frames(source)} == {(128, 96), (64, 48)}
+    with pytest.raises(MediaError, match=r"the picture changes from 128x96 yuv420p to 64x48 yuv420p at frame 5 \(0\.200 s"):
+        planned(source)
 
 
 def test_a_rotation_that_comes_later_is_refused(tmp_path: Path) -> None:
