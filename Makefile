@@ -5,12 +5,14 @@ BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 CLIP   := demo/bigbuckbunny.mp4
 
-.PHONY: help demo test nightly lint format docs clean-demo bench peers gpu
+.PHONY: help demo test test-fast release nightly lint format docs clean-demo bench peers gpu
 
 help:
 	@echo "make demo               upscale a real 720p clip with sound to 4K"
 	@echo "make demo INPUT=my.mp4  upscale your own"
 	@echo "make test               run the tests"
+	@echo "make test-fast          run the quick ones, in about three minutes"
+	@echo "make release            build wheel and source archive in dist/, twice, and compare them"
 	@echo "make nightly            run the long ones, which take hours"
 	@echo "make lint               ruff and mypy"
 	@echo "make bench              measure all that is promised of speed (docs/benchmarks.md; about 15 minutes)"
@@ -47,6 +49,19 @@ endif
 
 test: $(READY)
 	$(BIN)/python -m pytest $(ARGS)
+
+test-fast: $(READY)
+	$(BIN)/python -m pytest -q -m "not slow and not cluster and not cuda" tests/test_architecture.py tests/models tests/pipelines/plan tests/pipelines/media tests/pipelines/storage tests/docs $(ARGS)
+
+# From the commit alone: a dirty tree is refused. Both builds must have the same bytes; twine reads what an index would.
+release: $(READY)
+	@test -z "$$(git status --porcelain)" || { echo "the tree is not clean; commit or stash first"; exit 2; }
+	@rm -rf dist
+	@$(BIN)/python -m pip install --quiet --editable '.[release]'
+	@export SOURCE_DATE_EPOCH=$$(git log -1 --format=%ct); for d in dist dist/again; do $(BIN)/python -m hatchling build --directory $$d >/dev/null || exit 1; done
+	@cd dist/again && for f in *; do cmp "$$f" "../$$f" || exit 1; done
+	@rm -r dist/again
+	$(BIN)/twine check --strict dist/*
 
 # In parts; the same command goes on with the next one. VSR_SHARED_DATA names the folder with the torture set.
 nightly: $(READY)

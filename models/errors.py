@@ -1,4 +1,4 @@
-"""The error family, in the lowest room so that every package can raise it.
+"""The error family, in the lowest module so that every package can raise it.
 
     VsrError                 exit code
     ├── UsageError           2   wrong usage, or a request that can't be met
@@ -20,6 +20,7 @@ import os
 import re
 
 __all__ = [
+    "DISTRIBUTION",
     "CorruptError",
     "Interrupted",
     "MediaError",
@@ -29,8 +30,13 @@ __all__ = [
     "UsageError",
     "VerificationError",
     "VsrError",
+    "missing_package",
     "redacted",
 ]
+
+
+DISTRIBUTION = "vsr-upscale"
+"""What pip installs; the command and the import are `vsr`."""
 
 
 class VsrError(Exception):
@@ -106,3 +112,8 @@ class Interrupted(VsrError):  # noqa: N818 - a stop on request is not an error o
     """Stopped by a signal; the same command resumes the work."""
 
     exit_code = 130
+
+
+def missing_package(what: str, package: str, extra: str, *, instead: str = "") -> UsageError:
+    """Return the error for an optional package: what needs it, the command that installs it with its extra, and what does without it."""
+    return UsageError(f"{what} needs the package {package}: pip install '{DISTRIBUTION}[{extra}]'{instead and f'; {instead}'}")

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from models.errors import MediaError, UsageError
+from models.errors import MediaError, UsageError, missing_package
 
 __all__ = ["DEVIATION", "MEAN", "Backbone", "choose", "read_weights"]
 
@@ -52,8 +52,8 @@ def _read_hed(path: Path) -> dict[str, Tensor]:
     """
     try:
         import h5py
-    except ImportError as error:
-        raise UsageError(f"{path}: Keras files need the package h5py: {error}") from None
+    except ImportError:
+        raise missing_package(f"{path}: a Keras file", "h5py", "train") from None
     found: dict[str, Tensor] = {}
     with h5py.File(path) as file:
         for block, (numbers, _) in enumerate(_VGG16, start=1):

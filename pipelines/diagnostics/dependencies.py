@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 
+from models.errors import DISTRIBUTION
+
 __all__ = ["Library", "libraries", "outdated"]
 
 
@@ -64,12 +66,12 @@ def _requirements() -> list[str]:
     """Lines as in pyproject.toml: of the checkout this file lies in, else of the installed package."""
     try:
         table = tomllib.loads(_PROJECT.read_text(encoding="utf-8"))["project"]
-        if table["name"] == "vsr":
+        if table["name"] == DISTRIBUTION:
             return list(table["dependencies"])
     except (OSError, KeyError, ValueError):
         pass
     try:
-        lines = metadata.requires("vsr") or []
+        lines = metadata.requires(DISTRIBUTION) or []
     except metadata.PackageNotFoundError:
         return list(_SHOWN_FIRST)
     return [line for line in lines if "extra ==" not in line]

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch.nn import functional as F
 
-from models.errors import UsageError
+from models.errors import missing_package
 from models.layers.resampling import resample
 from pipelines.frames import color_conversion
 from pipelines.frames.sample_values import LEFT
@@ -61,8 +61,8 @@ def write_jpeg(path: Path, pixels: np.ndarray) -> None:
     """Write (H,W,3) uint8, quality 90, colour at full resolution. Raises UsageError where Pillow is missing."""
     try:
         from PIL import Image
-    except ImportError as error:
-        raise UsageError(f"JPEG needs the package pillow, which the extra vsr[report] brings: {error}") from None
+    except ImportError:
+        raise missing_package("JPEG", "pillow", "report") from None
     write_atomically(path, lambda partial: Image.fromarray(pixels).save(partial, "JPEG", quality=90, subsampling=0), parents=True)
 
 

@@ -15,7 +15,7 @@ import warnings
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from models.errors import UsageError, VerificationError
+from models.errors import UsageError, VerificationError, missing_package
 from pipelines.storage.atomic_file import write_atomically
 
 if TYPE_CHECKING:
@@ -67,7 +67,7 @@ def write_onnx(card: Card, path: Path, *, size: tuple[int, int] | None = None, r
         import onnx
         import onnxscript  # noqa: F401 - torch's exporter needs it, and says so less plainly
     except ImportError as error:
-        raise UsageError(f"vsr export needs {error.name}: install vsr with its extra: pip install '.[export]'") from None
+        raise missing_package("vsr export", error.name or str(error), "export") from None
     import torch
 
     from models.catalog.loader import load_network

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from models.errors import MediaError, UsageError
+from models.errors import MediaError, UsageError, missing_package
 from models.layers.resampling import resample
 from pipelines.quality.ffmpeg_metrics import Meter, pooled
 
@@ -52,8 +52,8 @@ def ssim(result: Tensor, truth: Tensor) -> float:
     """
     try:
         from torchmetrics.functional.image import structural_similarity_index_measure as measure
-    except ImportError as error:
-        raise UsageError(f"SSIM needs the package torchmetrics, which the extra vsr[train] brings; or choose others with --metric: {error}") from None
+    except ImportError:
+        raise missing_package("SSIM", "torchmetrics", "train", instead="or choose others with --metric") from None
     found = []
     for a, b in zip(result, truth, strict=True):  # one by one: its maps in fp64 are many times a frame
         _, full = measure(a.double()[None, None], b.double()[None, None], data_range=PEAK, return_full_image=True)

@@ -14,7 +14,7 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from models.errors import MediaError, OutputError, ResourceError, UsageError, redacted
+from models.errors import MediaError, OutputError, ResourceError, UsageError, missing_package, redacted
 from pipelines.storage.atomic_file import write_atomically
 
 if TYPE_CHECKING:
@@ -70,7 +70,7 @@ class Remote:
             options: dict[str, Any] = {"skip_instance_cache": True, "use_listings_cache": False}
             self._fs, self._path = fsspec.core.url_to_fs(url, **options)
         except ImportError as error:
-            raise UsageError(f"{self.shown}: {error.name or error} is missing; install vsr with its extra: pip install '.[remote]'") from None
+            raise missing_package(f"{self.shown}: a remote file", error.name or str(error), "remote") from None
         except Exception as error:  # noqa: BLE001 - whatever a driver raises for credentials or settings
             raise UsageError(f"{self.shown}: can't be reached: {redacted(str(error))}") from None
 

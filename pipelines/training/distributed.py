@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 import ray
 import torch.distributed
 
-from models.errors import Interrupted, ResourceError, UsageError, VsrError
+from models.errors import Interrupted, ResourceError, UsageError, VsrError, missing_package
 from pipelines.pool.interface import as_told
 from pipelines.training.trainer import Trainer
 
@@ -55,7 +55,7 @@ def train_together(
         from ray.train import FailureConfig, RunConfig, ScalingConfig
         from ray.train.torch import TorchConfig, TorchTrainer
     except ImportError:
-        raise UsageError('training on a cluster needs Ray Train; install it with pip install "ray[train]"') from None
+        raise missing_package("training on a cluster", "ray[train]", "train") from None
     if settings.objective.kind == "adversarial":
         raise UsageError("an adversarial objective trains two networks in turn, which is not shared out; leave out --workers")
     target = Path(folder).resolve()

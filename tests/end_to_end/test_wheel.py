@@ -18,19 +18,24 @@ from tests.helpers.view import frames
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
 
+def copied(folder: Path) -> Path:
+    """What the wheel is built from, without what lies beside it here."""
+    folder.mkdir()
+    for name in ("vsr", "pipelines", "models", "configs", "pyproject.toml", "README.md", "LICENSE"):
+        path = ROOT / name
+        if path.is_dir():
+            shutil.copytree(path, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
+        else:
+            shutil.copy(path, folder / name)
+    return folder
+
+
 @pytest.fixture(scope="module")
 def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A virtual environment with our wheel; everything else comes from this one's site-packages."""
     pytest.importorskip("hatchling", reason="building the wheel without a network needs hatchling")
     folder = tmp_path_factory.mktemp("wheel")
-    source = folder / "source"
-    source.mkdir()
-    for name in ("vsr", "pipelines", "models", "configs", "pyproject.toml", "README.md", "LICENSE"):
-        path = ROOT / name
-        if path.is_dir():
-            shutil.copytree(path, source / name, ignore=shutil.ignore_patterns("__pycache__"))
-        else:
-            shutil.copy(path, source / name)
+    source = copied(folder / "source")
     build = [
         sys.executable,
         "-m",
@@ -117,3 +122,18 @@ def test_weights_and_settings_are_in_the_wheel(installed: Path, decoys: Path) ->
         assert (package / "configs" / path.relative_to(ROOT / "configs")).is_file(), path
     for path in sorted((ROOT / "models" / "trained").glob("*")):
         assert (trained / path.name).is_file(), path
+
+
+def test_wheel_and_source_archive_have_the_same_bytes_wherever_and_whenever_they_are_built(tmp_path: Path) -> None:
+    pytest.importorskip("hatchling", reason="building without a network needs hatchling")
+    for name, built in (("here", 1_000_000_000), ("elsewhere", 1_700_000_000)):
+        source = copied(tmp_path / name)
+        for path in source.rglob("*"):
+            os.utime(path, (built, built))
+        subprocess.run(
+            [sys.executable, "-m", "hatchling", "build", "--directory", str(tmp_path / f"{name}.dist")], cwd=source, check=True, timeout=300
+        )
+    first, second = (sorted((tmp_path / f"{name}.dist").iterdir()) for name in ("here", "elsewhere"))
+    assert [p.name.partition("-")[0] for p in first] == ["vsr_upscale", "vsr_upscale"]
+    assert [p.suffix for p in first] == [".whl", ".gz"] or [p.suffix for p in first] == [".gz", ".whl"]
+    assert [p.read_bytes() for p in first] == [p.read_bytes() for p in second]

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import ast
 import pickle
+import tomllib
 
 import pytest
 
-from models.errors import MediaError, redacted
-from tests.helpers.command import vsr
+from models.errors import DISTRIBUTION, MediaError, missing_package, redacted
+from tests.helpers.command import ROOT, vsr
 
 
 @pytest.mark.parametrize(
@@ -44,3 +46,24 @@ def test_the_command_shows_no_login() -> None:
         done = vsr("probe", "https://me:pa55word@127.0.0.1:9/film.mp4", *more)
         assert done.code == 3
         assert "pa55word" not in done.out + done.err
+
+
+def test_a_missing_package_is_named_with_the_command_that_installs_it() -> None:
+    error = missing_package("SSIM", "torchmetrics", "train", instead="or choose others with --metric")
+    assert str(error) == "SSIM needs the package torchmetrics: pip install 'vsr-upscale[train]'; or choose others with --metric"
+    assert error.exit_code == 2
+
+
+def test_the_name_pip_is_given_and_its_extras_are_those_of_the_project() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    assert project["name"] == DISTRIBUTION
+    calls = [
+        node
+        for package in ("models", "pipelines", "vsr")
+        for path in (ROOT / package).rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "missing_package"
+    ]
+    asked = {ast.literal_eval(call.args[2]) for call in calls}
+    assert len(asked) >= 3
+    assert asked <= set(project["optional-dependencies"])

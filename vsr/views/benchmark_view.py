@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from models.errors import UsageError
+from models.errors import missing_package
 from pipelines.storage.atomic_file import write_atomically
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ def draw_timeline(bench: Bench, path: Path) -> None:
     try:
         from matplotlib.figure import Figure
     except ImportError:
-        raise UsageError("--timeline needs matplotlib; install vsr with its extra: pip install '.[report]'") from None
+        raise missing_package("--timeline", "matplotlib", "report") from None
     figure = Figure(figsize=(9, 3), layout="constrained")
     axes = figure.subplots()
     times = [t for t, _ in bench.timeline]
