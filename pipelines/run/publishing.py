@@ -135,15 +135,24 @@ def publish_result(
         yield Note(stay)
     limiting = max(made.seconds, key=made.seconds.__getitem__) if made.seconds else ""
     return Finished(
-        str(target), report.frames, time.monotonic() - began, size, LIMITS.get(limiting, limiting), summary, made.frames, _kept(passed, planned)
+        str(target),
+        report.frames,
+        time.monotonic() - began,
+        size,
+        LIMITS.get(limiting, limiting),
+        summary,
+        made.frames,
+        _kept(passed, planned, dropped),
     )
 
 
-def _kept(passed: Sequence[Passed], planned: Planned) -> tuple[str, ...]:
+def _kept(passed: Sequence[Passed], planned: Planned, dropped: frozenset[int]) -> tuple[str, ...]:
     """What of the source the result has, too, in words."""
-    counts = Counter("cover" if p.is_cover else _TRACKS.get(p.type, f"{p.type} track") for p in passed)
-    if passed or planned.plan.encoder.container in {"mp4", "mov", "matroska"}:
-        counts["chapter"] = 0 if planned.plan.encoder.is_picture else planned.info.chapters
+    counts = Counter(_TRACKS.get(p.type, f"{p.type} track") for p in passed if not p.is_cover)
+    if not planned.plan.encoder.is_picture:
+        counts["cover"] = sum(s.is_cover and s.index not in dropped for s in planned.info.streams)  # in Matroska an attachment
+        whole = (planned.plan.start_frame, planned.plan.stop_frame) == (0, planned.info.frame_count)
+        counts["chapter"] = planned.info.chapters if whole else 0  # of a part some are left
     return tuple(f"{count} {noun}{'s' * (count > 1)}" for noun, count in counts.items() if count)
 
 

@@ -99,7 +99,7 @@ class Bar:
 
     def _postfix(self, text: str, *, refresh: bool = True) -> None:
         if self._bar is not None:
-            self._bar.set_postfix_str(text, refresh=refresh)
+            self._bar.set_postfix_str(text, refresh=refresh and self._stream.isatty())  # elsewhere every refresh is a line
 
     def _say(self, text: str) -> None:
         if self._quiet:

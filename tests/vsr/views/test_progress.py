@@ -105,6 +105,14 @@ def test_at_the_end_the_bar_says_what_is_done_and_after_a_request_to_stop_what_i
     ]  # fmt: skip
 
 
+def test_in_a_pipe_what_is_done_at_the_end_of_a_short_run_is_no_line(events: list[object]) -> None:
+    stream = io.StringIO()
+    view = Bar(stream)
+    for event in events:
+        view.show(event)  # type: ignore[arg-type]
+    assert not any(word in stream.getvalue() for word in ("encoding the rest", "verifying", "left"))
+
+
 def test_what_a_stop_waits_for_is_counted_down_chunk_by_chunk(events: list[object]) -> None:
     made, ends = 0, []
     for event in events:
