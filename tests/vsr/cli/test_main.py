@@ -38,7 +38,7 @@ def test_the_command_other_tools_call_works_as_written(film: Path, tmp_path: Pat
     kinds = [e["event"] for e in outcome.events]
     assert kinds[0] == "plan"
     assert kinds[-1] == "done"
-    assert set(kinds) <= {"plan", "progress", "chunk", "note", "done"}
+    assert set(kinds) <= {"plan", "progress", "chunk", "phase", "note", "done"}
     assert len(outcome.events) == len(outcome.out.splitlines()), "something else than JSON on standard output"
     plan, done = outcome.event("plan"), outcome.event("done")
     assert (plan["size"], plan["frames"], plan["models"], plan["encoder"]) == ([128, 96], 30, ["lanczos"], "libx264")
