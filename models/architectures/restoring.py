@@ -97,6 +97,19 @@ class Restoring(BicubicSkip):
         faithful = {name.removeprefix("knots."): tensor for name, tensor in found.items() if name.startswith("knots.")}
         return {**{f"crisp.{name}": tensor for name, tensor in faithful.items()}, **found}
 
+    def changed_as(self, own: Mapping[str, Tensor], other: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """`own` weights that begin at one network at all levels, and what those of `other`, of another scale, learned beyond its level 0 on top.
+
+        Task arithmetic (Ilharco et al. 2022, arXiv:2212.04089). Its last layer is of that scale, and left out.
+        """
+        found = dict(own)
+        for name, weight in own.items():
+            kind, _, layer = name.split(".", 2)
+            start, end = other.get(f"knots.0.{layer}"), other.get(name, other.get(name.replace(kind, "knots", 1)))
+            if start is not None and end is not None and start.shape == weight.shape and not layer.startswith("tail"):
+                found[name] = weight + (end - start)
+        return found
+
 
 def _layers(plain: nn.Module) -> list[nn.Conv2d]:
     """The convolutions of a `Compact`, in the order of the data."""

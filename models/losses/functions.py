@@ -21,6 +21,7 @@ __all__ = [
     "cosine_distance",
     "hinge",
     "hinge_generator",
+    "information_loss",
     "kl_divergence",
     "l1",
     "mse",
@@ -29,6 +30,7 @@ __all__ = [
     "perceptual",
     "ssim_loss",
     "ssim_map",
+    "statistics_distance",
 ]
 
 
@@ -49,7 +51,8 @@ def charbonnier(x: Tensor, y: Tensor, epsilon: float = 1e-3) -> Tensor:
 
 def ssim_loss(x: Tensor, y: Tensor) -> Tensor:
     """1 - mean SSIM, 0 (equal) to 2; H and W of 11 or more (Wang et al. 2004, doi:10.1109/TIP.2003.819861)."""
-    return 1 - ssim_map(x, y, peak=1.0).mean()
+    with torch.autocast(x.device.type, enabled=False):  # variances are small differences
+        return 1 - ssim_map(x.float(), y.float(), peak=1.0).mean()
 
 
 LOSSES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {"mse": mse, "l1": l1, "charbonnier": charbonnier, "ssim": ssim_loss}
@@ -78,6 +81,22 @@ def cosine_distance(x: Sequence[Tensor], y: Sequence[Tensor], epsilon: float = 1
 def perceptual(x: Sequence[Tensor], y: Sequence[Tensor]) -> Tensor:
     """Mean absolute difference of deep features, 0 or more, each map counting the same (Johnson et al. 2016, arXiv:1603.08155)."""
     return torch.stack([l1(a.float(), b.float()) for a, b in zip(x, y, strict=True)]).mean()
+
+
+def statistics_distance(x: Sequence[Tensor], y: Sequence[Tensor], constant: float = 1e-2) -> Tensor:
+    """1 - mean likeness of means (texture) and of deviations (structure) of deep features, 0 (equal) to 1 at most, in the form of DISTS.
+
+    Unlike `perceptual` it has no liking for soft pictures: too little variance costs as much as too much (Ding et al. 2020, arXiv:2004.07728).
+    constant: added above and below, so that features that hardly respond say little.
+    """
+    alike = []
+    for a, b in zip(x, y, strict=True):
+        mean_a, mean_b = (z.mean((2, 3), dtype=torch.float32) for z in (a, b))
+        texture = (2 * mean_a * mean_b + constant) / (mean_a.square() + mean_b.square() + constant)
+        covariance = (a * b).mean((2, 3), dtype=torch.float32) - mean_a * mean_b
+        variances = (a * a + b * b).mean((2, 3), dtype=torch.float32) - mean_a.square() - mean_b.square()
+        alike.append(((texture + (2 * covariance + constant) / (variances + constant)) / 2).mean())
+    return 1 - torch.stack(alike).mean()
 
 
 def non_saturating(real: Tensor, made: Tensor) -> Tensor:
@@ -138,3 +157,49 @@ def ssim_map(x: Tensor, y: Tensor, *, peak: float, size: int = 11, sigma: float 
     c1, c2 = (0.01 * peak) ** 2, (0.03 * peak) ** 2
     similar = (2 * mean_x * mean_y + c1) * (2 * covariance + c2)
     return similar / ((mean_x.square() + mean_y.square() + c1) * (variance_x + variance_y + c2))
+
+
+_NOISE = 2 / 219**2
+"""Variance of what an eye does not see, of luma 0..1: 2 squared 8-bit codes, as VMAF has it."""
+_WINDOWS = (17, 9, 5, 3)
+"""Samples of the Gaussian windows, from the finest scale to the coarsest; σ is a fifth of that."""
+
+
+def information_loss(x: Tensor, y: Tensor) -> Tensor:
+    """1 - the share of what luma of y tells that x tells as well, 0 (equal) to 1. H and W of 17 or more, values 0..1.
+
+    Visual information fidelity (Sheikh & Bovik 2006, doi:10.1109/TIP.2005.859378) on pixels, with gains above 1 counted as 1: contrast that a
+    soft result has lost is asked back, contrast that the truth does not have earns nothing, and what the truth can't explain is noise. At four
+    scales, or as many as fit.
+    """
+    shares = []
+    with torch.autocast(x.device.type, enabled=False):
+        x, y = x.float(), y.float()
+        for size in _WINDOWS:
+            if shares:
+                if min(y.shape[-2:]) < 3 * size - 2:
+                    break
+                x, y = (_blurred(z, size)[..., ::2, ::2] for z in (x, y))
+            mean_x, mean_y, xx, yy, xy = _blurred(torch.cat([x, y, x * x, y * y, x * y]), size).chunk(5)
+            variance_x, variance_y = (xx - mean_x.square()).clamp_min(0), (yy - mean_y.square()).clamp_min(0)
+            covariance = (xy - mean_x * mean_y).clamp_min(0)
+            gain = covariance / (variance_y + 1e-8)
+            unexplained = (variance_x - gain * covariance).clamp_min(0)
+            told = torch.log1p(gain.clamp_max(1).square() * variance_y / (unexplained + _NOISE))
+            shares.append(told.sum() / (torch.log1p(variance_y / _NOISE).sum() + 1e-6))
+    return 1 - torch.stack(shares).mean()
+
+
+def _blurred(z: Tensor, size: int) -> Tensor:
+    """(B,1,H,W) under a Gaussian window of that many samples, where it fits: products of matrices are quicker than so narrow convolutions."""
+    down, across = (_window(length, size).to(z) for length in z.shape[-2:])
+    return down @ z @ across.T
+
+
+@functools.cache
+def _window(length: int, size: int) -> Tensor:
+    """(length-size+1, length): the window at every place of a line where it fits."""
+    made = torch.zeros(length - size + 1, length)
+    for place in range(len(made)):
+        made[place, place : place + size] = torch.tensor(_line(size, size / 5))
+    return made

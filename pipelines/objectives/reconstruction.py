@@ -16,7 +16,7 @@ from models.architectures.recurrent import Recurrent
 from models.architectures.restoring import Restoring
 from models.layers.yuv_residual import BicubicSkip, bicubic, pack
 from models.losses.features import Features, load_features
-from models.losses.functions import LOSSES, SAMPLES, cosine_distance, l1, perceptual, ssim_loss
+from models.losses.functions import LOSSES, SAMPLES, cosine_distance, information_loss, l1, perceptual, ssim_loss, statistics_distance
 from pipelines.datasets.batch_loader import Batch
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ class Reconstruction:
         """(number, count) of the equal parts of each batch, where processes train together: the part that is this one's."""
         objective = settings.objective
         self._features: Features | None = None
-        if objective.cosine or objective.perceptual:
+        if objective.cosine or objective.perceptual or objective.statistics:
             self._features = load_features(objective.features, device, objective.stages)
 
     def prepare(self, batch: Batch) -> Batch:
@@ -59,6 +59,7 @@ class Reconstruction:
             or self._features is not None
             or objective.ssim
             or objective.tone
+            or objective.information
         ):
             return batch
         return self._with_target(batch, self.network)
@@ -96,12 +97,16 @@ class Reconstruction:
             )
         if objective.ssim:
             loss = loss + objective.ssim * ssim_loss(luma, batch.truth[0])
+        if objective.information:
+            loss = loss + objective.information * information_loss(luma, batch.truth[0])
         if self._features is not None:
             with torch.no_grad():
                 wanted = self._features(batch.truth)
             found = self._features((luma, chroma))
             if objective.perceptual:
                 loss = loss + objective.perceptual * perceptual(found, wanted)
+            if objective.statistics:
+                loss = loss + objective.statistics * statistics_distance(found, wanted)
             if objective.cosine:
                 loss = loss + objective.cosine * cosine_distance(found, wanted)
         return loss

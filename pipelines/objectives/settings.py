@@ -41,6 +41,10 @@ class ObjectiveSettings:
     """Of the cosine distance between deep features."""
     perceptual: float = 0.0
     """Of the difference of deep features."""
+    statistics: float = 0.0
+    """Of the distance of means and deviations of deep features, in the form of DISTS."""
+    information: float = 0.0
+    """Of the share of luma's information that is lost."""
     features: str = ""
     """What those are taken from: name or file of an autoencoder, or a file with the weights of VGG19."""
     stages: int = 3
@@ -63,9 +67,9 @@ class ObjectiveSettings:
     def __post_init__(self) -> None:
         if self.form not in ADVERSARIAL:
             raise UsageError(f"objective.form = {self.form!r}: expected one of {', '.join(ADVERSARIAL)}")
-        if (self.cosine or self.perceptual) and not self.features:
-            raise UsageError("objective.cosine and objective.perceptual want objective.features, such as autoencoder-x2")
-        if min(self.pixel, self.ssim, self.cosine, self.perceptual, self.tone, self.adversarial, self.kl) < 0:
+        if (self.cosine or self.perceptual or self.statistics) and not self.features:
+            raise UsageError("objective.cosine, objective.perceptual and objective.statistics want objective.features, such as autoencoder-x2")
+        if min(self.pixel, self.ssim, self.cosine, self.perceptual, self.statistics, self.information, self.tone, self.adversarial, self.kl) < 0:
             raise UsageError("objective: weights can't be negative")
 
 
@@ -82,6 +86,8 @@ class TrainSettings:
     description: str = ""
     init: str = ""
     """Name or file of a network to start from; a smaller one of the family is grown into this one."""
+    changes: str = ""
+    """Name or file of a network of another scale that restores: what it learned beyond its level 0 is added to where this one starts."""
     frozen: tuple[str, ...] = ()
     """Beginnings of names of weights that stay as they begin."""
     steps: int = 60_000
@@ -115,13 +121,14 @@ class TrainSettings:
         if self.objective == ObjectiveSettings():
             del table["objective"]
         else:
-            for name in ("stages", "tone", "discriminator"):  # came later
+            for name in ("stages", "tone", "discriminator", "statistics", "information"):  # came later
                 if getattr(self.objective, name) == getattr(ObjectiveSettings(), name):
                     del table["objective"][name]
         if not self.batch.levels:
             del table["batch"]["levels"]
-        if not self.frozen:
-            del table["frozen"]
+        for name in ("frozen", "changes"):
+            if not table[name]:
+                del table[name]
         return table
 
 

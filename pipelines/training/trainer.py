@@ -299,6 +299,8 @@ def _start(settings: TrainSettings, device: torch.device) -> State:
         weights, taken = grown(network, network.begun_from(old) if isinstance(network, Restoring) else old)
         if not taken:
             raise UsageError(f"init = {settings.init!r}: none of its tensors fits {settings.architecture} {settings.network}; leave it out")
+        if settings.changes:
+            weights = _changed(network, weights, settings)
         network.load_state_dict(weights)
     network.to(device).to(memory_format=torch.channels_last)
     for name, parameter in network.named_parameters():
@@ -310,6 +312,15 @@ def _start(settings: TrainSettings, device: torch.device) -> State:
     else:
         optimizer = torch.optim.RMSprop(parameters, lr=choice.learning_rate, alpha=choice.betas[1])
     return State(network, optimizer, {k: v.detach().clone() for k, v in network.state_dict().items()})
+
+
+def _changed(network: nn.Module, weights: dict[str, Tensor], settings: TrainSettings) -> dict[str, Tensor]:
+    """Weights with `changes` on top. Raises UsageError where either network is of no kind that has such."""
+    cards = [c for c in find(settings.changes) if c.restores]
+    if not isinstance(network, Restoring) or not cards:
+        raise UsageError(f"changes = {settings.changes!r}: expected a network that restores, for one that is to restore; leave it out")
+    module: Any = load_network(cards[0]).module
+    return network.changed_as(weights, module.state_dict())
 
 
 def _weights_of(name: str, scale: int) -> dict[str, Tensor]:

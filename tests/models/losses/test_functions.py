@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import pytest
 import torch
@@ -14,6 +15,7 @@ from models.losses.functions import (
     cosine_distance,
     hinge,
     hinge_generator,
+    information_loss,
     kl_divergence,
     l1,
     mse,
@@ -22,6 +24,7 @@ from models.losses.functions import (
     perceptual,
     ssim_loss,
     ssim_map,
+    statistics_distance,
 )
 
 
@@ -115,6 +118,45 @@ def test_perceptual_counts_every_map_the_same() -> None:
     assert perceptual(zeros, ones).item() == pytest.approx((2 + 1) / 2)
 
 
+def test_statistics_distance_asks_for_as_much_variance_as_the_truth_has() -> None:
+    truth = planes(12) - 0.5
+    found = [statistics_distance([share * truth], [truth]).item() for share in (0.6, 0.9, 1.0, 1 / 0.9)]
+    assert found[2] == pytest.approx(0.0, abs=1e-6)
+    assert found[0] > found[1] > 1e-4
+    assert found[3] == pytest.approx(found[1], rel=0.2)  # too much costs what too little does
+    perceptual_says = [perceptual([share * truth], [truth]).item() for share in (0.9, 1 / 0.9)]
+    assert perceptual_says[0] < perceptual_says[1]
+
+
+def test_statistics_distance_is_of_means_and_of_deviations() -> None:
+    flat, one = torch.zeros(1, 2, 4, 4), torch.ones(1, 2, 4, 4)
+    assert statistics_distance([flat], [one], constant=1.0).item() == pytest.approx((1 - 1 / 2) / 2)
+    a = torch.tensor([1.0, -1.0]).repeat(8).reshape(1, 1, 4, 4)
+    assert statistics_distance([a], [-a], constant=1.0).item() == pytest.approx((1 - (-2 + 1) / (2 + 1)) / 2)
+
+
+def test_information_loss_counts_what_was_lost_and_not_what_was_put_in() -> None:
+    """Softer costs; noise costs; more contrast than the truth earns nothing over as much as the truth."""
+    truth = planes(13)[:1, :, :, :]
+    soft = torch.nn.functional.avg_pool2d(truth, 3, 1, 1)
+    noisy = truth + 0.1 * torch.randn(truth.shape, generator=torch.Generator().manual_seed(2))
+    assert information_loss(truth, truth).item() == pytest.approx(0.0, abs=1e-3)
+    assert information_loss(soft, truth).item() > 0.3
+    assert information_loss(noisy, truth).item() > 0.1
+    assert information_loss(0.5 + 1.3 * (truth - 0.5), truth).item() >= -1e-6
+    assert information_loss(0.5 + 0.7 * (truth - 0.5), truth).item() > 0.02
+    assert information_loss(truth + 0.1, truth).item() == pytest.approx(0.0, abs=1e-3)  # brightness is for others
+
+
+@pytest.mark.parametrize("loss", [ssim_loss, information_loss])
+def test_losses_of_variances_are_in_fp32_whatever_training_is_in(loss: Callable[[torch.Tensor, torch.Tensor], torch.Tensor]) -> None:
+    truth = 0.9 + 0.02 * planes(14)
+    made = 0.9 + 0.98 * (truth - 0.9)
+    with torch.autocast("cpu", torch.bfloat16):
+        found = loss(made, truth)
+    assert found.item() == loss(made, truth).item()
+
+
 def test_adversarial_losses_by_hand() -> None:
     real, made = torch.tensor([2.0, 0.0]), torch.tensor([-3.0, 0.5])
 
@@ -140,6 +182,7 @@ def test_kl_divergence_by_hand_and_by_torch() -> None:
 CHECKED = {
     "cosine": lambda x, y: cosine_distance([x, x[..., ::2]], [y, y[..., ::2]]),
     "perceptual": lambda x, y: perceptual([x, x[..., ::2]], [y, y[..., ::2]]),
+    "statistics": lambda x, y: statistics_distance([x, x[..., ::2]], [y, y[..., ::2]]),
     "kl": kl_divergence,
     **{f"{name} of the discriminator": losses[0] for name, losses in ADVERSARIAL.items()},
     **{f"{name} of the generator": lambda x, y, loss=losses[1]: loss(x) + 0 * y.sum() for name, losses in ADVERSARIAL.items()},

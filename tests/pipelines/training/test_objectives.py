@@ -165,7 +165,7 @@ def test_the_generator_s_step_leaves_the_discriminator_alone(home: Path) -> None
     assert all(torch.equal(v, before[k]) for k, v in discriminator.state_dict().items())
 
 
-@pytest.mark.parametrize("term", ["ssim", "cosine", "perceptual"])
+@pytest.mark.parametrize("term", ["ssim", "cosine", "perceptual", "statistics", "information"])
 def test_every_term_counts_by_its_weight(term: str, home: Path) -> None:
     features = str(home / "features-x2.safetensors")
     losses = []
