@@ -28,6 +28,7 @@ __all__ = [
     "non_saturating",
     "non_saturating_generator",
     "perceptual",
+    "sharpened",
     "ssim_loss",
     "ssim_map",
     "statistics_distance",
@@ -157,6 +158,17 @@ def ssim_map(x: Tensor, y: Tensor, *, peak: float, size: int = 11, sigma: float 
     c1, c2 = (0.01 * peak) ** 2, (0.03 * peak) ** 2
     similar = (2 * mean_x * mean_y + c1) * (2 * covariance + c2)
     return similar / ((mean_x.square() + mean_y.square() + c1) * (variance_x + variance_y + c2))
+
+
+_OVERSHOOT = 0.04
+"""Of luma, at most: no halos round strong edges."""
+
+
+def sharpened(luma: Tensor, amount: float) -> Tensor:
+    """(B,1,H,W), 0..1 -> the same with `amount` times what a Gaussian of σ = 1 takes away on top; brightness stays."""
+    with torch.autocast(luma.device.type, enabled=False):
+        away = luma - _blurred(F.pad(luma, (2, 2, 2, 2), mode="reflect"), 5)
+        return luma + (amount * away).clamp(-_OVERSHOOT, _OVERSHOOT)
 
 
 _NOISE = 2 / 219**2

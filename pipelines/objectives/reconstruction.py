@@ -16,7 +16,7 @@ from models.architectures.recurrent import Recurrent
 from models.architectures.restoring import Restoring
 from models.layers.yuv_residual import BicubicSkip, bicubic, pack
 from models.losses.features import Features, load_features
-from models.losses.functions import LOSSES, SAMPLES, cosine_distance, information_loss, l1, perceptual, ssim_loss, statistics_distance
+from models.losses.functions import LOSSES, SAMPLES, cosine_distance, information_loss, l1, perceptual, sharpened, ssim_loss, statistics_distance
 from pipelines.datasets.batch_loader import Batch
 
 if TYPE_CHECKING:
@@ -60,6 +60,7 @@ class Reconstruction:
             or objective.ssim
             or objective.tone
             or objective.information
+            or objective.sharpen
         ):
             return batch
         return self._with_target(batch, self.network)
@@ -87,7 +88,8 @@ class Reconstruction:
         """All terms of a result in full."""
         settings, objective, loss_of = self.settings, self.settings.objective, LOSSES[self.settings.loss]
         luma, chroma = result[0].float(), result[1].float()
-        loss = loss_of(luma, batch.truth[0])
+        wanted = sharpened(batch.truth[0], objective.sharpen) if objective.sharpen else batch.truth[0]
+        loss = loss_of(luma, wanted)
         if settings.chroma_weight:
             loss = loss + settings.chroma_weight * loss_of(chroma, batch.truth[1])
         loss = objective.pixel * loss
@@ -101,14 +103,14 @@ class Reconstruction:
             loss = loss + objective.information * information_loss(luma, batch.truth[0])
         if self._features is not None:
             with torch.no_grad():
-                wanted = self._features(batch.truth)
+                true = self._features(batch.truth)
             found = self._features((luma, chroma))
             if objective.perceptual:
-                loss = loss + objective.perceptual * perceptual(found, wanted)
+                loss = loss + objective.perceptual * perceptual(found, true)
             if objective.statistics:
-                loss = loss + objective.statistics * statistics_distance(found, wanted)
+                loss = loss + objective.statistics * statistics_distance(found, true)
             if objective.cosine:
-                loss = loss + objective.cosine * cosine_distance(found, wanted)
+                loss = loss + objective.cosine * cosine_distance(found, true)
         return loss
 
     def _of_residual(self, residual: Tensor, target: Tensor) -> Tensor:

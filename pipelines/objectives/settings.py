@@ -35,6 +35,8 @@ class ObjectiveSettings:
     """One of pipelines.objectives.registry."""
     pixel: float = 1.0
     """Of `loss`."""
+    sharpen: float = 0.0
+    """Amount of an unsharp mask on the luma that `loss` compares with: a soft result needs it to look like the truth."""
     ssim: float = 0.0
     """Of 1 - SSIM of luma."""
     cosine: float = 0.0
@@ -69,7 +71,21 @@ class ObjectiveSettings:
             raise UsageError(f"objective.form = {self.form!r}: expected one of {', '.join(ADVERSARIAL)}")
         if (self.cosine or self.perceptual or self.statistics) and not self.features:
             raise UsageError("objective.cosine, objective.perceptual and objective.statistics want objective.features, such as autoencoder-x2")
-        if min(self.pixel, self.ssim, self.cosine, self.perceptual, self.statistics, self.information, self.tone, self.adversarial, self.kl) < 0:
+        if (
+            min(
+                self.pixel,
+                self.sharpen,
+                self.ssim,
+                self.cosine,
+                self.perceptual,
+                self.statistics,
+                self.information,
+                self.tone,
+                self.adversarial,
+                self.kl,
+            )
+            < 0
+        ):
             raise UsageError("objective: weights can't be negative")
 
 
@@ -121,7 +137,7 @@ class TrainSettings:
         if self.objective == ObjectiveSettings():
             del table["objective"]
         else:
-            for name in ("stages", "tone", "discriminator", "statistics", "information"):  # came later
+            for name in ("stages", "tone", "discriminator", "statistics", "information", "sharpen"):  # came later
                 if getattr(self.objective, name) == getattr(ObjectiveSettings(), name):
                     del table["objective"][name]
         if not self.batch.levels:

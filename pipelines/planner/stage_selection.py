@@ -18,8 +18,8 @@ __all__ = ["LARGEST_DEFAULT_4K", "SMALL_NETWORK", "choose_stages"]
 
 LARGEST_DEFAULT_4K = 1920 * 1088
 _STRETCH = Fraction(3, 2)
-"""What a restoring network leaves to be done is classical up to this factor: a second network would cost several times the first, and find
-little left to sharpen."""
+"""What a restoring network that doubles leaves to be done is classical up to this factor, where none of its family reaches the target: a second
+network would cost several times the first, and find little left to sharpen."""
 SMALL_NETWORK = 2_000_000
 """Parameters; Real-ESRGAN's video networks have 0.6 to 1.2 million, its large ones 17."""
 
@@ -81,13 +81,14 @@ def _factor(width: int, height: int, out_width: int, out_height: int) -> int:
 
 def _cascade(choice: Sequence[Card], need: Fraction, width: int, height: int, out_width: int, out_height: int) -> list[Card]:
     best: tuple[float, list[Card]] | None = None
+    stretching = not any(c.restores and c.scale >= need for c in choice)
     for depth in range(1, 5):
         for combination in _products([c for c in choice if c.scale > 1], depth):
             total, cost = 1, 0.0
             for card in combination:
                 cost += total * total * (card.gflop_per_megapixel or 1.0)
                 total *= card.scale
-            stretched = total * (_STRETCH if combination[0].restores else 1)
+            stretched = total * (_STRETCH if stretching and combination[0].restores and total == 2 else 1)
             covers = stretched >= need or _factor(width * total, height * total, out_width, out_height) == 1
             if covers and (best is None or cost < best[0]):
                 best = cost, combination

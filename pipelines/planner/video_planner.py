@@ -99,8 +99,9 @@ def _restoring(settings: RunSettings, info: VideoInfo, *, full: bool) -> tuple[s
         return model, level, [f"{said}: clean enough for {model}"]
     width, height = info.upright_size
     wanted = target_size(width, height, settings.target, even=(False, False))
-    if wanted[0] > _RESTORED_BY * width + 1 or wanted[1] > _RESTORED_BY * height + 1:
-        return model, level, [f"{said}: {model}, for {restoring} doubles sizes at most; --model {restoring} takes it all the same"]
+    most = max(card.scale for card in find(restoring))
+    if wanted[0] > most * width + 1 or wanted[1] > most * height + 1:  # a resize behind it costs more than the network
+        return model, level, [f"{said}: {model}, for {restoring} goes up to ×{most}; --model {restoring} takes it all the same"]
     return restoring, level, [f"{said}: {restoring}, which takes compression and noise away"]
 
 

@@ -22,6 +22,7 @@ from models.losses.functions import (
     non_saturating,
     non_saturating_generator,
     perceptual,
+    sharpened,
     ssim_loss,
     ssim_map,
     statistics_distance,
@@ -155,6 +156,17 @@ def test_losses_of_variances_are_in_fp32_whatever_training_is_in(loss: Callable[
     with torch.autocast("cpu", torch.bfloat16):
         found = loss(made, truth)
     assert found.item() == loss(made, truth).item()
+
+
+def test_a_sharpened_picture_keeps_its_brightness_and_does_not_overshoot_far() -> None:
+    ramp = torch.linspace(0.2, 0.8, 24).reshape(1, 1, 1, 24).expand(1, 1, 24, 24)
+    assert torch.allclose(sharpened(ramp, 0.8)[..., 4:-4], ramp[..., 4:-4], atol=1e-6)
+    texture = 0.5 + 0.02 * (planes(15) - 0.5)
+    made = sharpened(texture, 0.8)
+    assert made.var() > 1.5 * texture.var()
+    assert made.mean().item() == pytest.approx(texture.mean().item(), abs=1e-3)
+    edge = torch.cat([torch.zeros(1, 1, 24, 12), torch.ones(1, 1, 24, 12)], 3)
+    assert sharpened(edge, 0.8).max().item() == pytest.approx(1.04)
 
 
 def test_adversarial_losses_by_hand() -> None:

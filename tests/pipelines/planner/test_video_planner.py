@@ -57,12 +57,16 @@ def test_without_a_model_the_level_of_the_frames_chooses_and_the_plan_says_so(
     assert found.plan.stages[0].restore == (level if network == "real-fast-x2" else None)
 
 
-def test_beyond_twice_the_size_the_choice_stays_and_the_other_network_is_named(film: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(("scale", "network"), [(3, "real-fast-x3"), (4, "fast-x4")])
+def test_beyond_what_the_other_network_reaches_the_choice_stays_and_it_is_named(
+    film: Path, monkeypatch: pytest.MonkeyPatch, scale: int, network: str
+) -> None:
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
     monkeypatch.setattr(video_planner, "estimate_level", lambda *_, **__: 0.7)
-    found = plan_video(film, None, RunSettings(target=TargetSettings(scale=3)))[0]
-    assert [s.card.name for s in found.plan.stages] == ["fast-x3"]
-    assert any(note.endswith("fast, for real-fast doubles sizes at most; --model real-fast takes it all the same") for note in found.info.notes)
+    found = plan_video(film, None, RunSettings(target=TargetSettings(scale=scale)))[0]
+    assert [s.card.name for s in found.plan.stages] == [network]
+    beyond = [note for note in found.info.notes if note.endswith("fast, for real-fast goes up to ×3; --model real-fast takes it all the same")]
+    assert len(beyond) == (scale > 3)
 
 
 def test_a_level_that_is_given_is_not_estimated(film: Path, monkeypatch: pytest.MonkeyPatch) -> None:
