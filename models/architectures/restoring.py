@@ -97,17 +97,19 @@ class Restoring(BicubicSkip):
         faithful = {name.removeprefix("knots."): tensor for name, tensor in found.items() if name.startswith("knots.")}
         return {**{f"crisp.{name}": tensor for name, tensor in faithful.items()}, **found}
 
-    def changed_as(self, own: Mapping[str, Tensor], other: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """`own` weights that begin at one network at all levels, and what those of `other`, of another scale, learned beyond its level 0 on top.
+    def changed_as(self, own: Mapping[str, Tensor], other: Restoring) -> dict[str, Tensor]:
+        """`own` weights that begin at one network at all levels, and what `other`, of another scale, learned beyond its level 0 on top.
 
-        Task arithmetic (Ilharco et al. 2022, arXiv:2212.04089). Its last layer is of that scale, and left out.
+        Task arithmetic (Ilharco et al. 2022, arXiv:2212.04089). The last layer is of the scale, and left out.
         """
-        found = dict(own)
-        for name, weight in own.items():
-            kind, _, layer = name.split(".", 2)
-            start, end = other.get(f"knots.0.{layer}"), other.get(name, other.get(name.replace(kind, "knots", 1)))
-            if start is not None and end is not None and start.shape == weight.shape and not layer.startswith("tail"):
-                found[name] = weight + (end - start)
+        found, start = dict(own), other.at(0.0).state_dict()
+        for kind, detail in (("knots", 0.0), ("crisp", 1.0)):
+            for number, level in enumerate(self.levels):
+                end = other.at(level, detail).state_dict()
+                for layer in end:
+                    name = f"{kind}.{number}.{layer}"
+                    if name in own and own[name].shape == end[layer].shape and not layer.startswith("tail"):
+                        found[name] = own[name] + (end[layer] - start[layer])
         return found
 
 

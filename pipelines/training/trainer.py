@@ -320,7 +320,7 @@ def _changed(network: nn.Module, weights: dict[str, Tensor], settings: TrainSett
     if not isinstance(network, Restoring) or not cards:
         raise UsageError(f"changes = {settings.changes!r}: expected a network that restores, for one that is to restore; leave it out")
     module: Any = load_network(cards[0]).module
-    return network.changed_as(weights, module.state_dict())
+    return network.changed_as(weights, module)
 
 
 def _weights_of(name: str, scale: int) -> dict[str, Tensor]:

@@ -82,18 +82,17 @@ def test_it_begins_as_the_plain_network_it_is_given_at_every_level() -> None:
 def test_of_another_scale_it_takes_what_was_learned_beyond_level_0() -> None:
     """All layers but the last, which is of the scale; level 0 stays."""
     learned, plain = network(crisp=True), Compact(scale=3, width=8, depth=2)
-    whole = Restoring(scale=3, width=8, depth=2, crisp=True)
+    whole = Restoring(scale=3, width=8, depth=2, levels=(0.0, 0.25, 1.0), crisp=True)
     begun = whole.begun_from(plain.state_dict())
-    found = whole.changed_as(begun, learned.state_dict())
-    weights, theirs = plain.state_dict(), learned.state_dict()
+    found = whole.changed_as(begun, learned)
+    weights, start = plain.state_dict(), learned.at(0.0).state_dict()
     assert found.keys() == begun.keys()
-    for kind, knot in (("knots", 0), ("knots", 2), ("crisp", 0), ("crisp", 1)):
+    for kind, knot, level in (("knots", 0, 0.0), ("knots", 1, 0.25), ("knots", 2, 1.0), ("crisp", 0, 0.0), ("crisp", 1, 0.25)):
+        end = learned.at(level, kind == "crisp").state_dict()
         for layer in ("head.bias", "body.1.weight"):
-            change = theirs[f"{kind}.{knot}.{layer}"] - theirs[f"knots.0.{layer}"]
-            assert torch.equal(found[f"{kind}.{knot}.{layer}"], weights[layer] + change)
+            assert torch.equal(found[f"{kind}.{knot}.{layer}"], weights[layer] + (end[layer] - start[layer]))
         assert torch.equal(found[f"{kind}.{knot}.tail.weight"], weights["tail.weight"])
-    faithful = {name: weight for name, weight in theirs.items() if not name.startswith("crisp.")}
-    assert torch.equal(whole.changed_as(begun, faithful)["crisp.2.head.weight"], found["knots.2.head.weight"])
+    assert torch.equal(found["knots.0.head.weight"], weights["head.weight"])
 
 
 @pytest.mark.parametrize("levels", [(0.0,), (0.5, 1.0), (0.0, 0.9), (0.0, 0.6, 0.6, 1.0)])
