@@ -43,6 +43,8 @@ class Contract:
     """May run in bf16 or fp16: measured at 50 dB or more from its fp32 result."""
     deep_low_precision: bool = True
     """The same where more than 8 bits are at stake: at 60 dB or more."""
+    recordable: bool = True
+    """All of it runs in torch, so that a CUDA graph can hold it."""
 
     def low_precision_at(self, bits: int) -> bool:
         """Whether it may run in bf16 or fp16 where codes have so many bits."""

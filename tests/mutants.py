@@ -58,6 +58,7 @@ _EXACT = "tests/pipelines/run/test_color_exact.py"
 _TILES = "tests/pipelines/planner/test_smaller_tiles.py"
 _ATOMIC = "tests/pipelines/storage/test_atomic_file.py"
 _DOWNLOAD = "tests/pipelines/storage/test_download.py"
+_ONNX = "tests/models/catalog/test_onnx_reader.py"
 _FETCH = "tests/pipelines/model_files/test_install.py"
 _KNOWN = "tests/vsr/cli/test_known_models.py"
 _LOST = "tests/pipelines/run/test_nothing_lost.py"
@@ -86,6 +87,14 @@ _PROBE = "tests/pipelines/probe/test_probe.py"
 _ESTIMATE = "tests/pipelines/diagnostics/test_estimate.py"
 
 MUTANTS = (
+    Mutant(
+        91, "ONNX files may name other files", "models/catalog/onnx_reader.py", "options.add_session_config_entry(*_NO_EXTERNAL_DATA)", "pass",
+        f"{_ONNX}::test_weights_in_another_file_are_not_looked_for",
+    ),
+    Mutant(
+        91, "a device's values are not compared", "models/catalog/onnx_reader.py", "if names[0] != _CPU:", "if False:",
+        f"{_ONNX}::test_a_device_that_gives_other_values_is_not_used",
+    ),
     Mutant(
         88, "packets of the self-test are not counted", "pipelines/codec/encoder_check.py",
         "if len(once.pts) != frames:", "if False:",

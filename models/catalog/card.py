@@ -121,7 +121,8 @@ def read_card(path: Path) -> Card:
             )
             if k in table
         }
-        return Card(name=table.pop("name", path.stem), path=str(path.with_suffix(".safetensors")), more=table, **known)
+        suffix = ".onnx" if known.get("architecture") == "onnx" else ".safetensors"
+        return Card(name=table.pop("name", path.stem), path=str(path.with_suffix(suffix)), more=table, **known)
     except (OSError, ValueError, TypeError) as error:
         raise UsageError(f"{path}: is not a model card: {error}") from None
 

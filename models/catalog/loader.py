@@ -43,6 +43,10 @@ def load_network(
         from models.catalog.third_party import load_foreign
 
         return load_foreign(card)
+    if card.architecture == "onnx":
+        from models.catalog.onnx_reader import load_onnx
+
+        return load_onnx(card)
     from safetensors.torch import load_file
 
     from models.architectures.registry import ARCHITECTURES

@@ -24,7 +24,7 @@ __all__ = ["cards", "default_model", "find", "foreign", "missing", "restoring_mo
 
 _DEFAULT_ON_CPU, _DEFAULT_ON_GPU = ("fast", "lanczos"), ("quality", "fast", "lanczos")
 """Families, of which the first one that is there is taken."""
-_WEIGHTS = {".safetensors", ".pth", ".pt", ".ckpt", ".bin"}
+_WEIGHTS = {".safetensors", ".pth", ".pt", ".ckpt", ".bin", ".onnx"}
 _RESTORING = {"fast": "real-fast", "quality": "real"}
 """Family for clean sources -> the one of its size for footage that was compressed."""
 
@@ -128,7 +128,8 @@ def foreign(path: Path, *target: str) -> str:
 
     Raises MediaError where it is no network.
     """
-    command = [sys.executable, "-P", "-m", "models.catalog.third_party", str(path.resolve()), *target]
+    reader = "onnx_reader" if path.suffix.lower() == ".onnx" else "third_party"
+    command = [sys.executable, "-P", "-m", f"models.catalog.{reader}", str(path.resolve()), *target]
     result = subprocess.run(command, capture_output=True, text=True, check=False)
     if result.returncode:
         lines = result.stderr.strip().splitlines()

@@ -74,6 +74,8 @@ class Upscaler:
             if network.contract.pixels == "rgb":
                 self._count_layers(network)
             network.module.to(device, memory_format=torch.channels_last)  # type: ignore[attr-defined]
+            if hasattr(network.module, "prepare"):
+                self.notes += network.module.prepare(device)
         if device.type == "cuda":
             torch.backends.cudnn.benchmark = False  # its choice of algorithm depends on a timing
             torch.backends.cudnn.allow_tf32 = False  # fp32 means fp32
@@ -89,6 +91,14 @@ class Upscaler:
     def contract(self) -> Contract:
         """Of the first network, the only one that may look at neighbours."""
         return self._networks[0].contract if self._networks else Contract(scale=1, pixels="yuv420")
+
+    @property
+    def facts(self) -> dict[str, str]:
+        """What else, besides torch's numerics class, shapes the bits: the runtime of networks that are none of torch's."""
+        found: dict[str, str] = {}
+        for network in self._networks:
+            found |= getattr(network.module, "facts", {})
+        return found
 
     @property
     def pulse(self) -> int:
@@ -187,7 +197,7 @@ class Upscaler:
 
     def _accelerated_way(self, accelerator: Accelerator | None) -> Accelerated | None:
         """The direct way with several frames in flight. A network that wants to know where its tile lies goes one by one."""
-        if accelerator is None or not self._is_direct() or self._networks[0].contract.placed:
+        if accelerator is None or not self._is_direct() or self._networks[0].contract.placed or not self._networks[0].contract.recordable:
             return None
         (network,) = self._networks
         record = record_cuda_graph if self.device.type == "cuda" else None

@@ -181,11 +181,12 @@ def _name(wanted: str, scale: int) -> str:
 
 def _keep(path: Path, card: Card, name: str, facts: Mapping[str, str]) -> Card:
     """Weights as safetensors, and a card beside them that has the facts."""
-    weights = user_folder() / f"{name}.safetensors"
+    is_onnx = card.architecture == "onnx"
+    weights = user_folder() / f"{name}{'.onnx' if is_onnx else '.safetensors'}"
     if os.path.lexists(weights):
         raise UsageError(f"{weights}: is already there, without a card; move it away, or choose another --name")
     source_sha256 = sha256_of(path)
-    if path.suffix == ".safetensors":
+    if is_onnx or path.suffix == ".safetensors":
         write_atomically(weights, lambda partial: shutil.copyfile(path, partial), parents=True)
     else:
         write_atomically(weights, lambda partial: foreign(path, str(partial)), parents=True)
@@ -204,6 +205,6 @@ def _try(card: Card) -> None:
     try:
         load_network(card)
     except Exception as error:  # noqa: BLE001 - whatever an unknown file makes it raise
-        for suffix in (".safetensors", ".toml"):
+        for suffix in (Path(card.path).suffix, ".toml"):
             Path(card.path).with_suffix(suffix).unlink(missing_ok=True)
         raise MediaError(f"{card.name}: can't be loaded: {str(error).splitlines()[0] if str(error) else error!r}") from None

@@ -61,6 +61,8 @@ def write_onnx(card: Card, path: Path, *, size: tuple[int, int] | None = None, r
     """
     if card.architecture == "interpolation":
         raise UsageError(f"{card.name}: a classical scaler has no weights to export; every tool has its own")
+    if card.architecture == "onnx":
+        raise UsageError(f"{card.name}: is an ONNX file already, {card.path}")
     if card.restores and restore is None:
         raise UsageError(f"{card.name}: a file is for one restoration level; give --restore, 0 to 1, such as {card.name} has in a plan's line")
     try:

@@ -29,7 +29,7 @@ def refuse_licences(cards: Sequence[Card]) -> None:
             raise UsageError(
                 f"--model {card.name}: nobody says that it may be used commercially, and the settings say commercial = true; "
                 f'where it may, write licence = "..." and commercial = "yes" into {Path(card.path).with_suffix(".toml")}'
-                if card.architecture != "foreign" or Path(card.path).parent == user_folder()
+                if card.architecture not in {"foreign", "onnx"} or Path(card.path).parent == user_folder()
                 else f"--model {card.name}: its licence is not known, and the settings say commercial = true; where it allows commercial use, "
                 f"`vsr models add {card.path} --licence NAME --commercial yes` keeps it as a network of which that is known"
             )

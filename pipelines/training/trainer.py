@@ -325,7 +325,7 @@ def _changed(network: nn.Module, weights: dict[str, Tensor], settings: TrainSett
 
 def _weights_of(name: str, scale: int) -> dict[str, Tensor]:
     """Weights of a network by name or file; of a family, those of this scale or else of the smallest."""
-    cards = sorted((c for c in find(name) if c.architecture not in {"interpolation", "foreign"}), key=lambda c: (c.scale != scale, c.scale))
+    cards = sorted((c for c in find(name) if c.architecture not in {"interpolation", "foreign", "onnx"}), key=lambda c: (c.scale != scale, c.scale))
     if not cards:
         raise UsageError(f"init = {name!r}: is no network of ours that training could start from")
     module: Any = load_network(cards[0]).module

@@ -172,6 +172,10 @@ CASES = {
         79: ("a run's open ports", "none but on the loopback interface"),
         80: ("secrets in names and variables", "not shown"),
         87: ("escape sequences in names of files and in tags", "replaced in everything that is printed"),
+        91: (
+            "ONNX files: no network of pictures, weights in another file, a device that computes something else",
+            "refused by the process that reads them, without network; the CPU is used instead, which is said",
+        ),
         81: ("libraries with known holes", "refused or warned of at start"),
         90: (
             "networks fetched by name: a download that breaks off, another length, another hash, a redirection to `file:`; several processes at once",

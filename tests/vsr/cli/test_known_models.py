@@ -57,7 +57,7 @@ def test_search_lists_what_fits_with_cost_size_and_licence(here: Here) -> None:
     assert [r.split()[:6] for r in rows if r.split()[0] == "realesr-animevideov3"] == [["realesr-animevideov3", "x4", "30", "x", "2.5", "MB"]]
     assert all("BSD-3-Clause" in r for r in rows)
     assert "vsr models get NAME" in hint
-    assert "none of the 60 networks in the list fits" in here("models", "search", "zeppelin").out
+    assert "none of the 61 networks in the list fits" in here("models", "search", "zeppelin").out
     found = [json.loads(line) for line in here("models", "search", "nomoswebphoto", "--json").out.splitlines()]
     assert {e["here"] for e in found} == {False}
 
@@ -69,9 +69,9 @@ def test_info_says_all_there_is_to_know(here: Here) -> None:
         assert word in done.out
     ours = here("models", "info", "fast-x2")
     assert "licence MIT, commercial use allowed" in ours.out
-    here("models", "info", "animevideov3").refused(2, "no network of this name in the list of 60", "did you mean realesr-animevideov3?")
+    here("models", "info", "animevideov3").refused(2, "no network of this name in the list of 61", "did you mean realesr-animevideov3?")
     here("models", "get", "fast").refused(2, "is here already, and needs no download")
-    here("models", "get", "zeppelin").refused(2, "no network of this name in the list of 60; `vsr models search` shows them all")
+    here("models", "get", "zeppelin").refused(2, "no network of this name in the list of 61; `vsr models search` shows them all")
 
 
 def test_get_fetches_by_name_and_a_run_takes_it_from_there(here: Here, listed: FileServer, tmp_path: Path) -> None:
