@@ -20,6 +20,7 @@ from pipelines.plan.chunking import clean_starts, cut_spans
 from pipelines.plan.events import Note, Planned
 from pipelines.plan.settings import parse_range, parse_rate
 from pipelines.plan.timeline import clock
+from pipelines.planner.licences import licence_notes
 from pipelines.planner.resources import crew_of
 from pipelines.planner.video_planner import chosen_model, plan_video
 from pipelines.pool.interface import Item
@@ -74,6 +75,10 @@ class Choice:
     """Estimated for a run here."""
     bytes: int
     """Estimated, of the result."""
+    gflop: float = 0.0
+    """Of its networks, for a frame; 0 for classical ones."""
+    terms: str = ""
+    """On which its networks may be used, where they are others'."""
 
 
 @dataclass(frozen=True)
@@ -242,7 +247,24 @@ def _choices(names: Sequence[str], planned: Sequence[Planned], asked: RunSetting
         wall, cpu, keys, rest = (a / b if b else 1.0 for a, b in zip(of(number), of(tried), strict=True))
         found = estimated(planned[number], [_as_if(place, wall, cpu, keys, rest) for place in places], crew_of(asked, planned[number].plan))
         plan = planned[number].plan
-        yield Choice(name, plan.frame_count, (plan.out_width, plan.out_height), found.fps, found.seconds, found.output_bytes)
+        yield Choice(
+            name,
+            plan.frame_count,
+            (plan.out_width, plan.out_height),
+            found.fps,
+            found.seconds,
+            found.output_bytes,
+            _gflop(plan),
+            "; ".join(licence_notes(plan)),
+        )
+
+
+def _gflop(plan: Plan) -> float:
+    gflop, pixels = 0.0, plan.width * plan.height
+    for stage in plan.stages:
+        gflop += stage.card.gflop_per_megapixel * pixels / 1e6
+        pixels = stage.width * stage.height
+    return gflop
 
 
 def _as_if(place: Place, wall: float, cpu: float, keys: float, rest: float) -> Place:

@@ -12,10 +12,12 @@ from vsr.cli.terminal import echo
 from vsr.views.text import printable, size_text
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from models.catalog.card import Card
     from models.catalog.model_index import IndexEntry
 
-__all__ = ["bring", "get_models", "model_info", "search_models"]
+__all__ = ["absent_models", "bring", "get_models", "model_info", "search_models"]
 
 
 _INDEX = click.option(
@@ -139,23 +141,27 @@ def get_models(names: tuple[str, ...], place: str, as_json: bool) -> None:
             echo(f"{card.name}: {state}; licence: {entry.terms}. To use it: --model {card.name}")
 
 
+def absent_models(names: Sequence[str]) -> dict[str, IndexEntry]:
+    """Of these names, those that the index knows and that are not here."""
+    import os
+
+    from models.catalog.lookup import missing
+    from pipelines.model_files.index_list import read_index
+
+    place = os.environ.get("VSR_MODEL_INDEX", "")
+    index = read_index(place) if place else None
+    return {name: entry for name in names if (entry := missing(name, index)) is not None}
+
+
 def bring(model: str, *, yes: bool, asks: bool | None = None) -> None:
     """Fetch the networks of `--model` that the index knows and that are not here: with `yes`, or asked for on a terminal.
 
     asks: whether somebody can answer; None: where standard input and standard error are a terminal.
     Raises UsageError, which says what to type, where nobody allows it.
     """
-    import os
-
-    from models.catalog.lookup import missing
     from models.errors import UsageError
-    from pipelines.model_files.index_list import read_index
 
-    place = os.environ.get("VSR_MODEL_INDEX", "")
-    for name in model.split(","):
-        entry = missing(name.strip(), read_index(place) if place else None)
-        if entry is None:
-            continue
+    for entry in absent_models([name.strip() for name in model.split(",")]).values():
         if not yes:
             if not (sys.stdin.isatty() and sys.stderr.isatty() if asks is None else asks):
                 raise UsageError(

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import functools
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from vsr.cli.known_models import absent_models, bring
 from vsr.cli.options import FilePath, run_options, settings_of
 from vsr.cli.terminal import echo
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+
+    from models.catalog.model_index import IndexEntry
 
 __all__ = ["preview"]
 
@@ -22,15 +26,17 @@ __all__ = ["preview"]
 @click.option("--at", multiple=True, metavar="TIME", help="A moment, in seconds or [hh:]mm:ss[.fff]; may be repeated.")
 @click.option("--shots", type=click.IntRange(1, 100), default=3, show_default=True, help="Without --at: so many moments, all over the film.")
 @click.option("--models", metavar="NAME|FILE,...", help="What is compared, joined by commas; default: lanczos and the default network.")
+@click.option("-y", "--yes", is_flag=True, help="Fetch networks of `vsr models search` that --models names and that are not here, without asking.")
 @click.option("--job", type=FilePath(), metavar="OUTPUT|WORKDIR", help="Instead: finished parts of a run in progress.")
 @functools.partial(run_options, one_model=False)
 def preview(
-    source: Path | None, output: Path | None, at: tuple[str, ...], shots: int, models: str | None, job: Path | None, as_json: bool, **options: Any
-) -> None:
+    source: Path | None, output: Path | None, at: tuple[str, ...], shots: int, models: str | None, job: Path | None, as_json: bool,
+    yes: bool, **options: Any,
+) -> None:  # fmt: skip
     """Show a few moments of a film through several networks, and what each would take for all of it.
 
     Writes PNG crops at pixel size and index.html, a page with sliders that needs nothing else, into a folder: -o, or NAME.preview
-    beside the input.
+    beside the input. Networks that `vsr models search` knows and that are not here are offered, with what they would take.
 
     \b
     Example: vsr preview film.mp4 --at 12:30 --models lanczos,fast,other.pth
@@ -47,12 +53,38 @@ def preview(
     if source is None:
         raise UsageError("no film to look at; expected INPUT, or --job and the output of a run")
     names = [name.strip() for name in (models or "").split(",") if name.strip()]
-    events = show(source, output, settings_of(options), models=names, at=at, shots=shots)
-    _tell(events, "preview", (page, preview_table, preview_text), as_json=as_json)
+    settings, views = settings_of(options), (page, preview_table, preview_text)
+    absent = absent_models(names)
+    if absent and (yes or len(absent) == len(names)):
+        bring(",".join(names), yes=yes, asks=False if as_json else None)
+        absent = {}
+    here = [name for name in names if name not in absent]
+    shown = _tell(show(source, output, settings, models=here, at=at, shots=shots), "preview", views, as_json=as_json)
+    if absent and _accepted(shown, list(absent.values()), as_json=as_json):
+        bring(",".join(names), yes=True)
+        _tell(show(source, output, settings, models=names, at=at, shots=shots), "preview", views, as_json=as_json)
 
 
-def _tell(events: Iterator[Any], kind: str, views: tuple[Callable[[Any], Any], ...], *, as_json: bool) -> None:
-    """Every moment as it comes, then the page. kind: of the JSON line. views: of the last event, as a page, plain values and text."""
+def _accepted(shown: Any, absent: list[IndexEntry], *, as_json: bool) -> bool:
+    """Offer networks that are not here; whether somebody at a terminal wants them."""
+    from pipelines.diagnostics.offers import offers
+    from vsr.pages.preview_page import offer_table, offer_text
+    from vsr.views.json_lines import JsonLines
+
+    found = offers(shown, absent)
+    for offer in found:
+        if as_json:
+            JsonLines().write("offer", offer_table(offer))
+        else:
+            echo(offer_text(offer))
+    if as_json or not (sys.stdin.isatty() and sys.stderr.isatty()):
+        return False
+    names = " and ".join(e.name for e in absent)
+    return click.confirm(f"Fetch {names} now, and show the moments through {'them' if len(absent) > 1 else 'it'}, too?", err=True)
+
+
+def _tell(events: Iterator[Any], kind: str, views: tuple[Callable[[Any], Any], ...], *, as_json: bool) -> Any:
+    """Every moment as it comes, then the page; the last event. kind: of the JSON line. views: of the last event, as a page, plain values and text."""
     from pipelines.diagnostics.preview import Moment
     from pipelines.plan.events import Note
     from pipelines.plan.timeline import clock
@@ -60,6 +92,7 @@ def _tell(events: Iterator[Any], kind: str, views: tuple[Callable[[Any], Any], .
     from vsr.views.json_lines import JsonLines
 
     as_page, as_table, as_text = views
+    event: Any = None
     for event in events:
         if isinstance(event, Moment):
             echo(f"{clock(event.seconds)} into the film: {event.files[-1]}", err=True)
@@ -74,3 +107,4 @@ def _tell(events: Iterator[Any], kind: str, views: tuple[Callable[[Any], Any], .
         else:
             echo(as_text(event))
             echo(f"open {path} in a browser")
+    return event

@@ -12,10 +12,11 @@ from vsr.pages.html import document, overview, slider
 from vsr.views.text import duration, size_text
 
 if TYPE_CHECKING:
+    from pipelines.diagnostics.offers import Offer
     from pipelines.diagnostics.partial_preview import Unfinished
     from pipelines.diagnostics.preview import Moment, Preview
 
-__all__ = ["page", "preview_table", "preview_text", "unfinished_page", "unfinished_table", "unfinished_text"]
+__all__ = ["offer_table", "offer_text", "page", "preview_table", "preview_text", "unfinished_page", "unfinished_table", "unfinished_text"]
 
 
 def preview_table(preview: Preview) -> dict[str, Any]:
@@ -23,7 +24,15 @@ def preview_table(preview: Preview) -> dict[str, Any]:
     return {
         "input": preview.input,
         "models": [
-            {"model": c.model, "frames": c.frames, "size": list(c.size), "fps": round(c.fps, 3), "seconds": round(c.seconds, 1), "bytes": c.bytes}
+            {
+                "model": c.model,
+                "frames": c.frames,
+                "size": list(c.size),
+                "fps": round(c.fps, 3),
+                "seconds": round(c.seconds, 1),
+                "bytes": c.bytes,
+                "licence": c.terms,
+            }
             for c in preview.choices
         ],
         "moments": [{"seconds": m.seconds, "files": list(m.files)} for m in preview.moments],
@@ -37,8 +46,32 @@ def preview_text(preview: Preview) -> str:
         f"{c.model:<{wide}}  {c.size[0]}x{c.size[1]}  about {c.fps:.2f} fps, {duration(c.seconds)} in all, {size_text(c.bytes)}"
         for c in preview.choices
     ]
+    lines += dict.fromkeys(c.terms for c in preview.choices if c.terms)
     lines.append("time and size of the whole film are estimated as by vsr plan --measure")
     return "\n".join([*lines, f"to take one: vsr run {shlex.quote(preview.input)} --model NAME, with the options given here"])
+
+
+def offer_table(offer: Offer) -> dict[str, Any]:
+    """A network that could be fetched, as plain values."""
+    entry = offer.entry
+    return {
+        "model": entry.name, "fps": None if offer.fps is None else round(offer.fps, 4), "memory_bytes": offer.memory_bytes,
+        "gflop": round(offer.gflop, 1), "bytes": entry.bytes, "url": entry.url, "licence": entry.licence, "commercial": entry.commercial,
+    }  # fmt: skip
+
+
+def offer_text(offer: Offer) -> str:
+    """What it would take, and how to get it."""
+    entry = offer.entry
+    speed = "speed not known, as nothing but classical scalers was tried" if offer.fps is None else f"about {_speed(offer.fps)} by its arithmetic"
+    return (
+        f"{entry.name} is not here: {speed}, {size_text(offer.memory_bytes)} of memory at least; {size_text(entry.bytes)} to fetch "
+        f"({entry.terms}): `vsr models get {entry.name}`, or --yes with this command"
+    )
+
+
+def _speed(fps: float) -> str:
+    return f"{fps:.2f} fps" if fps >= 0.1 else f"{duration(1 / fps)} a frame"
 
 
 def page(preview: Preview) -> str:
@@ -50,6 +83,7 @@ def page(preview: Preview) -> str:
         for c in preview.choices
     )
     notes = ["Time and size of the whole film are estimated for this machine, as by <code>vsr plan --measure</code>."]
+    notes += dict.fromkeys(f"{html.escape(c.terms)}." for c in preview.choices if c.terms)
     if preview.planned.plan.out_color.transfer in HDR_TRANSFERS:
         notes.append("The film is HDR: pictures here show its code values as they are, flatter than a display would.")
     title = preview.input.rpartition("/")[2]

@@ -129,3 +129,9 @@ def test_on_a_terminal_the_question_says_name_size_address_and_licence(
     bring("fast,House-Style", yes=False, asks=True)
     bring("fast,House-Style", yes=False, asks=True)  # it is here: nobody is asked
     assert not answers
+
+
+def test_a_preview_of_nothing_but_absent_networks_says_what_to_type(here: Here, listed: FileServer, tmp_path: Path) -> None:
+    film = media.cfr(tmp_path / "film.mp4", 2)
+    here("preview", film, "--models", "House-Style").refused(2, "House-Style: known, but not here yet", "vsr models get House-Style", "--yes")
+    assert not listed.asked

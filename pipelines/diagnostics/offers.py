@@ -1,0 +1,49 @@
+"""`offers`: networks of the model index that a preview was asked for and that are not here, with what they would take, by their arithmetic."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from models.catalog.model_index import IndexEntry
+    from pipelines.diagnostics.preview import Preview
+
+__all__ = ["Offer", "offers"]
+
+
+_BYTES_A_PIXEL = 3 * 4
+"""R'G'B' in fp32."""
+
+
+@dataclass(frozen=True)
+class Offer:
+    """A network that could be fetched."""
+
+    entry: IndexEntry
+    gflop: float
+    """For a frame of the film."""
+    fps: float | None
+    """Expected of a run here: that of a network that was tried, by their arithmetic; None where only classical ones were."""
+    memory_bytes: int
+    """At least: the weights, and a frame before and after in fp32; the maps of its layers come on top."""
+
+
+def offers(preview: Preview, entries: Sequence[IndexEntry]) -> list[Offer]:
+    """What each would take for the film of a preview."""
+    plan = preview.planned.plan
+    tried = max(preview.choices, key=lambda c: c.gflop)
+    found = []
+    for entry in entries:
+        width, height, gflop = plan.width, plan.height, 0.0
+        while True:
+            gflop += entry.gflop_per_megapixel * width * height / 1e6
+            before, width, height = (width, height), width * entry.scale, height * entry.scale
+            if entry.scale == 1 or width >= plan.out_width or height >= plan.out_height:
+                break
+        fps = tried.fps * tried.gflop / gflop if tried.gflop and gflop else None
+        memory = entry.bytes + _BYTES_A_PIXEL * (before[0] * before[1] + width * height)
+        found.append(Offer(entry, gflop, fps, memory))
+    return found
