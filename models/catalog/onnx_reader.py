@@ -59,7 +59,7 @@ def providers(device: str, available: Sequence[str], wanted: str = "") -> list[s
     its kernels by a timing, and another worker's results may differ. Raises UsageError where that is not installed.
     """
     if wanted:
-        name = _BY_NAME.get(wanted.lower())
+        name = _BY_NAME.get(wanted.lower(), "")
         if name not in available:
             there = ", ".join(short for short, long in _BY_NAME.items() if long in available)
             raise UsageError(f"VSR_ONNX_PROVIDER={wanted}: this onnxruntime has {there}; install the one for your device, or unset the variable")
