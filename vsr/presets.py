@@ -36,7 +36,7 @@ class Preset:
         if found is None:
             return ""
         where = ", ".join([found[1], *([cores[1]] if cores else []), *(["no GPU"] if "without a GPU" in text else [])])
-        return f"{found[2]} frames a second and {float(found[3]) * 60 / 1000:.2g} GB an hour ({where})"
+        return f"{found[2]} frame{'s' * (found[2] != '1')} a second and {float(found[3]) * 60 / 1000:.2g} GB an hour ({where})"
 
 
 def presets() -> list[Preset]:

@@ -202,7 +202,7 @@ def _plan(source: Path, output: Path | None, settings: RunSettings, info: VideoI
         said.extend(said_of_conversion([s for s in info.streams if s.index not in gone and is_converted(s.codec, container)]))
     tags_lost = [] if picture else lost_tags(info, container, gone)
     said_of_tags = [f"{container} can't hold these tags: {'; '.join(tags_lost)}"] if tags_lost else []
-    notes = tuple(f"assumed {a}" for a in assumed)
+    notes = (f"assumed {', '.join(assumed)}",) if assumed else ()
     more = (
         *_said_of_range(info, settings), *said_of_level, *said_of_encoder, *said, *said_of_container, *said_of_tags, *said_of_bars, *said_of_grain,
     )  # fmt: skip

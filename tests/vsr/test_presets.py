@@ -35,6 +35,7 @@ def test_what_each_costs_is_said_in_frames_a_second_and_gigabytes_an_hour() -> N
     fps, size = re.search(r"([\d.]+) fps, ([\d.]+) MB", "".join(movie.measured)).groups()  # type: ignore[union-attr]
     assert movie.cost == f"{fps} frames a second and {float(size) * 0.06:.2g} GB an hour (1280x720, 2 cores, no GPU)"
     assert movie.cost in told
+    assert "1 frames" not in told
 
 
 def test_each_says_every_setting() -> None:

@@ -140,7 +140,7 @@ def _judged(events: Iterator[Note | Judging | Judged | Row]) -> list[Row]:
                 echo(event.text, err=True)
             elif isinstance(event, Judging) and event.total:
                 drawn = bar(event.total, "frame", sys.stderr) if drawn is None else drawn
-                drawn.set_postfix_str(printable(event.text), refresh=True)
+                drawn.set_postfix_str(printable(event.text), refresh=sys.stderr.isatty())  # elsewhere every refresh is a line
                 drawn.update(event.frames - drawn.n)
     finally:
         if drawn is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -107,14 +108,13 @@ def test_a_film_of_nothing_has_no_level_and_goes_through_the_usual_network(tmp_p
 
 def test_a_range_is_in_the_name_and_one_beyond_the_end_is_said_to_end_there(tmp_path: Path) -> None:
     source = media.cfr(tmp_path / "in.mp4", frames=48, size=(64, 64))
-    plan = {part: plan_video(source, None, RunSettings(range=part, model="lanczos"))[0] for part in ("0-1", "0.5-9", "1-", "0-2")}
-    assert [Path(p.output).name for p in plan.values()] == [
-        f"in.2160p.{t}.mp4" for t in ("0m00s-0m01s", "0m00.5s-0m02s", "0m01s-0m02s", "0m00s-0m02s")
-    ]
+    settings = RunSettings(target=TargetSettings(scale=1), model="identity", encode=EncodeSettings(codec="h264"))
+    plan = {part: plan_video(source, None, replace(settings, range=part))[0] for part in ("0-1", "0.5-9", "1-", "0-2")}
+    assert [Path(p.output).name for p in plan.values()] == [f"in.64p.{t}.mp4" for t in ("0m00s-0m01s", "0m00.5s-0m02s", "0m01s-0m02s", "0m00s-0m02s")]
     said = {part: [n for n in p.info.notes if "ends at" in n] for part, p in plan.items()}
     assert said == {"0-1": [], "0.5-9": ["--range 0.5-9: the video ends at 0:00:02.000, and so does the result"], "1-": [], "0-2": []}
     with pytest.raises(UsageError, match="the video is 2.000 s long"):
-        plan_video(source, None, RunSettings(range="3-4", model="lanczos"))
+        plan_video(source, None, replace(settings, range="3-4"))
 
 
 @pytest.mark.parametrize(("source_format", "options", "made"), [

@@ -65,6 +65,7 @@ def test_judging_says_how_far_it_is_and_takes_the_part_that_is_asked_for(tmp_pat
     assert [r.scores for r in events if isinstance(r, Row)] != [r.scores for r in whole]
     told = run(evaluate, "fast-x2", "--data", source, "--range", "0.1-", "--frames", 6, "--metric", "psnr")
     assert "6 of 9 frames are judged" in told.stderr
+    assert "fast-x2, " not in told.stderr  # in a pipe there is no line for each step
     with pytest.raises(UsageError, match="--range 9-: there is no frame in it"):
         run(evaluate, "fast-x2", "--data", source, "--range", "9-")
 
