@@ -256,9 +256,14 @@ MUTANTS = (
         f"{_CUT}::test_frames_that_are_counted_and_damaged_are_refused_before_work_where_they_are_wanted",
     ),
     Mutant(
-        25, "a timecode that no film refers to is lost", "pipelines/output/muxer.py",
+        25, "a tag that is no timecode stops a run", "pipelines/output/muxer.py",
         "    _tag_timecode(output, video, source, plan, info)\n", "",
-        f"{_TRACKS}::test_a_timecode_track_that_no_film_refers_to_is_kept_and_one_without_a_timecode_is_named",
+        f"{_TRACKS}::test_a_tag_that_is_no_timecode_stops_no_run",
+    ),
+    Mutant(
+        25, "a timecode keeps MOV out of Matroska", "pipelines/output/container_support.py",
+        'return stream.packet_count == 1 and said != "" and', "return False and",
+        f"{_TRACKS}::test_a_timecode_is_kept_as_a_track_or_a_tag[in.mov-.mkv]",
     ),
     Mutant(
         25, "a part has the timecode of the whole", "pipelines/output/muxer.py",

@@ -46,6 +46,7 @@ def parts() -> list[Part]:
         Part("steps", _pytest("tests/pipelines/run/test_crash.py"), {"VSR_STEPS": "1"}),
         *(Part(f"crashes {n + 1}/4", _pytest(crash), {"VSR_CRASHES": "50", "VSR_SEED": str(100 + n)}) for n in range(4)),
         *(Part(f"fuzz {n + 1}/2", ("tests.fuzz", "--first", str(10_000 + 500 * n), "--count", "500")) for n in range(2)),
+        *(Part(f"pairs {n + 1}/5", ("tests.pairs", "--first", str(1000 + 100 * n), "--count", "100")) for n in range(5)),
         Part(
             "pixels", _pytest("tests/pipelines/inference/test_pixel_formats.py", "-k", "combination"), {"VSR_COMBINATIONS": "200", "VSR_SEED": "100"}
         ),
@@ -63,6 +64,7 @@ def parts() -> list[Part]:
     ]
     media = os.environ.get("VSR_SHARED_DATA", "")
     if media:
+        found.append(Part("every file", ("tests.benchmarks.every_file", str(Path(media) / "media"), "--write")))
         found.append(Part("torture", ("tests.benchmarks.torture", str(Path(media) / "media"))))
     return found
 

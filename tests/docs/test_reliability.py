@@ -19,6 +19,8 @@ from tests.mutants import MUTANTS, Mutant
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = ROOT / "docs" / "reliability.md"
 FIGURES = ROOT / "docs" / "reliability.json"
+EVERY_FILE = ROOT / "docs" / "reliability_files.json"
+"""Rows that `python -m tests.benchmarks.every_file FOLDER --write` writes."""
 
 OPEN: frozenset[int] = frozenset()
 """Cases that need no test yet."""
@@ -235,7 +237,7 @@ def page() -> str:
             names = "<br>".join(f"[`{name}`](../{file})" for file, name in tests.get(case, [])) or "open"
             parts.append(f"| {case} | {what} | {does} | {names} |")
         parts.append("")
-    return "\n".join([*parts, _figures()])
+    return "\n".join([*parts, _figures(), *_files()])
 
 
 _INTRODUCTION = """# Reliability
@@ -255,6 +257,7 @@ _ROWS: tuple[tuple[str, str, str], ...] = (
     ("steps", "ended right before each of {steps} steps on the disk, by a kill and as by a power cut", "{ended} runs went on, with the same bytes"),
     ("crashes", "killed at random moments", "{parent} times the command, {child} times its child; every rerun gave the same bytes"),
     ("fuzz", "mutated films", "{count} tried, no bad end"),
+    ("pairs", "tracks, containers and options over FFmpeg's tables", "{count} tried, {refused} refused before work, no bad end"),
     ("pixels", "combinations of pixels, networks, sizes and colours", "{combinations} tried, each within rounding of a float reference"),
     ("torture", "files of a torture set", "{count} tried, no bad end; {refused} refused at once, 99 in 100 within {refusal_p99_seconds} CPU seconds"),
     ("mutants", "guards taken out", "{mutants} tried, each noticed by its test"),
@@ -284,6 +287,24 @@ def _figures() -> str:
                     total[key] = total.get(key, 0) + value if isinstance(value, int) else value
             lines.append(f"| {what.format(**total)} | {max(p['day'] for p in pieces)} | {outcome.format(**total)} |")
     return "\n".join([*lines, ""])
+
+
+def _files() -> list[str]:
+    """Every file of the media set and what became of it."""
+    if not EVERY_FILE.exists():
+        return []
+    rows = json.loads(EVERY_FILE.read_text(encoding="utf-8"))
+    return [
+        "## Files from elsewhere",
+        "",
+        "`python -m tests.benchmarks.every_file FOLDER --write` takes every file of a folder through `vsr run` and judges the result by PyAV alone:",
+        "frames, times, size, shape, colour tags and pictures of the film, bytes and times of sound and subtitles. Of longer films it is the first two seconds.",
+        "",
+        "| file | end | frames / plain decoder | said |",
+        "|---|---|---|---|",
+        *(f"| {' | '.join(row)} |" for row in rows),
+        "",
+    ]
 
 
 def test_the_page_is_current():

@@ -304,6 +304,60 @@ def test_sound_that_mov_would_hold_under_a_tag_nobody_reads_is_refused_before_wo
     assert sorted(p.name for p in tmp_path.iterdir()) == ["in.asf"]
 
 
+def renamed(path: Path, source: Path, *names: tuple[bytes, bytes]) -> Path:
+    """The same MOV or MP4 with other names where they stand last, which is in its `moov`."""
+    content = bytearray(source.read_bytes())
+    for old, new in names:
+        at = content.rindex(old)
+        content[at : at + 4] = new
+    path.write_bytes(content)
+    return path
+
+
+@pytest.mark.parametrize("suffix", [".mkv", ".mp4", ".mov"])
+def test_aac_in_latm_is_refused_before_work_without_a_remedy_that_fails(tmp_path: Path, suffix: str) -> None:
+    """Case 23: broadcasts in DVB; no container but theirs holds it as it is."""
+    film = replace(SMALL, time_base=media.TICKS)
+    source = media.write(tmp_path / "in.ts", film, audio=(media.Audio(seconds=0.4),), container="mpegts", muxer_options={"mpegts_flags": "latm"})
+    with pytest.raises(UsageError, match=r"can't hold audio stream 1 \(aac_latm\): [^;]*; leave it out with --drop-incompatible"):
+        plan_video(source, tmp_path / f"out{suffix}", run_settings(**settings_for(suffix)))
+    planned, dropped = plan_video(source, tmp_path / f"out{suffix}", run_settings(**settings_for(suffix), drop_incompatible=True))
+    assert dropped == {1}
+    assert planned.dropped[0].startswith("audio stream 1 (aac_latm)")
+
+
+@pytest.mark.parametrize("name", [b"apac", b"mhm1"])
+def test_sound_that_has_no_decoder_here_is_passed_on_or_refused_before_work(tmp_path: Path, name: bytes) -> None:
+    """Case 23: spatial sound of phones, MPEG-H."""
+    plain = media.write(tmp_path / "plain.mp4", SMALL, audio=(media.Audio(seconds=0.48),))
+    source = renamed(tmp_path / "in.mp4", plain, (b"esds", b"free"), (b"mp4a", name))
+    for suffix in (".mp4", ".mov", ".mkv", ""):
+        target = tmp_path / f"out{suffix}" if suffix else tmp_path
+        try:
+            events = upscaled(source, target, **settings_for(suffix or ".mp4"))
+        except UsageError as error:
+            assert "can't hold audio stream 1" in str(error)
+        else:
+            before, after = view(source).of("audio")[0], view(Path(planned_of(events).output)).of("audio")[0]
+            assert after.payloads == before.payloads
+
+
+@pytest.mark.parametrize("name", [b"gpmd", b"djmd", b"mebx"])
+def test_data_of_cameras_is_passed_on_or_refused_before_work(tmp_path: Path, name: bytes) -> None:
+    """Case 25: places, exposure and movement beside the film."""
+    plain = media.timecode(tmp_path / "plain.mov")
+    source = renamed(tmp_path / "in.mov", plain, (b"tmcd", name))
+    with av.open(str(source)) as container:
+        assert [s.type for s in container.streams].count("data") == 1
+    for suffix in (".mov", ".mkv"):
+        try:
+            upscaled(source, tmp_path / f"out{suffix}", **settings_for(suffix))
+        except UsageError as error:
+            assert "can't hold data stream" in str(error)
+        else:
+            assert [t.payloads for t in view(tmp_path / f"out{suffix}").of("data")] == [t.payloads for t in view(source).of("data")]
+
+
 def test_a_track_without_packets_that_does_not_fit_is_left_out_and_said(tmp_path: Path) -> None:
     """Case 23."""
     output = media._open(tmp_path / "in.ts", "mpegts")
