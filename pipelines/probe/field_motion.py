@@ -13,6 +13,7 @@ w = -s (phase + 1/2), where s, 0..1, is how alike neighbouring lines are. So s =
 
 Each block has a vote where it plainly moves. Faint motion, noise and coarse coding leave most blocks without one; for them the same sums are
 pooled, weighted by motion along the gradient: what is no motion has no sign in common and cancels, over blocks, frames and places.
+All is done at two scales: steps too long for the fine one (where s comes out negative) are short for the coarse one.
 """
 
 from __future__ import annotations
@@ -26,11 +27,12 @@ import numpy.typing as npt
 if TYPE_CHECKING:
     from av.video.frame import VideoFrame
 
-__all__ = ["CELLS", "Sample", "Votes", "field_phase", "sample"]
+__all__ = ["CELLS", "SCALES", "Sample", "Votes", "field_phase", "sample"]
 
 
 CELLS = 4
 """Votes are counted in so many rows and columns of cells."""
+SCALES = 2
 _BANDS, _BAND_LINES = 16, 18
 """The picture is looked at in bands of lines: eight lines of a block in each field, and one beside them to interpolate from."""
 _COLUMNS = 180
@@ -47,6 +49,8 @@ _LEAST_ALIKE = 0.25
 """Bound of s: blocks with less correlation between neighbouring lines show nothing."""
 _SAME_LIGHT = 2.0
 """Codes by which the means of the two fields differ at most: one that is darker is drawn so (scan lines), and shows no moment."""
+_FADING = 1.25
+"""Unless the picture fades: from one field to the next it changes by at most so many times what it does from frame to frame."""
 _HALFWAY = 0.25
 """A phase beyond this is that of fields."""
 _FAINT_CHANGE, _FAINT_ALONG = 0.5, 0.1
@@ -70,11 +74,11 @@ class Votes:
     """What the moving blocks between two frames say of the first one."""
 
     top: np.ndarray
-    """(CELLS, CELLS): number of blocks with the bottom field taken after the top field."""
+    """(SCALES, CELLS, CELLS): number of blocks with the bottom field taken after the top field."""
     bottom: np.ndarray
     progressive: np.ndarray
     apart: np.ndarray
-    """(CELLS, CELLS): the phase that all blocks show together is sum(apart) / 2 sum(alike)."""
+    """(SCALES, CELLS, CELLS): the phase that all blocks show together is sum(apart) / 2 sum(alike)."""
     alike: np.ndarray
     kind: str
     """The frame as a whole: t, b, p, or u where nothing moves."""
@@ -119,19 +123,19 @@ def _averaged(lines: np.ndarray, by: int) -> Field:
 
 def field_phase(first: Sample, second: Sample) -> Votes:
     """What blocks say that move from one frame to the next."""
-    counts = np.zeros((3, CELLS, CELLS), int)
-    pooled = np.zeros((2, CELLS, CELLS))
+    counts = np.zeros((3, SCALES, CELLS, CELLS), int)
+    pooled = np.zeros((2, SCALES, CELLS, CELLS))
     woven = [0, 0, 0]
-    if abs(float(first.scales[0][:, 0::2].mean() - first.scales[0][:, 1::2].mean())) > _SAME_LIGHT:
+    if _is_drawn_in_lines(first.scales[0], second.scales[0]):
         return Votes(counts[0], counts[1], counts[2], pooled[0], pooled[1], "u")
-    for one, two in zip(first.scales, second.scales, strict=True):
+    for scale, (one, two) in enumerate(zip(first.scales, second.scales, strict=True)):
         u, u_step, u_moves, u_energy, u_change = _side(one[:, 2::2], two[:, 2::2], one[:, 1::2])
         w, w_step, w_moves, w_energy, w_change = _side(one[:, 1:-1:2], two[:, 1:-1:2], one[:, 0::2])
         total, energy, change = u_step + w_step, u_energy + w_energy, u_change + w_change
         faint = (u_step * w_step > 0) & (total * total > _FAINT_ALONG * energy * change) & (change > 2 * _FAINT_CHANGE**2 * _BLOCK**2)
         weight = np.where(faint, total / (energy + _FLAT * _BLOCK**2), 0)
-        pooled[0] += _by_cell(weight * (u - w))
-        pooled[1] -= _by_cell(weight * (u + w))
+        pooled[0, scale] = _by_cell(weight * (u - w))
+        pooled[1, scale] = -_by_cell(weight * (u + w))
         both = u_moves & w_moves & (u_step * w_step > 0)
         # One scale for both sides: where lines are drawn darker in one field, that is no phase.
         step = np.copysign(np.sqrt(np.where(both, u_step * w_step, 1)), u_step)
@@ -139,7 +143,7 @@ def field_phase(first: Sample, second: Sample) -> Votes:
         sure = both & (alike > _LEAST_ALIKE)
         top, bottom = sure & (apart > 2 * _HALFWAY * alike), sure & (apart < -2 * _HALFWAY * alike)
         for number, shown in enumerate((top, bottom, sure & ~top & ~bottom)):
-            counts[number] += _by_cell(shown)
+            counts[number, scale] = _by_cell(shown)
         # Where only one field moves, as in telecine: the other one is where this one goes to, or where it comes from.
         for number, (alone, value, moved) in enumerate(((u_moves & ~w_moves, u, u_step), (w_moves & ~u_moves, w, w_step))):
             ahead = alone & (value * np.sign(moved) > _LEAST_ALIKE * np.abs(moved))
@@ -147,6 +151,12 @@ def field_phase(first: Sample, second: Sample) -> Votes:
             woven[2] += int(np.count_nonzero(alone & ~ahead))
     kind = _kind(*(int(c.sum()) + more for c, more in zip(counts, woven, strict=True)))
     return Votes(counts[0], counts[1], counts[2], pooled[0], pooled[1], kind)
+
+
+def _is_drawn_in_lines(first: Field, second: Field) -> bool:
+    """Whether one field is darker than the other, and not because the picture fades."""
+    top, bottom = float(first[:, 0::2].mean()), float(first[:, 1::2].mean())
+    return abs(bottom - top) > max(_SAME_LIGHT, _FADING * abs(float(second[:, 0::2].mean()) - top))
 
 
 def _side(now: Field, then: Field, other: Field) -> tuple[np.ndarray, ...]:

@@ -9,18 +9,16 @@ What falls short of that is a doubt, which is reported and not acted upon.
 from __future__ import annotations
 
 from array import array
-from collections import Counter
-from dataclasses import dataclass, field
 from fractions import Fraction
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Literal
 
 import av
-import numpy as np
 
 from pipelines.media.demuxer import film_decoder, open_source
 from pipelines.media.video_info import NO_PTS, Scan
-from pipelines.probe.field_motion import CELLS, field_phase, sample
+from pipelines.probe.field_evidence import CONTRARY, SHARE, Look, hints_at_fields, legible, order_shown, shows_fields, shows_whole_frames, together
+from pipelines.probe.field_motion import field_phase, sample
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -32,9 +30,10 @@ if TYPE_CHECKING:
     from av.video.stream import VideoStream
 
     from pipelines.media.video_info import VideoInfo
-    from pipelines.probe.field_motion import Sample, Votes
+    from pipelines.probe.field_evidence import Order
+    from pipelines.probe.field_motion import Sample
 
-__all__ = ["Look", "find_scan", "judge"]
+__all__ = ["find_scan", "judge"]
 
 
 _PLACES = 6
@@ -42,87 +41,8 @@ _FRAMES = 12
 """Looked at in every place; half of them where none looks like fields: the cycle of telecine is five long."""
 _TALLEST, _FASTEST = 1152, Fraction(31)
 """No interlaced format has more lines or frames a second; what is beyond is not looked at unless flagged."""
-_LEAST = 48
-"""Moving blocks that must show where their fields are before pictures are believed."""
-_SHARE = 0.34
-"""Part of the moving blocks, and of those in half of the moving cells, that must show fields of one order; telecine: two frames of five."""
-_ONE_ORDER = 4
-"""Blocks that show one field order for each one that shows the other."""
-_CELLS = 3
-"""Cells of the picture, of sixteen, that must show it."""
-_CONTRARY = 1.5
-"""So many times more of everything where a flag says otherwise."""
-_WHOLE, _EVEN = 0.7, 0.04
-"""Against an interlaced flag: the least part of progressive blocks, and the most by which one field order outweighs the other."""
-_PHASE, _CELL_PHASE = 0.25, 0.15
-"""Of all blocks together, and of one cell of the picture: fields have 1/2, whole frames 0, coarse coding draws one nearer to the other."""
-_SURE = 4.0
-"""Standard deviations from 0 that the pooled phase must be."""
-_LEAST_POOLED = 10_000.0
-"""Of the pooled sums: less is noise of the encoder."""
-_MOVING_CELL = 0.02
-"""Part of them that makes a cell a moving one."""
-_DOUBT = 0.2
-"""Part of the moving blocks that show fields of one order and make a doubt of it."""
-
 _FLAGGED = {2: "top", 3: "bottom", 4: "bottom", 5: "top"}
 """AVFieldOrder -> field shown first (TT, BB, TB: top coded, bottom shown first, BT)."""
-
-Order = Literal["top", "bottom"]
-
-
-def _cells() -> np.ndarray:
-    return np.zeros((CELLS, CELLS), int)
-
-
-def _sums() -> np.ndarray:
-    return np.zeros((CELLS, CELLS))
-
-
-@dataclass
-class Look:
-    """What one stretch of a film shows: blocks by what they show, cell by cell, and frames by their own flags."""
-
-    top: np.ndarray = field(default_factory=_cells)
-    """(4, 4): number of blocks with the top field first, for each cell of the picture."""
-    bottom: np.ndarray = field(default_factory=_cells)
-    progressive: np.ndarray = field(default_factory=_cells)
-    flagged: Counter[str] = field(default_factory=Counter)
-    """Frames: top, bottom, progressive."""
-    kinds: str = ""
-    """One letter a frame in order: t, b (interlaced), p, u (nothing moves)."""
-    apart: np.ndarray = field(default_factory=_sums)
-    """(4, 4): sums over all blocks; the phase is sum(apart) / 2 sum(alike)."""
-    alike: np.ndarray = field(default_factory=_sums)
-    spread: np.ndarray = field(default_factory=_sums)
-    """Squares of what each frame adds to apart."""
-
-    def __add__(self, other: Look) -> Look:
-        return Look(
-            self.top + other.top,
-            self.bottom + other.bottom,
-            self.progressive + other.progressive,
-            self.flagged + other.flagged,
-            "",
-            self.apart + other.apart,
-            self.alike + other.alike,
-            self.spread + other.spread,
-        )
-
-    def note(self, votes: Votes) -> None:
-        """Add what the blocks of one more frame show."""
-        self.top += votes.top
-        self.bottom += votes.bottom
-        self.progressive += votes.progressive
-        self.kinds += votes.kind
-        self.apart += votes.apart
-        self.alike += votes.alike
-        self.spread += votes.apart**2
-
-    @property
-    def moving(self) -> np.ndarray:
-        """(4, 4): all blocks that show anything."""
-        return np.asarray(self.top + self.bottom + self.progressive)
 
 
 def find_scan(info: VideoInfo, field_order: int) -> Scan:
@@ -158,89 +78,27 @@ def judge(looks: Sequence[Look], stream_flag: str, *, soft: bool = False, apart:
     believed that plainly show fields of one order. stream_flag: field that the stream's header says comes first, or "". soft: its
     times are those of soft telecine. apart: flagged frames are single fields, which have no other one to be compared with.
     """
-    film = sum(looks, Look())
+    looks = legible(looks)
+    film = together(looks)
     hard = any(_is_hard_telecine(look.kinds) for look in looks)
     marked: Order = "top" if film.flagged["top"] >= film.flagged["bottom"] else "bottom"
     by_flags = marked if film.flagged[marked] else stream_flag if stream_flag and not soft else ""
-    shown = _shown(film)
-    share = 1 / 5 if hard else _SHARE
+    shown = order_shown(film)
+    share = 1 / 5 if hard else SHARE
     pulldown: Literal["", "soft", "hard"] = "soft" if soft else ""
     telecine: Literal["", "soft", "hard"] = "hard" if hard else pulldown
     if by_flags:
         flag: Order = "top" if by_flags == "top" else "bottom"
         if apart:
             return Scan(flag, "flags", telecine)
-        if shown != flag and _shows_fields(film, shown, share, strictness=_CONTRARY):
+        if shown != flag and shows_fields(film, shown, share, strictness=CONTRARY):
             return Scan(shown, "pictures", telecine)
-        if not hard and _shows_whole_frames(looks):
+        if not hard and shows_whole_frames(looks):
             return Scan("progressive", "pictures", pulldown, doubt=flag)
         return Scan(flag, "flags", telecine)
-    if _shows_fields(film, shown, share):
+    if shows_fields(film, shown, share):
         return Scan(shown, "pictures", telecine)
-    return Scan(pulldown=pulldown, doubt=shown if _hints_at_fields(film, shown) else "")
-
-
-def _shown(film: Look) -> Order:
-    """The field order that votes show; where they are few, the one that all blocks show together."""
-    ahead = int(film.top.sum() - film.bottom.sum())
-    return "top" if (ahead if abs(ahead) >= _LEAST / 4 else film.apart.sum()) >= 0 else "bottom"
-
-
-def _shows_fields(film: Look, order: Order, share: float, *, strictness: float = 1) -> bool:
-    """Whether many moving blocks all over the picture have fields of that one order, one by one or all together."""
-    return _votes_show_fields(film, order, share, strictness) or _pool_shows_fields(film, order, strictness)
-
-
-def _votes_show_fields(film: Look, order: Order, share: float, strictness: float) -> bool:
-    for_it, against = (film.top, film.bottom) if order == "top" else (film.bottom, film.top)
-    moving = film.moving
-    many = int(moving.sum())
-    moves = moving * CELLS * CELLS * 3 >= max(many, 1)
-    shows = moves & (for_it >= share * moving)
-    return bool(
-        many >= strictness * _LEAST
-        and for_it.sum() >= share * many
-        and for_it.sum() >= strictness * _ONE_ORDER * against.sum()
-        and _all_over(shows, moves)
-    )
-
-
-def _pool_shows_fields(film: Look, order: Order, strictness: float, least: float = _PHASE) -> bool:
-    """Whether all blocks together show a phase of fields in that order: far from chance, and in most of the moving cells."""
-    apart = film.apart if order == "top" else -film.apart
-    alike = float(film.alike.sum())
-    if alike < strictness * _LEAST_POOLED:
-        return False
-    moves = film.alike > _MOVING_CELL * alike
-    shows = moves & (apart >= 2 * _CELL_PHASE * film.alike)
-    return bool(apart.sum() >= 2 * least * alike and apart.sum() >= strictness * _SURE * np.sqrt(film.spread.sum()) and _all_over(shows, moves))
-
-
-def _all_over(shows: np.ndarray, moves: np.ndarray) -> bool:
-    """Whether enough cells of the picture show it, and half of those that move."""
-    return bool(shows.sum() >= max(_CELLS, moves.sum() / 2))
-
-
-def _shows_whole_frames(looks: Sequence[Look]) -> bool:
-    """Whether the pictures are progressive for sure, whatever their flags: all over the picture, in every stretch in which enough moves."""
-    film = sum(looks, Look())
-    many = int(film.moving.sum())
-    moves = film.moving * CELLS * CELLS * 3 >= max(many, 1)
-    return bool(
-        many >= _CONTRARY * _LEAST
-        and film.progressive.sum() >= _WHOLE * many
-        and abs(int(film.top.sum()) - int(film.bottom.sum())) <= _EVEN * many
-        and moves.sum() >= _CELLS
-        and abs(film.apart.sum()) <= 2 * _CELL_PHASE * max(film.alike.sum(), 0)
-        and all((look.progressive.sum() >= look.moving.sum() / 2) for look in looks if look.moving.sum() >= _LEAST / 4)
-    )
-
-
-def _hints_at_fields(film: Look, order: Order) -> bool:
-    """Whether there is more to it than chance, though too little to act upon."""
-    for_it, against = (film.top, film.bottom) if order == "top" else (film.bottom, film.top)
-    pool = _pool_shows_fields(film, order, 1, _DOUBT)
-    return pool or bool(film.moving.sum() >= _LEAST and for_it.sum() - against.sum() >= _DOUBT * film.moving.sum())
+    return Scan(pulldown=pulldown, doubt=shown if hints_at_fields(film, shown) else "")
 
 
 def _is_hard_telecine(kinds: str) -> bool:

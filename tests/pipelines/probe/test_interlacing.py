@@ -11,8 +11,9 @@ import pytest
 
 from pipelines.media.video_info import Scan
 from pipelines.probe import interlacing
+from pipelines.probe.field_evidence import Look
 from pipelines.probe.field_motion import field_phase, sample_of
-from pipelines.probe.interlacing import Look, judge
+from pipelines.probe.interlacing import judge
 from pipelines.probe.probe import probe
 from tests import media
 from tests.benchmarks.interlacing import verdict
@@ -21,7 +22,7 @@ from tests.benchmarks.interlacing_clips import corpus
 
 def look(top: object = 0, bottom: object = 0, progressive: object = 0, flagged: dict[str, int] | None = None, kinds: str = "") -> Look:
     """Votes: of every cell, or as they lie in the picture."""
-    votes = [np.zeros((4, 4), int) + np.asarray(v) for v in (top, bottom, progressive)]
+    votes = [np.stack([np.zeros((4, 4), int) + np.asarray(v), np.zeros((4, 4), int)]) for v in (top, bottom, progressive)]
     return Look(*votes, Counter(flagged or {"progressive": 12}), kinds)
 
 
@@ -148,8 +149,13 @@ def test_it_takes_more_against_a_flag() -> None:
 
 def pooled(phase: object, alike: object = 10_000.0, spread: float = 1e6, flag: str = "progressive") -> Look:
     """Blocks that have no vote, and a phase together: of every cell, or as they lie in the picture."""
-    weight = np.zeros((4, 4)) + np.asarray(alike)
-    return Look(flagged=Counter({flag: 12}), apart=2 * np.asarray(phase) * weight, alike=weight, spread=np.full((4, 4), spread))
+    weight = np.stack([np.zeros((4, 4)) + np.asarray(alike), np.zeros((4, 4))])
+    return Look(
+        flagged=Counter({flag: 12}),
+        apart=2 * np.asarray(phase) * weight,
+        alike=weight,
+        spread=np.diag([spread, 0.0])[..., None, None] + np.zeros((4, 4)),
+    )
 
 
 def test_all_blocks_together_must_be_far_from_chance_and_all_over_the_picture() -> None:
@@ -165,6 +171,44 @@ def test_all_blocks_together_must_be_far_from_chance_and_all_over_the_picture() 
     assert judge([pooled(corner, alike=1 + 99_999.0 * (corner > 0))], "") == Scan(), "two cells of sixteen"
     assert judge([pooled(0.4, spread=4e7)], "") == Scan("top", "pictures")
     assert judge([pooled(0.4, spread=4e7, flag="bottom")], "") == Scan("bottom", "flags"), "more against a flag"
+
+
+def test_votes_and_the_phase_of_all_blocks_are_enough_together_where_neither_is_alone() -> None:
+    """Case 15: coarse coding has left combs in one block of four."""
+    votes = look(top=5, progressive=15)
+    assert judge([votes], "") == Scan(doubt="top")
+    assert judge([pooled(0.2)], "") == Scan(doubt="top")
+    assert judge([votes + pooled(0.2)], "") == Scan("top", "pictures")
+    assert judge([votes + pooled(-0.2)], "").order == "progressive", "they contradict each other"
+    assert judge([votes + pooled(0.1)], "").order == "progressive"
+    assert judge([look(top=5, bottom=1, progressive=14) + pooled(0.2)], "").order == "progressive", "both orders"
+    assert judge([look(top=2, progressive=6) + pooled(0.2)], "").order == "progressive", "few blocks"
+    assert judge([look(top=3, progressive=17) + pooled(0.2)], "").order == "progressive", "most of them are whole"
+    places = np.zeros((4, 4), int)
+    places[2, :] = 60
+    assert judge([look(top=places // 3, progressive=places) + pooled(0.2)], "").order == "progressive", "four cells of sixteen"
+    assert judge([votes + pooled(0.2, spread=2e9)], "").order == "progressive", "chance"
+
+
+def test_steps_too_long_for_one_scale_are_read_at_the_other() -> None:
+    """Case 15: text that runs by six columns a frame is nonsense to the fine scale, which then says so itself."""
+    votes = [np.zeros((2, 4, 4), int) for _ in range(3)]
+    votes[0][1], votes[2][0] = 8, 40
+    alike = np.stack([np.full((4, 4), -20_000.0), np.full((4, 4), 10_000.0)])
+    flagged = Counter({"progressive": 12})
+    assert judge([Look(*votes, flagged, apart=0.8 * alike, alike=alike)], "") == Scan("top", "pictures")
+    assert judge([Look(*votes, flagged, apart=0.0 * alike, alike=np.abs(alike))], "").order == "progressive"
+
+
+def test_a_fade_is_no_scan_lines() -> None:
+    """Case 15: the later field of a fading picture is darker, as one is between scan lines."""
+    frames = [woven(picture(3 * n) * (1 - 0.1 * n), picture(3 * n + 1.5) * (0.95 - 0.1 * n)) for n in range(2)]
+    lines = [woven(picture(3 * n), picture(3 * n + 1.5) * 0.95) for n in range(2)]
+    for made, kind in ((frames, "t"), (lines, "u")):
+        one, two = map(sample_of, made)
+        assert one is not None
+        assert two is not None
+        assert field_phase(one, two).kind == kind
 
 
 @pytest.mark.parametrize(("later", "order"), [(0.0, "progressive"), (1.5, "top"), (-1.5, "bottom")])
@@ -189,6 +233,21 @@ def test_a_flag_is_believed_where_all_blocks_together_lean_to_fields() -> None:
     whole = look(progressive=20, flagged={"bottom": 12})
     assert judge([whole + pooled(0.05, flag="bottom")], "") == Scan("progressive", "pictures", doubt="bottom")
     assert judge([whole + pooled(-0.2, flag="bottom")], "") == Scan("bottom", "flags")
+
+
+def test_whole_frames_without_a_vote_are_known_by_the_phase_of_all_blocks() -> None:
+    """Case 15: noise and slow zooms, flagged as interlaced."""
+    progressive = Scan("progressive", "pictures", doubt="bottom")
+    assert judge([pooled(0.02, flag="bottom")], "") == progressive
+    assert judge([pooled(0.02, flag="bottom") + look(top=20, bottom=21, progressive=40, flagged={"bottom": 12})], "") == progressive
+    flags = Scan("bottom", "flags")
+    assert judge([pooled(0.15, flag="bottom")], "") == flags
+    assert judge([pooled(0.02, flag="bottom", spread=1e9)], "") == flags, "it may as well be more"
+    assert judge([pooled(0.02, flag="bottom", alike=500.0)], "") == flags, "hardly anything"
+    assert judge([pooled(0.02, flag="bottom") + look(bottom=20, progressive=40, flagged={"bottom": 12})], "") == flags, "votes of one order"
+    half = np.full((4, 4), 0.3)
+    half[:2] = -0.3
+    assert judge([pooled(half, flag="bottom")], "") == flags, "no cell is whole"
 
 
 def test_one_flagged_stretch_is_enough_where_pictures_say_nothing() -> None:
