@@ -117,7 +117,9 @@ def main(arguments: list[str] | None = None) -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or the interpreter would fail again at its end
         echo(f"vsr: standard output can't be written to: {error.strerror}; what is done is kept", err=True)
         sys.exit(5)
-    except (click.Abort, KeyboardInterrupt):
+    except (click.Abort, KeyboardInterrupt) as error:
+        if isinstance(error.__cause__, EOFError):  # FFmpeg's, of a file's end: click takes it for Ctrl-D
+            raise error.__cause__ from None
         echo("vsr: stopped; what is done is kept, the same command goes on from there", err=True)
         sys.stderr.flush()
         os._exit(130) if threading.active_count() > 1 else sys.exit(130)

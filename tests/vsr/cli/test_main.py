@@ -9,6 +9,7 @@ import sys
 from fractions import Fraction
 from pathlib import Path
 
+import av
 import pytest
 from click.testing import CliRunner
 
@@ -17,7 +18,7 @@ from tests import media
 from tests.helpers.command import ROOT, Outcome, arguments, environment, vsr
 from tests.helpers.sameness import assert_same_timing
 from tests.helpers.view import frames
-from vsr.cli.main import cli
+from vsr.cli.main import cli, main
 
 IDENTITY = ("--scale", "1", "--model", "identity", "--codec", "ffv1", "--device", "cpu")
 
@@ -386,3 +387,14 @@ def test_examples_in_the_help_keep_their_lines(command: str) -> None:
     text = CliRunner().invoke(cli, [*command.split(), "--help"]).output
     assert "\\b" not in text
     assert any(line.strip().startswith(("vsr ", "Example: vsr ")) for line in text.splitlines())
+
+
+def test_the_end_of_a_file_within_ffmpeg_is_no_ctrl_d(film: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Case 47: click ends for any EOFError as for an interruption; this one would be a bug, and keeps its traceback."""
+
+    def ends(*_: object, **__: object) -> None:
+        raise av.error.EOFError(541478725, "End of file")
+
+    monkeypatch.setattr("pipelines.probe.probe.probe", ends)
+    with pytest.raises(av.error.EOFError):
+        main(["probe", str(film)])
