@@ -352,13 +352,23 @@ MUTANTS = (
         f"{_JOB}::test_frames_an_edit_list_hides_stay_hidden",
     ),
     Mutant(
+        8, "hidden pictures that can't be decoded are damage", "pipelines/codec/decoder.py",
+        " or any(hidden)):", "):",
+        f"{_FACTS}::test_hidden_pictures_that_lack_what_they_refer_to_are_no_damage",
+    ),
+    Mutant(
+        47, "FFmpeg's end of a file is taken for an interruption", "vsr/cli/main.py",
+        "if isinstance(error.__cause__, EOFError):", "if False:",
+        "tests/vsr/cli/test_main.py::test_the_end_of_a_file_within_ffmpeg_is_no_ctrl_d",
+    ),
+    Mutant(
         15, "flags alone tell what is interlaced", "pipelines/probe/interlacing.py",
-        "    if _shows_fields(film, shown, share):\n", "    if False:\n",
+        "    if shows_fields(film, shown, share):\n", "    if False:\n",
         f"{_SCAN}::test_without_flags_pictures_tell_it",
     ),
     Mutant(
         15, "an interlaced flag is believed whatever pictures show", "pipelines/probe/interlacing.py",
-        "if not hard and _shows_whole_frames(looks):", "if False:",
+        "if not hard and shows_whole_frames(looks):", "if False:",
         f"{_SCAN}::test_whole_frames_are_not_taken_for_fields_whatever_their_flags",
     ),
     Mutant(
@@ -367,49 +377,89 @@ MUTANTS = (
         f"{_SCAN}::test_fields_kept_as_pictures_of_their_own_are_not_taken_for_whole_frames",
     ),
     Mutant(
-        15, "both field orders make a film interlaced", "pipelines/probe/interlacing.py",
+        15, "both field orders make a film interlaced", "pipelines/probe/field_evidence.py",
         "for_it.sum() >= strictness * _ONE_ORDER * against.sum()", "True",
         f"{_SCAN}::test_it_takes_many_blocks_all_over_the_picture_in_one_order",
     ),
     Mutant(
-        15, "a corner makes a film interlaced", "pipelines/probe/interlacing.py",
+        15, "a corner makes a film interlaced", "pipelines/probe/field_evidence.py",
         "bool(shows.sum() >= max(_CELLS, moves.sum() / 2))", "True",
         f"{_SCAN}::test_it_takes_many_blocks_all_over_the_picture_in_one_order",
     ),
     Mutant(
-        15, "few blocks make a film interlaced", "pipelines/probe/interlacing.py",
-        "many >= strictness * _LEAST", "True",
+        15, "few blocks make a film interlaced", "pipelines/probe/field_evidence.py",
+        "many >= strictness * _LEAST\n", "True\n",
         f"{_SCAN}::test_it_takes_many_blocks_all_over_the_picture_in_one_order",
     ),
     Mutant(
-        15, "faint motion shows nothing", "pipelines/probe/interlacing.py",
-        " or _pool_shows_fields(film, order, strictness)", "",
+        15, "faint motion shows nothing", "pipelines/probe/field_evidence.py",
+        "or _pool_shows_fields(film, order, strictness)", "or False",
         f"{_SCAN}::test_faint_motion_tells_it_over_many_blocks",
     ),
     Mutant(
-        15, "chance makes a film interlaced", "pipelines/probe/interlacing.py",
+        15, "chance makes a film interlaced", "pipelines/probe/field_evidence.py",
         "apart.sum() >= strictness * _SURE * np.sqrt(film.spread.sum())", "True",
         f"{_SCAN}::test_all_blocks_together_must_be_far_from_chance_and_all_over_the_picture",
     ),
     Mutant(
-        15, "a slight lean makes a film interlaced", "pipelines/probe/interlacing.py",
+        15, "a slight lean makes a film interlaced", "pipelines/probe/field_evidence.py",
         "apart.sum() >= 2 * least * alike", "True",
         f"{_SCAN}::test_all_blocks_together_must_be_far_from_chance_and_all_over_the_picture",
     ),
     Mutant(
-        15, "smoothed combs overrule a flag", "pipelines/probe/interlacing.py",
-        "        and abs(film.apart.sum()) <= 2 * _CELL_PHASE * max(film.alike.sum(), 0)\n", "",
+        15, "smoothed combs overrule a flag", "pipelines/probe/field_evidence.py",
+        "        and abs(film.apart.sum()) <= 2 * _CELL_PHASE * film.alike.sum()\n", "",
         f"{_SCAN}::test_a_flag_is_believed_where_all_blocks_together_lean_to_fields",
     ),
     Mutant(
-        15, "whole frames in one corner overrule a flag", "pipelines/probe/interlacing.py",
-        "and moves.sum() >= _CELLS", "",
+        15, "whole frames in one corner overrule a flag", "pipelines/probe/field_evidence.py",
+        "and film.moving_cells.sum() >= _CELLS", "",
         f"{_SCAN}::test_it_takes_more_against_a_flag",
     ),
     Mutant(
         15, "a darker field is a later one", "pipelines/probe/field_motion.py",
-        "> _SAME_LIGHT:", "> 1e9:",
+        "> max(_SAME_LIGHT, ", "> max(1e9, ",
         f"{_SCAN}::test_moving_blocks_tell_when_each_field_was_taken",
+    ),
+    Mutant(
+        15, "a fade is taken for scan lines", "pipelines/probe/field_motion.py",
+        "_FADING * abs(", "0 * abs(",
+        f"{_SCAN}::test_a_fade_is_no_scan_lines",
+    ),
+    Mutant(
+        15, "steps too long for the fine scale are read there", "pipelines/probe/field_evidence.py",
+        "sum(looks, Look()).alike >= 0", "sum(looks, Look()).alike > -np.inf",
+        f"{_SCAN}::test_steps_too_long_for_one_scale_are_read_at_the_other",
+    ),
+    Mutant(
+        15, "leaning votes are not looked at", "pipelines/probe/field_evidence.py",
+        "or _both_lean_to_fields(film, order, strictness)", "or False",
+        f"{_SCAN}::test_votes_and_the_phase_of_all_blocks_are_enough_together_where_neither_is_alone",
+    ),
+    Mutant(
+        15, "leaning votes are enough in a corner", "pipelines/probe/field_evidence.py",
+        "shows.sum() >= max(_LEANING_CELLS, moves.sum() / 2)", "True",
+        f"{_SCAN}::test_votes_and_the_phase_of_all_blocks_are_enough_together_where_neither_is_alone",
+    ),
+    Mutant(
+        15, "leaning votes are enough without a phase", "pipelines/probe/field_evidence.py",
+        "apart >= 2 * _LEANING_PHASE * film.alike.sum()", "True",
+        f"{_SCAN}::test_votes_and_the_phase_of_all_blocks_are_enough_together_where_neither_is_alone",
+    ),
+    Mutant(
+        15, "a phase near 0 overrules no flag", "pipelines/probe/field_evidence.py",
+        " or _pool_shows_whole_frames(film))", ")",
+        f"{_SCAN}::test_whole_frames_without_a_vote_are_known_by_the_phase_of_all_blocks",
+    ),
+    Mutant(
+        15, "a phase that is hardly known overrules a flag", "pipelines/probe/field_evidence.py",
+        "+ 3 * float(np.sqrt(film.spread.sum()))", "",
+        f"{_SCAN}::test_whole_frames_without_a_vote_are_known_by_the_phase_of_all_blocks",
+    ),
+    Mutant(
+        15, "votes of one order overrule no phase", "pipelines/probe/field_evidence.py",
+        "    return is_even and (", "    return (",
+        f"{_SCAN}::test_whole_frames_without_a_vote_are_known_by_the_phase_of_all_blocks",
     ),
     Mutant(
         15, "a doubt is not said", "pipelines/planner/video_planner.py",

@@ -105,7 +105,10 @@ def decode(
     asked = dict(checks or {})
     known: dict[str, bytes] = {}
     number = 0
+    hidden: deque[bool] = deque(maxlen=_THREADS)
     for data in _with_end(packets):
+        if data is not None:
+            hidden.append(data.hidden)
         if data is not None and not conceal:
             asked.update(data.checks)
         try:
@@ -115,8 +118,10 @@ def decode(
         except av.error.MemoryError:
             raise  # nothing the video could help
         except av.error.FFmpegError as error:
-            if data is not None and (conceal or number == 0):
-                continue  # at the start: a recording that begins between key frames, with nothing to show yet
+            # At the start: a recording that begins between key frames, with nothing to show yet. Where an edit list jumps, hidden pictures may
+            # refer to what is not there; threads tell of it late. A picture to be shown that is lost by this is missed by whoever counts.
+            if data is not None and (conceal or number == 0 or any(hidden)):
+                continue
             if conceal:
                 break  # nothing more can be had from it
             at = "at its end" if data is None else f"at pts {data.pts if data.pts is not None else data.dts}"

@@ -390,6 +390,13 @@ def test_films_of_several_edits_show_what_ffmpeg_shows(tmp_path: Path, edits: li
     assert made == shown or [p for p, _ in shown] != sorted({p for p, _ in shown}), "times of its own only where FFmpeg's go back"
 
 
+def test_hidden_pictures_that_lack_what_they_refer_to_are_no_damage(tmp_path: Path) -> None:
+    """Case 8: an edit begins in the midst of an open group of pictures of HEVC, whose decoder is asked to be strict."""
+    source = edited(tmp_path, [(15, 4), (17, 4), (1, 3), (14, 2)], 28, codec="libx265", gop=12, b_frames=3, size=(128, 64),
+                    options={"x265-params": "open-gop=1"})  # fmt: skip
+    assert [c for _, c in as_run(source)] == [c for _, c in as_shown(source)[0]]
+
+
 def test_several_edits_come_out_of_a_run(tmp_path: Path) -> None:
     source = media.write(tmp_path / "in.mp4", Film(frames=32, rate=PAL), audio=(media.Audio(seconds=1.28),))
     spliced.with_edits(source, [(0, 12), (20, 12)], PAL)
@@ -475,10 +482,12 @@ def right_or_refused(source: Path, *, changes: bool) -> str:
     try:
         made = as_run(source)
     except MediaError as error:
-        named = re.search(r"frame (\d+) \(\d+\.\d{3} s", str(error))
+        named = re.search(r"frame (\d+) \(\d+\.\d{3} s(?:, pts (-?\d+))?", str(error))
         assert named, f"no frame and time: {error}"
         assert not changes or change is not None, f"nothing changes, and yet: {error}"
-        assert change is None or int(named[1]) == change, f"the change is at frame {change}: {error}"
+        # A decoder that drops a frame where the size changes has counted one less there.
+        is_there = change is None or int(named[1]) == change or named[2] == str(shown[change][0])
+        assert is_there, f"the change is at frame {change}: {error}"
         return "refused"
     assert change is None, f"the change at frame {change} was flattened"
     assert [c for _, c in made] == [c for _, c in shown]
