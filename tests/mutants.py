@@ -1374,8 +1374,8 @@ MUTANTS = (
     ),
     Mutant(
         18, "cells of odd sizes end at whole rows", "pipelines/frames/thumbnail.py",
-        "    if bottom > last:\n        total +=",
-        "    if False:\n        total +=",
+        "    if part.any():\n        shared = plane",
+        "    if False:\n        shared = plane",
         f"{_PIXELS_RUN}::test_stripes_of_any_period_have_the_thumbnail_of_their_upscale",
     ),
     Mutant(
