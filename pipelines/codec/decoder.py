@@ -59,6 +59,10 @@ _PLANAR = {
     "rgb48be": "gbrp16le", "rgba64le": "gbrap16le", "rgba64be": "gbrap16le", "gray16be": "gray16le", "ya16be": "ya16le",
     "monow": "gray", "monob": "gray",
     "gbrpf16le": "gbrpf32le", "gbrapf16le": "gbrapf32le", "grayf16le": "grayf32le",
+    "v30xle": "yuv444p10le", "xv30le": "yuv444p10le", "xv36le": "yuv444p12le", "xv48le": "yuv444p16le", "vyu444": "yuv444p", "vuyx": "yuv444p",
+    "vuya": "yuva444p", "uyva": "yuva444p", "ayuv": "yuva444p", "ayuv64le": "yuva444p16le", "nv42": "yuv444p", "p410le": "yuv444p10le",
+    "p212le": "yuv422p12le", "p216le": "yuv422p16le", "p412le": "yuv444p12le", "p416le": "yuv444p16le", "y212le": "yuv422p12le",
+    "y216le": "yuv422p16le", "x2rgb10le": "gbrp10le", "x2bgr10le": "gbrp10le",
     "rgb555le": "gbrp", "rgb565le": "gbrp", "bgr555le": "gbrp", "rgb8": "gbrp", "bgr8": "gbrp",
 }  # fmt: skip
 """Packed formats and the planar ones with the same samples."""

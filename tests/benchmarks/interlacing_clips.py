@@ -1,7 +1,6 @@
 """Progressive and interlaced clips made by code from a number, for `tests.benchmarks.interlacing`.
 
-A scene is a picture for every moment; a progressive frame shows one moment, an interlaced one two. Clips with even numbers were looked at
-while the thresholds of `pipelines.probe.interlacing` were chosen, those with odd numbers were not. Clips are kept in the system's temporary
+A scene is a picture for every moment; a progressive frame shows one moment, an interlaced one two. Clips are kept in the system's temporary
 folder under a hash of this module: they take longer to make than to judge.
 """
 
@@ -421,9 +420,10 @@ def clip(number: int, *, interlaced: bool, with_real: bool) -> Clip:
     return Clip(number, order, flag, scene, size, codec, quality, "yuv420p10le" if deep else "yuv420p", rate)
 
 
-def corpus(progressive: int, interlaced: int, *, with_real: bool) -> list[Clip]:
-    """That many clips of each."""
-    return [clip(n, interlaced=kind, with_real=with_real) for kind, count in ((False, progressive), (True, interlaced)) for n in range(count)]
+def corpus(progressive: int, interlaced: int, *, with_real: bool, first: int = 0) -> list[Clip]:
+    """That many clips of each, from a number on."""
+    counts = ((False, progressive), (True, interlaced))
+    return [clip(first + n, interlaced=kind, with_real=with_real) for kind, count in counts for n in range(count)]
 
 
 def frames_of(made: Clip) -> Iterator[np.ndarray]:

@@ -129,6 +129,13 @@ def test_damage_is_named_as_far_as_frames_were_promised() -> None:
         ("pal8", "gbrap"),
         ("yuvj420p", "yuv420p"),
         ("gray16be", "gray16le"),
+        ("v30xle", "yuv444p10le"),
+        ("xv36le", "yuv444p12le"),
+        ("vyu444", "yuv444p"),
+        ("vuya", "yuva444p"),
+        ("ayuv64le", "yuva444p16le"),
+        ("y216le", "yuv422p16le"),
+        ("x2rgb10le", "gbrp10le"),
     ],
 )
 def test_packed_formats_have_a_planar_one_with_the_same_samples(name: str, planar: str) -> None:
