@@ -362,6 +362,16 @@ MUTANTS = (
         "tests/vsr/cli/test_main.py::test_the_end_of_a_file_within_ffmpeg_is_no_ctrl_d",
     ),
     Mutant(
+        65, "slices of FFV1 with a wrong checksum are what FFmpeg makes of them", "pipelines/codec/decoder.py",
+        'SliceChecksums() if setup.codec == "ffv1" else None', "None",
+        f"{_FACTS}::test_a_flipped_bit_in_a_slice_of_ffv1_is_damage_and_not_the_frame_before",
+    ),
+    Mutant(
+        65, "films of FFV1 without checksums are damaged", "pipelines/media/slice_checksums.py",
+        "return self._are_there and not", "return not",
+        f"{_FACTS}::test_a_flipped_bit_in_a_slice_of_ffv1_is_damage_and_not_the_frame_before",
+    ),
+    Mutant(
         15, "flags alone tell what is interlaced", "pipelines/probe/interlacing.py",
         "    if shows_fields(film, shown, share):\n", "    if False:\n",
         f"{_SCAN}::test_without_flags_pictures_tell_it",

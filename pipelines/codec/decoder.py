@@ -20,6 +20,7 @@ from pipelines.codec.mid_stream_changes import change_of, facts_of
 from pipelines.media.bitstream import captions_of
 from pipelines.media.demuxer import LASTING_SIDE_DATA, open_decoder
 from pipelines.media.pixel_format import PixelFormat
+from pipelines.media.slice_checksums import SliceChecksums
 from pipelines.media.video_info import Frame
 
 if TYPE_CHECKING:
@@ -110,9 +111,12 @@ def decode(
     known: dict[str, bytes] = {}
     number = 0
     hidden: deque[bool] = deque(maxlen=_THREADS)
+    checksums, damaged = SliceChecksums() if setup.codec == "ffv1" else None, deque[bool]()
     for data in _with_end(packets):
         if data is not None:
             hidden.append(data.hidden)
+        if data is not None and checksums is not None:
+            damaged.append(checksums.is_damaged(data.data))
         if data is not None and not conceal:
             asked.update(data.checks)
         try:
@@ -122,6 +126,8 @@ def decode(
         except av.error.MemoryError:
             raise  # nothing the video could help
         except av.error.FFmpegError as error:
+            if damaged:
+                damaged.pop()
             # At the start: a recording that begins between key frames, with nothing to show yet. Where an edit list jumps, hidden pictures may
             # refer to what is not there; threads tell of it late. A picture to be shown that is lost by this is missed by whoever counts.
             if data is not None and (conceal or number == 0 or any(hidden)):
@@ -131,15 +137,16 @@ def decode(
             at = "at its end" if data is None else f"at pts {data.pts if data.pts is not None else data.dts}"
             raise CorruptError(f"the video can't be decoded {at}: {error.strerror}; --on-corrupt conceal would repair what it can") from None
         for raw in frames:
+            is_corrupt = (bool(damaged) and damaged.popleft()) or raw.is_corrupt  # FFV1 has a frame a packet, in order
             if raw.pts is not None and raw.pts > _HIDDEN >> 1:
                 continue
             pts = -1 if raw.pts is None else raw.pts
             change = changes.of(raw)
             planes = [] if change else converter.planes(raw)
             expected = asked.pop(number if checks is not None else pts, None)
-            if expected is not None and not change and not raw.is_corrupt and expected != checksum(planes):
+            if expected is not None and not change and not is_corrupt and expected != checksum(planes):
                 changes.are_certain = change = _DIFFERS
-            yield Frame(pts, planes, raw.is_corrupt, b"" if pixels.is_float else captions_of(raw), change=change)
+            yield Frame(pts, planes, is_corrupt, b"" if pixels.is_float else captions_of(raw), change=change)
             number += 1
 
 

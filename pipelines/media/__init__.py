@@ -9,6 +9,7 @@ file_types.py       suffixes of videos and pictures
 hdr_metadata.py     HDR10 metadata of frames, streams and containers
 image_sequence.py   numbered images as a video
 pixel_format.py     planes of a pixel format, orientation, crop
+slice_checksums.py  checksums inside packets of FFV1
 timestamps.py       broadcast clocks: wraps and large start times
 video_info.py       VideoInfo, PacketIndex, Chunk, Frame: values about a video
 """
