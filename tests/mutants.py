@@ -372,6 +372,11 @@ MUTANTS = (
         f"{_FACTS}::test_a_flipped_bit_in_a_slice_of_ffv1_is_damage_and_not_the_frame_before",
     ),
     Mutant(
+        45, "a finished result of another size is not looked at", "pipelines/run/job.py",
+        'of_any_size=settings.verify == "full"', "of_any_size=False",
+        "tests/pipelines/output/test_full_verification.py::test_a_damaged_one_of_another_size_is_found_as_well",
+    ),
+    Mutant(
         15, "flags alone tell what is interlaced", "pipelines/probe/interlacing.py",
         "    if shows_fields(film, shown, share):\n", "    if False:\n",
         f"{_SCAN}::test_without_flags_pictures_tell_it",

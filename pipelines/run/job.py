@@ -64,7 +64,7 @@ def upscale_video(
     if claim is not None:
         claim(target)
     if not fresh:
-        done = _done(target, planned.plan)
+        done = _done(target, planned.plan, of_any_size=settings.verify == "full")
         if done is not None and settings.verify == "full":
             done = yield from _seen_again(done, target, planned.plan, overwrite=overwrite, stop=stop)
         if done is not None:
@@ -138,13 +138,16 @@ def _refuse_changed(source: Path, seen: tuple[int, int] | None) -> None:
         raise MediaError(f"{source}: was changed while it was read; when it is complete, give the same command again")
 
 
-def _done(target: Path, plan: Plan) -> AlreadyDone | None:
-    """What an earlier run of the same command, or of another that comes to this very plan, left, if it is still there."""
+def _done(target: Path, plan: Plan, *, of_any_size: bool) -> AlreadyDone | None:
+    """What an earlier run of the same command, or of another that comes to this very plan, left, if it is still there.
+
+    of_any_size: though it is longer or shorter than it was, which is for who looks at all of it.
+    """
     try:
         report = json.loads(report_path(target).read_bytes())
         pattern = pattern_of(target) if plan.encoder.is_sequence else None
         size = pattern.bytes(plan.numbers) if pattern is not None else target.stat().st_size
-        same = not plan.ids.isdisjoint({report["plan"], report.get("asked")}) and report["bytes"] == size
+        same = not plan.ids.isdisjoint({report["plan"], report.get("asked")}) and (of_any_size or report["bytes"] == size)
         return AlreadyDone(str(target), int(report["frames"]), size) if same else None
     except (OSError, ValueError, KeyError, TypeError):
         return None
@@ -155,8 +158,7 @@ def _seen_again(
 ) -> Generator[Event, None, AlreadyDone | None]:
     """Look at all of a finished result; None where it is damaged and may be made anew. Raises VerificationError where it may not."""
     try:
-        report = json.loads(report_path(target).read_bytes())
-        verify_again(target, plan, frames=done.frames, sha256=str(report.get("sha256", "")), stop=stop)
+        _look_again(done, target, plan, stop)
     except (VerificationError, MediaError) as error:
         if not overwrite:
             raise VerificationError(f"{target}: {error}; give --overwrite to make it anew") from None
@@ -164,6 +166,13 @@ def _seen_again(
         return None
     yield Note(f"{target}: looked at all of its {done.frames} frames again")
     return done
+
+
+def _look_again(done: AlreadyDone, target: Path, plan: Plan, stop: threading.Event | None) -> None:
+    report = json.loads(report_path(target).read_bytes())
+    if report["bytes"] != done.bytes:
+        raise VerificationError(f"is no longer what was verified: {done.bytes} bytes, not {report['bytes']}")
+    verify_again(target, plan, frames=done.frames, sha256=str(report.get("sha256", "")), stop=stop)
 
 
 def _forget(folder: Path, asked: str) -> None:

@@ -44,8 +44,11 @@ _REPORT = "report"
 def _doubt(target: Path) -> str:
     """Why a result may be that of this very command all the same."""
     try:
-        is_former = "id_format" not in json.loads(report_path(target).read_bytes())
-    except (OSError, ValueError, TypeError):
+        report = json.loads(report_path(target).read_bytes())
+        is_former = "id_format" not in report
+        if target.is_file() and report["bytes"] != target.stat().st_size:
+            return ", or was damaged or replaced since"
+    except (OSError, ValueError, TypeError, KeyError):
         return ""
     return ", or by a former version of vsr with networks that lay elsewhere" if is_former else ""
 

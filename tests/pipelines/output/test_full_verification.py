@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from models.errors import VerificationError
+from models.errors import UsageError, VerificationError
 from pipelines.plan.events import AlreadyDone, Finished, Note
 from tests import media
 from tests.helpers.inline import upscaled
@@ -56,6 +56,22 @@ def test_a_damaged_one_is_found_and_made_anew_when_asked(tmp_path: Path, kind: s
     assert isinstance(upscaled(source, output, verify="full", overwrite=True)[-1], Finished)
     assert file.read_bytes() != broken
     assert isinstance(upscaled(source, output, verify="full")[-1], AlreadyDone)
+
+
+@pytest.mark.parametrize("kind", ["film", "pictures"])
+@pytest.mark.parametrize("how", ["cut short", "longer"])
+def test_a_damaged_one_of_another_size_is_found_as_well(tmp_path: Path, kind: str, how: str) -> None:
+    """Case 45: without being asked to look, it is somebody else's file, which stays."""
+    source, output, file = names(tmp_path, kind)
+    upscaled(source, output)
+    whole = file.read_bytes()
+    file.write_bytes(whole[:-40] if how == "cut short" else whole + b"more")
+    with pytest.raises(VerificationError, match=r"is no longer what was verified: \d+ bytes, not \d+; give --overwrite"):
+        upscaled(source, output, verify="full")
+    if kind == "film":
+        with pytest.raises(UsageError, match="already exists and .*, or was damaged or replaced since; give --overwrite"):
+            upscaled(source, output)
+    assert isinstance(upscaled(source, output, verify="full", overwrite=True)[-1], Finished)
 
 
 def shortened(path: Path, folder: Path) -> None:
