@@ -151,7 +151,7 @@ class RunSettings:
     """How much of the networks' result is taken: 0 the classical result, 1 all of theirs."""
     restore: float | Literal["auto"] = "auto"
     """How much damage networks that restore are to take away, 0 to 1; "auto": as much as the film's frames show."""
-    detail: float = 0.5
+    detail: float = 0.75
     """Of networks with a faithful and a crisp set of weights: from the one (0) to the other (1)."""
     commercial: bool = False
     """Take only networks whose licence allows commercial use."""

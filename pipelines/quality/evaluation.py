@@ -79,7 +79,7 @@ class EvaluateSettings:
     PICTURE_METRICS or VIDEO_METRICS, and of videos the deep-feature distance where it can be had."""
     restore: float | Literal["auto"] = "auto"
     """Level for networks that restore; "auto": what a run would estimate."""
-    detail: float = 0.5
+    detail: float = 0.75
     """Of networks with both sets of weights: from the faithful (0) to the crisp ones (1)."""
     frames: int = 48
     """At most so many frames of a video."""

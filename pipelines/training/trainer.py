@@ -260,6 +260,8 @@ class Trainer:
             "steps": settings.steps, "best_step": state.best_step, "seconds": round(state.seconds), "device": device_name(self.device),
             "torch": torch.__version__, "init": settings.init, "loss": settings.loss, "seed": settings.seed, **self.data,
         }  # fmt: skip
+        if settings.changes:
+            training["changes"] = settings.changes
         if self.peers is not None:
             training["workers"] = self.peers.count
         if "objective" in settings.identity():

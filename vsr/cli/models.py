@@ -85,7 +85,9 @@ def models(ctx: click.Context, as_json: bool) -> None:
 @click.option("--range", metavar="FROM-TO", help="Of a video the frames of this part, in seconds or [hh:]mm:ss[.fff].")
 @click.option("--limit", type=click.IntRange(0), default=0, help="At most so many pictures of a folder; 0: all.")
 @click.option("--restore", type=RestorationLevel(), default="auto", help="Level for networks that restore; default: auto, as in a run.")
-@click.option("--detail", type=click.FloatRange(0, 1), default=0.5, show_default=True, metavar="0..1", help="Faithful (0) to crisp (1), as of a run.")
+@click.option(
+    "--detail", type=click.FloatRange(0, 1), default=0.75, show_default=True, metavar="0..1", help="Faithful (0) to crisp (1), as of a run."
+)
 @click.option("--bf16", is_flag=True, help="Run networks in bf16, as on a CPU with AMX.")
 @click.option("--strips", default="", metavar="DIR", help="Write pictures there: input, Lanczos, model, truth.")
 @click.option("--grid", is_flag=True, help="Data sets by cases, as a second table of the first metric.")
@@ -154,7 +156,7 @@ def _judged(events: Iterator[Note | Judging | Judged | Row]) -> list[Row]:
 @click.option("--size", nargs=2, type=click.IntRange(1), metavar="WIDTH HEIGHT", help="Of the input, for tools that want it fixed; default: any.")
 @click.option("--restore", type=click.FloatRange(0, 1), metavar="0..1", help="Of networks that restore: the level that the file is for.")
 @click.option(
-    "--detail", type=click.FloatRange(0, 1), default=0.5, metavar="0..1", help="Of networks that have both: faithful (0) to crisp (1); default 0.5."
+    "--detail", type=click.FloatRange(0, 1), default=0.75, metavar="0..1", help="Of networks that have both: faithful (0) to crisp (1); default 0.75."
 )
 @click.option("--overwrite", is_flag=True, help="Replace a file that is there.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object.")

@@ -101,7 +101,9 @@ def test_levels_that_do_not_span_the_range_are_refused(levels: tuple[float, ...]
         Restoring(scale=2, width=8, depth=2, levels=levels)
 
 
-@pytest.mark.parametrize(("restoring", "clean"), [("real-x2", "quality-x2"), ("real-fast-x2", "fast-x2"), ("real-fast-x3", "fast-x3")])
+@pytest.mark.parametrize(
+    ("restoring", "clean"), [("real-x2", "quality-x2"), ("real-fast-x2", "fast-x2"), ("real-x3", "quality-x3"), ("real-fast-x3", "fast-x3")]
+)
 def test_at_level_0_the_shipped_networks_are_those_for_clean_sources(restoring: str, clean: str) -> None:
     found, wanted = (load_network(find(name)[0], restore=0.0).module for name in (restoring, clean))
     tensors = found.state_dict(), wanted.state_dict()  # type: ignore[attr-defined]
