@@ -9,10 +9,20 @@ from __future__ import annotations
 import ctypes
 import os
 import platform
-import resource
 import sys
+from typing import TYPE_CHECKING, Any
 
-__all__ = ["with_bounded_memory", "without_network"]
+if TYPE_CHECKING:
+    from types import ModuleType
+
+__all__ = ["physical_memory", "with_bounded_memory", "without_network"]
+
+
+_resource: ModuleType | None
+try:
+    import resource as _resource
+except ModuleNotFoundError:  # Windows
+    _resource = None
 
 
 _NO_NEW_PRIVILEGES, _SET_FILTER, _ALL_THREADS = 38, 1, 1
@@ -72,10 +82,33 @@ def without_network() -> bool:
 def with_bounded_memory() -> int:
     """Limit this process to the machine's memory, so that one that wants more is told so before the machine suffers; bytes.
 
-    Not for CUDA, which reserves more addresses than any machine has memory.
+    Not for CUDA, which reserves more addresses than any machine has memory. 0 where a system has no such limits, or none that holds
+    (macOS).
     """
-    limit = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") + _RESERVED_BYTES
-    soft, hard = resource.getrlimit(resource.RLIMIT_AS)
-    limit = min(n for n in (limit, soft, hard) if n != resource.RLIM_INFINITY)
-    resource.setrlimit(resource.RLIMIT_AS, (limit, hard))
-    return limit
+    if _resource is None or sys.platform == "darwin":
+        return 0
+    limit = physical_memory() + _RESERVED_BYTES
+    soft, hard = _resource.getrlimit(_resource.RLIMIT_AS)
+    limit = min(n for n in (limit, soft, hard) if n != _resource.RLIM_INFINITY)
+    _resource.setrlimit(_resource.RLIMIT_AS, (limit, hard))
+    return int(limit)
+
+
+_ASSUMED_BYTES = 8 << 30
+
+
+class _MemoryStatus(ctypes.Structure):
+    """MEMORYSTATUSEX of Windows."""
+
+    _fields_ = (("length", ctypes.c_uint32), ("load", ctypes.c_uint32), ("total", ctypes.c_uint64), ("others", ctypes.c_uint64 * 6))
+
+
+def physical_memory() -> int:
+    """Bytes of memory of the machine; 8 GB where the system does not tell."""
+    if hasattr(os, "sysconf"):
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    status = _MemoryStatus(length=ctypes.sizeof(_MemoryStatus))
+    windows: Any = getattr(ctypes, "windll", None)
+    if windows is None or not windows.kernel32.GlobalMemoryStatusEx(ctypes.byref(status)):
+        return _ASSUMED_BYTES
+    return int(status.total)

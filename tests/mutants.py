@@ -85,6 +85,7 @@ _TEXTS = "tests/pipelines/output/test_subtitle_text.py"
 _PLANNER = "tests/pipelines/planner/test_video_planner.py"
 _PROBE = "tests/pipelines/probe/test_probe.py"
 _ESTIMATE = "tests/pipelines/diagnostics/test_estimate.py"
+_SYSTEMS = "tests/end_to_end/test_other_systems.py"
 
 MUTANTS = (
     Mutant(
@@ -94,6 +95,16 @@ MUTANTS = (
     Mutant(
         91, "a device's values are not compared", "models/catalog/onnx_reader.py", "if names[0] != _CPU:", "if False:",
         f"{_ONNX}::test_a_device_that_gives_other_values_is_not_used",
+    ),
+    Mutant(
+        92, "children are thought to inherit sockets", "pipelines/pool/process_pool.py",
+        '_INHERIT_SOCKETS = sys.platform != "win32" and hasattr(socket, "socketpair")', "_INHERIT_SOCKETS = True",
+        f"{_SYSTEMS}::test_help_probe_plan_and_a_run_work_where_posix_is_missing",
+    ),
+    Mutant(
+        92, "resource is thought to be everywhere", "models/sandbox.py",
+        "except ModuleNotFoundError:  # Windows", "except ZeroDivisionError:",
+        f"{_SYSTEMS}::test_every_module_imports_where_posix_is_missing",
     ),
     Mutant(
         88, "packets of the self-test are not counted", "pipelines/codec/encoder_check.py",
@@ -148,7 +159,7 @@ MUTANTS = (
     Mutant(
         89, "tags are left to the driver", "pipelines/codec/encoder.py",
         "data, header = with_tags(data, encoder, color)", "pass",
-        f"{_ENCODERS}::test_tags_siting_and_hdr_metadata_are_written_whatever_the_encoder_wrote",
+        f"{_ENCODERS}::test_what_a_driver_says_of_colour_is_written_over",
     ),
     Mutant(
         89, "HDR metadata is left to the driver", "pipelines/codec/encoder.py",
@@ -844,7 +855,7 @@ MUTANTS = (
     ),
     Mutant(
         46, "any trouble with a lock is taken for another run", "pipelines/output/journal.py",
-        "except (BlockingIOError, FileNotFoundError):", "except OSError:",
+        "except FileNotFoundError:\n            is_ours = False", "except OSError:\n            is_ours = False",
         f"{_JOURNAL}::test_a_disk_without_locks_is_not_taken_for_another_run",
     ),
     Mutant(

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from models.errors import MediaError, VerificationError
-from pipelines.storage.atomic_file import write_atomically
+from pipelines.storage.atomic_file import replace, write_atomically
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -128,6 +128,6 @@ def publish(made: Path, target: Pattern, mark: Path, word: str) -> int:
     size = 0
     for number in numbers:
         size += (made / str(number)).stat().st_size
-        os.replace(made / str(number), target.path(number))
+        replace(made / str(number), target.path(number))
     shutil.rmtree(made, ignore_errors=True)
     return size

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import fcntl
 import os
 import shutil
 import tempfile
@@ -19,6 +18,7 @@ from models.errors import MediaError, OutputError, ResourceError, UsageError
 from pipelines.model_files.card_writer import to_toml
 from pipelines.storage.atomic_file import write_atomically
 from pipelines.storage.download import download
+from pipelines.storage.file_lock import lock_file, wait_for_lock
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -65,11 +65,9 @@ def fetch(entry: IndexEntry) -> Iterator[Fetching | Fetched]:
         folder.mkdir(parents=True, exist_ok=True)
         with contextlib.ExitStack() as stack:
             lock = stack.enter_context(open(folder / f"{entry.sha256}.lock", "wb"))
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
+            if not lock_file(lock.fileno()):
                 yield Fetching(entry, 0, waiting=True)
-                fcntl.flock(lock, fcntl.LOCK_EX)
+                wait_for_lock(lock.fileno())
             card = _installed(entry)
             if card is not None:
                 yield Fetched(card, new=False)

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import base64
 import contextlib
-import fcntl
 import hashlib
 import json
 import os
@@ -25,6 +24,7 @@ from models.catalog.lookup import cards
 from models.errors import OutputError, UsageError, VsrError
 from pipelines.plan.plan_id import plan_id, shaping
 from pipelines.storage.atomic_file import TEMPORARY, write_atomically
+from pipelines.storage.file_lock import REMOVES_OPEN_FILES, lock_file
 
 if TYPE_CHECKING:
     from collections.abc import Container, Sequence
@@ -105,7 +105,7 @@ class Journal:
         try:
             folder.parent.mkdir(parents=True, exist_ok=True)
             folder.mkdir(mode=0o700, exist_ok=True)
-            self._lock = os.open(folder / "lock", os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
+            self._lock = os.open(folder / "lock", os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0), 0o600)
         except OSError as error:
             raise OutputError(f"{folder}: can't be made: {error.strerror}; choose another place for the output with -o") from None
         try:
@@ -116,10 +116,9 @@ class Journal:
 
     def _take_lock(self) -> None:
         try:
-            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             # Its holder may have removed the directory between our opening and our locking.
-            is_ours = os.path.samestat(os.fstat(self._lock), os.stat(self.folder / "lock"))
-        except (BlockingIOError, FileNotFoundError):
+            is_ours = lock_file(self._lock) and os.path.samestat(os.fstat(self._lock), os.stat(self.folder / "lock"))
+        except FileNotFoundError:
             is_ours = False
         except OSError as error:
             raise OutputError(f"{self.folder}: can't be locked: {error.strerror}; choose another place for the output with -o") from None
@@ -144,11 +143,14 @@ class Journal:
 
         Ended in between, it leaves what `is_over` still knows.
         """
-        for path in sorted(self._ours(), key=lambda p: p.name in {"plan.json", "lock"}):
+        for path in sorted(self._ours(), key=lambda p: (p.name in {"plan.json", "lock"}, p.name == "lock")):
+            if path.name == "lock" and not REMOVES_OPEN_FILES:
+                self.close()
             _delete(path)
         with contextlib.suppress(OSError):
             self.folder.rmdir()
-        self.close()
+        if REMOVES_OPEN_FILES:
+            self.close()
 
     def _ours(self) -> list[Path]:
         """What runs made in here."""

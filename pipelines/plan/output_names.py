@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import hashlib
 import os
+import sys
 from pathlib import Path, PurePath
 from typing import TYPE_CHECKING
 
@@ -16,10 +17,13 @@ if TYPE_CHECKING:
 
     from pipelines.plan.plan import Plan
 
-__all__ = ["existing_folder", "is_folder", "refuse_input", "refuse_unreachable", "report_path", "result_name"]
+__all__ = ["existing_folder", "is_folder", "refuse_input", "refuse_unreachable", "report_path", "result_name", "same_name_key"]
 
 
 _LONGEST_NAME = 255
+_NOT_ON_WINDOWS = frozenset('<>:"/\\|?*')
+_DEVICES = frozenset({"CON", "PRN", "AUX", "NUL", *(f"{kind}{n}" for kind in ("COM", "LPT") for n in range(1, 10))})
+"""Names that Windows keeps for itself, whatever the suffix."""
 
 
 def result_name(template: str, source: Path, suffix: str, plan: Plan, part: tuple[Fraction, Fraction] | None = None) -> str:
@@ -41,6 +45,8 @@ def result_name(template: str, source: Path, suffix: str, plan: Plan, part: tupl
     name = template.format_map(fields)
     if name in {"", ".", ".."} or PurePath(name).name != name or "\0" in name:
         raise UsageError(f"--output-template {template!r}: {name!r} is no file name; it would leave the output's folder")
+    if sys.platform == "win32" and (set(name) & _NOT_ON_WINDOWS or name.partition(".")[0].upper() in _DEVICES or name[-1] in ". "):
+        raise UsageError(f"--output-template {template!r}: Windows has no files called {name!r}; leave out what it refuses")
     if len(os.fsencode(name)) > _LONGEST_NAME:
         raise UsageError(f"--output-template {template!r}: {name!r} is longer than the {_LONGEST_NAME} bytes a folder takes; leave something out")
     return name
@@ -54,6 +60,12 @@ def _time_text(seconds: Fraction) -> str:
     whole, fraction = divmod(rest, 1000)
     text = f"{whole:02d}{f'.{fraction:03d}'.rstrip('0') if fraction else ''}s"
     return f"{hours}h{minutes:02d}m{text}" if hours else f"{minutes}m{text}"
+
+
+def same_name_key(path: Path) -> str:
+    """Equal for names of one file: without links, and where systems do not tell upper from lower case, without case."""
+    real = os.path.normcase(os.path.realpath(path))
+    return real.casefold() if sys.platform in {"win32", "darwin"} else real
 
 
 def report_path(result: Path) -> Path:

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from models.errors import VsrError
+from models.sandbox import physical_memory
 from pipelines.codec.graphics_driver import encoder_hardware, makers_here
 from pipelines.storage.cache_folder import recall, remember
 from pipelines.storage.child_call import ChildFailedError, call_in_child
@@ -112,7 +113,7 @@ def usable_cores() -> int:
 
 def machine_memory() -> int:
     """Bytes of memory of the machine."""
-    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    return physical_memory()
 
 
 def usable_memory() -> int:

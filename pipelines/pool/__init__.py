@@ -3,6 +3,7 @@
 child_process.py  the child's side of it
 interface.py      Task, Outcome, Worker and the map over workers, as an interface
 malloc.py         malloc settings of worker processes
+pipe_line.py      messages over the pipes of a child, where children inherit no sockets
 process_pool.py   the map over child processes
 task_queue.py     pending tasks, and how often each failed
 """

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import gc
+import os
 import pickle
 import signal
 import sys
@@ -16,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from models.sandbox import with_bounded_memory, without_network
 from pipelines.pool.interface import Free, as_told, make_worker, pulse_of
+from pipelines.pool.pipe_line import PipeLine
 from pipelines.pool.process_pool import PULSE_SECONDS
 
 if TYPE_CHECKING:
@@ -25,12 +27,14 @@ if TYPE_CHECKING:
 
 
 def child_main(descriptor: int) -> None:
-    """What runs in the child: make the worker, then tasks until the line closes."""
+    """What runs in the child: make the worker, then tasks until the line closes. descriptor: of the line; -1: standard input and output."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the terminal signals the whole group; the parent decides
+    if sys.platform == "win32" and hasattr(signal, "SIGBREAK"):
+        signal.signal(signal.SIGBREAK, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     _die_with_parent()
     without_network()
-    line = _Line(Connection(descriptor))
+    line = _Line(Connection(descriptor) if descriptor >= 0 else _standard_streams())
     try:
         _, name, setup = line.receive()
         worker = make_worker(name, pickle.loads(setup))  # noqa: S301 - from our parent
@@ -50,10 +54,17 @@ def child_main(descriptor: int) -> None:
             line.tell("error", 0, as_told(error))
 
 
+def _standard_streams() -> PipeLine:
+    """The line to the parent; what libraries print goes to standard error then."""
+    outgoing = os.fdopen(os.dup(1), "wb")
+    os.dup2(2, 1)
+    return PipeLine(sys.stdin.buffer, outgoing)
+
+
 class _Line:
     """The child's end. Only one thread at a time receives; the end of a task and the next one tell."""
 
-    def __init__(self, connection: Connection) -> None:
+    def __init__(self, connection: Connection | PipeLine) -> None:
         self._connection, self._lock = connection, threading.Lock()
         self.receive = connection.recv
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import gc
+import sys
 
 __all__ = ["TRIM_FRAMES", "give_back_memory", "keep_freed_memory", "trim_heap"]
 
@@ -29,6 +30,6 @@ def give_back_memory() -> None:
 
 def trim_heap() -> None:
     """Give free pages back, wherever in the heap they lie (malloc_trim(3)); nothing where the C library has no such call."""
-    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None) if sys.platform == "linux" else None
     if trim is not None:
         trim(0)

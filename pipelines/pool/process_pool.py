@@ -13,7 +13,6 @@ import os
 import pickle
 import queue
 import re
-import signal
 import socket
 import subprocess
 import sys
@@ -26,6 +25,7 @@ from typing import TYPE_CHECKING, Any
 
 from models.errors import NoMemoryError, ResourceError
 from pipelines.pool.interface import SILENCE_SECONDS, Done, Hello, Item, Lost, NoneAdmittedError, Outcome, Refused, Task, exhausted
+from pipelines.pool.pipe_line import PipeLine
 from pipelines.pool.task_queue import Ledger
 
 if TYPE_CHECKING:
@@ -235,6 +235,18 @@ class _ChildLostError(Exception):
     """The child died or went silent."""
 
 
+_INHERIT_SOCKETS = sys.platform != "win32" and hasattr(socket, "socketpair")
+_KILLED = -9
+"""What a process that SIGKILL ended returns."""
+
+
+def _command(descriptor: int) -> list[str]:
+    """What begins a child. descriptor: its end of the line; -1: its standard input and output are."""
+    path = [p for p in sys.path if p]
+    code = f"import sys; sys.path[:] = {path!r}; from pipelines.pool.child_process import child_main; child_main({descriptor})"
+    return [sys.executable, "-P", "-c", code]
+
+
 def _oom_kills() -> int:
     """How many processes the kernel has ended for want of memory since it started; 0 where it does not tell."""
     try:
@@ -248,21 +260,23 @@ class _Child:
     """One child process and the line to it."""
 
     def __init__(self, number: int, worker: str, setup: bytes, environment: dict[str, str], shared: _Shared) -> None:
-        ours, theirs = socket.socketpair()
         self._number, self._shared = number, shared
         self._feeder: threading.Thread | None = None
         self._feed_error: BaseException | None = None
         self._oom_kills = _oom_kills()
-        path = [p for p in sys.path if p]
-        bootstrap = f"import sys; sys.path[:] = {path!r}; from pipelines.pool.child_process import child_main; child_main({theirs.fileno()})"
-        self._process = subprocess.Popen(
-            [sys.executable, "-P", "-c", bootstrap],
-            pass_fds=[theirs.fileno()],
-            env={**os.environ, **environment},
-            stdin=subprocess.DEVNULL,
-        )
-        theirs.close()
-        self._line = Connection(ours.detach())
+        self._line: Connection | PipeLine
+        if _INHERIT_SOCKETS:
+            ours, theirs = socket.socketpair()
+            self._process = subprocess.Popen(
+                _command(theirs.fileno()), pass_fds=[theirs.fileno()], env={**os.environ, **environment}, stdin=subprocess.DEVNULL
+            )
+            theirs.close()
+            self._line = Connection(ours.detach())
+        else:
+            self._process = subprocess.Popen(_command(-1), env={**os.environ, **environment}, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+            assert self._process.stdin is not None
+            assert self._process.stdout is not None
+            self._line = PipeLine(self._process.stdout, self._process.stdin)  # type: ignore[arg-type]
         shared.children[number] = self._process
         self.pid = self._process.pid
         try:
@@ -324,7 +338,7 @@ class _Child:
 
     def _lost(self) -> _ChildLostError | NoMemoryError:
         code = self._process.wait()
-        if code == -signal.SIGKILL and _oom_kills() > self._oom_kills:
+        if code == _KILLED and _oom_kills() > self._oom_kills:
             return NoMemoryError("the system ended its worker for want of memory")
         return _ChildLostError(f"its worker was ended by signal {-code}" if code < 0 else f"its worker ended with code {code}")
 

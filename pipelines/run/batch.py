@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import queue
 import threading
 from collections import deque
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from models.errors import Interrupted, OutputError, UsageError, VsrError
 from pipelines.plan.events import Event, Planned
+from pipelines.plan.output_names import same_name_key
 from pipelines.run.job import Prepared, prepare, upscale_video
 from pipelines.run.remote_job import Trip, upscale_remote
 from pipelines.run.worker_pools import open_workers
@@ -71,7 +71,7 @@ class _Each:
         self.stop = stop
         self._settings, self._overwrite, self._fresh = settings, overwrite, fresh
         self._lock = threading.Lock()
-        self._taken = {os.path.realpath(one.path): one.path for one in inputs}
+        self._taken = {same_name_key(one.path): one.path for one in inputs}
 
     def upscale(self, one: Input, workers: Map | None) -> Iterator[Event]:
         """The events of one video. Raises as `upscale_video` does."""
@@ -103,11 +103,11 @@ class _Each:
 
     def _claim(self, target: Path, source: Path) -> None:
         """Take a result's name for one source. Raises UsageError where it is another's."""
-        key = os.path.realpath(target)
+        key = same_name_key(target)
         with self._lock:
             owner = self._taken.setdefault(key, source)
             if owner is not source:
-                what = "the name of that input" if os.path.realpath(owner) == key else f"the name of the result of {owner}, too"
+                what = "the name of that input" if same_name_key(owner) == key else f"the name of the result of {owner}, too"
                 raise UsageError(f"{source}: its result would be {target}, {what}; name them apart by --output-template, or choose another -o")
 
 

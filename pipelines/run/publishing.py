@@ -22,7 +22,7 @@ from pipelines.plan.output_names import report_path
 from pipelines.plan.plan import Plan
 from pipelines.plan.plan_id import ID_FORMAT
 from pipelines.run.chunk_loop import LIMITS
-from pipelines.storage.atomic_file import sync_folder, write_atomically
+from pipelines.storage.atomic_file import replace, sync_file, sync_folder, write_atomically
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -124,7 +124,7 @@ def publish_result(
         size = summary["bytes"] = _give_name(journal, target, plan)
         summary["sha256"] = result_hash(target, plan)
         write_atomically(journal.folder / _REPORT, json.dumps(summary, indent=1).encode())
-        os.replace(journal.folder / _REPORT, report_path(target))
+        replace(journal.folder / _REPORT, report_path(target))
         sync_folder(target.parent)
     except OSError as error:
         raise OutputError(
@@ -176,10 +176,9 @@ def _give_name(journal: Journal, target: Path, plan: Plan) -> int:
     if pattern is not None:
         size = publish(journal.result, pattern, mark, _mark(plan.id, None))
     else:
-        with open(journal.result, "rb") as file:
-            os.fsync(file.fileno())
+        sync_file(journal.result)
         write_atomically(mark, _mark(plan.id, journal.result).encode())
-        os.replace(journal.result, target)
+        replace(journal.result, target)
         size = target.stat().st_size
     sync_folder(target.parent)
     return size

@@ -5,12 +5,14 @@ from __future__ import annotations
 import contextlib
 import os
 import secrets
+import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 
 from models.errors import OutputError
 
-__all__ = ["TEMPORARY", "sync_folder", "write_atomically"]
+__all__ = ["TEMPORARY", "replace", "sync_file", "sync_folder", "write_atomically"]
 
 
 TEMPORARY = r"\.vsr-[0-9a-f]{16}\.tmp"
@@ -29,7 +31,7 @@ def write_atomically(path: Path, content: bytes | Callable[[Path], object], *, p
             path.parent.mkdir(parents=True, exist_ok=True)
         try:
             _write(temporary, content)
-            os.replace(temporary, path)
+            replace(temporary, path)
         finally:
             with contextlib.suppress(OSError):
                 temporary.unlink(missing_ok=True)
@@ -50,12 +52,31 @@ def _write(path: Path, content: bytes | Callable[[Path], object]) -> None:
             return
     content(path)
     path.chmod(mode)  # writers that put a file of their own there make it readable for its owner alone
-    with open(path, "rb") as file:
+    sync_file(path)
+
+
+def replace(source: Path, target: Path) -> None:
+    """Give a file another's name. On Windows whoever has one of them open, as scanners do for a moment, is waited for a little."""
+    for wait in (0.05, 0.1, 0.2, 0.4, 0.8, 1.6) if sys.platform == "win32" else ():
+        try:
+            os.replace(source, target)
+        except PermissionError:
+            time.sleep(wait)
+        else:
+            return
+    os.replace(source, target)
+
+
+def sync_file(path: Path) -> None:
+    """Flush a file to the disk."""
+    with open(path, "r+b" if sys.platform == "win32" else "rb") as file:  # there only what may be written can be flushed
         os.fsync(file.fileno())
 
 
 def sync_folder(folder: Path) -> None:
-    """Flush a folder's entries to the disk."""
+    """Flush a folder's entries to the disk; Windows does so by itself."""
+    if sys.platform == "win32":
+        return
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(descriptor)

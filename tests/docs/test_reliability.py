@@ -194,6 +194,12 @@ CASES = {
             "tried again twice, then the run stops and names `--encoder software`; waited for; written into the stream in its place",
         ),
     },
+    "Other systems": {
+        92: (
+            "no fcntl, resource, affinities, UNIX sockets, inherited descriptors or seccomp, as on Windows; names that differ in case alone",
+            "every command but those of clusters works; two results never share a name",
+        ),
+    },
     "Training and judging": {
         82: ("a training's log torn, its shards damaged", "whole lines are kept, and `--resume` goes on; a shard with another hash is refused"),
         83: ("data sets of one film, made with other shares or beside other footage", "what one of them holds out no other teaches"),

@@ -1,4 +1,7 @@
-"""`Signals`: SIGINT and SIGTERM as a request to stop; the first lets the work under way finish, the second ends everything now."""
+"""`Signals`: SIGINT (Ctrl-C), SIGTERM and Windows's Ctrl-Break as a request to stop.
+
+The first lets the work under way finish, the second ends everything now.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +12,9 @@ from typing import Any
 import click
 
 __all__ = ["Signals"]
+
+
+_CTRL_BREAK: tuple[int, ...] = (getattr(signal, "SIGBREAK"),) if hasattr(signal, "SIGBREAK") else ()  # noqa: B009 - typed for Linux
 
 
 class Signals:
@@ -22,7 +28,7 @@ class Signals:
         self._before: dict[int, Any] = {}
 
     def __enter__(self) -> Signals:
-        for number in (signal.SIGINT, signal.SIGTERM):
+        for number in (signal.SIGINT, signal.SIGTERM, *_CTRL_BREAK):
             self._before[number] = signal.signal(number, self._on_signal)
         return self
 

@@ -94,6 +94,23 @@ def test_tags_siting_and_hdr_metadata_are_written_whatever_the_encoder_wrote(cod
         assert not any(static_metadata(frame) for frame in container.decode(video=0)), "the encoder has it from elsewhere"
 
 
+@pytest.mark.parametrize("codec", ["h264", "hevc", "av1"])
+def test_what_a_driver_says_of_colour_is_written_over(codec: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Case 89."""
+
+    class Deaf(encoder_module._Muxer):
+        def __init__(self, encoder: Encoder, time_base: Fraction, rate: Fraction, sar: Fraction, color: ColorTags) -> None:
+            super().__init__(encoder, time_base, rate, sar, ColorTags(6, 1, 6, 6, 1))
+
+    monkeypatch.setattr(encoder_module, "_Muxer", Deaf)
+    chunk = encoded(stand_in(codec, pix_fmt="yuv420p10le", container="mp4"), HDR10)
+    with open_memory(chunk.data) as container:
+        stream = container.streams.video[0]
+        assert chroma_siting(stream) == HDR10.siting
+        frame = next(container.decode(stream))
+    assert (int(frame.colorspace), int(frame.color_range), int(frame.color_primaries), int(frame.color_trc)) == (9, 1, 9, 16)
+
+
 def test_chunks_share_a_header_and_begin_with_a_key_frame() -> None:
     for codec in ("h264", "hevc"):
         once, other = encoded(stand_in(codec)), encoded(stand_in(codec), first=3)

@@ -178,7 +178,7 @@ def test_a_disk_without_locks_is_not_taken_for_another_run(tmp_path: Path, monke
         raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
 
     before = set(os.listdir("/proc/self/fd"))
-    monkeypatch.setattr("pipelines.output.journal.fcntl.flock", refuse)
+    monkeypatch.setattr("pipelines.storage.file_lock._fcntl.flock", refuse)
     with pytest.raises(OutputError, match=r"work: can't be locked: No locks available; .*-o"):
         Journal(tmp_path / "work")
     assert set(os.listdir("/proc/self/fd")) == before

@@ -11,7 +11,7 @@ import pytest
 
 from models.errors import UsageError
 from pipelines.plan.name_template import DEFAULT_TEMPLATE, check_template, template_suffix
-from pipelines.plan.output_names import result_name
+from pipelines.plan.output_names import result_name, same_name_key
 
 PLAN: Any = SimpleNamespace(out_width=3840, out_height=2160, encoder=SimpleNamespace(codec="hevc"),
                             stages=[SimpleNamespace(card=SimpleNamespace(name="fast-x2")), SimpleNamespace(card=SimpleNamespace(name="a/b"))])  # fmt: skip
@@ -65,3 +65,23 @@ def test_a_source_s_name_does_not_lead_out_either(stem: Path) -> None:
 
 def test_the_ending_that_is_written_out_decides_the_container() -> None:
     assert [template_suffix(t) for t in ("{stem}.MKV", "{stem}{suffix}", "{stem}.x{suffix}", "{stem}.", "a.mp4")] == [".mkv", "", "", "", ".mp4"]
+
+
+@pytest.mark.parametrize(("system", "same"), [("win32", True), ("darwin", True), ("linux", False)])
+def test_names_that_differ_in_case_are_one_name_where_the_system_has_it_so(
+    system: str, same: bool, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Case 92."""
+    monkeypatch.setattr("sys.platform", system)
+    assert (same_name_key(tmp_path / "Film.MP4") == same_name_key(tmp_path / "film.mp4")) == same
+
+
+def test_a_name_that_windows_has_not_is_refused_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Case 92."""
+    for template in ("{stem}: new{suffix}", "nul{suffix}", "{stem}."):
+        assert result_name(template, Path("film.mp4"), ".mkv", PLAN)
+    monkeypatch.setattr("sys.platform", "win32")
+    for template in ("{stem}: new{suffix}", "nul{suffix}", "{stem}."):
+        with pytest.raises(UsageError, match="Windows has no files called"):
+            result_name(template, Path("film.mp4"), ".mkv", PLAN)
+    assert result_name("{stem} new{suffix}", Path("film.mp4"), ".mkv", PLAN) == "film new.mkv"  # type: ignore[arg-type]

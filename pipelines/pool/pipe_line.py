@@ -1,0 +1,72 @@
+"""`PipeLine`: messages over the two pipes of a child, for systems whose children inherit no sockets (Windows)."""
+
+from __future__ import annotations
+
+import contextlib
+import pickle
+import queue
+import threading
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from typing import BinaryIO
+
+__all__ = ["PipeLine"]
+
+
+_LENGTH_BYTES = 8
+_AHEAD = 4
+"""Messages that may have come and wait to be received."""
+
+
+class PipeLine:
+    """As much of `multiprocessing.connection.Connection` as the pool asks for. Pipes can't be waited for there, so a thread reads."""
+
+    def __init__(self, incoming: BinaryIO, outgoing: BinaryIO) -> None:
+        self._in, self._out = incoming, outgoing
+        self._come: queue.Queue[bytes | None] = queue.Queue(maxsize=_AHEAD)
+        self._next: list[bytes | None] = []
+        """What was looked for by `poll`."""
+        threading.Thread(target=self._read, daemon=True).start()
+
+    def _read(self) -> None:
+        data: bytes | None
+        with contextlib.suppress(OSError, ValueError):  # the other end is gone; this one was closed
+            while len(head := self._in.read(_LENGTH_BYTES)) == _LENGTH_BYTES:
+                length = int.from_bytes(head, "big")
+                data = self._in.read(length)
+                if len(data) < length:
+                    break
+                self._come.put(data)
+        with contextlib.suppress(OSError):
+            self._in.close()
+        self._come.put(None)
+
+    def send(self, message: Any) -> None:
+        """Raises OSError where the other end is gone."""
+        data = pickle.dumps(message)
+        try:
+            self._out.write(len(data).to_bytes(_LENGTH_BYTES, "big") + data)
+            self._out.flush()
+        except ValueError as error:  # it was closed here
+            raise BrokenPipeError(str(error)) from None
+
+    def poll(self, timeout: float) -> bool:
+        """Whether a message, or the end, comes within so many seconds."""
+        if not self._next:
+            with contextlib.suppress(queue.Empty):
+                self._next.append(self._come.get(timeout=timeout))
+        return bool(self._next)
+
+    def recv(self) -> Any:
+        """The next message. Raises EOFError where none will come."""
+        data = self._next.pop() if self._next else self._come.get()
+        if data is None:
+            self._next.append(None)
+            raise EOFError
+        return pickle.loads(data)  # noqa: S301 - from our own parent or child
+
+    def close(self) -> None:
+        """Both pipes; whoever reads has ended by then, or will as the other end does."""
+        with contextlib.suppress(OSError):
+            self._out.close()
