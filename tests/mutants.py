@@ -35,6 +35,8 @@ class Mutant:
 
 
 _JOB = "tests/pipelines/run/test_job.py"
+_SYSTEMS = "tests/end_to_end/test_other_systems.py"
+_DEVICES = "tests/pipelines/inference/test_device.py"
 _JOURNAL = "tests/pipelines/output/test_journal.py"
 _SOURCE = "tests/pipelines/media/test_demuxer.py"
 _VERIFY = "tests/pipelines/output/test_verification.py"
@@ -85,7 +87,6 @@ _TEXTS = "tests/pipelines/output/test_subtitle_text.py"
 _PLANNER = "tests/pipelines/planner/test_video_planner.py"
 _PROBE = "tests/pipelines/probe/test_probe.py"
 _ESTIMATE = "tests/pipelines/diagnostics/test_estimate.py"
-_SYSTEMS = "tests/end_to_end/test_other_systems.py"
 
 MUTANTS = (
     Mutant(
@@ -95,16 +96,6 @@ MUTANTS = (
     Mutant(
         91, "a device's values are not compared", "models/catalog/onnx_reader.py", "if names[0] != _CPU:", "if False:",
         f"{_ONNX}::test_a_device_that_gives_other_values_is_not_used",
-    ),
-    Mutant(
-        92, "children are thought to inherit sockets", "pipelines/pool/process_pool.py",
-        '_INHERIT_SOCKETS = sys.platform != "win32" and hasattr(socket, "socketpair")', "_INHERIT_SOCKETS = True",
-        f"{_SYSTEMS}::test_help_probe_plan_and_a_run_work_where_posix_is_missing",
-    ),
-    Mutant(
-        92, "resource is thought to be everywhere", "models/sandbox.py",
-        "except ModuleNotFoundError:  # Windows", "except ZeroDivisionError:",
-        f"{_SYSTEMS}::test_every_module_imports_where_posix_is_missing",
     ),
     Mutant(
         88, "packets of the self-test are not counted", "pipelines/codec/encoder_check.py",
@@ -189,7 +180,7 @@ MUTANTS = (
         f"{_DOWNLOAD}::test_a_server_that_does_not_say_the_length_is_stopped_at_the_promised_size",
     ),
     Mutant(
-        90, "each process fetches for itself", "pipelines/model_files/install.py", "fcntl.flock(lock, fcntl.LOCK_EX)", "pass",
+        90, "each process fetches for itself", "pipelines/model_files/install.py", "wait_for_lock(lock.fileno())", "pass",
         f"{_FETCH}::test_several_calls_at_once_fetch_it_once",
     ),
     Mutant(
@@ -1649,6 +1640,31 @@ MUTANTS = (
         49, "a disk that may be too small is not spoken of", "pipelines/run/chunk_loop.py",
         "    if free < most:", "    if free < most // 16:",
         f"{_ESTIMATE}::test_a_disk_that_may_be_too_small_is_said_and_one_that_is_refused",
+    ),
+    Mutant(
+        93, "a GPU that computes something else is taken", "pipelines/plan/arithmetic.py",
+        "right = [t for t in trials if t.decibels >= _LEAST_DB and t.seconds > 0]", "right = list(trials)",
+        f"{_DEVICES}::test_a_gpu_that_computes_something_else_is_refused",
+    ),
+    Mutant(
+        93, "the noise of a timing changes the plan", "pipelines/plan/arithmetic.py",
+        "fastest.seconds < _CLEARLY_FASTER * right[0].seconds", "fastest.seconds < right[0].seconds",
+        f"{_DEVICES}::test_the_usual_arithmetic_stays_unless_another_is_right_and_clearly_faster",
+    ),
+    Mutant(
+        93, "every plan measures anew", "pipelines/planner/arithmetic_choice.py",
+        "remember(_TABLE, key, [asdict(t) for t in trials])", "pass",
+        f"{_DEVICES}::test_what_a_gpu_computes_in_stands_in_the_plan_and_is_remembered",
+    ),
+    Mutant(
+        92, "children are thought to inherit sockets", "pipelines/pool/process_pool.py",
+        '_INHERIT_SOCKETS = sys.platform != "win32" and hasattr(socket, "socketpair")', "_INHERIT_SOCKETS = True",
+        f"{_SYSTEMS}::test_help_probe_plan_and_a_run_work_where_posix_is_missing",
+    ),
+    Mutant(
+        92, "resource is thought to be everywhere", "models/sandbox.py",
+        "except ModuleNotFoundError:  # Windows", "except ZeroDivisionError:",
+        f"{_SYSTEMS}::test_every_module_imports_where_posix_is_missing",
     ),
 )  # fmt: skip
 

@@ -1,5 +1,6 @@
 """Networks on batches of frames: tiles, devices, colour, transfers. No media files.
 
+arithmetic_trial.py  times and checks a network on a device, for the plan
 cascade.py           networks one after another on any pixel format, in float
 cuda_graph.py        a YUV-native network between integer samples, as a CUDA graph
 cuda_pipeline.py     several frames in flight on CUDA streams

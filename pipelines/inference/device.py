@@ -7,12 +7,16 @@ import platform
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 
 from models.errors import UsageError
 from pipelines.codec.encoder_builds import encoder_builds
+
+if TYPE_CHECKING:
+    from pipelines.plan.plan import Plan
 
 __all__ = [
     "TRAITS",
@@ -103,6 +107,14 @@ def low_precision(device: torch.device) -> torch.dtype:
     return torch.bfloat16 if amx or (avx512 and _is_amd()) else torch.float32
 
 
+_DTYPES = {"fp16": torch.float16, "bf16": torch.bfloat16, "fp32": torch.float32}
+
+
+def computing_dtype(device: torch.device, precision: str) -> torch.dtype:
+    """What networks run in, on a device, where they may run in less than fp32. precision: one that a plan names; "": the device's own."""
+    return _DTYPES.get(precision) or low_precision(device)
+
+
 def bf16_units() -> tuple[bool, bool]:
     """(AMX, AVX512-BF16): what of a CPU multiplies bf16."""
     if not hasattr(torch.cpu, "_is_amx_tile_supported"):  # names that torch keeps to itself
@@ -118,10 +130,10 @@ def _is_amd() -> bool:
         return "AuthenticAMD" in platform.processor()
 
 
-def numerics_class(device: torch.device) -> dict[str, str]:
-    """What, besides input and settings, shapes the bits: workers of one job must agree in all of it."""
+def numerics_class(device: torch.device, plan: Plan | None = None) -> dict[str, str]:
+    """What, besides input and settings, shapes the bits: workers of one job must agree in all of it. plan: of the job."""
     facts = {"torch": str(torch.__version__), "numpy": np.__version__, "numba": _numba(), **encoder_builds()}
-    facts["dtype"] = str(low_precision(device)).removeprefix("torch.")
+    facts["dtype"] = str(computing_dtype(device, plan.precision if plan is not None else "")).removeprefix("torch.")
     kind = device_kind(device)
     if kind == "cuda":
         major, minor = torch.cuda.get_device_capability(device)

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     Work = Callable[[list[Tensor], list[Tensor], list[Tensor] | None], None]
 
-__all__ = ["Accelerator", "Cuda", "Landed", "Layout", "Ring"]
+__all__ = ["Accelerator", "Landed", "Layout", "Queues", "Ring"]
 
 
 SLOTS = 3
@@ -67,31 +67,36 @@ class Accelerator(Protocol):
         ...
 
 
-class Cuda:
-    """An NVIDIA device."""
+class Queues:
+    """An `Accelerator` that has streams: NVIDIA's and AMD's (torch.cuda), Intel's (torch.xpu); both have one interface.
+
+    Not `torch.Stream` and `torch.Event`, which have one for all: their events only spin, and CUDA's own take no streams of theirs.
+    """
 
     def __init__(self, device: torch.device) -> None:
         self._device = device
+        self._api: Any = getattr(torch, device.type)
 
-    def stream(self) -> torch.cuda.Stream:
-        """A CUDA stream."""
-        return torch.cuda.Stream(self._device)  # type: ignore[no-untyped-call]
-
-    def event(self) -> torch.cuda.Event:
-        """A CUDA event, without a clock; whoever waits for it sleeps, for the encoder needs the cores."""
-        return torch.cuda.Event(blocking=True)  # type: ignore[no-untyped-call]
-
-    def on(self, stream: torch.cuda.Stream) -> contextlib.AbstractContextManager[Any]:
+    def stream(self) -> Any:
         """As `Accelerator` says."""
-        return torch.cuda.stream(stream)
+        return self._api.Stream(self._device)
 
-    def wait(self, event: torch.cuda.Event) -> None:
-        """As `Accelerator` says."""
-        torch.cuda.current_stream(self._device).wait_event(event)
+    def event(self) -> Any:
+        """An event without a clock; whoever waits for it sleeps, for the encoder needs the cores."""
+        return self._api.Event(blocking=True)
 
-    def record(self, event: torch.cuda.Event) -> None:
+    def on(self, stream: Any) -> contextlib.AbstractContextManager[Any]:
         """As `Accelerator` says."""
-        event.record(torch.cuda.current_stream(self._device))
+        found: contextlib.AbstractContextManager[Any] = self._api.stream(stream)
+        return found
+
+    def wait(self, event: Any) -> None:
+        """As `Accelerator` says."""
+        self._api.current_stream(self._device).wait_event(event)
+
+    def record(self, event: Any) -> None:
+        """As `Accelerator` says."""
+        event.record(self._api.current_stream(self._device))
 
     def run(self, work: Callable[[], None]) -> None:
         """Launched at once; the stream does it when it comes to it."""

@@ -19,14 +19,14 @@ from pipelines.frames.color_conversion import to_codes, to_float
 from pipelines.inference.cascade import EVEN, Cascade, classical, source_offset, tiles_of
 from pipelines.inference.cuda_graph import GraphedNetwork, record_cuda_graph
 from pipelines.inference.cuda_pipeline import Accelerated, View
-from pipelines.inference.device import low_precision
+from pipelines.inference.device import computing_dtype, traits
 from pipelines.inference.fused_cpu import FusedNetwork
 from pipelines.inference.grain_synthesis import GrainMaker
 from pipelines.inference.output_checks import diagnose, health_of_codes, refuse
 from pipelines.inference.temporal_windows import Window, alone
 from pipelines.inference.tile_cache import Stills
 from pipelines.inference.tile_threads import Lanes
-from pipelines.inference.transfer_ring import Cuda
+from pipelines.inference.transfer_ring import Queues
 from pipelines.media.cicp import SITING_OFFSETS, Range, Siting
 from pipelines.media.pixel_format import PixelFormat
 from pipelines.media.video_info import Frame
@@ -52,6 +52,12 @@ def _loaded(stage: Stage, chroma_offset: tuple[float, float]) -> LoadedNetwork:
     )
 
 
+def _order(plan: Plan, device: torch.device) -> torch.memory_format:
+    """In which order networks have the values of their maps: as the plan says, else as the kind of device likes it."""
+    last = plan.memory_format == "nhwc" if plan.memory_format else traits(device).channels_last
+    return torch.channels_last if last else torch.contiguous_format
+
+
 class Upscaler:
     """The cascade of a plan, loaded on a device."""
 
@@ -61,7 +67,7 @@ class Upscaler:
         accelerator: keeps several frames in flight; without one, on CUDA, the device itself.
         """
         self._plan, self.device = plan, device
-        self.dtype = low_precision(device)
+        self.dtype = computing_dtype(device, plan.precision)
         self.stills = Stills()
         self.notes: list[str] = []
         """What a person should be told; whoever reads them empties the list."""
@@ -73,13 +79,14 @@ class Upscaler:
         for network in self._networks:
             if network.contract.pixels == "rgb":
                 self._count_layers(network)
-            network.module.to(device, memory_format=torch.channels_last)  # type: ignore[attr-defined]
+            network.module.to(device, memory_format=_order(plan, device))  # type: ignore[attr-defined]
             if hasattr(network.module, "prepare"):
                 self.notes += network.module.prepare(device)
         if device.type == "cuda":
             torch.backends.cudnn.benchmark = False  # its choice of algorithm depends on a timing
             torch.backends.cudnn.allow_tf32 = False  # fp32 means fp32
-            accelerator = accelerator or Cuda(device)
+        if traits(device).streams:
+            accelerator = accelerator or Queues(device)
         self._lanes = Lanes(self._tiles_at_once())
         self._cascade = Cascade(plan, self._networks, device, self.dtype, self._lanes, self.notes)
         self._state: Tensor | None = None
@@ -200,7 +207,7 @@ class Upscaler:
         if accelerator is None or not self._is_direct() or self._networks[0].contract.placed or not self._networks[0].contract.recordable:
             return None
         (network,) = self._networks
-        record = record_cuda_graph if self.device.type == "cuda" else None
+        record = record_cuda_graph if traits(self.device).graphs else None
         graphed = GraphedNetwork(network, self._source.bits, full=self._full, dtype=self.dtype, record=record)
         return Accelerated(network, graphed, accelerator, self.stills, self._tiles, self._is_black, self.notes)
 

@@ -60,6 +60,8 @@ _WORDS = {
     "rate": "--deinterlace",
     "time_base": "--deinterlace",
     "format": "the version of vsr",
+    "precision": "how the GPU computes (another one, or another driver)",
+    "memory_format": "how the GPU computes (another one, or another driver)",
 }
 
 

@@ -1,5 +1,6 @@
 """The value `Plan` and what it is made of. No third-party packages.
 
+arithmetic.py     precision and order of values, chosen by trials
 chunking.py       frame ranges, chunks, and the packets that decode them
 color_tags.py     colour tags resolved from a source, chosen for a result
 encoder_spec.py   Encoder: an encoder with every option that shapes its output

@@ -105,12 +105,17 @@ class Plan:
     """That is added to each plane of the result; see `grain.measure_grain`."""
     first_number: int = 1
     """Of the first picture, where the result is numbered pictures."""
+    precision: str = ""
+    """What networks compute in: fp16, bf16 or fp32; "": in what is fastest on the device, of which a job has one kind."""
+    memory_format: str = ""
+    """In which order a GPU has the values of their maps: nhwc or nchw; "": as its kind likes it."""
 
     def to_json(self) -> dict[str, Any]:
         """As plain values, in a fixed order."""
         table = json.loads(json.dumps(dataclasses.asdict(self), default=str))
         # What a stage does not have is left out: ids of plans without it stay.
         table["stages"] = [{k: v for k, v in stage.items() if v is not None} for stage in table["stages"]]
+        table = {k: v for k, v in table.items() if v or k not in {"precision", "memory_format"}}
         return {"format": FORMAT_VERSION, **table}
 
     @property

@@ -1,5 +1,6 @@
 """Settings and the facts of a video -> `Plan`.
 
+arithmetic_choice.py    in which precision and order a GPU computes, by trying
 container_selection.py  which container, by name, codec and the tracks that fit
 encoder_options.py      which encoder, pixel format and options
 encoder_choice.py       software or a GPU's encoder: what --encoder auto comes to, and why

@@ -39,7 +39,9 @@ _OF_ONE_CODEC = frozenset({"yuv422p", "yuv422p10le", "yuv444p", "yuv444p10le"})
 
 
 def encoder_name(codec: str, maker: str) -> str:
-    """FFmpeg's name, such as "hevc_nvenc". Raises UsageError for a codec that no hardware encodes."""
+    """FFmpeg's name, such as "hevc_nvenc". Raises UsageError for a codec that no hardware, or not that one, encodes."""
+    if codec == "av1" and maker == "videotoolbox":
+        raise UsageError("--encoder videotoolbox: it does not encode av1; use --codec hevc or h264, or --encoder software")
     if codec not in HARDWARE_CODECS:
         raise UsageError(f"--encoder {maker}: no hardware encodes {codec}; use --codec hevc, h264 or av1, or --encoder software")
     return f"{codec}_{maker}"

@@ -26,6 +26,7 @@ from pipelines.plan.output_names import existing_folder, is_folder, result_name
 from pipelines.plan.plan import Deinterlacing, Plan
 from pipelines.plan.settings import parse_range, parse_rate
 from pipelines.plan.timeline import clock, timeline
+from pipelines.planner.arithmetic_choice import with_arithmetic
 from pipelines.planner.container_selection import container_of, fitting_container, usual_suffix
 from pipelines.planner.encoder_choice import proven_encoder, wanted_maker
 from pipelines.planner.encoder_options import choose_encoder, film_of_pictures, lost_bits, result_format
@@ -176,6 +177,7 @@ def _plan(source: Path, output: Path | None, settings: RunSettings, info: VideoI
         grain=_for_result(grain, decoded, PixelFormat.parse(encoder.pix_fmt)),
         restore=level,
     )
+    plan, said_of_arithmetic = with_arithmetic(plan, settings)
     _refuse_changes(info, plan)
     _refuse_damage(info, plan)
     _refuse_unsaid(plan)
@@ -204,7 +206,8 @@ def _plan(source: Path, output: Path | None, settings: RunSettings, info: VideoI
     said_of_tags = [f"{container} can't hold these tags: {'; '.join(tags_lost)}"] if tags_lost else []
     notes = (f"assumed {', '.join(assumed)}",) if assumed else ()
     more = (
-        *_said_of_range(info, settings), *said_of_level, *said_of_encoder, *said, *said_of_container, *said_of_tags, *said_of_bars, *said_of_grain,
+        *_said_of_range(info, settings), *said_of_level, *said_of_arithmetic, *said_of_encoder, *said,
+        *said_of_container, *said_of_tags, *said_of_bars, *said_of_grain,
     )  # fmt: skip
     info = replace(info, notes=(*info.notes, *more, *_warnings(info, plan), *notes))
     dropped = tuple(f"{s.type} stream {s.index} ({s.codec}): {why if (s, why) in lost else 'it holds nothing'}" for s, why in misfits)

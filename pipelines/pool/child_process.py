@@ -39,7 +39,7 @@ def child_main(descriptor: int) -> None:
         _, name, setup = line.receive()
         worker = make_worker(name, pickle.loads(setup))  # noqa: S301 - from our parent
         gc.freeze()  # what is there now stays; later collections need not look through all of torch
-        if worker.facts.get("device") != "cuda":
+        if worker.facts.get("device") in {None, "cpu"}:  # drivers of GPUs reserve more addresses than any machine has memory
             with_bounded_memory()
         line.tell("hello", 0, worker.facts)
         threading.Thread(target=_tell_pulse, args=(line, worker), daemon=True).start()

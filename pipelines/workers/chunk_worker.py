@@ -48,7 +48,7 @@ class ChunkUpscaler:
             torch.set_num_threads(1)
         self.upscaler = Upscaler(setup.plan, self._device)
         self._pixels = PixelFormat.parse(setup.plan.pix_fmt)
-        self.facts = {**numerics_class(self._device), **self.upscaler.facts}
+        self.facts = {**numerics_class(self._device, setup.plan), **self.upscaler.facts}
         if setup.plan.encoder.maker:
             self.facts["encoder"] = encoder_hardware(setup.plan.encoder.maker) or NO_ENCODER
         self._draining: threading.Thread | None = None

@@ -53,7 +53,7 @@ class Sampler:
         self._plan, self._decoder = setup.plan, setup.decoder
         device = choose_device(setup.device)
         self._ways = [_Way(p, device) for p in setup.others or (setup.plan,)]
-        self.facts = numerics_class(device)
+        self.facts = numerics_class(device, setup.plan)
 
     def run(self, task: SpanTask, pieces: Iterator[list[PacketData]]) -> Iterator[Sampled]:
         """Yield one `Sampled` for each chunk of the task: the frames of a moment, the first of which is shown."""

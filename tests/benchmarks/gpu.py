@@ -25,7 +25,7 @@ from pipelines.diagnostics.benchmark import make_clip
 from pipelines.inference.cuda_pipeline import BATCH
 from pipelines.inference.device import choose_device
 from pipelines.inference.temporal_windows import alone
-from pipelines.inference.transfer_ring import SLOTS, Cuda
+from pipelines.inference.transfer_ring import SLOTS, Queues
 from pipelines.inference.upscaler import Upscaler
 from pipelines.media.video_info import Frame
 from tests.benchmarks.rates import convolution_tflops
@@ -36,7 +36,7 @@ CUDA_TESTS = ("tests/pipelines/inference/test_cuda.py", "tests/pipelines/trainin
 Row = tuple[str, str, str, str]
 
 
-def upscaler(name: str, size: tuple[int, int], *, graph: bool = True, compiled: bool = False, accelerator: Cuda | None = None) -> Upscaler:
+def upscaler(name: str, size: tuple[int, int], *, graph: bool = True, compiled: bool = False, accelerator: Queues | None = None) -> Upscaler:
     from tests.pipelines.inference.test_upscaler import card, plan_of
 
     made = Upscaler(plan_of(card(name), *size, 2, tile=(544, 960)), choose_device("cuda"), accelerator=accelerator)
@@ -108,7 +108,7 @@ def decoded(clip: Path) -> Iterator[Frame]:
             yield Frame(number, [np.frombuffer(memoryview(p), np.uint8).reshape(-1, p.line_size)[: p.height, : p.width].copy() for p in frame.planes])
 
 
-class Marked(Cuda):
+class Marked(Queues):
     """Keeps when each of the ring's three streams got how far: a mark a frame."""
 
     def __init__(self, device: torch.device) -> None:

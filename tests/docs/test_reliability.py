@@ -194,6 +194,12 @@ CASES = {
             "tried again twice, then the run stops and names `--encoder software`; waited for; written into the stream in its place",
         ),
     },
+    "Devices": {
+        93: (
+            "a GPU or its driver computes something else than the CPU does, or ends the process",
+            "found on one tile when the plan is made: exit 2; precision and order of values are chosen there, and stand in the plan",
+        ),
+    },
     "Other systems": {
         92: (
             "no fcntl, resource, affinities, UNIX sockets, inherited descriptors or seccomp, as on Windows; names that differ in case alone",

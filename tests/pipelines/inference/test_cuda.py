@@ -14,7 +14,7 @@ from models.errors import NoMemoryError
 from pipelines.inference.cuda_graph import GraphedNetwork
 from pipelines.inference.device import choose_device, numerics_class
 from pipelines.inference.temporal_windows import alone
-from pipelines.inference.transfer_ring import Cuda
+from pipelines.inference.transfer_ring import Queues
 from pipelines.inference.upscaler import Upscaler
 from pipelines.media.video_info import Frame
 from tests.helpers.command import ROOT, environment
@@ -26,7 +26,7 @@ pytestmark = [pytest.mark.cuda, pytest.mark.skipif(not torch.cuda.is_available()
 SIZE = (640, 360)
 
 
-def on_cuda(*, graph: bool = True, pix_fmt: str = "yuv420p", name: str = "quality-x2", accelerator: Cuda | None = None) -> Upscaler:
+def on_cuda(*, graph: bool = True, pix_fmt: str = "yuv420p", name: str = "quality-x2", accelerator: Queues | None = None) -> Upscaler:
     upscaler = Upscaler(plan_of(card(name), *SIZE, 2, pix_fmt, tile=(180, 320)), choose_device("cuda"), accelerator=accelerator)
     assert upscaler._accelerated is not None
     if not graph:
@@ -42,7 +42,7 @@ def film(pix_fmt: str = "yuv420p") -> list[Frame]:
 @pytest.mark.parametrize("name", ["fast-x2", "quality-x2"])
 def test_the_picture_is_that_of_fp32(name: str, pix_fmt: str, monkeypatch: pytest.MonkeyPatch) -> None:
     found = on_cuda(pix_fmt=pix_fmt, name=name)(film(pix_fmt))
-    monkeypatch.setattr("pipelines.inference.upscaler.low_precision", lambda _: torch.float32)
+    monkeypatch.setattr("pipelines.inference.upscaler.computing_dtype", lambda *_: torch.float32)
     exact = Upscaler(plan_of(card(name), *SIZE, 2, pix_fmt, tile=(180, 320)), CPU)(film(pix_fmt))
     peak = 255 if pix_fmt == "yuv420p" else 1023
     for a, b in zip(found, exact, strict=True):

@@ -28,7 +28,7 @@ WIDTH, HEIGHT = 96, 64
 @pytest.fixture(autouse=True)
 def _in_bf16(monkeypatch: pytest.MonkeyPatch) -> None:
     """The device of the stand-in has a fast dtype, whatever this machine has."""
-    monkeypatch.setattr("pipelines.inference.upscaler.low_precision", lambda _: torch.bfloat16)
+    monkeypatch.setattr("pipelines.inference.upscaler.computing_dtype", lambda *_: torch.bfloat16)
 
 
 @pytest.fixture(scope="module")

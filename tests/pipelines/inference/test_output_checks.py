@@ -25,7 +25,7 @@ NONSENSE: dict[str, Callable[[torch.Tensor], torch.Tensor]] = {
 
 @pytest.fixture(autouse=True)
 def _in_bf16(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("pipelines.inference.upscaler.low_precision", lambda _: torch.bfloat16)
+    monkeypatch.setattr("pipelines.inference.upscaler.computing_dtype", lambda *_: torch.bfloat16)
 
 
 def ill(way: str, monkeypatch: pytest.MonkeyPatch, trouble: Callable[[torch.Tensor], torch.Tensor], *, always: bool = False) -> Upscaler:

@@ -93,6 +93,7 @@ def test_crf_and_presets_become_a_constant_quantiser() -> None:
     ("settings", "source", "size", "said"),
     [
         (EncodeSettings(codec="ffv1", encoder="nvenc"), "yuv420p", (640, 360), "no hardware encodes ffv1; use --codec hevc, h264 or av1, or --encoder software"),
+        (EncodeSettings(codec="av1", encoder="videotoolbox"), "yuv420p", (640, 360), "it does not encode av1; use --codec hevc or h264"),
         (EncodeSettings(codec="h264", encoder="qsv"), "yuv420p10le", (640, 360), "h264_qsv can't hold yuv420p10le; give --encoder software"),
         (EncodeSettings(codec="h264", encoder="nvenc"), "yuv420p", (7680, 4320), "4096 a side at most; choose a smaller --to, --codec hevc or --encoder software"),
         (EncodeSettings(codec="hevc", encoder="nvenc"), "yuv420p", (15360, 8640), "8192 a side at most; choose a smaller --to, --encoder software"),

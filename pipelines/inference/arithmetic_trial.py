@@ -1,0 +1,98 @@
+"""`try_arithmetic`: a plan's first network on one tile, in every precision and order of values that its device has: how long, and how right.
+
+In a process of its own when the plan is made (`pipelines.planner.arithmetic_choice`); what comes of it stands in the plan.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import torch
+
+from pipelines.inference.device import choose_device, traits
+from pipelines.inference.temporal_windows import alone
+from pipelines.inference.upscaler import Upscaler
+from pipelines.media.pixel_format import Orientation, PixelFormat
+from pipelines.media.video_info import Frame
+from pipelines.plan.arithmetic import Trial
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    import numpy as np
+
+    from pipelines.plan.plan import Plan
+
+__all__ = ["try_arithmetic"]
+
+
+_TILE_PX = (96, 160)
+"""Of the picture that is compared: small, for a CPU computes it in fp32, too."""
+_ROUNDS = 5
+"""That are timed, behind those in which libraries choose and allocate."""
+_WARM_UP = 2
+_NAMES = {torch.float16: "fp16", torch.bfloat16: "bf16", torch.float32: "fp32"}
+
+
+def try_arithmetic(plan: Plan, device: str) -> list[Trial]:
+    """One `Trial` for each precision and order. plan: whose stages are tried. device: one of DEVICES. Raises as `Upscaler` does."""
+    where = choose_device(device)
+    small, large = _cut_down(plan, *_TILE_PX), _cut_down(plan, *plan.tile_px)
+    wanted = _made(replace(small, precision="fp32", memory_format=""), torch.device("cpu"))
+    trials = []
+    for dtype in traits(where).dtypes:
+        for order in ("nhwc", "nchw"):
+            one, other = (replace(cut, precision=_NAMES[dtype], memory_format=order) for cut in (small, large))
+            trials.append(Trial(_NAMES[dtype], order, _seconds(other, where), _psnr(_made(one, where), wanted, plan)))
+    return trials
+
+
+def _cut_down(plan: Plan, height: int, width: int) -> Plan:
+    """The plan for one tile of its input."""
+    stages, rows, columns = [], height, width
+    for stage in plan.stages:
+        rows, columns = rows * stage.card.scale, columns * stage.card.scale
+        stages.append(replace(stage, height=rows, width=columns))
+    return replace(plan, height=height, width=width, out_height=rows, out_width=columns, stages=tuple(stages), grain=(), orientation=Orientation())
+
+
+def _made(plan: Plan, device: torch.device) -> list[np.ndarray]:
+    return Upscaler(plan, device)([_frame(plan)])[0].planes  # type: ignore[return-value]
+
+
+def _seconds(plan: Plan, device: torch.device) -> float:
+    """A frame of one tile, with its way up and down."""
+    upscaler = Upscaler(plan, device)
+
+    def frames(count: int) -> Iterator[Frame]:
+        return (replace(frame, pts=n) for n in range(count) for frame in [_frame(plan, n)])
+
+    list(upscaler.stream(alone(f, upscaler.contract) for f in frames(_WARM_UP)))
+    prepared = list(frames(_ROUNDS))
+    began = time.perf_counter()
+    list(upscaler.stream(alone(f, upscaler.contract) for f in prepared))
+    return (time.perf_counter() - began) / _ROUNDS
+
+
+def _frame(plan: Plan, number: int = 0) -> Frame:
+    """Noise, smoothed a little: edges, flat parts, and all values; the same everywhere."""
+    pixels = PixelFormat.parse(plan.pix_fmt)
+    random = torch.Generator().manual_seed(number)
+    planes = []
+    for place in range(pixels.plane_count):
+        rows, columns = pixels.plane_size(place, plan.width, plan.height)
+        noise = torch.rand(1, 1, -(-rows // 4), -(-columns // 4), generator=random)
+        values = torch.nn.functional.interpolate(noise, scale_factor=4, mode="bilinear")[0, 0, :rows, :columns]
+        planes.append((values * (1.0 if pixels.is_float else (1 << pixels.bits) - 1)).numpy().astype(pixels.dtype))
+    return Frame(number, planes)
+
+
+def _psnr(made: list[np.ndarray], wanted: list[np.ndarray], plan: Plan) -> float:
+    """Of the worst plane, in dB, of whole codes; 99 for none that differs."""
+    bits = PixelFormat.parse(plan.out_pix_fmt).bits
+    peak = 1.0 if bits == 32 else float((1 << bits) - 1)
+    errors = [float(((a.astype("float64") - b) ** 2).mean()) for a, b in zip(made, wanted, strict=True)]
+    worst = max(errors)
+    return 99.0 if worst == 0 else -10 * torch.log10(torch.tensor(worst / peak**2, dtype=torch.float64)).item()

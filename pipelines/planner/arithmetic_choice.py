@@ -1,0 +1,55 @@
+"""`with_arithmetic`: in which precision and order of values a GPU computes a plan's networks: tried, then written down."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, replace
+from importlib import metadata
+from typing import TYPE_CHECKING
+
+from models.errors import UsageError
+from pipelines.codec.graphics_driver import encoder_hardware, makers_here
+from pipelines.plan.arithmetic import Trial, choose_arithmetic
+from pipelines.planner.resources import computing_device
+from pipelines.storage.cache_folder import recall, remember
+from pipelines.storage.child_call import ChildFailedError, call_in_child
+
+if TYPE_CHECKING:
+    from pipelines.plan.plan import Plan
+    from pipelines.plan.settings import RunSettings
+
+__all__ = ["with_arithmetic"]
+
+
+_TRY = "pipelines.inference.arithmetic_trial:try_arithmetic"
+_TABLE = "arithmetic"
+_SECONDS = 300.0
+"""For torch, a driver that compiles, and six ways of computing a tile."""
+
+
+def with_arithmetic(plan: Plan, settings: RunSettings) -> tuple[Plan, list[str]]:
+    """(the plan with what was chosen, what a person should know of it); as it is where a CPU computes, and on a cluster.
+
+    Remembered for a network, GPU, driver and build of torch. Raises UsageError for a device that computes something else than the CPU.
+    """
+    if settings.cluster is not None or plan.precision == "int8" or not any(s.card.sha256 for s in plan.stages) or computing_device(settings) == "cpu":
+        return plan, []
+    key = " | ".join(
+        [computing_device(settings), metadata.version("torch"), *map(encoder_hardware, makers_here()), plan.pix_fmt, f"{plan.tile_px}",
+         *(f"{s.card.sha256} {s.card.settings}" for s in plan.stages)]
+    )  # fmt: skip
+    found = recall(_TABLE, key)
+    try:
+        trials = [Trial(**row) for row in found] if found else call_in_child(_TRY, plan, settings.device, seconds=_SECONDS)
+    except ChildFailedError as error:
+        raise UsageError(f"--device {settings.device}: the GPU can't compute a tile: it {error}; give --device cpu") from None
+    if not found:
+        remember(_TABLE, key, [asdict(t) for t in trials])
+    chosen = choose_arithmetic([t for t in trials if plan.precision in {"", t.precision}])
+    if chosen is None:
+        best = max((t.decibels for t in trials), default=0.0)
+        raise UsageError(
+            f"--device {settings.device}: the GPU computes something else than the CPU does ({best:.1f} dB between them at best); "
+            "give --device cpu, or try another driver"
+        )
+    made = replace(plan, precision=chosen.precision, memory_format=chosen.memory_format)
+    return made, [f"computed in {chosen.precision}, {chosen.memory_format.upper()}, on this GPU; {chosen.decibels:.1f} dB from fp32 on the CPU"]
