@@ -90,7 +90,8 @@ def compare_page(found: Compared) -> str:
     files = [f.file for f in found.figures]
     title = f"{' and '.join(files)} against {found.reference}"
     sure = "".join(f"<li>{html.escape(f.text)}</li>" for f in found.findings)
-    length = f"{counted(len(found.seconds), 'frame')}, {clock(float(found.seconds[-1]))}"
+    lasts = np.diff(found.seconds)[-1] if len(found.seconds) > 1 else 0.0  # the last frame as long as the one before
+    length = f"{counted(len(found.seconds), 'frame')}, {clock(float(found.seconds[-1] - found.seconds[0] + lasts))} long"
     parts = [
         f"<header><h1>{html.escape(title)}</h1>",
         f'<p class="soft">{length}, measured at {found.size[0]}×{found.size[1]}</p></header>',

@@ -52,6 +52,7 @@ def test_figures_are_said_and_drawn_on_a_page_that_holds_everything(
     assert text.count("<before-after>") == len(re.findall(r"<section><h3>", text)) > 0
     assert not re.search(r"https?://|url\(|@import|src=\"(?!data:)|<link", text)
     assert "default-src 'none'" in text
+    assert "12 frames, 0:00:00.480 long" in text
 
 
 def test_how_long_it_takes_is_said_as_soon_as_that_is_known(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
