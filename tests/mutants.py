@@ -217,6 +217,11 @@ MUTANTS = (
         f"{_TRACKS}::test_pcm_with_a_hole_is_kept_out_of_mp4_which_would_close_it",
     ),
     Mutant(
+        85, "a pixel format nobody knows is the input's fault", "pipelines/plan/settings.py",
+        "        if self.pixel_format is not None:\n", "        if False:\n",
+        f"{_USAGE}::test_a_pixel_format_that_is_none_is_wrong_usage_and_no_fault_of_the_input",
+    ),
+    Mutant(
         20, "VP9 keeps its size between key frames", "pipelines/probe/probe.py",
         "    elif resizes:", "    elif False:",
         f"{_FACTS}::test_a_size_that_vp9_tells_between_key_frames_is_refused_before_work",

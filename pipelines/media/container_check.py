@@ -43,8 +43,8 @@ def flaw_of(path: str | os.PathLike[str], format_name: str) -> Flaw | None:
 
 
 def tells_lengths(format_name: str) -> bool:
-    """Whether a flaw that `flaw_of` does not find is none: the container tells how long each packet is, and MPEG-TS does not."""
-    return format_name.partition(",")[0] in {"matroska", "mov", "flv", "avi"}
+    """Whether a flaw that `flaw_of` does not find is none: the container tells how long each packet is, as MPEG-TS does not, or holds one picture."""
+    return format_name.partition(",")[0] in {"matroska", "mov", "flv", "avi", "image2"} or format_name.endswith("_pipe")
 
 
 def header_bytes(path: str | os.PathLike[str]) -> int:

@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Literal
 
-from models.errors import UsageError
+from models.errors import MediaError, UsageError
+from pipelines.media.pixel_format import PixelFormat
 from pipelines.plan.name_template import DEFAULT_TEMPLATE, check_template
 
 __all__ = [
@@ -102,6 +103,11 @@ class EncodeSettings:
             raise UsageError(f"--codec {self.codec}: expected one of {', '.join(CODECS)}")
         if self.encoder not in ENCODERS:
             raise UsageError(f"--encoder {self.encoder}: expected one of {', '.join(ENCODERS)}")
+        if self.pixel_format is not None:
+            try:
+                PixelFormat.parse(self.pixel_format)
+            except MediaError:
+                raise UsageError(f"--pixel-format {self.pixel_format}: expected planar YUV, GBR or grey, such as yuv420p10le") from None
 
 
 @dataclass(frozen=True)

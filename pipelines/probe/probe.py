@@ -267,11 +267,10 @@ def _flaw(
 
 def _damaged_end(tail: Sequence[PacketData], setup: DecoderSetup, pixels: PixelFormat) -> str:
     """What is wrong with the frames behind the last point at which decoding may start, where recordings break off; empty where nothing is."""
-    times = [packet.pts for packet in tail if packet.pts is not None]
-    promised = {time for time in times if time >= times[0]}
+    begins = tail[0].pts if tail else None
     with contextlib.suppress(CorruptError):
-        whole = {frame.pts for frame in decode(tail, setup, pixels) if not frame.corrupt}
-        if promised <= whole:
+        # A frame that does not come is no damage: it may be a field of another.
+        if not any(frame.corrupt and frame.pts >= begins for frame in decode(tail, setup, pixels) if begins is not None):
             return ""
     return "ends early: its last frames are damaged, as where a recording breaks off"
 

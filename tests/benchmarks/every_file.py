@@ -12,6 +12,7 @@ import json
 import re
 import sys
 import tempfile
+import time
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -72,14 +73,14 @@ def _run(path: Path, source: Media, way: tuple[str, ...] = ()) -> tuple[int, str
         scale = _scale(source)
         more += ["--range", "0-2"] if len(source.times) > _LONG else []
         model = "lanczos" if scale > 1 else "identity"
-        # Two films of one file: the first one is judged, as FFmpeg chooses.
+        # Of several films the one is judged that FFmpeg chooses in the source; tracks keep their places.
         done = vsr_forked(
             "run", path, "-o", target, "--scale", str(scale), "--model", model, "--codec", "h264", "--preset", "ultrafast", "--crf", "12",
             "--device", "cpu", *more, seconds=_SECONDS,
         )  # fmt: skip
         said = " / ".join(line for line in (done.err + done.out).splitlines() if line.strip())
         made = only_file(Path(folder))
-        return done.code, said, None if done.code or made is None else read(made)
+        return done.code, said, None if done.code or made is None else read(made, source.film)
 
 
 def _scale(source: Media) -> int:
@@ -121,15 +122,18 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("folder", type=Path)
     parser.add_argument("--only", default="", help="Files whose path has these letters.")
+    parser.add_argument("--minutes", type=float, default=float("inf"), help="Begin no further file after so many.")
     parser.add_argument("--write", action="store_true")
     parser.add_argument("--log", type=Path, help="JSON lines of what came of each; files that ended well in it are not run again.")
     given = parser.parse_args()
     files = [p for p in sorted(given.folder.rglob("*")) if p.is_file() and given.only in str(p)]
     done = _known(given.log)
-    endings = []
+    endings, begun = [], time.monotonic()
     for path in files:
         name = path.relative_to(given.folder).as_posix()
         known = name in done
+        if not known and time.monotonic() - begun > 60 * given.minutes:
+            continue
         one = done[name] if known else ending(path, given.folder)
         endings.append(one)
         print(" | ".join(rows([one])[0]), flush=True)
@@ -137,7 +141,7 @@ def main() -> int:
             with given.log.open("a") as log:
                 log.write(json.dumps(one.__dict__) + "\n")
     bad = sum(bool(one.wrong) for one in endings)
-    print(f"\n{len(endings)} files, {bad} wrong")
+    print(f"\n{len(endings)} of {len(files)} files, {bad} wrong")
     record(count=len(endings), right=sum(one.code == 0 for one in endings), refused=sum(one.code != 0 for one in endings))
     if given.write and not given.only:
         test_reliability.EVERY_FILE.write_text(json.dumps(rows(endings), indent=0, ensure_ascii=False) + "\n", encoding="utf-8")

@@ -94,7 +94,7 @@ def _last_packet(path: Path) -> tuple[int, bool]:
 @pytest.mark.usefixtures("inline")
 def test_a_recording_that_ends_inside_a_packet_of_sound_or_of_a_picture_not_begun_is_done(tmp_path: Path) -> None:
     """Case 63: all frames that had begun are whole, which the last frames are decoded for; what is cut is said."""
-    whole = _whole(tmp_path / "whole.ts")
+    whole = _whole(tmp_path / "whole.ts", codec="libx265")  # of which no decoder says that a picture lacks its end
     content = whole.read_bytes()
     tried = set()
     for end in range(len(content), len(content) // 2, -188):

@@ -42,6 +42,12 @@ def test_numbers_that_are_none_or_beyond_all_measure_are_refused(here, film: Pat
     assert [p.name for p in film.parent.iterdir()] == ["film.mp4"]
 
 
+@pytest.mark.parametrize("name", ["yuv420p;x", "nonsense", "rgb24", "", "yuv420p99le"])
+def test_a_pixel_format_that_is_none_is_wrong_usage_and_no_fault_of_the_input(here, film: Path, name: str) -> None:
+    """Case 85."""
+    here("plan", film, "--scale", "1", "--model", "identity", "--codec", "h264", "--pixel-format", name).refused(2, "--pixel-format")
+
+
 @pytest.mark.parametrize(
     "given", [("bench", "--seconds", "inf"), ("bench", "--seconds", "nan"), ("train", "--minutes", "inf"), ("train", "--cpus-per-worker", "inf")]
 )
