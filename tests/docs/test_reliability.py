@@ -271,6 +271,13 @@ _ROWS: tuple[tuple[str, str, str], ...] = (
     ("fuzz", "mutated films", "{count} tried, no bad end"),
     ("pairs", "tracks, containers and options over FFmpeg's tables", "{count} tried, {refused} refused before work, no bad end"),
     ("pixels", "combinations of pixels, networks, sizes and colours", "{combinations} tried, each within rounding of a float reference"),
+    ("edit lists", "edit lists of MP4, by seed", "{edit_lists} tried, each shown as FFmpeg shows it"),
+    ("changes", "changes in mid-stream, by seed", "{changes} tried, each right or refused where it is"),
+    (
+        "interlacing",
+        "clips made by code, flagged rightly, wrongly or not",
+        "{interlacing_clips} judged; {taken_for_interlaced} progressive ones taken for interlaced, {interlaced_missed} interlaced ones missed",
+    ),
     ("torture", "files of a torture set", "{count} tried, no bad end; {refused} refused at once, 99 in 100 within {refusal_p99_seconds} CPU seconds"),
     ("mutants", "guards taken out", "{mutants} tried, each noticed by its test"),
     ("guards", "CPU seconds that the guards take", "{share} of a run"),

@@ -25,6 +25,7 @@ from pipelines.run.chunk_tasks import _pieces, _span_task, open_reader
 from tests import media
 from tests.helpers import spliced
 from tests.helpers.command import vsr
+from tests.helpers.figures import record
 from tests.helpers.view import frames
 from tests.helpers.vp9_resize import resized
 from tests.media import TICKS, Film
@@ -526,6 +527,7 @@ def test_any_edit_list_is_shown_as_ffmpeg_shows_it(tmp_path: Path, seed: int) ->
     source = edited(tmp_path, edits, frames, codec=codec, gop=draw.randint(1, 16), b_frames=draw.randint(0, 3), size=(128, 64), options=options,
                     pix_fmt=draw.choice(["yuv420p", "yuv420p10le"]) if codec != "mpeg4" else "yuv420p")  # fmt: skip
     right_or_refused(source, changes=False)
+    record(edit_lists=CASES)
 
 
 @dataclass(frozen=True)
@@ -571,3 +573,4 @@ def test_any_change_in_mid_stream_is_right_or_refused_where_it_is(tmp_path: Path
     gap = Fraction(draw.randint(0, 1), 5)
     source = spliced.joined(tmp_path / f"in.{_SUFFIXES.get(container, container)}", parts, container, in_band=in_band, gap=gap)
     right_or_refused(source, changes=True)
+    record(changes=CASES)
