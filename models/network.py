@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
@@ -76,6 +77,8 @@ class LoadedNetwork:
     sha256: str = ""
     """Hash of the weights file; empty for networks without weights."""
     card: dict[str, object] = field(default_factory=dict)
+    int8: Mapping[str, Tensor] = field(default_factory=dict)
+    """Its layers on 8-bit integers, as `models.layers.int8.read_layers` reads them; empty where it has none."""
 
     @property
     def classical(self) -> bool:

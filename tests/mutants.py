@@ -57,6 +57,7 @@ _LENGTH = "tests/pipelines/run/test_length.py"
 _FULL = "tests/pipelines/output/test_full_verification.py"
 _DATA = "tests/pipelines/datasets/test_training_data.py"
 _EXACT = "tests/pipelines/run/test_color_exact.py"
+_INT8 = "tests/pipelines/inference/test_int8_run.py"
 _TILES = "tests/pipelines/planner/test_smaller_tiles.py"
 _ATOMIC = "tests/pipelines/storage/test_atomic_file.py"
 _DOWNLOAD = "tests/pipelines/storage/test_download.py"
@@ -810,6 +811,31 @@ MUTANTS = (
         f"{_DEVICE}::test_the_numerics_class_names_all_that_shapes_bits_besides_input_and_settings",
     ),
     Mutant(
+        42, "a CPU whose 8-bit sums overflow computes on integers", "pipelines/inference/device.py",
+        'kind != "cpu" or not int8_is_exact()', 'kind != "cpu"',
+        f"{_INT8}::test_a_cpu_that_is_not_exact_is_refused",
+    ),
+    Mutant(
+        42, "sums of 8-bit products are taken for exact untried", "models/layers/int8.py",
+        "    return bool((found == torch.from_numpy(expected.astype(np.float32))[:, None, None]).all())", "    return True",
+        "tests/models/layers/test_int8.py::test_bits_do_not_depend_on_the_kind_of_cpu_or_on_threads[AVX2]",
+    ),
+    Mutant(
+        42, "grain is taken for the same on every CPU", "pipelines/plan/plan.py",
+        'self.precision == "int8" and not self.grain and not self.is_filtered', 'self.precision == "int8"',
+        f"{_INT8}::test_the_numerics_class_names_no_cpu_where_none_shapes_bits",
+    ),
+    Mutant(
+        42, "networks on integers see zeros instead of black beyond the picture", "pipelines/inference/fused_cpu.py",
+        "out[[0, -1]] = out[:, [0, -1]] = self._neutral", "out[[0, -1]] = out[:, [0, -1]] = 0",
+        f"{_INT8}::test_every_sample_is_that_of_whole_numbers",
+    ),
+    Mutant(
+        42, "10-bit codes go into a network on 8-bit integers", "pipelines/plan/plan.py",
+        " and self.keeps_layout and PixelFormat.parse(self.pix_fmt).bits == 8", " and self.keeps_layout",
+        f"{_INT8}::test_what_is_not_for_8_bit_integers_is_refused",
+    ),
+    Mutant(
         42, "what a former version did not note is held against its chunks", "pipelines/output/journal.py",
         "for key in sorted(old) if old[key]", "for key in sorted({*old, *facts}) if old.get(key)",
         f"{_JOURNAL}::test_numerics_that_a_former_version_did_not_note_are_assumed_once_and_then_held",
@@ -900,8 +926,8 @@ MUTANTS = (
         f"{_EXACT}::test_chroma_stays_where_it_lies[libx264-topleft-rgb]",
     ),
     Mutant(
-        32, "a turned picture's chroma is not turned", "pipelines/inference/cascade.py",
-        "        vertical, horizontal = horizontal, vertical\n", "        pass\n",
+        32, "a turned picture's chroma is not turned", "pipelines/plan/plan.py",
+        "            vertical, horizontal = horizontal, vertical\n", "            pass\n",
         f"{_EXACT}::test_a_turned_picture_s_chroma_stays_where_it_lies[lanczos]",
     ),
     Mutant(

@@ -27,6 +27,15 @@ class Compact(BicubicSkip):
         from_identity(self.body)
         silent(self.tail)
 
+    @property
+    def integer_layers(self) -> dict[str, nn.Conv2d]:
+        """The convolutions, in the order of the data, by the names of what stands for them on 8-bit integers.
+
+        The first one takes codes, which mean something else in either range (H.273), so it is there twice.
+        """
+        body = {f"body.{number}": layer for number, layer in enumerate(self.body)}
+        return {"head.limited": self.head, "head.full": self.head, **body, "tail": self.tail}  # type: ignore[dict-item]
+
     def trunk(self, x: Tensor) -> Tensor:
         """(B,6,H/2,W/2) -> (B,6·scale²,H/2,W/2): what is to be added to the bicubic upscale, packed."""
         x = convolve(self.head, x, relu=True)

@@ -88,6 +88,12 @@ class Card:
         return self.architecture == "interpolation" or (bool(self.path) and Path(self.path).parent == TRAINED)
 
     @property
+    def int8_cost_db(self) -> float | None:
+        """What rounding to 8-bit integers costs, in PSNR on Set5; None where its file has no such layers."""
+        cost = self.more.get("int8", {}).get("cost_db")
+        return None if cost is None else float(cost)
+
+    @property
     def restores(self) -> bool:
         """Takes a restoration level."""
         return self.architecture == "restoring"

@@ -50,6 +50,7 @@ def load_network(
     from safetensors.torch import load_file
 
     from models.architectures.registry import ARCHITECTURES
+    from models.layers.int8 import INTEGERS, layer_shapes
 
     if card.architecture not in ARCHITECTURES:
         raise MediaError(f"{card.path}: its card names the architecture {card.architecture!r}; we know {', '.join(ARCHITECTURES)}")
@@ -60,10 +61,14 @@ def load_network(
     with at_most(sum(math.prod(shape) for shape in found.values()), f"{card.path}: its tensors are not those of {card.architecture} {card.settings}"):
         network = ARCHITECTURES[card.architecture](scale=card.scale, **card.settings)
     expected = {name: tuple(tensor.shape) for name, tensor in network.state_dict().items()}
+    if any(name.startswith(INTEGERS) for name in found) and hasattr(network, "integer_layers"):
+        expected |= {f"{INTEGERS}{name}": shape for name, shape in layer_shapes(network.integer_layers).items()}
     if expected != found:
         odd = min(set(expected.items()) ^ set(found.items()))[0]
         raise MediaError(f"{card.path}: its tensors are not those of {card.architecture} {card.settings}; the first that differs is {odd}")
-    network.load_state_dict({k: v.float() for k, v in load_file(card.path).items()})
+    tensors = load_file(card.path)
+    network.load_state_dict({k: v.float() for k, v in tensors.items() if not k.startswith(INTEGERS)})
+    integers = {k.removeprefix(INTEGERS): v for k, v in tensors.items() if k.startswith(INTEGERS)}
     if restore is not None and card.restores:
         network = network.at(restore, detail)
-    return LoadedNetwork(card.name, network.eval(), network.contract, card.sha256, card.more)
+    return LoadedNetwork(card.name, network.eval(), network.contract, card.sha256, card.more, integers)

@@ -19,9 +19,13 @@ from torch import Tensor
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-__all__ = ["Int8Chain", "Int8Layer", "int8_is_exact", "read_layers"]
+    from torch import nn
+
+__all__ = ["INTEGERS", "Int8Chain", "Int8Layer", "int8_is_exact", "layer_shapes", "read_layers"]
 
 
+INTEGERS = "int8."
+"""What the names of their tensors in a weights file begin with."""
 _SIZE = 3
 """Of a kernel."""
 _ZERO = 0
@@ -66,9 +70,18 @@ def _packed(layer: Int8Layer) -> Tensor:
     return made
 
 
+def layer_shapes(layers: Mapping[str, nn.Conv2d]) -> dict[str, tuple[int, ...]]:
+    """Name -> shape of the tensors that stand for convolutions."""
+    return {
+        f"{name}.{part}": tuple(layer.weight.shape) if part == "weight" else (layer.out_channels,)
+        for name, layer in layers.items()
+        for part in ("weight", "scale", "bias")
+    }
+
+
 def read_layers(tensors: Mapping[str, Tensor], names: Sequence[str]) -> list[Int8Layer]:
-    """Layers of those names, in that order, from tensors `NAME.weight`, `NAME.scale` and `NAME.bias`."""
-    return [Int8Layer(*(tensors[f"{name}.{part}"] for part in ("weight", "scale", "bias"))) for name in names]
+    """Layers of those names, in that order, from tensors `NAME.weight` (s8), `NAME.scale` and `NAME.bias` (fp32)."""
+    return [Int8Layer(tensors[f"{name}.weight"].to(torch.int8), tensors[f"{name}.scale"].float(), tensors[f"{name}.bias"].float()) for name in names]
 
 
 @functools.cache

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from pipelines.plan.plan import Plan
     from pipelines.plan.tiling import Tile
 
-__all__ = ["EVEN", "Cascade", "classical", "source_offset", "tiles_of"]
+__all__ = ["EVEN", "Cascade", "classical", "tiles_of"]
 
 
 _LEFT = SITING_OFFSETS[Siting.LEFT]
@@ -122,7 +122,7 @@ class Cascade:
             luma, chroma = rgb_to_yuv(torch.cat([red, green, blue], 1), self._matrix)
             return Picture(luma, chroma, alpha)
         chroma = torch.cat([stack(1, chroma=True), stack(2, chroma=True)], 1)
-        return Picture(stack(0), chroma, alpha, source_offset(self._plan), self._source_sub)
+        return Picture(stack(0), chroma, alpha, self._plan.source_offset, self._source_sub)
 
     @property
     def _source_sub(self) -> tuple[int, int]:
@@ -303,15 +303,6 @@ def tiles_of(plan: Plan, network: LoadedNetwork, size: tuple[int, int]) -> list[
     contract = network.contract
     tile = size if contract.halo_px is None else plan.tile_px
     return list(cut(*size, *tile, contract.halo_px or 0, contract.size_multiple, _bars_of(plan, network, size)))
-
-
-def source_offset(plan: Plan) -> tuple[float, float]:
-    """(vertical, horizontal) siting of the turned planes: turning the picture turns where its chroma lies."""
-    vertical, horizontal = SITING_OFFSETS[Siting(plan.color.siting)]
-    turn = plan.orientation
-    if turn.transpose:
-        vertical, horizontal = horizontal, vertical
-    return (-vertical if turn.flip_y else vertical, -horizontal if turn.flip_x else horizontal)
 
 
 def _health(seen: Picture, made: Picture) -> Health:

@@ -13,17 +13,20 @@ import numpy as np
 import torch
 
 from models.errors import UsageError
+from models.layers.int8 import int8_is_exact
 from pipelines.codec.encoder_builds import encoder_builds
 
 if TYPE_CHECKING:
     from pipelines.plan.plan import Plan
 
 __all__ = [
+    "INT8_CLASS",
     "TRAITS",
     "Traits",
     "accelerator_here",
     "bf16_units",
     "choose_device",
+    "computing_dtype",
     "device_kind",
     "device_name",
     "low_precision",
@@ -70,6 +73,10 @@ def traits(device: torch.device) -> Traits:
     return TRAITS[device_kind(device)]
 
 
+INT8_CLASS = "int8, version 1"
+"""Of `models.layers.int8` and `pipelines.inference.fused_cpu`: another number where they come to other bits."""
+
+
 def choose_device(wanted: str) -> torch.device:
     """Take the accelerator that torch finds for "auto". Raises UsageError where one is wanted that is not there."""
     found = _accelerator()
@@ -107,12 +114,22 @@ def low_precision(device: torch.device) -> torch.dtype:
     return torch.bfloat16 if amx or (avx512 and _is_amd()) else torch.float32
 
 
-_DTYPES = {"fp16": torch.float16, "bf16": torch.bfloat16, "fp32": torch.float32}
+_DTYPES = {"fp16": torch.float16, "bf16": torch.bfloat16, "fp32": torch.float32, "int8": torch.float32}
 
 
 def computing_dtype(device: torch.device, precision: str) -> torch.dtype:
-    """What networks run in, on a device, where they may run in less than fp32. precision: one that a plan names; "": the device's own."""
-    return _DTYPES.get(precision) or low_precision(device)
+    """What floats networks run in, on a device, where they may run in less than fp32.
+
+    precision: as `--precision` names it; "": the device's own. "int8" is for layers on integers, and fp32 for all that is beside them.
+    Raises UsageError where the device has no such.
+    """
+    kind = device_kind(device)
+    if precision == "int8" and (kind != "cpu" or not int8_is_exact()):
+        raise UsageError(f"--precision int8 is for CPUs with VNNI or AMX, and this {kind} has no such; leave it out, or give --precision fp32")
+    dtype = _DTYPES.get(precision, low_precision(device))
+    if dtype not in traits(device).dtypes:
+        raise UsageError(f"--precision {precision} is not for a {kind}; leave it out, or give --precision fp32")
+    return dtype
 
 
 def bf16_units() -> tuple[bool, bool]:
@@ -131,9 +148,13 @@ def _is_amd() -> bool:
 
 
 def numerics_class(device: torch.device, plan: Plan | None = None) -> dict[str, str]:
-    """What, besides input and settings, shapes the bits: workers of one job must agree in all of it. plan: of the job."""
+    """What, besides input and settings, shapes the bits: workers of one job must agree in all of it.
+
+    plan: of the job. Where all of it is whole numbers and floats in one fixed order, the kind of CPU shapes nothing.
+    """
+    precision = "" if plan is None else plan.precision
     facts = {"torch": str(torch.__version__), "numpy": np.__version__, "numba": _numba(), **encoder_builds()}
-    facts["dtype"] = str(computing_dtype(device, plan.precision if plan is not None else "")).removeprefix("torch.")
+    facts["dtype"] = str(computing_dtype(device, precision)).removeprefix("torch.")
     kind = device_kind(device)
     if kind == "cuda":
         major, minor = torch.cuda.get_device_capability(device)
@@ -150,6 +171,10 @@ def numerics_class(device: torch.device, plan: Plan | None = None) -> dict[str, 
         facts |= {"device": "cpu", "compute": torch.backends.cpu.get_cpu_capability()}
         if bf16_units()[0]:
             facts["compute"] += "+AMX"
+        if precision == "int8":
+            facts["dtype"] = INT8_CLASS
+        if plan is not None and plan.is_exact:
+            facts["compute"] = "any"
     return facts
 
 

@@ -14,6 +14,7 @@ import numpy as np
 import torch
 
 from models.layers.convolution import pack_weights
+from models.layers.int8 import Int8Chain, read_layers
 from models.layers.resampling import phases
 from models.layers.yuv_residual import BicubicSkip
 from pipelines.frames.color_conversion import to_float
@@ -51,11 +52,18 @@ class FusedNetwork:
     """A network that takes packed planes and leaves a packed residual on a bicubic upscale (`models.layers.yuv_residual`), on a CPU."""
 
     def __init__(self, network: LoadedNetwork, bits: int, *, full: bool, dtype: torch.dtype) -> None:
-        """bits, full: of the codes. dtype: bfloat16, or float32."""
+        """bits, full: of the codes. dtype: bfloat16, float32, or uint8 for its layers on 8-bit integers, with 8-bit codes."""
         self._module, self._contract = network.module, network.contract
         self._pack, self._add = Packer(bits, full=full, dtype=dtype), Adder(network.contract.scale, bits, full=full)
+        self.is_integer = dtype == torch.uint8
+        if self.is_integer:
+            other = "head.limited" if full else "head.full"
+            names = [name for name in self._module.integer_layers if name != other]  # type: ignore[attr-defined]
+            self._trunk: Any = Int8Chain(read_layers(network.int8, names))
+            return
         packed = pack_weights(self._module, dtype)  # type: ignore[arg-type]
         self._module = self._module if packed else copy.deepcopy(self._module).to(dtype)  # type: ignore[attr-defined]
+        self._trunk = self._module.trunk  # type: ignore[union-attr]
 
     @staticmethod
     def takes(network: LoadedNetwork) -> bool:
@@ -72,21 +80,35 @@ class FusedNetwork:
         Returns a sum that is finite if all values are, and the state that a recurrent network leaves.
         """
         width = getattr(self._module, "width", 0) if self._contract.recurrent else 0
-        made: Tensor | tuple[Tensor, Tensor] = self._module.trunk(self._pack(seen, state, width))  # type: ignore[attr-defined]
+        made: Tensor | tuple[Tensor, Tensor] = self._trunk(self._pack(seen, state, width))
         residual, left = made if isinstance(made, tuple) else (made, None)
+        self._finish(residual, planes, part, result)
+        return float(residual.sum(dtype=torch.float32)), left
+
+    def skip(self, planes: Sequence[np.ndarray], part: Tile, result: Sequence[np.ndarray]) -> None:
+        """Fill a tile with the bicubic upscale alone, in the same fixed order of operations."""
+        size = (part.halo_bottom - part.halo_top) // 2, (part.halo_right - part.halo_left) // 2
+        nothing = torch.zeros(1, 1, 1, 1).expand(1, 6 * self._contract.scale**2, *size)
+        self._finish(nothing, planes, part, result)
+
+    def _finish(self, residual: Tensor, planes: Sequence[np.ndarray], part: Tile, result: Sequence[np.ndarray]) -> None:
         edges = part.top // 2, part.bottom // 2, part.left // 2, part.right // 2
         self._add(planes, residual, (part.halo_top // 2, part.halo_left // 2), edges, result)
-        return float(residual.sum(dtype=torch.float32)), left
 
 
 class Packer:
-    """Codes of 4:2:0 frames -> (1,C,H/2,W/2) as `models.layers.yuv_residual.pack` has it, in the network's dtype and channels_last."""
+    """Codes of 4:2:0 frames -> (1,C,H/2,W/2) as `models.layers.yuv_residual.pack` has it, in the network's dtype and channels_last.
+
+    uint8: the codes themselves, with a border of one sample of black luma and neutral chroma, where a network's own zeros would be.
+    """
 
     def __init__(self, bits: int, *, full: bool, dtype: torch.dtype) -> None:
-        """bits, full: of the codes. dtype: bfloat16 or float32."""
+        """bits, full: of the codes. dtype: bfloat16, float32 or, of one frame, uint8."""
         codes = np.arange(1 << bits, dtype=np.uint8 if bits <= 8 else np.uint16)
         self._dtype = dtype
-        self._values = [_bits_of(to_float(codes, bits, full, chroma=c).to(dtype)) for c in (False, True)]
+        self._border = int(dtype == torch.uint8)
+        self._neutral = [int(code_values(bits, full, chroma=channel >= 4)[0]) for channel in range(6)]
+        self._values = [codes if self._border else _bits_of(to_float(codes, bits, full, chroma=c).to(dtype)) for c in (False, True)]
 
     def __call__(self, frames: Sequence[Sequence[np.ndarray]], state: Tensor | None = None, width: int = 0) -> Tensor:
         """frames: luma (H,W), U and V (H/2,W/2) of each, oldest first.
@@ -95,10 +117,14 @@ class Packer:
         """
         rows, columns = frames[0][1].shape
         count = len(frames)
-        memory = torch.empty(rows, columns, 6 * count + width, dtype=self._dtype)
+        border = self._border
+        memory = torch.empty(rows + 2 * border, columns + 2 * border, 6 * count + width, dtype=self._dtype)
         if width:
             memory[..., 6 * count :] = 0 if state is None else state[0].permute(1, 2, 0)
         out = _bits_of(memory)
+        if border:
+            out[[0, -1]] = out[:, [0, -1]] = self._neutral
+            out = out[1:-1, 1:-1]
         for number, (luma, *chroma) in enumerate(frames):
             _lookup(luma, self._values[0], out, 4 * number, 2)
             for place, plane in enumerate(chroma):

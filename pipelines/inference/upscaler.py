@@ -14,9 +14,10 @@ import torch
 from torch import Tensor
 
 from models.catalog.loader import load_network
+from models.errors import UsageError
 from models.network import Contract
 from pipelines.frames.color_conversion import to_codes, to_float
-from pipelines.inference.cascade import EVEN, Cascade, classical, source_offset, tiles_of
+from pipelines.inference.cascade import EVEN, Cascade, classical, tiles_of
 from pipelines.inference.cuda_graph import GraphedNetwork, record_cuda_graph
 from pipelines.inference.cuda_pipeline import Accelerated, View
 from pipelines.inference.device import computing_dtype, traits
@@ -40,9 +41,6 @@ if TYPE_CHECKING:
     from pipelines.plan.plan import Plan, Stage
 
 __all__ = ["Upscaler"]
-
-
-_LEFT = SITING_OFFSETS[Siting.LEFT]
 
 
 def _loaded(stage: Stage, chroma_offset: tuple[float, float]) -> LoadedNetwork:
@@ -173,21 +171,16 @@ class Upscaler:
     def _keeps_samples(self) -> bool:
         """Planes that no network works on leave as they are: of the same kind, chroma where it lay, also when they were turned."""
         plan, fmt = self._plan, self._source
-        turned = plan.orientation and (source_offset(plan) != self._offset or (plan.orientation.transpose and fmt.sub_x != fmt.sub_y))
+        turned = plan.orientation and (plan.source_offset != self._offset or (plan.orientation.transpose and fmt.sub_x != fmt.sub_y))
         return plan.pix_fmt == plan.out_pix_fmt and plan.color == plan.out_color and not (turned and (fmt.sub_x or fmt.sub_y))
 
     def _is_direct(self) -> bool:
         """One YUV-native network between 4:2:0 planes of the siting it knows: every tile can go from codes to codes."""
-        plan, fmt = self._plan, self._source
         return (
             len(self._networks) == 1
             and self._networks[0].contract.pixels == "yuv420"
             and self._networks[0].contract.halo_px is not None
-            and (fmt.family, fmt.sub_x, fmt.sub_y, fmt.alpha) == ("yuv", 1, 1, False)
-            and plan.pix_fmt == plan.out_pix_fmt
-            and plan.color == plan.out_color
-            and plan.strength == 1
-            and source_offset(plan) == self._offset == _LEFT
+            and self._plan.keeps_layout
         )
 
     @property
@@ -196,8 +189,13 @@ class Upscaler:
 
     def _fused_way(self) -> FusedNetwork | None:
         """The direct way in as few passes over memory as can be, for what a CPU can run so."""
+        integers = self._plan.precision == "int8"
+        if integers and not (self._is_direct() and self._networks[0].int8 and self._source.bits == 8):
+            raise UsageError(f"--precision int8: {', '.join(n.name for n in self._networks)} can't do that here; leave it out")
         if self.device.type != "cpu" or not self._is_direct() or not FusedNetwork.takes(self._networks[0]):
             return None
+        if integers:
+            return FusedNetwork(self._networks[0], self._source.bits, full=self._full, dtype=torch.uint8)
         allowed = self._networks[0].contract.low_precision_at(self._source.bits)
         dtype = self.dtype if allowed else torch.float32
         return FusedNetwork(self._networks[0], self._source.bits, full=self._full, dtype=dtype)
@@ -254,7 +252,10 @@ class Upscaler:
         is_black = part.in_bar and self._is_black(seen[now])
         trouble, left = "", None
         for precise in (False, True):
-            if self._fused is not None and not is_black and not precise:
+            if self._fused is not None and self._fused.is_integer and is_black and not precise:
+                self._fused.skip(frames[now], part, result)
+                checksum = 0.0
+            elif self._fused is not None and not is_black and not precise:
                 checksum, left = self._fused.run(seen, remembered, frames[now], part, result)
             else:
                 checksum, left = self._run_tile(network, seen, remembered, part, result, is_black=is_black, precise=precise)

@@ -60,7 +60,7 @@ _WORDS = {
     "rate": "--deinterlace",
     "time_base": "--deinterlace",
     "format": "the version of vsr",
-    "precision": "how the GPU computes (another one, or another driver)",
+    "precision": "--precision, or how the GPU computes (another one, or another driver)",
     "memory_format": "how the GPU computes (another one, or another driver)",
 }
 
@@ -373,7 +373,7 @@ def _differences(old: dict[str, Any], new: dict[str, Any]) -> list[str]:
             (a.get("restore"), a.get("detail")) != (b.get("restore"), b.get("detail")) for a, b in zip(old["stages"], new["stages"], strict=False)
         ):
             words["stages"] = "--restore, --detail, or how damaged the footage was found to be"
-    keys = [key for key in new if old.get(key) != new.get(key)]
+    keys = [key for key in {**new, **old} if old.get(key) != new.get(key)]
     return list(dict.fromkeys(words.get(key, key.replace("_", " ")) for key in keys if key != "timing_digest")) or ["the input's timing"]
 
 

@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
-from pipelines.media.cicp import ColorTags, HdrMetadata, Matrix
-from pipelines.media.pixel_format import Crop, Orientation
+from pipelines.media.cicp import SITING_OFFSETS, ColorTags, HdrMetadata, Matrix, Siting
+from pipelines.media.pixel_format import Crop, Orientation, PixelFormat
 from pipelines.media.video_info import Chunk, Span
 from pipelines.plan.chunking import SETTLING_FRAMES
 from pipelines.plan.plan_id import former_id, plan_id
@@ -106,7 +106,7 @@ class Plan:
     first_number: int = 1
     """Of the first picture, where the result is numbered pictures."""
     precision: str = ""
-    """What networks compute in: fp16, bf16 or fp32; "": in what is fastest on the device, of which a job has one kind."""
+    """What networks compute in: int8, bf16, fp16 or fp32; "": in what is fastest on the device, of which a job has one kind."""
     memory_format: str = ""
     """In which order a GPU has the values of their maps: nhwc or nchw; "": as its kind likes it."""
 
@@ -127,6 +127,39 @@ class Plan:
     def is_filtered(self) -> bool:
         """Frames go through filters before the networks."""
         return self.deinterlacing is not None or bool(self.prefilter)
+
+    @property
+    def source_offset(self) -> tuple[float, float]:
+        """(vertical, horizontal) siting of the turned planes: turning the picture turns where its chroma lies."""
+        vertical, horizontal = SITING_OFFSETS[Siting(self.color.siting)]
+        turn = self.orientation
+        if turn.transpose:
+            vertical, horizontal = horizontal, vertical
+        return (-vertical if turn.flip_y else vertical, -horizontal if turn.flip_x else horizontal)
+
+    @property
+    def keeps_layout(self) -> bool:
+        """4:2:0 planes of the siting that YUV-native networks know, before and after: they can go from codes to codes."""
+        fmt = PixelFormat.parse(self.pix_fmt)
+        left = SITING_OFFSETS[Siting.LEFT]
+        return (
+            (fmt.family, fmt.sub_x, fmt.sub_y, fmt.alpha) == ("yuv", 1, 1, False)
+            and self.pix_fmt == self.out_pix_fmt
+            and self.color == self.out_color
+            and self.strength == 1
+            and self.source_offset == SITING_OFFSETS[Siting(self.color.siting)] == left
+        )
+
+    @property
+    def takes_int8(self) -> bool:
+        """Its network can run on 8-bit integers: it has such layers, is the only one, and goes from 8-bit codes to codes."""
+        cards = [stage.card for stage in self.stages if stage.card.name != "identity"]
+        return len(cards) == 1 and cards[0].int8_cost_db is not None and self.keeps_layout and PixelFormat.parse(self.pix_fmt).bits == 8
+
+    @property
+    def is_exact(self) -> bool:
+        """All it computes is whole numbers, or floats in one fixed order: any CPU comes to the same bits."""
+        return self.precision == "int8" and not self.grain and not self.is_filtered
 
     @property
     def luma_matrix(self) -> int:

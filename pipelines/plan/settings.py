@@ -19,6 +19,7 @@ __all__ = [
     "CODEC_ALIASES",
     "DEVICES",
     "ENCODERS",
+    "PRECISIONS",
     "EncodeSettings",
     "RunSettings",
     "TargetSettings",
@@ -43,6 +44,8 @@ CODECS = ("hevc", "h264", "av1", "prores", "ffv1")
 DEVICES = ("auto", "cpu", "cuda", "xpu", "mps")
 
 ENCODERS = ("auto", "software", "nvenc", "qsv", "amf", "videotoolbox")
+
+PRECISIONS = ("auto", "int8", "bf16", "fp16", "fp32")
 
 CODEC_ALIASES = {
     "h265": "hevc", "h.265": "hevc", "x265": "hevc", "libx265": "hevc", "h.264": "h264", "avc": "h264", "x264": "h264", "libx264": "h264",
@@ -120,6 +123,8 @@ class RunSettings:
     """A name of `vsr models`, a weights file, or several joined by commas; "auto" is the best that keeps up, on a GPU a larger one."""
     device: Literal["auto", "cpu", "cuda", "xpu", "mps"] = "auto"
     """Where networks run: cuda is NVIDIA and, with a torch for ROCm, AMD; xpu Intel, mps Apple; auto is the one that torch finds, else the CPU."""
+    precision: Literal["auto", "int8", "bf16", "fp16", "fp32"] = "auto"
+    """What networks compute in; auto: what is fastest on the device that they run on, and precise enough. int8: networks that have such layers."""
     workers: int | None = None
     """At most so many workers; None: one, with CUDA up to four a device, as `pipelines.planner.resources` says."""
     cluster: str | None = None
@@ -173,7 +178,12 @@ class RunSettings:
     def __post_init__(self) -> None:
         if not (self.chunk_seconds > 0 and math.isfinite(self.chunk_seconds)):
             raise UsageError(f"--chunk-seconds {self.chunk_seconds}: expected a positive number")
-        for name, allowed in (("device", DEVICES), ("on_corrupt", ("fail", "conceal")), ("verify", ("seams", "full"))):
+        for name, allowed in (
+            ("device", DEVICES),
+            ("precision", PRECISIONS),
+            ("on_corrupt", ("fail", "conceal")),
+            ("verify", ("seams", "full")),
+        ):
             if getattr(self, name) not in allowed:
                 raise UsageError(f"{name} = {getattr(self, name)!r}: expected one of {', '.join(allowed)}")
         if self.prefilter not in {None, "denoise", "deblock"}:

@@ -8,6 +8,7 @@ geometry.py             target size and sample aspect ratio
 hardware_options.py     options of hardware encoders, by maker and codec
 licences.py             on what terms networks may be used: refusals and notes
 plan_builder.py         facts and choices -> Plan
+precision_selection.py  what networks compute in
 resources.py            cores, memory and devices, and the workers they allow
 size_bound.py           how much disk a run takes at most
 stage_selection.py      which networks, in which order

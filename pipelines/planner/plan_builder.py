@@ -16,6 +16,7 @@ from pipelines.plan.plan import LARGEST_CHUNK_BYTES, Plan, told
 from pipelines.plan.settings import parse_tile
 from pipelines.plan.tiling import YUV_TILE_PX
 from pipelines.planner.geometry import upright_sar
+from pipelines.planner.precision_selection import choose_precision
 from pipelines.planner.stage_selection import SMALL_NETWORK, choose_stages
 
 if TYPE_CHECKING:
@@ -93,7 +94,8 @@ def make_plan(
         grain=grain,
         first_number=1 if info.first_number is None else info.first_number + start * fields,
     )
-    return dataclasses.replace(plan, spans=cut_spans(info.index, info.pts, chunks, linear=info.linear, context=plan.context))
+    spans = cut_spans(info.index, info.pts, chunks, linear=info.linear, context=plan.context)
+    return dataclasses.replace(plan, spans=spans, precision=choose_precision(settings, plan))
 
 
 def _most_frames(encoder: Encoder, stages: Sequence[Stage], fields: int) -> int:

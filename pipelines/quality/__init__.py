@@ -11,5 +11,6 @@ model_overview.py   all shipped networks in one table: docs/models.md
 model_speed.py      frames per second of a network in a run
 paired_reader.py    several videos of one film, frame beside frame
 ratings.py          what several people said, merged
+rounding_cost.py    what a network loses on 8-bit integers
 score_tables.py     rows of an evaluation as text
 """

@@ -6,7 +6,7 @@ compare.py        compare
 machine.py        doctor, bench, probe, --version
 known_models.py   models search, info, get; offering to fetch what a command names
 main.py           the group of commands; errors become exit codes
-models.py         models and its subcommands, evaluate, export
+models.py         models and its subcommands, evaluate, export, quantize
 options.py        options shared by several commands
 preview.py        preview
 run.py            run, plan, presets

@@ -14,7 +14,7 @@ from vsr.cli.clean import clean
 from vsr.cli.command_group import CommandGroup
 from vsr.cli.compare import compare
 from vsr.cli.machine import bench, doctor, probe, show_version
-from vsr.cli.models import evaluate, export, models
+from vsr.cli.models import evaluate, export, models, quantize
 from vsr.cli.preview import preview
 from vsr.cli.run import plan, presets, report_error, run
 from vsr.cli.terminal import echo
@@ -44,7 +44,7 @@ def cli(context: click.Context) -> None:
         _refuse_known_holes()
 
 
-for _command in (run, plan, preview, compare, presets, bench, probe, models, clean, doctor, dataset, train, evaluate, export):
+for _command in (run, plan, preview, compare, presets, bench, probe, models, clean, doctor, dataset, train, evaluate, export, quantize):
     cli.add_command(_command)
 
 
@@ -83,7 +83,7 @@ def _refuse_known_holes() -> None:
 
 def _loads_weights(given: list[str]) -> bool:
     """Whether the command loads networks, which may be untrusted, in this very process; and needs no network for what it does."""
-    return given[:1] in (["evaluate"], ["export"], ["dataset"]) and not any(a.startswith("--cluster") for a in _options(given))
+    return given[:1] in (["evaluate"], ["export"], ["quantize"], ["dataset"]) and not any(a.startswith("--cluster") for a in _options(given))
 
 
 def _options(given: list[str]) -> list[str]:

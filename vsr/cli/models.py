@@ -1,4 +1,4 @@
-"""Commands about networks: `models` and its subcommands, `evaluate`, `export`."""
+"""Commands about networks: `models` and its subcommands, `evaluate`, `export`, `quantize`."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from pipelines.plan.events import Note
     from pipelines.quality.evaluation import Judged, Judging, Row
 
-__all__ = ["add_model", "evaluate", "export", "models", "models_table", "remove_model"]
+__all__ = ["add_model", "evaluate", "export", "models", "models_table", "quantize", "remove_model"]
 
 
 @click.group(invoke_without_command=True, cls=CommandGroup)
@@ -194,6 +194,54 @@ def export(
         echo("  not compared with torch: onnxruntime is not installed")
     else:
         echo(f"  onnxruntime's values lie within {made.difference:.1e} of torch's")
+
+
+@click.command()
+@click.argument("model", metavar="MODEL")
+@click.option("--data", multiple=True, required=True, type=FilePath(), help="Pictures or videos like those it will see; may be repeated.")
+@click.option("--judge", multiple=True, type=FilePath(), help="Pictures or videos to measure its cost by; default: those of --data.")
+@click.option("-o", "--output", type=FilePath(), metavar="FILE", help="A .safetensors for the result; default: the network's own file.")
+@click.option("--overwrite", is_flag=True, help="Replace an output that is there.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object.")
+def quantize(model: str, data: tuple[Path, ...], judge: tuple[Path, ...], output: Path | None, overwrite: bool, as_json: bool) -> None:
+    """Give a network layers on 8-bit integers, for --precision int8; MODEL is a name of `vsr models` or a weights file of ours.
+
+    They are fitted to what the network's layers see in the data, and stored beside its own weights, which stay as they are.
+
+    Example: vsr quantize film-x2.safetensors --data pictures/ --judge Set5
+    """
+    import shutil
+    from dataclasses import asdict
+
+    from models.catalog.loader import load_network
+    from models.catalog.lookup import find
+    from models.errors import UsageError
+    from pipelines.model_files.quantization import add_integers, calibration_frames
+    from pipelines.model_files.quantization import quantize as quantize_network
+    from pipelines.quality.rounding_cost import rounding_cost
+
+    found = find(model)
+    if len(found) > 1:
+        raise UsageError(f"{model}: which of {', '.join(c.name for c in found)}?")
+    if found[0].architecture != "compact":
+        raise UsageError(f"{model}: is of the architecture {found[0].architecture}; 8-bit integers are for compact, as fast and quality are")
+    path = output or Path(found[0].path)
+    if output is not None and (output.suffix != ".safetensors" or (output.exists() and not overwrite)):
+        raise UsageError(f"{output}: is already there, or does not end in .safetensors; give another -o, or --overwrite to replace it")
+    network = load_network(found[0])
+    frames = calibration_frames(data)
+    layers = quantize_network(network.module, frames)  # type: ignore[arg-type]
+    cost = rounding_cost(network, layers, judge or data)
+    if output is not None:
+        output.parent.mkdir(parents=True, exist_ok=True)
+        for suffix in (".safetensors", ".toml"):
+            shutil.copyfile(Path(found[0].path).with_suffix(suffix), output.with_suffix(suffix))
+    judged = ", ".join(p.name for p in judge or data)
+    add_integers(path, layers, {"cost_db": round(cost.cost_db, 4), "near_db": round(cost.near_db, 2), "judged": judged, "count": cost.count})
+    if as_json:
+        echo(json.dumps({"path": str(path), **asdict(cost)}))
+    else:
+        echo(f"{path}: 8-bit integers cost {cost.cost_db:.3f} dB of PSNR on {judged}, {cost.near_db:.1f} dB from fp32")
 
 
 @click.command(name="add")

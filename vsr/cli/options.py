@@ -151,6 +151,11 @@ def run_options(command: Callable[..., Any], *, one_model: bool = True, place: c
             type=click.Choice(["auto", "cpu", "cuda", "xpu", "mps"]),
             help="Where networks run: cuda is NVIDIA or AMD, xpu Intel, mps Apple.",
         ),
+        click.option(
+            "--precision",
+            type=click.Choice(["auto", "int8", "bf16", "fp16", "fp32"]),
+            help="What networks compute in; default: auto, the device's own. int8: on a CPU, with the same bytes on every one.",
+        ),
         click.option("--on-corrupt", type=click.Choice(["fail", "conceal"]), help="What to do with damaged frames; default: fail."),
         click.option(
             "--deinterlace",

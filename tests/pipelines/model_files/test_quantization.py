@@ -1,0 +1,81 @@
+"""A network on 8-bit integers is fitted to what it was, and lies in the same file beside it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+import torch
+from torch.nn import functional as F
+
+from models.architectures.espcn import Espcn
+from models.catalog.loader import load_network
+from models.catalog.lookup import find
+from models.errors import UsageError
+from models.layers.yuv_residual import pack
+from pipelines.frames.sample_values import Codes, to_values
+from pipelines.model_files.quantization import add_integers, quantize
+from tests.helpers.integers import card_with_integers, network, pictures
+
+if TYPE_CHECKING:
+    from models.architectures.compact import Compact
+
+
+def residual(layers: dict[str, torch.Tensor], depth: int, codes: Codes) -> torch.Tensor:
+    """What layers on integers give, in float, away from the border."""
+    packed = pack(tuple(torch.from_numpy(p).float() for p in (codes.luma[:, None], codes.chroma)))
+    names = ["head.limited", *(f"body.{n}" for n in range(depth)), "tail"]
+    for name in names:
+        weight, scale, bias = (layers[f"{name}.{part}"].float() for part in ("weight", "scale", "bias"))
+        packed = F.conv2d(packed, weight, padding=1) * scale[:, None, None] + bias[:, None, None]
+        packed = packed if name == "tail" else packed.relu().round().clamp(0, 255)
+    return packed[..., 8:-8, 8:-8]
+
+
+def error(layers: dict[str, torch.Tensor], made: Compact, codes: Codes) -> float:
+    with torch.inference_mode():
+        exact = made.trunk(pack(to_values(codes)))[..., 8:-8, 8:-8]
+        return float((residual(layers, 2, codes) - exact).square().mean().sqrt()) * 219
+
+
+def test_the_result_is_within_a_fraction_of_a_code_on_pictures_that_it_was_not_fitted_on() -> None:
+    made, frames = network(), pictures(6)
+    assert error(quantize(made, frames[:4]), made, frames[5]) < 0.35
+
+
+def test_weights_make_up_for_each_others_rounding(monkeypatch: pytest.MonkeyPatch) -> None:
+    made, frames = network(), pictures(6)
+    fitted = error(quantize(made, frames[:4]), made, frames[5])
+
+    def plainly(weights: torch.Tensor, scale: torch.Tensor, squares: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        del squares
+        return (weights[:, :-1] / scale[:, None]).round(), weights[:, -1]
+
+    monkeypatch.setattr("pipelines.model_files.quantization._rounded", plainly)
+    assert fitted < 0.8 * error(quantize(made, frames[:4]), made, frames[5])
+
+
+def test_the_same_frames_give_the_same_layers() -> None:
+    first, second = quantize(network(), pictures()), quantize(network(), pictures())
+    assert all(torch.equal(tensor, second[name]) for name, tensor in first.items())
+
+
+def test_another_architecture_is_refused() -> None:
+    with pytest.raises(UsageError, match="architecture compact"):
+        quantize(Espcn(scale=2), pictures())
+
+
+def test_the_other_weights_stay_as_they_are_and_the_card_says_the_cost(tmp_path: Path) -> None:
+    card = card_with_integers(tmp_path)
+    loaded = load_network(card)
+    assert card.int8_cost_db == 0.01
+    assert {name: tensor.dtype for name, tensor in loaded.int8.items() if name.startswith("tail")} == {
+        "tail.weight": torch.int8, "tail.scale": torch.float32, "tail.bias": torch.float32,
+    }  # fmt: skip
+    plain = network().state_dict()
+    assert all(torch.equal(tensor, plain[name].half().float()) for name, tensor in loaded.module.state_dict().items())  # type: ignore[attr-defined]
+    add_integers(Path(card.path), loaded.int8, {"cost_db": 0.02})
+    (again,) = find(card.path)
+    assert load_network(again).int8.keys() == loaded.int8.keys()
+    assert again.int8_cost_db == 0.02
