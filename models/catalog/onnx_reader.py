@@ -209,13 +209,17 @@ class _Onnx(nn.Module):
                 out[..., first_row * scale : (top + height) * scale, first_column * scale : (left + width) * scale] = kept
         return out[..., : rows * scale, : columns * scale]
 
+    def _each(self, batch: Tensor) -> Tensor:
+        made = [self.picture(one) for one in batch.split(1)]
+        return made[0] if len(made) == 1 else torch.cat(made)
+
     def forward(self, x: Any, state: Tensor | None = None) -> Any:
         """R'G'B' (B,3,H,W), or (luma, chroma) and maybe a state."""
         if self.form.kind == "rgb":
-            return torch.cat([self.picture(one) for one in x.split(1)])
+            return self._each(x)
         luma, chroma = x
         if self.form.kind == "luma":
-            large = torch.cat([self.picture(one) for one in luma.split(1)])
+            large = self._each(luma)
             height, width = chroma.shape[-2] * self.scale, chroma.shape[-1] * self.scale
             return large, resample(chroma, height, width, "lanczos", offset=_LEFT)
         if not self.form.state:
