@@ -210,7 +210,7 @@ class _Onnx(nn.Module):
         return out[..., : rows * scale, : columns * scale]
 
     def _each(self, batch: Tensor) -> Tensor:
-        made = [self.picture(one) for one in batch.split(1)]
+        made = [self.picture(batch[n : n + 1]) for n in range(batch.shape[0])]
         return made[0] if len(made) == 1 else torch.cat(made)
 
     def forward(self, x: Any, state: Tensor | None = None) -> Any:

@@ -43,7 +43,8 @@ def offers(preview: Preview, entries: Sequence[IndexEntry]) -> list[Offer]:
             before, width, height = (width, height), width * entry.scale, height * entry.scale
             if entry.scale == 1 or width >= plan.out_width or height >= plan.out_height:
                 break
-        fps = tried.fps * tried.gflop / gflop if tried.gflop and gflop else None
+        # Stages overlap: the slowest one sets the pace.
+        fps = 1 / max(1 / tried.fps, tried.network_seconds * gflop / tried.gflop) if tried.gflop else None
         memory = entry.bytes + _BYTES_A_PIXEL * (before[0] * before[1] + width * height)
         found.append(Offer(entry, gflop, fps, memory))
     return found

@@ -77,6 +77,8 @@ class Choice:
     """Estimated, of the result."""
     gflop: float = 0.0
     """Of its networks, for a frame; 0 for classical ones."""
+    network_seconds: float = 0.0
+    """A frame takes in them, as the moments have it."""
     terms: str = ""
     """On which its networks may be used, where they are others'."""
 
@@ -255,6 +257,7 @@ def _choices(names: Sequence[str], planned: Sequence[Planned], asked: RunSetting
             found.seconds,
             found.output_bytes,
             _gflop(plan),
+            of(number)[0] / len(sampled),
             "; ".join(licence_notes(plan)),
         )
 
