@@ -100,7 +100,7 @@ class Restoring(BicubicSkip):
     def changed_as(self, own: Mapping[str, Tensor], other: Restoring) -> dict[str, Tensor]:
         """`own` weights that begin at one network at all levels, and what `other`, of another scale, learned beyond its level 0 on top.
 
-        Task arithmetic (Ilharco et al. 2022, arXiv:2212.04089). The last layer is of the scale, and left out.
+        Task arithmetic (Ilharco et al. 2022, arXiv:2212.04089). The last layer has the shape of its scale, and is left out.
         """
         found, start = dict(own), other.at(0.0).state_dict()
         for kind, detail in (("knots", 0.0), ("crisp", 1.0)):
@@ -108,7 +108,7 @@ class Restoring(BicubicSkip):
                 end = other.at(level, detail).state_dict()
                 for layer in end:
                     name = f"{kind}.{number}.{layer}"
-                    if name in own and own[name].shape == end[layer].shape and not layer.startswith("tail"):
+                    if name in own and own[name].shape == end[layer].shape:
                         found[name] = own[name] + (end[layer] - start[layer])
         return found
 
