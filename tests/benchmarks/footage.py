@@ -1,9 +1,13 @@
-"""Networks on compressed footage: `python -m tests.benchmarks.footage [NETWORK...]`, the table that opens docs/models.md.
+"""Networks on compressed footage: `python -m tests.benchmarks.footage [NETWORK...] [--write docs/models.md]`, the table that opens that page.
 
 Each clip of the shared material is halved (antialiased bicubic), encoded by x264 medium at CRF 18, 24 and 30, decoded and doubled by each
 network and by Lanczos. Told are mean gains over Lanczos in PSNR-Y (dB) and VMAF-NEG, flicker as a share of Lanczos' and, with
 `--features`, the deep-feature distance as a share of Lanczos'. Networks that take a restoration level get what `--level` says:
-the measured one of the clip ("measured"), the estimator's ("auto"), or a number.
+the measured one of the clip ("measured"), the estimator's ("auto"), or a number. A chain is named with commas, somebody else's network by its
+file; what is four times as large is halved again. `--noise 3 6 10` adds cases with noise of that deviation before CRF 20.
+
+Invented texture shows in two more figures: gradient energy in the flattest quarter of the truth's 16x16 blocks as a share of Lanczos', and how
+much further from the truth than Lanczos a result is once both are blurred (sigma 4), in codes. `--not-below NAME` counts clips below NAME's VMAF-NEG.
 Freedoom is left out, which networks are trained on.
 """
 
@@ -19,21 +23,24 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
+from torch import Tensor
+from torch.nn import functional as F
 
 from models.catalog.loader import load_network
 from models.catalog.lookup import find
+from models.layers.resampling import resample
 from models.losses.deep_distance import DeepDistance
 from pipelines.datasets.damage import level_of_damage, measure_damage
 from pipelines.datasets.degradation import Degradation, Stage, degrade
 from pipelines.frames.images import to_pixels
 from pipelines.frames.reference_upscaler import classical, upscale
-from pipelines.frames.sample_values import Codes, from_values, to_values
+from pipelines.frames.sample_values import LEFT, Codes, from_values, to_values
 from pipelines.frames.video_reader import Footage
 from pipelines.probe.probe import probe
 from pipelines.probe.restoration_level import level_of_clip
 from pipelines.quality import metrics
 from pipelines.quality.ffmpeg_metrics import Meter
-from tests.benchmarks.report import table
+from tests.benchmarks.report import table, tell
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -45,6 +52,8 @@ MEDIUM = 1
 """Of the presets of H.264."""
 TRAINED_ON = frozenset({"game_1080p_with_sound"})
 _BORDER_PX = 2
+_NOISY_CRF = 20
+_FLAT_PX, _FLAT_SHARE, _BLUR_SIGMA_PX = 16, 0.25, 4.0
 _DEEP_FRAMES = 3
 """Of a clip, that the deep-feature distance looks at."""
 
@@ -60,10 +69,17 @@ class Case:
     truth: Codes
     rate: int
     matrix: int
+    noise: float = 0.0
+    """Standard deviation before the codec, in 8-bit codes."""
+
+    @property
+    def treatment(self) -> str:
+        """What became of the clip."""
+        return f"σ {self.noise:g}, crf {self.crf}" if self.noise else f"crf {self.crf}"
 
 
-def cases(folder: Path, crfs: Sequence[int], frames: int, only: str) -> Iterator[Case]:
-    """All clips at all CRFs."""
+def cases(folder: Path, crfs: Sequence[int], frames: int, only: str, noises: Sequence[float] = ()) -> Iterator[Case]:
+    """All clips at all CRFs, and with noise."""
     paths = sorted([*(folder / "eval" / "video").glob("*.mp4"), *(folder / "eval").glob("vid4_*.mkv")])
     for path in paths:
         if path.stem in TRAINED_ON or (only and not any(part in path.stem for part in only.split(","))):
@@ -75,9 +91,9 @@ def cases(folder: Path, crfs: Sequence[int], frames: int, only: str) -> Iterator
         clip = [footage.codes(f).crop(0, 0, height, width) for _, f in footage.frames_at(stretch)]
         truth = Codes(np.concatenate([c.luma for c in clip]), np.concatenate([c.chroma for c in clip]), footage.bits)
         clean = degrade(truth, Degradation(), scale=2)
-        for crf in crfs:
-            low = degrade(clean, Degradation((Stage(codec="h264", quality=crf, preset=MEDIUM),)), scale=1)
-            yield Case(path.stem, crf, low, clean, truth, max(1, round(footage.info.rate)), int(footage.tags.matrix))
+        for crf, noise in [*((crf, 0.0) for crf in crfs), *((_NOISY_CRF, noise) for noise in noises)]:
+            low = degrade(clean, Degradation((Stage(codec="h264", quality=crf, preset=MEDIUM, noise_codes=noise),)), scale=1)
+            yield Case(path.stem, crf, low, clean, truth, max(1, round(footage.info.rate)), int(footage.tags.matrix), noise)
 
 
 def level_of(case: Case, wanted: str) -> float:
@@ -100,10 +116,44 @@ def results(case: Case, names: Sequence[str], level: float, detail: float) -> di
     low = to_values(case.low)
     made = {"lanczos": classical(low, 2, "lanczos")}
     for name in names:
-        (card,) = [c for c in find(name) if c.scale == 2]
-        network = load_network(card, restore=level, detail=detail)
-        made[name] = upscale(network.module, low, contract=network.contract, bf16=True, matrix=case.matrix)
+        made[name] = low
+        for part in name.split(","):
+            found = find(part)
+            card = found[0] if len(found) == 1 else next(c for c in found if c.scale == 2)
+            network = load_network(card, restore=level, detail=detail)
+            made[name] = upscale(network.module, made[name], contract=network.contract, bf16=True, matrix=case.matrix)
+        made[name] = fitted(made[name], case)
     return made
+
+
+def fitted(planes: Planes, case: Case) -> Planes:
+    """Halved by antialiased bicubic, where it is larger than the truth."""
+    height, width = case.truth.luma.shape[1:]
+    luma, chroma = planes
+    if luma.shape[-2:] == (height, width):
+        return planes
+    return resample(luma, height, width, "bicubic"), resample(chroma, height // 2, width // 2, "bicubic", offset=LEFT)
+
+
+def flat_energy(result: Tensor, truth: Tensor) -> float:
+    """Gradient energy of (T,H,W) luma codes in the flattest blocks of the truth."""
+
+    def energy(x: Tensor) -> Tensor:
+        across, down = x.diff(dim=-1).square()[:, :-1], x.diff(dim=-2).square()[..., :-1]
+        return F.avg_pool2d(across + down, _FLAT_PX).flatten(1)
+
+    theirs = energy(truth)
+    flattest = theirs <= theirs.quantile(_FLAT_SHARE, dim=1, keepdim=True)
+    return float(energy(result)[flattest].mean())
+
+
+def blurred_error(result: Tensor, truth: Tensor) -> float:
+    """Mean absolute difference of (T,H,W) luma codes once both are blurred."""
+    place = torch.arange(-12, 13, dtype=torch.float32)
+    line = torch.exp(-place.square() / (2 * _BLUR_SIGMA_PX**2))
+    line = (line / line.sum())[None, None, None]
+    x = F.pad((result - truth)[:, None], (12, 12, 12, 12), mode="replicate")
+    return float(F.conv2d(F.conv2d(x, line), line.transpose(2, 3)).abs().mean())
 
 
 def scores(case: Case, made: dict[str, Planes], deep: DeepDistance | None, *, vmaf: bool) -> dict[str, dict[str, float]]:
@@ -116,6 +166,7 @@ def scores(case: Case, made: dict[str, Planes], deep: DeepDistance | None, *, vm
     for name, result in codes.items():
         ours = metrics.trim(torch.from_numpy(result.luma.astype(np.float32)) / unit, _BORDER_PX)
         row = {"psnr": float(np.mean([metrics.psnr(a, b) for a, b in zip(ours, theirs, strict=True)]))}
+        row["flat"], row["blurred"] = flat_energy(ours, theirs), blurred_error(ours, theirs)
         if len(ours) > 1:
             row["flicker"] = metrics.flicker(ours, theirs)
         if deep is not None:
@@ -144,22 +195,34 @@ def distance(deep: DeepDistance, result: Planes, truth: Planes, matrix: int) -> 
 def summary(rows: list[dict[str, Any]], names: Sequence[str]) -> str:
     """The table."""
     lines = []
-    by_crf: dict[int, list[dict[str, Any]]] = defaultdict(list)
+    by_case: dict[str, list[dict[str, Any]]] = defaultdict(list)
     for row in rows:
-        by_crf[row["crf"]].append(row)
+        by_case[row["treatment"]].append(row)
     for name in names:
         cells = [name]
-        for crf in sorted(by_crf):
-            told = by_crf[crf]
+        for told in by_case.values():
 
             def mean(key: str, told: list[dict[str, Any]] = told, name: str = name, *, share: bool) -> float:
                 pairs = [(r["scores"][name][key], r["scores"]["lanczos"][key]) for r in told if key in r["scores"][name]]
                 return float(np.mean([a / b if share else a - b for a, b in pairs])) if pairs else float("nan")
 
             figures = (mean("psnr", share=False), mean("vmaf_neg", share=False), mean("distance", share=True), mean("flicker", share=True))
-            cells.append("{:+.2f} / {:+.1f} / {:.2f} / {:.2f}".format(*figures))
+            invented = (mean("flat", share=True), mean("blurred", share=False))
+            cells.append(
+                "{:+.2f} / {:+.1f} / {:.2f} / {:.2f} / {:.2f} / {:+.2f}".format(*figures, *invented).replace("+nan", "–").replace("nan", "–")
+            )
         lines.append(cells)
-    return table(["PSNR-Y dB / VMAF-NEG / distance × / flicker ×", *(f"crf {crf}" for crf in sorted(by_crf))], lines)
+    return table(["PSNR-Y dB / VMAF-NEG / distance × / flicker × / flat × / blurred", *by_case], lines)
+
+
+def below(rows: list[dict[str, Any]], names: Sequence[str], other: str) -> str:
+    """How many clips each network has below another's VMAF-NEG."""
+    lines = []
+    for name in names:
+        lower = [r for r in rows if "vmaf_neg" in r["scores"][name] and r["scores"][name]["vmaf_neg"] < r["scores"][other]["vmaf_neg"]]
+        worst = min((r["scores"][name]["vmaf_neg"] - r["scores"][other]["vmaf_neg"] for r in lower), default=0.0)
+        lines.append(f"{name}: {len(lower)} of {len(rows)} below {other}'s VMAF-NEG, {worst:+.1f} at worst")
+    return "\n".join(lines)
 
 
 def main() -> None:
@@ -171,6 +234,9 @@ def main() -> None:
     parser.add_argument("--level", default="measured")
     parser.add_argument("--detail", type=float, default=0.0)
     parser.add_argument("--crf", type=int, nargs="*", default=CRFS)
+    parser.add_argument("--noise", type=float, nargs="*", default=())
+    parser.add_argument("--not-below", metavar="NETWORK")
+    parser.add_argument("--write", type=Path, metavar="PAGE")
     parser.add_argument("--clips", default="", help="Parts of names, with commas between.")
     parser.add_argument("--no-vmaf", action="store_true")
     parser.add_argument("--features", metavar="FILE", help="Weights of EfficientNet-Lite0: the deep-feature distance, too.")
@@ -178,17 +244,20 @@ def main() -> None:
     given = parser.parse_args()
     deep = DeepDistance.read(given.features) if given.features else None
     rows: list[dict[str, Any]] = []
-    for case in cases(Path(os.environ["VSR_SHARED_DATA"]), given.crf, given.frames, given.clips):
+    for case in cases(Path(os.environ["VSR_SHARED_DATA"]), given.crf, given.frames, given.clips, given.noise):
         level = level_of(case, given.level)
         case = thinned(case, given.every)  # noqa: PLW2901
         made = results(case, given.networks, level, given.detail)
         found = scores(case, made, deep, vmaf=not given.no_vmaf)
-        rows.append({"clip": case.clip, "crf": case.crf, "level": level, "scores": found})
+        rows.append({"clip": case.clip, "treatment": case.treatment, "level": level, "scores": found})
         gains = "  ".join(f"{n} {found[n]['psnr'] - found['lanczos']['psnr']:+.2f} dB" for n in given.networks)
-        print(f"{case.clip} crf {case.crf}: level {level:.2f}  Lanczos {found['lanczos']['psnr']:.2f} dB  {gains}", flush=True)
+        print(f"{case.clip} {case.treatment}: level {level:.2f}  Lanczos {found['lanczos']['psnr']:.2f} dB  {gains}", flush=True)
         if given.json:
             given.json.write_text(json.dumps(rows, indent=1), encoding="utf-8")
-    print(summary(rows, given.networks))
+    text = summary(rows, given.networks)
+    if given.not_below:
+        text += f"\n\n{below(rows, [n for n in given.networks if n != given.not_below], given.not_below)}"
+    tell("footage", text, given.write)
 
 
 if __name__ == "__main__":
