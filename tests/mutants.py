@@ -1206,6 +1206,37 @@ MUTANTS = (
         f"{_DATA}::test_what_a_small_share_holds_out_a_larger_one_does_too",
     ),
     Mutant(
+        84, "the level is that of the whole film, whatever --range says", "pipelines/planner/video_planner.py",
+        "part=frame_range(info, settings.range), ", "",
+        "tests/pipelines/planner/test_video_planner.py::test_the_level_is_that_of_the_wanted_part_as_the_networks_see_it",
+    ),
+    Mutant(
+        84, "frames before the wanted part are judged, too", "pipelines/probe/restoration_level.py",
+        "if first is None or f.pts is None or f.pts >= first)", ")",
+        "tests/pipelines/probe/test_restoration_level.py::test_the_part_that_is_wanted_is_judged_and_not_the_rest",
+    ),
+    Mutant(
+        84, "the level is that of frames before --prefilter", "pipelines/probe/restoration_level.py",
+        "shown = prefiltered(around, prefilter, bits) if prefilter else around", "shown = around",
+        "tests/pipelines/probe/test_restoration_level.py::test_what_a_prefilter_makes_of_the_frames_is_judged",
+    ),
+    Mutant(
+        30, "chroma goes through networks without its middle", "pipelines/inference/cascade.py",
+        "[plane + 0.5, neutral]", "[plane, neutral]",
+        "tests/pipelines/inference/test_pixel_formats.py::test_full_chroma_goes_through_the_networks_plane_by_plane",
+    ),
+    Mutant(
+        30, "even colour goes through networks", "pipelines/inference/cascade.py",
+        "if (spare_flat or part.in_bar) and", "if part.in_bar and",
+        "tests/pipelines/inference/test_pixel_formats.py::test_even_colour_is_not_worth_a_network",
+    ),
+    Mutant(
+        30, "chroma that the result halves goes through networks", "pipelines/planner/plan_builder.py",
+        "for p in (source, result))", "for p in (source,))",
+        "tests/pipelines/planner/test_video_planner.py::"
+        "test_full_chroma_goes_through_networks_where_the_result_has_it_and_the_plan_says_what_it_costs",
+    ),
+    Mutant(
         84, "unasked, pictures are judged as coded films, too", "pipelines/quality/evaluation.py",
         'pictures=bool(settings.cases) or case == "clean"', "pictures=True",
         "tests/pipelines/quality/test_metrics.py::test_unasked_films_are_judged_at_a_few_qualities_and_pictures_clean",

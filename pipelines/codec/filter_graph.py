@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from pipelines.plan.plan import Plan
 
-__all__ = ["chain", "filtered", "try_filters"]
+__all__ = ["chain", "filtered", "prefiltered", "try_filters"]
 
 
 _BASE = Fraction(1, 25)
@@ -42,14 +42,26 @@ def chain(plan: Plan) -> tuple[str, ...]:
         order = {"top": "tff", "bottom": "bff"}[plan.deinterlacing.first_field]
         # All frames, whatever their own flags say: a field pair that is flagged as one picture would stay combed.
         names.append(f"bwdif=mode={'send_field' if plan.deinterlacing.bob else 'send_frame'}:parity={order}:deint=all")
-    if plan.prefilter == "deblock":
-        names.append("deblock=filter=strong:block=8")
-    elif plan.prefilter == "denoise":
-        pixels = PixelFormat.parse(plan.pix_fmt)
-        # Both look at one frame alone, and give the same bits with any number of threads (fftdnoiz does not, from run to run).
-        # Non-local means is the better one, and knows 8 bits without alpha.
-        names.append("nlmeans=s=4:p=5:r=7" if pixels.bits == 8 and not pixels.alpha else "bilateral=sigmaS=3:sigmaR=0.1:planes=7")
+    if plan.prefilter:
+        names.append(_prefilter(plan.prefilter, PixelFormat.parse(plan.pix_fmt)))
     return tuple(names)
+
+
+def _prefilter(name: str, pixels: PixelFormat) -> str:
+    """The filter of "denoise" or "deblock"."""
+    if name == "deblock":
+        return "deblock=filter=strong:block=8"
+    # Both look at one frame alone, and give the same bits with any number of threads (fftdnoiz does not, from run to run).
+    # Non-local means is the better one, and knows 8 bits without alpha.
+    return "nlmeans=s=4:p=5:r=7" if pixels.bits == 8 and not pixels.alpha else "bilateral=sigmaS=3:sigmaR=0.1:planes=7"
+
+
+def prefiltered(luma: np.ndarray, name: str, bits: int) -> np.ndarray:
+    """(H,W) codes of one plane through "denoise" or "deblock": they do to each plane what they would do to it alone."""
+    pixels = PixelFormat.parse("gray" if bits == 8 else f"gray{bits}le")
+    graph = _Graph((_prefilter(name, pixels),), luma.shape[1], luma.shape[0], pixels)
+    (picture,) = [*graph.push(Frame(0, [luma]), 0), *graph.end()]
+    return picture_planes(picture, pixels)[0].copy()
 
 
 def filtered(frames: Iterable[Frame], plan: Plan, *, before: int, shown: Sequence[int]) -> Iterator[Frame]:

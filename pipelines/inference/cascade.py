@@ -155,7 +155,16 @@ class Cascade:
         alpha = self._resized_alpha(picture, luma, contract.kernel)
         if picture.sub == (2, 2):
             return Picture(luma, chroma, alpha, _LEFT, (2, 2))
+        if self._plan.full_chroma and picture.chroma is not None and not contract.temporal:
+            return replace(picture, luma=luma, chroma=self._full_chroma(network, picture.chroma, half, precise=precise), alpha=alpha)
         return replace(picture, luma=luma, chroma=self._resized_chroma(picture, luma, contract.kernel), alpha=alpha)
+
+    def _full_chroma(self, network: LoadedNetwork, chroma: Tensor, half: tuple[int, int], *, precise: bool) -> Tensor:
+        """(B,2,H,W) through a network plane by plane, each in the place of luma, with neutral chroma beside it."""
+        neutral = chroma.new_zeros(chroma.shape[0], 2, *half)
+        planes = (chroma[:, :1], chroma[:, 1:])
+        made = [self._tiled(network, [plane + 0.5, neutral], precise=precise, spare_flat=True)[0] - 0.5 for plane in planes]
+        return torch.cat(made, dim=1)
 
     def _resized(self, network: LoadedNetwork, picture: Picture) -> Picture:
         """A classical scaler: every plane on its own, whatever planes there are."""
@@ -187,8 +196,11 @@ class Cascade:
     def _resized_alpha(self, picture: Picture, like: Tensor, kernel: str) -> Tensor | None:
         return None if picture.alpha is None else resample(picture.alpha, like.shape[-2], like.shape[-1], kernel)
 
-    def _tiled(self, network: LoadedNetwork, planes: list[Tensor], *, precise: bool) -> list[Tensor]:
-        """Run a network tile by tile and put the parts that count together; chroma and state are half the size of luma."""
+    def _tiled(self, network: LoadedNetwork, planes: list[Tensor], *, precise: bool, spare_flat: bool = False) -> list[Tensor]:
+        """Run a network tile by tile and put the parts that count together; chroma and state are half the size of luma.
+
+        spare_flat: resize what is as even as a black bar, wherever it lies.
+        """
         contract, scale = network.contract, network.contract.scale
         height, width = planes[0].shape[-2:]
         multiple = contract.size_multiple
@@ -204,7 +216,7 @@ class Cascade:
         @torch.inference_mode()  # counts for one thread
         def made(part: Tile) -> list[Tensor]:
             inputs = [plane[(..., *part.read(full_height // plane.shape[-2]))] for plane in padded]
-            if part.in_bar and all(float(x.amax() - x.amin()) <= EVEN for x in inputs):
+            if (spare_flat or part.in_bar) and all(float(x.amax() - x.amin()) <= EVEN for x in inputs):
                 return classical(network, inputs)
             return self.run(network, inputs, (part.halo_top, part.halo_left), precise=precise)
 

@@ -109,13 +109,15 @@ class Plan:
     """What networks compute in: int8, bf16, fp16 or fp32; "": in what is fastest on the device, of which a job has one kind."""
     memory_format: str = ""
     """In which order a GPU has the values of their maps: nhwc or nchw; "": as its kind likes it."""
+    full_chroma: bool = False
+    """Chroma of luma's resolution goes through the networks as luma does, plane by plane, instead of being resized."""
 
     def to_json(self) -> dict[str, Any]:
         """As plain values, in a fixed order."""
         table = json.loads(json.dumps(dataclasses.asdict(self), default=str))
         # What a stage does not have is left out: ids of plans without it stay.
         table["stages"] = [{k: v for k, v in stage.items() if v is not None} for stage in table["stages"]]
-        table = {k: v for k, v in table.items() if v or k not in {"precision", "memory_format"}}
+        table = {k: v for k, v in table.items() if v or k not in {"precision", "memory_format", "full_chroma"}}
         return {"format": FORMAT_VERSION, **table}
 
     @property

@@ -168,6 +168,8 @@ class RunSettings:
     """Take only networks whose licence allows commercial use."""
     convert_subtitles: bool = False
     """Make plain timed text of SubRip and ASS where the result is an MP4 or MOV, which hold no other."""
+    chroma: Literal["network", "classical"] = "network"
+    """Of 4:4:4 and R'G'B' sources: through the networks as luma is, which costs three times as much, or resized. 4:2:0 has its own way."""
     drop_incompatible: bool = False
     """Leave out what the output container can't hold, instead of refusing."""
     verify: Literal["seams", "full"] = "seams"
@@ -194,6 +196,8 @@ class RunSettings:
             raise UsageError(f"--strength {self.strength:g}: expected 0 (classical) to 1 (all of the network's result)")
         if self.restore != "auto" and not 0 <= self.restore <= 1:
             raise UsageError(f"--restore {self.restore:g}: expected auto, or 0 (nothing is damaged) to 1 (ruined)")
+        if self.chroma not in {"network", "classical"}:
+            raise UsageError(f"--chroma {self.chroma}: expected network or classical")
         if not 0 <= self.detail <= 1:
             raise UsageError(f"--detail {self.detail:g}: expected 0 (faithful) to 1 (crisp)")
         if self.deinterlace not in {"auto", "on", "bob", "off", "refuse"}:

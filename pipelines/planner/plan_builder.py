@@ -60,6 +60,7 @@ def make_plan(
     clean = clean_starts(info.index)[0] if not info.linear else array("q")
     most_frames = _most_frames(encoder, stages, fields) if encoder.is_sequence else None
     chunks = cut_chunks(info.pts, info.time_base, settings.chunk_seconds, clean, start, stop, most_frames)
+    pixels = PixelFormat.parse(decoded)
     plan = Plan(
         source_fingerprint=info.fingerprint,
         stream_index=info.stream_index,
@@ -72,7 +73,7 @@ def make_plan(
         pix_fmt=decoded,
         out_pix_fmt=encoder.pix_fmt,
         color=color,
-        out_color=output_tags(color, PixelFormat.parse(decoded), encoder, of_pictures=info.made_of_pictures),
+        out_color=output_tags(color, pixels, encoder, of_pictures=info.made_of_pictures),
         stages=stages,
         encoder=encoder,
         time_base=info.time_base / fields,
@@ -92,10 +93,17 @@ def make_plan(
         crop=crop,
         bars=(bars or Crop()).turned(info.orientation),
         grain=grain,
+        full_chroma=settings.chroma == "network" and _has_full_chroma(pixels, PixelFormat.parse(encoder.pix_fmt), stages),
         first_number=1 if info.first_number is None else info.first_number + start * fields,
     )
     spans = cut_spans(info.index, info.pts, chunks, linear=info.linear, context=plan.context)
     return dataclasses.replace(plan, spans=spans, precision=choose_precision(settings, plan))
+
+
+def _has_full_chroma(source: PixelFormat, result: PixelFormat, stages: Sequence[Stage]) -> bool:
+    """Both have chroma of luma's resolution, and there is a network that is made for luma and 4:2:0 to take it through."""
+    full = all(p.family == "rgb" or (p.family == "yuv" and not (p.sub_x or p.sub_y)) for p in (source, result))
+    return full and any(s.card.sha256 and s.card.pixels == "yuv420" and not s.card.temporal for s in stages)
 
 
 def _most_frames(encoder: Encoder, stages: Sequence[Stage], fields: int) -> int:

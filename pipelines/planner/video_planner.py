@@ -19,6 +19,7 @@ from pipelines.media.image_sequence import pattern_of
 from pipelines.media.pixel_format import Crop, PixelFormat
 from pipelines.output.container_support import lost_tags, refuse_incompatible
 from pipelines.output.subtitle_text import is_converted, said_of_conversion
+from pipelines.plan.chunking import frame_range
 from pipelines.plan.color_tags import output_tags, resolve
 from pipelines.plan.events import Planned
 from pipelines.plan.name_template import template_suffix
@@ -80,7 +81,7 @@ def chosen_model(settings: RunSettings) -> str:
     )
 
 
-def _restoring(settings: RunSettings, info: VideoInfo, *, full: bool) -> tuple[str, float, list[str]]:
+def _restoring(settings: RunSettings, info: VideoInfo, *, full: bool, prefilter: str) -> tuple[str, float, list[str]]:
     """Which networks, the restoration level for those that take one, and what a person should know of the choice.
 
     Where nobody names a network, a film above the level at which those for compressed footage are better gets one of them.
@@ -90,7 +91,7 @@ def _restoring(settings: RunSettings, info: VideoInfo, *, full: bool) -> tuple[s
     if restoring is None and not any(c.restores for name in model.split(",") for c in find(name.strip())):
         return model, 0.0, []
     given = settings.restore != "auto"
-    level = float(settings.restore) if given else estimate_level(info, full=full)
+    level = float(settings.restore) if given else estimate_level(info, full=full, part=frame_range(info, settings.range), prefilter=prefilter)
     if level is None:
         return model, 0.0, []
     said = f"restoration level {level:.2f}, {'as given' if given else 'by its frames'}"
@@ -117,7 +118,10 @@ def _plan(source: Path, output: Path | None, settings: RunSettings, info: VideoI
     if decoded.is_float:
         tags = replace(tags, range=int(Range.FULL), transfer=int(Transfer.SRGB))  # as it is decoded; the file holds linear light
     color, assumed = resolve(tags, decoded, height=info.height, codec=info.codec, picture=still or info.made_of_pictures)
-    model, level, said_of_level = _restoring(settings, info, full=color.range == Range.FULL)
+    grain, said_of_grain = _grain(info) if settings.keep_grain and not still else ((), [])
+    if grain:
+        settings = replace(settings, prefilter="denoise")  # networks enlarge the grain they see: it would be there twice
+    model, level, said_of_level = _restoring(settings, info, full=color.range == Range.FULL, prefilter=settings.prefilter or "")
     cards = [find(name.strip()) for name in model.split(",")]
     if settings.commercial:
         refuse_licences([c for choice in cards for c in choice])
@@ -147,9 +151,6 @@ def _plan(source: Path, output: Path | None, settings: RunSettings, info: VideoI
         subsampled = (made,) if settings.encode.pixel_format is not None else (decoded, made)
         even = (any(f.sub_x for f in subsampled), any(f.sub_y for f in subsampled))
     size = target_size(width, height, settings.target, even=even)
-    grain, said_of_grain = _grain(info) if settings.keep_grain and not still else ((), [])
-    if grain:
-        settings = replace(settings, prefilter="denoise")  # networks enlarge the grain they see: it would be there twice
     deinterlacing, said = _deinterlacing(info, settings.deinterlace)
 
     def meant(encode: EncodeSettings, container: str = container, suffix: str = suffix) -> Encoder:
@@ -364,6 +365,8 @@ def _warnings(info: VideoInfo, plan: Plan) -> list[str]:
         found.append("Matroska keeps times to 1 ms; name an output that ends in .mp4 to keep every tick")
         if min(info.steps[0], info.durations[-1]) * plan.time_base < Fraction(1, 1000) and _fall_together(timeline(info, plan)):
             raise UsageError(f"{info.path}: some frames are less than 1 ms apart, which Matroska can't hold; name an output that ends in .mp4")
+    if plan.full_chroma:
+        found.append("colour goes through the networks as brightness does, at up to three times the work; --chroma classical resizes it")
     if plan.strength < 1 and not any(s.card.sha256 for s in plan.stages):
         found.append("the networks are classical: --strength has nothing to do")
     if plan.encoder.is_sequence and (info.vfr or info.first_number is None):

@@ -195,7 +195,7 @@ def cvvdp(result: Tensor, truth: Tensor, *, rate: float = 25.0) -> float:
     try:
         import pycvvdp
     except ImportError as error:
-        raise UsageError(f"ColorVideoVDP needs the package cvvdp (pip install vsr[cvvdp]); or choose others with --metric: {error}") from None
+        raise UsageError(f"ColorVideoVDP needs the package cvvdp (pip install vsr-upscale[cvvdp]); or choose others with --metric: {error}") from None
     judge = pycvvdp.cvvdp(display_name="standard_4k", device=torch.device("cpu"), quiet=True)
     found, _ = judge.predict(result, truth, dim_order="FCHW", frames_per_second=rate if len(result) > 1 else 0)
     return float(found)

@@ -143,7 +143,7 @@ def _load(planes: Sequence[np.ndarray], plan: Plan) -> Values:
     return Values(values(0), np.stack([values(1, chroma=True), values(2, chroma=True)]), alpha, siting, sub)
 
 
-def _stage(network: LoadedNetwork, seen: Values, size: tuple[int, int], matrix_number: int) -> Values:
+def _stage(network: LoadedNetwork, seen: Values, size: tuple[int, int], matrix_number: int, *, full_chroma: bool) -> Values:
     contract, kernel = network.contract, network.contract.kernel
     if network.classical:
         alpha = None if seen.alpha is None else resized(seen.alpha, size, kernel)
@@ -163,6 +163,10 @@ def _stage(network: LoadedNetwork, seen: Values, size: tuple[int, int], matrix_n
     luma = luma[0, : size[0], : size[1]]
     if seen.sub == (2, 2):
         return Values(luma, chroma[:, : -(-size[0] // 2), : -(-size[1] // 2)], alpha, LEFT, (2, 2))
+    if full_chroma and seen.chroma is not None and not contract.temporal:
+        planes = [_padded(plane[None] + 0.5, contract.size_multiple) for plane in seen.chroma]
+        made = [_called(network, [p, np.zeros((2, *(n // 2 for n in p.shape[1:])))])[0][0, : size[0], : size[1]] - 0.5 for p in planes]
+        return replace(seen, luma=luma, chroma=np.stack(made), alpha=alpha)
     return replace(seen, luma=luma, chroma=seen.chroma_grown(size, kernel), alpha=alpha)
 
 
@@ -207,7 +211,7 @@ def reference(planes: Sequence[np.ndarray], plan: Plan, networks: Sequence[Loade
     number = 1 if plan.color.matrix == 0 else plan.color.matrix
     stages = [s for s in plan.stages if s.card.name != "identity"]
     for stage, network in zip(stages, networks, strict=True):
-        made = _stage(network, seen, (stage.height, stage.width), number)
+        made = _stage(network, seen, (stage.height, stage.width), number, full_chroma=plan.full_chroma)
         seen = made if network.classical or plan.strength == 1 else _mixed(seen, made, network.contract.kernel, plan.strength)
     return _store(seen, plan, number)
 

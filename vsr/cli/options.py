@@ -168,6 +168,9 @@ def run_options(command: Callable[..., Any], *, one_model: bool = True, place: c
         click.option("--restore", type=RestorationLevel(), help="How much damage to take away, 0 to 1; default: auto, by the film's frames."),
         click.option("--detail", type=float, metavar="0..1", help="Of networks that have both: faithful (0) to crisp (1); default 0.75."),
         click.option("--convert-subtitles", is_flag=True, default=None, help="Into MP4 and MOV: SubRip and ASS become mov_text, plain text."),
+        click.option(
+            "--chroma", type=click.Choice(["network", "classical"]), help="Of 4:4:4 and RGB: by networks (default; up to ×3 the work), or resized."
+        ),
         click.option("--drop-incompatible", is_flag=True, default=None, help="Leave out tracks the output container can't hold."),
         click.option(
             "--config",

@@ -76,6 +76,15 @@ def test_a_level_that_is_given_is_not_estimated(film: Path, monkeypatch: pytest.
     assert any(note.startswith("restoration level 0.25, as given") for note in found.info.notes)
 
 
+def test_the_level_is_that_of_the_wanted_part_as_the_networks_see_it(film: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[dict[str, Any]] = []
+    monkeypatch.setattr(video_planner, "estimate_level", lambda _, **options: asked.append(options) or 0.5)
+    monkeypatch.setattr(video_planner, "measure_grain", lambda _: ((2.0,) * 8, (1.0,), (1.0,)))
+    for settings in ({"range": "0.04-0.12", "prefilter": "deblock"}, {"keep_grain": True}):
+        plan_video(film, None, RunSettings(target=TargetSettings(scale=2), **settings))  # type: ignore[arg-type]
+    assert [(a["part"], a["prefilter"]) for a in asked] == [((1, 3), "deblock"), ((0, 4), "denoise")]
+
+
 def test_the_level_is_in_the_plan_and_its_id(film: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     one, other = (planned(film, monkeypatch, level, model="real-fast").plan for level in (0.5, 0.51))
     assert one.to_json()["stages"][0]["restore"] == 0.5
@@ -86,6 +95,24 @@ def test_a_network_that_takes_no_level_has_the_plan_it_always_had(film: Path, mo
     plans = [planned(film, monkeypatch, level, model="fast", restore=restore).plan for level, restore in ((0.1, "auto"), (0.9, 0.4))]
     assert plans[0].id == plans[1].id
     assert plans[0].to_json()["stages"][0].keys() == {"card", "width", "height"}
+
+
+@pytest.mark.parametrize(("pixels", "settings", "through"), [
+    ("yuv444p", {}, True),
+    ("yuv444p", {"chroma": "classical"}, False),
+    ("yuv444p", {"model": "lanczos"}, False),
+    ("yuv444p", {"encode": EncodeSettings(pixel_format="yuv420p")}, False),
+    ("yuv422p", {}, False),
+    ("yuv420p", {}, False),
+])  # fmt: skip
+def test_full_chroma_goes_through_networks_where_the_result_has_it_and_the_plan_says_what_it_costs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, pixels: str, settings: dict[str, Any], through: bool
+) -> None:
+    film = media.cfr(tmp_path / "in.mkv", frames=2, size=(160, 128), pix_fmt=pixels)
+    found = planned(film, monkeypatch, 0.0, **{"model": "fast", **settings})
+    assert found.plan.full_chroma is through
+    assert ("full_chroma" in found.plan.to_json()) is through
+    assert any("--chroma classical" in note for note in found.info.notes) is through
 
 
 def test_behind_a_restoring_network_come_those_for_clean_sources(film: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -249,7 +249,7 @@ def test_color_video_vdp_sees_whole_clips_where_its_package_is(tmp_path: Path, m
     assert asked[0] == ((2, 3, 128, 192), "FCHW", 24)
     assert 9 < rows[0].scores["cvvdp"] < 10
     monkeypatch.setitem(sys.modules, "pycvvdp", None)
-    with pytest.raises(UsageError, match=r"vsr\[cvvdp\]"):
+    with pytest.raises(UsageError, match=r"vsr-upscale\[cvvdp\]"):
         list(evaluate(["bicubic"], [tmp_path / "film.mp4"], settings))
 
 
