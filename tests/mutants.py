@@ -1211,11 +1211,6 @@ MUTANTS = (
         "tests/pipelines/planner/test_video_planner.py::test_the_level_is_that_of_the_wanted_part_as_the_networks_see_it",
     ),
     Mutant(
-        84, "frames before the wanted part are judged, too", "pipelines/probe/restoration_level.py",
-        "if first is None or f.pts is None or f.pts >= first)", ")",
-        "tests/pipelines/probe/test_restoration_level.py::test_the_part_that_is_wanted_is_judged_and_not_the_rest",
-    ),
-    Mutant(
         84, "the level is that of frames before --prefilter", "pipelines/probe/restoration_level.py",
         "shown = prefiltered(around, prefilter, bits) if prefilter else around", "shown = around",
         "tests/pipelines/probe/test_restoration_level.py::test_what_a_prefilter_makes_of_the_frames_is_judged",
