@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import json
 import re
 from typing import TYPE_CHECKING
 
@@ -134,13 +136,20 @@ def test_every_network_of_the_list_is_of_a_class_that_is_known() -> None:
             assert NETWORKS[entry.name][0] == entry.architecture, entry.name
 
 
+@functools.cache
+def _counted(architecture: str, settings: str) -> tuple[float, int]:
+    """(GFLOP a megapixel, bytes of the tensors in fp32); several networks of the list are of one kind."""
+    network = built(architecture, json.loads(settings))
+    return count(network, architecture), sum(4 * t.numel() for t in network.state_dict().values())
+
+
 @pytest.mark.parametrize("name", [e.name for e in ENTRIES if e.name in NETWORKS and is_cheap(NETWORKS[e.name][0])])
 def test_size_and_arithmetic_are_those_of_the_network(name: str) -> None:
     architecture, settings = NETWORKS[name]
     entry = next(e for e in ENTRIES if e.name == name)
-    network = built(architecture, settings)
-    assert count(network, architecture) == pytest.approx(entry.gflop_per_megapixel, rel=0.01)
-    copies = entry.bytes / sum(4 * t.numel() for t in network.state_dict().values())
+    gflop, size = _counted(architecture, json.dumps(settings))
+    assert gflop == pytest.approx(entry.gflop_per_megapixel, rel=0.01)
+    copies = entry.bytes / size
     # Half precision; or the running mean of the weights beside them.
     assert any(copies == pytest.approx(n, rel=0.02) for n in (0.5, 1, 2)), copies
 
