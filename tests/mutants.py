@@ -451,7 +451,7 @@ MUTANTS = (
     ),
     Mutant(
         15, "steps too long for the fine scale are read there", "pipelines/probe/field_evidence.py",
-        "sum(looks, Look()).alike >= 0", "sum(looks, Look()).alike > -np.inf",
+        "sum(looks, InterlaceSample()).alike >= 0", "sum(looks, InterlaceSample()).alike > -np.inf",
         f"{_SCAN}::test_steps_too_long_for_one_scale_are_read_at_the_other",
     ),
     Mutant(

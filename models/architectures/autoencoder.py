@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from models.layers.activations import relu_
-from models.layers.yuv_residual import CHANNELS, BicubicSkip, from_identity, pack, silent
+from models.layers.yuv_residual import CHANNELS, BicubicSkip, from_identity, pack, zero_last_layer
 from models.network import Planes
 
 __all__ = ["Autoencoder"]
@@ -36,7 +36,7 @@ class Autoencoder(BicubicSkip):
         for layer in (self.up_to_second, self.at_second, self.up_to_first, self.at_first):
             nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
             nn.init.zeros_(layer.bias)  # type: ignore[arg-type]
-        silent(self.tail)
+        zero_last_layer(self.tail)
 
     def encode(self, planes: Planes) -> list[Tensor]:
         """Luma (B,1,H,W), chroma (B,2,H/2,W/2) -> features (B,width,H/2,W/2), (B,2·width,H/4,W/4), (B,4·width,H/8,W/8)."""

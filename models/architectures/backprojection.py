@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from models.errors import UsageError
 from models.layers.activations import relu_
-from models.layers.yuv_residual import CHANNELS, BicubicSkip, from_identity, pack, silent
+from models.layers.yuv_residual import CHANNELS, BicubicSkip, from_identity, pack, zero_last_layer
 
 __all__ = ["Backprojection"]
 
@@ -47,7 +47,7 @@ class Backprojection(BicubicSkip):
         self.ups = nn.ModuleList(_Projection(width, up=True) for _ in range(stages))
         self.downs = nn.ModuleList(_Projection(width, up=False) for _ in range(stages - 1))
         self.tail = nn.Conv2d(width * stages, CHANNELS, 3, padding=1)
-        silent(self.tail)
+        zero_last_layer(self.tail)
 
     def residual(self, luma: Tensor, chroma: Tensor) -> Tensor:
         """(B,1,H,W) and (B,2,H/2,W/2) -> (B,6,H,W): what is to be added to the bicubic upscale, packed."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 from torch import Tensor, nn
 
 from models.layers.convolution import convolve
-from models.layers.yuv_residual import CHANNELS, BicubicSkip, from_identity, silent
+from models.layers.yuv_residual import CHANNELS, BicubicSkip, from_identity, zero_last_layer
 
 __all__ = ["Compact"]
 
@@ -25,7 +25,7 @@ class Compact(BicubicSkip):
         self.body = nn.ModuleList(nn.Conv2d(width, width, 3, padding=1) for _ in range(depth))
         self.tail = nn.Conv2d(width, CHANNELS * scale * scale, 3, padding=1)
         from_identity(self.body)
-        silent(self.tail)
+        zero_last_layer(self.tail)
 
     @property
     def integer_layers(self) -> dict[str, nn.Conv2d]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from torch import Tensor, nn
 
 from models.layers.activations import relu_
-from models.layers.yuv_residual import CHANNELS, BicubicSkip, from_identity, pack, silent
+from models.layers.yuv_residual import CHANNELS, BicubicSkip, from_identity, pack, zero_last_layer
 
 __all__ = ["Cosine"]
 
@@ -25,7 +25,7 @@ class Cosine(BicubicSkip):
         self.narrow = nn.Conv2d(2 * width, width, 3, padding=1)
         self.tail = nn.Conv2d(width, CHANNELS * scale * scale, 3, padding=1)
         from_identity([self.head, self.wide, self.narrow])
-        silent(self.tail)
+        zero_last_layer(self.tail)
 
     def residual(self, luma: Tensor, chroma: Tensor) -> Tensor:
         """(B,1,H,W) and (B,2,H/2,W/2) -> (B,6·scale²,H/2,W/2): what is to be added to the bicubic upscale, packed."""

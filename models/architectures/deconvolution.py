@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from models.errors import UsageError
 from models.layers.activations import relu_
-from models.layers.yuv_residual import CHANNELS, BicubicSkip, from_identity, pack, silent
+from models.layers.yuv_residual import CHANNELS, BicubicSkip, from_identity, pack, zero_last_layer
 
 __all__ = ["Deconvolution"]
 
@@ -33,7 +33,7 @@ class Deconvolution(BicubicSkip):
         self.grow = nn.ConvTranspose2d(width, width, 4, stride=2, padding=1) if scale == 2 else None
         self.tail = nn.Conv2d(width, CHANNELS, 3, padding=1)
         from_identity([self.head, self.down, *self.middle, self.up, self.fine, *([self.grow] if self.grow else [])])
-        silent(self.tail)
+        zero_last_layer(self.tail)
 
     def residual(self, luma: Tensor, chroma: Tensor) -> Tensor:
         """(B,1,H,W) and (B,2,H/2,W/2) -> (B,6,SH/2,SW/2): what is to be added to the bicubic upscale, packed."""

@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from models.layers.activations import relu_
-from models.layers.yuv_residual import CHANNELS, BicubicSkip, pack, silent
+from models.layers.yuv_residual import CHANNELS, BicubicSkip, pack, zero_last_layer
 from models.network import Planes
 
 __all__ = ["Diffusion"]
@@ -72,7 +72,7 @@ class Diffusion(BicubicSkip):
         self.up = nn.ConvTranspose2d(width, width, 4, stride=2, padding=1)
         self.after = _Block(width)
         self.tail = nn.Conv2d(width, channels, 3, padding=1)
-        silent(self.tail)
+        zero_last_layer(self.tail)
         deviation = torch.full((1, channels, 1, 1), _DEVIATION[0])
         deviation[:, 4 * scale * scale :] = _DEVIATION[1]
         self.register_buffer("deviation", deviation, persistent=False)

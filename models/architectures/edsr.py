@@ -5,7 +5,7 @@ from __future__ import annotations
 from torch import Tensor, nn
 
 from models.layers.convolution import convolve
-from models.layers.yuv_residual import CHANNELS, BicubicSkip, from_identity, silent
+from models.layers.yuv_residual import CHANNELS, BicubicSkip, from_identity, zero_last_layer
 
 __all__ = ["Adversarial", "Edsr"]
 
@@ -37,7 +37,7 @@ class Edsr(BicubicSkip):
         self.behind = nn.Conv2d(width, width, 3, padding=1)
         self.tail = nn.Conv2d(width, CHANNELS * scale * scale, 3, padding=1)
         from_identity([self.behind])
-        silent(self.tail)
+        zero_last_layer(self.tail)
 
     def trunk(self, x: Tensor) -> Tensor:
         """(B,6,H/2,W/2) -> (B,6·scale²,H/2,W/2): what is to be added to the bicubic upscale, packed."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 from torch import Tensor, nn
 
 from models.layers.convolution import convolve
-from models.layers.yuv_residual import CHANNELS, BicubicSkip, from_identity, silent
+from models.layers.yuv_residual import CHANNELS, BicubicSkip, from_identity, zero_last_layer
 
 __all__ = ["Espcn"]
 
@@ -23,7 +23,7 @@ class Espcn(BicubicSkip):
         self.mapping = nn.Conv2d(width, narrow, 3, padding=1)
         self.tail = nn.Conv2d(narrow, CHANNELS * scale * scale, 3, padding=1)
         from_identity([self.features, self.mapping])
-        silent(self.tail)
+        zero_last_layer(self.tail)
 
     def trunk(self, x: Tensor) -> Tensor:
         """(B,6,H/2,W/2) -> (B,6·scale²,H/2,W/2): what is to be added to the bicubic upscale, packed."""

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from models.errors import UsageError
 from models.layers.activations import relu_
-from models.layers.yuv_residual import CHANNELS, BicubicSkip, bicubic, from_identity, pack, silent, unpack
+from models.layers.yuv_residual import CHANNELS, BicubicSkip, bicubic, from_identity, pack, unpack, zero_last_layer
 
 __all__ = ["Progressive"]
 
@@ -32,7 +32,7 @@ class Progressive(BicubicSkip):
         self.up = nn.ConvTranspose2d(width, width, 4, stride=2, padding=1)
         self.detail = nn.Conv2d(width, CHANNELS, 3, padding=1)
         from_identity([*self.body, self.up])
-        silent(self.detail)
+        zero_last_layer(self.detail)
 
     def _level(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """(B,width,h,w) -> the features at twice the size, and the detail they tell of, (B,6,2h,2w)."""

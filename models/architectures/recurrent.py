@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from models.layers.convolution import convolve
-from models.layers.yuv_residual import CHANNELS, bicubic, from_identity, pack, silent, unpack
+from models.layers.yuv_residual import CHANNELS, bicubic, from_identity, pack, unpack, zero_last_layer
 from models.network import Contract, Planes, State
 
 __all__ = ["Recurrent"]
@@ -42,7 +42,7 @@ class Recurrent(nn.Module):
         halo = 2 * (depth + 2)
         self.contract = Contract(scale=scale, pixels="yuv420", past=1, future=1, recurrent=True, halo_px=halo, size_multiple=2, kernel="bicubic")
         from_identity([*self.body, self.memory])
-        silent(self.tail)
+        zero_last_layer(self.tail)
 
     @property
     def _convolutions(self) -> list[nn.Conv2d]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from torch import Tensor, nn
 
 from models.layers.activations import relu_
-from models.layers.yuv_residual import CHANNELS, BicubicSkip, bicubic, from_identity, pack, silent, unpack
+from models.layers.yuv_residual import CHANNELS, BicubicSkip, bicubic, from_identity, pack, unpack, zero_last_layer
 from models.network import Planes
 
 __all__ = ["Srcnn"]
@@ -26,7 +26,7 @@ class Srcnn(BicubicSkip):
         self.mapping = nn.Conv2d(width, narrow, 3, padding=1)
         self.tail = nn.Conv2d(narrow, CHANNELS, 3, padding=1)
         from_identity([self.patches, self.mapping])
-        silent(self.tail)
+        zero_last_layer(self.tail)
 
     def residual(self, luma: Tensor, chroma: Tensor) -> Tensor:
         """(B,1,H,W) and (B,2,H/2,W/2) -> (B,6,SH/2,SW/2): what is to be added to the bicubic upscale, packed."""

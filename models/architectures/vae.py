@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from models.layers.activations import relu_
-from models.layers.yuv_residual import CHANNELS, BicubicSkip, from_identity, pack, silent
+from models.layers.yuv_residual import CHANNELS, BicubicSkip, from_identity, pack, zero_last_layer
 
 __all__ = ["Vae"]
 
@@ -32,8 +32,8 @@ class Vae(BicubicSkip):
         self.decoder = nn.ModuleList(nn.Conv2d(2 * width, 2 * width, 3, padding=1) for _ in range(depth))
         self.tail = nn.Conv2d(2 * width, CHANNELS * scale * scale, 3, padding=1)
         from_identity([self.head, self.down, self.encoder, self.mean, self.up, *self.decoder])
-        silent(self.log_variance)
-        silent(self.tail)
+        zero_last_layer(self.log_variance)
+        zero_last_layer(self.tail)
 
     def encode(self, luma: Tensor, chroma: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """(B,1,H,W), (B,2,H/2,W/2) -> features of the frame (B,width,H/2,W/2), μ and log σ² (B,latent,H/4,W/4), log σ² within ±8."""

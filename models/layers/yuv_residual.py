@@ -16,7 +16,7 @@ from torch.nn import functional as F
 from models.layers.resampling import resample, upscale_in_graph
 from models.network import Contract, Planes
 
-__all__ = ["CHANNELS", "LEFT_SITED", "BicubicSkip", "bicubic", "from_identity", "pack", "silent", "unpack"]
+__all__ = ["CHANNELS", "LEFT_SITED", "BicubicSkip", "bicubic", "from_identity", "pack", "unpack", "zero_last_layer"]
 
 
 CHANNELS = 6
@@ -113,7 +113,7 @@ def _passing(layer: nn.Conv2d | nn.ConvTranspose2d) -> Tensor:
     return torch.outer(line.clamp_min(0), line.clamp_min(0))
 
 
-def silent(layer: nn.Module) -> None:
+def zero_last_layer(layer: nn.Module) -> None:
     """Let a last layer begin at nothing."""
     assert isinstance(layer, nn.Conv2d | nn.ConvTranspose2d)
     nn.init.zeros_(layer.weight)

@@ -1,4 +1,4 @@
-"""`Station`: what lives in an actor's process: one worker, fed and asked by the driver over there. See `cluster.py`."""
+"""`WorkerActor`: what lives in an actor's process: one worker, fed and asked by the driver over there. See `cluster.py`."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ from ray.util.metrics import Counter
 
 from models.errors import ResourceError
 from pipelines.cluster.code_version import code_digest
-from pipelines.pool.interface import Free, as_told, make_worker, pulse_of
+from pipelines.pool.interface import ReadyForNext, as_told, make_worker, pulse_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from pipelines.pool.interface import Worker
 
-__all__ = ["Station"]
+__all__ = ["WorkerActor"]
 
 
 _FED = 2
@@ -85,7 +85,7 @@ class _Turns:
         self._change.notify_all()
 
 
-class Station:
+class WorkerActor:
     """Makes a worker of a setup, and runs one task after another; where the worker says so, a task beside the end of the last.
 
     `prepare` and `run` go by their turns; `hello`, `feed` and `withdraw` beside them, in threads of their own.
@@ -146,11 +146,11 @@ class Station:
         try:
             assert self._worker is not None
             for item in self._worker.run(payload, incoming):
-                value = item.value if isinstance(item, Free) else item
+                value = item.value if isinstance(item, ReadyForNext) else item
                 self._count(value)
                 if held:
                     yield "item", held.pop()
-                if isinstance(item, Free):
+                if isinstance(item, ReadyForNext):
                     deque(incoming, 0)
                     yield "free", value
                     self._turns.free(turn)

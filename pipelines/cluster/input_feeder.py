@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from pipelines.cluster.object_refs import Parcels
-    from pipelines.cluster.pending_calls import Actor, Call, Run
+    from pipelines.cluster.object_refs import ObjectRefs
+    from pipelines.cluster.pending_calls import Actor, PendingCall, Run
 
 __all__ = ["Feeder"]
 
@@ -19,10 +19,10 @@ class Feeder:
 
     def __init__(
         self,
-        parcels: Parcels,
+        parcels: ObjectRefs,
         answers: dict[Any, Callable[[], None]],
         answer: Callable[[Actor, Any], Any],
-        end_call: Callable[[Call, BaseException | None], None],
+        end_call: Callable[[PendingCall, BaseException | None], None],
     ) -> None:
         """answers: what to do when an answer comes. answer: what an actor returned, None where it could not. end_call: ends a call with an error."""
         self._parcels, self._answers, self._answer, self._end_call = parcels, answers, answer, end_call

@@ -1,4 +1,4 @@
-"""`Machines`: which machines a cluster has, and the actors that live there. See `cluster.py`."""
+"""`Nodes`: which machines a cluster has, and the actors that live there. See `cluster.py`."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from ray.exceptions import RayActorError, RayError, RayTaskError
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from models.errors import NoMemoryError, ResourceError
-from pipelines.cluster.actor import Station
+from pipelines.cluster.actor import WorkerActor
 from pipelines.cluster.code_version import code_digest
 from pipelines.cluster.pending_calls import Actor
 from pipelines.pool.interface import ATTEMPTS, NoneAdmittedError
@@ -21,10 +21,10 @@ from pipelines.pool.interface import ATTEMPTS, NoneAdmittedError
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from pipelines.cluster.pending_calls import Call
+    from pipelines.cluster.pending_calls import PendingCall
     from pipelines.pool.task_queue import Device
 
-__all__ = ["Machines", "end", "lost", "why_gone"]
+__all__ = ["Nodes", "end", "lost", "why_gone"]
 
 
 _LOOK_SECONDS = 1.0
@@ -34,7 +34,7 @@ _MOST_CPUS = 8
 """Of a worker without a GPU, unless told otherwise."""
 
 
-class Machines:
+class Nodes:
     """Keeps an actor on every share of a machine, as far as there is work, and remembers what failed where."""
 
     def __init__(self, *, most: int, gpus: float, cpus: float | None, device: str, environment: dict[str, str]) -> None:
@@ -79,7 +79,7 @@ class Machines:
             return self._cpus or max(1.0, min(r.get("CPU", 0) // (r["GPU"] / self._gpus) for r in with_gpu)), self._gpus
         return self._cpus or max(1.0, min([_MOST_CPUS, *(r["CPU"] for r in nodes if r.get("CPU", 0) >= 1)])), 0
 
-    def why_none(self, call: Call) -> Exception | None:
+    def why_none(self, call: PendingCall) -> Exception | None:
         """Why nobody can work on a call, if there is nobody and won't be."""
         if any(not a.parked and a.number not in call.refused for a in self.actors):
             call.hungry_since = time.monotonic()
@@ -115,8 +115,8 @@ class Machines:
     def _begin(self, node: str, needs: tuple[float, float]) -> Actor:
         options: dict[str, Any] = {"runtime_env": {"env_vars": self._environment}} if self._environment else {}
         if self._remote is None:  # once: every new one is sent to the cluster
-            remote: Any = ray.remote(max_restarts=0, max_task_retries=0, concurrency_groups=Station.THREADS)  # type: ignore[call-overload]
-            self._remote = remote(Station)
+            remote: Any = ray.remote(max_restarts=0, max_task_retries=0, concurrency_groups=WorkerActor.THREADS)  # type: ignore[call-overload]
+            self._remote = remote(WorkerActor)
         handle = self._remote.options(
             num_cpus=needs[0], num_gpus=needs[1], scheduling_strategy=NodeAffinitySchedulingStrategy(node, soft=False), **options
         ).remote()  # fmt: skip
@@ -158,7 +158,7 @@ class Machines:
         """An actor is ready, so others can start on its machine."""
         self._starts.pop(actor.node, None)
 
-    def devices(self, call: Call) -> Iterator[Device]:
+    def devices(self, call: PendingCall) -> Iterator[Device]:
         """Of the actors that could work on a call."""
         return (a.device for a in self.actors if a.facts is not None and not a.parked and a.number not in call.refused)
 

@@ -1,4 +1,4 @@
-"""`Parcels`: what tasks work on, on its way through the object store of a cluster. See `cluster.py`."""
+"""`ObjectRefs`: what tasks work on, on its way through the object store of a cluster. See `cluster.py`."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from pipelines.cluster.pending_calls import Call, Run
+    from pipelines.cluster.pending_calls import PendingCall, Run
     from pipelines.pool.interface import Task
 
-__all__ = ["Parcels"]
+__all__ = ["ObjectRefs"]
 
 
 _PARTS = 16
@@ -25,13 +25,13 @@ _STORE_SHARE = 0.4
 """Of the driver's object store; beyond, no second task is handed out."""
 
 
-class Parcels:
+class ObjectRefs:
     """Puts inputs into the object store, within a budget, and keeps those of tasks that have to be done again."""
 
     def __init__(self) -> None:
         self._held = 0
         self._budget = _store_bytes() * _STORE_SHARE or 256 << 20
-        self._kept: dict[tuple[Call, int], tuple[list[Any], int]] = {}
+        self._kept: dict[tuple[PendingCall, int], tuple[list[Any], int]] = {}
         """Task that went back -> its input, which need not be read again, and its bytes."""
         self._files: dict[str, list[Any]] = {}
 
@@ -46,7 +46,7 @@ class Parcels:
             self._files[name] = [ray.put(path.read_bytes())]
         return self._files[name]
 
-    def first(self, call: Call, task: Task) -> tuple[list[Any], int, Iterator[Any] | None, int | None]:
+    def first(self, call: PendingCall, task: Task) -> tuple[list[Any], int, Iterator[Any] | None, int | None]:
         """A task's input: (references to its first parts, their bytes, the pieces that are left, number of the feed they come from).
 
         Raises what the feed raises.
@@ -91,7 +91,7 @@ class Parcels:
         if run.pieces is None:
             self._kept[run.call, run.task.key] = run.parts, run.size
 
-    def forget(self, call: Call) -> None:
+    def forget(self, call: PendingCall) -> None:
         """A call is over."""
         self._kept = {key: value for key, value in self._kept.items() if key[0] is not call}
 

@@ -11,16 +11,16 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from pipelines.pool.interface import Task
-from pipelines.pool.task_queue import Device, Ledger
+from pipelines.pool.task_queue import Device, TaskQueue
 
-__all__ = ["Actor", "Call", "Run"]
+__all__ = ["Actor", "PendingCall", "Run"]
 
 
 @dataclass(eq=False)
-class Call:
+class PendingCall:
     """One call of `run_tasks`."""
 
-    ledger: Ledger
+    ledger: TaskQueue
     worker: str
     setup: Any
     """Reference to the pickled setup."""
@@ -64,7 +64,7 @@ class Actor:
     """What it said."""
     runs: list[Run] = field(default_factory=list)
     """In the order in which it works on them."""
-    call: Call | None = None
+    call: PendingCall | None = None
     """The one it is prepared for."""
     preparing: bool = False
     parked: bool = False
@@ -93,7 +93,7 @@ class Run:
 
     turn: int
     """Its number among the actor's calls."""
-    call: Call
+    call: PendingCall
     task: Task
     actor: Actor
     stream: Any

@@ -15,11 +15,11 @@ from typing import TYPE_CHECKING, Any
 import ray
 
 from models.errors import ResourceError
-from pipelines.cluster.nodes import Machines
-from pipelines.cluster.object_refs import Parcels
-from pipelines.cluster.pending_calls import Call
-from pipelines.cluster.scheduler import Driver
-from pipelines.pool.task_queue import Ledger
+from pipelines.cluster.nodes import Nodes
+from pipelines.cluster.object_refs import ObjectRefs
+from pipelines.cluster.pending_calls import PendingCall
+from pipelines.cluster.scheduler import Scheduler
+from pipelines.pool.task_queue import TaskQueue
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -27,10 +27,10 @@ if TYPE_CHECKING:
     from pipelines.cluster.ray_session import Session
     from pipelines.pool.interface import Outcome, Task
 
-__all__ = ["Cluster"]
+__all__ = ["RayPool"]
 
 
-class Cluster:
+class RayPool:
     """A `work.Map` over the actors of a Ray cluster, until `close`."""
 
     def __init__(
@@ -48,11 +48,11 @@ class Cluster:
         workers: at most so many. gpus_per_worker: share of a GPU, where there are any. cpus_per_worker: None: what there is,
         shared out. device: "cpu" leaves GPUs alone. environment: variables of the workers.
         """
-        machines = Machines(most=workers or 1 << 20, gpus=gpus_per_worker, cpus=cpus_per_worker, device=device, environment=dict(environment or {}))
-        self._parcels = Parcels()
-        self._driver = Driver(machines, self._parcels, says_host=not session.private)
+        machines = Nodes(most=workers or 1 << 20, gpus=gpus_per_worker, cpus=cpus_per_worker, device=device, environment=dict(environment or {}))
+        self._parcels = ObjectRefs()
+        self._driver = Scheduler(machines, self._parcels, says_host=not session.private)
 
-    def __enter__(self) -> Cluster:
+    def __enter__(self) -> RayPool:
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -76,7 +76,7 @@ class Cluster:
         if not tasks:
             return
         files = {name: self._parcels.file(name, path) for name, path in setup.files().items()} if hasattr(setup, "files") else {}
-        call = Call(Ledger(tasks), worker, ray.put(pickle.dumps(setup)), files, feed, admit, stop or threading.Event())
+        call = PendingCall(TaskQueue(tasks), worker, ray.put(pickle.dumps(setup)), files, feed, admit, stop or threading.Event())
         self._driver.take(call)
         try:
             while True:

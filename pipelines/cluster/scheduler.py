@@ -1,4 +1,4 @@
-"""`Driver`: the one thread that keeps the actors of a cluster busy for all callers of `ray_pool.Cluster`.
+"""`Scheduler`: the one thread that keeps the actors of a cluster busy for all callers of `ray_pool.Cluster`.
 
 It looks which machines there are, keeps an actor on every share of them, hands each two tasks, so that the input of the second is
 there when the first is done, and takes what comes. An actor that dies, hangs or loses its node is replaced and its tasks
@@ -20,18 +20,18 @@ from ray.exceptions import RayActorError, RayError, RayTaskError
 from models.errors import NoMemoryError, ResourceError, VsrError
 from pipelines.cluster.input_feeder import Feeder
 from pipelines.cluster.nodes import end, lost, why_gone
-from pipelines.cluster.pending_calls import Call, Run
+from pipelines.cluster.pending_calls import PendingCall, Run
 from pipelines.cluster.silence_watch import SilenceWatch
-from pipelines.pool.interface import Done, Hello, Item, Lost, Outcome, Refused, Task, exhausted
+from pipelines.pool.interface import Done, Outcome, Task, WorkerLost, WorkerReady, WorkerRejected, WorkItem, exhausted
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from pipelines.cluster.nodes import Machines
-    from pipelines.cluster.object_refs import Parcels
+    from pipelines.cluster.nodes import Nodes
+    from pipelines.cluster.object_refs import ObjectRefs
     from pipelines.cluster.pending_calls import Actor
 
-__all__ = ["Driver"]
+__all__ = ["Scheduler"]
 
 
 _SLOTS = 2
@@ -43,14 +43,14 @@ _AT_ONCE_SECONDS = 0.002
 """What comes sooner was there already, and more may be."""
 
 
-class Driver:
+class Scheduler:
     """Serves calls, first come first served, until `close`; their events go where the calls say."""
 
-    def __init__(self, machines: Machines, parcels: Parcels, *, says_host: bool) -> None:
+    def __init__(self, machines: Nodes, parcels: ObjectRefs, *, says_host: bool) -> None:
         """says_host: name the machine in errors that workers raise."""
         self._machines, self._parcels, self._says_host = machines, parcels, says_host
-        self._calls: list[Call] = []
-        self._inbox: queue.SimpleQueue[Call] = queue.SimpleQueue()
+        self._calls: list[PendingCall] = []
+        self._inbox: queue.SimpleQueue[PendingCall] = queue.SimpleQueue()
         self._answers: dict[Any, Callable[[], None]] = {}
         """Answer that is waited for -> what is done when it is there."""
         self._feeder = Feeder(parcels, self._answers, self._answer, self._end_call)
@@ -67,7 +67,7 @@ class Driver:
         self._thread = threading.Thread(target=self._serve, name="cluster", daemon=True)
         self._thread.start()
 
-    def take(self, call: Call) -> None:
+    def take(self, call: PendingCall) -> None:
         """Serve a call: events come through its `out`, None or an error at the end, until it is abandoned."""
         self._inbox.put(call)
 
@@ -119,7 +119,7 @@ class Driver:
                 if not call.running:
                     self._end_call(call, None)
 
-    def _end_call(self, call: Call, last: BaseException | None) -> None:
+    def _end_call(self, call: PendingCall, last: BaseException | None) -> None:
         if call not in self._calls:
             return
         self._calls.remove(call)
@@ -183,14 +183,14 @@ class Driver:
             return
         reason = self._machines.greet(actor, facts)
         if actor.parked:
-            self._tell_all(Refused(actor.number, reason, actor.host))
+            self._tell_all(WorkerRejected(actor.number, reason, actor.host))
         elif reason:
             self._leave(actor.node, reason)
 
     def _leave(self, node: str, reason: str) -> None:
         """Have no actors on a machine."""
         for actor in [a for a in self._machines.actors if a.node == node]:
-            self._tell_all(Refused(actor.number, reason, actor.host))
+            self._tell_all(WorkerRejected(actor.number, reason, actor.host))
             self._dismiss(actor)
 
     def _tell_all(self, event: Outcome) -> None:
@@ -238,7 +238,7 @@ class Driver:
             return
         self._machines.dismiss(actor)
         for run in [r for r in actor.begun if r.call in self._calls]:
-            run.call.out.put(Lost(actor.number, run.task.key, reason, actor.host))
+            run.call.out.put(WorkerLost(actor.number, run.task.key, reason, actor.host))
         for run in actor.runs[::-1]:
             self._put_back(run)
 
@@ -278,12 +278,12 @@ class Driver:
         for run in waiting[: max(0, idle - moving)]:
             self._withdraw(run)
 
-    def _prepare(self, actor: Actor, call: Call) -> None:
+    def _prepare(self, actor: Actor, call: PendingCall) -> None:
         actor.preparing, actor.call = True, call
         ref = actor.handle.prepare.remote(next(actor.turns), call.worker, call.setup, call.files)
         self._answers[ref] = partial(self._on_prepared, actor, call, ref)
 
-    def _on_prepared(self, actor: Actor, call: Call, ref: Any) -> None:
+    def _on_prepared(self, actor: Actor, call: PendingCall, ref: Any) -> None:
         answer = self._answer(actor, ref)
         if answer is None:
             return
@@ -304,12 +304,12 @@ class Driver:
             return
         if reason:
             call.refused[actor.number] = f"{actor.host}: {reason}"
-            call.out.put(Refused(actor.number, f"{actor.host}: {reason}", actor.host))
+            call.out.put(WorkerRejected(actor.number, f"{actor.host}: {reason}", actor.host))
         elif actor.number not in call.greeted:
             call.greeted.add(actor.number)
-            call.out.put(Hello(actor.number, (actor.facts or {}).get("pid", 0), value, actor.host))
+            call.out.put(WorkerReady(actor.number, (actor.facts or {}).get("pid", 0), value, actor.host))
 
-    def _on_error(self, actor: Actor, call: Call, error: Exception, failed: Run | None = None) -> None:
+    def _on_error(self, actor: Actor, call: PendingCall, error: Exception, failed: Run | None = None) -> None:
         """A worker said that it can't go on."""
         if isinstance(error, ResourceError):
             self._lose(actor, type(error)(f"{error} on {actor.host}"), failed)
@@ -318,7 +318,7 @@ class Driver:
         else:
             self._end_call(call, error)
 
-    def _submit(self, actor: Actor, call: Call, task: Task) -> None:
+    def _submit(self, actor: Actor, call: PendingCall, task: Task) -> None:
         try:
             parts, size, pieces, feed = self._parcels.first(call, task)
         except Exception as error:  # noqa: BLE001 - the caller's own
@@ -360,7 +360,7 @@ class Driver:
             self._on_error(actor, call, value, run)
             return
         if kind != "done":
-            call.out.put(Item(actor.number, run.task.key, value, actor.host))
+            call.out.put(WorkItem(actor.number, run.task.key, value, actor.host))
         if kind == "free":
             run.free = True
             self._listen_to(actor)

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 
 from models.errors import UsageError
-from pipelines.datasets.gpu_loader import Crop
+from pipelines.datasets.gpu_loader import SampleCrop
 from pipelines.frames import color_conversion
 from pipelines.frames.sample_values import oriented
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from models.network import Planes
     from pipelines.datasets.gpu_loader import ResidentPairs
     from pipelines.datasets.shards import Shards
-    from pipelines.frames.sample_values import Codes
+    from pipelines.frames.sample_values import SampleValues
 
 __all__ = ["Batch", "BatchSettings", "Loader"]
 
@@ -148,7 +148,7 @@ class Loader:
             means.append(float(levels[part].mean()))
         return chosen, torch.tensor(means)[self._own_levels]
 
-    def _drawn(self, step: int) -> tuple[list[Crop], int, Tensor | None]:
+    def _drawn(self, step: int) -> tuple[list[SampleCrop], int, Tensor | None]:
         """What this process's part of a batch takes of which pairs, how the whole is turned, and the levels of its parts."""
         settings, shards = self._settings, self._shards
         rng = np.random.Generator(np.random.Philox(key=[self._seed, step]))
@@ -162,10 +162,10 @@ class Loader:
             top, left = (int(rng.integers((extent - side) // 2 + 1)) * 2 for extent in record["low_size"])
             start = int(rng.integers(record["frames"] - settings.frames + 1))
             flipped = flip and settings.orientations > 1
-            crops.append(Crop(index, top, left, start, flipped, backwards and settings.reverse and settings.frames > 1))
+            crops.append(SampleCrop(index, top, left, start, flipped, backwards and settings.reverse and settings.frames > 1))
         return crops[self._own], turn, levels
 
-    def _cut(self, crop: Crop) -> tuple[Codes, Codes]:
+    def _cut(self, crop: SampleCrop) -> tuple[SampleValues, SampleValues]:
         """A crop of a pair, in time as well, as views."""
         settings, scale = self._settings, self._shards.scale
         pair, side = self._shards[crop.pair], settings.truth_px // scale
@@ -222,12 +222,12 @@ class Loader:
             thread.join()
 
 
-def _turned(codes: Codes, flip: bool, backwards: bool) -> Codes:
+def _turned(codes: SampleValues, flip: bool, backwards: bool) -> SampleValues:
     time, down = slice(None, None, -1 if backwards else 1), slice(None, None, -1 if flip else 1)
     return type(codes)(codes.luma[time, down], codes.chroma[time, :, down], codes.bits)
 
 
-def _stack(clips: list[Codes], bits: int) -> Planes:
+def _stack(clips: list[SampleValues], bits: int) -> Planes:
     """Clips -> float planes with B·T in front. bits: of the data set's deepest; 8-bit codes are shifted to ten, which is exact."""
     dtype = np.uint8 if bits == 8 else np.uint16
     frames, height, width = clips[0].luma.shape

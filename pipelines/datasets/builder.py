@@ -26,7 +26,7 @@ from models.errors import MediaError, OutputError, UsageError
 from pipelines.datasets.crop_selection import Seen
 from pipelines.datasets.degradation import described
 from pipelines.datasets.events import DatasetDone, Progress, UnitLeftOut
-from pipelines.datasets.pair_maker import PairSetup, Task, make_pair
+from pipelines.datasets.pair_maker import PairOrder, PairSetup, make_pair
 from pipelines.datasets.shards import FORMAT, Pair, Shards, ShardWriter, is_whole
 from pipelines.datasets.validation_split import held_pictures
 from pipelines.frames.images import sheet, to_pixels, write_png
@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     from models.catalog.card import Card
     from models.network import Network
     from pipelines.datasets.settings import DatasetSettings
-    from pipelines.pool.interface import Map
+    from pipelines.pool.interface import WorkerPool
 
 __all__ = ["make_dataset"]
 
@@ -54,7 +54,7 @@ _GROUP = 4
 """Pairs that a worker of a cluster makes at a time."""
 _GROUPS = 128
 """So many groups are handed out before the first must be done: they are held here."""
-_Make: TypeAlias = "Callable[[Iterator[Task]], Iterator[tuple[Pair, str]]]"
+_Make: TypeAlias = "Callable[[Iterator[PairOrder]], Iterator[tuple[Pair, str]]]"
 
 
 @dataclass(frozen=True)
@@ -122,9 +122,9 @@ def _pair_makers(scale: int, teacher: Card | None, workers: int | None, cluster:
 
     session, most, cpus = open_session(cluster, workers=workers, cpus_per_worker=None, usual=_SIDE_BY_SIDE, devices=0, environment={})
     with session:
-        from pipelines.cluster.ray_pool import Cluster  # Ray is loaded now, as the session wants it
+        from pipelines.cluster.ray_pool import RayPool  # Ray is loaded now, as the session wants it
 
-        with Cluster(session, workers=most if session.private else None, cpus_per_worker=cpus or 1, device="cpu") as crew:
+        with RayPool(session, workers=most if session.private else None, cpus_per_worker=cpus or 1, device="cpu") as crew:
             yield lambda tasks: _made_by(crew, tasks, PairSetup(scale, teacher))
 
 
@@ -211,7 +211,7 @@ def asdict_of(seen: Seen) -> dict[str, int]:
     return {"flat": seen.flat, "blurred": seen.blurred, "duplicate": seen.duplicate}
 
 
-def _made(tasks: Iterator[Task], scale: int, teacher: Network | None, workers: int) -> Iterator[tuple[Pair, str]]:
+def _made(tasks: Iterator[PairOrder], scale: int, teacher: Network | None, workers: int) -> Iterator[tuple[Pair, str]]:
     """Pairs in the order of their tasks, a few being made ahead."""
     waiting: deque[tuple[Future[Pair], str]] = deque()
     with ThreadPoolExecutor(max(1, workers)) as pool:
@@ -229,7 +229,7 @@ def _made(tasks: Iterator[Task], scale: int, teacher: Network | None, workers: i
                 future.cancel()
 
 
-def _made_by(crew: Map, tasks: Iterator[Task], setup: PairSetup) -> Iterator[tuple[Pair, str]]:
+def _made_by(crew: WorkerPool, tasks: Iterator[PairOrder], setup: PairSetup) -> Iterator[tuple[Pair, str]]:
     """The same by workers of a cluster, some hundred at a time."""
     while some := list(itertools.islice(tasks, _GROUPS * _GROUP)):
         groups = [some[i : i + _GROUP] for i in range(0, len(some), _GROUP)]
@@ -237,16 +237,16 @@ def _made_by(crew: Map, tasks: Iterator[Task], setup: PairSetup) -> Iterator[tup
         orders = [interface.Task(number, f"pairs {group[0].key} to {group[-1].key}", None) for number, group in enumerate(groups)]
         by_number = dict(enumerate(groups))
         for event in crew.run_tasks(orders, worker="pipelines.datasets.pair_maker:PairMaker", setup=setup, feed=partial(_group_of, by_number)):
-            if isinstance(event, interface.Lost):
+            if isinstance(event, interface.WorkerLost):
                 made[event.key].clear()
-            elif isinstance(event, interface.Item):
+            elif isinstance(event, interface.WorkItem):
                 made[event.key].append(event.value)
         for number, group in enumerate(groups):
             for pair, task in zip(made[number], group, strict=True):
                 yield pair, task.split
 
 
-def _group_of(groups: dict[int, list[Task]], _: int, order: interface.Task) -> list[Task]:
+def _group_of(groups: dict[int, list[PairOrder]], _: int, order: interface.Task) -> list[PairOrder]:
     return groups[order.key]
 
 

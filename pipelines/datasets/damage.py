@@ -17,7 +17,7 @@ import torch
 from torch.nn import functional as F
 
 if TYPE_CHECKING:
-    from pipelines.frames.sample_values import Codes
+    from pipelines.frames.sample_values import SampleValues
 
 __all__ = ["Damage", "level_of_damage", "measure_damage"]
 
@@ -42,7 +42,7 @@ class Damage:
     """Mean squared difference of the clean clip's neighbouring pixels, along both axes."""
 
 
-def measure_damage(degraded: Codes, clean: Codes) -> Damage:
+def measure_damage(degraded: SampleValues, clean: SampleValues) -> Damage:
     """Compare two clips of one size and depth."""
     unit = 1 << (clean.bits - 8)
     x, y = (torch.from_numpy(c.luma.astype(np.float32)) / unit for c in (degraded, clean))

@@ -19,7 +19,7 @@ from torch.nn import functional as F
 from models.errors import UsageError
 from models.layers.resampling import resample
 from pipelines.datasets.recompression import CODECS, Coding, recode
-from pipelines.frames.sample_values import LEFT, Codes, from_values, to_values
+from pipelines.frames.sample_values import LEFT, SampleValues, from_values, to_values
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from models.network import Planes
 
-__all__ = ["Degradation", "DegradeSettings", "Stage", "degrade", "described", "draw", "read_case", "read_record"]
+__all__ = ["Degradation", "DegradationStep", "DegradeSettings", "degrade", "described", "draw", "read_case", "read_record"]
 
 
 KERNELS = ("bicubic", "lanczos", "area")
@@ -131,7 +131,7 @@ def described(settings: DegradeSettings) -> dict[str, Any]:
 
 
 @dataclass(frozen=True)
-class Stage:
+class DegradationStep:
     """Blur, resize and what follows, in the order of this module; what is 0 or empty is left out."""
 
     kernel: str = "bicubic"
@@ -162,19 +162,19 @@ class Stage:
 class Degradation:
     """The whole way from truth to input, as recorded with the pair."""
 
-    stages: tuple[Stage, ...] = (Stage(),)
+    stages: tuple[DegradationStep, ...] = (DegradationStep(),)
     seed: int = 0
     """Of the noise."""
 
     @property
     def clean(self) -> bool:
         """Only scaled down."""
-        return self.stages == (Stage(kernel=self.stages[0].kernel),)
+        return self.stages == (DegradationStep(kernel=self.stages[0].kernel),)
 
     @property
     def undamaged(self) -> Degradation:
         """The same way with the scaling down alone."""
-        return Degradation((Stage(kernel=self.stages[-1].kernel),))
+        return Degradation((DegradationStep(kernel=self.stages[-1].kernel),))
 
     @property
     def coded(self) -> bool:
@@ -183,14 +183,14 @@ class Degradation:
 
     def record(self) -> dict[str, Any]:
         """As plain values, for the pair's JSON; values that are at their default are left out."""
-        plain = Stage()
+        plain = DegradationStep()
         stages = [{k: v for k, v in asdict(s).items() if k == "kernel" or v != getattr(plain, k)} for s in self.stages]
         return {"stages": stages, "seed": self.seed}
 
 
 def read_record(record: Mapping[str, Any]) -> Degradation:
     """The reverse of `Degradation.record`."""
-    return Degradation(tuple(Stage(**s) for s in record["stages"]), int(record["seed"]))
+    return Degradation(tuple(DegradationStep(**s) for s in record["stages"]), int(record["seed"]))
 
 
 def read_case(text: str) -> Degradation:
@@ -203,10 +203,10 @@ def read_case(text: str) -> Degradation:
         return Degradation()
     codec, dash, quality = text.partition("-")
     if codec in {"noise", "blur"} and _is_amount(quality):
-        return Degradation((Stage(noise_codes=float(quality)) if codec == "noise" else Stage(blur_sigma_px=float(quality)),))
+        return Degradation((DegradationStep(noise_codes=float(quality)) if codec == "noise" else DegradationStep(blur_sigma_px=float(quality)),))
     if codec not in CODECS or not dash or not quality.isdecimal() or int(quality) > CODECS[codec].highest:
         raise UsageError(f"case {text!r}: expected clean, CODEC-QUALITY such as h264-23, hevc-28, mpeg2-5, noise-10 or blur-1.5")
-    return Degradation((Stage(codec=codec, quality=int(quality)),))
+    return Degradation((DegradationStep(codec=codec, quality=int(quality)),))
 
 
 def _is_amount(text: str) -> bool:
@@ -219,11 +219,11 @@ def draw(settings: DegradeSettings, rng: np.random.Generator, source: Coding | N
     seed = int(rng.integers(1 << 31))
     kernel = str(rng.choice(settings.kernels))
     if rng.random() < settings.clean:
-        return Degradation((Stage(kernel=kernel),), seed)
+        return Degradation((DegradationStep(kernel=kernel),), seed)
     last = _draw_stage(settings, rng, kernel, source)
     more = _Extras(settings, np.random.default_rng([seed, 1]))  # of its own randomness, so that settings without them draw what they did
     last = more.added(last)
-    if last == Stage(kernel=kernel):
+    if last == DegradationStep(kernel=kernel):
         last = more.added(_draw_stage(_certain_codec(settings), rng, kernel, source))
     again = more.generation(last, lambda: _draw_coding(_certain_codec(settings), rng, source))
     if rng.random() >= settings.two_stage:
@@ -238,7 +238,7 @@ class _Extras:
     def __init__(self, settings: DegradeSettings, rng: np.random.Generator) -> None:
         self._settings, self._rng = settings, rng
 
-    def added(self, stage: Stage) -> Stage:
+    def added(self, stage: DegradationStep) -> DegradationStep:
         """A last stage with halos, camera noise, grain, banding, siting and the way of its coding."""
         s = self._settings
         stage = replace(
@@ -251,7 +251,7 @@ class _Extras:
         )
         return self.coded(stage)
 
-    def coded(self, stage: Stage) -> Stage:
+    def coded(self, stage: DegradationStep) -> DegradationStep:
         """A stage with a preset, and maybe a bit rate, for its codec."""
         drawn, rate, preset = self._rng.random(), self._rng.random(), self._rng.random()
         if not stage.codec:
@@ -263,12 +263,12 @@ class _Extras:
             stage = replace(stage, bits_per_pixel=round(least * (most / least) ** rate, 4))
         return stage
 
-    def generation(self, last: Stage, coding: Callable[[], Coding | None]) -> tuple[Stage, ...]:
+    def generation(self, last: DegradationStep, coding: Callable[[], Coding | None]) -> tuple[DegradationStep, ...]:
         """The second coding of a coded clip, where there is one."""
         if not last.codec or self._rng.random() >= self._settings.generations:
             return ()
         drawn = coding()
-        return (self.coded(Stage(kernel=last.kernel, codec=drawn.codec, quality=drawn.quality)),) if drawn else ()
+        return (self.coded(DegradationStep(kernel=last.kernel, codec=drawn.codec, quality=drawn.quality)),) if drawn else ()
 
     def _maybe(self, probability: float, span: tuple[float, ...]) -> float:
         drawn, value = self._rng.random(), float(self._rng.uniform(span[0], span[1]))
@@ -279,13 +279,13 @@ def _certain_codec(settings: DegradeSettings) -> DegradeSettings:
     return replace(settings, codec=1.0)
 
 
-def _draw_stage(settings: DegradeSettings, rng: np.random.Generator, kernel: str, source: Coding | None, shrink: float = 0.0) -> Stage:
+def _draw_stage(settings: DegradeSettings, rng: np.random.Generator, kernel: str, source: Coding | None, shrink: float = 0.0) -> DegradationStep:
     def maybe(probability: float, span: tuple[float, ...]) -> float:
         drawn, value = rng.random(), float(rng.uniform(span[0], span[1]))  # both every time, so that one setting does not shift the others
         return round(value, 4) if drawn < probability else 0.0
 
     coding = _draw_coding(settings, rng, source)
-    return Stage(
+    return DegradationStep(
         kernel=kernel,
         shrink=round(shrink, 4),
         blur_sigma_px=maybe(settings.blur, settings.blur_sigma_px),
@@ -307,7 +307,7 @@ def _draw_coding(settings: DegradeSettings, rng: np.random.Generator, source: Co
     return Coding(codec, CODECS[codec].quality_of_crf(crf)) if drawn < settings.codec else None
 
 
-def degrade(truth: Codes, degradation: Degradation, *, scale: int) -> Codes:
+def degrade(truth: SampleValues, degradation: Degradation, *, scale: int) -> SampleValues:
     """(T,H,W) codes -> (T,H/scale,W/scale) codes of the same depth. H and W must divide by twice the scale."""
     height, width = truth.luma.shape[1:]
     if height % (2 * scale) or width % (2 * scale):
@@ -323,7 +323,7 @@ def degrade(truth: Codes, degradation: Degradation, *, scale: int) -> Codes:
     return codes
 
 
-def _apply(codes: Codes, stage: Stage, size: tuple[int, int], generator: torch.Generator) -> Codes:
+def _apply(codes: SampleValues, stage: DegradationStep, size: tuple[int, int], generator: torch.Generator) -> SampleValues:
     luma, chroma = to_values(codes)
     if stage.blur_sigma_px:
         luma, chroma = _filter(luma, _gaussian(stage.blur_sigma_px)), _filter(chroma, _gaussian(stage.blur_sigma_px / 2))

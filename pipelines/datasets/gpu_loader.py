@@ -21,9 +21,9 @@ if TYPE_CHECKING:
 
     from models.network import Planes
     from pipelines.datasets.shards import Pair, Shards
-    from pipelines.frames.sample_values import Codes
+    from pipelines.frames.sample_values import SampleValues
 
-__all__ = ["Crop", "ResidentPairs"]
+__all__ = ["ResidentPairs", "SampleCrop"]
 
 
 _SHARE = 0.5
@@ -31,7 +31,7 @@ _SHARE = 0.5
 
 
 @dataclass(frozen=True)
-class Crop:
+class SampleCrop:
     """What a batch takes of a pair; places are of the low-resolution clip."""
 
     pair: int
@@ -54,7 +54,7 @@ class _Clips:
     bits: int
 
     def cut(self, crops: Tensor, frames: int, side: int, factor: int) -> Planes:
-        """Values, T running fastest. crops: (6,B) of the fields of `Crop`. side: of the crop, here. factor: how much larger this side is."""
+        """Values, T running fastest. crops: (6,B) of the fields of `SampleCrop`. side: of the crop, here. factor: how much larger this side is."""
         pair, top, left, start, flipped, backwards = crops
         time = torch.arange(frames, device=pair.device)
         time = start[:, None] + torch.where(backwards[:, None] > 0, frames - 1 - time, time)
@@ -94,7 +94,7 @@ class ResidentPairs:
         kept = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)  # by this process, of what it no longer uses
         return alike(shards) and size_bytes(shards) <= _SHARE * (free + kept)
 
-    def cut(self, crops: Sequence[Crop], frames: int, truth_px: int) -> tuple[Planes, Planes]:
+    def cut(self, crops: Sequence[SampleCrop], frames: int, truth_px: int) -> tuple[Planes, Planes]:
         """(low, truth) of a batch, as `loader.Batch` has them."""
         fields = np.array([[c.pair, c.top, c.left, c.start, c.flipped, c.backwards] for c in crops], np.int64).T
         there = torch.from_numpy(np.ascontiguousarray(fields)).to(self._device, non_blocking=True)
@@ -113,7 +113,7 @@ def size_bytes(shards: Shards) -> int:
     return sum((int(np.prod(r["low_size"])) + int(np.prod(r["truth_size"]))) * r["frames"] * 3 // 2 * sample for r in records)
 
 
-def _gathered(shards: Shards, side: Callable[[Pair], Codes], bits: int, device: torch.device) -> _Clips:
+def _gathered(shards: Shards, side: Callable[[Pair], SampleValues], bits: int, device: torch.device) -> _Clips:
     """8-bit codes beside deeper ones are shifted, which is exact."""
     first = side(shards[0])
     dtype = torch.uint8 if bits == 8 else torch.int16

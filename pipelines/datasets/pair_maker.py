@@ -18,7 +18,7 @@ from pipelines.datasets.damage import level_of_damage, measure_damage
 from pipelines.datasets.degradation import Degradation, degrade
 from pipelines.datasets.shards import Pair
 from pipelines.frames.reference_upscaler import upscale
-from pipelines.frames.sample_values import Codes, from_values, oriented, rgb_to_planes, to_values
+from pipelines.frames.sample_values import SampleValues, from_values, oriented, rgb_to_planes, to_values
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from models.catalog.card import Card
     from models.network import Network, Planes
 
-__all__ = ["Motion", "MotionSettings", "PairMaker", "PairSetup", "Task", "clip_of_picture", "draw_motion", "make_pair"]
+__all__ = ["Motion", "MotionSettings", "PairMaker", "PairOrder", "PairSetup", "clip_of_picture", "draw_motion", "make_pair"]
 
 
 @dataclass(frozen=True)
@@ -62,12 +62,12 @@ def draw_motion(settings: MotionSettings, rng: np.random.Generator) -> Motion:
 
 
 @dataclass(frozen=True, eq=False)
-class Task:
+class PairOrder:
     """All that one pair is made of; independent of every other, so that pairs can be made side by side."""
 
     key: str
     split: str
-    source: Codes | Tensor
+    source: SampleValues | Tensor
     """A clip, its last frames being the ones that count; or a picture, (1,3,H,W) R'G'B'."""
     side_px: int
     """Of the truth; of the low-resolution clip where a teacher makes the truth."""
@@ -86,7 +86,7 @@ class Task:
     """Measure the damage and the restoration level of the pair."""
 
 
-def make_pair(task: Task, scale: int, teacher: Network | None = None) -> Pair:
+def make_pair(task: PairOrder, scale: int, teacher: Network | None = None) -> Pair:
     """Make the pair of a task. teacher: makes the truth, `scale` times the size of the source."""
     clip = _clip(task)
     if teacher is not None:
@@ -103,7 +103,7 @@ def make_pair(task: Task, scale: int, teacher: Network | None = None) -> Pair:
     return Pair(task.key, low.frames(kept), truth.frames(kept), record)
 
 
-def _clip(task: Task) -> Codes:
+def _clip(task: PairOrder) -> SampleValues:
     if isinstance(task.source, torch.Tensor):
         length = task.frames + (task.context_frames if task.degradation.coded else 0)
         return from_values(clip_of_picture(task, length), 8)
@@ -123,7 +123,7 @@ def _shrunk(planes: Planes, side: int) -> Planes:
     return resample(luma, side, side, "bicubic"), resample(chroma, side // 2, side // 2, "bicubic", offset=(0.0, -0.25))
 
 
-def clip_of_picture(task: Task, length: int) -> Planes:
+def clip_of_picture(task: PairOrder, length: int) -> Planes:
     """The picture of a task, moved: luma (T,1,H,W), chroma (T,2,H/2,W/2). Turned before chroma is subsampled, so all turns are exact."""
     assert isinstance(task.source, torch.Tensor)
     source = task.source
@@ -181,7 +181,7 @@ class PairMaker:
         self._teacher = load_network(setup.teacher).module if setup.teacher is not None else None
         self.facts = {"torch": str(torch.__version__)}
 
-    def run(self, task: None, pieces: Iterator[Task]) -> Iterator[Pair]:
+    def run(self, task: None, pieces: Iterator[PairOrder]) -> Iterator[Pair]:
         """One pair a piece."""
         del task
         for piece in pieces:

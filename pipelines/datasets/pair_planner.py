@@ -1,4 +1,4 @@
-"""`Scout`: looks through the files of a unit and yields the `Task`s its pairs are made of, in order."""
+"""`Scout`: looks through the files of a unit and yields the `PairOrder`s its pairs are made of, in order."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from models.errors import MediaError, UsageError
 from models.layers.resampling import resample
 from pipelines.datasets.crop_selection import Chosen, Seen, choose_crops, round_trip_db
 from pipelines.datasets.degradation import draw
-from pipelines.datasets.pair_maker import Motion, Task, draw_motion
+from pipelines.datasets.pair_maker import Motion, PairOrder, draw_motion
 from pipelines.datasets.recompression import Coding, coding_of
 from pipelines.datasets.validation_split import hold_out
-from pipelines.frames.sample_values import Codes
+from pipelines.frames.sample_values import SampleValues
 from pipelines.frames.shot_detection import shots
 from pipelines.frames.video_reader import Footage
 from pipelines.probe.probe import probe
@@ -62,7 +62,7 @@ class Scout:
         self._count = 0
         self._every = settings.every_frames
 
-    def tasks(self) -> Iterator[Task]:
+    def tasks(self) -> Iterator[PairOrder]:
         """Tasks in order; raises MediaError where the file of a video can't be read. Pictures that can't are left out."""
         infos = []
         for path in self._files:
@@ -82,7 +82,7 @@ class Scout:
         name = info.path.replace("\\", "/").rpartition("/")[2]
         self.described.append({"name": name, "sha256": info.fingerprint, "size": [info.width, info.height], "codec": info.codec, **more})
 
-    def _picture_tasks(self, pictures: list[Footage]) -> Iterator[Task]:
+    def _picture_tasks(self, pictures: list[Footage]) -> Iterator[PairOrder]:
         for footage in pictures:
             frame = next(footage.frames(1), None)
             self.done += 1
@@ -111,7 +111,7 @@ class Scout:
         piece = rgb[..., first[0] : first[0] + round(height * shrink), first[1] : first[1] + round(width * shrink)]
         return piece.clone(), [top, left]
 
-    def _video_tasks(self, footage: Footage) -> Iterator[Task]:
+    def _video_tasks(self, footage: Footage) -> Iterator[PairOrder]:
         if footage.info.interlaced:
             raise MediaError(f"{footage.info.path}: is interlaced; its fields would be learned as detail: deinterlace it first")
         settings = self._settings
@@ -123,7 +123,7 @@ class Scout:
         coding = coding_of(footage.info) if settings.degrade.crf == "like-source" else None
         held = [[s.start, s.stop] for s in stretches if s.split == "validation"]
         self._describe(footage, shots=len(found), frames=self.total, held=held)
-        window: deque[Codes] = deque(maxlen=settings.frames + settings.context_frames)
+        window: deque[SampleValues] = deque(maxlen=settings.frames + settings.context_frames)
         upcoming = deque(stretches)
         crisp = 0
         for number, frame in enumerate(footage.frames()):
@@ -155,14 +155,14 @@ class Scout:
         lap = looked % settings.passes
         return lap if between == 0 and (lap == 0 or stretch.split == "train") else None
 
-    def _tasks_of_frame(self, footage: Footage, window: deque[Codes], split: str, shrink: float, coding: Coding | None) -> Iterator[Task]:
+    def _tasks_of_frame(self, footage: Footage, window: deque[SampleValues], split: str, shrink: float, coding: Coding | None) -> Iterator[PairOrder]:
         luma = window[-1].luma[0]
         height, width = luma.shape  # even
         side = min(_even(self._side * shrink), height, width)
         for place in self._choose(luma, footage.bits, shrink):
             top, left = min(_even(place.top * shrink), height - side), min(_even(place.left * shrink), width - side)
             pieces = [c.crop(top, left, side, side) for c in window]
-            clip = Codes(np.concatenate([p.luma for p in pieces]), np.concatenate([p.chroma for p in pieces]), footage.bits)
+            clip = SampleValues(np.concatenate([p.luma for p in pieces]), np.concatenate([p.chroma for p in pieces]), footage.bits)
             record = {
                 "source": footage.info.fingerprint[:16],
                 "frame": self.done - 1,
@@ -210,7 +210,9 @@ class Scout:
             x = resample(x, x.shape[0] // 2 // 2 * 2, x.shape[1] // 2 // 2 * 2, "bicubic")
         return factor
 
-    def _task(self, source: Codes | torch.Tensor, split: str, shrink: float, motion: Motion, record: dict[str, Any], coding: Coding | None) -> Task:
+    def _task(
+        self, source: SampleValues | torch.Tensor, split: str, shrink: float, motion: Motion, record: dict[str, Any], coding: Coding | None
+    ) -> PairOrder:
         settings = self._settings
         turn = int(self._rng.choice(_TURNS)) if settings.turn else 0
         if settings.degrade.crf == "like-source" and coding is None:
@@ -219,4 +221,4 @@ class Scout:
         self._count += 1
         key = f"{self._prefix}{self._count:06d}"
         level = settings.degrade.levels
-        return Task(key, split, source, self._side, shrink, turn, motion, settings.frames, settings.context_frames, degradation, record, level)
+        return PairOrder(key, split, source, self._side, shrink, turn, motion, settings.frames, settings.context_frames, degradation, record, level)

@@ -17,7 +17,7 @@ import numpy as np
 from av.sidedata.sidedata import Type as SideData
 
 from models.errors import MediaError, UsageError
-from pipelines.frames.sample_values import Codes
+from pipelines.frames.sample_values import SampleValues
 from pipelines.media.demuxer import PacketReader, open_decoder
 from pipelines.media.hdr_metadata import frame_side_data
 
@@ -113,15 +113,15 @@ CODECS = {
 """Our name -> how it is used."""
 
 
-def recode(codes: Codes, coding: Coding) -> Codes:
+def recode(codes: SampleValues, coding: Coding) -> SampleValues:
     """(T,H,W) codes -> the same size, encoded and decoded; MPEG-2 and VP9 go through 8 bits.
 
     Raises MediaError where encoder or decoder fail or lose a frame.
     """
     codec = CODECS[coding.codec]
     if codes.bits > 8 and not codec.ten_bit:
-        eight = recode(Codes(_shifted(codes.luma), _shifted(codes.chroma), 8), coding)
-        return Codes(eight.luma.astype(np.uint16) << 2, eight.chroma.astype(np.uint16) << 2, codes.bits)
+        eight = recode(SampleValues(_shifted(codes.luma), _shifted(codes.chroma), 8), coding)
+        return SampleValues(eight.luma.astype(np.uint16) << 2, eight.chroma.astype(np.uint16) << 2, codes.bits)
     height, width = codes.luma.shape[1:]
     if min(height, width) < codec.least_px:
         return recode(_grown(codes, codec.least_px), coding).crop(0, 0, height, width)
@@ -132,14 +132,14 @@ def recode(codes: Codes, coding: Coding) -> Codes:
         raise MediaError(f"a clip of {size} can't be coded as {coding.codec}: {error.strerror}") from None
     if len(decoded) != len(codes.luma):
         raise MediaError(f"{coding.codec}: {len(codes.luma)} frames went in, {len(decoded)} came out")
-    return Codes(np.stack([d[0] for d in decoded]), np.stack([d[1] for d in decoded]), codes.bits)
+    return SampleValues(np.stack([d[0] for d in decoded]), np.stack([d[1] for d in decoded]), codes.bits)
 
 
-def _grown(codes: Codes, least: int) -> Codes:
+def _grown(codes: SampleValues, least: int) -> SampleValues:
     """At least `least` samples a side, by repeating the last row and column; x265 writes past its memory below 64."""
     down, across = (max(0, least - side) // 2 * 2 for side in codes.luma.shape[1:])
     luma = np.pad(codes.luma, ((0, 0), (0, down), (0, across)), mode="edge")
-    return Codes(luma, np.pad(codes.chroma, ((0, 0), (0, 0), (0, down // 2), (0, across // 2)), mode="edge"), codes.bits)
+    return SampleValues(luma, np.pad(codes.chroma, ((0, 0), (0, 0), (0, down // 2), (0, across // 2)), mode="edge"), codes.bits)
 
 
 def _shifted(codes: np.ndarray) -> np.ndarray:
@@ -147,7 +147,7 @@ def _shifted(codes: np.ndarray) -> np.ndarray:
     return np.asarray(np.minimum((codes + 2) >> 2, 255), np.uint8)
 
 
-def _encode(codes: Codes, codec: Codec, coding: Coding) -> Iterator[Packet]:
+def _encode(codes: SampleValues, codec: Codec, coding: Coding) -> Iterator[Packet]:
     height, width = codes.luma.shape[1:]
     context: VideoCodecContext = av.CodecContext.create(codec.encoder, "w")  # type: ignore[assignment]
     context.width, context.height = width, height

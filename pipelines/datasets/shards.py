@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from models.errors import MediaError, OutputError, UsageError
-from pipelines.frames.sample_values import Codes
+from pipelines.frames.sample_values import SampleValues
 from pipelines.storage.atomic_file import sync_folder
 
 if TYPE_CHECKING:
@@ -39,8 +39,8 @@ class Pair:
     """One clip as a network meets it, and as it should be."""
 
     key: str
-    low: Codes
-    truth: Codes
+    low: SampleValues
+    truth: SampleValues
     record: dict[str, Any]
     """Source, frame, crop, orientation and degradation."""
 
@@ -111,7 +111,7 @@ class ShardWriter:
         self._tar, self._pairs = None, 0
 
 
-def _packed(codes: Codes) -> bytes:
+def _packed(codes: SampleValues) -> bytes:
     dtype = np.uint8 if codes.bits == 8 else np.dtype("<u2")
     parts = [np.ascontiguousarray(p, dtype).tobytes() for luma, chroma in zip(codes.luma, codes.chroma, strict=True) for p in (luma, chroma)]
     return b"".join(parts)
@@ -250,10 +250,10 @@ def _held_out(manifests: Sequence[dict[str, Any]]) -> dict[str, list[tuple[int, 
     return {name: ranges for name, ranges in held.items() if ranges}
 
 
-def _unpacked(content: np.ndarray, size: Sequence[int], record: dict[str, Any]) -> Codes:
+def _unpacked(content: np.ndarray, size: Sequence[int], record: dict[str, Any]) -> SampleValues:
     """Views of mapped bytes."""
     height, width = size
     samples = np.asarray(content) if record["bits"] == 8 else np.asarray(content).view("<u2")
     frames = samples.reshape(record["frames"], height * width * 3 // 2)
     luma = frames[:, : height * width].reshape(-1, height, width)
-    return Codes(luma, frames[:, height * width :].reshape(-1, 2, height // 2, width // 2), record["bits"])
+    return SampleValues(luma, frames[:, height * width :].reshape(-1, 2, height // 2, width // 2), record["bits"])

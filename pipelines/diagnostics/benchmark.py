@@ -16,7 +16,7 @@ import numpy as np
 from pipelines.plan.events import Advanced, ChunkFinished, Finished
 from pipelines.planner.resources import Crew
 from pipelines.planner.video_planner import plan_video
-from pipelines.pool.interface import Item
+from pipelines.pool.interface import WorkItem
 from pipelines.run.chunk_tasks import run_spans
 from pipelines.run.job import upscale_video
 from pipelines.workers.messages import Stages
@@ -103,7 +103,7 @@ def measure_stages(planned: Planned, settings: RunSettings) -> Stages:
     for outcome in run_spans(
         planned.plan, planned.info, {c.index for c in planned.plan.chunks[1:]}, settings, "pipelines.workers.stage_timer:StageTimer", None
     ):
-        if isinstance(outcome, Item) and isinstance(outcome.value, Stages):
+        if isinstance(outcome, WorkItem) and isinstance(outcome.value, Stages):
             return outcome.value
     raise AssertionError("a worker that raised nothing measured nothing")
 

@@ -170,16 +170,16 @@ def _ray() -> Finding:
 
 def _hardware(clip: Path) -> Iterator[Finding]:
     from pipelines.planner.resources import cuda_devices
-    from pipelines.pool.interface import Item, Task
-    from pipelines.pool.process_pool import LocalWorkers
+    from pipelines.pool.interface import Task, WorkItem
+    from pipelines.pool.process_pool import ProcessPool
 
     try:
         (found,) = [
             outcome.value
-            for outcome in LocalWorkers([{}]).run_tasks(
+            for outcome in ProcessPool([{}]).run_tasks(
                 [Task(0, "what this machine has", str(clip))], worker="pipelines.workers.hardware_report:Hardware", setup=None, feed=lambda *_: []
             )
-            if isinstance(outcome, Item)
+            if isinstance(outcome, WorkItem)
         ]
     except VsrError as error:
         yield Finding("cpu", f"torch can't be used: {error}", "problem", "install torch anew, for this machine: pytorch.org/get-started")

@@ -13,7 +13,7 @@ from pipelines.media.video_info import Chunk
 from pipelines.plan.chunking import cut_spans
 from pipelines.plan.output_names import existing_folder
 from pipelines.planner.resources import Crew, crew_of
-from pipelines.pool.interface import Item
+from pipelines.pool.interface import WorkItem
 from pipelines.run.chunk_tasks import run_spans
 from pipelines.workers.messages import Stages
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from pipelines.plan.plan import Plan
     from pipelines.plan.settings import RunSettings
 
-__all__ = ["Estimate", "Place", "estimate", "estimated", "measure"]
+__all__ = ["Estimate", "TriedFrames", "estimate", "estimated", "measure"]
 
 
 _PLACES = 3
@@ -60,7 +60,7 @@ class Estimate:
 
 
 @dataclass(frozen=True)
-class Place:
+class TriedFrames:
     """A few frames of a film that were tried."""
 
     stages: Stages
@@ -73,7 +73,7 @@ def estimate(planned: Planned, settings: RunSettings) -> Estimate:
     return estimated(planned, measure(planned, settings), crew_of(settings, planned.plan))
 
 
-def measure(planned: Planned, settings: RunSettings) -> list[Place]:
+def measure(planned: Planned, settings: RunSettings) -> list[TriedFrames]:
     """Time each stage of a run alone, on frames of several places. Raises the errors of a run."""
     plan, info = planned.plan, planned.info
     chunks = _chunks(plan)
@@ -83,9 +83,9 @@ def measure(planned: Planned, settings: RunSettings) -> list[Place]:
     few = replace(plan, chunks=chunks, spans=spans)
     sizes = _sizes(info)
     return [
-        Place(outcome.value, _mean(sizes[chunks[outcome.key].start_frame : chunks[outcome.key].stop_frame]))
+        TriedFrames(outcome.value, _mean(sizes[chunks[outcome.key].start_frame : chunks[outcome.key].stop_frame]))
         for outcome in run_spans(few, info, set(), settings.alone, "pipelines.workers.stage_timer:StageSampler", None)
-        if isinstance(outcome, Item) and isinstance(outcome.value, Stages)
+        if isinstance(outcome, WorkItem) and isinstance(outcome.value, Stages)
     ]
 
 
@@ -113,7 +113,7 @@ def _mean(sizes: Sequence[int]) -> float:
     return sum(told) / len(told) if told else 0.0
 
 
-def estimated(planned: Planned, places: Sequence[Place], crew: Crew | None = None) -> Estimate:
+def estimated(planned: Planned, places: Sequence[TriedFrames], crew: Crew | None = None) -> Estimate:
     """What samples say of the whole; each place counts as much as another.
 
     Frames other than a chunk's first take as many bytes, for those of the source, as they do at the places: where a film is busier than

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from models.errors import MediaError, UsageError
-from pipelines.diagnostics.preview import Moment, make_folder, stamp
-from pipelines.frames.images import SHOWN_PX, busiest, marked, png, sheet, to_pixels
+from pipelines.diagnostics.preview import PreviewMoment, make_folder, stamp
+from pipelines.frames.images import SHOWN_PX, marked, most_detailed_crop, png, sheet, to_pixels
 from pipelines.frames.sample_values import to_values
 from pipelines.frames.video_reader import Footage
-from pipelines.media.pixel_format import Crop
+from pipelines.media.pixel_format import PixelCrop
 from pipelines.output.journal import read_job, work_folder
 from pipelines.quality.paired_reader import fit, opened, turned, upright
 from pipelines.storage.atomic_file import write_atomically
@@ -22,7 +22,7 @@ from pipelines.storage.atomic_file import write_atomically
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from pipelines.frames.sample_values import Codes
+    from pipelines.frames.sample_values import SampleValues
     from pipelines.output.journal import Job
 
 __all__ = ["Unfinished", "look"]
@@ -36,10 +36,10 @@ class Unfinished:
     folder: str
     chunks_done: int
     chunks: int
-    moments: tuple[Moment, ...]
+    moments: tuple[PreviewMoment, ...]
 
 
-def look(place: Path, source: Path | None, folder: Path | None, *, shots: int = 3) -> Iterator[Moment | Unfinished]:
+def look(place: Path, source: Path | None, folder: Path | None, *, shots: int = 3) -> Iterator[PreviewMoment | Unfinished]:
     """Show a frame of each of `shots` finished chunks, all over what there is, beside the same frame of the source (bicubic).
 
     place: the work directory, or the output it is for. source: None takes the one written down there. folder: where pictures go;
@@ -69,7 +69,7 @@ def _spread(done: Sequence[int], shots: int) -> list[int]:
     return sorted({done[round(n)] for n in np.linspace(0, len(done) - 1, min(shots, len(done)))})
 
 
-def _show(job: Job, index: int, number: int, film: Footage, folder: Path) -> Moment | None:
+def _show(job: Job, index: int, number: int, film: Footage, folder: Path) -> PreviewMoment | None:
     """The middle frame of a chunk; None where the run has finished meanwhile and taken it away."""
     try:
         chunk = opened(job.done[index])
@@ -83,7 +83,7 @@ def _show(job: Job, index: int, number: int, film: Footage, folder: Path) -> Mom
     frame = told["start_frame"] + middle // per_frame
     result = next(chunk.codes(f) for _, f in chunk.frames_at([(middle, middle + 1)]))
     width, height = upright(chunk)
-    before = fit(_as_planned(film, frame, Crop(**plan.get("crop", {}))), width, height, result.bits)
+    before = fit(_as_planned(film, frame, PixelCrop(**plan.get("crop", {}))), width, height, result.bits)
     pictures, overview = _cut(before, result, (film, chunk))
     names = ("source", "result")
     seconds = float((film.info.pts[frame] - film.info.pts[0]) * film.info.time_base)
@@ -91,10 +91,10 @@ def _show(job: Job, index: int, number: int, film: Footage, folder: Path) -> Mom
     for name, data in zip((*names, "side-by-side"), (*map(png, pictures), png(sheet([pictures]))), strict=True):
         files.append(os.fspath(folder / f"{stamp(seconds)}.{name}.png"))
         write_atomically(Path(files[-1]), data)
-    return Moment(number, seconds, tuple(map(png, pictures)), tuple(files), png(overview))
+    return PreviewMoment(number, seconds, tuple(map(png, pictures)), tuple(files), png(overview))
 
 
-def _as_planned(film: Footage, number: int, crop: Crop) -> Codes:
+def _as_planned(film: Footage, number: int, crop: PixelCrop) -> SampleValues:
     """A frame of the source as networks see it: upright, without what is cropped."""
     codes = next(turned(film, film.codes(f)) for _, f in film.frames_at([(number, number + 1)]))
     crop = crop.turned(film.info.orientation)
@@ -102,11 +102,11 @@ def _as_planned(film: Footage, number: int, crop: Crop) -> Codes:
     return codes.crop(crop.top // 2 * 2, crop.left // 2 * 2, height // 2 * 2, width // 2 * 2)
 
 
-def _cut(before: Codes, after: Codes, films: tuple[Footage, Footage]) -> tuple[list[np.ndarray], np.ndarray]:
+def _cut(before: SampleValues, after: SampleValues, films: tuple[Footage, Footage]) -> tuple[list[np.ndarray], np.ndarray]:
     """The most detailed place of the source, of both, and the source with it marked."""
     before = fit(before, after.luma.shape[2], after.luma.shape[1], max(before.bits, after.bits))
     luma = before.luma[0].astype(np.float32)
     rows, columns = (min(most, side) for most, side in zip(SHOWN_PX, luma.shape, strict=True))
-    top, left = busiest(np.abs(np.diff(luma, axis=1, append=luma[:, -1:])), rows, columns)
+    top, left = most_detailed_crop(np.abs(np.diff(luma, axis=1, append=luma[:, -1:])), rows, columns)
     cut = [to_pixels(to_values(c.crop(top, left, rows, columns)), 0, f.tags.matrix) for c, f in zip((before, after), films, strict=True)]
     return cut, marked(to_pixels(to_values(before), 0, films[0].tags.matrix), top, left, rows, columns)

@@ -13,7 +13,7 @@ import numpy as np
 
 from models.errors import OutputError, UsageError
 from pipelines.codec.decoder import planar_format
-from pipelines.diagnostics.estimate import Place, estimated, measure
+from pipelines.diagnostics.estimate import TriedFrames, estimated, measure
 from pipelines.frames.video_reader import Footage
 from pipelines.media.video_info import Chunk
 from pipelines.plan.chunking import clean_starts, cut_spans
@@ -23,7 +23,7 @@ from pipelines.plan.timeline import clock
 from pipelines.planner.licences import licence_notes
 from pipelines.planner.resources import crew_of
 from pipelines.planner.video_planner import chosen_model, plan_video
-from pipelines.pool.interface import Item
+from pipelines.pool.interface import WorkItem
 from pipelines.probe.probe import probe
 from pipelines.run.chunk_tasks import run_spans
 from pipelines.run.worker_pools import open_workers
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from pipelines.plan.plan import Plan
     from pipelines.plan.settings import RunSettings
 
-__all__ = ["Choice", "Moment", "Preview", "make_folder", "preview", "stamp"]
+__all__ = ["Choice", "Preview", "PreviewMoment", "make_folder", "preview", "stamp"]
 
 
 _ENVIRONMENT = {"OMP_WAIT_POLICY": "PASSIVE"}
@@ -48,7 +48,7 @@ _FRAMES = 2
 
 
 @dataclass(frozen=True)
-class Moment:
+class PreviewMoment:
     """Event: a moment has gone through all networks."""
 
     number: int
@@ -92,12 +92,12 @@ class Preview:
     planned: Planned
     """Of the first network."""
     choices: tuple[Choice, ...]
-    moments: tuple[Moment, ...] = field(default_factory=tuple)
+    moments: tuple[PreviewMoment, ...] = field(default_factory=tuple)
 
 
 def preview(
     source: Path, folder: Path | None, settings: RunSettings, *, models: Sequence[str] = (), at: Sequence[str] = (), shots: int = 3
-) -> Iterator[Moment | Note | Preview]:
+) -> Iterator[PreviewMoment | Note | Preview]:
     """Show moments of one video through each of several networks, by the decoder, networks and encoder of a run.
 
     folder: where pictures go, made where it is missing; None: NAME.preview beside the input. models: names or files; none: the
@@ -119,7 +119,7 @@ def preview(
     moments = []
     with open_workers(settings, _ENVIRONMENT) as workers:
         for outcome in run_spans(widest, info, set(), settings, "pipelines.workers.preview_worker:Sampler", None, workers=workers, others=tuple(few)):
-            if isinstance(outcome, Item) and isinstance(outcome.value, Sampled):
+            if isinstance(outcome, WorkItem) and isinstance(outcome.value, Sampled):
                 sampled.append(outcome.value)
                 moments.append(_write(outcome.value, names, info, starts, folder))
                 yield moments[-1]
@@ -197,13 +197,13 @@ def _of_moments(plan: Plan, info: VideoInfo, starts: Sequence[int]) -> Plan:
     return replace(plan, chunks=chunks, spans=cut_spans(info.index, info.pts, chunks, linear=info.linear, context=plan.context))
 
 
-def _write(sampled: Sampled, names: Sequence[str], info: VideoInfo, starts: Sequence[int], folder: Path) -> Moment:
+def _write(sampled: Sampled, names: Sequence[str], info: VideoInfo, starts: Sequence[int], folder: Path) -> PreviewMoment:
     seconds = float((info.pts[starts[sampled.moment]] - info.pts[0]) * info.time_base)
     files = []
     for name, data in zip((*_labels(names), _TOGETHER), (*sampled.pictures, sampled.side_by_side), strict=True):
         files.append(os.fspath(folder / f"{stamp(seconds)}.{name}.png"))
         write_atomically(Path(files[-1]), data)
-    return Moment(sampled.moment, seconds, sampled.pictures, tuple(files), sampled.overview)
+    return PreviewMoment(sampled.moment, seconds, sampled.pictures, tuple(files), sampled.overview)
 
 
 def stamp(seconds: float) -> str:
@@ -270,7 +270,7 @@ def _gflop(plan: Plan) -> float:
     return gflop
 
 
-def _as_if(place: Place, wall: float, cpu: float, keys: float, rest: float) -> Place:
+def _as_if(place: TriedFrames, wall: float, cpu: float, keys: float, rest: float) -> TriedFrames:
     """A place with another network, which takes so many times the time and whose result so many times the bytes."""
     stages = place.stages
     return replace(

@@ -1,4 +1,4 @@
-"""Pictures for people: `write_png`, the `busiest` place of one, `strip` of results side by side, `sheet` of pairs, `curve` of figures over steps."""
+"""Pictures for people: `write_png`, the `most_detailed_crop` of one, `strip` of results in a row, `sheet` of pairs, `curve` of figures over steps."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from models.network import Planes
 
-__all__ = ["SHOWN_PX", "busiest", "marked", "png", "sheet", "strip", "to_pixels", "write_jpeg", "write_png"]
+__all__ = ["SHOWN_PX", "marked", "most_detailed_crop", "png", "sheet", "strip", "to_pixels", "write_jpeg", "write_png"]
 
 
 SHOWN_PX = (540, 960)
@@ -76,7 +76,7 @@ def to_pixels(planes: Planes, index: int = 0, matrix: int = Matrix.BT470BG) -> n
     return (rgb[0].clamp(0, 1) * 255).round().to(torch.uint8).permute(1, 2, 0).numpy()
 
 
-def busiest(amount: np.ndarray, height: int, width: int) -> tuple[int, int]:
+def most_detailed_crop(amount: np.ndarray, height: int, width: int) -> tuple[int, int]:
     """(top, left), multiples of 8, of the box of that size with the highest sum of (H,W) non-negative values, counted in cells of 8 by 8."""
     rows, columns = amount.shape
     cells = np.pad(amount, ((0, -rows % _PLACE_PX), (0, -columns % _PLACE_PX))).reshape(-(-rows // _PLACE_PX), _PLACE_PX, -1, _PLACE_PX).sum((1, 3))

@@ -23,14 +23,14 @@ if TYPE_CHECKING:
     from pipelines.media.cicp import ColorTags
     from pipelines.media.pixel_format import PixelFormat
 
-__all__ = ["LEFT", "Codes", "from_values", "oriented", "rgb_to_planes", "samples_to_planes", "siting_offset", "to_rgb", "to_values"]
+__all__ = ["LEFT", "SampleValues", "from_values", "oriented", "rgb_to_planes", "samples_to_planes", "siting_offset", "to_rgb", "to_values"]
 
 
 LEFT = SITING_OFFSETS[Siting.LEFT]
 
 
 @dataclass(frozen=True, eq=False)
-class Codes:
+class SampleValues:
     """Code values of one picture or of a clip, limited range, chroma left-sited."""
 
     luma: np.ndarray
@@ -44,26 +44,26 @@ class Codes:
         if self.chroma.shape != (frames, 2, height // 2, width // 2) or height % 2 or width % 2:
             raise UsageError(f"luma {self.luma.shape} and chroma {self.chroma.shape} are not 4:2:0 of one even size")
 
-    def crop(self, top: int, left: int, height: int, width: int) -> Codes:
+    def crop(self, top: int, left: int, height: int, width: int) -> SampleValues:
         """An even rectangle of every frame, as a view."""
         half = (slice(top // 2, (top + height) // 2), slice(left // 2, (left + width) // 2))
-        return Codes(self.luma[:, top : top + height, left : left + width], self.chroma[:, :, half[0], half[1]], self.bits)
+        return SampleValues(self.luma[:, top : top + height, left : left + width], self.chroma[:, :, half[0], half[1]], self.bits)
 
-    def frames(self, chosen: slice) -> Codes:
+    def frames(self, chosen: slice) -> SampleValues:
         """Some of its frames, as a view."""
-        return Codes(self.luma[chosen], self.chroma[chosen], self.bits)
+        return SampleValues(self.luma[chosen], self.chroma[chosen], self.bits)
 
 
-def to_values(codes: Codes) -> Planes:
+def to_values(codes: SampleValues) -> Planes:
     """Codes -> luma (T,1,H,W) 0..1 and chroma (T,2,H/2,W/2) -0.5..0.5, float32."""
     luma = color_conversion.to_float(codes.luma, codes.bits, full=False, chroma=False)
     return luma[:, None], color_conversion.to_float(codes.chroma, codes.bits, full=False, chroma=True)
 
 
-def from_values(planes: Planes, bits: int) -> Codes:
+def from_values(planes: Planes, bits: int) -> SampleValues:
     """The reverse of `to_values`: rounded to nearest and clipped."""
     luma = color_conversion.to_codes(planes[0][:, 0], bits, full=False, chroma=False)
-    return Codes(luma, color_conversion.to_codes(planes[1], bits, full=False, chroma=True), bits)
+    return SampleValues(luma, color_conversion.to_codes(planes[1], bits, full=False, chroma=True), bits)
 
 
 def rgb_to_planes(rgb: Tensor, matrix: int = Matrix.BT470BG) -> Planes:

@@ -12,7 +12,7 @@ import numpy as np
 
 from models.layers.resampling import resample
 from pipelines.codec.decoder import Promise, decode, deliver, planar_format
-from pipelines.frames.sample_values import LEFT, Codes, from_values, rgb_to_planes, samples_to_planes, siting_offset, to_rgb
+from pipelines.frames.sample_values import LEFT, SampleValues, from_values, rgb_to_planes, samples_to_planes, siting_offset, to_rgb
 from pipelines.media.cicp import Range, Siting
 from pipelines.media.demuxer import PacketReader
 from pipelines.media.video_info import NO_PTS, Chunk
@@ -93,14 +93,14 @@ class Footage:
             pts, dts = index.pts[row], index.dts[row]
             yield replace(packet, pts=None if pts == NO_PTS else pts, dts=None if dts == NO_PTS else dts)
 
-    def codes(self, frame: Frame) -> Codes:
+    def codes(self, frame: Frame) -> SampleValues:
         """One frame as 4:2:0 codes of 8 or 10 bits, limited range, left-sited; odd sides lose their last row or column."""
         pixels, tags = self.pixels, self.tags
         plain = pixels.family == "yuv" and (pixels.sub_x, pixels.sub_y) == (1, 1) and not pixels.alpha and pixels.bits == self.bits
         if plain and tags.range == Range.LIMITED and tags.siting == Siting.LEFT:
             luma, u, v = (np.asarray(p) for p in frame.planes[:3])
             half = (self.height // 2, self.width // 2)
-            return Codes(luma[None, : self.height, : self.width], np.stack([u, v])[None, :, : half[0], : half[1]], self.bits)
+            return SampleValues(luma[None, : self.height, : self.width], np.stack([u, v])[None, :, : half[0], : half[1]], self.bits)
         return from_values(self.values(frame), self.bits)
 
     def values(self, frame: Frame) -> Planes:

@@ -16,7 +16,7 @@ from pipelines.inference.temporal_windows import alone
 from pipelines.inference.upscaler import Upscaler
 from pipelines.media.pixel_format import Orientation, PixelFormat
 from pipelines.media.video_info import Frame
-from pipelines.plan.arithmetic import Trial
+from pipelines.plan.arithmetic import ArithmeticTrial
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -36,8 +36,8 @@ _WARM_UP = 2
 _NAMES = {torch.float16: "fp16", torch.bfloat16: "bf16", torch.float32: "fp32"}
 
 
-def try_arithmetic(plan: Plan, device: str) -> list[Trial]:
-    """One `Trial` for each precision and order. plan: whose stages are tried. device: one of DEVICES. Raises as `Upscaler` does."""
+def try_arithmetic(plan: Plan, device: str) -> list[ArithmeticTrial]:
+    """One `ArithmeticTrial` for each precision and order. plan: whose stages are tried. device: one of DEVICES. Raises as `Upscaler` does."""
     where = choose_device(device)
     small, large = _cut_down(plan, *_TILE_PX), _cut_down(plan, *plan.tile_px)
     wanted = _made(replace(small, precision="fp32", memory_format=""), torch.device("cpu"))
@@ -45,7 +45,7 @@ def try_arithmetic(plan: Plan, device: str) -> list[Trial]:
     for dtype in traits(where).dtypes:
         for order in ("nhwc", "nchw"):
             one, other = (replace(cut, precision=_NAMES[dtype], memory_format=order) for cut in (small, large))
-            trials.append(Trial(_NAMES[dtype], order, _seconds(other, where), _psnr(_made(one, where), wanted, plan)))
+            trials.append(ArithmeticTrial(_NAMES[dtype], order, _seconds(other, where), _psnr(_made(one, where), wanted, plan)))
     return trials
 
 

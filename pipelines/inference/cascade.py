@@ -18,7 +18,7 @@ from models.layers.resampling import resample, upscale_plane
 from pipelines.frames.color_conversion import rgb_to_yuv, to_codes, to_float, yuv_to_rgb
 from pipelines.inference.output_checks import Health, diagnose, health_of_values, refuse
 from pipelines.media.cicp import SITING_OFFSETS, Matrix, Range, Siting
-from pipelines.media.pixel_format import Crop, PixelFormat
+from pipelines.media.pixel_format import PixelCrop, PixelFormat
 from pipelines.plan.color_tags import chroma_offset
 from pipelines.plan.tiling import cut
 
@@ -301,13 +301,13 @@ def _reflect_to(plane: Tensor, height: int, width: int) -> Tensor:
     return _reflect(plane, height - plane.shape[-2], width - plane.shape[-1])
 
 
-def _bars_of(plan: Plan, network: LoadedNetwork, size: tuple[int, int]) -> Crop:
+def _bars_of(plan: Plan, network: LoadedNetwork, size: tuple[int, int]) -> PixelCrop:
     """The plan's bars in a stage's input of that (height, width), as far as the network need not look at them."""
     contract, bars = network.contract, plan.bars
     factor = size[0] // plan.height
     if not bars or contract.temporal or contract.halo_px is None or size != (plan.height * factor, plan.width * factor):
-        return Crop()
-    return Crop(bars.top * factor, bars.bottom * factor, bars.left * factor, bars.right * factor)
+        return PixelCrop()
+    return PixelCrop(bars.top * factor, bars.bottom * factor, bars.left * factor, bars.right * factor)
 
 
 def tiles_of(plan: Plan, network: LoadedNetwork, size: tuple[int, int]) -> list[Tile]:

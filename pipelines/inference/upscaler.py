@@ -38,12 +38,12 @@ if TYPE_CHECKING:
 
     from models.network import LoadedNetwork
     from pipelines.inference.transfer_ring import Accelerator
-    from pipelines.plan.plan import Plan, Stage
+    from pipelines.plan.plan import NetworkStage, Plan
 
 __all__ = ["Upscaler"]
 
 
-def _loaded(stage: Stage, chroma_offset: tuple[float, float]) -> LoadedNetwork:
+def _loaded(stage: NetworkStage, chroma_offset: tuple[float, float]) -> LoadedNetwork:
     """The network of a stage; one that restores as the plain one that it is at the stage's level."""
     return load_network(
         stage.card, height=stage.height, width=stage.width, chroma_offset=chroma_offset, restore=stage.restore, detail=stage.detail or 0.0

@@ -15,7 +15,7 @@ from av.bitstream import BitStreamFilterContext
 
 from pipelines.media.cicp import Siting
 from pipelines.media.demuxer import open_memory
-from pipelines.media.pixel_format import Crop
+from pipelines.media.pixel_format import PixelCrop
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -47,30 +47,30 @@ def chroma_siting(stream: VideoStream, first: bytes = b"") -> int:
     return found
 
 
-def container_crop(stream: VideoStream) -> Crop:
+def container_crop(stream: VideoStream) -> PixelCrop:
     """Rows and columns that the container says not to show: Matroska's PixelCrop, MOV's `clap`; as FFmpeg 7.1 and later cut them off."""
     return _matroska_crop(_header(stream, "matroska")) or _clap(_header(stream, "mov"), stream)
 
 
-def _matroska_crop(header: bytes) -> Crop:
+def _matroska_crop(header: bytes) -> PixelCrop:
     bottom, top, left, right = (
         next((int.from_bytes(data, "big") for data in _elements(header, *_VIDEO_PATH, kind)), 0) for kind in (0x54AA, 0x54BB, 0x54CC, 0x54DD)
     )
-    return Crop(top, bottom, left, right)
+    return PixelCrop(top, bottom, left, right)
 
 
-def _clap(header: bytes, stream: VideoStream) -> Crop:
+def _clap(header: bytes, stream: VideoStream) -> PixelCrop:
     """Of a header of MOV: ISO/IEC 14496-12 clause 12.1.4, sizes and the offset of the centre as fractions."""
     at = header.find(b"clap")
     if at < 0:
-        return Crop()
+        return PixelCrop()
     numbers = struct.unpack_from(">IIIIiIiI", header, at + 4)
     if not all(numbers[1::2]):
-        return Crop()
+        return PixelCrop()
     width, height, right, down = (Fraction(a, b) for a, b in zip(numbers[::2], numbers[1::2], strict=True))
     full = stream.codec_context.width, stream.codec_context.height
     left, top = (max(0, round((whole - part) / 2 + moved)) for whole, part, moved in zip(full, (width, height), (right, down), strict=True))
-    return Crop(top, full[1] - top - round(height), left, full[0] - left - round(width))
+    return PixelCrop(top, full[1] - top - round(height), left, full[0] - left - round(width))
 
 
 _VIDEO_PATH = (0x18538067, 0x1654AE6B, 0xAE, 0xE0)

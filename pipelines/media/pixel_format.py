@@ -1,4 +1,4 @@
-"""How a picture is stored: its planes (`PixelFormat`), how it is turned (`Orientation`), what of it is left out (`Crop`)."""
+"""How a picture is stored: its planes (`PixelFormat`), how it is turned (`Orientation`), what of it is left out (`PixelCrop`)."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Literal
 
 from models.errors import MediaError
 
-__all__ = ["Crop", "Orientation", "PixelFormat"]
+__all__ = ["Orientation", "PixelCrop", "PixelFormat"]
 
 
 _FORMAT = re.compile(r"^(?:(?P<gray>gray)|(?P<yuv>yuva?)(?P<j>j?)(?P<sub>4\d\d)p|(?P<gbr>gbra?)p)(?P<bits>9|10|12|14|16|f32)?(?P<end>le|be)?$")
@@ -99,7 +99,7 @@ class Orientation:
 
 
 @dataclass(frozen=True)
-class Crop:
+class PixelCrop:
     """Rows and columns of the stored picture that are left out."""
 
     top: int = 0
@@ -114,23 +114,23 @@ class Crop:
         """(width, height) of what is left of a picture of that size."""
         return width - self.left - self.right, height - self.top - self.bottom
 
-    def turned(self, turn: Orientation) -> Crop:
+    def turned(self, turn: Orientation) -> PixelCrop:
         """The same of the picture as it is seen."""
         top, bottom, left, right = (
             (self.left, self.right, self.top, self.bottom) if turn.transpose else (self.top, self.bottom, self.left, self.right)
         )
         if turn.flip_y:
             top, bottom = bottom, top
-        return Crop(top, bottom, right, left) if turn.flip_x else Crop(top, bottom, left, right)
+        return PixelCrop(top, bottom, right, left) if turn.flip_x else PixelCrop(top, bottom, left, right)
 
-    def on_grid(self, pixels: PixelFormat) -> Crop:
+    def on_grid(self, pixels: PixelFormat) -> PixelCrop:
         """The same, one more row or column cut off where it would else fall between two chroma samples."""
         rows, columns = 1 << pixels.sub_y, 1 << pixels.sub_x
-        return Crop(
+        return PixelCrop(
             -(-self.top // rows) * rows, -(-self.bottom // rows) * rows, -(-self.left // columns) * columns, -(-self.right // columns) * columns
         )
 
-    def rounded(self, pixels: PixelFormat, width: int, height: int) -> Crop:
+    def rounded(self, pixels: PixelFormat, width: int, height: int) -> PixelCrop:
         """The same of a picture of that (whole) size as FFmpeg's filter `crop` cuts it: place and size rounded down to whole chroma samples.
 
         No crop stays none: a picture of odd sides is shown whole.
@@ -140,11 +140,11 @@ class Crop:
         columns, rows = self.size(width, height)
         left, top = self.left >> pixels.sub_x << pixels.sub_x, self.top >> pixels.sub_y << pixels.sub_y
         columns, rows = columns >> pixels.sub_x << pixels.sub_x, rows >> pixels.sub_y << pixels.sub_y
-        return Crop(top, height - top - rows, left, width - left - columns)
+        return PixelCrop(top, height - top - rows, left, width - left - columns)
 
-    def within(self, outer: Crop) -> Crop:
+    def within(self, outer: PixelCrop) -> PixelCrop:
         """The crop of the whole picture that comes of this one of what `outer` leaves."""
-        return Crop(self.top + outer.top, self.bottom + outer.bottom, self.left + outer.left, self.right + outer.right)
+        return PixelCrop(self.top + outer.top, self.bottom + outer.bottom, self.left + outer.left, self.right + outer.right)
 
     def of_plane(self, number: int, pixels: PixelFormat, width: int, height: int) -> tuple[slice, slice]:
         """Rows and columns that are left of a plane of a picture of that (whole) size."""

@@ -14,7 +14,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, Literal
 
 from pipelines.media.cicp import ColorTags, HdrMetadata
-from pipelines.media.pixel_format import Crop, Orientation
+from pipelines.media.pixel_format import Orientation, PixelCrop
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -183,7 +183,7 @@ class VideoInfo:
     hdr: HdrMetadata = field(default_factory=HdrMetadata)
     flaw: str = ""
     """What is damaged or missing, as its container says: "ends early: …"; empty where it is whole."""
-    crop: Crop = field(default_factory=Crop)
+    crop: PixelCrop = field(default_factory=PixelCrop)
     """What the container says not to show of the stored picture."""
     changes: tuple[tuple[int, str], ...] = ()
     """(place in `pts`, what is other from there on than in the first frame), as far as headers tell; nothing here follows a change."""

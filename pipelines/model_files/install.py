@@ -1,4 +1,4 @@
-"""`adopt` and `fetch`: networks put into the user's folder, from a file, from an address, or from the model index."""
+"""`install_model` and `fetch`: networks put into the user's folder, from a file, from an address, or from the model index."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from models.catalog.card import Card
 
-__all__ = ["Fetched", "Fetching", "adopt", "download_folder", "fetch", "remove"]
+__all__ = ["Fetched", "Fetching", "download_folder", "fetch", "install_model", "remove"]
 
 
 @dataclass(frozen=True)
@@ -121,7 +121,7 @@ def _keep_known(path: Path, entry: IndexEntry) -> Card:
     return _keep(path, card, entry.name, facts)
 
 
-def adopt(source: str, *, name: str = "", sha256: str = "", facts: Mapping[str, str] | None = None) -> Card:
+def install_model(source: str, *, name: str = "", sha256: str = "", facts: Mapping[str, str] | None = None) -> Card:
     """Check a weights file or an https address, and keep it as a network that `--model NAME` finds.
 
     name: what to call it, FAMILY-xSCALE; default: the file's own name. sha256: of the file; must be given for an address.
@@ -151,7 +151,7 @@ def adopt(source: str, *, name: str = "", sha256: str = "", facts: Mapping[str, 
 
 
 def remove(name: str) -> list[Path]:
-    """Delete a network that `adopt` or `fetch` kept; the files that are gone. Raises UsageError for one that is not the user's own, OutputError."""
+    """Delete a network that `install_model` or `fetch` kept, and return its files. Raises UsageError for a shipped one, OutputError."""
     known = [c for c in cards() if c.name == name] or [c for c in cards() if c.family == name]
     own = [c for c in known if c.path and Path(c.path).parent == user_folder()]
     if known and not own:

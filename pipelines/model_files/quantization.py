@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
     from torch import nn
 
-    from pipelines.frames.sample_values import Codes
+    from pipelines.frames.sample_values import SampleValues
 
 __all__ = ["add_integers", "as_full", "calibration_frames", "code_ranges", "fitted_layer", "packed_codes", "quantize"]
 
@@ -55,7 +55,7 @@ _DAMPING = 1e-4
 _HIGHEST = 127
 
 
-def quantize(network: nn.Module, frames: Sequence[Codes], *, seed: int = 0) -> dict[str, Tensor]:
+def quantize(network: nn.Module, frames: Sequence[SampleValues], *, seed: int = 0) -> dict[str, Tensor]:
     """The layers of a `Compact` on integers, as `models.layers.int8.read_layers` reads them: `head.limited`, `head.full`, `body.N`, `tail`.
 
     frames: 8-bit, one each, of one size, as the network will see them. The first layer takes codes: its weights hold their
@@ -106,7 +106,7 @@ def code_ranges(*, full: bool) -> tuple[Tensor, Tensor]:
     return offsets, spans
 
 
-def packed_codes(frame: Codes) -> Tensor:
+def packed_codes(frame: SampleValues) -> Tensor:
     """(1,6,H/2,W/2) float."""
     luma, chroma = (torch.from_numpy(np.ascontiguousarray(p)).float() for p in (frame.luma[:, None], frame.chroma))
     return torch.cat([F.pixel_unshuffle(luma, 2), chroma], 1)[:1]
@@ -191,11 +191,11 @@ def _run(layer: dict[str, Tensor], seen: Tensor) -> Tensor:
     return made.relu_().round_().clamp_max_(255)
 
 
-def calibration_frames(sources: Iterable[Path]) -> list[Codes]:
+def calibration_frames(sources: Iterable[Path]) -> list[SampleValues]:
     """The middles of pictures and of a few frames of each video, evenly from all there are. Raises UsageError where none is large enough."""
     infos = [probe(path) for path in find_inputs(sources)]
     step = max(1, len(infos) // _FRAMES)
-    frames: list[Codes] = []
+    frames: list[SampleValues] = []
     for info in infos[::step]:
         footage, count = Footage(info), info.frame_count
         if min(footage.width, footage.height) < _SIDE_PX:

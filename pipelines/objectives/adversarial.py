@@ -1,4 +1,4 @@
-"""`Rivalry`: the adversarial objective: generator and discriminator learn in turns, a step each (Goodfellow et al. 2014)."""
+"""`AdversarialObjective`: the adversarial objective: generator and discriminator learn in turns, a step each (Goodfellow et al. 2014)."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ if TYPE_CHECKING:
     from pipelines.datasets.batch_loader import Batch
     from pipelines.objectives.settings import TrainSettings
 
-__all__ = ["Rivalry"]
+__all__ = ["AdversarialObjective"]
 
 
 _RATE = 2.0
 """Of the discriminator, over the generator's: it must keep ahead to have something to say (TTUR, Heusel et al. 2017, arXiv:1706.08500)."""
 
 
-class Rivalry(Reconstruction):
+class AdversarialObjective(Reconstruction):
     """Reconstruction, and `adversarial` times what a discriminator says of the result; the discriminator learns to tell."""
 
     repeats = False

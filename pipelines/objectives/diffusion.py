@@ -1,4 +1,4 @@
-"""`Denoising` and `Distillation`: the objectives of a diffusion network: to see the noise in a picture; to do at once what took steps."""
+"""`DiffusionObjective` and `Distillation`: the objectives of a diffusion network: to see the noise in a picture; to do at once what took steps."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ if TYPE_CHECKING:
     from pipelines.datasets.batch_loader import Batch
     from pipelines.objectives.settings import TrainSettings
 
-__all__ = ["Denoising", "Distillation"]
+__all__ = ["DiffusionObjective", "Distillation"]
 
 
-class Denoising(Reconstruction):
+class DiffusionObjective(Reconstruction):
     """Mean squared error of v = cos·ε - sin·x, or of ε, at a time of the way for each picture (Ho et al. 2020, arXiv:2006.11239).
 
     Times are those at which `Diffusion.sample` asks, in equal shares: of a few steps each is a task of its own, and a network
@@ -64,7 +64,7 @@ class Denoising(Reconstruction):
         return means[:split].mean() + self.settings.chroma_weight * means[split:].mean()
 
 
-class Distillation(Denoising):
+class Distillation(DiffusionObjective):
     """One step of the network should lead where the teacher's steps lead from the same noise (Luhman & Luhman 2021, arXiv:2101.02388)."""
 
     def __init__(self, settings: TrainSettings, network: nn.Module, device: torch.device, autocast: Callable[[], Any]) -> None:

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from pipelines.objectives.adversarial import Rivalry
-from pipelines.objectives.diffusion import Denoising, Distillation
+from pipelines.objectives.adversarial import AdversarialObjective
+from pipelines.objectives.diffusion import DiffusionObjective, Distillation
 from pipelines.objectives.reconstruction import Reconstruction
-from pipelines.objectives.variational import Variation
+from pipelines.objectives.variational import VariationalObjective
 
 __all__ = ["OBJECTIVES"]
 
 
 OBJECTIVES: dict[str, type[Reconstruction]] = {
     "reconstruction": Reconstruction,
-    "adversarial": Rivalry,
-    "variational": Variation,
-    "denoising": Denoising,
+    "adversarial": AdversarialObjective,
+    "variational": VariationalObjective,
+    "denoising": DiffusionObjective,
     "distillation": Distillation,
 }

@@ -1,4 +1,4 @@
-"""`Variation`: the objective of a variational autoencoder: reconstruction from a drawn code, and β·KL (Higgins et al. 2017 for β)."""
+"""`VariationalObjective`: the objective of a variational autoencoder: reconstruction from a drawn code, and β·KL (Higgins et al. 2017 for β)."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ if TYPE_CHECKING:
     from pipelines.datasets.batch_loader import Batch
     from pipelines.objectives.settings import TrainSettings
 
-__all__ = ["Variation"]
+__all__ = ["VariationalObjective"]
 
 
-class Variation(Reconstruction):
+class VariationalObjective(Reconstruction):
     """`loss` of what the decoder makes of μ + σ·ε, and `kl` times the divergence of the codes."""
 
     repeats = False

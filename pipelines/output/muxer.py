@@ -32,7 +32,7 @@ from pipelines.output.container_support import (
     is_remade,
     stream_time_bases,
 )
-from pipelines.output.stream_copy import Passed, go_on, is_annex_b, packet_seconds, passed_packets, passed_window, start_shift
+from pipelines.output.stream_copy import Passed, check_stop, is_annex_b, packet_seconds, passed_packets, passed_window, start_shift
 from pipelines.output.subtitle_text import add_text_track, is_converted
 from pipelines.plan.timeline import timeline
 
@@ -117,7 +117,7 @@ def write_result(
     output.start_encoding()
     others = passed_packets(source, packets, output, plan, info, passed)
     for packet in heapq.merge(_video_packets(plan, info, records, video), others, key=packet_seconds):
-        go_on(stop)
+        check_stop(stop)
         output.mux_one(packet)
     output.close()
     return _as_written(list(passed.values()), plan.encoder.container)

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     Packet: TypeAlias = av.Packet[Any]
 
-__all__ = ["Passed", "go_on", "is_annex_b", "is_filler", "joined_units", "packet_seconds", "passed_packets", "passed_window", "start_shift"]
+__all__ = ["Passed", "check_stop", "is_annex_b", "is_filler", "joined_units", "packet_seconds", "passed_packets", "passed_window", "start_shift"]
 
 
 _MOST_WITHOUT_TIME = 64
@@ -56,7 +56,7 @@ class Passed:
     digest: Any = field(default_factory=hashlib.sha256)
 
 
-def go_on(stop: threading.Event | None) -> None:
+def check_stop(stop: threading.Event | None) -> None:
     """Raises Interrupted where a stop was asked for after the last chunk."""
     if stop is not None and stop.is_set():
         raise Interrupted("stopped; all chunks are kept, the same command puts them together")

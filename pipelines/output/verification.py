@@ -24,7 +24,7 @@ from pipelines.media.image_sequence import pattern_of
 from pipelines.media.pixel_format import PixelFormat
 from pipelines.output.container_support import KEEPS_MILLISECONDS, codec_of, is_divisible
 from pipelines.output.picture_verification import SEAM_FRAMES, check_picture, check_shown, read_picture, result_decoder, verify_pictures
-from pipelines.output.stream_copy import go_on, is_filler, joined_units, start_shift
+from pipelines.output.stream_copy import check_stop, is_filler, joined_units, start_shift
 from pipelines.plan.timeline import timeline
 
 if TYPE_CHECKING:
@@ -129,14 +129,14 @@ def verify_again(path: Path, plan: Plan, *, frames: int, sha256: str, stop: thre
     if plan.encoder.is_picture:
         pattern = pattern_of(path) if plan.encoder.is_sequence else None
         for number in range(plan.first_number, plan.first_number + frames):
-            go_on(stop)
+            check_stop(stop)
             read_picture(path if pattern is None else pattern.path(number), plan, "the picture" if pattern is None else f"picture {number}")
         return
     with open_source(path) as container:
         film = next(s for s in container.streams.video if not s.disposition & Disposition.attached_pic)
         decoder, shown = result_decoder(film, plan, err_detect="crccheck+explode"), 0
         for packet in packets_of(container, path, film):
-            go_on(stop)
+            check_stop(stop)
             for frame in _decoded(decoder, packet):
                 if frame.is_corrupt or (frame.width, frame.height) != (plan.out_width, plan.out_height):
                     raise VerificationError(f"its frame {shown} is damaged")
@@ -196,7 +196,7 @@ def _walk(container: InputContainer, seen: _Seen, records: Sequence[ChunkRecord]
     number, chunk, chunk_start = 0, -1, 0
     pictures: _Pictures | None = None
     for packet in container.demux():
-        go_on(stop)
+        check_stop(stop)
         if not packet.size:
             continue
         if packet.stream_index != seen.video.index:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-__all__ = ["Trial", "choose_arithmetic"]
+__all__ = ["ArithmeticTrial", "choose_arithmetic"]
 
 
 _LEAST_DB = 50.0
@@ -18,7 +18,7 @@ _CLEARLY_FASTER = 0.9
 
 
 @dataclass(frozen=True)
-class Trial:
+class ArithmeticTrial:
     """A precision and an order of values that were tried."""
 
     precision: str
@@ -31,7 +31,7 @@ class Trial:
     """PSNR against fp32 on the CPU."""
 
 
-def choose_arithmetic(trials: Sequence[Trial]) -> Trial | None:
+def choose_arithmetic(trials: Sequence[ArithmeticTrial]) -> ArithmeticTrial | None:
     """The first that is right, which is the usual one, unless another is clearly faster; None where none is right."""
     right = [t for t in trials if t.decibels >= _LEAST_DB and t.seconds > 0]
     if not right:

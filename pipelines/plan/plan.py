@@ -10,7 +10,7 @@ from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
 from pipelines.media.cicp import SITING_OFFSETS, ColorTags, HdrMetadata, Matrix, Siting
-from pipelines.media.pixel_format import Crop, Orientation, PixelFormat
+from pipelines.media.pixel_format import Orientation, PixelCrop, PixelFormat
 from pipelines.media.video_info import Chunk, Span
 from pipelines.plan.chunking import SETTLING_FRAMES
 from pipelines.plan.plan_id import former_id, plan_id
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from models.catalog.card import Card
     from pipelines.plan.encoder_spec import Encoder
 
-__all__ = ["LARGEST_CHUNK_BYTES", "Deinterlacing", "Plan", "Stage", "told"]
+__all__ = ["LARGEST_CHUNK_BYTES", "Deinterlacing", "NetworkStage", "Plan", "told"]
 
 
 FORMAT_VERSION = 3
@@ -33,7 +33,7 @@ LARGEST_CHUNK_BYTES = 128 << 20
 
 
 @dataclass(frozen=True)
-class Stage:
+class NetworkStage:
     """One network of the cascade and the size it leads to."""
 
     card: Card
@@ -74,7 +74,7 @@ class Plan:
     """Of the source, resolved."""
     out_color: ColorTags
     """Of the result; the same, unless its kind of pixels asks for others (R'G'B' to YUV, JPEG)."""
-    stages: tuple[Stage, ...]
+    stages: tuple[NetworkStage, ...]
     encoder: Encoder
     time_base: Fraction
     """Of the result; half the source's where every field becomes a frame."""
@@ -97,9 +97,9 @@ class Plan:
     """denoise, deblock, or nothing."""
     strength: float = 1.0
     """Of the networks' result; the rest is the classical one."""
-    crop: Crop = field(default_factory=Crop)
+    crop: PixelCrop = field(default_factory=PixelCrop)
     """What is left out of the stored picture, after decoding and filtering."""
-    bars: Crop = field(default_factory=Crop)
+    bars: PixelCrop = field(default_factory=PixelCrop)
     """Black bars of the picture as seen; where they are black in a frame, no network looks at them."""
     grain: tuple[tuple[float, ...], ...] = ()
     """That is added to each plane of the result; see `grain.measure_grain`."""
@@ -207,7 +207,7 @@ class Plan:
         return frozenset({self.id, former_id(self.to_json())})
 
 
-def told(stage: Stage, restore: float, detail: float) -> Stage:
+def told(stage: NetworkStage, restore: float, detail: float) -> NetworkStage:
     """A stage with what its network is told of the footage and of the wish, where it takes that."""
     if not stage.card.restores:
         return stage

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from pipelines.media.pixel_format import Crop
+from pipelines.media.pixel_format import PixelCrop
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -51,14 +51,14 @@ class Tile:
         )
 
 
-def cut(height: int, width: int, tile_height: int, tile_width: int, halo: int, multiple: int = 1, bars: Crop | None = None) -> Iterator[Tile]:
+def cut(height: int, width: int, tile_height: int, tile_width: int, halo: int, multiple: int = 1, bars: PixelCrop | None = None) -> Iterator[Tile]:
     """Cover a picture with tiles, row by row, each pixel counted once.
 
     Sides are as equal as `multiple` allows, so that no sliver is left at the end. `halo` is rounded up to `multiple`.
     bars: black edges, which get tiles of their own as far as no halo reaches out of them.
     """
     halo = -(-halo // multiple) * multiple
-    bars = bars or Crop()
+    bars = bars or PixelCrop()
     for top, bottom, in_row_bar in _lengths(height, tile_height, multiple, bars.top - halo, bars.bottom - halo):
         for left, right, in_column_bar in _lengths(width, tile_width, multiple, bars.left - halo, bars.right - halo):
             yield Tile(

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from models.errors import UsageError
 from pipelines.codec.graphics_driver import encoder_hardware, makers_here
-from pipelines.plan.arithmetic import Trial, choose_arithmetic
+from pipelines.plan.arithmetic import ArithmeticTrial, choose_arithmetic
 from pipelines.planner.resources import computing_device
 from pipelines.storage.cache_folder import recall, remember
 from pipelines.storage.child_call import ChildFailedError, call_in_child
@@ -39,7 +39,7 @@ def with_arithmetic(plan: Plan, settings: RunSettings) -> tuple[Plan, list[str]]
     )  # fmt: skip
     found = recall(_TABLE, key)
     try:
-        trials = [Trial(**row) for row in found] if found else call_in_child(_TRY, plan, settings.device, seconds=_SECONDS)
+        trials = [ArithmeticTrial(**row) for row in found] if found else call_in_child(_TRY, plan, settings.device, seconds=_SECONDS)
     except ChildFailedError as error:
         raise UsageError(f"--device {settings.device}: the GPU can't compute a tile: it {error}; give --device cpu") from None
     if not found:

@@ -9,7 +9,7 @@ from fractions import Fraction
 from typing import TYPE_CHECKING
 
 from pipelines.media.cicp import ColorTags
-from pipelines.media.pixel_format import Crop, PixelFormat
+from pipelines.media.pixel_format import PixelCrop, PixelFormat
 from pipelines.plan.chunking import SETTLING_FRAMES, clean_starts, cut_chunks, cut_spans, frame_range, timing_digest
 from pipelines.plan.color_tags import output_tags
 from pipelines.plan.plan import LARGEST_CHUNK_BYTES, Plan, told
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from models.catalog.card import Card
     from pipelines.media.video_info import VideoInfo
     from pipelines.plan.encoder_spec import Encoder
-    from pipelines.plan.plan import Deinterlacing, Stage
+    from pipelines.plan.plan import Deinterlacing, NetworkStage
     from pipelines.plan.settings import RunSettings
 
 __all__ = ["make_plan", "with_smaller_tiles"]
@@ -40,8 +40,8 @@ def make_plan(
     decoded: str,
     color: ColorTags,
     deinterlacing: Deinterlacing | None = None,
-    crop: Crop | None = None,
-    bars: Crop | None = None,
+    crop: PixelCrop | None = None,
+    bars: PixelCrop | None = None,
     grain: tuple[tuple[float, ...], ...] = (),
     restore: float = 0.0,
 ) -> Plan:
@@ -50,7 +50,7 @@ def make_plan(
     cards: what the model names mean. encoder: as chosen for the target. decoded: planar format frames are decoded to.
     color: the resolved tags. crop, bars: of the stored picture. grain: for each plane of the result. restore: for networks that are told it.
     """
-    crop = crop or Crop()
+    crop = crop or PixelCrop()
     width, height = info.orientation.turn(*crop.size(info.width, info.height))
     out_width, out_height = encoder.width, encoder.height
     start, stop = frame_range(info, settings.range)
@@ -91,7 +91,7 @@ def make_plan(
         prefilter=settings.prefilter or "",
         strength=settings.strength,
         crop=crop,
-        bars=(bars or Crop()).turned(info.orientation),
+        bars=(bars or PixelCrop()).turned(info.orientation),
         grain=grain,
         full_chroma=settings.chroma == "network" and _has_full_chroma(pixels, PixelFormat.parse(encoder.pix_fmt), stages),
         first_number=1 if info.first_number is None else info.first_number + start * fields,
@@ -100,18 +100,18 @@ def make_plan(
     return dataclasses.replace(plan, spans=spans, precision=choose_precision(settings, plan))
 
 
-def _has_full_chroma(source: PixelFormat, result: PixelFormat, stages: Sequence[Stage]) -> bool:
+def _has_full_chroma(source: PixelFormat, result: PixelFormat, stages: Sequence[NetworkStage]) -> bool:
     """Both have chroma of luma's resolution, and there is a network that is made for luma and 4:2:0 to take it through."""
     full = all(p.family == "rgb" or (p.family == "yuv" and not (p.sub_x or p.sub_y)) for p in (source, result))
     return full and any(s.card.sha256 and s.card.pixels == "yuv420" and not s.card.temporal for s in stages)
 
 
-def _most_frames(encoder: Encoder, stages: Sequence[Stage], fields: int) -> int:
+def _most_frames(encoder: Encoder, stages: Sequence[NetworkStage], fields: int) -> int:
     """Source frames of a chunk of numbered pictures, which lies in memory as a whole. A network that remembers gets no fewer than it settles in."""
     return max(SETTLING_FRAMES if stages[0].card.recurrent else 1, LARGEST_CHUNK_BYTES // (encoder.picture_bytes * fields))
 
 
-def _tile_px(settings: RunSettings, stages: Sequence[Stage]) -> tuple[int, int]:
+def _tile_px(settings: RunSettings, stages: Sequence[NetworkStage]) -> tuple[int, int]:
     if settings.tile is not None:
         return parse_tile(settings.tile)
     if all(s.card.pixels == "yuv420" for s in stages):

@@ -6,7 +6,7 @@ from fractions import Fraction
 from typing import TYPE_CHECKING
 
 from models.errors import UsageError
-from pipelines.plan.plan import Stage
+from pipelines.plan.plan import NetworkStage
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -24,44 +24,44 @@ SMALL_NETWORK = 2_000_000
 """Parameters; Real-ESRGAN's video networks have 0.6 to 1.2 million, its large ones 17."""
 
 
-def choose_stages(cards: Sequence[Sequence[Card]], width: int, height: int, out_width: int, out_height: int) -> tuple[Stage, ...]:
+def choose_stages(cards: Sequence[Sequence[Card]], width: int, height: int, out_width: int, out_height: int) -> tuple[NetworkStage, ...]:
     """The cheapest cascade of the given networks that covers the target, then one antialiased resize where it overshoots.
 
     cards: for every name of a chain (`--model a,b`) the networks it may mean; the last name may be used several times.
     Raises UsageError where the target is not above the source, unless the networks keep the size.
     """
     need = max(Fraction(out_width, width), Fraction(out_height, height))
-    stages: list[Stage] = []
+    stages: list[NetworkStage] = []
     if any(c.temporal for choice in cards[1:] for c in choice):
         raise UsageError(f"--model {','.join(choice[0].family for choice in cards)}: a network that looks at neighbouring frames must come first")
     for choice in cards[:-1]:
         fixed = [c for c in choice if c.scale == 1] or list(choice)[:1]
         width, height = width * max(1, fixed[0].scale), height * max(1, fixed[0].scale)
         need /= max(1, fixed[0].scale)
-        stages.append(Stage(fixed[0], width, height))
+        stages.append(NetworkStage(fixed[0], width, height))
     last = cards[-1]
     if any(c.scale == 0 for c in last):
         if need <= 1:
             raise _not_above(width, height, out_width, out_height)
         exact = _factor(width, height, out_width, out_height)
         size = (width * exact, height * exact) if exact else (out_width, out_height)
-        return (*stages, Stage(last[0], *size))
+        return (*stages, NetworkStage(last[0], *size))
     if {c.scale for c in last} == {1}:
         if out_width > width + 1 or out_height > height + 1:
             raise UsageError(
                 f"--model {last[0].name} keeps the size {width}x{height}; for {out_width}x{out_height} "
                 f"name a second network: --model {last[0].name},lanczos"
             )
-        stages.append(Stage(last[0], width, height))
+        stages.append(NetworkStage(last[0], width, height))
         smaller = out_width < width or out_height < height
-        return (*stages, Stage(_resizer(), out_width, out_height)) if smaller else tuple(stages)
+        return (*stages, NetworkStage(_resizer(), out_width, out_height)) if smaller else tuple(stages)
     if need <= 1:
         raise _not_above(width, height, out_width, out_height)
     for card in _cascade(last, need, width, height, out_width, out_height):
         width, height = width * card.scale, height * card.scale
-        stages.append(Stage(card, width, height))
+        stages.append(NetworkStage(card, width, height))
     if _factor(width, height, out_width, out_height) != 1:
-        stages.append(Stage(_resizer(), out_width, out_height))
+        stages.append(NetworkStage(_resizer(), out_width, out_height))
     return tuple(stages)
 
 

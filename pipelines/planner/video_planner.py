@@ -16,7 +16,7 @@ from pipelines.codec.encoder import try_encoder
 from pipelines.codec.filter_graph import try_filters
 from pipelines.media.cicp import HDR_TRANSFERS, Primaries, Range, Transfer
 from pipelines.media.image_sequence import pattern_of
-from pipelines.media.pixel_format import Crop, PixelFormat
+from pipelines.media.pixel_format import PixelCrop, PixelFormat
 from pipelines.output.container_support import lost_tags, refuse_incompatible
 from pipelines.output.subtitle_text import is_converted, said_of_conversion
 from pipelines.plan.chunking import frame_range
@@ -129,7 +129,7 @@ def _plan(source: Path, output: Path | None, settings: RunSettings, info: VideoI
     if settings.crop_bars and decoded.is_float:
         raise UsageError("--crop-bars can't look at OpenEXR; leave it out")
     looked_for = settings.crop_bars or (learned and not still and not decoded.is_float)
-    found = find_bars(info, full=color.range == Range.FULL) if looked_for else Crop()
+    found = find_bars(info, full=color.range == Range.FULL) if looked_for else PixelCrop()
     crop, said_of_bars = _crop(info, found.on_grid(decoded)) if settings.crop_bars else (info.crop, [])
     width, height = info.orientation.turn(*crop.size(info.width, info.height))
     if settings.square_pixels:
@@ -174,7 +174,7 @@ def _plan(source: Path, output: Path | None, settings: RunSettings, info: VideoI
         color=color,
         deinterlacing=deinterlacing,
         crop=crop,
-        bars=Crop() if settings.crop_bars else found,
+        bars=PixelCrop() if settings.crop_bars else found,
         grain=_for_result(grain, decoded, PixelFormat.parse(encoder.pix_fmt)),
         restore=level,
     )
@@ -257,7 +257,7 @@ def _refuse_unsaid(plan: Plan) -> None:
         )
 
 
-def _crop(info: VideoInfo, crop: Crop) -> tuple[Crop, list[str]]:
+def _crop(info: VideoInfo, crop: PixelCrop) -> tuple[PixelCrop, list[str]]:
     """What is cut off, and what a person should know of it."""
     if not crop:
         return info.crop, ["no black bars were found: --crop-bars has nothing to do"]

@@ -16,7 +16,7 @@ from multiprocessing.connection import Connection
 from typing import TYPE_CHECKING, Any
 
 from models.sandbox import with_bounded_memory, without_network
-from pipelines.pool.interface import Free, as_told, make_worker, pulse_of
+from pipelines.pool.interface import ReadyForNext, as_told, make_worker, pulse_of
 from pipelines.pool.pipe_line import PipeLine
 from pipelines.pool.process_pool import PULSE_SECONDS
 
@@ -95,8 +95,8 @@ def _tell_items(line: _Line, key: int, made: Iterator[Any], incoming: Iterator[A
     """Work on a task, up to its end or to where the next one can begin; then a thread finishes the rest."""
     try:
         for item in made:
-            line.tell("item", key, item.value if isinstance(item, Free) else item)
-            if isinstance(item, Free):
+            line.tell("item", key, item.value if isinstance(item, ReadyForNext) else item)
+            if isinstance(item, ReadyForNext):
                 deque(incoming, 0)
                 line.tell("free", key, None)
                 threading.Thread(target=_tell_items, args=(line, key, made, incoming), daemon=True).start()

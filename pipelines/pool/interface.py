@@ -17,16 +17,16 @@ __all__ = [
     "ATTEMPTS",
     "SILENCE_SECONDS",
     "Done",
-    "Free",
-    "Hello",
-    "Item",
-    "Lost",
-    "Map",
     "NoneAdmittedError",
     "Outcome",
-    "Refused",
+    "ReadyForNext",
     "Task",
+    "WorkItem",
     "Worker",
+    "WorkerLost",
+    "WorkerPool",
+    "WorkerReady",
+    "WorkerRejected",
     "as_told",
     "exhausted",
     "make_worker",
@@ -43,7 +43,7 @@ SILENCE_SECONDS = 900.0
 
 
 @dataclass(frozen=True)
-class Free:
+class ReadyForNext:
     """Around an item that a worker made: it can begin its next task now, though more will come of this one.
 
     The rest of this task and the next one are then asked for side by side, by two threads.
@@ -62,7 +62,7 @@ class Worker(Protocol):
     def run(self, task: Any, pieces: Iterator[Any]) -> Iterator[Any]:
         """Work on a task; `pieces` are its input, fetched as they are asked for.
 
-        One of the items may be `Free`: then `run` is called for the next task before this one has ended, once; whoever frees
+        One of the items may be `ReadyForNext`: then `run` is called for the next task before this one has ended, once; whoever frees
         itself a second time has seen to it that the earlier task needs nothing more.
         """
         ...
@@ -78,7 +78,7 @@ class Task:
 
 
 @dataclass(frozen=True)
-class Hello:
+class WorkerReady:
     """A worker is ready."""
 
     worker: int
@@ -89,7 +89,7 @@ class Hello:
 
 
 @dataclass(frozen=True)
-class Refused:
+class WorkerRejected:
     """A worker takes no part."""
 
     worker: int
@@ -98,7 +98,7 @@ class Refused:
 
 
 @dataclass(frozen=True)
-class Item:
+class WorkItem:
     """A worker made something."""
 
     worker: int
@@ -117,7 +117,7 @@ class Done:
 
 
 @dataclass(frozen=True)
-class Lost:
+class WorkerLost:
     """A worker died or hung, and this task, which it had begun, will be tried again."""
 
     worker: int
@@ -126,15 +126,15 @@ class Lost:
     host: str = ""
 
 
-Outcome = Hello | Refused | Item | Done | Lost
+Outcome = WorkerReady | WorkerRejected | WorkItem | Done | WorkerLost
 
 
 class NoneAdmittedError(Exception):
     """Not one worker was admitted; the message has the first one's reason."""
 
 
-class Map(Protocol):
-    """The one interface of `local.LocalWorkers` and `cluster.Cluster`."""
+class WorkerPool(Protocol):
+    """The common interface of `ProcessPool` and `RayPool`."""
 
     def run_tasks(
         self,

@@ -24,14 +24,25 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from models.errors import NoMemoryError, ResourceError
-from pipelines.pool.interface import SILENCE_SECONDS, Done, Hello, Item, Lost, NoneAdmittedError, Outcome, Refused, Task, exhausted
+from pipelines.pool.interface import (
+    SILENCE_SECONDS,
+    Done,
+    NoneAdmittedError,
+    Outcome,
+    Task,
+    WorkerLost,
+    WorkerReady,
+    WorkerRejected,
+    WorkItem,
+    exhausted,
+)
 from pipelines.pool.pipe_line import PipeLine
-from pipelines.pool.task_queue import Ledger
+from pipelines.pool.task_queue import TaskQueue
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
-__all__ = ["PULSE_SECONDS", "LocalWorkers"]
+__all__ = ["PULSE_SECONDS", "ProcessPool"]
 
 
 _WAITS = 90
@@ -43,7 +54,7 @@ PULSE_SECONDS = 5.0
 class _Shared:
     """What the threads that serve the children have in common."""
 
-    ledger: Ledger
+    ledger: TaskQueue
     out: queue.Queue[Any] = field(default_factory=lambda: queue.Queue(maxsize=64))
     lock: threading.Lock = field(default_factory=threading.Lock)
     stop: threading.Event = field(default_factory=threading.Event)
@@ -64,7 +75,7 @@ class _Shared:
         return None
 
 
-class LocalWorkers:
+class ProcessPool:
     """A `work.Map` over one child process for each of `environments`, its variables on top of ours."""
 
     def __init__(self, environments: Sequence[dict[str, str]], surplus: Callable[[int, dict[str, str]], str] = lambda *_: "") -> None:
@@ -89,7 +100,7 @@ class LocalWorkers:
         """As `work.Map` says. No child survives the call."""
         if not tasks:
             return
-        shared = self._shared = _Shared(Ledger(tasks), stop=stop or threading.Event())
+        shared = self._shared = _Shared(TaskQueue(tasks), stop=stop or threading.Event())
         setup = pickle.dumps(setup)
         servers = [
             threading.Thread(target=_Server(number, worker, setup, feed, partial(self._refused, admit, number), environment, shared).run, daemon=True)
@@ -107,7 +118,7 @@ class LocalWorkers:
                 elif isinstance(event, BaseException):
                     raise event
                 else:
-                    if isinstance(event, Refused):
+                    if isinstance(event, WorkerRejected):
                         refused.append(event.reason)
                         if len(refused) == len(servers):
                             raise NoneAdmittedError(refused[0])
@@ -178,10 +189,10 @@ class _Server:
         if reason:
             with self.shared.lock:
                 self.shared.ledger.put_back(self.held)
-            self.shared.out.put(Refused(self.number, reason))
+            self.shared.out.put(WorkerRejected(self.number, reason))
             return False
         self.shared.undecided.discard(self.number)
-        self.shared.out.put(Hello(self.number, self.child.pid, self.child.facts))
+        self.shared.out.put(WorkerReady(self.number, self.child.pid, self.child.facts))
         return True
 
     def _listen(self, child: _Child) -> None:
@@ -191,7 +202,7 @@ class _Server:
             return
         task = next(t for t in self.held if t.key == key)
         if kind == "item":
-            self.shared.out.put(Item(self.number, key, value))
+            self.shared.out.put(WorkItem(self.number, key, value))
         elif kind == "free":
             self.free = True
         elif kind == "done":
@@ -219,7 +230,7 @@ class _Server:
                 raise exhausted(spent, why)
             self.shared.ledger.put_back(self.held)
         for task in self.held:
-            self.shared.out.put(Lost(self.number, task.key, str(why)))
+            self.shared.out.put(WorkerLost(self.number, task.key, str(why)))
         self.held, self.free = [], True
 
 

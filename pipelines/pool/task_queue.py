@@ -1,4 +1,4 @@
-"""`Ledger`: the tasks of one call that wait to be taken, and where each of them failed."""
+"""`TaskQueue`: the tasks of one call that wait to be taken, and where each of them failed."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ if TYPE_CHECKING:
 
     from pipelines.pool.interface import Task
 
-__all__ = ["Device", "Ledger"]
+__all__ = ["Device", "TaskQueue"]
 
 
 Device = tuple[str, ...]
 """A machine, and the GPUs of it that a worker has; a child process of ours is on none that has a name."""
 
 
-class Ledger:
+class TaskQueue:
     """Hands tasks out in order.
 
     A task that failed before has a worker for itself: nothing is begun beside it, nor it beside anything. So of two tasks that a

@@ -10,7 +10,7 @@ import numpy as np
 from models.errors import MediaError
 from pipelines.codec.decoder import picture_planes, planar_format
 from pipelines.media.demuxer import film_decoder, open_source
-from pipelines.media.pixel_format import Crop
+from pipelines.media.pixel_format import PixelCrop
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -36,12 +36,12 @@ _UNEVEN = 0.02
 """How much two opposite bars may differ, as a part of the side: what is dark on one side alone is picture."""
 
 
-def find_bars(info: VideoInfo, *, full: bool) -> Crop:
+def find_bars(info: VideoInfo, *, full: bool) -> PixelCrop:
     """Bars on opposite sides that every sample shows, in stored pixels of what the container shows; no crop where there are none.
 
     full: full range.
     """
-    found: Crop | None = None
+    found: PixelCrop | None = None
     pixels = planar_format(info.pix_fmt)
     columns, rows = info.crop.size(info.width, info.height)
     shown = info.crop.of_plane(0, pixels, info.width, info.height)
@@ -53,22 +53,22 @@ def find_bars(info: VideoInfo, *, full: bool) -> Crop:
         if one is not None:
             found = one if found is None else _in_both(found, one)
             if not (_can_be_bars(found.top, found.bottom, rows) or _can_be_bars(found.left, found.right, columns)):
-                return Crop()  # they only become smaller
+                return PixelCrop()  # they only become smaller
     if found is None:
-        return Crop()
+        return PixelCrop()
     top, bottom = _pair(found.top, found.bottom, rows)
     left, right = _pair(found.left, found.right, columns)
-    return Crop(top, bottom, left, right)
+    return PixelCrop(top, bottom, left, right)
 
 
-def bars_of(luma: np.ndarray, *, full: bool, bits: int) -> Crop | None:
+def bars_of(luma: np.ndarray, *, full: bool, bits: int) -> PixelCrop | None:
     """Lines at each side of one (H,W) picture that hold nothing but black; None where it is black all over."""
     unit = 1 << (bits - 8)
     black = 0 if full else 16 * unit
     rows, columns = ~_is_black(luma, 1, black, unit), ~_is_black(luma, 0, black, unit)
     if not rows.any() or not columns.any():
         return None
-    found = Crop(int(rows.argmax()), int(rows[::-1].argmax()), int(columns.argmax()), int(columns[::-1].argmax()))
+    found = PixelCrop(int(rows.argmax()), int(rows[::-1].argmax()), int(columns.argmax()), int(columns[::-1].argmax()))
     # What is left in the middle may be a title on black: bars leave at least half of a side.
     return found if 2 * (found.top + found.bottom) <= luma.shape[0] and 2 * (found.left + found.right) <= luma.shape[1] else None
 
@@ -79,8 +79,8 @@ def _is_black(luma: np.ndarray, axis: int, black: int, unit: int) -> np.ndarray:
     return (mean <= black + _MEAN * unit) & (bright <= luma.shape[axis] // 100)  # type: ignore[no-any-return]
 
 
-def _in_both(one: Crop, other: Crop) -> Crop:
-    return Crop(min(one.top, other.top), min(one.bottom, other.bottom), min(one.left, other.left), min(one.right, other.right))
+def _in_both(one: PixelCrop, other: PixelCrop) -> PixelCrop:
+    return PixelCrop(min(one.top, other.top), min(one.bottom, other.bottom), min(one.left, other.left), min(one.right, other.right))
 
 
 def _can_be_bars(one: int, other: int, side: int) -> bool:

@@ -1,4 +1,4 @@
-"""`Look`: what the frames of a film show of their fields, and whether that is evidence enough.
+"""`InterlaceSample`: what the frames of a film show of their fields, and whether that is evidence enough.
 
 `pipelines.probe.field_motion` says what blocks show from one frame to the next; here they are counted, and weighed: by how many they are,
 over how much of the picture, and how far they agree in one field order.
@@ -19,7 +19,18 @@ if TYPE_CHECKING:
 
     from pipelines.probe.field_motion import Votes
 
-__all__ = ["CONTRARY", "SHARE", "Look", "Order", "hints_at_fields", "legible", "order_shown", "shows_fields", "shows_whole_frames", "together"]
+__all__ = [
+    "CONTRARY",
+    "SHARE",
+    "InterlaceSample",
+    "Order",
+    "hints_at_fields",
+    "legible",
+    "order_shown",
+    "shows_fields",
+    "shows_whole_frames",
+    "together",
+]
 
 
 _LEAST = 48
@@ -66,7 +77,7 @@ def _products() -> np.ndarray:
 
 
 @dataclass
-class Look:
+class InterlaceSample:
     """What one stretch of a film shows: blocks by what they show, cell by cell, and frames by their own flags."""
 
     top: np.ndarray = field(default_factory=_cells)
@@ -83,8 +94,8 @@ class Look:
     spread: np.ndarray = field(default_factory=_products)
     """(scales, scales, 4, 4): products of what each frame adds to apart."""
 
-    def __add__(self, other: Look) -> Look:
-        return Look(
+    def __add__(self, other: InterlaceSample) -> InterlaceSample:
+        return InterlaceSample(
             self.top + other.top,
             self.bottom + other.bottom,
             self.progressive + other.progressive,
@@ -105,11 +116,11 @@ class Look:
         self.alike += votes.alike
         self.spread += votes.apart[:, None] * votes.apart[None]
 
-    def of(self, kept: np.ndarray) -> Look:
+    def of(self, kept: np.ndarray) -> InterlaceSample:
         """Both scales as one, (4, 4) each. kept: (scales, 4, 4), whether a cell is read at that scale."""
         votes = [(v * kept).sum(0) for v in (self.top, self.bottom, self.progressive)]
         spread = (self.spread * kept[:, None] * kept[None]).sum((0, 1))
-        return Look(votes[0], votes[1], votes[2], self.flagged, self.kinds, (self.apart * kept).sum(0), (self.alike * kept).sum(0), spread)
+        return InterlaceSample(votes[0], votes[1], votes[2], self.flagged, self.kinds, (self.apart * kept).sum(0), (self.alike * kept).sum(0), spread)
 
     @property
     def moving(self) -> np.ndarray:
@@ -127,24 +138,24 @@ class Look:
         return (self.top, self.bottom) if order == "top" else (self.bottom, self.top)
 
 
-def legible(looks: Sequence[Look]) -> list[Look]:
+def legible(looks: Sequence[InterlaceSample]) -> list[InterlaceSample]:
     """The same with both scales as one, (4, 4), without those cells of a scale in which steps are too long for it."""
-    kept = sum(looks, Look()).alike >= 0
+    kept = sum(looks, InterlaceSample()).alike >= 0
     return [look.of(kept) for look in looks]
 
 
-def together(looks: Sequence[Look]) -> Look:
+def together(looks: Sequence[InterlaceSample]) -> InterlaceSample:
     """All stretches as one."""
-    return sum(looks, Look().of(np.ones((SCALES, CELLS, CELLS), bool)))
+    return sum(looks, InterlaceSample().of(np.ones((SCALES, CELLS, CELLS), bool)))
 
 
-def order_shown(film: Look) -> Order:
+def order_shown(film: InterlaceSample) -> Order:
     """The field order that votes show; where they are few, the one that all blocks show together."""
     ahead = int(film.top.sum() - film.bottom.sum())
     return "top" if (ahead if abs(ahead) >= _LEAST / 4 else film.apart.sum()) >= 0 else "bottom"
 
 
-def shows_fields(film: Look, order: Order, share: float, *, strictness: float = 1) -> bool:
+def shows_fields(film: InterlaceSample, order: Order, share: float, *, strictness: float = 1) -> bool:
     """Whether many moving blocks all over the picture have fields of that one order, one by one or all together."""
     return (
         _votes_show_fields(film, order, share, strictness)
@@ -153,7 +164,7 @@ def shows_fields(film: Look, order: Order, share: float, *, strictness: float = 
     )
 
 
-def _votes_show_fields(film: Look, order: Order, share: float, strictness: float) -> bool:
+def _votes_show_fields(film: InterlaceSample, order: Order, share: float, strictness: float) -> bool:
     for_it, against = film.votes(order)
     moving = film.moving
     many = int(moving.sum())
@@ -167,7 +178,7 @@ def _votes_show_fields(film: Look, order: Order, share: float, strictness: float
     )
 
 
-def _both_lean_to_fields(film: Look, order: Order, strictness: float) -> bool:
+def _both_lean_to_fields(film: InterlaceSample, order: Order, strictness: float) -> bool:
     """Whether many votes and the phase of all blocks agree in that order, though neither is enough alone."""
     for_it, against = film.votes(order)
     apart = float(film.apart.sum()) * (1 if order == "top" else -1)
@@ -186,7 +197,7 @@ def _both_lean_to_fields(film: Look, order: Order, strictness: float) -> bool:
     )
 
 
-def _pool_shows_fields(film: Look, order: Order, strictness: float, least: float = _PHASE) -> bool:
+def _pool_shows_fields(film: InterlaceSample, order: Order, strictness: float, least: float = _PHASE) -> bool:
     """Whether all blocks together show a phase of fields in that order: far from chance, and in most of the moving cells."""
     apart = film.apart if order == "top" else -film.apart
     alike = float(film.alike.sum())
@@ -202,14 +213,14 @@ def _all_over(shows: np.ndarray, moves: np.ndarray) -> bool:
     return bool(shows.sum() >= max(_CELLS, moves.sum() / 2))
 
 
-def shows_whole_frames(looks: Sequence[Look]) -> bool:
+def shows_whole_frames(looks: Sequence[InterlaceSample]) -> bool:
     """Whether the pictures are progressive for sure, whatever their flags: by neither order more than by the other, votes or all together."""
     film = together(looks)
     is_even = abs(int(film.top.sum()) - int(film.bottom.sum())) <= _EVEN * max(int(film.moving.sum()), 1)
     return is_even and (_votes_show_whole_frames(film, looks) or _pool_shows_whole_frames(film))
 
 
-def _votes_show_whole_frames(film: Look, looks: Sequence[Look]) -> bool:
+def _votes_show_whole_frames(film: InterlaceSample, looks: Sequence[InterlaceSample]) -> bool:
     """All over the picture, in every stretch in which enough moves."""
     many = int(film.moving.sum())
     return bool(
@@ -221,7 +232,7 @@ def _votes_show_whole_frames(film: Look, looks: Sequence[Look]) -> bool:
     )
 
 
-def _pool_shows_whole_frames(film: Look) -> bool:
+def _pool_shows_whole_frames(film: InterlaceSample) -> bool:
     """Whether the phase of all blocks is 0 and known well."""
     alike = float(film.alike.sum())
     moves = film.alike > _MOVING_CELL * alike
@@ -231,7 +242,7 @@ def _pool_shows_whole_frames(film: Look) -> bool:
     return bool(is_known and moves.sum() >= _CELLS and whole.sum() >= _WHOLE_CELLS * moves.sum())
 
 
-def hints_at_fields(film: Look, order: Order) -> bool:
+def hints_at_fields(film: InterlaceSample, order: Order) -> bool:
     """Whether there is more to it than chance, though too little to act upon."""
     for_it, against = film.votes(order)
     pool = _pool_shows_fields(film, order, 1, _DOUBT)

@@ -1,4 +1,4 @@
-"""`Look`: what the first decoded frames of a video show: size, format, colour, how it is turned, what else comes with it."""
+"""`FirstFrames`: what the first decoded frames of a video show: size, format, colour, how it is turned, what else comes with it."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ if TYPE_CHECKING:
 
     Packet: TypeAlias = av.Packet[Any]
 
-__all__ = ["Look", "exif_orientation", "lost_side_data"]
+__all__ = ["FirstFrames", "exif_orientation", "lost_side_data"]
 
 
 _SAMPLE_FRAMES = 8
 
 
 @dataclass
-class Look:
+class FirstFrames:
     """What the first decoded frames show."""
 
     pts: list[int | None] = field(default_factory=list)

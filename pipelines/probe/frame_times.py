@@ -17,7 +17,7 @@ from pipelines.codec.decoder import Converter, checksum, planar_format
 from pipelines.codec.mid_stream_changes import change_of, facts_of
 from pipelines.media.demuxer import SideDataInForce, film_decoder, open_source, packets_of
 from pipelines.media.video_info import NO_PTS, ROUNDING_SECONDS, PacketIndex, VideoInfo
-from pipelines.probe.first_frames import Look
+from pipelines.probe.first_frames import FirstFrames
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -76,7 +76,7 @@ def even_rate(pts: array[int], time_base: Fraction, given: Sequence[Fraction] = 
     return best if np.abs(times - np.arange(count + 1) / float(best)).max() <= 2 * float(rounding) else None
 
 
-def expected_times(index: PacketIndex, look: Look, format_name: str, codec: str) -> tuple[array[int], bool]:
+def expected_times(index: PacketIndex, look: FirstFrames, format_name: str, codec: str) -> tuple[array[int], bool]:
     """(timestamps the packets promise, whether they can't be trusted and the frames must be counted by decoding)."""
     shown = np.frombuffer(index.pts, np.int64)[np.frombuffer(index.discard, np.uint8) == 0]
     shown.sort()

@@ -17,7 +17,17 @@ import av
 
 from pipelines.media.demuxer import film_decoder, open_source
 from pipelines.media.video_info import NO_PTS, Scan
-from pipelines.probe.field_evidence import CONTRARY, SHARE, Look, hints_at_fields, legible, order_shown, shows_fields, shows_whole_frames, together
+from pipelines.probe.field_evidence import (
+    CONTRARY,
+    SHARE,
+    InterlaceSample,
+    hints_at_fields,
+    legible,
+    order_shown,
+    shows_fields,
+    shows_whole_frames,
+    together,
+)
 from pipelines.probe.field_motion import field_phase, sample
 
 if TYPE_CHECKING:
@@ -71,7 +81,7 @@ def _is_beyond(info: VideoInfo) -> bool:
     return info.height > _TALLEST or info.rate > _FASTEST
 
 
-def judge(looks: Sequence[Look], stream_flag: str, *, soft: bool = False, apart: bool = False) -> Scan:
+def judge(looks: Sequence[InterlaceSample], stream_flag: str, *, soft: bool = False, apart: bool = False) -> Scan:
     """The verdict over all stretches.
 
     Flags are believed unless the pictures plainly show otherwise: another order, or whole frames. Without flags pictures are
@@ -116,7 +126,7 @@ def _is_soft_telecine(pts: array[int]) -> bool:
     return all(abs(r - Fraction(3, 2)) < Fraction(1, 10) or abs(r - Fraction(2, 3)) < Fraction(1, 20) for r in ratios)
 
 
-def _looks(container: InputContainer, info: VideoInfo) -> list[Look]:
+def _looks(container: InputContainer, info: VideoInfo) -> list[InterlaceSample]:
     stream, decoder = film_decoder(container, info.stream_index)
     first, length = info.pts[0], info.pts[-1] - info.pts[0]
     # Frames known by order only, and clocks that jump, can't be sought: their start is looked at for longer.
@@ -131,9 +141,9 @@ def _looks(container: InputContainer, info: VideoInfo) -> list[Look]:
     return found
 
 
-def _look(packets: Iterable[Packet[VideoStream]], decoder: VideoCodecContext, wanted: int, known: set[int]) -> Look:
+def _look(packets: Iterable[Packet[VideoStream]], decoder: VideoCodecContext, wanted: int, known: set[int]) -> InterlaceSample:
     """The next frames. known: timestamps seen before; where there are few key frames, seeking leads to the same ones again."""
-    look = Look()
+    look = InterlaceSample()
     eye: _Eye | None = None
     count = 0
     for packet in packets:
@@ -169,7 +179,7 @@ class _Eye:
     def fits(self, frame: VideoFrame) -> bool:
         return (frame.width, frame.height, frame.format.name) == self._like
 
-    def show(self, frame: VideoFrame, look: Look) -> None:
+    def show(self, frame: VideoFrame, look: InterlaceSample) -> None:
         now = sample(frame)
         if now is not None and self._before is not None:
             look.note(field_phase(self._before, now))

@@ -16,7 +16,7 @@ from pipelines.media.container_check import tells_lengths
 from pipelines.media.demuxer import PacketData, SideDataInForce, open_decoder
 from pipelines.media.timestamps import EpochClock
 from pipelines.media.video_info import NO_PTS, PacketIndex
-from pipelines.probe.first_frames import Look
+from pipelines.probe.first_frames import FirstFrames
 
 if TYPE_CHECKING:
     from typing import Any, TypeAlias
@@ -135,7 +135,7 @@ class PacketWalk:
     """(row, packet) wherever what holds for the whole film is said otherwise than before."""
 
     index: PacketIndex = field(default_factory=PacketIndex)
-    look: Look = field(default_factory=Look)
+    look: FirstFrames = field(default_factory=FirstFrames)
     counts: dict[int, int] = field(default_factory=dict)
     """Packets by stream."""
     epochs: tuple[tuple[int, int], ...] = ()

@@ -22,10 +22,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from pipelines.frames.sample_values import Codes
+    from pipelines.frames.sample_values import SampleValues
     from pipelines.quality.frame_alignment import Align, Misaligned
 
-__all__ = ["BlindTest", "Trial", "blind_test"]
+__all__ = ["BlindTest", "BlindTrial", "blind_test"]
 
 
 _SIDE_PX = (480, 640)
@@ -36,7 +36,7 @@ _LOOKS = 6
 
 
 @dataclass(frozen=True)
-class Trial:
+class BlindTrial:
     """One moment to judge."""
 
     seconds: float
@@ -53,7 +53,7 @@ class BlindTest:
     id: str
     """The same for the same pictures."""
     names: tuple[str, str]
-    trials: tuple[Trial, ...]
+    trials: tuple[BlindTrial, ...]
     findings: tuple[Misaligned, ...]
     notes: tuple[str, ...]
 
@@ -81,7 +81,7 @@ def blind_test(
     for place, frames in zip(chosen, matched.frames(chosen), strict=True):
         (one, other), _ = cut_out(matched, frames, _SIDE_PX)
         moving = _clips(matched, place, differing_place(fitted_frames(matched, frames), _SIDE_PX)) if clips else ()
-        trials.append(Trial(matched.seconds(place), (one, other), moving))
+        trials.append(BlindTrial(matched.seconds(place), (one, other), moving))
     digest = hashlib.sha256(b"".join(hashlib.sha256(p).digest() for t in trials for p in t.pictures)).hexdigest()
     yield BlindTest(digest[:16], (matched.labels[0], matched.labels[1]), tuple(trials), tuple(matched.findings), tuple(matched.notes))
 
@@ -111,7 +111,7 @@ def _clips(matched: Matched, place: int, box: tuple[int, int, int, int]) -> tupl
     return tuple(buffer.getvalue() for buffer in buffers)
 
 
-def _difference(frames: list[Codes], size: tuple[int, int]) -> float:
+def _difference(frames: list[SampleValues], size: tuple[int, int]) -> float:
     """Mean absolute difference of luma, as a share of all codes."""
     bits = max(c.bits for c in frames)
     one, other = (fit(c, *size, bits).luma for c in frames)

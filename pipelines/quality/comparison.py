@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from models.errors import UsageError
-from pipelines.frames.images import SHOWN_PX, busiest, marked, png, to_pixels
+from pipelines.frames.images import SHOWN_PX, marked, most_detailed_crop, png, to_pixels
 from pipelines.frames.sample_values import to_values
 from pipelines.frames.thumbnail import grid_for, thumbnail
 from pipelines.media.cicp import ColorTags, Range
@@ -32,11 +32,11 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
 
-    from pipelines.frames.sample_values import Codes
+    from pipelines.frames.sample_values import SampleValues
     from pipelines.frames.video_reader import Footage
     from pipelines.quality.frame_alignment import Align
 
-__all__ = ["METRICS", "Compared", "Figures", "Measured", "Metric", "Moment", "compare", "cut_out", "differing_place", "fitted_frames"]
+__all__ = ["METRICS", "Compared", "Figures", "Measured", "Metric", "WorstMoment", "compare", "cut_out", "differing_place", "fitted_frames"]
 
 
 _PEAK = 255.0
@@ -90,7 +90,7 @@ class Figures:
 
 
 @dataclass(frozen=True)
-class Moment:
+class WorstMoment:
     """One of the worst moments."""
 
     seconds: float
@@ -117,7 +117,7 @@ class Compared:
     """Of each moment, from the reference's first frame."""
     findings: tuple[Misaligned, ...]
     notes: tuple[str, ...]
-    moments: tuple[Moment, ...] = field(default_factory=tuple)
+    moments: tuple[WorstMoment, ...] = field(default_factory=tuple)
 
 
 def compare(
@@ -205,7 +205,7 @@ class _Measuring:
         for place, theirs in enumerate(by_ffmpeg):
             self.figures.append(self._figures(place, theirs))
 
-    def _look(self, place: int, result: Codes, truth: Codes) -> None:
+    def _look(self, place: int, result: SampleValues, truth: SampleValues) -> None:
         own, unit = self._own[place], 1 << (self.bits - 8)
         difference = np.subtract(result.luma, truth.luma, dtype=np.int16)
         own["mse"].append(_mean_square(difference) / unit**2)
@@ -214,7 +214,7 @@ class _Measuring:
         own["flicker"].append(math.nan if before is None else float(np.abs(difference - before).mean(dtype=np.float64)) / unit)
         self._before[place] = difference
 
-    def _hold_against_source(self, place: int, result: Codes, source: Codes) -> None:
+    def _hold_against_source(self, place: int, result: SampleValues, source: SampleValues) -> None:
         height, width = source.luma.shape[1:]
         bits = max(result.bits, source.bits)
         luma = [fit(c, width, height, bits).luma for c in (result, source)]
@@ -279,15 +279,15 @@ def _worst(figures: Sequence[Figures], count: int, rate: float) -> list[int]:
     return sorted(chosen)
 
 
-def _show(matched: Matched, places: Sequence[int], figures: Sequence[Figures]) -> Iterator[Moment]:
+def _show(matched: Matched, places: Sequence[int], figures: Sequence[Figures]) -> Iterator[WorstMoment]:
     names = matched.labels[: len(figures) + 1]
     for place, frames in zip(places, matched.frames(places), strict=True):
         scores = tuple({n: float(v[place]) for n, v in f.values.items() if not math.isnan(v[place])} for f in figures)
         pictures, overview = cut_out(matched, frames[: len(names)])
-        yield Moment(matched.seconds(place), names, pictures, scores, overview)
+        yield WorstMoment(matched.seconds(place), names, pictures, scores, overview)
 
 
-def cut_out(matched: Matched, frames: Sequence[Codes], most_px: tuple[int, int] = SHOWN_PX) -> tuple[tuple[bytes, ...], bytes]:
+def cut_out(matched: Matched, frames: Sequence[SampleValues], most_px: tuple[int, int] = SHOWN_PX) -> tuple[tuple[bytes, ...], bytes]:
     """PNG files of the place where frames differ most from the first one, at the pixels of the largest video, and of the first one with it marked.
 
     most_px: height and width of the place, or all of a smaller picture.
@@ -298,15 +298,15 @@ def cut_out(matched: Matched, frames: Sequence[Codes], most_px: tuple[int, int] 
     return tuple(map(png, cut)), png(marked(to_pixels(to_values(fitted[0]), 0, matched.films[0].tags.matrix), *box))
 
 
-def fitted_frames(matched: Matched, frames: Sequence[Codes]) -> list[Codes]:
+def fitted_frames(matched: Matched, frames: Sequence[SampleValues]) -> list[SampleValues]:
     """Frames at the size of the largest video, all of one depth."""
     bits = max(c.bits for c in frames)
     return [fit(c, *matched.largest, bits) for c in frames]
 
 
-def differing_place(fitted: Sequence[Codes], most_px: tuple[int, int]) -> tuple[int, int, int, int]:
+def differing_place(fitted: Sequence[SampleValues], most_px: tuple[int, int]) -> tuple[int, int, int, int]:
     """(top, left, height, width) of the place where frames of one size differ most from the first one."""
     truth = fitted[0].luma[0].astype(np.float32)
     error = sum((np.square(c.luma[0] - truth) for c in fitted[1:]), start=np.zeros_like(truth))
     rows, columns = (min(most, side) for most, side in zip(most_px, truth.shape, strict=True))
-    return *busiest(error, rows, columns), rows, columns
+    return *most_detailed_crop(error, rows, columns), rows, columns

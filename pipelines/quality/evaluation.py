@@ -39,11 +39,11 @@ from pipelines.datasets.degradation import read_case
 from pipelines.datasets.shards import is_dataset
 from pipelines.frames.images import strip, to_pixels, write_png
 from pipelines.frames.reference_upscaler import classical, upscale_frames
-from pipelines.frames.sample_values import Codes, from_values
+from pipelines.frames.sample_values import SampleValues, from_values
 from pipelines.plan.events import Note
 from pipelines.probe.restoration_level import level_of_clip
 from pipelines.quality import metrics
-from pipelines.quality.evaluation_items import Item, Material
+from pipelines.quality.evaluation_items import EvaluationItem, Material
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -51,7 +51,7 @@ if TYPE_CHECKING:
     from models.catalog.card import Card
     from models.network import LoadedNetwork, Planes
 
-__all__ = ["EvaluateSettings", "Item", "Judged", "Judging", "Row", "evaluate", "items", "judge"]
+__all__ = ["EvaluateSettings", "EvaluationItem", "EvaluationRow", "Judged", "Judging", "evaluate", "items", "judge"]
 
 
 BASELINES = ("bicubic", "lanczos")
@@ -135,7 +135,7 @@ class Judged:
 
 
 @dataclass
-class Row:
+class EvaluationRow:
     """Event at the end: one line of the table, means over a set."""
 
     model: str
@@ -156,7 +156,7 @@ class Row:
         self.count += 1
 
 
-def evaluate(models: Iterable[str], data: Iterable[str | Path], settings: EvaluateSettings) -> Iterator[Note | Judging | Judged | Row]:
+def evaluate(models: Iterable[str], data: Iterable[str | Path], settings: EvaluateSettings) -> Iterator[Note | Judging | Judged | EvaluationRow]:
     """Score models on data: folders of pictures, videos, data sets made by `dataset`.
 
     Yields a Note of what is left out, a Judging for every frame, a Judged for every picture or clip and model, then all Rows. Raises
@@ -169,7 +169,7 @@ def evaluate(models: Iterable[str], data: Iterable[str | Path], settings: Evalua
         raise UsageError(f"{fixed[0]}: is a data set, whose pairs are degraded as they were made; judge by it without --case")
     names = Counter(source.name for source in sources)
     labels = {source: source.name if names[source.name] == 1 else str(source) for source in sources}
-    rows: dict[tuple[str, int, str, str], Row] = {}
+    rows: dict[tuple[str, int, str, str], EvaluationRow] = {}
     by_scale = _by_scale(models, settings.scale)
     material = {source: _material(source, settings) for source in sources}
     chosen = {source: _cases_of(found, settings) for source, found in material.items()}
@@ -183,7 +183,7 @@ def evaluate(models: Iterable[str], data: Iterable[str | Path], settings: Evalua
                     for event in _judge_all(networks, item, (scale, labels[source], case), settings, work):
                         if isinstance(event, Judged):
                             key = (event.model, scale, event.set, case)
-                            rows.setdefault(key, Row(event.model, scale, event.set, case)).add(event.scores)
+                            rows.setdefault(key, EvaluationRow(event.model, scale, event.set, case)).add(event.scores)
                         yield event
     yield from rows.values()
 
@@ -219,7 +219,7 @@ def _by_scale(models: Iterable[str], scale: int | None) -> dict[int, dict[str, C
 
 
 def _judge_all(
-    networks: dict[str, LoadedNetwork], item: Item, where: tuple[int, str, str], settings: EvaluateSettings, work: _Work
+    networks: dict[str, LoadedNetwork], item: EvaluationItem, where: tuple[int, str, str], settings: EvaluateSettings, work: _Work
 ) -> Iterator[Judging | Judged]:
     """Score one item: result by result, so that no more than one of them is held."""
     scale, set_name, case = where
@@ -246,21 +246,21 @@ def _judge_all(
             write_png(Path(settings.strips) / f"{name}_{set_name}_{case}_{item.name}.png", strip(shown, item.matrix))
 
 
-def _metrics_of(item: Item) -> tuple[str, ...]:
+def _metrics_of(item: EvaluationItem) -> tuple[str, ...]:
     """Which ones, where none are named."""
     if not item.is_video:
         return PICTURE_METRICS
     return (*VIDEO_METRICS, "deep-distance") if DeepDistance.is_installed() else VIDEO_METRICS
 
 
-def _as_it_runs(network: LoadedNetwork, item: Item, settings: EvaluateSettings) -> LoadedNetwork:
+def _as_it_runs(network: LoadedNetwork, item: EvaluationItem, settings: EvaluateSettings) -> LoadedNetwork:
     """A network that restores as a run would have it for the item."""
     if not isinstance(network.module, Restoring):
         return network
     level = settings.restore
     if level == "auto":
-        luma = item.low.luma if isinstance(item.low, Codes) else _luma_codes(item.low).numpy()
-        level = level_of_clip(luma, item.low.bits if isinstance(item.low, Codes) else 8) or 0.0
+        luma = item.low.luma if isinstance(item.low, SampleValues) else _luma_codes(item.low).numpy()
+        level = level_of_clip(luma, item.low.bits if isinstance(item.low, SampleValues) else 8) or 0.0
     return replace(network, module=network.module.at(float(level), settings.detail).eval())
 
 
@@ -327,7 +327,7 @@ def _luma_codes(planes: Planes) -> torch.Tensor:
     return (planes[0][:, 0] * 219 + 16).clamp(0, 255)
 
 
-def items(source: Path, scale: int, case: str, settings: EvaluateSettings) -> Iterator[Item]:
+def items(source: Path, scale: int, case: str, settings: EvaluateSettings) -> Iterator[EvaluationItem]:
     """What there is to judge by in a folder of pictures, a video or the held-out part of a data set."""
     yield from _material(source, settings).items(scale, case)
 

@@ -1,4 +1,4 @@
-"""`Material`: the pictures, clips and pairs that networks are judged by, shrunk or degraded; `Item`: one of them.
+"""`Material`: the pictures, clips and pairs that networks are judged by, shrunk or degraded; `EvaluationItem`: one of them.
 
 How they are made is part of the protocol of `evaluation`.
 """
@@ -16,7 +16,7 @@ from models.errors import UsageError
 from models.layers.resampling import resample
 from pipelines.datasets.degradation import degrade, read_case
 from pipelines.datasets.shards import Shards, is_dataset
-from pipelines.frames.sample_values import Codes, from_values, rgb_to_planes, to_values
+from pipelines.frames.sample_values import SampleValues, from_values, rgb_to_planes, to_values
 from pipelines.frames.video_reader import Footage
 from pipelines.media.file_types import find_inputs
 from pipelines.plan.chunking import frame_range
@@ -28,17 +28,17 @@ if TYPE_CHECKING:
     from models.network import Planes
     from pipelines.media.video_info import VideoInfo
 
-__all__ = ["Item", "Material"]
+__all__ = ["EvaluationItem", "Material"]
 
 
 @dataclass(frozen=True, eq=False)
-class Item:
+class EvaluationItem:
     """One picture or clip to judge by."""
 
     name: str
-    low: Codes | Planes
+    low: SampleValues | Planes
     """Input; pictures as float planes of 8-bit R'G'B', which have no 4:2:0 codes."""
-    truth: Codes | Planes
+    truth: SampleValues | Planes
     low_rgb: torch.Tensor | None = None
     """(1,3,h,w) 8-bit R'G'B' of a picture, as floats."""
     matrix: int = 5
@@ -48,12 +48,12 @@ class Item:
     @property
     def low_planes(self) -> Planes:
         """Input as float planes."""
-        return to_values(self.low) if isinstance(self.low, Codes) else self.low
+        return to_values(self.low) if isinstance(self.low, SampleValues) else self.low
 
     @property
     def truth_planes(self) -> Planes:
         """Truth as float planes."""
-        return to_values(self.truth) if isinstance(self.truth, Codes) else self.truth
+        return to_values(self.truth) if isinstance(self.truth, SampleValues) else self.truth
 
 
 @dataclass(frozen=True, eq=False)
@@ -102,7 +102,7 @@ class Material:
         """Not only pictures."""
         return any(not info.is_picture for info, _, _ in self.films)
 
-    def items(self, scale: int, case: str, *, pictures: bool = True) -> Iterator[Item]:
+    def items(self, scale: int, case: str, *, pictures: bool = True) -> Iterator[EvaluationItem]:
         """One after another; pictures: those, too. Raises UsageError for a data set of another scale."""
         if self.pairs is not None:
             yield from _dataset_items(self.source, self.pairs, self.count, scale)
@@ -113,7 +113,7 @@ class Material:
             yield _picture_item(footage, scale, case) if info.is_picture else _video_item(footage, scale, case, (start, stop))
 
 
-def _picture_item(footage: Footage, scale: int, case: str) -> Item:
+def _picture_item(footage: Footage, scale: int, case: str) -> EvaluationItem:
     name = Path(footage.info.path).stem
     frame = next(footage.frames())
     rgb = footage.rgb(frame)
@@ -123,26 +123,26 @@ def _picture_item(footage: Footage, scale: int, case: str) -> Item:
     planes = rgb_to_planes(rgb[..., : rgb.shape[-2] // 2 * 2, : rgb.shape[-1] // 2 * 2])
     truth = (luma, planes[1])
     if case != "clean":
-        return Item(name, degrade(from_values(planes, 8), read_case(case), scale=scale), truth)
+        return EvaluationItem(name, degrade(from_values(planes, 8), read_case(case), scale=scale), truth)
     height, width = rgb.shape[-2] // scale, rgb.shape[-1] // scale
     low_rgb = (resample(rgb.double(), height, width, "bicubic") * 255).round().clamp(0, 255).float() / 255
     even = torch.nn.functional.pad(low_rgb, (0, width % 2, 0, height % 2), mode="reflect")
-    return Item(name, rgb_to_planes(even), truth, even)
+    return EvaluationItem(name, rgb_to_planes(even), truth, even)
 
 
-def _video_item(footage: Footage, scale: int, case: str, part: tuple[int, int]) -> Item:
+def _video_item(footage: Footage, scale: int, case: str, part: tuple[int, int]) -> EvaluationItem:
     step = 2 * scale
     height, width = footage.height // step * step, footage.width // step * step
     frames = footage.frames(part[1]) if part[0] == 0 else (frame for _, frame in footage.frames_at([part]))
     clip = [footage.codes(f).crop(0, 0, height, width) for f in frames]
-    truth = Codes(np.concatenate([c.luma for c in clip]), np.concatenate([c.chroma for c in clip]), footage.bits)
+    truth = SampleValues(np.concatenate([c.luma for c in clip]), np.concatenate([c.chroma for c in clip]), footage.bits)
     low = degrade(truth, read_case(case), scale=scale)
-    return Item(Path(footage.info.path).stem, low, truth, matrix=footage.tags.matrix, rate=float(footage.info.rate), is_video=True)
+    return EvaluationItem(Path(footage.info.path).stem, low, truth, matrix=footage.tags.matrix, rate=float(footage.info.rate), is_video=True)
 
 
-def _dataset_items(source: Path, shards: Shards, count: int, scale: int) -> Iterator[Item]:
+def _dataset_items(source: Path, shards: Shards, count: int, scale: int) -> Iterator[EvaluationItem]:
     if shards.scale != scale:
         raise UsageError(f"{source}: its pairs are of scale {shards.scale}, the model's is {scale}")
     for index in range(count):
         pair = shards[index]
-        yield Item(pair.key, pair.low, pair.truth, matrix=int(pair.record.get("matrix", 5)))
+        yield EvaluationItem(pair.key, pair.low, pair.truth, matrix=int(pair.record.get("matrix", 5)))

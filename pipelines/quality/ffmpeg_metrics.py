@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from fractions import Fraction
 
-    from pipelines.frames.sample_values import Codes
+    from pipelines.frames.sample_values import SampleValues
 
 __all__ = ["Meter", "pooled", "vmaf_model"]
 
@@ -88,7 +88,7 @@ class Meter:
     def _path(self, name: str) -> str:
         return os.path.join(self._folder.name, name)
 
-    def add(self, frames: Sequence[Codes]) -> None:
+    def add(self, frames: Sequence[SampleValues]) -> None:
         """One frame of each result, then the reference's, all of the promised size and depth. Raises MediaError where FFmpeg ended."""
         assert self._process.stdin is not None
         try:

@@ -23,7 +23,7 @@ from pipelines.quality.ffmpeg_metrics import Meter, pooled
 if TYPE_CHECKING:
     from fractions import Fraction
 
-    from pipelines.frames.sample_values import Codes
+    from pipelines.frames.sample_values import SampleValues
 
 __all__ = ["NiqeModel", "by_ffmpeg", "flicker", "gradient_energy", "niqe", "psnr", "ssim", "trim"]
 
@@ -175,7 +175,7 @@ def _features(block: np.ndarray) -> list[float]:
     return found
 
 
-def by_ffmpeg(result: Codes, truth: Codes, *, rate: Fraction | int = 25, threads: int = 2) -> dict[str, float]:
+def by_ffmpeg(result: SampleValues, truth: SampleValues, *, rate: Fraction | int = 25, threads: int = 2) -> dict[str, float]:
     """VMAF and VMAF-NEG (0 to 100, the model that fits the size) and XPSNR of luma (dB) of a clip, by `meter`.
 
     Raises UsageError where the packages for it are missing, MediaError where FFmpeg fails.

@@ -17,12 +17,12 @@ from models.errors import UsageError
 from pipelines.datasets.degradation import degrade, read_case
 from pipelines.frames.images import strip, write_jpeg
 from pipelines.frames.reference_upscaler import classical, upscale
-from pipelines.frames.sample_values import Codes, to_values
+from pipelines.frames.sample_values import SampleValues, to_values
 from pipelines.frames.video_reader import Footage
 from pipelines.inference.device import device_name, low_precision
 from pipelines.pool.malloc import keep_freed_memory
 from pipelines.probe.probe import probe
-from pipelines.quality.evaluation import EvaluateSettings, Row, evaluate
+from pipelines.quality.evaluation import EvaluateSettings, EvaluationRow, evaluate
 from pipelines.quality.model_speed import frames_per_second
 from pipelines.quality.score_tables import gain_over
 
@@ -99,7 +99,7 @@ def _order(card: Card) -> int:
 
 def _table(shipped: Sequence[Card], settings: OverviewSettings) -> str:
     """A row for each network, with its PSNR-Y and gain over bicubic on each set, and its share of the truth's detail on the first."""
-    rows: list[Row] = []
+    rows: list[EvaluationRow] = []
     for case in ("clean", _NOISY):
         chosen = [c.path for c in shipped if _case(c) == case]
         judging = EvaluateSettings(metrics=("psnr", "energy"), cases=(case,), limit=settings.limit, bf16=_BF16)
@@ -139,9 +139,9 @@ def _table_of_clips(shipped: Sequence[Card], settings: OverviewSettings) -> str:
     return "\n".join(lines)
 
 
-def _rows(models: Iterable[str], sets: Sequence[Path], settings: EvaluateSettings) -> list[Row]:
+def _rows(models: Iterable[str], sets: Sequence[Path], settings: EvaluateSettings) -> list[EvaluationRow]:
     models = list(models)
-    return [event for event in evaluate(models, sets, settings) if isinstance(event, Row)] if models else []
+    return [event for event in evaluate(models, sets, settings) if isinstance(event, EvaluationRow)] if models else []
 
 
 def _case(card: Card) -> str:
@@ -149,17 +149,17 @@ def _case(card: Card) -> str:
     return _NOISY if card.architecture == "deconvolution" else "clean"
 
 
-def _row(card: Card, name: str, rows: Sequence[Row]) -> Row:
+def _row(card: Card, name: str, rows: Sequence[EvaluationRow]) -> EvaluationRow:
     return next(r for r in rows if (r.model, r.set, r.scale) == (card.name, name, card.scale))
 
 
-def _score(card: Card, name: str, rows: Sequence[Row]) -> str:
+def _score(card: Card, name: str, rows: Sequence[EvaluationRow]) -> str:
     row = _row(card, name, rows)
     noisy = " noisy" if row.case == _NOISY else ""
     return f"{row.scores['psnr']:.2f} ({gain_over('bicubic', row, rows):+.2f}){noisy}"
 
 
-def _energy(card: Card, name: str, rows: Sequence[Row]) -> float:
+def _energy(card: Card, name: str, rows: Sequence[EvaluationRow]) -> float:
     return _row(card, name, rows).scores["energy"]
 
 
@@ -196,7 +196,7 @@ def _inside(planes: Planes) -> Planes:
 
 
 @functools.lru_cache(1)
-def _moment(source: Path) -> tuple[Codes, int]:
+def _moment(source: Path) -> tuple[SampleValues, int]:
     """The most detailed place of a few frames from the middle of a film, or of the picture; and the matrix of its colour.
 
     Raises UsageError where the frames are too small.
@@ -204,7 +204,7 @@ def _moment(source: Path) -> tuple[Codes, int]:
     footage = Footage(probe(source))
     last = min(len(footage.info.pts), len(footage.info.pts) // 2 + _MOMENT)
     frames = [footage.codes(frame) for number, frame in enumerate(footage.frames(last)) if number >= last - _MOMENT]
-    clip = Codes(np.concatenate([f.luma for f in frames]), np.concatenate([f.chroma for f in frames]), footage.bits)
+    clip = SampleValues(np.concatenate([f.luma for f in frames]), np.concatenate([f.chroma for f in frames]), footage.bits)
     height, width = clip.luma.shape[1:]
     side = _STRIP_PX + 2 * _MARGIN_PX
     if min(height, width) < side:

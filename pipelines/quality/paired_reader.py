@@ -10,7 +10,7 @@ import numpy as np
 
 from models.errors import VerificationError
 from models.layers.resampling import resample
-from pipelines.frames.sample_values import LEFT, Codes, from_values, oriented, to_values
+from pipelines.frames.sample_values import LEFT, SampleValues, from_values, oriented, to_values
 from pipelines.frames.video_reader import Footage
 from pipelines.media.cicp import HDR_TRANSFERS
 from pipelines.plan.chunking import frame_range
@@ -44,13 +44,13 @@ def upright(film: Footage) -> tuple[int, int]:
     return film.info.orientation.turn(film.width, film.height)
 
 
-def turned(film: Footage, codes: Codes) -> Codes:
+def turned(film: Footage, codes: SampleValues) -> SampleValues:
     """Stored codes of a film as they are seen."""
     turn = _turn(film.info.orientation)
     return from_values(oriented(to_values(codes), turn), codes.bits) if turn else codes
 
 
-def fit(codes: Codes, width: int, height: int, bits: int) -> Codes:
+def fit(codes: SampleValues, width: int, height: int, bits: int) -> SampleValues:
     """Codes at another size (bicubic, antialiased where it gets smaller) and at least their own depth, unchanged where they fit."""
     if codes.luma.shape[1:] != (height, width):
         luma, chroma = to_values(codes)
@@ -59,7 +59,7 @@ def fit(codes: Codes, width: int, height: int, bits: int) -> Codes:
     if codes.bits == bits:
         return codes
     luma_codes, chroma_codes = (p.astype(np.uint16) << (bits - codes.bits) for p in (codes.luma, codes.chroma))
-    return Codes(luma_codes, chroma_codes, bits)
+    return SampleValues(luma_codes, chroma_codes, bits)
 
 
 def _turn(orientation: Orientation) -> int:
@@ -163,12 +163,12 @@ class Matched:
         line = self.lines[0]
         return float((line.pts[self.moments[place][0]] - line.pts[0]) * line.time_base)
 
-    def frames(self, places: Sequence[int] | None = None) -> Iterator[list[Codes]]:
+    def frames(self, places: Sequence[int] | None = None) -> Iterator[list[SampleValues]]:
         """Of each moment (of those at `places`, ascending) one frame of every video, upright, at its own size and depth."""
         moments = self.moments if places is None else [self.moments[p] for p in places]
         yield from map(list, zip(*(self._of(n, array("q", (m[n] for m in moments))) for n in range(len(self.films))), strict=True))
 
-    def _of(self, number: int, wanted: array[int]) -> Iterator[Codes]:
+    def _of(self, number: int, wanted: array[int]) -> Iterator[SampleValues]:
         film = self.films[number]
         place = 0
         for n, frame in film.frames_at(_stretches(wanted)):

@@ -11,7 +11,7 @@ import torch
 
 from models.errors import UsageError
 from models.layers.int8 import int8_is_exact
-from pipelines.frames.sample_values import Codes, from_values
+from pipelines.frames.sample_values import SampleValues, from_values
 from pipelines.inference.fused_cpu import FusedNetwork
 from pipelines.plan.tiling import Tile
 from pipelines.quality import metrics
@@ -50,7 +50,7 @@ def rounding_cost(network: LoadedNetwork, layers: Mapping[str, torch.Tensor], so
     costs, near = [], []
     for source in sources:
         for item in Material.read(source, limit=limit, frames=1).items(scale, "clean"):
-            low = item.low if isinstance(item.low, Codes) and item.low.bits == 8 else from_values(item.low_planes, 8)
+            low = item.low if isinstance(item.low, SampleValues) and item.low.bits == 8 else from_values(item.low_planes, 8)
             truth = item.truth_planes[0][:1, 0] * 219 + 16
             height, width = truth.shape[-2:]
             results = [torch.from_numpy(_luma(way, low, scale)[None, :height, :width]).float() for way in ways]
@@ -64,7 +64,7 @@ def rounding_cost(network: LoadedNetwork, layers: Mapping[str, torch.Tensor], so
     return RoundingCost(float(np.mean(costs)), 10 * math.log10(255**2 / error) if error else math.inf, len(costs))
 
 
-def _luma(way: FusedNetwork, codes: Codes, scale: int) -> np.ndarray:
+def _luma(way: FusedNetwork, codes: SampleValues, scale: int) -> np.ndarray:
     """Luma that a way of running a network makes of the first frame."""
     planes = [np.ascontiguousarray(p) for p in (codes.luma[0], *codes.chroma[0])]
     height, width = planes[0].shape

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from pipelines.quality.evaluation import Row
+    from pipelines.quality.evaluation import EvaluationRow
 
 __all__ = ["as_grid", "as_table", "gain_over"]
 
@@ -32,7 +32,7 @@ _DIGITS = {
 }
 
 
-def gain_over(baseline: str, row: Row, rows: Sequence[Row]) -> float | None:
+def gain_over(baseline: str, row: EvaluationRow, rows: Sequence[EvaluationRow]) -> float | None:
     """PSNR of a row less that of a baseline on the same data, in dB."""
     for other in rows:
         same = (other.scale, other.set, other.case) == (row.scale, row.set, row.case)
@@ -41,7 +41,7 @@ def gain_over(baseline: str, row: Row, rows: Sequence[Row]) -> float | None:
     return None
 
 
-def as_table(rows: Sequence[Row], style: str) -> str:
+def as_table(rows: Sequence[EvaluationRow], style: str) -> str:
     """style: "terminal", "markdown" or "json". PSNR comes with its gain over bicubic."""
     if style == "json":
         return json.dumps([_plain(r, gain_over("bicubic", r, rows)) for r in rows], indent=1, allow_nan=False)
@@ -51,7 +51,7 @@ def as_table(rows: Sequence[Row], style: str) -> str:
     return _markdown(head, lines, 4) if style == "markdown" else _terminal(head, lines, 4)
 
 
-def as_grid(rows: Sequence[Row], style: str, metric: str = "psnr") -> str:
+def as_grid(rows: Sequence[EvaluationRow], style: str, metric: str = "psnr") -> str:
     """Data sets by degradations: one figure a cell, a line for each model on each set, a column for each case; PSNR with its gain."""
     cases = list(dict.fromkeys(r.case for r in rows))
     found = {(r.set, r.scale, r.model, r.case): r for r in rows}
@@ -63,13 +63,13 @@ def as_grid(rows: Sequence[Row], style: str, metric: str = "psnr") -> str:
     return _markdown(head, lines, 3) if style == "markdown" else _terminal(head, lines, 3)
 
 
-def _plain(row: Row, gain: float | None) -> dict[str, Any]:
+def _plain(row: EvaluationRow, gain: float | None) -> dict[str, Any]:
     """As JSON can hold it, which knows no infinity: null where result and truth are equal."""
     scores = {name: value if math.isfinite(value) else None for name, value in row.scores.items()}
     return {**asdict(row), "scores": scores, "gain_over_bicubic_db": gain if gain is None or math.isfinite(gain) else None}
 
 
-def _figures(row: Row, rows: Sequence[Row], names: Sequence[str]) -> list[str]:
+def _figures(row: EvaluationRow, rows: Sequence[EvaluationRow], names: Sequence[str]) -> list[str]:
     found: list[str] = []
     for name in names:
         value = row.scores.get(name)

@@ -13,14 +13,14 @@ from models.errors import Interrupted, OutputError, UsageError, VsrError
 from pipelines.plan.events import Event, Planned
 from pipelines.plan.output_names import same_name_key
 from pipelines.run.job import Prepared, prepare, upscale_video
-from pipelines.run.remote_job import Trip, upscale_remote
+from pipelines.run.remote_job import RemoteJob, upscale_remote
 from pipelines.run.worker_pools import open_workers
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
     from pipelines.plan.settings import RunSettings
-    from pipelines.pool.interface import Map
+    from pipelines.pool.interface import WorkerPool
     from pipelines.run.inputs import Input
 
 __all__ = ["upscale_videos"]
@@ -73,7 +73,7 @@ class _Each:
         self._lock = threading.Lock()
         self._taken = {same_name_key(one.path): one.path for one in inputs}
 
-    def upscale(self, one: Input, workers: Map | None) -> Iterator[Event]:
+    def upscale(self, one: Input, workers: WorkerPool | None) -> Iterator[Event]:
         """The events of one video. Raises as `upscale_video` does."""
         if one.output is not None and one.is_mirrored:
             try:
@@ -98,7 +98,7 @@ class _Each:
             planned = prepared[0].planned
             return Path(planned.output).name, planned.plan.ids
 
-        trip = Trip(one.path, one.output, one.url, one.output_url, self._overwrite or self._fresh, self._settings.verify == "full")
+        trip = RemoteJob(one.path, one.output, one.url, one.output_url, self._overwrite or self._fresh, self._settings.verify == "full")
         return upscale_remote(trip, name_of, run)
 
     def _claim(self, target: Path, source: Path) -> None:
@@ -114,7 +114,7 @@ class _Each:
 class _Batch:
     """Videos under way at once, each in a thread of its own; the workers serve the one that came first."""
 
-    def __init__(self, inputs: Sequence[Input], each: _Each, workers: Map) -> None:
+    def __init__(self, inputs: Sequence[Input], each: _Each, workers: WorkerPool) -> None:
         self._waiting = deque(inputs)
         self._each, self._workers, self._stop = each, workers, each.stop
         self._out: queue.Queue[tuple[Path, Event | BaseException | None]] = queue.Queue(maxsize=64)

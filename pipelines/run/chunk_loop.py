@@ -18,15 +18,15 @@ from pipelines.plan.plan import Plan
 from pipelines.plan.settings import tile_text
 from pipelines.planner.plan_builder import with_smaller_tiles
 from pipelines.planner.video_planner import plan_video
-from pipelines.pool.interface import Done, Item, Lost, NoneAdmittedError, Refused
+from pipelines.pool.interface import Done, NoneAdmittedError, WorkerLost, WorkerRejected, WorkItem
 from pipelines.probe.frame_times import count
 from pipelines.run.chunk_tasks import run_spans
-from pipelines.workers.messages import NO_ENCODER, Progress
+from pipelines.workers.messages import NO_ENCODER, ChunkProgress
 
 if TYPE_CHECKING:
     from pipelines.output.journal import ChunkRecord
     from pipelines.plan.settings import RunSettings
-    from pipelines.pool.interface import Map
+    from pipelines.pool.interface import WorkerPool
 
 __all__ = ["LIMITS", "MadeChunks", "adopt_plan", "make_chunks", "plan_as_begun", "replan_with_smaller_tiles"]
 
@@ -72,7 +72,7 @@ def replan_with_smaller_tiles(planned: Planned, journal: Journal, error: NoMemor
 
 
 def make_chunks(
-    planned: Planned, journal: Journal, settings: RunSettings, *, fresh: bool, stop: threading.Event | None, worker: str, workers: Map | None
+    planned: Planned, journal: Journal, settings: RunSettings, *, fresh: bool, stop: threading.Event | None, worker: str, workers: WorkerPool | None
 ) -> Generator[Event, None, MadeChunks]:
     """Bring every chunk of the plan to the disk; its records come back as the generator's value."""
     plan, info = planned.plan, planned.info
@@ -98,14 +98,14 @@ def make_chunks(
             for event in run_spans(plan, info, set(records), settings, worker, stop, workers=workers, admit=admit):
                 while assumed:
                     yield Note(assumed.popleft())
-                if isinstance(event, Refused):
+                if isinstance(event, WorkerRejected):
                     if event.reason not in refusals:
                         refusals.add(event.reason)
                         yield Note(f"a worker takes no part: {event.reason}")
-                elif isinstance(event, Lost):
+                elif isinstance(event, WorkerLost):
                     frames -= partly.pop(event.key, 0)
                     yield Note(f"{event.reason}; its work is done again")
-                elif isinstance(event, Item) and isinstance(event.value, Progress):
+                elif isinstance(event, WorkItem) and isinstance(event.value, ChunkProgress):
                     partly[event.key] = partly.get(event.key, 0) + event.value.frames
                     frames += event.value.frames
                     for name, spent in event.value.seconds.items():
@@ -115,7 +115,7 @@ def make_chunks(
                         if told[text] == 1:
                             yield Note(text)
                     yield Advanced(frames, total, dict(seconds), event.worker, event.host, event.value.frames, _until_stop(plan, partly, records))
-                elif isinstance(event, Item) and isinstance(event.value, EncodedChunk):
+                elif isinstance(event, WorkItem) and isinstance(event.value, EncodedChunk):
                     chunk = event.value
                     count = plan.chunks[chunk.index].frame_count * plan.per_frame
                     # They are safe now; the next chunk of the same decoder may be well under way.

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from pipelines.media.video_info import Chunk, Span, VideoInfo
     from pipelines.plan.plan import Plan
     from pipelines.plan.settings import RunSettings
-    from pipelines.pool.interface import Map, Outcome
+    from pipelines.pool.interface import Outcome, WorkerPool
 
 __all__ = ["open_reader", "run_spans"]
 
@@ -45,7 +45,7 @@ def run_spans(
     worker: str,
     stop: threading.Event | None,
     *,
-    workers: Map | None = None,
+    workers: WorkerPool | None = None,
     admit: Callable[[dict[str, str]], str] | None = None,
     others: tuple[Plan, ...] = (),
 ) -> Iterator[Outcome]:

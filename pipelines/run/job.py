@@ -29,7 +29,7 @@ from pipelines.run.publishing import publish_result, refuse_taken
 if TYPE_CHECKING:
     from pipelines.media.video_info import VideoInfo
     from pipelines.plan.settings import RunSettings
-    from pipelines.pool.interface import Map
+    from pipelines.pool.interface import WorkerPool
 
 __all__ = ["Prepared", "prepare", "upscale_video"]
 
@@ -43,7 +43,7 @@ def upscale_video(
     fresh: bool = False,
     stop: threading.Event | None = None,
     worker: str = "pipelines.workers.chunk_worker:ChunkUpscaler",
-    workers: Map | None = None,
+    workers: WorkerPool | None = None,
     claim: Callable[[Path], None] | None = None,
     prepared: Prepared | None = None,
 ) -> Iterator[Event]:

@@ -14,11 +14,11 @@ from pipelines.storage.object_store import Remote, Url, parse_json
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-__all__ = ["Trip", "upscale_remote"]
+__all__ = ["RemoteJob", "upscale_remote"]
 
 
 @dataclass(frozen=True)
-class Trip:
+class RemoteJob:
     """One video that comes from elsewhere, or goes there."""
 
     path: Path
@@ -40,7 +40,7 @@ class Trip:
         return self.output if self.output_url.endswith("/") else self.output.parent
 
 
-def upscale_remote(trip: Trip, name_of: Callable[[], tuple[str, frozenset[str]]], run: Callable[[], Iterator[Event]]) -> Iterator[Event]:
+def upscale_remote(trip: RemoteJob, name_of: Callable[[], tuple[str, frozenset[str]]], run: Callable[[], Iterator[Event]]) -> Iterator[Event]:
     """Fetch, upscale, upload; staged files are removed when the result is where it belongs.
 
     name_of: plans the run; gives (name of the result, ids that the plan is known by). run: the run itself. Raises the errors of both.
@@ -89,7 +89,7 @@ def upscale_remote(trip: Trip, name_of: Callable[[], tuple[str, frozenset[str]]]
             yield event
 
 
-def _forget(trip: Trip) -> None:
+def _forget(trip: RemoteJob) -> None:
     if trip.url is not None:
         for path in (trip.path, trip.path.with_name(f"{trip.path.name}.staged.json")):
             path.unlink(missing_ok=True)

@@ -9,20 +9,20 @@ from typing import TYPE_CHECKING
 
 from models.catalog.card import INTERPOLATORS
 from pipelines.planner.resources import Crew, crew_of
-from pipelines.pool.process_pool import LocalWorkers
+from pipelines.pool.process_pool import ProcessPool
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from pipelines.plan.plan import Plan
     from pipelines.plan.settings import RunSettings
-    from pipelines.pool.interface import Map
+    from pipelines.pool.interface import WorkerPool
 
 __all__ = ["open_workers"]
 
 
 @contextmanager
-def open_workers(settings: RunSettings, environment: Mapping[str, str] | None = None, plan: Plan | None = None) -> Iterator[Map]:
+def open_workers(settings: RunSettings, environment: Mapping[str, str] | None = None, plan: Plan | None = None) -> Iterator[WorkerPool]:
     """What the settings ask for: children of this process, or a cluster for as long as the context lasts.
 
     environment: more of the children's. plan: the one they are for, where there is one.
@@ -42,9 +42,9 @@ def open_workers(settings: RunSettings, environment: Mapping[str, str] | None = 
         environment=_ALLOCATOR,
     )
     with session:
-        from pipelines.cluster.ray_pool import Cluster  # Ray is loaded now, as the session wants it
+        from pipelines.cluster.ray_pool import RayPool  # Ray is loaded now, as the session wants it
 
-        with Cluster(
+        with RayPool(
             session,
             workers=most,
             gpus_per_worker=settings.gpus_per_worker or (Crew(most, crew.devices).share if session.private and most else 1.0),
@@ -55,10 +55,10 @@ def open_workers(settings: RunSettings, environment: Mapping[str, str] | None = 
             yield cluster
 
 
-def local_workers(settings: RunSettings, environment: Mapping[str, str], crew: Crew) -> LocalWorkers:
+def local_workers(settings: RunSettings, environment: Mapping[str, str], crew: Crew) -> ProcessPool:
     """Child processes. environment: variables on top of those that they all have."""
     environments = [{**one, **environment} for one in _environments(settings, crew)]
-    return LocalWorkers(environments) if settings.workers else LocalWorkers(environments, crew.surplus)
+    return ProcessPool(environments) if settings.workers else ProcessPool(environments, crew.surplus)
 
 
 _ALLOCATOR = {

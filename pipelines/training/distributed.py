@@ -59,7 +59,7 @@ def train_together(
     if settings.objective.kind == "adversarial":
         raise UsageError("an adversarial objective trains two networks in turn, which is not shared out; leave out --workers")
     target = Path(folder).resolve()
-    board: Any = ray.remote(_Board).options(num_cpus=0).remote()
+    board: Any = ray.remote(_RoundBoard).options(num_cpus=0).remote()
     results = target / ".ray"
     trainer = TorchTrainer(
         _work,
@@ -105,7 +105,7 @@ def _last_line(error: BaseException) -> str:
     return (str(error).strip().splitlines() or [repr(error)])[-1]
 
 
-class _Board:
+class _RoundBoard:
     """Where the first of the peers pins what happens, and the driver its wish to stop."""
 
     def __init__(self) -> None:

@@ -28,14 +28,14 @@ from pipelines.training.checkpoint import State
 from pipelines.training.train_step import Gradients, record_cuda_graph
 from pipelines.training.training_log import TrainLog
 from pipelines.training.validation import Validation
-from pipelines.training.weight_transfer import grown
+from pipelines.training.weight_transfer import transfer_weights
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from torch import Tensor, nn
 
-__all__ = ["LEAST_STEPS", "STEPS_FILE", "Peers", "Stepped", "Trained", "Trainer", "Validated", "seconds_a_step"]
+__all__ = ["LEAST_STEPS", "STEPS_FILE", "GradientExchange", "Stepped", "Trained", "Trainer", "Validated", "seconds_a_step"]
 
 
 _LOG_EVERY = 100
@@ -89,7 +89,7 @@ class Trained:
     """As in `Validated`."""
 
 
-class Peers(Protocol):
+class GradientExchange(Protocol):
     """Processes that train together."""
 
     number: int
@@ -103,7 +103,7 @@ class Peers(Protocol):
 class Trainer:
     """One training run."""
 
-    def __init__(self, settings: TrainSettings, data: list[Path], folder: Path, device: torch.device, peers: Peers | None = None) -> None:
+    def __init__(self, settings: TrainSettings, data: list[Path], folder: Path, device: torch.device, peers: GradientExchange | None = None) -> None:
         """peers: processes on other devices that work on the same steps, each on a part of every batch."""
         self.settings, self.folder, self.device, self.peers = settings, folder, device, peers
         share = (peers.number, peers.count) if peers is not None else (0, 1)
@@ -298,7 +298,7 @@ def _start(settings: TrainSettings, device: torch.device) -> State:
     network = build(settings.architecture, settings.scale, settings.network)
     if settings.init:
         old = _weights_of(settings.init, settings.scale)
-        weights, taken = grown(network, network.begun_from(old) if isinstance(network, Restoring) else old)
+        weights, taken = transfer_weights(network, network.begun_from(old) if isinstance(network, Restoring) else old)
         if not taken:
             raise UsageError(f"init = {settings.init!r}: none of its tensors fits {settings.architecture} {settings.network}; leave it out")
         if settings.changes:

@@ -1,4 +1,4 @@
-"""`grown`: what a trained network knows, taken over into a larger one, which begins where the smaller one ended.
+"""`transfer_weights`: what a trained network knows, taken over into a larger one, which begins where the smaller one ended.
 
 Wider layers carry the old ones in their first channels and new layers pass on what they are given, so that the function is
 the same before training (Net2Net, Chen et al. 2016, arXiv:1511.05641; new channels keep their own start instead of copies,
@@ -12,10 +12,10 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor, nn
 
-__all__ = ["grown"]
+__all__ = ["transfer_weights"]
 
 
-def grown(network: nn.Module, old: Mapping[str, Tensor]) -> tuple[dict[str, Tensor], set[str]]:
+def transfer_weights(network: nn.Module, old: Mapping[str, Tensor]) -> tuple[dict[str, Tensor], set[str]]:
     """(the network's weights with those of `old` in them, names of the tensors taken over).
 
     old: tensors by name, as a smaller network of the family stores them. A tensor fits if no side of it is larger; one of

@@ -23,9 +23,9 @@ from pipelines.inference.temporal_windows import Reel, Window, windows
 from pipelines.inference.upscaler import Upscaler
 from pipelines.media.pixel_format import PixelFormat
 from pipelines.media.video_info import Frame
-from pipelines.pool.interface import Free
+from pipelines.pool.interface import ReadyForNext
 from pipelines.pool.malloc import TRIM_FRAMES, trim_heap
-from pipelines.workers.messages import NO_ENCODER, Progress, SpanTask, WorkerSetup
+from pipelines.workers.messages import NO_ENCODER, ChunkProgress, SpanTask, WorkerSetup
 from pipelines.workers.progress_reports import ProgressReports, wind_reel
 from pipelines.workers.stage_threads import ChunkInProgress, Prefetch, StageClock
 
@@ -60,11 +60,11 @@ class ChunkUpscaler:
         """Grows with what is decoded, every tile, every layer of a large network, and every packet."""
         return self.upscaler.pulse + self._steps.count
 
-    def run(self, task: SpanTask, pieces: Iterable[list[PacketData]]) -> Iterator[Progress | EncodedChunk | Free]:
+    def run(self, task: SpanTask, pieces: Iterable[list[PacketData]]) -> Iterator[ChunkProgress | EncodedChunk | ReadyForNext]:
         """Decode a span and yield its chunks as they are finished, with a progress report now and then.
 
         While the encoder of one chunk drains, the next chunk is begun, also that of the next task: the last report comes as
-        `Free`. Raises CorruptError, IndexMismatchError, MediaError (the input), ResourceError (worth another try) and
+        `ReadyForNext`. Raises CorruptError, IndexMismatchError, MediaError (the input), ResourceError (worth another try) and
         VerificationError (frames got mixed up on the way).
         """
         making: deque[ChunkInProgress] = deque()
@@ -78,7 +78,7 @@ class ChunkUpscaler:
 
     def _upscale(
         self, task: SpanTask, pieces: Iterable[list[PacketData]], making: deque[ChunkInProgress]
-    ) -> Iterator[Progress | EncodedChunk | Free]:
+    ) -> Iterator[ChunkProgress | EncodedChunk | ReadyForNext]:
         """All up to the encoders; what they have not finished is left in `making`, oldest first."""
         plan = self._plan
         promise = task.promise(plan, self._decoder)
@@ -122,7 +122,7 @@ class ChunkUpscaler:
             self.upscaler.stills.forget()
             for _ in decoded:
                 raise VerificationError(f"more frames came than the {len(task.pts)} that were promised")
-        yield Free(reports.now())
+        yield ReadyForNext(reports.now())
 
     def _drain(self, making: ChunkInProgress) -> None:
         """Let a chunk's encoder come to its end; one at a time, beside the one that works."""

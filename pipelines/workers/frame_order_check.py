@@ -14,10 +14,10 @@ from pipelines.media.video_info import Frame
 if TYPE_CHECKING:
     from pipelines.plan.plan import Plan
 
-__all__ = ["Witness"]
+__all__ = ["FrameOrderCheck"]
 
 
-class Witness:
+class FrameOrderCheck:
     """Sees every frame before and after the networks, small, and notices where one took the place of another.
 
     A result must look more like its own source frame than like the one before or after; counts and timestamps

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from pipelines.media.video_info import Chunk, DecoderSetup
     from pipelines.plan.plan import Plan
 
-__all__ = ["NO_ENCODER", "HardwareFacts", "Progress", "Sampled", "SpanTask", "Stages", "WorkerSetup"]
+__all__ = ["NO_ENCODER", "ChunkProgress", "HardwareFacts", "Sampled", "SpanTask", "Stages", "WorkerSetup"]
 
 
 NO_ENCODER = "none"
@@ -73,7 +73,7 @@ class SpanTask:
 
 
 @dataclass(frozen=True)
-class Progress:
+class ChunkProgress:
     """Frames finished since the last report, and where the worker's time went."""
 
     frames: int

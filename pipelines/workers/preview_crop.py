@@ -13,7 +13,7 @@ import numpy as np
 
 from pipelines.inference.temporal_windows import alone
 from pipelines.inference.upscaler import Upscaler
-from pipelines.media.pixel_format import Crop, PixelFormat
+from pipelines.media.pixel_format import PixelCrop, PixelFormat
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -46,7 +46,7 @@ class Excerpt:
         self._rows, self._columns = (self._side(n, total) for n, total in zip(size, (plan.height, plan.width), strict=True))
         width = self._columns * count
         (stage,) = plan.stages
-        bars = Crop(plan.bars.top, plan.bars.bottom) if self._rows == plan.height else Crop()
+        bars = PixelCrop(plan.bars.top, plan.bars.bottom) if self._rows == plan.height else PixelCrop()
         smaller = replace(
             plan, width=width, height=self._rows, out_width=width * self._scale, out_height=self._rows * self._scale, bars=bars,
             stages=(replace(stage, width=width * self._scale, height=self._rows * self._scale),),

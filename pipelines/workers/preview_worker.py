@@ -12,7 +12,7 @@ import torch
 from pipelines.codec.decoder import decode, deliver
 from pipelines.codec.encoder import encode_chunk
 from pipelines.codec.filter_graph import filtered
-from pipelines.frames.images import SHOWN_PX, busiest, marked, png, sheet
+from pipelines.frames.images import SHOWN_PX, marked, most_detailed_crop, png, sheet
 from pipelines.frames.sample_values import to_rgb
 from pipelines.inference.device import choose_device, numerics_class
 from pipelines.inference.temporal_windows import Reel, windows
@@ -121,7 +121,7 @@ class Sampler:
         rows, columns = luma.shape
         detail = np.zeros_like(luma)
         detail[:-1, :-1] = np.abs(luma[1:, :-1] - luma[:-1, 1:])
-        top, left = busiest(detail, max(1, height * rows // plan.out_height), max(1, width * columns // plan.out_width))
+        top, left = most_detailed_crop(detail, max(1, height * rows // plan.out_height), max(1, width * columns // plan.out_width))
         top = min(top * plan.out_height // rows, plan.out_height - height) // 8 * 8
         left = min(left * plan.out_width // columns, plan.out_width - width) // 8 * 8
         return slice(top, top + height), slice(left, left + width)

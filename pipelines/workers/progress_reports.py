@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from pipelines.inference.temporal_windows import Reel
 from pipelines.media.video_info import Frame
-from pipelines.workers.messages import Progress
+from pipelines.workers.messages import ChunkProgress
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -36,25 +36,25 @@ class ProgressReports:
             self._decoded += 1
             yield frame
 
-    def now(self) -> Progress:
+    def now(self) -> ChunkProgress:
         """A report."""
         notes, frames = tuple(self._notes), self.frames
         self._notes.clear()
         self.frames, self._told, self._told_decoded = 0, time.monotonic(), self._decoded
-        return Progress(frames, self._clock.take(), notes)
+        return ChunkProgress(frames, self._clock.take(), notes)
 
-    def due(self) -> Iterator[Progress]:
+    def due(self) -> Iterator[ChunkProgress]:
         """A report, where the last one is a while ago."""
         if time.monotonic() - self._told > _REPORT_SECONDS:
             yield self.now()
 
-    def decoding(self) -> Iterator[Progress]:
+    def decoding(self) -> Iterator[ChunkProgress]:
         """A report, where the decoder has given anything since the last one."""
         if self._decoded > self._told_decoded:
             yield self.now()
 
 
-def wind_reel(reel: Reel, number: int, ahead: Prefetch, reports: ProgressReports) -> Iterator[Progress]:
+def wind_reel(reel: Reel, number: int, ahead: Prefetch, reports: ProgressReports) -> Iterator[ChunkProgress]:
     """Have the reel come to a frame, for which no more than decoding is done, maybe for long: pre-roll, chunks that are there already."""
     while reel.next <= number:
         while not ahead.is_there(_REPORT_SECONDS):

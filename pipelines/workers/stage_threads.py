@@ -14,7 +14,7 @@ from models.errors import ResourceError, VerificationError
 from pipelines.codec.encoder import EncodedChunk, encode_chunk
 from pipelines.media.video_info import Frame
 from pipelines.pool.malloc import give_back_memory
-from pipelines.workers.frame_order_check import Witness
+from pipelines.workers.frame_order_check import FrameOrderCheck
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -123,10 +123,10 @@ class ChunkInProgress:
         On a CPU, where encoders hold most of the memory, hundreds of megabytes each, and keep all cores busy while they drain.
         """
         self._index = chunk.index
-        self._witness = Witness(plan)
+        self._witness = FrameOrderCheck(plan)
         self._corrupt = 0
         self._is_hardware = bool(plan.encoder.maker)
-        self.encoding = _Encoding(chunk.index, plan, after, step)
+        self.encoding = _EncoderThread(chunk.index, plan, after, step)
 
     def witness(self, decoded: Frame, filtered: Frame, upscaled: Frame) -> None:
         """The next frame as it was decoded, as the networks saw it, both upright, and what came of it."""
@@ -161,7 +161,7 @@ class ChunkInProgress:
         give_back_memory()
 
 
-class _Encoding:
+class _EncoderThread:
     """The encoder of one chunk in a thread of its own."""
 
     def __init__(self, index: int, plan: Plan, after: threading.Thread | None, step: Callable[[], None]) -> None:

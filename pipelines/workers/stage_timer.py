@@ -18,7 +18,7 @@ from pipelines.media.pixel_format import PixelFormat
 from pipelines.media.video_info import Frame
 from pipelines.planner.resources import usable_cores
 from pipelines.workers.chunk_worker import ChunkUpscaler
-from pipelines.workers.frame_order_check import Witness
+from pipelines.workers.frame_order_check import FrameOrderCheck
 from pipelines.workers.messages import Stages
 
 if TYPE_CHECKING:
@@ -115,7 +115,7 @@ class StageTimer:
         made = timed("network", lambda: [made for _, made in upscaler.stream(windowed)], len(windowed))
 
         def checked() -> list[Frame]:
-            witness = Witness(plan)
+            witness = FrameOrderCheck(plan)
             for source, result in zip(sources, made, strict=True):
                 witness.source(upscaler.turned(source if source.origin is None else Frame(source.pts, source.origin)))
                 witness.result(result)

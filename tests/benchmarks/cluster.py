@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pipelines.pool.interface import Done, Hello, Item, Task
+from pipelines.pool.interface import Done, Task, WorkerReady, WorkItem
 from tests.benchmarks.report import table, tell
 
 _WORKER = "tests.pipelines.inference.cuda_stub:Standin"
@@ -184,7 +184,7 @@ def _first_chunk(film: Path, folder: Path, cluster: tuple[str, ...]) -> tuple[fl
                     times = process.cpu_times()
                     name = process.name()
                     own = process.pid == run.pid
-                    processes["the command" if own else "the worker" if name in {"ray::Station", "python"} and times.user > 0.5 else name] += (
+                    processes["the command" if own else "the worker" if name in {"ray::WorkerActor", "python"} and times.user > 0.5 else name] += (
                         times.user + times.system
                     )
             time.sleep(0.02)
@@ -218,9 +218,9 @@ def _same(found: dict[str, float]) -> str:
 
 def _messages(session: Any, count: int) -> float:
     """CPU seconds of the driver for one item of a worker that has nothing else to say."""
-    from pipelines.cluster.ray_pool import Cluster
+    from pipelines.cluster.ray_pool import RayPool
 
-    with Cluster(session, workers=1, cpus_per_worker=1) as cluster:
+    with RayPool(session, workers=1, cpus_per_worker=1) as cluster:
         spent = []
         for number in (1, count):
             _warm(cluster, 1)
@@ -235,11 +235,11 @@ def _messages(session: Any, count: int) -> float:
 
 def _run(session: Any, workers: int, chunks: int, wait: float, kilobytes: int) -> dict[str, float]:
     """One map, timed from when all workers are there."""
-    from pipelines.cluster.ray_pool import Cluster
+    from pipelines.cluster.ray_pool import RayPool
 
     size, piece = 1000 * kilobytes, 1_000_000  # as packets travel in a run
     packets = [bytes(min(piece, size - start)) for start in range(0, size, piece)]
-    with Cluster(session, workers=workers, cpus_per_worker=1) as cluster:
+    with RayPool(session, workers=workers, cpus_per_worker=1) as cluster:
         _warm(cluster, workers)
         rest = _cpu()
         for _ in cluster.run_tasks([Task(0, "rest", ("wait", 5.0))], worker=_WORKER, setup={"silent": True}, feed=lambda number, task: []):
@@ -250,7 +250,7 @@ def _run(session: Any, workers: int, chunks: int, wait: float, kilobytes: int) -
         before = after = 0.0
         done = 0
         for event in cluster.run_tasks(tasks, worker=_WORKER, setup={"silent": True}, feed=lambda number, task: packets):
-            if isinstance(event, Item) and isinstance(event.value, bytes):
+            if isinstance(event, WorkItem) and isinstance(event.value, bytes):
                 assert len(event.value) == size
             if isinstance(event, Done):
                 done += 1
@@ -273,7 +273,7 @@ def _warm(cluster: Any, workers: int) -> None:
     seen = set()
     stop = threading.Event()
     for event in cluster.run_tasks(tasks, worker=_WORKER, setup={"silent": True}, feed=lambda number, task: [], stop=stop):
-        if isinstance(event, Hello):
+        if isinstance(event, WorkerReady):
             seen.add(event.worker)
             if len(seen) == workers:
                 stop.set()

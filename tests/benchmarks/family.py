@@ -19,7 +19,7 @@ import torch
 
 from models.catalog.card import TRAINED, Card, read_card
 from pipelines.inference.device import low_precision
-from pipelines.quality.evaluation import EvaluateSettings, Row, evaluate
+from pipelines.quality.evaluation import EvaluateSettings, EvaluationRow, evaluate
 from pipelines.quality.score_tables import gain_over
 
 COMPACT = {
@@ -69,10 +69,10 @@ class Judge:
         self.sets = data / "eval"
         self.niqe = data / "weights" / "niqe" / "basicsr" / "metrics" / "niqe_pris_params.npz"
         self._frames = frames
-        self._known: dict[tuple[str, str, str, tuple[str, ...]], dict[str, Row]] = {}
+        self._known: dict[tuple[str, str, str, tuple[str, ...]], dict[str, EvaluationRow]] = {}
         self._bf16 = low_precision(torch.device("cpu")) == torch.bfloat16
 
-    def rows(self, card: Card, name: str, case: str = "clean", metrics: tuple[str, ...] = ("psnr",)) -> dict[str, Row]:
+    def rows(self, card: Card, name: str, case: str = "clean", metrics: tuple[str, ...] = ("psnr",)) -> dict[str, EvaluationRow]:
         """The network and its baselines on one set or clip, by model."""
         key = (card.name, name, case, metrics)
         if key in self._known:
@@ -80,7 +80,7 @@ class Judge:
         settings = EvaluateSettings(
             cases=(case,), metrics=metrics, bf16=self._bf16, frames=self._frames, niqe_model=str(self.niqe) if "niqe" in metrics else ""
         )
-        found = {row.model: row for row in evaluate([card.path], [self.sets / name], settings) if isinstance(row, Row)}
+        found = {row.model: row for row in evaluate([card.path], [self.sets / name], settings) if isinstance(row, EvaluationRow)}
         return self._known.setdefault(key, found)
 
     def gain(self, card: Card, name: str, case: str = "clean") -> float:

@@ -31,10 +31,10 @@ from models.catalog.lookup import find
 from models.layers.resampling import resample
 from models.losses.deep_distance import DeepDistance
 from pipelines.datasets.damage import level_of_damage, measure_damage
-from pipelines.datasets.degradation import Degradation, Stage, degrade
+from pipelines.datasets.degradation import Degradation, DegradationStep, degrade
 from pipelines.frames.images import to_pixels
 from pipelines.frames.reference_upscaler import classical, upscale
-from pipelines.frames.sample_values import LEFT, Codes, from_values, to_values
+from pipelines.frames.sample_values import LEFT, SampleValues, from_values, to_values
 from pipelines.frames.video_reader import Footage
 from pipelines.probe.probe import probe
 from pipelines.probe.restoration_level import level_of_clip
@@ -64,9 +64,9 @@ class Case:
 
     clip: str
     crf: int
-    low: Codes
-    clean: Codes
-    truth: Codes
+    low: SampleValues
+    clean: SampleValues
+    truth: SampleValues
     rate: int
     matrix: int
     noise: float = 0.0
@@ -89,10 +89,10 @@ def cases(folder: Path, crfs: Sequence[int], frames: int, only: str, noises: Seq
         first = max(0, min(footage.info.frame_count * 2 // 5, footage.info.frame_count - frames))  # films begin in the dark
         stretch = [(first, min(first + frames, footage.info.frame_count))]
         clip = [footage.codes(f).crop(0, 0, height, width) for _, f in footage.frames_at(stretch)]
-        truth = Codes(np.concatenate([c.luma for c in clip]), np.concatenate([c.chroma for c in clip]), footage.bits)
+        truth = SampleValues(np.concatenate([c.luma for c in clip]), np.concatenate([c.chroma for c in clip]), footage.bits)
         clean = degrade(truth, Degradation(), scale=2)
         for crf, noise in [*((crf, 0.0) for crf in crfs), *((_NOISY_CRF, noise) for noise in noises)]:
-            low = degrade(clean, Degradation((Stage(codec="h264", quality=crf, preset=MEDIUM, noise_codes=noise),)), scale=1)
+            low = degrade(clean, Degradation((DegradationStep(codec="h264", quality=crf, preset=MEDIUM, noise_codes=noise),)), scale=1)
             yield Case(path.stem, crf, low, clean, truth, max(1, round(footage.info.rate)), int(footage.tags.matrix), noise)
 
 

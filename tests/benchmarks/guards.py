@@ -43,8 +43,8 @@ def main() -> None:
 
         setattr(owner, name, timed)
 
-    counted(frame_order_check.Witness, "source", "looking at frames")
-    counted(frame_order_check.Witness, "result", "looking at frames")
+    counted(frame_order_check.FrameOrderCheck, "source", "looking at frames")
+    counted(frame_order_check.FrameOrderCheck, "result", "looking at frames")
     counted(Journal, "commit", "keeping chunks")
     counted(muxer, "_chunk_data", "hashing chunks again")
     counted(probe, "fingerprint", "fingerprint of the input")

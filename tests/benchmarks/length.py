@@ -25,7 +25,7 @@ from pipelines.output.journal import Journal, work_folder
 from pipelines.output.muxer import assemble
 from pipelines.output.verification import _check_times, verify
 from pipelines.planner.video_planner import plan_video
-from pipelines.pool.interface import Item
+from pipelines.pool.interface import WorkItem
 from pipelines.probe.frame_times import expected_times
 from pipelines.run.chunk_tasks import run_spans
 from pipelines.run.job import upscale_video
@@ -96,7 +96,7 @@ def _verified(folder: Path, _: float) -> None:
     journal = Journal(work_folder(folder / "out.mkv"), plan.id)
     journal.adopt(plan.id, plan.to_json())
     for event in run_spans(plan, info, set(), settings, "", None, workers=Idle(real=True)):
-        if isinstance(event, Item):
+        if isinstance(event, WorkItem):
             record = journal.commit(plan.id, event.value)
     passed = _timed("put together", lambda: assemble(plan, info, [record], journal.result, dropped=frozenset()))
     _timed(f"verified: {_PACKETS} packets of one chunk", lambda: verify(journal.result, plan, info, [record], passed, full=False))

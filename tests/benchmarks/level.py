@@ -23,8 +23,8 @@ from torch.nn import functional as F
 
 from models.errors import MediaError
 from pipelines.datasets.damage import level_of_damage, measure_damage
-from pipelines.datasets.degradation import Degradation, DegradeSettings, Stage, degrade, draw
-from pipelines.frames.sample_values import Codes, from_values, to_values
+from pipelines.datasets.degradation import Degradation, DegradationStep, DegradeSettings, degrade, draw
+from pipelines.frames.sample_values import SampleValues, from_values, to_values
 from pipelines.frames.video_reader import Footage
 from pipelines.media.file_types import find_inputs
 from pipelines.probe.probe import probe
@@ -39,7 +39,7 @@ _STEPS, _BATCH, _NOISE, _QUANTILE, _NETWORKS = 1000, 128, 0.5, 0.25, 3
 _CONFIG = Path(__file__).parents[2] / "configs" / "dataset" / "real.toml"
 
 
-def _moving(picture: Codes, factor: int, rng: np.random.Generator) -> Codes | None:
+def _moving(picture: SampleValues, factor: int, rng: np.random.Generator) -> SampleValues | None:
     """A picture as a clip: a window over it that moves by whole pixels."""
     move = int(rng.choice([0, 1, 2, 3, 6])) * 2
     steps = [int(n) * 2 for n in rng.integers(-move // 2, move // 2 + 1, 2)]
@@ -50,10 +50,10 @@ def _moving(picture: Codes, factor: int, rng: np.random.Generator) -> Codes | No
     room = [side - far - n for side, far, n in zip(picture.luma.shape[1:], reach, size, strict=True)]
     corner = [int(rng.integers(n // 2 + 1)) * 2 + (far if step < 0 else 0) for n, far, step in zip(room, reach, steps, strict=True)]
     parts = [picture.crop(corner[0] + steps[0] * n, corner[1] + steps[1] * n, size[0], size[1]) for n in range(_FRAMES)]
-    return Codes(np.concatenate([p.luma for p in parts]), np.concatenate([p.chroma for p in parts]), picture.bits)
+    return SampleValues(np.concatenate([p.luma for p in parts]), np.concatenate([p.chroma for p in parts]), picture.bits)
 
 
-def _stretch(footage: Footage, factor: int, rng: np.random.Generator) -> Codes | None:
+def _stretch(footage: Footage, factor: int, rng: np.random.Generator) -> SampleValues | None:
     """Some frames of a part of a video."""
     count = footage.info.frame_count
     size = [min(_SIDE_PX * factor, side // (16 * factor) * 16 * factor) for side in (footage.height, footage.width)]
@@ -62,10 +62,10 @@ def _stretch(footage: Footage, factor: int, rng: np.random.Generator) -> Codes |
     first = int(rng.integers(count - _FRAMES + 1))
     top, left = (int(rng.integers((side - n) // 2 + 1)) * 2 for side, n in zip((footage.height, footage.width), size, strict=True))
     parts = [footage.codes(f).crop(top, left, size[0], size[1]) for _, f in footage.frames_at([(first, first + _FRAMES)])]
-    return Codes(np.concatenate([p.luma for p in parts]), np.concatenate([p.chroma for p in parts]), footage.bits)
+    return SampleValues(np.concatenate([p.luma for p in parts]), np.concatenate([p.chroma for p in parts]), footage.bits)
 
 
-def untreated(path: Path, kernels: Sequence[str], rng: np.random.Generator) -> Codes | None:
+def untreated(path: Path, kernels: Sequence[str], rng: np.random.Generator) -> SampleValues | None:
     """A clip at level 0, as small as a source; None where the file is too small for one."""
     footage = Footage(probe(path))
     factor = int(rng.choice([1, 2], p=[0.35, 0.65]))
@@ -76,9 +76,9 @@ def untreated(path: Path, kernels: Sequence[str], rng: np.random.Generator) -> C
     if clip is None:
         return None
     if rng.random() < 0.35:
-        clip = degrade(clip, Degradation((Stage(blur_sigma_px=float(rng.uniform(0.4, 2.2))),)), scale=1)
+        clip = degrade(clip, Degradation((DegradationStep(blur_sigma_px=float(rng.uniform(0.4, 2.2))),)), scale=1)
     if factor == 2:
-        clip = degrade(clip, Degradation((Stage(kernel=str(rng.choice(kernels))),)), scale=2)
+        clip = degrade(clip, Degradation((DegradationStep(kernel=str(rng.choice(kernels))),)), scale=2)
     if rng.random() < 0.3:
         luma, chroma = to_values(clip)
         gain, black, gamma = float(rng.uniform(0.15, 0.8)), float(rng.uniform(0, 0.15)), float(rng.choice([1, 1, 1.5, 2.2]))
@@ -90,8 +90,8 @@ def treatments(settings: DegradeSettings, rng: np.random.Generator) -> Iterator[
     """What is done to a clip, each on its own."""
     yield draw(settings, rng)
 
-    def h264(least: int, most: int) -> Stage:
-        return Stage(codec="h264", quality=int(rng.integers(least, most)), preset=int(rng.integers(4)))
+    def h264(least: int, most: int) -> DegradationStep:
+        return DegradationStep(codec="h264", quality=int(rng.integers(least, most)), preset=int(rng.integers(4)))
 
     yield Degradation((h264(12, 38),))
     if rng.random() < 0.25:

@@ -98,9 +98,9 @@ def test_a_host_that_joins_half_way_gets_work(hosts: Hosts, film: Path, alone: b
     output = tmp_path / "out.mp4"
 
     def join(process: subprocess.Popen[str]) -> None:
-        hosts.signal("one", signal.SIGSTOP, "ray::Station")  # or it would be done with all before the other is there
+        hosts.signal("one", signal.SIGSTOP, "ray::WorkerActor")  # or it would be done with all before the other is there
         hosts.start("three", 4)
 
-    events = run(hosts, film, output, join, lambda process: hosts.signal("one", signal.SIGCONT, "ray::Station"))
+    events = run(hosts, film, output, join, lambda process: hosts.signal("one", signal.SIGCONT, "ray::WorkerActor"))
     assert makers(events) == {"one", "three"}
     assert output.read_bytes() == alone

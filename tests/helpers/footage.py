@@ -9,7 +9,7 @@ import av
 import numpy as np
 
 from pipelines.frames.images import write_png
-from pipelines.frames.sample_values import Codes
+from pipelines.frames.sample_values import SampleValues
 
 
 def texture(height: int, width: int, seed: int) -> np.ndarray:
@@ -22,15 +22,15 @@ def texture(height: int, width: int, seed: int) -> np.ndarray:
     return picture.astype(np.uint8)
 
 
-def clip(frames: int = 4, height: int = 64, width: int = 96, seed: int = 0, bits: int = 8) -> Codes:
+def clip(frames: int = 4, height: int = 64, width: int = 96, seed: int = 0, bits: int = 8) -> SampleValues:
     """A texture that moves two pixels a frame, with chroma that is a texture of its own."""
     shift = 8 * frames
     luma, chroma = texture(height, width + 4 * shift, seed), texture(height, width + 4 * shift, seed + 1000) // 2 + 64
     lines = np.stack([luma[:, 2 * t : 2 * t + width] for t in range(frames)])
     colours = np.stack([np.stack([chroma[: height // 2, t : t + width // 2], chroma[height // 2 :, t : t + width // 2]]) for t in range(frames)])
     if bits > 8:
-        return Codes(lines.astype(np.uint16) << (bits - 8), colours.astype(np.uint16) << (bits - 8), bits)
-    return Codes(lines, colours, 8)
+        return SampleValues(lines.astype(np.uint16) << (bits - 8), colours.astype(np.uint16) << (bits - 8), bits)
+    return SampleValues(lines, colours, 8)
 
 
 def film(

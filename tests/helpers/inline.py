@@ -14,7 +14,7 @@ import pytest
 
 from models.errors import MediaError
 from pipelines.plan.events import Event, Finished, Planned
-from pipelines.pool.interface import Done, Free, Hello, Item, NoneAdmittedError, Task, as_told, exhausted
+from pipelines.pool.interface import Done, NoneAdmittedError, ReadyForNext, Task, WorkerReady, WorkItem, as_told, exhausted
 from pipelines.run import worker_pools
 from pipelines.run.job import upscale_video
 from vsr.api import run_settings
@@ -39,7 +39,7 @@ class WorkersHere:
         feed: Callable[[int, Task], Iterable[Any]],
         admit: Callable[[dict[str, str]], str] | None = None,
         stop: Any = None,
-    ) -> Iterator[Hello | Item | Done]:
+    ) -> Iterator[WorkerReady | WorkItem | Done]:
         if not tasks:
             return
         module, _, name = worker.partition(":")
@@ -47,14 +47,14 @@ class WorkersHere:
         reason = admit(made.facts) if admit is not None else ""
         if reason:
             raise NoneAdmittedError(reason)
-        yield Hello(0, 0, made.facts)
+        yield WorkerReady(0, 0, made.facts)
         for task in tasks:
             if stop is not None and stop.is_set():
                 return
             pieces = iter(feed(0, task))
             try:
                 for item in made.run(task.payload, pieces):
-                    yield Item(0, task.key, item.value if isinstance(item, Free) else item)
+                    yield WorkItem(0, task.key, item.value if isinstance(item, ReadyForNext) else item)
             except MemoryError as error:
                 raise exhausted(task, as_told(error)) from None
             for _ in pieces:

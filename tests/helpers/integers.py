@@ -9,7 +9,7 @@ import torch
 
 from models.architectures.compact import Compact
 from models.catalog.lookup import find
-from pipelines.frames.sample_values import Codes
+from pipelines.frames.sample_values import SampleValues
 from pipelines.model_files.card_writer import export
 from pipelines.model_files.quantization import add_integers, quantize
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from models.catalog.card import Card
 
 
-def pictures(count: int = 4, side: int = 64) -> list[Codes]:
+def pictures(count: int = 4, side: int = 64) -> list[SampleValues]:
     """Waves with edges, each another."""
     y, x = np.mgrid[0:side, 0:side] / side
     made = []
@@ -28,7 +28,7 @@ def pictures(count: int = 4, side: int = 64) -> list[Codes]:
         waves = 0.5 + 0.25 * np.sin(2 * np.pi * (rng.uniform(1, 6) * x + rng.uniform(1, 6) * y)) + 0.2 * (x + rng.random() > y + 0.5)
         luma = (16 + 219 * waves.clip(0, 1)).astype(np.uint8)
         chroma = np.stack([128 + 60 * (waves - 0.5), 128 - 40 * (waves - 0.5)])[:, ::2, ::2].astype(np.uint8)
-        made.append(Codes(luma[None], chroma[None], 8))
+        made.append(SampleValues(luma[None], chroma[None], 8))
     return made
 
 

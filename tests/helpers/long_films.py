@@ -17,7 +17,7 @@ from pipelines.codec.encoder import EncodedChunk, encode_chunk
 from pipelines.frames.thumbnail import grid_for
 from pipelines.media.pixel_format import PixelFormat
 from pipelines.media.video_info import Frame, PacketIndex, VideoInfo
-from pipelines.pool.interface import Done, Hello, Item, Task
+from pipelines.pool.interface import Done, Task, WorkerReady, WorkItem
 from pipelines.probe.probe import probe
 from pipelines.workers.messages import SpanTask, WorkerSetup
 from tests import media
@@ -65,15 +65,15 @@ class Idle:
         feed: Callable[[int, Task], Iterable[Any]],
         admit: Any = None,
         stop: Any = None,
-    ) -> Iterator[Hello | Item | Done]:
+    ) -> Iterator[WorkerReady | WorkItem | Done]:
         del worker, admit, stop
-        yield Hello(0, 0, {})
+        yield WorkerReady(0, 0, {})
         for task in tasks[: self._most]:
             self.first_piece = next(iter(feed(0, task)), None)
             yield from self._made(task, setup)
             yield Done(0, task.key)
 
-    def _made(self, task: Task, setup: WorkerSetup) -> Iterator[Item]:
+    def _made(self, task: Task, setup: WorkerSetup) -> Iterator[WorkItem]:
         plan, payload = setup.plan, task.payload
         assert isinstance(payload, SpanTask)
         size = int(np.prod(grid_for(plan.width, plan.height)))
@@ -89,7 +89,7 @@ class Idle:
                 frames = (Frame(p, planes) for p in pts)
                 made = encode_chunk(frames, chunk.index, plan.encoder, time_base=plan.time_base, rate=plan.rate, sar=plan.sar, color=plan.out_color)
                 made = replace(made, thumbnails=bytes(size * len(pts)))
-            yield Item(0, task.key, made)
+            yield WorkItem(0, task.key, made)
 
 
 def operations(work: Callable[[], object]) -> int:

@@ -24,7 +24,7 @@ from typing import Any
 
 from pipelines.codec.encoder import EncodedChunk
 from pipelines.output.journal import work_folder
-from pipelines.pool.interface import Done, Hello, Item
+from pipelines.pool.interface import Done, WorkerReady, WorkItem
 from pipelines.run.job import upscale_video
 from vsr.api import run_settings
 
@@ -53,12 +53,12 @@ class Replayed:
 
     def run_tasks(self, tasks: Any, *, admit: Any = None, **_: Any) -> Iterator[Any]:
         admit({"device": "none"})
-        yield Hello(0, 0, {"device": "none"})
+        yield WorkerReady(0, 0, {"device": "none"})
         for task in tasks:
             for chunk in task.payload.chunks:
-                yield Item(0, task.key, self._chunks[chunk.index])
+                yield WorkItem(0, task.key, self._chunks[chunk.index])
                 for _ in range(1, self._times):
-                    yield Item(1, task.key, replace(self._chunks[chunk.index], data=b"", pts=()))
+                    yield WorkItem(1, task.key, replace(self._chunks[chunk.index], data=b"", pts=()))
             yield Done(0, task.key)
 
 

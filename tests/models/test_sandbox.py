@@ -14,8 +14,8 @@ from typing import Any
 import psutil
 import pytest
 
-from pipelines.pool.interface import Item, Task
-from pipelines.pool.process_pool import LocalWorkers
+from pipelines.pool.interface import Task, WorkItem
+from pipelines.pool.process_pool import ProcessPool
 from tests import media
 from tests.helpers.command import started
 
@@ -55,10 +55,10 @@ def test_a_worker_here_reaches_no_network_and_takes_no_more_memory_than_there_is
     """Case 71: a local worker, which decodes, can open no socket but local ones, nor can what it starts; without CUDA its memory is bounded."""
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
-        events = LocalWorkers([{}]).run_tasks(
+        events = ProcessPool([{}]).run_tasks(
             [Task(0, "task", port)], worker="tests.models.test_sandbox:Curious", setup={"device": device}, feed=lambda number, task: ()
         )
-        (found,) = (e.value for e in events if isinstance(e, Item))
+        (found,) = (e.value for e in events if isinstance(e, WorkItem))
         socket.create_connection(("127.0.0.1", port)).close()  # the parent may
     assert found["AF_INET"] == found["AF_INET6"] == 13
     assert found["child"] != 0

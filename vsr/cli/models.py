@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from pipelines.plan.events import Note
-    from pipelines.quality.evaluation import Judged, Judging, Row
+    from pipelines.quality.evaluation import EvaluationRow, Judged, Judging
 
 __all__ = ["add_model", "evaluate", "export", "models", "models_table", "quantize", "remove_model"]
 
@@ -126,17 +126,17 @@ def evaluate(
         echo("\n" + as_grid(rows, style, first))
 
 
-def _judged(events: Iterator[Note | Judging | Judged | Row]) -> list[Row]:
+def _judged(events: Iterator[Note | Judging | Judged | EvaluationRow]) -> list[EvaluationRow]:
     """The rows, with a bar for what is under way."""
     from pipelines.plan.events import Note
-    from pipelines.quality.evaluation import Judging, Row
+    from pipelines.quality.evaluation import EvaluationRow, Judging
     from vsr.views.progress_bar import bar
 
-    rows: list[Row] = []
+    rows: list[EvaluationRow] = []
     drawn: Any = None
     try:
         for event in events:
-            if isinstance(event, Row):
+            if isinstance(event, EvaluationRow):
                 rows.append(event)
             elif isinstance(event, Note):
                 echo(event.text, err=True)
@@ -255,10 +255,10 @@ def add_model(source: str, sha256: str, name: str, licence: str, commercial: str
 
     Example: vsr models add film-x2.safetensors --name film
     """
-    from pipelines.model_files.install import adopt
+    from pipelines.model_files.install import install_model
 
     facts = {key: value for key, value in (("licence", licence), ("commercial", commercial)) if value}
-    card = adopt(source, name=name, sha256=sha256, facts=facts)
+    card = install_model(source, name=name, sha256=sha256, facts=facts)
     echo(f"{card.name}: x{card.scale}, {card.architecture}, {card.parameters / 1e3:.0f} K parameters, kept as {card.path}; {card.terms}")
 
 

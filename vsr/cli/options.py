@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from pipelines.plan.settings import RunSettings
 
-__all__ = ["FilePath", "FiniteRange", "Place", "read_options", "run_options", "settings_of", "show_events"]
+__all__ = ["FilePath", "FiniteRange", "PathOrUrl", "read_options", "run_options", "settings_of", "show_events"]
 
 
 def _models_and_files(ctx: click.Context, parameter: click.Parameter, begun: str) -> list[CompletionItem]:
@@ -58,7 +58,7 @@ class FilePath(click.Path):
         return path
 
 
-class Place(FilePath):
+class PathOrUrl(FilePath):
     """A path, or an address."""
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:

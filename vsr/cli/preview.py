@@ -85,7 +85,7 @@ def _accepted(shown: Any, absent: list[IndexEntry], *, as_json: bool) -> bool:
 
 def _tell(events: Iterator[Any], kind: str, views: tuple[Callable[[Any], Any], ...], *, as_json: bool) -> Any:
     """Every moment as it comes, then the page; the last event. kind: of the JSON line. views: of the last event, as a page, plain values and text."""
-    from pipelines.diagnostics.preview import Moment
+    from pipelines.diagnostics.preview import PreviewMoment
     from pipelines.plan.events import Note
     from pipelines.plan.timeline import clock
     from pipelines.storage.atomic_file import write_atomically
@@ -94,7 +94,7 @@ def _tell(events: Iterator[Any], kind: str, views: tuple[Callable[[Any], Any], .
     as_page, as_table, as_text = views
     event: Any = None
     for event in events:
-        if isinstance(event, Moment):
+        if isinstance(event, PreviewMoment):
             echo(f"{clock(event.seconds)} into the film: {event.files[-1]}", err=True)
             continue
         if isinstance(event, Note):

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from vsr.cli.known_models import bring
-from vsr.cli.options import FilePath, Place, run_options, settings_of
+from vsr.cli.options import FilePath, PathOrUrl, run_options, settings_of
 from vsr.cli.terminal import echo
 from vsr.views.text import printable
 
@@ -39,8 +39,8 @@ _output_template = click.option(
 
 
 @click.command()
-@click.argument("inputs", nargs=-1, required=True, type=Place(), metavar="INPUT...")
-@functools.partial(run_options, place=Place())
+@click.argument("inputs", nargs=-1, required=True, type=PathOrUrl(), metavar="INPUT...")
+@functools.partial(run_options, place=PathOrUrl())
 @_output_template
 @click.option("-r", "--recursive", is_flag=True, help="Look into subfolders, too; the folder given by -o mirrors them.")
 @click.option("--allow-url", is_flag=True, help="Fetch s3://, gs:// and https:// inputs, and send results to s3:// and gs://.")

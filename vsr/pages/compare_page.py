@@ -16,7 +16,7 @@ from vsr.pages.svg_chart import binned, curve, histogram, scale
 from vsr.views.text import counted
 
 if TYPE_CHECKING:
-    from pipelines.quality.comparison import Compared, Figures, Metric, Moment
+    from pipelines.quality.comparison import Compared, Figures, Metric, WorstMoment
     from pipelines.quality.frame_alignment import Misaligned
 
 __all__ = ["compare_page", "compare_table", "compare_text", "finding_table"]
@@ -163,7 +163,7 @@ def _chart(found: Compared, metric: Metric) -> str:
     )
 
 
-def _moment(moment: Moment, files: list[str]) -> str:
+def _moment(moment: WorstMoment, files: list[str]) -> str:
     said = []
     for file, scores in zip(files, moment.scores, strict=True):
         figures = ", ".join(f"{_metric(n).label} {_text(scores[n], _metric(n))}" for n in ("vmaf", "psnr", "ssim"))

@@ -14,7 +14,7 @@ from vsr.views.text import duration, size_text
 if TYPE_CHECKING:
     from pipelines.diagnostics.offers import Offer
     from pipelines.diagnostics.partial_preview import Unfinished
-    from pipelines.diagnostics.preview import Moment, Preview
+    from pipelines.diagnostics.preview import Preview, PreviewMoment
 
 __all__ = ["offer_table", "offer_text", "page", "preview_table", "preview_text", "unfinished_page", "unfinished_table", "unfinished_text"]
 
@@ -121,5 +121,5 @@ def unfinished_text(found: Unfinished) -> str:
     return f"{found.chunks_done} of {found.chunks} chunks are done"
 
 
-def _section(moment: Moment, names: list[str]) -> str:
+def _section(moment: PreviewMoment, names: list[str]) -> str:
     return f"<section><h3>{clock(moment.seconds)}</h3>{slider(names, moment.pictures)}{overview(moment.overview)}</section>\n"

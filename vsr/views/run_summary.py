@@ -18,14 +18,14 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
-__all__ = ["Row", "Summary"]
+__all__ = ["Summary", "SummaryRow"]
 
 
 NOT_BEGUN, STOPPED, FAILED, DONE, ALREADY = "not begun", "stopped", "failed", "done", "already done"
 
 
 @dataclass
-class Row:
+class SummaryRow:
     """One video."""
 
     input: str
@@ -54,7 +54,7 @@ class Summary:
 
     def __init__(self, inputs: Mapping[Path, str], file: Path | None = None) -> None:
         """inputs: path -> what people call it. file: where `write` puts it. Raises UsageError where that can't be, before any work."""
-        self._rows = {path: Row(name) for path, name in inputs.items()}
+        self._rows = {path: SummaryRow(name) for path, name in inputs.items()}
         self._file = file
         if file is not None and file.suffix.lower() not in {".csv", ".json"}:
             raise UsageError(f"--summary {file}: expected a name that ends in .csv or .json")
@@ -76,7 +76,7 @@ class Summary:
             row.exit_code, row.message = event.exit_code, " ".join(str(event).split())
 
     @property
-    def rows(self) -> list[Row]:
+    def rows(self) -> list[SummaryRow]:
         """One a video."""
         return list(self._rows.values())
 
@@ -119,7 +119,7 @@ class Summary:
             data = json.dumps(self.to_json(), indent=1) + "\n"
         else:
             text = io.StringIO()
-            table = csv.DictWriter(text, fieldnames=list(Row.__dataclass_fields__), lineterminator="\n")
+            table = csv.DictWriter(text, fieldnames=list(SummaryRow.__dataclass_fields__), lineterminator="\n")
             table.writeheader()
             table.writerows(self.to_json())
             data = text.getvalue()

@@ -46,13 +46,13 @@ def test_a_pickle_is_kept_as_data_and_opened_in_another_process(tmp_path: Path, 
     from safetensors.torch import load_file
     from spandrel.architectures.Compact.__arch.SRVGG import SRVGGNetCompact
 
-    from pipelines.model_files.install import adopt
+    from pipelines.model_files.install import install_model
 
     monkeypatch.setenv("VSR_DATA_HOME", str(tmp_path / "home"))
     weights = SRVGGNetCompact(num_feat=8, num_conv=1, upscale=2).state_dict()
     torch.save(weights, tmp_path / "chain.pth")
     monkeypatch.setattr(torch, "load", None)
-    kept = adopt(str(tmp_path / "chain.pth"))
+    kept = install_model(str(tmp_path / "chain.pth"))
     assert kept.name == "chain-x2"
     assert all(torch.equal(tensor, weights[name]) for name, tensor in load_file(kept.path).items())
 

@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from pipelines.pool.interface import Free
-from pipelines.workers.messages import Progress
+from pipelines.pool.interface import ReadyForNext
+from pipelines.workers.messages import ChunkProgress
 from tests.helpers.ray_processes import load_ray
 
 pytestmark = pytest.mark.filterwarnings("ignore")
@@ -29,15 +29,15 @@ class Reporting:
         self.facts: dict[str, str] = {}
 
     def run(self, task: Any, pieces: Iterator[Any]) -> Iterator[Any]:
-        yield Progress(3, {"decode wait": 0.25, "network": 0.5})
-        yield Free(Progress(2, {"encode wait": 1.0}))
+        yield ChunkProgress(3, {"decode wait": 0.25, "network": 0.5})
+        yield ReadyForNext(ChunkProgress(2, {"encode wait": 1.0}))
         yield task
 
 
 def station(worker: type = Reporting) -> Any:
-    from pipelines.cluster.actor import Station
+    from pipelines.cluster.actor import WorkerActor
 
-    made = Station()
+    made = WorkerActor()
     assert made.prepare(0, f"{__name__}:{worker.__name__}", pickle.dumps(None), {})[0] == "facts"
     return made
 

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from models.errors import NoMemoryError, ResourceError
-from pipelines.cluster.pending_calls import Actor, Call, Run
-from pipelines.pool.interface import ATTEMPTS, Lost, NoneAdmittedError, Task
-from pipelines.pool.task_queue import Ledger
+from pipelines.cluster.pending_calls import Actor, PendingCall, Run
+from pipelines.pool.interface import ATTEMPTS, NoneAdmittedError, Task, WorkerLost
+from pipelines.pool.task_queue import TaskQueue
 from tests.helpers.ray_processes import load_ray
 
 pytestmark = pytest.mark.filterwarnings("ignore")
@@ -24,9 +24,9 @@ def ray() -> None:
 
 @pytest.fixture
 def machines() -> Any:
-    from pipelines.cluster.nodes import Machines
+    from pipelines.cluster.nodes import Nodes
 
-    found = Machines(most=100, gpus=1.0, cpus=None, device="auto", environment={})
+    found = Nodes(most=100, gpus=1.0, cpus=None, device="auto", environment={})
     found.nodes = {"a": node(CPU=16, GPU=2), "b": node(CPU=24, GPU=4)}
     return found
 
@@ -42,20 +42,20 @@ def actor(machines: Any, where: str = "a", gpu: str = "0", code: str | None = No
     return made, machines.greet(made, {"code": code or machines._code, "devices": [gpu] if gpu else []})
 
 
-def call() -> Call:
-    return Call(Ledger([]), "", None, {}, lambda number, task: [], None, threading.Event())
+def call() -> PendingCall:
+    return PendingCall(TaskQueue([]), "", None, {}, lambda number, task: [], None, threading.Event())
 
 
 def test_cores_are_shared_out_by_gpus_and_fractions_of_gpus_put_more_workers_on_one(machines: Any) -> None:
-    from pipelines.cluster.nodes import Machines, _capacity
+    from pipelines.cluster.nodes import Nodes, _capacity
 
     assert machines.needs() == (6, 1.0)
     assert [_capacity(n, machines.needs()) for n in machines.nodes.values()] == [2, 4]
-    halves = Machines(most=100, gpus=0.5, cpus=None, device="auto", environment={})
+    halves = Nodes(most=100, gpus=0.5, cpus=None, device="auto", environment={})
     halves.nodes = machines.nodes
     assert halves.needs() == (3, 0.5)
     assert [_capacity(n, halves.needs()) for n in halves.nodes.values()] == [4, 8]
-    cpu = Machines(most=100, gpus=1.0, cpus=None, device="cpu", environment={})
+    cpu = Nodes(most=100, gpus=1.0, cpus=None, device="cpu", environment={})
     cpu.nodes = machines.nodes
     assert cpu.needs() == (8, 0)
 
@@ -140,14 +140,16 @@ def test_a_cluster_without_a_fitting_machine_is_waited_for_a_while(machines: Any
 @pytest.mark.parametrize("more", [True, False])
 def test_machines_that_are_lost_long_after_a_call_began_are_waited_for_as_well(machines: Any, monkeypatch: pytest.MonkeyPatch, more: bool) -> None:
     """Case 40: a spot machine that is taken away; another one may be there within a minute. more: there are tasks that nobody had yet."""
-    from pipelines.cluster.scheduler import Driver
+    from pipelines.cluster.scheduler import Scheduler
 
     monkeypatch.setattr("pipelines.cluster.nodes.end", lambda actor: None)
-    monkeypatch.setattr(Driver, "_serve", lambda driver: None)
+    monkeypatch.setattr(Scheduler, "_serve", lambda driver: None)
     parcels: Any = SimpleNamespace(is_full=True, release=lambda run: None, keep=lambda run: None, forget=lambda call: None)
-    driver = Driver(machines, parcels, says_host=False)
+    driver = Scheduler(machines, parcels, says_host=False)
     worker, _ = actor(machines)
-    worker.call = asked = Call(Ledger([Task(n, "", None) for n in range(1 + more)]), "", None, {}, lambda number, task: [], None, threading.Event())
+    worker.call = asked = PendingCall(
+        TaskQueue([Task(n, "", None) for n in range(1 + more)]), "", None, {}, lambda number, task: [], None, threading.Event()
+    )
     task = asked.ledger.take(beside=[])
     assert task is not None
     run = Run(0, asked, task, worker, None, [], 0)
@@ -164,7 +166,7 @@ def test_machines_that_are_lost_long_after_a_call_began_are_waited_for_as_well(m
     driver._hand_out()
     assert driver._calls == []
     lost, why = asked.out.get(), asked.out.get()
-    assert isinstance(lost, Lost)
+    assert isinstance(lost, WorkerLost)
     assert "no machine with" in str(why)
 
 

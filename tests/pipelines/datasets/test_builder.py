@@ -19,12 +19,12 @@ from pipelines.datasets.builder import make_dataset
 from pipelines.datasets.crop_selection import CropSettings, Seen, choose_crops, content_box, fingerprint_of, round_trip_db
 from pipelines.datasets.degradation import DegradeSettings, degrade, read_record
 from pipelines.datasets.events import DatasetDone, Progress, UnitLeftOut
-from pipelines.datasets.pair_maker import Motion, Task, clip_of_picture
+from pipelines.datasets.pair_maker import Motion, PairOrder, clip_of_picture
 from pipelines.datasets.settings import DatasetSettings
 from pipelines.datasets.shards import Pair, Shards, ShardWriter, read_manifest
 from pipelines.datasets.validation_split import held_pictures, hold_out
 from pipelines.frames.images import write_png
-from pipelines.frames.sample_values import Codes, from_values, oriented, to_values
+from pipelines.frames.sample_values import SampleValues, from_values, oriented, to_values
 from pipelines.frames.shot_detection import shots
 from pipelines.frames.video_reader import Footage
 from pipelines.plan.settings_file import read_settings
@@ -221,7 +221,7 @@ def test_clips_have_their_frames_in_order(source: Path, tmp_path: Path) -> None:
 def test_a_picture_moves_by_the_motion_and_ends_as_itself() -> None:
     rgb = torch.from_numpy(texture(96, 96, 4)).float()[None, None].expand(1, 3, -1, -1) / 255
     record = {"place": [32, 32], "region": [0, 0]}
-    task = Task("0", "train", rgb, 32, 1, 0, Motion(across_px=3.0), 3, 0, read_record({"stages": [{"kernel": "bicubic"}], "seed": 0}), record)
+    task = PairOrder("0", "train", rgb, 32, 1, 0, Motion(across_px=3.0), 3, 0, read_record({"stages": [{"kernel": "bicubic"}], "seed": 0}), record)
     luma, _ = clip_of_picture(task, 3)
     assert torch.allclose(luma[2, 0], rgb[0, 0, 32:64, 32:64], atol=1e-5)
     assert torch.allclose(luma[1, 0], rgb[0, 0, 32:64, 35:67], atol=1e-4)
@@ -418,7 +418,7 @@ def test_ten_and_eight_bits_mix_in_a_batch(tmp_path: Path) -> None:
     assert torch.allclose(batch.truth[0], to_values(eight)[0].expand(8, -1, -1, -1), atol=1e-6)  # the same picture in both depths
 
 
-def small_of(codes: Codes) -> Codes:
+def small_of(codes: SampleValues) -> SampleValues:
     return from_values(tuple(torch.nn.functional.avg_pool2d(p, 2) for p in to_values(codes)), codes.bits)  # type: ignore[arg-type]
 
 

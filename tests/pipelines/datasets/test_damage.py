@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from pipelines.datasets.damage import Damage, level_of_damage, measure_damage
-from pipelines.datasets.degradation import Degradation, Stage, degrade
+from pipelines.datasets.degradation import Degradation, DegradationStep, degrade
 from pipelines.datasets.recompression import Coding, recode
 from tests.helpers.footage import clip
 
@@ -39,5 +39,5 @@ def test_a_level_is_between_0_and_1(error: float) -> None:
 
 
 def test_the_plain_way_of_a_degradation_is_its_scaling_down_alone() -> None:
-    harsh = Degradation((Stage(kernel="area", codec="h264", quality=40, noise_codes=9),), seed=4)
-    assert harsh.undamaged == Degradation((Stage(kernel="area"),))
+    harsh = Degradation((DegradationStep(kernel="area", codec="h264", quality=40, noise_codes=9),), seed=4)
+    assert harsh.undamaged == Degradation((DegradationStep(kernel="area"),))

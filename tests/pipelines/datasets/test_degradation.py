@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from models.errors import UsageError
-from pipelines.datasets.degradation import Degradation, DegradeSettings, Stage, degrade, described, draw, read_case, read_record
+from pipelines.datasets.degradation import Degradation, DegradationStep, DegradeSettings, degrade, described, draw, read_case, read_record
 from pipelines.datasets.recompression import CODECS, Coding, coding_of, recode
 from pipelines.frames.sample_values import from_values, to_values
 from pipelines.probe.probe import probe
@@ -35,7 +35,7 @@ def test_sides_that_do_not_divide_are_refused() -> None:
 def test_every_kernel_keeps_a_flat_picture_flat(kernel: str) -> None:
     flat = clip(1)
     flat.luma[:], flat.chroma[:] = 93, 141
-    small = degrade(flat, Degradation((Stage(kernel=kernel),)), scale=2)
+    small = degrade(flat, Degradation((DegradationStep(kernel=kernel),)), scale=2)
     assert (small.luma == 93).all()
     assert (small.chroma == 141).all()
 
@@ -51,13 +51,13 @@ def test_chroma_stays_left_sited() -> None:
 
 
 @pytest.mark.parametrize("stage", [
-    Stage(blur_sigma_px=1.2), Stage(noise_codes=4.0), Stage(ringing_cutoff=0.6),
-    Stage(codec="h264", quality=30), Stage(codec="hevc", quality=30), Stage(codec="mpeg2", quality=6),
-    Stage(codec="vp9", quality=40), Stage(codec="av1", quality=45), Stage(codec="h264", bits_per_pixel=0.2), Stage(codec="vp9", bits_per_pixel=0.2),
-    Stage(sensor_codes=4.0), Stage(grain_codes=4.0), Stage(halo_amount=0.8), Stage(banding_bits=5),
+    DegradationStep(blur_sigma_px=1.2), DegradationStep(noise_codes=4.0), DegradationStep(ringing_cutoff=0.6),
+    DegradationStep(codec="h264", quality=30), DegradationStep(codec="hevc", quality=30), DegradationStep(codec="mpeg2", quality=6),
+    DegradationStep(codec="vp9", quality=40), DegradationStep(codec="av1", quality=45), DegradationStep(codec="h264", bits_per_pixel=0.2), DegradationStep(codec="vp9", bits_per_pixel=0.2),
+    DegradationStep(sensor_codes=4.0), DegradationStep(grain_codes=4.0), DegradationStep(halo_amount=0.8), DegradationStep(banding_bits=5),
 ], ids=lambda s: s.codec or "filter")  # fmt: skip
 @pytest.mark.parametrize("bits", [8, 10])
-def test_each_degradation_changes_the_picture_a_little_and_always_alike(stage: Stage, bits: int) -> None:
+def test_each_degradation_changes_the_picture_a_little_and_always_alike(stage: DegradationStep, bits: int) -> None:
     truth = clip(3, bits=bits)
     clean = degrade(truth, Degradation(), scale=2)
     once, again = (degrade(truth, Degradation((stage,), seed=5), scale=2) for _ in range(2))
@@ -76,7 +76,7 @@ def test_higher_crf_is_worse() -> None:
 
 def test_two_stages_are_worse_than_their_second_alone() -> None:
     truth = clip(2)
-    first, last = Stage(shrink=0.6, codec="h264", quality=32), Stage(codec="h264", quality=25)
+    first, last = DegradationStep(shrink=0.6, codec="h264", quality=32), DegradationStep(codec="h264", quality=25)
     clean = degrade(truth, Degradation(), scale=2)
     both, one = degrade(truth, Degradation((first, last)), scale=2), degrade(truth, Degradation((last,)), scale=2)
     assert difference(both.luma, clean.luma) > difference(one.luma, clean.luma)
@@ -130,10 +130,13 @@ def test_camera_noise_grows_with_brightness_and_grain_is_coarser_than_noise() ->
     deviations = []
     for code in (30, 200):
         flat.luma[:] = code
-        deviations.append(degrade(flat, Degradation((Stage(sensor_codes=4.0),)), scale=2).luma.std())
+        deviations.append(degrade(flat, Degradation((DegradationStep(sensor_codes=4.0),)), scale=2).luma.std())
     assert deviations[0] < 0.8 * deviations[1]
     flat.luma[:] = 126
-    grain, noise = (degrade(flat, Degradation((stage,)), scale=2).luma[0].astype(float) for stage in (Stage(grain_codes=6.0), Stage(noise_codes=6.0)))
+    grain, noise = (
+        degrade(flat, Degradation((stage,)), scale=2).luma[0].astype(float)
+        for stage in (DegradationStep(grain_codes=6.0), DegradationStep(noise_codes=6.0))
+    )
     assert grain.std() == pytest.approx(6.0, rel=0.15)
     assert np.corrcoef(grain[:, 1:].ravel(), grain[:, :-1].ravel())[0, 1] > np.corrcoef(noise[:, 1:].ravel(), noise[:, :-1].ravel())[0, 1] + 0.3
 
@@ -141,7 +144,7 @@ def test_camera_noise_grows_with_brightness_and_grain_is_coarser_than_noise() ->
 def test_missed_siting_moves_chroma_and_leaves_luma() -> None:
     ramp = clip(1, 64, 96)
     ramp.chroma[:] = (np.arange(48) * 4 + 20).astype(np.uint8)
-    plain, missed = (degrade(ramp, Degradation((Stage(miss_sited=missed),)), scale=2) for missed in (False, True))
+    plain, missed = (degrade(ramp, Degradation((DegradationStep(miss_sited=missed),)), scale=2) for missed in (False, True))
     assert np.array_equal(plain.luma, missed.luma)
     # A quarter of a small chroma sample, each of which is eight codes from the next.
     assert np.median(missed.chroma[0, 0, 8, 3:-3].astype(int) - plain.chroma[0, 0, 8, 3:-3]) == 2
@@ -164,9 +167,9 @@ def test_everything_that_may_happen_happens_and_survives_json() -> None:
 
 
 def test_a_second_generation_is_coded_again_at_the_same_size() -> None:
-    once = Stage(codec="h264", quality=36)
+    once = DegradationStep(codec="h264", quality=36)
     truth = clip(2)
-    both = degrade(truth, Degradation((once, Stage(codec="hevc", quality=20))), scale=2)
+    both = degrade(truth, Degradation((once, DegradationStep(codec="hevc", quality=20))), scale=2)
     assert both.luma.shape == degrade(truth, Degradation((once,)), scale=2).luma.shape
     assert difference(both.luma, degrade(truth, Degradation((once,)), scale=2).luma) > 0
 
@@ -184,9 +187,9 @@ def test_settings_from_before_draw_and_are_called_what_they_were() -> None:
 
 def test_cases_by_name() -> None:
     assert read_case("clean").clean
-    assert read_case("hevc-28").stages == (Stage(codec="hevc", quality=28),)
-    assert read_case("noise-10").stages == (Stage(noise_codes=10.0),)
-    assert read_case("blur-1.5").stages == (Stage(blur_sigma_px=1.5),)
+    assert read_case("hevc-28").stages == (DegradationStep(codec="hevc", quality=28),)
+    assert read_case("noise-10").stages == (DegradationStep(noise_codes=10.0),)
+    assert read_case("blur-1.5").stages == (DegradationStep(blur_sigma_px=1.5),)
     for wrong in ("h264", "theora-30", "h264-99", "h264-x", "noise", "noise-0", "blur-x", "noise-99"):
         with pytest.raises(UsageError, match="CODEC-QUALITY"):
             read_case(wrong)

@@ -9,7 +9,7 @@ import torch
 from pipelines.datasets.batch_loader import BatchSettings, Loader
 from pipelines.datasets.gpu_loader import ResidentPairs, alike, size_bytes
 from pipelines.datasets.shards import Pair, Shards, ShardWriter
-from pipelines.frames.sample_values import Codes
+from pipelines.frames.sample_values import SampleValues
 from tests.helpers.footage import clip
 
 CPU = torch.device("cpu")
@@ -30,8 +30,8 @@ def shards_of(folder: Path, *, bits: tuple[int, ...] = (8, 8, 8), frames: int = 
     return Shards([folder], "train")
 
 
-def deep(codes: Codes, bits: int) -> Codes:
-    return codes if bits == 8 else Codes(codes.luma.astype("u2") * 4 + 3, codes.chroma.astype("u2") * 4 + 1, bits)
+def deep(codes: SampleValues, bits: int) -> SampleValues:
+    return codes if bits == 8 else SampleValues(codes.luma.astype("u2") * 4 + 3, codes.chroma.astype("u2") * 4 + 1, bits)
 
 
 @pytest.mark.parametrize("bits", [(8, 8, 8), (8, 10, 10)])

@@ -15,10 +15,10 @@ from pipelines.datasets.shards import FORMAT, Pair, Shards, ShardWriter
 from pipelines.datasets.validation_split import Stretch, hold_out
 from pipelines.diagnostics import preview
 from pipelines.diagnostics.preview import _labels
-from pipelines.frames.sample_values import Codes
+from pipelines.frames.sample_values import SampleValues
 from pipelines.media.image_sequence import Pattern
 from pipelines.model_files.card_writer import to_toml
-from pipelines.quality.evaluation import Row
+from pipelines.quality.evaluation import EvaluationRow
 from pipelines.training.fine_tuning import _plain
 from pipelines.training.training_log import TrainLog
 
@@ -47,7 +47,7 @@ def test_a_log_that_can_t_be_written_is_an_error_of_the_disk(tmp_path: Path) -> 
 def dataset(folder: Path, frames: list[int], *, held: list[list[int]], split: str = "train", source: str = "a" * 64) -> Path:
     """A data set of one frame a pair."""
     folder.mkdir()
-    clip = Codes(np.full((1, 4, 4), 7, np.uint8), np.full((1, 2, 2, 2), 9, np.uint8), 8)
+    clip = SampleValues(np.full((1, 4, 4), 7, np.uint8), np.full((1, 2, 2, 2), 9, np.uint8), 8)
     with ShardWriter(folder, f"{split}-0000", 1 << 20) as writer:
         for number in frames:
             writer.add(Pair(f"{number:06d}", clip, clip, {"source": source[:16], "frame": number}))
@@ -121,7 +121,7 @@ def test_what_a_small_share_holds_out_a_larger_one_does_too() -> None:
 
 def test_a_mean_is_over_the_items_that_have_the_score() -> None:
     """Case 84: a picture has no flicker."""
-    row = Row("fast-x2", 2, "set", "clean")
+    row = EvaluationRow("fast-x2", 2, "set", "clean")
     for scores in ({"psnr": 30.0, "flicker": 3.0}, {"psnr": 32.0}, {"psnr": 34.0, "flicker": 1.0}):
         row.add(scores)
     assert (row.scores, row.count) == ({"psnr": 32.0, "flicker": 2.0}, 3)

@@ -25,7 +25,7 @@ GPU = {"name": "a GPU", "compute": "9.0", "memory_bytes": 80 * 10**9}
 @pytest.fixture(autouse=True)
 def here(monkeypatch: pytest.MonkeyPatch) -> None:
     without_processes(monkeypatch)
-    monkeypatch.setattr(process_pool, "LocalWorkers", lambda environments: WorkersHere())
+    monkeypatch.setattr(process_pool, "ProcessPool", lambda environments: WorkersHere())
 
 
 def by_subject(found: list[Finding], subject: str) -> Finding:
@@ -81,7 +81,7 @@ def test_drivers_that_end_their_process_are_a_problem(monkeypatch: pytest.Monkey
         def run_tasks(self, *_: object, **__: object) -> object:
             raise ResourceError("the worker died")
 
-    monkeypatch.setattr(process_pool, "LocalWorkers", lambda environments: Dying())
+    monkeypatch.setattr(process_pool, "ProcessPool", lambda environments: Dying())
     monkeypatch.setattr(doctor, "_run", lambda clip, folder: Finding("self-test", ""))
     (bad,) = [f for f in examine(tmp_path) if f.level == "problem"]
     assert (bad.subject, "the worker died" in bad.text) == ("cpu", True)

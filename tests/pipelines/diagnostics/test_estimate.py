@@ -11,7 +11,7 @@ import pytest
 
 from models.errors import OutputError
 from pipelines.diagnostics.benchmark import estimate_seconds
-from pipelines.diagnostics.estimate import Place, _chunks, estimate, estimated
+from pipelines.diagnostics.estimate import TriedFrames, _chunks, estimate, estimated
 from pipelines.plan.events import Note, Planned
 from pipelines.planner.resources import Crew
 from pipelines.planner.video_planner import plan_video
@@ -35,7 +35,7 @@ def planned(tmp_path: Path) -> Planned:
 
 def test_size_and_disk_follow_from_the_samples(planned: Planned) -> None:
     chunks = len(planned.plan.chunks)
-    found = estimated(planned, [Place(SAMPLE), Place(replace(SAMPLE, bytes_a_frame=300.0))])
+    found = estimated(planned, [TriedFrames(SAMPLE), TriedFrames(replace(SAMPLE, bytes_a_frame=300.0))])
     assert chunks > 2
     video = chunks * 3000 + (50 - chunks) * 200
     assert found.output_bytes - video == found.disk_bytes - 2 * video < Path(planned.info.path).stat().st_size
@@ -48,7 +48,7 @@ def test_where_the_film_is_busier_than_at_the_places_its_own_packets_say_so(plan
     sizes = [s for s, key in zip(planned.info.index.size, planned.info.index.clean, strict=True) if not key]
     mean = sum(sizes) / len(sizes)
     assert mean > 20 / told if told > 0.1 else True
-    plain, found = (estimated(planned, [Place(SAMPLE, source)]) for source in (0.0, told * mean))
+    plain, found = (estimated(planned, [TriedFrames(SAMPLE, source)]) for source in (0.0, told * mean))
     keys = len(planned.plan.chunks) * 3000
     tracks = plain.output_bytes - keys - (50 - len(planned.plan.chunks)) * 100
     moved = max(0.25, min(4.0, mean / max(20.0, told * mean))) if told else 1.0

@@ -11,7 +11,7 @@ import pytest
 
 from models.errors import Interrupted, UsageError
 from pipelines.diagnostics.partial_preview import Unfinished, look
-from pipelines.diagnostics.preview import Moment
+from pipelines.diagnostics.preview import PreviewMoment
 from pipelines.output.journal import work_folder
 from pipelines.plan.events import ChunkFinished
 from pipelines.run.job import upscale_video
@@ -43,7 +43,7 @@ def test_finished_chunks_are_shown_beside_their_source(begun: tuple[Path, Path],
     assert found.chunks > 2
     assert len(moments) == 2
     for moment in moments:
-        assert isinstance(moment, Moment)
+        assert isinstance(moment, PreviewMoment)
         source, result = (np.asarray(pillow.open(f).convert("L")).astype(float) for f in moment.files[:2])
         assert source.shape == result.shape == (96, 128)
         assert np.abs(source - result).mean() < 3

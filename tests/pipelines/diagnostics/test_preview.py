@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from models.errors import OutputError, UsageError
-from pipelines.diagnostics.preview import Moment, Preview, preview
+from pipelines.diagnostics.preview import Preview, PreviewMoment, preview
 from pipelines.frames.sample_values import to_rgb
 from pipelines.inference.temporal_windows import Window
 from pipelines.inference.upscaler import Upscaler
@@ -39,10 +39,10 @@ def film(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def shown(
     film: Path, folder: Path, *, models: tuple[str, ...] = (), at: tuple[str, ...] = (), shots: int = 3, **settings: object
-) -> tuple[list[Moment], Preview]:
+) -> tuple[list[PreviewMoment], Preview]:
     *moments, result = preview(film, folder, run_settings(**{**SETTINGS, **settings}), models=models, at=at, shots=shots)
     assert isinstance(result, Preview)
-    return [m for m in moments if isinstance(m, Moment)], result
+    return [m for m in moments if isinstance(m, PreviewMoment)], result
 
 
 def pixels(path: str) -> np.ndarray:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from models.errors import MediaError, ResourceError
-from pipelines.pool.interface import Free
+from pipelines.pool.interface import ReadyForNext
 
 
 class Standin:
@@ -51,7 +51,7 @@ class Standin:
         elif word in {"drain", "drain exhausted", "drain exhausted once"}:
             # The end of this task waits for a mark that another one makes, or for the other's death, and maybe some seconds more.
             self._note(argument[0])
-            yield Free("drains")
+            yield ReadyForNext("drains")
             if not self._is_there(argument[1]):
                 raise RuntimeError(f"nobody made {argument[1]} while this task came to its end")
             if word == "drain":

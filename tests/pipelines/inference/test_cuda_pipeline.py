@@ -16,7 +16,7 @@ from models.errors import NoMemoryError, VerificationError
 from pipelines.inference.cuda_pipeline import BATCH, batches
 from pipelines.inference.temporal_windows import Window, alone
 from pipelines.inference.upscaler import Upscaler
-from pipelines.media.pixel_format import Crop
+from pipelines.media.pixel_format import PixelCrop
 from pipelines.media.video_info import Frame
 from pipelines.model_files.card_writer import export
 from tests.helpers.lazy_device import LazyDevice
@@ -121,7 +121,7 @@ def test_black_bars_are_not_given_to_the_network(monkeypatch: pytest.MonkeyPatch
     for plane, code, by in zip(frame.planes, (16, 128, 128), (1, 2, 2), strict=True):
         plane[: 48 // by] = plane[-48 // by :] = code
     spent = []
-    for bars in (Crop(), Crop(top=48, bottom=48)):
+    for bars in (PixelCrop(), PixelCrop(top=48, bottom=48)):
         running = upscaler(size=(96, 160), bars=bars)
         hook = Hook(running, monkeypatch)
         (result,) = running([frame])
@@ -252,7 +252,7 @@ def test_black_bars_do_not_change_batches(monkeypatch: pytest.MonkeyPatch) -> No
         if number % 2:
             frame.planes[0][2:6, 20 * number : 20 * number + 8] = 200
         frames.append(frame)
-    running = upscaler(size=(192, 96), bars=Crop(top=48))
+    running = upscaler(size=(192, 96), bars=PixelCrop(top=48))
     assert any(part.in_bar for part in running._tiles(96, 192))
     calls = Calls(running, monkeypatch)
     running(frames)

@@ -19,7 +19,7 @@ from pipelines.inference.arithmetic_trial import try_arithmetic
 from pipelines.inference.device import TRAITS, Traits, accelerator_here, choose_device, computing_dtype
 from pipelines.inference.transfer_ring import Queues, Ring
 from pipelines.inference.upscaler import Upscaler
-from pipelines.plan.arithmetic import Trial, choose_arithmetic
+from pipelines.plan.arithmetic import ArithmeticTrial, choose_arithmetic
 from pipelines.plan.plan import Plan
 from pipelines.plan.settings import DEVICES, RunSettings
 from pipelines.storage.child_call import ChildFailedError
@@ -27,7 +27,11 @@ from tests.pipelines.inference.test_upscaler import card, plan_of
 
 CPU = torch.device("cpu")
 RIGHT = 61.0
-AS_CPU: list[Trial] = [Trial("fp16", "nhwc", 1.0, RIGHT), Trial("fp16", "nchw", 0.95, RIGHT), Trial("fp32", "nhwc", 3.0, 99.0)]
+AS_CPU: list[ArithmeticTrial] = [
+    ArithmeticTrial("fp16", "nhwc", 1.0, RIGHT),
+    ArithmeticTrial("fp16", "nchw", 0.95, RIGHT),
+    ArithmeticTrial("fp32", "nhwc", 3.0, 99.0),
+]
 
 
 def found(kind: str | None) -> object:

@@ -19,7 +19,7 @@ from models.layers.int8 import int8_is_exact, read_layers
 from pipelines.inference.device import INT8_CLASS, numerics_class
 from pipelines.inference.fused_cpu import Adder
 from pipelines.inference.upscaler import Upscaler
-from pipelines.media.pixel_format import Crop
+from pipelines.media.pixel_format import PixelCrop
 from pipelines.media.video_info import Frame
 from pipelines.plan.plan import Plan
 from tests.helpers.integers import card_with_integers
@@ -88,7 +88,7 @@ def test_it_is_near_the_network_in_fp32(small: Card, color) -> None:
 def test_black_bars_are_the_bicubic_upscale_in_the_same_order(small: Card) -> None:
     frame = picture("yuv420p", 96, 128)
     frame.planes[0][:48], frame.planes[1][:24], frame.planes[2][:24] = 16, 128, 128
-    made = Upscaler(replace(plan(small, 96, 128), bars=Crop(top=48)), CPU)([frame])[0]
+    made = Upscaler(replace(plan(small, 96, 128), bars=PixelCrop(top=48)), CPU)([frame])[0]
     assert (made.planes[0][:60] == 16).all()
     assert (made.planes[1][:30] == 128).all()
 

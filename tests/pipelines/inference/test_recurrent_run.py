@@ -20,7 +20,7 @@ from pipelines.inference.upscaler import Upscaler
 from pipelines.model_files.card_writer import export
 from pipelines.planner import plan_builder
 from pipelines.planner.stage_selection import choose_stages
-from pipelines.training.weight_transfer import grown
+from pipelines.training.weight_transfer import transfer_weights
 from pipelines.workers import progress_reports
 from pipelines.workers.chunk_worker import ChunkUpscaler
 from tests.helpers.inline import planned_of, upscaled, without_processes
@@ -36,7 +36,7 @@ def network(tmp_path: Path) -> str:
     """A recurrent network that begins as `fast-x2` and then listens to its neighbours and its memory a little."""
     torch.manual_seed(5)
     module = Recurrent(scale=2, width=32, depth=8)
-    weights, _ = grown(module, load_network(find("fast-x2")[0]).module.state_dict())  # type: ignore[attr-defined]
+    weights, _ = transfer_weights(module, load_network(find("fast-x2")[0]).module.state_dict())  # type: ignore[attr-defined]
     weights["head.weight"][:, [n for n in range(50) if n not in module.old_inputs["head.weight"]]] += 0.03 * torch.randn(32, 44, 3, 3)
     settings = {"width": 32, "depth": 8}
     return str(export(weights, architecture="recurrent", settings=settings, scale=2, folder=tmp_path / "net", name="memory-x2"))

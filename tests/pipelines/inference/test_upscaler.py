@@ -20,7 +20,7 @@ from pipelines.media.cicp import ColorTags
 from pipelines.media.pixel_format import Orientation, PixelFormat
 from pipelines.media.video_info import Chunk, Frame, Span
 from pipelines.plan.encoder_spec import Encoder
-from pipelines.plan.plan import Plan, Stage
+from pipelines.plan.plan import NetworkStage, Plan
 
 CPU = torch.device("cpu")
 BT709 = ColorTags(1, 1, 1, 1, 1)
@@ -33,7 +33,7 @@ def plan_of(
     seen = turn.turn(width, height)
     out_width, out_height = seen[0] * factor, seen[1] * factor
     encoder = Encoder("ffv1", "ffv1", out_width, out_height, out or pix_fmt)
-    stages = (Stage(card, out_width, out_height),)
+    stages = (NetworkStage(card, out_width, out_height),)
     return Plan(
         "", 0, *seen, out_width, out_height, Fraction(1), turn, pix_fmt, out or pix_fmt, color, color, stages, encoder, Fraction(1, 24), Fraction(24),
         0, 1, False, "fail", "", (Chunk(0, 0, 1),), (Span(0, 1, (Chunk(0, 0, 1),)),), tile,

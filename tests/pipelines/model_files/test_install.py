@@ -16,7 +16,7 @@ from models.catalog.lookup import find
 from models.catalog.model_index import IndexEntry
 from models.errors import MediaError, OutputError, ResourceError, UsageError
 from pipelines.model_files.index_list import read_index
-from pipelines.model_files.install import Fetched, Fetching, adopt, download_folder, fetch
+from pipelines.model_files.install import Fetched, Fetching, download_folder, fetch, install_model
 from tests.helpers.file_server import FileServer, serving
 from tests.helpers.inline import without_sandbox
 from tests.models.catalog.index_networks import tiny
@@ -155,7 +155,7 @@ def test_names_that_are_taken_are_refused(server: FileServer, weights: bytes, tm
     with pytest.raises(UsageError, match="this is the name of a network that comes with vsr"):
         got(entry_for(server, weights, name="fast"))
     (tmp_path / "mine.pth").write_bytes(weights)
-    adopt(str(tmp_path / "mine.pth"), name="House-Style")
+    install_model(str(tmp_path / "mine.pth"), name="House-Style")
     with pytest.raises(UsageError, match="there is another network of this name"):
         got(entry_for(server, weights, name="House-Style-x2", sha256="0" * 64))
 
@@ -187,10 +187,10 @@ def test_weights_from_an_address_need_their_hash(server: FileServer, weights: by
     """Case 90: the same code as for the index."""
     address = server.address("/releases/House-Style.pth")
     with pytest.raises(UsageError, match="give --sha256"):
-        adopt(address)
+        install_model(address)
     with pytest.raises(MediaError, match="its SHA-256 is"):
-        adopt(address, sha256="0" * 64)
-    card = adopt(address, sha256=hashlib.sha256(weights).hexdigest(), facts={"licence": "MIT", "commercial": "yes"})
+        install_model(address, sha256="0" * 64)
+    card = install_model(address, sha256=hashlib.sha256(weights).hexdigest(), facts={"licence": "MIT", "commercial": "yes"})
     assert (card.name, card.licence, card.commercial) == ("House-Style-x2", "MIT", "yes")
 
 

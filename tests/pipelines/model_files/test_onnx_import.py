@@ -15,7 +15,7 @@ from models.catalog.lookup import find
 from models.catalog.onnx_reader import describe
 from models.errors import UsageError
 from pipelines.model_files.card_writer import export as write_card
-from pipelines.model_files.install import adopt
+from pipelines.model_files.install import install_model
 from pipelines.model_files.onnx_export import write_onnx
 from tests import media
 from tests.helpers.inline import upscaled
@@ -78,7 +78,7 @@ def test_a_network_with_a_memory_keeps_it(tmp_path: Path) -> None:
 
 def test_an_onnx_file_is_kept_as_it_is_under_its_name(exported: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("VSR_DATA_HOME", str(tmp_path))
-    card = adopt(str(exported), name="mine", facts={"licence": "MIT", "commercial": "yes"})
+    card = install_model(str(exported), name="mine", facts={"licence": "MIT", "commercial": "yes"})
     assert Path(card.path).read_bytes() == exported.read_bytes()
     (found,) = find("mine-x2")
     assert (found.path, found.architecture, found.licence) == (card.path, "onnx", "MIT")

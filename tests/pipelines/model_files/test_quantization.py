@@ -14,7 +14,7 @@ from models.catalog.loader import load_network
 from models.catalog.lookup import find
 from models.errors import UsageError
 from models.layers.yuv_residual import pack
-from pipelines.frames.sample_values import Codes, to_values
+from pipelines.frames.sample_values import SampleValues, to_values
 from pipelines.model_files.quantization import add_integers, quantize
 from tests.helpers.integers import card_with_integers, network, pictures
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from models.architectures.compact import Compact
 
 
-def residual(layers: dict[str, torch.Tensor], depth: int, codes: Codes) -> torch.Tensor:
+def residual(layers: dict[str, torch.Tensor], depth: int, codes: SampleValues) -> torch.Tensor:
     """What layers on integers give, in float, away from the border."""
     packed = pack(tuple(torch.from_numpy(p).float() for p in (codes.luma[:, None], codes.chroma)))
     names = ["head.limited", *(f"body.{n}" for n in range(depth)), "tail"]
@@ -33,7 +33,7 @@ def residual(layers: dict[str, torch.Tensor], depth: int, codes: Codes) -> torch
     return packed[..., 8:-8, 8:-8]
 
 
-def error(layers: dict[str, torch.Tensor], made: Compact, codes: Codes) -> float:
+def error(layers: dict[str, torch.Tensor], made: Compact, codes: SampleValues) -> float:
     with torch.inference_mode():
         exact = made.trunk(pack(to_values(codes)))[..., 8:-8, 8:-8]
         return float((residual(layers, 2, codes) - exact).square().mean().sqrt()) * 219

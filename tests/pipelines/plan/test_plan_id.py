@@ -21,7 +21,7 @@ from pipelines.output.journal import Journal, read_job, work_folder
 from pipelines.plan.encoder_spec import Encoder
 from pipelines.plan.events import AlreadyDone, ChunkFinished
 from pipelines.plan.output_names import report_path
-from pipelines.plan.plan import Plan, Stage
+from pipelines.plan.plan import NetworkStage, Plan
 from pipelines.plan.plan_id import former_id, plan_id
 from pipelines.run.job import upscale_video
 from tests import media
@@ -40,7 +40,7 @@ FORMER = "4d19332570887db989f5565d465f138afe5f48b26a1839650ba304296c4aec24"
 def plan_of(card: Card = CARD) -> Plan:
     color, chunks = ColorTags(1, 1, 1, 1, 1), (Chunk(0, 0, 10), Chunk(1, 10, 20))
     return Plan(
-        "f00d", 0, 64, 48, 128, 96, Fraction(1), Orientation(), "yuv420p", "yuv420p", color, color, (Stage(card, 128, 96),),
+        "f00d", 0, 64, 48, 128, 96, Fraction(1), Orientation(), "yuv420p", "yuv420p", color, color, (NetworkStage(card, 128, 96),),
         Encoder("h264", "libx264", 128, 96, "yuv420p", {"crf": "18"}, 4), Fraction(1, 24), Fraction(24), 0, 20, False, "fail", "beef", chunks,
         tuple(Span(c.start_frame, c.stop_frame, (c,)) for c in chunks), (544, 960),
     )  # fmt: skip

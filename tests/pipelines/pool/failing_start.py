@@ -6,10 +6,10 @@ import os
 import signal
 from typing import Any
 
-from pipelines.cluster.actor import Station
+from pipelines.cluster.actor import WorkerActor
 
 
-class Stillborn(Station):
+class Stillborn(WorkerActor):
     """Killed when it is asked who it is."""
 
     def hello(self) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from pipelines.codec.encoder import EncodedChunk
 from pipelines.inference.temporal_windows import Window
 from pipelines.media.video_info import Frame
 from pipelines.workers.chunk_worker import ChunkUpscaler
-from pipelines.workers.messages import Progress, SpanTask
+from pipelines.workers.messages import ChunkProgress, SpanTask
 from tests import media
 
 
@@ -58,7 +58,7 @@ class Lagging(_Mixing):
 class Trimming(ChunkUpscaler):
     """Hands on fewer timestamps than it encoded packets."""
 
-    def run(self, task: SpanTask, pieces: Iterable[list[Any]]) -> Iterator[Progress | EncodedChunk]:
+    def run(self, task: SpanTask, pieces: Iterable[list[Any]]) -> Iterator[ChunkProgress | EncodedChunk]:
         for item in super().run(task, pieces):
             yield replace(item, pts=item.pts[:-1]) if isinstance(item, EncodedChunk) else item
 
@@ -68,7 +68,7 @@ class Stale(ChunkUpscaler):
 
     first: EncodedChunk | None = None
 
-    def run(self, task: SpanTask, pieces: Iterable[list[Any]]) -> Iterator[Progress | EncodedChunk]:
+    def run(self, task: SpanTask, pieces: Iterable[list[Any]]) -> Iterator[ChunkProgress | EncodedChunk]:
         for item in super().run(task, pieces):
             if isinstance(item, EncodedChunk):
                 Stale.first = item if item.index == 0 else Stale.first
@@ -81,7 +81,7 @@ class Stale(ChunkUpscaler):
 class OtherHeader(ChunkUpscaler):
     """The second chunk is encoded with other reference settings, as another build of the encoder would."""
 
-    def run(self, task: SpanTask, pieces: Iterable[list[Any]]) -> Iterator[Progress | EncodedChunk]:
+    def run(self, task: SpanTask, pieces: Iterable[list[Any]]) -> Iterator[ChunkProgress | EncodedChunk]:
         if task.chunks[0].index == 1:
             encoder = self._plan.encoder
             params = encoder.options.get("x264-params", "")

@@ -23,7 +23,7 @@ from pipelines.codec.encoder import EncodedChunk, encode_chunk
 from pipelines.frames.thumbnail import grid_for, thumbnail
 from pipelines.media.pixel_format import PixelFormat
 from pipelines.media.video_info import Frame
-from pipelines.workers.messages import Progress, SpanTask, WorkerSetup
+from pipelines.workers.messages import ChunkProgress, SpanTask, WorkerSetup
 
 
 class Plain:
@@ -34,7 +34,7 @@ class Plain:
         self._pixels = PixelFormat.parse(setup.plan.pix_fmt)
         self.facts = {"device": "none"}
 
-    def run(self, task: SpanTask, pieces: Iterable[list[Any]]) -> Iterator[Progress | EncodedChunk]:
+    def run(self, task: SpanTask, pieces: Iterable[list[Any]]) -> Iterator[ChunkProgress | EncodedChunk]:
         plan = self._plan
         packets = (packet for piece in pieces for packet in piece)
         frames = deliver(decode(packets, self._decoder, self._pixels), task.promise(plan, self._decoder))
@@ -49,7 +49,7 @@ class Plain:
                 made.append(self.frame(next(frames), number))
                 small = thumbnail(made[-1].planes, self._pixels, plan.color, grid_for(plan.width, plan.height))
                 shown.append(np.clip(np.round(small), 0, 255).astype(np.uint8).tobytes())
-                yield Progress(1, {})
+                yield ChunkProgress(1, {})
             position = chunk.stop_frame
             yield replace(self.encoded(made, chunk.index), thumbnails=b"".join(shown))
         for _ in frames:

@@ -16,9 +16,9 @@ import pytest
 
 from models.errors import MediaError, NoMemoryError, ResourceError
 from pipelines.pool import process_pool
-from pipelines.pool.interface import Done, Hello, Item, Lost, NoneAdmittedError, Refused, Task
-from pipelines.pool.process_pool import LocalWorkers
-from pipelines.pool.task_queue import Ledger
+from pipelines.pool.interface import Done, NoneAdmittedError, Task, WorkerLost, WorkerReady, WorkerRejected, WorkItem
+from pipelines.pool.process_pool import ProcessPool
+from pipelines.pool.task_queue import TaskQueue
 
 
 class Doubler:
@@ -56,19 +56,19 @@ STANDIN = "tests.pipelines.inference.cuda_stub:Standin"
 def run(payloads: list[Any], children: int = 1, **more: Any) -> list[Any]:
     tasks = [Task(n, f"task {n}", p) for n, p in enumerate(payloads)]
     return list(
-        LocalWorkers([{"VSR_TEST_WORD": f"word {n}"} for n in range(children)]).run_tasks(
+        ProcessPool([{"VSR_TEST_WORD": f"word {n}"} for n in range(children)]).run_tasks(
             tasks, worker=WORKER, setup={}, feed=lambda number, task: range(3), **more
         )
     )  # fmt: skip
 
 
 def items(events: list[Any], key: int) -> list[Any]:
-    return [e.value for e in events if isinstance(e, Item) and e.key == key]
+    return [e.value for e in events if isinstance(e, WorkItem) and e.key == key]
 
 
 def test_every_task_is_done_once_and_its_items_come_in_order() -> None:
     events = run(["a", "environment", "lazy"])
-    (hello,) = [e for e in events if isinstance(e, Hello)]
+    (hello,) = [e for e in events if isinstance(e, WorkerReady)]
     assert int(hello.facts["pid"]) == hello.pid != os.getpid()
     assert items(events, 0) == [0, 2, 4]
     assert items(events, 1) == ["word 0", 0, 2, 4]
@@ -80,10 +80,10 @@ def test_every_task_is_done_once_and_its_items_come_in_order() -> None:
 def test_a_dead_child_is_replaced_and_its_task_tried_again(tmp_path: Path) -> None:
     """Case 39."""
     events = run([f"die once {tmp_path / 'mark'}", "b"])
-    (lost,) = [e for e in events if isinstance(e, Lost)]
+    (lost,) = [e for e in events if isinstance(e, WorkerLost)]
     assert "signal 9" in lost.reason
     assert items(events, 0) == items(events, 1) == [0, 2, 4]
-    assert len([e for e in events if isinstance(e, Hello)]) == 2
+    assert len([e for e in events if isinstance(e, WorkerReady)]) == 2
 
 
 @pytest.mark.parametrize(("payload", "words"), [("die", "signal 9"), ("exhausted", "no memory")])
@@ -109,7 +109,7 @@ def side_by_side(folder: Path, *payloads: Any) -> list[Any]:
     """Through one child."""
     tasks = [Task(n, f"task {n}", p) for n, p in enumerate(payloads)]
     events: list[Any] = []
-    crew = LocalWorkers([{}])
+    crew = ProcessPool([{}])
     try:
         events.extend(crew.run_tasks(tasks, worker=STANDIN, setup={"marks": str(folder)}, feed=lambda number, task: [task.key + 1]))
     except ResourceError as error:
@@ -129,7 +129,7 @@ def test_what_was_beside_a_deadly_task_is_then_alone_and_not_given_up_for_it(tmp
     events = side_by_side(tmp_path, ("drain", ("a", "begun", 1.0)), ("mark and die", ("b", "begun")), ("mark", ("c", "begun")))
     assert str(events[-1]).startswith("task 1 failed 3 times")
     assert [e.key for e in events if isinstance(e, Done)] == [0]
-    assert [e.key for e in events if isinstance(e, Lost)] == [0, 1, 1]
+    assert [e.key for e in events if isinstance(e, WorkerLost)] == [0, 1, 1]
     attempts = [(tmp_path / name).read_text() if (tmp_path / name).exists() else "" for name in "abc"]
     assert attempts == ["xx", "xxx", ""]
 
@@ -141,8 +141,8 @@ def test_a_task_that_fails_at_its_end_is_the_one_that_is_named(tmp_path: Path) -
 
 def test_a_task_that_fails_at_its_end_is_not_blamed_on_the_one_begun_beside_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     blamed: list[int] = []
-    blame = Ledger.blame
-    monkeypatch.setattr(Ledger, "blame", lambda ledger, task, device=(): (blamed.append(task.key), blame(ledger, task, device)))
+    blame = TaskQueue.blame
+    monkeypatch.setattr(TaskQueue, "blame", lambda ledger, task, device=(): (blamed.append(task.key), blame(ledger, task, device)))
     events = side_by_side(tmp_path, ("drain exhausted once", ("a", "begun", "failed")), ("mark and hang once", ("b", "begun", "hung")))
     assert sorted(e.key for e in events if isinstance(e, Done)) == [0, 1]
     assert blamed == [0]
@@ -152,7 +152,7 @@ def test_a_child_that_says_nothing_is_replaced(tmp_path: Path, monkeypatch: pyte
     """Case 57."""
     monkeypatch.setattr("pipelines.pool.process_pool.SILENCE_SECONDS", 15.0)
     events = side_by_side(tmp_path, ("hang once", "a"), ("mark", ("b", "b")))
-    assert [e.reason for e in events if isinstance(e, Lost)] == ["its worker said nothing for 15 s"]
+    assert [e.reason for e in events if isinstance(e, WorkerLost)] == ["its worker said nothing for 15 s"]
     assert sorted(e.key for e in events if isinstance(e, Done)) == [0, 1]
 
 
@@ -161,7 +161,7 @@ def test_a_child_that_gets_on_in_silence_is_waited_for(tmp_path: Path, monkeypat
     receive, silence = process_pool._Child.receive, iter([600.0])
     monkeypatch.setattr(process_pool._Child, "receive", _impatient(receive, silence))
     events = side_by_side(tmp_path, ("get on in silence", 18.0))
-    assert not [e for e in events if isinstance(e, Lost)]
+    assert not [e for e in events if isinstance(e, WorkerLost)]
     assert [e.key for e in events if isinstance(e, Done)] == [0]
 
 
@@ -197,7 +197,7 @@ def test_a_child_that_hangs_while_it_makes_its_worker_is_ended_before_the_next_b
     monkeypatch.setattr("pipelines.pool.process_pool.subprocess.Popen", counted)
     monkeypatch.setattr(process_pool._Child, "receive", hear)
     events = run(["a"])
-    assert [e.reason for e in events if isinstance(e, Lost)] == ["its worker said nothing"]
+    assert [e.reason for e in events if isinstance(e, WorkerLost)] == ["its worker said nothing"]
     assert items(events, 0) == [0, 2, 4]
 
 
@@ -208,19 +208,19 @@ def test_an_error_that_was_foreseen_comes_as_it_is() -> None:
 
 def test_a_worker_that_is_not_admitted_is_named_and_the_others_do_its_work() -> None:
     events = run([f"task {n}" for n in range(4)], children=2, admit=lambda facts: "other bits" if facts["word"] == "word 0" else "")
-    (refused,) = [e for e in events if isinstance(e, Refused)]
+    (refused,) = [e for e in events if isinstance(e, WorkerRejected)]
     assert (refused.worker, refused.reason) == (0, "other bits")
     assert sorted(e.key for e in events if isinstance(e, Done)) == [0, 1, 2, 3]
-    assert {e.worker for e in events if isinstance(e, Item)} == {1}
+    assert {e.worker for e in events if isinstance(e, WorkItem)} == {1}
 
 
 def test_a_worker_too_many_takes_no_part_also_after_the_first_one_died_and_is_not_asked_to_be_admitted(tmp_path: Path) -> None:
     asked: list[str] = []
     tasks = [Task(n, f"task {n}", f"die once {tmp_path / str(n)}") for n in range(3)]
-    crew = LocalWorkers([{"VSR_TEST_WORD": f"word {n}"} for n in range(2)], lambda number, facts: "too many" if number else "")
+    crew = ProcessPool([{"VSR_TEST_WORD": f"word {n}"} for n in range(2)], lambda number, facts: "too many" if number else "")
     more: Any = {"admit": lambda facts: asked.append(facts["word"]) or ""}
     events = list(crew.run_tasks(tasks, worker=WORKER, setup={}, feed=lambda number, task: range(3), **more))
-    assert [(e.worker, e.reason) for e in events if isinstance(e, Refused)] == [(1, "too many")]
+    assert [(e.worker, e.reason) for e in events if isinstance(e, WorkerRejected)] == [(1, "too many")]
     assert sorted(e.key for e in events if isinstance(e, Done)) == [0, 1, 2]
     assert asked == ["word 0"] * 4
 
@@ -237,7 +237,7 @@ def test_a_bug_comes_with_its_traceback() -> None:
 
 def test_a_worker_that_can_t_be_made_says_why() -> None:
     with pytest.raises(RuntimeError, match="no_such_module"):
-        list(LocalWorkers([{}]).run_tasks([Task(0, "t", 0)], worker="no_such_module:X", setup={}, feed=lambda n, t: []))
+        list(ProcessPool([{}]).run_tasks([Task(0, "t", 0)], worker="no_such_module:X", setup={}, feed=lambda n, t: []))
 
 
 @pytest.mark.parametrize("error", [MediaError("the file went away"), OSError(errno.EIO, "it went away"), ValueError("went away")])
@@ -250,7 +250,7 @@ def test_a_failing_feed_ends_the_run_with_its_error(monkeypatch: pytest.MonkeyPa
         raise error
 
     with pytest.raises(type(error), match="went away"):
-        list(LocalWorkers([{}]).run_tasks([Task(0, "t", "x")], worker=WORKER, setup={}, feed=feed))
+        list(ProcessPool([{}]).run_tasks([Task(0, "t", "x")], worker=WORKER, setup={}, feed=feed))
 
 
 def test_a_stop_lets_the_task_under_way_finish_and_begins_no_other() -> None:
@@ -263,7 +263,7 @@ def test_a_stop_lets_the_task_under_way_finish_and_begins_no_other() -> None:
         stop.set()
         yield 2
 
-    for event in LocalWorkers([{}]).run_tasks(tasks, worker=WORKER, setup={}, feed=feed, stop=stop):
+    for event in ProcessPool([{}]).run_tasks(tasks, worker=WORKER, setup={}, feed=feed, stop=stop):
         if isinstance(event, Done):
             done.append(event.key)
     assert done == [0]
@@ -271,8 +271,8 @@ def test_a_stop_lets_the_task_under_way_finish_and_begins_no_other() -> None:
 
 def test_leaving_early_leaves_no_child_behind() -> None:
     """Case 47."""
-    events = LocalWorkers([{}]).run_tasks([Task(0, "t", "x")], worker=WORKER, setup={}, feed=lambda n, t: iter(range(10**9)))
-    pid = next(e.pid for e in events if isinstance(e, Hello))
+    events = ProcessPool([{}]).run_tasks([Task(0, "t", "x")], worker=WORKER, setup={}, feed=lambda n, t: iter(range(10**9)))
+    pid = next(e.pid for e in events if isinstance(e, WorkerReady))
     next(events)
     events.close()  # type: ignore[attr-defined]
     end = time.monotonic() + 20
@@ -291,8 +291,8 @@ def test_leaving_early_begins_no_new_child_for_the_task_that_was_cut_off(monkeyp
 
     monkeypatch.setattr("pipelines.pool.process_pool.subprocess.Popen", counted)
     before = threading.active_count()
-    events = LocalWorkers([{}]).run_tasks([Task(0, "task", "a")], worker=WORKER, setup={}, feed=lambda number, task: iter(int, 1))
-    next(e for e in events if isinstance(e, Item))
+    events = ProcessPool([{}]).run_tasks([Task(0, "task", "a")], worker=WORKER, setup={}, feed=lambda number, task: iter(int, 1))
+    next(e for e in events if isinstance(e, WorkItem))
     events.close()  # type: ignore[attr-defined]
     assert len(begun) == 1
     for thread in threading.enumerate():

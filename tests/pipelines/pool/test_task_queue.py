@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 from pipelines.pool.interface import Task
-from pipelines.pool.task_queue import Ledger
+from pipelines.pool.task_queue import TaskQueue
 
 A, B, C = (Task(n, f"task {n}", None) for n in range(3))
 
 
 def test_tasks_are_handed_out_in_order_and_come_back_in_front() -> None:
-    ledger = Ledger([A, B, C])
+    ledger = TaskQueue([A, B, C])
     assert [ledger.take(), ledger.take(beside=[A])] == [A, B]
     ledger.put_back([A, B])
     assert [ledger.take() for _ in range(4)] == [A, B, C, None]
 
 
 def test_a_task_that_failed_is_alone_with_its_worker() -> None:
-    ledger = Ledger([A, B])
+    ledger = TaskQueue([A, B])
     assert ledger.take() == A
     ledger.blame(A)
     ledger.put_back([A])
@@ -27,7 +27,7 @@ def test_a_task_that_failed_is_alone_with_its_worker() -> None:
 
 
 def test_a_task_that_failed_is_tried_on_another_device_first() -> None:
-    ledger = Ledger([A])
+    ledger = TaskQueue([A])
     one, two = ("host", "0"), ("host", "1")
     ledger.take()
     ledger.blame(A, one)
@@ -40,7 +40,7 @@ def test_a_task_that_failed_is_tried_on_another_device_first() -> None:
 
 
 def test_three_failures_use_a_task_s_attempts_up_unless_their_machine_is_lost() -> None:
-    ledger = Ledger([A])
+    ledger = TaskQueue([A])
     for device in (("one", "0"), ("one", "1"), ("two", "0")):
         assert not ledger.is_spent(A, {"one", "two"})
         ledger.blame(A, device)

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from pipelines.inference.upscaler import Upscaler
-from pipelines.media.pixel_format import Crop, Orientation, PixelFormat
+from pipelines.media.pixel_format import Orientation, PixelCrop, PixelFormat
 from pipelines.media.video_info import Frame
 from pipelines.plan.plan import Plan
 from pipelines.probe.black_bars import bars_of, find_bars
@@ -27,7 +27,7 @@ TAGS = (1, 1, 1, 1)
 SIZE = (96, 80)
 
 
-def boxed(path: Path, crop: Crop, count: int = 30, *, dark: tuple[int, ...] = (), noise: int = 2, pix_fmt: str = "yuv420p") -> Path:
+def boxed(path: Path, crop: PixelCrop, count: int = 30, *, dark: tuple[int, ...] = (), noise: int = 2, pix_fmt: str = "yuv420p") -> Path:
     """A film inside black bars with some noise on them; frames in `dark` are black all over."""
     width, height = SIZE
     pixels, rng = PixelFormat.parse(pix_fmt), np.random.default_rng(0)
@@ -48,22 +48,22 @@ def boxed(path: Path, crop: Crop, count: int = 30, *, dark: tuple[int, ...] = ()
     return write_planes(path, pictures, pix_fmt, TAGS)
 
 
-@pytest.mark.parametrize("crop", [Crop(10, 10), Crop(12, 10), Crop(0, 0, 12, 12), Crop(8, 8, 6, 6)], ids=str)
+@pytest.mark.parametrize("crop", [PixelCrop(10, 10), PixelCrop(12, 10), PixelCrop(0, 0, 12, 12), PixelCrop(8, 8, 6, 6)], ids=str)
 @pytest.mark.parametrize("pix_fmt", ["yuv420p", "yuv422p10le"])
-def test_bars_are_found_to_the_row(crop: Crop, pix_fmt: str, tmp_path: Path) -> None:
+def test_bars_are_found_to_the_row(crop: PixelCrop, pix_fmt: str, tmp_path: Path) -> None:
     assert find_bars(probe(boxed(tmp_path / "in.mkv", crop, pix_fmt=pix_fmt)), full=False) == crop
 
 
 def test_a_picture_without_bars_has_none(tmp_path: Path) -> None:
-    assert not find_bars(probe(boxed(tmp_path / "in.mkv", Crop())), full=False)
+    assert not find_bars(probe(boxed(tmp_path / "in.mkv", PixelCrop())), full=False)
 
 
 def test_one_dark_side_is_no_bar(tmp_path: Path) -> None:
-    assert not find_bars(probe(boxed(tmp_path / "in.mkv", Crop(top=14))), full=False)
+    assert not find_bars(probe(boxed(tmp_path / "in.mkv", PixelCrop(top=14))), full=False)
 
 
 def test_black_frames_say_nothing(tmp_path: Path) -> None:
-    assert find_bars(probe(boxed(tmp_path / "in.mkv", Crop(10, 10), dark=(0, 1, 2, 14, 15, 16, 29))), full=False) == Crop(10, 10)
+    assert find_bars(probe(boxed(tmp_path / "in.mkv", PixelCrop(10, 10), dark=(0, 1, 2, 14, 15, 16, 29))), full=False) == PixelCrop(10, 10)
 
 
 def test_one_bright_scene_is_enough_to_keep_what_others_leave_black(tmp_path: Path) -> None:
@@ -86,9 +86,9 @@ def test_a_title_on_black_is_no_letterbox() -> None:
 
 
 def test_bars_are_cut_off_and_nothing_else(tmp_path: Path) -> None:
-    source, output = boxed(tmp_path / "in.mkv", Crop(11, 11), 24), tmp_path / "out.mkv"
+    source, output = boxed(tmp_path / "in.mkv", PixelCrop(11, 11), 24), tmp_path / "out.mkv"
     planned = planned_of(upscaled(source, output, crop_bars=True, chunk_seconds=0.3))
-    assert planned.plan.crop == Crop(12, 12)  # chroma has no half rows
+    assert planned.plan.crop == PixelCrop(12, 12)  # chroma has no half rows
     assert any("black bars cut off" in n for n in planned.info.notes)
     pairs = list(zip(decoded(source), decoded(output), strict=True))
     assert len(pairs) == 24
@@ -100,13 +100,13 @@ def test_bars_are_cut_off_and_nothing_else(tmp_path: Path) -> None:
 
 
 def test_a_target_box_is_filled_by_what_is_left(tmp_path: Path) -> None:
-    source, output = boxed(tmp_path / "in.mkv", Crop(8, 8), 4), tmp_path / "out.mkv"
+    source, output = boxed(tmp_path / "in.mkv", PixelCrop(8, 8), 4), tmp_path / "out.mkv"
     upscaled(source, output, crop_bars=True, scale=None, to="192x160", model="bicubic")
     assert (decoded(output)[0].width, decoded(output)[0].height) == (192, 128)
 
 
 def test_nothing_is_cut_where_there_are_no_bars_and_that_is_said(tmp_path: Path) -> None:
-    planned = planned_of(upscaled(boxed(tmp_path / "in.mkv", Crop(), 4), tmp_path / "out.mkv", crop_bars=True))
+    planned = planned_of(upscaled(boxed(tmp_path / "in.mkv", PixelCrop(), 4), tmp_path / "out.mkv", crop_bars=True))
     assert not planned.plan.crop
     assert any("no black bars" in n for n in planned.info.notes)
 
@@ -117,7 +117,7 @@ def test_deinterlaced_pictures_are_cropped_too(tmp_path: Path) -> None:
     for mode, factor in (("auto", 1), ("bob", 2)):
         output = tmp_path / f"{mode}.mkv"
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr("pipelines.planner.video_planner.find_bars", lambda *_, **__: Crop(8, 8))
+            patch.setattr("pipelines.planner.video_planner.find_bars", lambda *_, **__: PixelCrop(8, 8))
             upscaled(source, output, deinterlace=mode, crop_bars=True)
         found = decoded(output)
         assert len(found) == factor * info.frame_count
@@ -146,7 +146,7 @@ def test_the_display_aspect_is_kept_or_baked_in(sar: Fraction, suffix: str, tmp_
 # --- bars that stay
 
 
-def plan_with(bars: Crop, width: int, height: int, name: str = "fast-x2", **more: object) -> Plan:
+def plan_with(bars: PixelCrop, width: int, height: int, name: str = "fast-x2", **more: object) -> Plan:
     plan = plan_of(card(name), width, height, 2, tile=(160, 128), **more)  # type: ignore[arg-type]
     return replace(plan, bars=bars)
 
@@ -166,7 +166,7 @@ def test_no_network_looks_at_bars_and_the_picture_stays_the_same(direct: bool, m
     if not direct:
         monkeypatch.setattr(Upscaler, "_is_direct", lambda _: False)
     frame = letterboxed()
-    whole, spared = Upscaler(plan_with(Crop(), 128, 160), CPU), Upscaler(plan_with(Crop(48, 48), 128, 160), CPU)
+    whole, spared = Upscaler(plan_with(PixelCrop(), 128, 160), CPU), Upscaler(plan_with(PixelCrop(48, 48), 128, 160), CPU)
     looked: list[int] = []
     module, fused = spared._networks[0].module, spared._fused
     forward = module.forward  # type: ignore[attr-defined]
@@ -186,7 +186,7 @@ def test_no_network_looks_at_bars_and_the_picture_stays_the_same(direct: bool, m
 def test_a_bar_with_something_in_it_is_a_picture_like_any_other() -> None:
     frame = letterboxed()
     frame.planes[0][10:20, 30:60] = 200  # a subtitle
-    whole, spared = Upscaler(plan_with(Crop(), 128, 160), CPU), Upscaler(plan_with(Crop(48, 48), 128, 160), CPU)
+    whole, spared = Upscaler(plan_with(PixelCrop(), 128, 160), CPU), Upscaler(plan_with(PixelCrop(48, 48), 128, 160), CPU)
     for a, b in zip(whole([frame])[0].planes, spared([frame])[0].planes, strict=True):
         top = a.shape[0] * 2 // 5
         assert np.abs(a[:top].astype(int) - b[:top].astype(int)).max() <= 1
@@ -194,7 +194,7 @@ def test_a_bar_with_something_in_it_is_a_picture_like_any_other() -> None:
 
 def test_bars_of_a_turned_picture_are_turned(tmp_path: Path) -> None:
     turn = Orientation(transpose=True, flip_x=True)
-    assert Crop(1, 2, 3, 4).turned(turn) == Crop(3, 4, 2, 1)
+    assert PixelCrop(1, 2, 3, 4).turned(turn) == PixelCrop(3, 4, 2, 1)
     luma = np.zeros((20, 30), np.uint8)
     luma[1:-2, 3:-4] = 200
     seen = bars_of(np.ascontiguousarray(luma.T[:, ::-1]), full=True, bits=8)
@@ -202,6 +202,6 @@ def test_bars_of_a_turned_picture_are_turned(tmp_path: Path) -> None:
 
 
 def test_a_letterboxed_film_s_plan_knows_its_bars(tmp_path: Path) -> None:
-    planned = planned_of(upscaled(boxed(tmp_path / "in.mkv", Crop(10, 10), 4), tmp_path / "out.mkv", model="fast", scale=2))
-    assert planned.plan.bars == Crop(10, 10)
+    planned = planned_of(upscaled(boxed(tmp_path / "in.mkv", PixelCrop(10, 10), 4), tmp_path / "out.mkv", model="fast", scale=2))
+    assert planned.plan.bars == PixelCrop(10, 10)
     assert not planned.plan.crop

@@ -17,7 +17,7 @@ from pipelines.codec.container_decoder import ContainerDecoder
 from pipelines.codec.decoder import Converter, Promise, checksum, decode, deliver, planar_format
 from pipelines.codec.mid_stream_changes import facts_of
 from pipelines.media.demuxer import PacketReader, open_source
-from pipelines.media.pixel_format import Crop, PixelFormat
+from pipelines.media.pixel_format import PixelCrop, PixelFormat
 from pipelines.plan.events import Planned
 from pipelines.planner.video_planner import plan_video
 from pipelines.probe.probe import probe
@@ -450,13 +450,13 @@ def test_the_bitstream_s_shape_holds_where_the_container_says_nothing(tmp_path: 
 @pytest.mark.parametrize(
     ("clap", "crop"),
     [
-        ((50, 40, 1, -2), Crop(top=2, bottom=6, left=8, right=6)),
-        ((64, 32, 0, 0), Crop(top=8, bottom=8)),
-        ((63, 47, 0, 0), Crop(bottom=2, right=2)),
-        ((64, 48, 0, 0), Crop()),
+        ((50, 40, 1, -2), PixelCrop(top=2, bottom=6, left=8, right=6)),
+        ((64, 32, 0, 0), PixelCrop(top=8, bottom=8)),
+        ((63, 47, 0, 0), PixelCrop(bottom=2, right=2)),
+        ((64, 48, 0, 0), PixelCrop()),
     ],
 )
-def test_what_the_container_crops_is_cut_off_and_said(tmp_path: Path, name: str, clap: tuple[int, int, int, int], crop: Crop) -> None:
+def test_what_the_container_crops_is_cut_off_and_said(tmp_path: Path, name: str, clap: tuple[int, int, int, int], crop: PixelCrop) -> None:
     """Case 27."""
     source = spliced.with_clap(media.cfr(tmp_path / ("in.mp4" if name != "in.mov" else name)), *map(Fraction, clap))
     if name == "in.mkv":

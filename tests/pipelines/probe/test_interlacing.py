@@ -11,7 +11,7 @@ import pytest
 
 from pipelines.media.video_info import Scan
 from pipelines.probe import interlacing
-from pipelines.probe.field_evidence import Look
+from pipelines.probe.field_evidence import InterlaceSample
 from pipelines.probe.field_motion import field_phase, sample_of
 from pipelines.probe.interlacing import judge
 from pipelines.probe.probe import probe
@@ -20,10 +20,10 @@ from tests.benchmarks.interlacing import verdict
 from tests.benchmarks.interlacing_clips import corpus
 
 
-def look(top: object = 0, bottom: object = 0, progressive: object = 0, flagged: dict[str, int] | None = None, kinds: str = "") -> Look:
+def look(top: object = 0, bottom: object = 0, progressive: object = 0, flagged: dict[str, int] | None = None, kinds: str = "") -> InterlaceSample:
     """Votes: of every cell, or as they lie in the picture."""
     votes = [np.stack([np.zeros((4, 4), int) + np.asarray(v), np.zeros((4, 4), int)]) for v in (top, bottom, progressive)]
-    return Look(*votes, Counter(flagged or {"progressive": 12}), kinds)
+    return InterlaceSample(*votes, Counter(flagged or {"progressive": 12}), kinds)
 
 
 @pytest.mark.parametrize("first", ["top", "bottom"])
@@ -147,10 +147,10 @@ def test_it_takes_more_against_a_flag() -> None:
     assert judge([look(progressive=corner, flagged=bottom)], "") == Scan("bottom", "flags"), "two cells of sixteen"
 
 
-def pooled(phase: object, alike: object = 10_000.0, spread: float = 1e6, flag: str = "progressive") -> Look:
+def pooled(phase: object, alike: object = 10_000.0, spread: float = 1e6, flag: str = "progressive") -> InterlaceSample:
     """Blocks that have no vote, and a phase together: of every cell, or as they lie in the picture."""
     weight = np.stack([np.zeros((4, 4)) + np.asarray(alike), np.zeros((4, 4))])
-    return Look(
+    return InterlaceSample(
         flagged=Counter({flag: 12}),
         apart=2 * np.asarray(phase) * weight,
         alike=weight,
@@ -196,8 +196,8 @@ def test_steps_too_long_for_one_scale_are_read_at_the_other() -> None:
     votes[0][1], votes[2][0] = 8, 40
     alike = np.stack([np.full((4, 4), -20_000.0), np.full((4, 4), 10_000.0)])
     flagged = Counter({"progressive": 12})
-    assert judge([Look(*votes, flagged, apart=0.8 * alike, alike=alike)], "") == Scan("top", "pictures")
-    assert judge([Look(*votes, flagged, apart=0.0 * alike, alike=np.abs(alike))], "").order == "progressive"
+    assert judge([InterlaceSample(*votes, flagged, apart=0.8 * alike, alike=alike)], "") == Scan("top", "pictures")
+    assert judge([InterlaceSample(*votes, flagged, apart=0.0 * alike, alike=np.abs(alike))], "").order == "progressive"
 
 
 def test_a_fade_is_no_scan_lines() -> None:
@@ -215,7 +215,7 @@ def test_a_fade_is_no_scan_lines() -> None:
 def test_faint_motion_tells_it_over_many_blocks(later: float, order: str) -> None:
     """Case 15: by a code or two, under noise: no block would be believed alone."""
     rng = np.random.default_rng(3)
-    shown = Look(flagged=Counter({"progressive": 24}))
+    shown = InterlaceSample(flagged=Counter({"progressive": 24}))
     before = None
     for number in range(24):
         top, bottom = (120 + (picture(3 * number + shift) - 128) / 16 + rng.normal(0, 0.5, (96, 192)) for shift in (0, later))

@@ -9,14 +9,14 @@ import pytest
 
 from pipelines.codec.filter_graph import prefiltered
 from pipelines.datasets.recompression import Coding, recode
-from pipelines.frames.sample_values import Codes
+from pipelines.frames.sample_values import SampleValues
 from pipelines.probe import restoration_level
 from pipelines.probe.probe import probe
 from pipelines.probe.restoration_level import estimate_level, level_of_clip, rounded
 from tests.helpers.footage import clip
 
 
-def busy(frames: int = 3) -> Codes:
+def busy(frames: int = 3) -> SampleValues:
     """A clip with the spectrum of a photograph, discs before it, some of them smooth, larger than a tile; it moves a pixel a frame."""
     generator = np.random.default_rng(2)
     height, width = 192, 240
@@ -29,10 +29,10 @@ def busy(frames: int = 3) -> Codes:
         top, left, radius = generator.uniform(0, height), generator.uniform(0, width), generator.uniform(8, 30)
         field = np.where((y - top) ** 2 + (x - left) ** 2 < radius**2, field * generator.uniform(0, 0.7) + generator.normal(), field)
     luma = np.clip(120 + 45 * field / field.std(), 16, 235).astype(np.uint8)
-    return Codes(np.stack([np.roll(luma, n, axis=1) for n in range(frames)]), np.full((frames, 2, 96, 120), 128, np.uint8), 8)
+    return SampleValues(np.stack([np.roll(luma, n, axis=1) for n in range(frames)]), np.full((frames, 2, 96, 120), 128, np.uint8), 8)
 
 
-def level(codes: Codes) -> float:
+def level(codes: SampleValues) -> float:
     found = level_of_clip(codes.luma, codes.bits)
     assert found is not None
     return found
@@ -59,13 +59,13 @@ def test_depth_and_range_do_not_change_the_level(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "codes", [clip(2, 32, 48), Codes(np.full((2, 256, 256), 90, np.uint8), np.full((2, 2, 128, 128), 128, np.uint8), 8)], ids=["tiny", "flat"]
+    "codes", [clip(2, 32, 48), SampleValues(np.full((2, 256, 256), 90, np.uint8), np.full((2, 2, 128, 128), 128, np.uint8), 8)], ids=["tiny", "flat"]
 )
-def test_where_nothing_can_be_seen_there_is_no_level(codes: Codes) -> None:
+def test_where_nothing_can_be_seen_there_is_no_level(codes: SampleValues) -> None:
     assert level_of_clip(codes.luma, codes.bits) is None
 
 
-def written(path: Path, parts: list[Codes], crf: str, *, full: bool = False) -> Path:
+def written(path: Path, parts: list[SampleValues], crf: str, *, full: bool = False) -> Path:
     """Clips one after another, encoded as one film."""
     with av.open(str(path), "w") as container:
         stream = container.add_stream("libx264", rate=25, options={"crf": crf, "preset": "medium", "g": "12"})
@@ -107,9 +107,9 @@ def test_the_part_that_is_wanted_is_judged_and_not_the_rest(tmp_path: Path) -> N
 def test_what_a_prefilter_makes_of_the_frames_is_judged(tmp_path: Path) -> None:
     noisy = busy(12)
     noise = np.random.default_rng(0).normal(0, 5, noisy.luma.shape)
-    noisy = Codes(np.clip(np.rint(noisy.luma + noise), 16, 235).astype(np.uint8), noisy.chroma, 8)
+    noisy = SampleValues(np.clip(np.rint(noisy.luma + noise), 16, 235).astype(np.uint8), noisy.chroma, 8)
     film = written(tmp_path / "film.mp4", [noisy], "10")
-    made = Codes(np.stack([prefiltered(luma, "denoise", 8) for luma in noisy.luma]), noisy.chroma, 8)
+    made = SampleValues(np.stack([prefiltered(luma, "denoise", 8) for luma in noisy.luma]), noisy.chroma, 8)
     denoised = estimated(written(tmp_path / "denoised.mp4", [made], "1"))
     assert abs(denoised - estimated(film)) > 0.1
     assert estimated(film, prefilter="denoise") == pytest.approx(denoised, abs=0.05)
@@ -133,6 +133,6 @@ def test_sums_within_the_networks_are_exact() -> None:
 def test_soft_and_dark_pictures_are_not_taken_for_ruined_ones() -> None:
     source = busy()
     values = source.luma.astype(float)
-    dark = Codes(np.rint(16 + (values - 16) * 0.3).astype(np.uint8), source.chroma, 8)
+    dark = SampleValues(np.rint(16 + (values - 16) * 0.3).astype(np.uint8), source.chroma, 8)
     ruined = recode(source, Coding("h264", 40))
     assert level(dark) < level(ruined) - 0.2

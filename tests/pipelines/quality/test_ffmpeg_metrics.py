@@ -8,22 +8,22 @@ import numpy as np
 import pytest
 
 from models.errors import MediaError
-from pipelines.frames.sample_values import Codes
+from pipelines.frames.sample_values import SampleValues
 from pipelines.quality.ffmpeg_metrics import Meter, pooled, vmaf_model
 from tests import media
 
 
-def clip(frames: int, bits: int = 8) -> list[Codes]:
+def clip(frames: int, bits: int = 8) -> list[SampleValues]:
     pixels = "yuv420p" if bits == 8 else "yuv420p10le"
     made = []
     for number in range(frames):
         luma, *chroma = media.planes_of(number, 96, 64, pixels)
-        made.append(Codes(luma[None], np.stack(chroma)[None], bits))
+        made.append(SampleValues(luma[None], np.stack(chroma)[None], bits))
     return made
 
 
-def worse(codes: Codes) -> Codes:
-    return Codes(((codes.luma.astype(np.uint32) + np.roll(codes.luma, 9, 2)) // 2).astype(codes.luma.dtype), codes.chroma, codes.bits)
+def worse(codes: SampleValues) -> SampleValues:
+    return SampleValues(((codes.luma.astype(np.uint32) + np.roll(codes.luma, 9, 2)) // 2).astype(codes.luma.dtype), codes.chroma, codes.bits)
 
 
 @pytest.mark.parametrize("bits", [8, 10])
@@ -55,7 +55,7 @@ def test_large_pictures_are_judged_as_on_a_4k_screen() -> None:
 
 def test_pictures_of_another_size_than_promised_are_an_error() -> None:
     (frame,) = clip(1)
-    half = Codes(frame.luma[:, :32], frame.chroma[:, :, :16], 8)
+    half = SampleValues(frame.luma[:, :32], frame.chroma[:, :, :16], 8)
     with Meter(96, 64, 8) as meter:
         meter.add([half, half])
         with pytest.raises(MediaError, match="FFmpeg"):

@@ -19,9 +19,9 @@ from models.losses.functions import ssim_map
 from pipelines.datasets.builder import make_dataset
 from pipelines.datasets.crop_selection import CropSettings
 from pipelines.datasets.settings import DatasetSettings
-from pipelines.frames.sample_values import Codes
+from pipelines.frames.sample_values import SampleValues
 from pipelines.quality import metrics
-from pipelines.quality.evaluation import EvaluateSettings, Judged, Row, _by_scale, evaluate, items
+from pipelines.quality.evaluation import EvaluateSettings, EvaluationRow, Judged, _by_scale, evaluate, items
 from pipelines.quality.score_tables import as_grid, as_table, gain_over
 from tests.helpers.footage import clip, film, pictures
 from tests.models.losses.test_deep_distance import random_weights
@@ -77,7 +77,7 @@ def test_niqe_is_zero_only_for_the_statistics_it_was_given(tmp_path: Path) -> No
 
 def test_ffmpeg_says_a_clip_equals_itself_and_not_its_blur() -> None:
     truth = clip(6, 192, 256)
-    blurred = Codes((truth.luma // 8 * 8 + np.roll(truth.luma, 2, 2) // 8) // 2, truth.chroma, 8)
+    blurred = SampleValues((truth.luma // 8 * 8 + np.roll(truth.luma, 2, 2) // 8) // 2, truth.chroma, 8)
     same, worse = metrics.by_ffmpeg(truth, truth), metrics.by_ffmpeg(blurred, truth)
     assert set(same) == {"vmaf", "vmaf_neg", "xpsnr"}
     assert same["xpsnr"] == math.inf
@@ -89,7 +89,7 @@ def test_ffmpeg_says_a_clip_equals_itself_and_not_its_blur() -> None:
 @pytest.mark.parametrize("scale", [2, 3])
 def test_pictures_are_judged_with_lanczos_above_bicubic(tmp_path: Path, scale: int) -> None:
     folder = pictures(tmp_path / "set", 2, 131, 169)
-    rows = [e for e in evaluate(["bicubic"], [folder], EvaluateSettings(scale=scale)) if isinstance(e, Row)]
+    rows = [e for e in evaluate(["bicubic"], [folder], EvaluateSettings(scale=scale)) if isinstance(e, EvaluationRow)]
     found = {r.model: r for r in rows}
     assert found["bicubic"].count == 2
     assert found["lanczos"].scores["psnr"] > found["bicubic"].scores["psnr"] > 10
@@ -100,7 +100,7 @@ def test_published_bicubic_figures_are_reproduced(shared_data: Path) -> None:
     """Set5 and Set14, PSNR-Y of antialiased bicubic as measured by many: 33.67/28.43 and 30.33/26.09 at x2/x4."""
     for scale, expected in ((2, {"Set5": 33.67, "Set14": 30.33}), (4, {"Set5": 28.43, "Set14": 26.09})):
         sets = [shared_data / "eval" / name for name in expected]
-        rows = [e for e in evaluate(["bicubic"], sets, EvaluateSettings(scale=scale, metrics=("psnr",))) if isinstance(e, Row)]
+        rows = [e for e in evaluate(["bicubic"], sets, EvaluateSettings(scale=scale, metrics=("psnr",))) if isinstance(e, EvaluationRow)]
         for row in rows:
             if row.model == "bicubic":
                 assert row.scores["psnr"] == pytest.approx(expected[row.set], abs=0.05)
@@ -109,7 +109,7 @@ def test_published_bicubic_figures_are_reproduced(shared_data: Path) -> None:
 def test_coded_videos_score_below_clean_ones(tmp_path: Path) -> None:
     source = film(tmp_path / "film.mp4", (4,))
     settings = EvaluateSettings(scale=2, cases=("clean", "h264-35"), metrics=("psnr", "ssim", "flicker"), strips=str(tmp_path / "strips"))
-    rows = {(r.model, r.case): r.scores for r in evaluate(["fast-x2"], [source], settings) if isinstance(r, Row)}
+    rows = {(r.model, r.case): r.scores for r in evaluate(["fast-x2"], [source], settings) if isinstance(r, EvaluationRow)}
     for model in ("bicubic", "lanczos", "fast-x2"):
         assert rows[model, "h264-35"]["psnr"] < rows[model, "clean"]["psnr"]
         assert rows[model, "clean"]["flicker"] > 0
@@ -173,8 +173,8 @@ def test_settings_refuse_unknown_metrics_and_cases() -> None:
 
 def test_tables_come_in_three_styles() -> None:
     rows = [
-        Row("bicubic", 2, "Set5", "clean", 5, {"psnr": 33.67, "ssim": 0.93}),
-        Row("fast-x2", 2, "Set5", "clean", 5, {"psnr": 36.9, "ssim": 0.955}),
+        EvaluationRow("bicubic", 2, "Set5", "clean", 5, {"psnr": 33.67, "ssim": 0.93}),
+        EvaluationRow("fast-x2", 2, "Set5", "clean", 5, {"psnr": 36.9, "ssim": 0.955}),
     ]
     markdown = as_table(rows, "markdown").splitlines()
     assert markdown[0] == "| set | case | scale | model | psnr | over bicubic | ssim |"
@@ -185,7 +185,7 @@ def test_tables_come_in_three_styles() -> None:
 
 def test_a_grid_has_data_sets_by_degradations() -> None:
     rows = [
-        Row(model, 2, name, case, 5, {"psnr": level + gain, "vmaf_neg": level})
+        EvaluationRow(model, 2, name, case, 5, {"psnr": level + gain, "vmaf_neg": level})
         for name, level in (("Set5", 30.0), ("film", 40.0))
         for case in ("clean", "h264-23")
         for model, gain in (("bicubic", 0.0), ("fast-x2", 1.5))
@@ -199,7 +199,10 @@ def test_a_grid_has_data_sets_by_degradations() -> None:
 
 
 def test_json_holds_no_infinities() -> None:
-    rows = [Row("bicubic", 2, "a", "clean", 1, {"psnr": 30.0}), Row("fast-x2", 2, "a", "clean", 1, {"psnr": math.inf, "ssim": 1.0})]
+    rows = [
+        EvaluationRow("bicubic", 2, "a", "clean", 1, {"psnr": 30.0}),
+        EvaluationRow("fast-x2", 2, "a", "clean", 1, {"psnr": math.inf, "ssim": 1.0}),
+    ]
     found = json.loads(as_table(rows, "json"), parse_constant=pytest.fail)
     assert found[1]["scores"] == {"psnr": None, "ssim": 1.0}
     assert found[1]["gain_over_bicubic_db"] is None
@@ -209,7 +212,7 @@ def test_deep_distances_stand_beside_the_others(tmp_path: Path) -> None:
     weights = [saved(tmp_path, "alexnet.pth", backbone(ALEXNET)), saved(tmp_path, "heads.pth", heads("alexnet"))]
     settings = EvaluateSettings(scale=2, metrics=("psnr", "lpips"), lpips_weights=tuple(weights))
     stills = pictures(tmp_path / "stills", 1, 131, 169)
-    rows = {r.model: r.scores for r in evaluate(["bicubic"], [stills], settings) if isinstance(r, Row)}
+    rows = {r.model: r.scores for r in evaluate(["bicubic"], [stills], settings) if isinstance(r, EvaluationRow)}
     assert 0 < rows["lanczos"]["lpips"] < rows["bicubic"]["lpips"]
 
 
@@ -218,7 +221,7 @@ def test_unasked_films_are_judged_at_a_few_qualities_and_pictures_clean(tmp_path
     monkeypatch.setattr(DeepDistance, "read", classmethod(lambda cls: cls(random_weights())))
     film(tmp_path / "film.mp4", (3,), width=256, height=256)
     pictures(tmp_path, 1, 64, 96)
-    rows = {(r.model, r.case): r for r in evaluate(["bicubic"], [tmp_path], EvaluateSettings(scale=2)) if isinstance(r, Row)}
+    rows = {(r.model, r.case): r for r in evaluate(["bicubic"], [tmp_path], EvaluateSettings(scale=2)) if isinstance(r, EvaluationRow)}
     coded = [rows["lanczos", case] for case in ("h264-18", "h264-24", "h264-30")]
     psnr = [row.scores["psnr"] for row in coded]
     assert psnr == sorted(psnr, reverse=True)
@@ -231,7 +234,7 @@ def test_unasked_films_are_judged_at_a_few_qualities_and_pictures_clean(tmp_path
 def test_without_its_weights_the_deep_feature_distance_is_left_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(DeepDistance, "is_installed", staticmethod(lambda: False))
     source = film(tmp_path / "film.mp4", (2,))
-    rows = [r for r in evaluate(["bicubic"], [source], EvaluateSettings(scale=2, cases=("clean",))) if isinstance(r, Row)]
+    rows = [r for r in evaluate(["bicubic"], [source], EvaluateSettings(scale=2, cases=("clean",))) if isinstance(r, EvaluationRow)]
     assert set(rows[0].scores) == {"psnr", "vmaf_neg", "flicker"}
 
 
@@ -245,7 +248,7 @@ def test_color_video_vdp_sees_whole_clips_where_its_package_is(tmp_path: Path, m
     package = SimpleNamespace(cvvdp=lambda **_: SimpleNamespace(predict=predict))
     monkeypatch.setitem(sys.modules, "pycvvdp", package)
     settings = EvaluateSettings(scale=2, cases=("clean",), metrics=("cvvdp",))
-    rows = [r for r in evaluate(["bicubic"], [film(tmp_path / "film.mp4", (2,))], settings) if isinstance(r, Row)]
+    rows = [r for r in evaluate(["bicubic"], [film(tmp_path / "film.mp4", (2,))], settings) if isinstance(r, EvaluationRow)]
     assert asked[0] == ((2, 3, 128, 192), "FCHW", 24)
     assert 9 < rows[0].scores["cvvdp"] < 10
     monkeypatch.setitem(sys.modules, "pycvvdp", None)
@@ -255,7 +258,7 @@ def test_color_video_vdp_sees_whole_clips_where_its_package_is(tmp_path: Path, m
 
 def test_vmaf_takes_pictures_of_odd_sides(tmp_path: Path) -> None:
     stills = pictures(tmp_path / "stills", 1, 195, 229)
-    rows = [r for r in evaluate(["bicubic"], [stills], EvaluateSettings(scale=3, metrics=("vmaf",))) if isinstance(r, Row)]
+    rows = [r for r in evaluate(["bicubic"], [stills], EvaluateSettings(scale=3, metrics=("vmaf",))) if isinstance(r, EvaluationRow)]
     assert 0 <= rows[0].scores["vmaf_neg"] <= 100
 
 

@@ -21,7 +21,7 @@ from pipelines.plan.events import Advanced, ChunkFinished, Event, Note
 from pipelines.plan.settings import RunSettings
 from pipelines.planner.resources import Crew
 from pipelines.planner.video_planner import plan_video
-from pipelines.pool.interface import Item, Lost, NoneAdmittedError, Refused
+from pipelines.pool.interface import NoneAdmittedError, WorkerLost, WorkerRejected, WorkItem
 from pipelines.run import worker_pools
 from pipelines.run.job import upscale_video
 from pipelines.run.worker_pools import local_workers
@@ -38,7 +38,7 @@ class Twice(WorkersHere):
     def run_tasks(self, *arguments: Any, **named: Any) -> Iterator[Any]:
         for event in super().run_tasks(*arguments, **named):
             yield event
-            if isinstance(event, Item) and isinstance(event.value, EncodedChunk):
+            if isinstance(event, WorkItem) and isinstance(event.value, EncodedChunk):
                 yield replace(event, value=replace(event.value, data=b"nothing", thumbnails=b""))
 
 
@@ -48,8 +48,8 @@ class LosingOnce(WorkersHere):
     def run_tasks(self, *arguments: Any, **named: Any) -> Iterator[Any]:
         for event in super().run_tasks(*arguments, **named):
             yield event
-            if isinstance(event, Item) and isinstance(event.value, EncodedChunk):
-                yield Lost(0, event.key, "its worker died")
+            if isinstance(event, WorkItem) and isinstance(event.value, EncodedChunk):
+                yield WorkerLost(0, event.key, "its worker died")
                 break
         yield from super().run_tasks(*arguments, **named)
 
@@ -58,8 +58,8 @@ class OneBroken(WorkersHere):
     """A second worker's GPU fails."""
 
     def run_tasks(self, *arguments: Any, **named: Any) -> Iterator[Any]:
-        yield Refused(1, "GPU 0 of north failed 3 times in a row and gets no more work", "north")
-        yield Refused(1, "GPU 0 of north failed 3 times in a row and gets no more work", "north")
+        yield WorkerRejected(1, "GPU 0 of north failed 3 times in a row and gets no more work", "north")
+        yield WorkerRejected(1, "GPU 0 of north failed 3 times in a row and gets no more work", "north")
         yield from super().run_tasks(*arguments, **named)
 
 

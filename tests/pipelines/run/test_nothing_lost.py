@@ -14,7 +14,7 @@ import pytest
 from models.catalog.lookup import find
 from models.errors import Interrupted, UsageError
 from pipelines.diagnostics.preview import make_folder
-from pipelines.model_files.install import adopt
+from pipelines.model_files.install import install_model
 from pipelines.objectives.settings import TrainSettings
 from pipelines.output.journal import Journal, work_folder
 from pipelines.plan.events import AlreadyDone, ChunkFinished, Finished, Note, Planned
@@ -274,7 +274,7 @@ def test_weights_that_lie_without_a_card_are_not_replaced(tmp_path: Path, monkey
     lost = tmp_path / "models" / "mine-x2.safetensors"
     lost.write_bytes(b"mine")
     with pytest.raises(UsageError, match=r"mine-x2\.safetensors: is already there, without a card"):
-        adopt(find("fast-x2")[0].path, name="mine")
+        install_model(find("fast-x2")[0].path, name="mine")
     assert lost.read_bytes() == b"mine"
 
 

@@ -18,7 +18,7 @@ from pipelines.media.cicp import ColorTags
 from pipelines.media.pixel_format import PixelFormat
 from pipelines.media.video_info import Frame
 from pipelines.plan.events import Event
-from pipelines.workers.frame_order_check import Witness
+from pipelines.workers.frame_order_check import FrameOrderCheck
 from tests.helpers.float_reference import resized
 from tests.helpers.inline import planned_of, upscaled
 from tests.helpers.view import decoded
@@ -177,7 +177,7 @@ def test_a_wrong_picture_is_noticed_single_or_numbered_bright_or_dim(
     upscaled(source, tmp_path / output, model="lanczos", scale=2)
     to_av = encoder._to_av
     with monkeypatch.context() as patch:
-        patch.setattr("pipelines.workers.stage_threads.Witness.result", lambda *_: None)
+        patch.setattr("pipelines.workers.stage_threads.FrameOrderCheck.result", lambda *_: None)
         patch.setattr(encoder, "_to_av", lambda frame, *more: to_av(replace(frame, planes=[smeared(p) for p in frame.planes]), *more))
         with pytest.raises(VerificationError, match="shows something else than its source"):
             upscaled(source, tmp_path / output, model="lanczos", scale=2, fresh=True)
@@ -220,7 +220,7 @@ def fade(number: int, bias: int = 0) -> Frame:
 
 def watched(pictures: list[Frame], bias: int = 0, order: tuple[int, ...] = ()) -> None:
     """Let the witness see a film, and what a network that moves brightness by `bias` made of it, maybe in another order."""
-    witness = Witness(plan_for("gray", (64, 48), (128, 96), ("lanczos",), color=ColorTags(1, 2, 1, 1)))
+    witness = FrameOrderCheck(plan_for("gray", (64, 48), (128, 96), ("lanczos",), color=ColorTags(1, 2, 1, 1)))
     for number, frame in enumerate(pictures):
         witness.source(frame)
         shows = pictures[order[number]] if order else frame

@@ -25,7 +25,7 @@ from pipelines.datasets.shards import Pair, Shards, ShardWriter
 from pipelines.frames.reference_upscaler import classical, upscale, window
 from pipelines.frames.sample_values import from_values, to_values
 from pipelines.model_files.card_writer import export, gflop_per_megapixel, to_toml
-from pipelines.model_files.install import adopt
+from pipelines.model_files.install import install_model
 from pipelines.objectives.settings import ObjectiveSettings, OptimizerSettings, TrainSettings, learning_rate
 from pipelines.plan.settings_file import read_settings
 from pipelines.training.fine_tuning import Gated, tune
@@ -283,17 +283,17 @@ def test_adopted_weights_are_found_by_name(tmp_path: Path, monkeypatch: pytest.M
     monkeypatch.setenv("VSR_DATA_HOME", str(tmp_path / "home"))
     network = Compact(scale=2, width=32, depth=1)
     path = export(network.state_dict(), architecture="compact", settings={"width": 32, "depth": 1}, scale=2, folder=tmp_path, name="own-x2")
-    kept = adopt(str(path), name="mine", sha256=find(str(path))[0].sha256)
+    kept = install_model(str(path), name="mine", sha256=find(str(path))[0].sha256)
     assert kept.name == "mine-x2"
     assert find("mine")[0].path == str(tmp_path / "home" / "models" / "mine-x2.safetensors")
     with pytest.raises(UsageError, match="already"):
-        adopt(str(path), name="mine")
+        install_model(str(path), name="mine")
     with pytest.raises(MediaError, match="not the one given"):
-        adopt(str(path), name="other", sha256="0" * 64)
+        install_model(str(path), name="other", sha256="0" * 64)
     with pytest.raises(UsageError, match="--sha256"):
-        adopt("https://example.invalid/x.safetensors")
+        install_model("https://example.invalid/x.safetensors")
     with pytest.raises(UsageError, match="https"):
-        adopt("http://example.invalid/x.safetensors", sha256="0" * 64)
+        install_model("http://example.invalid/x.safetensors", sha256="0" * 64)
 
 
 def test_a_window_repeats_the_ends_of_a_clip() -> None:

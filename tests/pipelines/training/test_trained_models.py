@@ -13,7 +13,7 @@ from models.architectures.registry import ARCHITECTURES
 from models.catalog.lookup import find
 from pipelines.inference.upscaler import Upscaler
 from pipelines.model_files.card_writer import export
-from pipelines.model_files.install import adopt
+from pipelines.model_files.install import install_model
 from tests import media
 from tests.helpers.inline import planned_of, upscaled
 from tests.helpers.sameness import assert_same_frames, assert_same_timing
@@ -66,7 +66,7 @@ def test_tiles_give_the_picture_of_the_whole_frame(name: str, pix_fmt: str, tmp_
 @pytest.mark.usefixtures("inline")
 def test_restoring_first_and_upscaling_then_is_a_chain(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("VSR_DATA_HOME", str(tmp_path / "home"))
-    adopt(trained("deconvolution", 1, tmp_path), name="restoring")
+    install_model(trained("deconvolution", 1, tmp_path), name="restoring")
     source = media.cfr(tmp_path / "in.mkv", frames=4)
     events = upscaled(source, tmp_path / "out.mkv", model="restoring-x1,fast", scale=2)
     assert [(s.card.name, s.width) for s in planned_of(events).plan.stages] == [("restoring-x1", 64), ("fast-x2", 128)]

@@ -6,7 +6,7 @@ import torch
 from models.architectures.compact import Compact
 from models.architectures.recurrent import Recurrent
 from models.network import Planes
-from pipelines.training.weight_transfer import grown
+from pipelines.training.weight_transfer import transfer_weights
 
 
 def trained(scale: int = 2, width: int = 32, depth: int = 2) -> Compact:
@@ -26,7 +26,7 @@ def clip(frames: int) -> Planes:
 @pytest.mark.parametrize(("width", "depth"), [(32, 2), (64, 2), (32, 5), (64, 4)])
 def test_a_wider_and_deeper_network_begins_as_the_small_one(width: int, depth: int) -> None:
     small, large = trained(), Compact(scale=2, width=width, depth=depth).eval()
-    weights, taken = grown(large, small.state_dict())
+    weights, taken = transfer_weights(large, small.state_dict())
     large.load_state_dict(weights)
     assert taken == set(small.state_dict())
     with torch.inference_mode():
@@ -36,7 +36,7 @@ def test_a_wider_and_deeper_network_begins_as_the_small_one(width: int, depth: i
 
 def test_a_recurrent_network_begins_as_the_single_frame_network_for_any_neighbours_and_state() -> None:
     small, large = trained(depth=3), Recurrent(scale=2, width=64, depth=4).eval()
-    weights, _ = grown(large, small.state_dict())
+    weights, _ = transfer_weights(large, small.state_dict())
     large.load_state_dict(weights)
     luma, chroma = clip(3)
     state = torch.rand(1, 64, 12, 16)
@@ -50,7 +50,7 @@ def test_a_recurrent_network_begins_as_the_single_frame_network_for_any_neighbou
 def test_new_channels_are_not_asleep() -> None:
     """They hear the old ones, and a gradient reaches what will carry them on."""
     large = Compact(scale=2, width=64, depth=2)
-    large.load_state_dict(grown(large, trained().state_dict())[0])
+    large.load_state_dict(transfer_weights(large, trained().state_dict())[0])
     luma, chroma = large(clip(2))
     (luma.square().mean() + chroma.square().mean()).backward()  # type: ignore[no-untyped-call]
     assert large.tail.weight.grad is not None
@@ -59,13 +59,13 @@ def test_new_channels_are_not_asleep() -> None:
 
 def test_the_last_layer_of_another_scale_is_not_taken_over() -> None:
     large = Compact(scale=4, width=32, depth=2)
-    _, taken = grown(large, trained().state_dict())
+    _, taken = transfer_weights(large, trained().state_dict())
     assert not {name for name in taken if name.startswith("tail.")}
     assert "head.weight" in taken
 
 
 def test_a_larger_network_does_not_shrink_into_a_smaller_one() -> None:
     small = Compact(scale=2, width=32, depth=1)
-    weights, taken = grown(small, trained(width=64).state_dict())
+    weights, taken = transfer_weights(small, trained(width=64).state_dict())
     assert {name for name in taken if "weight" in name} == set()
     assert torch.equal(weights["head.weight"], small.head.weight)

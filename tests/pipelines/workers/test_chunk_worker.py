@@ -25,11 +25,11 @@ from pipelines.media.demuxer import PacketReader
 from pipelines.media.video_info import Chunk, Frame
 from pipelines.plan.events import Planned
 from pipelines.planner.video_planner import plan_video
-from pipelines.pool.interface import Free
+from pipelines.pool.interface import ReadyForNext
 from pipelines.workers import chunk_worker as worker_module
 from pipelines.workers import progress_reports, stage_threads
 from pipelines.workers.chunk_worker import ChunkUpscaler
-from pipelines.workers.messages import Progress, SpanTask, WorkerSetup
+from pipelines.workers.messages import ChunkProgress, SpanTask, WorkerSetup
 from tests import media
 from tests.helpers.inline import QUICK
 from vsr.api import run_settings
@@ -51,13 +51,13 @@ def test_one_decoder_feeds_many_chunks_and_those_done_are_skipped(tmp_path: Path
     chunks, pts = planned.plan.chunks, planned.info.pts
     wanted = (chunks[0], chunks[2])
     task = SpanTask(wanted, tuple(pts[: chunks[2].stop_frame]), 0)
-    made = [m.value if isinstance(m, Free) else m for m in worker.run(task, iter([packets[:10], packets[10:]]))]  # type: ignore[list-item]
+    made = [m.value if isinstance(m, ReadyForNext) else m for m in worker.run(task, iter([packets[:10], packets[10:]]))]  # type: ignore[list-item]
     found = [m for m in made if isinstance(m, EncodedChunk)]
     assert [c.index for c in found] == [0, 2]
     for chunk, encoded in zip(wanted, found, strict=True):
         assert sorted(encoded.pts) == list(pts[chunk.start_frame : chunk.stop_frame])
         assert len(encoded.thumbnails) == chunk.frame_count * math.prod(grid_for(64, 48))
-    assert sum(m.frames for m in made if isinstance(m, Progress)) == sum(c.frame_count for c in wanted)
+    assert sum(m.frames for m in made if isinstance(m, ChunkProgress)) == sum(c.frame_count for c in wanted)
 
 
 def test_a_worker_that_only_decodes_for_long_reports_as_long_as_the_decoder_gives_frames(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -75,10 +75,10 @@ def test_a_worker_that_only_decodes_for_long_reports_as_long_as_the_decoder_give
     monkeypatch.setattr(worker_module, "decode", decode_slowly)
     made = []
     for item in worker.run(SpanTask((chunk,), tuple(pts[chunk.start_frame :]), chunk.start_frame), iter([packets])):  # type: ignore[list-item]
-        made.append(item.value if isinstance(item, Free) else item)
+        made.append(item.value if isinstance(item, ReadyForNext) else item)
         reported.set()
     assert [m.index for m in made if isinstance(m, EncodedChunk)] == [chunk.index]
-    assert sum(m.frames for m in made if isinstance(m, Progress)) == chunk.frame_count
+    assert sum(m.frames for m in made if isinstance(m, ChunkProgress)) == chunk.frame_count
 
 
 def test_a_decoder_that_gives_nothing_is_not_reported_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -158,7 +158,7 @@ def test_a_task_begins_while_the_encoder_of_the_last_one_drains(tmp_path: Path, 
     for chunk in chunks:
         task = SpanTask((chunk,), tuple(pts[chunk.start_frame : chunk.stop_frame]), chunk.start_frame)
         running = worker.run(task, iter([packets]))  # type: ignore[list-item]
-        assert any(isinstance(item, Free) for item in running)
+        assert any(isinstance(item, ReadyForNext) for item in running)
         ends.append(threading.Thread(target=lambda it=running: made.extend(it)))
         ends[-1].start()
     for end in ends:
@@ -222,7 +222,7 @@ def test_a_worker_s_pulse_grows_with_every_tile_layer_and_packet_and_not_by_itse
         assert worker.pulse == before + tiles
     before = worker.pulse
     made = list(worker.run(SpanTask(planned.plan.chunks, tuple(planned.info.pts), 0, frozenset()), iter([packets])))  # type: ignore[list-item]
-    assert any(isinstance(m.value if isinstance(m, Free) else m, EncodedChunk) for m in made)
+    assert any(isinstance(m.value if isinstance(m, ReadyForNext) else m, EncodedChunk) for m in made)
     done = worker.pulse
     assert done > before + 24 + 2 * tiles  # packets of 24 frames, and their tiles, as far as they don't stand still
     assert worker.pulse == done

@@ -10,7 +10,7 @@ import pytest
 from models.network import Contract
 from pipelines.inference.temporal_windows import alone
 from pipelines.inference.upscaler import Upscaler
-from pipelines.media.pixel_format import Crop, Orientation, PixelFormat
+from pipelines.media.pixel_format import Orientation, PixelCrop, PixelFormat
 from pipelines.media.video_info import Frame
 from pipelines.plan.plan import Plan
 from pipelines.workers.preview_crop import Excerpt, Place, cut_out
@@ -65,7 +65,7 @@ def test_what_depends_on_more_than_its_surroundings_is_left_to_whole_frames() ->
 
 
 def test_strips_keep_the_bars_above_and_below() -> None:
-    plan = replace(plan_of(card("fast-x2"), *SIZE, SCALE), bars=Crop(40, 40, 8, 8))
+    plan = replace(plan_of(card("fast-x2"), *SIZE, SCALE), bars=PixelCrop(40, 40, 8, 8))
     contract = Contract(scale=SCALE, pixels="yuv420", halo_px=4)
-    assert Excerpt(plan, contract, CPU, (SCALE * SIZE[1], 48))._upscaler._plan.bars == Crop(40, 40)
+    assert Excerpt(plan, contract, CPU, (SCALE * SIZE[1], 48))._upscaler._plan.bars == PixelCrop(40, 40)
     assert not Excerpt(plan, contract, CPU, (32, 48))._upscaler._plan.bars

@@ -13,7 +13,7 @@ from models.catalog.lookup import cards
 from models.catalog.purposes import PURPOSES, YOURS
 from models.errors import UsageError
 from pipelines.plan.events import Note
-from pipelines.quality.evaluation import EvaluateSettings, Judging, Row
+from pipelines.quality.evaluation import EvaluateSettings, EvaluationRow, Judging
 from pipelines.quality.evaluation import evaluate as evaluate_models
 from tests.helpers.footage import film, pictures
 from vsr.cli.models import add_model, evaluate, export, models, models_table, remove_model
@@ -61,8 +61,8 @@ def test_judging_says_how_far_it_is_and_takes_the_part_that_is_asked_for(tmp_pat
     steps = [e for e in events if isinstance(e, Judging)]
     assert [e.frames for e in steps] == [0, 0, 0, 1, 2, 3, 4, 5, 6]  # two scalers and the network, then its frames
     assert {e.total for e in steps} == {6}
-    whole = [e for e in evaluate_models(["fast-x2"], [source], replace(settings, range=None)) if isinstance(e, Row)]
-    assert [r.scores for r in events if isinstance(r, Row)] != [r.scores for r in whole]
+    whole = [e for e in evaluate_models(["fast-x2"], [source], replace(settings, range=None)) if isinstance(e, EvaluationRow)]
+    assert [r.scores for r in events if isinstance(r, EvaluationRow)] != [r.scores for r in whole]
     told = run(evaluate, "fast-x2", "--data", source, "--range", "0.1-", "--frames", 6, "--metric", "psnr")
     assert "6 of 9 frames are judged" in told.stderr
     with pytest.raises(UsageError, match="--range 9-: there is no frame in it"):

@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 
 from pipelines.frames.images import png
-from pipelines.quality.blind_test import BlindTest, Trial
-from pipelines.quality.comparison import METRICS, Compared, Figures, Moment
+from pipelines.quality.blind_test import BlindTest, BlindTrial
+from pipelines.quality.comparison import METRICS, Compared, Figures, WorstMoment
 from pipelines.quality.ratings import merged
 from tests.helpers.browser import DESK, PHONE, Browser, browser
 from vsr.pages.blind_test_page import blind_page
@@ -44,7 +44,9 @@ def figures(file: str, level: float, frames: int) -> Figures:
 
 def report(frames: int = 900) -> Compared:
     moments = tuple(
-        Moment(n * 2.5, ("truth.mkv", "a long <name> of a result.mkv", "two.mkv"), (RED, BLUE, RED), ({"vmaf": 80.0, "psnr": 30.0, "ssim": 0.9},) * 2)
+        WorstMoment(
+            n * 2.5, ("truth.mkv", "a long <name> of a result.mkv", "two.mkv"), (RED, BLUE, RED), ({"vmaf": 80.0, "psnr": 30.0, "ssim": 0.9},) * 2
+        )
         for n in range(5)
     )
     both = (figures("a long <name> of a result.mkv", 80, frames), figures("two.mkv", 90, frames))
@@ -52,7 +54,7 @@ def report(frames: int = 900) -> Compared:
 
 
 def blind(trials: int = 4) -> BlindTest:
-    return BlindTest("0123456789abcdef", ("red.mkv", "blue.mkv"), tuple(Trial(n / 2, (RED, BLUE)) for n in range(trials)), (), ())
+    return BlindTest("0123456789abcdef", ("red.mkv", "blue.mkv"), tuple(BlindTrial(n / 2, (RED, BLUE)) for n in range(trials)), (), ())
 
 
 def pages() -> dict[str, str]:
