@@ -80,7 +80,7 @@ def test_what_is_clipped_is_said(tmp_path: Path) -> None:
     light = light_of(source.parent / "f_0001.exr")[1]
     expected = np.clip(from_linear(light), 0, 1) * 65535
     assert np.abs(picture[..., 2].astype(float) - expected).max() <= 1
-    for pixel_format, name in ((None, "yuv444p10le"), ("yuv420p", "yuv420p")):
+    for pixel_format, name in ((None, "yuv420p10le"), ("yuv444p10le", "yuv444p10le"), ("yuv420p", "yuv420p")):
         upscaled(source, tmp_path / f"{name}.mp4", pixel_format=pixel_format, **H264)
         assert decoded(tmp_path / f"{name}.mp4")[0].format.name == name
 
