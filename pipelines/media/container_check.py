@@ -274,6 +274,8 @@ def _mpegts(file: _File) -> Flaw | None:
                 part = (file.size - offset) % length
                 if not part:
                     return None
+                if any(file.read(file.size - part - n * length + lead, 1) != b"G" for n in range(1, 4)):
+                    return Flaw("is broken: its last packets are out of step with the first, so bytes are missing between them")
                 begun = file.read(file.size - part + lead, 3)
                 flags = int.from_bytes(begun[1:], "big") if part >= lead + 3 else -1
                 text = f"ends early: in the middle of a packet, {part} of {length} bytes are there"

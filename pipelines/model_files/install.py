@@ -16,7 +16,7 @@ from models.catalog.lookup import cards, find, foreign
 from models.catalog.model_index import IndexEntry, entry_of_file
 from models.errors import MediaError, OutputError, ResourceError, UsageError
 from pipelines.model_files.card_writer import to_toml
-from pipelines.storage.atomic_file import write_atomically
+from pipelines.storage.atomic_file import replace, write_atomically
 from pipelines.storage.download import download
 from pipelines.storage.file_lock import lock_file, wait_for_lock
 
@@ -82,7 +82,7 @@ def fetch(entry: IndexEntry) -> Iterator[Fetching | Fetched]:
             part = folder / f"{entry.sha256}.part"
             yield from _download(entry, part, given)
             whole = part.with_suffix(entry.suffix)
-            os.replace(part, whole)
+            replace(part, whole)
             try:
                 yield Fetched(_keep_known(whole, entry), new=True)
             finally:

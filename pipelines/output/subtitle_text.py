@@ -52,7 +52,7 @@ def said_of_conversion(streams: list[Stream]) -> list[str]:
 
 def plain_text(codec: str, data: bytes) -> str:
     """The words of an event. Of ASS the fields before them, overrides and drawings are left out, of SubRip its tags."""
-    text = data.decode("utf-8", "replace").strip("\0")
+    text = str(data, "utf-8", "replace").strip("\0")
     if codec in _STYLED:
         text = text.split(",", _ASS_FIELDS)[-1]
         if _DRAWING.search(text):
@@ -63,7 +63,7 @@ def plain_text(codec: str, data: bytes) -> str:
 
 def timed_text(text: str) -> bytes:
     """A sample: the length of the text, and the text, cut where it is too long to be read."""
-    data = text.encode()[:_LONGEST_BYTES].decode(errors="ignore").encode()
+    data = str(text.encode()[:_LONGEST_BYTES], "utf-8", "ignore").encode()
     return struct.pack(">H", len(data)) + data
 
 

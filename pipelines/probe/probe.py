@@ -255,7 +255,7 @@ def _flaw(
     """(what of the file is damaged or missing, as its container and its last frames say, empty where nothing is; what a person should know)."""
     flaw = flaw_of(path, container.format.name)
     ending = _damaged_end(seen.tail, setup, pixels)
-    if flaw is not None and seen.tail and not ending and (flaw.spared or flaw.cut_track not in {-1, stream.id}):
+    if flaw is not None and seen.tail and not ending and not seen.damaged and (flaw.spared or flaw.cut_track not in {-1, stream.id}):
         return "", [f"{flaw.text}; all frames that had begun are whole"]
     if flaw is not None and flaw.at_the_end and _is_whole(container, os.path.getsize(path), stream, seen):
         flaw = None  # an index or padding at the end is cut, no film

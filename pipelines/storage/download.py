@@ -78,7 +78,7 @@ def read_text(address: str, *, most: int) -> str:
             data: bytes = answer.read(most + 1)
         if len(data) > most:
             raise MediaError(f"{address}: is larger than {most / 1e6:.0f} MB")
-        return data.decode()
+        return str(data, "utf-8")
     except UnicodeDecodeError:
         raise MediaError(f"{address}: is no text in UTF-8") from None
     except _BrokenError as error:

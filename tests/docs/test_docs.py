@@ -43,6 +43,7 @@ def reference() -> str:
     parts = [HEAD]
     for name, command in commands(cli):
         context = click.Context(command, info_name=name, max_content_width=110, terminal_width=110, help_option_names=["-h", "--help"])
+        command._help_option = None  # click keeps the one that it made first, in another context perhaps
         parts += [f"## {name}", "", "```", command.get_help(context).strip(), "```", ""]
     return "\n".join(parts)
 

@@ -118,8 +118,11 @@ def test_one_signal_drains_and_keeps_what_is_done(film: Path, whole: dict[str, P
     """Cases 47 and 48."""
     output = tmp_path / "out.mkv"
     process = started("run", film, "-o", output, "--codec", "h264", *OPTIONS)
-    events = read_until(process, "chunk", 2)
-    children = children_of(process.pid)
+    events = read_until(process, "plan")
+    children = []
+    while process.poll() is None and not children:  # not later: a worker may be done before its last chunks are reported
+        children = children_of(process.pid)
+    events += read_until(process, "chunk", 2)
     process.send_signal(number)
     out, err = process.communicate(timeout=60)
     events += [json.loads(line) for line in out.splitlines()]

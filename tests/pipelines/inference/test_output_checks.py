@@ -41,6 +41,8 @@ def ill(way: str, monkeypatch: pytest.MonkeyPatch, trouble: Callable[[torch.Tens
 
     monkeypatch.setattr(module, "trunk", trunk)
     running._fused = running._fused if way == "fused" else None
+    if running._fused is not None:
+        monkeypatch.setattr(running._fused, "_trunk", trunk)
     return running
 
 

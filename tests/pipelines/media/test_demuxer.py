@@ -190,7 +190,7 @@ def _bad_inputs(folder: Path) -> dict[str, Path]:
     ("name", "words"),
     [
         ("empty.mp4", "is empty"),
-        ("headless.mp4", "not a video file we can open"),
+        ("headless.mp4", "no moov box"),
         ("text.mp4", "not a video file we can open"),
         ("noise.mkv", "not a video file we can open|no video"),
         ("sound.mp4", "has no video stream"),

@@ -11,7 +11,7 @@ from pipelines.media.cicp import ColorTags, HdrMetadata
 from pipelines.media.hdr_metadata import agree, encoder_options, static_metadata
 from pipelines.media.pixel_format import PixelFormat
 from pipelines.output import verification
-from pipelines.planner import video_planner
+from pipelines.planner import container_selection
 from pipelines.planner.video_planner import plan_video
 from pipelines.probe.probe import probe
 from tests import media
@@ -65,7 +65,7 @@ def test_a_result_that_lost_its_metadata_is_noticed(tmp_path: Path, monkeypatch:
     monkeypatch.setattr(verification, "static_metadata", lambda _: HdrMetadata())
     with pytest.raises(UsageError, match="the result can't be made: HDR metadata"):  # by the trial before work
         upscaled(source, tmp_path / "out.mkv")
-    monkeypatch.setattr(video_planner, "tracks_that_fail", lambda *_: [])
+    monkeypatch.setattr(container_selection, "tracks_that_fail", lambda *_, **__: [])
     with pytest.raises(VerificationError, match="HDR metadata"):
         upscaled(source, tmp_path / "out.mkv")
 

@@ -12,7 +12,7 @@ from models.errors import VerificationError
 from pipelines.frames import thumbnail
 from pipelines.output import picture_verification, verification
 from pipelines.output.journal import work_folder
-from pipelines.planner import video_planner
+from pipelines.planner import container_selection
 from pipelines.run import publishing
 from pipelines.run.job import upscale_video
 from tests import media
@@ -171,7 +171,7 @@ def test_frames_are_checked_as_they_are_decoded_and_none_is_kept(tmp_path: Path,
         waiting -= 1
         return look(*given)
 
-    monkeypatch.setattr(video_planner, "tracks_that_fail", lambda *_: [])  # the trial before work decodes, too
+    monkeypatch.setattr(container_selection, "tracks_that_fail", lambda *_, **__: [])  # the trial before work decodes, too
     monkeypatch.setattr(verification, "_decoded", decoded)
     monkeypatch.setattr(picture_verification, "thumbnail", looked)
     upscaled(source, tmp_path / "out.mkv", verify="full", chunk_seconds=10)

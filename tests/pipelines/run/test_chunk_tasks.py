@@ -237,7 +237,7 @@ def test_workers_of_a_private_cluster_share_the_devices_that_are_there(
         yield
 
     monkeypatch.setattr("pipelines.cluster.ray_session.Session", Session)
-    monkeypatch.setitem(sys.modules, "pipelines.cluster.ray_pool", SimpleNamespace(Cluster=found))
+    monkeypatch.setitem(sys.modules, "pipelines.cluster.ray_pool", SimpleNamespace(RayPool=found))
     monkeypatch.setattr("pipelines.planner.resources.usable_cores", lambda: 16)
     monkeypatch.setattr("pipelines.planner.resources.usable_memory", lambda: 10**12)
     monkeypatch.setattr("pipelines.planner.resources._device_memory", lambda _: None)
