@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from models.catalog.lookup import restoring_model
 from models.errors import OutputError, UsageError
 from pipelines.codec.decoder import planar_format
 from pipelines.diagnostics.estimate import TriedFrames, estimated, measure
@@ -101,14 +102,15 @@ def preview(
     """Show moments of one video through each of several networks, by the decoder, networks and encoder of a run.
 
     folder: where pictures go, made where it is missing; None: NAME.preview beside the input. models: names or files; none: the
-    classical one and the default. at: seconds or [hh:]mm:ss[.fff] from the first frame; none: one moment of each of
+    classical one and what a run takes by itself. at: seconds or [hh:]mm:ss[.fff] from the first frame; none: one moment of each of
     `shots` equal parts of the film, the one with the largest key frame in bytes, and none that is near black where there is another.
     Raises the errors of a run.
     """
-    names = tuple(dict.fromkeys(models or ("lanczos", chosen_model(settings))))
+    names = tuple(dict.fromkeys(models or ("lanczos", settings.model)))
     asked, settings = settings, settings.alone
     info = probe(source, video_stream=settings.video_stream, rate=parse_rate(settings.rate) if settings.rate is not None else None)
     planned = [plan_video(source, None, replace(settings, model=name), info)[0] for name in names]
+    names = tuple(_chosen_name(name, settings, p.plan) for name, p in zip(names, planned, strict=True))
     plans = [p.plan for p in planned]
     starts = _asked(info, at, plans[0]) if at else _found(info, shots, plans[0])
     folder = folder or source.with_name(f"{source.stem}.preview")
@@ -126,6 +128,14 @@ def preview(
     yield Note("estimating time and size")
     choices = tuple(_choices(names, planned, asked, sampled))
     yield Preview(str(source), str(folder), planned[0], choices, tuple(sorted(moments, key=lambda m: m.number)))
+
+
+def _chosen_name(name: str, settings: RunSettings, plan: Plan) -> str:
+    """A name that `--model` takes; for "auto" that of the networks that the plan has chosen."""
+    if name != "auto":
+        return name
+    usual = chosen_model(settings)
+    return (restoring_model(usual) or usual) if any(stage.restore is not None for stage in plan.stages) else usual
 
 
 def make_folder(folder: Path) -> None:

@@ -25,7 +25,7 @@ __all__ = ["preview"]
 @click.argument("source", required=False, type=FilePath(), metavar="[INPUT]")
 @click.option("--at", multiple=True, metavar="TIME", help="A moment, in seconds or [hh:]mm:ss[.fff]; may be repeated.")
 @click.option("--shots", type=click.IntRange(1, 100), default=3, show_default=True, help="Without --at: so many moments, all over the film.")
-@click.option("--models", metavar="NAME|FILE,...", help="What is compared, joined by commas; default: lanczos and the default network.")
+@click.option("--models", metavar="NAME|FILE,...", help="What is compared, joined by commas; default: lanczos and what a run takes.")
 @click.option("-y", "--yes", is_flag=True, help="Fetch networks of `vsr models search` that --models names and that are not here, without asking.")
 @click.option("--job", type=FilePath(), metavar="OUTPUT|WORKDIR", help="Instead: finished parts of a run in progress.")
 @functools.partial(run_options, one_model=False)

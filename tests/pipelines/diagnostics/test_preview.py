@@ -17,6 +17,7 @@ from pipelines.inference.temporal_windows import Window
 from pipelines.inference.upscaler import Upscaler
 from pipelines.media.pixel_format import PixelFormat
 from pipelines.media.video_info import Frame
+from pipelines.planner import video_planner
 from pipelines.planner.video_planner import plan_video
 from tests import media
 from tests.helpers import patches
@@ -98,6 +99,16 @@ def test_every_network_is_shown_at_the_same_place_in_the_order_asked_for(film: P
     for number, picture in enumerate(each):
         assert np.array_equal(together[:, number * (width + 4) : number * (width + 4) + width], picture)
     assert [Path(f).read_bytes() for f in moment.files[:-1]] == list(moment.pictures)
+
+
+@pytest.mark.parametrize(("level", "usual"), [(0.7, "real-fast"), (0.02, "fast")])
+def test_unasked_the_network_is_shown_that_a_run_would_take(
+    film: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, level: float, usual: str
+) -> None:
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
+    monkeypatch.setattr(video_planner, "estimate_level", lambda *_, **__: level)
+    _, result = shown(film, tmp_path, shots=1)
+    assert [c.model for c in result.choices] == ["lanczos", usual]
 
 
 def test_moments_lie_all_over_the_film(film: Path, tmp_path: Path) -> None:
