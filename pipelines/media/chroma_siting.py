@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 __all__ = ["chroma_siting", "container_crop"]
 
 
-_COLOUR, _HORIZONTAL, _VERTICAL = b"\x55\xb0", b"\x55\xb7", b"\x55\xb8"
+_COLOUR, _HORIZONTAL, _VERTICAL = 0x55B0, 0x55B7, 0x55B8
 """Matroska's elements Colour, ChromaSitingHorz and ChromaSitingVert (RFC 9559, section 5.1.4.1.28)."""
 _SITINGS = {(1, 1): Siting.TOP_LEFT, (1, 2): Siting.LEFT, (2, 1): Siting.TOP, (2, 2): Siting.CENTER}
 """(horizontal, vertical), 1 = collocated with a luma sample, 2 = half-way between two."""
@@ -94,9 +94,9 @@ def _elements(data: bytes, *path: int) -> Iterator[bytes]:
 
 
 def _written(stream: Any) -> int:
-    header = _header(stream, "matroska")
-    start = header.find(_COLOUR)
-    return _SITINGS.get((_value(header, start, _HORIZONTAL), _value(header, start, _VERTICAL)), Siting.UNSPECIFIED) if start >= 0 else 0
+    header = _header(stream, "matroska")  # by its structure: the random UIDs in it may hold the bytes of any element
+    across, down = (next((int.from_bytes(d, "big") for d in _elements(header, *_VIDEO_PATH, _COLOUR, kind)), 0) for kind in (_HORIZONTAL, _VERTICAL))
+    return _SITINGS.get((across, down), Siting.UNSPECIFIED)
 
 
 def _header(stream: Any, kind: str) -> bytes:
@@ -112,9 +112,3 @@ def _header(stream: Any, kind: str) -> bytes:
     except (av.error.FFmpegError, ValueError, OSError):
         return b""
     return buffer.getvalue()
-
-
-def _value(header: bytes, start: int, element: bytes) -> int:
-    """Of the unsigned element of one byte behind `start`; 0 where there is none."""
-    at = header.find(element + b"\x81", start, start + 64)
-    return header[at + 3] if at >= 0 else 0

@@ -36,7 +36,7 @@ _REFERENCE = "fast-x2"
 @click.command(name="search")
 @click.argument("words", nargs=-1, metavar="[WORDS]...")
 @click.option("--for", "purpose", type=click.Choice(["film", "game", "animation", "restore"]), help="Only networks for this footage.")
-@click.option("--commercial", is_flag=True, help="Only networks whose licence allows commercial use.")
+@click.option("--commercial", is_flag=True, help="Only networks with a licence for commercial use.")
 @_INDEX
 @_JSON
 def search_models(words: tuple[str, ...], purpose: str | None, commercial: bool, place: str, as_json: bool) -> None:
