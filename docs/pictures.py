@@ -1,6 +1,9 @@
-"""Make the pictures of README.md and docs/: `python docs/pictures.py [--clip CLIP] [NAME...]`, of the clip that `make demo` fetches.
+"""Make the pictures of README.md and docs/.
 
-before-after (README.md), choosing and noisy (choosing.md), comparing (comparing.md: a page in the system's Chromium).
+`python docs/pictures.py [--clip CLIP] [NAME...]`, of the clip that `make demo` fetches.
+
+before-after (README.md), choosing and noisy (choosing.md), comparing (comparing.md: a page in the system's
+Chromium).
 """
 
 from __future__ import annotations
@@ -43,7 +46,9 @@ RANGE = "2-4.5"
 
 
 def before_after(clip: Path, folder: Path) -> None:
-    """The README's picture: a compressed copy of half the size, by Lanczos and by what `vsr run` takes, cropped and put side by side."""
+    """The README's picture: a compressed copy of half the size, by Lanczos and by what `vsr run` takes,
+    cropped and put side by side.
+    """
     crops = []
     half = _shrunk(clip, folder / "half.mkv", CRF)
     for model in ("lanczos", "auto"):
@@ -58,7 +63,12 @@ def before_after(clip: Path, folder: Path) -> None:
 
 def choosing(clip: Path, folder: Path) -> None:
     """A clean frame through four networks."""
-    _draw("choosing", clip, _half(clip, folder / "half.mkv", 0), ("nearest", "lanczos", "fast", "quality", "adversarial"))
+    _draw(
+        "choosing",
+        clip,
+        _half(clip, folder / "half.mkv", 0),
+        ("nearest", "lanczos", "fast", "quality", "adversarial"),
+    )
 
 
 def noisy(clip: Path, folder: Path) -> None:
@@ -96,7 +106,9 @@ def _written(path: Path, frames: Iterator[av.VideoFrame], codec: str, options: d
                 stream.width, stream.height, stream.pix_fmt = frame.width, frame.height, "yuv420p"
                 context = stream.codec_context
                 context.time_base = frame.time_base
-                context.color_primaries = context.color_trc = context.colorspace = context.color_range = 1  # BT.709, limited, as the clip is
+                context.color_primaries = context.color_trc = context.colorspace = context.color_range = (
+                    1  # BT.709, limited, as the clip is
+                )
             container.mux(stream.encode(frame))
         assert stream is not None
         container.mux(stream.encode(None))
@@ -109,8 +121,13 @@ def _half(clip: Path, path: Path, sigma: float) -> Path:
 
     def frames() -> Iterator[av.VideoFrame]:
         frame = next(f for f in _frames(clip) if f.time >= SECONDS)
-        planes = frame.reformat(frame.width // 2, frame.height // 2, interpolation="AREA").to_ndarray(format="yuv420p")
-        made = av.VideoFrame.from_ndarray(np.clip(planes + rng.normal(0, sigma, planes.shape), 0, 255).round().astype(np.uint8), format="yuv420p")
+        planes = frame.reformat(frame.width // 2, frame.height // 2, interpolation="AREA").to_ndarray(
+            format="yuv420p"
+        )
+        made = av.VideoFrame.from_ndarray(
+            np.clip(planes + rng.normal(0, sigma, planes.shape), 0, 255).round().astype(np.uint8),
+            format="yuv420p",
+        )
         made.pts, made.time_base = 0, frame.time_base
         yield made
 
@@ -123,16 +140,23 @@ def _shrunk(clip: Path, path: Path, crf: str = "18") -> Path:
 
 
 def _draw(name: str, clip: Path, half: Path, models: Sequence[str]) -> None:
-    """A place of the frame at SECONDS as each network makes it of half its size, and as it is: two rows of three, every pixel as 2x2."""
+    """A place of the frame at SECONDS as each network makes it of half its size, and as it is: two rows of
+    three, every pixel as 2x2.
+    """
     whole, small = Footage(probe(clip)), Footage(probe(half))
     pictures = []
     for model in models:
         plan = plan_video(half, None, run_settings(scale=2, model=model), small.info)[0].plan
         made = Upscaler(plan, choose_device("auto"))([next(small.frames())])[0]
         pictures.append(to_rgb(made.planes, PixelFormat.parse(plan.out_pix_fmt), plan.out_color)[0])
-    truth = next(f for f in whole.frames() if float((f.pts - whole.info.pts[0]) * whole.info.time_base) >= SECONDS)
+    truth = next(
+        f for f in whole.frames() if float((f.pts - whole.info.pts[0]) * whole.info.time_base) >= SECONDS
+    )
     pictures.append(to_rgb(truth.planes, PixelFormat.parse("yuv420p"), whole.tags)[0])
-    tiles = [(p[(..., *FACE)].clamp(0, 1) * 255).round().byte().permute(1, 2, 0).numpy().repeat(2, 0).repeat(2, 1) for p in pictures]
+    tiles = [
+        (p[(..., *FACE)].clamp(0, 1) * 255).round().byte().permute(1, 2, 0).numpy().repeat(2, 0).repeat(2, 1)
+        for p in pictures
+    ]
     Image.fromarray(sheet([tiles[:3], tiles[3:]])).save(IMAGES / f"{name}.webp", quality=80, method=6)
 
 
@@ -143,7 +167,14 @@ def _photograph(name: str, text: str, folder: Path, *, height: int) -> None:
         raise SystemExit("no Chromium here (Debian: chromium)")
     source, shot = folder / "page.html", folder / "page.png"
     source.write_text(text, encoding="utf-8")
-    flags = ["--headless=new", "--no-sandbox", "--disable-gpu", "--hide-scrollbars", f"--window-size=1100,{height}", f"--screenshot={shot}"]
+    flags = [
+        "--headless=new",
+        "--no-sandbox",
+        "--disable-gpu",
+        "--hide-scrollbars",
+        f"--window-size=1100,{height}",
+        f"--screenshot={shot}",
+    ]
     subprocess.run([chromium, *flags, source.as_uri()], check=True, capture_output=True)
     Image.open(shot).convert("RGB").save(IMAGES / f"{name}.webp", quality=85, method=6)
 

@@ -56,12 +56,15 @@ _LEAST_SECRET = 8
 
 
 def redacted(text: str) -> str:
-    """The text without secrets: logins and parameters of addresses, and values of environment variables that are named like secrets.
+    """The text without secrets: logins and parameters of addresses, and values of environment variables that
+    are named like secrets.
 
     >>> redacted("https://me:pw@host/film.mp4?X-Token=abc: not there")
     'https://***@host/film.mp4?X-Token=*** not there'
     """
-    text = _ADDRESS.sub(lambda found: found[1] + ("***@" if found[2] else "") + _PARAMETER.sub(r"\1***", found[3]), text)
+    text = _ADDRESS.sub(
+        lambda found: found[1] + ("***@" if found[2] else "") + _PARAMETER.sub(r"\1***", found[3]), text
+    )
     for name, value in os.environ.items():
         if len(value) >= _LEAST_SECRET and _SECRET_NAME.search(name):
             text = text.replace(value, "***")
@@ -115,5 +118,11 @@ class Interrupted(VsrError):  # noqa: N818 - a stop on request is not an error o
 
 
 def missing_package(what: str, package: str, extra: str, *, instead: str = "") -> UsageError:
-    """Return the error for an optional package: what needs it, the command that installs it with its extra, and what does without it."""
-    return UsageError(f"{what} needs the package {package}: pip install '{DISTRIBUTION}[{extra}]'{instead and f'; {instead}'}")
+    """Return the error for an optional package.
+
+    What needs it, the command that installs it with its extra, and what does without it.
+    """
+    return UsageError(
+        f"{what} needs the package {package}: pip install"
+        f" '{DISTRIBUTION}[{extra}]'{instead and f'; {instead}'}"
+    )

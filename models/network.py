@@ -1,4 +1,6 @@
-"""`Contract`, what a network demands and promises, and `LoadedNetwork`, a network with its contract and card."""
+"""`Contract`, what a network demands and promises, and `LoadedNetwork`, a network with its contract
+and card.
+"""
 
 from __future__ import annotations
 
@@ -78,7 +80,8 @@ class LoadedNetwork:
     """Hash of the weights file; empty for networks without weights."""
     card: dict[str, object] = field(default_factory=dict)
     int8: Mapping[str, Tensor] = field(default_factory=dict)
-    """Its layers on 8-bit integers, as `models.layers.int8.read_layers` reads them; empty where it has none."""
+    """Its layers on 8-bit integers, as `models.layers.int8.read_layers` reads them; empty where it has
+    none."""
 
     @property
     def classical(self) -> bool:

@@ -1,7 +1,7 @@
 """`without_network` and `with_bounded_memory`: what a process that parses untrusted input gives up first.
 
-Linux on x86-64 and 64-bit ARM, by seccomp(2) and setrlimit(2); elsewhere nothing is given up, and the calls say so.
-In the lowest room, as workers and whoever loads untrusted weights both need it.
+Linux on x86-64 and 64-bit ARM, by seccomp(2) and setrlimit(2); elsewhere nothing is given up, and the calls
+say so. In the lowest room, as workers and whoever loads untrusted weights both need it.
 """
 
 from __future__ import annotations
@@ -27,7 +27,13 @@ except ModuleNotFoundError:  # Windows
 
 _NO_NEW_PRIVILEGES, _SET_FILTER, _ALL_THREADS = 38, 1, 1
 _ALLOW, _REFUSE = 0x7FFF0000, 0x00050000 | 13  # SECCOMP_RET_ALLOW; SECCOMP_RET_ERRNO with EACCES
-_LOAD, _EQUAL, _AT_LEAST, _RETURN = 0x20, 0x15, 0x35, 0x06  # BPF_LD|W|ABS, BPF_JMP|JEQ|K, BPF_JMP|JGE|K, BPF_RET|K
+# BPF_LD|W|ABS, BPF_JMP|JEQ|K, BPF_JMP|JGE|K, BPF_RET|K
+_LOAD, _EQUAL, _AT_LEAST, _RETURN = (
+    0x20,
+    0x15,
+    0x35,
+    0x06,
+)
 _NUMBER, _ARCHITECTURE, _FIRST_ARGUMENT = 0, 4, 16  # offsets in struct seccomp_data
 _LOCAL_FAMILIES = (1, 16)  # AF_UNIX, AF_NETLINK
 _X32 = 0x40000000
@@ -41,7 +47,12 @@ _RESERVED_BYTES = 16 << 30
 
 
 class _Instruction(ctypes.Structure):
-    _fields_ = (("code", ctypes.c_uint16), ("then", ctypes.c_uint8), ("otherwise", ctypes.c_uint8), ("value", ctypes.c_uint32))
+    _fields_ = (
+        ("code", ctypes.c_uint16),
+        ("then", ctypes.c_uint8),
+        ("otherwise", ctypes.c_uint8),
+        ("value", ctypes.c_uint32),
+    )
 
 
 class _Program(ctypes.Structure):
@@ -49,7 +60,8 @@ class _Program(ctypes.Structure):
 
 
 def without_network() -> bool:
-    """Refuse this process, all its threads and children any socket but local ones, and to look into other processes; for good.
+    """Refuse this process, all its threads and children any socket but local ones, and to look into other
+    processes; for good.
 
     Whether that could be done: not on other systems than Linux, nor where the kernel has no seccomp.
     """
@@ -76,14 +88,18 @@ def without_network() -> bool:
     ]
     program = _Program(len(code), (_Instruction * len(code))(*(_Instruction(*step) for step in code)))
     libc = ctypes.CDLL(None, use_errno=True)
-    return bool(libc.prctl(_NO_NEW_PRIVILEGES, 1, 0, 0, 0) == 0 and libc.syscall(seccomp, _SET_FILTER, _ALL_THREADS, ctypes.byref(program)) == 0)
+    return bool(
+        libc.prctl(_NO_NEW_PRIVILEGES, 1, 0, 0, 0) == 0
+        and libc.syscall(seccomp, _SET_FILTER, _ALL_THREADS, ctypes.byref(program)) == 0
+    )
 
 
 def with_bounded_memory() -> int:
-    """Limit this process to the machine's memory, so that one that wants more is told so before the machine suffers; bytes.
+    """Limit this process to the machine's memory, so that one that wants more is told so before the machine
+    suffers; bytes.
 
-    Not for CUDA, which reserves more addresses than any machine has memory. 0 where a system has no such limits, or none that holds
-    (macOS).
+    Not for CUDA, which reserves more addresses than any machine has memory. 0 where a system has no such
+    limits, or none that holds (macOS).
     """
     if _resource is None or sys.platform == "darwin":
         return 0
@@ -100,7 +116,12 @@ _ASSUMED_BYTES = 8 << 30
 class _MemoryStatus(ctypes.Structure):
     """MEMORYSTATUSEX of Windows."""
 
-    _fields_ = (("length", ctypes.c_uint32), ("load", ctypes.c_uint32), ("total", ctypes.c_uint64), ("others", ctypes.c_uint64 * 6))
+    _fields_ = (
+        ("length", ctypes.c_uint32),
+        ("load", ctypes.c_uint32),
+        ("total", ctypes.c_uint64),
+        ("others", ctypes.c_uint64 * 6),
+    )
 
 
 def physical_memory() -> int:

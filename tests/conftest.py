@@ -18,7 +18,9 @@ os.environ["VSR_DATA_HOME"] = "/nonexistent"  # no model of whoever runs the tes
 
 @pytest.fixture(scope="module", autouse=True)
 def _settled() -> None:
-    """What is there for good, as all of torch, needn't be looked through by the collections at the end of each chunk."""
+    """What is there for good, as all of torch, needn't be looked through by the collections at the end of
+    each chunk.
+    """
     gc.collect()
     gc.freeze()
 

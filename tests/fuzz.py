@@ -1,8 +1,11 @@
-"""Mutated films through probe, plan and decode: `python -m tests.fuzz [--first SEED] [--count N]` prints every bad end by its seed.
+"""Mutated films through probe, plan and decode.
 
-A seed is one damaged film: which container and codec, what is changed, and whether damage is concealed, all follow from it.
-A good end is a film of as many frames as were planned, or an error of ours; a crash, a hang, a traceback or a lost frame is none.
-The seeds run in child processes, one after another in each, with bounded memory; the one a child dies of is known by its last line.
+`python -m tests.fuzz [--first SEED] [--count N]` prints every bad end by its seed.
+
+A seed is one damaged film: which container and codec, what is changed, and whether damage is concealed, all
+follow from it. A good end is a film of as many frames as were planned, or an error of ours; a crash, a hang,
+a traceback or a lost frame is none. The seeds run in child processes, one after another in each, with bounded
+memory; the one a child dies of is known by its last line.
 """
 
 from __future__ import annotations
@@ -49,7 +52,9 @@ def _films() -> dict[str, Callable[[Path], Path]]:
     def film(codec: str, **more: object) -> Callable[[Path], Path]:
         frames = int(more.pop("frames", 14))  # type: ignore[call-overload]
         return lambda path: media.write(
-            path, media.Film(codec=codec, frames=frames, **more), audio=sound if path.suffix not in {".webm", ".mpg"} else ()
+            path,
+            media.Film(codec=codec, frames=frames, **more),
+            audio=sound if path.suffix not in {".webm", ".mpg"} else (),
         )  # type: ignore[arg-type]
 
     return {
@@ -163,7 +168,9 @@ def _through(path: Path, *, conceal: bool) -> str:
                 promise = task.promise(plan, info.decoder)
                 decoded = decode(packets, info.decoder, PixelFormat.parse(plan.pix_fmt), conceal=conceal)
                 given = [f.pts for f in deliver(decoded, promise, conceal=conceal)]
-                assert given == list(task.pts), f"{len(given)} frames came of {len(task.pts)} that were promised"
+                assert given == list(task.pts), (
+                    f"{len(given)} frames came of {len(task.pts)} that were promised"
+                )
                 frames += len(given)
         except IndexMismatchError as error:
             if attempt or info.linear:
@@ -221,7 +228,9 @@ def fuzz(first: int, count: int, folder: Path) -> Iterator[Ending]:
         bootstrap = f"import sys; sys.path[:] = {path!r}; from pathlib import Path; from tests.fuzz import _child; {call}"
         command = [sys.executable, "-P", "-c", bootstrap]
         with open(folder / "stderr", "wb") as errors:
-            child = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=errors, text=True, errors="replace")
+            child = subprocess.Popen(
+                command, stdout=subprocess.PIPE, stderr=errors, text=True, errors="replace"
+            )
             heard = [time.monotonic()]
             over = threading.Event()
             watch = threading.Thread(target=_watch, args=(child, heard, over), daemon=True)

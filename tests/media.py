@@ -1,6 +1,7 @@
 """Every kind of video by code: one function a trait, each writes a file and returns its path.
 
-Pictures are small and all different: a wave that moves, and the frame's number as bars. `write` is what the others are made of.
+Pictures are small and all different: a wave that moves, and the frame's number as bars. `write` is what the
+others are made of.
 """
 
 from __future__ import annotations
@@ -26,12 +27,20 @@ TICKS = Fraction(1, 90000)
 def planes_of(number: int, width: int, height: int, pix_fmt: str = "yuv420p") -> list[np.ndarray]:
     """The planes of frame `number`: uint8, or uint16 above 8 bits, where the lowest bits are in use too."""
     bits = 10 if "10" in pix_fmt else 8
-    sub_x, sub_y = {"420": (1, 1), "422": (1, 0), "444": (0, 0)}.get(pix_fmt.replace("yuvj", "yuv")[3:6], (0, 0))
-    sizes = [(height, width)] if pix_fmt.startswith("gray") else [(height, width), *[(-(-height >> sub_y), -(-width >> sub_x))] * 2]
+    sub_x, sub_y = {"420": (1, 1), "422": (1, 0), "444": (0, 0)}.get(
+        pix_fmt.replace("yuvj", "yuv")[3:6], (0, 0)
+    )
+    sizes = (
+        [(height, width)]
+        if pix_fmt.startswith("gray")
+        else [(height, width), *[(-(-height >> sub_y), -(-width >> sub_x))] * 2]
+    )
     planes = []
     for place, (rows, columns) in enumerate(sizes):
         y, x = np.mgrid[0:rows, 0:columns]
-        phase = (x / max(1, columns) + 0.5 * y / max(1, rows)) * (2 - 0.5 * place) + number * (0.13 + 0.05 * place)
+        phase = (x / max(1, columns) + 0.5 * y / max(1, rows)) * (2 - 0.5 * place) + number * (
+            0.13 + 0.05 * place
+        )
         wave = np.abs(phase % 2 - 1)
         codes = (40 + 170 * wave) if place == 0 else (64 + 120 * wave)
         codes = codes * (1 << (bits - 8))
@@ -41,7 +50,9 @@ def planes_of(number: int, width: int, height: int, pix_fmt: str = "yuv420p") ->
         if place == 0 and rows >= 8 and columns >= 16:
             bar = columns // 16
             for bit in range(16):
-                codes[: rows // 8, bit * bar : (bit + 1) * bar] = (220 if number >> bit & 1 else 30) << (bits - 8)
+                codes[: rows // 8, bit * bar : (bit + 1) * bar] = (220 if number >> bit & 1 else 30) << (
+                    bits - 8
+                )
         planes.append(codes.astype(np.uint8 if bits == 8 else np.uint16))
     return planes
 
@@ -61,7 +72,9 @@ def woven(film: Film, number: int) -> av.VideoFrame:
     fields = [planes_of(n, *film.size, film.pix_fmt) for n in film.woven[number]]
     frame = av.VideoFrame(*film.size, film.pix_fmt)
     for plane, top, bottom in zip(frame.planes, *fields, strict=True):
-        rows = np.frombuffer(plane, top.dtype).reshape(-1, plane.line_size // top.itemsize)[: top.shape[0], : top.shape[1]]
+        rows = np.frombuffer(plane, top.dtype).reshape(-1, plane.line_size // top.itemsize)[
+            : top.shape[0], : top.shape[1]
+        ]
         rows[0::2], rows[1::2] = top[0::2], bottom[1::2]
     return frame
 
@@ -142,7 +155,14 @@ _ASS_FILE = (
 def _codec_options(film: Film) -> dict[str, str]:
     options = {"g": str(film.gop), **_FAST.get(film.codec, {})}
     if film.codec == "libx264":
-        params = [f"keyint={film.gop}", "min-keyint=1", "scenecut=0", f"bframes={film.b_frames}", "b-adapt=0", "weightp=0"]
+        params = [
+            f"keyint={film.gop}",
+            "min-keyint=1",
+            "scenecut=0",
+            f"bframes={film.b_frames}",
+            "b-adapt=0",
+            "weightp=0",
+        ]
         if "x264-params" in film.options:
             params.append(film.options["x264-params"])
         options["x264-params"] = ":".join(params)
@@ -164,7 +184,9 @@ def _codec_options(film: Film) -> dict[str, str]:
     return {**options, **{k: v for k, v in film.options.items() if k not in {"x264-params", "x265-params"}}}
 
 
-def _open(path: Path, container: str | None, options: dict[str, str] | None = None) -> av.container.OutputContainer:
+def _open(
+    path: Path, container: str | None, options: dict[str, str] | None = None
+) -> av.container.OutputContainer:
     return av.open("file:" + str(path.absolute()), "w", format=container, container_options=options or {})
 
 
@@ -185,12 +207,19 @@ def _add_film(output: av.container.OutputContainer, film: Film) -> av.VideoStrea
 def packets_of(stream: av.VideoStream, film: Film) -> list[av.Packet]:
     """The encoded packets of a film, in decode order."""
     times = film.times
-    ends = [*times[1:], times[-1] + (times[-1] - times[-2] if len(times) > 1 else max(1, round(1 / film.rate / film.base)))]
+    ends = [
+        *times[1:],
+        times[-1] + (times[-1] - times[-2] if len(times) > 1 else max(1, round(1 / film.rate / film.base))),
+    ]
     lengths = {t: e - t for t, e in zip(times, ends, strict=True)}
     packets = []
     mark = _marker(film)
     for number, pts in enumerate(times):
-        frame = picture(film.first_number + number * (not film.still), *film.size, film.pix_fmt) if film.woven is None else woven(film, number)
+        frame = (
+            picture(film.first_number + number * (not film.still), *film.size, film.pix_fmt)
+            if film.woven is None
+            else woven(film, number)
+        )
         frame.pts, frame.time_base = pts, film.base
         frame.colorspace, frame.color_range, frame.color_primaries, frame.color_trc = film.tags
         packets += stream.encode(mark(frame))
@@ -205,7 +234,12 @@ def _marker(film: Film) -> Callable[[av.VideoFrame], av.VideoFrame]:
     if not film.field_flags:
         return lambda frame: frame
     graph = av.filter.Graph()
-    source = graph.add_buffer(width=film.size[0], height=film.size[1], format=av.VideoFormat(film.pix_fmt, *film.size), time_base=film.base)
+    source = graph.add_buffer(
+        width=film.size[0],
+        height=film.size[1],
+        format=av.VideoFormat(film.pix_fmt, *film.size),
+        time_base=film.base,
+    )
     node, sink = graph.add("setfield", film.field_flags), graph.add("buffersink")
     source.link_to(node)
     node.link_to(sink)
@@ -270,7 +304,8 @@ def write(
 ) -> Path:
     """Encode a film and its company and mux them in order of time.
 
-    chapters: (start ms, end ms, title). attachments: (name, MIME type, data). shift: seconds added to all tracks.
+    chapters: (start ms, end ms, title). attachments: (name, MIME type, data). shift: seconds added to all
+    tracks.
     """
     output = _open(path, container, muxer_options)
     stream = _add_film(output, film)
@@ -300,7 +335,13 @@ def write(
     if chapters:
         output.set_chapters(
             [
-                {"id": n + 1, "start": start, "end": end, "time_base": Fraction(1, 1000), "metadata": {"title": title}}
+                {
+                    "id": n + 1,
+                    "start": start,
+                    "end": end,
+                    "time_base": Fraction(1, 1000),
+                    "metadata": {"title": title},
+                }
                 for n, (start, end, title) in enumerate(chapters)
             ]
         )
@@ -316,7 +357,9 @@ def write(
     return path
 
 
-def _mux(output: av.container.OutputContainer, packets: list[av.Packet], shift: Fraction = Fraction(0)) -> None:
+def _mux(
+    output: av.container.OutputContainer, packets: list[av.Packet], shift: Fraction = Fraction(0)
+) -> None:
     for packet in packets:
         if shift:
             ticks = round(shift / packet.time_base)
@@ -340,13 +383,29 @@ VFR_PTS = (0, 1001, 2002, 2500, 9009, 9010, 90000)
 
 def vfr(path: Path, pts: tuple[int, ...] = VFR_PTS, time_base: Fraction = TICKS, **film: object) -> Path:
     """Variable frame rate with given timestamps."""
-    return write(path, Film(**{"frames": len(pts), "rate": Fraction(30), "pts": pts, "time_base": time_base, "b_frames": 0, **film}))  # type: ignore[arg-type]
+    return write(
+        path,
+        Film(
+            **{
+                "frames": len(pts),
+                "rate": Fraction(30),
+                "pts": pts,
+                "time_base": time_base,
+                "b_frames": 0,
+                **film,
+            }
+        ),
+    )  # type: ignore[arg-type]
 
 
 def open_gop(path: Path, codec: str, frames: int = 36) -> Path:
     """Leading pictures behind every key frame belong to the GOP before it in time."""
-    options = {"libx264": {"x264-params": "open-gop=1"}, "libx265": {"x265-params": "open-gop=1"}}.get(codec, {})
-    return write(path, Film(frames=frames, rate=Fraction(25), codec=codec, gop=9, b_frames=2, options=options))
+    options = {"libx264": {"x264-params": "open-gop=1"}, "libx265": {"x265-params": "open-gop=1"}}.get(
+        codec, {}
+    )
+    return write(
+        path, Film(frames=frames, rate=Fraction(25), codec=codec, gop=9, b_frames=2, options=options)
+    )
 
 
 def intra_refresh(path: Path, frames: int = 40) -> Path:
@@ -361,7 +420,11 @@ def long_gop(path: Path, frames: int = 48, **film: object) -> Path:
 
 def raw(path: Path, codec: str = "libx264", frames: int = 24) -> Path:
     """An elementary stream without a container; B-frames, no timestamps."""
-    return write(path, Film(frames=frames, rate=Fraction(25), codec=codec), container={"libx264": "h264", "libx265": "hevc"}[codec])
+    return write(
+        path,
+        Film(frames=frames, rate=Fraction(25), codec=codec),
+        container={"libx264": "h264", "libx265": "hevc"}[codec],
+    )
 
 
 def start_offset(path: Path, seconds: Fraction = Fraction(3, 2), *, container: str | None = None) -> Path:
@@ -372,7 +435,13 @@ def start_offset(path: Path, seconds: Fraction = Fraction(3, 2), *, container: s
 
 def edit_list(path: Path, hidden: int = 5, shown: int = 25) -> Path:
     """MP4 whose edit list says: decode the first frames, but do not show them."""
-    film = Film(frames=hidden + shown, rate=Fraction(25), gop=50, pts=tuple(range(-hidden, shown)), time_base=Fraction(1, 25))
+    film = Film(
+        frames=hidden + shown,
+        rate=Fraction(25),
+        gop=50,
+        pts=tuple(range(-hidden, shown)),
+        time_base=Fraction(1, 25),
+    )
     return write(path, film)
 
 
@@ -380,16 +449,31 @@ def ts_wrap(path: Path, frames: int = 48) -> Path:
     """MPEG-TS whose 33-bit clock wraps in the middle."""
     start = (1 << 33) - 90000
     film = Film(frames=frames, rate=Fraction(25), time_base=TICKS)
-    return write(path, film, audio=(Audio(seconds=1.92),), shift=start * TICKS, container="mpegts", muxer_options={"mpegts_copyts": "1"})
+    return write(
+        path,
+        film,
+        audio=(Audio(seconds=1.92),),
+        shift=start * TICKS,
+        container="mpegts",
+        muxer_options={"mpegts_copyts": "1"},
+    )
 
 
-def ts_concatenated(path: Path, frames: int = 24, starts: tuple[Fraction, ...] = (Fraction(0), Fraction(0))) -> Path:
+def ts_concatenated(
+    path: Path, frames: int = 24, starts: tuple[Fraction, ...] = (Fraction(0), Fraction(0))
+) -> Path:
     """`cat a.ts b.ts`: the clock starts again in the second part."""
     parts = []
     for number, start in enumerate(starts):
         part = path.with_name(f"{path.stem}-{number}.ts")
         film = Film(frames=frames, rate=Fraction(25), time_base=TICKS, first_number=number * frames)
-        write(part, film, audio=(Audio(seconds=frames / 25, hertz=300 + 200 * number),), shift=start, container="mpegts")
+        write(
+            part,
+            film,
+            audio=(Audio(seconds=frames / 25, hertz=300 + 200 * number),),
+            shift=start,
+            container="mpegts",
+        )
         parts.append(part.read_bytes())
         part.unlink()
     path.write_bytes(b"".join(parts))
@@ -401,7 +485,12 @@ def ts_size_change(path: Path) -> Path:
     parts = []
     for number, size in enumerate(((64, 48), (80, 64))):
         part = path.with_name(f"{path.stem}-{number}.ts")
-        write(part, Film(frames=16, rate=Fraction(25), time_base=TICKS, size=size), shift=Fraction(number * 16, 25), container="mpegts")
+        write(
+            part,
+            Film(frames=16, rate=Fraction(25), time_base=TICKS, size=size),
+            shift=Fraction(number * 16, 25),
+            container="mpegts",
+        )
         parts.append(part.read_bytes())
         part.unlink()
     path.write_bytes(b"".join(parts))
@@ -411,17 +500,32 @@ def ts_size_change(path: Path) -> Path:
 def hole(path: Path, seconds: int = 10) -> Path:
     """Nothing for ten seconds in the middle."""
     first = tuple(range(12))
-    return write(path, Film(frames=24, rate=Fraction(25), time_base=Fraction(1, 25), pts=first + tuple(n + 25 * seconds + 12 for n in first)))
+    return write(
+        path,
+        Film(
+            frames=24,
+            rate=Fraction(25),
+            time_base=Fraction(1, 25),
+            pts=first + tuple(n + 25 * seconds + 12 for n in first),
+        ),
+    )
 
 
 def two_speeds(path: Path, container: str | None = None) -> Path:
     """10 ms between frames, then 500 ms: naive decode times of one half overlap the other's."""
     pts = tuple(range(0, 40 * 900, 900)) + tuple(40 * 900 + n * 45000 for n in range(12))
-    return write(path, Film(frames=len(pts), rate=Fraction(50), pts=pts, time_base=TICKS, b_frames=3), container=container)
+    return write(
+        path,
+        Film(frames=len(pts), rate=Fraction(50), pts=pts, time_base=TICKS, b_frames=3),
+        container=container,
+    )
 
 
 def misdated(path: Path, frames: int = 40) -> Path:
-    """Two packets in the middle have each other's timestamp, so that frames come out of order; nothing is damaged."""
+    """Two packets in the middle have each other's timestamp, so that frames come out of order.
+
+    Nothing is damaged.
+    """
     film = Film(frames=frames, rate=Fraction(25), time_base=Fraction(1, 25), gop=8)
     output = _open(path, None)
     stream = _add_film(output, film)
@@ -456,13 +560,22 @@ def fields(path: Path, first: str = "top", frames: int = 16, *, flagged: bool = 
 
 
 def telecined(path: Path, frames: int = 40) -> Path:
-    """Film in video by 3:2 pulldown, for good: of every five frames two are woven of different film frames."""
-    woven = tuple((4 * (n // 5) + t, 4 * (n // 5) + b) for n in range(frames) for t, b in [((0, 0), (1, 1), (1, 2), (2, 3), (3, 3))[n % 5]])
+    """Film in video by 3:2 pulldown, for good.
+
+    Of every five frames two are woven of different film frames.
+    """
+    woven = tuple(
+        (4 * (n // 5) + t, 4 * (n // 5) + b)
+        for n in range(frames)
+        for t, b in [((0, 0), (1, 1), (1, 2), (2, 3), (3, 3))[n % 5]]
+    )
     return write(path, Film(frames=frames, rate=Fraction(30000, 1001), size=(128, 96), woven=woven))
 
 
 def soft_telecined(path: Path, frames: int = 24) -> Path:
-    """MPEG-2 in TS whose film frames ask to be shown for three and two fields in turn (repeat_first_field)."""
+    """MPEG-2 in TS whose film frames ask to be shown for three and two fields in turn
+    (repeat_first_field).
+    """
     lengths = [4505 if n % 2 == 0 else 3003 for n in range(frames)]
     pts = tuple(sum(lengths[:n]) for n in range(frames))
     film = Film(frames=frames, rate=Fraction(30000, 1001), codec="mpeg2video", size=(128, 96), b_frames=0)
@@ -497,13 +610,24 @@ def captioned(path: Path, frames: int = 16) -> Path:
     stream = _add_film(output, film)
     output.start_encoding()
     for number, packet in enumerate(packets_of(stream, film)):
-        body = bytes([4, 14, 0xB5, 0, 0x31]) + b"GA94\x03" + bytes([0x41, 0xFF]) + caption_of(number) + b"\xff\x80"
+        body = (
+            bytes([4, 14, 0xB5, 0, 0x31])
+            + b"GA94\x03"
+            + bytes([0x41, 0xFF])
+            + caption_of(number)
+            + b"\xff\x80"
+        )
         unit = b"\x06" + body
         data = b"\x00\x00\x00\x01" + unit + bytes(packet)
         made = av.Packet(len(data))
         made.update(data)
         made.stream, made.time_base = stream, packet.time_base
-        made.pts, made.dts, made.duration, made.is_keyframe = packet.pts, packet.dts, packet.duration, packet.is_keyframe
+        made.pts, made.dts, made.duration, made.is_keyframe = (
+            packet.pts,
+            packet.dts,
+            packet.duration,
+            packet.is_keyframe,
+        )
         output.mux_one(made)
     output.close()
     return path
@@ -519,8 +643,19 @@ HDR_DISPLAY = (34000, 16000, 13250, 34500, 7500, 3000, 15635, 16450, 10000000, 5
 HDR_LIGHT = (1000, 400)
 
 
-def hdr10(path: Path, frames: int = 16, *, transfer: int = 16, prefix: bytes = b"", suffix: bytes = b"", **film: object) -> Path:
-    """HEVC in 10 bits, BT.2020, PQ (or `transfer`), with its metadata. prefix, suffix: NAL units put into every access unit."""
+def hdr10(
+    path: Path,
+    frames: int = 16,
+    *,
+    transfer: int = 16,
+    prefix: bytes = b"",
+    suffix: bytes = b"",
+    **film: object,
+) -> Path:
+    """HEVC in 10 bits, BT.2020, PQ (or `transfer`), with its metadata.
+
+    prefix, suffix: nAL units put into every access unit.
+    """
     params = "open-gop=0"
     if transfer == 16:
         params += ":hdr10=1:repeat-headers=1:master-display=G(13250,34500)B(7500,3000)R(34000,16000)WP(15635,16450)L(10000000,50):max-cll=1000,400"
@@ -535,7 +670,11 @@ def hdr10(path: Path, frames: int = 16, *, transfer: int = 16, prefix: bytes = b
         data = data[:start] + prefix + data[start:] + suffix
         made_packet = av.Packet(len(data))
         made_packet.update(data)
-        made_packet.stream, made_packet.time_base, made_packet.is_keyframe = stream, packet.time_base, packet.is_keyframe
+        made_packet.stream, made_packet.time_base, made_packet.is_keyframe = (
+            stream,
+            packet.time_base,
+            packet.is_keyframe,
+        )
         made_packet.pts, made_packet.dts, made_packet.duration = packet.pts, packet.dts, packet.duration
         output.mux_one(made_packet)
     output.close()
@@ -560,10 +699,15 @@ def hdr10_plus_unit() -> bytes:
 
 
 def dolby_vision_unit(profile: int) -> bytes:
-    """A Dolby Vision RPU (ETSI GS CCM 001) as unit 62 of HEVC: profile 5 (full-range IPT, no other base), or 8."""
+    """A Dolby Vision RPU (ETSI GS CCM 001) as unit 62 of HEVC.
+
+    Profile 5 (full-range IPT, no other base), or 8.
+    """
     alone = profile == 5
     bits = _Bits().u(25, 8).u(2, 6).u(18, 11).u(0 if alone else 1, 4).u(0, 4).u(1, 1)
-    bits.u(0, 1).u(0, 2).ue(23).u(1, 2).u(alone, 1).ue(2).ue(2).ue(4).u(0, 1).u(0, 3).u(0, 1).u(1, 1)  # depths 10, 10, 12; no residual
+    bits.u(0, 1).u(0, 2).ue(23).u(1, 2).u(alone, 1).ue(2).ue(2).ue(4).u(0, 1).u(0, 3).u(0, 1).u(
+        1, 1
+    )  # depths 10, 10, 12; no residual
     bits.u(0, 1).u(0, 1).ue(0).ue(0).ue(0)
     for _ in range(3):
         bits.ue(0).u(0, 10).u(1023, 10)  # one piece from 0 to 1023
@@ -588,12 +732,24 @@ def company(path: Path, frames: int = 48) -> Path:
         else (("mov_text", "eng", "Full"), ("mov_text", "ger", ""))
     )
     film = Film(frames=frames, rate=Fraction(24))
-    sound = (Audio(seconds=frames / 24, language="eng", title="Stereo"), Audio(seconds=frames / 24, hertz=660, language="ger", title="Kommentar"))
+    sound = (
+        Audio(seconds=frames / 24, language="eng", title="Stereo"),
+        Audio(seconds=frames / 24, hertz=660, language="ger", title="Kommentar"),
+    )
     texts = tuple(
-        Subtitle(codec=codec, language=language, title=title, disposition=int(Disposition.forced) if n == 1 else 0)
+        Subtitle(
+            codec=codec, language=language, title=title, disposition=int(Disposition.forced) if n == 1 else 0
+        )
         for n, (codec, language, title) in enumerate(kinds)
     )
-    attachments = (("font.ttf", "font/ttf", b"\x00\x01\x00\x00" + bytes(range(200))), ("cover.jpg", "image/jpeg", jpeg())) if matroska else ()
+    attachments = (
+        (
+            ("font.ttf", "font/ttf", b"\x00\x01\x00\x00" + bytes(range(200))),
+            ("cover.jpg", "image/jpeg", jpeg()),
+        )
+        if matroska
+        else ()
+    )
     return write(
         path, film, audio=sound, subtitles=texts, chapters=((0, 900, "Prolog"), (900, 2000, "Rest")), attachments=attachments,
         metadata={"title": "Ein Film", "comment": "für Tests"},
@@ -603,7 +759,12 @@ def company(path: Path, frames: int = 48) -> Path:
 def jpeg(width: int = 32, height: int = 32) -> bytes:
     """A small JPEG picture."""
     context = av.CodecContext.create("mjpeg", "w")
-    context.width, context.height, context.pix_fmt, context.time_base = width, height, "yuvj420p", Fraction(1, 25)
+    context.width, context.height, context.pix_fmt, context.time_base = (
+        width,
+        height,
+        "yuvj420p",
+        Fraction(1, 25),
+    )
     frame = picture(3, width, height, "yuvj420p")
     frame.pts = 0
     return b"".join(bytes(p) for p in [*context.encode(frame), *context.encode(None)])
@@ -622,7 +783,13 @@ def cover_first(path: Path, frames: int = 16) -> Path:
     data = jpeg()
     still = av.Packet(len(data))
     still.update(data)
-    still.stream, still.time_base, still.pts, still.dts, still.is_keyframe = cover, Fraction(1, 90000), 0, 0, True
+    still.stream, still.time_base, still.pts, still.dts, still.is_keyframe = (
+        cover,
+        Fraction(1, 90000),
+        0,
+        0,
+        True,
+    )
     output.mux_one(still)
     _mux(output, packets_of(stream, film))
     output.close()
@@ -660,7 +827,13 @@ def rotated(path: Path, degrees: int = 90, frames: int = 12) -> Path:
 
 def timecode(path: Path) -> Path:
     """MOV with a tmcd track, a data stream nobody decodes."""
-    return write(path, Film(frames=16, rate=Fraction(25)), audio=(Audio(seconds=0.64),), metadata={"timecode": "10:00:00:00"}, container="mov")
+    return write(
+        path,
+        Film(frames=16, rate=Fraction(25)),
+        audio=(Audio(seconds=0.64),),
+        metadata={"timecode": "10:00:00:00"},
+        container="mov",
+    )
 
 
 def undecodable_audio(path: Path, frames: int = 16) -> Path:
@@ -674,7 +847,9 @@ def undecodable_audio(path: Path, frames: int = 16) -> Path:
     return path
 
 
-def mezzanine(path: Path, codec: str, pix_fmt: str, frames: int = 8, size: tuple[int, int] = (256, 128), **options: str) -> Path:
+def mezzanine(
+    path: Path, codec: str, pix_fmt: str, frames: int = 8, size: tuple[int, int] = (256, 128), **options: str
+) -> Path:
     """Production material: waves in every plane, alpha too, in all bits of a planar format."""
     bits = av.VideoFormat(pix_fmt, *size).components[0].bits
     with _open(path, None) as output:
@@ -768,12 +943,34 @@ def _field(planes: list[np.ndarray], frame: int, *, bottom: bool) -> bytes:
 
 
 def paff(path: Path, frames: int = 20, size: tuple[int, int] = (64, 64)) -> Path:
-    """H.264 in MPEG-TS with a packet for each field: twice as many packets as frames (I_PCM, so pictures are exact)."""
+    """H.264 in MPEG-TS with a packet for each field.
+
+    Twice as many packets as frames (I_PCM, so pictures are exact).
+    """
     width, height = size
     sequence = _Bits().u(77, 8).u(0, 8).u(30, 8).ue(0)  # Main profile, level 3
     sequence.ue(0).ue(0).ue(2).ue(1).u(0, 1)  # 4-bit frame_num, 6-bit order count, one reference
-    sequence.ue(width // 16 - 1).ue(height // 32 - 1).u(0, 1).u(0, 1).u(1, 1).u(0, 1).u(0, 1)  # fields, no MBAFF
-    parameters = _Bits().ue(0).ue(0).u(0, 1).u(0, 1).ue(0).ue(0).ue(0).u(0, 1).u(0, 2).se(0).se(0).se(0).u(1, 1).u(0, 1).u(0, 1)
+    sequence.ue(width // 16 - 1).ue(height // 32 - 1).u(0, 1).u(0, 1).u(1, 1).u(0, 1).u(
+        0, 1
+    )  # fields, no MBAFF
+    parameters = (
+        _Bits()
+        .ue(0)
+        .ue(0)
+        .u(0, 1)
+        .u(0, 1)
+        .ue(0)
+        .ue(0)
+        .ue(0)
+        .u(0, 1)
+        .u(0, 2)
+        .se(0)
+        .se(0)
+        .se(0)
+        .u(1, 1)
+        .u(0, 1)
+        .u(0, 1)
+    )
     head = sequence.unit(0x67) + parameters.unit(0x68)
     output = _open(path, "mpegts")
     stream = output.add_mux_stream("h264", rate=25, width=width, height=height)
@@ -782,7 +979,9 @@ def paff(path: Path, frames: int = 20, size: tuple[int, int] = (64, 64)) -> Path
     for frame in range(frames):
         for bottom in (False, True):
             planes = planes_of(2 * frame + bottom, width, height)
-            data = b"\x00\x00\x00\x01\x09\x10" + (b"" if bottom else head) + _field(planes, frame, bottom=bottom)
+            data = (
+                b"\x00\x00\x00\x01\x09\x10" + (b"" if bottom else head) + _field(planes, frame, bottom=bottom)
+            )
             packet = av.Packet(len(data))
             packet.update(data)
             packet.stream, packet.time_base = stream, TICKS

@@ -1,8 +1,8 @@
 """The long versions of the reliability tests: `make nightly`, or `python -m tests.nightly [PART...]`.
 
-In parts of at most about 40 minutes on two quiet cores. A part that is done stays done: the same command goes on with the next one;
-when all are done, it begins anew. Figures go into docs/reliability.json as they come, and docs/reliability.md is written from them.
-`--list` names the parts and which of them are done.
+In parts of at most about 40 minutes on two quiet cores. A part that is done stays done: the same command goes
+on with the next one; when all are done, it begins anew. Figures go into docs/reliability.json as they come,
+and docs/reliability.md is written from them. `--list` names the parts and which of them are done.
 """
 
 from __future__ import annotations
@@ -39,32 +39,60 @@ def _pytest(*given: str) -> tuple[str, ...]:
 
 def parts() -> list[Part]:
     """In the order they run."""
-    crash, soak = "tests/end_to_end/test_faults.py::test_a_run_killed_at_any_moment_ends_with_the_same_bytes", "tests/end_to_end/test_soak.py"
+    crash, soak = (
+        "tests/end_to_end/test_faults.py::test_a_run_killed_at_any_moment_ends_with_the_same_bytes",
+        "tests/end_to_end/test_soak.py",
+    )
     found = [
         Part("guards", ("tests.benchmarks.guards", "640x360", "48")),
         Part("interlacing", ("tests.benchmarks.interlacing",)),
         Part("steps", _pytest("tests/pipelines/run/test_crash.py"), {"VSR_STEPS": "1"}),
-        *(Part(f"crashes {n + 1}/4", _pytest(crash), {"VSR_CRASHES": "50", "VSR_SEED": str(100 + n)}) for n in range(4)),
-        *(Part(f"fuzz {n + 1}/2", ("tests.fuzz", "--first", str(10_000 + 500 * n), "--count", "500")) for n in range(2)),
-        *(Part(f"pairs {n + 1}/5", ("tests.pairs", "--first", str(1000 + 100 * n), "--count", "100")) for n in range(5)),
+        *(
+            Part(f"crashes {n + 1}/4", _pytest(crash), {"VSR_CRASHES": "50", "VSR_SEED": str(100 + n)})
+            for n in range(4)
+        ),
+        *(
+            Part(f"fuzz {n + 1}/2", ("tests.fuzz", "--first", str(10_000 + 500 * n), "--count", "500"))
+            for n in range(2)
+        ),
+        *(
+            Part(f"pairs {n + 1}/5", ("tests.pairs", "--first", str(1000 + 100 * n), "--count", "100"))
+            for n in range(5)
+        ),
         Part(
-            "pixels", _pytest("tests/pipelines/inference/test_pixel_formats.py", "-k", "combination"), {"VSR_COMBINATIONS": "200", "VSR_SEED": "100"}
+            "pixels",
+            _pytest("tests/pipelines/inference/test_pixel_formats.py", "-k", "combination"),
+            {"VSR_COMBINATIONS": "200", "VSR_SEED": "100"},
         ),
         *(Part(f"mutants {n + 1}/4", ("tests.mutants", "--part", f"{n + 1}/4")) for n in range(4)),
         *(
-            Part(f"{name} {n + 1}/2", _pytest(f"{_FACTS}::{test}"), {"VSR_CASES": "100", "VSR_FIRST": str(1000 + 100 * n)})
+            Part(
+                f"{name} {n + 1}/2",
+                _pytest(f"{_FACTS}::{test}"),
+                {"VSR_CASES": "100", "VSR_FIRST": str(1000 + 100 * n)},
+            )
             for name, test in (
                 ("edit lists", "test_any_edit_list_is_shown_as_ffmpeg_shows_it"),
                 ("changes", "test_any_change_in_mid_stream_is_right_or_refused_where_it_is"),
             )
             for n in range(2)
         ),
-        Part("soak here", _pytest(f"{soak}::test_whatever_a_run_holds_stays_flat[here]"), {"VSR_SOAK_FRAMES": "20000"}),
-        Part("soak ray", _pytest(f"{soak}::test_whatever_a_run_holds_stays_flat[ray]"), {"VSR_SOAK_FRAMES": "20000"}),
+        Part(
+            "soak here",
+            _pytest(f"{soak}::test_whatever_a_run_holds_stays_flat[here]"),
+            {"VSR_SOAK_FRAMES": "20000"},
+        ),
+        Part(
+            "soak ray",
+            _pytest(f"{soak}::test_whatever_a_run_holds_stays_flat[ray]"),
+            {"VSR_SOAK_FRAMES": "20000"},
+        ),
     ]
     media = os.environ.get("VSR_SHARED_DATA", "")
     if media:
-        found.append(Part("every file", ("tests.benchmarks.every_file", str(Path(media) / "media"), "--write")))
+        found.append(
+            Part("every file", ("tests.benchmarks.every_file", str(Path(media) / "media"), "--write"))
+        )
         found.append(Part("torture", ("tests.benchmarks.torture", str(Path(media) / "media"))))
     return found
 
@@ -73,7 +101,10 @@ def run(part: Part) -> dict[str, Any]:
     """Run a part; its figures. Raises CalledProcessError."""
     with tempfile.NamedTemporaryFile("r", suffix=".jsonl") as figures:
         subprocess.run(
-            [sys.executable, "-m", *part.command], cwd=ROOT, env={**os.environ, **part.environment, "VSR_FIGURES": figures.name}, check=True
+            [sys.executable, "-m", *part.command],
+            cwd=ROOT,
+            env={**os.environ, **part.environment, "VSR_FIGURES": figures.name},
+            check=True,
         )
         found: dict[str, Any] = {}
         for line in figures.read().splitlines():
@@ -119,7 +150,9 @@ def main() -> int:
         day = dt.datetime.now(dt.UTC).date().isoformat()
         done[part.name] = day
         _write(STATE, done)
-        _write(test_reliability.FIGURES, {**_read(test_reliability.FIGURES), part.name: {"day": day, **figures}})
+        _write(
+            test_reliability.FIGURES, {**_read(test_reliability.FIGURES), part.name: {"day": day, **figures}}
+        )
         test_reliability.main()
     if {p.name for p in everything} <= set(done):
         STATE.unlink()  # the next run begins anew

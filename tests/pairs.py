@@ -1,8 +1,11 @@
-"""Tracks of every kind through `vsr run`, over FFmpeg's own tables: `python -m tests.pairs [--first SEED] [--count N]` prints every bad end.
+"""Tracks of every kind through `vsr run`, over FFmpeg's own tables.
 
-A seed is a film with one more track: a container that FFmpeg writes, an encoder of its tables, channels, rate and times of the track, or
-an option of the film's encoder, and the container of the result. A good end is a result that PyAV alone finds right, or exit 2, 3 or 4 in
-one line before any work is done; but not a refusal of what the muxer, asked by PyAV alone, holds and gives back.
+`python -m tests.pairs [--first SEED] [--count N]` prints every bad end.
+
+A seed is a film with one more track: a container that FFmpeg writes, an encoder of its tables, channels, rate
+and times of the track, or an option of the film's encoder, and the container of the result. A good end is a
+result that PyAV alone finds right, or exit 2, 3 or 4 in one line before any work is done; but not a refusal
+of what the muxer, asked by PyAV alone, holds and gives back.
 """
 
 from __future__ import annotations
@@ -30,7 +33,15 @@ CONTAINERS = {
     "in.mp4": "mp4", "in.mov": "mov", "in.mkv": "matroska", "in.avi": "avi", "in.ts": "mpegts", "in.mpg": "vob", "in.flv": "flv",
     "in.asf": "asf", "in.nut": "nut", "in.3gp": "3gp", "in.mxf": "mxf", "in.wtv": "wtv", "in.webm": "webm", "in.ogg": "ogg",
 }  # fmt: skip
-FILMS = {"mpegts": "libx264", "vob": "mpeg2video", "asf": "wmv2", "mxf": "mpeg2video", "webm": "libvpx", "ogg": "libvpx", "avi": "mpeg4"}
+FILMS = {
+    "mpegts": "libx264",
+    "vob": "mpeg2video",
+    "asf": "wmv2",
+    "mxf": "mpeg2video",
+    "webm": "libvpx",
+    "ogg": "libvpx",
+    "avi": "mpeg4",
+}
 RESULTS = {".mp4": "mp4", ".mov": "mov", ".mkv": "matroska"}
 OPTIONS = (
     "g", "bf", "qmin", "qmax", "qcomp", "threads", "level", "profile", "tune", "crf", "qp", "b", "maxrate", "bufsize", "refs", "coder", "flags", "slices",
@@ -100,7 +111,9 @@ def _ending(seed: int, folder: Path) -> Ending:
 def _run(seed: int, what: str, source: Path, target: Path, more: tuple[str, ...]) -> Ending:
     done = vsr_forked("run", source, "-o", target, *QUICK, *more)
     said = " / ".join(line for line in (done.err + done.out).splitlines() if line.strip())
-    made = [p for p in (target.iterdir() if target.is_dir() else [target]) if p.exists() and p.suffix in RESULTS]
+    made = [
+        p for p in (target.iterdir() if target.is_dir() else [target]) if p.exists() and p.suffix in RESULTS
+    ]
     if done.code == 0:
         bad = "; ".join(wrong_with(read(source), read(made[0]), 1, said)) if made else "no result"
     elif done.code not in {2, 3, 4} or "Traceback" in said:
@@ -109,20 +122,43 @@ def _run(seed: int, what: str, source: Path, target: Path, more: tuple[str, ...]
         bad = "not one line"
     elif any(p.name.endswith(".vsr-work") for p in source.parent.rglob("*")):
         bad = "refused after work"
-    elif "can't hold" in said and "end to end" not in said and not more and _holds(source, RESULTS.get(target.suffix, "matroska")):
+    elif (
+        "can't hold" in said
+        and "end to end" not in said
+        and not more
+        and _holds(source, RESULTS.get(target.suffix, "matroska"))
+    ):
         bad = "refused, and the muxer holds it"
     else:
         bad = ""
     return Ending(seed, what, said, bad)
 
 
-QUICK = ("--scale", "1", "--model", "identity", "--codec", "h264", "--preset", "ultrafast", "--device", "cpu", "--deinterlace", "off")
+QUICK = (
+    "--scale",
+    "1",
+    "--model",
+    "identity",
+    "--codec",
+    "h264",
+    "--preset",
+    "ultrafast",
+    "--device",
+    "cpu",
+    "--deinterlace",
+    "off",
+)
 
 
 def _made(dice: random.Random, kind: str, path: Path) -> str:
     """Write a film with one more track; in words what it is."""
     container = CONTAINERS[path.name]
-    film = media.Film(frames=10, rate=Fraction(25), codec=FILMS.get(container, "libx264"), b_frames=0 if container in {"avi", "mxf"} else 2)
+    film = media.Film(
+        frames=10,
+        rate=Fraction(25),
+        codec=FILMS.get(container, "libx264"),
+        b_frames=0 if container in {"avi", "mxf"} else 2,
+    )
     film = replace(film, b_frames=0) if film.codec in {"wmv2", "libvpx"} else film
     output = media._open(path, container)
     try:
@@ -159,7 +195,9 @@ def _sound(track: av.AudioStream, rate: int, layout: str) -> list[av.Packet]:
     context = track.codec_context
     size = context.frame_size or 1024
     packets, count = [], int(_SECONDS * rate)
-    resampler = av.AudioResampler(format=context.format, layout=layout, rate=rate, frame_size=context.frame_size or None)
+    resampler = av.AudioResampler(
+        format=context.format, layout=layout, rate=rate, frame_size=context.frame_size or None
+    )
     channels = len(av.AudioLayout(layout).channels)
     for start in range(0, count, size):
         block = (12000 * np.sin(np.arange(start, min(count, start + size)) / 11)).astype(np.int16)
@@ -175,7 +213,9 @@ def _edited(dice: random.Random, edit: str, packets: list[av.Packet]) -> None:
     start = dice.randrange(1, max(2, len(packets)))
     for number, packet in enumerate(packets):
         second = round(1 / packet.time_base)
-        move = {"late": second // 7, "early": -second // 9, "hole": second // 3 * (number >= start)}.get(edit, 0)
+        move = {"late": second // 7, "early": -second // 9, "hole": second // 3 * (number >= start)}.get(
+            edit, 0
+        )
         if edit == "jitter" and number % 2:
             move = (packet.duration or 0) // 3
         if packet.pts is not None and packet.dts is not None:
@@ -199,7 +239,8 @@ def _holds(source: Path, container: str) -> bool:
         (Path(source.parent) / "held").write_bytes(buffer.getvalue())
         before, after = read(source).tracks[1:], read(source.parent / "held").tracks[1:]
         return len(before) == len(after) and all(
-            (a.codec, a.payload.digest()) == (b.codec, b.payload.digest()) for a, b in zip(before, after, strict=True)
+            (a.codec, a.payload.digest()) == (b.codec, b.payload.digest())
+            for a, b in zip(before, after, strict=True)
         )
     except (av.error.FFmpegError, ValueError, TypeError, AttributeError, NotImplementedError):
         return False
@@ -208,9 +249,35 @@ def _holds(source: Path, container: str) -> bool:
 def _option(seed: int, dice: random.Random, folder: Path) -> Ending:
     """A random value of a random option of an encoder, of its own table or FFmpeg's."""
     source = media.cfr(folder / "in.mp4", frames=4)
-    codec, encoder = dice.choice((("h264", "libx264"), ("hevc", "libx265"), ("av1", "libsvtav1"), ("ffv1", "ffv1"), ("prores", "prores_ks")))
+    codec, encoder = dice.choice(
+        (
+            ("h264", "libx264"),
+            ("hevc", "libx265"),
+            ("av1", "libsvtav1"),
+            ("ffv1", "ffv1"),
+            ("prores", "prores_ks"),
+        )
+    )
     name = dice.choice(OPTIONS)
-    value = dice.choice(["0", "1", "-1", "2", "7", "1e9", "nan", "", "auto", "high", "x" * 300, "99999999999", "0.5", "1:2", "a=b"])
+    value = dice.choice(
+        [
+            "0",
+            "1",
+            "-1",
+            "2",
+            "7",
+            "1e9",
+            "nan",
+            "",
+            "auto",
+            "high",
+            "x" * 300,
+            "99999999999",
+            "0.5",
+            "1:2",
+            "a=b",
+        ]
+    )
     more = ("--codec", codec, "--encoder-option", f"{name}={value}")
     quick = [q for q in ("--preset", "12") if codec == "av1"]
     return _run(seed, f"{encoder} {name}={value[:20]}", source, folder / "out.mkv", (*more, *quick))
@@ -229,7 +296,10 @@ def main() -> int:
             bad += bool(one.bad)
             refused += "vsr: " in one.said and not one.bad
             if one.bad or given.all:
-                print(f"seed {one.seed}: {one.what}: {one.bad or 'good'}: {one.said.replace(folder, '')[:400]}", flush=True)
+                print(
+                    f"seed {one.seed}: {one.what}: {one.bad or 'good'}: {one.said.replace(folder, '')[:400]}",
+                    flush=True,
+                )
     print(f"{given.count} pairs, {bad} bad ends, {refused} refused")
     record(count=given.count, refused=refused)
     return 1 if bad else 0

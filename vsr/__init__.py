@@ -1,6 +1,7 @@
 """`vsr`: offline video super-resolution, exact to the tick.
 
-`upscale` is `vsr run` as a function; its events, settings and errors are exported beside it. Everything else is private.
+`upscale` is `vsr run` as a function; its events, settings and errors are exported beside it. Everything else
+is private.
 
 api.py       `upscale`
 presets.py   the settings files that come with it
@@ -77,13 +78,15 @@ __version__ = "0.1.0"
 
 _HOMES = {
     "vsr.api": ("run_settings", "upscale"),
-    "pipelines.plan.events": ("Advanced", "AlreadyDone", "ChunkFinished", "Event", "Finished", "Note", "Phase", "Planned"),
-    "pipelines.plan.settings": ("EncodeSettings", "RunSettings", "TargetSettings"),
+    "pipelines.plan.events": ("Advanced", "AlreadyDone", "ChunkFinished", "Event", "Finished", "Note",
+    "Phase", "Planned"), "pipelines.plan.settings": ("EncodeSettings", "RunSettings", "TargetSettings"),
     "models.errors": (
-        "CorruptError", "Interrupted", "MediaError", "NoMemoryError", "OutputError", "ResourceError", "UsageError", "VerificationError", "VsrError",
+        "CorruptError", "Interrupted", "MediaError", "NoMemoryError", "OutputError", "ResourceError",
+        "UsageError", "VerificationError", "VsrError",
     ),
 }  # fmt: skip
-"""Module -> names exported from it; loaded when first asked for, so that `vsr --help` loads nothing it does not need."""
+"""Module -> names exported from it; loaded when first asked for, so that `vsr --help` loads nothing it does
+not need."""
 
 __all__ = [  # noqa: PLE0604 - names, all of them
     "__version__",

@@ -18,13 +18,17 @@ if TYPE_CHECKING:
 __all__ = ["run_settings", "upscale"]
 
 
-_PLACES = {"to": "target.to", "scale": "target.scale", "codec": "encode.codec", "encoder": "encode.encoder", "preset": "encode.preset",
-           "crf": "encode.crf", "pixel_format": "encode.pixel_format", "encoder_options": "encode.options"}  # fmt: skip
+_PLACES = {"to": "target.to", "scale": "target.scale", "codec": "encode.codec", "encoder": "encode.encoder",
+           "preset": "encode.preset", "crf": "encode.crf", "pixel_format": "encode.pixel_format",
+           "encoder_options": "encode.options"}  # fmt: skip
 """Flat names of settings -> where they stand in a settings file."""
 
 
 def run_settings(config: str | os.PathLike[str] | None = None, **settings: Any) -> RunSettings:
-    """Settings by flat names (`scale=2, codec="h264"`), on top of a file or a preset. None means not given. Raises UsageError."""
+    """Settings by flat names (`scale=2, codec="h264"`), on top of a file or a preset.
+
+    None means not given. Raises UsageError.
+    """
     if settings.get("to") is not None or settings.get("scale") is not None:
         # One of them on the command line replaces whichever the file has.
         table = {"to": settings.pop("to", None), "scale": settings.pop("scale", None)}
@@ -41,7 +45,12 @@ def run_settings(config: str | os.PathLike[str] | None = None, **settings: Any) 
 
 
 def upscale(
-    source: str | os.PathLike[str], output: str | os.PathLike[str] | None = None, *, overwrite: bool = False, fresh: bool = False, **settings: Any
+    source: str | os.PathLike[str],
+    output: str | os.PathLike[str] | None = None,
+    *,
+    overwrite: bool = False,
+    fresh: bool = False,
+    **settings: Any,
 ) -> Iterator[Event]:
     """Upscale one video or picture, yielding events as it goes; resumes what an earlier call left unfinished.
 
@@ -52,4 +61,10 @@ def upscale(
     >>> for event in upscale("film.mp4", to="4k"):  # doctest: +SKIP
     ...     print(event)
     """
-    return upscale_video(Path(source), Path(output) if output is not None else None, run_settings(**settings), overwrite=overwrite, fresh=fresh)
+    return upscale_video(
+        Path(source),
+        Path(output) if output is not None else None,
+        run_settings(**settings),
+        overwrite=overwrite,
+        fresh=fresh,
+    )

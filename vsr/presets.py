@@ -30,13 +30,24 @@ class Preset:
 
     @property
     def cost(self) -> str:
-        """What it costs, for people: "1.6 frames a second and 5.8 GB an hour (1280x720, 2 cores, no GPU)"; empty where it was not measured."""
+        """What it costs, for people: "1.6 frames a second and 5.8 GB an hour (1280x720, 2 cores, no GPU)".
+
+        Empty where it was not measured.
+        """
         text = "\n".join(self.measured)
-        found, cores = re.search(r"of (\d+x\d+): ([\d.]+) fps, ([\d.]+) MB a minute", text), re.search(r"on (\d+ cores?)", text)
+        found, cores = (
+            re.search(r"of (\d+x\d+): ([\d.]+) fps, ([\d.]+) MB a minute", text),
+            re.search(r"on (\d+ cores?)", text),
+        )
         if found is None:
             return ""
-        where = ", ".join([found[1], *([cores[1]] if cores else []), *(["no GPU"] if "without a GPU" in text else [])])
-        return f"{found[2]} frame{'s' * (found[2] != '1')} a second and {float(found[3]) * 60 / 1000:.2g} GB an hour ({where})"
+        where = ", ".join(
+            [found[1], *([cores[1]] if cores else []), *(["no GPU"] if "without a GPU" in text else [])]
+        )
+        return (
+            f"{found[2]} frame{'s' * (found[2] != '1')} a second and {float(found[3]) * 60 / 1000:.2g} GB an"
+            f" hour ({where})"
+        )
 
 
 def presets() -> list[Preset]:
@@ -64,5 +75,7 @@ def _preset(path: Path) -> Preset:
         if not line.startswith("#"):
             break
         header.append(line.removeprefix("#").strip())
-    measured = tuple(line.removeprefix("Measured:").strip() for line in header if line.startswith("Measured:"))
+    measured = tuple(
+        line.removeprefix("Measured:").strip() for line in header if line.startswith("Measured:")
+    )
     return Preset(path.stem, path, header[0] if header else "", measured)

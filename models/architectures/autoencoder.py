@@ -1,7 +1,8 @@
-"""`autoencoder`: pooled down to a code, brought up again by transposed convolutions, with skips so that detail survives.
+"""`autoencoder`: pooled down to a code, brought up again by transposed convolutions, with skips so that
+detail survives.
 
-Its shape is that of U-Net (Ronneberger et al. 2015, arXiv:1505.04597). Trained, its encoder is our own extractor of deep
-features for perceptual and cosine losses (`features`).
+Its shape is that of U-Net (Ronneberger et al. 2015, arXiv:1505.04597). Trained, its encoder is our own
+extractor of deep features for perceptual and cosine losses (`features`).
 """
 
 from __future__ import annotations
@@ -22,7 +23,8 @@ class Autoencoder(BicubicSkip):
 
     def __init__(self, *, scale: int, width: int = 32) -> None:
         """width: channels at chroma resolution."""
-        # In chroma samples: 4 convolutions of 1, 2 of 2 and 1 of 4, and up to 3 by where the pooled cells lie.
+        # In chroma samples: 4 convolutions of 1, 2 of 2 and 1 of 4, and up to 3 by where the pooled cells
+        # lie.
         super().__init__(scale=scale, packing=scale, halo_px=2 * 12, size_multiple=8)
         self.first = nn.Conv2d(CHANNELS, width, 3, padding=1)
         self.second = nn.Conv2d(width, 2 * width, 3, padding=1)
@@ -39,13 +41,18 @@ class Autoencoder(BicubicSkip):
         zero_last_layer(self.tail)
 
     def encode(self, planes: Planes) -> list[Tensor]:
-        """Luma (B,1,H,W), chroma (B,2,H/2,W/2) -> features (B,width,H/2,W/2), (B,2·width,H/4,W/4), (B,4·width,H/8,W/8)."""
+        """Luma (B,1,H,W), chroma (B,2,H/2,W/2) -> features (B,width,H/2,W/2), (B,2·width,H/4,W/4),
+        (B,4·width,H/8,W/8).
+        """
         first = relu_(self.first(pack(planes)))
         second = relu_(self.second(F.max_pool2d(first, 2)))
         return [first, second, relu_(self.third(F.max_pool2d(second, 2)))]
 
     def residual(self, luma: Tensor, chroma: Tensor) -> Tensor:
-        """(B,1,H,W) and (B,2,H/2,W/2) -> (B,6·scale²,H/2,W/2): what is to be added to the bicubic upscale, packed."""
+        """(B,1,H,W) and (B,2,H/2,W/2) -> (B,6·scale²,H/2,W/2).
+
+        What is to be added to the bicubic upscale, packed.
+        """
         first, second, third = self.encode((luma, chroma))
         x = relu_(self.at_second(torch.cat([second, self.up_to_second(third)], 1)))
         x = relu_(self.at_first(torch.cat([first, self.up_to_first(x)], 1)))

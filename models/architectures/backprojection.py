@@ -1,7 +1,8 @@
-"""`backprojection`: goes up and down again and learns from what that loses (DBPN, Haris et al. 2018, arXiv:1803.02735), small.
+"""`backprojection`: goes up and down again and learns from what that loses (DBPN, Haris et al. 2018,
+arXiv:1803.02735), small.
 
-An up-projection maps small to large, back to small, and corrects the large map by what the small one lacks; a down-projection
-the same the other way round. The result is made of the large maps of all stages.
+An up-projection maps small to large, back to small, and corrects the large map by what the small one lacks; a
+down-projection the same the other way round. The result is made of the large maps of all stages.
 """
 
 from __future__ import annotations
@@ -41,7 +42,8 @@ class Backprojection(BicubicSkip):
         """scale: 2. stages: up-projections."""
         if scale != 2:
             raise UsageError(f"scale = {scale}: back-projection is built for 2")
-        # Of chroma samples of the input: the head 1, each unit at most 3 where it is up, 4 where it is down, the tail half.
+        # Of chroma samples of the input: the head 1, each unit at most 3 where it is up, 4 where it is down,
+        # the tail half.
         super().__init__(scale=scale, packing=1, halo_px=2 * (2 + 3 * stages + 2 * (stages - 1)))
         self.head = nn.Conv2d(CHANNELS, width, 3, padding=1)
         self.ups = nn.ModuleList(_Projection(width, up=True) for _ in range(stages))

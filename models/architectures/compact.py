@@ -1,7 +1,8 @@
 """`compact`: the trunk of the built-in family (`fast`, `quality`), YUV-native and plain.
 
-Luma is unshuffled by 2 beside U and V (6 channels at chroma resolution), goes through 3x3 convolutions and ReLU, and
-leaves by sub-pixel convolution (Shi et al. 2016, arXiv:1609.05158) as a residual on a bicubic upscale of the input.
+Luma is unshuffled by 2 beside U and V (6 channels at chroma resolution), goes through 3x3 convolutions and
+ReLU, and leaves by sub-pixel convolution (Shi et al. 2016, arXiv:1609.05158) as a residual on a bicubic
+upscale of the input.
 """
 
 from __future__ import annotations
@@ -18,8 +19,11 @@ class Compact(BicubicSkip):
     """6 -> width, depth x (width -> width), width -> 6·scale², all 3x3 at chroma resolution."""
 
     def __init__(self, *, scale: int, width: int = 32, depth: int = 8) -> None:
-        """width: channels of the body, a multiple of 32 for AMX tiles and tensor cores. depth: its convolutions."""
-        # Every convolution reaches one chroma sample, two luma pixels, further; the bicubic skip reaches less.
+        """width: channels of the body, a multiple of 32 for AMX tiles and tensor cores. depth: its
+        convolutions.
+        """
+        # Every convolution reaches one chroma sample, two luma pixels, further; the bicubic skip reaches
+        # less.
         super().__init__(scale=scale, packing=scale, halo_px=2 * (depth + 2))
         self.head = nn.Conv2d(CHANNELS, width, 3, padding=1)
         self.body = nn.ModuleList(nn.Conv2d(width, width, 3, padding=1) for _ in range(depth))

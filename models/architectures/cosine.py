@@ -1,7 +1,8 @@
 """`cosine`: a plain network that grows wide, 64, 128, 64 channels, and leaves by sub-pixel convolution.
 
-What sets it apart is its training: mean squared error and the cosine distance between deep features of result and truth
-(`losses.cosine_distance`), which asks for the right structure and leaves its contrast to the other term.
+What sets it apart is its training: mean squared error and the cosine distance between deep features of result
+and truth (`losses.cosine_distance`), which asks for the right structure and leaves its contrast to the other
+term.
 """
 
 from __future__ import annotations
@@ -28,7 +29,10 @@ class Cosine(BicubicSkip):
         zero_last_layer(self.tail)
 
     def residual(self, luma: Tensor, chroma: Tensor) -> Tensor:
-        """(B,1,H,W) and (B,2,H/2,W/2) -> (B,6·scale²,H/2,W/2): what is to be added to the bicubic upscale, packed."""
+        """(B,1,H,W) and (B,2,H/2,W/2) -> (B,6·scale²,H/2,W/2).
+
+        What is to be added to the bicubic upscale, packed.
+        """
         x = pack((luma, chroma))
         for conv in (self.head, self.wide, self.narrow):
             x = relu_(conv(x))

@@ -1,10 +1,12 @@
 """`diffusion`: noise becomes the detail that bicubic lacks, step by step, under the eyes of the small frame.
 
-A conditional denoiser (SR3, Saharia et al. 2021, arXiv:2104.07636) of the residual (SRDiff, Li et al. 2021, arXiv:2104.14951),
-packed at the small size; a cosine schedule, x_t = cos(πt/2)·x + sin(πt/2)·ε; v- or ε-prediction (Salimans & Ho 2022,
-arXiv:2202.00512); a few deterministic steps (DDIM, Song et al. 2020, arXiv:2010.02502).
+A conditional denoiser (SR3, Saharia et al. 2021, arXiv:2104.07636) of the residual (SRDiff, Li et al. 2021,
+arXiv:2104.14951), packed at the small size; a cosine schedule, x_t = cos(πt/2)·x + sin(πt/2)·ε; v- or
+ε-prediction (Salimans & Ho 2022, arXiv:2202.00512); a few deterministic steps (DDIM, Song et al. 2020,
+arXiv:2010.02502).
 
-ε is one seeded field in the frame's coordinates, the same for every frame, tile and chunk: what stands still stays still.
+ε is one seeded field in the frame's coordinates, the same for every frame, tile and chunk: what stands still
+stays still.
 """
 
 from __future__ import annotations
@@ -57,10 +59,20 @@ class Diffusion(BicubicSkip):
     deviation: Tensor
 
     def __init__(
-        self, *, scale: int, width: int = 64, steps: int = 4, prediction: Literal["v", "epsilon"] = "v", temperature: float = 1.0, seed: int = 0
+        self,
+        *,
+        scale: int,
+        width: int = 64,
+        steps: int = 4,
+        prediction: Literal["v", "epsilon"] = "v",
+        temperature: float = 1.0,
+        seed: int = 0,
     ) -> None:
-        """steps: denoisings of a frame. prediction: what the U-Net tells. temperature: of the noise begun with. seed: of the noise."""
-        # In chroma samples beyond a cell of two, each step: 3 above, 10 by the level below and the way there and back, 3 above.
+        """steps: denoisings of a frame. prediction: what the U-Net tells. temperature: of the noise begun
+        with. seed: of the noise.
+        """
+        # In chroma samples beyond a cell of two, each step: 3 above, 10 by the level below and the way there
+        # and back, 3 above.
         super().__init__(scale=scale, packing=scale, halo_px=2 * 16 * steps, size_multiple=4)
         self.contract = replace(self.contract, placed=True)
         self.steps, self.prediction, self.temperature, self.seed = steps, prediction, temperature, seed
@@ -79,7 +91,9 @@ class Diffusion(BicubicSkip):
         self._field: Tensor | None = None
 
     def predict(self, x: Tensor, frame: Tensor, time: Tensor) -> Tensor:
-        """x_t (B,6·scale²,h,w), the packed frame (B,6,h,w) and t (B,) from 0 (clean) to 1 (noise) -> v or ε, fp32."""
+        """x_t (B,6·scale²,h,w), the packed frame (B,6,h,w) and t (B,) from 0 (clean) to 1 (noise) -> v or ε,
+        fp32.
+        """
         angles = time[:, None] * (torch.pi / 8) * 2.0 ** torch.arange(_FREQUENCIES, device=time.device)
         told = torch.cat([angles.sin(), angles.cos()], 1)
         y = self.before(self.head(torch.cat([x, frame.to(x.dtype)], 1)), told)
@@ -97,7 +111,9 @@ class Diffusion(BicubicSkip):
         return (x - noise * predicted) / max(signal, 0.05), predicted
 
     def sample(self, frame: Tensor, noise: Tensor, steps: int) -> Tensor:
-        """The packed frame and ε (B,6·scale²,h,w) -> x_0, by that many deterministic steps from t = 1 to 0."""
+        """The packed frame and ε (B,6·scale²,h,w) -> x_0, by that many deterministic steps from t = 1
+        to 0.
+        """
         x = noise.float()
         for number in range(steps):
             now, then = 1 - number / steps, 1 - (number + 1) / steps
@@ -112,15 +128,25 @@ class Diffusion(BicubicSkip):
             generator = np.random.Generator(np.random.Philox(key=[self.seed, 0]))
             field = generator.standard_normal((self.deviation.shape[1], _FIELD, _FIELD), dtype=np.float32)
             self._field = torch.from_numpy(field).to(device)
-        rows, columns = ((torch.arange(n, device=device) + a // 2) % _FIELD for n, a in zip((height, width), at, strict=True))
+        rows, columns = (
+            (torch.arange(n, device=device) + a // 2) % _FIELD
+            for n, a in zip((height, width), at, strict=True)
+        )
         return self._field[:, rows][:, :, columns][None] * self.temperature
 
     def residual(self, luma: Tensor, chroma: Tensor, at: tuple[int, int] = (0, 0)) -> Tensor:
-        """(B,1,H,W) and (B,2,H/2,W/2) -> (B,6·scale²,H/2,W/2): what is to be added to the bicubic upscale, packed."""
+        """(B,1,H,W) and (B,2,H/2,W/2) -> (B,6·scale²,H/2,W/2).
+
+        What is to be added to the bicubic upscale, packed.
+        """
         frame = pack((luma, chroma))
-        noise = self.noise(frame.shape[-2], frame.shape[-1], at, frame.device).expand(frame.shape[0], -1, -1, -1)
+        noise = self.noise(frame.shape[-2], frame.shape[-1], at, frame.device).expand(
+            frame.shape[0], -1, -1, -1
+        )
         return self.sample(frame, noise, self.steps) * self.deviation
 
     def forward(self, planes: Planes, at: tuple[int, int] = (0, 0)) -> Planes:
-        """Luma (B,1,H,W), chroma (B,2,H/2,W/2) that begin at pixel `at` of the frame -> (B,1,SH,SW), (B,2,SH/2,SW/2)."""
+        """Luma (B,1,H,W), chroma (B,2,H/2,W/2) that begin at pixel `at` of the frame -> (B,1,SH,SW),
+        (B,2,SH/2,SW/2).
+        """
         return self.added(planes, self.residual(*planes, at))

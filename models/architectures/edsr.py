@@ -1,4 +1,6 @@
-"""`edsr`: residual blocks without normalisation between one long skip (Lim et al. 2017, arXiv:1707.02921), small."""
+"""`edsr`: residual blocks without normalisation between one long skip (Lim et al. 2017, arXiv:1707.02921),
+small.
+"""
 
 from __future__ import annotations
 
@@ -27,7 +29,10 @@ class _Block(nn.Module):
 
 
 class Edsr(BicubicSkip):
-    """6 -> width, depth blocks of two convolutions and one behind them, width -> 6·scale²; 3x3 at chroma resolution."""
+    """6 -> width, depth blocks of two convolutions and one behind them, width -> 6·scale².
+
+    3x3 at chroma resolution.
+    """
 
     def __init__(self, *, scale: int, width: int = 64, depth: int = 3) -> None:
         """width: channels of the blocks, a multiple of 32. depth: blocks."""

@@ -1,4 +1,5 @@
-"""`espcn`: three convolutions at the small size, the last one leaving all sub-pixels (Shi et al. 2016, arXiv:1609.05158).
+"""`espcn`: three convolutions at the small size, the last one leaving all sub-pixels (Shi et al. 2016,
+arXiv:1609.05158).
 
 The paper's 5-3-3 on luma; here on packed planes, with ReLU for tanh and a bicubic skip.
 """
@@ -14,7 +15,9 @@ __all__ = ["Espcn"]
 
 
 class Espcn(BicubicSkip):
-    """6 -> width (5x5), width -> narrow (3x3), narrow -> 6·scale² (3x3), all at the chroma resolution of the input."""
+    """6 -> width (5x5), width -> narrow (3x3), narrow -> 6·scale² (3x3), all at the chroma resolution of the
+    input.
+    """
 
     def __init__(self, *, scale: int, width: int = 64, narrow: int = 64) -> None:
         """width, narrow: channels behind the first and the second convolution."""

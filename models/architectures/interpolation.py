@@ -16,11 +16,24 @@ class Interpolation(nn.Module):
     Reaches any size, so a plan names the size and not only a scale; `scale` of the contract is then nominal.
     """
 
-    def __init__(self, kernel: str, *, height: int = 0, width: int = 0, scale: int = 1, chroma_offset: tuple[float, float] = (0.0, -0.25)) -> None:
-        """kernel: a key of KERNELS, or "identity". height, width: output luma size; 0 means `scale` times the input."""
+    def __init__(
+        self,
+        kernel: str,
+        *,
+        height: int = 0,
+        width: int = 0,
+        scale: int = 1,
+        chroma_offset: tuple[float, float] = (0.0, -0.25),
+    ) -> None:
+        """kernel: a key of KERNELS, or "identity". height, width: output luma size.
+
+        0 means `scale` times the input.
+        """
         super().__init__()
         self.kernel, self.height, self.width, self.chroma_offset = kernel, height, width, chroma_offset
-        self.contract = Contract(scale=scale, pixels="yuv420", halo_px=None, kernel="nearest" if kernel == "identity" else kernel)
+        self.contract = Contract(
+            scale=scale, pixels="yuv420", halo_px=None, kernel="nearest" if kernel == "identity" else kernel
+        )
 
     def reaches(self, size: tuple[int, int]) -> tuple[int, int]:
         """(height, width) that luma of that (height, width) goes to."""

@@ -1,7 +1,9 @@
-"""`progressive`: doubles again and again, adding detail at every step (LapSRN, Lai et al. 2017, arXiv:1704.03915).
+"""`progressive`: doubles again and again, adding detail at every step (LapSRN, Lai et al. 2017,
+arXiv:1704.03915).
 
-Features go up a pyramid of transposed convolutions, and each level adds the detail they tell of to that of the levels before.
-All levels share their weights (MS-LapSRN, arXiv:1710.01992), so that what was trained for ×2 may begin a ×4.
+Features go up a pyramid of transposed convolutions, and each level adds the detail they tell of to that of
+the levels before. All levels share their weights (MS-LapSRN, arXiv:1710.01992), so that what was trained for
+×2 may begin a ×4.
 """
 
 from __future__ import annotations
@@ -10,7 +12,15 @@ from torch import Tensor, nn
 
 from models.errors import UsageError
 from models.layers.activations import relu_
-from models.layers.yuv_residual import CHANNELS, BicubicSkip, bicubic, from_identity, pack, unpack, zero_last_layer
+from models.layers.yuv_residual import (
+    CHANNELS,
+    BicubicSkip,
+    bicubic,
+    from_identity,
+    pack,
+    unpack,
+    zero_last_layer,
+)
 
 __all__ = ["Progressive"]
 
@@ -23,7 +33,8 @@ class Progressive(BicubicSkip):
         levels = scale.bit_length() - 1
         if scale < 2 or scale != 1 << levels:
             raise UsageError(f"scale = {scale}: a progressive network doubles; expected 2, 4 or 8")
-        # Level n works on maps 2^n times as fine; its layers, the transposed one and the last one, then bicubic's two samples.
+        # Level n works on maps 2^n times as fine; its layers, the transposed one and the last one, then
+        # bicubic's two samples.
         reach = 1 + sum((depth + 1 + 0.5) / 2**level for level in range(levels)) + 3 * (levels > 1)
         super().__init__(scale=scale, packing=1, halo_px=2 * int(reach + 1))
         self.levels = levels
@@ -42,7 +53,10 @@ class Progressive(BicubicSkip):
         return x, self.detail(x)
 
     def residual(self, luma: Tensor, chroma: Tensor) -> Tensor:
-        """(B,1,H,W) and (B,2,H/2,W/2) -> (B,6,SH/2,SW/2): what all levels add to the bicubic upscale, packed."""
+        """(B,1,H,W) and (B,2,H/2,W/2) -> (B,6,SH/2,SW/2).
+
+        What all levels add to the bicubic upscale, packed.
+        """
         x, total = relu_(self.head(pack((luma, chroma)))), None
         for _ in range(self.levels):
             x, detail = self._level(x)

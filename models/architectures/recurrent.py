@@ -1,8 +1,10 @@
-"""`recurrent`: `compact` that sees the frame before and the frame after as well, and remembers; YUV-native and flow-free.
+"""`recurrent`: `compact` that sees the frame before and the frame after as well, and remembers.
 
-What it remembers is a hidden state handed from frame to frame (RRN, Isobe et al. 2020, arXiv:2008.05765; the frame ahead as
-in RLSP, Fuoli et al. 2019, arXiv:1909.08080). The caller holds the state: None at the start and after a scene cut, and after
-some frames of pre-roll it no longer matters where one started.
+YUV-native and flow-free.
+
+What it remembers is a hidden state handed from frame to frame (RRN, Isobe et al. 2020, arXiv:2008.05765; the
+frame ahead as in RLSP, Fuoli et al. 2019, arXiv:1909.08080). The caller holds the state: None at the start
+and after a scene cut, and after some frames of pre-roll it no longer matters where one started.
 """
 
 from __future__ import annotations
@@ -24,23 +26,38 @@ _FRAMES = 3
 
 
 class Recurrent(nn.Module):
-    """(18 + width) -> width, depth x (width -> width), width -> 6·scale² and -> state; all 3x3 at chroma resolution."""
+    """(18 + width) -> width, depth x (width -> width), width -> 6·scale² and -> state.
+
+    All 3x3 at chroma resolution.
+    """
 
     old_inputs: ClassVar[dict[str, list[int]]] = {"head.weight": [4, 5, 6, 7, 14, 15]}
-    """Where the frame itself is among the head's channels: luma of t-1, t, t+1 by four, then U and V of each, then the state."""
+    """Where the frame itself is among the head's channels: luma of t-1, t, t+1 by four, then U and V of each,
+    then the state."""
 
     def __init__(self, *, scale: int, width: int = 64, depth: int = 10) -> None:
-        """width: channels of the trunk and of the state, a multiple of 32. depth: convolutions of the trunk."""
+        """width: channels of the trunk and of the state, a multiple of 32. depth: convolutions of the
+        trunk.
+        """
         super().__init__()
         self.scale, self.width, self.packing = scale, width, scale
         self.head = nn.Conv2d(_FRAMES * CHANNELS + width, width, 3, padding=1)
         self.body = nn.ModuleList(nn.Conv2d(width, width, 3, padding=1) for _ in range(depth))
         self.memory = nn.Conv2d(width, width, 3, padding=1)
         self.tail = nn.Conv2d(width, CHANNELS * scale * scale, 3, padding=1)
-        # What one frame adds to the reach: two luma pixels a convolution. The state brings what lies further off, and is
-        # whole-frame at the caller's, so tiles read it with the same halo.
+        # What one frame adds to the reach: two luma pixels a convolution. The state brings what lies further
+        # off, and is whole-frame at the caller's, so tiles read it with the same halo.
         halo = 2 * (depth + 2)
-        self.contract = Contract(scale=scale, pixels="yuv420", past=1, future=1, recurrent=True, halo_px=halo, size_multiple=2, kernel="bicubic")
+        self.contract = Contract(
+            scale=scale,
+            pixels="yuv420",
+            past=1,
+            future=1,
+            recurrent=True,
+            halo_px=halo,
+            size_multiple=2,
+            kernel="bicubic",
+        )
         from_identity([*self.body, self.memory])
         zero_last_layer(self.tail)
 
@@ -51,21 +68,28 @@ class Recurrent(nn.Module):
     def forward(self, planes: Planes, state: State = None) -> tuple[Planes, Tensor]:
         """Luma (B,3,H,W) and chroma (B,6,H/2,W/2) of the frames t-1, t, t+1, state (B,width,H/2,W/2) or None.
 
-        Returns luma (B,1,SH,SW) and chroma (B,2,SH/2,SW/2) of frame t, the sum in the input's dtype, and the next state.
+        Returns luma (B,1,SH,SW) and chroma (B,2,SH/2,SW/2) of frame t, the sum in the input's dtype, and the
+        next state.
         """
         luma, chroma = planes
         height, width = luma.shape[-2:]
         if state is None:
             state = luma.new_zeros(luma.shape[0], self.width, height // 2, width // 2)
         residual, state = self.trunk(torch.cat([pack((luma, chroma)), state.to(luma.dtype)], 1))
-        (plain_luma, plain_chroma), (more_luma, more_chroma) = bicubic((luma[:, 1:2], chroma[:, 2:4]), self.scale), unpack(residual)
+        (plain_luma, plain_chroma), (more_luma, more_chroma) = (
+            bicubic((luma[:, 1:2], chroma[:, 2:4]), self.scale),
+            unpack(residual),
+        )
         return (plain_luma + more_luma.to(luma.dtype), plain_chroma + more_chroma.to(chroma.dtype)), state
 
     def residuals(self, planes: Planes, frames: int) -> Tensor:
-        """What is to be added to the bicubic upscale of whole clips, for training: (B·T,6·scale²,H/2,W/2), packed.
+        """What is to be added to the bicubic upscale of whole clips, for training.
 
-        planes: luma (B·T,1,H,W) and chroma (B·T,2,H/2,W/2), T running fastest. frames: T. The state begins empty; beyond its ends
-        a clip stands still. What does not hang on the state is done for all frames at once.
+        (B·T,6·scale²,H/2,W/2), packed.
+
+        planes: luma (B·T,1,H,W) and chroma (B·T,2,H/2,W/2), T running fastest. frames: T. The state begins
+        empty; beyond its ends a clip stands still. What does not hang on the state is done for all frames at
+        once.
         """
         # (B,4,h,w) and (B,2,h,w) of each frame; channels innermost, as the convolutions want them.
         near = (
@@ -73,7 +97,11 @@ class Recurrent(nn.Module):
             planes[1].contiguous(memory_format=torch.channels_last),
         )
         luma, chroma = ([x[now::frames] for now in range(frames)] for x in near)
-        state = luma[0].new_zeros(len(luma[0]), self.width, *luma[0].shape[-2:]).contiguous(memory_format=torch.channels_last)
+        state = (
+            luma[0]
+            .new_zeros(len(luma[0]), self.width, *luma[0].shape[-2:])
+            .contiguous(memory_format=torch.channels_last)
+        )
         features = []
         for now in range(frames):
             seen = (max(now - 1, 0), now, min(now + 1, frames - 1))
@@ -82,10 +110,14 @@ class Recurrent(nn.Module):
             features.append(x)
             if now < frames - 1:
                 state = convolve(self.memory, x, relu=True)
-        return convolve(self.tail, torch.stack(features, 1).flatten(0, 1).contiguous(memory_format=torch.channels_last))
+        return convolve(
+            self.tail, torch.stack(features, 1).flatten(0, 1).contiguous(memory_format=torch.channels_last)
+        )
 
     def trunk(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """Packed frames t-1, t, t+1 and the state, (B,18+width,H/2,W/2) -> (B,6·scale²,H/2,W/2), the residual; the next state."""
+        """Packed frames t-1, t, t+1 and the state, (B,18+width,H/2,W/2) -> (B,6·scale²,H/2,W/2), the
+        residual; the next state.
+        """
         x = self._features(x)
         return convolve(self.tail, x), convolve(self.memory, x, relu=True)
 

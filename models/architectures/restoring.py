@@ -1,8 +1,10 @@
-"""`Restoring`: the trunk of the family for footage that was compressed: its weights depend on how damaged the footage is.
+"""`Restoring`: the trunk of the family for footage that was compressed: its weights depend on how damaged the
+footage is.
 
-At a few restoration levels it has weights of its own, and between two of them a mixture (Wang et al. 2019, arXiv:1811.10515), trained as such. So
-one level for a whole shot costs nothing: `at` makes a plain `Compact` of it. Level 0 can be kept at a network for clean sources.
-A second set of weights, trained from the first for crisp detail, can lie beside it; in between is again a mixture.
+At a few restoration levels it has weights of its own, and between two of them a mixture (Wang et al. 2019,
+arXiv:1811.10515), trained as such. So one level for a whole shot costs nothing: `at` makes a plain `Compact`
+of it. Level 0 can be kept at a network for clean sources. A second set of weights, trained from the first for
+crisp detail, can lie beside it; in between is again a mixture.
 """
 
 from __future__ import annotations
@@ -30,9 +32,17 @@ class Restoring(BicubicSkip):
     """`Compact` with weights at each of `levels`."""
 
     def __init__(
-        self, *, scale: int, width: int = 32, depth: int = 8, levels: tuple[float, ...] | list[float] = (0.0, 0.5, 1.0), crisp: bool = False
+        self,
+        *,
+        scale: int,
+        width: int = 32,
+        depth: int = 8,
+        levels: tuple[float, ...] | list[float] = (0.0, 0.5, 1.0),
+        crisp: bool = False,
     ) -> None:
-        """width, depth: see `Compact`. levels: ascending restoration levels, the first 0 and the last 1. crisp: with the second set, to train it."""
+        """width, depth: see `Compact`. levels: ascending restoration levels, the first 0 and the last 1.
+        crisp: with the second set, to train it.
+        """
         if len(levels) < 2 or levels[0] != 0 or levels[-1] != 1 or any(a >= b for a, b in pairwise(levels)):
             raise TypeError(f"levels = {levels}: expected to ascend from 0 to 1")
         super().__init__(scale=scale, packing=scale, halo_px=2 * (depth + 2))
@@ -42,7 +52,10 @@ class Restoring(BicubicSkip):
         self.crisp = nn.ModuleList(Compact(**self._shape) for _ in levels) if crisp else None
 
     def at(self, level: float, detail: float = 0.0) -> Compact:
-        """The plain network for footage of a restoration level, 0 to 1. detail: from the faithful weights (0) to the crisp ones (1)."""
+        """The plain network for footage of a restoration level, 0 to 1.
+
+        detail: from the faithful weights (0) to the crisp ones (1).
+        """
         plain = Compact(**self._shape)
         with torch.no_grad():
             for layer, found in zip(_layers(plain), self._weights(torch.tensor(level), detail), strict=True):
@@ -51,10 +64,15 @@ class Restoring(BicubicSkip):
         return plain.to(next(self.parameters()).device).train(self.training)
 
     def trunk(self, x: Tensor, levels: Tensor | None = None) -> Tensor:
-        """(B,6,H/2,W/2) -> (B,6·scale²,H/2,W/2). levels: (G,) of equal parts of the batch, in their order; None: the middle of the range."""
+        """(B,6,H/2,W/2) -> (B,6·scale²,H/2,W/2). levels: (G,) of equal parts of the batch, in their order.
+
+        None: the middle of the range.
+        """
         if levels is None:
             levels = torch.full((1,), 0.5, device=x.device)
-        return torch.cat([self._at(part, level) for part, level in zip(x.chunk(len(levels)), levels, strict=True)])
+        return torch.cat(
+            [self._at(part, level) for part, level in zip(x.chunk(len(levels)), levels, strict=True)]
+        )
 
     def residual(self, luma: Tensor, chroma: Tensor, levels: Tensor | None = None) -> Tensor:
         """See `BicubicSkip.residual`, and `trunk` for levels."""
@@ -77,7 +95,9 @@ class Restoring(BicubicSkip):
         elif detail == 1:
             yield from self._along(self.crisp, level)
         else:
-            for one, other in zip(self._along(self.knots, level), self._along(self.crisp, level), strict=True):
+            for one, other in zip(
+                self._along(self.knots, level), self._along(self.crisp, level), strict=True
+            ):
                 yield torch.lerp(one[0], other[0], detail), torch.lerp(one[1], other[1], detail)
 
     def _along(self, knots: nn.ModuleList, level: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
@@ -90,17 +110,28 @@ class Restoring(BicubicSkip):
             yield weight, bias  # type: ignore[misc]
 
     def begun_from(self, old: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """Weights of a plain network of the family, for every level, or of one like this; the crisp ones begin as the faithful ones."""
+        """Weights of a plain network of the family, for every level, or of one like this.
+
+        The crisp ones begin as the faithful ones.
+        """
         found = dict(old)
         if not any(name.startswith("knots.") for name in old):
-            found = {f"knots.{number}.{name}": tensor for number in range(len(self.knots)) for name, tensor in old.items()}
-        faithful = {name.removeprefix("knots."): tensor for name, tensor in found.items() if name.startswith("knots.")}
+            found = {
+                f"knots.{number}.{name}": tensor
+                for number in range(len(self.knots))
+                for name, tensor in old.items()
+            }
+        faithful = {
+            name.removeprefix("knots."): tensor for name, tensor in found.items() if name.startswith("knots.")
+        }
         return {**{f"crisp.{name}": tensor for name, tensor in faithful.items()}, **found}
 
     def changed_as(self, own: Mapping[str, Tensor], other: Restoring) -> dict[str, Tensor]:
-        """`own` weights that begin at one network at all levels, and what `other`, of another scale, learned beyond its level 0 on top.
+        """`own` weights that begin at one network at all levels, and what `other`, of another scale, learned
+        beyond its level 0 on top.
 
-        Task arithmetic (Ilharco et al. 2022, arXiv:2212.04089). The last layer has the shape of its scale, and is left out.
+        Task arithmetic (Ilharco et al. 2022, arXiv:2212.04089). The last layer has the shape of its scale,
+        and is left out.
         """
         found, start = dict(own), other.at(0.0).state_dict()
         for kind, detail in (("knots", 0.0), ("crisp", 1.0)):

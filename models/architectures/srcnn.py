@@ -1,7 +1,8 @@
 """`srcnn`: upsample first, then three convolutions at full size (Dong et al. 2014, arXiv:1501.00092).
 
-The paper's 9-5-5 on luma alone; here on packed planes, where 5-3-3 reach as far and chroma is restored, too. The bicubic
-upscale it begins with is also its skip (VDSR, Kim et al. 2016, arXiv:1511.04587), so that it starts from there.
+The paper's 9-5-5 on luma alone; here on packed planes, where 5-3-3 reach as far and chroma is restored, too.
+The bicubic upscale it begins with is also its skip (VDSR, Kim et al. 2016, arXiv:1511.04587), so that it
+starts from there.
 """
 
 from __future__ import annotations
@@ -9,18 +10,29 @@ from __future__ import annotations
 from torch import Tensor, nn
 
 from models.layers.activations import relu_
-from models.layers.yuv_residual import CHANNELS, BicubicSkip, bicubic, from_identity, pack, unpack, zero_last_layer
+from models.layers.yuv_residual import (
+    CHANNELS,
+    BicubicSkip,
+    bicubic,
+    from_identity,
+    pack,
+    unpack,
+    zero_last_layer,
+)
 from models.network import Planes
 
 __all__ = ["Srcnn"]
 
 
 class Srcnn(BicubicSkip):
-    """Bicubic, then 6 -> width (5x5), width -> narrow (3x3), narrow -> 6 (3x3), all at the chroma resolution of the result."""
+    """Bicubic, then 6 -> width (5x5), width -> narrow (3x3), narrow -> 6 (3x3), all at the chroma resolution
+    of the result.
+    """
 
     def __init__(self, *, scale: int, width: int = 64, narrow: int = 32) -> None:
         """width: patches told apart. narrow: channels they are mapped to."""
-        # Four samples of the result's chroma, and bicubic: two samples of the input's chroma, off by a quarter.
+        # Four samples of the result's chroma, and bicubic: two samples of the input's chroma, off by a
+        # quarter.
         super().__init__(scale=scale, packing=1, halo_px=-(-8 // scale) + 6)
         self.patches = nn.Conv2d(CHANNELS, width, 5, padding=2)
         self.mapping = nn.Conv2d(width, narrow, 3, padding=1)
@@ -29,7 +41,10 @@ class Srcnn(BicubicSkip):
         zero_last_layer(self.tail)
 
     def residual(self, luma: Tensor, chroma: Tensor) -> Tensor:
-        """(B,1,H,W) and (B,2,H/2,W/2) -> (B,6,SH/2,SW/2): what is to be added to the bicubic upscale, packed."""
+        """(B,1,H,W) and (B,2,H/2,W/2) -> (B,6,SH/2,SW/2).
+
+        What is to be added to the bicubic upscale, packed.
+        """
         return self._of_upscaled(bicubic((luma, chroma), self.scale))
 
     def _of_upscaled(self, planes: Planes) -> Tensor:
@@ -39,7 +54,10 @@ class Srcnn(BicubicSkip):
         return residual
 
     def forward(self, planes: Planes) -> Planes:
-        """Luma (B,1,H,W), chroma (B,2,H/2,W/2) -> (B,1,SH,SW), (B,2,SH/2,SW/2); the sum in the input's dtype."""
+        """Luma (B,1,H,W), chroma (B,2,H/2,W/2) -> (B,1,SH,SW), (B,2,SH/2,SW/2).
+
+        The sum in the input's dtype.
+        """
         luma, chroma = bicubic(planes, self.scale)
         more_luma, more_chroma = unpack(self._of_upscaled((luma, chroma)))
         return luma + more_luma.to(luma.dtype), chroma + more_chroma.to(chroma.dtype)

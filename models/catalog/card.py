@@ -11,11 +11,24 @@ from typing import Any
 
 from models.errors import UsageError
 
-__all__ = ["COMMERCIAL_WORDS", "INTERPOLATORS", "TRAINED", "Card", "file_name", "read_card", "sha256_of", "user_folder"]
+__all__ = [
+    "COMMERCIAL_WORDS",
+    "INTERPOLATORS",
+    "TRAINED",
+    "Card",
+    "file_name",
+    "read_card",
+    "sha256_of",
+    "user_folder",
+]
 
 
 TRAINED = Path(__file__).parents[1] / "trained"
-COMMERCIAL_WORDS = {"yes": "commercial use allowed", "no": "no commercial use", "unknown": "commercial use not stated"}
+COMMERCIAL_WORDS = {
+    "yes": "commercial use allowed",
+    "no": "no commercial use",
+    "unknown": "commercial use not stated",
+}
 INTERPOLATORS = {
     "identity": "the picture as it is, for re-encoding or for tests",
     "nearest": "nearest neighbour: hard pixels, for pixel art at whole factors",
@@ -101,7 +114,9 @@ class Card:
 
 def user_folder() -> Path:
     """Where `vsr models add` keeps networks."""
-    base = os.environ.get("VSR_DATA_HOME") or os.path.join(os.environ.get("XDG_DATA_HOME") or os.path.expanduser("~/.local/share"), "vsr")
+    base = os.environ.get("VSR_DATA_HOME") or os.path.join(
+        os.environ.get("XDG_DATA_HOME") or os.path.expanduser("~/.local/share"), "vsr"
+    )
     return Path(base) / "models"
 
 
@@ -128,7 +143,9 @@ def read_card(path: Path) -> Card:
             if k in table
         }
         suffix = ".onnx" if known.get("architecture") == "onnx" else ".safetensors"
-        return Card(name=table.pop("name", path.stem), path=str(path.with_suffix(suffix)), more=table, **known)
+        return Card(
+            name=table.pop("name", path.stem), path=str(path.with_suffix(suffix)), more=table, **known
+        )
     except (OSError, ValueError, TypeError) as error:
         raise UsageError(f"{path}: is not a model card: {error}") from None
 

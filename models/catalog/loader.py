@@ -27,8 +27,10 @@ def load_network(
 ) -> LoadedNetwork:
     """Make the network of a card, in fp32 on the CPU.
 
-    height, width: size to reach, for classical scalers. chroma_offset: siting of the planes a classical scaler is given.
-    restore: restoration level, 0 to 1, for a network that takes one, which becomes a plain one; None: as it is stored, for training.
+    height, width: size to reach, for classical scalers. chroma_offset: siting of the planes a classical
+    scaler is given.
+    restore: restoration level, 0 to 1, for a network that takes one, which becomes a plain one; None: as it
+    is stored, for training.
     detail: from its faithful weights (0) to its crisp ones (1), where it has both.
     Raises MediaError where the weights are not what the card says.
     """
@@ -37,7 +39,9 @@ def load_network(
     if card.architecture == "interpolation":
         from models.architectures.interpolation import Interpolation
 
-        module = Interpolation(card.settings["kernel"], height=height, width=width, chroma_offset=chroma_offset or (0.0, -0.25))
+        module = Interpolation(
+            card.settings["kernel"], height=height, width=width, chroma_offset=chroma_offset or (0.0, -0.25)
+        )
         return LoadedNetwork(card.name, module, module.contract)
     if card.architecture == "foreign":
         from models.catalog.third_party import load_foreign
@@ -53,19 +57,30 @@ def load_network(
     from models.layers.int8 import INTEGERS, layer_shapes
 
     if card.architecture not in ARCHITECTURES:
-        raise MediaError(f"{card.path}: its card names the architecture {card.architecture!r}; we know {', '.join(ARCHITECTURES)}")
+        raise MediaError(
+            f"{card.path}: its card names the architecture {card.architecture!r}; we know"
+            f" {', '.join(ARCHITECTURES)}"
+        )
     if card.sha256 and sha256_of(card.path) != card.sha256:
         raise MediaError(f"{card.path}: SHA-256 is not the one on its card; fetch or train it again")
     refuse_huge(card.path, {"scale": card.scale, **card.settings})
     found = tensor_shapes(card.path)
-    with at_most(sum(math.prod(shape) for shape in found.values()), f"{card.path}: its tensors are not those of {card.architecture} {card.settings}"):
+    with at_most(
+        sum(math.prod(shape) for shape in found.values()),
+        f"{card.path}: its tensors are not those of {card.architecture} {card.settings}",
+    ):
         network = ARCHITECTURES[card.architecture](scale=card.scale, **card.settings)
     expected = {name: tuple(tensor.shape) for name, tensor in network.state_dict().items()}
     if any(name.startswith(INTEGERS) for name in found) and hasattr(network, "integer_layers"):
-        expected |= {f"{INTEGERS}{name}": shape for name, shape in layer_shapes(network.integer_layers).items()}
+        expected |= {
+            f"{INTEGERS}{name}": shape for name, shape in layer_shapes(network.integer_layers).items()
+        }
     if expected != found:
         odd = min(set(expected.items()) ^ set(found.items()))[0]
-        raise MediaError(f"{card.path}: its tensors are not those of {card.architecture} {card.settings}; the first that differs is {odd}")
+        raise MediaError(
+            f"{card.path}: its tensors are not those of {card.architecture} {card.settings}; the first that"
+            f" differs is {odd}"
+        )
     tensors = load_file(card.path)
     network.load_state_dict({k: v.float() for k, v in tensors.items() if not k.startswith(INTEGERS)})
     integers = {k.removeprefix(INTEGERS): v for k, v in tensors.items() if k.startswith(INTEGERS)}

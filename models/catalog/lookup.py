@@ -31,7 +31,10 @@ _RESTORING = {"fast": "real-fast", "quality": "real"}
 
 def cards() -> list[Card]:
     """All networks there are by name: classical, shipped, the user's own."""
-    found = [Card(name, 1 if name == "identity" else 0, "interpolation", text, settings={"kernel": name}) for name, text in INTERPOLATORS.items()]
+    found = [
+        Card(name, 1 if name == "identity" else 0, "interpolation", text, settings={"kernel": name})
+        for name, text in INTERPOLATORS.items()
+    ]
     for folder in (TRAINED, user_folder()):
         if folder.is_dir():
             found += [read_card(p) for p in sorted(folder.glob("*.toml"))]
@@ -52,7 +55,12 @@ def restoring_model(clean: str) -> str | None:
 
 def shipped_like(architecture: str, scale: int, parameters: int) -> Card | None:
     """The network that comes with vsr and is built alike, to hold others of its size against."""
-    alike = (c for c in cards() if c.path.startswith(str(TRAINED)) and (c.architecture, c.scale, c.parameters) == (architecture, scale, parameters))
+    alike = (
+        c
+        for c in cards()
+        if c.path.startswith(str(TRAINED))
+        and (c.architecture, c.scale, c.parameters) == (architecture, scale, parameters)
+    )
     return next(alike, None)
 
 
@@ -72,8 +80,8 @@ def find(name_or_path: str) -> list[Card]:
         found = [c for c in known if c.name == entry.name]
         if not found:
             raise UsageError(
-                f"--model {name_or_path}: known, but not here yet: {entry.bytes / 1e6:.1f} MB from {entry.url} ({entry.terms}); "
-                f"`vsr models get {entry.name}` fetches it"
+                f"--model {name_or_path}: known, but not here yet: {entry.bytes / 1e6:.1f} MB from"
+                f" {entry.url} ({entry.terms}); `vsr models get {entry.name}` fetches it"
             )
     if not found and (path.suffix in _WEIGHTS or path.exists()):
         return [_card_of_file(path)]
@@ -83,7 +91,9 @@ def find(name_or_path: str) -> list[Card]:
 
 
 def missing(name: str, index: Sequence[IndexEntry] | None = None) -> IndexEntry | None:
-    """The entry of an index (default: the one that ships) that `--model NAME` means, where no network of that name is here."""
+    """The entry of an index (default: the one that ships) that `--model NAME` means, where no network of that
+    name is here.
+    """
     known = cards()
     if any(name in {c.name, c.family} for c in known) or Path(name).is_file():
         return None
@@ -93,19 +103,29 @@ def missing(name: str, index: Sequence[IndexEntry] | None = None) -> IndexEntry 
 
 def _unknown(name: str, known: list[Card]) -> UsageError:
     names = sorted({c.family for c in known})
-    close = difflib.get_close_matches(name, [*names, *(c.name for c in known)], n=1) or close_names(shipped_index(), name)
+    close = difflib.get_close_matches(name, [*names, *(c.name for c in known)], n=1) or close_names(
+        shipped_index(), name
+    )
     hint = f"; did you mean {' or '.join(close)}?" if close else "."
-    return UsageError(f"--model {name}: no such network{hint} There are: {', '.join(names)}; `vsr models search` lists more; or give a weights file")
+    return UsageError(
+        f"--model {name}: no such network{hint} There are: {', '.join(names)}; `vsr models search` lists"
+        " more; or give a weights file"
+    )
 
 
 def _with_hash(card: Card) -> Card:
-    """The card with the hash of its weights, which a card written by hand may lack: work is known by it, wherever the file lies."""
+    """The card with the hash of its weights, which a card written by hand may lack.
+
+    Work is known by it, wherever the file lies.
+    """
     if card.sha256 or not card.path:
         return card
     try:
         return replace(card, sha256=sha256_of(card.path))
     except OSError as error:
-        raise MediaError(f"{card.path}: can't be read: {error.strerror}; its card lies beside where it should be") from None
+        raise MediaError(
+            f"{card.path}: can't be read: {error.strerror}; its card lies beside where it should be"
+        ) from None
 
 
 def _card_of_file(path: Path) -> Card:
@@ -116,15 +136,24 @@ def _card_of_file(path: Path) -> Card:
         card = read_card(card_path)
         digest = sha256_of(path)
         if card.sha256 and card.sha256 != digest:
-            raise MediaError(f"{path}: is not the file its card describes (SHA-256 {digest[:12]}…, card says {card.sha256[:12]}…)")
+            raise MediaError(
+                f"{path}: is not the file its card describes (SHA-256 {digest[:12]}…, card says"
+                f" {card.sha256[:12]}…)"
+            )
         return replace(card, sha256=digest)
     card = Card(**json.loads(foreign(path)))
     entry = entry_of_file(card.sha256)
-    return card if entry is None else replace(card, more={**card.more, "licence": entry.licence, "commercial": entry.commercial})
+    return (
+        card
+        if entry is None
+        else replace(card, more={**card.more, "licence": entry.licence, "commercial": entry.commercial})
+    )
 
 
 def foreign(path: Path, *target: str) -> str:
-    """Describe a third-party file, or write its tensors to `target`: in a sandboxed process, so that the parent of a run stays free of torch.
+    """Describe a third-party file, or write its tensors to `target`.
+
+    In a sandboxed process, so that the parent of a run stays free of torch.
 
     Raises MediaError where it is no network.
     """
@@ -133,5 +162,7 @@ def foreign(path: Path, *target: str) -> str:
     result = subprocess.run(command, capture_output=True, text=True, check=False)
     if result.returncode:
         lines = result.stderr.strip().splitlines()
-        raise MediaError(f"{path}: is not a network we can load ({lines[-1] if lines else 'no reason given'})")
+        raise MediaError(
+            f"{path}: is not a network we can load ({lines[-1] if lines else 'no reason given'})"
+        )
     return result.stdout

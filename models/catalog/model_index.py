@@ -1,7 +1,8 @@
 """The model index: third-party networks that are known by name, and where each lies.
 
-`index.toml` is the list that ships: a table per network, with address, SHA-256, size and licence as OpenModelDB has them, the arithmetic as
-our own counter found it (`tests.models.catalog.index_networks`), and descriptions of our own. A company may have a list of its own.
+`index.toml` is the list that ships: a table per network, with address, SHA-256, size and licence as
+OpenModelDB has them, the arithmetic as our own counter found it (`tests.models.catalog.index_networks`), and
+descriptions of our own. A company may have a list of its own.
 """
 
 from __future__ import annotations
@@ -20,7 +21,17 @@ from models.errors import UsageError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-__all__ = ["PURPOSES", "IndexEntry", "close_names", "entry_of_file", "entry_of_name", "parse_index", "plain_name", "search", "shipped_index"]
+__all__ = [
+    "PURPOSES",
+    "IndexEntry",
+    "close_names",
+    "entry_of_file",
+    "entry_of_name",
+    "parse_index",
+    "plain_name",
+    "search",
+    "shipped_index",
+]
 
 
 PURPOSES = ("film", "game", "animation", "restore")
@@ -74,7 +85,10 @@ def shipped_index() -> tuple[IndexEntry, ...]:
 
 
 def parse_index(text: str, where: str) -> tuple[IndexEntry, ...]:
-    """The entries of a list, `[NAME]` and a key a line. Raises UsageError, which says what is wrong `where`."""
+    """The entries of a list, `[NAME]` and a key a line.
+
+    Raises UsageError, which says what is wrong `where`.
+    """
     try:
         tables = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
@@ -92,9 +106,15 @@ def _entry(name: str, table: Any, where: str) -> IndexEntry:
     expected = {f.name: f.type for f in fields(IndexEntry) if f.name != "name"}
     if not isinstance(table, dict) or set(table) != set(expected):
         odd = sorted(set(expected) ^ set(table)) if isinstance(table, dict) else [name]
-        raise UsageError(f"{where}: {name}: expected a table with {', '.join(expected)}; {', '.join(odd)} is missing or not known")
+        raise UsageError(
+            f"{where}: {name}: expected a table with {', '.join(expected)}; {', '.join(odd)} is missing or"
+            " not known"
+        )
     kinds: dict[str, Any] = {"int": int, "str": str, "float": (int, float), "tuple[str, ...]": list}
-    wrong = next((k for k, v in table.items() if not isinstance(v, kinds[str(expected[k])]) or isinstance(v, bool)), None)
+    wrong = next(
+        (k for k, v in table.items() if not isinstance(v, kinds[str(expected[k])]) or isinstance(v, bool)),
+        None,
+    )
     checks = {
         "name": re.fullmatch(r"\w[\w.+-]*", name, re.ASCII) is not None,
         wrong or "": wrong is None,
@@ -104,15 +124,28 @@ def _entry(name: str, table: Any, where: str) -> IndexEntry:
             "scale": 1 <= table["scale"] <= 16,
             "purposes": bool(table["purposes"]) and set(map(str, table["purposes"])) <= set(PURPOSES),
             "commercial": table["commercial"] in COMMERCIAL_WORDS,
-            "url": re.fullmatch(r"https://[^\s/]+/\S+", table["url"]) is not None and table["url"].lower().endswith(_SUFFIXES),
+            "url": (
+                re.fullmatch(r"https://[^\s/]+/\S+", table["url"]) is not None
+                and table["url"].lower().endswith(_SUFFIXES)
+            ),
             "sha256": re.fullmatch(r"[0-9a-f]{64}", table["sha256"]) is not None,
             "bytes": 0 < table["bytes"] <= _MOST_BYTES,
             "gflop_per_megapixel": table["gflop_per_megapixel"] >= 0,
         }
     for key, is_right in checks.items():
         if not is_right:
-            raise UsageError(f"{where}: {name}: {key} = {table.get(key, name)!r}: {_EXPECTED.get(key, 'has the wrong type')}")
-    return IndexEntry(name=name, **{**table, "purposes": tuple(table["purposes"]), "gflop_per_megapixel": float(table["gflop_per_megapixel"])})
+            raise UsageError(
+                f"{where}: {name}: {key} = {table.get(key, name)!r}:"
+                f" {_EXPECTED.get(key, 'has the wrong type')}"
+            )
+    return IndexEntry(
+        name=name,
+        **{
+            **table,
+            "purposes": tuple(table["purposes"]),
+            "gflop_per_megapixel": float(table["gflop_per_megapixel"]),
+        },
+    )
 
 
 _EXPECTED = {
@@ -151,13 +184,24 @@ def close_names(entries: Sequence[IndexEntry], name: str, most: int = 3) -> list
     return holding[:most] or [plain[p] for p in difflib.get_close_matches(wanted, plain, n=most, cutoff=0.7)]
 
 
-def search(entries: Sequence[IndexEntry], words: Sequence[str] = (), *, purpose: str = "", commercial: bool = False) -> list[IndexEntry]:
+def search(
+    entries: Sequence[IndexEntry], words: Sequence[str] = (), *, purpose: str = "", commercial: bool = False
+) -> list[IndexEntry]:
     """Entries that have all of the words somewhere; of a purpose; that may be used commercially."""
 
     def has(entry: IndexEntry, word: str) -> bool:
-        text = f"{entry.name} {entry.architecture} {entry.author} {entry.licence} x{entry.scale} {' '.join(entry.purposes)} {entry.description}"
-        return word.lower() in text.lower() or (bool(plain_name(word)) and plain_name(word) in plain_name(entry.name))
+        text = (
+            f"{entry.name} {entry.architecture} {entry.author} {entry.licence} x{entry.scale}"
+            f" {' '.join(entry.purposes)} {entry.description}"
+        )
+        return word.lower() in text.lower() or (
+            bool(plain_name(word)) and plain_name(word) in plain_name(entry.name)
+        )
 
     return [
-        e for e in entries if all(has(e, w) for w in words) and (not purpose or purpose in e.purposes) and (not commercial or e.commercial == "yes")
+        e
+        for e in entries
+        if all(has(e, w) for w in words)
+        and (not purpose or purpose in e.purposes)
+        and (not commercial or e.commercial == "yes")
     ]

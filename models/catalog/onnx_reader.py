@@ -1,8 +1,9 @@
 """ONNX files as networks, through onnxruntime: described in a sandboxed process, run in the worker.
 
-Two kinds are taken. Anybody's: one input (N,C,H,W) of three channels (R'G'B') or one (luma), float or uint8, of any size or a fixed one,
-and one output of its kind. And what `vsr export` writes: luma and chroma, with neighbours and a state where the network has them.
-Scale, halo and what the sides must divide by are measured, whatever the file says of itself.
+Two kinds are taken. Anybody's: one input (N,C,H,W) of three channels (R'G'B') or one (luma), float or uint8,
+of any size or a fixed one, and one output of its kind. And what `vsr export` writes: luma and chroma, with
+neighbours and a state where the network has them. Scale, halo and what the sides must divide by are measured,
+whatever the file says of itself.
 """
 
 from __future__ import annotations
@@ -35,7 +36,10 @@ _MULTIPLES = (1, 2, 4, 8, 16, 32, 64)
 _LEFT = (0.0, -0.25)
 """Where left-sited chroma lies, (vertical, horizontal)."""
 _TYPES = {"tensor(float)": torch.float32, "tensor(float16)": torch.float16, "tensor(uint8)": torch.uint8}
-_NO_EXTERNAL_DATA = ("session.model_external_initializers_file_folder_path", os.path.join(os.sep, "nonexistent"))
+_NO_EXTERNAL_DATA = (
+    "session.model_external_initializers_file_folder_path",
+    os.path.join(os.sep, "nonexistent"),
+)
 """Weights outside the file are looked for where there is nothing."""
 _FASTEST_FIRST = {
     "cuda": ("CUDAExecutionProvider",),
@@ -45,7 +49,8 @@ _FASTEST_FIRST = {
 }
 _BY_NAME = {
     "cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider", "tensorrt": "TensorrtExecutionProvider",
-    "openvino": "OpenVINOExecutionProvider", "coreml": "CoreMLExecutionProvider", "directml": "DmlExecutionProvider",
+    "openvino": "OpenVINOExecutionProvider", "coreml": "CoreMLExecutionProvider",
+    "directml": "DmlExecutionProvider",
 }  # fmt: skip
 _CPU = _BY_NAME["cpu"]
 _ALIKE = 1 / 255
@@ -55,14 +60,18 @@ _ALIKE = 1 / 255
 def providers(device: str, available: Sequence[str], wanted: str = "") -> list[str]:
     """Execution providers for a device of torch's, in order of preference; the CPU's is the last one always.
 
-    wanted: a name of `VSR_ONNX_PROVIDER` (cpu, cuda, tensorrt, openvino, coreml, directml) instead. TensorRT is taken only so: it chooses
-    its kernels by a timing, and another worker's results may differ. Raises UsageError where that is not installed.
+    wanted: a name of `VSR_ONNX_PROVIDER` (cpu, cuda, tensorrt, openvino, coreml, directml) instead. TensorRT
+    is taken only so: it chooses its kernels by a timing, and another worker's results may differ. Raises
+    UsageError where that is not installed.
     """
     if wanted:
         name = _BY_NAME.get(wanted.lower(), "")
         if name not in available:
             there = ", ".join(short for short, long in _BY_NAME.items() if long in available)
-            raise UsageError(f"VSR_ONNX_PROVIDER={wanted}: this onnxruntime has {there}; install the one for your device, or unset the variable")
+            raise UsageError(
+                f"VSR_ONNX_PROVIDER={wanted}: this onnxruntime has {there}; install the one for your device,"
+                " or unset the variable"
+            )
         return list(dict.fromkeys([name, _CPU]))
     return [*(p for p in _FASTEST_FIRST.get(device, ()) if p in available), _CPU]
 
@@ -72,7 +81,8 @@ class _Form:
     """What a file takes and gives."""
 
     kind: str
-    """rgb, luma (chroma is resized classically), or planes (what vsr exports: luma, chroma and maybe a state)."""
+    """rgb, luma (chroma is resized classically), or planes (what vsr exports: luma, chroma and maybe a
+    state)."""
     dtype: torch.dtype
     frames: int = 1
     """Of the luma input, side by side."""
@@ -86,7 +96,9 @@ def _session(data: bytes, shown: str, names: list[str]) -> Any:
     try:
         import onnxruntime
     except ImportError:
-        raise UsageError(f"{shown}: ONNX files need onnxruntime; install vsr with its extra: pip install '.[onnx]'") from None
+        raise UsageError(
+            f"{shown}: ONNX files need onnxruntime; install vsr with its extra: pip install '.[onnx]'"
+        ) from None
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = torch.get_num_threads()
     options.log_severity_level = 4
@@ -112,7 +124,9 @@ def _form(session: Any, shown: str) -> _Form:
     if len(inputs) == len(outputs) == 1:
         channels = inputs[0].shape[1]
         if channels not in {1, 3}:
-            raise MediaError(f"{shown}: expected an input of three channels (R'G'B') or one (luma); it takes {said}")
+            raise MediaError(
+                f"{shown}: expected an input of three channels (R'G'B') or one (luma); it takes {said}"
+            )
         sides = inputs[0].shape[2:]
         fixed = tuple(sides) if all(isinstance(n, int) for n in sides) else None
         return _Form("rgb" if channels == 3 else "luma", _TYPES[inputs[0].type], fixed=fixed)  # type: ignore[arg-type]
@@ -120,9 +134,17 @@ def _form(session: Any, shown: str) -> _Form:
         frames, chroma = by_name["luma"].shape[1], by_name["chroma"].shape[1]
         state = by_name["state"].shape[1] if "state" in by_name else 0
         sides = by_name["luma"].shape[2:]
-        if isinstance(frames, int) and chroma == 2 * frames and isinstance(state, int) and not all(isinstance(n, int) for n in sides):
+        if (
+            isinstance(frames, int)
+            and chroma == 2 * frames
+            and isinstance(state, int)
+            and not all(isinstance(n, int) for n in sides)
+        ):
             return _Form("planes", torch.float32, frames=frames, state=state)
-    raise MediaError(f"{shown}: expected one input (N,C,H,W), or luma and chroma of any size as `vsr export` writes them; it takes {said}")
+    raise MediaError(
+        f"{shown}: expected one input (N,C,H,W), or luma and chroma of any size as `vsr export` writes them;"
+        f" it takes {said}"
+    )
 
 
 class _Onnx(nn.Module):
@@ -167,7 +189,9 @@ class _Onnx(nn.Module):
         unit = 255 if self.form.dtype is torch.uint8 else 1
         if all(bool(((a - b).abs() <= _ALIKE * unit).all()) for a, b in zip(with_name, without, strict=True)):
             return session
-        self.notes.append(f"{Path(self._path).name}: {name} gives other values than the CPU, which is used instead")
+        self.notes.append(
+            f"{Path(self._path).name}: {name} gives other values than the CPU, which is used instead"
+        )
         return plain
 
     def prepare(self, device: torch.device) -> list[str]:
@@ -180,7 +204,12 @@ class _Onnx(nn.Module):
         """What of its runtime shapes bits."""
         import onnxruntime
 
-        return {"onnxruntime": f"{onnxruntime.__version__} {' '.join(sorted({s.get_providers()[0] for s in self._sessions.values()}))}"}
+        return {
+            "onnxruntime": (
+                f"{onnxruntime.__version__}"
+                f" {' '.join(sorted({s.get_providers()[0] for s in self._sessions.values()}))}"
+            )
+        }
 
     def run(self, *tensors: Tensor) -> list[Tensor]:
         """Float tensors in and out, on the device of the first; values 0..1 also where the file has uint8."""
@@ -195,7 +224,10 @@ class _Onnx(nn.Module):
         return [(m.float() / 255 if m.dtype is torch.uint8 else m.float()).to(device) for m in made]
 
     def picture(self, x: Tensor) -> Tensor:
-        """(1,C,H,W) -> (1,C,SH,SW), also where the file has a size of its own: by windows that overlap by the margin."""
+        """(1,C,H,W) -> (1,C,SH,SW), also where the file has a size of its own.
+
+        By windows that overlap by the margin.
+        """
         if self.form.fixed is None:
             return self.run(x)[0]
         (height, width), scale = self.form.fixed, self.scale
@@ -206,7 +238,11 @@ class _Onnx(nn.Module):
             for left, first_column in _starts(x.shape[-1], width, self.margin):
                 made = self.run(x[..., top : top + height, left : left + width])[0]
                 kept = made[..., (first_row - top) * scale :, (first_column - left) * scale :]
-                out[..., first_row * scale : (top + height) * scale, first_column * scale : (left + width) * scale] = kept
+                out[
+                    ...,
+                    first_row * scale : (top + height) * scale,
+                    first_column * scale : (left + width) * scale,
+                ] = kept
         return out[..., : rows * scale, : columns * scale]
 
     def _each(self, batch: Tensor) -> Tensor:
@@ -224,7 +260,9 @@ class _Onnx(nn.Module):
             return large, resample(chroma, height, width, "lanczos", offset=_LEFT)
         if not self.form.state:
             return tuple(self.run(luma, chroma))
-        before = luma.new_zeros(luma.shape[0], self.form.state, *chroma.shape[-2:]) if state is None else state
+        before = (
+            luma.new_zeros(luma.shape[0], self.form.state, *chroma.shape[-2:]) if state is None else state
+        )
         luma, chroma, after = self.run(luma, chroma, before)
         return (luma, chroma), after
 
@@ -247,7 +285,10 @@ def _starts(length: int, window: int, margin: int) -> list[tuple[int, int]]:
 
 
 def _probe(module: _Onnx) -> tuple[int, int, int | None]:
-    """(scale, what the sides must divide by, halo in pixels of input or None), by experiment. Raises MediaError."""
+    """(scale, what the sides must divide by, halo in pixels of input or None), by experiment.
+
+    Raises MediaError.
+    """
     form = module.form
     if form.fixed is not None:
         multiple, size = 1, form.fixed
@@ -289,7 +330,9 @@ def _scale(module: _Onnx, size: tuple[int, int]) -> int:
     except MediaError:
         raise
     except Exception as error:  # noqa: BLE001 - onnxruntime's own errors, of whatever operator
-        raise MediaError(f"{module._path}: does not run on a picture of {size[1]}x{size[0]} ({_first_line(error)})") from None
+        raise MediaError(
+            f"{module._path}: does not run on a picture of {size[1]}x{size[0]} ({_first_line(error)})"
+        ) from None
     scale = made[0].shape[-1] // size[1]
     expected = [(1, given[0].shape[1] if module.form.kind == "rgb" else 1, size[0] * scale, size[1] * scale)]
     if module.form.kind == "planes":
@@ -298,7 +341,10 @@ def _scale(module: _Onnx, size: tuple[int, int]) -> int:
     shapes = [tuple(m.shape) for m in made]
     if not 1 <= scale <= 16 or shapes != expected:
         found = ", ".join(map(str, shapes))
-        raise MediaError(f"{module._path}: gives {found} for a picture of {size[1]}x{size[0]}; expected it enlarged by a whole factor")
+        raise MediaError(
+            f"{module._path}: gives {found} for a picture of {size[1]}x{size[0]}; expected it enlarged by a"
+            " whole factor"
+        )
     if not all(bool(m.isfinite().all()) for m in made):
         raise MediaError(f"{module._path}: gives values that are no numbers")
     return scale
@@ -322,12 +368,16 @@ def _halo_px(module: _Onnx, size: tuple[int, int]) -> int | None:
                 reach = max(reach, at - int(found.min() / factor), int(found.max() / factor) - at)
                 if reach >= length // 2 - 1:
                     return None
-    # An impulse may miss paths that a dead ReLU blocks; half as much again covers them, and a halo never hurts.
+    # An impulse may miss paths that a dead ReLU blocks; half as much again covers them, and a halo never
+    # hurts.
     return reach + max(4, reach // 2)
 
 
 def describe(path: str) -> Card:
-    """The card of an ONNX file. Raises MediaError where it is none that can be used, UsageError where onnxruntime is missing."""
+    """The card of an ONNX file.
+
+    Raises MediaError where it is none that can be used, UsageError where onnxruntime is missing.
+    """
     module = _Onnx(path, probing=True)
     scale, multiple, halo_px = _probe(module)
     form = module.form
@@ -363,7 +413,10 @@ def _neighbours(facts: dict[str, str], form: _Form) -> tuple[int, int]:
         return 0, 0
     past, future = (int(facts[k]) if facts.get(k, "").isdecimal() else 0 for k in ("vsr.past", "vsr.future"))
     if past + 1 + future != form.frames:
-        raise MediaError(f"takes {form.frames} frames at once, and does not say how many of them are past and future (vsr.past, vsr.future)")
+        raise MediaError(
+            f"takes {form.frames} frames at once, and does not say how many of them are past and future"
+            " (vsr.past, vsr.future)"
+        )
     return past, future
 
 

@@ -20,12 +20,16 @@ PURPOSES = {
     "films and games from clean sources": {
         "fast": "the default on a CPU; 8 convolutions of 32 channels",
         "quality": "the default with a GPU; 10 convolutions of 64 channels",
-        "recurrent": "detail too fine for one frame, by its neighbours and a memory; 10 convolutions of 96 channels",
+        "recurrent": (
+            "detail too fine for one frame, by its neighbours and a memory; 10 convolutions of 96 channels"
+        ),
     },
     "restoration of compressed, noisy or blurred footage": {
         "real-fast": "coding damage and noise, at the cost of fast; --restore says how much",
         "real": "coding damage and noise, at the cost of quality; --restore says how much",
-        "deconvolution": "blur and noise, at the same size (x1, as in --model deconvolution-x1,fast) or doubled",
+        "deconvolution": (
+            "blur and noise, at the same size (x1, as in --model deconvolution-x1,fast) or doubled"
+        ),
     },
     _CLASSICAL: dict(INTERPOLATORS),
     "research, to compare and to learn from": {
@@ -51,9 +55,14 @@ def by_purpose(cards: Iterable[Card]) -> dict[str, list[list[Card]]]:
     order = [*heading_of]
     found: dict[str, dict[str, list[Card]]] = {heading: {} for heading in (*PURPOSES, YOURS)}
     for card in cards:
-        found[heading_of[card.family] if _is_ours(card) and card.family in heading_of else YOURS].setdefault(card.family, []).append(card)
+        found[heading_of[card.family] if _is_ours(card) and card.family in heading_of else YOURS].setdefault(
+            card.family, []
+        ).append(card)
     return {
-        heading: [families[name] for name in sorted(families, key=lambda n: (order.index(n) if n in order else len(order), n))]
+        heading: [
+            families[name]
+            for name in sorted(families, key=lambda n: (order.index(n) if n in order else len(order), n))
+        ]
         for heading, families in found.items()
         if families
     }
@@ -62,7 +71,10 @@ def by_purpose(cards: Iterable[Card]) -> dict[str, list[list[Card]]]:
 def description(card: Card) -> str:
     """What a network is for; what its own card says, where it is not ours."""
     if _is_ours(card):
-        return next((families[card.family] for families in PURPOSES.values() if card.family in families), card.description)
+        return next(
+            (families[card.family] for families in PURPOSES.values() if card.family in families),
+            card.description,
+        )
     return card.description
 
 

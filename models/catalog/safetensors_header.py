@@ -1,6 +1,7 @@
 """`tensor_shapes` of a safetensors file: its header, checked before anything is allocated for what it claims.
 
-Format: 8 bytes of header length, little-endian, a JSON object of name -> dtype, shape and place, and the tensors behind it.
+Format: 8 bytes of header length, little-endian, a JSON object of name -> dtype, shape and place, and the
+tensors behind it.
 """
 
 from __future__ import annotations
@@ -32,7 +33,9 @@ def tensor_shapes(path: str | Path) -> dict[str, tuple[int, ...]]:
     with open(path, "rb") as file:
         length = int.from_bytes(file.read(8), "little")
         if not 2 <= length <= min(size - 8, _MOST_HEADER_BYTES):
-            raise MediaError(f"{path}: is no safetensors file: a header of {length} bytes in a file of {size}")
+            raise MediaError(
+                f"{path}: is no safetensors file: a header of {length} bytes in a file of {size}"
+            )
         header = file.read(length)
     try:
         table = json.loads(header)
@@ -43,10 +46,14 @@ def tensor_shapes(path: str | Path) -> dict[str, tuple[int, ...]]:
     end = 0
     for (start, stop, expected), name in places:
         if start != end or stop - start != expected:
-            raise MediaError(f"{path}: its header gives tensor {name} another place or size than its shape needs")
+            raise MediaError(
+                f"{path}: its header gives tensor {name} another place or size than its shape needs"
+            )
         end = stop
     if end != size - 8 - length:
-        raise MediaError(f"{path}: its header tells of {end} bytes of tensors, and there are {size - 8 - length}")
+        raise MediaError(
+            f"{path}: its header tells of {end} bytes of tensors, and there are {size - 8 - length}"
+        )
     return {name: tuple(entry["shape"]) for name, entry in table.items()}
 
 
@@ -68,7 +75,10 @@ def refuse_huge(path: str, settings: dict[str, Any]) -> None:
 
 @contextmanager
 def at_most(numbers: int, said: str) -> Iterator[None]:
-    """Networks that are made meanwhile have at most so many parameters; MediaError, with what is `said`, at the first one beyond."""
+    """Networks that are made meanwhile have at most so many parameters.
+
+    MediaError, with what is `said`, at the first one beyond.
+    """
     from torch.nn.modules.module import register_module_parameter_registration_hook
 
     left = numbers
@@ -77,7 +87,9 @@ def at_most(numbers: int, said: str) -> Iterator[None]:
         nonlocal left
         left -= 0 if parameter is None else parameter.numel()
         if left < 0:
-            raise MediaError(f"{said}, which asks for more than the {numbers} numbers that are there, with {name}")
+            raise MediaError(
+                f"{said}, which asks for more than the {numbers} numbers that are there, with {name}"
+            )
 
     handle = register_module_parameter_registration_hook(count)
     try:

@@ -1,7 +1,10 @@
-"""Other people's checkpoints, through spandrel: any file it recognises becomes an RGB network behind our contract.
+"""Other people's checkpoints, through spandrel.
 
-Pickles are read by spandrel's restricted unpickler, which knows tensors and nothing that could run.
-How far a pixel reaches is measured with an impulse, and low precision is allowed only where it was measured to be harmless.
+Any file it recognises becomes an RGB network behind our contract.
+
+Pickles are read by spandrel's restricted unpickler, which knows tensors and nothing that could run. How far a
+pixel reaches is measured with an impulse, and low precision is allowed only where it was measured to be
+harmless.
 """
 
 from __future__ import annotations
@@ -48,10 +51,17 @@ class _Foreign(nn.Module):
             descriptor = ModelLoader(device="cpu").load_from_file(path)
         except Exception as error:  # noqa: BLE001 - whatever a hostile or unknown file makes it raise
             raise MediaError(
-                f"{path}: is no checkpoint that spandrel knows ({str(error).splitlines()[0] if str(error) else type(error).__name__})"
+                f"{path}: is no checkpoint that spandrel knows"
+                f" ({str(error).splitlines()[0] if str(error) else type(error).__name__})"
             ) from None
-        if not isinstance(descriptor, ImageModelDescriptor) or descriptor.input_channels != 3 or descriptor.output_channels != 3:
-            raise MediaError(f"{path}: is a {descriptor.architecture.name}, which does not turn one RGB picture into one")
+        if (
+            not isinstance(descriptor, ImageModelDescriptor)
+            or descriptor.input_channels != 3
+            or descriptor.output_channels != 3
+        ):
+            raise MediaError(
+                f"{path}: is a {descriptor.architecture.name}, which does not turn one RGB picture into one"
+            )
         self.model = descriptor.model.eval().float()
         self.scale = int(descriptor.scale)
         self.architecture = descriptor.architecture.name
@@ -64,7 +74,9 @@ class _Foreign(nn.Module):
         self._keep_last_layer_precise()
 
     def _take_prelus_in_place(self) -> None:
-        """Real-ESRGAN's video networks are a list of layers, each of which alone sees what the one before made."""
+        """Real-ESRGAN's video networks are a list of layers, each of which alone sees what the one before
+        made.
+        """
         layers: Any = self.model.body
         for number, layer in enumerate(layers):
             if isinstance(layer, nn.PReLU):
@@ -76,7 +88,9 @@ class _Foreign(nn.Module):
 
         bf16 has 8 bits of mantissa: a picture that leaves in it has four codes of 10 bits in one.
         """
-        layers = [m for m in self.model.modules() if isinstance(m, nn.Conv2d | nn.ConvTranspose2d | nn.Linear)]
+        layers = [
+            m for m in self.model.modules() if isinstance(m, nn.Conv2d | nn.ConvTranspose2d | nn.Linear)
+        ]
         called: list[nn.Module] = []
         hooks = [m.register_forward_hook(lambda module, _, __: called.append(module)) for m in layers]
         size = -(-16 // self.multiple) * self.multiple
@@ -104,7 +118,9 @@ def _in_fp32(forward: Callable[[Tensor], Tensor]) -> Callable[[Tensor], Tensor]:
 
 
 class Counter:
-    """Counts the arithmetic of single pictures (multiplications with additions as two, of all layers and attention)."""
+    """Counts the arithmetic of single pictures (multiplications with additions as two, of all layers and
+    attention).
+    """
 
     def __init__(self) -> None:
         self._seen: dict[int, int] = {}
@@ -120,7 +136,10 @@ class Counter:
 
     @property
     def gflop_per_megapixel(self) -> float:
-        """Of what grows with the picture, where two sizes were run: some networks fold their weights first, at any size."""
+        """Of what grows with the picture, where two sizes were run.
+
+        Some networks fold their weights first, at any size.
+        """
         (small, few), (large, many) = min(self._seen.items()), max(self._seen.items())
         return few / small / 1e3 if small == large else (many - few) / (large - small) / 1e3
 
@@ -143,8 +162,14 @@ def _halo_px(module: _Foreign, counted: Counter) -> int | None:
     columns = torch.nonzero(difference.any(0)).flatten() // module.scale
     if not len(rows):
         return 0
-    reach = max(size // 2 - int(rows[0]), int(rows[-1]) - size // 2, size // 2 - int(columns[0]), int(columns[-1]) - size // 2)
-    # An impulse may miss paths that a dead ReLU blocks; half as much again covers them, and a halo never hurts.
+    reach = max(
+        size // 2 - int(rows[0]),
+        int(rows[-1]) - size // 2,
+        size // 2 - int(columns[0]),
+        int(columns[-1]) - size // 2,
+    )
+    # An impulse may miss paths that a dead ReLU blocks; half as much again covers them, and a halo never
+    # hurts.
     return None if reach >= size // 2 - 1 else reach + max(4, reach // 2)
 
 

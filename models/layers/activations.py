@@ -26,7 +26,8 @@ except ImportError:  # pragma: no cover - numba is a dependency, but not on ever
 class Prelu(nn.PReLU):
     """max(x, 0) + weight·min(x, 0) of (B,C,H,W) (He et al. 2015, arXiv:1502.01852), with the bits of torch's.
 
-    Without gradients, on a few cores of a CPU, channels_last, fp32 or bf16: into the memory of x itself, which nobody else may need.
+    Without gradients, on a few cores of a CPU, channels_last, fp32 or bf16: into the memory of x itself,
+    which nobody else may need.
     """
 
     def forward(self, x: Tensor) -> Tensor:
@@ -44,7 +45,10 @@ class Prelu(nn.PReLU):
             return made
         places = x.permute(0, 2, 3, 1).reshape(-1, x.shape[1])
         weight = self.weight.detach().to(x.dtype).float().expand(x.shape[1]).numpy()
-        kernel(places.view(torch.int16).numpy().view(np.uint16) if x.dtype == torch.bfloat16 else places.numpy(), np.ascontiguousarray(weight))
+        kernel(
+            places.view(torch.int16).numpy().view(np.uint16) if x.dtype == torch.bfloat16 else places.numpy(),
+            np.ascontiguousarray(weight),
+        )
         return x
 
 
@@ -72,21 +76,26 @@ def _of_bf16(x: np.ndarray, weight: np.ndarray) -> None:
             values[channel] = value if value > np.float32(0) else value * weight[channel]
         for channel in range(channels):
             full = bits[channel]
-            row[channel] = (full + np.uint32(0x7FFF) + ((full >> np.uint32(16)) & np.uint32(1))) >> np.uint32(16)
+            row[channel] = (full + np.uint32(0x7FFF) + ((full >> np.uint32(16)) & np.uint32(1))) >> np.uint32(
+                16
+            )
 
 
 _KERNELS: dict[torch.dtype, tuple[Callable[[np.ndarray, np.ndarray], None], int]] = (
-    {} if _compiled is None else {torch.float32: (_compiled(_of_fp32), 8), torch.bfloat16: (_compiled(_of_bf16), 2)}
+    {}
+    if _compiled is None
+    else {torch.float32: (_compiled(_of_fp32), 8), torch.bfloat16: (_compiled(_of_bf16), 2)}
 )
-"""With the number of threads up to which one thread is quicker than torch with all: it takes 15.7 and 3.1 ms where this takes 1.4 and
-1.7 (one core, 64 maps of 288x480)."""
+"""With the number of threads up to which one thread is quicker than torch with all: it takes 15.7 and 3.1 ms
+where this takes 1.4 and 1.7 (one core, 64 maps of 288x480)."""
 
 
 def relu_(x: Tensor) -> Tensor:
     """max(x, 0) of any shape, in place, with gradients.
 
-    On a CPU, bf16 numbers are compared as 16-bit integers: negative ones have the same top bit, and no conversion to fp32 and
-    back is needed, which takes five times as long. The result has the same bits (but for -0, which becomes 0).
+    On a CPU, bf16 numbers are compared as 16-bit integers: negative ones have the same top bit, and no
+    conversion to fp32 and back is needed, which takes five times as long. The result has the same bits (but
+    for -0, which becomes 0).
     """
     if x.dtype != torch.bfloat16 or x.device.type != "cpu":
         return F.relu_(x)

@@ -1,4 +1,7 @@
-"""`convolve`: a convolution and the ReLU behind it, as one operation: on a CPU by oneDNN, on packed weights; on CUDA by cuDNN."""
+"""`convolve`: a convolution and the ReLU behind it, as one operation: on a CPU by oneDNN, on packed weights.
+
+On CUDA by cuDNN.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +19,10 @@ _PACKED = "_vsr_packed"
 
 
 def convolve(layer: nn.Conv2d, x: Tensor, *, relu: bool = False) -> Tensor:
-    """(B,C,H,W) through a convolution, then max(·, 0) if `relu`; with gradients unless the weights are packed."""
+    """(B,C,H,W) through a convolution, then max(·, 0) if `relu`.
+
+    With gradients unless the weights are packed.
+    """
     packed = layer.__dict__.get(_PACKED)
     if packed is not None and not torch.is_grad_enabled():
         weight, bias = packed
@@ -30,23 +36,36 @@ def convolve(layer: nn.Conv2d, x: Tensor, *, relu: bool = False) -> Tensor:
 
 def _fused(layer: nn.Conv2d, x: Tensor, weight: Tensor, bias: Tensor | None, *, relu: bool) -> Tensor:
     if x.is_cuda:
-        # In PyTorch's own convolution the bias and the ReLU are passes over memory of their own, on small maps as long as itself.
+        # In PyTorch's own convolution the bias and the ReLU are passes over memory of their own, on small
+        # maps as long as itself.
         operation: Any = torch.cudnn_convolution_relu if relu else torch.conv2d
         order = (layer.stride, layer.padding, layer.dilation, layer.groups)
         made: Tensor = operation(x.contiguous(memory_format=torch.channels_last), weight, bias, *order)
         return made
     result: Tensor = torch.ops.mkldnn._convolution_pointwise(
-        x, weight, bias, layer.padding, layer.stride, layer.dilation, layer.groups, "relu" if relu else "none", [], ""
+        x,
+        weight,
+        bias,
+        layer.padding,
+        layer.stride,
+        layer.dilation,
+        layer.groups,
+        "relu" if relu else "none",
+        [],
+        "",
     )
     return result
 
 
 def pack_weights(network: nn.Module, dtype: torch.dtype = torch.bfloat16) -> bool:
-    """Keep the weights of all convolutions as fused operations want them; whether this build of torch has those.
+    """Keep the weights of all convolutions as fused operations want them.
 
-    bfloat16, float32: on a CPU, in oneDNN's own order. float16: on CUDA, channels_last; fp32 stays possible beside it.
-    oneDNN is reached by names that torch keeps for its compiler, so they are tried and not relied upon: the results are
-    the same bits either way (`tests/models/layers/test_convolution.py`), only the ReLU costs a pass of its own.
+    Whether this build of torch has those.
+
+    bfloat16, float32: on a CPU, in oneDNN's own order. float16: on CUDA, channels_last; fp32 stays possible
+    beside it. oneDNN is reached by names that torch keeps for its compiler, so they are tried and not relied
+    upon: the results are the same bits either way (`tests/models/layers/test_convolution.py`), only the ReLU
+    costs a pass of its own.
     """
     layers = [m for m in network.modules() if type(m) is nn.Conv2d and isinstance(m.padding, tuple)]
     try:
@@ -55,7 +74,11 @@ def pack_weights(network: nn.Module, dtype: torch.dtype = torch.bfloat16) -> boo
                 layer.__dict__[_PACKED] = _packed(layer, dtype)
             for layer in layers[:1]:
                 with torch.autocast("cuda", torch.float16, enabled=dtype == torch.float16):
-                    convolve(layer, torch.zeros(1, layer.in_channels, 16, 16, dtype=dtype, device=layer.weight.device), relu=True)
+                    convolve(
+                        layer,
+                        torch.zeros(1, layer.in_channels, 16, 16, dtype=dtype, device=layer.weight.device),
+                        relu=True,
+                    )
     except (AttributeError, RuntimeError):
         for layer in layers:
             layer.__dict__.pop(_PACKED, None)

@@ -1,9 +1,11 @@
-"""`Int8Chain`: 3x3 convolutions on 8-bit integers, with the same bits on every CPU that adds products of u8 and s8 up in int32.
+"""`Int8Chain`: 3x3 convolutions on 8-bit integers, with the same bits on every CPU that adds products of u8
+and s8 up in int32.
 
-Activations are u8 with 0 as their zero, weights s8 and symmetric, sums int32 and exact. Per output channel a layer has one scale and one
-bias, fp32, and gives `max(sum · scale + bias, 0)`, rounded half to even and clipped to 255; the last layer gives `sum · scale + bias` in
-fp32. The unit of every activation channel is folded into the weights on both sides of it (Nagel et al. 2019, arXiv:1906.04721), so
-nothing else is multiplied or divided: product and sum round once each, in this order, whoever computes them.
+Activations are u8 with 0 as their zero, weights s8 and symmetric, sums int32 and exact. Per output channel a
+layer has one scale and one bias, fp32, and gives `max(sum · scale + bias, 0)`, rounded half to even and
+clipped to 255; the last layer gives `sum · scale + bias` in fp32. The unit of every activation channel is
+folded into the weights on both sides of it (Nagel et al. 2019, arXiv:1906.04721), so nothing else is
+multiplied or divided: product and sum round once each, in this order, whoever computes them.
 """
 
 from __future__ import annotations
@@ -42,12 +44,21 @@ class Int8Layer:
 
 
 class Int8Chain:
-    """Convolutions one after another, ReLU between them. Borders: the first layer adds none, the others one zero sample on each side."""
+    """Convolutions one after another, ReLU between them.
+
+    Borders: the first layer adds none, the others one zero sample on each side.
+    """
 
     def __init__(self, layers: Sequence[Int8Layer]) -> None:
         """Raises RuntimeError where this build of torch has no such operations."""
         self._layers = [
-            (_packed(layer), layer.scale, torch.zeros(len(layer.scale), dtype=torch.int32), layer.bias, [0, 0] if number == 0 else [1, 1])
+            (
+                _packed(layer),
+                layer.scale,
+                torch.zeros(len(layer.scale), dtype=torch.int32),
+                layer.bias,
+                [0, 0] if number == 0 else [1, 1],
+            )
             for number, layer in enumerate(layers)
         ]
 
@@ -58,7 +69,23 @@ class Int8Chain:
         for number, (weight, scale, zeros, bias, padding) in enumerate(self._layers):
             kind, after = (torch.float32, "none") if number == last else (torch.uint8, "relu")
             x = torch.ops.onednn.qconv2d_pointwise(
-                x, 1.0, _ZERO, weight, scale, zeros, bias, [1, 1], padding, [1, 1], 1, 1.0, _ZERO, kind, after, [], ""
+                x,
+                1.0,
+                _ZERO,
+                weight,
+                scale,
+                zeros,
+                bias,
+                [1, 1],
+                padding,
+                [1, 1],
+                1,
+                1.0,
+                _ZERO,
+                kind,
+                after,
+                [],
+                "",
             )
         return x
 
@@ -80,16 +107,26 @@ def layer_shapes(layers: Mapping[str, nn.Conv2d]) -> dict[str, tuple[int, ...]]:
 
 
 def read_layers(tensors: Mapping[str, Tensor], names: Sequence[str]) -> list[Int8Layer]:
-    """Layers of those names, in that order, from tensors `NAME.weight` (s8), `NAME.scale` and `NAME.bias` (fp32)."""
-    return [Int8Layer(tensors[f"{name}.weight"].to(torch.int8), tensors[f"{name}.scale"].float(), tensors[f"{name}.bias"].float()) for name in names]
+    """Layers of those names, in that order, from tensors `NAME.weight` (s8), `NAME.scale` and `NAME.bias`
+    (fp32).
+    """
+    return [
+        Int8Layer(
+            tensors[f"{name}.weight"].to(torch.int8),
+            tensors[f"{name}.scale"].float(),
+            tensors[f"{name}.bias"].float(),
+        )
+        for name in names
+    ]
 
 
 @functools.cache
 def int8_is_exact() -> bool:
     """Whether this CPU and this build of torch add up products of u8 and s8 exactly.
 
-    Without VNNI, AMX or their like, oneDNN adds pairs of them in 16 bits, which overflow; `ONEDNN_MAX_CPU_ISA` may ask for that. So it
-    is tried, on the largest sums, instead of being read from the CPU's flags.
+    Without VNNI, AMX or their like, oneDNN adds pairs of them in 16 bits, which overflow;
+    `ONEDNN_MAX_CPU_ISA` may ask for that. So it is tried, on the largest sums, instead of being read from the
+    CPU's flags.
     """
     weight = torch.full((32, 32, _SIZE, _SIZE), 127, dtype=torch.int8)
     weight[1::2] = -127

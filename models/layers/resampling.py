@@ -1,8 +1,9 @@
-"""Classical resampling: the networks `identity`, `nearest`, `bilinear`, `bicubic` and `lanczos`, and what they are made of.
+"""Classical resampling: the networks `identity`, `nearest`, `bilinear`, `bicubic` and `lanczos`, and what
+they are made of.
 
-Separable polyphase filters. Sample ``i`` of a line of ``n`` samples lies at ``(i + 0.5 + offset) / n`` of the picture's
-extent; `offset` is 0 for luma and describes the siting of chroma (-0.25 where chroma is co-sited with the left one of
-two luma samples: H.273, chroma_sample_loc_type 0).
+Separable polyphase filters. Sample ``i`` of a line of ``n`` samples lies at ``(i + 0.5 + offset) / n`` of the
+picture's extent; `offset` is 0 for luma and describes the siting of chroma (-0.25 where chroma is co-sited
+with the left one of two luma samples: H.273, chroma_sample_loc_type 0).
 """
 
 from __future__ import annotations
@@ -60,7 +61,9 @@ KERNELS: dict[str, tuple[Callable[[float], float], float]] = {
 def _taps(
     in_len: int, out_len: int, kernel: str, in_offset: float, out_offset: float
 ) -> tuple[tuple[tuple[int, ...], ...], tuple[tuple[float, ...], ...]]:
-    """Source positions (may lie outside the line) and weights of every output sample; each row of weights sums to 1.
+    """Source positions (may lie outside the line) and weights of every output sample.
+
+    Each row of weights sums to 1.
 
     Downscaling stretches the kernel by the ratio (antialiasing), except `nearest`, which picks.
     """
@@ -90,7 +93,9 @@ def _mirror(position: int, length: int) -> int:
 def _phases(
     in_len: int, out_len: int, kernel: str, in_offset: float, out_offset: float
 ) -> tuple[int, int, tuple[tuple[int, tuple[float, ...]], ...]] | None:
-    """(padding before, padding after, [(first source sample, weights) per phase]) of an integer upscale, else None."""
+    """(padding before, padding after, [(first source sample, weights) per phase]) of an integer upscale, else
+    None.
+    """
     if out_len % in_len or out_len == in_len:
         return None
     factor = out_len // in_len
@@ -108,7 +113,8 @@ def _phases(
 
 
 def phases(factor: int, kernel: str, offset: float = 0.0) -> tuple[tuple[int, tuple[float, ...]], ...]:
-    """(first source sample relative to sample i, weights) of each of the output samples factor·i + p of a whole upscale.
+    """(first source sample relative to sample i, weights) of each of the output samples factor·i + p of a
+    whole upscale.
 
     offset: siting of the samples, before and after.
     """
@@ -117,11 +123,13 @@ def phases(factor: int, kernel: str, offset: float = 0.0) -> tuple[tuple[int, tu
     return found[2]
 
 
-def resample_axis(x: Tensor, dim: int, out_len: int, kernel: str, *, in_offset: float = 0.0, out_offset: float = 0.0) -> Tensor:
+def resample_axis(
+    x: Tensor, dim: int, out_len: int, kernel: str, *, in_offset: float = 0.0, out_offset: float = 0.0
+) -> Tensor:
     """Resample one axis of a floating tensor to `out_len` samples.
 
-    dim: -1 or -2. `in_offset`, `out_offset`: siting before and after, in samples (see the module's docstring).
-    Returns a tensor of the same dtype. Borders are mirrored with the border sample repeated.
+    dim: -1 or -2. `in_offset`, `out_offset`: siting before and after, in samples (see the module's
+    docstring). Returns a tensor of the same dtype. Borders are mirrored with the border sample repeated.
     """
     in_len = x.shape[dim]
     if in_len == out_len and in_offset == out_offset:
@@ -140,10 +148,21 @@ def resample_axis(x: Tensor, dim: int, out_len: int, kernel: str, *, in_offset: 
     return out
 
 
-def _upscale_by_phases(x: Tensor, dim: int, out_len: int, before: int, after: int, phases: tuple[tuple[int, tuple[float, ...]], ...]) -> Tensor:
-    """Integer upscale: output sample S·i+p is a short filter of the neighbours of i, so each phase is a sum of views."""
+def _upscale_by_phases(
+    x: Tensor,
+    dim: int,
+    out_len: int,
+    before: int,
+    after: int,
+    phases: tuple[tuple[int, tuple[float, ...]], ...],
+) -> Tensor:
+    """Integer upscale: output sample S·i+p is a short filter of the neighbours of i, so each phase is a sum
+    of views.
+    """
     length = x.shape[dim]
-    index = [_mirror(p, length) for p in range(-before, 0)] + [_mirror(p, length) for p in range(length, length + after)]
+    index = [_mirror(p, length) for p in range(-before, 0)] + [
+        _mirror(p, length) for p in range(length, length + after)
+    ]
     border = x.index_select(dim, torch.tensor(index, dtype=torch.long, device=x.device))
     padded = torch.cat([border.narrow(dim, 0, before), x, border.narrow(dim, before, after)], dim)
     shape = list(x.shape)
@@ -170,23 +189,33 @@ def resample(
 ) -> Tensor:
     """Resample (..., H, W) to (..., height, width), antialiased when it gets smaller.
 
-    offset: (vertical, horizontal) siting of the input samples; `out_offset` that of the output (default: the same).
+    offset: (vertical, horizontal) siting of the input samples; `out_offset` that of the output (default: the
+    same).
     """
     out_offset = offset if out_offset is None else out_offset
-    rows = functools.partial(resample_axis, dim=-2, out_len=height, kernel=kernel, in_offset=offset[0], out_offset=out_offset[0])
-    columns = functools.partial(resample_axis, dim=-1, out_len=width, kernel=kernel, in_offset=offset[1], out_offset=out_offset[1])
+    rows = functools.partial(
+        resample_axis, dim=-2, out_len=height, kernel=kernel, in_offset=offset[0], out_offset=out_offset[0]
+    )
+    columns = functools.partial(
+        resample_axis, dim=-1, out_len=width, kernel=kernel, in_offset=offset[1], out_offset=out_offset[1]
+    )
     # Shrinking first, growing last touches the fewest samples.
     return columns(rows(x)) if height * x.shape[-1] <= width * x.shape[-2] else rows(columns(x))
 
 
 def upscale_plane(
-    plane: Tensor, size: tuple[int, int], target: tuple[int, int], kernel: str, offset: tuple[float, float], sub: tuple[int, int] | None = None
+    plane: Tensor,
+    size: tuple[int, int],
+    target: tuple[int, int],
+    kernel: str,
+    offset: tuple[float, float],
+    sub: tuple[int, int] | None = None,
 ) -> Tensor:
     """Resample a chroma plane the way its luma of `size` (height, width) goes to `target`.
 
-    plane: (...,h,w), each side that of luma over `sub`, rounded up. sub: luma samples per chroma sample, (vertical, horizontal); by
-    default what the sizes tell, 1 or 2. By a whole factor every sample goes its exact way, and what an odd side has too much is
-    cropped; otherwise the plane is stretched to fit.
+    plane: (...,h,w), each side that of luma over `sub`, rounded up. sub: luma samples per chroma sample,
+    (vertical, horizontal); by default what the sizes tell, 1 or 2. By a whole factor every sample goes its
+    exact way, and what an odd side has too much is cropped; otherwise the plane is stretched to fit.
     """
     sides = []
     for have, luma, out, by in zip(plane.shape[-2:], size, target, sub or (0, 0), strict=True):
@@ -197,10 +226,11 @@ def upscale_plane(
 
 
 def upscale_in_graph(x: Tensor, factor: int, kernel: str, offset: tuple[float, float] = (0.0, 0.0)) -> Tensor:
-    """(B,C,H,W) -> (B,C,factor·H,factor·W) as `resample` does it, in fp32 and as one convolution and a pixel shuffle.
+    """(B,C,H,W) -> (B,C,factor·H,factor·W) as `resample` does it, in fp32 and as one convolution and a pixel
+    shuffle.
 
-    For graphs that are recorded once: ONNX files with free H and W, and CUDA graphs, in which nothing may come
-    from the CPU. H and W must reach the kernel's half width.
+    For graphs that are recorded once: ONNX files with free H and W, and CUDA graphs, in which nothing may
+    come from the CPU. H and W must reach the kernel's half width.
     """
     if torch.compiler.is_exporting():
         weight = _filter_bank(factor, kernel, offset, x.device)
@@ -212,9 +242,16 @@ def upscale_in_graph(x: Tensor, factor: int, kernel: str, offset: tuple[float, f
     for dim in (-2, -1):
         # Mirrored with the border sample repeated; slices, because lengths may be symbols.
         length = rows.shape[dim]
-        rows = torch.cat([rows.narrow(dim, 0, reach).flip(dim), rows, rows.narrow(dim, length - reach, reach).flip(dim)], dim)
+        rows = torch.cat(
+            [rows.narrow(dim, 0, reach).flip(dim), rows, rows.narrow(dim, length - reach, reach).flip(dim)],
+            dim,
+        )
     # Left alone where it is off: a context would be written into an ONNX file.
-    precise = torch.autocast(x.device.type, enabled=False) if torch.is_autocast_enabled(x.device.type) else contextlib.nullcontext()
+    precise = (
+        torch.autocast(x.device.type, enabled=False)
+        if torch.is_autocast_enabled(x.device.type)
+        else contextlib.nullcontext()
+    )
     with precise:
         made = F.pixel_shuffle(F.conv2d(rows, weight), factor)
     return made.reshape(x.shape[0], x.shape[1], factor * x.shape[2], factor * x.shape[3])
@@ -229,7 +266,11 @@ def _filter_bank(factor: int, kernel: str, offset: tuple[float, float], device: 
         for phase, (first, weights) in enumerate(phases(factor, kernel, along)):
             line[phase, reach + first : reach + first + len(weights)] = torch.tensor(weights)
         lines.append(line)
-    return torch.einsum("ay,bx->abyx", *lines).reshape(factor * factor, 1, 2 * reach + 1, 2 * reach + 1).to(device)
+    return (
+        torch.einsum("ay,bx->abyx", *lines)
+        .reshape(factor * factor, 1, 2 * reach + 1, 2 * reach + 1)
+        .to(device)
+    )
 
 
 _kept_filter_bank = functools.lru_cache(maxsize=32)(_filter_bank)

@@ -1,7 +1,9 @@
-"""`BicubicSkip`: what the YUV-native networks share: planes packed into one tensor, and a residual on a bicubic upscale.
+"""`BicubicSkip`: what the YUV-native networks share: planes packed into one tensor, and a residual on a
+bicubic upscale.
 
-Luma is unshuffled by 2 beside U and V, 6 channels at chroma resolution, where 3x3 convolutions cost a quarter. The skip is
-bicubic and exact; a network begins as the skip alone (its last layer at zero), and carries only what bicubic lacks.
+Luma is unshuffled by 2 beside U and V, 6 channels at chroma resolution, where 3x3 convolutions cost a
+quarter. The skip is bicubic and exact; a network begins as the skip alone (its last layer at zero), and
+carries only what bicubic lacks.
 """
 
 from __future__ import annotations
@@ -16,7 +18,16 @@ from torch.nn import functional as F
 from models.layers.resampling import resample, upscale_in_graph
 from models.network import Contract, Planes
 
-__all__ = ["CHANNELS", "LEFT_SITED", "BicubicSkip", "bicubic", "from_identity", "pack", "unpack", "zero_last_layer"]
+__all__ = [
+    "CHANNELS",
+    "LEFT_SITED",
+    "BicubicSkip",
+    "bicubic",
+    "from_identity",
+    "pack",
+    "unpack",
+    "zero_last_layer",
+]
 
 
 CHANNELS = 6
@@ -26,7 +37,10 @@ LEFT_SITED = (0.0, -0.25)
 
 
 def pack(planes: Planes, factor: int = 1) -> Tensor:
-    """Luma (B,1,H,W), chroma (B,2,H/2,W/2) -> (B,6·factor²,H/2/factor,W/2/factor): all of luma's channels, then chroma's."""
+    """Luma (B,1,H,W), chroma (B,2,H/2,W/2) -> (B,6·factor²,H/2/factor,W/2/factor).
+
+    All of luma's channels, then chroma's.
+    """
     return torch.cat([F.pixel_unshuffle(planes[0], 2 * factor), F.pixel_unshuffle(planes[1], factor)], 1)
 
 
@@ -41,7 +55,9 @@ def bicubic(planes: Planes, scale: int) -> Planes:
     """Luma and left-sited chroma at `scale` times the size."""
     luma, chroma = planes
     if scale > 1 and (luma.is_cuda or torch.compiler.is_exporting()):
-        return upscale_in_graph(luma, scale, "bicubic"), upscale_in_graph(chroma, scale, "bicubic", LEFT_SITED)
+        return upscale_in_graph(luma, scale, "bicubic"), upscale_in_graph(
+            chroma, scale, "bicubic", LEFT_SITED
+        )
     return (
         resample(luma, luma.shape[-2] * scale, luma.shape[-1] * scale, "bicubic"),
         resample(chroma, chroma.shape[-2] * scale, chroma.shape[-1] * scale, "bicubic", offset=LEFT_SITED),
@@ -54,10 +70,14 @@ class BicubicSkip(nn.Module):
     contract: Contract
 
     def __init__(self, *, scale: int, packing: int, halo_px: int, size_multiple: int = 2) -> None:
-        """packing: the factor that `residual` is packed by: `scale` for a sub-pixel output, 1 where maps have grown before."""
+        """packing: the factor that `residual` is packed by: `scale` for a sub-pixel output, 1 where maps have
+        grown before.
+        """
         super().__init__()
         self.scale, self.packing = scale, packing
-        self.contract = Contract(scale=scale, pixels="yuv420", halo_px=halo_px, size_multiple=size_multiple, kernel="bicubic")
+        self.contract = Contract(
+            scale=scale, pixels="yuv420", halo_px=halo_px, size_multiple=size_multiple, kernel="bicubic"
+        )
 
     def residual(self, luma: Tensor, chroma: Tensor) -> Tensor:
         """(B,1,H,W) and (B,2,H/2,W/2) -> what is to be added to the bicubic upscale, packed by `packing`."""
@@ -68,7 +88,10 @@ class BicubicSkip(nn.Module):
         raise NotImplementedError
 
     def forward(self, planes: Planes) -> Planes:
-        """Luma (B,1,H,W), chroma (B,2,H/2,W/2) -> (B,1,SH,SW), (B,2,SH/2,SW/2); the sum in the input's dtype."""
+        """Luma (B,1,H,W), chroma (B,2,H/2,W/2) -> (B,1,SH,SW), (B,2,SH/2,SW/2).
+
+        The sum in the input's dtype.
+        """
         return self.added(planes, self.residual(*planes))
 
     def added(self, planes: Planes, residual: Tensor) -> Planes:
@@ -78,10 +101,11 @@ class BicubicSkip(nn.Module):
 
 
 def from_identity(layers: Iterable[nn.Module], noise: float = 0.02) -> None:
-    """Let layers begin as what passes its input on, with a little noise, which trains faster than noise alone.
+    """Let layers begin as what passes its input on, with a little noise, which trains faster than noise
+    alone.
 
-    Convolutions begin as Dirac, those of stride 2 as the mean of 2x2, transposed ones as bilinear; channels that have no
-    counterpart in front of the layer by He et al. 2015 (arXiv:1502.01852).
+    Convolutions begin as Dirac, those of stride 2 as the mean of 2x2, transposed ones as bilinear; channels
+    that have no counterpart in front of the layer by He et al. 2015 (arXiv:1502.01852).
     """
     for layer in layers:
         assert isinstance(layer, nn.Conv2d | nn.ConvTranspose2d)
@@ -90,7 +114,11 @@ def from_identity(layers: Iterable[nn.Module], noise: float = 0.02) -> None:
         start = torch.randn_like(weight) * noise
         rows = start if isinstance(layer, nn.Conv2d) else start.transpose(0, 1)
         if outputs > inputs:
-            taps = weight[0, 0].numel() / layer.stride[0] ** 2 if isinstance(layer, nn.ConvTranspose2d) else weight[0, 0].numel()
+            taps = (
+                weight[0, 0].numel() / layer.stride[0] ** 2
+                if isinstance(layer, nn.ConvTranspose2d)
+                else weight[0, 0].numel()
+            )
             rows[inputs:] *= math.sqrt(2 / (inputs * taps)) / noise
         same = range(min(inputs, outputs))
         rows[same, same] += _passing(layer)

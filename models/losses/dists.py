@@ -1,8 +1,9 @@
-"""`Dists`: distance of structure and texture of pictures (Ding et al. 2020, arXiv:2004.07728), with weights the user has.
+"""`Dists`: distance of structure and texture of pictures (Ding et al. 2020, arXiv:2004.07728), with weights
+the user has.
 
-Two files: the authors' `weights.pt` (alpha, beta), and VGG16 as torchvision gives it (`vgg16-397923af.pth`). Its maximum poolings
-become L2 poolings, and the picture itself is the first of six features. Pictures keep their size; the authors' own script first
-makes the smaller side 256.
+Two files: the authors' `weights.pt` (alpha, beta), and VGG16 as torchvision gives it (`vgg16-397923af.pth`).
+Its maximum poolings become L2 poolings, and the picture itself is the first of six features. Pictures keep
+their size; the authors' own script first makes the smaller side 256.
 """
 
 from __future__ import annotations
@@ -44,14 +45,24 @@ class Dists:
         """Raise UsageError where the files are not what it takes, MediaError where one can't be read."""
         backbone, rest = choose(paths, "DISTS", _RECIPE)
         alpha, beta = rest.get("alpha"), rest.get("beta")
-        if backbone.name != "vgg16" or alpha is None or beta is None or {alpha.numel(), beta.numel()} != {1475}:
+        if (
+            backbone.name != "vgg16"
+            or alpha is None
+            or beta is None
+            or {alpha.numel(), beta.numel()} != {1475}
+        ):
             raise UsageError(f"DISTS: alpha, beta or VGG16 is missing in {', '.join(paths)}; {_RECIPE}")
         return cls(backbone, alpha, beta)
 
     def __call__(self, x: Tensor, y: Tensor) -> Tensor:
-        """Two (B,3,H,W) of R'G'B', 0..1, sides of 32 or more -> (B,): 0 for equal pictures, 1 at most for those that share nothing."""
+        """Two (B,3,H,W) of R'G'B', 0..1, sides of 32 or more -> (B,).
+
+        0 for equal pictures, 1 at most for those that share nothing.
+        """
         alike = torch.zeros(x.shape[0])
-        for a, b, alpha, beta in zip(self._features(x), self._features(y), self._alpha, self._beta, strict=True):
+        for a, b, alpha, beta in zip(
+            self._features(x), self._features(y), self._alpha, self._beta, strict=True
+        ):
             mean_a, mean_b = a.mean((2, 3)), b.mean((2, 3))
             variance_a, variance_b = a.var((2, 3), correction=0), b.var((2, 3), correction=0)
             covariance = ((a - mean_a[..., None, None]) * (b - mean_b[..., None, None])).mean((2, 3))

@@ -1,8 +1,10 @@
-"""`load_features`: what deep features are taken from, for perceptual and cosine losses: our autoencoder, VGG19, or VGG16.
+"""`load_features`: what deep features are taken from, for perceptual and cosine losses: our autoencoder,
+VGG19, or VGG16.
 
-VGG19's weights are the user's own: torchvision's file (vgg19-*.pth) or the same tensors as safetensors. Features are those of
-conv5_4 before its ReLU, as in ESRGAN (Wang et al. 2018, arXiv:1809.00219). VGG16's are torchvision's, too, or HED's (`imagenet`); of it
-what the first three stages leave is compared, each by its own strength: edges and textures, at less cost than what lies deeper.
+VGG19's weights are the user's own: torchvision's file (vgg19-*.pth) or the same tensors as safetensors.
+Features are those of conv5_4 before its ReLU, as in ESRGAN (Wang et al. 2018, arXiv:1809.00219). VGG16's are
+torchvision's, too, or HED's (`imagenet`); of it what the first three stages leave is compared, each by its
+own strength: edges and textures, at less cost than what lies deeper.
 """
 
 from __future__ import annotations
@@ -42,7 +44,9 @@ class Features(Protocol):
 
 
 def load_features(name_or_path: str, device: torch.device, stages: int = 3) -> Features:
-    """The extractor of an autoencoder by name or file, or of a file with the weights of VGG19 or VGG16; frozen.
+    """The extractor of an autoencoder by name or file, or of a file with the weights of VGG19 or VGG16.
+
+    Frozen.
 
     stages: of VGG16, that are compared; the first ones are the cheapest.
     Raises UsageError where it is neither, MediaError where a file is damaged.
@@ -55,7 +59,10 @@ def load_features(name_or_path: str, device: torch.device, stages: int = 3) -> F
     else:
         cards = [c for c in find(name_or_path) if c.architecture == "autoencoder"]
         if not cards:
-            raise UsageError(f"features {name_or_path!r}: expected an autoencoder, such as autoencoder-x2, or the weights of VGG19 or VGG16")
+            raise UsageError(
+                f"features {name_or_path!r}: expected an autoencoder, such as autoencoder-x2, or the weights"
+                " of VGG19 or VGG16"
+            )
         module = load_network(cards[0]).module
     module.requires_grad_(requires_grad=False)
     module.eval().to(device, memory_format=torch.channels_last)
@@ -66,7 +73,9 @@ def load_features(name_or_path: str, device: torch.device, stages: int = 3) -> F
 def _vgg16(path: Path, weights: dict[str, Tensor], stages: int) -> nn.Module:
     backbone = Backbone.of(weights)
     if backbone is None or backbone.name != "vgg16":
-        raise UsageError(f"{path}: has no tensor {_LAST}; expected the weights of VGG19 or VGG16 as torchvision names them")
+        raise UsageError(
+            f"{path}: has no tensor {_LAST}; expected the weights of VGG19 or VGG16 as torchvision names them"
+        )
     module = _Vgg16(backbone, stages)
     with torch.no_grad():
         module.measure_strengths()
@@ -101,7 +110,9 @@ class _Vgg16(nn.Module):
         return found
 
     def measure_strengths(self) -> None:
-        """Divide what each stage leaves by what it leaves of noise, so that stages and files of weights count alike."""
+        """Divide what each stage leaves by what it leaves of noise, so that stages and files of weights count
+        alike.
+        """
         generator = torch.Generator().manual_seed(0)
         luma = torch.rand(1, 1, 64, 64, generator=generator)
         self.strengths = [float(maps.mean()) for maps in self((luma, torch.zeros(1, 2, 32, 32)))]
@@ -137,7 +148,9 @@ class _Vgg19(nn.Module):
 def _rgb(planes: Planes) -> Tensor:
     """(B,3,H,W) R'G'B' by BT.601."""
     luma, chroma = planes
-    full = resample(chroma, luma.shape[-2], luma.shape[-1], "bilinear", offset=LEFT_SITED, out_offset=(0.0, 0.0))
+    full = resample(
+        chroma, luma.shape[-2], luma.shape[-1], "bilinear", offset=LEFT_SITED, out_offset=(0.0, 0.0)
+    )
     red, blue = luma + 1.402 * full[:, 1:], luma + 1.772 * full[:, :1]
     green = (luma - 0.299 * red - 0.114 * blue) / 0.587
     return torch.cat([red, green, blue], 1)

@@ -1,7 +1,8 @@
 """Losses, as functions of tensors that return a scalar.
 
-x, y: (B,C,H,W), floating, values 0..1 (chroma -0.5..0.5) and beyond; the network's result and the truth. Deep features are maps
-of any size and range; what a discriminator says of real or made pictures are logits of any shape, positive for real.
+x, y: (B,C,H,W), floating, values 0..1 (chroma -0.5..0.5) and beyond; the network's result and the truth. Deep
+features are maps of any size and range; what a discriminator says of real or made pictures are logits of any
+shape, positive for real.
 """
 
 from __future__ import annotations
@@ -36,27 +37,43 @@ __all__ = [
 
 
 def mse(x: Tensor, y: Tensor) -> Tensor:
-    """Mean squared error, 0 or more: what PSNR counts; favours soft pictures (Zhao et al. 2017, arXiv:1511.08861)."""
+    """Mean squared error, 0 or more: what PSNR counts.
+
+    Favours soft pictures (Zhao et al. 2017, arXiv:1511.08861).
+    """
     return (x - y).square().mean()
 
 
 def l1(x: Tensor, y: Tensor) -> Tensor:
-    """Mean absolute error, 0 or more: sharper than MSE, and better PSNR too in practice (Lim et al. 2017, arXiv:1707.02921)."""
+    """Mean absolute error, 0 or more.
+
+    Sharper than MSE, and better PSNR too in practice (Lim et al. 2017, arXiv:1707.02921).
+    """
     return (x - y).abs().mean()
 
 
 def charbonnier(x: Tensor, y: Tensor, epsilon: float = 1e-3) -> Tensor:
-    """Mean of sqrt(d² + ε²), ε or more: L1 with a round bottom (Charbonnier et al. 1994; Lai et al. 2017, arXiv:1704.03915)."""
+    """Mean of sqrt(d² + ε²), ε or more.
+
+    L1 with a round bottom (Charbonnier et al. 1994; Lai et al. 2017, arXiv:1704.03915).
+    """
     return ((x - y).square() + epsilon * epsilon).sqrt().mean()
 
 
 def ssim_loss(x: Tensor, y: Tensor) -> Tensor:
-    """1 - mean SSIM, 0 (equal) to 2; H and W of 11 or more (Wang et al. 2004, doi:10.1109/TIP.2003.819861)."""
+    """1 - mean SSIM, 0 (equal) to 2; H and W of 11 or more (Wang et al. 2004,
+    doi:10.1109/TIP.2003.819861).
+    """
     with torch.autocast(x.device.type, enabled=False):  # variances are small differences
         return 1 - ssim_map(x.float(), y.float(), peak=1.0).mean()
 
 
-LOSSES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {"mse": mse, "l1": l1, "charbonnier": charbonnier, "ssim": ssim_loss}
+LOSSES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
+    "mse": mse,
+    "l1": l1,
+    "charbonnier": charbonnier,
+    "ssim": ssim_loss,
+}
 """By the name a configuration gives."""
 
 
@@ -69,25 +86,30 @@ SAMPLES: dict[str, Callable[[Tensor], Tensor]] = {
 
 
 def cosine_distance(x: Sequence[Tensor], y: Sequence[Tensor], epsilon: float = 1e-6) -> Tensor:
-    """1 - a·b / (|a| |b|), 0 (same direction) to 2 (opposite), of all deep features of a picture as one vector; mean over pictures.
+    """1 - a·b / (|a| |b|), 0 (same direction) to 2 (opposite), of all deep features of a picture as one
+    vector; mean over pictures.
 
-    Blind to how strong features are: contrast is left to another term. One vector a picture, not one a place: where hardly any
-    feature responds, directions are noise, and their gradients, which go with 1 / |a|, would drown all others. A vector
-    shorter than epsilon counts as 1 at most.
+    Blind to how strong features are: contrast is left to another term. One vector a picture, not one a place:
+    where hardly any feature responds, directions are noise, and their gradients, which go with 1 / |a|, would
+    drown all others. A vector shorter than epsilon counts as 1 at most.
     """
     a, b = (torch.cat([maps.flatten(1).float() for maps in features], 1) for features in (x, y))
     return (1 - F.cosine_similarity(a, b, dim=1, eps=epsilon)).mean()
 
 
 def perceptual(x: Sequence[Tensor], y: Sequence[Tensor]) -> Tensor:
-    """Mean absolute difference of deep features, 0 or more, each map counting the same (Johnson et al. 2016, arXiv:1603.08155)."""
+    """Mean absolute difference of deep features, 0 or more, each map counting the same (Johnson et al. 2016,
+    arXiv:1603.08155).
+    """
     return torch.stack([l1(a.float(), b.float()) for a, b in zip(x, y, strict=True)]).mean()
 
 
 def statistics_distance(x: Sequence[Tensor], y: Sequence[Tensor], constant: float = 1e-2) -> Tensor:
-    """1 - mean likeness of means (texture) and of deviations (structure) of deep features, 0 (equal) to 1 at most, in the form of DISTS.
+    """1 - mean likeness of means (texture) and of deviations (structure) of deep features, 0 (equal) to 1 at
+    most, in the form of DISTS.
 
-    Unlike `perceptual` it has no liking for soft pictures: too little variance costs as much as too much (Ding et al. 2020, arXiv:2004.07728).
+    Unlike `perceptual` it has no liking for soft pictures: too little variance costs as much as too much
+    (Ding et al. 2020, arXiv:2004.07728).
     constant: added above and below, so that features that hardly respond say little.
     """
     alike = []
@@ -101,17 +123,26 @@ def statistics_distance(x: Sequence[Tensor], y: Sequence[Tensor], constant: floa
 
 
 def non_saturating(real: Tensor, made: Tensor) -> Tensor:
-    """What a discriminator minimises: -log σ(real) - log(1 - σ(made)), 0 or more (Goodfellow et al. 2014, arXiv:1406.2661)."""
+    """What a discriminator minimises.
+
+    -log σ(real) - log(1 - σ(made)), 0 or more (Goodfellow et al. 2014, arXiv:1406.2661).
+    """
     return F.softplus(-real.float()).mean() + F.softplus(made.float()).mean()
 
 
 def non_saturating_generator(made: Tensor) -> Tensor:
-    """What the generator minimises against it: -log σ(made), which has a gradient where it is seen through, too."""
+    """What the generator minimises against it.
+
+    -log σ(made), which has a gradient where it is seen through, too.
+    """
     return F.softplus(-made.float()).mean()
 
 
 def hinge(real: Tensor, made: Tensor) -> Tensor:
-    """What a discriminator minimises: max(0, 1 - real) + max(0, 1 + made) (Lim & Ye 2017, arXiv:1705.02894)."""
+    """What a discriminator minimises.
+
+    Max(0, 1 - real) + max(0, 1 + made) (Lim & Ye 2017, arXiv:1705.02894).
+    """
     return F.relu(1 - real.float()).mean() + F.relu(1 + made.float()).mean()
 
 
@@ -128,7 +159,10 @@ ADVERSARIAL: dict[str, tuple[Callable[[Tensor, Tensor], Tensor], Callable[[Tenso
 
 
 def kl_divergence(mean: Tensor, log_variance: Tensor) -> Tensor:
-    """KL(N(μ,σ²) || N(0,1)) = (μ² + σ² - 1 - log σ²) / 2 in nats, 0 or more; mean over latent numbers (Kingma & Welling 2013, arXiv:1312.6114)."""
+    """KL(N(μ,σ²) || N(0,1)) = (μ² + σ² - 1 - log σ²) / 2 in nats, 0 or more.
+
+    Mean over latent numbers (Kingma & Welling 2013, arXiv:1312.6114).
+    """
     mean, log_variance = mean.float(), log_variance.float()
     return 0.5 * (mean.square() + log_variance.exp() - 1 - log_variance).mean()
 
@@ -141,13 +175,19 @@ def _line(size: int, sigma: float) -> tuple[float, ...]:
 
 
 def ssim_map(x: Tensor, y: Tensor, *, peak: float, size: int = 11, sigma: float = 1.5) -> Tensor:
-    """Structural similarity at every place where the window fits: (B,C,H,W) -> (B,C,H-size+1,W-size+1), -1..1.
+    """Structural similarity at every place where the window fits.
 
-    peak: difference of black and white. Windows are Gaussian; means, variances and covariance are weighted by them.
+    (B,C,H,W) -> (B,C,H-size+1,W-size+1), -1..1.
+
+    peak: difference of black and white. Windows are Gaussian; means, variances and covariance are weighted by
+    them.
     """
     channels = x.shape[1]
     weights = torch.tensor(_line(size, sigma), dtype=x.dtype, device=x.device)
-    down, across = weights.reshape(1, 1, -1, 1).expand(channels, 1, -1, 1), weights.reshape(1, 1, 1, -1).expand(channels, 1, 1, -1)
+    down, across = (
+        weights.reshape(1, 1, -1, 1).expand(channels, 1, -1, 1),
+        weights.reshape(1, 1, 1, -1).expand(channels, 1, 1, -1),
+    )
 
     def blur(z: Tensor) -> Tensor:
         return F.conv2d(F.conv2d(z, down, groups=channels), across, groups=channels)
@@ -165,7 +205,10 @@ _OVERSHOOT = 0.08
 
 
 def sharpened(luma: Tensor, amount: float) -> Tensor:
-    """(B,1,H,W), 0..1 -> the same with `amount` times what a Gaussian of σ = 1 takes away on top; brightness stays."""
+    """(B,1,H,W), 0..1 -> the same with `amount` times what a Gaussian of σ = 1 takes away on top.
+
+    Brightness stays.
+    """
     with torch.autocast(luma.device.type, enabled=False):
         away = luma - _blurred(F.pad(luma, (2, 2, 2, 2), mode="reflect"), 5)
         return luma + (amount * away).clamp(-_OVERSHOOT, _OVERSHOOT)
@@ -178,11 +221,13 @@ _WINDOWS = (17, 9, 5, 3)
 
 
 def information_loss(x: Tensor, y: Tensor) -> Tensor:
-    """1 - the share of what luma of y tells that x tells as well, 0 (equal) to 1. H and W of 17 or more, values 0..1.
+    """1 - the share of what luma of y tells that x tells as well, 0 (equal) to 1.
 
-    Visual information fidelity (Sheikh & Bovik 2006, doi:10.1109/TIP.2005.859378) on pixels, with gains above 1 counted as 1: contrast that a
-    soft result has lost is asked back, contrast that the truth does not have earns nothing, and what the truth can't explain is noise. At four
-    scales, or as many as fit.
+    H and W of 17 or more, values 0..1.
+
+    Visual information fidelity (Sheikh & Bovik 2006, doi:10.1109/TIP.2005.859378) on pixels, with gains above
+    1 counted as 1: contrast that a soft result has lost is asked back, contrast that the truth does not have
+    earns nothing, and what the truth can't explain is noise. At four scales, or as many as fit.
     """
     shares: list[Tensor] = []
     with torch.autocast(x.device.type, enabled=False):
@@ -203,7 +248,10 @@ def information_loss(x: Tensor, y: Tensor) -> Tensor:
 
 
 def _blurred(z: Tensor, size: int) -> Tensor:
-    """(B,1,H,W) under a Gaussian window of that many samples, where it fits: products of matrices are quicker than so narrow convolutions."""
+    """(B,1,H,W) under a Gaussian window of that many samples, where it fits.
+
+    Products of matrices are quicker than so narrow convolutions.
+    """
     down, across = (_window(length, size).to(z) for length in z.shape[-2:])
     return down @ z @ across.T
 

@@ -1,7 +1,9 @@
-"""`Lpips`: learned perceptual distance of pictures (Zhang et al. 2018, arXiv:1801.03924), with weights the user has.
+"""`Lpips`: learned perceptual distance of pictures (Zhang et al. 2018, arXiv:1801.03924), with weights the
+user has.
 
-Two files: the linear heads as the authors give them (`alex.pth` or `vgg.pth` of version 0.1: lin0.model.1.weight ...), and the
-backbone they belong to as torchvision gives it (`alexnet-owt-7be5be79.pth`, `vgg16-397923af.pth`).
+Two files: the linear heads as the authors give them (`alex.pth` or `vgg.pth` of version 0.1:
+lin0.model.1.weight ...), and the backbone they belong to as torchvision gives it (`alexnet-owt-7be5be79.pth`,
+`vgg16-397923af.pth`).
 """
 
 from __future__ import annotations
@@ -15,7 +17,10 @@ from models.losses.backbones import Backbone, choose
 __all__ = ["Lpips"]
 
 
-_RECIPE = "give the authors' linear heads (alex.pth, vgg.pth) and torchvision's backbone (alexnet-*.pth, vgg16-*.pth)"
+_RECIPE = (
+    "give the authors' linear heads (alex.pth, vgg.pth) and torchvision's backbone (alexnet-*.pth,"
+    " vgg16-*.pth)"
+)
 _SHIFT, _SCALE = (-0.030, -0.088, -0.188), (0.458, 0.448, 0.450)
 """ImageNet's mean and deviation for values of -1 to 1."""
 
@@ -29,7 +34,9 @@ class Lpips:
 
     @classmethod
     def read(cls, paths: tuple[str, ...]) -> Lpips:
-        """Raise UsageError where the files are not heads and the backbone they belong to, MediaError where one can't be read."""
+        """Raise UsageError where the files are not heads and the backbone they belong to, MediaError where
+        one can't be read.
+        """
         backbone, rest = choose(paths, "LPIPS", _RECIPE)
         heads = [rest.get(f"lin{n}.model.1.weight") for n in range(5)]
         widths = [convolutions[-1][0].shape[0] for _, convolutions in backbone.stages]
@@ -38,7 +45,10 @@ class Lpips:
         return cls(backbone, [h.float().reshape(1, -1, 1, 1) for h in heads if h is not None])
 
     def __call__(self, x: Tensor, y: Tensor) -> Tensor:
-        """Two (B,3,H,W) of R'G'B', 0..1, sides of 32 or more -> (B,): 0 for equal pictures, about 0.7 for unlike ones."""
+        """Two (B,3,H,W) of R'G'B', 0..1, sides of 32 or more -> (B,).
+
+        0 for equal pictures, about 0.7 for unlike ones.
+        """
         total = torch.zeros(x.shape[0])
         for a, b, head in zip(self._taps(x), self._taps(y), self._heads, strict=True):
             total = total + ((a - b).square() * head).sum(1).mean((1, 2))
@@ -47,4 +57,7 @@ class Lpips:
     def _taps(self, x: Tensor) -> list[Tensor]:
         """Features of unit length at each place."""
         shift, scale = (torch.tensor(v).reshape(1, 3, 1, 1) for v in (_SHIFT, _SCALE))
-        return [t / (t.square().sum(1, keepdim=True).sqrt() + 1e-10) for t in self._backbone.taps((2 * x - 1 - shift) / scale)]
+        return [
+            t / (t.square().sum(1, keepdim=True).sqrt() + 1e-10)
+            for t in self._backbone.taps((2 * x - 1 - shift) / scale)
+        ]

@@ -1,4 +1,7 @@
-"""`WorkerActor`: what lives in an actor's process: one worker, fed and asked by the driver over there. See `cluster.py`."""
+"""`WorkerActor`: what lives in an actor's process: one worker, fed and asked by the driver over there.
+
+See `cluster.py`.
+"""
 
 from __future__ import annotations
 
@@ -33,7 +36,10 @@ _FED = 2
 
 
 class _Turns:
-    """Lets calls begin in the order of their numbers, whatever order they arrive in: each when the one before has ended, or freed the way."""
+    """Lets calls begin in the order of their numbers, whatever order they arrive in.
+
+    Each when the one before has ended, or freed the way.
+    """
 
     def __init__(self) -> None:
         self._change = threading.Condition()
@@ -43,9 +49,14 @@ class _Turns:
         self._skipped: set[int] = set()
 
     def begin(self, number: int, *, alone: bool = False) -> bool:
-        """Wait for a call's turn; whether it may begin, for it may have been skipped. alone: also wait for the ends of all others."""
+        """Wait for a call's turn; whether it may begin, for it may have been skipped.
+
+        alone: also wait for the ends of all others.
+        """
         with self._change:
-            self._change.wait_for(lambda: number in self._skipped or (number == self._next and not (alone and self._inside)))
+            self._change.wait_for(
+                lambda: number in self._skipped or (number == self._next and not (alone and self._inside))
+            )
             if number in self._skipped:
                 return False
             self._at = number
@@ -86,13 +97,17 @@ class _Turns:
 
 
 class WorkerActor:
-    """Makes a worker of a setup, and runs one task after another; where the worker says so, a task beside the end of the last.
+    """Makes a worker of a setup, and runs one task after another.
 
-    `prepare` and `run` go by their turns; `hello`, `feed` and `withdraw` beside them, in threads of their own.
+    Where the worker says so, a task beside the end of the last.
+
+    `prepare` and `run` go by their turns; `hello`, `feed` and `withdraw` beside them, in threads of their
+    own.
     """
 
     THREADS: ClassVar = {"work": 4, "side": 2, "stay": 1}
-    """By concurrency group: one for every call that can be in hand at a time, for those that wait for their turn take one as well."""
+    """By concurrency group: one for every call that can be in hand at a time, for those that wait for their
+    turn take one as well."""
 
     def __init__(self) -> None:
         self._worker: Worker | None = None
@@ -106,7 +121,13 @@ class WorkerActor:
         """Who this is."""
         context = ray.get_runtime_context()
         devices = [d for ids in context.get_accelerator_ids().values() for d in ids]
-        return {"host": socket.gethostname(), "pid": os.getpid(), "node": context.get_node_id(), "devices": devices, "code": code_digest()}
+        return {
+            "host": socket.gethostname(),
+            "pid": os.getpid(),
+            "node": context.get_node_id(),
+            "devices": devices,
+            "code": code_digest(),
+        }
 
     @ray.method(concurrency_group="stay")
     def stay(self) -> None:
@@ -115,7 +136,9 @@ class WorkerActor:
 
     @ray.method(concurrency_group="work")
     def prepare(self, turn: int, worker: str, setup: bytes, files: dict[str, list[Any]]) -> tuple[str, Any]:
-        """Make a worker: ("facts", its facts) or ("error", what it raised). files: name, a SHA-256 first -> where the bytes are."""
+        """Make a worker: ("facts", its facts) or ("error", what it raised). files: name, a SHA-256 first ->
+        where the bytes are.
+        """
         self._turns.begin(turn, alone=True)
         self._worker = None  # two at once may not fit
         try:
@@ -133,10 +156,13 @@ class WorkerActor:
 
     @ray.method(concurrency_group="work", num_returns="streaming")
     def run(self, turn: int, payload: Any, whole: bool, *parts: bytes) -> Iterator[tuple[str, Any]]:
-        """Work on a task: ("item", value)…, then ("last", value); ("done", None) where there was none, or ("error", what was raised).
+        """Work on a task: ("item", value)…, then ("last", value).
+
+        ("done", None) where there was none, or ("error", what was raised).
 
         One of the items may come as ("free", value): the next task is begun now.
-        An item is held until the next one comes, so that the driver learns with the last one that it was: one message less a task.
+        An item is held until the next one comes, so that the driver learns with the last one that it was: one
+        message less a task.
         whole: no more input will be fed.
         """
         if not self._turns.begin(turn):
@@ -172,7 +198,8 @@ class WorkerActor:
             yield pickle.loads(part)  # noqa: S301 - from our driver
         line = self._line(turn)
         while not whole:
-            part, whole = line.get()  # however long it takes: the driver watches over us, and Ray ends us with it
+            # however long it takes: the driver watches over us, and Ray ends us with it
+            part, whole = line.get()
             if part:
                 yield pickle.loads(part)  # noqa: S301 - from our driver
 

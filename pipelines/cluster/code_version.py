@@ -12,7 +12,10 @@ _ROOT = Path(__file__).resolve().parents[2]
 
 
 def code_digest(root: Path = _ROOT) -> str:
-    """Hash of our own source, subfolders included, each file by its path below `root`; driver and workers must agree in it."""
+    """Hash of our own source, subfolders included, each file by its path below `root`.
+
+    Driver and workers must agree in it.
+    """
     digest = hashlib.sha256()
     files = [path for package in ("models", "pipelines") for path in (root / package).rglob("*.py")]
     for name, path in sorted((path.relative_to(root).as_posix(), path) for path in files):

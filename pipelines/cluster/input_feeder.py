@@ -24,7 +24,9 @@ class Feeder:
         answer: Callable[[Actor, Any], Any],
         end_call: Callable[[PendingCall, BaseException | None], None],
     ) -> None:
-        """answers: what to do when an answer comes. answer: what an actor returned, None where it could not. end_call: ends a call with an error."""
+        """answers: what to do when an answer comes. answer: what an actor returned, None where it could not.
+        end_call: ends a call with an error.
+        """
         self._parcels, self._answers, self._answer, self._end_call = parcels, answers, answer, end_call
 
     def feed(self, run: Run, again: tuple[Any, bool] | None = None) -> None:

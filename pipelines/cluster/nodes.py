@@ -35,11 +35,23 @@ _MOST_CPUS = 8
 
 
 class Nodes:
-    """Keeps an actor on every share of a machine, as far as there is work, and remembers what failed where."""
+    """Keeps an actor on every share of a machine, as far as there is work, and remembers what failed
+    where.
+    """
 
-    def __init__(self, *, most: int, gpus: float, cpus: float | None, device: str, environment: dict[str, str]) -> None:
-        """most: actors at a time. gpus: share of a GPU for each. cpus: None: what there is, shared out. device: "cpu" leaves GPUs alone."""
-        self._most, self._gpus, self._cpus, self._device, self._environment = most, gpus, cpus, device, environment
+    def __init__(
+        self, *, most: int, gpus: float, cpus: float | None, device: str, environment: dict[str, str]
+    ) -> None:
+        """most: actors at a time. gpus: share of a GPU for each. cpus: None: what there is, shared out.
+        device: "cpu" leaves GPUs alone.
+        """
+        self._most, self._gpus, self._cpus, self._device, self._environment = (
+            most,
+            gpus,
+            cpus,
+            device,
+            environment,
+        )
         self._code = code_digest()
         self._numbers = itertools.count()
         self._looked = 0.0
@@ -76,15 +88,25 @@ class Nodes:
         nodes = [n["Resources"] for n in self.nodes.values()]
         with_gpu = [r for r in nodes if r.get("GPU", 0) >= self._gpus] if self._device != "cpu" else []
         if with_gpu:
-            return self._cpus or max(1.0, min(r.get("CPU", 0) // (r["GPU"] / self._gpus) for r in with_gpu)), self._gpus
-        return self._cpus or max(1.0, min([_MOST_CPUS, *(r["CPU"] for r in nodes if r.get("CPU", 0) >= 1)])), 0
+            return (
+                self._cpus or max(1.0, min(r.get("CPU", 0) // (r["GPU"] / self._gpus) for r in with_gpu)),
+                self._gpus,
+            )
+        return (
+            self._cpus or max(1.0, min([_MOST_CPUS, *(r["CPU"] for r in nodes if r.get("CPU", 0) >= 1)])),
+            0,
+        )
 
     def why_none(self, call: PendingCall) -> Exception | None:
         """Why nobody can work on a call, if there is nobody and won't be."""
         if any(not a.parked and a.number not in call.refused for a in self.actors):
             call.hungry_since = time.monotonic()
             return None
-        if self.actors and call.refused and all(a.number in call.refused for a in self.actors if not a.parked):
+        if (
+            self.actors
+            and call.refused
+            and all(a.number in call.refused for a in self.actors if not a.parked)
+        ):
             return NoneAdmittedError(next(iter(call.refused.values())))
         if self.nodes and all(node in self.benched for node in self.nodes):
             return ResourceError(f"{next(iter(self.benched.values()))}; what is done is kept")
@@ -93,13 +115,18 @@ class Nodes:
         if time.monotonic() - call.hungry_since > _PATIENCE_SECONDS:
             cpus, gpus = self.needs()
             need = f"{gpus:g} GPU and {cpus:g} CPU" if gpus else f"{cpus:g} CPU"
-            return ResourceError(f"the cluster has no machine with {need} for a worker; see `ray status`; what is done is kept")
+            return ResourceError(
+                f"the cluster has no machine with {need} for a worker; see `ray status`; what is done is kept"
+            )
         return None
 
     # --- actors
 
     def fill(self, wanted: int) -> Iterator[Actor]:
-        """Order actors until there are so many that can work, as far as there is room; yields the new ones."""
+        """Order actors until there are so many that can work, as far as there is room.
+
+        Yields the new ones.
+        """
         needs = self.needs()
         places = {key: _capacity(node, needs) for key, node in self.nodes.items() if key not in self.benched}
         places.update({key: places[key] - sum(a.node == key for a in self.actors) for key in places})
@@ -113,19 +140,28 @@ class Nodes:
             yield actor
 
     def _begin(self, node: str, needs: tuple[float, float]) -> Actor:
-        options: dict[str, Any] = {"runtime_env": {"env_vars": self._environment}} if self._environment else {}
+        options: dict[str, Any] = (
+            {"runtime_env": {"env_vars": self._environment}} if self._environment else {}
+        )
         if self._remote is None:  # once: every new one is sent to the cluster
-            remote: Any = ray.remote(max_restarts=0, max_task_retries=0, concurrency_groups=WorkerActor.THREADS)  # type: ignore[call-overload]
+            remote: Any = ray.remote(
+                max_restarts=0, max_task_retries=0, concurrency_groups=WorkerActor.THREADS
+            )  # type: ignore[call-overload]
             self._remote = remote(WorkerActor)
         handle = self._remote.options(
-            num_cpus=needs[0], num_gpus=needs[1], scheduling_strategy=NodeAffinitySchedulingStrategy(node, soft=False), **options
-        ).remote()  # fmt: skip
+            num_cpus=needs[0],
+            num_gpus=needs[1],
+            scheduling_strategy=NodeAffinitySchedulingStrategy(node, soft=False),
+            **options,
+        ).remote()
         host = self.nodes[node].get("NodeManagerHostname", node[:8])
         return Actor(next(self._numbers), node, host, handle, handle.hello.remote(), handle.stay.remote())
 
     def gone(self) -> list[tuple[Actor, RayError | ResourceError]]:
         """Actors lost with their node or process, also while idle, and why."""
-        found: list[tuple[Actor, RayError | ResourceError]] = [(a, lost(a)) for a in self.actors if a.node not in self.nodes]
+        found: list[tuple[Actor, RayError | ResourceError]] = [
+            (a, lost(a)) for a in self.actors if a.node not in self.nodes
+        ]
         here = {actor.stay: actor for actor in self.actors if actor.node in self.nodes}
         ended, _ = ray.wait(list(here), num_returns=len(here), timeout=0) if here else ([], [])
         for stay in ended:
@@ -139,16 +175,25 @@ class Nodes:
         """Hear what an actor says of itself; why it gets no work, if it gets none."""
         actor.facts, actor.silent = facts, 0.0
         if facts["code"] != self._code:
-            reason = f"{actor.host} has another version of vsr (code {facts['code']}, here {self._code}); install the same there"
+            reason = (
+                f"{actor.host} has another version of vsr (code {facts['code']}, here {self._code}); install"
+                " the same there"
+            )
             self.benched[actor.node] = reason
             return reason
         if len(actor.device) > 1 and self._strikes[actor.device] >= ATTEMPTS:
             actor.parked = True
-            return f"GPU {', '.join(facts['devices'])} of {actor.host} failed {ATTEMPTS} times in a row and gets no more work"
+            return (
+                f"GPU {', '.join(facts['devices'])} of {actor.host} failed {ATTEMPTS} times in a row and gets"
+                " no more work"
+            )
         return ""
 
     def failed_to_start(self, actor: Actor, reason: str) -> str:
-        """An actor ended before it said anything, or could not be made ready; why its machine gets no more, if it is too often by now."""
+        """An actor ended before it said anything, or could not be made ready.
+
+        Why its machine gets no more, if it is too often by now.
+        """
         self._starts[actor.node] += 1
         if self._starts[actor.node] >= ATTEMPTS:
             self.benched[actor.node] = f"no worker starts on {actor.host}: {reason}"
@@ -160,7 +205,11 @@ class Nodes:
 
     def devices(self, call: PendingCall) -> Iterator[Device]:
         """Of the actors that could work on a call."""
-        return (a.device for a in self.actors if a.facts is not None and not a.parked and a.number not in call.refused)
+        return (
+            a.device
+            for a in self.actors
+            if a.facts is not None and not a.parked and a.number not in call.refused
+        )
 
     def strike(self, actor: Actor) -> None:
         """An actor failed at its work."""

@@ -20,13 +20,16 @@ __all__ = ["ObjectRefs"]
 
 
 _PARTS = 16
-"""Parts of an input that are handed over with the task; the rest of a longer one is fed while it is worked on."""
+"""Parts of an input that are handed over with the task; the rest of a longer one is fed while it is worked
+on."""
 _STORE_SHARE = 0.4
 """Of the driver's object store; beyond, no second task is handed out."""
 
 
 class ObjectRefs:
-    """Puts inputs into the object store, within a budget, and keeps those of tasks that have to be done again."""
+    """Puts inputs into the object store, within a budget, and keeps those of tasks that have to be done
+    again.
+    """
 
     def __init__(self) -> None:
         self._held = 0
@@ -41,13 +44,17 @@ class ObjectRefs:
         return self._held > self._budget
 
     def file(self, name: str, path: Path) -> list[Any]:
-        """A reference to a file's bytes, put there once; in a list, so that it is not fetched where it is not needed."""
+        """A reference to a file's bytes, put there once.
+
+        In a list, so that it is not fetched where it is not needed.
+        """
         if name not in self._files:
             self._files[name] = [ray.put(path.read_bytes())]
         return self._files[name]
 
     def first(self, call: PendingCall, task: Task) -> tuple[list[Any], int, Iterator[Any] | None, int | None]:
-        """A task's input: (references to its first parts, their bytes, the pieces that are left, number of the feed they come from).
+        """A task's input: (references to its first parts, their bytes, the pieces that are left, number of
+        the feed they come from).
 
         Raises what the feed raises.
         """
@@ -57,7 +64,9 @@ class ObjectRefs:
         else:
             number = next(n for n in itertools.count() if n not in call.feeding)
             pieces = iter(call.feed(number, task))
-            data = [pickle.dumps(piece, pickle.HIGHEST_PROTOCOL) for piece in itertools.islice(pieces, _PARTS)]
+            data = [
+                pickle.dumps(piece, pickle.HIGHEST_PROTOCOL) for piece in itertools.islice(pieces, _PARTS)
+            ]
             size = sum(map(len, data))
             parts = [ray.put(part) for part in data]
             if len(data) == _PARTS:
@@ -77,7 +86,8 @@ class ObjectRefs:
         """Nothing more will be asked of a task's feed: another task's may have its number."""
         if run.feed is not None:
             if isinstance(run.pieces, Generator):
-                run.pieces.close()  # a task that was taken back is read anew, and its reader must be done by then
+                # a task that was taken back is read anew, and its reader must be done by then
+                run.pieces.close()
             run.call.feeding.discard(run.feed)
             run.feed = None
 
@@ -99,4 +109,6 @@ class ObjectRefs:
 def _store_bytes() -> float:
     here = ray.get_runtime_context().get_node_id()
     nodes: list[dict[str, Any]] = ray.nodes()  # type: ignore[no-untyped-call]
-    return float(next((n["Resources"].get("object_store_memory", 0) for n in nodes if n["NodeID"] == here), 0))
+    return float(
+        next((n["Resources"].get("object_store_memory", 0) for n in nodes if n["NodeID"] == here), 0)
+    )

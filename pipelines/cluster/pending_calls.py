@@ -1,4 +1,7 @@
-"""What the driver of a cluster has on its books: callers, actors, and the tasks in an actor's hands. See `cluster.py`."""
+"""What the driver of a cluster has on its books: callers, actors, and the tasks in an actor's hands.
+
+See `cluster.py`.
+"""
 
 from __future__ import annotations
 
@@ -25,7 +28,8 @@ class PendingCall:
     setup: Any
     """Reference to the pickled setup."""
     files: dict[str, list[Any]]
-    """Name of a file -> reference to its bytes, in a list, so that it is not fetched where it is not needed."""
+    """Name of a file -> reference to its bytes, in a list, so that it is not fetched where it is not
+    needed."""
     feed: Callable[[int, Task], Iterable[Any]]
     admit: Callable[[dict[str, str]], str] | None
     stop: threading.Event
@@ -79,7 +83,11 @@ class Actor:
     @property
     def begun(self) -> list[Run]:
         """The tasks it may be working on: the first, and the one behind that from where it is free for it."""
-        return [run for place, run in enumerate(self.runs) if place == 0 or (self.runs[0].free and run.call is self.runs[0].call)]
+        return [
+            run
+            for place, run in enumerate(self.runs)
+            if place == 0 or (self.runs[0].free and run.call is self.runs[0].call)
+        ]
 
     @property
     def is_ready(self) -> bool:

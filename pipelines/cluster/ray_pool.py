@@ -1,8 +1,9 @@
 """A bounded, fault-tolerant map over Ray actors, for several callers at once; it knows nothing of video.
 
-One thread, the driver, does everything. Actors hold nothing that is needed after their death, so Ray's own restarts and retries,
-which would hide a death from the count of attempts, are off. Callers that came first are served first; the others get what is
-left, so that no worker idles while one call ends and the next begins.
+One thread, the driver, does everything. Actors hold nothing that is needed after their death, so Ray's own
+restarts and retries, which would hide a death from the count of attempts, are off. Callers that came first
+are served first; the others get what is left, so that no worker idles while one call ends and the next
+begins.
 """
 
 from __future__ import annotations
@@ -45,10 +46,16 @@ class RayPool:
     ) -> None:
         """Put workers on the machines of a session's cluster.
 
-        workers: at most so many. gpus_per_worker: share of a GPU, where there are any. cpus_per_worker: None: what there is,
-        shared out. device: "cpu" leaves GPUs alone. environment: variables of the workers.
+        workers: at most so many. gpus_per_worker: share of a GPU, where there are any. cpus_per_worker: None:
+        what there is, shared out. device: "cpu" leaves GPUs alone. environment: variables of the workers.
         """
-        machines = Nodes(most=workers or 1 << 20, gpus=gpus_per_worker, cpus=cpus_per_worker, device=device, environment=dict(environment or {}))
+        machines = Nodes(
+            most=workers or 1 << 20,
+            gpus=gpus_per_worker,
+            cpus=cpus_per_worker,
+            device=device,
+            environment=dict(environment or {}),
+        )
         self._parcels = ObjectRefs()
         self._driver = Scheduler(machines, self._parcels, says_host=not session.private)
 
@@ -72,11 +79,26 @@ class RayPool:
         admit: Callable[[dict[str, str]], str] | None = None,
         stop: threading.Event | None = None,
     ) -> Iterator[Outcome]:
-        """As `work.Map` says; may be called from several threads. A setup that has `files` and `placed` gets its files carried along."""
+        """As `work.Map` says; may be called from several threads.
+
+        A setup that has `files` and `placed` gets its files carried along.
+        """
         if not tasks:
             return
-        files = {name: self._parcels.file(name, path) for name, path in setup.files().items()} if hasattr(setup, "files") else {}
-        call = PendingCall(TaskQueue(tasks), worker, ray.put(pickle.dumps(setup)), files, feed, admit, stop or threading.Event())
+        files = (
+            {name: self._parcels.file(name, path) for name, path in setup.files().items()}
+            if hasattr(setup, "files")
+            else {}
+        )
+        call = PendingCall(
+            TaskQueue(tasks),
+            worker,
+            ray.put(pickle.dumps(setup)),
+            files,
+            feed,
+            admit,
+            stop or threading.Event(),
+        )
         self._driver.take(call)
         try:
             while True:

@@ -1,7 +1,7 @@
 """`Session`: this process as the driver of a Ray cluster, a private one of its own or one that is there.
 
-A private one listens on the loopback interface only, has a token and no dashboard, keeps its files in a folder of its own,
-and nothing of it is left when the session ends, nor when this process is killed.
+A private one listens on the loopback interface only, has a token and no dashboard, keeps its files in a
+folder of its own, and nothing of it is left when the session ends, nor when this process is killed.
 """
 
 from __future__ import annotations
@@ -40,18 +40,24 @@ _GRACE_SECONDS = 3.0
 _STORE_BYTES = 1 << 30
 _LEAST_STORE_BYTES = 75 << 20
 """OBJECT_STORE_MINIMUM_MEMORY_BYTES of Ray."""
-_QUIET = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0", "RAY_enable_worker_prestart": "0"}
+_QUIET = {
+    "RAY_USAGE_STATS_ENABLED": "0",
+    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
+    "RAY_enable_worker_prestart": "0",
+}
 _PRIVATE = {
     "RAY_AUTH_MODE": "token",
-    "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",  # Ray's switch for "no cluster": everything listens on 127.0.0.1
+    # Ray's switch for "no cluster": everything listens on 127.0.0.1
+    "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",
     "RAY_prestart_worker_first_driver": "0",  # workers that nobody asked for cost seconds of start
-    "RAY_raylet_client_connect_timeout_milliseconds": "20",  # between attempts; the first often comes too soon, and Ray waits a second then
+    # between attempts; the first often comes too soon, and Ray waits a second then
+    "RAY_raylet_client_connect_timeout_milliseconds": "20",
     "RAY_raylet_client_num_connect_attempts": "500",
     "RAY_worker_niceness": "0",  # as a child of ours would run; Ray's own default is 15
 }
 _IDLE_PROCESSES = ("start_api_server", "start_monitor", "start_log_monitor")
-"""What Ray starts beside a cluster, and partly waits for: a dashboard's server although there is no dashboard, an autoscaler, a
-reader of logs."""
+"""What Ray starts beside a cluster, and partly waits for: a dashboard's server although there is no
+dashboard, an autoscaler, a reader of logs."""
 _NO_AGENTS = (
     "--dashboard_agent_command=sleep infinity",  # one must be there, and live
     "--runtime_env_agent_command=sleep infinity",
@@ -60,8 +66,9 @@ _NO_AGENTS = (
     "--dashboard_agent_listen_port=-1",
     "--runtime_env_agent_port=-1",
 )
-"""What makes a raylet start no agents, and not wait for their ports. They would gather metrics for a dashboard, and make runtime
-environments; a private cluster has neither, except for training, where Ray Train asks for the latter."""
+"""What makes a raylet start no agents, and not wait for their ports. They would gather metrics for a
+dashboard, and make runtime environments; a private cluster has neither, except for training, where Ray Train
+asks for the latter."""
 _TOKEN = secrets.token_hex(32)
 """Of all private clusters of this process; Ray reads it once, and all of `_PRIVATE` when it is loaded."""
 _LOADED_PRIVATELY: list[bool] = []
@@ -79,12 +86,16 @@ def open_session(
     spare_cpus: int = 0,
     agents: bool = False,
 ) -> tuple[Session, int | None, float | None]:
-    """A session by the address of a command line: (the session, most workers, CPUs of each); None where that is open.
+    """A session by the address of a command line: (the session, most workers, CPUs of each).
 
-    address: "local" or "local:N", a private cluster on this machine with N workers; "auto" or HOST:PORT, one that is there.
-    workers: at most so many; None: as many as the address says. usual: workers of a private one where neither says it.
-    devices: GPUs of this machine that may be used. spare_cpus: what a private one offers beyond its workers' share. agents: as
-    `Session` says.
+    None where that is open.
+
+    address: "local" or "local:N", a private cluster on this machine with N workers; "auto" or HOST:PORT, one
+    that is there.
+    workers: at most so many; None: as many as the address says. usual: workers of a private one where neither
+    says it.
+    devices: GPUs of this machine that may be used. spare_cpus: what a private one offers beyond its workers'
+    share. agents: as `Session` says.
     """
     if address.partition(":")[0] != "local":
         return Session(address), workers, cpus_per_worker
@@ -92,7 +103,17 @@ def open_session(
     cores = usable_cores()
     most = min([n for n in (count, workers) if n], default=usual)
     cpus = cpus_per_worker or max(1, cores // most)
-    return Session("local", cpus=max(cores, most * cpus) + spare_cpus, gpus=devices, environment=environment, agents=agents), most, cpus
+    return (
+        Session(
+            "local",
+            cpus=max(cores, most * cpus) + spare_cpus,
+            gpus=devices,
+            environment=environment,
+            agents=agents,
+        ),
+        most,
+        cpus,
+    )
 
 
 class Session:
@@ -109,13 +130,17 @@ class Session:
     ) -> None:
         """Start or join a cluster.
 
-        address: "local", "auto" (the one this machine is part of) or HOST:PORT. cpus, gpus: what a private one offers; None:
-        what there is. environment: variables of its workers, where it is private. agents: start Ray's agents, too, where it is
+        address: "local", "auto" (the one this machine is part of) or HOST:PORT. cpus, gpus: what a private
+        one offers; None: what there is. environment: variables of its workers, where it is private. agents:
+        start Ray's agents, too, where it is
         private: for workers that ask for a runtime environment.
         Raises UsageError where the address can't be joined from here, ResourceError where Ray does not start.
         """
         if address.startswith("ray://"):
-            raise UsageError(f"--cluster {address}: Ray's client protocol is not used; start vsr on a machine of the cluster, with --cluster auto")
+            raise UsageError(
+                f"--cluster {address}: Ray's client protocol is not used; start vsr on a machine of the"
+                " cluster, with --cluster auto"
+            )
         if not _LOCK.acquire(blocking=False):
             raise UsageError("--cluster: this process is connected to a cluster already; one at a time")
         self.address, self.private = address, address == "local"
@@ -140,16 +165,33 @@ class Session:
         """Whether the cluster wants a token."""
         return os.environ.get("RAY_AUTH_MODE", "").lower() == "token" or self.private
 
-    def _start(self, cpus: float | None, gpus: float | None, environment: dict[str, str], *, agents: bool) -> None:
+    def _start(
+        self, cpus: float | None, gpus: float | None, environment: dict[str, str], *, agents: bool
+    ) -> None:
         if "ray" in sys.modules and not _LOADED_PRIVATELY:
-            raise UsageError("--cluster local: this process has loaded Ray before, without a token; start the private cluster first")
+            raise UsageError(
+                "--cluster local: this process has loaded Ray before, without a token; start the private"
+                " cluster first"
+            )
         # It holds sockets, and their names may have only some hundred bytes; so not where TMPDIR points.
         self._folder = Path(tempfile.mkdtemp(prefix=_FOLDERS, dir="/tmp"))
         path = os.pathsep.join(p for p in (str(_ROOT), os.environ.get("PYTHONPATH", "")) if p)
-        bootstrap = f"import sys; sys.path[:0] = [{str(_ROOT)!r}]; from pipelines.cluster.ray_session import reap; reap({str(self._folder)!r})"
+        bootstrap = (
+            f"import sys; sys.path[:0] = [{str(_ROOT)!r}]; from pipelines.cluster.ray_session import reap;"
+            f" reap({str(self._folder)!r})"
+        )
         # In a session of its own: Ctrl-C in the terminal is not for it.
-        self._reaper = subprocess.Popen([sys.executable, "-P", "-c", bootstrap], stdin=subprocess.PIPE, start_new_session=True)
-        variables = {**_QUIET, **_PRIVATE, "RAY_AUTH_TOKEN": _TOKEN, "PYTHONPATH": path, _MARK: str(self._folder), **environment}
+        self._reaper = subprocess.Popen(
+            [sys.executable, "-P", "-c", bootstrap], stdin=subprocess.PIPE, start_new_session=True
+        )
+        variables = {
+            **_QUIET,
+            **_PRIVATE,
+            "RAY_AUTH_TOKEN": _TOKEN,
+            "PYTHONPATH": path,
+            _MARK: str(self._folder),
+            **environment,
+        }
         with self._environment(variables), _without_idle_processes(agents=agents):
             self._init(
                 address="local",
@@ -168,7 +210,8 @@ class Session:
                 socket.create_connection((host.strip("[]"), int(port)), timeout=5).close()
             except OSError as error:
                 raise UsageError(
-                    f"--cluster {address}: nothing answers there ({error.strerror or error}); expected the address that `ray start --head` tells"
+                    f"--cluster {address}: nothing answers there ({error.strerror or error}); expected the"
+                    " address that `ray start --head` tells"
                 ) from None
         with self._environment(_QUIET):
             self._init(address=address)
@@ -178,7 +221,8 @@ class Session:
         from ray.job_config import JobConfig
 
         with contextlib.suppress(AttributeError):
-            # What Ray says of dead workers would land on standard output, among the events; we say it ourselves.
+            # What Ray says of dead workers would land on standard output, among the events; we say it
+            # ourselves.
             said = ray._private.worker.print_to_stdstream
             self._undo.callback(setattr, ray._private.worker, "print_to_stdstream", said)
             ray._private.worker.print_to_stdstream = lambda *_, **__: None
@@ -197,13 +241,17 @@ class Session:
                 raise ResourceError(f"--cluster local: Ray does not start here ({text})") from None
             host = socket.gethostname()
             raise UsageError(
-                f"--cluster {options['address']}: can't be joined from {host} ({text}); the machine must be part of the cluster "
-                "(`ray start --address=HEAD:6379 --num-cpus=0` lends none of its own cores), with the cluster's RAY_AUTH_TOKEN"
+                f"--cluster {options['address']}: can't be joined from {host} ({text}); the machine must be"
+                " part of the cluster (`ray start --address=HEAD:6379 --num-cpus=0` lends none of its own"
+                " cores), with the cluster's RAY_AUTH_TOKEN"
             ) from None
 
     @contextlib.contextmanager
     def _environment(self, variables: dict[str, str]) -> Iterator[None]:
-        """Variables for the processes that are started meanwhile. Ray's own stay until the end: its threads read them later."""
+        """Variables for the processes that are started meanwhile.
+
+        Ray's own stay until the end: its threads read them later.
+        """
         self._before = {key: os.environ.get(key) for key in variables}
         os.environ.update(variables)
         try:
@@ -244,7 +292,9 @@ class Session:
 
 @contextlib.contextmanager
 def _without_idle_processes(*, agents: bool) -> Iterator[None]:
-    """Start no processes that a private cluster has no use for. Ray has no option for it; another Ray may start them again.
+    """Start no processes that a private cluster has no use for.
+
+    Ray has no option for it; another Ray may start them again.
 
     agents: but start these.
     """
@@ -259,7 +309,8 @@ def _without_idle_processes(*, agents: bool) -> Iterator[None]:
         return start([*command, *_NO_AGENTS] if kind == "raylet" else command, kind, *args, **more)
 
     changes: list[tuple[Any, str, Any]] = [(Node, name, lambda *_, **__: None) for name in _IDLE_PROCESSES]
-    if not agents and hasattr(ray._raylet, "persist_port"):  # else a Ray that learns of their ports in another way
+    # else a Ray that learns of their ports in another way
+    if not agents and hasattr(ray._raylet, "persist_port"):
         changes += [
             (services, "start_ray_process", start_alone),
             (utils, "get_dashboard_dependency_error", lambda: None),  # it loads them all to see
@@ -303,7 +354,8 @@ def _own_logging() -> Iterator[None]:
 
 
 def _store_bytes() -> int:
-    """Size of Ray's object store: up to half of /dev/shm, or where that is small (Docker's has 64 MB) of the disk, which Ray takes instead.
+    """Size of Ray's object store: up to half of /dev/shm, or where that is small (Docker's has 64 MB) of the
+    disk, which Ray takes instead.
 
     Raises ResourceError where both are too small.
     """
@@ -314,13 +366,16 @@ def _store_bytes() -> int:
             if room >= _LEAST_STORE_BYTES:
                 return min(_STORE_BYTES, room)
     raise ResourceError(
-        f"--cluster local: Ray's object store needs {2 * _LEAST_STORE_BYTES / 1e6:.0f} MB of /dev/shm or of {tempfile.gettempdir()}, half as much is "
-        "not free; free some space, or leave --cluster out"
+        f"--cluster local: Ray's object store needs {2 * _LEAST_STORE_BYTES / 1e6:.0f} MB of /dev/shm or of"
+        f" {tempfile.gettempdir()}, half as much is not free; free some space, or leave --cluster out"
     )
 
 
 def reap(folder: str) -> None:
-    """End what is left of a private cluster, and delete its folder, as soon as standard input ends: when the driver does."""
+    """End what is left of a private cluster, and delete its folder, as soon as standard input ends.
+
+    When the driver does.
+    """
     sys.stdin.buffer.read()
     until = time.monotonic() + _GRACE_SECONDS
     while (left := _processes_of(folder)) and time.monotonic() < until:

@@ -1,8 +1,8 @@
 """`Scheduler`: the one thread that keeps the actors of a cluster busy for all callers of `ray_pool.Cluster`.
 
-It looks which machines there are, keeps an actor on every share of them, hands each two tasks, so that the input of the second is
-there when the first is done, and takes what comes. An actor that dies, hangs or loses its node is replaced and its tasks
-tried again.
+It looks which machines there are, keeps an actor on every share of them, hands each two tasks, so that the
+input of the second is there when the first is done, and takes what comes. An actor that dies, hangs or loses
+its node is replaced and its tasks tried again.
 """
 
 from __future__ import annotations
@@ -22,7 +22,16 @@ from pipelines.cluster.input_feeder import Feeder
 from pipelines.cluster.nodes import end, lost, why_gone
 from pipelines.cluster.pending_calls import PendingCall, Run
 from pipelines.cluster.silence_watch import SilenceWatch
-from pipelines.pool.interface import Done, Outcome, Task, WorkerLost, WorkerReady, WorkerRejected, WorkItem, exhausted
+from pipelines.pool.interface import (
+    Done,
+    Outcome,
+    Task,
+    WorkerLost,
+    WorkerReady,
+    WorkerRejected,
+    WorkItem,
+    exhausted,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -130,13 +139,19 @@ class Scheduler:
         call.over.set()
 
     def _look_around(self) -> None:
-        """Which machines there are, who died, and an actor on every share of a machine, as far as there is work."""
+        """Which machines there are, who died, and an actor on every share of a machine, as far as there is
+        work.
+        """
         if not self._machines.look():
             return
         for actor, why in self._machines.gone():
             self._lose(actor, why)
-        useless = sum(a.parked or any(a.number in call.refused for call in self._calls) for a in self._machines.actors)
-        for actor in self._machines.fill(useless + sum(len(call.ledger) + len(call.running) for call in self._calls)):
+        useless = sum(
+            a.parked or any(a.number in call.refused for call in self._calls) for a in self._machines.actors
+        )
+        for actor in self._machines.fill(
+            useless + sum(len(call.ledger) + len(call.running) for call in self._calls)
+        ):
             self._answers[actor.hello] = partial(self._on_hello, actor)
 
     def _listen(self) -> None:
@@ -203,13 +218,19 @@ class Scheduler:
         try:
             return ray.get(ref)
         except RayError as error:
-            if isinstance(error, RayTaskError) and not isinstance(error, RayActorError) and actor.facts is not None:
+            if (
+                isinstance(error, RayTaskError)
+                and not isinstance(error, RayActorError)
+                and actor.facts is not None
+            ):
                 raise  # a bug of ours
             self._lose(actor, error)
             return None
 
     def _lose(self, actor: Actor, why: RayError | ResourceError, failed: Run | None = None) -> None:
-        """Replace an actor that is dead, hung or lost; what it had begun is tried again, and counted where its machine still lives.
+        """Replace an actor that is dead, hung or lost.
+
+        What it had begun is tried again, and counted where its machine still lives.
 
         failed: the task that ended it, where that is known; else all that it had begun are blamed.
         """
@@ -219,11 +240,13 @@ class Scheduler:
         gone = self._machines.is_lost(actor.node) or getattr(why, "preempted", False)
         if isinstance(why, RayError):
             why = lost(actor) if gone else why_gone(why, actor.host)
-        if begun and not gone and not isinstance(why, NoMemoryError):  # a device that is too small is not broken
+        # a device that is too small is not broken
+        if begun and not gone and not isinstance(why, NoMemoryError):
             self._machines.strike(actor)
         for run in [] if gone else begun if failed is None else [failed]:
             run.call.ledger.blame(run.task, actor.device)
-            # A machine may be found dead only after its workers were, so those that are gone by now are left out.
+            # A machine may be found dead only after its workers were, so those that are gone by now are left
+            # out.
             if run.call.ledger.is_spent(run.task, self._machines.nodes):
                 self._end_call(run.call, exhausted(run.task, why))
         self._dismiss(actor, str(why))
@@ -265,12 +288,16 @@ class Scheduler:
                     self._prepare(actor, call)
                     continue
                 beside = [run.task for run in actor.runs if run.call is call]
-                task = call.ledger.take(beside=beside, device=actor.device, devices=self._machines.devices(call))
+                task = call.ledger.take(
+                    beside=beside, device=actor.device, devices=self._machines.devices(call)
+                )
                 if task is not None:
                     self._submit(actor, call, task)
 
     def _share_the_rest(self) -> None:
-        """Where nothing waits any more, an idle actor gets the second task of one that is still at its first."""
+        """Where nothing waits any more, an idle actor gets the second task of one that is still at
+        its first.
+        """
         actors = self._machines.actors
         idle = sum(a.is_ready and not a.runs for a in actors)
         moving = sum(run.withdrawing for a in actors for run in a.runs)

@@ -17,19 +17,26 @@ __all__ = ["SilenceWatch"]
 
 _WATCH_SECONDS = 0.5
 _STOPPED_SECONDS = 10.0
-"""The scheduler comes round more often than that, unless it was stopped itself (Ctrl-Z, the lid of a laptop)."""
+"""The scheduler comes round more often than that, unless it was stopped itself (Ctrl-Z, the lid of a
+laptop)."""
 _PULSES = 15
 """How often a worker that says nothing is asked for its pulse before it is taken for hung."""
 
 
 class SilenceWatch:
-    """Adds up the time in which each actor could have reported and did not; time in which this process stood still counts little."""
+    """Adds up the time in which each actor could have reported and did not.
+
+    Time in which this process stood still counts little.
+    """
 
     def __init__(self) -> None:
         self._watched = time.monotonic()
 
     def look(self, actors: Sequence[Actor], unheard: Collection[Actor]) -> tuple[list[Actor], list[Actor]]:
-        """(actors to ask for their pulse, actors to give up). unheard: actors with results that nobody fetches for now: they can't be blamed."""
+        """(actors to ask for their pulse, actors to give up).
+
+        unheard: actors with results that nobody fetches for now: they can't be blamed.
+        """
         now = time.monotonic()
         if now - self._watched < _WATCH_SECONDS:
             return [], []

@@ -1,8 +1,9 @@
-"""`ContainerDecoder`: some packets of a film through the container's own decoder, to compare what workers decode with.
+"""`ContainerDecoder`: some packets of a film through the container's own decoder, to compare what workers
+decode with.
 
-Workers get packets without their container. What travels with them may lack something that shapes the picture, and all later
-checks would look at the same wrong frames; so a few frames of every chunk, and those where headers or palettes change, are decoded
-where the file is open, with all that the demuxer says.
+Workers get packets without their container. What travels with them may lack something that shapes the
+picture, and all later checks would look at the same wrong frames; so a few frames of every chunk, and those
+where headers or palettes change, are decoded where the file is open, with all that the demuxer says.
 """
 
 from __future__ import annotations
@@ -33,7 +34,9 @@ class ContainerDecoder:
     """A key frame and two that need it."""
 
     def __init__(self, rows: Iterable[int], clean: Sequence[int], pixels: PixelFormat) -> None:
-        """rows: where it looks. clean: by row, whether decoding may start there. pixels: planar format frames are compared in."""
+        """rows: where it looks. clean: by row, whether decoding may start there. pixels: planar format frames
+        are compared in.
+        """
         self._rows, self._clean = frozenset(rows), clean
         self._converter = None if pixels.is_float else Converter(pixels)
         self._decoder: VideoCodecContext | None = None
@@ -43,8 +46,12 @@ class ContainerDecoder:
         self._decoder = open_decoder(stream)
         self._decoder.thread_count = 1  # a few frames now and then; threads would each keep some
 
-    def see(self, row: int, packets: Sequence[av.Packet[Any]], *, is_changed: bool) -> tuple[tuple[int, int], ...]:
-        """(pts, checksum) of the frames from the first of `packets` on, where it is looked at. is_changed: it brings a header or a palette.
+    def see(
+        self, row: int, packets: Sequence[av.Packet[Any]], *, is_changed: bool
+    ) -> tuple[tuple[int, int], ...]:
+        """(pts, checksum) of the frames from the first of `packets` on, where it is looked at.
+
+        is_changed: it brings a header or a palette.
 
         A decoder must see every change, or it decodes what follows by what held before.
         """
@@ -55,10 +62,17 @@ class ContainerDecoder:
         first = packets[0].pts
         if not is_clean or first is None:
             return ()
-        return tuple((f.pts, checksum(self._converter.planes(f))) for f in frames if not f.is_corrupt and f.pts is not None and f.pts >= first)
+        return tuple(
+            (f.pts, checksum(self._converter.planes(f)))
+            for f in frames
+            if not f.is_corrupt and f.pts is not None and f.pts >= first
+        )
 
     def _decoded(self, packets: Iterable[av.Packet[Any]]) -> list[VideoFrame]:
-        """All that comes of a few packets alone; nothing where they can't be decoded, which is said where it matters."""
+        """All that comes of a few packets alone.
+
+        Nothing where they can't be decoded, which is said where it matters.
+        """
         assert self._decoder is not None
         frames: list[VideoFrame] = []
         try:

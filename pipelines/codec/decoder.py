@@ -1,4 +1,6 @@
-"""Packets to `Frame`s in display order, without a container, and the proof that they are the frames that were promised."""
+"""Packets to `Frame`s in display order, without a container, and the proof that they are the frames that were
+promised.
+"""
 
 from __future__ import annotations
 
@@ -53,24 +55,29 @@ _HIDES_DAMAGE = frozenset({"hevc"})
 """Decoders that hand on what they could make of a broken slice, and do not mark it."""
 
 _PLANAR = {
-    "nv12": "yuv420p", "nv21": "yuv420p", "nv16": "yuv422p", "nv24": "yuv444p", "p010le": "yuv420p10le", "p012le": "yuv420p12le",
-    "p016le": "yuv420p16le", "p210le": "yuv422p10le", "nv20le": "yuv422p10le", "yuyv422": "yuv422p", "uyvy422": "yuv422p",
-    "yvyu422": "yuv422p", "y210le": "yuv422p10le", "rgb24": "gbrp", "bgr24": "gbrp", "rgb0": "gbrp", "bgr0": "gbrp", "0rgb": "gbrp",
-    "0bgr": "gbrp", "rgba": "gbrap", "bgra": "gbrap", "argb": "gbrap", "abgr": "gbrap", "pal8": "gbrap", "rgb48le": "gbrp16le",
-    "rgb48be": "gbrp16le", "rgba64le": "gbrap16le", "rgba64be": "gbrap16le", "gray16be": "gray16le", "ya16be": "ya16le",
-    "monow": "gray", "monob": "gray",
-    "gbrpf16le": "gbrpf32le", "gbrapf16le": "gbrapf32le", "grayf16le": "grayf32le",
-    "v30xle": "yuv444p10le", "xv30le": "yuv444p10le", "xv36le": "yuv444p12le", "xv48le": "yuv444p16le", "vyu444": "yuv444p", "vuyx": "yuv444p",
-    "vuya": "yuva444p", "uyva": "yuva444p", "ayuv": "yuva444p", "ayuv64le": "yuva444p16le", "nv42": "yuv444p", "p410le": "yuv444p10le",
-    "p212le": "yuv422p12le", "p216le": "yuv422p16le", "p412le": "yuv444p12le", "p416le": "yuv444p16le", "y212le": "yuv422p12le",
-    "y216le": "yuv422p16le", "x2rgb10le": "gbrp10le", "x2bgr10le": "gbrp10le",
-    "rgb555le": "gbrp", "rgb565le": "gbrp", "bgr555le": "gbrp", "rgb8": "gbrp", "bgr8": "gbrp",
+    "nv12": "yuv420p", "nv21": "yuv420p", "nv16": "yuv422p", "nv24": "yuv444p", "p010le": "yuv420p10le",
+    "p012le": "yuv420p12le", "p016le": "yuv420p16le", "p210le": "yuv422p10le", "nv20le": "yuv422p10le",
+    "yuyv422": "yuv422p", "uyvy422": "yuv422p", "yvyu422": "yuv422p", "y210le": "yuv422p10le",
+    "rgb24": "gbrp", "bgr24": "gbrp", "rgb0": "gbrp", "bgr0": "gbrp", "0rgb": "gbrp", "0bgr": "gbrp",
+    "rgba": "gbrap", "bgra": "gbrap", "argb": "gbrap", "abgr": "gbrap", "pal8": "gbrap",
+    "rgb48le": "gbrp16le", "rgb48be": "gbrp16le", "rgba64le": "gbrap16le", "rgba64be": "gbrap16le",
+    "gray16be": "gray16le", "ya16be": "ya16le", "monow": "gray", "monob": "gray", "gbrpf16le": "gbrpf32le",
+    "gbrapf16le": "gbrapf32le", "grayf16le": "grayf32le", "v30xle": "yuv444p10le", "xv30le": "yuv444p10le",
+    "xv36le": "yuv444p12le", "xv48le": "yuv444p16le", "vyu444": "yuv444p", "vuyx": "yuv444p",
+    "vuya": "yuva444p", "uyva": "yuva444p", "ayuv": "yuva444p", "ayuv64le": "yuva444p16le", "nv42": "yuv444p",
+    "p410le": "yuv444p10le", "p212le": "yuv422p12le", "p216le": "yuv422p16le", "p412le": "yuv444p12le",
+    "p416le": "yuv444p16le", "y212le": "yuv422p12le", "y216le": "yuv422p16le", "x2rgb10le": "gbrp10le",
+    "x2bgr10le": "gbrp10le", "rgb555le": "gbrp", "rgb565le": "gbrp", "bgr555le": "gbrp", "rgb8": "gbrp",
+    "bgr8": "gbrp",
 }  # fmt: skip
 """Packed formats and the planar ones with the same samples."""
 
 
 class IndexMismatchError(MediaError):
-    """The frames that came are not those the packets promised, though nothing is damaged: they have to be counted."""
+    """The frames that came are not those the packets promised, though nothing is damaged.
+
+    They have to be counted.
+    """
 
 
 def planar_format(pix_fmt: str) -> PixelFormat:
@@ -82,7 +89,11 @@ def planar_format(pix_fmt: str) -> PixelFormat:
 
 def packet_decoder(setup: DecoderSetup, *, strict: bool = False) -> VideoCodecContext:
     """A decoder as the container would have set it up. strict: damage it would hide is an error instead."""
-    context = open_decoder(setup.codec, err_detect="explode") if strict and setup.codec in _HIDES_DAMAGE else open_decoder(setup.codec)
+    context = (
+        open_decoder(setup.codec, err_detect="explode")
+        if strict and setup.codec in _HIDES_DAMAGE
+        else open_decoder(setup.codec)
+    )
     context.extradata = setup.extradata
     context.codec_tag = setup.codec_tag
     context.width, context.height = setup.width, setup.height
@@ -95,14 +106,22 @@ def packet_decoder(setup: DecoderSetup, *, strict: bool = False) -> VideoCodecCo
 
 
 def decode(
-    packets: Iterable[PacketData], setup: DecoderSetup, pixels: PixelFormat, *, conceal: bool = False, checks: Mapping[int, int] | None = None
+    packets: Iterable[PacketData],
+    setup: DecoderSetup,
+    pixels: PixelFormat,
+    *,
+    conceal: bool = False,
+    checks: Mapping[int, int] | None = None,
 ) -> Iterator[Frame]:
-    """Decode all packets and drain the decoder; frames come in display order with the decoder's own timestamps.
+    """Decode all packets and drain the decoder.
 
-    A frame without a timestamp gets pts -1 (its place is known by order); hidden ones are left out. conceal: skip packets that
-    can't be decoded. checks: `checksum` of some frames by their number from the first one decoded, where times identify none.
-    A frame that is not like the film's first one says so (`Frame.change`), and so does one that the container's own decoder
-    gives otherwise. Raises CorruptError where a packet behind the first frame can't be decoded.
+    Frames come in display order with the decoder's own timestamps.
+
+    A frame without a timestamp gets pts -1 (its place is known by order); hidden ones are left out. conceal:
+    skip packets that can't be decoded. checks: `checksum` of some frames by their number from the first one
+    decoded, where times identify none. A frame that is not like the film's first one says so
+    (`Frame.change`), and so does one that the container's own decoder gives otherwise. Raises CorruptError
+    where a packet behind the first frame can't be decoded.
     """
     decoder = packet_decoder(setup, strict=not conceal)
     converter = Converter(pixels, conceal=conceal)
@@ -128,16 +147,22 @@ def decode(
         except av.error.FFmpegError as error:
             if damaged:
                 damaged.pop()
-            # At the start: a recording that begins between key frames, with nothing to show yet. Where an edit list jumps, hidden pictures may
-            # refer to what is not there; threads tell of it late. A picture to be shown that is lost by this is missed by whoever counts.
+            # At the start: a recording that begins between key frames, with nothing to show yet. Where an
+            # edit list jumps, hidden pictures may refer to what is not there; threads tell of it late. A
+            # picture to be shown that is lost by this is missed by whoever counts.
             if data is not None and (conceal or number == 0 or any(hidden)):
                 continue
             if conceal:
                 break  # nothing more can be had from it
             at = "at its end" if data is None else f"at pts {data.pts if data.pts is not None else data.dts}"
-            raise CorruptError(f"the video can't be decoded {at}: {error.strerror}; --on-corrupt conceal would repair what it can") from None
+            raise CorruptError(
+                f"the video can't be decoded {at}: {error.strerror}; --on-corrupt conceal would repair what"
+                " it can"
+            ) from None
         for raw in frames:
-            is_corrupt = (bool(damaged) and damaged.popleft()) or raw.is_corrupt  # FFV1 has a frame a packet, in order
+            is_corrupt = (
+                bool(damaged) and damaged.popleft()
+            ) or raw.is_corrupt  # FFV1 has a frame a packet, in order
             if raw.pts is not None and raw.pts > _HIDDEN >> 1:
                 continue
             pts = -1 if raw.pts is None else raw.pts
@@ -151,7 +176,10 @@ def decode(
 
 
 def facts_alone(packets: Iterable[PacketData], setup: DecoderSetup) -> Iterator[FrameFacts]:
-    """What the frames say that come of a few packets, in display order; what can't be decoded is passed over."""
+    """What the frames say that come of a few packets, in display order.
+
+    What can't be decoded is passed over.
+    """
     decoder = packet_decoder(setup)
     known: dict[str, bytes] = {}
     for data in _with_end(packets):
@@ -161,8 +189,12 @@ def facts_alone(packets: Iterable[PacketData], setup: DecoderSetup) -> Iterator[
 
 
 _HIDDEN = 1 << 62
-"""Added to the time of a packet with a frame that is not to be shown: PyAV can't mark it; no real time is half as late."""
-_DIFFERS = "its container's own decoder gives another picture; make FFV1 of it with FFmpeg and upscale that, for the picture differs"
+"""Added to the time of a packet with a frame that is not to be shown: PyAV can't mark it; no real time is
+half as late."""
+_DIFFERS = (
+    "its container's own decoder gives another picture; make FFV1 of it with FFmpeg and upscale that, for the"
+    " picture differs"
+)
 
 
 def checksum(planes: Sequence[np.ndarray]) -> int:
@@ -217,10 +249,15 @@ def float_planes(frame: VideoFrame, *, conceal: bool = False) -> list[np.ndarray
     step = 2 if "f16" in frame.format.name else 4
     planes = []
     for place, plane in enumerate(frame.planes):
-        rows = np.frombuffer(memoryview(plane), f"f{step}").reshape(-1, plane.line_size // step)[: frame.height, : frame.width]
+        rows = np.frombuffer(memoryview(plane), f"f{step}").reshape(-1, plane.line_size // step)[
+            : frame.height, : frame.width
+        ]
         if not np.isfinite(rows).all():
             if not conceal:
-                raise CorruptError(f"the frame at pts {frame.pts} holds non-finite values (NaN or infinity); --on-corrupt conceal would blacken them")
+                raise CorruptError(
+                    f"the frame at pts {frame.pts} holds non-finite values (NaN or infinity); --on-corrupt"
+                    " conceal would blacken them"
+                )
             rows = np.nan_to_num(rows, nan=0.0, posinf=0.0, neginf=0.0)
         planes.append(rows.astype(np.float32) if place == 3 else from_linear(rows))
     return planes
@@ -232,9 +269,12 @@ def _with_end(packets: Iterable[PacketData]) -> Iterator[PacketData | None]:
 
 
 def _rebuilt(data: PacketData, known: dict[str, bytes]) -> av.Packet[Any]:
-    """known: side data that the decoder was given and that holds until the next of its kind; kept up to date."""
-    # Not Packet(bytes): that lends Python's memory, which has no padding behind it; releasing it in a decoder thread
-    # waits for the GIL while the thread that closes the decoder holds it.
+    """known: side data that the decoder was given and that holds until the next of its kind.
+
+    Kept up to date.
+    """
+    # Not Packet(bytes): that lends Python's memory, which has no padding behind it; releasing it in a decoder
+    # thread waits for the GIL while the thread that closes the decoder holds it.
     packet: av.Packet[Any] = av.Packet(len(data.data))
     packet.update(data.data)
     packet.pts, packet.dts, packet.duration = data.pts, data.dts, data.duration
@@ -253,13 +293,18 @@ def _rebuilt(data: PacketData, known: dict[str, bytes]) -> av.Packet[Any]:
 
 
 def picture_planes(frame: VideoFrame, pixels: PixelFormat) -> list[np.ndarray]:
-    """Views of the frame's planes, without padding; they keep the frame alive. Those of a new frame can be written to."""
+    """Views of the frame's planes, without padding; they keep the frame alive.
+
+    Those of a new frame can be written to.
+    """
     views = []
     step = pixels.plane_count if pixels.is_interleaved else 1
     for number in range(pixels.plane_count):
         height, width = pixels.plane_size(number, frame.width, frame.height)
         plane = frame.planes[0 if pixels.is_interleaved else number]
-        rows = np.frombuffer(memoryview(plane), pixels.dtype).reshape(-1, plane.line_size // pixels.bytes_per_sample)
+        rows = np.frombuffer(memoryview(plane), pixels.dtype).reshape(
+            -1, plane.line_size // pixels.bytes_per_sample
+        )
         views.append(rows[:height, (number if step > 1 else 0) : width * step : step])
     return views
 
@@ -284,7 +329,9 @@ class Promise:
     """(pts of the film's first frame, seconds a tick), to name moments by."""
 
     def refuse(self, place: int, change: str) -> MediaError:
-        """The error for a frame, by its place among the promised ones, that is not like the film's first one."""
+        """The error for a frame, by its place among the promised ones, that is not like the film's
+        first one.
+        """
         what, _, remedy = change.partition("; ")
         pts, (first, tick) = self.pts[place], self.clock
         at = f"at frame {self.number + place} ({float((pts - first) * tick):.3f} s, pts {pts})"
@@ -297,15 +344,21 @@ class Promise:
         first = self.pts[numbers[0] - self.number]
         more = f" and {len(numbers) - _MOST_NAMED} more" if len(numbers) > _MOST_NAMED else ""
         named = ", ".join(map(str, numbers[:_MOST_NAMED])) + more
-        what = f"frame {named} is damaged (pts {first})" if len(numbers) == 1 else f"frames {named} are damaged (from pts {first})"
+        what = (
+            f"frame {named} is damaged (pts {first})"
+            if len(numbers) == 1
+            else f"frames {named} are damaged (from pts {first})"
+        )
         return CorruptError(f"{what}; --on-corrupt conceal would keep what the decoder made of it")
 
 
 def deliver(frames: Iterable[Frame], promise: Promise, *, conceal: bool = False) -> Iterator[Frame]:
-    """The promised frames out of what the decoder gave: pre-roll and post-roll dropped, everything else accounted for.
+    """The promised frames out of what the decoder gave.
 
-    conceal: damaged frames pass, a missing one is replaced by the last good one; otherwise CorruptError for damage and
-    IndexMismatchError for a difference without damage.
+    Pre-roll and post-roll dropped, everything else accounted for.
+
+    conceal: damaged frames pass, a missing one is replaced by the last good one; otherwise CorruptError for
+    damage and IndexMismatchError for a difference without damage.
     """
     if promise.linear:
         yield from _deliver_by_order(frames, promise, conceal=conceal)
@@ -352,14 +405,17 @@ def _corrupt(frames: Iterable[tuple[int, Frame]]) -> Iterator[tuple[int, Frame]]
 def _deliver_by_order(frames: Iterable[Frame], promise: Promise, *, conceal: bool) -> Iterator[Frame]:
     number, last = -1, None
     stop = promise.first + len(promise.pts)
-    counted = enumerate(islice(frames, stop))  # the packets reach to the end of the film; what else they hold need not be decoded
+    # the packets reach to the end of the film; what else they hold need not be decoded
+    counted = enumerate(islice(frames, stop))
     for number, frame in counted:
         if number < promise.first:
             continue
         if frame.change:
             raise promise.refuse(number - promise.first, frame.change)
         if frame.corrupt and not conceal:
-            raise promise.damage([promise.pts[n - promise.first] for n in (number, *(n for n, _ in _corrupt(counted)))])
+            raise promise.damage(
+                [promise.pts[n - promise.first] for n in (number, *(n for n, _ in _corrupt(counted)))]
+            )
         last = frame
         yield Frame(promise.pts[number - promise.first], frame.planes, frame.corrupt, frame.captions)
     for place in range(max(number + 1, promise.first), stop):

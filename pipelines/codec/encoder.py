@@ -1,7 +1,8 @@
-"""Frames to an encoded chunk: the encoder a plan names, opened so that chunks can be joined, and so that bits repeat.
+"""Frames to an encoded chunk: the encoder a plan names, opened so that chunks can be joined, and so that bits
+repeat.
 
-A chunk is muxed on its own into the target's container, which turns packets and headers into the form the result needs;
-the times in there are only ordinal, the true ones travel beside it.
+A chunk is muxed on its own into the target's container, which turns packets and headers into the form the
+result needs; the times in there are only ordinal, the true ones travel beside it.
 """
 
 from __future__ import annotations
@@ -43,7 +44,8 @@ os.environ.setdefault("SVT_LOG", "1")  # SVT-AV1 writes its settings to standard
 
 
 _PASSED_OVER = re.compile(r"(?:Error parsing option|Unknown option:?|Invalid value for) '?(.*?)'?\.?\s*$")
-"""What FFmpeg logs of a key or a value in x264-params, x265-params and svtav1-params that the library does not take."""
+"""What FFmpeg logs of a key or a value in x264-params, x265-params and svtav1-params that the library does
+not take."""
 _SITED = frozenset({"libx264", "libx265", "libsvtav1", "ffv1"})
 """Encoders that write down where chroma lies, or leave it to Matroska."""
 _SITING_NAMES = {
@@ -59,21 +61,29 @@ def try_encoder(encoder: Encoder, color: ColorTags) -> None:
     """
     level = av.logging.get_level()
     try:
-        with _Muxer(encoder, Fraction(1, 25), Fraction(25), Fraction(1), color) as muxer, av.logging.Capture() as logged:
+        with (
+            _Muxer(encoder, Fraction(1, 25), Fraction(25), Fraction(1), color) as muxer,
+            av.logging.Capture() as logged,
+        ):
             av.logging.set_level(av.logging.WARNING)
             muxer.stream.codec_context.open(strict=False)
             left = muxer.stream.codec_context.options
     except (av.error.FFmpegError, ValueError, OSError, MemoryError) as error:
         raise UsageError(
-            f"the encoder {encoder.name} refuses {encoder.width}x{encoder.height} {encoder.pix_fmt} "
-            f"with {' '.join(f'{k}={v}' for k, v in encoder.options.items())}: {error}; choose another --codec, --preset or --encoder-option"
+            f"the encoder {encoder.name} refuses {encoder.width}x{encoder.height} {encoder.pix_fmt} with"
+            f" {' '.join(f'{k}={v}' for k, v in encoder.options.items())}: {error}; choose another --codec,"
+            " --preset or --encoder-option"
         ) from None
     finally:
         av.logging.set_level(level)
-    unknown = [*(f"{key}={value}" for key, value in left.items()), *(found[1] for _, _, text in logged if (found := _PASSED_OVER.search(text)))]
+    unknown = [
+        *(f"{key}={value}" for key, value in left.items()),
+        *(found[1] for _, _, text in logged if (found := _PASSED_OVER.search(text))),
+    ]
     if unknown:
         raise UsageError(
-            f"the encoder {encoder.name} does not know {', '.join(unknown)}; leave it out, or see `ffmpeg -h encoder={encoder.name}` for its options"
+            f"the encoder {encoder.name} does not know {', '.join(unknown)}; leave it out, or see `ffmpeg -h"
+            f" encoder={encoder.name}` for its options"
         )
 
 
@@ -104,11 +114,17 @@ class EncodedChunk:
 class _Muxer:
     """An encoder and a container in memory, opened and closed together."""
 
-    def __init__(self, encoder: Encoder, time_base: Fraction, rate: Fraction, sar: Fraction, color: ColorTags) -> None:
+    def __init__(
+        self, encoder: Encoder, time_base: Fraction, rate: Fraction, sar: Fraction, color: ColorTags
+    ) -> None:
         self._buffer = io.BytesIO()
         self._pictures: list[bytes] | None = [] if encoder.is_sequence else None
-        self._container = av.open(self._buffer, "w", format="image2pipe" if encoder.is_picture else encoder.container)
-        self.stream: VideoStream = self._container.add_stream(encoder.name, rate=_sane(rate), options=dict(encoder.options))  # type: ignore[assignment]
+        self._container = av.open(
+            self._buffer, "w", format="image2pipe" if encoder.is_picture else encoder.container
+        )
+        self.stream: VideoStream = self._container.add_stream(
+            encoder.name, rate=_sane(rate), options=dict(encoder.options)
+        )  # type: ignore[assignment]
         context = self.stream.codec_context
         context.width, context.height = encoder.width, encoder.height
         context.pix_fmt = _encoded_format(encoder)
@@ -122,7 +138,10 @@ class _Muxer:
         context.color_range, context.colorspace = color.range, color.matrix
         context.color_primaries, context.color_trc = color.primaries, color.transfer
         if encoder.name in _SITED and PixelFormat.parse(encoder.pix_fmt).sub_y:
-            context.options = {**context.options, "chroma_sample_location": _SITING_NAMES[Siting(color.siting)]}
+            context.options = {
+                **context.options,
+                "chroma_sample_location": _SITING_NAMES[Siting(color.siting)],
+            }
 
     def __enter__(self) -> _Muxer:
         return self
@@ -166,11 +185,12 @@ def encode_chunk(
     hdr: HdrMetadata | None = None,
     step: Callable[[], None] = lambda: None,
 ) -> EncodedChunk:
-    """Encode the frames of one chunk from a fresh encoder, so that it starts with a key frame and depends on nothing else.
+    """Encode the frames of one chunk from a fresh encoder, so that it starts with a key frame and depends on
+    nothing else.
 
-    hdr: that the stream is to tell where the encoder's options do not. step: called for every packet, also while the encoder
-    drains, which at 8K may take it long, and while a session of a chip is waited for. Raises ResourceError where the encoder
-    fails, which a new attempt may cure.
+    hdr: that the stream is to tell where the encoder's options do not. step: called for every packet, also
+    while the encoder drains, which at 8K may take it long, and while a session of a chip is waited for.
+    Raises ResourceError where the encoder fails, which a new attempt may cure.
     """
     captions: dict[int, bytes] = {}
     pts: list[int] = []
@@ -188,20 +208,35 @@ def encode_chunk(
                 _keep(muxer, packet, pts, captions, encoder, hdr)
                 step()
         except av.error.FFmpegError as error:
-            raise ResourceError(f"the encoder {encoder.name} failed in chunk {index} after {len(pts)} packets: {error.strerror}") from None
+            raise ResourceError(
+                f"the encoder {encoder.name} failed in chunk {index} after {len(pts)} packets:"
+                f" {error.strerror}"
+            ) from None
         header = bytes(muxer.stream.codec_context.extradata or b"")
     data = muxer.data
     if encoder.maker:
         try:
             data, header = with_tags(data, encoder, color)
         except av.error.FFmpegError as error:
-            raise ResourceError(f"the encoder {encoder.name} made a damaged stream of chunk {index}: {error.strerror}") from None
+            raise ResourceError(
+                f"the encoder {encoder.name} made a damaged stream of chunk {index}: {error.strerror}"
+            ) from None
     identity = header + repr((encoder.name, encoder.width, encoder.height, encoder.pix_fmt, color)).encode()
     return EncodedChunk(index, data, tuple(pts), hashlib.sha256(identity).hexdigest(), b"")
 
 
-def _opened(encoder: Encoder, time_base: Fraction, rate: Fraction, sar: Fraction, color: ColorTags, step: Callable[[], None]) -> _Muxer:
-    """The encoder, with its container. A chip's is opened here, waiting for a session where others have all it has; the others open themselves."""
+def _opened(
+    encoder: Encoder,
+    time_base: Fraction,
+    rate: Fraction,
+    sar: Fraction,
+    color: ColorTags,
+    step: Callable[[], None],
+) -> _Muxer:
+    """The encoder, with its container.
+
+    A chip's is opened here, waiting for a session where others have all it has; the others open themselves.
+    """
     if not encoder.maker:
         return _Muxer(encoder, time_base, rate, sar, color)
     waited = 0.0
@@ -221,7 +256,9 @@ def _opened(encoder: Encoder, time_base: Fraction, rate: Fraction, sar: Fraction
                 av.logging.set_level(level)
                 av.logging.set_skip_repeated(skips)
         said = [text.strip() for _, _, text in logged if text.strip()]
-        if waited >= _MOST_WAITING_SECONDS or not any(words in text for text in said for words in _NO_SESSION):
+        if waited >= _MOST_WAITING_SECONDS or not any(
+            words in text for text in said for words in _NO_SESSION
+        ):
             raise ResourceError(f"the encoder {encoder.name} {OPENING}: {'; '.join(said[-2:]) or failure}")
         step()
         time.sleep(_WAITING_SECONDS)
@@ -229,7 +266,10 @@ def _opened(encoder: Encoder, time_base: Fraction, rate: Fraction, sar: Fraction
 
 
 OPENING = "can't be opened"
-_NO_SESSION = ("OpenEncodeSessionEx failed: out of memory", "OpenEncodeSessionEx failed: incompatible client key")
+_NO_SESSION = (
+    "OpenEncodeSessionEx failed: out of memory",
+    "OpenEncodeSessionEx failed: incompatible client key",
+)
 """What FFmpeg logs where a driver allows no more sessions at once (libavcodec/nvenc.c)."""
 _LOUD = threading.Lock()
 """While FFmpeg's level of logging, which is one for all, is raised."""
@@ -238,7 +278,12 @@ _MOST_WAITING_SECONDS = 900.0
 
 
 def _keep(
-    muxer: _Muxer, packet: av.Packet[Any], pts: list[int], captions: dict[int, bytes], encoder: Encoder, hdr: HdrMetadata | None = None
+    muxer: _Muxer,
+    packet: av.Packet[Any],
+    pts: list[int],
+    captions: dict[int, bytes],
+    encoder: Encoder,
+    hdr: HdrMetadata | None = None,
 ) -> None:
     """Note a packet's true time and mux it at an ordinal one, which no container can round or refuse."""
     if packet.pts is None:
@@ -266,7 +311,9 @@ def _to_av(frame: Frame, encoder: Encoder, time_base: Fraction, color: ColorTags
     name = encoder.pix_fmt.replace("yuv", "yuvj") if encoder.name == "mjpeg" else encoder.pix_fmt
     out = av.VideoFrame(encoder.width, encoder.height, name)
     for place, (plane, values) in enumerate(zip(picture_planes(out, fmt), frame.planes, strict=True)):
-        plane[: values.shape[0], : values.shape[1]] = to_linear(values) if fmt.is_float and place < 3 else values
+        plane[: values.shape[0], : values.shape[1]] = (
+            to_linear(values) if fmt.is_float and place < 3 else values
+        )
     wanted = _encoded_format(encoder)
     if wanted != name:
         out = out.reformat(format=wanted)  # a change of layout only: R'G'B' stays what it is

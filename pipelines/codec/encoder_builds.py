@@ -1,4 +1,7 @@
-"""Builds of the libraries that decode, filter and encode here: with others the same frames may become other bytes."""
+"""Builds of the libraries that decode, filter and encode here.
+
+With others the same frames may become other bytes.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +25,10 @@ _ASKED_PX = 64
 """Side of the one frame that x264 and x265 are given, so that they write who they are beside it."""
 _SIGNED = {
     "libx264": (rb"x264 - (core [ -~]+?) - H\.264", {"preset": "ultrafast"}),
-    "libx265": (rb"x265 ([ -~]+?) - H\.265", {"preset": "ultrafast", "x265-params": "log-level=none:pools=none:frame-threads=1:info=1"}),
+    "libx265": (
+        rb"x265 ([ -~]+?) - H\.265",
+        {"preset": "ultrafast", "x265-params": "log-level=none:pools=none:frame-threads=1:info=1"},
+    ),
 }
 """Encoder -> what it writes into a stream of its own, and options with which it does so."""
 _ABSENT, _SILENT = "none", "unknown"
@@ -30,8 +36,13 @@ _ABSENT, _SILENT = "none", "unknown"
 
 @functools.cache
 def encoder_builds() -> dict[str, str]:
-    """Library -> version: av, ffmpeg, x264, x265, svtav1; "none" where FFmpeg was built without one, "unknown" where it does not tell."""
-    versions = ", ".join(f"{name.removeprefix('lib')} {'.'.join(map(str, av.library_versions[name]))}" for name in _SHAPING)
+    """Library -> version: av, ffmpeg, x264, x265, svtav1.
+
+    "none" where FFmpeg was built without one, "unknown" where it does not tell.
+    """
+    versions = ", ".join(
+        f"{name.removeprefix('lib')} {'.'.join(map(str, av.library_versions[name]))}" for name in _SHAPING
+    )
     return {
         "av": av.__version__,
         "ffmpeg": f"{av.ffmpeg_version_info} ({versions})",
@@ -47,7 +58,12 @@ def _signature(name: str) -> str:
     try:
         context: VideoCodecContext = av.CodecContext.create(name, "w")  # type: ignore[assignment]
         context.width = context.height = _ASKED_PX
-        context.pix_fmt, context.time_base, context.thread_count, context.options = "yuv420p", Fraction(1, 25), 1, options
+        context.pix_fmt, context.time_base, context.thread_count, context.options = (
+            "yuv420p",
+            Fraction(1, 25),
+            1,
+            options,
+        )
         frame = av.VideoFrame(_ASKED_PX, _ASKED_PX, "yuv420p")
         frame.pts = 0
         stream = b"".join(bytes(packet) for packet in [*context.encode(frame), *context.encode(None)])
@@ -74,11 +90,15 @@ def _svt_version() -> str:
 
 
 def _loaded(name: str) -> list[str]:
-    """Shared libraries of that name which this process has, or where there is no /proc those that came with PyAV."""
+    """Shared libraries of that name which this process has, or where there is no /proc those that came with
+    PyAV.
+    """
     try:
         lines = Path("/proc/self/maps").read_text(encoding="utf-8", errors="surrogateescape").splitlines()
         paths = {fields[5] for line in lines if len(fields := line.split(maxsplit=5)) == 6}
     except OSError:
         home = Path(av.__file__).parent
-        paths = {str(path) for folder in (home / ".dylibs", home.with_name("av.libs")) for path in folder.glob("*")}
+        paths = {
+            str(path) for folder in (home / ".dylibs", home.with_name("av.libs")) for path in folder.glob("*")
+        }
     return sorted(path for path in paths if name in Path(path).name.lower())

@@ -1,6 +1,9 @@
-"""`encoder_flaw`: the self-test of an encoder. Patterned frames are encoded twice and decoded; every frame must come back as itself.
+"""`encoder_flaw`: the self-test of an encoder.
 
-It is for hardware, of which drivers were seen to lose, repeat and swap frames, and to give other bytes in every run.
+Patterned frames are encoded twice and decoded; every frame must come back as itself.
+
+It is for hardware, of which drivers were seen to lose, repeat and swap frames, and to give other bytes in
+every run.
 """
 
 from __future__ import annotations
@@ -41,16 +44,31 @@ _LEAST_DB = 25.0
 
 
 def encoder_flaw(
-    encoder: Encoder, color: ColorTags, hdr: HdrMetadata, frames: int = SELF_TEST_FRAMES, encode: Callable[..., EncodedChunk] = encode_chunk
+    encoder: Encoder,
+    color: ColorTags,
+    hdr: HdrMetadata,
+    frames: int = SELF_TEST_FRAMES,
+    encode: Callable[..., EncodedChunk] = encode_chunk,
 ) -> str:
     """What is wrong with an encoder of that size and those options; empty where it passes.
 
-    color, hdr: that its stream must tell. frames: how many it is given. encode: for tests, in place of `encode_chunk`.
+    color, hdr: that its stream must tell. frames: how many it is given. encode: for tests, in place of
+    `encode_chunk`.
     """
     times = [n * _TICKS + (n % 3) for n in range(frames)]  # a rate that varies a little, as that of films may
     try:
         once, again = (
-            encode(_pattern(encoder, times), 0, encoder, time_base=_TIME_BASE, rate=_RATE, sar=Fraction(1), color=color, hdr=hdr) for _ in range(2)
+            encode(
+                _pattern(encoder, times),
+                0,
+                encoder,
+                time_base=_TIME_BASE,
+                rate=_RATE,
+                sar=Fraction(1),
+                color=color,
+                hdr=hdr,
+            )
+            for _ in range(2)
         )
         if len(once.pts) != frames:
             return f"it gave {len(once.pts)} packets for {frames} frames"
@@ -71,7 +89,9 @@ def _packets(chunk: EncodedChunk) -> list[bytes]:
         return [bytes(packet) for packet in container.demux(video=0) if packet.size]
 
 
-def _flaw_of_stream(chunk: EncodedChunk, encoder: Encoder, color: ColorTags, hdr: HdrMetadata, times: list[int]) -> str:
+def _flaw_of_stream(
+    chunk: EncodedChunk, encoder: Encoder, color: ColorTags, hdr: HdrMetadata, times: list[int]
+) -> str:
     pixels = PixelFormat.parse(encoder.pix_fmt)
     shown = 0
     for frame, pts in _decoded(chunk):
@@ -85,16 +105,26 @@ def _flaw_of_stream(chunk: EncodedChunk, encoder: Encoder, color: ColorTags, hdr
         if (found.bits, found.sub_x, found.sub_y) != (pixels.bits, pixels.sub_x, pixels.sub_y):
             return f"it made {frame.format.name} of {encoder.pix_fmt}"
         tags = replace(
-            color, matrix=int(frame.colorspace), range=int(frame.color_range), primaries=int(frame.color_primaries), transfer=int(frame.color_trc)
+            color,
+            matrix=int(frame.colorspace),
+            range=int(frame.color_range),
+            primaries=int(frame.color_primaries),
+            transfer=int(frame.color_trc),
         )
         if tags != color:
             return f"its colour tags are {tags}, expected {color}"
         if frame.key_frame and not agree(static_metadata(frame), hdr):
             return f"its HDR metadata is {static_metadata(frame)}, expected {hdr}"
         planes = picture_planes(frame.reformat(format=found.name), found)
-        least = min(_psnr(a[: b.shape[0], : b.shape[1]], b, pixels.bits) for a, b in zip(planes, _picture(encoder, shown), strict=True))
+        least = min(
+            _psnr(a[: b.shape[0], : b.shape[1]], b, pixels.bits)
+            for a, b in zip(planes, _picture(encoder, shown), strict=True)
+        )
         if least < _LEAST_DB:
-            return f"frame {shown} comes back at {least:.1f} dB, expected {_LEAST_DB:.0f} or more: it is another one, or damaged"
+            return (
+                f"frame {shown} comes back at {least:.1f} dB, expected {_LEAST_DB:.0f} or more: it is another"
+                " one, or damaged"
+            )
         shown += 1
     return "" if shown == len(times) else f"{shown} of {len(times)} frames can be decoded"
 
@@ -116,7 +146,9 @@ def _pattern(encoder: Encoder, times: list[int]) -> Iterator[Frame]:
 
 
 def _picture(encoder: Encoder, number: int) -> list[np.ndarray]:
-    """Planes of frame `number`: a wave that moves, and the number in bars, so that no frame can be taken for another."""
+    """Planes of frame `number`: a wave that moves, and the number in bars, so that no frame can be taken for
+    another.
+    """
     pixels = PixelFormat.parse(encoder.pix_fmt)
     planes = []
     for place in range(pixels.plane_count):
@@ -125,7 +157,9 @@ def _picture(encoder: Encoder, number: int) -> list[np.ndarray]:
         phase = 2 * x / columns + y / rows + number * (0.29 + 0.06 * place)
         values = 0.15 + 0.7 * np.abs(phase % 2 - 1)
         for bit in range(8):
-            values[: rows // 4, bit * columns // 8 : (bit + 1) * columns // 8] = 0.8 if number >> bit & 1 else 0.2
+            values[: rows // 4, bit * columns // 8 : (bit + 1) * columns // 8] = (
+                0.8 if number >> bit & 1 else 0.2
+            )
         planes.append(np.rint(values * ((1 << pixels.bits) - 1)).astype(pixels.dtype))
     return planes
 

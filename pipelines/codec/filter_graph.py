@@ -1,8 +1,9 @@
 """FFmpeg's filters between decoder and network: frames with exact times in, frames with exact times out.
 
-The one place where a filter graph is run over a film. A graph gets frame numbers for times, and its results are known by
-their order: what a filter does to timestamps (bwdif halves the time base) never reaches the result. Filters here look at
-no more frames than `Plan.context` says, so that a result does not depend on where a decoder run began.
+The one place where a filter graph is run over a film. A graph gets frame numbers for times, and its results
+are known by their order: what a filter does to timestamps (bwdif halves the time base) never reaches the
+result. Filters here look at no more frames than `Plan.context` says, so that a result does not depend on
+where a decoder run began.
 """
 
 from __future__ import annotations
@@ -40,8 +41,11 @@ def chain(plan: Plan) -> tuple[str, ...]:
     names: list[str] = []
     if plan.deinterlacing is not None:
         order = {"top": "tff", "bottom": "bff"}[plan.deinterlacing.first_field]
-        # All frames, whatever their own flags say: a field pair that is flagged as one picture would stay combed.
-        names.append(f"bwdif=mode={'send_field' if plan.deinterlacing.bob else 'send_frame'}:parity={order}:deint=all")
+        # All frames, whatever their own flags say: a field pair that is flagged as one picture would stay
+        # combed.
+        names.append(
+            f"bwdif=mode={'send_field' if plan.deinterlacing.bob else 'send_frame'}:parity={order}:deint=all"
+        )
     if plan.prefilter:
         names.append(_prefilter(plan.prefilter, PixelFormat.parse(plan.pix_fmt)))
     return tuple(names)
@@ -51,13 +55,20 @@ def _prefilter(name: str, pixels: PixelFormat) -> str:
     """The filter of "denoise" or "deblock"."""
     if name == "deblock":
         return "deblock=filter=strong:block=8"
-    # Both look at one frame alone, and give the same bits with any number of threads (fftdnoiz does not, from run to run).
-    # Non-local means is the better one, and knows 8 bits without alpha.
-    return "nlmeans=s=4:p=5:r=7" if pixels.bits == 8 and not pixels.alpha else "bilateral=sigmaS=3:sigmaR=0.1:planes=7"
+    # Both look at one frame alone, and give the same bits with any number of threads (fftdnoiz does not, from
+    # run to run). Non-local means is the better one, and knows 8 bits without alpha.
+    return (
+        "nlmeans=s=4:p=5:r=7"
+        if pixels.bits == 8 and not pixels.alpha
+        else "bilateral=sigmaS=3:sigmaR=0.1:planes=7"
+    )
 
 
 def prefiltered(luma: np.ndarray, name: str, bits: int) -> np.ndarray:
-    """(H,W) codes of one plane through "denoise" or "deblock": they do to each plane what they would do to it alone."""
+    """(H,W) codes of one plane through "denoise" or "deblock".
+
+    They do to each plane what they would do to it alone.
+    """
     pixels = PixelFormat.parse("gray" if bits == 8 else f"gray{bits}le")
     graph = _Graph((_prefilter(name, pixels),), luma.shape[1], luma.shape[0], pixels)
     (picture,) = [*graph.push(Frame(0, [luma]), 0), *graph.end()]
@@ -67,10 +78,10 @@ def prefiltered(luma: np.ndarray, name: str, bits: int) -> np.ndarray:
 def filtered(frames: Iterable[Frame], plan: Plan, *, before: int, shown: Sequence[int]) -> Iterator[Frame]:
     """Run the plan's filters; without any, frames pass.
 
-    frames: of the decoder, in order, with neighbours on both sides where there are any. before: how many of the first ones
-    are only neighbours. shown: timestamps of the results of the others, `plan.per_frame` for each of them; what comes
-    behind is a neighbour again. Each result keeps what the decoder gave for it as `Frame.origin`.
-    Raises VerificationError where a filter loses or doubles a frame.
+    frames: of the decoder, in order, with neighbours on both sides where there are any. before: how many of
+    the first ones are only neighbours. shown: timestamps of the results of the others, `plan.per_frame` for
+    each of them; what comes behind is a neighbour again. Each result keeps what the decoder gave for it as
+    `Frame.origin`. Raises VerificationError where a filter loses or doubles a frame.
     """
     names = chain(plan)
     if not names:
@@ -81,12 +92,16 @@ def filtered(frames: Iterable[Frame], plan: Plan, *, before: int, shown: Sequenc
         if number < before * plan.per_frame:
             continue
         pts = next(results, None)
-        if pts is not None:  # all of the graph is run to its end, or neighbours that were promised would not be counted
+        # all of the graph is run to its end, or neighbours that were promised would not be counted
+        if pts is not None:
             yield _cropped(replace(frame, pts=pts), plan)
 
 
 def _cropped(frame: Frame, plan: Plan) -> Frame:
-    """Without the rows and columns that are left out. Last of all, or the blocks of a codec would no longer lie where they are."""
+    """Without the rows and columns that are left out.
+
+    Last of all, or the blocks of a codec would no longer lie where they are.
+    """
     if not plan.crop:
         return frame
     pixels, (height, width) = PixelFormat.parse(plan.pix_fmt), frame.planes[0].shape
@@ -94,7 +109,9 @@ def _cropped(frame: Frame, plan: Plan) -> Frame:
     planes = [p[part] for p, part in zip(frame.planes, parts, strict=True)]
     if frame.origin is None:
         return replace(frame, planes=planes)
-    return replace(frame, planes=planes, origin=[p[part] for p, part in zip(frame.origin, parts, strict=True)])
+    return replace(
+        frame, planes=planes, origin=[p[part] for p, part in zip(frame.origin, parts, strict=True)]
+    )
 
 
 def _run(frames: Iterable[Frame], names: Sequence[str], pixels: PixelFormat, plan: Plan) -> Iterator[Frame]:
@@ -114,11 +131,17 @@ def _run(frames: Iterable[Frame], names: Sequence[str], pixels: PixelFormat, pla
         yield _made(picture, waiting, given, pixels, plan)
         given += 1
     if waiting:
-        raise VerificationError(f"the filters {', '.join(names)} gave {given} pictures, {len(waiting)} frames of the source are left over")
+        raise VerificationError(
+            f"the filters {', '.join(names)} gave {given} pictures, {len(waiting)} frames of the source are"
+            " left over"
+        )
 
 
 def _made(picture: VideoFrame, waiting: deque[Frame], number: int, pixels: PixelFormat, plan: Plan) -> Frame:
-    """The graph's `number`-th picture as a frame; the frame it was made of leaves the queue with its last picture."""
+    """The graph's `number`-th picture as a frame.
+
+    The frame it was made of leaves the queue with its last picture.
+    """
     if not waiting:
         raise VerificationError(f"the filters gave more pictures than the {number} that belong to the source")
     place = number % plan.per_frame
@@ -152,7 +175,9 @@ class _Graph:
         self._format = pixels
         self._size = width, height
         self._graph = av.filter.Graph()
-        node = self._source = self._graph.add_buffer(width=width, height=height, format=av.VideoFormat(pixels.name, width, height), time_base=_BASE)
+        node = self._source = self._graph.add_buffer(
+            width=width, height=height, format=av.VideoFormat(pixels.name, width, height), time_base=_BASE
+        )
         for text in names:
             name, _, options = text.partition("=")
             following = self._graph.add(name, options or None)
@@ -183,7 +208,8 @@ class _Graph:
                 picture: Any = self._sink.pull()
             except (av.error.EOFError, av.error.BlockingIOError):
                 return found
-            # FFmpeg puts a conversion in front of a filter that does not know a format, and with it changes colours.
+            # FFmpeg puts a conversion in front of a filter that does not know a format, and with it changes
+            # colours.
             if (picture.format.name, picture.width, picture.height) != (self._format.name, *self._size):
                 raise MediaError(f"pictures of {self._format.name} can't go through these filters")
             found.append(picture)
@@ -203,5 +229,12 @@ def try_filters(plan: Plan, width: int, height: int) -> None:
     except (MediaError, av.error.FFmpegError):
         count = 0
     if count != 2 * plan.per_frame:
-        remedy = "; --deinterlace off would take its lines as they are" if plan.deinterlacing is not None else "; leave --prefilter out"
-        raise MediaError(f"{width}x{height} pictures of {pixels.name} can't go through {names[0].partition('=')[0]}{remedy}")
+        remedy = (
+            "; --deinterlace off would take its lines as they are"
+            if plan.deinterlacing is not None
+            else "; leave --prefilter out"
+        )
+        raise MediaError(
+            f"{width}x{height} pictures of {pixels.name} can't go through"
+            f" {names[0].partition('=')[0]}{remedy}"
+        )

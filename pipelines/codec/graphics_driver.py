@@ -1,4 +1,7 @@
-"""`encoder_hardware`: which GPU and which driver stand behind a maker's encoder; asked of the system, without loading the driver."""
+"""`encoder_hardware`: which GPU and which driver stand behind a maker's encoder.
+
+Asked of the system, without loading the driver.
+"""
 
 from __future__ import annotations
 
@@ -23,17 +26,33 @@ _LIBRARIES = {
     "amf": ("libamfrt64.so.1",),
     "qsv": ("libmfx-gen.so.1.2", "libmfxhw64.so.1", "dri/iHD_drv_video.so"),
 }
-_FOLDERS = ("/usr/lib/x86_64-linux-gnu", "/usr/lib64", "/usr/lib", "/opt/amdgpu-pro/lib/x86_64-linux-gnu", "/opt/amdgpu/lib/x86_64-linux-gnu")
+_FOLDERS = (
+    "/usr/lib/x86_64-linux-gnu",
+    "/usr/lib64",
+    "/usr/lib",
+    "/opt/amdgpu-pro/lib/x86_64-linux-gnu",
+    "/opt/amdgpu/lib/x86_64-linux-gnu",
+)
 
 
 def encoder_hardware(maker: str) -> str:
-    """GPU and driver, such as "NVIDIA GeForce RTX 4090, driver 570.86"; empty where there is no such GPU, or no driver that tells."""
+    """GPU and driver, such as "NVIDIA GeForce RTX 4090, driver 570.86".
+
+    Empty where there is no such GPU, or no driver that tells.
+    """
     return _hardware(maker, os.environ.get("CUDA_VISIBLE_DEVICES", ""))
 
 
 def makers_here() -> list[str]:
-    """Makers whose hardware this machine has, as far as the system lists it; takes no time where there is none."""
-    return [maker for maker in ("nvenc", "amf", "qsv", "videotoolbox") if _may_be_there(maker) and encoder_hardware(maker)]
+    """Makers whose hardware this machine has, as far as the system lists it.
+
+    Takes no time where there is none.
+    """
+    return [
+        maker
+        for maker in ("nvenc", "amf", "qsv", "videotoolbox")
+        if _may_be_there(maker) and encoder_hardware(maker)
+    ]
 
 
 def _may_be_there(maker: str) -> bool:
@@ -52,7 +71,10 @@ def _hardware(maker: str, visible: str) -> str:
     if maker == "videotoolbox":
         return _of_macos() if sys.platform == "darwin" else ""
     if maker == "nvenc":
-        return first_nvidia(_told("nvidia-smi", "--query-gpu=index,uuid,name,driver_version", "--format=csv,noheader"), visible)
+        return first_nvidia(
+            _told("nvidia-smi", "--query-gpu=index,uuid,name,driver_version", "--format=csv,noheader"),
+            visible,
+        )
     if sys.platform == "win32":
         script = "Get-CimInstance Win32_VideoController | Select-Object Name,DriverVersion | ConvertTo-Json"
         return listed_by_windows(_told("powershell", "-NoProfile", "-Command", script), maker)
@@ -61,13 +83,23 @@ def _hardware(maker: str, visible: str) -> str:
 
 def _told(*command: str) -> str:
     try:
-        return subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=_ASKING_SECONDS, check=True).stdout
+        return subprocess.run(
+            command,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=_ASKING_SECONDS,
+            check=True,
+        ).stdout
     except (OSError, subprocess.SubprocessError):
         return ""
 
 
 def first_nvidia(told: str, visible: str) -> str:
-    """The first device that CUDA shows. told: lines of index, UUID, name, driver, as nvidia-smi gives them. visible: CUDA_VISIBLE_DEVICES."""
+    """The first device that CUDA shows.
+
+    told: lines of index, UUID, name, driver, as nvidia-smi gives them. visible: CUDA_VISIBLE_DEVICES.
+    """
     rows = [[cell.strip() for cell in line.split(",")] for line in told.splitlines()]
     rows = [row for row in rows if len(row) == 4]
     first = visible.split(",", maxsplit=1)[0].strip()
@@ -94,15 +126,22 @@ def _of_macos() -> str:
 
 
 def _of_linux(maker: str) -> str:
-    """By the kernel's list of graphics cards: device number and kernel driver, with the libraries that the encoder loads."""
+    """By the kernel's list of graphics cards.
+
+    Device number and kernel driver, with the libraries that the encoder loads.
+    """
     for card in sorted(_DRM.glob("card[0-9]*/device")):
         try:
-            vendor, device = ((card / name).read_text(encoding="ascii").strip() for name in ("vendor", "device"))
+            vendor, device = (
+                (card / name).read_text(encoding="ascii").strip() for name in ("vendor", "device")
+            )
         except (OSError, ValueError):
             continue
         if _PCI.get(vendor) == maker:
             module = os.path.basename(os.path.realpath(card / "driver"))
-            return ", ".join([f"{vendor[2:]}:{device[2:]}", f"{module} of Linux {platform.release()}", *_libraries(maker)])
+            return ", ".join(
+                [f"{vendor[2:]}:{device[2:]}", f"{module} of Linux {platform.release()}", *_libraries(maker)]
+            )
     return ""
 
 

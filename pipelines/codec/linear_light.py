@@ -1,4 +1,7 @@
-"""Linear light, as OpenEXR holds it, and the code values that networks know: the sRGB curve, going on above white and below black."""
+"""Linear light, as OpenEXR holds it, and the code values that networks know.
+
+The sRGB curve, going on above white and below black.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +15,10 @@ _KNEE, _SLOPE, _GAMMA, _OFFSET = 0.0031308, 12.92, 2.4, 0.055
 
 
 def from_linear(light: np.ndarray) -> np.ndarray:
-    """Linear light, 1 = white, any float -> float32 values of the same shape; above 1 the curve is extended, below 0 it is linear."""
+    """Linear light, 1 = white, any float -> float32 values of the same shape.
+
+    Above 1 the curve is extended, below 0 it is linear.
+    """
     light = light.astype(np.float64)
     curved = (1 + _OFFSET) * np.maximum(light, _KNEE) ** (1 / _GAMMA) - _OFFSET
     return np.where(light <= _KNEE, _SLOPE * light, curved).astype(np.float32)

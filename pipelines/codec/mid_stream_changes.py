@@ -1,4 +1,7 @@
-"""What holds for every frame of a film (`FrameFacts`): read from a decoded frame, and compared with the first one's."""
+"""What holds for every frame of a film (`FrameFacts`).
+
+Read from a decoded frame, and compared with the first one's.
+"""
 
 from __future__ import annotations
 
@@ -27,9 +30,12 @@ __all__ = ["change_of", "facts_of", "orientation_of"]
 
 
 def facts_of(raw: VideoFrame, context: VideoCodecContext, first: FrameFacts | None = None) -> FrameFacts:
-    """What a frame says besides its samples. context: the decoder it came from. first: what the film's first frame said.
+    """What a frame says besides its samples.
 
-    PyAV hands on no shape of a frame's samples; the decoder's is that of the frames it works on, some ahead of those it gives.
+    context: the decoder it came from. first: what the film's first frame said.
+
+    PyAV hands on no shape of a frame's samples; the decoder's is that of the frames it works on, some ahead
+    of those it gives.
     """
     sar = Fraction(context.sample_aspect_ratio or 1)
     if first is not None and sar != first.sar and not _has_shape(raw, sar):
@@ -37,17 +43,26 @@ def facts_of(raw: VideoFrame, context: VideoCodecContext, first: FrameFacts | No
     name = raw.format.name
     range_ = Range.FULL if name.startswith("yuvj") else int(raw.color_range)
     color = ColorTags(int(raw.colorspace), range_, int(raw.color_primaries), int(raw.color_trc))
-    return FrameFacts(raw.width, raw.height, name.replace("yuvj", "yuv"), color, sar, static_metadata(raw), _turn_of(raw))
+    return FrameFacts(
+        raw.width, raw.height, name.replace("yuvj", "yuv"), color, sar, static_metadata(raw), _turn_of(raw)
+    )
 
 
 _SHAPE_UNIT = 360
 
 
 def _has_shape(raw: VideoFrame, sar: Fraction) -> bool:
-    """Whether a frame's samples are of that shape, as FFmpeg's filter `scale` sees it, which lets it into the size of what it makes."""
+    """Whether a frame's samples are of that shape, as FFmpeg's filter `scale` sees it, which lets it into the
+    size of what it makes.
+    """
     graph = av.filter.Graph()
-    source = graph.add_buffer(width=raw.width, height=raw.height, format=raw.format, time_base=Fraction(1, 25))
-    scale, sink = graph.add("scale", f"w=max(1\\,round(sar*{_SHAPE_UNIT})):h=2:eval=frame:flags=neighbor"), graph.add("buffersink")
+    source = graph.add_buffer(
+        width=raw.width, height=raw.height, format=raw.format, time_base=Fraction(1, 25)
+    )
+    scale, sink = (
+        graph.add("scale", f"w=max(1\\,round(sar*{_SHAPE_UNIT})):h=2:eval=frame:flags=neighbor"),
+        graph.add("buffersink"),
+    )
     source.link_to(scale)
     scale.link_to(sink)
     graph.configure()
@@ -57,23 +72,32 @@ def _has_shape(raw: VideoFrame, sar: Fraction) -> bool:
 
 
 def change_of(first: FrameFacts, found: FrameFacts, setup: DecoderSetup, pixels: PixelFormat) -> str:
-    """What a frame has other than the film's first one, fit for "… at frame 12"; empty where nothing is that shows.
+    """What a frame has other than the film's first one, fit for "… at frame 12".
 
-    A decoder repeats neither metadata nor a rotation that only key frames carry: to say nothing is no change, but in pictures
-    that stand alone. Tags that are missing count as what `tags.resolve` makes of them.
+    Empty where nothing is that shows.
+
+    A decoder repeats neither metadata nor a rotation that only key frames carry: to say nothing is no change,
+    but in pictures that stand alone. Tags that are missing count as what `tags.resolve` makes of them.
     """
     if (found.width, found.height, found.pix_fmt) != (first.width, first.height, first.pix_fmt):
-        return f"the picture changes from {first.width}x{first.height} {first.pix_fmt} to {found.width}x{found.height} {found.pix_fmt}"
+        return (
+            f"the picture changes from {first.width}x{first.height} {first.pix_fmt} to"
+            f" {found.width}x{found.height} {found.pix_fmt}"
+        )
     if found.color != first.color:
         before, after = (_meaning(f.color, first, setup, pixels) for f in (first, found))
         if before != after:
             return f"the colour changes from {_named(before)} to {_named(after)}"
     if found.sar != first.sar and not setup.sar_of_container:
         return f"the shape of a sample changes from {_ratio(first.sar)} to {_ratio(found.sar)}"
-    if (found.hdr.display and found.hdr.display != first.hdr.display) or (found.hdr.light and found.hdr.light != first.hdr.light):
+    if (found.hdr.display and found.hdr.display != first.hdr.display) or (
+        found.hdr.light and found.hdr.light != first.hdr.light
+    ):
         return "the HDR metadata changes"
     alone = setup.codec in _STANDS_ALONE
-    if (found.orientation or Orientation()) != (first.orientation or Orientation()) and (found.orientation is not None or alone):
+    if (found.orientation or Orientation()) != (first.orientation or Orientation()) and (
+        found.orientation is not None or alone
+    ):
         return "the rotation changes"
     return ""
 
@@ -84,13 +108,20 @@ _STANDS_ALONE = frozenset({"mjpeg", "png", "tiff", "webp", "dpx", "bmp", "exr"})
 
 def _meaning(tags: ColorTags, first: FrameFacts, setup: DecoderSetup, pixels: PixelFormat) -> ColorTags:
     try:
-        return resolve(tags, pixels, height=first.height, codec=setup.codec, picture=setup.codec in _STANDS_ALONE)[0]
+        return resolve(
+            tags, pixels, height=first.height, codec=setup.codec, picture=setup.codec in _STANDS_ALONE
+        )[0]
     except MediaError:
         return tags
 
 
 def _named(tags: ColorTags) -> str:
-    kinds = ((Matrix, tags.matrix), (Range, tags.range), (Primaries, tags.primaries), (Transfer, tags.transfer))
+    kinds = (
+        (Matrix, tags.matrix),
+        (Range, tags.range),
+        (Primaries, tags.primaries),
+        (Transfer, tags.transfer),
+    )
     return "/".join(kind(value).name if value in list(kind) else str(value) for kind, value in kinds)
 
 
@@ -105,7 +136,10 @@ def _turn_of(frame: VideoFrame) -> Orientation | None:
 
 
 def orientation_of(frame: VideoFrame) -> tuple[Orientation, bool]:
-    """The display matrix as a turn of the pixels; True beside it where the matrix is no such turn and is left out."""
+    """The display matrix as a turn of the pixels.
+
+    True beside it where the matrix is no such turn and is left out.
+    """
     data = frame_side_data(frame, SideData.DISPLAYMATRIX)
     if data is None:
         return _TURNS.get(frame.rotation % 360, Orientation()), frame.rotation % 360 not in _TURNS

@@ -1,13 +1,14 @@
-"""`with_tags`: an encoded chunk whose headers say colour and siting as the plan does, whatever its encoder wrote.
+"""`with_tags`: an encoded chunk whose headers say colour and siting as the plan does, whatever its encoder
+wrote.
 
-Drivers leave out or round what they are told; FFmpeg's `h264_metadata`, `hevc_metadata` and `av1_metadata` write the headers anew,
-and touch no coefficient.
+Drivers leave out or round what they are told; FFmpeg's `h264_metadata`, `hevc_metadata` and `av1_metadata`
+write the headers anew, and touch no coefficient.
 """
 
 from __future__ import annotations
 
 import io
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import av
 from av.bitstream import BitStreamFilterContext
@@ -27,7 +28,10 @@ _AV1_SITINGS = {Siting.LEFT: "vertical", Siting.TOP_LEFT: "colocated"}
 
 
 def with_tags(data: bytes, encoder: Encoder, color: ColorTags) -> tuple[bytes, bytes]:
-    """(the chunk, its header) with the tags. data: a small file in the encoder's container. Raises av.error.FFmpegError for a damaged stream."""
+    """(the chunk, its header) with the tags. data: a small file in the encoder's container.
+
+    Raises av.error.FFmpegError for a damaged stream.
+    """
     buffer = io.BytesIO()
     with open_memory(data) as source, av.open(buffer, "w", format=encoder.container) as target:
         stream = source.streams.video[0]
@@ -44,14 +48,21 @@ def with_tags(data: bytes, encoder: Encoder, color: ColorTags) -> tuple[bytes, b
 
 def _filter(encoder: Encoder, color: ColorTags) -> str:
     """FFmpeg's name of the filter, and what it is told."""
-    words = {"transfer_characteristics": color.transfer, "matrix_coefficients": color.matrix}
+    words: dict[str, Any] = {"transfer_characteristics": color.transfer, "matrix_coefficients": color.matrix}
     subsampled = PixelFormat.parse(encoder.pix_fmt).sub_y and color.siting
     if encoder.codec == "av1":
-        words |= {"color_primaries": color.primaries, "color_range": "pc" if color.range == Range.FULL else "tv"}  # type: ignore[dict-item]
+        words |= {
+            "color_primaries": color.primaries,
+            "color_range": "pc" if color.range == Range.FULL else "tv",
+        }
         if subsampled:
-            words["chroma_sample_position"] = _AV1_SITINGS.get(Siting(color.siting), "unknown")  # type: ignore[assignment]
+            words["chroma_sample_position"] = _AV1_SITINGS.get(Siting(color.siting), "unknown")
     else:
-        words |= {"colour_primaries": color.primaries, "video_full_range_flag": int(color.range == Range.FULL)}
+        words |= {
+            "colour_primaries": color.primaries,
+            "video_full_range_flag": int(color.range == Range.FULL),
+        }
         if subsampled:
             words["chroma_sample_loc_type"] = color.siting - 1
-    return f"{encoder.codec}_metadata={':'.join(f'{key}={int(value) if isinstance(value, int) else value}' for key, value in words.items())}"
+    values = (f"{key}={int(value) if isinstance(value, int) else value}" for key, value in words.items())
+    return f"{encoder.codec}_metadata={':'.join(values)}"

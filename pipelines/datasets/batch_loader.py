@@ -1,4 +1,6 @@
-"""`Loader`: batches of random crops of a data set, the same for the same seed and step wherever training begins again."""
+"""`Loader`: batches of random crops of a data set, the same for the same seed and step wherever training
+begins again.
+"""
 
 from __future__ import annotations
 
@@ -44,16 +46,19 @@ class BatchSettings:
     frames: int = 1
     """Frames of each clip; pairs may hold more."""
     orientations: int = 2
-    """2: as stored and upside down, which is exact for left-sited chroma. 8: all flips and rotations, chroma resampled to its
-    place where it must be; for data that was not turned when it was made."""
+    """2: as stored and upside down, which is exact for left-sited chroma. 8: all flips and rotations, chroma
+    resampled to its place where it must be; for data that was not turned when it was made."""
     reverse: bool = True
     """Clips run backwards half of the time."""
     levels: int = 0
-    """Number of equal parts of a batch with pairs of similar restoration level, for networks conditioned on it; 0: no such parts."""
+    """Number of equal parts of a batch with pairs of similar restoration level, for networks conditioned on
+    it; 0: no such parts."""
 
     def __post_init__(self) -> None:
         if self.levels < 0 or (self.levels and self.pairs % self.levels):
-            raise UsageError(f"batch.levels = {self.levels}: expected a number that divides batch.pairs = {self.pairs}")
+            raise UsageError(
+                f"batch.levels = {self.levels}: expected a number that divides batch.pairs = {self.pairs}"
+            )
         if self.orientations not in {1, 2, 8}:
             raise UsageError(f"batch.orientations = {self.orientations}: expected 1, 2 or 8")
         if self.pairs < 1 or self.frames < 1:
@@ -62,7 +67,10 @@ class BatchSettings:
 
 @dataclass(frozen=True, eq=False)
 class Batch:
-    """Clips and what they should become: luma (B·T,1,H,W) 0..1, chroma (B·T,2,H/2,W/2) -0.5..0.5, float32; T runs fastest."""
+    """Clips and what they should become: luma (B·T,1,H,W) 0..1, chroma (B·T,2,H/2,W/2) -0.5..0.5, float32.
+
+    T runs fastest.
+    """
 
     low: Planes
     truth: Planes
@@ -70,12 +78,18 @@ class Batch:
     levels: Tensor | None = None
     """(G,) restoration levels of the equal parts of the batch, in their order."""
     target: Tensor | None = None
-    """What a network that adds a residual to a classical upscale should come up with, in the shape it leaves its last layer."""
+    """What a network that adds a residual to a classical upscale should come up with, in the shape it leaves
+    its last layer."""
 
     def to(self, device: torch.device) -> Batch:
         """The same on a device."""
-        low, truth = ((p[0].to(device, non_blocking=True), p[1].to(device, non_blocking=True)) for p in (self.low, self.truth))
-        levels, target = (None if t is None else t.to(device, non_blocking=True) for t in (self.levels, self.target))
+        low, truth = (
+            (p[0].to(device, non_blocking=True), p[1].to(device, non_blocking=True))
+            for p in (self.low, self.truth)
+        )
+        levels, target = (
+            None if t is None else t.to(device, non_blocking=True) for t in (self.levels, self.target)
+        )
         return Batch(low, truth, self.frames, levels, target)
 
 
@@ -83,19 +97,32 @@ class Loader:
     """Batches by step number: which pairs, which crops and which flips follow from (seed, step) alone."""
 
     def __init__(
-        self, shards: Shards, settings: BatchSettings, seed: int, *, share: tuple[int, int] = (0, 1), resident: ResidentPairs | None = None
+        self,
+        shards: Shards,
+        settings: BatchSettings,
+        seed: int,
+        *,
+        share: tuple[int, int] = (0, 1),
+        resident: ResidentPairs | None = None,
     ) -> None:
         """share: (number, count) of the equal parts that processes training together cut every batch into.
 
         resident: the same pairs on a device, where batches are then cut.
-        Raise UsageError where the pairs are smaller or shorter than what a batch needs, or can't be shared out.
+        Raise UsageError where the pairs are smaller or shorter than what a batch needs, or can't be shared
+        out.
         """
         self._shards, self._settings, self._seed, self._resident = shards, settings, seed, resident
         if settings.pairs % share[1]:
-            raise UsageError(f"batch.pairs = {settings.pairs}: can't be shared out among {share[1]} workers; choose a multiple")
+            raise UsageError(
+                f"batch.pairs = {settings.pairs}: can't be shared out among {share[1]} workers; choose a"
+                " multiple"
+            )
         own = settings.pairs // share[1]
         if settings.levels and settings.levels % share[1]:
-            raise UsageError(f"batch.levels = {settings.levels}: can't be shared out among {share[1]} workers; choose a multiple")
+            raise UsageError(
+                f"batch.levels = {settings.levels}: can't be shared out among {share[1]} workers; choose a"
+                " multiple"
+            )
         parts = settings.levels // share[1]
         self._own_levels = slice(share[0] * parts, (share[0] + 1) * parts)
         self._own = slice(share[0] * own, (share[0] + 1) * own)
@@ -106,14 +133,20 @@ class Loader:
             first = shards.record(number)
             if min(first["truth_size"]) < side or first["frames"] < settings.frames:
                 have = f"{first['truth_size'][1]}x{first['truth_size'][0]}, {first['frames']} frame(s)"
-                raise UsageError(f"{folder}: its pairs are {have}; a batch needs {side}x{side}, {settings.frames} frame(s): make a larger one")
+                raise UsageError(
+                    f"{folder}: its pairs are {have}; a batch needs {side}x{side}, {settings.frames}"
+                    " frame(s): make a larger one"
+                )
 
     @functools.cached_property
     def _by_level(self) -> tuple[np.ndarray, np.ndarray]:
         """(levels of all pairs, ascending; their numbers). Raises UsageError where a pair has none."""
         records = [self._shards.record(n) for n in range(len(self._shards))]
         if any("level" not in r for r in records):
-            raise UsageError("batch.levels: the pairs have no restoration level; make a data set with degrade.levels (configs/dataset/real.toml)")
+            raise UsageError(
+                "batch.levels: the pairs have no restoration level; make a data set with degrade.levels"
+                " (configs/dataset/real.toml)"
+            )
         levels = np.array([r["level"] for r in records], np.float32)
         order = np.argsort(levels, kind="stable")
         return levels[order], order
@@ -126,14 +159,20 @@ class Loader:
             low, truth = self._resident.cut(crops, settings.frames, settings.truth_px)
         else:
             cut = [self._cut(crop) for crop in crops]
-            low, truth = _stack([c[0] for c in cut], self._shards.bits), _stack([c[1] for c in cut], self._shards.bits)
+            low, truth = (
+                _stack([c[0] for c in cut], self._shards.bits),
+                _stack([c[1] for c in cut], self._shards.bits),
+            )
         if settings.orientations == 8:
             # One turn for the batch; flipping up and down was drawn for each pair already.
             low, truth = oriented(low, turn & 5), oriented(truth, turn & 5)
         return Batch(low, truth, settings.frames, levels)
 
     def _chosen(self, rng: np.random.Generator) -> tuple[list[int], Tensor | None]:
-        """Pairs of a batch, and the restoration level of each of its parts: every level as often, whatever the pairs have most."""
+        """Pairs of a batch, and the restoration level of each of its parts.
+
+        Every level as often, whatever the pairs have most.
+        """
         settings = self._settings
         if not settings.levels:
             return rng.integers(len(self._shards), size=settings.pairs).tolist(), None
@@ -149,7 +188,9 @@ class Loader:
         return chosen, torch.tensor(means)[self._own_levels]
 
     def _drawn(self, step: int) -> tuple[list[SampleCrop], int, Tensor | None]:
-        """What this process's part of a batch takes of which pairs, how the whole is turned, and the levels of its parts."""
+        """What this process's part of a batch takes of which pairs, how the whole is turned, and the levels
+        of its parts.
+        """
         settings, shards = self._settings, self._shards
         rng = np.random.Generator(np.random.Philox(key=[self._seed, step]))
         chosen, levels = self._chosen(rng)
@@ -162,7 +203,11 @@ class Loader:
             top, left = (int(rng.integers((extent - side) // 2 + 1)) * 2 for extent in record["low_size"])
             start = int(rng.integers(record["frames"] - settings.frames + 1))
             flipped = flip and settings.orientations > 1
-            crops.append(SampleCrop(index, top, left, start, flipped, backwards and settings.reverse and settings.frames > 1))
+            crops.append(
+                SampleCrop(
+                    index, top, left, start, flipped, backwards and settings.reverse and settings.frames > 1
+                )
+            )
         return crops[self._own], turn, levels
 
     def _cut(self, crop: SampleCrop) -> tuple[SampleValues, SampleValues]:
@@ -175,12 +220,18 @@ class Loader:
         return _turned(low, crop.flipped, crop.backwards), _turned(truth, crop.flipped, crop.backwards)
 
     def leave_device(self) -> bool:
-        """Cut batches from the files from now on, which has the same values; whether they were cut on a device."""
+        """Cut batches from the files from now on, which has the same values.
+
+        Whether they were cut on a device.
+        """
         was, self._resident = self._resident is not None, None
         return was
 
     def batches(self, start: int, stop: int, prepare: Callable[[Batch], Batch]) -> Iterator[Batch]:
-        """Batches of steps `start` to `stop`, prepared: where pairs are on the device, cut there in its turn; else a few ahead."""
+        """Batches of steps `start` to `stop`, prepared: where pairs are on the device, cut there in its turn.
+
+        Else a few ahead.
+        """
         if self._resident is None:
             yield from self._prefetched(start, stop, prepare)
             return
@@ -228,7 +279,10 @@ def _turned(codes: SampleValues, flip: bool, backwards: bool) -> SampleValues:
 
 
 def _stack(clips: list[SampleValues], bits: int) -> Planes:
-    """Clips -> float planes with B·T in front. bits: of the data set's deepest; 8-bit codes are shifted to ten, which is exact."""
+    """Clips -> float planes with B·T in front. bits: of the data set's deepest.
+
+    8-bit codes are shifted to ten, which is exact.
+    """
     dtype = np.uint8 if bits == 8 else np.uint16
     frames, height, width = clips[0].luma.shape
     luma = np.empty((len(clips), frames, height, width), dtype)
@@ -239,4 +293,6 @@ def _stack(clips: list[SampleValues], bits: int) -> Planes:
             luma[number] <<= bits - clip.bits
             chroma[number] <<= bits - clip.bits
     flat = (luma.reshape(-1, 1, height, width), chroma.reshape(-1, 2, height // 2, width // 2))
-    return color_conversion.to_float(flat[0], bits, full=False, chroma=False), color_conversion.to_float(flat[1], bits, full=False, chroma=True)
+    return color_conversion.to_float(flat[0], bits, full=False, chroma=False), color_conversion.to_float(
+        flat[1], bits, full=False, chroma=True
+    )

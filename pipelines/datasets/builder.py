@@ -1,7 +1,8 @@
-"""`make_dataset`: footage becomes a data set of pairs, as a folder of shards with a manifest and a contact sheet.
+"""`make_dataset`: footage becomes a data set of pairs, as a folder of shards with a manifest and a contact
+sheet.
 
-A unit is one video, or up to 64 pictures. Its shards appear together with a marker file, so the same command resumes after a
-stop; and since everything drawn depends on the seed and the unit alone, with the same result.
+A unit is one video, or up to 64 pictures. Its shards appear together with a marker file, so the same command
+resumes after a stop; and since everything drawn depends on the seed and the unit alone, with the same result.
 """
 
 from __future__ import annotations
@@ -85,9 +86,10 @@ def make_dataset(
 ) -> Iterator[Progress | UnitLeftOut | DatasetDone]:
     """Make, or finish, the data set of `inputs` (videos, pictures, folders of them) in `folder`.
 
-    teacher: name or file of a network that makes the truth from footage that has none. workers: pairs made side by side; None: two.
-    cluster: a Ray cluster to make them on ("local[:N]", "auto", HOST:PORT); the footage is read here all the same.
-    A file that can't be read is left out with an event; raises UsageError where nothing at all is left.
+    teacher: name or file of a network that makes the truth from footage that has none. workers: pairs made
+    side by side; None: two.
+    cluster: a Ray cluster to make them on ("local[:N]", "auto", HOST:PORT); the footage is read here all the
+    same. A file that can't be read is left out with an event; raises UsageError where nothing at all is left.
     """
     files = find_inputs(inputs)
     card = _teacher(teacher, settings.scale) if teacher else None
@@ -112,19 +114,28 @@ def make_dataset(
 
 
 @contextmanager
-def _pair_makers(scale: int, teacher: Card | None, workers: int | None, cluster: str | None) -> Iterator[_Make]:
-    """What turns tasks into pairs, in their order: threads here, or a cluster for as long as the context lasts."""
+def _pair_makers(
+    scale: int, teacher: Card | None, workers: int | None, cluster: str | None
+) -> Iterator[_Make]:
+    """What turns tasks into pairs, in their order.
+
+    Threads here, or a cluster for as long as the context lasts.
+    """
     if cluster is None:
         network = load_network(teacher).module if teacher is not None else None
         yield lambda tasks: _made(tasks, scale, network, workers or _SIDE_BY_SIDE)
         return
     from pipelines.cluster.ray_session import open_session
 
-    session, most, cpus = open_session(cluster, workers=workers, cpus_per_worker=None, usual=_SIDE_BY_SIDE, devices=0, environment={})
+    session, most, cpus = open_session(
+        cluster, workers=workers, cpus_per_worker=None, usual=_SIDE_BY_SIDE, devices=0, environment={}
+    )
     with session:
         from pipelines.cluster.ray_pool import RayPool  # Ray is loaded now, as the session wants it
 
-        with RayPool(session, workers=most if session.private else None, cpus_per_worker=cpus or 1, device="cpu") as crew:
+        with RayPool(
+            session, workers=most if session.private else None, cpus_per_worker=cpus or 1, device="cpu"
+        ) as crew:
             yield lambda tasks: _made_by(crew, tasks, PairSetup(scale, teacher))
 
 
@@ -144,7 +155,9 @@ def _units(files: list[Path], settings: DatasetSettings, teacher: str) -> Iterat
             groups[-1].append(file)
         else:
             groups.append([file])
-    base = json.dumps([FORMAT, {**asdict(settings), "degrade": described(settings.degrade)}, teacher], sort_keys=True)
+    base = json.dumps(
+        [FORMAT, {**asdict(settings), "degrade": described(settings.degrade)}, teacher], sort_keys=True
+    )
     for number, group in enumerate(groups):
         prints = [pictures.get(file) or fingerprint(file) for file in group]
         validation = held.intersection(prints)
@@ -162,7 +175,9 @@ def _finished(folder: Path, unit: _Unit) -> dict[str, Any] | None:
     """What an earlier run made of this very unit, if all of it is there."""
     try:
         marker: dict[str, Any] = json.loads(_marker_path(folder, unit).read_text(encoding="utf-8"))
-        whole = marker["digest"] == unit.digest and all(is_whole(folder / s["name"], s) for s in marker["shards"])
+        whole = marker["digest"] == unit.digest and all(
+            is_whole(folder / s["name"], s) for s in marker["shards"]
+        )
     except (OSError, ValueError, KeyError):
         return None
     return marker if whole else None
@@ -176,7 +191,10 @@ def _refuse_other(folder: Path, unit: _Unit) -> None:
     except (OSError, ValueError, KeyError, TypeError):
         return
     if digest != unit.digest:
-        raise UsageError(f"{path}: is of pairs by other settings or of other footage; choose another folder, or delete this one first")
+        raise UsageError(
+            f"{path}: is of pairs by other settings or of other footage; choose another folder, or delete"
+            " this one first"
+        )
 
 
 def _make_unit(
@@ -188,7 +206,9 @@ def _make_unit(
     rng = np.random.default_rng([settings.seed, int(unit.digest[:12], 16)])
     scout = Scout(unit.files, settings, rng, held=unit.held, prefix=f"{unit.number:04d}", taught=taught)
     limit = settings.shard_mb << 20
-    writers = {split: ShardWriter(folder, f"{split}-{unit.number:04d}", limit) for split in ("train", "validation")}
+    writers = {
+        split: ShardWriter(folder, f"{split}-{unit.number:04d}", limit) for split in ("train", "validation")
+    }
     pairs = 0
     try:
         with writers["train"], writers["validation"], _one_thread_each():
@@ -201,7 +221,12 @@ def _make_unit(
     for name, reason in scout.left_out:
         yield UnitLeftOut(name, reason)
     shards = [{**shard, "split": split} for split, writer in writers.items() for shard in writer.shards]
-    marker = {"digest": unit.digest, "files": scout.described, "shards": shards, "rejected": asdict_of(scout.seen)}
+    marker = {
+        "digest": unit.digest,
+        "files": scout.described,
+        "shards": shards,
+        "rejected": asdict_of(scout.seen),
+    }
     write_atomically(_marker_path(folder, unit), json.dumps(marker, indent=1).encode())
     return marker
 
@@ -211,7 +236,9 @@ def asdict_of(seen: Seen) -> dict[str, int]:
     return {"flat": seen.flat, "blurred": seen.blurred, "duplicate": seen.duplicate}
 
 
-def _made(tasks: Iterator[PairOrder], scale: int, teacher: Network | None, workers: int) -> Iterator[tuple[Pair, str]]:
+def _made(
+    tasks: Iterator[PairOrder], scale: int, teacher: Network | None, workers: int
+) -> Iterator[tuple[Pair, str]]:
     """Pairs in the order of their tasks, a few being made ahead."""
     waiting: deque[tuple[Future[Pair], str]] = deque()
     with ThreadPoolExecutor(max(1, workers)) as pool:
@@ -234,9 +261,17 @@ def _made_by(crew: WorkerPool, tasks: Iterator[PairOrder], setup: PairSetup) -> 
     while some := list(itertools.islice(tasks, _GROUPS * _GROUP)):
         groups = [some[i : i + _GROUP] for i in range(0, len(some), _GROUP)]
         made: dict[int, list[Pair]] = {number: [] for number in range(len(groups))}
-        orders = [interface.Task(number, f"pairs {group[0].key} to {group[-1].key}", None) for number, group in enumerate(groups)]
+        orders = [
+            interface.Task(number, f"pairs {group[0].key} to {group[-1].key}", None)
+            for number, group in enumerate(groups)
+        ]
         by_number = dict(enumerate(groups))
-        for event in crew.run_tasks(orders, worker="pipelines.datasets.pair_maker:PairMaker", setup=setup, feed=partial(_group_of, by_number)):
+        for event in crew.run_tasks(
+            orders,
+            worker="pipelines.datasets.pair_maker:PairMaker",
+            setup=setup,
+            feed=partial(_group_of, by_number),
+        ):
             if isinstance(event, interface.WorkerLost):
                 made[event.key].clear()
             elif isinstance(event, interface.WorkItem):
@@ -264,11 +299,18 @@ def _one_thread_each() -> Iterator[None]:
 def _finish(folder: Path, settings: DatasetSettings, teacher: str, done: list[dict[str, Any]]) -> DatasetDone:
     """Write the manifest and the contact sheet."""
     shards = [s for unit in done for s in unit["shards"]]
-    counts = {split: sum(s["pairs"] for s in shards if s["split"] == split) for split in ("train", "validation")}
+    counts = {
+        split: sum(s["pairs"] for s in shards if s["split"] == split) for split in ("train", "validation")
+    }
     if not counts["train"]:
         of_all = "what is not held out to validate by" if counts["validation"] else "all the footage"
-        raise UsageError(f"{folder}: no crop of {of_all} was worth learning from; give more or sharper footage, or loosen [crops]")
-    rejected = {reason: sum(unit["rejected"][reason] for unit in done) for reason in ("flat", "blurred", "duplicate")}
+        raise UsageError(
+            f"{folder}: no crop of {of_all} was worth learning from; give more or sharper footage, or loosen"
+            " [crops]"
+        )
+    rejected = {
+        reason: sum(unit["rejected"][reason] for unit in done) for reason in ("flat", "blurred", "duplicate")
+    }
     manifest = {
         "format": FORMAT,
         "settings": asdict(settings),
@@ -300,4 +342,7 @@ def _tiles(pair: Pair, scale: int) -> list[np.ndarray]:
 
     low, truth = to_values(pair.low.frames(slice(-1, None))), to_values(pair.truth.frames(slice(-1, None)))
     matrix = int(pair.record.get("matrix", 5))
-    return [to_pixels(p, 0, matrix) for p in (classical(low, scale, "nearest"), classical(low, scale, "lanczos"), truth)]
+    return [
+        to_pixels(p, 0, matrix)
+        for p in (classical(low, scale, "nearest"), classical(low, scale, "lanczos"), truth)
+    ]

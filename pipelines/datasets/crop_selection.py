@@ -1,4 +1,6 @@
-"""`choose_crops`: the places of a frame that are worth learning from: detailed, sharp, inside the picture, and not seen before."""
+"""`choose_crops`: the places of a frame that are worth learning from: detailed, sharp, inside the picture,
+and not seen before.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +24,8 @@ class CropSettings:
     flat_codes: float = 3.0
     """Standard deviation of luma (8-bit sample values) below which a crop is flat."""
     blurred_db: float = 46.0
-    """Crops that survive being halved and doubled with a PSNR above this are blurred: a network learns nothing from them."""
+    """Crops that survive being halved and doubled with a PSNR above this are blurred: a network learns
+    nothing from them."""
     duplicate_bits: int = 6
     """Largest Hamming distance of the 64-bit difference hashes of near-duplicates; -1 keeps them all."""
     letterbox_codes: float = 8.0
@@ -52,7 +55,10 @@ class Chosen:
 
 
 def content_box(luma: np.ndarray, bits: int, letterbox_codes: float) -> tuple[int, int, int, int]:
-    """(top, bottom, left, right), half-open and even, of an (H,W) frame without its black bars; empty where all is black."""
+    """(top, bottom, left, right), half-open and even, of an (H,W) frame without its black bars.
+
+    Empty where all is black.
+    """
     threshold = (16 + letterbox_codes) * (1 << (bits - 8))
     # The 99th percentile: one bright sample (dirt, a logo's edge) does not make a bar a picture.
     rows = np.flatnonzero(np.percentile(luma[:, ::4], 99, axis=1) > threshold)
@@ -64,7 +70,9 @@ def content_box(luma: np.ndarray, bits: int, letterbox_codes: float) -> tuple[in
 
 
 def round_trip_db(luma: np.ndarray, bits: int) -> float:
-    """PSNR in dB of (H,W) codes, sides even, against themselves halved and doubled by bicubic: high is blurred."""
+    """PSNR in dB of (H,W) codes, sides even, against themselves halved and doubled by bicubic: high is
+    blurred.
+    """
     x = torch.from_numpy(luma.astype(np.float32)) / (1 << (bits - 8))
     half = resample(x, x.shape[0] // 2, x.shape[1] // 2, "bicubic")
     error = (resample(half, x.shape[0], x.shape[1], "bicubic") - x).square().mean().item()
@@ -72,15 +80,21 @@ def round_trip_db(luma: np.ndarray, bits: int) -> float:
 
 
 def fingerprint_of(luma: np.ndarray) -> int:
-    """64-bit difference hash of (H,W) codes: whether each of 8x9 block means is brighter than its right neighbour."""
+    """64-bit difference hash of (H,W) codes.
+
+    Whether each of 8x9 block means is brighter than its right neighbour.
+    """
     height, width = luma.shape[0] // 8 * 8, luma.shape[1] // 9 * 9
     blocks = luma[:height, :width].reshape(8, height // 8, 9, width // 9).mean(axis=(1, 3))
     bits = (blocks[:, 1:] > blocks[:, :-1]).ravel()
     return int(np.packbits(bits).view(">u8")[0])
 
 
-def choose_crops(luma: np.ndarray, bits: int, side_px: int, settings: CropSettings, seen: Seen, rng: np.random.Generator) -> list[Chosen]:
-    """Up to `per_frame` places of squares of `side_px` in an (H,W) frame, apart from each other, likelier where there is detail.
+def choose_crops(
+    luma: np.ndarray, bits: int, side_px: int, settings: CropSettings, seen: Seen, rng: np.random.Generator
+) -> list[Chosen]:
+    """Up to `per_frame` places of squares of `side_px` in an (H,W) frame, apart from each other, likelier
+    where there is detail.
 
     What was rejected is counted in `seen`, where the hashes of those kept are added.
     """
@@ -92,7 +106,8 @@ def choose_crops(luma: np.ndarray, bits: int, side_px: int, settings: CropSettin
     unit = 1 << (bits - 8)
     crops = [luma[t : t + side_px, x : x + side_px] for t, x in places]
     detail = np.array([_detail(c) / unit for c in crops])
-    order = np.argsort(rng.exponential(size=len(places)) / np.maximum(detail, 1e-3))  # weighted sampling without replacement
+    # weighted sampling without replacement
+    order = np.argsort(rng.exponential(size=len(places)) / np.maximum(detail, 1e-3))
     chosen: list[Chosen] = []
     for number in order:
         if len(chosen) == settings.per_frame:

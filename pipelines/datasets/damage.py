@@ -1,9 +1,11 @@
-"""`measure_damage`: what a degraded clip lost against the clean one of its size, and `level_of_damage`, that as one number 0..1.
+"""`measure_damage`: what a degraded clip lost against the clean one of its size, and `level_of_damage`, that
+as one number 0..1.
 
-The *restoration level* is what `real` networks are told: 0 for a clip that is only scaled down, 1 for a ruined one. It is measured
-on the pair, not read off the settings: one CRF is another quality with every encoder, preset and scene. The same treatment
-leaves more error in busy places than in flat ones (of x264 at one CRF it goes with the 0.7th power of activity, of noise with the 0th),
-and the level is freed of that, so that it says how hard a clip was treated and not what it shows.
+The *restoration level* is what `real` networks are told: 0 for a clip that is only scaled down, 1 for a
+ruined one. It is measured on the pair, not read off the settings: one CRF is another quality with every
+encoder, preset and scene. The same treatment leaves more error in busy places than in flat ones (of x264 at
+one CRF it goes with the 0.7th power of activity, of noise with the 0th), and the level is freed of that, so
+that it says how hard a clip was treated and not what it shows.
 """
 
 from __future__ import annotations
@@ -23,7 +25,8 @@ __all__ = ["Damage", "level_of_damage", "measure_damage"]
 
 
 _LEAST, _MOST = 1.0, 150.0
-"""Severity that is level 0, and level 1; a factor of two is the same step of the level everywhere between them."""
+"""Severity that is level 0, and level 1; a factor of two is the same step of the level everywhere between
+them."""
 _HIDDEN = 0.6
 """Power of activity that the same treatment goes with."""
 _ACTIVITY = 200.0

@@ -1,9 +1,11 @@
-"""`degrade`: a clean clip becomes the small, blurred, noisy, ringing, re-encoded clip that a network will meet.
+"""`degrade`: a clean clip becomes the small, blurred, noisy, ringing, re-encoded clip that a network will
+meet.
 
-What is done is drawn once from seeded randomness and written down as a `Degradation`; the same record on the same clip gives
-the same bytes. The order is that of Real-ESRGAN (Wang et al. 2021, arXiv:2107.10833), with real video codecs for JPEG:
-[blur, resize, noise, codec], then blur, resize to the final size, halos, sensor noise, grain, noise, ringing, banding, siting,
-codec, [codec again]; the first bracket only with `two_stage`, the second with `generations`.
+What is done is drawn once from seeded randomness and written down as a `Degradation`; the same record on the
+same clip gives the same bytes. The order is that of Real-ESRGAN (Wang et al. 2021, arXiv:2107.10833), with
+real video codecs for JPEG: [blur, resize, noise, codec], then blur, resize to the final size, halos, sensor
+noise, grain, noise, ringing, banding, siting, codec, [codec again]; the first bracket only with `two_stage`,
+the second with `generations`.
 """
 
 from __future__ import annotations
@@ -28,7 +30,16 @@ if TYPE_CHECKING:
 
     from models.network import Planes
 
-__all__ = ["Degradation", "DegradationStep", "DegradeSettings", "degrade", "described", "draw", "read_case", "read_record"]
+__all__ = [
+    "Degradation",
+    "DegradationStep",
+    "DegradeSettings",
+    "degrade",
+    "described",
+    "draw",
+    "read_case",
+    "read_record",
+]
 
 
 KERNELS = ("bicubic", "lanczos", "area")
@@ -53,13 +64,39 @@ _LATER = frozenset(
         "levels",
     ]
 )
-_SHARES = ("blur", "noise", "ringing", "codec", "two_stage", "generations", "bitrate", "sensor", "grain", "halos", "banding", "siting")
-_SPANS = ("blur_sigma_px", "noise_codes", "ringing_cutoff", "crf", "bits_per_pixel", "sensor_codes", "grain_codes", "halo_amount", "banding_bits")
+_SHARES = (
+    "blur",
+    "noise",
+    "ringing",
+    "codec",
+    "two_stage",
+    "generations",
+    "bitrate",
+    "sensor",
+    "grain",
+    "halos",
+    "banding",
+    "siting",
+)
+_SPANS = (
+    "blur_sigma_px",
+    "noise_codes",
+    "ringing_cutoff",
+    "crf",
+    "bits_per_pixel",
+    "sensor_codes",
+    "grain_codes",
+    "halo_amount",
+    "banding_bits",
+)
 
 
 @dataclass(frozen=True)
 class DegradeSettings:
-    """What may happen to a clip on its way from truth to input. Probabilities are of degraded pairs, not of all."""
+    """What may happen to a clip on its way from truth to input.
+
+    Probabilities are of degraded pairs, not of all.
+    """
 
     clean: float = 0.6
     """Share of pairs that are only scaled down, 0.5 to 1; below that only with `restoration`."""
@@ -77,11 +114,13 @@ class DegradeSettings:
     codec: float = 0.9
     codecs: tuple[str, ...] = ("h264", "h264", "hevc", "mpeg2")
     crf: tuple[int, ...] | Literal["like-source"] = (17, 32)
-    """Range of the constant rate factor, lowest and highest; "like-source": codec and quantiser of the source's own stream."""
+    """Range of the constant rate factor, lowest and highest; "like-source": codec and quantiser of the
+    source's own stream."""
     two_stage: float = 0.0
     """Share that goes through blur, resize, noise and codec twice."""
     generations: float = 0.0
-    """Share of the coded clips that are coded a second time at the same size, as what is downloaded, edited and sent again."""
+    """Share of the coded clips that are coded a second time at the same size, as what is downloaded, edited
+    and sent again."""
     presets: bool = False
     """Draw among the presets of each encoder, instead of its fastest alone."""
     bitrate: float = 0.0
@@ -90,7 +129,8 @@ class DegradeSettings:
     """Those rates, drawn evenly by their logarithm; 1 Mbit/s at 720p25 is 0.043."""
     sensor: float = 0.0
     sensor_codes: tuple[float, ...] = (0.5, 5.0)
-    """Noise of a camera: its variance grows with luma, half of it there at black; standard deviation at mid grey, in 8-bit codes."""
+    """Noise of a camera: its variance grows with luma, half of it there at black; standard deviation at mid
+    grey, in 8-bit codes."""
     grain: float = 0.0
     grain_codes: tuple[float, ...] = (1.0, 6.0)
     """Film grain: blurred noise, strongest in mid grey; standard deviation there, in 8-bit codes."""
@@ -103,21 +143,27 @@ class DegradeSettings:
     siting: float = 0.0
     """Share of pairs with centre-sited chroma that is taken for left-sited."""
     levels: bool = False
-    """Measure each pair's damage and write down its restoration level (`damage`), for networks that are told it."""
+    """Measure each pair's damage and write down its restoration level (`damage`), for networks that are told
+    it."""
     restoration: bool = False
     """For networks that restore: any share of clean pairs, 0 to 1."""
 
     def __post_init__(self) -> None:
         least = 0.0 if self.restoration else 0.5
         if not least <= self.clean <= 1:
-            raise UsageError(f"degrade.clean = {self.clean}: expected {least:g} to 1; fewer clean pairs are for networks that restore (restoration)")
+            raise UsageError(
+                f"degrade.clean = {self.clean}: expected {least:g} to 1; fewer clean pairs are for networks"
+                " that restore (restoration)"
+            )
         for name in _SHARES:
             if not 0 <= getattr(self, name) <= 1:
                 raise UsageError(f"degrade.{name} = {getattr(self, name)}: expected a probability, 0 to 1")
         for name, known in (("kernels", KERNELS), ("codecs", tuple(CODECS))):
             odd = [v for v in getattr(self, name) if v not in known]
             if odd or not getattr(self, name):
-                raise UsageError(f"degrade.{name}: {odd[0] if odd else 'nothing'!r}: expected {', '.join(known)}")
+                raise UsageError(
+                    f"degrade.{name}: {odd[0] if odd else 'nothing'!r}: expected {', '.join(known)}"
+                )
         for name in _SPANS:
             span = getattr(self, name)
             if span != "like-source" and not (len(span) == 2 and 0 <= span[0] <= span[1]):
@@ -125,7 +171,10 @@ class DegradeSettings:
 
 
 def described(settings: DegradeSettings) -> dict[str, Any]:
-    """As plain values that name a data set; what came to the settings later is left out where it does nothing."""
+    """As plain values that name a data set.
+
+    What came to the settings later is left out where it does nothing.
+    """
     table, usual = asdict(settings), asdict(DegradeSettings())
     return {k: v for k, v in table.items() if k not in _LATER or v != usual[k]}
 
@@ -184,7 +233,10 @@ class Degradation:
     def record(self) -> dict[str, Any]:
         """As plain values, for the pair's JSON; values that are at their default are left out."""
         plain = DegradationStep()
-        stages = [{k: v for k, v in asdict(s).items() if k == "kernel" or v != getattr(plain, k)} for s in self.stages]
+        stages = [
+            {k: v for k, v in asdict(s).items() if k == "kernel" or v != getattr(plain, k)}
+            for s in self.stages
+        ]
         return {"stages": stages, "seed": self.seed}
 
 
@@ -194,7 +246,9 @@ def read_record(record: Mapping[str, Any]) -> Degradation:
 
 
 def read_case(text: str) -> Degradation:
-    """A named case: "clean", CODEC-QUALITY such as "h264-23", "noise-CODES" or "blur-PX". Raises UsageError for anything else.
+    """A named case: "clean", CODEC-QUALITY such as "h264-23", "noise-CODES" or "blur-PX".
+
+    Raises UsageError for anything else.
 
     Noise has a standard deviation of so many 8-bit codes on luma, half of it on chroma; blur is Gaussian with
     a standard deviation of so many pixels of the truth, before it is shrunk.
@@ -203,9 +257,20 @@ def read_case(text: str) -> Degradation:
         return Degradation()
     codec, dash, quality = text.partition("-")
     if codec in {"noise", "blur"} and _is_amount(quality):
-        return Degradation((DegradationStep(noise_codes=float(quality)) if codec == "noise" else DegradationStep(blur_sigma_px=float(quality)),))
+        return Degradation(
+            (
+                (
+                    DegradationStep(noise_codes=float(quality))
+                    if codec == "noise"
+                    else DegradationStep(blur_sigma_px=float(quality))
+                ),
+            )
+        )
     if codec not in CODECS or not dash or not quality.isdecimal() or int(quality) > CODECS[codec].highest:
-        raise UsageError(f"case {text!r}: expected clean, CODEC-QUALITY such as h264-23, hevc-28, mpeg2-5, noise-10 or blur-1.5")
+        raise UsageError(
+            f"case {text!r}: expected clean, CODEC-QUALITY such as h264-23, hevc-28, mpeg2-5, noise-10 or"
+            " blur-1.5"
+        )
     return Degradation((DegradationStep(codec=codec, quality=int(quality)),))
 
 
@@ -221,14 +286,19 @@ def draw(settings: DegradeSettings, rng: np.random.Generator, source: Coding | N
     if rng.random() < settings.clean:
         return Degradation((DegradationStep(kernel=kernel),), seed)
     last = _draw_stage(settings, rng, kernel, source)
-    more = _Extras(settings, np.random.default_rng([seed, 1]))  # of its own randomness, so that settings without them draw what they did
+    # of its own randomness, so that settings without them draw what they did
+    more = _Extras(settings, np.random.default_rng([seed, 1]))
     last = more.added(last)
     if last == DegradationStep(kernel=kernel):
         last = more.added(_draw_stage(_certain_codec(settings), rng, kernel, source))
     again = more.generation(last, lambda: _draw_coding(_certain_codec(settings), rng, source))
     if rng.random() >= settings.two_stage:
         return Degradation((last, *again), seed)
-    first = more.coded(_draw_stage(settings, rng, str(rng.choice(settings.kernels)), source, shrink=float(rng.uniform(0.5, 1))))
+    first = more.coded(
+        _draw_stage(
+            settings, rng, str(rng.choice(settings.kernels)), source, shrink=float(rng.uniform(0.5, 1))
+        )
+    )
     return Degradation((first, last, *again), seed)
 
 
@@ -263,12 +333,18 @@ class _Extras:
             stage = replace(stage, bits_per_pixel=round(least * (most / least) ** rate, 4))
         return stage
 
-    def generation(self, last: DegradationStep, coding: Callable[[], Coding | None]) -> tuple[DegradationStep, ...]:
+    def generation(
+        self, last: DegradationStep, coding: Callable[[], Coding | None]
+    ) -> tuple[DegradationStep, ...]:
         """The second coding of a coded clip, where there is one."""
         if not last.codec or self._rng.random() >= self._settings.generations:
             return ()
         drawn = coding()
-        return (self.coded(DegradationStep(kernel=last.kernel, codec=drawn.codec, quality=drawn.quality)),) if drawn else ()
+        return (
+            (self.coded(DegradationStep(kernel=last.kernel, codec=drawn.codec, quality=drawn.quality)),)
+            if drawn
+            else ()
+        )
 
     def _maybe(self, probability: float, span: tuple[float, ...]) -> float:
         drawn, value = self._rng.random(), float(self._rng.uniform(span[0], span[1]))
@@ -279,9 +355,19 @@ def _certain_codec(settings: DegradeSettings) -> DegradeSettings:
     return replace(settings, codec=1.0)
 
 
-def _draw_stage(settings: DegradeSettings, rng: np.random.Generator, kernel: str, source: Coding | None, shrink: float = 0.0) -> DegradationStep:
+def _draw_stage(
+    settings: DegradeSettings,
+    rng: np.random.Generator,
+    kernel: str,
+    source: Coding | None,
+    shrink: float = 0.0,
+) -> DegradationStep:
     def maybe(probability: float, span: tuple[float, ...]) -> float:
-        drawn, value = rng.random(), float(rng.uniform(span[0], span[1]))  # both every time, so that one setting does not shift the others
+        # both every time, so that one setting does not shift the others
+        drawn, value = (
+            rng.random(),
+            float(rng.uniform(span[0], span[1])),
+        )
         return round(value, 4) if drawn < probability else 0.0
 
     coding = _draw_coding(settings, rng, source)
@@ -301,17 +387,26 @@ def _draw_coding(settings: DegradeSettings, rng: np.random.Generator, source: Co
     drawn, codec = rng.random(), str(rng.choice(settings.codecs))
     if settings.crf == "like-source":
         if source is None:
-            raise UsageError('degrade.crf = "like-source": the source has no stream of its own to be like; give a range such as [17, 32]')
+            raise UsageError(
+                'degrade.crf = "like-source": the source has no stream of its own to be like; give a range'
+                " such as [17, 32]"
+            )
         return source if drawn < settings.codec else None
     crf = int(rng.integers(settings.crf[0], settings.crf[1], endpoint=True))
     return Coding(codec, CODECS[codec].quality_of_crf(crf)) if drawn < settings.codec else None
 
 
 def degrade(truth: SampleValues, degradation: Degradation, *, scale: int) -> SampleValues:
-    """(T,H,W) codes -> (T,H/scale,W/scale) codes of the same depth. H and W must divide by twice the scale."""
+    """(T,H,W) codes -> (T,H/scale,W/scale) codes of the same depth.
+
+    H and W must divide by twice the scale.
+    """
     height, width = truth.luma.shape[1:]
     if height % (2 * scale) or width % (2 * scale):
-        raise UsageError(f"a clip of {width}x{height} can't be made {scale} times smaller as 4:2:0; its sides must divide by {2 * scale}")
+        raise UsageError(
+            f"a clip of {width}x{height} can't be made {scale} times smaller as 4:2:0; its sides must divide"
+            f" by {2 * scale}"
+        )
     generator = torch.Generator().manual_seed(degradation.seed)
     codes = truth
     for stage in degradation.stages:
@@ -323,20 +418,28 @@ def degrade(truth: SampleValues, degradation: Degradation, *, scale: int) -> Sam
     return codes
 
 
-def _apply(codes: SampleValues, stage: DegradationStep, size: tuple[int, int], generator: torch.Generator) -> SampleValues:
+def _apply(
+    codes: SampleValues, stage: DegradationStep, size: tuple[int, int], generator: torch.Generator
+) -> SampleValues:
     luma, chroma = to_values(codes)
     if stage.blur_sigma_px:
-        luma, chroma = _filter(luma, _gaussian(stage.blur_sigma_px)), _filter(chroma, _gaussian(stage.blur_sigma_px / 2))
+        luma, chroma = (
+            _filter(luma, _gaussian(stage.blur_sigma_px)),
+            _filter(chroma, _gaussian(stage.blur_sigma_px / 2)),
+        )
     luma, chroma = _resize((luma, chroma), size, stage.kernel)
     if stage.halo_amount:
         luma = luma + stage.halo_amount * (luma - _filter(luma, _gaussian(_HALO_SIGMA_PX)))
     if stage.sensor_codes:
-        # Shot noise on top of read noise (Foi et al. 2008, doi:10.1109/TIP.2008.2001399), on chroma by the luma beside it.
+        # Shot noise on top of read noise (Foi et al. 2008, doi:10.1109/TIP.2008.2001399), on chroma by the
+        # luma beside it.
         strength = (0.5 + luma.clamp(0, 1)).sqrt() * (stage.sensor_codes / 219)
         luma = luma + torch.randn(luma.shape, generator=generator) * strength
         chroma = chroma + torch.randn(chroma.shape, generator=generator) * F.avg_pool2d(strength, 2) / 2
     if stage.grain_codes:
-        luma = luma + _grain(luma.shape, generator) * (4 * luma * (1 - luma)).clamp(0.1, 1).sqrt() * (stage.grain_codes / 219)
+        luma = luma + _grain(luma.shape, generator) * (4 * luma * (1 - luma)).clamp(0.1, 1).sqrt() * (
+            stage.grain_codes / 219
+        )
     if stage.noise_codes:
         luma = luma + torch.randn(luma.shape, generator=generator) * (stage.noise_codes / 219)
         chroma = chroma + torch.randn(chroma.shape, generator=generator) * (stage.noise_codes / 2 / 224)

@@ -1,7 +1,7 @@
 """`ResidentPairs`: all pairs of a data set in a device's memory, from which batches are cut there.
 
-A GPU is done with a step of a small network before a CPU has cut, converted and sent the next batch; data sets of small
-networks are small, too.
+A GPU is done with a step of a small network before a CPU has cut, converted and sent the next batch; data
+sets of small networks are small, too.
 """
 
 from __future__ import annotations
@@ -54,14 +54,20 @@ class _Clips:
     bits: int
 
     def cut(self, crops: Tensor, frames: int, side: int, factor: int) -> Planes:
-        """Values, T running fastest. crops: (6,B) of the fields of `SampleCrop`. side: of the crop, here. factor: how much larger this side is."""
+        """Values, T running fastest.
+
+        crops: (6,B) of the fields of `SampleCrop`. side: of the crop, here. factor: how much larger this side
+        is.
+        """
         pair, top, left, start, flipped, backwards = crops
         time = torch.arange(frames, device=pair.device)
         time = start[:, None] + torch.where(backwards[:, None] > 0, frames - 1 - time, time)
         planes = []
         for codes, half in ((self.luma[:, :, None], 1), (self.chroma, 2)):
             line = torch.arange(side // half, device=pair.device)
-            rows = top[:, None] * factor // half + torch.where(flipped[:, None] > 0, side // half - 1 - line, line)
+            rows = top[:, None] * factor // half + torch.where(
+                flipped[:, None] > 0, side // half - 1 - line, line
+            )
             columns = left[:, None] * factor // half + line
             channels = torch.arange(codes.shape[2], device=pair.device)[:, None, None]
             # Each with the axes (B,T,C,H,W) it goes along.
@@ -72,7 +78,9 @@ class _Clips:
                 rows[:, None, None, :, None],
                 columns[:, None, None, None],
             )
-            planes.append(codes_to_values(codes[index].flatten(0, 1), self.bits, full=False, chroma=half == 2))
+            planes.append(
+                codes_to_values(codes[index].flatten(0, 1), self.bits, full=False, chroma=half == 2)
+            )
         return planes[0], planes[1]
 
 
@@ -91,29 +99,42 @@ class ResidentPairs:
         if device.type != "cuda":
             return False
         free, _ = torch.cuda.mem_get_info(device)
-        kept = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)  # by this process, of what it no longer uses
+        # by this process, of what it no longer uses
+        kept = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
         return alike(shards) and size_bytes(shards) <= _SHARE * (free + kept)
 
     def cut(self, crops: Sequence[SampleCrop], frames: int, truth_px: int) -> tuple[Planes, Planes]:
         """(low, truth) of a batch, as `loader.Batch` has them."""
-        fields = np.array([[c.pair, c.top, c.left, c.start, c.flipped, c.backwards] for c in crops], np.int64).T
+        fields = np.array(
+            [[c.pair, c.top, c.left, c.start, c.flipped, c.backwards] for c in crops], np.int64
+        ).T
         there = torch.from_numpy(np.ascontiguousarray(fields)).to(self._device, non_blocking=True)
-        return self._low.cut(there, frames, truth_px // self._scale, 1), self._truth.cut(there, frames, truth_px, self._scale)
+        return self._low.cut(there, frames, truth_px // self._scale, 1), self._truth.cut(
+            there, frames, truth_px, self._scale
+        )
 
 
 def alike(shards: Shards) -> bool:
     """Whether all pairs are of one size and length."""
-    return len({(*r["low_size"], *r["truth_size"], r["frames"]) for r in map(shards.record, range(len(shards)))}) == 1
+    return (
+        len({(*r["low_size"], *r["truth_size"], r["frames"]) for r in map(shards.record, range(len(shards)))})
+        == 1
+    )
 
 
 def size_bytes(shards: Shards) -> int:
     """What the pairs take, once all are of the greatest depth among them."""
     records = [shards.record(n) for n in range(len(shards))]
     sample = 2 if shards.bits > 8 else 1
-    return sum((int(np.prod(r["low_size"])) + int(np.prod(r["truth_size"]))) * r["frames"] * 3 // 2 * sample for r in records)
+    return sum(
+        (int(np.prod(r["low_size"])) + int(np.prod(r["truth_size"]))) * r["frames"] * 3 // 2 * sample
+        for r in records
+    )
 
 
-def _gathered(shards: Shards, side: Callable[[Pair], SampleValues], bits: int, device: torch.device) -> _Clips:
+def _gathered(
+    shards: Shards, side: Callable[[Pair], SampleValues], bits: int, device: torch.device
+) -> _Clips:
     """8-bit codes beside deeper ones are shifted, which is exact."""
     first = side(shards[0])
     dtype = torch.uint8 if bits == 8 else torch.int16

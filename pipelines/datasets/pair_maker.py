@@ -1,4 +1,6 @@
-"""`make_pair`: a place in a film or a picture becomes a pair of clips: turned, moved if it stood still, and degraded."""
+"""`make_pair`: a place in a film or a picture becomes a pair of clips: turned, moved if it stood still, and
+degraded.
+"""
 
 from __future__ import annotations
 
@@ -28,7 +30,16 @@ if TYPE_CHECKING:
     from models.catalog.card import Card
     from models.network import Network, Planes
 
-__all__ = ["Motion", "MotionSettings", "PairMaker", "PairOrder", "PairSetup", "clip_of_picture", "draw_motion", "make_pair"]
+__all__ = [
+    "Motion",
+    "MotionSettings",
+    "PairMaker",
+    "PairOrder",
+    "PairSetup",
+    "clip_of_picture",
+    "draw_motion",
+    "make_pair",
+]
 
 
 @dataclass(frozen=True)
@@ -55,7 +66,10 @@ class Motion:
 def draw_motion(settings: MotionSettings, rng: np.random.Generator) -> Motion:
     """Draw one movement; every fourth stands still, as cameras do."""
     pan = rng.uniform(-settings.pan_px, settings.pan_px, 2).round(3)
-    zoom, turn = 1 + rng.uniform(-settings.zoom, settings.zoom), rng.uniform(-settings.turn_degrees, settings.turn_degrees)
+    zoom, turn = (
+        1 + rng.uniform(-settings.zoom, settings.zoom),
+        rng.uniform(-settings.turn_degrees, settings.turn_degrees),
+    )
     if rng.random() < 0.25:
         return Motion()
     return Motion(float(pan[0]), float(pan[1]), round(float(zoom), 6), round(float(turn), 4))
@@ -95,9 +109,16 @@ def make_pair(task: PairOrder, scale: int, teacher: Network | None = None) -> Pa
     else:
         low, truth = degrade(clip, task.degradation, scale=scale), clip
     kept = slice(len(clip.luma) - task.frames, None)
-    record = {**task.record, "turn": task.turn, "shrink": task.shrink, "degradation": task.degradation.record()}
+    record = {
+        **task.record,
+        "turn": task.turn,
+        "shrink": task.shrink,
+        "degradation": task.degradation.record(),
+    }
     if task.with_level:
-        plain = degrade(clip.frames(kept), task.degradation.undamaged, scale=1 if teacher is not None else scale)
+        plain = degrade(
+            clip.frames(kept), task.degradation.undamaged, scale=1 if teacher is not None else scale
+        )
         damage = measure_damage(low.frames(kept), plain)
         record |= {"damage": asdict(damage), "level": level_of_damage(damage)}
     return Pair(task.key, low.frames(kept), truth.frames(kept), record)
@@ -120,22 +141,37 @@ def _clip(task: PairOrder) -> SampleValues:
 
 def _shrunk(planes: Planes, side: int) -> Planes:
     luma, chroma = planes
-    return resample(luma, side, side, "bicubic"), resample(chroma, side // 2, side // 2, "bicubic", offset=(0.0, -0.25))
+    return resample(luma, side, side, "bicubic"), resample(
+        chroma, side // 2, side // 2, "bicubic", offset=(0.0, -0.25)
+    )
 
 
 def clip_of_picture(task: PairOrder, length: int) -> Planes:
-    """The picture of a task, moved: luma (T,1,H,W), chroma (T,2,H/2,W/2). Turned before chroma is subsampled, so all turns are exact."""
+    """The picture of a task, moved: luma (T,1,H,W), chroma (T,2,H/2,W/2).
+
+    Turned before chroma is subsampled, so all turns are exact.
+    """
     assert isinstance(task.source, torch.Tensor)
     source = task.source
     if task.shrink > 1:
-        source = resample(source, round(source.shape[-2] / task.shrink), round(source.shape[-1] / task.shrink), "bicubic")
+        source = resample(
+            source, round(source.shape[-2] / task.shrink), round(source.shape[-1] / task.shrink), "bicubic"
+        )
     side, height, width = task.side_px, source.shape[-2], source.shape[-1]
-    top, left = task.record["place"][0] - task.record["region"][0], task.record["place"][1] - task.record["region"][1]
+    top, left = (
+        task.record["place"][0] - task.record["region"][0],
+        task.record["place"][1] - task.record["region"][1],
+    )
     still = source[..., top : top + side, left : left + side]
     frames = [still]
     centre = torch.tensor([left + side / 2, top + side / 2])
     for back in range(1, length):
-        frames.insert(0, _moved(source, centre, (side, height, width), task.motion, back) if task.motion != Motion() else still)
+        frames.insert(
+            0,
+            _moved(source, centre, (side, height, width), task.motion, back)
+            if task.motion != Motion()
+            else still,
+        )
     turned = torch.cat(frames)
     turned = turned.flip([axis for axis, bit in ((-1, 1), (-2, 2)) if task.turn & bit])
     if task.turn & 4:
@@ -144,7 +180,10 @@ def clip_of_picture(task: PairOrder, length: int) -> Planes:
 
 
 def _moved(source: Tensor, centre: Tensor, size: tuple[int, int, int], motion: Motion, back: int) -> Tensor:
-    """The square around `centre` as it was `back` frames before: (1,3,side,side), bicubic, the border reflected."""
+    """The square around `centre` as it was `back` frames before.
+
+    (1,3,side,side), bicubic, the border reflected.
+    """
     side, height, width = size
     angle, zoom = math.radians(motion.turn_degrees * back), motion.zoom**back
     line = torch.arange(side) + 0.5 - side / 2
@@ -164,7 +203,11 @@ class PairSetup:
 
     def files(self) -> dict[str, Path]:
         """The teacher's weights, by a name that begins with their SHA-256."""
-        return {file_name(self.teacher): Path(self.teacher.path)} if self.teacher is not None and self.teacher.path else {}
+        return (
+            {file_name(self.teacher): Path(self.teacher.path)}
+            if self.teacher is not None and self.teacher.path
+            else {}
+        )
 
     def placed(self, places: dict[str, Path]) -> PairSetup:
         """The same with weights at another place."""

@@ -43,7 +43,14 @@ class Scout:
     """The tasks of one unit, and what was seen on the way."""
 
     def __init__(
-        self, files: tuple[Path, ...], settings: DatasetSettings, rng: np.random.Generator, *, held: frozenset[str], prefix: str, taught: bool
+        self,
+        files: tuple[Path, ...],
+        settings: DatasetSettings,
+        rng: np.random.Generator,
+        *,
+        held: frozenset[str],
+        prefix: str,
+        taught: bool,
     ) -> None:
         """held: fingerprints of pictures that are held out. prefix: of the keys of its pairs.
 
@@ -63,7 +70,10 @@ class Scout:
         self._every = settings.every_frames
 
     def tasks(self) -> Iterator[PairOrder]:
-        """Tasks in order; raises MediaError where the file of a video can't be read. Pictures that can't are left out."""
+        """Tasks in order; raises MediaError where the file of a video can't be read.
+
+        Pictures that can't are left out.
+        """
         infos = []
         for path in self._files:
             try:
@@ -80,7 +90,15 @@ class Scout:
     def _describe(self, footage: Footage, **more: Any) -> None:
         info = footage.info
         name = info.path.replace("\\", "/").rpartition("/")[2]
-        self.described.append({"name": name, "sha256": info.fingerprint, "size": [info.width, info.height], "codec": info.codec, **more})
+        self.described.append(
+            {
+                "name": name,
+                "sha256": info.fingerprint,
+                "size": [info.width, info.height],
+                "codec": info.codec,
+                **more,
+            }
+        )
 
     def _picture_tasks(self, pictures: list[Footage]) -> Iterator[PairOrder]:
         for footage in pictures:
@@ -97,29 +115,51 @@ class Scout:
                 shrink = self._rescaled(crisp, luma, lap)
                 for place in self._choose(luma, footage.bits, shrink):
                     source, region = self._region(rgb, place, shrink)
-                    record = {"source": footage.info.fingerprint[:16], "frame": 0, "place": [place.top, place.left], "region": region, "matrix": 5}
-                    yield self._task(source, split, shrink, draw_motion(self._settings.motion, self._rng), record, None)
+                    record = {
+                        "source": footage.info.fingerprint[:16],
+                        "frame": 0,
+                        "place": [place.top, place.left],
+                        "region": region,
+                        "matrix": 5,
+                    }
+                    yield self._task(
+                        source, split, shrink, draw_motion(self._settings.motion, self._rng), record, None
+                    )
 
     def _region(self, rgb: torch.Tensor, place: Chosen, shrink: float) -> tuple[torch.Tensor, list[int]]:
-        """The square and as much around it as the camera may move over; and where that begins, in shrunk pixels."""
+        """The square and as much around it as the camera may move over.
+
+        And where that begins, in shrunk pixels.
+        """
         motion, length = self._settings.motion, self._settings.frames + self._settings.context_frames
-        reach = 8 + round(length * (motion.pan_px + self._side * (motion.zoom + np.deg2rad(motion.turn_degrees))))
+        reach = 8 + round(
+            length * (motion.pan_px + self._side * (motion.zoom + np.deg2rad(motion.turn_degrees)))
+        )
         top, left = max(0, place.top - reach), max(0, place.left - reach)
         height = min(place.top + self._side + reach, int(rgb.shape[-2] / shrink)) - top
         width = min(place.left + self._side + reach, int(rgb.shape[-1] / shrink)) - left
         first = int(top * shrink), int(left * shrink)
-        piece = rgb[..., first[0] : first[0] + round(height * shrink), first[1] : first[1] + round(width * shrink)]
+        piece = rgb[
+            ..., first[0] : first[0] + round(height * shrink), first[1] : first[1] + round(width * shrink)
+        ]
         return piece.clone(), [top, left]
 
     def _video_tasks(self, footage: Footage) -> Iterator[PairOrder]:
         if footage.info.interlaced:
-            raise MediaError(f"{footage.info.path}: is interlaced; its fields would be learned as detail: deinterlace it first")
+            raise MediaError(
+                f"{footage.info.path}: is interlaced; its fields would be learned as detail: deinterlace it"
+                " first"
+            )
         settings = self._settings
         found = shots((np.asarray(f.planes[0]) for f in footage.frames()), footage.pixels.bits)
         stretches = hold_out(found, settings.validation, footage.info.fingerprint)
         self.total = found[-1][1] if found else 0
         # A long film gives its pairs from everywhere, not from its beginning.
-        self._every = max(1, max(settings.every_frames, self.total * settings.crops.per_frame // settings.most_pairs) // settings.passes)
+        self._every = max(
+            1,
+            max(settings.every_frames, self.total * settings.crops.per_frame // settings.most_pairs)
+            // settings.passes,
+        )
         coding = coding_of(footage.info) if settings.degrade.crf == "like-source" else None
         held = [[s.start, s.stop] for s in stretches if s.split == "validation"]
         self._describe(footage, shots=len(found), frames=self.total, held=held)
@@ -139,12 +179,15 @@ class Scout:
                 continue
             luma = window[-1].luma[0]
             crisp = crisp or self._shrink(luma, footage.bits)
-            yield from self._tasks_of_frame(footage, window, upcoming[0].split, self._rescaled(crisp, luma, lap), coding)
+            yield from self._tasks_of_frame(
+                footage, window, upcoming[0].split, self._rescaled(crisp, luma, lap), coding
+            )
 
     def _lap(self, place: int, held: int, stretch: Stretch) -> int | None:
         """The pass that looks at a frame, if one does.
 
-        Each takes one frame in `every_frames`, beginning when the window is full; short shots give their last frame.
+        Each takes one frame in `every_frames`, beginning when the window is full; short shots give their last
+        frame.
         """
         settings = self._settings
         length = stretch.stop - stretch.start
@@ -155,14 +198,23 @@ class Scout:
         lap = looked % settings.passes
         return lap if between == 0 and (lap == 0 or stretch.split == "train") else None
 
-    def _tasks_of_frame(self, footage: Footage, window: deque[SampleValues], split: str, shrink: float, coding: Coding | None) -> Iterator[PairOrder]:
+    def _tasks_of_frame(
+        self, footage: Footage, window: deque[SampleValues], split: str, shrink: float, coding: Coding | None
+    ) -> Iterator[PairOrder]:
         luma = window[-1].luma[0]
         height, width = luma.shape  # even
         side = min(_even(self._side * shrink), height, width)
         for place in self._choose(luma, footage.bits, shrink):
-            top, left = min(_even(place.top * shrink), height - side), min(_even(place.left * shrink), width - side)
+            top, left = (
+                min(_even(place.top * shrink), height - side),
+                min(_even(place.left * shrink), width - side),
+            )
             pieces = [c.crop(top, left, side, side) for c in window]
-            clip = SampleValues(np.concatenate([p.luma for p in pieces]), np.concatenate([p.chroma for p in pieces]), footage.bits)
+            clip = SampleValues(
+                np.concatenate([p.luma for p in pieces]),
+                np.concatenate([p.chroma for p in pieces]),
+                footage.bits,
+            )
             record = {
                 "source": footage.info.fingerprint[:16],
                 "frame": self.done - 1,
@@ -178,7 +230,10 @@ class Scout:
         return self._settings.most_pairs * self._settings.passes
 
     def _rescaled(self, crisp: int, luma: np.ndarray, lap: int) -> float:
-        """How many times smaller an (H,W) source becomes in a pass: `crisp`, from the second pass on drawn; a crop still fits in."""
+        """How many times smaller an (H,W) source becomes in a pass: `crisp`, from the second pass on drawn.
+
+        A crop still fits in.
+        """
         if not lap:
             return crisp
         least, most = self._settings.rescale
@@ -188,12 +243,16 @@ class Scout:
     def _choose(self, luma: np.ndarray, bits: int, shrink: float) -> list[Chosen]:
         if shrink > 1:
             x = torch.from_numpy(luma.astype(np.float32))
-            small = resample(x, int(x.shape[0] / shrink) // 2 * 2, int(x.shape[1] / shrink) // 2 * 2, "bicubic")
+            small = resample(
+                x, int(x.shape[0] / shrink) // 2 * 2, int(x.shape[1] / shrink) // 2 * 2, "bicubic"
+            )
             luma = small.round().clamp(0, (1 << bits) - 1).numpy().astype(luma.dtype)
         return choose_crops(luma, bits, self._side, self._settings.crops, self.seen, self._rng)
 
     def _shrink(self, luma: np.ndarray, bits: int) -> int:
-        """How many times smaller to make a source so that its sharpest tenth is crisp at pixel size: 1, 2 or 4."""
+        """How many times smaller to make a source so that its sharpest tenth is crisp at pixel size: 1, 2 or
+        4.
+        """
         if self._settings.shrink:
             return self._settings.shrink
         factor, x = 1, torch.from_numpy(luma.astype(np.float32))
@@ -211,14 +270,36 @@ class Scout:
         return factor
 
     def _task(
-        self, source: SampleValues | torch.Tensor, split: str, shrink: float, motion: Motion, record: dict[str, Any], coding: Coding | None
+        self,
+        source: SampleValues | torch.Tensor,
+        split: str,
+        shrink: float,
+        motion: Motion,
+        record: dict[str, Any],
+        coding: Coding | None,
     ) -> PairOrder:
         settings = self._settings
         turn = int(self._rng.choice(_TURNS)) if settings.turn else 0
         if settings.degrade.crf == "like-source" and coding is None:
-            raise UsageError('degrade.crf = "like-source": pictures have no stream of their own to be like; give a range such as [17, 32]')
+            raise UsageError(
+                'degrade.crf = "like-source": pictures have no stream of their own to be like; give a range'
+                " such as [17, 32]"
+            )
         degradation = draw(settings.degrade, self._rng, coding)
         self._count += 1
         key = f"{self._prefix}{self._count:06d}"
         level = settings.degrade.levels
-        return PairOrder(key, split, source, self._side, shrink, turn, motion, settings.frames, settings.context_frames, degradation, record, level)
+        return PairOrder(
+            key,
+            split,
+            source,
+            self._side,
+            shrink,
+            turn,
+            motion,
+            settings.frames,
+            settings.context_frames,
+            degradation,
+            record,
+            level,
+        )

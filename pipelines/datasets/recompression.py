@@ -1,4 +1,6 @@
-"""`recode`: a short clip really encoded and decoded again; `coding_of`, how a film is coded, to do the same to its small copy.
+"""`recode`: a short clip really encoded and decoded again.
+
+`coding_of`, how a film is coded, to do the same to its small copy.
 
 One encoder thread each: x264's thread count shapes its bits, and many clips are made side by side anyway.
 """
@@ -102,13 +104,41 @@ def _quantiser_scale(crf: int) -> int:
 
 
 CODECS = {
-    "h264": Codec("libx264", "h264", 51, _x264, int, ({}, {"preset": "medium"}, {"preset": "slow"}, {"preset": "ultrafast"}), ("crf",)),
-    "hevc": Codec("libx265", "hevc", 51, _x265, int, ({}, {"preset": "veryfast"}, {"preset": "medium"}), ("crf",), least_px=64),
-    "mpeg2": Codec("mpeg2video", "mpeg2video", 31, _mpeg2, _quantiser_scale, rate_options=("qmin", "qmax"), ten_bit=False),
-    "vp9": Codec(
-        "libvpx-vp9", "vp9", 63, _vp9, _wide_quality, ({}, {"deadline": "good", "cpu-used": "5", "lag-in-frames": "8"}), ("crf", "b"), ten_bit=False
+    "h264": Codec(
+        "libx264",
+        "h264",
+        51,
+        _x264,
+        int,
+        ({}, {"preset": "medium"}, {"preset": "slow"}, {"preset": "ultrafast"}),
+        ("crf",),
     ),
-    "av1": Codec("libsvtav1", "libdav1d", 63, _av1, _wide_quality, ({}, {"preset": "8"}), ("crf",), least_px=64),
+    "hevc": Codec(
+        "libx265",
+        "hevc",
+        51,
+        _x265,
+        int,
+        ({}, {"preset": "veryfast"}, {"preset": "medium"}),
+        ("crf",),
+        least_px=64,
+    ),
+    "mpeg2": Codec(
+        "mpeg2video", "mpeg2video", 31, _mpeg2, _quantiser_scale, rate_options=("qmin", "qmax"), ten_bit=False
+    ),
+    "vp9": Codec(
+        "libvpx-vp9",
+        "vp9",
+        63,
+        _vp9,
+        _wide_quality,
+        ({}, {"deadline": "good", "cpu-used": "5", "lag-in-frames": "8"}),
+        ("crf", "b"),
+        ten_bit=False,
+    ),
+    "av1": Codec(
+        "libsvtav1", "libdav1d", 63, _av1, _wide_quality, ({}, {"preset": "8"}), ("crf",), least_px=64
+    ),
 }
 """Our name -> how it is used."""
 
@@ -121,7 +151,9 @@ def recode(codes: SampleValues, coding: Coding) -> SampleValues:
     codec = CODECS[coding.codec]
     if codes.bits > 8 and not codec.ten_bit:
         eight = recode(SampleValues(_shifted(codes.luma), _shifted(codes.chroma), 8), coding)
-        return SampleValues(eight.luma.astype(np.uint16) << 2, eight.chroma.astype(np.uint16) << 2, codes.bits)
+        return SampleValues(
+            eight.luma.astype(np.uint16) << 2, eight.chroma.astype(np.uint16) << 2, codes.bits
+        )
     height, width = codes.luma.shape[1:]
     if min(height, width) < codec.least_px:
         return recode(_grown(codes, codec.least_px), coding).crop(0, 0, height, width)
@@ -136,10 +168,17 @@ def recode(codes: SampleValues, coding: Coding) -> SampleValues:
 
 
 def _grown(codes: SampleValues, least: int) -> SampleValues:
-    """At least `least` samples a side, by repeating the last row and column; x265 writes past its memory below 64."""
+    """At least `least` samples a side, by repeating the last row and column.
+
+    X265 writes past its memory below 64.
+    """
     down, across = (max(0, least - side) // 2 * 2 for side in codes.luma.shape[1:])
     luma = np.pad(codes.luma, ((0, 0), (0, down), (0, across)), mode="edge")
-    return SampleValues(luma, np.pad(codes.chroma, ((0, 0), (0, 0), (0, down // 2), (0, across // 2)), mode="edge"), codes.bits)
+    return SampleValues(
+        luma,
+        np.pad(codes.chroma, ((0, 0), (0, 0), (0, down // 2), (0, across // 2)), mode="edge"),
+        codes.bits,
+    )
 
 
 def _shifted(codes: np.ndarray) -> np.ndarray:
@@ -192,12 +231,15 @@ _X26X = re.compile(rb"x26[45].{0,2000}?\b(?:crf|qp)=(\d+)", re.DOTALL)
 def coding_of(info: VideoInfo) -> Coding:
     """Codec and quantiser of a film, from its own stream.
 
-    x264 and x265 write their settings into the stream; else the mean quantiser of the first frames is taken, which the
-    H.264 and MPEG-2 decoders tell. Raises UsageError where neither can be had.
+    x264 and x265 write their settings into the stream; else the mean quantiser of the first frames is taken,
+    which the H.264 and MPEG-2 decoders tell. Raises UsageError where neither can be had.
     """
     codec = {"h264": "h264", "hevc": "hevc", "mpeg2video": "mpeg2"}.get(info.codec)
     if codec is None:
-        raise UsageError(f"{info.path}: like-source knows H.264, HEVC and MPEG-2; this is {info.codec}: give a CRF range instead")
+        raise UsageError(
+            f"{info.path}: like-source knows H.264, HEVC and MPEG-2; this is {info.codec}: give a CRF range"
+            " instead"
+        )
     reader = PacketReader(info.path, info.stream_index)
     packets = list(reader.rows(0, min(_LOOK_PACKETS, len(info.index)), keep_from=0))
     reader.close()
@@ -206,7 +248,10 @@ def coding_of(info: VideoInfo) -> Coding:
         return Coding(codec, min(int(said[1]), CODECS[codec].highest))
     steps = [q for q in _quantisers(info, [p.data for p in packets]) if q > 0]
     if not steps:
-        raise UsageError(f"{info.path}: its {info.codec} stream does not tell its quantiser; give a CRF range instead of like-source")
+        raise UsageError(
+            f"{info.path}: its {info.codec} stream does not tell its quantiser; give a CRF range instead of"
+            " like-source"
+        )
     # MPEG-2 tells the quantiser itself, which is twice the scale code that an encoder is given.
     mean = float(np.mean(steps)) / (2 if codec == "mpeg2" else 1)
     return Coding(codec, min(max(1, round(mean)), CODECS[codec].highest))
@@ -231,7 +276,10 @@ def _quantisers(info: VideoInfo, packets: list[bytes]) -> Iterator[float]:
 
 
 def _mean_quantiser(data: bytes) -> float:
-    """libavutil/video_enc_params.h: block count, offset and size of blocks, type, frame quantiser; deltas end the blocks."""
+    """libavutil/video_enc_params.h: block count, offset and size of blocks, type, frame quantiser.
+
+    Deltas end the blocks.
+    """
     count, offset, size, _, quantiser = struct.unpack_from("=IxxxxQQii", data)
     if not count:
         return float(quantiser)

@@ -22,7 +22,8 @@ class DatasetSettings:
     frames: int = 1
     """Frames of a pair: 1 for networks that see one frame, more for recurrent ones."""
     context_frames: int = 3
-    """Frames that go through the codec in front of a pair, so that it does not always begin with a key frame."""
+    """Frames that go through the codec in front of a pair, so that it does not always begin with a key
+    frame."""
     every_frames: int = 12
     """Of each shot of a video, one frame in so many is looked at."""
     shrink: int = 0
@@ -30,17 +31,19 @@ class DatasetSettings:
     soft_db: float = 42.0
     """With `shrink = 0`: soft is what survives being halved and doubled with a higher PSNR."""
     passes: int = 1
-    """So many times the footage is gone through: at its size first, then each time at sizes drawn from `rescale`, with other
-    crops, turns and degradations (of videos: of other frames). What is held out is looked at in the first pass alone."""
+    """So many times the footage is gone through: at its size first, then each time at sizes drawn from
+    `rescale`, with other crops, turns and degradations (of videos: of other frames). What is held out is
+    looked at in the first pass alone."""
     rescale: tuple[float, ...] = (0.5, 1.0)
-    """Smallest and largest share of its size that a source has from the second pass on; antialiased bicubic."""
+    """Smallest and largest share of its size that a source has from the second pass on; antialiased
+    bicubic."""
     most_pairs: int = 600
     """At most so many pairs of one video in a pass."""
     turn: bool = True
     """Turn and flip crops by chance; chroma of videos is resampled where its siting demands it."""
     validation: float = 0.08
-    """Share of the frames that is held out, by whole shots and pictures: by what the footage is, whatever the seed and whatever
-    lies beside it, so that data sets of the same footage can be mixed."""
+    """Share of the frames that is held out, by whole shots and pictures: by what the footage is, whatever the
+    seed and whatever lies beside it, so that data sets of the same footage can be mixed."""
     shard_mb: int = 64
     seed: int = 0
     degrade: DegradeSettings = field(default_factory=DegradeSettings)
@@ -49,11 +52,17 @@ class DatasetSettings:
 
     def __post_init__(self) -> None:
         if self.scale < 1 or self.truth_px < 32 or self.truth_px % (2 * self.scale):
-            raise UsageError(f"truth_px = {self.truth_px}: expected 32 or more, divisible by {2 * self.scale} (twice the scale)")
+            raise UsageError(
+                f"truth_px = {self.truth_px}: expected 32 or more, divisible by {2 * self.scale} (twice the"
+                " scale)"
+            )
         if not 0 < self.validation < 0.5:
             raise UsageError(f"validation = {self.validation}: expected a share between 0 and 0.5")
         if len(self.rescale) != 2 or not 0 < self.rescale[0] <= self.rescale[1] <= 1:
-            raise UsageError(f"rescale = {self.rescale}: expected the smallest and the largest share of a source's size, above 0 and at most 1")
+            raise UsageError(
+                f"rescale = {self.rescale}: expected the smallest and the largest share of a source's size,"
+                " above 0 and at most 1"
+            )
         for name in ("frames", "every_frames", "passes", "most_pairs", "shard_mb"):
             if getattr(self, name) < 1:
                 raise UsageError(f"{name} = {getattr(self, name)}: expected at least 1")

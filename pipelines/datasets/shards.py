@@ -1,8 +1,9 @@
-"""`ShardWriter` and `Shards`: pairs of clips on disk in WebDataset layout, readable by `webdataset` and `ray.data.read_webdataset`.
+"""`ShardWriter` and `Shards`: pairs of clips on disk in WebDataset layout, readable by `webdataset` and
+`ray.data.read_webdataset`.
 
-A shard is a plain tar file. Each pair is three members in a row: `KEY.json` (sizes, bits, source, degradation), `KEY.low.yuv`
-and `KEY.truth.yuv` (planar 4:2:0 frames one after the other, 8-bit, or 16-bit little-endian holding 10 bits).
-A data set is a folder of shards with a `manifest.json`.
+A shard is a plain tar file. Each pair is three members in a row: `KEY.json` (sizes, bits, source,
+degradation), `KEY.low.yuv` and `KEY.truth.yuv` (planar 4:2:0 frames one after the other, 8-bit, or 16-bit
+little-endian holding 10 bits). A data set is a folder of shards with a `manifest.json`.
 """
 
 from __future__ import annotations
@@ -27,7 +28,16 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from types import TracebackType
 
-__all__ = ["FORMAT", "Pair", "ShardWriter", "Shards", "is_dataset", "is_whole", "manifest_hash", "read_manifest"]
+__all__ = [
+    "FORMAT",
+    "Pair",
+    "ShardWriter",
+    "Shards",
+    "is_dataset",
+    "is_whole",
+    "manifest_hash",
+    "read_manifest",
+]
 
 
 FORMAT = "vsr-pairs-1"
@@ -46,7 +56,10 @@ class Pair:
 
 
 class ShardWriter:
-    """Writes the pairs of one split into numbered tar files of about `shard_bytes`; names appear when files are complete."""
+    """Writes the pairs of one split into numbered tar files of about `shard_bytes`.
+
+    Names appear when files are complete.
+    """
 
     def __init__(self, folder: Path, stem: str, shard_bytes: int) -> None:
         self._folder, self._stem, self._limit = folder, stem, shard_bytes
@@ -68,8 +81,13 @@ class ShardWriter:
         try:
             if self._tar is None:
                 self._tar = tarfile.open(self._partial, "w:", format=tarfile.USTAR_FORMAT)  # noqa: SIM115 - closed by _finish
-            for suffix, content in (("json", json.dumps(record).encode()), ("low.yuv", _packed(low)), ("truth.yuv", _packed(truth))):
-                member = tarfile.TarInfo(f"{pair.key}.{suffix}")  # all other fields are constant, so equal pairs make equal bytes
+            for suffix, content in (
+                ("json", json.dumps(record).encode()),
+                ("low.yuv", _packed(low)),
+                ("truth.yuv", _packed(truth)),
+            ):
+                # all other fields are constant, so equal pairs make equal bytes
+                member = tarfile.TarInfo(f"{pair.key}.{suffix}")
                 member.size = len(content)
                 self._tar.addfile(member, io.BytesIO(content))
         except OSError as error:
@@ -86,7 +104,9 @@ class ShardWriter:
     def __enter__(self) -> ShardWriter:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         if kind is None:
             self.close()
         elif self._tar is not None:
@@ -107,13 +127,19 @@ class ShardWriter:
             digest = hashlib.file_digest(file, "sha256").hexdigest()
         partial.replace(final)
         sync_folder(self._folder)
-        self.shards.append({"name": final.name, "sha256": digest, "bytes": final.stat().st_size, "pairs": self._pairs})
+        self.shards.append(
+            {"name": final.name, "sha256": digest, "bytes": final.stat().st_size, "pairs": self._pairs}
+        )
         self._tar, self._pairs = None, 0
 
 
 def _packed(codes: SampleValues) -> bytes:
     dtype = np.uint8 if codes.bits == 8 else np.dtype("<u2")
-    parts = [np.ascontiguousarray(p, dtype).tobytes() for luma, chroma in zip(codes.luma, codes.chroma, strict=True) for p in (luma, chroma)]
+    parts = [
+        np.ascontiguousarray(p, dtype).tobytes()
+        for luma, chroma in zip(codes.luma, codes.chroma, strict=True)
+        for p in (luma, chroma)
+    ]
     return b"".join(parts)
 
 
@@ -132,7 +158,9 @@ def read_manifest(folder: Path) -> dict[str, Any]:
     except ValueError as error:
         raise MediaError(f"{path}: is damaged: {error}") from None
     if not isinstance(manifest, dict) or manifest.get("format") != FORMAT:
-        raise MediaError(f"{path}: is no manifest of the format {FORMAT}; make the data set again with vsr dataset")
+        raise MediaError(
+            f"{path}: is no manifest of the format {FORMAT}; make the data set again with vsr dataset"
+        )
     return manifest
 
 
@@ -142,9 +170,14 @@ def manifest_hash(folder: Path) -> str:
 
 
 def is_whole(path: Path, shard: dict[str, Any]) -> bool:
-    """Whether a shard's file holds what its manifest says, to the last bit. Raises OSError where it can't be read."""
+    """Whether a shard's file holds what its manifest says, to the last bit.
+
+    Raises OSError where it can't be read.
+    """
     found = path.stat()
-    return bool(found.st_size == shard["bytes"] and _sha256(path, found.st_size, found.st_mtime_ns) == shard["sha256"])
+    return bool(
+        found.st_size == shard["bytes"] and _sha256(path, found.st_size, found.st_mtime_ns) == shard["sha256"]
+    )
 
 
 @functools.lru_cache(maxsize=4096)
@@ -166,14 +199,22 @@ class _Place:
 
 
 class Shards:
-    """The pairs of one split of one or more data sets, by number. Files are mapped, not read: only what is asked for is touched."""
+    """The pairs of one split of one or more data sets, by number.
+
+    Files are mapped, not read: only what is asked for is touched.
+    """
 
     def __init__(self, folders: Sequence[Path], split: Split) -> None:
-        """Raises UsageError for folders that are no data set, of different scales or without pairs; MediaError for damage."""
+        """Raises UsageError for folders that are no data set, of different scales or without pairs.
+
+        MediaError for damage.
+        """
         manifests = [read_manifest(f) for f in folders]
         scales = {int(m["settings"]["scale"]) for m in manifests}
         if len(scales) != 1:
-            raise UsageError(f"data sets of scales {sorted(scales)} can't be mixed: {', '.join(map(str, folders))}")
+            raise UsageError(
+                f"data sets of scales {sorted(scales)} can't be mixed: {', '.join(map(str, folders))}"
+            )
         self.scale = scales.pop()
         self._maps: list[np.memmap[Any, np.dtype[np.uint8]]] = []
         self._places: list[_Place] = []
@@ -191,24 +232,38 @@ class Shards:
             if len(self) > first:
                 self.firsts[folder] = first
         if not self._places:
-            raise UsageError(f"{', '.join(map(str, folders))}: has no {split} pairs; make a data set of more footage")
+            raise UsageError(
+                f"{', '.join(map(str, folders))}: has no {split} pairs; make a data set of more footage"
+            )
 
-    def _leave_out(self, first: int, held: dict[str, list[tuple[int, int]]], settings: dict[str, Any]) -> None:
+    def _leave_out(
+        self, first: int, held: dict[str, list[tuple[int, int]]], settings: dict[str, Any]
+    ) -> None:
         """Drop pairs, from the `first` on, any frame of which another of the data sets holds out."""
         length = int(settings.get("frames", 1)) + int(settings.get("context_frames", 0))
 
         def is_held(record: dict[str, Any]) -> bool:
             last = int(record.get("frame", 0))
-            return any(last >= start and last - length + 1 < stop for start, stop in held.get(str(record.get("source", "")), ()))
+            return any(
+                last >= start and last - length + 1 < stop
+                for start, stop in held.get(str(record.get("source", "")), ())
+            )
 
-        kept = [place for number, place in enumerate(self._places[first:], start=first) if not is_held(self.record(number))]
+        kept = [
+            place
+            for number, place in enumerate(self._places[first:], start=first)
+            if not is_held(self.record(number))
+        ]
         self._places[first:] = kept
         self._records.clear()
 
     def _add(self, path: Path, shard: dict[str, Any]) -> None:
         try:
             if not is_whole(path, shard):
-                raise MediaError(f"{path}: is not what its manifest says (another size or SHA-256), so it is damaged; make the data set again")
+                raise MediaError(
+                    f"{path}: is not what its manifest says (another size or SHA-256), so it is damaged; make"
+                    " the data set again"
+                )
             with tarfile.open(path, "r:") as tar:
                 members = {m.name: slice(m.offset_data, m.offset_data + m.size) for m in tar}
             self._maps.append(np.memmap(path, np.uint8, "r"))
@@ -216,7 +271,10 @@ class Shards:
             raise MediaError(f"{path}: can't be read as a shard: {error}") from None
         keys = [name.removesuffix(".json") for name in members if name.endswith(".json")]
         number = len(self._maps) - 1
-        self._places += [_Place(k, number, members[f"{k}.json"], members[f"{k}.low.yuv"], members[f"{k}.truth.yuv"]) for k in keys]
+        self._places += [
+            _Place(k, number, members[f"{k}.json"], members[f"{k}.low.yuv"], members[f"{k}.truth.yuv"])
+            for k in keys
+        ]
 
     def __len__(self) -> int:
         return len(self._places)
@@ -241,11 +299,17 @@ class Shards:
 
 
 def _held_out(manifests: Sequence[dict[str, Any]]) -> dict[str, list[tuple[int, int]]]:
-    """First 16 digits of a source's SHA-256 -> frames [start, stop) of it that any of the data sets holds out."""
+    """First 16 digits of a source's SHA-256 -> frames [start, stop) of it that any of the data sets holds
+    out.
+    """
     held: dict[str, list[tuple[int, int]]] = {}
     for manifest in manifests:
         for source in manifest.get("sources", []):
-            ranges = [(0, 1)] if source.get("split") == "validation" else [(int(a), int(b)) for a, b in source.get("held", [])]
+            ranges = (
+                [(0, 1)]
+                if source.get("split") == "validation"
+                else [(int(a), int(b)) for a, b in source.get("held", [])]
+            )
             held.setdefault(str(source["sha256"])[:16], []).extend(ranges)
     return {name: ranges for name, ranges in held.items() if ranges}
 
@@ -256,4 +320,6 @@ def _unpacked(content: np.ndarray, size: Sequence[int], record: dict[str, Any]) 
     samples = np.asarray(content) if record["bits"] == 8 else np.asarray(content).view("<u2")
     frames = samples.reshape(record["frames"], height * width * 3 // 2)
     luma = frames[:, : height * width].reshape(-1, height, width)
-    return SampleValues(luma, frames[:, height * width :].reshape(-1, 2, height // 2, width // 2), record["bits"])
+    return SampleValues(
+        luma, frames[:, height * width :].reshape(-1, 2, height // 2, width // 2), record["bits"]
+    )

@@ -1,6 +1,7 @@
 """What is held out to validate by: whole shots of a film, whole pictures.
 
-By what the footage is, whatever the seed and whatever lies beside it, so that a data set can be mixed with others of the same footage.
+By what the footage is, whatever the seed and whatever lies beside it, so that a data set can be mixed with
+others of the same footage.
 """
 
 from __future__ import annotations
@@ -29,11 +30,14 @@ class Stretch:
 
 
 def hold_out(shot_list: list[tuple[int, int]], share: float, fingerprint: str) -> list[Stretch]:
-    """Give whole shots to validation until about `share` of the frames is held out; at least one shot if there are several.
+    """Give whole shots to validation until about `share` of the frames is held out.
 
-    In an order that follows from each shot's own identity, so what a small share holds out a larger one does, too. Shots of more than
-    `_LONG` of the film come last, those of more than `_TOO_LONG` never: a film of one shot, or of such shots alone, holds out the end
-    of its longest one, after a gap as long as what is held out. fingerprint: of the film, which with its first frame is a shot's identity.
+    At least one shot if there are several.
+
+    In an order that follows from each shot's own identity, so what a small share holds out a larger one does,
+    too. Shots of more than `_LONG` of the film come last, those of more than `_TOO_LONG` never: a film of one
+    shot, or of such shots alone, holds out the end of its longest one, after a gap as long as what is held
+    out. fingerprint: of the film, which with its first frame is a shot's identity.
     """
     total = sum(stop - start for start, stop in shot_list)
 
@@ -49,7 +53,10 @@ def hold_out(shot_list: list[tuple[int, int]], share: float, fingerprint: str) -
             break
         held.add(number)
         length += shot_list[number][1] - shot_list[number][0]
-    stretches = [Stretch(start, stop, "validation" if n in held else "train") for n, (start, stop) in enumerate(shot_list)]
+    stretches = [
+        Stretch(start, stop, "validation" if n in held else "train")
+        for n, (start, stop) in enumerate(shot_list)
+    ]
     if not held and total > 1:
         longest = max(stretches, key=lambda s: s.stop - s.start)
         tail = max(1, round((longest.stop - longest.start) * max(share, 0.1)))
@@ -61,7 +68,9 @@ def hold_out(shot_list: list[tuple[int, int]], share: float, fingerprint: str) -
 
 
 def held_pictures(fingerprints: Iterable[str], share: float, *, alone: bool) -> frozenset[str]:
-    """Those of the pictures (SHA-256 in hex) that are held out: each by its own fingerprint, about `share` of many.
+    """Those of the pictures (SHA-256 in hex) that are held out.
+
+    Each by its own fingerprint, about `share` of many.
 
     alone: there is nothing else to validate by, so of several pictures one is held out in any case.
     """

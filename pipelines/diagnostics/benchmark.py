@@ -1,4 +1,6 @@
-"""`bench`: how fast a run is, and how fast it could be: each stage alone, the bound that follows, and the run itself."""
+"""`bench`: how fast a run is, and how fast it could be: each stage alone, the bound that follows, and the run
+itself.
+"""
 
 from __future__ import annotations
 
@@ -53,10 +55,11 @@ class Bench:
     """The same in CPU seconds."""
     cores: int
     bound_s: float
-    """CPU seconds of all stages over the cores, or what the device takes, whichever is more: no schedule can be faster."""
+    """CPU seconds of all stages over the cores, or what the device takes, whichever is more: no schedule can
+    be faster."""
     run_s: float
-    """Of a run from its first report until its last chunk lies on the disk, median of the repeats. Joining and verifying come once
-    a film, and would be most of a run of a few seconds."""
+    """Of a run from its first report until its last chunk lies on the disk, median of the repeats. Joining
+    and verifying come once a film, and would be most of a run of a few seconds."""
     ratio: float
     """run_s / bound_s."""
     fps: float
@@ -70,15 +73,17 @@ class Bench:
     tiles: int
     reused: int
     timeline: list[tuple[float, dict[str, float]]] = field(default_factory=list)
-    """(seconds since the first frame, what its worker's middle thread had spent by then: waiting for the decoder, in the network,
-    waiting for the encoder), of the last run."""
+    """(seconds since the first frame, what its worker's middle thread had spent by then: waiting for the
+    decoder, in the network, waiting for the encoder), of the last run."""
 
     def to_json(self) -> dict[str, Any]:
         """As plain values."""
         return asdict(self)
 
 
-def bench(source: Path | None, settings: RunSettings, *, seconds: float = 6.0, repeats: int = 1) -> Iterator[Step | Bench]:
+def bench(
+    source: Path | None, settings: RunSettings, *, seconds: float = 6.0, repeats: int = 1
+) -> Iterator[Step | Bench]:
     """Measure a part of a video (a clip made by code where there is none); the last event is the result.
 
     Raises the errors of a run.
@@ -101,7 +106,12 @@ def bench(source: Path | None, settings: RunSettings, *, seconds: float = 6.0, r
 def measure_stages(planned: Planned, settings: RunSettings) -> Stages:
     """Time each stage alone, in a worker like those of a run, on the first span of a plan."""
     for outcome in run_spans(
-        planned.plan, planned.info, {c.index for c in planned.plan.chunks[1:]}, settings, "pipelines.workers.stage_timer:StageTimer", None
+        planned.plan,
+        planned.info,
+        {c.index for c in planned.plan.chunks[1:]},
+        settings,
+        "pipelines.workers.stage_timer:StageTimer",
+        None,
     ):
         if isinstance(outcome, WorkItem) and isinstance(outcome.value, Stages):
             return outcome.value
@@ -117,7 +127,8 @@ def bound(stages: Stages) -> float:
 def estimate_seconds(planned: Planned, stages: Stages, crew: Crew | None = None) -> float:
     """Seconds that a run of a plan will take. crew: of the run; None: one worker.
 
-    On CUDA workers share cores and devices, and each has one decoder and one encoder, which use the cores they have threads for.
+    On CUDA workers share cores and devices, and each has one decoder and one encoder, which use the cores
+    they have threads for.
     """
     a_frame = bound(stages)
     if stages.cuda:
@@ -162,8 +173,9 @@ def _result(planned: Planned, stages: Stages, runs: list[_Run]) -> Bench:
     run_s = statistics.median(r.seconds_a_frame for r in runs)
     least = bound(stages)
     return Bench(
-        stages=stages.wall, cpu=stages.cpu, cores=stages.cores, bound_s=least, run_s=run_s, ratio=run_s / least, fps=1 / run_s,
-        first_frame_s=statistics.median(r.first_frame_s for r in runs), bus_bytes=stages.bus_bytes, gflop=gflop,
+        stages=stages.wall, cpu=stages.cpu, cores=stages.cores, bound_s=least, run_s=run_s,
+        ratio=run_s / least, fps=1 / run_s, first_frame_s=statistics.median(r.first_frame_s for r in runs),
+        bus_bytes=stages.bus_bytes, gflop=gflop,
         network_floor_s=gflop / 1e3 / stages.convolution_tflops if stages.convolution_tflops else 0.0,
         tiles=stages.tiles, reused=stages.reused, timeline=runs[-1].timeline,
     )  # fmt: skip
@@ -183,7 +195,9 @@ def make_clip(path: Path, seconds: float, *, width: int = 1920, height: int = 10
             dy, dx = number * 7 % 64, number * 13 % 64
             frame = av.VideoFrame(width, height, "yuv420p")
             luma = np.roll(base, number * 3, axis=1) + grain[dy : dy + height, dx : dx + width]
-            for plane, values in zip(frame.planes, (luma, luma[::2, ::2] // 4 + 96, luma[1::2, 1::2] // 4 + 96), strict=True):
+            for plane, values in zip(
+                frame.planes, (luma, luma[::2, ::2] // 4 + 96, luma[1::2, 1::2] // 4 + 96), strict=True
+            ):
                 rows = np.frombuffer(memoryview(plane), np.uint8).reshape(-1, plane.line_size)
                 rows[:, : values.shape[1]] = values
             frame.pts = number

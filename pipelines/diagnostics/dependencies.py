@@ -1,4 +1,7 @@
-"""`libraries`: what we stand on, which versions are here, and which we need; read from metadata, nothing is loaded."""
+"""`libraries`: what we stand on, which versions are here, and which we need.
+
+Read from metadata, nothing is loaded.
+"""
 
 from __future__ import annotations
 
@@ -33,7 +36,9 @@ class Library:
         """It is here, in a version that does."""
         if not self.version:
             return False
-        return _numbers(self.version) >= _numbers(self.floor) and (not self.ceiling or _numbers(self.version) < _numbers(self.ceiling))
+        return _numbers(self.version) >= _numbers(self.floor) and (
+            not self.ceiling or _numbers(self.version) < _numbers(self.ceiling)
+        )
 
     @property
     def wanted(self) -> str:
@@ -52,11 +57,16 @@ def libraries() -> list[Library]:
 def outdated() -> list[Library]:
     """Those that read other people's bytes and are here in a version with known holes.
 
-    av: its FFmpeg (CVE-2026-8461, CVE-2026-39210 to 39218); torch: loading weights (CVE-2025-32434, CVE-2026-24747);
+    av: its FFmpeg (CVE-2026-8461, CVE-2026-39210 to 39218); torch: loading weights (CVE-2025-32434,
+    CVE-2026-24747);
     ray: its dashboard (CVE-2026-27482).
     """
     found = [library for library in libraries() if library.name in _READ_BYTES]
-    return [library for library in found if library.version and _numbers(library.version) < _numbers(library.floor)]
+    return [
+        library
+        for library in found
+        if library.version and _numbers(library.version) < _numbers(library.floor)
+    ]
 
 
 _READ_BYTES = frozenset({"av", "torch", "ray"})

@@ -65,7 +65,13 @@ def examine(folder: Path) -> Iterator[Finding]:
             yield Finding("library", text, facts=facts)
         else:
             missing = missing or not library.version
-            yield Finding("library", f"{text}; {library.wanted} is needed", "problem", f"pip install '{library.wanted}'", facts)
+            yield Finding(
+                "library",
+                f"{text}; {library.wanted} is needed",
+                "problem",
+                f"pip install '{library.wanted}'",
+                facts,
+            )
     yield _memory()
     yield _disk(folder)
     yield _ray()
@@ -85,7 +91,9 @@ def _python() -> Finding:
     text = f"Python {version} on {platform.system()} {platform.machine()}"
     facts = {"python": version, "system": platform.system(), "machine": platform.machine()}
     if sys.version_info[:2] < _LEAST_PYTHON:
-        return Finding("python", text, "problem", f"install Python {'.'.join(map(str, _LEAST_PYTHON))} or newer", facts)
+        return Finding(
+            "python", text, "problem", f"install Python {'.'.join(map(str, _LEAST_PYTHON))} or newer", facts
+        )
     return Finding("python", text, facts=facts)
 
 
@@ -103,17 +111,39 @@ def _ffmpeg() -> Iterator[Finding]:
     refused = {}
     for codec in CODECS:
         try:
-            encoder = choose_encoder(EncodeSettings(codec=codec), PixelFormat.parse("yuv420p"), width=256, height=256, container="matroska")
+            encoder = choose_encoder(
+                EncodeSettings(codec=codec),
+                PixelFormat.parse("yuv420p"),
+                width=256,
+                height=256,
+                container="matroska",
+            )
             try_encoder(encoder, ColorTags(1, 1, 1, 1, 1))
         except (VsrError, ValueError) as error:
             refused[codec] = str(error)
     opened = [c for c in CODECS if c not in refused]
-    facts = {"version": version, "libraries": {k: ".".join(map(str, v)) for k, v in av.library_versions.items()}, "encoders": opened}
+    facts = {
+        "version": version,
+        "libraries": {k: ".".join(map(str, v)) for k, v in av.library_versions.items()},
+        "encoders": opened,
+    }
     text = f"FFmpeg {version} in PyAV; encodes {', '.join(opened) or 'nothing'}"
     if "hevc" not in opened:
-        yield Finding("ffmpeg", f"{text}; not HEVC: {refused['hevc']}", "problem", "pip install --force-reinstall --only-binary av av", facts)
+        yield Finding(
+            "ffmpeg",
+            f"{text}; not HEVC: {refused['hevc']}",
+            "problem",
+            "pip install --force-reinstall --only-binary av av",
+            facts,
+        )
     elif refused:
-        yield Finding("ffmpeg", text, "advice", f"--codec {', '.join(refused)} can't be used with this PyAV; its wheels have all", facts)
+        yield Finding(
+            "ffmpeg",
+            text,
+            "advice",
+            f"--codec {', '.join(refused)} can't be used with this PyAV; its wheels have all",
+            facts,
+        )
     else:
         yield Finding("ffmpeg", text, facts=facts)
     try:
@@ -121,13 +151,24 @@ def _ffmpeg() -> Iterator[Finding]:
 
         program = imageio_ffmpeg.get_ffmpeg_exe()
         number = imageio_ffmpeg.get_ffmpeg_version()
-        listed = subprocess.run([program, "-hide_banner", "-filters"], capture_output=True, text=True, timeout=30, check=True).stdout
+        listed = subprocess.run(
+            [program, "-hide_banner", "-filters"], capture_output=True, text=True, timeout=30, check=True
+        ).stdout
     except (ImportError, OSError, RuntimeError, subprocess.SubprocessError) as error:
-        yield Finding("ffmpeg", f"no FFmpeg program: {error}", "advice", "only `vsr evaluate --metric vmaf` needs it: pip install imageio-ffmpeg")
+        yield Finding(
+            "ffmpeg",
+            f"no FFmpeg program: {error}",
+            "advice",
+            "only `vsr evaluate --metric vmaf` needs it: pip install imageio-ffmpeg",
+        )
         return
     filters = [n for n in ("libvmaf", "xpsnr") if f" {n} " in listed]
     facts = {"version": number, "path": program, "filters": filters}
-    yield Finding("ffmpeg", f"FFmpeg {number} in imageio-ffmpeg; judges by {', '.join(filters) or 'nothing'}", facts=facts)
+    yield Finding(
+        "ffmpeg",
+        f"FFmpeg {number} in imageio-ffmpeg; judges by {', '.join(filters) or 'nothing'}",
+        facts=facts,
+    )
 
 
 def _memory() -> Finding:
@@ -135,7 +176,13 @@ def _memory() -> Finding:
     limit = f", the limit of this container; the machine has {machine / 1e9:.1f}" if total < machine else ""
     text, facts = f"{total / 1e9:.1f} GB of memory{limit}", {"bytes": total, "machine_bytes": machine}
     if total < _AMPLE_MEMORY_BYTES:
-        return Finding("memory", text, "advice", "1080p to 4K takes about 3 GB; end other programs, or begin with --scale 2", facts)
+        return Finding(
+            "memory",
+            text,
+            "advice",
+            "1080p to 4K takes about 3 GB; end other programs, or begin with --scale 2",
+            facts,
+        )
     return Finding("memory", text, facts=facts)
 
 
@@ -152,20 +199,41 @@ def _disk(folder: Path) -> Finding:
                 os.fsync(file.fileno())
             os.replace(partial, Path(place) / "named")
     except OSError as error:
-        return Finding("disk", f"{folder}: can't be written: {error.strerror}", "problem", remedy, {"folder": str(folder), "free_bytes": 0})
-    text, facts = f"{folder}: {free / 1e9:.1f} GB free, for results and work directories", {"folder": str(folder), "free_bytes": free}
+        return Finding(
+            "disk",
+            f"{folder}: can't be written: {error.strerror}",
+            "problem",
+            remedy,
+            {"folder": str(folder), "free_bytes": 0},
+        )
+    text, facts = (
+        f"{folder}: {free / 1e9:.1f} GB free, for results and work directories",
+        {"folder": str(folder), "free_bytes": free},
+    )
     if free < _LEAST_FREE_BYTES:
         return Finding("disk", text, "problem", f"free some space, or {remedy}", facts)
     if free < _AMPLE_FREE_BYTES:
-        return Finding("disk", text, "advice", f"a long film may need more: `vsr plan` tells; `vsr clean` deletes abandoned work, or {remedy}", facts)
+        return Finding(
+            "disk",
+            text,
+            "advice",
+            f"a long film may need more: `vsr plan` tells; `vsr clean` deletes abandoned work, or {remedy}",
+            facts,
+        )
     return Finding("disk", text, facts=facts)
 
 
 def _ray() -> Finding:
     if importlib.util.find_spec("ray") is None:
-        return Finding("cluster", "no Ray: --cluster can't be used", "advice", "pip install ray", {"ray": False})
+        return Finding(
+            "cluster", "no Ray: --cluster can't be used", "advice", "pip install ray", {"ray": False}
+        )
     address = os.environ.get("RAY_ADDRESS", "")
-    return Finding("cluster", f"Ray is there{f', RAY_ADDRESS is {address}' if address else ''}", facts={"ray": True, "address": address})
+    return Finding(
+        "cluster",
+        f"Ray is there{f', RAY_ADDRESS is {address}' if address else ''}",
+        facts={"ray": True, "address": address},
+    )
 
 
 def _hardware(clip: Path) -> Iterator[Finding]:
@@ -177,12 +245,20 @@ def _hardware(clip: Path) -> Iterator[Finding]:
         (found,) = [
             outcome.value
             for outcome in ProcessPool([{}]).run_tasks(
-                [Task(0, "what this machine has", str(clip))], worker="pipelines.workers.hardware_report:Hardware", setup=None, feed=lambda *_: []
+                [Task(0, "what this machine has", str(clip))],
+                worker="pipelines.workers.hardware_report:Hardware",
+                setup=None,
+                feed=lambda *_: [],
             )
             if isinstance(outcome, WorkItem)
         ]
     except VsrError as error:
-        yield Finding("cpu", f"torch can't be used: {error}", "problem", "install torch anew, for this machine: pytorch.org/get-started")
+        yield Finding(
+            "cpu",
+            f"torch can't be used: {error}",
+            "problem",
+            "install torch anew, for this machine: pytorch.org/get-started",
+        )
         return
     yield from findings_of_hardware(found, cuda_devices())
     yield from _encoders()
@@ -202,36 +278,61 @@ def _encoders() -> Iterator[Finding]:
             if (codec, maker) == ("av1", "videotoolbox"):
                 continue
             settings = EncodeSettings(codec=codec, encoder=maker)
-            encoder = choose_encoder(settings, PixelFormat.parse("yuv420p"), width=512, height=288, container="matroska")
+            encoder = choose_encoder(
+                settings, PixelFormat.parse("yuv420p"), width=512, height=288, container="matroska"
+            )
             flaw = self_test(encoder, anew=True)
             facts = {"encoder": encoder.name, "hardware": encoder_hardware(maker), "flaw": flaw}
             if flaw:
                 remedy = "software encodes in its place; another driver may do better"
                 yield Finding("encoder", f"{encoder.name} can't be used: {flaw}", "advice", remedy, facts)
             else:
-                yield Finding("encoder", f"{encoder.name} gives back all it is given, twice the same ({encoder_hardware(maker)})", facts=facts)
+                yield Finding(
+                    "encoder",
+                    f"{encoder.name} gives back all it is given, twice the same ({encoder_hardware(maker)})",
+                    facts=facts,
+                )
 
 
 def findings_of_hardware(found: HardwareFacts, listed: list[str]) -> Iterator[Finding]:
     """What follows from facts; listed: the CUDA devices that the driver or the environment names."""
     features = [n for n, there in (("AMX", found.amx), ("AVX-512-BF16", found.avx512_bf16)) if there]
     cpu = f"{found.cores} cores, {' '.join([found.capability, *features])}"
-    facts = {"cores": found.cores, "capability": found.capability, "amx": found.amx, "avx512_bf16": found.avx512_bf16}
+    facts = {
+        "cores": found.cores,
+        "capability": found.capability,
+        "amx": found.amx,
+        "avx512_bf16": found.avx512_bf16,
+    }
     if found.dtype != "float32" or found.cuda:
         yield Finding("cpu", cpu, facts=facts)
     else:
-        remedy = "networks run in fp32, several times slower than on a CPU with AMX or on a GPU; --model lanczos is quick anywhere"
+        remedy = (
+            "networks run in fp32, several times slower than on a CPU with AMX or on a GPU; --model lanczos"
+            " is quick anywhere"
+        )
         yield Finding("cpu", cpu, "advice", remedy, facts)
-    said = ", ".join(f"{d['name']} (compute {d['compute']}, {d['memory_bytes'] / 1e9:.0f} GB)" for d in found.cuda)
+    said = ", ".join(
+        f"{d['name']} (compute {d['compute']}, {d['memory_bytes'] / 1e9:.0f} GB)" for d in found.cuda
+    )
     facts = {"devices": list(found.cuda), "torch_cuda": found.cuda_build, "driver_devices": listed}
     if listed and not found.cuda:
-        why = f"this torch (CUDA {found.cuda_build}) can't use it" if found.cuda_build else "this torch has no CUDA"
+        why = (
+            f"this torch (CUDA {found.cuda_build}) can't use it"
+            if found.cuda_build
+            else "this torch has no CUDA"
+        )
         remedy = "install a torch that fits the driver: pytorch.org/get-started; until then the CPU is used"
-        yield Finding("gpu", f"{len(listed)} CUDA device{'s' * (len(listed) > 1)}, but {why}", "advice", remedy, facts)
+        yield Finding(
+            "gpu", f"{len(listed)} CUDA device{'s' * (len(listed) > 1)}, but {why}", "advice", remedy, facts
+        )
     else:
         yield Finding("gpu", said or "no CUDA device: networks run on the CPU", facts=facts)
     hardware = [*(f"{n} encodes" for n in found.encoders), *(f"{n} decodes" for n in found.decoders)]
-    text = f"in hardware: {', '.join(hardware) or 'nothing'}; vsr decodes in software, and encodes with what passes the self-test"
+    text = (
+        f"in hardware: {', '.join(hardware) or 'nothing'}; vsr decodes in software, and encodes with what"
+        " passes the self-test"
+    )
     yield Finding("codecs", text, facts={"encoders": list(found.encoders), "decoders": list(found.decoders)})
 
 
@@ -251,12 +352,27 @@ def _run(clip: Path, folder: Path) -> Finding:
     began = time.monotonic()
     model = default_model()
     if not any(c.sha256 for c in cards() if c.family == model):
-        return Finding("self-test", "no trained network is there", "problem", "install vsr anew: its networks are missing")
+        return Finding(
+            "self-test",
+            "no trained network is there",
+            "problem",
+            "install vsr anew: its networks are missing",
+        )
     try:
         settings = RunSettings(target=TargetSettings(scale=2), model=model)
         done = [e for e in upscale_video(clip, folder, settings) if isinstance(e, Finished)]
     except VsrError as error:
-        return Finding("self-test", f"a run of a tiny clip failed: {error}", "problem", "see what is said above it, then try again")
+        return Finding(
+            "self-test",
+            f"a run of a tiny clip failed: {error}",
+            "problem",
+            "see what is said above it, then try again",
+        )
     seconds = time.monotonic() - began
-    text = f"{done[0].frames} frames went from file to file through {model} and were verified, in {seconds:.1f} s"
-    return Finding("self-test", text, facts={"frames": done[0].frames, "model": model, "seconds": round(seconds, 2)})
+    text = (
+        f"{done[0].frames} frames went from file to file through {model} and were verified, in"
+        f" {seconds:.1f} s"
+    )
+    return Finding(
+        "self-test", text, facts={"frames": done[0].frames, "model": model, "seconds": round(seconds, 2)}
+    )

@@ -29,7 +29,8 @@ __all__ = ["Estimate", "TriedFrames", "estimate", "estimated", "measure"]
 
 
 _PLACES = 3
-"""Parts of a film of which some frames are tried, all over it: no film is as dark or as quiet as its beginning."""
+"""Parts of a film of which some frames are tried, all over it: no film is as dark or as quiet as its
+beginning."""
 _FRAMES = 12
 """Of each, as many as `stage_timer` upscales."""
 _FARTHEST = 240
@@ -38,10 +39,12 @@ _MOST_ABOVE = 4.0
 """The most by which the source's own bytes may move what the samples say of the result's."""
 _LOOKS_AHEAD = frozenset({"h264", "hevc", "av1"})
 _OF_FEW = 1.12
-"""Times the bytes that a frame takes among a few, it takes in a chunk of one of these: an encoder that sees more frames ahead spends more on
-each, as others will be made of it. Measured with x265 at the default preset: 1.24 on a film from a camera, 1.06 on a game."""
+"""Times the bytes that a frame takes among a few, it takes in a chunk of one of these: an encoder that sees
+more frames ahead spends more on each, as others will be made of it. Measured with x265 at the default preset:
+1.24 on a film from a camera, 1.06 on a game."""
 _STATED_BYTES = 20.0
-"""Bytes of a source's frame below which it says nothing of how much there is to see: a skipped one takes as many."""
+"""Bytes of a source's frame below which it says nothing of how much there is to see: a skipped one takes as
+many."""
 
 
 @dataclass(frozen=True)
@@ -79,12 +82,20 @@ def measure(planned: Planned, settings: RunSettings) -> list[TriedFrames]:
     chunks = _chunks(plan)
     # Each place by itself: of places that share a decoder only the first would be tried.
     context = plan.context
-    spans = tuple(span for chunk in chunks for span in cut_spans(info.index, info.pts, (chunk,), linear=info.linear, context=context))
+    spans = tuple(
+        span
+        for chunk in chunks
+        for span in cut_spans(info.index, info.pts, (chunk,), linear=info.linear, context=context)
+    )
     few = replace(plan, chunks=chunks, spans=spans)
     sizes = _sizes(info)
     return [
-        TriedFrames(outcome.value, _mean(sizes[chunks[outcome.key].start_frame : chunks[outcome.key].stop_frame]))
-        for outcome in run_spans(few, info, set(), settings.alone, "pipelines.workers.stage_timer:StageSampler", None)
+        TriedFrames(
+            outcome.value, _mean(sizes[chunks[outcome.key].start_frame : chunks[outcome.key].stop_frame])
+        )
+        for outcome in run_spans(
+            few, info, set(), settings.alone, "pipelines.workers.stage_timer:StageSampler", None
+        )
         if isinstance(outcome, WorkItem) and isinstance(outcome.value, Stages)
     ]
 
@@ -94,7 +105,10 @@ def _chunks(plan: Plan) -> tuple[Chunk, ...]:
     count = plan.stop_frame - plan.start_frame
     reach = min(count, _FARTHEST) if plan.linear else count
     each = max(1, min(_FRAMES // plan.per_frame, count))
-    starts = {plan.start_frame + min(max(0, reach * (2 * n + 1) // (2 * _PLACES) - each // 2), count - each) for n in range(_PLACES)}
+    starts = {
+        plan.start_frame + min(max(0, reach * (2 * n + 1) // (2 * _PLACES) - each // 2), count - each)
+        for n in range(_PLACES)
+    }
     chunks: list[Chunk] = []
     for start in sorted(starts):
         if not chunks or start >= chunks[-1].stop_frame:
@@ -104,7 +118,10 @@ def _chunks(plan: Plan) -> tuple[Chunk, ...]:
 
 def _sizes(info: VideoInfo) -> list[int]:
     """Bytes of each frame of the source, 0 for key frames and for what packets don't tell."""
-    found = {pts: 0 if key else size for pts, size, key in zip(info.index.pts, info.index.size, info.index.clean, strict=True)}
+    found = {
+        pts: 0 if key else size
+        for pts, size, key in zip(info.index.pts, info.index.size, info.index.clean, strict=True)
+    }
     return [found.get(pts, 0) for pts in info.pts] if not info.linear else [0] * len(info.pts)
 
 
@@ -116,21 +133,30 @@ def _mean(sizes: Sequence[int]) -> float:
 def estimated(planned: Planned, places: Sequence[TriedFrames], crew: Crew | None = None) -> Estimate:
     """What samples say of the whole; each place counts as much as another.
 
-    Frames other than a chunk's first take as many bytes, for those of the source, as they do at the places: where a film is busier than
-    there, its own packets say so.
+    Frames other than a chunk's first take as many bytes, for those of the source, as they do at the places:
+    where a film is busier than there, its own packets say so.
     """
     plan, info = planned.plan, planned.info
     samples, count = [place.stages for place in places], len(places)
-    wall, cpu = ({k: sum(getattr(s, which)[k] for s in samples) / count for k in samples[0].wall} for which in ("wall", "cpu"))
+    wall, cpu = (
+        {k: sum(getattr(s, which)[k] for s in samples) / count for k in samples[0].wall}
+        for which in ("wall", "cpu")
+    )
     seconds = estimate_seconds(planned, replace(samples[0], wall=wall, cpu=cpu), crew)
     keys, rest = sum(s.key_bytes for s in samples) / count, sum(s.bytes_a_frame for s in samples) / count
-    busier = _mean(_sizes(info)[plan.start_frame : plan.stop_frame]) / max(_STATED_BYTES, sum(p.source_bytes for p in places) / count)
+    busier = _mean(_sizes(info)[plan.start_frame : plan.stop_frame]) / max(
+        _STATED_BYTES, sum(p.source_bytes for p in places) / count
+    )
     if plan.encoder.codec in _LOOKS_AHEAD and not plan.encoder.is_picture:
         rest *= _OF_FEW
     if all(place.source_bytes for place in places):
         rest *= min(_MOST_ABOVE, max(1 / _MOST_ABOVE, busier))
     video = round(len(plan.chunks) * keys + max(0, plan.frame_count - len(plan.chunks)) * rest)
     share = (plan.stop_frame - plan.start_frame) / max(1, info.frame_count)
-    tracks = 0 if info.first_number is not None else round(max(0, os.path.getsize(info.path) - sum(info.index.size)) * share)
+    tracks = (
+        0
+        if info.first_number is not None
+        else round(max(0, os.path.getsize(info.path) - sum(info.index.size)) * share)
+    )
     free = shutil.disk_usage(existing_folder(Path(planned.output))).free
     return Estimate(seconds, plan.frame_count / seconds, video + tracks, 2 * video + tracks, free, count)

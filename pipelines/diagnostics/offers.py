@@ -1,4 +1,6 @@
-"""`offers`: networks of the model index that a preview was asked for and that are not here, with what they would take, by their arithmetic."""
+"""`offers`: networks of the model index that a preview was asked for and that are not here, with what they
+would take, by their arithmetic.
+"""
 
 from __future__ import annotations
 
@@ -26,7 +28,8 @@ class Offer:
     gflop: float
     """For a frame of the film."""
     fps: float | None
-    """Expected of a run here: that of a network that was tried, by their arithmetic; None where only classical ones were."""
+    """Expected of a run here: that of a network that was tried, by their arithmetic; None where only
+    classical ones were."""
     memory_bytes: int
     """At least: the weights, and a frame before and after in fp32; the maps of its layers come on top."""
 

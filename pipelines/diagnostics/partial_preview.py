@@ -39,11 +39,16 @@ class Unfinished:
     moments: tuple[PreviewMoment, ...]
 
 
-def look(place: Path, source: Path | None, folder: Path | None, *, shots: int = 3) -> Iterator[PreviewMoment | Unfinished]:
-    """Show a frame of each of `shots` finished chunks, all over what there is, beside the same frame of the source (bicubic).
+def look(
+    place: Path, source: Path | None, folder: Path | None, *, shots: int = 3
+) -> Iterator[PreviewMoment | Unfinished]:
+    """Show a frame of each of `shots` finished chunks, all over what there is, beside the same frame of the
+    source (bicubic).
 
-    place: the work directory, or the output it is for. source: None takes the one written down there. folder: where pictures go;
-    None: NAME.preview beside the output. Raises UsageError where there is no run, nothing finished yet, or another source.
+    place: the work directory, or the output it is for. source: None takes the one written down there. folder:
+    where pictures go;
+    None: NAME.preview beside the output. Raises UsageError where there is no run, nothing finished yet, or
+    another source.
     """
     job = read_job(place if place.is_dir() else work_folder(place))
     if source is None and not job.input:
@@ -52,8 +57,12 @@ def look(place: Path, source: Path | None, folder: Path | None, *, shots: int = 
     if film.info.fingerprint != job.plan["source_fingerprint"]:
         raise UsageError(f"{film.info.path}: is not what {job.folder} was made of; give that input")
     if not job.done:
-        raise UsageError(f"{job.folder}: none of {len(job.plan['chunks'])} chunks is finished yet; try again later")
-    folder = folder or job.folder.with_name(f"{job.folder.name.removeprefix('.').removesuffix('.vsr-work').rpartition('.')[0] or 'job'}.preview")
+        raise UsageError(
+            f"{job.folder}: none of {len(job.plan['chunks'])} chunks is finished yet; try again later"
+        )
+    folder = folder or job.folder.with_name(
+        f"{job.folder.name.removeprefix('.').removesuffix('.vsr-work').rpartition('.')[0] or 'job'}.preview"
+    )
     make_folder(folder)
     moments = []
     for number, index in enumerate(_spread(sorted(job.done), shots)):
@@ -88,7 +97,9 @@ def _show(job: Job, index: int, number: int, film: Footage, folder: Path) -> Pre
     names = ("source", "result")
     seconds = float((film.info.pts[frame] - film.info.pts[0]) * film.info.time_base)
     files = []
-    for name, data in zip((*names, "side-by-side"), (*map(png, pictures), png(sheet([pictures]))), strict=True):
+    for name, data in zip(
+        (*names, "side-by-side"), (*map(png, pictures), png(sheet([pictures]))), strict=True
+    ):
         files.append(os.fspath(folder / f"{stamp(seconds)}.{name}.png"))
         write_atomically(Path(files[-1]), data)
     return PreviewMoment(number, seconds, tuple(map(png, pictures)), tuple(files), png(overview))
@@ -102,11 +113,16 @@ def _as_planned(film: Footage, number: int, crop: PixelCrop) -> SampleValues:
     return codes.crop(crop.top // 2 * 2, crop.left // 2 * 2, height // 2 * 2, width // 2 * 2)
 
 
-def _cut(before: SampleValues, after: SampleValues, films: tuple[Footage, Footage]) -> tuple[list[np.ndarray], np.ndarray]:
+def _cut(
+    before: SampleValues, after: SampleValues, films: tuple[Footage, Footage]
+) -> tuple[list[np.ndarray], np.ndarray]:
     """The most detailed place of the source, of both, and the source with it marked."""
     before = fit(before, after.luma.shape[2], after.luma.shape[1], max(before.bits, after.bits))
     luma = before.luma[0].astype(np.float32)
     rows, columns = (min(most, side) for most, side in zip(SHOWN_PX, luma.shape, strict=True))
     top, left = most_detailed_crop(np.abs(np.diff(luma, axis=1, append=luma[:, -1:])), rows, columns)
-    cut = [to_pixels(to_values(c.crop(top, left, rows, columns)), 0, f.tags.matrix) for c, f in zip((before, after), films, strict=True)]
+    cut = [
+        to_pixels(to_values(c.crop(top, left, rows, columns)), 0, f.tags.matrix)
+        for c, f in zip((before, after), films, strict=True)
+    ]
     return cut, marked(to_pixels(to_values(before), 0, films[0].tags.matrix), top, left, rows, columns)

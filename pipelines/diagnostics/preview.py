@@ -97,18 +97,29 @@ class Preview:
 
 
 def preview(
-    source: Path, folder: Path | None, settings: RunSettings, *, models: Sequence[str] = (), at: Sequence[str] = (), shots: int = 3
+    source: Path,
+    folder: Path | None,
+    settings: RunSettings,
+    *,
+    models: Sequence[str] = (),
+    at: Sequence[str] = (),
+    shots: int = 3,
 ) -> Iterator[PreviewMoment | Note | Preview]:
-    """Show moments of one video through each of several networks, by the decoder, networks and encoder of a run.
+    """Show moments of one video through each of several networks, by the decoder, networks and encoder of a
+    run.
 
-    folder: where pictures go, made where it is missing; None: NAME.preview beside the input. models: names or files; none: the
-    classical one and what a run takes by itself. at: seconds or [hh:]mm:ss[.fff] from the first frame; none: one moment of each of
-    `shots` equal parts of the film, the one with the largest key frame in bytes, and none that is near black where there is another.
-    Raises the errors of a run.
+    folder: where pictures go, made where it is missing; None: NAME.preview beside the input. models: names or
+    files; none: the classical one and what a run takes by itself. at: seconds or [hh:]mm:ss[.fff] from the
+    first frame; none: one moment of each of `shots` equal parts of the film, the one with the largest key
+    frame in bytes, and none that is near black where there is another. Raises the errors of a run.
     """
     names = tuple(dict.fromkeys(models or ("lanczos", settings.model)))
     asked, settings = settings, settings.alone
-    info = probe(source, video_stream=settings.video_stream, rate=parse_rate(settings.rate) if settings.rate is not None else None)
+    info = probe(
+        source,
+        video_stream=settings.video_stream,
+        rate=parse_rate(settings.rate) if settings.rate is not None else None,
+    )
     planned = [plan_video(source, None, replace(settings, model=name), info)[0] for name in names]
     names = tuple(_chosen_name(name, settings, p.plan) for name, p in zip(names, planned, strict=True))
     plans = [p.plan for p in planned]
@@ -120,14 +131,25 @@ def preview(
     sampled: list[Sampled] = []
     moments = []
     with open_workers(settings, _ENVIRONMENT) as workers:
-        for outcome in run_spans(widest, info, set(), settings, "pipelines.workers.preview_worker:Sampler", None, workers=workers, others=tuple(few)):
+        for outcome in run_spans(
+            widest,
+            info,
+            set(),
+            settings,
+            "pipelines.workers.preview_worker:Sampler",
+            None,
+            workers=workers,
+            others=tuple(few),
+        ):
             if isinstance(outcome, WorkItem) and isinstance(outcome.value, Sampled):
                 sampled.append(outcome.value)
                 moments.append(_write(outcome.value, names, info, starts, folder))
                 yield moments[-1]
     yield Note("estimating time and size")
     choices = tuple(_choices(names, planned, asked, sampled))
-    yield Preview(str(source), str(folder), planned[0], choices, tuple(sorted(moments, key=lambda m: m.number)))
+    yield Preview(
+        str(source), str(folder), planned[0], choices, tuple(sorted(moments, key=lambda m: m.number))
+    )
 
 
 def _chosen_name(name: str, settings: RunSettings, plan: Plan) -> str:
@@ -135,15 +157,26 @@ def _chosen_name(name: str, settings: RunSettings, plan: Plan) -> str:
     if name != "auto":
         return name
     usual = chosen_model(settings)
-    return (restoring_model(usual) or usual) if any(stage.restore is not None for stage in plan.stages) else usual
+    return (
+        (restoring_model(usual) or usual)
+        if any(stage.restore is not None for stage in plan.stages)
+        else usual
+    )
 
 
 def make_folder(folder: Path) -> None:
-    """Make the folder of a preview. Raises OutputError; UsageError where somebody else's index.html lies in it."""
+    """Make the folder of a preview.
+
+    Raises OutputError; UsageError where somebody else's index.html lies in it.
+    """
     page = folder / "index.html"
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        is_ours = folder.suffix == ".preview" or not page.exists() or b'<meta name="generator" content="vsr">' in page.read_bytes()
+        is_ours = (
+            folder.suffix == ".preview"
+            or not page.exists()
+            or b'<meta name="generator" content="vsr">' in page.read_bytes()
+        )
     except OSError as error:
         raise OutputError(f"{folder}: can't be made: {error.strerror}; choose another -o") from None
     if not is_ours:
@@ -166,26 +199,48 @@ def _asked(info: VideoInfo, at: Sequence[str], plan: Plan) -> list[int]:
 
 
 def _found(info: VideoInfo, shots: int, plan: Plan) -> list[int]:
-    """Of each of so many equal parts of the film the frame where decoding can start and that took the most bytes; else the middle."""
+    """Of each of so many equal parts of the film the frame where decoding can start and that took the most
+    bytes; else the middle.
+    """
     size_of = dict(zip(info.index.pts, info.index.size, strict=True))
-    entries = [] if info.linear else [(bisect.bisect_left(info.pts, p), size_of.get(p, 0)) for p in clean_starts(info.index)[0]]
+    entries = (
+        []
+        if info.linear
+        else [(bisect.bisect_left(info.pts, p), size_of.get(p, 0)) for p in clean_starts(info.index)[0]]
+    )
     count = plan.stop_frame - plan.start_frame
     shots = max(1, min(shots, count))
     found = []
     for part in range(shots):
         first, stop = (plan.start_frame + count * n // shots for n in (part, part + 1))
-        inside = sorted(((size, frame) for frame, size in entries if first <= frame < max(first + 1, stop - _FRAMES)), reverse=True)
+        inside = sorted(
+            ((size, frame) for frame, size in entries if first <= frame < max(first + 1, stop - _FRAMES)),
+            reverse=True,
+        )
         spread = [first + (stop - first) * n // 4 for n in (2, 1, 3)]
-        found.append(_lit(info, list(dict.fromkeys([*(frame for _, frame in inside[:1]), *spread, *(frame for _, frame in inside[1:3])]))))
+        found.append(
+            _lit(
+                info,
+                list(
+                    dict.fromkeys(
+                        [*(frame for _, frame in inside[:1]), *spread, *(frame for _, frame in inside[1:3])]
+                    )
+                ),
+            )
+        )
     return sorted(set(found))
 
 
 _DARK, _FLAT = 0.12, 0.03
-"""Mean and standard deviation of luma, of its whole scale, at most, of frames that show next to nothing: fades, and titles on black."""
+"""Mean and standard deviation of luma, of its whole scale, at most, of frames that show next to nothing:
+fades, and titles on black."""
 
 
 def _lit(info: VideoInfo, candidates: Sequence[int]) -> int:
-    """The first of several frames that shows something, else the brightest; the first where every look would decode the film from its beginning."""
+    """The first of several frames that shows something, else the brightest.
+
+    The first where every look would decode the film from its beginning.
+    """
     if info.linear or info.made_of_pictures or planar_format(info.pix_fmt).is_float or len(candidates) < 2:
         return candidates[0]
     seen: dict[int, float] = {}
@@ -203,14 +258,25 @@ def _lit(info: VideoInfo, candidates: Sequence[int]) -> int:
 def _of_moments(plan: Plan, info: VideoInfo, starts: Sequence[int]) -> Plan:
     """The same plan with chunks of a few frames each."""
     ends = [*starts[1:], plan.stop_frame]
-    chunks = tuple(Chunk(n, start, min(start + _FRAMES, end)) for n, (start, end) in enumerate(zip(starts, ends, strict=True)))
-    return replace(plan, chunks=chunks, spans=cut_spans(info.index, info.pts, chunks, linear=info.linear, context=plan.context))
+    chunks = tuple(
+        Chunk(n, start, min(start + _FRAMES, end))
+        for n, (start, end) in enumerate(zip(starts, ends, strict=True))
+    )
+    return replace(
+        plan,
+        chunks=chunks,
+        spans=cut_spans(info.index, info.pts, chunks, linear=info.linear, context=plan.context),
+    )
 
 
-def _write(sampled: Sampled, names: Sequence[str], info: VideoInfo, starts: Sequence[int], folder: Path) -> PreviewMoment:
+def _write(
+    sampled: Sampled, names: Sequence[str], info: VideoInfo, starts: Sequence[int], folder: Path
+) -> PreviewMoment:
     seconds = float((info.pts[starts[sampled.moment]] - info.pts[0]) * info.time_base)
     files = []
-    for name, data in zip((*_labels(names), _TOGETHER), (*sampled.pictures, sampled.side_by_side), strict=True):
+    for name, data in zip(
+        (*_labels(names), _TOGETHER), (*sampled.pictures, sampled.side_by_side), strict=True
+    ):
         files.append(os.fspath(folder / f"{stamp(seconds)}.{name}.png"))
         write_atomically(Path(files[-1]), data)
     return PreviewMoment(sampled.moment, seconds, sampled.pictures, tuple(files), sampled.overview)
@@ -242,10 +308,14 @@ def _labels(models: Sequence[str]) -> list[str]:
     return found
 
 
-def _choices(names: Sequence[str], planned: Sequence[Planned], asked: RunSettings, sampled: Sequence[Sampled]) -> Iterator[Choice]:
-    """What each network would make of the film, by the estimate of `vsr plan --measure`, which one of them is tried for.
+def _choices(
+    names: Sequence[str], planned: Sequence[Planned], asked: RunSettings, sampled: Sequence[Sampled]
+) -> Iterator[Choice]:
+    """What each network would make of the film, by the estimate of `vsr plan --measure`, which one of them is
+    tried for.
 
-    The others differ from it by what their networks take and what encoders make of their results, which the moments tell.
+    The others differ from it by what their networks take and what encoders make of their results, which the
+    moments tell.
     """
     tried = len(names) - 1
     places = measure(planned[tried], asked)
@@ -253,11 +323,19 @@ def _choices(names: Sequence[str], planned: Sequence[Planned], asked: RunSetting
     def of(number: int) -> tuple[float, float, float, float]:
         stages = [s.stages[number] for s in sampled]
         times = (sum(getattr(s, which)["network"] for s in stages) for which in ("wall", "cpu"))
-        return *times, sum(s.key_bytes[number] for s in sampled), sum(s.bytes_a_frame[number] for s in sampled)  # type: ignore[return-value]
+        return (
+            *times,
+            sum(s.key_bytes[number] for s in sampled),
+            sum(s.bytes_a_frame[number] for s in sampled),
+        )  # type: ignore[return-value]
 
     for number, name in enumerate(names):
         wall, cpu, keys, rest = (a / b if b else 1.0 for a, b in zip(of(number), of(tried), strict=True))
-        found = estimated(planned[number], [_as_if(place, wall, cpu, keys, rest) for place in places], crew_of(asked, planned[number].plan))
+        found = estimated(
+            planned[number],
+            [_as_if(place, wall, cpu, keys, rest) for place in places],
+            crew_of(asked, planned[number].plan),
+        )
         plan = planned[number].plan
         yield Choice(
             name,
@@ -281,7 +359,9 @@ def _gflop(plan: Plan) -> float:
 
 
 def _as_if(place: TriedFrames, wall: float, cpu: float, keys: float, rest: float) -> TriedFrames:
-    """A place with another network, which takes so many times the time and whose result so many times the bytes."""
+    """A place with another network, which takes so many times the time and whose result so many times the
+    bytes.
+    """
     stages = place.stages
     return replace(
         place,

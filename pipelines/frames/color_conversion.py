@@ -1,7 +1,9 @@
 """Colour: what code values mean, and the way between planes, YUV and R'G'B'.
 
-All in float: luma and R'G'B' 0..1 from nominal black to white, chroma -0.5..0.5, never clamped before the end.
-Equations: ITU-T H.273 clause 8.3; the constants are those of BT.601, BT.709 and BT.2020 (non-constant luminance).
+All in float: luma and R'G'B' 0..1 from nominal black to white, chroma -0.5..0.5, never clamped before the
+end.
+Equations: ITU-T H.273 clause 8.3; the constants are those of BT.601, BT.709 and BT.2020 (non-constant
+luminance).
 """
 
 from __future__ import annotations
@@ -16,11 +18,24 @@ from pipelines.media.cicp import code_values, luma_weights
 if TYPE_CHECKING:
     from torch import Tensor
 
-__all__ = ["as_tensor", "codes_to_values", "rgb_to_yuv", "to_codes", "to_float", "values_to_codes", "yuv_to_rgb"]
+__all__ = [
+    "as_tensor",
+    "codes_to_values",
+    "rgb_to_yuv",
+    "to_codes",
+    "to_float",
+    "values_to_codes",
+    "yuv_to_rgb",
+]
 
 
-def to_float(plane: np.ndarray, bits: int, full: bool, *, chroma: bool, device: torch.device | None = None) -> Tensor:
-    """(H,W) codes, uint8 or uint16 (or float32 values) -> (H,W) float32 values, on a device if one is named; codes cross the bus."""
+def to_float(
+    plane: np.ndarray, bits: int, full: bool, *, chroma: bool, device: torch.device | None = None
+) -> Tensor:
+    """(H,W) codes, uint8 or uint16 (or float32 values) -> (H,W) float32 values, on a device if one is named.
+
+    Codes cross the bus.
+    """
     if device is not None and device.type != "cpu":
         return codes_to_values(as_tensor(plane).to(device), bits, full, chroma=chroma)
     offset, span = code_values(bits, full, chroma=chroma)
@@ -28,7 +43,9 @@ def to_float(plane: np.ndarray, bits: int, full: bool, *, chroma: bool, device: 
         tensor = torch.from_numpy(plane.astype(np.float32))
     else:
         # A view of a decoded frame is read-only, which torch only warns about; it is never written to.
-        tensor = torch.from_numpy(np.ascontiguousarray(plane) if plane.flags.writeable else plane.copy()).float()
+        tensor = torch.from_numpy(
+            np.ascontiguousarray(plane) if plane.flags.writeable else plane.copy()
+        ).float()
     return tensor.sub_(offset).mul_(1.0 / span) if offset else tensor.mul_(1.0 / span)
 
 
@@ -42,14 +59,19 @@ def to_codes(values: Tensor, bits: int, full: bool, *, chroma: bool) -> np.ndarr
 
 
 def codes_to_values(codes: Tensor, bits: int, full: bool, *, chroma: bool) -> Tensor:
-    """Codes of any shape, uint8 or int16 (of unsigned 16 bits; or float32 values) -> values, as `to_float` does it."""
+    """Codes of any shape, uint8 or int16 (of unsigned 16 bits; or float32 values) -> values, as `to_float`
+    does it.
+    """
     offset, span = code_values(bits, full, chroma=chroma)
     values = _unsigned(codes)
     return values.sub_(offset).mul_(1.0 / span) if offset else values.mul_(1.0 / span)
 
 
 def values_to_codes(values: Tensor, bits: int, full: bool, *, chroma: bool) -> Tensor:
-    """Values of any shape -> codes, rounded to nearest and clipped: uint8, or int16 with the bits of an unsigned one."""
+    """Values of any shape -> codes, rounded to nearest and clipped.
+
+    Uint8, or int16 with the bits of an unsigned one.
+    """
     if bits == 32:
         return values.float()
     offset, span = code_values(bits, full, chroma=chroma)

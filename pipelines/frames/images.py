@@ -1,4 +1,6 @@
-"""Pictures for people: `write_png`, the `most_detailed_crop` of one, `strip` of results in a row, `sheet` of pairs, `curve` of figures over steps."""
+"""Pictures for people: `write_png`, the `most_detailed_crop` of one, `strip` of results in a row, `sheet` of
+pairs, `curve` of figures over steps.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +25,17 @@ if TYPE_CHECKING:
 
     from models.network import Planes
 
-__all__ = ["SHOWN_PX", "marked", "most_detailed_crop", "png", "sheet", "strip", "to_pixels", "write_jpeg", "write_png"]
+__all__ = [
+    "SHOWN_PX",
+    "marked",
+    "most_detailed_crop",
+    "png",
+    "sheet",
+    "strip",
+    "to_pixels",
+    "write_jpeg",
+    "write_png",
+]
 
 
 SHOWN_PX = (540, 960)
@@ -48,7 +60,10 @@ def png(pixels: np.ndarray) -> bytes:
         (b"IDAT", zlib.compress(filtered.tobytes(), 6)),
         (b"IEND", b""),
     ]
-    body = b"".join(struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data)) for kind, data in chunks)
+    body = b"".join(
+        struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+        for kind, data in chunks
+    )
     return b"\x89PNG\r\n\x1a\n" + body
 
 
@@ -58,28 +73,47 @@ def write_png(path: Path, pixels: np.ndarray) -> None:
 
 
 def write_jpeg(path: Path, pixels: np.ndarray) -> None:
-    """Write (H,W,3) uint8, quality 90, colour at full resolution. Raises UsageError where Pillow is missing."""
+    """Write (H,W,3) uint8, quality 90, colour at full resolution.
+
+    Raises UsageError where Pillow is missing.
+    """
     try:
         from PIL import Image
     except ImportError:
         raise missing_package("JPEG", "pillow", "report") from None
-    write_atomically(path, lambda partial: Image.fromarray(pixels).save(partial, "JPEG", quality=90, subsampling=0), parents=True)
+    write_atomically(
+        path,
+        lambda partial: Image.fromarray(pixels).save(partial, "JPEG", quality=90, subsampling=0),
+        parents=True,
+    )
 
 
 def to_pixels(planes: Planes, index: int = 0, matrix: int = Matrix.BT470BG) -> np.ndarray:
     """One frame of luma (T,1,H,W) and left-sited chroma (T,2,H/2,W/2) as (H,W,3) uint8 R'G'B'."""
     luma, chroma = planes[0][index : index + 1].float(), planes[1][index : index + 1].float()
-    full = resample(chroma, chroma.shape[-2] * 2, chroma.shape[-1] * 2, "bicubic", offset=LEFT, out_offset=(0.0, 0.0))
+    full = resample(
+        chroma, chroma.shape[-2] * 2, chroma.shape[-1] * 2, "bicubic", offset=LEFT, out_offset=(0.0, 0.0)
+    )
     # Odd pictures have half a chroma sample more or less than luma; a strip does not mind.
-    full = F.pad(full, (0, max(0, luma.shape[-1] - full.shape[-1]), 0, max(0, luma.shape[-2] - full.shape[-2])), mode="replicate")
+    full = F.pad(
+        full,
+        (0, max(0, luma.shape[-1] - full.shape[-1]), 0, max(0, luma.shape[-2] - full.shape[-2])),
+        mode="replicate",
+    )
     rgb = color_conversion.yuv_to_rgb(luma, full[..., : luma.shape[-2], : luma.shape[-1]], matrix)
     return (rgb[0].clamp(0, 1) * 255).round().to(torch.uint8).permute(1, 2, 0).numpy()
 
 
 def most_detailed_crop(amount: np.ndarray, height: int, width: int) -> tuple[int, int]:
-    """(top, left), multiples of 8, of the box of that size with the highest sum of (H,W) non-negative values, counted in cells of 8 by 8."""
+    """(top, left), multiples of 8, of the box of that size with the highest sum of (H,W) non-negative values,
+    counted in cells of 8 by 8.
+    """
     rows, columns = amount.shape
-    cells = np.pad(amount, ((0, -rows % _PLACE_PX), (0, -columns % _PLACE_PX))).reshape(-(-rows // _PLACE_PX), _PLACE_PX, -1, _PLACE_PX).sum((1, 3))
+    cells = (
+        np.pad(amount, ((0, -rows % _PLACE_PX), (0, -columns % _PLACE_PX)))
+        .reshape(-(-rows // _PLACE_PX), _PLACE_PX, -1, _PLACE_PX)
+        .sum((1, 3))
+    )
     total = np.pad(cells.cumsum(0, dtype=np.float64).cumsum(1), ((1, 0), (1, 0)))
     down, across = (-(-n // _PLACE_PX) for n in (height, width))
     sums = total[down:, across:] - total[:-down, across:] - total[down:, :-across] + total[:-down, :-across]
@@ -89,10 +123,17 @@ def most_detailed_crop(amount: np.ndarray, height: int, width: int) -> tuple[int
 
 
 def marked(pixels: np.ndarray, top: int, left: int, height: int, width: int) -> np.ndarray:
-    """(H,W,3) uint8 as a small (h,w,3) uint8, with lines around a part of it, which is counted in pixels of the large one."""
+    """(H,W,3) uint8 as a small (h,w,3) uint8, with lines around a part of it, which is counted in pixels of
+    the large one.
+    """
     step = max(1, -(-pixels.shape[1] // _OVERVIEW_PX))
     rows, columns = pixels.shape[0] // step, pixels.shape[1] // step
-    small: np.ndarray = pixels[: rows * step, : columns * step].reshape(rows, step, columns, step, 3).mean((1, 3)).astype(np.uint8)
+    small: np.ndarray = (
+        pixels[: rows * step, : columns * step]
+        .reshape(rows, step, columns, step, 3)
+        .mean((1, 3))
+        .astype(np.uint8)
+    )
     for inset, colour in enumerate(_MARK):
         first, last = max(0, top // step) + inset, min(rows, (top + height) // step) - 1 - inset
         begin, end = max(0, left // step) + inset, min(columns, (left + width) // step) - 1 - inset
@@ -103,7 +144,9 @@ def marked(pixels: np.ndarray, top: int, left: int, height: int, width: int) -> 
 
 
 def strip(clips: Sequence[Planes], matrix: int = Matrix.BT470BG, *, side: int = 256) -> np.ndarray:
-    """The most detailed square of the last of several clips of one size, cut from the middle frame of all of them, side by side."""
+    """The most detailed square of the last of several clips of one size, cut from the middle frame of all of
+    them, side by side.
+    """
     truth = clips[-1][0]
     middle = truth.shape[0] // 2
     height, width = truth.shape[-2:]
@@ -111,7 +154,10 @@ def strip(clips: Sequence[Planes], matrix: int = Matrix.BT470BG, *, side: int = 
     detail = (truth[middle, 0, 1:, :-1] - truth[middle, 0, :-1, 1:]).abs()[None]
     pooled = F.avg_pool2d(detail, min(side, height - 1, width - 1), stride=16)[0]
     best = int(pooled.argmax())
-    top, left = min(best // pooled.shape[1] * 16, height - side), min(best % pooled.shape[1] * 16, width - side)
+    top, left = (
+        min(best // pooled.shape[1] * 16, height - side),
+        min(best % pooled.shape[1] * 16, width - side),
+    )
     cut = [to_pixels(c, middle, matrix)[top : top + side, left : left + side] for c in clips]
     return _join(cut, axis=1)
 
@@ -125,10 +171,12 @@ def sheet(rows: Sequence[Sequence[np.ndarray]], labels: Sequence[str] = ()) -> n
 
 
 _LETTERS = {
-    "A": "0e11111f111111", "B": "1e11111e11111e", "C": "0e11101010110e", "D": "1e11111111111e", "E": "1f10101e10101f", "F": "1f10101e101010",
-    "G": "0e11101713110e", "H": "1111111f111111", "I": "0e04040404040e", "J": "0702020202120c", "K": "11121418141211", "L": "1010101010101f",
-    "M": "111b1515111111", "N": "11191915131311", "O": "0e11111111110e", "P": "1e11111e101010", "Q": "0e11111115120d", "R": "1e11111e141211",
-    "S": "0f10100e01011e", "T": "1f040404040404", "U": "1111111111110e", "V": "11111111110a04", "W": "1111111515150a", "X": "11110a040a1111",
+    "A": "0e11111f111111", "B": "1e11111e11111e", "C": "0e11101010110e", "D": "1e11111111111e",
+    "E": "1f10101e10101f", "F": "1f10101e101010", "G": "0e11101713110e", "H": "1111111f111111",
+    "I": "0e04040404040e", "J": "0702020202120c", "K": "11121418141211", "L": "1010101010101f",
+    "M": "111b1515111111", "N": "11191915131311", "O": "0e11111111110e", "P": "1e11111e101010",
+    "Q": "0e11111115120d", "R": "1e11111e141211", "S": "0f10100e01011e", "T": "1f040404040404",
+    "U": "1111111111110e", "V": "11111111110a04", "W": "1111111515150a", "X": "11110a040a1111",
     "Y": "11110a04040404", "Z": "1f01020408101f",
 }  # fmt: skip
 """Seven rows of five pixels each, a byte a row: Pillow, which has fonts, need not be there."""
@@ -140,7 +188,9 @@ def _word(text: str, width: int) -> np.ndarray:
     ink = np.zeros((_LETTER_PX[0] + 4, _LETTER_PX[1] * len(text) + 4), bool)
     for place, letter in enumerate(text.upper()):
         rows = bytes.fromhex(_LETTERS.get(letter, "00" * 7))
-        ink[2:-2, 2 + place * 6 : 7 + place * 6] = [[row >> bit & 1 for bit in (4, 3, 2, 1, 0)] for row in rows]
+        ink[2:-2, 2 + place * 6 : 7 + place * 6] = [
+            [row >> bit & 1 for bit in (4, 3, 2, 1, 0)] for row in rows
+        ]
     size = 2 if 2 * ink.shape[1] <= width else 1
     ink = ink.repeat(size, 0).repeat(size, 1)[:, :width]
     pixels = np.full((ink.shape[0], width, 3), 255, np.uint8)

@@ -1,4 +1,7 @@
-"""`upscale`: a short clip through a network, whole frames at once, for training and judging; a run has its own tiles and batches."""
+"""`upscale`: a short clip through a network, whole frames at once, for training and judging.
+
+A run has its own tiles and batches.
+"""
 
 from __future__ import annotations
 
@@ -32,7 +35,9 @@ def classical(planes: Planes, scale: int, kernel: str) -> Planes:
 
 
 def window(planes: Planes, index: int, contract: Contract) -> Planes:
-    """Frame `index` of a clip with its neighbours as channels: luma (1,P+1+F,H,W), chroma (1,2·(P+1+F),H/2,W/2), oldest first.
+    """Frame `index` of a clip with its neighbours as channels.
+
+    Luma (1,P+1+F,H,W), chroma (1,2·(P+1+F),H/2,W/2), oldest first.
 
     Beyond the ends of the clip the first or last frame is repeated.
     """
@@ -43,12 +48,20 @@ def window(planes: Planes, index: int, contract: Contract) -> Planes:
 
 
 def upscale(
-    network: Any, planes: Planes, *, contract: Contract | None = None, bf16: bool = False, matrix: int = Matrix.BT470BG, rgb: Tensor | None = None
+    network: Any,
+    planes: Planes,
+    *,
+    contract: Contract | None = None,
+    bf16: bool = False,
+    matrix: int = Matrix.BT470BG,
+    rgb: Tensor | None = None,
 ) -> Planes:
     """Luma (T,1,H,W), chroma (T,2,H/2,W/2) -> the same at `scale` times the size, float32.
 
-    A recurrent network starts with an empty state. contract: of the network, where it does not carry it itself.
-    matrix: of the clip, for networks that eat R'G'B'. rgb: (T,3,H,W), where the R'G'B' from before subsampling is at hand.
+    A recurrent network starts with an empty state. contract: of the network, where it does not carry it
+    itself.
+    matrix: of the clip, for networks that eat R'G'B'. rgb: (T,3,H,W), where the R'G'B' from before
+    subsampling is at hand.
     bf16: in that precision where the contract allows it.
     """
     outputs = list(upscale_frames(network, planes, contract=contract, bf16=bf16, matrix=matrix, rgb=rgb))
@@ -56,7 +69,13 @@ def upscale(
 
 
 def upscale_frames(
-    network: Any, planes: Planes, *, contract: Contract | None = None, bf16: bool = False, matrix: int = Matrix.BT470BG, rgb: Tensor | None = None
+    network: Any,
+    planes: Planes,
+    *,
+    contract: Contract | None = None,
+    bf16: bool = False,
+    matrix: int = Matrix.BT470BG,
+    rgb: Tensor | None = None,
 ) -> Iterator[Planes]:
     """Frame by frame what `upscale` gives for the clip: luma (1,1,H,W), chroma (1,2,H/2,W/2), float32."""
     contract = contract or network.contract
@@ -64,7 +83,10 @@ def upscale_frames(
     state: State = None
     for index in range(planes[0].shape[0]):
         # Entered for each frame: between two of them the caller's own modes hold.
-        with torch.inference_mode(), torch.autocast(planes[0].device.type, torch.bfloat16, enabled=bf16 and contract.low_precision):
+        with (
+            torch.inference_mode(),
+            torch.autocast(planes[0].device.type, torch.bfloat16, enabled=bf16 and contract.low_precision),
+        ):
             if contract.pixels == "rgb":
                 picture = _to_rgb(planes, index, matrix) if rgb is None else rgb[index : index + 1]
                 luma, chroma = rgb_to_planes(_padded_rgb(network, contract, picture), matrix)
@@ -86,7 +108,9 @@ def _pad(planes: Planes, multiple: int) -> Planes:
     down, across = -luma.shape[-2] % multiple, -luma.shape[-1] % multiple
     if not down and not across:
         return planes
-    return F.pad(luma, (0, across, 0, down), mode="reflect"), F.pad(chroma, (0, across // 2, 0, down // 2), mode="reflect")
+    return F.pad(luma, (0, across, 0, down), mode="reflect"), F.pad(
+        chroma, (0, across // 2, 0, down // 2), mode="reflect"
+    )
 
 
 def _crop(result: Planes, planes: Planes, scale: int) -> Planes:

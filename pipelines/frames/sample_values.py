@@ -23,7 +23,17 @@ if TYPE_CHECKING:
     from pipelines.media.cicp import ColorTags
     from pipelines.media.pixel_format import PixelFormat
 
-__all__ = ["LEFT", "SampleValues", "from_values", "oriented", "rgb_to_planes", "samples_to_planes", "siting_offset", "to_rgb", "to_values"]
+__all__ = [
+    "LEFT",
+    "SampleValues",
+    "from_values",
+    "oriented",
+    "rgb_to_planes",
+    "samples_to_planes",
+    "siting_offset",
+    "to_rgb",
+    "to_values",
+]
 
 
 LEFT = SITING_OFFSETS[Siting.LEFT]
@@ -42,12 +52,18 @@ class SampleValues:
     def __post_init__(self) -> None:
         frames, height, width = self.luma.shape
         if self.chroma.shape != (frames, 2, height // 2, width // 2) or height % 2 or width % 2:
-            raise UsageError(f"luma {self.luma.shape} and chroma {self.chroma.shape} are not 4:2:0 of one even size")
+            raise UsageError(
+                f"luma {self.luma.shape} and chroma {self.chroma.shape} are not 4:2:0 of one even size"
+            )
 
     def crop(self, top: int, left: int, height: int, width: int) -> SampleValues:
         """An even rectangle of every frame, as a view."""
         half = (slice(top // 2, (top + height) // 2), slice(left // 2, (left + width) // 2))
-        return SampleValues(self.luma[:, top : top + height, left : left + width], self.chroma[:, :, half[0], half[1]], self.bits)
+        return SampleValues(
+            self.luma[:, top : top + height, left : left + width],
+            self.chroma[:, :, half[0], half[1]],
+            self.bits,
+        )
 
     def frames(self, chosen: slice) -> SampleValues:
         """Some of its frames, as a view."""
@@ -69,14 +85,17 @@ def from_values(planes: Planes, bits: int) -> SampleValues:
 def rgb_to_planes(rgb: Tensor, matrix: int = Matrix.BT470BG) -> Planes:
     """(B,3,H,W) R'G'B' with even sides -> luma (B,1,H,W) and left-sited chroma (B,2,H/2,W/2)."""
     luma, chroma = color_conversion.rgb_to_yuv(rgb, matrix)
-    return luma, resample(chroma, rgb.shape[-2] // 2, rgb.shape[-1] // 2, "bilinear", offset=(0.0, 0.0), out_offset=LEFT)
+    return luma, resample(
+        chroma, rgb.shape[-2] // 2, rgb.shape[-1] // 2, "bilinear", offset=(0.0, 0.0), out_offset=LEFT
+    )
 
 
 def oriented(planes: Planes, turn: int) -> Planes:
     """One of the eight flips and rotations, chroma resampled to where it belongs.
 
-    turn: 0 to 7; bit 0 flips left and right, bit 1 up and down, bit 2 transposes afterwards. Luma moves exactly. Chroma does
-    too for 0 and 2; else it ends up right-sited or top-sited and is brought back to the left by Lanczos.
+    turn: 0 to 7; bit 0 flips left and right, bit 1 up and down, bit 2 transposes afterwards. Luma moves
+    exactly. Chroma does too for 0 and 2; else it ends up right-sited or top-sited and is brought back to the
+    left by Lanczos.
     """
     luma, chroma = planes
     axes = ([-1] if turn & 1 else []) + ([-2] if turn & 2 else [])
@@ -85,7 +104,9 @@ def oriented(planes: Planes, turn: int) -> Planes:
     if turn & 4:
         luma, chroma, down, across = luma.transpose(-1, -2), chroma.transpose(-1, -2), across, down
     if (down, across) != LEFT:
-        chroma = resample(chroma, chroma.shape[-2], chroma.shape[-1], "lanczos", offset=(down, across), out_offset=LEFT)
+        chroma = resample(
+            chroma, chroma.shape[-2], chroma.shape[-1], "lanczos", offset=(down, across), out_offset=LEFT
+        )
     return luma.contiguous(), chroma.contiguous()
 
 
@@ -96,12 +117,22 @@ def to_rgb(planes: Sequence[np.ndarray], pixels: PixelFormat, tags: ColorTags) -
         green, blue, red = (color_conversion.to_float(p, pixels.bits, full, chroma=False) for p in planes[:3])
         return torch.stack([red, green, blue])[None]
     luma, chroma = samples_to_planes(planes, pixels, tags)
-    chroma = resample(chroma, luma.shape[-2], luma.shape[-1], "bicubic", offset=siting_offset(pixels, tags), out_offset=(0.0, 0.0))
+    chroma = resample(
+        chroma,
+        luma.shape[-2],
+        luma.shape[-1],
+        "bicubic",
+        offset=siting_offset(pixels, tags),
+        out_offset=(0.0, 0.0),
+    )
     return color_conversion.yuv_to_rgb(luma, chroma, tags.matrix)
 
 
 def samples_to_planes(planes: Sequence[np.ndarray], pixels: PixelFormat, tags: ColorTags) -> Planes:
-    """Planes of one YUV or grey frame as floats: luma (1,1,H,W) 0..1, chroma (1,2,h,w) -0.5..0.5, left-sited 4:2:0."""
+    """Planes of one YUV or grey frame as floats.
+
+    Luma (1,1,H,W) 0..1, chroma (1,2,h,w) -0.5..0.5, left-sited 4:2:0.
+    """
     full = tags.range == Range.FULL
     luma = color_conversion.to_float(planes[0], pixels.bits, full, chroma=False)[None, None]
     if pixels.family == "gray":

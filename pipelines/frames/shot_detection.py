@@ -20,11 +20,14 @@ _OUTSTANDING = 4.0
 """A cut changes the picture this many times as much as the frames before it did."""
 _MEMORY_FRAMES = 12
 _LEAST_HISTOGRAM_CHANGE = 0.1
-"""Share of thumbnail samples that change their brightness class (of 16) at a cut; a pan moves them but keeps the classes."""
+"""Share of thumbnail samples that change their brightness class (of 16) at a cut; a pan moves them but keeps
+the classes."""
 _MOST_LIKENESS = 0.6
-"""Correlation of thumbnails above which they show the same thing, however much brighter: a flash or a fade."""
+"""Correlation of thumbnails above which they show the same thing, however much brighter: a flash or a
+fade."""
 _FLAT_CODES = 1.0
-"""Standard deviation of a thumbnail below which nothing is shown: the black that a fade ends in, where another shot begins."""
+"""Standard deviation of a thumbnail below which nothing is shown: the black that a fade ends in, where
+another shot begins."""
 
 
 class ShotDetector:
@@ -35,7 +38,10 @@ class ShotDetector:
         self._changes: deque[float] = deque(maxlen=_MEMORY_FRAMES)
 
     def starts_shot(self, luma: np.ndarray, bits: int = 8) -> bool:
-        """luma: (H,W) codes. True for the first frame, and for the first one after a hard cut or a fade through black."""
+        """luma: (H,W) codes.
+
+        True for the first frame, and for the first one after a hard cut or a fade through black.
+        """
         thumbnail = _thumbnail(luma) / (1 << (bits - 8))
         last, self._last = self._last, thumbnail
         if last is None:
@@ -61,7 +67,9 @@ def _thumbnail(luma: np.ndarray) -> np.ndarray:
     step_y, step_x = height // rows, width // columns
     # Every other row and column of large blocks is enough, and four times as fast.
     skip_y, skip_x = max(1, step_y // 8), max(1, step_x // 8)
-    blocks = luma[: rows * step_y, : columns * step_x].reshape(rows, step_y, columns, step_x)[:, ::skip_y, :, ::skip_x]
+    blocks = luma[: rows * step_y, : columns * step_x].reshape(rows, step_y, columns, step_x)[
+        :, ::skip_y, :, ::skip_x
+    ]
     return np.asarray(blocks.mean(axis=(1, 3), dtype=np.float32))
 
 

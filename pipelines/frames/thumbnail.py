@@ -1,7 +1,7 @@
 """Thumbnails: a frame's brightness on a coarse grid, to tell frames apart before and after upscaling.
 
-A cell covers the same part of the picture whatever its size, and brightness is weighted by one matrix whatever the planes are,
-so that the thumbnails of a frame and of its upscale differ by hardly a code.
+A cell covers the same part of the picture whatever its size, and brightness is weighted by one matrix
+whatever the planes are, so that the thumbnails of a frame and of its upscale differ by hardly a code.
 """
 
 from __future__ import annotations
@@ -25,25 +25,43 @@ __all__ = ["another_picture", "grid_for", "thumbnail"]
 _ROWS, _COLUMNS = 18, 32
 _SHORT, _WORTH = 65535, 8
 """Most that 16 bits hold; lines added at once for which they are worth it."""
-_WEIGHTS = {1: (0.2126, 0.0722), 4: (0.30, 0.11), 5: (0.299, 0.114), 6: (0.299, 0.114), 7: (0.212, 0.087), 9: (0.2627, 0.0593)}
+_WEIGHTS = {
+    1: (0.2126, 0.0722),
+    4: (0.30, 0.11),
+    5: (0.299, 0.114),
+    6: (0.299, 0.114),
+    7: (0.212, 0.087),
+    9: (0.2627, 0.0593),
+}
 """Matrix -> (K_R, K_B) of H.273 table 4; as `color` has them, which brings torch along."""
 _SAME = 24.0
 """Mean difference in 8-bit codes that no honest upscale reaches."""
 _FLAT = 2.0
 """Mean deviation in 8-bit codes below which a picture has no shape to compare."""
 _LEAST, _SHARE = 1.5, 0.25
-"""The same of their shapes, brightness taken out: codes, and what there is besides for each code of a picture's own mean deviation."""
+"""The same of their shapes, brightness taken out: codes, and what there is besides for each code of a
+picture's own mean deviation."""
 
 
 def grid_for(width: int, height: int) -> tuple[int, int]:
-    """(rows, columns) of the thumbnails for a source of this size in pixels; a cell has at least four samples each way."""
+    """(rows, columns) of the thumbnails for a source of this size in pixels.
+
+    A cell has at least four samples each way.
+    """
     return min(_ROWS, max(1, height // 4)), min(_COLUMNS, max(1, width // 4))
 
 
-def thumbnail(planes: Sequence[np.ndarray], pixels: PixelFormat, color: ColorTags, grid: tuple[int, int], matrix: int | None = None) -> np.ndarray:
+def thumbnail(
+    planes: Sequence[np.ndarray],
+    pixels: PixelFormat,
+    color: ColorTags,
+    grid: tuple[int, int],
+    matrix: int | None = None,
+) -> np.ndarray:
     """`grid` cells, float32, 0 = black, 255 = white: the mean of luma over each cell.
 
-    matrix: the H.273 matrix that defines luma; None, or one without weights of R'G'B': that of the planes (R'G'B': BT.709's).
+    matrix: the H.273 matrix that defines luma; None, or one without weights of R'G'B': that of the planes
+    (R'G'B': BT.709's).
     """
     wanted = _WEIGHTS.get(color.matrix, _WEIGHTS[1]) if matrix is None else _WEIGHTS.get(matrix, _WEIGHTS[1])
     if pixels.family == "rgb":
@@ -60,19 +78,27 @@ def thumbnail(planes: Sequence[np.ndarray], pixels: PixelFormat, color: ColorTag
 
 
 def another_picture(made: np.ndarray, own: np.ndarray, *, is_clipped: bool = False) -> float:
-    """By how many codes of 255 a result's thumbnail shows something else than its source's; 0.0 for what an honest upscale may do to it.
+    """By how many codes of 255 a result's thumbnail shows something else than its source's.
 
-    Compression, restoring, grain and a network's own brightness are honest. is_clipped: the result holds less than the source, such as light
-    above white; shapes then differ where it was.
+    0.0 for what an honest upscale may do to it.
+
+    Compression, restoring, grain and a network's own brightness are honest. is_clipped: the result holds less
+    than the source, such as light above white; shapes then differ where it was.
     """
     made, own = np.clip(made, 0, 255).astype(np.float32), own.astype(np.float32)
     difference = float(np.abs(made - own).mean())
     shape = own - own.mean()
     deviation, bent = float(np.abs(shape).mean()), float(np.abs(made - made.mean() - shape).mean())
-    return max(difference, bent) if difference > _SAME or (not is_clipped and deviation > _FLAT and bent > _LEAST + _SHARE * deviation) else 0.0
+    return (
+        max(difference, bent)
+        if difference > _SAME or (not is_clipped and deviation > _FLAT and bent > _LEAST + _SHARE * deviation)
+        else 0.0
+    )
 
 
-def _between(own: tuple[float, float], wanted: tuple[float, float], blue: np.ndarray, red: np.ndarray) -> np.ndarray:
+def _between(
+    own: tuple[float, float], wanted: tuple[float, float], blue: np.ndarray, red: np.ndarray
+) -> np.ndarray:
     """What a matrix's luma lacks of another's, by its colour differences (H.273 equations 38 to 40)."""
     (kr, kb), (to_r, to_b) = own, wanted
     r, b = 2 * (1 - kr) * red, 2 * (1 - kb) * blue
@@ -81,17 +107,25 @@ def _between(own: tuple[float, float], wanted: tuple[float, float], blue: np.nda
     return between
 
 
-def _means(plane: np.ndarray, grid: tuple[int, int], pixels: PixelFormat, color: ColorTags, *, chroma: bool = False) -> np.ndarray:
-    """The mean over each cell, 255 for what lies between black and white; of floats that alone. chroma: 0 is none."""
+def _means(
+    plane: np.ndarray, grid: tuple[int, int], pixels: PixelFormat, color: ColorTags, *, chroma: bool = False
+) -> np.ndarray:
+    """The mean over each cell, 255 for what lies between black and white.
+
+    Of floats that alone. chroma: 0 is none.
+    """
     rows, columns = (np.linspace(0, size, count + 1) for size, count in zip(plane.shape, grid, strict=True))
     whole = rows.astype(int)
     lines = np.stack([_total(plane[first:last], pixels) for first, last in pairwise(whole)])
     cells = _by_cell(lines, columns)
-    # A row or column on the border of two cells belongs to both by its parts, or cells of small pictures would differ in what they cover.
+    # A row or column on the border of two cells belongs to both by its parts, or cells of small pictures
+    # would differ in what they cover.
     part = (rows - whole)[1:-1, None]
     if part.any():
         shared = plane[whole[1:-1]]
-        own = part * _by_cell(np.clip(shared, 0, 1).astype(np.float64) if pixels.is_float else shared.astype(np.uint32), columns)
+        own = part * _by_cell(
+            np.clip(shared, 0, 1).astype(np.float64) if pixels.is_float else shared.astype(np.uint32), columns
+        )
         cells[:-1] += own
         cells[1:] -= own
     cells = (cells / np.diff(rows)[:, None] / np.diff(columns)).astype(np.float32)
@@ -110,7 +144,11 @@ def _total(lines: np.ndarray, pixels: PixelFormat) -> np.ndarray:
     """(W,) sums of the columns: uint32, of floats float64."""
     most = 0 if pixels.is_float else _SHORT // ((1 << pixels.bits) - 1)
     if most < _WORTH:
-        return np.asarray(np.clip(lines, 0, 1).sum(axis=0, dtype=np.float64) if pixels.is_float else lines.sum(axis=0, dtype=np.uint32))
+        return np.asarray(
+            np.clip(lines, 0, 1).sum(axis=0, dtype=np.float64)
+            if pixels.is_float
+            else lines.sum(axis=0, dtype=np.uint32)
+        )
     # A quarter of the time is taken where so few lines are added at once that 16 bits hold their sum.
     total = np.zeros(lines.shape[1], np.uint32)
     for first in range(0, len(lines), most):

@@ -1,6 +1,7 @@
 """What a video or a picture shows, for training and judging: YUV 4:2:0 code values, left-sited, or R'G'B'.
 
-The decode path is that of a run (`source`, `decode`, `color`); 4:2:0 with chroma on the left passes through untouched.
+The decode path is that of a run (`source`, `decode`, `color`); 4:2:0 with chroma on the left passes through
+untouched.
 """
 
 from __future__ import annotations
@@ -12,7 +13,15 @@ import numpy as np
 
 from models.layers.resampling import resample
 from pipelines.codec.decoder import Promise, decode, deliver, planar_format
-from pipelines.frames.sample_values import LEFT, SampleValues, from_values, rgb_to_planes, samples_to_planes, siting_offset, to_rgb
+from pipelines.frames.sample_values import (
+    LEFT,
+    SampleValues,
+    from_values,
+    rgb_to_planes,
+    samples_to_planes,
+    siting_offset,
+    to_rgb,
+)
 from pipelines.media.cicp import Range, Siting
 from pipelines.media.demuxer import PacketReader
 from pipelines.media.video_info import NO_PTS, Chunk
@@ -40,13 +49,17 @@ class Footage:
         """Raise MediaError for pixel formats and colours that can't be converted."""
         self.info = info
         self.pixels: PixelFormat = planar_format(info.pix_fmt)
-        tags, _ = resolve(info.color, self.pixels, height=info.height, codec=info.codec, picture=info.made_of_pictures)
+        tags, _ = resolve(
+            info.color, self.pixels, height=info.height, codec=info.codec, picture=info.made_of_pictures
+        )
         self.tags: ColorTags = tags
         self.bits = min(10, max(8, self.pixels.bits)) if self.pixels.bits <= 8 else 10
         self.width, self.height = info.width // 2 * 2, info.height // 2 * 2
 
     def frames(self, stop: int | None = None) -> Iterator[Frame]:
-        """Frames in display order as decoded, up to `stop` of them; damaged ones and those not to be shown are left out.
+        """Frames in display order as decoded, up to `stop` of them.
+
+        Damaged ones and those not to be shown are left out.
 
         Raises MediaError where size, format, colour or the like change on the way.
         """
@@ -60,7 +73,9 @@ class Footage:
                 if frame.corrupt or not known:
                     continue
                 if frame.change:
-                    raise Promise((frame.pts,), number=count, clock=self.info.decoder.clock).refuse(0, frame.change)
+                    raise Promise((frame.pts,), number=count, clock=self.info.decoder.clock).refuse(
+                        0, frame.change
+                    )
                 yield frame
                 count += 1
                 if count == stop:
@@ -69,9 +84,11 @@ class Footage:
             reader.close()
 
     def frames_at(self, stretches: Sequence[tuple[int, int]]) -> Iterator[tuple[int, Frame]]:
-        """(number, frame) of the frames [start, stop) of each stretch, ascending; damaged ones as the decoder repaired them.
+        """(number, frame) of the frames [start, stop) of each stretch, ascending; damaged ones as the decoder
+        repaired them.
 
-        Decodes from the key frames before them only. Raises IndexMismatchError where frames come that no packet promised.
+        Decodes from the key frames before them only. Raises IndexMismatchError where frames come that no
+        packet promised.
         """
         info = self.info
         chunks = [Chunk(n, start, stop) for n, (start, stop) in enumerate(stretches)]
@@ -79,9 +96,15 @@ class Footage:
         try:
             for span in cut_spans(info.index, info.pts, chunks, linear=info.linear):
                 first, stop = span.chunks[0].start_frame, span.chunks[-1].stop_frame
-                promise = Promise(info.pts[first:stop], info.linear, first if info.linear else 0, first, info.decoder.clock)
+                promise = Promise(
+                    info.pts[first:stop], info.linear, first if info.linear else 0, first, info.decoder.clock
+                )
                 wanted = {n for chunk in span.chunks for n in range(chunk.start_frame, chunk.stop_frame)}
-                frames = deliver(decode(self._packets(reader, span), info.decoder, self.pixels, conceal=True), promise, conceal=True)
+                frames = deliver(
+                    decode(self._packets(reader, span), info.decoder, self.pixels, conceal=True),
+                    promise,
+                    conceal=True,
+                )
                 yield from ((n, frame) for n, frame in enumerate(frames, start=first) if n in wanted)
         finally:
             reader.close()
@@ -89,22 +112,38 @@ class Footage:
     def _packets(self, reader: PacketReader, span: Span) -> Iterator[PacketData]:
         """Of a span, with the times of the index (clock jumps joined)."""
         index = self.info.index
-        for row, packet in enumerate(reader.rows(span.first_row, span.stop_row, keep_from=span.first_row), start=span.first_row):
+        for row, packet in enumerate(
+            reader.rows(span.first_row, span.stop_row, keep_from=span.first_row), start=span.first_row
+        ):
             pts, dts = index.pts[row], index.dts[row]
             yield replace(packet, pts=None if pts == NO_PTS else pts, dts=None if dts == NO_PTS else dts)
 
     def codes(self, frame: Frame) -> SampleValues:
-        """One frame as 4:2:0 codes of 8 or 10 bits, limited range, left-sited; odd sides lose their last row or column."""
+        """One frame as 4:2:0 codes of 8 or 10 bits, limited range, left-sited.
+
+        Odd sides lose their last row or column.
+        """
         pixels, tags = self.pixels, self.tags
-        plain = pixels.family == "yuv" and (pixels.sub_x, pixels.sub_y) == (1, 1) and not pixels.alpha and pixels.bits == self.bits
+        plain = (
+            pixels.family == "yuv"
+            and (pixels.sub_x, pixels.sub_y) == (1, 1)
+            and not pixels.alpha
+            and pixels.bits == self.bits
+        )
         if plain and tags.range == Range.LIMITED and tags.siting == Siting.LEFT:
             luma, u, v = (np.asarray(p) for p in frame.planes[:3])
             half = (self.height // 2, self.width // 2)
-            return SampleValues(luma[None, : self.height, : self.width], np.stack([u, v])[None, :, : half[0], : half[1]], self.bits)
+            return SampleValues(
+                luma[None, : self.height, : self.width],
+                np.stack([u, v])[None, :, : half[0], : half[1]],
+                self.bits,
+            )
         return from_values(self.values(frame), self.bits)
 
     def values(self, frame: Frame) -> Planes:
-        """One frame as luma (1,1,H,W) and left-sited chroma (1,2,H/2,W/2), float32, in the matrix of the video (R'G'B': BT.601)."""
+        """One frame as luma (1,1,H,W) and left-sited chroma (1,2,H/2,W/2), float32, in the matrix of the
+        video (R'G'B': BT.601).
+        """
         size = (slice(None), slice(None), slice(self.height), slice(self.width))
         if self.pixels.family == "rgb":
             return rgb_to_planes(self.rgb(frame)[size])
@@ -113,7 +152,14 @@ class Footage:
         chroma = chroma[..., : height * 2 >> self.pixels.sub_y, : width * 2 >> self.pixels.sub_x]
         offset = self._offset()
         if chroma.shape[-2:] != (height, width) or offset != LEFT:
-            chroma = resample(chroma, height, width, "bicubic" if chroma.shape[-1] == width else "bilinear", offset=offset, out_offset=LEFT)
+            chroma = resample(
+                chroma,
+                height,
+                width,
+                "bicubic" if chroma.shape[-1] == width else "bilinear",
+                offset=offset,
+                out_offset=LEFT,
+            )
         return luma[size], chroma
 
     def rgb(self, frame: Frame) -> Tensor:

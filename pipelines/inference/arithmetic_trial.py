@@ -1,6 +1,8 @@
-"""`try_arithmetic`: a plan's first network on one tile, in every precision and order of values that its device has: how long, and how right.
+"""`try_arithmetic`: a plan's first network on one tile, in every precision and order of values that its
+device has: how long, and how right.
 
-In a process of its own when the plan is made (`pipelines.planner.arithmetic_choice`); what comes of it stands in the plan.
+In a process of its own when the plan is made (`pipelines.planner.arithmetic_choice`); what comes of it stands
+in the plan.
 """
 
 from __future__ import annotations
@@ -37,15 +39,24 @@ _NAMES = {torch.float16: "fp16", torch.bfloat16: "bf16", torch.float32: "fp32"}
 
 
 def try_arithmetic(plan: Plan, device: str) -> list[ArithmeticTrial]:
-    """One `ArithmeticTrial` for each precision and order. plan: whose stages are tried. device: one of DEVICES. Raises as `Upscaler` does."""
+    """One `ArithmeticTrial` for each precision and order.
+
+    plan: whose stages are tried. device: one of DEVICES. Raises as `Upscaler` does.
+    """
     where = choose_device(device)
     small, large = _cut_down(plan, *_TILE_PX), _cut_down(plan, *plan.tile_px)
     wanted = _made(replace(small, precision="fp32", memory_format=""), torch.device("cpu"))
     trials = []
     for dtype in traits(where).dtypes:
         for order in ("nhwc", "nchw"):
-            one, other = (replace(cut, precision=_NAMES[dtype], memory_format=order) for cut in (small, large))
-            trials.append(ArithmeticTrial(_NAMES[dtype], order, _seconds(other, where), _psnr(_made(one, where), wanted, plan)))
+            one, other = (
+                replace(cut, precision=_NAMES[dtype], memory_format=order) for cut in (small, large)
+            )
+            trials.append(
+                ArithmeticTrial(
+                    _NAMES[dtype], order, _seconds(other, where), _psnr(_made(one, where), wanted, plan)
+                )
+            )
     return trials
 
 
@@ -55,7 +66,16 @@ def _cut_down(plan: Plan, height: int, width: int) -> Plan:
     for stage in plan.stages:
         rows, columns = rows * stage.card.scale, columns * stage.card.scale
         stages.append(replace(stage, height=rows, width=columns))
-    return replace(plan, height=height, width=width, out_height=rows, out_width=columns, stages=tuple(stages), grain=(), orientation=Orientation())
+    return replace(
+        plan,
+        height=height,
+        width=width,
+        out_height=rows,
+        out_width=columns,
+        stages=tuple(stages),
+        grain=(),
+        orientation=Orientation(),
+    )
 
 
 def _made(plan: Plan, device: torch.device) -> list[np.ndarray]:
@@ -84,8 +104,12 @@ def _frame(plan: Plan, number: int = 0) -> Frame:
     for place in range(pixels.plane_count):
         rows, columns = pixels.plane_size(place, plan.width, plan.height)
         noise = torch.rand(1, 1, -(-rows // 4), -(-columns // 4), generator=random)
-        values = torch.nn.functional.interpolate(noise, scale_factor=4, mode="bilinear")[0, 0, :rows, :columns]
-        planes.append((values * (1.0 if pixels.is_float else (1 << pixels.bits) - 1)).numpy().astype(pixels.dtype))
+        values = torch.nn.functional.interpolate(noise, scale_factor=4, mode="bilinear")[
+            0, 0, :rows, :columns
+        ]
+        planes.append(
+            (values * (1.0 if pixels.is_float else (1 << pixels.bits) - 1)).numpy().astype(pixels.dtype)
+        )
     return Frame(number, planes)
 
 
@@ -95,4 +119,6 @@ def _psnr(made: list[np.ndarray], wanted: list[np.ndarray], plan: Plan) -> float
     peak = 1.0 if bits == 32 else float((1 << bits) - 1)
     errors = [float(((a.astype("float64") - b) ** 2).mean()) for a, b in zip(made, wanted, strict=True)]
     worst = max(errors)
-    return 99.0 if worst == 0 else -10 * torch.log10(torch.tensor(worst / peak**2, dtype=torch.float64)).item()
+    return (
+        99.0 if worst == 0 else -10 * torch.log10(torch.tensor(worst / peak**2, dtype=torch.float64)).item()
+    )

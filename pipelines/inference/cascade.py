@@ -1,4 +1,5 @@
-"""`Cascade`: the networks of a plan on pictures of any kind of pixels, as values in float: the long way through.
+"""`Cascade`: the networks of a plan on pictures of any kind of pixels, as values in float: the long way
+through.
 
 A single YUV-native network between 4:2:0 planes has a shorter one (`device`).
 """
@@ -40,7 +41,10 @@ EVEN = 4 / 255
 
 @dataclass
 class Picture:
-    """A batch of pictures on their way: luma (B,1,H,W), chroma (B,2,h,w) or None for grey, alpha (B,1,H,W) or None."""
+    """A batch of pictures on their way.
+
+    Luma (B,1,H,W), chroma (B,2,h,w) or None for grey, alpha (B,1,H,W) or None.
+    """
 
     luma: Tensor
     chroma: Tensor | None
@@ -48,7 +52,8 @@ class Picture:
     siting: tuple[float, float] = (0.0, 0.0)
     """(vertical, horizontal), as SITING_OFFSETS has it."""
     sub: tuple[int, int] = (1, 1)
-    """Luma samples per chroma sample, (vertical, horizontal): 1, 2 or 4. They are not told by the sizes: 3 samples over 2 or 4 are 2 and 1."""
+    """Luma samples per chroma sample, (vertical, horizontal): 1, 2 or 4. They are not told by the sizes: 3
+    samples over 2 or 4 are 2 and 1."""
 
     @property
     def size(self) -> tuple[int, int]:
@@ -71,10 +76,23 @@ class Cascade:
     """The networks one after another, each tile by tile; what the first one remembers is kept."""
 
     def __init__(
-        self, plan: Plan, networks: Sequence[LoadedNetwork], device: torch.device, dtype: torch.dtype, lanes: Lanes, notes: list[str]
+        self,
+        plan: Plan,
+        networks: Sequence[LoadedNetwork],
+        device: torch.device,
+        dtype: torch.dtype,
+        lanes: Lanes,
+        notes: list[str],
     ) -> None:
         """dtype: networks run in, as far as they may. notes: where is said what a person should know."""
-        self._plan, self._networks, self._device, self._dtype, self._lanes, self._notes = plan, networks, device, dtype, lanes, notes
+        self._plan, self._networks, self._device, self._dtype, self._lanes, self._notes = (
+            plan,
+            networks,
+            device,
+            dtype,
+            lanes,
+            notes,
+        )
         self._source, self._target = PixelFormat.parse(plan.pix_fmt), PixelFormat.parse(plan.out_pix_fmt)
         self._state: Tensor | None = None
 
@@ -111,7 +129,9 @@ class Cascade:
         fmt, full = self._source, self._plan.color.range == Range.FULL
 
         def stack(number: int, *, chroma: bool = False, is_full: bool = full) -> Tensor:
-            planes = [to_float(p[number], fmt.bits, is_full, chroma=chroma, device=self._device) for p in batch]
+            planes = [
+                to_float(p[number], fmt.bits, is_full, chroma=chroma, device=self._device) for p in batch
+            ]
             return torch.stack(planes)[:, None]
 
         alpha = stack(fmt.plane_count - 1, is_full=True) if fmt.alpha and self._target.alpha else None
@@ -134,8 +154,12 @@ class Cascade:
     def _matrix(self) -> int:
         return Matrix.BT709 if self._plan.color.matrix == Matrix.RGB else self._plan.color.matrix
 
-    def _through(self, network: LoadedNetwork, picture: Picture, neighbours: Picture, *, precise: bool = False) -> Picture:
-        """One stage. What the network leaves alone (full-size chroma, alpha) is resized by its classical kernel.
+    def _through(
+        self, network: LoadedNetwork, picture: Picture, neighbours: Picture, *, precise: bool = False
+    ) -> Picture:
+        """One stage.
+
+        What the network leaves alone (full-size chroma, alpha) is resized by its classical kernel.
 
         neighbours: the picture with those that the network looks at, as a batch, oldest first.
         """
@@ -143,27 +167,50 @@ class Cascade:
         if network.classical:
             return self._resized(network, picture)
         if contract.pixels == "rgb":
-            rgb = yuv_to_rgb(picture.luma, picture.chroma_at(*picture.size, (0.0, 0.0), "bicubic"), self._matrix)
+            rgb = yuv_to_rgb(
+                picture.luma, picture.chroma_at(*picture.size, (0.0, 0.0), "bicubic"), self._matrix
+            )
             (out,) = self._tiled(network, [rgb], precise=precise)
             luma, chroma = rgb_to_yuv(out, self._matrix)
-            return Picture(luma, chroma if picture.chroma is not None else None, self._resized_alpha(picture, luma, contract.kernel))
+            return Picture(
+                luma,
+                chroma if picture.chroma is not None else None,
+                self._resized_alpha(picture, luma, contract.kernel),
+            )
         height, width = picture.size
         half = (-(-height // 2), -(-width // 2))
         seen = neighbours if contract.temporal else picture
-        around = [seen.luma.transpose(0, 1), seen.chroma_at(*half, _LEFT, contract.kernel).flatten(0, 1)[None]]
+        around = [
+            seen.luma.transpose(0, 1),
+            seen.chroma_at(*half, _LEFT, contract.kernel).flatten(0, 1)[None],
+        ]
         luma, chroma = self._tiled(network, around, precise=precise)
         alpha = self._resized_alpha(picture, luma, contract.kernel)
         if picture.sub == (2, 2):
             return Picture(luma, chroma, alpha, _LEFT, (2, 2))
         if self._plan.full_chroma and picture.chroma is not None and not contract.temporal:
-            return replace(picture, luma=luma, chroma=self._full_chroma(network, picture.chroma, half, precise=precise), alpha=alpha)
-        return replace(picture, luma=luma, chroma=self._resized_chroma(picture, luma, contract.kernel), alpha=alpha)
+            return replace(
+                picture,
+                luma=luma,
+                chroma=self._full_chroma(network, picture.chroma, half, precise=precise),
+                alpha=alpha,
+            )
+        return replace(
+            picture, luma=luma, chroma=self._resized_chroma(picture, luma, contract.kernel), alpha=alpha
+        )
 
-    def _full_chroma(self, network: LoadedNetwork, chroma: Tensor, half: tuple[int, int], *, precise: bool) -> Tensor:
-        """(B,2,H,W) through a network plane by plane, each in the place of luma, with neutral chroma beside it."""
+    def _full_chroma(
+        self, network: LoadedNetwork, chroma: Tensor, half: tuple[int, int], *, precise: bool
+    ) -> Tensor:
+        """(B,2,H,W) through a network plane by plane, each in the place of luma, with neutral chroma beside
+        it.
+        """
         neutral = chroma.new_zeros(chroma.shape[0], 2, *half)
         planes = (chroma[:, :1], chroma[:, 1:])
-        made = [self._tiled(network, [plane + 0.5, neutral], precise=precise, spare_flat=True)[0] - 0.5 for plane in planes]
+        made = [
+            self._tiled(network, [plane + 0.5, neutral], precise=precise, spare_flat=True)[0] - 0.5
+            for plane in planes
+        ]
         return torch.cat(made, dim=1)
 
     def _resized(self, network: LoadedNetwork, picture: Picture) -> Picture:
@@ -171,7 +218,10 @@ class Cascade:
         kernel = network.contract.kernel
         height, width = network.module.reaches(picture.size)  # type: ignore[attr-defined]
         luma = resample(picture.luma, height, width, kernel)
-        chroma, alpha = self._resized_chroma(picture, luma, kernel), self._resized_alpha(picture, luma, kernel)
+        chroma, alpha = (
+            self._resized_chroma(picture, luma, kernel),
+            self._resized_alpha(picture, luma, kernel),
+        )
         return replace(picture, luma=luma, chroma=chroma, alpha=alpha)
 
     def _softened(self, before: Picture, made: Picture, kernel: str) -> Picture:
@@ -183,7 +233,12 @@ class Cascade:
         if made.chroma is None:
             return replace(made, luma=luma)
         rows, columns = (-(-n // by) for n, by in zip(before.size, made.sub, strict=True))
-        like = replace(before, chroma=before.chroma_at(rows, columns, made.offset, kernel), siting=made.siting, sub=made.sub)
+        like = replace(
+            before,
+            chroma=before.chroma_at(rows, columns, made.offset, kernel),
+            siting=made.siting,
+            sub=made.sub,
+        )
         plane = self._resized_chroma(like, made.luma, kernel)
         assert plane is not None
         return replace(made, luma=luma, chroma=torch.lerp(plane, made.chroma, strength))
@@ -191,13 +246,26 @@ class Cascade:
     def _resized_chroma(self, picture: Picture, like: Tensor, kernel: str) -> Tensor | None:
         if picture.chroma is None:
             return None
-        return upscale_plane(picture.chroma, picture.size, (like.shape[-2], like.shape[-1]), kernel, picture.offset, picture.sub)
+        return upscale_plane(
+            picture.chroma,
+            picture.size,
+            (like.shape[-2], like.shape[-1]),
+            kernel,
+            picture.offset,
+            picture.sub,
+        )
 
     def _resized_alpha(self, picture: Picture, like: Tensor, kernel: str) -> Tensor | None:
-        return None if picture.alpha is None else resample(picture.alpha, like.shape[-2], like.shape[-1], kernel)
+        return (
+            None if picture.alpha is None else resample(picture.alpha, like.shape[-2], like.shape[-1], kernel)
+        )
 
-    def _tiled(self, network: LoadedNetwork, planes: list[Tensor], *, precise: bool, spare_flat: bool = False) -> list[Tensor]:
-        """Run a network tile by tile and put the parts that count together; chroma and state are half the size of luma.
+    def _tiled(
+        self, network: LoadedNetwork, planes: list[Tensor], *, precise: bool, spare_flat: bool = False
+    ) -> list[Tensor]:
+        """Run a network tile by tile and put the parts that count together.
+
+        Chroma and state are half the size of luma.
 
         spare_flat: resize what is as even as a black bar, wherever it lies.
         """
@@ -224,7 +292,10 @@ class Cascade:
             # Luma and chroma come larger, a state comes as it went in.
             layout = [(scale, 1), (scale, 2), (1, 2)][: len(outputs)]
             if not results:
-                results = [o.new_empty(*o.shape[:2], full_height * s // by, full_width * s // by) for o, (s, by) in zip(outputs, layout, strict=True)]
+                results = [
+                    o.new_empty(*o.shape[:2], full_height * s // by, full_width * s // by)
+                    for o, (s, by) in zip(outputs, layout, strict=True)
+                ]
             for result, output, (s, by) in zip(results, outputs, layout, strict=True):
                 result[(..., *part.written(s, by))] = output[(..., *part.kept(s, by))]
         if contract.recurrent:
@@ -232,7 +303,9 @@ class Cascade:
         halves = [(height * scale, width * scale), (-(-height * scale // 2), -(-width * scale // 2))]
         return [r[..., : h[0], : h[1]] for r, h in zip(results, halves, strict=False)]
 
-    def run(self, network: LoadedNetwork, inputs: list[Tensor], at: tuple[int, int], *, precise: bool = False) -> list[Tensor]:
+    def run(
+        self, network: LoadedNetwork, inputs: list[Tensor], at: tuple[int, int], *, precise: bool = False
+    ) -> list[Tensor]:
         """Run a network on a tile that begins at pixel `at`; precise: in fp32.
 
         inputs: rgb, or luma, chroma and maybe a state. Gives float32 outputs of the same kind.
@@ -240,7 +313,9 @@ class Cascade:
         contract = network.contract
         allowed = contract.low_precision_at(max(self._source.bits, self._target.bits))
         low = self._dtype if allowed and not precise and self._dtype is not torch.float32 else None
-        context: contextlib.AbstractContextManager[object] = torch.autocast(self._device.type, low) if low else contextlib.nullcontext()
+        context: contextlib.AbstractContextManager[object] = (
+            torch.autocast(self._device.type, low) if low else contextlib.nullcontext()
+        )
         with context:
             if network.contract.pixels == "rgb":
                 module: Callable[[Tensor], Tensor] = network.module  # type: ignore[assignment]
@@ -249,7 +324,8 @@ class Cascade:
             if contract.recurrent:
                 (luma, chroma), state = network.module(planes, inputs[2] if len(inputs) > 2 else None)  # type: ignore[call-arg]
                 return [luma.float(), chroma.float(), state]
-            luma, chroma = network.module(planes, at=at) if network.contract.placed else network.module(planes)  # type: ignore[call-arg]
+            where = {"at": at} if network.contract.placed else {}
+            luma, chroma = network.module(planes, **where)
             return [luma.float(), chroma.float()]
 
     def _store(self, picture: Picture) -> list[list[np.ndarray]]:
@@ -257,11 +333,15 @@ class Cascade:
         fmt, color = self._target, self._plan.out_color
         height, width = picture.size
         if fmt.family == "yuv" and color.matrix != self._matrix and picture.chroma is not None:
-            rgb = yuv_to_rgb(picture.luma, picture.chroma_at(height, width, (0.0, 0.0), "bicubic"), self._matrix)
+            rgb = yuv_to_rgb(
+                picture.luma, picture.chroma_at(height, width, (0.0, 0.0), "bicubic"), self._matrix
+            )
             luma, chroma = rgb_to_yuv(rgb, color.matrix)
             picture = Picture(luma, chroma, picture.alpha)
         if fmt.family == "rgb":
-            rgb = yuv_to_rgb(picture.luma, picture.chroma_at(height, width, (0.0, 0.0), "bicubic"), self._matrix)
+            rgb = yuv_to_rgb(
+                picture.luma, picture.chroma_at(height, width, (0.0, 0.0), "bicubic"), self._matrix
+            )
             channels = [rgb[:, 1], rgb[:, 2], rgb[:, 0]]
         else:
             channels = [picture.luma[:, 0]]
@@ -274,12 +354,17 @@ class Cascade:
             chroma_like += [True, True]
         full = [color.range == Range.FULL] * len(channels)
         if fmt.alpha:
-            channels.append(picture.alpha[:, 0] if picture.alpha is not None else torch.ones_like(picture.luma[:, 0]))
+            channels.append(
+                picture.alpha[:, 0] if picture.alpha is not None else torch.ones_like(picture.luma[:, 0])
+            )
             chroma_like.append(False)
             full.append(True)
         result = []
         for i in range(picture.luma.shape[0]):
-            planes = [to_codes(c[i], fmt.bits, f, chroma=k) for c, f, k in zip(channels, full, chroma_like, strict=True)]
+            planes = [
+                to_codes(c[i], fmt.bits, f, chroma=k)
+                for c, f, k in zip(channels, full, chroma_like, strict=True)
+            ]
             result.append(planes)
         return result
 
@@ -287,7 +372,10 @@ class Cascade:
 def classical(network: LoadedNetwork, inputs: list[Tensor]) -> list[Tensor]:
     """What a network would give for a tile of even black, near enough."""
     scale, kernel = network.contract.scale, network.contract.kernel
-    return [resample(x, x.shape[-2] * scale, x.shape[-1] * scale, kernel, offset=_LEFT if n else (0.0, 0.0)) for n, x in enumerate(inputs)]
+    return [
+        resample(x, x.shape[-2] * scale, x.shape[-1] * scale, kernel, offset=_LEFT if n else (0.0, 0.0))
+        for n, x in enumerate(inputs)
+    ]
 
 
 def _reflect(plane: Tensor, bottom: int, right: int) -> Tensor:
@@ -302,19 +390,31 @@ def _reflect_to(plane: Tensor, height: int, width: int) -> Tensor:
 
 
 def _bars_of(plan: Plan, network: LoadedNetwork, size: tuple[int, int]) -> PixelCrop:
-    """The plan's bars in a stage's input of that (height, width), as far as the network need not look at them."""
+    """The plan's bars in a stage's input of that (height, width), as far as the network need not look at
+    them.
+    """
     contract, bars = network.contract, plan.bars
     factor = size[0] // plan.height
-    if not bars or contract.temporal or contract.halo_px is None or size != (plan.height * factor, plan.width * factor):
+    if (
+        not bars
+        or contract.temporal
+        or contract.halo_px is None
+        or size != (plan.height * factor, plan.width * factor)
+    ):
         return PixelCrop()
     return PixelCrop(bars.top * factor, bars.bottom * factor, bars.left * factor, bars.right * factor)
 
 
 def tiles_of(plan: Plan, network: LoadedNetwork, size: tuple[int, int]) -> list[Tile]:
-    """Of a stage's input of that (height, width), a multiple of what the network wants; one where it must see the whole picture."""
+    """Of a stage's input of that (height, width), a multiple of what the network wants.
+
+    One where it must see the whole picture.
+    """
     contract = network.contract
     tile = size if contract.halo_px is None else plan.tile_px
-    return list(cut(*size, *tile, contract.halo_px or 0, contract.size_multiple, _bars_of(plan, network, size)))
+    return list(
+        cut(*size, *tile, contract.halo_px or 0, contract.size_multiple, _bars_of(plan, network, size))
+    )
 
 
 def _health(seen: Picture, made: Picture) -> Health:

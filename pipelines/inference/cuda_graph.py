@@ -1,7 +1,9 @@
-"""`GraphedNetwork`: a YUV-native network between code values on a device, in batches of equal tiles, recorded once a shape.
+"""`GraphedNetwork`: a YUV-native network between code values on a device, in batches of equal tiles, recorded
+once a shape.
 
-Codes are unpacked, upscaled and rounded where the network runs, so that 8 or 10 bits a sample cross the bus each way. On CUDA
-everything between is one CUDA graph a shape: a launch from Python takes longer than a small layer does.
+Codes are unpacked, upscaled and rounded where the network runs, so that 8 or 10 bits a sample cross the bus
+each way. On CUDA everything between is one CUDA graph a shape: a launch from Python takes longer than a small
+layer does.
 """
 
 from __future__ import annotations
@@ -25,7 +27,8 @@ __all__ = ["HEALTH", "GraphedNetwork", "record_cuda_graph"]
 
 
 HEALTH = 4
-"""Numbers a tile is judged by: a sum that is finite where all values are; mean of luma before; mean and maximum after."""
+"""Numbers a tile is judged by: a sum that is finite where all values are; mean of luma before; mean and
+maximum after."""
 _WARM_UP = 3
 """Calls before a recording, in which libraries choose and allocate."""
 
@@ -40,9 +43,14 @@ class GraphedNetwork:
         *,
         full: bool,
         dtype: torch.dtype,
-        record: Callable[[Callable[..., tuple[Tensor, ...]], Sequence[Tensor]], Callable[..., tuple[Tensor, ...]]] | None = None,
+        record: Callable[
+            [Callable[..., tuple[Tensor, ...]], Sequence[Tensor]], Callable[..., tuple[Tensor, ...]]
+        ]
+        | None = None,
     ) -> None:
-        """bits, full: of the codes. dtype: networks run in, as far as they may. record: makes a graph of a call; None: none is made."""
+        """bits, full: of the codes. dtype: networks run in, as far as they may. record: makes a graph of a
+        call; None: none is made.
+        """
         self._network, self._bits, self._full, self._dtype = network, bits, full, dtype
         self._record = record
         self._graphs: dict[Any, Callable[..., tuple[Tensor, ...]]] = {}
@@ -50,14 +58,20 @@ class GraphedNetwork:
             pack_weights(network.module, dtype)  # type: ignore[arg-type]
 
     def __call__(
-        self, luma: Tensor, chroma: Tensor, state: Tensor | None = None, *, precise: bool = False, classical: bool = False
+        self,
+        luma: Tensor,
+        chroma: Tensor,
+        state: Tensor | None = None,
+        *,
+        precise: bool = False,
+        classical: bool = False,
     ) -> tuple[Tensor, ...]:
         """Tiles of one shape at once.
 
-        luma: (B,n,H,W) codes of the frames a network looks at, uint8 or int16. chroma: (B,2n,H/2,W/2). state: (B,C,H/2,W/2), of a
-        recurrent network. precise: in fp32. classical: by the network's classical kernel alone.
-        Returns codes (B,1,SH,SW) and (B,2,SH/2,SW/2), (B,HEALTH) float32, and the next state of a recurrent network. What comes
-        back is written over by the next call of the same shape.
+        luma: (B,n,H,W) codes of the frames a network looks at, uint8 or int16. chroma: (B,2n,H/2,W/2). state:
+        (B,C,H/2,W/2), of a recurrent network. precise: in fp32. classical: by the network's classical kernel
+        alone. Returns codes (B,1,SH,SW) and (B,2,SH/2,SW/2), (B,HEALTH) float32, and the next state of a
+        recurrent network. What comes back is written over by the next call of the same shape.
         """
         inputs = [luma, chroma] if state is None else [luma, chroma, state]
         key = (precise, classical, *((tuple(t.shape), t.dtype) for t in inputs))
@@ -77,7 +91,9 @@ class GraphedNetwork:
         """What a recurrent network's state comes in."""
         return self._dtype if self._network.contract.low_precision_at(self._bits) else torch.float32
 
-    def _plain(self, luma: Tensor, chroma: Tensor, state: Tensor | None = None, *, precise: bool, classical: bool) -> tuple[Tensor, ...]:
+    def _plain(
+        self, luma: Tensor, chroma: Tensor, state: Tensor | None = None, *, precise: bool, classical: bool
+    ) -> tuple[Tensor, ...]:
         contract, bits, full = self._network.contract, self._bits, self._full
         seen = codes_to_values(luma, bits, full, chroma=False)
         planes = (seen, codes_to_values(chroma, bits, full, chroma=True))
@@ -85,17 +101,28 @@ class GraphedNetwork:
         left: tuple[Tensor, ...] = ()
         if classical:
             own = (seen[:, now : now + 1], planes[1][:, 2 * now : 2 * now + 2])
-            made = (upscale_in_graph(own[0], contract.scale, contract.kernel), upscale_in_graph(own[1], contract.scale, contract.kernel, LEFT_SITED))
+            made = (
+                upscale_in_graph(own[0], contract.scale, contract.kernel),
+                upscale_in_graph(own[1], contract.scale, contract.kernel, LEFT_SITED),
+            )
         else:
             low = not precise and self._dtype is not torch.float32 and contract.low_precision_at(bits)
             # The cache of cast weights would be of a recording's memory.
-            with torch.autocast(luma.device.type, self._dtype if low else torch.bfloat16, enabled=low, cache_enabled=False):
-                made = self._network.module(planes) if not contract.recurrent else self._network.module(planes, state)  # type: ignore[call-arg, assignment]
+            with torch.autocast(
+                luma.device.type, self._dtype if low else torch.bfloat16, enabled=low, cache_enabled=False
+            ):
+                if contract.recurrent:
+                    made = self._network.module(planes, state)  # type: ignore[call-arg]
+                else:
+                    made = self._network.module(planes)
             if contract.recurrent:
                 made, next_state = made  # type: ignore[assignment]
                 left = (next_state,)  # type: ignore[assignment]
         values = [m.float() for m in made]
-        codes = values_to_codes(values[0], bits, full, chroma=False), values_to_codes(values[1], bits, full, chroma=True)
+        codes = (
+            values_to_codes(values[0], bits, full, chroma=False),
+            values_to_codes(values[1], bits, full, chroma=True),
+        )
         after = codes_to_values(codes[0], bits, full, chroma=False)
         health = torch.stack(
             [
@@ -109,7 +136,9 @@ class GraphedNetwork:
         return (*codes, health, *left)
 
 
-def record_cuda_graph(call: Callable[..., tuple[Tensor, ...]], inputs: Sequence[Tensor]) -> Callable[..., tuple[Tensor, ...]]:
+def record_cuda_graph(
+    call: Callable[..., tuple[Tensor, ...]], inputs: Sequence[Tensor]
+) -> Callable[..., tuple[Tensor, ...]]:
     """A call as a CUDA graph: replayed with whatever the tensors it is given hold.
 
     Other threads may go on using the device meanwhile. Raises torch.OutOfMemoryError like the call itself.

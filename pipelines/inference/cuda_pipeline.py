@@ -1,7 +1,8 @@
 """`Accelerated`: a YUV-native network between 4:2:0 codes on a CUDA device, several frames in flight.
 
-Host memory, bus and device work on different frames at the same time (`ring`); tiles of one shape go through the network together
-(`graphed`), the same ones in every frame: cuDNN takes other algorithms for other batches, so a tile's bits depend on its batch.
+Host memory, bus and device work on different frames at the same time (`ring`); tiles of one shape go through
+the network together (`graphed`), the same ones in every frame: cuDNN takes other algorithms for other
+batches, so a tile's bits depend on its batch.
 """
 
 from __future__ import annotations
@@ -75,7 +76,9 @@ class Accelerated:
         is_black: Callable[[Sequence[np.ndarray]], bool],
         notes: list[str],
     ) -> None:
-        """tiles: cuts a picture of (height, width). is_black: whether planes of a tile in a bar are even black. notes: where troubles are told."""
+        """tiles: cuts a picture of (height, width). is_black: whether planes of a tile in a bar are even
+        black. notes: where troubles are told.
+        """
         self._network, self._graphed, self._accelerator = network, graphed, accelerator
         self._stills, self._tiles, self._is_black = stills, tiles, is_black
         self._ring: Ring | None = None
@@ -85,8 +88,8 @@ class Accelerated:
     def __call__(self, views: Iterable[View]) -> Iterator[tuple[Any, list[np.ndarray]]]:
         """(ticket, luma, U and V of the result) for every view, a few frames later; all of them at the end.
 
-        Raises NoMemoryError where the device's memory runs out (a plan with smaller tiles may do), VerificationError for a network that
-        gives nonsense.
+        Raises NoMemoryError where the device's memory runs out (a plan with smaller tiles may do),
+        VerificationError for a network that gives nonsense.
         """
         try:
             for view in views:
@@ -97,7 +100,9 @@ class Accelerated:
                 yield from self._checked(landed)
         except torch.OutOfMemoryError as error:
             self._drop()
-            raise NoMemoryError(f"memory of the device ran out ({(str(error).splitlines() or ['?'])[0]})") from None
+            raise NoMemoryError(
+                f"memory of the device ran out ({(str(error).splitlines() or ['?'])[0]})"
+            ) from None
         except BaseException:
             self._drop()
             raise
@@ -110,14 +115,19 @@ class Accelerated:
         self._ring, self._state = None, None
         self._stills.forget()
 
-    def _put(self, view: View, *, precise: bool = False, state: Sequence[Tensor | None] | None = None) -> Landed | None:
+    def _put(
+        self, view: View, *, precise: bool = False, state: Sequence[Tensor | None] | None = None
+    ) -> Landed | None:
         """state: (what is remembered,), where it is not what the frame before has left."""
         parts = self._tiles(*view.frames[0][0].shape)
         ring = self._ring = self._ring or self._made_ring(view, parts)
         recurrent = self._network.contract.recurrent
         taken = [not recurrent and not precise and self._stills.same(view.frames, part) for part in parts]
         own = view.frames[view.now]
-        black = [part.in_bar and self._is_black([plane[part.read(2 if n else 1)] for n, plane in enumerate(own)]) for part in parts]
+        black = [
+            part.in_bar and self._is_black([plane[part.read(2 if n else 1)] for n, plane in enumerate(own)])
+            for part in parts
+        ]
         flight = _Flight(view, parts, taken, black, [])
 
         def work(up: list[Tensor], down: list[Tensor], before: list[Tensor] | None) -> None:
@@ -135,14 +145,26 @@ class Accelerated:
 
         scale = self._network.contract.scale
         up = [(plane.shape, dtype(plane)) for planes in view.frames for plane in planes]
-        down: list[Any] = [((p.shape[0] * scale, p.shape[1] * scale), dtype(p)) for p in view.frames[view.now]]
+        down: list[Any] = [
+            ((p.shape[0] * scale, p.shape[1] * scale), dtype(p)) for p in view.frames[view.now]
+        ]
         return Ring(self._accelerator, up, [*down, ((len(parts), HEALTH), torch.float32)])
 
     @torch.inference_mode()
     def _work(
-        self, flight: _Flight, state: Tensor | None, up: list[Tensor], down: list[Tensor], before: list[Tensor] | None, *, precise: bool
+        self,
+        flight: _Flight,
+        state: Tensor | None,
+        up: list[Tensor],
+        down: list[Tensor],
+        before: list[Tensor] | None,
+        *,
+        precise: bool,
     ) -> None:
-        """On the device: every tile of a frame into `down`. A batch is computed whole, and what of it is not wanted is left."""
+        """On the device: every tile of a frame into `down`.
+
+        A batch is computed whole, and what of it is not wanted is left.
+        """
         taken = [found and before is not None for found in flight.taken]
         for number, part in enumerate(flight.parts):
             if taken[number] and before is not None:
@@ -157,7 +179,9 @@ class Accelerated:
                 for number, tile in zip(numbers, left, strict=False):
                     if number in wanted:
                         part = flight.parts[number]
-                        following = tile.new_empty(1, tile.shape[0], *up[1].shape) if following is None else following
+                        following = (
+                            tile.new_empty(1, tile.shape[0], *up[1].shape) if following is None else following
+                        )
                         following[(0, ..., *part.written(1, 2))] = tile[(..., *part.kept(1, 2))]
         self._state = following
 
@@ -173,16 +197,23 @@ class Accelerated:
         precise: bool,
         classical: bool,
     ) -> Sequence[Tensor]:
-        """One batch, the wanted tiles of it into `down`; gives back the state of each tile, where there is one."""
+        """One batch, the wanted tiles of it into `down`.
+
+        Gives back the state of each tile, where there is one.
+        """
         parts = [flight.parts[n] for n in numbers]
         scale, contract = self._network.contract.scale, self._network.contract
         luma = torch.stack([torch.stack([plane[part.read()] for plane in up[::3]]) for part in parts])
-        chroma = torch.stack([torch.stack([plane[part.read(2)] for n, plane in enumerate(up) if n % 3]) for part in parts])
+        chroma = torch.stack(
+            [torch.stack([plane[part.read(2)] for n, plane in enumerate(up) if n % 3]) for part in parts]
+        )
         remembered = None
         if contract.recurrent:
             width: int = self._network.module.width  # type: ignore[attr-defined]
             if state is None:
-                state = torch.zeros(1, width, *up[1].shape, dtype=self._graphed.state_dtype, device=luma.device)
+                state = torch.zeros(
+                    1, width, *up[1].shape, dtype=self._graphed.state_dtype, device=luma.device
+                )
             remembered = torch.cat([state[(..., *part.read(2))] for part in parts])
         made = self._graphed(luma, chroma, remembered, precise=precise, classical=classical)
         for place, (number, part) in enumerate(zip(numbers, parts, strict=True)):
@@ -233,12 +264,15 @@ def _take_over(part: Tile, number: int, scale: int, before: list[Tensor], down: 
 
 
 def batches(parts: Sequence[Tile]) -> list[list[int]]:
-    """Numbers of the tiles that go together: by the plan alone, whatever stands still, is black, or was made before.
+    """Numbers of the tiles that go together.
+
+    By the plan alone, whatever stands still, is black, or was made before.
 
     Batches of one shape are of one size, at most BATCH; the last has its last tile again until it is full.
     """
     shapes: dict[tuple[int, int], list[int]] = {}
-    for number, part in sorted(enumerate(parts), key=lambda one: one[1].in_bar):  # so that few have both bars and picture
+    # so that few have both bars and picture
+    for number, part in sorted(enumerate(parts), key=lambda one: one[1].in_bar):
         rows, columns = part.read()
         shapes.setdefault((rows.stop - rows.start, columns.stop - columns.start), []).append(number)
     found = []

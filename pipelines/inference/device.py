@@ -46,20 +46,44 @@ class Traits:
     fused: bool
     """Bias and ReLU are part of a convolution of packed weights."""
     dtypes: tuple[torch.dtype, ...]
-    """Networks run in, the one that is taken unmeasured first; a CPU's follow its model, see `low_precision`."""
+    """Networks run in, the one that is taken unmeasured first; a CPU's follow its model, see
+    `low_precision`."""
     channels_last: bool
     """Which order of a map's values is taken unmeasured."""
 
 
 TRAITS = {
-    "cpu": Traits(graphs=False, streams=False, fused=True, dtypes=(torch.bfloat16, torch.float32), channels_last=True),
-    "cuda": Traits(graphs=True, streams=True, fused=True, dtypes=(torch.float16, torch.bfloat16, torch.float32), channels_last=True),
-    "hip": Traits(graphs=False, streams=True, fused=False, dtypes=(torch.float16, torch.bfloat16, torch.float32), channels_last=False),
-    "xpu": Traits(graphs=False, streams=True, fused=False, dtypes=(torch.float16, torch.bfloat16, torch.float32), channels_last=True),
-    "mps": Traits(graphs=False, streams=False, fused=False, dtypes=(torch.float16, torch.float32), channels_last=False),
+    "cpu": Traits(
+        graphs=False, streams=False, fused=True, dtypes=(torch.bfloat16, torch.float32), channels_last=True
+    ),
+    "cuda": Traits(
+        graphs=True,
+        streams=True,
+        fused=True,
+        dtypes=(torch.float16, torch.bfloat16, torch.float32),
+        channels_last=True,
+    ),
+    "hip": Traits(
+        graphs=False,
+        streams=True,
+        fused=False,
+        dtypes=(torch.float16, torch.bfloat16, torch.float32),
+        channels_last=False,
+    ),
+    "xpu": Traits(
+        graphs=False,
+        streams=True,
+        fused=False,
+        dtypes=(torch.float16, torch.bfloat16, torch.float32),
+        channels_last=True,
+    ),
+    "mps": Traits(
+        graphs=False, streams=False, fused=False, dtypes=(torch.float16, torch.float32), channels_last=False
+    ),
 }
-"""Kind -> what it has. hip is AMD's ROCm, which torch calls cuda: its convolutions were seen at a twentieth of their rate in
-channels_last (ROCm/rocm-libraries#2567, pytorch#170780), and cuDNN's fused ones are not there."""
+"""Kind -> what it has. hip is AMD's ROCm, which torch calls cuda: its convolutions were seen at a twentieth
+of their rate in channels_last (ROCm/rocm-libraries#2567, pytorch#170780), and cuDNN's fused ones are not
+there."""
 _WORDS = {"cuda": "CUDA", "xpu": "Intel (XPU)", "mps": "Apple (MPS)"}
 
 
@@ -74,17 +98,24 @@ def traits(device: torch.device) -> Traits:
 
 
 INT8_CLASS = "int8, version 1"
-"""Of `models.layers.int8` and `pipelines.inference.fused_cpu`: another number where they come to other bits."""
+"""Of `models.layers.int8` and `pipelines.inference.fused_cpu`: another number where they come to other
+bits."""
 
 
 def choose_device(wanted: str) -> torch.device:
-    """Take the accelerator that torch finds for "auto". Raises UsageError where one is wanted that is not there."""
+    """Take the accelerator that torch finds for "auto".
+
+    Raises UsageError where one is wanted that is not there.
+    """
     found = _accelerator()
     if wanted == "auto":
         return found or torch.device("cpu")
     if wanted == "cpu" or (found is not None and found.type == wanted):
         return torch.device(wanted)
-    raise UsageError(f"--device {wanted}: no {_WORDS[wanted]} device can be used here; leave --device out, or run `vsr run --device cpu`")
+    raise UsageError(
+        f"--device {wanted}: no {_WORDS[wanted]} device can be used here; leave --device out, or run `vsr run"
+        " --device cpu`"
+    )
 
 
 def _accelerator() -> torch.device | None:
@@ -102,11 +133,12 @@ def accelerator_here() -> tuple[str, int]:
 
 
 def low_precision(device: torch.device) -> torch.dtype:
-    """The fast dtype of a device: fp16 on accelerators, bf16 on CPUs that multiply it faster than fp32, else fp32.
+    """The fast dtype of a device: fp16 on accelerators, bf16 on CPUs that multiply it faster than fp32, else
+    fp32.
 
-    Those are CPUs with AMX, and AMD's with AVX512-BF16: a multiplier of 512 bits does two products of bf16 in the place of
-    one of fp32. Intel's have two for fp32 and one for bf16: without AMX, convolutions of 32 and 64 channels ran at 0.54 times the
-    rate of fp32 (Xeon, Emerald Rapids, AMX masked).
+    Those are CPUs with AMX, and AMD's with AVX512-BF16: a multiplier of 512 bits does two products of bf16 in
+    the place of one of fp32. Intel's have two for fp32 and one for bf16: without AMX, convolutions of 32 and
+    64 channels ran at 0.54 times the rate of fp32 (Xeon, Emerald Rapids, AMX masked).
     """
     if device.type != "cpu":
         return traits(device).dtypes[0]
@@ -120,15 +152,20 @@ _DTYPES = {"fp16": torch.float16, "bf16": torch.bfloat16, "fp32": torch.float32,
 def computing_dtype(device: torch.device, precision: str) -> torch.dtype:
     """What floats networks run in, on a device, where they may run in less than fp32.
 
-    precision: as `--precision` names it; "": the device's own. "int8" is for layers on integers, and fp32 for all that is beside them.
-    Raises UsageError where the device has no such.
+    precision: as `--precision` names it; "": the device's own. "int8" is for layers on integers, and fp32 for
+    all that is beside them. Raises UsageError where the device has no such.
     """
     kind = device_kind(device)
     if precision == "int8" and (kind != "cpu" or not int8_is_exact()):
-        raise UsageError(f"--precision int8 is for CPUs with VNNI or AMX, and this {kind} has no such; leave it out, or give --precision fp32")
+        raise UsageError(
+            f"--precision int8 is for CPUs with VNNI or AMX, and this {kind} has no such; leave it out, or"
+            " give --precision fp32"
+        )
     dtype = _DTYPES.get(precision, low_precision(device))
     if dtype not in traits(device).dtypes:
-        raise UsageError(f"--precision {precision} is not for a {kind}; leave it out, or give --precision fp32")
+        raise UsageError(
+            f"--precision {precision} is not for a {kind}; leave it out, or give --precision fp32"
+        )
     return dtype
 
 
@@ -150,7 +187,8 @@ def _is_amd() -> bool:
 def numerics_class(device: torch.device, plan: Plan | None = None) -> dict[str, str]:
     """What, besides input and settings, shapes the bits: workers of one job must agree in all of it.
 
-    plan: of the job. Where all of it is whole numbers and floats in one fixed order, the kind of CPU shapes nothing.
+    plan: of the job. Where all of it is whole numbers and floats in one fixed order, the kind of CPU shapes
+    nothing.
     """
     precision = "" if plan is None else plan.precision
     facts = {"torch": str(torch.__version__), "numpy": np.__version__, "numba": _numba(), **encoder_builds()}
@@ -158,10 +196,12 @@ def numerics_class(device: torch.device, plan: Plan | None = None) -> dict[str, 
     kind = device_kind(device)
     if kind == "cuda":
         major, minor = torch.cuda.get_device_capability(device)
-        facts |= {"device": "cuda", "compute": f"{major}.{minor}", "cudnn": str(torch.backends.cudnn.version())}  # type: ignore[no-untyped-call]
+        cudnn = torch.backends.cudnn.version()  # type: ignore[no-untyped-call]
+        facts |= {"device": "cuda", "compute": f"{major}.{minor}", "cudnn": str(cudnn)}
     elif kind == "hip":
         architecture = str(torch.cuda.get_device_properties(device).gcnArchName)
-        facts |= {"device": "hip", "compute": architecture, "hip": str(torch.version.hip), "miopen": str(torch.backends.cudnn.version())}  # type: ignore[no-untyped-call]
+        facts |= {"device": "hip", "compute": architecture, "hip": str(torch.version.hip)}
+        facts["miopen"] = str(torch.backends.cudnn.version())  # type: ignore[no-untyped-call]
     elif kind == "xpu":
         properties = torch.xpu.get_device_properties(device)
         facts |= {"device": "xpu", "compute": str(properties.name), "driver": str(properties.driver_version)}

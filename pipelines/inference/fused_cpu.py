@@ -1,7 +1,9 @@
-"""`FusedNetwork`: a YUV-native network between code values, with one pass over memory before it and one behind it.
+"""`FusedNetwork`: a YUV-native network between code values, with one pass over memory before it and one
+behind it.
 
-What comes in is packed by looking each code up; what the network leaves is added to a bicubic upscale of the codes and
-rounded, row by row in cache. By numba where it is installed, otherwise by numpy with the same operations in the same
+What comes in is packed by looking each code up; what the network leaves is added to a bicubic upscale of the
+codes and rounded, row by row in cache. By numba where it is installed, otherwise by numpy with the same
+operations in the same
 order: equal to the last bit, only slower.
 """
 
@@ -49,12 +51,19 @@ except ImportError:  # pragma: no cover - numba is a dependency, but not on ever
 
 
 class FusedNetwork:
-    """A network that takes packed planes and leaves a packed residual on a bicubic upscale (`models.layers.yuv_residual`), on a CPU."""
+    """A network that takes packed planes and leaves a packed residual on a bicubic upscale
+    (`models.layers.yuv_residual`), on a CPU.
+    """
 
     def __init__(self, network: LoadedNetwork, bits: int, *, full: bool, dtype: torch.dtype) -> None:
-        """bits, full: of the codes. dtype: bfloat16, float32, or uint8 for its layers on 8-bit integers, with 8-bit codes."""
+        """bits, full: of the codes. dtype: bfloat16, float32, or uint8 for its layers on 8-bit integers, with
+        8-bit codes.
+        """
         self._module, self._contract = network.module, network.contract
-        self._pack, self._add = Packer(bits, full=full, dtype=dtype), Adder(network.contract.scale, bits, full=full)
+        self._pack, self._add = (
+            Packer(bits, full=full, dtype=dtype),
+            Adder(network.contract.scale, bits, full=full),
+        )
         self.is_integer = dtype == torch.uint8
         if self.is_integer:
             other = "head.limited" if full else "head.full"
@@ -69,10 +78,18 @@ class FusedNetwork:
     def takes(network: LoadedNetwork) -> bool:
         """Whether a network is of that kind."""
         way = getattr(type(network.module), "trunk", BicubicSkip.trunk)
-        return way is not BicubicSkip.trunk and getattr(network.module, "packing", network.contract.scale) == network.contract.scale
+        return (
+            way is not BicubicSkip.trunk
+            and getattr(network.module, "packing", network.contract.scale) == network.contract.scale
+        )
 
     def run(
-        self, seen: Sequence[Sequence[np.ndarray]], state: Tensor | None, planes: Sequence[np.ndarray], part: Tile, result: Sequence[np.ndarray]
+        self,
+        seen: Sequence[Sequence[np.ndarray]],
+        state: Tensor | None,
+        planes: Sequence[np.ndarray],
+        part: Tile,
+        result: Sequence[np.ndarray],
     ) -> tuple[float, Tensor | None]:
         """A tile of the frames that are seen, its codes into `result`.
 
@@ -91,15 +108,19 @@ class FusedNetwork:
         nothing = torch.zeros(1, 1, 1, 1).expand(1, 6 * self._contract.scale**2, *size)
         self._finish(nothing, planes, part, result)
 
-    def _finish(self, residual: Tensor, planes: Sequence[np.ndarray], part: Tile, result: Sequence[np.ndarray]) -> None:
+    def _finish(
+        self, residual: Tensor, planes: Sequence[np.ndarray], part: Tile, result: Sequence[np.ndarray]
+    ) -> None:
         edges = part.top // 2, part.bottom // 2, part.left // 2, part.right // 2
         self._add(planes, residual, (part.halo_top // 2, part.halo_left // 2), edges, result)
 
 
 class Packer:
-    """Codes of 4:2:0 frames -> (1,C,H/2,W/2) as `models.layers.yuv_residual.pack` has it, in the network's dtype and channels_last.
+    """Codes of 4:2:0 frames -> (1,C,H/2,W/2) as `models.layers.yuv_residual.pack` has it, in the network's
+    dtype and channels_last.
 
-    uint8: the codes themselves, with a border of one sample of black luma and neutral chroma, where a network's own zeros would be.
+    uint8: the codes themselves, with a border of one sample of black luma and neutral chroma, where a
+    network's own zeros would be.
     """
 
     def __init__(self, bits: int, *, full: bool, dtype: torch.dtype) -> None:
@@ -108,9 +129,14 @@ class Packer:
         self._dtype = dtype
         self._border = int(dtype == torch.uint8)
         self._neutral = [int(code_values(bits, full, chroma=channel >= 4)[0]) for channel in range(6)]
-        self._values = [codes if self._border else _bits_of(to_float(codes, bits, full, chroma=c).to(dtype)) for c in (False, True)]
+        self._values = [
+            codes if self._border else _bits_of(to_float(codes, bits, full, chroma=c).to(dtype))
+            for c in (False, True)
+        ]
 
-    def __call__(self, frames: Sequence[Sequence[np.ndarray]], state: Tensor | None = None, width: int = 0) -> Tensor:
+    def __call__(
+        self, frames: Sequence[Sequence[np.ndarray]], state: Tensor | None = None, width: int = 0
+    ) -> Tensor:
         """frames: luma (H,W), U and V (H/2,W/2) of each, oldest first.
 
         state: (1,width,H/2,W/2) put behind them, zeros where it is None and width is not 0.
@@ -133,7 +159,10 @@ class Packer:
 
 
 class Adder:
-    """A packed residual on the bicubic upscale of 4:2:0 codes, as codes: round(bicubic(codes) + span · residual), clipped."""
+    """A packed residual on the bicubic upscale of 4:2:0 codes, as codes.
+
+    Round(bicubic(codes) + span · residual), clipped.
+    """
 
     def __init__(self, scale: int, bits: int, *, full: bool) -> None:
         """scale: of the network. bits, full: of the codes, before and after."""
@@ -144,12 +173,18 @@ class Adder:
         self._run = _add_by_rows if COMPILED else _add_at_once
 
     def __call__(
-        self, planes: Sequence[np.ndarray], residual: Tensor, at: tuple[int, int], part: tuple[int, int, int, int], out: Sequence[np.ndarray]
+        self,
+        planes: Sequence[np.ndarray],
+        residual: Tensor,
+        at: tuple[int, int],
+        part: tuple[int, int, int, int],
+        out: Sequence[np.ndarray],
     ) -> None:
         """Fill the part of `out` that belongs to a tile.
 
-        planes: the whole frame's luma and chroma. residual: (1,6·scale²,h,w); its first sample is at row and column `at` of
-        chroma. part: (top, bottom, left, right) of the tile in chroma samples. out: planes `scale` times as large.
+        planes: the whole frame's luma and chroma. residual: (1,6·scale²,h,w); its first sample is at row and
+        column `at` of chroma. part: (top, bottom, left, right) of the tile in chroma samples. out: planes
+        `scale` times as large.
         """
         values = residual[0].permute(1, 2, 0).float().numpy()
         scale, channel = self._scale, 0
@@ -165,7 +200,9 @@ class Adder:
 
 def _bits_of(values: Tensor) -> np.ndarray:
     """The memory of a tensor as numpy sees it; bfloat16 as uint16."""
-    return values.view(torch.int16).numpy().view(np.uint16) if values.dtype == torch.bfloat16 else values.numpy()
+    return (
+        values.view(torch.int16).numpy().view(np.uint16) if values.dtype == torch.bfloat16 else values.numpy()
+    )
 
 
 def _taps(scale: int, offset: float) -> tuple[np.ndarray, np.ndarray]:
@@ -207,10 +244,10 @@ def _mirrored(position: int, length: int) -> int:
 
 @_compiled
 def _add_by_rows(
-    plane: np.ndarray, residual: np.ndarray, channel: int, sub: int, scale: int, base_row: int, base_column: int,
-    top: int, bottom: int, left: int, right: int,
-    row_first: np.ndarray, row_weights: np.ndarray, column_first: np.ndarray, column_weights: np.ndarray,
-    span: np.float32, peak: np.float32, out: np.ndarray,
+    plane: np.ndarray, residual: np.ndarray, channel: int, sub: int, scale: int, base_row: int,
+    base_column: int, top: int, bottom: int, left: int, right: int, row_first: np.ndarray,
+    row_weights: np.ndarray, column_first: np.ndarray, column_weights: np.ndarray, span: np.float32,
+    peak: np.float32, out: np.ndarray,
 ) -> None:  # fmt: skip
     """One plane of one tile; every sample of the source row by row, `scale` rows and columns for each."""
     height, width = plane.shape
@@ -246,15 +283,27 @@ def _add_by_rows(
 
 
 @_compiled
-def _weighted(a: np.ndarray, b: np.ndarray, c: np.ndarray, d: np.ndarray, weights: np.ndarray, out: np.ndarray, step: int) -> None:
+def _weighted(
+    a: np.ndarray,
+    b: np.ndarray,
+    c: np.ndarray,
+    d: np.ndarray,
+    weights: np.ndarray,
+    out: np.ndarray,
+    step: int,
+) -> None:
     """out[x·step] = weights · (a, b, c, d)[x]."""
     w0, w1, w2, w3 = weights[0], weights[1], weights[2], weights[3]
     if step == 1:
         for x in range(a.shape[0]):
-            out[x] = ((w0 * np.float32(a[x]) + w1 * np.float32(b[x])) + w2 * np.float32(c[x])) + w3 * np.float32(d[x])
+            out[x] = (
+                (w0 * np.float32(a[x]) + w1 * np.float32(b[x])) + w2 * np.float32(c[x])
+            ) + w3 * np.float32(d[x])
     else:
         for x in range(a.shape[0]):
-            out[np.uint64(x) * np.uint64(step)] = ((w0 * np.float32(a[x]) + w1 * np.float32(b[x])) + w2 * np.float32(c[x])) + w3 * np.float32(d[x])
+            out[np.uint64(x) * np.uint64(step)] = (
+                (w0 * np.float32(a[x]) + w1 * np.float32(b[x])) + w2 * np.float32(c[x])
+            ) + w3 * np.float32(d[x])
 
 
 @_compiled
@@ -268,7 +317,9 @@ def _gathered(residual: np.ndarray, base: int, inner: int, out: np.ndarray) -> N
 
 
 @_compiled
-def _rounded(values: np.ndarray, more: np.ndarray, span: np.float32, peak: np.float32, out: np.ndarray) -> None:
+def _rounded(
+    values: np.ndarray, more: np.ndarray, span: np.float32, peak: np.float32, out: np.ndarray
+) -> None:
     """Round values + span · more to codes, clipped to 0..peak."""
     for x in range(out.shape[0]):
         value = np.rint(values[x] + span * more[x])
@@ -277,16 +328,18 @@ def _rounded(values: np.ndarray, more: np.ndarray, span: np.float32, peak: np.fl
 
 
 def _add_at_once(
-    plane: np.ndarray, residual: np.ndarray, channel: int, sub: int, scale: int, base_row: int, base_column: int,
-    top: int, bottom: int, left: int, right: int,
-    row_first: np.ndarray, row_weights: np.ndarray, column_first: np.ndarray, column_weights: np.ndarray,
-    span: np.float32, peak: np.float32, out: np.ndarray,
+    plane: np.ndarray, residual: np.ndarray, channel: int, sub: int, scale: int, base_row: int,
+    base_column: int, top: int, bottom: int, left: int, right: int, row_first: np.ndarray,
+    row_weights: np.ndarray, column_first: np.ndarray, column_weights: np.ndarray, span: np.float32,
+    peak: np.float32, out: np.ndarray,
 ) -> None:  # fmt: skip
     """`_add_by_rows` for arrays."""
     height, width = plane.shape
     rows, columns = np.arange(top, bottom), np.arange(left, right)
 
-    def taps(values: np.ndarray, places: np.ndarray, axis: int, length: int, first: int, weights: np.ndarray) -> np.ndarray:
+    def taps(
+        values: np.ndarray, places: np.ndarray, axis: int, length: int, first: int, weights: np.ndarray
+    ) -> np.ndarray:
         total = None
         for number, weight in enumerate(weights):
             index = (places + first + number) % (2 * length)
@@ -298,12 +351,20 @@ def _add_at_once(
     inner = sub * scale
     count = (len(rows) // sub, len(columns) // sub)
     start = ((top - base_row) // sub, (left - base_column) // sub)
-    block = residual[start[0] : start[0] + count[0], start[1] : start[1] + count[1], channel : channel + inner * inner]
-    more = block.reshape(*count, inner, inner).transpose(0, 2, 1, 3).reshape(len(rows) * scale, len(columns) * scale)
+    block = residual[
+        start[0] : start[0] + count[0], start[1] : start[1] + count[1], channel : channel + inner * inner
+    ]
+    more = (
+        block.reshape(*count, inner, inner)
+        .transpose(0, 2, 1, 3)
+        .reshape(len(rows) * scale, len(columns) * scale)
+    )
     source = plane.astype(np.float32)
     for phase in range(scale):
         lines = taps(source, rows, 0, height, row_first[phase], row_weights[phase])
         for step in range(scale):
             values = taps(lines, columns, 1, width, column_first[step], column_weights[step])
             codes = np.rint(values + span * more[phase::scale, step::scale]).clip(0, peak)
-            out[top * scale + phase : bottom * scale : scale, left * scale + step : right * scale : scale] = codes
+            out[top * scale + phase : bottom * scale : scale, left * scale + step : right * scale : scale] = (
+                codes
+            )

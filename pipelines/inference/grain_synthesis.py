@@ -25,7 +25,8 @@ class GrainMaker:
 
     def __init__(self, plan: Plan) -> None:
         self._strength: list[tuple[np.ndarray, np.ndarray] | np.ndarray | None] = []
-        """Of each plane: by its codes; of floats, which have no table of codes, the (brightnesses, strengths) to draw a line through."""
+        """Of each plane: by its codes; of floats, which have no table of codes, the (brightnesses, strengths)
+        to draw a line through."""
         if not any(any(strengths) for strengths in plan.grain):
             return
         pixels = PixelFormat.parse(plan.out_pix_fmt)
@@ -52,7 +53,9 @@ class GrainMaker:
                 planes[number] = self._added(planes[number], strength, number, frame.pts)
         return replace(frame, planes=planes)
 
-    def _added(self, plane: np.ndarray, strength: tuple[np.ndarray, np.ndarray] | np.ndarray, number: int, pts: int) -> np.ndarray:
+    def _added(
+        self, plane: np.ndarray, strength: tuple[np.ndarray, np.ndarray] | np.ndarray, number: int, pts: int
+    ) -> np.ndarray:
         result = np.empty_like(plane)
         for top in range(0, plane.shape[0], _TILE):
             for left in range(0, plane.shape[1], _TILE):
@@ -68,7 +71,9 @@ class GrainMaker:
 
 
 def _pattern(size: int) -> np.ndarray:
-    """(_TILE, _TILE) of normal noise that repeats without a seam, as coarse as a source's pixel that became `size` pixels."""
+    """(_TILE, _TILE) of normal noise that repeats without a seam, as coarse as a source's pixel that became
+    `size` pixels.
+    """
     noise = np.random.default_rng(_SEED).standard_normal((_TILE, _TILE))
     for _ in range(size - 1):
         for axis in (0, 1):

@@ -1,7 +1,10 @@
-"""`Health`: whether what a network made can be a larger picture of what it saw; by a few numbers of each tile.
+"""`Health`: whether what a network made can be a larger picture of what it saw.
 
-A network with unsuitable weights, or one that overflows in 16 bits, gives non-finite values, or black, or another brightness. Such
-a frame is computed again in fp32; if that does not help, the run ends, for nobody looks at every frame of a film.
+By a few numbers of each tile.
+
+A network with unsuitable weights, or one that overflows in 16 bits, gives non-finite values, or black, or
+another brightness. Such a frame is computed again in fp32; if that does not help, the run ends, for nobody
+looks at every frame of a film.
 """
 
 from __future__ import annotations
@@ -61,14 +64,21 @@ def diagnose(tiles: list[Health]) -> str:
 
 def refuse(name: str, trouble: str) -> VerificationError:
     """What is raised where fp32 makes it no better."""
-    return VerificationError(f"{name} gave {trouble}, in fp32 too; its weights are damaged, or no network for such pictures: choose another one")
+    return VerificationError(
+        f"{name} gave {trouble}, in fp32 too; its weights are damaged, or no network for such pictures:"
+        " choose another one"
+    )
 
 
 def health_of_values(seen: Tensor, made: Tensor, chroma: Tensor | None) -> Health:
-    """Of luma (B,1,H,W) before and after, and of the chroma that was made. Values beyond black and white count as those."""
+    """Of luma (B,1,H,W) before and after, and of the chroma that was made.
+
+    Values beyond black and white count as those.
+    """
     checksum = made.sum() if chroma is None else made.sum() + chroma.sum()
     some = made[..., ::_EVERY, :].clamp(0, 1)
-    # A source that has such numbers itself, as OpenEXR may, is not the network's fault; its own then show in its mean.
+    # A source that has such numbers itself, as OpenEXR may, is not the network's fault; its own then show in
+    # its mean.
     before = seen[..., ::_EVERY, :].clamp(0, 1).mean() + 0 * seen.sum()
     numbers = torch.stack([checksum, before, some.mean(), some.amax()])
     return Health(*numbers.tolist())
@@ -78,4 +88,9 @@ def health_of_codes(checksum: float, seen: np.ndarray, made: np.ndarray, bits: i
     """Of codes of luma before and after."""
     offset, span = code_values(bits, full, chroma=False)
     some = made[::_EVERY]
-    return Health(checksum, (float(seen[::_EVERY].mean()) - offset) / span, (float(some.mean()) - offset) / span, (float(some.max()) - offset) / span)
+    return Health(
+        checksum,
+        (float(seen[::_EVERY].mean()) - offset) / span,
+        (float(some.mean()) - offset) / span,
+        (float(some.max()) - offset) / span,
+    )

@@ -1,7 +1,8 @@
 """`Reel` and `windows`: each frame with the neighbours a network looks at, shot by shot.
 
-A chunk is seen from a few frames before its own first one, wherever decoding began: so a network that remembers has
-settled by then, and what it gives does not depend on which chunks were made before by the same worker.
+A chunk is seen from a few frames before its own first one, wherever decoding began: so a network that
+remembers has settled by then, and what it gives does not depend on which chunks were made before by the same
+worker.
 """
 
 from __future__ import annotations
@@ -24,7 +25,10 @@ __all__ = ["Reel", "Window", "alone", "windows"]
 
 @dataclass(frozen=True, eq=False)
 class Window:
-    """A frame and its neighbours of the same shot; where there are none, the last one that is of it, again."""
+    """A frame and its neighbours of the same shot.
+
+    Where there are none, the last one that is of it, again.
+    """
 
     frames: tuple[Frame, ...]
     """`past` frames, the frame itself, `future` frames; oldest first."""
@@ -40,10 +44,15 @@ class Window:
 
 
 class Reel:
-    """Frames of a decoder run by number; the last few are kept, for the next chunk begins before the end of the last."""
+    """Frames of a decoder run by number.
+
+    The last few are kept, for the next chunk begins before the end of the last.
+    """
 
     def __init__(self, frames: Iterator[Frame], first: int, keep: int) -> None:
-        """first: number of the first frame that will come. keep: how far behind the newest one can be asked for."""
+        """first: number of the first frame that will come. keep: how far behind the newest one can be asked
+        for.
+        """
         self._frames = frames
         self.next = first
         """Number of the first frame that was not asked for yet."""
@@ -65,7 +74,9 @@ def alone(frame: Frame, contract: Contract) -> Window:
     return Window((frame,) * (contract.past + 1 + contract.future), contract.past, starts=True)
 
 
-def windows(reel: Reel, first: int, stop: int, contract: Contract, *, last: int, bits: int) -> Iterator[Window]:
+def windows(
+    reel: Reel, first: int, stop: int, contract: Contract, *, last: int, bits: int
+) -> Iterator[Window]:
     """Windows of the frames [first, stop) for a network, told in order; the first one starts a shot.
 
     last: number of the last frame there is, not beyond stop - 1 + future. bits: of the frames' luma.
@@ -85,6 +96,8 @@ def windows(reel: Reel, first: int, stop: int, contract: Contract, *, last: int,
             ahead += 1
         if starts[0]:
             begun = number
-        ends = next((number + step - 1 for step in range(1, len(starts)) if starts[step]), min(number + future, last))
+        ends = next(
+            (number + step - 1 for step in range(1, len(starts)) if starts[step]), min(number + future, last)
+        )
         shown = [min(max(n, begun), ends) for n in range(number - past, number + future + 1)]
         yield Window(tuple(reel[n] for n in shown), past, starts.popleft())

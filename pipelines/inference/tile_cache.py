@@ -1,7 +1,7 @@
 """`Stills`: tiles that show what they showed in the last frame; their results are reused instead of computed.
 
-Pauses, menus, slides, held drawings. A network gives the same bits for the same input, so nothing can be told from the
-result; in moving pictures the first differing samples settle it.
+Pauses, menus, slides, held drawings. A network gives the same bits for the same input, so nothing can be told
+from the result; in moving pictures the first differing samples settle it.
 """
 
 from __future__ import annotations
@@ -33,7 +33,9 @@ class Stills:
         """Tiles looked at, and those of them that were taken over."""
 
     def take(self, seen: Sequence[Planes], part: Tile, scale: int, result: Planes) -> bool:
-        """Fill a tile of `result` with that of the last frame, if everything it depends on is the same; whether it was.
+        """Fill a tile of `result` with that of the last frame, if everything it depends on is the same.
+
+        Whether it was.
 
         seen: luma, U and V of the frame and its neighbours. result: planes `scale` times as large.
         """
@@ -52,7 +54,10 @@ class Stills:
         return found
 
     def keep(self, seen: Sequence[Planes], result: Planes = ()) -> None:
-        """Remember a finished frame; the arrays must not be changed any more. result: what `take` copies from."""
+        """Remember a finished frame; the arrays must not be changed any more.
+
+        result: what `take` copies from.
+        """
         self._seen, self._result = seen, result
 
     def forget(self) -> None:
@@ -68,4 +73,6 @@ def _same(a: Sequence[Planes], b: Sequence[Planes], part: Tile) -> bool:
         for number, (x, y) in enumerate(zip(one, other, strict=True))
         for where in [part.read(2 if number else 1)]
     ]
-    return all(x is y or np.array_equal(x[::_GLANCE], y[::_GLANCE]) for x, y in pairs) and all(np.array_equal(x, y) for x, y in pairs)
+    return all(x is y or np.array_equal(x[::_GLANCE], y[::_GLANCE]) for x, y in pairs) and all(
+        np.array_equal(x, y) for x, y in pairs
+    )

@@ -1,7 +1,8 @@
 """`Lanes`: threads that run a network on several tiles at once, each with its share of the cores.
 
-A convolution on all cores waits at its end for the slowest of them, and the encoder at work beside it always holds one up;
-what is not a convolution runs on one core only. Tiles side by side wait for each other once a frame.
+A convolution on all cores waits at its end for the slowest of them, and the encoder at work beside it always
+holds one up; what is not a convolution runs on one core only. Tiles side by side wait for each other once a
+frame.
 """
 
 from __future__ import annotations
@@ -25,7 +26,10 @@ _Made = TypeVar("_Made")
 
 
 class Lanes:
-    """A number that shares torch's threads out evenly; bits do not depend on it (tests/pipelines/inference/test_tile_threads.py)."""
+    """A number that shares torch's threads out evenly.
+
+    Bits do not depend on it (tests/pipelines/inference/test_tile_threads.py).
+    """
 
     def __init__(self, most: int) -> None:
         """most: of what there is to do at once."""
@@ -36,7 +40,8 @@ class Lanes:
         self._pool = ThreadPoolExecutor(self.count, "tile") if self.count > 1 else None
         if self._pool is None:
             return
-        # What a thread sets counts for itself and for all that use torch for the first time later, but not for those that have asked.
+        # What a thread sets counts for itself and for all that use torch for the first time later, but not
+        # for those that have asked.
         together = threading.Barrier(self.count)
 
         def begin() -> None:

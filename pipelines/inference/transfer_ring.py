@@ -1,9 +1,10 @@
-"""`Ring`: frames on their way through a device: up, through the networks, and down, each in a stream of its own.
+"""`Ring`: frames on their way through a device: up, through the networks, and down, each in a stream of its
+own.
 
-Three frames are in flight. Each has a slot with page-locked memory on this side and memory on the device, both made once; events
-keep the order: nothing is computed before it is up, nothing goes down before it is computed, and a slot is filled again only when
-what it held has come down. It comes down into page-locked memory that is the caller's: at 4K, copying it once more would take
-longer than the network.
+Three frames are in flight. Each has a slot with page-locked memory on this side and memory on the device,
+both made once; events keep the order: nothing is computed before it is up, nothing goes down before it is
+computed, and a slot is filled again only when what it held has come down. It comes down into page-locked
+memory that is the caller's: at 4K, copying it once more would take longer than the network.
 """
 
 from __future__ import annotations
@@ -36,7 +37,10 @@ Layout = tuple[tuple[int, ...], torch.dtype]
 
 
 class Accelerator(Protocol):
-    """What the ring asks of a device; a test has one that needs none, and does everything as late as it may."""
+    """What the ring asks of a device.
+
+    A test has one that needs none, and does everything as late as it may.
+    """
 
     def stream(self) -> Any:
         """A new queue of work."""
@@ -68,9 +72,12 @@ class Accelerator(Protocol):
 
 
 class Queues:
-    """An `Accelerator` that has streams: NVIDIA's and AMD's (torch.cuda), Intel's (torch.xpu); both have one interface.
+    """An `Accelerator` that has streams: NVIDIA's and AMD's (torch.cuda), Intel's (torch.xpu).
 
-    Not `torch.Stream` and `torch.Event`, which have one for all: their events only spin, and CUDA's own take no streams of theirs.
+    Both have one interface.
+
+    Not `torch.Stream` and `torch.Event`, which have one for all: their events only spin, and CUDA's own take
+    no streams of theirs.
     """
 
     def __init__(self, device: torch.device) -> None:
@@ -105,7 +112,11 @@ class Queues:
     def empty(self, layout: Layout, *, pinned: bool) -> Tensor:
         """As `Accelerator` says."""
         shape, dtype = layout
-        return torch.empty(shape, dtype=dtype, pin_memory=True) if pinned else torch.empty(shape, dtype=dtype, device=self._device)
+        return (
+            torch.empty(shape, dtype=dtype, pin_memory=True)
+            if pinned
+            else torch.empty(shape, dtype=dtype, device=self._device)
+        )
 
 
 @dataclass(frozen=True, eq=False)
@@ -150,8 +161,9 @@ class Ring:
     def put(self, ticket: Any, arrays: Sequence[np.ndarray], work: Work) -> Landed | None:
         """Send a frame on its way; gives back the oldest one in flight where the ring was full.
 
-        arrays: what goes up; may be changed afterwards. work: called on the device with what has come up, what is to be filled,
-        and what the frame before was filled with (None for the first one); it must wait for nothing.
+        arrays: what goes up; may be changed afterwards. work: called on the device with what has come up,
+        what is to be filled, and what the frame before was filled with (None for the first one); it must wait
+        for nothing.
         """
         landed = self.land() if not self._free else None
         accelerator, slot = self._accelerator, self._free.popleft()

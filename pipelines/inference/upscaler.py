@@ -1,4 +1,6 @@
-"""`Upscaler`: where the networks run. Frames of planes in, frames of planes out, on the CPU or on a CUDA device.
+"""`Upscaler`: where the networks run.
+
+Frames of planes in, frames of planes out, on the CPU or on a CUDA device.
 
 Planes travel in their own bit depth; all arithmetic is float, the residual add and the rounding in fp32.
 """
@@ -46,12 +48,20 @@ __all__ = ["Upscaler"]
 def _loaded(stage: NetworkStage, chroma_offset: tuple[float, float]) -> LoadedNetwork:
     """The network of a stage; one that restores as the plain one that it is at the stage's level."""
     return load_network(
-        stage.card, height=stage.height, width=stage.width, chroma_offset=chroma_offset, restore=stage.restore, detail=stage.detail or 0.0
+        stage.card,
+        height=stage.height,
+        width=stage.width,
+        chroma_offset=chroma_offset,
+        restore=stage.restore,
+        detail=stage.detail or 0.0,
     )
 
 
 def _order(plan: Plan, device: torch.device) -> torch.memory_format:
-    """In which order networks have the values of their maps: as the plan says, else as the kind of device likes it."""
+    """In which order networks have the values of their maps.
+
+    As the plan says, else as the kind of device likes it.
+    """
     last = plan.memory_format == "nhwc" if plan.memory_format else traits(device).channels_last
     return torch.channels_last if last else torch.contiguous_format
 
@@ -99,7 +109,10 @@ class Upscaler:
 
     @property
     def facts(self) -> dict[str, str]:
-        """What else, besides torch's numerics class, shapes the bits: the runtime of networks that are none of torch's."""
+        """What else, besides torch's numerics class, shapes the bits.
+
+        The runtime of networks that are none of torch's.
+        """
         found: dict[str, str] = {}
         for network in self._networks:
             found |= getattr(network.module, "facts", {})
@@ -107,7 +120,9 @@ class Upscaler:
 
     @property
     def pulse(self) -> int:
-        """Grows with every tile, and with every layer of large networks, some of which take a whole frame at once."""
+        """Grows with every tile, and with every layer of large networks, some of which take a whole frame at
+        once.
+        """
         return self._lanes.done + self._layers
 
     def _count_layers(self, network: LoadedNetwork) -> None:
@@ -128,7 +143,10 @@ class Upscaler:
         return [made for _, made in self.stream(alone(f, self.contract) for f in frames)]
 
     def stream(self, windows: Iterable[Window]) -> Iterator[tuple[Window, Frame]]:
-        """Upscale the frames of a film, each with its window, in order. On CUDA a few windows are asked for ahead of what is given."""
+        """Upscale the frames of a film, each with its window, in order.
+
+        On CUDA a few windows are asked for ahead of what is given.
+        """
         if self._accelerated is None:
             for window in windows:
                 yield window, self.follow(window)
@@ -142,7 +160,13 @@ class Upscaler:
                 yield View(window, [_padded(planes, sizes) for planes in upright], window.now, window.starts)
 
         for window, planes in self._accelerated(views()):
-            yield window, self._finished(window, self._cropped(planes, (self._plan.height, self._plan.width), network.contract.scale))
+            yield (
+                window,
+                self._finished(
+                    window,
+                    self._cropped(planes, (self._plan.height, self._plan.width), network.contract.scale),
+                ),
+            )
 
     def follow(self, window: Window) -> Frame:
         """Upscale the next frame of a film, and wait for it."""
@@ -169,13 +193,24 @@ class Upscaler:
         return replace(frame, planes=self._turn(frame.planes)) if self._plan.orientation else frame
 
     def _keeps_samples(self) -> bool:
-        """Planes that no network works on leave as they are: of the same kind, chroma where it lay, also when they were turned."""
+        """Planes that no network works on leave as they are: of the same kind, chroma where it lay, also when
+        they were turned.
+        """
         plan, fmt = self._plan, self._source
-        turned = plan.orientation and (plan.source_offset != self._offset or (plan.orientation.transpose and fmt.sub_x != fmt.sub_y))
-        return plan.pix_fmt == plan.out_pix_fmt and plan.color == plan.out_color and not (turned and (fmt.sub_x or fmt.sub_y))
+        turned = plan.orientation and (
+            plan.source_offset != self._offset or (plan.orientation.transpose and fmt.sub_x != fmt.sub_y)
+        )
+        return (
+            plan.pix_fmt == plan.out_pix_fmt
+            and plan.color == plan.out_color
+            and not (turned and (fmt.sub_x or fmt.sub_y))
+        )
 
     def _is_direct(self) -> bool:
-        """One YUV-native network between 4:2:0 planes of the siting it knows: every tile can go from codes to codes."""
+        """One YUV-native network between 4:2:0 planes of the siting it knows.
+
+        Every tile can go from codes to codes.
+        """
         return (
             len(self._networks) == 1
             and self._networks[0].contract.pixels == "yuv420"
@@ -191,7 +226,10 @@ class Upscaler:
         """The direct way in as few passes over memory as can be, for what a CPU can run so."""
         integers = self._plan.precision == "int8"
         if integers and not (self._is_direct() and self._networks[0].int8 and self._source.bits == 8):
-            raise UsageError(f"--precision int8: {', '.join(n.name for n in self._networks)} can't do that here; leave it out")
+            raise UsageError(
+                f"--precision int8: {', '.join(n.name for n in self._networks)} can't do that here; leave"
+                " it out"
+            )
         if self.device.type != "cpu" or not self._is_direct() or not FusedNetwork.takes(self._networks[0]):
             return None
         if integers:
@@ -201,22 +239,39 @@ class Upscaler:
         return FusedNetwork(self._networks[0], self._source.bits, full=self._full, dtype=dtype)
 
     def _accelerated_way(self, accelerator: Accelerator | None) -> Accelerated | None:
-        """The direct way with several frames in flight. A network that wants to know where its tile lies goes one by one."""
-        if accelerator is None or not self._is_direct() or self._networks[0].contract.placed or not self._networks[0].contract.recordable:
+        """The direct way with several frames in flight.
+
+        A network that wants to know where its tile lies goes one by one.
+        """
+        if (
+            accelerator is None
+            or not self._is_direct()
+            or self._networks[0].contract.placed
+            or not self._networks[0].contract.recordable
+        ):
             return None
         (network,) = self._networks
         record = record_cuda_graph if traits(self.device).graphs else None
         graphed = GraphedNetwork(network, self._source.bits, full=self._full, dtype=self.dtype, record=record)
-        return Accelerated(network, graphed, accelerator, self.stills, self._tiles, self._is_black, self.notes)
+        return Accelerated(
+            network, graphed, accelerator, self.stills, self._tiles, self._is_black, self.notes
+        )
 
     def _tiles(self, height: int, width: int) -> list[Tile]:
         """Of a picture of the first network's input."""
         return tiles_of(self._plan, self._networks[0], (height, width))
 
     def _tiles_at_once(self) -> int:
-        """As many as the first network has; one where tiles are small for want of memory, or elsewhere than on a CPU."""
+        """As many as the first network has.
+
+        One where tiles are small for want of memory, or elsewhere than on a CPU.
+        """
         plan = self._plan
-        if self.device.type != "cpu" or not self._networks or math.prod(plan.tile_px) < math.prod(YUV_TILE_PX):
+        if (
+            self.device.type != "cpu"
+            or not self._networks
+            or math.prod(plan.tile_px) < math.prod(YUV_TILE_PX)
+        ):
             return 1
         return sum(not tile.in_bar for tile in self._tiles(plan.height, plan.width))
 
@@ -225,15 +280,24 @@ class Upscaler:
 
     @torch.inference_mode()
     def _by_tiles(self, frames: Sequence[Sequence[np.ndarray]], now: int) -> list[np.ndarray]:
-        """The same as the long way round, tile by tile from codes to codes: no map of the whole frame in float is ever made."""
+        """The same as the long way round, tile by tile from codes to codes.
+
+        No map of the whole frame in float is ever made.
+        """
         (network,) = self._networks
         scale = network.contract.scale
         sizes = _even_sizes(frames[0][0].shape, network.contract.size_multiple)
         even = [_padded(planes, sizes) for planes in frames]
         result = [np.empty((rows * scale, columns * scale), frames[0][0].dtype) for rows, columns in sizes]
         following = None
-        parts = [p for p in self._tiles(*sizes[0]) if network.contract.recurrent or not self.stills.take(even, p, scale, result)]
-        for part, left in zip(parts, self._lanes.map(lambda part: self._tile(even, now, part, result), parts), strict=True):
+        parts = [
+            p
+            for p in self._tiles(*sizes[0])
+            if network.contract.recurrent or not self.stills.take(even, p, scale, result)
+        ]
+        for part, left in zip(
+            parts, self._lanes.map(lambda part: self._tile(even, now, part, result), parts), strict=True
+        ):
             if left is not None:
                 following = left.new_empty(*left.shape[:2], *sizes[1]) if following is None else following
                 following[(..., *part.written(1, 2))] = left[(..., *part.kept(1, 2))]
@@ -242,7 +306,9 @@ class Upscaler:
         return self._cropped(result, frames[0][0].shape, scale)
 
     @torch.inference_mode()
-    def _tile(self, frames: Sequence[Sequence[np.ndarray]], now: int, part: Tile, result: Sequence[np.ndarray]) -> Tensor | None:
+    def _tile(
+        self, frames: Sequence[Sequence[np.ndarray]], now: int, part: Tile, result: Sequence[np.ndarray]
+    ) -> Tensor | None:
         """Fill a tile of `result`; the state that a recurrent network leaves. Tiles are made side by side."""
         (network,) = self._networks
         scale, bits = network.contract.scale, self._source.bits
@@ -258,9 +324,13 @@ class Upscaler:
             elif self._fused is not None and not is_black and not precise:
                 checksum, left = self._fused.run(seen, remembered, frames[now], part, result)
             else:
-                checksum, left = self._run_tile(network, seen, remembered, part, result, is_black=is_black, precise=precise)
+                checksum, left = self._run_tile(
+                    network, seen, remembered, part, result, is_black=is_black, precise=precise
+                )
             made = result[0][part.written(scale)]
-            found = diagnose([health_of_codes(checksum, frames[now][0][part.written(1)], made, bits, full=self._full)])
+            found = diagnose(
+                [health_of_codes(checksum, frames[now][0][part.written(1)], made, bits, full=self._full)]
+            )
             if not found:
                 break
             if precise:
@@ -281,14 +351,25 @@ class Upscaler:
         is_black: bool,
         precise: bool,
     ) -> tuple[float, Tensor | None]:
-        """One tile of the frames that are seen through the network, its codes into `result`; a sum of its values, and the state it leaves."""
+        """One tile of the frames that are seen through the network, its codes into `result`.
+
+        A sum of its values, and the state it leaves.
+        """
         scale, bits, full, device = network.contract.scale, self._source.bits, self._full, self.device
         luma = torch.stack([to_float(f[0], bits, full, chroma=False, device=device) for f in seen])[None]
-        chroma = torch.stack([to_float(p, bits, full, chroma=True, device=device) for f in seen for p in f[1:]])[None]
+        chroma = torch.stack(
+            [to_float(p, bits, full, chroma=True, device=device) for f in seen for p in f[1:]]
+        )[None]
         inputs = [luma, chroma] if state is None else [luma, chroma, state]
         at = (part.halo_top, part.halo_left)
-        luma, chroma, *left = classical(network, inputs) if is_black else self._cascade.run(network, inputs, at, precise=precise)
-        result[0][part.written(scale, 1)] = to_codes(luma[0, 0][part.kept(scale, 1)], bits, full, chroma=False)
+        luma, chroma, *left = (
+            classical(network, inputs)
+            if is_black
+            else self._cascade.run(network, inputs, at, precise=precise)
+        )
+        result[0][part.written(scale, 1)] = to_codes(
+            luma[0, 0][part.kept(scale, 1)], bits, full, chroma=False
+        )
         for plane, values in zip(result[1:], chroma[0], strict=True):
             plane[part.written(scale, 2)] = to_codes(values[part.kept(scale, 2)], bits, full, chroma=True)
         return float(luma.sum() + chroma.sum()), left[0] if left else None

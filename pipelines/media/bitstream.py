@@ -1,6 +1,9 @@
-"""What a compressed packet says of itself: whether decoding may start there, what it says of its film, and where captions go in.
+"""What a compressed packet says of itself.
 
-Clauses: H.264 = ITU-T H.264 table 7-1 and annex D, HEVC = ITU-T H.265 table 7-1, MPEG-2 = ISO/IEC 13818-2 clause 6.2.
+Whether decoding may start there, what it says of its film, and where captions go in.
+
+Clauses: H.264 = ITU-T H.264 table 7-1 and annex D, HEVC = ITU-T H.265 table 7-1, MPEG-2 = ISO/IEC 13818-2
+clause 6.2.
 """
 
 from __future__ import annotations
@@ -19,7 +22,17 @@ if TYPE_CHECKING:
 
     from pipelines.media.cicp import HdrMetadata
 
-__all__ = ["caption_nal", "captions_of", "film_header", "insert_captions", "insert_hdr", "is_clean_point", "nal_length_size", "nal_units", "resizes"]
+__all__ = [
+    "caption_nal",
+    "captions_of",
+    "film_header",
+    "insert_captions",
+    "insert_hdr",
+    "is_clean_point",
+    "nal_length_size",
+    "nal_units",
+    "resizes",
+]
 
 
 _H264_IDR, _H264_SEI = 5, 6
@@ -29,7 +42,9 @@ _MPEG2_SEQUENCE_HEADER = b"\x00\x00\x01\xb3"
 
 
 def nal_length_size(codec: str, extradata: bytes | None) -> int:
-    """Bytes of the length in front of each NAL unit (avcC, hvcC), or 0 where start codes divide them (Annex B)."""
+    """Bytes of the length in front of each NAL unit (avcC, hvcC), or 0 where start codes divide them (Annex
+    B).
+    """
     if not extradata or extradata[0] != 1:
         return 0
     if codec == "h264" and len(extradata) > 4:
@@ -62,8 +77,9 @@ def nal_units(data: bytes, length_size: int) -> Iterator[bytes]:
 def is_clean_point(codec: str, data: bytes, length_size: int) -> bool:
     """Whether everything shown from this key packet on can be decoded by starting at it.
 
-    True for IDR and other IRAP pictures, H.264 recovery points that recover at once, and MPEG-2 intra pictures behind a
-    sequence header. False for periodic intra refresh: its first pictures would be silently wrong.
+    True for IDR and other IRAP pictures, H.264 recovery points that recover at once, and MPEG-2 intra
+    pictures behind a sequence header. False for periodic intra refresh: its first pictures would be silently
+    wrong.
     """
     if codec == "h264":
         for unit in nal_units(data, length_size):
@@ -84,8 +100,15 @@ _H264_SPS, _HEVC_FIRST_HEADER, _HEVC_SPS, _HEVC_SEI = 7, 32, 33, 39
 _AV1_SEQUENCE, _AV1_METADATA = 1, 5
 _AV1_LIGHT_LEVEL, _AV1_MASTERING_DISPLAY = 1, 2
 _SEI_OF_THE_FILM = frozenset({47, _SEI_MASTERING_DISPLAY, _SEI_LIGHT_LEVEL, 147})
-"""Display orientation, mastering display, content light level, alternative transfer characteristics (H.265 annex D)."""
-_HEADER_AT = {"vp8": slice(3, 10), "vp9": slice(0, 10), "prores": slice(8, 28), "dnxhd": slice(0x18, 0x2C), "png": slice(8, 33)}
+"""Display orientation, mastering display, content light level, alternative transfer characteristics (H.265
+annex D)."""
+_HEADER_AT = {
+    "vp8": slice(3, 10),
+    "vp9": slice(0, 10),
+    "prores": slice(8, 28),
+    "dnxhd": slice(0x18, 0x2C),
+    "png": slice(8, 33),
+}
 """Where packets of a codec keep size, format and colour."""
 _JPEG2000_SIZE = b"\xff\x4f\xff\x51"
 """Start of codestream and the segment SIZ (ITU-T T.800, annex A)."""
@@ -94,21 +117,37 @@ _CFHD_SHAPE = frozenset({b"\x00\x14", b"\x00\x15", b"\x00\x46", b"\x00\x54"})
 
 
 def film_header(codec: str, data: bytes, length_size: int) -> bytes:
-    """What a key packet says of the whole film (size, format, colour, shape), to be compared with what another says; empty where it says nothing.
+    """What a key packet says of the whole film (size, format, colour, shape), to be compared with what
+    another says; empty where it says nothing.
 
     Two that differ need not differ in any of these.
     """
     if codec == "h264":
         heads = itertools.takewhile(lambda u: not 1 <= u[0] & 31 <= _H264_IDR, nal_units(data, length_size))
-        return b"".join(u for u in heads if u[0] & 31 == _H264_SPS or (u[0] & 31 == _H264_SEI and _is_of_the_film(u[1:])))
+        return b"".join(
+            u for u in heads if u[0] & 31 == _H264_SPS or (u[0] & 31 == _H264_SEI and _is_of_the_film(u[1:]))
+        )
     if codec == "hevc":
-        units = itertools.takewhile(lambda u: (u[0] >> 1) & 63 >= _HEVC_FIRST_HEADER, nal_units(data, length_size))
-        return b"".join(u for u in units if (u[0] >> 1) & 63 == _HEVC_SPS or ((u[0] >> 1) & 63 == _HEVC_SEI and _is_of_the_film(u[2:])))
+        units = itertools.takewhile(
+            lambda u: (u[0] >> 1) & 63 >= _HEVC_FIRST_HEADER, nal_units(data, length_size)
+        )
+        return b"".join(
+            u
+            for u in units
+            if (u[0] >> 1) & 63 == _HEVC_SPS or ((u[0] >> 1) & 63 == _HEVC_SEI and _is_of_the_film(u[2:]))
+        )
     if codec == "av1":
         return b"".join(unit for kind, unit in _obus(data) if kind in {_AV1_SEQUENCE, _AV1_METADATA})
     if codec in {"mpeg1video", "mpeg2video"}:
         start = data.find(_MPEG2_SEQUENCE_HEADER)
-        ends = [at for at in (data.find(code, start + 4) for code in (b"\x00\x00\x01\x00", b"\x00\x00\x01\xb8", b"\x00\x00\x01\xb2")) if at > 0]
+        ends = [
+            at
+            for at in (
+                data.find(code, start + 4)
+                for code in (b"\x00\x00\x01\x00", b"\x00\x00\x01\xb8", b"\x00\x00\x01\xb2")
+            )
+            if at > 0
+        ]
         return data[start : min(ends, default=len(data))] if start >= 0 else b""
     if codec == "mpeg4":
         start = data.find(b"\x00\x00\x01\x20")
@@ -120,7 +159,11 @@ def film_header(codec: str, data: bytes, length_size: int) -> bytes:
         return _jpeg_frame_header(data)
     if codec == "jpeg2000":
         start = data.find(_JPEG2000_SIZE)
-        return data[start : start + 4 + int.from_bytes(data[start + 4 : start + 6], "big")] if start >= 0 else b""
+        return (
+            data[start : start + 4 + int.from_bytes(data[start + 4 : start + 6], "big")]
+            if start >= 0
+            else b""
+        )
     if codec == "cfhd":
         pairs = (data[at : at + 4] for at in range(0, min(len(data), 1024), 4))
         return b"".join(pair for pair in pairs if pair[:2] in _CFHD_SHAPE)
@@ -128,15 +171,20 @@ def film_header(codec: str, data: bytes, length_size: int) -> bytes:
 
 
 def resizes(codec: str, data: memoryview) -> bool:
-    """Whether a packet holds a frame that is no key frame and tells a size of its own, as live encoders do when the line gets slow.
+    """Whether a packet holds a frame that is no key frame and tells a size of its own, as live encoders do
+    when the line gets slow.
 
-    Only VP9 is looked at (bitstream specification 0.6, clauses 6.2 and 7.2): a frame usually has the size of its first reference.
+    Only VP9 is looked at (bitstream specification 0.6, clauses 6.2 and 7.2): a frame usually has the size of
+    its first reference.
     """
     return codec == "vp9" and any(map(_tells_a_size, _vp9_frames(data)))
 
 
 def _vp9_frames(data: memoryview) -> Iterator[memoryview]:
-    """The frames of a packet, which may be a superframe (annex B): its last byte tells how many lengths of how many bytes stand before it."""
+    """The frames of a packet, which may be a superframe (annex B).
+
+    Its last byte tells how many lengths of how many bytes stand before it.
+    """
     mark = data[-1] if len(data) else 0
     count, length = (mark & 7) + 1, (mark >> 3 & 3) + 1
     index = 2 + count * length
@@ -157,7 +205,8 @@ def _tells_a_size(frame: memoryview) -> bool:
         return head >> 64 - at - count & (1 << count) - 1
 
     at = 4 + (bits(2, 2) == 3)
-    if bits(0, 2) != 2 or bits(at) or not bits(at + 1):  # no frame of VP9, one that is shown again, a key frame
+    # no frame of VP9, one that is shown again, a key frame
+    if bits(0, 2) != 2 or bits(at) or not bits(at + 1):
         return False
     shown, resilient, at = bits(at + 2), bits(at + 3), at + 4
     alone = not shown and bits(at)
@@ -175,7 +224,10 @@ def _obus(data: bytes) -> Iterator[tuple[int, bytes]]:
 
 
 def _obus_at(data: bytes) -> Iterator[tuple[int, int, int]]:
-    """(type, first byte and one past the last of the content) of the units (AV1 clause 5.3); what has no length ends the walk."""
+    """(type, first byte and one past the last of the content) of the units (AV1 clause 5.3).
+
+    What has no length ends the walk.
+    """
     at = 0
     while at < len(data):
         head = data[at]
@@ -204,7 +256,9 @@ def _jpeg_frame_header(data: bytes) -> bytes:
 
 
 def _recovers_at_once(sei: bytes) -> bool:
-    """Whether an H.264 SEI unit holds a recovery point with recovery_frame_cnt 0 (clause D.1.8, ue(v): a leading 1 bit)."""
+    """Whether an H.264 SEI unit holds a recovery point with recovery_frame_cnt 0 (clause D.1.8, ue(v): a
+    leading 1 bit).
+    """
     payload = sei[1:].replace(b"\x00\x00\x03", b"\x00\x00")
     position = 0
     while position + 2 < len(payload):
@@ -270,12 +324,17 @@ def _with_unit(codec: str, data: bytes, nal: bytes) -> bytes:
 
 
 def insert_hdr(codec: str, data: bytes, metadata: HdrMetadata) -> bytes:
-    """A key packet (Annex B, or an AV1 temporal unit) with the metadata in front of its picture; of other codecs as it is."""
+    """A key packet (Annex B, or an AV1 temporal unit) with the metadata in front of its picture.
+
+    Of other codecs as it is.
+    """
     if codec in {"h264", "hevc"}:
         messages = []
         if metadata.display:
             red, green, blue, white, luminance = (metadata.display[n : n + 2] for n in range(0, 10, 2))
-            messages.append((_SEI_MASTERING_DISPLAY, struct.pack(">8H2I", *green, *blue, *red, *white, *luminance)))
+            messages.append(
+                (_SEI_MASTERING_DISPLAY, struct.pack(">8H2I", *green, *blue, *red, *white, *luminance))
+            )
         if metadata.light:
             messages.append((_SEI_LIGHT_LEVEL, struct.pack(">2H", *metadata.light)))
         return _with_unit(codec, data, _sei_unit(codec, messages))

@@ -1,4 +1,6 @@
-"""What FFmpeg knows of a stream and PyAV 18 does not hand on: `chroma_siting`, and `container_crop`, what the container hides of the picture.
+"""What FFmpeg knows of a stream and PyAV 18 does not hand on.
+
+`chroma_siting`, and `container_crop`, what the container hides of the picture.
 
 FFmpeg's muxers write it down; so a header is written into memory, and read.
 """
@@ -32,10 +34,11 @@ _SITINGS = {(1, 1): Siting.TOP_LEFT, (1, 2): Siting.LEFT, (2, 1): Siting.TOP, (2
 
 
 def chroma_siting(stream: VideoStream, first: bytes = b"") -> int:
-    """By the stream's parameters; UNSPECIFIED where nothing is known, or where Matroska has no word for it (bottom sitings).
+    """By the stream's parameters; UNSPECIFIED where nothing is known, or where Matroska has no word for it
+    (bottom sitings).
 
-    first: the first packet of an H.264 broadcast; Matroska refuses its codec tag. Without a word in H.264 and HEVC, left is
-    what their standards tell to infer (H.265 clause E.3.1), and what comes back.
+    first: the first packet of an H.264 broadcast; Matroska refuses its codec tag. Without a word in H.264 and
+    HEVC, left is what their standards tell to infer (H.265 clause E.3.1), and what comes back.
     """
     found = _written(stream)
     if found == Siting.UNSPECIFIED and first and stream.codec_context.name == "h264":
@@ -48,13 +51,17 @@ def chroma_siting(stream: VideoStream, first: bytes = b"") -> int:
 
 
 def container_crop(stream: VideoStream) -> PixelCrop:
-    """Rows and columns that the container says not to show: Matroska's PixelCrop, MOV's `clap`; as FFmpeg 7.1 and later cut them off."""
+    """Rows and columns that the container says not to show: Matroska's PixelCrop, MOV's `clap`.
+
+    As FFmpeg 7.1 and later cut them off.
+    """
     return _matroska_crop(_header(stream, "matroska")) or _clap(_header(stream, "mov"), stream)
 
 
 def _matroska_crop(header: bytes) -> PixelCrop:
     bottom, top, left, right = (
-        next((int.from_bytes(data, "big") for data in _elements(header, *_VIDEO_PATH, kind)), 0) for kind in (0x54AA, 0x54BB, 0x54CC, 0x54DD)
+        next((int.from_bytes(data, "big") for data in _elements(header, *_VIDEO_PATH, kind)), 0)
+        for kind in (0x54AA, 0x54BB, 0x54CC, 0x54DD)
     )
     return PixelCrop(top, bottom, left, right)
 
@@ -69,7 +76,10 @@ def _clap(header: bytes, stream: VideoStream) -> PixelCrop:
         return PixelCrop()
     width, height, right, down = (Fraction(a, b) for a, b in zip(numbers[::2], numbers[1::2], strict=True))
     full = stream.codec_context.width, stream.codec_context.height
-    left, top = (max(0, round((whole - part) / 2 + moved)) for whole, part, moved in zip(full, (width, height), (right, down), strict=True))
+    left, top = (
+        max(0, round((whole - part) / 2 + moved))
+        for whole, part, moved in zip(full, (width, height), (right, down), strict=True)
+    )
     return PixelCrop(top, full[1] - top - round(height), left, full[0] - left - round(width))
 
 
@@ -94,15 +104,21 @@ def _elements(data: bytes, *path: int) -> Iterator[bytes]:
 
 
 def _written(stream: Any) -> int:
-    header = _header(stream, "matroska")  # by its structure: the random UIDs in it may hold the bytes of any element
-    across, down = (next((int.from_bytes(d, "big") for d in _elements(header, *_VIDEO_PATH, _COLOUR, kind)), 0) for kind in (_HORIZONTAL, _VERTICAL))
+    # by its structure: the random UIDs in it may hold the bytes of any element
+    header = _header(stream, "matroska")
+    across, down = (
+        next((int.from_bytes(d, "big") for d in _elements(header, *_VIDEO_PATH, _COLOUR, kind)), 0)
+        for kind in (_HORIZONTAL, _VERTICAL)
+    )
     return _SITINGS.get((across, down), Siting.UNSPECIFIED)
 
 
 def _header(stream: Any, kind: str) -> bytes:
     """What a muxer writes of a stream before its first packet; empty where it can't hold it."""
     buffer = io.BytesIO()
-    output = av.open(buffer, "w", format=kind, container_options={"movflags": "empty_moov"} if kind == "mov" else {})
+    output = av.open(
+        buffer, "w", format=kind, container_options={"movflags": "empty_moov"} if kind == "mov" else {}
+    )
     try:
         track = output.add_mux_stream("h264", rate=25, width=16, height=16)
         track.time_base = Fraction(1, 1000)

@@ -1,4 +1,7 @@
-"""Coding-independent code points (ITU-T H.273): the numbers that say what the code values of a film mean, and its HDR metadata."""
+"""Coding-independent code points (ITU-T H.273).
+
+The numbers that say what the code values of a film mean, and its HDR metadata.
+"""
 
 from __future__ import annotations
 
@@ -119,8 +122,8 @@ class HdrMetadata:
     """
 
     display: tuple[int, ...] = ()
-    """Mastering display (SMPTE ST 2086): red x, y, green x, y, blue x, y, white x, y in 0.00002, then highest and lowest
-    luminance in 0.0001 cd/m²."""
+    """Mastering display (SMPTE ST 2086): red x, y, green x, y, blue x, y, white x, y in 0.00002, then highest
+    and lowest luminance in 0.0001 cd/m²."""
     light: tuple[int, int] | None = None
     """MaxCLL and MaxFALL (CTA-861.3), in cd/m²."""
 
@@ -140,14 +143,23 @@ _LUMA_WEIGHTS = {
 
 
 def luma_weights(matrix: int) -> tuple[float, float]:
-    """(K_R, K_B). Raises MediaError for matrices that are no such weighting (YCgCo, ICtCp, constant luminance)."""
+    """(K_R, K_B).
+
+    Raises MediaError for matrices that are no such weighting (YCgCo, ICtCp, constant luminance).
+    """
     if matrix not in _LUMA_WEIGHTS:
-        raise MediaError(f"colour matrix {matrix} (H.273 table 4) can't be converted; convert the video to BT.709 or BT.2020 NCL first")
+        raise MediaError(
+            f"colour matrix {matrix} (H.273 table 4) can't be converted; convert the video to BT.709 or"
+            " BT.2020 NCL first"
+        )
     return _LUMA_WEIGHTS[Matrix(matrix)]
 
 
 def code_values(bits: int, full: bool, *, chroma: bool) -> tuple[float, float]:
-    """(offset, span) of code values: code = offset + span · value (H.273 equations 20 to 28). Floats (32 bits) are values."""
+    """(offset, span) of code values: code = offset + span · value (H.273 equations 20 to 28).
+
+    Floats (32 bits) are values.
+    """
     if bits == 32:
         return 0.0, 1.0
     if full:
@@ -164,4 +176,5 @@ SITING_OFFSETS = {
     Siting.BOTTOM_LEFT: (0.25, -0.25),
     Siting.BOTTOM: (0.25, 0.0),
 }
-"""Siting -> (vertical, horizontal) offset of a 4:2:0 chroma sample from the centre of its 2x2 luma samples, in chroma samples."""
+"""Siting -> (vertical, horizontal) offset of a 4:2:0 chroma sample from the centre of its 2x2 luma samples,
+in chroma samples."""

@@ -1,9 +1,12 @@
-"""`flaw_of` a file: where its container's own lengths and checksums say that it is cut short, or broken on the way.
+"""`flaw_of` a file: where its container's own lengths and checksums say that it is cut short, or broken on
+the way.
 
-Demuxers search for the next thing they know behind damage, and end without a word where a file does; frames would be lost in silence.
-Only headers are read, and the clusters that have a checksum. Matroska: RFC 9559 and RFC 8794 (EBML); MP4: ISO/IEC 14496-12 clause 4.2;
-MPEG-TS: ISO/IEC 13818-1 clause 2.4.3; FLV: Adobe's Video File Format Specification 10.1, annex E.4; AVI: Microsoft's RIFF;
-ASF: Microsoft's ASF 1.2, section 3.2 and 5; MXF: SMPTE ST 377-1, clause 7; Ogg: RFC 3533; GIF: CompuServe's GIF89a; Y4M: yuv4mpeg(5).
+Demuxers search for the next thing they know behind damage, and end without a word where a file does; frames
+would be lost in silence. Only headers are read, and the clusters that have a checksum. Matroska: RFC 9559 and
+RFC 8794 (EBML); MP4: ISO/IEC 14496-12 clause 4.2; MPEG-TS: ISO/IEC 13818-1 clause 2.4.3; FLV: Adobe's Video
+File Format Specification 10.1, annex E.4; AVI: Microsoft's RIFF;
+ASF: Microsoft's ASF 1.2, section 3.2 and 5; MXF: SMPTE ST 377-1, clause 7; Ogg: RFC 3533; GIF: CompuServe's
+GIF89a; Y4M: yuv4mpeg(5).
 """
 
 from __future__ import annotations
@@ -30,11 +33,15 @@ class Flaw:
     spared: bool = False
     """What is missing had not begun: as far as the container tells, all that did is whole."""
     cut_track: int = -1
-    """Its number in the container (the PID of a TS packet), where only one is cut; -1 where there is no telling."""
+    """Its number in the container (the PID of a TS packet), where only one is cut; -1 where there is no
+    telling."""
 
 
 def flaw_of(path: str | os.PathLike[str], format_name: str) -> Flaw | None:
-    """The first flaw of a file that FFmpeg's demuxer `format_name` reads; None where there is none, or lengths tell nothing."""
+    """The first flaw of a file that FFmpeg's demuxer `format_name` reads.
+
+    None where there is none, or lengths tell nothing.
+    """
     walk = _WALKS.get(format_name.partition(",")[0])
     if walk is None:
         return None
@@ -43,27 +50,46 @@ def flaw_of(path: str | os.PathLike[str], format_name: str) -> Flaw | None:
 
 
 def tells_lengths(format_name: str) -> bool:
-    """Whether a flaw that `flaw_of` does not find is none: the container tells how long each packet is, as MPEG-TS does not, or holds one picture."""
-    return format_name.partition(",")[0] in {"matroska", "mov", "flv", "avi", "image2"} or format_name.endswith("_pipe")
+    """Whether a flaw that `flaw_of` does not find is none.
+
+    The container tells how long each packet is, as MPEG-TS does not, or holds one picture.
+    """
+    return format_name.partition(",")[0] in {
+        "matroska",
+        "mov",
+        "flv",
+        "avi",
+        "image2",
+    } or format_name.endswith("_pipe")
 
 
 def header_bytes(path: str | os.PathLike[str]) -> int:
-    """The largest piece of an MP4 or Matroska file that is read into memory to open it, such as its index or tags."""
+    """The largest piece of an MP4 or Matroska file that is read into memory to open it, such as its index or
+    tags.
+    """
     with open(path, "rb", buffering=0) as handle:
         file = _File(handle.fileno())
         head = file.read(0, 12)
         if int.from_bytes(head[:4], "big") == _EBML:
             return max((size for name, size in _top_elements(file) if name != _CLUSTER), default=0)
         if head[4:8] in _FIRST_BOXES:
-            return max((size for name, size in _boxes(file) if name in {b"moov", b"meta", b"moof", b"udta"}), default=0)
+            return max(
+                (size for name, size in _boxes(file) if name in {b"moov", b"meta", b"moof", b"udta"}),
+                default=0,
+            )
     return 0
 
 
 def lacks_index(path: str | os.PathLike[str]) -> bool:
-    """Whether a file is an MP4 or MOV whose samples nothing lists: no `moov`, which recorders write last, and no `moof`."""
+    """Whether a file is an MP4 or MOV whose samples nothing lists.
+
+    No `moov`, which recorders write last, and no `moof`.
+    """
     with open(path, "rb", buffering=0) as handle:
         file = _File(handle.fileno())
-        return file.read(0, 8)[4:8] in _FIRST_BOXES and not {b"moov", b"moof"} & {name for name, _ in _boxes(file)}
+        return file.read(0, 8)[4:8] in _FIRST_BOXES and not {b"moov", b"moof"} & {
+            name for name, _ in _boxes(file)
+        }
 
 
 _FIRST_BOXES = frozenset({b"ftyp", b"moov", b"mdat", b"free", b"wide", b"skip", b"styp", b"pnot"})
@@ -98,12 +124,17 @@ def _broken(at: int) -> Flaw:
 _EBML, _SEGMENT, _CLUSTER, _CRC, _VOID = 0x1A45DFA3, 0x18538067, 0x1F43B675, 0xBF, 0xEC
 _TRACKS, _TRACK_ENTRY, _TRACK_NUMBER = 0x1654AE6B, 0xAE, 0xD7
 _SIMPLE_BLOCK, _BLOCK_GROUP, _BLOCK = 0xA3, 0xA0, 0xA1
-_TOP = frozenset({_CLUSTER, 0x114D9B74, 0x1549A966, _TRACKS, 0x1C53BB6B, 0x1941A469, 0x1043A770, 0x1254C367, _CRC, _VOID})
+_TOP = frozenset(
+    {_CLUSTER, 0x114D9B74, 0x1549A966, _TRACKS, 0x1C53BB6B, 0x1941A469, 0x1043A770, 0x1254C367, _CRC, _VOID}
+)
 _IN_CLUSTER = frozenset({_SIMPLE_BLOCK, _BLOCK_GROUP, 0xE7, 0xA7, 0xAB, 0x5854, 0xAF, _CRC, _VOID})
 
 
 def _element(file: _File, at: int) -> tuple[int, int, int | None] | None:
-    """(ID, where its content begins, its length or None where that is unknown); None where there is no element."""
+    """(ID, where its content begins, its length or None where that is unknown).
+
+    None where there is no element.
+    """
     head = file.read(at, 12)
     if not head or not head[0]:
         return None
@@ -189,7 +220,10 @@ def _track_numbers(file: _File, at: int, stop: int) -> frozenset[int]:
 
 
 def _is_of_no_track(file: _File, name: int, at: int, tracks: frozenset[int]) -> bool:
-    """Whether a block's first number, that of its track, is none there is; demuxers leave such a block out."""
+    """Whether a block's first number, that of its track, is none there is.
+
+    Demuxers leave such a block out.
+    """
     if name == _BLOCK_GROUP and (inner := _element(file, at)) is not None and inner[0] == _BLOCK:
         name, at = _SIMPLE_BLOCK, inner[1]
     if name != _SIMPLE_BLOCK or not tracks:
@@ -223,7 +257,10 @@ def _cluster(file: _File, at: int, declared: int | None, tracks: frozenset[int])
             for data in file.blocks(start + 4, declared):
                 value = zlib.crc32(data, value)
             if value.to_bytes(4, "little") != file.read(start, 4):
-                return Flaw(f"is damaged between byte {start} and byte {declared}: the checksum there is wrong"), declared
+                return (
+                    Flaw(f"is damaged between byte {start} and byte {declared}: the checksum there is wrong"),
+                    declared,
+                )
         at = start + size
     return None, at
 
@@ -257,7 +294,8 @@ def _mp4(file: _File) -> Flaw | None:
         if size == 0:
             return None  # to the end of the file
         if size < 8:
-            # Cameras append what is no box. Behind a `moov` that lists every sample, and the samples, it can't be a part of the film.
+            # Cameras append what is no box. Behind a `moov` that lists every sample, and the samples, it
+            # can't be a part of the film.
             return replace(_broken(at), at_the_end={b"moov", b"mdat"} <= kinds and b"moof" not in kinds)
         if at + size > file.size:
             return _cut(file.size, at + size)
@@ -275,12 +313,20 @@ def _mpegts(file: _File) -> Flaw | None:
                 if not part:
                     return None
                 if any(file.read(file.size - part - n * length + lead, 1) != b"G" for n in range(1, 4)):
-                    return Flaw("is broken: its last packets are out of step with the first, so bytes are missing between them")
+                    return Flaw(
+                        "is broken: its last packets are out of step with the first, so bytes are missing"
+                        " between them"
+                    )
                 begun = file.read(file.size - part + lead, 3)
                 flags = int.from_bytes(begun[1:], "big") if part >= lead + 3 else -1
                 text = f"ends early: in the middle of a packet, {part} of {length} bytes are there"
                 # Bit 14: the packet begins a new picture or block of sound.
-                return Flaw(text, at_the_end=True, spared=flags > 0 and bool(flags & 0x4000), cut_track=flags & 0x1FFF if flags > 0 else -1)
+                return Flaw(
+                    text,
+                    at_the_end=True,
+                    spared=flags > 0 and bool(flags & 0x4000),
+                    cut_track=flags & 0x1FFF if flags > 0 else -1,
+                )
     return None
 
 
@@ -314,7 +360,11 @@ def _asf(file: _File) -> Flaw | None:
     head = file.read(at, 24)
     size = int.from_bytes(head[16:], "little")
     # A live stream that was saved does not know its size.
-    return _cut(file.size, at + size) if head[:16] == _ASF_DATA and at + size > file.size and size < 1 << 56 else None
+    return (
+        _cut(file.size, at + size)
+        if head[:16] == _ASF_DATA and at + size > file.size and size < 1 << 56
+        else None
+    )
 
 
 _MXF_PARTITION = bytes.fromhex("060e2b34020501010d01020101")
@@ -383,7 +433,8 @@ def _y4m(file: _File) -> Flaw | None:
 
 
 _WALKS = {
-    "matroska": _matroska, "mov": _mp4, "mpegts": _mpegts, "flv": _flv, "avi": _avi, "asf": _asf, "mxf": _mxf, "ogg": _ogg, "gif": _gif,
+    "matroska": _matroska, "mov": _mp4, "mpegts": _mpegts, "flv": _flv, "avi": _avi, "asf": _asf, "mxf": _mxf,
+    "ogg": _ogg, "gif": _gif,
     "yuv4mpegpipe": _y4m,
 }  # fmt: skip
 """By FFmpeg's demuxer."""

@@ -1,7 +1,8 @@
-"""`open_source`, a file opened as a file and nothing else, `open_decoder`, its decoder within limits, and `PacketReader`, its packets.
+"""`open_source`, a file opened as a file and nothing else, `open_decoder`, its decoder within limits, and
+`PacketReader`, its packets.
 
-FFmpeg takes names as URLs and recognises playlists by content; here a path is a path, only protocol "file" exists,
-and only the demuxers listed below may be chosen.
+FFmpeg takes names as URLs and recognises playlists by content; here a path is a path, only protocol "file"
+exists, and only the demuxers listed below may be chosen.
 """
 
 from __future__ import annotations
@@ -63,15 +64,74 @@ FORMATS = (
 
 DECODERS = frozenset(
     {
-        *("h264", "hevc", "av1", "libdav1d", "vvc", "vp8", "vp9", "libvpx", "libvpx-vp9", "mpeg1video", "mpeg2video", "mpegvideo", "mpeg4"),
-        *("msmpeg4v1", "msmpeg4v2", "msmpeg4", "h261", "h263", "h263p", "flv", "vc1", "wmv1", "wmv2", "wmv3", "theora", "vp6", "vp6f"),
-        *("rv30", "rv40", "dirac", "dvvideo", "prores", "prores_raw", "dnxhd", "cfhd", "apv", "ffv1", "huffyuv", "ffvhuff", "utvideo"),
-        *("rawvideo", "wrapped_avframe", "v210", "v410", "r210", "mjpeg", "jpeg2000", "png", "apng", "gif", "webp", "tiff", "bmp", "dpx"),
+        *(
+            "h264",
+            "hevc",
+            "av1",
+            "libdav1d",
+            "vvc",
+            "vp8",
+            "vp9",
+            "libvpx",
+            "libvpx-vp9",
+            "mpeg1video",
+            "mpeg2video",
+            "mpegvideo",
+            "mpeg4",
+        ),
+        *(
+            "msmpeg4v1",
+            "msmpeg4v2",
+            "msmpeg4",
+            "h261",
+            "h263",
+            "h263p",
+            "flv",
+            "vc1",
+            "wmv1",
+            "wmv2",
+            "wmv3",
+            "theora",
+            "vp6",
+            "vp6f",
+        ),
+        *(
+            "rv30",
+            "rv40",
+            "dirac",
+            "dvvideo",
+            "prores",
+            "prores_raw",
+            "dnxhd",
+            "cfhd",
+            "apv",
+            "ffv1",
+            "huffyuv",
+            "ffvhuff",
+            "utvideo",
+        ),
+        *(
+            "rawvideo",
+            "wrapped_avframe",
+            "v210",
+            "v410",
+            "r210",
+            "mjpeg",
+            "jpeg2000",
+            "png",
+            "apng",
+            "gif",
+            "webp",
+            "tiff",
+            "bmp",
+            "dpx",
+        ),
         *("exr", "qtrle", "cinepak", "svq3", "zmbv", "flashsv", "msvideo1", "fraps", "lagarith"),
     }
 )
-"""Decoders a film may need. Hundreds of others, for game consoles and capture cards long gone, are where holes are found
-(such as CVE-2026-8461 in magicyuv) and are never opened. Screen and game recordings of old come as ZMBV, Flash Screen Video, MS Video 1, Fraps and
+"""Decoders a film may need. Hundreds of others, for game consoles and capture cards long gone, are where
+holes are found (such as CVE-2026-8461 in magicyuv) and are never opened. Screen and game recordings of old
+come as ZMBV, Flash Screen Video, MS Video 1, Fraps and
 Lagarith: small decoders of whole rows and blocks, without motion beyond a copy."""
 
 MAX_PIXELS = 1 << 27
@@ -80,7 +140,9 @@ MAX_PIXELS = 1 << 27
 _OPTIONS = {
     "protocol_whitelist": "file",
     "format_whitelist": FORMATS,
-    "codec_whitelist": ",".join(sorted(DECODERS | {n for n in av.codecs_available if not _decodes_pictures(n)})),
+    "codec_whitelist": ",".join(
+        sorted(DECODERS | {n for n in av.codecs_available if not _decodes_pictures(n)})
+    ),
     "max_streams": "1000",
     "pattern_type": "none",  # image2 would take %03d in a name for a sequence
     "analyzeduration": "20000000",
@@ -89,7 +151,8 @@ _OPTIONS = {
 
 
 GUARDS = {"codec_whitelist": _OPTIONS["codec_whitelist"], "max_pixels": str(MAX_PIXELS)}
-"""Options of every decoder. Those given to `av.open` reach only the decoders that look for stream parameters; see `open_decoder`."""
+"""Options of every decoder. Those given to `av.open` reach only the decoders that look for stream parameters;
+see `open_decoder`."""
 
 _MOST_HEADER_BYTES = 512 << 20
 
@@ -108,11 +171,26 @@ def open_source(path: str | os.PathLike[str]) -> InputContainer:
     pattern = pattern_of(path)
     if pattern is not None:
         first = pattern.whole()[0]
-        options = {**_OPTIONS, "pattern_type": "sequence", "start_number": str(first), "start_number_range": "1", "framerate": "25"}
+        options = {
+            **_OPTIONS,
+            "pattern_type": "sequence",
+            "start_number": str(first),
+            "start_number_range": "1",
+            "framerate": "25",
+        }
         try:
-            return av.open(pattern.ffmpeg_url(), format="image2", options=GUARDS, container_options=options, metadata_errors="replace")
+            return av.open(
+                pattern.ffmpeg_url(),
+                format="image2",
+                options=GUARDS,
+                container_options=options,
+                metadata_errors="replace",
+            )
         except (av.error.FFmpegError, UnicodeError) as error:
-            raise MediaError(f"{_shown(path)}: can't be opened ({getattr(error, 'strerror', None) or error}); expected pictures") from None
+            raise MediaError(
+                f"{_shown(path)}: can't be opened ({getattr(error, 'strerror', None) or error}); expected"
+                " pictures"
+            ) from None
     try:
         mode = os.stat(path).st_mode
     except OSError as error:
@@ -125,19 +203,25 @@ def open_source(path: str | os.PathLike[str]) -> InputContainer:
     try:
         header = header_bytes(path)
         if header > _MOST_HEADER_BYTES:
-            raise MediaError(f"{_shown(path)}: has {header >> 20} MiB of headers and tags; expected at most {_MOST_HEADER_BYTES >> 20}")
+            raise MediaError(
+                f"{_shown(path)}: has {header >> 20} MiB of headers and tags; expected at most"
+                f" {_MOST_HEADER_BYTES >> 20}"
+            )
         # Broken tags are no reason to refuse a film.
         return av.open(file_url(path), options=GUARDS, container_options=_OPTIONS, metadata_errors="replace")
     except PermissionError:
         raise MediaError(f"{_shown(path)}: no permission to read it") from None
     except MemoryError:
-        raise MediaError(f"{_shown(path)}: takes more memory to open than any film; expected at most {_OPTIONS['max_streams']} streams") from None
+        raise MediaError(
+            f"{_shown(path)}: takes more memory to open than any film; expected at most"
+            f" {_OPTIONS['max_streams']} streams"
+        ) from None
     except (av.error.FFmpegError, UnicodeError) as error:
         if lacks_index(path):
             raise MediaError(
-                f"{_shown(path)}: is cut off before its index (no moov box), without which an MP4 or MOV can't be read; copy or download "
-                "it again, or repair a recording with untrunc and a whole one of the same settings "
-                "(OBS: Recording Format Hybrid MP4 or MKV outlives a crash)"
+                f"{_shown(path)}: is cut off before its index (no moov box), without which an MP4 or MOV"
+                " can't be read; copy or download it again, or repair a recording with untrunc and a whole"
+                " one of the same settings (OBS: Recording Format Hybrid MP4 or MKV outlives a crash)"
             ) from None
         raise MediaError(
             f"{_shown(path)}: is not a video file we can open ({getattr(error, 'strerror', None) or error}); "
@@ -146,14 +230,22 @@ def open_source(path: str | os.PathLike[str]) -> InputContainer:
 
 
 def open_memory(data: bytes, format_name: str | None = None) -> InputContainer:
-    """Open a media file that lies in memory, such as an encoded chunk, for reading; the caller closes it. Raises av.error.FFmpegError."""
+    """Open a media file that lies in memory, such as an encoded chunk, for reading; the caller closes it.
+
+    Raises av.error.FFmpegError.
+    """
     return av.open(io.BytesIO(data), "r", format=format_name, options=GUARDS)
 
 
-def open_decoder(of: VideoStream | str, *, most_pixels: int = MAX_PIXELS, **options: str) -> VideoCodecContext:
-    """The decoder of a stream, or a new one of that name, with the limits of `GUARDS` on the decoder itself; the only way to one.
+def open_decoder(
+    of: VideoStream | str, *, most_pixels: int = MAX_PIXELS, **options: str
+) -> VideoCodecContext:
+    """The decoder of a stream, or a new one of that name, with the limits of `GUARDS` on the decoder itself.
 
-    most_pixels: of one picture. options: more of the decoder's own. It opens with the first packet it is given.
+    The only way to one.
+
+    most_pixels: of one picture. options: more of the decoder's own. It opens with the first packet it is
+    given.
     """
     decoder: VideoCodecContext = av.CodecContext.create(of, "r") if isinstance(of, str) else of.codec_context  # type: ignore[assignment]
     if not decoder.is_open:
@@ -168,7 +260,9 @@ def film_decoder(container: InputContainer, stream_index: int) -> tuple[VideoStr
     return stream, open_decoder(stream)
 
 
-def packets_of(container: InputContainer, path: str | os.PathLike[str], *streams: Stream) -> Iterator[av.Packet[Any]]:
+def packets_of(
+    container: InputContainer, path: str | os.PathLike[str], *streams: Stream
+) -> Iterator[av.Packet[Any]]:
     """The packets of some streams, or of all, as `demux` gives them, of a file that could be opened.
 
     Raises MediaError where it can't be read any further: a disk or a share that fails under way.
@@ -189,7 +283,10 @@ def _shown(path: str | os.PathLike[str]) -> str:
 
 @dataclass(frozen=True, slots=True)
 class PacketData:
-    """A compressed packet as it travels to a worker: bytes, and times in ticks of the stream (None where absent)."""
+    """A compressed packet as it travels to a worker.
+
+    Bytes, and times in ticks of the stream (None where absent).
+    """
 
     data: bytes
     pts: int | None
@@ -199,14 +296,17 @@ class PacketData:
     hidden: bool = False
     """The container says: decode, but do not show (edit lists)."""
     side: tuple[tuple[str, bytes], ...] = ()
-    """Side data that shapes the picture, by FFmpeg's name of its kind: the packet's own, and headers and palettes still in force."""
+    """Side data that shapes the picture, by FFmpeg's name of its kind: the packet's own, and headers and
+    palettes still in force."""
     checks: tuple[tuple[int, int], ...] = ()
     """(pts, `decode.checksum`) of frames that begin here, as the container's own decoder gives them."""
 
 
 LASTING_SIDE_DATA = ("new_extradata", "palette", "param_change")
 """Kinds that hold until the next of their kind; a decoder that begins later must be given them."""
-_OWN_SIDE_DATA = frozenset({"a53_cc", "display_matrix", "mastering_display_metadata", "content_light_level", "icc_profile"})
+_OWN_SIDE_DATA = frozenset(
+    {"a53_cc", "display_matrix", "mastering_display_metadata", "content_light_level", "icc_profile"}
+)
 """Kinds that a decoder hands on to the frame of their packet."""
 
 
@@ -242,10 +342,12 @@ def _side_data(packet: av.Packet[Any]) -> list[tuple[str, bytes]]:
 
 
 class PacketReader:
-    """The video packets of a file by row, demuxed once in sequence, with a window for rows that are needed twice.
+    """The video packets of a file by row, demuxed once in sequence, with a window for rows that are needed
+    twice.
 
-    Rows count non-empty packets of the chosen stream in the order the demuxer hands them out, as in `PacketIndex`.
-    A row before the window, needed only when a chunk has to be done again, restarts the demuxer from the beginning.
+    Rows count non-empty packets of the chosen stream in the order the demuxer hands them out, as in
+    `PacketIndex`. A row before the window, needed only when a chunk has to be done again, restarts the
+    demuxer from the beginning.
     """
 
     def __init__(self, path: str | os.PathLike[str], stream_index: int, check: Check | None = None) -> None:
@@ -307,14 +409,19 @@ class Check(Protocol):
     def begin(self, stream: VideoStream) -> None:
         """The stream's first packet comes next."""
 
-    def see(self, row: int, packets: Sequence[av.Packet[Any]], *, is_changed: bool) -> tuple[tuple[int, int], ...]:
-        """A packet, and those behind it: `PacketData.checks` of it. is_changed: it brings another header or palette."""
+    def see(
+        self, row: int, packets: Sequence[av.Packet[Any]], *, is_changed: bool
+    ) -> tuple[tuple[int, int], ...]:
+        """A packet, and those behind it: `PacketData.checks` of it. is_changed: it brings another header or
+        palette.
+        """
 
 
 def _packet_data(packets: Iterable[av.Packet[Any]], check: Check | None = None) -> Iterator[PacketData]:
     in_force = SideDataInForce()
     ahead: deque[av.Packet[Any]] = deque()
-    coming = (packet for packet in packets if packet.size)  # not `dts is None`: Matroska's first key frames have none
+    # not `dts is None`: Matroska's first key frames have none
+    coming = (packet for packet in packets if packet.size)
     for row in itertools.count():
         ahead.extend(itertools.islice(coming, max(1, check.depth if check is not None else 1) - len(ahead)))
         if not ahead:
@@ -322,5 +429,14 @@ def _packet_data(packets: Iterable[av.Packet[Any]], check: Check | None = None) 
         packet = ahead[0]
         side = in_force.see(packet)
         checks = check.see(row, ahead, is_changed=in_force.is_changed) if check is not None else ()
-        yield PacketData(bytes(packet), packet.pts, packet.dts, packet.duration or 0, packet.is_keyframe, packet.is_discard, side, checks)
+        yield PacketData(
+            bytes(packet),
+            packet.pts,
+            packet.dts,
+            packet.duration or 0,
+            packet.is_keyframe,
+            packet.is_discard,
+            side,
+            checks,
+        )
         ahead.popleft()

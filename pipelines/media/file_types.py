@@ -36,7 +36,23 @@ VIDEO_SUFFIXES = frozenset(
             ".ogv",
             ".ogm",
         ),
-        *(".ts", ".m2ts", ".mts", ".m2t", ".trp", ".tp", ".mpg", ".mpeg", ".m2p", ".vob", ".mod", ".tod", ".m1v", ".m2v", ".wtv"),
+        *(
+            ".ts",
+            ".m2ts",
+            ".mts",
+            ".m2t",
+            ".trp",
+            ".tp",
+            ".mpg",
+            ".mpeg",
+            ".m2p",
+            ".vob",
+            ".mod",
+            ".tod",
+            ".m1v",
+            ".m2v",
+            ".wtv",
+        ),
         *(".dv", ".mxf", ".nut", ".gif", ".y4m", ".ivf", ".obu", ".h264", ".264", ".hevc", ".265"),
     }
 )
@@ -51,9 +67,14 @@ def find_inputs(paths: Iterable[str | Path]) -> list[Path]:
     found: list[Path] = []
     for path in map(Path, paths):
         if path.is_dir():
-            inside = sorted(p for p in path.iterdir() if p.suffix.lower() in PICTURE_SUFFIXES | VIDEO_SUFFIXES)
+            inside = sorted(
+                p for p in path.iterdir() if p.suffix.lower() in PICTURE_SUFFIXES | VIDEO_SUFFIXES
+            )
             if not inside:
-                raise UsageError(f"{path}: holds no video and no picture; expected files such as .mp4, .mkv, .png, .jpg, .webp")
+                raise UsageError(
+                    f"{path}: holds no video and no picture; expected files such as .mp4, .mkv, .png, .jpg,"
+                    " .webp"
+                )
             found += inside
         elif path.exists():
             found.append(path)

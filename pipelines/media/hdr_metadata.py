@@ -1,4 +1,6 @@
-"""The static metadata of HDR video (`HdrMetadata`), from a decoded frame to an encoder and into a container."""
+"""The static metadata of HDR video (`HdrMetadata`), from a decoded frame to an encoder and into a
+container.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +21,15 @@ if TYPE_CHECKING:
 
     from pipelines.media.cicp import ColorTags
 
-__all__ = ["agree", "encoder_options", "frame_side_data", "is_dolby_vision_only", "side_data_of", "static_metadata", "with_metadata"]
+__all__ = [
+    "agree",
+    "encoder_options",
+    "frame_side_data",
+    "is_dolby_vision_only",
+    "side_data_of",
+    "static_metadata",
+    "with_metadata",
+]
 
 
 _PER_CHROMATICITY = 50000
@@ -27,12 +37,17 @@ _PER_LUMINANCE = 10000
 
 
 def encoder_options(metadata: HdrMetadata, encoder: str) -> dict[str, str]:
-    """Option -> text that makes an encoder write the metadata into its bitstream; nothing for one that can't."""
+    """Option -> text that makes an encoder write the metadata into its bitstream.
+
+    Nothing for one that can't.
+    """
     if not metadata or encoder not in _WORDS:
         return {}
     option, display, light, more = _WORDS[encoder]
     parts = [more] if more else []
-    parts += [f"{display}={_volume(metadata.display, decimal=encoder == 'libsvtav1')}"] if metadata.display else []
+    parts += (
+        [f"{display}={_volume(metadata.display, decimal=encoder == 'libsvtav1')}"] if metadata.display else []
+    )
     parts += [f"{light}={metadata.light[0]},{metadata.light[1]}"] if metadata.light else []
     return {option: ":".join(parts)}
 
@@ -51,12 +66,16 @@ def _volume(display: tuple[int, ...], *, decimal: bool) -> str:
     def pair(values: tuple[int, ...], unit: int) -> str:
         return f"({values[0] / unit:.7g},{values[1] / unit:.7g})" if decimal else f"({values[0]},{values[1]})"
 
-    points = "".join(n + pair(p, _PER_CHROMATICITY) for n, p in (("G", green), ("B", blue), ("R", red), ("WP", white)))
+    points = "".join(
+        n + pair(p, _PER_CHROMATICITY) for n, p in (("G", green), ("B", blue), ("R", red), ("WP", white))
+    )
     return f"{points}L{pair(luminance, _PER_LUMINANCE)}"
 
 
 def agree(one: HdrMetadata, other: HdrMetadata) -> bool:
-    """The same but for the steps of AV1, which counts in other units (chromaticities in 2⁻¹⁶, luminances in 2⁻⁸ and 2⁻¹⁴)."""
+    """The same but for the steps of AV1, which counts in other units (chromaticities in 2⁻¹⁶, luminances in
+    2⁻⁸ and 2⁻¹⁴).
+    """
     if len(one.display) != len(other.display) or one.light != other.light:
         return False
     steps = (1,) * 8 + (_PER_LUMINANCE // 256 + 1, 1)
@@ -66,14 +85,16 @@ def agree(one: HdrMetadata, other: HdrMetadata) -> bool:
 def side_data_of(frame: VideoFrame) -> SideDataContainer:
     """All side data of a decoded frame. Raises ValueError where the frame has a kind PyAV 18 can't name.
 
-    Not `frame.side_data`, which the frame would keep: it and the frame would hold each other, and pictures of many megabytes
-    would wait for Python's next full collection.
+    Not `frame.side_data`, which the frame would keep: it and the frame would hold each other, and pictures of
+    many megabytes would wait for Python's next full collection.
     """
     return SideDataContainer(frame)  # type: ignore[call-arg]
 
 
 def frame_side_data(frame: VideoFrame, kind: SideData) -> bytes | None:
-    """Side data of a decoded frame; None where there is none, or where the frame has a kind PyAV 18 can't name."""
+    """Side data of a decoded frame; None where there is none, or where the frame has a kind PyAV 18 can't
+    name.
+    """
     try:
         data = side_data_of(frame).get(kind)  # type: ignore[call-overload]
     except (ValueError, KeyError):
@@ -99,9 +120,12 @@ def static_metadata(frame: VideoFrame) -> HdrMetadata:
 
 
 def is_dolby_vision_only(frame: VideoFrame) -> bool:
-    """Dolby Vision without a base layer that other decoders show right: profile 5, and AV1's 10.0 (full-range IPT-PQ-c2).
+    """Dolby Vision without a base layer that other decoders show right.
 
-    By the RPU header, as libavutil's AVDOVIRpuDataHeader has it: vdr_rpu_profile 0 with a full-range base layer.
+    Profile 5, and AV1's 10.0 (full-range IPT-PQ-c2).
+
+    By the RPU header, as libavutil's AVDOVIRpuDataHeader has it: vdr_rpu_profile 0 with a full-range base
+    layer.
     """
     data = frame_side_data(frame, SideData.DOVI_METADATA)
     if data is None or len(data) < 72:
@@ -111,19 +135,24 @@ def is_dolby_vision_only(frame: VideoFrame) -> bool:
 
 
 _BMP_TAGS = {"h264": b"H264", "av1": b"AV01", "ffv1": b"FFV1"}
-"""Codec tags Matroska wants instead of those of MOV (FFmpeg checks them against the tags of RIFF, which have none for HEVC)."""
+"""Codec tags Matroska wants instead of those of MOV (FFmpeg checks them against the tags of RIFF, which have
+none for HEVC)."""
 
 
 def with_metadata(stream: Any, metadata: HdrMetadata, color: ColorTags, *, matroska: bool) -> Any:
     """An open container; its first stream has the codec parameters of `stream`, and the metadata beside them.
 
-    Muxers take it from there; there is no other way to hand it to them. Made by writing a header into memory and putting
-    the boxes into its sample entry. Raises ValueError where the codec has no sample entry.
+    Muxers take it from there; there is no other way to hand it to them. Made by writing a header into memory
+    and putting the boxes into its sample entry. Raises ValueError where the codec has no sample entry.
     """
     buffer = io.BytesIO()
     codec = stream.codec_context.codec.canonical_name
-    written = av.open(buffer, "w", format="mov" if codec != "av1" else "mp4", container_options={"movflags": "empty_moov"})
-    track = written.add_mux_stream("h264", rate=25, width=stream.codec_context.width, height=stream.codec_context.height)
+    written = av.open(
+        buffer, "w", format="mov" if codec != "av1" else "mp4", container_options={"movflags": "empty_moov"}
+    )
+    track = written.add_mux_stream(
+        "h264", rate=25, width=stream.codec_context.width, height=stream.codec_context.height
+    )
     track.time_base = stream.time_base
     BitStreamFilterContext("null", in_stream=stream, out_stream=track)
     written.start_encoding()
@@ -146,8 +175,19 @@ def with_metadata(stream: Any, metadata: HdrMetadata, color: ColorTags, *, matro
 
 
 def _boxes(metadata: HdrMetadata, color: ColorTags) -> bytes:
-    """As the boxes `mdcv` and `clli` of ISO/IEC 14496-12 (clause 12.1.6), behind a `colr` that knows the range, as MOV's own does not."""
-    data = struct.pack(">I4s4s3HB", 19, b"colr", b"nclx", color.primaries, color.transfer, color.matrix, (color.range == Range.FULL) << 7)
+    """As the boxes `mdcv` and `clli` of ISO/IEC 14496-12 (clause 12.1.6), behind a `colr` that knows the
+    range, as MOV's own does not.
+    """
+    data = struct.pack(
+        ">I4s4s3HB",
+        19,
+        b"colr",
+        b"nclx",
+        color.primaries,
+        color.transfer,
+        color.matrix,
+        (color.range == Range.FULL) << 7,
+    )
     if metadata.display:
         red, green, blue, white, luminance = (metadata.display[n : n + 2] for n in range(0, 10, 2))
         data += struct.pack(">I4s8H2I", 32, b"mdcv", *green, *blue, *red, *white, *luminance)

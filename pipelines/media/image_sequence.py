@@ -1,6 +1,7 @@
 """Numbered pictures as a film: `frame_%05d.png` names them all, in and out.
 
-A name with one %d or %0Nd and the ending of a picture means a sequence wherever no file of that very name lies.
+A name with one %d or %0Nd and the ending of a picture means a sequence wherever no file of that very name
+lies.
 """
 
 from __future__ import annotations
@@ -54,14 +55,22 @@ class Pattern:
         return sorted(found)
 
     def whole(self) -> list[int]:
-        """Numbers of a sequence without a hole. Raises MediaError where there is none, naming what is missing."""
+        """Numbers of a sequence without a hole.
+
+        Raises MediaError where there is none, naming what is missing.
+        """
         numbers = self.numbers()
         if not numbers:
             raise MediaError(f"{self}: there is no picture of that name")
         missing = next((a + 1 for a, b in zip(numbers, numbers[1:], strict=False) if b != a + 1), None)
         if missing is not None:
-            raise MediaError(f"{self}: {self.path(missing).name} is missing; give the parts before and after it on their own, or number them anew")
-        bad = next((n for n in numbers if not self.path(n).is_file() or self.path(n).stat().st_size == 0), None)
+            raise MediaError(
+                f"{self}: {self.path(missing).name} is missing; give the parts before and after it on their"
+                " own, or number them anew"
+            )
+        bad = next(
+            (n for n in numbers if not self.path(n).is_file() or self.path(n).stat().st_size == 0), None
+        )
         if bad is not None:
             raise MediaError(f"{self.path(bad)}: is empty, or no regular file")
         return numbers
@@ -76,7 +85,9 @@ class Pattern:
         total = hashlib.sha256()
         for number in self.numbers():
             with open(self.path(number), "rb") as file:
-                total.update(os.fsencode(self.path(number).name) + hashlib.file_digest(file, "sha256").digest())
+                total.update(
+                    os.fsencode(self.path(number).name) + hashlib.file_digest(file, "sha256").digest()
+                )
         return total.hexdigest()
 
     def bytes(self, numbers: Iterable[int]) -> int:
@@ -97,7 +108,12 @@ def pattern_of(path: str | os.PathLike[str]) -> Pattern | None:
     places = list(_PLACE.finditer(name)) if isinstance(name, str) else []
     if len(places) != 1 or os.path.splitext(name)[1].lower() not in SUFFIXES or os.path.lexists(path):
         return None
-    return Pattern(Path(os.path.dirname(os.fspath(path))), name[: places[0].start()], int(places[0][1] or 1) or 1, name[places[0].end() :])
+    return Pattern(
+        Path(os.path.dirname(os.fspath(path))),
+        name[: places[0].start()],
+        int(places[0][1] or 1) or 1,
+        name[places[0].end() :],
+    )
 
 
 def pack(pictures: Iterable[bytes]) -> bytes:
@@ -118,10 +134,13 @@ def unpack(data: bytes) -> Iterator[bytes]:
 
 
 def publish(made: Path, target: Pattern, mark: Path, word: str) -> int:
-    """Give all pictures of a folder, each named by its number, their names in the target's; the bytes they hold come back.
+    """Give all pictures of a folder, each named by its number, their names in the target's.
 
-    Pictures of the same pattern under other numbers stay: a part of a film may be done again between the others. mark: file that
-    says, with `word`, which run made these pictures, in case it was ended in between. Raises OSError, OutputError.
+    The bytes they hold come back.
+
+    Pictures of the same pattern under other numbers stay: a part of a film may be done again between the
+    others. mark: file that says, with `word`, which run made these pictures, in case it was ended in between.
+    Raises OSError, OutputError.
     """
     write_atomically(mark, word.encode())
     numbers = sorted(int(name) for name in os.listdir(made))

@@ -1,4 +1,6 @@
-"""How a picture is stored: its planes (`PixelFormat`), how it is turned (`Orientation`), what of it is left out (`PixelCrop`)."""
+"""How a picture is stored: its planes (`PixelFormat`), how it is turned (`Orientation`), what of it is left
+out (`PixelCrop`).
+"""
 
 from __future__ import annotations
 
@@ -11,9 +13,12 @@ from models.errors import MediaError
 __all__ = ["Orientation", "PixelCrop", "PixelFormat"]
 
 
-_FORMAT = re.compile(r"^(?:(?P<gray>gray)|(?P<yuv>yuva?)(?P<j>j?)(?P<sub>4\d\d)p|(?P<gbr>gbra?)p)(?P<bits>9|10|12|14|16|f32)?(?P<end>le|be)?$")
+_FORMAT = re.compile(
+    r"^(?:(?P<gray>gray)|(?P<yuv>yuva?)(?P<j>j?)(?P<sub>4\d\d)p|(?P<gbr>gbra?)p)(?P<bits>9|10|12|14|16|f32)?(?P<end>le|be)?$"
+)
 _GREY_WITH_ALPHA = {"ya8": 8, "ya16le": 16}
-"""In FFmpeg's frames their two samples of a pixel lie side by side; here they are two planes like any others."""
+"""In FFmpeg's frames their two samples of a pixel lie side by side; here they are two planes like any
+others."""
 _SUBSAMPLING = {"444": (0, 0), "422": (1, 0), "420": (1, 1), "440": (0, 1), "411": (2, 0), "410": (2, 2)}
 
 
@@ -33,7 +38,9 @@ class PixelFormat:
 
     @classmethod
     def parse(cls, name: str) -> PixelFormat:
-        """Raise MediaError where `name` is not a planar YUV, GBR or grey format of 8 to 16 bits, or of floats, nor grey with alpha."""
+        """Raise MediaError where `name` is not a planar YUV, GBR or grey format of 8 to 16 bits, or of
+        floats, nor grey with alpha.
+        """
         if name in _GREY_WITH_ALPHA:
             return cls(name, "gray", _GREY_WITH_ALPHA[name], 0, 0, alpha=True)
         plain = name.replace("yuvj", "yuv")
@@ -117,7 +124,9 @@ class PixelCrop:
     def turned(self, turn: Orientation) -> PixelCrop:
         """The same of the picture as it is seen."""
         top, bottom, left, right = (
-            (self.left, self.right, self.top, self.bottom) if turn.transpose else (self.top, self.bottom, self.left, self.right)
+            (self.left, self.right, self.top, self.bottom)
+            if turn.transpose
+            else (self.top, self.bottom, self.left, self.right)
         )
         if turn.flip_y:
             top, bottom = bottom, top
@@ -127,11 +136,16 @@ class PixelCrop:
         """The same, one more row or column cut off where it would else fall between two chroma samples."""
         rows, columns = 1 << pixels.sub_y, 1 << pixels.sub_x
         return PixelCrop(
-            -(-self.top // rows) * rows, -(-self.bottom // rows) * rows, -(-self.left // columns) * columns, -(-self.right // columns) * columns
+            -(-self.top // rows) * rows,
+            -(-self.bottom // rows) * rows,
+            -(-self.left // columns) * columns,
+            -(-self.right // columns) * columns,
         )
 
     def rounded(self, pixels: PixelFormat, width: int, height: int) -> PixelCrop:
-        """The same of a picture of that (whole) size as FFmpeg's filter `crop` cuts it: place and size rounded down to whole chroma samples.
+        """The same of a picture of that (whole) size as FFmpeg's filter `crop` cuts it.
+
+        Place and size rounded down to whole chroma samples.
 
         No crop stays none: a picture of odd sides is shown whole.
         """
@@ -144,7 +158,9 @@ class PixelCrop:
 
     def within(self, outer: PixelCrop) -> PixelCrop:
         """The crop of the whole picture that comes of this one of what `outer` leaves."""
-        return PixelCrop(self.top + outer.top, self.bottom + outer.bottom, self.left + outer.left, self.right + outer.right)
+        return PixelCrop(
+            self.top + outer.top, self.bottom + outer.bottom, self.left + outer.left, self.right + outer.right
+        )
 
     def of_plane(self, number: int, pixels: PixelFormat, width: int, height: int) -> tuple[slice, slice]:
         """Rows and columns that are left of a plane of a picture of that (whole) size."""

@@ -1,6 +1,7 @@
 """`SliceChecksums`: whether a packet of FFV1 is what its encoder wrote.
 
-FFmpeg's decoder puts a piece of the frame before in place of a slice whose checksum is wrong, and marks nothing.
+FFmpeg's decoder puts a piece of the frame before in place of a slice whose checksum is wrong, and marks
+nothing.
 """
 
 from __future__ import annotations
@@ -13,7 +14,8 @@ __all__ = ["SliceChecksums"]
 _FOOTER = 8
 """Bytes: 3 of size, 1 of status, 4 of checksum (RFC 9043 section 4.9)."""
 _STARTS = (0, 0x79408C7A)
-"""What the checksum begins with in version 3 and in version 4; over a whole slice with its footer it ends with the same."""
+"""What the checksum begins with in version 3 and in version 4; over a whole slice with its footer it ends
+with the same."""
 _MIRRORED = bytes(int(f"{n:08b}"[::-1], 2) for n in range(256))
 
 
@@ -24,7 +26,9 @@ class SliceChecksums:
         self._are_there = False
 
     def is_damaged(self, packet: bytes) -> bool:
-        """Whether a checksum is wrong; False where the film has none, as far as its packets up to here tell."""
+        """Whether a checksum is wrong; False where the film has none, as far as its packets up to
+        here tell.
+        """
         whole = [_is_whole(piece) for piece in _slices(packet)]
         self._are_there |= any(whole)
         return self._are_there and not (whole and all(whole))
@@ -45,7 +49,9 @@ def _slices(packet: bytes) -> list[bytes]:
 def _is_whole(piece: bytes) -> bool:
     # zlib's CRC-32 takes bits of a byte from the other end, and its register complemented.
     mirrored = piece.translate(_MIRRORED)
-    return any(zlib.crc32(mirrored, _turned(start) ^ 0xFFFFFFFF) ^ 0xFFFFFFFF == _turned(start) for start in _STARTS)
+    return any(
+        zlib.crc32(mirrored, _turned(start) ^ 0xFFFFFFFF) ^ 0xFFFFFFFF == _turned(start) for start in _STARTS
+    )
 
 
 def _turned(value: int) -> int:

@@ -29,9 +29,9 @@ _BACKSTEP_SECONDS = Fraction(1, 10)
 class EpochClock:
     """Notices where a broadcast clock jumps back, and what to add to keep all streams in step.
 
-    Each stream notices its own jump; the n-th jump of any stream belongs to the n-th epoch of all. The offset of an epoch
-    puts its earliest start behind the latest end of the one before, so no stream overlaps itself and none drifts.
-    Show it all packets of a file, in order.
+    Each stream notices its own jump; the n-th jump of any stream belongs to the n-th epoch of all. The offset
+    of an epoch puts its earliest start behind the latest end of the one before, so no stream overlaps itself
+    and none drifts. Show it all packets of a file, in order.
     """
 
     def __init__(self, format_name: str) -> None:
@@ -47,11 +47,16 @@ class EpochClock:
             return
         index, base = packet.stream_index, Fraction(packet.time_base)
         if packet.stream.type not in {"video", "audio"}:
-            self._epoch_of[index] = len(self._offsets) - 1  # a subtitle's own clock may stutter; it follows the others
+            # a subtitle's own clock may stutter; it follows the others
+            self._epoch_of[index] = len(self._offsets) - 1
             return
         now = packet.dts * base
-        # A jump back of more than a minute reaches us as one ahead: the demuxer takes it for the wrap of a 33-bit clock.
-        if index in self._last and not self._last[index] - _BACKSTEP_SECONDS <= now <= self._last[index] + 3600:
+        # A jump back of more than a minute reaches us as one ahead: the demuxer takes it for the wrap of a
+        # 33-bit clock.
+        if (
+            index in self._last
+            and not self._last[index] - _BACKSTEP_SECONDS <= now <= self._last[index] + 3600
+        ):
             self._epoch_of[index] = self._epoch_of.get(index, 0) + 1
             if self._epoch_of[index] == len(self._offsets):
                 self._offsets.append(self._end - now)
@@ -71,8 +76,8 @@ _TIMECODE = re.compile(r"(\d\d):(\d\d):(\d\d)([:;.])(\d\d)")
 def later_timecode(timecode: str, frames: int, rate: Fraction) -> str:
     """The timecode some frames later (SMPTE ST 12-1); empty where it is none.
 
-    rate: frames a second. Drop-frame counting, with ";" before the frames, leaves out two numbers a minute at 29.97 Hz, four at 59.94, but in
-    every tenth.
+    rate: frames a second. Drop-frame counting, with ";" before the frames, leaves out two numbers a minute at
+    29.97 Hz, four at 59.94, but in every tenth.
     """
     match = _TIMECODE.fullmatch(timecode)
     if match is None or not frames:

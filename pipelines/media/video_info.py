@@ -47,9 +47,11 @@ class Scan:
     """progressive: all lines of a frame are of one moment; else the field that comes first."""
     found: Literal["flags", "pictures"] = "flags"
     pulldown: Literal["", "soft", "hard"] = ""
-    """Telecine: soft, film frames with flags that repeat fields; hard, film spread over fields that are really there."""
+    """Telecine: soft, film frames with flags that repeat fields; hard, film spread over fields that are
+    really there."""
     doubt: Literal["", "top", "bottom"] = ""
-    """Of progressive video: the field that its flags, or a few of its pictures, say comes first; not acted upon unasked."""
+    """Of progressive video: the field that its flags, or a few of its pictures, say comes first; not acted
+    upon unasked."""
 
 
 @dataclass(frozen=True)
@@ -66,12 +68,16 @@ class Stream:
     packet_count: int = 0
     is_cover: bool = False
     drift: float = 0.0
-    """Of PCM: the most seconds by which a packet lies elsewhere than its samples, counted from the first one, say."""
+    """Of PCM: the most seconds by which a packet lies elsewhere than its samples, counted from the first one,
+    say."""
 
 
 @dataclass(frozen=True)
 class FrameFacts:
-    """What a decoder says of a frame besides its samples, without the container's word; the first frame's hold for the whole film."""
+    """What a decoder says of a frame besides its samples, without the container's word.
+
+    The first frame's hold for the whole film.
+    """
 
     width: int
     height: int
@@ -161,7 +167,8 @@ class VideoInfo:
     durations: array[int]
     """How long each of `pts` is shown, in ticks."""
     linear: bool
-    """The container's timestamps do not identify frames: they were counted by decoding, and are known by their order."""
+    """The container's timestamps do not identify frames: they were counted by decoding, and are known by
+    their order."""
     checks: tuple[tuple[int, int], ...] = ()
     """(place in `pts`, `decode.checksum`) of some frames, where they were counted."""
     damage: int = 0
@@ -186,12 +193,16 @@ class VideoInfo:
     crop: PixelCrop = field(default_factory=PixelCrop)
     """What the container says not to show of the stored picture."""
     changes: tuple[tuple[int, str], ...] = ()
-    """(place in `pts`, what is other from there on than in the first frame), as far as headers tell; nothing here follows a change."""
+    """(place in `pts`, what is other from there on than in the first frame), as far as headers tell; nothing
+    here follows a change."""
     notes: tuple[str, ...] = ()
     """What a person should know before work starts."""
 
     def __repr__(self) -> str:
-        return f"VideoInfo({self.path!r}, {self.codec} {self.width}x{self.height} {self.pix_fmt}, {self.frame_count} frames)"
+        return (
+            f"VideoInfo({self.path!r}, {self.codec} {self.width}x{self.height} {self.pix_fmt},"
+            f" {self.frame_count} frames)"
+        )
 
     @property
     def frame_count(self) -> int:
@@ -215,7 +226,9 @@ class VideoInfo:
 
     @functools.cached_property
     def vfr(self) -> bool:
-        """Frames are not shown at even times, as far as times that were rounded to a millisecond, or to a tick where that is longer, can tell."""
+        """Frames are not shown at even times, as far as times that were rounded to a millisecond, or to a
+        tick where that is longer, can tell.
+        """
         count = len(self.pts) - 1
         if self.steps[1] - self.steps[0] <= 1 or count < 1:
             return False
@@ -242,12 +255,17 @@ class VideoInfo:
 
 ROUNDING_SECONDS = Fraction(1, 1000)
 """To which Matroska, FLV and what was made of them round times."""
-PICTURE_FORMATS = frozenset({"image2", "png_pipe", "jpeg_pipe", "webp_pipe", "tiff_pipe", "bmp_pipe", "exr_pipe", "dpx_pipe"})
+PICTURE_FORMATS = frozenset(
+    {"image2", "png_pipe", "jpeg_pipe", "webp_pipe", "tiff_pipe", "bmp_pipe", "exr_pipe", "dpx_pipe"}
+)
 
 
 @dataclass(frozen=True)
 class Chunk:
-    """A display interval of the video: the frames with `start_pts` <= pts < `stop_pts`, encoded on their own."""
+    """A display interval of the video.
+
+    The frames with `start_pts` <= pts < `stop_pts`, encoded on their own.
+    """
 
     index: int
     start_frame: int
@@ -279,11 +297,14 @@ class Frame:
     pts: int
     """Ticks of the video's time base."""
     planes: Sequence[np.ndarray]
-    """One (height, width) array a plane, uint8, uint16 or float32, in the order of its PixelFormat (GBR: G, B, R)."""
+    """One (height, width) array a plane, uint8, uint16 or float32, in the order of its PixelFormat (GBR: G,
+    B, R)."""
     corrupt: bool = False
     captions: bytes = b""
     """cc_data triplets of A/53, empty if there are none."""
     origin: Sequence[np.ndarray] | None = None
-    """What the decoder gave for it, where a filter changed it since; of interlaced video a picture of the one field it shows."""
+    """What the decoder gave for it, where a filter changed it since; of interlaced video a picture of the one
+    field it shows."""
     change: str = ""
-    """How it is unlike the film's first frame, which nothing here could follow; such a frame has no planes."""
+    """How it is unlike the film's first frame, which nothing here could follow; such a frame has no
+    planes."""

@@ -1,4 +1,6 @@
-"""`export`: a state dict becomes `NAME.safetensors` (fp16) and its card `NAME.toml`, as `models.catalog.card.read_card` reads it."""
+"""`export`: a state dict becomes `NAME.safetensors` (fp16) and its card `NAME.toml`, as
+`models.catalog.card.read_card` reads it.
+"""
 
 from __future__ import annotations
 
@@ -29,13 +31,20 @@ _COUNTED_PX = 64
 
 
 def build(architecture: str, scale: int, settings: Mapping[str, Any]) -> nn.Module:
-    """The untrained network of a card's three fields. Raises UsageError where the architecture does not take them."""
+    """The untrained network of a card's three fields.
+
+    Raises UsageError where the architecture does not take them.
+    """
     if architecture not in ARCHITECTURES:
-        raise UsageError(f"architecture = {architecture!r}: no such architecture; there are {', '.join(ARCHITECTURES)}")
+        raise UsageError(
+            f"architecture = {architecture!r}: no such architecture; there are {', '.join(ARCHITECTURES)}"
+        )
     try:
         network: nn.Module = ARCHITECTURES[architecture](scale=scale, **settings)
     except TypeError as error:
-        raise UsageError(f"architecture {architecture!r} does not take the settings {dict(settings)}: {error}") from None
+        raise UsageError(
+            f"architecture {architecture!r} does not take the settings {dict(settings)}: {error}"
+        ) from None
     return network
 
 
@@ -45,7 +54,9 @@ def parameter_count(network: nn.Module) -> int:
 
 
 def gflop_per_megapixel(network: nn.Module) -> float:
-    """Floating-point operations (a multiply-add is two) of its convolutions, in 10^9 per 10^6 pixels of input."""
+    """Floating-point operations (a multiply-add is two) of its convolutions, in 10^9 per 10^6 pixels of
+    input.
+    """
     counted = 0
 
     def count(module: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
@@ -58,7 +69,11 @@ def gflop_per_megapixel(network: nn.Module) -> float:
             counted += 2 * taps * inputs[0].numel()
 
     network = network.at(0.5) if isinstance(network, Restoring) else network
-    hooks = [m.register_forward_hook(count) for m in network.modules() if isinstance(m, nn.Conv2d | nn.ConvTranspose2d)]
+    hooks = [
+        m.register_forward_hook(count)
+        for m in network.modules()
+        if isinstance(m, nn.Conv2d | nn.ConvTranspose2d)
+    ]
     try:
         with torch.inference_mode():
             _run_once(network)
@@ -101,7 +116,10 @@ def export(
     found = {k: tuple(v.shape) for k, v in state.items()}
     if expected != found:
         odd = min(set(expected.items()) ^ set(found.items()))[0]
-        raise UsageError(f"{name}: its tensors are not those of {architecture} {dict(settings)} at scale {scale}; the first that differs is {odd}")
+        raise UsageError(
+            f"{name}: its tensors are not those of {architecture} {dict(settings)} at scale {scale}; the"
+            f" first that differs is {odd}"
+        )
     contract: Contract = network.contract  # type: ignore[assignment]
     weights = Path(folder) / f"{name}.safetensors"
     half = {k: v.detach().to("cpu", torch.float16).contiguous() for k, v in state.items()}
@@ -115,7 +133,11 @@ def export(
         "sha256": sha256_of(weights),
         "gflop_per_megapixel": round(gflop_per_megapixel(network), 2),
         "halo_px": contract.halo_px,
-        **({"past": contract.past, "future": contract.future, "recurrent": contract.recurrent} if contract.temporal else {}),
+        **(
+            {"past": contract.past, "future": contract.future, "recurrent": contract.recurrent}
+            if contract.temporal
+            else {}
+        ),
         "settings": dict(settings),
         **(record or {}),
     }

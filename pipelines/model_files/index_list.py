@@ -19,7 +19,10 @@ _MOST_BYTES = 4 << 20
 
 
 def read_index(place: str = "") -> tuple[IndexEntry, ...]:
-    """The entries of a list of networks: a file, an https address, or without either the one that ships. Raises the errors of both."""
+    """The entries of a list of networks: a file, an https address, or without either the one that ships.
+
+    Raises the errors of both.
+    """
     if not place:
         return shipped_index()
     if "://" in place:
@@ -27,4 +30,6 @@ def read_index(place: str = "") -> tuple[IndexEntry, ...]:
     try:
         return parse_index(Path(place).read_text(encoding="utf-8"), place)
     except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"--index {place}: can't be read: {getattr(error, 'strerror', None) or error}") from None
+        raise UsageError(
+            f"--index {place}: can't be read: {getattr(error, 'strerror', None) or error}"
+        ) from None

@@ -1,4 +1,6 @@
-"""`install_model` and `fetch`: networks put into the user's folder, from a file, from an address, or from the model index."""
+"""`install_model` and `fetch`: networks put into the user's folder, from a file, from an address, or from the
+model index.
+"""
 
 from __future__ import annotations
 
@@ -49,16 +51,20 @@ class Fetched:
 
 
 def download_folder() -> Path:
-    """Where downloads lie until they are complete, and where a file may be put by hand on a machine without network."""
+    """Where downloads lie until they are complete, and where a file may be put by hand on a machine without
+    network.
+    """
     return user_folder() / "downloads"
 
 
 def fetch(entry: IndexEntry) -> Iterator[Fetching | Fetched]:
-    """Bring a network of the index into the user's folder, where `--model NAME` finds it; several processes may ask for the same.
+    """Bring a network of the index into the user's folder, where `--model NAME` finds it.
 
-    A file of the right name and hash in `download_folder` is taken instead of the one at the address.
-    Raises UsageError where another network has the name, MediaError where the file is not what the index says, ResourceError where it
-    can't be reached, OutputError for the disk.
+    Several processes may ask for the same.
+
+    A file of the right name and hash in `download_folder` is taken instead of the one at the address. Raises
+    UsageError where another network has the name, MediaError where the file is not what the index says,
+    ResourceError where it can't be reached, OutputError for the disk.
     """
     folder = download_folder()
     try:
@@ -76,7 +82,10 @@ def fetch(entry: IndexEntry) -> Iterator[Fetching | Fetched]:
             if given.exists():
                 found = sha256_of(given)
                 if found != entry.sha256:
-                    raise MediaError(f"{given}: is not the file of {entry.name}: its SHA-256 is {found}, not {entry.sha256}; replace or remove it")
+                    raise MediaError(
+                        f"{given}: is not the file of {entry.name}: its SHA-256 is {found}, not"
+                        f" {entry.sha256}; replace or remove it"
+                    )
                 yield Fetched(_keep_known(given, entry), new=True)
                 return
             part = folder / f"{entry.sha256}.part"
@@ -97,7 +106,8 @@ def _download(entry: IndexEntry, part: Path, by_hand: Path) -> Iterator[Fetching
             yield Fetching(entry, there)
     except ResourceError as error:
         raise ResourceError(
-            f"{error}; or bring the file from a machine that reaches it, put it here as {by_hand}, and give the command again"
+            f"{error}; or bring the file from a machine that reaches it, put it here as {by_hand}, and give"
+            " the command again"
         ) from None
 
 
@@ -106,9 +116,13 @@ def _installed(entry: IndexEntry) -> Card | None:
     card = next((c for c in cards() if entry.name in {c.name, c.family}), None)
     if card is not None and card.more.get("source_sha256") != entry.sha256:
         raise UsageError(
-            f"{entry.name}: there is another network of this name, {card.path or 'a classical one'}; `vsr models remove {entry.name}` would make room"
+            f"{entry.name}: there is another network of this name, {card.path or 'a classical one'}; `vsr"
+            f" models remove {entry.name}` would make room"
             if Path(card.path).parent == user_folder()
-            else f"{entry.name}: this is the name of a network that comes with vsr; a list of networks must use another"
+            else (
+                f"{entry.name}: this is the name of a network that comes with vsr; a list of networks must"
+                " use another"
+            )
         )
     return card
 
@@ -116,25 +130,41 @@ def _installed(entry: IndexEntry) -> Card | None:
 def _keep_known(path: Path, entry: IndexEntry) -> Card:
     card = find(str(path))[0]
     if card.scale != entry.scale:
-        raise MediaError(f"{entry.name}: the list says x{entry.scale}, the file is x{card.scale}; the list is wrong")
-    facts = {"description": entry.description, "author": entry.author, "licence": entry.licence, "commercial": entry.commercial, "source": entry.url}
+        raise MediaError(
+            f"{entry.name}: the list says x{entry.scale}, the file is x{card.scale}; the list is wrong"
+        )
+    facts = {
+        "description": entry.description,
+        "author": entry.author,
+        "licence": entry.licence,
+        "commercial": entry.commercial,
+        "source": entry.url,
+    }
     return _keep(path, card, entry.name, facts)
 
 
-def install_model(source: str, *, name: str = "", sha256: str = "", facts: Mapping[str, str] | None = None) -> Card:
+def install_model(
+    source: str, *, name: str = "", sha256: str = "", facts: Mapping[str, str] | None = None
+) -> Card:
     """Check a weights file or an https address, and keep it as a network that `--model NAME` finds.
 
-    name: what to call it, FAMILY-xSCALE; default: the file's own name. sha256: of the file; must be given for an address.
-    facts: licence and commercial, where they are known; of a file in the model index they are.
-    Returns the card of what was kept. Raises UsageError for a name that is taken or a missing hash, MediaError where the file
-    is not what the hash says or no network, ResourceError where it can't be reached, OutputError where it can't be written.
+    name: what to call it, FAMILY-xSCALE; default: the file's own name. sha256: of the file; must be given for
+    an address.
+    facts: licence and commercial, where they are known; of a file in the model index they are. Returns the
+    card of what was kept. Raises UsageError for a name that is taken or a missing hash, MediaError where the
+    file is not what the hash says or no network, ResourceError where it can't be reached, OutputError where
+    it can't be written.
     """
     with tempfile.TemporaryDirectory(prefix="vsr-models-") as folder:
         if source.startswith(("http://", "https://")):
             if not sha256:
-                raise UsageError(f"{source}: weights from elsewhere are only taken with their hash; give --sha256 as their author publishes it")
+                raise UsageError(
+                    f"{source}: weights from elsewhere are only taken with their hash; give --sha256 as their"
+                    " author publishes it"
+                )
             file = source.partition("?")[0].rpartition("/")[2]
-            path = Path(folder) / (file if file.strip(".") else "weights")  # "..", too, may stand at the end of an address
+            # "..", too, may stand at the end of an address
+            path = Path(folder) / (file if file.strip(".") else "weights")
             for _ in download(source, path, sha256=sha256):
                 pass
         else:
@@ -143,28 +173,49 @@ def install_model(source: str, *, name: str = "", sha256: str = "", facts: Mappi
                 raise UsageError(f"{source}: no such file")
             found = sha256_of(path)
             if sha256 and found != sha256.lower():
-                raise MediaError(f"{source}: its SHA-256 is {found}, not the one given; it is damaged or another file")
+                raise MediaError(
+                    f"{source}: its SHA-256 is {found}, not the one given; it is damaged or another file"
+                )
         card = find(str(path))[0]
         entry = entry_of_file(sha256_of(path))
-        known = {"licence": entry.licence, "commercial": entry.commercial, "author": entry.author} if entry is not None else {}
+        known = (
+            {"licence": entry.licence, "commercial": entry.commercial, "author": entry.author}
+            if entry is not None
+            else {}
+        )
         return _keep(path, card, _name(name or path.stem, card.scale), {**known, **(facts or {})})
 
 
 def remove(name: str) -> list[Path]:
-    """Delete a network that `install_model` or `fetch` kept, and return its files. Raises UsageError for a shipped one, OutputError."""
+    """Delete a network that `install_model` or `fetch` kept, and return its files.
+
+    Raises UsageError for a shipped one, OutputError.
+    """
     known = [c for c in cards() if c.name == name] or [c for c in cards() if c.family == name]
     own = [c for c in known if c.path and Path(c.path).parent == user_folder()]
     if known and not own:
-        raise UsageError(f"{name}: comes with vsr and stays; only networks that `vsr models add` or `get` kept can be removed")
+        raise UsageError(
+            f"{name}: comes with vsr and stays; only networks that `vsr models add` or `get` kept can be"
+            " removed"
+        )
     if len(own) != 1:
-        mine = ", ".join(c.name for c in (own or cards()) if c.path and Path(c.path).parent == user_folder())
-        raise UsageError(f"{name}: {'which of' if own else 'no such network of your own; there are:'} {mine or 'none'}{'?' if own else ''}")
-    gone = [path for suffix in (".toml", ".safetensors", ".onnx") if (path := Path(own[0].path).with_suffix(suffix)).exists()]
+        mine = ", ".join(c.name for c in own or cards() if c.path and Path(c.path).parent == user_folder())
+        raise UsageError(
+            f"{name}: {'which of' if own else 'no such network of your own; there are:'}"
+            f" {mine or 'none'}{'?' if own else ''}"
+        )
+    gone = [
+        path
+        for suffix in (".toml", ".safetensors", ".onnx")
+        if (path := Path(own[0].path).with_suffix(suffix)).exists()
+    ]
     for path in gone:
         try:
             path.unlink()
         except OSError as error:
-            raise OutputError(f"{path}: can't be deleted: {error.strerror}; get access to its folder") from None
+            raise OutputError(
+                f"{path}: can't be deleted: {error.strerror}; get access to its folder"
+            ) from None
     return gone
 
 
@@ -182,13 +233,17 @@ def _keep(path: Path, card: Card, name: str, facts: Mapping[str, str]) -> Card:
     is_onnx = card.architecture == "onnx"
     weights = user_folder() / f"{name}{'.onnx' if is_onnx else '.safetensors'}"
     if os.path.lexists(weights):
-        raise UsageError(f"{weights}: is already there, without a card; move it away, or choose another --name")
+        raise UsageError(
+            f"{weights}: is already there, without a card; move it away, or choose another --name"
+        )
     source_sha256 = sha256_of(path)
     if is_onnx or path.suffix == ".safetensors":
         write_atomically(weights, lambda partial: shutil.copyfile(path, partial), parents=True)
     else:
         write_atomically(weights, lambda partial: foreign(path, str(partial)), parents=True)
-    table: dict[str, Any] = {k: v for k, v in dataclasses.asdict(card).items() if k not in {"name", "path", "more"}}
+    table: dict[str, Any] = {
+        k: v for k, v in dataclasses.asdict(card).items() if k not in {"name", "path", "more"}
+    }
     table |= {"sha256": sha256_of(weights), **card.more, **facts, "source_sha256": source_sha256}
     write_atomically(weights.with_suffix(".toml"), to_toml(table).encode(errors="replace"))
     kept = read_card(weights.with_suffix(".toml"))
@@ -205,4 +260,6 @@ def _try(card: Card) -> None:
     except Exception as error:  # noqa: BLE001 - whatever an unknown file makes it raise
         for suffix in (Path(card.path).suffix, ".toml"):
             Path(card.path).with_suffix(suffix).unlink(missing_ok=True)
-        raise MediaError(f"{card.name}: can't be loaded: {str(error).splitlines()[0] if str(error) else error!r}") from None
+        raise MediaError(
+            f"{card.name}: can't be loaded: {str(error).splitlines()[0] if str(error) else error!r}"
+        ) from None

@@ -1,8 +1,10 @@
 """`write_onnx`: a network as an ONNX file, for other tools and other runtimes.
 
-Inputs and outputs are fp32. A YUV-native network has "luma" (B,1,H,W), 0..1 = nominal black..white, and "chroma" (B,2,H/2,W/2),
--0.5..0.5, left-sited (H.273 type 0); with neighbours their planes side by side, oldest first; a recurrent one also "state", zeros
-at first and after a scene cut. Others have "rgb" (B,3,H,W), R'G'B' 0..1. Outputs are called "…_out" and are not clamped.
+Inputs and outputs are fp32. A YUV-native network has "luma" (B,1,H,W), 0..1 = nominal black..white, and
+"chroma" (B,2,H/2,W/2),
+-0.5..0.5, left-sited (H.273 type 0); with neighbours their planes side by side, oldest first; a recurrent one
+also "state", zeros at first and after a scene cut. Others have "rgb" (B,3,H,W), R'G'B' 0..1. Outputs are
+called "…_out" and are not clamped.
 """
 
 from __future__ import annotations
@@ -31,7 +33,8 @@ __all__ = ["Exported", "write_onnx"]
 
 
 _TOLERANCE = 1e-3
-"""Of a value, 0..1, between torch and onnxruntime: a quarter of a code of 8 bits; sums in another order are 1e-6 apart."""
+"""Of a value, 0..1, between torch and onnxruntime: a quarter of a code of 8 bits; sums in another order are
+1e-6 apart."""
 _CELLS = 12
 """Side of the picture that is traced, in cells of what height and width must divide by."""
 
@@ -48,23 +51,34 @@ class Exported:
     size_multiple: int
     """What H and W must divide by; pad by reflection and crop."""
     difference: float | None
-    """Largest one between torch's values and onnxruntime's on a random picture; None: onnxruntime is not installed."""
+    """Largest one between torch's values and onnxruntime's on a random picture; None: onnxruntime is not
+    installed."""
 
 
-def write_onnx(card: Card, path: Path, *, size: tuple[int, int] | None = None, restore: float | None = None, detail: float = 0.0) -> Exported:
+def write_onnx(
+    card: Card,
+    path: Path,
+    *,
+    size: tuple[int, int] | None = None,
+    restore: float | None = None,
+    detail: float = 0.0,
+) -> Exported:
     """Write the network of a card as ONNX, and compare what onnxruntime makes of it with torch.
 
-    size: (width, height) of the input, for tools that want it fixed; None: any, where the architecture lets it be.
-    restore, detail: the restoration level and the detail that the file is for, of a network that takes them.
-    Raises UsageError where onnx is missing, the network can't be exported or the size does not fit, OutputError for the disk,
-    VerificationError where the file computes something else.
+    size: (width, height) of the input, for tools that want it fixed; None: any, where the architecture lets
+    it be. restore, detail: the restoration level and the detail that the file is for, of a network that takes
+    them. Raises UsageError where onnx is missing, the network can't be exported or the size does not fit,
+    OutputError for the disk, VerificationError where the file computes something else.
     """
     if card.architecture == "interpolation":
         raise UsageError(f"{card.name}: a classical scaler has no weights to export; every tool has its own")
     if card.architecture == "onnx":
         raise UsageError(f"{card.name}: is an ONNX file already, {card.path}")
     if card.restores and restore is None:
-        raise UsageError(f"{card.name}: a file is for one restoration level; give --restore, 0 to 1, such as {card.name} has in a plan's line")
+        raise UsageError(
+            f"{card.name}: a file is for one restoration level; give --restore, 0 to 1, such as {card.name}"
+            " has in a plan's line"
+        )
     try:
         import onnx
         import onnxscript  # noqa: F401 - torch's exporter needs it, and says so less plainly
@@ -84,7 +98,10 @@ def write_onnx(card: Card, path: Path, *, size: tuple[int, int] | None = None, r
     program = _traced(module, inputs, None if size else _free_sides(network, multiple))
     if program is None:
         hint = "" if size else "; maybe for one size only: add --size WIDTH HEIGHT"
-        raise UsageError(f"{card.name}: torch {torch.__version__} can't export its architecture ({card.architecture}) to ONNX{hint}")
+        raise UsageError(
+            f"{card.name}: torch {torch.__version__} can't export its architecture ({card.architecture}) to"
+            f" ONNX{hint}"
+        )
     proto = program.model_proto
     onnx.helper.set_model_props(proto, _facts(network, multiple))
     onnx.checker.check_model(proto)
@@ -97,10 +114,20 @@ def write_onnx(card: Card, path: Path, *, size: tuple[int, int] | None = None, r
         partial.write_bytes(proto.SerializeToString())
         difference = _difference(partial, module, again)
         if difference is not None and not difference <= _TOLERANCE:
-            raise VerificationError(f"{path}: onnxruntime's values differ from torch's by up to {difference:.3g}; nothing was kept of it")
+            raise VerificationError(
+                f"{path}: onnxruntime's values differ from torch's by up to {difference:.3g}; nothing was"
+                " kept of it"
+            )
 
     write_atomically(path, write)
-    return Exported(str(path), path.stat().st_size, _shapes(proto.graph.input), _shapes(proto.graph.output), multiple, difference)
+    return Exported(
+        str(path),
+        path.stat().st_size,
+        _shapes(proto.graph.input),
+        _shapes(proto.graph.output),
+        multiple,
+        difference,
+    )
 
 
 def _multiple(network: LoadedNetwork) -> int:
@@ -169,7 +196,8 @@ def _traced(module: nn.Module, inputs: dict[str, Tensor], dynamic: tuple[dict[in
     with _silent(), torch.inference_mode(mode=False), torch.no_grad():
         try:
             return torch.onnx.export(
-                module, tuple(inputs.values()), dynamo=True, input_names=list(inputs), output_names=outputs, verbose=False,
+                module, tuple(inputs.values()), dynamo=True, input_names=list(inputs), output_names=outputs,
+                verbose=False,
                 dynamic_shapes=(dynamic,) if dynamic else None,
             )  # fmt: skip
         except Exception:  # noqa: BLE001 - whatever foreign code makes the tracer raise
@@ -181,7 +209,11 @@ def _silent() -> Iterator[None]:
     """The exporter talks of its own affairs on every channel there is."""
     logging.disable(logging.WARNING)
     try:
-        with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
+        with (
+            warnings.catch_warnings(),
+            contextlib.redirect_stdout(io.StringIO()),
+            contextlib.redirect_stderr(io.StringIO()),
+        ):
             warnings.simplefilter("ignore")
             yield
     finally:
@@ -191,12 +223,19 @@ def _silent() -> Iterator[None]:
 def _facts(network: LoadedNetwork, multiple: int) -> dict[str, str]:
     """What a user of the file must know, as its metadata."""
     contract = network.contract
-    values = "R'G'B' 0..1" if contract.pixels == "rgb" else "luma 0..1 = nominal black..white; chroma -0.5..0.5, left-sited, half size"
+    values = (
+        "R'G'B' 0..1"
+        if contract.pixels == "rgb"
+        else "luma 0..1 = nominal black..white; chroma -0.5..0.5, left-sited, half size"
+    )
     facts: dict[str, Any] = {
-        "name": network.name, "sha256": network.sha256, "scale": contract.scale, "pixels": contract.pixels, "values": values,
-        "size_multiple": multiple, "halo_px": contract.halo_px, "past": contract.past, "future": contract.future, "recurrent": contract.recurrent,
+        "name": network.name, "sha256": network.sha256, "scale": contract.scale, "pixels": contract.pixels,
+        "values": values, "size_multiple": multiple, "halo_px": contract.halo_px, "past": contract.past,
+        "future": contract.future, "recurrent": contract.recurrent,
     }  # fmt: skip
-    return {f"vsr.{key}": value if isinstance(value, str) else json.dumps(value) for key, value in facts.items()}
+    return {
+        f"vsr.{key}": value if isinstance(value, str) else json.dumps(value) for key, value in facts.items()
+    }
 
 
 def _difference(path: Path, module: nn.Module, inputs: dict[str, Tensor]) -> float | None:

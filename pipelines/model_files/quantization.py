@@ -1,14 +1,17 @@
-"""`quantize`: a plain network becomes one on 8-bit integers, by what its layers see in given frames; no training.
+"""`quantize`: a plain network becomes one on 8-bit integers, by what its layers see in given frames.
 
-Each activation channel gets the unit in which its 99.995 % point is 255. Weights are rounded one input at a time, and what each
-rounding does to the sums is made up for by the inputs that are still to come (Frantar et al. 2022, arXiv:2210.17323, there for language
-models); before that, each layer is fitted to the float network's sums on the rounded inputs it will really see, so errors do not add up.
+No training.
+
+Each activation channel gets the unit in which its 99.995 % point is 255. Weights are rounded one input at a
+time, and what each rounding does to the sums is made up for by the inputs that are still to come (Frantar et
+al. 2022, arXiv:2210.17323, there for language models); before that, each layer is fitted to the float
+network's sums on the rounded inputs it will really see, so errors do not add up.
 """
 
 from __future__ import annotations
 
 import tomllib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 import torch
@@ -37,7 +40,15 @@ if TYPE_CHECKING:
 
     from pipelines.frames.sample_values import SampleValues
 
-__all__ = ["add_integers", "as_full", "calibration_frames", "code_ranges", "fitted_layer", "packed_codes", "quantize"]
+__all__ = [
+    "add_integers",
+    "as_full",
+    "calibration_frames",
+    "code_ranges",
+    "fitted_layer",
+    "packed_codes",
+    "quantize",
+]
 
 
 _SHARES = [1 - 0.05 * step for step in range(14)]
@@ -56,10 +67,12 @@ _HIGHEST = 127
 
 
 def quantize(network: nn.Module, frames: Sequence[SampleValues], *, seed: int = 0) -> dict[str, Tensor]:
-    """The layers of a `Compact` on integers, as `models.layers.int8.read_layers` reads them: `head.limited`, `head.full`, `body.N`, `tail`.
+    """The layers of a `Compact` on integers, as `models.layers.int8.read_layers` reads them.
 
-    frames: 8-bit, one each, of one size, as the network will see them. The first layer takes codes: its weights hold their
-    offset and span, which differ by range. Raises UsageError for another network.
+    `head.limited`, `head.full`, `body.N`, `tail`.
+
+    frames: 8-bit, one each, of one size, as the network will see them. The first layer takes codes: its
+    weights hold their offset and span, which differ by range. Raises UsageError for another network.
     """
     if not isinstance(network, Compact):
         raise UsageError("int8 is for plain networks of the architecture compact")
@@ -81,21 +94,41 @@ def quantize(network: nn.Module, frames: Sequence[SampleValues], *, seed: int = 
             unit = _units(sums.relu()) if unit is None else unit
             given = F.pad(given - offsets, (1, 1, 1, 1)) + offsets
             weight = head.weight / spans
-            made = fitted_layer(weight, head.bias - (weight * offsets).sum((1, 2, 3)), given, sums, unit, generator)
+            made = fitted_layer(
+                weight, head.bias - (weight * offsets).sum((1, 2, 3)), given, sums, unit, generator
+            )
             keep(f"head.{kind}", made)
             if not full:
                 precise, seen = sums.relu(), _run(made, given)
         assert unit is not None
         for number, layer in enumerate(network.body):
+            assert isinstance(layer, torch.nn.Conv2d)
             sums = layer(precise)
             precise, unit, before = sums.relu(), _units(sums.relu()), unit
-            made = fitted_layer(layer.weight * before.reshape(shape), layer.bias, F.pad(seen, (1, 1, 1, 1)), sums, unit, generator)  # type: ignore[arg-type, operator]
+            made = fitted_layer(
+                layer.weight * before.reshape(shape),
+                cast("Tensor", layer.bias),
+                F.pad(seen, (1, 1, 1, 1)),
+                sums,
+                unit,
+                generator,
+            )
             keep(f"body.{number}", made)
             seen = _run(made, F.pad(seen, (1, 1, 1, 1)))
         tail = network.tail
         assert tail.bias is not None
         one = torch.ones(tail.out_channels)
-        keep("tail", fitted_layer(tail.weight * unit.reshape(shape), tail.bias, F.pad(seen, (1, 1, 1, 1)), tail(precise), one, generator))
+        keep(
+            "tail",
+            fitted_layer(
+                tail.weight * unit.reshape(shape),
+                tail.bias,
+                F.pad(seen, (1, 1, 1, 1)),
+                tail(precise),
+                one,
+                generator,
+            ),
+        )
     return found
 
 
@@ -108,7 +141,9 @@ def code_ranges(*, full: bool) -> tuple[Tensor, Tensor]:
 
 def packed_codes(frame: SampleValues) -> Tensor:
     """(1,6,H/2,W/2) float."""
-    luma, chroma = (torch.from_numpy(np.ascontiguousarray(p)).float() for p in (frame.luma[:, None], frame.chroma))
+    luma, chroma = (
+        torch.from_numpy(np.ascontiguousarray(p)).float() for p in (frame.luma[:, None], frame.chroma)
+    )
     return torch.cat([F.pixel_unshuffle(luma, 2), chroma], 1)[:1]
 
 
@@ -121,7 +156,10 @@ def as_full(codes: Tensor) -> Tensor:
 
 
 def _units(activations: Tensor) -> Tensor:
-    """(C,) of (B,C,H,W) that are not negative: those with the least square error of rounding and clipping together."""
+    """(C,) of (B,C,H,W) that are not negative.
+
+    Those with the least square error of rounding and clipping together.
+    """
     flat = activations.transpose(0, 1).flatten(1)
     flat = flat[:, :: max(1, flat.shape[1] // _COUNTED)]
     highest = activations.amax((0, 2, 3))
@@ -135,7 +173,9 @@ def _units(activations: Tensor) -> Tensor:
     return best
 
 
-def fitted_layer(weight: Tensor, bias: Tensor, seen: Tensor, sums: Tensor, unit: Tensor, generator: torch.Generator) -> dict[str, Tensor]:
+def fitted_layer(
+    weight: Tensor, bias: Tensor, seen: Tensor, sums: Tensor, unit: Tensor, generator: torch.Generator
+) -> dict[str, Tensor]:
     """One layer: weights for the codes it sees, so that it gives `sums` in multiples of `unit`.
 
     weight: (O,I,3,3) for `seen`, (B,I,H+2,W+2). sums: (B,O,H,W) of the float network.
@@ -144,7 +184,9 @@ def fitted_layer(weight: Tensor, bias: Tensor, seen: Tensor, sums: Tensor, unit:
     start = torch.cat([weight.flatten(1), bias[:, None]], 1).double()
     inputs = torch.cat([inputs, torch.ones_like(inputs[:, :1])], 1).double()
     squares = inputs.T @ inputs / len(inputs)
-    damped = squares + torch.diag_embed(_DAMPING * squares.diagonal().mean() * torch.ones(len(squares), dtype=torch.float64))
+    damped = squares + torch.diag_embed(
+        _DAMPING * squares.diagonal().mean() * torch.ones(len(squares), dtype=torch.float64)
+    )
     rest = targets.double() - inputs @ start.T
     fitted = start + torch.linalg.solve(damped, inputs.T @ rest / len(inputs)).T
     fitted = fitted / unit.double()[:, None]
@@ -168,7 +210,9 @@ def _sampled(seen: Tensor, sums: Tensor, generator: torch.Generator) -> tuple[Te
 
 
 def _rounded(weights: Tensor, scale: Tensor, squares: Tensor) -> tuple[Tensor, Tensor]:
-    """Whole weights (O,N) and the bias (O,) of (O,N+1) weights, the last the bias, which is not rounded and makes up for the rest."""
+    """Whole weights (O,N) and the bias (O,) of (O,N+1) weights, the last the bias, which is not rounded and
+    makes up for the rest.
+    """
     weights = weights.clone()
     count = weights.shape[1] - 1
     order = [*squares.diagonal()[:count].argsort(descending=True).tolist(), count]
@@ -187,12 +231,17 @@ def _rounded(weights: Tensor, scale: Tensor, squares: Tensor) -> tuple[Tensor, T
 
 def _run(layer: dict[str, Tensor], seen: Tensor) -> Tensor:
     """What `models.layers.int8.Int8Chain` gives for one layer but the last, in float."""
-    made = F.conv2d(seen, layer["weight"].float()) * layer["scale"][:, None, None] + layer["bias"][:, None, None]
+    made = (
+        F.conv2d(seen, layer["weight"].float()) * layer["scale"][:, None, None] + layer["bias"][:, None, None]
+    )
     return made.relu_().round_().clamp_max_(255)
 
 
 def calibration_frames(sources: Iterable[Path]) -> list[SampleValues]:
-    """The middles of pictures and of a few frames of each video, evenly from all there are. Raises UsageError where none is large enough."""
+    """The middles of pictures and of a few frames of each video, evenly from all there are.
+
+    Raises UsageError where none is large enough.
+    """
     infos = [probe(path) for path in find_inputs(sources)]
     step = max(1, len(infos) // _FRAMES)
     frames: list[SampleValues] = []
@@ -202,24 +251,33 @@ def calibration_frames(sources: Iterable[Path]) -> list[SampleValues]:
             continue
         wanted = 1 if info.is_picture else max(1, min(count, _FRAMES // len(infos[::step])))
         places = [(n * count // wanted, n * count // wanted + 1) for n in range(wanted)]
-        taken = [next(footage.frames())] if info.is_picture else [frame for _, frame in footage.frames_at(places)]
+        taken = (
+            [next(footage.frames())] if info.is_picture else [frame for _, frame in footage.frames_at(places)]
+        )
         for frame in taken:
             codes = footage.codes(frame)
             codes = codes if codes.bits == 8 else from_values(to_values(codes), 8)
             top, left = ((side - _SIDE_PX) // 4 * 2 for side in codes.luma.shape[1:])
             frames.append(codes.crop(top, left, _SIDE_PX, _SIDE_PX))
     if not frames:
-        raise UsageError(f"{', '.join(map(str, sources))}: no picture and no video of {_SIDE_PX} pixels or more on either side")
+        raise UsageError(
+            f"{', '.join(map(str, sources))}: no picture and no video of {_SIDE_PX} pixels or more on either"
+            " side"
+        )
     return frames[:: max(1, len(frames) // _FRAMES)][:_FRAMES]
 
 
 def add_integers(weights: Path, layers: Mapping[str, Tensor], record: Mapping[str, Any]) -> None:
-    """Put layers on 8-bit integers into a weights file of ours, in place of earlier ones, and what is known of them on its card.
+    """Put layers on 8-bit integers into a weights file of ours, in place of earlier ones, and what is known
+    of them on its card.
 
-    record: for the card's table `int8`: `cost_db`, and how it was measured. The other tensors stay as they are. The card is written
+    record: for the card's table `int8`: `cost_db`, and how it was measured. The other tensors stay as they
+    are. The card is written
     last: where that fails, its hash does not fit, which is noticed.
     """
-    tensors = {name: tensor for name, tensor in load(weights.read_bytes()).items() if not name.startswith(INTEGERS)}
+    tensors = {
+        name: tensor for name, tensor in load(weights.read_bytes()).items() if not name.startswith(INTEGERS)
+    }
     tensors |= {f"{INTEGERS}{name}": tensor.contiguous() for name, tensor in layers.items()}
     card = weights.with_suffix(".toml")
     table = tomllib.loads(card.read_text(encoding="utf-8"))

@@ -1,4 +1,6 @@
-"""`AdversarialObjective`: the adversarial objective: generator and discriminator learn in turns, a step each (Goodfellow et al. 2014)."""
+"""`AdversarialObjective`: the adversarial objective: generator and discriminator learn in turns, a step each
+(Goodfellow et al. 2014).
+"""
 
 from __future__ import annotations
 
@@ -23,20 +25,32 @@ __all__ = ["AdversarialObjective"]
 
 
 _RATE = 2.0
-"""Of the discriminator, over the generator's: it must keep ahead to have something to say (TTUR, Heusel et al. 2017, arXiv:1706.08500)."""
+"""Of the discriminator, over the generator's: it must keep ahead to have something to say (TTUR, Heusel et
+al. 2017, arXiv:1706.08500)."""
 
 
 class AdversarialObjective(Reconstruction):
-    """Reconstruction, and `adversarial` times what a discriminator says of the result; the discriminator learns to tell."""
+    """Reconstruction, and `adversarial` times what a discriminator says of the result.
+
+    The discriminator learns to tell.
+    """
 
     repeats = False
 
-    def __init__(self, settings: TrainSettings, network: nn.Module, device: torch.device, autocast: Callable[[], Any]) -> None:
+    def __init__(
+        self, settings: TrainSettings, network: nn.Module, device: torch.device, autocast: Callable[[], Any]
+    ) -> None:
         super().__init__(settings, network, device, autocast)
         torch.manual_seed(settings.seed + 1)
-        self.discriminator = DISCRIMINATORS[settings.objective.discriminator]().to(device).to(memory_format=torch.channels_last)
+        self.discriminator = (
+            DISCRIMINATORS[settings.objective.discriminator]()
+            .to(device)
+            .to(memory_format=torch.channels_last)
+        )
         choice = settings.optimizer
-        self._optimizer = torch.optim.Adam(self.discriminator.parameters(), lr=choice.learning_rate, betas=(0.5, 0.99))
+        self._optimizer = torch.optim.Adam(
+            self.discriminator.parameters(), lr=choice.learning_rate, betas=(0.5, 0.99)
+        )
         self._of_discriminator, self._of_generator = ADVERSARIAL[settings.objective.form]
         self._made: Planes | None = None
 
@@ -50,9 +64,12 @@ class AdversarialObjective(Reconstruction):
         luma, chroma = forward(self.network, batch.low, batch.frames, batch.levels)
         made = luma.float(), chroma.float()
         self._made = made[0].detach(), made[1].detach()
-        # Spectral normalisation estimates in training mode only, and there is one estimate a step: the discriminator's own.
+        # Spectral normalisation estimates in training mode only, and there is one estimate a step: the
+        # discriminator's own.
         self.discriminator.eval().requires_grad_(requires_grad=False)
-        return self._of_planes(made, batch) + self.settings.objective.adversarial * self._of_generator(self.discriminator(made))
+        return self._of_planes(made, batch) + self.settings.objective.adversarial * self._of_generator(
+            self.discriminator(made)
+        )
 
     def after(self, batch: Batch, rate: float) -> None:
         """The discriminator's step, on the same pictures."""

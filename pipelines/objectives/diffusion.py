@@ -1,4 +1,7 @@
-"""`DiffusionObjective` and `Distillation`: the objectives of a diffusion network: to see the noise in a picture; to do at once what took steps."""
+"""`DiffusionObjective` and `Distillation`.
+
+The objectives of a diffusion network: to see the noise in a picture; to do at once what took steps.
+"""
 
 from __future__ import annotations
 
@@ -26,18 +29,24 @@ __all__ = ["DiffusionObjective", "Distillation"]
 
 
 class DiffusionObjective(Reconstruction):
-    """Mean squared error of v = cos·ε - sin·x, or of ε, at a time of the way for each picture (Ho et al. 2020, arXiv:2006.11239).
+    """Mean squared error of v = cos·ε - sin·x, or of ε, at a time of the way for each picture (Ho et al.
+    2020, arXiv:2006.11239).
 
-    Times are those at which `Diffusion.sample` asks, in equal shares: of a few steps each is a task of its own, and a network
-    this small has nothing to spare for the times between.
+    Times are those at which `Diffusion.sample` asks, in equal shares: of a few steps each is a task of its
+    own, and a network this small has nothing to spare for the times between.
     """
 
     repeats = False
 
-    def __init__(self, settings: TrainSettings, network: nn.Module, device: torch.device, autocast: Callable[[], Any]) -> None:
+    def __init__(
+        self, settings: TrainSettings, network: nn.Module, device: torch.device, autocast: Callable[[], Any]
+    ) -> None:
         super().__init__(settings, network, device, autocast)
         if not isinstance(network, Diffusion):
-            raise UsageError(f"objective.kind = {settings.objective.kind!r}: is for the architecture diffusion, not {settings.architecture}")
+            raise UsageError(
+                f"objective.kind = {settings.objective.kind!r}: is for the architecture diffusion, not"
+                f" {settings.architecture}"
+            )
         self._diffusion = network
 
     def prepare(self, batch: Batch) -> Batch:
@@ -65,13 +74,24 @@ class DiffusionObjective(Reconstruction):
 
 
 class Distillation(DiffusionObjective):
-    """One step of the network should lead where the teacher's steps lead from the same noise (Luhman & Luhman 2021, arXiv:2101.02388)."""
+    """One step of the network should lead where the teacher's steps lead from the same noise (Luhman & Luhman
+    2021, arXiv:2101.02388).
+    """
 
-    def __init__(self, settings: TrainSettings, network: nn.Module, device: torch.device, autocast: Callable[[], Any]) -> None:
+    def __init__(
+        self, settings: TrainSettings, network: nn.Module, device: torch.device, autocast: Callable[[], Any]
+    ) -> None:
         super().__init__(settings, network, device, autocast)
-        cards = [c for c in find(settings.objective.teacher or "none") if c.architecture == "diffusion" and c.scale == settings.scale]
+        cards = [
+            c
+            for c in find(settings.objective.teacher or "none")
+            if c.architecture == "diffusion" and c.scale == settings.scale
+        ]
         if not cards:
-            raise UsageError(f"objective.teacher = {settings.objective.teacher!r}: expected a diffusion network of scale {settings.scale}")
+            raise UsageError(
+                f"objective.teacher = {settings.objective.teacher!r}: expected a diffusion network of scale"
+                f" {settings.scale}"
+            )
         teacher: Any = load_network(cards[0]).module
         self._teacher: Diffusion = teacher.to(device).to(memory_format=torch.channels_last)
 

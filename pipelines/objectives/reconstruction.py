@@ -1,4 +1,5 @@
-"""`Reconstruction`: the plain objective: the network's result should be the truth, by pixels and by deep features.
+"""`Reconstruction`: the plain objective: the network's result should be the truth, by pixels and by deep
+features.
 
 Other objectives build on it (`objectives`). Whatever one draws follows from the seed and the step's number.
 """
@@ -16,7 +17,17 @@ from models.architectures.recurrent import Recurrent
 from models.architectures.restoring import Restoring
 from models.layers.yuv_residual import BicubicSkip, bicubic, pack
 from models.losses.features import Features, load_features
-from models.losses.functions import LOSSES, SAMPLES, cosine_distance, information_loss, l1, perceptual, sharpened, ssim_loss, statistics_distance
+from models.losses.functions import (
+    LOSSES,
+    SAMPLES,
+    cosine_distance,
+    information_loss,
+    l1,
+    perceptual,
+    sharpened,
+    ssim_loss,
+    statistics_distance,
+)
 from pipelines.datasets.batch_loader import Batch
 
 if TYPE_CHECKING:
@@ -34,13 +45,20 @@ class Reconstruction:
     """`loss` of luma and chroma, and terms on deep features and structure."""
 
     repeats: ClassVar[bool] = True
-    """A step's kernels are the same for every batch and step, nothing is drawn among them: they can be recorded as a CUDA graph."""
+    """A step's kernels are the same for every batch and step, nothing is drawn among them: they can be
+    recorded as a CUDA graph."""
 
-    def __init__(self, settings: TrainSettings, network: nn.Module, device: torch.device, autocast: Callable[[], Any]) -> None:
-        """autocast: a context for forward passes in the training's precision. Raises UsageError for a network it is not for."""
+    def __init__(
+        self, settings: TrainSettings, network: nn.Module, device: torch.device, autocast: Callable[[], Any]
+    ) -> None:
+        """autocast: a context for forward passes in the training's precision.
+
+        Raises UsageError for a network it is not for.
+        """
         self.settings, self.network, self.device, self.autocast = settings, network, device, autocast
         self.share = (0, 1)
-        """(number, count) of the equal parts of each batch, where processes train together: the part that is this one's."""
+        """(number, count) of the equal parts of each batch, where processes train together: the part that is
+        this one's."""
         objective = settings.objective
         self._features: Features | None = None
         if objective.cosine or objective.perceptual or objective.statistics:
@@ -49,8 +67,8 @@ class Reconstruction:
     def prepare(self, batch: Batch) -> Batch:
         """Take what is the same for any weights out of the step: the upscale that the residual is added to.
 
-        Where the loss counts samples one by one, their order does not matter, so the difference is brought into the order of
-        the last layer's channels, and neither resampling nor shuffling is left in the step.
+        Where the loss counts samples one by one, their order does not matter, so the difference is brought
+        into the order of the last layer's channels, and neither resampling nor shuffling is left in the step.
         """
         objective = self.settings.objective
         if (
@@ -95,7 +113,8 @@ class Reconstruction:
         loss = objective.pixel * loss
         if objective.tone:
             loss = loss + objective.tone * sum(
-                l1(F.avg_pool2d(a, n), F.avg_pool2d(b, n)) for a, b, n in ((luma, batch.truth[0], 8), (chroma, batch.truth[1], 4))
+                l1(F.avg_pool2d(a, n), F.avg_pool2d(b, n))
+                for a, b, n in ((luma, batch.truth[0], 8), (chroma, batch.truth[1], 4))
             )
         if objective.ssim:
             loss = loss + objective.ssim * ssim_loss(luma, batch.truth[0])
@@ -122,7 +141,10 @@ class Reconstruction:
         return means[:split].mean() + self.settings.chroma_weight * means[split:].mean()
 
     def after(self, batch: Batch, rate: float) -> None:
-        """What else learns, once the network has made its step. rate: the share of the highest learning rate that this step has."""
+        """What else learns, once the network has made its step.
+
+        rate: the share of the highest learning rate that this step has.
+        """
 
     def state_dict(self) -> dict[str, Any]:
         """What else has learned, for a checkpoint."""
@@ -137,7 +159,10 @@ class Reconstruction:
         return whole.chunk(count)[number]
 
     def noise(self, shape: Sequence[int], generator: torch.Generator) -> Tensor:
-        """Normal, (B,...) for this process's pictures; drawn for the whole batch, so that it is the same however that is shared out."""
+        """Normal, (B,...) for this process's pictures.
+
+        Drawn for the whole batch, so that it is the same however that is shared out.
+        """
         whole = torch.randn((shape[0] * self.share[1], *shape[1:]), generator=generator, device=self.device)
         return self.part(whole)
 
@@ -148,7 +173,9 @@ class Reconstruction:
 
 
 def forward(network: nn.Module, low: Planes, frames: int, levels: Tensor | None = None) -> Planes:
-    """Clips through a network in training: luma (B·T,1,H,W), chroma (B·T,2,H/2,W/2) -> the same at `scale` times the size.
+    """Clips through a network in training.
+
+    Luma (B·T,1,H,W), chroma (B·T,2,H/2,W/2) -> the same at `scale` times the size.
 
     T frames a clip, T running fastest; a recurrent network sees them one after the other, the ends repeated.
     """
@@ -158,7 +185,11 @@ def forward(network: nn.Module, low: Planes, frames: int, levels: Tensor | None 
     if not (contract.past or contract.future or contract.recurrent):
         result: Planes = network(low)
         return result
-    luma, chroma = low[0].reshape(-1, frames, *low[0].shape[1:]), low[1].reshape(-1, frames, *low[1].shape[1:])  # (B,T,1,H,W), (B,T,2,h,w)
+    # (B,T,1,H,W), (B,T,2,h,w)
+    luma, chroma = (
+        low[0].reshape(-1, frames, *low[0].shape[1:]),
+        low[1].reshape(-1, frames, *low[1].shape[1:]),
+    )
     state, outputs = None, []
     for now in range(frames):
         seen = [min(max(now + step, 0), frames - 1) for step in range(-contract.past, contract.future + 1)]
@@ -168,4 +199,6 @@ def forward(network: nn.Module, low: Planes, frames: int, levels: Tensor | None 
         else:
             planes = network(window)
         outputs.append(planes)
-    return torch.stack([o[0] for o in outputs], 1).flatten(0, 1), torch.stack([o[1] for o in outputs], 1).flatten(0, 1)
+    return torch.stack([o[0] for o in outputs], 1).flatten(0, 1), torch.stack(
+        [o[1] for o in outputs], 1
+    ).flatten(0, 1)

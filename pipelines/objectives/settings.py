@@ -31,12 +31,15 @@ class OptimizerSettings:
 class ObjectiveSettings:
     """What is asked of a network; weights of terms that are added up, 0 leaves one out."""
 
-    kind: Literal["reconstruction", "adversarial", "variational", "denoising", "distillation"] = "reconstruction"
+    kind: Literal["reconstruction", "adversarial", "variational", "denoising", "distillation"] = (
+        "reconstruction"
+    )
     """One of pipelines.objectives.registry."""
     pixel: float = 1.0
     """Of `loss`."""
     sharpen: float = 0.0
-    """Amount of an unsharp mask on the luma that `loss` compares with: a soft result needs it to look like the truth."""
+    """Amount of an unsharp mask on the luma that `loss` compares with: a soft result needs it to look like
+    the truth."""
     ssim: float = 0.0
     """Of 1 - SSIM of luma."""
     cosine: float = 0.0
@@ -64,13 +67,17 @@ class ObjectiveSettings:
     teacher: str = ""
     """Of a distillation: name or file of a diffusion network."""
     keep: Literal["best", "last"] = "best"
-    """Which average weights become the result: those of the highest PSNR, or the last ones, where PSNR is not the aim."""
+    """Which average weights become the result: those of the highest PSNR, or the last ones, where PSNR is not
+    the aim."""
 
     def __post_init__(self) -> None:
         if self.form not in ADVERSARIAL:
             raise UsageError(f"objective.form = {self.form!r}: expected one of {', '.join(ADVERSARIAL)}")
         if (self.cosine or self.perceptual or self.statistics) and not self.features:
-            raise UsageError("objective.cosine, objective.perceptual and objective.statistics want objective.features, such as autoencoder-x2")
+            raise UsageError(
+                "objective.cosine, objective.perceptual and objective.statistics want objective.features,"
+                " such as autoencoder-x2"
+            )
         if (
             min(
                 self.pixel,
@@ -103,7 +110,8 @@ class TrainSettings:
     init: str = ""
     """Name or file of a network to start from; a smaller one of the family is grown into this one."""
     changes: str = ""
-    """Name or file of a network of another scale that restores: what it learned beyond its level 0 is added to where this one starts."""
+    """Name or file of a network of another scale that restores: what it learned beyond its level 0 is added
+    to where this one starts."""
     frozen: tuple[str, ...] = ()
     """Beginnings of names of weights that stay as they begin."""
     steps: int = 60_000
@@ -116,7 +124,8 @@ class TrainSettings:
     checkpoint_seconds: float = 180.0
     seed: int = 0
     precision: Literal["auto", "bf16", "fp32"] = "auto"
-    """Of the forward and backward pass; weights and sums are fp32. "auto": bf16 where the device multiplies it faster."""
+    """Of the forward and backward pass; weights and sums are fp32. "auto": bf16 where the device multiplies
+    it faster."""
     threads: int = 0
     """Of torch on the CPU; 0: as many as torch takes. Part of what makes two runs bit-equal."""
     batch: BatchSettings = field(default_factory=BatchSettings)
@@ -132,12 +141,23 @@ class TrainSettings:
             raise UsageError("steps, validate_every and validation_pairs: expected at least 1")
 
     def identity(self) -> dict[str, Any]:
-        """All that a checkpoint depends on, as plain values; an objective that is the plain one is left out."""
+        """All that a checkpoint depends on, as plain values.
+
+        An objective that is the plain one is left out.
+        """
         table = asdict(self)
         if self.objective == ObjectiveSettings():
             del table["objective"]
         else:
-            for name in ("stages", "tone", "discriminator", "statistics", "information", "sharpen"):  # came later
+            # came later
+            for name in (
+                "stages",
+                "tone",
+                "discriminator",
+                "statistics",
+                "information",
+                "sharpen",
+            ):
                 if getattr(self.objective, name) == getattr(ObjectiveSettings(), name):
                     del table["objective"][name]
         if not self.batch.levels:

@@ -1,4 +1,6 @@
-"""`VariationalObjective`: the objective of a variational autoencoder: reconstruction from a drawn code, and β·KL (Higgins et al. 2017 for β)."""
+"""`VariationalObjective`: the objective of a variational autoencoder: reconstruction from a drawn code, and
+β·KL (Higgins et al. 2017 for β).
+"""
 
 from __future__ import annotations
 
@@ -27,10 +29,15 @@ class VariationalObjective(Reconstruction):
 
     repeats = False
 
-    def __init__(self, settings: TrainSettings, network: nn.Module, device: torch.device, autocast: Callable[[], Any]) -> None:
+    def __init__(
+        self, settings: TrainSettings, network: nn.Module, device: torch.device, autocast: Callable[[], Any]
+    ) -> None:
         super().__init__(settings, network, device, autocast)
         if not isinstance(network, Vae) or settings.loss not in SAMPLES:
-            raise UsageError(f"objective.kind = 'variational': is for the architecture vae and one of the losses {', '.join(SAMPLES)}")
+            raise UsageError(
+                "objective.kind = 'variational': is for the architecture vae and one of the losses"
+                f" {', '.join(SAMPLES)}"
+            )
         self._vae = network
 
     def prepare(self, batch: Batch) -> Batch:
@@ -44,4 +51,6 @@ class VariationalObjective(Reconstruction):
         drawn = self.noise(mean.shape, self.drawn(step))
         residual = self._vae.decode(near, mean + (0.5 * log_variance).exp() * drawn)
         objective = self.settings.objective
-        return objective.pixel * self._of_residual(residual, batch.target) + objective.kl * kl_divergence(mean, log_variance)
+        return objective.pixel * self._of_residual(residual, batch.target) + objective.kl * kl_divergence(
+            mean, log_variance
+        )

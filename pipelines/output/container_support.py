@@ -45,15 +45,26 @@ __all__ = [
 ]
 
 
-OWN_TAGS = frozenset({"encoder", "major_brand", "minor_version", "compatible_brands", "duration", "number_of_frames", "number_of_bytes", "bps"})
+OWN_TAGS = frozenset(
+    {
+        "encoder",
+        "major_brand",
+        "minor_version",
+        "compatible_brands",
+        "duration",
+        "number_of_frames",
+        "number_of_bytes",
+        "bps",
+    }
+)
 """Tags that describe the old file, not the film; the muxer writes its own."""
 
 KEEPS_MILLISECONDS = frozenset({"matroska", "webm"})
 """Containers that round every timestamp to 1 ms."""
 
 REWRAPPED = frozenset({"pcm_dvd", "pcm_bluray", "s302m"})
-"""PCM in the packets of a disc or a broadcast (DVD, Blu-ray and AVCHD, SMPTE 302M), which no other container holds: the same samples go
-into plain PCM packets."""
+"""PCM in the packets of a disc or a broadcast (DVD, Blu-ray and AVCHD, SMPTE 302M), which no other container
+holds: the same samples go into plain PCM packets."""
 
 _DEFAULT_LAYOUTS = {1: "mono", 2: "stereo", 3: "2.1", 4: "4.0", 5: "5.0", 6: "5.1", 7: "6.1", 8: "7.1"}
 """By number of channels, as `av_channel_layout_default` has them."""
@@ -63,23 +74,35 @@ _OF_THE_FILE = frozenset({"vendor_id", "creation_time", "handler_name"})
 """Tags of a track that say who wrote the old file, and when: no loss."""
 
 
-def container_options(container: str, time_bases: Iterable[Fraction], tags: Mapping[str, str] | None = None) -> dict[str, str]:
+def container_options(
+    container: str, time_bases: Iterable[Fraction], tags: Mapping[str, str] | None = None
+) -> dict[str, str]:
     """Muxer options of a result. time_bases: of all its tracks. tags: of the file as a whole."""
     if container not in {"mp4", "mov"}:
         return {}
-    # Edit lists, which say where a track begins, count in this clock; its default of 1 ms would move tracks against each other.
+    # Edit lists, which say where a track begins, count in this clock; its default of 1 ms would move tracks
+    # against each other.
     common = math.lcm(*(b.denominator for b in time_bases))
     # Keys of any name lie where fewer players look for titles, so only where there are such.
     keys = "+use_metadata_tags" if lost_keys(tags or {}, {}, container, "") else ""
     return {"movflags": f"+faststart{keys}", **({"movie_timescale": str(common)} if common < 1 << 31 else {})}
 
 
-def lost_keys(tags: Mapping[str, str], track_tags: Mapping[str, str], container: str, flags: str = "+use_metadata_tags") -> list[str]:
-    """Keys of tags of a file, and of a track, that are gone when they are written and read again. flags: movflags of MP4 and MOV."""
+def lost_keys(
+    tags: Mapping[str, str], track_tags: Mapping[str, str], container: str, flags: str = "+use_metadata_tags"
+) -> list[str]:
+    """Keys of tags of a file, and of a track, that are gone when they are written and read again.
+
+    flags: movflags of MP4 and MOV.
+    """
     if container not in {"mp4", "mov"}:
         return []  # a Matroska tag may have any name
     own = {k: v for k, v in tags.items() if k.lower() not in OWN_TAGS}
-    unread = [k for k, v in (*own.items(), *track_tags.items()) if k.lower() == "timecode" and not later_timecode(v, 0, Fraction(25))]
+    unread = [
+        k
+        for k, v in (*own.items(), *track_tags.items())
+        if k.lower() == "timecode" and not later_timecode(v, 0, Fraction(25))
+    ]
     own, track_tags = ({k: v for k, v in given.items() if k not in unread} for given in (own, track_tags))
     buffer = io.BytesIO()
     trial = av.open(buffer, "w", format=container, container_options={"movflags": f"+empty_moov{flags}"})
@@ -92,34 +115,57 @@ def lost_keys(tags: Mapping[str, str], track_tags: Mapping[str, str], container:
     with open_memory(buffer.getvalue()) as written:
         kept = {k.lower() for k in written.metadata}
         of_track = {k.lower() for k in _renamed(written.streams[0].metadata)}
-    return [*unread, *(k for k in own if k.lower() not in kept), *(k for k in _renamed(track_tags) if k.lower() not in of_track)]
+    return [
+        *unread,
+        *(k for k in own if k.lower() not in kept),
+        *(k for k in _renamed(track_tags) if k.lower() not in of_track),
+    ]
 
 
 def lost_tags(info: VideoInfo, container: str, left_out: Container[int] = ()) -> list[str]:
-    """What of the source's tags the container can't hold, in words: the keys of the file, and those of each track. left_out: indexes of streams."""
+    """What of the source's tags the container can't hold, in words.
+
+    The keys of the file, and those of each track. left_out: indexes of streams.
+    """
     found = []
     source = open_source(info.path)
     try:
         for key in lost_keys(source.metadata, {}, container):
             found.append(f"{key} = {source.metadata[key]}")
         for stream in info.streams:
-            if stream.index not in left_out and stream.type in {"video", "audio", "subtitle"} and not stream.is_cover:
+            if (
+                stream.index not in left_out
+                and stream.type in {"video", "audio", "subtitle"}
+                and not stream.is_cover
+            ):
                 tags = _own_tags(source.streams[stream.index])
-                tags = {k: v for k, v in tags.items() if k not in _OF_THE_FILE and (k, v) != ("language", "und")}
-                found += [f"{key} = {tags[key]} (of {stream.type} stream {stream.index})" for key in lost_keys({}, tags, container)]
+                tags = {
+                    k: v for k, v in tags.items() if k not in _OF_THE_FILE and (k, v) != ("language", "und")
+                }
+                found += [
+                    f"{key} = {tags[key]} (of {stream.type} stream {stream.index})"
+                    for key in lost_keys({}, tags, container)
+                ]
     finally:
         source.close()
     return found
 
 
 def _renamed(tags: Mapping[str, str]) -> dict[str, str]:
-    """A track's tags as muxers take them: its name in MP4 and MOV is read as `name`, and written, as in Matroska, by `title`."""
+    """A track's tags as muxers take them.
+
+    Its name in MP4 and MOV is read as `name`, and written, as in Matroska, by `title`.
+    """
     return {("title" if key == "name" and "title" not in tags else key): value for key, value in tags.items()}
 
 
 def stream_time_bases(source: InputContainer) -> list[Fraction]:
     """Time bases of its video, audio and subtitle streams."""
-    return [Fraction(s.time_base) for s in source.streams if s.time_base and s.type in {"video", "audio", "subtitle"}]
+    return [
+        Fraction(s.time_base)
+        for s in source.streams
+        if s.time_base and s.type in {"video", "audio", "subtitle"}
+    ]
 
 
 def incompatible_streams(info: VideoInfo, container: str) -> list[tuple[Stream, str]]:
@@ -137,7 +183,10 @@ def incompatible_streams(info: VideoInfo, container: str) -> list[tuple[Stream, 
 
 
 def is_remade(source: InputContainer, info: VideoInfo, stream: Stream) -> bool:
-    """Tracks that the muxer makes anew: chapter titles, and a timecode that is the film's, which MP4 and MOV write as a track, Matroska as a tag."""
+    """Tracks that the muxer makes anew.
+
+    Chapter titles, and a timecode that is the film's, which MP4 and MOV write as a track, Matroska as a tag.
+    """
     if stream.type != "data" or not stream.packet_count:
         return stream.type == "data"
     said = source.streams[stream.index].metadata.get("timecode", "")
@@ -145,15 +194,26 @@ def is_remade(source: InputContainer, info: VideoInfo, stream: Stream) -> bool:
 
 
 def film_timecode(source: InputContainer, info: VideoInfo) -> str:
-    """HH:MM:SS:FF of the first frame, by tags of the film, of the file, or of a track that no film refers to; empty where none says it."""
-    tagged = [source.streams[info.stream_index].metadata, source.metadata, *(s.metadata for s in source.streams if s.type == "data")]
+    """HH:MM:SS:FF of the first frame, by tags of the film, of the file, or of a track that no film refers to.
+
+    Empty where none says it.
+    """
+    tagged = [
+        source.streams[info.stream_index].metadata,
+        source.metadata,
+        *(s.metadata for s in source.streams if s.type == "data"),
+    ]
     return next((value for tags in tagged for key, value in tags.items() if key.lower() == "timecode"), "")
 
 
 def _refusal(source: InputContainer, stream: Stream, container: str) -> str:
     if stream.is_cover and container == "matroska":
         return ""
-    if is_bare_aac(source.streams[stream.index]) and container == "matroska" and source.format.name != "mpegts":
+    if (
+        is_bare_aac(source.streams[stream.index])
+        and container == "matroska"
+        and source.format.name != "mpegts"
+    ):
         return "its AAC has no header (AudioSpecificConfig)"
     trial = av.open(io.BytesIO(), "w", format=container)
     try:
@@ -172,10 +232,15 @@ def _refusal(source: InputContainer, stream: Stream, container: str) -> str:
 def add_copied_stream(output: OutputContainer, source: AnyStream) -> AnyStream:
     """A track with the codec parameters of the source's; its packets will be copied."""
     try:
-        stream = _add_pcm(output, source) if codec_of(source) in REWRAPPED else output.add_stream_from_template(source, opaque=True)  # type: ignore[type-var]
+        stream = (
+            _add_pcm(output, source)
+            if codec_of(source) in REWRAPPED
+            else output.add_stream_from_template(source, opaque=True)
+        )  # type: ignore[type-var]
         _complete_layout(stream)
     except (av.error.FFmpegError, ValueError, AttributeError):
-        # No decoder for it here: copy the parameters alone, its codec among them; the name only has to be of the same kind.
+        # No decoder for it here: copy the parameters alone, its codec among them; the name only has to be of
+        # the same kind.
         stream = output.add_mux_stream({"audio": "aac", "video": "h264"}.get(source.type, "subrip"))
         BitStreamFilterContext("null", in_stream=source, out_stream=stream)
     copy_tags(source, stream)
@@ -183,17 +248,27 @@ def add_copied_stream(output: OutputContainer, source: AnyStream) -> AnyStream:
 
 
 def _add_pcm(output: OutputContainer, source: AnyStream) -> AnyStream:
-    """A track of plain PCM with the depth, rate and layout of the source's samples; decoders give more than 16 bits in 32."""
+    """A track of plain PCM with the depth, rate and layout of the source's samples.
+
+    Decoders give more than 16 bits in 32.
+    """
     context: Any = source.codec_context
     name = "pcm_s16le" if context.format.name.startswith("s16") else "pcm_s24le"
     return output.add_stream(name, rate=context.rate, layout=context.layout.name)
 
 
 def _complete_layout(stream: AnyStream) -> None:
-    """Give sound with unnamed channels the usual layout, as FFmpeg's command does; MP4 and MOV take no other."""
+    """Give sound with unnamed channels the usual layout, as FFmpeg's command does.
+
+    MP4 and MOV take no other.
+    """
     context: Any = getattr(stream, "codec_context", None)
     layout = getattr(context, "layout", None)
-    if layout is not None and layout.name == f"{layout.nb_channels} channels" and layout.nb_channels in _DEFAULT_LAYOUTS:
+    if (
+        layout is not None
+        and layout.name == f"{layout.nb_channels} channels"
+        and layout.nb_channels in _DEFAULT_LAYOUTS
+    ):
         context.layout = _DEFAULT_LAYOUTS[layout.nb_channels]
 
 
@@ -204,7 +279,10 @@ def codec_of(stream: AnyStream) -> str:
 
 
 def is_divisible(codec: str) -> bool:
-    """Sound without packets of its own, which a muxer or demuxer may cut anew: only its bytes as a whole stay what they are."""
+    """Sound without packets of its own, which a muxer or demuxer may cut anew.
+
+    Only its bytes as a whole stay what they are.
+    """
     return codec.startswith(("pcm_", "adpcm_"))
 
 
@@ -217,7 +295,11 @@ def copy_tags(source: AnyStream, target: AnyStream) -> None:
 def _own_tags(stream: AnyStream) -> dict[str, str]:
     """A stream's tags, as a muxer takes them, without those it writes itself."""
     told_anew = ("_STATISTICS", "BPS", "NUMBER_OF_", "DURATION", "ROTATE")
-    kept = {k: v for k, v in stream.metadata.items() if k.lower() not in OWN_TAGS and not k.upper().startswith(told_anew)}
+    kept = {
+        k: v
+        for k, v in stream.metadata.items()
+        if k.lower() not in OWN_TAGS and not k.upper().startswith(told_anew)
+    }
     return _renamed(kept)
 
 
@@ -229,10 +311,18 @@ def is_bare_aac(stream: AnyStream) -> bool:
 _CONVERT = "make plain text of it with --convert-subtitles, or "
 
 
-def refuse_incompatible(found: Sequence[tuple[Stream, str]], output: Path, container: str, other: str) -> None:
-    """Raise UsageError naming the streams the container can't hold and what to do. other: suffix of a container that was tried and holds them."""
+def refuse_incompatible(
+    found: Sequence[tuple[Stream, str]], output: Path, container: str, other: str
+) -> None:
+    """Raise UsageError naming the streams the container can't hold and what to do.
+
+    other: suffix of a container that was tried and holds them.
+    """
     if found:
         listed = ", ".join(f"{s.type} stream {s.index} ({s.codec})" for s, _ in found)
         text = _CONVERT if all(is_converted(s.codec, container) for s, _ in found) else ""
-        remedy = f"{f'name an output that ends in {other}, or ' if other else ''}{text}leave it out with --drop-incompatible"
+        remedy = (
+            f"{f'name an output that ends in {other}, or ' if other else ''}{text}leave it out with"
+            " --drop-incompatible"
+        )
         raise UsageError(f"{output.name}: {container} can't hold {listed}: {found[0][1]}; {remedy}")

@@ -1,8 +1,8 @@
 """`Journal`: which chunks of this very plan are done, on disk, so that a killed run resumes.
 
-The work directory lies beside the output, so that an unfinished result can lie in it and still be renamed. Everything in it is
-written under another name first, flushed, and renamed; a chunk counts only if its data has the hash its manifest says. One writer
-at a time.
+The work directory lies beside the output, so that an unfinished result can lie in it and still be renamed.
+Everything in it is written under another name first, flushed, and renamed; a chunk counts only if its data
+has the hash its manifest says. One writer at a time.
 """
 
 from __future__ import annotations
@@ -34,8 +34,11 @@ if TYPE_CHECKING:
 __all__ = ["Begun", "ChunkRecord", "Job", "Journal", "begun_plan", "read_job", "work_folder"]
 
 
-_OURS = re.compile(rf"(lock|plan\.json|numerics\.json|result|publishing|report|\d{{6,}}\.(chunk|json))(\.tmp)?|{TEMPORARY}")
-"""What a run makes in its work directory, as a pattern of names; whatever else lies there is somebody else's, and stays."""
+_OURS = re.compile(
+    rf"(lock|plan\.json|numerics\.json|result|publishing|report|\d{{6,}}\.(chunk|json))(\.tmp)?|{TEMPORARY}"
+)
+"""What a run makes in its work directory, as a pattern of names; whatever else lies there is somebody else's,
+and stays."""
 
 _WORDS = {
     "source_fingerprint": "the input's content",
@@ -87,7 +90,10 @@ class ChunkRecord:
 
     @property
     def thumbnails(self) -> bytes:
-        """Of its source frames in display order; read from the manifest, for those of a whole film are many."""
+        """Of its source frames in display order.
+
+        Read from the manifest, for those of a whole film are many.
+        """
         table = json.loads(self.path.with_suffix(".json").read_bytes())
         return zlib.decompress(base64.b85decode(table["thumbnails"]))
 
@@ -98,18 +104,25 @@ class Journal:
     def __init__(self, folder: Path, asked: str = "") -> None:
         """Make or open the directory and lock it.
 
-        asked: id of the plan that the command makes of the input; a run may come to another, with smaller tiles or counted frames.
-        Raises UsageError where another run holds it or it is a link, OutputError where it can't be made or locked.
+        asked: id of the plan that the command makes of the input; a run may come to another, with smaller
+        tiles or counted frames. Raises UsageError where another run holds it or it is a link, OutputError
+        where it can't be made or locked.
         """
         self.folder, self.asked = folder, asked
         if folder.is_symlink():
-            raise UsageError(f"{folder}: is a symbolic link; a work directory must be a real one; remove the link")
+            raise UsageError(
+                f"{folder}: is a symbolic link; a work directory must be a real one; remove the link"
+            )
         try:
             folder.parent.mkdir(parents=True, exist_ok=True)
             folder.mkdir(mode=0o700, exist_ok=True)
-            self._lock = os.open(folder / "lock", os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0), 0o600)
+            self._lock = os.open(
+                folder / "lock", os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0), 0o600
+            )
         except OSError as error:
-            raise OutputError(f"{folder}: can't be made: {error.strerror}; choose another place for the output with -o") from None
+            raise OutputError(
+                f"{folder}: can't be made: {error.strerror}; choose another place for the output with -o"
+            ) from None
         try:
             self._take_lock()
         except VsrError:
@@ -119,13 +132,20 @@ class Journal:
     def _take_lock(self) -> None:
         try:
             # Its holder may have removed the directory between our opening and our locking.
-            is_ours = lock_file(self._lock) and os.path.samestat(os.fstat(self._lock), os.stat(self.folder / "lock"))
+            is_ours = lock_file(self._lock) and os.path.samestat(
+                os.fstat(self._lock), os.stat(self.folder / "lock")
+            )
         except FileNotFoundError:
             is_ours = False
         except OSError as error:
-            raise OutputError(f"{self.folder}: can't be locked: {error.strerror}; choose another place for the output with -o") from None
+            raise OutputError(
+                f"{self.folder}: can't be locked: {error.strerror}; choose another place for the output"
+                " with -o"
+            ) from None
         if not is_ours:
-            raise UsageError(f"{self.folder}: another run is writing this output; wait for it, or choose another -o")
+            raise UsageError(
+                f"{self.folder}: another run is writing this output; wait for it, or choose another -o"
+            )
 
     @property
     def result(self) -> Path:
@@ -160,7 +180,10 @@ class Journal:
 
     @property
     def is_over(self) -> bool:
-        """Whether nothing here is worth keeping once the command's result is there: work of the same command, or none at all."""
+        """Whether nothing here is worth keeping once the command's result is there.
+
+        Work of the same command, or none at all.
+        """
         begun = begun_plan(self.folder)
         return self.is_empty if begun is None else self.asked in {begun.id, begun.asked}
 
@@ -175,12 +198,16 @@ class Journal:
             if path.name != "lock":
                 _delete(path)
 
-    def adopt(self, plan_id: str, plan: dict[str, Any], source: str = "", *, supersede: bool = False) -> tuple[list[ChunkRecord], list[str]]:
-        """Make the directory that plan's: (chunks of it that are done, what changed since another plan was worked on).
+    def adopt(
+        self, plan_id: str, plan: dict[str, Any], source: str = "", *, supersede: bool = False
+    ) -> tuple[list[ChunkRecord], list[str]]:
+        """Make the directory that plan's.
 
-        source: the input's path, for whoever looks into the directory. supersede: the same command has come to this plan, for which
-        chunks of the other are of no use. Chunks that are torn or were tampered with are deleted.
-        Raises UsageError where chunks of another plan are kept here.
+        (chunks of it that are done, what changed since another plan was worked on).
+
+        source: the input's path, for whoever looks into the directory. supersede: the same command has come
+        to this plan, for which chunks of the other are of no use. Chunks that are torn or were tampered with
+        are deleted. Raises UsageError where chunks of another plan are kept here.
         """
         self.clear_result()  # of a run that was killed while it put it together
         old = self._read("plan.json")
@@ -197,16 +224,26 @@ class Journal:
             found = self._valid_chunks([plan_id])  # their plan was torn, they are whole
         else:
             self.clear()
-        told = {"id": plan_id, "asked": self.asked or plan_id, "input": os.path.abspath(source) if source else "", "plan": plan}
+        told = {
+            "id": plan_id,
+            "asked": self.asked or plan_id,
+            "input": os.path.abspath(source) if source else "",
+            "plan": plan,
+        }
         write_atomically(self.folder / "plan.json", json.dumps(told, indent=1).encode())
         if not found:
             self.forget_numerics()
         return found, changed
 
     def _refuse_to_replace(self, plan_id: str, changed: Sequence[str], before: dict[str, Any]) -> None:
-        """Raises UsageError where there are whole chunks of another plan, with what differs and the ways on."""
+        """Raises UsageError where there are whole chunks of another plan, with what differs and the
+        ways on.
+        """
         tables = [(path.with_suffix(".chunk"), self._read(path.name)) for path in _manifests(self.folder)]
-        kept = sum(table is not None and table.get("plan") != plan_id and _holds(path, table) for path, table in tables)
+        kept = sum(
+            table is not None and table.get("plan") != plan_id and _holds(path, table)
+            for path, table in tables
+        )
         if not kept:
             return
         total = f" of {len(before['chunks'])}" if isinstance(before.get("chunks"), list) else ""
@@ -214,24 +251,33 @@ class Journal:
         is_model = any(word.startswith("the model ") for word in changed)
         how = f" ({_options(before, device)})" if is_model and _options(before, device) else ""
         raise UsageError(
-            f"{self.folder}: {kept}{total} chunks of an earlier run are kept, and with this command they would get other bits: "
-            f"{', '.join(changed) or 'what they are of can not be read any more'}; go on with the earlier command{how}, "
-            "choose another -o, or throw them away with --fresh"
+            f"{self.folder}: {kept}{total} chunks of an earlier run are kept, and with this command they"
+            f" would get other bits: {', '.join(changed) or 'what they are of can not be read any more'}; go"
+            f" on with the earlier command{how}, choose another -o, or throw them away with --fresh"
         )
 
     def forget_numerics(self) -> bool:
-        """Let the next worker set the numerics class anew, where no chunk is of the one noted; whether one was."""
+        """Let the next worker set the numerics class anew, where no chunk is of the one noted.
+
+        Whether one was.
+        """
         was_noted = (self.folder / "numerics.json").exists()
         (self.folder / "numerics.json").unlink(missing_ok=True)
         return was_noted
 
     def adopt_numerics(self, facts: dict[str, str]) -> tuple[list[str], list[str]]:
-        """Note the numerics class the chunks are made in: (what differs from the one noted before, what of it was not noted though chunks are kept).
+        """Note the numerics class the chunks are made in.
+
+        (what differs from the one noted before, what of it was not noted though chunks are kept).
 
         What was not noted, as by a former version, is taken to be as it is now, and noted.
         """
         old = self._read("numerics.json") or {}
-        differing = [f"{key}: {old[key]} before, {facts.get(key, 'none')} now" for key in sorted(old) if old[key] != facts.get(key)]
+        differing = [
+            f"{key}: {old[key]} before, {facts.get(key, 'none')} now"
+            for key in sorted(old)
+            if old[key] != facts.get(key)
+        ]
         missing = sorted(facts.keys() - old.keys())
         if differing or not missing:
             return differing, []
@@ -239,7 +285,10 @@ class Journal:
         return [], [] if self.is_empty else missing
 
     def commit(self, plan_id: str, chunk: EncodedChunk) -> ChunkRecord:
-        """Keep a chunk: data first, manifest last. The same chunk again changes nothing that was kept before."""
+        """Keep a chunk: data first, manifest last.
+
+        The same chunk again changes nothing that was kept before.
+        """
         path = self.folder / f"{chunk.index:06d}.chunk"
         manifest, sha256 = path.with_suffix(".json"), chunk.sha256
         write_atomically(path, chunk.data)
@@ -254,15 +303,31 @@ class Journal:
             "thumbnails": base64.b85encode(zlib.compress(chunk.thumbnails)).decode(),
         }
         write_atomically(manifest, json.dumps(record).encode())
-        return ChunkRecord(chunk.index, path, array("q", chunk.pts), sha256, chunk.header_sha256, chunk.corrupt)
+        return ChunkRecord(
+            chunk.index, path, array("q", chunk.pts), sha256, chunk.header_sha256, chunk.corrupt
+        )
 
     def _valid_chunks(self, plan_ids: Container[Any]) -> list[ChunkRecord]:
         found = []
         for manifest in _manifests(self.folder):
             table = self._read(manifest.name)
             path = manifest.with_suffix(".chunk")
-            if table is not None and table.get("plan") in plan_ids and table.get("index") == int(manifest.stem) and _holds(path, table):
-                found.append(ChunkRecord(table["index"], path, array("q", table["pts"]), table["sha256"], table["header_sha256"], table["corrupt"]))
+            if (
+                table is not None
+                and table.get("plan") in plan_ids
+                and table.get("index") == int(manifest.stem)
+                and _holds(path, table)
+            ):
+                found.append(
+                    ChunkRecord(
+                        table["index"],
+                        path,
+                        array("q", table["pts"]),
+                        table["sha256"],
+                        table["header_sha256"],
+                        table["corrupt"],
+                    )
+                )
             else:
                 manifest.unlink()
                 path.unlink(missing_ok=True)
@@ -279,7 +344,9 @@ class Journal:
 
 @dataclass(frozen=True)
 class Begun:
-    """What a work directory is for: ids of the plan that its chunks belong to, and of the one that the command asked for."""
+    """What a work directory is for: ids of the plan that its chunks belong to, and of the one that the
+    command asked for.
+    """
 
     id: str
     asked: str
@@ -308,12 +375,18 @@ class Job:
 
 
 def read_job(folder: Path) -> Job:
-    """Look into a work directory without a lock and without changing anything. Raises UsageError where there is none."""
+    """Look into a work directory without a lock and without changing anything.
+
+    Raises UsageError where there is none.
+    """
     try:
         told = json.loads((folder / "plan.json").read_bytes())
         plan_ids, plan = _ids_of(told), told["plan"]
     except (OSError, ValueError, KeyError, TypeError):
-        raise UsageError(f"{folder}: is no work directory of a run (it is deleted when the run has finished); expected .NAME.vsr-work") from None
+        raise UsageError(
+            f"{folder}: is no work directory of a run (it is deleted when the run has finished); expected"
+            " .NAME.vsr-work"
+        ) from None
     done = {}
     for manifest in _manifests(folder):
         try:
@@ -321,7 +394,12 @@ def read_job(folder: Path) -> Job:
         except (OSError, ValueError):
             continue
         path = manifest.with_suffix(".chunk")
-        if isinstance(table, dict) and table.get("plan") in plan_ids and table.get("index") == int(manifest.stem) and path.is_file():
+        if (
+            isinstance(table, dict)
+            and table.get("plan") in plan_ids
+            and table.get("index") == int(manifest.stem)
+            and path.is_file()
+        ):
             done[table["index"]] = path
     return Job(folder, told.get("input", ""), plan, done)
 
@@ -354,7 +432,11 @@ def _delete(path: Path) -> None:
 def _holds(path: Path, table: dict[str, Any]) -> bool:
     """Whether the data is what its manifest says."""
     needed = {"index", "bytes", "sha256", "header_sha256", "pts", "thumbnails", "corrupt"}
-    if not needed <= set(table) or not isinstance(table["pts"], list) or not all(type(p) is int and abs(p) < 1 << 63 for p in table["pts"]):
+    if (
+        not needed <= set(table)
+        or not isinstance(table["pts"], list)
+        or not all(type(p) is int and abs(p) < 1 << 63 for p in table["pts"])
+    ):
         return False
     if path.is_symlink() or not path.is_file() or path.stat().st_size != table["bytes"]:
         return False
@@ -368,13 +450,18 @@ def _differences(old: dict[str, Any], new: dict[str, Any]) -> list[str]:
         before, now = _models(old), _models(new)
         old, new = shaping(old), shaping(new)
         if [s["card"] for s in old["stages"]] != [s["card"] for s in new["stages"]]:
-            words["stages"] = f"the model ({before} before, {now} now)" if before != now else f"the weights of {now}"
+            words["stages"] = (
+                f"the model ({before} before, {now} now)" if before != now else f"the weights of {now}"
+            )
         elif any(
-            (a.get("restore"), a.get("detail")) != (b.get("restore"), b.get("detail")) for a, b in zip(old["stages"], new["stages"], strict=False)
+            (a.get("restore"), a.get("detail")) != (b.get("restore"), b.get("detail"))
+            for a, b in zip(old["stages"], new["stages"], strict=False)
         ):
             words["stages"] = "--restore, --detail, or how damaged the footage was found to be"
     keys = [key for key in {**new, **old} if old.get(key) != new.get(key)]
-    return list(dict.fromkeys(words.get(key, key.replace("_", " ")) for key in keys if key != "timing_digest")) or ["the input's timing"]
+    return list(
+        dict.fromkeys(words.get(key, key.replace("_", " ")) for key in keys if key != "timing_digest")
+    ) or ["the input's timing"]
 
 
 def _models(plan: dict[str, Any]) -> str:

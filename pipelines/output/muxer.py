@@ -1,4 +1,6 @@
-"""The output file: encoded chunks in order, and every other track of the source as it was, packet for packet."""
+"""The output file: encoded chunks in order, and every other track of the source as it was, packet for
+packet.
+"""
 
 from __future__ import annotations
 
@@ -32,7 +34,15 @@ from pipelines.output.container_support import (
     is_remade,
     stream_time_bases,
 )
-from pipelines.output.stream_copy import Passed, check_stop, is_annex_b, packet_seconds, passed_packets, passed_window, start_shift
+from pipelines.output.stream_copy import (
+    Passed,
+    check_stop,
+    is_annex_b,
+    packet_seconds,
+    passed_packets,
+    passed_window,
+    start_shift,
+)
 from pipelines.output.subtitle_text import add_text_track, is_converted
 from pipelines.plan.timeline import timeline
 
@@ -53,29 +63,50 @@ if TYPE_CHECKING:
 __all__ = ["assemble", "decode_times", "write_result"]
 
 
-_DISK_ERRORS = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS, errno.EFBIG, errno.EACCES, errno.ENOENT, errno.ENOTDIR})
-"""What has to do with where a file lies; every other error of a muxer, of which many have numbers of the system, with what it is given."""
+_DISK_ERRORS = frozenset(
+    {
+        errno.ENOSPC,
+        errno.EDQUOT,
+        errno.EIO,
+        errno.EROFS,
+        errno.EFBIG,
+        errno.EACCES,
+        errno.ENOENT,
+        errno.ENOTDIR,
+    }
+)
+"""What has to do with where a file lies; every other error of a muxer, of which many have numbers of the
+system, with what it is given."""
 _PICTURE_TYPES = {
-    "png": ("image/png", "png"), "bmp": ("image/bmp", "bmp"), "gif": ("image/gif", "gif"), "tiff": ("image/tiff", "tif"),
-    "webp": ("image/webp", "webp"), "jpeg2000": ("image/jp2", "jp2"), "mjpeg": ("image/jpeg", "jpg"),
+    "png": ("image/png", "png"), "bmp": ("image/bmp", "bmp"), "gif": ("image/gif", "gif"),
+    "tiff": ("image/tiff", "tif"), "webp": ("image/webp", "webp"), "jpeg2000": ("image/jp2", "jp2"),
+    "mjpeg": ("image/jpeg", "jpg"),
 }  # fmt: skip
 """MIME type and suffix of a cover, by codec."""
 
 
 def assemble(
-    plan: Plan, info: VideoInfo, records: Sequence[ChunkRecord], target: Path, *, dropped: frozenset[int], stop: threading.Event | None = None
+    plan: Plan,
+    info: VideoInfo,
+    records: Sequence[ChunkRecord],
+    target: Path,
+    *,
+    dropped: frozenset[int],
+    stop: threading.Event | None = None,
 ) -> list[Passed]:
     """Write the result to `target`, which has a temporary name; what was passed on comes back.
 
-    records: every chunk of the plan, in order. dropped: indexes of source streams to leave out. stop: ends it when set.
-    Raises OutputError where the result can't be written, MediaError where the source can't be read any more, VerificationError where
-    chunks do not fit together, Interrupted.
+    records: every chunk of the plan, in order. dropped: indexes of source streams to leave out. stop: ends it
+    when set. Raises OutputError where the result can't be written, MediaError where the source can't be read
+    any more, VerificationError where chunks do not fit together, Interrupted.
     """
     if [r.index for r in records] != [c.index for c in plan.chunks]:
         raise VerificationError("chunks are missing or doubled; give the same command again")
     headers = {r.header_sha256 for r in records}
     if len(headers) != 1:
-        raise VerificationError("chunks were encoded with different headers; give the same command with --fresh")
+        raise VerificationError(
+            "chunks were encoded with different headers; give the same command with --fresh"
+        )
     if plan.encoder.is_sequence:
         _write_pictures(plan, records, target)
         return []
@@ -84,12 +115,18 @@ def assemble(
         return []
     source = open_source(info.path)
     try:
-        return write_result(plan, info, records, target, source, packets_of(source, info.path), dropped=dropped, stop=stop)
+        return write_result(
+            plan, info, records, target, source, packets_of(source, info.path), dropped=dropped, stop=stop
+        )
     except (OSError, av.error.FFmpegError) as error:
         if isinstance(error, av.error.FFmpegError) and error.errno not in _DISK_ERRORS:
-            raise VerificationError(f"{info.path}: the result can't be put together: {error.strerror}; --drop-incompatible may help") from None
+            raise VerificationError(
+                f"{info.path}: the result can't be put together: {error.strerror}; --drop-incompatible may"
+                " help"
+            ) from None
         raise OutputError(
-            f"{target.parent}: the result can't be written: {error.strerror}; what is done is kept, free some space and give the same command again"
+            f"{target.parent}: the result can't be written: {error.strerror}; what is done is kept, free some"
+            " space and give the same command again"
         ) from None
     finally:
         source.close()
@@ -108,10 +145,13 @@ def write_result(
 ) -> list[Passed]:
     """Mux the film of `records` and the other tracks of `source`; what was passed on comes back.
 
-    packets: of the source, in its order. Raises OSError, av.error.FFmpegError, CorruptError, VerificationError, Interrupted.
+    packets: of the source, in its order. Raises OSError, av.error.FFmpegError, CorruptError,
+    VerificationError, Interrupted.
     """
     # Not a `with`: on an exception that would write a trailer and make a half file playable.
-    options = container_options(plan.encoder.container, [plan.time_base, *stream_time_bases(source)], source.metadata)
+    options = container_options(
+        plan.encoder.container, [plan.time_base, *stream_time_bases(source)], source.metadata
+    )
     output = av.open(file_url(target), "w", format=plan.encoder.container, container_options=options)
     video, passed = _prepare(output, source, plan, info, records, dropped)
     output.start_encoding()
@@ -136,19 +176,32 @@ def _write_pictures(plan: Plan, records: Sequence[ChunkRecord], folder: Path) ->
                 os.fsync(file.fileno())
             number, count = number + 1, count + 1
         if count != len(record.pts) or list(record.pts) != sorted(record.pts):
-            raise VerificationError(f"chunk {record.index} holds {count} pictures, its manifest says {len(record.pts)}")
+            raise VerificationError(
+                f"chunk {record.index} holds {count} pictures, its manifest says {len(record.pts)}"
+            )
 
 
 def _as_written(passed: list[Passed], container: str) -> list[Passed]:
-    """What can be found in the file: in MP4 and MOV covers are no tracks, empty tracks are left out, and the rest is numbered anew."""
+    """What can be found in the file: in MP4 and MOV covers are no tracks, empty tracks are left out, and the
+    rest is numbered anew.
+    """
     if container not in {"mp4", "mov"}:
         return passed
     gone = [p.output_index for p in passed if not p.packets or p.is_cover]
-    return [replace(p, output_index=p.output_index - sum(g < p.output_index for g in gone)) for p in passed if p.packets]
+    return [
+        replace(p, output_index=p.output_index - sum(g < p.output_index for g in gone))
+        for p in passed
+        if p.packets
+    ]
 
 
 def _prepare(
-    output: OutputContainer, source: InputContainer, plan: Plan, info: VideoInfo, records: Sequence[ChunkRecord], dropped: frozenset[int]
+    output: OutputContainer,
+    source: InputContainer,
+    plan: Plan,
+    info: VideoInfo,
+    records: Sequence[ChunkRecord],
+    dropped: frozenset[int],
 ) -> tuple[AnyStream, dict[int, Passed]]:
     """Tracks in the source's order, with tags, chapters and attachments."""
     video: AnyStream | None = None
@@ -166,12 +219,22 @@ def _prepare(
         elif stream.type == "subtitle" and is_converted(codec_of(stream), plan.encoder.container):
             added = add_text_track(output)
             copy_tags(stream, added)
-            passed[stream.index] = Passed(stream.index, added.index, stream.type, codec="mov_text", is_text=True)
+            passed[stream.index] = Passed(
+                stream.index, added.index, stream.type, codec="mov_text", is_text=True
+            )
         else:
             added = add_copied_stream(output, stream)
-            is_cover, codec = stream.index in covers, codec_of(added if codec_of(stream) in REWRAPPED else stream)
+            is_cover, codec = (
+                stream.index in covers,
+                codec_of(added if codec_of(stream) in REWRAPPED else stream),
+            )
             passed[stream.index] = Passed(
-                stream.index, added.index, stream.type, is_cover=is_cover, codec=codec, is_annex_b=not is_cover and is_annex_b(stream)
+                stream.index,
+                added.index,
+                stream.type,
+                is_cover=is_cover,
+                codec=codec,
+                is_annex_b=not is_cover and is_annex_b(stream),
             )
     if video is None:
         raise VerificationError("the source no longer has the stream that was upscaled")
@@ -183,15 +246,22 @@ def _prepare(
     return video, passed
 
 
-def _tag_timecode(output: OutputContainer, video: AnyStream, source: InputContainer, plan: Plan, info: VideoInfo) -> None:
-    """Tag the film with the timecode of its first frame, as muxers look for it; a part of a film begins later."""
+def _tag_timecode(
+    output: OutputContainer, video: AnyStream, source: InputContainer, plan: Plan, info: VideoInfo
+) -> None:
+    """Tag the film with the timecode of its first frame, as muxers look for it.
+
+    A part of a film begins later.
+    """
     said = film_timecode(source, info)
     if not said:
         return
     at_start = later_timecode(said, plan.start_frame, info.rate)
     if not at_start and plan.encoder.container not in {"mp4", "mov"}:
         return  # some other text, which does no harm there
-    kept = [tags for tags in (output.metadata, video.metadata) if any(key.lower() == "timecode" for key in tags)] or [video.metadata]
+    kept = [
+        tags for tags in (output.metadata, video.metadata) if any(key.lower() == "timecode" for key in tags)
+    ] or [video.metadata]
     for tags in kept:
         for key in [key for key in tags if key.lower() == "timecode"]:
             del tags[key]
@@ -204,10 +274,14 @@ def _add_video(output: OutputContainer, plan: Plan, first: ChunkRecord) -> AnySt
     chunk = open_memory(first.path.read_bytes())
     try:
         source = chunk.streams.video[0]
-        video = output.add_mux_stream(plan.encoder.codec, rate=plan.rate, width=plan.out_width, height=plan.out_height)
+        video = output.add_mux_stream(
+            plan.encoder.codec, rate=plan.rate, width=plan.out_width, height=plan.out_height
+        )
         video.time_base = plan.time_base
         if plan.hdr:
-            with with_metadata(source, plan.hdr, plan.out_color, matroska=plan.encoder.container not in {"mp4", "mov"}) as template:
+            with with_metadata(
+                source, plan.hdr, plan.out_color, matroska=plan.encoder.container not in {"mp4", "mov"}
+            ) as template:
                 _copy_parameters(template.streams.video[0], video, plan)
         else:
             _copy_parameters(source, video, plan)
@@ -217,12 +291,17 @@ def _add_video(output: OutputContainer, plan: Plan, first: ChunkRecord) -> AnySt
 
 
 def _copy_parameters(source: AnyStream, video: AnyStream, plan: Plan) -> None:
-    """Copy codec parameters; with the shape of a sample, for codecs without it in the bitstream: MP4 and MOV write it as `pasp`."""
+    """Copy codec parameters; with the shape of a sample, for codecs without it in the bitstream.
+
+    MP4 and MOV write it as `pasp`.
+    """
     if plan.sar == 1 or plan.encoder.container not in {"mp4", "mov"}:
         BitStreamFilterContext("null", in_stream=source, out_stream=video)
         return
     # Only a codec context lets it be set, and the parameters are made of it when a header is written.
-    carrier = av.open(io.BytesIO(), "w", format=plan.encoder.container, container_options={"movflags": "empty_moov"})
+    carrier = av.open(
+        io.BytesIO(), "w", format=plan.encoder.container, container_options={"movflags": "empty_moov"}
+    )
     try:
         shaped: Any = carrier.add_stream_from_template(source, opaque=True)  # type: ignore[type-var]
         shaped.codec_context.sample_aspect_ratio = plan.sar
@@ -237,7 +316,9 @@ def _attach_cover(output: OutputContainer, info: VideoInfo, stream: AnyStream) -
     """Cover art is an attachment in Matroska, and a video track in nothing."""
     container = open_source(info.path)
     try:
-        packet = next((p for p in packets_of(container, info.path, container.streams[stream.index]) if p.size), None)
+        packet = next(
+            (p for p in packets_of(container, info.path, container.streams[stream.index]) if p.size), None
+        )
         if packet is not None:
             mime, suffix = _PICTURE_TYPES.get(codec_of(stream), ("application/octet-stream", "bin"))
             name = stream.metadata.get("filename") or f"cover.{suffix}"
@@ -256,14 +337,22 @@ def _chapters(source: InputContainer, plan: Plan, info: VideoInfo) -> list[dict[
         base = Fraction(chapter["time_base"])
         start, end = max(window[0], chapter["start"] * base), min(window[1], chapter["end"] * base)
         if start < end:
-            kept.append({**chapter, "start": round((start - window[0]) / base), "end": round((end - window[0]) / base)})
+            kept.append(
+                {
+                    **chapter,
+                    "start": round((start - window[0]) / base),
+                    "end": round((end - window[0]) / base),
+                }
+            )
     return kept
 
 
 def _chunk_data(record: ChunkRecord) -> bytes:
     data = record.path.read_bytes()
     if hashlib.sha256(data).hexdigest() != record.sha256:
-        raise VerificationError(f"{record.path}: changed on the disk since it was written; give the same command again")
+        raise VerificationError(
+            f"{record.path}: changed on the disk since it was written; give the same command again"
+        )
     return data
 
 
@@ -278,10 +367,12 @@ def _chunk_packets(record: ChunkRecord) -> Iterator[Packet]:
 
 
 def decode_times(chunks: Iterable[Sequence[int]]) -> tuple[array[int], int]:
-    """Presentation times of all frames in order, and by how many frames decoding must run ahead of showing them.
+    """Presentation times of all frames in order, and by how many frames decoding must run ahead of showing
+    them.
 
-    chunks: for each chunk its packets' timestamps in decode order. With D that lead and S the sorted times, packet j is
-    decoded at S[j - D]: strictly ascending, never after it is shown, whatever the spacing on either side of a seam.
+    chunks: for each chunk its packets' timestamps in decode order. With D that lead and S the sorted times,
+    packet j is decoded at S[j - D]: strictly ascending, never after it is shown, whatever the spacing on
+    either side of a seam.
     """
     shown = array("q")
     lead = 0
@@ -293,7 +384,9 @@ def decode_times(chunks: Iterable[Sequence[int]]) -> tuple[array[int], int]:
     return shown, lead
 
 
-def _video_packets(plan: Plan, info: VideoInfo, records: Sequence[ChunkRecord], video: AnyStream) -> Iterator[Packet]:
+def _video_packets(
+    plan: Plan, info: VideoInfo, records: Sequence[ChunkRecord], video: AnyStream
+) -> Iterator[Packet]:
     shown, lead = decode_times(r.pts for r in records)
     step = max(1, (shown[-1] - shown[0]) // max(1, len(shown) - 1)) if len(shown) > 1 else 1
     shift = round(start_shift(plan, info) / plan.time_base)
@@ -302,15 +395,21 @@ def _video_packets(plan: Plan, info: VideoInfo, records: Sequence[ChunkRecord], 
     for record in records:
         count = 0
         chunk = plan.chunks[record.index]
-        own = slice(*((frame - plan.start_frame) * plan.per_frame for frame in (chunk.start_frame, chunk.stop_frame)))
+        own = slice(
+            *((frame - plan.start_frame) * plan.per_frame for frame in (chunk.start_frame, chunk.stop_frame))
+        )
         durations = dict(zip(promised.pts[own], promised.durations[own], strict=True))
         for packet, pts in zip(_chunk_packets(record), record.pts, strict=False):
             packet.stream = video
             packet.time_base = plan.time_base
             packet.pts = pts - shift
-            packet.dts = (shown[number - lead] if number >= lead else shown[0] - (lead - number) * step) - shift
+            packet.dts = (
+                shown[number - lead] if number >= lead else shown[0] - (lead - number) * step
+            ) - shift
             packet.duration = durations[pts]
             number, count = number + 1, count + 1
             yield packet
         if count != len(record.pts):
-            raise VerificationError(f"chunk {record.index} holds {count} packets, its manifest says {len(record.pts)}")
+            raise VerificationError(
+                f"chunk {record.index} holds {count} packets, its manifest says {len(record.pts)}"
+            )

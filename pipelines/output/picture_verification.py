@@ -1,4 +1,7 @@
-"""Pictures of a result, decoded and compared with what their source shows: files of their own, and frames of a film."""
+"""Pictures of a result, decoded and compared with what their source shows.
+
+Files of their own, and frames of a film.
+"""
 
 from __future__ import annotations
 
@@ -36,13 +39,20 @@ def result_decoder(stream: VideoStream, plan: Plan, **options: str) -> VideoCode
     return open_decoder(stream, most_pixels=max(MAX_PIXELS, 2 * plan.out_width * plan.out_height), **options)
 
 
-def check_shown(planes: Sequence[np.ndarray], pixels: PixelFormat, plan: Plan, thumbnails: bytes, place: int, what: str) -> None:
-    """Raise VerificationError where a frame of the result shows something else than its source. place: in the chunk. what: its name in messages."""
+def check_shown(
+    planes: Sequence[np.ndarray], pixels: PixelFormat, plan: Plan, thumbnails: bytes, place: int, what: str
+) -> None:
+    """Raise VerificationError where a frame of the result shows something else than its source.
+
+    place: in the chunk. what: its name in messages.
+    """
     grid = grid_for(plan.width, plan.height)
     size = math.prod(grid)
     own = np.frombuffer(thumbnails, np.uint8)[place * size : (place + 1) * size]
     if len(own) != size:
-        raise VerificationError(f"{what} has nothing to be compared with: the chunk's thumbnails are {len(thumbnails)} bytes")
+        raise VerificationError(
+            f"{what} has nothing to be compared with: the chunk's thumbnails are {len(thumbnails)} bytes"
+        )
     is_clipped = PixelFormat.parse(plan.pix_fmt).is_float and not pixels.is_float
     shown = thumbnail(planes, pixels, plan.out_color, grid, plan.luma_matrix)
     difference = another_picture(shown, own.reshape(grid), is_clipped=is_clipped)
@@ -51,7 +61,9 @@ def check_shown(planes: Sequence[np.ndarray], pixels: PixelFormat, plan: Plan, t
 
 
 def verify_pictures(folder: Path, plan: Plan, records: Sequence[ChunkRecord], *, full: bool) -> int:
-    """Numbered pictures: all there, and those at the start of every chunk (or all) show what their source shows."""
+    """Numbered pictures: all there, and those at the start of every chunk (or all) show what their source
+    shows.
+    """
     names = {str(plan.first_number + n) for n in range(plan.frame_count)}
     found = set(os.listdir(folder))
     if found != names:
@@ -61,14 +73,19 @@ def verify_pictures(folder: Path, plan: Plan, records: Sequence[ChunkRecord], *,
         thumbnails = record.thumbnails  # read once: they lie in a file
         for place in range(len(record.pts)):
             if full or place < SEAM_FRAMES:
-                check_picture(folder / str(number + place), plan, thumbnails, place, f"picture {number + place}")
+                check_picture(
+                    folder / str(number + place), plan, thumbnails, place, f"picture {number + place}"
+                )
                 decoded += 1
         number += len(record.pts)
     return decoded
 
 
 def check_picture(path: Path, plan: Plan, thumbnails: bytes, place: int, what: str) -> None:
-    """A picture in a file of its own: of the right size, and what its source shows. what: its name in messages."""
+    """A picture in a file of its own.
+
+    Of the right size, and what its source shows. what: its name in messages.
+    """
     planes, pixels = read_picture(path, plan, what)
     check_shown(planes, pixels, plan, thumbnails, place, what)
 
@@ -89,5 +106,9 @@ def read_picture(path: Path, plan: Plan, what: str) -> tuple[list[np.ndarray], P
     pixels = planar_format(frame.format.name)
     if pixels.is_float:
         return float_planes(frame), pixels
-    planar = frame if frame.format.name.replace("yuvj", "yuv") == pixels.name else frame.reformat(format=pixels.name)
+    planar = (
+        frame
+        if frame.format.name.replace("yuvj", "yuv") == pixels.name
+        else frame.reformat(format=pixels.name)
+    )
     return picture_planes(planar, pixels), pixels

@@ -29,7 +29,17 @@ if TYPE_CHECKING:
 
     Packet: TypeAlias = av.Packet[Any]
 
-__all__ = ["Passed", "check_stop", "is_annex_b", "is_filler", "joined_units", "packet_seconds", "passed_packets", "passed_window", "start_shift"]
+__all__ = [
+    "Passed",
+    "check_stop",
+    "is_annex_b",
+    "is_filler",
+    "joined_units",
+    "packet_seconds",
+    "passed_packets",
+    "passed_window",
+    "start_shift",
+]
 
 
 _MOST_WITHOUT_TIME = 64
@@ -63,10 +73,13 @@ def check_stop(stop: threading.Event | None) -> None:
 
 
 def start_shift(plan: Plan, info: VideoInfo) -> Fraction:
-    """Seconds by which all tracks are moved to begin at 0: a part of a film (`--range`), and a recording with a clock that has run for hours.
+    """Seconds by which all tracks are moved to begin at 0.
+
+    A part of a film (`--range`), and a recording with a clock that has run for hours.
 
     Recordings are MPEG-TS and PS.
-    Other whole films stay where they are, except those that begin before 0 in MP4 and MOV, which would hide those frames.
+    Other whole films stay where they are, except those that begin before 0 in MP4 and MOV, which would hide
+    those frames.
     """
     first = info.pts[plan.start_frame] * info.time_base
     whole = plan.start_frame == 0 and plan.stop_frame == info.frame_count
@@ -80,13 +93,22 @@ def passed_window(plan: Plan, info: VideoInfo) -> tuple[Fraction, Fraction] | No
     if plan.start_frame == 0 and plan.stop_frame == info.frame_count:
         return None
     last = plan.stop_frame - 1
-    return info.pts[plan.start_frame] * info.time_base, (info.pts[last] + info.durations[last]) * info.time_base
+    return (
+        info.pts[plan.start_frame] * info.time_base,
+        (info.pts[last] + info.durations[last]) * info.time_base,
+    )
 
 
 def passed_packets(
-    source: InputContainer, packets: Iterable[Packet], output: OutputContainer, plan: Plan, info: VideoInfo, passed: dict[int, Passed]
+    source: InputContainer,
+    packets: Iterable[Packet],
+    output: OutputContainer,
+    plan: Plan,
+    info: VideoInfo,
+    passed: dict[int, Passed],
 ) -> Iterator[Packet]:
-    """Packets of the streams in `passed`, cut to the plan's range and shifted, with the stream and times of the output.
+    """Packets of the streams in `passed`, cut to the plan's range and shifted, with the stream and times of
+    the output.
 
     packets: of the source, in its order.
     """
@@ -95,7 +117,11 @@ def passed_packets(
     adts = source.format.name == "mpegts"
     last: dict[int, int] = {}
     order = _MonotonicClock(output, plan.encoder.container)
-    texts = {index: OneAtATime(Fraction(source.streams[index].time_base or 1)) for index, entry in passed.items() if entry.is_text}
+    texts = {
+        index: OneAtATime(Fraction(source.streams[index].time_base or 1))
+        for index, entry in passed.items()
+        if entry.is_text
+    }
     for packet in _with_decode_times(packets, passed):
         if not packet.size:
             continue
@@ -114,9 +140,13 @@ def passed_packets(
             continue
         if window is None and shift:
             ticks = round(shift / base)
-            packet.pts, packet.dts = (None if packet.pts is None else packet.pts - ticks), _ticks(packet) - ticks
+            packet.pts, packet.dts = (
+                (None if packet.pts is None else packet.pts - ticks),
+                _ticks(packet) - ticks,
+            )
         if packet.is_discard and _ticks(packet) < last.get(packet.stream_index, _ticks(packet)):
-            continue  # what an edit list skips in the middle: its times lie before those of what was heard last
+            # what an edit list skips in the middle: its times lie before those of what was heard last
+            continue
         last[packet.stream_index] = _ticks(packet)
         if is_filler(packet):
             continue
@@ -141,7 +171,10 @@ def passed_packets(
     for index, rest in texts.items():
         for event in rest.rest():
             yield _passed(
-                _as_text(event, Fraction(source.streams[index].time_base or 1)), output.streams[passed[index].output_index], passed[index], order
+                _as_text(event, Fraction(source.streams[index].time_base or 1)),
+                output.streams[passed[index].output_index],
+                passed[index],
+                order,
             )
 
 
@@ -149,11 +182,17 @@ def _passed(packet: Packet, target: AnyStream, entry: Passed, order: _MonotonicC
     """The packet as one of the output, taken note of."""
     base = Fraction(packet.time_base)
     entry.packets += 1
-    entry.digest.update(joined_units(bytes(packet), codec_of(packet.stream), packet.stream) if entry.is_annex_b else _payload(packet))
+    entry.digest.update(
+        joined_units(bytes(packet), codec_of(packet.stream), packet.stream)
+        if entry.is_annex_b
+        else _payload(packet)
+    )
     shown = _shown(packet)
     if entry.first_seconds is None:
         entry.first_seconds = float(shown * base)
-    entry.end_seconds = max(entry.end_seconds or entry.first_seconds, float((shown + (packet.duration or 0)) * base))
+    entry.end_seconds = max(
+        entry.end_seconds or entry.first_seconds, float((shown + (packet.duration or 0)) * base)
+    )
     packet.stream = target
     order.follow(packet)
     return packet
@@ -163,18 +202,27 @@ def _as_text(event: tuple[int, int, str], base: Fraction) -> Packet:
     data = timed_text(event[2])
     packet: Packet = av.Packet(len(data))
     packet.update(data)
-    packet.time_base, packet.pts, packet.dts, packet.duration, packet.is_keyframe = base, event[0], event[0], event[1], True
+    packet.time_base, packet.pts, packet.dts, packet.duration, packet.is_keyframe = (
+        base,
+        event[0],
+        event[0],
+        event[1],
+        True,
+    )
     return packet
 
 
 def _damaged(info: VideoInfo, entry: Passed, seconds: float) -> CorruptError:
     return CorruptError(
-        f"{info.path}: audio stream {entry.source_index} is damaged at {seconds:.3f} s; --on-corrupt conceal would leave out what is damaged"
+        f"{info.path}: audio stream {entry.source_index} is damaged at {seconds:.3f} s; --on-corrupt conceal"
+        " would leave out what is damaged"
     )
 
 
 def _with_decode_times(packets: Iterable[Packet], passed: dict[int, Passed]) -> Iterator[Packet]:
-    """Pass packets on; the first ones of a video with B-frames, without decode times in Matroska, get them from those after them."""
+    """Pass packets on; the first ones of a video with B-frames, without decode times in Matroska, get them
+    from those after them.
+    """
     held: dict[int, list[Packet]] = {}
     known: set[int] = set()
     for packet in packets:
@@ -191,7 +239,10 @@ def _with_decode_times(packets: Iterable[Packet], passed: dict[int, Passed]) -> 
 
 
 def _counted_back(packets: list[Packet]) -> list[Packet]:
-    """Packets in decode order of which at most the last has a decode time: one step before the next for each, or by rank of their times."""
+    """Packets in decode order of which at most the last has a decode time.
+
+    One step before the next for each, or by rank of their times.
+    """
     steps = [packet.duration or 1 for packet in packets]
     if packets[-1].dts is not None:
         for place in range(len(packets) - 2, -1, -1):
@@ -207,7 +258,9 @@ def _counted_back(packets: list[Packet]) -> list[Packet]:
 
 
 class _MonotonicClock:
-    """Decode times that never step back in any track of the output, as its muxer asks for: what would is put forward, as FFmpeg's command does.
+    """Decode times that never step back in any track of the output, as its muxer asks for.
+
+    What would is put forward, as FFmpeg's command does.
 
     Counted in ticks of the output, into which two times of the source may be rounded alike.
     """
@@ -217,7 +270,10 @@ class _MonotonicClock:
         self._last: dict[int, int] = {}
 
     def follow(self, packet: Packet) -> None:
-        """Put a packet of the output behind the one before it in its track. A frame is shown when it was, unless that is before it is decoded."""
+        """Put a packet of the output behind the one before it in its track.
+
+        A frame is shown when it was, unless that is before it is decoded.
+        """
         base, own = Fraction(packet.stream.time_base or 1), Fraction(packet.time_base)
         decoded = _rescaled(_ticks(packet), own, base)
         earliest = self._last.get(packet.stream_index, decoded - 1) + self._least
@@ -238,7 +294,10 @@ def _rescaled(ticks: int, base: Fraction, to: Fraction) -> int:
 
 
 def _as_pcm(packet: Packet, target: AnyStream) -> Packet:
-    """The samples of a packet of LPCM, as a packet of plain PCM at the same time. Raises av.error.FFmpegError where it is damaged."""
+    """The samples of a packet of LPCM, as a packet of plain PCM at the same time.
+
+    Raises av.error.FFmpegError where it is damaged.
+    """
     encoder: Any = target.codec_context
     decoder: Any = open_decoder(packet.stream)
     frames = decoder.decode(packet)
@@ -247,7 +306,9 @@ def _as_pcm(packet: Packet, target: AnyStream) -> Packet:
     plain.update(data)
     plain.stream, plain.time_base = packet.stream, packet.time_base
     plain.pts, plain.dts, plain.is_keyframe = packet.pts, packet.dts, True
-    plain.duration = round(sum(frame.samples for frame in frames) / (encoder.sample_rate * Fraction(packet.time_base)))
+    plain.duration = round(
+        sum(frame.samples for frame in frames) / (encoder.sample_rate * Fraction(packet.time_base))
+    )
     return plain
 
 
@@ -258,8 +319,13 @@ def is_annex_b(stream: AnyStream) -> bool:
 
 
 def joined_units(data: bytes, codec: str, stream: AnyStream) -> bytes:
-    """The NAL units of a packet, each behind its length, however the stream divides them; zeros between them are no part of any."""
-    units = (unit.rstrip(b"\0") for unit in nal_units(data, nal_length_size(codec, stream.codec_context.extradata)))
+    """The NAL units of a packet, each behind its length, however the stream divides them.
+
+    Zeros between them are no part of any.
+    """
+    units = (
+        unit.rstrip(b"\0") for unit in nal_units(data, nal_length_size(codec, stream.codec_context.extradata))
+    )
     return b"".join(len(unit).to_bytes(4, "big") + unit for unit in units)
 
 
@@ -270,9 +336,18 @@ def is_filler(packet: Packet) -> bool:
 
 
 def _payload(packet: Packet) -> bytes:
-    """What of a packet reaches the file: AAC of a broadcast loses its ADTS header there (ISO/IEC 13818-7, clause 6.2)."""
+    """What of a packet reaches the file.
+
+    AAC of a broadcast loses its ADTS header there (ISO/IEC 13818-7, clause 6.2).
+    """
     data = bytes(packet)
-    if packet.stream is None or not is_bare_aac(packet.stream) or len(data) < 9 or data[0] != 0xFF or data[1] & 0xF6 != 0xF0:
+    if (
+        packet.stream is None
+        or not is_bare_aac(packet.stream)
+        or len(data) < 9
+        or data[0] != 0xFF
+        or data[1] & 0xF6 != 0xF0
+    ):
         return data
     return data[7 if data[1] & 1 else 9 :]
 

@@ -1,4 +1,7 @@
-"""Subtitles of SubRip and ASS as timed text of MP4 and MOV (3GPP TS 26.245, FFmpeg's mov_text): what is said and when, without its looks."""
+"""Subtitles of SubRip and ASS as timed text of MP4 and MOV (3GPP TS 26.245, FFmpeg's mov_text).
+
+What is said and when, without its looks.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +24,15 @@ if TYPE_CHECKING:
 
     from pipelines.media.video_info import Stream
 
-__all__ = ["CONVERTIBLE", "OneAtATime", "add_text_track", "is_converted", "plain_text", "said_of_conversion", "timed_text"]
+__all__ = [
+    "CONVERTIBLE",
+    "OneAtATime",
+    "add_text_track",
+    "is_converted",
+    "plain_text",
+    "said_of_conversion",
+    "timed_text",
+]
 
 
 CONVERTIBLE = frozenset({"subrip", "srt", "text", "ass", "ssa"})
@@ -45,13 +56,20 @@ def said_of_conversion(streams: list[Stream]) -> list[str]:
     """What a person should know of tracks that are converted."""
     said = []
     for stream in streams:
-        lost = "; its fonts, colours, positions and drawings are lost, .mkv would keep them" if stream.codec in _STYLED else ""
+        lost = (
+            "; its fonts, colours, positions and drawings are lost, .mkv would keep them"
+            if stream.codec in _STYLED
+            else ""
+        )
         said.append(f"subtitle stream {stream.index} ({stream.codec}) becomes mov_text, plain text{lost}")
     return said
 
 
 def plain_text(codec: str, data: bytes) -> str:
-    """The words of an event. Of ASS the fields before them, overrides and drawings are left out, of SubRip its tags."""
+    """The words of an event.
+
+    Of ASS the fields before them, overrides and drawings are left out, of SubRip its tags.
+    """
     text = str(data, "utf-8", "replace").strip("\0")
     if codec in _STYLED:
         text = text.split(",", _ASS_FIELDS)[-1]
@@ -68,7 +86,10 @@ def timed_text(text: str) -> bytes:
 
 
 class OneAtATime:
-    """Events of a track become samples that follow each other: what is shown at once is one sample of several lines."""
+    """Events of a track become samples that follow each other.
+
+    What is shown at once is one sample of several lines.
+    """
 
     def __init__(self, base: Fraction) -> None:
         """base: seconds a tick."""
@@ -78,7 +99,10 @@ class OneAtATime:
         self._at = 0
 
     def add(self, start: int, duration: int, text: str) -> Iterator[tuple[int, int, str]]:
-        """(tick, ticks, text) of what is over when another event begins. start: not before that of the event before."""
+        """(tick, ticks, text) of what is over when another event begins.
+
+        start: not before that of the event before.
+        """
         if not text:
             return
         yield from self._until(start)
@@ -109,7 +133,8 @@ def add_text_track(output: OutputContainer) -> AnyStream:
 _FONTS = b"\0\1\0\1\5Arial"
 _DESCRIPTION = (
     struct.pack(">IbB4B4H", 0, 1, 255, 0, 0, 0, 0, 0, 0, 0, 0)  # flags, centre, bottom, background, box
-    + struct.pack(">HHHBB4B", 0, 0, 1, 0, 18, 255, 255, 255, 255)  # style of all characters: font 1, 18 lines high, white
+    # style of all characters: font 1, 18 lines high, white
+    + struct.pack(">HHHBB4B", 0, 0, 1, 0, 18, 255, 255, 255, 255)
     + struct.pack(">I4s", 8 + len(_FONTS), b"ftab")
     + _FONTS
 )

@@ -1,7 +1,8 @@
 """`tracks_that_fail`: the result in small, made and checked before work starts.
 
-Two flat frames from the real encoder and the first and last packets of every other track go through the real assembly, header and trailer,
-and through the real verification. What a container, a codec or a track would fail at in the end, it fails at here.
+Two flat frames from the real encoder and the first and last packets of every other track go through the real
+assembly, header and trailer, and through the real verification. What a container, a codec or a track would
+fail at in the end, it fails at here.
 """
 
 from __future__ import annotations
@@ -49,26 +50,38 @@ if TYPE_CHECKING:
 __all__ = ["tracks_that_fail"]
 
 
-def tracks_that_fail(plan: Plan, info: VideoInfo, *, convert_subtitles: bool = False) -> list[tuple[Stream, str]]:
-    """Tracks of the source that the result can't hold, and why; without them, and with all others, it was made and passed verification.
+def tracks_that_fail(
+    plan: Plan, info: VideoInfo, *, convert_subtitles: bool = False
+) -> list[tuple[Stream, str]]:
+    """Tracks of the source that the result can't hold, and why.
 
-    convert_subtitles: those that become timed text are none of them. Raises UsageError where the film alone can't be made.
+    Without them, and with all others, it was made and passed verification.
+
+    convert_subtitles: those that become timed text are none of them. Raises UsageError where the film alone
+    can't be made.
     """
     with _Trial(plan, info) as trial:
         container = plan.encoder.container
         known = [] if plan.encoder.is_picture else incompatible_streams(info, container)
         if convert_subtitles:
             known = [(s, why) for s, why in known if not is_converted(s.codec, container)]
-        known += [(s, why) for s in info.streams if (why := _drift(s, container)) and s not in {k for k, _ in known}]
+        known += [
+            (s, why) for s in info.streams if (why := _drift(s, container)) and s not in {k for k, _ in known}
+        ]
         out = frozenset(s.index for s, _ in known)
         if not trial.failure(out):
             return sorted(known, key=lambda one: one[0].index)
         others = frozenset(s.index for s in info.streams)
         if (why := trial.failure(others)) or not others:
             raise UsageError(
-                f"{info.path}: the result can't be made: {why or trial.failure(out)}; name an output of another kind, or another --codec"
+                f"{info.path}: the result can't be made: {why or trial.failure(out)}; name an output of"
+                " another kind, or another --codec"
             )
-        alone = [(s, why) for s in info.streams if s.index not in out and (why := trial.failure(others - {s.index}))]
+        alone = [
+            (s, why)
+            for s in info.streams
+            if s.index not in out and (why := trial.failure(others - {s.index}))
+        ]
         found = sorted((*known, *alone), key=lambda one: one[0].index)
         why = trial.failure(frozenset(s.index for s, _ in found))
         return found if not why else [(s, why) for s in info.streams]
@@ -76,27 +89,45 @@ def tracks_that_fail(plan: Plan, info: VideoInfo, *, convert_subtitles: bool = F
 
 def _drift(stream: Stream, container: str) -> str:
     """What is wrong with sound of which MP4 and MOV keep the samples only, end to end."""
-    if container not in {"mp4", "mov"} or not (is_divisible(stream.codec) or stream.codec in REWRAPPED) or stream.drift <= UNHEARD_DRIFT:
+    if (
+        container not in {"mp4", "mov"}
+        or not (is_divisible(stream.codec) or stream.codec in REWRAPPED)
+        or stream.drift <= UNHEARD_DRIFT
+    ):
         return ""
-    return f"its packets lie up to {stream.drift:.3f} s from where their samples would, and {container} keeps PCM end to end"
+    return (
+        f"its packets lie up to {stream.drift:.3f} s from where their samples would, and {container} keeps"
+        " PCM end to end"
+    )
 
 
 class _Trial:
     """A plan and its source cut down to two frames, and the folder that results are tried in."""
 
     def __init__(self, plan: Plan, info: VideoInfo) -> None:
-        frames = slice(plan.start_frame, min(plan.stop_frame, plan.start_frame + (1 if plan.encoder.is_picture else 2)))
+        frames = slice(
+            plan.start_frame, min(plan.stop_frame, plan.start_frame + (1 if plan.encoder.is_picture else 2))
+        )
         self._info = replace(info, pts=info.pts[frames], durations=info.durations[frames])
         count = self._info.frame_count
         # What is damaged is no matter of the container: the run will say so, or conceal it.
-        self._plan = replace(plan, start_frame=0, stop_frame=count, chunks=(Chunk(0, 0, count),), spans=(), on_corrupt="conceal")
+        self._plan = replace(
+            plan,
+            start_frame=0,
+            stop_frame=count,
+            chunks=(Chunk(0, 0, count),),
+            spans=(),
+            on_corrupt="conceal",
+        )
         self._folder = tempfile.TemporaryDirectory(prefix="vsr-trial-")
         self._record: ChunkRecord | None = None
 
     def __enter__(self) -> _Trial:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self._folder.cleanup()
 
     def failure(self, dropped: frozenset[int]) -> str:
@@ -110,7 +141,9 @@ class _Trial:
                 source = open_source(self._info.path)
                 try:
                     packets = _samples(source, self._info)
-                    passed = write_result(self._plan, self._info, [self._record], target, source, packets, dropped=dropped)
+                    passed = write_result(
+                        self._plan, self._info, [self._record], target, source, packets, dropped=dropped
+                    )
                 finally:
                     source.close()
             verify(target, self._plan, self._info, [self._record], passed, full=True)
@@ -125,27 +158,47 @@ def _encoded(plan: Plan, info: VideoInfo, folder: Path) -> ChunkRecord:
     """A chunk of flat frames, half bright, as a worker and the journal would leave it."""
     times, encoder = timeline(info, plan), plan.encoder
     pixels = PixelFormat.parse(encoder.pix_fmt)
-    kind, half = (np.float32, 0.5) if pixels.is_float else (np.uint8 if pixels.bits == 8 else np.uint16, 1 << (pixels.bits - 1))
-    planes = [np.full(pixels.plane_size(n, encoder.width, encoder.height), half, kind) for n in range(pixels.plane_count)]
+    kind, half = (
+        (np.float32, 0.5)
+        if pixels.is_float
+        else (np.uint8 if pixels.bits == 8 else np.uint16, 1 << (pixels.bits - 1))
+    )
+    planes = [
+        np.full(pixels.plane_size(n, encoder.width, encoder.height), half, kind)
+        for n in range(pixels.plane_count)
+    ]
     frames = [Frame(pts, planes) for pts in times.pts]
     chunk = _apart(plan, frames) if encoder.maker else encode_frames(plan, frames)
     path = folder / "000000.chunk"
     path.write_bytes(chunk.data)
     cells = thumbnail(planes, pixels, plan.out_color, grid_for(plan.width, plan.height), plan.luma_matrix)
     shown = np.clip(np.rint(cells), 0, 255).astype(np.uint8).tobytes() * len(frames)
-    path.with_suffix(".json").write_text(json.dumps({"thumbnails": base64.b85encode(zlib.compress(shown)).decode()}))
+    path.with_suffix(".json").write_text(
+        json.dumps({"thumbnails": base64.b85encode(zlib.compress(shown)).decode()})
+    )
     return ChunkRecord(0, path, array("q", chunk.pts), chunk.sha256, chunk.header_sha256, 0)
 
 
 def encode_frames(plan: Plan, frames: Sequence[Frame]) -> EncodedChunk:
     """A chunk of frames of the result."""
-    return encode_chunk(frames, 0, plan.encoder, time_base=plan.time_base, rate=plan.rate, sar=plan.sar, color=plan.out_color, hdr=plan.hdr)
+    return encode_chunk(
+        frames,
+        0,
+        plan.encoder,
+        time_base=plan.time_base,
+        rate=plan.rate,
+        sar=plan.sar,
+        color=plan.out_color,
+        hdr=plan.hdr,
+    )
 
 
 def _apart(plan: Plan, frames: Sequence[Frame]) -> EncodedChunk:
     """The same by hardware, in a process of its own: a driver may end it."""
     try:
-        made: EncodedChunk = call_in_child("pipelines.output.trial:encode_frames", plan, frames, seconds=_HARDWARE_SECONDS)
+        made: EncodedChunk = call_in_child(
+            "pipelines.output.trial:encode_frames", plan, frames, seconds=_HARDWARE_SECONDS
+        )
     except ChildFailedError as error:
         raise ResourceError(f"the encoder {plan.encoder.name} {error}") from None
     return made
@@ -162,5 +215,10 @@ def _samples(source: InputContainer, info: VideoInfo) -> Iterator[Packet]:
             packet: Packet = av.Packet(len(data.data))
             packet.update(data.data)
             packet.stream, packet.time_base = track, Fraction(track.time_base or 1)
-            packet.pts, packet.dts, packet.duration, packet.is_keyframe = data.pts, data.dts, data.duration, data.key
+            packet.pts, packet.dts, packet.duration, packet.is_keyframe = (
+                data.pts,
+                data.dts,
+                data.duration,
+                data.key,
+            )
             yield packet

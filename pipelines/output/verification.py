@@ -1,4 +1,7 @@
-"""`verify`: the result against what was promised, before it gets its name. Reads the file as any player would."""
+"""`verify`: the result against what was promised, before it gets its name.
+
+Reads the file as any player would.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +26,14 @@ from pipelines.media.hdr_metadata import agree, static_metadata
 from pipelines.media.image_sequence import pattern_of
 from pipelines.media.pixel_format import PixelFormat
 from pipelines.output.container_support import KEEPS_MILLISECONDS, codec_of, is_divisible
-from pipelines.output.picture_verification import SEAM_FRAMES, check_picture, check_shown, read_picture, result_decoder, verify_pictures
+from pipelines.output.picture_verification import (
+    SEAM_FRAMES,
+    check_picture,
+    check_shown,
+    read_picture,
+    result_decoder,
+    verify_pictures,
+)
 from pipelines.output.stream_copy import check_stop, is_filler, joined_units, start_shift
 from pipelines.plan.timeline import timeline
 
@@ -53,7 +63,8 @@ _SAR_ERROR = Fraction(1, 200)
 _SAME_CODEC = {"mp1": "mp3", "mp2": "mp3", "text": "subrip"}
 """Codecs that a container stores under the name of another; one decoder decodes both."""
 UNHEARD_DRIFT = 0.04
-"""Seconds by which PCM may end off: MP4 and MOV keep its samples end to end, whatever its packets' times were (EBU R 37 allows as much)."""
+"""Seconds by which PCM may end off: MP4 and MOV keep its samples end to end, whatever its packets' times were
+(EBU R 37 allows as much)."""
 _AUDIO_TICK = 1 / 8000
 """A shift of a part is rounded to ticks of the audio."""
 
@@ -80,13 +91,16 @@ def verify(
     full: bool,
     stop: threading.Event | None = None,
 ) -> Report:
-    """Check frame count, every timestamp, every passed-through packet, tags, and that seams decode to the right pictures.
+    """Check frame count, every timestamp, every passed-through packet, tags, and that seams decode to the
+    right pictures.
 
-    full: decode every frame instead of the first few of each chunk. stop: ends it when set. Raises VerificationError for the first
-    thing wrong, Interrupted.
+    full: decode every frame instead of the first few of each chunk. stop: ends it when set. Raises
+    VerificationError for the first thing wrong, Interrupted.
     """
     if plan.encoder.is_sequence:
-        return Report(plan.frame_count, 0.0, len(records), verify_pictures(path, plan, records, full=full), 0, 0)
+        return Report(
+            plan.frame_count, 0.0, len(records), verify_pictures(path, plan, records, full=full), 0, 0
+        )
     if plan.encoder.is_picture:
         check_picture(path, plan, records[0].thumbnails, 0, "the picture")
         return Report(1, 0.0, 1, 1, 0, 0)
@@ -100,11 +114,16 @@ def verify(
         container.close()
     error, shift = _check_times(seen, plan, info)
     _check_passed(seen, passed, shift, plan)
-    return Report(len(seen.pts), float(error), len(records), seen.decoded, len(passed), sum(p.packets for p in passed))
+    return Report(
+        len(seen.pts), float(error), len(records), seen.decoded, len(passed), sum(p.packets for p in passed)
+    )
 
 
 def result_hash(path: Path, plan: Plan) -> str:
-    """SHA-256 of a result; of numbered pictures, of their hashes in order. Raises OSError where it can't be read."""
+    """SHA-256 of a result; of numbered pictures, of their hashes in order.
+
+    Raises OSError where it can't be read.
+    """
     pattern = pattern_of(path) if plan.encoder.is_sequence else None
     if pattern is None:
         with open(path, "rb") as file:
@@ -116,10 +135,15 @@ def result_hash(path: Path, plan: Plan) -> str:
     return total.hexdigest()
 
 
-def verify_again(path: Path, plan: Plan, *, frames: int, sha256: str, stop: threading.Event | None = None) -> None:
-    """Look at every byte and every frame of a result that has its name already; what its pictures show was compared when it was made.
+def verify_again(
+    path: Path, plan: Plan, *, frames: int, sha256: str, stop: threading.Event | None = None
+) -> None:
+    """Look at every byte and every frame of a result that has its name already.
 
-    frames: that it must have. sha256: `result_hash` when it was verified; empty: not known. Raises VerificationError, Interrupted.
+    What its pictures show was compared when it was made.
+
+    frames: that it must have. sha256: `result_hash` when it was verified; empty: not known. Raises
+    VerificationError, Interrupted.
     """
     try:
         if sha256 and result_hash(path, plan) != sha256:
@@ -130,7 +154,11 @@ def verify_again(path: Path, plan: Plan, *, frames: int, sha256: str, stop: thre
         pattern = pattern_of(path) if plan.encoder.is_sequence else None
         for number in range(plan.first_number, plan.first_number + frames):
             check_stop(stop)
-            read_picture(path if pattern is None else pattern.path(number), plan, "the picture" if pattern is None else f"picture {number}")
+            read_picture(
+                path if pattern is None else pattern.path(number),
+                plan,
+                "the picture" if pattern is None else f"picture {number}",
+            )
         return
     with open_source(path) as container:
         film = next(s for s in container.streams.video if not s.disposition & Disposition.attached_pic)
@@ -151,22 +179,36 @@ class _Seen:
 
     def __init__(self, container: InputContainer, plan: Plan, passed: Sequence[Passed]) -> None:
         others = {p.output_index for p in passed}
-        films = [s for s in container.streams.video if s.index not in others and not s.disposition & Disposition.attached_pic]
+        films = [
+            s
+            for s in container.streams.video
+            if s.index not in others and not s.disposition & Disposition.attached_pic
+        ]
         if len(films) != 1:
             raise VerificationError(f"the result has {len(films)} film tracks, expected 1")
         self.video = films[0]
         self.time_base = Fraction(self.video.time_base or 1)
         context = self.video.codec_context
         if (context.width, context.height) != (plan.out_width, plan.out_height):
-            raise VerificationError(f"the result is {context.width}x{context.height}, expected {plan.out_width}x{plan.out_height}")
+            raise VerificationError(
+                f"the result is {context.width}x{context.height}, expected {plan.out_width}x{plan.out_height}"
+            )
         tagged = self.video.sample_aspect_ratio or context.sample_aspect_ratio
         sar = Fraction(tagged or 1)
-        in_slices = plan.encoder.name == "ffv1" and not tagged  # RFC 9043 section 4.6.1: where only the decoder finds it
+        # RFC 9043 section 4.6.1: where only the decoder finds it
+        in_slices = plan.encoder.name == "ffv1" and not tagged
         if abs(sar / plan.sar - 1) > _SAR_ERROR and not in_slices:
-            raise VerificationError(f"a sample of the result is {sar} wide for its height, expected {plan.sar}")
+            raise VerificationError(
+                f"a sample of the result is {sar} wide for its height, expected {plan.sar}"
+            )
         siting = chroma_siting(self.video)
-        if PixelFormat.parse(plan.out_pix_fmt).sub_y and siting not in {Siting.UNSPECIFIED, plan.out_color.siting}:
-            raise VerificationError(f"chroma of the result is said to lie {siting!r}, expected {Siting(plan.out_color.siting)!r}")
+        if PixelFormat.parse(plan.out_pix_fmt).sub_y and siting not in {
+            Siting.UNSPECIFIED,
+            plan.out_color.siting,
+        }:
+            raise VerificationError(
+                f"chroma of the result is said to lie {siting!r}, expected {Siting(plan.out_color.siting)!r}"
+            )
         self.pts = array("q")
         """Of its packets, in decode order."""
         self.decoded = 0
@@ -186,10 +228,20 @@ class _Seen:
         self.digests.setdefault(index, hashlib.sha256()).update(data)
         shown = packet.pts if packet.pts is not None else packet.dts or 0
         self.firsts.setdefault(index, float(shown * base))
-        self.ends[index] = max(self.ends.get(index, -math.inf), float((shown + (packet.duration or 0)) * base))
+        self.ends[index] = max(
+            self.ends.get(index, -math.inf), float((shown + (packet.duration or 0)) * base)
+        )
 
 
-def _walk(container: InputContainer, seen: _Seen, records: Sequence[ChunkRecord], plan: Plan, *, full: bool, stop: threading.Event | None) -> None:
+def _walk(
+    container: InputContainer,
+    seen: _Seen,
+    records: Sequence[ChunkRecord],
+    plan: Plan,
+    *,
+    full: bool,
+    stop: threading.Event | None,
+) -> None:
     """Read all packets once; decode at the seams as they pass."""
     decoder = result_decoder(seen.video, plan)
     starts = _starts(records)
@@ -234,7 +286,9 @@ def _decoded(decoder: VideoCodecContext, packet: Packet[Any]) -> list[VideoFrame
     try:
         return decoder.decode(packet)
     except av.error.FFmpegError as error:
-        raise VerificationError(f"the result can't be decoded at pts {packet.pts}: {error.strerror}") from None
+        raise VerificationError(
+            f"the result can't be decoded at pts {packet.pts}: {error.strerror}"
+        ) from None
 
 
 def _drain(decoder: VideoCodecContext) -> list[VideoFrame]:
@@ -244,7 +298,10 @@ def _drain(decoder: VideoCodecContext) -> list[VideoFrame]:
 
 
 class _Pictures:
-    """The frames of one chunk as they are decoded: whole, of the right kind, and pictures of the right moments. None is kept."""
+    """The frames of one chunk as they are decoded.
+
+    Whole, of the right kind, and pictures of the right moments. None is kept.
+    """
 
     def __init__(self, record: ChunkRecord, plan: Plan, seen: _Seen) -> None:
         self._record, self._plan, self._seen = record, plan, seen
@@ -296,13 +353,24 @@ def _check_tags(frame: VideoFrame, plan: Plan) -> None:
     result, promised = planar_format(frame.format.name), PixelFormat.parse(plan.out_pix_fmt)
     found = (int(frame.colorspace), int(frame.color_range), int(frame.color_primaries), int(frame.color_trc))
     # A matrix says nothing of grey: x264 leaves it out, and whatever else stands there does no harm.
-    expected = (found[0] if promised.family == "gray" else color.matrix, color.range, color.primaries, color.transfer)
+    expected = (
+        found[0] if promised.family == "gray" else color.matrix,
+        color.range,
+        color.primaries,
+        color.transfer,
+    )
     if found != expected:
-        raise VerificationError(f"colour tags of the result are matrix, range, primaries, transfer = {found}, expected {expected}")
+        raise VerificationError(
+            f"colour tags of the result are matrix, range, primaries, transfer = {found}, expected {expected}"
+        )
     if not agree(static_metadata(frame), plan.hdr):
-        raise VerificationError(f"HDR metadata of the result is {static_metadata(frame)}, expected {plan.hdr}")
+        raise VerificationError(
+            f"HDR metadata of the result is {static_metadata(frame)}, expected {plan.hdr}"
+        )
     # FFmpeg decodes all of ProRes 4444 to 12 bits, whatever was encoded.
-    if (result.bits != promised.bits and (plan.encoder.name, result.bits) != ("prores_ks", 12)) or result.alpha != promised.alpha:
+    if (
+        result.bits != promised.bits and (plan.encoder.name, result.bits) != ("prores_ks", 12)
+    ) or result.alpha != promised.alpha:
         raise VerificationError(f"the result is {frame.format.name}, expected {plan.out_pix_fmt}")
 
 
@@ -322,10 +390,19 @@ def _check_times(seen: _Seen, plan: Plan, info: VideoInfo) -> tuple[Fraction, Fr
     allowed = _MATROSKA_TICK / 2 if in_milliseconds else Fraction(0)
     if shift and in_milliseconds:
         allowed = _MATROSKA_TICK  # the shift itself was rounded
-    # In whole units that all of these times are multiples of: two fractions a frame would take a kilobyte, and a minute for a day of film.
-    unit = Fraction(1, math.lcm(*(f.denominator for f in (seen.time_base, plan.time_base, moved, shift, allowed))))
-    a_tick, b_tick, offset, most = (int(f / unit) for f in (seen.time_base, plan.time_base, shift - moved, allowed))
-    farthest = max(abs(int(t)) * tick for times, tick in ((found, a_tick), (promised, b_tick)) for t in (times[0], times[-1]))
+    # In whole units that all of these times are multiples of: two fractions a frame would take a kilobyte,
+    # and a minute for a day of film.
+    unit = Fraction(
+        1, math.lcm(*(f.denominator for f in (seen.time_base, plan.time_base, moved, shift, allowed)))
+    )
+    a_tick, b_tick, offset, most = (
+        int(f / unit) for f in (seen.time_base, plan.time_base, shift - moved, allowed)
+    )
+    farthest = max(
+        abs(int(t)) * tick
+        for times, tick in ((found, a_tick), (promised, b_tick))
+        for t in (times[0], times[-1])
+    )
     whole = np.int64 if farthest + abs(offset) < 1 << 62 else object
     largest = 0
     for start in range(0, len(found), _BLOCK):
@@ -336,28 +413,43 @@ def _check_times(seen: _Seen, plan: Plan, info: VideoInfo) -> tuple[Fraction, Fr
         if wrong.any():
             place = int(wrong.argmax())
             shown, wanted = int(a[place]) * seen.time_base, int(b[place]) * plan.time_base - moved + shift
-            raise VerificationError(f"frame {start + place} of the result is shown at {float(shown):.6f} s, expected {float(wanted):.6f} s")
+            raise VerificationError(
+                f"frame {start + place} of the result is shown at {float(shown):.6f} s, expected"
+                f" {float(wanted):.6f} s"
+            )
         largest = max(largest, int(errors.max()))
     return largest * unit, shift
 
 
 def _check_passed(seen: _Seen, passed: Sequence[Passed], shift: Fraction, plan: Plan) -> None:
-    """Every passed-through packet, bit for bit, of the codec it was, and moved by no more than the film was."""
+    """Every passed-through packet, bit for bit, of the codec it was, and moved by no more than the
+    film was.
+    """
     for entry in passed:
         found, digest = seen.counts.get(entry.output_index, 0), seen.digests.get(entry.output_index)
         divisible, name = is_divisible(entry.codec), f"{entry.type} stream {entry.source_index}"
         if found != entry.packets and not (divisible and found):
             raise VerificationError(f"{name}: {found} packets in the result, expected {entry.packets}")
         if digest is not None and digest.digest() != entry.digest.digest():
-            raise VerificationError(f"{name}: its {'samples' if divisible else 'packets'} are not those of the source")
+            raise VerificationError(
+                f"{name}: its {'samples' if divisible else 'packets'} are not those of the source"
+            )
         codec = seen.codecs.get(entry.output_index, "")
-        if entry.packets and entry.codec and _SAME_CODEC.get(codec, codec) != _SAME_CODEC.get(entry.codec, entry.codec):
-            raise VerificationError(f"{name}: is {codec or 'of no known codec'} in the result, expected {entry.codec}")
+        if (
+            entry.packets
+            and entry.codec
+            and _SAME_CODEC.get(codec, codec) != _SAME_CODEC.get(entry.codec, entry.codec)
+        ):
+            raise VerificationError(
+                f"{name}: is {codec or 'of no known codec'} in the result, expected {entry.codec}"
+            )
         first = seen.firsts.get(entry.output_index)
         if first is not None and entry.first_seconds is not None and entry.type == "audio":
             drift = abs(first - entry.first_seconds - float(shift))
             end = abs(seen.ends[entry.output_index] - (entry.end_seconds or 0) - float(shift))
             if entry.codec.startswith("pcm_") and end > UNHEARD_DRIFT:
                 raise VerificationError(f"{name} ends {end * 1000:.3f} ms off")
-            if drift > _AUDIO_TICK + (float(_MATROSKA_TICK) if plan.encoder.container in KEEPS_MILLISECONDS else 0.0):
+            if drift > _AUDIO_TICK + (
+                float(_MATROSKA_TICK) if plan.encoder.container in KEEPS_MILLISECONDS else 0.0
+            ):
                 raise VerificationError(f"audio stream {entry.source_index} begins {drift * 1000:.3f} ms off")

@@ -14,7 +14,8 @@ __all__ = ["ArithmeticTrial", "choose_arithmetic"]
 _LEAST_DB = 50.0
 """PSNR against fp32 on the CPU; rounding to whole codes alone leaves 59 dB at 8 bits."""
 _CLEARLY_FASTER = 0.9
-"""Share of the usual one's time: choices must not change with the noise of a timing, for chunks of other bits are not joined."""
+"""Share of the usual one's time: choices must not change with the noise of a timing, for chunks of other bits
+are not joined."""
 
 
 @dataclass(frozen=True)
@@ -32,7 +33,10 @@ class ArithmeticTrial:
 
 
 def choose_arithmetic(trials: Sequence[ArithmeticTrial]) -> ArithmeticTrial | None:
-    """The first that is right, which is the usual one, unless another is clearly faster; None where none is right."""
+    """The first that is right, which is the usual one, unless another is clearly faster.
+
+    None where none is right.
+    """
     right = [t for t in trials if t.decibels >= _LEAST_DB and t.seconds > 0]
     if not right:
         return None

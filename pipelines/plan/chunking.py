@@ -18,44 +18,69 @@ if TYPE_CHECKING:
 
     from pipelines.media.video_info import PacketIndex, VideoInfo
 
-__all__ = ["SETTLING_FRAMES", "clean_starts", "cut_chunks", "cut_spans", "frame_range", "timing_digest", "with_context"]
+__all__ = [
+    "SETTLING_FRAMES",
+    "clean_starts",
+    "cut_chunks",
+    "cut_spans",
+    "frame_range",
+    "timing_digest",
+    "with_context",
+]
 
 
 SETTLING_FRAMES = 8
-"""A network that remembers is shown so many frames before a chunk; what it gives for the chunk then hardly depends on where
-it began (measured in tests/benchmarks/seams.py)."""
+"""A network that remembers is shown so many frames before a chunk; what it gives for the chunk then hardly
+depends on where it began (measured in tests/benchmarks/seams.py)."""
 
 
 _LONGEST_PREROLL = 3
-"""A chunk that would have to decode more than so many times its own frames in advance shares the decoder of the one before."""
+"""A chunk that would have to decode more than so many times its own frames in advance shares the decoder of
+the one before."""
 
 
 def frame_range(info: VideoInfo, text: str | None) -> tuple[int, int]:
-    """Frames [start, stop) that `--range` means; times count from the first frame. Raises UsageError for none."""
+    """Frames [start, stop) that `--range` means; times count from the first frame. Raises UsageError for
+    none.
+    """
     if text is None:
         return 0, info.frame_count
     start_s, stop_s = parse_range(text)
     first = info.pts[0]
     start = bisect.bisect_left(info.pts, first + start_s / info.time_base)
-    stop = info.frame_count if stop_s is None else bisect.bisect_left(info.pts, first + stop_s / info.time_base)
+    stop = (
+        info.frame_count if stop_s is None else bisect.bisect_left(info.pts, first + stop_s / info.time_base)
+    )
     if start >= stop:
-        raise UsageError(f"--range {text}: there is no frame in it; the video is {float(info.seconds):.3f} s long")
+        raise UsageError(
+            f"--range {text}: there is no frame in it; the video is {float(info.seconds):.3f} s long"
+        )
     return start, stop
 
 
 def cut_chunks(
-    pts: Sequence[int], time_base: Fraction, chunk_seconds: float, clean: Sequence[int], start: int, stop: int, most_frames: int | None = None
+    pts: Sequence[int],
+    time_base: Fraction,
+    chunk_seconds: float,
+    clean: Sequence[int],
+    start: int,
+    stop: int,
+    most_frames: int | None = None,
 ) -> tuple[Chunk, ...]:
     """Cut the frames [start, stop) into chunks of about `chunk_seconds`, at clean points where one is near.
 
-    pts: ascending ticks of all frames. clean: timestamps where decoding may start, ascending. most_frames: of a chunk; None: no limit.
+    pts: ascending ticks of all frames. clean: timestamps where decoding may start, ascending. most_frames: of
+    a chunk; None: no limit.
     """
     ticks = max(1, round(Fraction(chunk_seconds) / time_base))
     chunks: list[Chunk] = []
     at = start
     while at < stop:
         ideal = pts[at] + ticks
-        lo, hi = bisect.bisect_left(clean, pts[at] + (ticks + 1) // 2), bisect.bisect_right(clean, pts[at] + ticks + ticks // 2)
+        lo, hi = (
+            bisect.bisect_left(clean, pts[at] + (ticks + 1) // 2),
+            bisect.bisect_right(clean, pts[at] + ticks + ticks // 2),
+        )
         near = min(clean[lo:hi], key=lambda p: abs(p - ideal), default=ideal)
         end = bisect.bisect_left(pts, max(near, pts[at] + 1), at + 1, stop)
         if stop > end and pts[stop - 1] - pts[end] < ticks // 3:
@@ -68,13 +93,18 @@ def cut_chunks(
 
 
 def cut_spans(
-    index: PacketIndex, pts: Sequence[int], chunks: Sequence[Chunk], *, linear: bool, context: tuple[int, int] = (0, 0)
+    index: PacketIndex,
+    pts: Sequence[int],
+    chunks: Sequence[Chunk],
+    *,
+    linear: bool,
+    context: tuple[int, int] = (0, 0),
 ) -> tuple[Span, ...]:
     """Which packets each decoder run needs, and which chunks it feeds.
 
-    A chunk starts decoding at the last clean point from which all its frames can be had; its packets end with the last one
-    that is shown before its end, which lies behind the next clean point where the GOP is open. Where pre-roll would be
-    longer than is worth it, or frames are known by order only, chunks share one run.
+    A chunk starts decoding at the last clean point from which all its frames can be had; its packets end with
+    the last one that is shown before its end, which lies behind the next clean point where the GOP is open.
+    Where pre-roll would be longer than is worth it, or frames are known by order only, chunks share one run.
     context: frames before and after a chunk's own that are decoded with them, as far as the film has them.
     """
     if linear:

@@ -9,7 +9,16 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from models.errors import MediaError
-from pipelines.media.cicp import HDR_TRANSFERS, SITING_OFFSETS, ColorTags, Matrix, Primaries, Range, Siting, Transfer
+from pipelines.media.cicp import (
+    HDR_TRANSFERS,
+    SITING_OFFSETS,
+    ColorTags,
+    Matrix,
+    Primaries,
+    Range,
+    Siting,
+    Transfer,
+)
 from pipelines.media.pixel_format import PixelFormat
 
 if TYPE_CHECKING:
@@ -19,10 +28,11 @@ __all__ = ["chroma_offset", "output_tags", "resolve"]
 
 
 def chroma_offset(siting: tuple[float, float], sub: tuple[int, int]) -> tuple[float, float]:
-    """(vertical, horizontal) offset in samples of a chroma plane that has one for every `sub` samples of luma, 1, 2 or 4 along each axis.
+    """(vertical, horizontal) offset in samples of a chroma plane that has one for every `sub` samples of
+    luma, 1, 2 or 4 along each axis.
 
-    siting: an entry of SITING_OFFSETS, which says it for 2. Beside the first of n luma samples lies what is (n - 1) / 2n of its own
-    width before their middle.
+    siting: an entry of SITING_OFFSETS, which says it for 2. Beside the first of n luma samples lies what is
+    (n - 1) / 2n of its own width before their middle.
     """
     vertical, horizontal = (2 * s * (1 - 1 / n) for s, n in zip(siting, sub, strict=True))
     return vertical, horizontal
@@ -34,22 +44,29 @@ _PRIMARIES_OF = {
     Matrix.SMPTE240M: Primaries.SMPTE240M,
     Matrix.BT2020_NCL: Primaries.BT2020,
 }
-_UNCONVERTIBLE = {Matrix.YCGCO: "YCgCo", Matrix.BT2020_CL: "BT.2020 constant luminance", Matrix.ICTCP: "ICtCp"}
+_UNCONVERTIBLE = {
+    Matrix.YCGCO: "YCgCo",
+    Matrix.BT2020_CL: "BT.2020 constant luminance",
+    Matrix.ICTCP: "ICtCp",
+}
 _LAST_SD_LINE = 576
 _LAST_525_LINE = 486
 
 
-def resolve(tags: ColorTags, pixels: PixelFormat, *, height: int, codec: str, picture: bool = False) -> tuple[ColorTags, tuple[str, ...]]:
+def resolve(
+    tags: ColorTags, pixels: PixelFormat, *, height: int, codec: str, picture: bool = False
+) -> tuple[ColorTags, tuple[str, ...]]:
     """Every tag filled in, and what was assumed.
 
-    The rule for what is not tagged: matrix BT.2020 for PQ and HLG, else BT.601 up to 576 lines (525-line form up to 486), else
-    BT.709; primaries that go with the matrix; transfer BT.709 (pictures: sRGB); limited range, full for JPEG and R'G'B'; chroma sited left, top-left
-    for BT.2020, centred for JPEG and MPEG-1.
+    The rule for what is not tagged: matrix BT.2020 for PQ and HLG, else BT.601 up to 576 lines (525-line form
+    up to 486), else BT.709; primaries that go with the matrix; transfer BT.709 (pictures: sRGB); limited
+    range, full for JPEG and R'G'B'; chroma sited left, top-left for BT.2020, centred for JPEG and MPEG-1.
     height: stored lines of the source. Raises MediaError for matrices that can't be converted.
     """
     if tags.matrix in _UNCONVERTIBLE:
         raise MediaError(
-            f"its colour matrix is {_UNCONVERTIBLE[Matrix(tags.matrix)]}, which can't be converted; expected BT.601, BT.709 or BT.2020 NCL"
+            f"its colour matrix is {_UNCONVERTIBLE[Matrix(tags.matrix)]}, which can't be converted; expected"
+            " BT.601, BT.709 or BT.2020 NCL"
         )
     assumed = []
     jpeg = codec == "mjpeg"
@@ -57,7 +74,9 @@ def resolve(tags: ColorTags, pixels: PixelFormat, *, height: int, codec: str, pi
     if pixels.family == "rgb":
         matrix = Matrix.RGB
     elif matrix in {Matrix.UNSPECIFIED, Matrix.RGB} or matrix not in list(Matrix):
-        if tags.primaries == Primaries.BT2020 or (tags.transfer in HDR_TRANSFERS and tags.primaries in {Primaries.UNSPECIFIED, 0}):
+        if tags.primaries == Primaries.BT2020 or (
+            tags.transfer in HDR_TRANSFERS and tags.primaries in {Primaries.UNSPECIFIED, 0}
+        ):
             matrix = Matrix.BT2020_NCL
         elif jpeg or height <= _LAST_525_LINE:
             matrix = Matrix.SMPTE170M if not jpeg else Matrix.BT470BG
@@ -66,7 +85,11 @@ def resolve(tags: ColorTags, pixels: PixelFormat, *, height: int, codec: str, pi
         assumed.append(f"matrix {Matrix(matrix).name}")
     primaries = tags.primaries
     if primaries in {Primaries.UNSPECIFIED, 0}:
-        primaries = _PRIMARIES_OF.get(Matrix(matrix), Primaries.BT709) if not jpeg and not picture else Primaries.BT709
+        primaries = (
+            _PRIMARIES_OF.get(Matrix(matrix), Primaries.BT709)
+            if not jpeg and not picture
+            else Primaries.BT709
+        )
         assumed.append(f"primaries {Primaries(primaries).name}")
     transfer = tags.transfer
     if transfer in {Transfer.UNSPECIFIED, 0}:
@@ -74,7 +97,11 @@ def resolve(tags: ColorTags, pixels: PixelFormat, *, height: int, codec: str, pi
         assumed.append(f"transfer {Transfer(transfer).name}")
     range_ = tags.range
     if range_ not in {Range.LIMITED, Range.FULL}:
-        range_ = Range.FULL if jpeg or pixels.family == "rgb" or (picture and pixels.family == "gray") else Range.LIMITED
+        range_ = (
+            Range.FULL
+            if jpeg or pixels.family == "rgb" or (picture and pixels.family == "gray")
+            else Range.LIMITED
+        )
         assumed.append(f"{Range(range_).name.lower()} range")
     siting = tags.siting
     if siting not in SITING_OFFSETS:
@@ -82,16 +109,26 @@ def resolve(tags: ColorTags, pixels: PixelFormat, *, height: int, codec: str, pi
             siting = Siting.TOP_LEFT
         else:
             siting = Siting.CENTER if jpeg or codec == "mpeg1video" else Siting.LEFT
-    resolved = replace(tags, matrix=int(matrix), range=int(range_), primaries=int(primaries), transfer=int(transfer), siting=int(siting))
+    resolved = replace(
+        tags,
+        matrix=int(matrix),
+        range=int(range_),
+        primaries=int(primaries),
+        transfer=int(transfer),
+        siting=int(siting),
+    )
     return resolved, tuple(assumed)
 
 
-def output_tags(color: ColorTags, source: PixelFormat, encoder: Encoder, *, of_pictures: bool = False) -> ColorTags:
+def output_tags(
+    color: ColorTags, source: PixelFormat, encoder: Encoder, *, of_pictures: bool = False
+) -> ColorTags:
     """The tags of the encoded picture: the source's, unless its kind of pixels asks for others.
 
-    ProRes is limited range; JPEG is BT.601 full range with centred chroma, WebP BT.601 limited range (their file formats say so); YUV made of
-    R'G'B' is BT.709 limited, BT.2020 where the primaries are; R'G'B' made of YUV is full range. Of a film made of pictures the transfer is
-    BT.709, too, where theirs is sRGB: players show both alike, but some know only the former.
+    ProRes is limited range; JPEG is BT.601 full range with centred chroma, WebP BT.601 limited range (their
+    file formats say so); YUV made of R'G'B' is BT.709 limited, BT.2020 where the primaries are; R'G'B' made
+    of YUV is full range. Of a film made of pictures the transfer is BT.709, too, where theirs is sRGB:
+    players show both alike, but some know only the former.
     """
     target = PixelFormat.parse(encoder.pix_fmt)
     if encoder.name == "prores_ks":
@@ -102,11 +139,15 @@ def output_tags(color: ColorTags, source: PixelFormat, encoder: Encoder, *, of_p
     if encoder.name == "libsvtav1" and color.siting not in {Siting.LEFT, Siting.TOP_LEFT}:
         color = replace(color, siting=int(Siting.LEFT))  # AV1 has words for these two alone (clause 6.4.2)
     if encoder.name == "libwebp":
-        return replace(color, matrix=int(Matrix.SMPTE170M), range=int(Range.LIMITED), siting=int(Siting.CENTER))
+        return replace(
+            color, matrix=int(Matrix.SMPTE170M), range=int(Range.LIMITED), siting=int(Siting.CENTER)
+        )
     if target.family == "gray" and encoder.is_picture:
         return replace(color, range=int(Range.FULL))  # pictures have no word for another
     if target.family == "rgb":
-        return color if source.family == "rgb" else replace(color, matrix=int(Matrix.RGB), range=int(Range.FULL))
+        return (
+            color if source.family == "rgb" else replace(color, matrix=int(Matrix.RGB), range=int(Range.FULL))
+        )
     if of_pictures and not encoder.is_picture and color.transfer == Transfer.SRGB:
         color = replace(color, transfer=int(Transfer.BT709))
     if source.family == "rgb" or (of_pictures and not encoder.is_picture and target.family == "yuv"):

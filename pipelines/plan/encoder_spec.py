@@ -9,26 +9,40 @@ from pipelines.media.pixel_format import PixelFormat
 __all__ = ["MAKERS", "PACKED", "PICTURE_ENCODERS", "Encoder"]
 
 
-PICTURE_ENCODERS = {"png": "png", "jpg": "mjpeg", "jpeg": "mjpeg", "webp": "libwebp", "tif": "tiff", "tiff": "tiff", "dpx": "dpx", "exr": "exr"}
+PICTURE_ENCODERS = {
+    "png": "png",
+    "jpg": "mjpeg",
+    "jpeg": "mjpeg",
+    "webp": "libwebp",
+    "tif": "tiff",
+    "tiff": "tiff",
+    "dpx": "dpx",
+    "exr": "exr",
+}
 """File suffix -> encoder, for pictures."""
 
 PACKED = {
-    ("png", "gbrp"): "rgb24", ("png", "gbrap"): "rgba", ("png", "gbrp16le"): "rgb48be", ("png", "gbrap16le"): "rgba64be",
-    ("png", "gray16le"): "gray16be", ("png", "ya16le"): "ya16be", ("tiff", "gbrp"): "rgb24", ("tiff", "gbrap"): "rgba",
-    ("tiff", "gbrp16le"): "rgb48le", ("tiff", "gbrap16le"): "rgba64le", ("dpx", "gbrp"): "rgb24", ("dpx", "gbrap"): "rgba",
-    ("dpx", "gbrp16le"): "rgb48le", ("dpx", "gbrap16le"): "rgba64le", ("ffv1", "gbrp"): "bgr0", ("ffv1", "gbrap"): "bgra",
+    ("png", "gbrp"): "rgb24", ("png", "gbrap"): "rgba", ("png", "gbrp16le"): "rgb48be", ("png",
+    "gbrap16le"): "rgba64be", ("png", "gray16le"): "gray16be", ("png", "ya16le"): "ya16be", ("tiff",
+    "gbrp"): "rgb24", ("tiff", "gbrap"): "rgba", ("tiff", "gbrp16le"): "rgb48le", ("tiff",
+    "gbrap16le"): "rgba64le", ("dpx", "gbrp"): "rgb24", ("dpx", "gbrap"): "rgba", ("dpx",
+    "gbrp16le"): "rgb48le", ("dpx", "gbrap16le"): "rgba64le", ("ffv1", "gbrp"): "bgr0", ("ffv1",
+    "gbrap"): "bgra",
 }  # fmt: skip
-"""(encoder, planar format) -> the packed one with the same samples that it is fed instead, where it knows no planar one."""
+"""(encoder, planar format) -> the packed one with the same samples that it is fed instead, where it knows no
+planar one."""
 
 MAKERS = {
     "nvenc": {
-        "yuv420p": "nv12", "yuv420p10le": "p010le", "yuv422p": "nv16", "yuv422p10le": "p210le", "yuv444p": "yuv444p", "yuv444p10le": "yuv444p16le",
+        "yuv420p": "nv12", "yuv420p10le": "p010le", "yuv422p": "nv16", "yuv422p10le": "p210le",
+        "yuv444p": "yuv444p", "yuv444p10le": "yuv444p16le",
     },
-    "qsv": {"yuv420p": "nv12", "yuv420p10le": "p010le", "yuv422p10le": "y210le", "yuv444p": "vuyx", "yuv444p10le": "xv30le"},
-    "amf": {"yuv420p": "nv12", "yuv420p10le": "p010le"},
+    "qsv": {"yuv420p": "nv12", "yuv420p10le": "p010le", "yuv422p10le": "y210le", "yuv444p": "vuyx",
+    "yuv444p10le": "xv30le"}, "amf": {"yuv420p": "nv12", "yuv420p10le": "p010le"},
     "videotoolbox": {"yuv420p": "nv12", "yuv420p10le": "p010le", "yuv422p10le": "p210le"},
 }  # fmt: skip
-"""Hardware encoders, by the last word of their names in FFmpeg -> planar format -> the one that they are fed, with the same samples."""
+"""Hardware encoders, by the last word of their names in FFmpeg -> planar format -> the one that they are fed,
+with the same samples."""
 
 
 @dataclass(frozen=True)

@@ -40,7 +40,8 @@ class Advanced:
     total: int
     seconds: dict[str, float]
     worker: int = 0
-    """The one that reports, and how many frames it finished since it did last; `host` is empty on this machine."""
+    """The one that reports, and how many frames it finished since it did last; `host` is empty on this
+    machine."""
     host: str = ""
     step: int = 0
     until_stop: int = 0

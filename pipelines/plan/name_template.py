@@ -12,8 +12,9 @@ __all__ = ["DEFAULT_TEMPLATE", "check_template", "template_suffix"]
 
 DEFAULT_TEMPLATE = "{stem}.{lines}p{range}{suffix}"
 FIELDS = ("stem", "suffix", "width", "height", "lines", "codec", "model", "range")
-"""stem: the input's name without its ending. suffix: the result's ending, with its dot. lines: what "2160p" says, the shorter side
-of a portrait film. model: names of the networks, joined by +. range: of a part of a film the times, such as ".0m05s-0m10s", else nothing."""
+"""stem: the input's name without its ending. suffix: the result's ending, with its dot. lines: what "2160p"
+says, the shorter side of a portrait film. model: names of the networks, joined by +. range: of a part of a
+film the times, such as ".0m05s-0m10s", else nothing."""
 
 
 def check_template(template: str) -> str:
@@ -25,7 +26,9 @@ def check_template(template: str) -> str:
         raise UsageError(f"{said} {error}; expected something like {DEFAULT_TEMPLATE}") from None
     for _, field, form, conversion in parts:
         if field is not None and (field not in FIELDS or form or conversion):
-            raise UsageError(f"{said} {{{field}}} is not known; expected {', '.join(f'{{{f}}}' for f in FIELDS)}")
+            raise UsageError(
+                f"{said} {{{field}}} is not known; expected {', '.join(f'{{{f}}}' for f in FIELDS)}"
+            )
     literal = "".join(text for text, *_ in parts)
     if any(c in literal for c in ("/", os.sep, "\0")):
         raise UsageError(f"{said} names a file, not a folder; say where it goes by -o")

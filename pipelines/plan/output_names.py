@@ -1,4 +1,6 @@
-"""What results are called: `--output-template`, a file's name with fields, which can't lead out of the output's folder."""
+"""What results are called: `--output-template`, a file's name with fields, which can't lead out of the
+output's folder.
+"""
 
 from __future__ import annotations
 
@@ -17,19 +19,32 @@ if TYPE_CHECKING:
 
     from pipelines.plan.plan import Plan
 
-__all__ = ["existing_folder", "is_folder", "refuse_input", "refuse_unreachable", "report_path", "result_name", "same_name_key"]
+__all__ = [
+    "existing_folder",
+    "is_folder",
+    "refuse_input",
+    "refuse_unreachable",
+    "report_path",
+    "result_name",
+    "same_name_key",
+]
 
 
 _LONGEST_NAME = 255
 _NOT_ON_WINDOWS = frozenset('<>:"/\\|?*')
-_DEVICES = frozenset({"CON", "PRN", "AUX", "NUL", *(f"{kind}{n}" for kind in ("COM", "LPT") for n in range(1, 10))})
+_DEVICES = frozenset(
+    {"CON", "PRN", "AUX", "NUL", *(f"{kind}{n}" for kind in ("COM", "LPT") for n in range(1, 10))}
+)
 """Names that Windows keeps for itself, whatever the suffix."""
 
 
-def result_name(template: str, source: Path, suffix: str, plan: Plan, part: tuple[Fraction, Fraction] | None = None) -> str:
+def result_name(
+    template: str, source: Path, suffix: str, plan: Plan, part: tuple[Fraction, Fraction] | None = None
+) -> str:
     """The file name of a result. Raises UsageError where it is none that stays in its folder.
 
-    part: seconds of the film that a `--range` takes, so that neither the whole film nor another part wants the same name.
+    part: seconds of the film that a `--range` takes, so that neither the whole film nor another part wants
+    the same name.
     """
     lines = min(plan.out_height, plan.out_width)
     fields = {
@@ -44,11 +59,20 @@ def result_name(template: str, source: Path, suffix: str, plan: Plan, part: tupl
     }
     name = template.format_map(fields)
     if name in {"", ".", ".."} or PurePath(name).name != name or "\0" in name:
-        raise UsageError(f"--output-template {template!r}: {name!r} is no file name; it would leave the output's folder")
-    if sys.platform == "win32" and (set(name) & _NOT_ON_WINDOWS or name.partition(".")[0].upper() in _DEVICES or name[-1] in ". "):
-        raise UsageError(f"--output-template {template!r}: Windows has no files called {name!r}; leave out what it refuses")
+        raise UsageError(
+            f"--output-template {template!r}: {name!r} is no file name; it would leave the output's folder"
+        )
+    if sys.platform == "win32" and (
+        set(name) & _NOT_ON_WINDOWS or name.partition(".")[0].upper() in _DEVICES or name[-1] in ". "
+    ):
+        raise UsageError(
+            f"--output-template {template!r}: Windows has no files called {name!r}; leave out what it refuses"
+        )
     if len(os.fsencode(name)) > _LONGEST_NAME:
-        raise UsageError(f"--output-template {template!r}: {name!r} is longer than the {_LONGEST_NAME} bytes a folder takes; leave something out")
+        raise UsageError(
+            f"--output-template {template!r}: {name!r} is longer than the {_LONGEST_NAME} bytes a folder"
+            " takes; leave something out"
+        )
     return name
 
 
@@ -63,7 +87,9 @@ def _time_text(seconds: Fraction) -> str:
 
 
 def same_name_key(path: Path) -> str:
-    """Equal for names of one file: without links, and where systems do not tell upper from lower case, without case."""
+    """Equal for names of one file: without links, and where systems do not tell upper from lower case,
+    without case.
+    """
     real = os.path.normcase(os.path.realpath(path))
     return real.casefold() if sys.platform in {"win32", "darwin"} else real
 
@@ -78,18 +104,27 @@ def report_path(result: Path) -> Path:
 
 def refuse_input(option: str, target: Path | None, inputs: Iterable[Path | None]) -> None:
     """Raises UsageError where a file that is to be written is one of the inputs, by whatever name."""
-    if target is not None and any(path is not None and path.exists() and target.exists() and os.path.samefile(path, target) for path in inputs):
+    if target is not None and any(
+        path is not None and path.exists() and target.exists() and os.path.samefile(path, target)
+        for path in inputs
+    ):
         raise UsageError(f"{option} {target}: is an input itself; choose another name")
 
 
 def refuse_unreachable(path: Path) -> None:
-    """Raise UsageError for a name that no file system takes, and for a path through a folder that may not be entered."""
+    """Raise UsageError for a name that no file system takes, and for a path through a folder that may not be
+    entered.
+    """
     try:
         os.lstat(path)
     except (FileNotFoundError, NotADirectoryError):
         return
     except OSError as error:
-        remedy = "give a shorter name" if error.errno == errno.ENAMETOOLONG else "choose another place, or get access to its folder"
+        remedy = (
+            "give a shorter name"
+            if error.errno == errno.ENAMETOOLONG
+            else "choose another place, or get access to its folder"
+        )
         raise UsageError(f"{path}: can't be looked at: {error.strerror}; {remedy}") from None
     except ValueError as error:  # a byte of value 0
         raise UsageError(f"{str(path)!r}: is no file name: {error}") from None
@@ -101,5 +136,8 @@ def existing_folder(path: Path) -> Path:
 
 
 def is_folder(output: Path) -> bool:
-    """Whether an output is a folder for results: one that is there, or a name without a suffix that nothing has yet."""
+    """Whether an output is a folder for results.
+
+    One that is there, or a name without a suffix that nothing has yet.
+    """
     return output.is_dir() or not (output.suffix or output.exists())

@@ -106,18 +106,22 @@ class Plan:
     first_number: int = 1
     """Of the first picture, where the result is numbered pictures."""
     precision: str = ""
-    """What networks compute in: int8, bf16, fp16 or fp32; "": in what is fastest on the device, of which a job has one kind."""
+    """What networks compute in: int8, bf16, fp16 or fp32; "": in what is fastest on the device, of which a
+    job has one kind."""
     memory_format: str = ""
     """In which order a GPU has the values of their maps: nhwc or nchw; "": as its kind likes it."""
     full_chroma: bool = False
-    """Chroma of luma's resolution goes through the networks as luma does, plane by plane, instead of being resized."""
+    """Chroma of luma's resolution goes through the networks as luma does, plane by plane, instead of being
+    resized."""
 
     def to_json(self) -> dict[str, Any]:
         """As plain values, in a fixed order."""
         table = json.loads(json.dumps(dataclasses.asdict(self), default=str))
         # What a stage does not have is left out: ids of plans without it stay.
         table["stages"] = [{k: v for k, v in stage.items() if v is not None} for stage in table["stages"]]
-        table = {k: v for k, v in table.items() if v or k not in {"precision", "memory_format", "full_chroma"}}
+        table = {
+            k: v for k, v in table.items() if v or k not in {"precision", "memory_format", "full_chroma"}
+        }
         return {"format": FORMAT_VERSION, **table}
 
     @property
@@ -132,7 +136,10 @@ class Plan:
 
     @property
     def source_offset(self) -> tuple[float, float]:
-        """(vertical, horizontal) siting of the turned planes: turning the picture turns where its chroma lies."""
+        """(vertical, horizontal) siting of the turned planes.
+
+        Turning the picture turns where its chroma lies.
+        """
         vertical, horizontal = SITING_OFFSETS[Siting(self.color.siting)]
         turn = self.orientation
         if turn.transpose:
@@ -141,7 +148,10 @@ class Plan:
 
     @property
     def keeps_layout(self) -> bool:
-        """4:2:0 planes of the siting that YUV-native networks know, before and after: they can go from codes to codes."""
+        """4:2:0 planes of the siting that YUV-native networks know, before and after.
+
+        They can go from codes to codes.
+        """
         fmt = PixelFormat.parse(self.pix_fmt)
         left = SITING_OFFSETS[Siting.LEFT]
         return (
@@ -154,9 +164,17 @@ class Plan:
 
     @property
     def takes_int8(self) -> bool:
-        """Its network can run on 8-bit integers: it has such layers, is the only one, and goes from 8-bit codes to codes."""
+        """Its network can run on 8-bit integers.
+
+        It has such layers, is the only one, and goes from 8-bit codes to codes.
+        """
         cards = [stage.card for stage in self.stages if stage.card.name != "identity"]
-        return len(cards) == 1 and cards[0].int8_cost_db is not None and self.keeps_layout and PixelFormat.parse(self.pix_fmt).bits == 8
+        return (
+            len(cards) == 1
+            and cards[0].int8_cost_db is not None
+            and self.keeps_layout
+            and PixelFormat.parse(self.pix_fmt).bits == 8
+        )
 
     @property
     def is_exact(self) -> bool:
@@ -170,14 +188,20 @@ class Plan:
 
     @property
     def context(self) -> tuple[int, int]:
-        """Frames before and after its own that a result looks at; chunks decode them too, so that no cut shows."""
+        """Frames before and after its own that a result looks at.
+
+        Chunks decode them too, so that no cut shows.
+        """
         filters = 1 if self.deinterlacing is not None else 0
         before, after = self.network_context
         return before + filters, after + filters
 
     @property
     def network_context(self) -> tuple[int, int]:
-        """The same, of the networks alone: filtered frames before and after a chunk that its first network is shown."""
+        """The same, of the networks alone.
+
+        Filtered frames before and after a chunk that its first network is shown.
+        """
         first = self.stages[0].card
         before = max(first.past, SETTLING_FRAMES if first.recurrent else 0)
         return -(-before // self.per_frame), -(-first.future // self.per_frame)
@@ -194,7 +218,10 @@ class Plan:
 
     def __repr__(self) -> str:
         networks = ", ".join(stage.card.name for stage in self.stages)
-        return f"Plan({self.width}x{self.height} -> {self.out_width}x{self.out_height}, {networks}, {self.encoder.name}, {len(self.chunks)} chunks)"
+        return (
+            f"Plan({self.width}x{self.height} -> {self.out_width}x{self.out_height}, {networks},"
+            f" {self.encoder.name}, {len(self.chunks)} chunks)"
+        )
 
     @functools.cached_property
     def id(self) -> str:
@@ -211,4 +238,6 @@ def told(stage: NetworkStage, restore: float, detail: float) -> NetworkStage:
     """A stage with what its network is told of the footage and of the wish, where it takes that."""
     if not stage.card.restores:
         return stage
-    return dataclasses.replace(stage, restore=restore, detail=detail if stage.card.settings.get("crisp") else None)
+    return dataclasses.replace(
+        stage, restore=restore, detail=detail if stage.card.settings.get("crisp") else None
+    )

@@ -48,8 +48,9 @@ ENCODERS = ("auto", "software", "nvenc", "qsv", "amf", "videotoolbox")
 PRECISIONS = ("auto", "int8", "bf16", "fp16", "fp32")
 
 CODEC_ALIASES = {
-    "h265": "hevc", "h.265": "hevc", "x265": "hevc", "libx265": "hevc", "h.264": "h264", "avc": "h264", "x264": "h264", "libx264": "h264",
-    "svtav1": "av1", "svt-av1": "av1", "libsvtav1": "av1", "prores_ks": "prores",
+    "h265": "hevc", "h.265": "hevc", "x265": "hevc", "libx265": "hevc", "h.264": "h264", "avc": "h264",
+    "x264": "h264", "libx264": "h264", "svtav1": "av1", "svt-av1": "av1", "libsvtav1": "av1",
+    "prores_ks": "prores",
 }  # fmt: skip
 """Other names that codecs and their encoders go by -> ours."""
 
@@ -59,7 +60,8 @@ class TargetSettings:
     """How large the result is: by box or by factor; neither means 4K for anything up to 1080p, else 8K."""
 
     to: str | None = None
-    """"4k", "8k", "1440p", "1080p" or "WxH": the largest size of the same shape that fits, turned for portrait."""
+    """"4k", "8k", "1440p", "1080p" or "WxH": the largest size of the same shape that fits, turned for
+    portrait."""
     scale: int | None = None
     """Factor on both sides."""
 
@@ -91,7 +93,8 @@ class EncodeSettings:
     codec: str = "hevc"
     """One of CODECS; for a picture the file name decides."""
     encoder: str = "auto"
-    """One of ENCODERS: software, or a maker's hardware; auto is software, unless networks run on a GPU whose encoder is proven."""
+    """One of ENCODERS: software, or a maker's hardware; auto is software, unless networks run on a GPU whose
+    encoder is proven."""
     preset: str = "balanced"
     """draft, balanced, archive, or the encoder's own word."""
     crf: float | None = None
@@ -110,7 +113,10 @@ class EncodeSettings:
             try:
                 PixelFormat.parse(self.pixel_format)
             except MediaError:
-                raise UsageError(f"--pixel-format {self.pixel_format}: expected planar YUV, GBR or grey, such as yuv420p10le") from None
+                raise UsageError(
+                    f"--pixel-format {self.pixel_format}: expected planar YUV, GBR or grey, such as"
+                    " yuv420p10le"
+                ) from None
 
 
 @dataclass(frozen=True)
@@ -120,17 +126,23 @@ class RunSettings:
     target: TargetSettings = field(default_factory=TargetSettings)
     encode: EncodeSettings = field(default_factory=EncodeSettings)
     model: str = "auto"
-    """A name of `vsr models`, a weights file, or several joined by commas; "auto" is the best that keeps up, on a GPU a larger one."""
+    """A name of `vsr models`, a weights file, or several joined by commas; "auto" is the best that keeps up,
+    on a GPU a larger one."""
     device: Literal["auto", "cpu", "cuda", "xpu", "mps"] = "auto"
-    """Where networks run: cuda is NVIDIA and, with a torch for ROCm, AMD; xpu Intel, mps Apple; auto is the one that torch finds, else the CPU."""
+    """Where networks run: cuda is NVIDIA and, with a torch for ROCm, AMD; xpu Intel, mps Apple; auto is the
+    one that torch finds, else the CPU."""
     precision: Literal["auto", "int8", "bf16", "fp16", "fp32"] = "auto"
-    """What networks compute in; auto: what is fastest on the device that they run on, and precise enough. int8: networks that have such layers."""
+    """What networks compute in; auto: what is fastest on the device that they run on, and precise enough.
+    int8: networks that have such layers."""
     workers: int | None = None
-    """At most so many workers; None: one, with CUDA up to four a device, as `pipelines.planner.resources` says."""
+    """At most so many workers; None: one, with CUDA up to four a device, as `pipelines.planner.resources`
+    says."""
     cluster: str | None = None
-    """A Ray cluster: "local" or "local:N", one of our own on this machine; "auto" or "HOST:PORT", one that is there."""
+    """A Ray cluster: "local" or "local:N", one of our own on this machine; "auto" or "HOST:PORT", one that is
+    there."""
     gpus_per_worker: float | None = None
-    """Of a cluster; fractions let workers share a GPU. None: 1, and of a private one what there is, shared out."""
+    """Of a cluster; fractions let workers share a GPU. None: 1, and of a private one what there is, shared
+    out."""
     cpus_per_worker: float | None = None
     """Of a cluster; None: what there is, shared out."""
     mixed_hardware: bool = False
@@ -142,26 +154,29 @@ class RunSettings:
     rate: str | None = None
     """Frames a second of numbered pictures: "24", "23.976" or "24000/1001"; None: 24."""
     tile: str | None = None
-    """"WxH": the size of the tiles large pictures go through networks in, in pixels of their input; None: by the networks.
-    Smaller ones take less memory and more time."""
+    """"WxH": the size of the tiles large pictures go through networks in, in pixels of their input; None: by
+    the networks. Smaller ones take less memory and more time."""
     video_stream: int | None = None
     """Which of several films, from 0."""
     on_corrupt: Literal["fail", "conceal"] = "fail"
     deinterlace: Literal["auto", "on", "bob", "off", "refuse"] = "auto"
-    """Of interlaced video: auto, a frame of each frame; bob, a frame of each field, in doubt too; on, a frame of each frame whatever was found;
-    off, lines as they are; refuse, none of it."""
+    """Of interlaced video: auto, a frame of each frame; bob, a frame of each field, in doubt too; on, a frame
+    of each frame whatever was found; off, lines as they are; refuse, none of it."""
     square_pixels: bool = False
     """Bake an anamorphic picture's shape into its pixels, instead of keeping its sample aspect ratio."""
     crop_bars: bool = False
     """Crop black bars present throughout the film."""
     prefilter: Literal["denoise", "deblock"] | None = None
-    """FFmpeg's filters before the networks: denoise for grain and sensor noise, deblock for the blocks of old codecs."""
+    """FFmpeg's filters before the networks: denoise for grain and sensor noise, deblock for the blocks of old
+    codecs."""
     keep_grain: bool = False
-    """Measure the source's film grain; where there is any, take it out (prefilter "denoise") and add as much to the result."""
+    """Measure the source's film grain; where there is any, take it out (prefilter "denoise") and add as much
+    to the result."""
     strength: float = 1.0
     """How much of the networks' result is taken: 0 the classical result, 1 all of theirs."""
     restore: float | Literal["auto"] = "auto"
-    """How much damage networks that restore are to take away, 0 to 1; "auto": as much as the film's frames show."""
+    """How much damage networks that restore are to take away, 0 to 1; "auto": as much as the film's frames
+    show."""
     detail: float = 0.75
     """Of networks with a faithful and a crisp set of weights: from the one (0) to the other (1)."""
     commercial: bool = False
@@ -169,7 +184,8 @@ class RunSettings:
     convert_subtitles: bool = False
     """Make plain timed text of SubRip and ASS where the result is an MP4 or MOV, which hold no other."""
     chroma: Literal["network", "classical"] = "network"
-    """Of 4:4:4 and R'G'B' sources: through the networks as luma is, which costs three times as much, or resized. 4:2:0 has its own way."""
+    """Of 4:4:4 and R'G'B' sources: through the networks as luma is, which costs three times as much, or
+    resized. 4:2:0 has its own way."""
     drop_incompatible: bool = False
     """Leave out what the output container can't hold, instead of refusing."""
     verify: Literal["seams", "full"] = "seams"
@@ -191,11 +207,18 @@ class RunSettings:
         if self.prefilter not in {None, "denoise", "deblock"}:
             raise UsageError(f"--prefilter {self.prefilter}: expected denoise or deblock")
         if self.keep_grain and self.prefilter not in {None, "denoise"}:
-            raise UsageError(f"--keep-grain takes grain out by --prefilter denoise first; leave --prefilter {self.prefilter} out")
+            raise UsageError(
+                "--keep-grain takes grain out by --prefilter denoise first; leave --prefilter"
+                f" {self.prefilter} out"
+            )
         if not 0 <= self.strength <= 1:
-            raise UsageError(f"--strength {self.strength:g}: expected 0 (classical) to 1 (all of the network's result)")
+            raise UsageError(
+                f"--strength {self.strength:g}: expected 0 (classical) to 1 (all of the network's result)"
+            )
         if self.restore != "auto" and not 0 <= self.restore <= 1:
-            raise UsageError(f"--restore {self.restore:g}: expected auto, or 0 (nothing is damaged) to 1 (ruined)")
+            raise UsageError(
+                f"--restore {self.restore:g}: expected auto, or 0 (nothing is damaged) to 1 (ruined)"
+            )
         if self.chroma not in {"network", "classical"}:
             raise UsageError(f"--chroma {self.chroma}: expected network or classical")
         if not 0 <= self.detail <= 1:
@@ -208,8 +231,13 @@ class RunSettings:
             value = getattr(self, name)
             if value is not None and not (value > 0 and math.isfinite(value)):
                 raise UsageError(f"--{name.replace('_', '-')} {value}: expected a positive number")
-        if self.cluster is None and (self.gpus_per_worker not in {None, 1} or self.cpus_per_worker is not None):
-            raise UsageError("--gpus-per-worker and --cpus-per-worker are of a cluster; give --cluster, too, or leave them out")
+        if self.cluster is None and (
+            self.gpus_per_worker not in {None, 1} or self.cpus_per_worker is not None
+        ):
+            raise UsageError(
+                "--gpus-per-worker and --cpus-per-worker are of a cluster; give --cluster, too, or leave"
+                " them out"
+            )
         if self.cluster is not None:
             local_workers(self.cluster)
         check_template(self.output_template)
@@ -228,7 +256,10 @@ class RunSettings:
 
 _MOST_DIGITS = 12
 """Of a number that is typed: more than any time or size has, and few enough to calculate with."""
-_NUMBER = re.compile(rf"(\d{{1,{_MOST_DIGITS}}}\.?\d{{0,{_MOST_DIGITS}}}|\.\d{{1,{_MOST_DIGITS}}})(?:/(\d{{1,{_MOST_DIGITS}}}))?", re.ASCII)
+_NUMBER = re.compile(
+    rf"(\d{{1,{_MOST_DIGITS}}}\.?\d{{0,{_MOST_DIGITS}}}|\.\d{{1,{_MOST_DIGITS}}})(?:/(\d{{1,{_MOST_DIGITS}}}))?",
+    re.ASCII,
+)
 
 
 def _number(text: str) -> Fraction:
@@ -259,11 +290,17 @@ def parse_rate(text: str) -> Fraction:
 def _size(text: str) -> tuple[int, int]:
     """WIDTHxHEIGHT -> (width, height); zeros where it is none."""
     width, _, height = text.lower().partition("x")
-    return (int(width), int(height)) if all(side.isdecimal() and len(side) <= _MOST_DIGITS for side in (width, height)) else (0, 0)
+    return (
+        (int(width), int(height))
+        if all(side.isdecimal() and len(side) <= _MOST_DIGITS for side in (width, height))
+        else (0, 0)
+    )
 
 
 def local_workers(address: str) -> int | None:
-    """How many workers "local:N" asks for; None for "local" without a number, and for a cluster that is there.
+    """How many workers "local:N" asks for.
+
+    None for "local" without a number, and for a cluster that is there.
 
     Raises UsageError where N is none.
     """
@@ -283,7 +320,9 @@ def parse_tile(text: str) -> tuple[int, int]:
     """
     width, height = _size(text)
     if min(width, height) < _LEAST_TILE_PX:
-        raise UsageError(f"--tile {text}: expected WIDTHxHEIGHT with sides of {_LEAST_TILE_PX} or more, such as 480x272")
+        raise UsageError(
+            f"--tile {text}: expected WIDTHxHEIGHT with sides of {_LEAST_TILE_PX} or more, such as 480x272"
+        )
     return height, width
 
 
@@ -306,7 +345,9 @@ def parse_range(text: str) -> tuple[Fraction, Fraction | None]:
         dash = ""
         first, last = Fraction(0), None
     if not dash or (last is not None and last <= first):
-        raise UsageError(f"--range {text}: expected FROM-TO in seconds or [hh:]mm:ss[.fff], such as 1:30-1:45")
+        raise UsageError(
+            f"--range {text}: expected FROM-TO in seconds or [hh:]mm:ss[.fff], such as 1:30-1:45"
+        )
     return first, last
 
 

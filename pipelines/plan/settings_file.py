@@ -20,7 +20,8 @@ T = TypeVar("T")
 def read_settings(kind: type[T], path: str | Path, overrides: dict[str, Any] | None = None) -> T:
     """Read a settings class from a TOML file; nested tables are nested classes.
 
-    overrides: dotted key -> value, applied on top of the file. Raises UsageError on an unknown key or a wrong type.
+    overrides: dotted key -> value, applied on top of the file. Raises UsageError on an unknown key or a wrong
+    type.
     """
     try:
         with open(path, "rb") as file:
@@ -71,6 +72,10 @@ def _coerce(hint: Any, value: Any, where: str) -> Any:
             return float(value)
         elif base is tuple and isinstance(value, list | tuple):
             return tuple(value)
-        elif isinstance(base, type) and isinstance(value, base) and not (base is int and isinstance(value, bool)):
+        elif (
+            isinstance(base, type)
+            and isinstance(value, base)
+            and not (base is int and isinstance(value, bool))
+        ):
             return value
     raise UsageError(f"{where}: {value!r} does not fit; expected {hint}")

@@ -1,4 +1,6 @@
-"""Tiles: where a large picture is cut so that a network's maps stay in cache, and the same places every time."""
+"""Tiles: where a large picture is cut so that a network's maps stay in cache, and the same places
+every time.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +21,10 @@ YUV_TILE_PX = (544, 960)
 
 @dataclass(frozen=True)
 class Tile:
-    """A rectangle a network is run on, and the part of its result that counts; all in input pixels, half-open."""
+    """A rectangle a network is run on, and the part of its result that counts.
+
+    All in input pixels, half-open.
+    """
 
     top: int
     bottom: int
@@ -36,11 +41,15 @@ class Tile:
 
     def read(self, by: int = 1) -> tuple[slice, slice]:
         """The region read from a plane subsampled by `by` in both directions."""
-        return slice(self.halo_top // by, self.halo_bottom // by), slice(self.halo_left // by, self.halo_right // by)
+        return slice(self.halo_top // by, self.halo_bottom // by), slice(
+            self.halo_left // by, self.halo_right // by
+        )
 
     def written(self, scale: int, by: int = 1) -> tuple[slice, slice]:
         """Where the part that counts goes in a plane of the result, `scale` times as large."""
-        return slice(self.top * scale // by, self.bottom * scale // by), slice(self.left * scale // by, self.right * scale // by)
+        return slice(self.top * scale // by, self.bottom * scale // by), slice(
+            self.left * scale // by, self.right * scale // by
+        )
 
     def kept(self, scale: int, by: int = 1) -> tuple[slice, slice]:
         """The part that counts, in what the network gave for what was read."""
@@ -51,16 +60,29 @@ class Tile:
         )
 
 
-def cut(height: int, width: int, tile_height: int, tile_width: int, halo: int, multiple: int = 1, bars: PixelCrop | None = None) -> Iterator[Tile]:
+def cut(
+    height: int,
+    width: int,
+    tile_height: int,
+    tile_width: int,
+    halo: int,
+    multiple: int = 1,
+    bars: PixelCrop | None = None,
+) -> Iterator[Tile]:
     """Cover a picture with tiles, row by row, each pixel counted once.
 
-    Sides are as equal as `multiple` allows, so that no sliver is left at the end. `halo` is rounded up to `multiple`.
+    Sides are as equal as `multiple` allows, so that no sliver is left at the end. `halo` is rounded up to
+    `multiple`.
     bars: black edges, which get tiles of their own as far as no halo reaches out of them.
     """
     halo = -(-halo // multiple) * multiple
     bars = bars or PixelCrop()
-    for top, bottom, in_row_bar in _lengths(height, tile_height, multiple, bars.top - halo, bars.bottom - halo):
-        for left, right, in_column_bar in _lengths(width, tile_width, multiple, bars.left - halo, bars.right - halo):
+    for top, bottom, in_row_bar in _lengths(
+        height, tile_height, multiple, bars.top - halo, bars.bottom - halo
+    ):
+        for left, right, in_column_bar in _lengths(
+            width, tile_width, multiple, bars.left - halo, bars.right - halo
+        ):
             yield Tile(
                 top, bottom, left, right,
                 max(0, top - halo), min(height, bottom + halo), max(0, left - halo), min(width, right + halo),
@@ -68,8 +90,12 @@ def cut(height: int, width: int, tile_height: int, tile_width: int, halo: int, m
             )  # fmt: skip
 
 
-def _lengths(total: int, most: int, multiple: int, before: int, after: int) -> Iterator[tuple[int, int, bool]]:
-    """Start and end of every stretch, and whether it is of the first `before` or the last `after`, as far as `multiple` allows."""
+def _lengths(
+    total: int, most: int, multiple: int, before: int, after: int
+) -> Iterator[tuple[int, int, bool]]:
+    """Start and end of every stretch, and whether it is of the first `before` or the last `after`, as far as
+    `multiple` allows.
+    """
     first = max(0, before) // multiple * multiple
     last = total - max(0, after) // multiple * multiple if total % multiple == 0 else total
     for begin, end, in_bar in ((0, first, True), (first, last, False), (last, total, True)):

@@ -1,6 +1,7 @@
 """`Timeline`: when each frame of the result is shown; pure.
 
-The source's own times, tick for tick; where every field becomes a frame, a time base half as long and two of them a frame.
+The source's own times, tick for tick; where every field becomes a frame, a time base half as long and two of
+them a frame.
 """
 
 from __future__ import annotations
@@ -60,11 +61,18 @@ def all_times(info: VideoInfo, plan: Plan) -> tuple[array[int], array[int]]:
 
 
 def field_times(pts: array[int], durations: array[int]) -> tuple[array[int], array[int]]:
-    """(timestamps, durations) of all fields, in ticks half as long: the second one in the middle of its frame.
+    """(timestamps, durations) of all fields, in ticks half as long.
 
-    A frame in front of a hole is shown long, its first field is not: there the second one comes after the usual time.
+    The second one in the middle of its frame.
+
+    A frame in front of a hole is shown long, its first field is not: there the second one comes after the
+    usual time.
     """
-    usual = max(1, max(Counter(durations).items(), key=lambda item: (item[1], -item[0]))[0]) if len(durations) else 1
+    usual = (
+        max(1, max(Counter(durations).items(), key=lambda item: (item[1], -item[0]))[0])
+        if len(durations)
+        else 1
+    )
     times, lengths = array("q"), array("q")
     for start, duration in zip(pts, durations, strict=True):
         duration = max(1, duration)  # noqa: PLW2901

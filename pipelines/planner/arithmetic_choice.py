@@ -1,4 +1,6 @@
-"""`with_arithmetic`: in which precision and order of values a GPU computes a plan's networks: tried, then written down."""
+"""`with_arithmetic`: in which precision and order of values a GPU computes a plan's networks: tried, then
+written down.
+"""
 
 from __future__ import annotations
 
@@ -27,29 +29,48 @@ _SECONDS = 300.0
 
 
 def with_arithmetic(plan: Plan, settings: RunSettings) -> tuple[Plan, list[str]]:
-    """(the plan with what was chosen, what a person should know of it); as it is where a CPU computes, and on a cluster.
+    """(the plan with what was chosen, what a person should know of it).
 
-    Remembered for a network, GPU, driver and build of torch. Raises UsageError for a device that computes something else than the CPU.
+    As it is where a CPU computes, and on a cluster.
+
+    Remembered for a network, GPU, driver and build of torch. Raises UsageError for a device that computes
+    something else than the CPU.
     """
-    if settings.cluster is not None or plan.precision == "int8" or not any(s.card.sha256 for s in plan.stages) or computing_device(settings) == "cpu":
+    if (
+        settings.cluster is not None
+        or plan.precision == "int8"
+        or not any(s.card.sha256 for s in plan.stages)
+        or computing_device(settings) == "cpu"
+    ):
         return plan, []
     key = " | ".join(
-        [computing_device(settings), metadata.version("torch"), *map(encoder_hardware, makers_here()), plan.pix_fmt, f"{plan.tile_px}",
+        [computing_device(settings), metadata.version("torch"), *map(encoder_hardware, makers_here()),
+        plan.pix_fmt, f"{plan.tile_px}",
          *(f"{s.card.sha256} {s.card.settings}" for s in plan.stages)]
     )  # fmt: skip
     found = recall(_TABLE, key)
     try:
-        trials = [ArithmeticTrial(**row) for row in found] if found else call_in_child(_TRY, plan, settings.device, seconds=_SECONDS)
+        trials = (
+            [ArithmeticTrial(**row) for row in found]
+            if found
+            else call_in_child(_TRY, plan, settings.device, seconds=_SECONDS)
+        )
     except ChildFailedError as error:
-        raise UsageError(f"--device {settings.device}: the GPU can't compute a tile: it {error}; give --device cpu") from None
+        raise UsageError(
+            f"--device {settings.device}: the GPU can't compute a tile: it {error}; give --device cpu"
+        ) from None
     if not found:
         remember(_TABLE, key, [asdict(t) for t in trials])
     chosen = choose_arithmetic([t for t in trials if plan.precision in {"", t.precision}])
     if chosen is None:
         best = max((t.decibels for t in trials), default=0.0)
         raise UsageError(
-            f"--device {settings.device}: the GPU computes something else than the CPU does ({best:.1f} dB between them at best); "
-            "give --device cpu, or try another driver"
+            f"--device {settings.device}: the GPU computes something else than the CPU does ({best:.1f} dB"
+            " between them at best); give --device cpu, or try another driver"
         )
     made = replace(plan, precision=chosen.precision, memory_format=chosen.memory_format)
-    return made, [f"computed in {chosen.precision}, {chosen.memory_format.upper()}, on this GPU; {chosen.decibels:.1f} dB from fp32 on the CPU"]
+    note = (
+        f"computed in {chosen.precision}, {chosen.memory_format.upper()}, on this GPU; {chosen.decibels:.1f}"
+        " dB from fp32 on the CPU"
+    )
+    return made, [note]

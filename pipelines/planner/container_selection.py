@@ -65,13 +65,15 @@ def fitting_container(
     """Try the container of a suffix and, where a track is lost in it, others.
 
     One that holds them all is the remedy where the result was named, and its place where it was not.
-    choose: the encoder for a container and a suffix. others: whether to try any. convert_subtitles: see `tracks_that_fail`.
-    Raises UsageError where the film alone does not fit the first.
+    choose: the encoder for a container and a suffix. others: whether to try any. convert_subtitles: see
+    `tracks_that_fail`. Raises UsageError where the film alone does not fit the first.
     """
     first = Fit(suffix, plan, tracks_that_fail(plan, info, convert_subtitles=convert_subtitles))
     if not others or not first.lost:
         return first
-    order = (".mp4", ".mov", ".mkv") if Path(info.path).suffix.lower() in _LIKE_MP4 else (".mkv", ".mp4", ".mov")
+    order = (
+        (".mp4", ".mov", ".mkv") if Path(info.path).suffix.lower() in _LIKE_MP4 else (".mkv", ".mp4", ".mov")
+    )
     for other in order:
         if CONTAINERS[other] == plan.encoder.container:
             continue
@@ -84,7 +86,13 @@ def fitting_container(
             if named:
                 return replace(first, remedy=other)
             stream = first.lost[0][0]
-            return replace(found, note=f"the result is a {other}, as {suffix} can't hold its {stream.type} stream {stream.index} ({stream.codec})")
+            return replace(
+                found,
+                note=(
+                    f"the result is a {other}, as {suffix} can't hold its {stream.type} stream {stream.index}"
+                    f" ({stream.codec})"
+                ),
+            )
     return first
 
 
@@ -107,11 +115,17 @@ def container_of(suffix: str, *, picture: bool, numbered: bool) -> str:
     if picture:
         if suffix.lstrip(".") in PICTURE_ENCODERS:
             return "sequence" if numbered else "image2"
-        raise UsageError(f"a picture can't become a {suffix} file; expected {', '.join('.' + s for s in PICTURE_ENCODERS)}")
+        raise UsageError(
+            f"a picture can't become a {suffix} file; expected {', '.join('.' + s for s in PICTURE_ENCODERS)}"
+        )
     if suffix.lstrip(".") in PICTURE_ENCODERS:
-        raise UsageError(f"a film can't become one {suffix} picture; name numbered ones, such as frame_%05d{suffix}")
+        raise UsageError(
+            f"a film can't become one {suffix} picture; name numbered ones, such as frame_%05d{suffix}"
+        )
     if suffix in CONTAINERS:
         return CONTAINERS[suffix]
     if suffix in _NOT_WRITTEN:
         raise UsageError(f"an output that ends in {suffix} is not written, as it {_NOT_WRITTEN[suffix]}")
-    raise UsageError(f"an output that ends in {suffix or 'nothing'} is not known; expected {', '.join(CONTAINERS)}")
+    raise UsageError(
+        f"an output that ends in {suffix or 'nothing'} is not known; expected {', '.join(CONTAINERS)}"
+    )

@@ -1,7 +1,9 @@
-"""`proven_encoder`: what `--encoder` comes to for a plan: software, or a GPU's encoder that was seen to give back what it was given.
+"""`proven_encoder`: what `--encoder` comes to for a plan: software, or a GPU's encoder that was seen to give
+back what it was given.
 
-Decided once, when the plan is made, where the encoder stands with all its options. What is tried runs in processes of its own, for
-drivers crash and hang; the self-test is done once for an encoder, format, GPU, driver and build of FFmpeg.
+Decided once, when the plan is made, where the encoder stands with all its options. What is tried runs in
+processes of its own, for drivers crash and hang; the self-test is done once for an encoder, format, GPU,
+driver and build of FFmpeg.
 """
 
 from __future__ import annotations
@@ -41,25 +43,37 @@ _OF_DEVICE = {"cuda": "nvenc", "hip": "amf", "xpu": "qsv", "mps": "videotoolbox"
 
 
 def wanted_maker(settings: RunSettings, *, picture: bool) -> str:
-    """Whose encoder is tried; empty for software. Named, or for "auto" that of the GPU that networks run on here."""
+    """Whose encoder is tried; empty for software.
+
+    Named, or for "auto" that of the GPU that networks run on here.
+    """
     encode = settings.encode
     if encode.encoder in MAKERS:
         if picture:
             raise UsageError(f"--encoder {encode.encoder}: pictures are encoded in software; leave it out")
         return encode.encoder
-    own = encode.codec in HARDWARE_CODECS and encode.preset in {"draft", "balanced", "archive"} and not encode.options
+    own = (
+        encode.codec in HARDWARE_CODECS
+        and encode.preset in {"draft", "balanced", "archive"}
+        and not encode.options
+    )
     if encode.encoder == "software" or picture or not own or settings.cluster is not None:
         return ""
     return _OF_DEVICE.get(computing_device(settings), "")
 
 
 def proven_encoder(
-    settings: EncodeSettings, choose: Callable[[EncodeSettings], Encoder], maker: str, *, tags: Callable[[Encoder], ColorTags], hdr: HdrMetadata
+    settings: EncodeSettings,
+    choose: Callable[[EncodeSettings], Encoder],
+    maker: str,
+    *,
+    tags: Callable[[Encoder], ColorTags],
+    hdr: HdrMetadata,
 ) -> tuple[Encoder, list[str]]:
     """(encoder, what a person should know of the choice).
 
-    choose: gives the encoder that settings mean. maker: whose hardware is tried; empty for none. tags, hdr: that the stream must tell.
-    Raises UsageError where hardware is named that is not there, or does not pass.
+    choose: gives the encoder that settings mean. maker: whose hardware is tried; empty for none. tags, hdr:
+    that the stream must tell. Raises UsageError where hardware is named that is not there, or does not pass.
     """
     named = settings.encoder in MAKERS
     software = replace(settings, encoder="software")
@@ -77,12 +91,17 @@ def proven_encoder(
     if not flaw:
         return found, [f"encoded by {found.name} ({encoder_hardware(maker)}), which passed its self-test"]
     if named:
-        raise UsageError(f"--encoder {settings.encoder}: {encoder.name} can't be used here: {flaw}; give --encoder software, or see `vsr doctor`")
+        raise UsageError(
+            f"--encoder {settings.encoder}: {encoder.name} can't be used here: {flaw}; give --encoder"
+            " software, or see `vsr doctor`"
+        )
     return choose(software), [f"encoded in software, as {encoder.name} can't be used here: {flaw}"]
 
 
 def _proven(encoder: Encoder, color: ColorTags, hdr: HdrMetadata) -> tuple[Encoder, str]:
-    """The encoder, or the same without B frames, and what is wrong with it, in small and at the plan's size."""
+    """The encoder, or the same without B frames, and what is wrong with it, in small and at the
+    plan's size.
+    """
     flaw = ""
     for one in (encoder, without_b_frames(encoder)):
         if one is None:
@@ -95,14 +114,26 @@ def _proven(encoder: Encoder, color: ColorTags, hdr: HdrMetadata) -> tuple[Encod
 
 
 def self_test(encoder: Encoder, *, anew: bool = False) -> str:
-    """What is wrong with an encoder of hardware; empty where it passes. anew: not as remembered of this driver."""
+    """What is wrong with an encoder of hardware.
+
+    Empty where it passes. anew: not as remembered of this driver.
+    """
     hardware = encoder_hardware(encoder.maker)
     if not hardware:
         return "no such GPU is there, or its driver does not answer"
     width, height = SELF_TEST_SIZE
     small = replace(encoder, width=width, height=height, container="matroska", tag="")
     builds = encoder_builds()
-    key = " | ".join([small.name, small.pix_fmt, *(f"{k}={v}" for k, v in sorted(small.options.items())), hardware, builds["av"], builds["ffmpeg"]])
+    key = " | ".join(
+        [
+            small.name,
+            small.pix_fmt,
+            *(f"{k}={v}" for k, v in sorted(small.options.items())),
+            hardware,
+            builds["av"],
+            builds["ffmpeg"],
+        ]
+    )
     known = None if anew else recall(_TABLE, key)
     if isinstance(known, str):
         return known

@@ -15,15 +15,21 @@ if TYPE_CHECKING:
 __all__ = ["square_size", "target_size", "upright_sar"]
 
 
-def target_size(width: int, height: int, target: TargetSettings, *, even: tuple[bool, bool]) -> tuple[int, int]:
+def target_size(
+    width: int, height: int, target: TargetSettings, *, even: tuple[bool, bool]
+) -> tuple[int, int]:
     """(width, height) of the result for an upright source of that size.
 
-    A box keeps the shape, fits the largest picture, and turns for portrait material. Sides that chroma subsampling wants
-    even are made even: for a factor by one more column or row, for a box by rounding to nearest.
+    A box keeps the shape, fits the largest picture, and turns for portrait material. Sides that chroma
+    subsampling wants even are made even: for a factor by one more column or row, for a box by rounding to
+    nearest.
     even: whether (width, height) must be even.
     """
     if target.scale is not None:
-        return tuple(n * target.scale + (n * target.scale % 2 if e else 0) for n, e in zip((width, height), even, strict=True))  # type: ignore[return-value]
+        return tuple(
+            n * target.scale + (n * target.scale % 2 if e else 0)
+            for n, e in zip((width, height), even, strict=True)
+        )  # type: ignore[return-value]
     box = target.box or BOXES["4k" if width * height <= LARGEST_DEFAULT_4K else "8k"]
     long, short = max(box), min(box)
     if target.to is None or target.to.lower() in BOXES:

@@ -1,7 +1,9 @@
-"""Options of hardware encoders: a constant quantiser, closed GOPs of fixed shape, nothing adaptive, so that bits repeat and chunks join.
+"""Options of hardware encoders: a constant quantiser, closed GOPs of fixed shape, nothing adaptive, so that
+bits repeat and chunks join.
 
-Names and values are those of FFmpeg's own tables (tests hold them to the tables of the installed libraries). The quantiser is the
-CRF of the software encoder of that codec, rounded: both count in the same steps, though they spend bits otherwise.
+Names and values are those of FFmpeg's own tables (tests hold them to the tables of the installed libraries).
+The quantiser is the CRF of the software encoder of that codec, rounded: both count in the same steps, though
+they spend bits otherwise.
 """
 
 from __future__ import annotations
@@ -39,11 +41,19 @@ _OF_ONE_CODEC = frozenset({"yuv422p", "yuv422p10le", "yuv444p", "yuv444p10le"})
 
 
 def encoder_name(codec: str, maker: str) -> str:
-    """FFmpeg's name, such as "hevc_nvenc". Raises UsageError for a codec that no hardware, or not that one, encodes."""
+    """FFmpeg's name, such as "hevc_nvenc".
+
+    Raises UsageError for a codec that no hardware, or not that one, encodes.
+    """
     if codec == "av1" and maker == "videotoolbox":
-        raise UsageError("--encoder videotoolbox: it does not encode av1; use --codec hevc or h264, or --encoder software")
+        raise UsageError(
+            "--encoder videotoolbox: it does not encode av1; use --codec hevc or h264, or --encoder software"
+        )
     if codec not in HARDWARE_CODECS:
-        raise UsageError(f"--encoder {maker}: no hardware encodes {codec}; use --codec hevc, h264 or av1, or --encoder software")
+        raise UsageError(
+            f"--encoder {maker}: no hardware encodes {codec}; use --codec hevc, h264 or av1, or --encoder"
+            " software"
+        )
     return f"{codec}_{maker}"
 
 
@@ -53,7 +63,10 @@ def largest_side(codec: str) -> int:
 
 
 def hardware_formats(codec: str, maker: str) -> set[str]:
-    """Planar formats that a maker's encoder of that codec holds, by what it is fed. All there may be where this FFmpeg lacks the encoder."""
+    """Planar formats that a maker's encoder of that codec holds, by what it is fed.
+
+    All there may be where this FFmpeg lacks the encoder.
+    """
     formats = dict(MAKERS[maker])
     if codec == "av1" or (maker, codec) == ("qsv", "h264"):
         formats = {planar: fed for planar, fed in formats.items() if planar not in _OF_ONE_CODEC}
@@ -69,8 +82,8 @@ def hardware_formats(codec: str, maker: str) -> set[str]:
 def hardware_options(codec: str, maker: str, *, preset: str, crf: float, pix_fmt: str) -> dict[str, str]:
     """What such an encoder is opened with.
 
-    preset: draft, balanced, archive, or the encoder's own word. crf: in the scale of the software encoder. Raises UsageError for a
-    preset where the encoder has none.
+    preset: draft, balanced, archive, or the encoder's own word. crf: in the scale of the software encoder.
+    Raises UsageError for a preset where the encoder has none.
     """
     step = _STEPS_OF_AV1 if codec == "av1" else 1
     quantiser = round(crf * step)
@@ -84,7 +97,12 @@ def hardware_options(codec: str, maker: str, *, preset: str, crf: float, pix_fmt
     elif preset not in {"draft", "balanced", "archive"}:
         raise UsageError(f"--preset {preset}: {encoder_name(codec, maker)} has no presets; leave it out")
     if maker in {"nvenc", "qsv"}:
-        options |= {"i_qfactor": "1", "i_qoffset": str(_KEY_STEPS * step), "b_qfactor": "1", "b_qoffset": str(_B_STEPS * step)}
+        options |= {
+            "i_qfactor": "1",
+            "i_qoffset": str(_KEY_STEPS * step),
+            "b_qfactor": "1",
+            "b_qoffset": str(_B_STEPS * step),
+        }
     if maker == "nvenc":
         options |= _nvenc(codec, quantiser)
     elif maker == "qsv":
@@ -97,37 +115,62 @@ def hardware_options(codec: str, maker: str, *, preset: str, crf: float, pix_fmt
 
 
 def _nvenc(codec: str, quantiser: int) -> dict[str, str]:
-    options = {"tune": "hq", "rc": "constqp", "qp": str(quantiser), "rc-lookahead": "0", "no-scenecut": "1", "forced-idr": "1", "strict_gop": "1",
-               "b_adapt": "0", "b_ref_mode": "disabled", "spatial-aq": "0", "temporal-aq": "0", "multipass": "disabled", "tf_level": "0",
-               "weighted_pred": "0", "zerolatency": "0", "extra_sei": "0", "a53cc": "0", "s12m_tc": "0"}  # fmt: skip
+    options = {"tune": "hq", "rc": "constqp", "qp": str(quantiser), "rc-lookahead": "0", "no-scenecut": "1",
+               "forced-idr": "1", "strict_gop": "1", "b_adapt": "0", "b_ref_mode": "disabled",
+               "spatial-aq": "0", "temporal-aq": "0", "multipass": "disabled", "tf_level": "0",
+               "weighted_pred": "0", "zerolatency": "0", "extra_sei": "0", "a53cc": "0",
+               "s12m_tc": "0"}  # fmt: skip
     if codec != "h264":
         options["split_encode_mode"] = "disabled"
     return options
 
 
 def _qsv(codec: str, quantiser: int, pix_fmt: str) -> dict[str, str]:
-    options = {"flags": "+cgop+qscale", "global_quality": str(quantiser * _LAMBDA_A_STEP), "forced_idr": "1", "b_strategy": "0",
-               "adaptive_i": "0", "adaptive_b": "0", "extbrc": "0", "low_delay_brc": "0"}  # fmt: skip
+    options = {"flags": "+cgop+qscale", "global_quality": str(quantiser * _LAMBDA_A_STEP),
+               "forced_idr": "1", "b_strategy": "0", "adaptive_i": "0", "adaptive_b": "0", "extbrc": "0",
+               "low_delay_brc": "0"}  # fmt: skip
     if codec == "hevc":
         pixels = PixelFormat.parse(pix_fmt)
         options |= {"idr_interval": "1", "mbbrc": "0", "skip_frame": "no_skip"}
         options["profile"] = "rext" if not pixels.sub_y else "main10" if pixels.bits > 8 else "main"
     elif codec == "h264":
-        options |= {"idr_interval": "0", "mbbrc": "0", "skip_frame": "no_skip", "look_ahead": "0", "a53cc": "0", "profile": "high"}
+        options |= {
+            "idr_interval": "0",
+            "mbbrc": "0",
+            "skip_frame": "no_skip",
+            "look_ahead": "0",
+            "a53cc": "0",
+            "profile": "high",
+        }
     return options
 
 
 def _amf(codec: str, quantisers: list[int], pix_fmt: str) -> dict[str, str]:
     key, quantiser, between = map(str, quantisers)
-    options = {"usage": "transcoding", "rc": "cqp", "qp_i": key, "qp_p": quantiser, "forced_idr": "1", "preencode": "0", "preanalysis": "0",
-               "enforce_hrd": "0", "filler_data": "0"}  # fmt: skip
+    options = {"usage": "transcoding", "rc": "cqp", "qp_i": key, "qp_p": quantiser, "forced_idr": "1",
+               "preencode": "0", "preanalysis": "0", "enforce_hrd": "0", "filler_data": "0"}  # fmt: skip
     ten = PixelFormat.parse(pix_fmt).bits > 8
     if codec == "h264":
-        return options | {"qp_b": between, "bf": "0", "bf_ref": "0", "frame_skipping": "0", "vbaq": "0", "profile": "high", "header_spacing": "0"}
+        return options | {
+            "qp_b": between,
+            "bf": "0",
+            "bf_ref": "0",
+            "frame_skipping": "0",
+            "vbaq": "0",
+            "profile": "high",
+            "header_spacing": "0",
+        }
     if codec == "hevc":
         more = {"gops_per_idr": "1", "header_insertion_mode": "idr", "vbaq": "0", "skip_frame": "0"}
         return options | more | {"profile": "main10" if ten else "main", "bitdepth": "10" if ten else "8"}
-    more = {"qp_b": between, "bf": "0", "header_insertion_mode": "gop", "skip_frame": "0", "aq_mode": "none", "profile": "main"}
+    more = {
+        "qp_b": between,
+        "bf": "0",
+        "header_insertion_mode": "gop",
+        "skip_frame": "0",
+        "aq_mode": "none",
+        "profile": "main",
+    }
     return options | more | {"bitdepth": "10" if ten else "8"}
 
 
@@ -135,6 +178,20 @@ def _videotoolbox(codec: str, crf: float, pix_fmt: str) -> dict[str, str]:
     """crf: 0 to 51; its own scale is 1 (worst) to 100."""
     quality = min(100, max(1, round(100 - 1.8 * crf)))
     pixels = PixelFormat.parse(pix_fmt)
-    profile = "high" if codec == "h264" else "main42210" if not pixels.sub_y else "main10" if pixels.bits > 8 else "main"
-    options = {"flags": "+cgop+qscale", "global_quality": str(quality * _LAMBDA_A_STEP), "allow_sw": "0", "realtime": "0", "profile": profile}
+    profile = (
+        "high"
+        if codec == "h264"
+        else "main42210"
+        if not pixels.sub_y
+        else "main10"
+        if pixels.bits > 8
+        else "main"
+    )
+    options = {
+        "flags": "+cgop+qscale",
+        "global_quality": str(quality * _LAMBDA_A_STEP),
+        "allow_sw": "0",
+        "realtime": "0",
+        "profile": profile,
+    }
     return options | ({"a53cc": "0"} if codec == "h264" else {})

@@ -1,4 +1,7 @@
-"""On what terms the networks of a plan may be used: what a preset for commercial use refuses, and what is said of the others."""
+"""On what terms the networks of a plan may be used.
+
+What a preset for commercial use refuses, and what is said of the others.
+"""
 
 from __future__ import annotations
 
@@ -22,20 +25,33 @@ def refuse_licences(cards: Sequence[Card]) -> None:
     for card in cards:
         if card.commercial == "no":
             raise UsageError(
-                f"--model {card.name}: its licence, {card.licence}, allows no commercial use, and the settings say commercial = true; "
-                "`vsr models search --commercial` lists networks that may be used"
+                f"--model {card.name}: its licence, {card.licence}, allows no commercial use, and the"
+                " settings say commercial = true; `vsr models search --commercial` lists networks that may"
+                " be used"
             )
         if card.commercial == "unknown":
             raise UsageError(
-                f"--model {card.name}: nobody says that it may be used commercially, and the settings say commercial = true; "
-                f'where it may, write licence = "..." and commercial = "yes" into {Path(card.path).with_suffix(".toml")}'
+                f"--model {card.name}: nobody says that it may be used commercially, and the settings say"
+                " commercial = true; "
+                'where it may, write licence = "..." and commercial = "yes" into'
+                f" {Path(card.path).with_suffix('.toml')}"
                 if card.architecture not in {"foreign", "onnx"} or Path(card.path).parent == user_folder()
-                else f"--model {card.name}: its licence is not known, and the settings say commercial = true; where it allows commercial use, "
-                f"`vsr models add {card.path} --licence NAME --commercial yes` keeps it as a network of which that is known"
+                else (
+                    f"--model {card.name}: its licence is not known, and the settings say commercial = true;"
+                    f" where it allows commercial use, `vsr models add {card.path} --licence NAME"
+                    " --commercial yes` keeps it as a network of which that is known"
+                )
             )
 
 
 def licence_notes(plan: Plan) -> list[str]:
     """A line for each network from elsewhere."""
-    others = {s.card.name: s.card for s in plan.stages if s.card.author or s.card.architecture in {"foreign", "onnx"}}
-    return [f"{card.name}: {card.terms}" + (f"; by {card.author}" if card.author else "") for card in others.values()]
+    others = {
+        s.card.name: s.card
+        for s in plan.stages
+        if s.card.author or s.card.architecture in {"foreign", "onnx"}
+    }
+    return [
+        f"{card.name}: {card.terms}" + (f"; by {card.author}" if card.author else "")
+        for card in others.values()
+    ]

@@ -10,7 +10,14 @@ from typing import TYPE_CHECKING
 
 from pipelines.media.cicp import ColorTags
 from pipelines.media.pixel_format import PixelCrop, PixelFormat
-from pipelines.plan.chunking import SETTLING_FRAMES, clean_starts, cut_chunks, cut_spans, frame_range, timing_digest
+from pipelines.plan.chunking import (
+    SETTLING_FRAMES,
+    clean_starts,
+    cut_chunks,
+    cut_spans,
+    frame_range,
+    timing_digest,
+)
 from pipelines.plan.color_tags import output_tags
 from pipelines.plan.plan import LARGEST_CHUNK_BYTES, Plan, told
 from pipelines.plan.settings import parse_tile
@@ -47,14 +54,18 @@ def make_plan(
 ) -> Plan:
     """Put the plan together.
 
-    cards: what the model names mean. encoder: as chosen for the target. decoded: planar format frames are decoded to.
-    color: the resolved tags. crop, bars: of the stored picture. grain: for each plane of the result. restore: for networks that are told it.
+    cards: what the model names mean. encoder: as chosen for the target. decoded: planar format frames are
+    decoded to.
+    color: the resolved tags. crop, bars: of the stored picture. grain: for each plane of the result. restore:
+    for networks that are told it.
     """
     crop = crop or PixelCrop()
     width, height = info.orientation.turn(*crop.size(info.width, info.height))
     out_width, out_height = encoder.width, encoder.height
     start, stop = frame_range(info, settings.range)
-    stages = tuple(told(s, restore, settings.detail) for s in choose_stages(cards, width, height, out_width, out_height))
+    stages = tuple(
+        told(s, restore, settings.detail) for s in choose_stages(cards, width, height, out_width, out_height)
+    )
     sar = Fraction(1) if settings.square_pixels else upright_sar(info)
     fields = 2 if deinterlacing is not None and deinterlacing.bob else 1
     clean = clean_starts(info.index)[0] if not info.linear else array("q")
@@ -93,7 +104,8 @@ def make_plan(
         crop=crop,
         bars=(bars or PixelCrop()).turned(info.orientation),
         grain=grain,
-        full_chroma=settings.chroma == "network" and _has_full_chroma(pixels, PixelFormat.parse(encoder.pix_fmt), stages),
+        full_chroma=settings.chroma == "network"
+        and _has_full_chroma(pixels, PixelFormat.parse(encoder.pix_fmt), stages),
         first_number=1 if info.first_number is None else info.first_number + start * fields,
     )
     spans = cut_spans(info.index, info.pts, chunks, linear=info.linear, context=plan.context)
@@ -101,14 +113,24 @@ def make_plan(
 
 
 def _has_full_chroma(source: PixelFormat, result: PixelFormat, stages: Sequence[NetworkStage]) -> bool:
-    """Both have chroma of luma's resolution, and there is a network that is made for luma and 4:2:0 to take it through."""
-    full = all(p.family == "rgb" or (p.family == "yuv" and not (p.sub_x or p.sub_y)) for p in (source, result))
+    """Both have chroma of luma's resolution, and there is a network that is made for luma and 4:2:0 to take
+    it through.
+    """
+    full = all(
+        p.family == "rgb" or (p.family == "yuv" and not (p.sub_x or p.sub_y)) for p in (source, result)
+    )
     return full and any(s.card.sha256 and s.card.pixels == "yuv420" and not s.card.temporal for s in stages)
 
 
 def _most_frames(encoder: Encoder, stages: Sequence[NetworkStage], fields: int) -> int:
-    """Source frames of a chunk of numbered pictures, which lies in memory as a whole. A network that remembers gets no fewer than it settles in."""
-    return max(SETTLING_FRAMES if stages[0].card.recurrent else 1, LARGEST_CHUNK_BYTES // (encoder.picture_bytes * fields))
+    """Source frames of a chunk of numbered pictures, which lies in memory as a whole.
+
+    A network that remembers gets no fewer than it settles in.
+    """
+    return max(
+        SETTLING_FRAMES if stages[0].card.recurrent else 1,
+        LARGEST_CHUNK_BYTES // (encoder.picture_bytes * fields),
+    )
 
 
 def _tile_px(settings: RunSettings, stages: Sequence[NetworkStage]) -> tuple[int, int]:
@@ -130,7 +152,11 @@ def with_smaller_tiles(plan: Plan) -> Iterator[Plan]:
     Only such as cut a picture that a network of the plan works on in tiles; none where there is none.
     """
     sizes = [(plan.height, plan.width), *((stage.height, stage.width) for stage in plan.stages)]
-    tiled = [size for size, stage in zip(sizes, plan.stages, strict=False) if stage.card.sha256 and stage.card.halo_px is not None]
+    tiled = [
+        size
+        for size, stage in zip(sizes, plan.stages, strict=False)
+        if stage.card.sha256 and stage.card.halo_px is not None
+    ]
     height, width = plan.tile_px
     while True:
         height, width = -(-height // 32) * 16, -(-width // 32) * 16

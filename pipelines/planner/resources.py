@@ -1,6 +1,7 @@
 """`Crew`: how many workers a run has on this machine, and which CUDA devices they share.
 
-Bytes depend on neither: where memory runs out, `with_fewer_workers` comes before smaller tiles, which are another plan.
+Bytes depend on neither: where memory runs out, `with_fewer_workers` comes before smaller tiles, which are
+another plan.
 """
 
 from __future__ import annotations
@@ -27,17 +28,28 @@ if TYPE_CHECKING:
     from pipelines.plan.plan import Plan
     from pipelines.plan.settings import RunSettings
 
-__all__ = ["Crew", "computing_device", "crew_of", "cuda_devices", "machine_memory", "usable_cores", "usable_memory", "with_fewer_workers"]
+__all__ = [
+    "Crew",
+    "computing_device",
+    "crew_of",
+    "cuda_devices",
+    "machine_memory",
+    "usable_cores",
+    "usable_memory",
+    "with_fewer_workers",
+]
 
 
 _MOST_A_DEVICE = 4
 _CORES_A_WORKER = 4
-"""What an encoder has threads for: x264, ProRes and FFV1 have four of them, as bits depend on it; more for x265 brings little."""
+"""What an encoder has threads for: x264, ProRes and FFV1 have four of them, as bits depend on it; more for
+x265 brings little."""
 _BYTES_A_WORKER, _BYTES_A_PIXEL = 2_000_000_000, 120
-"""Memory on this side, by the pixels of a frame of the result: 3 GB at 4K, 6 GB at 8K. Assumed, above what a run on a CPU was measured
-to take (docs/benchmarks.md): a worker with a device has two encoders at a time."""
+"""Memory on this side, by the pixels of a frame of the result: 3 GB at 4K, 6 GB at 8K. Assumed, above what a
+run on a CPU was measured to take (docs/benchmarks.md): a worker with a device has two encoders at a time."""
 _DEVICE_BYTES_A_WORKER = 1_500_000_000
-"""Of a device: 0.3 GB of tensors (`quality` at 1080p, four tiles of 960x544 at a time, on an H200), some 0.6 GB of CUDA's own, and room."""
+"""Of a device: 0.3 GB of tensors (`quality` at 1080p, four tiles of 960x544 at a time, on an H200), some 0.6
+GB of CUDA's own, and room."""
 _ASKING_SECONDS = 20.0
 """For nvidia-smi, which may have to wake the driver first."""
 _LOADING_SECONDS = 180.0
@@ -59,10 +71,15 @@ class Crew:
     def surplus(self, number: int, facts: dict[str, str]) -> str:
         """Why a worker takes no part; nothing for one that does.
 
-        A driver may list devices that torch can't use. The CPU computes then, and one worker takes all its cores.
+        A driver may list devices that torch can't use. The CPU computes then, and one worker takes all its
+        cores.
         """
         idle = self.devices and number > 0 and facts.get("device") == "cpu"
-        return "torch can't use the CUDA devices here, and one worker keeps the CPU busy; `vsr doctor` says more" if idle else ""
+        return (
+            "torch can't use the CUDA devices here, and one worker keeps the CPU busy; `vsr doctor` says more"
+            if idle
+            else ""
+        )
 
     @property
     def share(self) -> float:
@@ -72,7 +89,8 @@ class Crew:
 
 
 def crew_of(settings: RunSettings, plan: Plan | None = None) -> Crew:
-    """As many as the settings say; otherwise one, and with CUDA as many a device as its share of the cores can encode for.
+    """As many as the settings say; otherwise one, and with CUDA as many a device as its share of the cores
+    can encode for.
 
     plan: without one, or with a network that keeps a device busy by itself, it is one a device.
     """
@@ -83,10 +101,17 @@ def crew_of(settings: RunSettings, plan: Plan | None = None) -> Crew:
 
 
 def with_fewer_workers(settings: RunSettings, plan: Plan) -> RunSettings | None:
-    """With one worker a device, or one on a CPU, for a run that ran out of memory; None where no more of them share it, and for a cluster."""
+    """With one worker a device, or one on a CPU, for a run that ran out of memory.
+
+    None where no more of them share it, and for a cluster.
+    """
     crew = crew_of(settings, plan)
     least = max(1, len(crew.devices))
-    return replace(settings, workers=least) if settings.cluster is None and min(crew.workers, len(plan.spans)) > least else None
+    return (
+        replace(settings, workers=least)
+        if settings.cluster is None and min(crew.workers, len(plan.spans)) > least
+        else None
+    )
 
 
 def _workers_a_device(plan: Plan | None, devices: tuple[str, ...]) -> int:
@@ -94,7 +119,11 @@ def _workers_a_device(plan: Plan | None, devices: tuple[str, ...]) -> int:
     if plan is None or any(stage.card.pixels != "yuv420" for stage in plan.stages):
         return 1
     by_cores = usable_cores() // len(devices) // _CORES_A_WORKER
-    by_memory = usable_memory() // len(devices) // (_BYTES_A_WORKER + _BYTES_A_PIXEL * plan.out_width * plan.out_height)
+    by_memory = (
+        usable_memory()
+        // len(devices)
+        // (_BYTES_A_WORKER + _BYTES_A_PIXEL * plan.out_width * plan.out_height)
+    )
     most = min(_MOST_A_DEVICE, by_cores, by_memory)
     if most > 1 and (free := _device_memory(devices)) is not None:
         most = min(most, free // _DEVICE_BYTES_A_WORKER)
@@ -102,11 +131,19 @@ def _workers_a_device(plan: Plan | None, devices: tuple[str, ...]) -> int:
 
 
 def usable_cores() -> int:
-    """Cores that this process and its children may have: those they may run on, or the quota of their container."""
+    """Cores that this process and its children may have.
+
+    Those they may run on, or the quota of their container.
+    """
     # Not every system has affinities: macOS has none.
     visible = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     quotas = [text.split() for text in _control_group("cpu.max")]
-    quotas += [[quota, period] for quota, period in zip(_control_group("cpu.cfs_quota_us"), _control_group("cpu.cfs_period_us"), strict=False)]
+    quotas += [
+        [quota, period]
+        for quota, period in zip(
+            _control_group("cpu.cfs_quota_us"), _control_group("cpu.cfs_period_us"), strict=False
+        )
+    ]
     shares = [int(quota) // int(period) for quota, period in quotas if quota.isdecimal()]
     return max(1, min([visible, *shares]))
 
@@ -127,10 +164,12 @@ _OWN_GROUPS = Path("/proc/self/cgroup")
 
 
 def _control_group(name: str) -> Iterator[str]:
-    """Content of a limit's file in every control group that holds for this process: its own and those above it.
+    """Content of a limit's file in every control group that holds for this process.
 
-    Linux, Documentation/admin-guide/cgroup-v2.rst, and cgroup-v1/ for the former kind, with a tree per controller.
-    A container sees its own group as the root.
+    Its own and those above it.
+
+    Linux, Documentation/admin-guide/cgroup-v2.rst, and cgroup-v1/ for the former kind, with a tree per
+    controller. A container sees its own group as the root.
     """
     try:
         lines = [line.split(":", 2) for line in _OWN_GROUPS.read_text(encoding="utf-8").splitlines()]
@@ -138,7 +177,10 @@ def _control_group(name: str) -> Iterator[str]:
         lines = []
     folders = dict.fromkeys([_CONTROL_GROUPS, _CONTROL_GROUPS / "cpu", _CONTROL_GROUPS / "memory"])
     for _, controllers, path in (line for line in lines if len(line) == 3):
-        tree = next((_CONTROL_GROUPS / kind for kind in ("cpu", "memory") if kind in controllers.split(",")), _CONTROL_GROUPS)
+        tree = next(
+            (_CONTROL_GROUPS / kind for kind in ("cpu", "memory") if kind in controllers.split(",")),
+            _CONTROL_GROUPS,
+        )
         own = tree / path.lstrip("/")
         folders |= dict.fromkeys(folder for folder in (own, *own.parents) if folder.is_relative_to(tree))
     for folder in folders:
@@ -149,24 +191,39 @@ def _control_group(name: str) -> Iterator[str]:
 
 
 def _device_memory(devices: tuple[str, ...]) -> int | None:
-    """Bytes free on the fullest of the devices; None where nvidia-smi is not there or does not tell. /proc has no such number.
+    """Bytes free on the fullest of the devices.
 
-    Its numbers follow the bus, as CUDA's do where all devices are alike. Parts of a device (MIG) are not listed.
+    None where nvidia-smi is not there or does not tell. /proc has no such number.
+
+    Its numbers follow the bus, as CUDA's do where all devices are alike. Parts of a device (MIG) are not
+    listed.
     """
     asked = ["nvidia-smi", "--query-gpu=index,uuid,memory.free", "--format=csv,noheader,nounits"]
     try:
-        told = subprocess.run(asked, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=_ASKING_SECONDS, check=True).stdout
+        told = subprocess.run(
+            asked,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=_ASKING_SECONDS,
+            check=True,
+        ).stdout
     except (OSError, subprocess.SubprocessError):
         return None
     rows = [[cell.strip() for cell in line.split(",")] for line in told.splitlines()]
-    listed = [row for row in rows if len(row) == 3 and any(row[0] == d.strip() or row[1].startswith(d.strip()) for d in devices)]
+    listed = [
+        row
+        for row in rows
+        if len(row) == 3 and any(row[0] == d.strip() or row[1].startswith(d.strip()) for d in devices)
+    ]
     return min((int(free) << 20 for _, _, free in listed if free.isdecimal()), default=None)
 
 
 def cuda_devices() -> list[str]:
     """Devices by number, as the driver lists them; none where there is no driver. Without loading CUDA here.
 
-    Where a driver lists none though there may be some (WSL 2, Windows, AMD's ROCm), torch is asked, in a process of its own.
+    Where a driver lists none though there may be some (WSL 2, Windows, AMD's ROCm), torch is asked, in a
+    process of its own.
     """
     if "CUDA_VISIBLE_DEVICES" in os.environ:
         return [d for d in os.environ["CUDA_VISIBLE_DEVICES"].split(",") if d.strip() and d.strip() != "-1"]
@@ -178,8 +235,13 @@ def cuda_devices() -> list[str]:
 
 
 def computing_device(settings: RunSettings) -> str:
-    """What networks run on here: cuda, hip (ROCm), xpu, mps or cpu. Asks torch, in a process of its own, where there are signs of a GPU."""
-    if settings.device == "cpu" or not (Path("/proc/driver/nvidia").is_dir() or _signs_of_cuda() or _signs_of_others()):
+    """What networks run on here: cuda, hip (ROCm), xpu, mps or cpu.
+
+    Asks torch, in a process of its own, where there are signs of a GPU.
+    """
+    if settings.device == "cpu" or not (
+        Path("/proc/driver/nvidia").is_dir() or _signs_of_cuda() or _signs_of_others()
+    ):
         return "cpu"
     kind, _ = _accelerator()
     return kind if settings.device in {"auto", {"hip": "cuda"}.get(kind, kind)} else "cpu"
@@ -209,8 +271,15 @@ def _signs_of_others() -> bool:
 
 @functools.cache
 def _accelerator() -> tuple[str, int]:
-    """(kind, number of devices) as torch finds them; remembered for this torch, these drivers and what of them is shown."""
-    shown = [f"{name}={os.environ[name]}" for name in ("CUDA_VISIBLE_DEVICES", "HIP_VISIBLE_DEVICES", "ZE_AFFINITY_MASK") if name in os.environ]
+    """(kind, number of devices) as torch finds them.
+
+    Remembered for this torch, these drivers and what of them is shown.
+    """
+    shown = [
+        f"{name}={os.environ[name]}"
+        for name in ("CUDA_VISIBLE_DEVICES", "HIP_VISIBLE_DEVICES", "ZE_AFFINITY_MASK")
+        if name in os.environ
+    ]
     key = " | ".join([sys.prefix, metadata.version("torch"), *map(encoder_hardware, makers_here()), *shown])
     known = recall("devices", key)
     if isinstance(known, list) and len(known) == 2:

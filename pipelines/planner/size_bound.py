@@ -1,4 +1,7 @@
-"""`most_bytes`: how much disk a run takes at most, before anything is measured; by `vsr plan --measure` it is known."""
+"""`most_bytes`: how much disk a run takes at most, before anything is measured.
+
+By `vsr plan --measure` it is known.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +16,8 @@ __all__ = ["most_bytes"]
 
 
 _BITS_A_PIXEL = {"h264": (0.8, 18.0), "hevc": (0.5, 19.0), "av1": (0.35, 26.0)}
-"""(bits, at a CRF) that footage full of grain and motion takes at twice its size; most takes a fifth of it."""
+"""(bits, at a CRF) that footage full of grain and motion takes at twice its size; most takes a fifth of
+it."""
 _IN_HARDWARE = 1.5
 """Times as many by an encoder in hardware, at the same quality."""
 _CRF_THAT_HALVES = {True: 4.0, False: 6.0}
@@ -21,7 +25,8 @@ _CRF_THAT_HALVES = {True: 4.0, False: 6.0}
 _AS_IT_WAS = 1.5
 """Times the source's own bytes: what it spends on each pixel, its result may, too."""
 _PRORES = {"yuv422": 7.0, "yuv444": 10.0}
-"""Bits a pixel of the HQ and 4444 profiles, nearly twice Apple's target rates: noise takes more. A constant quantiser may take twice as many."""
+"""Bits a pixel of the HQ and 4444 profiles, nearly twice Apple's target rates: noise takes more. A constant
+quantiser may take twice as many."""
 _PICTURES = {"mjpeg": 6.0, "libwebp": 4.0}
 _HEADERS = 1.02
 """Of pictures that nothing is saved on."""
@@ -40,7 +45,12 @@ def most_bytes(info: VideoInfo, plan: Plan) -> int:
         frame = bits / 8 * min(pixels, 4 * plan.width * plan.height)
         frame = max(frame, _AS_IT_WAS * sum(info.index.size) / max(1, info.frame_count * plan.per_frame))
     elif encoder.name == "prores_ks":
-        frame = pixels / 8 * _PRORES["yuv444" if "444" in encoder.pix_fmt else "yuv422"] * (2 if "global_quality" in encoder.options else 1)
+        frame = (
+            pixels
+            / 8
+            * _PRORES["yuv444" if "444" in encoder.pix_fmt else "yuv422"]
+            * (2 if "global_quality" in encoder.options else 1)
+        )
     elif encoder.name in _PICTURES:
         frame = pixels / 8 * _PICTURES[encoder.name]
     else:

@@ -18,22 +18,30 @@ __all__ = ["LARGEST_DEFAULT_4K", "SMALL_NETWORK", "choose_stages"]
 
 LARGEST_DEFAULT_4K = 1920 * 1088
 _STRETCH = Fraction(3, 2)
-"""What a restoring network that doubles leaves to be done is classical up to this factor, where none of its family reaches the target: a second
-network would cost several times the first, and find little left to sharpen."""
+"""What a restoring network that doubles leaves to be done is classical up to this factor, where none of its
+family reaches the target: a second network would cost several times the first, and find little left to
+sharpen."""
 SMALL_NETWORK = 2_000_000
 """Parameters; Real-ESRGAN's video networks have 0.6 to 1.2 million, its large ones 17."""
 
 
-def choose_stages(cards: Sequence[Sequence[Card]], width: int, height: int, out_width: int, out_height: int) -> tuple[NetworkStage, ...]:
-    """The cheapest cascade of the given networks that covers the target, then one antialiased resize where it overshoots.
+def choose_stages(
+    cards: Sequence[Sequence[Card]], width: int, height: int, out_width: int, out_height: int
+) -> tuple[NetworkStage, ...]:
+    """The cheapest cascade of the given networks that covers the target, then one antialiased resize where it
+    overshoots.
 
-    cards: for every name of a chain (`--model a,b`) the networks it may mean; the last name may be used several times.
-    Raises UsageError where the target is not above the source, unless the networks keep the size.
+    cards: for every name of a chain (`--model a,b`) the networks it may mean; the last name may be used
+    several times. Raises UsageError where the target is not above the source, unless the networks keep the
+    size.
     """
     need = max(Fraction(out_width, width), Fraction(out_height, height))
     stages: list[NetworkStage] = []
     if any(c.temporal for choice in cards[1:] for c in choice):
-        raise UsageError(f"--model {','.join(choice[0].family for choice in cards)}: a network that looks at neighbouring frames must come first")
+        raise UsageError(
+            f"--model {','.join(choice[0].family for choice in cards)}: a network that looks at neighbouring"
+            " frames must come first"
+        )
     for choice in cards[:-1]:
         fixed = [c for c in choice if c.scale == 1] or list(choice)[:1]
         width, height = width * max(1, fixed[0].scale), height * max(1, fixed[0].scale)
@@ -73,13 +81,18 @@ def _not_above(width: int, height: int, out_width: int, out_height: int) -> Usag
 
 
 def _factor(width: int, height: int, out_width: int, out_height: int) -> int:
-    """The whole factor that leads there, the one added column or row for even sides included; 0 if there is none."""
+    """The whole factor that leads there, the one added column or row for even sides included.
+
+    0 if there is none.
+    """
     factor = max(1, out_width // width)
     within = 0 <= out_width - width * factor <= 1 and 0 <= out_height - height * factor <= 1
     return factor if within else 0
 
 
-def _cascade(choice: Sequence[Card], need: Fraction, width: int, height: int, out_width: int, out_height: int) -> list[Card]:
+def _cascade(
+    choice: Sequence[Card], need: Fraction, width: int, height: int, out_width: int, out_height: int
+) -> list[Card]:
     best: tuple[float, list[Card]] | None = None
     stretching = not any(c.restores and c.scale >= need for c in choice)
     for depth in range(1, 5):
@@ -95,11 +108,17 @@ def _cascade(choice: Sequence[Card], need: Fraction, width: int, height: int, ou
         if best is not None:
             return best[1]
     names = ", ".join(sorted({c.name for c in choice}))
-    raise UsageError(f"a factor of {float(need):.3g} is out of reach of {names}; choose a smaller target or --model lanczos")
+    raise UsageError(
+        f"a factor of {float(need):.3g} is out of reach of {names}; choose a smaller target or --model"
+        " lanczos"
+    )
 
 
 def _products(choice: Sequence[Card], depth: int) -> Iterator[list[Card]]:
-    """All cascades of that many networks. Only the first may look at neighbouring frames or restore; then come `_followers`."""
+    """All cascades of that many networks.
+
+    Only the first may look at neighbouring frames or restore; then come `_followers`.
+    """
     if depth == 0:
         yield []
         return
@@ -109,7 +128,10 @@ def _products(choice: Sequence[Card], depth: int) -> Iterator[list[Card]]:
 
 
 def _followers(first: Card) -> tuple[Card, ...]:
-    """Networks for what a temporal or restoring one leaves to be done: those for clean single frames, of its size where there is one."""
+    """Networks for what a temporal or restoring one leaves to be done.
+
+    Those for clean single frames, of its size where there is one.
+    """
     from models.catalog.lookup import cards
 
     known = cards()

@@ -27,7 +27,10 @@ if TYPE_CHECKING:
 
 
 def child_main(descriptor: int) -> None:
-    """What runs in the child: make the worker, then tasks until the line closes. descriptor: of the line; -1: standard input and output."""
+    """What runs in the child: make the worker, then tasks until the line closes. descriptor: of the line.
+
+    -1: standard input and output.
+    """
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the terminal signals the whole group; the parent decides
     if sys.platform == "win32" and hasattr(signal, "SIGBREAK"):
         signal.signal(signal.SIGBREAK, signal.SIG_IGN)
@@ -39,7 +42,11 @@ def child_main(descriptor: int) -> None:
         _, name, setup = line.receive()
         worker = make_worker(name, pickle.loads(setup))  # noqa: S301 - from our parent
         gc.freeze()  # what is there now stays; later collections need not look through all of torch
-        if worker.facts.get("device") in {None, "cpu"}:  # drivers of GPUs reserve more addresses than any machine has memory
+        # drivers of GPUs reserve more addresses than any machine has memory
+        if worker.facts.get("device") in {
+            None,
+            "cpu",
+        }:
             with_bounded_memory()
         line.tell("hello", 0, worker.facts)
         threading.Thread(target=_tell_pulse, args=(line, worker), daemon=True).start()
@@ -74,7 +81,10 @@ class _Line:
 
 
 def _tell_pulse(line: _Line, worker: Worker) -> None:
-    """Tell now and then that the worker gets on, for a single frame may take an hour; nothing is told of one that does not."""
+    """Tell now and then that the worker gets on, for a single frame may take an hour.
+
+    Nothing is told of one that does not.
+    """
     told = pulse_of(worker)
     with contextlib.suppress(OSError):
         while True:

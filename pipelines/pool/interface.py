@@ -1,4 +1,7 @@
-"""What a bounded map over workers is told and tells; `local.py` and `cluster.py` have it in common, and it knows nothing of video."""
+"""What a bounded map over workers is told and tells.
+
+`local.py` and `cluster.py` have it in common, and it knows nothing of video.
+"""
 
 from __future__ import annotations
 
@@ -57,13 +60,15 @@ class Worker(Protocol):
 
     facts: dict[str, str]
     """Told before the first task."""
-    # pulse: int, where a worker has it: grows whenever it gets on, also in the midst of a step that has nothing to tell for hours.
+    # pulse: int, where a worker has it: grows whenever it gets on, also in the midst of a step that has
+    # nothing to tell for hours.
 
     def run(self, task: Any, pieces: Iterator[Any]) -> Iterator[Any]:
         """Work on a task; `pieces` are its input, fetched as they are asked for.
 
-        One of the items may be `ReadyForNext`: then `run` is called for the next task before this one has ended, once; whoever frees
-        itself a second time has seen to it that the earlier task needs nothing more.
+        One of the items may be `ReadyForNext`: then `run` is called for the next task before this one has
+        ended, once; whoever frees itself a second time has seen to it that the earlier task needs nothing
+        more.
         """
         ...
 
@@ -148,11 +153,12 @@ class WorkerPool(Protocol):
     ) -> Iterator[Outcome]:
         """Run all tasks; yield what happens, as it happens.
 
-        worker: "module:Class" of a `Worker`, called with the setup. feed: called here with a number below the count of workers
-        and a task, gives the pieces of its input; never twice at once with the same number. admit: called with the facts of a
-        new worker; what it returns, if anything, is why that worker takes no part. stop: when set, no further task is begun,
-        and those under way are finished.
-        Raises what a worker raises; ResourceError for a task that failed in every attempt, NoMemoryError where memory was short; NoneAdmittedError.
+        worker: "module:Class" of a `Worker`, called with the setup. feed: called here with a number below the
+        count of workers and a task, gives the pieces of its input; never twice at once with the same number.
+        admit: called with the facts of a new worker; what it returns, if anything, is why that worker takes
+        no part. stop: when set, no further task is begun, and those under way are finished.
+        Raises what a worker raises; ResourceError for a task that failed in every attempt, NoMemoryError
+        where memory was short; NoneAdmittedError.
         """
         ...
 
@@ -177,12 +183,17 @@ def make_worker(name: str, setup: Any) -> Worker:
 def as_told(error: BaseException) -> VsrError | RuntimeError:
     """An error as it travels: foreseen ones as they are; anything else with its traceback, for it is a bug.
 
-    Out of memory is told as NoMemoryError, a CUDA context that is broken for good as ResourceError: a new process may have better luck.
+    Out of memory is told as NoMemoryError, a CUDA context that is broken for good as ResourceError: a new
+    process may have better luck.
     """
     if isinstance(error, VsrError):
         return error
-    if isinstance(error, MemoryError) or (isinstance(error, RuntimeError) and any(words in str(error) for words in _NO_MEMORY)):
-        return NoMemoryError(f"memory ran out in the worker ({(str(error).splitlines() or ['MemoryError'])[0]})")
+    if isinstance(error, MemoryError) or (
+        isinstance(error, RuntimeError) and any(words in str(error) for words in _NO_MEMORY)
+    ):
+        return NoMemoryError(
+            f"memory ran out in the worker ({(str(error).splitlines() or ['MemoryError'])[0]})"
+        )
     if "CUDA error" in str(error) or type(error).__name__ == "AcceleratorError":
         return ResourceError(f"the worker's device failed ({(str(error).splitlines() or ['?'])[0]})")
     return RuntimeError("".join(traceback.format_exception(error)))

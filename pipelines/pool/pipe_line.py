@@ -1,4 +1,6 @@
-"""`PipeLine`: messages over the two pipes of a child, for systems whose children inherit no sockets (Windows)."""
+"""`PipeLine`: messages over the two pipes of a child, for systems whose children inherit no sockets
+(Windows).
+"""
 
 from __future__ import annotations
 
@@ -20,7 +22,10 @@ _AHEAD = 4
 
 
 class PipeLine:
-    """As much of `multiprocessing.connection.Connection` as the pool asks for. Pipes can't be waited for there, so a thread reads."""
+    """As much of `multiprocessing.connection.Connection` as the pool asks for.
+
+    Pipes can't be waited for there, so a thread reads.
+    """
 
     def __init__(self, incoming: BinaryIO, outgoing: BinaryIO) -> None:
         self._in, self._out = incoming, outgoing

@@ -1,9 +1,10 @@
 """A bounded, fault-tolerant map over child processes; it knows nothing of video.
 
-A child is spawned, never forked, with an environment of its own. It makes one worker object and runs one task after another:
-pieces of input go in while it asks for them, items come out as they are made; where the worker says so, the next task is begun
-beside the end of the last. A child that dies or goes silent is replaced and its tasks tried again; the parent outlives all of it.
-`cluster.py` has the same interface, `work.Map`, over Ray actors.
+A child is spawned, never forked, with an environment of its own. It makes one worker object and runs one task
+after another: pieces of input go in while it asks for them, items come out as they are made; where the worker
+says so, the next task is begun beside the end of the last. A child that dies or goes silent is replaced and
+its tasks tried again; the parent outlives all of it. `cluster.py` has the same interface, `work.Map`, over
+Ray actors.
 """
 
 from __future__ import annotations
@@ -65,7 +66,10 @@ class _Shared:
     """Children not admitted yet; one that is refused gives its task back."""
 
     def next_task(self, held: Sequence[Task]) -> Task | None:
-        """A task for a child that is at `held`; where it has none, None means that there will be none for it."""
+        """A task for a child that is at `held`.
+
+        Where it has none, None means that there will be none for it.
+        """
         while not (self.stop.is_set() or self.closing.is_set()):
             with self.lock:
                 task = self.ledger.take(beside=held)
@@ -78,8 +82,15 @@ class _Shared:
 class ProcessPool:
     """A `work.Map` over one child process for each of `environments`, its variables on top of ours."""
 
-    def __init__(self, environments: Sequence[dict[str, str]], surplus: Callable[[int, dict[str, str]], str] = lambda *_: "") -> None:
-        """surplus: says of a child, by its number and facts, why it takes no part whatever is asked of it; nothing of most."""
+    def __init__(
+        self,
+        environments: Sequence[dict[str, str]],
+        surplus: Callable[[int, dict[str, str]], str] = lambda *_: "",
+    ) -> None:
+        """surplus: says of a child, by its number and facts, why it takes no part whatever is asked of it.
+
+        Nothing of most.
+        """
         self._environments, self._surplus = environments, surplus
         self._shared: _Shared | None = None
 
@@ -103,7 +114,12 @@ class ProcessPool:
         shared = self._shared = _Shared(TaskQueue(tasks), stop=stop or threading.Event())
         setup = pickle.dumps(setup)
         servers = [
-            threading.Thread(target=_Server(number, worker, setup, feed, partial(self._refused, admit, number), environment, shared).run, daemon=True)
+            threading.Thread(
+                target=_Server(
+                    number, worker, setup, feed, partial(self._refused, admit, number), environment, shared
+                ).run,
+                daemon=True,
+            )
             for number, environment in enumerate(self._environments[: len(tasks)])
         ]
         shared.undecided.update(range(len(servers)))
@@ -132,7 +148,9 @@ class ProcessPool:
                     with contextlib.suppress(queue.Empty):
                         shared.out.get(timeout=0.05)  # a thread may be waiting to be heard
 
-    def _refused(self, admit: Callable[[dict[str, str]], str] | None, number: int, facts: dict[str, str]) -> str:
+    def _refused(
+        self, admit: Callable[[dict[str, str]], str] | None, number: int, facts: dict[str, str]
+    ) -> str:
         return self._surplus(number, facts) or (admit(facts) if admit is not None else "")
 
 
@@ -196,7 +214,10 @@ class _Server:
         return True
 
     def _listen(self, child: _Child) -> None:
-        """One message. Raises what a worker raises, _TaskFailedError where another attempt may help, _ChildLostError."""
+        """One message.
+
+        Raises what a worker raises, _TaskFailedError where another attempt may help, _ChildLostError.
+        """
         kind, key, value = child.receive()
         if kind == "pulse":
             return
@@ -254,12 +275,18 @@ _KILLED = -9
 def _command(descriptor: int) -> list[str]:
     """What begins a child. descriptor: its end of the line; -1: its standard input and output are."""
     path = [p for p in sys.path if p]
-    code = f"import sys; sys.path[:] = {path!r}; from pipelines.pool.child_process import child_main; child_main({descriptor})"
+    code = (
+        f"import sys; sys.path[:] = {path!r}; from pipelines.pool.child_process import child_main;"
+        f" child_main({descriptor})"
+    )
     return [sys.executable, "-P", "-c", code]
 
 
 def _oom_kills() -> int:
-    """How many processes the kernel has ended for want of memory since it started; 0 where it does not tell."""
+    """How many processes the kernel has ended for want of memory since it started.
+
+    0 where it does not tell.
+    """
     try:
         found = re.search(r"^oom_kill (\d+)$", Path("/proc/vmstat").read_text(encoding="utf-8"), re.MULTILINE)
     except OSError:
@@ -270,7 +297,9 @@ def _oom_kills() -> int:
 class _Child:
     """One child process and the line to it."""
 
-    def __init__(self, number: int, worker: str, setup: bytes, environment: dict[str, str], shared: _Shared) -> None:
+    def __init__(
+        self, number: int, worker: str, setup: bytes, environment: dict[str, str], shared: _Shared
+    ) -> None:
         self._number, self._shared = number, shared
         self._feeder: threading.Thread | None = None
         self._feed_error: BaseException | None = None
@@ -279,12 +308,17 @@ class _Child:
         if _INHERIT_SOCKETS:
             ours, theirs = socket.socketpair()
             self._process = subprocess.Popen(
-                _command(theirs.fileno()), pass_fds=[theirs.fileno()], env={**os.environ, **environment}, stdin=subprocess.DEVNULL
+                _command(theirs.fileno()),
+                pass_fds=[theirs.fileno()],
+                env={**os.environ, **environment},
+                stdin=subprocess.DEVNULL,
             )
             theirs.close()
             self._line = Connection(ours.detach())
         else:
-            self._process = subprocess.Popen(_command(-1), env={**os.environ, **environment}, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+            self._process = subprocess.Popen(
+                _command(-1), env={**os.environ, **environment}, stdin=subprocess.PIPE, stdout=subprocess.PIPE
+            )
             assert self._process.stdin is not None
             assert self._process.stdout is not None
             self._line = PipeLine(self._process.stdout, self._process.stdin)  # type: ignore[arg-type]
@@ -338,7 +372,8 @@ class _Child:
     def receive(self) -> tuple[str, int, Any]:
         """The next message: kind, key of the task, value. Raises _ChildLostError; what a feed raised."""
         try:
-            # In short waits: of the time in which this process was stopped itself (Ctrl-Z), only one of them is counted.
+            # In short waits: of the time in which this process was stopped itself (Ctrl-Z), only one of them
+            # is counted.
             if not any(self._line.poll(SILENCE_SECONDS / _WAITS) for _ in range(_WAITS)):
                 raise _ChildLostError(f"its worker said nothing for {SILENCE_SECONDS:.0f} s")
             return self._line.recv()  # type: ignore[no-any-return]
@@ -351,14 +386,18 @@ class _Child:
         code = self._process.wait()
         if code == _KILLED and _oom_kills() > self._oom_kills:
             return NoMemoryError("the system ended its worker for want of memory")
-        return _ChildLostError(f"its worker was ended by signal {-code}" if code < 0 else f"its worker ended with code {code}")
+        return _ChildLostError(
+            f"its worker was ended by signal {-code}" if code < 0 else f"its worker ended with code {code}"
+        )
 
     def close(self) -> None:
         """End the child, whatever it does."""
         self._process.kill()
         self._process.wait()
         if self._feeder is not None:
-            self._feeder.join()  # before the line is closed: the next child's may get the same number, and this thread still writes
+            # before the line is closed: the next child's may get the same number, and this thread still
+            # writes
+            self._feeder.join()
         with contextlib.suppress(OSError):
             self._line.close()
         self._shared.children.pop(self._number, None)

@@ -22,9 +22,10 @@ Device = tuple[str, ...]
 class TaskQueue:
     """Hands tasks out in order.
 
-    A task that failed before has a worker for itself: nothing is begun beside it, nor it beside anything. So of two tasks that a
-    worker had in hand when it died, each is blamed once at most in the other's place, and only the one that ends its worker every
-    time runs out of attempts. And it is tried on another device first, where there is one, or a broken GPU would use them up.
+    A task that failed before has a worker for itself: nothing is begun beside it, nor it beside anything. So
+    of two tasks that a worker had in hand when it died, each is blamed once at most in the other's place, and
+    only the one that ends its worker every time runs out of attempts. And it is tried on another device
+    first, where there is one, or a broken GPU would use them up.
     """
 
     def __init__(self, tasks: Iterable[Task]) -> None:
@@ -34,8 +35,12 @@ class TaskQueue:
     def __len__(self) -> int:
         return len(self._waiting)
 
-    def take(self, *, beside: Collection[Task] = (), device: Device = (), devices: Iterable[Device] = ()) -> Task | None:
-        """The next task for a worker that has `beside` in hand; None where there is none, or where this worker has to wait.
+    def take(
+        self, *, beside: Collection[Task] = (), device: Device = (), devices: Iterable[Device] = ()
+    ) -> Task | None:
+        """The next task for a worker that has `beside` in hand.
+
+        None where there is none, or where this worker has to wait.
 
         device: the worker's. devices: of all that could take it.
         """
@@ -57,9 +62,15 @@ class TaskQueue:
         self._failures.setdefault(task.key, Counter())[device] += 1
 
     def is_spent(self, task: Task, machines: Container[str] | None = None) -> bool:
-        """Whether all attempts at a task are used up. machines: those there still are, for attempts on others do not count."""
+        """Whether all attempts at a task are used up.
+
+        machines: those there still are, for attempts on others do not count.
+        """
         failures = self._failures.get(task.key, Counter())
-        return sum(count for device, count in failures.items() if machines is None or device[0] in machines) >= ATTEMPTS
+        return (
+            sum(count for device, count in failures.items() if machines is None or device[0] in machines)
+            >= ATTEMPTS
+        )
 
     def clear(self) -> None:
         """Nothing more is to be handed out."""

@@ -37,7 +37,9 @@ _UNEVEN = 0.02
 
 
 def find_bars(info: VideoInfo, *, full: bool) -> PixelCrop:
-    """Bars on opposite sides that every sample shows, in stored pixels of what the container shows; no crop where there are none.
+    """Bars on opposite sides that every sample shows, in stored pixels of what the container shows.
+
+    No crop where there are none.
 
     full: full range.
     """
@@ -52,7 +54,9 @@ def find_bars(info: VideoInfo, *, full: bool) -> PixelCrop:
             continue
         if one is not None:
             found = one if found is None else _in_both(found, one)
-            if not (_can_be_bars(found.top, found.bottom, rows) or _can_be_bars(found.left, found.right, columns)):
+            if not (
+                _can_be_bars(found.top, found.bottom, rows) or _can_be_bars(found.left, found.right, columns)
+            ):
                 return PixelCrop()  # they only become smaller
     if found is None:
         return PixelCrop()
@@ -62,15 +66,24 @@ def find_bars(info: VideoInfo, *, full: bool) -> PixelCrop:
 
 
 def bars_of(luma: np.ndarray, *, full: bool, bits: int) -> PixelCrop | None:
-    """Lines at each side of one (H,W) picture that hold nothing but black; None where it is black all over."""
+    """Lines at each side of one (H,W) picture that hold nothing but black.
+
+    None where it is black all over.
+    """
     unit = 1 << (bits - 8)
     black = 0 if full else 16 * unit
     rows, columns = ~_is_black(luma, 1, black, unit), ~_is_black(luma, 0, black, unit)
     if not rows.any() or not columns.any():
         return None
-    found = PixelCrop(int(rows.argmax()), int(rows[::-1].argmax()), int(columns.argmax()), int(columns[::-1].argmax()))
+    found = PixelCrop(
+        int(rows.argmax()), int(rows[::-1].argmax()), int(columns.argmax()), int(columns[::-1].argmax())
+    )
     # What is left in the middle may be a title on black: bars leave at least half of a side.
-    return found if 2 * (found.top + found.bottom) <= luma.shape[0] and 2 * (found.left + found.right) <= luma.shape[1] else None
+    return (
+        found
+        if 2 * (found.top + found.bottom) <= luma.shape[0] and 2 * (found.left + found.right) <= luma.shape[1]
+        else None
+    )
 
 
 def _is_black(luma: np.ndarray, axis: int, black: int, unit: int) -> np.ndarray:
@@ -80,7 +93,12 @@ def _is_black(luma: np.ndarray, axis: int, black: int, unit: int) -> np.ndarray:
 
 
 def _in_both(one: PixelCrop, other: PixelCrop) -> PixelCrop:
-    return PixelCrop(min(one.top, other.top), min(one.bottom, other.bottom), min(one.left, other.left), min(one.right, other.right))
+    return PixelCrop(
+        min(one.top, other.top),
+        min(one.bottom, other.bottom),
+        min(one.left, other.left),
+        min(one.right, other.right),
+    )
 
 
 def _can_be_bars(one: int, other: int, side: int) -> bool:
@@ -88,7 +106,11 @@ def _can_be_bars(one: int, other: int, side: int) -> bool:
 
 
 def _pair(one: int, other: int, side: int) -> tuple[int, int]:
-    return (one, other) if _can_be_bars(one, other, side) and abs(one - other) <= max(2, _UNEVEN * side) else (0, 0)
+    return (
+        (one, other)
+        if _can_be_bars(one, other, side) and abs(one - other) <= max(2, _UNEVEN * side)
+        else (0, 0)
+    )
 
 
 def _samples(info: VideoInfo) -> Iterator[VideoFrame]:
@@ -101,7 +123,11 @@ def _samples(info: VideoInfo) -> Iterator[VideoFrame]:
         for place in range(_PLACES if seekable else 1):
             if seekable:
                 container.seek(first + length * (2 * place + 1) // (2 * _PLACES), stream=stream)
-            frames = (f for f in _decoded(container.demux(stream), decoder) if not f.is_corrupt and (f.width, f.height) == (info.width, info.height))
+            frames = (
+                f
+                for f in _decoded(container.demux(stream), decoder)
+                if not f.is_corrupt and (f.width, f.height) == (info.width, info.height)
+            )
             for number, frame in enumerate(frames):
                 # Without seeking, the start of the film is looked at, every other frame.
                 if seekable or number % 2 == 0:

@@ -1,7 +1,7 @@
 """`InterlaceSample`: what the frames of a film show of their fields, and whether that is evidence enough.
 
-`pipelines.probe.field_motion` says what blocks show from one frame to the next; here they are counted, and weighed: by how many they are,
-over how much of the picture, and how far they agree in one field order.
+`pipelines.probe.field_motion` says what blocks show from one frame to the next; here they are counted, and
+weighed: by how many they are, over how much of the picture, and how far they agree in one field order.
 """
 
 from __future__ import annotations
@@ -36,22 +36,27 @@ __all__ = [
 _LEAST = 48
 """Moving blocks that must show where their fields are before pictures are believed."""
 SHARE = 0.34
-"""Part of the moving blocks, and of those in half of the moving cells, that must show fields of one order; telecine: two frames of five."""
+"""Part of the moving blocks, and of those in half of the moving cells, that must show fields of one order;
+telecine: two frames of five."""
 _ONE_ORDER = 4
 """Blocks that show one field order for each one that shows the other."""
 _CELLS = 3
 """Cells of the picture, of sixteen, that must show it."""
 _LEANING, _LEANING_ONE_ORDER, _LEANING_LEAST, _LEANING_CELL, _LEANING_CELLS = 0.2, 8, 144, 0.12, 6
-"""The same of films whose combs coding has smoothed away in most blocks: fewer of more, of one order almost all, in more cells."""
+"""The same of films whose combs coding has smoothed away in most blocks: fewer of more, of one order almost
+all, in more cells."""
 _LEANING_PHASE = 0.15
 CONTRARY = 1.5
 """So many times more of everything where a flag says otherwise."""
 _WHOLE, _EVEN = 0.7, 0.08
-"""Against an interlaced flag: the least part of progressive blocks, and the most by which one field order outweighs the other."""
+"""Against an interlaced flag: the least part of progressive blocks, and the most by which one field order
+outweighs the other."""
 _WHOLE_PHASE, _WHOLE_CELL, _WHOLE_CELLS = 0.12, 0.2, 0.75
-"""The same of all blocks together: the most that their phase can be, that of a cell, and the part of the moving cells in which it is so."""
+"""The same of all blocks together: the most that their phase can be, that of a cell, and the part of the
+moving cells in which it is so."""
 _PHASE, _CELL_PHASE = 0.25, 0.15
-"""Of all blocks together, and of one cell of the picture: fields have 1/2, whole frames 0, coarse coding draws one nearer to the other."""
+"""Of all blocks together, and of one cell of the picture: fields have 1/2, whole frames 0, coarse coding
+draws one nearer to the other."""
 _SURE = 4.0
 """Standard deviations from 0 that the pooled phase must be."""
 _LEAST_POOLED = 10_000.0
@@ -78,7 +83,10 @@ def _products() -> np.ndarray:
 
 @dataclass
 class InterlaceSample:
-    """What one stretch of a film shows: blocks by what they show, cell by cell, and frames by their own flags."""
+    """What one stretch of a film shows.
+
+    Blocks by what they show, cell by cell, and frames by their own flags.
+    """
 
     top: np.ndarray = field(default_factory=_cells)
     """(scales, 4, 4): number of blocks with the top field first, for each cell of the picture."""
@@ -120,7 +128,16 @@ class InterlaceSample:
         """Both scales as one, (4, 4) each. kept: (scales, 4, 4), whether a cell is read at that scale."""
         votes = [(v * kept).sum(0) for v in (self.top, self.bottom, self.progressive)]
         spread = (self.spread * kept[:, None] * kept[None]).sum((0, 1))
-        return InterlaceSample(votes[0], votes[1], votes[2], self.flagged, self.kinds, (self.apart * kept).sum(0), (self.alike * kept).sum(0), spread)
+        return InterlaceSample(
+            votes[0],
+            votes[1],
+            votes[2],
+            self.flagged,
+            self.kinds,
+            (self.apart * kept).sum(0),
+            (self.alike * kept).sum(0),
+            spread,
+        )
 
     @property
     def moving(self) -> np.ndarray:
@@ -139,7 +156,9 @@ class InterlaceSample:
 
 
 def legible(looks: Sequence[InterlaceSample]) -> list[InterlaceSample]:
-    """The same with both scales as one, (4, 4), without those cells of a scale in which steps are too long for it."""
+    """The same with both scales as one, (4, 4), without those cells of a scale in which steps are too long
+    for it.
+    """
     kept = sum(looks, InterlaceSample()).alike >= 0
     return [look.of(kept) for look in looks]
 
@@ -156,7 +175,9 @@ def order_shown(film: InterlaceSample) -> Order:
 
 
 def shows_fields(film: InterlaceSample, order: Order, share: float, *, strictness: float = 1) -> bool:
-    """Whether many moving blocks all over the picture have fields of that one order, one by one or all together."""
+    """Whether many moving blocks all over the picture have fields of that one order, one by one or all
+    together.
+    """
     return (
         _votes_show_fields(film, order, share, strictness)
         or _pool_shows_fields(film, order, strictness)
@@ -198,14 +219,21 @@ def _both_lean_to_fields(film: InterlaceSample, order: Order, strictness: float)
 
 
 def _pool_shows_fields(film: InterlaceSample, order: Order, strictness: float, least: float = _PHASE) -> bool:
-    """Whether all blocks together show a phase of fields in that order: far from chance, and in most of the moving cells."""
+    """Whether all blocks together show a phase of fields in that order.
+
+    Far from chance, and in most of the moving cells.
+    """
     apart = film.apart if order == "top" else -film.apart
     alike = float(film.alike.sum())
     if alike < strictness * _LEAST_POOLED:
         return False
     moves = film.alike > _MOVING_CELL * alike
     shows = moves & (apart >= 2 * _CELL_PHASE * film.alike)
-    return bool(apart.sum() >= 2 * least * alike and apart.sum() >= strictness * _SURE * np.sqrt(film.spread.sum()) and _all_over(shows, moves))
+    return bool(
+        apart.sum() >= 2 * least * alike
+        and apart.sum() >= strictness * _SURE * np.sqrt(film.spread.sum())
+        and _all_over(shows, moves)
+    )
 
 
 def _all_over(shows: np.ndarray, moves: np.ndarray) -> bool:
@@ -214,7 +242,10 @@ def _all_over(shows: np.ndarray, moves: np.ndarray) -> bool:
 
 
 def shows_whole_frames(looks: Sequence[InterlaceSample]) -> bool:
-    """Whether the pictures are progressive for sure, whatever their flags: by neither order more than by the other, votes or all together."""
+    """Whether the pictures are progressive for sure, whatever their flags.
+
+    By neither order more than by the other, votes or all together.
+    """
     film = together(looks)
     is_even = abs(int(film.top.sum()) - int(film.bottom.sum())) <= _EVEN * max(int(film.moving.sum()), 1)
     return is_even and (_votes_show_whole_frames(film, looks) or _pool_shows_whole_frames(film))
@@ -228,7 +259,11 @@ def _votes_show_whole_frames(film: InterlaceSample, looks: Sequence[InterlaceSam
         and film.progressive.sum() >= _WHOLE * many
         and film.moving_cells.sum() >= _CELLS
         and abs(film.apart.sum()) <= 2 * _CELL_PHASE * film.alike.sum()
-        and all((look.progressive.sum() >= look.moving.sum() / 2) for look in looks if look.moving.sum() >= _LEAST / 4)
+        and all(
+            (look.progressive.sum() >= look.moving.sum() / 2)
+            for look in looks
+            if look.moving.sum() >= _LEAST / 4
+        )
     )
 
 
@@ -246,4 +281,6 @@ def hints_at_fields(film: InterlaceSample, order: Order) -> bool:
     """Whether there is more to it than chance, though too little to act upon."""
     for_it, against = film.votes(order)
     pool = _pool_shows_fields(film, order, 1, _DOUBT)
-    return pool or bool(film.moving.sum() >= _LEAST and for_it.sum() - against.sum() >= _DOUBT * film.moving.sum())
+    return pool or bool(
+        film.moving.sum() >= _LEAST and for_it.sum() - against.sum() >= _DOUBT * film.moving.sum()
+    )

@@ -1,19 +1,23 @@
 """`field_phase`: when the bottom field of a frame was taken, measured by how blocks of the picture move.
 
-Between two frames a block moves by some way. If both fields of the first frame were taken at once, its bottom field shows the block
-where the top field does: its phase is 0. In interlaced video it shows it halfway to the next frame, phase +1/2 (top field first), or
-halfway from the one before, -1/2 (bottom field first); in a frame that telecine wove of two film frames it is a whole step away.
+Between two frames a block moves by some way. If both fields of the first frame were taken at once, its bottom
+field shows the block where the top field does: its phase is 0. In interlaced video it shows it halfway to the
+next frame, phase +1/2 (top field first), or halfway from the one before, -1/2 (bottom field first); in a
+frame that telecine wove of two film frames it is a whole step away.
 
-Textures don't matter (stripes, scan lines, dither, bitmap letters): the phase is read from correlations with horizontal gradients, and
-what lies between two lines correlates with none. Vertical motion, which alone can make whole frames look like fields, has none either.
+Textures don't matter (stripes, scan lines, dither, bitmap letters): the phase is read from correlations with
+horizontal gradients, and what lies between two lines correlates with none. Vertical motion, which alone can
+make whole frames look like fields, has none either.
 
-With t, t' the top lines of two frames, b the bottom lines of the first, interpolated to their place, and g the horizontal gradient of
-t + t': u = <g, b - (t + t')/2> / <g, t' - t>; and w the same with the fields changed over. For small steps u = s (phase - 1/2) and
-w = -s (phase + 1/2), where s, 0..1, is how alike neighbouring lines are. So s = -(u + w), and phase = (u - w) / 2s.
+With t, t' the top lines of two frames, b the bottom lines of the first, interpolated to their place, and g
+the horizontal gradient of t + t': u = <g, b - (t + t')/2> / <g, t' - t>; and w the same with the fields
+changed over. For small steps u = s (phase - 1/2) and w = -s (phase + 1/2), where s, 0..1, is how alike
+neighbouring lines are. So s = -(u + w), and phase = (u - w) / 2s.
 
-Each block has a vote where it plainly moves. Faint motion, noise and coarse coding leave most blocks without one; for them the same sums are
-pooled, weighted by motion along the gradient: what is no motion has no sign in common and cancels, over blocks, frames and places.
-All is done at two scales: steps too long for the fine one (where s comes out negative) are short for the coarse one.
+Each block has a vote where it plainly moves. Faint motion, noise and coarse coding leave most blocks without
+one; for them the same sums are pooled, weighted by motion along the gradient: what is no motion has no sign
+in common and cancels, over blocks, frames and places. All is done at two scales: steps too long for the fine
+one (where s comes out negative) are short for the coarse one.
 """
 
 from __future__ import annotations
@@ -34,7 +38,8 @@ CELLS = 4
 """Votes are counted in so many rows and columns of cells."""
 SCALES = 2
 _BANDS, _BAND_LINES = 16, 18
-"""The picture is looked at in bands of lines: eight lines of a block in each field, and one beside them to interpolate from."""
+"""The picture is looked at in bands of lines: eight lines of a block in each field, and one beside them to
+interpolate from."""
 _COLUMNS = 180
 """About so many are left after averaging: steps of some pixels are small then, and noise is little."""
 _COARSER = 4
@@ -42,15 +47,18 @@ _COARSER = 4
 _BLOCK = 8
 """Columns and field lines of a block."""
 _LEAST_CHANGE = 3.0
-"""Codes of 8 bits: RMS difference of a moving block between two frames; combs of less are beyond what encoders keep."""
+"""Codes of 8 bits: RMS difference of a moving block between two frames; combs of less are beyond what
+encoders keep."""
 _LEAST_ALONG = 0.2
 """Part of that difference's energy that motion along the gradient must explain."""
 _LEAST_ALIKE = 0.25
 """Bound of s: blocks with less correlation between neighbouring lines show nothing."""
 _SAME_LIGHT = 2.0
-"""Codes by which the means of the two fields differ at most: one that is darker is drawn so (scan lines), and shows no moment."""
+"""Codes by which the means of the two fields differ at most: one that is darker is drawn so (scan lines), and
+shows no moment."""
 _FADING = 1.25
-"""Unless the picture fades: from one field to the next it changes by at most so many times what it does from frame to frame."""
+"""Unless the picture fades: from one field to the next it changes by at most so many times what it does from
+frame to frame."""
 _HALFWAY = 0.25
 """A phase beyond this is that of fields."""
 _FAINT_CHANGE, _FAINT_ALONG = 0.5, 0.1
@@ -85,12 +93,16 @@ class Votes:
 
 
 def sample(frame: VideoFrame) -> Sample | None:
-    """The lines that are looked at; None for frames that are too small, hold palette indices, or are stored bottom up."""
+    """The lines that are looked at; None for frames that are too small, hold palette indices, or are stored
+    bottom up.
+    """
     plane, part = frame.planes[0], frame.format.components[0]
     if frame.format.has_palette or plane.line_size <= 0:
         return None
     step = 2 if part.bits > 8 else 1
-    rows: Any = np.frombuffer(memoryview(plane), np.uint8 if step == 1 else np.uint16).reshape(-1, plane.line_size // step)
+    rows: Any = np.frombuffer(memoryview(plane), np.uint8 if step == 1 else np.uint16).reshape(
+        -1, plane.line_size // step
+    )
     return sample_of(rows[: frame.height, : frame.width], part.bits)
 
 
@@ -132,7 +144,11 @@ def field_phase(first: Sample, second: Sample) -> Votes:
         u, u_step, u_moves, u_energy, u_change = _side(one[:, 2::2], two[:, 2::2], one[:, 1::2])
         w, w_step, w_moves, w_energy, w_change = _side(one[:, 1:-1:2], two[:, 1:-1:2], one[:, 0::2])
         total, energy, change = u_step + w_step, u_energy + w_energy, u_change + w_change
-        faint = (u_step * w_step > 0) & (total * total > _FAINT_ALONG * energy * change) & (change > 2 * _FAINT_CHANGE**2 * _BLOCK**2)
+        faint = (
+            (u_step * w_step > 0)
+            & (total * total > _FAINT_ALONG * energy * change)
+            & (change > 2 * _FAINT_CHANGE**2 * _BLOCK**2)
+        )
         weight = np.where(faint, total / (energy + _FLAT * _BLOCK**2), 0)
         pooled[0, scale] = _by_cell(weight * (u - w))
         pooled[1, scale] = -_by_cell(weight * (u + w))
@@ -144,8 +160,11 @@ def field_phase(first: Sample, second: Sample) -> Votes:
         top, bottom = sure & (apart > 2 * _HALFWAY * alike), sure & (apart < -2 * _HALFWAY * alike)
         for number, shown in enumerate((top, bottom, sure & ~top & ~bottom)):
             counts[number, scale] = _by_cell(shown)
-        # Where only one field moves, as in telecine: the other one is where this one goes to, or where it comes from.
-        for number, (alone, value, moved) in enumerate(((u_moves & ~w_moves, u, u_step), (w_moves & ~u_moves, w, w_step))):
+        # Where only one field moves, as in telecine: the other one is where this one goes to, or where it
+        # comes from.
+        for number, (alone, value, moved) in enumerate(
+            ((u_moves & ~w_moves, u, u_step), (w_moves & ~u_moves, w, w_step))
+        ):
             ahead = alone & (value * np.sign(moved) > _LEAST_ALIKE * np.abs(moved))
             woven[number] += int(np.count_nonzero(ahead))
             woven[2] += int(np.count_nonzero(alone & ~ahead))
@@ -160,9 +179,11 @@ def _is_drawn_in_lines(first: Field, second: Field) -> bool:
 
 
 def _side(now: Field, then: Field, other: Field) -> tuple[np.ndarray, ...]:
-    """(<g, other - mean>, <g, then - now>, whether it moves along its gradient, <g, g>, |then - now|^2) of each block.
+    """(<g, other - mean>, <g, then - now>, whether it moves along its gradient, <g, g>, |then - now|^2) of
+    each block.
 
-    now, then: 8 lines of a field in two frames. other: the 9 lines of the other field around them, in the first frame.
+    now, then: 8 lines of a field in two frames. other: the 9 lines of the other field around them, in the
+    first frame.
     """
     both = now + then
     gradient = both[..., 2:] - both[..., :-2]

@@ -1,4 +1,6 @@
-"""`FirstFrames`: what the first decoded frames of a video show: size, format, colour, how it is turned, what else comes with it."""
+"""`FirstFrames`: what the first decoded frames of a video show: size, format, colour, how it is turned, what
+else comes with it.
+"""
 
 from __future__ import annotations
 
@@ -49,7 +51,10 @@ class FirstFrames:
     error: str = ""
 
     def take(self, packet: Packet | None, decoder: VideoCodecContext) -> None:
-        """Look at the frames of a packet; at those that the decoder still holds for None. What can't be decoded is noted."""
+        """Look at the frames of a packet; at those that the decoder still holds for None.
+
+        What can't be decoded is noted.
+        """
         try:
             frames = decoder.decode(packet)
         except av.error.EOFError:
@@ -72,7 +77,10 @@ class FirstFrames:
             self.pix_fmt, self.size = frame.format.name, (frame.width, frame.height)
             full = self.pix_fmt.startswith("yuvj")
             self.color = ColorTags(
-                int(frame.colorspace), Range.FULL if full else int(frame.color_range), int(frame.color_primaries), int(frame.color_trc)
+                int(frame.colorspace),
+                Range.FULL if full else int(frame.color_range),
+                int(frame.color_primaries),
+                int(frame.color_trc),
             )
             self.orientation, self.turned_oddly = orientation_of(frame)
         self.pts.append(frame.pts)
@@ -94,7 +102,8 @@ _LOST = {
     SideData.PANSCAN: "pan-and-scan window",
     SideData.ICC_PROFILE: "ICC profile",
 }
-"""Side data of pictures that the result will not have; dynamic metadata describes pixels that are no longer there."""
+"""Side data of pictures that the result will not have; dynamic metadata describes pixels that are no longer
+there."""
 _VIEW_ID = 29
 """AV_FRAME_DATA_VIEW_ID, which PyAV 18 has no name for: one of the views of MV-HEVC."""
 

@@ -26,7 +26,16 @@ if TYPE_CHECKING:
 
     from pipelines.media.video_info import FrameFacts
 
-__all__ = ["WILD_TIMES", "changes_of", "count", "counted", "even_rate", "expected_times", "frame_durations", "frame_rate"]
+__all__ = [
+    "WILD_TIMES",
+    "changes_of",
+    "count",
+    "counted",
+    "even_rate",
+    "expected_times",
+    "frame_durations",
+    "frame_rate",
+]
 
 
 _MOST_DAMAGED = 1000
@@ -41,11 +50,15 @@ _UNRELIABLE_CODECS = frozenset({"mpeg4", "msmpeg4v2", "msmpeg4v3", "vp8", "h263"
 """Packets of these may hold no frame (alt-ref, N-VOP) or two (packed B)."""
 
 
-_COMMON_RATES = tuple(map(Fraction, (24, 25, 30, 48, 50, 60, 100, 120, 12, 15))) + tuple(Fraction(n * 1000, 1001) for n in (24, 30, 48, 60, 120))
+_COMMON_RATES = tuple(map(Fraction, (24, 25, 30, 48, 50, 60, 100, 120, 12, 15))) + tuple(
+    Fraction(n * 1000, 1001) for n in (24, 30, 48, 60, 120)
+)
 
 
 def frame_rate(stream: VideoStream, pts: array[int]) -> Fraction:
-    """Frames per second: the common rate that even times are those of, else as the container says, or, where that can't be, as counted."""
+    """Frames per second: the common rate that even times are those of, else as the container says, or, where
+    that can't be, as counted.
+    """
     rate = stream.average_rate or stream.guessed_rate
     given = [Fraction(r) for r in (stream.average_rate, stream.guessed_rate) if r]
     if (even := even_rate(pts, Fraction(stream.time_base or 1), given)) is not None:
@@ -53,15 +66,18 @@ def frame_rate(stream: VideoStream, pts: array[int]) -> Fraction:
     if rate and 0 < rate <= 240:
         return Fraction(rate)
     if len(pts) > 1 and pts[-1] > pts[0] != NO_PTS:
-        return ((len(pts) - 1) / ((pts[-1] - pts[0]) * Fraction(stream.time_base or 1))).limit_denominator(1001)
+        return ((len(pts) - 1) / ((pts[-1] - pts[0]) * Fraction(stream.time_base or 1))).limit_denominator(
+            1001
+        )
     return Fraction(25)
 
 
 def even_rate(pts: array[int], time_base: Fraction, given: Sequence[Fraction] = ()) -> Fraction | None:
     """The common rate that timestamps keep to, rounded as they are; None where they keep to none.
 
-    given: rates that the container names; one of them that is common comes before another that would fit, too, as many do for a few frames.
-    Containers reckon a rate from rounded times and lengths, such as 24.004 for 24.
+    given: rates that the container names; one of them that is common comes before another that would fit,
+    too, as many do for a few frames. Containers reckon a rate from rounded times and lengths, such as 24.004
+    for 24.
     """
     count = len(pts) - 1
     if count < 1 or pts[0] == NO_PTS or pts[-1] <= pts[0]:
@@ -76,8 +92,12 @@ def even_rate(pts: array[int], time_base: Fraction, given: Sequence[Fraction] = 
     return best if np.abs(times - np.arange(count + 1) / float(best)).max() <= 2 * float(rounding) else None
 
 
-def expected_times(index: PacketIndex, look: FirstFrames, format_name: str, codec: str) -> tuple[array[int], bool]:
-    """(timestamps the packets promise, whether they can't be trusted and the frames must be counted by decoding)."""
+def expected_times(
+    index: PacketIndex, look: FirstFrames, format_name: str, codec: str
+) -> tuple[array[int], bool]:
+    """(timestamps the packets promise, whether they can't be trusted and the frames must be counted by
+    decoding).
+    """
     shown = np.frombuffer(index.pts, np.int64)[np.frombuffer(index.discard, np.uint8) == 0]
     shown.sort()
     promised = array("q")
@@ -101,7 +121,10 @@ def count(info: VideoInfo) -> VideoInfo:
         durations = frame_durations(pts, info.index, None, info.rate, info.time_base)
     except OverflowError:
         raise MediaError(f"{info.path}: {WILD_TIMES}") from None
-    note = f"its packets do not tell which frames they hold; counted by decoding, {len(info.index)} packets gave {len(pts)} frames"
+    note = (
+        f"its packets do not tell which frames they hold; counted by decoding, {len(info.index)} packets gave"
+        f" {len(pts)} frames"
+    )
     return replace(
         info,
         pts=pts,
@@ -126,7 +149,8 @@ class _Counted:
     damaged: list[int] = field(default_factory=list)
     """Places of the first damaged frames."""
     checks: list[tuple[int, int]] = field(default_factory=list)
-    """(place, `decode.checksum`) of a frame now and then, and of those where a header or a palette changes."""
+    """(place, `decode.checksum`) of a frame now and then, and of those where a header or a palette
+    changes."""
     changes: list[tuple[int, str]] = field(default_factory=list)
     """(place, what is other than in the first frame), the first one."""
 
@@ -150,7 +174,8 @@ def counted(info: VideoInfo) -> _Counted:
             except av.error.EOFError:
                 break
             except av.error.FFmpegError:
-                seen.damage += len(seen.pts) > 0  # before the first frame: a recording that begins between key frames
+                # before the first frame: a recording that begins between key frames
+                seen.damage += len(seen.pts) > 0
                 continue
             for frame in frames:
                 place = len(seen.pts)
@@ -160,10 +185,19 @@ def counted(info: VideoInfo) -> _Counted:
                     seen.damaged.append(place)
                 found = facts_of(frame, decoder, first)
                 first = first or found
-                change = change_of(first, found, info.decoder, pixels) if found != first and not seen.changes else ""
+                change = (
+                    change_of(first, found, info.decoder, pixels)
+                    if found != first and not seen.changes
+                    else ""
+                )
                 if change:
                     seen.changes.append((place, change))
-                if (wanted or place % _CHECKED == 0) and not frame.is_corrupt and converter is not None and not seen.changes:
+                if (
+                    (wanted or place % _CHECKED == 0)
+                    and not frame.is_corrupt
+                    and converter is not None
+                    and not seen.changes
+                ):
                     seen.checks.append((place, checksum(converter.planes(frame))))
                     wanted = 0
     finally:
@@ -174,19 +208,31 @@ def counted(info: VideoInfo) -> _Counted:
 
 
 def changes_of(info: VideoInfo, seen: _Counted) -> tuple[tuple[int, str], ...]:
-    """What frames said, and else what headers did, which a decoder may not have followed; those are found by their times."""
+    """What frames said, and else what headers did, which a decoder may not have followed.
+
+    Those are found by their times.
+    """
     if seen.changes:
         return tuple(seen.changes)
     places = {pts: place for place, pts in enumerate(seen.pts)}
-    return tuple((places[pts], change) for pts, change in ((info.pts[place], change) for place, change in info.changes) if pts in places)
+    return tuple(
+        (places[pts], change)
+        for pts, change in ((info.pts[place], change) for place, change in info.changes)
+        if pts in places
+    )
 
 
 def _timeline(seen: array[int], info: VideoInfo) -> array[int]:
-    """Strictly ascending timestamps for frames known by order: their own, else the packets', else the frame rate's."""
+    """Strictly ascending timestamps for frames known by order.
+
+    Their own, else the packets', else the frame rate's.
+    """
     ascending = all(map(operator.lt, seen, islice(seen, 1, None)))
     if seen[0] != NO_PTS and ascending:
         return seen
-    times = sorted({p for p in (info.index.pts if NO_PTS not in info.index.pts else info.index.dts) if p != NO_PTS})
+    times = sorted(
+        {p for p in (info.index.pts if NO_PTS not in info.index.pts else info.index.dts) if p != NO_PTS}
+    )
     if len(times) == len(seen):
         return array("q", times)
     step = 1 / (info.rate * info.time_base)
@@ -195,17 +241,27 @@ def _timeline(seen: array[int], info: VideoInfo) -> array[int]:
 
 
 def frame_durations(
-    pts: array[int], index: PacketIndex, stream: VideoStream | None, rate: Fraction = Fraction(25), time_base: Fraction = Fraction(1, 25)
+    pts: array[int],
+    index: PacketIndex,
+    stream: VideoStream | None,
+    rate: Fraction = Fraction(25),
+    time_base: Fraction = Fraction(1, 25),
 ) -> array[int]:
     """From each frame to the next; the last one as its packet says, else as long as the one before."""
     if stream is not None:
         rate, time_base = frame_rate(stream, pts), Fraction(stream.time_base or time_base)
     steps = array("q", map(operator.sub, islice(pts, 1, None), pts))
     if len(pts):
-        last = next((d for p, d in zip(reversed(index.pts), reversed(index.duration), strict=True) if p == pts[-1]), 0)
+        last = next(
+            (d for p, d in zip(reversed(index.pts), reversed(index.duration), strict=True) if p == pts[-1]), 0
+        )
         if stream is None and len(index) != len(pts):
             last = 0  # a packet is no frame here, but a field or two pictures
         typical = steps[-1] if steps else max(1, round(1 / (rate * time_base)))
         # Matroska and FLV without durations report one tick, or what their average rate would give.
-        steps.append(last if last * 3 > typical or (stream is not None and stream.container.format.name.startswith("mov")) else typical)
+        steps.append(
+            last
+            if last * 3 > typical or (stream is not None and stream.container.format.name.startswith("mov"))
+            else typical
+        )
     return steps

@@ -1,9 +1,10 @@
 """Film grain: `measure_grain` of a source, and `GrainMaker`, which adds as much to a result.
 
-Grain is what changes from one frame to the next where nothing else does: its strength is the noise of the difference of two frames in
-the quietest blocks of a picture, by brightness (the principle of AV1's film grain tables, AV1 specification 7.18.3). It is made
-anew from a fixed pattern: which part of it a pixel gets follows from its place and the frame's timestamp alone, so that every
-way of cutting a film into chunks gives the same bytes.
+Grain is what changes from one frame to the next where nothing else does: its strength is the noise of the
+difference of two frames in the quietest blocks of a picture, by brightness (the principle of AV1's film grain
+tables, AV1 specification 7.18.3). It is made anew from a fixed pattern: which part of it a pixel gets follows
+from its place and the frame's timestamp alone, so that every way of cutting a film into chunks gives the same
+bytes.
 """
 
 from __future__ import annotations
@@ -41,7 +42,8 @@ _LEAST_BLOCKS = 32
 
 
 def measure_grain(info: VideoInfo) -> tuple[tuple[float, ...], ...]:
-    """Of each plane as decoded: standard deviations in codes of 8 bits, at LEVELS brightnesses for the first plane and R'G'B', else one.
+    """Of each plane as decoded: standard deviations in codes of 8 bits, at LEVELS brightnesses for the first
+    plane and R'G'B', else one.
 
     Empty where there is no grain, or nothing to measure it on (single pictures, floats).
     """
@@ -49,12 +51,16 @@ def measure_grain(info: VideoInfo) -> tuple[tuple[float, ...], ...]:
     if info.is_picture or pixels.is_float:
         return ()
     step = 2 if info.scan.order != "progressive" else 1  # lines of one field
-    found = [grain_of([p[::step] for p in one], [p[::step] for p in two], pixels) for one, two in _pairs(info, pixels)]
+    found = [
+        grain_of([p[::step] for p in one], [p[::step] for p in two], pixels)
+        for one, two in _pairs(info, pixels)
+    ]
     if not found:
         return ()
     planes = []
     for number in range(pixels.plane_count - pixels.alpha):
-        known = np.array([f[number] for f in found])  # (places, levels), NaN where a place has no such brightness
+        # (places, levels), NaN where a place has no such brightness
+        known = np.array([f[number] for f in found])
         planes.append(_filled(known))
     if not any(v for p in planes for v in p):
         return ()
@@ -62,7 +68,10 @@ def measure_grain(info: VideoInfo) -> tuple[tuple[float, ...], ...]:
 
 
 def grain_of(one: Sequence[np.ndarray], two: Sequence[np.ndarray], pixels: PixelFormat) -> list[np.ndarray]:
-    """Strengths of each plane that two frames in a row show, NaN for brightnesses they don't have. one, two: planes of codes, (H,W)."""
+    """Strengths of each plane that two frames in a row show, NaN for brightnesses they don't have.
+
+    one, two: planes of codes, (H,W).
+    """
     unit = float(1 << (pixels.bits - 8))
     result = []
     for number, (a, b) in enumerate(zip(one, two, strict=True)):
@@ -94,12 +103,16 @@ def _blocks(one: np.ndarray, two: np.ndarray, unit: float) -> tuple[np.ndarray, 
     difference -= difference.mean(axis=(1, 2), keepdims=True)
     for slope in (ramp[:, None], ramp[None, :]):
         difference -= (difference * slope).sum(axis=(1, 2), keepdims=True) / _BLOCK * slope
-    variance = (difference**2).sum(axis=(1, 2)) / (_BLOCK**2 - 3)  # three of its degrees of freedom are taken out
+    # three of its degrees of freedom are taken out
+    variance = (difference**2).sum(axis=(1, 2)) / (_BLOCK**2 - 3)
     return np.sqrt(variance / 2), first.mean(axis=(1, 2))
 
 
 def _filled(known: np.ndarray) -> tuple[float, ...]:
-    """One strength a level out of (places, levels): that of the quieter places; levels nobody has get their neighbours'."""
+    """One strength a level out of (places, levels): that of the quieter places.
+
+    Levels nobody has get their neighbours'.
+    """
     levels = [i for i in range(known.shape[1]) if not np.isnan(known[:, i]).all()]
     if not levels:
         return tuple(0.0 for _ in range(known.shape[1]))
@@ -129,7 +142,12 @@ def _pairs(info: VideoInfo, pixels: PixelFormat) -> Iterator[tuple[list[np.ndarr
                     if (frame.width, frame.height) != (info.width, info.height):
                         break
                     name = frame.format.name.replace("yuvj", "yuv")
-                    planes = [p.copy() for p in picture_planes(frame if name == pixels.name else frame.reformat(format=pixels.name), pixels)]
+                    planes = [
+                        p.copy()
+                        for p in picture_planes(
+                            frame if name == pixels.name else frame.reformat(format=pixels.name), pixels
+                        )
+                    ]
                     if before is not None:
                         yield before, planes
                     before = planes

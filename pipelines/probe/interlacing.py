@@ -1,9 +1,10 @@
 """`find_scan`: whether a film is interlaced or telecined, by its flags and by its pictures.
 
-A few stretches all over the film are decoded, and moving blocks of their frames asked for the moment of each field
-(`pipelines.probe.field_motion`). Flags alone are not enough: captured and re-encoded video has often lost them, and film is often sent as
-interlaced. Without a flag it takes many blocks all over the picture that agree in one field order; against a flag it takes more.
-What falls short of that is a doubt, which is reported and not acted upon.
+A few stretches all over the film are decoded, and moving blocks of their frames asked for the moment of each
+field (`pipelines.probe.field_motion`). Flags alone are not enough: captured and re-encoded video has often
+lost them, and film is often sent as interlaced. Without a flag it takes many blocks all over the picture that
+agree in one field order; against a flag it takes more. What falls short of that is a doubt, which is reported
+and not acted upon.
 """
 
 from __future__ import annotations
@@ -81,12 +82,15 @@ def _is_beyond(info: VideoInfo) -> bool:
     return info.height > _TALLEST or info.rate > _FASTEST
 
 
-def judge(looks: Sequence[InterlaceSample], stream_flag: str, *, soft: bool = False, apart: bool = False) -> Scan:
+def judge(
+    looks: Sequence[InterlaceSample], stream_flag: str, *, soft: bool = False, apart: bool = False
+) -> Scan:
     """The verdict over all stretches.
 
-    Flags are believed unless the pictures plainly show otherwise: another order, or whole frames. Without flags pictures are
-    believed that plainly show fields of one order. stream_flag: field that the stream's header says comes first, or "". soft: its
-    times are those of soft telecine. apart: flagged frames are single fields, which have no other one to be compared with.
+    Flags are believed unless the pictures plainly show otherwise: another order, or whole frames. Without
+    flags pictures are believed that plainly show fields of one order. stream_flag: field that the stream's
+    header says comes first, or "". soft: its times are those of soft telecine. apart: flagged frames are
+    single fields, which have no other one to be compared with.
     """
     looks = legible(looks)
     film = together(looks)
@@ -123,7 +127,9 @@ def _is_soft_telecine(pts: array[int]) -> bool:
     if len(steps) < 8:
         return False
     ratios = [Fraction(b, a) for a, b in pairwise(steps)]
-    return all(abs(r - Fraction(3, 2)) < Fraction(1, 10) or abs(r - Fraction(2, 3)) < Fraction(1, 20) for r in ratios)
+    return all(
+        abs(r - Fraction(3, 2)) < Fraction(1, 10) or abs(r - Fraction(2, 3)) < Fraction(1, 20) for r in ratios
+    )
 
 
 def _looks(container: InputContainer, info: VideoInfo) -> list[InterlaceSample]:
@@ -141,8 +147,13 @@ def _looks(container: InputContainer, info: VideoInfo) -> list[InterlaceSample]:
     return found
 
 
-def _look(packets: Iterable[Packet[VideoStream]], decoder: VideoCodecContext, wanted: int, known: set[int]) -> InterlaceSample:
-    """The next frames. known: timestamps seen before; where there are few key frames, seeking leads to the same ones again."""
+def _look(
+    packets: Iterable[Packet[VideoStream]], decoder: VideoCodecContext, wanted: int, known: set[int]
+) -> InterlaceSample:
+    """The next frames. known: timestamps seen before.
+
+    Where there are few key frames, seeking leads to the same ones again.
+    """
     look = InterlaceSample()
     eye: _Eye | None = None
     count = 0
@@ -168,7 +179,9 @@ def _look(packets: Iterable[Packet[VideoStream]], decoder: VideoCodecContext, wa
 
 
 class _Eye:
-    """What the frames of one stretch show, one after the other, and their own flags, which only a filter can read."""
+    """What the frames of one stretch show, one after the other, and their own flags, which only a filter can
+    read.
+    """
 
     def __init__(self, like: VideoFrame) -> None:
         self._like = (like.width, like.height, like.format.name)
@@ -196,7 +209,9 @@ class _Eye:
 def _graph(like: VideoFrame, name: str, options: str | None) -> tuple[Any, Any, Any]:
     """A filter between a source and a sink; the graph itself comes along, to be kept."""
     graph = av.filter.Graph()
-    source = graph.add_buffer(width=like.width, height=like.height, format=like.format, time_base=Fraction(1, 25))
+    source = graph.add_buffer(
+        width=like.width, height=like.height, format=like.format, time_base=Fraction(1, 25)
+    )
     node, sink = graph.add(name, options), graph.add("buffersink")
     source.link_to(node)
     node.link_to(sink)

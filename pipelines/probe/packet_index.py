@@ -30,7 +30,8 @@ __all__ = ["PacketWalk", "pcm_samples", "walk_packets"]
 
 
 _MOST_HEADERS = 64
-"""Places with other headers that are looked at; a film with more has changed at one of them, or never does."""
+"""Places with other headers that are looked at; a film with more has changed at one of them, or never
+does."""
 
 
 _FIRST_PACKETS, _LAST_PACKETS = 8, 2
@@ -38,7 +39,8 @@ _FIRST_PACKETS, _LAST_PACKETS = 8, 2
 
 
 _LONGEST_GROUP = 100
-"""Packets from one point at which decoding may start to the next, to be held in memory and decoded once more."""
+"""Packets from one point at which decoding may start to the next, to be held in memory and decoded once
+more."""
 
 
 class OtherTracks:
@@ -91,26 +93,41 @@ class OtherTracks:
             self._samples[packet.stream_index] = (first, count + samples)
 
     def kept(self) -> dict[int, tuple[PacketData, ...]]:
-        """The first and last packets of every stream, the last ones moved to follow the first: what lies between is not there."""
+        """The first and last packets of every stream, the last ones moved to follow the first.
+
+        What lies between is not there.
+        """
         found = {}
         for index, first in self.first.items():
             last = [_alone(packet, bytes(packet), ()) for packet in self.last.get(index, ())]
             times = [t for p in last for t in (p.dts, p.pts) if t is not None]
             decoded = [p.dts for p in first if p.dts is not None]
-            step = max((b - a for a, b in pairwise(decoded)), default=0)  # for packets that don't tell how long they last
-            end = max((t + (p.duration or step) for p in first for t in (p.dts, p.pts) if t is not None), default=0)
+            # for packets that don't tell how long they last
+            step = max((b - a for a, b in pairwise(decoded)), default=0)
+            end = max(
+                (t + (p.duration or step) for p in first for t in (p.dts, p.pts) if t is not None), default=0
+            )
             move = end - min(times, default=end)
-            moved = [replace(p, pts=None if p.pts is None else p.pts + move, dts=None if p.dts is None else p.dts + move) for p in last]
+            moved = [
+                replace(
+                    p,
+                    pts=None if p.pts is None else p.pts + move,
+                    dts=None if p.dts is None else p.dts + move,
+                )
+                for p in last
+            ]
             found[index] = (*first, *moved)
         return found
 
 
 def pcm_samples(context: Any, packet: Packet) -> Fraction:
-    """Samples of each channel in a packet of PCM, also of a disc or a broadcast, whose header tells their bits; 0 of anything else.
+    """Samples of each channel in a packet of PCM, also of a disc or a broadcast, whose header tells their
+    bits; 0 of anything else.
 
     A disc cuts where a packet is full, in the middle of a sample too.
 
-    Blu-ray pads to whole pairs of channels (BD-ROM part 3), DVD keeps 20 bits in two and a half bytes, SMPTE ST 302 four flags with each sample.
+    Blu-ray pads to whole pairs of channels (BD-ROM part 3), DVD keeps 20 bits in two and a half bytes, SMPTE
+    ST 302 four flags with each sample.
     """
     name, channels, size = context.codec.canonical_name, context.layout.nb_channels, packet.size
     head = bytes(memoryview(packet)[:4])
@@ -146,8 +163,8 @@ class PacketWalk:
     damaged: int = 0
     """Packets of the film that the demuxer says have holes."""
     tail: list[PacketData] = field(default_factory=list)
-    """The film's packets from the last but one on at which decoding may start, for the last frames may need it, of a container that tells no
-    lengths; none where those are too many."""
+    """The film's packets from the last but one on at which decoding may start, for the last frames may need
+    it, of a container that tells no lengths; none where those are too many."""
     resizes: bool = False
     """A frame that is no key frame tells a size of its own."""
     others: OtherTracks = field(default_factory=OtherTracks)
@@ -171,7 +188,9 @@ def walk_packets(container: InputContainer, stream: VideoStream, codec: str) -> 
         counts[packet.stream_index] = counts.get(packet.stream_index, 0) + 1
         clock.see(packet)
         if packet.pts is not None:
-            ends[packet.stream_index] = max(ends.get(packet.stream_index, 0), packet.pts + (packet.duration or 0))
+            ends[packet.stream_index] = max(
+                ends.get(packet.stream_index, 0), packet.pts + (packet.duration or 0)
+            )
         seen.others.see(packet, clock.shift_ticks(packet.stream), is_film=packet.stream_index == stream.index)
         if packet.stream_index != stream.index:
             continue
@@ -210,8 +229,8 @@ def walk_packets(container: InputContainer, stream: VideoStream, codec: str) -> 
         look.take(None, decoder)
     if all(len(group) <= _LONGEST_GROUP for group in groups):
         seen.tail = [_alone(packet, bytes(packet), side) for group in groups for packet, side in group]
-    # Where recordings are joined, the counters of TS packets jump, which flags what stands before the key frame there; it may be whole,
-    # and if it is not, its frames say so.
+    # Where recordings are joined, the counters of TS packets jump, which flags what stands before the key
+    # frame there; it may be whole, and if it is not, its frames say so.
     seen.damaged = sum(not any(index.clean[n + 1 : n + 3]) for n in flagged)
     seen.epochs = tuple(epochs)
     seconds = {n: end * Fraction(container.streams[n].time_base or 0) for n, end in ends.items()}
@@ -220,4 +239,6 @@ def walk_packets(container: InputContainer, stream: VideoStream, codec: str) -> 
 
 
 def _alone(packet: Packet, data: bytes, side: tuple[tuple[str, bytes], ...]) -> PacketData:
-    return PacketData(data, packet.pts, packet.dts, packet.duration or 0, packet.is_keyframe, packet.is_discard, side)
+    return PacketData(
+        data, packet.pts, packet.dts, packet.duration or 0, packet.is_keyframe, packet.is_discard, side
+    )

@@ -1,11 +1,14 @@
-"""`estimate_level`: how damaged a film is, as one restoration level 0..1, by what its decoded frames look like.
+"""`estimate_level`: how damaged a film is, as one restoration level 0..1, by what its decoded frames look
+like.
 
-What a header says is not asked: a film encoded at CRF 32 and again at CRF 16 has the blocks of the first and the quantiser of the second.
-Statistics of 128x128 tiles (how many frequencies of 8x8 blocks are gone where how much is shown, how that changes from block to block, how
-much fine detail is left, how steps at the borders of blocks stand out) of a pair of frames go through three small networks, which
-`tests.benchmarks.level` trains; the median over the film's pairs counts. They are trained to be too low rather than too high: on a clean film
-a high level costs more than a low one does on a ruined one. From the standardised statistics on, numbers are multiples of a power of two,
-so that no order of a sum and no CPU changes the level.
+What a header says is not asked: a film encoded at CRF 32 and again at CRF 16 has the blocks of the first and
+the quantiser of the second. Statistics of 128x128 tiles (how many frequencies of 8x8 blocks are gone where
+how much is shown, how that changes from block to block, how much fine detail is left, how steps at the
+borders of blocks stand out) of a pair of frames go through three small networks, which
+`tests.benchmarks.level` trains; the median over the film's pairs counts. They are trained to be too low
+rather than too high: on a clean film a high level costs more than a low one does on a ruined one. From the
+standardised statistics on, numbers are multiples of a power of two, so that no order of a sum and no CPU
+changes the level.
 """
 
 from __future__ import annotations
@@ -28,7 +31,16 @@ if TYPE_CHECKING:
     from pipelines.media.pixel_format import PixelFormat
     from pipelines.media.video_info import VideoInfo
 
-__all__ = ["TILE_PX", "WEIGHTS", "estimate_level", "level_of_clip", "pair_statistics", "rounded", "statistics", "tiles_of_frame"]
+__all__ = [
+    "TILE_PX",
+    "WEIGHTS",
+    "estimate_level",
+    "level_of_clip",
+    "pair_statistics",
+    "rounded",
+    "statistics",
+    "tiles_of_frame",
+]
 
 
 WEIGHTS = Path(__file__).parents[2] / "models" / "trained" / "restoration-level.safetensors"
@@ -51,21 +63,31 @@ _UNIT = 1 / 1024
 _RANGE = 4.0
 """Standard deviations, beyond which nothing was learned."""
 _PLACE = np.arange(8)
-_DCT = np.round(np.cos(np.pi * (2 * _PLACE + 1) * _PLACE[:, None] / 16) * np.where(_PLACE[:, None], 0.5, 0.5**1.5) * 4096) / 4096
+_DCT = (
+    np.round(
+        np.cos(np.pi * (2 * _PLACE + 1) * _PLACE[:, None] / 16)
+        * np.where(_PLACE[:, None], 0.5, 0.5**1.5)
+        * 4096
+    )
+    / 4096
+)
 """Of 8 samples; its numbers are multiples of a power of two, so that no sum over codes is rounded."""
 _BANDS = ((1, 1), (2, 2), (3, 4), (5, 6), (7, 8), (9, 10), (11, 14))
 """First and last diagonal of a block's frequencies."""
 _COARSE = 3
 """Bands that say how much a block shows; the others are what codecs take away first."""
 _CALM, _STEP = 1.5, (0.5, 6.0)
-"""Difference of neighbours in smooth places at most; from and to which a step between them may be one of a block's border. 8-bit codes."""
+"""Difference of neighbours in smooth places at most; from and to which a step between them may be one of a
+block's border. 8-bit codes."""
 
 
-def estimate_level(info: VideoInfo, *, full: bool, part: tuple[int, int] | None = None, prefilter: str = "") -> float | None:
+def estimate_level(
+    info: VideoInfo, *, full: bool, part: tuple[int, int] | None = None, prefilter: str = ""
+) -> float | None:
     """The level of a film, two decimals; None where it can't be told: nothing but flat or tiny pictures.
 
-    full: full range. part: frames [start, stop) that are wanted, where the film can be entered anywhere. prefilter: what they go through
-    before the networks, which is judged then.
+    full: full range. part: frames [start, stop) that are wanted, where the film can be entered anywhere.
+    prefilter: what they go through before the networks, which is judged then.
     """
     pixels = planar_format(info.pix_fmt)
     if pixels.is_float:
@@ -130,23 +152,40 @@ def statistics(tile: np.ndarray) -> np.ndarray:
     strengths = _strengths(tile)
     bands = np.log2(strengths @ _MEANS + 0.1)
     gone = (strengths < 0.5).astype(np.float64) @ _MEANS
-    coarse, fine, lost = bands[..., :_COARSE].mean(-1), bands[..., _COARSE:].mean(-1), gone[..., _COARSE:].mean(-1)
+    coarse, fine, lost = (
+        bands[..., :_COARSE].mean(-1),
+        bands[..., _COARSE:].mean(-1),
+        gone[..., _COARSE:].mean(-1),
+    )
     found: list[Any] = []
     for some in np.array_split(np.argsort(coarse, axis=None, kind="stable"), 4):
-        found += [*bands.reshape(-1, len(_BANDS))[some].mean(0), *gone.reshape(-1, len(_BANDS))[some, 2:].mean(0)]
+        found += [
+            *bands.reshape(-1, len(_BANDS))[some].mean(0),
+            *gone.reshape(-1, len(_BANDS))[some, 2:].mean(0),
+        ]
     x, y = coarse - coarse.mean(), fine - fine.mean()
     slope = (x * y).mean() / ((x * x).mean() + 0.01)
     odd = y - slope * x
     found += [slope, np.sqrt((odd * odd).mean())]
     found += [np.abs(np.diff(fine, axis=0)).mean(), np.abs(np.diff(fine, axis=1)).mean()]
     found += [np.abs(np.diff(odd, axis=0)).mean(), np.abs(np.diff(coarse, axis=0)).mean()]
-    found += [(lost > 0.98).mean(), (lost > 0.8).mean(), (lost < 0.3).mean(), *np.percentile(fine, (5, 25, 75, 95))]
+    found += [
+        (lost > 0.98).mean(),
+        (lost > 0.8).mean(),
+        (lost < 0.3).mean(),
+        *np.percentile(fine, (5, 25, 75, 95)),
+    ]
     x = tile
     for _ in range(3):
         soft = _blurred(x)
         detail = np.abs(x - soft)
         few, half, most = np.percentile(detail, (20, 50, 95))
-        found += [np.log2(np.square(detail).mean() + 0.05), np.log2(half + 0.05), np.log2(few + 0.02), np.log2(most + 0.05)]
+        found += [
+            np.log2(np.square(detail).mean() + 0.05),
+            np.log2(half + 0.05),
+            np.log2(few + 0.02),
+            np.log2(most + 0.05),
+        ]
         x = soft
     for steps in (np.abs(np.diff(tile, axis=1)), np.abs(np.diff(tile, axis=0)).T):
         found += _borders(steps)
@@ -163,7 +202,9 @@ def _strengths(tile: np.ndarray) -> np.ndarray:
 
 def _means() -> np.ndarray:
     diagonal = (_PLACE + _PLACE[:, None]).reshape(64)
-    inside = np.stack([(diagonal >= first) & (diagonal <= last) for first, last in _BANDS], axis=1).astype(np.float64)
+    inside = np.stack([(diagonal >= first) & (diagonal <= last) for first, last in _BANDS], axis=1).astype(
+        np.float64
+    )
     return np.asarray(inside / inside.sum(0))
 
 
@@ -172,7 +213,9 @@ _MEANS = _means()
 
 
 def _borders(steps: np.ndarray) -> list[Any]:
-    """How differences of neighbours, (lines, places), stand out at the borders of blocks of 4 and 8, all and in smooth places."""
+    """How differences of neighbours, (lines, places), stand out at the borders of blocks of 4 and 8, all and
+    in smooth places.
+    """
     found = []
     for period in (4, 8):
         means = [steps[:, place::period].mean() for place in range(period)]
@@ -201,13 +244,23 @@ def _weights() -> Mapping[str, np.ndarray]:
 
 
 def tiles_of_frame(luma: np.ndarray, bits: int = 8, prefilter: str = "") -> list[np.ndarray]:
-    """The tiles of a frame that show most, of those that show anything, as float64 codes. prefilter: what they go through then."""
+    """The tiles of a frame that show most, of those that show anything, as float64 codes.
+
+    prefilter: what they go through then.
+    """
     height, width = (min(TILE_PX, side // GRID_PX * GRID_PX) for side in luma.shape)
     if min(height, width) < TILE_PX // 2:
         return []
-    places = [(y, x) for y in range(0, luma.shape[0] - height + 1, height) for x in range(0, luma.shape[1] - width + 1, width)]
+    places = [
+        (y, x)
+        for y in range(0, luma.shape[0] - height + 1, height)
+        for x in range(0, luma.shape[1] - width + 1, width)
+    ]
     unit = float(1 << (bits - 8))
-    ranked = sorted(((_activity(luma[y : y + height, x : x + width] / unit), n) for n, (y, x) in enumerate(places)), reverse=True)
+    ranked = sorted(
+        ((_activity(luma[y : y + height, x : x + width] / unit), n) for n, (y, x) in enumerate(places)),
+        reverse=True,
+    )
     found = []
     for activity, number in ranked[:_TILES]:
         y, x = places[number]
@@ -230,7 +283,10 @@ def _as_limited_8_bit(tile: np.ndarray, pixels: PixelFormat, *, full: bool) -> n
 
 
 def _samples(info: VideoInfo, pixels: PixelFormat, start: int, stop: int) -> Iterator[np.ndarray]:
-    """(H,W) luma of some frames of each place; of R'G'B' its green, of interlaced frames one field's lines."""
+    """(H,W) luma of some frames of each place.
+
+    Of R'G'B' its green, of interlaced frames one field's lines.
+    """
     try:
         container = open_source(info.path)
     except MediaError:
@@ -246,13 +302,29 @@ def _samples(info: VideoInfo, pixels: PixelFormat, start: int, stop: int) -> Ite
                 if spread or (seekable and start):
                     container.seek(info.pts[at], stream=stream)
                 first = info.pts[start] if seekable else None
-                frames = (f for f in _decoded(container, stream, decoder) if first is None or f.pts is None or f.pts >= first)
+                frames = (
+                    f
+                    for f in _decoded(container, stream, decoder)
+                    if first is None or f.pts is None or f.pts >= first
+                )
                 for number, frame in enumerate(frames):
-                    wanted = number in _LOOKED_AT if spread else number % _LOOKED_AT[0] == min(_LOOKED_AT[0], stop - start) - 1
-                    if wanted and not frame.is_corrupt and (frame.width, frame.height) == (info.width, info.height):
+                    wanted = (
+                        number in _LOOKED_AT
+                        if spread
+                        else number % _LOOKED_AT[0] == min(_LOOKED_AT[0], stop - start) - 1
+                    )
+                    if (
+                        wanted
+                        and not frame.is_corrupt
+                        and (frame.width, frame.height) == (info.width, info.height)
+                    ):
                         name = frame.format.name.replace("yuvj", "yuv")
-                        yield picture_planes(frame if name == pixels.name else frame.reformat(format=pixels.name), pixels)[0][::step].copy()
-                    if number >= (_LOOKED_AT[-1] if spread else min(2 * _PLACES * _LOOKED_AT[0], stop - start) - 1):
+                        yield picture_planes(
+                            frame if name == pixels.name else frame.reformat(format=pixels.name), pixels
+                        )[0][::step].copy()
+                    if number >= (
+                        _LOOKED_AT[-1] if spread else min(2 * _PLACES * _LOOKED_AT[0], stop - start) - 1
+                    ):
                         break
         except av.error.FFmpegError:
             return

@@ -59,35 +59,65 @@ class BlindTest:
 
 
 def blind_test(
-    first: Path, second: Path, *, shots: int = 6, range_: str | None = None, align: Align = "pts", clips: bool = False
+    first: Path,
+    second: Path,
+    *,
+    shots: int = 6,
+    range_: str | None = None,
+    align: Align = "pts",
+    clips: bool = False,
 ) -> Iterator[Misaligned | BlindTest]:
-    """Choose one moment of each of `shots` equal parts, at the place where both differ most; yields first what does not line up.
+    """Choose one moment of each of `shots` equal parts, at the place where both differ most.
 
-    range_, align: as in `compare`. clips: show a second of motion, too, as flicker and crawling edges show in nothing else.
-    Raises UsageError where no difference was found.
+    Yields first what does not line up.
+
+    range_, align: as in `compare`. clips: show a second of motion, too, as flicker and crawling edges show in
+    nothing else. Raises UsageError where no difference was found.
     """
     matched = Matched([opened(first), opened(second)], range_=range_, align=align)
     yield from matched.findings
     count = len(matched.moments)
     shots = max(1, min(shots, count))
-    looks = [sorted({count * part // shots + (n * count) // (shots * _LOOKS) for n in range(_LOOKS)}) for part in range(shots)]
+    looks = [
+        sorted({count * part // shots + (n * count) // (shots * _LOOKS) for n in range(_LOOKS)})
+        for part in range(shots)
+    ]
     places = [place for part in looks for place in part if place < count]
-    difference = {place: _difference(frames, matched.largest) for place, frames in zip(places, matched.frames(places), strict=True)}
+    difference = {
+        place: _difference(frames, matched.largest)
+        for place, frames in zip(places, matched.frames(places), strict=True)
+    }
     chosen = [max(part, key=difference.__getitem__) for part in looks]
     chosen = [place for place in chosen if difference[place] > 0]
     if not chosen:
-        raise UsageError(f"{matched.labels[1]}: equals {matched.labels[0]} in all {len(places)} frames looked at; there is nothing to judge")
+        raise UsageError(
+            f"{matched.labels[1]}: equals {matched.labels[0]} in all {len(places)} frames looked at; there is"
+            " nothing to judge"
+        )
     trials = []
     for place, frames in zip(chosen, matched.frames(chosen), strict=True):
         (one, other), _ = cut_out(matched, frames, _SIDE_PX)
-        moving = _clips(matched, place, differing_place(fitted_frames(matched, frames), _SIDE_PX)) if clips else ()
+        moving = (
+            _clips(matched, place, differing_place(fitted_frames(matched, frames), _SIDE_PX)) if clips else ()
+        )
         trials.append(BlindTrial(matched.seconds(place), (one, other), moving))
-    digest = hashlib.sha256(b"".join(hashlib.sha256(p).digest() for t in trials for p in t.pictures)).hexdigest()
-    yield BlindTest(digest[:16], (matched.labels[0], matched.labels[1]), tuple(trials), tuple(matched.findings), tuple(matched.notes))
+    digest = hashlib.sha256(
+        b"".join(hashlib.sha256(p).digest() for t in trials for p in t.pictures)
+    ).hexdigest()
+    yield BlindTest(
+        digest[:16],
+        (matched.labels[0], matched.labels[1]),
+        tuple(trials),
+        tuple(matched.findings),
+        tuple(matched.notes),
+    )
 
 
 def _clips(matched: Matched, place: int, box: tuple[int, int, int, int]) -> tuple[bytes, ...]:
-    """A second around a moment, of a place of each video, as browsers play it: H.264 at a quality that hides nothing."""
+    """A second around a moment, of a place of each video, as browsers play it.
+
+    H.264 at a quality that hides nothing.
+    """
     rate = Fraction(matched.films[0].info.rate).limit_denominator(1001)
     count = min(len(matched.moments), max(2, round(rate * _CLIP_SECONDS)))
     begin = min(max(0, place - count // 2), len(matched.moments) - count)
@@ -101,10 +131,18 @@ def _clips(matched: Matched, place: int, box: tuple[int, int, int, int]) -> tupl
         stream.codec_context.colorspace, stream.codec_context.color_range = Matrix.BT709, Range.LIMITED
         streams.append(stream)
     for frames in matched.frames(range(begin, begin + count)):
-        for codes, film, output, stream in zip(fitted_frames(matched, frames), matched.films, outputs, streams, strict=False):
+        for codes, film, output, stream in zip(
+            fitted_frames(matched, frames), matched.films, outputs, streams, strict=False
+        ):
             pixels = to_pixels(to_values(codes.crop(*box)), 0, film.tags.matrix)[:height, :width]
             shown = av.VideoFrame.from_ndarray(np.ascontiguousarray(pixels), format="rgb24")
-            output.mux(stream.encode(shown.reformat(format="yuv420p", dst_colorspace=Matrix.BT709, dst_color_range=Range.LIMITED)))
+            output.mux(
+                stream.encode(
+                    shown.reformat(
+                        format="yuv420p", dst_colorspace=Matrix.BT709, dst_color_range=Range.LIMITED
+                    )
+                )
+            )
     for output, stream in zip(outputs, streams, strict=True):
         output.mux(stream.encode(None))
         output.close()

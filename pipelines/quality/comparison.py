@@ -1,11 +1,13 @@
-"""`compare`: a result, or two, against a reference: figures over time, what does not belong together, and the worst moments as pictures.
+"""`compare`: a result, or two, against a reference: figures over time, what does not belong together, and the
+worst moments as pictures.
 
-Everything is measured at the size of the reference: what is larger is shrunk to it (antialiased bicubic), what is smaller enlarged.
-Without a reference the smaller of two files is it, and of two equally large ones the first. Of a result held against its source the
-figures therefore say how faithful it is, not how sharp.
+Everything is measured at the size of the reference: what is larger is shrunk to it (antialiased bicubic),
+what is smaller enlarged. Without a reference the smaller of two files is it, and of two equally large ones
+the first. Of a result held against its source the figures therefore say how faithful it is, not how sharp.
 
-PSNR is of luma in 8-bit limited-range codes with a peak of 255; of a clip, of the mean squared error of all its frames. Flicker is
-the mean absolute difference between the change from frame to frame of a result and of the reference, in 8-bit codes.
+PSNR is of luma in 8-bit limited-range codes with a peak of 255; of a clip, of the mean squared error of all
+its frames. Flicker is the mean absolute difference between the change from frame to frame of a result and of
+the reference, in 8-bit codes.
 """
 
 from __future__ import annotations
@@ -36,7 +38,18 @@ if TYPE_CHECKING:
     from pipelines.frames.video_reader import Footage
     from pipelines.quality.frame_alignment import Align
 
-__all__ = ["METRICS", "Compared", "Figures", "Measured", "Metric", "WorstMoment", "compare", "cut_out", "differing_place", "fitted_frames"]
+__all__ = [
+    "METRICS",
+    "Compared",
+    "Figures",
+    "Measured",
+    "Metric",
+    "WorstMoment",
+    "compare",
+    "cut_out",
+    "differing_place",
+    "fitted_frames",
+]
 
 
 _PEAK = 255.0
@@ -85,7 +98,8 @@ class Figures:
 
     file: str
     values: dict[str, np.ndarray]
-    """Name of a metric -> a value a moment; infinite dB: equal. Flicker of the first moment is not a number."""
+    """Name of a metric -> a value a moment; infinite dB: equal. Flicker of the first moment is not a
+    number."""
     overall: dict[str, float]
 
 
@@ -130,11 +144,14 @@ def compare(
     align: Align = "pts",
     worst: int = 5,
 ) -> Iterator[Measured | Misaligned | Compared]:
-    """Measure one or two results against a reference; yields what does not belong together as soon as it is known.
+    """Measure one or two results against a reference.
 
-    reference: the truth; None: one of the two, by the rule of this module. source: what results were made from; they are also
-    held against it at its size. range_: FROM-TO. align: how frames are paired. worst: so many moments are shown.
-    Raises MediaError for what can't be read, VerificationError where no frames belong together.
+    Yields what does not belong together as soon as it is known.
+
+    reference: the truth; None: one of the two, by the rule of this module. source: what results were made
+    from; they are also held against it at its size. range_: FROM-TO. align: how frames are paired. worst: so
+    many moments are shown. Raises MediaError for what can't be read, VerificationError where no frames belong
+    together.
     """
     films = [opened(p) for p in ([first, second] if reference is None else [reference, first, second])]
     if reference is None:
@@ -144,15 +161,32 @@ def compare(
     yield from matched.findings
     measuring = _Measuring(matched, results=results, has_source=source is not None)
     if min(measuring.size) < _LEAST_SIDE:
-        raise UsageError(f"{matched.labels[0]}: is {measuring.size[0]}x{measuring.size[1]}; VMAF wants {_LEAST_SIDE} pixels a side and more")
+        raise UsageError(
+            f"{matched.labels[0]}: is {measuring.size[0]}x{measuring.size[1]}; VMAF wants {_LEAST_SIDE}"
+            " pixels a side and more"
+        )
     yield from measuring.run()
-    shifts = [m for lag, name in zip(measuring.lags, matched.labels[1:], strict=False) for m in _shifts(lag, name, matched)]
+    shifts = [
+        m
+        for lag, name in zip(measuring.lags, matched.labels[1:], strict=False)
+        for m in _shifts(lag, name, matched)
+    ]
     yield from shifts
-    equal = [f.file for f in measuring.figures if np.isinf(f.values["psnr"]).all() and np.isinf(f.values["psnr_chroma"]).all()]
+    equal = [
+        f.file
+        for f in measuring.figures
+        if np.isinf(f.values["psnr"]).all() and np.isinf(f.values["psnr_chroma"]).all()
+    ]
     notes = [f"{name}: every frame equals that of {matched.labels[0]}" for name in equal]
     notes += [*measuring.notes(), *matched.notes]
-    notes += [f"{name}: {n} damaged frame(s), as the decoder repaired them" for name, n in zip(matched.labels, matched.damaged, strict=True) if n]
-    places = _worst(measuring.figures, worst, float(matched.films[0].info.rate)) if len(equal) < results else []
+    notes += [
+        f"{name}: {n} damaged frame(s), as the decoder repaired them"
+        for name, n in zip(matched.labels, matched.damaged, strict=True)
+        if n
+    ]
+    places = (
+        _worst(measuring.figures, worst, float(matched.films[0].info.rate)) if len(equal) < results else []
+    )
     yield Compared(
         matched.labels[0],
         measuring.size,
@@ -181,7 +215,9 @@ class _Measuring:
         self.figures: list[Figures] = []
         self.model = ""
         self._before: list[np.ndarray | None] = [None] * results
-        self._own: list[dict[str, list[float]]] = [{"mse": [], "mse_chroma": [], "flicker": [], "mse_source": []} for _ in range(results)]
+        self._own: list[dict[str, list[float]]] = [
+            {"mse": [], "mse_chroma": [], "flicker": [], "mse_source": []} for _ in range(results)
+        ]
 
     def run(self) -> Iterator[Measured]:
         matched, results = self._matched, self._results
@@ -209,32 +245,51 @@ class _Measuring:
         own, unit = self._own[place], 1 << (self.bits - 8)
         difference = np.subtract(result.luma, truth.luma, dtype=np.int16)
         own["mse"].append(_mean_square(difference) / unit**2)
-        own["mse_chroma"].append(_mean_square(np.subtract(result.chroma, truth.chroma, dtype=np.int16)) / unit**2)
+        own["mse_chroma"].append(
+            _mean_square(np.subtract(result.chroma, truth.chroma, dtype=np.int16)) / unit**2
+        )
         before = self._before[place]
-        own["flicker"].append(math.nan if before is None else float(np.abs(difference - before).mean(dtype=np.float64)) / unit)
+        own["flicker"].append(
+            math.nan if before is None else float(np.abs(difference - before).mean(dtype=np.float64)) / unit
+        )
         self._before[place] = difference
 
     def _hold_against_source(self, place: int, result: SampleValues, source: SampleValues) -> None:
         height, width = source.luma.shape[1:]
         bits = max(result.bits, source.bits)
         luma = [fit(c, width, height, bits).luma for c in (result, source)]
-        self._own[place]["mse_source"].append(_mean_square(np.subtract(*luma, dtype=np.int16)) / (1 << (bits - 8)) ** 2)
+        self._own[place]["mse_source"].append(
+            _mean_square(np.subtract(*luma, dtype=np.int16)) / (1 << (bits - 8)) ** 2
+        )
 
     def _figures(self, place: int, by_ffmpeg: dict[str, np.ndarray]) -> Figures:
         own = {name: np.array(values) for name, values in self._own[place].items()}
-        values = {**by_ffmpeg, "psnr": _decibels(own["mse"]), "psnr_chroma": _decibels(own["mse_chroma"]), "flicker": own["flicker"]}
+        values = {
+            **by_ffmpeg,
+            "psnr": _decibels(own["mse"]),
+            "psnr_chroma": _decibels(own["mse_chroma"]),
+            "flicker": own["flicker"],
+        }
         overall = {name: pooled(name, v) for name, v in by_ffmpeg.items()}
-        overall |= {"psnr": float(_decibels(own["mse"].mean())), "psnr_chroma": float(_decibels(own["mse_chroma"].mean()))}
+        overall |= {
+            "psnr": float(_decibels(own["mse"].mean())),
+            "psnr_chroma": float(_decibels(own["mse_chroma"].mean())),
+        }
         if len(own["flicker"]) > 1:
             overall["flicker"] = float(own["flicker"][1:].mean())
         else:
             del values["flicker"]
         if self._has_source:
-            values["consistency"], overall["consistency"] = _decibels(own["mse_source"]), float(_decibels(own["mse_source"].mean()))
+            values["consistency"], overall["consistency"] = (
+                _decibels(own["mse_source"]),
+                float(_decibels(own["mse_source"].mean())),
+            )
         elif _pixels(self._matched.films[0]) < _pixels(self._matched.films[place + 1]):
             values["consistency"], overall["consistency"] = values["psnr"], overall["psnr"]
         order = [m.name for m in METRICS if m.name in overall]
-        return Figures(self._matched.labels[place + 1], {n: values[n] for n in order}, {n: overall[n] for n in order})
+        return Figures(
+            self._matched.labels[place + 1], {n: values[n] for n in order}, {n: overall[n] for n in order}
+        )
 
     def notes(self) -> Iterator[str]:
         """How different sizes came together."""
@@ -243,9 +298,15 @@ class _Measuring:
             own = self._matched.size(place + 1)
             if own != self.size:
                 how = "shrunk" if own[0] * own[1] > width * height else "enlarged"
-                yield f"{labels[place + 1]}: {own[0]}x{own[1]}, {how} to {width}x{height}, the size of {labels[0]} (bicubic), to be measured"
+                yield (
+                    f"{labels[place + 1]}: {own[0]}x{own[1]}, {how} to {width}x{height}, the size of"
+                    f" {labels[0]} (bicubic), to be measured"
+                )
                 if how == "shrunk":
-                    yield f"{labels[0]} is the smaller one: figures say how faithful {labels[place + 1]} is to it, not how sharp"
+                    yield (
+                        f"{labels[0]} is the smaller one: figures say how faithful {labels[place + 1]} is to"
+                        " it, not how sharp"
+                    )
 
 
 def _mean_square(difference: np.ndarray) -> float:
@@ -263,8 +324,17 @@ def _shifts(finder: LagFinder, name: str, matched: Matched) -> Iterator[Misalign
             continue
         many = f"{abs(lag)} frame{'s' * (abs(lag) > 1)} {'later' if lag > 0 else 'earlier'}"
         whole = (start, stop) == (0, len(matched.moments))
-        where = "all the way" if whole else f"from {clock(matched.seconds(start))} to {clock(matched.seconds(stop - 1))}"
-        yield Misaligned("shift", name, lag, f"{name}: misaligned: shows everything {many} than {matched.labels[0]}, {where}")
+        where = (
+            "all the way"
+            if whole
+            else f"from {clock(matched.seconds(start))} to {clock(matched.seconds(stop - 1))}"
+        )
+        yield Misaligned(
+            "shift",
+            name,
+            lag,
+            f"{name}: misaligned: shows everything {many} than {matched.labels[0]}, {where}",
+        )
 
 
 def _worst(figures: Sequence[Figures], count: int, rate: float) -> list[int]:
@@ -282,20 +352,30 @@ def _worst(figures: Sequence[Figures], count: int, rate: float) -> list[int]:
 def _show(matched: Matched, places: Sequence[int], figures: Sequence[Figures]) -> Iterator[WorstMoment]:
     names = matched.labels[: len(figures) + 1]
     for place, frames in zip(places, matched.frames(places), strict=True):
-        scores = tuple({n: float(v[place]) for n, v in f.values.items() if not math.isnan(v[place])} for f in figures)
+        scores = tuple(
+            {n: float(v[place]) for n, v in f.values.items() if not math.isnan(v[place])} for f in figures
+        )
         pictures, overview = cut_out(matched, frames[: len(names)])
         yield WorstMoment(matched.seconds(place), names, pictures, scores, overview)
 
 
-def cut_out(matched: Matched, frames: Sequence[SampleValues], most_px: tuple[int, int] = SHOWN_PX) -> tuple[tuple[bytes, ...], bytes]:
-    """PNG files of the place where frames differ most from the first one, at the pixels of the largest video, and of the first one with it marked.
+def cut_out(
+    matched: Matched, frames: Sequence[SampleValues], most_px: tuple[int, int] = SHOWN_PX
+) -> tuple[tuple[bytes, ...], bytes]:
+    """PNG files of the place where frames differ most from the first one, at the pixels of the largest video,
+    and of the first one with it marked.
 
     most_px: height and width of the place, or all of a smaller picture.
     """
     fitted = fitted_frames(matched, frames)
     box = differing_place(fitted, most_px)
-    cut = (to_pixels(to_values(c.crop(*box)), 0, f.tags.matrix) for c, f in zip(fitted, matched.films, strict=False))
-    return tuple(map(png, cut)), png(marked(to_pixels(to_values(fitted[0]), 0, matched.films[0].tags.matrix), *box))
+    cut = (
+        to_pixels(to_values(c.crop(*box)), 0, f.tags.matrix)
+        for c, f in zip(fitted, matched.films, strict=False)
+    )
+    return tuple(map(png, cut)), png(
+        marked(to_pixels(to_values(fitted[0]), 0, matched.films[0].tags.matrix), *box)
+    )
 
 
 def fitted_frames(matched: Matched, frames: Sequence[SampleValues]) -> list[SampleValues]:

@@ -1,19 +1,21 @@
-"""`evaluate`: networks on pictures, videos and data sets, scored against the truth, beside bicubic and Lanczos.
+"""`evaluate`: networks on pictures, videos and data sets, scored against the truth, beside bicubic and
+Lanczos.
 
 The protocol, so that figures compare with papers:
-- pictures: truth cut to a multiple of the scale (of twice the scale for 4:2:0), R'G'B' shrunk by antialiased bicubic
-  (Keys a = -0.5, MATLAB's `imresize`), rounded to 8 bits; luma by BT.601;
+- pictures: truth cut to a multiple of the scale (of twice the scale for 4:2:0), R'G'B' shrunk by antialiased
+  bicubic (Keys a = -0.5, MATLAB's `imresize`), rounded to 8 bits; luma by BT.601;
 - videos: the same on their own luma and chroma planes;
-- cases: "h264-23" encodes the small clip and decodes it again, "noise-10" adds noise to it, "blur-1.5" blurs the truth before it
-  is shrunk; a picture is a video of one frame then (4:2:0, BT.601);
-- luma compared in 8-bit limited-range codes with a peak of 255 and `scale` pixels left out along the border; results are
-  rounded to codes first, as a file holds them; PSNR of a clip is the mean over its frames, a set's figure the mean over its
-  pictures or clips;
-- LPIPS, DISTS and the deep-feature distance see 8-bit R'G'B' of 4:2:0, of result and truth alike, with the same border left out
-  (the last every eighth frame), ColorVideoVDP whole clips of it; VMAF and XPSNR the whole frame in 8-bit 4:2:0.
+- cases: "h264-23" encodes the small clip and decodes it again, "noise-10" adds noise to it, "blur-1.5" blurs
+  the truth before it is shrunk; a picture is a video of one frame then (4:2:0, BT.601);
+- luma compared in 8-bit limited-range codes with a peak of 255 and `scale` pixels left out along the border;
+  results are rounded to codes first, as a file holds them; PSNR of a clip is the mean over its frames, a
+  set's figure the mean over its pictures or clips;
+- LPIPS, DISTS and the deep-feature distance see 8-bit R'G'B' of 4:2:0, of result and truth alike, with the
+  same border left out (the last every eighth frame), ColorVideoVDP whole clips of it; VMAF and XPSNR the
+  whole frame in 8-bit 4:2:0.
 
-What is not named is chosen by what is judged: pictures clean, by PSNR and SSIM; films clean and encoded at a few qualities, by PSNR,
-VMAF-NEG, flicker and, where its weights are installed, the deep-feature distance.
+What is not named is chosen by what is judged: pictures clean, by PSNR and SSIM; films clean and encoded at a
+few qualities, by PSNR, VMAF-NEG, flicker and, where its weights are installed, the deep-feature distance.
 """
 
 from __future__ import annotations
@@ -51,11 +53,32 @@ if TYPE_CHECKING:
     from models.catalog.card import Card
     from models.network import LoadedNetwork, Planes
 
-__all__ = ["EvaluateSettings", "EvaluationItem", "EvaluationRow", "Judged", "Judging", "evaluate", "items", "judge"]
+__all__ = [
+    "EvaluateSettings",
+    "EvaluationItem",
+    "EvaluationRow",
+    "Judged",
+    "Judging",
+    "evaluate",
+    "items",
+    "judge",
+]
 
 
 BASELINES = ("bicubic", "lanczos")
-METRICS = ("psnr", "ssim", "flicker", "niqe", "energy", "vmaf", "vmaf-neg", "deep-distance", "lpips", "dists", "cvvdp")
+METRICS = (
+    "psnr",
+    "ssim",
+    "flicker",
+    "niqe",
+    "energy",
+    "vmaf",
+    "vmaf-neg",
+    "deep-distance",
+    "lpips",
+    "dists",
+    "cvvdp",
+)
 VIDEO_CASES = ("clean", "h264-18", "h264-24", "h264-30", "hevc-28")
 """Of films, where none are named."""
 AS_MADE = "as-made"
@@ -72,11 +95,12 @@ class EvaluateSettings:
     scale: int | None = None
     """Which scale; None: every scale the models have."""
     cases: tuple[str, ...] = ()
-    """Degradations of videos and pictures: "clean" or CODEC-QUALITY such as "h264-23", "noise-CODES", "blur-PX"; none: pictures clean,
-    videos by VIDEO_CASES."""
+    """Degradations of videos and pictures: "clean" or CODEC-QUALITY such as "h264-23", "noise-CODES",
+    "blur-PX"; none: pictures clean, videos by VIDEO_CASES."""
     metrics: tuple[str, ...] = ()
-    """Of METRICS; "flicker" is of clips alone, "energy" gradient energy as a share of the truth's, "vmaf" VMAF, VMAF-NEG and XPSNR. None:
-    PICTURE_METRICS or VIDEO_METRICS, and of videos the deep-feature distance where it can be had."""
+    """Of METRICS; "flicker" is of clips alone, "energy" gradient energy as a share of the truth's, "vmaf"
+    VMAF, VMAF-NEG and XPSNR. None: PICTURE_METRICS or VIDEO_METRICS, and of videos the deep-feature distance
+    where it can be had."""
     restore: float | Literal["auto"] = "auto"
     """Level for networks that restore; "auto": what a run would estimate."""
     detail: float = 0.75
@@ -103,10 +127,16 @@ class EvaluateSettings:
         if unknown:
             raise UsageError(f"metric {unknown[0]!r}: expected one of {', '.join(METRICS)}")
         if "niqe" in self.metrics and not self.niqe_model:
-            raise UsageError("NIQE compares with a model of pristine pictures: give BasicSR's niqe_pris_params.npz (--niqe-model)")
+            raise UsageError(
+                "NIQE compares with a model of pristine pictures: give BasicSR's niqe_pris_params.npz"
+                " (--niqe-model)"
+            )
         for name, option in (("lpips", self.lpips_weights), ("dists", self.dists_weights)):
             if name in self.metrics and not option:
-                raise UsageError(f"{name.upper()} wants weights that you have: give its own and those of its backbone (--{name}-weights, twice)")
+                raise UsageError(
+                    f"{name.upper()} wants weights that you have: give its own and those of its backbone"
+                    f" (--{name}-weights, twice)"
+                )
         for case in self.cases:
             read_case(case)
 
@@ -156,17 +186,22 @@ class EvaluationRow:
         self.count += 1
 
 
-def evaluate(models: Iterable[str], data: Iterable[str | Path], settings: EvaluateSettings) -> Iterator[Note | Judging | Judged | EvaluationRow]:
+def evaluate(
+    models: Iterable[str], data: Iterable[str | Path], settings: EvaluateSettings
+) -> Iterator[Note | Judging | Judged | EvaluationRow]:
     """Score models on data: folders of pictures, videos, data sets made by `dataset`.
 
-    Yields a Note of what is left out, a Judging for every frame, a Judged for every picture or clip and model, then all Rows. Raises
-    UsageError for names that mean nothing, and for data sets where other cases than "clean" are asked for: their pairs were degraded
-    when they were made.
+    Yields a Note of what is left out, a Judging for every frame, a Judged for every picture or clip and
+    model, then all Rows. Raises UsageError for names that mean nothing, and for data sets where other cases
+    than "clean" are asked for: their pairs were degraded when they were made.
     """
     sources = list(map(Path, data))
     fixed = [source for source in sources if is_dataset(source)]
     if fixed and settings.cases not in {(), ("clean",)}:
-        raise UsageError(f"{fixed[0]}: is a data set, whose pairs are degraded as they were made; judge by it without --case")
+        raise UsageError(
+            f"{fixed[0]}: is a data set, whose pairs are degraded as they were made; judge by it without"
+            " --case"
+        )
     names = Counter(source.name for source in sources)
     labels = {source: source.name if names[source.name] == 1 else str(source) for source in sources}
     rows: dict[tuple[str, int, str, str], EvaluationRow] = {}
@@ -179,11 +214,15 @@ def evaluate(models: Iterable[str], data: Iterable[str | Path], settings: Evalua
         networks = {label: load_network(card) for label, card in cards.items()}
         for source, cases in chosen.items():
             for case in cases:
-                for item in material[source].items(scale, case, pictures=bool(settings.cases) or case == "clean"):
+                for item in material[source].items(
+                    scale, case, pictures=bool(settings.cases) or case == "clean"
+                ):
                     for event in _judge_all(networks, item, (scale, labels[source], case), settings, work):
                         if isinstance(event, Judged):
                             key = (event.model, scale, event.set, case)
-                            rows.setdefault(key, EvaluationRow(event.model, scale, event.set, case)).add(event.scores)
+                            rows.setdefault(key, EvaluationRow(event.model, scale, event.set, case)).add(
+                                event.scores
+                            )
                         yield event
     yield from rows.values()
 
@@ -202,16 +241,25 @@ def _by_scale(models: Iterable[str], scale: int | None) -> dict[int, dict[str, C
     for name in models:
         cards = [c for c in find(name) if c.architecture != "interpolation"]
         if name not in BASELINES and not any(scale in {None, c.scale} for c in cards):
-            raise UsageError(f"{name}: is no network of scale {scale}; it has {', '.join(str(c.scale) for c in cards) or 'none'}")
+            raise UsageError(
+                f"{name}: is no network of scale {scale}; it has"
+                f" {', '.join(str(c.scale) for c in cards) or 'none'}"
+            )
         for card in cards:
-            if scale in {None, card.scale} and all(other.path != card.path for _, other in named.get(card.scale, [])):
+            if scale in {None, card.scale} and all(
+                other.path != card.path for _, other in named.get(card.scale, [])
+            ):
                 named.setdefault(card.scale, []).append((name, card))
     for size, ones in named.items():
         inner = found.setdefault(size, {})
         common = Counter(card.name for _, card in ones)
         for name, card in ones:
             # A network of one's own goes by its file beside the one that it has its name from.
-            label = card.name if common[card.name] == 1 or Path(name).suffix not in {".safetensors", ".toml"} else name
+            label = (
+                card.name
+                if common[card.name] == 1 or Path(name).suffix not in {".safetensors", ".toml"}
+                else name
+            )
             inner[label if label not in inner else f"{label} ({len(inner) + 1})"] = card
     if not found:
         raise UsageError("only classical scalers were named, which reach any size; give --scale")
@@ -219,7 +267,11 @@ def _by_scale(models: Iterable[str], scale: int | None) -> dict[int, dict[str, C
 
 
 def _judge_all(
-    networks: dict[str, LoadedNetwork], item: EvaluationItem, where: tuple[int, str, str], settings: EvaluateSettings, work: _Work
+    networks: dict[str, LoadedNetwork],
+    item: EvaluationItem,
+    where: tuple[int, str, str],
+    settings: EvaluateSettings,
+    work: _Work,
 ) -> Iterator[Judging | Judged]:
     """Score one item: result by result, so that no more than one of them is held."""
     scale, set_name, case = where
@@ -232,18 +284,34 @@ def _judge_all(
         if name in networks:
             frames = []
             network = _as_it_runs(networks[name], item, settings)
-            for frame in upscale_frames(network.module, low, contract=network.contract, bf16=settings.bf16, matrix=item.matrix, rgb=item.low_rgb):
+            for frame in upscale_frames(
+                network.module,
+                low,
+                contract=network.contract,
+                bf16=settings.bf16,
+                matrix=item.matrix,
+                rgb=item.low_rgb,
+            ):
                 frames.append(frame)
                 yield work.judging(label, scale, name, low)
             result = torch.cat([f[0] for f in frames]), torch.cat([f[1] for f in frames])
         else:
             result = classical(low, scale, name)
         result = result[0][..., :height, :width], result[1][..., : height // 2, : width // 2]
-        yield Judged(name, scale, set_name, case, item.name, judge(result, truth, scale, chosen, rate=item.rate, matrix=item.matrix))
+        yield Judged(
+            name,
+            scale,
+            set_name,
+            case,
+            item.name,
+            judge(result, truth, scale, chosen, rate=item.rate, matrix=item.matrix),
+        )
         if settings.strips and name not in BASELINES:
             simple = [classical(low, scale, kernel) for kernel in ("nearest", "lanczos")]
             shown = [*((luma[..., :height, :width], chroma) for luma, chroma in simple), result, truth]
-            write_png(Path(settings.strips) / f"{name}_{set_name}_{case}_{item.name}.png", strip(shown, item.matrix))
+            write_png(
+                Path(settings.strips) / f"{name}_{set_name}_{case}_{item.name}.png", strip(shown, item.matrix)
+            )
 
 
 def _metrics_of(item: EvaluationItem) -> tuple[str, ...]:
@@ -264,8 +332,19 @@ def _as_it_runs(network: LoadedNetwork, item: EvaluationItem, settings: Evaluate
     return replace(network, module=network.module.at(float(level), settings.detail).eval())
 
 
-def judge(result: Planes, truth: Planes, scale: int, settings: EvaluateSettings, *, rate: float = 25.0, matrix: int = 5) -> dict[str, float]:
-    """Scores of one result (T,1,H,W) and (T,2,H/2,W/2) by the protocol of this module. matrix: of its colour (H.273)."""
+def judge(
+    result: Planes,
+    truth: Planes,
+    scale: int,
+    settings: EvaluateSettings,
+    *,
+    rate: float = 25.0,
+    matrix: int = 5,
+) -> dict[str, float]:
+    """Scores of one result (T,1,H,W) and (T,2,H/2,W/2) by the protocol of this module.
+
+    matrix: of its colour (H.273).
+    """
     ours, theirs = metrics.trim(_luma_codes(result).round(), scale), metrics.trim(_luma_codes(truth), scale)
     scores: dict[str, float] = {}
     if "psnr" in settings.metrics:
@@ -279,9 +358,13 @@ def judge(result: Planes, truth: Planes, scale: int, settings: EvaluateSettings,
     if "niqe" in settings.metrics:
         scores["niqe"] = metrics.niqe(ours[len(ours) // 2], metrics.NiqeModel.read(settings.niqe_model))
     if "vmaf" in settings.metrics:
-        scores |= metrics.by_ffmpeg(*(from_values(_even(planes), 8) for planes in (result, truth)), rate=max(1, round(rate)))
+        scores |= metrics.by_ffmpeg(
+            *(from_values(_even(planes), 8) for planes in (result, truth)), rate=max(1, round(rate))
+        )
     elif "vmaf-neg" in settings.metrics:
-        found = metrics.by_ffmpeg(*(from_values(_even(planes), 8) for planes in (result, truth)), rate=max(1, round(rate)))
+        found = metrics.by_ffmpeg(
+            *(from_values(_even(planes), 8) for planes in (result, truth)), rate=max(1, round(rate))
+        )
         scores["vmaf_neg"] = found["vmaf_neg"]
     for name, measure in _learned(settings).items():
         every = _DEEP_EVERY if name == "deep_distance" else 1
@@ -292,7 +375,10 @@ def judge(result: Planes, truth: Planes, scale: int, settings: EvaluateSettings,
         with torch.inference_mode():
             scores[name] = float(np.mean([measure(a, b).item() for a, b in pairs]))
     if "cvvdp" in settings.metrics:
-        clips = (torch.cat([_rgb(planes, index, matrix, 0) for index in range(len(ours))]) for planes in (result, truth))
+        clips = (
+            torch.cat([_rgb(planes, index, matrix, 0) for index in range(len(ours))])
+            for planes in (result, truth)
+        )
         scores["cvvdp"] = metrics.cvvdp(*clips, rate=rate)
     return {k: v for k, v in scores.items() if not math.isnan(v)}
 
@@ -307,7 +393,11 @@ def _read_learned(name: str, paths: tuple[str, ...]) -> Lpips | Dists | DeepDist
 def _learned(settings: EvaluateSettings) -> dict[str, Lpips | Dists | DeepDistance]:
     """The metrics that have weights of their own."""
     weights = {"lpips": settings.lpips_weights, "dists": settings.dists_weights, "deep_distance": ()}
-    return {name: _read_learned(name, paths) for name, paths in weights.items() if name.replace("_", "-") in settings.metrics}
+    return {
+        name: _read_learned(name, paths)
+        for name, paths in weights.items()
+        if name.replace("_", "-") in settings.metrics
+    }
 
 
 def _rgb(planes: Planes, index: int, matrix: int, border_px: int) -> torch.Tensor:
@@ -343,9 +433,19 @@ _COST_OF_JUDGING = 40.0
 class _Work:
     """How much there is to do, and how much is done, in megapixels of input times what each network costs."""
 
-    def __init__(self, cards: dict[int, dict[str, Card]], material: list[tuple[Material, tuple[str, ...]]]) -> None:
-        self._costs = {(scale, name): card.gflop_per_megapixel + _COST_OF_JUDGING for scale, ones in cards.items() for name, card in ones.items()}
-        self._all = sum(m.work() * len(cases) / scale**2 * cost for m, cases in material for (scale, _), cost in self._costs.items())
+    def __init__(
+        self, cards: dict[int, dict[str, Card]], material: list[tuple[Material, tuple[str, ...]]]
+    ) -> None:
+        self._costs = {
+            (scale, name): card.gflop_per_megapixel + _COST_OF_JUDGING
+            for scale, ones in cards.items()
+            for name, card in ones.items()
+        }
+        self._all = sum(
+            m.work() * len(cases) / scale**2 * cost
+            for m, cases in material
+            for (scale, _), cost in self._costs.items()
+        )
         self._frames = sum(m.frames() * len(cases) for m, cases in material) * len(self._costs)
         self._done = 0.0
 
@@ -353,4 +453,8 @@ class _Work:
         """How far it is, with one more frame like those of `low` through that network."""
         if low is not None:
             self._done += low[0].shape[-2] * low[0].shape[-1] / 1e6 * self._costs[scale, name]
-        return Judging(min(self._frames, int(self._frames * self._done / self._all)) if self._all else 0, self._frames, text)
+        return Judging(
+            min(self._frames, int(self._frames * self._done / self._all)) if self._all else 0,
+            self._frames,
+            text,
+        )

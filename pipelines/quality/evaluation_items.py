@@ -1,4 +1,6 @@
-"""`Material`: the pictures, clips and pairs that networks are judged by, shrunk or degraded; `EvaluationItem`: one of them.
+"""`Material`: the pictures, clips and pairs that networks are judged by, shrunk or degraded.
+
+`EvaluationItem`: one of them.
 
 How they are made is part of the protocol of `evaluation`.
 """
@@ -74,8 +76,8 @@ class Material:
     def read(cls, source: Path, *, limit: int = 0, frames: int = 48, range_: str | None = None) -> Material:
         """Look at files and shards, without decoding any.
 
-        limit: of pictures or clips; 0: all. frames: of a video, at most. range_: the part of a video that they are the first of.
-        Raises the errors of probing, and UsageError for a range without frames.
+        limit: of pictures or clips; 0: all. frames: of a video, at most. range_: the part of a video that
+        they are the first of. Raises the errors of probing, and UsageError for a range without frames.
         """
         if is_dataset(source):
             pairs = Shards([source], "validation")
@@ -85,13 +87,19 @@ class Material:
             start, stop = (0, 1) if info.is_picture else frame_range(info, range_)
             films.append((info, start, min(stop, start + frames)))
             if stop - start > frames:
-                notes.append(f"{info.path}: {frames} of {stop - start} frames are judged; --frames {stop - start} takes all, --range others")
+                notes.append(
+                    f"{info.path}: {frames} of {stop - start} frames are judged; --frames {stop - start}"
+                    " takes all, --range others"
+                )
         return cls(source, films, notes=tuple(notes))
 
     def work(self) -> float:
         """Millions of samples of luma of the truth."""
         films = sum((stop - start) * info.width * info.height for info, start, stop in self.films)
-        return (films + (self.count * self.pairs[0].truth.luma[0].size if self.pairs is not None and self.count else 0)) / 1e6
+        return (
+            films
+            + (self.count * self.pairs[0].truth.luma[0].size if self.pairs is not None and self.count else 0)
+        ) / 1e6
 
     def frames(self) -> int:
         """Frames of all, a pair of a data set counted as one."""
@@ -110,7 +118,11 @@ class Material:
             if info.is_picture and not pictures:
                 continue
             footage = Footage(info)
-            yield _picture_item(footage, scale, case) if info.is_picture else _video_item(footage, scale, case, (start, stop))
+            yield (
+                _picture_item(footage, scale, case)
+                if info.is_picture
+                else _video_item(footage, scale, case, (start, stop))
+            )
 
 
 def _picture_item(footage: Footage, scale: int, case: str) -> EvaluationItem:
@@ -135,9 +147,18 @@ def _video_item(footage: Footage, scale: int, case: str, part: tuple[int, int]) 
     height, width = footage.height // step * step, footage.width // step * step
     frames = footage.frames(part[1]) if part[0] == 0 else (frame for _, frame in footage.frames_at([part]))
     clip = [footage.codes(f).crop(0, 0, height, width) for f in frames]
-    truth = SampleValues(np.concatenate([c.luma for c in clip]), np.concatenate([c.chroma for c in clip]), footage.bits)
+    truth = SampleValues(
+        np.concatenate([c.luma for c in clip]), np.concatenate([c.chroma for c in clip]), footage.bits
+    )
     low = degrade(truth, read_case(case), scale=scale)
-    return EvaluationItem(Path(footage.info.path).stem, low, truth, matrix=footage.tags.matrix, rate=float(footage.info.rate), is_video=True)
+    return EvaluationItem(
+        Path(footage.info.path).stem,
+        low,
+        truth,
+        matrix=footage.tags.matrix,
+        rate=float(footage.info.rate),
+        is_video=True,
+    )
 
 
 def _dataset_items(source: Path, shards: Shards, count: int, scale: int) -> Iterator[EvaluationItem]:

@@ -1,7 +1,8 @@
-"""`Meter`: FFmpeg's figures of results against a reference, frame by frame, while the frames come: VMAF, VMAF-NEG, XPSNR, SSIM.
+"""`Meter`: FFmpeg's figures of results against a reference, frame by frame, while the frames come: VMAF,
+VMAF-NEG, XPSNR, SSIM.
 
-All frames of a moment lie one above the other in one raw picture, so that one pipe feeds the filters and nothing waits for
-anything but FFmpeg; imageio-ffmpeg's binary, through ffmpeg-python.
+All frames of a moment lie one above the other in one raw picture, so that one pipe feeds the filters and
+nothing waits for anything but FFmpeg; imageio-ffmpeg's binary, through ffmpeg-python.
 """
 
 from __future__ import annotations
@@ -30,7 +31,8 @@ __all__ = ["Meter", "pooled", "vmaf_model"]
 
 
 _LINES_OF_4K = 1440
-"""A picture with more lines (columns, of a portrait) is judged as if on a 4K screen seen from 1.5 of its heights."""
+"""A picture with more lines (columns, of a portrait) is judged as if on a 4K screen seen from 1.5 of its
+heights."""
 
 
 def vmaf_model(width: int, height: int) -> str:
@@ -39,7 +41,9 @@ def vmaf_model(width: int, height: int) -> str:
 
 
 def pooled(name: str, values: np.ndarray) -> float:
-    """One figure for a clip: the mean over its frames; of XPSNR the level of the mean distortion, as FFmpeg's filter reports it.
+    """One figure for a clip: the mean over its frames.
+
+    Of XPSNR the level of the mean distortion, as FFmpeg's filter reports it.
 
     Infinite where all frames are equal to the reference.
     """
@@ -52,8 +56,19 @@ def pooled(name: str, values: np.ndarray) -> float:
 class Meter:
     """A running FFmpeg; a context manager, which ends it."""
 
-    def __init__(self, width: int, height: int, bits: int, *, results: int = 1, rate: Fraction | int = 25, threads: int = 2) -> None:
-        """For 4:2:0 pictures of that even size and 8 or 10 bits; results: how many are measured against one reference.
+    def __init__(
+        self,
+        width: int,
+        height: int,
+        bits: int,
+        *,
+        results: int = 1,
+        rate: Fraction | int = 25,
+        threads: int = 2,
+    ) -> None:
+        """For 4:2:0 pictures of that even size and 8 or 10 bits.
+
+        Results: how many are measured against one reference.
 
         Raises UsageError where ffmpeg-python or imageio-ffmpeg is missing.
         """
@@ -61,26 +76,42 @@ class Meter:
             import ffmpeg
             import imageio_ffmpeg
         except ImportError as error:
-            raise UsageError(f"VMAF and XPSNR need the packages ffmpeg-python and imageio-ffmpeg: {error}") from None
+            raise UsageError(
+                f"VMAF and XPSNR need the packages ffmpeg-python and imageio-ffmpeg: {error}"
+            ) from None
         self.model = vmaf_model(width, height)
         self._results, self._frames = results, 0
         self._folder = tempfile.TemporaryDirectory(prefix="vsr-metrics-")
         pixels = "yuv420p" if bits == 8 else "yuv420p10le"
-        stacked = ffmpeg.input("pipe:", format="rawvideo", pix_fmt=pixels, s=f"{width}x{height * (results + 1)}", r=str(rate)).split()
+        stacked = ffmpeg.input(
+            "pipe:", format="rawvideo", pix_fmt=pixels, s=f"{width}x{height * (results + 1)}", r=str(rate)
+        ).split()
         parts = [stacked[n].crop(0, n * height, width, height).split() for n in range(results + 1)]
         outputs = []
         for number in range(results):
             for place, (name, options) in enumerate(self._filters(number, threads)):
-                outputs.append(ffmpeg.filter([parts[number][place], parts[-1][3 * number + place]], name, **options))
+                outputs.append(
+                    ffmpeg.filter([parts[number][place], parts[-1][3 * number + place]], name, **options)
+                )
         command = ffmpeg.output(*outputs, "pipe:", format="null").global_args("-hide_banner", "-v", "error")
         with open(self._path("said"), "wb") as said:
             arguments = command.compile(cmd=imageio_ffmpeg.get_ffmpeg_exe())
-            self._process = subprocess.Popen(arguments, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=said)
+            self._process = subprocess.Popen(
+                arguments, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=said
+            )
 
     def _filters(self, number: int, threads: int) -> list[tuple[str, dict[str, Any]]]:
         models = f"version={self.model}|version={self.model}neg:name=neg"
         return [
-            ("libvmaf", {"log_fmt": "json", "log_path": self._path(f"vmaf{number}"), "n_threads": threads, "model": models}),
+            (
+                "libvmaf",
+                {
+                    "log_fmt": "json",
+                    "log_path": self._path(f"vmaf{number}"),
+                    "n_threads": threads,
+                    "model": models,
+                },
+            ),
             ("xpsnr", {"stats_file": self._path(f"xpsnr{number}")}),
             ("ssim", {"stats_file": self._path(f"ssim{number}")}),
         ]
@@ -89,18 +120,24 @@ class Meter:
         return os.path.join(self._folder.name, name)
 
     def add(self, frames: Sequence[SampleValues]) -> None:
-        """One frame of each result, then the reference's, all of the promised size and depth. Raises MediaError where FFmpeg ended."""
+        """One frame of each result, then the reference's, all of the promised size and depth.
+
+        Raises MediaError where FFmpeg ended.
+        """
         assert self._process.stdin is not None
         try:
             self._process.stdin.write(b"".join(np.ascontiguousarray(f.luma).tobytes() for f in frames))
             for plane in (0, 1):
-                self._process.stdin.write(b"".join(np.ascontiguousarray(f.chroma[:, plane]).tobytes() for f in frames))
+                self._process.stdin.write(
+                    b"".join(np.ascontiguousarray(f.chroma[:, plane]).tobytes() for f in frames)
+                )
         except OSError:
             raise self._failed() from None
         self._frames += 1
 
     def figures(self) -> list[dict[str, np.ndarray]]:
-        """Of each result: vmaf and vmaf_neg (0..100), xpsnr (dB, of luma) and ssim (of luma, at most 1), one value a frame.
+        """Of each result: vmaf and vmaf_neg (0..100), xpsnr (dB, of luma) and ssim (of luma, at most 1), one
+        value a frame.
 
         No frame can be added afterwards. Raises MediaError where FFmpeg failed.
         """
@@ -117,16 +154,24 @@ class Meter:
         frames = [f["metrics"] for f in json.loads(Path(self._path(f"vmaf{number}")).read_bytes())["frames"]]
         found = {"vmaf": [f["vmaf"] for f in frames], "vmaf_neg": [f["neg"] for f in frames]}
         # "n:    1  XPSNR y: 38.1234  XPSNR u: ...", then lines without "n:"; "inf" for equal pictures.
-        found["xpsnr"] = re.findall(r"^n:.*?XPSNR y: *(\S+)", Path(self._path(f"xpsnr{number}")).read_text(), re.MULTILINE)
-        found["ssim"] = re.findall(r"^n:\d+ Y:(\S+)", Path(self._path(f"ssim{number}")).read_text(), re.MULTILINE)
+        found["xpsnr"] = re.findall(
+            r"^n:.*?XPSNR y: *(\S+)", Path(self._path(f"xpsnr{number}")).read_text(), re.MULTILINE
+        )
+        found["ssim"] = re.findall(
+            r"^n:\d+ Y:(\S+)", Path(self._path(f"ssim{number}")).read_text(), re.MULTILINE
+        )
         for name, values in found.items():
             if len(values) != self._frames:
-                raise MediaError(f"FFmpeg's {name} has figures of {len(values)} frames, {self._frames} were handed to it")
+                raise MediaError(
+                    f"FFmpeg's {name} has figures of {len(values)} frames, {self._frames} were handed to it"
+                )
         return {name: np.array(values, np.float64) for name, values in found.items()}
 
     def _failed(self) -> MediaError:
         self._process.wait()
-        said = Path(self._path("said")).read_text(errors="replace").strip().splitlines() or [f"it ended with {self._process.returncode}"]
+        said = Path(self._path("said")).read_text(errors="replace").strip().splitlines() or [
+            f"it ended with {self._process.returncode}"
+        ]
         return MediaError(f"FFmpeg's filters for VMAF, XPSNR and SSIM failed: {said[-1]}")
 
     def __enter__(self) -> Meter:

@@ -1,7 +1,9 @@
-"""Which frames of two videos belong together: by their times, and whether what they show then is the same moment; pure.
+"""Which frames of two videos belong together.
 
-Times are compared exactly. What is shown is compared by thumbnails against those of the frames before and behind: a copy with its
-pictures one frame late has the right times and the wrong content.
+By their times, and whether what they show then is the same moment; pure.
+
+Times are compared exactly. What is shown is compared by thumbnails against those of the frames before and
+behind: a copy with its pictures one frame late has the right times and the wrong content.
 """
 
 from __future__ import annotations
@@ -22,7 +24,8 @@ __all__ = ["Align", "LagFinder", "Misaligned", "Pairing", "pair"]
 
 
 Align = Literal["pts", "start", "part"]
-"""Frames are paired by their times; by those since each video's first frame; or the others show the part of the first that is looked at."""
+"""Frames are paired by their times; by those since each video's first frame; or the others show the part of
+the first that is looked at."""
 
 
 @dataclass(frozen=True)
@@ -30,10 +33,12 @@ class Misaligned:
     """Event: frames of a video do not belong to those they were held against."""
 
     kind: Literal["count", "times", "shift"]
-    """Another number of frames; frames at times where the other has none; right times, but another moment is shown."""
+    """Another number of frames; frames at times where the other has none; right times, but another moment is
+    shown."""
     file: str
     frames: int
-    """count: how many more it has; times: how many of its and of the other's frames have no partner; shift: how many frames late."""
+    """count: how many more it has; times: how many of its and of the other's frames have no partner; shift:
+    how many frames late."""
     text: str
 
 
@@ -52,9 +57,9 @@ class Pairing:
 def pair(first: Timeline, second: Timeline, *, origin: int | None = None) -> Pairing:
     """Pair the frames of two videos by time.
 
-    Two frames belong together where their times differ by less than half the way to the nearest neighbour of either, so that what
-    containers round (Matroska: 1 ms) makes no difference. origin: frame of the first video at which the second one begins; None: times
-    are taken as they are.
+    Two frames belong together where their times differ by less than half the way to the nearest neighbour of
+    either, so that what containers round (Matroska: 1 ms) makes no difference. origin: frame of the first
+    video at which the second one begins; None: times are taken as they are.
     """
     unit = lcm(first.time_base.denominator, second.time_base.denominator)
     times = [[int(p * t.time_base * unit) for p in t.pts] for t in (first, second)]
@@ -62,8 +67,13 @@ def pair(first: Timeline, second: Timeline, *, origin: int | None = None) -> Pai
         times = [[t - line[number] for t in line] for line, number in zip(times, (origin, 0), strict=True)]
     tick = int(max(first.time_base, second.time_base) * unit)
     a, b = times
-    if len(a) == len(b) and all(2 * abs(x - y) <= tick for x, y in zip(a, b, strict=True)):  # nothing but the coarser one's rounding
-        return Pairing([(n, n) for n in range(len(a))], ([], []), max((abs(x - y) for x, y in zip(a, b, strict=True)), default=0) / unit)
+    # nothing but the coarser one's rounding
+    if len(a) == len(b) and all(2 * abs(x - y) <= tick for x, y in zip(a, b, strict=True)):
+        return Pairing(
+            [(n, n) for n in range(len(a))],
+            ([], []),
+            max((abs(x - y) for x, y in zip(a, b, strict=True)), default=0) / unit,
+        )
     pairs: list[tuple[int, int]] = []
     alone_a: list[int] = []
     alone_b: list[int] = []
@@ -101,7 +111,10 @@ _LEAST_DIFFERENCE = 0.02
 
 
 class LagFinder:
-    """Of pairs of frames that come one after the other: by how many frames one video shows everything later than the other."""
+    """Of pairs of frames that come one after the other.
+
+    By how many frames one video shows everything later than the other.
+    """
 
     def __init__(self) -> None:
         self._first: deque[np.ndarray] = deque(maxlen=_LAGS + 1)
@@ -111,7 +124,10 @@ class LagFinder:
         self._found: list[tuple[int, int, int]] = []
 
     def add(self, first: np.ndarray, second: np.ndarray) -> None:
-        """Thumbnails of a pair, in 8-bit codes. Their own mean brightness is left out, or a fade would look like a lag."""
+        """Thumbnails of a pair, in 8-bit codes.
+
+        Their own mean brightness is left out, or a fade would look like a lag.
+        """
         self._first.append(first - first.mean())
         self._second.append(second - second.mean())
         for back in range(len(self._first)):
@@ -137,7 +153,9 @@ class LagFinder:
         self._sums[:], self._counts[:] = 0, 0
 
     def stretches(self) -> list[tuple[int, int, int]]:
-        """(first pair, one past the last, frames that the second video is late there: negative where it is early), all over the clip."""
+        """(first pair, one past the last, frames that the second video is late there: negative where it is
+        early), all over the clip.
+        """
         if self._counts[_LAGS] >= _LEAST_WINDOW:
             self._judge()
         return self._found

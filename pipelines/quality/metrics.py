@@ -1,6 +1,9 @@
-"""How good a picture is: PSNR, NIQE, gradient energy and flicker here; SSIM by torchmetrics; VMAF, VMAF-NEG and XPSNR by FFmpeg.
+"""How good a picture is: PSNR, NIQE, gradient energy and flicker here; SSIM by torchmetrics.
 
-All on luma planes in 8-bit limited-range code values (black 16, white 235) with a peak of 255, as papers count "PSNR-Y".
+VMAF, VMAF-NEG and XPSNR by FFmpeg.
+
+All on luma planes in 8-bit limited-range code values (black 16, white 235) with a peak of 255, as papers
+count "PSNR-Y".
 """
 
 from __future__ import annotations
@@ -35,11 +38,18 @@ _SSIM_REACH = 5
 
 def trim(plane: Tensor, border_px: int) -> Tensor:
     """(..., H, W) without `border_px` on all four sides."""
-    return plane[..., border_px : plane.shape[-2] - border_px, border_px : plane.shape[-1] - border_px] if border_px else plane
+    return (
+        plane[..., border_px : plane.shape[-2] - border_px, border_px : plane.shape[-1] - border_px]
+        if border_px
+        else plane
+    )
 
 
 def psnr(result: Tensor, truth: Tensor) -> float:
-    """Peak signal-to-noise ratio in dB of (..., H, W) luma codes over all samples together; infinite where they are equal."""
+    """Peak signal-to-noise ratio in dB of (..., H, W) luma codes over all samples together.
+
+    Infinite where they are equal.
+    """
     error = (result.double() - truth.double()).square().mean().item()
     return math.inf if error == 0 else 10 * math.log10(PEAK * PEAK / error)
 
@@ -47,31 +57,44 @@ def psnr(result: Tensor, truth: Tensor) -> float:
 def ssim(result: Tensor, truth: Tensor) -> float:
     """Mean structural similarity of (T,H,W) luma codes, sides of 11 or more; at most 1, which means equal.
 
-    Wang et al. 2004: Gaussian window of 11x11 with sigma 1.5, K1 = 0.01, K2 = 0.03, only where the window fits. Raises
-    UsageError where torchmetrics is missing.
+    Wang et al. 2004: Gaussian window of 11x11 with sigma 1.5, K1 = 0.01, K2 = 0.03, only where the window
+    fits. Raises UsageError where torchmetrics is missing.
     """
     try:
         from torchmetrics.functional.image import structural_similarity_index_measure as measure
     except ImportError:
-        raise missing_package("SSIM", "torchmetrics", "train", instead="or choose others with --metric") from None
+        raise missing_package(
+            "SSIM", "torchmetrics", "train", instead="or choose others with --metric"
+        ) from None
     found = []
     for a, b in zip(result, truth, strict=True):  # one by one: its maps in fp64 are many times a frame
-        _, full = measure(a.double()[None, None], b.double()[None, None], data_range=PEAK, return_full_image=True)
-        found.append(trim(full, _SSIM_REACH).mean().item())  # torchmetrics also counts windows over a mirrored border
+        _, full = measure(
+            a.double()[None, None], b.double()[None, None], data_range=PEAK, return_full_image=True
+        )
+        # torchmetrics also counts windows over a mirrored border
+        found.append(trim(full, _SSIM_REACH).mean().item())
     return float(np.mean(found))
 
 
 def gradient_energy(result: Tensor, truth: Tensor) -> float:
-    """How much detail (T,H,W) luma codes have: mean square of differences of neighbours, as a share of the truth's; 1 is as sharp.
+    """How much detail (T,H,W) luma codes have.
 
-    Below 1 the picture is soft (bicubic), above it is sharpened or noisy. Infinite for detail where the truth is flat.
+    Mean square of differences of neighbours, as a share of the truth's; 1 is as sharp.
+
+    Below 1 the picture is soft (bicubic), above it is sharpened or noisy. Infinite for detail where the truth
+    is flat.
     """
-    energy = [x.double().diff(dim=-1).square().mean().item() + x.double().diff(dim=-2).square().mean().item() for x in (result, truth)]
+    energy = [
+        x.double().diff(dim=-1).square().mean().item() + x.double().diff(dim=-2).square().mean().item()
+        for x in (result, truth)
+    ]
     return energy[0] / energy[1] if energy[1] else (math.inf if energy[0] else 1.0)
 
 
 def flicker(result: Tensor, truth: Tensor) -> float:
-    """How much a clip's change from frame to frame differs from the truth's: mean absolute difference, in codes.
+    """How much a clip's change from frame to frame differs from the truth's.
+
+    Mean absolute difference, in codes.
 
     result, truth: (T,H,W) luma codes, T of 2 or more. 0 means that nothing moves that should not.
     """
@@ -92,22 +115,33 @@ class NiqeModel:
 
     @classmethod
     def read(cls, path: str | Path) -> NiqeModel:
-        """Read the .npz that BasicSR distributes (mu_pris_param, cov_pris_param). Raises MediaError where it is none."""
+        """Read the .npz that BasicSR distributes (mu_pris_param, cov_pris_param).
+
+        Raises MediaError where it is none.
+        """
         try:
             with np.load(path, allow_pickle=False) as file:
                 return cls(file["mu_pris_param"].reshape(-1), file["cov_pris_param"])
         except (OSError, KeyError, ValueError) as error:
-            raise MediaError(f"{path}: is not a NIQE model ({error}); expected BasicSR's niqe_pris_params.npz") from None
+            raise MediaError(
+                f"{path}: is not a NIQE model ({error}); expected BasicSR's niqe_pris_params.npz"
+            ) from None
 
 
 _NIQE_PATCH_PX = 96
 
 
 def niqe(luma: Tensor, model: NiqeModel) -> float:
-    """Natural image quality evaluator (Mittal et al. 2013) of one (H,W) plane of codes, sides of 96 or more; lower is better."""
+    """Natural image quality evaluator (Mittal et al. 2013) of one (H,W) plane of codes, sides of 96 or more.
+
+    Lower is better.
+    """
     rows, columns = luma.shape[0] // _NIQE_PATCH_PX, luma.shape[1] // _NIQE_PATCH_PX
     if not rows or not columns:
-        raise UsageError(f"NIQE wants pictures of {_NIQE_PATCH_PX} pixels and more a side; this one is {luma.shape[1]}x{luma.shape[0]}")
+        raise UsageError(
+            f"NIQE wants pictures of {_NIQE_PATCH_PX} pixels and more a side; this one is"
+            f" {luma.shape[1]}x{luma.shape[0]}"
+        )
     x = luma.double()[: rows * _NIQE_PATCH_PX, : columns * _NIQE_PATCH_PX]
     scales = []
     for patch in (_NIQE_PATCH_PX, _NIQE_PATCH_PX // 2):
@@ -165,18 +199,27 @@ def _fit(block: np.ndarray) -> tuple[float, float, float]:
 
 
 def _features(block: np.ndarray) -> list[float]:
-    """18 numbers of one patch: the fit of its coefficients and of the products of neighbours in four directions."""
+    """18 numbers of one patch: the fit of its coefficients and of the products of neighbours in four
+    directions.
+    """
     shape, left, right = _fit(block)
     found = [shape, (left + right) / 2]
     for shift in ((0, 1), (1, 0), (1, 1), (1, -1)):
         shape, left, right = _fit(block * np.roll(block, shift, (0, 1)))
-        mean = (right - left) * math.exp(math.lgamma(2 / shape) - math.lgamma(1 / shape)) if not math.isnan(shape) else math.nan
+        mean = (
+            (right - left) * math.exp(math.lgamma(2 / shape) - math.lgamma(1 / shape))
+            if not math.isnan(shape)
+            else math.nan
+        )
         found += [shape, mean, left, right]
     return found
 
 
-def by_ffmpeg(result: SampleValues, truth: SampleValues, *, rate: Fraction | int = 25, threads: int = 2) -> dict[str, float]:
-    """VMAF and VMAF-NEG (0 to 100, the model that fits the size) and XPSNR of luma (dB) of a clip, by `meter`.
+def by_ffmpeg(
+    result: SampleValues, truth: SampleValues, *, rate: Fraction | int = 25, threads: int = 2
+) -> dict[str, float]:
+    """VMAF and VMAF-NEG (0 to 100, the model that fits the size) and XPSNR of luma (dB) of a clip, by
+    `meter`.
 
     Raises UsageError where the packages for it are missing, MediaError where FFmpeg fails.
     """
@@ -188,14 +231,21 @@ def by_ffmpeg(result: SampleValues, truth: SampleValues, *, rate: Fraction | int
 
 
 def cvvdp(result: Tensor, truth: Tensor, *, rate: float = 25.0) -> float:
-    """ColorVideoVDP (Mantiuk et al. 2024, arXiv:2401.11485) of (T,3,H,W) of 8-bit R'G'B', 0..1, on a 4K screen.
+    """ColorVideoVDP (Mantiuk et al. 2024, arXiv:2401.11485) of (T,3,H,W) of 8-bit R'G'B', 0..1, on a 4K
+    screen.
 
-    10 where nobody sees a difference, one less for each just-objectionable one. Raises UsageError where the package cvvdp is missing.
+    10 where nobody sees a difference, one less for each just-objectionable one. Raises UsageError where the
+    package cvvdp is missing.
     """
     try:
         import pycvvdp
     except ImportError as error:
-        raise UsageError(f"ColorVideoVDP needs the package cvvdp (pip install vsr-upscale[cvvdp]); or choose others with --metric: {error}") from None
+        raise UsageError(
+            "ColorVideoVDP needs the package cvvdp (pip install vsr-upscale[cvvdp]); or choose others with"
+            f" --metric: {error}"
+        ) from None
     judge = pycvvdp.cvvdp(display_name="standard_4k", device=torch.device("cpu"), quiet=True)
-    found, _ = judge.predict(result, truth, dim_order="FCHW", frames_per_second=rate if len(result) > 1 else 0)
+    found, _ = judge.predict(
+        result, truth, dim_order="FCHW", frames_per_second=rate if len(result) > 1 else 0
+    )
     return float(found)

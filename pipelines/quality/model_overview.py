@@ -1,4 +1,7 @@
-"""`overview`: all shipped networks in one table, and what each makes of one picture; it is how docs/models.md is made."""
+"""`overview`: all shipped networks in one table, and what each makes of one picture.
+
+It is how docs/models.md is made.
+"""
 
 from __future__ import annotations
 
@@ -43,7 +46,8 @@ _OF_FILMS = frozenset({"compact", "recurrent"})
 _MOMENT = 5
 """Frames of a film that a strip is made of; the middle one is shown."""
 _STRIP_PX, _MARGIN_PX = 112, 40
-"""Side of what is shown, and how much more the networks see around it: together a multiple of 24, which all scales and 4:2:0 divide."""
+"""Side of what is shown, and how much more the networks see around it: together a multiple of 24, which all
+scales and 4:2:0 divide."""
 _BF16 = low_precision(torch.device("cpu")) == torch.bfloat16
 """As in a run here."""
 
@@ -74,22 +78,33 @@ def overview(settings: OverviewSettings) -> str:
     if settings.picture is not None and settings.images is None:
         raise UsageError("strips want a place: give the file that the text goes to (-o)")
     keep_freed_memory()
-    shipped = sorted((read_card(p) for p in TRAINED.glob("*.toml")), key=lambda c: (_order(c), c.family, c.scale))
+    shipped = sorted(
+        (read_card(p) for p in TRAINED.glob("*.toml")), key=lambda c: (_order(c), c.family, c.scale)
+    )
     parts = [_table(shipped, settings)]
     if settings.clips:
         parts.append(_table_of_clips(shipped, settings))
     films = _OF_FILMS_TEXT if any(c.temporal for c in shipped) else ""
-    text = _TEXT.format(tables="\n\n".join(parts), speed=_speed_line(settings), films=films, unmade=_unmade(shipped))
+    text = _TEXT.format(
+        tables="\n\n".join(parts), speed=_speed_line(settings), films=films, unmade=_unmade(shipped)
+    )
     if settings.picture is None or settings.images is None:
         return text
-    lines = [f"`{c.name}`\n\n![{c.name}]({settings.images.name}/{_draw(c, settings.picture, settings.images).name})" for c in shipped]
+    drawn = [(c.name, _draw(c, settings.picture, settings.images).name) for c in shipped]
+    lines = [f"`{name}`\n\n![{name}]({settings.images.name}/{image})" for name, image in drawn]
     return text + _STRIPS.format(source=settings.picture.stem) + "\n\n".join(lines) + "\n"
 
 
 def _unmade(shipped: Sequence[Card]) -> str:
     """What a checkout has a training configuration of, but no network."""
-    missing = [f"`{p.stem}`" for p in sorted(_CONFIGS.glob("*.toml")) if p.stem not in {c.name for c in shipped}]
-    return f"Not shipped yet, though their configs are there to train them: {', '.join(missing)}.\n\n" if missing else ""
+    missing = [
+        f"`{p.stem}`" for p in sorted(_CONFIGS.glob("*.toml")) if p.stem not in {c.name for c in shipped}
+    ]
+    return (
+        f"Not shipped yet, though their configs are there to train them: {', '.join(missing)}.\n\n"
+        if missing
+        else ""
+    )
 
 
 def _order(card: Card) -> int:
@@ -98,13 +113,25 @@ def _order(card: Card) -> int:
 
 
 def _table(shipped: Sequence[Card], settings: OverviewSettings) -> str:
-    """A row for each network, with its PSNR-Y and gain over bicubic on each set, and its share of the truth's detail on the first."""
+    """A row for each network, with its PSNR-Y and gain over bicubic on each set, and its share of the truth's
+    detail on the first.
+    """
     rows: list[EvaluationRow] = []
     for case in ("clean", _NOISY):
         chosen = [c.path for c in shipped if _case(c) == case]
-        judging = EvaluateSettings(metrics=("psnr", "energy"), cases=(case,), limit=settings.limit, bf16=_BF16)
+        judging = EvaluateSettings(
+            metrics=("psnr", "energy"), cases=(case,), limit=settings.limit, bf16=_BF16
+        )
         rows += _rows(chosen, settings.sets, judging)
-    head = ["network", "parameters", "GFLOP a 1080p frame", "1080p frames a second", *(s.stem for s in settings.sets), "detail", "steps"]
+    head = [
+        "network",
+        "parameters",
+        "GFLOP a 1080p frame",
+        "1080p frames a second",
+        *(s.stem for s in settings.sets),
+        "detail",
+        "steps",
+    ]
     lines = ["| " + " | ".join(head) + " |", "|---" + "|---:" * (len(head) - 1) + "|"]
     known = _earlier_speeds(settings.earlier) if settings.earlier is not None else None
     for card in shipped:
@@ -112,16 +139,27 @@ def _table(shipped: Sequence[Card], settings: OverviewSettings) -> str:
             f"`{card.name}`",
             f"{card.parameters / 1e3:.0f} K",
             f"{card.gflop_per_megapixel * _WIDTH * _HEIGHT / 1e6:.0f}",
-            known.get(card.name, "–") if known is not None else f"{frames_per_second(card, device=settings.device):.2g}",
+            (
+                known.get(card.name, "–")
+                if known is not None
+                else f"{frames_per_second(card, device=settings.device):.2g}"
+            ),
             *(_score(card, s.name, rows) for s in settings.sets),
             f"{_energy(card, settings.sets[0].name, rows):.2f}",
             f"{card.more.get('training', {}).get('steps', '-')}",
         ]
         lines.append("| " + " | ".join(cells) + " |")
     for scale in sorted({c.scale for c in shipped if _case(c) == "clean"}):
-        plain = [next(r for r in rows if (r.model, r.scale, r.set, r.case) == ("bicubic", scale, s.name, "clean")) for s in settings.sets]
+        plain = [
+            next(r for r in rows if (r.model, r.scale, r.set, r.case) == ("bicubic", scale, s.name, "clean"))
+            for s in settings.sets
+        ]
         figures = [f"{r.scores['psnr']:.2f}" for r in plain]
-        lines.append("| " + " | ".join([f"bicubic ×{scale}", "", "", "", *figures, f"{plain[0].scores['energy']:.2f}", ""]) + " |")
+        lines.append(
+            "| "
+            + " | ".join([f"bicubic ×{scale}", "", "", "", *figures, f"{plain[0].scores['energy']:.2f}", ""])
+            + " |"
+        )
     return "\n".join(lines)
 
 
@@ -131,17 +169,34 @@ def _table_of_clips(shipped: Sequence[Card], settings: OverviewSettings) -> str:
     judging = EvaluateSettings(cases=("clean",), metrics=("psnr",), frames=settings.frames, bf16=_BF16)
     rows = _rows([c.path for c in chosen], settings.clips, judging)
     head = ["network", *(c.stem for c in settings.clips), "mean gain"]
-    lines = [f"On films, the first {settings.frames} frames of each:", "", "| " + " | ".join(head) + " |", "|---" + "|---:" * (len(head) - 1) + "|"]
+    lines = [
+        f"On films, the first {settings.frames} frames of each:",
+        "",
+        "| " + " | ".join(head) + " |",
+        "|---" + "|---:" * (len(head) - 1) + "|",
+    ]
     for card in chosen:
-        gains = [gain_over("bicubic", r, rows) or 0.0 for r in rows if (r.model, r.scale) == (card.name, card.scale)]
-        cells = [f"`{card.name}`", *(_score(card, c.name, rows) for c in settings.clips), f"{np.mean(gains):+.2f}"]
+        gains = [
+            gain_over("bicubic", r, rows) or 0.0
+            for r in rows
+            if (r.model, r.scale) == (card.name, card.scale)
+        ]
+        cells = [
+            f"`{card.name}`",
+            *(_score(card, c.name, rows) for c in settings.clips),
+            f"{np.mean(gains):+.2f}",
+        ]
         lines.append("| " + " | ".join(cells) + " |")
     return "\n".join(lines)
 
 
 def _rows(models: Iterable[str], sets: Sequence[Path], settings: EvaluateSettings) -> list[EvaluationRow]:
     models = list(models)
-    return [event for event in evaluate(models, sets, settings) if isinstance(event, EvaluationRow)] if models else []
+    return (
+        [event for event in evaluate(models, sets, settings) if isinstance(event, EvaluationRow)]
+        if models
+        else []
+    )
 
 
 def _case(card: Card) -> str:
@@ -182,10 +237,17 @@ def _draw(card: Card, source: Path, folder: Path) -> Path:
     low = to_values(degrade(truth, read_case(_case(card)), scale=card.scale))
     network = load_network(card)
     result = upscale(network.module, low, contract=network.contract, bf16=_BF16, matrix=matrix)
-    shown = [classical(low, card.scale, "nearest"), classical(low, card.scale, "lanczos"), result, to_values(truth)]
+    shown = [
+        classical(low, card.scale, "nearest"),
+        classical(low, card.scale, "lanczos"),
+        result,
+        to_values(truth),
+    ]
     path = folder / f"{card.name}.jpg"
     folder.mkdir(parents=True, exist_ok=True)
-    write_jpeg(path, strip([_inside(planes) for planes in shown], matrix, side=_STRIP_PX).repeat(2, 0).repeat(2, 1))
+    write_jpeg(
+        path, strip([_inside(planes) for planes in shown], matrix, side=_STRIP_PX).repeat(2, 0).repeat(2, 1)
+    )
     return path
 
 
@@ -197,28 +259,41 @@ def _inside(planes: Planes) -> Planes:
 
 @functools.lru_cache(1)
 def _moment(source: Path) -> tuple[SampleValues, int]:
-    """The most detailed place of a few frames from the middle of a film, or of the picture; and the matrix of its colour.
+    """The most detailed place of a few frames from the middle of a film, or of the picture.
+
+    And the matrix of its colour.
 
     Raises UsageError where the frames are too small.
     """
     footage = Footage(probe(source))
     last = min(len(footage.info.pts), len(footage.info.pts) // 2 + _MOMENT)
-    frames = [footage.codes(frame) for number, frame in enumerate(footage.frames(last)) if number >= last - _MOMENT]
-    clip = SampleValues(np.concatenate([f.luma for f in frames]), np.concatenate([f.chroma for f in frames]), footage.bits)
+    frames = [
+        footage.codes(frame) for number, frame in enumerate(footage.frames(last)) if number >= last - _MOMENT
+    ]
+    clip = SampleValues(
+        np.concatenate([f.luma for f in frames]), np.concatenate([f.chroma for f in frames]), footage.bits
+    )
     height, width = clip.luma.shape[1:]
     side = _STRIP_PX + 2 * _MARGIN_PX
     if min(height, width) < side:
         raise UsageError(f"{source}: is {width}x{height}; strips are cut from {side}x{side} and more")
     middle = clip.luma[len(frames) // 2].astype(np.int32)
-    places = [(top, left) for top in range(0, height - side + 1, 24) for left in range(0, width - side + 1, 24)]
+    places = [
+        (top, left) for top in range(0, height - side + 1, 24) for left in range(0, width - side + 1, 24)
+    ]
     detail = [
-        np.abs(np.diff(middle[t + _MARGIN_PX : t + side - _MARGIN_PX, x + _MARGIN_PX : x + side - _MARGIN_PX], axis=1)).mean() for t, x in places
+        np.abs(
+            np.diff(
+                middle[t + _MARGIN_PX : t + side - _MARGIN_PX, x + _MARGIN_PX : x + side - _MARGIN_PX], axis=1
+            )
+        ).mean()
+        for t, x in places
     ]
     return clip.crop(*places[int(np.argmax(detail))], side, side), int(footage.tags.matrix)
 
 
 _SPEED = """- Speed: of the network in a run, from decoded frames to frames to encode, on {device}, torch {torch}; decoding and encoding
-  come on top, and where a picture stands still a run is faster (`vsr bench` measures a whole run, `vsr plan --measure` estimates one)."""
+  come on top, and where a picture stands still a run is faster (`vsr bench` measures a whole run, `vsr plan --measure` estimates one)."""  # noqa: E501 - Markdown
 
 _TEXT = """# The networks that come with `vsr`
 
@@ -257,11 +332,11 @@ Made by `vsr models table`; do not edit by hand.
 
 {unmade}Each was made by `vsr train configs/train/NAME.toml`; `configs/train/README.md` says with which data and names the exceptions,
 the card beside the weights (`models/trained/NAME.toml`) says for how long.
-"""
+"""  # noqa: E501 - Markdown
 
 _OF_FILMS_TEXT = """`recurrent` also looks at the frames before and
   after and remembers: it is made for video. It has 2.6 times the arithmetic of `quality` and pays where detail is too fine for one frame to
-  tell what it is, as on the facades of `vid4_city`; elsewhere it gains a tenth of a dB at most. """
+  tell what it is, as on the facades of `vid4_city`; elsewhere it gains a tenth of a dB at most. """  # noqa: E501 - Markdown
 
 _STRIPS = """
 ## What they make of a picture
@@ -270,4 +345,4 @@ The place with the most detail in a frame of {source} (Big Buck Bunny: CC-BY 3.0
 no network was trained on, at twice its size. From left to right: what the network is given, its pixels enlarged; Lanczos; the
 network; the truth.
 
-"""
+"""  # noqa: E501 - Markdown

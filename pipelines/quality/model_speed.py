@@ -1,4 +1,6 @@
-"""`frames_per_second`: how fast a network is in a run, from decoded frames to frames to encode, on a film made of noise and shapes."""
+"""`frames_per_second`: how fast a network is in a run, from decoded frames to frames to encode, on a film
+made of noise and shapes.
+"""
 
 from __future__ import annotations
 
@@ -28,11 +30,14 @@ __all__ = ["frames_per_second"]
 
 _WIDTH, _HEIGHT, _FRAMES = 640, 360, 6
 _SHARE = (1920 * 1080) / (_WIDTH * _HEIGHT)
-"""Frames of that size that have as many pixels as one of 1080p: networks work in tiles, so cost goes by pixels."""
+"""Frames of that size that have as many pixels as one of 1080p: networks work in tiles, so cost goes by
+pixels."""
 
 
 def frames_per_second(card: Card, *, device: str = "cpu", seconds: float = 2.0) -> float:
-    """1080p frames a second through a network in tiles as a run cuts them, colour conversion and rounding in it."""
+    """1080p frames a second through a network in tiles as a run cuts them, colour conversion and rounding in
+    it.
+    """
     keep_freed_memory()
     with tempfile.TemporaryDirectory(prefix="vsr-pace-") as folder:
         film = _film(Path(folder) / "film.mkv")

@@ -1,4 +1,6 @@
-"""`Matched`: several videos of the same film, frame beside frame: paired by time, upright, and brought to one size and depth."""
+"""`Matched`: several videos of the same film, frame beside frame: paired by time, upright, and brought to one
+size and depth.
+"""
 
 from __future__ import annotations
 
@@ -51,20 +53,28 @@ def turned(film: Footage, codes: SampleValues) -> SampleValues:
 
 
 def fit(codes: SampleValues, width: int, height: int, bits: int) -> SampleValues:
-    """Codes at another size (bicubic, antialiased where it gets smaller) and at least their own depth, unchanged where they fit."""
+    """Codes at another size (bicubic, antialiased where it gets smaller) and at least their own depth,
+    unchanged where they fit.
+    """
     if codes.luma.shape[1:] != (height, width):
         luma, chroma = to_values(codes)
         luma = resample(luma, height, width, "bicubic")
         return from_values((luma, resample(chroma, height // 2, width // 2, "bicubic", offset=LEFT)), bits)
     if codes.bits == bits:
         return codes
-    luma_codes, chroma_codes = (p.astype(np.uint16) << (bits - codes.bits) for p in (codes.luma, codes.chroma))
+    luma_codes, chroma_codes = (
+        p.astype(np.uint16) << (bits - codes.bits) for p in (codes.luma, codes.chroma)
+    )
     return SampleValues(luma_codes, chroma_codes, bits)
 
 
 def _turn(orientation: Orientation) -> int:
     """As `footage.oriented` counts: flips first, then the transposition."""
-    flips = (orientation.flip_y, orientation.flip_x) if orientation.transpose else (orientation.flip_x, orientation.flip_y)
+    flips = (
+        (orientation.flip_y, orientation.flip_x)
+        if orientation.transpose
+        else (orientation.flip_x, orientation.flip_y)
+    )
     return flips[0] | flips[1] << 1 | orientation.transpose << 2
 
 
@@ -75,8 +85,8 @@ _PART = 0.1
 class Matched:
     """Videos held against the first of them.
 
-    `moments` are the frames that all have: for each the number of the frame in every video. What does not fit is in `findings`, what
-    should be known of the figures in `notes`.
+    `moments` are the frames that all have: for each the number of the frame in every video. What does not fit
+    is in `findings`, what should be known of the figures in `notes`.
     """
 
     def __init__(self, films: Sequence[Footage], *, range_: str | None = None, align: Align = "pts") -> None:
@@ -96,8 +106,14 @@ class Matched:
             partner.append(self._pair(number, start, stop, align=align))
         common = sorted(set(partner[0]).intersection(*partner[1:]))
         if not common:
-            spans = ", ".join(f"{n} from {clock(_seconds(t, 0))} to {clock(_seconds(t, -1))}" for n, t in zip(self.labels, self.lines, strict=True))
-            raise VerificationError(f"{self.labels[-1]}: no frame of it is shown when {self.labels[0]} shows one ({spans}); --align start might help")
+            spans = ", ".join(
+                f"{n} from {clock(_seconds(t, 0))} to {clock(_seconds(t, -1))}"
+                for n, t in zip(self.labels, self.lines, strict=True)
+            )
+            raise VerificationError(
+                f"{self.labels[-1]}: no frame of it is shown when {self.labels[0]} shows one ({spans});"
+                " --align start might help"
+            )
         self.moments = [tuple(p[n] for p in partner) for n in common]
         self._note_differences()
 
@@ -107,45 +123,76 @@ class Matched:
         origin = {"pts": None, "start": 0, "part": start}[align]
         pairing = pair(first, other, origin=origin)
         whole = (start, stop) == (0, len(first.pts)) or align == "part"
-        early, late = ((first.pts[n] - (first.pts[origin] if origin is not None else 0)) * first.time_base for n in (start, stop - 1))
+        early, late = (
+            (first.pts[n] - (first.pts[origin] if origin is not None else 0)) * first.time_base
+            for n in (start, stop - 1)
+        )
         base = other.pts[0] if origin is not None else 0
         missing = [n for n in pairing.alone[0] if start <= n < stop]
-        extra = [n for n in pairing.alone[1] if whole or early < (other.pts[n] - base) * other.time_base < late]
+        extra = [
+            n for n in pairing.alone[1] if whole or early < (other.pts[n] - base) * other.time_base < late
+        ]
         if align == "part":  # what it has behind the part, though the whole has it, too
             extra += [m for n, m in pairing.pairs if n >= stop]
         mine, theirs = self.labels[number], self.labels[0]
         if len(missing) != len(extra):
             more = len(extra) - len(missing)
             where = "; ".join(
-                f"{len(found)} of {name} {'have' if len(found) > 1 else 'has'} no partner, the first at {clock(_seconds(line, found[0]))}"
+                f"{len(found)} of {name} {'have' if len(found) > 1 else 'has'} no partner, the first at"
+                f" {clock(_seconds(line, found[0]))}"
                 for found, name, line in ((missing, theirs, first), (extra, mine, other))
                 if found
             )
-            text = f"{mine}: has {abs(more)} frame{'s' * (abs(more) > 1)} {'more' if more > 0 else 'fewer'} than {theirs}: {where}"
+            text = (
+                f"{mine}: has {abs(more)} frame{'s' * (abs(more) > 1)} {'more' if more > 0 else 'fewer'} than"
+                f" {theirs}: {where}"
+            )
             if -more > _PART * len(first.pts) and align != "part":
                 text += " (of a part made with --range, compare with the same --range and --align part)"
             self.findings.append(Misaligned("count", mine, more, text))
         elif missing:
             offset = float(other.pts[0] * other.time_base - first.pts[0] * first.time_base)
-            begins = f"; it begins {abs(offset):.3f} s {'later' if offset > 0 else 'earlier'} (--align start counts from each first frame)"
-            text = f"{mine}: {len(extra)} of its frames are shown when {theirs} shows none, and as many the other way round{begins * bool(offset)}"
+            begins = (
+                f"; it begins {abs(offset):.3f} s {'later' if offset > 0 else 'earlier'} (--align start"
+                " counts from each first frame)"
+            )
+            text = (
+                f"{mine}: {len(extra)} of its frames are shown when {theirs} shows none, and as many the"
+                f" other way round{begins * bool(offset)}"
+            )
             self.findings.append(Misaligned("times", mine, len(extra), text))
         if pairing.apart > float(max(first.time_base, other.time_base)):
-            self.notes.append(f"{mine}: frames are shown up to {pairing.apart * 1000:.1f} ms before or behind those of {theirs}")
+            self.notes.append(
+                f"{mine}: frames are shown up to {pairing.apart * 1000:.1f} ms before or behind those of"
+                f" {theirs}"
+            )
         return {n: m for n, m in pairing.pairs if start <= n < stop}
 
     def _note_differences(self) -> None:
         """What makes figures say less than they seem to."""
         first, *others = self.films
         for name, film in zip(self.labels[1:], others, strict=True):
-            if film.tags.matrix != first.tags.matrix and "rgb" not in {film.pixels.family, first.pixels.family}:
-                self.notes.append(f"{name}: its colour matrix is another one than that of {self.labels[0]}; code values are compared as they are")
-        for (width, height), name in zip(map(self.size, range(1, len(self.films))), self.labels[1:], strict=True):
+            if film.tags.matrix != first.tags.matrix and "rgb" not in {
+                film.pixels.family,
+                first.pixels.family,
+            }:
+                self.notes.append(
+                    f"{name}: its colour matrix is another one than that of {self.labels[0]}; code values are"
+                    " compared as they are"
+                )
+        for (width, height), name in zip(
+            map(self.size, range(1, len(self.films))), self.labels[1:], strict=True
+        ):
             own = self.size(0)
             if abs(width * own[1] / (height * own[0]) - 1) > 0.02:
-                self.notes.append(f"{name}: has another shape than {self.labels[0]} ({width}x{height} and {own[0]}x{own[1]}); it is stretched")
+                self.notes.append(
+                    f"{name}: has another shape than {self.labels[0]} ({width}x{height} and"
+                    f" {own[0]}x{own[1]}); it is stretched"
+                )
         if any(f.tags.transfer in HDR_TRANSFERS for f in self.films):
-            self.notes.append("HDR: figures and pictures are of code values as they are; VMAF was made for SDR")
+            self.notes.append(
+                "HDR: figures and pictures are of code values as they are; VMAF was made for SDR"
+            )
         if any(f.info.interlaced for f in self.films):
             self.notes.append("interlaced video is compared as it is stored, both fields in one picture")
 
@@ -164,9 +211,17 @@ class Matched:
         return float((line.pts[self.moments[place][0]] - line.pts[0]) * line.time_base)
 
     def frames(self, places: Sequence[int] | None = None) -> Iterator[list[SampleValues]]:
-        """Of each moment (of those at `places`, ascending) one frame of every video, upright, at its own size and depth."""
+        """Of each moment (of those at `places`, ascending) one frame of every video, upright, at its own size
+        and depth.
+        """
         moments = self.moments if places is None else [self.moments[p] for p in places]
-        yield from map(list, zip(*(self._of(n, array("q", (m[n] for m in moments))) for n in range(len(self.films))), strict=True))
+        yield from map(
+            list,
+            zip(
+                *(self._of(n, array("q", (m[n] for m in moments))) for n in range(len(self.films))),
+                strict=True,
+            ),
+        )
 
     def _of(self, number: int, wanted: array[int]) -> Iterator[SampleValues]:
         film = self.films[number]

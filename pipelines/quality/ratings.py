@@ -30,7 +30,8 @@ class Opinion:
     mean: float
     """Mean opinion score, 1 (bad) to 5 (excellent), ITU-T P.910's absolute category rating."""
     interval: float | None
-    """Half of its 95 % confidence interval, 1.96·S/√N (ITU-R BT.500-15, part 1, annex 1); None for a single rating."""
+    """Half of its 95 % confidence interval, 1.96·S/√N (ITU-R BT.500-15, part 1, annex 1); None for a single
+    rating."""
 
 
 @dataclass(frozen=True)
@@ -54,7 +55,8 @@ class Opinions:
 def merged(paths: Sequence[Path]) -> Opinions:
     """Put files together that a blind test's page saved.
 
-    Raises UsageError where a file is none, is of another test than the first one, or is by a rater who was read before.
+    Raises UsageError where a file is none, is of another test than the first one, or is by a rater who was
+    read before.
     """
     pairs: list[tuple[int, int]] = []
     raters: dict[str, Path] = {}
@@ -63,33 +65,51 @@ def merged(paths: Sequence[Path]) -> Opinions:
         table = _read(path)
         first = first or table
         if table["test"] != first["test"]:
-            raise UsageError(f"{path}: is of another blind test than {paths[0]}; expected ratings of the same page")
+            raise UsageError(
+                f"{path}: is of another blind test than {paths[0]}; expected ratings of the same page"
+            )
         if table["rater"] in raters:
-            raise UsageError(f"{path}: is by the same rater as {raters[table['rater']]}; give each rater's file once")
+            raise UsageError(
+                f"{path}: is by the same rater as {raters[table['rater']]}; give each rater's file once"
+            )
         raters[table["rater"]] = path
         pairs += [tuple(t["ratings"]) for t in table["trials"]]
     names = first["names"]
     above, equal, below = (sum(c) for c in zip(*((a > b, a == b, a < b) for a, b in pairs), strict=True))
     low, high, rate = _wilson(above + equal / 2, len(pairs))
     one, other = (_opinion(name, [p[n] for p in pairs]) for n, name in enumerate(names))
-    return Opinions(first["test"], len(raters), len(pairs), (one, other), (above, equal, below), rate, low, high)
+    return Opinions(
+        first["test"], len(raters), len(pairs), (one, other), (above, equal, below), rate, low, high
+    )
 
 
 def _read(path: Path) -> dict[str, Any]:
     try:
         table = json.loads(path.read_bytes())
     except (OSError, ValueError) as error:
-        raise UsageError(f"{path}: can't be read as ratings: {getattr(error, 'strerror', None) or error}") from None
+        raise UsageError(
+            f"{path}: can't be read as ratings: {getattr(error, 'strerror', None) or error}"
+        ) from None
     if not isinstance(table, dict) or table.get("format") != FORMAT or not _is_whole(table):
-        raise UsageError(f'{path}: holds no ratings; expected a file saved from a page of vsr compare --blind ("format": "{FORMAT}")')
+        raise UsageError(
+            f'{path}: holds no ratings; expected a file saved from a page of vsr compare --blind ("format":'
+            f' "{FORMAT}")'
+        )
     return table
 
 
 def _is_whole(table: dict[str, Any]) -> bool:
     try:
-        kinds = all(isinstance(table[k], str) and table[k] for k in ("test", "rater")) and len(table["names"]) == 2
+        kinds = (
+            all(isinstance(table[k], str) and table[k] for k in ("test", "rater"))
+            and len(table["names"]) == 2
+        )
         ratings = [t["ratings"] for t in table["trials"]]
-        return bool(kinds and ratings and all(len(r) == 2 and all(type(x) is int and 1 <= x <= 5 for x in r) for r in ratings))
+        return bool(
+            kinds
+            and ratings
+            and all(len(r) == 2 and all(type(x) is int and 1 <= x <= 5 for x in r) for r in ratings)
+        )
     except (KeyError, TypeError):
         return False
 
@@ -107,5 +127,7 @@ def _wilson(hits: float, count: int) -> tuple[float, float, float]:
     """(low, high, share)."""
     share, square = hits / count, _SIGMAS**2
     middle = (share + square / (2 * count)) / (1 + square / count)
-    half = _SIGMAS / (1 + square / count) * math.sqrt(share * (1 - share) / count + square / (4 * count * count))
+    half = (
+        _SIGMAS / (1 + square / count) * math.sqrt(share * (1 - share) / count + square / (4 * count * count))
+    )
     return max(0.0, middle - half), min(1.0, middle + half), share

@@ -1,4 +1,6 @@
-"""`rounding_cost`: what a network loses where it runs on 8-bit integers, against the truth and against itself in fp32."""
+"""`rounding_cost`: what a network loses where it runs on 8-bit integers, against the truth and against itself
+in fp32.
+"""
 
 from __future__ import annotations
 
@@ -37,23 +39,37 @@ class RoundingCost:
     count: int
 
 
-def rounding_cost(network: LoadedNetwork, layers: Mapping[str, torch.Tensor], sources: Iterable[Path], *, limit: int = 0) -> RoundingCost:
-    """Compare both on pictures and clips that are shrunk by the network's scale; of a clip, its first frame counts.
+def rounding_cost(
+    network: LoadedNetwork, layers: Mapping[str, torch.Tensor], sources: Iterable[Path], *, limit: int = 0
+) -> RoundingCost:
+    """Compare both on pictures and clips that are shrunk by the network's scale.
 
-    limit: of pictures or clips of a source; 0: all. Raises UsageError where this CPU has no exact integers, or there is nothing to judge by.
+    Of a clip, its first frame counts.
+
+    limit: of pictures or clips of a source; 0: all. Raises UsageError where this CPU has no exact integers,
+    or there is nothing to judge by.
     """
     if not int8_is_exact():
-        raise UsageError("what 8-bit integers cost is measured on a CPU with VNNI, AMX or their like, and this one has none of them")
+        raise UsageError(
+            "what 8-bit integers cost is measured on a CPU with VNNI, AMX or their like, and this one has"
+            " none of them"
+        )
     scale = network.contract.scale
     integers = replace(network, int8=layers)
     ways = [FusedNetwork(integers, 8, full=False, dtype=dtype) for dtype in (torch.uint8, torch.float32)]
     costs, near = [], []
     for source in sources:
         for item in Material.read(source, limit=limit, frames=1).items(scale, "clean"):
-            low = item.low if isinstance(item.low, SampleValues) and item.low.bits == 8 else from_values(item.low_planes, 8)
+            low = (
+                item.low
+                if isinstance(item.low, SampleValues) and item.low.bits == 8
+                else from_values(item.low_planes, 8)
+            )
             truth = item.truth_planes[0][:1, 0] * 219 + 16
             height, width = truth.shape[-2:]
-            results = [torch.from_numpy(_luma(way, low, scale)[None, :height, :width]).float() for way in ways]
+            results = [
+                torch.from_numpy(_luma(way, low, scale)[None, :height, :width]).float() for way in ways
+            ]
             ours, theirs = (metrics.trim(r, scale) for r in (*results,))
             real = metrics.trim(truth, scale)
             costs.append(metrics.psnr(theirs[0], real[0]) - metrics.psnr(ours[0], real[0]))
@@ -61,7 +77,9 @@ def rounding_cost(network: LoadedNetwork, layers: Mapping[str, torch.Tensor], so
     if not costs:
         raise UsageError("there is nothing to judge by: no picture and no video")
     error = float(np.mean(near))
-    return RoundingCost(float(np.mean(costs)), 10 * math.log10(255**2 / error) if error else math.inf, len(costs))
+    return RoundingCost(
+        float(np.mean(costs)), 10 * math.log10(255**2 / error) if error else math.inf, len(costs)
+    )
 
 
 def _luma(way: FusedNetwork, codes: SampleValues, scale: int) -> np.ndarray:

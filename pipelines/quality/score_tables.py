@@ -46,19 +46,26 @@ def as_table(rows: Sequence[EvaluationRow], style: str) -> str:
     if style == "json":
         return json.dumps([_plain(r, gain_over("bicubic", r, rows)) for r in rows], indent=1, allow_nan=False)
     names = [n for n in _DIGITS if any(n in r.scores for r in rows)]
-    head = ["set", "case", "scale", "model"] + [h for n in names for h in ([n, "over bicubic"] if n == "psnr" else [n])]
+    head = ["set", "case", "scale", "model"] + [
+        h for n in names for h in ([n, "over bicubic"] if n == "psnr" else [n])
+    ]
     lines = [[r.set, r.case, f"x{r.scale}", r.model, *_figures(r, rows, names)] for r in rows]
     return _markdown(head, lines, 4) if style == "markdown" else _terminal(head, lines, 4)
 
 
 def as_grid(rows: Sequence[EvaluationRow], style: str, metric: str = "psnr") -> str:
-    """Data sets by degradations: one figure a cell, a line for each model on each set, a column for each case; PSNR with its gain."""
+    """Data sets by degradations: one figure a cell, a line for each model on each set, a column for each
+    case; PSNR with its gain.
+    """
     cases = list(dict.fromkeys(r.case for r in rows))
     found = {(r.set, r.scale, r.model, r.case): r for r in rows}
     head = ["set", "scale", "model", *(f"{metric} {case}" for case in cases)]
     lines = []
     for where in dict.fromkeys(key[:3] for key in found):
-        cells = [" ".join(filter(None, _figures(r, rows, [metric]))) if (r := found.get((*where, case))) else "" for case in cases]
+        cells = [
+            " ".join(filter(None, _figures(r, rows, [metric]))) if (r := found.get((*where, case))) else ""
+            for case in cases
+        ]
         lines.append([where[0], f"x{where[1]}", where[2], *cells])
     return _markdown(head, lines, 3) if style == "markdown" else _terminal(head, lines, 3)
 
@@ -66,7 +73,11 @@ def as_grid(rows: Sequence[EvaluationRow], style: str, metric: str = "psnr") -> 
 def _plain(row: EvaluationRow, gain: float | None) -> dict[str, Any]:
     """As JSON can hold it, which knows no infinity: null where result and truth are equal."""
     scores = {name: value if math.isfinite(value) else None for name, value in row.scores.items()}
-    return {**asdict(row), "scores": scores, "gain_over_bicubic_db": gain if gain is None or math.isfinite(gain) else None}
+    return {
+        **asdict(row),
+        "scores": scores,
+        "gain_over_bicubic_db": gain if gain is None or math.isfinite(gain) else None,
+    }
 
 
 def _figures(row: EvaluationRow, rows: Sequence[EvaluationRow], names: Sequence[str]) -> list[str]:
@@ -88,5 +99,8 @@ def _markdown(head: list[str], lines: list[list[str]], names: int) -> str:
 
 def _terminal(head: list[str], lines: list[list[str]], names: int) -> str:
     widths = [max(len(c[i]) for c in [head, *lines]) for i in range(len(head))]
-    shown = [[c.ljust(w) if i < names else c.rjust(w) for i, (c, w) in enumerate(zip(cells, widths, strict=True))] for cells in [head, *lines]]
+    shown = [
+        [c.ljust(w) if i < names else c.rjust(w) for i, (c, w) in enumerate(zip(cells, widths, strict=True))]
+        for cells in [head, *lines]
+    ]
     return "\n".join("  ".join(cells).rstrip() for cells in shown)

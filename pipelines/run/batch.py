@@ -1,4 +1,7 @@
-"""`upscale_videos`: several videos, one after the other; on a cluster the next begins where the last leaves workers idle."""
+"""`upscale_videos`: several videos, one after the other.
+
+On a cluster the next begins where the last leaves workers idle.
+"""
 
 from __future__ import annotations
 
@@ -29,7 +32,8 @@ __all__ = ["upscale_videos"]
 _OPEN = 32
 """Videos that may be under way at once: each holds its plan in memory."""
 _AHEAD = 2
-"""So many are open even while there is enough to do, so that the next is planned when the first runs out of chunks."""
+"""So many are open even while there is enough to do, so that the next is planned when the first runs out of
+chunks."""
 
 
 def upscale_videos(
@@ -40,10 +44,12 @@ def upscale_videos(
     fresh: bool = False,
     stop: threading.Event | None = None,
 ) -> Iterator[tuple[Path, Event | VsrError]]:
-    """Upscale videos as `upscale_video` does; yields (source, event), and (source, error) for one that failed.
+    """Upscale videos as `upscale_video` does.
 
-    No two of them get the same name, and none that of an input. stop: when set, what is under way is finished and kept, and nothing
-    else begun. Raises UsageError where the cluster of the settings can't be joined.
+    Yields (source, event), and (source, error) for one that failed.
+
+    No two of them get the same name, and none that of an input. stop: when set, what is under way is finished
+    and kept, and nothing else begun. Raises UsageError where the cluster of the settings can't be joined.
     """
     each = _Each(inputs, settings, stop or threading.Event(), overwrite=overwrite, fresh=fresh)
     if settings.cluster is None or len(inputs) == 1:
@@ -67,7 +73,15 @@ def upscale_videos(
 class _Each:
     """How every video of a batch is upscaled; safe to call from several threads."""
 
-    def __init__(self, inputs: Iterable[Input], settings: RunSettings, stop: threading.Event, *, overwrite: bool, fresh: bool) -> None:
+    def __init__(
+        self,
+        inputs: Iterable[Input],
+        settings: RunSettings,
+        stop: threading.Event,
+        *,
+        overwrite: bool,
+        fresh: bool,
+    ) -> None:
         self.stop = stop
         self._settings, self._overwrite, self._fresh = settings, overwrite, fresh
         self._lock = threading.Lock()
@@ -79,15 +93,18 @@ class _Each:
             try:
                 one.output.mkdir(parents=True, exist_ok=True)
             except OSError as error:
-                raise OutputError(f"{one.output}: can't be made: {error.strerror}; choose another -o") from None
+                raise OutputError(
+                    f"{one.output}: can't be made: {error.strerror}; choose another -o"
+                ) from None
 
         prepared: list[Prepared] = []
         """The plan by which the result was named elsewhere."""
 
         def run() -> Iterator[Event]:
             return upscale_video(
-                one.path, one.output, self._settings, overwrite=self._overwrite, fresh=self._fresh, stop=self.stop, workers=workers,
-                claim=lambda target: self._claim(target, one.path), prepared=prepared.pop() if prepared else None,
+                one.path, one.output, self._settings, overwrite=self._overwrite, fresh=self._fresh,
+                stop=self.stop, workers=workers, claim=lambda target: self._claim(target, one.path),
+                prepared=prepared.pop() if prepared else None,
             )  # fmt: skip
 
         if one.url is None and one.output_url is None:
@@ -98,7 +115,14 @@ class _Each:
             planned = prepared[0].planned
             return Path(planned.output).name, planned.plan.ids
 
-        trip = RemoteJob(one.path, one.output, one.url, one.output_url, self._overwrite or self._fresh, self._settings.verify == "full")
+        trip = RemoteJob(
+            one.path,
+            one.output,
+            one.url,
+            one.output_url,
+            self._overwrite or self._fresh,
+            self._settings.verify == "full",
+        )
         return upscale_remote(trip, name_of, run)
 
     def _claim(self, target: Path, source: Path) -> None:
@@ -107,8 +131,15 @@ class _Each:
         with self._lock:
             owner = self._taken.setdefault(key, source)
             if owner is not source:
-                what = "the name of that input" if same_name_key(owner) == key else f"the name of the result of {owner}, too"
-                raise UsageError(f"{source}: its result would be {target}, {what}; name them apart by --output-template, or choose another -o")
+                what = (
+                    "the name of that input"
+                    if same_name_key(owner) == key
+                    else f"the name of the result of {owner}, too"
+                )
+                raise UsageError(
+                    f"{source}: its result would be {target}, {what}; name them apart by --output-template,"
+                    " or choose another -o"
+                )
 
 
 class _Batch:
@@ -134,7 +165,11 @@ class _Batch:
                 self._open.pop(source).join()
                 self._planning.discard(source)
             elif isinstance(event, Interrupted):
-                interrupted = interrupted or (source, event)  # told when the others have finished what they are at, too
+                # told when the others have finished what they are at, too
+                interrupted = interrupted or (
+                    source,
+                    event,
+                )
             elif isinstance(event, VsrError):
                 yield source, event
             elif isinstance(event, BaseException):

@@ -35,9 +35,16 @@ _LEAST_FREE_BYTES = 32 << 20
 
 
 def plan_as_begun(
-    plan_id: str, planned: Planned, dropped: frozenset[int], source: Path, output: Path | None, settings: RunSettings
+    plan_id: str,
+    planned: Planned,
+    dropped: frozenset[int],
+    source: Path,
+    output: Path | None,
+    settings: RunSettings,
 ) -> Generator[Note, None, tuple[Planned, frozenset[int]]]:
-    """The plan of that id, which an earlier run of the same command had come to: with counted frames, with smaller tiles, or both."""
+    """The plan of that id, which an earlier run of the same command had come to: with counted frames, with
+    smaller tiles, or both.
+    """
     plans = _of_all_tiles(planned.plan)
     if plan_id not in plans:
         counted = count(planned.info)
@@ -46,7 +53,10 @@ def plan_as_begun(
         plans = _of_all_tiles(planned.plan)
     plan = plans.get(plan_id, planned.plan)
     if plan.tile_px != planned.plan.tile_px:
-        yield Note(f"goes on with tiles of {tile_text(plan.tile_px)}, for memory ran out before; --fresh begins anew with larger ones")
+        yield Note(
+            f"goes on with tiles of {tile_text(plan.tile_px)}, for memory ran out before; --fresh begins anew"
+            " with larger ones"
+        )
     return replace(planned, plan=plan), dropped
 
 
@@ -56,7 +66,10 @@ def _of_all_tiles(plan: Plan) -> dict[str, Plan]:
 
 
 def adopt_plan(plan: Plan, planned: Planned, journal: Journal) -> Planned:
-    """With another plan that the run has come to; the work directory becomes that one's, so that a later run resumes from it."""
+    """With another plan that the run has come to.
+
+    The work directory becomes that one's, so that a later run resumes from it.
+    """
     journal.adopt(plan.id, plan.to_json(), planned.input, supersede=True)
     return replace(planned, plan=plan)
 
@@ -67,12 +80,21 @@ def replan_with_smaller_tiles(planned: Planned, journal: Journal, error: NoMemor
     if smaller is None:
         raise error
     if not journal.is_empty:  # chunks of one result are of one plan
-        raise NoMemoryError(f"{error}, or begin anew with --fresh --tile {tile_text(smaller.tile_px)}") from None
+        raise NoMemoryError(
+            f"{error}, or begin anew with --fresh --tile {tile_text(smaller.tile_px)}"
+        ) from None
     return adopt_plan(smaller, planned, journal)
 
 
 def make_chunks(
-    planned: Planned, journal: Journal, settings: RunSettings, *, fresh: bool, stop: threading.Event | None, worker: str, workers: WorkerPool | None
+    planned: Planned,
+    journal: Journal,
+    settings: RunSettings,
+    *,
+    fresh: bool,
+    stop: threading.Event | None,
+    worker: str,
+    workers: WorkerPool | None,
 ) -> Generator[Event, None, MadeChunks]:
     """Bring every chunk of the plan to the disk; its records come back as the generator's value."""
     plan, info = planned.plan, planned.info
@@ -95,7 +117,9 @@ def make_chunks(
     while len(records) < len(plan.chunks):
         partly: dict[int, int] = {}
         try:
-            for event in run_spans(plan, info, set(records), settings, worker, stop, workers=workers, admit=admit):
+            for event in run_spans(
+                plan, info, set(records), settings, worker, stop, workers=workers, admit=admit
+            ):
                 while assumed:
                     yield Note(assumed.popleft())
                 if isinstance(event, WorkerRejected):
@@ -114,20 +138,33 @@ def make_chunks(
                         told[text] += 1
                         if told[text] == 1:
                             yield Note(text)
-                    yield Advanced(frames, total, dict(seconds), event.worker, event.host, event.value.frames, _until_stop(plan, partly, records))
+                    yield Advanced(
+                        frames,
+                        total,
+                        dict(seconds),
+                        event.worker,
+                        event.host,
+                        event.value.frames,
+                        _until_stop(plan, partly, records),
+                    )
                 elif isinstance(event, WorkItem) and isinstance(event.value, EncodedChunk):
                     chunk = event.value
                     count = plan.chunks[chunk.index].frame_count * plan.per_frame
                     # They are safe now; the next chunk of the same decoder may be well under way.
                     partly[event.key] = partly.get(event.key, 0) - count
                     if chunk.index in records:
-                        frames -= count  # done again with the rest of what a lost worker was at; the first result counts
+                        # done again with the rest of what a lost worker was at; the first result counts
+                        frames -= count
                         continue
                     records[chunk.index] = journal.commit(plan.id, chunk)
                     made += count
-                    yield ChunkFinished(chunk.index, len(records), len(plan.chunks), count, event.worker, event.host)
+                    yield ChunkFinished(
+                        chunk.index, len(records), len(plan.chunks), count, event.worker, event.host
+                    )
                     if stop is not None and stop.is_set() and len(plan.spans[event.key].chunks) > 1:
-                        break  # this decoder feeds more chunks, maybe the whole film; what it has begun is done again
+                        # this decoder feeds more chunks, maybe the whole film; what it has begun is done
+                        # again
+                        break
                 elif isinstance(event, Done):
                     partly.pop(event.key, None)
         except NoMemoryError:
@@ -135,18 +172,24 @@ def make_chunks(
         except ResourceError as error:
             if not plan.encoder.maker:
                 raise
-            raise ResourceError(f"{error}; if {plan.encoder.name} is at fault: --encoder software --fresh does without it") from None
+            raise ResourceError(
+                f"{error}; if {plan.encoder.name} is at fault: --encoder software --fresh does without it"
+            ) from None
         except NoneAdmittedError as error:
             if records:
                 raise UsageError(
-                    f"{journal.folder}: {len(records)} of {len(plan.chunks)} chunks are kept, and no worker goes on with them: {error}; name the "
-                    "--device they were made on, install what was there then, mix them with --mixed-hardware, or throw them away with --fresh"
+                    f"{journal.folder}: {len(records)} of {len(plan.chunks)} chunks are kept, and no worker"
+                    f" goes on with them: {error}; name the --device they were made on, install what was"
+                    " there then, mix them with --mixed-hardware, or throw them away with --fresh"
                 ) from None
             if not journal.forget_numerics():
                 raise ResourceError(f"no worker takes part: {error}") from None
             continue
         if stop is not None and stop.is_set() and len(records) < len(plan.chunks):
-            raise Interrupted(f"stopped; {len(records)} of {len(plan.chunks)} chunks are kept, the same command goes on from there")
+            raise Interrupted(
+                f"stopped; {len(records)} of {len(plan.chunks)} chunks are kept, the same command goes on"
+                " from there"
+            )
     for text, times in told.items():
         if times > 1:
             yield Note(f"{times} times: {text}")
@@ -154,7 +197,10 @@ def make_chunks(
 
 
 def _until_stop(plan: Plan, partly: Mapping[int, int], done: Container[int]) -> int:
-    """Frames that the chunks under way still lack. partly: span -> frames made of its chunks that are not done."""
+    """Frames that the chunks under way still lack.
+
+    partly: span -> frames made of its chunks that are not done.
+    """
     lacking = 0
     for key, frames in partly.items():
         chunk = next((c for c in plan.spans[key].chunks if c.index not in done), None)
@@ -182,12 +228,18 @@ def _admission(journal: Journal, assumed: deque[str], *, mixed: bool) -> Callabl
 
     def admit(facts: dict[str, str]) -> str:
         if facts.get("encoder") == NO_ENCODER:
-            return "the GPU whose encoder the plan names is not there; --encoder software --fresh does without it"
+            return (
+                "the GPU whose encoder the plan names is not there; --encoder software --fresh does"
+                " without it"
+            )
         with lock:
             differences, unknown = journal.adopt_numerics(facts)
         if unknown:
             said = ", ".join(f"{name} {facts[name]}" for name in unknown)
-            assumed.append(f"the earlier run's chunks don't say what they were made with of: {said}; taken to be the same, --fresh begins anew")
+            assumed.append(
+                f"the earlier run's chunks don't say what they were made with of: {said}; taken to be the"
+                " same, --fresh begins anew"
+            )
         return f"it would give other bits ({'; '.join(differences)})" if differences and not mixed else ""
 
     return admit
@@ -198,15 +250,21 @@ _SURELY = 8
 
 
 def _short_of_disk(folder: Path, planned: Planned) -> str:
-    """What to say where the disk may turn out too small; nothing where it can't. Raises OutputError where it is too small for any film."""
+    """What to say where the disk may turn out too small; nothing where it can't.
+
+    Raises OutputError where it is too small for any film.
+    """
     free, most = shutil.disk_usage(folder).free, planned.estimated_bytes
     if free < max(_LEAST_FREE_BYTES, most // _SURELY):
         raise OutputError(
-            f"{folder.parent}: {free / 1e9:.2f} GB free, up to {most / 1e9:.2f} GB needed; free some space or choose another -o "
-            f"(vsr plan {planned.input} --measure says how much it takes)"
+            f"{folder.parent}: {free / 1e9:.2f} GB free, up to {most / 1e9:.2f} GB needed; free some space or"
+            f" choose another -o (vsr plan {planned.input} --measure says how much it takes)"
         )
     if free < most:
-        return f"{free / 1e9:.2f} GB are free, and up to {most / 1e9:.2f} GB may be needed; vsr plan {planned.input} --measure says how much"
+        return (
+            f"{free / 1e9:.2f} GB are free, and up to {most / 1e9:.2f} GB may be needed; vsr plan"
+            f" {planned.input} --measure says how much"
+        )
     return ""
 
 

@@ -1,4 +1,6 @@
-"""`run_spans`: the decoder runs of a plan through workers, fed with the source's packets as they ask for them."""
+"""`run_spans`: the decoder runs of a plan through workers, fed with the source's packets as they ask for
+them.
+"""
 
 from __future__ import annotations
 
@@ -49,7 +51,9 @@ def run_spans(
     admit: Callable[[dict[str, str]], str] | None = None,
     others: tuple[Plan, ...] = (),
 ) -> Iterator[Outcome]:
-    """The spans that still have something to do, through `workers`; through those that the settings ask for, where none are given.
+    """The spans that still have something to do, through `workers`.
+
+    Through those that the settings ask for, where none are given.
 
     others: plans of the same frames, for a worker that compares networks.
     """
@@ -63,7 +67,13 @@ def run_spans(
             spans[key] = span
             first, last = pending[0], pending[-1]
             name = f"chunk {first.index}" if first == last else f"chunks {first.index} to {last.index}"
-            tasks.append(Task(key, f"{name} (frames {first.start_frame} to {last.stop_frame - 1})", _span_task(plan, info, pending, shown)))
+            tasks.append(
+                Task(
+                    key,
+                    f"{name} (frames {first.start_frame} to {last.stop_frame - 1})",
+                    _span_task(plan, info, pending, shown),
+                )
+            )
     readers: dict[int, PacketReader] = {}
 
     def feed(number: int, task: Task) -> Iterator[list[PacketData]]:
@@ -97,19 +107,29 @@ def _span_task(plan: Plan, info: VideoInfo, chunks: tuple[Chunk, ...], shown: ar
 
 
 def open_reader(plan: Plan, info: VideoInfo) -> PacketReader:
-    """The film's packets for workers, with what its container's own decoder makes of a few frames of every chunk.
+    """The film's packets for workers, with what its container's own decoder makes of a few frames of every
+    chunk.
 
     Frames known by order only have no time to be found by: `probe.count` has looked at some of them.
     """
-    check = None if info.linear else ContainerDecoder(_looked_at(plan, info), info.index.clean, PixelFormat.parse(plan.pix_fmt))
+    check = (
+        None
+        if info.linear
+        else ContainerDecoder(_looked_at(plan, info), info.index.clean, PixelFormat.parse(plan.pix_fmt))
+    )
     return PacketReader(info.path, info.stream_index, check)
 
 
 def _looked_at(plan: Plan, info: VideoInfo) -> frozenset[int]:
-    """Rows to decode with the container's own decoder as well: where decoding starts, and the first clean one of every chunk."""
+    """Rows to decode with the container's own decoder as well.
+
+    Where decoding starts, and the first clean one of every chunk.
+    """
     starts, rows = clean_starts(info.index)
     places = (bisect.bisect_left(starts, info.pts[chunk.start_frame]) for chunk in plan.chunks)
-    return frozenset((*(span.first_row for span in plan.spans), *(rows[place] for place in places if place < len(rows))))
+    return frozenset(
+        (*(span.first_row for span in plan.spans), *(rows[place] for place in places if place < len(rows)))
+    )
 
 
 def _first_rows_after(plan: Plan) -> array[int]:
@@ -122,16 +142,30 @@ def _first_rows_after(plan: Plan) -> array[int]:
     return found
 
 
-def _pieces(reader: PacketReader, info: VideoInfo, span: Span, first_row_after: int) -> Iterator[list[PacketData]]:
-    """The packets of a span in pieces of about a megabyte, with the times of the index (clock jumps joined)."""
+def _pieces(
+    reader: PacketReader, info: VideoInfo, span: Span, first_row_after: int
+) -> Iterator[list[PacketData]]:
+    """The packets of a span in pieces of about a megabyte, with the times of the index (clock jumps
+    joined).
+    """
     size = sum(info.index.size[span.first_row : span.stop_row])
     keep_from = span.first_row if size <= _LARGEST_KEPT_SPAN else min(span.stop_row, first_row_after)
     piece: list[PacketData] = []
     held = 0
-    for row, packet in enumerate(reader.rows(span.first_row, span.stop_row, keep_from=keep_from), start=span.first_row):
+    for row, packet in enumerate(
+        reader.rows(span.first_row, span.stop_row, keep_from=keep_from), start=span.first_row
+    ):
         pts, dts = info.index.pts[row], info.index.dts[row]
-        checks = packet.checks if packet.pts == pts else tuple((p + pts - (packet.pts or 0), value) for p, value in packet.checks)
-        piece.append(replace(packet, pts=None if pts == NO_PTS else pts, dts=None if dts == NO_PTS else dts, checks=checks))
+        checks = (
+            packet.checks
+            if packet.pts == pts
+            else tuple((p + pts - (packet.pts or 0), value) for p, value in packet.checks)
+        )
+        piece.append(
+            replace(
+                packet, pts=None if pts == NO_PTS else pts, dts=None if dts == NO_PTS else dts, checks=checks
+            )
+        )
         held += len(packet.data)
         if held >= _PIECE_BYTES:
             yield piece

@@ -1,4 +1,6 @@
-"""`find_inputs`: files, folders and glob patterns -> the videos and pictures they mean, each with the place of its result."""
+"""`find_inputs`: files, folders and glob patterns -> the videos and pictures they mean, each with the place
+of its result.
+"""
 
 from __future__ import annotations
 
@@ -44,18 +46,25 @@ class Input:
 
 
 def find_inputs(
-    given: Sequence[Path | Url], output: Path | Url | None, *, recursive: bool = False, allow_url: bool = False, staging: Path | None = None
+    given: Sequence[Path | Url],
+    output: Path | Url | None,
+    *,
+    recursive: bool = False,
+    allow_url: bool = False,
+    staging: Path | None = None,
 ) -> list[Input]:
     """The videos that paths mean, each once, in the order given; those of a folder or pattern by name.
 
-    A path that exists is itself, whatever characters it has; one that does not and has *, ? or [ is a pattern (** for any folders).
-    Of folders and patterns, hidden files, and results of earlier runs (those with a report beside them), are left out. A folder of
-    videos means those alone, for pictures beside films are posters and thumbnails; one that has none means its pictures.
-    output: a file for one input, a folder for several or for a folder; it is made where it is missing. recursive: look into
-    subfolders, too, which the output mirrors. allow_url: addresses are addresses; else they are names of files. staging: the folder
-    that files from elsewhere are fetched to; None: the user's cache.
-    Raises MediaError where nothing is found, UsageError where several inputs would share one output file, and for an address that is
-    not allowed.
+    A path that exists is itself, whatever characters it has; one that does not and has *, ? or [ is a pattern
+    (** for any folders). Of folders and patterns, hidden files, and results of earlier runs (those with a
+    report beside them), are left out. A folder of videos means those alone, for pictures beside films are
+    posters and thumbnails; one that has none means its pictures.
+    output: a file for one input, a folder for several or for a folder; it is made where it is missing.
+    recursive: look into subfolders, too, which the output mirrors. allow_url: addresses are addresses; else
+    they are names of files. staging: the folder that files from elsewhere are fetched to; None: the user's
+    cache.
+    Raises MediaError where nothing is found, UsageError where several inputs would share one output file, and
+    for an address that is not allowed.
     """
     staging = staging or cache_folder() / "staged"
     if isinstance(output, Url):
@@ -75,24 +84,35 @@ def find_inputs(
         refuse_unreachable(path)
         if path.is_dir():
             several = True
-            videos = _of_folder(path, VIDEO_SUFFIXES, recursive=recursive) or _of_folder(path, PICTURE_SUFFIXES, recursive=recursive)
+            videos = _of_folder(path, VIDEO_SUFFIXES, recursive=recursive) or _of_folder(
+                path, PICTURE_SUFFIXES, recursive=recursive
+            )
             _refuse_none(videos, path, "no video and no picture in this folder", recursive=recursive)
             pairs = [(p, p.parent.relative_to(path)) for p in videos]
         elif _is_pattern(path):
             several = True
-            videos = [p for p in map(Path, sorted(glob.glob(str(path), recursive=True))) if p.is_file() and _is_wanted(p)]
+            videos = [
+                p
+                for p in map(Path, sorted(glob.glob(str(path), recursive=True)))
+                if p.is_file() and _is_wanted(p)
+            ]
             _refuse_none(videos, path, "no file is called like that", recursive=True)
             pairs = [(p, Path()) for p in videos]
         else:
             pairs = [(path, Path())]
         for video, below in pairs:
-            found.setdefault(os.path.abspath(video), Input(video, output if output is None else output / below, is_mirrored=below != Path()))
+            found.setdefault(
+                os.path.abspath(video),
+                Input(video, output if output is None else output / below, is_mirrored=below != Path()),
+            )
     if output is not None and (several or is_folder(output)):
         _make_folder(output)
     return list(found.values())
 
 
-def _with_output_url(given: Sequence[Path | Url], output: Url, *, recursive: bool, allow_url: bool, staging: Path) -> list[Input]:
+def _with_output_url(
+    given: Sequence[Path | Url], output: Url, *, recursive: bool, allow_url: bool, staging: Path
+) -> list[Input]:
     """Results are made in the staging folder, and go up from there."""
     if not allow_url:
         raise UsageError(f"{redacted(output)}: to send results to an address, give --allow-url")
@@ -101,7 +121,12 @@ def _with_output_url(given: Sequence[Path | Url], output: Url, *, recursive: boo
     found = find_inputs(given, folder / "", recursive=recursive, allow_url=True, staging=staging)
     if len(found) > 1 or output.endswith("/"):
         base = output.rstrip("/")
-        return [replace(one, output_url=Url("/".join([base, *(one.output or folder).relative_to(folder).parts, ""]))) for one in found]
+        return [
+            replace(
+                one, output_url=Url("/".join([base, *(one.output or folder).relative_to(folder).parts, ""]))
+            )
+            for one in found
+        ]
     name = staged_path(output, staging).name
     return [replace(found[0], output=folder / name, output_url=output)]
 
@@ -109,14 +134,20 @@ def _with_output_url(given: Sequence[Path | Url], output: Url, *, recursive: boo
 def _urls(item: Url, *, allow_url: bool) -> list[Url]:
     """The address, or those of the videos in the folder that it is."""
     if not allow_url:
-        raise MediaError(f"{redacted(item)}: there is no such file; to fetch it from that address, give --allow-url")
+        raise MediaError(
+            f"{redacted(item)}: there is no such file; to fetch it from that address, give --allow-url"
+        )
     is_folder = item.endswith("/")
     if not is_folder and "*" not in item:
         return [item]
     names = Remote(item).listed()
     results = {n.removesuffix(".vsr.json") for n in names if n.endswith(".vsr.json")}
     videos = [
-        Url(n) for n in names if n not in results and (Path(n).suffix.lower() in VIDEO_SUFFIXES or not is_folder) and not n.endswith(".vsr.json")
+        Url(n)
+        for n in names
+        if n not in results
+        and (Path(n).suffix.lower() in VIDEO_SUFFIXES or not is_folder)
+        and not n.endswith(".vsr.json")
     ]
     if not videos:
         raise MediaError(f"{redacted(item)}: no video is there")
@@ -128,10 +159,16 @@ def _is_pattern(path: Path) -> bool:
 
 
 def _files(folder: Path, *, recursive: bool) -> Iterator[Path]:
-    """Files by name, folder by folder. Raises UsageError for a folder that can't be listed: its videos would be passed over in silence."""
+    """Files by name, folder by folder.
+
+    Raises UsageError for a folder that can't be listed: its videos would be passed over in silence.
+    """
 
     def refuse(error: OSError) -> None:
-        raise UsageError(f"{error.filename}: can't be listed: {error.strerror}; get access to it, or name what lies beside it") from None
+        raise UsageError(
+            f"{error.filename}: can't be listed: {error.strerror}; get access to it, or name what lies"
+            " beside it"
+        ) from None
 
     for place, folders, names in os.walk(folder, onerror=refuse):
         folders[:] = sorted(f for f in folders if recursive and not f.startswith("."))
@@ -139,21 +176,34 @@ def _files(folder: Path, *, recursive: bool) -> Iterator[Path]:
 
 
 def said_of_pictures(given: Sequence[Path | Url], *, recursive: bool = False) -> list[str]:
-    """What to say of pictures in the folders among inputs: those that are left alone, and those that look like the frames of a film."""
+    """What to say of pictures in the folders among inputs.
+
+    Those that are left alone, and those that look like the frames of a film.
+    """
     said = []
     for folder in (Path(item) for item in given if not isinstance(item, Url) and os.path.isdir(item)):
         pictures = _of_folder(folder, PICTURE_SUFFIXES, recursive=recursive)
         if pictures and _of_folder(folder, VIDEO_SUFFIXES, recursive=recursive):
             below = "**/*" if recursive else "*"
-            patterns = " ".join(f"'{folder / below}{suffix}'" for suffix in sorted({p.suffix for p in pictures}))
-            said.append(f"{folder}: {len(pictures)} picture{'s' * (len(pictures) > 1)} beside the videos left alone; {patterns} would take them")
+            patterns = " ".join(
+                f"'{folder / below}{suffix}'" for suffix in sorted({p.suffix for p in pictures})
+            )
+            said.append(
+                f"{folder}: {len(pictures)} picture{'s' * (len(pictures) > 1)} beside the videos left alone;"
+                f" {patterns} would take them"
+            )
             continue
-        numbered = Counter((p.parent, match[1], len(match[2]), p.suffix) for p in pictures if (match := _NUMBERED.fullmatch(p.stem)))
+        numbered = Counter(
+            (p.parent, match[1], len(match[2]), p.suffix)
+            for p in pictures
+            if (match := _NUMBERED.fullmatch(p.stem))
+        )
         for (parent, stem, digits, suffix), count in numbered.items():
             if count >= _FRAMES_OF_A_FILM:
                 name = f"{stem.replace('%', '%%')}%0{digits}d{suffix}"
                 said.append(
-                    f"{folder}: {count} numbered pictures, each upscaled by itself; {parent / name} would take them as a film, which is faster"
+                    f"{folder}: {count} numbered pictures, each upscaled by itself; {parent / name} would"
+                    " take them as a film, which is faster"
                 )
     return said
 
@@ -165,9 +215,12 @@ _FRAMES_OF_A_FILM = 24
 
 def _of_folder(folder: Path, suffixes: frozenset[str], *, recursive: bool) -> list[Path]:
     files = list(_files(folder, recursive=recursive))
-    made = {pattern.path(n) for p in files if p.name.endswith(_REPORT) and (pattern := pattern_of(p.with_name(p.name.removesuffix(_REPORT))))
-            for n in pattern.numbers()}  # fmt: skip
-    return [p for p in files if p.suffix.lower() in suffixes and p.is_file() and _is_wanted(p) and p not in made]
+    reported = (p.with_name(p.name.removesuffix(_REPORT)) for p in files if p.name.endswith(_REPORT))
+    patterns = (pattern for name in reported if (pattern := pattern_of(name)))
+    made = {pattern.path(n) for pattern in patterns for n in pattern.numbers()}
+    return [
+        p for p in files if p.suffix.lower() in suffixes and p.is_file() and _is_wanted(p) and p not in made
+    ]
 
 
 _REPORT = ".vsr.json"
@@ -175,7 +228,9 @@ _REPORT = ".vsr.json"
 
 def _is_wanted(path: Path) -> bool:
     """Not hidden, and no result of ours: a second run over a folder would upscale what the first one made."""
-    return not path.name.startswith(".") and not path.name.endswith(_REPORT) and not report_path(path).exists()
+    return (
+        not path.name.startswith(".") and not path.name.endswith(_REPORT) and not report_path(path).exists()
+    )
 
 
 def _refuse_none(videos: Iterable[Path], path: Path, what: str, *, recursive: bool) -> None:

@@ -1,4 +1,7 @@
-"""`upscale_video`: one video from file to file. Reads like the way through the house; yields events, prints nothing."""
+"""`upscale_video`: one video from file to file.
+
+Reads like the way through the house; yields events, prints nothing.
+"""
 
 from __future__ import annotations
 
@@ -49,11 +52,13 @@ def upscale_video(
 ) -> Iterator[Event]:
     """Upscale one video; resumes what an earlier run of the same command left.
 
-    Where memory runs out it continues with fewer workers, if several share it; else, before the first chunk is kept, it begins again
-    with smaller tiles: other bytes, so another plan.
-    output: file or folder; None puts it beside the input. fresh: throw earlier work away. stop: when set, chunks under way
-    are finished and kept, and Interrupted is raised. worker: "module:Class" that makes chunks, for tests. workers: where it does;
-    None: in children of this process. claim: called with the result's path before anything is done; raises where it may not be that.
+    Where memory runs out it continues with fewer workers, if several share it; else, before the first chunk
+    is kept, it begins again with smaller tiles: other bytes, so another plan.
+    output: file or folder; None puts it beside the input. fresh: throw earlier work away. stop: when set,
+    chunks under way are finished and kept, and Interrupted is raised. worker: "module:Class" that makes
+    chunks, for tests. workers: where it does;
+    None: in children of this process. claim: called with the result's path before anything is done; raises
+    where it may not be that.
     prepared: what `prepare` made of the same source, output and settings; None: made here.
     Raises the errors of `models.errors`; the output has its name only when everything was verified.
     """
@@ -80,7 +85,9 @@ def upscale_video(
     try:
         while True:
             try:
-                made = yield from make_chunks(planned, journal, settings, fresh=fresh, stop=stop, worker=worker, workers=workers)
+                made = yield from make_chunks(
+                    planned, journal, settings, fresh=fresh, stop=stop, worker=worker, workers=workers
+                )
                 break
             except IndexMismatchError as error:
                 counted, tile_px = _counted(planned.info, error), planned.plan.tile_px
@@ -90,13 +97,18 @@ def upscale_video(
             except NoMemoryError as error:
                 if workers is None and (fewer := with_fewer_workers(settings, planned.plan)) is not None:
                     settings = fewer
-                    yield Note(f"memory ran out; goes on with fewer workers: {fewer.workers}, as --workers {fewer.workers} would")
+                    yield Note(
+                        f"memory ran out; goes on with fewer workers: {fewer.workers}, as --workers"
+                        f" {fewer.workers} would"
+                    )
                 else:
                     planned = replan_with_smaller_tiles(planned, journal, error)
                     yield Note(f"memory ran out; begun again with tiles of {tile_text(planned.plan.tile_px)}")
             fresh = False
         _refuse_changed(source, seen)
-        result = yield from publish_result(planned, made, dropped, journal, settings, began, stop, may_replace=may_replace)
+        result = yield from publish_result(
+            planned, made, dropped, journal, settings, began, stop, may_replace=may_replace
+        )
         finished = True
         yield result
     except MediaError as error:
@@ -119,13 +131,19 @@ class Prepared:
 
 
 def prepare(source: Path, output: Path | None, settings: RunSettings) -> Prepared:
-    """Plan a video, so that who needs the plan first and the result then reads the input once. Raises as `plan_video` does."""
+    """Plan a video, so that who needs the plan first and the result then reads the input once.
+
+    Raises as `plan_video` does.
+    """
     seen = _state(source)
     return Prepared(*plan_video(source, output, settings), seen)
 
 
 def _state(source: Path) -> tuple[int, int] | None:
-    """By which a file that is still being written is known: bytes, time of the last change. None for what is no file of its own."""
+    """By which a file that is still being written is known: bytes, time of the last change.
+
+    None for what is no file of its own.
+    """
     try:
         found = source.stat()
     except OSError:
@@ -135,11 +153,14 @@ def _state(source: Path) -> tuple[int, int] | None:
 
 def _refuse_changed(source: Path, seen: tuple[int, int] | None) -> None:
     if _state(source) != seen:
-        raise MediaError(f"{source}: was changed while it was read; when it is complete, give the same command again")
+        raise MediaError(
+            f"{source}: was changed while it was read; when it is complete, give the same command again"
+        )
 
 
 def _done(target: Path, plan: Plan, *, of_any_size: bool) -> AlreadyDone | None:
-    """What an earlier run of the same command, or of another that comes to this very plan, left, if it is still there.
+    """What an earlier run of the same command, or of another that comes to this very plan, left, if it is
+    still there.
 
     of_any_size: though it is longer or shorter than it was, which is for who looks at all of it.
     """
@@ -147,7 +168,9 @@ def _done(target: Path, plan: Plan, *, of_any_size: bool) -> AlreadyDone | None:
         report = json.loads(report_path(target).read_bytes())
         pattern = pattern_of(target) if plan.encoder.is_sequence else None
         size = pattern.bytes(plan.numbers) if pattern is not None else target.stat().st_size
-        same = not plan.ids.isdisjoint({report["plan"], report.get("asked")}) and (of_any_size or report["bytes"] == size)
+        same = not plan.ids.isdisjoint({report["plan"], report.get("asked")}) and (
+            of_any_size or report["bytes"] == size
+        )
         return AlreadyDone(str(target), int(report["frames"]), size) if same else None
     except (OSError, ValueError, KeyError, TypeError):
         return None
@@ -156,7 +179,10 @@ def _done(target: Path, plan: Plan, *, of_any_size: bool) -> AlreadyDone | None:
 def _seen_again(
     done: AlreadyDone, target: Path, plan: Plan, *, overwrite: bool, stop: threading.Event | None
 ) -> Generator[Event, None, AlreadyDone | None]:
-    """Look at all of a finished result; None where it is damaged and may be made anew. Raises VerificationError where it may not."""
+    """Look at all of a finished result; None where it is damaged and may be made anew.
+
+    Raises VerificationError where it may not.
+    """
     try:
         _look_again(done, target, plan, stop)
     except (VerificationError, MediaError) as error:
@@ -177,7 +203,8 @@ def _look_again(done: AlreadyDone, target: Path, plan: Plan, stop: threading.Eve
 
 def _forget(folder: Path, asked: str) -> None:
     """Remove what a run left that was ended when its result had got its name already."""
-    with contextlib.suppress(VsrError):  # another run at it, a disk that can't be written to: nothing that is asked for needs this
+    # another run at it, a disk that can't be written to: nothing that is asked for needs this
+    with contextlib.suppress(VsrError):
         if folder.is_dir():
             journal = Journal(folder, asked)
             journal.remove() if journal.is_over else journal.close()
@@ -188,6 +215,7 @@ def _counted(info: VideoInfo, error: IndexMismatchError) -> VideoInfo:
     counted = info if info.linear else count(info)
     if counted is info or counted.damage:
         raise CorruptError(
-            f"{info.path}: {error}; the file is damaged; --on-corrupt conceal repairs what it can and keeps the number of frames"
+            f"{info.path}: {error}; the file is damaged; --on-corrupt conceal repairs what it can and keeps"
+            " the number of frames"
         ) from None
     return counted

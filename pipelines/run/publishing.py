@@ -54,16 +54,26 @@ def _doubt(target: Path) -> str:
 
 
 def refuse_taken(target: Path, plan: Plan, *, may_replace: bool) -> None:
-    """Raises UsageError where something lies in the place of the result, or of its report, that may not be replaced."""
+    """Raises UsageError where something lies in the place of the result, or of its report, that may not be
+    replaced.
+    """
     report = report_path(target)
     if report.is_dir():
-        raise UsageError(f"{report}: is a folder, and the report of the result has this name; choose another -o")
+        raise UsageError(
+            f"{report}: is a folder, and the report of the result has this name; choose another -o"
+        )
     if may_replace:
         return
     if _is_there(target, plan):
-        raise UsageError(f"{target}: already exists and was made with other settings{_doubt(target)}; give --overwrite to replace it, or another -o")
+        raise UsageError(
+            f"{target}: already exists and was made with other settings{_doubt(target)}; give --overwrite to"
+            " replace it, or another -o"
+        )
     if os.path.lexists(report) and not _is_report(report):
-        raise UsageError(f"{report}: is already there, and is no report of a result; give --overwrite to replace it, or another -o")
+        raise UsageError(
+            f"{report}: is already there, and is no report of a result; give --overwrite to replace it, or"
+            " another -o"
+        )
 
 
 def _is_report(path: Path) -> bool:
@@ -74,7 +84,9 @@ def _is_report(path: Path) -> bool:
 
 
 def _is_there(target: Path, plan: Plan) -> bool:
-    """Something lies where the result goes, and not because this very run was ended while it gave its result the name."""
+    """Something lies where the result goes, and not because this very run was ended while it gave its result
+    the name.
+    """
     pattern = pattern_of(target) if plan.encoder.is_sequence else None
     if not os.path.lexists(target) if pattern is None else set(plan.numbers).isdisjoint(pattern.numbers()):
         return False
@@ -86,7 +98,9 @@ def _is_there(target: Path, plan: Plan) -> bool:
 
 
 def _mark(plan_id: str, result: Path | None) -> str:
-    """What `_PUBLISHING` says: the plan's id, and for a single file, which keeps its inode when it is renamed, that."""
+    """What `_PUBLISHING` says: the plan's id, and for a single file, which keeps its inode when it is
+    renamed, that.
+    """
     return plan_id if result is None else f"{plan_id} {result.stat().st_ino}"
 
 
@@ -106,16 +120,22 @@ def publish_result(
     *,
     may_replace: bool,
 ) -> Generator[Event, None, Finished]:
-    """Assemble, verify, and only then give the result its name; the closing event comes back as the generator's value."""
+    """Assemble, verify, and only then give the result its name.
+
+    The closing event comes back as the generator's value.
+    """
     plan, info, target = planned.plan, planned.info, Path(planned.output)
     concealed = sum(r.corrupt for r in made.records)
     try:
         yield Phase("putting the result together")
         passed = assemble(plan, info, made.records, journal.result, dropped=dropped, stop=stop)
         yield Phase("verifying")
-        report = verify(journal.result, plan, info, made.records, passed, full=settings.verify == "full", stop=stop)
+        report = verify(
+            journal.result, plan, info, made.records, passed, full=settings.verify == "full", stop=stop
+        )
         summary = {
-            "plan": plan.id, "asked": journal.asked, "id_format": ID_FORMAT, "tile": [*reversed(plan.tile_px)], "bytes": 0,
+            "plan": plan.id, "asked": journal.asked, "id_format": ID_FORMAT,
+            "tile": [*reversed(plan.tile_px)], "bytes": 0,
             "networks": [_origin(s.card) for s in plan.stages],
             "concealed": concealed, "flaw": info.flaw, "dropped": list(planned.dropped), **asdict(report),
         }  # fmt: skip
@@ -128,7 +148,8 @@ def publish_result(
         sync_folder(target.parent)
     except OSError as error:
         raise OutputError(
-            f"{target}: can't be written: {error.strerror}; what is done is kept, free some space and give the same command again"
+            f"{target}: can't be written: {error.strerror}; what is done is kept, free some space and give"
+            " the same command again"
         ) from None
     finally:
         journal.clear_result()
@@ -153,20 +174,31 @@ def _kept(passed: Sequence[Passed], planned: Planned, dropped: frozenset[int]) -
     """What of the source the result has, too, in words."""
     counts = Counter(_TRACKS.get(p.type, f"{p.type} track") for p in passed if not p.is_cover)
     if not planned.plan.encoder.is_picture:
-        counts["cover"] = sum(s.is_cover and s.index not in dropped for s in planned.info.streams)  # in Matroska an attachment
+        # in Matroska an attachment
+        counts["cover"] = sum(s.is_cover and s.index not in dropped for s in planned.info.streams)
         whole = (planned.plan.start_frame, planned.plan.stop_frame) == (0, planned.info.frame_count)
         counts["chapter"] = planned.info.chapters if whole else 0  # of a part some are left
     return tuple(f"{count} {noun}{'s' * (count > 1)}" for noun, count in counts.items() if count)
 
 
-_TRACKS = {"video": "other film", "subtitle": "subtitle track", "attachment": "attachment", "data": "data track"}
+_TRACKS = {
+    "video": "other film",
+    "subtitle": "subtitle track",
+    "attachment": "attachment",
+    "data": "data track",
+}
 
 
 def _others(target: Path, plan: Plan) -> str:
     """What to say of pictures of the same pattern that are not of this run; nothing where there is none."""
     pattern = pattern_of(target) if plan.encoder.is_sequence else None
     others = [n for n in pattern.numbers() if n not in plan.numbers] if pattern is not None else []
-    return f"{len(others)} pictures of the same pattern stay, which are not of this run: {others[0]} to {others[-1]}" if others else ""
+    return (
+        f"{len(others)} pictures of the same pattern stay, which are not of this run: {others[0]} to"
+        f" {others[-1]}"
+        if others
+        else ""
+    )
 
 
 def _give_name(journal: Journal, target: Path, plan: Plan) -> int:

@@ -40,10 +40,13 @@ class RemoteJob:
         return self.output if self.output_url.endswith("/") else self.output.parent
 
 
-def upscale_remote(trip: RemoteJob, name_of: Callable[[], tuple[str, frozenset[str]]], run: Callable[[], Iterator[Event]]) -> Iterator[Event]:
+def upscale_remote(
+    trip: RemoteJob, name_of: Callable[[], tuple[str, frozenset[str]]], run: Callable[[], Iterator[Event]]
+) -> Iterator[Event]:
     """Fetch, upscale, upload; staged files are removed when the result is where it belongs.
 
-    name_of: plans the run; gives (name of the result, ids that the plan is known by). run: the run itself. Raises the errors of both.
+    name_of: plans the run; gives (name of the result, ids that the plan is known by). run: the run itself.
+    Raises the errors of both.
     """
     trip.path.parent.mkdir(parents=True, exist_ok=True)
     if trip.url is not None:
@@ -57,26 +60,44 @@ def upscale_remote(trip: RemoteJob, name_of: Callable[[], tuple[str, frozenset[s
         there = Remote(Url(where), write=True).version()
         if there is not None and not trip.overwrite:
             report = parse_json(Remote(Url(f"{where}.vsr.json")).read())
-            if not ids.isdisjoint({report.get("plan"), report.get("asked")}) and report.get("bytes") == (size := there[0] or 0):
+            if not ids.isdisjoint({report.get("plan"), report.get("asked")}) and report.get("bytes") == (
+                size := there[0] or 0
+            ):
                 if trip.full and Remote(Url(where), write=True).sha256(size) != report.get("sha256"):
-                    raise VerificationError(f"{redacted(where)}: is no longer what was verified; give --overwrite to make it anew")
+                    raise VerificationError(
+                        f"{redacted(where)}: is no longer what was verified; give --overwrite to make it anew"
+                    )
                 _forget(trip)
                 yield AlreadyDone(redacted(where), int(report.get("frames", 0)), size)
                 return
-            raise UsageError(f"{redacted(where)}: already exists and was made with other settings; give --overwrite to replace it, or another -o")
-        if there is None and not trip.overwrite and (found := Remote(Url(f"{where}.vsr.json")).read()) and "plan" not in parse_json(found):
             raise UsageError(
-                f"{redacted(where)}.vsr.json: is already there, and is no report of a result; give --overwrite to replace it, or another -o"
+                f"{redacted(where)}: already exists and was made with other settings; give --overwrite to"
+                " replace it, or another -o"
+            )
+        if (
+            there is None
+            and not trip.overwrite
+            and (found := Remote(Url(f"{where}.vsr.json")).read())
+            and "plan" not in parse_json(found)
+        ):
+            raise UsageError(
+                f"{redacted(where)}.vsr.json: is already there, and is no report of a result; give"
+                " --overwrite to replace it, or another -o"
             )
     for event in run():
         if isinstance(event, Planned):
-            yield replace(event, input=redacted(trip.url) if trip.url else event.input, output=redacted(where) or event.output)
+            yield replace(
+                event,
+                input=redacted(trip.url) if trip.url else event.input,
+                output=redacted(where) or event.output,
+            )
         elif isinstance(event, Finished | AlreadyDone):
             if where:
                 made = Path(event.output)
                 if not trip.overwrite and Remote(Url(where), write=True).version() is not None:
                     raise UsageError(
-                        f"{redacted(where)}: came to be there meanwhile; the result lies in {made}; give --overwrite to replace what is there"
+                        f"{redacted(where)}: came to be there meanwhile; the result lies in {made}; give"
+                        " --overwrite to replace what is there"
                     )
                 yield Note(f"uploading {redacted(where)}")
                 Remote(Url(where), write=True).upload(made)
@@ -93,6 +114,9 @@ def _forget(trip: RemoteJob) -> None:
     if trip.url is not None:
         for path in (trip.path, trip.path.with_name(f"{trip.path.name}.staged.json")):
             path.unlink(missing_ok=True)
-    for folder in (trip.made_in if trip.output_url is not None else None, trip.path.parent if trip.url is not None else None):
+    for folder in (
+        trip.made_in if trip.output_url is not None else None,
+        trip.path.parent if trip.url is not None else None,
+    ):
         if folder is not None and folder.is_dir() and not any(folder.iterdir()):
             folder.rmdir()

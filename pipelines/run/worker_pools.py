@@ -22,7 +22,9 @@ __all__ = ["open_workers"]
 
 
 @contextmanager
-def open_workers(settings: RunSettings, environment: Mapping[str, str] | None = None, plan: Plan | None = None) -> Iterator[WorkerPool]:
+def open_workers(
+    settings: RunSettings, environment: Mapping[str, str] | None = None, plan: Plan | None = None
+) -> Iterator[WorkerPool]:
     """What the settings ask for: children of this process, or a cluster for as long as the context lasts.
 
     environment: more of the children's. plan: the one they are for, where there is one.
@@ -47,7 +49,8 @@ def open_workers(settings: RunSettings, environment: Mapping[str, str] | None = 
         with RayPool(
             session,
             workers=most,
-            gpus_per_worker=settings.gpus_per_worker or (Crew(most, crew.devices).share if session.private and most else 1.0),
+            gpus_per_worker=settings.gpus_per_worker
+            or (Crew(most, crew.devices).share if session.private and most else 1.0),
             cpus_per_worker=cpus,
             device=settings.device,
             environment={} if session.private else _ALLOCATOR,
@@ -67,9 +70,9 @@ _ALLOCATOR = {
     "MALLOC_TOP_PAD_": str(64 << 20),
     "MALLOC_ARENA_MAX": "1",
 }
-"""glibc keeps large blocks instead of giving their pages back after every layer, which costs more than the arithmetic: none is
-mapped on its own (the threshold for that can't be raised above 32 MB, and maps of 64 channels are larger). One arena, or every
-thread would keep its own."""
+"""glibc keeps large blocks instead of giving their pages back after every layer, which costs more than the
+arithmetic: none is mapped on its own (the threshold for that can't be raised above 32 MB, and maps of 64
+channels are larger). One arena, or every thread would keep its own."""
 
 
 def _environments(settings: RunSettings, crew: Crew) -> list[dict[str, str]]:
@@ -82,8 +85,8 @@ def _environments(settings: RunSettings, crew: Crew) -> list[dict[str, str]]:
 def _waiting(model: str) -> dict[str, str]:
     """How threads wait for each other: asleep where nothing but classical scalers is at work.
 
-    Those are done soon, and what spins behind them takes the cores from the encoder: Lanczos to 4K beside x264 superfast ran at 7.5 frames a
-    second instead of 5.6 on two cores. Convolutions are no faster so.
+    Those are done soon, and what spins behind them takes the cores from the encoder: Lanczos to 4K beside
+    x264 superfast ran at 7.5 frames a second instead of 5.6 on two cores. Convolutions are no faster so.
     """
     classical = all(name.strip() in INTERPOLATORS for name in model.split(","))
     return {"OMP_WAIT_POLICY": "PASSIVE"} if classical and "OMP_WAIT_POLICY" not in os.environ else {}

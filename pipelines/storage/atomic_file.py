@@ -16,14 +16,15 @@ __all__ = ["TEMPORARY", "replace", "sync_file", "sync_folder", "write_atomically
 
 
 TEMPORARY = r"\.vsr-[0-9a-f]{16}\.tmp"
-"""Pattern of the names that files have meanwhile, in the folder they are for; they remain where a process was killed."""
+"""Pattern of the names that files have meanwhile, in the folder they are for; they remain where a process was
+killed."""
 
 
 def write_atomically(path: Path, content: bytes | Callable[[Path], object], *, parents: bool = False) -> None:
     """Write a file so that its name shows all of it or nothing, with the permissions that the umask leaves.
 
-    content: the bytes, or what writes them to the path it is given. parents: make its folder if there is none. Raises OutputError
-    where the disk won't; the old file is there then, and nothing beside it.
+    content: the bytes, or what writes them to the path it is given. parents: make its folder if there is
+    none. Raises OutputError where the disk won't; the old file is there then, and nothing beside it.
     """
     temporary = path.with_name(f".vsr-{secrets.token_hex(8)}.tmp")
     try:
@@ -38,13 +39,15 @@ def write_atomically(path: Path, content: bytes | Callable[[Path], object], *, p
         sync_folder(path.parent)
     except OSError as error:
         raise OutputError(
-            f"{path}: can't be written: {error.strerror or error}; what is done is kept, free some space and give the same command again"
+            f"{path}: can't be written: {error.strerror or error}; what is done is kept, free some space and"
+            " give the same command again"
         ) from None
 
 
 def _write(path: Path, content: bytes | Callable[[Path], object]) -> None:
     with open(path, "xb") as file:  # not where a file or a link has that name
-        mode = os.fstat(file.fileno()).st_mode & 0o777  # what the umask leaves; it can't be asked for without being changed
+        # what the umask leaves; it can't be asked for without being changed
+        mode = os.fstat(file.fileno()).st_mode & 0o777
         if isinstance(content, bytes):
             file.write(content)
             file.flush()
@@ -56,7 +59,10 @@ def _write(path: Path, content: bytes | Callable[[Path], object]) -> None:
 
 
 def replace(source: Path, target: Path) -> None:
-    """Give a file another's name. On Windows whoever has one of them open, as scanners do for a moment, is waited for a little."""
+    """Give a file another's name.
+
+    On Windows whoever has one of them open, as scanners do for a moment, is waited for a little.
+    """
     for wait in (0.05, 0.1, 0.2, 0.4, 0.8, 1.6) if sys.platform == "win32" else ():
         try:
             os.replace(source, target)
@@ -69,7 +75,9 @@ def replace(source: Path, target: Path) -> None:
 
 def sync_file(path: Path) -> None:
     """Flush a file to the disk."""
-    with open(path, "r+b" if sys.platform == "win32" else "rb") as file:  # there only what may be written can be flushed
+    with open(
+        path, "r+b" if sys.platform == "win32" else "rb"
+    ) as file:  # there only what may be written can be flushed
         os.fsync(file.fileno())
 
 

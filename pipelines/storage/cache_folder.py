@@ -17,7 +17,9 @@ __all__ = ["cache_folder", "recall", "remember"]
 
 def cache_folder() -> Path:
     """XDG_CACHE_HOME/vsr, on Windows LOCALAPPDATA/vsr; it need not be there."""
-    given = os.environ.get("XDG_CACHE_HOME") or (os.environ.get("LOCALAPPDATA") if sys.platform == "win32" else None)
+    given = os.environ.get("XDG_CACHE_HOME") or (
+        os.environ.get("LOCALAPPDATA") if sys.platform == "win32" else None
+    )
     return (Path(given) if given else Path.home() / ".cache") / "vsr"
 
 

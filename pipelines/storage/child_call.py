@@ -1,4 +1,6 @@
-"""`call_in_child`: a function called in a process of its own, for what may crash, hang, or load a driver that is then never let go."""
+"""`call_in_child`: a function called in a process of its own, for what may crash, hang, or load a driver that
+is then never let go.
+"""
 
 from __future__ import annotations
 
@@ -28,10 +30,17 @@ def call_in_child(target: str, *arguments: Any, seconds: float) -> Any:
     path = [p for p in sys.path if p]
     with tempfile.TemporaryDirectory(prefix="vsr-call-") as folder:
         result = Path(folder) / "result"
-        code = f"import sys; sys.path[:] = {path!r}; from pipelines.storage.child_call import answer; answer({target!r}, {str(result)!r})"
+        code = (
+            f"import sys; sys.path[:] = {path!r}; from pipelines.storage.child_call import answer;"
+            f" answer({target!r}, {str(result)!r})"
+        )
         try:
             done = subprocess.run(
-                [sys.executable, "-P", "-c", code], input=pickle.dumps(arguments), capture_output=True, timeout=seconds, check=False
+                [sys.executable, "-P", "-c", code],
+                input=pickle.dumps(arguments),
+                capture_output=True,
+                timeout=seconds,
+                check=False,
             )
         except subprocess.TimeoutExpired:
             raise ChildFailedError(f"hung: it was ended after {seconds:.0f} s") from None

@@ -1,6 +1,8 @@
-"""`download`: a file at an https address whose SHA-256 is known, resumed after a break and never larger than promised.
+"""`download`: a file at an https address whose SHA-256 is known, resumed after a break and never larger than
+promised.
 
-Proxies come from `https_proxy` and `no_proxy`, certificates from the system or `SSL_CERT_FILE`. No login is ever sent.
+Proxies come from `https_proxy` and `no_proxy`, certificates from the system or `SSL_CERT_FILE`. No login is
+ever sent.
 """
 
 from __future__ import annotations
@@ -35,14 +37,20 @@ class _BrokenError(Exception):
 
 
 class _HttpsOnly(urllib.request.HTTPRedirectHandler):
-    """Follows redirections to https addresses of any host, as release pages have them; the hash says whether it is the file."""
+    """Follows redirections to https addresses of any host, as release pages have them.
+
+    The hash says whether it is the file.
+    """
 
     max_redirections = _MOST_REDIRECTIONS
 
     def http_error_302(self, req: Any, fp: Any, code: int, msg: str, headers: Any) -> Any:
         target = urllib.parse.urljoin(req.full_url, headers.get("location") or "")
         if not target.lower().startswith("https://"):
-            raise ResourceError(f"{req.full_url}: leads on to {target or 'nowhere'}, which is no https address; it was not followed")
+            raise ResourceError(
+                f"{req.full_url}: leads on to {target or 'nowhere'}, which is no https address; it was not"
+                " followed"
+            )
         return super().http_error_302(req, fp, code, msg, headers)
 
     http_error_301 = http_error_303 = http_error_307 = http_error_308 = http_error_302
@@ -51,9 +59,10 @@ class _HttpsOnly(urllib.request.HTTPRedirectHandler):
 def download(address: str, path: Path, *, sha256: str, size: int | None = None) -> Iterator[int]:
     """Bring a file to `path`, going on with what an earlier call left there; yields how many bytes are there.
 
-    sha256: in hex, of the whole file. size: in bytes, where it is known. Nothing is left at `path` that has another hash.
-    Raises UsageError where the address is not https, MediaError where the server has another file than was promised,
-    ResourceError where it can't be reached (what came is kept), OutputError where `path` can't be written.
+    sha256: in hex, of the whole file. size: in bytes, where it is known. Nothing is left at `path` that has
+    another hash. Raises UsageError where the address is not https, MediaError where the server has another
+    file than was promised, ResourceError where it can't be reached (what came is kept), OutputError where
+    `path` can't be written.
     """
     if not address.startswith("https://"):
         raise UsageError(f"{address}: expected an https address")
@@ -65,12 +74,19 @@ def download(address: str, path: Path, *, sha256: str, size: int | None = None) 
         found = _sha256(path)
         path.unlink()
         if not resumed:
-            raise MediaError(f"{address}: its SHA-256 is {found}, not {sha256.lower()}; another file lies there now, or it was changed on its way")
+            raise MediaError(
+                f"{address}: its SHA-256 is {found}, not {sha256.lower()}; another file lies there now, or it"
+                " was changed on its way"
+            )
         resumed = False  # what an earlier call left may have been of another file
 
 
 def read_text(address: str, *, most: int) -> str:
-    """A small text file. Raises UsageError where the address is not https, ResourceError, MediaError where it is larger or no UTF-8."""
+    """A small text file.
+
+    Raises UsageError where the address is not https, ResourceError, MediaError where it is larger or no
+    UTF-8.
+    """
     if not address.startswith("https://"):
         raise UsageError(f"{address}: expected an https address")
     try:
@@ -102,7 +118,9 @@ def _complete(address: str, path: Path, size: int | None) -> Iterator[int]:
 
 
 def _attempt(address: str, path: Path, size: int | None) -> Iterator[int]:
-    """Raises _BrokenError where the connection ends early, MediaError where the file has another length than was promised."""
+    """Raises _BrokenError where the connection ends early, MediaError where the file has another length than
+    was promised.
+    """
     begun = path.stat().st_size if path.exists() else 0
     if begun == size:
         return
@@ -118,7 +136,9 @@ def _attempt(address: str, path: Path, size: int | None) -> Iterator[int]:
         if total is not None and size is not None and total != size:
             raise MediaError(f"{address}: is {total} bytes long, not {size}; another file lies there now")
         if total is not None and total > most:
-            raise MediaError(f"{address}: is larger than {most >> 30} GiB; download it by other means and give the file")
+            raise MediaError(
+                f"{address}: is larger than {most >> 30} GiB; download it by other means and give the file"
+            )
         there = begun
         try:
             with open(path, "ab" if begun else "wb") as file:
@@ -129,7 +149,9 @@ def _attempt(address: str, path: Path, size: int | None) -> Iterator[int]:
                     file.write(block)
                     yield there
         except OSError as error:
-            raise OutputError(f"{path}: can't be written: {error.strerror or error}; free some space, what came is kept") from None
+            raise OutputError(
+                f"{path}: can't be written: {error.strerror or error}; free some space, what came is kept"
+            ) from None
     if there > most:
         path.unlink()
         raise MediaError(f"{address}: does not end after {most} bytes, as it should; nothing of it was kept")
@@ -147,11 +169,16 @@ def _read(answer: Any) -> bytes:
 
 @contextlib.contextmanager
 def _open(address: str, begin: int) -> Iterator[Any]:
-    """The answer to a request for all bytes from `begin` on. Raises _BrokenError, ResourceError where trying again would not help."""
+    """The answer to a request for all bytes from `begin` on.
+
+    Raises _BrokenError, ResourceError where trying again would not help.
+    """
     request = urllib.request.Request(address, headers={"User-Agent": "vsr", "Accept-Encoding": "identity"})  # noqa: S310 - https, as checked
     if begin:
         request.add_header("Range", f"bytes={begin}-")
-    opener = urllib.request.build_opener(_HttpsOnly, urllib.request.HTTPSHandler(context=ssl.create_default_context()))
+    opener = urllib.request.build_opener(
+        _HttpsOnly, urllib.request.HTTPSHandler(context=ssl.create_default_context())
+    )
     try:
         answer = opener.open(request, timeout=_TIMEOUT_SECONDS)
     except urllib.error.HTTPError as error:
@@ -166,8 +193,8 @@ def _open(address: str, begin: int) -> Iterator[Any]:
     except (OSError, http.client.HTTPException) as error:
         if isinstance(reason := getattr(error, "reason", None), ssl.SSLCertVerificationError):
             raise ResourceError(
-                f"{address}: its certificate can't be trusted ({reason.verify_message}); behind a company's proxy, "
-                "let SSL_CERT_FILE name the company's certificates"
+                f"{address}: its certificate can't be trusted ({reason.verify_message}); behind a company's"
+                " proxy, let SSL_CERT_FILE name the company's certificates"
             ) from None
         raise _BrokenError(_said(error)) from None
     try:

@@ -22,7 +22,9 @@ REMOVES_OPEN_FILES = _fcntl is not None
 
 
 def lock_file(descriptor: int) -> bool:
-    """Lock an open file for this process alone, without waiting; False where another has it. It is held until the file is closed.
+    """Lock an open file for this process alone, without waiting; False where another has it.
+
+    It is held until the file is closed.
 
     Raises OSError where the file system has no locks.
     """

@@ -62,7 +62,8 @@ class Remote:
         self._scheme = scheme = url.partition("://")[0]
         if scheme not in (_OUT if write else _IN):
             raise UsageError(
-                f"{self.shown}: can't be {'written' if write else 'read'}; expected {', '.join(f'{s}://' for s in (_OUT if write else _IN))}"
+                f"{self.shown}: can't be {'written' if write else 'read'}; expected"
+                f" {', '.join(f'{s}://' for s in (_OUT if write else _IN))}"
             )
         try:
             import fsspec
@@ -70,12 +71,16 @@ class Remote:
             options: dict[str, Any] = {"skip_instance_cache": True, "use_listings_cache": False}
             self._fs, self._path = fsspec.core.url_to_fs(url, **options)
         except ImportError as error:
-            raise missing_package(f"{self.shown}: a remote file", error.name or str(error), "remote") from None
+            raise missing_package(
+                f"{self.shown}: a remote file", error.name or str(error), "remote"
+            ) from None
         except Exception as error:  # noqa: BLE001 - whatever a driver raises for credentials or settings
             raise UsageError(f"{self.shown}: can't be reached: {redacted(str(error))}") from None
 
     def version(self) -> tuple[int | None, str] | None:
-        """(bytes, what changes when the content does); None where there is no such file. Raises ResourceError.
+        """(bytes, what changes when the content does); None where there is no such file.
+
+        Raises ResourceError.
 
         Bytes: None where a server does not tell (https without Content-Length).
         """
@@ -87,7 +92,9 @@ class Remote:
             raise ResourceError(f"{self.shown}: can't be asked for: {_said(error)}") from None
         if found.get("type") == "directory":
             return None
-        mark = next((str(found[k]) for k in ("ETag", "etag", "md5Hash", "LastModified", "mtime") if found.get(k)), "")
+        mark = next(
+            (str(found[k]) for k in ("ETag", "etag", "md5Hash", "LastModified", "mtime") if found.get(k)), ""
+        )
         size = found.get("size")
         return None if size is None else int(size), mark.strip('"')
 
@@ -97,10 +104,14 @@ class Remote:
         Raises UsageError for https, which has no folders, ResourceError.
         """
         if self._scheme == "https":
-            raise UsageError(f"{self.shown}: https has no folders to list; give the addresses of files, a * in one as %2A")
+            raise UsageError(
+                f"{self.shown}: https has no folders to list; give the addresses of files, a * in one as %2A"
+            )
         try:
             names = (
-                [*self._fs.glob(self._path), *self._fs.glob(f"{self._path}.vsr.json")] if "*" in self._path else self._fs.ls(self._path, detail=False)
+                [*self._fs.glob(self._path), *self._fs.glob(f"{self._path}.vsr.json")]
+                if "*" in self._path
+                else self._fs.ls(self._path, detail=False)
             )
         except FileNotFoundError:
             return []
@@ -116,7 +127,10 @@ class Remote:
             return b""
 
     def download(self, path: Path) -> Iterator[str]:
-        """Bring it to `path`, resuming an earlier call; yields texts for the user. Raises MediaError, ResourceError, OutputError."""
+        """Bring it to `path`, resuming an earlier call; yields texts for the user.
+
+        Raises MediaError, ResourceError, OutputError.
+        """
         found = self.version()
         if found is None:
             raise MediaError(f"{self.shown}: is not there")
@@ -132,7 +146,10 @@ class Remote:
         write_atomically(card, json.dumps({"url": self.shown, "size": size, "mark": mark}).encode())
         begun = part.stat().st_size if part.exists() else 0
         length = "its server does not say how long it is" if size is None else f"{size / 1e6:.1f} MB"
-        yield f"{'going on with' if begun else 'fetching'} {self.shown}: {length}{f', {begun / 1e6:.1f} are there' if begun else ''}"
+        yield (
+            f"{'going on with' if begun else 'fetching'} {self.shown}:"
+            f" {length}{f', {begun / 1e6:.1f} are there' if begun else ''}"
+        )
         try:
             if size is None:
                 self._fetch_whole(part)
@@ -143,15 +160,23 @@ class Remote:
                     file.flush()
                 os.fsync(file.fileno())
         except OSError as error:
-            raise OutputError(f"{part}: can't be written: {error.strerror}; free some space, or choose another --staging") from None
+            raise OutputError(
+                f"{part}: can't be written: {error.strerror}; free some space, or choose another --staging"
+            ) from None
         if self.version() != found:
             part.unlink(missing_ok=True)
             raise ResourceError(f"{self.shown}: changed while it was fetched; give the same command again")
-        write_atomically(card, json.dumps({"url": self.shown, "size": size, "mark": mark, "sha256": _sha256(part)}).encode())
+        write_atomically(
+            card,
+            json.dumps({"url": self.shown, "size": size, "mark": mark, "sha256": _sha256(part)}).encode(),
+        )
         os.replace(part, path)
 
     def _fetch_whole(self, path: Path) -> None:
-        """Fetch a file of unknown length, in one go. Raises ResourceError, OSError where `path` can't be written."""
+        """Fetch a file of unknown length, in one go.
+
+        Raises ResourceError, OSError where `path` can't be written.
+        """
         last: Exception | None = None
         for _ in range(_ATTEMPTS):
             try:
@@ -164,7 +189,9 @@ class Remote:
                 last = error
             else:
                 return
-        raise ResourceError(f"{self.shown}: can't be fetched: {_said(last)}; the same command begins it again")
+        raise ResourceError(
+            f"{self.shown}: can't be fetched: {_said(last)}; the same command begins it again"
+        )
 
     def _piece(self, start: int, stop: int) -> bytes:
         last: Exception | None = None
@@ -177,7 +204,10 @@ class Remote:
             if len(piece) == stop - start:
                 return piece
             last = EOFError(f"{len(piece)} bytes came instead of {stop - start}")
-        raise ResourceError(f"{self.shown}: can't be fetched: {_said(last)}; what is there is kept, the same command goes on from there")
+        raise ResourceError(
+            f"{self.shown}: can't be fetched: {_said(last)}; what is there is kept, the same command goes on"
+            " from there"
+        )
 
     def sha256(self, size: int) -> str:
         """Of so many bytes of it. Raises ResourceError."""
@@ -199,7 +229,10 @@ class Remote:
             if found is not None and found[0] == path.stat().st_size:
                 return
             last = EOFError("its size is another")
-        raise ResourceError(f"{self.shown}: can't be written: {_said(last)}; the result lies in {path}, the same command uploads it")
+        raise ResourceError(
+            f"{self.shown}: can't be written: {_said(last)}; the result lies in {path}, the same command"
+            " uploads it"
+        )
 
 
 def _read_card(path: Path) -> dict[str, Any]:

@@ -1,4 +1,7 @@
-"""`State`: what training resumes from: weights, their average, the optimizer, the step; written and read bit by bit."""
+"""`State`: what training resumes from: weights, their average, the optimizer, the step.
+
+Written and read bit by bit.
+"""
 
 from __future__ import annotations
 
@@ -36,7 +39,10 @@ class Stateful(Protocol):
 
 @dataclass(eq=False)
 class State:
-    """Training between two steps. Nothing random is in it: what a step draws follows from the seed and its number."""
+    """Training between two steps.
+
+    Nothing random is in it: what a step draws follows from the seed and its number.
+    """
 
     network: nn.Module
     optimizer: torch.optim.Optimizer
@@ -54,7 +60,10 @@ class State:
     """What else learns."""
 
     def update_average(self, decay: float) -> None:
-        """Move the average towards the weights; faster in the first steps, when they are still far from anything."""
+        """Move the average towards the weights.
+
+        Faster in the first steps, when they are still far from anything.
+        """
         decay = min(decay, (1 + self.step) / (10 + self.step))
         with torch.no_grad():
             current = self.network.state_dict()
@@ -71,7 +80,12 @@ class State:
             "average": self.average,
             "best": self.best,
             "objective": self.objective.state_dict() if self.objective else {},
-            "numbers": {"step": self.step, "seconds": self.seconds, "best_db": self.best_db, "best_step": self.best_step},
+            "numbers": {
+                "step": self.step,
+                "seconds": self.seconds,
+                "best_db": self.best_db,
+                "best_step": self.best_step,
+            },
         }
         data = io.BytesIO()
         torch.save(content, data)
@@ -91,7 +105,10 @@ class State:
             for name, value in content["numbers"].items():
                 setattr(self, name, value)
         except (OSError, RuntimeError, KeyError, ValueError, EOFError, pickle.UnpicklingError) as error:
-            raise MediaError(f"{path}: is no checkpoint we can go on from: {str(error).splitlines()[0] if str(error) else error!r}") from None
+            raise MediaError(
+                f"{path}: is no checkpoint we can go on from:"
+                f" {str(error).splitlines()[0] if str(error) else error!r}"
+            ) from None
 
 
 def _read(path: Path, identity: str) -> dict[str, Any]:
@@ -99,5 +116,8 @@ def _read(path: Path, identity: str) -> dict[str, Any]:
     if content["format"] != _FORMAT:
         raise KeyError(content["format"])
     if content["identity"] != identity:
-        raise MediaError(f"{path}: belongs to other settings or another data set; use another folder (-o), or leave out --resume")
+        raise MediaError(
+            f"{path}: belongs to other settings or another data set; use another folder (-o), or leave out"
+            " --resume"
+        )
     return content

@@ -1,9 +1,9 @@
 """`train_together`: the loop of `train` in several processes of a cluster, by Ray Train.
 
-Every process cuts its part out of every batch, and gradients are averaged before each step, so that all have the same weights
-after it: data-parallel training as of Li et al., "PyTorch Distributed" (VLDB 2020), without buckets, which networks of a
-megabyte do not need. Data and result lie in folders that all machines see at the same path. A process that dies ends the round;
-the next one resumes from the last checkpoint.
+Every process cuts its part out of every batch, and gradients are averaged before each step, so that all have
+the same weights after it: data-parallel training as of Li et al., "PyTorch Distributed" (VLDB 2020), without
+buckets, which networks of a megabyte do not need. Data and result lie in folders that all machines see at the
+same path. A process that dies ends the round; the next one resumes from the last checkpoint.
 """
 
 from __future__ import annotations
@@ -46,10 +46,13 @@ def train_together(
     device: str = "cpu",
     stop: Callable[[], bool] | None = None,
 ) -> Iterator[Any]:
-    """As `train`, in `workers` processes of the cluster this process is connected to; resumes from the folder's checkpoint.
+    """As `train`, in `workers` processes of the cluster this process is connected to.
 
-    The batch of the settings is shared out, so the result is that of one process up to the order of additions.
-    Raises UsageError where Ray Train is not installed, or the objective can't be shared; ResourceError when too many died.
+    Resumes from the folder's checkpoint.
+
+    The batch of the settings is shared out, so the result is that of one process up to the order of
+    additions. Raises UsageError where Ray Train is not installed, or the objective can't be shared;
+    ResourceError when too many died.
     """
     try:
         from ray.train import FailureConfig, RunConfig, ScalingConfig
@@ -57,16 +60,28 @@ def train_together(
     except ImportError:
         raise missing_package("training on a cluster", "ray[train]", "train") from None
     if settings.objective.kind == "adversarial":
-        raise UsageError("an adversarial objective trains two networks in turn, which is not shared out; leave out --workers")
+        raise UsageError(
+            "an adversarial objective trains two networks in turn, which is not shared out; leave out"
+            " --workers"
+        )
     target = Path(folder).resolve()
     board: Any = ray.remote(_RoundBoard).options(num_cpus=0).remote()
     results = target / ".ray"
     trainer = TorchTrainer(
         _work,
-        train_loop_config={"settings": settings, "data": [str(Path(d).resolve()) for d in data], "folder": str(target), "board": board},
+        train_loop_config={
+            "settings": settings,
+            "data": [str(Path(d).resolve()) for d in data],
+            "folder": str(target),
+            "board": board,
+        },
         torch_config=TorchConfig(backend="nccl" if device == "cuda" else "gloo"),
-        scaling_config=ScalingConfig(num_workers=workers, use_gpu=device == "cuda", resources_per_worker={"CPU": cpus_per_worker}),
-        run_config=RunConfig(name="vsr", storage_path=str(results), failure_config=FailureConfig(max_failures=_ROUNDS)),
+        scaling_config=ScalingConfig(
+            num_workers=workers, use_gpu=device == "cuda", resources_per_worker={"CPU": cpus_per_worker}
+        ),
+        run_config=RunConfig(
+            name="vsr", storage_path=str(results), failure_config=FailureConfig(max_failures=_ROUNDS)
+        ),
     )
     failure: list[BaseException] = []
     thread = threading.Thread(target=_fit, args=(trainer, failure), daemon=True)
@@ -82,13 +97,14 @@ def train_together(
                     yield event
                 elif isinstance(event, VsrError):
                     raise event
-                # anything else may be due to a peer that was lost, and ends as a failure if it comes again and again
+                # anything else may be due to a peer that was lost, and ends as a failure if it comes again
+                # and again
             if not over:
                 time.sleep(_ASK_SECONDS)
         if failure:
             raise ResourceError(
-                f"{target}: training ended after {_ROUNDS} losses or for a reason of its own: {_last_line(failure[0])}; "
-                "the same command with --resume goes on from the last checkpoint"
+                f"{target}: training ended after {_ROUNDS} losses or for a reason of its own:"
+                f" {_last_line(failure[0])}; the same command with --resume goes on from the last checkpoint"
             )
     finally:
         shutil.rmtree(results, ignore_errors=True)
@@ -162,7 +178,9 @@ def _work(config: dict[str, Any]) -> None:
 
     try:
         device = torch.device("cuda" if torch.distributed.get_backend() == "nccl" else "cpu")
-        run = Trainer(config["settings"], [Path(d) for d in config["data"]], Path(config["folder"]), device, peers)
+        run = Trainer(
+            config["settings"], [Path(d) for d in config["data"]], Path(config["folder"]), device, peers
+        )
         checkpoint = run.folder / "checkpoint.pt"
         if checkpoint.is_file():
             run.state.load(checkpoint, run.identity)

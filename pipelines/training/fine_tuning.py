@@ -1,8 +1,8 @@
 """`tune`: a network fine-tuned on the very film it is for, kept only if it wins on shots it has not seen.
 
-The film's own frames are the truth, the same frames once more made smaller (and coded like the film, where that can be read)
-are the input. What is learned there carries over to the step up from the film itself, as far as detail repeats across scales
-(Shocher et al. 2018, arXiv:1712.06087).
+The film's own frames are the truth, the same frames once more made smaller (and coded like the film, where
+that can be read) are the input. What is learned there carries over to the step up from the film itself, as
+far as detail repeats across scales (Shocher et al. 2018, arXiv:1712.06087).
 """
 
 from __future__ import annotations
@@ -66,19 +66,33 @@ def tune(
     stop: Callable[[], bool] | None = None,
     least_gain_db: float = LEAST_GAIN_DB,
 ) -> Iterator[Any]:
-    """Fine-tune `init` on `video` for about `minutes` of training, into `folder`; yields the events of both stages, then Gated.
+    """Fine-tune `init` on `video` for about `minutes` of training, into `folder`.
 
-    resume: go on where an earlier call was stopped. Raises UsageError where `init` is no network of ours, and what `make_dataset` and `train` raise.
+    Yields the events of both stages, then Gated.
+
+    resume: go on where an earlier call was stopped. Raises UsageError where `init` is no network of ours, and
+    what `make_dataset` and `train` raise.
     """
     card = _card(init)
     target = Path(folder)
     data = target / "data"
     for made in make_dataset([video], data, _data_settings(video, card)):
         if isinstance(made, DatasetDone) and not made.validation_pairs:
-            raise UsageError(f"{video}: is too short to hold out a part to judge by; per-title tuning needs some seconds of film")
+            raise UsageError(
+                f"{video}: is too short to hold out a part to judge by; per-title tuning needs some seconds"
+                " of film"
+            )
         yield made
     weights = ""
-    for event in train(_train_settings(video, card, init, minutes), [data], target / "run", resume=resume, device=device, stop=stop, minutes=minutes):
+    for event in train(
+        _train_settings(video, card, init, minutes),
+        [data],
+        target / "run",
+        resume=resume,
+        device=device,
+        stop=stop,
+        minutes=minutes,
+    ):
         yield event
         if isinstance(event, Trained):
             weights = event.weights
@@ -88,7 +102,10 @@ def tune(
 def _card(init: str) -> Card:
     cards = [c for c in find(init) if c.architecture not in {"interpolation", "foreign", "onnx"}]
     if not cards or cards[0].restores:
-        raise UsageError(f"--init {init}: is no network of ours that could be tuned; expected one for clean sources, such as fast-x2")
+        raise UsageError(
+            f"--init {init}: is no network of ours that could be tuned; expected one for clean sources, such"
+            " as fast-x2"
+        )
     return min(cards, key=lambda c: c.scale)
 
 
@@ -96,9 +113,13 @@ def _data_settings(video: str | Path, card: Card) -> DatasetSettings:
     info = probe(video)
     try:
         coding_of(info)
-        degrade = DegradeSettings(clean=0.5, kernels=("bicubic",), blur=0.0, noise=0.0, ringing=0.0, codec=1.0, crf="like-source")
+        degrade = DegradeSettings(
+            clean=0.5, kernels=("bicubic",), blur=0.0, noise=0.0, ringing=0.0, codec=1.0, crf="like-source"
+        )
     except UsageError:
-        degrade = DegradeSettings(clean=0.5, kernels=("bicubic",), blur=0.0, noise=0.0, ringing=0.0, codec=1.0)
+        degrade = DegradeSettings(
+            clean=0.5, kernels=("bicubic",), blur=0.0, noise=0.0, ringing=0.0, codec=1.0
+        )
     return DatasetSettings(
         scale=card.scale,
         truth_px=64 * card.scale,
@@ -120,7 +141,8 @@ def _train_settings(video: str | Path, card: Card, init: str, minutes: float) ->
         network=card.settings,
         description=f"{card.name} tuned on {Path(video).name} for {minutes:g} minutes",
         init=init,
-        validate_every=sys.maxsize,  # only the last weights are judged: choosing the best of many on the same shots would flatter
+        # only the last weights are judged: choosing the best of many on the same shots would flatter
+        validate_every=sys.maxsize,
         ema_decay=0.995,
         batch=BatchSettings(truth_px=64 * card.scale, orientations=2),
         optimizer=OptimizerSettings(learning_rate=2e-4, warmup_steps=50),

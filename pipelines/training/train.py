@@ -41,48 +41,75 @@ def train(
 ) -> Iterator[Note | Stepped | Validated | Trained]:
     """Train on data sets made by `dataset`, into `folder`.
 
-    minutes: instead of the settings' steps, as many as that takes here, by the time of a few; a resumed training keeps them.
-    resume: go on from the folder's checkpoint if there is one. stop: asked after every step; True saves a checkpoint and
-    raises Interrupted. cluster, workers: share every batch out among processes of a Ray cluster ("local[:N]", "auto",
-    HOST:PORT); None: N of them, else one.
+    minutes: instead of the settings' steps, as many as that takes here, by the time of a few; a resumed
+    training keeps them.
+    resume: go on from the folder's checkpoint if there is one. stop: asked after every step; True saves a
+    checkpoint and raises Interrupted. cluster, workers: share every batch out among processes of a Ray
+    cluster ("local[:N]", "auto", HOST:PORT); None: N of them, else one.
     Raises UsageError for data that do not fit, MediaError for files that are damaged.
     """
     checkpoint, log = (Path(folder) / name for name in ("checkpoint.pt", "log.jsonl"))
     begun = next((path for path in (checkpoint, log) if path.is_file() and path.stat().st_size), None)
     if begun is not None and not resume:
-        raise UsageError(f"{begun}: training in this folder was begun before; give --resume, or another folder (-o)")
+        raise UsageError(
+            f"{begun}: training in this folder was begun before; give --resume, or another folder (-o)"
+        )
     if minutes is not None and cluster is not None:
-        raise UsageError("how many steps some minutes are is measured where training begins, not on a cluster; with --cluster give --set steps=N")
+        raise UsageError(
+            "how many steps some minutes are is measured where training begins, not on a cluster; with"
+            " --cluster give --set steps=N"
+        )
     if cluster is None and (workers is not None or cpus_per_worker is not None):
-        raise UsageError("--workers and --cpus-per-worker are of a cluster; give --cluster, too, or leave them out")
+        raise UsageError(
+            "--workers and --cpus-per-worker are of a cluster; give --cluster, too, or leave them out"
+        )
     if cluster is not None:
         from pipelines.cluster.ray_session import open_session
 
         devices = torch.cuda.device_count() if device == "cuda" else 0
         session, most, cpus = open_session(
-            cluster, workers=workers, cpus_per_worker=cpus_per_worker, usual=1, devices=devices, environment={}, spare_cpus=1, agents=True
+            cluster,
+            workers=workers,
+            cpus_per_worker=cpus_per_worker,
+            usual=1,
+            devices=devices,
+            environment={},
+            spare_cpus=1,
+            agents=True,
         )
         with session:
-            from pipelines.training.distributed import train_together  # Ray is loaded now, as the session wants it
+            # Ray is loaded now, as the session wants it
+            from pipelines.training.distributed import (
+                train_together,
+            )
 
-            yield from train_together(settings, data, folder, workers=most or 1, cpus_per_worker=cpus or 1, device=device, stop=stop)
+            yield from train_together(
+                settings, data, folder, workers=most or 1, cpus_per_worker=cpus or 1, device=device, stop=stop
+            )
         return
     if minutes is not None:
-        steps = _begun_steps(Path(folder), minutes) if checkpoint.is_file() else _measured_steps(settings, data, Path(folder), device, minutes)
+        steps = (
+            _begun_steps(Path(folder), minutes)
+            if checkpoint.is_file()
+            else _measured_steps(settings, data, Path(folder), device, minutes)
+        )
         settings = replace(settings, steps=steps)
     run = Trainer(settings, [Path(d) for d in data], Path(folder), torch.device(device))
     if checkpoint.is_file():
         run.state.load(checkpoint, run.identity)
     if (pairs := run.train_pairs) < _FEW_PAIRS:
         yield Note(
-            f"{pairs} pairs to learn from are few: expect a network that is no better than the one of its size that ships; "
-            "thousands come from more footage, or from passes = 4 in the data set's settings"
+            f"{pairs} pairs to learn from are few: expect a network that is no better than the one of its"
+            " size that ships; thousands come from more footage, or from passes = 4 in the data set's"
+            " settings"
         )
     yield from run.steps(stop or (lambda: False))
     yield run.finish()
 
 
-def _measured_steps(settings: TrainSettings, data: Sequence[str | Path], folder: Path, device: str, minutes: float) -> int:
+def _measured_steps(
+    settings: TrainSettings, data: Sequence[str | Path], folder: Path, device: str, minutes: float
+) -> int:
     """How many steps so many minutes are; written down, as another measurement would find another number."""
     steps = max(LEAST_STEPS, round(minutes * 60 / seconds_a_step(settings, data, device)))
     folder.mkdir(parents=True, exist_ok=True)
@@ -96,7 +123,13 @@ def _begun_steps(folder: Path, minutes: float) -> int:
         begun = json.loads((folder / STEPS_FILE).read_text(encoding="utf-8"))
         before, steps = float(begun["minutes"]), int(begun["steps"])
     except (OSError, ValueError, KeyError, TypeError):
-        raise UsageError(f"{folder}: training did not begin with --minutes here; leave it out, or give --set steps=N as it began") from None
+        raise UsageError(
+            f"{folder}: training did not begin with --minutes here; leave it out, or give --set steps=N as it"
+            " began"
+        ) from None
     if before != minutes:
-        raise UsageError(f"{folder}: training began with --minutes {before:g}, not {minutes:g}; give the same to --resume, or another folder (-o)")
+        raise UsageError(
+            f"{folder}: training began with --minutes {before:g}, not {minutes:g}; give the same to --resume,"
+            " or another folder (-o)"
+        )
     return steps

@@ -1,4 +1,7 @@
-"""`Gradients`: the forward and the backward pass of a training step; on CUDA one graph, for Python can't launch so many small kernels in time."""
+"""`Gradients`: the forward and the backward pass of a training step.
+
+On CUDA one graph, for Python can't launch so many small kernels in time.
+"""
 
 from __future__ import annotations
 
@@ -28,14 +31,19 @@ class Gradients:
     """Leaves gradients of an objective in the network's parameters."""
 
     def __init__(self, objective: Reconstruction, autocast: Callable[[], Any], record: Record | None) -> None:
-        """autocast: a context for the forward pass. record: makes a graph of a pass, for an objective that repeats itself; None: none is made."""
+        """autocast: a context for the forward pass. record: makes a graph of a pass, for an objective that
+        repeats itself; None: none is made.
+        """
         self._objective, self._autocast = objective, autocast
         self._record = record if objective.repeats else None
         self._kept: Batch | None = None
         self._replay: Callable[[], Tensor] | None = None
 
     def __call__(self, batch: Batch, step: int) -> Tensor:
-        """The loss, a scalar on the device that the next call may write over; the gradients are the batch's alone."""
+        """The loss, a scalar on the device that the next call may write over.
+
+        The gradients are the batch's alone.
+        """
         # Without a target made beforehand, tensors of the CPU take part in a pass: filters, indices.
         if self._record is None or batch.target is None:
             return self._pass(batch, step)
@@ -69,8 +77,8 @@ def _copy(batch: Batch) -> Batch:
 def record_cuda_graph(work: Callable[[], Tensor]) -> Callable[[], Tensor]:
     """A pass as a CUDA graph; what it returns and the gradients it leaves are written over by every replay.
 
-    Gradients must be none when it begins: those that are there would be added to, in every replay. Other threads may go on using the
-    device meanwhile. Raises torch.OutOfMemoryError like the pass itself.
+    Gradients must be none when it begins: those that are there would be added to, in every replay. Other
+    threads may go on using the device meanwhile. Raises torch.OutOfMemoryError like the pass itself.
     """
     stream = torch.cuda.Stream()  # type: ignore[no-untyped-call]
     stream.wait_stream(torch.cuda.current_stream())

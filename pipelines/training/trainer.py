@@ -35,7 +35,16 @@ if TYPE_CHECKING:
 
     from torch import Tensor, nn
 
-__all__ = ["LEAST_STEPS", "STEPS_FILE", "GradientExchange", "Stepped", "Trained", "Trainer", "Validated", "seconds_a_step"]
+__all__ = [
+    "LEAST_STEPS",
+    "STEPS_FILE",
+    "GradientExchange",
+    "Stepped",
+    "Trained",
+    "Trainer",
+    "Validated",
+    "seconds_a_step",
+]
 
 
 _LOG_EVERY = 100
@@ -103,7 +112,14 @@ class GradientExchange(Protocol):
 class Trainer:
     """One training run."""
 
-    def __init__(self, settings: TrainSettings, data: list[Path], folder: Path, device: torch.device, peers: GradientExchange | None = None) -> None:
+    def __init__(
+        self,
+        settings: TrainSettings,
+        data: list[Path],
+        folder: Path,
+        device: torch.device,
+        peers: GradientExchange | None = None,
+    ) -> None:
         """peers: processes on other devices that work on the same steps, each on a part of every batch."""
         self.settings, self.folder, self.device, self.peers = settings, folder, device, peers
         share = (peers.number, peers.count) if peers is not None else (0, 1)
@@ -111,26 +127,43 @@ class Trainer:
         """Of its peers: the one that judges, writes and tells."""
         keep_freed_memory()
         if device.type == "cuda":
-            torch.backends.cudnn.benchmark, torch.backends.cudnn.deterministic = False, True  # the same steps have the same bits
+            # the same steps have the same bits
+            torch.backends.cudnn.benchmark, torch.backends.cudnn.deterministic = (
+                False,
+                True,
+            )
             torch.backends.cudnn.allow_tf32 = False  # fp32 means fp32
         if settings.threads:
             torch.set_num_threads(settings.threads)
         shards = Shards(data, "train")
         if shards.scale != settings.scale:
-            raise UsageError(f"{data[0]}: its pairs are of scale {shards.scale}, {settings.name} is of scale {settings.scale}")
+            raise UsageError(
+                f"{data[0]}: its pairs are of scale {shards.scale}, {settings.name} is of scale"
+                f" {settings.scale}"
+            )
         resident = ResidentPairs(shards, device) if ResidentPairs.fit(shards, device) else None
         self.loader = Loader(shards, settings.batch, settings.seed, share=share, resident=resident)
         self._shipped_db: float | None = None
         self.validation = Validation(Shards(data, "validation"), settings.validation_pairs)
-        self.data = {"manifests": [manifest_hash(d) for d in data], "train_pairs": len(shards), "validation_pairs": len(self.validation)}
-        self.identity = hashlib.sha256(json.dumps([settings.identity(), self.data["manifests"]], sort_keys=True).encode()).hexdigest()
+        self.data = {
+            "manifests": [manifest_hash(d) for d in data],
+            "train_pairs": len(shards),
+            "validation_pairs": len(self.validation),
+        }
+        self.identity = hashlib.sha256(
+            json.dumps([settings.identity(), self.data["manifests"]], sort_keys=True).encode()
+        ).hexdigest()
         self.train_pairs = len(shards)
         self.state = _start(settings, device)
         self.autocast = precision_of(settings.precision, device)
-        self.objective = OBJECTIVES[settings.objective.kind](settings, self.state.network, device, self.autocast)
+        self.objective = OBJECTIVES[settings.objective.kind](
+            settings, self.state.network, device, self.autocast
+        )
         self.objective.share = share
         self.state.objective = self.objective
-        self._gradients = Gradients(self.objective, self.autocast, record_cuda_graph if device.type == "cuda" else None)
+        self._gradients = Gradients(
+            self.objective, self.autocast, record_cuda_graph if device.type == "cuda" else None
+        )
 
     def steps(self, stop: Callable[[], bool]) -> Iterator[Stepped | Validated]:
         """All steps that are left, with the validations between them."""
@@ -154,7 +187,9 @@ class Trainer:
                 begun = time.monotonic()
                 continue
             if is_told:
-                event = Stepped(state.step, settings.steps, loss, since / max(1e-9, time.monotonic() - self.log.last))
+                event = Stepped(
+                    state.step, settings.steps, loss, since / max(1e-9, time.monotonic() - self.log.last)
+                )
                 self.log.write({"step": state.step, "loss": event.loss})
                 total.zero_()
                 since = 0
@@ -166,11 +201,16 @@ class Trainer:
                 saved = self._save()
             if stopped:
                 self._save()
-                raise Interrupted(f"{self.folder}: stopped after step {state.step} of {settings.steps}; the same command with --resume goes on")
+                raise Interrupted(
+                    f"{self.folder}: stopped after step {state.step} of {settings.steps}; the same command"
+                    " with --resume goes on"
+                )
             begun = time.monotonic()
 
     def _batches(self, start: int, stop: int) -> Iterator[Batch]:
-        """Batches of steps `start` to `stop`, prepared where training is: on a CUDA device the same is done by other arithmetic."""
+        """Batches of steps `start` to `stop`, prepared where training is: on a CUDA device the same is done
+        by other arithmetic.
+        """
         if self.device.type == "cpu":
             yield from self.loader.batches(start, stop, self.objective.prepare)
             return
@@ -178,7 +218,10 @@ class Trainer:
             yield self.objective.prepare(batch.to(self.device))
 
     def _tried(self, batch: Batch) -> Tensor:
-        """A step; where the device has no memory for it beside the pairs, they make room. It runs out in a pass, before anything is changed."""
+        """A step; where the device has no memory for it beside the pairs, they make room.
+
+        It runs out in a pass, before anything is changed.
+        """
         try:
             return self.step(batch)
         except torch.OutOfMemoryError:
@@ -230,14 +273,18 @@ class Trainer:
         return Validated(state.step, scores, best, *self._beside_shipped(scores))
 
     def _beside_shipped(self, scores: dict[str, float]) -> tuple[str, float | None]:
-        """The shipped network of the same architecture and size, and PSNR above what it scores on these pairs: it learned from far more."""
+        """The shipped network of the same architecture and size, and PSNR above what it scores on these
+        pairs: it learned from far more.
+        """
         size = sum(p.numel() for p in self.state.network.parameters())
         card = shipped_like(self.settings.architecture, self.settings.scale, size)
         if card is None:
             return "", None
         if self._shipped_db is None:
             module: Any = load_network(card).module
-            self._shipped_db = self.validation(module.to(self.device).to(memory_format=torch.channels_last).eval())["psnr"]
+            self._shipped_db = self.validation(
+                module.to(self.device).to(memory_format=torch.channels_last).eval()
+            )["psnr"]
         return card.name, round(scores["psnr"] - self._shipped_db, 3)
 
     def _averaged(self, weights: dict[str, Tensor]) -> nn.Module:
@@ -252,28 +299,38 @@ class Trainer:
         rounded = {k: v.half().float() for k, v in state.best.items()}
         scores = self.validation(self._averaged(rounded))
         scores = {k: round(v, 3) for k, v in scores.items()}
-        return Trained(str(self._export(scores)), state.best_step, scores, state.seconds, *self._beside_shipped(scores))
+        return Trained(
+            str(self._export(scores)), state.best_step, scores, state.seconds, *self._beside_shipped(scores)
+        )
 
     def _export(self, scores: dict[str, float]) -> Path:
         state, settings = self.state, self.settings
         training = {
-            "steps": settings.steps, "best_step": state.best_step, "seconds": round(state.seconds), "device": device_name(self.device),
-            "torch": torch.__version__, "init": settings.init, "loss": settings.loss, "seed": settings.seed, **self.data,
+            "steps": settings.steps, "best_step": state.best_step, "seconds": round(state.seconds),
+            "device": device_name(self.device), "torch": torch.__version__, "init": settings.init,
+            "loss": settings.loss, "seed": settings.seed, **self.data,
         }  # fmt: skip
         if settings.changes:
             training["changes"] = settings.changes
         if self.peers is not None:
             training["workers"] = self.peers.count
         if "objective" in settings.identity():
-            training["objective"] = {k: v for k, v in asdict(settings.objective).items() if v not in {0.0, ""}}
+            training["objective"] = {
+                k: v for k, v in asdict(settings.objective).items() if v not in {0.0, ""}
+            }
         return export(
-            state.best, architecture=settings.architecture, settings=settings.network, scale=settings.scale, folder=self.folder, name=settings.name,
-            description=settings.description, record={"training": training, "scores": {"validation": {k: round(v, 3) for k, v in scores.items()}}},
+            state.best, architecture=settings.architecture, settings=settings.network, scale=settings.scale,
+            folder=self.folder, name=settings.name, description=settings.description,
+            record={"training": training, "scores": {"validation": {k: round(v, 3) for k,
+            v in scores.items()}}},
         )  # fmt: skip
 
 
 def seconds_a_step(settings: TrainSettings, data: Sequence[str | Path], device: str = "cpu") -> float:
-    """How long a training step takes here, with its share of the validations; measured on a few that are thrown away."""
+    """How long a training step takes here, with its share of the validations.
+
+    Measured on a few that are thrown away.
+    """
     run = Trainer(settings, [Path(d) for d in data], Path(data[0]), torch.device(device))
     begun, number = time.monotonic(), 0
     for number, batch in enumerate(run._batches(0, settings.steps), start=1 - _UNTIMED):
@@ -298,9 +355,14 @@ def _start(settings: TrainSettings, device: torch.device) -> State:
     network = build(settings.architecture, settings.scale, settings.network)
     if settings.init:
         old = _weights_of(settings.init, settings.scale)
-        weights, taken = transfer_weights(network, network.begun_from(old) if isinstance(network, Restoring) else old)
+        weights, taken = transfer_weights(
+            network, network.begun_from(old) if isinstance(network, Restoring) else old
+        )
         if not taken:
-            raise UsageError(f"init = {settings.init!r}: none of its tensors fits {settings.architecture} {settings.network}; leave it out")
+            raise UsageError(
+                f"init = {settings.init!r}: none of its tensors fits {settings.architecture}"
+                f" {settings.network}; leave it out"
+            )
         if settings.changes:
             weights = _changed(network, weights, settings)
         network.load_state_dict(weights)
@@ -310,7 +372,9 @@ def _start(settings: TrainSettings, device: torch.device) -> State:
     choice, parameters = settings.optimizer, list(network.parameters())
     optimizer: torch.optim.Optimizer
     if choice.kind == "adam":
-        optimizer = torch.optim.Adam(parameters, lr=choice.learning_rate, betas=(choice.betas[0], choice.betas[1]), fused=True)
+        optimizer = torch.optim.Adam(
+            parameters, lr=choice.learning_rate, betas=(choice.betas[0], choice.betas[1]), fused=True
+        )
     else:
         optimizer = torch.optim.RMSprop(parameters, lr=choice.learning_rate, alpha=choice.betas[1])
     return State(network, optimizer, {k: v.detach().clone() for k, v in network.state_dict().items()})
@@ -320,14 +384,20 @@ def _changed(network: nn.Module, weights: dict[str, Tensor], settings: TrainSett
     """Weights with `changes` on top. Raises UsageError where either network is of no kind that has such."""
     cards = [c for c in find(settings.changes) if c.restores]
     if not isinstance(network, Restoring) or not cards:
-        raise UsageError(f"changes = {settings.changes!r}: expected a network that restores, for one that is to restore; leave it out")
+        raise UsageError(
+            f"changes = {settings.changes!r}: expected a network that restores, for one that is to restore;"
+            " leave it out"
+        )
     module: Any = load_network(cards[0]).module
     return network.changed_as(weights, module)
 
 
 def _weights_of(name: str, scale: int) -> dict[str, Tensor]:
     """Weights of a network by name or file; of a family, those of this scale or else of the smallest."""
-    cards = sorted((c for c in find(name) if c.architecture not in {"interpolation", "foreign", "onnx"}), key=lambda c: (c.scale != scale, c.scale))
+    cards = sorted(
+        (c for c in find(name) if c.architecture not in {"interpolation", "foreign", "onnx"}),
+        key=lambda c: (c.scale != scale, c.scale),
+    )
     if not cards:
         raise UsageError(f"init = {name!r}: is no network of ours that training could start from")
     module: Any = load_network(cards[0]).module

@@ -1,4 +1,6 @@
-"""`TrainLog`: how training went: `log.jsonl`, TensorBoard where it is installed, else `curve.png`, and `samples.png`."""
+"""`TrainLog`: how training went: `log.jsonl`, TensorBoard where it is installed, else `curve.png`, and
+`samples.png`.
+"""
 
 from __future__ import annotations
 
@@ -44,7 +46,9 @@ class TrainLog:
             with open(self._path, "a", encoding="utf-8") as file:
                 file.write(json.dumps(line) + "\n")
         except OSError as error:
-            raise OutputError(f"{self._path}: can't be written: {error.strerror}; free some space and go on with --resume") from None
+            raise OutputError(
+                f"{self._path}: can't be written: {error.strerror}; free some space and go on with --resume"
+            ) from None
         if self._board is not None:
             for key, value in line.items():
                 if key != "step":
@@ -53,12 +57,17 @@ class TrainLog:
     def draw(self, samples: np.ndarray) -> None:
         """Bring the pictures up to date: loss blue, PSNR orange, gain green, each to its own scale."""
         lines = self._lines()
-        series = [[(entry["step"], entry[key]) for entry in lines if key in entry] for key in ("loss", "psnr", "gain")]
+        series = [
+            [(entry["step"], entry[key]) for entry in lines if key in entry]
+            for key in ("loss", "psnr", "gain")
+        ]
         write_png(self._folder / "curve.png", curve(series))
         write_png(self._folder / "samples.png", samples)
 
     def _lines(self) -> list[dict[str, float]]:
-        """Whole lines; one that was torn by a kill, a power cut or a full disk is left out, for its step is done again."""
+        """Whole lines; one that was torn by a kill, a power cut or a full disk is left out, for its step is
+        done again.
+        """
         if not self._path.is_file():
             return []
         found = []
@@ -73,7 +82,9 @@ class TrainLog:
 _COLOURS = ((31, 119, 180), (255, 127, 14), (44, 160, 44), (214, 39, 40))
 
 
-def curve(series: Sequence[Sequence[tuple[float, float]]], *, width: int = 800, height: int = 400) -> np.ndarray:
+def curve(
+    series: Sequence[Sequence[tuple[float, float]]], *, width: int = 800, height: int = 400
+) -> np.ndarray:
     """Lines through (x, y) points, each series scaled to its own lowest and highest value, as (H,W,3) uint8.
 
     The figures themselves are in the log beside it; the picture shows the shape.

@@ -38,13 +38,18 @@ class Validation:
         return len(self._shards)
 
     def __call__(self, network: nn.Module) -> dict[str, float]:
-        """PSNR-Y in dB ("psnr"), and the gain over Lanczos: of all ("gain"), of the clean, of the degraded. In fp32, whatever training is in."""
+        """PSNR-Y in dB ("psnr"), and the gain over Lanczos: of all ("gain"), of the clean, of the degraded.
+
+        In fp32, whatever training is in.
+        """
         device = next(network.parameters()).device
         results: list[tuple[float, float, bool]] = []
         for index in self._chosen:
             pair = self._shards[index]
             low, truth = to_values(pair.low), to_values(pair.truth)
-            ours = self._score(upscale(at_level(network, pair.record.get("level", 0.0)), _on(low, device)), truth)
+            ours = self._score(
+                upscale(at_level(network, pair.record.get("level", 0.0)), _on(low, device)), truth
+            )
             if index not in self._plain:
                 self._plain[index] = self._score(classical(low, self._shards.scale, "lanczos"), truth)
             stages = pair.record["degradation"]["stages"]
@@ -67,9 +72,14 @@ class Validation:
         for index in _spread(len(self._shards), _SHOWN):
             pair = self._shards[index]
             low, truth = to_values(pair.low), to_values(pair.truth)
-            made = _on(upscale(at_level(network, pair.record.get("level", 0.0)), _on(low, device)), torch.device("cpu"))
+            made = _on(
+                upscale(at_level(network, pair.record.get("level", 0.0)), _on(low, device)),
+                torch.device("cpu"),
+            )
             shown = (classical(low, scale, "nearest"), classical(low, scale, "lanczos"), made, truth)
-            rows.append([to_pixels(p, len(pair.low.luma) // 2, int(pair.record.get("matrix", 5))) for p in shown])
+            rows.append(
+                [to_pixels(p, len(pair.low.luma) // 2, int(pair.record.get("matrix", 5))) for p in shown]
+            )
         return sheet(rows, ("input", "Lanczos", "network", "truth"))
 
 

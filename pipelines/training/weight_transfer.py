@@ -1,8 +1,9 @@
-"""`transfer_weights`: what a trained network knows, taken over into a larger one, which begins where the smaller one ended.
+"""`transfer_weights`: what a trained network knows, taken over into a larger one, which begins where the
+smaller one ended.
 
-Wider layers carry the old ones in their first channels and new layers pass on what they are given, so that the function is
-the same before training (Net2Net, Chen et al. 2016, arXiv:1511.05641; new channels keep their own start instead of copies,
-which leaves no symmetry to break).
+Wider layers carry the old ones in their first channels and new layers pass on what they are given, so that
+the function is the same before training (Net2Net, Chen et al. 2016, arXiv:1511.05641; new channels keep their
+own start instead of copies, which leaves no symmetry to break).
 """
 
 from __future__ import annotations
@@ -18,9 +19,9 @@ __all__ = ["transfer_weights"]
 def transfer_weights(network: nn.Module, old: Mapping[str, Tensor]) -> tuple[dict[str, Tensor], set[str]]:
     """(the network's weights with those of `old` in them, names of the tensors taken over).
 
-    old: tensors by name, as a smaller network of the family stores them. A tensor fits if no side of it is larger; one of
-    another output layout (a `tail` of another scale) is left as it is. Where the network sees more than the old one did,
-    its `old_inputs` says which input channels of which layer the old ones are.
+    old: tensors by name, as a smaller network of the family stores them. A tensor fits if no side of it is
+    larger; one of another output layout (a `tail` of another scale) is left as it is. Where the network sees
+    more than the old one did, its `old_inputs` says which input channels of which layer the old ones are.
     """
     own = {k: v.clone() for k, v in network.state_dict().items()}
     inputs: Mapping[str, list[int]] = getattr(network, "old_inputs", {})
@@ -33,7 +34,12 @@ def transfer_weights(network: nn.Module, old: Mapping[str, Tensor]) -> tuple[dic
             taken.add(name)
     if taken:
         for name, start in own.items():
-            if "body." in name and name not in old and start.dim() == 4 and start.shape[0] == start.shape[1] >= width:
+            if (
+                "body." in name
+                and name not in old
+                and start.dim() == 4
+                and start.shape[0] == start.shape[1] >= width
+            ):
                 own[name] = _passing_on(start, width)
     return own, taken
 
@@ -53,7 +59,10 @@ def _wider(start: Tensor, before: Tensor, places: list[int] | None) -> Tensor:
         result[:rows] = before
         return result
     result[:rows] = 0
-    result[:rows, places if places is not None and len(places) == before.shape[1] else list(range(before.shape[1]))] = before
+    result[
+        :rows,
+        places if places is not None and len(places) == before.shape[1] else list(range(before.shape[1])),
+    ] = before
     return result
 
 

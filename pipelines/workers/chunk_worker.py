@@ -1,7 +1,8 @@
 """`ChunkUpscaler`: packets of a span in, encoded chunks out. A plain class: no Ray, no process.
 
-Decoding runs ahead in one thread and encoding behind in another, over short queues; the networks run in between. Where a
-chunk ends, nothing waits: the next one is decoded and upscaled while the encoder of the last one drains.
+Decoding runs ahead in one thread and encoding behind in another, over short queues; the networks run in
+between. Where a chunk ends, nothing waits: the next one is decoded and upscaled while the encoder of the last
+one drains.
 """
 
 from __future__ import annotations
@@ -44,7 +45,8 @@ class ChunkUpscaler:
         self._plan, self._decoder = setup.plan, setup.decoder
         self._device = choose_device(setup.device)
         if self._device.type != "cpu":
-            # What is left for the CPU is copying; threads that wait for more of it would spin, and take the cores from the encoder.
+            # What is left for the CPU is copying; threads that wait for more of it would spin, and take the
+            # cores from the encoder.
             torch.set_num_threads(1)
         self.upscaler = Upscaler(setup.plan, self._device)
         self._pixels = PixelFormat.parse(setup.plan.pix_fmt)
@@ -60,12 +62,14 @@ class ChunkUpscaler:
         """Grows with what is decoded, every tile, every layer of a large network, and every packet."""
         return self.upscaler.pulse + self._steps.count
 
-    def run(self, task: SpanTask, pieces: Iterable[list[PacketData]]) -> Iterator[ChunkProgress | EncodedChunk | ReadyForNext]:
+    def run(
+        self, task: SpanTask, pieces: Iterable[list[PacketData]]
+    ) -> Iterator[ChunkProgress | EncodedChunk | ReadyForNext]:
         """Decode a span and yield its chunks as they are finished, with a progress report now and then.
 
-        While the encoder of one chunk drains, the next chunk is begun, also that of the next task: the last report comes as
-        `ReadyForNext`. Raises CorruptError, IndexMismatchError, MediaError (the input), ResourceError (worth another try) and
-        VerificationError (frames got mixed up on the way).
+        While the encoder of one chunk drains, the next chunk is begun, also that of the next task: the last
+        report comes as `ReadyForNext`. Raises CorruptError, IndexMismatchError, MediaError (the input),
+        ResourceError (worth another try) and VerificationError (frames got mixed up on the way).
         """
         making: deque[ChunkInProgress] = deque()
         try:
@@ -86,7 +90,13 @@ class ChunkUpscaler:
         conceal = plan.on_corrupt == "conceal"
         clock = StageClock()
         reports = ProgressReports(clock, self.upscaler.notes)
-        frames = deliver(reports.decoded(decode(packets, self._decoder, self._pixels, conceal=conceal, checks=task.checks)), promise, conceal=conceal)
+        frames = deliver(
+            reports.decoded(
+                decode(packets, self._decoder, self._pixels, conceal=conceal, checks=task.checks)
+            ),
+            promise,
+            conceal=conceal,
+        )
         frames = filtered(frames, plan, before=task.before, shown=task.shown)
         settling, after = (n * plan.per_frame for n in plan.network_context)
         with Prefetch(frames, clock) as ahead:
@@ -98,15 +108,33 @@ class ChunkUpscaler:
                 first, stop = chunk.start_frame * plan.per_frame, chunk.stop_frame * plan.per_frame
                 start = max(began, first - settling)
                 yield from wind_reel(reel, start, ahead, reports)
-                seen = windows(reel, start, stop, self.upscaler.contract, last=min(last, stop - 1 + after), bits=self._pixels.bits)
+                seen = windows(
+                    reel,
+                    start,
+                    stop,
+                    self.upscaler.contract,
+                    last=min(last, stop - 1 + after),
+                    bits=self._pixels.bits,
+                )
                 for _ in range(start, first):
                     self.upscaler.follow(next(seen))
                     yield from reports.due()
-                making.append(ChunkInProgress(chunk, plan, after=self._draining if self._device.type == "cpu" else None, step=self._steps))
+                making.append(
+                    ChunkInProgress(
+                        chunk,
+                        plan,
+                        after=self._draining if self._device.type == "cpu" else None,
+                        step=self._steps,
+                    )
+                )
                 for number, (window, upscaled) in enumerate(self._upscaled(seen, clock), start=1):
                     frame = window.frame
                     upright = self.upscaler.turned(frame)
-                    decoded_as = upright if frame.origin is None else self.upscaler.turned(replace(frame, planes=frame.origin))
+                    decoded_as = (
+                        upright
+                        if frame.origin is None
+                        else self.upscaler.turned(replace(frame, planes=frame.origin))
+                    )
                     making[-1].witness(decoded_as, upright, upscaled)
                     with clock("encode wait"):
                         making[-1].encoding.put(upscaled)
@@ -132,8 +160,15 @@ class ChunkUpscaler:
         self._draining = making.encoding.thread
 
     def _upscaled(self, seen: Iterator[Window], clock: StageClock) -> Iterator[tuple[Window, Frame]]:
-        """Windows and what came of them, in order; several are under way at once where the device works so."""
-        pairs = self.upscaler.stream(seen) if self.upscaler.runs_ahead else ((window, self.upscale(window)) for window in seen)
+        """Windows and what came of them, in order.
+
+        Several are under way at once where the device works so.
+        """
+        pairs = (
+            self.upscaler.stream(seen)
+            if self.upscaler.runs_ahead
+            else ((window, self.upscale(window)) for window in seen)
+        )
         while True:
             with clock("network"):
                 pair = next(pairs, None)

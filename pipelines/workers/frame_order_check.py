@@ -23,8 +23,8 @@ class FrameOrderCheck:
     A result must look more like its own source frame than like the one before or after; counts and timestamps
     can't tell a swapped or doubled frame from the right one.
 
-    Mean brightness is taken out, or in any fade a network that moves it a little would seem to show a neighbour; only as much
-    as no network moves it by counts.
+    Mean brightness is taken out, or in any fade a network that moves it a little would seem to show a
+    neighbour; only as much as no network moves it by counts.
     """
 
     _NOTICEABLE = 0.25
@@ -45,14 +45,20 @@ class FrameOrderCheck:
 
     @property
     def thumbnails(self) -> bytes:
-        """Of all frames so far, as the networks saw them: what came of them is compared with that again when it lies in the result."""
+        """Of all frames so far, as the networks saw them.
+
+        What came of them is compared with that again when it lies in the result.
+        """
         return b"".join(self._thumbnails)
 
     def source(self, frame: Frame, filtered: Frame | None = None) -> None:
-        """The next frame, upright, before the networks. Raises VerificationError where the last result looks more like it.
+        """The next frame, upright, before the networks.
 
-        filtered: what filters made of it, where there are any. Of two fields they may show one, or both woven, so that what is shown
-        is compared with theirs; but it is compared with the decoded neighbours whether it is another moment.
+        Raises VerificationError where the last result looks more like it.
+
+        filtered: what filters made of it, where there are any. Of two fields they may show one, or both
+        woven, so that what is shown is compared with theirs; but it is compared with the decoded neighbours
+        whether it is another moment.
         """
         following = self._small(frame)
         if self._made is not None and self._now is not None:
@@ -66,10 +72,15 @@ class FrameOrderCheck:
         return thumbnail(frame.planes, self._source, self._plan.color, self._grid, self._plan.luma_matrix)
 
     def result(self, frame: Frame) -> None:
-        """What came of it. Raises VerificationError for another timestamp, or the picture of the frame before."""
+        """What came of it.
+
+        Raises VerificationError for another timestamp, or the picture of the frame before.
+        """
         if frame.pts != self.pts[-1]:
             raise VerificationError(f"the frame at pts {self.pts[-1]} came back as pts {frame.pts}")
-        self._made = thumbnail(frame.planes, self._target, self._plan.out_color, self._grid, self._plan.luma_matrix)
+        self._made = thumbnail(
+            frame.planes, self._target, self._plan.out_color, self._grid, self._plan.luma_matrix
+        )
         assert self._now is not None
         if self._before is not None:
             self._compare(self._made, self._now, self._before)
@@ -81,4 +92,7 @@ class FrameOrderCheck:
         moved, nearer = abs(means[0] - means[1]), abs(means[0] - means[2])
         bent = apart > self._NOTICEABLE and apart > self._RATIO * closer
         if bent or (moved > self._MOVED and moved > self._RATIO * nearer):
-            raise VerificationError(f"the result for the frame at pts {self.pts[-1]} shows a neighbour instead; nothing was kept of it")
+            raise VerificationError(
+                f"the result for the frame at pts {self.pts[-1]} shows a neighbour instead; nothing was kept"
+                " of it"
+            )

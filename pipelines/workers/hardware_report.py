@@ -1,4 +1,5 @@
-"""`Hardware`: a worker that makes nothing and tells what this machine computes, encodes and decodes with, by trying it.
+"""`Hardware`: a worker that makes nothing and tells what this machine computes, encodes and decodes with, by
+trying it.
 
 In a child, because a driver that is half there may end the process.
 """
@@ -48,8 +49,13 @@ class Hardware:
             avx512_bf16=avx512_bf16,
             dtype=self.facts["dtype"],
             cuda_build=torch.version.cuda or "",
-            cuda=tuple({"name": p.name, "compute": f"{p.major}.{p.minor}", "memory_bytes": p.total_memory} for p in properties),
-            encoders=tuple(n for n in sorted(av.codec.codecs_available) if n.endswith(_MAKERS) and _encodes(n)),
+            cuda=tuple(
+                {"name": p.name, "compute": f"{p.major}.{p.minor}", "memory_bytes": p.total_memory}
+                for p in properties
+            ),
+            encoders=tuple(
+                n for n in sorted(av.codec.codecs_available) if n.endswith(_MAKERS) and _encodes(n)
+            ),
             decoders=tuple(n for n in hwdevices_available() if _decodes(n, task)),
         )
 
@@ -78,6 +84,8 @@ def _decodes(kind: str, clip: str) -> bool:
         with av.open(clip, options=GUARDS, hwaccel=accelerator) as container:
             stream = container.streams.video[0]
             decoder = open_decoder(stream)
-            return any(decoder.decode(packet) for packet in container.demux(stream)) and bool(decoder.is_hwaccel)
+            return any(decoder.decode(packet) for packet in container.demux(stream)) and bool(
+                decoder.is_hwaccel
+            )
     except Exception:  # noqa: BLE001 - as above
         return False

@@ -39,7 +39,10 @@ class WorkerSetup:
 
     def placed(self, places: dict[str, Path]) -> WorkerSetup:
         """The same with weights at other places."""
-        stages = tuple(replace(s, card=replace(s.card, path=str(places[file_name(s.card)]))) if s.card.path else s for s in self.plan.stages)
+        stages = tuple(
+            replace(s, card=replace(s.card, path=str(places[file_name(s.card)]))) if s.card.path else s
+            for s in self.plan.stages
+        )
         return replace(self, plan=replace(self.plan, stages=stages))
 
 
@@ -50,11 +53,13 @@ class SpanTask:
     chunks: tuple[Chunk, ...]
     """In order; those already done are left out, their frames are skipped."""
     pts: Sequence[int]
-    """Promised timestamps from the first of `chunks` to the end of the last, in order, with the plan's context on both sides."""
+    """Promised timestamps from the first of `chunks` to the end of the last, in order, with the plan's
+    context on both sides."""
     skipped_frames: int
     """Frames before them in this span, counted from its first decoded one; for frames known by order only."""
     checks: dict[int, int] | None = None
-    """`decode.checksum` of some frames as the container's own decoder gives them, by number; for films with frames known by order only."""
+    """`decode.checksum` of some frames as the container's own decoder gives them, by number; for films with
+    frames known by order only."""
     before: int = 0
     """How many of the first `pts` only filters look at."""
     settling: int = 0
@@ -62,7 +67,8 @@ class SpanTask:
     ahead: int = 0
     """How many frames behind the last chunk's own networks are shown."""
     shown: Sequence[int] = ()
-    """Timestamps of what filters make of the frames that networks are shown, where the plan filters frames."""
+    """Timestamps of what filters make of the frames that networks are shown, where the plan filters
+    frames."""
 
     def promise(self, plan: Plan, setup: DecoderSetup) -> Promise:
         """What its packets must give."""
@@ -83,7 +89,9 @@ class ChunkProgress:
 
     def counts(self) -> list[tuple[str, dict[str, str], float]]:
         """For a cluster's monitoring: (counter, tags, amount)."""
-        steps = [("vsr_seconds", {"step": name.replace(" ", "_")}, spent) for name, spent in self.seconds.items()]
+        steps = [
+            ("vsr_seconds", {"step": name.replace(" ", "_")}, spent) for name, spent in self.seconds.items()
+        ]
         return [("vsr_frames", {}, float(self.frames)), *steps]
 
 

@@ -1,6 +1,7 @@
 """`Excerpt`: parts of a frame through the network of a plan, with the pixels they have in the whole.
 
-A part is cut out of the source with everything around it that its pixels depend on, and goes the way of a whole frame.
+A part is cut out of the source with everything around it that its pixels depend on, and goes the way of a
+whole frame.
 """
 
 from __future__ import annotations
@@ -31,25 +32,33 @@ Place = tuple[slice, slice]
 """Rows and columns of a result, counted in luma."""
 
 _REACH_PX = 12
-"""Of the classical kernels beside and behind a network: Lanczos' three samples of chroma, and two for its siting."""
+"""Of the classical kernels beside and behind a network: Lanczos' three samples of chroma, and two for its
+siting."""
 _GRID_PX = 8
 
 
 class Excerpt:
     """Makes parts of one size, several at once."""
 
-    def __init__(self, plan: Plan, contract: Contract, device: torch.device, size: tuple[int, int], count: int = 1) -> None:
-        """contract: of the plan's network. size: height and width of a part, in pixels of the result. count: parts side by side."""
+    def __init__(
+        self, plan: Plan, contract: Contract, device: torch.device, size: tuple[int, int], count: int = 1
+    ) -> None:
+        """contract: of the plan's network. size: height and width of a part, in pixels of the result. count:
+        parts side by side.
+        """
         self._plan, self._contract, self._scale = plan, contract, plan.out_width // plan.width
         self._margin = (contract.halo_px or 0) + _REACH_PX
         self._grid = math.lcm(_GRID_PX, contract.size_multiple)
-        self._rows, self._columns = (self._side(n, total) for n, total in zip(size, (plan.height, plan.width), strict=True))
+        self._rows, self._columns = (
+            self._side(n, total) for n, total in zip(size, (plan.height, plan.width), strict=True)
+        )
         width = self._columns * count
         (stage,) = plan.stages
         bars = PixelCrop(plan.bars.top, plan.bars.bottom) if self._rows == plan.height else PixelCrop()
         smaller = replace(
-            plan, width=width, height=self._rows, out_width=width * self._scale, out_height=self._rows * self._scale, bars=bars,
-            stages=(replace(stage, width=width * self._scale, height=self._rows * self._scale),),
+            plan, width=width, height=self._rows, out_width=width * self._scale,
+            out_height=self._rows * self._scale, bars=bars, stages=(replace(stage, width=width * self._scale,
+            height=self._rows * self._scale),),
         )  # fmt: skip
         self.share = width * self._rows / (plan.width * plan.height)
         """Of the pixels of a frame that networks have to look at."""
@@ -63,7 +72,8 @@ class Excerpt:
             len(plan.stages) == 1
             and (plan.out_height, plan.out_width) == (plan.height * scale, plan.width * scale)
             and not (plan.height % 2 or plan.width % 2 or plan.orientation or plan.grain)
-            and plan.width % contract.size_multiple == 0  # or parts side by side would begin off the network's own grid
+            and plan.width % contract.size_multiple
+            == 0  # or parts side by side would begin off the network's own grid
             and not (contract.temporal or contract.placed)
             and (classical or contract.halo_px is not None)
         )
@@ -71,19 +81,40 @@ class Excerpt:
     def __call__(self, frame: Frame, places: Sequence[Place]) -> list[list[np.ndarray]]:
         """The planes of each of `count` places of the result."""
         source = PixelFormat.parse(self._plan.pix_fmt)
-        starts = [(self._start(p[0], self._rows, self._plan.height), self._start(p[1], self._columns, self._plan.width)) for p in places]
-        parts = [cut_out(frame.planes, source, (slice(top, top + self._rows), slice(left, left + self._columns))) for top, left in starts]
+        starts = [
+            (
+                self._start(p[0], self._rows, self._plan.height),
+                self._start(p[1], self._columns, self._plan.width),
+            )
+            for p in places
+        ]
+        parts = [
+            cut_out(frame.planes, source, (slice(top, top + self._rows), slice(left, left + self._columns)))
+            for top, left in starts
+        ]
         planes = [np.concatenate(side_by_side, axis=1) for side_by_side in zip(*parts, strict=True)]
         made = self._upscaler.follow(alone(replace(frame, planes=planes, origin=None), self._contract)).planes
         result = PixelFormat.parse(self._plan.out_pix_fmt)
         found = []
         for number, ((rows, columns), (top, left)) in enumerate(zip(places, starts, strict=True)):
             down, across = -top * self._scale, (number * self._columns - left) * self._scale
-            found.append(cut_out(made, result, (slice(rows.start + down, rows.stop + down), slice(columns.start + across, columns.stop + across))))
+            found.append(
+                cut_out(
+                    made,
+                    result,
+                    (
+                        slice(rows.start + down, rows.stop + down),
+                        slice(columns.start + across, columns.stop + across),
+                    ),
+                )
+            )
         return found
 
     def _side(self, wanted: int, total: int) -> int:
-        """Of what is read, in pixels of the source: enough wherever a part lies, and ending on the grid where the frame ends."""
+        """Of what is read, in pixels of the source.
+
+        Enough wherever a part lies, and ending on the grid where the frame ends.
+        """
         least = -(-wanted // self._scale) + 1 + self._grid + 2 * self._margin
         return min(total, least + (total - least) % self._grid)
 
@@ -97,6 +128,8 @@ def cut_out(planes: Sequence[np.ndarray], pixels: PixelFormat, place: Place) -> 
     cut = []
     for number, plane in enumerate(planes):
         down, across = (pixels.sub_y, pixels.sub_x) if pixels.family == "yuv" and number in {1, 2} else (0, 0)
-        rows, columns = (slice(s.start >> by, -(-s.stop >> by)) for s, by in zip(place, (down, across), strict=True))
+        rows, columns = (
+            slice(s.start >> by, -(-s.stop >> by)) for s, by in zip(place, (down, across), strict=True)
+        )
         cut.append(plane[rows, columns])
     return cut

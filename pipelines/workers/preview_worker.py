@@ -56,7 +56,10 @@ class Sampler:
         self.facts = numerics_class(device, setup.plan)
 
     def run(self, task: SpanTask, pieces: Iterator[list[PacketData]]) -> Iterator[Sampled]:
-        """Yield one `Sampled` for each chunk of the task: the frames of a moment, the first of which is shown."""
+        """Yield one `Sampled` for each chunk of the task.
+
+        The frames of a moment, the first of which is shown.
+        """
         plan = self._plan
         pixels = PixelFormat.parse(plan.pix_fmt)
         conceal = plan.on_corrupt == "conceal"
@@ -64,7 +67,9 @@ class Sampler:
 
         def counted() -> Iterator[Frame]:
             nonlocal decoded
-            for frame in decode((p for piece in pieces for p in piece), self._decoder, pixels, conceal=conceal):
+            for frame in decode(
+                (p for piece in pieces for p in piece), self._decoder, pixels, conceal=conceal
+            ):
                 decoded += 1
                 yield frame
 
@@ -73,7 +78,9 @@ class Sampler:
         settling, after = (n * plan.per_frame for n in plan.network_context)
         began = (task.chunks[0].start_frame - task.settling) * plan.per_frame
         last = (task.chunks[-1].stop_frame + task.ahead) * plan.per_frame - 1
-        reel = Reel(frames, began, settling + after + max(c.frame_count for c in task.chunks) * plan.per_frame)
+        reel = Reel(
+            frames, began, settling + after + max(c.frame_count for c in task.chunks) * plan.per_frame
+        )
         for chunk in task.chunks:
             first, stop = chunk.start_frame * plan.per_frame, chunk.stop_frame * plan.per_frame
             start, end = max(began, first - settling), min(last, stop - 1 + after)
@@ -85,7 +92,9 @@ class Sampler:
         for _ in frames:
             pass  # to the end, so that everything promised was there
 
-    def _sample(self, chunk: Chunk, seen: list[Frame], first: int, count: int, decoding: tuple[float, float]) -> Sampled:
+    def _sample(
+        self, chunk: Chunk, seen: list[Frame], first: int, count: int, decoding: tuple[float, float]
+    ) -> Sampled:
         """seen: the moment's frames from number `first` on, `count` of them, with their neighbours."""
         upright = self._ways[0].upscaler.turned(seen[first])
         place = self._place(upright)
@@ -95,13 +104,27 @@ class Sampler:
             clock, cpu = time.perf_counter(), time.process_time()
             sizes.append(_encoded(made.parts, chunk.index, way.plan))
             share = _share(way.plan)
-            encoding = (share * (time.perf_counter() - clock) / count, share * (time.process_time() - cpu) / count)
-            wall, spent = ({"decode": d, "network": n, "encode": e} for d, n, e in zip(decoding, made.seconds, encoding, strict=True))
+            encoding = (
+                share * (time.perf_counter() - clock) / count,
+                share * (time.process_time() - cpu) / count,
+            )
+            wall, spent = (
+                {"decode": d, "network": n, "encode": e}
+                for d, n, e in zip(decoding, made.seconds, encoding, strict=True)
+            )
             cores = usable_cores()
             stages.append(Stages(wall, spent, cores, way.upscaler.device.type == "cuda", 0, 0.0, 0, 0))
             shown.append(_pixels(made.shown, way.plan))
         keys, others = zip(*sizes, strict=True)
-        return Sampled(chunk.index, tuple(png(p) for p in shown), png(sheet([shown])), self._overview(upright, place), keys, others, tuple(stages))
+        return Sampled(
+            chunk.index,
+            tuple(png(p) for p in shown),
+            png(sheet([shown])),
+            self._overview(upright, place),
+            keys,
+            others,
+            tuple(stages),
+        )
 
     def _overview(self, frame: Frame, place: Place) -> bytes:
         """The luma of the source, or its green, small, with the place marked: it is for finding one's way."""
@@ -110,7 +133,12 @@ class Sampler:
         grey = ((luma - low) / max(1e-6, high - low) * 255).clip(0, 255).astype(np.uint8)
         down, across = luma.shape[0] / plan.out_height, luma.shape[1] / plan.out_width
         rows, columns = place
-        box = (rows.start * down, columns.start * across, (rows.stop - rows.start) * down, (columns.stop - columns.start) * across)
+        box = (
+            rows.start * down,
+            columns.start * across,
+            (rows.stop - rows.start) * down,
+            (columns.stop - columns.start) * across,
+        )
         return png(marked(np.repeat(grey[..., None], 3, axis=2), *(round(n) for n in box)))
 
     def _place(self, frame: Frame) -> Place:
@@ -121,7 +149,9 @@ class Sampler:
         rows, columns = luma.shape
         detail = np.zeros_like(luma)
         detail[:-1, :-1] = np.abs(luma[1:, :-1] - luma[:-1, 1:])
-        top, left = most_detailed_crop(detail, max(1, height * rows // plan.out_height), max(1, width * columns // plan.out_width))
+        top, left = most_detailed_crop(
+            detail, max(1, height * rows // plan.out_height), max(1, width * columns // plan.out_width)
+        )
         top = min(top * plan.out_height // rows, plan.out_height - height) // 8 * 8
         left = min(left * plan.out_width // columns, plan.out_width - width) // 8 * 8
         return slice(top, top + height), slice(left, left + width)
@@ -140,7 +170,9 @@ class _Made:
 
 
 class _Way:
-    """One of the networks: what is shown and what is encoded of its results is all that it makes, wherever parts of them can be made alone."""
+    """One of the networks: what is shown and what is encoded of its results is all that it makes, wherever
+    parts of them can be made alone.
+    """
 
     def __init__(self, plan: Plan, device: torch.device) -> None:
         self.plan, self.upscaler = plan, Upscaler(plan, device)
@@ -153,7 +185,10 @@ class _Way:
         contract = self.upscaler.contract
         if len(self._strips) > 1 and Excerpt.takes(plan, contract, classical=not plan.stages[0].card.sha256):
             sizes = [(rows.stop - rows.start, columns.stop - columns.start) for rows, columns in self._strips]
-            box, strips = Excerpt(plan, contract, device, _shown_px(plan)), Excerpt(plan, contract, device, sizes[0], len(sizes))
+            box, strips = (
+                Excerpt(plan, contract, device, _shown_px(plan)),
+                Excerpt(plan, contract, device, sizes[0], len(sizes)),
+            )
             if strips.share < _WORTHWHILE:
                 self._excerpts = box, strips
 
@@ -164,8 +199,12 @@ class _Way:
         settling = min(first, self.plan.network_context[0] * self.plan.per_frame)
         reel = Reel(iter(seen), 0, len(seen))
         begin, stop = first - settling, first + count
-        told = list(windows(reel, begin, stop, contract, last=min(len(seen), stop + contract.future) - 1, bits=bits))
-        made = self._excerpted(told, place) if self._excerpts is not None else self._whole(told, settling, place)
+        told = list(
+            windows(reel, begin, stop, contract, last=min(len(seen), stop + contract.future) - 1, bits=bits)
+        )
+        made = (
+            self._excerpted(told, place) if self._excerpts is not None else self._whole(told, settling, place)
+        )
         self.upscaler.stills.forget()
         self._is_warm = True
         return made
@@ -179,10 +218,17 @@ class _Way:
         if not self._is_warm and len(times) > 1:
             del times[0]  # kernels were compiled, and caches filled
         wall, cpu = (float(np.mean(t)) for t in zip(*times, strict=True))
-        return _Made(cut_out(made[settling], self._pixels, place), [self._striped(m) for m in made[settling:]], (wall, cpu))
+        return _Made(
+            cut_out(made[settling], self._pixels, place),
+            [self._striped(m) for m in made[settling:]],
+            (wall, cpu),
+        )
 
     def _excerpted(self, told: Sequence[Window], place: Place) -> _Made:
-        """Parts alone, but for one whole frame, which is timed: smaller ones would be faster than their share."""
+        """Parts alone, but for one whole frame, which is timed.
+
+        Smaller ones would be faster than their share.
+        """
         assert self._excerpts is not None
         box, strips = self._excerpts
         shown, parts = box(told[0].frame, [place])[0], []
@@ -235,10 +281,15 @@ def _side_by_side(strips: Sequence[Sequence[np.ndarray]]) -> list[np.ndarray]:
 
 
 def _encoded(parts: Sequence[Sequence[np.ndarray]], index: int, plan: Plan) -> tuple[float, float]:
-    """Encode parts of frames as a run would all of them: (bytes of the first frame, of each of the others on average), of the whole."""
+    """Encode parts of frames as a run would all of them.
+
+    (bytes of the first frame, of each of the others on average), of the whole.
+    """
     stamped = [Frame(number, planes) for number, planes in enumerate(parts)]
     encoder = replace(plan.encoder, width=stamped[0].planes[0].shape[1])
-    chunk = encode_chunk(stamped, index, encoder, time_base=1 / plan.rate, rate=plan.rate, sar=plan.sar, color=plan.out_color)
+    chunk = encode_chunk(
+        stamped, index, encoder, time_base=1 / plan.rate, rate=plan.rate, sar=plan.sar, color=plan.out_color
+    )
     if encoder.is_sequence:
         sizes = [len(picture) for picture in unpack(chunk.data)]
     elif encoder.is_picture:

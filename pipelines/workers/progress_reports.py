@@ -21,7 +21,10 @@ _REPORT_SECONDS = 0.5
 
 
 class ProgressReports:
-    """What was done since the last report. One comes now and then also where no frame is finished for long, or we would be taken for hung."""
+    """What was done since the last report.
+
+    One comes now and then also where no frame is finished for long, or we would be taken for hung.
+    """
 
     def __init__(self, clock: StageClock, notes: list[str]) -> None:
         self._clock, self._notes = clock, notes
@@ -55,7 +58,10 @@ class ProgressReports:
 
 
 def wind_reel(reel: Reel, number: int, ahead: Prefetch, reports: ProgressReports) -> Iterator[ChunkProgress]:
-    """Have the reel come to a frame, for which no more than decoding is done, maybe for long: pre-roll, chunks that are there already."""
+    """Have the reel come to a frame, for which no more than decoding is done, maybe for long.
+
+    Pre-roll, chunks that are there already.
+    """
     while reel.next <= number:
         while not ahead.is_there(_REPORT_SECONDS):
             yield from reports.decoding()

@@ -117,10 +117,13 @@ class Prefetch:
 class ChunkInProgress:
     """A chunk on its way: its encoder, and the witness of its frames."""
 
-    def __init__(self, chunk: Chunk, plan: Plan, *, after: threading.Thread | None, step: Callable[[], None]) -> None:
+    def __init__(
+        self, chunk: Chunk, plan: Plan, *, after: threading.Thread | None, step: Callable[[], None]
+    ) -> None:
         """after: encoder that has to end before this one begins. step: called for every packet.
 
-        On a CPU, where encoders hold most of the memory, hundreds of megabytes each, and keep all cores busy while they drain.
+        On a CPU, where encoders hold most of the memory, hundreds of megabytes each, and keep all cores busy
+        while they drain.
         """
         self._index = chunk.index
         self._witness = FrameOrderCheck(plan)
@@ -150,8 +153,12 @@ class ChunkInProgress:
             give_back_memory()
         pts = self._witness.pts
         if sorted(encoded.pts) != pts:
-            said = f"chunk {self._index}: the encoder gave {len(encoded.pts)} packets for {len(pts)} frames, or other timestamps"
-            raise ResourceError(said) if self._is_hardware else VerificationError(said)  # a driver may do better the next time
+            said = (
+                f"chunk {self._index}: the encoder gave {len(encoded.pts)} packets for {len(pts)} frames, or"
+                " other timestamps"
+            )
+            # a driver may do better the next time
+            raise (ResourceError(said) if self._is_hardware else VerificationError(said))
         return replace(encoded, thumbnails=self._witness.thumbnails, corrupt=self._corrupt)
 
     def abandon(self) -> None:
@@ -164,7 +171,9 @@ class ChunkInProgress:
 class _EncoderThread:
     """The encoder of one chunk in a thread of its own."""
 
-    def __init__(self, index: int, plan: Plan, after: threading.Thread | None, step: Callable[[], None]) -> None:
+    def __init__(
+        self, index: int, plan: Plan, after: threading.Thread | None, step: Callable[[], None]
+    ) -> None:
         self._queue: queue.Queue[Any] = queue.Queue(maxsize=_AHEAD)
         self._outcome: list[EncodedChunk | BaseException] = []
         self.thread = threading.Thread(target=self._run, args=(index, plan, after, step), daemon=True)
@@ -177,7 +186,15 @@ class _EncoderThread:
             frames = iter(self._queue.get, _END)
             self._outcome.append(
                 encode_chunk(
-                    frames, index, plan.encoder, time_base=plan.time_base, rate=plan.rate, sar=plan.sar, color=plan.out_color, hdr=plan.hdr, step=step
+                    frames,
+                    index,
+                    plan.encoder,
+                    time_base=plan.time_base,
+                    rate=plan.rate,
+                    sar=plan.sar,
+                    color=plan.out_color,
+                    hdr=plan.hdr,
+                    step=step,
                 )
             )
         except BaseException as error:  # noqa: BLE001 - raised again by `outcome`

@@ -62,7 +62,8 @@ class StageTimer:
 
     _most = _FRAMES
     _there_and_back = True
-    """Encode the frames a second time in reverse, for there to be more of them. Those that an encoder has seen before take few bytes."""
+    """Encode the frames a second time in reverse, for there to be more of them. Those that an encoder has
+    seen before take few bytes."""
 
     def __init__(self, setup: WorkerSetup) -> None:
         self._setup = setup
@@ -81,8 +82,12 @@ class StageTimer:
         def timed(name: str, work: Callable[[], list[Frame]], count: int = 0) -> list[Frame]:
             walls, cpus = time.perf_counter(), time.process_time()
             made = work()
-            count = count or max(1, passed, seen * plan.per_frame)  # from where decoding can start, which may be far ahead
-            wall[name], cpu[name] = (time.perf_counter() - walls) / count, (time.process_time() - cpus) / count
+            # from where decoding can start, which may be far ahead
+            count = count or max(1, passed, seen * plan.per_frame)
+            wall[name], cpu[name] = (
+                (time.perf_counter() - walls) / count,
+                (time.process_time() - cpus) / count,
+            )
             return made
 
         passed = seen = 0
@@ -109,7 +114,16 @@ class StageTimer:
         sources = timed("decode", decoded)
         wall["decode"] = max(0.0, wall["decode"] - packets.wall / max(1, passed, seen * plan.per_frame))
         cpu["decode"] = max(0.0, cpu["decode"] - packets.cpu / max(1, passed, seen * plan.per_frame))
-        windowed = list(windows(Reel(iter(sources), 0, len(sources)), 0, len(sources), upscaler.contract, last=len(sources) - 1, bits=pixels.bits))
+        windowed = list(
+            windows(
+                Reel(iter(sources), 0, len(sources)),
+                0,
+                len(sources),
+                upscaler.contract,
+                last=len(sources) - 1,
+                bits=pixels.bits,
+            )
+        )
         upscaler.follow(windowed[0])  # kernels are compiled and caches filled
         upscaler.stills.forget()
         made = timed("network", lambda: [made for _, made in upscaler.stream(windowed)], len(windowed))
@@ -117,7 +131,9 @@ class StageTimer:
         def checked() -> list[Frame]:
             witness = FrameOrderCheck(plan)
             for source, result in zip(sources, made, strict=True):
-                witness.source(upscaler.turned(source if source.origin is None else Frame(source.pts, source.origin)))
+                witness.source(
+                    upscaler.turned(source if source.origin is None else Frame(source.pts, source.origin))
+                )
                 witness.result(result)
             return []
 
@@ -127,7 +143,17 @@ class StageTimer:
         stamped = [Frame(number, frame.planes) for number, frame in enumerate(shown)]
 
         def encoded() -> list[Frame]:
-            chunks.append(encode_chunk(stamped, 0, plan.encoder, time_base=1 / plan.rate, rate=plan.rate, sar=plan.sar, color=plan.out_color))
+            chunks.append(
+                encode_chunk(
+                    stamped,
+                    0,
+                    plan.encoder,
+                    time_base=1 / plan.rate,
+                    rate=plan.rate,
+                    sar=plan.sar,
+                    color=plan.out_color,
+                )
+            )
             return []
 
         timed("encode", encoded, len(stamped))
@@ -135,12 +161,15 @@ class StageTimer:
         planes = sum(p.nbytes for p in (*sources[0].planes, *made[0].planes)) if cuda else 0
         order = ("decode", "check", "network", "encode")
         yield Stages(
-            {n: wall[n] for n in order}, {n: cpu[n] for n in order}, usable_cores(), cuda, planes, self._convolution_tflops(),
-            upscaler.stills.tiles, upscaler.stills.taken, *_sizes(chunks[0], plan),
+            {n: wall[n] for n in order}, {n: cpu[n] for n in order}, usable_cores(), cuda, planes,
+            self._convolution_tflops(), upscaler.stills.tiles, upscaler.stills.taken, *_sizes(chunks[0],
+            plan),
         )  # fmt: skip
 
     def _convolution_tflops(self) -> float:
-        """Of 3x3 convolutions between as many channels as the network's body has, on maps as large as its tiles."""
+        """Of 3x3 convolutions between as many channels as the network's body has, on maps as large as its
+        tiles.
+        """
         from models.layers.convolution import convolve, pack_weights
 
         plan, upscaler = self._setup.plan, self._worker.upscaler
@@ -148,12 +177,19 @@ class StageTimer:
         if not width:
             return 0.0
         height, columns = (n // 2 for n in plan.tile_px)
-        x = torch.randn(1, width, height, columns, device=upscaler.device, dtype=upscaler.dtype).contiguous(memory_format=torch.channels_last)
-        layer = torch.nn.Conv2d(width, width, 3, padding=1, device=upscaler.device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        x = torch.randn(1, width, height, columns, device=upscaler.device, dtype=upscaler.dtype).contiguous(
+            memory_format=torch.channels_last
+        )
+        layer = torch.nn.Conv2d(width, width, 3, padding=1, device=upscaler.device).to(
+            memory_format=torch.channels_last
+        )  # type: ignore[call-overload]
         if upscaler.device.type == "cpu":
             pack_weights(layer, upscaler.dtype)
         times = []
-        with torch.inference_mode(), torch.autocast(upscaler.device.type, upscaler.dtype, enabled=upscaler.dtype != torch.float32):
+        with (
+            torch.inference_mode(),
+            torch.autocast(upscaler.device.type, upscaler.dtype, enabled=upscaler.dtype != torch.float32),
+        ):
             for _ in range(12):
                 began = time.perf_counter()
                 convolve(layer, x, relu=True)

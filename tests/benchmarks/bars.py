@@ -1,8 +1,11 @@
-"""Everything that is promised of speed on a CPU, measured in one go: `make bench`, or `python -m tests.benchmarks.bars`.
+"""Everything that is promised of speed on a CPU, measured in one go.
 
-Medians of five. Prints a table a section of what was measured beside its bar; `--write docs/benchmarks.md` puts them on that page.
-`--quick` tries every step on tiny pictures; its figures mean nothing. `--wait passive` tells OpenMP's threads to sleep instead of
-spinning while they wait for each other (OMP_WAIT_POLICY), `--wait active` to spin; left out, the library decides.
+`make bench`, or `python -m tests.benchmarks.bars`.
+
+Medians of five. Prints a table a section of what was measured beside its bar; `--write docs/benchmarks.md`
+puts them on that page. `--quick` tries every step on tiny pictures; its figures mean nothing. `--wait
+passive` tells OpenMP's threads to sleep instead of spinning while they wait for each other (OMP_WAIT_POLICY),
+`--wait active` to spin; left out, the library decides.
 """
 
 from __future__ import annotations
@@ -34,7 +37,10 @@ from tests.benchmarks.report import table, tell
 from vsr.api import run_settings
 
 SECTIONS = ("network", "runs", "first", "memory", "reuse")
-CODECS = {"h264 superfast": {"codec": "h264", "preset": "superfast"}, "hevc fast": {"codec": "hevc", "preset": "fast"}}
+CODECS = {
+    "h264 superfast": {"codec": "h264", "preset": "superfast"},
+    "hevc fast": {"codec": "hevc", "preset": "fast"},
+}
 FPS = {("fast", "h264 superfast"): 5.0, ("quality", "h264 superfast"): 2.2}
 """Least frames a second on two cores of Sapphire Rapids."""
 
@@ -78,21 +84,44 @@ def network(scale: Scale, folder: Path) -> Iterator[Row]:
 
     weights = srvgg_weights(folder / "srvgg.safetensors")
     small = scale.size if scale.width == QUICK.width else (1280, 720)
-    wanted = [f"fast:{scale.width}x{scale.height}:2", f"quality:{scale.width}x{scale.height}:2", f"{weights}:{small[0]}x{small[1]}:2"]
-    command = [sys.executable, "-m", "tests.benchmarks.rates", "--repeats", str(scale.calls), *(a for w in wanted for a in ("--network", w))]
+    wanted = [
+        f"fast:{scale.width}x{scale.height}:2",
+        f"quality:{scale.width}x{scale.height}:2",
+        f"{weights}:{small[0]}x{small[1]}:2",
+    ]
+    command = [
+        sys.executable,
+        "-m",
+        "tests.benchmarks.rates",
+        "--repeats",
+        str(scale.calls),
+        *(a for w in wanted for a in ("--network", w)),
+    ]
     command += ["--small"] if scale.width == QUICK.width else []
-    done = subprocess.run(command, env={**os.environ, **_ALLOCATOR}, capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        command, env={**os.environ, **_ALLOCATOR}, capture_output=True, text=True, check=True
+    )
     found = json.loads(done.stdout.splitlines()[-1])
     for width in (32, 64):
         yield row(
-            f"3x3 convolutions {width} to {width}, best rate", found[f"conv{width}"], "", holds=None, text=f"{found[f'conv{width}']:.2f} TFLOP/s"
+            f"3x3 convolutions {width} to {width}, best rate",
+            found[f"conv{width}"],
+            "",
+            holds=None,
+            text=f"{found[f'conv{width}']:.2f} TFLOP/s",
         )
-    for name, label, width, most in zip(wanted, ("`fast`", "`quality`", "SRVGG 64x16 RGB, 720p"), (32, 64, 64), (1.7, None, 1.4), strict=True):
+    for name, label, width, most in zip(
+        wanted, ("`fast`", "`quality`", "SRVGG 64x16 RGB, 720p"), (32, 64, 64), (1.7, None, 1.4), strict=True
+    ):
         seconds, gflop = found[name]
         ratio = seconds / (gflop / 1e3 / found[f"conv{width}"])
         text = f"{ratio:.2f} x ({1e3 * seconds:.0f} ms for {gflop:.0f} GFLOP)"
         yield row(
-            f"{label} alone, time beside its convolutions at that rate", ratio, f"<= {most}" if most else "", holds=most and ratio <= most, text=text
+            f"{label} alone, time beside its convolutions at that rate",
+            ratio,
+            f"<= {most}" if most else "",
+            holds=most and ratio <= most,
+            text=text,
         )
 
 
@@ -106,9 +135,20 @@ def runs(scale: Scale, folder: Path) -> Iterator[Row]:
             assert isinstance(found, Bench)
             stages = ", ".join(f"{k} {1e3 * v:.0f}" for k, v in found.cpu.items())
             text = f"{found.ratio:.2f} x ({1e3 * found.run_s:.0f} ms a frame; CPU ms alone: {stages})"
-            yield row(f"`{model}`, {name}: run beside its bound", found.ratio, f"<= {most:.2f}", holds=found.ratio <= most, text=text)
+            yield row(
+                f"`{model}`, {name}: run beside its bound",
+                found.ratio,
+                f"<= {most:.2f}",
+                holds=found.ratio <= most,
+                text=text,
+            )
             least = FPS.get((model, name))
-            yield row(f"`{model}`, {name}: frames a second", found.fps, f">= {least}" if least else "", holds=least and found.fps >= least)
+            yield row(
+                f"`{model}`, {name}: frames a second",
+                found.fps,
+                f">= {least}" if least else "",
+                holds=least and found.fps >= least,
+            )
 
 
 def first(scale: Scale, folder: Path) -> Iterator[Row]:
@@ -118,8 +158,12 @@ def first(scale: Scale, folder: Path) -> Iterator[Row]:
     for number in range(scale.repeats):
         out = folder / f"first{number}.mkv"
         began = time.monotonic()
-        command = run_command(clip, out, "--json", "--scale", "2", "--device", "cpu", *_options("h264 superfast"))
-        with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as process:
+        command = run_command(
+            clip, out, "--json", "--scale", "2", "--device", "cpu", *_options("h264 superfast")
+        )
+        with subprocess.Popen(
+            command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+        ) as process:
             assert process.stdout is not None
             for line in process.stdout:
                 event = json.loads(line)
@@ -142,7 +186,13 @@ def memory(scale: Scale, folder: Path) -> Iterator[Row]:
     ):
         options = ["--quiet", "--scale", str(times), "--device", "cpu", *_options(codec)]
         peak, _ = peak_bytes(run_command(clip, folder / "memory.mkv", *options))
-        yield row(f"peak memory, {label}, {codec}", peak / 1e9, f"<= {most} GB", holds=peak <= most * 1e9, text=f"{peak / 1e9:.2f} GB")
+        yield row(
+            f"peak memory, {label}, {codec}",
+            peak / 1e9,
+            f"<= {most} GB",
+            holds=peak <= most * 1e9,
+            text=f"{peak / 1e9:.2f} GB",
+        )
 
 
 def _options(codec: str) -> list[str]:
@@ -150,10 +200,18 @@ def _options(codec: str) -> list[str]:
 
 
 def menu(path: Path, scale: Scale, kind: str) -> Path:
-    """A clip that mostly stands still. menu: a highlight moves over a third of the picture; slides: another picture every two seconds."""
+    """A clip that mostly stands still. menu: a highlight moves over a third of the picture.
+
+    Slides: another picture every two seconds.
+    """
     rng = np.random.default_rng(2)
     rows, columns = scale.height, scale.width
-    cells = [np.kron(rng.integers(16, 235, (rows // 8 + 1, columns // 8 + 1)), np.ones((8, 8)))[:rows, :columns].astype(np.uint8) for _ in range(3)]
+    cells = [
+        np.kron(rng.integers(16, 235, (rows // 8 + 1, columns // 8 + 1)), np.ones((8, 8)))[
+            :rows, :columns
+        ].astype(np.uint8)
+        for _ in range(3)
+    ]
     count = round(24 * max(2.0, 2 * scale.seconds)) if kind == "menu" else 96
     with av.open(str(path), "w") as container:
         stream = container.add_stream("ffv1", rate=24)
@@ -184,7 +242,12 @@ def reuse(scale: Scale, folder: Path) -> Iterator[Row]:
                 times.append(_seconds(clip, folder / f"{kind}.out.mkv", settings, worker))
             spent[worker] = statistics.median(times)
         kept, everything = spent.values()
-        yield row(f"{kind} with `{model}`: times as fast as computing everything", everything / kept, f">= {least}", holds=everything / kept >= least)
+        yield row(
+            f"{kind} with `{model}`: times as fast as computing everything",
+            everything / kept,
+            f">= {least}",
+            holds=everything / kept >= least,
+        )
         *_, found = bench(clip, settings, seconds=1.0, repeats=1)
         assert isinstance(found, Bench)
         same, total = _same_tiles(clip)
@@ -198,7 +261,12 @@ def reuse(scale: Scale, folder: Path) -> Iterator[Row]:
         )
     clip = make_clip(folder / "film.mp4", 1.0, width=scale.width, height=scale.height)
     spent_s = _bookkeeping(clip)
-    *_, found = bench(clip, run_settings(scale=2, model="fast", device="cpu", codec="h264", preset="superfast"), seconds=scale.seconds, repeats=1)
+    *_, found = bench(
+        clip,
+        run_settings(scale=2, model="fast", device="cpu", codec="h264", preset="superfast"),
+        seconds=scale.seconds,
+        repeats=1,
+    )
     assert isinstance(found, Bench)
     run_s = sum(found.cpu.values())
     share = spent_s / run_s
@@ -228,7 +296,14 @@ def _lumas(clip: Path, count: int = 24) -> list[list[np.ndarray]]:
     with av.open(str(clip)) as container:
         found = []
         for frame in container.decode(video=0):
-            found.append([np.frombuffer(memoryview(p), np.uint8).reshape(-1, p.line_size)[: p.height, : p.width].copy() for p in frame.planes])
+            found.append(
+                [
+                    np.frombuffer(memoryview(p), np.uint8)
+                    .reshape(-1, p.line_size)[: p.height, : p.width]
+                    .copy()
+                    for p in frame.planes
+                ]
+            )
             if len(found) == count:
                 break
         return found
@@ -241,7 +316,9 @@ def _parts(planes: list[np.ndarray]) -> list[Any]:
 
 
 def _same_tiles(clip: Path) -> tuple[int, int]:
-    """(tiles whose own input is bit-identical to that of the frame before, all), by comparing every sample."""
+    """(tiles whose own input is bit-identical to that of the frame before, all), by comparing every
+    sample.
+    """
     frames = _lumas(clip)
     same = total = 0
     for n, planes in enumerate(frames):
@@ -270,7 +347,9 @@ def _bookkeeping(clip: Path) -> float:
 
 def main() -> None:
     """Measure what is asked for."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--quick", action="store_true")
     parser.add_argument("--only", nargs="*", choices=SECTIONS, default=SECTIONS)
     parser.add_argument("--wait", choices=["passive", "active"])

@@ -18,6 +18,9 @@ class Begun(ChunkUpscaler):
 
     def run(self, task: SpanTask, pieces: Iterable[list[Any]]) -> Iterator[Any]:
         """As the usual one."""
-        with contextlib.suppress(FileExistsError), open(Path(os.environ["VSR_BENCH_BEGUN"]), "x", encoding="utf-8") as file:
+        with (
+            contextlib.suppress(FileExistsError),
+            open(Path(os.environ["VSR_BENCH_BEGUN"]), "x", encoding="utf-8") as file,
+        ):
             file.write(str(time.monotonic()))
         yield from super().run(task, pieces)

@@ -1,8 +1,11 @@
-"""Pairs of crops to judge blindly: `python -m tests.benchmarks.blind_pairs FOLDER [--models real-fast-x2] [--against lanczos fast-x2]`.
+"""Pairs of crops to judge blindly.
 
-Clips of the shared material are halved, encoded by x264 medium and doubled again, as in `tests.benchmarks.footage`. From each comes the
-place where both results differ most, which shows no other crop's pixels. The sides are drawn at random: `index.html` shows the pairs, left and
-right, each twice as large, with the truth hidden behind a click; `key.json` says afterwards which side is whose.
+`python -m tests.benchmarks.blind_pairs FOLDER [--models real-fast-x2] [--against lanczos fast-x2]`.
+
+Clips of the shared material are halved, encoded by x264 medium and doubled again, as in
+`tests.benchmarks.footage`. From each comes the place where both results differ most, which shows no other
+crop's pixels. The sides are drawn at random: `index.html` shows the pairs, left and right, each twice as
+large, with the truth hidden behind a click; `key.json` says afterwards which side is whose.
 """
 
 from __future__ import annotations
@@ -51,11 +54,17 @@ def places(one: np.ndarray, other: np.ndarray, count: int) -> list[tuple[int, in
     difference = np.abs(one.astype(np.float64) - other)
     sums = np.pad(difference.cumsum(0).cumsum(1), ((1, 0), (1, 0)))
     found: list[tuple[int, int]] = []
-    corners = [(y, x) for y in range(0, height - SIDE_PX + 1, _GRID_PX) for x in range(0, width - SIDE_PX + 1, _GRID_PX)]
+    corners = [
+        (y, x)
+        for y in range(0, height - SIDE_PX + 1, _GRID_PX)
+        for x in range(0, width - SIDE_PX + 1, _GRID_PX)
+    ]
 
     def amount(corner: tuple[int, int]) -> float:
         y, x = corner
-        return float(sums[y + SIDE_PX, x + SIDE_PX] - sums[y, x + SIDE_PX] - sums[y + SIDE_PX, x] + sums[y, x])
+        return float(
+            sums[y + SIDE_PX, x + SIDE_PX] - sums[y, x + SIDE_PX] - sums[y + SIDE_PX, x] + sums[y, x]
+        )
 
     for y, x in sorted(corners, key=amount, reverse=True):
         if all(abs(y - v) >= SIDE_PX or abs(x - u) >= SIDE_PX for v, u in found):
@@ -65,17 +74,29 @@ def places(one: np.ndarray, other: np.ndarray, count: int) -> list[tuple[int, in
     return found
 
 
-def crops(case: Case, made: dict[str, Planes], names: tuple[str, str], count: int) -> Iterator[tuple[dict[str, np.ndarray], tuple[int, int]]]:
-    """({name: (SIDE_PX,SIDE_PX,3) pixels} of both results and of the truth, (top, left)) of the last frame."""
+def crops(
+    case: Case, made: dict[str, Planes], names: tuple[str, str], count: int
+) -> Iterator[tuple[dict[str, np.ndarray], tuple[int, int]]]:
+    """({name: (SIDE_PX,SIDE_PX,3) pixels} of both results and of the truth, (top, left)) of the last
+    frame.
+    """
     last = len(case.low.luma) - 1
-    pixels = {name: to_pixels(planes, last, case.matrix) for name, planes in {**made, "truth": to_values(case.truth)}.items()}
+    pixels = {
+        name: to_pixels(planes, last, case.matrix)
+        for name, planes in {**made, "truth": to_values(case.truth)}.items()
+    }
     luma = [pixels[name].astype(np.float64).mean(2) for name in names]
     for y, x in places(luma[0], luma[1], count):
         yield {name: pixels[name][y : y + SIDE_PX, x : x + SIDE_PX] for name in (*names, "truth")}, (y, x)
 
 
-def write(folder: Path, pairs: Sequence[tuple[dict[str, np.ndarray], tuple[str, str], str]], seed: int) -> None:
-    """PNG files, the page and the key. pairs: (pixels by name, the two names, where it is from), in any order."""
+def write(
+    folder: Path, pairs: Sequence[tuple[dict[str, np.ndarray], tuple[str, str], str]], seed: int
+) -> None:
+    """PNG files, the page and the key.
+
+    pairs: (pixels by name, the two names, where it is from), in any order.
+    """
     generator = np.random.default_rng(seed)
     folder.mkdir(parents=True, exist_ok=True)
     key, shown = {}, []
@@ -86,13 +107,17 @@ def write(folder: Path, pairs: Sequence[tuple[dict[str, np.ndarray], tuple[str, 
             write_png(folder / f"{number}-{side}.png", pixels[name])
         key[number] = {"left": sides[0], "right": sides[1], "from": where}
         shown.append(_PAIR.format(number=number))
-    (folder / "index.html").write_text(_PAGE.format(px=SIDE_PX * _ENLARGED, pairs="\n".join(shown)), encoding="utf-8")
+    (folder / "index.html").write_text(
+        _PAGE.format(px=SIDE_PX * _ENLARGED, pairs="\n".join(shown)), encoding="utf-8"
+    )
     (folder / "key.json").write_text(json.dumps(key, indent=1), encoding="utf-8")
 
 
 def main() -> None:
     """See the module's docstring."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("folder", type=Path)
     parser.add_argument("--model", default="real-fast-x2")
     parser.add_argument("--against", nargs="*", default=["lanczos", "fast-x2"])
@@ -107,13 +132,21 @@ def main() -> None:
     names = [name for name in (given.model, *given.against) if name != "lanczos"]
     if not all(any(c.scale == 2 for c in find(name)) for name in names):
         raise SystemExit("expected networks of scale 2")
-    found: dict[str, list[tuple[dict[str, np.ndarray], tuple[str, str], str]]] = {name: [] for name in given.against}
+    found: dict[str, list[tuple[dict[str, np.ndarray], tuple[str, str], str]]] = {
+        name: [] for name in given.against
+    }
     for case in cases(Path(os.environ["VSR_SHARED_DATA"]), given.crf, given.frames, given.clips):
         level = level_of(case, given.level)
         made = results(thinned(case, given.frames), names, level, given.detail)
         for other in given.against:
             for pixels, (y, x) in crops(thinned(case, given.frames), made, (given.model, other), 1):
-                found[other].append((pixels, (given.model, other), f"{case.clip} crf {case.crf} at {x},{y}, level {level:.2f}"))
+                found[other].append(
+                    (
+                        pixels,
+                        (given.model, other),
+                        f"{case.clip} crf {case.crf} at {x},{y}, level {level:.2f}",
+                    )
+                )
         print(f"{case.clip} crf {case.crf}: level {level:.2f}", flush=True)
     for other, pairs in found.items():
         write(given.folder / f"against-{other}", pairs[: given.pairs], given.seed)

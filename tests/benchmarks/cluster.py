@@ -1,8 +1,9 @@
 """What a cluster costs its driver, and how soon it begins: `python -m tests.benchmarks.cluster`.
 
-Stand-in workers that only wait need no GPU: what is measured is the map itself, the object store and Ray. Prints two tables, what
-was measured beside its bar, and what follows for 1 to 1,000 GPUs; `--write docs` puts them into docs/cluster.md and docs/scaling.md.
-`--quick` tries every step on a few workers; its figures mean nothing. About four minutes on two quiet cores, and 5 GB of memory.
+Stand-in workers that only wait need no GPU: what is measured is the map itself, the object store and Ray.
+Prints two tables, what was measured beside its bar, and what follows for 1 to 1,000 GPUs; `--write docs` puts
+them into docs/cluster.md and docs/scaling.md. `--quick` tries every step on a few workers; its figures mean
+nothing. About four minutes on two quiet cores, and 5 GB of memory.
 """
 
 from __future__ import annotations
@@ -26,7 +27,8 @@ from tests.benchmarks.report import table, tell
 _WORKER = "tests.pipelines.inference.cuda_stub:Standin"
 SECTIONS = ("start", "scaling", "driver", "reports")
 _SECONDS, _FPS, _PACKETS, _RESULT, _CORES = 6.0, 22.0, 6.0, 15.0, 16
-"""Of docs/scaling.md: a chunk's film, frames a second of a worker, MB of a chunk's packets and of its result, cores of a worker."""
+"""Of docs/scaling.md: a chunk's film, frames a second of a worker, MB of a chunk's packets and of its result,
+cores of a worker."""
 _LARGE = 4
 """Workers where chunks are large."""
 
@@ -96,9 +98,15 @@ def main() -> None:
             if "reports" in given.only:
                 report = _messages(session, scale.reports)
                 rows.append(("its CPU, a report of progress", f"{1000 * report:.2f} ms", "", ""))
-                driver = Driver(driver.chunk, driver.megabyte, report, driver.rest) if driver is not None else None
+                driver = (
+                    Driver(driver.chunk, driver.megabyte, report, driver.rest) if driver is not None else None
+                )
     beside = f"Load of the machine when it began, and at the end: {load:.1f} and {os.getloadavg()[0]:.1f} (the work itself is in the latter)."
-    tell("cluster", f"{table(('what', 'measured', 'bar', 'holds'), rows)}\n{below}\n{beside}", given.write and given.write / "cluster.md")
+    tell(
+        "cluster",
+        f"{table(('what', 'measured', 'bar', 'holds'), rows)}\n{below}\n{beside}",
+        given.write and given.write / "cluster.md",
+    )
     if driver is not None and driver.report:
         tell("scaling", f"{outlook(driver)}\n\n{beside}", given.write and given.write / "scaling.md")
 
@@ -130,7 +138,15 @@ def outlook(driver: Driver) -> str:
             ("at rest, a second", f"{1000 * driver.rest:.0f} ms"),
         ],
     )
-    head = ("GPUs", "chunks a second", "film a minute", "driver, cores", "network in and out", "disk, written", "encode cores")
+    head = (
+        "GPUs",
+        "chunks a second",
+        "film a minute",
+        "driver, cores",
+        "network in and out",
+        "disk, written",
+        "encode cores",
+    )
     return f"{measured}\n\n{table(head, rows)}\n\nThe driver has one core's work at {(1 - driver.rest) / each:.0f} GPUs."
 
 
@@ -144,11 +160,18 @@ def start(scale: Scale) -> tuple[list[Row], str]:
         for cluster in ((), ("--cluster", "local")):
             seconds[" ".join(cluster)] = spent = []
             for number in range(scale.starts):
-                planned, begun, processes = _first_chunk(film, Path(place) / f"{len(cluster)}-{number}", cluster)
+                planned, begun, processes = _first_chunk(
+                    film, Path(place) / f"{len(cluster)}-{number}", cluster
+                )
                 spent.append(begun)
     last = statistics.median(seconds["--cluster local"])
     rows = [
-        ("`--cluster local`: the first chunk begins", f"{last:.1f} s after the command", "<= 8 s", "yes" if last <= 8 else "no"),
+        (
+            "`--cluster local`: the first chunk begins",
+            f"{last:.1f} s after the command",
+            "<= 8 s",
+            "yes" if last <= 8 else "no",
+        ),
         ("the same without a cluster", f"{statistics.median(seconds['']):.1f} s after the command", "", ""),
         ("the film is planned, with a cluster", f"{planned:.1f} s after the command", "", ""),
     ]
@@ -159,14 +182,24 @@ def start(scale: Scale) -> tuple[list[Row], str]:
 
 
 def _first_chunk(film: Path, folder: Path, cluster: tuple[str, ...]) -> tuple[float, float, Counter[str]]:
-    """Seconds from the command to the plan, and to the first chunk; CPU seconds of the processes until then."""
+    """Seconds from the command to the plan, and to the first chunk.
+
+    CPU seconds of the processes until then.
+    """
     import psutil
 
     from tests.helpers.command import arguments, environment
 
     folder.mkdir()
     mark, told = folder / "begun", folder / "told"
-    command = ("run", film, "-o", folder / "out.mp4", *"--scale 2 --model fast --codec h264 --device cpu --json".split(), *cluster)
+    command = (
+        "run",
+        film,
+        "-o",
+        folder / "out.mp4",
+        *"--scale 2 --model fast --codec h264 --device cpu --json".split(),
+        *cluster,
+    )
     planned, processes = 0.0, Counter[str]()
     with open(told, "wb") as file:
         began = time.monotonic()
@@ -184,9 +217,13 @@ def _first_chunk(film: Path, folder: Path, cluster: tuple[str, ...]) -> tuple[fl
                     times = process.cpu_times()
                     name = process.name()
                     own = process.pid == run.pid
-                    processes["the command" if own else "the worker" if name in {"ray::WorkerActor", "python"} and times.user > 0.5 else name] += (
-                        times.user + times.system
-                    )
+                    processes[
+                        "the command"
+                        if own
+                        else "the worker"
+                        if name in {"ray::WorkerActor", "python"} and times.user > 0.5
+                        else name
+                    ] += times.user + times.system
             time.sleep(0.02)
     if run.returncode:
         raise SystemExit(f"{command}: exit {run.returncode}")
@@ -195,9 +232,17 @@ def _first_chunk(film: Path, folder: Path, cluster: tuple[str, ...]) -> tuple[fl
 
 def scaling(session: Any, scale: Scale) -> Row:
     """Many workers beside one."""
-    rates = [10 * count * scale.wait / _run(session, count, 10 * count, scale.wait, 1)["seconds"] for count in (1, scale.many)]
+    rates = [
+        10 * count * scale.wait / _run(session, count, 10 * count, scale.wait, 1)["seconds"]
+        for count in (1, scale.many)
+    ]
     times, least = rates[1] / rates[0], scale.many * 15 / 16
-    return f"{scale.many} workers, chunks of {scale.wait:g} s", f"{times:.1f} x one worker", f">= {least:.0f} x", "yes" if times >= least else "no"
+    return (
+        f"{scale.many} workers, chunks of {scale.wait:g} s",
+        f"{times:.1f} x one worker",
+        f">= {least:.0f} x",
+        "yes" if times >= least else "no",
+    )
 
 
 def crowd(session: Any, scale: Scale) -> tuple[list[Row], float, float]:
@@ -226,7 +271,10 @@ def _messages(session: Any, count: int) -> float:
             _warm(cluster, 1)
             cpu = _cpu()
             for _ in cluster.run_tasks(
-                [Task(0, "talk", ("talk", (number, 0.05)))], worker=_WORKER, setup={"silent": True}, feed=lambda number, task: []
+                [Task(0, "talk", ("talk", (number, 0.05)))],
+                worker=_WORKER,
+                setup={"silent": True},
+                feed=lambda number, task: [],
             ):
                 pass
             spent.append(_cpu() - cpu)
@@ -242,14 +290,21 @@ def _run(session: Any, workers: int, chunks: int, wait: float, kilobytes: int) -
     with RayPool(session, workers=workers, cpus_per_worker=1) as cluster:
         _warm(cluster, workers)
         rest = _cpu()
-        for _ in cluster.run_tasks([Task(0, "rest", ("wait", 5.0))], worker=_WORKER, setup={"silent": True}, feed=lambda number, task: []):
+        for _ in cluster.run_tasks(
+            [Task(0, "rest", ("wait", 5.0))],
+            worker=_WORKER,
+            setup={"silent": True},
+            feed=lambda number, task: [],
+        ):
             pass
         rest = (_cpu() - rest) / 5
         tasks = [Task(n, f"chunk {n}", ("make", (wait, size))) for n in range(chunks)]
         begun, cpu, store = time.monotonic(), _cpu(), _stored()
         before = after = 0.0
         done = 0
-        for event in cluster.run_tasks(tasks, worker=_WORKER, setup={"silent": True}, feed=lambda number, task: packets):
+        for event in cluster.run_tasks(
+            tasks, worker=_WORKER, setup={"silent": True}, feed=lambda number, task: packets
+        ):
             if isinstance(event, WorkItem) and isinstance(event.value, bytes):
                 assert len(event.value) == size
             if isinstance(event, Done):
@@ -272,7 +327,9 @@ def _warm(cluster: Any, workers: int) -> None:
     tasks = [Task(n, "warm", ("wait", 0.01)) for n in range(2000 * workers)]
     seen = set()
     stop = threading.Event()
-    for event in cluster.run_tasks(tasks, worker=_WORKER, setup={"silent": True}, feed=lambda number, task: [], stop=stop):
+    for event in cluster.run_tasks(
+        tasks, worker=_WORKER, setup={"silent": True}, feed=lambda number, task: [], stop=stop
+    ):
         if isinstance(event, WorkerReady):
             seen.add(event.worker)
             if len(seen) == workers:
@@ -286,7 +343,9 @@ def _cpu() -> float:
 
 def _memory() -> float:
     """MB of this process that no other shares: without the mapped object store."""
-    lines = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text(encoding="utf-8").splitlines())
+    lines = dict(
+        line.split(":", 1) for line in Path("/proc/self/status").read_text(encoding="utf-8").splitlines()
+    )
     return float(lines["RssAnon"].split()[0]) / 1000
 
 
@@ -296,7 +355,9 @@ def _stored() -> int:
     from ray._private.internal_api import node_stats
 
     (node,) = [n for n in ray.nodes() if n["Alive"]]
-    return int(node_stats(node["NodeManagerAddress"], node["NodeManagerPort"]).store_stats.cumulative_created_bytes)
+    return int(
+        node_stats(node["NodeManagerAddress"], node["NodeManagerPort"]).store_stats.cumulative_created_bytes
+    )
 
 
 if __name__ == "__main__":

@@ -1,8 +1,10 @@
-"""Every file of a folder through `vsr run`, judged by PyAV alone: `python -m tests.benchmarks.every_file FOLDER [--write]`.
+"""Every file of a folder through `vsr run`, judged by PyAV alone.
 
-Frames, times, size, shape, colour tags and pictures of the film, bytes and times of sound and subtitles, against the source. Where a
-run is refused with a remedy, the remedy is taken; it must work. --write puts the table into docs/reliability.md. Ends with 1 where
-anything is wrong.
+`python -m tests.benchmarks.every_file FOLDER [--write]`.
+
+Frames, times, size, shape, colour tags and pictures of the film, bytes and times of sound and subtitles,
+against the source. Where a run is refused with a remedy, the remedy is taken; it must work. --write puts the
+table into docs/reliability.md. Ends with 1 where anything is wrong.
 """
 
 from __future__ import annotations
@@ -60,9 +62,19 @@ def ending(path: Path, root: Path) -> Ending:
         for way in ways:
             then, more, result = _run(path, source, way)
             remedy = " ".join(way)
-            wrong += [f"with {remedy}: {w}" for w in (_judged(source, result, then, more) if not then else [f"exit {then}: {more}"])]
+            wrong += [
+                f"with {remedy}: {w}"
+                for w in (_judged(source, result, then, more) if not then else [f"exit {then}: {more}"])
+            ]
     return Ending(
-        name, code, len(result.times) if result else 0, len(source.times), source.errors, said.replace(str(path), path.name), tuple(wrong), remedy
+        name,
+        code,
+        len(result.times) if result else 0,
+        len(source.times),
+        source.errors,
+        said.replace(str(path), path.name),
+        tuple(wrong),
+        remedy,
     )
 
 
@@ -101,7 +113,13 @@ def rows(endings: list[Ending]) -> list[list[str]]:
     """File, end, frames of the result and of a plain decoder, what a refusal said."""
     found = []
     for one in endings:
-        end = f"WRONG: {'; '.join(one.wrong)}" if one.wrong else "right" if one.code == 0 else f"refused, {one.code}"
+        end = (
+            f"WRONG: {'; '.join(one.wrong)}"
+            if one.wrong
+            else "right"
+            if one.code == 0
+            else f"refused, {one.code}"
+        )
         end += f"; right with `{one.remedy}`" if one.remedy and not one.wrong else ""
         said = one.said.partition("vsr: ")[2].partition(" / ")[0] if one.code else ""
         said = said.replace("|", "\\|")
@@ -113,7 +131,10 @@ def _known(log: Path | None) -> dict[str, Ending]:
     """What ended well in an earlier call, by path."""
     if log is None or not log.exists():
         return {}
-    found = [Ending(**{**json.loads(line), "wrong": tuple(json.loads(line)["wrong"])}) for line in log.read_text(encoding="utf-8").splitlines()]
+    found = [
+        Ending(**{**json.loads(line), "wrong": tuple(json.loads(line)["wrong"])})
+        for line in log.read_text(encoding="utf-8").splitlines()
+    ]
     return {one.path: one for one in found if not one.wrong}
 
 
@@ -122,9 +143,15 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("folder", type=Path)
     parser.add_argument("--only", default="", help="Files whose path has these letters.")
-    parser.add_argument("--minutes", type=float, default=float("inf"), help="Begin no further file after so many.")
+    parser.add_argument(
+        "--minutes", type=float, default=float("inf"), help="Begin no further file after so many."
+    )
     parser.add_argument("--write", action="store_true")
-    parser.add_argument("--log", type=Path, help="JSON lines of what came of each; files that ended well in it are not run again.")
+    parser.add_argument(
+        "--log",
+        type=Path,
+        help="JSON lines of what came of each; files that ended well in it are not run again.",
+    )
     given = parser.parse_args()
     files = [p for p in sorted(given.folder.rglob("*")) if p.is_file() and given.only in str(p)]
     done = _known(given.log)
@@ -142,9 +169,15 @@ def main() -> int:
                 log.write(json.dumps(one.__dict__) + "\n")
     bad = sum(bool(one.wrong) for one in endings)
     print(f"\n{len(endings)} of {len(files)} files, {bad} wrong")
-    record(count=len(endings), right=sum(one.code == 0 for one in endings), refused=sum(one.code != 0 for one in endings))
+    record(
+        count=len(endings),
+        right=sum(one.code == 0 for one in endings),
+        refused=sum(one.code != 0 for one in endings),
+    )
     if given.write and not given.only:
-        test_reliability.EVERY_FILE.write_text(json.dumps(rows(endings), indent=0, ensure_ascii=False) + "\n", encoding="utf-8")
+        test_reliability.EVERY_FILE.write_text(
+            json.dumps(rows(endings), indent=0, ensure_ascii=False) + "\n", encoding="utf-8"
+        )
         test_reliability.main()
     return 1 if bad else 0
 

@@ -2,8 +2,9 @@
 
     VSR_SHARED_DATA=DATA python -m tests.benchmarks.family [--only NAME]... [--markdown]
 
-DATA/eval holds Set5, Set14, Urban100, vid4_*.mkv and video/*720p*, DATA/weights/niqe the model of NIQE. Ends with 1 where a bar
-is not held. What ships is found as `vsr models` finds it; a network that is not there has no row but is named at the end.
+DATA/eval holds Set5, Set14, Urban100, vid4_*.mkv and video/*720p*, DATA/weights/niqe the model of NIQE. Ends
+with 1 where a bar is not held. What ships is found as `vsr models` finds it; a network that is not there has
+no row but is named at the end.
 """
 
 from __future__ import annotations
@@ -72,15 +73,25 @@ class Judge:
         self._known: dict[tuple[str, str, str, tuple[str, ...]], dict[str, EvaluationRow]] = {}
         self._bf16 = low_precision(torch.device("cpu")) == torch.bfloat16
 
-    def rows(self, card: Card, name: str, case: str = "clean", metrics: tuple[str, ...] = ("psnr",)) -> dict[str, EvaluationRow]:
+    def rows(
+        self, card: Card, name: str, case: str = "clean", metrics: tuple[str, ...] = ("psnr",)
+    ) -> dict[str, EvaluationRow]:
         """The network and its baselines on one set or clip, by model."""
         key = (card.name, name, case, metrics)
         if key in self._known:
             return self._known[key]
         settings = EvaluateSettings(
-            cases=(case,), metrics=metrics, bf16=self._bf16, frames=self._frames, niqe_model=str(self.niqe) if "niqe" in metrics else ""
+            cases=(case,),
+            metrics=metrics,
+            bf16=self._bf16,
+            frames=self._frames,
+            niqe_model=str(self.niqe) if "niqe" in metrics else "",
         )
-        found = {row.model: row for row in evaluate([card.path], [self.sets / name], settings) if isinstance(row, EvaluationRow)}
+        found = {
+            row.model: row
+            for row in evaluate([card.path], [self.sets / name], settings)
+            if isinstance(row, EvaluationRow)
+        }
         return self._known.setdefault(key, found)
 
     def gain(self, card: Card, name: str, case: str = "clean") -> float:
@@ -103,15 +114,27 @@ def lines_of(card: Card, shipped: dict[str, Card], judge: Judge) -> Iterator[Lin
         for clip in judge.clips("video/*720p*"):
             rows = judge.rows(card, clip, "h264-23", ("vmaf",))
             better = rows[card.name].scores["vmaf_neg"] - rows["lanczos"].scores["vmaf_neg"]
-            yield Line(card.name, f"VMAF-NEG over Lanczos on {Path(clip).stem}, H.264 CRF 23", better, CODED_NEG)
+            yield Line(
+                card.name, f"VMAF-NEG over Lanczos on {Path(clip).stem}, H.264 CRF 23", better, CODED_NEG
+            )
     if card.family == "recurrent":
         yield from _of_clips(card, shipped, judge)
     elif card.architecture == "deconvolution":
-        yield Line(card.name, "gain over bicubic on Set5 with noise of 10, dB", judge.gain(card, "Set5", "noise-10"), RESTORED[card.scale])
+        yield Line(
+            card.name,
+            "gain over bicubic on Set5 with noise of 10, dB",
+            judge.gain(card, "Set5", "noise-10"),
+            RESTORED[card.scale],
+        )
     elif card.architecture in INVENTING:
         yield from _of_inventing(card, judge)
     elif card.architecture != "compact":
-        yield Line(card.name, "gain over bicubic on Set5, dB", judge.gain(card, "Set5"), CLASSICS.get(card.family, 0.01))
+        yield Line(
+            card.name,
+            "gain over bicubic on Set5, dB",
+            judge.gain(card, "Set5"),
+            CLASSICS.get(card.family, 0.01),
+        )
 
 
 def _of_clips(card: Card, shipped: dict[str, Card], judge: Judge) -> Iterator[Line]:
@@ -120,9 +143,15 @@ def _of_clips(card: Card, shipped: dict[str, Card], judge: Judge) -> Iterator[Li
     if plain is None:
         return
     better = [
-        judge.rows(card, clip)[card.name].scores["psnr"] - judge.rows(plain, clip)[plain.name].scores["psnr"] for clip in judge.clips("vid4_*.mkv")
+        judge.rows(card, clip)[card.name].scores["psnr"] - judge.rows(plain, clip)[plain.name].scores["psnr"]
+        for clip in judge.clips("vid4_*.mkv")
     ]
-    yield Line(card.name, f"PSNR-Y over {plain.name} on {len(better)} Vid4 clips, dB", sum(better) / len(better), RECURRENT_DB)
+    yield Line(
+        card.name,
+        f"PSNR-Y over {plain.name} on {len(better)} Vid4 clips, dB",
+        sum(better) / len(better),
+        RECURRENT_DB,
+    )
 
 
 def _of_inventing(card: Card, judge: Judge) -> Iterator[Line]:
@@ -131,13 +160,21 @@ def _of_inventing(card: Card, judge: Judge) -> Iterator[Line]:
         rows = judge.rows(card, name, "clean", ("psnr", "niqe", "energy"))
         ours, plain = rows[card.name].scores, rows["bicubic"].scores
         yield Line(card.name, f"NIQE on {name}, bicubic's as bar", ours["niqe"], plain["niqe"], most=True)
-        yield Line(card.name, f"|gradient energy - 1| on {name}, bicubic's as bar", abs(ours["energy"] - 1), abs(plain["energy"] - 1), most=True)
+        yield Line(
+            card.name,
+            f"|gradient energy - 1| on {name}, bicubic's as bar",
+            abs(ours["energy"] - 1),
+            abs(plain["energy"] - 1),
+            most=True,
+        )
         yield Line(card.name, f"gain over bicubic on {name}, dB", ours["psnr"] - plain["psnr"], LEAST_PSNR_DB)
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--only", action="append", default=[], metavar="NAME", help="a network or a family; may be repeated")
+    parser.add_argument(
+        "--only", action="append", default=[], metavar="NAME", help="a network or a family; may be repeated"
+    )
     parser.add_argument("--frames", type=int, default=48, help="at most so many frames of a clip")
     parser.add_argument("--markdown", action="store_true")
     chosen = parser.parse_args()
@@ -157,9 +194,16 @@ def main() -> int:
         for line in lines_of(card, shipped, judge):
             lines.append(line)
             bar = f"{'≤' if line.most else '≥'} {line.bar:.3g}"
-            print(form.format(line.network, line.figure, f"{line.value:.3g}", bar, "held" if line.held else "NOT HELD"), flush=True)
+            print(
+                form.format(
+                    line.network, line.figure, f"{line.value:.3g}", bar, "held" if line.held else "NOT HELD"
+                ),
+                flush=True,
+            )
     size = sum(path.stat().st_size for path in TRAINED.glob("*.safetensors"))
-    print(f"\n{sum(line.held for line in lines)} of {len(lines)} bars held; all weights together {size / 1e6:.2f} MB of {ALL_BYTES / 1e6:.0f} MB")
+    print(
+        f"\n{sum(line.held for line in lines)} of {len(lines)} bars held; all weights together {size / 1e6:.2f} MB of {ALL_BYTES / 1e6:.0f} MB"
+    )
     missing = [name for name in EXPECTED if name not in shipped]
     if missing:
         print(f"not shipped: {', '.join(missing)}")

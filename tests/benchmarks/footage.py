@@ -1,14 +1,19 @@
-"""Networks on compressed footage: `python -m tests.benchmarks.footage [NETWORK...] [--write docs/models.md]`, the table that opens that page.
+"""Networks on compressed footage.
 
-Each clip of the shared material is halved (antialiased bicubic), encoded by x264 medium at CRF 18, 24 and 30, decoded and doubled by each
-network and by Lanczos. Told are mean gains over Lanczos in PSNR-Y (dB) and VMAF-NEG, flicker as a share of Lanczos' and, with
-`--features`, the deep-feature distance as a share of Lanczos'. Networks that take a restoration level get what `--level` says:
-the measured one of the clip ("measured"), the estimator's ("auto"), or a number. A chain is named with commas, somebody else's network by its
-file; what is four times as large is halved again. `--noise 3 6 10` adds cases with noise of that deviation before CRF 20.
+`python -m tests.benchmarks.footage [NETWORK...] [--write docs/models.md]`, the table that opens that page.
 
-Invented texture shows in two more figures: gradient energy in the flattest quarter of the truth's 16x16 blocks as a share of Lanczos', and how
-much further from the truth than Lanczos a result is once both are blurred (sigma 4), in codes. `--not-below NAME` counts clips below NAME's VMAF-NEG.
-Freedoom is left out, which networks are trained on.
+Each clip of the shared material is halved (antialiased bicubic), encoded by x264 medium at CRF 18, 24 and 30,
+decoded and doubled by each network and by Lanczos. Told are mean gains over Lanczos in PSNR-Y (dB) and
+VMAF-NEG, flicker as a share of Lanczos' and, with `--features`, the deep-feature distance as a share of
+Lanczos'. Networks that take a restoration level get what `--level` says: the measured one of the clip
+("measured"), the estimator's ("auto"), or a number. A chain is named with commas, somebody else's network by
+its file; what is four times as large is halved again. `--noise 3 6 10` adds cases with noise of that
+deviation before CRF 20.
+
+Invented texture shows in two more figures: gradient energy in the flattest quarter of the truth's 16x16
+blocks as a share of Lanczos', and how much further from the truth than Lanczos a result is once both are
+blurred (sigma 4), in codes. `--not-below NAME` counts clips below NAME's VMAF-NEG. Freedoom is left out,
+which networks are trained on.
 """
 
 from __future__ import annotations
@@ -78,7 +83,9 @@ class Case:
         return f"σ {self.noise:g}, crf {self.crf}" if self.noise else f"crf {self.crf}"
 
 
-def cases(folder: Path, crfs: Sequence[int], frames: int, only: str, noises: Sequence[float] = ()) -> Iterator[Case]:
+def cases(
+    folder: Path, crfs: Sequence[int], frames: int, only: str, noises: Sequence[float] = ()
+) -> Iterator[Case]:
     """All clips at all CRFs, and with noise."""
     paths = sorted([*(folder / "eval" / "video").glob("*.mp4"), *(folder / "eval").glob("vid4_*.mkv")])
     for path in paths:
@@ -86,14 +93,31 @@ def cases(folder: Path, crfs: Sequence[int], frames: int, only: str, noises: Seq
             continue
         footage = Footage(probe(path))
         height, width = footage.height // 4 * 4, footage.width // 4 * 4
-        first = max(0, min(footage.info.frame_count * 2 // 5, footage.info.frame_count - frames))  # films begin in the dark
+        first = max(
+            0, min(footage.info.frame_count * 2 // 5, footage.info.frame_count - frames)
+        )  # films begin in the dark
         stretch = [(first, min(first + frames, footage.info.frame_count))]
         clip = [footage.codes(f).crop(0, 0, height, width) for _, f in footage.frames_at(stretch)]
-        truth = SampleValues(np.concatenate([c.luma for c in clip]), np.concatenate([c.chroma for c in clip]), footage.bits)
+        truth = SampleValues(
+            np.concatenate([c.luma for c in clip]), np.concatenate([c.chroma for c in clip]), footage.bits
+        )
         clean = degrade(truth, Degradation(), scale=2)
         for crf, noise in [*((crf, 0.0) for crf in crfs), *((_NOISY_CRF, noise) for noise in noises)]:
-            low = degrade(clean, Degradation((DegradationStep(codec="h264", quality=crf, preset=MEDIUM, noise_codes=noise),)), scale=1)
-            yield Case(path.stem, crf, low, clean, truth, max(1, round(footage.info.rate)), int(footage.tags.matrix), noise)
+            low = degrade(
+                clean,
+                Degradation((DegradationStep(codec="h264", quality=crf, preset=MEDIUM, noise_codes=noise),)),
+                scale=1,
+            )
+            yield Case(
+                path.stem,
+                crf,
+                low,
+                clean,
+                truth,
+                max(1, round(footage.info.rate)),
+                int(footage.tags.matrix),
+                noise,
+            )
 
 
 def level_of(case: Case, wanted: str) -> float:
@@ -108,7 +132,9 @@ def level_of(case: Case, wanted: str) -> float:
 def thinned(case: Case, every: int) -> Case:
     """Every so-manyth of its frames, as they came out of the codec."""
     chosen = slice(every - 1, None, every)
-    return replace(case, low=case.low.frames(chosen), clean=case.clean.frames(chosen), truth=case.truth.frames(chosen))
+    return replace(
+        case, low=case.low.frames(chosen), clean=case.clean.frames(chosen), truth=case.truth.frames(chosen)
+    )
 
 
 def results(case: Case, names: Sequence[str], level: float, detail: float) -> dict[str, Planes]:
@@ -121,7 +147,9 @@ def results(case: Case, names: Sequence[str], level: float, detail: float) -> di
             found = find(part)
             card = found[0] if len(found) == 1 else next(c for c in found if c.scale == 2)
             network = load_network(card, restore=level, detail=detail)
-            made[name] = upscale(network.module, made[name], contract=network.contract, bf16=True, matrix=case.matrix)
+            made[name] = upscale(
+                network.module, made[name], contract=network.contract, bf16=True, matrix=case.matrix
+            )
         made[name] = fitted(made[name], case)
     return made
 
@@ -132,7 +160,9 @@ def fitted(planes: Planes, case: Case) -> Planes:
     luma, chroma = planes
     if luma.shape[-2:] == (height, width):
         return planes
-    return resample(luma, height, width, "bicubic"), resample(chroma, height // 2, width // 2, "bicubic", offset=LEFT)
+    return resample(luma, height, width, "bicubic"), resample(
+        chroma, height // 2, width // 2, "bicubic", offset=LEFT
+    )
 
 
 def flat_energy(result: Tensor, truth: Tensor) -> float:
@@ -156,7 +186,9 @@ def blurred_error(result: Tensor, truth: Tensor) -> float:
     return float(F.conv2d(F.conv2d(x, line), line.transpose(2, 3)).abs().mean())
 
 
-def scores(case: Case, made: dict[str, Planes], deep: DeepDistance | None, *, vmaf: bool) -> dict[str, dict[str, float]]:
+def scores(
+    case: Case, made: dict[str, Planes], deep: DeepDistance | None, *, vmaf: bool
+) -> dict[str, dict[str, float]]:
     """PSNR-Y, VMAF-NEG, flicker and distance of each result."""
     found: dict[str, dict[str, float]] = {}
     truth = to_values(case.truth)
@@ -185,8 +217,13 @@ def scores(case: Case, made: dict[str, Planes], deep: DeepDistance | None, *, vm
 def distance(deep: DeepDistance, result: Planes, truth: Planes, matrix: int) -> float:
     """Mean over a few frames."""
     found = []
-    for number in range(len(result[0]) // _DEEP_FRAMES // 2, len(result[0]), max(1, len(result[0]) // _DEEP_FRAMES)):
-        pair = [torch.from_numpy(to_pixels(planes, number, matrix)).permute(2, 0, 1)[None].float() / 255 for planes in (result, truth)]
+    for number in range(
+        len(result[0]) // _DEEP_FRAMES // 2, len(result[0]), max(1, len(result[0]) // _DEEP_FRAMES)
+    ):
+        pair = [
+            torch.from_numpy(to_pixels(planes, number, matrix)).permute(2, 0, 1)[None].float() / 255
+            for planes in (result, truth)
+        ]
         with torch.inference_mode():
             found.append(deep(pair[0], pair[1]).item())
     return float(np.mean(found))
@@ -203,13 +240,26 @@ def summary(rows: list[dict[str, Any]], names: Sequence[str]) -> str:
         for told in by_case.values():
 
             def mean(key: str, told: list[dict[str, Any]] = told, name: str = name, *, share: bool) -> float:
-                pairs = [(r["scores"][name][key], r["scores"]["lanczos"][key]) for r in told if key in r["scores"][name]]
-                return float(np.mean([a / b if share else a - b for a, b in pairs])) if pairs else float("nan")
+                pairs = [
+                    (r["scores"][name][key], r["scores"]["lanczos"][key])
+                    for r in told
+                    if key in r["scores"][name]
+                ]
+                return (
+                    float(np.mean([a / b if share else a - b for a, b in pairs])) if pairs else float("nan")
+                )
 
-            figures = (mean("psnr", share=False), mean("vmaf_neg", share=False), mean("distance", share=True), mean("flicker", share=True))
+            figures = (
+                mean("psnr", share=False),
+                mean("vmaf_neg", share=False),
+                mean("distance", share=True),
+                mean("flicker", share=True),
+            )
             invented = (mean("flat", share=True), mean("blurred", share=False))
             cells.append(
-                "{:+.2f} / {:+.1f} / {:.2f} / {:.2f} / {:.2f} / {:+.2f}".format(*figures, *invented).replace("+nan", "–").replace("nan", "–")
+                "{:+.2f} / {:+.1f} / {:.2f} / {:.2f} / {:.2f} / {:+.2f}".format(*figures, *invented)
+                .replace("+nan", "–")
+                .replace("nan", "–")
             )
         lines.append(cells)
     return table(["PSNR-Y dB / VMAF-NEG / distance × / flicker × / flat × / blurred", *by_case], lines)
@@ -219,18 +269,32 @@ def below(rows: list[dict[str, Any]], names: Sequence[str], other: str) -> str:
     """How many clips each network has below another's VMAF-NEG."""
     lines = []
     for name in names:
-        lower = [r for r in rows if "vmaf_neg" in r["scores"][name] and r["scores"][name]["vmaf_neg"] < r["scores"][other]["vmaf_neg"]]
-        worst = min((r["scores"][name]["vmaf_neg"] - r["scores"][other]["vmaf_neg"] for r in lower), default=0.0)
+        lower = [
+            r
+            for r in rows
+            if "vmaf_neg" in r["scores"][name]
+            and r["scores"][name]["vmaf_neg"] < r["scores"][other]["vmaf_neg"]
+        ]
+        worst = min(
+            (r["scores"][name]["vmaf_neg"] - r["scores"][other]["vmaf_neg"] for r in lower), default=0.0
+        )
         lines.append(f"{name}: {len(lower)} of {len(rows)} below {other}'s VMAF-NEG, {worst:+.1f} at worst")
     return "\n".join(lines)
 
 
 def main() -> None:
     """See the module's docstring."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("networks", nargs="*", default=["fast-x2", "quality-x2"])
     parser.add_argument("--frames", type=int, default=24)
-    parser.add_argument("--every", type=int, default=1, help="Judge one frame in so many; more than 1: flicker and VMAF mean little.")
+    parser.add_argument(
+        "--every",
+        type=int,
+        default=1,
+        help="Judge one frame in so many; more than 1: flicker and VMAF mean little.",
+    )
     parser.add_argument("--level", default="measured")
     parser.add_argument("--detail", type=float, default=0.0)
     parser.add_argument("--crf", type=int, nargs="*", default=CRFS)
@@ -239,7 +303,9 @@ def main() -> None:
     parser.add_argument("--write", type=Path, metavar="PAGE")
     parser.add_argument("--clips", default="", help="Parts of names, with commas between.")
     parser.add_argument("--no-vmaf", action="store_true")
-    parser.add_argument("--features", metavar="FILE", help="Weights of EfficientNet-Lite0: the deep-feature distance, too.")
+    parser.add_argument(
+        "--features", metavar="FILE", help="Weights of EfficientNet-Lite0: the deep-feature distance, too."
+    )
     parser.add_argument("--json", type=Path, help="Write all figures there.")
     given = parser.parse_args()
     deep = DeepDistance.read(given.features) if given.features else None
@@ -250,8 +316,13 @@ def main() -> None:
         made = results(case, given.networks, level, given.detail)
         found = scores(case, made, deep, vmaf=not given.no_vmaf)
         rows.append({"clip": case.clip, "treatment": case.treatment, "level": level, "scores": found})
-        gains = "  ".join(f"{n} {found[n]['psnr'] - found['lanczos']['psnr']:+.2f} dB" for n in given.networks)
-        print(f"{case.clip} {case.treatment}: level {level:.2f}  Lanczos {found['lanczos']['psnr']:.2f} dB  {gains}", flush=True)
+        gains = "  ".join(
+            f"{n} {found[n]['psnr'] - found['lanczos']['psnr']:+.2f} dB" for n in given.networks
+        )
+        print(
+            f"{case.clip} {case.treatment}: level {level:.2f}  Lanczos {found['lanczos']['psnr']:.2f} dB  {gains}",
+            flush=True,
+        )
         if given.json:
             given.json.write_text(json.dumps(rows, indent=1), encoding="utf-8")
     text = summary(rows, given.networks)

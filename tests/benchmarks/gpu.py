@@ -1,9 +1,11 @@
-"""What a CUDA device makes of the networks: `make gpu`, or `python -m tests.benchmarks.gpu`. No network access and no Ray needed.
+"""What a CUDA device makes of the networks: `make gpu`, or `python -m tests.benchmarks.gpu`.
 
-Prints one table: the fp16 rate of convolutions alone (the ceiling), each network's share of it with and without CUDA graphs and
-through torch.compile, batches from 1 to 8, decoding, bus and network alone and together with nothing behind them, how many
-uploads ended while the network was at work, memory, and whether every test marked `cuda` passes.
-`--quick` takes small pictures; its figures mean nothing.
+No network access and no Ray needed.
+
+Prints one table: the fp16 rate of convolutions alone (the ceiling), each network's share of it with and
+without CUDA graphs and through torch.compile, batches from 1 to 8, decoding, bus and network alone and
+together with nothing behind them, how many uploads ended while the network was at work, memory, and whether
+every test marked `cuda` passes. `--quick` takes small pictures; its figures mean nothing.
 """
 
 from __future__ import annotations
@@ -36,10 +38,19 @@ CUDA_TESTS = ("tests/pipelines/inference/test_cuda.py", "tests/pipelines/trainin
 Row = tuple[str, str, str, str]
 
 
-def upscaler(name: str, size: tuple[int, int], *, graph: bool = True, compiled: bool = False, accelerator: Queues | None = None) -> Upscaler:
+def upscaler(
+    name: str,
+    size: tuple[int, int],
+    *,
+    graph: bool = True,
+    compiled: bool = False,
+    accelerator: Queues | None = None,
+) -> Upscaler:
     from tests.pipelines.inference.test_upscaler import card, plan_of
 
-    made = Upscaler(plan_of(card(name), *size, 2, tile=(544, 960)), choose_device("cuda"), accelerator=accelerator)
+    made = Upscaler(
+        plan_of(card(name), *size, 2, tile=(544, 960)), choose_device("cuda"), accelerator=accelerator
+    )
     assert made._accelerated is not None
     graphed = made._accelerated._graphed
     if not graph or compiled:
@@ -105,7 +116,15 @@ def decoded(clip: Path) -> Iterator[Frame]:
     with av.open(str(clip)) as container:
         container.streams.video[0].thread_type = "AUTO"
         for number, frame in enumerate(container.decode(video=0)):
-            yield Frame(number, [np.frombuffer(memoryview(p), np.uint8).reshape(-1, p.line_size)[: p.height, : p.width].copy() for p in frame.planes])
+            yield Frame(
+                number,
+                [
+                    np.frombuffer(memoryview(p), np.uint8)
+                    .reshape(-1, p.line_size)[: p.height, : p.width]
+                    .copy()
+                    for p in frame.planes
+                ],
+            )
 
 
 class Marked(Queues):
@@ -131,9 +150,14 @@ class Marked(Queues):
 
 
 def beside(uploaded: Sequence[float], computed: Sequence[float]) -> float:
-    """Share of the uploads that ended while a frame in front of them was computed; the times at which each frame was."""
+    """Share of the uploads that ended while a frame in front of them was computed.
+
+    The times at which each frame was.
+    """
     spans = [(max(uploaded[m], computed[m - 1]), computed[m]) for m in range(1, len(computed))]
-    during = [any(start < uploaded[k] < stop for start, stop in spans[: k - 1]) for k in range(2, len(uploaded))]
+    during = [
+        any(start < uploaded[k] < stop for start, stop in spans[: k - 1]) for k in range(2, len(uploaded))
+    ]
     return sum(during) / len(during)
 
 
@@ -149,7 +173,11 @@ def measure(size: tuple[int, int], calls: int, folder: Path) -> Iterator[Row]:
         from tests.pipelines.inference.test_upscaler import card
 
         gflop = card(name).gflop_per_megapixel * size[0] * size[1] / 1e6
-        for label, how in (("graph", {}), ("no graph", {"graph": False}), ("torch.compile", {"compiled": True})):
+        for label, how in (
+            ("graph", {}),
+            ("no graph", {"graph": False}),
+            ("torch.compile", {"compiled": True}),
+        ):
             try:
                 spent = network_seconds(upscaler(name, size, **how), size, calls)  # type: ignore[arg-type]
             except Exception as error:
@@ -158,7 +186,12 @@ def measure(size: tuple[int, int], calls: int, folder: Path) -> Iterator[Row]:
             share = gflop / 1e3 / spent / ceiling[width]
             times[f"{name} {label}"] = spent
             holds = ("yes" if share >= least else "**no**") if least and label == "graph" else ""
-            yield f"`{name}` alone, {label}", f"{1 / spent:.1f} fps, {share:.0%} of the ceiling", f">= {least:.0%}" if holds else "", holds
+            yield (
+                f"`{name}` alone, {label}",
+                f"{1 / spent:.1f} fps, {share:.0%} of the ceiling",
+                f">= {least:.0%}" if holds else "",
+                holds,
+            )
         for batch in BATCHES:
             spent = network_seconds(upscaler(name, size), size, calls, batch)
             yield f"`{name}` alone, {batch} tiles at a time", f"{1 / spent:.1f} fps", "", ""
@@ -168,7 +201,12 @@ def measure(size: tuple[int, int], calls: int, folder: Path) -> Iterator[Row]:
     decode = (time.perf_counter() - began) / count
     bus, amount = bus_seconds(size, calls)
     yield "decoding alone (CPU)", f"{1 / decode:.1f} fps", "", ""
-    yield "bus alone, up and down", f"{1 / bus:.1f} fps, {amount / 1e6:.1f} MB a frame, {amount / bus / 1e9:.1f} GB/s", "", ""
+    yield (
+        "bus alone, up and down",
+        f"{1 / bus:.1f} fps, {amount / 1e6:.1f} MB a frame, {amount / bus / 1e9:.1f} GB/s",
+        "",
+        "",
+    )
     for name in ("fast-x2", "quality-x2"):
         torch.cuda.reset_peak_memory_stats()
         running = upscaler(name, size)
@@ -176,24 +214,46 @@ def measure(size: tuple[int, int], calls: int, folder: Path) -> Iterator[Row]:
         slowest = max(decode, bus, times[f"{name} graph"])
         share = slowest / together
         text = f"{1 / together:.1f} fps, {share:.0%} of the slowest alone"
-        yield f"`{name}`: decoding, network and download to nothing", text, ">= 90%", "yes" if share >= 0.9 else "**no**"
+        yield (
+            f"`{name}`: decoding, network and download to nothing",
+            text,
+            ">= 90%",
+            "yes" if share >= 0.9 else "**no**",
+        )
         yield f"`{name}`: memory of the device", f"{torch.cuda.max_memory_allocated() / 1e9:.2f} GB", "", ""
         marked = Marked(choose_device("cuda"))
         upscaler(name, size, accelerator=marked)(film(size, 24))
-        yield f"`{name}`: uploads that ended while a frame before was computed", f"{beside(*marked.milliseconds()):.0%}", "", ""
+        yield (
+            f"`{name}`: uploads that ended while a frame before was computed",
+            f"{beside(*marked.milliseconds()):.0%}",
+            "",
+            "",
+        )
 
 
 def tests() -> Row:
     """Every test marked `cuda`, without loading the others, which may want what is not installed."""
-    done = subprocess.run([sys.executable, "-m", "pytest", "-q", "-m", "cuda", *CUDA_TESTS], capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-m", "cuda", *CUDA_TESTS],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     lines = done.stdout.strip().splitlines()
     print("\n".join(lines[-40:]), file=sys.stderr)
-    return "tests marked `cuda`", lines[-1] if lines else "none", "all pass", "yes" if done.returncode == 0 else "**no**"
+    return (
+        "tests marked `cuda`",
+        lines[-1] if lines else "none",
+        "all pass",
+        "yes" if done.returncode == 0 else "**no**",
+    )
 
 
 def main() -> None:
     """Measure, or say that there is no device."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--quick", action="store_true")
     parser.add_argument("--write", type=Path, metavar="FILE")
     given = parser.parse_args()

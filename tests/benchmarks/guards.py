@@ -1,8 +1,8 @@
 """What the guards of a run cost: `python -m tests.benchmarks.guards [WIDTHxHEIGHT] [FRAMES]`.
 
-Upscales a clip made by code twice as large in this process, and counts the CPU seconds that go into looking at every frame before and
-after the networks, hashing and flushing chunks, hashing them again, fingerprinting the input, and verifying the result. CPU seconds,
-so that what else this machine does has no part in it.
+Upscales a clip made by code twice as large in this process, and counts the CPU seconds that go into looking
+at every frame before and after the networks, hashing and flushing chunks, hashing them again, fingerprinting
+the input, and verifying the result. CPU seconds, so that what else this machine does has no part in it.
 """
 
 from __future__ import annotations
@@ -48,18 +48,24 @@ def main() -> None:
     counted(Journal, "commit", "keeping chunks")
     counted(muxer, "_chunk_data", "hashing chunks again")
     counted(probe, "fingerprint", "fingerprint of the input")
-    counted(publishing, "verify", "verifying the result", time.process_time)  # decodes in several threads, while nothing else runs
+    counted(
+        publishing, "verify", "verifying the result", time.process_time
+    )  # decodes in several threads, while nothing else runs
     worker_pools.local_workers = lambda *_: WorkersHere()  # type: ignore[assignment,return-value]
     with tempfile.TemporaryDirectory() as folder:
         source = Path(folder) / "in.mp4"
         make_clip(source, frames / 24, width=width, height=height)
-        settings = run_settings(scale=2, model="fast", codec="h264", preset="superfast", device="cpu", chunk_seconds=1.0)
+        settings = run_settings(
+            scale=2, model="fast", codec="h264", preset="superfast", device="cpu", chunk_seconds=1.0
+        )
         began = time.process_time()
         for _ in job.upscale_video(source, Path(folder) / "out.mp4", settings):
             pass
         total = time.process_time() - began
     record(share=f"{sum(spent.values()) / total:.1%}")
-    print(f"{frames} frames {width}x{height}, x2: {total:.1f} CPU seconds, of them in guards {sum(spent.values()) / total:.2%}")
+    print(
+        f"{frames} frames {width}x{height}, x2: {total:.1f} CPU seconds, of them in guards {sum(spent.values()) / total:.2%}"
+    )
     for what, seconds in sorted(spent.items(), key=lambda item: -item[1]):
         print(f"  {what:<26} {seconds:7.3f} s  {seconds / total:7.3%}")
 

@@ -1,6 +1,9 @@
-"""CPU time of networks on 8-bit integers beside bf16 and fp32, one thread, one tile: `python -m tests.benchmarks.integers [MODEL...]`.
+"""CPU time of networks on 8-bit integers beside bf16 and fp32, one thread, one tile.
 
-`ONEDNN_MAX_CPU_ISA=AVX512_CORE_VNNI` in the environment leaves AMX out; bf16 is measured where the CPU's own choice is bf16.
+`python -m tests.benchmarks.integers [MODEL...]`.
+
+`ONEDNN_MAX_CPU_ISA=AVX512_CORE_VNNI` in the environment leaves AMX out; bf16 is measured where the CPU's own
+choice is bf16.
 """
 
 from __future__ import annotations
@@ -38,24 +41,38 @@ def milliseconds(work: Callable[[], object]) -> float:
 
 @torch.inference_mode()
 def main() -> None:
-    """Print a line for each network. Weights on integers are plainly rounded ones: time does not depend on them."""
+    """Print a line for each network.
+
+    Weights on integers are plainly rounded ones: time does not depend on them.
+    """
     torch.set_num_threads(1)
     if not int8_is_exact():
         sys.exit("this CPU has no exact 8-bit integers")
     low = low_precision(torch.device("cpu"))
-    dtypes = [torch.float32] if "ONEDNN_MAX_CPU_ISA" in os.environ else list(dict.fromkeys([low, torch.float32]))
+    dtypes = (
+        [torch.float32] if "ONEDNN_MAX_CPU_ISA" in os.environ else list(dict.fromkeys([low, torch.float32]))
+    )
     for name in sys.argv[1:] or ["fast-x2", "quality-x2"]:
         network = load_network(find(name)[0]).module
         layers = [layer for kind, layer in network.integer_layers.items() if kind != "head.full"]  # type: ignore[attr-defined]
         whole = [(layer.weight * 200).round().clamp(-127, 127).to(torch.int8) for layer in layers]
-        chain = Int8Chain([Int8Layer(w, torch.full((len(w),), 0.005), layer.bias * 100) for w, layer in zip(whole, layers, strict=True)])
-        codes = torch.randint(0, 256, (1, 6, 274, 482), dtype=torch.uint8).contiguous(memory_format=torch.channels_last)
+        chain = Int8Chain(
+            [
+                Int8Layer(w, torch.full((len(w),), 0.005), layer.bias * 100)
+                for w, layer in zip(whole, layers, strict=True)
+            ]
+        )
+        codes = torch.randint(0, 256, (1, 6, 274, 482), dtype=torch.uint8).contiguous(
+            memory_format=torch.channels_last
+        )
         figures = {"int8": milliseconds(lambda chain=chain, codes=codes: chain(codes))}  # type: ignore[misc]
         for dtype in dtypes:
             made = copy.deepcopy(network)
             pack_weights(made, dtype)  # type: ignore[arg-type]
             values = (codes[..., 1:-1, 1:-1] / 255).to(dtype).contiguous(memory_format=torch.channels_last)
-            figures[str(dtype).removeprefix("torch.")] = milliseconds(lambda made=made, values=values: made.trunk(values))  # type: ignore[misc, attr-defined]
+            figures[str(dtype).removeprefix("torch.")] = milliseconds(
+                lambda made=made, values=values: made.trunk(values)
+            )  # type: ignore[misc, attr-defined]
         print(name, *(f"{kind} {figure:.1f} ms" for kind, figure in figures.items()), flush=True)
 
 

@@ -1,10 +1,13 @@
-"""What `find_scan` makes of a corpus of progressive and interlaced clips: `python -m tests.benchmarks.interlacing`.
+"""What `find_scan` makes of a corpus of progressive and interlaced clips.
 
-Prints a confusion table: progressive clips must stay whole, interlaced ones be found with their field order. Every clip is made
-by code from its number (`tests.benchmarks.interlacing_clips`) and kept for the next run. Clips of low numbers were looked at while the
-thresholds of `pipelines.probe.field_evidence` were chosen, those from number 421 on were not: `--unseen N` of each kind.
-Real clips are taken from the folder that VSR_SHARED_DATA names; without it the corpus is smaller. `--write docs/color.md` puts
-the table on that page, `--processes N` works on N clips at a time. Ends with 1 where a bar is missed.
+`python -m tests.benchmarks.interlacing`.
+
+Prints a confusion table: progressive clips must stay whole, interlaced ones be found with their field order.
+Every clip is made by code from its number (`tests.benchmarks.interlacing_clips`) and kept for the next run.
+Clips of low numbers were looked at while the thresholds of `pipelines.probe.field_evidence` were chosen,
+those from number 421 on were not: `--unseen N` of each kind. Real clips are taken from the folder that
+VSR_SHARED_DATA names; without it the corpus is smaller. `--write docs/color.md` puts the table on that page,
+`--processes N` works on N clips at a time. Ends with 1 where a bar is missed.
 """
 
 from __future__ import annotations
@@ -43,7 +46,22 @@ def confusion(found: dict[Clip, str]) -> list[tuple[str, ...]]:
                 whole = sum(found[c].strip("?") == "progressive" for c in some)
                 doubted = sum(found[c].endswith("?") for c in some)
                 if some:
-                    rows.append((kind, flags, name, *map(str, (len(some), right if kind == "interlaced" else len(some) - whole, whole, doubted))))
+                    rows.append(
+                        (
+                            kind,
+                            flags,
+                            name,
+                            *map(
+                                str,
+                                (
+                                    len(some),
+                                    right if kind == "interlaced" else len(some) - whole,
+                                    whole,
+                                    doubted,
+                                ),
+                            ),
+                        )
+                    )
     return rows
 
 
@@ -55,7 +73,9 @@ def _flags(made: Clip) -> str:
 
 def main() -> int:
     """See the module's docstring."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--progressive", type=int, default=320, metavar="N")
     parser.add_argument("--interlaced", type=int, default=160, metavar="N")
     parser.add_argument("--unseen", type=int, default=40, metavar="N")
@@ -72,13 +92,23 @@ def main() -> int:
     for made, shown in found.items():
         if shown.strip("?") != made.order:
             print(f"{shown:12} {made.name}")
-    head = ("pictures", "flags", "seeds", "clips", "interlaced, right order", "taken for progressive", "of them in doubt")
+    head = (
+        "pictures",
+        "flags",
+        "seeds",
+        "clips",
+        "interlaced, right order",
+        "taken for progressive",
+        "of them in doubt",
+    )
     tell("interlacing", table(head, confusion(found)), given.write)
     false = sum(found[c].strip("?") != "progressive" for c in found if c.order == "progressive")
     missed = sum(found[c] != c.order for c in found if c.order != "progressive")
     record(interlacing_clips=len(found), taken_for_interlaced=false, interlaced_missed=missed)
     whole = sum(c.order == "progressive" for c in clips)
-    print(f"{false} of {whole} progressive clips taken for interlaced, {missed} of {len(clips) - whole} interlaced ones missed")
+    print(
+        f"{false} of {whole} progressive clips taken for interlaced, {missed} of {len(clips) - whole} interlaced ones missed"
+    )
     return int(false > 0 or missed > MOST_MISSED * (len(clips) - whole))
 
 

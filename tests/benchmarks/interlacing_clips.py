@@ -1,7 +1,7 @@
 """Progressive and interlaced clips made by code from a number, for `tests.benchmarks.interlacing`.
 
-A scene is a picture for every moment; a progressive frame shows one moment, an interlaced one two. Clips are kept in the system's temporary
-folder under a hash of this module: they take longer to make than to judge.
+A scene is a picture for every moment; a progressive frame shows one moment, an interlaced one two. Clips are
+kept in the system's temporary folder under a hash of this module: they take longer to make than to judge.
 """
 
 from __future__ import annotations
@@ -54,7 +54,10 @@ def noise(rng: np.random.Generator, size: Size, slope: float) -> np.ndarray:
     """A periodic texture whose amplitudes fall with frequency to the power of slope, 16..235."""
     width, height = size
     fy, fx = np.fft.fftfreq(height)[:, None], np.fft.rfftfreq(width)[None]
-    spectrum = np.fft.rfft2(rng.standard_normal((height, width))) / np.maximum(np.hypot(fy, fx), 1 / max(size)) ** slope
+    spectrum = (
+        np.fft.rfft2(rng.standard_normal((height, width)))
+        / np.maximum(np.hypot(fy, fx), 1 / max(size)) ** slope
+    )
     spectrum[0, 0] = 0
     found = np.fft.irfft2(spectrum, s=(height, width))
     return np.asarray(np.clip(125 + 45 * found / found.std(), 16, 235), np.float32)
@@ -68,7 +71,12 @@ def shifted(picture: np.ndarray, x: float, y: float) -> np.ndarray:
             picture = np.roll(picture, whole, axis)
             continue
         u = 1 - part
-        taps = (-0.5 * u + u**2 - 0.5 * u**3, 1 - 2.5 * u**2 + 1.5 * u**3, 0.5 * u + 2 * u**2 - 1.5 * u**3, -0.5 * u**2 + 0.5 * u**3)
+        taps = (
+            -0.5 * u + u**2 - 0.5 * u**3,
+            1 - 2.5 * u**2 + 1.5 * u**3,
+            0.5 * u + 2 * u**2 - 1.5 * u**3,
+            -0.5 * u**2 + 0.5 * u**3,
+        )
         picture = sum(t * np.roll(picture, whole + 2 - n, axis) for n, t in enumerate(taps))  # type: ignore[assignment]
     return picture
 
@@ -110,7 +118,11 @@ def slow(rng: np.random.Generator, size: Size) -> Scene:
 def tilt(rng: np.random.Generator, size: Size) -> Scene:
     """Up or down, by whole lines a frame more often than not, and hardly to the side."""
     picture = noise(rng, size, rng.uniform(0.6, 1.6))
-    dy = float(rng.choice([0.5, 1, 1.5, 2, 2.5, 3])) * rng.choice([-1, 1]) if rng.random() < 0.7 else speed(rng) / 2
+    dy = (
+        float(rng.choice([0.5, 1, 1.5, 2, 2.5, 3])) * rng.choice([-1, 1])
+        if rng.random() < 0.7
+        else speed(rng) / 2
+    )
     dx = rng.choice([0.0, 0.5, speed(rng, 0.3, 3) / 2])
     return lambda t: shifted(picture, dx * t, dy * t)
 
@@ -121,7 +133,14 @@ def objects(rng: np.random.Generator, size: Size) -> Scene:
     y, x = np.mgrid[0 : size[1], 0 : size[0]].astype(np.float32)
     count = int(rng.integers(4, 12))
     kinds = [
-        (rng.uniform(0, size[0]), rng.uniform(0, size[1]), speed(rng, 0.5, 8) / 2, speed(rng, 0.2, 4) / 2, rng.uniform(8, 40), rng.uniform(16, 235))
+        (
+            rng.uniform(0, size[0]),
+            rng.uniform(0, size[1]),
+            speed(rng, 0.5, 8) / 2,
+            speed(rng, 0.2, 4) / 2,
+            rng.uniform(8, 40),
+            rng.uniform(16, 235),
+        )
         for _ in range(count)
     ]
     square = rng.random(count) < 0.5
@@ -151,7 +170,9 @@ def zoom(rng: np.random.Generator, size: Size) -> Scene:
         v = scale * (np.sin(angle) * x + np.cos(angle) * y) + size[1] / 2
         left, top = np.floor(u).astype(int), np.floor(v).astype(int)
         a, b = (u - left).astype(np.float32), (v - top).astype(np.float32)
-        corner = [picture[(top + j) % size[1], (left + i) % size[0]] for j, i in ((0, 0), (0, 1), (1, 0), (1, 1))]
+        corner = [
+            picture[(top + j) % size[1], (left + i) % size[0]] for j, i in ((0, 0), (0, 1), (1, 0), (1, 1))
+        ]
         return (corner[0] * (1 - a) + corner[1] * a) * (1 - b) + (corner[2] * (1 - a) + corner[3] * a) * b
 
     return at
@@ -224,13 +245,19 @@ def patches(rng: np.random.Generator, size: Size) -> Scene:
         w, h = (int(rng.integers(24, s // 2)) for s in size)
         left, top = int(rng.integers(size[0] - w)), int(rng.integers(size[1] - h))
         grain = int(rng.choice([1, 1, 2, 4]))
-        pixels = rng.integers(16, 235, (-(-h // grain), -(-w // grain))).repeat(grain, 0).repeat(grain, 1)[:h, :w]
-        found.append((left, top, pixels.astype(np.float32), int(rng.integers(-3, 4)), int(rng.integers(-3, 4))))
+        pixels = (
+            rng.integers(16, 235, (-(-h // grain), -(-w // grain))).repeat(grain, 0).repeat(grain, 1)[:h, :w]
+        )
+        found.append(
+            (left, top, pixels.astype(np.float32), int(rng.integers(-3, 4)), int(rng.integers(-3, 4)))
+        )
 
     def at(t: int) -> np.ndarray:
         picture = np.full((size[1], size[0]), 100, np.float32)
         for left, top, pixels, dx, dy in found:
-            picture[top : top + pixels.shape[0], left : left + pixels.shape[1]] = np.roll(pixels, (dy * t // 2, dx * t // 2), (0, 1))
+            picture[top : top + pixels.shape[0], left : left + pixels.shape[1]] = np.roll(
+                pixels, (dy * t // 2, dx * t // 2), (0, 1)
+            )
         return picture
 
     return at
@@ -239,7 +266,9 @@ def patches(rng: np.random.Generator, size: Size) -> Scene:
 def snow(rng: np.random.Generator, size: Size) -> Scene:
     """Noise that is new at every moment, over a scene."""
     scene, seed, much = pan(rng, size), int(rng.integers(1 << 30)), rng.uniform(3, 25)
-    return lambda t: scene(t) + much * np.random.default_rng([seed, t]).standard_normal((size[1], size[0]), np.float32)
+    return lambda t: (
+        scene(t) + much * np.random.default_rng([seed, t]).standard_normal((size[1], size[0]), np.float32)
+    )
 
 
 def fade(rng: np.random.Generator, size: Size) -> Scene:
@@ -275,7 +304,11 @@ def sprites(rng: np.random.Generator, size: Size) -> Scene:
     unit = int(rng.choice([1, zoomed]))
 
     def large(picture: np.ndarray, step: tuple[int, int], t: int) -> np.ndarray:
-        return np.roll(picture.repeat(zoomed, 0).repeat(zoomed, 1), (step[1] * unit * t // 2, step[0] * unit * t // 2), (0, 1))
+        return np.roll(
+            picture.repeat(zoomed, 0).repeat(zoomed, 1),
+            (step[1] * unit * t // 2, step[0] * unit * t // 2),
+            (0, 1),
+        )
 
     def at(t: int) -> np.ndarray:
         top = large(front, steps[1], t)
@@ -289,10 +322,17 @@ def tiles(rng: np.random.Generator, size: Size) -> Scene:
     cell, seed = int(rng.choice([8, 9, 12, 16, 17])), int(rng.integers(1 << 30))
 
     def at(t: int) -> np.ndarray:
-        changing = np.random.default_rng([seed, t // 4]).integers(16, 235, (size[1] // cell + 1, size[0] // cell + 1))
+        changing = np.random.default_rng([seed, t // 4]).integers(
+            16, 235, (size[1] // cell + 1, size[0] // cell + 1)
+        )
         lasting = np.random.default_rng(seed).integers(16, 235, changing.shape)
         where = np.random.default_rng(seed + 1).random(changing.shape) < 0.3
-        return np.where(where, changing, lasting).repeat(cell, 0).repeat(cell, 1)[: size[1], : size[0]].astype(np.float32)
+        return (
+            np.where(where, changing, lasting)
+            .repeat(cell, 0)
+            .repeat(cell, 1)[: size[1], : size[0]]
+            .astype(np.float32)
+        )
 
     return at
 
@@ -334,7 +374,9 @@ def _real(path: str, size: Size, count: int) -> list[np.ndarray]:
     found: list[np.ndarray] = []
     with av.open(path) as container:
         for frame in container.decode(video=0):
-            found.append(frame.reformat(*size, format="gray", interpolation="AREA").to_ndarray().astype(np.float32))
+            found.append(
+                frame.reformat(*size, format="gray", interpolation="AREA").to_ndarray().astype(np.float32)
+            )
             if len(found) == count:
                 break
     return found
@@ -347,13 +389,40 @@ def real(rng: np.random.Generator, size: Size) -> Scene:
     return lambda t: pictures[min(len(pictures) - 1, (skip + t) if len(pictures) >= 60 + 2 * FRAMES else t)]
 
 
-_GENERATED = ("testsrc2", "testsrc", "life", "cellauto", "gradients", "zoneplate", "perlin", "mandelbrot", "sierpinski")
+_GENERATED = (
+    "testsrc2",
+    "testsrc",
+    "life",
+    "cellauto",
+    "gradients",
+    "zoneplate",
+    "perlin",
+    "mandelbrot",
+    "sierpinski",
+)
 SCENES: dict[str, Callable[[np.random.Generator, Size], Scene]] = {
-    **{f.__name__: f for f in (pan, slow, tilt, objects, zoom, roll, ticker, hud, scanlines, dither, stripes, patches)},
+    **{
+        f.__name__: f
+        for f in (pan, slow, tilt, objects, zoom, roll, ticker, hud, scanlines, dither, stripes, patches)
+    },
     **{f.__name__: f for f in (snow, fade, strobe, still, sprites, tiles, real)},
     **{name: generated(name) for name in _GENERATED},
 }
-MOVING = ("pan", "slow", "tilt", "objects", "zoom", "ticker", "hud", "snow", "fade", "testsrc2", "mandelbrot", "pan", "zoom")
+MOVING = (
+    "pan",
+    "slow",
+    "tilt",
+    "objects",
+    "zoom",
+    "ticker",
+    "hud",
+    "snow",
+    "fade",
+    "testsrc2",
+    "mandelbrot",
+    "pan",
+    "zoom",
+)
 """What shows whether it has fields."""
 PLAIN = frozenset(MOVING) - {"slow", "tilt"}
 """What shows it so plainly that pictures are believed against a flag."""
@@ -386,7 +455,9 @@ class Clip:
     rate: int
 
     def scene_at(self) -> Scene:
-        return SCENES[self.scene](np.random.default_rng([self.number, self.order != "progressive", 1]), self.size)
+        return SCENES[self.scene](
+            np.random.default_rng([self.number, self.order != "progressive", 1]), self.size
+        )
 
     @property
     def name(self) -> str:
@@ -406,24 +477,37 @@ def clip(number: int, *, interlaced: bool, with_real: bool) -> Clip:
     if interlaced:
         other = {"top": "bottom", "bottom": "top"}[order]
         flag = "progressive" if kind < 0.45 else order if kind < 0.8 else other
-        codec = "libx264" if flag == "progressive" and kind < 0.3 else str(rng.choice(["libx264", "mpeg2video"]))
-    else:
-        # A flag says nothing against pictures that don't move, or whose changes nobody could tell from those of fields.
-        flag = str(rng.choice(["top", "bottom"])) if kind < 0.25 and (scene in PLAIN or scene == "real") else "progressive"
         codec = (
-            str(rng.choice(["libx264", "libx264", "libx265", "mpeg2video"])) if flag == "progressive" else str(rng.choice(["libx264", "mpeg2video"]))
+            "libx264" if flag == "progressive" and kind < 0.3 else str(rng.choice(["libx264", "mpeg2video"]))
+        )
+    else:
+        # A flag says nothing against pictures that don't move, or whose changes nobody could tell from those
+        # of fields.
+        flag = (
+            str(rng.choice(["top", "bottom"]))
+            if kind < 0.25 and (scene in PLAIN or scene == "real")
+            else "progressive"
+        )
+        codec = (
+            str(rng.choice(["libx264", "libx264", "libx265", "mpeg2video"]))
+            if flag == "progressive"
+            else str(rng.choice(["libx264", "mpeg2video"]))
         )
     deep = codec != "mpeg2video" and rng.random() < 0.25
     quality = int(rng.integers(2, 9)) if codec == "mpeg2video" else int(rng.integers(18, 31))
     size = SIZES[int(rng.integers(len(SIZES)))]
-    rate = 50 if not interlaced and flag == "progressive" and rng.random() < 0.1 else int(rng.choice([25, 30]))
+    rate = (
+        50 if not interlaced and flag == "progressive" and rng.random() < 0.1 else int(rng.choice([25, 30]))
+    )
     return Clip(number, order, flag, scene, size, codec, quality, "yuv420p10le" if deep else "yuv420p", rate)
 
 
 def corpus(progressive: int, interlaced: int, *, with_real: bool, first: int = 0) -> list[Clip]:
     """That many clips of each, from a number on."""
     counts = ((False, progressive), (True, interlaced))
-    return [clip(first + n, interlaced=kind, with_real=with_real) for kind, count in counts for n in range(count)]
+    return [
+        clip(first + n, interlaced=kind, with_real=with_real) for kind, count in counts for n in range(count)
+    ]
 
 
 def frames_of(made: Clip) -> Iterator[np.ndarray]:
@@ -439,7 +523,10 @@ def frames_of(made: Clip) -> Iterator[np.ndarray]:
 
 
 def write(made: Clip, path: Path) -> Path:
-    """Encode a clip; one whose combs the encoder has smoothed away once more, finer: such pictures have no fields any longer."""
+    """Encode a clip; one whose combs the encoder has smoothed away once more, finer.
+
+    Such pictures have no fields any longer.
+    """
     quality, step, finest = made.quality, *((1, 2) if made.codec == "mpeg2video" else (4, 4))
     _encode(made, path, quality)
     while made.order != "progressive" and quality > finest and combs_left(made, path) < LEAST_COMBS:
@@ -459,7 +546,9 @@ def combs_left(made: Clip, path: Path) -> float:
     with av.open(str(path)) as container:
         for number, frame in enumerate(container.decode(video=0)):
             whole = scene(2 * number)[later]
-            rows = frame.to_ndarray()[: made.size[1], : made.size[0]][later] / (4 if "10" in made.pix_fmt else 1)
+            rows = frame.to_ndarray()[: made.size[1], : made.size[0]][later] / (
+                4 if "10" in made.pix_fmt else 1
+            )
             difference = np.clip(scene(2 * number + 1)[later], 0, 255) - np.clip(whole, 0, 255)
             apart += float((difference * difference).sum())
             kept += float((difference * (rows - np.clip(whole, 0, 255))).sum())
@@ -478,7 +567,10 @@ def _encode(made: Clip, path: Path, quality: int) -> None:
     if marks:
         options["flags"] = "+ildct+ilme"
         if made.codec == "libx264" and made.order == "progressive" and made.number % 4 < 2:
-            options = {**{k: v for k, v in options.items() if k != "flags"}, "x264-params": f"fake-interlaced=1:{made.flag[0]}ff=1:pic-struct=1"}
+            options = {
+                **{k: v for k, v in options.items() if k != "flags"},
+                "x264-params": f"fake-interlaced=1:{made.flag[0]}ff=1:pic-struct=1",
+            }
     with av.open(str(path), "w") as output:
         stream = output.add_stream(made.codec, rate=Fraction(made.rate), options=options)
         stream.width, stream.height = made.size
@@ -486,7 +578,10 @@ def _encode(made: Clip, path: Path, quality: int) -> None:
         stream.codec_context.thread_count = 1
         graph = av.filter.Graph()
         source = graph.add_buffer(
-            width=made.size[0], height=made.size[1], format=av.VideoFormat(made.pix_fmt, *made.size), time_base=Fraction(1, made.rate)
+            width=made.size[0],
+            height=made.size[1],
+            format=av.VideoFormat(made.pix_fmt, *made.size),
+            time_base=Fraction(1, made.rate),
         )
         node = graph.add("setfield", {"top": "tff", "bottom": "bff"}.get(made.flag, "prog"))
         sink = graph.add("buffersink")
@@ -497,7 +592,9 @@ def _encode(made: Clip, path: Path, quality: int) -> None:
         for number, luma in enumerate(frames_of(made)):
             frame = av.VideoFrame(*made.size, made.pix_fmt)
             for plane, values in zip(frame.planes, (luma, None, None), strict=True):
-                rows = np.frombuffer(plane, np.uint16 if deep else np.uint8).reshape(-1, plane.line_size // (1 + deep))
+                rows = np.frombuffer(plane, np.uint16 if deep else np.uint8).reshape(
+                    -1, plane.line_size // (1 + deep)
+                )
                 rows[:] = 512 if deep else 128
                 if values is not None:
                     rows[: values.shape[0], : values.shape[1]] = values

@@ -1,7 +1,7 @@
 """What a film costs by its length alone, without its pixels: `python -m tests.benchmarks.length [HOURS]`.
 
-An index of so many hours (20) at 60 frames a second is planned, begun, kept chunk by chunk and verified, each in a process of its own;
-prints seconds, and the most memory (RSS) that the process had meanwhile.
+An index of so many hours (20) at 60 frames a second is planned, begun, kept chunk by chunk and verified, each
+in a process of its own; prints seconds, and the most memory (RSS) that the process had meanwhile.
 """
 
 from __future__ import annotations
@@ -42,11 +42,17 @@ _MEMORY = Path("/dev/shm")
 
 
 def _timed(what: str, work: Callable[[], object]) -> object:
-    Path("/proc/self/clear_refs").write_text("5", encoding="ascii")  # the peak that is told counts from here (proc(5))
+    Path("/proc/self/clear_refs").write_text(
+        "5", encoding="ascii"
+    )  # the peak that is told counts from here (proc(5))
     began, cpu = time.perf_counter(), time.process_time()
     found = work()
     spent, cpu = time.perf_counter() - began, time.process_time() - cpu
-    peak = next(line.split()[1] for line in Path("/proc/self/status").read_text(encoding="ascii").splitlines() if line.startswith("VmHWM"))
+    peak = next(
+        line.split()[1]
+        for line in Path("/proc/self/status").read_text(encoding="ascii").splitlines()
+        if line.startswith("VmHWM")
+    )
     print(f"  {what:<52} {spent:8.2f} s, {cpu:.2f} of the CPU {int(peak) / 1024:8.0f} MB", flush=True)
     return found
 
@@ -57,12 +63,23 @@ def _film(folder: Path, hours: float) -> None:
     settings = run_settings(**QUICK)
     look = type("Look", (), {"pts": [], "error": ""})()
     _timed("times from the index", lambda: expected_times(info.index, look, "mov", "h264"))
-    plan = _timed(f"plan of {info.frame_count} frames", lambda: plan_video(Path(info.path), folder / "out.mkv", settings, info)[0].plan)
+    plan = _timed(
+        f"plan of {info.frame_count} frames",
+        lambda: plan_video(Path(info.path), folder / "out.mkv", settings, info)[0].plan,
+    )
     idle = Idle(most_tasks=1)
-    _timed(f"to the first piece of {len(plan.spans)} tasks", lambda: list(run_spans(plan, info, set(), settings, "", None, workers=idle)))
+    _timed(
+        f"to the first piece of {len(plan.spans)} tasks",
+        lambda: list(run_spans(plan, info, set(), settings, "", None, workers=idle)),
+    )
     assert idle.first_piece
     seen = type("Seen", (), {})()
-    seen.pts = array("q", (np.round(np.frombuffer(info.pts, np.int64) * float(info.time_base * 1000))).astype(np.int64).tobytes())
+    seen.pts = array(
+        "q",
+        (np.round(np.frombuffer(info.pts, np.int64) * float(info.time_base * 1000)))
+        .astype(np.int64)
+        .tobytes(),
+    )
     seen.time_base = Fraction(1, 1000)
     _timed("times of the result", lambda: _check_times(seen, plan, info))
 
@@ -70,12 +87,17 @@ def _film(folder: Path, hours: float) -> None:
 def _commits(folder: Path, _: float) -> None:
     """Chunks as they come from workers, to the disk."""
     info = long_film(folder, _COMMITS * 150)
-    plan = plan_video(Path(info.path), folder / "out.mkv", run_settings(**{**QUICK, "chunk_seconds": 2.5}), info)[0].plan
+    plan = plan_video(
+        Path(info.path), folder / "out.mkv", run_settings(**{**QUICK, "chunk_seconds": 2.5}), info
+    )[0].plan
     journal = Journal(work_folder(folder / "out.mkv"), plan.id)
     plan_id, table = plan.id, plan.to_json()
     journal.adopt(plan_id, table)
     pictures = bytes(int(np.prod(grid_for(1920, 1080))) * 150)
-    chunks = [EncodedChunk(n, bytes(1000), tuple(info.pts[150 * n : 150 * n + 150]), "header", pictures) for n in range(_COMMITS)]
+    chunks = [
+        EncodedChunk(n, bytes(1000), tuple(info.pts[150 * n : 150 * n + 150]), "header", pictures)
+        for n in range(_COMMITS)
+    ]
     _timed(f"{_COMMITS} commits", lambda: [journal.commit(plan_id, chunk) for chunk in chunks])
     del chunks[:]
     _timed("the same read back", lambda: journal.adopt(plan_id, table))
@@ -90,17 +112,32 @@ def _verified(folder: Path, _: float) -> None:
         pass
     planned, _dropped = plan_video(source, folder / "out.mkv", settings)
     step = planned.info.pts[1] - planned.info.pts[0]
-    info = replace(planned.info, pts=array("q", range(0, step * _PACKETS, step)), durations=array("q", [step]) * _PACKETS)
+    info = replace(
+        planned.info, pts=array("q", range(0, step * _PACKETS, step)), durations=array("q", [step]) * _PACKETS
+    )
     chunk = replace(planned.plan.chunks[0], stop_frame=_PACKETS)
-    plan = replace(planned.plan, stop_frame=_PACKETS, chunks=(chunk,), spans=(replace(planned.plan.spans[0], chunks=(chunk,)),))
+    plan = replace(
+        planned.plan,
+        stop_frame=_PACKETS,
+        chunks=(chunk,),
+        spans=(replace(planned.plan.spans[0], chunks=(chunk,)),),
+    )
     journal = Journal(work_folder(folder / "out.mkv"), plan.id)
     journal.adopt(plan.id, plan.to_json())
     for event in run_spans(plan, info, set(), settings, "", None, workers=Idle(real=True)):
         if isinstance(event, WorkItem):
             record = journal.commit(plan.id, event.value)
-    passed = _timed("put together", lambda: assemble(plan, info, [record], journal.result, dropped=frozenset()))
-    _timed(f"verified: {_PACKETS} packets of one chunk", lambda: verify(journal.result, plan, info, [record], passed, full=False))
-    _timed("the same, every frame decoded", lambda: verify(journal.result, plan, info, [record], passed, full=True))
+    passed = _timed(
+        "put together", lambda: assemble(plan, info, [record], journal.result, dropped=frozenset())
+    )
+    _timed(
+        f"verified: {_PACKETS} packets of one chunk",
+        lambda: verify(journal.result, plan, info, [record], passed, full=False),
+    )
+    _timed(
+        "the same, every frame decoded",
+        lambda: verify(journal.result, plan, info, [record], passed, full=True),
+    )
     journal.close()
 
 
@@ -116,7 +153,9 @@ def main() -> None:
         return
     for part in _PARTS:
         print(part, flush=True)
-        subprocess.run([sys.executable, "-m", "tests.benchmarks.length", str(hours), part], check=True, env=os.environ)
+        subprocess.run(
+            [sys.executable, "-m", "tests.benchmarks.length", str(hours), part], check=True, env=os.environ
+        )
 
 
 if __name__ == "__main__":

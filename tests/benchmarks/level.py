@@ -1,9 +1,12 @@
-"""Train and judge what estimates the restoration level: `python -m tests.benchmarks.level PICTURES... VIDEOS...`.
+"""Train and judge what estimates the restoration level.
 
-Short clips are cut out of pictures that move and of videos, some made soft, dark or flat first, which is no damage; then they are treated as
-`configs/dataset/real.toml` treats pairs, by x264 alone, twice, or with noise before it. Statistics of two of the frames go in, the level
-measured against the untreated clip should come out. Told is the error on sources that were held out. Networks are trained to be too low
-rather than too high: the loss is that of a quantile.
+`python -m tests.benchmarks.level PICTURES... VIDEOS...`.
+
+Short clips are cut out of pictures that move and of videos, some made soft, dark or flat first, which is no
+damage; then they are treated as `configs/dataset/real.toml` treats pairs, by x264 alone, twice, or with noise
+before it. Statistics of two of the frames go in, the level measured against the untreated clip should come
+out. Told is the error on sources that were held out. Networks are trained to be too low rather than too high:
+the loss is that of a quantile.
 """
 
 from __future__ import annotations
@@ -44,25 +47,47 @@ def _moving(picture: SampleValues, factor: int, rng: np.random.Generator) -> Sam
     move = int(rng.choice([0, 1, 2, 3, 6])) * 2
     steps = [int(n) * 2 for n in rng.integers(-move // 2, move // 2 + 1, 2)]
     reach = [abs(step) * (_FRAMES - 1) for step in steps]
-    size = [min(_SIDE_PX * factor, (side - far) // (16 * factor) * 16 * factor) for side, far in zip(picture.luma.shape[1:], reach, strict=True)]
+    size = [
+        min(_SIDE_PX * factor, (side - far) // (16 * factor) * 16 * factor)
+        for side, far in zip(picture.luma.shape[1:], reach, strict=True)
+    ]
     if min(size) < 128 * factor:
         return None
     room = [side - far - n for side, far, n in zip(picture.luma.shape[1:], reach, size, strict=True)]
-    corner = [int(rng.integers(n // 2 + 1)) * 2 + (far if step < 0 else 0) for n, far, step in zip(room, reach, steps, strict=True)]
-    parts = [picture.crop(corner[0] + steps[0] * n, corner[1] + steps[1] * n, size[0], size[1]) for n in range(_FRAMES)]
-    return SampleValues(np.concatenate([p.luma for p in parts]), np.concatenate([p.chroma for p in parts]), picture.bits)
+    corner = [
+        int(rng.integers(n // 2 + 1)) * 2 + (far if step < 0 else 0)
+        for n, far, step in zip(room, reach, steps, strict=True)
+    ]
+    parts = [
+        picture.crop(corner[0] + steps[0] * n, corner[1] + steps[1] * n, size[0], size[1])
+        for n in range(_FRAMES)
+    ]
+    return SampleValues(
+        np.concatenate([p.luma for p in parts]), np.concatenate([p.chroma for p in parts]), picture.bits
+    )
 
 
 def _stretch(footage: Footage, factor: int, rng: np.random.Generator) -> SampleValues | None:
     """Some frames of a part of a video."""
     count = footage.info.frame_count
-    size = [min(_SIDE_PX * factor, side // (16 * factor) * 16 * factor) for side in (footage.height, footage.width)]
+    size = [
+        min(_SIDE_PX * factor, side // (16 * factor) * 16 * factor)
+        for side in (footage.height, footage.width)
+    ]
     if count < _FRAMES or min(size) < 128 * factor:
         return None
     first = int(rng.integers(count - _FRAMES + 1))
-    top, left = (int(rng.integers((side - n) // 2 + 1)) * 2 for side, n in zip((footage.height, footage.width), size, strict=True))
-    parts = [footage.codes(f).crop(top, left, size[0], size[1]) for _, f in footage.frames_at([(first, first + _FRAMES)])]
-    return SampleValues(np.concatenate([p.luma for p in parts]), np.concatenate([p.chroma for p in parts]), footage.bits)
+    top, left = (
+        int(rng.integers((side - n) // 2 + 1)) * 2
+        for side, n in zip((footage.height, footage.width), size, strict=True)
+    )
+    parts = [
+        footage.codes(f).crop(top, left, size[0], size[1])
+        for _, f in footage.frames_at([(first, first + _FRAMES)])
+    ]
+    return SampleValues(
+        np.concatenate([p.luma for p in parts]), np.concatenate([p.chroma for p in parts]), footage.bits
+    )
 
 
 def untreated(path: Path, kernels: Sequence[str], rng: np.random.Generator) -> SampleValues | None:
@@ -76,12 +101,18 @@ def untreated(path: Path, kernels: Sequence[str], rng: np.random.Generator) -> S
     if clip is None:
         return None
     if rng.random() < 0.35:
-        clip = degrade(clip, Degradation((DegradationStep(blur_sigma_px=float(rng.uniform(0.4, 2.2))),)), scale=1)
+        clip = degrade(
+            clip, Degradation((DegradationStep(blur_sigma_px=float(rng.uniform(0.4, 2.2))),)), scale=1
+        )
     if factor == 2:
         clip = degrade(clip, Degradation((DegradationStep(kernel=str(rng.choice(kernels))),)), scale=2)
     if rng.random() < 0.3:
         luma, chroma = to_values(clip)
-        gain, black, gamma = float(rng.uniform(0.15, 0.8)), float(rng.uniform(0, 0.15)), float(rng.choice([1, 1, 1.5, 2.2]))
+        gain, black, gamma = (
+            float(rng.uniform(0.15, 0.8)),
+            float(rng.uniform(0, 0.15)),
+            float(rng.choice([1, 1, 1.5, 2.2])),
+        )
         clip = from_values((luma.clamp(0, 1) ** gamma * gain + black * (1 - gain), chroma * gain), clip.bits)
     return clip
 
@@ -91,7 +122,9 @@ def treatments(settings: DegradeSettings, rng: np.random.Generator) -> Iterator[
     yield draw(settings, rng)
 
     def h264(least: int, most: int) -> DegradationStep:
-        return DegradationStep(codec="h264", quality=int(rng.integers(least, most)), preset=int(rng.integers(4)))
+        return DegradationStep(
+            codec="h264", quality=int(rng.integers(least, most)), preset=int(rng.integers(4))
+        )
 
     yield Degradation((h264(12, 38),))
     if rng.random() < 0.25:
@@ -107,7 +140,10 @@ def treatments(settings: DegradeSettings, rng: np.random.Generator) -> Iterator[
 def known(paths: Sequence[Path], count: int, seed: int) -> tuple[Tensor, Tensor, np.ndarray]:
     """(N,174) statistics, (N,) levels and which fifth of the sources each is from, of `count` clips."""
     given = tomllib.loads(_CONFIG.read_text(encoding="utf-8"))["degrade"]
-    drawn = {k: tuple(v) if isinstance(v, list) else v for k, v in given.items()} | {"clean": 0.0, "two_stage": 0.0}
+    drawn = {k: tuple(v) if isinstance(v, list) else v for k, v in given.items()} | {
+        "clean": 0.0,
+        "two_stage": 0.0,
+    }
     settings, rng = DegradeSettings(**drawn), np.random.default_rng(seed)
     rows, levels, folds = [], [], []
     while count:
@@ -122,7 +158,9 @@ def known(paths: Sequence[Path], count: int, seed: int) -> tuple[Tensor, Tensor,
             print(f"{path}: {error}")
             continue
         for low, level in made:
-            tiles = [t / (1 << (low.bits - 8)) for n in _LOOKED_AT for t in tiles_of_frame(low.luma[n], low.bits)]
+            tiles = [
+                t / (1 << (low.bits - 8)) for n in _LOOKED_AT for t in tiles_of_frame(low.luma[n], low.bits)
+            ]
             if tiles:
                 rows.append(pair_statistics(tiles))
                 levels.append(level)
@@ -134,7 +172,9 @@ def known(paths: Sequence[Path], count: int, seed: int) -> tuple[Tensor, Tensor,
 def trained(x: Tensor, y: Tensor, seed: int) -> nn.Sequential:
     """A network from standardised statistics to levels."""
     torch.manual_seed(seed)
-    network = nn.Sequential(nn.Linear(x.shape[1], 48), nn.ReLU(), nn.Dropout(0.1), nn.Linear(48, 24), nn.ReLU(), nn.Linear(24, 1))
+    network = nn.Sequential(
+        nn.Linear(x.shape[1], 48), nn.ReLU(), nn.Dropout(0.1), nn.Linear(48, 24), nn.ReLU(), nn.Linear(24, 1)
+    )
     optimizer = torch.optim.AdamW(network.parameters(), lr=2e-3, weight_decay=0.3)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, 3e-3, total_steps=_STEPS)
     for _ in range(_STEPS):
@@ -160,15 +200,23 @@ def write(path: Path, networks: Sequence[nn.Sequential], mean: Tensor, deviation
     tensors = {"mean": mean.numpy(), "deviation": deviation.numpy()}
     layers = [[m for m in network if isinstance(m, nn.Linear)] for network in networks]
     for number in range(len(layers[0])):
-        tensors[f"{number}.weight"] = np.stack([rounded(own[number].weight.detach().numpy()) for own in layers]).astype(np.float32)
-        tensors[f"{number}.bias"] = np.stack([rounded(own[number].bias.detach().numpy()) for own in layers]).astype(np.float32)
+        tensors[f"{number}.weight"] = np.stack(
+            [rounded(own[number].weight.detach().numpy()) for own in layers]
+        ).astype(np.float32)
+        tensors[f"{number}.bias"] = np.stack(
+            [rounded(own[number].bias.detach().numpy()) for own in layers]
+        ).astype(np.float32)
     save_file(tensors, path)
 
 
 def main() -> None:
     """See the module's docstring."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("sources", type=Path, nargs="+", help="Folders and files; none that anything is judged by.")
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "sources", type=Path, nargs="+", help="Folders and files; none that anything is judged by."
+    )
     parser.add_argument("--clips", type=int, default=760)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("-o", "--output", type=Path, default=WEIGHTS)
@@ -179,7 +227,9 @@ def main() -> None:
     held = torch.from_numpy(folds == 0)
     error = estimated([trained(x[~held], y[~held], seed) for seed in range(_NETWORKS)], x[held]) - y[held]
     clean = error[y[held] == 0]
-    print(f"held-out sources: mean error {error.abs().mean():.3f}, too high by {error.mean():+.3f}; clean ones at {clean.mean():.3f}")
+    print(
+        f"held-out sources: mean error {error.abs().mean():.3f}, too high by {error.mean():+.3f}; clean ones at {clean.mean():.3f}"
+    )
     write(given.output, [trained(x, y, seed) for seed in range(_NETWORKS)], mean, deviation)
 
 

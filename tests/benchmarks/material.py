@@ -1,9 +1,11 @@
-"""What becomes of every HDR, interlaced, rotated, anamorphic, 4:2:2, 4:4:4 and alpha file of a folder, as a Markdown table.
+"""What becomes of every HDR, interlaced, rotated, anamorphic, 4:2:2, 4:4:4 and alpha file of a folder, as a
+Markdown table.
 
     python -m tests.benchmarks.material FOLDER [-o TABLE.md]
 
-Each file goes the whole way (fast ×2, or as few frames of it as make a second); the result is read back by PyAV alone and
-compared with what the table says it should be. Ends with 1 where one of them is neither right nor refused in one line.
+Each file goes the whole way (fast ×2, or as few frames of it as make a second); the result is read back by
+PyAV alone and compared with what the table says it should be. Ends with 1 where one of them is neither right
+nor refused in one line.
 """
 
 from __future__ import annotations
@@ -31,7 +33,24 @@ if TYPE_CHECKING:
     from pipelines.media.video_info import VideoInfo
     from pipelines.plan.plan import Plan
 
-_SUFFIXES = {".mp4", ".mov", ".mkv", ".webm", ".avi", ".ts", ".mpg", ".flv", ".3gp", ".h264", ".ivf", ".av1", ".gif", ".m4v", ".heic", ".png"}
+_SUFFIXES = {
+    ".mp4",
+    ".mov",
+    ".mkv",
+    ".webm",
+    ".avi",
+    ".ts",
+    ".mpg",
+    ".flv",
+    ".3gp",
+    ".h264",
+    ".ivf",
+    ".av1",
+    ".gif",
+    ".m4v",
+    ".heic",
+    ".png",
+}
 _MOST_SAMPLES = 3_000_000
 """Of luma that go through the network; of a longer film a part."""
 _LEAST_HEVC = 64
@@ -82,7 +101,9 @@ def outcome(path: Path, folder: Path, home: Path) -> Row | None:
     except VsrError as error:
         text = str(error).replace(str(path), path.name)
         told = any(w in text for w in ("Dolby Vision", "matrix", "pixel format"))
-        return Row(name, "", "", f"refused (exit {error.exit_code})", text, "\n" not in text) if told else None
+        return (
+            Row(name, "", "", f"refused (exit {error.exit_code})", text, "\n" not in text) if told else None
+        )
     traits = traits_of(info)
     if not traits:
         return None
@@ -91,12 +112,22 @@ def outcome(path: Path, folder: Path, home: Path) -> Row | None:
         result, said, good = _run(path, folder, info)
     except VsrError as error:
         text = str(error).replace(str(path), path.name)
-        result, said, good = f"refused (exit {error.exit_code})", text, "\n" not in text and error.exit_code in {2, 3, 4}
+        result, said, good = (
+            f"refused (exit {error.exit_code})",
+            text,
+            "\n" not in text and error.exit_code in {2, 3, 4},
+        )
     return Row(name, ", ".join(traits), source, result, said, good)
 
 
 def _run(path: Path, folder: Path, info: VideoInfo) -> tuple[str, str, bool]:
-    settings: dict[str, object] = {"scale": 2, "model": "fast", "codec": "hevc", "preset": "draft", "drop_incompatible": True}
+    settings: dict[str, object] = {
+        "scale": 2,
+        "model": "fast",
+        "codec": "hevc",
+        "preset": "draft",
+        "drop_incompatible": True,
+    }
     if min(info.upright_size) * 2 < _LEAST_HEVC:
         settings["codec"] = "h264"
     area = info.width * info.height
@@ -126,7 +157,8 @@ def _read_back(output: Path, plan: Plan) -> tuple[str, list[str]]:
         "frames": len(frames) == plan.frame_count,
         "size": (first.width, first.height) == (plan.out_width, plan.out_height),
         "depth": pixels.bits >= PixelFormat.parse(plan.pix_fmt).bits or plan.encoder.is_picture,
-        "tags": plan.encoder.is_picture or tags == (color.matrix, color.range, color.primaries, color.transfer),
+        "tags": plan.encoder.is_picture
+        or tags == (color.matrix, color.range, color.primaries, color.transfer),
         "metadata": agree(static_metadata(first), plan.hdr) or plan.encoder.is_picture,
         "HDR depth": color.transfer not in HDR_TRANSFERS or pixels.bits >= 10,
         "shape": abs(sar / plan.sar - 1) < Fraction(1, 200),
@@ -139,14 +171,22 @@ def _read_back(output: Path, plan: Plan) -> tuple[str, list[str]]:
 
 def table(rows: list[Row]) -> str:
     """As Markdown."""
-    lines = ["| file | traits | source | result (matrix/range/primaries/transfer) | said before work starts |", "|---|---|---|---|---|"]
-    lines += [f"| {r.name} | {r.traits} | {r.source} | {'' if r.good else '**WRONG** '}{r.result} | {r.said.replace('|', '/')} |" for r in rows]
+    lines = [
+        "| file | traits | source | result (matrix/range/primaries/transfer) | said before work starts |",
+        "|---|---|---|---|---|",
+    ]
+    lines += [
+        f"| {r.name} | {r.traits} | {r.source} | {'' if r.good else '**WRONG** '}{r.result} | {r.said.replace('|', '/')} |"
+        for r in rows
+    ]
     return "\n".join(lines) + "\n"
 
 
 def main() -> None:
     """See the module's docstring."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("folder", type=Path)
     parser.add_argument("-o", "--output", type=Path, help="Default: standard output.")
     given = parser.parse_args()

@@ -1,8 +1,8 @@
 """Peak memory of a run, children counted: `python -m tests.benchmarks.memory [SECONDS...] [-- RUN OPTIONS]`.
 
-Makes a 1080p clip of each length by code (a moving pattern with grain, 24 fps), upscales it to 4K and prints the peak of the
-summed resident set size (RSS) of the process and its children, sampled four times a second: an upper bound, for what they share
-counts for each.
+Makes a 1080p clip of each length by code (a moving pattern with grain, 24 fps), upscales it to 4K and prints
+the peak of the summed resident set size (RSS) of the process and its children, sampled four times a second:
+an upper bound, for what they share counts for each.
 """
 
 from __future__ import annotations
@@ -20,11 +20,25 @@ from pipelines.diagnostics.benchmark import make_clip
 
 def run_command(clip: Path, output: Path, *options: str) -> list[str]:
     """`vsr run` from the start, whatever is there."""
-    return [sys.executable, "-m", "vsr", "run", str(clip), "-o", str(output), "--fresh", "--overwrite", *options]
+    return [
+        sys.executable,
+        "-m",
+        "vsr",
+        "run",
+        str(clip),
+        "-o",
+        str(output),
+        "--fresh",
+        "--overwrite",
+        *options,
+    ]
 
 
 def peak_bytes(command: list[str]) -> tuple[int, float]:
-    """(highest summed RSS, seconds) of a command and its children. Raises CalledProcessError where it fails."""
+    """(highest summed RSS, seconds) of a command and its children.
+
+    Raises CalledProcessError where it fails.
+    """
     began, peak = time.monotonic(), 0
     with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE) as process:
         parent = psutil.Process(process.pid)
@@ -38,7 +52,9 @@ def peak_bytes(command: list[str]) -> tuple[int, float]:
             peak = max(peak, total)
             time.sleep(0.25)
         if process.returncode:
-            raise subprocess.CalledProcessError(process.returncode, command, stderr=process.stderr.read() if process.stderr else b"")
+            raise subprocess.CalledProcessError(
+                process.returncode, command, stderr=process.stderr.read() if process.stderr else b""
+            )
     return peak, time.monotonic() - began
 
 
@@ -52,7 +68,10 @@ def main() -> None:
             clip = Path(folder) / f"clip{seconds}.mp4"
             make_clip(clip, seconds)
             peak, took = peak_bytes(run_command(clip, Path(folder) / "out.mkv", "--quiet", *options))
-            print(f"{seconds:4d} s  {' '.join(options) or 'defaults':<50} peak {peak / 1e9:.2f} GB  {took:.0f} s", flush=True)
+            print(
+                f"{seconds:4d} s  {' '.join(options) or 'defaults':<50} peak {peak / 1e9:.2f} GB  {took:.0f} s",
+                flush=True,
+            )
 
 
 if __name__ == "__main__":

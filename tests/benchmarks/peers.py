@@ -1,15 +1,17 @@
-"""The same network over the same clip, the way other tools do it: `make peers`, or `python -m tests.benchmarks.peers`.
+"""The same network over the same clip, the way other tools do it.
 
-Same machine, same clip, same network (the size of Real-ESRGAN's video network, SRVGGNetCompact 64x16 ×2, random weights), same
-encoder settings, one after another:
+`make peers`, or `python -m tests.benchmarks.peers`.
+
+Same machine, same clip, same network (the size of Real-ESRGAN's video network, SRVGGNetCompact 64x16 ×2,
+random weights), same encoder settings, one after another:
   vsr           `vsr run`
   script        as Real-ESRGAN's inference_realesrgan_video.py: FFmpeg's raw RGB pipe, fp32 torch, FFmpeg's pipe
   ncnn          that pipe, the network in ncnn (fp16/bf16 storage as it chooses)
   openvino      that pipe, the exported network in OpenVINO with its latency hint, bf16 where the CPU has it
   onnxruntime   that pipe, the exported network in onnxruntime
   lanczos       `ffmpeg -vf scale=…:flags=lanczos`: the floor
-Prints frames a second, CPU seconds and peak memory of each, as ratios to vsr, and how far pictures are from the script's.
-`--quick` tries it on a tiny clip; its figures mean nothing.
+Prints frames a second, CPU seconds and peak memory of each, as ratios to vsr, and how far pictures are from
+the script's. `--quick` tries it on a tiny clip; its figures mean nothing.
 """
 
 from __future__ import annotations
@@ -80,7 +82,9 @@ def openvino(weights: Path, size: tuple[int, int]) -> Upscale:
     import openvino as ov
 
     core = ov.Core()
-    compiled = core.compile_model(core.read_model(str(exported(weights, size))), "CPU", {"PERFORMANCE_HINT": "LATENCY"})
+    compiled = core.compile_model(
+        core.read_model(str(exported(weights, size))), "CPU", {"PERFORMANCE_HINT": "LATENCY"}
+    )
     return _planar(lambda x: compiled(x)[0])
 
 
@@ -118,7 +122,12 @@ def _planar(run: Callable[[np.ndarray], np.ndarray]) -> Upscale:
     return upscale
 
 
-PIPED: dict[str, Callable[[Path, tuple[int, int]], Upscale]] = {"script": script, "ncnn": ncnn, "openvino": openvino, "onnxruntime": onnxruntime}
+PIPED: dict[str, Callable[[Path, tuple[int, int]], Upscale]] = {
+    "script": script,
+    "ncnn": ncnn,
+    "openvino": openvino,
+    "onnxruntime": onnxruntime,
+}
 
 
 def piped(name: str, clip: Path, out: Path, weights: Path, size: tuple[int, int], frames: int) -> list[float]:
@@ -127,7 +136,20 @@ def piped(name: str, clip: Path, out: Path, weights: Path, size: tuple[int, int]
 
     upscale = PIPED[name](weights, size)
     width, height = size
-    read = [get_ffmpeg_exe(), "-v", "error", "-i", str(clip), "-frames:v", str(frames), "-f", "rawvideo", "-pix_fmt", "rgb24", "-"]
+    read = [
+        get_ffmpeg_exe(),
+        "-v",
+        "error",
+        "-i",
+        str(clip),
+        "-frames:v",
+        str(frames),
+        "-f",
+        "rawvideo",
+        "-pix_fmt",
+        "rgb24",
+        "-",
+    ]
     write = [
         get_ffmpeg_exe(),
         "-v",
@@ -147,7 +169,10 @@ def piped(name: str, clip: Path, out: Path, weights: Path, size: tuple[int, int]
         str(out),
     ]
     times = []
-    with subprocess.Popen(read, stdout=subprocess.PIPE) as reader, subprocess.Popen(write, stdin=subprocess.PIPE) as writer:
+    with (
+        subprocess.Popen(read, stdout=subprocess.PIPE) as reader,
+        subprocess.Popen(write, stdin=subprocess.PIPE) as writer,
+    ):
         assert reader.stdout is not None
         assert writer.stdin is not None
         while len(data := reader.stdout.read(3 * width * height)) == 3 * width * height:
@@ -179,7 +204,11 @@ def measured(command: list[str]) -> tuple[dict[str, float], list[str]]:
     if process.returncode:
         raise RuntimeError(f"{' '.join(command)}: {errors[-2000:]}")
     # What ended between two looks is in what was reaped; what its parent did not wait for, in the last look.
-    return {"cpu": max(_reaped() - before, sum(cpu.values())), "peak": peak, "seconds": time.monotonic() - began}, lines
+    return {
+        "cpu": max(_reaped() - before, sum(cpu.values())),
+        "peak": peak,
+        "seconds": time.monotonic() - began,
+    }, lines
 
 
 def _reaped() -> float:
@@ -189,8 +218,34 @@ def _reaped() -> float:
 
 def ours(clip: Path, out: Path, weights: Path, frames: int) -> dict[str, float]:
     """`vsr run`; seconds a frame between its first and its last report."""
-    options = ["--scale", "2", "--model", str(weights), "--device", "cpu", "--codec", "h264", "--preset", "superfast", "--crf", "18"]
-    command = [sys.executable, "-m", "vsr", "run", str(clip), "-o", str(out), "--fresh", "--json", "--range", f"0-{frames / 24}", *options]
+    options = [
+        "--scale",
+        "2",
+        "--model",
+        str(weights),
+        "--device",
+        "cpu",
+        "--codec",
+        "h264",
+        "--preset",
+        "superfast",
+        "--crf",
+        "18",
+    ]
+    command = [
+        sys.executable,
+        "-m",
+        "vsr",
+        "run",
+        str(clip),
+        "-o",
+        str(out),
+        "--fresh",
+        "--json",
+        "--range",
+        f"0-{frames / 24}",
+        *options,
+    ]
     program = (
         "import subprocess, sys, time\n"
         "with subprocess.Popen(sys.argv[1:], stdout=subprocess.PIPE, text=True) as p:\n"
@@ -210,7 +265,22 @@ def floor(clip: Path, out: Path, size: tuple[int, int], frames: int) -> dict[str
     from imageio_ffmpeg import get_ffmpeg_exe
 
     scale = f"scale={2 * size[0]}:{2 * size[1]}:flags=lanczos"
-    found, _ = measured([get_ffmpeg_exe(), "-v", "error", "-y", "-i", str(clip), "-frames:v", str(frames), "-vf", scale, *ENCODER, str(out)])
+    found, _ = measured(
+        [
+            get_ffmpeg_exe(),
+            "-v",
+            "error",
+            "-y",
+            "-i",
+            str(clip),
+            "-frames:v",
+            str(frames),
+            "-vf",
+            scale,
+            *ENCODER,
+            str(out),
+        ]
+    )
     found["frame"] = found["seconds"] / frames
     return found
 
@@ -227,12 +297,20 @@ def decibels(a: Path, b: Path) -> float:
 
 def main() -> None:
     """Measure all, or (`--as`) be one of them."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--quick", action="store_true")
     parser.add_argument("--only", nargs="*", choices=[*PIPED, "lanczos"], default=[*PIPED, "lanczos"])
     parser.add_argument("--frames", type=int, default=24)
     parser.add_argument("--write", type=Path, metavar="FILE")
-    parser.add_argument("--as", dest="role", nargs=6, metavar=("NAME", "CLIP", "OUT", "WEIGHTS", "WxH", "FRAMES"), help=argparse.SUPPRESS)
+    parser.add_argument(
+        "--as",
+        dest="role",
+        nargs=6,
+        metavar=("NAME", "CLIP", "OUT", "WEIGHTS", "WxH", "FRAMES"),
+        help=argparse.SUPPRESS,
+    )
     given = parser.parse_args()
     if given.role:
         name, clip, out, weights, text, count = given.role
@@ -261,16 +339,41 @@ def main() -> None:
                 missing.append(f"{name}: {str(error).strip().splitlines()[-1]}")
                 continue
             times = json.loads(lines[-1])
-            found[name] = {**numbers, "frames": count, "frame": statistics.median(b - a for a, b in zip(times, times[1:], strict=False))}
+            found[name] = {
+                **numbers,
+                "frames": count,
+                "frame": statistics.median(b - a for a, b in zip(times, times[1:], strict=False)),
+            }
         rows = []
         for name, one in found.items():
-            near = f"{decibels(outs[name], outs['script']):.1f} dB" if name not in {"script", "lanczos"} and "script" in found else ""
+            near = (
+                f"{decibels(outs[name], outs['script']):.1f} dB"
+                if name not in {"script", "lanczos"} and "script" in found
+                else ""
+            )
             cells = [f"{1 / one['frame']:.2f}", f"{found['vsr']['frame'] / one['frame']:.2f}"]
-            cells += [f"{one['cpu'] / one['frames']:.2f}", f"{one['peak'] / 1e9:.2f}", f"{one['peak'] / found['vsr']['peak']:.2f}", near]
+            cells += [
+                f"{one['cpu'] / one['frames']:.2f}",
+                f"{one['peak'] / 1e9:.2f}",
+                f"{one['peak'] / found['vsr']['peak']:.2f}",
+                near,
+            ]
             rows.append((name, *cells))
-    head = ("tool", "fps", "times vsr's", "CPU s a frame", "peak GB", "times vsr's", "from the script's picture")
+    head = (
+        "tool",
+        "fps",
+        "times vsr's",
+        "CPU s a frame",
+        "peak GB",
+        "times vsr's",
+        "from the script's picture",
+    )
     notes = "".join(f"\n\n{m}" for m in missing)
-    tell("peers", table(head, rows) + "\n\nCPU seconds and memory with start and end; frames a second without." + notes, given.write)
+    tell(
+        "peers",
+        table(head, rows) + "\n\nCPU seconds and memory with start and end; frames a second without." + notes,
+        given.write,
+    )
 
 
 if __name__ == "__main__":

@@ -1,9 +1,12 @@
-"""What each preset takes and gives on real clips: `python -m tests.benchmarks.presets [--write] [--start S] [--seconds S] [--preset NAME] CLIP...`.
+"""What each preset takes and gives on real clips.
 
-Of each clip, a part goes through each preset as it is: frames a second on this machine, from the first report of a finished frame until
-the last chunk lies on the disk, and megabytes a minute of film. Then a copy of half the size, encoded as cameras and sites do (H.264,
-CRF 20), goes through it back to the clip's own size: VMAF-NEG against the clip. Prints a line a preset and clip; --write puts them into
-the headers of configs/run/ and from there into docs/batches.md.
+`python -m tests.benchmarks.presets [--write] [--start S] [--seconds S] [--preset NAME] CLIP...`.
+
+Of each clip, a part goes through each preset as it is: frames a second on this machine, from the first report
+of a finished frame until the last chunk lies on the disk, and megabytes a minute of film. Then a copy of half
+the size, encoded as cameras and sites do (H.264, CRF 20), goes through it back to the clip's own size:
+VMAF-NEG against the clip. Prints a line a preset and clip; --write puts them into the headers of configs/run/
+and from there into docs/batches.md.
 """
 
 from __future__ import annotations
@@ -70,7 +73,19 @@ def measured(name: str, clip: Path, start: float, seconds: float, folder: Path) 
     truth, half, full, back = (folder / n for n in ("truth.mkv", "half.mp4", "full.mkv", "back.mkv"))
     part = ("-ss", str(start), "-t", str(seconds), "-i", str(clip))
     ffmpeg(*part, "-an", "-sn", "-dn", "-vf", "crop=trunc(iw/4)*4:trunc(ih/4)*4", "-c:v", "ffv1", str(truth))
-    ffmpeg("-i", str(truth), "-vf", "scale=iw/2:ih/2:flags=area", "-pix_fmt", "yuv420p", "-c:v", "libx264", "-crf", "20", str(half))
+    ffmpeg(
+        "-i",
+        str(truth),
+        "-vf",
+        "scale=iw/2:ih/2:flags=area",
+        "-pix_fmt",
+        "yuv420p",
+        "-c:v",
+        "libx264",
+        "-crf",
+        "20",
+        str(half),
+    )
     info = probe(truth)
     fps, frames, size = upscaled(truth, full, "--config", name)
     upscaled(half, back, "--config", name, "--scale", "2")
@@ -82,13 +97,17 @@ def measured(name: str, clip: Path, start: float, seconds: float, folder: Path) 
 def write(path: Path, lines: list[str]) -> None:
     """Replace a preset's measured lines, behind the first two of its header."""
     kept = [line for line in path.read_text(encoding="utf-8").splitlines() if not line.startswith(_MARK)]
-    path.write_text("\n".join([*kept[:2], *(_MARK + line for line in lines), *kept[2:]]) + "\n", encoding="utf-8")
+    path.write_text(
+        "\n".join([*kept[:2], *(_MARK + line for line in lines), *kept[2:]]) + "\n", encoding="utf-8"
+    )
 
 
 def table() -> str:
     """What the headers hold, for the page; a preset that was never measured is left out."""
     lines = [f"- `{p.name}`: {'; '.join(p.measured)}." for p in presets() if p.measured]
-    said = ["What they took and gave, by `python -m tests.benchmarks.presets`:", "", *lines, ""] if lines else []
+    said = (
+        ["What they took and gave, by `python -m tests.benchmarks.presets`:", "", *lines, ""] if lines else []
+    )
     return "\n".join(["<!-- measured -->", "", *said, "<!-- end -->"])
 
 
@@ -116,7 +135,10 @@ def main() -> None:
                 lines.append(measured(preset.name, clip, given.start, given.seconds, Path(folder)))
             print(f"{preset.name:<11} {lines[-1]}", flush=True)
         if given.write:
-            write(preset.path, [*lines, f"on {machine}; VMAF-NEG: from half the size, H.264 CRF 20, back to its own"])
+            write(
+                preset.path,
+                [*lines, f"on {machine}; VMAF-NEG: from half the size, H.264 CRF 20, back to its own"],
+            )
             PAGE.write_text(documented(PAGE.read_text(encoding="utf-8")), encoding="utf-8")
 
 

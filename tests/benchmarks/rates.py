@@ -36,21 +36,32 @@ def seconds(call: Callable[[], object], repeats: int, *, cuda: bool = False) -> 
     return statistics.median(times[2:])
 
 
-def convolution_tflops(width: int, device: torch.device, repeats: int = 9, maps: list[tuple[int, int]] | None = None) -> float:
+def convolution_tflops(
+    width: int, device: torch.device, repeats: int = 9, maps: list[tuple[int, int]] | None = None
+) -> float:
     """Best rate of 3x3 convolutions with ReLU between so many channels."""
     dtype, best = low_precision(device), 0.0
     layer = nn.Conv2d(width, width, 3, padding=1, device=device).to(memory_format=torch.channels_last)
     pack_weights(layer, dtype)
-    with torch.inference_mode(), torch.autocast(device.type, dtype if dtype != torch.float32 else torch.bfloat16, enabled=dtype != torch.float32):
+    with (
+        torch.inference_mode(),
+        torch.autocast(
+            device.type, dtype if dtype != torch.float32 else torch.bfloat16, enabled=dtype != torch.float32
+        ),
+    ):
         for rows, columns in maps or MAPS:
-            x = torch.randn(1, width, rows, columns, device=device, dtype=dtype).contiguous(memory_format=torch.channels_last)
+            x = torch.randn(1, width, rows, columns, device=device, dtype=dtype).contiguous(
+                memory_format=torch.channels_last
+            )
             spent = seconds(lambda x=x: convolve(layer, x, relu=True), repeats, cuda=device.type == "cuda")  # type: ignore[misc]
             best = max(best, 2 * 9 * width * width * rows * columns / spent / 1e12)
     return best
 
 
 def srvgg_weights(path: Path, *, scale: int = 2, width: int = 64, depth: int = 16) -> Path:
-    """A checkpoint of the size of Real-ESRGAN's video network (SRVGGNetCompact 64x16), with random weights that keep the picture."""
+    """A checkpoint of the size of Real-ESRGAN's video network (SRVGGNetCompact 64x16), with random weights
+    that keep the picture.
+    """
     from safetensors.torch import save_file
 
     generator = torch.Generator().manual_seed(1)
@@ -95,7 +106,9 @@ def main() -> None:
     given = parser.parse_args()
     device = choose_device("auto")
     maps = [(24, 32)] if given.small else None
-    found: dict[str, object] = {f"conv{w}": convolution_tflops(w, device, given.repeats, maps) for w in given.widths}
+    found: dict[str, object] = {
+        f"conv{w}": convolution_tflops(w, device, given.repeats, maps) for w in given.widths
+    }
     for text in given.network:
         model, size, scale = text.rsplit(":", 2)
         width, height = map(int, size.split("x"))

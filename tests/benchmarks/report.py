@@ -36,17 +36,29 @@ def machine() -> str:
     if torch.cpu._is_amx_tile_supported():
         parts.append("AMX")
     if torch.cuda.is_available():
-        parts += [torch.cuda.get_device_name(0), f"CUDA {torch.version.cuda}, cuDNN {torch.backends.cudnn.version()}"]
+        parts += [
+            torch.cuda.get_device_name(0),
+            f"CUDA {torch.version.cuda}, cuDNN {torch.backends.cudnn.version()}",
+        ]
     return ", ".join([*parts, f"torch {torch.__version__}", f"vsr {vsr.__version__} ({_commit()})"])
 
 
 def _commit() -> str:
-    done = subprocess.run(["git", "rev-parse", "--short", "HEAD"], cwd=Path(__file__).parent, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        ["git", "rev-parse", "--short", "HEAD"],
+        cwd=Path(__file__).parent,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     return done.stdout.strip() or "no commit"
 
 
 def tell(name: str, text: str, write: Path | None) -> None:
-    """Print a table, and put it where a page has <!-- NAME --> and <!-- end of NAME -->. Raises SystemExit where it has not."""
+    """Print a table, and put it where a page has <!-- NAME --> and <!-- end of NAME -->.
+
+    Raises SystemExit where it has not.
+    """
     command = f"python -m {(sys.modules['__main__'].__spec__ or sys.modules[__name__].__spec__).name} {shlex.join(sys.argv[1:])}".strip()
     today = dt.datetime.now(tz=dt.UTC).date()
     block = f"{today}, `{command}`, on {machine()}:\n\n{text}"

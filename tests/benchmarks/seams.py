@@ -1,8 +1,10 @@
-"""How alike a film is in one chunk and in many, for a network with a memory: `python -m tests.benchmarks.seams MODEL VIDEO`.
+"""How alike a film is in one chunk and in many, for a network with a memory.
 
-Upscales the first seconds twice, losslessly, once as a single chunk and once in chunks of a second, and prints the luma PSNR of
-the frames from each seam on. The memory is shown some frames before every chunk (`pipelines.plan.plan`); what is left of the
-difference must not be seen: 45 dB or more.
+`python -m tests.benchmarks.seams MODEL VIDEO`.
+
+Upscales the first seconds twice, losslessly, once as a single chunk and once in chunks of a second, and
+prints the luma PSNR of the frames from each seam on. The memory is shown some frames before every chunk
+(`pipelines.plan.plan`); what is left of the difference must not be seen: 45 dB or more.
 """
 
 from __future__ import annotations
@@ -36,7 +38,14 @@ def main() -> None:
         for chunk in (1000.0, 1.0):
             output = Path(folder) / f"{chunk}.mkv"
             for event in vsr.upscale(
-                video, output, model=model, scale=scale, codec="ffv1", chunk_seconds=chunk, range=f"0-{_SECONDS}", drop_incompatible=True
+                video,
+                output,
+                model=model,
+                scale=scale,
+                codec="ffv1",
+                chunk_seconds=chunk,
+                range=f"0-{_SECONDS}",
+                drop_incompatible=True,
             ):
                 if type(event).__name__ == "Planned":
                     starts = [c.start_frame for c in event.plan.chunks]

@@ -1,7 +1,10 @@
-"""Every file of a folder through `vsr run`: `python -m tests.benchmarks.torture FOLDER [-o TABLE.md]` makes a table of what came of each.
+"""Every file of a folder through `vsr run`.
 
-A good end is the right result, as many frames as a plain decoder gives, or a refusal: one line and its exit code. A traceback, a hang,
-a lost frame, a process or a file left behind is a bad one. Ends with 1 where there is one.
+`python -m tests.benchmarks.torture FOLDER [-o TABLE.md]` makes a table of what came of each.
+
+A good end is the right result, as many frames as a plain decoder gives, or a refusal: one line and its exit
+code. A traceback, a hang, a lost frame, a process or a file left behind is a bad one. Ends with 1 where there
+is one.
 """
 
 from __future__ import annotations
@@ -31,7 +34,20 @@ _REFUSALS = frozenset({2, 3, 4})
 _AT_ONCE = frozenset({2, 3})
 """Refusals before work starts; damage is often met on the way."""
 _CODEC = "ffv1"
-_WAY = ("--scale", "1", "--model", "identity", "--codec", _CODEC, "--device", "cpu", "--chunk-seconds", "2", "--drop-incompatible", "--quiet")
+_WAY = (
+    "--scale",
+    "1",
+    "--model",
+    "identity",
+    "--codec",
+    _CODEC,
+    "--device",
+    "cpu",
+    "--chunk-seconds",
+    "2",
+    "--drop-incompatible",
+    "--quiet",
+)
 """Pixels as they are: what is tried is everything around the networks."""
 
 
@@ -117,10 +133,15 @@ def _of_session(leader: int) -> list[str]:
 
 
 def _decoded(path: Path) -> int:
-    """Frames that a plain decoder gives of a file's film, which in a result is the one we encoded; -1 where it gives up."""
+    """Frames that a plain decoder gives of a file's film, which in a result is the one we encoded.
+
+    -1 where it gives up.
+    """
     try:
         with av.open(f"file:{path}", metadata_errors="replace") as container:
-            ours = (s for s in container.streams.video if getattr(s.codec_context, "name", "") == _CODEC)  # none where there is no decoder
+            ours = (
+                s for s in container.streams.video if getattr(s.codec_context, "name", "") == _CODEC
+            )  # none where there is no decoder
             stream = next(ours, None) or container.streams.best("video") or container.streams.video[0]
             count = 0
             for packet in container.demux(stream):
@@ -168,7 +189,10 @@ def main() -> int:
     if "VSR_FIGURES" in os.environ:
         with open(os.environ["VSR_FIGURES"], "a", encoding="utf-8") as figures:
             slowest = f"{np.percentile(refusing, 99):.1f}" if refusing else "-"
-            figures.write(json.dumps({"count": len(files), "refused": len(refusing), "refusal_p99_seconds": slowest}) + "\n")
+            figures.write(
+                json.dumps({"count": len(files), "refused": len(refusing), "refusal_p99_seconds": slowest})
+                + "\n"
+            )
     if given.output:
         given.output.write_text("\n".join([*lines, last]) + "\n", encoding="utf-8")
     return 1 if bad else 0

@@ -2,9 +2,10 @@
 
     python -m tests.benchmarks.training_step DATASET [STEPS]
 
-Prints milliseconds: the convolutions alone (forward and backward, same shapes and precision), a whole step, a batch from the
-loader. Rounds of the three are interleaved and medians taken, so that a busy machine slows them alike. Ends with 1 where the
-convolutions are less than 60 % of a step, or the loader is slower than a step.
+Prints milliseconds: the convolutions alone (forward and backward, same shapes and precision), a whole step, a
+batch from the loader. Rounds of the three are interleaved and medians taken, so that a busy machine slows
+them alike. Ends with 1 where the convolutions are less than 60 % of a step, or the loader is slower than a
+step.
 """
 
 from __future__ import annotations
@@ -31,7 +32,9 @@ def convolutions(trainer: Trainer) -> Callable[[], None]:
     network = trainer.state.network
     layers = [m for m in network.modules() if isinstance(m, torch.nn.Conv2d)]
     side = settings.batch.truth_px // settings.scale // 2
-    first = torch.randn(settings.batch.pairs, layers[0].in_channels, side, side).to(memory_format=torch.channels_last)
+    first = torch.randn(settings.batch.pairs, layers[0].in_channels, side, side).to(
+        memory_format=torch.channels_last
+    )
 
     def run() -> None:
         with trainer.autocast():
@@ -66,7 +69,9 @@ def main() -> int:
     for name, value in medians.items():
         print(f"{name:<13}{value:8.2f} ms")
     share = medians["convolutions"] / medians["step"]
-    print(f"convolutions are {share:.0%} of a step; at least {LEAST_SHARE:.0%} is asked for: {'held' if share >= LEAST_SHARE else 'NOT HELD'}")
+    print(
+        f"convolutions are {share:.0%} of a step; at least {LEAST_SHARE:.0%} is asked for: {'held' if share >= LEAST_SHARE else 'NOT HELD'}"
+    )
     ahead = medians["loader"] < medians["step"]
     print(
         f"the loader alone takes {medians['loader'] / medians['step']:.0%} of a step; less than all of it is asked for: {'held' if ahead else 'NOT HELD'}"

@@ -50,7 +50,8 @@ def test_the_page_has_a_place_for_every_table(page: str, name: str) -> None:
 def test_what_a_driver_has_to_do_follows_from_what_a_chunk_a_megabyte_and_a_report_cost() -> None:
     lines = outlook(Driver(chunk=0.010, megabyte=0.001, report=0.001, rest=0.02)).splitlines()
     (row,) = [line for line in lines if line.startswith("| 64 |")]
-    # 64 workers at 22 frames a second of chunks with 144: 9.8 chunks a second, each 10 + 21 ms, and 128 reports.
+    # 64 workers at 22 frames a second of chunks with 144: 9.8 chunks a second, each 10 + 21 ms, and 128
+    # reports.
     assert row == "| 64 | 9.8 | 58.7 minutes | 0.45 | 205 MB/s | 147 MB/s | 1,024 |"
     assert lines[-1] == "The driver has one core's work at 145 GPUs."
 

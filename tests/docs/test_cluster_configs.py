@@ -1,4 +1,7 @@
-"""What lies under configs/cluster: well-formed, and of one piece with the rest. Not started: that takes a cloud."""
+"""What lies under configs/cluster: well-formed, and of one piece with the rest.
+
+Not started: that takes a cloud.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +23,12 @@ FOLDER = ROOT / "configs" / "cluster"
 
 def closed(required: list[str] | None = None, **properties: Any) -> dict[str, Any]:
     """An object with these properties and no others."""
-    return {"type": "object", "additionalProperties": False, "required": required or [], "properties": properties}
+    return {
+        "type": "object",
+        "additionalProperties": False,
+        "required": required or [],
+        "properties": properties,
+    }
 
 
 TEXT, COUNT, YES = {"type": "string"}, {"type": "integer", "minimum": 0}, {"type": "boolean"}
@@ -29,9 +37,19 @@ CONTAINER = closed(
     ["name", "image", "resources"], name=TEXT, image=TEXT, resources=closed(["requests", "limits"], requests=PARAMETERS, limits=PARAMETERS),
     volumeMounts={"type": "array", "items": closed(["name", "mountPath"], name=TEXT, mountPath=TEXT)},
 )  # fmt: skip
-VOLUME = closed(["name"], name=TEXT, persistentVolumeClaim=closed(["claimName"], claimName=TEXT), emptyDir=closed(medium=TEXT, sizeLimit=TEXT))
+VOLUME = closed(
+    ["name"],
+    name=TEXT,
+    persistentVolumeClaim=closed(["claimName"], claimName=TEXT),
+    emptyDir=closed(medium=TEXT, sizeLimit=TEXT),
+)
 TEMPLATE = closed(
-    ["spec"], spec=closed(["containers"], containers={"type": "array", "minItems": 1, "items": CONTAINER}, volumes={"type": "array", "items": VOLUME})
+    ["spec"],
+    spec=closed(
+        ["containers"],
+        containers={"type": "array", "minItems": 1, "items": CONTAINER},
+        volumes={"type": "array", "items": VOLUME},
+    ),
 )
 RAYJOB = closed(
     ["apiVersion", "kind", "metadata", "spec"], apiVersion={"const": "ray.io/v1"}, kind={"const": "RayJob"}, metadata=closed(["name"], name=TEXT),
@@ -53,11 +71,15 @@ def read(name: str) -> Any:
 
 
 def test_the_file_for_ray_up_has_ray_s_own_schema() -> None:
-    place = importlib.util.find_spec("ray")  # loading Ray here would decide for the other tests how it is loaded
+    place = importlib.util.find_spec(
+        "ray"
+    )  # loading Ray here would decide for the other tests how it is loaded
     assert place is not None
     assert place.origin is not None
     config = read("aws.yaml")
-    jsonschema.validate(config, json.loads((Path(place.origin).parent / "autoscaler" / "ray-schema.json").read_text()))
+    jsonschema.validate(
+        config, json.loads((Path(place.origin).parent / "autoscaler" / "ray-schema.json").read_text())
+    )
     assert config["head_node_type"] in config["available_node_types"]
     starts = [*config["head_start_ray_commands"], *config["worker_start_ray_commands"]]
     assert all("RAY_AUTH_MODE=token" in c for c in starts if "ray start" in c), "a cluster without a token"
@@ -90,6 +112,9 @@ def test_the_image_has_what_it_copies_and_both_files_name_it_and_its_ray() -> No
             assert (ROOT / name).exists(), name
     (version,) = re.findall(r"ray\[[a-z,]+\]==([0-9.]+)", text)
     assert read("rayjob.yaml")["spec"]["rayClusterSpec"]["rayVersion"] == version
-    images = {read("aws.yaml")["docker"]["image"], *re.findall(r"image: (\S+)", (FOLDER / "rayjob.yaml").read_text())}
+    images = {
+        read("aws.yaml")["docker"]["image"],
+        *re.findall(r"image: (\S+)", (FOLDER / "rayjob.yaml").read_text()),
+    }
     assert len(images) == 1
     assert images.pop() in text

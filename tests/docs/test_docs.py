@@ -42,17 +42,27 @@ def reference() -> str:
     """The help of every command as Markdown."""
     parts = [HEAD]
     for name, command in commands(cli):
-        context = click.Context(command, info_name=name, max_content_width=110, terminal_width=110, help_option_names=["-h", "--help"])
+        context = click.Context(
+            command,
+            info_name=name,
+            max_content_width=110,
+            terminal_width=110,
+            help_option_names=["-h", "--help"],
+        )
         command._help_option = None  # click keeps the one that it made first, in another context perhaps
         parts += [f"## {name}", "", "```", command.get_help(context).strip(), "```", ""]
     return "\n".join(parts)
 
 
 def test_the_reference_is_what_help_says():
-    assert REFERENCE.read_text(encoding="utf-8") == reference(), "run `python -m tests.docs.test_docs` and commit docs/reference.md"
+    assert REFERENCE.read_text(encoding="utf-8") == reference(), (
+        "run `python -m tests.docs.test_docs` and commit docs/reference.md"
+    )
 
 
-@pytest.mark.parametrize(("name", "command"), commands(cli), ids=lambda value: value if isinstance(value, str) else "")
+@pytest.mark.parametrize(
+    ("name", "command"), commands(cli), ids=lambda value: value if isinstance(value, str) else ""
+)
 def test_every_command_and_option_says_what_it_does(name: str, command: click.Command):
     assert command.help, f"{name} has no help"
     for parameter in command.params:

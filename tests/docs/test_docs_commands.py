@@ -51,7 +51,9 @@ class Block:
     def commands(self) -> list[list[str]]:
         """Its commands, word by word, without comments."""
         joined = re.sub(r"\\\n\s*", " ", self.text)
-        return [words for words in (shlex.split(line, comments=True) for line in joined.splitlines()) if words]
+        return [
+            words for words in (shlex.split(line, comments=True) for line in joined.splitlines()) if words
+        ]
 
 
 def blocks() -> list[Block]:
@@ -60,8 +62,12 @@ def blocks() -> list[Block]:
         if page.name in ELSEWHERE:
             continue
         text = page.read_text(encoding="utf-8")
-        for match in re.finditer(r"^(<!-- not run: .+ -->\n)?```(\w*)\n(.*?)^```$", text, re.MULTILINE | re.DOTALL):
-            found.append(Block(page.name, text[: match.start()].count("\n") + 1, match[2], match[3], bool(match[1])))
+        for match in re.finditer(
+            r"^(<!-- not run: .+ -->\n)?```(\w*)\n(.*?)^```$", text, re.MULTILINE | re.DOTALL
+        ):
+            found.append(
+                Block(page.name, text[: match.start()].count("\n") + 1, match[2], match[3], bool(match[1]))
+            )
     return found
 
 
@@ -70,7 +76,10 @@ BLOCKS = blocks()
 
 @pytest.fixture
 def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, shelf: Path) -> Path:
-    """A folder with the files that pages speak of; runs stay in this process, and what is 4K there is small here."""
+    """A folder with the files that pages speak of.
+
+    Runs stay in this process, and what is 4K there is small here.
+    """
     without_processes(monkeypatch)
     for name, size in (("8k", (192, 144)), ("4k", (160, 120)), ("1440p", (144, 108)), ("1080p", (128, 96))):
         monkeypatch.setitem(settings.BOXES, name, size)
@@ -109,17 +118,27 @@ def ran(words: list[str]) -> int:
     return 0
 
 
-@pytest.mark.parametrize("block", [b for b in BLOCKS if b.language != "python" and not b.marked], ids=lambda b: f"{b.page}:{b.line}")
+@pytest.mark.parametrize(
+    "block",
+    [b for b in BLOCKS if b.language != "python" and not b.marked],
+    ids=lambda b: f"{b.page}:{b.line}",
+)
 def test_commands_do_what_they_say(block: Block, place: Path, capfd: pytest.CaptureFixture[str]) -> None:
     pytest.importorskip("PIL", reason="numbered pictures are made by pillow")
     for words in block.commands:
         if words[0] in NOT_OURS:
             continue
-        assert words[0] == "vsr", f"{' '.join(words)}: mark its block as not run, or write it so that it can be"
+        assert words[0] == "vsr", (
+            f"{' '.join(words)}: mark its block as not run, or write it so that it can be"
+        )
         assert ran(words[1:]) == 0, f"{' '.join(words)}\n{capfd.readouterr().err}"
 
 
-@pytest.mark.parametrize("block", [b for b in BLOCKS if b.language == "python" and not b.marked], ids=lambda b: f"{b.page}:{b.line}")
+@pytest.mark.parametrize(
+    "block",
+    [b for b in BLOCKS if b.language == "python" and not b.marked],
+    ids=lambda b: f"{b.page}:{b.line}",
+)
 def test_programs_run(block: Block, place: Path) -> None:
     exec(compile(block.text, f"{block.page}:{block.line}", "exec"), {})
 

@@ -1,4 +1,7 @@
-"""Workflows, issue forms, container and batch files: well-formed, and of one piece with Makefile and package. Not started here."""
+"""Workflows, issue forms, container and batch files: well-formed, and of one piece with Makefile and package.
+
+Not started here.
+"""
 
 from __future__ import annotations
 
@@ -32,7 +35,9 @@ def steps() -> list[tuple[str, str]]:
 
 
 def test_workflows_call_what_make_has() -> None:
-    targets = set(re.findall(r"^([a-z][a-z-]*):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE))
+    targets = set(
+        re.findall(r"^([a-z][a-z-]*):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE)
+    )
     called = {word for _, command in steps() for word in re.findall(r"\bmake ([a-z-]+)", command)}
     assert {"lint", "test", "docs", "release"} <= called <= targets
 
@@ -45,7 +50,11 @@ def test_workflows_may_read_alone_but_for_jobs_that_publish() -> None:
 
 
 def test_issue_forms_ask_for_what_the_command_can_print() -> None:
-    asked = {c for path in (GITHUB / "ISSUE_TEMPLATE").glob("*.yml") for c in re.findall(r"`vsr (\w+)[^`]*--json`", path.read_text(encoding="utf-8"))}
+    asked = {
+        c
+        for path in (GITHUB / "ISSUE_TEMPLATE").glob("*.yml")
+        for c in re.findall(r"`vsr (\w+)[^`]*--json`", path.read_text(encoding="utf-8"))
+    }
     assert asked == {"probe", "doctor"}
     for command in asked:
         assert "--json" in vsr(command, "--help").out
@@ -53,7 +62,9 @@ def test_issue_forms_ask_for_what_the_command_can_print() -> None:
 
 def test_the_image_takes_what_the_wheel_is_built_from() -> None:
     text = (ROOT / "docker" / "Dockerfile").read_text(encoding="utf-8")
-    copied = {word for line in re.findall(r"^COPY (?!--from)(.+) \S+$", text, re.MULTILINE) for word in line.split()}
+    copied = {
+        word for line in re.findall(r"^COPY (?!--from)(.+) \S+$", text, re.MULTILINE) for word in line.split()
+    }
     ignored = (ROOT / ".dockerignore").read_text(encoding="utf-8").split()
     assert (
         copied
@@ -61,7 +72,9 @@ def test_the_image_takes_what_the_wheel_is_built_from() -> None:
         == {"pyproject.toml", "README.md", "LICENSE", "vsr", "pipelines", "models", "configs"}
     )
     stages = set(re.findall(r" AS ([a-z-]+)$", text, re.MULTILINE))
-    asked = {service["build"]["target"] for service in read(ROOT / "docker" / "compose.yaml")["services"].values()}
+    asked = {
+        service["build"]["target"] for service in read(ROOT / "docker" / "compose.yaml")["services"].values()
+    }
     assert asked | {"cpu", "cuda"} <= stages
     assert text.index("USER vsr") < text.index("ENTRYPOINT")
 
@@ -69,5 +82,7 @@ def test_the_image_takes_what_the_wheel_is_built_from() -> None:
 @pytest.mark.skipif(shutil.which("bash") is None, reason="no bash")
 @pytest.mark.parametrize("name", ["slurm.sbatch", "slurm-array.sbatch"])
 def test_batch_files_for_slurm_are_bash(name: str) -> None:
-    done = subprocess.run(["bash", "-n", ROOT / "configs" / "cluster" / name], capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        ["bash", "-n", ROOT / "configs" / "cluster" / name], capture_output=True, text=True, check=False
+    )
     assert (done.returncode, done.stderr) == (0, "")

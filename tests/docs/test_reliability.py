@@ -1,7 +1,8 @@
 """docs/reliability.md says for every case what `vsr` does and which tests prove it.
 
-A test names its cases at the start of its docstring: "Case 38: ..." or "Cases 38, 44 and 62.". `python -m tests.docs.test_reliability`
-writes the page anew, from those docstrings, from `CASES`, and from the figures that `make nightly` measured.
+A test names its cases at the start of its docstring: "Case 38: ..." or "Cases 38, 44 and 62.". `python -m
+tests.docs.test_reliability` writes the page anew, from those docstrings, from `CASES`, and from the figures
+that `make nightly` measured.
 """
 
 from __future__ import annotations
@@ -27,31 +28,58 @@ OPEN: frozenset[int] = frozenset()
 
 CASES = {
     "Time: every frame once, at its time": {
-        1: ("constant frame rate, one chunk or many", "as many frames, the same timestamps to the tick, the same bytes"),
-        2: ("variable frame rate into MP4 or MOV", "the same timestamps to the tick; the last frame keeps its length"),
+        1: (
+            "constant frame rate, one chunk or many",
+            "as many frames, the same timestamps to the tick, the same bytes",
+        ),
+        2: (
+            "variable frame rate into MP4 or MOV",
+            "the same timestamps to the tick; the last frame keeps its length",
+        ),
         3: (
             "variable frame rate into Matroska",
             "a warning that Matroska keeps 1 ms; off by 0.5 ms at most; frames that would fall together: refused, exit 2",
         ),
-        4: ("open GOPs (H.264, HEVC, MPEG-2) cut at every key frame", "nothing lost, nothing twice; frames as in a decode from the start"),
+        4: (
+            "open GOPs (H.264, HEVC, MPEG-2) cut at every key frame",
+            "nothing lost, nothing twice; frames as in a decode from the start",
+        ),
         5: ("intra refresh instead of key frames", "never entered in the middle"),
         6: ("Matroska's first packets without a decode time", "kept"),
         7: ("B-frames at the very end", "the decoder is drained; the last frame is there"),
-        8: ("frames an edit list hides; parts that it cuts out or repeats", "what FFmpeg shows of it; the same start"),
+        8: (
+            "frames an edit list hides; parts that it cuts out or repeats",
+            "what FFmpeg shows of it; the same start",
+        ),
         9: (
             "a film that begins before or after zero; a recording (MPEG-TS, PS), whose clock may have run for hours",
             "keeps its offset, and sound its place; the recording begins at 0, with one shift for all tracks",
         ),
         10: ("MPEG-TS clocks that wrap at 2^33", "go on; the length is right"),
-        11: ("MPEG-TS files joined, clocks that jump", "all frames; the parts follow each other, sound with each"),
+        11: (
+            "MPEG-TS files joined, clocks that jump",
+            "all frames; the parts follow each other, sound with each",
+        ),
         12: ("frames without timestamps, or with the same", "counted by decoding, in one run of the decoder"),
         13: ("a hole in time", "stays a hole"),
-        14: ("two fields in packets of their own", "frames are those of the decoder; the interlacing policy applies"),
-        15: ("interlaced video, flagged or not", "found, said, and deinterlaced or refused by `--deinterlace`"),
+        14: (
+            "two fields in packets of their own",
+            "frames are those of the decoder; the interlacing policy applies",
+        ),
+        15: (
+            "interlaced video, flagged or not",
+            "found, said, and deinterlaced or refused by `--deinterlace`",
+        ),
         16: ("unlike spacing on both sides of a seam", "decode times ascend, timestamps stay exact"),
         17: ("a chunk whose header is not that of the others", "noticed before anything is joined, exit 7"),
-        18: ("a worker drops, doubles or swaps frames and keeps the count", "noticed by looking at the pictures, exit 7"),
-        19: ("a network that remembers, cut into chunks", "each chunk sees enough of what came before it: the same bytes however cut"),
+        18: (
+            "a worker drops, doubles or swaps frames and keeps the count",
+            "noticed by looking at the pictures, exit 7",
+        ),
+        19: (
+            "a network that remembers, cut into chunks",
+            "each chunk sees enough of what came before it: the same bytes however cut",
+        ),
         20: (
             "in mid-stream a decoder's header or palette changes; or size, pixel format, SAR, colour, HDR metadata, rotation",
             "the first is obeyed, and frames of every chunk are compared with the container's own decode; the others are refused, exit 3, with frame and time",
@@ -90,11 +118,17 @@ CASES = {
         33: ("ten bits", "stay ten bits, to the last code"),
         34: ("8 bits from more, cut anywhere", "the same pixels in every run"),
         35: ("HDR10", "tags, mastering display and MaxCLL in every chunk and in the container"),
-        36: ("HDR10+, Dolby Vision", "dynamic metadata is said to be lost before work; profile 5: refused, exit 3"),
+        36: (
+            "HDR10+, Dolby Vision",
+            "dynamic metadata is said to be lost before work; profile 5: refused, exit 3",
+        ),
         37: ("PQ or HLG into 8 bits", "refused, exit 2"),
     },
     "Crashes, resuming, resources": {
-        38: ("the command is killed, anywhere", "the same command goes on from the last chunk; nothing half-done has the result's name"),
+        38: (
+            "the command is killed, anywhere",
+            "the same command goes on from the last chunk; nothing half-done has the result's name",
+        ),
         39: ("a worker is killed", "it is replaced and its chunk made again, once"),
         40: ("a machine of the cluster is lost", "the others do its work"),
         41: ("a chunk is made twice at once", "the first that is whole counts"),
@@ -109,7 +143,10 @@ CASES = {
             '"already done", exit 0; `--verify full` looks at every byte and frame first, and damage is exit 7; `--fresh` does it anew',
         ),
         46: ("two runs with one output", "the second is refused, exit 2"),
-        47: ("Ctrl-C once, twice", "once: the chunk under way is finished and kept, exit 130; twice: at once; no process stays"),
+        47: (
+            "Ctrl-C once, twice",
+            "once: the chunk under way is finished and kept, exit 130; twice: at once; no process stays",
+        ),
         48: ("SIGTERM", "as Ctrl-C once, exit 143"),
         49: ("the disk is or becomes full", "exit 5; goes on when there is room"),
         50: ("a folder that is missing or can't be written to", "said before work; exit 2 or 5"),
@@ -118,7 +155,10 @@ CASES = {
             "refused without `--overwrite`; with it, the old file stays until the new one is verified; pictures under other numbers stay",
         ),
         52: ("the output is the input, by whatever name", "refused, exit 2"),
-        53: ("GPU memory runs out", "one worker a device, then smaller tiles as a new plan, never other batches: their sizes shape bits (case 54)"),
+        53: (
+            "GPU memory runs out",
+            "one worker a device, then smaller tiles as a new plan, never other batches: their sizes shape bits (case 54)",
+        ),
         54: (
             "memory runs out",
             (
@@ -126,11 +166,17 @@ CASES = {
                 "else exit 6, and what is done is kept"
             ),
         ),
-        55: ("a CUDA context that is broken for good", "its process is replaced and its chunk made again; after three attempts, exit 6"),
+        55: (
+            "a CUDA context that is broken for good",
+            "its process is replaced and its chunk made again; after three attempts, exit 6",
+        ),
         56: ("a chunk that kills every worker", "three attempts, then exit 6 with its frames"),
         57: ("a worker hangs", "noticed by its silence, replaced, its chunk made again"),
         58: ("no NVENC, no CUDA", "found by trying before work"),
-        59: ("a network gives NaN, infinity or black", "noticed on every frame, computed again in fp32; exit 7 if it stays"),
+        59: (
+            "a network gives NaN, infinity or black",
+            "noticed on every frame, computed again in fp32; exit 7 if it stays",
+        ),
         60: (
             "very long films",
             "memory, descriptors, threads and shared memory stay flat; what is done besides pixels grows with the length, and no faster",
@@ -150,7 +196,10 @@ CASES = {
             "files that are cut short",
             "noticed before work; exit 4, or every frame kept by `--on-corrupt conceal`; done where no frame that had begun lacks anything",
         ),
-        64: ("no video in it: empty, text, sound only, a folder", "exit 3 at once, with the reason; no worker is started"),
+        64: (
+            "no video in it: empty, text, sound only, a folder",
+            "exit 3 at once, with the reason; no worker is started",
+        ),
         65: ("flipped bits", "exit 4 with the frames; `conceal` keeps their number and says how many"),
         66: ("odd sizes, one frame", "by the documented rule"),
         67: ("sizes beyond an encoder", "refused before work"),
@@ -158,7 +207,10 @@ CASES = {
             "numbers, options and names that can't be: infinities, endless digits, what no encoder knows, what no file is called, folders that can't be listed",
             "exit 2 in one line, before work",
         ),
-        68: ("mutated files by the hundred", "a right result or one line with an exit code; never a crash or a hang"),
+        68: (
+            "mutated files by the hundred",
+            "a right result or one line with an exit code; never a crash or a hang",
+        ),
     },
     "Security": {
         69: ("a playlist that names a server", "no request leaves; exit 3"),
@@ -207,9 +259,18 @@ CASES = {
         ),
     },
     "Training and judging": {
-        82: ("a training's log torn, its shards damaged", "whole lines are kept, and `--resume` goes on; a shard with another hash is refused"),
-        83: ("data sets of one film, made with other shares or beside other footage", "what one of them holds out no other teaches"),
-        84: ("scores that some items lack, files of one name", "means over those that have them; results of their own"),
+        82: (
+            "a training's log torn, its shards damaged",
+            "whole lines are kept, and `--resume` goes on; a shard with another hash is refused",
+        ),
+        83: (
+            "data sets of one film, made with other shares or beside other footage",
+            "what one of them holds out no other teaches",
+        ),
+        84: (
+            "scores that some items lack, files of one name",
+            "means over those that have them; results of their own",
+        ),
     },
 }
 """Case -> (what happens, what `vsr` does)."""
@@ -266,11 +327,27 @@ is in the plan, so that who made a chunk, and in which attempt, makes no differe
 
 
 _ROWS: tuple[tuple[str, str, str], ...] = (
-    ("steps", "ended right before each of {steps} steps on the disk, by a kill and as by a power cut", "{ended} runs went on, with the same bytes"),
-    ("crashes", "killed at random moments", "{parent} times the command, {child} times its child; every rerun gave the same bytes"),
+    (
+        "steps",
+        "ended right before each of {steps} steps on the disk, by a kill and as by a power cut",
+        "{ended} runs went on, with the same bytes",
+    ),
+    (
+        "crashes",
+        "killed at random moments",
+        "{parent} times the command, {child} times its child; every rerun gave the same bytes",
+    ),
     ("fuzz", "mutated films", "{count} tried, no bad end"),
-    ("pairs", "tracks, containers and options over FFmpeg's tables", "{count} tried, {refused} refused before work, no bad end"),
-    ("pixels", "combinations of pixels, networks, sizes and colours", "{combinations} tried, each within rounding of a float reference"),
+    (
+        "pairs",
+        "tracks, containers and options over FFmpeg's tables",
+        "{count} tried, {refused} refused before work, no bad end",
+    ),
+    (
+        "pixels",
+        "combinations of pixels, networks, sizes and colours",
+        "{combinations} tried, each within rounding of a float reference",
+    ),
     ("edit lists", "edit lists of MP4, by seed", "{edit_lists} tried, each shown as FFmpeg shows it"),
     ("changes", "changes in mid-stream, by seed", "{changes} tried, each right or refused where it is"),
     (
@@ -278,11 +355,23 @@ _ROWS: tuple[tuple[str, str, str], ...] = (
         "clips made by code, flagged rightly, wrongly or not",
         "{interlacing_clips} judged; {taken_for_interlaced} progressive ones taken for interlaced, {interlaced_missed} interlaced ones missed",
     ),
-    ("torture", "files of a torture set", "{count} tried, no bad end; {refused} refused at once, 99 in 100 within {refusal_p99_seconds} CPU seconds"),
+    (
+        "torture",
+        "files of a torture set",
+        "{count} tried, no bad end; {refused} refused at once, 99 in 100 within {refusal_p99_seconds} CPU seconds",
+    ),
     ("mutants", "guards taken out", "{mutants} tried, each noticed by its test"),
     ("guards", "CPU seconds that the guards take", "{share} of a run"),
-    ("soak here", "a long film on one machine", "{frames} frames; no process grew by more than {growth_bytes} bytes over half of them"),
-    ("soak ray", "the same on a local Ray", "{frames} frames; no process grew by more than {growth_bytes} bytes over half of them"),
+    (
+        "soak here",
+        "a long film on one machine",
+        "{frames} frames; no process grew by more than {growth_bytes} bytes over half of them",
+    ),
+    (
+        "soak ray",
+        "the same on a local Ray",
+        "{frames} frames; no process grew by more than {growth_bytes} bytes over half of them",
+    ),
 )
 """Part, what it is, and what came of it by its figures."""
 
@@ -298,13 +387,19 @@ def _figures() -> str:
     ]
     lines += ["| part | day | outcome |", "|---|---|---|"]
     for name, what, outcome in _ROWS:
-        pieces = [table for part, table in measured.items() if part == name or (part.startswith(f"{name} ") and "/" in part)]
+        pieces = [
+            table
+            for part, table in measured.items()
+            if part == name or (part.startswith(f"{name} ") and "/" in part)
+        ]
         if pieces:
             total: dict[str, Any] = {}
             for piece in pieces:
                 for key, value in piece.items():
                     total[key] = total.get(key, 0) + value if isinstance(value, int) else value
-            lines.append(f"| {what.format(**total)} | {max(p['day'] for p in pieces)} | {outcome.format(**total)} |")
+            lines.append(
+                f"| {what.format(**total)} | {max(p['day'] for p in pieces)} | {outcome.format(**total)} |"
+            )
     return "\n".join([*lines, ""])
 
 
@@ -328,7 +423,9 @@ def _files() -> list[str]:
 
 
 def test_the_page_is_current():
-    assert PAGE.read_text(encoding="utf-8") == page(), "run `python -m tests.docs.test_reliability` and commit docs/reliability.md"
+    assert PAGE.read_text(encoding="utf-8") == page(), (
+        "run `python -m tests.docs.test_reliability` and commit docs/reliability.md"
+    )
 
 
 def test_every_case_has_its_test():

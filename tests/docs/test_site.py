@@ -15,20 +15,32 @@ from tests.helpers.command import ROOT
 
 
 def built(project: Path, site: Path) -> subprocess.CompletedProcess[str]:
-    """What `make docs` runs, in another project and into another folder; under `--quiet` mkdocs sees no warning that `--strict` could refuse."""
+    """What `make docs` runs, in another project and into another folder.
+
+    Under `--quiet` mkdocs sees no warning that `--strict` could refuse.
+    """
     pytest.importorskip("mkdocs", reason="the extra `docs` is not installed")
     pytest.importorskip("material", reason="the extra `docs` is not installed")
-    recipe = re.search(r"^docs:.*\n\t(.+)\n(?!\t)", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE)
+    recipe = re.search(
+        r"^docs:.*\n\t(.+)\n(?!\t)", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE
+    )
     assert recipe is not None
     command = f"{recipe[1].replace('$(BIN)/mkdocs', f'{shlex.quote(sys.executable)} -m mkdocs')} --site-dir {shlex.quote(str(site))}"
-    return subprocess.run(["sh", "-c", command], cwd=project, capture_output=True, text=True, timeout=280, check=False)
+    return subprocess.run(
+        ["sh", "-c", command], cwd=project, capture_output=True, text=True, timeout=280, check=False
+    )
 
 
 def test_the_site_builds_without_a_warning(tmp_path: Path) -> None:
     done = built(ROOT, tmp_path / "site")
     assert done.returncode == 0, done.stderr
     assert "WARNING" not in done.stderr
-    for page in ("index.html", "first-ten-minutes/index.html", "reference/index.html", "images/how-it-works.svg"):
+    for page in (
+        "index.html",
+        "first-ten-minutes/index.html",
+        "reference/index.html",
+        "images/how-it-works.svg",
+    ):
         assert (tmp_path / "site" / page).is_file(), page
     first = (tmp_path / "site" / "index.html").read_text(encoding="utf-8")
     assert "fonts.googleapis.com" not in first

@@ -1,4 +1,7 @@
-"""A cluster of several hosts, each with an address of its own: the same bytes, whoever comes, goes or dies. Cases 38, 40."""
+"""A cluster of several hosts, each with an address of its own: the same bytes, whoever comes, goes or dies.
+
+Cases 38, 40.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +20,9 @@ from tests.helpers.hosts import Hosts, unavailable
 
 pytestmark = [pytest.mark.cluster, pytest.mark.slow]
 
-OPTIONS = "--scale 2 --model fast --codec h264 --preset ultrafast --chunk-seconds 0.5 --device cpu --json".split()
+OPTIONS = (
+    "--scale 2 --model fast --codec h264 --preset ultrafast --chunk-seconds 0.5 --device cpu --json".split()
+)
 CHUNKS = 20
 
 
@@ -45,8 +50,12 @@ def alone(film: Path) -> bytes:
     return output.read_bytes()
 
 
-def run(hosts: Hosts, film: Path, output: Path, *happenings: Callable[[subprocess.Popen[str]], object]) -> list[dict[str, Any]]:
-    """The events of a run; the first thing happens when half of the chunks are there, the next ones at the chunks after."""
+def run(
+    hosts: Hosts, film: Path, output: Path, *happenings: Callable[[subprocess.Popen[str]], object]
+) -> list[dict[str, Any]]:
+    """The events of a run; the first thing happens when half of the chunks are there, the next ones at the
+    chunks after.
+    """
     process = subprocess.Popen(
         hosts.command("run", film, "-o", output, *OPTIONS, "--cluster", hosts.address),
         env=hosts.environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, stdin=subprocess.DEVNULL,
@@ -67,7 +76,9 @@ def makers(events: list[dict[str, Any]]) -> set[str]:
     return {e["host"] for e in events if e["event"] == "chunk"}
 
 
-def test_two_hosts_give_the_bytes_of_one_machine(hosts: Hosts, film: Path, alone: bytes, tmp_path: Path) -> None:
+def test_two_hosts_give_the_bytes_of_one_machine(
+    hosts: Hosts, film: Path, alone: bytes, tmp_path: Path
+) -> None:
     output = tmp_path / "out.mp4"
     events = run(hosts, film, output)
     assert makers(events) == {"one", "two"}
@@ -84,7 +95,9 @@ def test_a_killed_driver_goes_on_where_it_was(hosts: Hosts, film: Path, alone: b
     assert output.read_bytes() == alone
 
 
-def test_a_host_that_dies_half_way_costs_what_it_held(hosts: Hosts, film: Path, alone: bytes, tmp_path: Path) -> None:
+def test_a_host_that_dies_half_way_costs_what_it_held(
+    hosts: Hosts, film: Path, alone: bytes, tmp_path: Path
+) -> None:
     """Case 40: the chunk that its worker made, and the one that waited there."""
     output = tmp_path / "out.mp4"
     events = run(hosts, film, output, lambda process: hosts.strike("two"))
@@ -98,9 +111,13 @@ def test_a_host_that_joins_half_way_gets_work(hosts: Hosts, film: Path, alone: b
     output = tmp_path / "out.mp4"
 
     def join(process: subprocess.Popen[str]) -> None:
-        hosts.signal("one", signal.SIGSTOP, "ray::WorkerActor")  # or it would be done with all before the other is there
+        hosts.signal(
+            "one", signal.SIGSTOP, "ray::WorkerActor"
+        )  # or it would be done with all before the other is there
         hosts.start("three", 4)
 
-    events = run(hosts, film, output, join, lambda process: hosts.signal("one", signal.SIGCONT, "ray::WorkerActor"))
+    events = run(
+        hosts, film, output, join, lambda process: hosts.signal("one", signal.SIGCONT, "ray::WorkerActor")
+    )
     assert makers(events) == {"one", "three"}
     assert output.read_bytes() == alone

@@ -16,7 +16,10 @@ COUNT = int(os.environ.get("VSR_PAIRS_COUNT", "20"))
 
 
 def test_any_track_is_right_in_the_result_or_refused_before_work(tmp_path: Path) -> None:
-    """Cases 21, 23 and 85: VSR_PAIRS_COUNT of them from the seed VSR_PAIRS_FIRST on; `python -m tests.pairs --first SEED --count 1` does one again."""
+    """Cases 21, 23 and 85: VSR_PAIRS_COUNT of them from the seed VSR_PAIRS_FIRST on.
+
+    `python -m tests.pairs --first SEED --count 1` does one again.
+    """
     endings = list(pairs(FIRST, COUNT, tmp_path))
     assert len(endings) == COUNT
     bad = [f"seed {e.seed}: {e.what}: {e.bad}: {e.said[:300]}" for e in endings if e.bad]
@@ -42,7 +45,11 @@ def test_the_judge_finds_what_is_wrong(tmp_path: Path) -> None:
         ("pictures.mkv", "is another picture", made("pictures.mkv", replace(film, first_number=9))),
         ("gone.mkv", "audio stream 1 (aac) is gone", made("gone.mkv", audio=())),
         ("payload.mkv", "bytes in", made("payload.mkv", audio=(replace(sound, hertz=600.0),))),
-        ("late.mkv", "begins 100.000 ms off", made("late.mkv", audio=(replace(sound, start=Fraction(1, 10)),))),
+        (
+            "late.mkv",
+            "begins 100.000 ms off",
+            made("late.mkv", audio=(replace(sound, start=Fraction(1, 10)),)),
+        ),
     ):
         found = wrong_with(source, read(other), 1, "")
         assert any(words in one for one in found), (name, found)

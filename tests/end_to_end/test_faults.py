@@ -1,6 +1,9 @@
-"""Faults of workers, memory, encoders, disks and terminals in a real run: exit codes, one line, same bytes, nothing left over.
+"""Faults of workers, memory, encoders, disks and terminals in a real run.
 
-Cases 38, 39, 47 to 50, 54, 56, 57 and 62. Children are `light_workers`, which load no torch, so that a run takes a second or two.
+Exit codes, one line, same bytes, nothing left over.
+
+Cases 38, 39, 47 to 50, 54, 56, 57 and 62. Children are `light_workers`, which load no torch, so that a run
+takes a second or two.
 """
 
 from __future__ import annotations
@@ -23,7 +26,21 @@ from tests.helpers.command import Outcome, started, vsr
 from tests.helpers.figures import record
 from tests.helpers.processes import children_of, gone
 
-OPTIONS = ("--scale", "1", "--model", "identity", "--codec", "h264", "--preset", "ultrafast", "--chunk-seconds", "0.3", "--device", "cpu", "--json")
+OPTIONS = (
+    "--scale",
+    "1",
+    "--model",
+    "identity",
+    "--codec",
+    "h264",
+    "--preset",
+    "ultrafast",
+    "--chunk-seconds",
+    "0.3",
+    "--device",
+    "cpu",
+    "--json",
+)
 CHUNKS = 4
 CRASHES = int(os.environ.get("VSR_CRASHES", "8"))
 
@@ -32,7 +49,9 @@ CRASHES = int(os.environ.get("VSR_CRASHES", "8"))
 def film(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """32 frames with sound, in four chunks."""
     path = tmp_path_factory.mktemp("film") / "film.mp4"
-    return media.write(path, media.Film(frames=32, rate=Fraction(25), size=(64, 48)), audio=(media.Audio(seconds=1.28),))
+    return media.write(
+        path, media.Film(frames=32, rate=Fraction(25), size=(64, 48)), audio=(media.Audio(seconds=1.28),)
+    )
 
 
 @pytest.fixture(scope="module")
@@ -84,13 +103,26 @@ def read_until(process: subprocess.Popen[str], kind: str) -> None:
 
 @pytest.mark.parametrize(
     ("worker", "words"),
-    [("HangingOnce", "said nothing for 8 s"), ("EncoderBrokenOnce", "libx264 failed in chunk 1"), ("StarvingOnce", "memory ran out")],
+    [
+        ("HangingOnce", "said nothing for 8 s"),
+        ("EncoderBrokenOnce", "libx264 failed in chunk 1"),
+        ("StarvingOnce", "memory ran out"),
+    ],
 )
 def test_what_fails_once_is_done_again_with_the_same_bytes(
     film: Path, whole: bytes, output: Path, mark: dict[str, str], worker: str, words: str
 ) -> None:
     """Cases 54, 57 and 62: a child that hangs, an encoder that fails midway, memory that runs out."""
-    outcome = vsr("run", film, "-o", output, *OPTIONS, worker=worker, **mark, **({"VSR_TEST_SILENCE": "8"} if worker == "HangingOnce" else {}))
+    outcome = vsr(
+        "run",
+        film,
+        "-o",
+        output,
+        *OPTIONS,
+        worker=worker,
+        **mark,
+        **({"VSR_TEST_SILENCE": "8"} if worker == "HangingOnce" else {}),
+    )
     assert outcome.code == 0, outcome.err
     (note,) = notes(outcome)
     assert words in note
@@ -108,7 +140,10 @@ def test_what_fails_once_is_done_again_with_the_same_bytes(
 def test_what_fails_every_time_is_given_up_after_three_attempts(
     film: Path, whole: bytes, output: Path, worker: str, words: tuple[str, ...], kept: int
 ) -> None:
-    """Cases 54, 56 and 62: exit 6 with the chunk and its frames; what is done is kept and used by the next run."""
+    """Cases 54, 56 and 62: exit 6 with the chunk and its frames.
+
+    What is done is kept and used by the next run.
+    """
     outcome = vsr("run", film, "-o", output, *OPTIONS, worker=worker)
     outcome.refused(6, *words)
     assert len(notes(outcome)) == 2
@@ -118,8 +153,13 @@ def test_what_fails_every_time_is_given_up_after_three_attempts(
     assert_whole(output, whole)
 
 
-def test_memory_that_runs_out_before_a_chunk_is_there_makes_the_tiles_smaller(output: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
-    """Cases 53, 54 and 62: three attempts, then a new plan; the bytes are those of a run that was told so at once."""
+def test_memory_that_runs_out_before_a_chunk_is_there_makes_the_tiles_smaller(
+    output: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    """Cases 53, 54 and 62: three attempts, then a new plan.
+
+    The bytes are those of a run that was told so at once.
+    """
     folder = tmp_path_factory.mktemp("cramped")
     film = media.cfr(folder / "film.mp4", frames=16, size=(320, 160), gop=8)
     options = [*OPTIONS, "--model", "deconvolution-x1"]
@@ -131,7 +171,20 @@ def test_memory_that_runs_out_before_a_chunk_is_there_makes_the_tiles_smaller(ou
     assert all("memory ran out in the worker" in text for text in told[:2])
     assert told[2] == "memory ran out; begun again with tiles of 240x144"
     planned = folder / "planned.mp4"
-    assert vsr("run", film, "-o", planned, *options, "--tile", "240x144", worker="Cramped", VSR_TEST_TILE=str(144 * 240)).code == 0
+    assert (
+        vsr(
+            "run",
+            film,
+            "-o",
+            planned,
+            *options,
+            "--tile",
+            "240x144",
+            worker="Cramped",
+            VSR_TEST_TILE=str(144 * 240),
+        ).code
+        == 0
+    )
     assert_whole(output, planned.read_bytes())
 
 
@@ -158,9 +211,21 @@ def test_a_stop_at_any_step_keeps_what_is_done(
 ) -> None:
     """Cases 47 and 48: while frames are decoded, upscaled, encoded and put together."""
     if step == "mux":
-        outcome = vsr("run", film, "-o", output, *OPTIONS, worker="Plain", VSR_TEST_MUX_SIGNAL=str(int(number)))
+        outcome = vsr(
+            "run", film, "-o", output, *OPTIONS, worker="Plain", VSR_TEST_MUX_SIGNAL=str(int(number))
+        )
     else:
-        outcome = vsr("run", film, "-o", output, *OPTIONS, worker="Signalling", VSR_TEST_STEP=step, VSR_TEST_SIGNAL=str(int(number)), **mark)
+        outcome = vsr(
+            "run",
+            film,
+            "-o",
+            output,
+            *OPTIONS,
+            worker="Signalling",
+            VSR_TEST_STEP=step,
+            VSR_TEST_SIGNAL=str(int(number)),
+            **mark,
+        )
     outcome.refused(code, "stopped", "same command")
     assert_resumable(output)
     again = vsr("run", film, "-o", output, *OPTIONS, worker="Plain")
@@ -168,21 +233,39 @@ def test_a_stop_at_any_step_keeps_what_is_done(
     assert_whole(output, whole)
 
 
-def test_a_second_stop_while_the_result_is_put_together_ends_it_at_once(film: Path, whole: bytes, output: Path) -> None:
+def test_a_second_stop_while_the_result_is_put_together_ends_it_at_once(
+    film: Path, whole: bytes, output: Path
+) -> None:
     """Case 47."""
-    outcome = vsr("run", film, "-o", output, *OPTIONS, worker="Plain", VSR_TEST_MUX_SIGNAL=str(int(signal.SIGINT)), VSR_TEST_MUX_TWICE="1")
+    outcome = vsr(
+        "run",
+        film,
+        "-o",
+        output,
+        *OPTIONS,
+        worker="Plain",
+        VSR_TEST_MUX_SIGNAL=str(int(signal.SIGINT)),
+        VSR_TEST_MUX_TWICE="1",
+    )
     outcome.refused(130, "stopped")
     assert_resumable(output)
     assert vsr("run", film, "-o", output, *OPTIONS, worker="Plain").code == 0
     assert_whole(output, whole)
 
 
-def test_a_run_that_was_suspended_for_long_goes_on_as_if_nothing_was(film: Path, whole: bytes, output: Path) -> None:
-    """Cases 47 and 57: Ctrl-Z stops command and child; time that passes meanwhile makes no worker look hung."""
+def test_a_run_that_was_suspended_for_long_goes_on_as_if_nothing_was(
+    film: Path, whole: bytes, output: Path
+) -> None:
+    """Cases 47 and 57: Ctrl-Z stops command and child.
+
+    Time that passes meanwhile makes no worker look hung.
+    """
     process = started("run", film, "-o", output, *OPTIONS, worker="Slow", VSR_TEST_SILENCE="8")
     read_until(process, "chunk")
     (child,) = children_of(process.pid)
-    os.kill(child, signal.SIGSTOP)  # a moment before the command, so that it surely waits for a message when it is stopped, too
+    os.kill(
+        child, signal.SIGSTOP
+    )  # a moment before the command, so that it surely waits for a message when it is stopped, too
     time.sleep(0.5)
     os.kill(process.pid, signal.SIGSTOP)
     time.sleep(9)
@@ -200,7 +283,10 @@ def test_a_run_that_was_suspended_for_long_goes_on_as_if_nothing_was(film: Path,
 
 @pytest.mark.timeout(0 if CRASHES > 8 else 900)
 def test_a_run_killed_at_any_moment_ends_with_the_same_bytes(film: Path, whole: bytes, output: Path) -> None:
-    """Cases 38, 39 and 62: the command or its child, at a random moment, again and again; the rerun leaves nothing over."""
+    """Cases 38, 39 and 62: the command or its child, at a random moment, again and again.
+
+    The rerun leaves nothing over.
+    """
     dice = random.Random(int(os.environ.get("VSR_SEED", "3")))
     kills = {"parent": 0, "child": 0}
     seconds = 1.0
@@ -217,7 +303,11 @@ def test_a_run_killed_at_any_moment_ends_with_the_same_bytes(film: Path, whole: 
         assert gone(children), "a child outlived its parent"
         assert "Traceback" not in err
         if victim == "parent" and process.returncode == -signal.SIGKILL:
-            assert set(os.listdir(output.parent)) <= {work_folder(output).name, output.name, f"{output.name}.vsr.json"}
+            assert set(os.listdir(output.parent)) <= {
+                work_folder(output).name,
+                output.name,
+                f"{output.name}.vsr.json",
+            }
             if dice.random() < 0.5:
                 continue  # and killed again
         else:
@@ -238,7 +328,12 @@ def test_a_run_killed_at_any_moment_ends_with_the_same_bytes(film: Path, whole: 
 
 def mounted(place: Path, options: str) -> None:
     place.mkdir(exist_ok=True)
-    if os.geteuid() or subprocess.run(["mount", "-t", "tmpfs", "-o", options, "none", str(place)], capture_output=True, check=False).returncode:
+    if (
+        os.geteuid()
+        or subprocess.run(
+            ["mount", "-t", "tmpfs", "-o", options, "none", str(place)], capture_output=True, check=False
+        ).returncode
+    ):
         pytest.skip("a small file system can't be mounted here (not root, or no right to)")
 
 
@@ -269,7 +364,9 @@ def test_a_work_directory_that_vanishes_ends_with_5(film: Path, whole: bytes, ou
     assert not output.exists()
 
 
-def test_an_input_that_is_still_being_written_gives_no_result(film: Path, output: Path, tmp_path: Path) -> None:
+def test_an_input_that_is_still_being_written_gives_no_result(
+    film: Path, output: Path, tmp_path: Path
+) -> None:
     """Case 42."""
     copy = tmp_path / "copy.mp4"
     copy.write_bytes(film.read_bytes())
@@ -283,18 +380,24 @@ def test_an_input_that_is_still_being_written_gives_no_result(film: Path, output
 
 
 @pytest.mark.parametrize("command", [("models",), ("probe",), ("run",)])
-def test_standard_output_that_is_full_or_gone_is_one_line_or_none(film: Path, output: Path, command: tuple[str, ...]) -> None:
+def test_standard_output_that_is_full_or_gone_is_one_line_or_none(
+    film: Path, output: Path, command: tuple[str, ...]
+) -> None:
     """Case 49: /dev/full, and a reader that has had enough."""
     from tests.helpers.command import arguments, environment
 
     more = {"probe": [film, "--json"], "run": [film, "-o", output, *OPTIONS]}.get(command[0], [])
     line = arguments(*command, *more, worker="Plain")
     with open("/dev/full", "wb") as full:
-        done = subprocess.run(line, stdout=full, stderr=subprocess.PIPE, env=environment(), text=True, check=False)
+        done = subprocess.run(
+            line, stdout=full, stderr=subprocess.PIPE, env=environment(), text=True, check=False
+        )
     Outcome(done.returncode, "", done.stderr).refused(5, "standard output", "No space left")
     reader, writer = os.pipe()
     os.close(reader)
-    done = subprocess.run(line, stdout=writer, stderr=subprocess.PIPE, env=environment(), text=True, check=False)
+    done = subprocess.run(
+        line, stdout=writer, stderr=subprocess.PIPE, env=environment(), text=True, check=False
+    )
     os.close(writer)
     assert done.returncode == 141
     assert done.stderr == ""

@@ -14,7 +14,8 @@ COUNT = int(os.environ.get("VSR_FUZZ_COUNT", "60"))
 def test_no_damage_ends_in_a_crash_a_hang_a_traceback_or_a_lost_frame(tmp_path: Path) -> None:
     """Case 68: every damaged film ends in all its planned frames, or in one line and a documented exit code.
 
-    VSR_FUZZ_COUNT films from the seed VSR_FUZZ_FIRST on; `python -m tests.fuzz --first SEED --count 1` does one again.
+    VSR_FUZZ_COUNT films from the seed VSR_FUZZ_FIRST on; `python -m tests.fuzz --first SEED --count 1` does
+    one again.
     """
     endings = list(fuzz(FIRST, COUNT, tmp_path))
     assert len(endings) == COUNT

@@ -29,7 +29,21 @@ from tests.helpers.view import view
 from vsr.api import run_settings
 
 KILLS = 6
-OPTIONS = ("--scale", "2", "--model", "lanczos", "--crf", "20", "--preset", "ultrafast", "--chunk-seconds", "0.32", "--device", "cpu", "--json")
+OPTIONS = (
+    "--scale",
+    "2",
+    "--model",
+    "lanczos",
+    "--crf",
+    "20",
+    "--preset",
+    "ultrafast",
+    "--chunk-seconds",
+    "0.32",
+    "--device",
+    "cpu",
+    "--json",
+)
 
 
 @pytest.fixture(scope="module")
@@ -37,7 +51,12 @@ def film(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Two languages and 96 frames, in twelve chunks."""
     path = tmp_path_factory.mktemp("film") / "film.mkv"
     sound = (media.Audio(seconds=3.84), media.Audio(seconds=3.84, hertz=600, language="ger"))
-    return media.write(path, media.Film(frames=96, rate=Fraction(25), size=(160, 120)), audio=sound, subtitles=(media.Subtitle(),))
+    return media.write(
+        path,
+        media.Film(frames=96, rate=Fraction(25), size=(160, 120)),
+        audio=sound,
+        subtitles=(media.Subtitle(),),
+    )
 
 
 @pytest.fixture(scope="module")
@@ -66,7 +85,9 @@ def read_until(process: subprocess.Popen[str], kind: str, count: int = 1) -> lis
 @pytest.mark.slow
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("codec", ["h264", "hevc"])
-def test_a_run_killed_at_random_goes_on_and_ends_with_the_same_bytes(film: Path, whole: dict[str, Path], tmp_path: Path, codec: str) -> None:
+def test_a_run_killed_at_random_goes_on_and_ends_with_the_same_bytes(
+    film: Path, whole: dict[str, Path], tmp_path: Path, codec: str
+) -> None:
     """Case 38: SIGKILL of the parent at random moments, until it gets through."""
     output = tmp_path / "out.mkv"
     dice = random.Random(7)
@@ -87,7 +108,9 @@ def test_a_run_killed_at_random_goes_on_and_ends_with_the_same_bytes(film: Path,
         assert plan["chunks_done"] == len(kept)
         made = {int(e["index"]) for e in events if e["event"] == "chunk"}  # type: ignore[call-overload]
         assert not made & kept, "a finished chunk was made again"
-        kept = {int(p.stem) for p in work_folder(output).glob("[0-9]*.json")}  # one may be kept that was not announced any more
+        kept = {
+            int(p.stem) for p in work_folder(output).glob("[0-9]*.json")
+        }  # one may be kept that was not announced any more
         assert made <= kept
     last = vsr("run", film, "-o", output, "--codec", codec, *OPTIONS)
     assert last.code == 0, last.err
@@ -101,12 +124,16 @@ def test_a_run_killed_at_random_goes_on_and_ends_with_the_same_bytes(film: Path,
     assert sorted(p.name for p in tmp_path.iterdir()) == ["out.mkv", "out.mkv.vsr.json"]
 
 
-def test_a_worker_that_is_killed_is_replaced_and_its_chunk_made_once(film: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_worker_that_is_killed_is_replaced_and_its_chunk_made_once(
+    film: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Case 39."""
     monkeypatch.setenv("VSR_TEST_MARK", str(tmp_path / "mark"))
     output = tmp_path / "out.mkv"
     settings = run_settings(**{**H264, "chunk_seconds": 1.28})
-    events = list(upscale_video(film, output, settings, worker="tests.pipelines.pool.failing_workers:DyingOnce"))
+    events = list(
+        upscale_video(film, output, settings, worker="tests.pipelines.pool.failing_workers:DyingOnce")
+    )
     assert (tmp_path / "mark").exists()
     (note,) = [e for e in events if isinstance(e, Note)]
     assert "signal 9" in note.text
@@ -114,13 +141,17 @@ def test_a_worker_that_is_killed_is_replaced_and_its_chunk_made_once(film: Path,
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-def test_one_signal_drains_and_keeps_what_is_done(film: Path, whole: dict[str, Path], tmp_path: Path, number: int, code: int) -> None:
+def test_one_signal_drains_and_keeps_what_is_done(
+    film: Path, whole: dict[str, Path], tmp_path: Path, number: int, code: int
+) -> None:
     """Cases 47 and 48."""
     output = tmp_path / "out.mkv"
     process = started("run", film, "-o", output, "--codec", "h264", *OPTIONS)
     events = read_until(process, "plan")
     children = []
-    while process.poll() is None and not children:  # not later: a worker may be done before its last chunks are reported
+    while (
+        process.poll() is None and not children
+    ):  # not later: a worker may be done before its last chunks are reported
         children = children_of(process.pid)
     events += read_until(process, "chunk", 2)
     process.send_signal(number)
@@ -150,7 +181,9 @@ def test_two_signals_end_it_now_without_orphans(film: Path, tmp_path: Path, numb
     children = children_of(process.pid)
     process.send_signal(number)
     assert process.stderr is not None
-    while "stopping" not in process.stderr.readline():  # two signals that come before the first is heard are one
+    while (
+        "stopping" not in process.stderr.readline()
+    ):  # two signals that come before the first is heard are one
         assert process.poll() is None
     process.send_signal(number)
     _, err = process.communicate(timeout=30)
@@ -177,7 +210,12 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
     """A file system of 40 MB."""
     place = tmp_path / "disk"
     place.mkdir()
-    if os.geteuid() or subprocess.run(["mount", "-t", "tmpfs", "-o", "size=40m", "none", str(place)], capture_output=True, check=False).returncode:
+    if (
+        os.geteuid()
+        or subprocess.run(
+            ["mount", "-t", "tmpfs", "-o", "size=40m", "none", str(place)], capture_output=True, check=False
+        ).returncode
+    ):
         pytest.skip("a small file system can't be mounted here (not root, or no right to)")
     yield place
     subprocess.run(["umount", "-l", str(place)], check=True)
@@ -202,7 +240,9 @@ def test_a_disk_that_fills_up_ends_with_5_and_the_work_goes_on_when_there_is_roo
 
     without_processes(monkeypatch)
     output, ballast = small_disk / "out.mkv", small_disk / "ballast"
-    settings = run_settings(scale=2, model="lanczos", codec="h264", crf=20.0, preset="ultrafast", chunk_seconds=0.32, device="cpu")
+    settings = run_settings(
+        scale=2, model="lanczos", codec="h264", crf=20.0, preset="ultrafast", chunk_seconds=0.32, device="cpu"
+    )
 
     def fill(leave: int) -> None:
         free = shutil.disk_usage(small_disk).free

@@ -1,4 +1,6 @@
-"""Where there is no fcntl, no resource, no affinity, no UNIX socket, no inherited descriptor and no seccomp, as on Windows, all goes on."""
+"""Where there is no fcntl, no resource, no affinity, no UNIX socket, no inherited descriptor and no seccomp,
+as on Windows, all goes on.
+"""
 
 from __future__ import annotations
 
@@ -33,7 +35,15 @@ assert usable_cores() >= 1 and usable_memory() > 1 << 20
 def elsewhere(*command: str) -> str:
     """What a command of Python prints there."""
     variables = {**environment(), "PYTHONPATH": os.pathsep.join([str(HERE), str(ROOT)])}
-    done = subprocess.run([sys.executable, *command], env=variables, cwd=ROOT, capture_output=True, text=True, timeout=300, check=False)
+    done = subprocess.run(
+        [sys.executable, *command],
+        env=variables,
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
     assert done.returncode == 0, done.stderr
     return done.stdout
 
@@ -47,7 +57,10 @@ def test_every_module_imports_where_posix_is_missing() -> None:
     """Case 92."""
     elsewhere("-c", EVERYTHING)
     with pytest.raises(AssertionError, match="No module named 'fcntl'"):
-        elsewhere("-c", "import models, pathlib; module = type(models)('models'); models.__builtins__['__import__']('fcntl')")
+        elsewhere(
+            "-c",
+            "import models, pathlib; module = type(models)('models'); models.__builtins__['__import__']('fcntl')",
+        )
 
 
 def test_help_probe_plan_and_a_run_work_where_posix_is_missing(tmp_path: Path) -> None:

@@ -27,7 +27,9 @@ def test_a_run_that_was_stopped_goes_on(tmp_path: Path) -> None:
         for line in run.stdout:
             if json.loads(line)["event"] == "chunk":
                 break
-        os.killpg(run.pid, signal.SIGSTOP)  # what SIGTSTP does; that one is ignored in a group without a shell
+        os.killpg(
+            run.pid, signal.SIGSTOP
+        )  # what SIGTSTP does; that one is ignored in a group without a shell
         time.sleep(1.5)
         assert run.poll() is None
         os.killpg(run.pid, signal.SIGCONT)

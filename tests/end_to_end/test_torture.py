@@ -1,4 +1,7 @@
-"""The command that takes every file of a folder through `vsr run`: what it calls a good end, and what not. Cases 63, 64."""
+"""The command that takes every file of a folder through `vsr run`: what it calls a good end, and what not.
+
+Cases 63, 64.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +15,10 @@ from tests.benchmarks.torture import row, torture
 
 @pytest.mark.slow
 def test_a_film_is_done_and_what_is_none_is_refused_in_one_line(tmp_path: Path) -> None:
-    """Cases 63 and 64: a whole film, one cut short, and a text: the result, exit 4 and exit 3; no torch for a refusal, which takes half a second."""
+    """Cases 63 and 64: a whole film, one cut short, and a text: the result, exit 4 and exit 3.
+
+    No torch for a refusal, which takes half a second.
+    """
     whole = media.cfr(tmp_path / "a-whole.ts", frames=8)
     cut = tmp_path / "b-cut.ts"
     cut.write_bytes(whole.read_bytes()[:-100])

@@ -56,7 +56,11 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     python = place / "bin" / "python"
     target = Path(
         subprocess.run(
-            [str(python), "-c", "import sysconfig; print(sysconfig.get_path('purelib'))"], check=True, capture_output=True, text=True, timeout=60
+            [str(python), "-c", "import sysconfig; print(sysconfig.get_path('purelib'))"],
+            check=True,
+            capture_output=True,
+            text=True,
+            timeout=60,
         ).stdout.strip()
     )
     install = [
@@ -73,15 +77,24 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
         str(wheel),
     ]
     subprocess.run(install, check=True, timeout=120)
-    # Dependencies from here, but not the project itself: its own .pth files are not read again from a path that is only appended.
-    (target / "dependencies.pth").write_text(f"import sys; sys.path.append({sysconfig.get_path('purelib')!r})\n")
+    # Dependencies from here, but not the project itself: its own .pth files are not read again from a path
+    # that is only appended.
+    (target / "dependencies.pth").write_text(
+        f"import sys; sys.path.append({sysconfig.get_path('purelib')!r})\n"
+    )
     return place
 
 
 def run(place: Path, *arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
     clean = {k: v for k, v in os.environ.items() if k not in {"PYTHONPATH", "PYTHONSAFEPATH"}}
     return subprocess.run(
-        [str(place / "bin" / arguments[0]), *arguments[1:]], cwd=cwd, env=clean, capture_output=True, text=True, timeout=180, check=False
+        [str(place / "bin" / arguments[0]), *arguments[1:]],
+        cwd=cwd,
+        env=clean,
+        capture_output=True,
+        text=True,
+        timeout=180,
+        check=False,
     )
 
 
@@ -94,7 +107,14 @@ def decoys(tmp_path: Path) -> Path:
 
 
 def test_the_installed_command_works_among_decoys(installed: Path, decoys: Path) -> None:
-    where = run(installed, "python", "-P", "-c", "import vsr, models; print(vsr.__file__, models.__file__)", cwd=decoys).stdout.split()
+    where = run(
+        installed,
+        "python",
+        "-P",
+        "-c",
+        "import vsr, models; print(vsr.__file__, models.__file__)",
+        cwd=decoys,
+    ).stdout.split()
     assert all(str(installed) in w for w in where), where
     listed = run(installed, "vsr", "models", cwd=decoys)
     assert listed.returncode == 0, listed.stderr
@@ -117,21 +137,28 @@ def test_python_m_vsr_among_decoys_says_so_in_one_line(installed: Path, decoys: 
 
 def test_weights_and_settings_are_in_the_wheel(installed: Path, decoys: Path) -> None:
     program = "import vsr, models.catalog.lookup, pathlib; print(pathlib.Path(vsr.__file__).parent); print(models.catalog.card.TRAINED)"
-    package, trained = (Path(p) for p in run(installed, "python", "-P", "-c", program, cwd=decoys).stdout.split())
+    package, trained = (
+        Path(p) for p in run(installed, "python", "-P", "-c", program, cwd=decoys).stdout.split()
+    )
     for path in sorted((ROOT / "configs").rglob("*.toml")):
         assert (package / "configs" / path.relative_to(ROOT / "configs")).is_file(), path
     for path in sorted((ROOT / "models" / "trained").glob("*")):
         assert (trained / path.name).is_file(), path
 
 
-def test_wheel_and_source_archive_have_the_same_bytes_wherever_and_whenever_they_are_built(tmp_path: Path) -> None:
+def test_wheel_and_source_archive_have_the_same_bytes_wherever_and_whenever_they_are_built(
+    tmp_path: Path,
+) -> None:
     pytest.importorskip("hatchling", reason="building without a network needs hatchling")
     for name, built in (("here", 1_000_000_000), ("elsewhere", 1_700_000_000)):
         source = copied(tmp_path / name)
         for path in source.rglob("*"):
             os.utime(path, (built, built))
         subprocess.run(
-            [sys.executable, "-m", "hatchling", "build", "--directory", str(tmp_path / f"{name}.dist")], cwd=source, check=True, timeout=300
+            [sys.executable, "-m", "hatchling", "build", "--directory", str(tmp_path / f"{name}.dist")],
+            cwd=source,
+            check=True,
+            timeout=300,
         )
     first, second = (sorted((tmp_path / f"{name}.dist").iterdir()) for name in ("here", "elsewhere"))
     assert [p.name.partition("-")[0] for p in first] == ["vsr_upscale", "vsr_upscale"]

@@ -24,7 +24,13 @@ def browser(downloads: Path) -> Iterator[Browser]:
         pytest.skip("no Chromium with its chromedriver here (Debian: chromium, chromium-driver)")
     options = webdriver.ChromeOptions()
     options.binary_location = program
-    for argument in ("--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--hide-scrollbars"):
+    for argument in (
+        "--headless=new",
+        "--no-sandbox",
+        "--disable-gpu",
+        "--disable-dev-shm-usage",
+        "--hide-scrollbars",
+    ):
         options.add_argument(argument)
     options.add_experimental_option("prefs", {"download.default_directory": str(downloads)})
     options.set_capability("goog:loggingPrefs", {"performance": "ALL", "browser": "ALL"})
@@ -44,8 +50,17 @@ class Browser:
     def open(self, page: Path, size: tuple[int, int] = DESK, *, dark: bool = False) -> None:
         """Load a file at that size of the window."""
         self.fetched()
-        self.command("Emulation.setDeviceMetricsOverride", width=size[0], height=size[1], deviceScaleFactor=1, mobile=size[0] < 600)
-        self.command("Emulation.setEmulatedMedia", features=[{"name": "prefers-color-scheme", "value": "dark" if dark else "light"}])
+        self.command(
+            "Emulation.setDeviceMetricsOverride",
+            width=size[0],
+            height=size[1],
+            deviceScaleFactor=1,
+            mobile=size[0] < 600,
+        )
+        self.command(
+            "Emulation.setEmulatedMedia",
+            features=[{"name": "prefers-color-scheme", "value": "dark" if dark else "light"}],
+        )
         self.driver.get(page.as_uri())
 
     def command(self, name: str, **arguments: Any) -> Any:
@@ -65,7 +80,9 @@ class Browser:
         """Press, move and let go inside an element; pixels from its middle."""
         from selenium.webdriver import ActionChains
 
-        ActionChains(self.driver).move_to_element_with_offset(element, across, 0).click_and_hold().move_by_offset(to - across, 0).release().perform()
+        ActionChains(self.driver).move_to_element_with_offset(
+            element, across, 0
+        ).click_and_hold().move_by_offset(to - across, 0).release().perform()
 
     def hover(self, element: Any, across: int) -> None:
         from selenium.webdriver import ActionChains
@@ -87,4 +104,6 @@ class Browser:
 
     def overflow(self) -> int:
         """Pixels by which the page is wider than the window."""
-        return int(self.run("return document.documentElement.scrollWidth - document.documentElement.clientWidth"))
+        return int(
+            self.run("return document.documentElement.scrollWidth - document.documentElement.clientWidth")
+        )

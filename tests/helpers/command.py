@@ -47,7 +47,13 @@ def arguments(*given: str | bytes | os.PathLike[str], worker: str = "") -> list[
 
     worker: a class of tests/pipelines/pool/fast_workers.py.
     """
-    return [sys.executable, "-P", "-m", *(("tests.helpers.with_worker", worker) if worker else ("vsr",)), *given]
+    return [
+        sys.executable,
+        "-P",
+        "-m",
+        *(("tests.helpers.with_worker", worker) if worker else ("vsr",)),
+        *given,
+    ]
 
 
 def environment(**extra: str) -> dict[str, str]:
@@ -56,7 +62,13 @@ def environment(**extra: str) -> dict[str, str]:
     return {**os.environ, "PYTHONPATH": path, "VSR_DATA_HOME": "/nonexistent", **extra}
 
 
-def vsr(*given: str | bytes | os.PathLike[str], cwd: Path | None = None, seconds: float = _SECONDS, worker: str = "", **extra: str) -> Outcome:
+def vsr(
+    *given: str | bytes | os.PathLike[str],
+    cwd: Path | None = None,
+    seconds: float = _SECONDS,
+    worker: str = "",
+    **extra: str,
+) -> Outcome:
     """Run the command to its end."""
     done = subprocess.run(
         arguments(*given, worker=worker),
@@ -67,10 +79,14 @@ def vsr(*given: str | bytes | os.PathLike[str], cwd: Path | None = None, seconds
         check=False,
         stdin=subprocess.DEVNULL,
     )
-    return Outcome(done.returncode, done.stdout.decode(errors="replace"), done.stderr.decode(errors="replace"))
+    return Outcome(
+        done.returncode, done.stdout.decode(errors="replace"), done.stderr.decode(errors="replace")
+    )
 
 
-def started(*given: str | bytes | os.PathLike[str], cwd: Path | None = None, worker: str = "", **extra: str) -> subprocess.Popen[str]:
+def started(
+    *given: str | bytes | os.PathLike[str], cwd: Path | None = None, worker: str = "", **extra: str
+) -> subprocess.Popen[str]:
     """The command, running, with JSON lines to be read from its standard output."""
     return subprocess.Popen(
         arguments(*given, worker=worker), cwd=cwd, env=environment(**extra), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,

@@ -1,6 +1,9 @@
-"""What a cascade should give, in float64 by dense matrices and whole pictures: slow, plain, with none of our resampling, tiling or colour code.
+"""What a cascade should give, in float64 by dense matrices and whole pictures.
 
-Only the networks themselves are shared. Kernels: Keys (1981), a = -0.5; Lanczos, three lobes; colour: H.273 clause 8.3.
+Slow, plain, with none of our resampling, tiling or colour code.
+
+Only the networks themselves are shared. Kernels: Keys (1981), a = -0.5; Lanczos, three lobes; colour: H.273
+clause 8.3.
 """
 
 from __future__ import annotations
@@ -18,21 +21,27 @@ from pipelines.plan.plan import Plan
 WEIGHTS = {1: (0.2126, 0.0722), 5: (0.299, 0.114), 6: (0.299, 0.114), 9: (0.2627, 0.0593)}
 """MatrixCoefficients -> K_R, K_B."""
 SITINGS = {1: (0, -1), 2: (0, 0), 3: (-1, -1), 4: (-1, 0), 5: (1, -1), 6: (1, 0)}
-"""As FFmpeg counts them -> whether chroma lies beside the first (-1) or last (1) row and column of its luma samples, or between (0)."""
+"""As FFmpeg counts them -> whether chroma lies beside the first (-1) or last (1) row and column of its luma
+samples, or between (0)."""
 LEFT = SITINGS[1]
 
 
 def _kernel(name: str, x: np.ndarray) -> np.ndarray:
     x = np.abs(x)
     if name == "bicubic":
-        return np.where(x < 1, 1.5 * x**3 - 2.5 * x**2 + 1, np.where(x < 2, -0.5 * x**3 + 2.5 * x**2 - 4 * x + 2, 0.0))
+        return np.where(
+            x < 1, 1.5 * x**3 - 2.5 * x**2 + 1, np.where(x < 2, -0.5 * x**3 + 2.5 * x**2 - 4 * x + 2, 0.0)
+        )
     if name == "bilinear":
         return np.maximum(0.0, 1 - x)
     return np.where(x < 3, np.sinc(x) * np.sinc(x / 3), 0.0)
 
 
 def matrix(have: int, want: int, kernel: str, before: float, after: float) -> np.ndarray:
-    """(want, have): how a line becomes one of another length; before, after: where its samples lie, in samples off the middle."""
+    """(want, have): how a line becomes one of another length.
+
+    Before, after: where its samples lie, in samples off the middle.
+    """
     at = (np.arange(want) + 0.5 + after) * have / want - 0.5 - before
     rows = np.zeros((want, have))
     if kernel == "nearest":
@@ -55,7 +64,13 @@ def _mirrored(k: np.ndarray, length: int) -> np.ndarray:
     return np.where(k < length, k, 2 * length - 1 - k)
 
 
-def resized(plane: np.ndarray, size: Sequence[int], kernel: str, before: Sequence[float] = (0, 0), after: Sequence[float] = (0, 0)) -> np.ndarray:
+def resized(
+    plane: np.ndarray,
+    size: Sequence[int],
+    kernel: str,
+    before: Sequence[float] = (0, 0),
+    after: Sequence[float] = (0, 0),
+) -> np.ndarray:
     """A plane (...,H,W) as one of `size`."""
     down = matrix(plane.shape[-2], size[0], kernel, before[0], after[0])
     across = matrix(plane.shape[-1], size[1], kernel, before[1], after[1])
@@ -63,7 +78,9 @@ def resized(plane: np.ndarray, size: Sequence[int], kernel: str, before: Sequenc
 
 
 def offset(siting: Sequence[float], sub: Sequence[int]) -> tuple[float, float]:
-    """In chroma samples: beside the first of n luma samples means half a chroma sample less half a luma sample before its middle."""
+    """In chroma samples: beside the first of n luma samples means half a chroma sample less half a luma
+    sample before its middle.
+    """
     vertical, horizontal = (s * (0.5 - 0.5 / n) for s, n in zip(siting, sub, strict=True))
     return vertical, horizontal
 
@@ -89,7 +106,9 @@ class Values:
         return resized(self.chroma, self.luma.shape, "bicubic", self.offset)
 
     def chroma_grown(self, size: Sequence[int], kernel: str) -> np.ndarray | None:
-        """For luma of `size`: by a whole factor each sample goes its exact way, and what an odd side has too much is cut off."""
+        """For luma of `size`: by a whole factor each sample goes its exact way, and what an odd side has too
+        much is cut off.
+        """
         if self.chroma is None:
             return None
         want = [-(-n // by) for n, by in zip(size, self.sub, strict=True)]
@@ -143,11 +162,15 @@ def _load(planes: Sequence[np.ndarray], plan: Plan) -> Values:
     return Values(values(0), np.stack([values(1, chroma=True), values(2, chroma=True)]), alpha, siting, sub)
 
 
-def _stage(network: LoadedNetwork, seen: Values, size: tuple[int, int], matrix_number: int, *, full_chroma: bool) -> Values:
+def _stage(
+    network: LoadedNetwork, seen: Values, size: tuple[int, int], matrix_number: int, *, full_chroma: bool
+) -> Values:
     contract, kernel = network.contract, network.contract.kernel
     if network.classical:
         alpha = None if seen.alpha is None else resized(seen.alpha, size, kernel)
-        return replace(seen, luma=resized(seen.luma, size, kernel), chroma=seen.chroma_grown(size, kernel), alpha=alpha)
+        return replace(
+            seen, luma=resized(seen.luma, size, kernel), chroma=seen.chroma_grown(size, kernel), alpha=alpha
+        )
     height, width = seen.luma.shape
     size = (height * contract.scale, width * contract.scale)
     alpha = None if seen.alpha is None else resized(seen.alpha, size, kernel)
@@ -157,7 +180,11 @@ def _stage(network: LoadedNetwork, seen: Values, size: tuple[int, int], matrix_n
         luma, chroma = to_yuv(made[:, : size[0], : size[1]], matrix_number)
         return Values(luma, None if seen.chroma is None else chroma, alpha, (0, 0), (1, 1))
     half = (-(-height // 2), -(-width // 2))
-    small = np.zeros((2, *half)) if seen.chroma is None else resized(seen.chroma, half, kernel, seen.offset, offset(LEFT, (2, 2)))
+    small = (
+        np.zeros((2, *half))
+        if seen.chroma is None
+        else resized(seen.chroma, half, kernel, seen.offset, offset(LEFT, (2, 2)))
+    )
     padded = _padded(seen.luma[None], contract.size_multiple)
     luma, chroma = _called(network, [padded, _padded_to(small, [n // 2 for n in padded.shape[1:]])])
     luma = luma[0, : size[0], : size[1]]
@@ -165,7 +192,11 @@ def _stage(network: LoadedNetwork, seen: Values, size: tuple[int, int], matrix_n
         return Values(luma, chroma[:, : -(-size[0] // 2), : -(-size[1] // 2)], alpha, LEFT, (2, 2))
     if full_chroma and seen.chroma is not None and not contract.temporal:
         planes = [_padded(plane[None] + 0.5, contract.size_multiple) for plane in seen.chroma]
-        made = [_called(network, [p, np.zeros((2, *(n // 2 for n in p.shape[1:])))])[0][0, : size[0], : size[1]] - 0.5 for p in planes]
+        made = [
+            _called(network, [p, np.zeros((2, *(n // 2 for n in p.shape[1:])))])[0][0, : size[0], : size[1]]
+            - 0.5
+            for p in planes
+        ]
         return replace(seen, luma=luma, chroma=np.stack(made), alpha=alpha)
     return replace(seen, luma=luma, chroma=seen.chroma_grown(size, kernel), alpha=alpha)
 
@@ -199,20 +230,34 @@ def _mixed(before: Values, made: Values, kernel: str, strength: float) -> Values
     if made.chroma is None or before.chroma is None:
         return replace(made, luma=luma)
     want = [-(-n // by) for n, by in zip(before.luma.shape, made.sub, strict=True)]
-    same = replace(before, chroma=resized(before.chroma, want, kernel, before.offset, made.offset), siting=made.siting, sub=made.sub)
+    same = replace(
+        before,
+        chroma=resized(before.chroma, want, kernel, before.offset, made.offset),
+        siting=made.siting,
+        sub=made.sub,
+    )
     plain = same.chroma_grown(size, kernel)
     assert plain is not None
     return replace(made, luma=luma, chroma=(1 - strength) * plain + strength * made.chroma)
 
 
-def reference(planes: Sequence[np.ndarray], plan: Plan, networks: Sequence[LoadedNetwork]) -> list[np.ndarray]:
-    """Upright planes of codes through a plan's networks, as planes of the result: float64, not rounded, not clipped, not padded."""
+def reference(
+    planes: Sequence[np.ndarray], plan: Plan, networks: Sequence[LoadedNetwork]
+) -> list[np.ndarray]:
+    """Upright planes of codes through a plan's networks, as planes of the result.
+
+    Float64, not rounded, not clipped, not padded.
+    """
     seen = _load(planes, plan)
     number = 1 if plan.color.matrix == 0 else plan.color.matrix
     stages = [s for s in plan.stages if s.card.name != "identity"]
     for stage, network in zip(stages, networks, strict=True):
         made = _stage(network, seen, (stage.height, stage.width), number, full_chroma=plan.full_chroma)
-        seen = made if network.classical or plan.strength == 1 else _mixed(seen, made, network.contract.kernel, plan.strength)
+        seen = (
+            made
+            if network.classical or plan.strength == 1
+            else _mixed(seen, made, network.contract.kernel, plan.strength)
+        )
     return _store(seen, plan, number)
 
 
@@ -230,7 +275,11 @@ def _store(seen: Values, plan: Plan, number: int) -> list[np.ndarray]:
         sub = (1 << pixels.sub_y, 1 << pixels.sub_x)
         want = [-(-n // by) for n, by in zip(size, sub, strict=True)]
         found = seen.chroma if seen.chroma is not None else np.zeros((2, *want))
-        planes += list(resized(found, want, "bicubic", seen.offset, offset(SITINGS[color.siting], sub)) if seen.chroma is not None else found)
+        planes += list(
+            resized(found, want, "bicubic", seen.offset, offset(SITINGS[color.siting], sub))
+            if seen.chroma is not None
+            else found
+        )
         kinds += [True, True]
     made = []
     for plane, chroma in zip(planes, kinds, strict=True):

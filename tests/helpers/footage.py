@@ -25,11 +25,21 @@ def texture(height: int, width: int, seed: int) -> np.ndarray:
 def clip(frames: int = 4, height: int = 64, width: int = 96, seed: int = 0, bits: int = 8) -> SampleValues:
     """A texture that moves two pixels a frame, with chroma that is a texture of its own."""
     shift = 8 * frames
-    luma, chroma = texture(height, width + 4 * shift, seed), texture(height, width + 4 * shift, seed + 1000) // 2 + 64
+    luma, chroma = (
+        texture(height, width + 4 * shift, seed),
+        texture(height, width + 4 * shift, seed + 1000) // 2 + 64,
+    )
     lines = np.stack([luma[:, 2 * t : 2 * t + width] for t in range(frames)])
-    colours = np.stack([np.stack([chroma[: height // 2, t : t + width // 2], chroma[height // 2 :, t : t + width // 2]]) for t in range(frames)])
+    colours = np.stack(
+        [
+            np.stack([chroma[: height // 2, t : t + width // 2], chroma[height // 2 :, t : t + width // 2]])
+            for t in range(frames)
+        ]
+    )
     if bits > 8:
-        return SampleValues(lines.astype(np.uint16) << (bits - 8), colours.astype(np.uint16) << (bits - 8), bits)
+        return SampleValues(
+            lines.astype(np.uint16) << (bits - 8), colours.astype(np.uint16) << (bits - 8), bits
+        )
     return SampleValues(lines, colours, 8)
 
 
@@ -55,7 +65,9 @@ def film(
             brightness = 40 * (shot % 2)  # so that shots differ as a whole, too
             for luma, chroma in zip(codes.luma, codes.chroma, strict=True):
                 frame = av.VideoFrame(width, height, "yuv420p")
-                for plane, content in zip(frame.planes, (np.minimum(luma, 190) + brightness, chroma[0], chroma[1]), strict=True):
+                for plane, content in zip(
+                    frame.planes, (np.minimum(luma, 190) + brightness, chroma[0], chroma[1]), strict=True
+                ):
                     rows = np.zeros((plane.height, plane.line_size), np.uint8)
                     rows[:, : plane.width] = content
                     plane.update(rows.tobytes())

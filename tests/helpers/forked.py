@@ -1,6 +1,9 @@
-"""The command line in a fork of this process, which has loaded everything: a run costs tenths of a second instead of seconds.
+"""The command line in a fork of this process, which has loaded everything.
 
-The chunks are made in the fork itself (`tests.helpers.inline`); all else is what a person gets: arguments, exit code, what is printed.
+A run costs tenths of a second instead of seconds.
+
+The chunks are made in the fork itself (`tests.helpers.inline`); all else is what a person gets: arguments,
+exit code, what is printed.
 """
 
 from __future__ import annotations

@@ -1,4 +1,6 @@
-"""Hosts for real on one machine: network namespaces with addresses and names of their own, joined by a bridge; needs root."""
+"""Hosts for real on one machine: network namespaces with addresses and names of their own, joined by a
+bridge; needs root.
+"""
 
 from __future__ import annotations
 
@@ -53,7 +55,9 @@ class Hosts:
             raise
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         for name in self._names:
             self.strike(name)
         for name in self._names:
@@ -64,7 +68,13 @@ class Hosts:
         """A node of that name, with the address that ends in `number`."""
         if name not in self._names:
             self._namespace(name, number)
-        self._ray(name, f"--address={self.address}", f"--node-ip-address={_NET}.{number}", f"--num-cpus={cpus}", "--object-store-memory=200000000")
+        self._ray(
+            name,
+            f"--address={self.address}",
+            f"--node-ip-address={_NET}.{number}",
+            f"--num-cpus={cpus}",
+            "--object-store-memory=200000000",
+        )
 
     def strike(self, name: str) -> None:
         """Kill everything that runs on a host, at once."""
@@ -79,7 +89,9 @@ class Hosts:
         found = 0
         for place in Path("/proc").glob("[0-9]*/environ"):
             try:
-                if mark in place.read_bytes() and (place.parent / "cmdline").read_bytes().startswith(title.encode()):
+                if mark in place.read_bytes() and (place.parent / "cmdline").read_bytes().startswith(
+                    title.encode()
+                ):
                     os.kill(int(place.parent.name), number)
                     found += 1
             except OSError:
@@ -88,7 +100,17 @@ class Hosts:
 
     def command(self, *given: object) -> list[str]:
         """`vsr` on the head."""
-        return ["ip", "netns", "exec", self._space("head"), sys.executable, "-P", "-m", "vsr", *map(str, given)]
+        return [
+            "ip",
+            "netns",
+            "exec",
+            self._space("head"),
+            sys.executable,
+            "-P",
+            "-m",
+            "vsr",
+            *map(str, given),
+        ]
 
     def environment(self, name: str = "head") -> dict[str, str]:
         """Variables of a process on a host."""

@@ -14,14 +14,30 @@ import pytest
 
 from models.errors import MediaError
 from pipelines.plan.events import Event, Finished, Planned
-from pipelines.pool.interface import Done, NoneAdmittedError, ReadyForNext, Task, WorkerReady, WorkItem, as_told, exhausted
+from pipelines.pool.interface import (
+    Done,
+    NoneAdmittedError,
+    ReadyForNext,
+    Task,
+    WorkerReady,
+    WorkItem,
+    as_told,
+    exhausted,
+)
 from pipelines.run import worker_pools
 from pipelines.run.job import upscale_video
 from vsr.api import run_settings
 
 QUICK: dict[str, Any] = {"scale": 1, "model": "identity", "codec": "ffv1", "device": "cpu"}
 """Lossless and fast."""
-H264: dict[str, Any] = {"scale": 1, "model": "identity", "codec": "h264", "crf": 18.0, "preset": "ultrafast", "device": "cpu"}
+H264: dict[str, Any] = {
+    "scale": 1,
+    "model": "identity",
+    "codec": "h264",
+    "crf": 18.0,
+    "preset": "ultrafast",
+    "device": "cpu",
+}
 
 
 class WorkersHere:
@@ -67,10 +83,22 @@ def without_processes(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(worker_pools, "local_workers", lambda *_: WorkersHere())
 
 
-def upscaled(source: Path, output: Path, *, overwrite: bool = False, fresh: bool = False, worker: str | None = None, **settings: Any) -> list[Event]:
+def upscaled(
+    source: Path,
+    output: Path,
+    *,
+    overwrite: bool = False,
+    fresh: bool = False,
+    worker: str | None = None,
+    **settings: Any,
+) -> list[Event]:
     """The events of one run with flat settings on top of `QUICK`."""
     more = {"worker": worker} if worker else {}
-    return list(upscale_video(source, output, run_settings(**{**QUICK, **settings}), overwrite=overwrite, fresh=fresh, **more))
+    return list(
+        upscale_video(
+            source, output, run_settings(**{**QUICK, **settings}), overwrite=overwrite, fresh=fresh, **more
+        )
+    )
 
 
 def planned_of(events: list[Event]) -> Planned:

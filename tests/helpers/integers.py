@@ -25,7 +25,11 @@ def pictures(count: int = 4, side: int = 64) -> list[SampleValues]:
     made = []
     for number in range(count):
         rng = np.random.default_rng(number)
-        waves = 0.5 + 0.25 * np.sin(2 * np.pi * (rng.uniform(1, 6) * x + rng.uniform(1, 6) * y)) + 0.2 * (x + rng.random() > y + 0.5)
+        waves = (
+            0.5
+            + 0.25 * np.sin(2 * np.pi * (rng.uniform(1, 6) * x + rng.uniform(1, 6) * y))
+            + 0.2 * (x + rng.random() > y + 0.5)
+        )
         luma = (16 + 219 * waves.clip(0, 1)).astype(np.uint8)
         chroma = np.stack([128 + 60 * (waves - 0.5), 128 - 40 * (waves - 0.5)])[:, ::2, ::2].astype(np.uint8)
         made.append(SampleValues(luma[None], chroma[None], 8))
@@ -47,7 +51,12 @@ def card_with_integers(folder: Path, scale: int = 2) -> Card:
     """Made, quantized and found again."""
     made = network(scale)
     weights = export(
-        made.state_dict(), architecture="compact", settings={"width": 32, "depth": 2}, scale=scale, folder=folder, name=f"small-x{scale}"
+        made.state_dict(),
+        architecture="compact",
+        settings={"width": 32, "depth": 2},
+        scale=scale,
+        folder=folder,
+        name=f"small-x{scale}",
     )
     add_integers(weights, quantize(made, pictures()), {"cost_db": 0.01})
     return find(str(weights))[0]

@@ -1,4 +1,7 @@
-"""A result against its source, by PyAV alone: none of our code takes part, so that no mistake of ours can hide in both."""
+"""A result against its source, by PyAV alone.
+
+None of our code takes part, so that no mistake of ours can hide in both.
+"""
 
 from __future__ import annotations
 
@@ -17,8 +20,16 @@ _MILLISECOND = Fraction(1, 1000)
 _GRID = 6
 """Cells a picture is compared by, across and down."""
 _SAME_PICTURE = 14.0
-"""Codes of 255 by which a cell's mean may be off: a lossy encoder and an enlargement, but no other picture."""
-_SAME_CODEC = {"mp1": "mp3", "mp2": "mp3", "text": "subrip", "mp1float": "mp3", "mp2float": "mp3", "mp3float": "mp3"}
+"""Codes of 255 by which a cell's mean may be off: a lossy encoder and an enlargement, but no other
+picture."""
+_SAME_CODEC = {
+    "mp1": "mp3",
+    "mp2": "mp3",
+    "text": "subrip",
+    "mp1float": "mp3",
+    "mp2float": "mp3",
+    "mp3float": "mp3",
+}
 _BACK = Fraction(1, 10)
 """Seconds that a broadcast clock may step back before it is taken to have jumped."""
 
@@ -68,7 +79,10 @@ class Media:
 
 
 def read(path: Path, film: int | None = None, pictures: int = 60) -> Media:
-    """Demux and decode everything. film: index of the film's stream; None: FFmpeg's best. pictures: that are looked at, at most."""
+    """Demux and decode everything. film: index of the film's stream.
+
+    None: FFmpeg's best. pictures: that are looked at, at most.
+    """
     try:
         container = av.open("file:" + str(path.absolute()), metadata_errors="replace")
     except (av.error.FFmpegError, ValueError) as error:
@@ -76,9 +90,17 @@ def read(path: Path, film: int | None = None, pictures: int = 60) -> Media:
     with container:
         films = [s for s in container.streams.video if not s.disposition & Disposition.attached_pic]
         best = container.streams.best("video")
-        chosen = next((s for s in films if s.index == (film if film is not None else best.index if best else -1)), films[0] if films else None)
+        chosen = next(
+            (s for s in films if s.index == (film if film is not None else best.index if best else -1)),
+            films[0] if films else None,
+        )
         tracks = [_track(s) for s in container.streams]
-        seen = Media(tracks, container.format.name, chosen.index if chosen is not None else -1, chapters=len(container.chapters()))
+        seen = Media(
+            tracks,
+            container.format.name,
+            chosen.index if chosen is not None else -1,
+            chapters=len(container.chapters()),
+        )
         if chosen is not None:
             seen.sar = Fraction(chosen.sample_aspect_ratio or chosen.codec_context.sample_aspect_ratio or 1)
         last: dict[int, Fraction] = {}
@@ -136,17 +158,26 @@ def _look(seen: Media, frame: Any, stream: Any, pictures: int) -> None:
     if not seen.times and not seen.cells:
         seen.size = (frame.width, frame.height)
         full = frame.format.name.startswith("yuvj")
-        seen.tags = (int(frame.colorspace), 2 if full else int(frame.color_range), int(frame.color_primaries), int(frame.color_trc))
+        seen.tags = (
+            int(frame.colorspace),
+            2 if full else int(frame.color_range),
+            int(frame.color_primaries),
+            int(frame.color_trc),
+        )
         seen.turn = int(frame.rotation)
     seen.errors += bool(frame.is_corrupt)
-    seen.times.append(frame.pts * Fraction(frame.time_base or stream.time_base) if frame.pts is not None else Fraction(-1))
+    seen.times.append(
+        frame.pts * Fraction(frame.time_base or stream.time_base) if frame.pts is not None else Fraction(-1)
+    )
     if len(seen.cells) < pictures:
         seen.cells.append(_cells(frame))
 
 
 def _cells(frame: Any) -> np.ndarray:
     """Mean brightness of the cells of a picture, 0 to 255, full range."""
-    grey = frame.reformat(width=_GRID * 8, height=_GRID * 8, format="gray", interpolation="AREA", dst_color_range=2)
+    grey = frame.reformat(
+        width=_GRID * 8, height=_GRID * 8, format="gray", interpolation="AREA", dst_color_range=2
+    )
     values = np.asarray(grey.to_ndarray(), np.float32)
     means: np.ndarray = values.reshape(_GRID, 8, _GRID, 8).mean((1, 3))
     return means
@@ -155,11 +186,16 @@ def _cells(frame: Any) -> np.ndarray:
 def beginning(source: Media, seconds: Fraction) -> Media:
     """Only the film's frames before a time, and no other track."""
     times = [t for t in source.times if t - min(source.times) < seconds]
-    return replace(source, times=times, tracks=[t for t in source.tracks if t.index == source.film], chapters=0)
+    return replace(
+        source, times=times, tracks=[t for t in source.tracks if t.index == source.film], chapters=0
+    )
 
 
 def wrong_with(source: Media, result: Media, scale: int, said: str) -> list[str]:
-    """What of a result is not as in its source, in words. said: what the command printed; what stands there is no secret."""
+    """What of a result is not as in its source, in words. said: what the command printed.
+
+    What stands there is no secret.
+    """
     found = [*_of_film(source, result, scale, said), *_of_tracks(source, result, said)]
     if result.chapters != source.chapters and len(source.tracks) > 1:
         found.append(f"{result.chapters} chapters of {source.chapters}")
@@ -184,7 +220,9 @@ def _of_film(source: Media, result: Media, scale: int, said: str) -> Iterator[st
         yield f"sample aspect ratio {result.sar}, expected {sar}"
     if "_pipe" in result.format:  # a picture is full-range R'G'B' or JPEG, whatever it was made of
         source.tags = result.tags
-    for name, before, after in zip(("matrix", "range", "primaries", "transfer"), source.tags, result.tags, strict=True):
+    for name, before, after in zip(
+        ("matrix", "range", "primaries", "transfer"), source.tags, result.tags, strict=True
+    ):
         if before != after and before not in {0, 2, 3} and "becomes limited" not in said:
             yield f"{name} {after}, expected {before}"
     if source.tags[1] == 2 != result.tags[1] and "becomes limited" not in said:
@@ -192,7 +230,9 @@ def _of_film(source: Media, result: Media, scale: int, said: str) -> Iterator[st
     if "deinterlaced" not in said and "cropped" not in said:
         turned = (np.rot90(c, source.turn // 90) for c in source.cells)
         for number, (one, other) in enumerate(zip(turned, result.cells, strict=False)):
-            ways = (one, one[:, ::-1], one[::-1]) if source.format == "jpeg_pipe" else (one,)  # FFmpeg does not tell that Exif mirrors a photo
+            ways = (
+                (one, one[:, ::-1], one[::-1]) if source.format == "jpeg_pipe" else (one,)
+            )  # FFmpeg does not tell that Exif mirrors a photo
             if (worst := min(float(abs(way - other).max()) for way in ways)) > _SAME_PICTURE:
                 yield f"frame {number} is another picture, by {worst:.0f} of 255"
                 break
@@ -219,8 +259,13 @@ def _of_tracks(source: Media, result: Media, said: str) -> Iterator[str]:
 
 
 def _is_remade(track: Track, result: Media) -> bool:
-    """A cover as a Matroska attachment comes back as a cover; titles of chapters and a timecode are written by muxers themselves."""
-    return track.kind == "data" and (not track.packets or any("timecode" in t.metadata for t in result.tracks))
+    """A cover as a Matroska attachment comes back as a cover.
+
+    Titles of chapters and a timecode are written by muxers themselves.
+    """
+    return track.kind == "data" and (
+        not track.packets or any("timecode" in t.metadata for t in result.tracks)
+    )
 
 
 def _of_track(before: Track, after: Track, source: Media, result: Media, said: str) -> Iterator[str]:
@@ -228,16 +273,31 @@ def _of_track(before: Track, after: Track, source: Media, result: Media, said: s
     disc = before.codec in {"pcm_dvd", "pcm_bluray", "s302m"}
     if not disc and _SAME_CODEC.get(after.codec, after.codec) != _SAME_CODEC.get(before.codec, before.codec):
         yield f"{name}: is {after.codec or 'unknown'} in the result"
-    if not disc and before.payload.digest() != after.payload.digest() and not (before.kind == "video" and before.packets == after.packets):
+    if (
+        not disc
+        and before.payload.digest() != after.payload.digest()
+        and not (before.kind == "video" and before.packets == after.packets)
+    ):
         # In MP4, what an edit list hides in the middle is no part of what is heard.
         hidden = f", {before.hidden} of them hidden" if before.hidden else ""
         yield f"{name}: its {before.size} bytes in {before.packets} packets{hidden} became {after.size} in {after.packets}"
-    if before.shown and after.shown and source.times and result.times and not before.jumps and "jumps back" not in said and -1 not in source.times:
+    if (
+        before.shown
+        and after.shown
+        and source.times
+        and result.times
+        and not before.jumps
+        and "jumps back" not in said
+        and -1 not in source.times
+    ):
         gaps = [min(t.shown) - min(m.times) for t, m in ((before, source), (after, result))]
         allowed = 2 * _MILLISECOND if result.format.startswith("matroska") else Fraction(1, 4000)
         if abs(gaps[0] - gaps[1]) > allowed:
             yield f"{name}: begins {float(gaps[1] - gaps[0]) * 1000:.3f} ms off"
         # The last packet may not tell how long it lasts, and PCM may be cut into other packets.
-        off = [f(after) - max(result.times) - f(before) + max(source.times) for f in (lambda t: t.end, lambda t: max(t.shown))]
+        off = [
+            f(after) - max(result.times) - f(before) + max(source.times)
+            for f in (lambda t: t.end, lambda t: max(t.shown))
+        ]
         if min(map(abs, off)) > Fraction(1, 20):
             yield f"{name}: ends {float(off[0]) * 1000:.3f} ms off"

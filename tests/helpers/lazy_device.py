@@ -1,6 +1,8 @@
-"""A stand-in for CUDA: three queues of work that nothing does before somebody waits for it, and then in the worst order there is.
+"""A stand-in for CUDA: three queues of work that nothing does before somebody waits for it, and then in the
+worst order there is.
 
-Where the ring forgets an event, or fills a buffer too early, the copies see what must not be there yet and results are wrong.
+Where the ring forgets an event, or fills a buffer too early, the copies see what must not be there yet and
+results are wrong.
 """
 
 from __future__ import annotations

@@ -1,4 +1,7 @@
-"""Films of any length without their pixels: an index for a real file of a few frames, workers that make nothing, and what it all costs."""
+"""Films of any length without their pixels.
+
+An index for a real file of a few frames, workers that make nothing, and what it all costs.
+"""
 
 from __future__ import annotations
 
@@ -27,22 +30,31 @@ _GOP = 120
 
 
 def long_film(folder: Path, frames: int, *, edits: int = 0) -> VideoInfo:
-    """A film of 60 frames a second with B-frames and a clean point every two seconds, as far as a plan can tell.
+    """A film of 60 frames a second with B-frames and a clean point every two seconds, as far as a plan can
+    tell.
 
     edits: every so many-th packet is hidden, as by an edit list.
     """
     info = probe(media.cfr(folder / "long.mp4", frames=4))
     tick = int(1 / (60 * info.time_base))
     order = np.arange(frames, dtype=np.int64)
-    shown = np.where(order % 3 == 1, order + 1, np.where(order % 3 == 2, order - 1, order))  # I P B P B: decoded before what it is shown behind
+    shown = np.where(
+        order % 3 == 1, order + 1, np.where(order % 3 == 2, order - 1, order)
+    )  # I P B P B: decoded before what it is shown behind
     shown = np.minimum(shown, frames - 1) if frames % 3 == 2 else shown
-    index = PacketIndex(array("q", (shown * tick).tobytes()), array("q", (order * tick).tobytes()), array("q", [tick]) * frames)
+    index = PacketIndex(
+        array("q", (shown * tick).tobytes()),
+        array("q", (order * tick).tobytes()),
+        array("q", [tick]) * frames,
+    )
     index.size = array("q", [9000]) * frames
     index.clean = bytearray((order % _GOP == 0).astype(np.uint8).tobytes())
     index.discard = bytearray((order % edits == 1).astype(np.uint8).tobytes() if edits else bytes(frames))
     hidden = np.frombuffer(index.discard, np.uint8) == 1
     pts = array("q", np.sort((shown * tick)[~hidden]).tobytes())
-    return replace(info, index=index, pts=pts, durations=array("q", [tick]) * len(pts), rate=Fraction(60), linear=False)
+    return replace(
+        info, index=index, pts=pts, durations=array("q", [tick]) * len(pts), rate=Fraction(60), linear=False
+    )
 
 
 class Idle:
@@ -84,10 +96,20 @@ class Idle:
             made = EncodedChunk(chunk.index, bytes(60_000), pts, "header", bytes(size * len(pts)))
             if self._real:
                 pixels = PixelFormat.parse(plan.out_pix_fmt)
-                sizes = [pixels.plane_size(n, plan.out_width, plan.out_height) for n in range(pixels.plane_count)]
+                sizes = [
+                    pixels.plane_size(n, plan.out_width, plan.out_height) for n in range(pixels.plane_count)
+                ]
                 planes = [np.full(s, 16 if n == 0 else 128, pixels.dtype) for n, s in enumerate(sizes)]
                 frames = (Frame(p, planes) for p in pts)
-                made = encode_chunk(frames, chunk.index, plan.encoder, time_base=plan.time_base, rate=plan.rate, sar=plan.sar, color=plan.out_color)
+                made = encode_chunk(
+                    frames,
+                    chunk.index,
+                    plan.encoder,
+                    time_base=plan.time_base,
+                    rate=plan.rate,
+                    sar=plan.sar,
+                    color=plan.out_color,
+                )
                 made = replace(made, thumbnails=bytes(size * len(pts)))
             yield WorkItem(0, task.key, made)
 

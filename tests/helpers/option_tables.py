@@ -1,4 +1,7 @@
-"""FFmpeg's own table of an encoder's options, read from the libraries that PyAV brings (libavutil/opt.h); no hardware is touched."""
+"""FFmpeg's own table of an encoder's options, read from the libraries that PyAV brings (libavutil/opt.h).
+
+No hardware is touched.
+"""
 
 from __future__ import annotations
 
@@ -29,8 +32,13 @@ def _library(name: str) -> ctypes.CDLL:
 
 
 def option_table(encoder: str) -> dict[str, tuple[float, float, frozenset[str]]]:
-    """Option -> (least, most, names of values); private options of the encoder, on top of those that all have."""
-    assert av.library_versions["libavcodec"][0] == 62, "libavcodec has another layout now: look _PRIV_CLASS up"
+    """Option -> (least, most, names of values).
+
+    Private options of the encoder, on top of those that all have.
+    """
+    assert av.library_versions["libavcodec"][0] == 62, (
+        "libavcodec has another layout now: look _PRIV_CLASS up"
+    )
     codecs, utils = _library("libavcodec-"), _library("libavutil-")
     codecs.avcodec_find_encoder_by_name.restype = ctypes.c_void_p
     codecs.avcodec_get_class.restype = ctypes.c_void_p
@@ -46,6 +54,10 @@ def option_table(encoder: str) -> dict[str, tuple[float, float, frozenset[str]]]
             last = ctypes.cast(option, ctypes.c_void_p)
         for option in options:
             if option.type != _CONST:
-                values = {o.name.decode() for o in options if o.type == _CONST and option.unit and o.unit == option.unit}
+                values = {
+                    o.name.decode()
+                    for o in options
+                    if o.type == _CONST and option.unit and o.unit == option.unit
+                }
                 table[option.name.decode()] = (option.least, option.most, frozenset(values))
     return table

@@ -1,4 +1,6 @@
-"""Colours whose codes are known, and how far two colours look apart; written from the standards, with none of our code.
+"""Colours whose codes are known, and how far two colours look apart.
+
+Written from the standards, with none of our code.
 
 R'G'B' is 0..1. `DeltaE` follows Sharma, Wu, Dalal: The CIEDE2000 color-difference formula (2005).
 """
@@ -44,8 +46,14 @@ def rgb_of(codes: np.ndarray, matrix: int, *, full: bool, bits: int) -> np.ndarr
     """The way back."""
     kr, kb = WEIGHTS[matrix]
     scale = 1 << (bits - 8)
-    span, low, wide = ((1 << bits) - 1, 0, (1 << bits) - 1) if full else (219 * scale, 16 * scale, 224 * scale)
-    luma, blue, red = (codes[..., 0] - low) / span, (codes[..., 1] - 128 * scale) / wide, (codes[..., 2] - 128 * scale) / wide
+    span, low, wide = (
+        ((1 << bits) - 1, 0, (1 << bits) - 1) if full else (219 * scale, 16 * scale, 224 * scale)
+    )
+    luma, blue, red = (
+        (codes[..., 0] - low) / span,
+        (codes[..., 1] - 128 * scale) / wide,
+        (codes[..., 2] - 128 * scale) / wide,
+    )
     r, b = luma + 2 * (1 - kr) * red, luma + 2 * (1 - kb) * blue
     return np.stack([r, (luma - kr * r - kb * b) / (1 - kr - kb), b], -1)
 
@@ -60,7 +68,12 @@ def board(pix_fmt: str, matrix: int, *, full: bool, bits: int) -> list[np.ndarra
 
 def seen(frame: av.VideoFrame) -> np.ndarray:
     """(ROWS·COLUMNS, 3) R'G'B' of the patches' middles, by the frame's own tags."""
-    return seen_in(planes(frame), int(frame.colorspace), full=int(frame.color_range) == 2, bits=frame.format.components[0].bits)
+    return seen_in(
+        planes(frame),
+        int(frame.colorspace),
+        full=int(frame.color_range) == 2,
+        bits=frame.format.components[0].bits,
+    )
 
 
 def seen_in(values: list[np.ndarray], matrix: int, *, full: bool, bits: int) -> np.ndarray:
@@ -75,14 +88,29 @@ def seen_in(values: list[np.ndarray], matrix: int, *, full: bool, bits: int) -> 
 
 
 def write_planes(
-    path: Path, pictures: list[list[np.ndarray]], pix_fmt: str, tags: tuple[int, int, int, int], codec: str = "ffv1", **options: str
+    path: Path,
+    pictures: list[list[np.ndarray]],
+    pix_fmt: str,
+    tags: tuple[int, int, int, int],
+    codec: str = "ffv1",
+    **options: str,
 ) -> Path:
-    """A lossless film of the given planes. tags: matrix, range, primaries, transfer; zeros leave it untagged."""
+    """A lossless film of the given planes. tags: matrix, range, primaries, transfer.
+
+    Zeros leave it untagged.
+    """
     height, width = pictures[0][0].shape
     with av.open("file:" + str(path.absolute()), "w") as output:
-        stream = output.add_stream(codec, rate=25, options={**({"qp": "0"} if codec == "libx264" else {}), **options})
+        stream = output.add_stream(
+            codec, rate=25, options={**({"qp": "0"} if codec == "libx264" else {}), **options}
+        )
         context = stream.codec_context
-        context.width, context.height, context.pix_fmt, context.time_base = width, height, pix_fmt, Fraction(1, 25)
+        context.width, context.height, context.pix_fmt, context.time_base = (
+            width,
+            height,
+            pix_fmt,
+            Fraction(1, 25),
+        )
         context.colorspace, context.color_range, context.color_primaries, context.color_trc = tags
         for number, values in enumerate(pictures):
             frame = av.VideoFrame(width, height, pix_fmt)
@@ -105,7 +133,11 @@ def lab(rgb: np.ndarray) -> np.ndarray:
     """(..., 3) R'G'B', seen as sRGB, -> CIELAB under D65 (IEC 61966-2-1)."""
     rgb = np.clip(rgb, 0, 1)
     linear = np.where(rgb <= 0.04045, rgb / 12.92, ((rgb + 0.055) / 1.055) ** 2.4)
-    xyz = linear @ np.array([(0.4124, 0.3576, 0.1805), (0.2126, 0.7152, 0.0722), (0.0193, 0.1192, 0.9505)]).T / (0.9505, 1.0, 1.089)
+    xyz = (
+        linear
+        @ np.array([(0.4124, 0.3576, 0.1805), (0.2126, 0.7152, 0.0722), (0.0193, 0.1192, 0.9505)]).T
+        / (0.9505, 1.0, 1.089)
+    )
     f = np.where(xyz > (6 / 29) ** 3, np.cbrt(xyz), xyz * (29 / 6) ** 2 / 3 + 4 / 29)
     return np.stack([116 * f[..., 1] - 16, 500 * (f[..., 0] - f[..., 1]), 200 * (f[..., 1] - f[..., 2])], -1)
 
@@ -125,7 +157,11 @@ def delta_e_2000(one: np.ndarray, other: np.ndarray) -> np.ndarray:
     dl, dc, dh = l2 - l1, c2 - c1, 2 * np.sqrt(c1 * c2) * np.sin(np.radians(turn / 2))
     lm, cm = (l1 + l2) / 2, (c1 + c2) / 2
     total = h1 + h2
-    hm = np.where(grey, total, np.where(np.abs(h1 - h2) <= 180, total / 2, np.where(total < 360, total / 2 + 180, total / 2 - 180)))
+    hm = np.where(
+        grey,
+        total,
+        np.where(np.abs(h1 - h2) <= 180, total / 2, np.where(total < 360, total / 2 + 180, total / 2 - 180)),
+    )
     t = (
         1 - 0.17 * np.cos(np.radians(hm - 30)) + 0.24 * np.cos(np.radians(2 * hm))
         + 0.32 * np.cos(np.radians(3 * hm + 6)) - 0.20 * np.cos(np.radians(4 * hm - 63))

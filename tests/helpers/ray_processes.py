@@ -21,7 +21,8 @@ class Left:
 
 
 MARK = {"VSR_TEST_MARK": f"ray-{os.getpid()}"}
-"""Variables for a command, by which what it starts is known; others may use Ray on this machine at the same time."""
+"""Variables for a command, by which what it starts is known; others may use Ray on this machine at the same
+time."""
 
 
 def left_of_ray() -> Left:
@@ -29,20 +30,30 @@ def left_of_ray() -> Left:
     ours, owned = set(), set()
     for place in Path("/proc").glob("[0-9]*/environ"):
         try:
-            variables, state = place.read_bytes(), (place.parent / "stat").read_text().rpartition(")")[2].split()[0]
+            variables, state = (
+                place.read_bytes(),
+                (place.parent / "stat").read_text().rpartition(")")[2].split()[0],
+            )
         except OSError:
             continue
         if state == "Z":
             continue
         if f"VSR_TEST_MARK={MARK['VSR_TEST_MARK']}\0".encode() in variables:
             ours.add(int(place.parent.name))
-        owned |= {v.removeprefix(b"VSR_RAY_FOLDER=").decode() for v in variables.split(b"\0") if v.startswith(b"VSR_RAY_FOLDER=")}
+        owned |= {
+            v.removeprefix(b"VSR_RAY_FOLDER=").decode()
+            for v in variables.split(b"\0")
+            if v.startswith(b"VSR_RAY_FOLDER=")
+        }
     folders = {str(p) for pattern in ("vsr-ray-*", "vsr-files-*") for p in Path("/tmp").glob(pattern)}
     return Left(frozenset(ours), frozenset(folders - owned))
 
 
 def settled(before: Left, seconds: float = 10.0) -> Left:
-    """What is left as soon as it is no more than before, or after some seconds: others on this machine come and go as well."""
+    """What is left as soon as it is no more than before, or after some seconds.
+
+    Others on this machine come and go as well.
+    """
     until = time.monotonic() + seconds
     while (found := left_of_ray()) != before and time.monotonic() < until:
         time.sleep(0.1)
@@ -79,7 +90,11 @@ def load_ray() -> None:
 
     if "ray" not in sys.modules:
         with pytest.MonkeyPatch.context() as patch:
-            for name, value in {**ray_session._QUIET, **ray_session._PRIVATE, "RAY_AUTH_TOKEN": ray_session._TOKEN}.items():
+            for name, value in {
+                **ray_session._QUIET,
+                **ray_session._PRIVATE,
+                "RAY_AUTH_TOKEN": ray_session._TOKEN,
+            }.items():
                 patch.setenv(name, value)
             import ray  # noqa: F401
         ray_session._LOADED_PRIVATELY.append(True)

@@ -1,4 +1,7 @@
-"""Films whose facts change on the way, and containers that say more than their packets: by code, as `tests.media` makes the others."""
+"""Films whose facts change on the way, and containers that say more than their packets.
+
+By code, as `tests.media` makes the others.
+"""
 
 from __future__ import annotations
 
@@ -28,11 +31,14 @@ def part_packets(film: Film, container: str) -> tuple[list[av.Packet], bytes]:
     return packets, extradata
 
 
-def joined(path: Path, parts: Sequence[Film], container: str, *, in_band: bool = False, gap: Fraction = Fraction(0)) -> Path:
+def joined(
+    path: Path, parts: Sequence[Film], container: str, *, in_band: bool = False, gap: Fraction = Fraction(0)
+) -> Path:
     """Films one behind the other in one track, each with its own headers.
 
-    in_band: the later headers travel in the packets (as broadcasts and avc3 have them); else the container is told of them. gap: seconds between
-    parts of a broadcast; without one their times overlap by what B-frames are delayed.
+    in_band: the later headers travel in the packets (as broadcasts and avc3 have them); else the container is
+    told of them. gap: seconds between parts of a broadcast; without one their times overlap by what B-frames
+    are delayed.
     """
     if container == "mpegts":
         return _appended(path, parts, gap)
@@ -65,7 +71,12 @@ def _appended(path: Path, parts: Sequence[Film], gap: Fraction) -> Path:
     data, start = [], Fraction(0)
     for number, film in enumerate(parts):
         part = path.with_name(f"{path.stem}-{number}.ts")
-        media.write(part, media.with_film(film, time_base=None if film.codec.startswith("mpeg") else TICKS), shift=start, container="mpegts")
+        media.write(
+            part,
+            media.with_film(film, time_base=None if film.codec.startswith("mpeg") else TICKS),
+            shift=start,
+            container="mpegts",
+        )
         data.append(part.read_bytes())
         part.unlink()
         start += film.frames / film.rate + gap
@@ -74,21 +85,32 @@ def _appended(path: Path, parts: Sequence[Film], gap: Fraction) -> Path:
 
 
 def turned_from(source: Path, path: Path, from_frame: int) -> Path:
-    """An H.264 film in Matroska that says from that packet on to be turned by 90 degrees (SEI of H.264 clause D.1.27)."""
+    """An H.264 film in Matroska that says from that packet on to be turned by 90 degrees (SEI of H.264 clause
+    D.1.27).
+    """
     unit = bytes((6, 47, 3, 0x08, 0x00, 0x14, 0x80))
     with av.open(str(source)) as given, av.open(str(path), "w") as output:
         film = given.streams.video[0]
         stream = output.add_stream_from_template(film)
         for number, packet in enumerate(p for p in given.demux(film) if p.size):
-            made = av.Packet(len(unit).to_bytes(4, "big") + unit + bytes(packet) if number >= from_frame else bytes(packet))
-            made.pts, made.dts, made.time_base, made.is_keyframe = packet.pts, packet.dts, packet.time_base, packet.is_keyframe
+            made = av.Packet(
+                len(unit).to_bytes(4, "big") + unit + bytes(packet) if number >= from_frame else bytes(packet)
+            )
+            made.pts, made.dts, made.time_base, made.is_keyframe = (
+                packet.pts,
+                packet.dts,
+                packet.time_base,
+                packet.is_keyframe,
+            )
             made.stream = stream
             output.mux_one(made)
     return path
 
 
 def palettes(path: Path, frames: int = 12, size: tuple[int, int] = (32, 24)) -> Path:
-    """Raw 8-bit pictures in AVI with one palette for all of them, and another one half-way ("xxpc" chunks: by hand, FFmpeg writes none)."""
+    """Raw 8-bit pictures in AVI with one palette for all of them, and another one half-way ("xxpc" chunks: by
+    hand, FFmpeg writes none).
+    """
     width, height = size
     first = b"".join(bytes((n, 255 - n, n // 2, 0)) for n in range(256))
     second = [(n, 0, 255 - n, 255) for n in range(256)]
@@ -114,8 +136,23 @@ def palettes(path: Path, frames: int = 12, size: tuple[int, int] = (32, 24)) -> 
     )
     picture = struct.pack("<IiiHHIIiiII", 40, width, height, 1, 8, 0, width * height, 0, 0, 256, 0) + first
     strl = b"LIST" + struct.pack("<I", 4 + 8 + len(stream) + 8 + len(picture)) + b"strl"
-    strl += b"strh" + struct.pack("<I", len(stream)) + stream + b"strf" + struct.pack("<I", len(picture)) + picture
-    hdrl = b"LIST" + struct.pack("<I", 4 + 8 + len(header) + len(strl)) + b"hdrl" + b"avih" + struct.pack("<I", len(header)) + header + strl
+    strl += (
+        b"strh"
+        + struct.pack("<I", len(stream))
+        + stream
+        + b"strf"
+        + struct.pack("<I", len(picture))
+        + picture
+    )
+    hdrl = (
+        b"LIST"
+        + struct.pack("<I", 4 + 8 + len(header) + len(strl))
+        + b"hdrl"
+        + b"avih"
+        + struct.pack("<I", len(header))
+        + header
+        + strl
+    )
     movi = b"LIST" + struct.pack("<I", 4 + len(body)) + b"movi" + bytes(body)
     content = b"AVI " + hdrl + movi + b"idx1" + struct.pack("<I", len(index)) + bytes(index)
     path.write_bytes(b"RIFF" + struct.pack("<I", len(content)) + content)
@@ -148,7 +185,9 @@ _PARENTS = {b"moov", b"trak", b"mdia", b"minf", b"stbl", b"edts"}
 
 
 def rewritten(path: Path, change: Callable[[bytes, bytes], bytes | None]) -> Path:
-    """Every box of the movie header through `change`: (kind, content) -> other content, or None to leave it out.
+    """Every box of the movie header through `change`.
+
+    (kind, content) -> other content, or None to leave it out.
 
     Samples keep their places, as FFmpeg writes the movie header behind them.
     """
@@ -182,7 +221,10 @@ def _changed(data: bytes, change: Callable[[bytes, bytes], bytes | None]) -> byt
 
 
 def with_edits(path: Path, edits: Sequence[tuple[int, int]], rate: Fraction) -> Path:
-    """An MP4 of one film, shown as those edits say: (first frame, number of frames) in order; a first frame of -1 shows nothing."""
+    """An MP4 of one film, shown as those edits say: (first frame, number of frames) in order.
+
+    A first frame of -1 shows nothing.
+    """
     scales: dict[bytes, int] = {}
 
     def look(kind: bytes, content: bytes) -> bytes:
@@ -195,7 +237,12 @@ def with_edits(path: Path, edits: Sequence[tuple[int, int]], rate: Fraction) -> 
     rewritten(path, look)
     movie, media_scale, delay = scales[b"mvhd"], scales[b"mdhd"], scales.get(b"first", 0)
     rows = b"".join(
-        struct.pack(">IiI", round(count / rate * movie), -1 if first < 0 else delay + round(first / rate * media_scale), 1 << 16)
+        struct.pack(
+            ">IiI",
+            round(count / rate * movie),
+            -1 if first < 0 else delay + round(first / rate * media_scale),
+            1 << 16,
+        )
         for first, count in edits
     )
 
@@ -216,7 +263,9 @@ def with_sample_entry(path: Path, change: Callable[[bytes], bytes]) -> Path:
     return rewritten(path, entry)
 
 
-def with_clap(path: Path, width: Fraction, height: Fraction, right: Fraction = Fraction(0), down: Fraction = Fraction(0)) -> Path:
+def with_clap(
+    path: Path, width: Fraction, height: Fraction, right: Fraction = Fraction(0), down: Fraction = Fraction(0)
+) -> Path:
     """An MP4 or MOV with a clean aperture; right, down: how far its centre lies from that of the picture."""
     numbers = [n for part in (width, height, right, down) for n in (part.numerator, part.denominator)]
     return with_sample_entry(path, lambda entry: entry + _box(b"clap", struct.pack(">8i", *numbers)))
@@ -233,7 +282,10 @@ def with_pasp(path: Path, sar: Fraction) -> Path:
 
 
 def with_display_size(path: Path, width: int, height: int) -> Path:
-    """A Matroska file that says at which size its pictures are to be shown, as mkvmerge --aspect-ratio does; in the place of its colours."""
+    """A Matroska file that says at which size its pictures are to be shown, as mkvmerge --aspect-ratio does.
+
+    In the place of its colours.
+    """
     data = path.read_bytes()
     at = data.index(b"\x54\xb2\x81\x04\x55\xb0")  # DisplayUnit, Colour (RFC 9559, section 5.1.4.1.28)
     room = 7 + (data[at + 6] & 0x7F)
@@ -258,8 +310,18 @@ def remuxed(source: Path, path: Path, container: str | None = None) -> Path:
 # --- photos of tiles
 
 
-def tiled_photo(path: Path, codec: str = "libx265", *, columns: int = 2, rows: int = 2, side: int = 64, thumbnail: bool = False) -> Path:
-    """A HEIC (or with libsvtav1 an AVIF) picture of tiles (ISO/IEC 23008-12, 6.6.2.3.2), as telephones write them."""
+def tiled_photo(
+    path: Path,
+    codec: str = "libx265",
+    *,
+    columns: int = 2,
+    rows: int = 2,
+    side: int = 64,
+    thumbnail: bool = False,
+) -> Path:
+    """A HEIC (or with libsvtav1 an AVIF) picture of tiles (ISO/IEC 23008-12, 6.6.2.3.2), as telephones write
+    them.
+    """
     tiles, config, kind = [], b"", b"hvc1" if codec == "libx265" else b"av01"
     for number in range(columns * rows):
         single = path.with_name(f"tile-{number}.mp4")
@@ -272,16 +334,28 @@ def tiled_photo(path: Path, codec: str = "libx265", *, columns: int = 2, rows: i
     names = [(n + 1, kind, tile) for n, tile in enumerate(tiles)]
     if thumbnail:
         names.append((50, kind, tiles[0]))
-    names.append((grid, b"grid", struct.pack(">BBBBHH", 0, 0, rows - 1, columns - 1, columns * side, rows * side)))
+    names.append(
+        (grid, b"grid", struct.pack(">BBBBHH", 0, 0, rows - 1, columns - 1, columns * side, rows * side))
+    )
 
     def full(kind: bytes, content: bytes, version: int = 0, flags: int = 0) -> bytes:
         return _box(kind, struct.pack(">I", version << 24 | flags) + content)
 
-    items = b"".join(full(b"infe", struct.pack(">HH4s", n, 0, k) + b"\0", 2, 1 if n < 50 else 0) for n, k, _ in names)
-    properties = _box(b"hvcC" if kind == b"hvc1" else b"av1C", config) + full(b"ispe", struct.pack(">II", side, side))
+    items = b"".join(
+        full(b"infe", struct.pack(">HH4s", n, 0, k) + b"\0", 2, 1 if n < 50 else 0) for n, k, _ in names
+    )
+    properties = _box(b"hvcC" if kind == b"hvc1" else b"av1C", config) + full(
+        b"ispe", struct.pack(">II", side, side)
+    )
     properties += full(b"ispe", struct.pack(">II", columns * side, rows * side))
-    links = b"".join(struct.pack(">HB", n, 2) + b"\x81\x02" if n != grid else struct.pack(">HB", n, 1) + b"\x03" for n, _, _ in names)
-    refers = _box(b"dimg", struct.pack(">HH", grid, len(tiles)) + b"".join(struct.pack(">H", n + 1) for n in range(len(tiles))))
+    links = b"".join(
+        struct.pack(">HB", n, 2) + b"\x81\x02" if n != grid else struct.pack(">HB", n, 1) + b"\x03"
+        for n, _, _ in names
+    )
+    refers = _box(
+        b"dimg",
+        struct.pack(">HH", grid, len(tiles)) + b"".join(struct.pack(">H", n + 1) for n in range(len(tiles))),
+    )
     if thumbnail:
         refers += _box(b"thmb", struct.pack(">HHH", 50, 1, grid))
     brand = b"heic" if kind == b"hvc1" else b"avif"
@@ -293,9 +367,13 @@ def tiled_photo(path: Path, codec: str = "libx265", *, columns: int = 2, rows: i
             places += struct.pack(">HHHII", n, 0, 1, at, len(data))
             at += len(data)
         content = full(b"hdlr", bytes(4) + b"pict" + bytes(13)) + full(b"pitm", struct.pack(">H", grid))
-        content += full(b"iloc", struct.pack(">BBH", 0x44, 0, len(names)) + places) + full(b"iinf", struct.pack(">H", len(names)) + items)
+        content += full(b"iloc", struct.pack(">BBH", 0x44, 0, len(names)) + places) + full(
+            b"iinf", struct.pack(">H", len(names)) + items
+        )
         content += full(b"iref", refers)
-        content += _box(b"iprp", _box(b"ipco", properties) + full(b"ipma", struct.pack(">I", len(names)) + links))
+        content += _box(
+            b"iprp", _box(b"ipco", properties) + full(b"ipma", struct.pack(">I", len(names)) + links)
+        )
         return full(b"meta", content)
 
     start = len(head) + len(meta(0)) + 8

@@ -1,4 +1,7 @@
-"""Encoders of a maker's hardware that are software, and drivers that fail as drivers do; called in children, so by name."""
+"""Encoders of a maker's hardware that are software, and drivers that fail as drivers do.
+
+Called in children, so by name.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +22,11 @@ from pipelines.plan.encoder_spec import Encoder
 
 _OPTIONS = {
     "libx264": {"preset": "ultrafast", "crf": "18", "x264-params": "bframes=2:b-adapt=0:scenecut=0"},
-    "libx265": {"preset": "ultrafast", "crf": "18", "x265-params": "log-level=none:info=0:bframes=2:scenecut=0"},
+    "libx265": {
+        "preset": "ultrafast",
+        "crf": "18",
+        "x265-params": "log-level=none:info=0:bframes=2:scenecut=0",
+    },
     "libsvtav1": {"preset": "8", "crf": "20"},
 }
 _SEMI_PLANAR = {"yuv420p": "nv12", "yuv420p10le": "p010le"}
@@ -35,11 +42,20 @@ class StandIn(Encoder):
 
     @property
     def fed_format(self) -> str:
-        return _SEMI_PLANAR.get(self.pix_fmt, self.pix_fmt) if self.name == "libx264" and self.pix_fmt == "yuv420p" else self.pix_fmt
+        return (
+            _SEMI_PLANAR.get(self.pix_fmt, self.pix_fmt)
+            if self.name == "libx264" and self.pix_fmt == "yuv420p"
+            else self.pix_fmt
+        )
 
 
 def stand_in(
-    codec: str = "h264", *, size: tuple[int, int] = (128, 96), pix_fmt: str = "yuv420p", container: str = "matroska", **more: Any
+    codec: str = "h264",
+    *,
+    size: tuple[int, int] = (128, 96),
+    pix_fmt: str = "yuv420p",
+    container: str = "matroska",
+    **more: Any,
 ) -> StandIn:
     """An encoder for a codec; more: other fields."""
     name = {"h264": "libx264", "hevc": "libx265", "av1": "libsvtav1"}[codec]
@@ -48,7 +64,12 @@ def stand_in(
 
 def made_stand_in(encoder: Encoder) -> StandIn:
     """Software in the place of an encoder of hardware."""
-    own = stand_in(encoder.codec, size=(encoder.width, encoder.height), pix_fmt=encoder.pix_fmt, container=encoder.container)
+    own = stand_in(
+        encoder.codec,
+        size=(encoder.width, encoder.height),
+        pix_fmt=encoder.pix_fmt,
+        container=encoder.container,
+    )
     return dataclasses.replace(own, tag=encoder.tag)
 
 
@@ -62,7 +83,10 @@ def _repeat(frames: list[Frame]) -> list[Frame]:
 
 
 def _swap(frames: list[Frame]) -> list[Frame]:
-    frames[20], frames[21] = replace(frames[20], planes=frames[21].planes), replace(frames[21], planes=frames[20].planes)
+    frames[20], frames[21] = (
+        replace(frames[20], planes=frames[21].planes),
+        replace(frames[21], planes=frames[20].planes),
+    )
     return frames
 
 
@@ -88,7 +112,9 @@ _CALLS: Iterator[int] = count()
 
 
 def _never_the_same(frames: Iterable[Frame], index: int, encoder: Encoder, **named: Any) -> EncodedChunk:
-    return encode_chunk(frames, index, replace(encoder, options={**encoder.options, "crf": str(18 + next(_CALLS))}), **named)
+    return encode_chunk(
+        frames, index, replace(encoder, options={**encoder.options, "crf": str(18 + next(_CALLS))}), **named
+    )
 
 
 WAYS: dict[str, Callable[..., EncodedChunk]] = {

@@ -1,9 +1,12 @@
-"""A whole run ended at each of its steps on the disk in turn: `python -m tests.helpers.step_by_step FOLDER SEED [EVERY]`.
+"""A whole run ended at each of its steps on the disk in turn.
 
-The folder holds `film.mp4`, and as `kept` the work directory with all chunks of a run of it. Chunks are not made but replayed
-from there, so that a run takes milliseconds and no torch. For every step a process is forked that kills itself right before it,
-as SIGKILL would, or as a power cut would: then what was written and not flushed ends at a random length. The same command must
-go on from there, end with the bytes of an undisturbed run, and leave nothing over. Prints what was done as one JSON object.
+`python -m tests.helpers.step_by_step FOLDER SEED [EVERY]`.
+
+The folder holds `film.mp4`, and as `kept` the work directory with all chunks of a run of it. Chunks are not
+made but replayed from there, so that a run takes milliseconds and no torch. For every step a process is
+forked that kills itself right before it, as SIGKILL would, or as a power cut would: then what was written and
+not flushed ends at a random length. The same command must go on from there, end with the bytes of an
+undisturbed run, and leave nothing over. Prints what was done as one JSON object.
 """
 
 from __future__ import annotations
@@ -28,7 +31,15 @@ from pipelines.pool.interface import Done, WorkerReady, WorkItem
 from pipelines.run.job import upscale_video
 from vsr.api import run_settings
 
-SETTINGS = {"scale": 1, "model": "identity", "codec": "h264", "crf": 18.0, "preset": "ultrafast", "device": "cpu", "chunk_seconds": 0.3}
+SETTINGS = {
+    "scale": 1,
+    "model": "identity",
+    "codec": "h264",
+    "crf": 18.0,
+    "preset": "ultrafast",
+    "device": "cpu",
+    "chunk_seconds": 0.3,
+}
 _FINISHING = 30
 """So many steps at the end put the result together, give it its name and tidy up."""
 _STEPS = {"open", "os.rename", "os.remove", "os.rmdir", "os.mkdir", "os.truncate"}
@@ -45,7 +56,12 @@ class Replayed:
             thumbnails = zlib.decompress(base64.b85decode(table["thumbnails"]))
             data = path.with_suffix(".chunk").read_bytes()
             self._chunks[table["index"]] = EncodedChunk(
-                table["index"], data, tuple(table["pts"]), table["header_sha256"], thumbnails, corrupt=table["corrupt"]
+                table["index"],
+                data,
+                tuple(table["pts"]),
+                table["header_sha256"],
+                thumbnails,
+                corrupt=table["corrupt"],
             )
 
     def waiting(self) -> int:
@@ -108,7 +124,9 @@ class Steps:
         os.kill(os.getpid(), signal.SIGKILL)
 
 
-def forked(film: Path, folder: Path, workers: Replayed, last: int | None, tear: random.Random | None) -> tuple[int, int]:
+def forked(
+    film: Path, folder: Path, workers: Replayed, last: int | None, tear: random.Random | None
+) -> tuple[int, int]:
     """(wait status, steps counted) of a run in a process of its own."""
     reader, writer = os.pipe()
     pid = os.fork()
@@ -159,9 +177,13 @@ def _all_steps(base: Path, place: Path, dice: random.Random, every: int) -> dict
             status, _ = forked(film, place, workers, step, dice if how == "power cut" else None)
             assert os.WIFSIGNALED(status), f"step {step} was never reached"
             left = set(os.listdir(place))
-            assert left <= {"out.mp4", "out.mp4.vsr.json", work_folder(place / "out.mp4").name}, f"{how} at step {step} leaves {left}"
+            assert left <= {"out.mp4", "out.mp4.vsr.json", work_folder(place / "out.mp4").name}, (
+                f"{how} at step {step} leaves {left}"
+            )
             if "out.mp4" in left:
-                assert (place / "out.mp4").read_bytes() == expected, f"{how} at step {step}: half a result has the name"
+                assert (place / "out.mp4").read_bytes() == expected, (
+                    f"{how} at step {step}: half a result has the name"
+                )
             forked(film, place, workers, None, None)
             assert (place / "out.mp4").read_bytes() == expected, f"{how} at step {step}: other bytes"
             left = set(os.listdir(place))

@@ -51,7 +51,9 @@ class View:
 def view(path: Path) -> View:
     """Demux everything; empty packets at the end are no packets."""
     with av.open("file:" + str(path.absolute()), metadata_errors="replace") as container:
-        tracks = [Track(s.index, s.type, _codec(s), dict(s.metadata), int(s.disposition)) for s in container.streams]
+        tracks = [
+            Track(s.index, s.type, _codec(s), dict(s.metadata), int(s.disposition)) for s in container.streams
+        ]
         for packet in container.demux():
             if not packet.size:
                 continue
@@ -65,7 +67,12 @@ def view(path: Path) -> View:
             track.payloads.append(hashlib.sha256(_payload(bytes(packet), track.codec)).hexdigest())
             track.keys.append(packet.is_keyframe)
         chapters = [
-            (c["start"] * Fraction(c["time_base"]), c["end"] * Fraction(c["time_base"]), c["metadata"].get("title", "")) for c in container.chapters()
+            (
+                c["start"] * Fraction(c["time_base"]),
+                c["end"] * Fraction(c["time_base"]),
+                c["metadata"].get("title", ""),
+            )
+            for c in container.chapters()
         ]
         return View(tracks, dict(container.metadata), chapters)
 
@@ -133,4 +140,13 @@ def _shown(frame: av.VideoFrame) -> Shown:
     except ValueError:  # side data that PyAV has no name for
         data = None
     captions = bytes(data) if data is not None else b""
-    return Shown(seconds, frame.pts, digest, frame.format.name, (frame.width, frame.height), tags, frame.is_corrupt, captions)
+    return Shown(
+        seconds,
+        frame.pts,
+        digest,
+        frame.format.name,
+        (frame.width, frame.height),
+        tags,
+        frame.is_corrupt,
+        captions,
+    )

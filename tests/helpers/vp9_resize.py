@@ -1,6 +1,9 @@
-"""VP9 whose frames tell a size of their own between key frames, as live encoders do when the line gets slow; no encoder here does it.
+"""VP9 whose frames tell a size of their own between key frames, as live encoders do when the line gets slow.
 
-`resized` writes the header of an inter frame anew, bit by bit (VP9 bitstream specification 0.6, clause 6.2); what is drawn is noise.
+No encoder here does it.
+
+`resized` writes the header of an inter frame anew, bit by bit (VP9 bitstream specification 0.6, clause 6.2);
+what is drawn is noise.
 """
 
 from __future__ import annotations
@@ -31,7 +34,12 @@ def resized(path: Path, source: Path, first: int, size: tuple[int, int]) -> Path
             data = _said_anew(bytes(packet), size) if number == first else bytes(packet)
             made = av.Packet(len(data))
             made.update(data)
-            made.pts, made.dts, made.time_base, made.duration = packet.pts, packet.dts, packet.time_base, packet.duration
+            made.pts, made.dts, made.time_base, made.duration = (
+                packet.pts,
+                packet.dts,
+                packet.time_base,
+                packet.duration,
+            )
             made.is_keyframe, made.stream = packet.is_keyframe, track
             output.mux(made)
             number += 1

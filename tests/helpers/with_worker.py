@@ -1,7 +1,11 @@
-"""The command line with another worker: `python -m tests.helpers.with_worker CLASS run ...`, CLASS of tests/pipelines/pool/fast_workers.py, or MODULE:CLASS.
+"""The command line with another worker.
 
-VSR_TEST_SILENCE: seconds of silence after which a worker that has a task is taken for hung. VSR_TEST_MUX_SIGNAL: a signal the command gets when the
-first packet of the result is written, VSR_TEST_MUX_TWICE: and again.
+`python -m tests.helpers.with_worker CLASS run ...`, CLASS of tests/pipelines/pool/fast_workers.py, or
+MODULE:CLASS.
+
+VSR_TEST_SILENCE: seconds of silence after which a worker that has a task is taken for hung.
+VSR_TEST_MUX_SIGNAL: a signal the command gets when the first packet of the result is written,
+VSR_TEST_MUX_TWICE: and again.
 """
 
 from __future__ import annotations
@@ -22,7 +26,9 @@ def main() -> None:
     worker = name if ":" in name else f"tests.pipelines.pool.fast_workers:{name}"
     job.upscale_video = functools.partial(job.upscale_video, worker=worker)  # type: ignore[assignment]
     if "VSR_TEST_SILENCE" in os.environ:
-        process_pool._Server._listen = _impatient(process_pool._Server._listen, float(os.environ["VSR_TEST_SILENCE"]))  # type: ignore[method-assign]
+        process_pool._Server._listen = _impatient(
+            process_pool._Server._listen, float(os.environ["VSR_TEST_SILENCE"])
+        )  # type: ignore[method-assign]
     if "VSR_TEST_MUX_SIGNAL" in os.environ:
         start = publishing.assemble  # not the trial before work
 

@@ -18,7 +18,10 @@ from tests.helpers.command import ROOT, vsr
         ("https://me:pa55@host/film.mp4: can't be read", "https://***@host/film.mp4: can't be read"),
         ("https:/me:pa55@host/film.mp4", "https:/***@host/film.mp4"),
         ("s3://b/x?X-Amz-Signature=0a1b&list=2", "s3://b/x?X-Amz-Signature=***&list=***"),
-        ("https://h/w?download=1&access_token=abc; give it", "https://h/w?download=***&access_token=***; give it"),
+        (
+            "https://h/w?download=1&access_token=abc; give it",
+            "https://h/w?download=***&access_token=***; give it",
+        ),
         ("https://me:p@ss@host/a@b.mp4", "https://***@host/a@b.mp4"),
         ("https://h/w?sv=2&pw=a@b#t=1", "https://h/w?sv=***&pw=***#t=***"),
         ("https://me:p@s?s@host/w", "https://***@host/w"),
@@ -50,7 +53,10 @@ def test_the_command_shows_no_login() -> None:
 
 def test_a_missing_package_is_named_with_the_command_that_installs_it() -> None:
     error = missing_package("SSIM", "torchmetrics", "train", instead="or choose others with --metric")
-    assert str(error) == "SSIM needs the package torchmetrics: pip install 'vsr-upscale[train]'; or choose others with --metric"
+    assert (
+        str(error)
+        == "SSIM needs the package torchmetrics: pip install 'vsr-upscale[train]'; or choose others with --metric"
+    )
     assert error.exit_code == 2
 
 

@@ -1,4 +1,7 @@
-"""A process that parses untrusted input has no network and bounded memory; a run listens nowhere. Cases 54, 71, 79."""
+"""A process that parses untrusted input has no network and bounded memory; a run listens nowhere.
+
+Cases 54, 71, 79.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +23,8 @@ from tests import media
 from tests.helpers.command import started
 
 pytestmark = pytest.mark.skipif(
-    sys.platform != "linux" or platform.machine() not in {"x86_64", "aarch64"}, reason="confinement needs Linux on x86-64 or 64-bit ARM"
+    sys.platform != "linux" or platform.machine() not in {"x86_64", "aarch64"},
+    reason="confinement needs Linux on x86-64 or 64-bit ARM",
 )
 
 
@@ -43,7 +47,9 @@ class Curious:
             except OSError as error:
                 found[family.name] = error.errno
         code = f"import socket; socket.create_connection(('127.0.0.1', {task}))"
-        found["child"] = subprocess.run([sys.executable, "-c", code], capture_output=True, check=False).returncode
+        found["child"] = subprocess.run(
+            [sys.executable, "-c", code], capture_output=True, check=False
+        ).returncode
         ours, theirs = socket.socketpair()
         ours.close()
         theirs.close()
@@ -52,11 +58,17 @@ class Curious:
 
 @pytest.mark.parametrize("device", ["cpu", "cuda"])
 def test_a_worker_here_reaches_no_network_and_takes_no_more_memory_than_there_is(device: str) -> None:
-    """Case 71: a local worker, which decodes, can open no socket but local ones, nor can what it starts; without CUDA its memory is bounded."""
+    """Case 71: a local worker, which decodes, can open no socket but local ones, nor can what it starts.
+
+    Without CUDA its memory is bounded.
+    """
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
         events = ProcessPool([{}]).run_tasks(
-            [Task(0, "task", port)], worker="tests.models.test_sandbox:Curious", setup={"device": device}, feed=lambda number, task: ()
+            [Task(0, "task", port)],
+            worker="tests.models.test_sandbox:Curious",
+            setup={"device": device},
+            feed=lambda number, task: (),
         )
         (found,) = (e.value for e in events if isinstance(e, WorkItem))
         socket.create_connection(("127.0.0.1", port)).close()  # the parent may
@@ -72,15 +84,33 @@ def test_a_worker_here_reaches_no_network_and_takes_no_more_memory_than_there_is
 ])  # fmt: skip
 def test_commands_that_load_weights_themselves_reach_no_network(arguments: list[str], confined: bool) -> None:
     code = "import contextlib, socket; from vsr.cli.main import main\nwith contextlib.suppress(SystemExit): main()\nsocket.socket(socket.AF_INET)"
-    result = subprocess.run([sys.executable, "-c", code, *arguments], capture_output=True, text=True, check=False)
+    result = subprocess.run(
+        [sys.executable, "-c", code, *arguments], capture_output=True, text=True, check=False
+    )
     assert ("PermissionError" in result.stderr) == confined
     assert (result.returncode != 0) == confined
 
 
 def test_a_run_on_this_machine_listens_nowhere(tmp_path: Path) -> None:
-    """Case 79: neither the command nor its workers have a socket of the internet at any time, listening or not."""
+    """Case 79: neither the command nor its workers have a socket of the internet at any time, listening or
+    not.
+    """
     source = media.cfr(tmp_path / "in.mp4", frames=4)
-    run = started("run", source, "-o", tmp_path / "out.mkv", "--scale", "1", "--model", "identity", "--codec", "ffv1", "--device", "cpu", "--json")
+    run = started(
+        "run",
+        source,
+        "-o",
+        tmp_path / "out.mkv",
+        "--scale",
+        "1",
+        "--model",
+        "identity",
+        "--codec",
+        "ffv1",
+        "--device",
+        "cpu",
+        "--json",
+    )
     seen = 0
     found: list[Any] = []
     while run.poll() is None:

@@ -33,7 +33,10 @@ def test_what_each_costs_is_said_in_frames_a_second_and_gigabytes_an_hour() -> N
     assert "VMAF" not in told
     movie = next(p for p in presets() if p.name == "movie-4k")
     fps, size = re.search(r"([\d.]+) fps, ([\d.]+) MB", "".join(movie.measured)).groups()  # type: ignore[union-attr]
-    assert movie.cost == f"{fps} frames a second and {float(size) * 0.06:.2g} GB an hour (1280x720, 2 cores, no GPU)"
+    assert (
+        movie.cost
+        == f"{fps} frames a second and {float(size) * 0.06:.2g} GB an hour (1280x720, 2 cores, no GPU)"
+    )
     assert movie.cost in told
     assert "1 frames" not in told
 
@@ -53,7 +56,9 @@ def test_each_can_be_run(name: str, shelf: Path) -> None:
     film = shelf / "presets.mp4"
     if not film.exists():
         media.cfr(film, frames=3)
-    done = CliRunner().invoke(cli, ["plan", str(film), "--config", name, "--to", "160x120", "--model", "lanczos", "--json"])
+    done = CliRunner().invoke(
+        cli, ["plan", str(film), "--config", name, "--to", "160x120", "--model", "lanczos", "--json"]
+    )
     assert done.exit_code == 0, done.exception or done.output
     assert json.loads(done.output)["size"] == [160, 120]
 
@@ -64,7 +69,9 @@ def test_figures_on_the_page_are_those_in_the_headers() -> None:
     assert documented(text) == text, "run `python -m tests.benchmarks.presets --write CLIP`"
 
 
-def test_what_was_measured_gets_into_the_header_and_from_there_onto_the_page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_was_measured_gets_into_the_header_and_from_there_onto_the_page(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     copies = tmp_path / "run"
     shutil.copytree(presets()[0].path.parent, copies)
     monkeypatch.setattr("vsr.presets._FOLDERS", (copies,))
@@ -79,7 +86,9 @@ def test_what_was_measured_gets_into_the_header_and_from_there_onto_the_page(tmp
     assert run_settings("draft").encode.preset == "draft"
 
 
-def test_options_go_before_a_preset_and_a_file_before_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_options_go_before_a_preset_and_a_file_before_its_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     assert run_settings("archive-8k").target.to == "8k"
     assert run_settings("archive-8k", scale=2).target.to is None
     monkeypatch.chdir(tmp_path)

@@ -28,12 +28,38 @@ _EVERY_SECONDS = 1.0
 
 @click.command()
 @click.argument("files", nargs=-1, required=True, type=FilePath(), metavar="A B | RATINGS...")
-@click.option("--reference", type=FilePath(), metavar="FILE", help="The truth that both are measured against.")
-@click.option("--source", type=FilePath(), metavar="FILE", help="What results were made from; they are shrunk and held against it.")
-@click.option("--report", type=FilePath(), metavar="FILE", help="A page with curves and the worst moments, which opens from disk.")
-@click.option("--blind", is_flag=True, help="Make the page a blind test: random sides, ratings from 1 to 5, saved from the page.")
-@click.option("--clips", is_flag=True, help="Of a blind test: a second of motion in place of each picture, for what flickers or crawls.")
-@click.option("--shots", type=click.IntRange(1, 100), default=6, show_default=True, help="Of a blind test: so many moments, all over the film.")
+@click.option(
+    "--reference", type=FilePath(), metavar="FILE", help="The truth that both are measured against."
+)
+@click.option(
+    "--source",
+    type=FilePath(),
+    metavar="FILE",
+    help="What results were made from; they are shrunk and held against it.",
+)
+@click.option(
+    "--report",
+    type=FilePath(),
+    metavar="FILE",
+    help="A page with curves and the worst moments, which opens from disk.",
+)
+@click.option(
+    "--blind",
+    is_flag=True,
+    help="Make the page a blind test: random sides, ratings from 1 to 5, saved from the page.",
+)
+@click.option(
+    "--clips",
+    is_flag=True,
+    help="Of a blind test: a second of motion in place of each picture, for what flickers or crawls.",
+)
+@click.option(
+    "--shots",
+    type=click.IntRange(1, 100),
+    default=6,
+    show_default=True,
+    help="Of a blind test: so many moments, all over the film.",
+)
 @click.option("--scores", is_flag=True, help="Instead: merge the ratings that pages of one blind test saved.")
 @click.option("--range", "range_", metavar="FROM-TO", help="Only a part, in seconds or [hh:]mm:ss[.fff].")
 @click.option(
@@ -41,7 +67,10 @@ _EVERY_SECONDS = 1.0
     type=click.Choice(["pts", "start", "part"]),
     default="pts",
     show_default=True,
-    help="Pair frames by their times, or by those since the first frame; or take the others for the --range of the first.",
+    help=(
+        "Pair frames by their times, or by those since the first frame; or take the others for the --range of"
+        " the first."
+    ),
 )
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a line on standard output.")
 def compare(
@@ -59,9 +88,10 @@ def compare(
 ) -> None:
     """Measure a result against its source, or two results against a reference; or let people judge.
 
-    PSNR, SSIM, VMAF and VMAF-NEG (the 4K model above 1440 lines), XPSNR, flicker, and how faithful the shrunk result is to its
-    source. Without --reference the smaller of A and B is the reference, else A; everything is measured at the reference's size.
-    Frames are paired by their times. Missing frames, other times and pictures shown too late are reported, and end with 7.
+    PSNR, SSIM, VMAF and VMAF-NEG (the 4K model above 1440 lines), XPSNR, flicker, and how faithful the shrunk
+    result is to its source. Without --reference the smaller of A and B is the reference, else A; everything
+    is measured at the reference's size. Frames are paired by their times. Missing frames, other times and
+    pictures shown too late are reported, and end with 7.
 
     \b
     Example: vsr compare film.mp4 film.2160p.mp4 --report out.html
@@ -75,9 +105,14 @@ def compare(
         _say_scores(files, as_json=as_json)
         return
     if len(files) != 2:
-        raise UsageError(f"{len(files)} file(s) given; expected two to compare (or --scores and files of ratings)")
+        raise UsageError(
+            f"{len(files)} file(s) given; expected two to compare (or --scores and files of ratings)"
+        )
     if blind and (report is None or reference is not None or source is not None):
-        raise UsageError("--blind compares two results by eye: it needs --report FILE for its page, and takes neither --reference nor --source")
+        raise UsageError(
+            "--blind compares two results by eye: it needs --report FILE for its page, and takes neither"
+            " --reference nor --source"
+        )
     if clips and not blind:
         raise UsageError("--clips is of a blind test; give --blind, too")
     refuse_input("--report", report, (*files, reference, source))
@@ -108,7 +143,9 @@ def _say_scores(files: tuple[Path, ...], *, as_json: bool) -> None:
         echo(opinions_text(found))
 
 
-def _show(events: Iterator[Measured | Misaligned | Compared | BlindTest], *, as_json: bool) -> Compared | BlindTest:
+def _show(
+    events: Iterator[Measured | Misaligned | Compared | BlindTest], *, as_json: bool
+) -> Compared | BlindTest:
     """Progress and findings as they come; the last event comes back."""
     from pipelines.quality.blind_test import BlindTest
     from pipelines.quality.comparison import Compared, Measured
@@ -140,7 +177,11 @@ def _show(events: Iterator[Measured | Misaligned | Compared | BlindTest], *, as_
                 pace.add(time.monotonic(), event.frames)
                 if not said and pace.rate:
                     said = True
-                    drawn.write(f"{counted(event.total, 'frame')} to measure, about {duration(event.total / pace.rate)} in all", file=sys.stderr)
+                    drawn.write(
+                        f"{counted(event.total, 'frame')} to measure, about"
+                        f" {duration(event.total / pace.rate)} in all",
+                        file=sys.stderr,
+                    )
     finally:
         if drawn is not None:
             drawn.close()
@@ -155,13 +196,25 @@ def _finish(found: Compared | BlindTest, report: Path | None, *, as_json: bool) 
     from vsr.views.json_lines import JsonLines
 
     if report is not None:
-        write_atomically(report, (blind_page(found) if isinstance(found, BlindTest) else compare_page(found)).encode(errors="replace"))
+        write_atomically(
+            report,
+            (blind_page(found) if isinstance(found, BlindTest) else compare_page(found)).encode(
+                errors="replace"
+            ),
+        )
     page = str(report) if report is not None else None
     if isinstance(found, BlindTest):
         if as_json:
-            JsonLines().write("blind", {"test": found.id, "files": list(found.names), "trials": len(found.trials), "report": page})
+            JsonLines().write(
+                "blind",
+                {"test": found.id, "files": list(found.names), "trials": len(found.trials), "report": page},
+            )
         else:
-            echo("\n".join([f"{len(found.trials)} pairs to judge; give this page to people: {page}", *found.notes]))
+            echo(
+                "\n".join(
+                    [f"{len(found.trials)} pairs to judge; give this page to people: {page}", *found.notes]
+                )
+            )
         return
     if as_json:
         JsonLines().write("compared", {**compare_table(found), "report": page})

@@ -1,4 +1,7 @@
-"""`vsr models search`, `info` and `get`: networks of the model index; and `bring`, which offers to fetch what a command names."""
+"""`vsr models search`, `info` and `get`: networks of the model index.
+
+And `bring`, which offers to fetch what a command names.
+"""
 
 from __future__ import annotations
 
@@ -35,12 +38,21 @@ _REFERENCE = "fast-x2"
 
 @click.command(name="search")
 @click.argument("words", nargs=-1, metavar="[WORDS]...")
-@click.option("--for", "purpose", type=click.Choice(["film", "game", "animation", "restore"]), help="Only networks for this footage.")
+@click.option(
+    "--for",
+    "purpose",
+    type=click.Choice(["film", "game", "animation", "restore"]),
+    help="Only networks for this footage.",
+)
 @click.option("--commercial", is_flag=True, help="Only networks with a licence for commercial use.")
 @_INDEX
 @_JSON
-def search_models(words: tuple[str, ...], purpose: str | None, commercial: bool, place: str, as_json: bool) -> None:
-    """List third-party networks that can be fetched by name: those with all of the words in name, author, licence or description.
+def search_models(
+    words: tuple[str, ...], purpose: str | None, commercial: bool, place: str, as_json: bool
+) -> None:
+    """List third-party networks that can be fetched by name.
+
+    Only those with all of the words in name, author, licence or description.
 
     Networks with a * are here already. Cost is the arithmetic of a frame, as a multiple of that of fast-x2.
 
@@ -60,7 +72,10 @@ def search_models(words: tuple[str, ...], purpose: str | None, commercial: bool,
             echo(json.dumps(_table(entry, here=entry.name in here)))
         return
     if not found:
-        echo(f"none of the {len(entries)} networks in the list fits; try fewer words, or `vsr models search` for all of them")
+        echo(
+            f"none of the {len(entries)} networks in the list fits; try fewer words, or `vsr models search`"
+            " for all of them"
+        )
         return
     rows = [
         (
@@ -75,9 +90,17 @@ def search_models(words: tuple[str, ...], purpose: str | None, commercial: bool,
     rows.insert(0, ("  name", "scale", "cost", "file", "licence"))
     widths = [max(len(row[n]) for row in rows) for n in range(5)]
     for row, text in zip(rows, ["what it is for", *(e.description for e in found)], strict=True):
-        cells = (row[0].ljust(widths[0]), *(row[n].rjust(widths[n]) for n in (1, 2, 3)), row[4].ljust(widths[4]), text)
+        cells = (
+            row[0].ljust(widths[0]),
+            *(row[n].rjust(widths[n]) for n in (1, 2, 3)),
+            row[4].ljust(widths[4]),
+            text,
+        )
         echo("  ".join(cells))
-    echo("`vsr models info NAME` says more of one, `vsr models get NAME` fetches it, `vsr preview FILM --models fast,NAME` tries it")
+    echo(
+        "`vsr models info NAME` says more of one, `vsr models get NAME` fetches it, `vsr preview FILM"
+        " --models fast,NAME` tries it"
+    )
 
 
 @click.command(name="info")
@@ -101,7 +124,13 @@ def model_info(name: str, place: str, as_json: bool) -> None:
     ours = ours or [c for c in known if entry is not None and c.name == entry.name]
     if ours:
         for card in ours:
-            echo(json.dumps({**dataclasses.asdict(card), "licence": card.licence, "commercial": card.commercial}) if as_json else _card_text(card))
+            echo(
+                json.dumps(
+                    {**dataclasses.asdict(card), "licence": card.licence, "commercial": card.commercial}
+                )
+                if as_json
+                else _card_text(card)
+            )
         return
     if entry is None:
         raise _unknown(name, place)
@@ -113,7 +142,8 @@ def model_info(name: str, place: str, as_json: bool) -> None:
 @_INDEX
 @_JSON
 def get_models(names: tuple[str, ...], place: str, as_json: bool) -> None:
-    """Fetch networks by name, once: https, with the hash of the list, resumed where an earlier download broke off.
+    """Fetch networks by name, once: https, with the hash of the list, resumed where an earlier download broke
+    off.
 
     \b
     Example: vsr models get realesr-general-x4v3
@@ -154,7 +184,9 @@ def absent_models(names: Sequence[str]) -> dict[str, IndexEntry]:
 
 
 def bring(model: str, *, yes: bool, asks: bool | None = None) -> None:
-    """Fetch the networks of `--model` that the index knows and that are not here: with `yes`, or asked for on a terminal.
+    """Fetch the networks of `--model` that the index knows and that are not here.
+
+    With `yes`, or asked for on a terminal.
 
     asks: whether somebody can answer; None: where standard input and standard error are a terminal.
     Raises UsageError, which says what to type, where nobody allows it.
@@ -165,12 +197,19 @@ def bring(model: str, *, yes: bool, asks: bool | None = None) -> None:
         if not yes:
             if not (sys.stdin.isatty() and sys.stderr.isatty() if asks is None else asks):
                 raise UsageError(
-                    f"--model {entry.name}: known, but not here yet: {size_text(entry.bytes)} from {entry.url} ({entry.terms}); "
-                    f"`vsr models get {entry.name}` fetches it, and so does --yes with this command"
+                    f"--model {entry.name}: known, but not here yet: {size_text(entry.bytes)} from"
+                    f" {entry.url} ({entry.terms}); `vsr models get {entry.name}` fetches it, and so does"
+                    " --yes with this command"
                 )
-            echo(f"{entry.name} is not here yet: {size_text(entry.bytes)} from {entry.url}\nlicence: {entry.terms}; by {entry.author}", err=True)
+            echo(
+                f"{entry.name} is not here yet: {size_text(entry.bytes)} from {entry.url}\nlicence:"
+                f" {entry.terms}; by {entry.author}",
+                err=True,
+            )
             if not click.confirm("Fetch it now?", default=True, err=True):
-                raise UsageError(f"--model {entry.name}: was not fetched; choose another --model, such as fast")
+                raise UsageError(
+                    f"--model {entry.name}: was not fetched; choose another --model, such as fast"
+                )
         card = _fetch(entry)
         echo(f"{card.name}: kept as {card.path}", err=True)
 
@@ -187,7 +226,12 @@ def _fetch(entry: IndexEntry) -> Card:
         elif event.waiting:
             echo(f"{entry.name}: another process is fetching it; waiting for that one", err=True)
         elif drawn:
-            click.echo("\r\x1b[K" + printable(f"{entry.name}: {event.bytes / 1e6:.1f} of {entry.bytes / 1e6:.1f} MB"), nl=False, err=True)
+            click.echo(
+                "\r\x1b[K"
+                + printable(f"{entry.name}: {event.bytes / 1e6:.1f} of {entry.bytes / 1e6:.1f} MB"),
+                nl=False,
+                err=True,
+            )
     if drawn:
         click.echo("\r\x1b[K", nl=False, err=True)
     assert card is not None
@@ -228,12 +272,13 @@ def _table(entry: IndexEntry, *, here: bool) -> dict[str, Any]:
 
 
 def _entry_text(entry: IndexEntry) -> str:
+    size = f"enlarges by {entry.scale}" if entry.scale > 1 else "keeps the size"
+    cost = f"{entry.gflop_per_megapixel:.0f} GFLOP a megapixel of input"
     return "\n".join([
         entry.name,
         f"  {entry.description}",
-        f"  for {', '.join(entry.purposes)}; enlarges by {entry.scale}; {entry.architecture}" if entry.scale > 1 else
-        f"  for {', '.join(entry.purposes)}; keeps the size; {entry.architecture}",
-        f"  cost: {entry.gflop_per_megapixel:.0f} GFLOP a megapixel of input, {_cost(entry.gflop_per_megapixel)} that of {_REFERENCE}",
+        f"  for {', '.join(entry.purposes)}; {size}; {entry.architecture}",
+        f"  cost: {cost}, {_cost(entry.gflop_per_megapixel)} that of {_REFERENCE}",
         f"  licence: {entry.terms}; by {entry.author}",
         f"  file: {entry.url}, {size_text(entry.bytes)}",
         f"  SHA-256: {entry.sha256}",
@@ -242,14 +287,20 @@ def _entry_text(entry: IndexEntry) -> str:
 
 
 def _card_text(card: Card) -> str:
-    size = f"enlarges by {card.scale}" if card.scale > 1 else "keeps the size" if card.scale == 1 else "any size"
+    size = (
+        f"enlarges by {card.scale}" if card.scale > 1 else "keeps the size" if card.scale == 1 else "any size"
+    )
     lines = [
         card.name,
         f"  {card.description}",
-        f"  {size}; {card.architecture}" + (f", {card.parameters / 1e3:.0f} K parameters" if card.parameters else ""),
+        f"  {size}; {card.architecture}"
+        + (f", {card.parameters / 1e3:.0f} K parameters" if card.parameters else ""),
     ]
     if card.gflop_per_megapixel:
-        lines.append(f"  cost: {card.gflop_per_megapixel:.0f} GFLOP a megapixel of input, {_cost(card.gflop_per_megapixel)} that of {_REFERENCE}")
+        lines.append(
+            f"  cost: {card.gflop_per_megapixel:.0f} GFLOP a megapixel of input,"
+            f" {_cost(card.gflop_per_megapixel)} that of {_REFERENCE}"
+        )
     lines.append(f"  {card.terms}" + (f"; by {card.author}" if card.author else ""))
     if card.path:
         lines.append(f"  file: {card.path}")

@@ -29,7 +29,10 @@ def show_version(ctx: click.Context, parameter: click.Parameter, wanted: bool) -
     from pipelines.diagnostics.dependencies import libraries
 
     echo(f"vsr, version {__version__}")
-    echo(f"Python {platform.python_version()}, " + ", ".join(f"{found.name} {found.version or 'missing'}" for found in libraries()))
+    echo(
+        f"Python {platform.python_version()}, "
+        + ", ".join(f"{found.name} {found.version or 'missing'}" for found in libraries())
+    )
     ctx.exit()
 
 
@@ -39,8 +42,8 @@ def show_version(ctx: click.Context, parameter: click.Parameter, wanted: bool) -
 def doctor(folder: Path | None, as_json: bool) -> None:
     """Check whether a run would work here, and say what to do where it would not.
 
-    Libraries, CPU, GPUs, codecs, disk (of FOLDER, where results would go; default: this one), and a run of a tiny clip.
-    Ends with 0 where a run works, else with 6.
+    Libraries, CPU, GPUs, codecs, disk (of FOLDER, where results would go; default: this one), and a run of a
+    tiny clip. Ends with 0 where a run works, else with 6.
 
     Example: vsr doctor ~/videos
     """
@@ -61,7 +64,11 @@ def doctor(folder: Path | None, as_json: bool) -> None:
     if as_json:
         echo(json.dumps({"event": "done", "works": not problems, "problems": problems}))
     else:
-        echo("a run works here" if not problems else f"{problems} problem{'s' * (problems > 1)}: a run would not work here")
+        echo(
+            "a run works here"
+            if not problems
+            else f"{problems} problem{'s' * (problems > 1)}: a run would not work here"
+        )
     if problems:
         sys.exit(_NOT_FIT)
 
@@ -69,11 +76,35 @@ def doctor(folder: Path | None, as_json: bool) -> None:
 @click.command()
 @click.argument("source", required=False, type=FilePath(), metavar="[INPUT]")
 @run_options
-@click.option("--seconds", type=FiniteRange(0.5), default=6.0, show_default=True, help="Of the video; --range says which.")
-@click.option("--repeats", type=click.IntRange(1), default=1, show_default=True, help="Of the whole run; the median counts.")
-@click.option("--timeline", type=FilePath(), metavar="FILE", help="A picture of what waited for what, as PNG.")
-def bench(source: Path | None, output: Path | None, as_json: bool, seconds: float, repeats: int, timeline: Path | None, **options: Any) -> None:
-    """Measure a run here: each stage alone, the bound that follows, the run itself. Without INPUT, on a 1080p clip made by code.
+@click.option(
+    "--seconds",
+    type=FiniteRange(0.5),
+    default=6.0,
+    show_default=True,
+    help="Of the video; --range says which.",
+)
+@click.option(
+    "--repeats",
+    type=click.IntRange(1),
+    default=1,
+    show_default=True,
+    help="Of the whole run; the median counts.",
+)
+@click.option(
+    "--timeline", type=FilePath(), metavar="FILE", help="A picture of what waited for what, as PNG."
+)
+def bench(
+    source: Path | None,
+    output: Path | None,
+    as_json: bool,
+    seconds: float,
+    repeats: int,
+    timeline: Path | None,
+    **options: Any,
+) -> None:
+    """Measure a run here: each stage alone, the bound that follows, the run itself.
+
+    Without INPUT, on a 1080p clip made by code.
 
     Example: vsr bench film.mp4 --codec h264 --preset superfast
     """
@@ -97,7 +128,9 @@ def bench(source: Path | None, output: Path | None, as_json: bool, seconds: floa
 
 @click.command()
 @click.argument("source", type=FilePath(), metavar="INPUT")
-@click.option("--exact", is_flag=True, help="Decode everything and count, instead of predicting from packets.")
+@click.option(
+    "--exact", is_flag=True, help="Decode everything and count, instead of predicting from packets."
+)
 @click.option("--video-stream", type=int, metavar="N", help="Which of several films, from 0.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object.")
 def probe(source: Path, exact: bool, video_stream: int | None, as_json: bool) -> None:

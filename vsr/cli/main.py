@@ -23,9 +23,16 @@ from vsr.cli.training import dataset, train
 __all__ = ["cli", "main"]
 
 
-@click.group(cls=CommandGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 120})
+@click.group(
+    cls=CommandGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 120}
+)
 @click.option(
-    "--version", is_flag=True, expose_value=False, is_eager=True, callback=show_version, help="Show the version, and those of the libraries."
+    "--version",
+    is_flag=True,
+    expose_value=False,
+    is_eager=True,
+    callback=show_version,
+    help="Show the version, and those of the libraries.",
 )
 @click.pass_context
 def cli(context: click.Context) -> None:
@@ -37,14 +44,31 @@ def cli(context: click.Context) -> None:
     vsr run folder/ -o results/           every video in it
 
     \b
-    Exit codes: 0 done, 1 a bug of ours, 2 wrong usage, 3 unusable input, 4 corrupt input, 5 disk, 6 resources,
-    7 verification failed, 8 some of several inputs failed, 130/143 interrupted (the same command resumes).
+    Exit codes: 0 done, 1 a bug of ours, 2 wrong usage, 3 unusable input, 4 corrupt input, 5 disk,
+    6 resources, 7 verification failed, 8 some of several inputs failed, 130/143 interrupted (the same
+    command resumes).
     """
     if context.invoked_subcommand != "doctor":
         _refuse_known_holes()
 
 
-for _command in (run, plan, preview, compare, presets, bench, probe, models, clean, doctor, dataset, train, evaluate, export, quantize):
+for _command in (
+    run,
+    plan,
+    preview,
+    compare,
+    presets,
+    bench,
+    probe,
+    models,
+    clean,
+    doctor,
+    dataset,
+    train,
+    evaluate,
+    export,
+    quantize,
+):
     cli.add_command(_command)
 
 
@@ -56,7 +80,11 @@ def _own_packages() -> None:
         origin = Path(spec.origin).resolve() if spec is not None and spec.origin else None
         if origin is None or origin.parent.parent != home:
             where = origin.parent if origin else "a folder without __init__.py"
-            echo(f"vsr: the package {name!r} found is not ours but {where}; run from another folder, or rename that one", err=True)
+            echo(
+                f"vsr: the package {name!r} found is not ours but {where}; run from another folder, or rename"
+                " that one",
+                err=True,
+            )
             sys.exit(2)
 
 
@@ -71,7 +99,10 @@ def _output_fails() -> bool:
 
 
 def _refuse_known_holes() -> None:
-    """Refuse an FFmpeg with known holes, through which a film could take over; warn of the others, which untrusted input reaches less easily."""
+    """Refuse an FFmpeg with known holes, through which a film could take over.
+
+    Warn of the others, which untrusted input reaches less easily.
+    """
     from pipelines.diagnostics.dependencies import outdated
 
     for library in outdated():
@@ -82,8 +113,13 @@ def _refuse_known_holes() -> None:
 
 
 def _loads_weights(given: list[str]) -> bool:
-    """Whether the command loads networks, which may be untrusted, in this very process; and needs no network for what it does."""
-    return given[:1] in (["evaluate"], ["export"], ["quantize"], ["dataset"]) and not any(a.startswith("--cluster") for a in _options(given))
+    """Whether the command loads networks, which may be untrusted, in this very process.
+
+    And needs no network for what it does.
+    """
+    return given[:1] in (["evaluate"], ["export"], ["quantize"], ["dataset"]) and not any(
+        a.startswith("--cluster") for a in _options(given)
+    )
 
 
 def _options(given: list[str]) -> list[str]:
@@ -92,7 +128,9 @@ def _options(given: list[str]) -> list[str]:
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Run the command line; every foreseen error becomes one line and its exit code, a bug keeps its traceback."""
+    """Run the command line; every foreseen error becomes one line and its exit code, a bug keeps its
+    traceback.
+    """
     _own_packages()
     from models.errors import VsrError
     from models.sandbox import without_network
@@ -108,13 +146,15 @@ def main(arguments: list[str] | None = None) -> None:
     except click.exceptions.Exit as exit_:
         sys.exit(exit_.exit_code)
     except SystemExit:
-        if type(sys.stdout).__name__.endswith("PacifyFlushWrapper"):  # click's sign that whoever read our output has gone
+        # click's sign that whoever read our output has gone
+        if type(sys.stdout).__name__.endswith("PacifyFlushWrapper"):
             sys.exit(141)
         raise
     except OSError as error:
         if error.filename is not None or not _output_fails():
             raise
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or the interpreter would fail again at its end
+        # or the interpreter would fail again at its end
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         echo(f"vsr: standard output can't be written to: {error.strerror}; what is done is kept", err=True)
         sys.exit(5)
     except (click.Abort, KeyboardInterrupt) as error:

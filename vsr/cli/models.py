@@ -55,44 +55,112 @@ def models(ctx: click.Context, as_json: bool) -> None:
             count = f"{max(card.parameters for card in family) / 1e3:.0f} K" if family[0].parameters else "-"
             mark = "*" if family[0].family in best else " "
             echo(f"{mark} {family[0].family:<{widest}}  {scales:<8}  {count:>7}  {description(family[0])}")
-    echo(f"* the default: {default_model()} on a CPU, {default_model(on_gpu=True)} with a GPU; docs/models.md has scores and pictures")
+    echo(
+        f"* the default: {default_model()} on a CPU, {default_model(on_gpu=True)} with a GPU; docs/models.md"
+        " has scores and pictures"
+    )
 
 
 @click.command()
 @click.argument("models", nargs=-1, required=True, metavar="MODEL...")
-@click.option("--data", multiple=True, required=True, type=FilePath(), help="Folder of pictures, video, or data set; may be repeated.")
+@click.option(
+    "--data",
+    multiple=True,
+    required=True,
+    type=FilePath(),
+    help="Folder of pictures, video, or data set; may be repeated.",
+)
 @click.option(
     "--case",
     "cases",
     multiple=True,
     metavar="CASE",
-    help="clean, h264-23 (CODEC-QUALITY), noise-10, blur-1.5; may be repeated. Default: clean, of videos also four codings.",
+    help=(
+        "clean, h264-23 (CODEC-QUALITY), noise-10, blur-1.5; may be repeated. Default: clean, of videos also"
+        " four codings."
+    ),
 )
-@click.option("--scale", type=click.IntRange(1, 16), help="Only this scale; default: all that the models have.")
+@click.option(
+    "--scale", type=click.IntRange(1, 16), help="Only this scale; default: all that the models have."
+)
 @click.option(
     "--metric",
     "names",
     multiple=True,
-    type=click.Choice(["psnr", "ssim", "flicker", "niqe", "energy", "vmaf", "vmaf-neg", "deep-distance", "lpips", "dists", "cvvdp"]),
-    help="Default: of pictures psnr and ssim; of videos psnr, vmaf-neg, flicker and, with its package, deep-distance.",
+    type=click.Choice(
+        [
+            "psnr",
+            "ssim",
+            "flicker",
+            "niqe",
+            "energy",
+            "vmaf",
+            "vmaf-neg",
+            "deep-distance",
+            "lpips",
+            "dists",
+            "cvvdp",
+        ]
+    ),
+    help=(
+        "Default: of pictures psnr and ssim; of videos psnr, vmaf-neg, flicker and, with its package,"
+        " deep-distance."
+    ),
 )
-@click.option("--niqe-model", default="", metavar="FILE", help="BasicSR's niqe_pris_params.npz, for --metric niqe.")
 @click.option(
-    "--lpips-weights", multiple=True, metavar="FILE", help="For --metric lpips, twice: its linear heads, and AlexNet or VGG16 of torchvision."
+    "--niqe-model", default="", metavar="FILE", help="BasicSR's niqe_pris_params.npz, for --metric niqe."
 )
-@click.option("--dists-weights", multiple=True, metavar="FILE", help="For --metric dists, twice: its weights.pt, and VGG16 of torchvision.")
-@click.option("--frames", type=click.IntRange(1), default=48, show_default=True, help="At most so many frames of a video.")
-@click.option("--range", metavar="FROM-TO", help="Of a video the frames of this part, in seconds or [hh:]mm:ss[.fff].")
-@click.option("--limit", type=click.IntRange(0), default=0, help="At most so many pictures of a folder; 0: all.")
-@click.option("--restore", type=RestorationLevel(), default="auto", help="Level for networks that restore; default: auto, as in a run.")
 @click.option(
-    "--detail", type=click.FloatRange(0, 1), default=0.75, show_default=True, metavar="0..1", help="Faithful (0) to crisp (1), as of a run."
+    "--lpips-weights",
+    multiple=True,
+    metavar="FILE",
+    help="For --metric lpips, twice: its linear heads, and AlexNet or VGG16 of torchvision.",
+)
+@click.option(
+    "--dists-weights",
+    multiple=True,
+    metavar="FILE",
+    help="For --metric dists, twice: its weights.pt, and VGG16 of torchvision.",
+)
+@click.option(
+    "--frames",
+    type=click.IntRange(1),
+    default=48,
+    show_default=True,
+    help="At most so many frames of a video.",
+)
+@click.option(
+    "--range", metavar="FROM-TO", help="Of a video the frames of this part, in seconds or [hh:]mm:ss[.fff]."
+)
+@click.option(
+    "--limit", type=click.IntRange(0), default=0, help="At most so many pictures of a folder; 0: all."
+)
+@click.option(
+    "--restore",
+    type=RestorationLevel(),
+    default="auto",
+    help="Level for networks that restore; default: auto, as in a run.",
+)
+@click.option(
+    "--detail",
+    type=click.FloatRange(0, 1),
+    default=0.75,
+    show_default=True,
+    metavar="0..1",
+    help="Faithful (0) to crisp (1), as of a run.",
 )
 @click.option("--bf16", is_flag=True, help="Run networks in bf16, as on a CPU with AMX.")
-@click.option("--strips", default="", metavar="DIR", help="Write pictures there: input, Lanczos, model, truth.")
+@click.option(
+    "--strips", default="", metavar="DIR", help="Write pictures there: input, Lanczos, model, truth."
+)
 @click.option("--grid", is_flag=True, help="Data sets by cases, as a second table of the first metric.")
 @click.option(
-    "--format", "style", type=click.Choice(["terminal", "markdown", "json"]), default="terminal", show_default=True, help="How the table is written."
+    "--format",
+    "style",
+    type=click.Choice(["terminal", "markdown", "json"]),
+    default="terminal",
+    show_default=True,
+    help="How the table is written.",
 )
 def evaluate(
     models: tuple[str, ...],
@@ -108,7 +176,7 @@ def evaluate(
 
     \b
     Example: vsr evaluate fast-x2 --data Set5 --data Urban100 --format markdown
-             vsr evaluate fast quality --scale 2 --data film.mp4 --case clean --case h264-23 --metric vmaf --grid
+             vsr evaluate fast quality --scale 2 --data a.mp4 --case clean --case h264-23 --metric vmaf --grid
     """
     from models.errors import UsageError
     from pipelines.quality.evaluation import EvaluateSettings
@@ -116,7 +184,9 @@ def evaluate(
     from pipelines.quality.score_tables import as_grid, as_table
 
     if grid and style == "json":
-        raise UsageError("--grid is a table for people; --format json has every figure by set and case as it is")
+        raise UsageError(
+            "--grid is a table for people; --format json has every figure by set and case as it is"
+        )
     settings = EvaluateSettings(scale=scale, cases=cases, metrics=names, **options)
     rows = _judged(evaluate_models(models, data, settings))
     echo(as_table(rows, style))
@@ -142,7 +212,8 @@ def _judged(events: Iterator[Note | Judging | Judged | EvaluationRow]) -> list[E
                 echo(event.text, err=True)
             elif isinstance(event, Judging) and event.total:
                 drawn = bar(event.total, "frame", sys.stderr) if drawn is None else drawn
-                drawn.set_postfix_str(printable(event.text), refresh=sys.stderr.isatty())  # elsewhere every refresh is a line
+                # elsewhere every refresh is a line
+                drawn.set_postfix_str(printable(event.text), refresh=sys.stderr.isatty())
                 drawn.update(event.frames - drawn.n)
     finally:
         if drawn is not None:
@@ -153,20 +224,42 @@ def _judged(events: Iterator[Note | Judging | Judged | EvaluationRow]) -> list[E
 @click.command()
 @click.argument("model", metavar="MODEL")
 @click.option("-o", "--output", type=FilePath(), metavar="FILE", help="Default: NAME.onnx here.")
-@click.option("--size", nargs=2, type=click.IntRange(1), metavar="WIDTH HEIGHT", help="Of the input, for tools that want it fixed; default: any.")
-@click.option("--restore", type=click.FloatRange(0, 1), metavar="0..1", help="Of networks that restore: the level that the file is for.")
 @click.option(
-    "--detail", type=click.FloatRange(0, 1), default=0.75, metavar="0..1", help="Of networks that have both: faithful (0) to crisp (1); default 0.75."
+    "--size",
+    nargs=2,
+    type=click.IntRange(1),
+    metavar="WIDTH HEIGHT",
+    help="Of the input, for tools that want it fixed; default: any.",
+)
+@click.option(
+    "--restore",
+    type=click.FloatRange(0, 1),
+    metavar="0..1",
+    help="Of networks that restore: the level that the file is for.",
+)
+@click.option(
+    "--detail",
+    type=click.FloatRange(0, 1),
+    default=0.75,
+    metavar="0..1",
+    help="Of networks that have both: faithful (0) to crisp (1); default 0.75.",
 )
 @click.option("--overwrite", is_flag=True, help="Replace a file that is there.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object.")
 def export(
-    model: str, output: Path | None, size: tuple[int, int] | None, restore: float | None, detail: float, overwrite: bool, as_json: bool
+    model: str,
+    output: Path | None,
+    size: tuple[int, int] | None,
+    restore: float | None,
+    detail: float,
+    overwrite: bool,
+    as_json: bool,
 ) -> None:
     """Write a network as ONNX (fp32), for other tools; MODEL is a name of `vsr models` or a weights file.
 
-    YUV-native networks have inputs luma (0..1 from black to white) and chroma (-0.5..0.5, half the size), others rgb. The file's
-    metadata tells the rest. Where onnxruntime is installed, its values are compared with torch's.
+    YUV-native networks have inputs luma (0..1 from black to white) and chroma (-0.5..0.5, half the size),
+    others rgb. The file's metadata tells the rest. Where onnxruntime is installed, its values are compared
+    with torch's.
 
     Example: vsr export fast-x2 -o fast-x2.onnx
     """
@@ -198,15 +291,42 @@ def export(
 
 @click.command()
 @click.argument("model", metavar="MODEL")
-@click.option("--data", multiple=True, required=True, type=FilePath(), help="Pictures or videos like those it will see; may be repeated.")
-@click.option("--judge", multiple=True, type=FilePath(), help="Pictures or videos to measure its cost by; default: those of --data.")
-@click.option("-o", "--output", type=FilePath(), metavar="FILE", help="A .safetensors for the result; default: the network's own file.")
+@click.option(
+    "--data",
+    multiple=True,
+    required=True,
+    type=FilePath(),
+    help="Pictures or videos like those it will see; may be repeated.",
+)
+@click.option(
+    "--judge",
+    multiple=True,
+    type=FilePath(),
+    help="Pictures or videos to measure its cost by; default: those of --data.",
+)
+@click.option(
+    "-o",
+    "--output",
+    type=FilePath(),
+    metavar="FILE",
+    help="A .safetensors for the result; default: the network's own file.",
+)
 @click.option("--overwrite", is_flag=True, help="Replace an output that is there.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object.")
-def quantize(model: str, data: tuple[Path, ...], judge: tuple[Path, ...], output: Path | None, overwrite: bool, as_json: bool) -> None:
-    """Give a network layers on 8-bit integers, for --precision int8; MODEL is a name of `vsr models` or a weights file of ours.
+def quantize(
+    model: str,
+    data: tuple[Path, ...],
+    judge: tuple[Path, ...],
+    output: Path | None,
+    overwrite: bool,
+    as_json: bool,
+) -> None:
+    """Give a network layers on 8-bit integers, for --precision int8.
 
-    They are fitted to what the network's layers see in the data, and stored beside its own weights, which stay as they are.
+    MODEL is a name of `vsr models` or a weights file of ours.
+
+    They are fitted to what the network's layers see in the data, and stored beside its own weights, which
+    stay as they are.
 
     Example: vsr quantize film-x2.safetensors --data pictures/ --judge Set5
     """
@@ -224,10 +344,16 @@ def quantize(model: str, data: tuple[Path, ...], judge: tuple[Path, ...], output
     if len(found) > 1:
         raise UsageError(f"{model}: which of {', '.join(c.name for c in found)}?")
     if found[0].architecture != "compact":
-        raise UsageError(f"{model}: is of the architecture {found[0].architecture}; 8-bit integers are for compact, as fast and quality are")
+        raise UsageError(
+            f"{model}: is of the architecture {found[0].architecture}; 8-bit integers are for compact, as"
+            " fast and quality are"
+        )
     path = output or Path(found[0].path)
     if output is not None and (output.suffix != ".safetensors" or (output.exists() and not overwrite)):
-        raise UsageError(f"{output}: is already there, or does not end in .safetensors; give another -o, or --overwrite to replace it")
+        raise UsageError(
+            f"{output}: is already there, or does not end in .safetensors; give another -o, or --overwrite to"
+            " replace it"
+        )
     network = load_network(found[0])
     frames = calibration_frames(data)
     layers = quantize_network(network.module, frames)  # type: ignore[arg-type]
@@ -237,19 +363,38 @@ def quantize(model: str, data: tuple[Path, ...], judge: tuple[Path, ...], output
         for suffix in (".safetensors", ".toml"):
             shutil.copyfile(Path(found[0].path).with_suffix(suffix), output.with_suffix(suffix))
     judged = ", ".join(p.name for p in judge or data)
-    add_integers(path, layers, {"cost_db": round(cost.cost_db, 4), "near_db": round(cost.near_db, 2), "judged": judged, "count": cost.count})
+    add_integers(
+        path,
+        layers,
+        {
+            "cost_db": round(cost.cost_db, 4),
+            "near_db": round(cost.near_db, 2),
+            "judged": judged,
+            "count": cost.count,
+        },
+    )
     if as_json:
         echo(json.dumps({"path": str(path), **asdict(cost)}))
     else:
-        echo(f"{path}: 8-bit integers cost {cost.cost_db:.3f} dB of PSNR on {judged}, {cost.near_db:.1f} dB from fp32")
+        echo(
+            f"{path}: 8-bit integers cost {cost.cost_db:.3f} dB of PSNR on {judged}, {cost.near_db:.1f} dB"
+            " from fp32"
+        )
 
 
 @click.command(name="add")
 @click.argument("source", metavar="FILE|URL")
 @click.option("--sha256", default="", help="Of the file; must be given for an address.")
 @click.option("--name", default="", help="What to call it; default: the file's own name. -xSCALE is added.")
-@click.option("--licence", default="", metavar="NAME", help="Of the weights, such as CC-BY-4.0; known of files in `vsr models search`.")
-@click.option("--commercial", type=click.Choice(["yes", "no"]), help="Whether the licence allows commercial use.")
+@click.option(
+    "--licence",
+    default="",
+    metavar="NAME",
+    help="Of the weights, such as CC-BY-4.0; known of files in `vsr models search`.",
+)
+@click.option(
+    "--commercial", type=click.Choice(["yes", "no"]), help="Whether the licence allows commercial use."
+)
 def add_model(source: str, sha256: str, name: str, licence: str, commercial: str | None) -> None:
     """Keep a weights file as a network that --model finds by name.
 
@@ -259,7 +404,10 @@ def add_model(source: str, sha256: str, name: str, licence: str, commercial: str
 
     facts = {key: value for key, value in (("licence", licence), ("commercial", commercial)) if value}
     card = install_model(source, name=name, sha256=sha256, facts=facts)
-    echo(f"{card.name}: x{card.scale}, {card.architecture}, {card.parameters / 1e3:.0f} K parameters, kept as {card.path}; {card.terms}")
+    echo(
+        f"{card.name}: x{card.scale}, {card.architecture}, {card.parameters / 1e3:.0f} K parameters, kept as"
+        f" {card.path}; {card.terms}"
+    )
 
 
 @click.command(name="remove")
@@ -276,17 +424,50 @@ def remove_model(name: str) -> None:
 
 
 @click.command(name="table")
-@click.option("--data", multiple=True, required=True, type=FilePath(), help="Folder of pictures, for all networks; may be repeated.")
-@click.option("--clip", "clips", multiple=True, type=FilePath(), help="Video, for fast, quality and recurrent; may be repeated.")
-@click.option("--picture", type=FilePath(), help="Video (its middle) or picture that each network gets a strip of.")
-@click.option("--speed/--no-speed", default=True, help="Measure speed, on a machine that does nothing else; or keep what OUTPUT says.")
 @click.option(
-    "--device", type=click.Choice(["auto", "cpu", "cuda", "xpu", "mps"]), default="auto", show_default=True, help="Where speed is measured."
+    "--data",
+    multiple=True,
+    required=True,
+    type=FilePath(),
+    help="Folder of pictures, for all networks; may be repeated.",
+)
+@click.option(
+    "--clip",
+    "clips",
+    multiple=True,
+    type=FilePath(),
+    help="Video, for fast, quality and recurrent; may be repeated.",
+)
+@click.option(
+    "--picture", type=FilePath(), help="Video (its middle) or picture that each network gets a strip of."
+)
+@click.option(
+    "--speed/--no-speed",
+    default=True,
+    help="Measure speed, on a machine that does nothing else; or keep what OUTPUT says.",
+)
+@click.option(
+    "--device",
+    type=click.Choice(["auto", "cpu", "cuda", "xpu", "mps"]),
+    default="auto",
+    show_default=True,
+    help="Where speed is measured.",
 )
 @click.option("--limit", type=click.IntRange(0), default=0, help="At most so many pictures of a set; 0: all.")
-@click.option("-o", "--output", type=FilePath(), help="Write it there, such as docs/models.md; default: standard output.")
+@click.option(
+    "-o",
+    "--output",
+    type=FilePath(),
+    help="Write it there, such as docs/models.md; default: standard output.",
+)
 def models_table(
-    data: tuple[Path, ...], clips: tuple[Path, ...], picture: Path | None, speed: bool, device: str, limit: int, output: Path | None
+    data: tuple[Path, ...],
+    clips: tuple[Path, ...],
+    picture: Path | None,
+    speed: bool,
+    device: str,
+    limit: int,
+    output: Path | None,
 ) -> None:
     """Measure all shipped networks, and tell as Markdown: size, cost, speed here, scores, a picture of each.
 
@@ -296,9 +477,15 @@ def models_table(
     from pipelines.quality.model_overview import OverviewSettings, overview
     from pipelines.storage.atomic_file import write_atomically
 
-    earlier = None if speed else (output.read_text(encoding="utf-8") if output is not None and output.exists() else "")
+    earlier = (
+        None
+        if speed
+        else (output.read_text(encoding="utf-8") if output is not None and output.exists() else "")
+    )
     images = output.parent / "networks" if output is not None else None
-    text = overview(OverviewSettings(data, clips, picture, images, choose_device(device).type, earlier, limit))
+    text = overview(
+        OverviewSettings(data, clips, picture, images, choose_device(device).type, earlier, limit)
+    )
     if output is None:
         echo(text, nl=False)
     else:

@@ -19,7 +19,15 @@ if TYPE_CHECKING:
 
     from pipelines.plan.settings import RunSettings
 
-__all__ = ["FilePath", "FiniteRange", "PathOrUrl", "read_options", "run_options", "settings_of", "show_events"]
+__all__ = [
+    "FilePath",
+    "FiniteRange",
+    "PathOrUrl",
+    "read_options",
+    "run_options",
+    "settings_of",
+    "show_events",
+]
 
 
 def _models_and_files(ctx: click.Context, parameter: click.Parameter, begun: str) -> list[CompletionItem]:
@@ -40,7 +48,10 @@ def _presets_and_files(ctx: click.Context, parameter: click.Parameter, begun: st
 
     from vsr.presets import presets
 
-    return [*(CompletionItem(p.name) for p in presets() if p.name.startswith(begun)), CompletionItem(begun, type="file")]
+    return [
+        *(CompletionItem(p.name) for p in presets() if p.name.startswith(begun)),
+        CompletionItem(begun, type="file"),
+    ]
 
 
 class FilePath(click.Path):
@@ -114,8 +125,12 @@ class RestorationLevel(click.ParamType):  # type: ignore[type-arg]
             self.fail(f"{value!r} is no level; expected auto, or 0 to 1", param, ctx)
 
 
-def run_options(command: Callable[..., Any], *, one_model: bool = True, place: click.Path | None = None) -> Callable[..., Any]:
-    """What shapes the result; shared by `run`, `plan`, `bench` and `preview`, which names its models itself."""
+def run_options(
+    command: Callable[..., Any], *, one_model: bool = True, place: click.Path | None = None
+) -> Callable[..., Any]:
+    """What shapes the result; shared by `run`, `plan`, `bench` and `preview`, which names its models
+    itself.
+    """
     model = click.option(
         "--model",
         metavar="NAME|FILE",
@@ -123,29 +138,74 @@ def run_options(command: Callable[..., Any], *, one_model: bool = True, place: c
         help="A name of `vsr models`, a weights file, or several joined by commas.",
     )
     options = [
-        click.option("-o", "--output", type=place or FilePath(), help="File or folder; without it, beside the input as NAME.2160p.EXT."),
         click.option(
-            "--to", metavar="SIZE", help="4k, 8k, 2160p, 1440p, 1080p, 720p or WxH: a box that turns for portrait. Default: 4k up to 1080p, else 8k."
+            "-o",
+            "--output",
+            type=place or FilePath(),
+            help="File or folder; without it, beside the input as NAME.2160p.EXT.",
+        ),
+        click.option(
+            "--to",
+            metavar="SIZE",
+            help=(
+                "4k, 8k, 2160p, 1440p, 1080p, 720p or WxH: a box that turns for portrait. Default: 4k up to"
+                " 1080p, else 8k."
+            ),
         ),
         click.option("--scale", type=Factor(), metavar="N", help="Factor on both sides, instead of --to."),
-        click.option("--square-pixels", is_flag=True, default=None, help="Bake an anamorphic picture's shape into its pixels."),
-        click.option("--crop-bars", is_flag=True, default=None, help="Crop black bars present throughout the film."),
+        click.option(
+            "--square-pixels",
+            is_flag=True,
+            default=None,
+            help="Bake an anamorphic picture's shape into its pixels.",
+        ),
+        click.option(
+            "--crop-bars", is_flag=True, default=None, help="Crop black bars present throughout the film."
+        ),
         *([model] if one_model else []),
         click.option("--codec", type=CodecName(), help="Default: hevc."),
         click.option(
             "--encoder",
             type=click.Choice(["auto", "software", "nvenc", "qsv", "amf", "videotoolbox"]),
-            help="Software (the same bytes on any machine), or a GPU's encoder; default: auto, software unless a GPU's is proven.",
+            help=(
+                "Software (the same bytes on any machine), or a GPU's encoder; default: auto, software unless"
+                " a GPU's is proven."
+            ),
         ),
-        click.option("--crf", type=float, help="Constant quality, in the scale of the codec's software encoder."),
+        click.option(
+            "--crf", type=float, help="Constant quality, in the scale of the codec's software encoder."
+        ),
         click.option("--preset", help="draft, balanced (default), archive, or the encoder's own."),
-        click.option("--encoder-option", "encoder_options", multiple=True, metavar="KEY=VALUE", help="The encoder's own option; may be repeated."),
-        click.option("--pixel-format", metavar="NAME", help="FFmpeg's name, such as yuv420p10le; default: the source's."),
+        click.option(
+            "--encoder-option",
+            "encoder_options",
+            multiple=True,
+            metavar="KEY=VALUE",
+            help="The encoder's own option; may be repeated.",
+        ),
+        click.option(
+            "--pixel-format",
+            metavar="NAME",
+            help="FFmpeg's name, such as yuv420p10le; default: the source's.",
+        ),
         click.option("--range", metavar="FROM-TO", help="Only a part, in seconds or [hh:]mm:ss[.fff]."),
-        click.option("--rate", metavar="FPS", help="Of numbered pictures (frame_%05d.png): 24 (default), 23.976, 24000/1001."),
+        click.option(
+            "--rate",
+            metavar="FPS",
+            help="Of numbered pictures (frame_%05d.png): 24 (default), 23.976, 24000/1001.",
+        ),
         click.option("--video-stream", type=int, metavar="N", help="Which of several films, from 0."),
-        click.option("--chunk-seconds", type=float, metavar="S", help="Length of the parts that are kept and resumed one by one; default 6."),
-        click.option("--tile", metavar="WxH", help="Size of the tiles networks work in; smaller ones, such as 480x272, take less memory."),
+        click.option(
+            "--chunk-seconds",
+            type=float,
+            metavar="S",
+            help="Length of the parts that are kept and resumed one by one; default 6.",
+        ),
+        click.option(
+            "--tile",
+            metavar="WxH",
+            help="Size of the tiles networks work in; smaller ones, such as 480x272, take less memory.",
+        ),
         click.option(
             "--device",
             type=click.Choice(["auto", "cpu", "cuda", "xpu", "mps"]),
@@ -154,24 +214,69 @@ def run_options(command: Callable[..., Any], *, one_model: bool = True, place: c
         click.option(
             "--precision",
             type=click.Choice(["auto", "int8", "bf16", "fp16", "fp32"]),
-            help="What networks compute in; default: auto, the device's own. int8: on a CPU, with the same bytes on every one.",
+            help=(
+                "What networks compute in; default: auto, the device's own. int8: on a CPU, with the same"
+                " bytes on every one."
+            ),
         ),
-        click.option("--on-corrupt", type=click.Choice(["fail", "conceal"]), help="What to do with damaged frames; default: fail."),
+        click.option(
+            "--on-corrupt",
+            type=click.Choice(["fail", "conceal"]),
+            help="What to do with damaged frames; default: fail.",
+        ),
         click.option(
             "--deinterlace",
             type=click.Choice(["auto", "on", "bob", "off", "refuse"]),
-            help="Interlaced video: at frame rate (auto; on: whatever was found), at field rate (bob), as it is, or not at all.",
+            help=(
+                "Interlaced video: at frame rate (auto; on: whatever was found), at field rate (bob), as it"
+                " is, or not at all."
+            ),
         ),
-        click.option("--prefilter", type=click.Choice(["denoise", "deblock"]), help="FFmpeg's filters first, for noisy or blocky sources."),
-        click.option("--keep-grain", is_flag=True, default=None, help="Remove film grain before the networks, and synthesise as much in the result."),
-        click.option("--strength", type=float, metavar="0..1", help="Between the classical result (0) and the networks' (1, default)."),
-        click.option("--restore", type=RestorationLevel(), help="How much damage to take away, 0 to 1; default: auto, by the film's frames."),
-        click.option("--detail", type=float, metavar="0..1", help="Of networks that have both: faithful (0) to crisp (1); default 0.75."),
-        click.option("--convert-subtitles", is_flag=True, default=None, help="Into MP4 and MOV: SubRip and ASS become mov_text, plain text."),
         click.option(
-            "--chroma", type=click.Choice(["network", "classical"]), help="Of 4:4:4 and RGB: by networks (default; up to ×3 the work), or resized."
+            "--prefilter",
+            type=click.Choice(["denoise", "deblock"]),
+            help="FFmpeg's filters first, for noisy or blocky sources.",
         ),
-        click.option("--drop-incompatible", is_flag=True, default=None, help="Leave out tracks the output container can't hold."),
+        click.option(
+            "--keep-grain",
+            is_flag=True,
+            default=None,
+            help="Remove film grain before the networks, and synthesise as much in the result.",
+        ),
+        click.option(
+            "--strength",
+            type=float,
+            metavar="0..1",
+            help="Between the classical result (0) and the networks' (1, default).",
+        ),
+        click.option(
+            "--restore",
+            type=RestorationLevel(),
+            help="How much damage to take away, 0 to 1; default: auto, by the film's frames.",
+        ),
+        click.option(
+            "--detail",
+            type=float,
+            metavar="0..1",
+            help="Of networks that have both: faithful (0) to crisp (1); default 0.75.",
+        ),
+        click.option(
+            "--convert-subtitles",
+            is_flag=True,
+            default=None,
+            help="Into MP4 and MOV: SubRip and ASS become mov_text, plain text.",
+        ),
+        click.option(
+            "--chroma",
+            type=click.Choice(["network", "classical"]),
+            help="Of 4:4:4 and RGB: by networks (default; up to ×3 the work), or resized.",
+        ),
+        click.option(
+            "--drop-incompatible",
+            is_flag=True,
+            default=None,
+            help="Leave out tracks the output container can't hold.",
+        ),
         click.option(
             "--config",
             metavar="NAME|FILE",

@@ -23,20 +23,40 @@ __all__ = ["preview"]
 
 @click.command()
 @click.argument("source", required=False, type=FilePath(), metavar="[INPUT]")
-@click.option("--at", multiple=True, metavar="TIME", help="A moment, in seconds or [hh:]mm:ss[.fff]; may be repeated.")
-@click.option("--shots", type=click.IntRange(1, 100), default=3, show_default=True, help="Without --at: so many moments, all over the film.")
-@click.option("--models", metavar="NAME|FILE,...", help="What is compared, joined by commas; default: lanczos and what a run takes.")
-@click.option("-y", "--yes", is_flag=True, help="Fetch networks of `vsr models search` that --models names and that are not here, without asking.")
-@click.option("--job", type=FilePath(), metavar="OUTPUT|WORKDIR", help="Instead: finished parts of a run in progress.")
+@click.option(
+    "--at", multiple=True, metavar="TIME", help="A moment, in seconds or [hh:]mm:ss[.fff]; may be repeated."
+)
+@click.option(
+    "--shots",
+    type=click.IntRange(1, 100),
+    default=3,
+    show_default=True,
+    help="Without --at: so many moments, all over the film.",
+)
+@click.option(
+    "--models",
+    metavar="NAME|FILE,...",
+    help="What is compared, joined by commas; default: lanczos and what a run takes.",
+)
+@click.option(
+    "-y",
+    "--yes",
+    is_flag=True,
+    help="Fetch networks of `vsr models search` that --models names and that are not here, without asking.",
+)
+@click.option(
+    "--job", type=FilePath(), metavar="OUTPUT|WORKDIR", help="Instead: finished parts of a run in progress."
+)
 @functools.partial(run_options, one_model=False)
 def preview(
-    source: Path | None, output: Path | None, at: tuple[str, ...], shots: int, models: str | None, job: Path | None, as_json: bool,
-    yes: bool, **options: Any,
+    source: Path | None, output: Path | None, at: tuple[str, ...], shots: int, models: str | None,
+    job: Path | None, as_json: bool, yes: bool, **options: Any,
 ) -> None:  # fmt: skip
     """Show a few moments of a film through several networks, and what each would take for all of it.
 
-    Writes PNG crops at pixel size and index.html, a page with sliders that needs nothing else, into a folder: -o, or NAME.preview
-    beside the input. Networks that `vsr models search` knows and that are not here are offered, with what they would take.
+    Writes PNG crops at pixel size and index.html, a page with sliders that needs nothing else, into a folder:
+    -o, or NAME.preview beside the input. Networks that `vsr models search` knows and that are not here are
+    offered, with what they would take.
 
     \b
     Example: vsr preview film.mp4 --at 12:30 --models lanczos,fast,other.pth
@@ -45,10 +65,22 @@ def preview(
     from models.errors import UsageError
     from pipelines.diagnostics.partial_preview import look
     from pipelines.diagnostics.preview import preview as show
-    from vsr.pages.preview_page import page, preview_table, preview_text, unfinished_page, unfinished_table, unfinished_text
+    from vsr.pages.preview_page import (
+        page,
+        preview_table,
+        preview_text,
+        unfinished_page,
+        unfinished_table,
+        unfinished_text,
+    )
 
     if job is not None:
-        _tell(look(job, source, output, shots=shots), "unfinished", (unfinished_page, unfinished_table, unfinished_text), as_json=as_json)
+        _tell(
+            look(job, source, output, shots=shots),
+            "unfinished",
+            (unfinished_page, unfinished_table, unfinished_text),
+            as_json=as_json,
+        )
         return
     if source is None:
         raise UsageError("no film to look at; expected INPUT, or --job and the output of a run")
@@ -59,10 +91,17 @@ def preview(
         bring(",".join(names), yes=yes, asks=False if as_json else None)
         absent = {}
     here = [name for name in names if name not in absent]
-    shown = _tell(show(source, output, settings, models=here, at=at, shots=shots), "preview", views, as_json=as_json)
+    shown = _tell(
+        show(source, output, settings, models=here, at=at, shots=shots), "preview", views, as_json=as_json
+    )
     if absent and _accepted(shown, list(absent.values()), as_json=as_json):
         bring(",".join(names), yes=True)
-        _tell(show(source, output, settings, models=names, at=at, shots=shots), "preview", views, as_json=as_json)
+        _tell(
+            show(source, output, settings, models=names, at=at, shots=shots),
+            "preview",
+            views,
+            as_json=as_json,
+        )
 
 
 def _accepted(shown: Any, absent: list[IndexEntry], *, as_json: bool) -> bool:
@@ -80,11 +119,17 @@ def _accepted(shown: Any, absent: list[IndexEntry], *, as_json: bool) -> bool:
     if as_json or not (sys.stdin.isatty() and sys.stderr.isatty()):
         return False
     names = " and ".join(e.name for e in absent)
-    return click.confirm(f"Fetch {names} now, and show the moments through {'them' if len(absent) > 1 else 'it'}, too?", err=True)
+    return click.confirm(
+        f"Fetch {names} now, and show the moments through {'them' if len(absent) > 1 else 'it'}, too?",
+        err=True,
+    )
 
 
 def _tell(events: Iterator[Any], kind: str, views: tuple[Callable[[Any], Any], ...], *, as_json: bool) -> Any:
-    """Every moment as it comes, then the page; the last event. kind: of the JSON line. views: of the last event, as a page, plain values and text."""
+    """Every moment as it comes, then the page.
+
+    The last event. kind: of the JSON line. views: of the last event, as a page, plain values and text.
+    """
     from pipelines.diagnostics.preview import PreviewMoment
     from pipelines.plan.events import Note
     from pipelines.plan.timeline import clock

@@ -34,7 +34,11 @@ _SOME_FAILED = 8
 
 
 _output_template = click.option(
-    "--output-template", metavar="NAME", help='What results in a folder or beside the input are called; default: "{stem}.{lines}p{range}{suffix}".'
+    "--output-template",
+    metavar="NAME",
+    help=(
+        'What results in a folder or beside the input are called; default: "{stem}.{lines}p{range}{suffix}".'
+    ),
 )
 
 
@@ -42,36 +46,75 @@ _output_template = click.option(
 @click.argument("inputs", nargs=-1, required=True, type=PathOrUrl(), metavar="INPUT...")
 @functools.partial(run_options, place=PathOrUrl())
 @_output_template
-@click.option("-r", "--recursive", is_flag=True, help="Look into subfolders, too; the folder given by -o mirrors them.")
-@click.option("--allow-url", is_flag=True, help="Fetch s3://, gs:// and https:// inputs, and send results to s3:// and gs://.")
-@click.option("--staging", type=FilePath(), metavar="FOLDER", help="Where files from elsewhere lie meanwhile; default: the cache.")
-@click.option("--summary", type=FilePath(), metavar="FILE", help="What became of each input, as .csv or .json.")
 @click.option(
-    "--workers", type=int, metavar="N", help="At most so many workers; default: one, with CUDA one for every four of a device's cores, up to four."
+    "-r", "--recursive", is_flag=True, help="Look into subfolders, too; the folder given by -o mirrors them."
+)
+@click.option(
+    "--allow-url",
+    is_flag=True,
+    help="Fetch s3://, gs:// and https:// inputs, and send results to s3:// and gs://.",
+)
+@click.option(
+    "--staging",
+    type=FilePath(),
+    metavar="FOLDER",
+    help="Where files from elsewhere lie meanwhile; default: the cache.",
+)
+@click.option(
+    "--summary", type=FilePath(), metavar="FILE", help="What became of each input, as .csv or .json."
+)
+@click.option(
+    "--workers",
+    type=int,
+    metavar="N",
+    help=(
+        "At most so many workers; default: one, with CUDA one for every four of a device's cores, up to four."
+    ),
 )
 @click.option("--cluster", metavar="ADDRESS", help="Work on a Ray cluster: local[:N], auto, or HOST:PORT.")
 @click.option(
     "--gpus-per-worker",
     type=float,
     metavar="N",
-    help="Of a cluster, such as 0.5 for two workers a GPU; default: 1, of --cluster local what is there for each.",
+    help=(
+        "Of a cluster, such as 0.5 for two workers a GPU; default: 1, of --cluster local what is there for"
+        " each."
+    ),
 )
-@click.option("--cpus-per-worker", type=float, metavar="N", help="Of a cluster; default: what there is, shared out.")
-@click.option("--mixed-hardware", is_flag=True, default=None, help="Let unlike workers take part; bytes then depend on who made what.")
-@click.option("--verify", type=click.Choice(["seams", "full"]), help="Decode the result around seams (default), or all of it.")
+@click.option(
+    "--cpus-per-worker", type=float, metavar="N", help="Of a cluster; default: what there is, shared out."
+)
+@click.option(
+    "--mixed-hardware",
+    is_flag=True,
+    default=None,
+    help="Let unlike workers take part; bytes then depend on who made what.",
+)
+@click.option(
+    "--verify",
+    type=click.Choice(["seams", "full"]),
+    help="Decode the result around seams (default), or all of it.",
+)
 @click.option("--overwrite", is_flag=True, help="Replace an output that is there; resumable work is kept.")
 @click.option("--fresh", is_flag=True, help="Throw away earlier work and results, and begin anew.")
-@click.option("-y", "--yes", is_flag=True, help="Fetch networks of `vsr models search` that --model names and that are not here, without asking.")
+@click.option(
+    "-y",
+    "--yes",
+    is_flag=True,
+    help="Fetch networks of `vsr models search` that --model names and that are not here, without asking.",
+)
 @click.option("-q", "--quiet", is_flag=True, help="Only errors.")
 @click.option("-v", "--verbose", is_flag=True, help="The plan in full, and every chunk as it is finished.")
 def run(
-    inputs: tuple[Path | Url, ...], output: Path | Url | None, as_json: bool, overwrite: bool, fresh: bool, quiet: bool, verbose: bool,
-    recursive: bool, summary: Path | None, allow_url: bool, staging: Path | None, yes: bool, **options: Any,
+    inputs: tuple[Path | Url, ...], output: Path | Url | None, as_json: bool, overwrite: bool, fresh: bool,
+    quiet: bool, verbose: bool, recursive: bool, summary: Path | None, allow_url: bool, staging: Path | None,
+    yes: bool, **options: Any,
 ) -> None:  # fmt: skip
     """Upscale videos, pictures, folders of videos, or whatever a pattern in quotes means ("shows/**/*.mkv").
 
-    In a folder, what is finished is skipped, results of earlier runs are no inputs, and one bad file does not stop the rest: the
-    command then ends with 8, after a table of what became of each. Pictures in a folder of videos are left alone.
+    In a folder, what is finished is skipped, results of earlier runs are no inputs, and one bad file does not
+    stop the rest: the command then ends with 8, after a table of what became of each. Pictures in a folder of
+    videos are left alone.
 
     A template names results by {stem}, {suffix}, {width}, {height}, {lines}, {codec}, {model} and {range}.
 
@@ -98,9 +141,21 @@ def run(
     several = len(found) > 1
     with Signals("stopping after the chunk under way") as signals:
         try:
-            draw = functools.partial(_view, as_json=as_json, quiet=quiet, verbose=verbose, stopping=signals.stop.is_set)
+            draw = functools.partial(
+                _view, as_json=as_json, quiet=quiet, verbose=verbose, stopping=signals.stop.is_set
+            )
             tabled = several and not (as_json or quiet)
-            failed = _upscale(found, settings, outcomes, signals.stop, draw, as_json=as_json, tabled=tabled, overwrite=overwrite, fresh=fresh)
+            failed = _upscale(
+                found,
+                settings,
+                outcomes,
+                signals.stop,
+                draw,
+                as_json=as_json,
+                tabled=tabled,
+                overwrite=overwrite,
+                fresh=fresh,
+            )
         finally:
             if several and as_json:
                 JsonLines().write("summary", {"files": outcomes.to_json()})
@@ -108,19 +163,33 @@ def run(
                 echo(outcomes.text(), err=True)
             outcomes.write()
         if signals.stop.is_set() and not failed and outcomes.unfinished:
-            failed.append(Interrupted(f"stopped; {outcomes.unfinished} of {len(found)} are not begun, the same command goes on from there"))
+            failed.append(
+                Interrupted(
+                    f"stopped; {outcomes.unfinished} of {len(found)} are not begun, the same command goes on"
+                    " from there"
+                )
+            )
         if failed and (not several or signals.stop.is_set()):
             raise signals.translated(failed[-1])
     if failed:
         sys.exit(_SOME_FAILED)
 
 
-def _view(label: str, name: str, *, as_json: bool, quiet: bool, verbose: bool, stopping: Callable[[], bool]) -> Bar | JsonLines:
-    """What draws one video. label, name: what people call it on a bar, and in JSON; empty for a single one."""
+def _view(
+    label: str, name: str, *, as_json: bool, quiet: bool, verbose: bool, stopping: Callable[[], bool]
+) -> Bar | JsonLines:
+    """What draws one video. label, name: what people call it on a bar, and in JSON.
+
+    Empty for a single one.
+    """
     from vsr.views.json_lines import JsonLines
     from vsr.views.progress import Bar
 
-    return JsonLines(label=name) if as_json else Bar(quiet=quiet, verbose=verbose, label=label, stopping=stopping)
+    return (
+        JsonLines(label=name)
+        if as_json
+        else Bar(quiet=quiet, verbose=verbose, label=label, stopping=stopping)
+    )
 
 
 def _upscale(
@@ -139,7 +208,10 @@ def _upscale(
     from pipelines.run.batch import upscale_videos
 
     several = len(inputs) > 1
-    labels = {one.path: (f"{n}/{len(inputs)} {one.path.name}", one.shown) if several else ("", "") for n, one in enumerate(inputs, start=1)}
+    labels = {
+        one.path: (f"{n}/{len(inputs)} {one.path.name}", one.shown) if several else ("", "")
+        for n, one in enumerate(inputs, start=1)
+    }
     views: dict[Path, Bar | JsonLines] = {}
     failed: list[VsrError] = []
     try:
@@ -169,7 +241,10 @@ def report_error(error: Exception, *, as_json: bool) -> None:
     if as_json:
         from vsr.views.json_lines import JsonLines
 
-        JsonLines().write("error", {"kind": type(error).__name__, "exit_code": getattr(error, "exit_code", 1), "message": text})
+        JsonLines().write(
+            "error",
+            {"kind": type(error).__name__, "exit_code": getattr(error, "exit_code", 1), "message": text},
+        )
     echo(f"vsr: {text}", err=True)
 
 
@@ -177,7 +252,11 @@ def report_error(error: Exception, *, as_json: bool) -> None:
 @click.argument("source", type=FilePath(), metavar="INPUT")
 @run_options
 @_output_template
-@click.option("--measure", is_flag=True, help="Try each stage on a few frames here and there, and estimate time, size and disk.")
+@click.option(
+    "--measure",
+    is_flag=True,
+    help="Try each stage on a few frames here and there, and estimate time, size and disk.",
+)
 def plan(source: Path, output: Path | None, as_json: bool, measure: bool, **options: Any) -> None:
     """Show what `run` would do, without doing it.
 
@@ -203,14 +282,20 @@ def plan(source: Path, output: Path | None, as_json: bool, measure: bool, **opti
         echo(f"  {text}")
     for text in (*planned.info.notes, *(f"left out: {d}" for d in planned.dropped)):
         echo(f"  {text}")
-    more = "vsr preview shows what it would look like" if measure else "--measure estimates time and size, vsr preview shows what it would look like"
+    more = (
+        "vsr preview shows what it would look like"
+        if measure
+        else "--measure estimates time and size, vsr preview shows what it would look like"
+    )
     echo(f"  {more}")
 
 
 @click.command()
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
 def presets(as_json: bool) -> None:
-    """List the settings files that come with vsr, for --config: name, what it is for, how fast it is and how large results get.
+    """List the settings files that come with vsr, for --config.
+
+    Each with what it is for, how fast it is and how large results get.
 
     Copy one, change it, and give the copy: the files say what every setting means.
 
@@ -224,7 +309,13 @@ def presets(as_json: bool) -> None:
         if as_json:
             echo(
                 json.dumps(
-                    {"name": preset.name, "purpose": preset.purpose, "path": str(preset.path), "cost": preset.cost, "measured": list(preset.measured)}
+                    {
+                        "name": preset.name,
+                        "purpose": preset.purpose,
+                        "path": str(preset.path),
+                        "cost": preset.cost,
+                        "measured": list(preset.measured),
+                    }
                 )
             )
             continue

@@ -16,12 +16,39 @@ __all__ = ["dataset", "train"]
 
 @click.command()
 @click.argument("inputs", nargs=-1, required=True, type=FilePath(), metavar="INPUT...")
-@click.option("-o", "--output", required=True, type=FilePath(), metavar="DIR", help="Folder of the data set; an unfinished one is resumed.")
-@click.option("--config", type=FilePath(), help="Settings from a TOML file, such as configs/dataset/default.toml.")
-@click.option("--set", "changes", multiple=True, metavar="KEY=VALUE", help="One setting, such as degrade.clean=0.8; may be repeated.")
-@click.option("--teacher", default="", metavar="MODEL", help="A network that makes the truth from footage that has none.")
-@click.option("--workers", type=click.IntRange(1, 64), metavar="N", help="Pairs made side by side; default: 2, or those of --cluster local:N.")
-@click.option("--cluster", metavar="ADDRESS", help="Make them on a Ray cluster: local[:N], auto, or HOST:PORT.")
+@click.option(
+    "-o",
+    "--output",
+    required=True,
+    type=FilePath(),
+    metavar="DIR",
+    help="Folder of the data set; an unfinished one is resumed.",
+)
+@click.option(
+    "--config", type=FilePath(), help="Settings from a TOML file, such as configs/dataset/default.toml."
+)
+@click.option(
+    "--set",
+    "changes",
+    multiple=True,
+    metavar="KEY=VALUE",
+    help="One setting, such as degrade.clean=0.8; may be repeated.",
+)
+@click.option(
+    "--teacher",
+    default="",
+    metavar="MODEL",
+    help="A network that makes the truth from footage that has none.",
+)
+@click.option(
+    "--workers",
+    type=click.IntRange(1, 64),
+    metavar="N",
+    help="Pairs made side by side; default: 2, or those of --cluster local:N.",
+)
+@click.option(
+    "--cluster", metavar="ADDRESS", help="Make them on a Ray cluster: local[:N], auto, or HOST:PORT."
+)
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a line on standard output.")
 def dataset(
     inputs: tuple[Path, ...],
@@ -42,22 +69,68 @@ def dataset(
     from pipelines.datasets.settings import DatasetSettings
 
     settings = read_options(DatasetSettings, config, changes)
-    show_events(make_dataset(inputs, output, settings, teacher=teacher, workers=workers, cluster=cluster), as_json=as_json)
+    show_events(
+        make_dataset(inputs, output, settings, teacher=teacher, workers=workers, cluster=cluster),
+        as_json=as_json,
+    )
 
 
 @click.command()
 @click.argument("config", required=False, type=FilePath(), metavar="[CONFIG]")
-@click.option("--data", multiple=True, type=FilePath(), metavar="DIR", help="A data set made by vsr dataset; may be repeated.")
-@click.option("--per-title", type=FilePath(), metavar="INPUT", help="Instead: tune a network on this very film, and keep it if it wins.")
+@click.option(
+    "--data",
+    multiple=True,
+    type=FilePath(),
+    metavar="DIR",
+    help="A data set made by vsr dataset; may be repeated.",
+)
+@click.option(
+    "--per-title",
+    type=FilePath(),
+    metavar="INPUT",
+    help="Instead: tune a network on this very film, and keep it if it wins.",
+)
 @click.option("--init", default="", metavar="MODEL", help="Name or file of a network to start from.")
-@click.option("--minutes", type=FiniteRange(0.05), help="Of training, in place of CONFIG's steps; with --per-title: 10 by default.")
-@click.option("--set", "changes", multiple=True, metavar="KEY=VALUE", help="One setting, such as steps=5000; may be repeated.")
-@click.option("-o", "--output", type=FilePath(), metavar="DIR", help="Folder for the result; default: the network's name, or FILM.tuned.")
+@click.option(
+    "--minutes",
+    type=FiniteRange(0.05),
+    help="Of training, in place of CONFIG's steps; with --per-title: 10 by default.",
+)
+@click.option(
+    "--set",
+    "changes",
+    multiple=True,
+    metavar="KEY=VALUE",
+    help="One setting, such as steps=5000; may be repeated.",
+)
+@click.option(
+    "-o",
+    "--output",
+    type=FilePath(),
+    metavar="DIR",
+    help="Folder for the result; default: the network's name, or FILM.tuned.",
+)
 @click.option("--resume", is_flag=True, help="Go on from the folder's checkpoint.")
 @click.option("--cluster", metavar="ADDRESS", help="Train on a Ray cluster: local[:N], auto, or HOST:PORT.")
-@click.option("--workers", type=click.IntRange(1), metavar="N", help="Processes that share every batch; default: those of local:N, else 1.")
-@click.option("--cpus-per-worker", type=FiniteRange(0, min_open=True), metavar="N", help="Of a cluster; default: 1, or this machine shared out.")
-@click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", show_default=True, help="Where it computes.")
+@click.option(
+    "--workers",
+    type=click.IntRange(1),
+    metavar="N",
+    help="Processes that share every batch; default: those of local:N, else 1.",
+)
+@click.option(
+    "--cpus-per-worker",
+    type=FiniteRange(0, min_open=True),
+    metavar="N",
+    help="Of a cluster; default: 1, or this machine shared out.",
+)
+@click.option(
+    "--device",
+    type=click.Choice(["auto", "cpu", "cuda"]),
+    default="auto",
+    show_default=True,
+    help="Where it computes.",
+)
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a line on standard output.")
 def train(
     config: Path | None,
@@ -88,16 +161,43 @@ def train(
     where = choose_device(device).type
     with Signals("stopping after the step under way") as signals:
         if per_title is not None:
-            given = {"CONFIG": config, "--data": data, "--set": changes, **{f"--{name.replace('_', '-')}": value for name, value in shared.items()}}
+            given = {
+                "CONFIG": config,
+                "--data": data,
+                "--set": changes,
+                **{f"--{name.replace('_', '-')}": value for name, value in shared.items()},
+            }
             if odd := [name for name, value in given.items() if value]:
                 raise UsageError(f"--per-title takes everything from the film; leave out {', '.join(odd)}")
             folder = output or Path(f"{per_title.stem}.tuned")
-            events = tune(per_title, folder, init=init or "fast-x2", minutes=minutes or 10.0, resume=resume, device=where, stop=signals.stop.is_set)
+            events = tune(
+                per_title,
+                folder,
+                init=init or "fast-x2",
+                minutes=minutes or 10.0,
+                resume=resume,
+                device=where,
+                stop=signals.stop.is_set,
+            )
             show_events(events, as_json=as_json, signals=signals)
             return
         if config is None or not data:
-            raise UsageError("vsr train: expected a CONFIG such as configs/train/fast-x2.toml and --data DIR, or --per-title INPUT")
-        settings = read_options(TrainSettings, config, (*changes, f"init={json.dumps(init)}") if init else changes)
+            raise UsageError(
+                "vsr train: expected a CONFIG such as configs/train/fast-x2.toml and --data DIR, or"
+                " --per-title INPUT"
+            )
+        settings = read_options(
+            TrainSettings, config, (*changes, f"init={json.dumps(init)}") if init else changes
+        )
         folder = output or Path(settings.name)
-        events = train_network(settings, data, folder, resume=resume, device=where, stop=signals.stop.is_set, minutes=minutes, **shared)
+        events = train_network(
+            settings,
+            data,
+            folder,
+            resume=resume,
+            device=where,
+            stop=signals.stop.is_set,
+            minutes=minutes,
+            **shared,
+        )
         show_events(events, as_json=as_json, signals=signals)

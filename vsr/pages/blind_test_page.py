@@ -1,4 +1,7 @@
-"""A `BlindTest` as a page: pairs of pictures on random sides, ratings from 1 to 5, saved as JSON; and what raters said together."""
+"""A `BlindTest` as a page: pairs of pictures on random sides, ratings from 1 to 5, saved as JSON.
+
+And what raters said together.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +23,8 @@ __all__ = ["blind_page", "opinions_table", "opinions_text"]
 def blind_page(test: BlindTest) -> str:
     """The whole page. Order and sides are drawn here and once more whenever the page is opened.
 
-    Which side shows which picture is kept as the parity of the bits of a random byte a trial: nobody reads it in passing.
+    Which side shows which picture is kept as the parity of the bits of a random byte a trial: nobody reads it
+    in passing.
     """
     random = secrets.SystemRandom()
     trials = list(test.trials)
@@ -30,10 +34,23 @@ def blind_page(test: BlindTest) -> str:
     for trial in trials:
         byte = random.randrange(256)
         key.append(byte)
-        shown = [clip("to be judged", data) for data in trial.clips] or [picture("to be judged", data) for data in trial.pictures]
-        sides = "".join(f'<div class="side">{element}</div>' for element in (shown[::-1] if byte.bit_count() & 1 else shown))
-        parts.append(f'<article class="trial" hidden data-seconds="{trial.seconds:.3f}"><div class="sides">{sides}</div></article>')
-    data = {"format": FORMAT, "test": test.id, "names": list(test.names), "key": base64.b64encode(bytes(key)).decode()}
+        shown = [clip("to be judged", data) for data in trial.clips] or [
+            picture("to be judged", data) for data in trial.pictures
+        ]
+        sides = "".join(
+            f'<div class="side">{element}</div>'
+            for element in (shown[::-1] if byte.bit_count() & 1 else shown)
+        )
+        parts.append(
+            f'<article class="trial" hidden data-seconds="{trial.seconds:.3f}"><div'
+            f' class="sides">{sides}</div></article>'
+        )
+    data = {
+        "format": FORMAT,
+        "test": test.id,
+        "names": list(test.names),
+        "key": base64.b64encode(bytes(key)).decode(),
+    }
     text = json.dumps(data).replace("<", "\\u003c")
     body = _BODY.format(count=len(trials), trials="\n".join(parts), data=text)
     return document("Which one looks better?", body, assets=("blind.css", "blind.js"))
@@ -41,7 +58,10 @@ def blind_page(test: BlindTest) -> str:
 
 def opinions_table(found: Opinions) -> dict[str, Any]:
     """As plain values."""
-    rounded = [{"file": o.name, "mos": round(o.mean, 4), "interval": o.interval and round(o.interval, 4)} for o in found.opinions]
+    rounded = [
+        {"file": o.name, "mos": round(o.mean, 4), "interval": o.interval and round(o.interval, 4)}
+        for o in found.opinions
+    ]
     return {
         "test": found.test,
         "raters": found.raters,
@@ -57,12 +77,21 @@ def opinions_text(found: Opinions) -> str:
     """A line a result, and one on which was preferred."""
     first, second = found.opinions
     wide = max(len(o.name) for o in found.opinions)
-    lines = [f"{found.raters} rater{'s' * (found.raters > 1)}, {found.ratings} pair{'s' * (found.ratings > 1)}"]
+    lines = [
+        f"{found.raters} rater{'s' * (found.raters > 1)}, {found.ratings} pair{'s' * (found.ratings > 1)}"
+    ]
     for o in found.opinions:
-        lines.append(f"  {o.name:<{wide}}  {o.mean:.2f}{'' if o.interval is None else f' ± {o.interval:.2f}'} of 5")
+        lines.append(
+            f"  {o.name:<{wide}}  {o.mean:.2f}{'' if o.interval is None else f' ± {o.interval:.2f}'} of 5"
+        )
     above, equal, below = found.preferred
-    lines.append(f"  {first.name} was rated above {second.name} {above} times, as high {equal} times, below {below} times:")
-    lines.append(f"  preferred {found.rate:.0%} of the time ({found.low:.0%} to {found.high:.0%}), ties counted half")
+    lines.append(
+        f"  {first.name} was rated above {second.name} {above} times, as high {equal} times, below {below}"
+        " times:"
+    )
+    lines.append(
+        f"  preferred {found.rate:.0%} of the time ({found.low:.0%} to {found.high:.0%}), ties counted half"
+    )
     return "\n".join(lines)
 
 
@@ -83,4 +112,4 @@ Which side is which changes from pair to pair, and is said at the end.</p></head
 <nav><button id="again">Back to the pictures</button> <button id="save" class="first">Save my ratings</button></nav>
 <p class="soft">Send the saved file to whoever gave you this page; nothing was sent anywhere.</p>
 </section>
-<script type="application/json" id="data">{data}</script>"""
+<script type="application/json" id="data">{data}</script>"""  # noqa: E501 - HTML

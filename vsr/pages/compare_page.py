@@ -1,4 +1,6 @@
-"""A `Compared` for people: lines of text, plain values, and a page that opens from disk and fetches nothing."""
+"""A `Compared` for people: lines of text, plain values, and a page that opens from disk and fetches
+nothing.
+"""
 
 from __future__ import annotations
 
@@ -41,7 +43,10 @@ def compare_table(found: Compared) -> dict[str, Any]:
         "aligned": not found.findings,
         "findings": [finding_table(f) for f in found.findings],
         "notes": list(found.notes),
-        "results": [{"file": f.file, "metrics": {name: _summary(f, name) for name in f.overall}} for f in found.figures],
+        "results": [
+            {"file": f.file, "metrics": {name: _summary(f, name) for name in f.overall}}
+            for f in found.figures
+        ],
         "worst_moments": [m.seconds for m in found.moments],
     }
 
@@ -76,12 +81,16 @@ def compare_text(found: Compared) -> str:
     lines = []
     for figures in found.figures:
         lines.append(
-            f"{figures.file} against {found.reference}: {counted(len(found.seconds), 'frame')} at {found.size[0]}x{found.size[1]}, {found.model}"
+            f"{figures.file} against {found.reference}: {counted(len(found.seconds), 'frame')} at"
+            f" {found.size[0]}x{found.size[1]}, {found.model}"
         )
         for name, value in figures.overall.items():
             metric = _metric(name)
             low, worst = (_text(v, metric) for v in _low(figures, name))
-            lines.append(f"  {metric.label:<27} {_text(value, metric):>8} {metric.unit:<6} worst 5 % {low:>8}, worst frame {worst:>8}")
+            lines.append(
+                f"  {metric.label:<27} {_text(value, metric):>8} {metric.unit:<6} worst 5 % {low:>8}, worst"
+                f" frame {worst:>8}"
+            )
     return "\n".join([*lines, *(f"  {n}" for n in found.notes)])
 
 
@@ -90,26 +99,41 @@ def compare_page(found: Compared) -> str:
     files = [f.file for f in found.figures]
     title = f"{' and '.join(files)} against {found.reference}"
     sure = "".join(f"<li>{html.escape(f.text)}</li>" for f in found.findings)
-    lasts = np.diff(found.seconds)[-1] if len(found.seconds) > 1 else 0.0  # the last frame as long as the one before
-    length = f"{counted(len(found.seconds), 'frame')}, {clock(float(found.seconds[-1] - found.seconds[0] + lasts))} long"
+    # the last frame as long as the one before
+    lasts = np.diff(found.seconds)[-1] if len(found.seconds) > 1 else 0.0
+    length = (
+        f"{counted(len(found.seconds), 'frame')},"
+        f" {clock(float(found.seconds[-1] - found.seconds[0] + lasts))} long"
+    )
     parts = [
         f"<header><h1>{html.escape(title)}</h1>",
         f'<p class="soft">{length}, measured at {found.size[0]}×{found.size[1]}</p></header>',
-        f'<aside class="finding" role="alert"><strong>These files do not line up.</strong><ul>{sure}</ul></aside>' if sure else "",
+        (
+            '<aside class="finding" role="alert"><strong>These files do not line'
+            f" up.</strong><ul>{sure}</ul></aside>"
+            if sure
+            else ""
+        ),
         _scores(found),
         "".join(f'<p class="soft">{html.escape(n)}</p>' for n in found.notes),
         "<h2>Over time</h2>",
         _charts(found),
     ]
     if found.moments:
-        parts.append('<h2>The worst moments</h2><p class="soft">Cut out where they differ most. Drag the line, or use the arrow keys.</p>')
+        parts.append(
+            '<h2>The worst moments</h2><p class="soft">Cut out where they differ most. Drag the line, or use'
+            " the arrow keys.</p>"
+        )
         parts.append(f'<div class="pair">{"".join(_moment(m, files) for m in found.moments)}</div>')
     return document(title, "\n".join(parts), assets=("compare.css", "compare.js"))
 
 
 def _scores(found: Compared) -> str:
     several = len(found.figures) > 1
-    head = "".join(f'<th scope="col"><i class="key s{n}"></i>{html.escape(f.file)}</th>' for n, f in enumerate(found.figures))
+    head = "".join(
+        f'<th scope="col"><i class="key s{n}"></i>{html.escape(f.file)}</th>'
+        for n, f in enumerate(found.figures)
+    )
     rows = []
     for name in found.figures[0].overall:
         metric = _metric(name)
@@ -122,18 +146,25 @@ def _scores(found: Compared) -> str:
             mark = ' class="best"' if several and value == best and min(values) != max(values) else ""
             unit = f" <small>{metric.unit}</small>" if metric.unit and not math.isinf(value) else ""
             cells.append(
-                f"<td{mark}><b>{_text(value, metric)}</b>{unit}<br><small><span>{words[0]} {low}</span> <span>{words[1]} {worst}</span></small></td>"
+                f"<td{mark}><b>{_text(value, metric)}</b>{unit}<br><small><span>{words[0]} {low}</span>"
+                f" <span>{words[1]} {worst}</span></small></td>"
             )
         better = "" if metric.higher_is_better else "<br><small>lower is better</small>"
         model = f"<br><small>{found.model}</small>" if name == "vmaf" else ""
         rows.append(f'<tr><th scope="row">{metric.label}{model}{better}</th>{"".join(cells)}</tr>')
-    return f'<div class="wide"><table class="scores"><thead><tr><td></td>{head}</tr></thead><tbody>{"".join(rows)}</tbody></table></div>'
+    return (
+        '<div class="wide"><table'
+        f' class="scores"><thead><tr><td></td>{head}</tr></thead><tbody>{"".join(rows)}</tbody></table></div>'
+    )
 
 
 def _charts(found: Compared) -> str:
     names = [n for n in found.figures[0].overall if n != "consistency" or not _is_psnr(found.figures[0])]
     tabs = "".join(f'<button role="tab" data-metric="{n}">{_metric(n).label}</button>' for n in names)
-    return f'<div class="tabs" role="tablist" hidden>{tabs}</div>{"".join(_chart(found, _metric(n)) for n in names)}'
+    return (
+        '<div class="tabs" role="tablist"'
+        f" hidden>{tabs}</div>{''.join(_chart(found, _metric(n)) for n in names)}"
+    )
 
 
 def _is_psnr(figures: Figures) -> bool:
@@ -142,7 +173,10 @@ def _is_psnr(figures: Figures) -> bool:
 
 
 def _chart(found: Compared, metric: Metric) -> str:
-    series = [np.minimum(f.values[metric.name], _MOST_DB) if metric.unit == "dB" else f.values[metric.name] for f in found.figures]
+    series = [
+        np.minimum(f.values[metric.name], _MOST_DB) if metric.unit == "dB" else f.values[metric.name]
+        for f in found.figures
+    ]
     low, high = scale(series, metric.least, metric.most)
     steps = [binned(found.seconds, s) for s in series]
     data = {
@@ -155,18 +189,31 @@ def _chart(found: Compared, metric: Metric) -> str:
     unit = f" <small>{metric.unit}</small>" if metric.unit else ""
     end = clock(float(steps[0].at[-1]))
     script = json.dumps(data).replace("<", "\\u003c")
-    plot = f'<div class="plot">{curve(steps, low, high)}<i class="cross"></i></div>{histogram(series, low, high)}'
-    below = f'<div class="x"><span>0:00:00.000</span><span>{end}</span></div><div class="x often"><span>frames</span></div>'
+    plot = (
+        f'<div class="plot">{curve(steps, low, high)}<i'
+        f' class="cross"></i></div>{histogram(series, low, high)}'
+    )
+    below = (
+        f'<div class="x"><span>0:00:00.000</span><span>{end}</span></div><div class="x'
+        ' often"><span>frames</span></div>'
+    )
     return (
-        f'<figure data-metric="{metric.name}"><figcaption><b>{metric.label}</b>{unit} <output class="soft"></output></figcaption>'
-        f'<div class="chart"><div class="y">{labels}</div>{plot}{below}</div><script type="application/json">{script}</script></figure>'
+        f'<figure data-metric="{metric.name}"><figcaption><b>{metric.label}</b>{unit} <output'
+        ' class="soft"></output></figcaption><div class="chart"><div'
+        f' class="y">{labels}</div>{plot}{below}</div><script'
+        f' type="application/json">{script}</script></figure>'
     )
 
 
 def _moment(moment: WorstMoment, files: list[str]) -> str:
     said = []
     for file, scores in zip(files, moment.scores, strict=True):
-        figures = ", ".join(f"{_metric(n).label} {_text(scores[n], _metric(n))}" for n in ("vmaf", "psnr", "ssim"))
+        figures = ", ".join(
+            f"{_metric(n).label} {_text(scores[n], _metric(n))}" for n in ("vmaf", "psnr", "ssim")
+        )
         said.append(f"{html.escape(file)}: {figures}" if len(files) > 1 else figures)
     text = f'<p class="soft"><small>{"<br>".join(said)}</small></p>'
-    return f"<section><h3>{clock(moment.seconds)}</h3>{slider(moment.names, moment.pictures)}{text}{overview(moment.overview)}</section>"
+    return (
+        f"<section><h3>{clock(moment.seconds)}</h3>{slider(moment.names, moment.pictures)}{text}"
+        f"{overview(moment.overview)}</section>"
+    )

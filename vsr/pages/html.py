@@ -14,11 +14,17 @@ __all__ = ["clip", "document", "overview", "picture", "slider"]
 
 
 def document(title: str, body: str, *, assets: Sequence[str] = ()) -> str:
-    """A whole page. title: plain text. body: markup. assets: style sheets and scripts of `vsr/pages/assets` beside those that body needs."""
+    """A whole page. title: plain text. body: markup. assets: style sheets and scripts of `vsr/pages/assets`
+    beside those that body needs.
+    """
     names = ["page.css", *(["slider.css", "slider.js"] if "<before-after>" in body else []), *assets]
     texts = [((files("vsr.pages") / "assets" / name).read_text(encoding="utf-8"), name) for name in names]
     style = "".join(text for text, name in texts if name.endswith(".css"))
-    code = "".join(f"<script>\n{text.replace('</', '<' + chr(92) + '/')}</script>\n" for text, name in texts if name.endswith(".js"))
+    code = "".join(
+        f"<script>\n{text.replace('</', '<' + chr(92) + '/')}</script>\n"
+        for text, name in texts
+        if name.endswith(".js")
+    )
     return _PAGE.format(policy=_POLICY, title=html.escape(title), style=style, body=body, code=code)
 
 
@@ -30,20 +36,34 @@ def picture(name: str, data: bytes) -> str:
 def clip(name: str, data: bytes) -> str:
     """An MP4 file as an element that plays over and over, without sound."""
     address = f"data:video/mp4;base64,{base64.b64encode(data).decode()}"
-    return f'<video aria-label="{html.escape(name)}" loop muted playsinline preload="auto" src="{address}"></video>'
+    return (
+        f'<video aria-label="{html.escape(name)}" loop muted playsinline preload="auto"'
+        f' src="{address}"></video>'
+    )
 
 
 def slider(names: Sequence[str], pictures: Sequence[bytes]) -> str:
-    """Pictures of one size, one above the other, with a line to drag; without scripts they follow each other."""
+    """Pictures of one size, one above the other, with a line to drag.
+
+    Without scripts they follow each other.
+    """
     return f"<before-after>{''.join(map(picture, names, pictures))}</before-after>"
 
 
 def overview(data: bytes) -> str:
-    """A small picture of the whole frame, with the place marked that a slider shows; nothing where there is none."""
-    return f'<p class="whole">{picture("the whole frame, with the part shown marked", data)}</p>' if data else ""
+    """A small picture of the whole frame, with the place marked that a slider shows.
+
+    Nothing where there is none.
+    """
+    return (
+        f'<p class="whole">{picture("the whole frame, with the part shown marked", data)}</p>' if data else ""
+    )
 
 
-_POLICY = "default-src 'none'; img-src data:; media-src data:; style-src 'unsafe-inline'; script-src 'unsafe-inline'"
+_POLICY = (
+    "default-src 'none'; img-src data:; media-src data:; style-src 'unsafe-inline'; script-src"
+    " 'unsafe-inline'"
+)
 _PAGE = """<!doctype html>
 <html lang="en">
 <meta charset="utf-8">

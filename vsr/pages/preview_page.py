@@ -16,7 +16,16 @@ if TYPE_CHECKING:
     from pipelines.diagnostics.partial_preview import Unfinished
     from pipelines.diagnostics.preview import Preview, PreviewMoment
 
-__all__ = ["offer_table", "offer_text", "page", "preview_table", "preview_text", "unfinished_page", "unfinished_table", "unfinished_text"]
+__all__ = [
+    "offer_table",
+    "offer_text",
+    "page",
+    "preview_table",
+    "preview_text",
+    "unfinished_page",
+    "unfinished_table",
+    "unfinished_text",
+]
 
 
 def preview_table(preview: Preview) -> dict[str, Any]:
@@ -43,30 +52,42 @@ def preview_text(preview: Preview) -> str:
     """One line a network, and how to take one."""
     wide = max(len(c.model) for c in preview.choices)
     lines = [
-        f"{c.model:<{wide}}  {c.size[0]}x{c.size[1]}  about {c.fps:.2f} fps, {duration(c.seconds)} in all, {size_text(c.bytes)}"
+        f"{c.model:<{wide}}  {c.size[0]}x{c.size[1]}  about {c.fps:.2f} fps, {duration(c.seconds)} in all,"
+        f" {size_text(c.bytes)}"
         for c in preview.choices
     ]
     lines += dict.fromkeys(c.terms for c in preview.choices if c.terms)
     lines.append("time and size of the whole film are estimated as by vsr plan --measure")
-    return "\n".join([*lines, f"to take one: vsr run {shlex.quote(preview.input)} --model NAME, with the options given here"])
+    return "\n".join(
+        [
+            *lines,
+            f"to take one: vsr run {shlex.quote(preview.input)} --model NAME, with the options given here",
+        ]
+    )
 
 
 def offer_table(offer: Offer) -> dict[str, Any]:
     """A network that could be fetched, as plain values."""
     entry = offer.entry
     return {
-        "model": entry.name, "fps": None if offer.fps is None else round(offer.fps, 4), "memory_bytes": offer.memory_bytes,
-        "gflop": round(offer.gflop, 1), "bytes": entry.bytes, "url": entry.url, "licence": entry.licence, "commercial": entry.commercial,
+        "model": entry.name, "fps": None if offer.fps is None else round(offer.fps, 4),
+        "memory_bytes": offer.memory_bytes, "gflop": round(offer.gflop, 1), "bytes": entry.bytes,
+        "url": entry.url, "licence": entry.licence, "commercial": entry.commercial,
     }  # fmt: skip
 
 
 def offer_text(offer: Offer) -> str:
     """What it would take, and how to get it."""
     entry = offer.entry
-    speed = "speed not known, as nothing but classical scalers was tried" if offer.fps is None else f"about {_speed(offer.fps)} by its arithmetic"
+    speed = (
+        "speed not known, as nothing but classical scalers was tried"
+        if offer.fps is None
+        else f"about {_speed(offer.fps)} by its arithmetic"
+    )
     return (
-        f"{entry.name} is not here: {speed}, {size_text(offer.memory_bytes)} of memory at least; {size_text(entry.bytes)} to fetch "
-        f"({entry.terms}): `vsr models get {entry.name}`, or --yes with this command"
+        f"{entry.name} is not here: {speed}, {size_text(offer.memory_bytes)} of memory at least;"
+        f" {size_text(entry.bytes)} to fetch ({entry.terms}): `vsr models get {entry.name}`, or --yes with"
+        " this command"
     )
 
 
@@ -78,19 +99,23 @@ def page(preview: Preview) -> str:
     """The whole page, pictures and all."""
     names = [c.model for c in preview.choices]
     rows = "".join(
-        f'<tr><th scope="row">{html.escape(c.model)}</th><td>{c.size[0]}×{c.size[1]}</td><td>{c.fps:.2f}</td><td>{duration(c.seconds)}</td>'
-        f"<td>{size_text(c.bytes)}</td></tr>"
+        f'<tr><th scope="row">{html.escape(c.model)}</th><td>{c.size[0]}×{c.size[1]}</td>'
+        f"<td>{c.fps:.2f}</td><td>{duration(c.seconds)}</td><td>{size_text(c.bytes)}</td></tr>"
         for c in preview.choices
     )
-    notes = ["Time and size of the whole film are estimated for this machine, as by <code>vsr plan --measure</code>."]
+    measured = "<code>vsr plan --measure</code>"
+    notes = [f"Time and size of the whole film are estimated for this machine, as by {measured}."]
     notes += dict.fromkeys(f"{html.escape(c.terms)}." for c in preview.choices if c.terms)
     if preview.planned.plan.out_color.transfer in HDR_TRANSFERS:
-        notes.append("The film is HDR: pictures here show its code values as they are, flatter than a display would.")
+        notes.append(
+            "The film is HDR: pictures here show its code values as they are, flatter than a display would."
+        )
     title = preview.input.rpartition("/")[2]
     encoder = html.escape(preview.planned.plan.encoder.name)
     body = (
         f"<header><h1>{html.escape(title)}</h1></header>\n"
-        f'<div class="wide"><table><thead><tr><th>network</th><th>size</th><th>fps</th><th>whole film</th><th>video, {encoder}</th></tr></thead>'
+        '<div class="wide"><table><thead><tr><th>network</th><th>size</th><th>fps</th><th>whole'
+        f" film</th><th>video, {encoder}</th></tr></thead>"
         f"<tbody>{rows}</tbody></table></div>\n"
         f'<p class="soft">{" ".join(notes)} Drag the line, or use the arrow keys.</p>\n'
         f'<div class="pair">{"".join(_section(m, names) for m in preview.moments)}</div>'
@@ -103,7 +128,8 @@ def unfinished_page(found: Unfinished) -> str:
     title = found.input.rpartition("/")[2]
     body = (
         f"<header><h1>{html.escape(title)}</h1>"
-        f'<p class="soft">{found.chunks_done} of {found.chunks} parts are finished. Left: the source, enlarged by bicubic; right: the result. '
+        f'<p class="soft">{found.chunks_done} of {found.chunks} parts are finished. Left: the source,'
+        " enlarged by bicubic; right: the result. "
         "Drag the line, or use the arrow keys.</p></header>\n"
         f'<div class="pair">{"".join(_section(m, ["source", "result"]) for m in found.moments)}</div>'
     )
@@ -113,7 +139,12 @@ def unfinished_page(found: Unfinished) -> str:
 def unfinished_table(found: Unfinished) -> dict[str, Any]:
     """As plain values."""
     moments = [{"seconds": m.seconds, "files": list(m.files)} for m in found.moments]
-    return {"input": found.input, "chunks_done": found.chunks_done, "chunks": found.chunks, "moments": moments}
+    return {
+        "input": found.input,
+        "chunks_done": found.chunks_done,
+        "chunks": found.chunks,
+        "moments": moments,
+    }
 
 
 def unfinished_text(found: Unfinished) -> str:
@@ -122,4 +153,7 @@ def unfinished_text(found: Unfinished) -> str:
 
 
 def _section(moment: PreviewMoment, names: list[str]) -> str:
-    return f"<section><h3>{clock(moment.seconds)}</h3>{slider(names, moment.pictures)}{overview(moment.overview)}</section>\n"
+    return (
+        f"<section><h3>{clock(moment.seconds)}</h3>{slider(names, moment.pictures)}"
+        f"{overview(moment.overview)}</section>\n"
+    )

@@ -1,4 +1,6 @@
-"""Figures over time and their distribution as SVG that is there without scripts, and stretches to whatever width there is."""
+"""Figures over time and their distribution as SVG that is there without scripts, and stretches to whatever
+width there is.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +23,10 @@ _WIDTH, _HEIGHT = 600, 200
 
 @dataclass(frozen=True, eq=False)
 class Binned:
-    """Values over time in as many steps as a screen shows: the mean of each step, and the lowest and highest in it."""
+    """Values over time in as many steps as a screen shows.
+
+    The mean of each step, and the lowest and highest in it.
+    """
 
     at: np.ndarray
     """Seconds."""
@@ -36,10 +41,17 @@ def binned(seconds: np.ndarray, values: np.ndarray) -> Binned:
     seconds, values = seconds[kept], values[kept]
     starts = np.unique(np.linspace(0, len(values), min(len(values), _MOST_POINTS) + 1).astype(int)[:-1])
     counts = np.diff([*starts, len(values)])
-    return Binned(seconds[starts], np.add.reduceat(values, starts) / counts, np.minimum.reduceat(values, starts), np.maximum.reduceat(values, starts))
+    return Binned(
+        seconds[starts],
+        np.add.reduceat(values, starts) / counts,
+        np.minimum.reduceat(values, starts),
+        np.maximum.reduceat(values, starts),
+    )
 
 
-def scale(series: Sequence[np.ndarray], least: float = -math.inf, most: float = math.inf) -> tuple[float, float]:
+def scale(
+    series: Sequence[np.ndarray], least: float = -math.inf, most: float = math.inf
+) -> tuple[float, float]:
     """Lowest and highest of all values with some room, moved apart where they are the same.
 
     least, most: how far the axis may go beyond the values.
@@ -52,16 +64,24 @@ def scale(series: Sequence[np.ndarray], least: float = -math.inf, most: float = 
 def curve(series: Sequence[Binned], low: float, high: float) -> str:
     """One line a series over time, with the band it moved in where neighbours were joined."""
     end = max(float(s.at[-1]) for s in series) or 1.0
-    parts = [f'<line class="grid" x1="0" x2="{_WIDTH}" y1="{y}" y2="{y}"/>' for y in (0, _HEIGHT // 2, _HEIGHT)]
+    parts = [
+        f'<line class="grid" x1="0" x2="{_WIDTH}" y1="{y}" y2="{y}"/>' for y in (0, _HEIGHT // 2, _HEIGHT)
+    ]
     for number, s in enumerate(series):
         x = s.at / end * _WIDTH
         y, top, bottom = (_HEIGHT * (1 - (v - low) / (high - low)) for v in (s.mean, s.high, s.low))
         if len(x) == 1:
             x, y, top, bottom = (np.array([0.0, _WIDTH]), *(np.repeat(v, 2) for v in (y, top, bottom)))
         if (s.high > s.low).any():
-            parts.append(f'<polygon class="band s{number}" points="{_points(x, top)} {_points(x[::-1], bottom[::-1])}"/>')
+            parts.append(
+                f'<polygon class="band s{number}" points="{_points(x, top)}'
+                f' {_points(x[::-1], bottom[::-1])}"/>'
+            )
         parts.append(f'<polyline class="s{number}" points="{_points(x, y)}"/>')
-    return f'<svg class="curve" viewBox="0 0 {_WIDTH} {_HEIGHT}" preserveAspectRatio="none" role="img" aria-label="over time">{"".join(parts)}</svg>'
+    return (
+        f'<svg class="curve" viewBox="0 0 {_WIDTH} {_HEIGHT}" preserveAspectRatio="none" role="img"'
+        f' aria-label="over time">{"".join(parts)}</svg>'
+    )
 
 
 def _points(x: np.ndarray, y: np.ndarray) -> str:
@@ -80,5 +100,10 @@ def histogram(series: Sequence[np.ndarray], low: float, high: float) -> str:
             if amount:
                 y = _HEIGHT - (place + 1) * step + step * 0.1 + share * number
                 width = max(1.5, 100 * int(amount) / most)
-                parts.append(f'<rect class="s{number}" x="0" y="{y:.1f}" width="{width:.1f}" height="{share:.1f}"/>')
-    return f'<svg class="bars" viewBox="0 0 100 {_HEIGHT}" preserveAspectRatio="none" role="img" aria-label="how often">{"".join(parts)}</svg>'
+                parts.append(
+                    f'<rect class="s{number}" x="0" y="{y:.1f}" width="{width:.1f}" height="{share:.1f}"/>'
+                )
+    return (
+        f'<svg class="bars" viewBox="0 0 100 {_HEIGHT}" preserveAspectRatio="none" role="img" aria-label="how'
+        f' often">{"".join(parts)}</svg>'
+    )

@@ -15,29 +15,50 @@ if TYPE_CHECKING:
 __all__ = ["bench_text", "draw_timeline"]
 
 
-_WAITS = {"decode wait": "waiting for the decoder", "network": "in the network", "encode wait": "waiting for the encoder"}
+_WAITS = {
+    "decode wait": "waiting for the decoder",
+    "network": "in the network",
+    "encode wait": "waiting for the encoder",
+}
 
 
 def bench_text(bench: Bench) -> str:
     """The table."""
     lines = [f"{'stage alone':<14} {'ms a frame':>10} {'CPU ms':>10}"]
-    lines += [f"{name:<14} {1e3 * bench.stages[name]:>10.1f} {1e3 * bench.cpu[name]:>10.1f}" for name in bench.stages]
-    lines.append(f"{'bound':<14} {1e3 * bench.bound_s:>10.1f} {1e3 * sum(bench.cpu.values()):>10.1f}   on {bench.cores} cores")
-    lines.append(f"{'whole run':<14} {1e3 * bench.run_s:>10.1f}   {bench.ratio:.2f} x the bound, {bench.fps:.2f} fps")
+    lines += [
+        f"{name:<14} {1e3 * bench.stages[name]:>10.1f} {1e3 * bench.cpu[name]:>10.1f}"
+        for name in bench.stages
+    ]
+    lines.append(
+        f"{'bound':<14} {1e3 * bench.bound_s:>10.1f} {1e3 * sum(bench.cpu.values()):>10.1f}   on"
+        f" {bench.cores} cores"
+    )
+    lines.append(
+        f"{'whole run':<14} {1e3 * bench.run_s:>10.1f}   {bench.ratio:.2f} x the bound, {bench.fps:.2f} fps"
+    )
     lines.append(f"first frame after {bench.first_frame_s:.1f} s")
     if bench.network_floor_s:
         share = bench.stages["network"] / bench.network_floor_s
         rate = bench.gflop / 1e3 / bench.network_floor_s
-        lines.append(f"network: {bench.gflop:.0f} GFLOP a frame, {share:.2f} x the time at {rate:.2f} TFLOP/s, the rate of its convolutions alone")
+        lines.append(
+            f"network: {bench.gflop:.0f} GFLOP a frame, {share:.2f} x the time at {rate:.2f} TFLOP/s, the"
+            " rate of its convolutions alone"
+        )
     if bench.bus_bytes:
         lines.append(f"bus: {bench.bus_bytes / 1e6:.1f} MB a frame")
     if bench.reused:
-        lines.append(f"{bench.reused} of {bench.tiles} tiles ({bench.reused / bench.tiles:.0%}) showed what they showed before, and were taken over")
+        lines.append(
+            f"{bench.reused} of {bench.tiles} tiles ({bench.reused / bench.tiles:.0%}) showed what they"
+            " showed before, and were taken over"
+        )
     return "\n".join(lines)
 
 
 def draw_timeline(bench: Bench, path: Path) -> None:
-    """What the worker's middle thread did, second by second. Raises UsageError where matplotlib is missing."""
+    """What the worker's middle thread did, second by second.
+
+    Raises UsageError where matplotlib is missing.
+    """
     try:
         from matplotlib.figure import Figure
     except ImportError:
@@ -49,9 +70,13 @@ def draw_timeline(bench: Bench, path: Path) -> None:
     bottom = [0.0] * len(spans)
     for key, label in _WAITS.items():
         spent = [s.get(key, 0.0) for _, s in bench.timeline]
-        shares = [(b - a) / span if span else 0.0 for a, b, span in zip(spent, spent[1:], spans, strict=False)]
+        shares = [
+            (b - a) / span if span else 0.0 for a, b, span in zip(spent, spent[1:], spans, strict=False)
+        ]
         axes.bar(times[:-1], shares, spans, bottom, align="edge", label=label)
         bottom = [a + b for a, b in zip(bottom, shares, strict=True)]
     axes.set(xlabel="seconds since the first frame", ylabel="share of the time", ylim=(0, 1))
     axes.legend(loc="upper center", ncols=3, bbox_to_anchor=(0.5, 1.18), frameon=False)
-    write_atomically(path, lambda partial: figure.savefig(partial, dpi=120, format=path.suffix.lstrip(".") or "png"))
+    write_atomically(
+        path, lambda partial: figure.savefig(partial, dpi=120, format=path.suffix.lstrip(".") or "png")
+    )

@@ -15,7 +15,10 @@ __all__ = ["JsonLines"]
 
 
 class JsonLines:
-    """One object a line on standard output: {"event": "plan" | "progress" | "chunk" | "phase" | "note" | "done" | "error", ...}."""
+    """One object a line on standard output.
+
+    {"event": "plan" | "progress" | "chunk" | "phase" | "note" | "done" | "error", ...}.
+    """
 
     def __init__(self, stream: TextIO | None = None, *, label: str = "") -> None:
         """label: the "input" of every line, where there are several."""
@@ -33,25 +36,32 @@ class JsonLines:
                 self._pace.add(time.monotonic(), event.frames)
             rate = self._pace.rate or 0.0
             left = round((event.total - event.frames) / rate, 1) if rate else None
-            self.write("progress", {"frames": event.frames, "total": event.total, "fps": round(rate, 3), "left_seconds": left,
-                                    "seconds": event.seconds, "worker": event.worker, "host": event.host})  # fmt: skip
+            self.write("progress", {"frames": event.frames, "total": event.total, "fps": round(rate, 3),
+                                    "left_seconds": left, "seconds": event.seconds, "worker": event.worker,
+                                    "host": event.host})  # fmt: skip
         elif isinstance(event, ChunkFinished):
-            self.write("chunk", {"index": event.index, "chunks_done": event.chunks_done, "chunks": event.chunks, "frames": event.frames,
-                                 "worker": event.worker, "host": event.host})  # fmt: skip
+            self.write("chunk", {"index": event.index, "chunks_done": event.chunks_done,
+                                 "chunks": event.chunks, "frames": event.frames, "worker": event.worker,
+                                 "host": event.host})  # fmt: skip
         elif isinstance(event, Phase):
             self.write("phase", {"text": event.text})
         elif isinstance(event, Note):
             self.write("note", {"text": event.text})
         elif isinstance(event, Finished):
-            self.write("done", {"output": event.output, "frames": event.frames, "made": event.made, "bytes": event.bytes, "fps": round(event.fps, 3),
-                                "seconds": round(event.seconds, 3), "limiting": event.limiting, "kept": list(event.kept),
-                                "report": event.report})  # fmt: skip
+            self.write("done", {"output": event.output, "frames": event.frames, "made": event.made,
+                                "bytes": event.bytes, "fps": round(event.fps, 3),
+                                "seconds": round(event.seconds, 3), "limiting": event.limiting,
+                                "kept": list(event.kept), "report": event.report})  # fmt: skip
         elif isinstance(event, AlreadyDone):
             self.write("done", {"output": event.output, "already": True})
 
     def write(self, kind: str, table: dict[str, Any]) -> None:
         """Write a line of that kind."""
-        print(json.dumps({"event": kind, **({"input": self._label} if self._label else {}), **table}), file=self._stream, flush=True)
+        print(
+            json.dumps({"event": kind, **({"input": self._label} if self._label else {}), **table}),
+            file=self._stream,
+            flush=True,
+        )
 
     def close(self) -> None:
         """Nothing to end."""

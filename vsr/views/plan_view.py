@@ -24,7 +24,9 @@ def plan_table(event: Planned) -> dict[str, Any]:
         "size": [plan.out_width, plan.out_height],
         "frames": plan.frame_count,
         "models": [s.card.name for s in plan.stages],
-        "licences": {s.card.name: {"licence": s.card.licence, "commercial": s.card.commercial} for s in plan.stages},
+        "licences": {
+            s.card.name: {"licence": s.card.licence, "commercial": s.card.commercial} for s in plan.stages
+        },
         "tile": [*reversed(plan.tile_px)],
         "encoder": plan.encoder.name,
         "encoder_options": plan.encoder.options,
@@ -40,12 +42,16 @@ def plan_table(event: Planned) -> dict[str, Any]:
 
 
 def plan_line(event: Planned, *, measured: bool = False) -> str:
-    """The one line before work starts. measured: an `Estimate` follows, which knows the disk better than a rule of thumb."""
+    """The one line before work starts.
+
+    measured: an `Estimate` follows, which knows the disk better than a rule of thumb.
+    """
     plan = event.plan
     models = "+".join(s.card.name for s in plan.stages)
     return (
-        f"{event.input}: {plan.width}x{plan.height} -> {plan.out_width}x{plan.out_height}, {counted(plan.frame_count, 'frame')}, "
-        f"{models}, {plan.encoder.name} {plan.out_pix_fmt}, {counted(len(plan.chunks), 'chunk')}"
+        f"{event.input}: {plan.width}x{plan.height} -> {plan.out_width}x{plan.out_height},"
+        f" {counted(plan.frame_count, 'frame')}, {models}, {plan.encoder.name} {plan.out_pix_fmt},"
+        f" {counted(len(plan.chunks), 'chunk')}"
         + ("" if measured else f", up to {size_text(event.estimated_bytes)} of disk")
     )
 
@@ -60,7 +66,10 @@ def plan_details(event: Planned) -> list[str]:
         f"networks: {', '.join(sizes)}; tiles of {tile_text(plan.tile_px)}",
         *dict.fromkeys(f"{s.card.name}: {s.card.terms}" for s in plan.stages),
         f"encoder: {plan.encoder.name} {' '.join(options)}",
-        f"chunks: {len(lengths)} of {min(lengths)} to {max(lengths)} frames, from {len(plan.spans)} decoder runs",
+        (
+            f"chunks: {len(lengths)} of {min(lengths)} to {max(lengths)} frames, from {len(plan.spans)}"
+            " decoder runs"
+        ),
         f"result: {event.output}",
         f"plan: {plan.id}",
     ]
@@ -86,7 +95,10 @@ def estimate_lines(found: Estimate | None) -> list[str]:
     places = f"measured at {counted(found.places, 'place')}"
     lines = [
         f"about {duration(found.seconds)}, {found.fps:.2f} fps ({places})",
-        f"about {size_text(found.output_bytes)}, and {size_text(found.disk_bytes)} of disk while it works; {size_text(found.free_bytes)} are free",
+        (
+            f"about {size_text(found.output_bytes)}, and {size_text(found.disk_bytes)} of disk while it"
+            f" works; {size_text(found.free_bytes)} are free"
+        ),
     ]
     if found.disk_bytes > found.free_bytes:
         lines.append("that is more than is free: choose another -o, a smaller target, or a higher --crf")

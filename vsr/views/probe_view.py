@@ -23,7 +23,13 @@ def _name(kind: type[IntEnum], value: int) -> str:
 
 def info_table(info: VideoInfo) -> dict[str, Any]:
     """The facts of `vsr probe --json`."""
-    resolved, assumed = resolve(info.color, planar_format(info.pix_fmt), height=info.height, codec=info.codec, picture=info.made_of_pictures)
+    resolved, assumed = resolve(
+        info.color,
+        planar_format(info.pix_fmt),
+        height=info.height,
+        codec=info.codec,
+        picture=info.made_of_pictures,
+    )
     return {
         "path": info.path,
         "format": info.format,
@@ -31,7 +37,12 @@ def info_table(info: VideoInfo) -> dict[str, Any]:
         "width": info.width,
         "height": info.height,
         "pix_fmt": info.pix_fmt,
-        "crop": {"top": info.crop.top, "bottom": info.crop.bottom, "left": info.crop.left, "right": info.crop.right},
+        "crop": {
+            "top": info.crop.top,
+            "bottom": info.crop.bottom,
+            "left": info.crop.left,
+            "right": info.crop.right,
+        },
         "sar": str(info.sar),
         "frames": info.frame_count,
         "frames_counted": info.linear,
@@ -44,8 +55,17 @@ def info_table(info: VideoInfo) -> dict[str, Any]:
         "seconds": float(info.seconds),
         "vfr": info.vfr,
         "interlaced": info.interlaced,
-        "scan": {"order": info.scan.order, "found": info.scan.found, "pulldown": info.scan.pulldown, "doubt": info.scan.doubt},
-        "orientation": {"transpose": info.orientation.transpose, "flip_x": info.orientation.flip_x, "flip_y": info.orientation.flip_y},
+        "scan": {
+            "order": info.scan.order,
+            "found": info.scan.found,
+            "pulldown": info.scan.pulldown,
+            "doubt": info.scan.doubt,
+        },
+        "orientation": {
+            "transpose": info.orientation.transpose,
+            "flip_x": info.orientation.flip_x,
+            "flip_y": info.orientation.flip_y,
+        },
         "color": {
             "matrix": _name(Matrix, resolved.matrix),
             "range": _name(Range, resolved.range),
@@ -81,11 +101,17 @@ def info_text(info: VideoInfo) -> str:
     variable = " (variable)" if info.vfr else ""
     counted = " counted" if info.linear else ""
     seen = f"{table['seconds']:.3f} s, time base {info.time_base}, first pts {info.pts[0]}"
-    meaning = f"{color['matrix']}, {color['range'].lower()}, {color['primaries']}, {color['transfer']}, chroma {color['siting'].lower()}"
+    meaning = (
+        f"{color['matrix']}, {color['range'].lower()}, {color['primaries']}, {color['transfer']}, chroma"
+        f" {color['siting'].lower()}"
+    )
     assumed = f" (assumed: {', '.join(color['assumed'])})" if color["assumed"] else ""
     lines = [
         info.path,
-        f"  video     {info.codec} {info.width}x{info.height} {info.pix_fmt}, SAR {info.sar}, {float(info.rate):.3f} fps{variable}",
+        (
+            f"  video     {info.codec} {info.width}x{info.height} {info.pix_fmt}, SAR {info.sar},"
+            f" {float(info.rate):.3f} fps{variable}"
+        ),
         f"  frames    {info.frame_count}{counted}, {seen}",
         f"  colour    {meaning}{assumed}",
     ]
@@ -101,10 +127,17 @@ def info_text(info: VideoInfo) -> str:
     if info.chapters:
         lines.append(f"  chapters  {info.chapters}")
     if info.interlaced or info.scan.pulldown or info.scan.doubt:
-        order = f"interlaced, {info.scan.order} field first (by its {info.scan.found})" if info.interlaced else "progressive"
+        order = (
+            f"interlaced, {info.scan.order} field first (by its {info.scan.found})"
+            if info.interlaced
+            else "progressive"
+        )
         if info.scan.doubt:
             why = "flagged" if info.scan.found == "pictures" else "some pictures look"
             order += f" by its pictures, though {why} {info.scan.doubt} field first"
         lines.append(f"  scan      {order}{f', {info.scan.pulldown} telecine' if info.scan.pulldown else ''}")
-    lines += [f"  refused   {Promise(info.pts[n : n + 1], number=n, clock=info.decoder.clock).refuse(0, change)}" for n, change in info.changes]
+    lines += [
+        f"  refused   {Promise(info.pts[n : n + 1], number=n, clock=info.decoder.clock).refuse(0, change)}"
+        for n, change in info.changes
+    ]
     return "\n".join(map(printable, [*lines, *(f"  note      {n}" for n in info.notes)]))

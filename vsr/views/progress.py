@@ -23,9 +23,17 @@ class Bar:
     """A tqdm bar on standard error; the plan before, a line with the result after."""
 
     def __init__(
-        self, stream: TextIO | None = None, *, quiet: bool = False, verbose: bool = False, label: str = "", stopping: Callable[[], bool] = bool
+        self,
+        stream: TextIO | None = None,
+        *,
+        quiet: bool = False,
+        verbose: bool = False,
+        label: str = "",
+        stopping: Callable[[], bool] = bool,
     ) -> None:
-        """label: in front of the bar, where several are drawn. verbose: the plan in full, and every chunk. stopping: whether it was asked to."""
+        """label: in front of the bar, where several are drawn. verbose: the plan in full, and every chunk.
+        stopping: whether it was asked to.
+        """
         self._stopping = stopping
         self._verbose = verbose
         self._label = printable(label)
@@ -53,7 +61,10 @@ class Bar:
             made = "" if event.made == event.frames else f"{event.made} of them now, "
             limit = f", limited by {event.limiting}" if event.limiting else ""
             kept = f"; with {', '.join(event.kept)}" if event.kept else ""
-            self._say(f"{event.output}: {counted(event.frames, 'frame')}, {size_text(event.bytes)}, {made}{event.fps:.2f} fps{limit}{kept}; verified")
+            self._say(
+                f"{event.output}: {counted(event.frames, 'frame')}, {size_text(event.bytes)},"
+                f" {made}{event.fps:.2f} fps{limit}{kept}; verified"
+            )
         elif isinstance(event, AlreadyDone):
             self._say(f"{event.output}: already done")
 
@@ -99,7 +110,8 @@ class Bar:
 
     def _postfix(self, text: str, *, refresh: bool = True) -> None:
         if self._bar is not None:
-            self._bar.set_postfix_str(text, refresh=refresh and self._stream.isatty())  # elsewhere every refresh is a line
+            # elsewhere every refresh is a line
+            self._bar.set_postfix_str(text, refresh=refresh and self._stream.isatty())
 
     def _say(self, text: str) -> None:
         if self._quiet:

@@ -60,13 +60,28 @@ class _Paced(tqdm):  # type: ignore[type-arg, misc]
     @property
     def format_dict(self) -> dict[str, Any]:
         """What the line is made of."""
-        return {**super().format_dict, "rate": self._pace.rate or 0.0}  # with None tqdm takes the mean since the start, with 0 it says "?"
+        # with None tqdm takes the mean since the start, with 0 it says "?"
+        return {
+            **super().format_dict,
+            "rate": self._pace.rate or 0.0,
+        }
 
 
 def bar(total: int, unit: str, stream: TextIO, label: str = "", *, done: int = 0) -> tqdm[Any]:
-    """Make a bar of so many units (a word in the singular). done: units of an earlier run, which say nothing of speed."""
+    """Make a bar of so many units (a word in the singular).
+
+    done: units of an earlier run, which say nothing of speed.
+    """
     if stream.isatty():
-        return _Paced(total=total, initial=done, desc=label or None, unit=unit, file=stream, dynamic_ncols=True, ticking=True)
+        return _Paced(
+            total=total,
+            initial=done,
+            desc=label or None,
+            unit=unit,
+            file=stream,
+            dynamic_ncols=True,
+            ticking=True,
+        )
     every = _LINE_EVERY_SECONDS
     return _Paced(
         total=total,

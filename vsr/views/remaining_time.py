@@ -1,4 +1,7 @@
-"""`Pace`: how fast work goes of late, and so how long what is left will take; pure, and tested with recorded runs."""
+"""`Pace`: how fast work goes of late, and so how long what is left will take.
+
+Pure, and tested with recorded runs.
+"""
 
 from __future__ import annotations
 
@@ -18,11 +21,12 @@ _PAUSE_FACTOR = 8.0
 class Pace:
     """Units a second, from reports of how many are done.
 
-    The first report is where counting begins: what led to it (processes that start, networks that load, kernels that compile, chunks
-    kept from an earlier run) says nothing about what is to come, and the first ten seconds little: an encoder swallows its first frames
-    before it makes any. So there is no rate for five seconds, and then the earlier half of them is left out. The rate is that of the last
-    ten minutes, for what a worker reports comes in steps, chunk by chunk. A gap far longer than all others is a pause (the command was
-    stopped by Ctrl-Z, the machine slept) and counts as no time at all.
+    The first report is where counting begins: what led to it (processes that start, networks that load,
+    kernels that compile, chunks kept from an earlier run) says nothing about what is to come, and the first
+    ten seconds little: an encoder swallows its first frames before it makes any. So there is no rate for five
+    seconds, and then the earlier half of them is left out. The rate is that of the last ten minutes, for what
+    a worker reports comes in steps, chunk by chunk. A gap far longer than all others is a pause (the command
+    was stopped by Ctrl-Z, the machine slept) and counts as no time at all.
     """
 
     def __init__(self) -> None:

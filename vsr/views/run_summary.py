@@ -42,7 +42,10 @@ class SummaryRow:
 
 
 def _shared_folder(inputs: Sequence[str]) -> str:
-    """The folder that all of them lie in; nothing where there is none, or where some names are absolute and others relative."""
+    """The folder that all of them lie in.
+
+    Nothing where there is none, or where some names are absolute and others relative.
+    """
     try:
         return os.path.commonpath([os.path.dirname(name) for name in inputs])
     except ValueError:
@@ -53,7 +56,10 @@ class Summary:
     """Collects events; rows stay in the order of the inputs."""
 
     def __init__(self, inputs: Mapping[Path, str], file: Path | None = None) -> None:
-        """inputs: path -> what people call it. file: where `write` puts it. Raises UsageError where that can't be, before any work."""
+        """inputs: path -> what people call it. file: where `write` puts it.
+
+        Raises UsageError where that can't be, before any work.
+        """
         self._rows = {path: SummaryRow(name) for path, name in inputs.items()}
         self._file = file
         if file is not None and file.suffix.lower() not in {".csv", ".json"}:
@@ -70,7 +76,10 @@ class Summary:
             row.result, row.output, row.frames, row.bytes = ALREADY, event.output, event.frames, event.bytes
         elif isinstance(event, Finished):
             row.result, row.output, row.frames, row.bytes = DONE, event.output, event.frames, event.bytes
-            row.seconds, row.fps = round(event.seconds, 3), round(event.frames / event.seconds, 3) if event.seconds else 0.0
+            row.seconds, row.fps = (
+                round(event.seconds, 3),
+                round(event.frames / event.seconds, 3) if event.seconds else 0.0,
+            )
         elif isinstance(event, VsrError):
             row.result = STOPPED if isinstance(event, Interrupted) else FAILED
             row.exit_code, row.message = event.exit_code, " ".join(str(event).split())
@@ -92,11 +101,29 @@ class Summary:
         cells = [["input", "result", "frames", "fps", "size", "output"]]
         for row in rows:
             made = row.result in {DONE, ALREADY}
-            numbers = [str(row.frames) if made else "", f"{row.fps:.2f}" if row.fps else "", size_text(row.bytes) if made else ""]
-            cells.append([os.path.relpath(row.input, shared) if shared else row.input, row.result, *numbers, row.output if made else row.message])
+            numbers = [
+                str(row.frames) if made else "",
+                f"{row.fps:.2f}" if row.fps else "",
+                size_text(row.bytes) if made else "",
+            ]
+            cells.append(
+                [
+                    os.path.relpath(row.input, shared) if shared else row.input,
+                    row.result,
+                    *numbers,
+                    row.output if made else row.message,
+                ]
+            )
         widths = [max(len(line[n]) for line in cells) for n in range(5)]
         aligned = [
-            "  ".join([line[0].ljust(widths[0]), line[1].ljust(widths[1]), *(line[n].rjust(widths[n]) for n in (2, 3, 4)), line[5]]).rstrip()
+            "  ".join(
+                [
+                    line[0].ljust(widths[0]),
+                    line[1].ljust(widths[1]),
+                    *(line[n].rjust(widths[n]) for n in (2, 3, 4)),
+                    line[5],
+                ]
+            ).rstrip()
             for line in cells
         ]
         return "\n".join([*map(printable, aligned), self._count()])
@@ -119,7 +146,9 @@ class Summary:
             data = json.dumps(self.to_json(), indent=1) + "\n"
         else:
             text = io.StringIO()
-            table = csv.DictWriter(text, fieldnames=list(SummaryRow.__dataclass_fields__), lineterminator="\n")
+            table = csv.DictWriter(
+                text, fieldnames=list(SummaryRow.__dataclass_fields__), lineterminator="\n"
+            )
             table.writeheader()
             table.writerows(self.to_json())
             data = text.getvalue()

@@ -8,11 +8,14 @@ __all__ = ["counted", "duration", "printable", "size_text"]
 
 
 _NOT_PRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
-"""Control characters (C0, DEL, C1), line separators, overrides of the direction of writing, and bytes of a name that are no UTF-8."""
+"""Control characters (C0, DEL, C1), line separators, overrides of the direction of writing, and bytes of a
+name that are no UTF-8."""
 
 
 def printable(text: str) -> str:
-    r"""One line of text as a terminal may get it: what it would obey, or could not encode, becomes a replacement character.
+    r"""One line of text as a terminal may get it.
+
+    What it would obey, or could not encode, becomes a replacement character.
 
     >>> printable("\x1b]0;title")
     '�]0;title'

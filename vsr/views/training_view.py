@@ -46,10 +46,14 @@ class TerminalView:
             UnitLeftOut: lambda e: self._line(f"{e.unit}: {e.reason}"),
             DatasetDone: self._dataset_done,
             Note: lambda e: self._line(e.text),
-            Validated: lambda e: self._line(f"step {e.step}: {_gains(e.scores)}{_beside(e)}{' (best of this training so far)' if e.best else ''}"),
+            Validated: lambda e: self._line(
+                f"step {e.step}:"
+                f" {_gains(e.scores)}{_beside(e)}{' (best of this training so far)' if e.best else ''}"
+            ),
             Trained: self._trained,
             Gated: lambda e: self._line(
-                f"{e.gain_db:+.2f} dB on {e.pairs} held-out pairs: " + (f"kept as {e.weights}" if e.kept else "not worth keeping; nothing was kept")
+                f"{e.gain_db:+.2f} dB on {e.pairs} held-out pairs: "
+                + (f"kept as {e.weights}" if e.kept else "not worth keeping; nothing was kept")
             ),
         }
 
@@ -82,14 +86,21 @@ class TerminalView:
             f"left out {rejected['flat']} flat, {rejected['blurred']} blurred, {rejected['duplicate']} alike"
         )
         if not event.validation_pairs:
-            self._line(f"{event.folder}: has nothing to validate by; training wants it beside another data set, or made of more footage")
+            self._line(
+                f"{event.folder}: has nothing to validate by; training wants it beside another data set, or"
+                " made of more footage"
+            )
 
     def _trained(self, event: Trained) -> None:
         self._line(
-            f"{event.weights}: weights of step {event.step}, {_gains(event.scores)}{_beside(event)}, {event.seconds / 60:.1f} minutes in steps"
+            f"{event.weights}: weights of step {event.step}, {_gains(event.scores)}{_beside(event)},"
+            f" {event.seconds / 60:.1f} minutes in steps"
         )
         if event.over_shipped is not None and event.over_shipped <= 0:
-            self._line(f"on these pairs {event.shipped} is better; more steps, more footage, or --init {event.shipped} would help")
+            self._line(
+                f"on these pairs {event.shipped} is better; more steps, more footage, or --init"
+                f" {event.shipped} would help"
+            )
 
     def _stepped(self, event: Stepped) -> None:
         drawn = self._bar_for("training", event.steps, "step")
@@ -102,10 +113,18 @@ class TerminalView:
 
 
 def _beside(event: Validated | Trained) -> str:
-    return f", {event.over_shipped:+.2f} against the shipped {event.shipped}" if event.over_shipped is not None else ""
+    return (
+        f", {event.over_shipped:+.2f} against the shipped {event.shipped}"
+        if event.over_shipped is not None
+        else ""
+    )
 
 
 def _gains(scores: dict[str, float]) -> str:
     parts = [f"{scores['psnr']:.2f} dB, {scores['gain']:+.2f} over Lanczos"]
-    parts += [f"{name.removeprefix('gain_')} {value:+.2f}" for name, value in scores.items() if name.startswith("gain_")]
+    parts += [
+        f"{name.removeprefix('gain_')} {value:+.2f}"
+        for name, value in scores.items()
+        if name.startswith("gain_")
+    ]
     return ", ".join(parts)

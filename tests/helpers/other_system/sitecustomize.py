@@ -1,7 +1,7 @@
 """Our packages as they would see Windows: put this folder first in PYTHONPATH, and Python loads it at start.
 
-Modules of ours, and of nobody else, get other ones for `os`, `sys` and their like, without what that system lacks; importing
-what it has not at all fails. Children of theirs begin the same way.
+Modules of ours, and of nobody else, get other ones for `os`, `sys` and their like, without what that system
+lacks; importing what it has not at all fails. Children of theirs begin the same way.
 """
 
 from __future__ import annotations
@@ -15,9 +15,25 @@ from typing import Any
 _OURS = ("models", "pipelines", "vsr")
 _ABSENT = frozenset({"fcntl", "resource", "pwd", "grp", "termios", "posix"})
 _LACKS: dict[str, frozenset[str]] = {
-    "os": frozenset({"sched_getaffinity", "sysconf", "getuid", "geteuid", "fork", "O_NOFOLLOW", "O_DIRECTORY", "mkfifo", "killpg", "setsid", "nice"}),
+    "os": frozenset(
+        {
+            "sched_getaffinity",
+            "sysconf",
+            "getuid",
+            "geteuid",
+            "fork",
+            "O_NOFOLLOW",
+            "O_DIRECTORY",
+            "mkfifo",
+            "killpg",
+            "setsid",
+            "nice",
+        }
+    ),
     "socket": frozenset({"AF_UNIX", "socketpair"}),
-    "signal": frozenset({"SIGKILL", "SIGHUP", "SIGPIPE", "SIGUSR1", "SIGALRM", "pthread_sigmask", "setitimer"}),
+    "signal": frozenset(
+        {"SIGKILL", "SIGHUP", "SIGPIPE", "SIGUSR1", "SIGALRM", "pthread_sigmask", "setitimer"}
+    ),
     "sys": frozenset(),
     "ctypes": frozenset({"CDLL"}),
     "subprocess": frozenset(),

@@ -1,4 +1,7 @@
-"""What all networks of the wider family keep: their start as bicubic, how far a pixel reaches, seams, size."""
+"""What all networks of the wider family keep.
+
+Their start as bicubic, how far a pixel reaches, seams, size.
+"""
 
 from __future__ import annotations
 
@@ -26,7 +29,9 @@ IDS = [f"{name}-x{scale}" for name, scale in FAMILY]
 
 def frame(height: int, width: int, batch: int = 1) -> Planes:
     generator = torch.Generator().manual_seed(0)
-    return torch.rand(batch, 1, height, width, generator=generator), torch.rand(batch, 2, height // 2, width // 2, generator=generator) - 0.5
+    return torch.rand(batch, 1, height, width, generator=generator), torch.rand(
+        batch, 2, height // 2, width // 2, generator=generator
+    ) - 0.5
 
 
 def awake(name: str, scale: int) -> BicubicSkip:
@@ -68,10 +73,16 @@ def test_tiles_with_their_halo_equal_the_whole_frame(name: str, scale: int) -> N
         placed = network.contract.placed
         for part in cut(height, width, 32, 48, halo, multiple):
             top, bottom, left, right = part.halo_top, part.halo_bottom, part.halo_left, part.halo_right
-            planes = (luma[..., top:bottom, left:right], chroma[..., top // 2 : bottom // 2, left // 2 : right // 2])
+            planes = (
+                luma[..., top:bottom, left:right],
+                chroma[..., top // 2 : bottom // 2, left // 2 : right // 2],
+            )
             tile = network(planes, at=(top, left)) if placed else network(planes)
             for ours, all_of_it, by in zip(tile, whole, (1, 2), strict=True):
-                rows, columns = ((a * scale // by, b * scale // by) for a, b in ((part.top, part.bottom), (part.left, part.right)))
+                rows, columns = (
+                    (a * scale // by, b * scale // by)
+                    for a, b in ((part.top, part.bottom), (part.left, part.right))
+                )
                 y, x = ((a * scale // by) for a in (part.top - top, part.left - left))
                 kept = ours[..., y : y + rows[1] - rows[0], x : x + columns[1] - columns[0]]
                 assert torch.allclose(kept, all_of_it[..., slice(*rows), slice(*columns)], atol=1e-5)
@@ -99,7 +110,9 @@ def test_the_halo_is_not_far_larger_than_what_a_pixel_reaches(name: str, scale: 
 
 @pytest.mark.parametrize(("name", "scale"), FAMILY, ids=IDS)
 def test_it_stays_small(name: str, scale: int) -> None:
-    assert parameter_count(ARCHITECTURES[name](scale=scale)) <= (1_000_000 if name == "diffusion" else 300_000)
+    assert parameter_count(ARCHITECTURES[name](scale=scale)) <= (
+        1_000_000 if name == "diffusion" else 300_000
+    )
 
 
 @pytest.mark.parametrize(("name", "scale"), [("progressive", 3), ("backprojection", 3), ("deconvolution", 3)])
@@ -137,11 +150,17 @@ def test_diffusion_that_predicts_the_truth_ends_at_it(prediction: Literal["v", "
         def predict(self, x: torch.Tensor, frame: torch.Tensor, time: torch.Tensor) -> torch.Tensor:
             signal, hidden = torch.cos(torch.pi / 2 * time), torch.sin(torch.pi / 2 * time)
             noise = (x - signal[:, None, None, None] * truth) / hidden[:, None, None, None]
-            return signal[:, None, None, None] * noise - hidden[:, None, None, None] * truth if prediction == "v" else noise
+            return (
+                signal[:, None, None, None] * noise - hidden[:, None, None, None] * truth
+                if prediction == "v"
+                else noise
+            )
 
     truth = torch.randn(1, 24, 8, 8, generator=torch.Generator().manual_seed(0))
     network = Oracle(scale=2, width=32, prediction=prediction)
-    found = network.sample(torch.zeros(1, 6, 8, 8), torch.randn(1, 24, 8, 8, generator=torch.Generator().manual_seed(1)), 4)
+    found = network.sample(
+        torch.zeros(1, 6, 8, 8), torch.randn(1, 24, 8, 8, generator=torch.Generator().manual_seed(1)), 4
+    )
     assert torch.allclose(found, truth, atol=1e-4)
 
 
@@ -158,7 +177,9 @@ def test_a_vae_draws_near_its_mean_and_uses_the_mean() -> None:
         near, mean, log_variance = network.encode(*planes)
         assert mean.shape == log_variance.shape == (1, 32, 8, 8)
         assert torch.equal(network.residual(*planes), network.decode(near, mean))
-        assert not torch.equal(network.residual(*planes), network.decode(near, mean + (0.5 * log_variance).exp()))
+        assert not torch.equal(
+            network.residual(*planes), network.decode(near, mean + (0.5 * log_variance).exp())
+        )
 
 
 def test_the_levels_of_a_pyramid_share_their_weights() -> None:

@@ -20,7 +20,9 @@ def awake(scale: int = 2, depth: int = 2) -> Recurrent:
 
 def clip(frames: int = 6, height: int = 32, width: int = 48) -> Planes:
     generator = torch.Generator().manual_seed(1)
-    return torch.rand(frames, 1, height, width, generator=generator), torch.rand(frames, 2, height // 2, width // 2, generator=generator) - 0.5
+    return torch.rand(frames, 1, height, width, generator=generator), torch.rand(
+        frames, 2, height // 2, width // 2, generator=generator
+    ) - 0.5
 
 
 @pytest.mark.parametrize("scale", [2, 4])
@@ -66,8 +68,11 @@ def test_tiles_with_their_halo_and_a_whole_frame_state_equal_the_whole_frame() -
     with torch.inference_mode():
         (whole, _), whole_state = network((luma, chroma), state)
         stop = 32 + halo
-        (part, _), part_state = network((luma[..., :stop, :], chroma[..., : stop // 2, :]), state[..., : stop // 2, :])
-    # The bicubic skip is resampled from a shorter line in the tile, which may round differently in the last bit.
+        (part, _), part_state = network(
+            (luma[..., :stop, :], chroma[..., : stop // 2, :]), state[..., : stop // 2, :]
+        )
+    # The bicubic skip is resampled from a shorter line in the tile, which may round differently in the last
+    # bit.
     assert torch.allclose(part[..., :64, :], whole[..., :64, :], atol=1e-6)
     assert torch.allclose(part_state[..., :16, :], whole_state[..., :16, :], atol=1e-6)
 
@@ -80,4 +85,6 @@ def test_gradients_reach_back_through_the_state() -> None:
         (luma, _), state = network(window((first, planes[1]), now, network.contract), state)
     luma.sum().backward()
     assert first.grad is not None
-    assert first.grad[0].abs().sum() > 0  # the last result sees frames 1 and 2 itself, frame 0 only through the state
+    assert (
+        first.grad[0].abs().sum() > 0
+    )  # the last result sees frames 1 and 2 itself, frame 0 only through the state

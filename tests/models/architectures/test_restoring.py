@@ -76,7 +76,11 @@ def test_it_begins_as_the_plain_network_it_is_given_at_every_level() -> None:
     assert weights.keys() == whole.state_dict().keys()
     whole.load_state_dict(weights)
     with torch.inference_mode():
-        assert all(equal(whole.at(level, detail)(planes()), plain(planes())) for level in (0.0, 0.7) for detail in (0.0, 1.0))
+        assert all(
+            equal(whole.at(level, detail)(planes()), plain(planes()))
+            for level in (0.0, 0.7)
+            for detail in (0.0, 1.0)
+        )
 
 
 def test_of_another_scale_it_takes_what_was_learned_beyond_level_0() -> None:
@@ -87,7 +91,13 @@ def test_of_another_scale_it_takes_what_was_learned_beyond_level_0() -> None:
     found = whole.changed_as(begun, learned)
     weights, start = plain.state_dict(), learned.at(0.0).state_dict()
     assert found.keys() == begun.keys()
-    for kind, knot, level in (("knots", 0, 0.0), ("knots", 1, 0.25), ("knots", 2, 1.0), ("crisp", 0, 0.0), ("crisp", 1, 0.25)):
+    for kind, knot, level in (
+        ("knots", 0, 0.0),
+        ("knots", 1, 0.25),
+        ("knots", 2, 1.0),
+        ("crisp", 0, 0.0),
+        ("crisp", 1, 0.25),
+    ):
         end = learned.at(level, kind == "crisp").state_dict()
         for layer in ("head.bias", "body.1.weight"):
             assert torch.equal(found[f"{kind}.{knot}.{layer}"], weights[layer] + (end[layer] - start[layer]))
@@ -102,7 +112,13 @@ def test_levels_that_do_not_span_the_range_are_refused(levels: tuple[float, ...]
 
 
 @pytest.mark.parametrize(
-    ("restoring", "clean"), [("real-x2", "quality-x2"), ("real-fast-x2", "fast-x2"), ("real-x3", "quality-x3"), ("real-fast-x3", "fast-x3")]
+    ("restoring", "clean"),
+    [
+        ("real-x2", "quality-x2"),
+        ("real-fast-x2", "fast-x2"),
+        ("real-x3", "quality-x3"),
+        ("real-fast-x3", "fast-x3"),
+    ],
 )
 def test_at_level_0_the_shipped_networks_are_those_for_clean_sources(restoring: str, clean: str) -> None:
     found, wanted = (load_network(find(name)[0], restore=0.0).module for name in (restoring, clean))

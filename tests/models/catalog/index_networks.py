@@ -1,7 +1,9 @@
-"""What the networks of `models/catalog/index.toml` are: class and arguments, as spandrel has them, and their arithmetic as our counter finds it.
+"""What the networks of `models/catalog/index.toml` are: class and arguments, as spandrel has them, and their
+arithmetic as our counter finds it.
 
-None of the files is here, so each is known by its size: a checkpoint of these tensors has, within half a percent, the bytes that the index says.
-`python -m tests.models.catalog.index_networks` counts them all and prints what differs from the index.
+None of the files is here, so each is known by its size: a checkpoint of these tensors has, within half a
+percent, the bytes that the index says. `python -m tests.models.catalog.index_networks` counts them all and
+prints what differs from the index.
 """
 
 from __future__ import annotations
@@ -25,15 +27,52 @@ _CLASSES = {
 _META = {"Compact", "ESRGAN", "RealPLKSR"}
 """Can be made and counted without any numbers."""
 
-_DAT2 = {"embed_dim": 180, "split_size": [8, 32], "depth": [6] * 6, "num_heads": [6] * 6, "expansion_factor": 2, "upscale": 4}
+_DAT2 = {
+    "embed_dim": 180,
+    "split_size": [8, 32],
+    "depth": [6] * 6,
+    "num_heads": [6] * 6,
+    "expansion_factor": 2,
+    "upscale": 4,
+}
 _ATD = {"embed_dim": 210, "depths": [6] * 6, "num_heads": [6] * 6, "window_size": 16, "category_size": 256, "num_tokens": 128, "reducted_dim": 20,
         "mlp_ratio": 2, "upscale": 4, "upsampler": "pixelshuffle"}  # fmt: skip
-_SWIN_M = {"window_size": 8, "embed_dim": 180, "depths": [6] * 6, "num_heads": [6] * 6, "mlp_ratio": 2, "upsampler": "nearest+conv"}
+_SWIN_M = {
+    "window_size": 8,
+    "embed_dim": 180,
+    "depths": [6] * 6,
+    "num_heads": [6] * 6,
+    "mlp_ratio": 2,
+    "upsampler": "nearest+conv",
+}
 _SWIN_L = {"window_size": 8, "embed_dim": 240, "depths": [6] * 9, "num_heads": [8] * 9, "mlp_ratio": 2, "upsampler": "nearest+conv",
            "resi_connection": "3conv"}  # fmt: skip
-_HAT_S = {"embed_dim": 144, "depths": [6] * 6, "num_heads": [6] * 6, "window_size": 16, "compress_ratio": 24, "squeeze_factor": 24, "mlp_ratio": 2}
-_DRCT_L = {"embed_dim": 180, "depths": [6] * 12, "num_heads": [6] * 12, "window_size": 16, "mlp_ratio": 2, "upscale": 4, "upsampler": "pixelshuffle"}
-_RGT_S = {"embed_dim": 180, "depth": [6] * 6, "num_heads": [6] * 6, "mlp_ratio": 2, "split_size": [8, 32], "upscale": 4}
+_HAT_S = {
+    "embed_dim": 144,
+    "depths": [6] * 6,
+    "num_heads": [6] * 6,
+    "window_size": 16,
+    "compress_ratio": 24,
+    "squeeze_factor": 24,
+    "mlp_ratio": 2,
+}
+_DRCT_L = {
+    "embed_dim": 180,
+    "depths": [6] * 12,
+    "num_heads": [6] * 12,
+    "window_size": 16,
+    "mlp_ratio": 2,
+    "upscale": 4,
+    "upsampler": "pixelshuffle",
+}
+_RGT_S = {
+    "embed_dim": 180,
+    "depth": [6] * 6,
+    "num_heads": [6] * 6,
+    "mlp_ratio": 2,
+    "split_size": [8, 32],
+    "upscale": 4,
+}
 _SHUFFLED = {"scale": 4, "in_nc": 12, "shuffle_factor": 2}
 _SMALL_PLKSR = {"upscaling_factor": 1, "n_blocks": 12, "kernel_size": 13, "use_ea": False}
 
@@ -125,10 +164,27 @@ _TINY: dict[str, dict[str, Any]] = {
     "DAT": {**_DAT2, "embed_dim": 32, "split_size": [8, 8], "depth": [2], "num_heads": [2]},
     "RGT": {**_RGT_S, "embed_dim": 32, "split_size": [8, 8], "depth": [2], "num_heads": [2]},
     "MoSR": {"n_block": 1, "dim": 16},
-    "ATD": {**_ATD, "embed_dim": 12, "depths": [2], "num_heads": [2], "window_size": 8, "num_tokens": 8, "reducted_dim": 4},
+    "ATD": {
+        **_ATD,
+        "embed_dim": 12,
+        "depths": [2],
+        "num_heads": [2],
+        "window_size": 8,
+        "num_tokens": 8,
+        "reducted_dim": 4,
+    },
     "DRCT": {**_DRCT_L, "embed_dim": 12, "depths": [6], "num_heads": [2], "window_size": 8, "gc": 4},
     "RCAN": {"n_resgroups": 1, "n_resblocks": 1, "n_feats": 16},
-    "HAT": {**_HAT_S, "embed_dim": 12, "depths": [2], "num_heads": [2], "window_size": 8, "num_feat": 16, "compress_ratio": 3, "squeeze_factor": 3},
+    "HAT": {
+        **_HAT_S,
+        "embed_dim": 12,
+        "depths": [2],
+        "num_heads": [2],
+        "window_size": 8,
+        "num_feat": 16,
+        "compress_ratio": 3,
+        "squeeze_factor": 3,
+    },
 }
 _SCALE = {"RealPLKSR": "upscaling_factor", "ESRGAN": "scale", "RCAN": "scale"}
 
@@ -137,7 +193,9 @@ def tiny(architecture: str, scale: int) -> torch.nn.Module:
     """A network of the class, as small as it may be, with random weights."""
     module, _, name = _CLASSES[architecture].partition(":")
     settings = {**_TINY[architecture], _SCALE.get(architecture, "upscale"): scale}
-    network: torch.nn.Module = getattr(importlib.import_module(f"spandrel.architectures.{module}"), name)(**settings)
+    network: torch.nn.Module = getattr(importlib.import_module(f"spandrel.architectures.{module}"), name)(
+        **settings
+    )
     return network.eval()
 
 

@@ -61,9 +61,16 @@ def test_a_network_with_its_card_is_loaded(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("changes", "words"), [({"sha256": "0" * 64}, "SHA-256"), ({"depth": 2}, "not those of compact"), ({"scale": 3}, "not those of compact")]
+    ("changes", "words"),
+    [
+        ({"sha256": "0" * 64}, "SHA-256"),
+        ({"depth": 2}, "not those of compact"),
+        ({"scale": 3}, "not those of compact"),
+    ],
 )
-def test_weights_that_are_not_what_the_card_says_are_refused(tmp_path: Path, changes: dict[str, object], words: str) -> None:
+def test_weights_that_are_not_what_the_card_says_are_refused(
+    tmp_path: Path, changes: dict[str, object], words: str
+) -> None:
     with pytest.raises(MediaError, match=words):
         load_network(find(str(saved(tmp_path, **changes)))[0])
 
@@ -82,11 +89,20 @@ def test_a_missing_file_is_named() -> None:
 
 def test_cards_are_read_without_torch() -> None:
     program = "import sys; from models.catalog.lookup import cards, find; cards(); find('lanczos'); print('torch' in sys.modules)"
-    done = subprocess.run([sys.executable, "-P", "-c", program], env=environment(), capture_output=True, text=True, timeout=60, check=True)
+    done = subprocess.run(
+        [sys.executable, "-P", "-c", program],
+        env=environment(),
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    )
     assert done.stdout.strip() == "False"
 
 
-@pytest.mark.parametrize("kind", VsrError.__subclasses__() + [k for b in VsrError.__subclasses__() for k in b.__subclasses__()])
+@pytest.mark.parametrize(
+    "kind", VsrError.__subclasses__() + [k for b in VsrError.__subclasses__() for k in b.__subclasses__()]
+)
 def test_errors_survive_the_way_between_processes(kind: type[VsrError]) -> None:
     import pickle
 

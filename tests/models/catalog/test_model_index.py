@@ -12,7 +12,14 @@ import torch
 
 from models.catalog.loader import load_network
 from models.catalog.lookup import cards, find, missing
-from models.catalog.model_index import close_names, entry_of_name, parse_index, plain_name, search, shipped_index
+from models.catalog.model_index import (
+    close_names,
+    entry_of_name,
+    parse_index,
+    plain_name,
+    search,
+    shipped_index,
+)
 from models.errors import UsageError
 from tests.helpers.inline import without_sandbox
 from tests.models.catalog.index_networks import NETWORKS, built, count, is_cheap, tiny
@@ -92,7 +99,9 @@ def test_names_that_differ_in_punctuation_alone_are_refused() -> None:
         parse_index(ONE + ONE.replace("mine-x2", "Mine_X2"), "list.toml")
 
 
-@pytest.mark.parametrize("name", ["realesr-animevideov3", "RealESR AnimeVideo-v3", "realesr_animevideov3.pth"])
+@pytest.mark.parametrize(
+    "name", ["realesr-animevideov3", "RealESR AnimeVideo-v3", "realesr_animevideov3.pth"]
+)
 def test_names_are_found_whatever_their_case_and_punctuation(name: str) -> None:
     found = entry_of_name(ENTRIES, name)
     assert found is not None
@@ -107,7 +116,9 @@ def test_names_that_people_remember_in_part_are_offered() -> None:
 
 
 def test_search_takes_words_purpose_and_licence() -> None:
-    assert {e.name for e in search(ENTRIES, ["nomoswebphoto"])} == {f"4xNomosWebPhoto_{k}" for k in ("RealPLKSR", "esrgan", "atd")}
+    assert {e.name for e in search(ENTRIES, ["nomoswebphoto"])} == {
+        f"4xNomosWebPhoto_{k}" for k in ("RealPLKSR", "esrgan", "atd")
+    }
     assert all(e.scale == 2 and e.commercial == "yes" for e in search(ENTRIES, ["x2"], commercial=True))
     games = search(ENTRIES, purpose="game")
     assert games
@@ -143,7 +154,9 @@ def _counted(architecture: str, settings: str) -> tuple[float, int]:
     return count(network, architecture), sum(4 * t.numel() for t in network.state_dict().values())
 
 
-@pytest.mark.parametrize("name", [e.name for e in ENTRIES if e.name in NETWORKS and is_cheap(NETWORKS[e.name][0])])
+@pytest.mark.parametrize(
+    "name", [e.name for e in ENTRIES if e.name in NETWORKS and is_cheap(NETWORKS[e.name][0])]
+)
 def test_size_and_arithmetic_are_those_of_the_network(name: str) -> None:
     architecture, settings = NETWORKS[name]
     entry = next(e for e in ENTRIES if e.name == name)
@@ -156,7 +169,9 @@ def test_size_and_arithmetic_are_those_of_the_network(name: str) -> None:
 
 @pytest.mark.filterwarnings("ignore")  # spandrel's own
 @pytest.mark.parametrize("architecture", sorted({a for a, _ in NETWORKS.values()}))
-def test_every_architecture_of_the_list_loads_and_runs(architecture: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_every_architecture_of_the_list_loads_and_runs(
+    architecture: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Case 90: described as files of others are, and loaded as by a run."""
     without_sandbox(monkeypatch)
     scale = 2

@@ -21,18 +21,27 @@ if TYPE_CHECKING:
 onnx = pytest.importorskip("onnx")
 pytest.importorskip("onnxruntime")
 
-TYPES = {"float": onnx.TensorProto.FLOAT, "uint8": onnx.TensorProto.UINT8, "float16": onnx.TensorProto.FLOAT16}
+TYPES = {
+    "float": onnx.TensorProto.FLOAT,
+    "uint8": onnx.TensorProto.UINT8,
+    "float16": onnx.TensorProto.FLOAT16,
+}
 
 
 def written(
     path: Path, *, channels: int = 3, scale: int = 2, dtype: str = "float", sides: Sequence[int | str] = ("h", "w"), multiple: int = 1, taps: int = 5,
     outputs: int = 0,
 ) -> Path:  # fmt: skip
-    """A convolution of `taps` by `taps`, then as many pixels as the scale asks for; on pixels shuffled by `multiple`."""
+    """A convolution of `taps` by `taps`, then as many pixels as the scale asks for.
+
+    On pixels shuffled by `multiple`.
+    """
     helper, rng = onnx.helper, np.random.default_rng(0)
     deep = channels * multiple**2
     made = (outputs or channels) * (scale * multiple) ** 2
-    weights = (rng.standard_normal((made, deep, taps, taps)) / deep / taps**2 + 1 / deep / taps**2).astype(np.float32)
+    weights = (rng.standard_normal((made, deep, taps, taps)) / deep / taps**2 + 1 / deep / taps**2).astype(
+        np.float32
+    )
     nodes, last = [], "x"
 
     def add(kind: str, *inputs: str, **attributes: Any) -> None:
@@ -78,7 +87,12 @@ def alone(path: Path, x: np.ndarray) -> np.ndarray:
 def test_a_file_is_described_in_a_process_of_its_own(tmp_path: Path) -> None:
     """Case 91: scale, sides and halo are measured."""
     (card,) = find(str(written(tmp_path / "net.onnx", scale=3)))
-    assert (card.architecture, card.scale, card.pixels, card.settings["size_multiple"]) == ("onnx", 3, "rgb", 1)
+    assert (card.architecture, card.scale, card.pixels, card.settings["size_multiple"]) == (
+        "onnx",
+        3,
+        "rgb",
+        1,
+    )
     assert card.halo_px is not None
     assert 2 <= card.halo_px <= 8
 
@@ -89,7 +103,11 @@ def test_values_are_those_of_onnxruntime_alone(tmp_path: Path, dtype: str, toler
     x = torch.rand(2, 3, 20, 30)
     network = load_network(describe(str(path)))
     made = network.module(x)  # type: ignore[arg-type, call-arg]
-    given = (x * 255).round().to(torch.uint8) if dtype == "uint8" else x.to(getattr(torch, "float32" if dtype == "float" else dtype))
+    given = (
+        (x * 255).round().to(torch.uint8)
+        if dtype == "uint8"
+        else x.to(getattr(torch, "float32" if dtype == "float" else dtype))
+    )
     expected = torch.from_numpy(alone(path, given.numpy())).float() / (255 if dtype == "uint8" else 1)
     assert (made - expected).abs().max() <= tolerance  # type: ignore[operator]
 
@@ -109,9 +127,14 @@ def test_sides_that_the_network_needs_are_found(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("size", [(48, 64), (40, 40), (100, 130), (20, 24)])
-def test_a_file_of_a_fixed_size_sees_any_picture_through_windows(tmp_path: Path, size: tuple[int, int]) -> None:
+def test_a_file_of_a_fixed_size_sees_any_picture_through_windows(
+    tmp_path: Path, size: tuple[int, int]
+) -> None:
     """Case 91: away from the border of the picture, as if it had any size."""
-    fixed, free = (written(tmp_path / f"{name}.onnx", sides=sides) for name, sides in (("fixed", (48, 64)), ("free", ("h", "w"))))
+    fixed, free = (
+        written(tmp_path / f"{name}.onnx", sides=sides)
+        for name, sides in (("fixed", (48, 64)), ("free", ("h", "w")))
+    )
     x = torch.rand(1, 3, *size)
     made = load_network(describe(str(fixed))).module(x)  # type: ignore[arg-type, call-arg]
     expected = load_network(describe(str(free))).module(x)  # type: ignore[arg-type, call-arg]
@@ -138,7 +161,9 @@ def test_what_is_no_network_of_pictures_is_refused(tmp_path: Path) -> None:
     (tmp_path / "junk.onnx").write_bytes(b"no file of onnx")
     with pytest.raises(MediaError, match="is not a network we can load .*onnxruntime can't read it"):
         find(str(tmp_path / "junk.onnx"))
-    with pytest.raises(MediaError, match="expected an input of three channels .* or one .luma.; it takes x float"):
+    with pytest.raises(
+        MediaError, match="expected an input of three channels .* or one .luma.; it takes x float"
+    ):
         describe(str(written(tmp_path / "two.onnx", channels=2)))
     with pytest.raises(MediaError, match="expected it enlarged by a whole factor"):
         describe(str(written(tmp_path / "six.onnx", outputs=6)))
@@ -148,7 +173,9 @@ def test_weights_in_another_file_are_not_looked_for(tmp_path: Path, monkeypatch:
     """Case 91: a file that names another one, which it might have no business to read."""
     monkeypatch.chdir(tmp_path)  # where onnxruntime would look
     model = onnx.load(written(tmp_path / "net.onnx"))
-    onnx.save(model, tmp_path / "split.onnx", save_as_external_data=True, location="weights.bin", size_threshold=0)
+    onnx.save(
+        model, tmp_path / "split.onnx", save_as_external_data=True, location="weights.bin", size_threshold=0
+    )
     assert (tmp_path / "weights.bin").exists()
     with pytest.raises(MediaError, match="onnxruntime can't read it"):
         describe(str(tmp_path / "split.onnx"))
@@ -175,7 +202,9 @@ def test_providers_follow_the_device_and_the_cpu_comes_last() -> None:
         providers("cpu", [cuda, cpu], "openvino")
 
 
-def test_a_device_that_gives_other_values_is_not_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_device_that_gives_other_values_is_not_used(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Case 91: as a driver may."""
     path = written(tmp_path / "net.onnx")
     card = describe(str(path))
@@ -191,11 +220,19 @@ def test_a_device_that_gives_other_values_is_not_used(tmp_path: Path, monkeypatc
         def run(self, *given: Any) -> list[np.ndarray]:
             return [y + np.float32(0.1) for y in self.session.run(*given)]
 
-    monkeypatch.setattr(onnx_reader, "providers", lambda *_: ["CoreMLExecutionProvider", "CPUExecutionProvider"])
     monkeypatch.setattr(
-        onnx_reader, "_session", lambda data, shown, names: Wrong(real(data, shown, names[-1:])) if len(names) > 1 else real(data, shown, names)
+        onnx_reader, "providers", lambda *_: ["CoreMLExecutionProvider", "CPUExecutionProvider"]
+    )
+    monkeypatch.setattr(
+        onnx_reader,
+        "_session",
+        lambda data, shown, names: (
+            Wrong(real(data, shown, names[-1:])) if len(names) > 1 else real(data, shown, names)
+        ),
     )
     module: Any = load_network(card).module
     x = torch.rand(1, 3, 20, 20)
     assert torch.equal(module(x), torch.from_numpy(alone(path, x.numpy())))
-    assert module.notes == ["net.onnx: CoreMLExecutionProvider gives other values than the CPU, which is used instead"]
+    assert module.notes == [
+        "net.onnx: CoreMLExecutionProvider gives other values than the CPU, which is used instead"
+    ]

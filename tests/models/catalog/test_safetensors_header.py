@@ -32,7 +32,8 @@ def test_shapes_are_those_of_the_file() -> None:
     from safetensors import safe_open
 
     with safe_open(shipped, "pt") as file:  # type: ignore[no-untyped-call]
-        assert tensor_shapes(shipped) == {name: tuple(file.get_slice(name).get_shape()) for name in file.keys()}  # noqa: SIM118
+        names = list(file.keys())
+        assert tensor_shapes(shipped) == {name: tuple(file.get_slice(name).get_shape()) for name in names}
 
 
 @pytest.mark.parametrize(
@@ -50,8 +51,12 @@ def test_shapes_are_those_of_the_file() -> None:
         ({"w": _tensor([4], 16)}, bytes(1 << 16), None),
     ],
 )
-def test_a_header_that_lies_is_refused_before_anything_is_allocated(tmp_path: Path, header: Any, data: bytes, length: int | None) -> None:
-    """Case 78: a header longer than the file, shapes that need more than is there, tensors on top of each other; exit 3."""
+def test_a_header_that_lies_is_refused_before_anything_is_allocated(
+    tmp_path: Path, header: Any, data: bytes, length: int | None
+) -> None:
+    """Case 78: a header longer than the file, shapes that need more than is there, tensors on top of each
+    other; exit 3.
+    """
     with pytest.raises(MediaError, match=r"bomb\.safetensors: ") as raised:
         tensor_shapes(_file(tmp_path / "bomb.safetensors", header, data, length))
     assert raised.value.exit_code == 3
@@ -62,7 +67,10 @@ def _fast() -> Any:
 
 
 def test_a_card_that_asks_for_another_network_than_the_file_holds_costs_nothing(tmp_path: Path) -> None:
-    """Case 78: shapes are compared with the card's before either is allocated; this one would take terabytes."""
+    """Case 78: shapes are compared with the card's before either is allocated.
+
+    This one would take terabytes.
+    """
     card = _fast()
     names = [n for n, v in card.settings.items() if isinstance(v, int) and not isinstance(v, bool)]
     assert names
@@ -87,7 +95,9 @@ def test_weights_of_another_hash_than_the_card_s_are_not_loaded(tmp_path: Path) 
         load_network(replace(card, path=str(copy)))
 
 
-def test_a_file_with_the_name_of_a_network_is_not_taken_for_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_file_with_the_name_of_a_network_is_not_taken_for_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Case 77: pickles are opened only where they are named as files, by path or ending."""
     monkeypatch.chdir(tmp_path)
     for name in ("fast", "lanczos", "fast-x2"):

@@ -41,7 +41,9 @@ def test_a_known_checkpoint_becomes_an_rgb_network(shared_data: Path) -> None:
         assert network.module(torch.rand(1, 3, 16, 16)).shape == (1, 3, 64, 64)  # type: ignore[arg-type, attr-defined]
 
 
-def test_a_pickle_is_kept_as_data_and_opened_in_another_process(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_pickle_is_kept_as_data_and_opened_in_another_process(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     import torch
     from safetensors.torch import load_file
     from spandrel.architectures.Compact.__arch.SRVGG import SRVGGNetCompact

@@ -17,7 +17,10 @@ def layers(parameters: int) -> tuple[Prelu, nn.PReLU]:
 
 
 def picture(dtype: torch.dtype, channels: int = 24) -> Tensor:
-    x = torch.randn(2, channels, 9, 7, generator=torch.Generator().manual_seed(3)) * torch.logspace(-30, 30, 9)[:, None]
+    x = (
+        torch.randn(2, channels, 9, 7, generator=torch.Generator().manual_seed(3))
+        * torch.logspace(-30, 30, 9)[:, None]
+    )
     x[0, 0, 0, :4] = torch.tensor([0.0, -0.0, float("inf"), float("-inf")])
     return x.to(dtype).contiguous(memory_format=torch.channels_last)
 

@@ -16,8 +16,13 @@ def able() -> None:
 
 @pytest.mark.usefixtures("able")
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float32])
-@pytest.mark.parametrize(("inputs", "outputs", "size", "relu"), [(6, 32, 3, True), (32, 32, 3, True), (32, 24, 3, False), (6, 64, 5, True)])
-def test_packed_weights_give_the_bits_of_the_plain_layer(inputs: int, outputs: int, size: int, relu: bool, dtype: torch.dtype) -> None:
+@pytest.mark.parametrize(
+    ("inputs", "outputs", "size", "relu"),
+    [(6, 32, 3, True), (32, 32, 3, True), (32, 24, 3, False), (6, 64, 5, True)],
+)
+def test_packed_weights_give_the_bits_of_the_plain_layer(
+    inputs: int, outputs: int, size: int, relu: bool, dtype: torch.dtype
+) -> None:
     torch.manual_seed(0)
     layer = nn.Conv2d(inputs, outputs, size, padding=size // 2).to(memory_format=torch.channels_last)
     x = torch.randn(1, inputs, 37, 53).to(dtype).contiguous(memory_format=torch.channels_last)

@@ -1,4 +1,7 @@
-"""Convolutions of 8-bit integers: the same bits as whole numbers give, on every kind of CPU that can do them exactly."""
+"""Convolutions of 8-bit integers.
+
+The same bits as whole numbers give, on every kind of CPU that can do them exactly.
+"""
 
 from __future__ import annotations
 
@@ -39,8 +42,12 @@ def by_numpy(chain: list[Int8Layer], codes: np.ndarray) -> np.ndarray:
         total = np.zeros((len(weight), rows, columns), np.int32)
         for i in range(3):
             for j in range(3):
-                total += np.tensordot(weight[:, :, i, j], x[:, i : i + rows, j : j + columns].astype(np.int32), 1)
-        values = total.astype(np.float32) * layer.scale.numpy()[:, None, None] + layer.bias.numpy()[:, None, None]
+                total += np.tensordot(
+                    weight[:, :, i, j], x[:, i : i + rows, j : j + columns].astype(np.int32), 1
+                )
+        values = (
+            total.astype(np.float32) * layer.scale.numpy()[:, None, None] + layer.bias.numpy()[:, None, None]
+        )
         if number == len(chain) - 1:
             return values
         x = np.rint(np.maximum(values, np.float32(0))).clip(0, 255).astype(np.uint8)
@@ -80,7 +87,10 @@ def test_rounding_is_half_to_even_and_clipped() -> None:
     codes = np.array([[[0] * 7, [0, 1, 2, 3, 5, 255, 0], [0] * 7]], np.uint8)
     found = Int8Chain([halves, as_they_are])(as_input(codes))[0, :, 0].tolist()
     assert found == [[0, 1, 2, 2, 128], [1, 0, 0, 0, 0]]
-    assert Int8Chain([doubled, as_they_are])(as_input(codes))[0, :, 0].tolist() == [[2, 4, 6, 10, 255], [0] * 5]
+    assert Int8Chain([doubled, as_they_are])(as_input(codes))[0, :, 0].tolist() == [
+        [2, 4, 6, 10, 255],
+        [0] * 5,
+    ]
 
 
 def digest() -> str:
@@ -97,7 +107,9 @@ def test_bits_do_not_depend_on_the_kind_of_cpu_or_on_threads(isa: str) -> None:
         "print(int8_is_exact(), *[digest() for n in (1, 2) if torch.set_num_threads(n) is None])"
     )
     environment = {**os.environ, "ONEDNN_MAX_CPU_ISA": isa, "ATEN_CPU_CAPABILITY": "default"}
-    told = subprocess.run([sys.executable, "-c", text], env=environment, capture_output=True, text=True, check=True).stdout.split()
+    told = subprocess.run(
+        [sys.executable, "-c", text], env=environment, capture_output=True, text=True, check=True
+    ).stdout.split()
     if isa == "AVX2":
         assert told[0] == "False"
     elif told[0] == "True":

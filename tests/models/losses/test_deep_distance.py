@@ -22,9 +22,13 @@ def random_weights() -> dict[str, Tensor]:
     found: dict[str, Tensor] = {}
 
     def layer(name: str, norm: str, outputs: int, inputs: int, size: int) -> None:
-        found[f"{name}.weight"] = torch.randn(outputs, inputs, size, size, generator=generator) / (inputs * size * size) ** 0.5
+        found[f"{name}.weight"] = (
+            torch.randn(outputs, inputs, size, size, generator=generator) / (inputs * size * size) ** 0.5
+        )
         found.update({f"{norm}.weight": torch.ones(outputs), f"{norm}.bias": torch.zeros(outputs)})
-        found.update({f"{norm}.running_mean": torch.zeros(outputs), f"{norm}.running_var": torch.ones(outputs)})
+        found.update(
+            {f"{norm}.running_mean": torch.zeros(outputs), f"{norm}.running_var": torch.ones(outputs)}
+        )
 
     layer("_conv_stem", "_bn0", 32, 3, 3)
     for number, (inputs, expanded, size, outputs) in enumerate(_BLOCKS):
@@ -39,7 +43,10 @@ def random_weights() -> dict[str, Tensor]:
 def picture() -> Tensor:
     """(1,3,96,128): noise of several sizes."""
     generator = torch.Generator().manual_seed(3)
-    layers = [F.interpolate(torch.rand(1, 3, 96 // n, 128 // n, generator=generator), (96, 128), mode="bicubic") for n in (1, 4, 16)]
+    layers = [
+        F.interpolate(torch.rand(1, 3, 96 // n, 128 // n, generator=generator), (96, 128), mode="bicubic")
+        for n in (1, 4, 16)
+    ]
     return (sum(layers) / 3).clamp(0, 1)  # type: ignore[union-attr]
 
 

@@ -17,13 +17,22 @@ CPU = torch.device("cpu")
 
 def planes(side: int = 32) -> Planes:
     generator = torch.Generator().manual_seed(0)
-    return torch.rand(1, 1, side, side, generator=generator), torch.rand(1, 2, side // 2, side // 2, generator=generator) - 0.5
+    return torch.rand(1, 1, side, side, generator=generator), torch.rand(
+        1, 2, side // 2, side // 2, generator=generator
+    ) - 0.5
 
 
 def test_an_autoencoder_s_encoder_gives_three_maps_and_is_frozen(tmp_path: Path) -> None:
     torch.manual_seed(0)
     network = Autoencoder(scale=2, width=16)
-    path = export(network.state_dict(), architecture="autoencoder", settings={"width": 16}, scale=2, folder=tmp_path, name="own-x2")
+    path = export(
+        network.state_dict(),
+        architecture="autoencoder",
+        settings={"width": 16},
+        scale=2,
+        folder=tmp_path,
+        name="own-x2",
+    )
     luma, chroma = planes()
     maps = load_features(str(path), CPU)((luma.requires_grad_(), chroma))
     assert [tuple(m.shape) for m in maps] == [(1, 16, 16, 16), (1, 32, 8, 8), (1, 64, 4, 4)]

@@ -98,8 +98,14 @@ def test_relu_by_integers_has_the_values_and_gradients_of_relu(dtype: torch.dtyp
 
 
 def test_cosine_distance_is_of_the_direction_of_all_features_of_a_picture() -> None:
-    x = [torch.tensor([[3.0, 0.0], [1.0, 0.0]]).reshape(2, 2, 1, 1), torch.tensor([4.0, 0.0]).reshape(2, 1, 1, 1)]  # (3,0,4) and (1,0,0)
-    y = [torch.tensor([[4.0, 0.0], [-2.0, 0.0]]).reshape(2, 2, 1, 1), torch.tensor([3.0, 0.0]).reshape(2, 1, 1, 1)]  # (4,0,3) and (-2,0,0)
+    x = [
+        torch.tensor([[3.0, 0.0], [1.0, 0.0]]).reshape(2, 2, 1, 1),
+        torch.tensor([4.0, 0.0]).reshape(2, 1, 1, 1),
+    ]  # (3,0,4) and (1,0,0)
+    y = [
+        torch.tensor([[4.0, 0.0], [-2.0, 0.0]]).reshape(2, 2, 1, 1),
+        torch.tensor([3.0, 0.0]).reshape(2, 1, 1, 1),
+    ]  # (4,0,3) and (-2,0,0)
     assert cosine_distance(x, y).item() == pytest.approx(((1 - 24 / 25) + 2) / 2)
     assert cosine_distance(x, [7 * maps for maps in x]).item() == pytest.approx(0.0, abs=1e-6)
     assert cosine_distance(x, [torch.zeros_like(maps) for maps in x]).item() == pytest.approx(1.0)
@@ -146,11 +152,15 @@ def test_information_loss_counts_what_was_lost_and_not_what_was_put_in() -> None
     assert information_loss(noisy, truth).item() > 0.1
     assert information_loss(0.5 + 1.3 * (truth - 0.5), truth).item() >= -1e-6
     assert information_loss(0.5 + 0.7 * (truth - 0.5), truth).item() > 0.02
-    assert information_loss(truth + 0.1, truth).item() == pytest.approx(0.0, abs=1e-3)  # brightness is for others
+    assert information_loss(truth + 0.1, truth).item() == pytest.approx(
+        0.0, abs=1e-3
+    )  # brightness is for others
 
 
 @pytest.mark.parametrize("loss", [ssim_loss, information_loss])
-def test_losses_of_variances_are_in_fp32_whatever_training_is_in(loss: Callable[[torch.Tensor, torch.Tensor], torch.Tensor]) -> None:
+def test_losses_of_variances_are_in_fp32_whatever_training_is_in(
+    loss: Callable[[torch.Tensor, torch.Tensor], torch.Tensor],
+) -> None:
     truth = 0.9 + 0.02 * planes(14)
     made = 0.9 + 0.98 * (truth - 0.9)
     with torch.autocast("cpu", torch.bfloat16):
@@ -175,7 +185,9 @@ def test_adversarial_losses_by_hand() -> None:
     def softplus(x: float) -> float:
         return math.log1p(math.exp(x))
 
-    assert non_saturating(real, made).item() == pytest.approx((softplus(-2) + softplus(0)) / 2 + (softplus(-3) + softplus(0.5)) / 2)
+    assert non_saturating(real, made).item() == pytest.approx(
+        (softplus(-2) + softplus(0)) / 2 + (softplus(-3) + softplus(0.5)) / 2
+    )
     assert non_saturating_generator(made).item() == pytest.approx((softplus(3) + softplus(-0.5)) / 2)
     assert hinge(real, made).item() == pytest.approx((0 + 1) / 2 + (0 + 1.5) / 2)
     assert hinge_generator(made).item() == pytest.approx(1.25)
@@ -183,10 +195,13 @@ def test_adversarial_losses_by_hand() -> None:
 
 def test_kl_divergence_by_hand_and_by_torch() -> None:
     assert kl_divergence(torch.zeros(2, 3), torch.zeros(2, 3)).item() == 0
-    assert kl_divergence(torch.tensor([2.0]), torch.tensor([math.log(4.0)])).item() == pytest.approx((4 + 4 - 1 - math.log(4)) / 2)
+    assert kl_divergence(torch.tensor([2.0]), torch.tensor([math.log(4.0)])).item() == pytest.approx(
+        (4 + 4 - 1 - math.log(4)) / 2
+    )
     mean, log_variance = planes(7) - 0.5, planes(8) - 0.5
     theirs = torch.distributions.kl_divergence(
-        torch.distributions.Normal(mean, (0.5 * log_variance).exp()), torch.distributions.Normal(torch.zeros(()), torch.ones(()))
+        torch.distributions.Normal(mean, (0.5 * log_variance).exp()),
+        torch.distributions.Normal(torch.zeros(()), torch.ones(())),
     )
     assert kl_divergence(mean, log_variance).item() == pytest.approx(theirs.mean().item(), rel=1e-5)
 
@@ -197,7 +212,10 @@ CHECKED = {
     "statistics": lambda x, y: statistics_distance([x, x[..., ::2]], [y, y[..., ::2]]),
     "kl": kl_divergence,
     **{f"{name} of the discriminator": losses[0] for name, losses in ADVERSARIAL.items()},
-    **{f"{name} of the generator": lambda x, y, loss=losses[1]: loss(x) + 0 * y.sum() for name, losses in ADVERSARIAL.items()},
+    **{
+        f"{name} of the generator": lambda x, y, loss=losses[1]: loss(x) + 0 * y.sum()
+        for name, losses in ADVERSARIAL.items()
+    },
 }
 
 
@@ -205,7 +223,10 @@ CHECKED = {
 def test_gradients_are_those_of_small_differences(name: str) -> None:
     """Along one direction, in fp32, in which the losses count."""
     loss = CHECKED[name]
-    x, y = planes(9)[:1, :, :4, :4].repeat(1, 3, 1, 1) * 2 - 1, planes(10)[:1, :, :4, :4].repeat(1, 3, 1, 1) * 2 - 1
+    x, y = (
+        planes(9)[:1, :, :4, :4].repeat(1, 3, 1, 1) * 2 - 1,
+        planes(10)[:1, :, :4, :4].repeat(1, 3, 1, 1) * 2 - 1,
+    )
     x[:, 1] += 0.37
     y[:, 2] -= 0.21
     x.requires_grad_()

@@ -108,7 +108,9 @@ def test_results_say_where_the_next_task_may_begin_and_which_was_the_last() -> N
     assert made[-1] == ("last", "result")
 
 
-def test_frames_and_seconds_by_step_are_counted_for_the_cluster_s_monitoring(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_frames_and_seconds_by_step_are_counted_for_the_cluster_s_monitoring(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     counted: list[tuple[str, tuple[str, ...], float, dict[str, str]]] = []
 
     class Counter:
@@ -121,11 +123,17 @@ def test_frames_and_seconds_by_step_are_counted_for_the_cluster_s_monitoring(mon
     monkeypatch.setattr("pipelines.cluster.actor.Counter", Counter)
     list(station().run(1, "result", True))
     assert sum(amount for name, _, amount, _ in counted if name == "vsr_frames") == 5
-    seconds = {tags["step"]: amount for name, keys, amount, tags in counted if name == "vsr_seconds" and keys == ("step",)}
+    seconds = {
+        tags["step"]: amount
+        for name, keys, amount, tags in counted
+        if name == "vsr_seconds" and keys == ("step",)
+    }
     assert seconds == {"decode_wait": 0.25, "network": 0.5, "encode_wait": 1.0}
 
 
-def test_a_file_is_kept_once_on_a_machine_and_fetched_anew_where_it_was_changed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_file_is_kept_once_on_a_machine_and_fetched_anew_where_it_was_changed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     import hashlib
 
     from pipelines.cluster.actor import _kept

@@ -1,4 +1,7 @@
-"""Which actors a cluster is to have, and which of them get no work: plain bookkeeping, no Ray is started. Cases 54, 55."""
+"""Which actors a cluster is to have, and which of them get no work: plain bookkeeping, no Ray is started.
+
+Cases 54, 55.
+"""
 
 from __future__ import annotations
 
@@ -128,7 +131,9 @@ def test_that_nobody_was_admitted_is_said_only_when_nobody_was(machines: Any) ->
     assert isinstance(machines.why_none(asked), NoneAdmittedError)
 
 
-def test_a_cluster_without_a_fitting_machine_is_waited_for_a_while(machines: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_cluster_without_a_fitting_machine_is_waited_for_a_while(
+    machines: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     machines.nodes = {}
     assert machines.why_none(call()) is None
     monkeypatch.setattr("pipelines.cluster.nodes._PATIENCE_SECONDS", -1.0)
@@ -138,17 +143,30 @@ def test_a_cluster_without_a_fitting_machine_is_waited_for_a_while(machines: Any
 
 
 @pytest.mark.parametrize("more", [True, False])
-def test_machines_that_are_lost_long_after_a_call_began_are_waited_for_as_well(machines: Any, monkeypatch: pytest.MonkeyPatch, more: bool) -> None:
-    """Case 40: a spot machine that is taken away; another one may be there within a minute. more: there are tasks that nobody had yet."""
+def test_machines_that_are_lost_long_after_a_call_began_are_waited_for_as_well(
+    machines: Any, monkeypatch: pytest.MonkeyPatch, more: bool
+) -> None:
+    """Case 40: a spot machine that is taken away.
+
+    Another one may be there within a minute. more: there are tasks that nobody had yet.
+    """
     from pipelines.cluster.scheduler import Scheduler
 
     monkeypatch.setattr("pipelines.cluster.nodes.end", lambda actor: None)
     monkeypatch.setattr(Scheduler, "_serve", lambda driver: None)
-    parcels: Any = SimpleNamespace(is_full=True, release=lambda run: None, keep=lambda run: None, forget=lambda call: None)
+    parcels: Any = SimpleNamespace(
+        is_full=True, release=lambda run: None, keep=lambda run: None, forget=lambda call: None
+    )
     driver = Scheduler(machines, parcels, says_host=False)
     worker, _ = actor(machines)
     worker.call = asked = PendingCall(
-        TaskQueue([Task(n, "", None) for n in range(1 + more)]), "", None, {}, lambda number, task: [], None, threading.Event()
+        TaskQueue([Task(n, "", None) for n in range(1 + more)]),
+        "",
+        None,
+        {},
+        lambda number, task: [],
+        None,
+        threading.Event(),
     )
     task = asked.ledger.take(beside=[])
     assert task is not None

@@ -15,7 +15,15 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from models.errors import MediaError, ResourceError
-from pipelines.pool.interface import Done, NoneAdmittedError, Task, WorkerLost, WorkerReady, WorkerRejected, WorkItem
+from pipelines.pool.interface import (
+    Done,
+    NoneAdmittedError,
+    Task,
+    WorkerLost,
+    WorkerReady,
+    WorkerRejected,
+    WorkItem,
+)
 from pipelines.pool.task_queue import TaskQueue
 from tests import media
 from tests.helpers.inline import H264, finished_of
@@ -51,12 +59,28 @@ def tasks_of(*payloads: tuple[str, Any]) -> list[Task]:
     return [Task(n, f"task {n}", p) for n, p in enumerate(payloads)]
 
 
-def run(cluster: RayPool, *payloads: tuple[str, Any], setup: dict[str, Any] | None = None, pieces: Any = (1, 2), **more: Any) -> list[Any]:
-    return list(cluster.run_tasks(tasks_of(*payloads), worker=WORKER, setup=setup or {}, feed=lambda number, task: iter(pieces), **more))
+def run(
+    cluster: RayPool,
+    *payloads: tuple[str, Any],
+    setup: dict[str, Any] | None = None,
+    pieces: Any = (1, 2),
+    **more: Any,
+) -> list[Any]:
+    return list(
+        cluster.run_tasks(
+            tasks_of(*payloads),
+            worker=WORKER,
+            setup=setup or {},
+            feed=lambda number, task: iter(pieces),
+            **more,
+        )
+    )
 
 
 def items(events: list[Any], key: int) -> list[Any]:
-    return [e.value for e in events if isinstance(e, WorkItem) and e.key == key and not isinstance(e.value, tuple)]
+    return [
+        e.value for e in events if isinstance(e, WorkItem) and e.key == key and not isinstance(e.value, tuple)
+    ]
 
 
 def keys_done(events: list[Any]) -> list[int]:
@@ -64,9 +88,14 @@ def keys_done(events: list[Any]) -> list[int]:
 
 
 def test_a_private_cluster_starts_no_process_that_it_has_no_use_for(session: Any) -> None:
-    commands = [Path(f"/proc/{pid}/cmdline").read_text(encoding="utf-8").split("\0") for pid in children_of(os.getpid())]
+    commands = [
+        Path(f"/proc/{pid}/cmdline").read_text(encoding="utf-8").split("\0")
+        for pid in children_of(os.getpid())
+    ]
     assert any(command[0].endswith("/raylet") for command in commands)
-    others = [c for c in commands if not c[0].endswith(("/raylet", "/gcs_server"))]  # those two say in their arguments what they might start
+    others = [
+        c for c in commands if not c[0].endswith(("/raylet", "/gcs_server"))
+    ]  # those two say in their arguments what they might start
     assert [c for c in others if re.search("(?i)dashboard|agent|monitor", " ".join(c))] == []
 
 
@@ -123,7 +152,12 @@ def on_one_worker(session: Any, folder: Path, *payloads: Any, events: list[Any] 
 
     made = [] if events is None else events
     with RayPool(session, workers=1, cpus_per_worker=1, device="cpu") as cluster:
-        stream = cluster.run_tasks(tasks_of(*payloads), worker=WORKER, setup={"marks": str(folder)}, feed=lambda number, task: iter([task.key + 1]))
+        stream = cluster.run_tasks(
+            tasks_of(*payloads),
+            worker=WORKER,
+            setup={"marks": str(folder)},
+            feed=lambda number, task: iter([task.key + 1]),
+        )
         made.extend(stream)
     return made
 
@@ -136,16 +170,32 @@ def test_the_task_that_waited_behind_a_poisonous_one_is_not_blamed(session: Any,
 
 
 def test_the_next_task_begins_while_the_last_one_comes_to_its_end(session: Any, tmp_path: Path) -> None:
-    payloads = [("drain", ("a", "next")), ("mark", ("b", "next")), ("drain", ("c", "last")), ("mark", ("d", "last"))]
+    payloads = [
+        ("drain", ("a", "next")),
+        ("mark", ("b", "next")),
+        ("drain", ("c", "last")),
+        ("mark", ("d", "last")),
+    ]
     events = on_one_worker(session, tmp_path, *payloads)
     assert keys_done(events) == [0, 1, 2, 3]
-    assert [items(events, n) for n in range(4)] == [["drains"], [4], ["drains"], [8]], "a task's items or input reached another"
+    assert [items(events, n) for n in range(4)] == [["drains"], [4], ["drains"], [8]], (
+        "a task's items or input reached another"
+    )
 
 
-def test_what_was_beside_a_deadly_task_is_then_alone_and_not_given_up_for_it(session: Any, tmp_path: Path) -> None:
+def test_what_was_beside_a_deadly_task_is_then_alone_and_not_given_up_for_it(
+    session: Any, tmp_path: Path
+) -> None:
     events: list[Any] = []
     with pytest.raises(ResourceError, match="task 1 failed 3 times"):
-        on_one_worker(session, tmp_path, ("drain", ("a", "begun", 1.0)), ("mark and die", ("b", "begun")), ("mark", ("c", "c")), events=events)
+        on_one_worker(
+            session,
+            tmp_path,
+            ("drain", ("a", "begun", 1.0)),
+            ("mark and die", ("b", "begun")),
+            ("mark", ("c", "c")),
+            events=events,
+        )
     assert keys_done(events) == [0]
     attempts = [(tmp_path / name).read_text() if (tmp_path / name).exists() else "" for name in "abc"]
     # A death that comes before the word that the task had begun counts for the one in front of it alone.
@@ -153,15 +203,28 @@ def test_what_was_beside_a_deadly_task_is_then_alone_and_not_given_up_for_it(ses
 
 
 def test_a_task_that_fails_at_its_end_is_the_one_that_is_named(session: Any, tmp_path: Path) -> None:
-    with pytest.raises(ResourceError, match="task 0 failed 3 times, the last time because no memory at the end"):
+    with pytest.raises(
+        ResourceError, match="task 0 failed 3 times, the last time because no memory at the end"
+    ):
         on_one_worker(session, tmp_path, ("drain exhausted", ("a", "begun")), ("mark", ("b", "begun")))
 
 
-def test_a_task_that_fails_at_its_end_is_not_blamed_on_the_one_begun_beside_it(session: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_task_that_fails_at_its_end_is_not_blamed_on_the_one_begun_beside_it(
+    session: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     blamed: list[int] = []
     blame = TaskQueue.blame
-    monkeypatch.setattr(TaskQueue, "blame", lambda ledger, task, device=(): (blamed.append(task.key), blame(ledger, task, device)))
-    events = on_one_worker(session, tmp_path, ("drain exhausted once", ("a", "begun", "failed")), ("mark and hang once", ("b", "begun", "hung")))
+    monkeypatch.setattr(
+        TaskQueue,
+        "blame",
+        lambda ledger, task, device=(): (blamed.append(task.key), blame(ledger, task, device)),
+    )
+    events = on_one_worker(
+        session,
+        tmp_path,
+        ("drain exhausted once", ("a", "begun", "failed")),
+        ("mark and hang once", ("b", "begun", "hung")),
+    )
     assert keys_done(events) == [0, 1]
     assert blamed == [0]
 
@@ -183,7 +246,9 @@ def test_no_two_inputs_are_read_by_the_same_reader_at_a_time(cluster: RayPool, t
 
     payloads = [("work", None), ("wait for", "go"), *[("work", None)] * 3]
     done = 0
-    for event in cluster.run_tasks(tasks_of(*payloads), worker=WORKER, setup={"marks": str(tmp_path)}, feed=feed):
+    for event in cluster.run_tasks(
+        tasks_of(*payloads), worker=WORKER, setup={"marks": str(tmp_path)}, feed=feed
+    ):
         done += isinstance(event, Done)
         if done == 2:
             (tmp_path / "go").touch()
@@ -198,21 +263,33 @@ def test_a_broken_cuda_context_replaces_the_process(cluster: RayPool, tmp_path: 
     assert keys_done(events) == [0, 1]
 
 
-def test_a_gpu_that_failed_too_often_gets_no_more_work(session: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_gpu_that_failed_too_often_gets_no_more_work(
+    session: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Case 55. It is the only one, so the work is given up."""
     from pipelines.cluster.ray_pool import RayPool
 
     monkeypatch.setattr("pipelines.cluster.nodes.ATTEMPTS", 1)
     events: list[Any] = []
-    with RayPool(session, workers=1, cpus_per_worker=1) as cluster, pytest.raises(ResourceError, match="every GPU of the cluster failed"):
-        stream = cluster.run_tasks(tasks_of(("exhausted once", "a")), worker=WORKER, setup={"marks": str(tmp_path)}, feed=lambda n, t: iter([1]))
+    with (
+        RayPool(session, workers=1, cpus_per_worker=1) as cluster,
+        pytest.raises(ResourceError, match="every GPU of the cluster failed"),
+    ):
+        stream = cluster.run_tasks(
+            tasks_of(("exhausted once", "a")),
+            worker=WORKER,
+            setup={"marks": str(tmp_path)},
+            feed=lambda n, t: iter([1]),
+        )
         events.extend(stream)
     assert [e.reason for e in events if isinstance(e, WorkerRejected)] == [
         f"GPU 0 of {os.uname().nodename} failed 1 times in a row and gets no more work"
     ]
 
 
-def test_a_gpu_that_is_too_small_gets_smaller_tiles_and_is_not_taken_for_broken(session: Any, tmp_path: Path) -> None:
+def test_a_gpu_that_is_too_small_gets_smaller_tiles_and_is_not_taken_for_broken(
+    session: Any, tmp_path: Path
+) -> None:
     """Cases 53 and 55: it is the only one, and fails three times."""
     from pipelines.cluster.ray_pool import RayPool
     from pipelines.plan.events import Note
@@ -222,10 +299,20 @@ def test_a_gpu_that_is_too_small_gets_smaller_tiles_and_is_not_taken_for_broken(
     film = media.cfr(tmp_path / "film.mp4", frames=8, size=(320, 160))
     settings = run_settings(**{**H264, "model": "deconvolution-x1"})
     with RayPool(session, workers=1, cpus_per_worker=1) as cluster:
-        events = list(upscale_video(film, tmp_path / "out.mp4", settings, worker="tests.pipelines.pool.fast_workers:Cramped", workers=cluster))
+        events = list(
+            upscale_video(
+                film,
+                tmp_path / "out.mp4",
+                settings,
+                worker="tests.pipelines.pool.fast_workers:Cramped",
+                workers=cluster,
+            )
+        )
     told = [e.text for e in events if isinstance(e, Note)]
     assert len(told) == 3
-    assert all(f"memory ran out in the worker (MemoryError) on {os.uname().nodename}" in text for text in told[:2])
+    assert all(
+        f"memory ran out in the worker (MemoryError) on {os.uname().nodename}" in text for text in told[:2]
+    )
     assert told[2] == "memory ran out; begun again with tiles of 240x144"
     assert finished_of(events).report["tile"] == [240, 144]
 
@@ -237,7 +324,9 @@ def test_a_worker_may_die_twice(cluster: RayPool, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("loss", ["found dead", "taken away"])
-def test_the_loss_of_a_machine_does_not_use_up_an_attempt(cluster: RayPool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, loss: str) -> None:
+def test_the_loss_of_a_machine_does_not_use_up_an_attempt(
+    cluster: RayPool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, loss: str
+) -> None:
     """The machine stays, and only its loss is made believe. Case 40."""
     monkeypatch.setattr("pipelines.pool.task_queue.ATTEMPTS", 1)
     if loss == "found dead":
@@ -245,7 +334,9 @@ def test_the_loss_of_a_machine_does_not_use_up_an_attempt(cluster: RayPool, tmp_
     else:
         monkeypatch.setattr("ray.exceptions.RayActorError.preempted", property(lambda error: True))
     events = run(cluster, ("die times", ("a", 2)), setup={"marks": str(tmp_path)})
-    assert [e.reason for e in events if isinstance(e, WorkerLost)] == [f"the machine {os.uname().nodename} was lost"] * 2
+    assert [e.reason for e in events if isinstance(e, WorkerLost)] == [
+        f"the machine {os.uname().nodename} was lost"
+    ] * 2
     assert keys_done(events) == [0]
 
 
@@ -253,17 +344,26 @@ def test_a_machine_where_no_worker_starts_is_named(cluster: RayPool, monkeypatch
     from tests.pipelines.pool.failing_start import Stillborn
 
     monkeypatch.setattr("pipelines.cluster.nodes.WorkerActor", Stillborn)
-    with pytest.raises(ResourceError, match=f"no worker starts on {os.uname().nodename}: its worker on .* died"):
+    with pytest.raises(
+        ResourceError, match=f"no worker starts on {os.uname().nodename}: its worker on .* died"
+    ):
         run(cluster, ("work", None))
 
 
 def test_a_machine_where_no_worker_can_be_made_ready_is_named(cluster: RayPool) -> None:
-    """Case 53: memory for the weights, a CUDA context; no task is to blame, and it is not tried without end."""
-    with pytest.raises(ResourceError, match=f"no worker starts on {os.uname().nodename}: no room for the weights"):
+    """Case 53: memory for the weights, a CUDA context.
+
+    No task is to blame, and it is not tried without end.
+    """
+    with pytest.raises(
+        ResourceError, match=f"no worker starts on {os.uname().nodename}: no room for the weights"
+    ):
         run(cluster, ("work", None), setup={"unready": True})
 
 
-def test_a_hanging_worker_is_replaced(cluster: RayPool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_hanging_worker_is_replaced(
+    cluster: RayPool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Case 57."""
     monkeypatch.setattr("pipelines.cluster.silence_watch.SILENCE_SECONDS", 3.0)
     events = run(cluster, ("hang once", "a"), ("work", None), setup={"marks": str(tmp_path)})
@@ -272,7 +372,9 @@ def test_a_hanging_worker_is_replaced(cluster: RayPool, tmp_path: Path, monkeypa
     assert keys_done(events) == [0, 1]
 
 
-def test_a_worker_that_gets_on_in_silence_is_waited_for(cluster: RayPool, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_worker_that_gets_on_in_silence_is_waited_for(
+    cluster: RayPool, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Case 57: a single frame may take an hour."""
     monkeypatch.setattr("pipelines.cluster.silence_watch.SILENCE_SECONDS", 3.0)
     events = run(cluster, ("get on in silence", 8.0))
@@ -280,12 +382,18 @@ def test_a_worker_that_gets_on_in_silence_is_waited_for(cluster: RayPool, monkey
     assert keys_done(events) == [0]
 
 
-def test_time_in_which_the_driver_itself_was_stopped_is_no_silence_of_its_workers(cluster: RayPool, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_time_in_which_the_driver_itself_was_stopped_is_no_silence_of_its_workers(
+    cluster: RayPool, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Case 57: Ctrl-Z, or the lid of a laptop; seen by its clock."""
     stopped = 0.0
-    monkeypatch.setattr("pipelines.cluster.silence_watch.time", SimpleNamespace(monotonic=lambda: time.monotonic() + stopped))
+    monkeypatch.setattr(
+        "pipelines.cluster.silence_watch.time", SimpleNamespace(monotonic=lambda: time.monotonic() + stopped)
+    )
     events = []
-    for event in cluster.run_tasks(tasks_of(("talk", (3, 1.0))), worker=WORKER, setup={"silent": True}, feed=lambda n, t: iter([1])):
+    for event in cluster.run_tasks(
+        tasks_of(("talk", (3, 1.0))), worker=WORKER, setup={"silent": True}, feed=lambda n, t: iter([1])
+    ):
         events.append(event)
         if isinstance(event, WorkItem):
             stopped += 10_000  # in the midst of a task, which says nothing for a while yet
@@ -293,11 +401,17 @@ def test_time_in_which_the_driver_itself_was_stopped_is_no_silence_of_its_worker
     assert keys_done(events) == [0]
 
 
-def test_a_worker_to_whom_nobody_listens_is_not_taken_for_hung(cluster: RayPool, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What it makes is not fetched while the caller has enough to read, as one whose output is looked at in a pager."""
+def test_a_worker_to_whom_nobody_listens_is_not_taken_for_hung(
+    cluster: RayPool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What it makes is not fetched while the caller has enough to read, as one whose output is looked at in a
+    pager.
+    """
     monkeypatch.setattr("pipelines.cluster.silence_watch.SILENCE_SECONDS", 3.0)
     events = []
-    for event in cluster.run_tasks(tasks_of(("talk", (40, 0.01))), worker=WORKER, setup={"silent": True}, feed=lambda n, t: iter([1])):
+    for event in cluster.run_tasks(
+        tasks_of(("talk", (40, 0.01))), worker=WORKER, setup={"silent": True}, feed=lambda n, t: iter([1])
+    ):
         events.append(event)
         if len(events) == 3:
             time.sleep(5)
@@ -351,7 +465,9 @@ def test_a_worker_that_is_not_admitted_is_named_and_the_others_do_its_work(clust
 def test_a_stop_lets_the_tasks_under_way_finish_and_begins_no_other(cluster: RayPool) -> None:
     stop = threading.Event()
     events = []
-    for event in cluster.run_tasks(tasks_of(*[("wait", 0.5)] * 9), worker=WORKER, setup={}, feed=lambda n, t: iter([1]), stop=stop):
+    for event in cluster.run_tasks(
+        tasks_of(*[("wait", 0.5)] * 9), worker=WORKER, setup={}, feed=lambda n, t: iter([1]), stop=stop
+    ):
         events.append(event)
         if isinstance(event, WorkerReady):
             stop.set()
@@ -359,7 +475,9 @@ def test_a_stop_lets_the_tasks_under_way_finish_and_begins_no_other(cluster: Ray
 
 
 def test_leaving_early_ends_what_is_under_way(cluster: RayPool) -> None:
-    events = cluster.run_tasks(tasks_of(*[("wait", 600)] * 4), worker=WORKER, setup={}, feed=lambda n, t: iter([1]))
+    events = cluster.run_tasks(
+        tasks_of(*[("wait", 600)] * 4), worker=WORKER, setup={}, feed=lambda n, t: iter([1])
+    )
     pid = next(e.pid for e in events if isinstance(e, WorkerReady))
     events.close()  # type: ignore[attr-defined]
     until = time.monotonic() + 20
@@ -368,7 +486,9 @@ def test_leaving_early_ends_what_is_under_way(cluster: RayPool) -> None:
     assert keys_done(run(cluster, ("work", None))) == [0]
 
 
-def test_a_second_caller_gets_the_worker_that_the_first_has_nothing_for(cluster: RayPool, tmp_path: Path) -> None:
+def test_a_second_caller_gets_the_worker_that_the_first_has_nothing_for(
+    cluster: RayPool, tmp_path: Path
+) -> None:
     setup = {"marks": str(tmp_path)}
     first: list[Any] = []
     thread = threading.Thread(target=lambda: first.extend(run(cluster, ("wait for", "go"), setup=setup)))
@@ -412,12 +532,19 @@ def written_to_the_store() -> int:
     from ray._private.internal_api import node_stats
 
     (node,) = [n for n in ray.nodes() if n["Alive"]]
-    return int(node_stats(node["NodeManagerAddress"], node["NodeManagerPort"]).store_stats.cumulative_created_bytes)
+    return int(
+        node_stats(node["NodeManagerAddress"], node["NodeManagerPort"]).store_stats.cumulative_created_bytes
+    )
 
 
-def test_a_cluster_that_has_no_room_for_a_worker_says_so(session: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_cluster_that_has_no_room_for_a_worker_says_so(
+    session: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     from pipelines.cluster.ray_pool import RayPool
 
     monkeypatch.setattr("pipelines.cluster.nodes._PATIENCE_SECONDS", 1.5)
-    with RayPool(session, cpus_per_worker=64, device="cpu") as cluster, pytest.raises(ResourceError, match="no machine with 64 CPU"):
+    with (
+        RayPool(session, cpus_per_worker=64, device="cpu") as cluster,
+        pytest.raises(ResourceError, match="no machine with 64 CPU"),
+    ):
         run(cluster, ("work", None))

@@ -1,4 +1,7 @@
-"""How many workers a command line asks for, and what a private cluster then offers. No Ray is started but once."""
+"""How many workers a command line asks for, and what a private cluster then offers.
+
+No Ray is started but once.
+"""
 
 from __future__ import annotations
 
@@ -17,14 +20,24 @@ from pipelines.planner.resources import usable_cores
 
 @pytest.mark.parametrize(
     ("address", "workers", "most"),
-    [("local:8", 2, 2), ("local:2", 8, 2), ("local:3", None, 3), ("local", 5, 5), ("local", None, 4), ("auto", 6, 6), ("auto", None, None)],
+    [
+        ("local:8", 2, 2),
+        ("local:2", 8, 2),
+        ("local:3", None, 3),
+        ("local", 5, 5),
+        ("local", None, 4),
+        ("auto", 6, 6),
+        ("auto", None, None),
+    ],
 )
 def test_workers_are_capped_by_both_the_address_and_the_option(
     monkeypatch: pytest.MonkeyPatch, address: str, workers: int | None, most: int | None
 ) -> None:
     opened: dict[str, Any] = {}
     monkeypatch.setattr(ray_session, "Session", lambda _, **offers: opened.update(offers))
-    found = ray_session.open_session(address, workers=workers, cpus_per_worker=None, usual=4, devices=0, environment={})
+    found = ray_session.open_session(
+        address, workers=workers, cpus_per_worker=None, usual=4, devices=0, environment={}
+    )
     assert found[1] == most
     if most is not None and address != "auto":
         cores = usable_cores()
@@ -34,7 +47,15 @@ def test_workers_are_capped_by_both_the_address_and_the_option(
 
 @pytest.mark.parametrize(
     ("shared_mb", "disk_mb", "expected_mb"),
-    [(8000, 8000, 1024), (400, 8000, 190), (64, 8000, 1024), (64, 400, 190), (None, 8000, 1024), (64, 64, None), (None, None, None)],
+    [
+        (8000, 8000, 1024),
+        (400, 8000, 190),
+        (64, 8000, 1024),
+        (64, 400, 190),
+        (None, 8000, 1024),
+        (64, 64, None),
+        (None, None, None),
+    ],
 )
 def test_ray_s_store_is_never_smaller_than_ray_takes(
     monkeypatch: pytest.MonkeyPatch, shared_mb: int | None, disk_mb: int | None, expected_mb: int | None
@@ -82,7 +103,11 @@ def test_after_a_session_ray_prints_and_logs_as_before(monkeypatch: pytest.Monke
     before = object()
     worker = types.SimpleNamespace(print_to_stdstream=before)
     ray = types.ModuleType("ray")
-    ray._private, ray.init, ray.shutdown = types.SimpleNamespace(worker=worker), lambda **_: None, lambda: None  # type: ignore[attr-defined]
+    ray._private, ray.init, ray.shutdown = (
+        types.SimpleNamespace(worker=worker),
+        lambda **_: None,
+        lambda: None,
+    )  # type: ignore[attr-defined]
     config = types.ModuleType("ray.job_config")
     config.JobConfig = lambda **_: None  # type: ignore[attr-defined]
     monkeypatch.setitem(sys.modules, "ray", ray)

@@ -20,7 +20,9 @@ from tests.helpers.view import decoded, planes
 
 
 @pytest.mark.parametrize("codec", ["libx264", "libx265", "mpeg2video"])
-def test_every_span_of_an_open_gop_film_decodes_to_the_frames_of_a_linear_decode(tmp_path: Path, codec: str) -> None:
+def test_every_span_of_an_open_gop_film_decodes_to_the_frames_of_a_linear_decode(
+    tmp_path: Path, codec: str
+) -> None:
     """Case 4."""
     source = media.open_gop(tmp_path / f"in.{'mkv' if codec == 'mpeg2video' else 'mp4'}", codec)
     info = probe(source)
@@ -35,7 +37,9 @@ def test_every_span_of_an_open_gop_film_decodes_to_the_frames_of_a_linear_decode
         wanted = tuple(info.pts[span.chunks[0].start_frame : span.chunks[-1].stop_frame])
         for frame in deliver(decode(packets, info.decoder, planar_format(info.pix_fmt)), Promise(wanted)):
             assert frame.pts == info.pts[number]
-            assert all(np.array_equal(a, b) for a, b in zip(frame.planes, expected[number], strict=True)), number
+            assert all(np.array_equal(a, b) for a, b in zip(frame.planes, expected[number], strict=True)), (
+                number
+            )
             number += 1
     assert number == len(expected) == 36
 
@@ -81,7 +85,13 @@ def test_a_missing_frame_is_loud_and_concealed_only_on_request() -> None:
     with pytest.raises(IndexMismatchError, match="pts 3"):
         list(deliver(frames, Promise((1, 2, 3, 4))))
     kept = list(deliver(frames, Promise((1, 2, 3, 4, 5)), conceal=True))
-    assert [(f.pts, f.corrupt, int(f.planes[0][0, 0])) for f in kept] == [(1, False, 1), (2, False, 2), (3, True, 2), (4, False, 4), (5, True, 4)]
+    assert [(f.pts, f.corrupt, int(f.planes[0][0, 0])) for f in kept] == [
+        (1, False, 1),
+        (2, False, 2),
+        (3, True, 2),
+        (4, False, 4),
+        (5, True, 4),
+    ]
 
 
 def test_a_frame_nobody_promised_is_loud() -> None:
@@ -94,7 +104,9 @@ def test_damage_is_refused_unless_concealed() -> None:
     with pytest.raises(CorruptError, match="pts 2"):
         list(deliver(frames, Promise((1, 2))))
     assert [f.corrupt for f in deliver(frames, Promise((1, 2)), conceal=True)] == [False, True]
-    assert [f.pts for f in deliver([frame(0, corrupt=True), frame(1)], Promise((1,)))] == [1], "damage in the pre-roll does not matter"
+    assert [f.pts for f in deliver([frame(0, corrupt=True), frame(1)], Promise((1,)))] == [1], (
+        "damage in the pre-roll does not matter"
+    )
 
 
 def test_frames_known_by_order_get_the_promised_times() -> None:

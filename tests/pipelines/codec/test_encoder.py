@@ -22,13 +22,30 @@ from tests import media
 TAGS = ColorTags(1, 1, 1, 1, 1)
 
 
-def chosen(codec: str, pix_fmt: str = "yuv420p", size: tuple[int, int] = (64, 48), container: str = "matroska", **settings: object) -> Encoder:
-    return choose_encoder(EncodeSettings(codec=codec, **settings), PixelFormat.parse(pix_fmt), width=size[0], height=size[1], container=container)  # type: ignore[arg-type]
+def chosen(
+    codec: str,
+    pix_fmt: str = "yuv420p",
+    size: tuple[int, int] = (64, 48),
+    container: str = "matroska",
+    **settings: object,
+) -> Encoder:
+    return choose_encoder(
+        EncodeSettings(codec=codec, **settings),
+        PixelFormat.parse(pix_fmt),
+        width=size[0],
+        height=size[1],
+        container=container,
+    )  # type: ignore[arg-type]
 
 
 def chunk(encoder: Encoder, first: int = 0, count: int = 12, index: int = 0) -> object:
-    frames = (Frame(n * 512, media.planes_of(n, encoder.width, encoder.height, encoder.pix_fmt)) for n in range(first, first + count))
-    return encode_chunk(frames, index, encoder, time_base=Fraction(1, 12800), rate=Fraction(25), sar=Fraction(1), color=TAGS)
+    frames = (
+        Frame(n * 512, media.planes_of(n, encoder.width, encoder.height, encoder.pix_fmt))
+        for n in range(first, first + count)
+    )
+    return encode_chunk(
+        frames, index, encoder, time_base=Fraction(1, 12800), rate=Fraction(25), sar=Fraction(1), color=TAGS
+    )
 
 
 def payloads(made: object) -> list[bytes]:
@@ -39,7 +56,9 @@ def payloads(made: object) -> list[bytes]:
 
 @pytest.mark.parametrize("codec", ["h264", "hevc", "av1", "prores", "ffv1"])
 def test_chunks_repeat_bit_for_bit_share_a_header_and_begin_with_a_key(codec: str) -> None:
-    encoder = chosen(codec, container="mov" if codec == "prores" else "matroska", preset="draft", size=(128, 96))
+    encoder = chosen(
+        codec, container="mov" if codec == "prores" else "matroska", preset="draft", size=(128, 96)
+    )
     once, again, other = chunk(encoder), chunk(encoder), chunk(encoder, first=30, count=9, index=1)
     assert payloads(once) == payloads(again)
     assert once.header_sha256 == other.header_sha256  # type: ignore[attr-defined]
@@ -85,7 +104,9 @@ def test_what_a_codec_or_container_can_t_is_refused() -> None:
         ("hevc", (48, 40), "use --codec h264 or av1 or prores or ffv1"),
     ],
 )
-def test_the_codecs_named_for_a_size_are_those_that_hold_it(codec: str, size: tuple[int, int], said: str) -> None:
+def test_the_codecs_named_for_a_size_are_those_that_hold_it(
+    codec: str, size: tuple[int, int], said: str
+) -> None:
     """Case 67."""
     with pytest.raises(UsageError) as caught:
         chosen(codec, size=size)
@@ -134,7 +155,9 @@ def test_ffv1_opens_at_odd_sizes(size: tuple[int, int]) -> None:
 def test_quality_that_a_preset_promises_reaches_the_encoder() -> None:
     """JPEG at quantiser 2, and ProRes for an archive: their options are words that the encoders know."""
     noise = np.random.default_rng(0).integers(0, 256, (96, 128), dtype=np.uint8)
-    jpeg = choose_encoder(EncodeSettings(), PixelFormat.parse("gray"), width=128, height=96, container="image2", suffix="jpg")
+    jpeg = choose_encoder(
+        EncodeSettings(), PixelFormat.parse("gray"), width=128, height=96, container="image2", suffix="jpg"
+    )
     made = encode_chunk(
         [Frame(0, [noise, *(np.full((96, 128), 128, np.uint8) for _ in range(2))])],
         0, jpeg, time_base=Fraction(1, 25), rate=Fraction(25), sar=Fraction(1), color=TAGS,
@@ -143,7 +166,12 @@ def test_quality_that_a_preset_promises_reaches_the_encoder() -> None:
         seen = next(container.decode(video=0)).to_ndarray()[0]
     assert np.abs(seen.astype(int) - noise).mean() < 3
     sizes = [
-        len(chunk(chosen("prores", "yuv422p10le", container="mov", preset=preset, size=(128, 96)), count=2).data) for preset in ("draft", "archive")
+        len(
+            chunk(
+                chosen("prores", "yuv422p10le", container="mov", preset=preset, size=(128, 96)), count=2
+            ).data
+        )
+        for preset in ("draft", "archive")
     ]  # type: ignore[attr-defined]
     assert sizes[1] > sizes[0]
     try_encoder(chosen("prores", container="mov", preset="archive"), TAGS)

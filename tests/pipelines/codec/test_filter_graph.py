@@ -31,8 +31,13 @@ def one_graph(source: Path, order: str, *, bob: bool) -> list[str]:
     """Hashes of the film's frames after one run of bwdif over all of it."""
     graph = av.filter.Graph()
     film = decoded(source)
-    node = first = graph.add_buffer(width=film[0].width, height=film[0].height, format=film[0].format, time_base=Fraction(1, 25))
-    for name, options in (("bwdif", f"mode={'send_field' if bob else 'send_frame'}:parity={order}:deint=all"), ("buffersink", None)):
+    node = first = graph.add_buffer(
+        width=film[0].width, height=film[0].height, format=film[0].format, time_base=Fraction(1, 25)
+    )
+    for name, options in (
+        ("bwdif", f"mode={'send_field' if bob else 'send_frame'}:parity={order}:deint=all"),
+        ("buffersink", None),
+    ):
         following = graph.add(name, options)
         node.link_to(following)
         node = following
@@ -52,7 +57,9 @@ def one_graph(source: Path, order: str, *, bob: bool) -> list[str]:
 
 @pytest.mark.parametrize("first", ["top", "bottom"])
 @pytest.mark.parametrize("flagged", [True, False])
-def test_any_cut_gives_the_frames_of_one_graph_over_the_film(tmp_path: Path, first: str, flagged: bool) -> None:
+def test_any_cut_gives_the_frames_of_one_graph_over_the_film(
+    tmp_path: Path, first: str, flagged: bool
+) -> None:
     """Case 15."""
     source = media.fields(tmp_path / "in.mp4", first, frames=30, flagged=flagged)
     for bob in (False, True):
@@ -75,7 +82,10 @@ def test_a_part_has_the_frames_of_the_whole(tmp_path: Path) -> None:
 
 
 def test_frames_known_by_their_order_only_are_deinterlaced_alike(tmp_path: Path) -> None:
-    """Case 14: field packets, counted by decoding; many chunks of one decoder run, some of them done before."""
+    """Case 14: field packets, counted by decoding.
+
+    Many chunks of one decoder run, some of them done before.
+    """
     source = media.paff(tmp_path / "in.ts")
     assert probe(source).linear
     expected = one_graph(source, "tff", bob=False)
@@ -90,10 +100,14 @@ def test_bob_shows_every_field_at_its_own_time(tmp_path: Path, suffix: str) -> N
     pts = (0, 3600, 7200, 10800, 14400, 900000, 903600, 907200)
     source = media.fields(tmp_path / "in.mp4", frames=8, pts=pts, time_base=Fraction(1, 90000), b_frames=0)
     output = tmp_path / f"out{suffix}"
-    events = upscaled(source, output, deinterlace="bob", codec="h264", crf=18.0, preset="ultrafast", chunk_seconds=0.1)
+    events = upscaled(
+        source, output, deinterlace="bob", codec="h264", crf=18.0, preset="ultrafast", chunk_seconds=0.1
+    )
     assert planned_of(events).plan.time_base == Fraction(1, 180000)
     assert planned_of(events).plan.rate == 50 or planned_of(events).plan.rate == 2 * probe(source).rate
-    wanted = sorted(Fraction(p + half, 90000) for p in pts for half in (0, 1800))  # no field in the middle of the hole
+    wanted = sorted(
+        Fraction(p + half, 90000) for p in pts for half in (0, 1800)
+    )  # no field in the middle of the hole
     assert_same_times([f.seconds for f in frames(output)], wanted, matroska=suffix == ".mkv")
 
 
@@ -113,24 +127,35 @@ def test_what_was_found_and_done_is_said(tmp_path: Path) -> None:
     source = media.fields(tmp_path / "in.mp4", flagged=False)
     said = {}
     for mode in ("auto", "bob", "off"):
-        said[mode] = " ".join(planned_of(upscaled(source, tmp_path / f"{mode}.mkv", deinterlace=mode)).info.notes)
+        said[mode] = " ".join(
+            planned_of(upscaled(source, tmp_path / f"{mode}.mkv", deinterlace=mode)).info.notes
+        )
         assert "top field first by its pictures" in said[mode]
     assert "frame rate" in said["auto"]
     assert "field rate" in said["bob"]
     assert "as they are" in said["off"]
-    with pytest.raises(MediaError, match=r"in\.mp4: is interlaced, top field first by its pictures; --deinterlace auto"):
+    with pytest.raises(
+        MediaError, match=r"in\.mp4: is interlaced, top field first by its pictures; --deinterlace auto"
+    ):
         upscaled(source, tmp_path / "refused.mkv", deinterlace="refuse")
     assert not (tmp_path / "refused.mkv").exists()
 
 
 def test_a_doubt_is_said_with_what_to_type_and_not_acted_upon(tmp_path: Path) -> None:
     """Case 15: progressive film that is flagged as interlaced keeps its frames."""
-    source = media.cfr(tmp_path / "in.mp4", size=(128, 96), options={"flags": "+ildct+ilme"}, field_flags="bff")
+    source = media.cfr(
+        tmp_path / "in.mp4", size=(128, 96), options={"flags": "+ildct+ilme"}, field_flags="bff"
+    )
     said, plans = {}, {}
     for mode in ("auto", "on", "bob", "off"):
         planned = planned_of(upscaled(source, tmp_path / f"{mode}.mkv", deinterlace=mode))
         said[mode], plans[mode] = " ".join(planned.info.notes), planned.plan.deinterlacing
-    assert plans == {"auto": None, "on": Deinterlacing("bottom", bob=False), "bob": Deinterlacing("bottom", bob=True), "off": None}
+    assert plans == {
+        "auto": None,
+        "on": Deinterlacing("bottom", bob=False),
+        "bob": Deinterlacing("bottom", bob=True),
+        "off": None,
+    }
     assert "flagged as interlaced, bottom field first, but its pictures are whole" in said["auto"]
     assert "--deinterlace on" in said["auto"]
     assert "as asked for, bottom field first" in said["on"]
@@ -140,7 +165,9 @@ def test_a_doubt_is_said_with_what_to_type_and_not_acted_upon(tmp_path: Path) ->
 def test_hard_telecine_is_said_and_made_whole(tmp_path: Path) -> None:
     source = media.telecined(tmp_path / "in.mp4")
     events = upscaled(source, tmp_path / "out.mkv")
-    assert any("hard-telecined" in note and "inverse telecine" in note for note in planned_of(events).info.notes)
+    assert any(
+        "hard-telecined" in note and "inverse telecine" in note for note in planned_of(events).info.notes
+    )
     assert max(comb_share(planes(f)[0]) for f in decoded(tmp_path / "out.mkv")) < 0.002
 
 
@@ -156,13 +183,17 @@ def test_progressive_and_soft_telecined_films_pass_untouched(tmp_path: Path) -> 
 
 def test_a_cut_between_two_fields_does_not_look_like_a_swapped_frame(tmp_path: Path) -> None:
     """The two fields of one frame show different scenes; each result is compared with its own field."""
-    woven = tuple((7 if n > 7 else 0, 7 if n >= 7 else 0) for n in range(16))  # frame 7: its bottom field shows the new scene
+    woven = tuple(
+        (7 if n > 7 else 0, 7 if n >= 7 else 0) for n in range(16)
+    )  # frame 7: its bottom field shows the new scene
     source = media.fields(tmp_path / "in.mp4", frames=16, woven=woven, gop=1)
     for mode in ("auto", "bob"):
         upscaled(source, tmp_path / f"{mode}.mkv", deinterlace=mode)
 
 
-def test_fine_lines_that_stand_still_do_not_look_like_swapped_fields(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_fine_lines_that_stand_still_do_not_look_like_swapped_fields(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Two fields of one moment differ by what only one of them has; the result has both."""
 
     def slides(number: int, width: int, height: int, pix_fmt: str) -> list[np.ndarray]:
@@ -192,7 +223,11 @@ def test_a_graph_that_swaps_two_frames_is_found_out(tmp_path: Path, monkeypatch:
 
     def swapped(self: filter_graph._Graph) -> list[av.VideoFrame]:
         held = [*getattr(self, "held", []), *honest(self)]
-        self.held = held if len(held) == 1 and not getattr(self, "done", False) and len(getattr(self, "seen", [])) == 5 else []  # type: ignore[attr-defined]
+        self.held = (
+            held
+            if len(held) == 1 and not getattr(self, "done", False) and len(getattr(self, "seen", [])) == 5
+            else []
+        )  # type: ignore[attr-defined]
         if self.held:  # type: ignore[attr-defined]
             self.done = True  # type: ignore[attr-defined]
             return []
@@ -209,8 +244,12 @@ def test_a_graph_that_loses_or_doubles_frames_is_found_out(tmp_path: Path) -> No
     grey = [np.full((h, w), 128, np.uint8) for h, w in ((96, 128), (48, 64), (48, 64))]
     sources = [Frame(n, grey) for n in range(6)]
     twice = replace(plan, deinterlacing=Deinterlacing("top", bob=True))
-    assert [f.pts for f in filter_graph.filtered(sources, twice, before=1, shown=range(100, 108))] == list(range(100, 108))
-    assert [bool(f.origin) for f in filter_graph.filtered(sources, plan, before=0, shown=range(6))] == [True] * 6
+    assert [f.pts for f in filter_graph.filtered(sources, twice, before=1, shown=range(100, 108))] == list(
+        range(100, 108)
+    )
+    assert [bool(f.origin) for f in filter_graph.filtered(sources, plan, before=0, shown=range(6))] == [
+        True
+    ] * 6
     original = filter_graph.chain
     try:
         filter_graph.chain = lambda _: ("select=not(eq(n\\,3))",)  # type: ignore[assignment]

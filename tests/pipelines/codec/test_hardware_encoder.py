@@ -1,4 +1,7 @@
-"""Encoders of hardware, as far as software can stand in for them: the self-test, tags, HDR metadata, sessions."""
+"""Encoders of hardware, as far as software can stand in for them.
+
+The self-test, tags, HDR metadata, sessions.
+"""
 
 from __future__ import annotations
 
@@ -28,12 +31,26 @@ METADATA = HdrMetadata((34000, 16000, 13250, 34500, 7500, 3000, 15635, 16450, 10
 
 
 def frames_of(encoder: Encoder, count: int = 6) -> list[Frame]:
-    return [Frame(n * 512, media.planes_of(n, encoder.width, encoder.height, encoder.pix_fmt)) for n in range(count)]
+    return [
+        Frame(n * 512, media.planes_of(n, encoder.width, encoder.height, encoder.pix_fmt))
+        for n in range(count)
+    ]
 
 
-def encoded(encoder: Encoder, color: ColorTags = BT709, hdr: HdrMetadata | None = None, first: int = 0) -> encoder_module.EncodedChunk:
+def encoded(
+    encoder: Encoder, color: ColorTags = BT709, hdr: HdrMetadata | None = None, first: int = 0
+) -> encoder_module.EncodedChunk:
     frames = frames_of(encoder, first + 6)[first:]
-    return encode_chunk(frames, 0, encoder, time_base=Fraction(1, 12800), rate=Fraction(25), sar=Fraction(1), color=color, hdr=hdr)
+    return encode_chunk(
+        frames,
+        0,
+        encoder,
+        time_base=Fraction(1, 12800),
+        rate=Fraction(25),
+        sar=Fraction(1),
+        color=color,
+        hdr=hdr,
+    )
 
 
 @pytest.mark.parametrize(
@@ -48,7 +65,9 @@ def encoded(encoder: Encoder, color: ColorTags = BT709, hdr: HdrMetadata | None 
         ("vary", "other bytes the second time"),
     ],
 )
-def test_the_self_test_finds_what_drivers_do_to_frames(way: str, said: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_self_test_finds_what_drivers_do_to_frames(
+    way: str, said: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Case 88."""
     from tests.helpers.stand_in_encoders import flaw_of
 
@@ -59,11 +78,15 @@ def test_the_self_test_finds_what_drivers_do_to_frames(way: str, said: str, monk
     assert bool(found) == bool(said)
 
 
-@pytest.mark.parametrize(("way", "said"), [("crash", "it was ended by SIGSEGV"), ("hang", "hung: it was ended after 5 s")])
+@pytest.mark.parametrize(
+    ("way", "said"), [("crash", "it was ended by SIGSEGV"), ("hang", "hung: it was ended after 5 s")]
+)
 def test_a_driver_that_crashes_or_hangs_ends_with_its_own_process(way: str, said: str) -> None:
     """Case 88."""
     with pytest.raises(ChildFailedError, match=said):
-        call_in_child("tests.helpers.stand_in_encoders:flaw_of", way, stand_in(), BT709, HdrMetadata(), 3, seconds=5)
+        call_in_child(
+            "tests.helpers.stand_in_encoders:flaw_of", way, stand_in(), BT709, HdrMetadata(), 3, seconds=5
+        )
 
 
 @pytest.mark.parametrize("codec", ["h264", "hevc", "av1"])
@@ -80,7 +103,10 @@ def test_tags_siting_and_hdr_metadata_are_written_whatever_the_encoder_wrote(cod
         frames = list(container.decode(stream))
     assert len(frames) == 6
     assert agree(static_metadata(frames[0]), METADATA)
-    assert all((int(f.colorspace), int(f.color_range), int(f.color_primaries), int(f.color_trc)) == (9, 1, 9, 16) for f in frames)
+    assert all(
+        (int(f.colorspace), int(f.color_range), int(f.color_primaries), int(f.color_trc)) == (9, 1, 9, 16)
+        for f in frames
+    )
     plain = encode_chunk(
         frames_of(encoder),
         0,
@@ -91,7 +117,9 @@ def test_tags_siting_and_hdr_metadata_are_written_whatever_the_encoder_wrote(cod
         color=replace(HDR10, siting=1),
     )
     with open_memory(plain.data) as container:
-        assert not any(static_metadata(frame) for frame in container.decode(video=0)), "the encoder has it from elsewhere"
+        assert not any(static_metadata(frame) for frame in container.decode(video=0)), (
+            "the encoder has it from elsewhere"
+        )
 
 
 @pytest.mark.parametrize("codec", ["h264", "hevc", "av1"])
@@ -99,7 +127,9 @@ def test_what_a_driver_says_of_colour_is_written_over(codec: str, monkeypatch: p
     """Case 89."""
 
     class Deaf(encoder_module._Muxer):
-        def __init__(self, encoder: Encoder, time_base: Fraction, rate: Fraction, sar: Fraction, color: ColorTags) -> None:
+        def __init__(
+            self, encoder: Encoder, time_base: Fraction, rate: Fraction, sar: Fraction, color: ColorTags
+        ) -> None:
             super().__init__(encoder, time_base, rate, sar, ColorTags(6, 1, 6, 6, 1))
 
     monkeypatch.setattr(encoder_module, "_Muxer", Deaf)
@@ -108,7 +138,12 @@ def test_what_a_driver_says_of_colour_is_written_over(codec: str, monkeypatch: p
         stream = container.streams.video[0]
         assert chroma_siting(stream) == HDR10.siting
         frame = next(container.decode(stream))
-    assert (int(frame.colorspace), int(frame.color_range), int(frame.color_primaries), int(frame.color_trc)) == (9, 1, 9, 16)
+    assert (
+        int(frame.colorspace),
+        int(frame.color_range),
+        int(frame.color_primaries),
+        int(frame.color_trc),
+    ) == (9, 1, 9, 16)
 
 
 def test_chunks_share_a_header_and_begin_with_a_key_frame() -> None:
@@ -156,5 +191,7 @@ def test_a_worker_waits_for_a_free_session_and_for_nothing_else(monkeypatch: pyt
 
 def test_hardware_that_is_not_here_is_said_by_the_words_of_its_driver() -> None:
     options = {"rc": "constqp"}
-    with pytest.raises(ResourceError, match="the encoder hevc_nvenc can't be opened: .*(libcuda|nvcuda|capable|session)"):
+    with pytest.raises(
+        ResourceError, match="the encoder hevc_nvenc can't be opened: .*(libcuda|nvcuda|capable|session)"
+    ):
         encoded(Encoder("hevc", "hevc_nvenc", 128, 96, "yuv420p", options))

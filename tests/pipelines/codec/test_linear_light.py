@@ -19,7 +19,12 @@ pytestmark = pytest.mark.usefixtures("inline")
 
 
 def renders(
-    pattern: Path, pix_fmt: str = "gbrpf32le", kind: str = "float", count: int = 5, size: tuple[int, int] = (64, 48), odd: float = 0.0
+    pattern: Path,
+    pix_fmt: str = "gbrpf32le",
+    kind: str = "float",
+    count: int = 5,
+    size: tuple[int, int] = (64, 48),
+    odd: float = 0.0,
 ) -> Path:
     """Numbered OpenEXR pictures from -0.2 to 12 times white. odd: a sample of the second one."""
     pattern.parent.mkdir(parents=True, exist_ok=True)
@@ -38,18 +43,30 @@ def renders(
                 light[3, 3] = odd
             plane.update(light.astype(np.float32).tobytes())
         frame.pts = 0
-        (pattern.parent / (pattern.name % (number + 1))).write_bytes(b"".join(bytes(p) for p in [*context.encode(frame), *context.encode(None)]))
+        (pattern.parent / (pattern.name % (number + 1))).write_bytes(
+            b"".join(bytes(p) for p in [*context.encode(frame), *context.encode(None)])
+        )
     return pattern
 
 
 def light_of(path: Path) -> list[np.ndarray]:
     (frame,) = decoded(path)
     step = 2 if "f16" in frame.format.name else 4
-    return [np.frombuffer(memoryview(p), f"f{step}").reshape(p.height, -1)[:, : p.width].astype(np.float64) for p in frame.planes]
+    return [
+        np.frombuffer(memoryview(p), f"f{step}").reshape(p.height, -1)[:, : p.width].astype(np.float64)
+        for p in frame.planes
+    ]
 
 
 @pytest.mark.parametrize(
-    ("pix_fmt", "kind"), [("gbrpf32le", "float"), ("gbrapf32le", "float"), ("gbrpf32le", "half"), ("gbrapf32le", "half"), ("grayf32le", "float")]
+    ("pix_fmt", "kind"),
+    [
+        ("gbrpf32le", "float"),
+        ("gbrapf32le", "float"),
+        ("gbrpf32le", "half"),
+        ("gbrapf32le", "half"),
+        ("grayf32le", "float"),
+    ],
 )
 def test_light_comes_through_with_what_lies_beyond_white(tmp_path: Path, pix_fmt: str, kind: str) -> None:
     source = renders(tmp_path / "in" / "f_%04d.exr", pix_fmt, kind)
@@ -57,7 +74,10 @@ def test_light_comes_through_with_what_lies_beyond_white(tmp_path: Path, pix_fmt
         target = tmp_path / f"{cut}_%04d.exr"
         upscaled(source, target, chunk_seconds=seconds)
         for number in range(1, 6):
-            before, after = light_of(source.parent / f"f_{number:04d}.exr"), light_of(tmp_path / f"{cut}_{number:04d}.exr")
+            before, after = (
+                light_of(source.parent / f"f_{number:04d}.exr"),
+                light_of(tmp_path / f"{cut}_{number:04d}.exr"),
+            )
             assert len(before) == len(after)
             assert max(b.max() for b in before) > 7
             for a, b in zip(after, before, strict=True):

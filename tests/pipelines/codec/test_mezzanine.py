@@ -1,4 +1,7 @@
-"""Production material: ProRes, DNxHR, CineForm, FFV1; alpha kept where the result can hold it, and said where it can't."""
+"""Production material: ProRes, DNxHR, CineForm, FFV1.
+
+Alpha kept where the result can hold it, and said where it can't.
+"""
 
 from __future__ import annotations
 
@@ -56,7 +59,9 @@ def test_alpha_stays_in_prores(tmp_path: Path, name: str) -> None:
     assert (plan.encoder.options["profile"], plan.out_pix_fmt) == ("4444", "yuva444p10le")
     deep = planar_format(probe(source).pix_fmt).bits
     for before, after in zip(decoded(source), decoded(output), strict=True):
-        alpha = planes(after)[3] / ((1 << after.format.components[0].bits) - 1) - planes(before)[3] / ((1 << deep) - 1)
+        alpha = planes(after)[3] / ((1 << after.format.components[0].bits) - 1) - planes(before)[3] / (
+            (1 << deep) - 1
+        )
         assert np.abs(alpha).max() < 0.004
     assert any(f"{deep} bits become 10" in n for n in planned_of(events).info.notes) == (deep > 10)
 
@@ -79,13 +84,17 @@ def test_a_sample_s_shape_that_ffv1_keeps_in_its_slices_is_no_mistake(tmp_path: 
 @pytest.mark.parametrize("codec", ["hevc", "h264", "av1"])
 def test_alpha_that_cannot_be_kept_is_said(tmp_path: Path, codec: str) -> None:
     source = made(tmp_path, "ffv1-alpha-8")
-    notes = planned_of(upscaled(source, tmp_path / "out.mkv", codec=codec, preset="draft", crf=30.0)).info.notes
+    notes = planned_of(
+        upscaled(source, tmp_path / "out.mkv", codec=codec, preset="draft", crf=30.0)
+    ).info.notes
     assert any("its alpha is left out" in n and "--codec prores or ffv1" in n for n in notes)
 
 
 def test_sixteen_bits_that_cannot_be_kept_are_refused_with_a_remedy(tmp_path: Path) -> None:
     source = made(tmp_path, "ffv1-rgba-16")
-    with pytest.raises(UsageError, match=r"hevc can't hold gbrap16le; choose --codec ffv1, or .*--pixel-format yuv420p10le"):
+    with pytest.raises(
+        UsageError, match=r"hevc can't hold gbrap16le; choose --codec ffv1, or .*--pixel-format yuv420p10le"
+    ):
         upscaled(source, tmp_path / "out.mkv", codec="hevc")
 
 
@@ -93,4 +102,9 @@ def test_prores_says_its_own_profile_by_what_it_holds(tmp_path: Path) -> None:
     for name, profile in (("prores-422", "hq"), ("dnxhr-444", "4444")):
         (tmp_path / name).mkdir()
         source = made(tmp_path / name, name)
-        assert planned_of(upscaled(source, tmp_path / name / "out.mov", codec="prores")).plan.encoder.options["profile"] == profile
+        assert (
+            planned_of(upscaled(source, tmp_path / name / "out.mov", codec="prores")).plan.encoder.options[
+                "profile"
+            ]
+            == profile
+        )

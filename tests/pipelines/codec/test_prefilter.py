@@ -30,14 +30,18 @@ def film(path: Path, spoil: object, bits: int = 8, count: int = 12) -> tuple[Pat
     unit, dtype = 1 << (bits - 8), np.uint8 if bits == 8 else np.uint16
     clean = [soft(n) * unit for n in range(count)]
     grey = np.full((40, 48), 128 * unit, dtype)
-    pictures = [[np.rint(np.clip(spoil(c, unit), 0, 256 * unit - 1)).astype(dtype), grey, grey] for c in clean]  # type: ignore[operator]
+    pictures = [
+        [np.rint(np.clip(spoil(c, unit), 0, 256 * unit - 1)).astype(dtype), grey, grey] for c in clean
+    ]  # type: ignore[operator]
     return write_planes(path, pictures, "yuv420p" if bits == 8 else f"yuv420p{bits}le", TAGS), clean
 
 
 def error(path: Path, clean: list[np.ndarray], unit: int = 1) -> float:
     """Root mean square error in codes of 8 bits, the edge left out."""
     found = [planes(f)[0].astype(float) for f in decoded(path)]
-    return float(np.sqrt(np.mean([((a - b)[8:-8, 8:-8] / unit) ** 2 for a, b in zip(found, clean, strict=True)])))
+    return float(
+        np.sqrt(np.mean([((a - b)[8:-8, 8:-8] / unit) ** 2 for a, b in zip(found, clean, strict=True)]))
+    )
 
 
 @pytest.mark.parametrize("bits", [8, 10])
@@ -74,7 +78,9 @@ def test_filtered_frames_do_not_depend_on_the_cuts(kind: str, deinterlace: str, 
     source = media.interlaced(tmp_path / "in.mp4")
     found = []
     for name, seconds in (("many", 0.2), ("one", 1e6)):
-        events = upscaled(source, tmp_path / f"{name}.mkv", prefilter=kind, deinterlace=deinterlace, chunk_seconds=seconds)
+        events = upscaled(
+            source, tmp_path / f"{name}.mkv", prefilter=kind, deinterlace=deinterlace, chunk_seconds=seconds
+        )
         assert (len(planned_of(events).plan.chunks) > 1) == (name == "many")
         found.append([(f.pts, f.digest) for f in frames(tmp_path / f"{name}.mkv")])
     assert found[0] == found[1]
@@ -86,7 +92,13 @@ def test_filtered_frames_do_not_depend_on_the_cuts(kind: str, deinterlace: str, 
 @pytest.mark.parametrize("pix_fmt", ["yuv422p10le", "yuv444p", "gray", "gbrp"])
 @pytest.mark.parametrize("kind", ["denoise", "deblock"])
 def test_every_kind_of_pixels_goes_through(kind: str, pix_fmt: str, tmp_path: Path) -> None:
-    source = media.cfr(tmp_path / "in.mkv", frames=3, codec="ffv1", pix_fmt=pix_fmt if pix_fmt != "gbrp" else "yuv444p", b_frames=0)
+    source = media.cfr(
+        tmp_path / "in.mkv",
+        frames=3,
+        codec="ffv1",
+        pix_fmt=pix_fmt if pix_fmt != "gbrp" else "yuv444p",
+        b_frames=0,
+    )
     upscaled(source, tmp_path / "out.mkv", prefilter=kind)
     before, after = decoded(source), decoded(tmp_path / "out.mkv")
     for one, other in zip(before, after, strict=True):

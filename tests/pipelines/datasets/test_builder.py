@@ -16,7 +16,14 @@ from models.errors import MediaError, UsageError
 from models.layers.resampling import resample
 from pipelines.datasets.batch_loader import BatchSettings, Loader
 from pipelines.datasets.builder import make_dataset
-from pipelines.datasets.crop_selection import CropSettings, Seen, choose_crops, content_box, fingerprint_of, round_trip_db
+from pipelines.datasets.crop_selection import (
+    CropSettings,
+    Seen,
+    choose_crops,
+    content_box,
+    fingerprint_of,
+    round_trip_db,
+)
 from pipelines.datasets.degradation import DegradeSettings, degrade, read_record
 from pipelines.datasets.events import DatasetDone, Progress, UnitLeftOut
 from pipelines.datasets.pair_maker import Motion, PairOrder, clip_of_picture
@@ -31,7 +38,9 @@ from pipelines.plan.settings_file import read_settings
 from pipelines.probe.probe import fingerprint, probe
 from tests.helpers.footage import clip, film, pictures, texture
 
-SMALL = DatasetSettings(truth_px=32, every_frames=2, context_frames=2, shrink=1, crops=CropSettings(per_frame=3, duplicate_bits=1))
+SMALL = DatasetSettings(
+    truth_px=32, every_frames=2, context_frames=2, shrink=1, crops=CropSettings(per_frame=3, duplicate_bits=1)
+)
 
 
 def made(inputs: list[Path], folder: Path, settings: DatasetSettings = SMALL, **more: Any) -> list[Any]:
@@ -46,7 +55,11 @@ def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def pairs(source: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("data") / "pairs"
-    made([source, pictures(source.parent / "stills", 6)], folder, replace(SMALL, degrade=DegradeSettings(clean=0.5)))
+    made(
+        [source, pictures(source.parent / "stills", 6)],
+        folder,
+        replace(SMALL, degrade=DegradeSettings(clean=0.5)),
+    )
     return folder
 
 
@@ -84,7 +97,9 @@ def test_a_single_shot_holds_out_its_end_after_a_gap() -> None:
 
 
 def test_no_shot_is_in_both_splits(pairs: Path) -> None:
-    places = {split: {(r["source"], shot_of(r)) for r in records(pairs, split)} for split in ("train", "validation")}
+    places = {
+        split: {(r["source"], shot_of(r)) for r in records(pairs, split)} for split in ("train", "validation")
+    }
     assert places["train"]
     assert places["validation"]
     assert not places["train"] & places["validation"]
@@ -157,7 +172,9 @@ def test_shards_have_the_webdataset_layout(pairs: Path) -> None:
             sizes = {m.name.partition(".")[2]: m.size for m in list(tar)[:3]}
         keys = [n.partition(".")[0] for n in names]
         assert [n.partition(".")[2] for n in names[:3]] == ["json", "low.yuv", "truth.yuv"]
-        assert all(keys[i] == keys[i + 1] == keys[i + 2] for i in range(0, len(keys), 3))  # a sample's members are neighbours
+        assert all(
+            keys[i] == keys[i + 1] == keys[i + 2] for i in range(0, len(keys), 3)
+        )  # a sample's members are neighbours
         assert sizes["truth.yuv"] == 32 * 32 * 3 // 2
         assert sizes["low.yuv"] == 16 * 16 * 3 // 2
         assert record["bits"] == 8
@@ -180,7 +197,9 @@ def test_an_interrupted_data_set_goes_on_and_ends_the_same(source: Path, tmp_pat
     assert not list((tmp_path / "cut").glob("*.partial"))
     again = made([source, stills], tmp_path / "cut")
     assert [e.reason for e in again if isinstance(e, UnitLeftOut)] == ["already done"]
-    assert (tmp_path / "cut" / "manifest.json").read_bytes() == (tmp_path / "whole" / "manifest.json").read_bytes()
+    assert (tmp_path / "cut" / "manifest.json").read_bytes() == (
+        tmp_path / "whole" / "manifest.json"
+    ).read_bytes()
     assert whole[-1].train_pairs == again[-1].train_pairs
 
 
@@ -188,7 +207,10 @@ def test_pairs_of_other_settings_are_not_replaced(source: Path, tmp_path: Path) 
     """Case 42."""
     made([source], tmp_path)
     before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
-    with pytest.raises(UsageError, match=r"unit-0000\.json: is of pairs by other settings or of other footage; choose another folder"):
+    with pytest.raises(
+        UsageError,
+        match=r"unit-0000\.json: is of pairs by other settings or of other footage; choose another folder",
+    ):
         made([source], tmp_path, replace(SMALL, seed=1))
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
 
@@ -215,13 +237,28 @@ def test_clips_have_their_frames_in_order(source: Path, tmp_path: Path) -> None:
         assert pair.low.luma.shape == (4, 16, 16)
         for now, after in zip(pair.truth.luma, pair.truth.luma[1:], strict=False):
             # The textures move two pixels to the left from frame to frame.
-            assert np.abs(now[:, 2:].astype(int) - after[:, :-2]).mean() < 0.5 * np.abs(now.astype(int) - after).mean()
+            assert (
+                np.abs(now[:, 2:].astype(int) - after[:, :-2]).mean()
+                < 0.5 * np.abs(now.astype(int) - after).mean()
+            )
 
 
 def test_a_picture_moves_by_the_motion_and_ends_as_itself() -> None:
     rgb = torch.from_numpy(texture(96, 96, 4)).float()[None, None].expand(1, 3, -1, -1) / 255
     record = {"place": [32, 32], "region": [0, 0]}
-    task = PairOrder("0", "train", rgb, 32, 1, 0, Motion(across_px=3.0), 3, 0, read_record({"stages": [{"kernel": "bicubic"}], "seed": 0}), record)
+    task = PairOrder(
+        "0",
+        "train",
+        rgb,
+        32,
+        1,
+        0,
+        Motion(across_px=3.0),
+        3,
+        0,
+        read_record({"stages": [{"kernel": "bicubic"}], "seed": 0}),
+        record,
+    )
     luma, _ = clip_of_picture(task, 3)
     assert torch.allclose(luma[2, 0], rgb[0, 0, 32:64, 32:64], atol=1e-5)
     assert torch.allclose(luma[1, 0], rgb[0, 0, 32:64, 35:67], atol=1e-4)
@@ -260,7 +297,9 @@ def test_a_rescaled_pair_is_the_source_made_smaller(source: Path, laps: Path) ->
         side = round(32 * shrink / 2) * 2
         top, left = min(round(top * shrink / 2) * 2, 96 - side), min(round(left * shrink / 2) * 2, 160 - side)
         luma, chroma = to_values(frames[pair.record["frame"]].crop(top, left, side, side))
-        again = from_values((resample(luma, 32, 32, "bicubic"), resample(chroma, 16, 16, "bicubic", offset=(0.0, -0.25))), 8)
+        again = from_values(
+            (resample(luma, 32, 32, "bicubic"), resample(chroma, 16, 16, "bicubic", offset=(0.0, -0.25))), 8
+        )
         assert np.array_equal(pair.truth.luma, again.luma)
         assert np.array_equal(pair.truth.chroma, again.chroma)
         checked += 1
@@ -288,11 +327,20 @@ def test_a_rescaled_picture_keeps_its_proportions(tmp_path: Path) -> None:
 
 def test_sets_of_any_seed_and_settings_hold_out_the_same(tmp_path: Path) -> None:
     """Several sets of one footage can then be mixed, and what one holds out is in none of the others."""
-    footage = [film(tmp_path / "film.mp4", (6,) * 9, width=96, height=64), pictures(tmp_path / "stills", 9, 64, 64)]
+    footage = [
+        film(tmp_path / "film.mp4", (6,) * 9, width=96, height=64),
+        pictures(tmp_path / "stills", 9, 64, 64),
+    ]
     held = []
     for seed in range(3):
         folder = tmp_path / str(seed)
-        made(footage, folder, replace(SMALL, seed=seed, every_frames=1 + seed, validation=0.12, degrade=DegradeSettings(clean=1.0)))
+        made(
+            footage,
+            folder,
+            replace(
+                SMALL, seed=seed, every_frames=1 + seed, validation=0.12, degrade=DegradeSettings(clean=1.0)
+            ),
+        )
         held.append({(r["source"], r["frame"] // 6) for r in records(folder, "validation")})
     assert len(held[0]) >= 2
     assert held[0] == held[1] == held[2]
@@ -358,7 +406,10 @@ def test_a_teacher_makes_the_truth(source: Path, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("turn", range(8))
 def test_turns_move_luma_exactly_and_chroma_with_its_place(turn: int) -> None:
-    """A picture whose colour is a ramp over places: after a turn every chroma sample has the colour of where it now lies."""
+    """A picture whose colour is a ramp over places.
+
+    After a turn every chroma sample has the colour of where it now lies.
+    """
     size = 64
     y, x = np.mgrid[:size, :size]
     luma = torch.from_numpy((3 * x + y).astype(np.float32))[None, None]
@@ -370,7 +421,9 @@ def test_turns_move_luma_exactly_and_chroma_with_its_place(turn: int) -> None:
     expected = plain.transpose(-1, -2) if turn & 4 else plain
     assert torch.equal(turned_luma, expected)
     rows = (expected[0, 0, 0::2, 0::2] + expected[0, 0, 1::2, 0::2]) / 2  # luma at the places of chroma
-    assert (turned_chroma[0, 0] - rows)[4:-4, 4:-4].abs().max() < 0.3  # Lanczos bends a ramp by that much; wrong siting would be off by 1.5 and more
+    assert (turned_chroma[0, 0] - rows)[
+        4:-4, 4:-4
+    ].abs().max() < 0.3  # Lanczos bends a ramp by that much; wrong siting would be off by 1.5 and more
 
 
 def test_batches_follow_from_seed_and_step_alone(pairs: Path) -> None:
@@ -390,13 +443,18 @@ def test_crops_of_input_and_truth_are_of_the_same_place(tmp_path: Path, orientat
     truth = clip(1, 64, 64, seed=3)
     low = degrade(truth, read_record({"stages": [{"kernel": "bicubic"}], "seed": 0}), scale=2)
     write_pairs(tmp_path, [Pair("0", low, truth, {})])
-    batch = Loader(Shards([tmp_path], "train"), BatchSettings(pairs=16, truth_px=32, orientations=orientations), 0).batch(0)
+    batch = Loader(
+        Shards([tmp_path], "train"), BatchSettings(pairs=16, truth_px=32, orientations=orientations), 0
+    ).batch(0)
     assert batch.low[0].shape == (16, 1, 16, 16)
     assert batch.truth[1].shape == (16, 2, 16, 16)
     for ours, theirs in zip(batch.low, batch.truth, strict=True):
         small = torch.nn.functional.avg_pool2d(theirs, 2)
         centre = (slice(None), slice(None), slice(2, -2), slice(2, -2))
-        same, other = (small - ours)[centre[: small.ndim]].abs().mean(), (small.flip(0) - ours)[centre].abs().mean()
+        same, other = (
+            (small - ours)[centre[: small.ndim]].abs().mean(),
+            (small.flip(0) - ours)[centre].abs().mean(),
+        )
         assert same < 0.4 * other
 
 
@@ -404,7 +462,11 @@ def write_pairs(folder: Path, found: list[Pair]) -> None:
     with ShardWriter(folder, "train", 1 << 20) as writer:
         for pair in found:
             writer.add(pair)
-    manifest = {"format": "vsr-pairs-1", "settings": {"scale": 2}, "shards": [{**s, "split": "train"} for s in writer.shards]}
+    manifest = {
+        "format": "vsr-pairs-1",
+        "settings": {"scale": 2},
+        "shards": [{**s, "split": "train"} for s in writer.shards],
+    }
     (folder / "manifest.json").write_text(json.dumps(manifest))
 
 
@@ -415,7 +477,9 @@ def test_ten_and_eight_bits_mix_in_a_batch(tmp_path: Path) -> None:
     assert shards[1].truth.luma.dtype == np.uint16
     assert np.array_equal(shards[1].truth.chroma, ten.chroma)
     batch = Loader(shards, BatchSettings(pairs=8, truth_px=32, orientations=1), 0).batch(0)
-    assert torch.allclose(batch.truth[0], to_values(eight)[0].expand(8, -1, -1, -1), atol=1e-6)  # the same picture in both depths
+    assert torch.allclose(
+        batch.truth[0], to_values(eight)[0].expand(8, -1, -1, -1), atol=1e-6
+    )  # the same picture in both depths
 
 
 def small_of(codes: SampleValues) -> SampleValues:
@@ -447,7 +511,10 @@ def test_every_one_of_mixed_data_sets_must_hold_a_batch(pairs: Path, tmp_path: P
     stills = pictures(tmp_path / "stills", 3)
     made([stills], tmp_path / "larger", replace(SMALL, truth_px=64))
     made([stills], tmp_path / "longer", replace(SMALL, frames=2))
-    for other, batch in (("larger", BatchSettings(truth_px=64)), ("longer", BatchSettings(truth_px=32, frames=2))):
+    for other, batch in (
+        ("larger", BatchSettings(truth_px=64)),
+        ("longer", BatchSettings(truth_px=32, frames=2)),
+    ):
         Loader(Shards([tmp_path / other], "train"), batch, 0)
         with pytest.raises(UsageError, match=f"{pairs}: its pairs are 32x32, 1 frame"):
             Loader(Shards([tmp_path / other, pairs], "train"), batch, 0)

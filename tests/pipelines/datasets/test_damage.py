@@ -17,7 +17,9 @@ def test_a_clip_that_is_only_scaled_down_is_at_level_0() -> None:
 
 def test_a_higher_crf_is_a_higher_level() -> None:
     truth = clip(4, 96, 128)
-    levels = [level_of_damage(measure_damage(recode(truth, Coding("h264", crf)), truth)) for crf in (8, 20, 32, 44)]
+    levels = [
+        level_of_damage(measure_damage(recode(truth, Coding("h264", crf)), truth)) for crf in (8, 20, 32, 44)
+    ]
     assert levels == sorted(levels)
     assert levels[-1] > levels[0] + 0.2
 
@@ -25,7 +27,9 @@ def test_a_higher_crf_is_a_higher_level() -> None:
 def test_depth_does_not_change_what_is_measured() -> None:
     eight = clip(1, 96, 128)
     coded = recode(eight, Coding("h264", 30))
-    ten = [type(c)(c.luma.astype(np.uint16) << 2, c.chroma.astype(np.uint16) << 2, 10) for c in (coded, eight)]
+    ten = [
+        type(c)(c.luma.astype(np.uint16) << 2, c.chroma.astype(np.uint16) << 2, 10) for c in (coded, eight)
+    ]
     assert measure_damage(*ten) == measure_damage(coded, eight)
 
 

@@ -8,7 +8,16 @@ import numpy as np
 import pytest
 
 from models.errors import UsageError
-from pipelines.datasets.degradation import Degradation, DegradationStep, DegradeSettings, degrade, described, draw, read_case, read_record
+from pipelines.datasets.degradation import (
+    Degradation,
+    DegradationStep,
+    DegradeSettings,
+    degrade,
+    described,
+    draw,
+    read_case,
+    read_record,
+)
 from pipelines.datasets.recompression import CODECS, Coding, coding_of, recode
 from pipelines.frames.sample_values import from_values, to_values
 from pipelines.probe.probe import probe
@@ -41,11 +50,17 @@ def test_every_kernel_keeps_a_flat_picture_flat(kernel: str) -> None:
 
 
 def test_chroma_stays_left_sited() -> None:
-    """A ramp across the picture has the value of its place: chroma sample k of a line lies on luma sample 2k, at any size."""
+    """A ramp across the picture has the value of its place.
+
+    Chroma sample k of a line lies on luma sample 2k, at any size.
+    """
     ramp = clip(1, 64, 96)
-    ramp.chroma[:] = (np.arange(48) * 4 + 20).astype(np.uint8)  # 2 codes a luma pixel: code = 20 + 2·(luma position)
+    ramp.chroma[:] = (np.arange(48) * 4 + 20).astype(
+        np.uint8
+    )  # 2 codes a luma pixel: code = 20 + 2·(luma position)
     small = degrade(ramp, Degradation(), scale=2)
-    # Small luma pixel j covers positions 2j and 2j+1, centre 2j + 0.5; small chroma k lies on small luma 2k: position 4k + 0.5.
+    # Small luma pixel j covers positions 2j and 2j+1, centre 2j + 0.5; small chroma k lies on small luma 2k:
+    # position 4k + 0.5.
     expected = 20 + 2 * (4 * np.arange(24) + 0.5)
     assert np.abs(small.chroma[0, 0, 8, 3:-3] - expected[3:-3]).max() <= 1
 
@@ -57,7 +72,9 @@ def test_chroma_stays_left_sited() -> None:
     DegradationStep(sensor_codes=4.0), DegradationStep(grain_codes=4.0), DegradationStep(halo_amount=0.8), DegradationStep(banding_bits=5),
 ], ids=lambda s: s.codec or "filter")  # fmt: skip
 @pytest.mark.parametrize("bits", [8, 10])
-def test_each_degradation_changes_the_picture_a_little_and_always_alike(stage: DegradationStep, bits: int) -> None:
+def test_each_degradation_changes_the_picture_a_little_and_always_alike(
+    stage: DegradationStep, bits: int
+) -> None:
     truth = clip(3, bits=bits)
     clean = degrade(truth, Degradation(), scale=2)
     once, again = (degrade(truth, Degradation((stage,), seed=5), scale=2) for _ in range(2))
@@ -76,9 +93,15 @@ def test_higher_crf_is_worse() -> None:
 
 def test_two_stages_are_worse_than_their_second_alone() -> None:
     truth = clip(2)
-    first, last = DegradationStep(shrink=0.6, codec="h264", quality=32), DegradationStep(codec="h264", quality=25)
+    first, last = (
+        DegradationStep(shrink=0.6, codec="h264", quality=32),
+        DegradationStep(codec="h264", quality=25),
+    )
     clean = degrade(truth, Degradation(), scale=2)
-    both, one = degrade(truth, Degradation((first, last)), scale=2), degrade(truth, Degradation((last,)), scale=2)
+    both, one = (
+        degrade(truth, Degradation((first, last)), scale=2),
+        degrade(truth, Degradation((last,)), scale=2),
+    )
     assert difference(both.luma, clean.luma) > difference(one.luma, clean.luma)
 
 
@@ -96,7 +119,10 @@ def test_the_promised_share_stays_clean_and_the_rest_does_not() -> None:
     many = [draw(DegradeSettings(clean=0.6), rng) for _ in range(600)]
     clean = sum(d.clean for d in many)
     assert 0.54 * 600 < clean < 0.66 * 600
-    assert all(d.clean or d.coded or any(s.blur_sigma_px or s.noise_codes or s.ringing_cutoff for s in d.stages) for d in many)
+    assert all(
+        d.clean or d.coded or any(s.blur_sigma_px or s.noise_codes or s.ringing_cutoff for s in d.stages)
+        for d in many
+    )
     assert {s.codec for d in many for s in d.stages} == {"", "h264", "hevc", "mpeg2"}
 
 
@@ -112,15 +138,24 @@ def test_settings_that_promise_too_little_are_refused() -> None:
         DegradeSettings(crf=(30, 20))
 
 
-@pytest.mark.parametrize(("codec", "preset"), [(name, n) for name, codec in CODECS.items() for n in range(len(codec.presets))])
+@pytest.mark.parametrize(
+    ("codec", "preset"), [(name, n) for name, codec in CODECS.items() for n in range(len(codec.presets))]
+)
 def test_every_preset_of_every_codec_encodes(codec: str, preset: int) -> None:
     truth = clip(2)
-    assert 0 < difference(recode(truth, Coding(codec, CODECS[codec].quality_of_crf(28), preset)).luma, truth.luma) < 40
+    assert (
+        0
+        < difference(recode(truth, Coding(codec, CODECS[codec].quality_of_crf(28), preset)).luma, truth.luma)
+        < 40
+    )
 
 
 def test_a_lower_bit_rate_is_worse() -> None:
     truth = clip(4)
-    rich, poor = (difference(recode(truth, Coding("h264", 0, bits_per_pixel=rate)).luma, truth.luma) for rate in (1.0, 0.03))
+    rich, poor = (
+        difference(recode(truth, Coding("h264", 0, bits_per_pixel=rate)).luma, truth.luma)
+        for rate in (1.0, 0.03)
+    )
     assert poor > rich
 
 
@@ -130,7 +165,9 @@ def test_camera_noise_grows_with_brightness_and_grain_is_coarser_than_noise() ->
     deviations = []
     for code in (30, 200):
         flat.luma[:] = code
-        deviations.append(degrade(flat, Degradation((DegradationStep(sensor_codes=4.0),)), scale=2).luma.std())
+        deviations.append(
+            degrade(flat, Degradation((DegradationStep(sensor_codes=4.0),)), scale=2).luma.std()
+        )
     assert deviations[0] < 0.8 * deviations[1]
     flat.luma[:] = 126
     grain, noise = (
@@ -138,13 +175,18 @@ def test_camera_noise_grows_with_brightness_and_grain_is_coarser_than_noise() ->
         for stage in (DegradationStep(grain_codes=6.0), DegradationStep(noise_codes=6.0))
     )
     assert grain.std() == pytest.approx(6.0, rel=0.15)
-    assert np.corrcoef(grain[:, 1:].ravel(), grain[:, :-1].ravel())[0, 1] > np.corrcoef(noise[:, 1:].ravel(), noise[:, :-1].ravel())[0, 1] + 0.3
+    assert (
+        np.corrcoef(grain[:, 1:].ravel(), grain[:, :-1].ravel())[0, 1]
+        > np.corrcoef(noise[:, 1:].ravel(), noise[:, :-1].ravel())[0, 1] + 0.3
+    )
 
 
 def test_missed_siting_moves_chroma_and_leaves_luma() -> None:
     ramp = clip(1, 64, 96)
     ramp.chroma[:] = (np.arange(48) * 4 + 20).astype(np.uint8)
-    plain, missed = (degrade(ramp, Degradation((DegradationStep(miss_sited=missed),)), scale=2) for missed in (False, True))
+    plain, missed = (
+        degrade(ramp, Degradation((DegradationStep(miss_sited=missed),)), scale=2) for missed in (False, True)
+    )
     assert np.array_equal(plain.luma, missed.luma)
     # A quarter of a small chroma sample, each of which is eight codes from the next.
     assert np.median(missed.chroma[0, 0, 8, 3:-3].astype(int) - plain.chroma[0, 0, 8, 3:-3]) == 2
@@ -161,7 +203,15 @@ def test_everything_that_may_happen_happens_and_survives_json() -> None:
     many = [draw(REAL, rng) for _ in range(200)]
     assert [read_record(json.loads(json.dumps(d.record()))) for d in many] == many
     last = [s for d in many for s in d.stages]
-    for name in ("preset", "bits_per_pixel", "sensor_codes", "grain_codes", "halo_amount", "banding_bits", "miss_sited"):
+    for name in (
+        "preset",
+        "bits_per_pixel",
+        "sensor_codes",
+        "grain_codes",
+        "halo_amount",
+        "banding_bits",
+        "miss_sited",
+    ):
         assert any(getattr(s, name) for s in last), name
     assert any(len(d.stages) == 2 and d.stages[1].codec for d in many)
 
@@ -175,7 +225,10 @@ def test_a_second_generation_is_coded_again_at_the_same_size() -> None:
 
 
 def test_settings_from_before_draw_and_are_called_what_they_were() -> None:
-    """The names of data sets, and what is in them, follow from the settings: both were taken down before there were more of these."""
+    """The names of data sets, and what is in them, follow from the settings.
+
+    Both were taken down before there were more of these.
+    """
     old = DegradeSettings()
     assert not {"sensor", "presets", "levels", "generations"} & described(old).keys()
     rng = np.random.default_rng(7)
@@ -200,14 +253,18 @@ def test_cases_by_name() -> None:
     ("libx265", {"crf": "31", "preset": "ultrafast", "x265-params": "log-level=none"}, Coding("hevc", 31)),
     ("mpeg2video", {"qmin": "5", "qmax": "5"}, Coding("mpeg2", 5)),
 ])  # fmt: skip
-def test_like_source_reads_codec_and_quantiser_from_the_stream(tmp_path: Path, codec: str, options: dict[str, str], expected: Coding) -> None:
+def test_like_source_reads_codec_and_quantiser_from_the_stream(
+    tmp_path: Path, codec: str, options: dict[str, str], expected: Coding
+) -> None:
     assert coding_of(probe(film(tmp_path / "film.mkv", (6,), codec=codec, options=options))) == expected
 
 
 def test_like_source_reads_the_quantiser_of_h264_that_does_not_tell_its_settings(tmp_path: Path) -> None:
     path = film(tmp_path / "film.mp4", (6,), options={"qp": "30", "preset": "ultrafast"})
     content = path.read_bytes()
-    path.write_bytes(content.replace(b"x264 - core", b"????????core"[:11]))  # whoever cut the settings out of the stream
+    path.write_bytes(
+        content.replace(b"x264 - core", b"????????core"[:11])
+    )  # whoever cut the settings out of the stream
     found = coding_of(probe(path))
     assert found.codec == "h264"
     assert abs(found.quality - 30) <= 4

@@ -15,15 +15,25 @@ from tests.helpers.footage import clip
 CPU = torch.device("cpu")
 
 
-def shards_of(folder: Path, *, bits: tuple[int, ...] = (8, 8, 8), frames: int = 3, sides: tuple[int, ...] = (64, 64, 64)) -> Shards:
-    """The training part of a data set whose pairs have two halves that have nothing to do with each other: only places matter here."""
+def shards_of(
+    folder: Path, *, bits: tuple[int, ...] = (8, 8, 8), frames: int = 3, sides: tuple[int, ...] = (64, 64, 64)
+) -> Shards:
+    """The training part of a data set whose pairs have two halves that have nothing to do with each other.
+
+    Only places matter here.
+    """
     folder.mkdir(exist_ok=True)
     shards = []
     for split in ("train", "validation"):
         with ShardWriter(folder, split, 1 << 20) as writer:
             for number, (depth, side) in enumerate(zip(bits, sides, strict=True)):
-                low, truth = deep(clip(frames, side // 2, side // 2, seed=number), depth), deep(clip(frames, side, side, seed=number + 50), depth)
-                writer.add(Pair(str(number), low, truth, {"degradation": {"stages": [{"kernel": "bicubic"}]}}))
+                low, truth = (
+                    deep(clip(frames, side // 2, side // 2, seed=number), depth),
+                    deep(clip(frames, side, side, seed=number + 50), depth),
+                )
+                writer.add(
+                    Pair(str(number), low, truth, {"degradation": {"stages": [{"kernel": "bicubic"}]}})
+                )
         shards += [{**s, "split": split} for s in writer.shards]
     manifest = {"format": "vsr-pairs-1", "settings": {"scale": 2}, "shards": shards}
     (folder / "manifest.json").write_text(json.dumps(manifest), encoding="utf-8")
@@ -31,16 +41,27 @@ def shards_of(folder: Path, *, bits: tuple[int, ...] = (8, 8, 8), frames: int = 
 
 
 def deep(codes: SampleValues, bits: int) -> SampleValues:
-    return codes if bits == 8 else SampleValues(codes.luma.astype("u2") * 4 + 3, codes.chroma.astype("u2") * 4 + 1, bits)
+    return (
+        codes
+        if bits == 8
+        else SampleValues(codes.luma.astype("u2") * 4 + 3, codes.chroma.astype("u2") * 4 + 1, bits)
+    )
 
 
 @pytest.mark.parametrize("bits", [(8, 8, 8), (8, 10, 10)])
 @pytest.mark.parametrize("orientations", [2, 8])
-def test_batches_cut_on_the_device_are_those_cut_from_the_files(tmp_path: Path, bits: tuple[int, ...], orientations: int) -> None:
+def test_batches_cut_on_the_device_are_those_cut_from_the_files(
+    tmp_path: Path, bits: tuple[int, ...], orientations: int
+) -> None:
     shards = shards_of(tmp_path, bits=bits)
     settings = BatchSettings(pairs=6, truth_px=32, frames=2, orientations=orientations)
-    here, there = Loader(shards, settings, 0), Loader(shards, settings, 0, resident=ResidentPairs(shards, CPU))
-    for step, (a, b) in enumerate(zip(here.batches(0, 4, lambda x: x), there.batches(0, 4, lambda x: x), strict=True)):
+    here, there = (
+        Loader(shards, settings, 0),
+        Loader(shards, settings, 0, resident=ResidentPairs(shards, CPU)),
+    )
+    for step, (a, b) in enumerate(
+        zip(here.batches(0, 4, lambda x: x), there.batches(0, 4, lambda x: x), strict=True)
+    ):
         for ours, theirs in zip((*b.low, *b.truth), (*a.low, *a.truth), strict=True):
             assert ours.shape == theirs.shape
             assert torch.equal(ours, theirs), step
@@ -62,7 +83,11 @@ def test_pairs_of_many_sizes_stay_in_their_files(tmp_path: Path) -> None:
 def test_what_pairs_take_is_known_before_they_are_read(tmp_path: Path) -> None:
     shards = shards_of(tmp_path, bits=(8, 10, 8))
     resident = ResidentPairs(shards, CPU)
-    held = sum(t.numel() * t.element_size() for side in (resident._low, resident._truth) for t in (side.luma, side.chroma))
+    held = sum(
+        t.numel() * t.element_size()
+        for side in (resident._low, resident._truth)
+        for t in (side.luma, side.chroma)
+    )
     assert size_bytes(shards) == held
 
 

@@ -23,9 +23,14 @@ from pipelines.training.fine_tuning import _plain
 from pipelines.training.training_log import TrainLog
 
 
-@pytest.mark.parametrize("tail", [b'{"step": 30, "lo', b"\0" * 40, b"\xff\xfe", b"[1]\n", b'{"loss": 1}\n', b""])
+@pytest.mark.parametrize(
+    "tail", [b'{"step": 30, "lo', b"\0" * 40, b"\xff\xfe", b"[1]\n", b'{"loss": 1}\n', b""]
+)
 def test_a_torn_log_does_not_stop_a_training(tmp_path: Path, tail: bytes) -> None:
-    """Case 82: killed in mid-line, or cut off from power; what is whole is kept, and the next line begins on its own."""
+    """Case 82: killed in mid-line, or cut off from power.
+
+    What is whole is kept, and the next line begins on its own.
+    """
     path = tmp_path / "log.jsonl"
     lines = [json.dumps({"step": step, "loss": 1.0}) + "\n" for step in (10, 20)]
     path.write_bytes("".join(lines).encode() + tail)
@@ -33,7 +38,11 @@ def test_a_torn_log_does_not_stop_a_training(tmp_path: Path, tail: bytes) -> Non
     log.forget_after(20)
     log.write({"step": 30, "loss": 0.5})
     log.draw(np.zeros((8, 8, 3), np.uint8))
-    assert [json.loads(line)["step"] for line in path.read_text(encoding="utf-8").splitlines()] == [10, 20, 30]
+    assert [json.loads(line)["step"] for line in path.read_text(encoding="utf-8").splitlines()] == [
+        10,
+        20,
+        30,
+    ]
 
 
 def test_a_log_that_can_t_be_written_is_an_error_of_the_disk(tmp_path: Path) -> None:
@@ -44,7 +53,9 @@ def test_a_log_that_can_t_be_written_is_an_error_of_the_disk(tmp_path: Path) -> 
         log.write({"step": 1, "loss": 1.0})
 
 
-def dataset(folder: Path, frames: list[int], *, held: list[list[int]], split: str = "train", source: str = "a" * 64) -> Path:
+def dataset(
+    folder: Path, frames: list[int], *, held: list[list[int]], split: str = "train", source: str = "a" * 64
+) -> Path:
     """A data set of one frame a pair."""
     folder.mkdir()
     clip = SampleValues(np.full((1, 4, 4), 7, np.uint8), np.full((1, 2, 2, 2), 9, np.uint8), 8)
@@ -70,11 +81,15 @@ def test_a_shard_of_the_right_size_and_other_bits_is_refused(tmp_path: Path) -> 
     content[600:700] = bytes(100)
     shard.write_bytes(content)
     os.utime(shard, ns=(1, 1))
-    with pytest.raises(MediaError, match=r"train-0000-000\.tar: is not what its manifest says .*; make the data set again"):
+    with pytest.raises(
+        MediaError, match=r"train-0000-000\.tar: is not what its manifest says .*; make the data set again"
+    ):
         Shards([folder], "train")
 
 
-def test_a_shard_has_its_name_only_when_it_is_on_the_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_shard_has_its_name_only_when_it_is_on_the_disk(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Case 82: flushed under another name first."""
     flushed: list[list[str]] = []
     fsync = os.fsync
@@ -89,7 +104,9 @@ def test_a_shard_has_its_name_only_when_it_is_on_the_disk(tmp_path: Path, monkey
 
 
 def test_what_one_data_set_holds_out_no_other_teaches(tmp_path: Path) -> None:
-    """Case 83: of one film, held out by one data set and learned from in another, by itself or beside others."""
+    """Case 83: of one film, held out by one data set and learned from in another, by itself or beside
+    others.
+    """
     one = dataset(tmp_path / "one", [0, 5, 10, 15, 20], held=[[30, 40]])
     two = dataset(tmp_path / "two", [12, 22, 33], held=[[5, 11], [20, 21]])
     other = dataset(tmp_path / "other", [5, 10], held=[], source="b" * 64)

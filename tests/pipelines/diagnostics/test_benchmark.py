@@ -47,7 +47,9 @@ def test_the_keys_that_scripts_read_are_there(measured: Bench) -> None:
 
 def test_the_table_names_the_stages_and_the_ratio(measured: Bench) -> None:
     text = bench_text(measured)
-    assert all(name in text for name in ("decode", "check", "network", "encode", "bound", "whole run", "TFLOP/s"))
+    assert all(
+        name in text for name in ("decode", "check", "network", "encode", "bound", "whole run", "TFLOP/s")
+    )
 
 
 def test_the_timeline_is_a_picture(measured: Bench, tmp_path: Path) -> None:
@@ -57,12 +59,30 @@ def test_the_timeline_is_a_picture(measured: Bench, tmp_path: Path) -> None:
 
 
 def test_a_device_that_is_slower_than_the_cores_is_the_bound() -> None:
-    stages = Stages({"network": 0.5}, {"decode": 0.1, "network": 0.1}, cores=4, cuda=True, bus_bytes=0, convolution_tflops=0, tiles=0, reused=0)
+    stages = Stages(
+        {"network": 0.5},
+        {"decode": 0.1, "network": 0.1},
+        cores=4,
+        cuda=True,
+        bus_bytes=0,
+        convolution_tflops=0,
+        tiles=0,
+        reused=0,
+    )
     assert bound(stages) == 0.5
 
 
 def test_a_longer_film_takes_longer(tmp_path: Path) -> None:
-    stages = Stages({"network": 0.1}, {"network": 0.2}, cores=2, cuda=False, bus_bytes=0, convolution_tflops=0, tiles=0, reused=0)
+    stages = Stages(
+        {"network": 0.1},
+        {"network": 0.2},
+        cores=2,
+        cuda=False,
+        bus_bytes=0,
+        convolution_tflops=0,
+        tiles=0,
+        reused=0,
+    )
     seconds = []
     for length in (1, 2):
         clip = make_clip(tmp_path / f"{length}.mp4", length, width=64, height=48)

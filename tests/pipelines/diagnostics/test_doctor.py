@@ -18,7 +18,9 @@ from pipelines.pool import process_pool
 from pipelines.workers.messages import HardwareFacts
 from tests.helpers.inline import WorkersHere, without_processes
 
-PLAIN = HardwareFacts(2, "AVX2", amx=False, avx512_bf16=False, dtype="float32", cuda_build="", cuda=(), encoders=(), decoders=())
+PLAIN = HardwareFacts(
+    2, "AVX2", amx=False, avx512_bf16=False, dtype="float32", cuda_build="", cuda=(), encoders=(), decoders=()
+)
 GPU = {"name": "a GPU", "compute": "9.0", "memory_bytes": 80 * 10**9}
 
 
@@ -35,14 +37,27 @@ def by_subject(found: list[Finding], subject: str) -> Finding:
 def test_a_machine_that_passes_the_tests_is_fit_and_its_folder_stays_empty(tmp_path: Path) -> None:
     found = list(examine(tmp_path))
     assert not [f for f in found if f.level == "problem"]
-    assert {"python", "library", "memory", "disk", "cluster", "ffmpeg", "cpu", "gpu", "codecs", "self-test"} == {f.subject for f in found}
+    assert {
+        "python",
+        "library",
+        "memory",
+        "disk",
+        "cluster",
+        "ffmpeg",
+        "cpu",
+        "gpu",
+        "codecs",
+        "self-test",
+    } == {f.subject for f in found}
     assert by_subject(found, "self-test").facts["frames"] == 12
     assert "hevc" in next(f for f in found if f.subject == "ffmpeg").facts["encoders"]
     assert list(tmp_path.iterdir()) == []
 
 
 def test_whatever_is_not_well_has_a_remedy(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr(doctor, "libraries", lambda: [Library("torch", "1.0", "2.10"), Library("av", "18.1", "18.1")])
+    monkeypatch.setattr(
+        doctor, "libraries", lambda: [Library("torch", "1.0", "2.10"), Library("av", "18.1", "18.1")]
+    )
     monkeypatch.setattr(shutil, "disk_usage", lambda folder: SimpleNamespace(free=1000))
     monkeypatch.setattr(doctor, "_run", lambda clip, folder: Finding("self-test", ""))
     found = list(examine(tmp_path))
@@ -52,7 +67,9 @@ def test_whatever_is_not_well_has_a_remedy(monkeypatch: pytest.MonkeyPatch, tmp_
     assert all(f.remedy for f in found if f.level != "ok")
 
 
-def test_a_missing_library_is_a_finding_and_no_traceback(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_a_missing_library_is_a_finding_and_no_traceback(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     monkeypatch.setattr(doctor, "libraries", lambda: [Library("av", "", "18.1", "19")])
     monkeypatch.setattr(doctor, "_ffmpeg", lambda: pytest.fail("looked at what is not there"))
     (bad,) = [f for f in examine(tmp_path) if f.level == "problem"]
@@ -60,7 +77,9 @@ def test_a_missing_library_is_a_finding_and_no_traceback(monkeypatch: pytest.Mon
     assert bad.remedy == "pip install 'av>=18.1,<19'"
 
 
-def test_a_folder_that_can_not_be_written_is_a_problem_though_the_rest_is_tried(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_a_folder_that_can_not_be_written_is_a_problem_though_the_rest_is_tried(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     monkeypatch.setattr(doctor, "_run", lambda clip, folder: Finding("self-test", "tried"))
     found = list(examine(tmp_path / "none"))
     assert [f.subject for f in found if f.level == "problem"] == ["disk"]
@@ -76,7 +95,9 @@ def test_a_run_that_fails_is_a_problem(monkeypatch: pytest.MonkeyPatch, tmp_path
     assert (bad.subject, "no worker" in bad.text) == ("self-test", True)
 
 
-def test_drivers_that_end_their_process_are_a_problem(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_drivers_that_end_their_process_are_a_problem(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     class Dying:
         def run_tasks(self, *_: object, **__: object) -> object:
             raise ResourceError("the worker died")
@@ -92,17 +113,30 @@ def test_a_gpu_that_torch_can_not_use_is_said(tmp_path: Path) -> None:
     gpu = by_subject(found, "gpu")
     assert (gpu.level, "2 CUDA devices" in gpu.text, "no CUDA" in gpu.text) == ("advice", True, True)
     usable = dataclasses.replace(PLAIN, cuda=(GPU,), cuda_build="12.8")
-    assert [(f.subject, f.level) for f in findings_of_hardware(usable, ["0"])] == [("cpu", "ok"), ("gpu", "ok"), ("codecs", "ok")]
+    assert [(f.subject, f.level) for f in findings_of_hardware(usable, ["0"])] == [
+        ("cpu", "ok"),
+        ("gpu", "ok"),
+        ("codecs", "ok"),
+    ]
 
 
 def test_a_cpu_on_which_networks_run_in_fp32_is_told_so() -> None:
     assert by_subject(list(findings_of_hardware(PLAIN, [])), "cpu").level == "advice"
-    assert by_subject(list(findings_of_hardware(dataclasses.replace(PLAIN, amx=True, dtype="bfloat16"), [])), "cpu").level == "ok"
+    assert (
+        by_subject(
+            list(findings_of_hardware(dataclasses.replace(PLAIN, amx=True, dtype="bfloat16"), [])), "cpu"
+        ).level
+        == "ok"
+    )
 
 
 def test_every_encoder_of_a_gpu_is_tested_anew(monkeypatch: pytest.MonkeyPatch) -> None:
     """Case 88."""
-    flaws = {"hevc_nvenc": "", "h264_nvenc": "frame 20 comes back at 12.0 dB", "av1_nvenc": "the encoder av1_nvenc can't be opened: no"}
+    flaws = {
+        "hevc_nvenc": "",
+        "h264_nvenc": "frame 20 comes back at 12.0 dB",
+        "av1_nvenc": "the encoder av1_nvenc can't be opened: no",
+    }
     asked: list[bool] = []
 
     def tested(encoder: Encoder, *, anew: bool) -> str:
@@ -113,6 +147,8 @@ def test_every_encoder_of_a_gpu_is_tested_anew(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr("pipelines.codec.graphics_driver.encoder_hardware", lambda maker: f"{maker} 1")
     monkeypatch.setattr("pipelines.planner.encoder_choice.self_test", tested)
     found = list(doctor._encoders())
-    assert [(f.level, f.facts["flaw"]) for f in found] == [("advice" if flaw else "ok", flaw) for flaw in flaws.values()]
+    assert [(f.level, f.facts["flaw"]) for f in found] == [
+        ("advice" if flaw else "ok", flaw) for flaw in flaws.values()
+    ]
     assert asked == [True] * 3
     assert all("software encodes" in f.remedy for f in found[1:])

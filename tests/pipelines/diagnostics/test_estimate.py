@@ -44,7 +44,9 @@ def test_size_and_disk_follow_from_the_samples(planned: Planned) -> None:
 
 
 @pytest.mark.parametrize(("told", "factor"), [(0.0, 1.0), (0.5, 2.0), (2.0, 0.5), (0.01, 4.0), (100.0, 0.25)])
-def test_where_the_film_is_busier_than_at_the_places_its_own_packets_say_so(planned: Planned, told: float, factor: float) -> None:
+def test_where_the_film_is_busier_than_at_the_places_its_own_packets_say_so(
+    planned: Planned, told: float, factor: float
+) -> None:
     sizes = [s for s, key in zip(planned.info.index.size, planned.info.index.clean, strict=True) if not key]
     mean = sum(sizes) / len(sizes)
     assert mean > 20 / told if told > 0.1 else True
@@ -53,32 +55,54 @@ def test_where_the_film_is_busier_than_at_the_places_its_own_packets_say_so(plan
     tracks = plain.output_bytes - keys - (50 - len(planned.plan.chunks)) * 100
     moved = max(0.25, min(4.0, mean / max(20.0, told * mean))) if told else 1.0
     assert moved == pytest.approx(factor, rel=0.6 if told == 0.01 else 0.01)
-    assert found.output_bytes - keys - tracks == pytest.approx((50 - len(planned.plan.chunks)) * 100 * moved, abs=2)
+    assert found.output_bytes - keys - tracks == pytest.approx(
+        (50 - len(planned.plan.chunks)) * 100 * moved, abs=2
+    )
 
 
 def test_places_lie_inside_the_film_and_not_at_its_beginning(tmp_path: Path) -> None:
-    plan = plan_video(media.cfr(tmp_path / "in.mp4", frames=144), tmp_path / "out.mkv", run_settings(**QUICK))[0].plan
+    plan = plan_video(
+        media.cfr(tmp_path / "in.mp4", frames=144), tmp_path / "out.mkv", run_settings(**QUICK)
+    )[0].plan
     assert len(plan.chunks) == 1
     assert [(c.start_frame, c.stop_frame) for c in _chunks(plan)] == [(18, 30), (66, 78), (114, 126)]
-    assert [(c.start_frame, c.stop_frame) for c in _chunks(replace(plan, start_frame=100, stop_frame=120))] == [(100, 112)]
-    assert [(c.start_frame, c.stop_frame) for c in _chunks(replace(plan, start_frame=100, stop_frame=103))] == [(100, 103)]
+    assert [
+        (c.start_frame, c.stop_frame) for c in _chunks(replace(plan, start_frame=100, stop_frame=120))
+    ] == [(100, 112)]
+    assert [
+        (c.start_frame, c.stop_frame) for c in _chunks(replace(plan, start_frame=100, stop_frame=103))
+    ] == [(100, 103)]
     far = replace(plan, stop_frame=100_000, linear=True)
     assert _chunks(far)[-1].stop_frame < 240
 
 
 @pytest.mark.parametrize("suffix", ["mp4", "mkv", "h264"])
 def test_every_place_is_tried_whatever_shares_a_decoder(tmp_path: Path, suffix: str) -> None:
-    source = media.raw(tmp_path / "in.h264", frames=100) if suffix == "h264" else media.long_gop(tmp_path / f"in.{suffix}", frames=100)
+    source = (
+        media.raw(tmp_path / "in.h264", frames=100)
+        if suffix == "h264"
+        else media.long_gop(tmp_path / f"in.{suffix}", frames=100)
+    )
     planned = plan_video(source, tmp_path / "out.mkv", run_settings(**QUICK))[0]
     assert estimate(planned, run_settings(**QUICK)).places == 3
 
 
-@pytest.mark.parametrize(("codec", "options"), [("h264", {"crf": 18.0}), ("hevc", {}), ("hevc", {"crf": 8.0}), ("ffv1", {}), ("prores", {})])
-def test_before_anything_is_measured_the_disk_is_bounded_above(tmp_path: Path, codec: str, options: dict[str, float]) -> None:
+@pytest.mark.parametrize(
+    ("codec", "options"),
+    [("h264", {"crf": 18.0}), ("hevc", {}), ("hevc", {"crf": 8.0}), ("ffv1", {}), ("prores", {})],
+)
+def test_before_anything_is_measured_the_disk_is_bounded_above(
+    tmp_path: Path, codec: str, options: dict[str, float]
+) -> None:
     """Noise, of which no encoder makes anything small."""
     rng = np.random.default_rng(1)
-    noise = [[rng.normal(120, 8, size).clip(16, 235).astype(np.uint8) for size in ((96, 128), (48, 64), (48, 64))] for _ in range(12)]
-    source = patches.write_planes(tmp_path / "in.mkv", noise, "yuv420p", (1, 1, 1, 1), codec="libx264", qp="20")
+    noise = [
+        [rng.normal(120, 8, size).clip(16, 235).astype(np.uint8) for size in ((96, 128), (48, 64), (48, 64))]
+        for _ in range(12)
+    ]
+    source = patches.write_planes(
+        tmp_path / "in.mkv", noise, "yuv420p", (1, 1, 1, 1), codec="libx264", qp="20"
+    )
     output = tmp_path / ("out.mov" if codec == "prores" else "out.mkv")
     events = upscaled(source, output, scale=2, model="bicubic", codec=codec, **options)
     assert 2 * finished_of(events).bytes <= planned_of(events).estimated_bytes
@@ -97,7 +121,9 @@ def test_the_disk_that_numbered_pictures_take_is_bounded_and_measured(tmp_path: 
     assert 2 * done.bytes <= planned.estimated_bytes
 
 
-def test_a_disk_that_may_be_too_small_is_said_and_one_that_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_disk_that_may_be_too_small_is_said_and_one_that_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     source = media.cfr(tmp_path / "in.mp4", frames=4, size=(640, 480))
     settings = {"scale": 4, "model": "nearest"}
     most = plan_video(source, tmp_path / "out.mkv", run_settings(**{**QUICK, **settings}))[0].estimated_bytes
@@ -130,7 +156,21 @@ def test_a_run_comes_out_as_large_as_estimated(planned: Planned, tmp_path: Path)
     ],
 )
 def test_workers_on_cuda_share_cores_and_devices(planned: Planned, crew: Crew | None, a_frame: float) -> None:
-    stages = Stages({"decode": 0.02, "network": 0.04, "encode": 0.1}, {"decode": 0.1, "network": 0.0, "encode": 0.4}, 16, True, 0, 0.0, 0, 0)
-    many, single = (replace(planned, plan=replace(planned.plan, spans=spans)) for spans in (planned.plan.spans * 40, planned.plan.spans[:1]))
+    stages = Stages(
+        {"decode": 0.02, "network": 0.04, "encode": 0.1},
+        {"decode": 0.1, "network": 0.0, "encode": 0.4},
+        16,
+        True,
+        0,
+        0.0,
+        0,
+        0,
+    )
+    many, single = (
+        replace(planned, plan=replace(planned.plan, spans=spans))
+        for spans in (planned.plan.spans * 40, planned.plan.spans[:1])
+    )
     assert estimate_seconds(many, stages, crew) == pytest.approx(4 + 50 * 1.1 * a_frame)
-    assert estimate_seconds(single, stages, crew) == pytest.approx(4 + 50 * 1.1 * 0.1)  # there is nothing for a second one
+    assert estimate_seconds(single, stages, crew) == pytest.approx(
+        4 + 50 * 1.1 * 0.1
+    )  # there is nothing for a second one

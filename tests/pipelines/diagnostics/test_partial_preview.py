@@ -24,8 +24,14 @@ from vsr.api import run_settings
 def begun(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Path, Path]:
     """A film, and the output of a run that was stopped after two of its three chunks."""
     without_processes(monkeypatch)
-    film, output, stop = media.cfr(tmp_path / "film.mkv", frames=48, rate=Fraction(24)), tmp_path / "out.mkv", threading.Event()
-    settings = run_settings(**{**QUICK, "scale": 2, "model": "lanczos", "codec": "h264", "crf": 4.0, "chunk_seconds": 0.6})
+    film, output, stop = (
+        media.cfr(tmp_path / "film.mkv", frames=48, rate=Fraction(24)),
+        tmp_path / "out.mkv",
+        threading.Event(),
+    )
+    settings = run_settings(
+        **{**QUICK, "scale": 2, "model": "lanczos", "codec": "h264", "crf": 4.0, "chunk_seconds": 0.6}
+    )
     with pytest.raises(Interrupted):
         for event in upscale_video(film, output, settings, stop=stop):
             if isinstance(event, ChunkFinished) and event.chunks_done == 2:

@@ -39,9 +39,17 @@ def film(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def shown(
-    film: Path, folder: Path, *, models: tuple[str, ...] = (), at: tuple[str, ...] = (), shots: int = 3, **settings: object
+    film: Path,
+    folder: Path,
+    *,
+    models: tuple[str, ...] = (),
+    at: tuple[str, ...] = (),
+    shots: int = 3,
+    **settings: object,
 ) -> tuple[list[PreviewMoment], Preview]:
-    *moments, result = preview(film, folder, run_settings(**{**SETTINGS, **settings}), models=models, at=at, shots=shots)
+    *moments, result = preview(
+        film, folder, run_settings(**{**SETTINGS, **settings}), models=models, at=at, shots=shots
+    )
     assert isinstance(result, Preview)
     return [m for m in moments if isinstance(m, PreviewMoment)], result
 
@@ -77,23 +85,41 @@ def test_of_a_large_frame_only_what_is_shown_and_encoded_is_made_with_the_same_p
 
     monkeypatch.setattr(Upscaler, "follow", counted)
     moments, _ = shown(large, tmp_path / "out", models=(model,), shots=2)
-    assert followed.count(640 * 400) == 1 + 5  # the one that is timed; the estimate's four, and one before them
+    assert (
+        followed.count(640 * 400) == 1 + 5
+    )  # the one that is timed; the estimate's four, and one before them
     assert len(followed) > 4
     upscaled(large, tmp_path / "run.mkv", model=model, codec="ffv1", scale=2)
     plan = plan_video(large, tmp_path / "run.mkv", run_settings(**SETTINGS, model=model))[0].plan
     with av.open(str(tmp_path / "run.mkv")) as container:
-        made = [to_rgb(planes(f), PixelFormat.parse("yuv420p"), plan.out_color)[0] for f in container.decode(video=0)]
+        made = [
+            to_rgb(planes(f), PixelFormat.parse("yuv420p"), plan.out_color)[0]
+            for f in container.decode(video=0)
+        ]
     for moment in moments:
-        whole = (made[round(moment.seconds * 24)].clamp(0, 1) * 255).round().numpy().transpose(1, 2, 0).astype(int)
+        whole = (
+            (made[round(moment.seconds * 24)].clamp(0, 1) * 255)
+            .round()
+            .numpy()
+            .transpose(1, 2, 0)
+            .astype(int)
+        )
         picture = pixels(moment.files[0])[8:-8, 8:-8]  # colour is interpolated from what lies beside it
-        places = ((y, x) for y in range(8, 800 - picture.shape[0], 8) for x in range(8, 1280 - picture.shape[1], 8))
-        assert any(np.abs(whole[y : y + picture.shape[0], x : x + picture.shape[1]] - picture).max() <= 1 for y, x in places)
+        places = (
+            (y, x) for y in range(8, 800 - picture.shape[0], 8) for x in range(8, 1280 - picture.shape[1], 8)
+        )
+        assert any(
+            np.abs(whole[y : y + picture.shape[0], x : x + picture.shape[1]] - picture).max() <= 1
+            for y, x in places
+        )
 
 
 def test_every_network_is_shown_at_the_same_place_in_the_order_asked_for(film: Path, tmp_path: Path) -> None:
     (moment,), result = shown(film, tmp_path, models=("nearest", "fast", "lanczos"), at=("0:01",))
     assert [c.model for c in result.choices] == ["nearest", "fast", "lanczos"]
-    assert [Path(f).name for f in moment.files] == [f"00-00-01.000.{n}.png" for n in ("nearest", "fast", "lanczos", "side-by-side")]
+    assert [Path(f).name for f in moment.files] == [
+        f"00-00-01.000.{n}.png" for n in ("nearest", "fast", "lanczos", "side-by-side")
+    ]
     *each, together = map(pixels, moment.files)
     width = each[0].shape[1]
     for number, picture in enumerate(each):
@@ -123,9 +149,17 @@ def test_no_moment_is_near_black_where_another_shows_something(tmp_path: Path) -
     rng = np.random.default_rng(1)
     frames = []
     for number in range(48):
-        luma = rng.integers(16, 40, (48, 64)) if number % 24 < 18 else np.add.outer(np.arange(48), 2 * np.arange(64)) + 40
-        frames.append([luma.astype(np.uint8), np.full((24, 32), 128, np.uint8), np.full((24, 32), 128, np.uint8)])
-    source = patches.write_planes(tmp_path / "in.mkv", frames, "yuv420p", (1, 1, 1, 1), codec="libx264", g="12")
+        luma = (
+            rng.integers(16, 40, (48, 64))
+            if number % 24 < 18
+            else np.add.outer(np.arange(48), 2 * np.arange(64)) + 40
+        )
+        frames.append(
+            [luma.astype(np.uint8), np.full((24, 32), 128, np.uint8), np.full((24, 32), 128, np.uint8)]
+        )
+    source = patches.write_planes(
+        tmp_path / "in.mkv", frames, "yuv420p", (1, 1, 1, 1), codec="libx264", g="12"
+    )
     moments, _ = shown(source, tmp_path / "out", models=("nearest",), shots=2)
     assert [round(m.seconds * 25) % 24 >= 18 for m in moments] == [True, True]
 
@@ -143,7 +177,9 @@ def test_a_moment_shows_the_whole_frame_with_its_place_marked(tmp_path: Path) ->
 
 
 def test_a_film_that_is_shorter_than_what_is_asked_for_is_shown_whole(tmp_path: Path) -> None:
-    moments, result = shown(media.cfr(tmp_path / "in.mkv", frames=2), tmp_path / "out", models=("nearest",), shots=9)
+    moments, result = shown(
+        media.cfr(tmp_path / "in.mkv", frames=2), tmp_path / "out", models=("nearest",), shots=9
+    )
     assert [m.number for m in moments] == [0, 1]
     assert result.choices[0].frames == 2
 

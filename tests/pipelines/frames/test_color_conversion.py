@@ -20,7 +20,9 @@ from tests import media
 @pytest.mark.parametrize("chroma", [True, False])
 def test_codes_come_back_as_they_went(bits: int, full: bool, chroma: bool) -> None:
     codes = np.arange(1 << bits).reshape(2, -1).astype(np.uint8 if bits == 8 else np.uint16)
-    assert np.array_equal(to_codes(to_float(codes, bits, full, chroma=chroma), bits, full, chroma=chroma), codes)
+    assert np.array_equal(
+        to_codes(to_float(codes, bits, full, chroma=chroma), bits, full, chroma=chroma), codes
+    )
 
 
 def test_black_white_and_grey_are_where_the_standards_put_them() -> None:
@@ -36,9 +38,14 @@ def test_black_white_and_grey_are_where_the_standards_put_them() -> None:
 )
 def test_pure_red_has_the_published_codes(matrix: Matrix, red: tuple[int, int, int]) -> None:
     luma, chroma = rgb_to_yuv(torch.tensor([1.0, 0.0, 0.0]).reshape(1, 3, 1, 1), matrix)
-    found = [int(to_codes(v[0], 8, False, chroma=n > 0)[0, 0]) for n, v in enumerate([luma[:, 0], chroma[:, 0], chroma[:, 1]])]
+    found = [
+        int(to_codes(v[0], 8, False, chroma=n > 0)[0, 0])
+        for n, v in enumerate([luma[:, 0], chroma[:, 0], chroma[:, 1]])
+    ]
     assert found == list(red)
-    assert torch.allclose(yuv_to_rgb(luma, chroma, matrix), torch.tensor([1.0, 0.0, 0.0]).reshape(1, 3, 1, 1), atol=1e-6)
+    assert torch.allclose(
+        yuv_to_rgb(luma, chroma, matrix), torch.tensor([1.0, 0.0, 0.0]).reshape(1, 3, 1, 1), atol=1e-6
+    )
 
 
 def test_codes_are_clipped_only_at_the_end_of_their_bits() -> None:

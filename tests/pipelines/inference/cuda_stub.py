@@ -28,7 +28,11 @@ class Standin:
 
     def run(self, task: tuple[str, Any], pieces: Iterator[Any]) -> Iterator[Any]:
         word, argument = task
-        if word == "die" or (word == "die once" and self._first(argument)) or (word == "die times" and self._note(argument[0]) <= argument[1]):
+        if (
+            word == "die"
+            or (word == "die once" and self._first(argument))
+            or (word == "die times" and self._note(argument[0]) <= argument[1])
+        ):
             os.kill(os.getpid(), signal.SIGKILL)
         elif word == "hang once" and self._first(argument):
             time.sleep(3600)
@@ -49,7 +53,8 @@ class Standin:
         elif word == "wait for":
             self._is_there(argument)
         elif word in {"drain", "drain exhausted", "drain exhausted once"}:
-            # The end of this task waits for a mark that another one makes, or for the other's death, and maybe some seconds more.
+            # The end of this task waits for a mark that another one makes, or for the other's death, and
+            # maybe some seconds more.
             self._note(argument[0])
             yield ReadyForNext("drains")
             if not self._is_there(argument[1]):

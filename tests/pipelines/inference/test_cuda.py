@@ -1,4 +1,7 @@
-"""On a CUDA device: the bits do not depend on stills, graphs or frames in flight, and are near those of fp32. `make gpu` runs these."""
+"""On a CUDA device: the bits do not depend on stills, graphs or frames in flight, and are near those of fp32.
+
+`make gpu` runs these.
+"""
 
 from __future__ import annotations
 
@@ -21,13 +24,26 @@ from tests.helpers.command import ROOT, environment
 from tests.pipelines.inference.test_cuda_pipeline import partly_still
 from tests.pipelines.inference.test_upscaler import CPU, card, picture, plan_of, same
 
-pytestmark = [pytest.mark.cuda, pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")]
+pytestmark = [
+    pytest.mark.cuda,
+    pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device"),
+]
 
 SIZE = (640, 360)
 
 
-def on_cuda(*, graph: bool = True, pix_fmt: str = "yuv420p", name: str = "quality-x2", accelerator: Queues | None = None) -> Upscaler:
-    upscaler = Upscaler(plan_of(card(name), *SIZE, 2, pix_fmt, tile=(180, 320)), choose_device("cuda"), accelerator=accelerator)
+def on_cuda(
+    *,
+    graph: bool = True,
+    pix_fmt: str = "yuv420p",
+    name: str = "quality-x2",
+    accelerator: Queues | None = None,
+) -> Upscaler:
+    upscaler = Upscaler(
+        plan_of(card(name), *SIZE, 2, pix_fmt, tile=(180, 320)),
+        choose_device("cuda"),
+        accelerator=accelerator,
+    )
     assert upscaler._accelerated is not None
     if not graph:
         upscaler._accelerated._graphed._record = None
@@ -73,14 +89,18 @@ def test_graphs_leave_no_trace() -> None:
 
 def test_frames_in_flight_are_those_made_one_by_one() -> None:
     running, together = on_cuda(), on_cuda()(film())
-    assert all(same(running.follow(alone(f, running.contract)), b) for f, b in zip(film(), together, strict=True))
+    assert all(
+        same(running.follow(alone(f, running.contract)), b) for f, b in zip(film(), together, strict=True)
+    )
 
 
 def test_a_second_run_has_the_same_bytes() -> None:
     assert all(same(a, b) for a, b in zip(on_cuda()(film()), on_cuda()(film()), strict=True))
 
 
-def test_out_of_memory_in_the_middle_ends_the_run_and_changes_no_batch(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_out_of_memory_in_the_middle_ends_the_run_and_changes_no_batch(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     """Case 53."""
     running, calls = on_cuda(graph=False), []
     plain = GraphedNetwork._plain
@@ -126,5 +146,13 @@ def test_a_device_side_assert_is_told_as_a_lost_worker() -> None:
         "try:\n    torch.zeros(4, device='cuda')[torch.tensor([9], device='cuda')].sum().item()\n"
         "except BaseException as error:\n    print(type(as_told(error)).__name__)\n"
     )
-    done = subprocess.run([sys.executable, "-c", program], env=environment(), cwd=ROOT, capture_output=True, text=True, timeout=120, check=False)
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        env=environment(),
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
     assert done.stdout.splitlines()[-1:] == ["ResourceError"], done.stderr[-1000:]

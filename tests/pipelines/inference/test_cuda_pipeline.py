@@ -41,11 +41,27 @@ def remembering(tmp_path_factory: pytest.TempPathFactory) -> Card:
         network.memory.weight.normal_(0, 0.05)
     folder = tmp_path_factory.mktemp("weights")
     settings = {"width": 32, "depth": 1}
-    return find(str(export(network.state_dict(), architecture="recurrent", settings=settings, scale=2, folder=folder, name="r-x2")))[0]
+    return find(
+        str(
+            export(
+                network.state_dict(),
+                architecture="recurrent",
+                settings=settings,
+                scale=2,
+                folder=folder,
+                name="r-x2",
+            )
+        )
+    )[0]
 
 
 def upscaler(
-    network: Card | None = None, pix_fmt: str = "yuv420p", *, seed: int | None = 0, size: tuple[int, int] = (WIDTH, HEIGHT), **changes
+    network: Card | None = None,
+    pix_fmt: str = "yuv420p",
+    *,
+    seed: int | None = 0,
+    size: tuple[int, int] = (WIDTH, HEIGHT),
+    **changes,
 ) -> Upscaler:
     """On the stand-in; without a seed, frame by frame on the CPU in plain steps."""
     plan = replace(plan_of(network or card("fast-x2"), *size, 2, pix_fmt, tile=(32, 48)), **changes)
@@ -81,10 +97,15 @@ def card_contract():
 
 
 def close(a: Frame, b: Frame) -> bool:
-    return all(np.abs(x.astype(int) - y.astype(int)).max() <= 1 and (x != y).mean() < 0.01 for x, y in zip(a.planes, b.planes, strict=True))
+    return all(
+        np.abs(x.astype(int) - y.astype(int)).max() <= 1 and (x != y).mean() < 0.01
+        for x, y in zip(a.planes, b.planes, strict=True)
+    )
 
 
-@pytest.mark.parametrize(("pix_fmt", "size"), [("yuv420p", (96, 64)), ("yuv420p10le", (98, 62)), ("yuv420p", (95, 63))])
+@pytest.mark.parametrize(
+    ("pix_fmt", "size"), [("yuv420p", (96, 64)), ("yuv420p10le", (98, 62)), ("yuv420p", (95, 63))]
+)
 def test_frames_come_back_in_order_as_the_cpu_makes_them(pix_fmt: str, size: tuple[int, int]) -> None:
     frames = film(pix_fmt, size)
     plain = upscaler(pix_fmt=pix_fmt, seed=None, size=size)(frames)
@@ -96,7 +117,9 @@ def test_frames_come_back_in_order_as_the_cpu_makes_them(pix_fmt: str, size: tup
 
 def test_codes_cross_the_bus_and_no_floats_but_a_few_numbers() -> None:
     device = LazyDevice()
-    Upscaler(plan_of(card("fast-x2"), WIDTH, HEIGHT, 2, "yuv420p10le", tile=(32, 48)), CPU, accelerator=device)(film("yuv420p10le")[:1])
+    Upscaler(
+        plan_of(card("fast-x2"), WIDTH, HEIGHT, 2, "yuv420p10le", tile=(32, 48)), CPU, accelerator=device
+    )(film("yuv420p10le")[:1])
     floats = [shape for shape, dtype, _ in device.buffers if dtype.is_floating_point]
     assert set(floats) == {(4, 4)}
     assert {dtype for _, dtype, _ in device.buffers} == {torch.int16, torch.float32}
@@ -180,10 +203,15 @@ def test_out_of_memory_anywhere_ends_the_run_and_changes_no_batch(
     calm, running = upscaler(network), upscaler(network)
     wanted = made(calm, windows(calm))
     hook = Full(running, monkeypatch)
-    with pytest.raises(NoMemoryError, match=r"^memory of the device ran out \(CUDA out of memory. Tried to allocate 20.00 MiB\)$"):
+    with pytest.raises(
+        NoMemoryError,
+        match=r"^memory of the device ran out \(CUDA out of memory. Tried to allocate 20.00 MiB\)$",
+    ):
         made(running, windows(running))
     assert hook.batches == [4] * len(hook.batches)
-    assert all(same(a, b) for a, b in zip(made(running, windows(running)), wanted, strict=True))  # nothing of it is left
+    assert all(
+        same(a, b) for a, b in zip(made(running, windows(running)), wanted, strict=True)
+    )  # nothing of it is left
     assert hook.batches == [4] * len(hook.batches)
 
 
@@ -226,7 +254,9 @@ def partly_still(size: tuple[int, int]) -> list[Frame]:
 def test_tiles_of_a_shape_go_in_batches_of_one_size_whatever_stands_still(
     size: tuple[int, int], expected: set[int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Case 1: cuDNN takes other algorithms for other batches, and bytes would depend on where a chunk begins."""
+    """Case 1: cuDNN takes other algorithms for other batches, and bytes would depend on where a chunk
+    begins.
+    """
     frames = partly_still(size)
     running = upscaler(size=size)
     calls = Calls(running, monkeypatch)
@@ -236,7 +266,12 @@ def test_tiles_of_a_shape_go_in_batches_of_one_size_whatever_stands_still(
     for start in range(1, len(frames), 3):  # a chunk that begins here
         again = upscaler(size=size)
         later = Calls(again, monkeypatch)
-        assert all(same(a, b) for a, b in zip(made(again, [alone(f, again.contract) for f in frames[start:]]), found[start:], strict=True))
+        assert all(
+            same(a, b)
+            for a, b in zip(
+                made(again, [alone(f, again.contract) for f in frames[start:]]), found[start:], strict=True
+            )
+        )
         calls.seen += later.seen
     assert all(len(sizes) == 1 for sizes in calls.batches().values()), calls.batches()
     assert set().union(*calls.batches().values()) == expected
@@ -284,7 +319,9 @@ class Sick(Hook):
 
 
 @pytest.mark.parametrize("seed", range(3))
-def test_a_sick_frame_is_computed_again_and_so_is_what_took_over_from_it(seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_sick_frame_is_computed_again_and_so_is_what_took_over_from_it(
+    seed: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Case 59."""
     running, frames = upscaler(seed=seed), film()
     wanted = upscaler()(frames)
@@ -292,18 +329,25 @@ def test_a_sick_frame_is_computed_again_and_so_is_what_took_over_from_it(seed: i
     found = running(frames)
     assert all(close(a, b) for a, b in zip(found, wanted, strict=True))
     assert same(found[1], found[2])
-    assert running.notes == ["fast-x2 gave non-finite values (NaN or infinity); the frame was computed again in fp32"] * 2
+    assert (
+        running.notes
+        == ["fast-x2 gave non-finite values (NaN or infinity); the frame was computed again in fp32"] * 2
+    )
 
 
 @pytest.mark.parametrize("seed", range(3))
-def test_what_remembered_a_sick_frame_is_computed_again(seed: int, remembering: Card, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_remembered_a_sick_frame_is_computed_again(
+    seed: int, remembering: Card, monkeypatch: pytest.MonkeyPatch
+) -> None:
     running, frames = upscaler(remembering, seed=seed), film()
     wanted = made(upscaler(remembering), shots(frames))
     Sick(running, monkeypatch)
     found = made(running, shots(frames))
     assert [f.pts for f in found] == list(range(8))
     for a, b in zip(found, wanted, strict=True):
-        assert np.square(a.planes[0].astype(float) - b.planes[0]).mean() < 0.5  # what follows remembers a frame of fp32
+        assert (
+            np.square(a.planes[0].astype(float) - b.planes[0]).mean() < 0.5
+        )  # what follows remembers a frame of fp32
     assert len(running.notes) == 1
 
 

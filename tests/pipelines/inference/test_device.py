@@ -1,4 +1,7 @@
-"""Which device networks run on, what kinds of them have, and how one computes: tried, compared with the CPU, chosen."""
+"""Which device networks run on, what kinds of them have, and how one computes.
+
+Tried, compared with the CPU, chosen.
+"""
 
 from __future__ import annotations
 
@@ -39,14 +42,18 @@ def found(kind: str | None) -> object:
 
 
 @pytest.mark.parametrize("kind", ["xpu", "mps", None])
-def test_auto_takes_the_accelerator_that_torch_finds(kind: str | None, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_auto_takes_the_accelerator_that_torch_finds(
+    kind: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(torch.accelerator, "current_accelerator", found(kind))
     monkeypatch.setattr(torch.accelerator, "device_count", lambda: 2)
     assert choose_device("auto").type == (kind or "cpu")
     assert accelerator_here() == ((kind, 2) if kind else ("cpu", 0))
     assert choose_device("cpu") == CPU
     for wanted in {"cuda", "xpu", "mps"} - {kind}:
-        with pytest.raises(UsageError, match=f"--device {wanted}: no .* device can be used here; leave --device out"):
+        with pytest.raises(
+            UsageError, match=f"--device {wanted}: no .* device can be used here; leave --device out"
+        ):
             choose_device(wanted)
 
 
@@ -99,7 +106,9 @@ def test_queues_go_through_the_interface_that_cuda_and_xpu_share(monkeypatch: py
 
     landed = [ring.put(n, [a], work) for n, a in enumerate(arrays)]
     landed += list(ring.drain())
-    assert [(one.ticket, int(one.arrays[0][0, 0])) for one in landed if one is not None] == [(n, n + 1) for n in range(5)]
+    assert [(one.ticket, int(one.arrays[0][0, 0])) for one in landed if one is not None] == [
+        (n, n + 1) for n in range(5)
+    ]
     assert set(Event.made) == {True}, "whoever waits must sleep"
 
 
@@ -109,7 +118,10 @@ def test_the_usual_arithmetic_stays_unless_another_is_right_and_clearly_faster()
     assert choose_arithmetic(AS_CPU) == usual
     assert choose_arithmetic([usual, replace(AS_CPU[1], seconds=0.5)]) == replace(AS_CPU[1], seconds=0.5)
     assert choose_arithmetic([usual, replace(AS_CPU[1], seconds=0.5, decibels=30.0)]) == usual
-    assert choose_arithmetic([replace(t, decibels=40.0) if t.precision == "fp16" else t for t in AS_CPU]) == AS_CPU[2]
+    assert (
+        choose_arithmetic([replace(t, decibels=40.0) if t.precision == "fp16" else t for t in AS_CPU])
+        == AS_CPU[2]
+    )
     assert choose_arithmetic([replace(t, decibels=float("nan")) for t in AS_CPU]) is None
     assert choose_arithmetic([]) is None
 
@@ -118,11 +130,20 @@ def tiny() -> Plan:
     return plan_of(card("fast-x2"), 64, 48, 2, "yuv420p", tile=(48, 64))
 
 
-def test_a_tile_is_compared_with_fp32_on_the_cpu_in_every_way_a_device_has(monkeypatch: pytest.MonkeyPatch) -> None:
-    kind = Traits(graphs=False, streams=False, fused=True, dtypes=(torch.bfloat16, torch.float32), channels_last=True)
+def test_a_tile_is_compared_with_fp32_on_the_cpu_in_every_way_a_device_has(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    kind = Traits(
+        graphs=False, streams=False, fused=True, dtypes=(torch.bfloat16, torch.float32), channels_last=True
+    )
     monkeypatch.setitem(TRAITS, "cpu", kind)
     trials = try_arithmetic(tiny(), "cpu")
-    assert [(t.precision, t.memory_format) for t in trials] == [("bf16", "nhwc"), ("bf16", "nchw"), ("fp32", "nhwc"), ("fp32", "nchw")]
+    assert [(t.precision, t.memory_format) for t in trials] == [
+        ("bf16", "nhwc"),
+        ("bf16", "nchw"),
+        ("fp32", "nhwc"),
+        ("fp32", "nchw"),
+    ]
     assert all(t.seconds > 0 for t in trials)
     assert trials[2].decibels == trials[3].decibels == 99.0
     assert 45 < trials[0].decibels <= 99
@@ -136,9 +157,17 @@ def test_a_tile_is_compared_with_fp32_on_the_cpu_in_every_way_a_device_has(monke
     assert [t.decibels > 50 for t in try_arithmetic(tiny(), "cpu") if t.precision == "fp32"] == [False, True]
 
 
-def decided(monkeypatch: pytest.MonkeyPatch, folder: Path, trials: object, plan: Plan | None = None, **settings: object) -> tuple[Plan, list[str]]:
+def decided(
+    monkeypatch: pytest.MonkeyPatch,
+    folder: Path,
+    trials: object,
+    plan: Plan | None = None,
+    **settings: object,
+) -> tuple[Plan, list[str]]:
     monkeypatch.setenv("XDG_CACHE_HOME", str(folder))
-    monkeypatch.setattr(arithmetic_choice, "computing_device", lambda s: "cpu" if s.device == "cpu" else "xpu")
+    monkeypatch.setattr(
+        arithmetic_choice, "computing_device", lambda s: "cpu" if s.device == "cpu" else "xpu"
+    )
 
     def child(*_: object, seconds: float) -> object:
         if isinstance(trials, Exception):
@@ -149,7 +178,9 @@ def decided(monkeypatch: pytest.MonkeyPatch, folder: Path, trials: object, plan:
     return arithmetic_choice.with_arithmetic(plan or tiny(), RunSettings(**settings))  # type: ignore[arg-type]
 
 
-def test_what_a_gpu_computes_in_stands_in_the_plan_and_is_remembered(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_what_a_gpu_computes_in_stands_in_the_plan_and_is_remembered(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     """Case 93."""
     plan, said = decided(monkeypatch, tmp_path, AS_CPU)
     assert (plan.precision, plan.memory_format) == ("fp16", "nhwc")
@@ -170,7 +201,9 @@ def test_what_a_gpu_computes_in_stands_in_the_plan_and_is_remembered(monkeypatch
         (ChildFailedError("crashed: it was ended by SIGSEGV"), "the GPU can't compute a tile: it crashed: it was ended by SIGSEGV; give --device cpu"),
     ],
 )  # fmt: skip
-def test_a_gpu_that_computes_something_else_is_refused(trials: object, said: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_a_gpu_that_computes_something_else_is_refused(
+    trials: object, said: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     """Case 93."""
     with pytest.raises(UsageError, match=said):
         decided(monkeypatch, tmp_path, trials)
@@ -209,5 +242,11 @@ def test_torch_is_asked_for_devices_only_where_there_are_signs_of_them(
 def test_a_plan_s_order_of_values_is_the_network_s() -> None:
     for order, last in (("nhwc", True), ("nchw", False), ("", True)):
         upscaler = Upscaler(replace(tiny(), memory_format=order), CPU)
-        weights = [m.weight for m in upscaler._networks[0].module.modules() if isinstance(m, torch.nn.Conv2d) and m.in_channels > 1]  # type: ignore[attr-defined]
-        assert all(w.is_contiguous(memory_format=torch.channels_last) == last for w in weights if w.shape[2] > 1)
+        weights = [
+            m.weight
+            for m in upscaler._networks[0].module.modules()
+            if isinstance(m, torch.nn.Conv2d) and m.in_channels > 1
+        ]  # type: ignore[attr-defined]
+        assert all(
+            w.is_contiguous(memory_format=torch.channels_last) == last for w in weights if w.shape[2] > 1
+        )

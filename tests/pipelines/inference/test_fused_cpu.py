@@ -16,7 +16,10 @@ from pipelines.inference.fused_cpu import Adder, Packer
 def planes(height: int, width: int, bits: int = 8, seed: int = 0) -> list[np.ndarray]:
     rng = np.random.default_rng(seed)
     dtype = np.uint8 if bits == 8 else np.uint16
-    return [rng.integers(0, 1 << bits, s).astype(dtype) for s in [(height, width), (height // 2, width // 2), (height // 2, width // 2)]]
+    return [
+        rng.integers(0, 1 << bits, s).astype(dtype)
+        for s in [(height, width), (height // 2, width // 2), (height // 2, width // 2)]
+    ]
 
 
 def values(codes: list[np.ndarray], bits: int, full: bool) -> tuple[torch.Tensor, torch.Tensor]:
@@ -43,21 +46,30 @@ def test_a_state_lies_behind_the_frames_and_is_zero_at_first() -> None:
 
 
 def added(
-    scale: int, bits: int, codes: list[np.ndarray], residual: torch.Tensor, parts: list[tuple[int, int, int, int]], halo: int
+    scale: int,
+    bits: int,
+    codes: list[np.ndarray],
+    residual: torch.Tensor,
+    parts: list[tuple[int, int, int, int]],
+    halo: int,
 ) -> list[np.ndarray]:
     adder = Adder(scale, bits, full=False)
     out = [np.zeros((p.shape[0] * scale, p.shape[1] * scale), p.dtype) for p in codes]
     rows, columns = codes[1].shape
     for top, bottom, left, right in parts:
         y, x = max(0, top - halo), max(0, left - halo)
-        tile = residual[:, :, y : min(rows, bottom + halo), x : min(columns, right + halo)].contiguous(memory_format=torch.channels_last)
+        tile = residual[:, :, y : min(rows, bottom + halo), x : min(columns, right + halo)].contiguous(
+            memory_format=torch.channels_last
+        )
         adder(codes, tile, (y, x), (top, bottom, left, right), out)
     return out
 
 
 @pytest.mark.parametrize("bits", [8, 10])
 @pytest.mark.parametrize("scale", [2, 3, 4])
-def test_compiled_or_by_arrays_the_bits_are_the_same(scale: int, bits: int, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_compiled_or_by_arrays_the_bits_are_the_same(
+    scale: int, bits: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
     if not fused_cpu.COMPILED:
         pytest.skip("numba is not installed here")
     codes = planes(24, 36, bits)
@@ -79,8 +91,13 @@ def test_the_sum_is_what_the_network_itself_would_leave(scale: int, bits: int) -
     codes = planes(24, 36, bits)
     residual = torch.randn(1, 6 * scale * scale, 12, 18, generator=torch.Generator().manual_seed(1)) * 0.1
     found = added(scale, bits, codes, residual, [(0, 12, 0, 18)], 0)
-    luma, chroma = (a + b for a, b in zip(bicubic(values(codes, bits, full=False), scale), unpack(residual), strict=True))
-    wanted = [to_codes(luma[0, 0], bits, full=False, chroma=False), *(to_codes(c, bits, full=False, chroma=True) for c in chroma[0])]
+    luma, chroma = (
+        a + b for a, b in zip(bicubic(values(codes, bits, full=False), scale), unpack(residual), strict=True)
+    )
+    wanted = [
+        to_codes(luma[0, 0], bits, full=False, chroma=False),
+        *(to_codes(c, bits, full=False, chroma=True) for c in chroma[0]),
+    ]
     for a, b in zip(found, wanted, strict=True):
         assert np.abs(a.astype(int) - b.astype(int)).max() <= 1
         assert (a != b).mean() < 0.005

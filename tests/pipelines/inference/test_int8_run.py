@@ -1,4 +1,7 @@
-"""A network on 8-bit integers between codes: the bits of whole numbers, whatever the tiles; refused where it can't be."""
+"""A network on 8-bit integers between codes: the bits of whole numbers, whatever the tiles.
+
+Refused where it can't be.
+"""
 
 from __future__ import annotations
 
@@ -49,7 +52,9 @@ def by_whole_numbers(card: Card, frame: Frame, *, full: bool) -> list[np.ndarray
     packed = np.stack([luma[i::2, j::2] for i in (0, 1) for j in (0, 1)] + chroma)
     neutral = [0 if full else 16] * 4 + [128] * 2
     padded = np.stack([np.pad(p, 1, constant_values=value) for p, value in zip(packed, neutral, strict=True)])
-    residual = torch.from_numpy(by_numpy(read_layers(network.int8, names), padded))[None].contiguous(memory_format=torch.channels_last)
+    residual = torch.from_numpy(by_numpy(read_layers(network.int8, names), padded))[None].contiguous(
+        memory_format=torch.channels_last
+    )
     made = [np.zeros((p.shape[0] * card.scale, p.shape[1] * card.scale), np.uint8) for p in frame.planes]
     rows, columns = chroma[0].shape
     Adder(card.scale, 8, full=full)(frame.planes, residual, (0, 0), (0, rows, 0, columns), made)
@@ -80,7 +85,9 @@ def test_what_has_not_changed_is_taken_over(small: Card) -> None:
 @pytest.mark.parametrize("color", [BT709, FULL])
 def test_it_is_near_the_network_in_fp32(small: Card, color) -> None:
     frame = picture("yuv420p", 96, 64)
-    integers, floats = (Upscaler(plan(small, 96, 64, p, color=color), CPU)([frame])[0] for p in ("int8", "fp32"))
+    integers, floats = (
+        Upscaler(plan(small, 96, 64, p, color=color), CPU)([frame])[0] for p in ("int8", "fp32")
+    )
     for a, b in zip(integers.planes, floats.planes, strict=True):
         assert np.abs(a.astype(int) - b.astype(int)).mean() < 0.5
 
@@ -135,7 +142,9 @@ def test_another_kind_of_cpu_makes_the_same_frame(small: Card) -> None:
         **os.environ, "ONEDNN_MAX_CPU_ISA": "AVX2_VNNI", "ATEN_CPU_CAPABILITY": "default", "NUMBA_CPU_NAME": "generic",
         "NUMBA_CPU_FEATURES": "", "OMP_NUM_THREADS": "1",
     }  # fmt: skip
-    told = subprocess.run([sys.executable, "-c", text, small.path], env=environment, capture_output=True, text=True, check=True)
+    told = subprocess.run(
+        [sys.executable, "-c", text, small.path], env=environment, capture_output=True, text=True, check=True
+    )
     if told.stdout.strip() == "False":
         pytest.skip("no AVX-VNNI here")
     assert told.stdout.strip() == digest(small.path)

@@ -28,8 +28,17 @@ def _in_bf16(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("pipelines.inference.upscaler.computing_dtype", lambda *_: torch.bfloat16)
 
 
-def ill(way: str, monkeypatch: pytest.MonkeyPatch, trouble: Callable[[torch.Tensor], torch.Tensor], *, always: bool = False) -> Upscaler:
-    """An upscaler whose network falls ill, in low precision or always; by the fused way, the direct one, or the long one."""
+def ill(
+    way: str,
+    monkeypatch: pytest.MonkeyPatch,
+    trouble: Callable[[torch.Tensor], torch.Tensor],
+    *,
+    always: bool = False,
+) -> Upscaler:
+    """An upscaler whose network falls ill, in low precision or always.
+
+    By the fused way, the direct one, or the long one.
+    """
     pix_fmt = "yuv444p" if way == "long" else "yuv420p"
     running = Upscaler(plan_of(card("fast-x2"), 64, 48, 2, pix_fmt), CPU)
     module = running._networks[0].module
@@ -48,7 +57,9 @@ def ill(way: str, monkeypatch: pytest.MonkeyPatch, trouble: Callable[[torch.Tens
 
 @pytest.mark.parametrize("word", NONSENSE)
 @pytest.mark.parametrize("way", ["fused", "direct", "long"])
-def test_a_frame_that_can_not_be_is_computed_again_in_fp32(way: str, word: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_frame_that_can_not_be_is_computed_again_in_fp32(
+    way: str, word: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Case 59."""
     running = ill(way, monkeypatch, NONSENSE[word])
     frame = picture("yuv444p" if way == "long" else "yuv420p", 64, 48)
@@ -126,7 +137,9 @@ def test_a_run_says_what_was_computed_again(tmp_path: Path, monkeypatch: pytest.
     assert torch.float32 in calls
 
 
-def test_a_worker_whose_device_failed_an_assertion_is_replaced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_worker_whose_device_failed_an_assertion_is_replaced(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Case 55."""
     from pipelines.plan.events import Note
     from tests import media
@@ -136,7 +149,9 @@ def test_a_worker_whose_device_failed_an_assertion_is_replaced(tmp_path: Path, m
     mark = tmp_path / "mark"
     monkeypatch.setenv("VSR_TEST_MARK", str(mark))
     source = media.cfr(tmp_path / "in.mkv", frames=6)
-    events = upscaled(source, tmp_path / "out.mkv", worker="tests.pipelines.pool.failing_workers:AssertingOnce")
+    events = upscaled(
+        source, tmp_path / "out.mkv", worker="tests.pipelines.pool.failing_workers:AssertingOnce"
+    )
     notes = [e.text for e in events if isinstance(e, Note)]
     assert len(notes) == 1
     assert "device-side assert triggered" in notes[0]

@@ -52,15 +52,21 @@ class Toy(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        self.weight = nn.Parameter(torch.randn(12, 3, 5, 5, generator=torch.Generator().manual_seed(3)) * 0.01)
+        self.weight = nn.Parameter(
+            torch.randn(12, 3, 5, 5, generator=torch.Generator().manual_seed(3)) * 0.01
+        )
 
     def forward(self, rgb: Tensor) -> Tensor:
-        return F.pixel_shuffle(F.conv2d(F.pad(rgb, (2, 2, 2, 2)), self.weight), 2) + rgb.repeat_interleave(2, -1).repeat_interleave(2, -2)
+        return F.pixel_shuffle(F.conv2d(F.pad(rgb, (2, 2, 2, 2)), self.weight), 2) + rgb.repeat_interleave(
+            2, -1
+        ).repeat_interleave(2, -2)
 
 
 TOYS = {
     "toy": Card("toy", 2, "toy", pixels="rgb", sha256="t", halo_px=2),
-    "toy-whole": Card("toy-whole", 2, "toy", pixels="rgb", sha256="t", halo_px=None, settings={"multiple": 4}),
+    "toy-whole": Card(
+        "toy-whole", 2, "toy", pixels="rgb", sha256="t", halo_px=None, settings={"multiple": 4}
+    ),
 }
 CARDS = {**{c.name: c for c in cards()}, **TOYS}
 
@@ -140,20 +146,28 @@ def check(plan: Plan, planes: list[np.ndarray]) -> None:
     upscaler = Upscaler(plan, CPU)
     upright = upscaler.turned(Frame(0, planes)).planes
     (made,) = upscaler([Frame(0, planes)])
-    networks = [load(s.card, height=s.height, width=s.width) for s in plan.stages if s.card.name != "identity"]
+    networks = [
+        load(s.card, height=s.height, width=s.width) for s in plan.stages if s.card.name != "identity"
+    ]
     pixels = PixelFormat.parse(plan.out_pix_fmt)
     expected = reference(upright, plan, networks)
     assert len(made.planes) == len(expected) == pixels.plane_count
     for number, (plane, right) in enumerate(zip(made.planes, expected, strict=True)):
         assert plane.shape == pixels.plane_size(number, plan.out_width, plan.out_height)
         assert plane.dtype == pixels.dtype
-        whole = np.pad(right, [(0, have - n) for have, n in zip(plane.shape, right.shape, strict=True)], mode="edge")
+        whole = np.pad(
+            right, [(0, have - n) for have, n in zip(plane.shape, right.shape, strict=True)], mode="edge"
+        )
         if pixels.is_float:
             assert np.abs(plane - whole).max() < 2e-3
         else:
             most = (1 << pixels.bits) - 1
             off = np.abs(plane.astype(np.float64) - whole.clip(0, most))
-            assert off.max() <= 0.5 + max(0.02, 2e-5 * most), (number, off.max(), np.unravel_index(off.argmax(), off.shape))
+            assert off.max() <= 0.5 + max(0.02, 2e-5 * most), (
+                number,
+                off.max(),
+                np.unravel_index(off.argmax(), off.shape),
+            )
 
 
 @pytest.mark.parametrize("pix_fmt", FORMATS)
@@ -168,15 +182,24 @@ def test_boxes_that_overshoot_and_half_the_strength_are_right_for_every_kind_of_
     """Case 30: a last resize, and the mixture with the classical way."""
     for chain in CHAINS.values():
         if chain != ("nearest",):  # half-way between two samples either is nearest
-            check(plan_for(pix_fmt, (28, 20), (45, 34), chain, strength=0.5, tile=(16, 16)), texture(pix_fmt, 28, 20))
+            check(
+                plan_for(pix_fmt, (28, 20), (45, 34), chain, strength=0.5, tile=(16, 16)),
+                texture(pix_fmt, 28, 20),
+            )
 
 
 @pytest.mark.parametrize("pix_fmt", ["yuv444p", "yuva444p10le", "gbrp", "gbrp12le", "gbrpf32le"])
 def test_full_chroma_goes_through_the_networks_plane_by_plane(pix_fmt: str) -> None:
     """Case 30: in tiles, at odd sizes, before a last resize and mixed with the classical way."""
     for chain in (("fast-x2",), ("recurrent-x2",), ("deconvolution-x1", "fast-x2")):
-        check(plan_for(pix_fmt, (27, 21), (54, 42), chain, tile=(16, 16), full_chroma=True), texture(pix_fmt, 27, 21))
-    check(plan_for(pix_fmt, (28, 20), (45, 34), ("fast-x2",), tile=(16, 16), strength=0.5, full_chroma=True), texture(pix_fmt, 28, 20))
+        check(
+            plan_for(pix_fmt, (27, 21), (54, 42), chain, tile=(16, 16), full_chroma=True),
+            texture(pix_fmt, 27, 21),
+        )
+    check(
+        plan_for(pix_fmt, (28, 20), (45, 34), ("fast-x2",), tile=(16, 16), strength=0.5, full_chroma=True),
+        texture(pix_fmt, 28, 20),
+    )
 
 
 def test_coloured_text_keeps_its_colour_better_than_resized() -> None:
@@ -186,7 +209,12 @@ def test_coloured_text_keeps_its_colour_better_than_resized() -> None:
     truth = np.full((128, 192, 3), 90, np.uint8)
     for number, letter in enumerate(letters):
         top, left = 10 + number // 6 * 56, 8 + number % 6 * 30
-        truth[top : top + 21, left : left + 15][letter] = [(255, 0, 0), (0, 255, 0), (30, 60, 255), (255, 220, 0)][number % 4]
+        truth[top : top + 21, left : left + 15][letter] = [
+            (255, 0, 0),
+            (0, 255, 0),
+            (30, 60, 255),
+            (255, 220, 0),
+        ][number % 4]
     wide = torch.from_numpy(truth).permute(2, 0, 1)[None].double()
     small = resample(wide, 64, 96, "bicubic")[0].round().clamp(0, 255).byte().numpy()
 
@@ -194,7 +222,8 @@ def test_coloured_text_keeps_its_colour_better_than_resized() -> None:
         plan = plan_for("gbrp", (96, 64), (192, 128), ("fast-x2",), tile=(512, 512), full_chroma=full_chroma)
         (made,) = Upscaler(plan, CPU)([Frame(0, [small[n] for n in (1, 2, 0)])])
         chroma = [
-            rgb_to_yuv(torch.from_numpy(p).permute(2, 0, 1)[None].float() / 255, 1)[1] for p in (truth, np.stack(made.planes, -1)[..., [2, 0, 1]])
+            rgb_to_yuv(torch.from_numpy(p).permute(2, 0, 1)[None].float() / 255, 1)[1]
+            for p in (truth, np.stack(made.planes, -1)[..., [2, 0, 1]])
         ]
         return float((chroma[0] - chroma[1]).square().mean())
 
@@ -205,8 +234,12 @@ def test_even_colour_is_not_worth_a_network(monkeypatch: pytest.MonkeyPatch) -> 
     planes = [texture("gray", 48, 32)[0], np.full((32, 48), 100, np.uint8), np.full((32, 48), 140, np.uint8)]
     calls: list[object] = []
     run = Cascade.run
-    monkeypatch.setattr(Cascade, "run", lambda self, *given, **more: calls.append(given) or run(self, *given, **more))
-    (made,) = Upscaler(plan_for("yuv444p", (48, 32), (96, 64), ("fast-x2",), tile=(512, 512), full_chroma=True), CPU)([Frame(0, planes)])
+    monkeypatch.setattr(
+        Cascade, "run", lambda self, *given, **more: calls.append(given) or run(self, *given, **more)
+    )
+    (made,) = Upscaler(
+        plan_for("yuv444p", (48, 32), (96, 64), ("fast-x2",), tile=(512, 512), full_chroma=True), CPU
+    )([Frame(0, planes)])
     assert len(calls) == 1
     assert [set(p.ravel()) for p in made.planes[1:]] == [{100}, {140}]
 
@@ -217,7 +250,10 @@ def test_chroma_is_turned_with_its_picture(pix_fmt: str) -> None:
     for turn in (Orientation(transpose=True, flip_x=True), Orientation(flip_x=True, flip_y=True)):
         seen = turn.turn(28, 20)
         for chain, factor in ((("identity",), 1), (("lanczos",), 2), (("fast-x2",), 2)):
-            check(plan_for(pix_fmt, seen, (seen[0] * factor, seen[1] * factor), chain, turn=turn), texture(pix_fmt, 28, 20))
+            check(
+                plan_for(pix_fmt, seen, (seen[0] * factor, seen[1] * factor), chain, turn=turn),
+                texture(pix_fmt, 28, 20),
+            )
 
 
 def test_the_combinations_are_counted() -> None:
@@ -237,11 +273,23 @@ def test_any_combination_is_that_of_the_reference(number: int) -> None:
         target = tuple(n + n % 2 for n in target)  # type: ignore[assignment]
     out = pix_fmt
     if not pixels.is_float and lot.random() < 0.4:
-        out = lot.choice(["yuv420p10le", "yuv444p12le", "yuv422p16le", "yuv411p", "gbrp16le", "gray10le", "yuva420p"])
+        out = lot.choice(
+            ["yuv420p10le", "yuv444p12le", "yuv422p16le", "yuv411p", "gbrp16le", "gray10le", "yuva420p"]
+        )
     color = ColorTags(lot.choice([1, 5, 9]), lot.choice([1, 2]), 1, 1, lot.choice([1, 2, 3, 4]))
     flips = Orientation(*(lot.random() < 0.3 for _ in range(3)))
     seen = flips.turn(*size)
     target = flips.turn(*target)  # type: ignore[assignment]
     tile = lot.choice([(16, 16), (24, 40), (512, 512)])
-    plan = plan_for(pix_fmt, seen, target, chain, out=out, strength=lot.choice([1.0, 1.0, 0.6]), tile=tile, color=color, turn=flips)
+    plan = plan_for(
+        pix_fmt,
+        seen,
+        target,
+        chain,
+        out=out,
+        strength=lot.choice([1.0, 1.0, 0.6]),
+        tile=tile,
+        color=color,
+        turn=flips,
+    )
     check(plan, texture(pix_fmt, *size, seed=number))

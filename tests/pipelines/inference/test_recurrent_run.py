@@ -33,28 +33,48 @@ CUT = 17
 
 @pytest.fixture
 def network(tmp_path: Path) -> str:
-    """A recurrent network that begins as `fast-x2` and then listens to its neighbours and its memory a little."""
+    """A recurrent network that begins as `fast-x2` and then listens to its neighbours and its memory a
+    little.
+    """
     torch.manual_seed(5)
     module = Recurrent(scale=2, width=32, depth=8)
     weights, _ = transfer_weights(module, load_network(find("fast-x2")[0]).module.state_dict())  # type: ignore[attr-defined]
-    weights["head.weight"][:, [n for n in range(50) if n not in module.old_inputs["head.weight"]]] += 0.03 * torch.randn(32, 44, 3, 3)
+    weights["head.weight"][:, [n for n in range(50) if n not in module.old_inputs["head.weight"]]] += (
+        0.03 * torch.randn(32, 44, 3, 3)
+    )
     settings = {"width": 32, "depth": 8}
-    return str(export(weights, architecture="recurrent", settings=settings, scale=2, folder=tmp_path / "net", name="memory-x2"))
+    return str(
+        export(
+            weights,
+            architecture="recurrent",
+            settings=settings,
+            scale=2,
+            folder=tmp_path / "net",
+            name="memory-x2",
+        )
+    )
 
 
 @pytest.fixture
 def film(tmp_path: Path) -> Path:
     """A picture that pans, and from frame CUT on another one; a key frame every eight frames."""
     path = tmp_path / "film.mp4"
-    pictures = [np.kron(np.random.default_rng(n).integers(lo, hi, (20, 40)), np.ones((8, 8))) for n, (lo, hi) in enumerate([(20, 120), (90, 235)])]
+    pictures = [
+        np.kron(np.random.default_rng(n).integers(lo, hi, (20, 40)), np.ones((8, 8)))
+        for n, (lo, hi) in enumerate([(20, 120), (90, 235)])
+    ]
     with av.open(str(path), "w") as output:
         stream = output.add_stream("libx264", rate=24, options={"crf": "8", "preset": "ultrafast"})
         stream.width, stream.height, stream.pix_fmt = *SIZE, "yuv420p"
         stream.codec_context.gop_size = 8
         for number in range(FRAMES):
-            luma = pictures[number >= CUT][number : number + SIZE[1], 2 * number : 2 * number + SIZE[0]].astype(np.uint8)
+            luma = pictures[number >= CUT][
+                number : number + SIZE[1], 2 * number : 2 * number + SIZE[0]
+            ].astype(np.uint8)
             frame = av.VideoFrame(*SIZE, "yuv420p")
-            for plane, values in zip(frame.planes, (luma, luma[::2, ::2] // 2 + 64, 190 - luma[::2, ::2] // 2), strict=True):
+            for plane, values in zip(
+                frame.planes, (luma, luma[::2, ::2] // 2 + 64, 190 - luma[::2, ::2] // 2), strict=True
+            ):
                 rows = np.frombuffer(plane, np.uint8).reshape(-1, plane.line_size)
                 rows[: values.shape[0], : values.shape[1]] = values
             frame.pts = number
@@ -78,19 +98,28 @@ def psnr(a: np.ndarray, b: np.ndarray) -> float:
     return float(10 * np.log10(255**2 / max(1e-9, ((a - b) ** 2).mean())))
 
 
-def test_a_chunk_looks_the_same_wherever_its_decoding_began(film: Path, network: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_chunk_looks_the_same_wherever_its_decoding_began(
+    film: Path, network: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Case 19."""
     without_processes(monkeypatch)
     whole = run(film, tmp_path / "whole.mkv", network)
     cut = run(film, tmp_path / "cut.mkv", network, chunk_seconds=0.2)
     alone = run(film, tmp_path / "alone.mkv", "fast-x2")
-    assert planned_of(upscaled(film, tmp_path / "p.mkv", model=network, scale=2, chunk_seconds=0.2)).plan.chunks[1].start_frame <= 8
+    assert (
+        planned_of(upscaled(film, tmp_path / "p.mkv", model=network, scale=2, chunk_seconds=0.2))
+        .plan.chunks[1]
+        .start_frame
+        <= 8
+    )
     assert min(psnr(a, b) for a, b in zip(whole, cut, strict=True)) >= 45
     # It does listen: or the line above would say nothing.
     assert max(psnr(a, b) for a, b in zip(whole[1:16], alone[1:16], strict=True)) < 45
 
 
-def test_nothing_of_the_shot_before_is_seen_after_a_cut(film: Path, network: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_nothing_of_the_shot_before_is_seen_after_a_cut(
+    film: Path, network: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Case 19."""
     without_processes(monkeypatch)
     whole = run(film, tmp_path / "whole.mkv", network)
@@ -99,7 +128,9 @@ def test_nothing_of_the_shot_before_is_seen_after_a_cut(film: Path, network: str
     assert all(np.array_equal(a, b) for a, b in zip(whole[CUT:], behind, strict=True))
 
 
-def test_chunks_made_anew_after_a_stop_have_the_same_bits(film: Path, network: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_chunks_made_anew_after_a_stop_have_the_same_bits(
+    film: Path, network: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Case 19: what a worker remembers of the chunks it made before does not show in the next one."""
     without_processes(monkeypatch)
     cut = run(film, tmp_path / "cut.mkv", network, chunk_seconds=0.2)
@@ -120,34 +151,50 @@ def test_chunks_made_anew_after_a_stop_have_the_same_bits(film: Path, network: s
     assert all(np.array_equal(a, b) for a, b in zip(lumas(tmp_path / "again.mkv"), cut, strict=True))
 
 
-def test_frames_it_only_settles_with_are_reported_for(film: Path, network: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_frames_it_only_settles_with_are_reported_for(
+    film: Path, network: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Case 57: at 8K each of them takes as long as one that is kept."""
     without_processes(monkeypatch)
     monkeypatch.setattr(progress_reports, "_REPORT_SECONDS", 0.0)
     seen: list[str] = []
     follow, report = Upscaler.follow, progress_reports.ProgressReports.now
     monkeypatch.setattr(Upscaler, "follow", lambda *given: (seen.append("frame"), follow(*given))[1])
-    monkeypatch.setattr(progress_reports.ProgressReports, "now", lambda reports: (seen.append("report"), report(reports))[1])
+    monkeypatch.setattr(
+        progress_reports.ProgressReports, "now", lambda reports: (seen.append("report"), report(reports))[1]
+    )
     run(film, tmp_path / "out.mkv", network, chunk_seconds=0.5)
     assert seen.count("frame") > FRAMES
     assert ("frame", "frame") not in list(pairwise(seen)), "nothing was said between two frames"
 
 
-def test_tiles_with_a_memory_equal_the_whole_frame(film: Path, network: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_tiles_with_a_memory_equal_the_whole_frame(
+    film: Path, network: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
 
     without_processes(monkeypatch)
     whole = run(film, tmp_path / "whole.mkv", network)
     made = plan_builder.make_plan
-    monkeypatch.setattr("pipelines.planner.video_planner.make_plan", lambda *a, **k: replace(made(*a, **k), tile_px=(32, 48)))
+    monkeypatch.setattr(
+        "pipelines.planner.video_planner.make_plan", lambda *a, **k: replace(made(*a, **k), tile_px=(32, 48))
+    )
     tiled = run(film, tmp_path / "tiled.mkv", network)
     assert max(float(np.abs(a - b).max()) for a, b in zip(whole, tiled, strict=True)) <= 2
 
 
-def test_the_long_way_round_gives_what_the_direct_one_gives(film: Path, network: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_long_way_round_gives_what_the_direct_one_gives(
+    film: Path, network: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     without_processes(monkeypatch)
     direct = run(film, tmp_path / "direct.mkv", network)
     monkeypatch.setattr("pipelines.inference.upscaler.Upscaler._is_direct", lambda _: False)
-    assert max(float(np.abs(a - b).max()) for a, b in zip(run(film, tmp_path / "long.mkv", network), direct, strict=True)) <= 2
+    assert (
+        max(
+            float(np.abs(a - b).max())
+            for a, b in zip(run(film, tmp_path / "long.mkv", network), direct, strict=True)
+        )
+        <= 2
+    )
 
 
 def test_a_network_with_a_memory_comes_first_and_others_finish_what_it_leaves(network: str) -> None:

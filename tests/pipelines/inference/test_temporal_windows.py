@@ -20,7 +20,9 @@ def film(count: int, cuts: tuple[int, ...] = (), first: int = 0) -> list[Frame]:
     return frames
 
 
-def seen(frames: list[Frame], first: int, stop: int, *, past: int = 1, future: int = 1) -> list[tuple[list[int], bool]]:
+def seen(
+    frames: list[Frame], first: int, stop: int, *, past: int = 1, future: int = 1
+) -> list[tuple[list[int], bool]]:
     reel = Reel(iter(frames), frames[0].pts, 8)
     contract = Contract(scale=2, pixels="yuv420", past=past, future=future, recurrent=past > 0)
     found = windows(reel, first, stop, contract, last=frames[-1].pts, bits=8)
@@ -28,7 +30,12 @@ def seen(frames: list[Frame], first: int, stop: int, *, past: int = 1, future: i
 
 
 def test_each_frame_comes_with_its_neighbours_and_the_ends_are_repeated() -> None:
-    assert seen(film(4), 0, 4) == [([0, 0, 1], True), ([0, 1, 2], False), ([1, 2, 3], False), ([2, 3, 3], False)]
+    assert seen(film(4), 0, 4) == [
+        ([0, 0, 1], True),
+        ([0, 1, 2], False),
+        ([1, 2, 3], False),
+        ([2, 3, 3], False),
+    ]
 
 
 def test_neighbours_beyond_a_cut_are_not_shown_and_what_was_remembered_is_forgotten() -> None:

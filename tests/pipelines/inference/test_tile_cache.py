@@ -18,7 +18,9 @@ from tests.pipelines.inference.test_upscaler import CPU, card, picture, plan_of,
 
 
 def film(seed: int = 0) -> list[Frame]:
-    """Six frames: the same twice, a small change in one corner, the same, a change of one sample, another picture."""
+    """Six frames: the same twice, a small change in one corner, the same, a change of one sample, another
+    picture.
+    """
     first = picture("yuv420p", 96, 64, seed)
     corner, speck = [[p.copy() for p in first.planes] for _ in range(2)]
     corner[0][4:8, 4:8] ^= 9
@@ -46,7 +48,8 @@ def test_unchanged_tiles_are_not_computed() -> None:
         before = running.stills.taken
         running([frame])
         taken.append(running.stills.taken - before)
-    # Four tiles a frame, each with a halo of 20 pixels; the corner is seen by one of them, the last sample too.
+    # Four tiles a frame, each with a halo of 20 pixels; the corner is seen by one of them, the last sample
+    # too.
     assert taken == [0, 4, 3, 4, 3, 0]
 
 
@@ -64,7 +67,9 @@ def test_a_change_in_the_halo_alone_is_a_change() -> None:
 def test_a_network_with_a_memory_computes_everything(monkeypatch: pytest.MonkeyPatch) -> None:
     running = upscaler()
     network = running._networks[0]
-    monkeypatch.setattr(running, "_networks", [replace(network, contract=replace(network.contract, recurrent=True))])
+    monkeypatch.setattr(
+        running, "_networks", [replace(network, contract=replace(network.contract, recurrent=True))]
+    )
     frame = film()[0]
     running._fused = None
     monkeypatch.setattr(running._cascade, "run", lambda n, inputs, at, precise: [inputs[0].repeat_interleave(2, 2).repeat_interleave(2, 3), inputs[1].repeat_interleave(2, 2).repeat_interleave(2, 3), torch.zeros(1, 1, *inputs[1].shape[2:])])  # fmt: skip
@@ -74,9 +79,13 @@ def test_a_network_with_a_memory_computes_everything(monkeypatch: pytest.MonkeyP
 
 
 @pytest.mark.parametrize("kind", ["menu", "slides"])
-def test_all_tiles_of_a_menu_or_slides_that_stand_still_are_taken_over_and_nobody_can_tell(kind: str, tmp_path: Path) -> None:
+def test_all_tiles_of_a_menu_or_slides_that_stand_still_are_taken_over_and_nobody_can_tell(
+    kind: str, tmp_path: Path
+) -> None:
     frames = [Frame(n, planes) for n, planes in enumerate(_lumas(menu(tmp_path / "clip.mkv", QUICK, kind)))]
-    running, forgetful = (Upscaler(plan_of(card("fast-x2"), 192, 108, 2, tile=(36, 64)), CPU) for _ in range(2))
+    running, forgetful = (
+        Upscaler(plan_of(card("fast-x2"), 192, 108, 2, tile=(36, 64)), CPU) for _ in range(2)
+    )
     parts = running._tiles(108, 192)
     still = 0
     for before, frame in zip([None, *frames], frames, strict=False):
@@ -85,7 +94,12 @@ def test_all_tiles_of_a_menu_or_slides_that_stand_still_are_taken_over_and_nobod
         pairs = zip(before.planes, frame.planes, strict=True) if before is not None else ()
         planes = list(pairs)
         still += sum(
-            bool(planes) and all(np.array_equal(a[p.read(2 if n else 1)], b[p.read(2 if n else 1)]) for n, (a, b) in enumerate(planes)) for p in parts
+            bool(planes)
+            and all(
+                np.array_equal(a[p.read(2 if n else 1)], b[p.read(2 if n else 1)])
+                for n, (a, b) in enumerate(planes)
+            )
+            for p in parts
         )
     assert still > len(parts)
     assert running.stills.taken == still

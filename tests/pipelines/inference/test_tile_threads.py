@@ -82,7 +82,10 @@ def test_what_a_tile_raises_is_raised_when_nothing_is_at_work_any_more() -> None
 
 @pytest.mark.parametrize("foreign", [False, True], ids=["yuv", "rgb"])
 def test_bits_do_not_depend_on_how_many_tiles_are_made_at_once(tmp_path: Path, foreign: bool) -> None:
-    """Nor on how many cores a convolution has: the plan of one job may be worked at on machines of any size."""
+    """Nor on how many cores a convolution has.
+
+    The plan of one job may be worked at on machines of any size.
+    """
     name = str(srvgg_weights(tmp_path / "srvgg.safetensors", width=16, depth=2)) if foreign else "fast-x2"
     (card,) = find(name)
     assert (card.pixels == "rgb") == foreign
@@ -109,7 +112,10 @@ def test_small_tiles_are_made_one_by_one_for_memory_is_short() -> None:
     before = torch.get_num_threads()
     torch.set_num_threads(4)
     try:
-        large, small = (Upscaler(plan_of(card, 1920, 1080, 2, tile=tile), torch.device("cpu")) for tile in (YUV_TILE_PX, (272, 480)))
+        large, small = (
+            Upscaler(plan_of(card, 1920, 1080, 2, tile=tile), torch.device("cpu"))
+            for tile in (YUV_TILE_PX, (272, 480))
+        )
     finally:
         torch.set_num_threads(before)
     assert (large._lanes.count, small._lanes.count) == (4, 1)

@@ -51,7 +51,9 @@ def test_memory_of_the_device_is_made_once_and_what_comes_down_is_page_locked_on
     through(many, 11)
     assert [b for b in few.buffers if not b[-1]] == [b for b in many.buffers if not b[-1]]
     assert len([b for b in many.buffers if not b[-1]]) == 2 * SLOTS
-    assert len([b for b in many.buffers if b[-1]]) == SLOTS + 11, "page-locked: of every slot to go up from, of every frame to come down into"
+    assert len([b for b in many.buffers if b[-1]]) == SLOTS + 11, (
+        "page-locked: of every slot to go up from, of every frame to come down into"
+    )
 
 
 def test_what_comes_back_is_not_written_over_by_later_frames() -> None:

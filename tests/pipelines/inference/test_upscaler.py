@@ -27,7 +27,16 @@ BT709 = ColorTags(1, 1, 1, 1, 1)
 
 
 def plan_of(
-    card: Card, width: int, height: int, factor: int, pix_fmt: str = "yuv420p", *, out: str | None = None, tile=(24, 32), color=BT709, turn=None
+    card: Card,
+    width: int,
+    height: int,
+    factor: int,
+    pix_fmt: str = "yuv420p",
+    *,
+    out: str | None = None,
+    tile=(24, 32),
+    color=BT709,
+    turn=None,
 ) -> Plan:
     turn = turn or Orientation()
     seen = turn.turn(width, height)
@@ -70,7 +79,9 @@ def test_direct_way_gives_what_the_long_one_gives(pix_fmt, size, monkeypatch):
     direct = upscaler([frame])[0]
     monkeypatch.setattr(Upscaler, "_is_direct", lambda _: False)
     for a, b in zip(direct.planes, upscaler([frame])[0].planes, strict=True):
-        assert np.abs(a.astype(int) - b.astype(int)).max() <= 1  # one sums codes, the other values: a half may fall on either side
+        assert (
+            np.abs(a.astype(int) - b.astype(int)).max() <= 1
+        )  # one sums codes, the other values: a half may fall on either side
         assert (a != b).mean() < 1e-3
 
 
@@ -88,7 +99,10 @@ def test_flat_colours_stay_what_they_are(pix_fmt, name):
     fmt = PixelFormat.parse(pix_fmt)
     codes = [100, 140, 90]
     planes = [
-        np.full(fmt.plane_size(i, 40, 32), codes[i] << (fmt.bits - 8), np.uint8 if fmt.bits == 8 else np.uint16) for i in range(fmt.plane_count)
+        np.full(
+            fmt.plane_size(i, 40, 32), codes[i] << (fmt.bits - 8), np.uint8 if fmt.bits == 8 else np.uint16
+        )
+        for i in range(fmt.plane_count)
     ]
     color = replace(BT709, matrix=0, range=2) if fmt.family == "rgb" else BT709
     result = Upscaler(plan_of(card(name), 40, 32, 2, pix_fmt, color=color), CPU)([Frame(0, planes)])[0]
@@ -116,7 +130,19 @@ def test_order_and_timestamps_stay():
 def test_the_numerics_class_names_all_that_shapes_bits_besides_input_and_settings() -> None:
     """Case 42."""
     facts = numerics_class(CPU)
-    assert facts.keys() >= {"torch", "numpy", "numba", "dtype", "device", "compute", "av", "ffmpeg", "x264", "x265", "svtav1"}
+    assert facts.keys() >= {
+        "torch",
+        "numpy",
+        "numba",
+        "dtype",
+        "device",
+        "compute",
+        "av",
+        "ffmpeg",
+        "x264",
+        "x265",
+        "svtav1",
+    }
     assert facts["numba"].startswith(numba.__version__)
     assert facts["av"] == av.__version__
 

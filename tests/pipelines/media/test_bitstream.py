@@ -7,7 +7,14 @@ from pathlib import Path
 import av
 import pytest
 
-from pipelines.media.bitstream import caption_nal, film_header, insert_captions, is_clean_point, nal_length_size, nal_units
+from pipelines.media.bitstream import (
+    caption_nal,
+    film_header,
+    insert_captions,
+    is_clean_point,
+    nal_length_size,
+    nal_units,
+)
 from tests import media
 
 
@@ -20,7 +27,9 @@ def packets(path: Path) -> tuple[list[av.Packet], int]:
 
 @pytest.mark.parametrize(("codec", "name"), [("libx264", "h264"), ("libx265", "hevc")])
 @pytest.mark.parametrize("suffix", [".mp4", ".ts"])
-def test_closed_gops_are_clean_at_every_key_in_either_packing(tmp_path: Path, codec: str, name: str, suffix: str) -> None:
+def test_closed_gops_are_clean_at_every_key_in_either_packing(
+    tmp_path: Path, codec: str, name: str, suffix: str
+) -> None:
     path = media.cfr(tmp_path / f"in{suffix}", codec=codec, frames=24)
     found, size = packets(path)
     assert size == (4 if suffix == ".mp4" else 0)
@@ -70,13 +79,43 @@ def test_what_a_packet_says_of_its_film_is_the_same_for_every_key_frame_of_it(tm
     ):
         source = media.cfr(tmp_path / name, codec=codec, gop=4, b_frames=0, frames=12)
         with av.open(str(source)) as container:
-            said = {film_header(ours, bytes(p), 0)[:9] for p in container.demux(video=0) if p.size and p.is_keyframe}
+            said = {
+                film_header(ours, bytes(p), 0)[:9]
+                for p in container.demux(video=0)
+                if p.size and p.is_keyframe
+            }
         assert len(said) == 1, name
         assert said != {b""}, name
 
 
-@pytest.mark.parametrize("codec", ["h264", "hevc", "av1", "mpeg2video", "mpeg4", "vc1", "mjpeg", "vp8", "vp9", "prores", "dnxhd", "png", "ffv1"])
+@pytest.mark.parametrize(
+    "codec",
+    [
+        "h264",
+        "hevc",
+        "av1",
+        "mpeg2video",
+        "mpeg4",
+        "vc1",
+        "mjpeg",
+        "vp8",
+        "vp9",
+        "prores",
+        "dnxhd",
+        "png",
+        "ffv1",
+    ],
+)
 def test_what_says_nothing_of_a_film_does_no_harm(codec: str) -> None:
-    for data in (b"", b"\x00", b"\xff" * 3, b"\xff" * 100_000, b"\x00\x00\x01", b"\x00\x00\x01\xb3", b"\xff\xd8\xff\xc0", b"\x0a" * 64):
+    for data in (
+        b"",
+        b"\x00",
+        b"\xff" * 3,
+        b"\xff" * 100_000,
+        b"\x00\x00\x01",
+        b"\x00\x00\x01\xb3",
+        b"\xff\xd8\xff\xc0",
+        b"\x0a" * 64,
+    ):
         assert len(film_header(codec, data, 0)) <= len(data)
         assert len(film_header(codec, data, 4)) <= len(data)

@@ -13,10 +13,14 @@ from pipelines.media.cicp import Siting
 from tests.helpers import patches
 
 
-def test_random_numbers_in_a_header_are_not_taken_for_elements(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_random_numbers_in_a_header_are_not_taken_for_elements(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Case 32: Matroska's UIDs are random; the two bytes of an element stand in one of them now and then."""
     planes = [np.full((48, 64), 120, np.uint8), *[np.full((24, 32), 128, np.uint8)] * 2]
-    film = patches.write_planes(tmp_path / "in.mkv", [planes], "yuv420p", (1, 1, 1, 1), "ffv1", chroma_sample_location="topleft")
+    film = patches.write_planes(
+        tmp_path / "in.mkv", [planes], "yuv420p", (1, 1, 1, 1), "ffv1", chroma_sample_location="topleft"
+    )
     original = module._header
 
     def unlucky(stream: object, kind: str) -> bytes:

@@ -37,9 +37,18 @@ def _flaw(path: Path) -> str:
 @pytest.mark.usefixtures("inline")
 @pytest.mark.parametrize("share", [0.5, 0.97])
 @pytest.mark.parametrize("suffix", ["mkv", "mp4", "avi", "flv"])
-def test_a_film_that_is_cut_short_is_refused_or_upscaled_as_far_as_it_goes(tmp_path: Path, suffix: str, share: float) -> None:
-    """Case 63: seen before work starts by the container's own lengths; exit 4, and with --on-corrupt conceal what is there, reported."""
-    whole = _whole(tmp_path / f"whole.{suffix}", b_frames=0) if suffix in {"avi", "flv"} else _whole(tmp_path / f"whole.{suffix}")
+def test_a_film_that_is_cut_short_is_refused_or_upscaled_as_far_as_it_goes(
+    tmp_path: Path, suffix: str, share: float
+) -> None:
+    """Case 63: seen before work starts by the container's own lengths.
+
+    Exit 4, and with --on-corrupt conceal what is there, reported.
+    """
+    whole = (
+        _whole(tmp_path / f"whole.{suffix}", b_frames=0)
+        if suffix in {"avi", "flv"}
+        else _whole(tmp_path / f"whole.{suffix}")
+    )
     assert probe(whole).flaw == ""
     content = whole.read_bytes()
     cut = tmp_path / f"cut.{suffix}"
@@ -70,7 +79,15 @@ def test_what_is_cut_off_behind_the_film_is_no_loss(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "behind", [bytes(7), b"\0\0\0\2&", b"\0\0\0\7" + bytes(100), b"\0\0\0\5" * 300, b"\xff" * 40, b"8db42d694ccc418790edff439fe026bf"]
+    "behind",
+    [
+        bytes(7),
+        b"\0\0\0\2&",
+        b"\0\0\0\7" + bytes(100),
+        b"\0\0\0\5" * 300,
+        b"\xff" * 40,
+        b"8db42d694ccc418790edff439fe026bf",
+    ],
 )
 def test_what_a_camera_writes_behind_the_last_box_is_no_damage(tmp_path: Path, behind: bytes) -> None:
     """Case 63: whatever its first word happens to be. Behind a fragment another one may have followed."""
@@ -80,7 +97,11 @@ def test_what_a_camera_writes_behind_the_last_box_is_no_damage(tmp_path: Path, b
     info = probe(film)
     assert (info.flaw, info.frame_count) == ("", 48)
     if len(behind) >= 8 and 2 <= int.from_bytes(behind[:4], "big") < 8:
-        fragments = media.write(tmp_path / "fragments.mp4", media.Film(frames=48, gop=12), muxer_options={"movflags": "frag_keyframe+empty_moov"})
+        fragments = media.write(
+            tmp_path / "fragments.mp4",
+            media.Film(frames=48, gop=12),
+            muxer_options={"movflags": "frag_keyframe+empty_moov"},
+        )
         fragments.write_bytes(fragments.read_bytes() + behind)
         assert "broken at byte" in probe(fragments).flaw
 
@@ -92,9 +113,16 @@ def _last_packet(path: Path) -> tuple[int, bool]:
 
 
 @pytest.mark.usefixtures("inline")
-def test_a_recording_that_ends_inside_a_packet_of_sound_or_of_a_picture_not_begun_is_done(tmp_path: Path) -> None:
-    """Case 63: all frames that had begun are whole, which the last frames are decoded for; what is cut is said."""
-    whole = _whole(tmp_path / "whole.ts", codec="libx265")  # of which no decoder says that a picture lacks its end
+def test_a_recording_that_ends_inside_a_packet_of_sound_or_of_a_picture_not_begun_is_done(
+    tmp_path: Path,
+) -> None:
+    """Case 63: all frames that had begun are whole, which the last frames are decoded for.
+
+    What is cut is said.
+    """
+    whole = _whole(
+        tmp_path / "whole.ts", codec="libx265"
+    )  # of which no decoder says that a picture lacks its end
     content = whole.read_bytes()
     tried = set()
     for end in range(len(content), len(content) // 2, -188):
@@ -117,9 +145,17 @@ def test_a_recording_that_ends_inside_a_packet_of_sound_or_of_a_picture_not_begu
 
 
 @pytest.mark.usefixtures("inline")
-@pytest.mark.parametrize(("suffix", "codec"), [("ts", "libx264"), ("ts", "mpeg2video"), ("mpg", "mpeg2video"), ("vob", "mpeg2video")])
-def test_a_recording_whose_last_picture_breaks_off_is_refused_before_work(tmp_path: Path, suffix: str, codec: str) -> None:
-    """Case 63: at the end of a packet, too, where no length tells it; the last one decoded may be shown before others."""
+@pytest.mark.parametrize(
+    ("suffix", "codec"),
+    [("ts", "libx264"), ("ts", "mpeg2video"), ("mpg", "mpeg2video"), ("vob", "mpeg2video")],
+)
+def test_a_recording_whose_last_picture_breaks_off_is_refused_before_work(
+    tmp_path: Path, suffix: str, codec: str
+) -> None:
+    """Case 63: at the end of a packet, too, where no length tells it.
+
+    The last one decoded may be shown before others.
+    """
     film = media.Film(frames=40, rate=Fraction(25), codec=codec, gop=10, size=(128, 96))
     whole = media.write(tmp_path / f"in.{suffix}", film)
     content = whole.read_bytes()
@@ -129,7 +165,10 @@ def test_a_recording_whose_last_picture_breaks_off_is_refused_before_work(tmp_pa
             middle = max(p.pos for p in container.demux(video=0) if p.size and p.is_keyframe) + 2 * 188
     whole.write_bytes(content[:middle])
     info = probe(whole)
-    assert "ends early: its last frames are damaged" in info.flaw or "packets of its video did not arrive whole" in info.flaw
+    assert (
+        "ends early: its last frames are damaged" in info.flaw
+        or "packets of its video did not arrive whole" in info.flaw
+    )
     with pytest.raises(CorruptError, match="--on-corrupt conceal"):
         upscaled(whole, tmp_path / "out.mkv")
     upscaled(whole, tmp_path / "out.mkv", on_corrupt="conceal")
@@ -150,26 +189,45 @@ def _pictures(path: Path, codec: str, pix_fmt: str, frames: int = 10) -> Path:
 
 @pytest.mark.parametrize("name", ["in.mkv", "in.webm", "in.ogv", "in.asf", "in.mxf", "in.gif", "in.y4m"])
 def test_a_container_that_was_cut_by_its_last_frames_does_not_look_whole(tmp_path: Path, name: str) -> None:
-    """Case 63: B-frames that are lost leave the film as long as it was; pages, fixed packets, a footer and blocks tell that something is missing."""
-    codec = {"mkv": "libx264", "webm": "libvpx-vp9", "ogv": "libvpx", "asf": "wmv2", "mxf": "mpeg2video", "gif": "gif", "y4m": "wrapped_avframe"}[
-        name[3:]
-    ]
+    """Case 63: B-frames that are lost leave the film as long as it was.
+
+    Pages, fixed packets, a footer and blocks tell that something is missing.
+    """
+    codec = {
+        "mkv": "libx264",
+        "webm": "libvpx-vp9",
+        "ogv": "libvpx",
+        "asf": "wmv2",
+        "mxf": "mpeg2video",
+        "gif": "gif",
+        "y4m": "wrapped_avframe",
+    }[name[3:]]
     if codec in {"gif", "wrapped_avframe"}:
         whole = _pictures(tmp_path / name, codec, "rgb8" if codec == "gif" else "yuv420p")
     else:
-        film = media.Film(frames=40, rate=Fraction(25), codec=codec, gop=10, b_frames=2 if codec == "libx264" else 0)
-        whole = media.write(tmp_path / name, film, container={"ogv": "ogg", "mkv": "matroska"}.get(name[3:], name[3:]))
+        film = media.Film(
+            frames=40, rate=Fraction(25), codec=codec, gop=10, b_frames=2 if codec == "libx264" else 0
+        )
+        whole = media.write(
+            tmp_path / name, film, container={"ogv": "ogg", "mkv": "matroska"}.get(name[3:], name[3:])
+        )
     assert probe(whole).flaw == ""
     content = whole.read_bytes()
     whole.write_bytes(content[: round(len(content) * (0.6 if name.endswith("mxf") else 0.97))])
     assert "ends early" in probe(whole).flaw
 
 
-def test_frames_that_are_counted_and_damaged_are_refused_before_work_where_they_are_wanted(tmp_path: Path) -> None:
-    """Case 65: a stream without a container is decoded for that, and need not be upscaled up to the damage."""
+def test_frames_that_are_counted_and_damaged_are_refused_before_work_where_they_are_wanted(
+    tmp_path: Path,
+) -> None:
+    """Case 65: a stream without a container is decoded for that, and need not be upscaled up to the
+    damage.
+    """
     film = media.raw(tmp_path / "in.h264")
     film.write_bytes(film.read_bytes()[:-100])
-    with pytest.raises(CorruptError, match=r"frame 2[23] is damaged \(pts \d+\); --on-corrupt conceal would keep"):
+    with pytest.raises(
+        CorruptError, match=r"frame 2[23] is damaged \(pts \d+\); --on-corrupt conceal would keep"
+    ):
         plan_video(film, tmp_path / "out.mkv", run_settings(**QUICK))
     planned, _ = plan_video(film, tmp_path / "out.mkv", run_settings(**QUICK, range="0-0.4"))
     assert planned.plan.frame_count == 10
@@ -177,7 +235,10 @@ def test_frames_that_are_counted_and_damaged_are_refused_before_work_where_they_
 
 @pytest.mark.parametrize("suffix", ["mkv", "flv", "ts"])
 def test_a_hole_in_the_middle_is_noticed(tmp_path: Path, suffix: str) -> None:
-    """Case 65: demuxers look for the next thing they know behind a hole, and say nothing; packets would be lost in silence."""
+    """Case 65: demuxers look for the next thing they know behind a hole, and say nothing.
+
+    Packets would be lost in silence.
+    """
     film = _whole(tmp_path / f"film.{suffix}", b_frames=0)
     content = film.read_bytes()
     middle = len(content) // 2
@@ -197,10 +258,19 @@ def test_a_flipped_bit_under_a_checksum_is_noticed(tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("inline")
-@pytest.mark.parametrize(("codec", "suffix"), [("libx264", "mp4"), ("libx265", "mp4"), ("mpeg2video", "mp4"), ("mpeg4", "avi")])
-def test_flipped_bits_are_named_by_frame_or_concealed_with_every_frame_kept(tmp_path: Path, codec: str, suffix: str) -> None:
-    """Case 65: exit 4 with the numbers of the damaged frames; with --on-corrupt conceal all frames are there, and the report counts them."""
-    source = media.cfr(tmp_path / f"in.{suffix}", frames=48, codec=codec, gop=12, b_frames=0 if codec == "mpeg4" else 2)
+@pytest.mark.parametrize(
+    ("codec", "suffix"), [("libx264", "mp4"), ("libx265", "mp4"), ("mpeg2video", "mp4"), ("mpeg4", "avi")]
+)
+def test_flipped_bits_are_named_by_frame_or_concealed_with_every_frame_kept(
+    tmp_path: Path, codec: str, suffix: str
+) -> None:
+    """Case 65: exit 4 with the numbers of the damaged frames.
+
+    With --on-corrupt conceal all frames are there, and the report counts them.
+    """
+    source = media.cfr(
+        tmp_path / f"in.{suffix}", frames=48, codec=codec, gop=12, b_frames=0 if codec == "mpeg4" else 2
+    )
     expected = probe(source).frame_count
     content = bytearray(source.read_bytes())
     rng = np.random.default_rng(7)
@@ -213,7 +283,9 @@ def test_flipped_bits_are_named_by_frame_or_concealed_with_every_frame_kept(tmp_
         for place in rng.integers(*span, 4):
             content[place] ^= 1 << int(rng.integers(8))
     source.write_bytes(content)
-    with pytest.raises(CorruptError, match=r"in\.[a-z0-9]+: .*(frames? \d+|at pts \d+|packets of its video)") as raised:
+    with pytest.raises(
+        CorruptError, match=r"in\.[a-z0-9]+: .*(frames? \d+|at pts \d+|packets of its video)"
+    ) as raised:
         upscaled(source, tmp_path / "out.mkv")
     assert raised.value.exit_code == 4
     report = finished_of(upscaled(source, tmp_path / "out.mkv", on_corrupt="conceal")).report
@@ -222,11 +294,15 @@ def test_flipped_bits_are_named_by_frame_or_concealed_with_every_frame_kept(tmp_
 
 
 @pytest.mark.parametrize("suffix", [".mp4", ".mov"])
-def test_a_recording_that_ended_before_its_index_is_named_as_such_with_what_helps(tmp_path: Path, suffix: str) -> None:
+def test_a_recording_that_ended_before_its_index_is_named_as_such_with_what_helps(
+    tmp_path: Path, suffix: str
+) -> None:
     whole = media.cfr(tmp_path / f"whole{suffix}", frames=12)
     data = whole.read_bytes()
     (tmp_path / f"cut{suffix}").write_bytes(data[: data.index(b"moov") - 4])
-    with pytest.raises(MediaError, match=r"cut off before its index \(no moov box\).*untrunc.*Hybrid MP4 or MKV"):
+    with pytest.raises(
+        MediaError, match=r"cut off before its index \(no moov box\).*untrunc.*Hybrid MP4 or MKV"
+    ):
         probe(tmp_path / f"cut{suffix}")
     (tmp_path / "text.mp4").write_text("no film at all, but some text")
     with pytest.raises(MediaError, match="is not a video file we can open"):

@@ -52,7 +52,9 @@ def server() -> Iterator[http.server.ThreadingHTTPServer]:
 
 @pytest.mark.parametrize("name", ["list.m3u8", "film.mp4", "film.mkv", "film.ts", "film"])
 @pytest.mark.parametrize("kind", ["m3u8", "dash", "xspf"])
-def test_a_playlist_reaches_no_server_whatever_its_name(tmp_path: Path, server: http.server.ThreadingHTTPServer, name: str, kind: str) -> None:
+def test_a_playlist_reaches_no_server_whatever_its_name(
+    tmp_path: Path, server: http.server.ThreadingHTTPServer, name: str, kind: str
+) -> None:
     """Case 69."""
     url = f"http://127.0.0.1:{server.server_address[1]}/segment.ts"
     text = {
@@ -110,8 +112,13 @@ def test_a_name_that_looks_like_an_address_is_a_file_name(
     assert server.requests == []  # type: ignore[attr-defined]
 
 
-@pytest.mark.parametrize("name", ["http:film.mp4", "concat:a.mp4|b.mp4", "data:film.mp4", "subfile,,start,0,end,0,,:film.mp4", "pipe:0"])
-def test_a_file_with_the_name_of_an_address_is_opened_as_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+@pytest.mark.parametrize(
+    "name",
+    ["http:film.mp4", "concat:a.mp4|b.mp4", "data:film.mp4", "subfile,,start,0,end,0,,:film.mp4", "pipe:0"],
+)
+def test_a_file_with_the_name_of_an_address_is_opened_as_a_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
     """Case 71."""
     media.cfr(tmp_path / "film.mp4", frames=4)
     (tmp_path / "film.mp4").rename(tmp_path / name)
@@ -138,7 +145,9 @@ HOSTILE = [
 
 @pytest.mark.usefixtures("inline")
 @pytest.mark.parametrize("name", HOSTILE, ids=[ascii(n[:20]) for n in HOSTILE])
-def test_a_hostile_name_is_a_plain_file_in_and_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: bytes) -> None:
+def test_a_hostile_name_is_a_plain_file_in_and_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: bytes
+) -> None:
     """Case 72."""
     folder, results = tmp_path / "in", tmp_path / "out"
     folder.mkdir()
@@ -168,7 +177,17 @@ def _bad_inputs(folder: Path) -> dict[str, Path]:
     content = whole.read_bytes()
     start = next(at for at, _, kind in media.boxes(content) if kind == b"moov")
     bad = {
-        name: folder / name for name in ("empty.mp4", "headless.mp4", "text.mp4", "noise.mkv", "sound.mp4", "missing.mp4", "folder.mp4", "fifo.mp4")
+        name: folder / name
+        for name in (
+            "empty.mp4",
+            "headless.mp4",
+            "text.mp4",
+            "noise.mkv",
+            "sound.mp4",
+            "missing.mp4",
+            "folder.mp4",
+            "fifo.mp4",
+        )
     }
     bad["empty.mp4"].write_bytes(b"")
     bad["headless.mp4"].write_bytes(content[:start])
@@ -238,7 +257,9 @@ def test_a_source_that_can_t_be_read_to_its_end_is_named_and_what_is_done_is_kep
     output = tmp_path / "out.mkv"
     with monkeypatch.context() as patch:
         bad_sector(patch, module, behind=12)
-        with pytest.raises(MediaError, match=f"^{film}: can't be read to its end: Input/output error; what is done is kept"):
+        with pytest.raises(
+            MediaError, match=f"^{film}: can't be read to its end: Input/output error; what is done is kept"
+        ):
             upscaled(film, output, chunk_seconds=0.25)
     assert not output.exists()
     assert not (work_folder(output) / "result").exists()
@@ -246,7 +267,9 @@ def test_a_source_that_can_t_be_read_to_its_end_is_named_and_what_is_done_is_kep
     assert (planned_of(events).chunks_done, finished_of(events).frames) == (kept, 24)
 
 
-def test_a_film_whose_frames_are_counted_must_be_read_to_its_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_film_whose_frames_are_counted_must_be_read_to_its_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     film = media.cfr(tmp_path / "in.mp4", frames=8)
     info = probe(film)
     bad_sector(monkeypatch, frame_times, behind=4)

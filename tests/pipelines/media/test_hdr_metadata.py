@@ -1,4 +1,7 @@
-"""HDR: PQ and HLG stay what they are, with all that is said of them; what can't stay is said before work starts. Cases 35 to 37."""
+"""HDR: PQ and HLG stay what they are, with all that is said of them.
+
+What can't stay is said before work starts. Cases 35 to 37.
+"""
 
 from __future__ import annotations
 
@@ -40,12 +43,24 @@ def test_encoders_are_told_in_their_own_words() -> None:
 
 @pytest.mark.parametrize(
     ("codec", "suffix"),
-    [("hevc", ".mkv"), ("hevc", ".mp4"), ("h264", ".mp4"), ("av1", ".mkv"), ("av1", ".mp4"), ("ffv1", ".mkv"), ("prores", ".mov")],
+    [
+        ("hevc", ".mkv"),
+        ("hevc", ".mp4"),
+        ("h264", ".mp4"),
+        ("av1", ".mkv"),
+        ("av1", ".mp4"),
+        ("ffv1", ".mkv"),
+        ("prores", ".mov"),
+    ],
 )
-def test_hdr10_keeps_its_tags_depth_and_metadata_in_every_chunk(tmp_path: Path, codec: str, suffix: str) -> None:
+def test_hdr10_keeps_its_tags_depth_and_metadata_in_every_chunk(
+    tmp_path: Path, codec: str, suffix: str
+) -> None:
     """Case 35."""
     source, output = media.hdr10(tmp_path / "in.mkv"), tmp_path / f"out{suffix}"
-    made = upscaled(source, output, codec=codec, chunk_seconds=0.25, preset="draft" if codec != "ffv1" else "balanced")
+    made = upscaled(
+        source, output, codec=codec, chunk_seconds=0.25, preset="draft" if codec != "ffv1" else "balanced"
+    )
     chunks = planned_of(made).plan.chunks
     assert len(chunks) > 1
     assert finished_of(made)
@@ -63,7 +78,9 @@ def test_hdr10_keeps_its_tags_depth_and_metadata_in_every_chunk(tmp_path: Path, 
 def test_a_result_that_lost_its_metadata_is_noticed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     source = media.hdr10(tmp_path / "in.mkv")
     monkeypatch.setattr(verification, "static_metadata", lambda _: HdrMetadata())
-    with pytest.raises(UsageError, match="the result can't be made: HDR metadata"):  # by the trial before work
+    with pytest.raises(
+        UsageError, match="the result can't be made: HDR metadata"
+    ):  # by the trial before work
         upscaled(source, tmp_path / "out.mkv")
     monkeypatch.setattr(container_selection, "tracks_that_fail", lambda *_, **__: [])
     with pytest.raises(VerificationError, match="HDR metadata"):
@@ -87,7 +104,9 @@ def test_pq_and_hlg_are_never_brought_down_to_eight_bits(tmp_path: Path, transfe
     assert not (tmp_path / "out.mkv").exists()
 
 
-@pytest.mark.parametrize(("codec", "expected"), [("hevc", "yuv420p10le"), ("h264", "yuv420p10le"), ("ffv1", "yuv420p10le")])
+@pytest.mark.parametrize(
+    ("codec", "expected"), [("hevc", "yuv420p10le"), ("h264", "yuv420p10le"), ("ffv1", "yuv420p10le")]
+)
 def test_pq_of_eight_bits_leaves_in_ten(tmp_path: Path, codec: str, expected: str) -> None:
     source = media.cfr(tmp_path / "in.mp4", frames=4, size=(80, 64), tags=(9, 1, 9, 16))
     upscaled(source, tmp_path / "out.mkv", codec=codec)
@@ -99,17 +118,24 @@ def test_pq_of_eight_bits_leaves_in_ten(tmp_path: Path, codec: str, expected: st
 def test_pq_without_other_tags_is_taken_for_bt_2020() -> None:
     from pipelines.plan.color_tags import resolve
 
-    found, assumed = resolve(ColorTags(transfer=16), PixelFormat.parse("yuv420p10le"), height=1080, codec="hevc")
+    found, assumed = resolve(
+        ColorTags(transfer=16), PixelFormat.parse("yuv420p10le"), height=1080, codec="hevc"
+    )
     assert (found.matrix, found.primaries) == (9, 9)
     assert any("BT2020" in a for a in assumed)
 
 
 @pytest.mark.parametrize(
     ("more", "words"),
-    [({"prefix": media.hdr10_plus_unit()}, "HDR10+ metadata"), ({"suffix": media.dolby_vision_unit(8)}, "Dolby Vision metadata")],
+    [
+        ({"prefix": media.hdr10_plus_unit()}, "HDR10+ metadata"),
+        ({"suffix": media.dolby_vision_unit(8)}, "Dolby Vision metadata"),
+    ],
     ids=["hdr10+", "dolby vision 8"],
 )
-def test_dynamic_metadata_is_said_to_be_lost_before_work_starts(tmp_path: Path, more: dict[str, bytes], words: str) -> None:
+def test_dynamic_metadata_is_said_to_be_lost_before_work_starts(
+    tmp_path: Path, more: dict[str, bytes], words: str
+) -> None:
     """Case 36."""
     from pipelines.plan.settings import RunSettings, TargetSettings
 

@@ -31,7 +31,14 @@ KINDS = [
 ]  # fmt: skip
 
 
-def pictures(pattern: Path, codec: str = "png", pix_fmt: str = "rgb24", count: int = 6, first: int = 1, size: tuple[int, int] = (48, 32)) -> Path:
+def pictures(
+    pattern: Path,
+    codec: str = "png",
+    pix_fmt: str = "rgb24",
+    count: int = 6,
+    first: int = 1,
+    size: tuple[int, int] = (48, 32),
+) -> Path:
     """Numbered pictures, all different, in every bit they have."""
     pattern.parent.mkdir(parents=True, exist_ok=True)
     bits = av.VideoFormat(pix_fmt, *size).components[0].bits
@@ -56,13 +63,17 @@ def shown(pattern: Path, numbers: range) -> list[np.ndarray]:
 
 
 @pytest.mark.parametrize(("ending", "codec", "pix_fmt"), KINDS)
-def test_pictures_come_out_as_they_went_in_bit_for_bit(tmp_path: Path, ending: str, codec: str, pix_fmt: str) -> None:
+def test_pictures_come_out_as_they_went_in_bit_for_bit(
+    tmp_path: Path, ending: str, codec: str, pix_fmt: str
+) -> None:
     source = pictures(tmp_path / "in" / f"frame_%05d.{ending}", codec, pix_fmt, first=98)
     for name, seconds in (("many", 0.05), ("one", 1e6)):
         target = tmp_path / f"{name}_%05d.{ending}"
         events = upscaled(source, target, chunk_seconds=seconds, codec="hevc")
         assert (len(planned_of(events).plan.chunks) > 2) == (name == "many")
-        assert sorted(p.name for p in tmp_path.glob(f"{name}_*.{ending}")) == [f"{name}_{n:05d}.{ending}" for n in range(98, 104)]
+        assert sorted(p.name for p in tmp_path.glob(f"{name}_*.{ending}")) == [
+            f"{name}_{n:05d}.{ending}" for n in range(98, 104)
+        ]
         for before, after in zip(shown(source, range(98, 104)), shown(target, range(98, 104)), strict=True):
             assert before.dtype == after.dtype
             assert np.array_equal(before, after)
@@ -70,12 +81,20 @@ def test_pictures_come_out_as_they_went_in_bit_for_bit(tmp_path: Path, ending: s
 
 def test_pictures_are_upscaled_and_the_report_counts_them(tmp_path: Path) -> None:
     source = pictures(tmp_path / "in" / "frame_%05d.png")
-    events = upscaled(source, tmp_path / "out", scale=2, model="lanczos") if (tmp_path / "out").mkdir() is None else []
+    events = (
+        upscaled(source, tmp_path / "out", scale=2, model="lanczos")
+        if (tmp_path / "out").mkdir() is None
+        else []
+    )
     assert len(list((tmp_path / "out").glob("frame_*.64p.png"))) == 6
     assert decoded(tmp_path / "out" / "frame_00003.64p.png")[0].width == 96
     report = json.loads((tmp_path / "out" / "frame_%05d.64p.png.vsr.json").read_bytes())
     assert report["frames"] == 6
-    assert report["bytes"] == sum(p.stat().st_size for p in (tmp_path / "out").glob("*.png")) == finished_of(events).bytes
+    assert (
+        report["bytes"]
+        == sum(p.stat().st_size for p in (tmp_path / "out").glob("*.png"))
+        == finished_of(events).bytes
+    )
     assert not [p for p in (tmp_path / "out").iterdir() if p.name.startswith(".")]
 
 
@@ -97,7 +116,9 @@ def test_strongly_coloured_pictures_become_a_film(tmp_path: Path) -> None:
         frame = av.VideoFrame.from_ndarray(picture, format="rgb24")
         context = av.CodecContext.create("png", "w")
         context.width, context.height, context.pix_fmt, context.time_base = 64, 48, "rgb24", Fraction(1, 25)
-        (tmp_path / f"f_{number}.png").write_bytes(b"".join(bytes(p) for p in [*context.encode(frame), *context.encode(None)]))
+        (tmp_path / f"f_{number}.png").write_bytes(
+            b"".join(bytes(p) for p in [*context.encode(frame), *context.encode(None)])
+        )
     upscaled(tmp_path / "f_%d.png", tmp_path / "out.mp4", **H264)
     assert len(frames(tmp_path / "out.mp4")) == 4
 
@@ -105,7 +126,11 @@ def test_strongly_coloured_pictures_become_a_film(tmp_path: Path) -> None:
 def test_a_part_keeps_the_numbers(tmp_path: Path) -> None:
     source = pictures(tmp_path / "in" / "frame_%04d.png", first=10)
     upscaled(source, tmp_path / "frame_%04d.png", rate="10", range="0.2-0.5")
-    assert sorted(p.name for p in tmp_path.glob("*.png")) == ["frame_0012.png", "frame_0013.png", "frame_0014.png"]
+    assert sorted(p.name for p in tmp_path.glob("*.png")) == [
+        "frame_0012.png",
+        "frame_0013.png",
+        "frame_0014.png",
+    ]
 
 
 def test_a_film_becomes_pictures_and_what_they_cannot_hold_is_said(tmp_path: Path) -> None:
@@ -147,7 +172,9 @@ def test_pictures_that_are_there_are_kept_until_they_are_replaced_whole(tmp_path
         upscaled(source, source, overwrite=True)
 
 
-def test_a_run_that_ended_while_pictures_got_their_names_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_run_that_ended_while_pictures_got_their_names_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     source = pictures(tmp_path / "in" / "frame_%02d.png", count=4)
     target = tmp_path / "out_%02d.png"
     honest, moved = image_sequence.os.replace, []
@@ -167,7 +194,9 @@ def test_a_run_that_ended_while_pictures_got_their_names_goes_on(tmp_path: Path,
     assert journal.work_folder(target).exists() is False
 
 
-def test_a_picture_that_shows_something_else_is_caught(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_picture_that_shows_something_else_is_caught(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     source = pictures(tmp_path / "in" / "frame_%02d.png", count=4)
     original = muxer.assemble
 

@@ -30,7 +30,12 @@ def calls(tree: ast.AST) -> Iterator[ast.Call]:
 def unlimited(tree: ast.AST) -> list[str]:
     """Where a module decodes by anything but a `decoder` that an opener gave, or opens one itself."""
     wrong = []
-    own = {id(n) for f in ast.walk(tree) if isinstance(f, ast.FunctionDef) and f.name == "open_decoder" for n in ast.walk(f)}
+    own = {
+        id(n)
+        for f in ast.walk(tree)
+        if isinstance(f, ast.FunctionDef) and f.name == "open_decoder"
+        for n in ast.walk(f)
+    }
     for call in calls(tree):
         if id(call) in own:
             continue
@@ -44,10 +49,14 @@ def unlimited(tree: ast.AST) -> list[str]:
             wrong.append(f"{call.lineno}: {ast.unparse(call)}")
         if name.endswith("CodecContext.create") and ast.unparse(call.args[1]) != "'w'":
             wrong.append(f"{call.lineno}: {ast.unparse(call)}")
-        reads = name == "av.open" and not any(isinstance(a, ast.Constant) and a.value == "w" for a in call.args[1:2])
+        reads = name == "av.open" and not any(
+            isinstance(a, ast.Constant) and a.value == "w" for a in call.args[1:2]
+        )
         if reads and not any(k.arg == "options" and ast.unparse(k.value) == "GUARDS" for k in call.keywords):
             wrong.append(f"{call.lineno}: {ast.unparse(call)}")
-    decoders = {"decoder"} | {"self._decoder" for call in calls(tree) if ast.unparse(call.func) == "self._decoder.decode"}
+    decoders = {"decoder"} | {
+        "self._decoder" for call in calls(tree) if ast.unparse(call.func) == "self._decoder.decode"
+    }
     for node in ast.walk(tree):
         if not isinstance(node, ast.Assign) or id(node) in own:
             continue
@@ -75,7 +84,9 @@ def test_a_decoder_without_limits_would_be_found() -> None:
 
 @pytest.mark.parametrize("package", ["models", "pipelines", "vsr"])
 def test_there_is_one_way_to_a_decoder(package: str) -> None:
-    """Case 75: options given to `av.open` do not reach a stream's decoder, so every one is opened by a function that sets them on it."""
+    """Case 75: options given to `av.open` do not reach a stream's decoder, so every one is opened by a
+    function that sets them on it.
+    """
     found = {}
     for path in sorted((ROOT / package).rglob("*.py")):
         name = path.relative_to(ROOT).as_posix()

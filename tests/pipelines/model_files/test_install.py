@@ -1,4 +1,7 @@
-"""Networks of an index, fetched from a server on this machine: real checkpoints made by code, and what servers and people do to them."""
+"""Networks of an index, fetched from a server on this machine.
+
+Real checkpoints made by code, and what servers and people do to them.
+"""
 
 from __future__ import annotations
 
@@ -45,7 +48,9 @@ def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, weights: bytes) -> I
         yield served
 
 
-def entry_for(server: FileServer, data: bytes, path: str = "/releases/House-Style.pth", **changes: object) -> IndexEntry:
+def entry_for(
+    server: FileServer, data: bytes, path: str = "/releases/House-Style.pth", **changes: object
+) -> IndexEntry:
     entry = IndexEntry(
         name="House-Style", scale=2, architecture="Compact", purposes=("film",), description="Ours.", author="us", licence="CC-BY-NC-4.0", commercial="no",
         url=server.address(path), sha256=hashlib.sha256(data).hexdigest(), bytes=len(data), gflop_per_megapixel=3.0,
@@ -61,27 +66,43 @@ def got(entry: IndexEntry) -> Fetched:
 
 def left() -> set[str]:
     """What lies in the user's folder."""
-    return {p.relative_to(user_folder()).as_posix() for p in user_folder().rglob("*") if p.is_file() and p.suffix != ".lock"}
+    return {
+        p.relative_to(user_folder()).as_posix()
+        for p in user_folder().rglob("*")
+        if p.is_file() and p.suffix != ".lock"
+    }
 
 
-def test_a_fetched_network_is_found_by_its_name_with_licence_and_source(server: FileServer, weights: bytes) -> None:
+def test_a_fetched_network_is_found_by_its_name_with_licence_and_source(
+    server: FileServer, weights: bytes
+) -> None:
     """Case 90: kept as safetensors, with a card that has the licence; the second time nothing is fetched."""
     entry = entry_for(server, weights)
     first = got(entry)
     assert first.new
     (card,) = find("House-Style")
-    assert (card.scale, card.licence, card.commercial, card.more["source"]) == (2, "CC-BY-NC-4.0", "no", entry.url)
+    assert (card.scale, card.licence, card.commercial, card.more["source"]) == (
+        2,
+        "CC-BY-NC-4.0",
+        "no",
+        entry.url,
+    )
     assert left() == {"House-Style.safetensors", "House-Style.toml"}
     server.asked.clear()
     assert not got(entry).new
     assert not server.asked
 
 
-def test_a_download_that_broke_off_is_gone_on_with_by_the_next_call(server: FileServer, weights: bytes) -> None:
+def test_a_download_that_broke_off_is_gone_on_with_by_the_next_call(
+    server: FileServer, weights: bytes
+) -> None:
     """Case 90."""
     entry = entry_for(server, weights)
     server.breaks_after = [1000, 0, 0]
-    with pytest.raises(ResourceError, match="the same command goes on from there; or bring the file from a machine that reaches it, put it here as"):
+    with pytest.raises(
+        ResourceError,
+        match="the same command goes on from there; or bring the file from a machine that reaches it, put it here as",
+    ):
         got(entry)
     assert left() == {f"downloads/{entry.sha256}.part"}
     server.asked.clear()
@@ -93,7 +114,9 @@ def test_a_download_that_broke_off_is_gone_on_with_by_the_next_call(server: File
 @pytest.mark.parametrize("change", ["hash", "length"])
 def test_another_file_at_the_address_is_not_kept(server: FileServer, weights: bytes, change: str) -> None:
     """Case 90."""
-    server.files["/releases/House-Style.pth"] = weights[:-1] + bytes([weights[-1] ^ 1]) if change == "hash" else weights + b"!"
+    server.files["/releases/House-Style.pth"] = (
+        weights[:-1] + bytes([weights[-1] ^ 1]) if change == "hash" else weights + b"!"
+    )
     with pytest.raises(MediaError, match="its SHA-256 is" if change == "hash" else "bytes long, not"):
         got(entry_for(server, weights))
     assert left() == set()
@@ -135,7 +158,9 @@ def test_several_calls_at_once_fetch_it_once(server: FileServer, weights: bytes)
     assert len(server.asked) == 1
 
 
-def test_without_network_a_file_put_there_by_hand_is_taken(server: FileServer, weights: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_network_a_file_put_there_by_hand_is_taken(
+    server: FileServer, weights: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Case 90: the message says where; a wrong file is named."""
     monkeypatch.setenv("https_proxy", "http://127.0.0.1:1")
     monkeypatch.setenv("no_proxy", "")
@@ -144,7 +169,9 @@ def test_without_network_a_file_put_there_by_hand_is_taken(server: FileServer, w
     with pytest.raises(ResourceError, match=f"put it here as {place}, and give the command again"):
         got(entry)
     place.write_bytes(b"another file")
-    with pytest.raises(MediaError, match="is not the file of House-Style: its SHA-256 is .*; replace or remove it"):
+    with pytest.raises(
+        MediaError, match="is not the file of House-Style: its SHA-256 is .*; replace or remove it"
+    ):
         got(entry)
     place.write_bytes(weights)
     assert got(entry).new
@@ -160,7 +187,9 @@ def test_names_that_are_taken_are_refused(server: FileServer, weights: bytes, tm
         got(entry_for(server, weights, name="House-Style-x2", sha256="0" * 64))
 
 
-def test_a_disk_that_takes_nothing_is_said(server: FileServer, weights: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_disk_that_takes_nothing_is_said(
+    server: FileServer, weights: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     (tmp_path / "file").write_text("")
     monkeypatch.setenv("VSR_DATA_HOME", str(tmp_path / "file"))
     with pytest.raises(OutputError, match="can't be written"):
@@ -190,7 +219,9 @@ def test_weights_from_an_address_need_their_hash(server: FileServer, weights: by
         install_model(address)
     with pytest.raises(MediaError, match="its SHA-256 is"):
         install_model(address, sha256="0" * 64)
-    card = install_model(address, sha256=hashlib.sha256(weights).hexdigest(), facts={"licence": "MIT", "commercial": "yes"})
+    card = install_model(
+        address, sha256=hashlib.sha256(weights).hexdigest(), facts={"licence": "MIT", "commercial": "yes"}
+    )
     assert (card.name, card.licence, card.commercial) == ("House-Style-x2", "MIT", "yes")
 
 

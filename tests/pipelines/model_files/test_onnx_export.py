@@ -26,7 +26,9 @@ onnxruntime = pytest.importorskip("onnxruntime", reason="vsr[export] is not inst
 
 def planes(height: int, width: int, seen: int = 1) -> tuple[torch.Tensor, torch.Tensor]:
     generator = torch.Generator().manual_seed(3)
-    return torch.rand(1, seen, height, width, generator=generator), torch.rand(1, 2 * seen, height // 2, width // 2, generator=generator) - 0.5
+    return torch.rand(1, seen, height, width, generator=generator), torch.rand(
+        1, 2 * seen, height // 2, width // 2, generator=generator
+    ) - 0.5
 
 
 def through(path: Path, **inputs: torch.Tensor) -> list[np.ndarray]:
@@ -66,7 +68,14 @@ def test_a_network_with_a_memory_takes_it_and_gives_it_back(tmp_path: Path) -> N
     with torch.no_grad():
         network.tail.weight.normal_(0, 0.05)
     settings = {"width": 32, "depth": 1}
-    weights = write_card(network.state_dict(), architecture="recurrent", settings=settings, scale=2, folder=tmp_path, name="r-x2")
+    weights = write_card(
+        network.state_dict(),
+        architecture="recurrent",
+        settings=settings,
+        scale=2,
+        folder=tmp_path,
+        name="r-x2",
+    )
     card = find(str(weights))[0]
     write_onnx(card, tmp_path / "r.onnx")
     luma, chroma = planes(20, 28, 3)
@@ -88,7 +97,9 @@ def test_a_foreign_network_becomes_rgb_of_any_size(tmp_path: Path) -> None:
     assert np.allclose(through(tmp_path / "rgb.onnx", rgb=rgb)[0], wanted, atol=1e-5)
 
 
-def test_a_file_that_computes_something_else_is_not_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_file_that_computes_something_else_is_not_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def broken(module: torch.nn.Module, *arguments: object) -> object:
         other = copy.deepcopy(module)
         with torch.no_grad():
@@ -102,7 +113,11 @@ def test_a_file_that_computes_something_else_is_not_kept(tmp_path: Path, monkeyp
     assert not list(tmp_path.iterdir())
 
 
-@pytest.mark.parametrize(("name", "size", "said"), [("lanczos", None, "no weights"), ("fast-x2", (33, 32), "sides that 2 divides")])
-def test_what_can_not_be_exported_is_said(name: str, size: tuple[int, int] | None, said: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("name", "size", "said"), [("lanczos", None, "no weights"), ("fast-x2", (33, 32), "sides that 2 divides")]
+)
+def test_what_can_not_be_exported_is_said(
+    name: str, size: tuple[int, int] | None, said: str, tmp_path: Path
+) -> None:
     with pytest.raises(UsageError, match=said):
         write_onnx(find(name)[0], tmp_path / "x.onnx", size=size)

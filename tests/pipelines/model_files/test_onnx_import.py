@@ -1,4 +1,7 @@
-"""What vsr exports comes back: the same picture within one code, memory and all; and it is kept under a name."""
+"""What vsr exports comes back: the same picture within one code, memory and all.
+
+And it is kept under a name.
+"""
 
 from __future__ import annotations
 
@@ -32,7 +35,9 @@ def exported(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-def test_a_film_through_an_exported_network_is_within_one_code(exported: Path, tmp_path: Path, inline: None) -> None:
+def test_a_film_through_an_exported_network_is_within_one_code(
+    exported: Path, tmp_path: Path, inline: None
+) -> None:
     """Case 91."""
     film = media.cfr(tmp_path / "film.mp4", 2)
     planes = []
@@ -58,7 +63,14 @@ def test_a_network_with_a_memory_keeps_it(tmp_path: Path) -> None:
     network = Recurrent(scale=2, width=32, depth=1)
     with torch.no_grad():
         network.tail.weight.normal_(0, 0.05)
-    weights = write_card(network.state_dict(), architecture="recurrent", settings={"width": 32, "depth": 1}, scale=2, folder=tmp_path, name="r-x2")
+    weights = write_card(
+        network.state_dict(),
+        architecture="recurrent",
+        settings={"width": 32, "depth": 1},
+        scale=2,
+        folder=tmp_path,
+        name="r-x2",
+    )
     ours = find(str(weights))[0]
     write_onnx(ours, tmp_path / "r.onnx")
     card = describe(str(tmp_path / "r.onnx"))
@@ -76,7 +88,9 @@ def test_a_network_with_a_memory_keeps_it(tmp_path: Path) -> None:
             assert torch.allclose(a, b, atol=1e-4)
 
 
-def test_an_onnx_file_is_kept_as_it_is_under_its_name(exported: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_onnx_file_is_kept_as_it_is_under_its_name(
+    exported: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("VSR_DATA_HOME", str(tmp_path))
     card = install_model(str(exported), name="mine", facts={"licence": "MIT", "commercial": "yes"})
     assert Path(card.path).read_bytes() == exported.read_bytes()

@@ -48,7 +48,9 @@ def test_weights_make_up_for_each_others_rounding(monkeypatch: pytest.MonkeyPatc
     made, frames = network(), pictures(6)
     fitted = error(quantize(made, frames[:4]), made, frames[5])
 
-    def plainly(weights: torch.Tensor, scale: torch.Tensor, squares: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    def plainly(
+        weights: torch.Tensor, scale: torch.Tensor, squares: torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor]:
         del squares
         return (weights[:, :-1] / scale[:, None]).round(), weights[:, -1]
 
@@ -74,7 +76,9 @@ def test_the_other_weights_stay_as_they_are_and_the_card_says_the_cost(tmp_path:
         "tail.weight": torch.int8, "tail.scale": torch.float32, "tail.bias": torch.float32,
     }  # fmt: skip
     plain = network().state_dict()
-    assert all(torch.equal(tensor, plain[name].half().float()) for name, tensor in loaded.module.state_dict().items())  # type: ignore[attr-defined]
+    assert all(
+        torch.equal(tensor, plain[name].half().float()) for name, tensor in loaded.module.state_dict().items()
+    )  # type: ignore[attr-defined]
     add_integers(Path(card.path), loaded.int8, {"cost_db": 0.02})
     (again,) = find(card.path)
     assert load_network(again).int8.keys() == loaded.int8.keys()

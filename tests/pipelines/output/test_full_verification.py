@@ -37,7 +37,9 @@ def test_a_finished_result_that_is_whole_is_looked_at_and_kept(tmp_path: Path, k
     upscaled(source, output)
     before = file.stat().st_mtime_ns
     events = upscaled(source, output, verify="full")
-    assert [e.text for e in events if isinstance(e, Note)] == [f"{output}: looked at all of its 6 frames again"]
+    assert [e.text for e in events if isinstance(e, Note)] == [
+        f"{output}: looked at all of its 6 frames again"
+    ]
     assert isinstance(events[-1], AlreadyDone)
     assert file.stat().st_mtime_ns == before
 
@@ -49,8 +51,13 @@ def test_a_damaged_one_is_found_and_made_anew_when_asked(tmp_path: Path, kind: s
     upscaled(source, output)
     damaged(file)
     broken = file.read_bytes()
-    assert isinstance(upscaled(source, output)[-1], AlreadyDone), "the size is all that is looked at otherwise"
-    with pytest.raises(VerificationError, match=r"out.*: is no longer what was verified: .*; give --overwrite to make it anew") as raised:
+    assert isinstance(upscaled(source, output)[-1], AlreadyDone), (
+        "the size is all that is looked at otherwise"
+    )
+    with pytest.raises(
+        VerificationError,
+        match=r"out.*: is no longer what was verified: .*; give --overwrite to make it anew",
+    ) as raised:
         upscaled(source, output, verify="full")
     assert raised.value.exit_code == 7
     assert isinstance(upscaled(source, output, verify="full", overwrite=True)[-1], Finished)
@@ -66,10 +73,14 @@ def test_a_damaged_one_of_another_size_is_found_as_well(tmp_path: Path, kind: st
     upscaled(source, output)
     whole = file.read_bytes()
     file.write_bytes(whole[:-40] if how == "cut short" else whole + b"more")
-    with pytest.raises(VerificationError, match=r"is no longer what was verified: \d+ bytes, not \d+; give --overwrite"):
+    with pytest.raises(
+        VerificationError, match=r"is no longer what was verified: \d+ bytes, not \d+; give --overwrite"
+    ):
         upscaled(source, output, verify="full")
     if kind == "film":
-        with pytest.raises(UsageError, match="already exists and .*, or was damaged or replaced since; give --overwrite"):
+        with pytest.raises(
+            UsageError, match="already exists and .*, or was damaged or replaced since; give --overwrite"
+        ):
             upscaled(source, output)
     assert isinstance(upscaled(source, output, verify="full", overwrite=True)[-1], Finished)
 

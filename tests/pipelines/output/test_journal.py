@@ -35,7 +35,9 @@ def journal(tmp_path: Path) -> Iterator[Journal]:
 
 def chunk(index: int) -> EncodedChunk:
     data = hashlib.sha256(bytes([index])).digest() * 40
-    return EncodedChunk(index, data, (index * 10, index * 10 + 2, index * 10 + 1), "header", bytes(range(30)), corrupt=index)
+    return EncodedChunk(
+        index, data, (index * 10, index * 10 + 2, index * 10 + 1), "header", bytes(range(30)), corrupt=index
+    )
 
 
 def test_what_was_committed_is_there_for_the_same_plan(journal: Journal) -> None:
@@ -51,7 +53,9 @@ def test_what_was_committed_is_there_for_the_same_plan(journal: Journal) -> None
 
 
 @pytest.mark.parametrize("how", ["truncate", "flip", "remove", "symlink"])
-def test_a_chunk_that_is_not_what_its_manifest_says_is_made_again(journal: Journal, tmp_path: Path, how: str) -> None:
+def test_a_chunk_that_is_not_what_its_manifest_says_is_made_again(
+    journal: Journal, tmp_path: Path, how: str
+) -> None:
     """Case 43."""
     journal.adopt("p", PLAN)
     records = [journal.commit("p", chunk(index)) for index in range(3)]
@@ -109,7 +113,10 @@ def test_a_torn_plan_costs_no_chunk(journal: Journal, text: str) -> None:
         assert [r.index for r in journal.adopt("p", PLAN)[0]] == [0], "a chunk says itself what plan it is of"
         assert json.loads((journal.folder / "plan.json").read_text())["id"] == "p"
     (journal.folder / "plan.json").write_text(text)
-    with pytest.raises(UsageError, match=r"1 chunks of an earlier run are kept.*what they are of can not be read any more.*--fresh"):
+    with pytest.raises(
+        UsageError,
+        match=r"1 chunks of an earlier run are kept.*what they are of can not be read any more.*--fresh",
+    ):
         journal.adopt("q", PLAN)
     assert (journal.folder / "000000.chunk").read_bytes() == chunk(0).data
 
@@ -119,10 +126,16 @@ def test_the_chunks_of_another_plan_are_not_mixed_in(journal: Journal) -> None:
     journal.adopt("p", PLAN)
     journal.commit("p", chunk(0))
     other = {**PLAN, "source_fingerprint": "b", "encoder": {"crf": 20}}
-    with pytest.raises(UsageError, match="with this command they would get other bits: the input's content, the encoder's settings; go on"):
+    with pytest.raises(
+        UsageError,
+        match="with this command they would get other bits: the input's content, the encoder's settings; go on",
+    ):
         journal.adopt("q", other)
     assert [r.index for r in journal.adopt("p", PLAN)[0]] == [0], "nor are they deleted"
-    assert journal.adopt("q", other, supersede=True) == ([], ["the input's content", "the encoder's settings"])
+    assert journal.adopt("q", other, supersede=True) == (
+        [],
+        ["the input's content", "the encoder's settings"],
+    )
     assert not list(journal.folder.glob("*.chunk"))
 
 
@@ -138,7 +151,10 @@ def test_other_numerics_are_told(journal: Journal) -> None:
     journal.adopt("p", PLAN)
     assert journal.adopt_numerics({"torch": "2.15", "device": "cpu"}) == ([], [])
     assert journal.adopt_numerics({"torch": "2.15", "device": "cpu"}) == ([], [])
-    assert journal.adopt_numerics({"torch": "2.16", "device": "cpu"}) == (["torch: 2.15 before, 2.16 now"], [])
+    assert journal.adopt_numerics({"torch": "2.16", "device": "cpu"}) == (
+        ["torch: 2.15 before, 2.16 now"],
+        [],
+    )
     assert journal.adopt_numerics({"device": "cpu"}) == (["torch: 2.15 before, none now"], [])
 
 
@@ -162,7 +178,10 @@ def test_where_no_numerics_are_noted_all_of_them_are_assumed(journal: Journal, t
     if text is not None:
         (journal.folder / "numerics.json").write_text(text)
     assert journal.adopt_numerics({"torch": "2.15", "device": "cpu"}) == ([], ["device", "torch"])
-    assert journal.adopt_numerics({"torch": "2.16", "device": "cpu"}) == (["torch: 2.15 before, 2.16 now"], [])
+    assert journal.adopt_numerics({"torch": "2.16", "device": "cpu"}) == (
+        ["torch: 2.15 before, 2.16 now"],
+        [],
+    )
 
 
 def test_a_second_writer_is_refused(journal: Journal) -> None:
@@ -171,7 +190,9 @@ def test_a_second_writer_is_refused(journal: Journal) -> None:
         Journal(journal.folder)
 
 
-def test_a_disk_without_locks_is_not_taken_for_another_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_disk_without_locks_is_not_taken_for_another_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Case 46."""
 
     def refuse(*_: object) -> None:
@@ -299,7 +320,9 @@ def test_a_chunk_changed_while_the_run_goes_on_never_reaches_the_result(film: Pa
         ("input", "the input's content"),
     ],
 )
-def test_a_change_is_named_and_costs_nothing(film: Path, tmp_path: Path, change: dict[str, object] | str, words: str) -> None:
+def test_a_change_is_named_and_costs_nothing(
+    film: Path, tmp_path: Path, change: dict[str, object] | str, words: str
+) -> None:
     """Case 42."""
     output = tmp_path / "out.mkv"
     interrupted(film, output, 2, **CHUNKS)
@@ -310,7 +333,10 @@ def test_a_change_is_named_and_costs_nothing(film: Path, tmp_path: Path, change:
         content[at + 5] ^= 1
         film.write_bytes(content)
     before = held(work_folder(output))
-    with pytest.raises(UsageError, match=r"2 of \d chunks of an earlier run are kept.*choose another -o, or throw them away with --fresh") as error:
+    with pytest.raises(
+        UsageError,
+        match=r"2 of \d chunks of an earlier run are kept.*choose another -o, or throw them away with --fresh",
+    ) as error:
         upscaled(film, output, overwrite=True, **{**CHUNKS, **more})
     assert words in str(error.value)
     assert held(work_folder(output)) == before
@@ -323,7 +349,10 @@ def held(folder: Path) -> dict[str, bytes]:
 
 @pytest.fixture
 def misdated(tmp_path: Path, inline: None) -> Path:
-    """Its packets promise other frames than come, which shows in the third chunk; then all are counted by decoding."""
+    """Its packets promise other frames than come, which shows in the third chunk.
+
+    Then all are counted by decoding.
+    """
     return media.misdated(tmp_path / "in.mp4")
 
 
@@ -333,13 +362,19 @@ def test_a_run_whose_frames_had_to_be_counted_goes_on_with_its_chunks(misdated: 
     first = interrupted(misdated, output, 4, **CHUNKS)  # two before the frames were counted, two behind that
     assert [e.plan.linear for e in first if isinstance(e, Planned)] == [False, True]
     again = upscaled(misdated, output, **CHUNKS)
-    assert [e.text for e in again if isinstance(e, Note)] == ["goes on with frames counted by decoding, as before: 40"]
-    assert [(e.plan.id, e.chunks_done) for e in again if isinstance(e, Planned)] == [(planned_of(first).plan.id, 2)]
+    assert [e.text for e in again if isinstance(e, Note)] == [
+        "goes on with frames counted by decoding, as before: 40"
+    ]
+    assert [(e.plan.id, e.chunks_done) for e in again if isinstance(e, Planned)] == [
+        (planned_of(first).plan.id, 2)
+    ]
     assert view(output).film.payloads == view(whole).film.payloads
     assert view(output).film.pts == view(whole).film.pts
 
 
-def test_the_same_command_knows_its_result_whose_frames_had_to_be_counted(misdated: Path, tmp_path: Path) -> None:
+def test_the_same_command_knows_its_result_whose_frames_had_to_be_counted(
+    misdated: Path, tmp_path: Path
+) -> None:
     """Case 45: and does not count them again to find out."""
     output = tmp_path / "out.mkv"
     upscaled(misdated, output, **CHUNKS)
@@ -348,14 +383,20 @@ def test_the_same_command_knows_its_result_whose_frames_had_to_be_counted(misdat
         upscaled(misdated, output, chunk_seconds=0.5)
 
 
-def test_nothing_but_the_command_is_said_to_have_changed_since_frames_had_to_be_counted(misdated: Path, tmp_path: Path) -> None:
+def test_nothing_but_the_command_is_said_to_have_changed_since_frames_had_to_be_counted(
+    misdated: Path, tmp_path: Path
+) -> None:
     """Case 42."""
     output = tmp_path / "out.mkv"
     events = interrupted(misdated, output, 3, **CHUNKS)
     assert [e.changed for e in events if isinstance(e, Planned)] == [(), ()]
     with pytest.raises(UsageError, match=r"other bits: ([^;]*);") as error:
         upscaled(misdated, output, encoder_options={"slices": "4"}, **CHUNKS)
-    for word in ("the encoder's settings", "whether frames are counted by decoding", "how the video is cut (--chunk-seconds, --range)"):
+    for word in (
+        "the encoder's settings",
+        "whether frames are counted by decoding",
+        "how the video is cut (--chunk-seconds, --range)",
+    ):
         assert word in str(error.value)
     assert "the input" not in str(error.value)
 
@@ -372,7 +413,9 @@ def test_overwriting_keeps_earlier_work_and_the_old_file_until_the_end(film: Pat
     output.write_bytes(b"something else")
     stop = threading.Event()
     with pytest.raises(Interrupted):
-        for event in upscale_video(film, output, run_settings(**{**QUICK, **CHUNKS}), overwrite=True, stop=stop):
+        for event in upscale_video(
+            film, output, run_settings(**{**QUICK, **CHUNKS}), overwrite=True, stop=stop
+        ):
             if isinstance(event, ChunkFinished):
                 stop.set()
     assert output.read_bytes() == b"something else"

@@ -112,7 +112,11 @@ def test_every_other_track_comes_through_bit_for_bit_with_its_tags(tmp_path: Pat
 
 def _attachments(path: Path) -> list[tuple[str, str]]:
     with av.open(str(path)) as container:
-        return [(s.metadata["filename"], hashlib.sha256(s.data).hexdigest()) for s in container.streams if s.type == "attachment"]
+        return [
+            (s.metadata["filename"], hashlib.sha256(s.data).hexdigest())
+            for s in container.streams
+            if s.type == "attachment"
+        ]
 
 
 @pytest.mark.usefixtures("inline")
@@ -131,7 +135,10 @@ def test_the_priming_of_aac_stays_hidden_and_the_sound_decodes_to_the_same_sampl
 
 def _samples(path: Path) -> list[tuple[float, str]]:
     with av.open(str(path)) as container:
-        return [(float(f.pts * f.time_base), hashlib.sha256(f.to_ndarray().tobytes()).hexdigest()) for f in container.decode(audio=0)]
+        return [
+            (float(f.pts * f.time_base), hashlib.sha256(f.to_ndarray().tobytes()).hexdigest())
+            for f in container.decode(audio=0)
+        ]
 
 
 def test_what_mp4_can_t_hold_is_refused_before_work_starts_with_both_remedies(tmp_path: Path) -> None:
@@ -165,7 +172,13 @@ def test_cover_art_that_stands_first_is_not_taken_for_the_film(tmp_path: Path) -
     assert probe(source).stream_index == 1
     for suffix, more in ((".mp4", H264), (".mkv", {})):
         output = tmp_path / f"out{suffix}"
-        upscaled(source, output, scale=2, model="nearest", **{k: v for k, v in more.items() if k not in {"scale", "model"}})
+        upscaled(
+            source,
+            output,
+            scale=2,
+            model="nearest",
+            **{k: v for k, v in more.items() if k not in {"scale", "model"}},
+        )
         found = frames(output)
         assert len(found) == 16
         assert found[0].size == (128, 96)
@@ -227,8 +240,12 @@ def test_a_turned_clip_comes_out_upright_without_the_tag(tmp_path: Path, degrees
     assert found[0].rotation == 0
     for before, after in zip(decoded(source), found, strict=True):
         (luma, *chroma), (stored, *stored_chroma) = planes(after), planes(before)
-        assert np.array_equal(luma, np.rot90(stored, -degrees // 90)), "turned clockwise, as a player would show it"
-        for a, b in zip(chroma, stored_chroma, strict=True):  # its samples lie left of luma's again, where they lay on another side
+        assert np.array_equal(luma, np.rot90(stored, -degrees // 90)), (
+            "turned clockwise, as a player would show it"
+        )
+        for a, b in zip(
+            chroma, stored_chroma, strict=True
+        ):  # its samples lie left of luma's again, where they lay on another side
             assert np.abs(a.astype(int) - np.rot90(b, -degrees // 90)).mean() < 4
 
 

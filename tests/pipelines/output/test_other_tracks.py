@@ -1,4 +1,7 @@
-"""What goes into a result beside the film, or is refused before work starts: clocks, PCM, foreign tags, second films, covers."""
+"""What goes into a result beside the film, or is refused before work starts.
+
+Clocks, PCM, foreign tags, second films, covers.
+"""
 
 from __future__ import annotations
 
@@ -39,7 +42,14 @@ def joined(path: Path, index: int = 0) -> bytes:
         return b"".join(bytes(p) for p in container.demux(audio=index))
 
 
-def with_sound(path: Path, codec: str, block: int = 1024, container: str | None = None, layout: str = "stereo", **options: str) -> Path:
+def with_sound(
+    path: Path,
+    codec: str,
+    block: int = 1024,
+    container: str | None = None,
+    layout: str = "stereo",
+    **options: str,
+) -> Path:
     """A film of half a second and a sine in packets of `block` samples."""
     output = media._open(path, container, options)
     content = replace(SMALL, codec="mpeg2video") if container == "vob" else SMALL
@@ -66,10 +76,16 @@ def with_sound(path: Path, codec: str, block: int = 1024, container: str | None 
 def two_films(path: Path, container: str | None = None, codec: str = "libx264") -> Path:
     """Two films with B-frames, as of two cameras."""
     output = media._open(path, container)
-    films = [media.Film(frames=16, rate=PAL, codec=codec, size=size, first_number=n) for n, size in ((0, (96, 64)), (40, (64, 48)))]
+    films = [
+        media.Film(frames=16, rate=PAL, codec=codec, size=size, first_number=n)
+        for n, size in ((0, (96, 64)), (40, (64, 48)))
+    ]
     streams = [media._add_film(output, film) for film in films]
     output.start_encoding()
-    media._mux(output, [p for stream, film in zip(streams, films, strict=True) for p in media.packets_of(stream, film)])
+    media._mux(
+        output,
+        [p for stream, film in zip(streams, films, strict=True) for p in media.packets_of(stream, film)],
+    )
     output.close()
     return path
 
@@ -79,7 +95,9 @@ def two_films(path: Path, container: str | None = None, codec: str = "libx264") 
 
 def stepping_back(path: Path) -> Path:
     """FLV whose sound steps back by 60 ms once, as of a stream that stumbled; no muxer writes that."""
-    media.write(path, media.Film(frames=25, rate=PAL, b_frames=0), audio=(media.Audio(seconds=0.9),), container="flv")
+    media.write(
+        path, media.Film(frames=25, rate=PAL, b_frames=0), audio=(media.Audio(seconds=0.9),), container="flv"
+    )
     data, place, heard = bytearray(path.read_bytes()), 13, 0
     while place + 11 < len(data):
         size = int.from_bytes(data[place + 1 : place + 4], "big")
@@ -99,12 +117,18 @@ def test_sound_whose_clock_steps_back_is_put_forward_and_said(tmp_path: Path, su
     source = stepping_back(tmp_path / "in.flv")
     output = tmp_path / f"out{suffix}"
     events = upscaled(source, output, **settings_for(suffix))
-    assert any("audio stream 1: its clock steps back 1 time(s), by up to" in note for note in planned_of(events).info.notes)
+    assert any(
+        "audio stream 1: its clock steps back 1 time(s), by up to" in note
+        for note in planned_of(events).info.notes
+    )
     before, after = view(source).of("audio")[0], view(output).of("audio")[0]
     assert after.payloads == before.payloads
     shown = after.pts
     assert all(a <= b for a, b in zip(shown, shown[1:], strict=False))
-    kept = sum(abs((a - shown[0]) - (b - before.pts[0])) <= Fraction(1, 1000) for a, b in zip(shown, before.pts, strict=True))
+    kept = sum(
+        abs((a - shown[0]) - (b - before.pts[0])) <= Fraction(1, 1000)
+        for a, b in zip(shown, before.pts, strict=True)
+    )
     assert kept >= len(shown) - 5, "only what lies in the past is moved"
 
 
@@ -113,12 +137,16 @@ def test_a_second_film_with_b_frames_keeps_its_times(tmp_path: Path, suffix: str
     """Case 21."""
     source = two_films(tmp_path / "in.mkv")
     with av.open(str(source)) as container:
-        assert any(p.dts is None for p in container.demux(video=1) if p.size), "Matroska gives every packet a decode time"
+        assert any(p.dts is None for p in container.demux(video=1) if p.size), (
+            "Matroska gives every packet a decode time"
+        )
     output = tmp_path / f"out{suffix}"
     upscaled(source, output, **settings_for(suffix))
     before, after = view(source).of("video")[1], view(output).of("video")[1]
     assert after.payloads == before.payloads
-    assert max(abs((a - min(after.pts)) - (b - min(before.pts))) for a, b in zip(after.pts, before.pts, strict=True)) <= Fraction(1, 1000)
+    assert max(
+        abs((a - min(after.pts)) - (b - min(before.pts))) for a, b in zip(after.pts, before.pts, strict=True)
+    ) <= Fraction(1, 1000)
 
 
 def test_webm_keeps_times_that_are_no_whole_milliseconds(tmp_path: Path) -> None:
@@ -130,7 +158,9 @@ def test_webm_keeps_times_that_are_no_whole_milliseconds(tmp_path: Path) -> None
 
 
 @pytest.mark.parametrize("suffix", [".mkv", ".mp4"])
-def test_a_recording_whose_clock_has_run_for_hours_begins_at_0_with_its_sound_in_step(tmp_path: Path, suffix: str) -> None:
+def test_a_recording_whose_clock_has_run_for_hours_begins_at_0_with_its_sound_in_step(
+    tmp_path: Path, suffix: str
+) -> None:
     """Case 9."""
     source = media.start_offset(tmp_path / "in.ts", Fraction(52000), container="mpegts")
     assert frames(source)[0].seconds > 50000
@@ -147,9 +177,14 @@ def test_a_recording_whose_clock_has_run_for_hours_begins_at_0_with_its_sound_in
 # --- sound
 
 
-@pytest.mark.parametrize(("name", "codec"), [("in.avi", "pcm_s16le"), ("in.mkv", "pcm_s24le"), ("in.nut", "pcm_s16le"), ("in.mkv", "pcm_s16be")])
+@pytest.mark.parametrize(
+    ("name", "codec"),
+    [("in.avi", "pcm_s16le"), ("in.mkv", "pcm_s24le"), ("in.nut", "pcm_s16le"), ("in.mkv", "pcm_s16be")],
+)
 @pytest.mark.parametrize("suffix", [".mp4", ".mov"])
-def test_pcm_whose_channels_have_no_names_goes_into_mp4_and_mov(tmp_path: Path, name: str, codec: str, suffix: str) -> None:
+def test_pcm_whose_channels_have_no_names_goes_into_mp4_and_mov(
+    tmp_path: Path, name: str, codec: str, suffix: str
+) -> None:
     """Case 21."""
     source = with_sound(tmp_path / name, codec)
     with av.open(str(source)) as container:
@@ -191,12 +226,19 @@ def test_pcm_with_a_hole_is_kept_out_of_mp4_which_would_close_it(tmp_path: Path)
 
 
 @pytest.mark.parametrize(
-    ("name", "codec", "muxer"), [("in.m2ts", "pcm_bluray", "mpegts"), ("in.vob", "pcm_dvd", "vob"), ("in.ts", "s302m", "mpegts")]
+    ("name", "codec", "muxer"),
+    [("in.m2ts", "pcm_bluray", "mpegts"), ("in.vob", "pcm_dvd", "vob"), ("in.ts", "s302m", "mpegts")],
 )
-def test_lpcm_with_a_hole_is_kept_out_of_mov_which_would_close_it(tmp_path: Path, name: str, codec: str, muxer: str) -> None:
+def test_lpcm_with_a_hole_is_kept_out_of_mov_which_would_close_it(
+    tmp_path: Path, name: str, codec: str, muxer: str
+) -> None:
     """Case 23: its packets say how many samples they hold, in a header of their own."""
     options = {"mpegts_m2ts_mode": "1"} if codec == "pcm_bluray" else {}
-    whole = s302(tmp_path / name) if codec == "s302m" else with_sound(tmp_path / name, codec, 1920, muxer, **options)
+    whole = (
+        s302(tmp_path / name)
+        if codec == "s302m"
+        else with_sound(tmp_path / name, codec, 1920, muxer, **options)
+    )
     assert probe(whole).streams[0].drift < 0.02
     with av.open(str(whole)) as container:
         track = container.streams.audio[0]
@@ -204,17 +246,27 @@ def test_lpcm_with_a_hole_is_kept_out_of_mov_which_would_close_it(tmp_path: Path
     assert 0 <= told - sum(f.samples for f in _heard(whole)) < 1
     drifted = replace(probe(whole), streams=(replace(probe(whole).streams[0], drift=0.2),))
     for suffix, refused in ((".mov", True), (".mkv", False)):
-        planned, _ = plan_video(whole, tmp_path / f"out{suffix}", run_settings(**{**settings_for(suffix), "drop_incompatible": True}), drifted)
+        planned, _ = plan_video(
+            whole,
+            tmp_path / f"out{suffix}",
+            run_settings(**{**settings_for(suffix), "drop_incompatible": True}),
+            drifted,
+        )
         assert bool(planned.dropped) == refused
 
 
 def s302(path: Path, bits: int = 16) -> Path:
-    """A broadcast with sound as in SMPTE ST 302, whose packets no encoder here makes; of more than 16 bits, the lowest are in use."""
+    """A broadcast with sound as in SMPTE ST 302, whose packets no encoder here makes.
+
+    Of more than 16 bits, the lowest are in use.
+    """
     output = media._open(path, "mpegts")
     film, track = media._add_film(output, SMALL), output.add_stream("mp2", rate=48000, layout="stereo")
     output.start_encoding()
     packets = media.packets_of(film, SMALL)
-    sine = (20000 * np.sin(np.arange(24000) / 17)).astype(np.int64) * (1 << bits - 16) + (np.arange(24000) % 13 if bits > 16 else 0)
+    sine = (20000 * np.sin(np.arange(24000) / 17)).astype(np.int64) * (1 << bits - 16) + (
+        np.arange(24000) % 13 if bits > 16 else 0
+    )
     for start in range(0, 24000, 1920):
         data = _aes3(sine[start : start + 1920] & (1 << bits) - 1, bits)
         packet = av.Packet(len(data))
@@ -229,14 +281,23 @@ def s302(path: Path, bits: int = 16) -> Path:
 
 
 def _named_anew(content: bytes, kind: int, other: bytes, descriptor: bytes) -> bytes:
-    """A TS whose tracks of a stream type are said to be of another one, with a descriptor (ISO/IEC 13818-1, clause 2.4.4.8)."""
+    """A TS whose tracks of a stream type are said to be of another one, with a descriptor (ISO/IEC 13818-1,
+    clause 2.4.4.8).
+    """
     made = []
     for at in range(0, len(content), 188):
         packet = content[at : at + 188]
         if int.from_bytes(packet[1:3], "big") & 0x1FFF == 0x1000:
             section = packet[5 : 8 + (int.from_bytes(packet[6:8], "big") & 0xFFF) - 4]
             place = section.index(bytes([kind]) + b"\xe1\x01", 12)
-            section = section[:place] + other + section[place + 1 : place + 3] + bytes([0xF0, len(descriptor)]) + descriptor + section[place + 5 :]
+            section = (
+                section[:place]
+                + other
+                + section[place + 1 : place + 3]
+                + bytes([0xF0, len(descriptor)])
+                + descriptor
+                + section[place + 5 :]
+            )
             section = section[:1] + (0xB000 | len(section) + 1).to_bytes(2, "big") + section[3:]
             packet = (packet[:5] + section + _mpeg_crc(section)).ljust(188, b"\xff")
         made.append(packet)
@@ -253,16 +314,23 @@ def _mpeg_crc(data: bytes) -> bytes:
 
 
 def _aes3(samples: np.ndarray, bits: int) -> bytes:
-    """A packet of two equal channels: each sample with its lowest bit first, behind it four flags, which are 0 here."""
+    """A packet of two equal channels.
+
+    Each sample with its lowest bit first, behind it four flags, which are 0 here.
+    """
     size = len(samples) * (bits + 4) * 2 // 8
     head = (size << 16 | (bits - 16) // 4 << 4).to_bytes(4, "big")
-    text = "".join(f"{value:0{bits}b}"[::-1] + "0000" for sample in samples.tolist() for value in (sample, sample))
+    text = "".join(
+        f"{value:0{bits}b}"[::-1] + "0000" for sample in samples.tolist() for value in (sample, sample)
+    )
     return head + int(text, 2).to_bytes(size, "big")
 
 
 @pytest.mark.parametrize("bits", [16, 20, 24])
 @pytest.mark.parametrize("suffix", [".mkv", ".mov"])
-def test_sound_of_smpte_302_is_rewrapped_with_the_same_samples(tmp_path: Path, bits: int, suffix: str) -> None:
+def test_sound_of_smpte_302_is_rewrapped_with_the_same_samples(
+    tmp_path: Path, bits: int, suffix: str
+) -> None:
     """Case 21."""
     source = s302(tmp_path / "in.ts", bits)
     output = tmp_path / f"out{suffix}"
@@ -277,11 +345,18 @@ def _heard(path: Path) -> list[av.AudioFrame]:
         return list(container.decode(audio=0))
 
 
-@pytest.mark.parametrize(("name", "codec", "options"), [("in.m2ts", "pcm_bluray", {"mpegts_m2ts_mode": "1"}), ("in.vob", "pcm_dvd", {})])
+@pytest.mark.parametrize(
+    ("name", "codec", "options"),
+    [("in.m2ts", "pcm_bluray", {"mpegts_m2ts_mode": "1"}), ("in.vob", "pcm_dvd", {})],
+)
 @pytest.mark.parametrize("suffix", [".mkv", ".mov"])
-def test_lpcm_of_discs_is_rewrapped_with_the_same_samples(tmp_path: Path, name: str, codec: str, options: dict[str, str], suffix: str) -> None:
+def test_lpcm_of_discs_is_rewrapped_with_the_same_samples(
+    tmp_path: Path, name: str, codec: str, options: dict[str, str], suffix: str
+) -> None:
     """Case 21."""
-    source = with_sound(tmp_path / name, codec, 1920, {".m2ts": "mpegts", ".vob": "vob"}[Path(name).suffix], **options)
+    source = with_sound(
+        tmp_path / name, codec, 1920, {".m2ts": "mpegts", ".vob": "vob"}[Path(name).suffix], **options
+    )
     output = tmp_path / f"out{suffix}"
     upscaled(source, output, **settings_for(suffix))
     assert view(output).of("audio")[0].codec == "pcm_s16le"
@@ -298,7 +373,8 @@ def test_sound_that_mov_would_hold_under_a_tag_nobody_reads_is_refused_before_wo
     """Case 23."""
     source = with_sound(tmp_path / "in.asf", "wmav2", 2048, "asf")
     with pytest.raises(
-        UsageError, match=r"wmav2\): audio stream 1: is of no known codec in the result, expected wmav2; name an output that ends in \.mkv"
+        UsageError,
+        match=r"wmav2\): audio stream 1: is of no known codec in the result, expected wmav2; name an output that ends in \.mkv",
     ):
         upscaled(source, tmp_path / "out.mov", **H264)
     assert sorted(p.name for p in tmp_path.iterdir()) == ["in.asf"]
@@ -318,16 +394,29 @@ def renamed(path: Path, source: Path, *names: tuple[bytes, bytes]) -> Path:
 def test_aac_in_latm_is_refused_before_work_without_a_remedy_that_fails(tmp_path: Path, suffix: str) -> None:
     """Case 23: broadcasts in DVB; no container but theirs holds it as it is."""
     film = replace(SMALL, time_base=media.TICKS)
-    source = media.write(tmp_path / "in.ts", film, audio=(media.Audio(seconds=0.4),), container="mpegts", muxer_options={"mpegts_flags": "latm"})
-    with pytest.raises(UsageError, match=r"can't hold audio stream 1 \(aac_latm\): [^;]*; leave it out with --drop-incompatible"):
+    source = media.write(
+        tmp_path / "in.ts",
+        film,
+        audio=(media.Audio(seconds=0.4),),
+        container="mpegts",
+        muxer_options={"mpegts_flags": "latm"},
+    )
+    with pytest.raises(
+        UsageError,
+        match=r"can't hold audio stream 1 \(aac_latm\): [^;]*; leave it out with --drop-incompatible",
+    ):
         plan_video(source, tmp_path / f"out{suffix}", run_settings(**settings_for(suffix)))
-    planned, dropped = plan_video(source, tmp_path / f"out{suffix}", run_settings(**settings_for(suffix), drop_incompatible=True))
+    planned, dropped = plan_video(
+        source, tmp_path / f"out{suffix}", run_settings(**settings_for(suffix), drop_incompatible=True)
+    )
     assert dropped == {1}
     assert planned.dropped[0].startswith("audio stream 1 (aac_latm)")
 
 
 @pytest.mark.parametrize("name", [b"apac", b"mhm1"])
-def test_sound_that_has_no_decoder_here_is_passed_on_or_refused_before_work(tmp_path: Path, name: bytes) -> None:
+def test_sound_that_has_no_decoder_here_is_passed_on_or_refused_before_work(
+    tmp_path: Path, name: bytes
+) -> None:
     """Case 23: spatial sound of phones, MPEG-H."""
     plain = media.write(tmp_path / "plain.mp4", SMALL, audio=(media.Audio(seconds=0.48),))
     source = renamed(tmp_path / "in.mp4", plain, (b"esds", b"free"), (b"mp4a", name))
@@ -355,7 +444,9 @@ def test_data_of_cameras_is_passed_on_or_refused_before_work(tmp_path: Path, nam
         except UsageError as error:
             assert "can't hold data stream" in str(error)
         else:
-            assert [t.payloads for t in view(tmp_path / f"out{suffix}").of("data")] == [t.payloads for t in view(source).of("data")]
+            assert [t.payloads for t in view(tmp_path / f"out{suffix}").of("data")] == [
+                t.payloads for t in view(source).of("data")
+            ]
 
 
 def test_a_track_without_packets_that_does_not_fit_is_left_out_and_said(tmp_path: Path) -> None:
@@ -389,7 +480,9 @@ def test_a_timecode_is_kept_as_a_track_or_a_tag(tmp_path: Path, name: str, suffi
     assert timecodes(tmp_path / f"out{suffix}") == {"10:00:00:20"}
 
 
-def test_a_timecode_track_that_no_film_refers_to_is_kept_and_one_without_a_timecode_is_named(tmp_path: Path) -> None:
+def test_a_timecode_track_that_no_film_refers_to_is_kept_and_one_without_a_timecode_is_named(
+    tmp_path: Path,
+) -> None:
     """Case 25."""
     source = media.write(tmp_path / "in.mov", SMALL, metadata={"timecode": "10:00:00:20"})
     content = source.read_bytes()
@@ -418,7 +511,9 @@ def test_a_tag_that_is_no_timecode_stops_no_run(tmp_path: Path) -> None:
     """Case 25: MP4 and MOV would not be written."""
     source = media.write(tmp_path / "in.mkv", SMALL, metadata={"TIMECODE": "hello"})
     events = upscaled(source, tmp_path / "out.mp4", **H264)
-    assert any("mp4 can't hold these tags: TIMECODE = hello" in note for note in planned_of(events).info.notes)
+    assert any(
+        "mp4 can't hold these tags: TIMECODE = hello" in note for note in planned_of(events).info.notes
+    )
     assert not timecodes(tmp_path / "out.mp4")
 
 
@@ -427,7 +522,9 @@ def test_a_tag_that_is_no_timecode_stops_no_run(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("codec", ["libx264", "libx265"])
 @pytest.mark.parametrize("suffix", [".mkv", ".mp4"])
-def test_a_second_film_of_a_broadcast_is_passed_on_though_its_start_codes_become_lengths(tmp_path: Path, codec: str, suffix: str) -> None:
+def test_a_second_film_of_a_broadcast_is_passed_on_though_its_start_codes_become_lengths(
+    tmp_path: Path, codec: str, suffix: str
+) -> None:
     """Case 21."""
     source = two_films(tmp_path / "in.ts", "mpegts", codec)
     output = tmp_path / f"out{suffix}"
@@ -441,7 +538,9 @@ def shown(path: Path, index: int) -> list[str]:
         return [hashlib.sha256(f.to_ndarray().tobytes()).hexdigest() for f in container.decode(video=index)]
 
 
-@pytest.mark.parametrize(("codec", "mime", "name"), [("tiff", "image/tiff", "cover.tif"), ("png", "image/png", "cover.png")])
+@pytest.mark.parametrize(
+    ("codec", "mime", "name"), [("tiff", "image/tiff", "cover.tif"), ("png", "image/png", "cover.png")]
+)
 def test_a_cover_keeps_its_type(tmp_path: Path, codec: str, mime: str, name: str) -> None:
     """Case 21."""
     context = av.CodecContext.create(codec, "w")
@@ -459,19 +558,34 @@ def test_a_cover_keeps_its_type(tmp_path: Path, codec: str, mime: str, name: str
 # --- the trial
 
 
-def test_a_remedy_is_named_only_where_it_was_tried_and_works(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_remedy_is_named_only_where_it_was_tried_and_works(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Case 23."""
     text = media.Subtitle("mov_text", ((100, 200, "one"),))
     source = media.write(tmp_path / "in.mp4", SMALL, subtitles=(text,))
-    with pytest.raises(UsageError, match=r"subtitle stream.*name an output that ends in \.mp4, or leave it out with --drop-incompatible"):
+    with pytest.raises(
+        UsageError,
+        match=r"subtitle stream.*name an output that ends in \.mp4, or leave it out with --drop-incompatible",
+    ):
         upscaled(source, tmp_path / "out.mkv", **H264)
     with_font = media.write(
-        tmp_path / "in.mkv", SMALL, audio=(media.Audio("pcm_s16le", 0.4),), attachments=(("a.ttf", "application/x-truetype-font", b"0" * 99),)
+        tmp_path / "in.mkv",
+        SMALL,
+        audio=(media.Audio("pcm_s16le", 0.4),),
+        attachments=(("a.ttf", "application/x-truetype-font", b"0" * 99),),
     )
-    with pytest.raises(UsageError, match=r"mp4 can't hold attachment stream 2 [^;]*; name an output that ends in \.mkv, or leave"):
+    with pytest.raises(
+        UsageError,
+        match=r"mp4 can't hold attachment stream 2 [^;]*; name an output that ends in \.mkv, or leave",
+    ):
         upscaled(with_font, tmp_path / "out.mp4", **H264)
-    monkeypatch.setattr(container_selection, "tracks_that_fail", lambda _, info, **__: [(s, "no room") for s in info.streams])
-    with pytest.raises(UsageError, match=r"mp4 can't hold [^;]*: no room; leave it out with --drop-incompatible"):
+    monkeypatch.setattr(
+        container_selection, "tracks_that_fail", lambda _, info, **__: [(s, "no room") for s in info.streams]
+    )
+    with pytest.raises(
+        UsageError, match=r"mp4 can't hold [^;]*: no room; leave it out with --drop-incompatible"
+    ):
         upscaled(with_font, tmp_path / "out.mp4", **H264)
 
 
@@ -481,11 +595,15 @@ def test_without_a_suffix_the_result_goes_where_every_track_fits_and_says_so(tmp
     planned, dropped = plan_video(source, None, run_settings(**H264))
     assert not dropped
     assert Path(planned.output).suffix != ".mp4"
-    assert any("mp4 can't hold" in note and "audio stream 1 (adpcm_ima_qt)" in note for note in planned.info.notes)
+    assert any(
+        "mp4 can't hold" in note and "audio stream 1 (adpcm_ima_qt)" in note for note in planned.info.notes
+    )
 
 
 @pytest.mark.parametrize("output", ["out.mkv", "out.mp4", "out.tif"])
-def test_what_verification_would_find_at_the_end_is_said_before_work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, output: str) -> None:
+def test_what_verification_would_find_at_the_end_is_said_before_work(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, output: str
+) -> None:
     """Case 23."""
     source = media.cfr(tmp_path / "in.mp4", frames=1 if output.endswith("tif") else 4)
     if output.endswith("tif"):
@@ -497,14 +615,22 @@ def test_what_verification_would_find_at_the_end_is_said_before_work(tmp_path: P
 
     monkeypatch.setattr(trial, "verify", wrong)
     with pytest.raises(UsageError, match="the result can't be made: a sample of the result is 1 wide"):
-        plan_video(source, tmp_path / output, run_settings(**(H264 if output != "out.tif" else {"scale": 2, "model": "nearest"})))
+        plan_video(
+            source,
+            tmp_path / output,
+            run_settings(**(H264 if output != "out.tif" else {"scale": 2, "model": "nearest"})),
+        )
 
 
-def test_a_muxer_that_fails_only_at_its_trailer_is_found_before_work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_muxer_that_fails_only_at_its_trailer_is_found_before_work(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Case 23."""
     from pipelines.output import container_support
 
     source = with_sound(tmp_path / "in.mkv", "pcm_s16le")
     monkeypatch.setattr(container_support, "_complete_layout", lambda _: None)
-    with pytest.raises(UsageError, match=r"mp4 can't hold audio stream 1 \(pcm_s16le\).*name an output that ends in \.mkv"):
+    with pytest.raises(
+        UsageError, match=r"mp4 can't hold audio stream 1 \(pcm_s16le\).*name an output that ends in \.mkv"
+    ):
         upscaled(source, tmp_path / "out.mp4", **H264)

@@ -21,7 +21,11 @@ def shown(path: Path, number: int) -> list[tuple[float, float, str]]:
         assert stream.codec_context.name == "mov_text"
         packets = [p for p in container.demux(stream) if p.size > 2]
     return [
-        (round(float(p.pts * p.time_base), 3), round(float((p.pts + p.duration) * p.time_base), 3), bytes(p)[2 : 2 + bytes(p)[1]].decode())
+        (
+            round(float(p.pts * p.time_base), 3),
+            round(float((p.pts + p.duration) * p.time_base), 3),
+            bytes(p)[2 : 2 + bytes(p)[1]].decode(),
+        )
         for p in packets
         if p.pts is not None
     ]
@@ -30,9 +34,17 @@ def shown(path: Path, number: int) -> list[tuple[float, float, str]]:
 @pytest.mark.usefixtures("inline")
 @pytest.mark.parametrize("suffix", ["mp4", "mov"])
 def test_subrip_and_ass_become_text_with_their_times_and_that_is_said(tmp_path: Path, suffix: str) -> None:
-    one = media.Subtitle(events=((100, 300, "<i>one</i>"), (500, 300, "zwei\nZeilen \u00fc")), language="eng", title="Full")
+    one = media.Subtitle(
+        events=((100, 300, "<i>one</i>"), (500, 300, "zwei\nZeilen \u00fc")), language="eng", title="Full"
+    )
     two = media.Subtitle(
-        codec="ass", events=((200, 400, r"{\an8\b1}above\Nbelow, and more"), (400, 300, "both"), (450, 100, r"{\p1}m 0 0 l 9 9")), language="ger"
+        codec="ass",
+        events=(
+            (200, 400, r"{\an8\b1}above\Nbelow, and more"),
+            (400, 300, "both"),
+            (450, 100, r"{\p1}m 0 0 l 9 9"),
+        ),
+        language="ger",
     )
     source = media.write(tmp_path / "in.mkv", media.Film(frames=24, rate=Fraction(24)), subtitles=(one, two))
     output = tmp_path / f"out.{suffix}"
@@ -40,10 +52,18 @@ def test_subrip_and_ass_become_text_with_their_times_and_that_is_said(tmp_path: 
         upscaled(source, output, codec="h264")
     events = upscaled(source, output, codec="h264", convert_subtitles=True)
     assert shown(output, 0) == [(0.1, 0.4, "one"), (0.5, 0.8, "zwei\nZeilen \u00fc")]
-    assert shown(output, 1) == [(0.2, 0.4, "above\nbelow, and more"), (0.4, 0.6, "above\nbelow, and more\nboth"), (0.6, 0.7, "both")]
+    assert shown(output, 1) == [
+        (0.2, 0.4, "above\nbelow, and more"),
+        (0.4, 0.6, "above\nbelow, and more\nboth"),
+        (0.6, 0.7, "both"),
+    ]
     notes = planned_of(events).info.notes
     assert "subtitle stream 1 (srt) becomes mov_text, plain text" in notes
-    assert any(n.startswith("subtitle stream 2 (ssa) becomes mov_text") and "fonts, colours, positions and drawings are lost" in n for n in notes)
+    assert any(
+        n.startswith("subtitle stream 2 (ssa) becomes mov_text")
+        and "fonts, colours, positions and drawings are lost" in n
+        for n in notes
+    )
     assert planned_of(events).dropped == ()
     assert "2 subtitle tracks" in finished_of(events).kept
     with av.open(str(output)) as container:
@@ -53,7 +73,9 @@ def test_subrip_and_ass_become_text_with_their_times_and_that_is_said(tmp_path: 
 
 @pytest.mark.usefixtures("inline")
 def test_a_part_of_a_film_has_the_subtitles_of_that_part(tmp_path: Path) -> None:
-    source = media.write(tmp_path / "in.mkv", media.Film(frames=24, rate=Fraction(24)), subtitles=(media.Subtitle(),))
+    source = media.write(
+        tmp_path / "in.mkv", media.Film(frames=24, rate=Fraction(24)), subtitles=(media.Subtitle(),)
+    )
     upscaled(source, tmp_path / "out.mp4", codec="h264", convert_subtitles=True, range="0.25-0.75")
     assert shown(tmp_path / "out.mp4", 0) == [(0.0, 0.15, "one"), (0.25, 0.5, "two")]
 
@@ -80,7 +102,11 @@ def test_the_words_are_what_is_left(codec: str, data: bytes, text: str) -> None:
 
 def test_what_is_shown_at_once_is_one_sample_and_nothing_is_shown_twice() -> None:
     track = OneAtATime(Fraction(1, 1000))
-    made = [e for event in ((0, 100, "a"), (50, 100, "b"), (50, 10, "c"), (300, 0, "d"), (400, 10, "")) for e in track.add(*event)]
+    made = [
+        e
+        for event in ((0, 100, "a"), (50, 100, "b"), (50, 10, "c"), (300, 0, "d"), (400, 10, ""))
+        for e in track.add(*event)
+    ]
     made += track.rest()
     assert made == [(0, 50, "a"), (50, 10, "a\nb\nc"), (60, 40, "a\nb"), (100, 50, "b"), (300, 5000, "d")]
 

@@ -39,8 +39,12 @@ def assert_refused(source: Path, worker: str, message: str, **settings: object) 
 
 @pytest.mark.usefixtures("inline")
 @pytest.mark.parametrize("worker", ["Swapping", "Doubling", "Dropping", "Lagging"])
-@pytest.mark.parametrize("settings", [{}, {"codec": "h264", "crf": 20.0, "preset": "ultrafast"}], ids=["ffv1", "h264"])
-def test_a_frame_that_shows_a_neighbour_is_caught_though_count_and_times_are_right(tmp_path: Path, worker: str, settings: dict[str, object]) -> None:
+@pytest.mark.parametrize(
+    "settings", [{}, {"codec": "h264", "crf": 20.0, "preset": "ultrafast"}], ids=["ffv1", "h264"]
+)
+def test_a_frame_that_shows_a_neighbour_is_caught_though_count_and_times_are_right(
+    tmp_path: Path, worker: str, settings: dict[str, object]
+) -> None:
     """Case 18."""
     assert_refused(film(tmp_path), worker, "shows a neighbour", **settings, **CHUNKS)
 
@@ -49,7 +53,14 @@ def test_a_swap_in_a_child_process_ends_the_run_with_code_7(tmp_path: Path) -> N
     """Case 18."""
     source = film(tmp_path)
     with pytest.raises(VerificationError, match="shows a neighbour") as raised:
-        list(upscale_video(source, tmp_path / "out.mkv", run_settings(**QUICK), worker="tests.pipelines.pool.failing_workers:Swapping"))
+        list(
+            upscale_video(
+                source,
+                tmp_path / "out.mkv",
+                run_settings(**QUICK),
+                worker="tests.pipelines.pool.failing_workers:Swapping",
+            )
+        )
     assert raised.value.exit_code == 7
     assert not (tmp_path / "out.mkv").exists()
 
@@ -73,10 +84,18 @@ def test_the_same_film_passes_with_an_honest_worker(tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("inline")
-@pytest.mark.parametrize("settings", [QUICK, {**H264, "scale": 2, "model": "lanczos"}, {**H264, "codec": "hevc"}], ids=["ffv1", "h264", "hevc"])
-def test_a_film_that_hardly_moves_is_not_taken_for_a_mix_up(tmp_path: Path, settings: dict[str, object]) -> None:
+@pytest.mark.parametrize(
+    "settings",
+    [QUICK, {**H264, "scale": 2, "model": "lanczos"}, {**H264, "codec": "hevc"}],
+    ids=["ffv1", "h264", "hevc"],
+)
+def test_a_film_that_hardly_moves_is_not_taken_for_a_mix_up(
+    tmp_path: Path, settings: dict[str, object]
+) -> None:
     """A still, its frames alike but for the codec's noise."""
-    source = media.write(tmp_path / "in.mp4", media.Film(frames=30, rate=Fraction(25), still=True, options={"crf": "40"}))
+    source = media.write(
+        tmp_path / "in.mp4", media.Film(frames=30, rate=Fraction(25), still=True, options={"crf": "40"})
+    )
     upscaled(source, tmp_path / "out.mkv", **{**settings, **CHUNKS})
 
 
@@ -92,8 +111,12 @@ def _with_broken_result(patch: pytest.MonkeyPatch, break_it: object) -> None:
 
 
 @pytest.mark.usefixtures("inline")
-def test_a_result_cut_short_by_the_disk_is_not_given_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    _with_broken_result(monkeypatch, lambda path: path.write_bytes(path.read_bytes()[: path.stat().st_size * 2 // 3]))
+def test_a_result_cut_short_by_the_disk_is_not_given_its_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _with_broken_result(
+        monkeypatch, lambda path: path.write_bytes(path.read_bytes()[: path.stat().st_size * 2 // 3])
+    )
     source = film(tmp_path)
     with pytest.raises(VerificationError):
         upscaled(source, tmp_path / "out.mkv", **CHUNKS)
@@ -102,7 +125,9 @@ def test_a_result_cut_short_by_the_disk_is_not_given_its_name(tmp_path: Path, mo
 
 @pytest.mark.usefixtures("inline")
 def test_a_changed_byte_of_sound_is_noticed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    source = media.write(tmp_path / "in.mkv", media.Film(frames=24), audio=(media.Audio(codec="pcm_s16le", seconds=1.0),))
+    source = media.write(
+        tmp_path / "in.mkv", media.Film(frames=24), audio=(media.Audio(codec="pcm_s16le", seconds=1.0),)
+    )
 
     def flip(path: Path) -> None:
         content = bytearray(path.read_bytes())
@@ -154,7 +179,9 @@ def test_the_report_says_what_was_checked(tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("inline")
-def test_frames_are_checked_as_they_are_decoded_and_none_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_frames_are_checked_as_they_are_decoded_and_none_is_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A chunk of seconds at 8K would fill the memory of most machines."""
     source, waiting, most = film(tmp_path), 0, 0
     decode, look = verification._decoded, thumbnail.thumbnail
@@ -171,7 +198,9 @@ def test_frames_are_checked_as_they_are_decoded_and_none_is_kept(tmp_path: Path,
         waiting -= 1
         return look(*given)
 
-    monkeypatch.setattr(container_selection, "tracks_that_fail", lambda *_, **__: [])  # the trial before work decodes, too
+    monkeypatch.setattr(
+        container_selection, "tracks_that_fail", lambda *_, **__: []
+    )  # the trial before work decodes, too
     monkeypatch.setattr(verification, "_decoded", decoded)
     monkeypatch.setattr(picture_verification, "thumbnail", looked)
     upscaled(source, tmp_path / "out.mkv", verify="full", chunk_seconds=10)

@@ -64,7 +64,9 @@ def test_a_source_s_name_does_not_lead_out_either(stem: Path) -> None:
 
 
 def test_the_ending_that_is_written_out_decides_the_container() -> None:
-    assert [template_suffix(t) for t in ("{stem}.MKV", "{stem}{suffix}", "{stem}.x{suffix}", "{stem}.", "a.mp4")] == [".mkv", "", "", "", ".mp4"]
+    assert [
+        template_suffix(t) for t in ("{stem}.MKV", "{stem}{suffix}", "{stem}.x{suffix}", "{stem}.", "a.mp4")
+    ] == [".mkv", "", "", "", ".mp4"]
 
 
 @pytest.mark.parametrize(("system", "same"), [("win32", True), ("darwin", True), ("linux", False)])

@@ -120,7 +120,10 @@ def weights_in(folder: Path, **told: str) -> Path:
     shutil.copy(origin, folder)
     text = origin.with_suffix(".toml").read_text()
     for key, value in told.items():
-        text = "\n".join(f"{key} = {json.dumps(value)}" if line.startswith(f"{key} = ") else line for line in text.splitlines())
+        text = "\n".join(
+            f"{key} = {json.dumps(value)}" if line.startswith(f"{key} = ") else line
+            for line in text.splitlines()
+        )
     (folder / "fast-x2.toml").write_text(text)
     return folder / "fast-x2.safetensors"
 
@@ -142,7 +145,9 @@ def as_formerly(work: Path) -> None:
         manifest.write_text(json.dumps({**json.loads(manifest.read_text()), "plan": former}))
 
 
-def test_the_same_weights_elsewhere_go_on_with_what_is_done(film: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_same_weights_elsewhere_go_on_with_what_is_done(
+    film: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Cases 38 and 45: by an absolute path, a relative one, and with another text on the card."""
     output = tmp_path / "out.mkv"
     begun(film, output, 2, model=str(weights_in(tmp_path / "a")), **NETWORK)
@@ -157,10 +162,14 @@ def test_a_journal_of_a_former_version_goes_on(film: Path, tmp_path: Path) -> No
     """Case 38."""
     whole, output = tmp_path / "whole.mkv", tmp_path / "out.mkv"
     upscaled(film, whole, model="fast-x2", **NETWORK)
-    begun(film, output, 2, model=str(weights_in(tmp_path / "a", description="as it was said then")), **NETWORK)
+    begun(
+        film, output, 2, model=str(weights_in(tmp_path / "a", description="as it was said then")), **NETWORK
+    )
     as_formerly(work_folder(output))
     begun(film, output, 1, model="fast-x2", **NETWORK)
-    assert sorted(read_job(work_folder(output)).done) == [0, 1, 2], "chunks of both versions belong to one run"
+    assert sorted(read_job(work_folder(output)).done) == [0, 1, 2], (
+        "chunks of both versions belong to one run"
+    )
     assert planned_of(upscaled(film, output, model="fast-x2", **NETWORK)).chunks_done == 3
     assert view(output).film.payloads == view(whole).film.payloads
 
@@ -175,15 +184,21 @@ def test_a_result_of_a_former_version_is_known(film: Path, tmp_path: Path) -> No
     assert isinstance(upscaled(film, output, **QUICK)[-1], AlreadyDone)
 
 
-def test_a_result_that_may_be_of_a_former_version_is_kept_and_the_doubt_is_said(film: Path, tmp_path: Path) -> None:
+def test_a_result_that_may_be_of_a_former_version_is_kept_and_the_doubt_is_said(
+    film: Path, tmp_path: Path
+) -> None:
     """Case 51: its id was made of the place where the weights lay then, which nobody knows now."""
     output = tmp_path / "out.mkv"
     report = upscaled(film, output, **QUICK)[-1].report  # type: ignore[union-attr]
     data = output.read_bytes()
     with pytest.raises(UsageError, match="was made with other settings; give --overwrite"):
         upscaled(film, output, codec="h264")
-    report_path(output).write_text(json.dumps({k: v for k, v in report.items() if k != "id_format"} | {"plan": "0", "asked": "0"}))
-    with pytest.raises(UsageError, match="or by a former version of vsr with networks that lay elsewhere; give --overwrite"):
+    report_path(output).write_text(
+        json.dumps({k: v for k, v in report.items() if k != "id_format"} | {"plan": "0", "asked": "0"})
+    )
+    with pytest.raises(
+        UsageError, match="or by a former version of vsr with networks that lay elsewhere; give --overwrite"
+    ):
         upscaled(film, output, **QUICK)
     assert output.read_bytes() == data
 
@@ -192,7 +207,9 @@ def test_a_card_without_a_hash_gets_that_of_its_weights(tmp_path: Path) -> None:
     """Case 42: else other weights would go on with the chunks of these."""
     path = weights_in(tmp_path / "a")
     card = path.with_suffix(".toml")
-    card.write_text("\n".join(line for line in card.read_text().splitlines() if not line.startswith("sha256")))
+    card.write_text(
+        "\n".join(line for line in card.read_text().splitlines() if not line.startswith("sha256"))
+    )
     (found,) = find(str(path))
     assert found.sha256 == find("fast-x2")[0].sha256
 
@@ -203,7 +220,9 @@ def test_a_hash_is_computed_for_a_named_network_too(tmp_path: Path, monkeypatch:
     path = weights_in(tmp_path / "models")
     card = path.with_suffix(".toml").rename(path.with_name("mine-x2.toml"))
     path.rename(card.with_suffix(".safetensors"))
-    card.write_text("\n".join(line for line in card.read_text().splitlines() if not line.startswith("sha256")))
+    card.write_text(
+        "\n".join(line for line in card.read_text().splitlines() if not line.startswith("sha256"))
+    )
     assert find("mine-x2")[0].sha256 == find("fast-x2")[0].sha256
 
 

@@ -38,7 +38,9 @@ from pipelines.planner.stage_selection import choose_stages
         ((1, 1), {"scale": 1}, (2, 2)),
     ],
 )
-def test_targets_keep_the_shape_and_are_even(size: tuple[int, int], target: dict[str, object], expected: tuple[int, int]) -> None:
+def test_targets_keep_the_shape_and_are_even(
+    size: tuple[int, int], target: dict[str, object], expected: tuple[int, int]
+) -> None:
     """Case 66: odd sides get one more column or row by a factor, the nearest even number by a box."""
     assert target_size(*size, TargetSettings(**target), even=(True, True)) == expected  # type: ignore[arg-type]
 
@@ -65,8 +67,14 @@ def test_a_family_picks_the_scale_by_need() -> None:
 
 
 def test_what_overshoots_is_resized_once() -> None:
-    assert names(choose_stages([FAMILY], 1280, 720, 2560, 1438)) == [("net-x2", 2560, 1440), ("lanczos", 2560, 1438)]
-    assert names(choose_stages([FAMILY], 720, 576, 2700, 2160)) == [("net-x4", 2880, 2304), ("lanczos", 2700, 2160)]
+    assert names(choose_stages([FAMILY], 1280, 720, 2560, 1438)) == [
+        ("net-x2", 2560, 1440),
+        ("lanczos", 2560, 1438),
+    ]
+    assert names(choose_stages([FAMILY], 720, 576, 2700, 2160)) == [
+        ("net-x4", 2880, 2304),
+        ("lanczos", 2700, 2160),
+    ]
 
 
 def test_far_targets_take_a_cascade() -> None:
@@ -80,7 +88,10 @@ def test_a_restoring_network_is_the_one_that_reaches_the_target() -> None:
     restoring = find("real-fast")
     assert names(choose_stages([restoring], 1920, 1080, 3840, 2160)) == [("real-fast-x2", 3840, 2160)]
     assert names(choose_stages([restoring], 1280, 720, 3840, 2160)) == [("real-fast-x3", 3840, 2160)]
-    assert names(choose_stages([restoring], 1280, 720, 3200, 1800)) == [("real-fast-x3", 3840, 2160), ("lanczos", 3200, 1800)]
+    assert names(choose_stages([restoring], 1280, 720, 3200, 1800)) == [
+        ("real-fast-x3", 3840, 2160),
+        ("lanczos", 3200, 1800),
+    ]
     far = [name for name, *_ in names(choose_stages([restoring], 640, 360, 3840, 2160))]
     assert far[0] == "real-fast-x2"
     assert far[1].startswith("fast-")
@@ -89,14 +100,20 @@ def test_a_restoring_network_is_the_one_that_reaches_the_target() -> None:
 def test_behind_a_restoring_network_that_only_doubles_a_small_rest_is_classical() -> None:
     """A second network would cost several times the first one, and find little to sharpen."""
     doubling = [card for card in find("real-fast") if card.scale == 2]
-    assert names(choose_stages([doubling], 1280, 720, 3840, 2160)) == [("real-fast-x2", 2560, 1440), ("lanczos", 3840, 2160)]
+    assert names(choose_stages([doubling], 1280, 720, 3840, 2160)) == [
+        ("real-fast-x2", 2560, 1440),
+        ("lanczos", 3840, 2160),
+    ]
     far = [name for name, *_ in names(choose_stages([doubling], 640, 360, 2560, 1440))]
     assert far[0] == "real-fast-x2"
     assert far[1].startswith("fast-")
 
 
 def test_a_chain_runs_its_first_network_first() -> None:
-    assert names(choose_stages([[card("clean-x1", 1)], FAMILY], 640, 360, 1280, 720)) == [("clean-x1", 640, 360), ("net-x2", 1280, 720)]
+    assert names(choose_stages([[card("clean-x1", 1)], FAMILY], 640, 360, 1280, 720)) == [
+        ("clean-x1", 640, 360),
+        ("net-x2", 1280, 720),
+    ]
 
 
 def test_identity_keeps_the_size_but_for_a_column_and_a_row() -> None:
@@ -124,7 +141,9 @@ def test_a_target_not_above_the_source_is_refused(model: str) -> None:
     st.integers(1, 80),
 )
 @settings(max_examples=300, deadline=None)
-def test_chunks_cover_every_frame_once_and_in_order(steps: list[int], seconds: float, clean: set[int], start: int, count: int) -> None:
+def test_chunks_cover_every_frame_once_and_in_order(
+    steps: list[int], seconds: float, clean: set[int], start: int, count: int
+) -> None:
     pts, now = [], -500
     for step in steps:
         now += step
@@ -158,7 +177,17 @@ def index_of(rows: list[tuple[int, bool]]) -> PacketIndex:
     return index
 
 
-OPEN = [(2, True), (0, False), (1, False), (5, True), (3, False), (4, False), (8, True), (6, False), (7, False)]
+OPEN = [
+    (2, True),
+    (0, False),
+    (1, False),
+    (5, True),
+    (3, False),
+    (4, False),
+    (8, True),
+    (6, False),
+    (7, False),
+]
 """Open GOPs in decode order: leading pictures 3, 4 come behind key 5 and belong before it."""
 
 
@@ -176,9 +205,14 @@ def test_a_span_reaches_behind_the_next_key_for_its_leading_pictures() -> None:
     assert middle.stop_row == 6, "the leading pictures of the key behind the chunk"
 
 
-@given(st.lists(st.tuples(st.integers(1, 8), st.booleans(), st.integers(0, 3)), min_size=1, max_size=8), st.integers(1, 12))
+@given(
+    st.lists(st.tuples(st.integers(1, 8), st.booleans(), st.integers(0, 3)), min_size=1, max_size=8),
+    st.integers(1, 12),
+)
 @settings(max_examples=300, deadline=None)
-def test_every_span_ships_what_its_chunks_need_from_a_clean_point_on(gops: list[tuple[int, bool, int]], frames: int) -> None:
+def test_every_span_ships_what_its_chunks_need_from_a_clean_point_on(
+    gops: list[tuple[int, bool, int]], frames: int
+) -> None:
     """Cases 4 and 5: GOPs of any length, open or closed, clean or not."""
     rows: list[tuple[int, bool]] = []
     now = 0
@@ -202,7 +236,9 @@ def test_every_span_ships_what_its_chunks_need_from_a_clean_point_on(gops: list[
 
 
 @given(
-    st.lists(st.tuples(st.integers(1, 3000), st.booleans(), st.booleans(), st.booleans()), min_size=1, max_size=60),
+    st.lists(
+        st.tuples(st.integers(1, 3000), st.booleans(), st.booleans(), st.booleans()), min_size=1, max_size=60
+    ),
     st.randoms(use_true_random=False),
     st.floats(0.01, 5),
     st.tuples(st.integers(0, 3), st.integers(0, 3)),
@@ -211,7 +247,9 @@ def test_every_span_ships_what_its_chunks_need_from_a_clean_point_on(gops: list[
 def test_whatever_the_order_of_packets_all_that_is_shown_is_shipped_once(
     packets: list[tuple[int, bool, bool, bool]], order: Random, seconds: float, context: tuple[int, int]
 ) -> None:
-    """Case 68: any order of pts, with dts or without, any keys, hidden packets: chunks cover the display time once, and get their packets."""
+    """Case 68: any order of pts, with dts or without, any keys, hidden packets: chunks cover the display time
+    once, and get their packets.
+    """
     now, rows = -700, []
     for step, clean, hidden, dated in packets:
         now += step

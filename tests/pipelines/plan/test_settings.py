@@ -10,7 +10,14 @@ from typing import Any
 import pytest
 
 from models.errors import UsageError
-from pipelines.plan.settings import EncodeSettings, RunSettings, TargetSettings, parse_range, parse_tile, tile_text
+from pipelines.plan.settings import (
+    EncodeSettings,
+    RunSettings,
+    TargetSettings,
+    parse_range,
+    parse_tile,
+    tile_text,
+)
 from pipelines.plan.settings_file import build_settings, merge, read_settings
 
 
@@ -40,9 +47,17 @@ def test_an_unknown_key_of_a_file_is_named_with_what_is_known(tmp_path: Path) ->
 
 def test_a_file_is_read_and_overridden(tmp_path: Path) -> None:
     path = tmp_path / "run.toml"
-    path.write_text('model = "lanczos"\nchunk_seconds = 4\n[target]\nscale = 2\n[encode]\ncodec = "h264"\ncrf = 17\n')
+    path.write_text(
+        'model = "lanczos"\nchunk_seconds = 4\n[target]\nscale = 2\n[encode]\ncodec = "h264"\ncrf = 17\n'
+    )
     found = read_settings(RunSettings, path, {"encode.crf": 20, "device": None})
-    assert (found.model, found.chunk_seconds, found.target.scale, found.encode.codec, found.encode.crf) == ("lanczos", 4.0, 2, "h264", 20.0)
+    assert (found.model, found.chunk_seconds, found.target.scale, found.encode.codec, found.encode.crf) == (
+        "lanczos",
+        4.0,
+        2,
+        "h264",
+        20.0,
+    )
 
 
 def test_shares_of_a_cluster_without_one_are_refused() -> None:

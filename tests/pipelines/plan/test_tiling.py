@@ -9,9 +9,18 @@ from hypothesis import strategies as st
 from pipelines.plan.tiling import cut
 
 
-@given(st.integers(1, 200), st.integers(1, 200), st.integers(1, 90), st.integers(1, 90), st.integers(0, 40), st.sampled_from([1, 2, 4]))
+@given(
+    st.integers(1, 200),
+    st.integers(1, 200),
+    st.integers(1, 90),
+    st.integers(1, 90),
+    st.integers(0, 40),
+    st.sampled_from([1, 2, 4]),
+)
 @settings(max_examples=200, deadline=None)
-def test_every_pixel_counts_once_and_halos_stay_inside(height: int, width: int, rows: int, columns: int, halo: int, multiple: int) -> None:
+def test_every_pixel_counts_once_and_halos_stay_inside(
+    height: int, width: int, rows: int, columns: int, halo: int, multiple: int
+) -> None:
     height, width = -(-height // multiple) * multiple, -(-width // multiple) * multiple
     counted = np.zeros((height, width), int)
     for tile in cut(height, width, rows, columns, halo, multiple):

@@ -1,4 +1,6 @@
-"""What --encoder comes to: options that FFmpeg's tables hold, formats, refusals, and the choice that auto makes."""
+"""What --encoder comes to: options that FFmpeg's tables hold, formats, refusals, and the choice that auto
+makes.
+"""
 
 from __future__ import annotations
 
@@ -22,8 +24,15 @@ TAGS = ColorTags(1, 1, 1, 1, 1)
 IN_THE_WHEEL = [(codec, maker) for codec in HARDWARE_CODECS for maker in ("nvenc", "qsv", "amf")]
 
 
-def chosen(settings: EncodeSettings, pix_fmt: str = "yuv420p", size: tuple[int, int] = (1280, 720), container: str = "matroska") -> Encoder:
-    return choose_encoder(settings, PixelFormat.parse(pix_fmt), width=size[0], height=size[1], container=container)
+def chosen(
+    settings: EncodeSettings,
+    pix_fmt: str = "yuv420p",
+    size: tuple[int, int] = (1280, 720),
+    container: str = "matroska",
+) -> Encoder:
+    return choose_encoder(
+        settings, PixelFormat.parse(pix_fmt), width=size[0], height=size[1], container=container
+    )
 
 
 @pytest.mark.parametrize(("codec", "maker"), IN_THE_WHEEL)
@@ -33,7 +42,9 @@ def test_every_option_and_value_stands_in_ffmpeg_s_own_table(codec: str, maker: 
     for pix_fmt in hardware_formats(codec, maker):
         for preset in ("draft", "balanced", "archive"):
             for crf in (0, 19, 51):
-                for key, value in hardware_options(codec, maker, preset=preset, crf=crf, pix_fmt=pix_fmt).items():
+                for key, value in hardware_options(
+                    codec, maker, preset=preset, crf=crf, pix_fmt=pix_fmt
+                ).items():
                     assert key in table, key
                     least, most, names = table[key]
                     if key == "flags":
@@ -51,13 +62,22 @@ def test_every_option_and_value_stands_in_ffmpeg_s_own_table(codec: str, maker: 
         ("hevc", "qsv", "yuv422p10le", "yuv422p10le", "y210le"), ("hevc", "videotoolbox", "yuv420p10le", "yuv420p10le", "p010le"),
     ],
 )  # fmt: skip
-def test_depth_and_subsampling_are_kept_where_the_maker_can(codec: str, maker: str, source: str, made: str, fed: str) -> None:
+def test_depth_and_subsampling_are_kept_where_the_maker_can(
+    codec: str, maker: str, source: str, made: str, fed: str
+) -> None:
     """Case 89."""
     encoder = chosen(EncodeSettings(codec=codec, encoder=maker), source)
-    assert (encoder.name, encoder.pix_fmt, encoder.fed_format, encoder.maker) == (f"{codec}_{maker}", made, fed, maker)
+    assert (encoder.name, encoder.pix_fmt, encoder.fed_format, encoder.maker) == (
+        f"{codec}_{maker}",
+        made,
+        fed,
+        maker,
+    )
 
 
-@pytest.mark.parametrize(("planar", "fed"), sorted({pair for formats in MAKERS.values() for pair in formats.items()}))
+@pytest.mark.parametrize(
+    ("planar", "fed"), sorted({pair for formats in MAKERS.values() for pair in formats.items()})
+)
 def test_what_hardware_is_fed_has_the_same_samples(planar: str, fed: str) -> None:
     import av
     import numpy as np
@@ -77,7 +97,12 @@ def test_what_hardware_is_fed_has_the_same_samples(planar: str, fed: str) -> Non
 
 def test_crf_and_presets_become_a_constant_quantiser() -> None:
     encoder = chosen(EncodeSettings(codec="hevc", encoder="nvenc", crf=20.4))
-    assert (encoder.options["rc"], encoder.options["qp"], encoder.options["preset"], encoder.options["bf"]) == ("constqp", "20", "p5", "2")
+    assert (
+        encoder.options["rc"],
+        encoder.options["qp"],
+        encoder.options["preset"],
+        encoder.options["bf"],
+    ) == ("constqp", "20", "p5", "2")
     av1 = chosen(EncodeSettings(codec="av1", encoder="amf", preset="archive"), container="mp4").options
     assert (av1["qp_i"], av1["qp_p"], av1["qp_b"], av1["quality"]) == ("72", "80", "88", "quality")
     assert chosen(EncodeSettings(codec="hevc", encoder="qsv"), container="mp4").tag == "hvc1"
@@ -102,7 +127,9 @@ def test_crf_and_presets_become_a_constant_quantiser() -> None:
         (EncodeSettings(codec="hevc", encoder="amf", pixel_format="yuv444p"), "yuv444p", (640, 360), "hevc_amf can't hold yuv444p"),
     ],
 )  # fmt: skip
-def test_what_hardware_can_t_do_is_refused_with_what_can(settings: EncodeSettings, source: str, size: tuple[int, int], said: str) -> None:
+def test_what_hardware_can_t_do_is_refused_with_what_can(
+    settings: EncodeSettings, source: str, size: tuple[int, int], said: str
+) -> None:
     """Case 88."""
     with pytest.raises(UsageError) as caught:
         chosen(settings, source, size)
@@ -111,14 +138,20 @@ def test_what_hardware_can_t_do_is_refused_with_what_can(settings: EncodeSetting
         EncodeSettings(encoder="cuda")
 
 
-def decided(encoder: str = "auto", maker: str = "nvenc", pix_fmt: str = "yuv420p", **more: object) -> tuple[Encoder, list[str]]:
+def decided(
+    encoder: str = "auto", maker: str = "nvenc", pix_fmt: str = "yuv420p", **more: object
+) -> tuple[Encoder, list[str]]:
     settings = EncodeSettings(encoder=encoder, **more)  # type: ignore[arg-type]
-    return choice.proven_encoder(settings, lambda s: chosen(s, pix_fmt), maker, tags=lambda _: TAGS, hdr=HdrMetadata())
+    return choice.proven_encoder(
+        settings, lambda s: chosen(s, pix_fmt), maker, tags=lambda _: TAGS, hdr=HdrMetadata()
+    )
 
 
 @pytest.fixture
 def driver(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> dict[str, str]:
-    """A GPU with a driver; "flaws": what is found by encoders' B frames, "asked": how often a child was begun."""
+    """A GPU with a driver; "flaws": what is found by encoders' B frames, "asked": how often a child was
+    begun.
+    """
     state = {"hardware": "GPU, driver 1", "0": "", "2": "", "asked": ""}
 
     def child(target: str, encoder: Encoder, *given: object, seconds: float) -> str:
@@ -150,7 +183,9 @@ def test_auto_encodes_in_software_where_the_self_test_fails_and_says_why(driver:
     encoder, said = decided()
     assert encoder.name == "libx265"
     assert said == ["encoded in software, as hevc_nvenc can't be used here: frame 20 comes back at 12.0 dB"]
-    with pytest.raises(UsageError, match="--encoder nvenc: hevc_nvenc can't be used here: frame 20.*give --encoder software"):
+    with pytest.raises(
+        UsageError, match="--encoder nvenc: hevc_nvenc can't be used here: frame 20.*give --encoder software"
+    ):
         decided("nvenc")
     driver["hardware"] = ""
     with pytest.raises(UsageError, match="no such GPU is there"):
@@ -170,7 +205,9 @@ def test_a_flaw_is_remembered_but_not_that_an_encoder_could_not_be_opened(driver
     assert decided()[0].name == "hevc_nvenc"
 
 
-def test_auto_changes_no_format_and_takes_nothing_for_options_of_software(driver: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_auto_changes_no_format_and_takes_nothing_for_options_of_software(
+    driver: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Case 88."""
     encoder, said = decided(pix_fmt="gray")
     assert (encoder.name, encoder.pix_fmt) == ("libx265", "gray")
@@ -180,7 +217,9 @@ def test_auto_changes_no_format_and_takes_nothing_for_options_of_software(driver
     monkeypatch.setattr(choice, "computing_device", lambda _: "cuda")
 
     def wanted(picture: bool = False, cluster: str | None = None, **encode: object) -> str:
-        return choice.wanted_maker(RunSettings(encode=EncodeSettings(**encode), cluster=cluster), picture=picture)  # type: ignore[arg-type]
+        return choice.wanted_maker(
+            RunSettings(encode=EncodeSettings(**encode), cluster=cluster), picture=picture
+        )  # type: ignore[arg-type]
 
     assert wanted() == "nvenc"
     assert (
@@ -209,9 +248,15 @@ def test_without_a_gpu_nothing_is_asked_and_software_encodes() -> None:
 def test_gpus_and_drivers_are_read_from_what_systems_list() -> None:
     told = "0, GPU-aa11, NVIDIA GeForce RTX 4090, 570.86\n1, GPU-bb22, NVIDIA GeForce RTX 3060, 570.86\n"
     assert first_nvidia(told, "") == "NVIDIA GeForce RTX 4090, driver 570.86"
-    assert first_nvidia(told, "1,0") == first_nvidia(told, "GPU-bb") == "NVIDIA GeForce RTX 3060, driver 570.86"
+    assert (
+        first_nvidia(told, "1,0") == first_nvidia(told, "GPU-bb") == "NVIDIA GeForce RTX 3060, driver 570.86"
+    )
     assert first_nvidia("", "") == first_nvidia("No devices were found\n", "") == ""
     listed = '[{"Name":"Intel(R) UHD Graphics 770","DriverVersion":"31.0.101"},{"Name":"AMD Radeon RX 7900 XTX","DriverVersion":"32.0.1"}]'
     assert listed_by_windows(listed, "amf") == "AMD Radeon RX 7900 XTX, driver 32.0.1"
     assert listed_by_windows(listed, "qsv") == "Intel(R) UHD Graphics 770, driver 31.0.101"
-    assert listed_by_windows('{"Name":"NVIDIA T400","DriverVersion":"1"}', "amf") == listed_by_windows("", "amf") == ""
+    assert (
+        listed_by_windows('{"Name":"NVIDIA T400","DriverVersion":"1"}', "amf")
+        == listed_by_windows("", "amf")
+        == ""
+    )

@@ -81,7 +81,9 @@ def test_all_workers_have_room_on_the_devices_by_their_share() -> None:
 
 @pytest.fixture
 def control_groups(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
-    """Writes files of limits: `control_groups(own, {"cpu.max": "…"})`, own being the lines of /proc/self/cgroup."""
+    """Writes files of limits: `control_groups(own, {"cpu.max": "…"})`, own being the lines of
+    /proc/self/cgroup.
+    """
 
     def of(own: str | None, files: dict[str, str]) -> None:
         monkeypatch.setattr(resources, "_CONTROL_GROUPS", tmp_path / "cgroup")
@@ -103,11 +105,17 @@ def control_groups(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
         ("0::/\n", {"memory.max": f"{1 << 62}\n"}, None),
         (None, {}, None),
         ("0::/a/b\n", {"memory.max": "max\n", "a/memory.max": "1000000000\n", "a/b/memory.max": "max\n"}, GB),
-        ("9:memory:/docker/1\n3:cpu,cpuacct:/\n", {"memory/docker/1/memory.limit_in_bytes": "1000000000\n"}, GB),
+        (
+            "9:memory:/docker/1\n3:cpu,cpuacct:/\n",
+            {"memory/docker/1/memory.limit_in_bytes": "1000000000\n"},
+            GB,
+        ),
         ("9:memory:/not/seen/here\n", {"memory/memory.limit_in_bytes": "1000000000\n"}, GB),
     ],
 )
-def test_memory_is_that_of_the_container_where_it_is_less(control_groups, own: str | None, files: dict[str, str], expected: int | None) -> None:
+def test_memory_is_that_of_the_container_where_it_is_less(
+    control_groups, own: str | None, files: dict[str, str], expected: int | None
+) -> None:
     """Case 86."""
     control_groups(own, files)
     assert resources.usable_memory() == (expected or os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"))
@@ -122,8 +130,16 @@ def test_memory_is_that_of_the_container_where_it_is_less(control_groups, own: s
         ("0::/\n", {"cpu.max": "1600000 100000\n"}, 12),
         ("0::/\n", {"cpu.max": "max 100000\n"}, 12),
         (None, {}, 12),
-        ("0::/user.slice/one.service\n", {"user.slice/cpu.max": "300000 100000\n", "user.slice/one.service/cpu.max": "max 100000\n"}, 3),
-        ("3:cpu,cpuacct:/docker/1\n", {"cpu/docker/1/cpu.cfs_quota_us": "200000\n", "cpu/docker/1/cpu.cfs_period_us": "100000\n"}, 2),
+        (
+            "0::/user.slice/one.service\n",
+            {"user.slice/cpu.max": "300000 100000\n", "user.slice/one.service/cpu.max": "max 100000\n"},
+            3,
+        ),
+        (
+            "3:cpu,cpuacct:/docker/1\n",
+            {"cpu/docker/1/cpu.cfs_quota_us": "200000\n", "cpu/docker/1/cpu.cfs_period_us": "100000\n"},
+            2,
+        ),
         ("3:cpu,cpuacct:/\n", {"cpu/cpu.cfs_quota_us": "-1\n", "cpu/cpu.cfs_period_us": "100000\n"}, 12),
     ],
 )
@@ -141,7 +157,9 @@ def test_cores_are_the_quota_of_the_container_where_it_is_less(
     assert crew_of(RunSettings(), large).workers == max(1, expected // 4)
 
 
-def test_a_system_without_affinities_has_all_its_cores(monkeypatch: pytest.MonkeyPatch, control_groups) -> None:
+def test_a_system_without_affinities_has_all_its_cores(
+    monkeypatch: pytest.MonkeyPatch, control_groups
+) -> None:
     """Case 86."""
     control_groups(None, {})
     monkeypatch.delattr("os.sched_getaffinity", raising=False)
@@ -197,7 +215,10 @@ def test_no_more_workers_share_a_device_than_have_room_in_its_memory(
 
 
 def test_an_nvidia_smi_that_fails_or_hangs_is_not_heard(monkeypatch: pytest.MonkeyPatch) -> None:
-    for error in (subprocess.CalledProcessError(9, "nvidia-smi"), subprocess.TimeoutExpired("nvidia-smi", 20)):
+    for error in (
+        subprocess.CalledProcessError(9, "nvidia-smi"),
+        subprocess.TimeoutExpired("nvidia-smi", 20),
+    ):
 
         def run(*_: Any, error: Exception = error, **__: Any) -> None:
             raise error
@@ -221,9 +242,13 @@ def test_where_memory_runs_out_one_worker_a_device_is_left(machine) -> None:
     assert crew_of(fewer, many) == Crew(2, ("0", "1"))
     assert with_fewer_workers(fewer, many) is None
     assert with_fewer_workers(RunSettings(cluster="local"), many) is None
-    assert with_fewer_workers(RunSettings(), replace(many, spans=many.spans[:2])) is None, "two have been at work at most"
+    assert with_fewer_workers(RunSettings(), replace(many, spans=many.spans[:2])) is None, (
+        "two have been at work at most"
+    )
     assert with_fewer_workers(RunSettings(device="cpu"), many) is None
-    assert with_fewer_workers(RunSettings(device="cpu", workers=3), many) == RunSettings(device="cpu", workers=1)
+    assert with_fewer_workers(RunSettings(device="cpu", workers=3), many) == RunSettings(
+        device="cpu", workers=1
+    )
 
 
 def test_no_devices_where_there_is_no_driver(monkeypatch: pytest.MonkeyPatch) -> None:

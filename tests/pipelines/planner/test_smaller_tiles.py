@@ -1,6 +1,9 @@
-"""Memory that runs out before a chunk is there: the same video in smaller tiles, as a new plan. Cases 53 and 54.
+"""Memory that runs out before a chunk is there: the same video in smaller tiles, as a new plan.
 
-Workers are light ones that say how large a tile they have memory for; a picture of 320x160 is no larger than a tile of 480x272.
+Cases 53 and 54.
+
+Workers are light ones that say how large a tile they have memory for; a picture of 320x160 is no larger than
+a tile of 480x272.
 """
 
 from __future__ import annotations
@@ -88,8 +91,13 @@ def test_the_result_is_that_of_a_run_planned_with_the_tiles_that_fit(
     assert whole.read_bytes() != output.read_bytes(), "tiles shape no bytes here, and the test proves nothing"
 
 
-def test_workers_that_share_memory_are_made_fewer_before_tiles_are_made_smaller(film: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Cases 53 and 54: also behind the first chunk, which is kept; the bytes are those of the plan that was made first."""
+def test_workers_that_share_memory_are_made_fewer_before_tiles_are_made_smaller(
+    film: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Cases 53 and 54: also behind the first chunk, which is kept.
+
+    The bytes are those of the plan that was made first.
+    """
     tried: list[int] = []
 
     class Sharing(WorkersHere):
@@ -112,7 +120,9 @@ def test_workers_that_share_memory_are_made_fewer_before_tiles_are_made_smaller(
     assert shared.read_bytes() == alone.read_bytes()
 
 
-def test_the_same_command_again_finds_its_result_whatever_tiles_it_came_to(film: Path, tmp_path: Path, memory: Any) -> None:
+def test_the_same_command_again_finds_its_result_whatever_tiles_it_came_to(
+    film: Path, tmp_path: Path, memory: Any
+) -> None:
     """Case 45."""
     memory(MIDDLE)
     output = tmp_path / "out.mp4"
@@ -123,7 +133,9 @@ def test_the_same_command_again_finds_its_result_whatever_tiles_it_came_to(film:
 
 
 @pytest.mark.parametrize("end", ["before a chunk", "behind a chunk"])
-def test_an_interrupted_run_goes_on_with_the_tiles_it_had_come_to(film: Path, tmp_path: Path, memory: Any, end: str) -> None:
+def test_an_interrupted_run_goes_on_with_the_tiles_it_had_come_to(
+    film: Path, tmp_path: Path, memory: Any, end: str
+) -> None:
     """Cases 38 and 54: it neither tries the large ones again nor throws work away."""
     memory(MIDDLE)
     output, whole = tmp_path / "out.mp4", tmp_path / "whole.mp4"
@@ -136,12 +148,16 @@ def test_an_interrupted_run_goes_on_with_the_tiles_it_had_come_to(film: Path, tm
     events = run(film, output)
     assert tiles(events) == [MIDDLE]
     assert planned_of(events).chunks_done == (end == "behind a chunk")
-    assert notes(events) == ["goes on with tiles of 240x144, for memory ran out before; --fresh begins anew with larger ones"]
+    assert notes(events) == [
+        "goes on with tiles of 240x144, for memory ran out before; --fresh begins anew with larger ones"
+    ]
     run(film, whole)
     assert output.read_bytes() == whole.read_bytes()
 
 
-def test_behind_the_first_chunk_it_is_too_late_and_what_to_do_is_said(film: Path, tmp_path: Path, memory: Any) -> None:
+def test_behind_the_first_chunk_it_is_too_late_and_what_to_do_is_said(
+    film: Path, tmp_path: Path, memory: Any
+) -> None:
     """Case 54."""
     memory(MIDDLE, start=12)
     output = tmp_path / "out.mp4"
@@ -162,7 +178,8 @@ def test_the_advice_to_begin_anew_with_smaller_tiles_helps(film: Path, tmp_path:
     with pytest.raises(NoMemoryError):
         run(film, output)
     with pytest.raises(
-        UsageError, match="1 of 3 chunks of an earlier run are kept, and with this command they would get other bits: --tile; .*--fresh"
+        UsageError,
+        match="1 of 3 chunks of an earlier run are kept, and with this command they would get other bits: --tile; .*--fresh",
     ):
         run(film, output, tile="240x144")
     assert finished_of(run(film, output, fresh=True, tile="240x144")).frames == 24
@@ -203,7 +220,13 @@ def test_sides_are_halved_to_multiples_of_16_as_far_as_that_cuts_the_picture(
 ) -> None:
     planned, _ = plan_video(film, None, run_settings(**OPTIONS))
     (stage,) = planned.plan.stages
-    plan = replace(planned.plan, height=size[0], width=size[1], tile_px=tile_px, stages=(replace(stage, height=size[0], width=size[1]),))
+    plan = replace(
+        planned.plan,
+        height=size[0],
+        width=size[1],
+        tile_px=tile_px,
+        stages=(replace(stage, height=size[0], width=size[1]),),
+    )
     assert [p.tile_px for p in with_smaller_tiles(plan)] == expected
 
 

@@ -28,7 +28,9 @@ from tests import media
         ("0", {"model": "lanczos"}, "lanczos"),
     ],
 )
-def test_the_default_network_is_larger_on_a_gpu(monkeypatch: pytest.MonkeyPatch, devices: str, settings: dict[str, str], model: str) -> None:
+def test_the_default_network_is_larger_on_a_gpu(
+    monkeypatch: pytest.MonkeyPatch, devices: str, settings: dict[str, str], model: str
+) -> None:
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", devices)
     assert chosen_model(RunSettings(**settings)) == model  # type: ignore[arg-type]
 
@@ -54,7 +56,9 @@ def test_without_a_model_the_level_of_the_frames_chooses_and_the_plan_says_so(
 ) -> None:
     found = planned(film, monkeypatch, level)
     assert [s.card.name for s in found.plan.stages] == [network]
-    assert [note for note in found.info.notes if note.startswith("restoration level")] == [n for n in found.info.notes if told and n.startswith(told)]
+    assert [note for note in found.info.notes if note.startswith("restoration level")] == [
+        n for n in found.info.notes if told and n.startswith(told)
+    ]
     assert found.plan.stages[0].restore == (level if network == "real-fast-x2" else None)
 
 
@@ -66,7 +70,11 @@ def test_beyond_what_the_other_network_reaches_the_choice_stays_and_it_is_named(
     monkeypatch.setattr(video_planner, "estimate_level", lambda *_, **__: 0.7)
     found = plan_video(film, None, RunSettings(target=TargetSettings(scale=scale)))[0]
     assert [s.card.name for s in found.plan.stages] == [network]
-    beyond = [note for note in found.info.notes if note.endswith("fast, for real-fast goes up to ×3; --model real-fast takes it all the same")]
+    beyond = [
+        note
+        for note in found.info.notes
+        if note.endswith("fast, for real-fast goes up to ×3; --model real-fast takes it all the same")
+    ]
     assert len(beyond) == (scale > 3)
 
 
@@ -76,7 +84,9 @@ def test_a_level_that_is_given_is_not_estimated(film: Path, monkeypatch: pytest.
     assert any(note.startswith("restoration level 0.25, as given") for note in found.info.notes)
 
 
-def test_the_level_is_that_of_the_wanted_part_as_the_networks_see_it(film: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_level_is_that_of_the_wanted_part_as_the_networks_see_it(
+    film: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     asked: list[dict[str, Any]] = []
     monkeypatch.setattr(video_planner, "estimate_level", lambda _, **options: asked.append(options) or 0.5)
     monkeypatch.setattr(video_planner, "measure_grain", lambda _: ((2.0,) * 8, (1.0,), (1.0,)))
@@ -91,8 +101,13 @@ def test_the_level_is_in_the_plan_and_its_id(film: Path, monkeypatch: pytest.Mon
     assert one.id != other.id
 
 
-def test_a_network_that_takes_no_level_has_the_plan_it_always_had(film: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    plans = [planned(film, monkeypatch, level, model="fast", restore=restore).plan for level, restore in ((0.1, "auto"), (0.9, 0.4))]
+def test_a_network_that_takes_no_level_has_the_plan_it_always_had(
+    film: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plans = [
+        planned(film, monkeypatch, level, model="fast", restore=restore).plan
+        for level, restore in ((0.1, "auto"), (0.9, 0.4))
+    ]
     assert plans[0].id == plans[1].id
     assert plans[0].to_json()["stages"][0].keys() == {"card", "width", "height"}
 
@@ -115,7 +130,9 @@ def test_full_chroma_goes_through_networks_where_the_result_has_it_and_the_plan_
     assert any("--chroma classical" in note for note in found.info.notes) is through
 
 
-def test_behind_a_restoring_network_come_those_for_clean_sources(film: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_behind_a_restoring_network_come_those_for_clean_sources(
+    film: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(video_planner, "estimate_level", lambda *_, **__: 0.8)
     for model, following in (("real-fast", "fast"), ("real", "quality")):
         plan = plan_video(film, None, RunSettings(target=TargetSettings(scale=4), model=model))[0].plan
@@ -130,16 +147,33 @@ def test_levels_and_detail_outside_0_to_1_are_refused(settings: dict[str, float]
 
 
 def test_a_film_of_nothing_has_no_level_and_goes_through_the_usual_network(tmp_path: Path) -> None:
-    assert restoration_level.estimate_level(probe(media.cfr(tmp_path / "tiny.mp4", frames=2, size=(32, 32))), full=False) is None
+    assert (
+        restoration_level.estimate_level(
+            probe(media.cfr(tmp_path / "tiny.mp4", frames=2, size=(32, 32))), full=False
+        )
+        is None
+    )
 
 
 def test_a_range_is_in_the_name_and_one_beyond_the_end_is_said_to_end_there(tmp_path: Path) -> None:
     source = media.cfr(tmp_path / "in.mp4", frames=48, size=(64, 64))
-    settings = RunSettings(target=TargetSettings(scale=1), model="identity", encode=EncodeSettings(codec="h264"))
-    plan = {part: plan_video(source, None, replace(settings, range=part))[0] for part in ("0-1", "0.5-9", "1-", "0-2")}
-    assert [Path(p.output).name for p in plan.values()] == [f"in.64p.{t}.mp4" for t in ("0m00s-0m01s", "0m00.5s-0m02s", "0m01s-0m02s", "0m00s-0m02s")]
+    settings = RunSettings(
+        target=TargetSettings(scale=1), model="identity", encode=EncodeSettings(codec="h264")
+    )
+    plan = {
+        part: plan_video(source, None, replace(settings, range=part))[0]
+        for part in ("0-1", "0.5-9", "1-", "0-2")
+    }
+    assert [Path(p.output).name for p in plan.values()] == [
+        f"in.64p.{t}.mp4" for t in ("0m00s-0m01s", "0m00.5s-0m02s", "0m01s-0m02s", "0m00s-0m02s")
+    ]
     said = {part: [n for n in p.info.notes if "ends at" in n] for part, p in plan.items()}
-    assert said == {"0-1": [], "0.5-9": ["--range 0.5-9: the video ends at 0:00:02.000, and so does the result"], "1-": [], "0-2": []}
+    assert said == {
+        "0-1": [],
+        "0.5-9": ["--range 0.5-9: the video ends at 0:00:02.000, and so does the result"],
+        "1-": [],
+        "0-2": [],
+    }
     with pytest.raises(UsageError, match="the video is 2.000 s long"):
         plan_video(source, None, replace(settings, range="3-4"))
 
@@ -148,7 +182,9 @@ def test_a_range_is_in_the_name_and_one_beyond_the_end_is_said_to_end_there(tmp_
     ("rgb24", {}, "yuv420p"), ("gray", {}, "yuv420p"), ("rgb48be", {}, "yuv420p10le"), ("rgb24", {"pixel_format": "yuv444p"}, "yuv444p"),
     ("rgb24", {"codec": "h264"}, "yuv420p"), ("rgb24", {"codec": "prores"}, "yuv444p10le"), ("rgb24", {"codec": "ffv1"}, "gbrp"),
 ])  # fmt: skip
-def test_a_film_of_pictures_is_what_televisions_and_phones_show(tmp_path: Path, source_format: str, options: dict[str, str], made: str) -> None:
+def test_a_film_of_pictures_is_what_televisions_and_phones_show(
+    tmp_path: Path, source_format: str, options: dict[str, str], made: str
+) -> None:
     for number in range(3):
         with av.open(str(tmp_path / f"p_{number}.png"), "w", format="image2") as output:
             stream = output.add_stream("png", rate=1)

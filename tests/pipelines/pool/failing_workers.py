@@ -28,7 +28,9 @@ class _Mixing(ChunkUpscaler):
         made = super().upscale(window)
         number = round(made.pts * self._plan.time_base * self._plan.rate)
         other = self.order.get(number, number)
-        return replace(made, planes=media.planes_of(other, self._plan.width, self._plan.height, self._plan.pix_fmt))
+        return replace(
+            made, planes=media.planes_of(other, self._plan.width, self._plan.height, self._plan.pix_fmt)
+        )
 
 
 class Swapping(_Mixing):
@@ -85,7 +87,12 @@ class OtherHeader(ChunkUpscaler):
         if task.chunks[0].index == 1:
             encoder = self._plan.encoder
             params = encoder.options.get("x264-params", "")
-            self._plan = replace(self._plan, encoder=replace(encoder, options={**encoder.options, "x264-params": f"{params}:ref=4:bframes=2"}))
+            self._plan = replace(
+                self._plan,
+                encoder=replace(
+                    encoder, options={**encoder.options, "x264-params": f"{params}:ref=4:bframes=2"}
+                ),
+            )
         yield from super().run(task, pieces)
 
 
@@ -102,12 +109,17 @@ class DyingOnce(ChunkUpscaler):
 
 
 class AssertingOnce(ChunkUpscaler):
-    """Its device fails an assertion in the middle of a span, and its context is broken for good; the next one is sound."""
+    """Its device fails an assertion in the middle of a span, and its context is broken for good.
+
+    The next one is sound.
+    """
 
     def upscale(self, window: Window) -> Frame:
         mark = os.environ["VSR_TEST_MARK"]
         if window.frame.pts > 0 and not os.path.exists(mark):
             with open(mark, "w", encoding="utf-8") as file:
                 file.write(str(os.getpid()))
-            raise RuntimeError("CUDA error: device-side assert triggered\nCUDA kernel errors might be asynchronously reported")
+            raise RuntimeError(
+                "CUDA error: device-side assert triggered\nCUDA kernel errors might be asynchronously reported"
+            )
         return super().upscale(window)

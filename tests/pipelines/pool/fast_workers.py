@@ -1,6 +1,9 @@
-"""Workers that keep the size and load no torch, named "tests.pipelines.pool.fast_workers:Class" to the job: children of them begin at once.
+"""Workers that keep the size and load no torch, named "tests.pipelines.pool.fast_workers:Class" to the job.
 
-All but `Plain` do what no worker may. Those that do it once leave the file VSR_TEST_MARK, by which the next one knows.
+Children of them begin at once.
+
+All but `Plain` do what no worker may. Those that do it once leave the file VSR_TEST_MARK, by which the next
+one knows.
 """
 
 from __future__ import annotations
@@ -47,7 +50,9 @@ class Plain:
             made = []
             for number in range(chunk.start_frame, chunk.stop_frame):
                 made.append(self.frame(next(frames), number))
-                small = thumbnail(made[-1].planes, self._pixels, plan.color, grid_for(plan.width, plan.height))
+                small = thumbnail(
+                    made[-1].planes, self._pixels, plan.color, grid_for(plan.width, plan.height)
+                )
                 shown.append(np.clip(np.round(small), 0, 255).astype(np.uint8).tobytes())
                 yield ChunkProgress(1, {})
             position = chunk.stop_frame
@@ -62,7 +67,15 @@ class Plain:
     def encoded(self, frames: list[Frame], index: int) -> EncodedChunk:
         """A chunk."""
         plan = self._plan
-        return encode_chunk(iter(frames), index, plan.encoder, time_base=plan.time_base, rate=plan.rate, sar=plan.sar, color=plan.out_color)
+        return encode_chunk(
+            iter(frames),
+            index,
+            plan.encoder,
+            time_base=plan.time_base,
+            rate=plan.rate,
+            sar=plan.sar,
+            color=plan.out_color,
+        )
 
 
 def first_time() -> bool:
@@ -123,7 +136,11 @@ class EncoderBrokenOnce(BrokenEncoder):
     """The same, once."""
 
     def encoded(self, frames: list[Frame], index: int) -> EncodedChunk:
-        return super().encoded(frames, index) if index == 1 and first_time() else Plain.encoded(self, frames, index)
+        return (
+            super().encoded(frames, index)
+            if index == 1 and first_time()
+            else Plain.encoded(self, frames, index)
+        )
 
 
 class Starving(Plain):
@@ -166,11 +183,16 @@ class Signalling(Plain):
 
 
 class Cramped(Plain):
-    """From frame VSR_TEST_FROM on it has memory for tiles of VSR_TEST_TILE pixels and no more; its pictures show how large tiles were."""
+    """From frame VSR_TEST_FROM on it has memory for tiles of VSR_TEST_TILE pixels and no more.
+
+    Its pictures show how large tiles were.
+    """
 
     def frame(self, frame: Frame, number: int) -> Frame:
         height, width = self._plan.tile_px
-        if number >= int(os.environ.get("VSR_TEST_FROM", "0")) and height * width > int(os.environ["VSR_TEST_TILE"]):
+        if number >= int(os.environ.get("VSR_TEST_FROM", "0")) and height * width > int(
+            os.environ["VSR_TEST_TILE"]
+        ):
             raise MemoryError
         luma, *chroma = frame.planes
         luma = luma.copy()

@@ -16,7 +16,15 @@ import pytest
 
 from models.errors import MediaError, NoMemoryError, ResourceError
 from pipelines.pool import process_pool
-from pipelines.pool.interface import Done, NoneAdmittedError, Task, WorkerLost, WorkerReady, WorkerRejected, WorkItem
+from pipelines.pool.interface import (
+    Done,
+    NoneAdmittedError,
+    Task,
+    WorkerLost,
+    WorkerReady,
+    WorkerRejected,
+    WorkItem,
+)
 from pipelines.pool.process_pool import ProcessPool
 from pipelines.pool.task_queue import TaskQueue
 
@@ -93,7 +101,9 @@ def test_a_task_that_fails_every_time_is_named_and_given_up(payload: str, words:
         run([payload])
 
 
-def test_a_child_that_the_kernel_ends_for_want_of_memory_is_told_from_one_that_is_killed(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_child_that_the_kernel_ends_for_want_of_memory_is_told_from_one_that_is_killed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     """Case 54. The kernel counts those it ends."""
     ended = iter(range(100))
     monkeypatch.setattr(process_pool, "_oom_kills", lambda: next(ended))
@@ -111,14 +121,23 @@ def side_by_side(folder: Path, *payloads: Any) -> list[Any]:
     events: list[Any] = []
     crew = ProcessPool([{}])
     try:
-        events.extend(crew.run_tasks(tasks, worker=STANDIN, setup={"marks": str(folder)}, feed=lambda number, task: [task.key + 1]))
+        events.extend(
+            crew.run_tasks(
+                tasks, worker=STANDIN, setup={"marks": str(folder)}, feed=lambda number, task: [task.key + 1]
+            )
+        )
     except ResourceError as error:
         events.append(error)
     return events
 
 
 def test_the_next_task_begins_while_the_last_one_comes_to_its_end(tmp_path: Path) -> None:
-    payloads = [("drain", ("a", "next")), ("mark", ("b", "next")), ("drain", ("c", "last")), ("mark", ("d", "last"))]
+    payloads = [
+        ("drain", ("a", "next")),
+        ("mark", ("b", "next")),
+        ("drain", ("c", "last")),
+        ("mark", ("d", "last")),
+    ]
     events = side_by_side(tmp_path, *payloads)
     assert sorted(e.key for e in events if isinstance(e, Done)) == [0, 1, 2, 3]
     made = [[v for v in items(events, n) if not isinstance(v, tuple)] for n in range(4)]
@@ -126,7 +145,9 @@ def test_the_next_task_begins_while_the_last_one_comes_to_its_end(tmp_path: Path
 
 
 def test_what_was_beside_a_deadly_task_is_then_alone_and_not_given_up_for_it(tmp_path: Path) -> None:
-    events = side_by_side(tmp_path, ("drain", ("a", "begun", 1.0)), ("mark and die", ("b", "begun")), ("mark", ("c", "begun")))
+    events = side_by_side(
+        tmp_path, ("drain", ("a", "begun", 1.0)), ("mark and die", ("b", "begun")), ("mark", ("c", "begun"))
+    )
     assert str(events[-1]).startswith("task 1 failed 3 times")
     assert [e.key for e in events if isinstance(e, Done)] == [0]
     assert [e.key for e in events if isinstance(e, WorkerLost)] == [0, 1, 1]
@@ -139,11 +160,21 @@ def test_a_task_that_fails_at_its_end_is_the_one_that_is_named(tmp_path: Path) -
     assert str(events[-1]).startswith("task 0 failed 3 times, the last time because no memory at the end")
 
 
-def test_a_task_that_fails_at_its_end_is_not_blamed_on_the_one_begun_beside_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_task_that_fails_at_its_end_is_not_blamed_on_the_one_begun_beside_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     blamed: list[int] = []
     blame = TaskQueue.blame
-    monkeypatch.setattr(TaskQueue, "blame", lambda ledger, task, device=(): (blamed.append(task.key), blame(ledger, task, device)))
-    events = side_by_side(tmp_path, ("drain exhausted once", ("a", "begun", "failed")), ("mark and hang once", ("b", "begun", "hung")))
+    monkeypatch.setattr(
+        TaskQueue,
+        "blame",
+        lambda ledger, task, device=(): (blamed.append(task.key), blame(ledger, task, device)),
+    )
+    events = side_by_side(
+        tmp_path,
+        ("drain exhausted once", ("a", "begun", "failed")),
+        ("mark and hang once", ("b", "begun", "hung")),
+    )
     assert sorted(e.key for e in events if isinstance(e, Done)) == [0, 1]
     assert blamed == [0]
 
@@ -156,7 +187,9 @@ def test_a_child_that_says_nothing_is_replaced(tmp_path: Path, monkeypatch: pyte
     assert sorted(e.key for e in events if isinstance(e, Done)) == [0, 1]
 
 
-def test_a_child_that_gets_on_in_silence_is_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_child_that_gets_on_in_silence_is_waited_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Case 57: a single frame may take an hour; seen by its pulse, which here comes every 5 s."""
     receive, silence = process_pool._Child.receive, iter([600.0])
     monkeypatch.setattr(process_pool._Child, "receive", _impatient(receive, silence))
@@ -179,7 +212,9 @@ def _impatient(receive: Any, first: Iterator[float]) -> Any:
     return impatient
 
 
-def test_a_child_that_hangs_while_it_makes_its_worker_is_ended_before_the_next_begins(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_child_that_hangs_while_it_makes_its_worker_is_ended_before_the_next_begins(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     """Case 57: two that load at a time may not fit on a device."""
     begun: list[subprocess.Popen[bytes]] = []
     begin, receive = subprocess.Popen, process_pool._Child.receive
@@ -207,17 +242,25 @@ def test_an_error_that_was_foreseen_comes_as_it_is() -> None:
 
 
 def test_a_worker_that_is_not_admitted_is_named_and_the_others_do_its_work() -> None:
-    events = run([f"task {n}" for n in range(4)], children=2, admit=lambda facts: "other bits" if facts["word"] == "word 0" else "")
+    events = run(
+        [f"task {n}" for n in range(4)],
+        children=2,
+        admit=lambda facts: "other bits" if facts["word"] == "word 0" else "",
+    )
     (refused,) = [e for e in events if isinstance(e, WorkerRejected)]
     assert (refused.worker, refused.reason) == (0, "other bits")
     assert sorted(e.key for e in events if isinstance(e, Done)) == [0, 1, 2, 3]
     assert {e.worker for e in events if isinstance(e, WorkItem)} == {1}
 
 
-def test_a_worker_too_many_takes_no_part_also_after_the_first_one_died_and_is_not_asked_to_be_admitted(tmp_path: Path) -> None:
+def test_a_worker_too_many_takes_no_part_also_after_the_first_one_died_and_is_not_asked_to_be_admitted(
+    tmp_path: Path,
+) -> None:
     asked: list[str] = []
     tasks = [Task(n, f"task {n}", f"die once {tmp_path / str(n)}") for n in range(3)]
-    crew = ProcessPool([{"VSR_TEST_WORD": f"word {n}"} for n in range(2)], lambda number, facts: "too many" if number else "")
+    crew = ProcessPool(
+        [{"VSR_TEST_WORD": f"word {n}"} for n in range(2)], lambda number, facts: "too many" if number else ""
+    )
     more: Any = {"admit": lambda facts: asked.append(facts["word"]) or ""}
     events = list(crew.run_tasks(tasks, worker=WORKER, setup={}, feed=lambda number, task: range(3), **more))
     assert [(e.worker, e.reason) for e in events if isinstance(e, WorkerRejected)] == [(1, "too many")]
@@ -237,11 +280,19 @@ def test_a_bug_comes_with_its_traceback() -> None:
 
 def test_a_worker_that_can_t_be_made_says_why() -> None:
     with pytest.raises(RuntimeError, match="no_such_module"):
-        list(ProcessPool([{}]).run_tasks([Task(0, "t", 0)], worker="no_such_module:X", setup={}, feed=lambda n, t: []))
+        list(
+            ProcessPool([{}]).run_tasks(
+                [Task(0, "t", 0)], worker="no_such_module:X", setup={}, feed=lambda n, t: []
+            )
+        )
 
 
-@pytest.mark.parametrize("error", [MediaError("the file went away"), OSError(errno.EIO, "it went away"), ValueError("went away")])
-def test_a_failing_feed_ends_the_run_with_its_error(monkeypatch: pytest.MonkeyPatch, error: Exception) -> None:
+@pytest.mark.parametrize(
+    "error", [MediaError("the file went away"), OSError(errno.EIO, "it went away"), ValueError("went away")]
+)
+def test_a_failing_feed_ends_the_run_with_its_error(
+    monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
     """Also with those that a line to a child that is gone would raise."""
     monkeypatch.setattr("pipelines.pool.process_pool.SILENCE_SECONDS", 15.0)
 
@@ -271,7 +322,9 @@ def test_a_stop_lets_the_task_under_way_finish_and_begins_no_other() -> None:
 
 def test_leaving_early_leaves_no_child_behind() -> None:
     """Case 47."""
-    events = ProcessPool([{}]).run_tasks([Task(0, "t", "x")], worker=WORKER, setup={}, feed=lambda n, t: iter(range(10**9)))
+    events = ProcessPool([{}]).run_tasks(
+        [Task(0, "t", "x")], worker=WORKER, setup={}, feed=lambda n, t: iter(range(10**9))
+    )
     pid = next(e.pid for e in events if isinstance(e, WorkerReady))
     next(events)
     events.close()  # type: ignore[attr-defined]
@@ -281,7 +334,9 @@ def test_leaving_early_leaves_no_child_behind() -> None:
     assert not Path(f"/proc/{pid}").exists()
 
 
-def test_leaving_early_begins_no_new_child_for_the_task_that_was_cut_off(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_leaving_early_begins_no_new_child_for_the_task_that_was_cut_off(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     begun: list[int] = []
     original = subprocess.Popen
 
@@ -291,7 +346,9 @@ def test_leaving_early_begins_no_new_child_for_the_task_that_was_cut_off(monkeyp
 
     monkeypatch.setattr("pipelines.pool.process_pool.subprocess.Popen", counted)
     before = threading.active_count()
-    events = ProcessPool([{}]).run_tasks([Task(0, "task", "a")], worker=WORKER, setup={}, feed=lambda number, task: iter(int, 1))
+    events = ProcessPool([{}]).run_tasks(
+        [Task(0, "task", "a")], worker=WORKER, setup={}, feed=lambda number, task: iter(int, 1)
+    )
     next(e for e in events if isinstance(e, WorkItem))
     events.close()  # type: ignore[attr-defined]
     assert len(begun) == 1

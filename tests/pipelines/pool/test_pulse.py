@@ -33,7 +33,14 @@ def test_every_tile_counts(lanes: int, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_every_packet_counts_also_while_the_encoder_drains() -> None:
     """Case 57: x265 holds dozens of frames of 8K, which take it minutes."""
     frames = [Frame(n, media.planes_of(n, 64, 48)) for n in range(12)]
-    encoder = Encoder("h264", "libx264", 64, 48, "yuv420p", {"preset": "veryfast", "x264-params": "sync-lookahead=0:rc-lookahead=40:threads=1"})
+    encoder = Encoder(
+        "h264",
+        "libx264",
+        64,
+        48,
+        "yuv420p",
+        {"preset": "veryfast", "x264-params": "sync-lookahead=0:rc-lookahead=40:threads=1"},
+    )
     steps: list[int] = []
     chunk = encode_chunk(
         frames,

@@ -1,4 +1,7 @@
-"""Black bars: found where they stand all through a film, and nowhere else; cut off with the picture's place exact."""
+"""Black bars: found where they stand all through a film, and nowhere else.
+
+Cut off with the picture's place exact.
+"""
 
 from __future__ import annotations
 
@@ -27,7 +30,15 @@ TAGS = (1, 1, 1, 1)
 SIZE = (96, 80)
 
 
-def boxed(path: Path, crop: PixelCrop, count: int = 30, *, dark: tuple[int, ...] = (), noise: int = 2, pix_fmt: str = "yuv420p") -> Path:
+def boxed(
+    path: Path,
+    crop: PixelCrop,
+    count: int = 30,
+    *,
+    dark: tuple[int, ...] = (),
+    noise: int = 2,
+    pix_fmt: str = "yuv420p",
+) -> Path:
     """A film inside black bars with some noise on them; frames in `dark` are black all over."""
     width, height = SIZE
     pixels, rng = PixelFormat.parse(pix_fmt), np.random.default_rng(0)
@@ -48,7 +59,9 @@ def boxed(path: Path, crop: PixelCrop, count: int = 30, *, dark: tuple[int, ...]
     return write_planes(path, pictures, pix_fmt, TAGS)
 
 
-@pytest.mark.parametrize("crop", [PixelCrop(10, 10), PixelCrop(12, 10), PixelCrop(0, 0, 12, 12), PixelCrop(8, 8, 6, 6)], ids=str)
+@pytest.mark.parametrize(
+    "crop", [PixelCrop(10, 10), PixelCrop(12, 10), PixelCrop(0, 0, 12, 12), PixelCrop(8, 8, 6, 6)], ids=str
+)
 @pytest.mark.parametrize("pix_fmt", ["yuv420p", "yuv422p10le"])
 def test_bars_are_found_to_the_row(crop: PixelCrop, pix_fmt: str, tmp_path: Path) -> None:
     assert find_bars(probe(boxed(tmp_path / "in.mkv", crop, pix_fmt=pix_fmt)), full=False) == crop
@@ -63,7 +76,9 @@ def test_one_dark_side_is_no_bar(tmp_path: Path) -> None:
 
 
 def test_black_frames_say_nothing(tmp_path: Path) -> None:
-    assert find_bars(probe(boxed(tmp_path / "in.mkv", PixelCrop(10, 10), dark=(0, 1, 2, 14, 15, 16, 29))), full=False) == PixelCrop(10, 10)
+    assert find_bars(
+        probe(boxed(tmp_path / "in.mkv", PixelCrop(10, 10), dark=(0, 1, 2, 14, 15, 16, 29))), full=False
+    ) == PixelCrop(10, 10)
 
 
 def test_one_bright_scene_is_enough_to_keep_what_others_leave_black(tmp_path: Path) -> None:
@@ -106,7 +121,9 @@ def test_a_target_box_is_filled_by_what_is_left(tmp_path: Path) -> None:
 
 
 def test_nothing_is_cut_where_there_are_no_bars_and_that_is_said(tmp_path: Path) -> None:
-    planned = planned_of(upscaled(boxed(tmp_path / "in.mkv", PixelCrop(), 4), tmp_path / "out.mkv", crop_bars=True))
+    planned = planned_of(
+        upscaled(boxed(tmp_path / "in.mkv", PixelCrop(), 4), tmp_path / "out.mkv", crop_bars=True)
+    )
     assert not planned.plan.crop
     assert any("no black bars" in n for n in planned.info.notes)
 
@@ -140,7 +157,11 @@ def test_the_display_aspect_is_kept_or_baked_in(sar: Fraction, suffix: str, tmp_
         found = probe(output).sar
         assert abs(found * frame.width / frame.height / shape - 1) < 0.02
         assert found == (1 if square else sar)
-        assert (frame.width, frame.height) == ((144, 128) if not square else ((round(72 * sar) * 2, 128) if sar > 1 else (144, round(64 / sar) * 2)))
+        assert (frame.width, frame.height) == (
+            (144, 128)
+            if not square
+            else ((round(72 * sar) * 2, 128) if sar > 1 else (144, round(64 / sar) * 2))
+        )
 
 
 # --- bars that stay
@@ -162,18 +183,25 @@ def letterboxed(width: int = 128, height: int = 160, bar: int = 48) -> Frame:
 
 
 @pytest.mark.parametrize("direct", [True, False])
-def test_no_network_looks_at_bars_and_the_picture_stays_the_same(direct: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_network_looks_at_bars_and_the_picture_stays_the_same(
+    direct: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
     if not direct:
         monkeypatch.setattr(Upscaler, "_is_direct", lambda _: False)
     frame = letterboxed()
-    whole, spared = Upscaler(plan_with(PixelCrop(), 128, 160), CPU), Upscaler(plan_with(PixelCrop(48, 48), 128, 160), CPU)
+    whole, spared = (
+        Upscaler(plan_with(PixelCrop(), 128, 160), CPU),
+        Upscaler(plan_with(PixelCrop(48, 48), 128, 160), CPU),
+    )
     looked: list[int] = []
     module, fused = spared._networks[0].module, spared._fused
     forward = module.forward  # type: ignore[attr-defined]
     monkeypatch.setattr(module, "forward", lambda p, **k: (looked.append(p[0].shape[-2]), forward(p, **k))[1])
     if fused is not None:
         run = fused.run
-        monkeypatch.setattr(fused, "run", lambda *a: (looked.append(a[3].halo_bottom - a[3].halo_top), run(*a))[1])
+        monkeypatch.setattr(
+            fused, "run", lambda *a: (looked.append(a[3].halo_bottom - a[3].halo_top), run(*a))[1]
+        )
     expected, found = whole([frame])[0], spared([frame])[0]
     halo = spared._networks[0].contract.halo_px
     assert 64 <= sum(looked) <= 160 - 2 * (48 - halo) + 2 * halo < 160
@@ -186,7 +214,10 @@ def test_no_network_looks_at_bars_and_the_picture_stays_the_same(direct: bool, m
 def test_a_bar_with_something_in_it_is_a_picture_like_any_other() -> None:
     frame = letterboxed()
     frame.planes[0][10:20, 30:60] = 200  # a subtitle
-    whole, spared = Upscaler(plan_with(PixelCrop(), 128, 160), CPU), Upscaler(plan_with(PixelCrop(48, 48), 128, 160), CPU)
+    whole, spared = (
+        Upscaler(plan_with(PixelCrop(), 128, 160), CPU),
+        Upscaler(plan_with(PixelCrop(48, 48), 128, 160), CPU),
+    )
     for a, b in zip(whole([frame])[0].planes, spared([frame])[0].planes, strict=True):
         top = a.shape[0] * 2 // 5
         assert np.abs(a[:top].astype(int) - b[:top].astype(int)).max() <= 1
@@ -202,6 +233,10 @@ def test_bars_of_a_turned_picture_are_turned(tmp_path: Path) -> None:
 
 
 def test_a_letterboxed_film_s_plan_knows_its_bars(tmp_path: Path) -> None:
-    planned = planned_of(upscaled(boxed(tmp_path / "in.mkv", PixelCrop(10, 10), 4), tmp_path / "out.mkv", model="fast", scale=2))
+    planned = planned_of(
+        upscaled(
+            boxed(tmp_path / "in.mkv", PixelCrop(10, 10), 4), tmp_path / "out.mkv", model="fast", scale=2
+        )
+    )
     assert planned.plan.bars == PixelCrop(10, 10)
     assert not planned.plan.crop

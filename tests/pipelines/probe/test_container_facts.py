@@ -1,4 +1,7 @@
-"""What a container says besides its packets, and what changes in mid-stream: the right frames, or refused with frame and time."""
+"""What a container says besides its packets, and what changes in mid-stream.
+
+The right frames, or refused with frame and time.
+"""
 
 from __future__ import annotations
 
@@ -37,7 +40,15 @@ PAL = Fraction(25)
 
 
 def planned(source: Path, **settings: object) -> Planned:
-    given = {"scale": 1, "model": "identity", "codec": "ffv1", "device": "cpu", "chunk_seconds": 0.2, "deinterlace": "off", **settings}
+    given = {
+        "scale": 1,
+        "model": "identity",
+        "codec": "ffv1",
+        "device": "cpu",
+        "chunk_seconds": 0.2,
+        "deinterlace": "off",
+        **settings,
+    }
     return plan_video(source, source.with_suffix(".out.mkv"), run_settings(**given))[0]
 
 
@@ -59,7 +70,10 @@ def as_run(source: Path, **settings: object) -> list[tuple[int, int]]:
 
 
 def as_shown(source: Path) -> tuple[list[tuple[int, int]], int | None]:
-    """(pts, checksum) of every frame as FFmpeg decodes the file; the first frame unlike the one before in what holds for a film."""
+    """(pts, checksum) of every frame as FFmpeg decodes the file.
+
+    The first frame unlike the one before in what holds for a film.
+    """
     made, first, change = [], None, None
     container = open_source(source)
     stream = container.streams.video[0]
@@ -99,7 +113,9 @@ CHROMA = {"x264-params": "chroma-qp-offset=8"}
     [("in.flv", "flv", False), ("in.mp4", "mp4", False), ("in.mov", "mov", False), ("in.mp4", "mp4", True), ("in.mkv", "matroska", True),
      ("in.nut", "nut", True), ("in.flv", "flv", True), ("in.ts", "mpegts", True), ("in.avi", "avi", True)],
 )  # fmt: skip
-def test_a_second_header_in_mid_stream_is_obeyed(tmp_path: Path, name: str, container: str, in_band: bool) -> None:
+def test_a_second_header_in_mid_stream_is_obeyed(
+    tmp_path: Path, name: str, container: str, in_band: bool
+) -> None:
     """Case 20."""
     source = spliced.joined(tmp_path / name, [A, replace(B, options=CABAC)], container, in_band=in_band)
     shown, change = as_shown(source)
@@ -138,7 +154,11 @@ def test_a_decoder_that_begins_behind_a_change_is_given_what_is_in_force(tmp_pat
 
 
 def test_frames_that_the_container_decodes_otherwise_are_refused(tmp_path: Path) -> None:
-    """Case 20. Workers that lost a header on the way: nothing else would notice, for all later checks look at the same frames."""
+    """Case 20.
+
+    Workers that lost a header on the way: nothing else would notice, for all later checks look at the same
+    frames.
+    """
     source = spliced.joined(tmp_path / "in.flv", [A, replace(B, options=CHROMA)], "flv")
     found = planned(source)
     reader = open_reader(found.plan, found.info)
@@ -148,7 +168,9 @@ def test_frames_that_the_container_decodes_otherwise_are_refused(tmp_path: Path)
         reader.close()
     assert sum(len(p.checks) for p in packets) >= 4
     promise = Promise(found.info.pts, clock=found.info.decoder.clock)
-    with pytest.raises(MediaError, match=r"container's own decoder gives another picture at frame 1\d \(0\.[45]\d\d s"):
+    with pytest.raises(
+        MediaError, match=r"container's own decoder gives another picture at frame 1\d \(0\.[45]\d\d s"
+    ):
         list(deliver(decode(packets, found.info.decoder, PixelFormat.parse(found.plan.pix_fmt)), promise))
 
 
@@ -162,7 +184,9 @@ def test_every_chunk_has_frames_that_the_container_decoded(tmp_path: Path) -> No
     finally:
         reader.close()
     for chunk in found.plan.chunks:
-        assert checked & set(found.info.pts[chunk.start_frame : chunk.stop_frame]), f"nothing of chunk {chunk.index}"
+        assert checked & set(found.info.pts[chunk.start_frame : chunk.stop_frame]), (
+            f"nothing of chunk {chunk.index}"
+        )
     assert as_run(source, chunk_seconds=0.3) == as_shown(source)[0]
 
 
@@ -195,9 +219,15 @@ def test_a_damaged_frame_is_no_witness(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("options", [{}, {"level": "4", "strict": "-2"}, {"slicecrc": "0"}, {"level": "1"}])
 @pytest.mark.parametrize("name", ["in.avi", "in.nut"])
-def test_a_flipped_bit_in_a_slice_of_ffv1_is_damage_and_not_the_frame_before(tmp_path: Path, name: str, options: dict[str, str]) -> None:
+def test_a_flipped_bit_in_a_slice_of_ffv1_is_damage_and_not_the_frame_before(
+    tmp_path: Path, name: str, options: dict[str, str]
+) -> None:
     """Case 65: FFmpeg's decoder conceals it and marks nothing. Without checksums nothing can tell."""
-    source = media.write(tmp_path / name, Film(frames=30, rate=PAL, codec="ffv1", size=(128, 64), options=options), container=name[3:])
+    source = media.write(
+        tmp_path / name,
+        Film(frames=30, rate=PAL, codec="ffv1", size=(128, 64), options=options),
+        container=name[3:],
+    )
     assert as_run(source) == as_shown(source)[0]
     with open_source(source) as container:
         packet = [bytes(p) for p in container.demux(video=0) if p.size][4]
@@ -213,7 +243,11 @@ def test_a_flipped_bit_in_a_slice_of_ffv1_is_damage_and_not_the_frame_before(tmp
 # --- root cause 2: what the first frame says, and a later one says otherwise
 
 SAR = replace(B, sar=Fraction(16, 11))
-MATRIX, RANGE, HLG = replace(B, tags=(6, 1, 6, 6)), replace(B, tags=(1, 2, 1, 1)), replace(B, tags=(9, 1, 9, 18))
+MATRIX, RANGE, HLG = (
+    replace(B, tags=(6, 1, 6, 6)),
+    replace(B, tags=(1, 2, 1, 1)),
+    replace(B, tags=(9, 1, 9, 18)),
+)
 
 
 @pytest.mark.parametrize(
@@ -223,16 +257,22 @@ MATRIX, RANGE, HLG = replace(B, tags=(6, 1, 6, 6)), replace(B, tags=(1, 2, 1, 1)
         (replace(B, pix_fmt="yuv422p"), "the picture changes from 64x48 yuv420p to 64x48 yuv422p"),
         (replace(B, pix_fmt="yuv420p10le"), "the picture changes from 64x48 yuv420p to 64x48 yuv420p10le"),
         (SAR, "the shape of a sample changes from 1:1 to 16:11"),
-        (MATRIX, "the colour changes from BT709/LIMITED/BT709/BT709 to SMPTE170M/LIMITED/SMPTE170M/SMPTE170M"),
+        (
+            MATRIX,
+            "the colour changes from BT709/LIMITED/BT709/BT709 to SMPTE170M/LIMITED/SMPTE170M/SMPTE170M",
+        ),
         (RANGE, "the colour changes from BT709/LIMITED"),
         (HLG, "HLG"),
     ],
     ids=["size", "subsampling", "depth", "shape", "matrix", "range", "transfer"],
 )
 @pytest.mark.parametrize(
-    ("name", "container"), [("in.ts", "mpegts"), ("in.mkv", "matroska"), ("in.mp4", "mp4"), ("in.flv", "flv"), ("in.nut", "nut")]
+    ("name", "container"),
+    [("in.ts", "mpegts"), ("in.mkv", "matroska"), ("in.mp4", "mp4"), ("in.flv", "flv"), ("in.nut", "nut")],
 )
-def test_what_changes_in_mid_stream_is_refused_before_work(tmp_path: Path, name: str, container: str, other: Film, said: str) -> None:
+def test_what_changes_in_mid_stream_is_refused_before_work(
+    tmp_path: Path, name: str, container: str, other: Film, said: str
+) -> None:
     """Case 20."""
     source = spliced.joined(tmp_path / name, [replace(A, sar=Fraction(1)), replace(other, sar=other.sar or Fraction(1))], container,
                             in_band=container in {"matroska", "nut"})  # fmt: skip
@@ -252,7 +292,10 @@ def test_a_worker_notices_what_no_header_told(tmp_path: Path) -> None:
     source = spliced.joined(tmp_path / "in.mkv", [A, MATRIX], "matroska", in_band=True)
     info = probe(source)
     packets = list(PacketReader(source, info.stream_index).rows(0, 24, keep_from=0))
-    frames = deliver(decode(packets, info.decoder, PixelFormat.parse("yuv420p")), Promise(info.pts, clock=info.decoder.clock))
+    frames = deliver(
+        decode(packets, info.decoder, PixelFormat.parse("yuv420p")),
+        Promise(info.pts, clock=info.decoder.clock),
+    )
     with pytest.raises(MediaError, match=r"the colour changes from BT709.* at frame 12 \(0\.480 s"):
         list(frames)
 
@@ -282,22 +325,65 @@ DISPLAY = "master-display=G(13250,34500)B(7500,3000)R(34000,16000)WP(15635,16450
     [
         (hevc(), hevc(size=(96, 64)), "128x64 yuv420p to 96x64 yuv420p"),
         (hevc(), hevc(pix_fmt="yuv420p10le"), "yuv420p to 128x64 yuv420p10le"),
-        (hevc(pix_fmt="yuv420p10le", tags=(9, 1, 9, 18)), hevc(pix_fmt="yuv420p10le", tags=(9, 1, 9, 16)), "HLG to BT2020_NCL/LIMITED/BT2020/PQ"),
-        (hevc(options=x265(DISPLAY + "1000,400")), hevc(options=x265(DISPLAY + "900,400")), "the HDR metadata changes"),
-        (hevc(options=x265("repeat-headers=1")), hevc(options=x265(DISPLAY + "900,400")), "the HDR metadata changes"),
+        (
+            hevc(pix_fmt="yuv420p10le", tags=(9, 1, 9, 18)),
+            hevc(pix_fmt="yuv420p10le", tags=(9, 1, 9, 16)),
+            "HLG to BT2020_NCL/LIMITED/BT2020/PQ",
+        ),
+        (
+            hevc(options=x265(DISPLAY + "1000,400")),
+            hevc(options=x265(DISPLAY + "900,400")),
+            "the HDR metadata changes",
+        ),
+        (
+            hevc(options=x265("repeat-headers=1")),
+            hevc(options=x265(DISPLAY + "900,400")),
+            "the HDR metadata changes",
+        ),
         (hevc(sar=Fraction(1)), hevc(sar=Fraction(4, 3)), "the shape of a sample changes from 1:1 to 4:3"),
-        (replace(A, codec="mpeg2video", sar=Fraction(4, 3)), replace(A, codec="mpeg2video", sar=Fraction(16, 9)), "the shape of a sample"),
-        (replace(A, codec="mpeg2video"), replace(A, codec="mpeg2video", size=(80, 48)), "64x48 yuv420p to 80x48 yuv420p"),
-        (replace(A, codec="mpeg2video"), replace(A, codec="mpeg2video", tags=(9, 1, 9, 16)), "the colour changes"),
-        (replace(A, codec="mpeg4"), replace(A, codec="mpeg4", size=(80, 48)), "64x48 yuv420p to 80x48 yuv420p"),
+        (
+            replace(A, codec="mpeg2video", sar=Fraction(4, 3)),
+            replace(A, codec="mpeg2video", sar=Fraction(16, 9)),
+            "the shape of a sample",
+        ),
+        (
+            replace(A, codec="mpeg2video"),
+            replace(A, codec="mpeg2video", size=(80, 48)),
+            "64x48 yuv420p to 80x48 yuv420p",
+        ),
+        (
+            replace(A, codec="mpeg2video"),
+            replace(A, codec="mpeg2video", tags=(9, 1, 9, 16)),
+            "the colour changes",
+        ),
+        (
+            replace(A, codec="mpeg4"),
+            replace(A, codec="mpeg4", size=(80, 48)),
+            "64x48 yuv420p to 80x48 yuv420p",
+        ),
     ],
-    ids=["size", "depth", "transfer", "light", "metadata", "shape", "mpeg2 shape", "mpeg2 size", "mpeg2 colour", "mpeg4 size"],
+    ids=[
+        "size",
+        "depth",
+        "transfer",
+        "light",
+        "metadata",
+        "shape",
+        "mpeg2 shape",
+        "mpeg2 size",
+        "mpeg2 colour",
+        "mpeg4 size",
+    ],
 )
-def test_other_codecs_in_a_broadcast_are_refused_alike(tmp_path: Path, first: Film, other: Film, said: str) -> None:
+def test_other_codecs_in_a_broadcast_are_refused_alike(
+    tmp_path: Path, first: Film, other: Film, said: str
+) -> None:
     source = spliced.joined(tmp_path / "in.ts", [first, other], "mpegts")
     with pytest.raises(MediaError, match=re.escape(said)) as caught:
         planned(source)
-    place = 11 if "mpeg" in first.codec and first.size != other.size else 12  # FFmpeg's decoder drops the frame it holds when the size changes
+    place = (
+        11 if "mpeg" in first.codec and first.size != other.size else 12
+    )  # FFmpeg's decoder drops the frame it holds when the size changes
     assert f"at frame {place} (" in str(caught.value), str(caught.value)
 
 
@@ -334,10 +420,14 @@ def test_codecs_whose_packets_say_their_size_are_refused_at_once(
 def test_a_size_that_vp9_tells_between_key_frames_is_refused_before_work(tmp_path: Path) -> None:
     """Case 20: as in recordings of calls."""
     live = {"deadline": "realtime", "cpu-used": "8", "lag-in-frames": "0"}
-    whole = media.write(tmp_path / "whole.webm", replace(A, codec="libvpx-vp9", gop=100, size=(128, 96), options=live))
+    whole = media.write(
+        tmp_path / "whole.webm", replace(A, codec="libvpx-vp9", gop=100, size=(128, 96), options=live)
+    )
     source = resized(tmp_path / "in.webm", whole, 5, (64, 48))
     assert {f.size for f in frames(source)} == {(128, 96), (64, 48)}
-    with pytest.raises(MediaError, match=r"the picture changes from 128x96 yuv420p to 64x48 yuv420p at frame 5 \(0\.200 s"):
+    with pytest.raises(
+        MediaError, match=r"the picture changes from 128x96 yuv420p to 64x48 yuv420p at frame 5 \(0\.200 s"
+    ):
         planned(source)
 
 
@@ -350,7 +440,9 @@ def test_a_rotation_that_comes_later_is_refused(tmp_path: Path) -> None:
 
 def test_tags_that_are_left_out_later_but_mean_the_same_are_no_change(tmp_path: Path) -> None:
     """576 lines and fewer without a word are BT.601 by the stated rule."""
-    source = spliced.joined(tmp_path / "in.ts", [replace(A, tags=(6, 1, 6, 1)), replace(B, tags=(2, 1, 2, 2))], "mpegts")
+    source = spliced.joined(
+        tmp_path / "in.ts", [replace(A, tags=(6, 1, 6, 1)), replace(B, tags=(2, 1, 2, 2))], "mpegts"
+    )
     assert [c for _, c in as_run(source)] == [c for _, c in as_shown(source)[0]]
 
 
@@ -364,7 +456,9 @@ def test_numbered_pictures_of_another_kind_are_refused_by_number(tmp_path: Path)
 
     for number in range(8):
         mode = "RGB" if number < 5 else "RGBA"
-        Image.new(mode, (32, 24), (number * 9, 80, 20) if mode == "RGB" else (1, 2, 3, 9)).save(tmp_path / f"f_{number:03d}.png")
+        Image.new(mode, (32, 24), (number * 9, 80, 20) if mode == "RGB" else (1, 2, 3, 9)).save(
+            tmp_path / f"f_{number:03d}.png"
+        )
     with pytest.raises(MediaError, match=r"32x24 rgb24 to 32x24 rgba at frame 5 \("):
         planned(tmp_path / "f_%03d.png", codec="hevc", model="lanczos", scale=2)
 
@@ -376,7 +470,9 @@ def test_numbered_photos_that_are_turned_otherwise_are_refused_by_number(tmp_pat
     exif = Image.Exif()
     exif[0x0112] = 6
     for number in range(6):
-        Image.new("RGB", (32, 24), (number * 9, 80, 20)).save(tmp_path / f"f_{number:03d}.jpg", exif=exif if number >= turned else Image.Exif())
+        Image.new("RGB", (32, 24), (number * 9, 80, 20)).save(
+            tmp_path / f"f_{number:03d}.jpg", exif=exif if number >= turned else Image.Exif()
+        )
     source = tmp_path / "f_%03d.jpg"
     if turned:
         assert "the rotation changes at frame 3 (0.125 s" in refused(source)
@@ -395,21 +491,34 @@ def edited(folder: Path, edits: list[tuple[int, int]], frames: int = 32, **film:
 
 @pytest.mark.parametrize(
     "edits",
-    [[(0, 12), (20, 12)], [(0, 12), (8, 12)], [(4, 5), (20, 5), (10, 4)], [(-1, 5), (3, 9), (17, 6)], [(0, 8), (16, 8)], [(0, 16), (0, 16)]],
+    [
+        [(0, 12), (20, 12)],
+        [(0, 12), (8, 12)],
+        [(4, 5), (20, 5), (10, 4)],
+        [(-1, 5), (3, 9), (17, 6)],
+        [(0, 8), (16, 8)],
+        [(0, 16), (0, 16)],
+    ],
     ids=["cut", "back", "three", "late", "whole", "twice"],
 )
 @pytest.mark.parametrize("codec", ["libx264", "libx265", "mpeg4"])
-def test_films_of_several_edits_show_what_ffmpeg_shows(tmp_path: Path, edits: list[tuple[int, int]], codec: str) -> None:
+def test_films_of_several_edits_show_what_ffmpeg_shows(
+    tmp_path: Path, edits: list[tuple[int, int]], codec: str
+) -> None:
     """Case 8."""
     source = edited(tmp_path, edits, codec=codec, size=(128, 64))
     shown, _ = as_shown(source)
     made = as_run(source)
     assert [c for _, c in made] == [c for _, c in shown]
-    assert made == shown or [p for p, _ in shown] != sorted({p for p, _ in shown}), "times of its own only where FFmpeg's go back"
+    assert made == shown or [p for p, _ in shown] != sorted({p for p, _ in shown}), (
+        "times of its own only where FFmpeg's go back"
+    )
 
 
 def test_hidden_pictures_that_lack_what_they_refer_to_are_no_damage(tmp_path: Path) -> None:
-    """Case 8: an edit begins in the midst of an open group of pictures of HEVC, whose decoder is asked to be strict."""
+    """Case 8: an edit begins in the midst of an open group of pictures of HEVC, whose decoder is asked to be
+    strict.
+    """
     source = edited(tmp_path, [(15, 4), (17, 4), (1, 3), (14, 2)], 28, codec="libx265", gop=12, b_frames=3, size=(128, 64),
                     options={"x265-params": "open-gop=1"})  # fmt: skip
     assert [c for _, c in as_run(source)] == [c for _, c in as_shown(source)[0]]
@@ -418,7 +527,9 @@ def test_hidden_pictures_that_lack_what_they_refer_to_are_no_damage(tmp_path: Pa
 def test_several_edits_come_out_of_a_run(tmp_path: Path) -> None:
     source = media.write(tmp_path / "in.mp4", Film(frames=32, rate=PAL), audio=(media.Audio(seconds=1.28),))
     spliced.with_edits(source, [(0, 12), (20, 12)], PAL)
-    done = vsr("run", source, "--scale", "1", "--model", "identity", "--codec", "ffv1", "-o", tmp_path / "out.mkv")
+    done = vsr(
+        "run", source, "--scale", "1", "--model", "identity", "--codec", "ffv1", "-o", tmp_path / "out.mkv"
+    )
     assert done.code == 0, done.err
     assert [c for _, c in as_shown(tmp_path / "out.mkv")[0]] == [c for _, c in as_shown(source)[0]]
 
@@ -428,7 +539,9 @@ def test_several_edits_come_out_of_a_run(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("sar", [Fraction(4, 3), Fraction(1)])
 @pytest.mark.parametrize("film", [Fraction(16, 11), Fraction(1), None])
-def test_the_container_s_shape_comes_before_the_bitstream_s(tmp_path: Path, sar: Fraction, film: Fraction | None) -> None:
+def test_the_container_s_shape_comes_before_the_bitstream_s(
+    tmp_path: Path, sar: Fraction, film: Fraction | None
+) -> None:
     """Case 27."""
     source = spliced.with_pasp(media.cfr(tmp_path / "in.mp4", sar=film), sar)
     assert probe(source).sar == sar
@@ -442,7 +555,11 @@ def test_the_shape_of_a_matroska_file_comes_before_the_bitstream_s(tmp_path: Pat
 
 
 def test_the_bitstream_s_shape_holds_where_the_container_says_nothing(tmp_path: Path) -> None:
-    source = media.write(tmp_path / "in.ts", Film(frames=12, rate=PAL, time_base=TICKS, sar=Fraction(16, 11)), container="mpegts")
+    source = media.write(
+        tmp_path / "in.ts",
+        Film(frames=12, rate=PAL, time_base=TICKS, sar=Fraction(16, 11)),
+        container="mpegts",
+    )
     assert probe(source).sar == Fraction(16, 11)
 
 
@@ -456,9 +573,13 @@ def test_the_bitstream_s_shape_holds_where_the_container_says_nothing(tmp_path: 
         ((64, 48, 0, 0), PixelCrop()),
     ],
 )
-def test_what_the_container_crops_is_cut_off_and_said(tmp_path: Path, name: str, clap: tuple[int, int, int, int], crop: PixelCrop) -> None:
+def test_what_the_container_crops_is_cut_off_and_said(
+    tmp_path: Path, name: str, clap: tuple[int, int, int, int], crop: PixelCrop
+) -> None:
     """Case 27."""
-    source = spliced.with_clap(media.cfr(tmp_path / ("in.mp4" if name != "in.mov" else name)), *map(Fraction, clap))
+    source = spliced.with_clap(
+        media.cfr(tmp_path / ("in.mp4" if name != "in.mov" else name)), *map(Fraction, clap)
+    )
     if name == "in.mkv":
         source = spliced.remuxed(source, tmp_path / name)
     found = planned(source)
@@ -469,7 +590,9 @@ def test_what_the_container_crops_is_cut_off_and_said(tmp_path: Path, name: str,
 
 def test_a_crop_reaches_the_result(tmp_path: Path) -> None:
     source = spliced.with_clap(media.cfr(tmp_path / "in.mp4"), *map(Fraction, (50, 40, 1, -2)))
-    done = vsr("run", source, "--scale", "1", "--model", "identity", "--codec", "ffv1", "-o", tmp_path / "out.mkv")
+    done = vsr(
+        "run", source, "--scale", "1", "--model", "identity", "--codec", "ffv1", "-o", tmp_path / "out.mkv"
+    )
     assert done.code == 0, done.err
     with av.open(str(source)) as before, av.open(str(tmp_path / "out.mkv")) as after:
         for whole, part in zip(before.decode(video=0), after.decode(video=0), strict=True):
@@ -481,7 +604,9 @@ def test_a_crop_reaches_the_result(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(("name", "codec"), [("in.heic", "libx265"), ("in.avif", "libsvtav1")])
 @pytest.mark.parametrize("thumbnail", [False, True])
-def test_photos_of_tiles_are_refused_and_never_one_tile_taken(tmp_path: Path, name: str, codec: str, thumbnail: bool) -> None:
+def test_photos_of_tiles_are_refused_and_never_one_tile_taken(
+    tmp_path: Path, name: str, codec: str, thumbnail: bool
+) -> None:
     """Case 24."""
     source = spliced.tiled_photo(tmp_path / name, codec, thumbnail=thumbnail)
     with pytest.raises(MediaError, match="a photo of 4 tiles of 64x64"):
@@ -568,9 +693,15 @@ def test_any_change_in_mid_stream_is_right_or_refused_where_it_is(tmp_path: Path
     ]
     parts = [film]
     for number in range(draw.randint(1, 2)):
-        parts.append(replace(film, frames=draw.randint(6, 14), first_number=40 * (number + 1), **draw.choice(others)))
-    in_band = container in {"matroska", "nut", "webm", "avi"} or (container in {"mp4", "mov"} and draw.random() < 0.5)
+        parts.append(
+            replace(film, frames=draw.randint(6, 14), first_number=40 * (number + 1), **draw.choice(others))
+        )
+    in_band = container in {"matroska", "nut", "webm", "avi"} or (
+        container in {"mp4", "mov"} and draw.random() < 0.5
+    )
     gap = Fraction(draw.randint(0, 1), 5)
-    source = spliced.joined(tmp_path / f"in.{_SUFFIXES.get(container, container)}", parts, container, in_band=in_band, gap=gap)
+    source = spliced.joined(
+        tmp_path / f"in.{_SUFFIXES.get(container, container)}", parts, container, in_band=in_band, gap=gap
+    )
     right_or_refused(source, changes=True)
     record(changes=CASES)

@@ -39,8 +39,14 @@ def film(path: Path, noise: float, *, frames: int = 24, pix_fmt: str = "yuv420p"
             frame = av.VideoFrame(width, height, pix_fmt)
             for place, plane in enumerate(frame.planes):
                 clean = luma if not place else np.full((height // 2, width // 2), 120.0)
-                values = np.clip(np.rint((clean + rng.normal(0, noise / (1 + place), clean.shape)) * unit), 0, 256 * unit - 1).astype(pixels.dtype)
-                rows = np.frombuffer(memoryview(plane), pixels.dtype).reshape(-1, plane.line_size // np.dtype(pixels.dtype).itemsize)
+                values = np.clip(
+                    np.rint((clean + rng.normal(0, noise / (1 + place), clean.shape)) * unit),
+                    0,
+                    256 * unit - 1,
+                ).astype(pixels.dtype)
+                rows = np.frombuffer(memoryview(plane), pixels.dtype).reshape(
+                    -1, plane.line_size // np.dtype(pixels.dtype).itemsize
+                )
                 rows[:, : values.shape[1]] = values
             frame.pts = number
             container.mux(stream.encode(frame))
@@ -96,7 +102,9 @@ def test_a_clean_source_gets_none(tmp_path: Path) -> None:
     assert planned_of(events).plan.grain == ()
     assert not planned_of(events).plan.is_filtered
     assert any("no film grain was found" in note for note in planned_of(events).info.notes)
-    assert all(np.array_equal(a, b) for a, b in zip(planes(source), planes(tmp_path / "out.mkv"), strict=True))
+    assert all(
+        np.array_equal(a, b) for a, b in zip(planes(source), planes(tmp_path / "out.mkv"), strict=True)
+    )
 
 
 def test_no_way_of_cutting_or_resuming_changes_it(tmp_path: Path) -> None:
@@ -135,7 +143,10 @@ def test_grain_of_a_float_picture_is_that_of_codes() -> None:
     """Added to values as they are: no table of 2^32 codes, no clipping of light above white."""
     made = []
     for pix_fmt in ("gbrp", "gbrp16le", "gbrpf32le"):
-        plan = replace(plan_for("gbrp", (64, 48), (128, 96), ("lanczos",), out=pix_fmt), grain=((1.0, 2.0, 4.0, 6.0),) * 3)
+        plan = replace(
+            plan_for("gbrp", (64, 48), (128, 96), ("lanczos",), out=pix_fmt),
+            grain=((1.0, 2.0, 4.0, 6.0),) * 3,
+        )
         pixels = PixelFormat.parse(pix_fmt)
         most = 1.0 if pixels.is_float else (1 << pixels.bits) - 1
         ramp = np.tile(np.linspace(0.1, 0.9, 128), (96, 1)) * most

@@ -61,7 +61,9 @@ def test_a_frame_lasts_until_the_next_and_the_last_as_its_packet_says(tmp_path: 
 
 @pytest.mark.parametrize("rate", [Fraction(24), Fraction(24000, 1001), Fraction(25), Fraction(60000, 1001)])
 @pytest.mark.parametrize("suffix", ["mp4", "mkv"])
-def test_a_constant_rate_whose_times_were_rounded_is_that_rate(tmp_path: Path, rate: Fraction, suffix: str) -> None:
+def test_a_constant_rate_whose_times_were_rounded_is_that_rate(
+    tmp_path: Path, rate: Fraction, suffix: str
+) -> None:
     times = tuple(round(n * 1000 / rate) * 90 for n in range(120))
     info = probe(media.vfr(tmp_path / f"in.{suffix}", pts=times))
     assert not info.vfr
@@ -91,7 +93,14 @@ def test_a_frame_of_two_field_packets_lasts_as_long_as_both(tmp_path: Path) -> N
 
 def test_facts_of_a_plain_file(tmp_path: Path) -> None:
     info = probe(media.company(tmp_path / "in.mkv"))
-    assert (info.width, info.height, info.pix_fmt, info.codec, info.sar, info.chapters) == (64, 48, "yuv420p", "h264", 1, 2)
+    assert (info.width, info.height, info.pix_fmt, info.codec, info.sar, info.chapters) == (
+        64,
+        48,
+        "yuv420p",
+        "h264",
+        1,
+        2,
+    )
     assert not info.interlaced
     assert not info.orientation
     assert [(s.type, s.language) for s in info.streams][:5] == [

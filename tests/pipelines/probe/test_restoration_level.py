@@ -17,19 +17,37 @@ from tests.helpers.footage import clip
 
 
 def busy(frames: int = 3) -> SampleValues:
-    """A clip with the spectrum of a photograph, discs before it, some of them smooth, larger than a tile; it moves a pixel a frame."""
+    """A clip with the spectrum of a photograph, discs before it, some of them smooth, larger than a tile.
+
+    It moves a pixel a frame.
+    """
     generator = np.random.default_rng(2)
     height, width = 192, 240
     rows, columns = np.meshgrid(np.fft.fftfreq(height), np.fft.fftfreq(width), indexing="ij")
-    spectrum = np.fft.fft2(generator.standard_normal((height, width))) / np.maximum(np.hypot(rows, columns), 1 / 60) ** 1.5
+    spectrum = (
+        np.fft.fft2(generator.standard_normal((height, width)))
+        / np.maximum(np.hypot(rows, columns), 1 / 60) ** 1.5
+    )
     field = np.real(np.fft.ifft2(spectrum))
     field /= field.std()
     y, x = np.mgrid[:height, :width]
     for _ in range(12):
-        top, left, radius = generator.uniform(0, height), generator.uniform(0, width), generator.uniform(8, 30)
-        field = np.where((y - top) ** 2 + (x - left) ** 2 < radius**2, field * generator.uniform(0, 0.7) + generator.normal(), field)
+        top, left, radius = (
+            generator.uniform(0, height),
+            generator.uniform(0, width),
+            generator.uniform(8, 30),
+        )
+        field = np.where(
+            (y - top) ** 2 + (x - left) ** 2 < radius**2,
+            field * generator.uniform(0, 0.7) + generator.normal(),
+            field,
+        )
     luma = np.clip(120 + 45 * field / field.std(), 16, 235).astype(np.uint8)
-    return SampleValues(np.stack([np.roll(luma, n, axis=1) for n in range(frames)]), np.full((frames, 2, 96, 120), 128, np.uint8), 8)
+    return SampleValues(
+        np.stack([np.roll(luma, n, axis=1) for n in range(frames)]),
+        np.full((frames, 2, 96, 120), 128, np.uint8),
+        8,
+    )
 
 
 def level(codes: SampleValues) -> float:
@@ -49,7 +67,10 @@ def test_a_higher_crf_is_a_higher_level() -> None:
 def test_what_was_ruined_once_stays_ruined_in_a_better_encode() -> None:
     """The stream of the second encode says CRF 16, its pictures say 36."""
     source = busy()
-    fine, twice = recode(source, Coding("h264", 16)), recode(recode(source, Coding("h264", 36)), Coding("h264", 16))
+    fine, twice = (
+        recode(source, Coding("h264", 16)),
+        recode(recode(source, Coding("h264", 36)), Coding("h264", 16)),
+    )
     assert level(twice) > level(fine) + 0.4
 
 
@@ -59,7 +80,12 @@ def test_depth_and_range_do_not_change_the_level(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "codes", [clip(2, 32, 48), SampleValues(np.full((2, 256, 256), 90, np.uint8), np.full((2, 2, 128, 128), 128, np.uint8), 8)], ids=["tiny", "flat"]
+    "codes",
+    [
+        clip(2, 32, 48),
+        SampleValues(np.full((2, 256, 256), 90, np.uint8), np.full((2, 2, 128, 128), 128, np.uint8), 8),
+    ],
+    ids=["tiny", "flat"],
 )
 def test_where_nothing_can_be_seen_there_is_no_level(codes: SampleValues) -> None:
     assert level_of_clip(codes.luma, codes.bits) is None
@@ -73,7 +99,11 @@ def written(path: Path, parts: list[SampleValues], crf: str, *, full: bool = Fal
         for codes in parts:
             for luma, chroma in zip(codes.luma, codes.chroma, strict=True):
                 frame = av.VideoFrame(240, 192, "yuv420p")
-                shown = np.rint((luma.astype(float) - 16) * 255 / 219).clip(0, 255).astype(np.uint8) if full else luma
+                shown = (
+                    np.rint((luma.astype(float) - 16) * 255 / 219).clip(0, 255).astype(np.uint8)
+                    if full
+                    else luma
+                )
                 for plane, content in zip(frame.planes, (shown, *chroma), strict=True):
                     rows = np.zeros((plane.height, plane.line_size), np.uint8)
                     rows[:, : plane.width] = content
@@ -117,12 +147,17 @@ def test_what_a_prefilter_makes_of_the_frames_is_judged(tmp_path: Path) -> None:
 
 def test_full_range_is_judged_as_what_it_shows(tmp_path: Path) -> None:
     coded = recode(busy(8), Coding("h264", 34))
-    limited, full = (estimated(written(tmp_path / f"{n}.mp4", [coded], "4", full=n), full=n) for n in (False, True))
+    limited, full = (
+        estimated(written(tmp_path / f"{n}.mp4", [coded], "4", full=n), full=n) for n in (False, True)
+    )
     assert full == pytest.approx(limited, abs=0.1)
 
 
 def test_sums_within_the_networks_are_exact() -> None:
-    """So no CPU and no library sees another level: every number is a multiple of a power of two, and small."""
+    """So no CPU and no library sees another level.
+
+    Every number is a multiple of a power of two, and small.
+    """
     weights = restoration_level._weights()
     for name, tensor in weights.items():
         if name not in {"mean", "deviation"}:

@@ -54,7 +54,9 @@ def test_a_copy_one_frame_late_is_called_misaligned(truth: Path, tmp_path: Path)
     early = film(tmp_path / "early.mkv", first_number=1)
     (finding,) = compared(truth, early).findings
     assert (finding.kind, finding.frames) == ("shift", -1)
-    assert finding.text == "early.mkv: misaligned: shows everything 1 frame earlier than truth.mkv, all the way"
+    assert (
+        finding.text == "early.mkv: misaligned: shows everything 1 frame earlier than truth.mkv, all the way"
+    )
     (finding,) = compared(early, truth).findings
     assert finding.frames == 1
 
@@ -73,7 +75,10 @@ def test_other_counts_are_the_finding_and_the_others_are_measured(truth: Path, t
     found = compared(truth, short)
     (finding,) = found.findings
     assert (finding.kind, finding.frames) == ("count", -1)
-    assert finding.text == "short.mkv: has 1 frame fewer than truth.mkv: 1 of truth.mkv has no partner, the first at 0:00:00.520"
+    assert (
+        finding.text
+        == "short.mkv: has 1 frame fewer than truth.mkv: 1 of truth.mkv has no partner, the first at 0:00:00.520"
+    )
     assert len(found.seconds) == 13
     assert found.figures[0].overall["psnr"] > 50
     assert not compared(truth, short, range_="0-0.4").findings
@@ -87,7 +92,9 @@ def test_what_was_made_of_a_part_is_held_against_that_part(truth: Path, tmp_path
     assert found.figures[0].overall["psnr"] > 40
     count, *_ = compared(truth, part).findings
     assert count.kind == "count"
-    assert count.text.endswith("(of a part made with --range, compare with the same --range and --align part)")
+    assert count.text.endswith(
+        "(of a part made with --range, compare with the same --range and --align part)"
+    )
     count, *_ = compared(truth, part, range_="0.24-0.48", align="part").findings
     assert (count.kind, count.frames) == ("count", -1)
     count, *_ = compared(truth, part, range_="0.24-0.36", align="part").findings
@@ -123,7 +130,9 @@ def test_psnr_is_that_of_the_decoded_planes(truth: Path, tmp_path: Path) -> None
     planes = []
     for path in (truth, coarse):
         with av.open(str(path)) as container:
-            planes.append(np.stack([f.to_ndarray()[: SIZE[1]].astype(float) for f in container.decode(video=0)]))
+            planes.append(
+                np.stack([f.to_ndarray()[: SIZE[1]].astype(float) for f in container.decode(video=0)])
+            )
     expected = 10 * np.log10(255**2 / np.mean((planes[0] - planes[1]) ** 2))
     flicker = np.abs(np.diff(planes[1] - planes[0], axis=0)).mean()
     overall = compared(truth, coarse).figures[0].overall

@@ -23,7 +23,11 @@ def clip(frames: int, bits: int = 8) -> list[SampleValues]:
 
 
 def worse(codes: SampleValues) -> SampleValues:
-    return SampleValues(((codes.luma.astype(np.uint32) + np.roll(codes.luma, 9, 2)) // 2).astype(codes.luma.dtype), codes.chroma, codes.bits)
+    return SampleValues(
+        ((codes.luma.astype(np.uint32) + np.roll(codes.luma, 9, 2)) // 2).astype(codes.luma.dtype),
+        codes.chroma,
+        codes.bits,
+    )
 
 
 @pytest.mark.parametrize("bits", [8, 10])

@@ -69,7 +69,9 @@ def test_pictures_in_the_wrong_place_are_counted(lag: int) -> None:
 def test_a_coarser_and_brighter_copy_is_in_its_place() -> None:
     film = clip(60)
     rng = np.random.default_rng(1)
-    assert stretches(film, [f + 9 + rng.normal(0, 3, f.shape).astype(np.float32) for f in film]) == [(0, 60, 0)]
+    assert stretches(film, [f + 9 + rng.normal(0, 3, f.shape).astype(np.float32) for f in film]) == [
+        (0, 60, 0)
+    ]
 
 
 def test_a_fade_seen_too_bright_is_no_lag() -> None:

@@ -89,18 +89,31 @@ def test_ffmpeg_says_a_clip_equals_itself_and_not_its_blur() -> None:
 @pytest.mark.parametrize("scale", [2, 3])
 def test_pictures_are_judged_with_lanczos_above_bicubic(tmp_path: Path, scale: int) -> None:
     folder = pictures(tmp_path / "set", 2, 131, 169)
-    rows = [e for e in evaluate(["bicubic"], [folder], EvaluateSettings(scale=scale)) if isinstance(e, EvaluationRow)]
+    rows = [
+        e
+        for e in evaluate(["bicubic"], [folder], EvaluateSettings(scale=scale))
+        if isinstance(e, EvaluationRow)
+    ]
     found = {r.model: r for r in rows}
     assert found["bicubic"].count == 2
     assert found["lanczos"].scores["psnr"] > found["bicubic"].scores["psnr"] > 10
-    assert gain_over("bicubic", found["lanczos"], rows) == pytest.approx(found["lanczos"].scores["psnr"] - found["bicubic"].scores["psnr"])
+    assert gain_over("bicubic", found["lanczos"], rows) == pytest.approx(
+        found["lanczos"].scores["psnr"] - found["bicubic"].scores["psnr"]
+    )
 
 
 def test_published_bicubic_figures_are_reproduced(shared_data: Path) -> None:
-    """Set5 and Set14, PSNR-Y of antialiased bicubic as measured by many: 33.67/28.43 and 30.33/26.09 at x2/x4."""
+    """Set5 and Set14, PSNR-Y of antialiased bicubic as measured by many.
+
+    33.67/28.43 and 30.33/26.09 at x2/x4.
+    """
     for scale, expected in ((2, {"Set5": 33.67, "Set14": 30.33}), (4, {"Set5": 28.43, "Set14": 26.09})):
         sets = [shared_data / "eval" / name for name in expected]
-        rows = [e for e in evaluate(["bicubic"], sets, EvaluateSettings(scale=scale, metrics=("psnr",))) if isinstance(e, EvaluationRow)]
+        rows = [
+            e
+            for e in evaluate(["bicubic"], sets, EvaluateSettings(scale=scale, metrics=("psnr",)))
+            if isinstance(e, EvaluationRow)
+        ]
         for row in rows:
             if row.model == "bicubic":
                 assert row.scores["psnr"] == pytest.approx(expected[row.set], abs=0.05)
@@ -108,8 +121,17 @@ def test_published_bicubic_figures_are_reproduced(shared_data: Path) -> None:
 
 def test_coded_videos_score_below_clean_ones(tmp_path: Path) -> None:
     source = film(tmp_path / "film.mp4", (4,))
-    settings = EvaluateSettings(scale=2, cases=("clean", "h264-35"), metrics=("psnr", "ssim", "flicker"), strips=str(tmp_path / "strips"))
-    rows = {(r.model, r.case): r.scores for r in evaluate(["fast-x2"], [source], settings) if isinstance(r, EvaluationRow)}
+    settings = EvaluateSettings(
+        scale=2,
+        cases=("clean", "h264-35"),
+        metrics=("psnr", "ssim", "flicker"),
+        strips=str(tmp_path / "strips"),
+    )
+    rows = {
+        (r.model, r.case): r.scores
+        for r in evaluate(["fast-x2"], [source], settings)
+        if isinstance(r, EvaluationRow)
+    }
     for model in ("bicubic", "lanczos", "fast-x2"):
         assert rows[model, "h264-35"]["psnr"] < rows[model, "clean"]["psnr"]
         assert rows[model, "clean"]["flicker"] > 0
@@ -121,7 +143,9 @@ def test_coded_videos_score_below_clean_ones(tmp_path: Path) -> None:
     (["fast-x2"], {"scale": 4}, "no network of scale 4"),
     (["nonsense"], {"scale": 2}, "no such network"),
 ])  # fmt: skip
-def test_requests_that_mean_nothing_are_refused(tmp_path: Path, models: list[str], options: dict[str, int], said: str) -> None:
+def test_requests_that_mean_nothing_are_refused(
+    tmp_path: Path, models: list[str], options: dict[str, int], said: str
+) -> None:
     with pytest.raises(UsageError, match=said):
         list(evaluate(models, [tmp_path], EvaluateSettings(**options)))
 
@@ -129,7 +153,13 @@ def test_requests_that_mean_nothing_are_refused(tmp_path: Path, models: list[str
 def test_a_data_set_is_judged_as_it_was_made_and_as_nothing_else(tmp_path: Path) -> None:
     settings = DatasetSettings(truth_px=32, shrink=1, crops=CropSettings(per_frame=4, duplicate_bits=1))
     list(make_dataset([pictures(tmp_path / "stills", 3)], tmp_path / "pairs", settings))
-    judged = [e for e in evaluate(["bicubic"], [tmp_path / "pairs"], EvaluateSettings(scale=2, limit=1, metrics=("psnr",))) if isinstance(e, Judged)]
+    judged = [
+        e
+        for e in evaluate(
+            ["bicubic"], [tmp_path / "pairs"], EvaluateSettings(scale=2, limit=1, metrics=("psnr",))
+        )
+        if isinstance(e, Judged)
+    ]
     assert {j.case for j in judged} == {"as-made"}
     for cases in (("h264-40",), ("clean", "h264-40")):
         with pytest.raises(UsageError, match="without --case"):
@@ -142,7 +172,9 @@ def test_a_degraded_picture_and_a_film_of_it_agree(tmp_path: Path, case: str) ->
     with av.open(stills / "picture0.png") as source, av.open(tmp_path / "film.mkv", "w") as target:
         stream = target.add_stream("ffv1", rate=24)
         stream.width, stream.height, stream.pix_fmt = 96, 64, "bgr0"
-        target.mux([*stream.encode(next(source.decode(video=0)).reformat(format="bgr0")), *stream.encode(None)])
+        target.mux(
+            [*stream.encode(next(source.decode(video=0)).reformat(format="bgr0")), *stream.encode(None)]
+        )
     film, picture = items(tmp_path, 2, case, EvaluateSettings())
     for ours, theirs in zip(picture.low_planes, film.low_planes, strict=True):
         assert torch.equal(ours, theirs)
@@ -154,7 +186,10 @@ def test_a_network_of_one_s_own_stands_beside_the_one_it_has_its_name_from(tmp_p
         shutil.copyfile(Path(card.path).with_suffix(suffix), tmp_path / f"fast-x2{suffix}")
     own = str(tmp_path / "fast-x2.safetensors")
     for models in ([own, "fast-x2"], ["fast-x2", own]):
-        assert {label: c.path for label, c in _by_scale(models, 2)[2].items()} == {own: own, "fast-x2": card.path}
+        assert {label: c.path for label, c in _by_scale(models, 2)[2].items()} == {
+            own: own,
+            "fast-x2": card.path,
+        }
     assert list(_by_scale([own], 2)[2]) == ["fast-x2"]
     assert list(_by_scale(["fast", "fast-x2"], 2)[2]) == ["fast-x2"], "named twice"
 
@@ -195,7 +230,12 @@ def test_a_grid_has_data_sets_by_degradations() -> None:
     assert lines[1] == "| --- | --- | --- | ---: | ---: |"
     assert "| film | x2 | fast-x2 | 41.50 +1.50 | 41.50 +1.50 |" in lines
     assert len(lines) == 6
-    assert as_grid(rows[:-1], "terminal", "vmaf_neg").splitlines()[-1].split() == ["film", "x2", "fast-x2", "40.0"]
+    assert as_grid(rows[:-1], "terminal", "vmaf_neg").splitlines()[-1].split() == [
+        "film",
+        "x2",
+        "fast-x2",
+        "40.0",
+    ]
 
 
 def test_json_holds_no_infinities() -> None:
@@ -209,46 +249,80 @@ def test_json_holds_no_infinities() -> None:
 
 
 def test_deep_distances_stand_beside_the_others(tmp_path: Path) -> None:
-    weights = [saved(tmp_path, "alexnet.pth", backbone(ALEXNET)), saved(tmp_path, "heads.pth", heads("alexnet"))]
+    weights = [
+        saved(tmp_path, "alexnet.pth", backbone(ALEXNET)),
+        saved(tmp_path, "heads.pth", heads("alexnet")),
+    ]
     settings = EvaluateSettings(scale=2, metrics=("psnr", "lpips"), lpips_weights=tuple(weights))
     stills = pictures(tmp_path / "stills", 1, 131, 169)
-    rows = {r.model: r.scores for r in evaluate(["bicubic"], [stills], settings) if isinstance(r, EvaluationRow)}
+    rows = {
+        r.model: r.scores for r in evaluate(["bicubic"], [stills], settings) if isinstance(r, EvaluationRow)
+    }
     assert 0 < rows["lanczos"]["lpips"] < rows["bicubic"]["lpips"]
 
 
-def test_unasked_films_are_judged_at_a_few_qualities_and_pictures_clean(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_unasked_films_are_judged_at_a_few_qualities_and_pictures_clean(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(DeepDistance, "is_installed", staticmethod(lambda: True))
     monkeypatch.setattr(DeepDistance, "read", classmethod(lambda cls: cls(random_weights())))
     film(tmp_path / "film.mp4", (3,), width=256, height=256)
     pictures(tmp_path, 1, 64, 96)
-    rows = {(r.model, r.case): r for r in evaluate(["bicubic"], [tmp_path], EvaluateSettings(scale=2)) if isinstance(r, EvaluationRow)}
+    rows = {
+        (r.model, r.case): r
+        for r in evaluate(["bicubic"], [tmp_path], EvaluateSettings(scale=2))
+        if isinstance(r, EvaluationRow)
+    }
     coded = [rows["lanczos", case] for case in ("h264-18", "h264-24", "h264-30")]
     psnr = [row.scores["psnr"] for row in coded]
     assert psnr == sorted(psnr, reverse=True)
     assert coded[0].scores["vmaf_neg"] > coded[-1].scores["vmaf_neg"]
-    assert all(set(row.scores) == {"psnr", "vmaf_neg", "flicker", "deep_distance"} and row.count == 1 for row in coded)
+    assert all(
+        set(row.scores) == {"psnr", "vmaf_neg", "flicker", "deep_distance"} and row.count == 1
+        for row in coded
+    )
     assert rows["lanczos", "clean"].count == 2
-    assert rows["lanczos", "clean"].counts == {"psnr": 2, "ssim": 1, "vmaf_neg": 1, "flicker": 1, "deep_distance": 1}
+    assert rows["lanczos", "clean"].counts == {
+        "psnr": 2,
+        "ssim": 1,
+        "vmaf_neg": 1,
+        "flicker": 1,
+        "deep_distance": 1,
+    }
 
 
-def test_without_its_weights_the_deep_feature_distance_is_left_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_its_weights_the_deep_feature_distance_is_left_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(DeepDistance, "is_installed", staticmethod(lambda: False))
     source = film(tmp_path / "film.mp4", (2,))
-    rows = [r for r in evaluate(["bicubic"], [source], EvaluateSettings(scale=2, cases=("clean",))) if isinstance(r, EvaluationRow)]
+    rows = [
+        r
+        for r in evaluate(["bicubic"], [source], EvaluateSettings(scale=2, cases=("clean",)))
+        if isinstance(r, EvaluationRow)
+    ]
     assert set(rows[0].scores) == {"psnr", "vmaf_neg", "flicker"}
 
 
-def test_color_video_vdp_sees_whole_clips_where_its_package_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_color_video_vdp_sees_whole_clips_where_its_package_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     asked = []
 
-    def predict(ours: torch.Tensor, theirs: torch.Tensor, *, dim_order: str, frames_per_second: float) -> tuple[float, None]:
+    def predict(
+        ours: torch.Tensor, theirs: torch.Tensor, *, dim_order: str, frames_per_second: float
+    ) -> tuple[float, None]:
         asked.append((tuple(ours.shape), dim_order, frames_per_second))
         return 10 - float((ours - theirs).abs().mean()), None
 
     package = SimpleNamespace(cvvdp=lambda **_: SimpleNamespace(predict=predict))
     monkeypatch.setitem(sys.modules, "pycvvdp", package)
     settings = EvaluateSettings(scale=2, cases=("clean",), metrics=("cvvdp",))
-    rows = [r for r in evaluate(["bicubic"], [film(tmp_path / "film.mp4", (2,))], settings) if isinstance(r, EvaluationRow)]
+    rows = [
+        r
+        for r in evaluate(["bicubic"], [film(tmp_path / "film.mp4", (2,))], settings)
+        if isinstance(r, EvaluationRow)
+    ]
     assert asked[0] == ((2, 3, 128, 192), "FCHW", 24)
     assert 9 < rows[0].scores["cvvdp"] < 10
     monkeypatch.setitem(sys.modules, "pycvvdp", None)
@@ -258,7 +332,11 @@ def test_color_video_vdp_sees_whole_clips_where_its_package_is(tmp_path: Path, m
 
 def test_vmaf_takes_pictures_of_odd_sides(tmp_path: Path) -> None:
     stills = pictures(tmp_path / "stills", 1, 195, 229)
-    rows = [r for r in evaluate(["bicubic"], [stills], EvaluateSettings(scale=3, metrics=("vmaf",))) if isinstance(r, EvaluationRow)]
+    rows = [
+        r
+        for r in evaluate(["bicubic"], [stills], EvaluateSettings(scale=3, metrics=("vmaf",)))
+        if isinstance(r, EvaluationRow)
+    ]
     assert 0 <= rows[0].scores["vmaf_neg"] <= 100
 
 
@@ -272,7 +350,14 @@ def test_gradient_energy_is_a_share_of_the_truth_s() -> None:
 
 def test_noisy_pictures_are_judged_at_their_own_size(tmp_path: Path) -> None:
     """A case of noise at scale 1: what bicubic, which changes nothing there, scores is the noise itself."""
-    rows = list(items(pictures(tmp_path / "stills", 1, 128, 128), 1, "noise-10", EvaluateSettings(scale=1, cases=("noise-10",))))
+    rows = list(
+        items(
+            pictures(tmp_path / "stills", 1, 128, 128),
+            1,
+            "noise-10",
+            EvaluateSettings(scale=1, cases=("noise-10",)),
+        )
+    )
     low, truth = rows[0].low_planes, rows[0].truth_planes
     assert low[0].shape == truth[0].shape
     assert ((low[0] - truth[0]) * 219).std().item() == pytest.approx(10, abs=0.6)

@@ -18,10 +18,21 @@ from tests.helpers.footage import film, pictures
 @pytest.fixture
 def shipped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Two untrained networks in place of the shipped ones, which are as good as bicubic."""
-    for name, architecture, scale in (("espcn-x2", "espcn", 2), ("deconvolution-x1", "deconvolution", 1), ("fast-x2", "compact", 2)):
+    for name, architecture, scale in (
+        ("espcn-x2", "espcn", 2),
+        ("deconvolution-x1", "deconvolution", 1),
+        ("fast-x2", "compact", 2),
+    ):
         settings = {"width": 16, **({"depth": 1} if architecture == "compact" else {})}
         network = ARCHITECTURES[architecture](scale=scale, **settings)
-        export(network.state_dict(), architecture=architecture, settings=settings, scale=scale, folder=tmp_path / "trained", name=name)
+        export(
+            network.state_dict(),
+            architecture=architecture,
+            settings=settings,
+            scale=scale,
+            folder=tmp_path / "trained",
+            name=name,
+        )
     monkeypatch.setattr(model_overview, "TRAINED", tmp_path / "trained")
     monkeypatch.setattr(model_overview, "frames_per_second", lambda *_, **__: 12.0)
     return tmp_path / "trained"
@@ -35,9 +46,14 @@ def test_networks_that_restore_are_judged_on_noise_and_the_others_on_clean_pictu
     assert "(+0.00) noisy" in rows["`deconvolution-x1`"]
     assert "(+0.00) |" in rows["`espcn-x2`"]
     plain = next(line for line in text.splitlines() if line.startswith("| bicubic ×2")).split("|")
-    assert [plain[5].strip(), plain[6].strip()] == [rows["`espcn-x2`"].split("|")[5].split()[0], rows["`espcn-x2`"].split("|")[6].strip()]
+    assert [plain[5].strip(), plain[6].strip()] == [
+        rows["`espcn-x2`"].split("|")[5].split()[0],
+        rows["`espcn-x2`"].split("|")[6].strip(),
+    ]
     assert float(rows["`deconvolution-x1`"].split("|")[5].split()[0]) == pytest.approx(28.1, abs=0.5)
-    assert 0.1 < float(rows["`espcn-x2`"].split("|")[6]) < 0.95 < float(rows["`deconvolution-x1`"].split("|")[6])
+    assert (
+        0.1 < float(rows["`espcn-x2`"].split("|")[6]) < 0.95 < float(rows["`deconvolution-x1`"].split("|")[6])
+    )
     assert list(rows) == ["`fast-x2`", "`deconvolution-x1`", "`espcn-x2`"]  # the built-in family first
     missing = next(line for line in text.splitlines() if line.startswith("Not shipped yet"))
     assert "`fast-x3`" in missing
@@ -48,7 +64,9 @@ def test_networks_that_restore_are_judged_on_noise_and_the_others_on_clean_pictu
 def test_clips_are_for_networks_of_films_and_strips_for_all(tmp_path: Path) -> None:
     clip = film(tmp_path / "film.mp4", (12,), width=240, height=200)
     images = tmp_path / "networks"
-    text = model_overview.overview(OverviewSettings((pictures(tmp_path / "stills", 1, 64, 80),), (clip,), clip, images, frames=2))
+    text = model_overview.overview(
+        OverviewSettings((pictures(tmp_path / "stills", 1, 64, 80),), (clip,), clip, images, frames=2)
+    )
     table = text.partition("On films, the first 2 frames")[2]
     assert "| `fast-x2` |" in table.partition("- Scores")[0]
     assert "| `espcn-x2` |" not in table
@@ -58,14 +76,20 @@ def test_clips_are_for_networks_of_films_and_strips_for_all(tmp_path: Path) -> N
             assert picture.size == (2 * (4 * 112 + 3 * 4), 2 * 112)
     with pytest.raises(UsageError, match="192x192"):
         model_overview.overview(
-            OverviewSettings((pictures(tmp_path / "stills", 1, 64, 80),), picture=tmp_path / "stills" / "picture0.png", images=images)
+            OverviewSettings(
+                (pictures(tmp_path / "stills", 1, 64, 80),),
+                picture=tmp_path / "stills" / "picture0.png",
+                images=images,
+            )
         )
     with pytest.raises(UsageError, match="-o"):
         model_overview.overview(OverviewSettings((tmp_path,), picture=clip))
 
 
 @pytest.mark.usefixtures("shipped")
-def test_earlier_speeds_are_kept_where_none_are_measured(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_earlier_speeds_are_kept_where_none_are_measured(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     stills = (pictures(tmp_path / "stills", 1, 64, 80),)
     before = model_overview.overview(OverviewSettings(stills))
     assert before.count("| 12 |") == 3
@@ -82,7 +106,9 @@ def test_earlier_speeds_are_kept_where_none_are_measured(tmp_path: Path, monkeyp
 def test_speed_is_of_frames_that_really_go_through(monkeypatch: pytest.MonkeyPatch) -> None:
     seen = []
     follow = upscaler.Upscaler.follow
-    monkeypatch.setattr(upscaler.Upscaler, "follow", lambda self, window: seen.append(window) or follow(self, window))
+    monkeypatch.setattr(
+        upscaler.Upscaler, "follow", lambda self, window: seen.append(window) or follow(self, window)
+    )
     speed = model_speed.frames_per_second(find("fast-x2")[0], seconds=0.0)
     assert speed > 0
     assert len(seen) == 2  # one that warms up, one that is timed

@@ -11,15 +11,26 @@ from models.errors import UsageError
 from pipelines.quality.ratings import FORMAT, merged
 
 
-def saved(path: Path, ratings: list[tuple[int, int]], *, rater: str = "", test: str = "t", **more: object) -> Path:
+def saved(
+    path: Path, ratings: list[tuple[int, int]], *, rater: str = "", test: str = "t", **more: object
+) -> Path:
     trials = [{"seconds": float(n), "ratings": pair} for n, pair in enumerate(ratings)]
-    table = {"format": FORMAT, "test": test, "rater": rater or path.stem, "names": ["a.mkv", "b.mkv"], "trials": trials, **more}
+    table = {
+        "format": FORMAT,
+        "test": test,
+        "rater": rater or path.stem,
+        "names": ["a.mkv", "b.mkv"],
+        "trials": trials,
+        **more,
+    }
     path.write_text(json.dumps(table))
     return path
 
 
 def test_scores_of_all_raters_together(tmp_path: Path) -> None:
-    found = merged([saved(tmp_path / "one.json", [(5, 3), (4, 4)]), saved(tmp_path / "two.json", [(4, 2), (3, 4)])])
+    found = merged(
+        [saved(tmp_path / "one.json", [(5, 3), (4, 4)]), saved(tmp_path / "two.json", [(4, 2), (3, 4)])]
+    )
     assert (found.raters, found.ratings) == (2, 4)
     one, other = found.opinions
     assert (one.name, one.mean, other.name, other.mean) == ("a.mkv", 4.0, "b.mkv", 3.25)

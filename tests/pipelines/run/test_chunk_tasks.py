@@ -67,7 +67,9 @@ def notes(events: list[Event]) -> list[str]:
     return [e.text for e in events if isinstance(e, Note)]
 
 
-def test_a_worker_that_takes_no_part_is_named_with_its_own_reason(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_worker_that_takes_no_part_is_named_with_its_own_reason(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(worker_pools, "local_workers", lambda *_: OneBroken())
     film = media.cfr(tmp_path / "in.mp4", frames=8)
     expected = ["a worker takes no part: GPU 0 of north failed 3 times in a row and gets no more work"]
@@ -84,7 +86,8 @@ def test_what_other_bits_a_worker_would_give_is_said(tmp_path: Path) -> None:
     facts.write_text(json.dumps({**json.loads(facts.read_text()), "torch": "1.0"}))
     before = {path.name: path.read_bytes() for path in work_folder(output).iterdir()}
     with pytest.raises(
-        UsageError, match=r"1 of \d chunks are kept, .* other bits \(torch: 1.0 before, \S+ now\); .*--device.*--mixed-hardware.*--fresh"
+        UsageError,
+        match=r"1 of \d chunks are kept, .* other bits \(torch: 1.0 before, \S+ now\); .*--device.*--mixed-hardware.*--fresh",
     ):
         upscaled(film, output, chunk_seconds=0.25)
     assert {path.name: path.read_bytes() for path in work_folder(output).iterdir()} == before
@@ -105,7 +108,9 @@ def test_where_no_chunk_is_kept_other_numerics_are_in_nobody_s_way(tmp_path: Pat
     assert finished_of(upscaled(film, output, chunk_seconds=0.25)).frames == 24
 
 
-def test_where_nobody_takes_part_for_another_reason_the_run_ends(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_where_nobody_takes_part_for_another_reason_the_run_ends(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     class Nobody(WorkersHere):
         def run_tasks(self, *_: Any, **__: Any) -> Any:
             raise NoneAdmittedError("has another version of vsr")
@@ -115,7 +120,9 @@ def test_where_nobody_takes_part_for_another_reason_the_run_ends(tmp_path: Path,
         upscaled(media.cfr(tmp_path / "in.mp4", frames=8), tmp_path / "out.mkv")
 
 
-def test_what_an_earlier_run_did_not_note_of_its_libraries_is_said_and_its_chunks_are_kept(tmp_path: Path) -> None:
+def test_what_an_earlier_run_did_not_note_of_its_libraries_is_said_and_its_chunks_are_kept(
+    tmp_path: Path,
+) -> None:
     """Case 42: as a former version noted it, which knew neither encoders nor numba."""
     film, output = media.cfr(tmp_path / "in.mp4", frames=24), tmp_path / "out.mkv"
     stream = upscale_video(film, output, run_settings(**QUICK, chunk_seconds=0.25))
@@ -129,11 +136,14 @@ def test_what_an_earlier_run_did_not_note_of_its_libraries_is_said_and_its_chunk
     assert planned_of(events).chunks_done == 1
     (said,) = notes(events)
     assert re.search(
-        r"don't say what they were made with of: av \S+, ffmpeg .*, numba .*, svtav1 .*, x264 .*, x265 .*; taken to be the same, --fresh", said
+        r"don't say what they were made with of: av \S+, ffmpeg .*, numba .*, svtav1 .*, x264 .*, x265 .*; taken to be the same, --fresh",
+        said,
     ), said
 
 
-def test_of_a_chunk_that_comes_twice_the_first_counts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_of_a_chunk_that_comes_twice_the_first_counts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     film = media.cfr(tmp_path / "in.mp4", frames=24)
     once, twice = tmp_path / "once" / "out.mp4", tmp_path / "twice" / "out.mp4"
     for place in (once, twice):
@@ -157,8 +167,13 @@ def test_frames_that_are_done_again_are_counted_once(tmp_path: Path, monkeypatch
     assert max(told) == told[-1] == finished_of(events).frames == 96
 
 
-@pytest.mark.parametrize(("model", "policy"), [("lanczos", "PASSIVE"), ("identity, bicubic", "PASSIVE"), ("lanczos,fast", None), ("auto", None)])
-def test_threads_of_classical_scalers_sleep_while_they_wait(monkeypatch: pytest.MonkeyPatch, model: str, policy: str | None) -> None:
+@pytest.mark.parametrize(
+    ("model", "policy"),
+    [("lanczos", "PASSIVE"), ("identity, bicubic", "PASSIVE"), ("lanczos,fast", None), ("auto", None)],
+)
+def test_threads_of_classical_scalers_sleep_while_they_wait(
+    monkeypatch: pytest.MonkeyPatch, model: str, policy: str | None
+) -> None:
     monkeypatch.delenv("OMP_WAIT_POLICY", raising=False)
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
     (one,) = worker_pools._environments(RunSettings(model=model), Crew())
@@ -180,11 +195,20 @@ def test_threads_of_classical_scalers_sleep_while_they_wait(monkeypatch: pytest.
     ],
 )
 def test_children_share_the_devices_by_turns(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, devices: str, cores: int, workers: int | None, seen: list[str | None]
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    devices: str,
+    cores: int,
+    workers: int | None,
+    seen: list[str | None],
 ) -> None:
     environments: list[dict[str, str]] = []
     monkeypatch.setattr(
-        worker_pools, "local_workers", lambda settings, _, crew: environments.extend(worker_pools._environments(settings, crew)) or WorkersHere()
+        worker_pools,
+        "local_workers",
+        lambda settings, _, crew: (
+            environments.extend(worker_pools._environments(settings, crew)) or WorkersHere()
+        ),
     )
     monkeypatch.setattr("pipelines.planner.resources.usable_cores", lambda: cores)
     monkeypatch.setattr("pipelines.planner.resources.usable_memory", lambda: 10**12)
@@ -221,7 +245,13 @@ def test_workers_that_nobody_asked_for_take_part_only_where_torch_can_use_the_de
     ],
 )
 def test_workers_of_a_private_cluster_share_the_devices_that_are_there(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cluster: str, devices: str, workers: int | None, asked: float | None, share: float
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    cluster: str,
+    devices: str,
+    workers: int | None,
+    asked: float | None,
+    share: float,
 ) -> None:
     class Session:
         def __init__(self, address: str, **offered: Any) -> None:
@@ -243,6 +273,8 @@ def test_workers_of_a_private_cluster_share_the_devices_that_are_there(
     monkeypatch.setattr("pipelines.planner.resources._device_memory", lambda _: None)
     planned, _ = plan_video(media.cfr(tmp_path / "in.mp4", frames=2), None, RunSettings())
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", devices)
-    with worker_pools.open_workers(RunSettings(cluster=cluster, workers=workers, gpus_per_worker=asked), plan=planned.plan):
+    with worker_pools.open_workers(
+        RunSettings(cluster=cluster, workers=workers, gpus_per_worker=asked), plan=planned.plan
+    ):
         assert made[0]["gpus_per_worker"] == share
         assert share * made[0]["workers"] <= max(1, len(devices.split(","))) or cluster == "auto"

@@ -33,7 +33,9 @@ def _found(name: str) -> object:
 
 @pytest.fixture(scope="module")
 def rgb_network(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """A foreign RGB network of scale 2 that is all there but for its last layer, which adds next to nothing."""
+    """A foreign RGB network of scale 2 that is all there but for its last layer, which adds next to
+    nothing.
+    """
     return str(foreign(tmp_path_factory.mktemp("weights") / "rgb.safetensors", last=0.0))
 
 
@@ -42,7 +44,9 @@ def foreign(path: Path, last: float) -> Path:
     generator = torch.Generator().manual_seed(1)
     state: dict[str, torch.Tensor] = {}
     for place, (into, out) in {0: (3, 16), 2: (16, 16), 4: (16, 12)}.items():
-        state[f"body.{place}.weight"] = torch.randn(out, into, 3, 3, generator=generator) * (last if place == 4 else 0.15)
+        state[f"body.{place}.weight"] = torch.randn(out, into, 3, 3, generator=generator) * (
+            last if place == 4 else 0.15
+        )
         state[f"body.{place}.bias"] = torch.zeros(out)
         if place < 4:
             state[f"body.{place + 1}.weight"] = torch.full((out,), 0.25)
@@ -50,7 +54,9 @@ def foreign(path: Path, last: float) -> Path:
     return path
 
 
-def run(source: Path, output: Path, network: str, monkeypatch: pytest.MonkeyPatch, **settings: object) -> Path:
+def run(
+    source: Path, output: Path, network: str, monkeypatch: pytest.MonkeyPatch, **settings: object
+) -> Path:
     monkeypatch.setattr("pipelines.planner.video_planner.find", _found)
     upscaled(source, output, model=network, **{"scale": 2, "codec": "ffv1", **settings})
     return output
@@ -75,7 +81,12 @@ def test_patches_look_the_same_through_every_matrix_range_depth_and_subsampling(
                 output = run(source, tmp_path / "out.mkv", model, monkeypatch, overwrite=True)
                 (frame,) = decoded(output)
                 assert frame.format.name == pix_fmt
-                assert (int(frame.colorspace), int(frame.color_range), int(frame.color_primaries), int(frame.color_trc)) == tags
+                assert (
+                    int(frame.colorspace),
+                    int(frame.color_range),
+                    int(frame.color_primaries),
+                    int(frame.color_trc),
+                ) == tags
                 found = patches.differences(output)
                 assert found.mean() <= 0.5, (pix_fmt, full, found)
                 assert found.max() <= 1.0, (pix_fmt, full, found)
@@ -84,42 +95,66 @@ def test_patches_look_the_same_through_every_matrix_range_depth_and_subsampling(
 
 
 @pytest.mark.parametrize("network", NETWORKS)
-def test_untagged_sd_leaves_with_tags_that_are_true(network: str, rgb_network: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_untagged_sd_leaves_with_tags_that_are_true(
+    network: str, rgb_network: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Case 31: a player would take the large result for BT.709 if it did not say otherwise."""
     board = patches.board("yuv420p", 5, full=False, bits=8)
     tall = [np.concatenate([p] * 6, 0) for p in board]  # 576 lines: the 625-line form
     source = patches.write_planes(tmp_path / "in.mkv", [tall], "yuv420p", (2, 0, 2, 2))
     output = run(source, tmp_path / "out.mkv", rgb_network if network == "rgb" else network, monkeypatch)
     frame = decoded(output)[0]
-    assert (frame.height, int(frame.colorspace), int(frame.color_range), int(frame.color_primaries)) == (1152, 5, 1, 5)
+    assert (frame.height, int(frame.colorspace), int(frame.color_range), int(frame.color_primaries)) == (
+        1152,
+        5,
+        1,
+        5,
+    )
     assert int(frame.color_trc) == 1
     first = patches.seen_in([p[: p.shape[0] // 6] for p in planes(frame)], 5, full=False, bits=8)
     assert patches.delta_e_2000(patches.lab(first), patches.lab(patches.PATCHES)).max() <= 1.0
 
 
-SITINGS = {"left": (0, 0.0, -0.25), "center": (1, 0.0, 0.0), "topleft": (2, -0.25, -0.25), "top": (3, -0.25, 0.0)}
+SITINGS = {
+    "left": (0, 0.0, -0.25),
+    "center": (1, 0.0, 0.0),
+    "topleft": (2, -0.25, -0.25),
+    "top": (3, -0.25, 0.0),
+}
 """Name -> chroma_sample_loc_type, vertical and horizontal offset in chroma samples (H.273 figure 1)."""
 
 
-def bump(width: int, height: int, offset: tuple[float, float], centre: tuple[float, float], spread: float) -> np.ndarray:
+def bump(
+    width: int, height: int, offset: tuple[float, float], centre: tuple[float, float], spread: float
+) -> np.ndarray:
     """Chroma codes of a soft spot at `centre` (y, x), in luma pixels, as samples of that siting see it."""
     y, x = np.mgrid[0 : height // 2, 0 : width // 2]
     y, x = 2 * (y + 0.5 + offset[0]), 2 * (x + 0.5 + offset[1])
-    return np.rint(128 + 90 * np.exp(-((y - centre[0]) ** 2 + (x - centre[1]) ** 2) / (2 * spread**2))).astype(np.uint8)
+    return np.rint(
+        128 + 90 * np.exp(-((y - centre[0]) ** 2 + (x - centre[1]) ** 2) / (2 * spread**2))
+    ).astype(np.uint8)
 
 
 def centroid(plane: np.ndarray, offset: tuple[float, float]) -> np.ndarray:
     """(y, x) of a spot in luma pixels."""
     weight = np.clip(plane.astype(float) - 130, 0, None)
     y, x = np.mgrid[0 : plane.shape[0], 0 : plane.shape[1]]
-    return 2 * np.array([(weight * (y + 0.5 + offset[0])).sum(), (weight * (x + 0.5 + offset[1])).sum()]) / weight.sum()
+    return (
+        2
+        * np.array([(weight * (y + 0.5 + offset[0])).sum(), (weight * (x + 0.5 + offset[1])).sum()])
+        / weight.sum()
+    )
 
 
 @pytest.mark.parametrize("network", NETWORKS)
 @pytest.mark.parametrize("name", SITINGS)
 @pytest.mark.parametrize("codec", ["libx264", "ffv1"])
-def test_chroma_stays_where_it_lies(codec: str, name: str, network: str, rgb_network: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Case 32: by the bitstream's word (x264) or the container's (Matroska), to a tenth of a luma pixel of the result."""
+def test_chroma_stays_where_it_lies(
+    codec: str, name: str, network: str, rgb_network: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Case 32: by the bitstream's word (x264) or the container's (Matroska), to a tenth of a luma pixel of
+    the result.
+    """
     kind, *offset = SITINGS[name]
     width, height, spot = 96, 80, (41.3, 46.6)
     chroma = bump(width, height, tuple(offset), spot, 7.0)
@@ -140,7 +175,9 @@ def kind_of(loc_type: int) -> int:
 
 
 @pytest.mark.parametrize("network", NETWORKS)
-def test_a_turned_picture_s_chroma_stays_where_it_lies(network: str, rgb_network: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_turned_picture_s_chroma_stays_where_it_lies(
+    network: str, rgb_network: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Case 32: left-sited chroma lies at the top once a picture is turned; the result is left-sited again."""
     from dataclasses import replace
 
@@ -148,9 +185,15 @@ def test_a_turned_picture_s_chroma_stays_where_it_lies(network: str, rgb_network
 
     width, height, spot = 96, 80, (41.3, 46.6)
     chroma = bump(width, height, (0.0, -0.25), spot, 7.0)
-    source = patches.write_planes(tmp_path / "in.mkv", [[np.full((height, width), 120, np.uint8), chroma, chroma]], "yuv420p", (1, 1, 1, 1))
+    source = patches.write_planes(
+        tmp_path / "in.mkv",
+        [[np.full((height, width), 120, np.uint8), chroma, chroma]],
+        "yuv420p",
+        (1, 1, 1, 1),
+    )
     monkeypatch.setattr(
-        "pipelines.planner.video_planner.probe", lambda *a, **k: replace(probe(*a, **k), orientation=Orientation(transpose=True, flip_x=True))
+        "pipelines.planner.video_planner.probe",
+        lambda *a, **k: replace(probe(*a, **k), orientation=Orientation(transpose=True, flip_x=True)),
     )
     output = run(source, tmp_path / "out.mkv", rgb_network if network == "rgb" else network, monkeypatch)
     frame = decoded(output)[0]
@@ -161,14 +204,20 @@ def test_a_turned_picture_s_chroma_stays_where_it_lies(network: str, rgb_network
 
 
 @pytest.mark.parametrize("network", ["lanczos", "rgb", "live", "fast-x2"])
-def test_a_ten_bit_ramp_keeps_its_codes(network: str, rgb_network: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_ten_bit_ramp_keeps_its_codes(
+    network: str, rgb_network: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Case 33: a foreign network in bf16, its last layer at work, included."""
-    model = {"rgb": rgb_network, "live": str(foreign(tmp_path / "live.safetensors", last=0.002))}.get(network, network)
+    model = {"rgb": rgb_network, "live": str(foreign(tmp_path / "live.safetensors", last=0.002))}.get(
+        network, network
+    )
     ramp = np.tile(np.arange(64, 941, dtype=np.uint16).repeat(2)[None], (16, 1))
     full = np.tile(np.arange(1024, dtype=np.uint16).repeat(2)[None], (16, 1))
     for values, range_, least in ((full, 2, 1000), (ramp, 1, 870)):
         grey = np.full((8, values.shape[1] // 2), 512, np.uint16)
-        source = patches.write_planes(tmp_path / "in.mkv", [[values, grey, grey]], "yuv420p10le", (1, range_, 1, 1))
+        source = patches.write_planes(
+            tmp_path / "in.mkv", [[values, grey, grey]], "yuv420p10le", (1, range_, 1, 1)
+        )
         output = run(source, tmp_path / "out.mkv", model, monkeypatch, overwrite=True)
         luma = planes(decoded(output)[0])[0][8:24].astype(int)
         assert len(np.unique(luma)) >= least
@@ -216,7 +265,9 @@ def test_yuv_becomes_rgb_and_rgb_becomes_yuv_by_the_tags(name: str, bits: int, t
     matrix, primaries, transfer = MATRICES[name]
     deep = "" if bits == 8 else "10le"
     board = patches.board(f"yuv444p{deep}", matrix, full=False, bits=bits)
-    source = patches.write_planes(tmp_path / "in.mkv", [board], f"yuv444p{deep}", (matrix, 1, primaries, transfer))
+    source = patches.write_planes(
+        tmp_path / "in.mkv", [board], f"yuv444p{deep}", (matrix, 1, primaries, transfer)
+    )
     middle, output = tmp_path / "rgb.mkv", tmp_path / "out.mkv"
     upscaled(source, middle, pixel_format=f"gbrp{deep}", model="bicubic", scale=2)
     (frame,) = decoded(middle)
@@ -237,12 +288,24 @@ def test_yuv_becomes_rgb_and_rgb_becomes_yuv_by_the_tags(name: str, bits: int, t
 def test_a_film_of_pictures_has_their_colours(tmp_path: Path, suffix: str, codec: str) -> None:
     """Case 30: the result's matrix is BT.709 and its range limited, whatever the pictures' are."""
     for number in range(2):
-        rgb = patches.PATCHES.reshape(patches.ROWS, patches.COLUMNS, 3).repeat(patches.SIDE, 0).repeat(patches.SIDE, 1)
+        rgb = (
+            patches.PATCHES.reshape(patches.ROWS, patches.COLUMNS, 3)
+            .repeat(patches.SIDE, 0)
+            .repeat(patches.SIDE, 1)
+        )
         frame = av.VideoFrame.from_ndarray((rgb * 255).round().astype(np.uint8), format="rgb24")
         with av.open(str(tmp_path / f"p_{number}.{suffix}"), "w", format="image2") as output:
             stream = output.add_stream("png" if suffix == "png" else "mjpeg", rate=1, options={"qscale": "1"})
-            stream.width, stream.height, stream.pix_fmt = frame.width, frame.height, "rgb24" if suffix == "png" else "yuvj444p"
-            output.mux(stream.encode(frame if suffix == "png" else frame.reformat(format="yuvj444p", dst_colorspace=5)))
+            stream.width, stream.height, stream.pix_fmt = (
+                frame.width,
+                frame.height,
+                "rgb24" if suffix == "png" else "yuvj444p",
+            )
+            output.mux(
+                stream.encode(
+                    frame if suffix == "png" else frame.reformat(format="yuvj444p", dst_colorspace=5)
+                )
+            )
             output.mux(stream.encode(None))
     crf = {} if codec == "prores" else {"crf": 1.0, "preset": "ultrafast"}
     upscaled(tmp_path / f"p_%d.{suffix}", tmp_path / "out.mov", model="bicubic", scale=2, codec=codec, **crf)

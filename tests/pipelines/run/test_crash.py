@@ -1,4 +1,7 @@
-"""A run that is ended anywhere, by a kill or a power cut, costs time and nothing else. Cases 38, 44 and 62."""
+"""A run that is ended anywhere, by a kill or a power cut, costs time and nothing else.
+
+Cases 38, 44 and 62.
+"""
 
 from __future__ import annotations
 
@@ -48,9 +51,18 @@ def kept(tmp_path: Path, inline: None, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.mark.timeout(900)
 def test_ended_at_any_step_on_the_disk_a_run_goes_on_and_leaves_nothing_over(kept: Path) -> None:
-    """Cases 38, 44 and 62: before each file it opens, renames or deletes, by SIGKILL and as a power cut would, torn files and all."""
+    """Cases 38, 44 and 62: before each file it opens, renames or deletes, by SIGKILL and as a power cut
+    would, torn files and all.
+    """
     done = subprocess.run(
-        [sys.executable, "-m", "tests.helpers.step_by_step", str(kept), "1", os.environ.get("VSR_STEPS", "4")],
+        [
+            sys.executable,
+            "-m",
+            "tests.helpers.step_by_step",
+            str(kept),
+            "1",
+            os.environ.get("VSR_STEPS", "4"),
+        ],
         cwd=ROOT,
         env=environment(),
         capture_output=True,
@@ -64,7 +76,9 @@ def test_ended_at_any_step_on_the_disk_a_run_goes_on_and_leaves_nothing_over(kep
 
 
 def test_files_torn_at_any_length_cost_their_chunk_and_nothing_else(kept: Path) -> None:
-    """Case 44: every file of the work directory cut anywhere, or filled with zeros from there on, as file systems do after a power cut."""
+    """Case 44: every file of the work directory cut anywhere, or filled with zeros from there on, as file
+    systems do after a power cut.
+    """
     dice = random.Random(5)
     work, output = work_folder(kept / "out.mp4"), kept / "out.mp4"
     workers = Replayed(kept / "kept")
@@ -88,10 +102,17 @@ def test_files_torn_at_any_length_cost_their_chunk_and_nothing_else(kept: Path) 
 
 
 def test_a_disk_that_is_full_at_any_byte_ends_with_5_and_leaves_nothing_beside_its_work(kept: Path) -> None:
-    """Cases 49 and 62: room for nothing, for a part of the result, for all but its trailer, for all but its report."""
+    """Cases 49 and 62: room for nothing, for a part of the result, for all but its trailer, for all but its
+    report.
+    """
     place = kept / "disk"
     place.mkdir()
-    if os.geteuid() or subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64m", "none", str(place)], capture_output=True, check=False).returncode:
+    if (
+        os.geteuid()
+        or subprocess.run(
+            ["mount", "-t", "tmpfs", "-o", "size=64m", "none", str(place)], capture_output=True, check=False
+        ).returncode
+    ):
         pytest.skip("a small file system can't be mounted here (not root, or no right to)")
     workers, ballast, output = Replayed(kept / "kept"), place / "ballast", place / "out.mp4"
     try:

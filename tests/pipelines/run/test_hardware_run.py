@@ -40,7 +40,9 @@ def test_a_film_is_encoded_verified_and_named_by_hardware(tmp_path: Path) -> Non
     assert len(frames(tmp_path / "out.mp4")) == 12
 
 
-def test_an_encoder_that_keeps_failing_ends_the_run_with_what_does_without_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_encoder_that_keeps_failing_ends_the_run_with_what_does_without_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Case 89."""
     import pipelines.workers.stage_threads as threads
 
@@ -52,7 +54,10 @@ def test_an_encoder_that_keeps_failing_ends_the_run_with_what_does_without_it(tm
 
     monkeypatch.setattr(threads, "encode_chunk", loses)
     source = media.write(tmp_path / "film.mp4", FILM)
-    with pytest.raises(ResourceError, match=r"chunk 1: the encoder gave .* packets .*--encoder software --fresh does without it"):
+    with pytest.raises(
+        ResourceError,
+        match=r"chunk 1: the encoder gave .* packets .*--encoder software --fresh does without it",
+    ):
         upscaled(source, tmp_path / "out.mp4", **{**H264, "preset": "balanced"}, chunk_seconds=0.25)
 
 
@@ -60,16 +65,24 @@ def test_workers_without_the_plan_s_gpu_take_no_part(tmp_path: Path, monkeypatch
     """Case 89."""
     source = media.write(tmp_path / "film.mp4", FILM)
     monkeypatch.setattr("pipelines.workers.chunk_worker.encoder_hardware", lambda _: "")
-    with pytest.raises((ResourceError, UsageError), match="the GPU whose encoder the plan names is not there"):
+    with pytest.raises(
+        (ResourceError, UsageError), match="the GPU whose encoder the plan names is not there"
+    ):
         upscaled(source, tmp_path / "out.mp4", **{**H264, "preset": "balanced"})
 
 
-def test_chunks_of_another_driver_are_not_mixed_with_those_of_this_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_chunks_of_another_driver_are_not_mixed_with_those_of_this_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Case 89."""
     import pipelines.workers.stage_threads as threads
 
     kept = threads.encode_chunk
-    monkeypatch.setattr(threads, "encode_chunk", lambda frames, index, *a, **n: kept(frames, index if index == 0 else 1 // 0, *a, **n))
+    monkeypatch.setattr(
+        threads,
+        "encode_chunk",
+        lambda frames, index, *a, **n: kept(frames, index if index == 0 else 1 // 0, *a, **n),
+    )
     source = media.write(tmp_path / "film.mp4", FILM)
     with pytest.raises(ZeroDivisionError):
         upscaled(source, tmp_path / "out.mp4", **{**H264, "preset": "balanced"}, chunk_seconds=0.25)

@@ -14,7 +14,17 @@ from pipelines.run.inputs import Input, find_inputs, said_of_pictures
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    for name in ("b.mp4", "a.MKV", "notes.txt", ".hidden.mp4", "a.2160p.mp4", "a.2160p.mp4.vsr.json", "deep/c.mov", "deep/.d.mov", ".x/e.mp4"):
+    for name in (
+        "b.mp4",
+        "a.MKV",
+        "notes.txt",
+        ".hidden.mp4",
+        "a.2160p.mp4",
+        "a.2160p.mp4.vsr.json",
+        "deep/c.mov",
+        "deep/.d.mov",
+        ".x/e.mp4",
+    ):
         path = tmp_path / "in" / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(b"x")
@@ -59,18 +69,34 @@ def test_a_file_is_itself_whatever_its_name_says(folder: Path) -> None:
 
 
 def test_what_is_named_twice_is_done_once(folder: Path) -> None:
-    assert names(find_inputs([folder / "b.mp4", folder, folder / ".." / "in" / "b.mp4"], None)) == ["b.mp4", "a.MKV"]
+    assert names(find_inputs([folder / "b.mp4", folder, folder / ".." / "in" / "b.mp4"], None)) == [
+        "b.mp4",
+        "a.MKV",
+    ]
 
 
 def test_nothing_found_is_said(folder: Path) -> None:
     (folder.parent / "empty").mkdir()
-    for path, said in ((folder.parent / "empty", "no video and no picture in this folder"), (folder / "*.webm", "no file is called like that")):
+    for path, said in (
+        (folder.parent / "empty", "no video and no picture in this folder"),
+        (folder / "*.webm", "no file is called like that"),
+    ):
         with pytest.raises(MediaError, match=said):
             find_inputs([path], None)
 
 
 def test_a_folder_of_photos_means_the_photos(tmp_path: Path) -> None:
-    for name in ("a.jpg", "b.PNG", "b.2160p.png", "b.2160p.png.vsr.json", ".c.jpg", "up_1.png", "up_2.png", "up_%d.png.vsr.json", "notes.txt"):
+    for name in (
+        "a.jpg",
+        "b.PNG",
+        "b.2160p.png",
+        "b.2160p.png.vsr.json",
+        ".c.jpg",
+        "up_1.png",
+        "up_2.png",
+        "up_%d.png.vsr.json",
+        "notes.txt",
+    ):
         (tmp_path / name).touch()
     assert names(find_inputs([tmp_path], None)) == ["a.jpg", "b.PNG"]
     assert said_of_pictures([tmp_path]) == []
@@ -80,22 +106,31 @@ def test_pictures_beside_films_are_left_alone_and_named_with_the_pattern_to_type
     for name in ("poster.jpg", "fanart.jpg", "deep/cover.png"):
         (folder / name).touch()
     assert names(find_inputs([folder], None)) == ["a.MKV", "b.mp4"]
-    assert said_of_pictures([folder]) == [f"{folder}: 2 pictures beside the videos left alone; '{folder}/*.jpg' would take them"]
+    assert said_of_pictures([folder]) == [
+        f"{folder}: 2 pictures beside the videos left alone; '{folder}/*.jpg' would take them"
+    ]
     patterns = f"'{folder}/**/*.jpg' '{folder}/**/*.png'"
-    assert said_of_pictures([folder], recursive=True) == [f"{folder}: 3 pictures beside the videos left alone; {patterns} would take them"]
+    assert said_of_pictures([folder], recursive=True) == [
+        f"{folder}: 3 pictures beside the videos left alone; {patterns} would take them"
+    ]
 
 
 def test_many_numbered_pictures_are_said_to_look_like_a_film(tmp_path: Path) -> None:
     for number in range(30):
         (tmp_path / f"shot_{number:03d}.png").touch()
     (said,) = said_of_pictures([tmp_path])
-    assert f"30 numbered pictures, each upscaled by itself; {tmp_path}/shot_%03d.png would take them as a film" in said
+    assert (
+        f"30 numbered pictures, each upscaled by itself; {tmp_path}/shot_%03d.png would take them as a film"
+        in said
+    )
 
 
 def test_several_never_share_one_file(folder: Path, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="need a folder"):
         find_inputs([folder], tmp_path / "out.mkv")
-    assert find_inputs([folder / "b.mp4"], tmp_path / "out.mkv") == [Input(folder / "b.mp4", tmp_path / "out.mkv")]
+    assert find_inputs([folder / "b.mp4"], tmp_path / "out.mkv") == [
+        Input(folder / "b.mp4", tmp_path / "out.mkv")
+    ]
 
 
 def test_an_output_without_a_suffix_is_a_folder_that_is_made(tmp_path: Path) -> None:
@@ -107,7 +142,10 @@ def test_an_output_without_a_suffix_is_a_folder_that_is_made(tmp_path: Path) -> 
 
 
 def test_a_folder_s_videos_are_found_whatever_container_they_lie_in(tmp_path: Path) -> None:
-    """One list for runs, data sets and evaluation; what FFmpeg calls such files is among the demuxers that inputs are opened with."""
+    """One list for runs, data sets and evaluation.
+
+    What FFmpeg calls such files is among the demuxers that inputs are opened with.
+    """
     suffixes = ".asf .f4v .mod .3g2 .trp .dv .rm .m2v .3gp .tod .m2t .MOD .TRP .ogm .rmvb .wtv".split()
     for suffix in suffixes:
         (tmp_path / f"a{suffix}").touch()

@@ -1,4 +1,7 @@
-"""The whole way of one video: every frame once, at its time, whatever the file is like. Cases 1 to 14, 16, 20."""
+"""The whole way of one video: every frame once, at its time, whatever the file is like.
+
+Cases 1 to 14, 16, 20.
+"""
 
 from __future__ import annotations
 
@@ -61,7 +64,9 @@ def assert_exact(source: Path, folder: Path, **settings: object) -> tuple[Path, 
 
 def test_constant_frame_rate_keeps_every_tick_in_one_chunk_and_in_seven(tmp_path: Path) -> None:
     """Case 1."""
-    source = media.cfr(tmp_path / "in.mp4", frames=300, rate=Fraction(24000, 1001), time_base=Fraction(1, 24000), gop=6)
+    source = media.cfr(
+        tmp_path / "in.mp4", frames=300, rate=Fraction(24000, 1001), time_base=Fraction(1, 24000), gop=6
+    )
     outputs = {}
     for name, seconds in (("seven", 1.8), ("one", ONE)):
         output = tmp_path / f"{name}.mp4"
@@ -73,7 +78,11 @@ def test_constant_frame_rate_keeps_every_tick_in_one_chunk_and_in_seven(tmp_path
         after = view(output).film
         assert sorted(after.pts) == sorted(before.pts)
         assert len(after.pts) == 300
-    assert [f.seconds for f in frames(outputs[7])] == [f.seconds for f in frames(outputs[1])] == [n * Fraction(1001, 24000) for n in range(300)]
+    assert (
+        [f.seconds for f in frames(outputs[7])]
+        == [f.seconds for f in frames(outputs[1])]
+        == [n * Fraction(1001, 24000) for n in range(300)]
+    )
 
 
 @pytest.mark.parametrize("suffix", [".mp4", ".mov"])
@@ -108,8 +117,13 @@ def test_frames_closer_than_a_millisecond_are_refused_for_matroska(tmp_path: Pat
     assert list(tmp_path.iterdir()) == [source]
 
 
-@pytest.mark.parametrize(("codec", "suffix"), [("libx264", ".mp4"), ("libx265", ".mp4"), ("mpeg2video", ".mkv"), ("libx264", ".mkv")])
-def test_open_gops_cut_at_every_key_frame_lose_and_double_nothing(tmp_path: Path, codec: str, suffix: str) -> None:
+@pytest.mark.parametrize(
+    ("codec", "suffix"),
+    [("libx264", ".mp4"), ("libx265", ".mp4"), ("mpeg2video", ".mkv"), ("libx264", ".mkv")],
+)
+def test_open_gops_cut_at_every_key_frame_lose_and_double_nothing(
+    tmp_path: Path, codec: str, suffix: str
+) -> None:
     """Case 4."""
     source = media.open_gop(tmp_path / f"in{suffix}", codec)
     assert sum(probe(source).index.clean) >= 4, "the file has no inner points to cut at"
@@ -160,7 +174,9 @@ def test_frames_an_edit_list_hides_stay_hidden(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("name", "container"), [("in.mkv", None), ("in.ts", "mpegts"), ("in.mp4", None)])
-def test_a_late_start_is_kept_but_for_that_of_a_broadcast_and_sound_stays_with_the_picture(tmp_path: Path, name: str, container: str | None) -> None:
+def test_a_late_start_is_kept_but_for_that_of_a_broadcast_and_sound_stays_with_the_picture(
+    tmp_path: Path, name: str, container: str | None
+) -> None:
     """Case 9."""
     source = media.start_offset(tmp_path / name, container=container)
     assert frames(source)[0].seconds > 1
@@ -195,7 +211,11 @@ def test_the_wrap_of_a_33_bit_clock_goes_unnoticed(tmp_path: Path) -> None:
     for output in (many, one):
         found = frames(output)
         assert_same_frames(found, expected)
-        assert_same_times([f.seconds - found[0].seconds for f in found], [f.seconds + shift for f in expected], matroska=True)
+        assert_same_times(
+            [f.seconds - found[0].seconds for f in found],
+            [f.seconds + shift for f in expected],
+            matroska=True,
+        )
         film = view(output).film
         assert max(film.pts) - min(film.pts) == Fraction(47, 25)
 
@@ -213,7 +233,9 @@ def test_joined_recordings_go_on_where_the_first_ends_with_sound_in_step(tmp_pat
         times = [f.seconds for f in found]
         assert all(a < b for a, b in zip(times, times[1:], strict=False))
         for part in (times[:24], times[24:]):
-            assert_same_times([t - part[0] for t in part], [Fraction(n, 25) for n in range(24)], matroska=True)
+            assert_same_times(
+                [t - part[0] for t in part], [Fraction(n, 25) for n in range(24)], matroska=True
+            )
         assert Fraction(1, 25) - MATROSKA_TICK <= times[24] - times[23] <= Fraction(1, 5)
         sound, original = view(output).of("audio")[0], view(source).of("audio")[0]
         assert sound.payloads == original.payloads
@@ -221,7 +243,9 @@ def test_joined_recordings_go_on_where_the_first_ends_with_sound_in_step(tmp_pat
         film = sorted(view(source).film.pts)
         before = [original.pts[0] - film[0], original.pts[half] - film[0]]
         after = [sound.pts[0] - times[0], sound.pts[half] - times[24]]
-        assert abs((after[0] - after[1]) - (before[0] - before[1])) <= 2 * MATROSKA_TICK, "sound is shifted in the second part"
+        assert abs((after[0] - after[1]) - (before[0] - before[1])) <= 2 * MATROSKA_TICK, (
+            "sound is shifted in the second part"
+        )
 
 
 def test_a_recording_whose_clock_jumps_back_by_minutes_is_joined_as_well(tmp_path: Path) -> None:
@@ -234,7 +258,9 @@ def test_a_recording_whose_clock_jumps_back_by_minutes_is_joined_as_well(tmp_pat
 
 
 @pytest.mark.parametrize(("name", "codec"), [("in.h264", "libx264"), ("in.hevc", "libx265")])
-def test_a_raw_stream_without_timestamps_gets_one_frame_a_period(tmp_path: Path, name: str, codec: str) -> None:
+def test_a_raw_stream_without_timestamps_gets_one_frame_a_period(
+    tmp_path: Path, name: str, codec: str
+) -> None:
     """Case 12."""
     source = media.raw(tmp_path / name, codec)
     expected = frames(source)
@@ -311,13 +337,18 @@ def test_a_range_takes_its_frames_sound_subtitles_and_chapters(tmp_path: Path) -
     expected = [f for f in frames(source) if Fraction(1, 2) <= f.seconds < Fraction(5, 4)]
     found = frames(output)
     assert_same_frames(found, expected)
-    assert_same_times([f.seconds for f in found], [f.seconds - expected[0].seconds for f in expected], matroska=True)
+    assert_same_times(
+        [f.seconds for f in found], [f.seconds - expected[0].seconds for f in expected], matroska=True
+    )
     after, before = view(output), view(source)
     for a, b in zip(after.of("audio"), before.of("audio"), strict=True):
         inside = [h for h, t in zip(b.payloads, b.pts, strict=True) if Fraction(1, 2) <= t < Fraction(5, 4)]
         assert a.payloads == inside
         assert 0 <= a.pts[0] < Fraction(1, 20)
-    assert after.chapters == [(Fraction(0), Fraction(2, 5), "Prolog"), (Fraction(2, 5), Fraction(3, 4), "Rest")]
+    assert after.chapters == [
+        (Fraction(0), Fraction(2, 5), "Prolog"),
+        (Fraction(2, 5), Fraction(3, 4), "Rest"),
+    ]
     assert len(after.of("subtitle")[0].payloads) == 1
 
 
@@ -330,7 +361,9 @@ def test_a_range_without_a_frame_is_refused(tmp_path: Path) -> None:
 # --- lossless means lossless
 
 
-@pytest.mark.parametrize("pix_fmt", ["yuv420p", "yuv422p", "yuv444p", "yuv420p10le", "yuv422p10le", "yuv444p10le"])
+@pytest.mark.parametrize(
+    "pix_fmt", ["yuv420p", "yuv422p", "yuv444p", "yuv420p10le", "yuv422p10le", "yuv444p10le"]
+)
 def test_identity_into_ffv1_keeps_every_bit(tmp_path: Path, pix_fmt: str) -> None:
     source = media.cfr(tmp_path / "in.mkv", frames=9, codec="ffv1", pix_fmt=pix_fmt, gop=1)
     many, one = many_and_one(source, tmp_path)

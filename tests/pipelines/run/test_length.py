@@ -1,4 +1,7 @@
-"""What a film costs besides its pixels grows with its length, and no faster: counted in lines that run, never in time. Case 60."""
+"""What a film costs besides its pixels grows with its length, and no faster.
+
+Counted in lines that run, never in time. Case 60.
+"""
 
 from __future__ import annotations
 
@@ -24,12 +27,17 @@ from vsr.api import run_settings
 
 
 def grows_linearly(costs: list[int]) -> bool:
-    """Costs of a length, twice and four times as much: whether the second step up is twice the first one; of a square it is four times."""
+    """Costs of a length, twice and four times as much: whether the second step up is twice the first one.
+
+    Of a square it is four times.
+    """
     return costs[2] - costs[1] < 2.3 * (costs[1] - costs[0])
 
 
 def plan_of(info: VideoInfo, folder: Path, **settings: object) -> Plan:
-    return plan_video(Path(info.path), folder / "out.mkv", run_settings(**{**QUICK, **settings}), info)[0].plan
+    return plan_video(Path(info.path), folder / "out.mkv", run_settings(**{**QUICK, **settings}), info)[
+        0
+    ].plan
 
 
 def _begin(info: VideoInfo, folder: Path) -> None:
@@ -75,9 +83,13 @@ def spans_of(rows: list[tuple[int, int]]) -> list[Span]:
 
 
 @pytest.mark.parametrize(
-    ("chunk_seconds", "frames", "verify"), [(0.04, 20, "seams"), (1000.0, 150, "seams"), (1000.0, 150, "full")], ids=["many chunks", "one", "full"]
+    ("chunk_seconds", "frames", "verify"),
+    [(0.04, 20, "seams"), (1000.0, 150, "seams"), (1000.0, 150, "full")],
+    ids=["many chunks", "one", "full"],
 )
-def test_a_run_grows_with_the_length(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, chunk_seconds: float, frames: int, verify: str) -> None:
+def test_a_run_grows_with_the_length(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, chunk_seconds: float, frames: int, verify: str
+) -> None:
     """Case 60: plan, feed, keep, put together and verify; the pixels are made by nobody."""
     monkeypatch.setattr(os, "fsync", lambda _: None)
     settings = run_settings(**{**QUICK, "chunk_seconds": chunk_seconds, "verify": verify})
@@ -110,13 +122,20 @@ def test_numbered_pictures_are_cut_by_their_bytes(tmp_path: Path) -> None:
     info = long_film(tmp_path, 600)
     for width, height, most in ((3840, 2160, 5), (7680, 4320, 1), (480, 360, 600)):
         info = replace(info, width=width // 2, height=height // 2)
-        planned, _ = plan_video(Path(info.path), tmp_path / "out_%05d.tif", run_settings(scale=2, model="lanczos", device="cpu"), info)
+        planned, _ = plan_video(
+            Path(info.path),
+            tmp_path / "out_%05d.tif",
+            run_settings(scale=2, model="lanczos", device="cpu"),
+            info,
+        )
         encoder = planned.plan.encoder
         assert encoder.picture_bytes >= 3 * width * height
         longest = max(c.frame_count for c in planned.plan.chunks)
         assert longest * encoder.picture_bytes <= max(128 << 20, encoder.picture_bytes)
         assert longest <= most
-        assert [c.start_frame for c in planned.plan.chunks[1:]] == [c.stop_frame for c in planned.plan.chunks[:-1]]
+        assert [c.start_frame for c in planned.plan.chunks[1:]] == [
+            c.stop_frame for c in planned.plan.chunks[:-1]
+        ]
         # Chunks, and the pictures put together from them, lie on the disk side by side.
         assert planned.estimated_bytes >= 2 * planned.plan.frame_count * encoder.picture_bytes
 
@@ -124,5 +143,7 @@ def test_numbered_pictures_are_cut_by_their_bytes(tmp_path: Path) -> None:
 def test_a_film_is_not_cut_by_bytes(tmp_path: Path) -> None:
     """Its chunks are small, whatever its frames are."""
     info = replace(long_film(tmp_path, 600), width=3840, height=2160)
-    plan = plan_video(Path(info.path), tmp_path / "out.mkv", run_settings(scale=2, model="lanczos", device="cpu"), info)[0].plan
+    plan = plan_video(
+        Path(info.path), tmp_path / "out.mkv", run_settings(scale=2, model="lanczos", device="cpu"), info
+    )[0].plan
     assert max(c.frame_count for c in plan.chunks) >= 300

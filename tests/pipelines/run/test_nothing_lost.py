@@ -44,7 +44,9 @@ def begun(source: Path, output: Path, chunks: int = 2, **settings: Any) -> dict[
     """What lies in the work directory of a run that was stopped after so many chunks."""
     stop = threading.Event()
     with pytest.raises(Interrupted):
-        for event in upscale_video(source, output, run_settings(**{**QUICK, **CHUNKS, **settings}), stop=stop):
+        for event in upscale_video(
+            source, output, run_settings(**{**QUICK, **CHUNKS, **settings}), stop=stop
+        ):
             chunks -= isinstance(event, ChunkFinished)
             if not chunks:
                 stop.set()
@@ -65,7 +67,9 @@ def test_a_part_done_again_replaces_its_pictures_and_no_other(tmp_path: Path) ->
     assert [name for name in before if before[name] != after[name]] == ["out_0012.png", "out_0013.png"]
     said = "4 pictures of the same pattern stay, which are not of this run: 10 to 15"
     assert [e.text for e in events if isinstance(e, Note)] == [said]
-    assert isinstance(upscaled(source, target, rate="10", range="0.2-0.4", scale=2, model="nearest")[-1], AlreadyDone)
+    assert isinstance(
+        upscaled(source, target, rate="10", range="0.2-0.4", scale=2, model="nearest")[-1], AlreadyDone
+    )
 
 
 def test_pictures_between_those_that_are_there_need_no_leave(tmp_path: Path) -> None:
@@ -100,7 +104,9 @@ def test_a_folder_under_a_picture_s_name_is_said_before_work(tmp_path: Path) -> 
 # --- what is kept of earlier runs
 
 
-def test_a_device_that_is_not_seen_this_time_costs_no_chunk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_device_that_is_not_seen_this_time_costs_no_chunk(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Case 42: then `--model auto` takes another network."""
     film, output = film_in(tmp_path), tmp_path / "out.mkv"
     auto = {"scale": 2, "model": "auto", "device": "auto"}
@@ -110,7 +116,13 @@ def test_a_device_that_is_not_seen_this_time_costs_no_chunk(tmp_path: Path, monk
     with pytest.raises(UsageError) as error:
         upscaled(film, output, **auto, **CHUNKS)
     assert error.value.exit_code == 2
-    for words in ("2 of 5 chunks", "the model (quality-x2 before, fast-x2 now)", "--model quality --device ", "--fresh", "another -o"):
+    for words in (
+        "2 of 5 chunks",
+        "the model (quality-x2 before, fast-x2 now)",
+        "--model quality --device ",
+        "--fresh",
+        "another -o",
+    ):
         assert words in str(error.value), words
     assert held(work_folder(output)) == before
     assert planned_of(upscaled(film, output, **{**auto, "model": "quality"}, **CHUNKS)).chunks_done == 2
@@ -131,12 +143,17 @@ def test_another_target_size_is_said_to_be_one(tmp_path: Path) -> None:
     """Case 42."""
     film, output = film_in(tmp_path), tmp_path / "out.mkv"
     begun(film, output, scale=2, model="nearest")
-    with pytest.raises(UsageError, match="other bits: the target size, the encoder's settings; go on with the earlier command, choose another -o"):
+    with pytest.raises(
+        UsageError,
+        match="other bits: the target size, the encoder's settings; go on with the earlier command, choose another -o",
+    ):
         upscaled(film, output, scale=3, model="nearest", **CHUNKS)
 
 
 @pytest.mark.parametrize("how", ["done", "fresh", "clean"])
-def test_what_others_put_into_a_work_directory_stays(tmp_path: Path, how: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_what_others_put_into_a_work_directory_stays(
+    tmp_path: Path, how: str, capsys: pytest.CaptureFixture[str]
+) -> None:
     """Case 62."""
     film, output = film_in(tmp_path), tmp_path / "out.mkv"
     begun(film, output)
@@ -149,7 +166,11 @@ def test_what_others_put_into_a_work_directory_stays(tmp_path: Path, how: str, c
         assert "holds what no run has made; that is left" in capsys.readouterr().out
     else:
         upscaled(film, output, fresh=how == "fresh", **CHUNKS)
-    assert sorted(str(p.relative_to(work)) for p in work.rglob("*")) == ["2024-notes.json", "folder", "folder/000000.chunk"]
+    assert sorted(str(p.relative_to(work)) for p in work.rglob("*")) == [
+        "2024-notes.json",
+        "folder",
+        "folder/000000.chunk",
+    ]
 
 
 def test_chunks_of_a_plan_that_can_not_be_read_outlive_a_finished_result(tmp_path: Path) -> None:
@@ -170,7 +191,10 @@ def test_chunks_of_a_plan_that_can_not_be_read_outlive_a_finished_result(tmp_pat
 
 def test_clean_follows_no_link(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Case 74."""
-    film, output = film_in(tmp_path / "elsewhere") if (tmp_path / "elsewhere").mkdir() is None else Path(), tmp_path / "elsewhere" / "out.mkv"
+    film, output = (
+        film_in(tmp_path / "elsewhere") if (tmp_path / "elsewhere").mkdir() is None else Path(),
+        tmp_path / "elsewhere" / "out.mkv",
+    )
     before = begun(film, output)
     (tmp_path / "here" / "deeper").mkdir(parents=True)
     (tmp_path / "here" / ".out.mkv.vsr-work").symlink_to(work_folder(output))
@@ -245,14 +269,27 @@ def test_a_folder_in_the_place_of_the_report_is_said_before_work(tmp_path: Path)
 
 
 @pytest.mark.parametrize("command", ["compare", "run", "bench"])
-def test_no_report_is_written_over_an_input(tmp_path: Path, command: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_no_report_is_written_over_an_input(
+    tmp_path: Path, command: str, capsys: pytest.CaptureFixture[str]
+) -> None:
     """Case 52."""
     film = film_in(tmp_path)
     (tmp_path / "link.json").symlink_to(film)
     before, link = film.read_bytes(), str(tmp_path / "link.json")
     given = {
         "compare": ["compare", str(film), str(film), "--report", link],
-        "run": ["run", str(film), "-o", str(tmp_path / "out.mkv"), "--model", "identity", "--scale", "1", "--summary", link],
+        "run": [
+            "run",
+            str(film),
+            "-o",
+            str(tmp_path / "out.mkv"),
+            "--model",
+            "identity",
+            "--scale",
+            "1",
+            "--summary",
+            link,
+        ],
         "bench": ["bench", str(film), "--timeline", link],
     }[command]
     with pytest.raises(SystemExit) as ended:
@@ -268,7 +305,9 @@ def test_an_output_that_is_not_there_yet_is_no_input(tmp_path: Path) -> None:
     refuse_input("--report", None, (film,))
 
 
-def test_weights_that_lie_without_a_card_are_not_replaced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_weights_that_lie_without_a_card_are_not_replaced(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("VSR_DATA_HOME", str(tmp_path))
     (tmp_path / "models").mkdir()
     lost = tmp_path / "models" / "mine-x2.safetensors"
@@ -291,7 +330,9 @@ def test_a_run_that_is_refused_leaves_no_lock(tmp_path: Path) -> None:
     ("site", "<html>mine</html>", False), ("site", '<meta name="generator" content="vsr">', True),
     ("film.preview", "<html>of a former version</html>", True), ("new", None, True),
 ])  # fmt: skip
-def test_a_page_that_is_no_preview_s_is_not_replaced(tmp_path: Path, folder: str, page: str | None, is_ours: bool) -> None:
+def test_a_page_that_is_no_preview_s_is_not_replaced(
+    tmp_path: Path, folder: str, page: str | None, is_ours: bool
+) -> None:
     if page is not None:
         (tmp_path / folder).mkdir()
         (tmp_path / folder / "index.html").write_text(page)
@@ -310,6 +351,8 @@ def test_our_pages_are_known_to_be_ours() -> None:
 def test_a_log_without_its_checkpoint_is_not_begun_anew(tmp_path: Path) -> None:
     log = tmp_path / "log.jsonl"
     log.write_text('{"step": 1, "loss": 0.5}\n')
-    with pytest.raises(UsageError, match=r"log\.jsonl: training in this folder was begun before; give --resume"):
+    with pytest.raises(
+        UsageError, match=r"log\.jsonl: training in this folder was begun before; give --resume"
+    ):
         next(train(TrainSettings(name="mine", scale=2), [], tmp_path))
     assert log.read_text() == '{"step": 1, "loss": 0.5}\n'

@@ -24,7 +24,10 @@ from vsr.api import run_settings
 
 pytest.importorskip("s3fs", reason="the extra `remote` is not installed")
 moto_server = pytest.importorskip("moto.server", reason="moto[server] is not installed")
-pytestmark = [pytest.mark.usefixtures("inline"), pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::DeprecationWarning")]
+pytestmark = [
+    pytest.mark.usefixtures("inline"),
+    pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::DeprecationWarning"),
+]
 
 
 @pytest.fixture(scope="module")
@@ -68,7 +71,10 @@ def film(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def run(given: list[str], output: str | Path, staging: Path, **more: Any) -> list[Any]:
     inputs = find_inputs(
-        [Url(g) if "://" in g else Path(g) for g in given], output if isinstance(output, Path) else Url(output), allow_url=True, staging=staging
+        [Url(g) if "://" in g else Path(g) for g in given],
+        output if isinstance(output, Path) else Url(output),
+        allow_url=True,
+        staging=staging,
     )
     return [event for _, event in upscale_videos(inputs, run_settings(**QUICK), **more)]
 
@@ -92,11 +98,17 @@ def test_a_film_comes_from_there_and_its_result_goes_there(bucket: Any, film: Pa
 def test_a_folder_there_means_its_videos(bucket: Any, film: Path, tmp_path: Path) -> None:
     for key in ("in/a.mp4", "in/b.mp4", "in/b.mp4.vsr.json", "in/notes.txt"):
         bucket.upload_file(str(film), key)
-    assert [i.url for i in find_inputs([Url("s3://films/in/")], tmp_path, allow_url=True, staging=tmp_path)] == ["s3://films/in/a.mp4"]
-    assert [i.url for i in find_inputs([Url("s3://films/in/*.mp4")], tmp_path, allow_url=True, staging=tmp_path)] == ["s3://films/in/a.mp4"]
+    assert [
+        i.url for i in find_inputs([Url("s3://films/in/")], tmp_path, allow_url=True, staging=tmp_path)
+    ] == ["s3://films/in/a.mp4"]
+    assert [
+        i.url for i in find_inputs([Url("s3://films/in/*.mp4")], tmp_path, allow_url=True, staging=tmp_path)
+    ] == ["s3://films/in/a.mp4"]
 
 
-def test_a_download_goes_on_where_it_was_ended(bucket: Any, film: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_download_goes_on_where_it_was_ended(
+    bucket: Any, film: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     bucket.upload_file(str(film), "film.mp4")
     monkeypatch.setattr(object_store, "_PIECE_BYTES", 1000)
     url = Url("s3://films/film.mp4")
@@ -148,7 +160,9 @@ def test_another_result_there_is_not_replaced_unless_asked(bucket: Any, film: Pa
     assert bucket.Object("out.mkv").content_length > 4
 
 
-def test_what_came_to_be_there_during_the_run_is_not_replaced(bucket: Any, film: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_came_to_be_there_during_the_run_is_not_replaced(
+    bucket: Any, film: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Case 51: nor what lies in the place of the report."""
     bucket.put_object(Key="out.mkv.vsr.json", Body=b"mine")
     (refused,) = run([str(film)], "s3://films/out.mkv", tmp_path)
@@ -171,9 +185,13 @@ def test_what_came_to_be_there_during_the_run_is_not_replaced(bucket: Any, film:
     assert bucket.Object("out.mkv").content_length > 4
 
 
-def test_an_upload_that_failed_is_done_by_the_same_command(bucket: Any, film: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_upload_that_failed_is_done_by_the_same_command(
+    bucket: Any, film: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     with monkeypatch.context() as broken:
-        broken.setattr(Remote, "upload", lambda self, path: (_ for _ in ()).throw(ResourceError("the line is cut")))
+        broken.setattr(
+            Remote, "upload", lambda self, path: (_ for _ in ()).throw(ResourceError("the line is cut"))
+        )
         assert isinstance(run([str(film)], "s3://films/out/", tmp_path)[-1], ResourceError)
     assert names(bucket) == []
     assert isinstance(run([str(film)], "s3://films/out/", tmp_path)[-1], AlreadyDone)
@@ -186,12 +204,19 @@ def test_what_is_not_there_is_said_without_credentials(bucket: Any, tmp_path: Pa
     assert "s3://films/none.mp4: is not there" in str(error)
     (error,) = run(["s3://no-such-bucket/none.mp4"], tmp_path / "out.mkv", tmp_path)
     assert "secret-of-nobody" not in str(error)
-    assert redacted("GET https://user:pass@host/film.mp4?X-Amz-Signature=abc failed") == "GET https://***@host/film.mp4?X-Amz-Signature=*** failed"
+    assert (
+        redacted("GET https://user:pass@host/film.mp4?X-Amz-Signature=abc failed")
+        == "GET https://***@host/film.mp4?X-Amz-Signature=*** failed"
+    )
     """Case 80."""
 
 
-@pytest.mark.parametrize("name", ["s3://films/film.mp4", "https://127.0.0.1/film.mp4", "gs://films/", "http://127.0.0.1/x.mp4"])
-def test_without_leave_nothing_leaves_the_process(name: str, film: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    "name", ["s3://films/film.mp4", "https://127.0.0.1/film.mp4", "gs://films/", "http://127.0.0.1/x.mp4"]
+)
+def test_without_leave_nothing_leaves_the_process(
+    name: str, film: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Cases 69 and 71."""
     monkeypatch.setattr(Remote, "__init__", lambda *_, **__: pytest.fail("an address was opened"))
     with pytest.raises(MediaError, match="--allow-url"):
@@ -201,7 +226,13 @@ def test_without_leave_nothing_leaves_the_process(name: str, film: Path, tmp_pat
 
 
 def test_kinds_that_can_t_be_are_refused(film: Path, tmp_path: Path) -> None:
-    for name in ("file:///etc/passwd", "http://127.0.0.1/x.mp4", "memory://x.mp4", "ftp://host/x.mp4", "data://x.mp4"):
+    for name in (
+        "file:///etc/passwd",
+        "http://127.0.0.1/x.mp4",
+        "memory://x.mp4",
+        "ftp://host/x.mp4",
+        "data://x.mp4",
+    ):
         with pytest.raises(UsageError, match="can't be read; expected s3://, gs://, https://"):
             Remote(Url(name))
     with pytest.raises(UsageError, match="can't be written"):
@@ -235,7 +266,9 @@ class _Unmeasured(http.server.BaseHTTPRequestHandler):
         pass
 
 
-def test_a_film_whose_length_a_server_does_not_tell_is_fetched_whole(film: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_film_whose_length_a_server_does_not_tell_is_fetched_whole(
+    film: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(_Unmeasured, "film", film.read_bytes())
     monkeypatch.setattr(object_store, "_IN", ("http",))  # no certificates here
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), _Unmeasured) as running:

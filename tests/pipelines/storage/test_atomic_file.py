@@ -40,7 +40,9 @@ def mask(request: pytest.FixtureRequest) -> Iterator[int]:
 
 
 @pytest.mark.parametrize("content", WAYS)
-def test_permissions_are_those_that_the_umask_leaves(tmp_path: Path, mask: int, content: bytes | Callable[[Path], object]) -> None:
+def test_permissions_are_those_that_the_umask_leaves(
+    tmp_path: Path, mask: int, content: bytes | Callable[[Path], object]
+) -> None:
     """Case 74: nobody reads or writes what a person's umask shuts them out of."""
     write_atomically(tmp_path / "file", content)
     assert (tmp_path / "file").stat().st_mode & 0o777 == 0o666 & ~mask
@@ -55,7 +57,9 @@ def test_a_failed_write_leaves_the_old_file_and_nothing_beside_it(
     write_atomically(path, b"old")
     if isinstance(content, bytes):
         monkeypatch.setattr(atomic_file.os, "replace", lambda *_: torn(tmp_path / "elsewhere"))
-    with pytest.raises(OutputError, match=r"file: can't be written: No space left on device; .*free some space") as error:
+    with pytest.raises(
+        OutputError, match=r"file: can't be written: No space left on device; .*free some space"
+    ) as error:
         write_atomically(path, content)
     assert error.value.exit_code == 5
     assert path.read_bytes() == b"old"
@@ -76,9 +80,9 @@ def test_files_that_look_like_ours_in_the_making_are_left_alone(tmp_path: Path) 
     for name in ("file.tmp", "file.partial", ".file.tmp"):
         (tmp_path / name).write_bytes(b"mine")
     write_atomically(tmp_path / "file", b"new")
-    assert {p.name: p.read_bytes() for p in tmp_path.iterdir()} == dict.fromkeys(("file.tmp", "file.partial", ".file.tmp"), b"mine") | {
-        "file": b"new"
-    }
+    assert {p.name: p.read_bytes() for p in tmp_path.iterdir()} == dict.fromkeys(
+        ("file.tmp", "file.partial", ".file.tmp"), b"mine"
+    ) | {"file": b"new"}
 
 
 def test_the_longest_name_can_be_written(tmp_path: Path) -> None:
@@ -116,7 +120,9 @@ def test_content_and_name_are_flushed_in_this_order(
 
     def flushed(descriptor: int) -> None:
         path = Path(os.readlink(f"/proc/self/fd/{descriptor}"))
-        steps.append("folder" if path == tmp_path else "content" if re.fullmatch(TEMPORARY, path.name) else path.name)
+        steps.append(
+            "folder" if path == tmp_path else "content" if re.fullmatch(TEMPORARY, path.name) else path.name
+        )
         fsync(descriptor)
 
     def renamed(source: Path, target: Path) -> None:
@@ -130,10 +136,28 @@ def test_content_and_name_are_flushed_in_this_order(
 
 
 def test_there_is_no_other_way_to_write_a_file_by_another_name() -> None:
-    """Shards grow under theirs, results get theirs in `publishing` and `image_sequence`, downloads in `object_store`, files of a cluster in `actor`."""
-    known = {"actor", "atomic_file", "doctor", "image_sequence", "install", "object_store", "publishing", "shards"}
-    renaming = re.compile(r"os\.replace\(|os\.rename\(|\.rename\(|partial\.replace\(|atomic_file import .*\breplace\b")
-    found = {p.stem for package in ("vsr", "pipelines", "models") for p in (ROOT / package).rglob("*.py") if renaming.search(p.read_text())}
+    """Shards grow under theirs, results get theirs in `publishing` and `image_sequence`, downloads in
+    `object_store`, files of a cluster in `actor`.
+    """
+    known = {
+        "actor",
+        "atomic_file",
+        "doctor",
+        "image_sequence",
+        "install",
+        "object_store",
+        "publishing",
+        "shards",
+    }
+    renaming = re.compile(
+        r"os\.replace\(|os\.rename\(|\.rename\(|partial\.replace\(|atomic_file import .*\breplace\b"
+    )
+    found = {
+        p.stem
+        for package in ("vsr", "pipelines", "models")
+        for p in (ROOT / package).rglob("*.py")
+        if renaming.search(p.read_text())
+    }
     assert found == known
 
 

@@ -31,7 +31,14 @@ def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[FileServ
         yield served
 
 
-def fetched(server: FileServer, path: Path, *, host: str = "127.0.0.1", file: str = "/net.pth", size: int | None = len(CONTENT)) -> list[int]:
+def fetched(
+    server: FileServer,
+    path: Path,
+    *,
+    host: str = "127.0.0.1",
+    file: str = "/net.pth",
+    size: int | None = len(CONTENT),
+) -> list[int]:
     return list(download(server.address(file, host), path, sha256=SHA256, size=size))
 
 
@@ -42,7 +49,9 @@ def test_a_file_comes_whole_and_says_how_far_it_is(server: FileServer, tmp_path:
 
 
 @pytest.mark.parametrize("lengths", [True, False])
-def test_a_download_that_breaks_off_half_way_goes_on_where_it_was(server: FileServer, tmp_path: Path, lengths: bool) -> None:
+def test_a_download_that_breaks_off_half_way_goes_on_where_it_was(
+    server: FileServer, tmp_path: Path, lengths: bool
+) -> None:
     """Case 90."""
     server.breaks_after, server.lengths = [100_000, 50_000], lengths
     fetched(server, tmp_path / "net")
@@ -53,7 +62,10 @@ def test_a_download_that_breaks_off_half_way_goes_on_where_it_was(server: FileSe
 def test_what_an_earlier_call_left_is_gone_on_with(server: FileServer, tmp_path: Path) -> None:
     """Case 90."""
     server.breaks_after = [1000, 0, 0]
-    with pytest.raises(ResourceError, match="the connection ended after 1000 of 300000 bytes; 0.0 MB are kept, the same command goes on"):
+    with pytest.raises(
+        ResourceError,
+        match="the connection ended after 1000 of 300000 bytes; 0.0 MB are kept, the same command goes on",
+    ):
         fetched(server, tmp_path / "net")
     server.asked.clear()
     fetched(server, tmp_path / "net")
@@ -67,7 +79,9 @@ def test_a_server_without_ranges_is_asked_for_all_of_it_again(server: FileServer
 
 
 @pytest.mark.parametrize("left", [b"not of this file", CONTENT[:-1] + b"?", CONTENT + b"more"])
-def test_what_is_left_of_another_file_is_fetched_anew(server: FileServer, tmp_path: Path, left: bytes) -> None:
+def test_what_is_left_of_another_file_is_fetched_anew(
+    server: FileServer, tmp_path: Path, left: bytes
+) -> None:
     (tmp_path / "net").write_bytes(left)
     fetched(server, tmp_path / "net")
     assert (tmp_path / "net").read_bytes() == CONTENT
@@ -76,14 +90,18 @@ def test_what_is_left_of_another_file_is_fetched_anew(server: FileServer, tmp_pa
 def test_a_file_of_another_hash_is_refused_and_not_kept(server: FileServer, tmp_path: Path) -> None:
     """Case 90."""
     server.files["/net.pth"] = CONTENT[:-1] + b"?"
-    with pytest.raises(MediaError, match=f"its SHA-256 is [0-9a-f]{{64}}, not {SHA256}; another file lies there now"):
+    with pytest.raises(
+        MediaError, match=f"its SHA-256 is [0-9a-f]{{64}}, not {SHA256}; another file lies there now"
+    ):
         fetched(server, tmp_path / "net")
     assert not (tmp_path / "net").exists()
     assert len(server.asked) == 1
 
 
 @pytest.mark.parametrize("content", [CONTENT[:-5], CONTENT + b"more"])
-def test_a_file_of_another_length_is_refused_before_it_is_fetched(server: FileServer, tmp_path: Path, content: bytes) -> None:
+def test_a_file_of_another_length_is_refused_before_it_is_fetched(
+    server: FileServer, tmp_path: Path, content: bytes
+) -> None:
     """Case 90."""
     server.files["/net.pth"] = content
     with pytest.raises(MediaError, match=f"is {len(content)} bytes long, not 300000"):
@@ -91,7 +109,9 @@ def test_a_file_of_another_length_is_refused_before_it_is_fetched(server: FileSe
     assert not (tmp_path / "net").exists()
 
 
-def test_a_server_that_does_not_say_the_length_is_stopped_at_the_promised_size(server: FileServer, tmp_path: Path) -> None:
+def test_a_server_that_does_not_say_the_length_is_stopped_at_the_promised_size(
+    server: FileServer, tmp_path: Path
+) -> None:
     """Case 90."""
     server.files["/net.pth"], server.lengths = CONTENT * 20, False
     seen = [0]
@@ -102,7 +122,9 @@ def test_a_server_that_does_not_say_the_length_is_stopped_at_the_promised_size(s
     assert not (tmp_path / "net").exists()
 
 
-def test_without_a_promised_size_two_gigabytes_are_the_limit(server: FileServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_a_promised_size_two_gigabytes_are_the_limit(
+    server: FileServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(module, "MOST_BYTES", 200_000)
     with pytest.raises(MediaError, match="is larger than"):
         fetched(server, tmp_path / "net", size=None)
@@ -121,8 +143,13 @@ def test_a_redirection_to_another_host_is_followed_and_hashed(server: FileServer
         fetched(server, tmp_path / "other", file="/release")
 
 
-@pytest.mark.parametrize("place", ["file:///etc/passwd", "http://127.0.0.1:1/net.pth", "ftp://127.0.0.1/net.pth", "FILE:///etc/passwd"])
-def test_a_redirection_to_anything_but_https_is_not_followed(server: FileServer, tmp_path: Path, place: str) -> None:
+@pytest.mark.parametrize(
+    "place",
+    ["file:///etc/passwd", "http://127.0.0.1:1/net.pth", "ftp://127.0.0.1/net.pth", "FILE:///etc/passwd"],
+)
+def test_a_redirection_to_anything_but_https_is_not_followed(
+    server: FileServer, tmp_path: Path, place: str
+) -> None:
     """Case 90."""
     server.redirects["/release"] = place
     with pytest.raises(ResourceError, match="leads on to .*, which is no https address; it was not followed"):
@@ -144,15 +171,22 @@ def test_only_https_is_asked(tmp_path: Path) -> None:
             read_text(address, most=10)
 
 
-def test_a_certificate_that_nobody_signed_is_refused_with_what_to_set(server: FileServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_certificate_that_nobody_signed_is_refused_with_what_to_set(
+    server: FileServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Case 90: SSL_CERT_FILE is honoured."""
     (tmp_path / "none.pem").write_text("")
     monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "none.pem"))
-    with pytest.raises(ResourceError, match="its certificate can't be trusted .* let SSL_CERT_FILE name the company's certificates"):
+    with pytest.raises(
+        ResourceError,
+        match="its certificate can't be trusted .* let SSL_CERT_FILE name the company's certificates",
+    ):
         fetched(server, tmp_path / "net")
 
 
-def test_a_proxy_of_the_environment_is_asked(server: FileServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_proxy_of_the_environment_is_asked(
+    server: FileServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Case 90: nothing listens at the proxy's port, so nothing comes."""
     monkeypatch.setenv("https_proxy", "http://127.0.0.1:1")
     monkeypatch.setenv("no_proxy", "")

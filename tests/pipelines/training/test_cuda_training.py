@@ -1,4 +1,6 @@
-"""On a CUDA device: a training that was stopped goes on to the same bits, and a recorded step is that of one that is not. `make gpu` runs these."""
+"""On a CUDA device: a training that was stopped goes on to the same bits, and a recorded step is that of one
+that is not. `make gpu` runs these.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +17,10 @@ from pipelines.training.trainer import Trainer
 from tests.pipelines.datasets.test_gpu_loader import shards_of
 from tests.pipelines.training.test_train_step import CLIPS, TINY
 
-pytestmark = [pytest.mark.cuda, pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")]
+pytestmark = [
+    pytest.mark.cuda,
+    pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device"),
+]
 
 
 @pytest.fixture
@@ -40,7 +45,9 @@ def trained(settings: TrainSettings, pairs: Path, *, graph: bool = True, stops: 
 
 @pytest.mark.parametrize("settings", [TINY, CLIPS], ids=["frames", "clips"])
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])
-def test_a_recorded_step_is_that_of_one_that_is_not(pairs: Path, settings: TrainSettings, precision: str) -> None:
+def test_a_recorded_step_is_that_of_one_that_is_not(
+    pairs: Path, settings: TrainSettings, precision: str
+) -> None:
     settings = replace(settings, steps=30, precision=precision)  # type: ignore[arg-type]
     recorded, plain = trained(settings, pairs), trained(settings, pairs, graph=False)
     assert all(torch.equal(recorded[k], plain[k]) for k in plain)

@@ -36,7 +36,12 @@ TINY = TrainSettings(
 @pytest.fixture(scope="module")
 def pairs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("peers")
-    settings = DatasetSettings(truth_px=32, shrink=1, degrade=DegradeSettings(clean=0.6), crops=CropSettings(per_frame=8, duplicate_bits=1))
+    settings = DatasetSettings(
+        truth_px=32,
+        shrink=1,
+        degrade=DegradeSettings(clean=0.6),
+        crops=CropSettings(per_frame=8, duplicate_bits=1),
+    )
     list(make_dataset([pictures(folder / "stills", 8, 200, 260)], folder / "pairs", settings))
     return folder / "pairs"
 

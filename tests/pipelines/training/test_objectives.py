@@ -46,14 +46,42 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("objectives")
     stills = pictures(folder / "stills", 6, 160, 200)
     crops = CropSettings(per_frame=6, duplicate_bits=1)
-    list(make_dataset([stills], folder / "x2", DatasetSettings(truth_px=32, shrink=1, degrade=DegradeSettings(clean=1.0), crops=crops)))
-    noisy = DegradeSettings(clean=0.0, restoration=True, noise=1.0, noise_codes=(10.0, 15.0), blur=0.0, ringing=0.0, codec=0.0)
-    list(make_dataset([stills], folder / "x1", DatasetSettings(scale=1, truth_px=32, shrink=1, degrade=noisy, crops=crops)))
+    list(
+        make_dataset(
+            [stills],
+            folder / "x2",
+            DatasetSettings(truth_px=32, shrink=1, degrade=DegradeSettings(clean=1.0), crops=crops),
+        )
+    )
+    noisy = DegradeSettings(
+        clean=0.0, restoration=True, noise=1.0, noise_codes=(10.0, 15.0), blur=0.0, ringing=0.0, codec=0.0
+    )
+    list(
+        make_dataset(
+            [stills],
+            folder / "x1",
+            DatasetSettings(scale=1, truth_px=32, shrink=1, degrade=noisy, crops=crops),
+        )
+    )
     torch.manual_seed(0)
     small = {"width": 16}
-    export(Autoencoder(scale=2, width=16).state_dict(), architecture="autoencoder", settings=small, scale=2, folder=folder, name="features-x2")
+    export(
+        Autoencoder(scale=2, width=16).state_dict(),
+        architecture="autoencoder",
+        settings=small,
+        scale=2,
+        folder=folder,
+        name="features-x2",
+    )
     two = {"width": 16, "steps": 2}
-    export(Diffusion(scale=2, width=16, steps=2).state_dict(), architecture="diffusion", settings=two, scale=2, folder=folder, name="teacher-x2")
+    export(
+        Diffusion(scale=2, width=16, steps=2).state_dict(),
+        architecture="diffusion",
+        settings=two,
+        scale=2,
+        folder=folder,
+        name="teacher-x2",
+    )
     return folder
 
 
@@ -131,14 +159,19 @@ class Peer:
 
 @pytest.mark.parametrize("kind", ["espcn", "vae", "diffusion", "distilled"])
 def test_parts_of_a_batch_have_the_loss_of_the_whole(kind: str, home: Path) -> None:
-    """So processes that train together, whose gradients are averaged, do as one would; whatever is drawn for each picture."""
+    """So processes that train together, whose gradients are averaged, do as one would.
+
+    Whatever is drawn for each picture.
+    """
     settings = settings_of(kind, home)
 
     def loss(peer: Peer | None) -> float:
         run = Trainer(settings, [home / "x2"], home, CPU, peer)
         torch.manual_seed(1)
         with torch.no_grad():
-            for weights in run.state.network.parameters():  # last layers begin at zero, which would hide what is drawn
+            for (
+                weights
+            ) in run.state.network.parameters():  # last layers begin at zero, which would hide what is drawn
                 weights.add_(0.1 * torch.randn(weights.shape))
             return run.objective.loss(run.objective.prepare(run.loader.batch(0)), 0).item()
 
@@ -170,16 +203,22 @@ def test_every_term_counts_by_its_weight(term: str, home: Path) -> None:
     features = str(home / "features-x2.safetensors")
     losses = []
     for weight in (0.0, 1.0, 2.0):
-        settings = replace(settings_of("edsr", home), objective=ObjectiveSettings(features=features, **{term: weight}))  # type: ignore[arg-type]
+        settings = replace(
+            settings_of("edsr", home), objective=ObjectiveSettings(features=features, **{term: weight})
+        )  # type: ignore[arg-type]
         trainer = Trainer(settings, [home / "x2"], home, CPU)
         losses.append(trainer.objective.loss(trainer.loader.batch(0), 0).item())
     assert losses[1] > losses[0]
     assert losses[2] - losses[1] == pytest.approx(losses[1] - losses[0], rel=1e-3)
 
 
-def test_the_last_weights_are_kept_where_psnr_is_not_the_aim(home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_last_weights_are_kept_where_psnr_is_not_the_aim(
+    home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     scores = iter([32.0, 30.0, 0.0])
-    monkeypatch.setattr("pipelines.training.trainer.Validation.__call__", lambda *_: {"psnr": next(scores), "gain": 0.0})
+    monkeypatch.setattr(
+        "pipelines.training.trainer.Validation.__call__", lambda *_: {"psnr": next(scores), "gain": 0.0}
+    )
     assert list(train(settings_of("diffusion", home), [home / "x2"], tmp_path))[-1].step == 8
 
 
@@ -197,7 +236,12 @@ def test_objectives_that_make_no_sense_are_refused(wrong: dict[str, object], sai
 
 
 @pytest.mark.parametrize(
-    ("kind", "said"), [("variational", "architecture vae"), ("denoising", "architecture diffusion"), ("distillation", "diffusion")]
+    ("kind", "said"),
+    [
+        ("variational", "architecture vae"),
+        ("denoising", "architecture diffusion"),
+        ("distillation", "diffusion"),
+    ],
 )
 def test_objectives_of_another_architecture_are_refused(kind: str, said: str, home: Path) -> None:
     settings = replace(settings_of("edsr", home), objective=ObjectiveSettings(kind=kind))  # type: ignore[arg-type]
@@ -208,4 +252,11 @@ def test_objectives_of_another_architecture_are_refused(kind: str, said: str, ho
 def test_a_distillation_wants_a_teacher(home: Path) -> None:
     settings = settings_of("distilled", home)
     with pytest.raises(UsageError, match="expected a diffusion network"):
-        Trainer(replace(settings, objective=replace(settings.objective, teacher=str(home / "features-x2.safetensors"))), [home / "x2"], home, CPU)
+        Trainer(
+            replace(
+                settings, objective=replace(settings.objective, teacher=str(home / "features-x2.safetensors"))
+            ),
+            [home / "x2"],
+            home,
+            CPU,
+        )

@@ -52,13 +52,21 @@ def threads() -> Any:
 @pytest.fixture(scope="module")
 def pairs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("train")
-    settings = DatasetSettings(truth_px=32, shrink=1, degrade=DegradeSettings(clean=0.6), crops=CropSettings(per_frame=8, duplicate_bits=1))
+    settings = DatasetSettings(
+        truth_px=32,
+        shrink=1,
+        degrade=DegradeSettings(clean=0.6),
+        crops=CropSettings(per_frame=8, duplicate_bits=1),
+    )
     list(make_dataset([pictures(folder / "stills", 8, 200, 260)], folder / "pairs", settings))
     return folder / "pairs"
 
 
 def test_training_learns_what_its_pairs_teach(tmp_path: Path) -> None:
-    """Pairs whose truth is eight codes brighter than their input: a bias to be learned, and to hold on pairs not seen."""
+    """Pairs whose truth is eight codes brighter than their input.
+
+    A bias to be learned, and to hold on pairs not seen.
+    """
     manifest: dict[str, Any] = {"format": "vsr-pairs-1", "settings": {"scale": 2}, "shards": []}
     for split, seeds in (("train", range(6)), ("validation", range(10, 13))):
         with ShardWriter(tmp_path, split, 1 << 20) as writer:
@@ -66,10 +74,18 @@ def test_training_learns_what_its_pairs_teach(tmp_path: Path) -> None:
                 low = clip(1, 32, 32, seed=seed)
                 luma, chroma = classical(to_values(low), 2, "lanczos")
                 truth = from_values((luma + 8 / 219, chroma), 8)
-                writer.add(Pair(f"{split}{seed}", low, truth, {"degradation": {"stages": [{"kernel": "bicubic"}]}}))
+                writer.add(
+                    Pair(f"{split}{seed}", low, truth, {"degradation": {"stages": [{"kernel": "bicubic"}]}})
+                )
         manifest["shards"] += [{**shard, "split": split} for shard in writer.shards]
     (tmp_path / "manifest.json").write_text(json.dumps(manifest))
-    settings = replace(TINY, steps=60, validate_every=30, ema_decay=0.8, optimizer=OptimizerSettings(learning_rate=5e-3, warmup_steps=5))
+    settings = replace(
+        TINY,
+        steps=60,
+        validate_every=30,
+        ema_decay=0.8,
+        optimizer=OptimizerSettings(learning_rate=5e-3, warmup_steps=5),
+    )
     events = list(train(settings, [tmp_path], tmp_path / "run"))
     last = events[-1]
     assert isinstance(last, Trained)
@@ -118,7 +134,9 @@ def test_minutes_become_steps(pairs: Path, tmp_path: Path, monkeypatch: pytest.M
         list(train(TINY, [pairs], tmp_path / "other", minutes=0.1, cluster="local"))
 
 
-def test_minutes_go_on_with_the_steps_they_were_when_training_began(pairs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_minutes_go_on_with_the_steps_they_were_when_training_began(
+    pairs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     speeds = iter((5.0, 7.0))
     monkeypatch.setattr("pipelines.training.train.seconds_a_step", lambda *_: 1 / next(speeds))
     count = itertools.count(1)
@@ -138,7 +156,9 @@ def test_minutes_go_on_with_the_steps_they_were_when_training_began(pairs: Path,
 def test_another_seed_makes_other_weights(pairs: Path, tmp_path: Path) -> None:
     for seed in (0, 1):
         list(train(replace(TINY, seed=seed), [pairs], tmp_path / str(seed)))
-    assert (tmp_path / "0" / "tiny-x2.safetensors").read_bytes() != (tmp_path / "1" / "tiny-x2.safetensors").read_bytes()
+    assert (tmp_path / "0" / "tiny-x2.safetensors").read_bytes() != (
+        tmp_path / "1" / "tiny-x2.safetensors"
+    ).read_bytes()
 
 
 def test_a_begun_folder_is_neither_overwritten_nor_mixed(pairs: Path, tmp_path: Path) -> None:
@@ -155,18 +175,29 @@ def test_a_begun_folder_is_neither_overwritten_nor_mixed(pairs: Path, tmp_path: 
 def test_the_result_is_a_network_the_catalog_loads(pairs: Path, tmp_path: Path) -> None:
     done = list(train(TINY, [pairs], tmp_path))[-1]
     card = find(done.weights)[0]
-    assert (card.name, card.scale, card.architecture, card.settings) == ("tiny-x2", 2, "compact", {"width": 32, "depth": 1})
+    assert (card.name, card.scale, card.architecture, card.settings) == (
+        "tiny-x2",
+        2,
+        "compact",
+        {"width": 32, "depth": 1},
+    )
     assert card.more["training"]["best_step"] == done.step
     assert card.more["scores"]["validation"] == done.scores
     assert len(card.more["training"]["manifests"][0]) == 64
     held_out = Shards([pairs], "validation")
-    assert Validation(held_out, 4)(load_network(card).module)["psnr"] == pytest.approx(done.scores["psnr"], abs=0.01)  # type: ignore[arg-type]
+    assert Validation(held_out, 4)(load_network(card).module)["psnr"] == pytest.approx(
+        done.scores["psnr"], abs=0.01
+    )  # type: ignore[arg-type]
     assert all(t.dtype == torch.float16 for t in load_file(done.weights).values())
 
 
-def test_the_best_weights_are_kept_not_the_last(pairs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_best_weights_are_kept_not_the_last(
+    pairs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     scores = iter([30.0, 32.0, 31.0, 0.0])  # the last one is of the finished file
-    monkeypatch.setattr("pipelines.training.trainer.Validation.__call__", lambda *_: {"psnr": next(scores), "gain": 0.0})
+    monkeypatch.setattr(
+        "pipelines.training.trainer.Validation.__call__", lambda *_: {"psnr": next(scores), "gain": 0.0}
+    )
     events = list(train(replace(TINY, validate_every=4), [pairs], tmp_path))
     assert [e.best for e in events if isinstance(e, Validated)] == [True, True, False]
     assert events[-1].step == 8
@@ -177,7 +208,9 @@ def test_the_best_weights_are_kept_not_the_last(pairs: Path, tmp_path: Path, mon
 
 def test_init_takes_over_what_fits_from_another_scale(pairs: Path) -> None:
     shipped = load_file(find("fast-x2")[0].path)
-    trainer = Trainer(replace(TINY, init="fast-x2", network={"width": 32, "depth": 8}), [pairs], pairs, torch.device("cpu"))
+    trainer = Trainer(
+        replace(TINY, init="fast-x2", network={"width": 32, "depth": 8}), [pairs], pairs, torch.device("cpu")
+    )
     own = trainer.state.network.state_dict()
     assert torch.equal(own["body.3.weight"], shipped["body.3.weight"].float())
     with pytest.raises(UsageError, match="no network of ours"):
@@ -211,9 +244,13 @@ def test_the_short_way_through_a_step_has_the_same_loss_and_gradients(pairs: Pat
     for value in (objective.loss(batch, 0), objective.loss(short, 0)):
         trainer.state.network.zero_grad()
         value.backward()  # type: ignore[no-untyped-call]
-        results.append((value.item(), [p.grad.clone() for p in trainer.state.network.parameters() if p.grad is not None]))
+        results.append(
+            (value.item(), [p.grad.clone() for p in trainer.state.network.parameters() if p.grad is not None])
+        )
     assert results[0][0] == pytest.approx(results[1][0], rel=1e-5)
-    assert all(torch.allclose(a, b, rtol=1e-3, atol=1e-7) for a, b in zip(results[0][1], results[1][1], strict=True))
+    assert all(
+        torch.allclose(a, b, rtol=1e-3, atol=1e-7) for a, b in zip(results[0][1], results[1][1], strict=True)
+    )
 
 
 def test_ssim_and_rmsprop_train_too(pairs: Path, tmp_path: Path) -> None:
@@ -269,7 +306,14 @@ def test_export_writes_what_the_catalog_reads_and_refuses_other_tensors(tmp_path
     # 6 -> 32, twice 32 -> 32, 32 -> 54 channels, 3x3, at a quarter of the pixels; two operations a weight.
     assert gflop_per_megapixel(network) == pytest.approx(2 * 9 * (6 * 32 + 2 * 32 * 32 + 32 * 54) / 4 / 1e3)
     with pytest.raises(UsageError, match="first that differs"):
-        export(network.state_dict(), architecture="compact", settings={"width": 32, "depth": 3}, scale=3, folder=tmp_path, name="x-x3")
+        export(
+            network.state_dict(),
+            architecture="compact",
+            settings={"width": 32, "depth": 3},
+            scale=3,
+            folder=tmp_path,
+            name="x-x3",
+        )
 
 
 def test_toml_of_every_kind_of_value_reads_back() -> None:
@@ -282,7 +326,14 @@ def test_toml_of_every_kind_of_value_reads_back() -> None:
 def test_adopted_weights_are_found_by_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("VSR_DATA_HOME", str(tmp_path / "home"))
     network = Compact(scale=2, width=32, depth=1)
-    path = export(network.state_dict(), architecture="compact", settings={"width": 32, "depth": 1}, scale=2, folder=tmp_path, name="own-x2")
+    path = export(
+        network.state_dict(),
+        architecture="compact",
+        settings={"width": 32, "depth": 1},
+        scale=2,
+        folder=tmp_path,
+        name="own-x2",
+    )
     kept = install_model(str(path), name="mine", sha256=find(str(path))[0].sha256)
     assert kept.name == "mine-x2"
     assert find("mine")[0].path == str(tmp_path / "home" / "models" / "mine-x2.safetensors")
@@ -324,9 +375,13 @@ def test_every_configuration_builds_its_network_within_its_family(path: Path) ->
     settings = read_settings(TrainSettings, path)
     assert settings.name == path.stem
     assert settings.batch.truth_px % (2 * settings.scale) == 0
-    most = {"fast": 120_000, "quality": 600_000, "real": 2_400_000, "recurrent": 1_300_000, "diffusion": 1_000_000}.get(
-        path.stem.partition("-")[0], 300_000
-    )
+    most = {
+        "fast": 120_000,
+        "quality": 600_000,
+        "real": 2_400_000,
+        "recurrent": 1_300_000,
+        "diffusion": 1_000_000,
+    }.get(path.stem.partition("-")[0], 300_000)
     assert parameter_count(build(settings.architecture, settings.scale, settings.network)) <= most
 
 
@@ -346,13 +401,19 @@ def test_the_log_survives_a_resume_without_double_lines(pairs: Path, tmp_path: P
 @pytest.fixture(scope="module")
 def levelled(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("levelled")
-    degrade = DegradeSettings(clean=0.2, restoration=True, levels=True, codec=1.0, codecs=("h264",), crf=(10, 44))
-    settings = DatasetSettings(truth_px=64, shrink=1, degrade=degrade, crops=CropSettings(per_frame=8, duplicate_bits=1), passes=2)
+    degrade = DegradeSettings(
+        clean=0.2, restoration=True, levels=True, codec=1.0, codecs=("h264",), crf=(10, 44)
+    )
+    settings = DatasetSettings(
+        truth_px=64, shrink=1, degrade=degrade, crops=CropSettings(per_frame=8, duplicate_bits=1), passes=2
+    )
     list(make_dataset([pictures(folder / "stills", 8, 200, 260)], folder / "pairs", settings))
     return folder / "pairs"
 
 
-RESTORING = replace(TINY, architecture="restoring", frozen=("knots.0.",), batch=BatchSettings(pairs=4, truth_px=32, levels=2))
+RESTORING = replace(
+    TINY, architecture="restoring", frozen=("knots.0.",), batch=BatchSettings(pairs=4, truth_px=32, levels=2)
+)
 
 
 def test_each_pair_has_the_level_that_was_measured_on_it(levelled: Path) -> None:
@@ -375,7 +436,9 @@ def test_the_parts_of_a_batch_are_alike_in_level_and_every_level_comes_as_often(
 
 def test_peers_share_out_whole_parts_of_one_level(levelled: Path) -> None:
     shards = Shards([levelled], "train")
-    whole, first, second = (Loader(shards, RESTORING.batch, seed=1, share=share).batch(3) for share in ((0, 1), (0, 2), (1, 2)))
+    whole, first, second = (
+        Loader(shards, RESTORING.batch, seed=1, share=share).batch(3) for share in ((0, 1), (0, 2), (1, 2))
+    )
     assert torch.equal(torch.cat([first.low[0], second.low[0]]), whole.low[0])
     assert whole.levels is not None
     assert first.levels is not None
@@ -395,7 +458,9 @@ def test_frozen_weights_stay_and_the_others_learn(levelled: Path, tmp_path: Path
     assert not torch.equal(after["knots.2.tail.weight"], before["tail.weight"])
     card = read_card(Path(done.weights).with_suffix(".toml"))
     assert card.restores
-    assert card.gflop_per_megapixel == pytest.approx(gflop_per_megapixel(Compact(scale=2, width=32, depth=1)), rel=0.01)
+    assert card.gflop_per_megapixel == pytest.approx(
+        gflop_per_megapixel(Compact(scale=2, width=32, depth=1)), rel=0.01
+    )
     loaded = load_network(card, restore=0.4)
     assert isinstance(loaded.module, Compact)
 
@@ -409,7 +474,9 @@ def test_settings_from_before_name_the_checkpoints_that_they_did() -> None:
     told = TINY.identity()
     assert "frozen" not in told
     assert "levels" not in told["batch"]
-    adversarial = replace(TINY, objective=ObjectiveSettings("adversarial", adversarial=0.1)).identity()["objective"]
+    adversarial = replace(TINY, objective=ObjectiveSettings("adversarial", adversarial=0.1)).identity()[
+        "objective"
+    ]
     assert not {"stages", "tone", "discriminator"} & adversarial.keys()
 
 
@@ -422,5 +489,9 @@ def test_the_crisp_end_is_trained_beside_the_faithful_one_which_stays(levelled: 
     *_, done = train(settings, [levelled], tmp_path / "run")
     assert isinstance(done, Trained)
     weights, plain = load_file(done.weights), load_file(find("fast-x2")[0].path)
-    assert all(torch.equal(weights[f"knots.{knot}.{name}"].half(), tensor.half()) for knot in range(3) for name, tensor in plain.items())
+    assert all(
+        torch.equal(weights[f"knots.{knot}.{name}"].half(), tensor.half())
+        for knot in range(3)
+        for name, tensor in plain.items()
+    )
     assert not torch.equal(weights["crisp.1.tail.weight"], weights["knots.1.tail.weight"])

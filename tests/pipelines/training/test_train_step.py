@@ -56,7 +56,9 @@ def test_a_recorded_pass_is_repeated_on_every_batch(pairs: Path, settings: Train
 
 
 def test_an_objective_that_draws_is_not_recorded(pairs: Path) -> None:
-    settings = replace(TINY, architecture="vae", network={}, objective=ObjectiveSettings(kind="variational", kl=1e-3))
+    settings = replace(
+        TINY, architecture="vae", network={}, objective=ObjectiveSettings(kind="variational", kl=1e-3)
+    )
     recorder = Recorder()
     trained(replace(settings, steps=1), pairs, recorder)
     assert recorder.recorded == 0
@@ -88,7 +90,9 @@ def test_pairs_make_room_on_a_device_that_has_none_for_a_step(pairs: Path, tmp_p
     assert all(torch.equal(roomy[k], full[k]) for k in roomy)
 
 
-def test_time_that_passes_outside_of_steps_is_not_theirs(pairs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_time_that_passes_outside_of_steps_is_not_theirs(
+    pairs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     now = [0.0]
     monkeypatch.setattr("pipelines.training.trainer.time.monotonic", lambda: now[0])
     trainer = Trainer(TINY, [pairs], tmp_path / "run", CPU)
@@ -136,6 +140,10 @@ def test_a_clip_has_the_same_loss_and_gradients_frame_by_frame_and_at_once(pairs
         trainer.state.network.zero_grad()
         loss = trainer.objective.loss(given, 0)
         loss.backward()  # type: ignore[no-untyped-call]
-        results.append((loss.item(), [p.grad.clone() for p in trainer.state.network.parameters() if p.grad is not None]))
+        results.append(
+            (loss.item(), [p.grad.clone() for p in trainer.state.network.parameters() if p.grad is not None])
+        )
     assert results[0][0] == pytest.approx(results[1][0], rel=1e-5)
-    assert all(torch.allclose(a, b, rtol=1e-3, atol=1e-6) for a, b in zip(results[0][1], results[1][1], strict=True))
+    assert all(
+        torch.allclose(a, b, rtol=1e-3, atol=1e-6) for a, b in zip(results[0][1], results[1][1], strict=True)
+    )

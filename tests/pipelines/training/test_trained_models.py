@@ -1,4 +1,7 @@
-"""Every network of the wider family in a run: all frames at their times, the same picture however it was cut."""
+"""Every network of the wider family in a run.
+
+All frames at their times, the same picture however it was cut.
+"""
 
 from __future__ import annotations
 
@@ -35,13 +38,26 @@ def trained(name: str, scale: int, folder: Path) -> str:
     with torch.no_grad():
         for parameter in network.parameters():
             parameter.add_(torch.randn_like(parameter) * 0.02)
-    return str(export(network.state_dict(), architecture=name, settings=settings, scale=scale, folder=folder, name=f"{name}-x{scale}"))
+    return str(
+        export(
+            network.state_dict(),
+            architecture=name,
+            settings=settings,
+            scale=scale,
+            folder=folder,
+            name=f"{name}-x{scale}",
+        )
+    )
 
 
 @pytest.mark.usefixtures("inline")
 @pytest.mark.parametrize(("name", "scale"), [*((name, 2) for name in FAMILY), ("deconvolution", 1)])
-def test_a_run_keeps_frames_and_times_and_chunks_leave_no_trace(name: str, scale: int, tmp_path: Path) -> None:
-    source = media.vfr(tmp_path / "in.mkv", pts=(0, 40, 100, 120, 200, 210, 300, 380), time_base=Fraction(1, 1000))
+def test_a_run_keeps_frames_and_times_and_chunks_leave_no_trace(
+    name: str, scale: int, tmp_path: Path
+) -> None:
+    source = media.vfr(
+        tmp_path / "in.mkv", pts=(0, 40, 100, 120, 200, 210, 300, 380), time_base=Fraction(1, 1000)
+    )
     weights = trained(name, scale, tmp_path)
     many, one = tmp_path / "many.mkv", tmp_path / "one.mkv"
     for output, seconds in ((many, 0.1), (one, 1e6)):
@@ -53,21 +69,32 @@ def test_a_run_keeps_frames_and_times_and_chunks_leave_no_trace(name: str, scale
     assert_same_frames(frames(many), frames(one))
 
 
-@pytest.mark.parametrize(("name", "pix_fmt"), [*((name, "yuv420p") for name in FAMILY), ("autoencoder", "yuv444p"), ("diffusion", "yuv444p")])
+@pytest.mark.parametrize(
+    ("name", "pix_fmt"),
+    [*((name, "yuv420p") for name in FAMILY), ("autoencoder", "yuv444p"), ("diffusion", "yuv444p")],
+)
 def test_tiles_give_the_picture_of_the_whole_frame(name: str, pix_fmt: str, tmp_path: Path) -> None:
     card = find(trained(name, 2, tmp_path))[0]
     frame = picture(pix_fmt, 130, 94)
-    whole, tiled = (Upscaler(plan_of(card, 130, 94, 2, pix_fmt, tile=tile), CPU)([frame])[0] for tile in ((96, 136), (32, 48)))
+    whole, tiled = (
+        Upscaler(plan_of(card, 130, 94, 2, pix_fmt, tile=tile), CPU)([frame])[0]
+        for tile in ((96, 136), (32, 48))
+    )
     for a, b in zip(whole.planes, tiled.planes, strict=True):
         error = np.square(a.astype(float) - b.astype(float)).mean()
         assert error == 0 or 10 * np.log10(255**2 / error) >= 45
 
 
 @pytest.mark.usefixtures("inline")
-def test_restoring_first_and_upscaling_then_is_a_chain(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_restoring_first_and_upscaling_then_is_a_chain(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("VSR_DATA_HOME", str(tmp_path / "home"))
     install_model(trained("deconvolution", 1, tmp_path), name="restoring")
     source = media.cfr(tmp_path / "in.mkv", frames=4)
     events = upscaled(source, tmp_path / "out.mkv", model="restoring-x1,fast", scale=2)
-    assert [(s.card.name, s.width) for s in planned_of(events).plan.stages] == [("restoring-x1", 64), ("fast-x2", 128)]
+    assert [(s.card.name, s.width) for s in planned_of(events).plan.stages] == [
+        ("restoring-x1", 64),
+        ("fast-x2", 128),
+    ]
     assert_same_timing(tmp_path / "out.mkv", source)

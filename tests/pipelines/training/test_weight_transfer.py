@@ -20,7 +20,9 @@ def trained(scale: int = 2, width: int = 32, depth: int = 2) -> Compact:
 
 def clip(frames: int) -> Planes:
     generator = torch.Generator().manual_seed(1)
-    return torch.rand(frames, 1, 24, 32, generator=generator), torch.rand(frames, 2, 12, 16, generator=generator) - 0.5
+    return torch.rand(frames, 1, 24, 32, generator=generator), torch.rand(
+        frames, 2, 12, 16, generator=generator
+    ) - 0.5
 
 
 @pytest.mark.parametrize(("width", "depth"), [(32, 2), (64, 2), (32, 5), (64, 4)])

@@ -51,7 +51,10 @@ def test_one_decoder_feeds_many_chunks_and_those_done_are_skipped(tmp_path: Path
     chunks, pts = planned.plan.chunks, planned.info.pts
     wanted = (chunks[0], chunks[2])
     task = SpanTask(wanted, tuple(pts[: chunks[2].stop_frame]), 0)
-    made = [m.value if isinstance(m, ReadyForNext) else m for m in worker.run(task, iter([packets[:10], packets[10:]]))]  # type: ignore[list-item]
+    made = [
+        m.value if isinstance(m, ReadyForNext) else m
+        for m in worker.run(task, iter([packets[:10], packets[10:]]))
+    ]  # type: ignore[list-item]
     found = [m for m in made if isinstance(m, EncodedChunk)]
     assert [c.index for c in found] == [0, 2]
     for chunk, encoded in zip(wanted, found, strict=True):
@@ -60,7 +63,9 @@ def test_one_decoder_feeds_many_chunks_and_those_done_are_skipped(tmp_path: Path
     assert sum(m.frames for m in made if isinstance(m, ChunkProgress)) == sum(c.frame_count for c in wanted)
 
 
-def test_a_worker_that_only_decodes_for_long_reports_as_long_as_the_decoder_gives_frames(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_worker_that_only_decodes_for_long_reports_as_long_as_the_decoder_gives_frames(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Case 57: the pre-roll of a film whose frames are known by order is all that lies before a chunk."""
     monkeypatch.setattr(progress_reports, "_REPORT_SECONDS", 0.05)
     worker, planned, packets = prepared(tmp_path, chunk_seconds=0.25)
@@ -74,14 +79,18 @@ def test_a_worker_that_only_decodes_for_long_reports_as_long_as_the_decoder_give
 
     monkeypatch.setattr(worker_module, "decode", decode_slowly)
     made = []
-    for item in worker.run(SpanTask((chunk,), tuple(pts[chunk.start_frame :]), chunk.start_frame), iter([packets])):  # type: ignore[list-item]
+    for item in worker.run(
+        SpanTask((chunk,), tuple(pts[chunk.start_frame :]), chunk.start_frame), iter([packets])
+    ):  # type: ignore[list-item]
         made.append(item.value if isinstance(item, ReadyForNext) else item)
         reported.set()
     assert [m.index for m in made if isinstance(m, EncodedChunk)] == [chunk.index]
     assert sum(m.frames for m in made if isinstance(m, ChunkProgress)) == chunk.frame_count
 
 
-def test_a_decoder_that_gives_nothing_is_not_reported_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_decoder_that_gives_nothing_is_not_reported_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Case 57: or a worker that hangs in it would never be replaced."""
     monkeypatch.setattr(progress_reports, "_REPORT_SECONDS", 0.01)
     worker, planned, packets = prepared(tmp_path)
@@ -99,7 +108,9 @@ def test_a_decoder_that_gives_nothing_is_not_reported_for(tmp_path: Path, monkey
 
 
 class Encoders:
-    """Encoders that come to their end no sooner than the network has a frame of the next chunk, and how many there were at a time."""
+    """Encoders that come to their end no sooner than the network has a frame of the next chunk, and how many
+    there were at a time.
+    """
 
     def __init__(self, patch: pytest.MonkeyPatch, chunks: Sequence[Chunk], pts: Sequence[int]) -> None:
         self._lock, self._now, self.most, third = threading.Lock(), 0, 0, threading.Event()
@@ -133,11 +144,14 @@ class Encoders:
 
 
 ENCODERS = pytest.mark.parametrize(("device", "most"), [("cpu", 1), ("cuda", 2)])
-"""How many encoders may be in memory, by where the networks run; told to the worker only, so no CUDA is needed."""
+"""How many encoders may be in memory, by where the networks run; told to the worker only, so no CUDA is
+needed."""
 
 
 @ENCODERS
-def test_a_chunk_begins_while_the_encoder_of_the_last_one_drains(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, device: str, most: int) -> None:
+def test_a_chunk_begins_while_the_encoder_of_the_last_one_drains(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, device: str, most: int
+) -> None:
     worker, planned, packets = prepared(tmp_path, chunk_seconds=0.25)
     worker._device = torch.device(device)
     chunks, pts = planned.plan.chunks, planned.info.pts
@@ -148,7 +162,9 @@ def test_a_chunk_begins_while_the_encoder_of_the_last_one_drains(tmp_path: Path,
 
 
 @ENCODERS
-def test_a_task_begins_while_the_encoder_of_the_last_one_drains(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, device: str, most: int) -> None:
+def test_a_task_begins_while_the_encoder_of_the_last_one_drains(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, device: str, most: int
+) -> None:
     worker, planned, packets = prepared(tmp_path, chunk_seconds=0.25)
     worker._device = torch.device(device)
     chunks, pts = planned.plan.chunks, planned.info.pts
@@ -180,7 +196,10 @@ def test_fewer_promised_frames_than_come_are_loud(tmp_path: Path) -> None:
 @pytest.mark.parametrize("model", ["nearest", "bilinear", "bicubic", "lanczos"])
 def test_a_grey_picture_stays_grey_and_a_flat_one_flat(tmp_path: Path, model: str) -> None:
     worker, _, _ = prepared(tmp_path, scale=3, model=model)
-    flat = Frame(0, [np.full((48, 64), 77, np.uint8), np.full((24, 32), 128, np.uint8), np.full((24, 32), 99, np.uint8)])
+    flat = Frame(
+        0,
+        [np.full((48, 64), 77, np.uint8), np.full((24, 32), 128, np.uint8), np.full((24, 32), 99, np.uint8)],
+    )
     made = worker.upscale(alone(flat, Contract(2, "yuv420")))
     assert [p.shape for p in made.planes] == [(144, 192), (72, 96), (72, 96)]
     assert [set(np.unique(p)) for p in made.planes] == [{77}, {128}, {99}]
@@ -210,7 +229,9 @@ def test_cuda_is_refused_where_there_is_none() -> None:
 
 
 def test_a_worker_s_pulse_grows_with_every_tile_layer_and_packet_and_not_by_itself(tmp_path: Path) -> None:
-    """Case 57: or a frame that takes an hour on a small CPU would be taken for a hang, and a hang for a slow frame."""
+    """Case 57: or a frame that takes an hour on a small CPU would be taken for a hang, and a hang for a slow
+    frame.
+    """
     worker, planned, packets = prepared(tmp_path, model="fast-x2", scale=2, tile="32x32")
     frame = Frame(0, media.planes_of(0, 64, 48))
     tiles = len(worker.upscaler._tiles(48, 64))
@@ -221,10 +242,14 @@ def test_a_worker_s_pulse_grows_with_every_tile_layer_and_packet_and_not_by_itse
         worker.upscaler([frame])
         assert worker.pulse == before + tiles
     before = worker.pulse
-    made = list(worker.run(SpanTask(planned.plan.chunks, tuple(planned.info.pts), 0, frozenset()), iter([packets])))  # type: ignore[list-item]
+    made = list(
+        worker.run(SpanTask(planned.plan.chunks, tuple(planned.info.pts), 0, frozenset()), iter([packets]))
+    )  # type: ignore[list-item]
     assert any(isinstance(m.value if isinstance(m, ReadyForNext) else m, EncodedChunk) for m in made)
     done = worker.pulse
-    assert done > before + 24 + 2 * tiles  # packets of 24 frames, and their tiles, as far as they don't stand still
+    assert (
+        done > before + 24 + 2 * tiles
+    )  # packets of 24 frames, and their tiles, as far as they don't stand still
     assert worker.pulse == done
 
 

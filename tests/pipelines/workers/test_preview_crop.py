@@ -23,7 +23,13 @@ SCALE = 2
 def noise(pix_fmt: str) -> Frame:
     fmt, rng = PixelFormat.parse(pix_fmt), np.random.default_rng(3)
     kind = np.uint8 if fmt.bits == 8 else np.uint16
-    return Frame(7, [rng.integers(0, 1 << fmt.bits, fmt.plane_size(n, *SIZE)).astype(kind) for n in range(fmt.plane_count)])
+    return Frame(
+        7,
+        [
+            rng.integers(0, 1 << fmt.bits, fmt.plane_size(n, *SIZE)).astype(kind)
+            for n in range(fmt.plane_count)
+        ],
+    )
 
 
 def place(top: int, left: int, height: int = 32, width: int = 48) -> Place:
@@ -32,18 +38,31 @@ def place(top: int, left: int, height: int = 32, width: int = 48) -> Place:
 
 def takes(plan: Plan, **contract: object) -> bool:
     upscaler = Upscaler(plan, CPU)
-    return Excerpt.takes(plan, replace(upscaler.contract, **contract), classical=not plan.stages[0].card.sha256)
+    return Excerpt.takes(
+        plan, replace(upscaler.contract, **contract), classical=not plan.stages[0].card.sha256
+    )
 
 
-@pytest.mark.parametrize(("name", "pix_fmt"), [("fast-x2", "yuv420p"), ("lanczos", "yuv420p"), ("bicubic", "yuv422p10le"), ("fast-x2", "gbrp")])
+@pytest.mark.parametrize(
+    ("name", "pix_fmt"),
+    [("fast-x2", "yuv420p"), ("lanczos", "yuv420p"), ("bicubic", "yuv422p10le"), ("fast-x2", "gbrp")],
+)
 def test_a_part_is_as_in_the_whole_wherever_it_lies(name: str, pix_fmt: str) -> None:
-    plan, frame, fmt = plan_of(card(name), *SIZE, SCALE, pix_fmt, tile=(96, 128)), noise(pix_fmt), PixelFormat.parse(pix_fmt)
+    plan, frame, fmt = (
+        plan_of(card(name), *SIZE, SCALE, pix_fmt, tile=(96, 128)),
+        noise(pix_fmt),
+        PixelFormat.parse(pix_fmt),
+    )
     upscaler = Upscaler(plan, CPU)
     whole = upscaler.follow(alone(frame, upscaler.contract)).planes
     excerpt = Excerpt(plan, upscaler.contract, CPU, (32, 48), 2)
     assert excerpt.share < 1
     low, right = SCALE * SIZE[1] - 32, SCALE * SIZE[0] - 48
-    for pair in ((place(0, 0), place(low, right)), (place(184, 200), place(72, right)), (place(120, 8), place(200, 304))):
+    for pair in (
+        (place(0, 0), place(low, right)),
+        (place(184, 200), place(72, right)),
+        (place(120, 8), place(200, 304)),
+    ):
         for where, made in zip(pair, excerpt(frame, pair), strict=True):
             for a, b in zip(made, cut_out(whole, fmt, where), strict=True):
                 apart = np.abs(a.astype(int) - b.astype(int))

@@ -45,12 +45,24 @@ def test_the_same_command_again_skips_what_is_finished(here, folder: Path, tmp_p
     again = here("run", folder, *IDENTITY, "--summary", tmp_path / "list.json", "--json")
     assert again.code == 0
     found = json.loads((tmp_path / "list.json").read_text())
-    assert [(Path(r["input"]).name, r["result"], r["frames"]) for r in found] == [("a.mp4", "already done", 4), ("c.mp4", "already done", 4)]
+    assert [(Path(r["input"]).name, r["result"], r["frames"]) for r in found] == [
+        ("a.mp4", "already done", 4),
+        ("c.mp4", "already done", 4),
+    ]
     assert again.events[-1] == {"event": "summary", "files": found}
 
 
 def test_results_are_called_as_the_template_says(here, folder: Path, tmp_path: Path) -> None:
-    outcome = here("run", folder / "a.mp4", folder / "c.mp4", "-o", tmp_path / "out", *IDENTITY, "--output-template", "{stem} {width}.mkv")
+    outcome = here(
+        "run",
+        folder / "a.mp4",
+        folder / "c.mp4",
+        "-o",
+        tmp_path / "out",
+        *IDENTITY,
+        "--output-template",
+        "{stem} {width}.mkv",
+    )
     assert outcome.code == 0, outcome.err
     assert sorted(p.name for p in (tmp_path / "out").glob("*.mkv")) == ["a 64.mkv", "c 64.mkv"]
 
@@ -66,7 +78,9 @@ def test_no_two_inputs_get_one_name_even_with_overwrite(here, folder: Path, tmp_
     other = tmp_path / "other"
     other.mkdir()
     media.cfr(other / "a.mp4", frames=7)
-    outcome = here("run", folder / "a.mp4", other / "a.mp4", "-o", tmp_path / "out", *IDENTITY, "--overwrite", "--json")
+    outcome = here(
+        "run", folder / "a.mp4", other / "a.mp4", "-o", tmp_path / "out", *IDENTITY, "--overwrite", "--json"
+    )
     assert outcome.code == 8
     assert "the name of the result of" in outcome.err
     assert [e["frames"] for e in outcome.events if e["event"] == "done"] == [4]
@@ -74,7 +88,17 @@ def test_no_two_inputs_get_one_name_even_with_overwrite(here, folder: Path, tmp_
 
 def test_no_result_takes_the_place_of_an_input(here, folder: Path) -> None:
     before = (folder / "c.mp4").read_bytes()
-    outcome = here("run", folder / "a.mp4", folder / "c.mp4", *IDENTITY[:4], "--codec", "h264", "--output-template", "c{suffix}", "--overwrite")
+    outcome = here(
+        "run",
+        folder / "a.mp4",
+        folder / "c.mp4",
+        *IDENTITY[:4],
+        "--codec",
+        "h264",
+        "--output-template",
+        "c{suffix}",
+        "--overwrite",
+    )
     assert outcome.code == 8
     assert "the name of that input" in outcome.err
     assert (folder / "c.mp4").read_bytes() == before

@@ -1,4 +1,6 @@
-"""`vsr run --cluster local`: the bytes of a run without Ray, on the loopback interface only, and nothing left behind. Case 79."""
+"""`vsr run --cluster local`: the bytes of a run without Ray, on the loopback interface only, and nothing left
+behind. Case 79.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +15,9 @@ from tests.helpers.ray_processes import MARK, children_of, left_of_ray, listenin
 
 pytestmark = pytest.mark.cluster
 
-OPTIONS = "--scale 2 --model fast --codec h264 --preset ultrafast --chunk-seconds 0.5 --device cpu --json".split()
+OPTIONS = (
+    "--scale 2 --model fast --codec h264 --preset ultrafast --chunk-seconds 0.5 --device cpu --json".split()
+)
 
 
 @pytest.fixture(scope="module")
@@ -54,12 +58,16 @@ def test_a_private_cluster_listens_on_the_loopback_interface_only(film: Path, tm
         family = {run.pid, *children_of(run.pid)}
         addresses = listening(family)
         assert any(":" in a for a in addresses), "no process of Ray was found"
-        assert [a for a in addresses if not re.match(r"(127\.0\.0\.1|\[::ffff:127\.0\.0\.1\]|\[::1\]):", a)] == []
+        assert [
+            a for a in addresses if not re.match(r"(127\.0\.0\.1|\[::ffff:127\.0\.0\.1\]|\[::1\]):", a)
+        ] == []
     finally:
         run.communicate(timeout=60)
 
 
-def test_a_killed_driver_leaves_nothing_but_its_journal_and_the_next_one_goes_on(film: Path, alone: bytes, tmp_path: Path) -> None:
+def test_a_killed_driver_leaves_nothing_but_its_journal_and_the_next_one_goes_on(
+    film: Path, alone: bytes, tmp_path: Path
+) -> None:
     """Case 38."""
     before = left_of_ray()
     output = tmp_path / "out.mp4"
@@ -80,13 +88,24 @@ def test_a_killed_driver_leaves_nothing_but_its_journal_and_the_next_one_goes_on
 
 @pytest.mark.parametrize(
     ("address", "words"),
-    [("local:x", "local:N"), ("local:0", "local:N"), ("ray://head:10001", "--cluster auto"), ("127.0.0.1:1", "ray start --head")],
+    [
+        ("local:x", "local:N"),
+        ("local:0", "local:N"),
+        ("ray://head:10001", "--cluster auto"),
+        ("127.0.0.1:1", "ray start --head"),
+    ],
 )
-def test_an_address_that_can_t_be_joined_is_refused_in_one_line(film: Path, tmp_path: Path, address: str, words: str) -> None:
-    vsr("run", film, "-o", tmp_path / "out.mp4", *OPTIONS, "--cluster", address).refused(2, "--cluster", words)
+def test_an_address_that_can_t_be_joined_is_refused_in_one_line(
+    film: Path, tmp_path: Path, address: str, words: str
+) -> None:
+    vsr("run", film, "-o", tmp_path / "out.mp4", *OPTIONS, "--cluster", address).refused(
+        2, "--cluster", words
+    )
 
 
-def test_several_videos_overlap_on_one_cluster_and_one_bad_file_stops_none(film: Path, tmp_path: Path) -> None:
+def test_several_videos_overlap_on_one_cluster_and_one_bad_file_stops_none(
+    film: Path, tmp_path: Path
+) -> None:
     """Case 61."""
     folder, alone, together = (tmp_path / name for name in ("in", "alone", "together"))
     for place in (folder, alone, together):
@@ -102,4 +121,6 @@ def test_several_videos_overlap_on_one_cluster_and_one_bad_file_stops_none(film:
     for name in names:
         assert (together / name).read_bytes() == (alone / name).read_bytes()
     told = [(e["event"], Path(e["input"]).stem) for e in second.events if "input" in e]
-    assert told.index(("plan", "c")) < told.index(("done", "a")), "the second video waited for the end of the first"
+    assert told.index(("plan", "c")) < told.index(("done", "a")), (
+        "the second video waited for the end of the first"
+    )

@@ -26,7 +26,10 @@ from vsr.cli.main import main
 def films(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     folder = tmp_path_factory.mktemp("films")
     kinds = {"truth": {}, "coarse": {"options": {"crf": "42"}}, "early": {"first_number": 1}}
-    return {n: media.cfr(folder / f"{n}.mkv", frames=12, rate=Fraction(25), size=(96, 64), **k) for n, k in kinds.items()}
+    return {
+        n: media.cfr(folder / f"{n}.mkv", frames=12, rate=Fraction(25), size=(96, 64), **k)
+        for n, k in kinds.items()
+    }
 
 
 def vsr(capsys: pytest.CaptureFixture[str], *given: object) -> tuple[int, str, str]:
@@ -47,7 +50,14 @@ def test_figures_are_said_and_drawn_on_a_page_that_holds_everything(
     code, out, _ = vsr(capsys, "compare", films["truth"], films["coarse"], "--report", page)
     assert code == 0
     assert out.startswith("coarse.mkv against truth.mkv: 12 frames at 96x64, vmaf_v0.6.1\n")
-    assert {line.split()[0] for line in out.splitlines()[1:-1]} >= {"VMAF", "VMAF-NEG", "PSNR", "SSIM", "XPSNR", "Flicker"}
+    assert {line.split()[0] for line in out.splitlines()[1:-1]} >= {
+        "VMAF",
+        "VMAF-NEG",
+        "PSNR",
+        "SSIM",
+        "XPSNR",
+        "Flicker",
+    }
     text = page.read_text(encoding="utf-8")
     assert text.count("<before-after>") == len(re.findall(r"<section><h3>", text)) > 0
     assert not re.search(r"https?://|url\(|@import|src=\"(?!data:)|<link", text)
@@ -55,7 +65,9 @@ def test_figures_are_said_and_drawn_on_a_page_that_holds_everything(
     assert "12 frames, 0:00:00.480 long" in text
 
 
-def test_how_long_it_takes_is_said_as_soon_as_that_is_known(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_how_long_it_takes_is_said_as_soon_as_that_is_known(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     clock = iter(range(0, 1000, 2))
     monkeypatch.setattr(compare, "time", SimpleNamespace(monotonic=lambda: float(next(clock))))
     end = BlindTest("", ("a", "b"), (), (), ())
@@ -87,9 +99,13 @@ def test_equal_pictures_are_null_in_json(capsys: pytest.CaptureFixture[str], fil
     assert found["aligned"] is True
 
 
-def test_a_blind_test_does_not_say_which_is_which(capsys: pytest.CaptureFixture[str], films: dict[str, Path], tmp_path: Path) -> None:
+def test_a_blind_test_does_not_say_which_is_which(
+    capsys: pytest.CaptureFixture[str], films: dict[str, Path], tmp_path: Path
+) -> None:
     page = tmp_path / "test.html"
-    code, out, _ = vsr(capsys, "compare", films["truth"], films["coarse"], "--blind", "--shots", "3", "--report", page)
+    code, out, _ = vsr(
+        capsys, "compare", films["truth"], films["coarse"], "--blind", "--shots", "3", "--report", page
+    )
     assert code == 0
     assert out.startswith("3 pairs to judge")
     text = page.read_text(encoding="utf-8")
@@ -100,9 +116,22 @@ def test_a_blind_test_does_not_say_which_is_which(capsys: pytest.CaptureFixture[
     assert text.count("truth.mkv") == 1  # for the result at the end
 
 
-def test_a_blind_test_shows_motion_where_asked_to(capsys: pytest.CaptureFixture[str], films: dict[str, Path], tmp_path: Path) -> None:
+def test_a_blind_test_shows_motion_where_asked_to(
+    capsys: pytest.CaptureFixture[str], films: dict[str, Path], tmp_path: Path
+) -> None:
     page = tmp_path / "test.html"
-    code, _, _ = vsr(capsys, "compare", films["truth"], films["coarse"], "--blind", "--clips", "--shots", "2", "--report", page)
+    code, _, _ = vsr(
+        capsys,
+        "compare",
+        films["truth"],
+        films["coarse"],
+        "--blind",
+        "--clips",
+        "--shots",
+        "2",
+        "--report",
+        page,
+    )
     assert code == 0
     text = page.read_text(encoding="utf-8")
     found = re.findall(r'<video [^>]*src="data:video/mp4;base64,([^"]+)"', text)
@@ -117,7 +146,9 @@ def test_a_blind_test_shows_motion_where_asked_to(capsys: pytest.CaptureFixture[
     assert vsr(capsys, "compare", films["truth"], films["coarse"], "--clips")[0] == 2
 
 
-def test_a_blind_test_needs_a_page_and_takes_no_reference(capsys: pytest.CaptureFixture[str], films: dict[str, Path]) -> None:
+def test_a_blind_test_needs_a_page_and_takes_no_reference(
+    capsys: pytest.CaptureFixture[str], films: dict[str, Path]
+) -> None:
     for more in ([], ["--report", "x.html", "--reference", films["truth"]]):
         code, _, err = vsr(capsys, "compare", films["truth"], films["coarse"], "--blind", *more)
         assert code == 2
@@ -132,6 +163,10 @@ def test_ratings_are_merged(capsys: pytest.CaptureFixture[str], tmp_path: Path) 
         (tmp_path / f"{rater}.json").write_text(json.dumps(table))
     code, out, _ = vsr(capsys, "compare", "--scores", *sorted(tmp_path.glob("*.json")))
     assert code == 0
-    assert out.splitlines()[:3] == ["2 raters, 2 pairs", "  a.mkv  4.50 ± 0.98 of 5", "  b.mkv  3.50 ± 0.98 of 5"]
+    assert out.splitlines()[:3] == [
+        "2 raters, 2 pairs",
+        "  a.mkv  4.50 ± 0.98 of 5",
+        "  b.mkv  3.50 ± 0.98 of 5",
+    ]
     _, out, _ = vsr(capsys, "compare", "--scores", *sorted(tmp_path.glob("*.json")), "--json")
     assert json.loads(out)["preference_rate"] == 0.75

@@ -12,7 +12,9 @@ from tests import media
 IDENTITY = ("--scale", "2", "--model", "lanczos", "--codec", "h264", "--preset", "draft", "--device", "cpu")
 
 
-def with_tags(path: Path, tags: dict[str, str], sound: dict[str, str] | None = None, movflags: str = "use_metadata_tags") -> Path:
+def with_tags(
+    path: Path, tags: dict[str, str], sound: dict[str, str] | None = None, movflags: str = "use_metadata_tags"
+) -> Path:
     """A film with sound, with these tags."""
     plain = media.write(path.with_name("plain.mkv"), media.Film(frames=3), audio=(media.Audio(seconds=0.2),))
     options = {"movflags": movflags} if path.suffix in {".mp4", ".mov"} else {}
@@ -36,9 +38,16 @@ def tags_of(path: Path) -> tuple[dict[str, str], dict[str, str]]:
 
 @pytest.mark.parametrize("suffix", [".mp4", ".mov", ".mkv"])
 @pytest.mark.parametrize("source", [".mp4", ".mov", ".mkv"])
-def test_keys_of_any_name_and_names_of_tracks_are_kept(here, tmp_path: Path, source: str, suffix: str) -> None:
+def test_keys_of_any_name_and_names_of_tracks_are_kept(
+    here, tmp_path: Path, source: str, suffix: str
+) -> None:
     """Case 29."""
-    tags = {"com.apple.quicktime.model": "iPhone 14 Pro", "firmware": "HD9.01", "title": "A day", "own-key": "value"}
+    tags = {
+        "com.apple.quicktime.model": "iPhone 14 Pro",
+        "firmware": "HD9.01",
+        "title": "A day",
+        "own-key": "value",
+    }
     film = with_tags(tmp_path / f"in{source}", tags, {"title": "Commentary"})
     outcome = here("run", film, "-o", tmp_path / f"out{suffix}", *IDENTITY)
     assert outcome.code == 0, outcome.err
@@ -48,7 +57,9 @@ def test_keys_of_any_name_and_names_of_tracks_are_kept(here, tmp_path: Path, sou
     assert "can't hold these tags" not in outcome.err
 
 
-def test_titles_lie_where_players_look_for_them_unless_other_keys_need_the_place(here, tmp_path: Path) -> None:
+def test_titles_lie_where_players_look_for_them_unless_other_keys_need_the_place(
+    here, tmp_path: Path
+) -> None:
     film = with_tags(tmp_path / "in.mkv", {"title": "A day", "artist": "Nobody"})
     assert here("run", film, "-o", tmp_path / "out.mp4", *IDENTITY).code == 0
     assert b"\xa9nam" in (tmp_path / "out.mp4").read_bytes()
@@ -61,7 +72,9 @@ def test_tags_that_a_container_can_not_hold_are_said_before_work(here, tmp_path:
     assert "MOOD" not in here("plan", film, "-o", tmp_path / "out.mkv", *IDENTITY).out
 
 
-def test_a_result_goes_where_every_track_fits_and_that_is_said(here, shared_data: Path, tmp_path: Path) -> None:
+def test_a_result_goes_where_every_track_fits_and_that_is_said(
+    here, shared_data: Path, tmp_path: Path
+) -> None:
     """Case 23: phones write tracks of sensors, which MOV alone holds, and speech as AMR."""
     for name, held in (("18_iphone.MOV", "data stream 2"), ("18_phone.3gp", "amrnb")):
         film = tmp_path / name
@@ -76,6 +89,10 @@ def test_a_result_goes_where_every_track_fits_and_that_is_said(here, shared_data
 
 
 @pytest.mark.parametrize("suffix", [".3gp", ".ts", ".m2ts", ".nut", ".avi"])
-def test_a_container_that_is_not_written_is_refused_with_its_reason(here, tmp_path: Path, suffix: str) -> None:
+def test_a_container_that_is_not_written_is_refused_with_its_reason(
+    here, tmp_path: Path, suffix: str
+) -> None:
     film = media.cfr(tmp_path / "in.mp4", frames=3)
-    here("plan", film, "-o", tmp_path / f"out{suffix}", *IDENTITY).refused(2, f"ends in {suffix} is not written, as it", "name one")
+    here("plan", film, "-o", tmp_path / f"out{suffix}", *IDENTITY).refused(
+        2, f"ends in {suffix} is not written, as it", "name one"
+    )

@@ -1,4 +1,7 @@
-"""`vsr models search`, `info` and `get`, and a run that names a network that is not here: what people read, and exit codes."""
+"""`vsr models search`, `info` and `get`, and a run that names a network that is not here.
+
+What people read, and exit codes.
+"""
 
 from __future__ import annotations
 
@@ -54,11 +57,15 @@ def test_search_lists_what_fits_with_cost_size_and_licence(here: Here) -> None:
     head, *rows, hint = done.out.splitlines()
     assert head.split() == ["name", "scale", "cost", "file", "licence", "what", "it", "is", "for"]
     assert len(rows) == 3
-    assert [r.split()[:6] for r in rows if r.split()[0] == "realesr-animevideov3"] == [["realesr-animevideov3", "x4", "30", "x", "2.5", "MB"]]
+    assert [r.split()[:6] for r in rows if r.split()[0] == "realesr-animevideov3"] == [
+        ["realesr-animevideov3", "x4", "30", "x", "2.5", "MB"]
+    ]
     assert all("BSD-3-Clause" in r for r in rows)
     assert "vsr models get NAME" in hint
     assert "none of the 61 networks in the list fits" in here("models", "search", "zeppelin").out
-    found = [json.loads(line) for line in here("models", "search", "nomoswebphoto", "--json").out.splitlines()]
+    found = [
+        json.loads(line) for line in here("models", "search", "nomoswebphoto", "--json").out.splitlines()
+    ]
     assert {e["here"] for e in found} == {False}
 
 
@@ -69,13 +76,21 @@ def test_info_says_all_there_is_to_know(here: Here) -> None:
         assert word in done.out
     ours = here("models", "info", "fast-x2")
     assert "licence MIT, commercial use allowed" in ours.out
-    here("models", "info", "animevideov3").refused(2, "no network of this name in the list of 61", "did you mean realesr-animevideov3?")
+    here("models", "info", "animevideov3").refused(
+        2, "no network of this name in the list of 61", "did you mean realesr-animevideov3?"
+    )
     here("models", "get", "fast").refused(2, "is here already, and needs no download")
-    here("models", "get", "zeppelin").refused(2, "no network of this name in the list of 61; `vsr models search` shows them all")
+    here("models", "get", "zeppelin").refused(
+        2, "no network of this name in the list of 61; `vsr models search` shows them all"
+    )
 
 
-def test_get_fetches_by_name_and_a_run_takes_it_from_there(here: Here, listed: FileServer, tmp_path: Path) -> None:
-    """Case 90: the licence stands in the plan, in the report and among the notes, and a preset for commercial use refuses it."""
+def test_get_fetches_by_name_and_a_run_takes_it_from_there(
+    here: Here, listed: FileServer, tmp_path: Path
+) -> None:
+    """Case 90: the licence stands in the plan, in the report and among the notes, and a preset for commercial
+    use refuses it.
+    """
     film = media.cfr(tmp_path / "film.mp4", 2)
     first = here("models", "get", "house-style")
     assert first.code == 0, first.err
@@ -83,22 +98,55 @@ def test_get_fetches_by_name_and_a_run_takes_it_from_there(here: Here, listed: F
     assert "licence: CC-BY-NC-4.0, no commercial use. To use it: --model House-Style" in first.out
     assert "is here already" in here("models", "get", "House-Style").out
     assert "* House-Style" in here("models", "search").out
-    done = here("run", film, "--model", "House-Style", "--scale", "2", "-o", tmp_path / "out.mkv", "--codec", "ffv1", "--json")
+    done = here(
+        "run",
+        film,
+        "--model",
+        "House-Style",
+        "--scale",
+        "2",
+        "-o",
+        tmp_path / "out.mkv",
+        "--codec",
+        "ffv1",
+        "--json",
+    )
     assert done.code == 0, done.err
     plan = done.event("plan")
     assert plan["licences"] == {"House-Style": {"licence": "CC-BY-NC-4.0", "commercial": "no"}}
     assert "House-Style: licence CC-BY-NC-4.0, no commercial use; by the house" in plan["notes"]
     (network,) = json.loads((tmp_path / "out.mkv.vsr.json").read_text())["networks"]
-    assert (network["name"], network["licence"], network["commercial"]) == ("House-Style", "CC-BY-NC-4.0", "no")
+    assert (network["name"], network["licence"], network["commercial"]) == (
+        "House-Style",
+        "CC-BY-NC-4.0",
+        "no",
+    )
     (tmp_path / "strict.toml").write_text("commercial = true\n")
-    strict = here("run", film, "--model", "House-Style", "--scale", "2", "--config", tmp_path / "strict.toml", "-o", tmp_path / "other.mkv")
+    strict = here(
+        "run",
+        film,
+        "--model",
+        "House-Style",
+        "--scale",
+        "2",
+        "--config",
+        tmp_path / "strict.toml",
+        "-o",
+        tmp_path / "other.mkv",
+    )
     strict.refused(2, "its licence, CC-BY-NC-4.0, allows no commercial use", "vsr models search --commercial")
-    unknown = here("plan", film, "--model", tmp_path / "house.pth", "--scale", "2", "--config", tmp_path / "strict.toml")
+    unknown = here(
+        "plan", film, "--model", tmp_path / "house.pth", "--scale", "2", "--config", tmp_path / "strict.toml"
+    )
     unknown.refused(2, "its licence is not known", "vsr models add", "--commercial yes")
-    assert here("plan", film, "--model", "fast", "--scale", "2", "--config", tmp_path / "strict.toml").code == 0
+    assert (
+        here("plan", film, "--model", "fast", "--scale", "2", "--config", tmp_path / "strict.toml").code == 0
+    )
 
 
-def test_a_run_that_names_a_network_which_is_not_here_says_what_to_type(here: Here, listed: FileServer, tmp_path: Path) -> None:
+def test_a_run_that_names_a_network_which_is_not_here_says_what_to_type(
+    here: Here, listed: FileServer, tmp_path: Path
+) -> None:
     """Case 90: without a terminal nothing is fetched unasked; --yes fetches."""
     film = media.cfr(tmp_path / "film.mp4", 2)
     output = ("--scale", "2", "-o", tmp_path / "out.mkv", "--codec", "ffv1")
@@ -125,13 +173,19 @@ def test_on_a_terminal_the_question_says_name_size_address_and_licence(
     with pytest.raises(UsageError, match="House-Style: was not fetched; choose another --model"):
         bring("fast,House-Style", yes=False, asks=True)
     said = capsys.readouterr().err
-    assert f"from {listed.address('/house.pth')}\nlicence: CC-BY-NC-4.0, no commercial use; by the house" in said
+    assert (
+        f"from {listed.address('/house.pth')}\nlicence: CC-BY-NC-4.0, no commercial use; by the house" in said
+    )
     bring("fast,House-Style", yes=False, asks=True)
     bring("fast,House-Style", yes=False, asks=True)  # it is here: nobody is asked
     assert not answers
 
 
-def test_a_preview_of_nothing_but_absent_networks_says_what_to_type(here: Here, listed: FileServer, tmp_path: Path) -> None:
+def test_a_preview_of_nothing_but_absent_networks_says_what_to_type(
+    here: Here, listed: FileServer, tmp_path: Path
+) -> None:
     film = media.cfr(tmp_path / "film.mp4", 2)
-    here("preview", film, "--models", "House-Style").refused(2, "House-Style: known, but not here yet", "vsr models get House-Style", "--yes")
+    here("preview", film, "--models", "House-Style").refused(
+        2, "House-Style: known, but not here yet", "vsr models get House-Style", "--yes"
+    )
     assert not listed.asked

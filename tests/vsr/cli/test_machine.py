@@ -15,7 +15,11 @@ from tests.helpers.command import arguments, environment, vsr
 from vsr import __version__
 from vsr.cli.main import cli
 
-WELL, ODD, ILL = Finding("disk", "room"), Finding("cpu", "slow", "advice", "wait"), Finding("library", "av is old", "problem", "pip install av")
+WELL, ODD, ILL = (
+    Finding("disk", "room"),
+    Finding("cpu", "slow", "advice", "wait"),
+    Finding("library", "av is old", "problem", "pip install av"),
+)
 
 
 def test_the_version_comes_with_those_of_the_libraries() -> None:
@@ -26,7 +30,9 @@ def test_the_version_comes_with_those_of_the_libraries() -> None:
 
 
 @pytest.mark.parametrize(("findings", "code"), [([WELL, ODD], 0), ([WELL, ILL, ODD], 6)])
-def test_doctor_ends_with_0_where_a_run_works(monkeypatch: pytest.MonkeyPatch, findings: list[Finding], code: int) -> None:
+def test_doctor_ends_with_0_where_a_run_works(
+    monkeypatch: pytest.MonkeyPatch, findings: list[Finding], code: int
+) -> None:
     monkeypatch.setattr(doctor, "examine", lambda folder: iter(findings))
     text = CliRunner().invoke(cli, ["doctor"])
     told = CliRunner().invoke(cli, ["doctor", "--json"])
@@ -58,7 +64,12 @@ def test_a_slip_of_the_pen_is_met_with_the_nearest_word(given: list[str], meant:
 
 @pytest.mark.parametrize(
     ("words", "offered"),
-    [("vsr do", "doctor"), ("vsr run --crop", "--crop-bars"), ("vsr run --model lan", "lanczos"), ("vsr plan --codec pro", "prores")],
+    [
+        ("vsr do", "doctor"),
+        ("vsr run --crop", "--crop-bars"),
+        ("vsr run --model lan", "lanczos"),
+        ("vsr plan --codec pro", "prores"),
+    ],
 )
 def test_a_shell_is_offered_what_was_begun(words: str, offered: str) -> None:
     asked = environment(_VSR_COMPLETE="bash_complete", COMP_WORDS=words, COMP_CWORD=str(words.count(" ")))

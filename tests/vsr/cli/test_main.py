@@ -1,4 +1,7 @@
-"""The command as people and programs call it: exit codes, JSON lines, refusals before work. Cases 45, 50 to 52, 64, 66, 72."""
+"""The command as people and programs call it: exit codes, JSON lines, refusals before work.
+
+Cases 45, 50 to 52, 64, 66, 72.
+"""
 
 from __future__ import annotations
 
@@ -42,7 +45,12 @@ def test_the_command_other_tools_call_works_as_written(film: Path, tmp_path: Pat
     assert set(kinds) <= {"plan", "progress", "chunk", "phase", "note", "done"}
     assert len(outcome.events) == len(outcome.out.splitlines()), "something else than JSON on standard output"
     plan, done = outcome.event("plan"), outcome.event("done")
-    assert (plan["size"], plan["frames"], plan["models"], plan["encoder"]) == ([128, 96], 30, ["lanczos"], "libx264")
+    assert (plan["size"], plan["frames"], plan["models"], plan["encoder"]) == (
+        [128, 96],
+        30,
+        ["lanczos"],
+        "libx264",
+    )
     assert (done["output"], done["frames"], done["bytes"]) == (str(output), 30, output.stat().st_size)
     assert_same_timing(output, film)
     assert frames(output)[0].size == (128, 96)
@@ -71,7 +79,10 @@ def test_plan_shows_what_run_would_do_and_writes_nothing(here, tmp_path: Path) -
     planned = here("plan", source, "--scale", "3", "--model", "bicubic", "--json").events[0]
     assert (planned["size"], planned["frames"], planned["models"]) == ([192, 144], 30, ["bicubic"])
     assert planned["output"] == str(tmp_path / "in.144p.mp4")
-    assert "64x48 -> 192x144, 30 frames, bicubic" in here("plan", source, "--scale", "3", "--model", "bicubic").out
+    assert (
+        "64x48 -> 192x144, 30 frames, bicubic"
+        in here("plan", source, "--scale", "3", "--model", "bicubic").out
+    )
     assert [p.name for p in tmp_path.iterdir()] == ["in.mp4"]
 
 
@@ -80,7 +91,10 @@ def test_models_lists_the_classical_scalers(here) -> None:
     assert outcome.code == 0
     for name in ("identity", "nearest", "bilinear", "bicubic", "lanczos"):
         assert name in outcome.out
-    assert all({"name", "scale", "description"} <= set(card) for card in map(json.loads, here("models", "--json").out.splitlines()))
+    assert all(
+        {"name", "scale", "description"} <= set(card)
+        for card in map(json.loads, here("models", "--json").out.splitlines())
+    )
 
 
 def test_clean_deletes_abandoned_work_and_nothing_else(here, tmp_path: Path) -> None:
@@ -113,7 +127,9 @@ def test_usage_errors_end_with_2(here, film: Path, tmp_path: Path) -> None:
     here("run", film, "--scale", "2", "--to", "4k").refused(2, "--to and --scale exclude each other")
     here("run", film, "--model", "nothing").refused(2, "no such network", "lanczos")
     here("run", film, "--to", "1x").refused(2, "WIDTHxHEIGHT")
-    here("run", film, "--to", "32x24", "--codec", "h264", "-o", tmp_path / "o.mp4").refused(2, "not above the source")
+    here("run", film, "--to", "32x24", "--codec", "h264", "-o", tmp_path / "o.mp4").refused(
+        2, "not above the source"
+    )
     here("run", film, "--crf", "20", "--codec", "ffv1", "-o", tmp_path / "o.mkv").refused(2, "--crf")
     here("run", film, "-o", tmp_path / "o.xyz").refused(2, ".xyz")
     here("run", film, "--encoder-option", "tune").refused(2, "KEY=VALUE")
@@ -144,7 +160,12 @@ def test_errors_are_json_objects_too(here, tmp_path: Path) -> None:
     path = tmp_path / "x.mp4"
     path.write_bytes(b"")
     outcome = here("run", path, "--json")
-    assert outcome.event("error") == {"event": "error", "kind": "MediaError", "exit_code": 3, "message": f"{path}: is empty"}
+    assert outcome.event("error") == {
+        "event": "error",
+        "kind": "MediaError",
+        "exit_code": 3,
+        "message": f"{path}: is empty",
+    }
 
 
 def test_a_refusal_loads_no_torch_and_starts_no_child(tmp_path: Path) -> None:
@@ -158,7 +179,14 @@ def test_a_refusal_loads_no_torch_and_starts_no_child(tmp_path: Path) -> None:
         f"try: main(['run', {str(path)!r}])\n"
         "except SystemExit as e: print(e.code, 'torch' in sys.modules)\n"
     )
-    done = subprocess.run([sys.executable, "-P", "-c", program], env=environment(), capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run(
+        [sys.executable, "-P", "-c", program],
+        env=environment(),
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
     assert done.stdout.split() == ["3", "False"], done.stderr
 
 
@@ -173,7 +201,9 @@ def test_the_same_command_again_says_already_done(here, film: Path, tmp_path: Pa
     again = here("run", film, "-o", output, *IDENTITY)
     assert again.code == 0
     assert "already done" in again.err
-    assert here("run", film, "-o", output, *IDENTITY, "--json").events == [{"event": "done", "output": str(output), "already": True}]
+    assert here("run", film, "-o", output, *IDENTITY, "--json").events == [
+        {"event": "done", "output": str(output), "already": True}
+    ]
     assert output.stat().st_mtime_ns == before
     assert here("run", film, "-o", output, *IDENTITY, "--fresh").code == 0
     assert output.stat().st_mtime_ns > before
@@ -278,10 +308,31 @@ def test_several_inputs_need_a_folder(here, tmp_path: Path) -> None:
 def test_odd_sizes_follow_the_stated_rule(here, tmp_path: Path, size: tuple[int, int], codec: str) -> None:
     """Case 66: 4:2:0 output is even, by one more column or row; ffv1 keeps odd sides."""
     count = 3 if size[0] < 500 else 2
-    source = media.cfr(tmp_path / "in.mkv", frames=count, codec="ffv1", gop=1, size=size, options={"slices": "1"} if size[0] < 500 else {})
+    source = media.cfr(
+        tmp_path / "in.mkv",
+        frames=count,
+        codec="ffv1",
+        gop=1,
+        size=size,
+        options={"slices": "1"} if size[0] < 500 else {},
+    )
     output = tmp_path / "out.mkv"
     more = () if codec == "ffv1" else ("--crf", "10", "--preset", "ultrafast")
-    outcome = here("run", source, "-o", output, "--scale", "1", "--model", "identity", "--codec", codec, *more, "--device", "cpu")
+    outcome = here(
+        "run",
+        source,
+        "-o",
+        output,
+        "--scale",
+        "1",
+        "--model",
+        "identity",
+        "--codec",
+        codec,
+        *more,
+        "--device",
+        "cpu",
+    )
     even = tuple(n + n % 2 for n in size) if codec != "ffv1" else size
     if codec == "hevc" and even[0] < 64:
         outcome.refused(2, "hevc", "64")  # smaller ones make x265 write beyond its memory
@@ -303,7 +354,20 @@ def test_odd_sizes_are_upscaled_as_well(here, tmp_path: Path, scale: int) -> Non
     source = media.cfr(tmp_path / "in.mkv", frames=2, codec="ffv1", gop=1, size=(33, 17))
     output = tmp_path / "out.mkv"
     outcome = here(
-        "run", source, "-o", output, "--scale", str(scale), "--model", "lanczos", "--codec", "h264", "--preset", "ultrafast", "--device", "cpu"
+        "run",
+        source,
+        "-o",
+        output,
+        "--scale",
+        str(scale),
+        "--model",
+        "lanczos",
+        "--codec",
+        "h264",
+        "--preset",
+        "ultrafast",
+        "--device",
+        "cpu",
     )
     assert outcome.code == 0, outcome.err
     assert frames(output)[0].size == (33 * scale + scale % 2, 17 * scale + scale % 2)
@@ -313,16 +377,29 @@ def test_a_film_of_one_frame_comes_out_as_one_frame(here, tmp_path: Path) -> Non
     """Case 66."""
     source = media.cfr(tmp_path / "in.mp4", frames=1)
     output = tmp_path / "out.mp4"
-    outcome = here("run", source, "-o", output, "--scale", "2", "--model", "nearest", "--codec", "h264", "--device", "cpu")
+    outcome = here(
+        "run",
+        source,
+        "-o",
+        output,
+        "--scale",
+        "2",
+        "--model",
+        "nearest",
+        "--codec",
+        "h264",
+        "--device",
+        "cpu",
+    )
     assert outcome.code == 0, outcome.err
     assert [f.pts for f in frames(output)] == [0]
 
 
 def test_a_size_beyond_the_codec_is_refused_before_work(here, film: Path, tmp_path: Path) -> None:
     """Case 67."""
-    here("run", film, "-o", tmp_path / "o.mp4", "--to", "20000x15000", "--codec", "h264", "--model", "lanczos").refused(
-        2, "h264 can't hold 20000x15000"
-    )
+    here(
+        "run", film, "-o", tmp_path / "o.mp4", "--to", "20000x15000", "--codec", "h264", "--model", "lanczos"
+    ).refused(2, "h264 can't hold 20000x15000")
     assert list(tmp_path.iterdir()) == []
 
 
@@ -390,7 +467,10 @@ def test_examples_in_the_help_keep_their_lines(command: str) -> None:
 
 
 def test_the_end_of_a_file_within_ffmpeg_is_no_ctrl_d(film: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Case 47: click ends for any EOFError as for an interruption; this one would be a bug, and keeps its traceback."""
+    """Case 47: click ends for any EOFError as for an interruption.
+
+    This one would be a bug, and keeps its traceback.
+    """
 
     def ends(*_: object, **__: object) -> None:
         raise av.error.EOFError(541478725, "End of file")

@@ -17,14 +17,24 @@ from vsr.presets import presets
 
 @pytest.mark.parametrize(
     ("typed", "codec"),
-    [("h265", "hevc"), ("H.265", "hevc"), ("x265", "hevc"), ("x264", "h264"), ("avc", "h264"), ("svt-av1", "av1"), ("HEVC", "hevc")],
+    [
+        ("h265", "hevc"),
+        ("H.265", "hevc"),
+        ("x265", "hevc"),
+        ("x264", "h264"),
+        ("avc", "h264"),
+        ("svt-av1", "av1"),
+        ("HEVC", "hevc"),
+    ],
 )
 def test_codecs_go_by_the_names_of_their_encoders_too(typed: str, codec: str) -> None:
     assert CodecName().convert(typed, None, None) == codec
 
 
 def test_an_unknown_codec_is_answered_with_those_there_are() -> None:
-    with pytest.raises(click.BadParameter, match="'vp9' is not one of 'hevc', 'h264', 'av1', 'prores', 'ffv1'"):
+    with pytest.raises(
+        click.BadParameter, match="'vp9' is not one of 'hevc', 'h264', 'av1', 'prores', 'ffv1'"
+    ):
         CodecName().convert("vp9", None, None)
 
 
@@ -34,15 +44,25 @@ def test_a_factor_may_carry_an_x(typed: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("size", "expected"), [("720p", "64x48 -> 960x720"), ("2160p", "-> 2880x2160"), ("uhd", "-> 2880x2160"), ("4320p", "-> 5760x4320")]
+    ("size", "expected"),
+    [
+        ("720p", "64x48 -> 960x720"),
+        ("2160p", "-> 2880x2160"),
+        ("uhd", "-> 2880x2160"),
+        ("4320p", "-> 5760x4320"),
+    ],
 )
 def test_sizes_go_by_their_number_of_lines(tmp_path: Path, size: str, expected: str) -> None:
     film = media.cfr(tmp_path / "film.mp4", frames=4)
-    outcome = CliRunner().invoke(cli, ["plan", str(film), "--to", size, "--model", "lanczos"], catch_exceptions=False)
+    outcome = CliRunner().invoke(
+        cli, ["plan", str(film), "--to", size, "--model", "lanczos"], catch_exceptions=False
+    )
     assert expected in outcome.output
 
 
-def test_a_file_in_place_of_a_command_is_answered_with_the_command_to_type(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_file_in_place_of_a_command_is_answered_with_the_command_to_type(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     (tmp_path / "my film.mp4").write_bytes(b"")
     monkeypatch.chdir(tmp_path)
     outcome = CliRunner().invoke(cli, ["my film.mp4", "--to", "4k"])
@@ -51,12 +71,19 @@ def test_a_file_in_place_of_a_command_is_answered_with_the_command_to_type(tmp_p
 
 
 @pytest.mark.parametrize(
-    ("codec", "crf", "highest"), [("hevc", "80", 51), ("h264", "52", 51), ("av1", "64", 63), ("h264", "-1", 51), ("hevc", "inf", 51)]
+    ("codec", "crf", "highest"),
+    [("hevc", "80", 51), ("h264", "52", 51), ("av1", "64", 63), ("h264", "-1", 51), ("hevc", "inf", 51)],
 )
-def test_a_quality_beyond_the_encoder_s_scale_is_refused_with_the_scale(tmp_path: Path, codec: str, crf: str, highest: int) -> None:
+def test_a_quality_beyond_the_encoder_s_scale_is_refused_with_the_scale(
+    tmp_path: Path, codec: str, crf: str, highest: int
+) -> None:
     film = media.cfr(tmp_path / "film.mp4", frames=4)
     with pytest.raises(UsageError, match=f"^--crf {crf}: lib[a-z0-9]+ takes 0 to {highest}$"):
-        CliRunner().invoke(cli, ["plan", str(film), "--scale", "2", "--model", "lanczos", "--codec", codec, "--crf", crf], catch_exceptions=False)
+        CliRunner().invoke(
+            cli,
+            ["plan", str(film), "--scale", "2", "--model", "lanczos", "--codec", codec, "--crf", crf],
+            catch_exceptions=False,
+        )
 
 
 def test_clean_deletes_nothing_where_nobody_can_answer(tmp_path: Path) -> None:

@@ -1,4 +1,7 @@
-"""`--precision`: decided with the plan, kept by it, refused where it can't be had; `vsr quantize` for a network of one's own."""
+"""`--precision`: decided with the plan, kept by it, refused where it can't be had.
+
+`vsr quantize` for a network of one's own.
+"""
 
 from __future__ import annotations
 
@@ -30,7 +33,9 @@ def video_of(path: Path) -> list[bytes]:
 
 
 @exact
-def test_a_run_on_integers_is_the_same_in_other_tiles_and_threads(here, small: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_run_on_integers_is_the_same_in_other_tiles_and_threads(
+    here, small: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     source = media.cfr(tmp_path / "in.mp4", frames=2)
     given = ("run", source, "--model", small, *CPU, "--codec", "h264", "--precision", "int8")
     assert here(*given, "-o", tmp_path / "a.mkv").code == 0
@@ -47,13 +52,19 @@ def test_a_run_on_integers_is_the_same_in_other_tiles_and_threads(here, small: s
         ("yuv444p", "", "left-sited 4:2:0"),
     ],
 )
-def test_integers_are_refused_with_the_reason_before_work(here, small: str, tmp_path: Path, pix_fmt: str, model: str, reason: str) -> None:
+def test_integers_are_refused_with_the_reason_before_work(
+    here, small: str, tmp_path: Path, pix_fmt: str, model: str, reason: str
+) -> None:
     source = media.cfr(tmp_path / "in.mkv", frames=2, codec="ffv1", pix_fmt=pix_fmt)
-    here("plan", source, "--model", model or small, *CPU, "--precision", "int8").refused(2, "--precision int8", reason, "leave it out")
+    here("plan", source, "--model", model or small, *CPU, "--precision", "int8").refused(
+        2, "--precision int8", reason, "leave it out"
+    )
 
 
 @pytest.mark.parametrize(("precision", "device"), [("fp16", "cpu"), ("int8", "xpu"), ("int8", "cuda")])
-def test_a_precision_that_the_device_has_not_is_refused(here, small: str, tmp_path: Path, precision: str, device: str) -> None:
+def test_a_precision_that_the_device_has_not_is_refused(
+    here, small: str, tmp_path: Path, precision: str, device: str
+) -> None:
     source = media.cfr(tmp_path / "in.mp4", frames=2)
     given = ("plan", source, "--model", small, "--scale", "2", "--device", device, "--precision", precision)
     here(*given).refused(2, f"--precision {precision}", device)
@@ -67,10 +78,21 @@ def test_quantize_keeps_a_network_and_adds_integers(here, tmp_path: Path) -> Non
     for number in range(3):
         rng = np.random.default_rng(number)
         rows = np.sin(np.linspace(0, 9 + number, 260))[:, None] * np.cos(np.linspace(0, 5, 260)) * 100 + 120
-        write_png(folder / f"{number}.png", (rows[..., None] + rng.integers(0, 20, 3)).clip(0, 255).astype(np.uint8))
-    weights = export(network().state_dict(), architecture="compact", settings={"width": 32, "depth": 2}, scale=2, folder=tmp_path, name="mine-x2")
+        write_png(
+            folder / f"{number}.png", (rows[..., None] + rng.integers(0, 20, 3)).clip(0, 255).astype(np.uint8)
+        )
+    weights = export(
+        network().state_dict(),
+        architecture="compact",
+        settings={"width": 32, "depth": 2},
+        scale=2,
+        folder=tmp_path,
+        name="mine-x2",
+    )
     before = weights.read_bytes()
-    made = here("quantize", weights, "--data", folder, "-o", tmp_path / "out" / "mine-x2.safetensors", "--json")
+    made = here(
+        "quantize", weights, "--data", folder, "-o", tmp_path / "out" / "mine-x2.safetensors", "--json"
+    )
     assert made.code == 0, made.err
     told = json.loads(made.out)
     assert told["count"] == 3

@@ -17,7 +17,12 @@ IDENTITY = ("--scale", "1", "--model", "identity", "--codec", "ffv1", "--device"
 
 @pytest.mark.parametrize(
     ("codec", "pix_fmt", "suffix"),
-    [("zmbv", "bgr0", ".avi"), ("zmbv", "rgb555le", ".avi"), ("flashsv", "bgr24", ".flv"), ("msvideo1", "rgb555le", ".avi")],
+    [
+        ("zmbv", "bgr0", ".avi"),
+        ("zmbv", "rgb555le", ".avi"),
+        ("flashsv", "bgr24", ".flv"),
+        ("msvideo1", "rgb555le", ".avi"),
+    ],
 )
 def test_recordings_of_screens_are_read(here, tmp_path: Path, codec: str, pix_fmt: str, suffix: str) -> None:
     """Five bits a sample as well."""

@@ -1,4 +1,7 @@
-"""What a result says of its picture, for each codec and container: the shape of a sample, its range, its primaries."""
+"""What a result says of its picture, for each codec and container.
+
+The shape of a sample, its range, its primaries.
+"""
 
 from __future__ import annotations
 
@@ -26,7 +29,14 @@ def first(path: Path) -> tuple[Fraction, int, int, np.ndarray]:
 
 @pytest.mark.parametrize(
     ("codec", "suffix"),
-    [("av1", ".mp4"), ("prores", ".mov"), ("hevc", ".mp4"), ("hevc", ".mov"), ("h264", ".mkv"), ("hevc", ".mkv")],
+    [
+        ("av1", ".mp4"),
+        ("prores", ".mov"),
+        ("hevc", ".mp4"),
+        ("hevc", ".mov"),
+        ("h264", ".mkv"),
+        ("hevc", ".mkv"),
+    ],
 )
 def test_every_codec_keeps_the_shape_of_a_sample(here, tmp_path: Path, codec: str, suffix: str) -> None:
     """Case 27."""
@@ -37,8 +47,13 @@ def test_every_codec_keeps_the_shape_of_a_sample(here, tmp_path: Path, codec: st
     assert first(result)[0] == Fraction(16, 15)
 
 
-@pytest.mark.parametrize(("codec", "suffix", "remedy"), [("av1", ".mkv", ".mp4"), ("av1", ".webm", ".mp4"), ("prores", ".mkv", ".mov")])
-def test_a_shape_that_nothing_tells_is_refused_with_a_remedy_that_works(here, tmp_path: Path, codec: str, suffix: str, remedy: str) -> None:
+@pytest.mark.parametrize(
+    ("codec", "suffix", "remedy"),
+    [("av1", ".mkv", ".mp4"), ("av1", ".webm", ".mp4"), ("prores", ".mkv", ".mov")],
+)
+def test_a_shape_that_nothing_tells_is_refused_with_a_remedy_that_works(
+    here, tmp_path: Path, codec: str, suffix: str, remedy: str
+) -> None:
     """Case 27."""
     source = media.cfr(tmp_path / "in.mp4", frames=3, rate=Fraction(25), sar=Fraction(16, 15))
     given = ("run", source, "--scale", "2", "--codec", codec, "--preset", "draft", *CPU)
@@ -55,13 +70,17 @@ def test_full_range_becomes_limited_for_prores_and_that_is_said(here, tmp_path: 
     assert outcome.code == 0, outcome.err
     assert "full range becomes limited range" in outcome.err
     _, range_, _, made = first(tmp_path / "out.mov")
-    wanted = 64 + 876 * media.planes_of(0, 64, 48, pix_fmt)[0].astype(float) / (1023 if "10" in pix_fmt else 255)
+    wanted = 64 + 876 * media.planes_of(0, 64, 48, pix_fmt)[0].astype(float) / (
+        1023 if "10" in pix_fmt else 255
+    )
     assert range_ in {0, 1}
     assert abs(made.astype(float).mean() - wanted.mean()) < 4
 
 
 @pytest.mark.parametrize("codec", ["h264", "hevc"])
-def test_primaries_that_an_encoder_can_not_write_are_refused_with_a_remedy_that_works(here, tmp_path: Path, codec: str) -> None:
+def test_primaries_that_an_encoder_can_not_write_are_refused_with_a_remedy_that_works(
+    here, tmp_path: Path, codec: str
+) -> None:
     source = media.cfr(tmp_path / "in.mkv", frames=2, codec="ffv1", tags=(1, 1, 22, 1))
     given = ("run", source, "-o", tmp_path / "out.mp4", "--to", "128x96", *CPU, "--preset", "draft")
     here(*given, "--codec", codec).refused(2, "3213", "--codec av1")
@@ -70,10 +89,22 @@ def test_primaries_that_an_encoder_can_not_write_are_refused_with_a_remedy_that_
 
 
 @pytest.mark.parametrize(
-    ("codec", "suffix"), [("av1", ".mov"), ("hevc", ".webm"), ("prores", ".webm"), ("prores", ".mp4"), ("ffv1", ".mp4"), ("ffv1", ".mov")]
+    ("codec", "suffix"),
+    [
+        ("av1", ".mov"),
+        ("hevc", ".webm"),
+        ("prores", ".webm"),
+        ("prores", ".mp4"),
+        ("ffv1", ".mp4"),
+        ("ffv1", ".mov"),
+    ],
 )
-def test_a_codec_that_a_container_can_not_hold_is_refused_before_work(here, tmp_path: Path, codec: str, suffix: str) -> None:
+def test_a_codec_that_a_container_can_not_hold_is_refused_before_work(
+    here, tmp_path: Path, codec: str, suffix: str
+) -> None:
     source = media.cfr(tmp_path / "in.mp4", frames=3)
     for command in ("plan", "run"):
-        here(command, source, "-o", tmp_path / f"out{suffix}", "--scale", "2", "--codec", codec, *CPU).refused(2, "does not go into", "ends in .")
+        here(
+            command, source, "-o", tmp_path / f"out{suffix}", "--scale", "2", "--codec", codec, *CPU
+        ).refused(2, "does not go into", "ends in .")
     assert [p.name for p in tmp_path.iterdir()] == ["in.mp4"]

@@ -29,7 +29,11 @@ def hostile(tmp_path: Path) -> Path:
     film = media.company(tmp_path / "film.mkv", frames=3)
     target = tmp_path / f"a{_ESCAPE}.mkv"
     with av.open(str(film)) as source, av.open(str(tmp_path / "out.mkv"), "w") as output:
-        tracks = {s.index: output.add_stream_from_template(s) for s in source.streams if s.type in {"video", "audio"}}
+        tracks = {
+            s.index: output.add_stream_from_template(s)
+            for s in source.streams
+            if s.type in {"video", "audio"}
+        }
         for track in tracks.values():
             track.metadata["title"] = f"{_ESCAPE}\nforged line"
         for packet in source.demux([source.streams[i] for i in tracks]):
@@ -50,7 +54,9 @@ def test_no_command_prints_what_a_terminal_would_obey(here, hostile: Path, tmp_p
         assert "PWNED" in outcome.out + outcome.err or given[0] == "clean"
         assert not obeyed(outcome.out), given
         assert not obeyed(outcome.err.replace("\r", "")), given
-        assert not [line for line in (outcome.out + outcome.err).splitlines() if line.startswith("forged line")]
+        assert not [
+            line for line in (outcome.out + outcome.err).splitlines() if line.startswith("forged line")
+        ]
 
 
 def test_a_bar_shows_notes_and_labels_as_plain_text() -> None:

@@ -20,7 +20,18 @@ from vsr.cli.models import add_model, evaluate, export, models, models_table, re
 from vsr.cli.training import dataset, train
 
 COMMANDS = [dataset, train, evaluate, add_model, remove_model, models_table, export]
-SMALL = ["--set", "truth_px=32", "--set", "shrink=1", "--set", "crops.per_frame=8", "--set", "crops.duplicate_bits=1", "--set", "degrade.clean=1.0"]
+SMALL = [
+    "--set",
+    "truth_px=32",
+    "--set",
+    "shrink=1",
+    "--set",
+    "crops.per_frame=8",
+    "--set",
+    "crops.duplicate_bits=1",
+    "--set",
+    "degrade.clean=1.0",
+]
 SHORT = ["steps=4", "validate_every=2", "threads=1", "batch.pairs=2", "batch.truth_px=32", "network.depth=1"]
 FAST = Path(__file__).parents[3] / "configs" / "train" / "fast-x2.toml"
 
@@ -36,14 +47,25 @@ def test_every_command_has_help_with_an_example(command: click.Command) -> None:
     assert run(command, "--help").exit_code == 0
 
 
-def test_four_commands_lead_from_footage_to_a_judged_network(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_four_commands_lead_from_footage_to_a_judged_network(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("VSR_DATA_HOME", str(tmp_path / "home"))
     stills = pictures(tmp_path / "stills", 6, 120, 160)
     made = run(dataset, stills, "-o", tmp_path / "pairs", *SMALL)
     assert made.exit_code == 0
     assert "pairs to train on" in made.stderr
     trained = run(
-        train, FAST, "--data", tmp_path / "pairs", "-o", tmp_path / "out", "--device", "cpu", "--json", *(a for s in SHORT for a in ("--set", s))
+        train,
+        FAST,
+        "--data",
+        tmp_path / "pairs",
+        "-o",
+        tmp_path / "out",
+        "--device",
+        "cpu",
+        "--json",
+        *(a for s in SHORT for a in ("--set", s)),
     )
     events = [json.loads(line) for line in trained.stdout.splitlines()]
     assert [e["event"] for e in events] == ["note", "validated", "stepped", "validated", "trained"]
@@ -57,11 +79,27 @@ def test_judging_says_how_far_it_is_and_takes_the_part_that_is_asked_for(tmp_pat
     source = film(tmp_path / "film.mp4", (12,), width=128, height=96)
     settings = EvaluateSettings(scale=2, cases=("clean",), range="0.1-", frames=6, metrics=("psnr",))
     events = list(evaluate_models(["fast-x2"], [source], settings))
-    assert [e.text.partition(": ")[2] for e in events if isinstance(e, Note)] == ["6 of 9 frames are judged; --frames 9 takes all, --range others"]
+    assert [e.text.partition(": ")[2] for e in events if isinstance(e, Note)] == [
+        "6 of 9 frames are judged; --frames 9 takes all, --range others"
+    ]
     steps = [e for e in events if isinstance(e, Judging)]
-    assert [e.frames for e in steps] == [0, 0, 0, 1, 2, 3, 4, 5, 6]  # two scalers and the network, then its frames
+    assert [e.frames for e in steps] == [
+        0,
+        0,
+        0,
+        1,
+        2,
+        3,
+        4,
+        5,
+        6,
+    ]  # two scalers and the network, then its frames
     assert {e.total for e in steps} == {6}
-    whole = [e for e in evaluate_models(["fast-x2"], [source], replace(settings, range=None)) if isinstance(e, EvaluationRow)]
+    whole = [
+        e
+        for e in evaluate_models(["fast-x2"], [source], replace(settings, range=None))
+        if isinstance(e, EvaluationRow)
+    ]
     assert [r.scores for r in events if isinstance(r, EvaluationRow)] != [r.scores for r in whole]
     told = run(evaluate, "fast-x2", "--data", source, "--range", "0.1-", "--frames", 6, "--metric", "psnr")
     assert "6 of 9 frames are judged" in told.stderr
@@ -72,11 +110,31 @@ def test_judging_says_how_far_it_is_and_takes_the_part_that_is_asked_for(tmp_pat
 def test_a_training_is_held_against_the_network_of_its_size_that_ships(tmp_path: Path) -> None:
     made = run(dataset, pictures(tmp_path / "stills", 4, 120, 160), "-o", tmp_path / "pairs", *SMALL)
     assert made.exit_code == 0
-    options = ["steps=2", "validate_every=2", "threads=1", "batch.pairs=2", "batch.truth_px=32", "validation_pairs=2"]
-    told = run(train, FAST, "--data", tmp_path / "pairs", "-o", tmp_path / "out", "--device", "cpu", *(a for o in options for a in ("--set", o)))
+    options = [
+        "steps=2",
+        "validate_every=2",
+        "threads=1",
+        "batch.pairs=2",
+        "batch.truth_px=32",
+        "validation_pairs=2",
+    ]
+    told = run(
+        train,
+        FAST,
+        "--data",
+        tmp_path / "pairs",
+        "-o",
+        tmp_path / "out",
+        "--device",
+        "cpu",
+        *(a for o in options for a in ("--set", o)),
+    )
     lines = told.stderr.strip().splitlines()
     assert "pairs to learn from are few" in lines[0]
-    assert re.search(r"over Lanczos.*, -\d+\.\d\d against the shipped fast-x2 \(best of this training so far\)", told.stderr)
+    assert re.search(
+        r"over Lanczos.*, -\d+\.\d\d against the shipped fast-x2 \(best of this training so far\)",
+        told.stderr,
+    )
     assert lines[-1].startswith("on these pairs fast-x2 is better; ")
 
 
@@ -87,7 +145,18 @@ def test_per_title_says_the_gain_either_way(tmp_path: Path) -> None:
     assert "held-out pairs" in last
     assert ("kept as" in last) == (tmp_path / "tuned" / "film-x2.safetensors").exists()
     # The network was trained, so only the judging is left to go on with.
-    again = run(train, "--per-title", source, "--minutes", "0.05", "-o", tmp_path / "tuned", "--device", "cpu", "--resume")
+    again = run(
+        train,
+        "--per-title",
+        source,
+        "--minutes",
+        "0.05",
+        "-o",
+        tmp_path / "tuned",
+        "--device",
+        "cpu",
+        "--resume",
+    )
     assert again.stderr.strip().splitlines()[-1] == last
 
 
@@ -103,7 +172,11 @@ def test_per_title_says_the_gain_either_way(tmp_path: Path) -> None:
     (dataset, ["nowhere", "-o", "out"], "no such file or folder"),
 ])  # fmt: skip
 def test_wrong_usage_is_one_line_that_says_what_to_do(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: click.Command, arguments: list[object], said: str
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    command: click.Command,
+    arguments: list[object],
+    said: str,
 ) -> None:
     monkeypatch.chdir(tmp_path)
     with pytest.raises(UsageError, match=said) as caught:
@@ -111,7 +184,9 @@ def test_wrong_usage_is_one_line_that_says_what_to_do(
     assert "\n" not in str(caught.value)
 
 
-def test_networks_are_listed_by_what_they_are_for_and_ones_own_can_be_removed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_networks_are_listed_by_what_they_are_for_and_ones_own_can_be_removed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("VSR_DATA_HOME", str(tmp_path))
     assert {c.family for c in cards()} <= {family for families in PURPOSES.values() for family in families}
     weights = next(c.path for c in cards() if c.name == "fast-x2")
@@ -139,6 +214,9 @@ def test_a_network_is_exported_and_an_earlier_file_kept(tmp_path: Path) -> None:
     assert told.exit_code == 0
     assert "input luma (1, 1, 16, 32)" in told.stdout
     assert "onnxruntime's values lie within" in told.stdout
-    for arguments, said in ((["fast-x2", "-o", file], "--overwrite"), (["fast", "-o", tmp_path / "other.onnx"], "fast-x2, fast-x3, fast-x4")):
+    for arguments, said in (
+        (["fast-x2", "-o", file], "--overwrite"),
+        (["fast", "-o", tmp_path / "other.onnx"], "fast-x2, fast-x3, fast-x4"),
+    ):
         with pytest.raises(UsageError, match=said):
             run(export, *arguments)

@@ -36,20 +36,32 @@ def film(tmp_path: Path) -> Path:
     ],
     ids=lambda given: f"{given[0]} {given[1][:14]}",
 )  # fmt: skip
-def test_numbers_that_are_none_or_beyond_all_measure_are_refused(here, film: Path, given: tuple[str, str]) -> None:
+def test_numbers_that_are_none_or_beyond_all_measure_are_refused(
+    here, film: Path, given: tuple[str, str]
+) -> None:
     """Case 85."""
     here("run", film, "--codec", "h264", *given).refused(2, given[0])
     assert [p.name for p in film.parent.iterdir()] == ["film.mp4"]
 
 
 @pytest.mark.parametrize("name", ["yuv420p;x", "nonsense", "rgb24", "", "yuv420p99le"])
-def test_a_pixel_format_that_is_none_is_wrong_usage_and_no_fault_of_the_input(here, film: Path, name: str) -> None:
+def test_a_pixel_format_that_is_none_is_wrong_usage_and_no_fault_of_the_input(
+    here, film: Path, name: str
+) -> None:
     """Case 85."""
-    here("plan", film, "--scale", "1", "--model", "identity", "--codec", "h264", "--pixel-format", name).refused(2, "--pixel-format")
+    here(
+        "plan", film, "--scale", "1", "--model", "identity", "--codec", "h264", "--pixel-format", name
+    ).refused(2, "--pixel-format")
 
 
 @pytest.mark.parametrize(
-    "given", [("bench", "--seconds", "inf"), ("bench", "--seconds", "nan"), ("train", "--minutes", "inf"), ("train", "--cpus-per-worker", "inf")]
+    "given",
+    [
+        ("bench", "--seconds", "inf"),
+        ("bench", "--seconds", "nan"),
+        ("train", "--minutes", "inf"),
+        ("train", "--cpus-per-worker", "inf"),
+    ],
 )
 def test_infinite_amounts_are_refused_by_every_command(here, given: tuple[str, ...]) -> None:
     """Case 85."""
@@ -86,9 +98,13 @@ def test_fractions_and_decimals_are_read_as_they_stand() -> None:
         (("--codec", "prores", "--preset", "best"), "best"),
     ],
 )
-def test_options_and_presets_an_encoder_does_not_know_are_refused(here, film: Path, given: tuple[str, ...], said: str) -> None:
+def test_options_and_presets_an_encoder_does_not_know_are_refused(
+    here, film: Path, given: tuple[str, ...], said: str
+) -> None:
     """Case 85."""
-    here("plan", film, "--to", "128x96", "--model", "lanczos", "-o", film.parent / "o.mkv", *given).refused(2, said)
+    here("plan", film, "--to", "128x96", "--model", "lanczos", "-o", film.parent / "o.mkv", *given).refused(
+        2, said
+    )
 
 
 def test_options_of_a_picture_s_encoder_are_used_or_refused(here, tmp_path: Path) -> None:
@@ -96,7 +112,18 @@ def test_options_of_a_picture_s_encoder_are_used_or_refused(here, tmp_path: Path
     source = tmp_path / "a.png"
     media.picture(0, 32, 24).to_image().save(source)
     for given, code in (("nonsense=1", 2), ("quality=40", 0)):
-        outcome = here("plan", source, "--scale", "2", "--model", "lanczos", "-o", tmp_path / "o.webp", "--encoder-option", given)
+        outcome = here(
+            "plan",
+            source,
+            "--scale",
+            "2",
+            "--model",
+            "lanczos",
+            "-o",
+            tmp_path / "o.webp",
+            "--encoder-option",
+            given,
+        )
         assert outcome.code == code, outcome.err
 
 
@@ -118,7 +145,9 @@ def test_a_name_that_no_file_can_have_is_refused(here, film: Path) -> None:
 
 
 @pytest.mark.parametrize("recursive", [False, True])
-def test_a_folder_that_can_t_be_listed_is_refused_not_passed_over(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, recursive: bool) -> None:
+def test_a_folder_that_can_t_be_listed_is_refused_not_passed_over(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, recursive: bool
+) -> None:
     """Case 85."""
     media.cfr(tmp_path / "a.mp4", frames=1)
     locked = tmp_path / "locked" if recursive else tmp_path
@@ -135,7 +164,9 @@ def test_a_folder_that_can_t_be_listed_is_refused_not_passed_over(tmp_path: Path
         find_inputs([tmp_path], None, recursive=recursive)
 
 
-def test_a_path_through_a_locked_folder_is_refused(here, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_path_through_a_locked_folder_is_refused(
+    here, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Case 85."""
 
     def refused(path: object) -> None:
@@ -149,13 +180,20 @@ def test_a_name_that_is_no_utf_8_goes_through_and_is_shown(here, tmp_path: Path)
     """Case 72."""
     source = Path(os.fsdecode(os.fsencode(tmp_path) + b"/caf\xe9.mp4"))
     media.cfr(tmp_path / "a.mp4", frames=3).rename(source)
-    for given in (("probe", source), ("plan", source, *IDENTITY), ("run", source, *IDENTITY), ("run", source, tmp_path / "b.mp4", *IDENTITY)):
+    for given in (
+        ("probe", source),
+        ("plan", source, *IDENTITY),
+        ("run", source, *IDENTITY),
+        ("run", source, tmp_path / "b.mp4", *IDENTITY),
+    ):
         outcome = here(*given)
         assert outcome.code == (8 if len(given) > len(IDENTITY) + 2 else 0), outcome.err
         assert "caf\ufffd" in outcome.out + outcome.err
 
 
-def test_a_file_called_like_a_command_switches_no_check_off(here, film: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_file_called_like_a_command_switches_no_check_off(
+    here, film: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Case 81."""
     asked: list[bool] = []
     monkeypatch.setattr(command, "_refuse_known_holes", lambda: asked.append(True))
@@ -166,7 +204,9 @@ def test_a_file_called_like_a_command_switches_no_check_off(here, film: Path, mo
     assert asked == [True, True]
 
 
-def test_a_file_called_like_an_option_makes_no_json(here, film: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_file_called_like_an_option_makes_no_json(
+    here, film: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.chdir(film.parent)
     assert here("probe", "--", "--json").events == []
 
@@ -174,7 +214,9 @@ def test_a_file_called_like_an_option_makes_no_json(here, film: Path, monkeypatc
 # --- inputs together
 
 
-def test_absolute_and_relative_inputs_go_together(here, film: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_absolute_and_relative_inputs_go_together(
+    here, film: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     (tmp_path / "sub").mkdir()
     media.cfr(tmp_path / "sub" / "b.mp4", frames=3)
     monkeypatch.chdir(tmp_path)
@@ -192,7 +234,15 @@ def test_numbered_pictures_into_a_file_that_is_there_are_already_done(here, tmp_
     (tmp_path / "shot").mkdir()
     for number in range(3):
         media.picture(number, 32, 24).to_image().save(tmp_path / "shot" / f"frame_{number:05d}.png")
-    given = ("run", tmp_path / "shot" / "frame_%05d.png", "--rate", "24", "-o", tmp_path / "out.mkv", *IDENTITY)
+    given = (
+        "run",
+        tmp_path / "shot" / "frame_%05d.png",
+        "--rate",
+        "24",
+        "-o",
+        tmp_path / "out.mkv",
+        *IDENTITY,
+    )
     assert here(*given).code == 0
     again = here(*given)
     assert again.code == 0, again.err

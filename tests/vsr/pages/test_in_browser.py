@@ -45,20 +45,35 @@ def figures(file: str, level: float, frames: int) -> Figures:
 def report(frames: int = 900) -> Compared:
     moments = tuple(
         WorstMoment(
-            n * 2.5, ("truth.mkv", "a long <name> of a result.mkv", "two.mkv"), (RED, BLUE, RED), ({"vmaf": 80.0, "psnr": 30.0, "ssim": 0.9},) * 2
+            n * 2.5,
+            ("truth.mkv", "a long <name> of a result.mkv", "two.mkv"),
+            (RED, BLUE, RED),
+            ({"vmaf": 80.0, "psnr": 30.0, "ssim": 0.9},) * 2,
         )
         for n in range(5)
     )
     both = (figures("a long <name> of a result.mkv", 80, frames), figures("two.mkv", 90, frames))
-    return Compared("truth.mkv", (1920, 1080), "vmaf_v0.6.1", both, np.arange(frames) / 25, (), ("a note",), moments)
+    return Compared(
+        "truth.mkv", (1920, 1080), "vmaf_v0.6.1", both, np.arange(frames) / 25, (), ("a note",), moments
+    )
 
 
 def blind(trials: int = 4) -> BlindTest:
-    return BlindTest("0123456789abcdef", ("red.mkv", "blue.mkv"), tuple(BlindTrial(n / 2, (RED, BLUE)) for n in range(trials)), (), ())
+    return BlindTest(
+        "0123456789abcdef",
+        ("red.mkv", "blue.mkv"),
+        tuple(BlindTrial(n / 2, (RED, BLUE)) for n in range(trials)),
+        (),
+        (),
+    )
 
 
 def pages() -> dict[str, str]:
-    return {"compare": compare_page(report()), "blind": blind_page(blind()), "preview": document("preview", slider(["lanczos", "fast"], [RED, BLUE]))}
+    return {
+        "compare": compare_page(report()),
+        "blind": blind_page(blind()),
+        "preview": document("preview", slider(["lanczos", "fast"], [RED, BLUE])),
+    }
 
 
 @pytest.fixture(scope="module")
@@ -78,15 +93,17 @@ def test_a_page_fits_the_window_fetches_nothing_and_has_no_errors(
     assert chromium.overflow() <= 0
     assert chromium.fetched() == []
     assert chromium.complaints() == []
-    smallest = (
-        "return Math.min(...[...document.querySelectorAll('main *')].filter(e => e.innerText).map(e => parseFloat(getComputedStyle(e).fontSize)))"
-    )
+    smallest = "return Math.min(...[...document.querySelectorAll('main *')].filter(e => e.innerText).map(e => parseFloat(getComputedStyle(e).fontSize)))"
     assert chromium.run(smallest) >= 11
-    ground, ink = chromium.run("const s = getComputedStyle(document.body); return [s.backgroundColor, s.color].map(c => +c.match(/\\d+/)[0])")
+    ground, ink = chromium.run(
+        "const s = getComputedStyle(document.body); return [s.backgroundColor, s.color].map(c => +c.match(/\\d+/)[0])"
+    )
     assert (ground < 60 < 200 < ink) if dark else (ink < 60 < 200 < ground)
 
 
-def test_the_content_policy_forbids_what_a_page_could_fetch(chromium: Browser, page_of: Callable[[str], Path]) -> None:
+def test_the_content_policy_forbids_what_a_page_could_fetch(
+    chromium: Browser, page_of: Callable[[str], Path]
+) -> None:
     chromium.open(page_of("compare"))
     refused = chromium.driver.execute_async_script(
         "const done = arguments[0]; const i = new Image(); i.onload = () => done(false); i.onerror = () => done(true); i.src = 'http://127.0.0.1:9/x.png'"
@@ -95,7 +112,9 @@ def test_the_content_policy_forbids_what_a_page_could_fetch(chromium: Browser, p
     assert any("Content Security Policy" in text for text in chromium.complaints())
 
 
-def test_the_line_of_a_slider_is_dragged_and_moved_by_keys(chromium: Browser, page_of: Callable[[str], Path]) -> None:
+def test_the_line_of_a_slider_is_dragged_and_moved_by_keys(
+    chromium: Browser, page_of: Callable[[str], Path]
+) -> None:
     chromium.open(page_of("preview"))
     stage, handle = chromium.one("before-after .stage"), chromium.one("before-after input")
     at = "return parseFloat(document.querySelector('before-after .stage').style.getPropertyValue('--at'))"
@@ -110,8 +129,12 @@ def test_the_line_of_a_slider_is_dragged_and_moved_by_keys(chromium: Browser, pa
     assert chromium.run(at) > 20
     names = chromium.all("before-after select")
     assert [n.get_attribute("value") for n in names] == ["0", "1"]
-    chromium.run("const s = document.querySelector('before-after select'); s.value = 1; s.dispatchEvent(new Event('change'))")
-    assert chromium.run("const [a, b] = document.querySelectorAll('.stage img'); return a.src === b.src && a.alt === 'fast'")
+    chromium.run(
+        "const s = document.querySelector('before-after select'); s.value = 1; s.dispatchEvent(new Event('change'))"
+    )
+    assert chromium.run(
+        "const [a, b] = document.querySelectorAll('.stage img'); return a.src === b.src && a.alt === 'fast'"
+    )
 
 
 def test_curves_and_bars_are_drawn_and_read_out(chromium: Browser, page_of: Callable[[str], Path]) -> None:
@@ -153,7 +176,9 @@ def saved(folder: Path, count: int) -> list[Path]:
     return found
 
 
-def test_a_blind_test_is_rated_saved_and_merged(chromium: Browser, downloads: Path, page_of: Callable[[str], Path]) -> None:
+def test_a_blind_test_is_rated_saved_and_merged(
+    chromium: Browser, downloads: Path, page_of: Callable[[str], Path]
+) -> None:
     for number, (red, blue) in enumerate([(5, 2), (4, 4)], start=1):
         chromium.open(page_of("blind"), PHONE if number == 1 else DESK)
         chromium.command("Browser.setDownloadBehavior", behavior="allow", downloadPath=str(downloads))

@@ -19,7 +19,21 @@ from tests.helpers.command import vsr
 def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict]:
     folder = tmp_path_factory.mktemp("page")
     film = media.cfr(folder / "a <film> & more.mkv", frames=20, rate=Fraction(25))
-    outcome = vsr("preview", film, "--shots", "2", "--models", "lanczos,fast", "--scale", "2", "--codec", "h264", "--device", "cpu", "--json")
+    outcome = vsr(
+        "preview",
+        film,
+        "--shots",
+        "2",
+        "--models",
+        "lanczos,fast",
+        "--scale",
+        "2",
+        "--codec",
+        "h264",
+        "--device",
+        "cpu",
+        "--json",
+    )
     assert outcome.code == 0, outcome.err
     return film, outcome.event("preview")
 
@@ -54,7 +68,9 @@ def test_pictures_are_inside_and_nothing_is_fetched(made: tuple[Path, dict]) -> 
     reader.images = [i for i in reader.images if i["alt"] != whole]
     files = [f for m in told["moments"] for f in m["files"][:-1]]
     for image, file in zip(reader.images, files, strict=True):
-        assert base64.b64decode(image["src"].removeprefix("data:image/png;base64,")) == Path(file).read_bytes()
+        assert (
+            base64.b64decode(image["src"].removeprefix("data:image/png;base64,")) == Path(file).read_bytes()
+        )
     assert not re.search(r"https?://|url\(|@import|src=\"(?!data:)|<link", text)
     assert "default-src 'none'" in text
 
@@ -67,9 +83,24 @@ def test_names_of_files_are_text_and_no_markup(made: tuple[Path, dict]) -> None:
 
 def test_people_get_a_line_a_network(made: tuple[Path, dict], tmp_path: Path) -> None:
     outcome = vsr(
-        "preview", made[0], "--at", "0.4", "--models", "nearest", "--scale", "2", "--codec", "ffv1", "--device", "cpu", "-o", tmp_path / "new" / "p"
+        "preview",
+        made[0],
+        "--at",
+        "0.4",
+        "--models",
+        "nearest",
+        "--scale",
+        "2",
+        "--codec",
+        "ffv1",
+        "--device",
+        "cpu",
+        "-o",
+        tmp_path / "new" / "p",
     )
-    assert re.search(r"^nearest  128x96  about [0-9.]+ fps, .* in all, ", outcome.out, re.MULTILINE), outcome.err
+    assert re.search(r"^nearest  128x96  about [0-9.]+ fps, .* in all, ", outcome.out, re.MULTILINE), (
+        outcome.err
+    )
     assert json.dumps(str(tmp_path))[1:-1] in outcome.out
     assert f"vsr run '{made[0]}' --model NAME" in outcome.out
 

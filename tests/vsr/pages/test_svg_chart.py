@@ -9,7 +9,10 @@ from pipelines.quality.comparison import METRICS
 from vsr.pages.svg_chart import scale
 
 
-@pytest.mark.parametrize(("values", "expected"), [([99.0, 100.0], (98.94, 100.0)), ([100.0, 100.0], (99.0, 100.0)), ([0.0, 50.0], (0.0, 53.0))])
+@pytest.mark.parametrize(
+    ("values", "expected"),
+    [([99.0, 100.0], (98.94, 100.0)), ([100.0, 100.0], (99.0, 100.0)), ([0.0, 50.0], (0.0, 53.0))],
+)
 def test_no_axis_goes_beyond_what_a_metric_can_be(values: list[float], expected: tuple[float, float]) -> None:
     vmaf = next(m for m in METRICS if m.name == "vmaf")
     assert scale([np.array(values)], vmaf.least, vmaf.most) == pytest.approx(expected)

@@ -61,7 +61,9 @@ def test_a_talkative_bar_tells_the_plan_and_every_chunk(events: list[object]) ->
         view.show(event)  # type: ignore[arg-type]
     view.close()
     lines = stream.getvalue().splitlines()
-    assert sum(line.startswith("  chunk ") for line in lines) == sum(isinstance(e, ChunkFinished) for e in events)
+    assert sum(line.startswith("  chunk ") for line in lines) == sum(
+        isinstance(e, ChunkFinished) for e in events
+    )
     for begin in ("networks: identity", "encoder: ffv1 ", "plan: "):
         assert any(line.strip().startswith(begin) for line in lines), begin
 
@@ -78,21 +80,34 @@ def test_the_pace_begins_with_the_first_frame_that_is_finished(monkeypatch: pyte
     for module in ("progress", "json_lines"):
         monkeypatch.setattr(f"vsr.views.{module}.time", SimpleNamespace(monotonic=lambda: clock[0]))
     lines, drawn = JsonLines(stream), Bar(io.StringIO())
-    drawn._bar = SimpleNamespace(n=0, update=updates.append, set_postfix_str=lambda *_, **__: None, close=lambda: None)  # type: ignore[assignment]
+    drawn._bar = SimpleNamespace(
+        n=0, update=updates.append, set_postfix_str=lambda *_, **__: None, close=lambda: None
+    )  # type: ignore[assignment]
     for now, frames in ((0.0, 0), (50.0, 0), (100.0, 1), (106.0, 4)):
         clock[0] = now
         for view in (lines, drawn):
             view.show(Advanced(frames, 10, {}, step=int(frames > 0)))
     drawn.close()
-    assert [json.loads(line)["left_seconds"] for line in stream.getvalue().splitlines()] == [None, None, None, 12.0]
+    assert [json.loads(line)["left_seconds"] for line in stream.getvalue().splitlines()] == [
+        None,
+        None,
+        None,
+        12.0,
+    ]
     assert updates == [1, 4]
 
 
-def test_at_the_end_the_bar_says_what_is_done_and_after_a_request_to_stop_what_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_at_the_end_the_bar_says_what_is_done_and_after_a_request_to_stop_what_is_left(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     said, stopping = [], [False]
     view = Bar(io.StringIO(), stopping=lambda: stopping[0])
     view._bar = SimpleNamespace(  # type: ignore[assignment]
-        n=0, update=lambda _: None, set_postfix_str=lambda text, **_: said.append(text), close=lambda: None, format_dict={"rate": 2.0}
+        n=0,
+        update=lambda _: None,
+        set_postfix_str=lambda text, **_: said.append(text),
+        close=lambda: None,
+        format_dict={"rate": 2.0},
     )
     view.show(Advanced(1, 10, {"network": 1.0}, step=1, until_stop=9))
     stopping[0] = True
@@ -122,7 +137,11 @@ def test_what_a_stop_waits_for_is_counted_down_chunk_by_chunk(events: list[objec
     planned = next(e for e in events if isinstance(e, Planned))
     assert len(ends) > 1
     assert set(ends) <= {c.stop_frame for c in planned.plan.chunks}
-    assert [e.text for e in events if isinstance(e, Phase)] == ["putting the result together", "verifying", "bringing it to the disk"]
+    assert [e.text for e in events if isinstance(e, Phase)] == [
+        "putting the result together",
+        "verifying",
+        "bringing it to the disk",
+    ]
 
 
 def test_the_last_line_says_which_tracks_and_chapters_came_along(tmp_path: Path, inline: None) -> None:
@@ -135,7 +154,9 @@ def test_the_last_line_says_which_tracks_and_chapters_came_along(tmp_path: Path,
     assert "; with 2 audio tracks, 3 subtitle tracks, " in stream.getvalue()
 
 
-def test_frames_of_an_earlier_run_are_neither_speed_nor_missing_from_the_bar(tmp_path: Path, inline: None, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_frames_of_an_earlier_run_are_neither_speed_nor_missing_from_the_bar(
+    tmp_path: Path, inline: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
     import threading
 
     from models.errors import Interrupted

@@ -17,11 +17,16 @@ Reports = list[tuple[float, int]]
 
 def steady(*, start: float, rate: float, frames: int, every: float = 0.5) -> Reports:
     """A worker that takes its time to start, and then reports twice a second."""
-    return [(start + n * every, min(frames, round((n + 1) * every * rate))) for n in range(round(frames / rate / every))]
+    return [
+        (start + n * every, min(frames, round((n + 1) * every * rate)))
+        for n in range(round(frames / rate / every))
+    ]
 
 
 def in_steps(*, start: float, rate: float, frames: int, chunk: int, swallowed: int) -> Reports:
-    """The encoder takes the first frames of each chunk at three times the pace, and what that gained is waited for at the chunk's end."""
+    """The encoder takes the first frames of each chunk at three times the pace, and what that gained is
+    waited for at the chunk's end.
+    """
     reports, now = [], start
     for first in range(0, frames, chunk):
         end = now + chunk / rate
@@ -34,7 +39,9 @@ def in_steps(*, start: float, rate: float, frames: int, chunk: int, swallowed: i
 
 def cluster(*, start: float, workers: int, rate: float, frames: int) -> Reports:
     """Workers that come one by one."""
-    steps = sorted((start + 2.0 * w + n / rate) for w in range(workers) for n in range(1, frames // workers * 2))
+    steps = sorted(
+        (start + 2.0 * w + n / rate) for w in range(workers) for n in range(1, frames // workers * 2)
+    )
     return [(at, n) for n, at in enumerate(steps[:frames], start=1)]
 
 
@@ -50,7 +57,9 @@ RUNS = {
 }
 
 
-def test_a_short_run_whose_encoder_swallows_its_first_frames_is_known_after_ten_seconds_and_no_nonsense_before() -> None:
+def test_a_short_run_whose_encoder_swallows_its_first_frames_is_known_after_ten_seconds_and_no_nonsense_before() -> (
+    None
+):
     """A film of six seconds: 40 frames at three times the pace."""
     reports = in_steps(start=6.0, rate=2.4, frames=144, chunk=144, swallowed=40)
     pace, early = Pace(), []
@@ -60,7 +69,9 @@ def test_a_short_run_whose_encoder_swallows_its_first_frames_is_known_after_ten_
             early.append(pace.rate)
         elif 15 < now - reports[0][0] < 45:
             assert pace.rate is not None
-            assert (144 - done) / pace.rate == pytest.approx(reports[-1][0] - now, rel=0.35), f"{now:.0f} s into it"
+            assert (144 - done) / pace.rate == pytest.approx(reports[-1][0] - now, rel=0.35), (
+                f"{now:.0f} s into it"
+            )
     assert set(early) == {None}
 
 
@@ -80,7 +91,10 @@ def test_after_the_first_minute_what_is_left_is_known_within_15_percent(name: st
 
 
 def test_of_a_recorded_run_the_length_is_known_within_15_percent_after_the_first_minute() -> None:
-    """When each progress line of `--json` came, from the start of the command; of a machine whose load went up and down."""
+    """When each progress line of `--json` came, from the start of the command.
+
+    Of a machine whose load went up and down.
+    """
     run = json.loads(RECORDED.read_text(encoding="utf-8"))
     first, took = run["progress"][0][0], run["done_after_seconds"]
     pace = Pace()
@@ -89,7 +103,9 @@ def test_of_a_recorded_run_the_length_is_known_within_15_percent_after_the_first
         pace.add(now, done)
         if now - first >= 60:
             assert pace.rate is not None
-            assert now + (run["total"] - done) / pace.rate == pytest.approx(took, rel=0.15), f"{now:.0f} s into it"
+            assert now + (run["total"] - done) / pace.rate == pytest.approx(took, rel=0.15), (
+                f"{now:.0f} s into it"
+            )
             checked += 1
     assert checked > 150
     assert took > 180
