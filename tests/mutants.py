@@ -1681,6 +1681,16 @@ MUTANTS = (
         f"{_TEXTS}::test_what_is_shown_at_once_is_one_sample_and_nothing_is_shown_twice",
     ),
     Mutant(
+        23, "tracks have no codec but those that FFmpeg knows", "pipelines/probe/probe.py",
+        "return dict(zip(tracks, names, strict=True)) if len(names) == len(tracks) else {}", "return {}",
+        f"{_TEXTS}::test_webvtt_by_matroska_s_own_name_which_ffmpeg_does_not_know_is_converted",
+    ),
+    Mutant(
+        23, "Matroska takes timed text as it is", "pipelines/output/subtitle_text.py",
+        "codec in _CONVERTIBLE - _HELD[container]", 'codec in _CONVERTIBLE - _HELD[container] and container != "matroska"',
+        f"{_TEXTS}::test_timed_text_becomes_subrip_in_matroska_and_webvtt_in_webm",
+    ),
+    Mutant(
         30, "a film of pictures has the transfer of pictures", "pipelines/plan/color_tags.py",
         "color.transfer == Transfer.SRGB:", "color.transfer == Transfer.BT709:",
         f"{_PLANNER}::test_a_film_of_pictures_is_what_televisions_and_phones_show",

@@ -17,11 +17,10 @@ from av.bitstream import BitStreamFilterContext
 
 from pipelines.media.cicp import Siting
 from pipelines.media.demuxer import open_memory
+from pipelines.media.ebml import elements
 from pipelines.media.pixel_format import PixelCrop
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from av.video.stream import VideoStream
 
 __all__ = ["chroma_siting", "container_crop"]
@@ -60,7 +59,7 @@ def container_crop(stream: VideoStream) -> PixelCrop:
 
 def _matroska_crop(header: bytes) -> PixelCrop:
     bottom, top, left, right = (
-        next((int.from_bytes(data, "big") for data in _elements(header, *_VIDEO_PATH, kind)), 0)
+        next((int.from_bytes(data, "big") for data in elements(header, *_VIDEO_PATH, kind)), 0)
         for kind in (0x54AA, 0x54BB, 0x54CC, 0x54DD)
     )
     return PixelCrop(top, bottom, left, right)
@@ -87,27 +86,11 @@ _VIDEO_PATH = (0x18538067, 0x1654AE6B, 0xAE, 0xE0)
 """Segment, Tracks, TrackEntry, Video (RFC 9559, section 5.1)."""
 
 
-def _elements(data: bytes, *path: int) -> Iterator[bytes]:
-    """The content of every element that a path of IDs leads to (RFC 8794, sections 5 and 6)."""
-    at = 0
-    while at < len(data) and data[at]:
-        length = 9 - data[at].bit_length()
-        kind, at = int.from_bytes(data[at : at + length], "big"), at + length
-        if at >= len(data) or not data[at]:
-            return
-        length = 9 - data[at].bit_length()
-        size, at = int.from_bytes(data[at : at + length], "big") & ((1 << 7 * length) - 1), at + length
-        content = data[at:] if size == (1 << 7 * length) - 1 else data[at : at + size]
-        if kind == path[0]:
-            yield from _elements(content, *path[1:]) if path[1:] else (content,)
-        at += len(content)
-
-
 def _written(stream: Any) -> int:
     # by its structure: the random UIDs in it may hold the bytes of any element
     header = _header(stream, "matroska")
     across, down = (
-        next((int.from_bytes(d, "big") for d in _elements(header, *_VIDEO_PATH, _COLOUR, kind)), 0)
+        next((int.from_bytes(d, "big") for d in elements(header, *_VIDEO_PATH, _COLOUR, kind)), 0)
         for kind in (_HORIZONTAL, _VERTICAL)
     )
     return _SITINGS.get((across, down), Siting.UNSPECIFIED)

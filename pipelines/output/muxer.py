@@ -43,7 +43,7 @@ from pipelines.output.stream_copy import (
     passed_window,
     start_shift,
 )
-from pipelines.output.subtitle_text import add_text_track, is_converted
+from pipelines.output.subtitle_text import add_text_track, converted, is_converted
 from pipelines.plan.timeline import timeline
 
 if TYPE_CHECKING:
@@ -207,6 +207,7 @@ def _prepare(
     video: AnyStream | None = None
     passed: dict[int, Passed] = {}
     covers = {s.index for s in info.streams if s.is_cover}
+    codecs = {s.index: s.codec for s in info.streams}
     remade = {s.index for s in info.streams if is_remade(source, info, s)}
     for stream in source.streams:
         if stream.index == info.stream_index:
@@ -216,11 +217,12 @@ def _prepare(
             continue
         elif stream.index in covers and plan.encoder.container == "matroska":
             _attach_cover(output, info, stream)
-        elif stream.type == "subtitle" and is_converted(codec_of(stream), plan.encoder.container):
-            added = add_text_track(output)
+        elif stream.type == "subtitle" and is_converted(codecs[stream.index], plan.encoder.container):
+            codec = converted(plan.encoder.container)
+            added = add_text_track(output, codec)
             copy_tags(stream, added)
             passed[stream.index] = Passed(
-                stream.index, added.index, stream.type, codec="mov_text", is_text=True
+                stream.index, added.index, stream.type, codec=codec, text_of=codecs[stream.index]
             )
         else:
             added = add_copied_stream(output, stream)

@@ -14,7 +14,7 @@ from pipelines.media.bitstream import nal_length_size, nal_units
 from pipelines.media.demuxer import open_decoder
 from pipelines.media.timestamps import CLOCKED, EpochClock
 from pipelines.output.container_support import KEEPS_MILLISECONDS, REWRAPPED, codec_of, is_bare_aac
-from pipelines.output.subtitle_text import OneAtATime, plain_text, timed_text
+from pipelines.output.subtitle_text import AsTheyCome, OneAtATime, coded_text, plain_text
 
 if TYPE_CHECKING:
     import threading
@@ -59,8 +59,8 @@ class Passed:
     is_cover: bool = False
     codec: str = ""
     """In the result; empty where FFmpeg knows none."""
-    is_text: bool = False
-    """Subtitles that become timed text."""
+    text_of: str = ""
+    """The codec of subtitles that are rewritten as plain text."""
     is_annex_b: bool = False
     """Start codes divide the NAL units of the source; the result may have lengths in their place."""
     digest: Any = field(default_factory=hashlib.sha256)
@@ -118,9 +118,11 @@ def passed_packets(
     last: dict[int, int] = {}
     order = _MonotonicClock(output, plan.encoder.container)
     texts = {
-        index: OneAtATime(Fraction(source.streams[index].time_base or 1))
+        index: (OneAtATime if entry.codec == "mov_text" else AsTheyCome)(
+            Fraction(source.streams[index].time_base or 1)
+        )
         for index, entry in passed.items()
-        if entry.is_text
+        if entry.text_of
     }
     for packet in _with_decode_times(packets, passed):
         if not packet.size:
@@ -155,10 +157,10 @@ def passed_packets(
                 continue
             raise _damaged(info, entry, float(_ticks(packet) * base))
         target = output.streams[entry.output_index]
-        if entry.is_text:
-            text = plain_text(codec_of(packet.stream), bytes(packet))
+        if entry.text_of:
+            text = plain_text(entry.text_of, bytes(packet))
             for event in texts[packet.stream_index].add(_shown(packet), packet.duration or 0, text):
-                yield _passed(_as_text(event, base), target, entry, order)
+                yield _passed(_as_text(event, base, entry.codec), target, entry, order)
             continue
         if codec_of(packet.stream) in REWRAPPED:
             try:
@@ -169,12 +171,10 @@ def passed_packets(
                 raise _damaged(info, entry, float(_ticks(packet) * base)) from None
         yield _passed(packet, target, entry, order)
     for index, rest in texts.items():
+        entry, base = passed[index], Fraction(source.streams[index].time_base or 1)
         for event in rest.rest():
             yield _passed(
-                _as_text(event, Fraction(source.streams[index].time_base or 1)),
-                output.streams[passed[index].output_index],
-                passed[index],
-                order,
+                _as_text(event, base, entry.codec), output.streams[entry.output_index], entry, order
             )
 
 
@@ -198,8 +198,8 @@ def _passed(packet: Packet, target: AnyStream, entry: Passed, order: _MonotonicC
     return packet
 
 
-def _as_text(event: tuple[int, int, str], base: Fraction) -> Packet:
-    data = timed_text(event[2])
+def _as_text(event: tuple[int, int, str], base: Fraction, codec: str) -> Packet:
+    data = coded_text(event[2], codec)
     packet: Packet = av.Packet(len(data))
     packet.update(data)
     packet.time_base, packet.pts, packet.dts, packet.duration, packet.is_keyframe = (

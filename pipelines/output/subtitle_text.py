@@ -1,11 +1,12 @@
-"""Subtitles of SubRip and ASS as timed text of MP4 and MOV (3GPP TS 26.245, FFmpeg's mov_text).
+"""Text subtitles in the form that another container holds: what is said and when, without its looks.
 
-What is said and when, without its looks.
+MP4 and MOV hold timed text (3GPP TS 26.245, FFmpeg's mov_text), Matroska SubRip, WebM WebVTT.
 """
 
 from __future__ import annotations
 
 import functools
+import html
 import io
 import re
 import struct
@@ -25,22 +26,36 @@ if TYPE_CHECKING:
     from pipelines.media.video_info import Stream
 
 __all__ = [
-    "CONVERTIBLE",
+    "AsTheyCome",
     "OneAtATime",
     "add_text_track",
+    "coded_text",
+    "converted",
     "is_converted",
     "plain_text",
     "said_of_conversion",
-    "timed_text",
 ]
 
 
-CONVERTIBLE = frozenset({"subrip", "srt", "text", "ass", "ssa"})
+_TARGETS = {"mp4": "mov_text", "mov": "mov_text", "matroska": "subrip", "webm": "webvtt"}
+"""What a container gets."""
+_NEWER_WEBVTT = "S_TEXT/WEBVTT"
+"""Matroska's own name for it, which FFmpeg does not know; the one it knows is WebM's."""
+_CONVERTIBLE = frozenset({"subrip", "srt", "text", "ass", "ssa", "webvtt", _NEWER_WEBVTT, "mov_text"})
 """By codec, and by the decoders that FFmpeg has for them."""
+_HELD = {
+    "mp4": {"mov_text"},
+    "mov": {"mov_text"},
+    "matroska": _CONVERTIBLE - {"mov_text", _NEWER_WEBVTT},
+    "webm": {"webvtt"},
+}
+"""Those that a container has a place for."""
 _STYLED = frozenset({"ass", "ssa"})
 _ASS_FIELDS = 8
 """Of an event in Matroska before its text: ReadOrder, Layer, Style, Name, three margins, Effect."""
 _MARKUP = re.compile(r"</?[a-zA-Z][^<>]*>|\{\\[^{}]*\}")
+_WEBVTT = frozenset({"webvtt", _NEWER_WEBVTT})
+_CUE_TAG = re.compile(r"<[^<>]*>")
 _DRAWING = re.compile(r"\{[^{}]*\\p[1-9][^{}]*\}")
 _ENDLESS_SECONDS = 5
 """How long an event is shown that does not say it."""
@@ -49,10 +64,15 @@ _LONGEST_BYTES = 65_535
 
 def is_converted(codec: str, container: str) -> bool:
     """Whether a track of that codec is rewritten where it is to go into that container."""
-    return container in {"mp4", "mov"} and codec in CONVERTIBLE
+    return container in _TARGETS and codec in _CONVERTIBLE - _HELD[container]
 
 
-def said_of_conversion(streams: list[Stream]) -> list[str]:
+def converted(container: str) -> str:
+    """The codec that rewritten tracks have there."""
+    return _TARGETS[container]
+
+
+def said_of_conversion(streams: list[Stream], container: str) -> list[str]:
     """What a person should know of tracks that are converted."""
     said = []
     for stream in streams:
@@ -61,16 +81,24 @@ def said_of_conversion(streams: list[Stream]) -> list[str]:
             if stream.codec in _STYLED
             else ""
         )
-        said.append(f"subtitle stream {stream.index} ({stream.codec}) becomes mov_text, plain text{lost}")
+        said.append(
+            f"subtitle stream {stream.index} ({stream.codec}) becomes {converted(container)}, "
+            f"plain text{lost}"
+        )
     return said
 
 
 def plain_text(codec: str, data: bytes) -> str:
     """The words of an event.
 
-    Of ASS the fields before them, overrides and drawings are left out, of SubRip its tags.
+    Tags, the fields, overrides and drawings of ASS and the styles of timed text are left out.
     """
-    text = str(data, "utf-8", "replace").strip("\0")
+    if codec == "mov_text":
+        data = data[2 : 2 + int.from_bytes(data[:2], "big")]
+        return str(data, "utf-16" if data[:2] in {b"\xfe\xff", b"\xff\xfe"} else "utf-8", "replace").strip()
+    text = str(data, "utf-8", "replace").partition("\0")[0]
+    if codec in _WEBVTT:
+        return html.unescape("\n".join(line.rstrip() for line in _CUE_TAG.sub("", text).splitlines()).strip())
     if codec in _STYLED:
         text = text.split(",", _ASS_FIELDS)[-1]
         if _DRAWING.search(text):
@@ -79,10 +107,34 @@ def plain_text(codec: str, data: bytes) -> str:
     return "\n".join(line.rstrip() for line in _MARKUP.sub("", text).splitlines()).strip()
 
 
-def timed_text(text: str) -> bytes:
-    """A sample: the length of the text, and the text, cut where it is too long to be read."""
+def coded_text(text: str, codec: str) -> bytes:
+    """The words as one of the codecs that containers get.
+
+    A sample of timed text is a length and the text, cut where it is too long to be read.
+    """
+    if codec == "webvtt":
+        return html.escape(text, quote=False).encode()
+    if codec != "mov_text":
+        return text.encode()
     data = str(text.encode()[:_LONGEST_BYTES], "utf-8", "ignore").encode()
     return struct.pack(">H", len(data)) + data
+
+
+class AsTheyCome:
+    """Events of a track that may overlap. `add` and `rest` as of `OneAtATime`."""
+
+    def __init__(self, base: Fraction) -> None:
+        """base: seconds a tick."""
+        self._endless = round(_ENDLESS_SECONDS / base)
+
+    def add(self, start: int, duration: int, text: str) -> Iterator[tuple[int, int, str]]:
+        """(tick, ticks, text) of the event."""
+        if text:
+            yield start, duration or self._endless, text
+
+    def rest(self) -> Iterator[tuple[int, int, str]]:
+        """None is held back."""
+        yield from ()
 
 
 class OneAtATime:
@@ -122,8 +174,10 @@ class OneAtATime:
             self._shown = [(e, text) for e, text in self._shown if e > self._at]
 
 
-def add_text_track(output: OutputContainer) -> AnyStream:
-    """A track of timed text with the usual looks: white, at the bottom, in the middle."""
+def add_text_track(output: OutputContainer, codec: str) -> AnyStream:
+    """A track of plain text; timed text gets the usual looks: white, at the bottom, in the middle."""
+    if codec != "mov_text":
+        return output.add_mux_stream(codec)
     with open_memory(_template()) as template:
         track: Any = output.add_stream_from_template(template.streams[0], opaque=True)  # type: ignore[type-var]
     track.codec_context.extradata = _DESCRIPTION
@@ -133,8 +187,9 @@ def add_text_track(output: OutputContainer) -> AnyStream:
 _FONTS = b"\0\1\0\1\5Arial"
 _DESCRIPTION = (
     struct.pack(">IbB4B4H", 0, 1, 255, 0, 0, 0, 0, 0, 0, 0, 0)  # flags, centre, bottom, background, box
-    # style of all characters: font 1, 18 lines high, white
-    + struct.pack(">HHHBB4B", 0, 0, 1, 0, 18, 255, 255, 255, 255)
+    + struct.pack(
+        ">HHHBB4B", 0, 0, 1, 0, 18, 255, 255, 255, 255
+    )  # style of all characters: font 1, 18 lines high, white
     + struct.pack(">I4s", 8 + len(_FONTS), b"ftab")
     + _FONTS
 )
@@ -149,7 +204,7 @@ def _template() -> bytes:
     track = output.add_mux_stream("mov_text")
     track.time_base = Fraction(1, 1000)
     output.start_encoding()
-    data = timed_text(" ")
+    data = coded_text(" ", "mov_text")
     packet: Any = av.Packet(len(data))
     packet.update(data)
     packet.stream, packet.time_base, packet.pts, packet.dts, packet.duration = track, track.time_base, 0, 0, 1

@@ -79,6 +79,7 @@ class Report:
     frames_decoded: int
     streams_passed: int
     packets_passed: int
+    chapters: int = 0
 
 
 def verify(
@@ -106,6 +107,7 @@ def verify(
         return Report(1, 0.0, 1, 1, 0, 0)
     container = open_source(path)
     try:
+        chapters = len(container.chapters())
         covers = [s.index for s in container.streams.video if s.disposition & Disposition.attached_pic]
         passed = [replace(p, output_index=covers.pop(0)) if p.is_cover and covers else p for p in passed]
         seen = _Seen(container, plan, passed)
@@ -115,7 +117,13 @@ def verify(
     error, shift = _check_times(seen, plan, info)
     _check_passed(seen, passed, shift, plan)
     return Report(
-        len(seen.pts), float(error), len(records), seen.decoded, len(passed), sum(p.packets for p in passed)
+        len(seen.pts),
+        float(error),
+        len(records),
+        seen.decoded,
+        len(passed),
+        sum(p.packets for p in passed),
+        chapters,
     )
 
 

@@ -251,7 +251,8 @@ def _plan(
     if not picture:
         said.extend(
             said_of_conversion(
-                [s for s in info.streams if s.index not in gone and is_converted(s.codec, container)]
+                [s for s in info.streams if s.index not in gone and is_converted(s.codec, container)],
+                container,
             )
         )
     tags_lost = [] if picture else lost_tags(info, container, gone)

@@ -28,6 +28,7 @@ from pipelines.media.chroma_siting import chroma_siting, container_crop
 from pipelines.media.cicp import HdrMetadata
 from pipelines.media.container_check import flaw_of
 from pipelines.media.demuxer import DECODERS, MAX_PIXELS, PacketData, open_source
+from pipelines.media.ebml import codec_ids
 from pipelines.media.image_sequence import pattern_of
 from pipelines.media.video_info import NO_PTS, DecoderSetup, Scan, Stream, VideoInfo
 from pipelines.probe.first_frames import exif_orientation
@@ -441,11 +442,12 @@ def _confirmed(info: VideoInfo) -> VideoInfo:
 
 
 def _others(container: InputContainer, film: VideoStream, seen: PacketWalk) -> tuple[Stream, ...]:
+    own_names = _matroska_names(container)
     return tuple(
         Stream(
             index=s.index,
             type=s.type,
-            codec=_codec_name(s),
+            codec=_codec_name(s, own_names.get(s.index, "")),
             language=s.metadata.get("language", ""),
             title=s.metadata.get("title", ""),
             disposition=int(s.disposition),
@@ -458,6 +460,22 @@ def _others(container: InputContainer, film: VideoStream, seen: PacketWalk) -> t
     )
 
 
-def _codec_name(stream: object) -> str:
+def _matroska_names(container: InputContainer) -> dict[int, str]:
+    """Matroska's names of codecs by index of stream; none where FFmpeg found other tracks."""
+    tracks = [
+        s.index
+        for s in container.streams
+        if s.type in {"video", "audio", "subtitle"} and not s.disposition & Disposition.attached_pic
+    ]
+    if not container.format.name.startswith("matroska") or all(
+        container.streams[n].codec_context for n in tracks
+    ):
+        return {}
+    names = codec_ids(_name(container))
+    return dict(zip(tracks, names, strict=True)) if len(names) == len(tracks) else {}
+
+
+def _codec_name(stream: object, own_name: str) -> str:
+    """own_name: what the container calls it; for codecs that FFmpeg does not know."""
     context = getattr(stream, "codec_context", None)
-    return str(getattr(context, "name", "") or getattr(stream, "name", "") or "unknown")
+    return str(getattr(context, "name", "") or getattr(stream, "name", "") or own_name or "unknown")

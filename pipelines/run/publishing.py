@@ -166,18 +166,19 @@ def publish_result(
         LIMITS.get(limiting, limiting),
         summary,
         made.frames,
-        _kept(passed, planned, dropped),
+        _kept(passed, planned, dropped, report.chapters),
     )
 
 
-def _kept(passed: Sequence[Passed], planned: Planned, dropped: frozenset[int]) -> tuple[str, ...]:
+def _kept(
+    passed: Sequence[Passed], planned: Planned, dropped: frozenset[int], chapters: int
+) -> tuple[str, ...]:
     """What of the source the result has, too, in words."""
     counts = Counter(_TRACKS.get(p.type, f"{p.type} track") for p in passed if not p.is_cover)
     if not planned.plan.encoder.is_picture:
         # in Matroska an attachment
         counts["cover"] = sum(s.is_cover and s.index not in dropped for s in planned.info.streams)
-        whole = (planned.plan.start_frame, planned.plan.stop_frame) == (0, planned.info.frame_count)
-        counts["chapter"] = planned.info.chapters if whole else 0  # of a part some are left
+        counts["chapter"] = chapters
     return tuple(f"{count} {noun}{'s' * (count > 1)}" for noun, count in counts.items() if count)
 
 

@@ -264,7 +264,7 @@ def run_options(
             "--convert-subtitles",
             is_flag=True,
             default=None,
-            help="Into MP4 and MOV: SubRip and ASS become mov_text, plain text.",
+            help="Text subtitles become what the container holds, as plain text.",
         ),
         click.option(
             "--chroma",

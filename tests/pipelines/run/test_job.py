@@ -333,7 +333,12 @@ def test_a_change_of_picture_size_is_refused_with_its_place(tmp_path: Path) -> N
 def test_a_range_takes_its_frames_sound_subtitles_and_chapters(tmp_path: Path) -> None:
     source = media.company(tmp_path / "in.mkv")
     output = tmp_path / "out.mkv"
-    upscaled(source, output, range="0.5-1.25", chunk_seconds=MANY)
+    events = upscaled(source, output, range="0.5-1.25", chunk_seconds=MANY)
+    assert "2 chapters" in finished_of(events).kept
+    assert (
+        "1 chapter"
+        in finished_of(upscaled(source, tmp_path / "rest.mkv", range="1-", chunk_seconds=MANY)).kept
+    )
     expected = [f for f in frames(source) if Fraction(1, 2) <= f.seconds < Fraction(5, 4)]
     found = frames(output)
     assert_same_frames(found, expected)
