@@ -91,7 +91,59 @@ _PLANNER = "tests/pipelines/planner/test_video_planner.py"
 _PROBE = "tests/pipelines/probe/test_probe.py"
 _ESTIMATE = "tests/pipelines/diagnostics/test_estimate.py"
 
+_WATCH = "tests/pipelines/run/test_watch.py"
+
 MUTANTS = (
+    Mutant(
+        94, "a file that is still written is taken", "pipelines/run/watched_folder.py",
+        "now - began >= self._settle_seconds", "True",
+        f"{_WATCH}::test_a_file_is_ready_when_it_stopped_growing_for_the_settling_time",
+    ),
+    Mutant(
+        94, "an empty file is taken", "pipelines/run/watched_folder.py",
+        "if state is not None and state.bytes:", "if state is not None:",
+        f"{_WATCH}::test_an_empty_file_waits",
+    ),
+    Mutant(
+        94, "a film that is done is upscaled under its new name", "pipelines/run/watched_folder.py",
+        "if handled is not None and handled.is_done:", "if False:",
+        f"{_WATCH}::test_a_film_that_is_done_stays_done_under_another_name_and_one_that_failed_is_tried_again",
+    ),
+    Mutant(
+        94, "results in the watched folder are inputs", "pipelines/run/watched_folder.py",
+        "if path in self._results or self._is_below_output(path):", "if False:",
+        f"{_WATCH}::test_results_hidden_files_and_other_files_are_never_ready",
+    ),
+    Mutant(
+        94, "a bad file is tried for ever", "pipelines/run/watch.py",
+        "self._files.finish(path, state, done=False, again_seconds=_AGAIN_SECONDS if passes else None)", "pass",
+        f"{_WATCH}::test_one_bad_file_is_reported_once_does_not_stop_the_rest_and_is_tried_again_when_rewritten",
+    ),
+    Mutant(
+        94, "any file in the place of a result is replaced", "pipelines/run/watch.py",
+        "if os.path.lexists(target) and not _is_result_of(target, path.name, now):", "if False:",
+        f"{_WATCH}::test_what_lies_in_the_place_of_a_result_and_is_not_of_this_film_stays",
+    ),
+    Mutant(
+        94, "a film that changed while it was upscaled is a bad file", "pipelines/run/watch.py",
+        "if now != state:", "if False:",
+        f"{_WATCH}::test_a_film_that_vanishes_or_changes_while_it_is_upscaled_is_no_bad_file",
+    ),
+    Mutant(
+        94, "a full disk is for ever", "pipelines/run/watch.py",
+        "again_seconds=_AGAIN_SECONDS if passes else None", "again_seconds=None",
+        f"{_WATCH}::test_a_full_disk_is_reported_once_and_tried_again",
+    ),
+    Mutant(
+        94, "a share is waited for in vain", "pipelines/run/folder_changes.py",
+        'if kind in _REMOTE or kind.startswith("fuse."):', "if False:",
+        f"{_WATCH}::test_where_the_system_has_no_events_the_folder_is_looked_at",
+    ),
+    Mutant(
+        94, "a folder that was mounted anew is not watched", "pipelines/run/folder_changes.py",
+        "if not self.polls and _identity(self._folder) != self._identity:", "if False:",
+        f"{_WATCH}::test_a_folder_that_goes_away_and_comes_back_is_watched_again",
+    ),
     Mutant(
         91, "ONNX files may name other files", "models/catalog/onnx_reader.py", "options.add_session_config_entry(*_NO_EXTERNAL_DATA)", "pass",
         f"{_ONNX}::test_weights_in_another_file_are_not_looked_for",

@@ -73,6 +73,7 @@ ALLOWED = {
     "click": {"vsr.cli"},
     "tqdm": {"vsr.views"},
     "fsspec": {"pipelines.storage"},
+    "watchdog": {"pipelines.run.folder_changes"},
     "onnx": {"pipelines.model_files"},
 }  # fmt: skip
 """Third-party package -> subpackages and modules that may import it."""

@@ -31,7 +31,9 @@ if TYPE_CHECKING:
 
     from pipelines.codec.encoder import EncodedChunk
 
-__all__ = ["Begun", "ChunkRecord", "Job", "Journal", "begun_plan", "read_job", "work_folder"]
+__all__ = [
+    "Begun", "ChunkRecord", "Job", "Journal", "OutputInUseError", "begun_plan", "read_job", "work_folder",
+]  # fmt: skip
 
 
 _OURS = re.compile(
@@ -98,6 +100,10 @@ class ChunkRecord:
         return zlib.decompress(base64.b85decode(table["thumbnails"]))
 
 
+class OutputInUseError(UsageError):
+    """Another run is writing this output."""
+
+
 class Journal:
     """The work directory of one output, locked while this object lives."""
 
@@ -105,8 +111,8 @@ class Journal:
         """Make or open the directory and lock it.
 
         asked: id of the plan that the command makes of the input; a run may come to another, with smaller
-        tiles or counted frames. Raises UsageError where another run holds it or it is a link, OutputError
-        where it can't be made or locked.
+        tiles or counted frames. Raises OutputInUseError where another run holds it, UsageError where it is a
+        link, OutputError where it can't be made or locked.
         """
         self.folder, self.asked = folder, asked
         if folder.is_symlink():
@@ -143,7 +149,7 @@ class Journal:
                 " with -o"
             ) from None
         if not is_ours:
-            raise UsageError(
+            raise OutputInUseError(
                 f"{self.folder}: another run is writing this output; wait for it, or choose another -o"
             )
 

@@ -22,7 +22,7 @@ from pipelines.storage.object_store import Remote, Url, digest, staged_path
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-__all__ = ["Input", "find_inputs", "said_of_pictures"]
+__all__ = ["Input", "find_inputs", "said_of_pictures", "videos_in"]
 
 
 @dataclass(frozen=True)
@@ -173,6 +173,14 @@ def _files(folder: Path, *, recursive: bool) -> Iterator[Path]:
     for place, folders, names in os.walk(folder, onerror=refuse):
         folders[:] = sorted(f for f in folders if recursive and not f.startswith("."))
         yield from (Path(place) / name for name in sorted(names))
+
+
+def videos_in(folder: Path, *, recursive: bool = False) -> list[Path]:
+    """Videos of a folder by name, without hidden files and results.
+
+    Raises UsageError where a folder can't be listed.
+    """
+    return _of_folder(folder, VIDEO_SUFFIXES, recursive=recursive)
 
 
 def said_of_pictures(given: Sequence[Path | Url], *, recursive: bool = False) -> list[str]:

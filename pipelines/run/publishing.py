@@ -137,6 +137,7 @@ def publish_result(
             "plan": plan.id, "asked": journal.asked, "id_format": ID_FORMAT,
             "tile": [*reversed(plan.tile_px)], "bytes": 0,
             "networks": [_origin(s.card) for s in plan.stages],
+            "source": Path(info.path).name, "source_fingerprint": plan.source_fingerprint,
             "concealed": concealed, "flaw": info.flaw, "dropped": list(planned.dropped), **asdict(report),
         }  # fmt: skip
         yield Phase("bringing it to the disk")

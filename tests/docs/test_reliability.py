@@ -190,6 +190,10 @@ CASES = {
             "any of these failures",
             "nothing lies beside the output but its work directory, which is gone after success, except what others put there",
         ),
+        94: (
+            "a watched folder: files that are still written, bad, rewritten, renamed, or gone; shares without events; restarts",
+            "each film is upscaled once, when it stopped growing; what is done stays, a rewritten film's result is made anew",
+        ),
     },
     "Bad input": {
         63: (

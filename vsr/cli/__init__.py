@@ -13,4 +13,5 @@ run.py            run, plan, presets
 signals.py        SIGINT and SIGTERM as a request to stop
 terminal.py       what people read, without what a terminal would obey
 training.py       dataset, train
+watch.py          watch
 """

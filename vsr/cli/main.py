@@ -19,6 +19,7 @@ from vsr.cli.preview import preview
 from vsr.cli.run import plan, presets, report_error, run
 from vsr.cli.terminal import echo
 from vsr.cli.training import dataset, train
+from vsr.cli.watch import watch
 
 __all__ = ["cli", "main"]
 
@@ -54,6 +55,7 @@ def cli(context: click.Context) -> None:
 
 for _command in (
     run,
+    watch,
     plan,
     preview,
     compare,

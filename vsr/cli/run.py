@@ -26,14 +26,14 @@ if TYPE_CHECKING:
     from vsr.views.progress import Bar
     from vsr.views.run_summary import Summary
 
-__all__ = ["plan", "presets", "report_error", "run"]
+__all__ = ["draw_view", "output_template", "plan", "presets", "report_error", "run"]
 
 
 _SOME_FAILED = 8
 """Exit code where some of several inputs failed."""
 
 
-_output_template = click.option(
+output_template = click.option(
     "--output-template",
     metavar="NAME",
     help=(
@@ -45,7 +45,7 @@ _output_template = click.option(
 @click.command()
 @click.argument("inputs", nargs=-1, required=True, type=PathOrUrl(), metavar="INPUT...")
 @functools.partial(run_options, place=PathOrUrl())
-@_output_template
+@output_template
 @click.option(
     "-r", "--recursive", is_flag=True, help="Look into subfolders, too; the folder given by -o mirrors them."
 )
@@ -142,7 +142,7 @@ def run(
     with Signals("stopping after the chunk under way") as signals:
         try:
             draw = functools.partial(
-                _view, as_json=as_json, quiet=quiet, verbose=verbose, stopping=signals.stop.is_set
+                draw_view, as_json=as_json, quiet=quiet, verbose=verbose, stopping=signals.stop.is_set
             )
             tabled = several and not (as_json or quiet)
             failed = _upscale(
@@ -175,7 +175,7 @@ def run(
         sys.exit(_SOME_FAILED)
 
 
-def _view(
+def draw_view(
     label: str, name: str, *, as_json: bool, quiet: bool, verbose: bool, stopping: Callable[[], bool]
 ) -> Bar | JsonLines:
     """What draws one video. label, name: what people call it on a bar, and in JSON.
@@ -251,7 +251,7 @@ def report_error(error: Exception, *, as_json: bool) -> None:
 @click.command()
 @click.argument("source", type=FilePath(), metavar="INPUT")
 @run_options
-@_output_template
+@output_template
 @click.option(
     "--measure",
     is_flag=True,

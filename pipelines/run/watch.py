@@ -1,0 +1,190 @@
+"""`watch`: films that arrive in a folder, upscaled once each as soon as they stop growing."""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from models.errors import Interrupted, OutputError, ResourceError, UsageError, VsrError
+from pipelines.output.journal import OutputInUseError, read_job, work_folder
+from pipelines.plan.events import AlreadyDone, Event, Finished, Note
+from pipelines.plan.output_names import is_folder, report_path
+from pipelines.run.batch import upscale_videos
+from pipelines.run.folder_changes import FolderChanges
+from pipelines.run.inputs import Input
+from pipelines.run.job import prepare
+from pipelines.run.watched_folder import WatchedFolder, state_of
+
+if TYPE_CHECKING:
+    import threading
+    from collections.abc import Iterator
+
+    from pipelines.plan.settings import RunSettings
+    from pipelines.run.watched_folder import FileState
+
+__all__ = ["Watch", "watch"]
+
+
+_AGAIN_SECONDS = 300.0
+"""After which a film is tried again that failed for want of disk or memory, or while another run is at it."""
+
+
+@dataclass(frozen=True)
+class Watch:
+    """What is watched, and how."""
+
+    folder: Path
+    output: Path
+    """Folder of the results; made where it is missing."""
+    settle_seconds: float = 10.0
+    """A file that did not change for so long is taken as complete."""
+    recursive: bool = False
+    """Look into subfolders, too, which the output mirrors."""
+    overwrite: bool = False
+    """Replace whatever lies in the place of a result."""
+
+
+def watch(
+    given: Watch, settings: RunSettings, stop: threading.Event
+) -> Iterator[tuple[Path, Event | VsrError]]:
+    """Upscale what arrives until `stop` is set.
+
+    Yields (file, event), (file, error) for one that failed, and notes on the folder itself. A film that
+    failed is tried again when it was rewritten; one that failed for want of disk or memory, after some
+    minutes too. Results that are there stay, as `upscale_video` decides; that of a film that was rewritten is
+    made anew. When stopped, chunks under way are finished and kept, and Interrupted is the last error.
+    Raises UsageError where there is no such folder or output.
+    """
+    folder, output = Path(given.folder), Path(given.output)
+    if not folder.is_dir():
+        raise UsageError(f"{folder}: is no folder; expected the one that films arrive in")
+    _make_output(output)
+    files = WatchedFolder(
+        folder.resolve(), output.resolve(), settle_seconds=given.settle_seconds, recursive=given.recursive
+    )
+    job = _Watching(given, settings, stop, files)
+    with FolderChanges(folder, recursive=given.recursive) as changes:
+        if changes.polls:
+            yield folder, Note(f"{folder}: {changes.polls}; looked at every few seconds")
+        while not stop.is_set():
+            yield from job.look()
+            changes.wait(stop, files.seconds_to_next())
+
+
+def _make_output(output: Path) -> None:
+    if not is_folder(output):
+        raise UsageError(f"{output}: results of a watched folder need a folder as -o")
+    try:
+        output.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OutputError(f"{output}: can't be made: {error.strerror}; choose another -o") from None
+
+
+class _Watching:
+    """One folder under watch."""
+
+    def __init__(
+        self, given: Watch, settings: RunSettings, stop: threading.Event, files: WatchedFolder
+    ) -> None:
+        self._folder, self._output, self._overwrite = (
+            given.folder.resolve(),
+            given.output.resolve(),
+            given.overwrite,
+        )
+        self._settings, self._stop, self._files = settings, stop, files
+        self._said: dict[Path, str] = {}
+        """The last error of a file, or of the folder."""
+
+    def look(self) -> Iterator[tuple[Path, Event | VsrError]]:
+        """Look at the folder once, and upscale what is ready."""
+        try:
+            ready = self._files.ready()
+        except UsageError as error:  # a share that went away comes back
+            if self._is_news(self._folder, error):
+                yield self._folder, Note(f"{error}; looked at again until it can be")
+            return
+        self._said.pop(self._folder, None)
+        for old, new in self._files.renamed:
+            yield new, Note(f"{new}: was {old.name} when it was upscaled; its result keeps the old name")
+        states = {path: state for path in ready if (state := state_of(path)) is not None}
+        inputs = [self._input(path) for path in states]
+        yield from self._upscale(inputs, states, overwrite=self._overwrite)
+
+    def _input(self, path: Path) -> Input:
+        below = path.parent.relative_to(self._folder)
+        return Input(path, self._output / below, is_mirrored=below != Path())
+
+    def _upscale(
+        self, inputs: list[Input], states: dict[Path, FileState], *, anew: bool = False, **how: bool
+    ) -> Iterator[tuple[Path, Event | VsrError]]:
+        for path, event in upscale_videos(inputs, self._settings, stop=self._stop, **how):
+            if isinstance(event, VsrError):
+                yield from self._failed(path, states[path], event, anew=anew)
+                continue
+            if isinstance(event, Finished | AlreadyDone):
+                self._files.add_result(Path(event.output))
+                self._files.finish(path, states[path], done=True)
+                self._said.pop(path, None)
+            yield path, event
+
+    def _failed(
+        self, path: Path, state: FileState, error: VsrError, *, anew: bool
+    ) -> Iterator[tuple[Path, Event | VsrError]]:
+        if isinstance(error, Interrupted):
+            yield path, error
+            return
+        now = state_of(path)
+        if now != state:  # it waits to settle once more
+            yield path, Note(f"{path}: {'was changed' if now else 'vanished'} while it was upscaled")
+            return
+        if not anew and isinstance(error, UsageError) and (how := self._anew(path)):
+            yield path, Note(f"{path}: was rewritten since it was upscaled; its result is made anew")
+            yield from self._upscale([self._input(path)], {path: state}, anew=True, **how)
+            return
+        passes = isinstance(error, OutputError | ResourceError | OutputInUseError)
+        self._files.finish(path, state, done=False, again_seconds=_AGAIN_SECONDS if passes else None)
+        if self._is_news(path, error):
+            yield path, error
+
+    def _is_news(self, path: Path, error: VsrError) -> bool:
+        known, self._said[path] = self._said.get(path), str(error)
+        return known != str(error)
+
+    def _anew(self, path: Path) -> dict[str, bool]:
+        """How to upscale a film whose earlier state left a result or chunks; empty where none did."""
+        try:
+            planned = prepare(path, self._input(path).output, self._settings).planned
+        except VsrError:
+            return {}
+        target, now = Path(planned.output), planned.plan.source_fingerprint
+        if os.path.lexists(target) and not _is_result_of(target, path.name, now):
+            return {}
+        return {"overwrite": os.path.lexists(target), "fresh": _holds_chunks_of(target, path, now)}
+
+
+def _is_result_of(target: Path, name: str, now: str) -> bool:
+    """Whether it is a result, as it was verified, of another state of the film of that name.
+
+    now: the film's fingerprint.
+    """
+    try:
+        report = json.loads(report_path(target).read_bytes())
+        return bool(
+            report["bytes"] == target.stat().st_size
+            and report["source"] == name
+            and report["source_fingerprint"] != now
+        )
+    except (OSError, ValueError, KeyError, TypeError):
+        return False
+
+
+def _holds_chunks_of(target: Path, path: Path, now: str) -> bool:
+    """Whether the work directory of a result is for another state of this film. now: its fingerprint."""
+    try:
+        job = read_job(work_folder(target))
+    except UsageError:
+        return False
+    return job.input == os.path.abspath(path) and job.plan.get("source_fingerprint") not in {None, now}

@@ -1,0 +1,132 @@
+"""`vsr watch`: films that arrive in a folder, upscaled as they come."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from vsr.cli.known_models import bring
+from vsr.cli.options import FilePath, FiniteRange, run_options, settings_of
+from vsr.cli.run import draw_view, output_template, report_error
+from vsr.cli.terminal import echo
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from pipelines.plan.events import Event
+    from vsr.views.json_lines import JsonLines
+    from vsr.views.progress import Bar
+
+__all__ = ["watch"]
+
+
+@click.command()
+@click.argument("folder", type=FilePath(), metavar="FOLDER")
+@run_options
+@output_template
+@click.option(
+    "--settle",
+    "settle_seconds",
+    type=FiniteRange(min=0),
+    default=10.0,
+    show_default=True,
+    metavar="SECONDS",
+    help="A file that did not grow or change for so long is complete.",
+)
+@click.option(
+    "-r", "--recursive", is_flag=True, help="Look into subfolders, too; the folder given by -o mirrors them."
+)
+@click.option("--workers", type=int, metavar="N", help="At most so many workers, as for `vsr run`.")
+@click.option("--cluster", metavar="ADDRESS", help="Work on a Ray cluster: local[:N], auto, or HOST:PORT.")
+@click.option(
+    "--overwrite",
+    is_flag=True,
+    help="Replace outputs that are there and were made with other settings, or by others.",
+)
+@click.option(
+    "-y",
+    "--yes",
+    is_flag=True,
+    help="Fetch networks of `vsr models search` that --model names and that are not here, without asking.",
+)
+@click.option("-q", "--quiet", is_flag=True, help="Only errors.")
+def watch(
+    folder: Path, output: Path | None, as_json: bool, settle_seconds: float, recursive: bool, overwrite: bool,
+    yes: bool, quiet: bool, **options: Any,
+) -> None:  # fmt: skip
+    """Upscale every video that arrives in a folder, once, as soon as it stops growing, until Ctrl-C.
+
+    Results go to the folder given by -o. What is done stays done when the command is given again. A bad file
+    is reported once and does not stop the rest; it is tried again when it was rewritten. Results, hidden
+    files and (without -r) subfolders are left alone.
+
+    \b
+    Example: vsr watch incoming/ -o upscaled/
+             vsr watch recordings/ -o upscaled/ --config game-4k --settle 60
+    """
+    from models.errors import UsageError
+    from pipelines.run.watch import Watch
+    from pipelines.run.watch import watch as events_of
+    from vsr.cli.signals import Signals
+    from vsr.views.json_lines import JsonLines
+
+    if output is None:
+        raise UsageError("say by -o which folder results go to")
+    settings = settings_of(options)
+    bring(settings.model, yes=yes, asks=False if as_json else None)
+    given = Watch(folder, output, settle_seconds, recursive, overwrite)
+    with Signals("stopping after the chunk under way") as signals:
+        events = events_of(given, settings, signals.stop)
+        if as_json:
+            JsonLines().write(
+                "watching", {"folder": str(folder), "output": str(output), "settle_seconds": settle_seconds}
+            )
+        elif not quiet:
+            echo(f"watching {folder}; results go to {output}; Ctrl-C ends it", err=True)
+        shown = _Shown(as_json=as_json, quiet=quiet)
+        try:
+            for path, event in events:
+                shown.show(path, event, stopping=signals.stop.is_set)
+        finally:
+            shown.close()
+        if shown.interrupted is not None:
+            raise signals.translated(shown.interrupted)
+
+
+class _Shown:
+    """The view of the film under way; films come one after the other, or several at once on a cluster."""
+
+    def __init__(self, *, as_json: bool, quiet: bool) -> None:
+        self._as_json, self._quiet = as_json, quiet
+        self._views: dict[Path, Bar | JsonLines] = {}
+        self.interrupted: Exception | None = None
+        """What ended the film that was under way."""
+
+    def show(self, path: Path, event: Event | Exception, *, stopping: Any) -> None:
+        """Draw one event."""
+        from models.errors import Interrupted
+        from pipelines.plan.events import AlreadyDone, Finished
+
+        if isinstance(event, Interrupted):
+            self.interrupted = event
+        elif isinstance(event, Exception):
+            self._close(path)
+            report_error(event, as_json=self._as_json)
+        else:
+            if path not in self._views:
+                how = {"as_json": self._as_json, "quiet": self._quiet, "verbose": False}
+                self._views[path] = draw_view(path.name, str(path), stopping=stopping, **how)
+            self._views[path].show(event)
+            if isinstance(event, Finished | AlreadyDone):
+                self._close(path)
+
+    def _close(self, path: Path) -> None:
+        view = self._views.pop(path, None)
+        if view is not None:
+            view.close()
+
+    def close(self) -> None:
+        """End what is drawn."""
+        for path in list(self._views):
+            self._close(path)
