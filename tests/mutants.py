@@ -69,6 +69,7 @@ _KNOWN = "tests/vsr/cli/test_known_models.py"
 _LOST = "tests/pipelines/run/test_nothing_lost.py"
 _DEVICE = "tests/pipelines/inference/test_upscaler.py"
 _PLAN_ID = "tests/pipelines/plan/test_plan_id.py"
+_ANY_LENGTH = "tests/pipelines/plan/test_any_length.py"
 _FACTS = "tests/pipelines/probe/test_container_facts.py"
 
 _TRACKS = "tests/pipelines/output/test_other_tracks.py"
@@ -1173,6 +1174,21 @@ MUTANTS = (
         60, "rows are dropped that a later span needs", "pipelines/run/chunk_tasks.py",
         "        least = min(least, plan.spans[key].first_row)", "        least = plan.spans[key].first_row",
         f"{_LENGTH}::test_rows_are_kept_until_the_earliest_span_behind",
+    ),
+    Mutant(
+        4, "a key frame counts as clean although frames before it are shown behind it", "pipelines/plan/chunking.py",
+        "if index.pts[row] > latest:", "if row >= 0:",
+        f"{_ANY_LENGTH}::test_every_frame_of_any_film_is_promised_once_and_can_be_decoded",
+    ),
+    Mutant(
+        1, "frames share chunks where times repeat the end of one", "pipelines/plan/chunking.py",
+        "        at = end\n    return tuple(chunks)", "        at = end - (len(chunks) == 3)\n    return tuple(chunks)",
+        f"{_ANY_LENGTH}::test_every_frame_of_any_film_is_promised_once_and_can_be_decoded",
+    ),
+    Mutant(
+        4, "filters get no frames after a chunk", "pipelines/plan/chunking.py",
+        "min(count, stop + context[1])", "stop",
+        f"{_ANY_LENGTH}::test_every_frame_of_any_film_is_promised_once_and_can_be_decoded",
     ),
     Mutant(
         60, "the clean points are looked for from the start each time", "pipelines/plan/chunking.py",

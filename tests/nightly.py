@@ -78,6 +78,11 @@ def parts() -> list[Part]:
             for n in range(2)
         ),
         Part(
+            "lengths",
+            _pytest("tests/pipelines/plan/test_any_length.py"),
+            {"VSR_CASES": "200", "VSR_FIRST": "1000", "VSR_PACKETS": "1000000"},
+        ),
+        Part(
             "soak here",
             _pytest(f"{soak}::test_whatever_a_run_holds_stays_flat[here]"),
             {"VSR_SOAK_FRAMES": "20000"},
