@@ -68,6 +68,7 @@ _FETCH = "tests/pipelines/model_files/test_install.py"
 _KNOWN = "tests/vsr/cli/test_known_models.py"
 _LOST = "tests/pipelines/run/test_nothing_lost.py"
 _DEVICE = "tests/pipelines/inference/test_upscaler.py"
+_CUT_SLICE = "tests/pipelines/codec/test_cut_slice.py"
 _PLAN_ID = "tests/pipelines/plan/test_plan_id.py"
 _ANY_LENGTH = "tests/pipelines/plan/test_any_length.py"
 _FACTS = "tests/pipelines/probe/test_container_facts.py"
@@ -304,8 +305,8 @@ MUTANTS = (
     ),
     Mutant(
         63, "last frames are not looked at", "pipelines/probe/probe.py",
-        "    ending = _damaged_end(seen.tail, setup, pixels)\n", '    ending = ""\n',
-        f"{_CUT}::test_a_recording_whose_last_picture_breaks_off_is_refused_before_work[ts-libx264]",
+        "_CUT_SLICE if is_cut else _damaged_end(seen.tail, setup, pixels)", '_CUT_SLICE if is_cut else ""',
+        f"{_CUT}::test_a_recording_whose_last_picture_breaks_off_is_refused_before_work[ts-mpeg2video]",
     ),
     Mutant(
         63, "a Matroska file without its last B-frames is whole", "pipelines/media/container_check.py",
@@ -1069,6 +1070,22 @@ MUTANTS = (
         59, "black where the source is not passes", "pipelines/inference/output_checks.py",
         "    if any(t.brightest <= _BLACK and t.before > _LIT for t in tiles):", "    if False:",
         "tests/pipelines/inference/test_output_checks.py::test_a_frame_that_can_not_be_is_computed_again_in_fp32",
+    ),
+    Mutant(
+        63,
+        "a slice that is cut is taken for whole where nothing else tells",
+        "pipelines/codec/cut_slice.py",
+        "return not is_whole or pictures != _pictures([*group, longer], setup)[0]",
+        "return not is_whole",
+        f"{_CUT_SLICE}::test_a_stream_cut_inside_its_last_slice_is_told_from_a_whole_one[HEVC]",
+    ),
+    Mutant(
+        63,
+        "a slice whose header is cut is taken for none",
+        "pipelines/codec/cut_slice.py",
+        "return not is_whole or pictures",
+        "return pictures",
+        f"{_CUT_SLICE}::test_a_stream_cut_inside_its_last_slice_is_told_from_a_whole_one",
     ),
     Mutant(
         63, "a file that ends early is taken for whole", "pipelines/planner/video_planner.py",

@@ -1,6 +1,7 @@
 """Packets to frames and frames to packets.
 
 container_decoder.py   the container's own decoder, to compare what workers decode with
+cut_slice.py           whether a byte stream breaks off inside its last slice
 decoder.py             packets -> frames, checked against the packet index
 encoder.py             frames -> an encoded chunk
 encoder_builds.py      builds of FFmpeg and the encoders, for the numerics class

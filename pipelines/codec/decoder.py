@@ -139,7 +139,7 @@ def decode(
         if data is not None and not conceal:
             asked.update(data.checks)
         try:
-            frames = decoder.decode(_rebuilt(data, known) if data is not None else None)
+            frames = decoder.decode(rebuilt(data, known) if data is not None else None)
         except av.error.EOFError:
             break
         except av.error.MemoryError:
@@ -184,7 +184,7 @@ def facts_alone(packets: Iterable[PacketData], setup: DecoderSetup) -> Iterator[
     known: dict[str, bytes] = {}
     for data in _with_end(packets):
         with suppress(av.error.FFmpegError):
-            for raw in decoder.decode(_rebuilt(data, known) if data is not None else None):
+            for raw in decoder.decode(rebuilt(data, known) if data is not None else None):
                 yield facts_of(raw, decoder)
 
 
@@ -268,7 +268,7 @@ def _with_end(packets: Iterable[PacketData]) -> Iterator[PacketData | None]:
     yield None  # once, or B-frames at the end are lost; twice, and the decoder refuses
 
 
-def _rebuilt(data: PacketData, known: dict[str, bytes]) -> av.Packet[Any]:
+def rebuilt(data: PacketData, known: dict[str, bytes]) -> av.Packet[Any]:
     """known: side data that the decoder was given and that holds until the next of its kind.
 
     Kept up to date.

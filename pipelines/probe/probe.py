@@ -22,6 +22,7 @@ import av
 from av.stream import Disposition
 
 from models.errors import CorruptError, MediaError, UsageError
+from pipelines.codec.cut_slice import ends_in_a_slice
 from pipelines.codec.decoder import decode, facts_alone, planar_format
 from pipelines.codec.mid_stream_changes import change_of
 from pipelines.media.chroma_siting import chroma_siting, container_crop
@@ -269,9 +270,11 @@ def _read(
     # The container's word comes first, as with every player (av_guess_sample_aspect_ratio). Where it has
     # none, FFmpeg tells what the decoder said last while it was opened, which may be of a later part.
     sar = shape if setup.sar_of_container or facts is None else facts.sar
+    is_cut = ends_in_a_slice(seen.tail, setup)
     # those frames are known by order
     seen.tail = [] if linear or any(packet.pts is None for packet in seen.tail) else seen.tail
-    flaw, said_of_end = _flaw(container, path, stream, seen, setup, pixels)
+    ending = _CUT_SLICE if is_cut else _damaged_end(seen.tail, setup, pixels)
+    flaw, said_of_end = _flaw(container, path, stream, seen, ending)
     info = VideoInfo(
         path=str(path),
         fingerprint=fingerprint(path),
@@ -312,14 +315,13 @@ def _flaw(
     path: str | os.PathLike[str],
     stream: VideoStream,
     seen: PacketWalk,
-    setup: DecoderSetup,
-    pixels: PixelFormat,
+    ending: str,
 ) -> tuple[str, list[str]]:
-    """(what of the file is damaged or missing, as its container and its last frames say, empty where nothing
-    is; what a person should know).
+    """(what of the file is damaged or missing, empty where nothing is; what a person should know).
+
+    ending: what is wrong with the last frames.
     """
     flaw = flaw_of(path, container.format.name)
-    ending = _damaged_end(seen.tail, setup, pixels)
     if (
         flaw is not None
         and seen.tail
@@ -361,6 +363,9 @@ def _damaged_end(tail: Sequence[PacketData], setup: DecoderSetup, pixels: PixelF
         ):
             return ""
     return "ends early: its last frames are damaged, as where a recording breaks off"
+
+
+_CUT_SLICE = "ends early: its last frame is cut off, as where a recording breaks off"
 
 
 def _is_animated_webp(path: str | os.PathLike[str]) -> bool:

@@ -1,0 +1,58 @@
+"""`ends_in_a_slice`: whether a byte stream breaks off inside its last slice, which decoders do not notice."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import av
+
+from pipelines.codec.decoder import checksum, packet_decoder, picture_planes, planar_format, rebuilt
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from pipelines.media.demuxer import PacketData
+    from pipelines.media.video_info import DecoderSetup
+
+__all__ = ["ends_in_a_slice"]
+
+
+_ARITHMETIC = frozenset({"h264", "hevc", "vvc"})
+"""Codecs whose slices are arithmetic codes (CABAC) and tell no length: behind the end of one that is cut, a
+decoder reads zeros and takes them for coefficients."""
+_START_CODES = (b"\0\0\1", b"\0\0\0\1")
+_OTHER_BITS = b"\xff" * 64
+
+
+def ends_in_a_slice(tail: Sequence[PacketData], setup: DecoderSetup) -> bool:
+    """Whether the last of some packets, which begin where decoding may start, is cut inside its last slice.
+
+    A whole slice says itself where it ends, so that bytes behind it change nothing (end_of_slice_flag in
+    7.3.4 of H.264, end_of_slice_segment_flag in 7.3.8.1 of H.265); one that is cut becomes something else
+    with other bytes behind it. Only for byte streams (annex B of both).
+    """
+    if setup.codec not in _ARITHMETIC or not tail or not tail[-1].data.startswith(_START_CODES):
+        return False
+    first = max((n for n, packet in enumerate(tail) if packet.key), default=0)
+    group, last = tail[first:-1], tail[-1]
+    longer = replace(last, data=last.data.rstrip(b"\0") + _OTHER_BITS)
+    pictures, is_whole = _pictures([*group, last], setup)
+    return not is_whole or pictures != _pictures([*group, longer], setup)[0]
+
+
+def _pictures(packets: Sequence[PacketData], setup: DecoderSetup) -> tuple[list[int], bool]:
+    """A checksum for each frame that can be decoded; whether the last packet was decoded without an error."""
+    decoder = packet_decoder(setup, strict=True)
+    decoder.thread_count = 1  # or damage shows in other frames from run to run
+    known: dict[str, bytes] = {}
+    found: list[int] = []
+    failed = -1
+    for number, packet in enumerate((*packets, None)):
+        try:
+            frames = decoder.decode(rebuilt(packet, known) if packet is not None else None)
+        except av.error.FFmpegError:
+            failed = number
+            continue
+        found += (checksum(picture_planes(frame, planar_format(frame.format.name))) for frame in frames)
+    return found, failed < len(packets) - 1
