@@ -1766,6 +1766,11 @@ MUTANTS = (
         f"{_TEXTS}::test_what_is_shown_at_once_is_one_sample_and_nothing_is_shown_twice",
     ),
     Mutant(
+        72, "a bar begins with an estimate of other workers", "pipelines/diagnostics/run_time.py",
+        "any(kept.get(k) != v for k, v in _conditions(settings).items())", "False",
+        f"{_ESTIMATE}::test_the_bar_of_a_run_begins_with_what_plan_and_preview_estimated",
+    ),
+    Mutant(
         23, "tracks have no codec but those that FFmpeg knows", "pipelines/probe/probe.py",
         "return dict(zip(tracks, names, strict=True)) if len(names) == len(tracks) else {}", "return {}",
         f"{_TEXTS}::test_webvtt_by_matroska_s_own_name_which_ffmpeg_does_not_know_is_converted",

@@ -7,4 +7,5 @@ estimate.py         time and disk a run will take
 offers.py           networks that could be fetched, with what they would take
 partial_preview.py  what a running job has made so far, as pictures
 preview.py          a few moments of a film through several networks
+run_time.py         how long a run takes, and what was estimated before
 """

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import av
 import numpy as np
 
+from pipelines.diagnostics.run_time import run_seconds
 from pipelines.plan.events import Advanced, ChunkFinished, Finished
 from pipelines.planner.resources import Crew
 from pipelines.planner.video_planner import plan_video
@@ -30,12 +31,6 @@ if TYPE_CHECKING:
     from pipelines.plan.settings import RunSettings
 
 __all__ = ["Bench", "Step", "bench", "estimate_seconds", "make_clip", "measure_stages"]
-
-
-_STARTING_SECONDS = 4.0
-"""Until the worker has its networks; seen on two cores."""
-_OVERHEAD = 1.1
-"""What a run takes beyond its bound; `vsr bench` shows it as the ratio."""
 
 
 @dataclass(frozen=True)
@@ -137,7 +132,7 @@ def estimate_seconds(planned: Planned, stages: Stages, crew: Crew | None = None)
         slowest = max(seconds for stage, seconds in stages.wall.items() if stage != "network")
         network = stages.wall["network"] / min(workers, max(1, len(crew.devices)))
         a_frame = max(sum(stages.cpu.values()) / stages.cores, network, slowest / workers)
-    return _STARTING_SECONDS + planned.plan.frame_count * a_frame * _OVERHEAD
+    return run_seconds(planned.plan.frame_count, a_frame)
 
 
 @dataclass(frozen=True)

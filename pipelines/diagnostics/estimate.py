@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pipelines.diagnostics.benchmark import estimate_seconds
+from pipelines.diagnostics.run_time import keep_estimate
 from pipelines.media.video_info import Chunk
 from pipelines.plan.chunking import cut_spans
 from pipelines.plan.output_names import existing_folder
@@ -73,7 +74,9 @@ class TriedFrames:
 
 def estimate(planned: Planned, settings: RunSettings) -> Estimate:
     """Try the stages of a run on a few frames all over the film. Raises the errors of a run."""
-    return estimated(planned, measure(planned, settings), crew_of(settings, planned.plan))
+    found = estimated(planned, measure(planned, settings), crew_of(settings, planned.plan))
+    keep_estimate(planned.plan, settings, found.seconds)
+    return found
 
 
 def measure(planned: Planned, settings: RunSettings) -> list[TriedFrames]:

@@ -15,6 +15,7 @@ from models.catalog.lookup import restoring_model
 from models.errors import OutputError, UsageError
 from pipelines.codec.decoder import planar_format
 from pipelines.diagnostics.estimate import TriedFrames, estimated, measure
+from pipelines.diagnostics.run_time import keep_estimate
 from pipelines.frames.video_reader import Footage
 from pipelines.media.video_info import Chunk
 from pipelines.plan.chunking import clean_starts, cut_spans
@@ -337,6 +338,7 @@ def _choices(
             crew_of(asked, planned[number].plan),
         )
         plan = planned[number].plan
+        keep_estimate(plan, asked, found.seconds)
         yield Choice(
             name,
             plan.frame_count,

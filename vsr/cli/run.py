@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from models.errors import VsrError
+    from pipelines.plan.plan import Plan
     from pipelines.plan.settings import RunSettings
     from pipelines.run.inputs import Input
     from pipelines.storage.object_store import Url
@@ -124,6 +125,7 @@ def run(
     Interrupted, the same command resumes.
     """
     from models.errors import Interrupted
+    from pipelines.diagnostics.run_time import expected_rate
     from pipelines.plan.output_names import refuse_input
     from pipelines.run.inputs import find_inputs, said_of_pictures
     from vsr.cli.signals import Signals
@@ -142,7 +144,12 @@ def run(
     with Signals("stopping after the chunk under way") as signals:
         try:
             draw = functools.partial(
-                draw_view, as_json=as_json, quiet=quiet, verbose=verbose, stopping=signals.stop.is_set
+                draw_view,
+                as_json=as_json,
+                quiet=quiet,
+                verbose=verbose,
+                stopping=signals.stop.is_set,
+                expected=functools.partial(expected_rate, settings),
             )
             tabled = several and not (as_json or quiet)
             failed = _upscale(
@@ -176,7 +183,14 @@ def run(
 
 
 def draw_view(
-    label: str, name: str, *, as_json: bool, quiet: bool, verbose: bool, stopping: Callable[[], bool]
+    label: str,
+    name: str,
+    *,
+    as_json: bool,
+    quiet: bool,
+    verbose: bool,
+    stopping: Callable[[], bool],
+    expected: Callable[[Plan], float | None] = lambda _: None,
 ) -> Bar | JsonLines:
     """What draws one video. label, name: what people call it on a bar, and in JSON.
 
@@ -186,9 +200,9 @@ def draw_view(
     from vsr.views.progress import Bar
 
     return (
-        JsonLines(label=name)
+        JsonLines(label=name, expected=expected)
         if as_json
-        else Bar(quiet=quiet, verbose=verbose, label=label, stopping=stopping)
+        else Bar(quiet=quiet, verbose=verbose, label=label, stopping=stopping, expected=expected)
     )
 
 

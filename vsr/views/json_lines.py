@@ -5,11 +5,16 @@ from __future__ import annotations
 import json
 import sys
 import time
-from typing import Any, TextIO
+from typing import TYPE_CHECKING, Any, TextIO
 
 from pipelines.plan.events import Advanced, AlreadyDone, ChunkFinished, Event, Finished, Note, Phase, Planned
 from vsr.views.plan_view import plan_table
 from vsr.views.remaining_time import Pace
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from pipelines.plan.plan import Plan
 
 __all__ = ["JsonLines"]
 
@@ -20,16 +25,26 @@ class JsonLines:
     {"event": "plan" | "progress" | "chunk" | "phase" | "note" | "done" | "error", ...}.
     """
 
-    def __init__(self, stream: TextIO | None = None, *, label: str = "") -> None:
-        """label: the "input" of every line, where there are several."""
+    def __init__(
+        self,
+        stream: TextIO | None = None,
+        *,
+        label: str = "",
+        expected: Callable[[Plan], float | None] = lambda _: None,
+    ) -> None:
+        """label: the "input" of every line, where there are several.
+
+        expected: frames a second of a plan, where they were estimated before.
+        """
         self._label = label
         self._stream = stream or sys.stdout
         self._pace = Pace()
+        self._expected = expected
 
     def show(self, event: Event) -> None:
         """Write one event."""
         if isinstance(event, Planned):
-            self._pace = Pace()
+            self._pace = Pace(self._expected(event.plan))
             self.write("plan", plan_table(event))
         elif isinstance(event, Advanced):
             if event.step:  # counting begins where the first frame is finished

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
     from tqdm import tqdm
 
+    from pipelines.plan.plan import Plan
+
 __all__ = ["Bar"]
 
 
@@ -30,10 +32,12 @@ class Bar:
         verbose: bool = False,
         label: str = "",
         stopping: Callable[[], bool] = bool,
+        expected: Callable[[Plan], float | None] = lambda _: None,
     ) -> None:
         """label: in front of the bar, where several are drawn. verbose: the plan in full, and every chunk.
-        stopping: whether it was asked to.
+        stopping: whether it was asked to. expected: frames a second of a plan, where they were estimated.
         """
+        self._expected = expected
         self._stopping = stopping
         self._verbose = verbose
         self._label = printable(label)
@@ -83,7 +87,14 @@ class Bar:
         if not self._quiet:
             from vsr.views.progress_bar import bar
 
-            self._bar = bar(plan.frame_count, "frame", self._stream, self._label, done=event.frames_done)
+            self._bar = bar(
+                plan.frame_count,
+                "frame",
+                self._stream,
+                self._label,
+                done=event.frames_done,
+                expected=self._expected(plan),
+            )
 
     def _advance(self, event: Advanced) -> None:
         if self._bar is None or not event.step:
@@ -106,7 +117,7 @@ class Bar:
             return "stopping: encoding the rest of the chunk"
         rate = self._bar.format_dict["rate"] if self._bar is not None else None
         when = f", about {duration(frames / rate)}" if rate else ""
-        return f"stopping after {counted(frames, 'more frame')}{when}"
+        return f"stopping after {counted(frames, 'more frame')}{when}; Ctrl-C again stops now"
 
     def _postfix(self, text: str, *, refresh: bool = True) -> None:
         if self._bar is not None:

@@ -36,8 +36,10 @@ class _Lines:
 class _Paced(tqdm):  # type: ignore[type-arg, misc]
     """A bar with rate and time left from `Pace`; on a terminal its clock ticks while nothing is reported."""
 
-    def __init__(self, *args: Any, ticking: bool = False, **options: Any) -> None:
-        self._pace = Pace()
+    def __init__(
+        self, *args: Any, ticking: bool = False, expected: float | None = None, **options: Any
+    ) -> None:
+        self._pace = Pace(expected)
         self._ended = threading.Event()
         super().__init__(*args, **options)
         if ticking:
@@ -67,10 +69,12 @@ class _Paced(tqdm):  # type: ignore[type-arg, misc]
         }
 
 
-def bar(total: int, unit: str, stream: TextIO, label: str = "", *, done: int = 0) -> tqdm[Any]:
+def bar(
+    total: int, unit: str, stream: TextIO, label: str = "", *, done: int = 0, expected: float | None = None
+) -> tqdm[Any]:
     """Make a bar of so many units (a word in the singular).
 
-    done: units of an earlier run, which say nothing of speed.
+    done: units of an earlier run, which say nothing of speed. expected: units a second that were estimated.
     """
     if stream.isatty():
         return _Paced(
@@ -81,6 +85,7 @@ def bar(total: int, unit: str, stream: TextIO, label: str = "", *, done: int = 0
             file=stream,
             dynamic_ncols=True,
             ticking=True,
+            expected=expected,
         )
     every = _LINE_EVERY_SECONDS
     return _Paced(
@@ -94,4 +99,5 @@ def bar(total: int, unit: str, stream: TextIO, label: str = "", *, done: int = 0
         delay=every,
         mininterval=every,
         maxinterval=every,
+        expected=expected,
     )

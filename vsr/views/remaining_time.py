@@ -14,6 +14,8 @@ _WINDOW_SECONDS = 600.0
 _EVERY_SECONDS = 1.0
 _SETTLING_SECONDS = 10.0
 _SILENT_SECONDS = 5.0
+_BLENDING_SECONDS = 60.0
+"""After so long an estimate that was made before counts no more."""
 _PAUSE_SECONDS = 60.0
 _PAUSE_FACTOR = 8.0
 
@@ -29,7 +31,9 @@ class Pace:
     was stopped by Ctrl-Z, the machine slept) and counts as no time at all.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, expected: float | None = None) -> None:
+        """expected: the rate that `vsr plan --measure` or `vsr preview` estimated; the pace takes over."""
+        self._expected = expected
         self._reports: deque[tuple[float, float]] = deque()
         """(working seconds, units done), about one a second."""
         self._last: float | None = None
@@ -56,8 +60,14 @@ class Pace:
 
     @property
     def rate(self) -> float | None:
-        """Units a second; None until there are two reports, and five seconds between them and the first."""
+        """Units a second; what was expected, or None, until five seconds after the first report."""
         if len(self._reports) < 2 or self._worked < _SILENT_SECONDS:
-            return None
+            return self._expected
         (began, first), (now, last) = self._reports[0], self._reports[-1]
-        return (last - first) / (now - began) if now > began and last > first else None
+        if now <= began or last <= first:
+            return self._expected
+        seen = (last - first) / (now - began)
+        if self._expected is None or self._worked >= _BLENDING_SECONDS:
+            return seen
+        share = self._worked / _BLENDING_SECONDS
+        return 1 / (share / seen + (1 - share) / self._expected)

@@ -12,6 +12,8 @@ import pytest
 from models.errors import OutputError
 from pipelines.diagnostics.benchmark import estimate_seconds
 from pipelines.diagnostics.estimate import TriedFrames, _chunks, estimate, estimated
+from pipelines.diagnostics.preview import Preview, preview
+from pipelines.diagnostics.run_time import expected_rate
 from pipelines.plan.events import Note, Planned
 from pipelines.planner.resources import Crew
 from pipelines.planner.video_planner import plan_video
@@ -174,3 +176,22 @@ def test_workers_on_cuda_share_cores_and_devices(planned: Planned, crew: Crew | 
     assert estimate_seconds(single, stages, crew) == pytest.approx(
         4 + 50 * 1.1 * 0.1
     )  # there is nothing for a second one
+
+
+def test_the_bar_of_a_run_begins_with_what_plan_and_preview_estimated(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The same plan on the same workers; what else was estimated says nothing."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    source, output = media.cfr(tmp_path / "in.mp4", frames=50), tmp_path / "out.mkv"
+    settings, others = run_settings(**QUICK), run_settings(**QUICK, chunk_seconds=0.5)
+    planned = plan_video(source, output, settings)[0]
+    assert expected_rate(settings, planned.plan) is None
+    found = estimate(planned, settings)
+    assert expected_rate(settings, planned.plan) == pytest.approx(50 / (found.seconds - 4), rel=1e-6)
+    assert expected_rate(replace(settings, workers=2), planned.plan) is None
+    other = plan_video(source, output, others)[0]
+    assert expected_rate(settings, other.plan) is None
+    *_, shown = preview(source, tmp_path / "shown", others, models=(settings.model,), at=("0",))
+    assert isinstance(shown, Preview)
+    assert expected_rate(settings, other.plan) == pytest.approx(50 / (shown.choices[0].seconds - 4), rel=1e-6)

@@ -116,7 +116,7 @@ def test_at_the_end_the_bar_says_what_is_done_and_after_a_request_to_stop_what_i
     view.show(Advanced(10, 10, {"network": 1.0}, step=2))
     view.show(Phase("verifying"))
     assert said == [
-        "limited by network", "stopping after 7 more frames, about 4 s", "stopping: encoding the rest of the chunk", "encoding the rest", "verifying"
+        "limited by network", "stopping after 7 more frames, about 4 s; Ctrl-C again stops now", "stopping: encoding the rest of the chunk", "encoding the rest", "verifying"
     ]  # fmt: skip
 
 

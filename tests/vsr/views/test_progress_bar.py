@@ -59,3 +59,10 @@ def test_on_a_terminal_the_clock_ticks_while_nothing_is_reported(monkeypatch: py
     with progress_bar.bar(10, "frame", Terminal()) as drawn:
         monkeypatch.setattr(drawn, "refresh", drawn_again.set)
         assert drawn_again.wait(60)
+
+
+def test_an_estimate_that_was_made_before_is_the_time_left_at_first() -> None:
+    stream = Terminal()
+    with progress_bar.bar(250, "frame", stream, expected=2.0):
+        pass
+    assert "<02:05,  2.00frame/s" in stream.getvalue()

@@ -143,3 +143,13 @@ def test_before_two_reports_nothing_is_known() -> None:
     assert pace.rate is None
     pace.add(1.0, 5)
     assert pace.rate is None
+
+
+def test_an_estimate_that_was_made_before_is_the_rate_until_the_pace_takes_over() -> None:
+    pace, seen = Pace(10.0), {}
+    for second in range(121):
+        seen[second] = pace.rate
+        pace.add(second, 5 * second)
+    assert [seen[s] for s in range(6)] == [10.0] * 6
+    assert 5 < (seen[30] or 0) < 10
+    assert seen[120] == pytest.approx(5.0)

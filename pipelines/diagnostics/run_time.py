@@ -1,0 +1,52 @@
+"""How long a run takes: one estimate behind `vsr plan --measure`, `vsr preview` and the bar of a run.
+
+`run_seconds` makes it of what a frame takes. Who has measured a frame keeps it, by the id of the plan, and
+the bar of the run begins with it: see `vsr/views/remaining_time.py`.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from pipelines.storage.cache_folder import recall, remember
+
+if TYPE_CHECKING:
+    from pipelines.plan.plan import Plan
+    from pipelines.plan.settings import RunSettings
+
+__all__ = ["expected_rate", "keep_estimate", "run_seconds"]
+
+
+_STARTING_SECONDS = 4.0
+"""Until the worker has its networks; seen on two cores."""
+_OVERHEAD = 1.1
+"""What a run takes beyond its bound; `vsr bench` shows it as the ratio."""
+_TABLE = "estimates"
+
+
+def run_seconds(frames: int, a_frame: float) -> float:
+    """Seconds of a run of so many frames. a_frame: what each takes at least, in seconds."""
+    return _STARTING_SECONDS + frames * a_frame * _OVERHEAD
+
+
+def keep_estimate(plan: Plan, settings: RunSettings, seconds: float) -> None:
+    """Remember what a run of that plan was estimated to take, for the bar of the run.
+
+    seconds: by `run_seconds`.
+    """
+    a_frame = max(0.0, seconds - _STARTING_SECONDS) / plan.frame_count
+    remember(_TABLE, plan.id, {"seconds_a_frame": a_frame, **_conditions(settings)})
+
+
+def expected_rate(settings: RunSettings, plan: Plan) -> float | None:
+    """Frames a second that were estimated before for this plan on as many workers; None where none were."""
+    kept = recall(_TABLE, plan.id)
+    if not isinstance(kept, dict) or any(kept.get(k) != v for k, v in _conditions(settings).items()):
+        return None
+    a_frame = kept.get("seconds_a_frame")
+    return 1 / a_frame if isinstance(a_frame, float) and a_frame > 0 else None
+
+
+def _conditions(settings: RunSettings) -> dict[str, str | int | None]:
+    """What moves the speed of a plan and is not in it."""
+    return {"device": settings.device, "workers": settings.workers, "cluster": settings.cluster}
