@@ -115,8 +115,14 @@ class _Shown:
             report_error(event, as_json=self._as_json)
         else:
             if path not in self._views:
-                how = {"as_json": self._as_json, "quiet": self._quiet, "verbose": False}
-                self._views[path] = draw_view(path.name, str(path), stopping=stopping, **how)
+                self._views[path] = draw_view(
+                    path.name,
+                    str(path),
+                    stopping=stopping,
+                    as_json=self._as_json,
+                    quiet=self._quiet,
+                    verbose=False,
+                )
             self._views[path].show(event)
             if isinstance(event, Finished | AlreadyDone):
                 self._close(path)
