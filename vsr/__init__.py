@@ -3,11 +3,13 @@
 `upscale` is `vsr run` as a function; its events, settings and errors are exported beside it. Everything else
 is private.
 
-api.py       `upscale`
-presets.py   the settings files that come with it
+api.py            `upscale`
+flat_settings.py  settings by flat names
+presets.py        the settings files that come with it
 
 views/       events and results as text and JSON
 pages/       reports as HTML pages
+server/      `vsr serve`: queue, HTTP interface and page
 cli/         the command line
 """
 

@@ -7,41 +7,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pipelines.plan.events import Event
-from pipelines.plan.settings import RunSettings
-from pipelines.plan.settings_file import build_settings, merge, read_settings
 from pipelines.run.job import upscale_video
-from vsr.presets import config_file
+from vsr.flat_settings import run_settings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 __all__ = ["run_settings", "upscale"]
-
-
-_PLACES = {"to": "target.to", "scale": "target.scale", "codec": "encode.codec", "encoder": "encode.encoder",
-           "preset": "encode.preset", "crf": "encode.crf", "pixel_format": "encode.pixel_format",
-           "encoder_options": "encode.options"}  # fmt: skip
-"""Flat names of settings -> where they stand in a settings file."""
-
-
-def run_settings(config: str | os.PathLike[str] | None = None, **settings: Any) -> RunSettings:
-    """Settings by flat names (`scale=2, codec="h264"`), on top of a file or a preset.
-
-    None means not given. Raises UsageError.
-    """
-    if settings.get("to") is not None or settings.get("scale") is not None:
-        # One of them on the command line replaces whichever the file has.
-        table = {"to": settings.pop("to", None), "scale": settings.pop("scale", None)}
-    else:
-        table = None
-        settings.pop("to", None)
-        settings.pop("scale", None)
-    overrides: dict[str, Any] = {_PLACES.get(key, key): value for key, value in settings.items()}
-    if table is not None:
-        overrides["target"] = {k: v for k, v in table.items() if v is not None}
-    if config is not None:
-        return read_settings(RunSettings, config_file(os.fspath(config)), overrides)
-    return build_settings(RunSettings, merge({}, overrides))
 
 
 def upscale(

@@ -10,6 +10,7 @@ models.py         models and its subcommands, evaluate, export, quantize
 options.py        options shared by several commands
 preview.py        preview
 run.py            run, plan, presets
+server.py         serve, submit, jobs
 signals.py        SIGINT and SIGTERM as a request to stop
 terminal.py       what people read, without what a terminal would obey
 training.py       dataset, train

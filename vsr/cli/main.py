@@ -17,6 +17,7 @@ from vsr.cli.machine import bench, doctor, probe, show_version
 from vsr.cli.models import evaluate, export, models, quantize
 from vsr.cli.preview import preview
 from vsr.cli.run import plan, presets, report_error, run
+from vsr.cli.server import jobs, serve, submit
 from vsr.cli.terminal import echo
 from vsr.cli.training import dataset, train
 from vsr.cli.watch import watch
@@ -59,6 +60,9 @@ for _command in (
     plan,
     preview,
     compare,
+    serve,
+    submit,
+    jobs,
     presets,
     bench,
     probe,

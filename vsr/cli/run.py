@@ -287,15 +287,12 @@ def plan(source: Path, output: Path | None, as_json: bool, measure: bool, **opti
         from pipelines.diagnostics.estimate import estimate
 
         found = estimate(planned, settings)
+    lines = [plan_line(planned, measured=found is not None), f"output: {planned.output}"]
+    lines += [*estimate_lines(found), *planned.info.notes, *(f"left out: {d}" for d in planned.dropped)]
     if as_json:
-        JsonLines().write("plan", {**plan_table(planned), **estimate_table(found)})
+        JsonLines().write("plan", {**plan_table(planned), **estimate_table(found), "lines": lines})
         return
-    echo(plan_line(planned, measured=found is not None))
-    echo(f"  output: {planned.output}")
-    for text in estimate_lines(found):
-        echo(f"  {text}")
-    for text in (*planned.info.notes, *(f"left out: {d}" for d in planned.dropped)):
-        echo(f"  {text}")
+    echo("\n  ".join(lines))
     more = (
         "vsr preview shows what it would look like"
         if measure

@@ -7,6 +7,7 @@ probe_view.py      what a file holds, as text
 progress.py        progress bar of a run
 progress_bar.py    a bar on a terminal, lines elsewhere
 remaining_time.py  time left, from recent progress
+report_words.py    the report of a result in words
 run_summary.py     table and file at the end of a batch
 text.py            sizes and durations as text
 training_view.py   events of data sets and training as text

@@ -33,6 +33,7 @@ def plan_table(event: Planned) -> dict[str, Any]:
         "pixel_format": plan.out_pix_fmt,
         "chunks": len(plan.chunks),
         "chunks_done": event.chunks_done,
+        "frames_done": event.frames_done,
         "changed": list(event.changed),
         "dropped": list(event.dropped),
         "estimated_bytes": event.estimated_bytes,

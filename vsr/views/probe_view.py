@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from pipelines.media.video_info import VideoInfo
 
-__all__ = ["info_table", "info_text"]
+__all__ = ["info_table", "info_text", "info_words"]
 
 
 def _name(kind: type[IntEnum], value: int) -> str:
@@ -141,3 +141,8 @@ def info_text(info: VideoInfo) -> str:
         for n, change in info.changes
     ]
     return "\n".join(map(printable, [*lines, *(f"  note      {n}" for n in info.notes)]))
+
+
+def info_words(info: VideoInfo) -> list[str]:
+    """The lines of `info_text` below the file's name, each beginning with its kind."""
+    return [line.strip() for line in info_text(info).split("\n")[1:]]

@@ -1,0 +1,91 @@
+"""The ordinary command as a child of the server, which ends when the server does.
+
+`python -m vsr.server.child COMMAND...` is `vsr COMMAND...`, and ends at once when standard input closes, as
+it does when the server is killed. What it had done is on the disk: a run resumes.
+"""
+
+from __future__ import annotations
+
+import os
+import runpy
+import signal
+import subprocess
+import sys
+import threading
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+__all__ = ["ask_to_stop", "end_now", "end_with_server", "start"]
+
+
+_ORPHANED = 137
+"""Exit code of a child that has lost its server."""
+_PACKAGES = Path(__file__).resolve().parents[2]
+
+
+COMMAND = "vsr.server.child"
+"""Module that is the command."""
+
+
+def start(
+    arguments: Sequence[str],
+    *,
+    folder: Path,
+    module: str = "",
+    errors: int = subprocess.DEVNULL,
+    inherited: Sequence[int] = (),
+) -> subprocess.Popen[bytes]:
+    """Start the command in a session of its own; its standard input is a pipe that holds it alive.
+
+    folder: its working directory. module: instead of the command. errors: where standard error goes.
+    inherited: descriptors that it keeps open, such as of a lock.
+    """
+    path = os.pathsep.join([str(_PACKAGES), *filter(None, [os.environ.get("PYTHONPATH")])])
+    is_windows = sys.platform == "win32"
+    return subprocess.Popen(
+        [sys.executable, "-P", "-m", module or COMMAND, *arguments],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=errors,
+        cwd=folder,
+        env={**os.environ, "PYTHONPATH": path},
+        start_new_session=not is_windows,
+        creationflags=getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0),
+        pass_fds=() if is_windows else tuple(inherited),
+    )
+
+
+def ask_to_stop(process: subprocess.Popen[bytes]) -> None:
+    """What Ctrl-C is for a person: once, and the chunk under way is finished; twice, and it ends now."""
+    if process.poll() is None:
+        process.send_signal(getattr(signal, "CTRL_BREAK_EVENT", signal.SIGTERM))
+
+
+def end_now(process: subprocess.Popen[bytes]) -> None:
+    """Kill it and the processes it has started."""
+    if process.poll() is None:
+        if sys.platform == "win32":
+            process.kill()
+        else:
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+
+
+def end_with_server() -> None:
+    """End this process when standard input closes."""
+
+    def watch() -> None:
+        while os.read(0, 4096):
+            pass
+        os._exit(_ORPHANED)
+
+    threading.Thread(target=watch, name="server-watch", daemon=True).start()
+
+
+if __name__ == "__main__":
+    end_with_server()
+    sys.argv[0] = "vsr"
+    runpy.run_module("vsr", run_name="__main__", alter_sys=True)

@@ -1,0 +1,151 @@
+"""`Scheduler`: starts queued jobs, at most so many at a time, and ends running ones on request."""
+
+from __future__ import annotations
+
+import threading
+import time
+from typing import TYPE_CHECKING
+
+from vsr.server.jobs.job_process import JobProcess
+from vsr.server.jobs.job_queue import WAITING, WrongStateError
+from vsr.server.roots import OutsideError
+
+if TYPE_CHECKING:
+    from vsr.server.jobs.job_process import Commands
+    from vsr.server.jobs.job_queue import JobQueue, QueuedJob
+    from vsr.server.roots import Roots
+
+__all__ = ["Scheduler"]
+
+
+class Scheduler:
+    """One thread that starts jobs; each job has one more while it runs."""
+
+    def __init__(self, queue: JobQueue, roots: Roots, commands: Commands, parallel: int = 1) -> None:
+        self._queue, self._roots, self._commands, self._parallel = queue, roots, commands, parallel
+        self._running: dict[str, JobProcess] = {}
+        self._changed = threading.Condition()
+        self._is_closing = False
+        self._thread = threading.Thread(target=self._run, name="scheduler")
+
+    def begin(self) -> None:
+        """Take up what an earlier server left, and start."""
+        self._queue.recover()
+        self._thread.start()
+
+    def wake(self) -> None:
+        """Look at the queue again."""
+        with self._changed:
+            self._changed.notify_all()
+
+    def close(self, *, at_once: bool = False) -> None:
+        """Ask running jobs to end after the chunk under way, or at once; they stay queued.
+
+        Nothing is started any more.
+        """
+        with self._changed:
+            self._is_closing = True
+            running = list(self._running.values())
+            self._changed.notify_all()
+        for process in running:
+            process.leave(at_once=at_once)
+
+    def wait(self, seconds: float) -> bool:
+        """Wait for the last job to end, at most so long; whether all have."""
+        with self._changed:
+            return self._changed.wait_for(lambda: not self._running, seconds)
+
+    @property
+    def pids(self) -> dict[str, int]:
+        """Processes of the commands that run, by job."""
+        with self._changed:
+            return {job_id: process.pid for job_id, process in self._running.items()}
+
+    def pause(self, job_id: str) -> QueuedJob:
+        """A queued job waits until it is resumed; a running one ends after the chunk under way."""
+        job = self._queue.job(job_id)
+        if job.state == "running":
+            return self._request(job_id, "pause")
+        return self._queue.change(job_id, ["queued"], state="paused")
+
+    def resume(self, job_id: str) -> QueuedJob:
+        """Queue a paused job again, at its place; one that is just being paused goes on right after."""
+        job = self._queue.job(job_id)
+        if job.state == "running" and job.request == "pause":
+            return self._queue.change(job_id, ["running"], request=None)
+        job = self._queue.change(job_id, ["paused"], state="queued")
+        self.wake()
+        return job
+
+    def cancel(self, job_id: str) -> QueuedJob:
+        """End a job for good; what is done of it stays on the disk, and a retry goes on from there."""
+        if self._queue.job(job_id).state == "running":
+            return self._request(job_id, "cancel")
+        return self._queue.end(job_id, ["queued", "paused"], "cancelled")
+
+    def retry(self, job_id: str) -> QueuedJob:
+        """Queue a job again that has failed or was cancelled, at the end."""
+        last = max((j.place for j in self._queue.jobs() if j.state in WAITING), default=0)
+        job = self._queue.change(
+            job_id,
+            ["failed", "cancelled"],
+            state="queued",
+            place=last + 1,
+            ended=None,
+            error=None,
+            exit_code=None,
+            request=None,
+            crashes=0,
+        )
+        self.wake()
+        return job
+
+    def _request(self, job_id: str, what: str) -> QueuedJob:
+        job = self._queue.change(job_id, ["running"], request=what)
+        with self._changed:
+            process = self._running.get(job_id)
+        if process is not None:
+            process.stop(at_once=what == "cancel")
+        return job
+
+    def _run(self) -> None:
+        while True:
+            with self._changed:
+                if self._is_closing:
+                    return
+                job = self._next()
+                if job is None:
+                    self._changed.wait()
+                    continue
+                self._start(job)
+
+    def _next(self) -> QueuedJob | None:
+        if len(self._running) >= self._parallel:
+            return None
+        return self._queue.next_queued({process.film for process in self._running.values()})
+
+    def _start(self, job: QueuedJob) -> None:
+        started = job.started or time.time()
+        try:
+            job = self._queue.change(
+                job.id, ["queued"], state="running", started=started, attempts=job.attempts + 1, request=None
+            )
+        except WrongStateError:  # cancelled meanwhile
+            return
+        try:
+            self._running[job.id] = JobProcess(self._queue, self._roots, job, self._commands, self._ended)
+        except OutsideError as error:
+            self._queue.end(job.id, ["running"], "failed", error=str(error), exit_code=2)
+        except OSError as error:
+            self._queue.end(
+                job.id,
+                ["running"],
+                "failed",
+                error=f"the command can't be started: {error.strerror}",
+                exit_code=6,
+            )
+
+    def _ended(self, process: JobProcess) -> None:
+        with self._changed:
+            self._running.pop(process.job_id, None)
+            self._changed.notify_all()

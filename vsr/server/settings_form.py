@@ -1,0 +1,150 @@
+"""`SettingsForm`: settings of a run that may come over HTTP, and the options they become.
+
+Left out is what names files, runs elsewhere, or hands an encoder options that write files: `--encoder-
+option`, `--cluster`, `--workers`, and paths in `--model` and `--config`.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from models.errors import UsageError
+from vsr.flat_settings import run_settings
+from vsr.presets import presets
+
+__all__ = ["SettingsForm", "checked", "to_options"]
+
+
+_WORD = r"^[A-Za-z0-9_-]{1,40}$"
+
+
+class SettingsForm(BaseModel):
+    """Settings by the names of the command's options; what is left out is as the command has it."""
+
+    model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
+
+    config: str | None = Field(
+        default=None, pattern=_WORD, description="a name of presets; settings given here override it"
+    )
+    output: str | None = Field(
+        default=None,
+        max_length=4096,
+        description="ROOT/folder/name.mkv, or a folder; default: beside the film",
+    )
+    to: str | None = Field(
+        default=None, pattern=r"^[A-Za-z0-9]{1,20}$", description="4k, 8k, 2160p, 1440p, 1080p, 720p or WxH"
+    )
+    scale: int | None = Field(default=None, ge=1, le=16, description="factor on both sides, instead of to")
+    square_pixels: bool | None = Field(
+        default=None, description="bake an anamorphic picture's shape into its pixels"
+    )
+    crop_bars: bool | None = Field(default=None, description="crop black bars present throughout the film")
+    model: str | None = Field(
+        default=None,
+        pattern=r"^[A-Za-z0-9][A-Za-z0-9_+.,-]{0,199}$",
+        description="a name of networks; default: auto",
+    )
+    codec: Literal["hevc", "h264", "av1", "prores", "ffv1"] | None = None
+    encoder: Literal["auto", "software", "nvenc", "qsv", "amf", "videotoolbox"] | None = None
+    crf: float | None = Field(
+        default=None,
+        ge=-100,
+        le=255,
+        description="constant quality, in the scale of the codec's software encoder",
+    )
+    preset: str | None = Field(
+        default=None, pattern=_WORD, description="draft, balanced, archive, or the encoder's own word"
+    )
+    pixel_format: str | None = Field(
+        default=None, pattern=r"^[a-z0-9_]{1,40}$", description="FFmpeg's name; default: the source's"
+    )
+    range: str | None = Field(
+        default=None,
+        max_length=60,
+        pattern=r"^[0-9:.]*-[0-9:.]*$",
+        description="only a part: FROM-TO, in seconds or hh:mm:ss",
+    )
+    rate: str | None = Field(
+        default=None, max_length=40, pattern=r"^[0-9./]+$", description="frames a second of numbered pictures"
+    )
+    video_stream: int | None = Field(
+        default=None, ge=0, le=1000, description="which of several films, from 0"
+    )
+    chunk_seconds: float | None = Field(
+        default=None, gt=0, le=3600, description="length of the parts that are kept and resumed one by one"
+    )
+    tile: str | None = Field(
+        default=None,
+        pattern=r"^[0-9]{1,6}x[0-9]{1,6}$",
+        description="size of the tiles networks work in: WxH",
+    )
+    device: Literal["auto", "cpu", "cuda", "xpu", "mps"] | None = None
+    precision: Literal["auto", "int8", "bf16", "fp16", "fp32"] | None = None
+    on_corrupt: Literal["fail", "conceal"] | None = Field(
+        default=None, description="what to do with damaged frames"
+    )
+    deinterlace: Literal["auto", "on", "bob", "off", "refuse"] | None = None
+    prefilter: Literal["denoise", "deblock"] | None = None
+    keep_grain: bool | None = Field(
+        default=None,
+        description="remove film grain before the networks, and synthesise as much in the result",
+    )
+    strength: float | None = Field(
+        default=None, ge=0, le=1, description="between the classical result (0) and the networks' (1)"
+    )
+    restore: Literal["auto"] | float | None = Field(
+        default=None, description="how much damage to take away: auto, or 0 to 1"
+    )
+    detail: float | None = Field(default=None, ge=0, le=1, description="faithful (0) to crisp (1)")
+    convert_subtitles: bool | None = Field(
+        default=None, description="into MP4 and MOV: SubRip and ASS become plain text"
+    )
+    chroma: Literal["network", "classical"] | None = None
+    drop_incompatible: bool | None = Field(
+        default=None, description="leave out tracks the output's container can't hold"
+    )
+    verify: Literal["seams", "full"] | None = Field(
+        default=None, description="decode the result around seams, or all of it"
+    )
+    overwrite: bool | None = Field(
+        default=None, description="replace an output that is there; resumable work is kept"
+    )
+
+    def table(self) -> dict[str, Any]:
+        """Those that were given."""
+        return self.model_dump(exclude_none=True)
+
+
+_OF_THE_RUN = ("output", "overwrite")
+"""What is no setting of the plan."""
+_ONLY_RUN = ("verify", "overwrite")
+"""Options that `vsr run` has alone."""
+
+
+def checked(form: SettingsForm) -> dict[str, Any]:
+    """The settings as a table. Raises UsageError where the command would refuse them whatever the film."""
+    table = form.table()
+    if form.config is not None and form.config not in {p.name for p in presets()}:
+        raise UsageError(
+            f"--config {form.config}: there is no such preset; expected one of"
+            f" {', '.join(p.name for p in presets())}"
+        )
+    run_settings(**{key: value for key, value in table.items() if key not in _OF_THE_RUN})
+    return table
+
+
+def to_options(table: dict[str, Any], *, of_run: bool = True, without: tuple[str, ...] = ()) -> list[str]:
+    """What to type for these settings, but for the output.
+
+    Of_run: for `vsr run`, else for `vsr plan` and `vsr preview`.
+    """
+    options = []
+    left_out = {"output", *without, *(() if of_run else _ONLY_RUN)}
+    for name, value in table.items():
+        option = "--" + name.replace("_", "-")
+        if name in left_out or value is False:
+            continue
+        options.append(option if value is True else f"{option}={value}")
+    return options

@@ -1,0 +1,43 @@
+"""The report of a result in words: what was verified before it got its name."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from vsr.views.text import counted, size_text
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+__all__ = ["report_words"]
+
+
+def report_words(report: Mapping[str, Any]) -> list[str]:
+    """One sentence for each thing that `NAME.vsr.json` says.
+
+    Nothing for what an older version has not written.
+    """
+    frames = report.get("frames")
+    words = [f"{counted(frames, 'frame')}, every one of the source once"] if isinstance(frames, int) else []
+    error = report.get("largest_pts_error_seconds")
+    if isinstance(error, int | float):
+        words.append(
+            "every timestamp exact"
+            if not error
+            else f"every timestamp within {error * 1000:.3g} ms, as near as the container holds"
+        )
+    decoded, seams = report.get("frames_decoded"), report.get("seams_decoded")
+    if isinstance(decoded, int) and isinstance(seams, int):
+        whole = "all of the result" if decoded == frames else f"{counted(seams, 'seam')} between chunks"
+        words.append(f"{whole} decoded and compared with what was made ({counted(decoded, 'frame')})")
+    streams, packets = report.get("streams_passed"), report.get("packets_passed")
+    if isinstance(streams, int) and isinstance(packets, int) and streams:
+        words.append(
+            f"{counted(streams, 'other track')} copied packet by packet ({counted(packets, 'packet')})"
+        )
+    if report.get("concealed"):
+        words.append(f"{counted(report['concealed'], 'damaged frame')} of the source concealed")
+    words += [f"left out: {text}" for text in report.get("dropped") or ()]
+    if isinstance(report.get("bytes"), int) and report.get("sha256"):
+        words.append(f"{size_text(report['bytes'])}, SHA-256 {report['sha256']}")
+    return words
