@@ -33,7 +33,7 @@ ELSEWHERE = {
 }
 """Pages that other tests are there for."""
 NOT_OURS = {"git", "make", "pip", "python", "python3", "eval", "cd", "export", "_VSR_COMPLETE=fish_source"}
-OWN_TESTS = {"doctor", "bench", "preview", "compare", "watch", "serve"}
+OWN_TESTS = {"doctor", "bench", "preview", "compare", "watch", "serve", "submit", "jobs"}
 """Commands that start processes, and have tests of their own; here only their options are checked."""
 
 

@@ -96,7 +96,9 @@ class AccessControl:
                 await _answer(guarded.send, 303, b"", [(b"location", b"/"), (b"set-cookie", self._cookie())])
                 return
             await self._app(scope, guarded.receive, guarded.send)
+            guarded.raise_refusal()
         except _Refused as refused:
+            guarded.refusal = None
             if not guarded.is_begun:
                 await _refuse(guarded.send, scope, refused)
         except TimeoutError:
@@ -165,6 +167,8 @@ class _Guarded:
         self._body_ends = asyncio.get_running_loop().time() + access.body_seconds
         self._is_read = False
         self.is_begun = self.is_late = False
+        self.refusal: _Refused | None = None
+        """Why the body was refused; the application, which sees some error, has no say any more."""
 
     async def receive(self) -> Message:
         """The next part of the body."""
@@ -176,15 +180,24 @@ class _Guarded:
             async with asyncio.timeout(seconds):
                 message = await self._receive()
         except TimeoutError:
-            raise _Refused(408, "the request's body comes too slowly") from None
+            self.refusal = _Refused(408, "the request's body comes too slowly")
+        self.raise_refusal()
         self._is_read = not message.get("more_body", False)
         self._left -= len(message.get("body", b""))
         if self._left < 0:
-            raise _Refused(413, "the request's body is too large")
+            self.refusal = _Refused(413, "the request's body is too large")
+        self.raise_refusal()
         return message
+
+    def raise_refusal(self) -> None:
+        """Raise _Refused where the body was."""
+        if self.refusal is not None:
+            raise self.refusal
 
     async def send(self, message: Message) -> None:
         """A part of the answer, with the headers that every answer has."""
+        if self.refusal is not None and not self.is_begun:
+            return
         if message["type"] == "http.response.start":
             self.is_begun = True
             _add_headers(message)

@@ -81,8 +81,8 @@ def responses(
 def answer_failures(app: FastAPI, roots: Roots) -> None:
     """Answer every foreseen failure; what is left is a bug, and 500."""
 
-    def answer(status: int, text: str, exit_code: int, headers: Any = None) -> JSONResponse:
-        return JSONResponse({"error": roots.redacted(text), "exit_code": exit_code}, status, headers=headers)
+    def answer(status: int, text: str, exit_code: int) -> JSONResponse:
+        return JSONResponse({"error": roots.redacted(text), "exit_code": exit_code}, status)
 
     async def foreseen(request: Request, error: Exception) -> JSONResponse:
         del request
@@ -105,7 +105,7 @@ def answer_failures(app: FastAPI, roots: Roots) -> None:
             f"{request.method} {request.url.path[:200]}:"
             f" {http.HTTPStatus(error.status_code).phrase.lower()}; /openapi.json lists what there is"
         )
-        return answer(error.status_code, text, _USAGE, error.headers)
+        return JSONResponse({"error": text, "exit_code": _USAGE}, error.status_code, headers=error.headers)
 
     async def disk(request: Request, error: Exception) -> JSONResponse:
         del request

@@ -202,7 +202,9 @@ def _about_results(routes: APIRouter, services: Services) -> None:
         if found is None:
             return JSONResponse({"state": "running"}, 202)
         text = services.roots.redacted(found.read_text(encoding="utf-8"))
-        return HTMLResponse(text, headers={"content-security-policy": _policy_of(text)})
+        return HTMLResponse(
+            text, headers={"content-security-policy": _policy_of(text), "x-frame-options": "SAMEORIGIN"}
+        )
 
 
 def _result(job: QueuedJob) -> Path:
@@ -234,6 +236,6 @@ def _policy_of(page: str) -> str:
     scripts = " ".join(f"'sha256-{base64.b64encode(digest).decode()}'" for digest in digests)
     return (
         "sandbox allow-scripts allow-downloads; default-src 'none'; img-src data:; media-src data:;"
-        f" style-src 'unsafe-inline'; script-src {scripts or _NOTHING}; frame-ancestors 'self'; base-uri 'none';"
-        " form-action 'none'"
+        f" style-src 'unsafe-inline'; script-src {scripts or _NOTHING};"
+        " frame-ancestors 'self'; base-uri 'none'; form-action 'none'"
     )
