@@ -16,6 +16,7 @@ from pathlib import Path
 
 import av
 import numpy as np
+from av.packet import PacketSideData, packet_sidedata_type_from_literal
 from av.stream import Disposition
 
 TICKS = Fraction(1, 90000)
@@ -643,18 +644,23 @@ HDR_DISPLAY = (34000, 16000, 13250, 34500, 7500, 3000, 15635, 16450, 10000000, 5
 HDR_LIGHT = (1000, 400)
 
 
+Units = bytes | Callable[[int], bytes]
+"""NAL units for every frame, or for the frame of a number in display order."""
+
+
 def hdr10(
     path: Path,
     frames: int = 16,
     *,
     transfer: int = 16,
-    prefix: bytes = b"",
-    suffix: bytes = b"",
+    prefix: Units = b"",
+    suffix: Units = b"",
+    sound: Audio | None = None,
     **film: object,
 ) -> Path:
     """HEVC in 10 bits, BT.2020, PQ (or `transfer`), with its metadata.
 
-    prefix, suffix: nAL units put into every access unit.
+    prefix, suffix: NAL units put into every access unit.
     """
     params = "open-gop=0"
     if transfer == 16:
@@ -663,20 +669,17 @@ def hdr10(
                    "options": {"x265-params": params}, **film})  # type: ignore[arg-type]  # fmt: skip
     output = _open(path, None)
     stream = _add_film(output, made)
+    track = output.add_stream(sound.codec, rate=48000, layout="stereo") if sound else None
     output.start_encoding()
+    for packet in _audio_packets(track, sound) if sound else ():
+        output.mux_one(packet)
     for packet in packets_of(stream, made):
         data = bytes(packet)
         start = next(at for at in _start_codes(data) if data[at + 3] >> 1 < 32)
-        data = data[:start] + prefix + data[start:] + suffix
-        made_packet = av.Packet(len(data))
-        made_packet.update(data)
-        made_packet.stream, made_packet.time_base, made_packet.is_keyframe = (
-            stream,
-            packet.time_base,
-            packet.is_keyframe,
-        )
-        made_packet.pts, made_packet.dts, made_packet.duration = packet.pts, packet.dts, packet.duration
-        output.mux_one(made_packet)
+        number = round(packet.pts * packet.time_base * made.rate)
+        before, behind = (units(number) if callable(units) else units for units in (prefix, suffix))
+        data = data[:start] + before + data[start:] + behind
+        output.mux_one(_like(packet, data, stream))
     output.close()
     return path
 
@@ -689,38 +692,182 @@ def _start_codes(data: bytes) -> list[int]:
     return found
 
 
-def hdr10_plus_unit() -> bytes:
-    """An SEI unit with dynamic metadata (SMPTE ST 2094-40) as user data of ITU-T T.35."""
-    bits = _Bits().u(0xB5, 8).u(0x3C, 16).u(1, 16).u(4, 8).u(1, 8).u(1, 2).u(400, 27).u(0, 1)
-    for value in (1000, 900, 800, 300):  # MaxSCL of R, G, B and the average
-        bits.u(value, 17)
-    body = bits.u(0, 4).u(100, 10).u(0, 1).u(0, 1).u(0, 1).align().bytes()
-    return b"\x00\x00\x00\x01\x4e\x01" + _escaped(bytes([4, len(body)]) + body + b"\x80")
+def hdr10_plus_message(number: int = 0, *, windows: int = 1) -> bytes:
+    """A T.35 message of HDR10+ (SMPTE ST 2094-40, application version 1; CTA-861-H annex S), another one for each frame `number`.
 
-
-def dolby_vision_unit(profile: int) -> bytes:
-    """A Dolby Vision RPU (ETSI GS CCM 001) as unit 62 of HEVC.
-
-    Profile 5 (full-range IPT, no other base), or 8.
+    Some are longer than 255 bytes, and some hold what looks like a start code.
     """
-    alone = profile == 5
-    bits = _Bits().u(25, 8).u(2, 6).u(18, 11).u(0 if alone else 1, 4).u(0, 4).u(1, 1)
-    bits.u(0, 1).u(0, 2).ue(23).u(1, 2).u(alone, 1).ue(2).ue(2).ue(4).u(0, 1).u(0, 3).u(0, 1).u(
-        1, 1
-    )  # depths 10, 10, 12; no residual
-    bits.u(0, 1).u(0, 1).ue(0).ue(0).ue(0)
-    for _ in range(3):
-        bits.ue(0).u(0, 10).u(1023, 10)  # one piece from 0 to 1023
-    bits.ue(0).ue(0)
-    for _ in range(3):
-        bits.ue(0).ue(0).u(0, 1).se(0).u(0, 23).se(1).u(0, 23)  # y = x
+    bits = _Bits().u(0xB5, 8).u(0x3C, 16).u(1, 16).u(4, 8).u(1, 8).u(windows, 2)
+    for _ in range(windows - 1):
+        bits.u(8, 16).u(8, 16).u(40, 16).u(30, 16).u(20, 16).u(16, 16).u(30, 8).u(4, 16).u(9, 16).u(8, 16).u(
+            1, 1
+        )
+    bits.u(400, 27)
+    _peaks(bits, number % 3 == 1)
+    for window in range(windows):
+        for value in (1000 + number, 0, 800 + window, 300):  # MaxSCL of R, G, B and the average
+            bits.u(value, 17)
+        percentiles = number % 16
+        bits.u(percentiles, 4)
+        for place in range(percentiles):
+            bits.u(place * 7, 7).u(number * 100 + place, 17)
+        bits.u(100, 10)
+    _peaks(bits, number % 5 == 2)
+    for _ in range(windows):
+        has_curve = number % 2
+        bits.u(has_curve, 1)
+        if has_curve:
+            bits.u(number, 12).u(2048, 12).u(9, 4)
+            for place in range(9):
+                bits.u(place * 100, 10)
+        bits.u(number % 7 == 3, 1)
+        if number % 7 == 3:
+            bits.u(9, 6)
+    return bits.align().bytes()
+
+
+def _peaks(bits: _Bits, there: bool) -> None:
+    bits.u(there, 1)
+    if there:
+        bits.u(25, 5).u(24, 5)
+        for place in range(25 * 24):
+            bits.u(place % 16 if place < 40 else 0, 4)
+
+
+def hdr10_plus_av1(path: Path, frames: int = 16) -> Path:
+    """AV1 with the messages of `hdr10_plus_message` as metadata OBUs, each in front of the frame that its temporal unit shows."""
+    film = Film(
+        frames=frames,
+        size=(80, 64),
+        rate=Fraction(25),
+        codec="libsvtav1",
+        pix_fmt="yuv420p10le",
+        tags=(9, 1, 9, 16),
+    )
+    output = _open(path, None)
+    stream = _add_film(output, film)
+    output.start_encoding()
+    for packet in packets_of(stream, film):
+        data, at, place = bytes(packet), 0, 0
+        while at < len(data):
+            place = at if data[at] >> 3 & 15 in (3, 6) else place
+            size = shift = 0
+            at += 1
+            while True:
+                size, shift, at = size | (data[at] & 127) << shift, shift + 7, at + 1
+                if data[at - 1] < 128:
+                    break
+            at += size
+        message = b"\x04" + hdr10_plus_message(round(packet.pts * packet.time_base * film.rate)) + b"\x80"
+        unit = bytes([5 << 3 | 2, len(message) & 127 | 128, len(message) >> 7]) + message
+        output.mux_one(_like(packet, data[:place] + unit + data[place:], stream))
+    output.close()
+    return path
+
+
+def hdr10_plus_webm(path: Path, beside: list[bytes]) -> Path:
+    """VP9, PQ. beside: an AVDynamicHDRPlus of FFmpeg for each frame, which its muxer makes a BlockAddition of."""
+    film = Film(frames=len(beside), size=(80, 64), rate=Fraction(25), codec="libvpx-vp9", tags=(9, 1, 9, 16))
+    output = _open(path, None)
+    stream = _add_film(output, film)
+    output.start_encoding()
+    for packet in packets_of(stream, film):
+        made = _like(packet, bytes(packet), stream)
+        content = beside[round(packet.pts * packet.time_base * film.rate)]
+        side = PacketSideData(packet_sidedata_type_from_literal("dynamic_hdr10_plus"), len(content))
+        side.update(content)
+        made.set_sidedata(side, move=True)
+        output.mux_one(made)
+    output.close()
+    return path
+
+
+def _like(packet: av.Packet, data: bytes, stream: av.VideoStream) -> av.Packet:
+    """A packet with other bytes."""
+    made = av.Packet(len(data))
+    made.update(data)
+    made.stream, made.time_base, made.is_keyframe = stream, packet.time_base, packet.is_keyframe
+    made.pts, made.dts, made.duration = packet.pts, packet.dts, packet.duration
+    return made
+
+
+def hdr10_plus_unit(number: int = 0, **more: int) -> bytes:
+    """The message of a frame as an SEI unit of HEVC, with a start code."""
+    message = hdr10_plus_message(number, **more)
+    size = b"\xff" * (len(message) // 255) + bytes([len(message) % 255])
+    return b"\x00\x00\x00\x01\x4e\x01" + _escaped(b"\x04" + size + message + b"\x80")
+
+
+def dolby_vision_unit(
+    profile: int, number: int = 0, *, area: tuple[int, int, int, int] | None = None, chained: bool = False
+) -> bytes:
+    """A Dolby Vision RPU (ETSI GS CCM 001) as unit 62 of HEVC: profile 5 (full-range IPT, no other base), 7 (two layers) or 8.
+
+    number: of the frame, for its brightness (level 1). area: left, right, top, bottom outside the picture (level 5). chained: it refers
+    to the mapping of an earlier one.
+    """
+    body = dolby_vision_rpu(profile, number, area=area, chained=chained)
+    return b"\x00\x00\x00\x01\x7c\x01" + _escaped(b"\x19" + body)
+
+
+def dolby_vision_rpu(
+    profile: int, number: int = 0, *, area: tuple[int, int, int, int] | None = None, chained: bool = False
+) -> bytes:
+    """An RPU without prefix, from its type to the last byte behind the CRC-32."""
+    alone, layered = profile == 5, profile == 7
+    bits = _Bits().u(2, 6).u(18, 11).u(0 if alone else 1, 4).u(0, 4).u(1, 1)
+    bits.u(0, 1).u(0, 2).ue(23).u(1, 2).u(alone, 1).ue(2).ue(2).ue(4)  # depths 10, 10, 12
+    bits.u(0, 1).u(0, 3).u(layered, 1).u(not layered, 1).u(1, 1).u(chained, 1).ue(0)
+    if not chained:
+        _mapping(bits, layered=layered)
+    _display_management(bits, number, area)
     body = bits.align().bytes()
     crc = 0xFFFFFFFF
     for byte in body:
         crc ^= byte << 24
         for _ in range(8):
             crc = (crc << 1 ^ (0x04C11DB7 if crc & 0x80000000 else 0)) & 0xFFFFFFFF
-    return b"\x00\x00\x00\x01\x7c\x01" + _escaped(body + crc.to_bytes(4, "big") + b"\x80")
+    return body + crc.to_bytes(4, "big") + b"\x80"
+
+
+def _mapping(bits: _Bits, *, layered: bool) -> None:
+    """Luma in two pieces (a line, a parabola), chroma by a polynomial and by multiple regression; a residual where there are two layers."""
+    bits.ue(0).ue(0)
+    bits.ue(1).u(0, 10).u(512, 10).u(511, 10)
+    for _ in range(2):
+        bits.ue(0).u(0, 10).u(1023, 10)
+    if layered:
+        bits.u(0, 3).u(0, 10).u(1023, 10)
+    bits.ue(0).ue(0)
+    bits.ue(0).ue(0).u(0, 1).se(0).u(0, 23).se(1).u(0, 23)
+    bits.ue(0).ue(1).se(0).u(5, 23).se(1).u(0, 23).se(-1).u(77, 23)
+    bits.ue(0).ue(0).u(0, 1).se(0).u(0, 23).se(1).u(0, 23)
+    bits.ue(1).u(0, 2)
+    for place in range(8):
+        bits.se(place - 3).u(1000 * place, 23)
+    if layered:
+        for _ in range(3):
+            bits.u(512, 10).ue(1).u(0, 23).ue(0).u(0, 23).ue(0).u(0, 23)
+
+
+def _display_management(bits: _Bits, number: int, area: tuple[int, int, int, int] | None) -> None:
+    bits.ue(0).ue(0).ue(1)
+    for value in (9574, 0, 13802, 9574, 65536 - 1540, 65536 - 5348, 9574, 17610, 0):
+        bits.u(value, 16)
+    for value in (16777216, 134217728, 134217728):
+        bits.u(value, 32)
+    for value in (7222, 8771, 390, 2654, 12430, 1300, 0, 422, 15962):
+        bits.u(value, 16)
+    bits.u(65535, 16).u(0, 16).u(0, 16).u(0, 32).u(12, 5).u(0, 2).u(0, 2).u(1, 2).u(7, 12).u(3079, 12).u(
+        42, 10
+    )
+    bits.ue(2 if area else 1).align()
+    bits.ue(5).u(1, 8).u(0, 12).u(2081 + number, 12).u(819, 12).u(0, 4)
+    if area:
+        bits.ue(7).u(5, 8)
+        for offset in area:
+            bits.u(offset, 13)
+        bits.u(0, 4)
 
 
 def company(path: Path, frames: int = 48) -> Path:

@@ -37,6 +37,7 @@ class Mutant:
 
 
 _JOB = "tests/pipelines/run/test_job.py"
+_DYNAMIC = "tests/pipelines/run/test_dynamic_hdr.py"
 _SYSTEMS = "tests/end_to_end/test_other_systems.py"
 _DEVICES = "tests/pipelines/inference/test_device.py"
 _JOURNAL = "tests/pipelines/output/test_journal.py"
@@ -1003,13 +1004,78 @@ MUTANTS = (
     ),
     Mutant(
         35, "containers are not told of HDR metadata", "pipelines/output/muxer.py",
-        "        if plan.hdr:\n", "        if False:\n",
+        "        if plan.hdr or box:\n", "        if False:\n",
         "tests/pipelines/media/test_hdr_metadata.py::test_hdr10_keeps_its_tags_depth_and_metadata_in_every_chunk",
     ),
     Mutant(
         36, "Dolby Vision without a base layer is upscaled", "pipelines/probe/probe.py",
         "    if look.dolby_vision_only:", "    if False:",
         "tests/pipelines/media/test_hdr_metadata.py::test_dolby_vision_without_a_base_layer_is_refused",
+    ),
+    Mutant(
+        36, "HDR10+ metadata goes by the order of packets", "pipelines/codec/dynamic_metadata.py",
+        "found = self._waiting.pop(frame.pts, None)", "found = self._waiting.pop(next(iter(self._waiting), 0), None)",
+        f"{_DYNAMIC}::test_metadata_stays_at_its_frames_wherever_a_film_is_cut",
+    ),
+    Mutant(
+        36, "packets of films without times are not numbered", "pipelines/codec/dynamic_metadata.py",
+        "replace(packet, pts=number) if self._by_number else packet", "packet",
+        f"{_DYNAMIC}::test_frames_that_are_known_by_their_order_alone_keep_their_metadata",
+    ),
+    Mutant(
+        36, "HDR10+ in front of a temporal unit's first frame", "pipelines/media/dynamic_hdr.py",
+        "            at = begin\n", "            at = at or begin\n",
+        f"{_DYNAMIC}::test_hdr10_plus_of_av1_is_carried_over",
+    ),
+    Mutant(
+        36, "long messages have one byte of length", "pipelines/media/bitstream.py",
+        'b"\\xff" * (len(message) // 255)', 'b""',
+        f"{_DYNAMIC}::test_hdr10_plus_goes_with_every_frame_byte_for_byte",
+    ),
+    Mutant(
+        36, "HDR10+ of parts of the picture is kept", "pipelines/probe/dynamic_hdr_look.py",
+        "if hdr10_plus_windows(found.hdr10_plus) != 1:", "if False:",
+        f"{_DYNAMIC}::test_hdr10_plus_of_parts_of_the_picture_is_left_out",
+    ),
+    Mutant(
+        36, "Dolby Vision into any pixel format", "pipelines/planner/dynamic_hdr_choice.py",
+        "if plan.out_pix_fmt != _RPU_FORMAT:", "if False:",
+        f"{_DYNAMIC}::test_dolby_vision_that_can_not_be_kept_is_said_to_be_lost_before_work",
+    ),
+    Mutant(
+        36, "RPUs that need others are carried over", "pipelines/media/dolby_vision.py",
+        "    if rpu.is_chained:", "    if False:",
+        f"{_DYNAMIC}::test_metadata_that_can_not_be_carried_over_in_mid_film_ends_the_run_with_a_way_on",
+    ),
+    Mutant(
+        36, "a wrong CRC-32 of an RPU is passed over", "pipelines/media/dolby_vision.py",
+        "    if payload[-5:-1] != _crc32(payload[:-5]):", "    if False:",
+        f"{_DYNAMIC}::test_dolby_vision_that_can_not_be_kept_is_said_to_be_lost_before_work",
+    ),
+    Mutant(
+        95, "metadata of the result is not compared", "pipelines/output/verification.py",
+        "            if found != wanted:\n", "            if False:\n",
+        f"{_DYNAMIC}::test_a_chunk_that_lost_the_metadata_of_a_frame_is_noticed",
+    ),
+    Mutant(
+        96, "a player is not told of Dolby Vision", "pipelines/output/verification.py",
+        "if record and configuration_of(self.video) != record:", "if False:",
+        f"{_DYNAMIC}::test_a_result_that_does_not_say_that_it_is_dolby_vision_is_noticed",
+    ),
+    Mutant(
+        96, "chunks of a MOV stay where they were", "pipelines/output/mov_boxes.py",
+        "struct.pack_into(kind, moov, at, place + by)", "pass",
+        f"{_DYNAMIC}::test_a_dolby_vision_record_stands_beside_whatever_else_a_track_has",
+    ),
+    Mutant(
+        96, "active areas are not scaled", "pipelines/codec/dynamic_metadata.py",
+        "return (2 * offset * out + size) // (2 * size)", "return offset",
+        f"{_DYNAMIC}::test_the_active_area_of_dolby_vision_grows_with_the_picture",
+    ),
+    Mutant(
+        96, "a changed RPU keeps its CRC-32", "pipelines/media/dolby_vision.py",
+        "return wrap(body + _crc32(body) + payload[-1:])", "return wrap(body + payload[-5:])",
+        f"{_DYNAMIC}::test_the_active_area_of_dolby_vision_grows_with_the_picture",
     ),
     Mutant(
         37, "PQ in 8 bits", "pipelines/planner/encoder_options.py",
@@ -1224,7 +1290,7 @@ MUTANTS = (
     ),
     Mutant(
         60, "kept times are objects", "pipelines/output/journal.py",
-        'array("q", chunk.pts), sha256', "chunk.pts, sha256",
+        'path, array("q", chunk.pts), *facts', "path, chunk.pts, *facts",
         f"{_LENGTH}::test_what_was_kept_is_held_as_numbers",
     ),
     Mutant(
@@ -1577,8 +1643,8 @@ MUTANTS = (
     ),
     Mutant(
         57, "an encoder that drains gives no sign of life", "pipelines/codec/encoder.py",
-        "                packet.stream = muxer.stream\n                _keep(muxer, packet, pts, captions, encoder, hdr)\n                step()",
-        "                packet.stream = muxer.stream\n                _keep(muxer, packet, pts, captions, encoder, hdr)",
+        "                packet.stream = muxer.stream\n                _keep(muxer, packet, pts, carried, encoder, hdr)\n                step()",
+        "                packet.stream = muxer.stream\n                _keep(muxer, packet, pts, carried, encoder, hdr)",
         f"{_PULSE}::test_every_packet_counts_also_while_the_encoder_drains",
     ),
     Mutant(

@@ -3,6 +3,7 @@
 container_decoder.py   the container's own decoder, to compare what workers decode with
 cut_slice.py           whether a byte stream breaks off inside its last slice
 decoder.py             packets -> frames, checked against the packet index
+dynamic_metadata.py    frames with the HDR10+ and Dolby Vision metadata of their packets
 encoder.py             frames -> an encoded chunk
 encoder_builds.py      builds of FFmpeg and the encoders, for the numerics class
 encoder_check.py       whether an encoder gives back what it was given: the self-test of hardware

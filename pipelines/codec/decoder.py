@@ -7,7 +7,7 @@ from __future__ import annotations
 import zlib
 from collections import deque
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from itertools import islice
 from typing import TYPE_CHECKING, Any
@@ -393,7 +393,7 @@ def deliver(frames: Iterable[Frame], promise: Promise, *, conceal: bool = False)
 def _missing(pts: int, last: Frame | None, *, conceal: bool) -> Iterator[Frame]:
     if not conceal or last is None or last.change:
         raise IndexMismatchError(f"no frame came for pts {pts}, though its packet is there")
-    yield Frame(pts=pts, planes=last.planes, corrupt=True)
+    yield Frame(pts=pts, planes=last.planes, corrupt=True, dynamic_hdr=last.dynamic_hdr)
 
 
 def _corrupt(frames: Iterable[tuple[int, Frame]]) -> Iterator[tuple[int, Frame]]:
@@ -417,6 +417,6 @@ def _deliver_by_order(frames: Iterable[Frame], promise: Promise, *, conceal: boo
                 [promise.pts[n - promise.first] for n in (number, *(n for n, _ in _corrupt(counted)))]
             )
         last = frame
-        yield Frame(promise.pts[number - promise.first], frame.planes, frame.corrupt, frame.captions)
+        yield replace(frame, pts=promise.pts[number - promise.first])
     for place in range(max(number + 1, promise.first), stop):
         yield from _missing(promise.pts[place - promise.first], last, conceal=conceal)

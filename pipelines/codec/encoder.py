@@ -13,7 +13,7 @@ import os
 import re
 import threading
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
@@ -25,6 +25,7 @@ from pipelines.codec.linear_light import to_linear
 from pipelines.codec.stream_tags import with_tags
 from pipelines.media.bitstream import insert_captions, insert_hdr
 from pipelines.media.cicp import HdrMetadata, Siting
+from pipelines.media.dynamic_hdr import insert_dynamic_hdr
 from pipelines.media.image_sequence import pack
 from pipelines.media.pixel_format import PixelFormat
 
@@ -104,6 +105,8 @@ class EncodedChunk:
     """What the steps took."""
     corrupt: int = 0
     """Frames that were damaged or missing in the source, and concealed."""
+    dynamic_hdr: tuple[int, ...] = ()
+    """`DynamicHdr.mark` of its frames in display order; empty where the plan keeps no such metadata."""
 
     @property
     def sha256(self) -> str:
@@ -192,20 +195,20 @@ def encode_chunk(
     while the encoder drains, which at 8K may take it long, and while a session of a chip is waited for.
     Raises ResourceError where the encoder fails, which a new attempt may cure.
     """
-    captions: dict[int, bytes] = {}
+    carried: dict[int, Frame] = {}
     pts: list[int] = []
     hdr = hdr if encoder.maker and hdr else None
     with _opened(encoder, time_base, rate, sar, color, step) as muxer:
         try:
             for frame in frames:
-                if frame.captions:
-                    captions[frame.pts] = frame.captions
+                if frame.captions or frame.dynamic_hdr:
+                    carried[frame.pts] = replace(frame, planes=[], origin=None)
                 for packet in muxer.stream.encode(_to_av(frame, encoder, time_base, color)):
-                    _keep(muxer, packet, pts, captions, encoder, hdr)
+                    _keep(muxer, packet, pts, carried, encoder, hdr)
                     step()
             for packet in muxer.stream.codec_context.encode_lazy(None):
                 packet.stream = muxer.stream
-                _keep(muxer, packet, pts, captions, encoder, hdr)
+                _keep(muxer, packet, pts, carried, encoder, hdr)
                 step()
         except av.error.FFmpegError as error:
             raise ResourceError(
@@ -281,7 +284,7 @@ def _keep(
     muxer: _Muxer,
     packet: av.Packet[Any],
     pts: list[int],
-    captions: dict[int, bytes],
+    carried: dict[int, Frame],
     encoder: Encoder,
     hdr: HdrMetadata | None = None,
 ) -> None:
@@ -293,8 +296,9 @@ def _keep(
     is_key, data = packet.is_keyframe, b""
     if hdr is not None and is_key:
         data = insert_hdr(encoder.codec, bytes(packet), hdr)
-    if packet.pts in captions and encoder.codec in {"h264", "hevc"}:
-        data = insert_captions(encoder.codec, data or bytes(packet), captions.pop(packet.pts))
+    frame = carried.pop(packet.pts, None)
+    if frame is not None:
+        data = _with_carried(encoder.codec, data or bytes(packet), frame)
     if data:
         replaced = av.Packet(len(data))
         replaced.update(data)
@@ -304,6 +308,13 @@ def _keep(
     packet.pts = packet.dts = place
     packet.duration = 1
     muxer.mux(packet)
+
+
+def _with_carried(codec: str, data: bytes, frame: Frame) -> bytes:
+    """A packet with the captions and the dynamic HDR metadata of its frame, as far as its codec has them."""
+    if frame.captions and codec in {"h264", "hevc"}:
+        data = insert_captions(codec, data, frame.captions)
+    return insert_dynamic_hdr(codec, data, frame.dynamic_hdr) if frame.dynamic_hdr else data
 
 
 def _to_av(frame: Frame, encoder: Encoder, time_base: Fraction, color: ColorTags) -> av.VideoFrame:

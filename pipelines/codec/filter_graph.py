@@ -152,7 +152,10 @@ def _made(picture: VideoFrame, waiting: deque[Frame], number: int, pixels: Pixel
         origin = [_field(p, int(bottom)) for p in source.planes]
     first = place == 0
     planes = [*picture_planes(picture, pixels), *source.planes[pixels.plane_count :]]
-    return Frame(source.pts, planes, source.corrupt and first, source.captions if first else b"", origin)
+    captions = source.captions if first else b""
+    return Frame(
+        source.pts, planes, source.corrupt and first, captions, origin, dynamic_hdr=source.dynamic_hdr
+    )
 
 
 def _field(plane: np.ndarray, first: int) -> np.ndarray:

@@ -5,6 +5,8 @@ chroma_siting.py    chroma sample location from container and bitstream
 cicp.py             numbers of ITU-T H.273: primaries, transfer, matrix, range, siting
 container_check.py  finds truncated and damaged containers
 demuxer.py          opens a file safely and reads its packets
+dolby_vision.py     RPUs of Dolby Vision: what they say, and for another size
+dynamic_hdr.py      HDR10+ and Dolby Vision metadata out of packets and into packets
 ebml.py             elements of Matroska, and its own names of codecs
 file_types.py       suffixes of videos and pictures
 hdr_metadata.py     HDR10 metadata of frames, streams and containers

@@ -25,13 +25,19 @@ if TYPE_CHECKING:
 __all__ = [
     "caption_nal",
     "captions_of",
+    "escaped",
     "film_header",
     "insert_captions",
     "insert_hdr",
     "is_clean_point",
+    "metadata_obu",
     "nal_length_size",
     "nal_units",
+    "obus_at",
     "resizes",
+    "sei_messages",
+    "sei_unit",
+    "with_unit",
 ]
 
 
@@ -99,6 +105,8 @@ def is_clean_point(codec: str, data: bytes, length_size: int) -> bool:
 _H264_SPS, _HEVC_FIRST_HEADER, _HEVC_SPS, _HEVC_SEI = 7, 32, 33, 39
 _AV1_SEQUENCE, _AV1_METADATA = 1, 5
 _AV1_LIGHT_LEVEL, _AV1_MASTERING_DISPLAY = 1, 2
+_AV1_OF_THE_FILM = bytes([_AV1_LIGHT_LEVEL]), bytes([_AV1_MASTERING_DISPLAY])
+"""Metadata that holds for the whole film; T.35 messages and timecodes are of a frame."""
 _SEI_OF_THE_FILM = frozenset({47, _SEI_MASTERING_DISPLAY, _SEI_LIGHT_LEVEL, 147})
 """Display orientation, mastering display, content light level, alternative transfer characteristics (H.265
 annex D)."""
@@ -137,7 +145,11 @@ def film_header(codec: str, data: bytes, length_size: int) -> bytes:
             if (u[0] >> 1) & 63 == _HEVC_SPS or ((u[0] >> 1) & 63 == _HEVC_SEI and _is_of_the_film(u[2:]))
         )
     if codec == "av1":
-        return b"".join(unit for kind, unit in _obus(data) if kind in {_AV1_SEQUENCE, _AV1_METADATA})
+        return b"".join(
+            u
+            for kind, u in _obus(data)
+            if kind == _AV1_SEQUENCE or (kind == _AV1_METADATA and u[:1] in _AV1_OF_THE_FILM)
+        )
     if codec in {"mpeg1video", "mpeg2video"}:
         start = data.find(_MPEG2_SEQUENCE_HEADER)
         ends = [
@@ -220,10 +232,10 @@ def _is_of_the_film(payload: bytes) -> bool:
 
 def _obus(data: bytes) -> Iterator[tuple[int, bytes]]:
     """(type, content) of the units of an AV1 temporal unit."""
-    return ((kind, data[start:end]) for kind, start, end in _obus_at(data))
+    return ((kind, data[start:end]) for kind, start, end in obus_at(data))
 
 
-def _obus_at(data: bytes) -> Iterator[tuple[int, int, int]]:
+def obus_at(data: bytes) -> Iterator[tuple[int, int, int]]:
     """(type, first byte and one past the last of the content) of the units (AV1 clause 5.3).
 
     What has no length ends the walk.
@@ -259,24 +271,29 @@ def _recovers_at_once(sei: bytes) -> bool:
     """Whether an H.264 SEI unit holds a recovery point with recovery_frame_cnt 0 (clause D.1.8, ue(v): a
     leading 1 bit).
     """
-    payload = sei[1:].replace(b"\x00\x00\x03", b"\x00\x00")
+    return any(
+        kind == _SEI_RECOVERY_POINT and payload[:1] >= b"\x80" for kind, payload in sei_messages(sei[1:])
+    )
+
+
+def sei_messages(body: bytes) -> Iterator[tuple[int, bytes]]:
+    """(payload type, payload) of the messages of an SEI unit (H.264 clause 7.3.2.3.1, H.265 clause 7.3.5).
+
+    body: the unit without its header.
+    """
+    payload = body.replace(b"\x00\x00\x03", b"\x00\x00")
     position = 0
     while position + 2 < len(payload):
-        kind = size = 0
-        while position < len(payload) and payload[position] == 255:
-            kind, position = kind + 255, position + 1
-        if position >= len(payload):
-            return False
-        kind, position = kind + payload[position], position + 1
-        while position < len(payload) and payload[position] == 255:
-            size, position = size + 255, position + 1
-        if position >= len(payload):
-            return False
-        size, position = size + payload[position], position + 1
-        if kind == _SEI_RECOVERY_POINT and position < len(payload):
-            return payload[position] & 0x80 != 0
+        numbers = [0, 0]
+        for place in range(2):
+            while position < len(payload) and payload[position] == 255:
+                numbers[place], position = numbers[place] + 255, position + 1
+            if position >= len(payload):
+                return
+            numbers[place], position = numbers[place] + payload[position], position + 1
+        kind, size = numbers
+        yield kind, payload[position : position + size]
         position += size
-    return False
 
 
 def caption_nal(codec: str, cc_data: bytes) -> bytes:
@@ -286,30 +303,38 @@ def caption_nal(codec: str, cc_data: bytes) -> bytes:
     """
     count = min(len(cc_data) // 3, 31)
     message = b"\xb5\x00\x31GA94\x03" + bytes([0x40 | count, 0xFF]) + cc_data[: 3 * count] + b"\xff"
-    return _sei_unit(codec, [(_SEI_T35, message)])
+    return sei_unit(codec, [(_SEI_T35, message)])
 
 
-def _sei_unit(codec: str, messages: Iterable[tuple[int, bytes]]) -> bytes:
-    """A prefix SEI unit of (payload type, payload of up to 254 bytes)."""
-    body = b"".join(bytes([kind, len(message)]) + message for kind, message in messages) + b"\x80"
-    escaped = bytearray()
+def sei_unit(codec: str, messages: Iterable[tuple[int, bytes]]) -> bytes:
+    """A prefix SEI unit of (payload type, payload)."""
+    body = b"".join(
+        bytes([kind]) + b"\xff" * (len(message) // 255) + bytes([len(message) % 255]) + message
+        for kind, message in messages
+    )
+    header = b"\x06" if codec == "h264" else b"\x4e\x01"
+    return header + escaped(body + b"\x80")
+
+
+def escaped(body: bytes) -> bytes:
+    """The content of a NAL unit with emulation prevention (H.264 clause 7.4.1, H.265 clause 7.4.2)."""
+    made = bytearray()
     zeros = 0
     for byte in body:
         if zeros >= 2 and byte <= 3:
-            escaped.append(3)
+            made.append(3)
             zeros = 0
-        escaped.append(byte)
+        made.append(byte)
         zeros = zeros + 1 if byte == 0 else 0
-    header = b"\x06" if codec == "h264" else b"\x4e\x01"
-    return header + bytes(escaped)
+    return bytes(made)
 
 
 def insert_captions(codec: str, data: bytes, cc_data: bytes) -> bytes:
     """An Annex B access unit with a caption SEI in front of its first slice."""
-    return _with_unit(codec, data, caption_nal(codec, cc_data))
+    return with_unit(codec, data, caption_nal(codec, cc_data))
 
 
-def _with_unit(codec: str, data: bytes, nal: bytes) -> bytes:
+def with_unit(codec: str, data: bytes, nal: bytes) -> bytes:
     """An Annex B access unit with one more unit in front of its first slice."""
     unit = b"\x00\x00\x00\x01" + nal
     position = data.find(b"\x00\x00\x01")
@@ -337,27 +362,30 @@ def insert_hdr(codec: str, data: bytes, metadata: HdrMetadata) -> bytes:
             )
         if metadata.light:
             messages.append((_SEI_LIGHT_LEVEL, struct.pack(">2H", *metadata.light)))
-        return _with_unit(codec, data, _sei_unit(codec, messages))
+        return with_unit(codec, data, sei_unit(codec, messages))
     if codec != "av1":
         return data
     units = b""
     if metadata.display:  # AV1 clause 6.7.4: chromaticities in 2^-16, luminances in 2^-8 and 2^-14
         points = [round(v * 65536 / 50000) for v in metadata.display[:8]]
         luminance = round(metadata.display[8] * 256 / 10000), round(metadata.display[9] * 16384 / 10000)
-        units += _metadata_obu(_AV1_MASTERING_DISPLAY, struct.pack(">8H2I", *points, *luminance))
+        units += metadata_obu(_AV1_MASTERING_DISPLAY, struct.pack(">8H2I", *points, *luminance))
     if metadata.light:
-        units += _metadata_obu(_AV1_LIGHT_LEVEL, struct.pack(">2H", *metadata.light))
+        units += metadata_obu(_AV1_LIGHT_LEVEL, struct.pack(">2H", *metadata.light))
     at = 0
-    for kind, _, end in _obus_at(data):
+    for kind, _, end in obus_at(data):
         if kind == _AV1_SEQUENCE:
             at = end
     return data[:at] + units + data[at:]
 
 
-def _metadata_obu(kind: int, payload: bytes) -> bytes:
-    """With its size in one byte, and the trailing bits that metadata has (AV1 clause 5.8)."""
+def metadata_obu(kind: int, payload: bytes) -> bytes:
+    """With its size (leb128, AV1 clause 4.10.5), and the trailing bits that metadata has (AV1 clause 5.8)."""
     content = bytes([kind]) + payload + b"\x80"
-    return bytes([_AV1_METADATA << 3 | 2, len(content)]) + content
+    size, length = b"", len(content)
+    while length > 127:
+        size, length = size + bytes([length & 127 | 128]), length >> 7
+    return bytes([_AV1_METADATA << 3 | 2]) + size + bytes([length]) + content
 
 
 def captions_of(frame: VideoFrame) -> bytes:

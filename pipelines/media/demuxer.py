@@ -305,7 +305,14 @@ class PacketData:
 LASTING_SIDE_DATA = ("new_extradata", "palette", "param_change")
 """Kinds that hold until the next of their kind; a decoder that begins later must be given them."""
 _OWN_SIDE_DATA = frozenset(
-    {"a53_cc", "display_matrix", "mastering_display_metadata", "content_light_level", "icc_profile"}
+    {
+        "a53_cc",
+        "display_matrix",
+        "mastering_display_metadata",
+        "content_light_level",
+        "icc_profile",
+        "dynamic_hdr10_plus",
+    }
 )
 """Kinds that a decoder hands on to the frame of their packet."""
 

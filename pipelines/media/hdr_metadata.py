@@ -23,7 +23,10 @@ if TYPE_CHECKING:
 
 __all__ = [
     "agree",
+    "configuration_box",
+    "configuration_of",
     "encoder_options",
+    "find_box",
     "frame_side_data",
     "is_dolby_vision_only",
     "side_data_of",
@@ -139,11 +142,14 @@ _BMP_TAGS = {"h264": b"H264", "av1": b"AV01", "ffv1": b"FFV1"}
 none for HEVC)."""
 
 
-def with_metadata(stream: Any, metadata: HdrMetadata, color: ColorTags, *, matroska: bool) -> Any:
+def with_metadata(
+    stream: Any, metadata: HdrMetadata, color: ColorTags, *, matroska: bool, dolby_vision: bytes = b""
+) -> Any:
     """An open container; its first stream has the codec parameters of `stream`, and the metadata beside them.
 
     Muxers take it from there; there is no other way to hand it to them. Made by writing a header into memory
-    and putting the boxes into its sample entry. Raises ValueError where the codec has no sample entry.
+    and putting the boxes into its sample entry. dolby_vision: a `configuration_box`. Raises ValueError where
+    the codec has no sample entry.
     """
     buffer = io.BytesIO()
     codec = stream.codec_context.codec.canonical_name
@@ -160,18 +166,50 @@ def with_metadata(stream: Any, metadata: HdrMetadata, color: ColorTags, *, matro
     data = bytearray(buffer.getvalue())
     path, start, end = [], 0, len(data)
     for name in (b"moov", b"trak", b"mdia", b"minf", b"stbl", b"stsd"):
-        start, end = _box(data, name, start, end)
+        start, end = find_box(data, name, start, end)
         path.append(start)
         start += 8 if name != b"stsd" else 16
     path.append(start)  # the one sample entry
     size = struct.unpack_from(">I", data, start)[0]
     if matroska:
         data[start + 4 : start + 8] = _BMP_TAGS.get(codec, bytes(data[start + 4 : start + 8]))
-    boxes = _boxes(metadata, color)
+    boxes = _boxes(metadata, color) + dolby_vision
     data[start + size : start + size] = boxes
     for at in path:
         struct.pack_into(">I", data, at, struct.unpack_from(">I", data, at)[0] + len(boxes))
     return open_memory(bytes(data), "mov")
+
+
+def configuration_box(record: bytes) -> bytes:
+    """A DOVIDecoderConfigurationRecord as the box of profiles 8 to 10."""
+    return struct.pack(">I4s", 8 + len(record), b"dvvC") + record
+
+
+def configuration_of(stream: Any) -> bytes:
+    """The DOVIDecoderConfigurationRecord of a stream, 24 bytes; empty where its container has none.
+
+    What FFmpeg's demuxer found is seen in what its Matroska muxer makes of it: PyAV 18 does not show it.
+    """
+    echo = io.BytesIO()
+    written = av.open(echo, "w", format="matroska")
+    codec = stream.codec_context
+    track = written.add_mux_stream(
+        codec.codec.canonical_name, rate=25, width=codec.width, height=codec.height
+    )
+    track.time_base = stream.time_base
+    BitStreamFilterContext("null", in_stream=stream, out_stream=track)
+    written.start_encoding()
+    written.close()
+    data = echo.getvalue()
+    starts = [
+        at for name in (b"dvvC", b"dvcC") if (at := data.find(_ADDITION_TYPE + name + _ADDITION_DATA)) >= 0
+    ]
+    start = starts[0] + len(_ADDITION_TYPE + _ADDITION_DATA) + 4 if starts else len(data)
+    return data[start : start + 24]
+
+
+_ADDITION_TYPE, _ADDITION_DATA = b"\x41\xe7\x84", b"\x41\xed\x98"
+"""BlockAddIDType of four bytes, BlockAddIDExtraData of 24 (Matroska, RFC 9559 section 5.1.4.1.17)."""
 
 
 def _boxes(metadata: HdrMetadata, color: ColorTags) -> bytes:
@@ -196,7 +234,7 @@ def _boxes(metadata: HdrMetadata, color: ColorTags) -> bytes:
     return data
 
 
-def _box(data: bytearray, name: bytes, start: int, end: int) -> tuple[int, int]:
+def find_box(data: bytearray, name: bytes, start: int, end: int) -> tuple[int, int]:
     """(first byte, one past the last) of the box of that name."""
     while start + 8 <= end:
         size, kind = struct.unpack_from(">I4s", data, start)

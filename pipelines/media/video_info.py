@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     import numpy as np
 
     from pipelines.media.demuxer import PacketData
+    from pipelines.media.dynamic_hdr import DynamicHdr
 
 __all__ = [
     "NO_PTS",
@@ -29,6 +30,7 @@ __all__ = [
     "ROUNDING_SECONDS",
     "Chunk",
     "DecoderSetup",
+    "DynamicHdrFacts",
     "Frame",
     "FrameFacts",
     "PacketIndex",
@@ -136,6 +138,18 @@ NO_PTS = -(1 << 63)
 """In a PacketIndex: the container gave no timestamp."""
 
 
+@dataclass(frozen=True)
+class DynamicHdrFacts:
+    """What the first packets and key packets show of dynamic HDR metadata."""
+
+    hdr10_plus: bool = False
+    hdr10_plus_flaw: str = ""
+    """Why it can't be carried over; empty: nothing known."""
+    dolby_vision: int = 0
+    """Profile of its RPUs; 0: none."""
+    dolby_vision_flaw: str = ""
+
+
 @dataclass(frozen=True, eq=False)
 class VideoInfo:
     """All that is known of an input before any frame is upscaled."""
@@ -188,6 +202,7 @@ class VideoInfo:
     captions: bool = False
     """Closed captions travel inside the video (CEA-608/708 as A/53 side data)."""
     hdr: HdrMetadata = field(default_factory=HdrMetadata)
+    dynamic_hdr: DynamicHdrFacts = field(default_factory=DynamicHdrFacts)
     flaw: str = ""
     """What is damaged or missing, as its container says: "ends early: …"; empty where it is whole."""
     crop: PixelCrop = field(default_factory=PixelCrop)
@@ -308,3 +323,5 @@ class Frame:
     change: str = ""
     """How it is unlike the film's first frame, which nothing here could follow; such a frame has no
     planes."""
+    dynamic_hdr: DynamicHdr | None = None
+    """HDR10+ and Dolby Vision metadata that belongs to it, where the plan keeps them."""

@@ -2,6 +2,7 @@
 
 container_support.py     which streams a container can hold
 journal.py               work directory: which chunks of a plan are done, and its lock
+mov_boxes.py             a box in the sample entry of a finished MOV
 muxer.py                 chunks and passed-through streams -> the output file
 picture_verification.py  pictures of a result, compared with what their source shows
 stream_copy.py           packets passed through unchanged

@@ -14,6 +14,7 @@ from av.bitstream import BitStreamFilterContext
 
 from models.errors import UsageError
 from pipelines.media.demuxer import open_memory, open_source
+from pipelines.media.dolby_vision import configuration_record
 from pipelines.media.timestamps import later_timecode
 from pipelines.output.subtitle_text import is_converted
 
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from av.stream import Stream as AnyStream
 
     from pipelines.media.video_info import Stream, VideoInfo
+    from pipelines.plan.plan import Plan
 
 __all__ = [
     "KEEPS_MILLISECONDS",
@@ -33,6 +35,7 @@ __all__ = [
     "codec_of",
     "container_options",
     "copy_tags",
+    "dolby_vision_record",
     "film_timecode",
     "incompatible_streams",
     "is_bare_aac",
@@ -72,6 +75,16 @@ _DEFAULT_LAYOUTS = {1: "mono", 2: "stereo", 3: "2.1", 4: "4.0", 5: "5.0", 6: "5.
 
 _OF_THE_FILE = frozenset({"vendor_id", "creation_time", "handler_name"})
 """Tags of a track that say who wrote the old file, and when: no loss."""
+
+
+def dolby_vision_record(plan: Plan) -> bytes:
+    """The DOVIDecoderConfigurationRecord of the film; empty where it has no RPUs."""
+    if "dolby-vision" not in plan.dynamic_hdr:
+        return b""
+    encoder = plan.encoder
+    return configuration_record(
+        encoder.codec, plan.out_color.transfer, plan.out_width, plan.out_height, plan.rate
+    )
 
 
 def container_options(

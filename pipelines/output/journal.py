@@ -61,6 +61,7 @@ _WORDS = {
     "bars": "--crop-bars",
     "sar": "--square-pixels",
     "grain": "--keep-grain",
+    "dynamic_hdr": "--dynamic-hdr",
     "tile_px": "--tile",
     "rate": "--deinterlace",
     "time_base": "--deinterlace",
@@ -89,6 +90,8 @@ class ChunkRecord:
     sha256: str
     header_sha256: str
     corrupt: int
+    dynamic_hdr: tuple[int, ...] = ()
+    """`DynamicHdr.mark` of its frames in display order; empty where the plan keeps no such metadata."""
 
     @property
     def thumbnails(self) -> bytes:
@@ -307,11 +310,11 @@ class Journal:
             "pts": list(chunk.pts),
             "corrupt": chunk.corrupt,
             "thumbnails": base64.b85encode(zlib.compress(chunk.thumbnails)).decode(),
+            **({"dynamic_hdr": list(chunk.dynamic_hdr)} if chunk.dynamic_hdr else {}),
         }
         write_atomically(manifest, json.dumps(record).encode())
-        return ChunkRecord(
-            chunk.index, path, array("q", chunk.pts), sha256, chunk.header_sha256, chunk.corrupt
-        )
+        facts = sha256, chunk.header_sha256, chunk.corrupt, chunk.dynamic_hdr
+        return ChunkRecord(chunk.index, path, array("q", chunk.pts), *facts)
 
     def _valid_chunks(self, plan_ids: Container[Any]) -> list[ChunkRecord]:
         found = []
@@ -324,16 +327,9 @@ class Journal:
                 and table.get("index") == int(manifest.stem)
                 and _holds(path, table)
             ):
-                found.append(
-                    ChunkRecord(
-                        table["index"],
-                        path,
-                        array("q", table["pts"]),
-                        table["sha256"],
-                        table["header_sha256"],
-                        table["corrupt"],
-                    )
-                )
+                marks = tuple(table.get("dynamic_hdr", ()))
+                facts = table["sha256"], table["header_sha256"], table["corrupt"], marks
+                found.append(ChunkRecord(table["index"], path, array("q", table["pts"]), *facts))
             else:
                 manifest.unlink()
                 path.unlink(missing_ok=True)

@@ -20,7 +20,7 @@ from av.bitstream import BitStreamFilterContext
 
 from models.errors import OutputError, VerificationError
 from pipelines.media.demuxer import file_url, open_memory, open_source, packets_of
-from pipelines.media.hdr_metadata import with_metadata
+from pipelines.media.hdr_metadata import configuration_box, with_metadata
 from pipelines.media.image_sequence import unpack
 from pipelines.media.timestamps import later_timecode
 from pipelines.output.container_support import (
@@ -30,10 +30,12 @@ from pipelines.output.container_support import (
     codec_of,
     container_options,
     copy_tags,
+    dolby_vision_record,
     film_timecode,
     is_remade,
     stream_time_bases,
 )
+from pipelines.output.mov_boxes import add_to_sample_entry
 from pipelines.output.stream_copy import (
     Passed,
     check_stop,
@@ -152,6 +154,9 @@ def write_result(
     options = container_options(
         plan.encoder.container, [plan.time_base, *stream_time_bases(source)], source.metadata
     )
+    box = _dolby_vision_box(plan)
+    if box:
+        options["strict"] = "unofficial"  # or FFmpeg would leave it out of MP4
     output = av.open(file_url(target), "w", format=plan.encoder.container, container_options=options)
     video, passed = _prepare(output, source, plan, info, records, dropped)
     output.start_encoding()
@@ -160,6 +165,8 @@ def write_result(
         check_stop(stop)
         output.mux_one(packet)
     output.close()
+    if box and plan.encoder.container == "mov":
+        add_to_sample_entry(target, box, video.index)
     return _as_written(list(passed.values()), plan.encoder.container)
 
 
@@ -280,9 +287,11 @@ def _add_video(output: OutputContainer, plan: Plan, first: ChunkRecord) -> AnySt
             plan.encoder.codec, rate=plan.rate, width=plan.out_width, height=plan.out_height
         )
         video.time_base = plan.time_base
-        if plan.hdr:
+        box = _dolby_vision_box(plan)
+        if plan.hdr or box:
+            matroska = plan.encoder.container not in {"mp4", "mov"}
             with with_metadata(
-                source, plan.hdr, plan.out_color, matroska=plan.encoder.container not in {"mp4", "mov"}
+                source, plan.hdr, plan.out_color, matroska=matroska, dolby_vision=box
             ) as template:
                 _copy_parameters(template.streams.video[0], video, plan)
         else:
@@ -290,6 +299,12 @@ def _add_video(output: OutputContainer, plan: Plan, first: ChunkRecord) -> AnySt
     finally:
         chunk.close()
     return video  # type: ignore[no-any-return]
+
+
+def _dolby_vision_box(plan: Plan) -> bytes:
+    """What tells a player of the RPUs in a film; empty where there are none."""
+    record = dolby_vision_record(plan)
+    return configuration_box(record) if record else b""
 
 
 def _copy_parameters(source: AnyStream, video: AnyStream, plan: Plan) -> None:

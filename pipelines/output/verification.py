@@ -19,13 +19,20 @@ from av.stream import Disposition
 
 from models.errors import VerificationError
 from pipelines.codec.decoder import picture_planes, planar_format
+from pipelines.media.bitstream import nal_length_size
 from pipelines.media.chroma_siting import chroma_siting
 from pipelines.media.cicp import Siting
 from pipelines.media.demuxer import open_source, packets_of
-from pipelines.media.hdr_metadata import agree, static_metadata
+from pipelines.media.dynamic_hdr import dynamic_hdr_of
+from pipelines.media.hdr_metadata import agree, configuration_of, static_metadata
 from pipelines.media.image_sequence import pattern_of
 from pipelines.media.pixel_format import PixelFormat
-from pipelines.output.container_support import KEEPS_MILLISECONDS, codec_of, is_divisible
+from pipelines.output.container_support import (
+    KEEPS_MILLISECONDS,
+    codec_of,
+    dolby_vision_record,
+    is_divisible,
+)
 from pipelines.output.picture_verification import (
     SEAM_FRAMES,
     check_picture,
@@ -217,6 +224,10 @@ class _Seen:
             raise VerificationError(
                 f"chroma of the result is said to lie {siting!r}, expected {Siting(plan.out_color.siting)!r}"
             )
+        record = dolby_vision_record(plan)
+        if record and configuration_of(self.video) != record:
+            raise VerificationError("the result does not say that it is Dolby Vision, or of another level")
+        self.length_size = nal_length_size(plan.encoder.codec, context.extradata)
         self.pts = array("q")
         """Of its packets, in decode order."""
         self.decoded = 0
@@ -274,6 +285,8 @@ def _walk(
             pictures = _Pictures(records[chunk], plan, seen)
             if not packet.is_keyframe:
                 raise VerificationError(f"chunk {chunk} does not begin with a key frame")
+        if pictures is not None and plan.dynamic_hdr:
+            pictures.see_packet(packet)
         if pictures is not None and (full or number < chunk_start + SEAM_FRAMES):
             pictures.check(_decoded(decoder, packet))
         number += 1
@@ -315,6 +328,8 @@ class _Pictures:
         self._record, self._plan, self._seen = record, plan, seen
         self._order = array("q", sorted(record.pts))
         self._thumbnails = record.thumbnails  # read once: it lies in a file
+        self._marks: list[tuple[int, int]] = []
+        """(time, mark of its dynamic HDR metadata) of packets, where the plan keeps such."""
         self._shift: int | None = None
         """Ticks by which the result is shown later; known once the first frame has told."""
 
@@ -329,9 +344,22 @@ class _Pictures:
             _check_tags(frame, self._plan)
             self._compare(frame)
 
+    def see_packet(self, packet: Packet[Any]) -> None:
+        """A packet of the chunk, with the dynamic HDR metadata in it."""
+        found = dynamic_hdr_of(self._plan.encoder.codec, bytes(packet), self._seen.length_size)
+        self._marks.append((packet.pts or 0, found.mark))
+
+    def _check_marks(self) -> None:
+        expected = self._record.dynamic_hdr or (0,) * len(self._marks)
+        for place, ((_, found), wanted) in enumerate(zip(sorted(self._marks), expected, strict=False)):
+            if found != wanted:
+                what = f"the frame at pts {self._order[place]} of chunk {self._record.index}"
+                raise VerificationError(f"{what} has not its own HDR10+ or Dolby Vision metadata")
+
     def end(self, frames: Iterable[VideoFrame]) -> None:
         """The last ones. Raises VerificationError where there was none at all, too."""
         self.check(frames)
+        self._check_marks()
         if self._shift is None:
             raise VerificationError(f"nothing of chunk {self._record.index} can be decoded")
 

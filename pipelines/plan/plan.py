@@ -110,6 +110,8 @@ class Plan:
     job has one kind."""
     memory_format: str = ""
     """In which order a GPU has the values of their maps: nhwc or nchw; "": as its kind likes it."""
+    dynamic_hdr: tuple[str, ...] = ()
+    """Metadata that goes with every frame: "hdr10+", "dolby-vision"."""
     full_chroma: bool = False
     """Chroma of luma's resolution goes through the networks as luma does, plane by plane, instead of being
     resized."""
@@ -120,7 +122,9 @@ class Plan:
         # What a stage does not have is left out: ids of plans without it stay.
         table["stages"] = [{k: v for k, v in stage.items() if v is not None} for stage in table["stages"]]
         table = {
-            k: v for k, v in table.items() if v or k not in {"precision", "memory_format", "full_chroma"}
+            k: v
+            for k, v in table.items()
+            if v or k not in {"precision", "memory_format", "full_chroma", "dynamic_hdr"}
         }
         return {"format": FORMAT_VERSION, **table}
 

@@ -186,6 +186,8 @@ class RunSettings:
     chroma: Literal["network", "classical"] = "network"
     """Of 4:4:4 and R'G'B' sources: through the networks as luma is, which costs three times as much, or
     resized. 4:2:0 has its own way."""
+    dynamic_hdr: Literal["keep", "drop"] = "keep"
+    """HDR10+ and Dolby Vision metadata: with every frame where the result can have it, or left out."""
     drop_incompatible: bool = False
     """Leave out what the output container can't hold, instead of refusing."""
     verify: Literal["seams", "full"] = "seams"
@@ -201,6 +203,7 @@ class RunSettings:
             ("precision", PRECISIONS),
             ("on_corrupt", ("fail", "conceal")),
             ("verify", ("seams", "full")),
+            ("dynamic_hdr", ("keep", "drop")),
         ):
             if getattr(self, name) not in allowed:
                 raise UsageError(f"{name} = {getattr(self, name)!r}: expected one of {', '.join(allowed)}")

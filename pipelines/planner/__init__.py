@@ -2,6 +2,7 @@
 
 arithmetic_choice.py    in which precision and order a GPU computes, by trying
 container_selection.py  which container, by name, codec and the tracks that fit
+dynamic_hdr_choice.py   which HDR10+ and Dolby Vision metadata goes with the result
 encoder_options.py      which encoder, pixel format and options
 encoder_choice.py       software or a GPU's encoder: what --encoder auto comes to, and why
 geometry.py             target size and sample aspect ratio

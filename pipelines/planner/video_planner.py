@@ -31,6 +31,7 @@ from pipelines.plan.settings import parse_range, parse_rate
 from pipelines.plan.timeline import clock, timeline
 from pipelines.planner.arithmetic_choice import with_arithmetic
 from pipelines.planner.container_selection import container_of, fitting_container, usual_suffix
+from pipelines.planner.dynamic_hdr_choice import choose_dynamic_hdr
 from pipelines.planner.encoder_choice import proven_encoder, wanted_maker
 from pipelines.planner.encoder_options import choose_encoder, film_of_pictures, lost_bits, result_format
 from pipelines.planner.geometry import square_size, target_size, upright_sar
@@ -223,6 +224,8 @@ def _plan(
         restore=level,
     )
     plan, said_of_arithmetic = with_arithmetic(plan, settings)
+    dynamic, said_of_dynamic = choose_dynamic_hdr(info, plan, settings.dynamic_hdr)
+    plan = replace(plan, dynamic_hdr=dynamic)
     _refuse_changes(info, plan)
     _refuse_damage(info, plan)
     _refuse_unsaid(plan)
@@ -260,7 +263,7 @@ def _plan(
     notes = (f"assumed {', '.join(assumed)}",) if assumed else ()
     more = (
         *_said_of_range(info, settings), *said_of_level, *said_of_arithmetic, *said_of_encoder, *said,
-        *said_of_container, *said_of_tags, *said_of_bars, *said_of_grain,
+        *said_of_container, *said_of_tags, *said_of_bars, *said_of_grain, *said_of_dynamic,
     )  # fmt: skip
     info = replace(info, notes=(*info.notes, *more, *_warnings(info, plan), *notes))
     dropped = tuple(

@@ -1,6 +1,7 @@
 """File -> `VideoInfo`, and what is measured of a film before it is planned.
 
 black_bars.py         detects black bars that stand all through a film
+dynamic_hdr_look.py   which HDR10+ and Dolby Vision metadata the packets of a film have
 field_evidence.py     whether what frames show of their fields is evidence enough
 field_motion.py       when the fields of a frame were taken, by how blocks move
 first_frames.py       side data, orientation and HDR metadata of the first decoded frames

@@ -23,9 +23,11 @@ if TYPE_CHECKING:
     from av.video.codeccontext import VideoCodecContext
     from av.video.frame import VideoFrame
 
+    from pipelines.media.video_info import DynamicHdrFacts
+
     Packet: TypeAlias = av.Packet[Any]
 
-__all__ = ["FirstFrames", "exif_orientation", "lost_side_data"]
+__all__ = ["FirstFrames", "dynamic_names", "exif_orientation", "lost_side_data"]
 
 
 _SAMPLE_FRAMES = 8
@@ -91,9 +93,10 @@ class FirstFrames:
         self.lost |= lost_side_data(frame)
 
 
+_HDR10_PLUS, _DOLBY_VISION = "HDR10+ metadata", "Dolby Vision metadata"
 _LOST = {
-    SideData.DYNAMIC_HDR_PLUS: "HDR10+ metadata",
-    SideData.DOVI_METADATA: "Dolby Vision metadata",
+    SideData.DYNAMIC_HDR_PLUS: _HDR10_PLUS,
+    SideData.DOVI_METADATA: _DOLBY_VISION,
     SideData.DYNAMIC_HDR_VIVID: "HDR Vivid metadata",
     SideData.AMBIENT_VIEWING_ENVIRONMENT: "ambient viewing environment",
     SideData.SPHERICAL: "360° projection tag",
@@ -115,6 +118,12 @@ def lost_side_data(frame: VideoFrame) -> set[str]:
         return {name for kind, name in _LOST.items() if found.get(kind) is not None}  # type: ignore[call-overload]
     except (ValueError, KeyError) as error:
         return {"second view (MV-HEVC)"} if str(error).startswith(str(_VIEW_ID)) else set()
+
+
+def dynamic_names(found: DynamicHdrFacts) -> set[str]:
+    """The names of what packets show, of which the planner says what becomes of it."""
+    has_rpus = found.dolby_vision or found.dolby_vision_flaw
+    return ({_HDR10_PLUS} if found.hdr10_plus else set()) | ({_DOLBY_VISION} if has_rpus else set())
 
 
 _EXIF_TURNS = {

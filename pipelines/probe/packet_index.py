@@ -16,6 +16,7 @@ from pipelines.media.container_check import tells_lengths
 from pipelines.media.demuxer import PacketData, SideDataInForce, open_decoder
 from pipelines.media.timestamps import EpochClock
 from pipelines.media.video_info import NO_PTS, PacketIndex
+from pipelines.probe.dynamic_hdr_look import DynamicHdrLook
 from pipelines.probe.first_frames import FirstFrames
 
 if TYPE_CHECKING:
@@ -153,6 +154,7 @@ class PacketWalk:
 
     index: PacketIndex = field(default_factory=PacketIndex)
     look: FirstFrames = field(default_factory=FirstFrames)
+    dynamic_hdr: DynamicHdrLook = field(default_factory=DynamicHdrLook)
     counts: dict[int, int] = field(default_factory=dict)
     """Packets by stream."""
     epochs: tuple[tuple[int, int], ...] = ()
@@ -204,6 +206,8 @@ def walk_packets(container: InputContainer, stream: VideoStream, codec: str) -> 
             length_size = nal_length_size(codec, in_force.extradata)
         data = bytes(packet) if packet.is_keyframe or not look.is_enough else b""
         look.first = look.first or data
+        if data:
+            seen.dynamic_hdr.see(codec, data, length_size, side)
         seen.resizes = seen.resizes or resizes(codec, memoryview(packet))
         clean = packet.is_keyframe and is_clean_point(codec, data, length_size)
         if clean and not tells_lengths(container.format.name):

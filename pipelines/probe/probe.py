@@ -32,7 +32,7 @@ from pipelines.media.demuxer import DECODERS, MAX_PIXELS, PacketData, open_sourc
 from pipelines.media.ebml import codec_ids
 from pipelines.media.image_sequence import pattern_of
 from pipelines.media.video_info import NO_PTS, DecoderSetup, Scan, Stream, VideoInfo
-from pipelines.probe.first_frames import exif_orientation
+from pipelines.probe.first_frames import dynamic_names, exif_orientation
 from pipelines.probe.frame_times import (
     WILD_TIMES,
     changes_of,
@@ -230,8 +230,10 @@ def _read(
             f" {crop.right}; {'x'.join(map(str, crop.size(*look.size)))} of {'x'.join(map(str, look.size))}"
             " are shown"
         )
-    if look.lost:
-        notes.append(f"the result will be without its {', '.join(sorted(look.lost))}")
+    dynamic = seen.dynamic_hdr.facts
+    lost = look.lost - dynamic_names(dynamic)
+    if lost:
+        notes.append(f"the result will be without its {', '.join(sorted(lost))}")
     if epochs:
         notes.append(f"its clock jumps back {len(epochs)} time(s); the parts are joined end to end")
     if stream.metadata.get("alpha_mode") == "1":
@@ -302,6 +304,7 @@ def _read(
         chapters=len(container.chapters()),
         captions=look.captions,
         hdr=look.hdr,
+        dynamic_hdr=dynamic,
         flaw=flaw,
         crop=crop,
         changes=tuple(_changes(seen, expected, setup, pixels)),

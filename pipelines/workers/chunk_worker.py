@@ -16,6 +16,7 @@ import torch
 
 from models.errors import VerificationError
 from pipelines.codec.decoder import decode, deliver
+from pipelines.codec.dynamic_metadata import fitted, with_dynamic_hdr
 from pipelines.codec.encoder import EncodedChunk
 from pipelines.codec.filter_graph import filtered
 from pipelines.codec.graphics_driver import encoder_hardware
@@ -90,20 +91,20 @@ class ChunkUpscaler:
         conceal = plan.on_corrupt == "conceal"
         clock = StageClock()
         reports = ProgressReports(clock, self.upscaler.notes)
-        frames = deliver(
-            reports.decoded(
-                decode(packets, self._decoder, self._pixels, conceal=conceal, checks=task.checks)
-            ),
-            promise,
-            conceal=conceal,
+        decoded = with_dynamic_hdr(
+            packets,
+            plan,
+            self._decoder,
+            lambda given: decode(given, self._decoder, self._pixels, conceal=conceal, checks=task.checks),
         )
+        frames = fitted(deliver(reports.decoded(decoded), promise, conceal=conceal), plan, promise)
         frames = filtered(frames, plan, before=task.before, shown=task.shown)
         settling, after = (n * plan.per_frame for n in plan.network_context)
         with Prefetch(frames, clock) as ahead:
-            decoded = iter(ahead)
+            shown = iter(ahead)
             began = (task.chunks[0].start_frame - task.settling) * plan.per_frame
             last = (task.chunks[-1].stop_frame + task.ahead) * plan.per_frame - 1
-            reel = Reel(decoded, began, settling + after)
+            reel = Reel(shown, began, settling + after)
             for chunk in task.chunks:
                 first, stop = chunk.start_frame * plan.per_frame, chunk.stop_frame * plan.per_frame
                 start = max(began, first - settling)
@@ -148,7 +149,7 @@ class ChunkUpscaler:
                     self._drain(making[-1])
             _ = reel[last]
             self.upscaler.stills.forget()
-            for _ in decoded:
+            for _ in shown:
                 raise VerificationError(f"more frames came than the {len(task.pts)} that were promised")
         yield ReadyForNext(reports.now())
 

@@ -42,6 +42,7 @@ class FrameOrderCheck:
         self._made: np.ndarray | None = None
         self.pts: list[int] = []
         self._thumbnails: list[bytes] = []
+        self._marks: list[int] = []
 
     @property
     def thumbnails(self) -> bytes:
@@ -50,6 +51,11 @@ class FrameOrderCheck:
         What came of them is compared with that again when it lies in the result.
         """
         return b"".join(self._thumbnails)
+
+    @property
+    def dynamic_hdr(self) -> tuple[int, ...]:
+        """Marks of the dynamic HDR metadata of all frames so far; empty where the plan keeps none."""
+        return tuple(self._marks)
 
     def source(self, frame: Frame, filtered: Frame | None = None) -> None:
         """The next frame, upright, before the networks.
@@ -65,6 +71,8 @@ class FrameOrderCheck:
             self._compare(self._made, self._now, following)
         self._before, self._now, self._made = self._now, following, None
         self.pts.append(frame.pts)
+        if self._plan.dynamic_hdr:
+            self._marks.append(frame.dynamic_hdr.mark if frame.dynamic_hdr else 0)
         shown = following if filtered is None or filtered.planes is frame.planes else self._small(filtered)
         self._thumbnails.append(np.clip(np.round(shown), 0, 255).astype(np.uint8).tobytes())
 

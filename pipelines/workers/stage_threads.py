@@ -159,7 +159,12 @@ class ChunkInProgress:
             )
             # a driver may do better the next time
             raise (ResourceError(said) if self._is_hardware else VerificationError(said))
-        return replace(encoded, thumbnails=self._witness.thumbnails, corrupt=self._corrupt)
+        return replace(
+            encoded,
+            thumbnails=self._witness.thumbnails,
+            corrupt=self._corrupt,
+            dynamic_hdr=self._witness.dynamic_hdr,
+        )
 
     def abandon(self) -> None:
         """End the encoder after a failure elsewhere."""

@@ -120,7 +120,15 @@ CASES = {
         35: ("HDR10", "tags, mastering display and MaxCLL in every chunk and in the container"),
         36: (
             "HDR10+, Dolby Vision",
-            "dynamic metadata is said to be lost before work; profile 5: refused, exit 3",
+            "carried over, byte for byte, frame by frame, wherever the film is cut; where the result can't have it, said to be lost before work; profile 5: refused, exit 3",
+        ),
+        95: (
+            "a chunk that lost the HDR10+ or Dolby Vision metadata of a frame, or has that of another",
+            "found by its mark in the manifest before the result gets its name, in resumed work, too; exit 7",
+        ),
+        96: (
+            "Dolby Vision 8.1 and 8.4 in a picture of another size",
+            "active areas are scaled, cropped and turned, the CRC-32 made anew; level and compatibility stand in MP4, MOV and Matroska, or the result is not taken",
         ),
         37: ("PQ or HLG into 8 bits", "refused, exit 2"),
     },

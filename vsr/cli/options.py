@@ -272,6 +272,11 @@ def run_options(
             help="Of 4:4:4 and RGB: by networks (default; up to ×3 the work), or resized.",
         ),
         click.option(
+            "--dynamic-hdr",
+            type=click.Choice(["keep", "drop"]),
+            help="HDR10+ and Dolby Vision metadata; default: keep, where it can be.",
+        ),
+        click.option(
             "--drop-incompatible",
             is_flag=True,
             default=None,

@@ -15,7 +15,6 @@ from pipelines.media.hdr_metadata import agree, encoder_options, static_metadata
 from pipelines.media.pixel_format import PixelFormat
 from pipelines.output import verification
 from pipelines.planner import container_selection
-from pipelines.planner.video_planner import plan_video
 from pipelines.probe.probe import probe
 from tests import media
 from tests.helpers.inline import finished_of, planned_of, upscaled
@@ -123,25 +122,6 @@ def test_pq_without_other_tags_is_taken_for_bt_2020() -> None:
     )
     assert (found.matrix, found.primaries) == (9, 9)
     assert any("BT2020" in a for a in assumed)
-
-
-@pytest.mark.parametrize(
-    ("more", "words"),
-    [
-        ({"prefix": media.hdr10_plus_unit()}, "HDR10+ metadata"),
-        ({"suffix": media.dolby_vision_unit(8)}, "Dolby Vision metadata"),
-    ],
-    ids=["hdr10+", "dolby vision 8"],
-)
-def test_dynamic_metadata_is_said_to_be_lost_before_work_starts(
-    tmp_path: Path, more: dict[str, bytes], words: str
-) -> None:
-    """Case 36."""
-    from pipelines.plan.settings import RunSettings, TargetSettings
-
-    source = media.hdr10(tmp_path / "in.mkv", **more)  # type: ignore[arg-type]
-    planned, _ = plan_video(source, None, RunSettings(model="bicubic", target=TargetSettings(scale=2)))
-    assert any("without" in n and words in n for n in planned.info.notes), planned.info.notes
 
 
 def test_dolby_vision_without_a_base_layer_is_refused(tmp_path: Path) -> None:

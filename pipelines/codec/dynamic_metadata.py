@@ -1,0 +1,139 @@
+"""Decoded frames with the dynamic HDR metadata of their own packets.
+
+`with_dynamic_hdr` attaches it, `fitted` makes it that of a picture of the result's size.
+"""
+
+from __future__ import annotations
+
+import bisect
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from pipelines.media.bitstream import nal_length_size
+from pipelines.media.dolby_vision import with_active_area
+from pipelines.media.dynamic_hdr import DynamicHdr, dynamic_hdr_of, hdr10_plus_windows
+from pipelines.media.pixel_format import PixelCrop
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+
+    from pipelines.codec.decoder import Promise
+    from pipelines.media.demuxer import PacketData
+    from pipelines.media.video_info import DecoderSetup, Frame
+    from pipelines.plan.plan import Plan
+
+__all__ = ["active_area", "fitted", "with_dynamic_hdr"]
+
+
+_MOST_WAITING = 256
+"""Packets ahead of the frame that comes out: more than any decoder holds back."""
+_CODECS = {"libdav1d": "av1"}
+_REMEDY = "; --dynamic-hdr drop leaves it out of the result"
+
+
+def with_dynamic_hdr(
+    packets: Iterable[PacketData],
+    plan: Plan,
+    setup: DecoderSetup,
+    decode: Callable[[Iterable[PacketData]], Iterable[Frame]],
+) -> Iterator[Frame]:
+    """What `decode` makes of packets, each frame with the metadata that the plan keeps.
+
+    A frame is known by the timestamp of its packet; where those tell nothing (`Plan.linear`), packets are
+    numbered.
+    """
+    if not plan.dynamic_hdr:
+        yield from decode(packets)
+        return
+    carried = _Carried(plan, setup)
+    for frame in decode(carried.watched(packets)):
+        frame.dynamic_hdr = carried.of(frame)
+        yield frame
+
+
+class _Carried:
+    """Metadata of packets until the frames made of them come."""
+
+    def __init__(self, plan: Plan, setup: DecoderSetup) -> None:
+        self._kinds, self._by_number = plan.dynamic_hdr, plan.linear
+        self._codec = _CODECS.get(setup.codec, setup.codec)
+        self._length_size = nal_length_size(self._codec, setup.extradata)
+        self._waiting: dict[int, DynamicHdr] = {}
+
+    def watched(self, packets: Iterable[PacketData]) -> Iterator[PacketData]:
+        """Pass packets on, and keep what they say."""
+        for number, packet in enumerate(packets):
+            header = next((content for kind, content in packet.side if kind == "new_extradata"), None)
+            if header is not None:
+                self._length_size = nal_length_size(self._codec, header)
+            found = dynamic_hdr_of(self._codec, packet.data, self._length_size, packet.side)
+            passed = replace(packet, pts=number) if self._by_number else packet
+            if found and passed.pts is not None and not packet.hidden:
+                self._waiting[passed.pts] = found
+                if len(self._waiting) > _MOST_WAITING:
+                    del self._waiting[next(iter(self._waiting))]
+            yield passed
+
+    def of(self, frame: Frame) -> DynamicHdr | None:
+        """What came with a frame's packet, of the kinds that are kept."""
+        found = self._waiting.pop(frame.pts, None)
+        if found is None:
+            return None
+        kept = DynamicHdr(
+            found.hdr10_plus if "hdr10+" in self._kinds else b"",
+            found.dolby_vision if "dolby-vision" in self._kinds else b"",
+        )
+        return kept or None
+
+
+def fitted(frames: Iterable[Frame], plan: Plan, promise: Promise) -> Iterator[Frame]:
+    """Frames with metadata for pictures of the result's size.
+
+    Raises MediaError for a frame with some that can't be carried over.
+    """
+    for frame in frames:
+        if frame.dynamic_hdr:
+            try:
+                frame.dynamic_hdr = _fitted(frame.dynamic_hdr, plan)
+            except ValueError as error:
+                raise promise.refuse(
+                    bisect.bisect_left(promise.pts, frame.pts), f"{error}{_REMEDY}"
+                ) from None
+        yield frame
+
+
+def _fitted(found: DynamicHdr, plan: Plan) -> DynamicHdr:
+    if found.hdr10_plus and hdr10_plus_windows(found.hdr10_plus) != 1:
+        raise ValueError("its HDR10+ metadata treats parts of the picture on their own")
+    if not found.dolby_vision:
+        return found
+    try:
+        return replace(
+            found, dolby_vision=with_active_area(found.dolby_vision, lambda area: active_area(area, plan))
+        )
+    except ValueError as error:
+        raise ValueError(f"its Dolby Vision metadata can't be carried over ({error})") from None
+
+
+def active_area(area: tuple[int, int, int, int], plan: Plan) -> tuple[int, int, int, int]:
+    """(left, right, top, bottom) outside the active area of the stored picture, as those of the result.
+
+    That is cropped, turned and enlarged.
+    """
+    left, right, top, bottom = area
+    crop = plan.crop
+    inner = PixelCrop(
+        max(0, top - crop.top),
+        max(0, bottom - crop.bottom),
+        max(0, left - crop.left),
+        max(0, right - crop.right),
+    )
+    turned = inner.turned(plan.orientation)
+    left, right = (_scaled(offset, plan.width, plan.out_width) for offset in (turned.left, turned.right))
+    top, bottom = (_scaled(offset, plan.height, plan.out_height) for offset in (turned.top, turned.bottom))
+    return left, right, top, bottom
+
+
+def _scaled(offset: int, size: int, out: int) -> int:
+    """To the nearest pixel."""
+    return (2 * offset * out + size) // (2 * size)

@@ -1,0 +1,321 @@
+"""HDR10+ and Dolby Vision: the metadata of every frame goes with it, byte for byte; what can't is said before work. Cases 36, 95, 96."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+from av.sidedata.sidedata import Type as SideData
+
+from models.errors import MediaError, UsageError, VerificationError
+from pipelines.codec import encoder
+from pipelines.codec.dynamic_metadata import active_area
+from pipelines.media.dynamic_hdr import DynamicHdr
+from pipelines.media.pixel_format import Orientation, PixelCrop
+from pipelines.output import muxer
+from tests import media
+from tests.helpers.dynamic_hdr import carried, configuration, decoded_side_data
+from tests.helpers.inline import finished_of, planned_of, upscaled
+
+pytestmark = pytest.mark.usefixtures("inline")
+
+FRAMES = 16
+DRAFT = {"codec": "hevc", "preset": "draft", "chunk_seconds": 0.25}
+
+
+def plus(path: Path) -> list[bytes]:
+    return [message for _, message, _ in carried(path)]
+
+
+def source_of(path: Path, **film: object) -> Path:
+    return media.hdr10(path, FRAMES, prefix=media.hdr10_plus_unit, **film)
+
+
+MESSAGES = [media.hdr10_plus_message(n) for n in range(FRAMES)]
+
+
+@pytest.mark.parametrize(
+    ("codec", "suffix"),
+    [
+        ("hevc", ".mkv"),
+        ("hevc", ".mp4"),
+        ("hevc", ".mov"),
+        ("av1", ".mkv"),
+        ("av1", ".mp4"),
+        ("av1", ".webm"),
+    ],
+)
+def test_hdr10_plus_goes_with_every_frame_byte_for_byte(tmp_path: Path, codec: str, suffix: str) -> None:
+    """Case 36."""
+    source, output = source_of(tmp_path / "in.mkv"), tmp_path / f"out{suffix}"
+    made = upscaled(source, output, **{**DRAFT, "codec": codec})
+    assert len(planned_of(made).plan.chunks) > 1
+    assert "its HDR10+ metadata goes with every frame" in planned_of(made).info.notes
+    assert plus(output) == MESSAGES
+    parsed = decoded_side_data(output, SideData.DYNAMIC_HDR_PLUS)
+    assert parsed == decoded_side_data(source, SideData.DYNAMIC_HDR_PLUS)
+    assert None not in parsed
+
+
+@pytest.mark.parametrize("chunk_seconds", [0.12, 0.4, 6.0])
+def test_metadata_stays_at_its_frames_wherever_a_film_is_cut(tmp_path: Path, chunk_seconds: float) -> None:
+    """Case 36. B-frames and open groups of pictures: the order of packets is another one in the source and in every result."""
+    source = source_of(tmp_path / "in.mp4", options={"x265-params": "open-gop=1:bframes=3:keyint=8"})
+    assert plus(source) == MESSAGES
+    upscaled(source, tmp_path / "out.mkv", **{**DRAFT, "chunk_seconds": chunk_seconds, "preset": "veryfast"})
+    assert plus(tmp_path / "out.mkv") == MESSAGES
+
+
+def test_a_part_of_a_film_has_the_metadata_of_its_own_frames(tmp_path: Path) -> None:
+    upscaled(source_of(tmp_path / "in.mkv"), tmp_path / "out.mkv", range="0.2-0.48", **DRAFT)
+    assert plus(tmp_path / "out.mkv") == MESSAGES[5:12]
+
+
+def test_frames_that_are_known_by_their_order_alone_keep_their_metadata(tmp_path: Path) -> None:
+    source = source_of(tmp_path / "in.hevc", options={"x265-params": "bframes=3:b-adapt=0"})
+    made = upscaled(source, tmp_path / "out.mkv", **DRAFT)
+    assert planned_of(made).plan.linear
+    assert plus(tmp_path / "out.mkv") == MESSAGES
+
+
+def test_metadata_that_begins_and_ends_in_the_film_begins_and_ends_there(tmp_path: Path) -> None:
+    source = media.hdr10(
+        tmp_path / "in.mkv", FRAMES, prefix=lambda n: media.hdr10_plus_unit(n) if 9 <= n < 14 else b"",
+        options={"x265-params": "keyint=8:min-keyint=8"},
+    )  # fmt: skip
+    upscaled(source, tmp_path / "out.mkv", **DRAFT)
+    assert plus(tmp_path / "out.mkv") == [MESSAGES[n] if 9 <= n < 14 else b"" for n in range(FRAMES)]
+
+
+@pytest.mark.parametrize("codec", ["hevc", "av1"])
+def test_hdr10_plus_of_av1_is_carried_over(tmp_path: Path, codec: str) -> None:
+    source = media.hdr10_plus_av1(tmp_path / "in.mkv", FRAMES)
+    assert plus(source) == MESSAGES
+    upscaled(source, tmp_path / "out.mkv", **{**DRAFT, "codec": codec})
+    assert plus(tmp_path / "out.mkv") == MESSAGES
+
+
+def test_hdr10_plus_beside_the_packets_of_webm_is_carried_over(tmp_path: Path) -> None:
+    """VP9 has no place of its own for it: Matroska and WebM keep the message as a BlockAddition."""
+    reference = source_of(tmp_path / "in.mkv")
+    source = media.hdr10_plus_webm(
+        tmp_path / "in.webm", decoded_side_data(reference, SideData.DYNAMIC_HDR_PLUS)
+    )
+    upscaled(source, tmp_path / "out.mkv", **DRAFT)
+    assert decoded_side_data(tmp_path / "out.mkv", SideData.DYNAMIC_HDR_PLUS) == decoded_side_data(
+        source, SideData.DYNAMIC_HDR_PLUS
+    )
+    assert len(plus(tmp_path / "out.mkv")) == FRAMES
+
+
+def test_both_frames_that_are_made_of_two_fields_have_the_metadata_of_theirs(tmp_path: Path) -> None:
+    source = source_of(tmp_path / "in.mkv")
+    upscaled(source, tmp_path / "out.mkv", deinterlace="bob", **DRAFT)
+    found = plus(tmp_path / "out.mkv")
+    assert found in (MESSAGES, [m for m in MESSAGES for _ in range(2)])
+    upscaled(source, tmp_path / "on.mkv", deinterlace="on", **DRAFT)
+    assert plus(tmp_path / "on.mkv") == MESSAGES
+
+
+@pytest.mark.parametrize(
+    ("settings", "why"),
+    [
+        ({"codec": "h264"}, "h264 has none; --codec hevc keeps it"),
+        ({"codec": "hevc", "dynamic_hdr": "drop"}, "by --dynamic-hdr drop"),
+        ({"codec": "ffv1"}, "ffv1 has none; --codec hevc keeps it"),
+    ],
+)
+def test_hdr10_plus_that_can_not_be_kept_is_said_to_be_lost_before_work(
+    tmp_path: Path, settings: dict[str, str], why: str
+) -> None:
+    """Case 36."""
+    made = upscaled(
+        source_of(tmp_path / "in.mkv"), tmp_path / "out.mkv", **{**DRAFT, "preset": "balanced", **settings}
+    )
+    assert f"the result will be without its HDR10+ metadata: {why}" in planned_of(made).info.notes
+    assert decoded_side_data(tmp_path / "out.mkv", SideData.DYNAMIC_HDR_PLUS) == [None] * FRAMES
+
+
+def test_hdr10_plus_of_parts_of_the_picture_is_left_out(tmp_path: Path) -> None:
+    """Their places are counted in pixels of the smaller picture."""
+    source = media.hdr10(tmp_path / "in.mkv", FRAMES, prefix=lambda n: media.hdr10_plus_unit(n, windows=2))
+    made = upscaled(source, tmp_path / "out.mkv", **DRAFT)
+    assert any(
+        "HDR10+ metadata: it treats parts of the picture on their own" in note
+        for note in planned_of(made).info.notes
+    )
+    assert plus(tmp_path / "out.mkv") == [b""] * FRAMES
+
+
+@pytest.mark.parametrize("victim", [0, 11])
+@pytest.mark.parametrize("other", [None, DynamicHdr(MESSAGES[3])], ids=["lost", "of another frame"])
+def test_a_chunk_that_lost_the_metadata_of_a_frame_is_noticed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, victim: int, other: DynamicHdr | None
+) -> None:
+    """Case 95."""
+    insert = encoder.insert_dynamic_hdr
+
+    def broken(codec: str, data: bytes, metadata: DynamicHdr) -> bytes:
+        changed = other if metadata.hdr10_plus == MESSAGES[victim] else metadata
+        return insert(codec, data, changed) if changed else data
+
+    monkeypatch.setattr(encoder, "insert_dynamic_hdr", broken)
+    with pytest.raises(VerificationError, match="has not its own HDR10"):
+        upscaled(source_of(tmp_path / "in.mkv"), tmp_path / "out.mkv", **DRAFT)
+
+
+def test_kept_chunks_have_their_metadata_when_a_run_is_resumed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Case 95: what a chunk should have stands in its manifest, and is compared when the result is put together in another run."""
+    source, output = source_of(tmp_path / "in.mkv"), tmp_path / "out.mkv"
+    insert, calls = encoder.insert_dynamic_hdr, 0
+
+    def failing(codec: str, data: bytes, metadata: DynamicHdr) -> bytes:
+        nonlocal calls
+        calls += 1
+        if calls > 10:
+            raise KeyboardInterrupt
+        return insert(codec, data, metadata)
+
+    monkeypatch.setattr(encoder, "insert_dynamic_hdr", failing)
+    with pytest.raises(KeyboardInterrupt):
+        upscaled(source, output, **DRAFT)
+    monkeypatch.setattr(encoder, "insert_dynamic_hdr", insert)
+    made = upscaled(source, output, **DRAFT)
+    assert finished_of(made)
+    assert plus(output) == MESSAGES
+
+
+def rpus(path: Path) -> list[bytes]:
+    return [rpu for _, _, rpu in carried(path)]
+
+
+def unit(number: int, **more: object) -> bytes:
+    return media.dolby_vision_unit(8, number, **more)  # type: ignore[arg-type]
+
+
+RPUS = [unit(n)[4:] for n in range(FRAMES)]
+
+
+@pytest.mark.parametrize("transfer", [16, 18], ids=["8.1", "8.4"])
+@pytest.mark.parametrize("suffix", [".mkv", ".mp4", ".mov"])
+def test_dolby_vision_goes_with_every_frame_byte_for_byte(tmp_path: Path, transfer: int, suffix: str) -> None:
+    """Case 96."""
+    source, output = tmp_path / "in.mp4", tmp_path / f"out{suffix}"
+    media.hdr10(source, FRAMES, transfer=transfer, suffix=unit, options={"x265-params": "bframes=3:hdr10=1"})
+    made = upscaled(source, output, **DRAFT)
+    assert len(planned_of(made).plan.chunks) > 1
+    assert rpus(output) == RPUS
+    assert decoded_side_data(output, SideData.DOVI_RPU_BUFFER) == [rpu[2:] for rpu in RPUS]
+    assert None not in decoded_side_data(output, SideData.DOVI_METADATA)
+    compatibility = 1 if transfer == 16 else 4
+    assert configuration(output) == bytes([1, 0, 8 << 1, 1 << 3 | 0b101, compatibility << 4]) + bytes(19)
+
+
+def test_hdr10_plus_and_dolby_vision_go_together(tmp_path: Path) -> None:
+    source, output = tmp_path / "in.mkv", tmp_path / "out.mp4"
+    media.hdr10(source, FRAMES, prefix=media.hdr10_plus_unit, suffix=unit)
+    upscaled(source, output, **DRAFT)
+    assert [found[1:] for found in carried(output)] == list(zip(MESSAGES, RPUS, strict=True))
+
+
+@pytest.mark.parametrize("suffix", [".mp4", ".mov"])
+def test_a_dolby_vision_record_stands_beside_whatever_else_a_track_has(tmp_path: Path, suffix: str) -> None:
+    """MOV gets its record when it is finished: every track must still lie where its index says."""
+    source, output = tmp_path / "in.mp4", tmp_path / f"out{suffix}"
+    media.hdr10(source, FRAMES, suffix=unit, sound=media.Audio(seconds=1.0))
+    made = upscaled(source, output, verify="full", **DRAFT)
+    assert finished_of(made)
+    assert configuration(output)[2] == 16
+    assert rpus(output) == RPUS
+
+
+def test_the_active_area_of_dolby_vision_grows_with_the_picture(tmp_path: Path) -> None:
+    """Case 96: level 5 counts pixels; all else of an RPU stays, and its CRC-32 is that of the new one."""
+    source = media.hdr10(tmp_path / "in.mkv", FRAMES, suffix=lambda n: unit(n, area=(0, 0, 8, 9)))
+    upscaled(source, tmp_path / "out.mkv", **{**DRAFT, "scale": 2, "model": "bicubic"})
+    assert rpus(tmp_path / "out.mkv") == [unit(n, area=(0, 0, 16, 18))[4:] for n in range(FRAMES)]
+
+
+@dataclass
+class Part:
+    """Of a plan: what becomes of the picture."""
+
+    crop: PixelCrop = field(default_factory=PixelCrop)
+    orientation: Orientation = field(default_factory=Orientation)
+    width: int = 100
+    height: int = 50
+    out_width: int = 200
+    out_height: int = 75
+
+
+@pytest.mark.parametrize(
+    ("part", "expected"),
+    [
+        (Part(), (2, 4, 15, 32)),
+        (Part(PixelCrop(top=10, bottom=8)), (2, 4, 0, 20)),
+        (Part(PixelCrop(left=5), Orientation(transpose=True, flip_x=True)), (42, 20, 0, 3)),
+    ],
+    ids=["enlarged", "bars cut off", "cropped and turned"],
+)
+def test_the_active_area_is_that_of_the_picture_as_it_leaves(
+    part: Part, expected: tuple[int, int, int, int]
+) -> None:
+    """Case 96."""
+    assert active_area((1, 2, 10, 21), part) == expected  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("source", "settings", "why"),
+    [
+        ({}, {"codec": "av1"}, "profile 8 is hevc's alone; --codec hevc keeps it"),
+        ({}, {"codec": "h264"}, "profile 8 is hevc's alone; --codec hevc keeps it"),
+        ({}, {"codec": "hevc", "pixel_format": "yuv444p10le"}, "it needs yuv420p10le"),
+        ({}, {"codec": "hevc", "dynamic_hdr": "drop"}, "by --dynamic-hdr drop"),
+        ({"transfer": 1, "tags": (1, 1, 1, 1)}, {"codec": "hevc"}, "only that of profiles 8 and 10 over HDR10 or HLG"),
+        ({"suffix": lambda n: media.dolby_vision_unit(7, n)}, {"codec": "hevc"}, "in profile 7 it is of two layers"),
+        ({"suffix": lambda n: unit(n, chained=n > 0)}, {"codec": "hevc"}, "it refers to that of earlier frames"),
+        ({"suffix": lambda n: unit(n)[:-3] + b"\x01\x01\x80"}, {"codec": "hevc"}, "its CRC-32 is wrong"),
+    ],
+)  # fmt: skip
+def test_dolby_vision_that_can_not_be_kept_is_said_to_be_lost_before_work(
+    tmp_path: Path, source: dict[str, object], settings: dict[str, str], why: str
+) -> None:
+    """Case 36."""
+    film = media.hdr10(tmp_path / "in.mkv", FRAMES, **{"suffix": unit, **source})  # type: ignore[arg-type]
+    made = upscaled(film, tmp_path / "out.mkv", **{**DRAFT, **settings})
+    notes = planned_of(made).info.notes
+    assert any(
+        "without its Dolby Vision metadata, of its base layer alone: " in n and why in n for n in notes
+    ), notes
+    if settings["codec"] == "hevc":
+        assert rpus(tmp_path / "out.mkv") == [b""] * FRAMES
+        assert not configuration(tmp_path / "out.mkv")
+
+
+def test_metadata_that_can_not_be_carried_over_in_mid_film_ends_the_run_with_a_way_on(tmp_path: Path) -> None:
+    """The first packets and key packets are looked at before work; what comes later is said with its frame."""
+    source = media.hdr10(
+        tmp_path / "in.mkv",
+        FRAMES,
+        suffix=lambda n: unit(n, chained=n == 13),
+        options={"x265-params": "keyint=16"},
+    )
+    with pytest.raises(
+        MediaError, match=r"refers to that of an earlier frame\) at frame 13 .*--dynamic-hdr drop"
+    ):
+        upscaled(source, tmp_path / "out.mkv", **DRAFT)
+    assert finished_of(upscaled(source, tmp_path / "out.mkv", dynamic_hdr="drop", fresh=True, **DRAFT))
+
+
+@pytest.mark.parametrize("suffix", [".mkv", ".mp4", ".mov"])
+def test_a_result_that_does_not_say_that_it_is_dolby_vision_is_noticed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, suffix: str
+) -> None:
+    """Case 96."""
+    monkeypatch.setattr(muxer, "_dolby_vision_box", lambda _: b"")
+    source = media.hdr10(tmp_path / "in.mkv", FRAMES, suffix=unit)
+    with pytest.raises(UsageError, match="does not say that it is Dolby Vision"):  # by the trial before work
+        upscaled(source, tmp_path / f"out{suffix}", **DRAFT)
