@@ -734,20 +734,14 @@ def _peaks(bits: _Bits, there: bool) -> None:
             bits.u(place % 16 if place < 40 else 0, 4)
 
 
-def hdr10_plus_av1(path: Path, frames: int = 16) -> Path:
-    """AV1 with the messages of `hdr10_plus_message` as metadata OBUs, each in front of the frame that its temporal unit shows."""
-    film = Film(
-        frames=frames,
-        size=(80, 64),
-        rate=Fraction(25),
-        codec="libsvtav1",
-        pix_fmt="yuv420p10le",
-        tags=(9, 1, 9, 16),
-    )
+def messages_av1(path: Path, message: Callable[[int], bytes], frames: int = 16, **film: object) -> Path:
+    """AV1 with a T.35 message for every frame, in front of the frame that its temporal unit shows."""
+    made = Film(**{"frames": frames, "size": (80, 64), "rate": Fraction(25), "codec": "libsvtav1",
+                   "pix_fmt": "yuv420p10le", "tags": (9, 1, 9, 16), **film})  # type: ignore[arg-type]  # fmt: skip
     output = _open(path, None)
-    stream = _add_film(output, film)
+    stream = _add_film(output, made)
     output.start_encoding()
-    for packet in packets_of(stream, film):
+    for packet in packets_of(stream, made):
         data, at, place = bytes(packet), 0, 0
         while at < len(data):
             place = at if data[at] >> 3 & 15 in (3, 6) else place
@@ -758,8 +752,8 @@ def hdr10_plus_av1(path: Path, frames: int = 16) -> Path:
                 if data[at - 1] < 128:
                     break
             at += size
-        message = b"\x04" + hdr10_plus_message(round(packet.pts * packet.time_base * film.rate)) + b"\x80"
-        unit = bytes([5 << 3 | 2, len(message) & 127 | 128, len(message) >> 7]) + message
+        content = b"\x04" + message(round(packet.pts * packet.time_base * made.rate)) + b"\x80"
+        unit = bytes([5 << 3 | 2, len(content) & 127 | 128, len(content) >> 7]) + content
         output.mux_one(_like(packet, data[:place] + unit + data[place:], stream))
     output.close()
     return path
@@ -808,6 +802,18 @@ def dolby_vision_unit(
     """
     body = dolby_vision_rpu(profile, number, area=area, chained=chained)
     return b"\x00\x00\x00\x01\x7c\x01" + _escaped(b"\x19" + body)
+
+
+def dolby_vision_message(number: int = 0, *, area: tuple[int, int, int, int] | None = None) -> bytes:
+    """The RPU of profile 10 as AV1 has it: a T.35 message with an EMDF container (ETSI TS 102 366, annex H)."""
+    rpu = dolby_vision_rpu(8, number, area=area)
+    bits = _Bits().u(0xB5, 8).u(0x3B, 16).u(0x800, 32).u(0, 2).u(6, 3).u(31, 5)  # version, key, payload
+    bits.u(6, 5).u(1, 1).u(1, 5).u(0, 1)  # and its extension, 225 in groups of five bits
+    bits.u(0, 1).u(0, 1).u(0, 1).u(0, 1).u(1, 1)
+    if len(rpu) > 255:
+        bits.u((len(rpu) >> 8) - 1, 8).u(1, 1)
+    bits.u(len(rpu) & 255, 8).u(0, 1).octets(rpu)
+    return bits.u(0, 5).u(1, 2).u(0, 2).u(0, 8).align().bytes()
 
 
 def dolby_vision_rpu(

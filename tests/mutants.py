@@ -1078,6 +1078,16 @@ MUTANTS = (
         f"{_DYNAMIC}::test_the_active_area_of_dolby_vision_grows_with_the_picture",
     ),
     Mutant(
+        96, "what stands in for a damaged frame has no metadata", "pipelines/codec/decoder.py",
+        "corrupt=True, dynamic_hdr=last.dynamic_hdr)", "corrupt=True)",
+        f"{_DYNAMIC}::test_what_stands_in_for_a_damaged_frame_has_the_metadata_of_what_it_shows",
+    ),
+    Mutant(
+        96, "an active area of AV1 is written at a byte's start", "pipelines/media/dolby_vision.py",
+        "^ change << shift)", "^ change << shift // 8 * 8)",
+        f"{_DYNAMIC}::test_dolby_vision_of_av1_goes_with_every_frame",
+    ),
+    Mutant(
         37, "PQ in 8 bits", "pipelines/planner/encoder_options.py",
         "    if transfer in HDR_TRANSFERS and PixelFormat.parse(encoder.pix_fmt).bits < _HDR_BITS:", "    if False:",
         "tests/pipelines/media/test_hdr_metadata.py::test_pq_and_hlg_are_never_brought_down_to_eight_bits",

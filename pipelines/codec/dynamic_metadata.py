@@ -92,14 +92,16 @@ def fitted(frames: Iterable[Frame], plan: Plan, promise: Promise) -> Iterator[Fr
     Raises MediaError for a frame with some that can't be carried over.
     """
     for frame in frames:
-        if frame.dynamic_hdr:
-            try:
-                frame.dynamic_hdr = _fitted(frame.dynamic_hdr, plan)
-            except ValueError as error:
-                raise promise.refuse(
-                    bisect.bisect_left(promise.pts, frame.pts), f"{error}{_REMEDY}"
-                ) from None
-        yield frame
+        if not frame.dynamic_hdr:
+            yield frame
+            continue
+        try:
+            own = _fitted(frame.dynamic_hdr, plan)
+        except ValueError as error:
+            place = bisect.bisect_left(promise.pts, frame.pts)
+            raise promise.refuse(place, f"{error}{_REMEDY}") from None
+        # Not in place: what stands in for a damaged frame behind it has the metadata of this one.
+        yield replace(frame, dynamic_hdr=own)
 
 
 def _fitted(found: DynamicHdr, plan: Plan) -> DynamicHdr:

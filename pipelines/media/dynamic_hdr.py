@@ -154,7 +154,7 @@ def _message_of(content: bytes) -> bytes:
     for window in windows[1:]:
         for corner in range(4):
             made.put(_ratio(window, 8 * corner, 1), 16)
-        x, y, angle, *axes, overlap = struct.unpack_from("<2HBx3H2xI", window, 32)
+        x, y, angle, *axes, overlap = struct.unpack_from("<2HBx3HI", window, 32)
         for value, bits in ((x, 16), (y, 16), (angle, 8), *((axis, 16) for axis in axes), (overlap, 1)):
             made.put(value, bits)
     made.put(_ratio(content, _BEHIND_WINDOWS, 1), 27)

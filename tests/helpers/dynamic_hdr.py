@@ -81,10 +81,12 @@ def _of_av1(data: bytes) -> tuple[bytes, bytes]:
     return plus, rpu
 
 
-def decoded_side_data(path: Path, kind: SideData) -> list[bytes | None]:
-    """What FFmpeg's decoder hands on with each frame, in display order."""
+def decoded_side_data(path: Path, kind: SideData, *, strictly: bool = False) -> list[bytes | None]:
+    """What FFmpeg's decoder hands on with each frame, in display order. strictly: checksums count."""
     with av.open(str(path)) as container:
         found = []
+        if strictly:
+            container.streams.video[0].codec_context.options = {"err_detect": "crccheck+explode"}
         for frame in container.decode(video=0):
             data = SideDataContainer(frame).get(kind)
             found.append(None if data is None else bytes(data))

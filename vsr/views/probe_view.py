@@ -76,6 +76,10 @@ def info_table(info: VideoInfo) -> dict[str, Any]:
         },
         "changes": [{"frame": place, "what": change} for place, change in info.changes],
         "captions": info.captions,
+        "dynamic_hdr": {
+            "hdr10_plus": info.dynamic_hdr.hdr10_plus,
+            "dolby_vision_profile": info.dynamic_hdr.dolby_vision or None,
+        },
         "chapters": info.chapters,
         "clean_points": sum(info.index.clean),
         "streams": [
@@ -115,6 +119,12 @@ def info_text(info: VideoInfo) -> str:
         f"  frames    {info.frame_count}{counted}, {seen}",
         f"  colour    {meaning}{assumed}",
     ]
+    dynamic = info.dynamic_hdr
+    names = ["HDR10+"] * dynamic.hdr10_plus + [f"Dolby Vision {dynamic.dolby_vision}"] * bool(
+        dynamic.dolby_vision
+    )
+    if names:
+        lines.append(f"  metadata  {', '.join(names)} in every frame")
     for stream in info.streams:
         words = [
             f"  {stream.type:<9}",

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from fractions import Fraction
+from pathlib import Path
 
 import av
 import pytest
@@ -18,11 +19,13 @@ from pipelines.codec.encoder_check import SELF_TEST_FRAMES, encoder_flaw
 from pipelines.media.chroma_siting import chroma_siting
 from pipelines.media.cicp import ColorTags, HdrMetadata
 from pipelines.media.demuxer import open_memory
+from pipelines.media.dynamic_hdr import DynamicHdr
 from pipelines.media.hdr_metadata import agree, static_metadata
 from pipelines.media.video_info import Frame
 from pipelines.plan.encoder_spec import Encoder
 from pipelines.storage.child_call import ChildFailedError, call_in_child
 from tests import media
+from tests.helpers.dynamic_hdr import carried
 from tests.helpers.stand_in_encoders import stand_in
 
 BT709 = ColorTags(1, 1, 1, 1, 1)
@@ -120,6 +123,27 @@ def test_tags_siting_and_hdr_metadata_are_written_whatever_the_encoder_wrote(cod
         assert not any(static_metadata(frame) for frame in container.decode(video=0)), (
             "the encoder has it from elsewhere"
         )
+
+
+@pytest.mark.parametrize("codec", ["hevc", "av1"])
+def test_metadata_of_every_frame_outlives_the_rewriting_of_headers(codec: str, tmp_path: Path) -> None:
+    """Case 36."""
+    encoder = stand_in(codec, pix_fmt="yuv420p10le", container="matroska")
+    rpus = [
+        media.dolby_vision_unit(8, n)[4:] if codec == "hevc" else media.dolby_vision_message(n)
+        for n in range(6)
+    ]
+    carrying = [
+        replace(frame, dynamic_hdr=DynamicHdr(media.hdr10_plus_message(n), rpus[n]))
+        for n, frame in enumerate(frames_of(encoder))
+    ]
+    chunk = encode_chunk(
+        carrying, 0, encoder, time_base=Fraction(1, 12800), rate=Fraction(25), sar=Fraction(1), color=HDR10
+    )
+    (tmp_path / "chunk.mkv").write_bytes(chunk.data)
+    order = sorted(range(6), key=lambda place: chunk.pts[place])
+    found = [messages for _, *messages in carried(tmp_path / "chunk.mkv")]  # chunks are in decode order
+    assert [found[place] for place in order] == [[media.hdr10_plus_message(n), rpus[n]] for n in range(6)]
 
 
 @pytest.mark.parametrize("codec", ["h264", "hevc", "av1"])

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import imageio_ffmpeg
+import numpy as np
 import pytest
 from av.sidedata.sidedata import Type as SideData
 
 from models.errors import MediaError, UsageError, VerificationError
 from pipelines.codec import encoder
-from pipelines.codec.dynamic_metadata import active_area
+from pipelines.codec.decoder import Promise, deliver
+from pipelines.codec.dynamic_metadata import active_area, fitted
 from pipelines.media.dynamic_hdr import DynamicHdr
 from pipelines.media.pixel_format import Orientation, PixelCrop
+from pipelines.media.video_info import Frame
 from pipelines.output import muxer
 from tests import media
 from tests.helpers.dynamic_hdr import carried, configuration, decoded_side_data
@@ -90,7 +96,7 @@ def test_metadata_that_begins_and_ends_in_the_film_begins_and_ends_there(tmp_pat
 
 @pytest.mark.parametrize("codec", ["hevc", "av1"])
 def test_hdr10_plus_of_av1_is_carried_over(tmp_path: Path, codec: str) -> None:
-    source = media.hdr10_plus_av1(tmp_path / "in.mkv", FRAMES)
+    source = media.messages_av1(tmp_path / "in.mkv", media.hdr10_plus_message, FRAMES)
     assert plus(source) == MESSAGES
     upscaled(source, tmp_path / "out.mkv", **{**DRAFT, "codec": codec})
     assert plus(tmp_path / "out.mkv") == MESSAGES
@@ -106,7 +112,9 @@ def test_hdr10_plus_beside_the_packets_of_webm_is_carried_over(tmp_path: Path) -
     assert decoded_side_data(tmp_path / "out.mkv", SideData.DYNAMIC_HDR_PLUS) == decoded_side_data(
         source, SideData.DYNAMIC_HDR_PLUS
     )
-    assert len(plus(tmp_path / "out.mkv")) == FRAMES
+    # FFmpeg's muxer leaves out the saturation of a window without a curve, as that of frame 10.
+    found = plus(tmp_path / "out.mkv")
+    assert [n for n in range(FRAMES) if found[n] != MESSAGES[n]] == [10]
 
 
 def test_both_frames_that_are_made_of_two_fields_have_the_metadata_of_theirs(tmp_path: Path) -> None:
@@ -237,6 +245,8 @@ def test_the_active_area_of_dolby_vision_grows_with_the_picture(tmp_path: Path) 
     source = media.hdr10(tmp_path / "in.mkv", FRAMES, suffix=lambda n: unit(n, area=(0, 0, 8, 9)))
     upscaled(source, tmp_path / "out.mkv", **{**DRAFT, "scale": 2, "model": "bicubic"})
     assert rpus(tmp_path / "out.mkv") == [unit(n, area=(0, 0, 16, 18))[4:] for n in range(FRAMES)]
+    # FFmpeg compares the CRC-32, too
+    assert None not in decoded_side_data(tmp_path / "out.mkv", SideData.DOVI_METADATA, strictly=True)
 
 
 @dataclass
@@ -265,6 +275,15 @@ def test_the_active_area_is_that_of_the_picture_as_it_leaves(
 ) -> None:
     """Case 96."""
     assert active_area((1, 2, 10, 21), part) == expected  # type: ignore[arg-type]
+
+
+def test_what_stands_in_for_a_damaged_frame_has_the_metadata_of_what_it_shows() -> None:
+    """Case 96: and its active area is scaled once."""
+    given, expected = (DynamicHdr(b"", unit(0, area=(0, 0, rows, 0))[4:]) for rows in (10, 15))
+    planes = [np.zeros((2, 2), np.uint8)]
+    frames = [Frame(0, planes, dynamic_hdr=given), Frame(2, planes)]
+    shown = list(fitted(deliver(frames, Promise([0, 1, 2]), conceal=True), Part(), Promise([0, 1, 2])))  # type: ignore[arg-type]
+    assert [frame.dynamic_hdr for frame in shown] == [expected, expected, None]
 
 
 @pytest.mark.parametrize(
@@ -319,3 +338,49 @@ def test_a_result_that_does_not_say_that_it_is_dolby_vision_is_noticed(
     source = media.hdr10(tmp_path / "in.mkv", FRAMES, suffix=unit)
     with pytest.raises(UsageError, match="does not say that it is Dolby Vision"):  # by the trial before work
         upscaled(source, tmp_path / f"out{suffix}", **DRAFT)
+
+
+@pytest.mark.parametrize("suffix", [".mkv", ".mp4", ".webm"])
+def test_dolby_vision_of_av1_goes_with_every_frame(tmp_path: Path, suffix: str) -> None:
+    """Case 96: profile 10, with an active area, whose RPU begins in the midst of a byte; WebM has no word for it."""
+    source, output = tmp_path / "in.mkv", tmp_path / f"out{suffix}"
+    media.messages_av1(source, lambda n: media.dolby_vision_message(n, area=(0, 0, 8, 8)), FRAMES)
+    made = upscaled(source, output, **{**DRAFT, "codec": "av1", "scale": 2, "model": "bicubic"})
+    if suffix == ".webm":
+        assert any(
+            "Dolby Vision metadata, of its base layer alone: WebM" in note
+            for note in planned_of(made).info.notes
+        )
+        assert rpus(output) == [b""] * FRAMES
+        return
+    assert rpus(output) == [media.dolby_vision_message(n, area=(0, 0, 16, 16)) for n in range(FRAMES)]
+    assert configuration(output)[:5] == bytes([1, 0, 10 << 1, 1 << 3 | 0b101, 1 << 4])
+    assert None not in decoded_side_data(output, SideData.DOVI_METADATA, strictly=True)
+
+
+def test_another_ffmpeg_finds_the_metadata_of_every_frame(tmp_path: Path) -> None:
+    """The one that comes with imageio-ffmpeg is of another version and build than PyAV's."""
+    source, output = tmp_path / "in.mkv", tmp_path / "out.mp4"
+    media.hdr10(source, FRAMES, prefix=media.hdr10_plus_unit, suffix=unit)
+    upscaled(source, output, **DRAFT)
+    command = [imageio_ffmpeg.get_ffmpeg_exe(), "-i", str(output), "-vf", "showinfo", "-f", "null", "-"]
+    shown = subprocess.run(command, capture_output=True, text=True, check=True).stderr
+    assert "DOVI configuration record: version: 1.0, profile: 8, level: 1" in shown
+    assert shown.count("side data - Dolby Vision Metadata") == FRAMES
+    assert shown.count("SMPTE2094-40 (HDR10+)") == FRAMES
+
+
+@pytest.mark.skipif(
+    "VSR_SHARED_DATA" not in os.environ, reason="VSR_SHARED_DATA does not name a folder with real clips"
+)
+def test_a_telephone_s_film_stays_dolby_vision(tmp_path: Path) -> None:
+    """Case 96: an iPhone's, profile 8.4, turned, with an edit list and tracks that MOV alone holds."""
+    source = Path(os.environ["VSR_SHARED_DATA"]) / "media/androidx-media/mp4/dolbyVision-hdr.MOV"
+    upscaled(
+        source, tmp_path / "out.mov", drop_incompatible=True, codec="hevc", preset="draft", chunk_seconds=0.05
+    )
+    expected = decoded_side_data(source, SideData.DOVI_RPU_BUFFER)
+    assert len(expected) == 4
+    assert None not in expected
+    assert decoded_side_data(tmp_path / "out.mov", SideData.DOVI_RPU_BUFFER) == expected
+    assert configuration(tmp_path / "out.mov")[2:5] == configuration(source)[2:5]
