@@ -146,7 +146,7 @@ def _draw(name: str, clip: Path, half: Path, models: Sequence[str]) -> None:
     whole, small = Footage(probe(clip)), Footage(probe(half))
     pictures = []
     for model in models:
-        plan = plan_video(half, None, run_settings(scale=2, model=model), small.info)[0].plan
+        plan = plan_video(half, None, run_settings(scale=2, model=model), small.info).plan
         made = Upscaler(plan, choose_device("auto"))([next(small.frames())])[0]
         pictures.append(to_rgb(made.planes, PixelFormat.parse(plan.out_pix_fmt), plan.out_color)[0])
     truth = next(

@@ -146,8 +146,9 @@ class Films:
 
 def _through(path: Path, *, conceal: bool) -> str:
     """Probe, plan and decode all spans as a worker would; what came of it. Raises whatever is wrong."""
-    from pipelines.codec.decoder import IndexMismatchError, decode, deliver
-    from pipelines.media.demuxer import PacketReader
+    from pipelines.codec.decoder import decode
+    from pipelines.codec.promised_frames import IndexMismatchError, deliver
+    from pipelines.media.packet_reader import PacketReader
     from pipelines.media.pixel_format import PixelFormat
     from pipelines.planner.video_planner import plan_video
     from pipelines.probe.frame_times import count
@@ -156,7 +157,7 @@ def _through(path: Path, *, conceal: bool) -> str:
 
     settings = run_settings(scale=1, model="identity", codec="ffv1", device="cpu", chunk_seconds=0.2, drop_incompatible=True,
                             deinterlace="off", on_corrupt="conceal" if conceal else "fail")  # fmt: skip
-    planned, _ = plan_video(path, path.with_suffix(".out.mkv"), settings)
+    planned = plan_video(path, path.with_suffix(".out.mkv"), settings)
     for attempt in range(2):
         plan, info = planned.plan, planned.info
         frames = 0
@@ -178,7 +179,7 @@ def _through(path: Path, *, conceal: bool) -> str:
             counted = count(info)
             if counted.damage:
                 return f"damaged: {error}"
-            planned, _ = plan_video(path, path.with_suffix(".out.mkv"), settings, counted)
+            planned = plan_video(path, path.with_suffix(".out.mkv"), settings, counted)
             continue
         finally:
             reader.close()

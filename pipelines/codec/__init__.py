@@ -2,7 +2,7 @@
 
 container_decoder.py   the container's own decoder, to compare what workers decode with
 cut_slice.py           whether a byte stream breaks off inside its last slice
-decoder.py             packets -> frames, checked against the packet index
+decoder.py             packets -> frames
 dynamic_metadata.py    frames with the HDR10+ and Dolby Vision metadata of their packets
 encoder.py             frames -> an encoded chunk
 encoder_builds.py      builds of FFmpeg and the encoders, for the numerics class
@@ -10,6 +10,7 @@ encoder_check.py       whether an encoder gives back what it was given: the self
 filter_graph.py        FFmpeg filters between decoder and network
 graphics_driver.py     GPU models and drivers, for the numerics class of hardware encoders
 linear_light.py        scene-linear transfer of OpenEXR
+promised_frames.py     frames of a decoder, checked against the packet index
 mid_stream_changes.py  what holds for all frames of a film, and changes of it in mid-stream
 stream_tags.py         colour tags and siting of an encoded chunk
 """

@@ -12,7 +12,7 @@ from pipelines.codec.decoder import checksum, packet_decoder, picture_planes, pl
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from pipelines.media.demuxer import PacketData
+    from pipelines.media.packet_reader import PacketData
     from pipelines.media.video_info import DecoderSetup
 
 __all__ = ["ends_in_a_slice"]

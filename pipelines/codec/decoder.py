@@ -1,26 +1,22 @@
-"""Packets to `Frame`s in display order, without a container, and the proof that they are the frames that were
-promised.
-"""
+"""Packets to `Frame`s in display order, without a container."""
 
 from __future__ import annotations
 
 import zlib
 from collections import deque
 from contextlib import suppress
-from dataclasses import dataclass, replace
-from fractions import Fraction
-from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 import av
 import numpy as np
 from av.packet import PacketSideData, packet_sidedata_type_from_literal
 
-from models.errors import CorruptError, MediaError
+from models.errors import CorruptError
 from pipelines.codec.linear_light import from_linear
 from pipelines.codec.mid_stream_changes import change_of, facts_of
 from pipelines.media.bitstream import captions_of
-from pipelines.media.demuxer import LASTING_SIDE_DATA, open_decoder
+from pipelines.media.demuxer import open_decoder
+from pipelines.media.packet_reader import LASTING_SIDE_DATA
 from pipelines.media.pixel_format import PixelFormat
 from pipelines.media.slice_checksums import SliceChecksums
 from pipelines.media.video_info import Frame
@@ -31,20 +27,18 @@ if TYPE_CHECKING:
     from av.video.codeccontext import VideoCodecContext
     from av.video.frame import VideoFrame
 
-    from pipelines.media.demuxer import PacketData
+    from pipelines.media.packet_reader import PacketData
     from pipelines.media.video_info import DecoderSetup, FrameFacts
 
 __all__ = [
     "Converter",
-    "IndexMismatchError",
-    "Promise",
     "checksum",
     "decode",
-    "deliver",
     "facts_alone",
     "float_planes",
     "picture_planes",
     "planar_format",
+    "rebuilt",
 ]
 
 
@@ -71,13 +65,6 @@ _PLANAR = {
     "bgr8": "gbrp",
 }  # fmt: skip
 """Packed formats and the planar ones with the same samples."""
-
-
-class IndexMismatchError(MediaError):
-    """The frames that came are not those the packets promised, though nothing is damaged.
-
-    They have to be counted.
-    """
 
 
 def planar_format(pix_fmt: str) -> PixelFormat:
@@ -123,56 +110,83 @@ def decode(
     (`Frame.change`), and so does one that the container's own decoder gives otherwise. Raises CorruptError
     where a packet behind the first frame can't be decoded.
     """
-    decoder = packet_decoder(setup, strict=not conceal)
-    converter = Converter(pixels, conceal=conceal)
-    changes = _Changes(setup, pixels, decoder)
-    asked = dict(checks or {})
-    known: dict[str, bytes] = {}
-    number = 0
-    hidden: deque[bool] = deque(maxlen=_THREADS)
-    checksums, damaged = SliceChecksums() if setup.codec == "ffv1" else None, deque[bool]()
-    for data in _with_end(packets):
-        if data is not None:
-            hidden.append(data.hidden)
-        if data is not None and checksums is not None:
-            damaged.append(checksums.is_damaged(data.data))
-        if data is not None and not conceal:
-            asked.update(data.checks)
+    return _Decoding(setup, pixels, conceal=conceal, checks=checks).frames(packets)
+
+
+class _Decoding:
+    """A decoder at work, and what is known of the packets it was given."""
+
+    def __init__(
+        self, setup: DecoderSetup, pixels: PixelFormat, *, conceal: bool, checks: Mapping[int, int] | None
+    ) -> None:
+        self._decoder = packet_decoder(setup, strict=not conceal)
+        self._converter = Converter(pixels, conceal=conceal)
+        self._changes = _Changes(setup, pixels, self._decoder)
+        self._pixels, self._conceal = pixels, conceal
+        self._by_number = checks is not None
+        self._asked = dict(checks or {})
+        self._known: dict[str, bytes] = {}
+        self._number = 0
+        self._hidden: deque[bool] = deque(maxlen=_THREADS)
+        self._checksums = SliceChecksums() if setup.codec == "ffv1" else None
+        self._damaged: deque[bool] = deque()
+
+    def frames(self, packets: Iterable[PacketData]) -> Iterator[Frame]:
+        """The frames that are shown, of all packets."""
+        for data in _with_end(packets):
+            if data is not None:
+                self._note(data)
+            pictures = self._pictures(data)
+            if pictures is None:
+                break
+            for raw in pictures:
+                # FFV1 has a frame a packet, in order
+                is_corrupt = (bool(self._damaged) and self._damaged.popleft()) or raw.is_corrupt
+                if raw.pts is not None and raw.pts > _HIDDEN >> 1:
+                    continue
+                yield self._frame(raw, is_corrupt=is_corrupt)
+                self._number += 1
+
+    def _note(self, data: PacketData) -> None:
+        self._hidden.append(data.hidden)
+        if self._checksums is not None:
+            self._damaged.append(self._checksums.is_damaged(data.data))
+        if not self._conceal:
+            self._asked.update(data.checks)
+
+    def _pictures(self, data: PacketData | None) -> list[VideoFrame] | None:
+        """What the decoder gives for a packet, or at the end; None where nothing more will come."""
         try:
-            frames = decoder.decode(rebuilt(data, known) if data is not None else None)
+            return self._decoder.decode(rebuilt(data, self._known) if data is not None else None)
         except av.error.EOFError:
-            break
+            return None
         except av.error.MemoryError:
             raise  # nothing the video could help
         except av.error.FFmpegError as error:
-            if damaged:
-                damaged.pop()
+            if self._damaged:
+                self._damaged.pop()
             # At the start: a recording that begins between key frames, with nothing to show yet. Where an
             # edit list jumps, hidden pictures may refer to what is not there; threads tell of it late. A
             # picture to be shown that is lost by this is missed by whoever counts.
-            if data is not None and (conceal or number == 0 or any(hidden)):
-                continue
-            if conceal:
-                break  # nothing more can be had from it
+            if data is not None and (self._conceal or self._number == 0 or any(self._hidden)):
+                return []
+            if self._conceal:
+                return None  # nothing more can be had from it
             at = "at its end" if data is None else f"at pts {data.pts if data.pts is not None else data.dts}"
             raise CorruptError(
                 f"the video can't be decoded {at}: {error.strerror}; --on-corrupt conceal would repair what"
                 " it can"
-            ) from None
-        for raw in frames:
-            is_corrupt = (
-                bool(damaged) and damaged.popleft()
-            ) or raw.is_corrupt  # FFV1 has a frame a packet, in order
-            if raw.pts is not None and raw.pts > _HIDDEN >> 1:
-                continue
-            pts = -1 if raw.pts is None else raw.pts
-            change = changes.of(raw)
-            planes = [] if change else converter.planes(raw)
-            expected = asked.pop(number if checks is not None else pts, None)
-            if expected is not None and not change and not is_corrupt and expected != checksum(planes):
-                changes.are_certain = change = _DIFFERS
-            yield Frame(pts, planes, is_corrupt, b"" if pixels.is_float else captions_of(raw), change=change)
-            number += 1
+            ) from error
+
+    def _frame(self, raw: VideoFrame, *, is_corrupt: bool) -> Frame:
+        pts = -1 if raw.pts is None else raw.pts
+        change = self._changes.of(raw)
+        planes = [] if change else self._converter.planes(raw)
+        expected = self._asked.pop(self._number if self._by_number else pts, None)
+        if expected is not None and not change and not is_corrupt and expected != checksum(planes):
+            self._changes.are_certain = change = _DIFFERS
+        captions = b"" if self._pixels.is_float else captions_of(raw)
+        return Frame(pts, planes, is_corrupt, captions, change=change)
 
 
 def facts_alone(packets: Iterable[PacketData], setup: DecoderSetup) -> Iterator[FrameFacts]:
@@ -307,116 +321,3 @@ def picture_planes(frame: VideoFrame, pixels: PixelFormat) -> list[np.ndarray]:
         )
         views.append(rows[:height, (number if step > 1 else 0) : width * step : step])
     return views
-
-
-_MOST_NAMED = 10
-"""Damaged frames that are named by number."""
-
-
-@dataclass(frozen=True)
-class Promise:
-    """What a stretch of video must give: these timestamps, in this order, once each."""
-
-    pts: Sequence[int]
-    """Ascending ticks; where frames are known by order only, the times to give them."""
-    linear: bool = False
-    """Frames are known by order, counted from the first one decoded."""
-    first: int = 0
-    """With `linear`: frames to skip before the first promised one."""
-    number: int = 0
-    """Of the first promised frame in the whole film, to name frames by."""
-    clock: tuple[int, Fraction] = (0, Fraction(1))
-    """(pts of the film's first frame, seconds a tick), to name moments by."""
-
-    def refuse(self, place: int, change: str) -> MediaError:
-        """The error for a frame, by its place among the promised ones, that is not like the film's
-        first one.
-        """
-        what, _, remedy = change.partition("; ")
-        pts, (first, tick) = self.pts[place], self.clock
-        at = f"at frame {self.number + place} ({float((pts - first) * tick):.3f} s, pts {pts})"
-        return MediaError(f"{what} {at}; {remedy or 'cut the file there and upscale the parts'}")
-
-    def damage(self, pts: Iterable[int]) -> CorruptError:
-        """The error that names damaged frames, all of which were promised."""
-        place = {p: self.number + n for n, p in enumerate(self.pts)}
-        numbers = [place[p] for p in pts if p in place]
-        first = self.pts[numbers[0] - self.number]
-        more = f" and {len(numbers) - _MOST_NAMED} more" if len(numbers) > _MOST_NAMED else ""
-        named = ", ".join(map(str, numbers[:_MOST_NAMED])) + more
-        what = (
-            f"frame {named} is damaged (pts {first})"
-            if len(numbers) == 1
-            else f"frames {named} are damaged (from pts {first})"
-        )
-        return CorruptError(f"{what}; --on-corrupt conceal would keep what the decoder made of it")
-
-
-def deliver(frames: Iterable[Frame], promise: Promise, *, conceal: bool = False) -> Iterator[Frame]:
-    """The promised frames out of what the decoder gave.
-
-    Pre-roll and post-roll dropped, everything else accounted for.
-
-    conceal: damaged frames pass, a missing one is replaced by the last good one; otherwise CorruptError for
-    damage and IndexMismatchError for a difference without damage.
-    """
-    if promise.linear:
-        yield from _deliver_by_order(frames, promise, conceal=conceal)
-        return
-    waiting = deque(promise.pts)
-    last: Frame | None = None
-    for frame in frames:
-        if not waiting:
-            continue  # post-roll; the decoder must be drained all the same
-        if frame.pts < waiting[0]:
-            if frame.pts > promise.pts[0] and not conceal:
-                raise IndexMismatchError(f"a frame came at pts {frame.pts}, where none was promised")
-            last = frame if not frame.change else last
-            continue
-        while waiting and frame.pts > waiting[0]:
-            yield from _missing(waiting.popleft(), last or frame, conceal=conceal)
-        if not waiting:
-            continue
-        if frame.pts != waiting[0]:
-            raise IndexMismatchError(f"a frame came at pts {frame.pts}, where none was promised")
-        if frame.change:
-            raise promise.refuse(len(promise.pts) - len(waiting), frame.change)
-        if frame.corrupt and not conceal:
-            raise promise.damage([frame.pts, *(f.pts for _, f in _corrupt(enumerate(frames)))])
-        waiting.popleft()
-        last = frame
-        yield frame
-    while waiting:
-        yield from _missing(waiting.popleft(), last, conceal=conceal)
-
-
-def _missing(pts: int, last: Frame | None, *, conceal: bool) -> Iterator[Frame]:
-    if not conceal or last is None or last.change:
-        raise IndexMismatchError(f"no frame came for pts {pts}, though its packet is there")
-    yield Frame(pts=pts, planes=last.planes, corrupt=True, dynamic_hdr=last.dynamic_hdr)
-
-
-def _corrupt(frames: Iterable[tuple[int, Frame]]) -> Iterator[tuple[int, Frame]]:
-    """The damaged ones of the frames that are still to come, as far as they can be decoded."""
-    with suppress(MediaError):
-        yield from ((number, frame) for number, frame in frames if frame.corrupt)
-
-
-def _deliver_by_order(frames: Iterable[Frame], promise: Promise, *, conceal: bool) -> Iterator[Frame]:
-    number, last = -1, None
-    stop = promise.first + len(promise.pts)
-    # the packets reach to the end of the film; what else they hold need not be decoded
-    counted = enumerate(islice(frames, stop))
-    for number, frame in counted:
-        if number < promise.first:
-            continue
-        if frame.change:
-            raise promise.refuse(number - promise.first, frame.change)
-        if frame.corrupt and not conceal:
-            raise promise.damage(
-                [promise.pts[n - promise.first] for n in (number, *(n for n, _ in _corrupt(counted)))]
-            )
-        last = frame
-        yield replace(frame, pts=promise.pts[number - promise.first])
-    for place in range(max(number + 1, promise.first), stop):
-        yield from _missing(promise.pts[place - promise.first], last, conceal=conceal)

@@ -17,8 +17,8 @@ from pipelines.media.pixel_format import PixelCrop
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
-    from pipelines.codec.decoder import Promise
-    from pipelines.media.demuxer import PacketData
+    from pipelines.codec.promised_frames import Promise
+    from pipelines.media.packet_reader import PacketData
     from pipelines.media.video_info import DecoderSetup, Frame
     from pipelines.plan.plan import Plan
 

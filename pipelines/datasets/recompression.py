@@ -20,8 +20,9 @@ from av.sidedata.sidedata import Type as SideData
 
 from models.errors import MediaError, UsageError
 from pipelines.frames.sample_values import SampleValues
-from pipelines.media.demuxer import PacketReader, open_decoder
+from pipelines.media.demuxer import open_decoder
 from pipelines.media.hdr_metadata import frame_side_data
+from pipelines.media.packet_reader import PacketReader
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

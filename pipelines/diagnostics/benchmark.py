@@ -20,9 +20,9 @@ from pipelines.plan.events import Advanced, ChunkFinished, Finished
 from pipelines.planner.resources import Crew
 from pipelines.planner.video_planner import plan_video
 from pipelines.pool.interface import WorkItem
-from pipelines.run.chunk_tasks import run_spans
+from pipelines.run.chunk_tasks import SpanRun
 from pipelines.run.job import upscale_video
-from pipelines.workers.messages import Stages
+from pipelines.workers.messages import Stages, WorkerKind
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -88,7 +88,7 @@ def bench(
             yield Step("making a 1080p clip")
             source = make_clip(Path(folder) / "clip.mp4", seconds)
         settings = settings if settings.range else replace(settings, range=f"0-{seconds}")
-        planned, _ = plan_video(source, Path(folder), settings)
+        planned = plan_video(source, Path(folder), settings)
         yield Step("each stage alone")
         stages = measure_stages(planned, settings)
         runs = []
@@ -100,14 +100,9 @@ def bench(
 
 def measure_stages(planned: Planned, settings: RunSettings) -> Stages:
     """Time each stage alone, in a worker like those of a run, on the first span of a plan."""
-    for outcome in run_spans(
-        planned.plan,
-        planned.info,
-        {c.index for c in planned.plan.chunks[1:]},
-        settings,
-        "pipelines.workers.stage_timer:StageTimer",
-        None,
-    ):
+    others = {c.index for c in planned.plan.chunks[1:]}
+    run = SpanRun(planned.plan, planned.info, settings, WorkerKind.STAGE_TIMER, done=others)
+    for outcome in run.outcomes():
         if isinstance(outcome, WorkItem) and isinstance(outcome.value, Stages):
             return outcome.value
     raise AssertionError("a worker that raised nothing measured nothing")

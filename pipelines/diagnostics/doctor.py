@@ -105,7 +105,7 @@ def _ffmpeg() -> Iterator[Finding]:
     from pipelines.media.cicp import ColorTags
     from pipelines.media.pixel_format import PixelFormat
     from pipelines.plan.settings import CODECS, EncodeSettings
-    from pipelines.planner.encoder_options import choose_encoder
+    from pipelines.planner.encoder_options import EncoderTarget, choose_encoder
 
     version = av.ffmpeg_version_info
     refused = {}
@@ -114,9 +114,7 @@ def _ffmpeg() -> Iterator[Finding]:
             encoder = choose_encoder(
                 EncodeSettings(codec=codec),
                 PixelFormat.parse("yuv420p"),
-                width=256,
-                height=256,
-                container="matroska",
+                EncoderTarget(256, 256, "matroska"),
             )
             try_encoder(encoder, ColorTags(1, 1, 1, 1, 1))
         except (VsrError, ValueError) as error:
@@ -240,13 +238,14 @@ def _hardware(clip: Path) -> Iterator[Finding]:
     from pipelines.planner.resources import cuda_devices
     from pipelines.pool.interface import Task, WorkItem
     from pipelines.pool.process_pool import ProcessPool
+    from pipelines.workers.messages import WorkerKind
 
     try:
         (found,) = [
             outcome.value
             for outcome in ProcessPool([{}]).run_tasks(
                 [Task(0, "what this machine has", str(clip))],
-                worker="pipelines.workers.hardware_report:Hardware",
+                worker=str(WorkerKind.HARDWARE),
                 setup=None,
                 feed=lambda *_: [],
             )
@@ -270,7 +269,7 @@ def _encoders() -> Iterator[Finding]:
     from pipelines.media.pixel_format import PixelFormat
     from pipelines.plan.settings import EncodeSettings
     from pipelines.planner.encoder_choice import self_test
-    from pipelines.planner.encoder_options import choose_encoder
+    from pipelines.planner.encoder_options import EncoderTarget, choose_encoder
     from pipelines.planner.hardware_options import HARDWARE_CODECS
 
     for maker in makers_here():
@@ -279,7 +278,7 @@ def _encoders() -> Iterator[Finding]:
                 continue
             settings = EncodeSettings(codec=codec, encoder=maker)
             encoder = choose_encoder(
-                settings, PixelFormat.parse("yuv420p"), width=512, height=288, container="matroska"
+                settings, PixelFormat.parse("yuv420p"), EncoderTarget(512, 288, "matroska")
             )
             flaw = self_test(encoder, anew=True)
             facts = {"encoder": encoder.name, "hardware": encoder_hardware(maker), "flaw": flaw}

@@ -15,8 +15,8 @@ from pipelines.plan.chunking import cut_spans
 from pipelines.plan.output_names import existing_folder
 from pipelines.planner.resources import Crew, crew_of
 from pipelines.pool.interface import WorkItem
-from pipelines.run.chunk_tasks import run_spans
-from pipelines.workers.messages import Stages
+from pipelines.run.chunk_tasks import SpanRun
+from pipelines.workers.messages import Stages, WorkerKind
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -96,9 +96,7 @@ def measure(planned: Planned, settings: RunSettings) -> list[TriedFrames]:
         TriedFrames(
             outcome.value, _mean(sizes[chunks[outcome.key].start_frame : chunks[outcome.key].stop_frame])
         )
-        for outcome in run_spans(
-            few, info, set(), settings.alone, "pipelines.workers.stage_timer:StageSampler", None
-        )
+        for outcome in SpanRun(few, info, settings.alone, WorkerKind.STAGE_SAMPLER).outcomes()
         if isinstance(outcome, WorkItem) and isinstance(outcome.value, Stages)
     ]
 

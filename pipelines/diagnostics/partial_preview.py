@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from pipelines.frames.sample_values import SampleValues
-    from pipelines.output.journal import Job
+    from pipelines.output.journal import BegunRun
 
 __all__ = ["Unfinished", "look"]
 
@@ -78,7 +78,7 @@ def _spread(done: Sequence[int], shots: int) -> list[int]:
     return sorted({done[round(n)] for n in np.linspace(0, len(done) - 1, min(shots, len(done)))})
 
 
-def _show(job: Job, index: int, number: int, film: Footage, folder: Path) -> PreviewMoment | None:
+def _show(job: BegunRun, index: int, number: int, film: Footage, folder: Path) -> PreviewMoment | None:
     """The middle frame of a chunk; None where the run has finished meanwhile and taken it away."""
     try:
         chunk = opened(job.done[index])

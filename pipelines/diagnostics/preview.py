@@ -27,10 +27,10 @@ from pipelines.planner.resources import crew_of
 from pipelines.planner.video_planner import chosen_model, plan_video
 from pipelines.pool.interface import WorkItem
 from pipelines.probe.probe import probe
-from pipelines.run.chunk_tasks import run_spans
+from pipelines.run.chunk_tasks import SpanRun
 from pipelines.run.worker_pools import open_workers
 from pipelines.storage.atomic_file import write_atomically
-from pipelines.workers.messages import Sampled
+from pipelines.workers.messages import Sampled, WorkerKind
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -121,7 +121,7 @@ def preview(
         video_stream=settings.video_stream,
         rate=parse_rate(settings.rate) if settings.rate is not None else None,
     )
-    planned = [plan_video(source, None, replace(settings, model=name), info)[0] for name in names]
+    planned = [plan_video(source, None, replace(settings, model=name), info) for name in names]
     names = tuple(_chosen_name(name, settings, p.plan) for name, p in zip(names, planned, strict=True))
     plans = [p.plan for p in planned]
     starts = _asked(info, at, plans[0]) if at else _found(info, shots, plans[0])
@@ -132,16 +132,8 @@ def preview(
     sampled: list[Sampled] = []
     moments = []
     with open_workers(settings, _ENVIRONMENT) as workers:
-        for outcome in run_spans(
-            widest,
-            info,
-            set(),
-            settings,
-            "pipelines.workers.preview_worker:Sampler",
-            None,
-            workers=workers,
-            others=tuple(few),
-        ):
+        run = SpanRun(widest, info, settings, WorkerKind.SAMPLER, workers=workers, others=tuple(few))
+        for outcome in run.outcomes():
             if isinstance(outcome, WorkItem) and isinstance(outcome.value, Sampled):
                 sampled.append(outcome.value)
                 moments.append(_write(outcome.value, names, info, starts, folder))

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from models.layers.resampling import resample
-from pipelines.codec.decoder import Promise, decode, deliver, planar_format
+from pipelines.codec.decoder import decode, planar_format
+from pipelines.codec.promised_frames import Promise, deliver
 from pipelines.frames.sample_values import (
     LEFT,
     SampleValues,
@@ -23,7 +24,7 @@ from pipelines.frames.sample_values import (
     to_rgb,
 )
 from pipelines.media.cicp import Range, Siting
-from pipelines.media.demuxer import PacketReader
+from pipelines.media.packet_reader import PacketReader
 from pipelines.media.video_info import NO_PTS, Chunk
 from pipelines.plan.chunking import cut_spans
 from pipelines.plan.color_tags import resolve
@@ -35,7 +36,7 @@ if TYPE_CHECKING:
 
     from models.network import Planes
     from pipelines.media.cicp import ColorTags
-    from pipelines.media.demuxer import PacketData
+    from pipelines.media.packet_reader import PacketData
     from pipelines.media.pixel_format import PixelFormat
     from pipelines.media.video_info import Frame, Span, VideoInfo
 

@@ -412,9 +412,7 @@ def tiles_of(plan: Plan, network: LoadedNetwork, size: tuple[int, int]) -> list[
     """
     contract = network.contract
     tile = size if contract.halo_px is None else plan.tile_px
-    return list(
-        cut(*size, *tile, contract.halo_px or 0, contract.size_multiple, _bars_of(plan, network, size))
-    )
+    return list(cut(size, tile, contract.halo_px or 0, contract.size_multiple, _bars_of(plan, network, size)))
 
 
 def _health(seen: Picture, made: Picture) -> Health:

@@ -12,29 +12,16 @@ GIF89a; Y4M: yuv4mpeg(5).
 from __future__ import annotations
 
 import os
-import zlib
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING
+
+from pipelines.media.file_bytes import FileBytes, Flaw, broken_at, cut_short
+from pipelines.media.matroska_check import CLUSTER, EBML, matroska_flaw, top_elements
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["Flaw", "flaw_of", "header_bytes", "lacks_index", "tells_lengths"]
-
-
-@dataclass(frozen=True)
-class Flaw:
-    """What is wrong with a file as a whole."""
-
-    text: str
-    """Behind the file's name: "ends early: …"."""
-    at_the_end: bool = False
-    """Cut short, or followed by something else: what is missing may be of no account."""
-    spared: bool = False
-    """What is missing had not begun: as far as the container tells, all that did is whole."""
-    cut_track: int = -1
-    """Its number in the container (the PID of a TS packet), where only one is cut; -1 where there is no
-    telling."""
+__all__ = ["flaw_of", "header_bytes", "lacks_index", "tells_lengths"]
 
 
 def flaw_of(path: str | os.PathLike[str], format_name: str) -> Flaw | None:
@@ -46,7 +33,7 @@ def flaw_of(path: str | os.PathLike[str], format_name: str) -> Flaw | None:
     if walk is None:
         return None
     with open(path, "rb", buffering=0) as file:
-        return walk(_File(file.fileno()))
+        return walk(FileBytes(file.fileno()))
 
 
 def tells_lengths(format_name: str) -> bool:
@@ -68,10 +55,10 @@ def header_bytes(path: str | os.PathLike[str]) -> int:
     tags.
     """
     with open(path, "rb", buffering=0) as handle:
-        file = _File(handle.fileno())
+        file = FileBytes(handle.fileno())
         head = file.read(0, 12)
-        if int.from_bytes(head[:4], "big") == _EBML:
-            return max((size for name, size in _top_elements(file) if name != _CLUSTER), default=0)
+        if int.from_bytes(head[:4], "big") == EBML:
+            return max((size for name, size in top_elements(file) if name != CLUSTER), default=0)
         if head[4:8] in _FIRST_BOXES:
             return max(
                 (size for name, size in _boxes(file) if name in {b"moov", b"meta", b"moof", b"udta"}),
@@ -86,7 +73,7 @@ def lacks_index(path: str | os.PathLike[str]) -> bool:
     No `moov`, which recorders write last, and no `moof`.
     """
     with open(path, "rb", buffering=0) as handle:
-        file = _File(handle.fileno())
+        file = FileBytes(handle.fileno())
         return file.read(0, 8)[4:8] in _FIRST_BOXES and not {b"moov", b"moof"} & {
             name for name, _ in _boxes(file)
         }
@@ -95,180 +82,7 @@ def lacks_index(path: str | os.PathLike[str]) -> bool:
 _FIRST_BOXES = frozenset({b"ftyp", b"moov", b"mdat", b"free", b"wide", b"skip", b"styp", b"pnot"})
 
 
-class _File:
-    """Random access to a file's bytes."""
-
-    def __init__(self, descriptor: int) -> None:
-        self._descriptor = descriptor
-        self.size = os.fstat(descriptor).st_size
-
-    def read(self, at: int, count: int) -> bytes:
-        return os.pread(self._descriptor, count, at)
-
-    def blocks(self, at: int, stop: int) -> Iterator[bytes]:
-        while at < stop and (data := self.read(at, min(1 << 20, stop - at))):
-            yield data
-            at += len(data)
-
-
-def _cut(size: int, declared: int) -> Flaw:
-    return Flaw(f"ends early: {size} of at least {declared} bytes are there", at_the_end=True)
-
-
-def _broken(at: int) -> Flaw:
-    return Flaw(f"is broken at byte {at}; what stood there is lost")
-
-
-# --- Matroska
-
-_EBML, _SEGMENT, _CLUSTER, _CRC, _VOID = 0x1A45DFA3, 0x18538067, 0x1F43B675, 0xBF, 0xEC
-_TRACKS, _TRACK_ENTRY, _TRACK_NUMBER = 0x1654AE6B, 0xAE, 0xD7
-_SIMPLE_BLOCK, _BLOCK_GROUP, _BLOCK = 0xA3, 0xA0, 0xA1
-_TOP = frozenset(
-    {_CLUSTER, 0x114D9B74, 0x1549A966, _TRACKS, 0x1C53BB6B, 0x1941A469, 0x1043A770, 0x1254C367, _CRC, _VOID}
-)
-_IN_CLUSTER = frozenset({_SIMPLE_BLOCK, _BLOCK_GROUP, 0xE7, 0xA7, 0xAB, 0x5854, 0xAF, _CRC, _VOID})
-
-
-def _element(file: _File, at: int) -> tuple[int, int, int | None] | None:
-    """(ID, where its content begins, its length or None where that is unknown).
-
-    None where there is no element.
-    """
-    head = file.read(at, 12)
-    if not head or not head[0]:
-        return None
-    id_length = 9 - head[0].bit_length()
-    if id_length > 4 or len(head) <= id_length or not head[id_length]:
-        return None
-    first = head[id_length]
-    size_length = 9 - first.bit_length()
-    if len(head) < id_length + size_length:
-        return None
-    size = int.from_bytes(head[id_length : id_length + size_length], "big") & ((1 << 7 * size_length) - 1)
-    unknown = size == (1 << 7 * size_length) - 1
-    return int.from_bytes(head[:id_length], "big"), at + id_length + size_length, None if unknown else size
-
-
-def _matroska(file: _File) -> Flaw | None:
-    at = 0
-    while at < file.size:
-        found = _element(file, at)
-        if found is None or found[0] not in {_EBML, _SEGMENT, _VOID}:
-            # Something small may stand behind a film; as much as this is what a wrong length cut off.
-            return _broken(at) if file.size - at > file.size // 64 else None
-        name, start, size = found
-        if name == _SEGMENT:
-            flaw = _segment(file, start, None if size is None else start + size)
-            if flaw is not None or size is None:
-                return flaw
-        elif size is None:
-            return _broken(at)
-        at = start + (size or 0)
-    return None
-
-
-def _segment(file: _File, at: int, declared: int | None) -> Flaw | None:
-    stop = min(declared or file.size, file.size)
-    tracks: frozenset[int] = frozenset()
-    while at < stop:
-        found = _element(file, at)
-        if found is None or found[0] not in _TOP:
-            # The rest of an element that the end of the file cuts through is no damage on the way.
-            return _cut(file.size, declared or at + 12) if file.size - at < 12 else _broken(at)
-        name, start, size = found
-        end = file.size if size is None else start + size
-        if declared is not None and end > declared:
-            return _broken(at)
-        if name == _TRACKS:
-            tracks |= _track_numbers(file, start, end)
-        if name == _CLUSTER:
-            flaw, end = _cluster(file, start, None if size is None else end, tracks)
-            if flaw is not None:
-                return flaw
-        if end > file.size:
-            return _cut(file.size, declared or end)
-        at = end
-    return _cut(file.size, declared) if declared is not None and declared > file.size else None
-
-
-def _top_elements(file: _File) -> Iterator[tuple[int, int]]:
-    """(ID, length) of the elements of the first segment, up to the first cluster."""
-    at = 0
-    while at < file.size and (found := _element(file, at)) is not None:
-        name, start, size = found
-        if name == _SEGMENT:
-            at = start
-            continue
-        yield name, size or 0
-        if name == _CLUSTER or size is None:
-            return
-        at = start + size
-
-
-def _track_numbers(file: _File, at: int, stop: int) -> frozenset[int]:
-    """Those of the entries between two places."""
-    numbers = set()
-    while at < stop and (found := _element(file, at)) is not None:
-        name, start, size = found
-        if size is None:
-            break
-        if name == _TRACK_NUMBER:
-            numbers.add(int.from_bytes(file.read(start, min(size, 8)), "big"))
-        at = start if name == _TRACK_ENTRY else start + size
-    return frozenset(numbers)
-
-
-def _is_of_no_track(file: _File, name: int, at: int, tracks: frozenset[int]) -> bool:
-    """Whether a block's first number, that of its track, is none there is.
-
-    Demuxers leave such a block out.
-    """
-    if name == _BLOCK_GROUP and (inner := _element(file, at)) is not None and inner[0] == _BLOCK:
-        name, at = _SIMPLE_BLOCK, inner[1]
-    if name != _SIMPLE_BLOCK or not tracks:
-        return False
-    head = file.read(at, 2)
-    number = head[0] & 0x7F if head[:1] >= b"\x80" else int.from_bytes(head, "big") & 0x3FFF
-    return number not in tracks
-
-
-def _cluster(file: _File, at: int, declared: int | None, tracks: frozenset[int]) -> tuple[Flaw | None, int]:
-    """What is wrong with a cluster, and where it ends."""
-    begin, stop = at, min(declared or file.size, file.size)
-    while at < stop:
-        found = _element(file, at)
-        if found is None and file.size - at < 12:
-            return replace(_cut(file.size, declared or at + 12), at_the_end=False), file.size
-        if found is not None and declared is None and found[0] in _TOP - _IN_CLUSTER:
-            return None, at  # of unknown length: it ends where the next one begins
-        if found is None or found[0] not in _IN_CLUSTER or found[2] is None:
-            return _broken(at), stop
-        name, start, size = found
-        assert size is not None
-        if declared is not None and start + size > declared:
-            return _broken(at), stop
-        if start + size > file.size:
-            return replace(_cut(file.size, declared or start + size), at_the_end=False), file.size
-        if _is_of_no_track(file, name, start, tracks):
-            return _broken(at), stop
-        if name == _CRC and at == begin and size == 4 and declared is not None and declared <= file.size:
-            value = 0
-            for data in file.blocks(start + 4, declared):
-                value = zlib.crc32(data, value)
-            if value.to_bytes(4, "little") != file.read(start, 4):
-                return (
-                    Flaw(f"is damaged between byte {start} and byte {declared}: the checksum there is wrong"),
-                    declared,
-                )
-        at = start + size
-    return None, at
-
-
-# --- others
-
-
-def _boxes(file: _File) -> Iterator[tuple[bytes, int]]:
+def _boxes(file: FileBytes) -> Iterator[tuple[bytes, int]]:
     """(kind, length) of an MP4 file's boxes, as far as they make sense."""
     at = 0
     while at + 8 <= file.size:
@@ -283,7 +97,7 @@ def _boxes(file: _File) -> Iterator[tuple[bytes, int]]:
         at += size
 
 
-def _mp4(file: _File) -> Flaw | None:
+def _mp4(file: FileBytes) -> Flaw | None:
     at = 0
     kinds: set[bytes] = set()
     while at + 8 <= file.size:
@@ -296,15 +110,15 @@ def _mp4(file: _File) -> Flaw | None:
         if size < 8:
             # Cameras append what is no box. Behind a `moov` that lists every sample, and the samples, it
             # can't be a part of the film.
-            return replace(_broken(at), at_the_end={b"moov", b"mdat"} <= kinds and b"moof" not in kinds)
+            return replace(broken_at(at), at_the_end={b"moov", b"mdat"} <= kinds and b"moof" not in kinds)
         if at + size > file.size:
-            return _cut(file.size, at + size)
+            return cut_short(file.size, at + size)
         kinds.add(head[4:8])
         at += size
     return None
 
 
-def _mpegts(file: _File) -> Flaw | None:
+def _mpegts(file: FileBytes) -> Flaw | None:
     head = file.read(0, 5 * 208)
     for length, lead in ((188, 0), (192, 4), (204, 0)):
         for offset in range(min(length, max(0, len(head) - 4 * length))):
@@ -330,38 +144,38 @@ def _mpegts(file: _File) -> Flaw | None:
     return None
 
 
-def _flv(file: _File) -> Flaw | None:
+def _flv(file: FileBytes) -> Flaw | None:
     at = int.from_bytes(file.read(5, 4), "big") + 4
     while at < file.size:
         head = file.read(at, 11)
         if len(head) < 11:
-            return _cut(file.size, at + 15)
+            return cut_short(file.size, at + 15)
         if head[0] & 0x1F not in {8, 9, 18} or head[8:11] != bytes(3):
-            return _broken(at)
+            return broken_at(at)
         end = at + 11 + int.from_bytes(head[1:4], "big") + 4
         if end > file.size + 4:  # some writers leave the last length out
-            return _cut(file.size, end)
+            return cut_short(file.size, end)
         at = end
     return None
 
 
-def _avi(file: _File) -> Flaw | None:
+def _avi(file: FileBytes) -> Flaw | None:
     size = int.from_bytes(file.read(4, 4), "little")
     # A recorder that was stopped leaves 0 or the largest number here.
-    return _cut(file.size, size + 8) if file.size < size + 8 < 0xFFFFFFFF and size < 0x7FFFFFFF else None
+    return cut_short(file.size, size + 8) if file.size < size + 8 < 0xFFFFFFFF and size < 0x7FFFFFFF else None
 
 
 _ASF_DATA = bytes.fromhex("3626b2758e66cf11a6d900aa0062ce6c")
 
 
-def _asf(file: _File) -> Flaw | None:
+def _asf(file: FileBytes) -> Flaw | None:
     """Packets of one size behind the header; an index may follow."""
     at = int.from_bytes(file.read(16, 8), "little")
     head = file.read(at, 24)
     size = int.from_bytes(head[16:], "little")
     # A live stream that was saved does not know its size.
     return (
-        _cut(file.size, at + size)
+        cut_short(file.size, at + size)
         if head[:16] == _ASF_DATA and at + size > file.size and size < 1 << 56
         else None
     )
@@ -370,30 +184,30 @@ def _asf(file: _File) -> Flaw | None:
 _MXF_PARTITION = bytes.fromhex("060e2b34020501010d01020101")
 
 
-def _mxf(file: _File) -> Flaw | None:
+def _mxf(file: FileBytes) -> Flaw | None:
     """The header tells where the footer is, behind all frames, once the file was closed."""
     head = file.read(0, 64)
     if head[:13] != _MXF_PARTITION:
         return None
     start = 17 + (head[16] & 0x7F if head[16] & 0x80 else 0)
     footer = int.from_bytes(head[start + 24 : start + 32], "big")
-    return replace(_cut(file.size, footer), at_the_end=False) if footer >= file.size else None
+    return replace(cut_short(file.size, footer), at_the_end=False) if footer >= file.size else None
 
 
-def _ogg(file: _File) -> Flaw | None:
+def _ogg(file: FileBytes) -> Flaw | None:
     at = 0
     while at < file.size:
         head = file.read(at, 27 + 255)
         if head[:4] != b"OggS":
-            return _broken(at)
+            return broken_at(at)
         end = at + 27 + head[26] + sum(head[27 : 27 + head[26]]) if len(head) > 26 else at + 27
         if end > file.size:
-            return replace(_cut(file.size, end), at_the_end=False)
+            return replace(cut_short(file.size, end), at_the_end=False)
         at = end
     return None
 
 
-def _gif(file: _File) -> Flaw | None:
+def _gif(file: FileBytes) -> Flaw | None:
     head = file.read(0, 13)
     at = 13 + (3 << (head[10] & 7) + 1 if len(head) > 10 and head[10] & 0x80 else 0)
     while at < file.size:
@@ -405,18 +219,18 @@ def _gif(file: _File) -> Flaw | None:
         elif kind == 0x21:
             at += 2
         elif kind == 0x2C:
-            return replace(_cut(file.size, at + 11), at_the_end=False)
+            return replace(cut_short(file.size, at + 11), at_the_end=False)
         else:
-            return _broken(at)
+            return broken_at(at)
         while (length := file.read(at, 1)) != b"\0":
             if not length:
-                return replace(_cut(file.size, at + 1), at_the_end=False)
+                return replace(cut_short(file.size, at + 1), at_the_end=False)
             at += 1 + length[0]
         at += 1
     return None
 
 
-def _y4m(file: _File) -> Flaw | None:
+def _y4m(file: FileBytes) -> Flaw | None:
     """All frames of one size, each behind a line of its own."""
     line, _, rest = file.read(0, 4096).partition(b"\n")
     said = {field[:1]: field[1:] for field in line.split()[1:]}
@@ -429,12 +243,12 @@ def _y4m(file: _File) -> Flaw | None:
     samples = luma * (2 if color == b"444alpha" else 1) + chroma
     stride = samples * (2 if color[4:].isdigit() and color != b"mono8" else 1) + 6
     part = (file.size - len(line) - 1) % stride
-    return replace(_cut(file.size, file.size - part + stride), at_the_end=False) if part else None
+    return replace(cut_short(file.size, file.size - part + stride), at_the_end=False) if part else None
 
 
 _WALKS = {
-    "matroska": _matroska, "mov": _mp4, "mpegts": _mpegts, "flv": _flv, "avi": _avi, "asf": _asf, "mxf": _mxf,
-    "ogg": _ogg, "gif": _gif,
+    "matroska": matroska_flaw, "mov": _mp4, "mpegts": _mpegts, "flv": _flv, "avi": _avi, "asf": _asf,
+    "mxf": _mxf, "ogg": _ogg, "gif": _gif,
     "yuv4mpegpipe": _y4m,
 }  # fmt: skip
 """By FFmpeg's demuxer."""

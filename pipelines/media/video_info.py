@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 
     import numpy as np
 
-    from pipelines.media.demuxer import PacketData
     from pipelines.media.dynamic_hdr import DynamicHdr
+    from pipelines.media.packet_reader import PacketData
 
 __all__ = [
     "NO_PTS",

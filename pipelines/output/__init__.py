@@ -1,10 +1,13 @@
 """The output file: journal of finished chunks, muxing, verification.
 
+chunk_record.py          a finished chunk, and all that a result is made of
 container_support.py     which streams a container can hold
 journal.py               work directory: which chunks of a plan are done, and its lock
 mov_boxes.py             a box in the sample entry of a finished MOV
 muxer.py                 chunks and passed-through streams -> the output file
 picture_verification.py  pictures of a result, compared with what their source shows
+plan_differences.py      what differs between two plans, in words
+result_contents.py       tracks, times and packets of a result, compared with what was promised
 stream_copy.py           packets passed through unchanged
 subtitle_text.py         text subtitles in the form that another container holds
 trial.py                 the result in small, made and checked before work starts

@@ -20,9 +20,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from models.catalog.lookup import cards
 from models.errors import OutputError, UsageError, VsrError
-from pipelines.plan.plan_id import plan_id, shaping
+from pipelines.output.chunk_record import ChunkRecord, holds
+from pipelines.output.plan_differences import model_options, plan_differences
+from pipelines.plan.plan_id import plan_id
 from pipelines.storage.atomic_file import TEMPORARY, write_atomically
 from pipelines.storage.file_lock import REMOVES_OPEN_FILES, lock_file
 
@@ -31,9 +32,7 @@ if TYPE_CHECKING:
 
     from pipelines.codec.encoder import EncodedChunk
 
-__all__ = [
-    "Begun", "ChunkRecord", "Job", "Journal", "OutputInUseError", "begun_plan", "read_job", "work_folder",
-]  # fmt: skip
+__all__ = ["Begun", "BegunRun", "Journal", "OutputInUseError", "begun_plan", "read_job", "work_folder"]
 
 
 _OURS = re.compile(
@@ -42,34 +41,6 @@ _OURS = re.compile(
 """What a run makes in its work directory, as a pattern of names; whatever else lies there is somebody else's,
 and stays."""
 
-_WORDS = {
-    "source_fingerprint": "the input's content",
-    "stream_index": "--video-stream",
-    "encoder": "the encoder's settings",
-    "out_width": "the target size",
-    "out_height": "the target size",
-    "chunks": "how the video is cut (--chunk-seconds, --range)",
-    "spans": "how the video is cut (--chunk-seconds, --range)",
-    "start_frame": "--range",
-    "stop_frame": "--range",
-    "linear": "whether frames are counted by decoding",
-    "on_corrupt": "--on-corrupt",
-    "deinterlacing": "--deinterlace",
-    "prefilter": "--prefilter",
-    "strength": "--strength",
-    "crop": "--crop-bars",
-    "bars": "--crop-bars",
-    "sar": "--square-pixels",
-    "grain": "--keep-grain",
-    "dynamic_hdr": "--dynamic-hdr",
-    "tile_px": "--tile",
-    "rate": "--deinterlace",
-    "time_base": "--deinterlace",
-    "format": "the version of vsr",
-    "precision": "--precision, or how the GPU computes (another one, or another driver)",
-    "memory_format": "how the GPU computes (another one, or another driver)",
-}
-
 
 def work_folder(output: Path) -> Path:
     """The work directory of an output: `.NAME.vsr-work` beside it."""
@@ -77,30 +48,6 @@ def work_folder(output: Path) -> Path:
     if len(os.fsencode(name)) > 255:
         name = f".{hashlib.sha256(os.fsencode(output.name)).hexdigest()[:32]}.vsr-work"
     return output.parent / name
-
-
-@dataclass(frozen=True, eq=False)
-class ChunkRecord:
-    """A finished chunk: where its data lies, and what was written down about it."""
-
-    index: int
-    path: Path
-    pts: array[int]
-    """In decode order."""
-    sha256: str
-    header_sha256: str
-    corrupt: int
-    dynamic_hdr: tuple[int, ...] = ()
-    """`DynamicHdr.mark` of its frames in display order; empty where the plan keeps no such metadata."""
-
-    @property
-    def thumbnails(self) -> bytes:
-        """Of its source frames in display order.
-
-        Read from the manifest, for those of a whole film are many.
-        """
-        table = json.loads(self.path.with_suffix(".json").read_bytes())
-        return zlib.decompress(base64.b85decode(table["thumbnails"]))
 
 
 class OutputInUseError(UsageError):
@@ -226,7 +173,7 @@ class Journal:
                 write_atomically(self.folder / "plan.json", json.dumps(old, indent=1).encode())
             return self._valid_chunks(_ids_of(old)), []
         before = old.get("plan") if old is not None else None
-        changed = _differences(before, plan) if isinstance(before, dict) else []
+        changed = plan_differences(before, plan) if isinstance(before, dict) else []
         found: list[ChunkRecord] = []
         if not supersede:
             self._refuse_to_replace(plan_id, changed, before if isinstance(before, dict) else {})
@@ -250,7 +197,7 @@ class Journal:
         """
         tables = [(path.with_suffix(".chunk"), self._read(path.name)) for path in _manifests(self.folder)]
         kept = sum(
-            table is not None and table.get("plan") != plan_id and _holds(path, table)
+            table is not None and table.get("plan") != plan_id and holds(path, table)
             for path, table in tables
         )
         if not kept:
@@ -258,7 +205,7 @@ class Journal:
         total = f" of {len(before['chunks'])}" if isinstance(before.get("chunks"), list) else ""
         device = (self._read("numerics.json") or {}).get("device", "")
         is_model = any(word.startswith("the model ") for word in changed)
-        how = f" ({_options(before, device)})" if is_model and _options(before, device) else ""
+        how = f" ({model_options(before, device)})" if is_model and model_options(before, device) else ""
         raise UsageError(
             f"{self.folder}: {kept}{total} chunks of an earlier run are kept, and with this command they"
             f" would get other bits: {', '.join(changed) or 'what they are of can not be read any more'}; go"
@@ -325,7 +272,7 @@ class Journal:
                 table is not None
                 and table.get("plan") in plan_ids
                 and table.get("index") == int(manifest.stem)
-                and _holds(path, table)
+                and holds(path, table)
             ):
                 marks = tuple(table.get("dynamic_hdr", ()))
                 facts = table["sha256"], table["header_sha256"], table["corrupt"], marks
@@ -365,7 +312,7 @@ def begun_plan(folder: Path) -> Begun | None:
 
 
 @dataclass(frozen=True, eq=False)
-class Job:
+class BegunRun:
     """A run that has not finished, as its work directory tells."""
 
     folder: Path
@@ -376,7 +323,7 @@ class Job:
     """Finished chunks by index, each a small file in the container of the result."""
 
 
-def read_job(folder: Path) -> Job:
+def read_job(folder: Path) -> BegunRun:
     """Look into a work directory without a lock and without changing anything.
 
     Raises UsageError where there is none.
@@ -403,7 +350,7 @@ def read_job(folder: Path) -> Job:
             and path.is_file()
         ):
             done[table["index"]] = path
-    return Job(folder, told.get("input", ""), plan, done)
+    return BegunRun(folder, told.get("input", ""), plan, done)
 
 
 def _own_id(told: dict[str, Any]) -> str | None:
@@ -429,54 +376,3 @@ def _delete(path: Path) -> None:
         shutil.rmtree(path, ignore_errors=True)
     else:
         path.unlink(missing_ok=True)
-
-
-def _holds(path: Path, table: dict[str, Any]) -> bool:
-    """Whether the data is what its manifest says."""
-    needed = {"index", "bytes", "sha256", "header_sha256", "pts", "thumbnails", "corrupt"}
-    if (
-        not needed <= set(table)
-        or not isinstance(table["pts"], list)
-        or not all(type(p) is int and abs(p) < 1 << 63 for p in table["pts"])
-    ):
-        return False
-    if path.is_symlink() or not path.is_file() or path.stat().st_size != table["bytes"]:
-        return False
-    return bool(hashlib.sha256(path.read_bytes()).hexdigest() == table["sha256"])
-
-
-def _differences(old: dict[str, Any], new: dict[str, Any]) -> list[str]:
-    """What of a plan that shapes bits is another now, in words."""
-    words = {**_WORDS, "stages": "the target size"}
-    with contextlib.suppress(AttributeError, KeyError, TypeError):  # what was kept may be of any shape
-        before, now = _models(old), _models(new)
-        old, new = shaping(old), shaping(new)
-        if [s["card"] for s in old["stages"]] != [s["card"] for s in new["stages"]]:
-            words["stages"] = (
-                f"the model ({before} before, {now} now)" if before != now else f"the weights of {now}"
-            )
-        elif any(
-            (a.get("restore"), a.get("detail")) != (b.get("restore"), b.get("detail"))
-            for a, b in zip(old["stages"], new["stages"], strict=False)
-        ):
-            words["stages"] = "--restore, --detail, or how damaged the footage was found to be"
-    keys = [key for key in {**new, **old} if old.get(key) != new.get(key)]
-    return list(
-        dict.fromkeys(words.get(key, key.replace("_", " ")) for key in keys if key != "timing_digest")
-    ) or ["the input's timing"]
-
-
-def _models(plan: dict[str, Any]) -> str:
-    """Names of a plan's networks, joined by +."""
-    return "+".join(stage["card"]["name"] for stage in plan["stages"])
-
-
-def _options(plan: dict[str, Any], device: str) -> str:
-    """What to type so that a run comes to the networks of that plan, on that device."""
-    try:
-        card = plan["stages"][0]["card"]
-        name, path = str(card["name"]), str(card["path"])
-    except (IndexError, KeyError, TypeError):
-        return ""
-    model = re.sub(r"-x\d+$", "", name) if not path or any(c.name == name for c in cards()) else path
-    return f"--model {model}{f' --device {device}' if device else ''}"

@@ -5,7 +5,6 @@ packet.
 from __future__ import annotations
 
 import errno
-import hashlib
 import heapq
 import io
 import os
@@ -57,7 +56,7 @@ if TYPE_CHECKING:
     from av.stream import Stream as AnyStream
 
     from pipelines.media.video_info import VideoInfo
-    from pipelines.output.journal import ChunkRecord
+    from pipelines.output.chunk_record import ChunkRecord, ResultParts
     from pipelines.plan.plan import Plan
 
     Packet: TypeAlias = av.Packet[Any]
@@ -88,20 +87,15 @@ _PICTURE_TYPES = {
 
 
 def assemble(
-    plan: Plan,
-    info: VideoInfo,
-    records: Sequence[ChunkRecord],
-    target: Path,
-    *,
-    dropped: frozenset[int],
-    stop: threading.Event | None = None,
+    parts: ResultParts, target: Path, *, dropped: frozenset[int], stop: threading.Event | None = None
 ) -> list[Passed]:
     """Write the result to `target`, which has a temporary name; what was passed on comes back.
 
-    records: every chunk of the plan, in order. dropped: indexes of source streams to leave out. stop: ends it
+    dropped: indexes of source streams to leave out. stop: ends it
     when set. Raises OutputError where the result can't be written, MediaError where the source can't be read
     any more, VerificationError where chunks do not fit together, Interrupted.
     """
+    plan, info, records = parts.plan, parts.info, parts.records
     if [r.index for r in records] != [c.index for c in plan.chunks]:
         raise VerificationError("chunks are missing or doubled; give the same command again")
     headers = {r.header_sha256 for r in records}
@@ -113,13 +107,12 @@ def assemble(
         _write_pictures(plan, records, target)
         return []
     if plan.encoder.is_picture:
-        target.write_bytes(_chunk_data(records[0]))
+        target.write_bytes(records[0].read())
         return []
     source = open_source(info.path)
     try:
-        return write_result(
-            plan, info, records, target, source, packets_of(source, info.path), dropped=dropped, stop=stop
-        )
+        packets = packets_of(source, info.path)
+        return write_result(parts, target, source, packets, dropped=dropped, stop=stop)
     except (OSError, av.error.FFmpegError) as error:
         if isinstance(error, av.error.FFmpegError) and error.errno not in _DISK_ERRORS:
             raise VerificationError(
@@ -135,9 +128,7 @@ def assemble(
 
 
 def write_result(
-    plan: Plan,
-    info: VideoInfo,
-    records: Sequence[ChunkRecord],
+    parts: ResultParts,
     target: Path,
     source: InputContainer,
     packets: Iterable[Packet],
@@ -145,11 +136,12 @@ def write_result(
     dropped: frozenset[int],
     stop: threading.Event | None = None,
 ) -> list[Passed]:
-    """Mux the film of `records` and the other tracks of `source`; what was passed on comes back.
+    """Mux the film of the chunks and the other tracks of `source`; what was passed on comes back.
 
     packets: of the source, in its order. Raises OSError, av.error.FFmpegError, CorruptError,
     VerificationError, Interrupted.
     """
+    plan, info = parts.plan, parts.info
     # Not a `with`: on an exception that would write a trailer and make a half file playable.
     options = container_options(
         plan.encoder.container, [plan.time_base, *stream_time_bases(source)], source.metadata
@@ -158,10 +150,10 @@ def write_result(
     if box:
         options["strict"] = "unofficial"  # or FFmpeg would leave it out of MP4
     output = av.open(file_url(target), "w", format=plan.encoder.container, container_options=options)
-    video, passed = _prepare(output, source, plan, info, records, dropped)
+    video, passed = _prepare(output, source, parts, dropped)
     output.start_encoding()
     others = passed_packets(source, packets, output, plan, info, passed)
-    for packet in heapq.merge(_video_packets(plan, info, records, video), others, key=packet_seconds):
+    for packet in heapq.merge(_video_packets(plan, info, parts.records, video), others, key=packet_seconds):
         check_stop(stop)
         output.mux_one(packet)
     output.close()
@@ -176,7 +168,7 @@ def _write_pictures(plan: Plan, records: Sequence[ChunkRecord], folder: Path) ->
     number = plan.first_number
     for record in records:
         count = 0
-        for data in unpack(_chunk_data(record)):
+        for data in unpack(record.read()):
             with open(folder / f"{number}", "wb") as file:
                 file.write(data)
                 file.flush()
@@ -203,14 +195,10 @@ def _as_written(passed: list[Passed], container: str) -> list[Passed]:
 
 
 def _prepare(
-    output: OutputContainer,
-    source: InputContainer,
-    plan: Plan,
-    info: VideoInfo,
-    records: Sequence[ChunkRecord],
-    dropped: frozenset[int],
+    output: OutputContainer, source: InputContainer, parts: ResultParts, dropped: frozenset[int]
 ) -> tuple[AnyStream, dict[int, Passed]]:
     """Tracks in the source's order, with tags, chapters and attachments."""
+    plan, info = parts.plan, parts.info
     video: AnyStream | None = None
     passed: dict[int, Passed] = {}
     covers = {s.index for s in info.streams if s.is_cover}
@@ -218,7 +206,7 @@ def _prepare(
     remade = {s.index for s in info.streams if is_remade(source, info, s)}
     for stream in source.streams:
         if stream.index == info.stream_index:
-            video = _add_video(output, plan, records[0])
+            video = _add_video(output, plan, parts.records[0])
             copy_tags(stream, video)
         elif stream.index in dropped or stream.index in remade:
             continue
@@ -364,17 +352,8 @@ def _chapters(source: InputContainer, plan: Plan, info: VideoInfo) -> list[dict[
     return kept
 
 
-def _chunk_data(record: ChunkRecord) -> bytes:
-    data = record.path.read_bytes()
-    if hashlib.sha256(data).hexdigest() != record.sha256:
-        raise VerificationError(
-            f"{record.path}: changed on the disk since it was written; give the same command again"
-        )
-    return data
-
-
 def _chunk_packets(record: ChunkRecord) -> Iterator[Packet]:
-    container = open_memory(_chunk_data(record))
+    container = open_memory(record.read())
     try:
         for packet in container.demux(video=0):
             if packet.size:

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from av.video.codeccontext import VideoCodecContext
     from av.video.stream import VideoStream
 
-    from pipelines.output.journal import ChunkRecord
+    from pipelines.output.chunk_record import ChunkRecord
     from pipelines.plan.plan import Plan
 
 __all__ = ["SEAM_FRAMES", "check_picture", "check_shown", "read_picture", "result_decoder", "verify_pictures"]

@@ -112,103 +112,119 @@ def passed_packets(
 
     packets: of the source, in its order.
     """
-    window, shift = passed_window(plan, info), start_shift(plan, info)
-    clock = EpochClock(source.format.name)
-    adts = source.format.name == "mpegts"
-    last: dict[int, int] = {}
-    order = _MonotonicClock(output, plan.encoder.container)
-    texts = {
-        index: (OneAtATime if entry.codec == "mov_text" else AsTheyCome)(
-            Fraction(source.streams[index].time_base or 1)
-        )
-        for index, entry in passed.items()
-        if entry.text_of
-    }
-    for packet in _with_decode_times(packets, passed):
-        if not packet.size:
-            continue
-        clock.see(packet)
-        if packet.stream_index not in passed:
-            continue
-        entry = passed[packet.stream_index]
-        offset = clock.shift_ticks(packet.stream)
-        base = Fraction(packet.time_base)
+    return _StreamCopy(source, output, plan, info, passed).packets(packets)
+
+
+class _StreamCopy:
+    """How the packets of the other tracks become packets of the output."""
+
+    def __init__(
+        self,
+        source: InputContainer,
+        output: OutputContainer,
+        plan: Plan,
+        info: VideoInfo,
+        passed: dict[int, Passed],
+    ) -> None:
+        self._source, self._output, self._plan, self._info = source, output, plan, info
+        self._passed = passed
+        self._window, self._shift = passed_window(plan, info), start_shift(plan, info)
+        self._clock = EpochClock(source.format.name)
+        self._last: dict[int, int] = {}
+        """Stream -> decode time of what was taken last."""
+        self._order = _MonotonicClock(output, plan.encoder.container)
+        self._texts = {
+            index: (OneAtATime if entry.codec == "mov_text" else AsTheyCome)(self._base(index))
+            for index, entry in passed.items()
+            if entry.text_of
+        }
+
+    def _base(self, index: int) -> Fraction:
+        return Fraction(self._source.streams[index].time_base or 1)
+
+    def packets(self, packets: Iterable[Packet]) -> Iterator[Packet]:
+        """Packets of the output, of all packets of the source."""
+        for packet in _with_decode_times(packets, self._passed):
+            if not packet.size:
+                continue
+            self._clock.see(packet)
+            if packet.stream_index in self._passed and self._is_wanted(packet):
+                entry = self._passed[packet.stream_index]
+                for made in self._converted(packet, entry):
+                    yield self._noted(made, entry)
+        for index, rest in self._texts.items():
+            for event in rest.rest():
+                entry = self._passed[index]
+                yield self._noted(_as_text(event, self._base(index), entry.codec), entry)
+
+    def _is_wanted(self, packet: Packet) -> bool:
+        """Give a packet its times in the output; False for one that is left out."""
+        offset, base = self._clock.shift_ticks(packet.stream), Fraction(packet.time_base)
         if packet.pts is not None:
             packet.pts += offset
         packet.dts = packet.dts + offset if packet.dts is not None else packet.pts
         if packet.dts is None:
-            packet.pts = packet.dts = last.get(packet.stream_index, 0)
-        if window is not None and not _cut(packet, window, base):
-            continue
-        if window is None and shift:
-            ticks = round(shift / base)
-            packet.pts, packet.dts = (
-                (None if packet.pts is None else packet.pts - ticks),
-                _ticks(packet) - ticks,
-            )
-        if packet.is_discard and _ticks(packet) < last.get(packet.stream_index, _ticks(packet)):
+            packet.pts = packet.dts = self._last.get(packet.stream_index, 0)
+        if self._window is not None and not _cut(packet, self._window, base):
+            return False
+        if self._window is None and self._shift:
+            ticks = round(self._shift / base)
+            packet.pts = None if packet.pts is None else packet.pts - ticks
+            packet.dts = packet.dts - ticks
+        if packet.is_discard and _ticks(packet) < self._last.get(packet.stream_index, _ticks(packet)):
             # what an edit list skips in the middle: its times lie before those of what was heard last
-            continue
-        last[packet.stream_index] = _ticks(packet)
-        if is_filler(packet):
-            continue
-        if adts and is_bare_aac(packet.stream) and _payload(packet) == bytes(packet):
-            if plan.on_corrupt == "conceal":
-                continue
-            raise _damaged(info, entry, float(_ticks(packet) * base))
-        target = output.streams[entry.output_index]
+            return False
+        self._last[packet.stream_index] = _ticks(packet)
+        return not is_filler(packet)
+
+    def _converted(self, packet: Packet, entry: Passed) -> Iterator[Packet]:
+        """A packet as the output takes it: nothing where a damaged one is left out, several of timed text."""
+        base = Fraction(packet.time_base)
+        adts = self._source.format.name == "mpegts"
         if entry.text_of:
             text = plain_text(entry.text_of, bytes(packet))
-            for event in texts[packet.stream_index].add(_shown(packet), packet.duration or 0, text):
-                yield _passed(_as_text(event, base, entry.codec), target, entry, order)
-            continue
-        if codec_of(packet.stream) in REWRAPPED:
+            found = self._texts[packet.stream_index].add(_shown(packet), packet.duration or 0, text)
+            yield from (_as_text(event, base, entry.codec) for event in found)
+        elif adts and is_bare_aac(packet.stream) and _payload(packet) == bytes(packet):
+            self._refuse_damage(packet, entry)
+        elif codec_of(packet.stream) in REWRAPPED:
             try:
-                packet = _as_pcm(packet, target)  # noqa: PLW2901
+                yield _as_pcm(packet, self._output.streams[entry.output_index])
             except av.error.FFmpegError:
-                if plan.on_corrupt == "conceal":
-                    continue
-                raise _damaged(info, entry, float(_ticks(packet) * base)) from None
-        yield _passed(packet, target, entry, order)
-    for index, rest in texts.items():
-        entry, base = passed[index], Fraction(source.streams[index].time_base or 1)
-        for event in rest.rest():
-            yield _passed(
-                _as_text(event, base, entry.codec), output.streams[entry.output_index], entry, order
-            )
+                self._refuse_damage(packet, entry)
+        else:
+            yield packet
 
+    def _refuse_damage(self, packet: Packet, entry: Passed) -> None:
+        """Raise CorruptError, unless what is damaged is left out."""
+        if self._plan.on_corrupt != "conceal":
+            raise _damaged(self._info, entry, float(_ticks(packet) * Fraction(packet.time_base)))
 
-def _passed(packet: Packet, target: AnyStream, entry: Passed, order: _MonotonicClock) -> Packet:
-    """The packet as one of the output, taken note of."""
-    base = Fraction(packet.time_base)
-    entry.packets += 1
-    entry.digest.update(
-        joined_units(bytes(packet), codec_of(packet.stream), packet.stream)
-        if entry.is_annex_b
-        else _payload(packet)
-    )
-    shown = _shown(packet)
-    if entry.first_seconds is None:
-        entry.first_seconds = float(shown * base)
-    entry.end_seconds = max(
-        entry.end_seconds or entry.first_seconds, float((shown + (packet.duration or 0)) * base)
-    )
-    packet.stream = target
-    order.follow(packet)
-    return packet
+    def _noted(self, packet: Packet, entry: Passed) -> Packet:
+        """The packet as one of the output, taken note of."""
+        base, shown = Fraction(packet.time_base), _shown(packet)
+        entry.packets += 1
+        entry.digest.update(
+            joined_units(bytes(packet), codec_of(packet.stream), packet.stream)
+            if entry.is_annex_b
+            else _payload(packet)
+        )
+        if entry.first_seconds is None:
+            entry.first_seconds = float(shown * base)
+        end_seconds = float((shown + (packet.duration or 0)) * base)
+        entry.end_seconds = max(entry.end_seconds or entry.first_seconds, end_seconds)
+        packet.stream = self._output.streams[entry.output_index]
+        self._order.follow(packet)
+        return packet
 
 
 def _as_text(event: tuple[int, int, str], base: Fraction, codec: str) -> Packet:
     data = coded_text(event[2], codec)
     packet: Packet = av.Packet(len(data))
     packet.update(data)
-    packet.time_base, packet.pts, packet.dts, packet.duration, packet.is_keyframe = (
-        base,
-        event[0],
-        event[0],
-        event[1],
-        True,
-    )
+    packet.time_base, packet.is_keyframe = base, True
+    packet.pts = packet.dts = event[0]
+    packet.duration = event[1]
     return packet
 
 

@@ -26,11 +26,12 @@ from pipelines.frames.thumbnail import grid_for, thumbnail
 from pipelines.media.demuxer import open_source
 from pipelines.media.pixel_format import PixelFormat
 from pipelines.media.video_info import Chunk, Frame
+from pipelines.output.chunk_record import ChunkRecord, ResultParts
 from pipelines.output.container_support import REWRAPPED, incompatible_streams, is_divisible
-from pipelines.output.journal import ChunkRecord
 from pipelines.output.muxer import assemble, write_result
+from pipelines.output.result_contents import UNHEARD_DRIFT
 from pipelines.output.subtitle_text import is_converted
-from pipelines.output.verification import UNHEARD_DRIFT, verify
+from pipelines.output.verification import verify
 from pipelines.plan.timeline import timeline
 from pipelines.storage.child_call import ChildFailedError, call_in_child
 
@@ -135,18 +136,17 @@ class _Trial:
         target = Path(self._folder.name) / "result"
         try:
             self._record = self._record or _encoded(self._plan, self._info, Path(self._folder.name))
+            parts = ResultParts(self._plan, self._info, [self._record])
             if self._plan.encoder.is_picture:
-                passed = assemble(self._plan, self._info, [self._record], target, dropped=dropped)
+                passed = assemble(parts, target, dropped=dropped)
             else:
                 source = open_source(self._info.path)
                 try:
                     packets = _samples(source, self._info)
-                    passed = write_result(
-                        self._plan, self._info, [self._record], target, source, packets, dropped=dropped
-                    )
+                    passed = write_result(parts, target, source, packets, dropped=dropped)
                 finally:
                     source.close()
-            verify(target, self._plan, self._info, [self._record], passed, full=True)
+            verify(target, parts, passed, full=True)
         except VsrError as error:
             return str(error).removeprefix(f"{self._info.path}: ")
         except (av.error.FFmpegError, ValueError, TypeError, AttributeError, NotImplementedError) as error:

@@ -7,32 +7,20 @@ from __future__ import annotations
 
 import bisect
 import hashlib
-import math
 from array import array
 from dataclasses import dataclass, replace
-from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
 import av
-import numpy as np
 from av.stream import Disposition
 
 from models.errors import VerificationError
 from pipelines.codec.decoder import picture_planes, planar_format
-from pipelines.media.bitstream import nal_length_size
-from pipelines.media.chroma_siting import chroma_siting
-from pipelines.media.cicp import Siting
 from pipelines.media.demuxer import open_source, packets_of
 from pipelines.media.dynamic_hdr import dynamic_hdr_of
 from pipelines.media.hdr_metadata import agree, configuration_of, static_metadata
 from pipelines.media.image_sequence import pattern_of
 from pipelines.media.pixel_format import PixelFormat
-from pipelines.output.container_support import (
-    KEEPS_MILLISECONDS,
-    codec_of,
-    dolby_vision_record,
-    is_divisible,
-)
 from pipelines.output.picture_verification import (
     SEAM_FRAMES,
     check_picture,
@@ -41,12 +29,12 @@ from pipelines.output.picture_verification import (
     result_decoder,
     verify_pictures,
 )
-from pipelines.output.stream_copy import check_stop, is_filler, joined_units, start_shift
-from pipelines.plan.timeline import timeline
+from pipelines.output.result_contents import Contents, check_passed, check_times
+from pipelines.output.stream_copy import check_stop, is_filler
 
 if TYPE_CHECKING:
     import threading
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
     from pathlib import Path
 
     from av.container import InputContainer
@@ -54,26 +42,11 @@ if TYPE_CHECKING:
     from av.video.codeccontext import VideoCodecContext
     from av.video.frame import VideoFrame
 
-    from pipelines.media.video_info import VideoInfo
-    from pipelines.output.journal import ChunkRecord
+    from pipelines.output.chunk_record import ChunkRecord, ResultParts
     from pipelines.output.stream_copy import Passed
     from pipelines.plan.plan import Plan
 
-__all__ = ["UNHEARD_DRIFT", "Report", "result_hash", "verify", "verify_again"]
-
-
-_BLOCK = 1 << 18
-"""Times that are compared at once."""
-_MATROSKA_TICK = Fraction(1, 1000)
-_SAR_ERROR = Fraction(1, 200)
-"""Matroska writes the display size in whole pixels, H.264 a ratio of 16-bit numbers."""
-_SAME_CODEC = {"mp1": "mp3", "mp2": "mp3", "text": "subrip"}
-"""Codecs that a container stores under the name of another; one decoder decodes both."""
-UNHEARD_DRIFT = 0.04
-"""Seconds by which PCM may end off: MP4 and MOV keep its samples end to end, whatever its packets' times were
-(EBU R 37 allows as much)."""
-_AUDIO_TICK = 1 / 8000
-"""A shift of a part is rounded to ticks of the audio."""
+__all__ = ["Report", "result_hash", "verify", "verify_again"]
 
 
 @dataclass(frozen=True)
@@ -91,9 +64,7 @@ class Report:
 
 def verify(
     path: Path,
-    plan: Plan,
-    info: VideoInfo,
-    records: Sequence[ChunkRecord],
+    parts: ResultParts,
     passed: Sequence[Passed],
     *,
     full: bool,
@@ -105,6 +76,7 @@ def verify(
     full: decode every frame instead of the first few of each chunk. stop: ends it when set. Raises
     VerificationError for the first thing wrong, Interrupted.
     """
+    plan, info, records = parts.plan, parts.info, parts.records
     if plan.encoder.is_sequence:
         return Report(
             plan.frame_count, 0.0, len(records), verify_pictures(path, plan, records, full=full), 0, 0
@@ -117,17 +89,18 @@ def verify(
         chapters = len(container.chapters())
         covers = [s.index for s in container.streams.video if s.disposition & Disposition.attached_pic]
         passed = [replace(p, output_index=covers.pop(0)) if p.is_cover and covers else p for p in passed]
-        seen = _Seen(container, plan, passed)
-        _walk(container, seen, records, plan, full=full, stop=stop)
+        chapters = len(container.chapters())
+        found = Contents(container, plan, passed)
+        _walk(container, found, parts, full=full, stop=stop)
     finally:
         container.close()
-    error, shift = _check_times(seen, plan, info)
-    _check_passed(seen, passed, shift, plan)
+    error, shift = check_times(found, plan, info)
+    check_passed(found, passed, shift, plan)
     return Report(
-        len(seen.pts),
+        len(found.pts),
         float(error),
         len(records),
-        seen.decoded,
+        found.decoded,
         len(passed),
         sum(p.packets for p in passed),
         chapters,
@@ -164,7 +137,7 @@ def verify_again(
         if sha256 and result_hash(path, plan) != sha256:
             raise VerificationError("is no longer what was verified: its content has changed since")
     except OSError as error:
-        raise VerificationError(f"can't be read: {error.strerror}") from None
+        raise VerificationError(f"can't be read: {error.strerror}") from error
     if plan.encoder.is_picture:
         pattern = pattern_of(path) if plan.encoder.is_sequence else None
         for number in range(plan.first_number, plan.first_number + frames):
@@ -189,109 +162,51 @@ def verify_again(
         raise VerificationError(f"{shown} of its frames can be decoded, expected {frames}")
 
 
-class _Seen:
-    """What is in the file."""
-
-    def __init__(self, container: InputContainer, plan: Plan, passed: Sequence[Passed]) -> None:
-        others = {p.output_index for p in passed}
-        films = [
-            s
-            for s in container.streams.video
-            if s.index not in others and not s.disposition & Disposition.attached_pic
-        ]
-        if len(films) != 1:
-            raise VerificationError(f"the result has {len(films)} film tracks, expected 1")
-        self.video = films[0]
-        self.time_base = Fraction(self.video.time_base or 1)
-        context = self.video.codec_context
-        if (context.width, context.height) != (plan.out_width, plan.out_height):
-            raise VerificationError(
-                f"the result is {context.width}x{context.height}, expected {plan.out_width}x{plan.out_height}"
-            )
-        tagged = self.video.sample_aspect_ratio or context.sample_aspect_ratio
-        sar = Fraction(tagged or 1)
-        # RFC 9043 section 4.6.1: where only the decoder finds it
-        in_slices = plan.encoder.name == "ffv1" and not tagged
-        if abs(sar / plan.sar - 1) > _SAR_ERROR and not in_slices:
-            raise VerificationError(
-                f"a sample of the result is {sar} wide for its height, expected {plan.sar}"
-            )
-        siting = chroma_siting(self.video)
-        if PixelFormat.parse(plan.out_pix_fmt).sub_y and siting not in {
-            Siting.UNSPECIFIED,
-            plan.out_color.siting,
-        }:
-            raise VerificationError(
-                f"chroma of the result is said to lie {siting!r}, expected {Siting(plan.out_color.siting)!r}"
-            )
-        record = dolby_vision_record(plan)
-        if record and configuration_of(self.video) != record:
-            raise VerificationError("the result does not say that it is Dolby Vision, or of another level")
-        self.length_size = nal_length_size(plan.encoder.codec, context.extradata)
-        self.pts = array("q")
-        """Of its packets, in decode order."""
-        self.decoded = 0
-        self.counts: dict[int, int] = {}
-        self.digests: dict[int, Any] = {}
-        self.firsts: dict[int, float] = {}
-        self.ends: dict[int, float] = {}
-        self.codecs = {s.index: codec_of(s) for s in container.streams}
-        self.annex_b = {p.output_index for p in passed if p.is_annex_b}
-
-    def take(self, packet: Packet[Any]) -> None:
-        """Note a packet of another track."""
-        index, data, base = packet.stream_index, bytes(packet), Fraction(packet.time_base or 1)
-        self.counts[index] = self.counts.get(index, 0) + 1
-        if index in self.annex_b:
-            data = joined_units(data, self.codecs[index], packet.stream)
-        self.digests.setdefault(index, hashlib.sha256()).update(data)
-        shown = packet.pts if packet.pts is not None else packet.dts or 0
-        self.firsts.setdefault(index, float(shown * base))
-        self.ends[index] = max(
-            self.ends.get(index, -math.inf), float((shown + (packet.duration or 0)) * base)
-        )
-
-
 def _walk(
     container: InputContainer,
-    seen: _Seen,
-    records: Sequence[ChunkRecord],
-    plan: Plan,
+    found: Contents,
+    parts: ResultParts,
     *,
     full: bool,
     stop: threading.Event | None,
 ) -> None:
     """Read all packets once; decode at the seams as they pass."""
-    decoder = result_decoder(seen.video, plan)
+    plan, records = parts.plan, parts.records
+    decoder = result_decoder(found.video, plan)
     starts = _starts(records)
-    number, chunk, chunk_start = 0, -1, 0
+    chunk_start = 0
     pictures: _Pictures | None = None
-    for packet in container.demux():
-        check_stop(stop)
-        if not packet.size:
-            continue
-        if packet.stream_index != seen.video.index:
-            if is_filler(packet):
-                continue
-            seen.take(packet)
-            continue
-        if packet.pts is None:
-            raise VerificationError(f"packet {number} of the result has no timestamp")
-        seen.pts.append(packet.pts)
+    for number, packet in enumerate(_film_packets(container, found, stop)):
         if number in starts:
             if pictures is not None:
                 pictures.end(_drain(decoder))
             chunk, chunk_start = starts[number], number
-            pictures = _Pictures(records[chunk], plan, seen)
+            pictures = _Pictures(records[chunk], plan, found)
             if not packet.is_keyframe:
                 raise VerificationError(f"chunk {chunk} does not begin with a key frame")
         if pictures is not None and plan.dynamic_hdr:
             pictures.see_packet(packet)
         if pictures is not None and (full or number < chunk_start + SEAM_FRAMES):
             pictures.check(_decoded(decoder, packet))
-        number += 1
     if pictures is not None:
         pictures.end(_drain(decoder))
+
+
+def _film_packets(
+    container: InputContainer, found: Contents, stop: threading.Event | None
+) -> Iterator[Packet[Any]]:
+    """Packets of the film, their times noted; those of other tracks are noted on the way."""
+    for packet in container.demux():
+        check_stop(stop)
+        if not packet.size:
+            continue
+        if packet.stream_index == found.video.index:
+            if packet.pts is None:
+                raise VerificationError(f"packet {len(found.pts)} of the result has no timestamp")
+            found.pts.append(packet.pts)
+            yield packet
+        elif not is_filler(packet):
+            found.take(packet)
 
 
 def _starts(records: Sequence[ChunkRecord]) -> dict[int, int]:
@@ -309,7 +224,7 @@ def _decoded(decoder: VideoCodecContext, packet: Packet[Any]) -> list[VideoFrame
     except av.error.FFmpegError as error:
         raise VerificationError(
             f"the result can't be decoded at pts {packet.pts}: {error.strerror}"
-        ) from None
+        ) from error
 
 
 def _drain(decoder: VideoCodecContext) -> list[VideoFrame]:
@@ -324,7 +239,7 @@ class _Pictures:
     Whole, of the right kind, and pictures of the right moments. None is kept.
     """
 
-    def __init__(self, record: ChunkRecord, plan: Plan, seen: _Seen) -> None:
+    def __init__(self, record: ChunkRecord, plan: Plan, seen: Contents) -> None:
         self._record, self._plan, self._seen = record, plan, seen
         self._order = array("q", sorted(record.pts))
         self._thumbnails = record.thumbnails  # read once: it lies in a file
@@ -408,84 +323,3 @@ def _check_tags(frame: VideoFrame, plan: Plan) -> None:
         result.bits != promised.bits and (plan.encoder.name, result.bits) != ("prores_ks", 12)
     ) or result.alpha != promised.alpha:
         raise VerificationError(f"the result is {frame.format.name}, expected {plan.out_pix_fmt}")
-
-
-def _check_times(seen: _Seen, plan: Plan, info: VideoInfo) -> tuple[Fraction, Fraction]:
-    """(largest error, the one constant shift a container that begins at 0 may add), both in seconds."""
-    moved = start_shift(plan, info)
-    promised = timeline(info, plan).pts
-    if len(seen.pts) != len(promised):
-        raise VerificationError(f"the result has {len(seen.pts)} frames, expected {len(promised)}")
-    found = np.frombuffer(seen.pts, np.int64)
-    found.sort()  # in place: a film may have millions
-    if (found[1:] == found[:-1]).any():
-        raise VerificationError("two frames of the result have the same timestamp")
-    shift = int(found[0]) * seen.time_base - (promised[0] * plan.time_base - moved)
-    shift = Fraction(0) if abs(shift) <= _MATROSKA_TICK / 2 else shift
-    in_milliseconds = plan.encoder.container in KEEPS_MILLISECONDS
-    allowed = _MATROSKA_TICK / 2 if in_milliseconds else Fraction(0)
-    if shift and in_milliseconds:
-        allowed = _MATROSKA_TICK  # the shift itself was rounded
-    # In whole units that all of these times are multiples of: two fractions a frame would take a kilobyte,
-    # and a minute for a day of film.
-    unit = Fraction(
-        1, math.lcm(*(f.denominator for f in (seen.time_base, plan.time_base, moved, shift, allowed)))
-    )
-    a_tick, b_tick, offset, most = (
-        int(f / unit) for f in (seen.time_base, plan.time_base, shift - moved, allowed)
-    )
-    farthest = max(
-        abs(int(t)) * tick
-        for times, tick in ((found, a_tick), (promised, b_tick))
-        for t in (times[0], times[-1])
-    )
-    whole = np.int64 if farthest + abs(offset) < 1 << 62 else object
-    largest = 0
-    for start in range(0, len(found), _BLOCK):
-        a = found[start : start + _BLOCK].astype(whole)
-        b = np.frombuffer(promised[start : start + _BLOCK], np.int64).astype(whole)
-        errors = abs(a * a_tick - b * b_tick - offset)
-        wrong = errors > most
-        if wrong.any():
-            place = int(wrong.argmax())
-            shown, wanted = int(a[place]) * seen.time_base, int(b[place]) * plan.time_base - moved + shift
-            raise VerificationError(
-                f"frame {start + place} of the result is shown at {float(shown):.6f} s, expected"
-                f" {float(wanted):.6f} s"
-            )
-        largest = max(largest, int(errors.max()))
-    return largest * unit, shift
-
-
-def _check_passed(seen: _Seen, passed: Sequence[Passed], shift: Fraction, plan: Plan) -> None:
-    """Every passed-through packet, bit for bit, of the codec it was, and moved by no more than the
-    film was.
-    """
-    for entry in passed:
-        found, digest = seen.counts.get(entry.output_index, 0), seen.digests.get(entry.output_index)
-        divisible, name = is_divisible(entry.codec), f"{entry.type} stream {entry.source_index}"
-        if found != entry.packets and not (divisible and found):
-            raise VerificationError(f"{name}: {found} packets in the result, expected {entry.packets}")
-        if digest is not None and digest.digest() != entry.digest.digest():
-            raise VerificationError(
-                f"{name}: its {'samples' if divisible else 'packets'} are not those of the source"
-            )
-        codec = seen.codecs.get(entry.output_index, "")
-        if (
-            entry.packets
-            and entry.codec
-            and _SAME_CODEC.get(codec, codec) != _SAME_CODEC.get(entry.codec, entry.codec)
-        ):
-            raise VerificationError(
-                f"{name}: is {codec or 'of no known codec'} in the result, expected {entry.codec}"
-            )
-        first = seen.firsts.get(entry.output_index)
-        if first is not None and entry.first_seconds is not None and entry.type == "audio":
-            drift = abs(first - entry.first_seconds - float(shift))
-            end = abs(seen.ends[entry.output_index] - (entry.end_seconds or 0) - float(shift))
-            if entry.codec.startswith("pcm_") and end > UNHEARD_DRIFT:
-                raise VerificationError(f"{name} ends {end * 1000:.3f} ms off")
-            if drift > _AUDIO_TICK + (
-                float(_MATROSKA_TICK) if plan.encoder.container in KEEPS_MILLISECONDS else 0.0
-            ):
-                raise VerificationError(f"audio stream {entry.source_index} begins {drift * 1000:.3f} ms off")

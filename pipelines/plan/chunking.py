@@ -63,15 +63,15 @@ def cut_chunks(
     time_base: Fraction,
     chunk_seconds: float,
     clean: Sequence[int],
-    start: int,
-    stop: int,
+    frames: tuple[int, int],
     most_frames: int | None = None,
 ) -> tuple[Chunk, ...]:
-    """Cut the frames [start, stop) into chunks of about `chunk_seconds`, at clean points where one is near.
+    """Cut frames [start, stop) into chunks of about `chunk_seconds`, at clean points where one is near.
 
     pts: ascending ticks of all frames. clean: timestamps where decoding may start, ascending. most_frames: of
     a chunk; None: no limit.
     """
+    start, stop = frames
     ticks = max(1, round(Fraction(chunk_seconds) / time_base))
     chunks: list[Chunk] = []
     at = start

@@ -5,7 +5,7 @@ Free of torch, so that a plan can be made without it.
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from models.errors import MediaError
@@ -68,47 +68,24 @@ def resolve(
             f"its colour matrix is {_UNCONVERTIBLE[Matrix(tags.matrix)]}, which can't be converted; expected"
             " BT.601, BT.709 or BT.2020 NCL"
         )
+    source = _Source(tags, pixels, height, codec, picture)
     assumed = []
-    jpeg = codec == "mjpeg"
-    matrix = tags.matrix
-    if pixels.family == "rgb":
-        matrix = Matrix.RGB
-    elif matrix in {Matrix.UNSPECIFIED, Matrix.RGB} or matrix not in list(Matrix):
-        if tags.primaries == Primaries.BT2020 or (
-            tags.transfer in HDR_TRANSFERS and tags.primaries in {Primaries.UNSPECIFIED, 0}
-        ):
-            matrix = Matrix.BT2020_NCL
-        elif jpeg or height <= _LAST_525_LINE:
-            matrix = Matrix.SMPTE170M if not jpeg else Matrix.BT470BG
-        else:
-            matrix = Matrix.BT470BG if height <= _LAST_SD_LINE else Matrix.BT709
+    matrix = source.matrix
+    if matrix != tags.matrix and pixels.family != "rgb":
         assumed.append(f"matrix {Matrix(matrix).name}")
     primaries = tags.primaries
     if primaries in {Primaries.UNSPECIFIED, 0}:
-        primaries = (
-            _PRIMARIES_OF.get(Matrix(matrix), Primaries.BT709)
-            if not jpeg and not picture
-            else Primaries.BT709
-        )
+        primaries = source.primaries(matrix)
         assumed.append(f"primaries {Primaries(primaries).name}")
     transfer = tags.transfer
     if transfer in {Transfer.UNSPECIFIED, 0}:
-        transfer = Transfer.SRGB if picture or jpeg else Transfer.BT709
+        transfer = Transfer.SRGB if picture or source.is_jpeg else Transfer.BT709
         assumed.append(f"transfer {Transfer(transfer).name}")
     range_ = tags.range
     if range_ not in {Range.LIMITED, Range.FULL}:
-        range_ = (
-            Range.FULL
-            if jpeg or pixels.family == "rgb" or (picture and pixels.family == "gray")
-            else Range.LIMITED
-        )
+        range_ = source.range
         assumed.append(f"{Range(range_).name.lower()} range")
-    siting = tags.siting
-    if siting not in SITING_OFFSETS:
-        if matrix == Matrix.BT2020_NCL:
-            siting = Siting.TOP_LEFT
-        else:
-            siting = Siting.CENTER if jpeg or codec == "mpeg1video" else Siting.LEFT
+    siting = tags.siting if tags.siting in SITING_OFFSETS else source.siting(matrix)
     resolved = replace(
         tags,
         matrix=int(matrix),
@@ -118,6 +95,53 @@ def resolve(
         siting=int(siting),
     )
     return resolved, tuple(assumed)
+
+
+@dataclass(frozen=True)
+class _Source:
+    """The rule for what is not tagged, one property a tag; see `resolve`."""
+
+    tags: ColorTags
+    pixels: PixelFormat
+    height: int
+    codec: str
+    picture: bool
+
+    @property
+    def is_jpeg(self) -> bool:
+        return self.codec == "mjpeg"
+
+    @property
+    def matrix(self) -> int:
+        tags = self.tags
+        if self.pixels.family == "rgb":
+            return Matrix.RGB
+        if tags.matrix not in {Matrix.UNSPECIFIED, Matrix.RGB} and tags.matrix in list(Matrix):
+            return tags.matrix
+        untold = tags.primaries in {Primaries.UNSPECIFIED, 0}
+        if tags.primaries == Primaries.BT2020 or (tags.transfer in HDR_TRANSFERS and untold):
+            return Matrix.BT2020_NCL
+        if self.is_jpeg:
+            return Matrix.BT470BG
+        if self.height <= _LAST_525_LINE:
+            return Matrix.SMPTE170M
+        return Matrix.BT470BG if self.height <= _LAST_SD_LINE else Matrix.BT709
+
+    def primaries(self, matrix: int) -> int:
+        if self.is_jpeg or self.picture:
+            return Primaries.BT709
+        return _PRIMARIES_OF.get(Matrix(matrix), Primaries.BT709)
+
+    @property
+    def range(self) -> int:
+        family = self.pixels.family
+        full = self.is_jpeg or family == "rgb" or (self.picture and family == "gray")
+        return Range.FULL if full else Range.LIMITED
+
+    def siting(self, matrix: int) -> int:
+        if matrix == Matrix.BT2020_NCL:
+            return Siting.TOP_LEFT
+        return Siting.CENTER if self.is_jpeg or self.codec == "mpeg1video" else Siting.LEFT
 
 
 def output_tags(

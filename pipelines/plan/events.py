@@ -29,7 +29,9 @@ class Planned:
     changed: tuple[str, ...] = ()
     """Why an earlier run's work was not used."""
     dropped: tuple[str, ...] = ()
-    """Streams left out."""
+    """Streams left out, in words."""
+    left_out: frozenset[int] = frozenset()
+    """Their indexes."""
 
 
 @dataclass(frozen=True)

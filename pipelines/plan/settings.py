@@ -7,11 +7,14 @@ import math
 import re
 from dataclasses import dataclass, field
 from fractions import Fraction
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from models.errors import MediaError, UsageError
 from pipelines.media.pixel_format import PixelFormat
 from pipelines.plan.name_template import DEFAULT_TEMPLATE, check_template
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 __all__ = [
     "BOXES",
@@ -196,60 +199,66 @@ class RunSettings:
     """What a result is called where the output is a folder or beside the input; see `naming.FIELDS`."""
 
     def __post_init__(self) -> None:
-        if not (self.chunk_seconds > 0 and math.isfinite(self.chunk_seconds)):
-            raise UsageError(f"--chunk-seconds {self.chunk_seconds}: expected a positive number")
-        for name, allowed in (
-            ("device", DEVICES),
-            ("precision", PRECISIONS),
-            ("on_corrupt", ("fail", "conceal")),
-            ("verify", ("seams", "full")),
-            ("dynamic_hdr", ("keep", "drop")),
-        ):
+        for name, allowed in _WORDS.items():
             if getattr(self, name) not in allowed:
                 raise UsageError(f"{name} = {getattr(self, name)!r}: expected one of {', '.join(allowed)}")
-        if self.prefilter not in {None, "denoise", "deblock"}:
-            raise UsageError(f"--prefilter {self.prefilter}: expected denoise or deblock")
-        if self.keep_grain and self.prefilter not in {None, "denoise"}:
-            raise UsageError(
-                "--keep-grain takes grain out by --prefilter denoise first; leave --prefilter"
-                f" {self.prefilter} out"
-            )
-        if not 0 <= self.strength <= 1:
-            raise UsageError(
-                f"--strength {self.strength:g}: expected 0 (classical) to 1 (all of the network's result)"
-            )
-        if self.restore != "auto" and not 0 <= self.restore <= 1:
-            raise UsageError(
-                f"--restore {self.restore:g}: expected auto, or 0 (nothing is damaged) to 1 (ruined)"
-            )
-        if self.chroma not in {"network", "classical"}:
-            raise UsageError(f"--chroma {self.chroma}: expected network or classical")
-        if not 0 <= self.detail <= 1:
-            raise UsageError(f"--detail {self.detail:g}: expected 0 (faithful) to 1 (crisp)")
-        if self.deinterlace not in {"auto", "on", "bob", "off", "refuse"}:
-            raise UsageError(f"--deinterlace {self.deinterlace}: expected auto, on, bob, off or refuse")
-        if self.workers is not None and self.workers < 1:
-            raise UsageError(f"--workers {self.workers}: expected at least 1")
-        for name in ("gpus_per_worker", "cpus_per_worker"):
-            value = getattr(self, name)
-            if value is not None and not (value > 0 and math.isfinite(value)):
-                raise UsageError(f"--{name.replace('_', '-')} {value}: expected a positive number")
-        if self.cluster is None and (
-            self.gpus_per_worker not in {None, 1} or self.cpus_per_worker is not None
-        ):
-            raise UsageError(
-                "--gpus-per-worker and --cpus-per-worker are of a cluster; give --cluster, too, or leave"
-                " them out"
-            )
+        for is_right, wrong in self._rules():
+            if not is_right:
+                raise UsageError(wrong)
         if self.cluster is not None:
             local_workers(self.cluster)
         check_template(self.output_template)
-        if self.range is not None:
-            parse_range(self.range)
-        if self.rate is not None:
-            parse_rate(self.rate)
-        if self.tile is not None:
-            parse_tile(self.tile)
+        for text, parse in ((self.range, parse_range), (self.rate, parse_rate), (self.tile, parse_tile)):
+            if text is not None:
+                parse(text)
+
+    def _rules(self) -> Iterator[tuple[bool, str]]:
+        """(whether a rule is kept, what to say where it is not)."""
+        restore = self.restore if self.restore == "auto" else f"{self.restore:g}"
+        yield (
+            self.chunk_seconds > 0 and math.isfinite(self.chunk_seconds),
+            f"--chunk-seconds {self.chunk_seconds}: expected a positive number",
+        )
+        yield (
+            self.prefilter in {None, "denoise", "deblock"},
+            f"--prefilter {self.prefilter}: expected denoise or deblock",
+        )
+        other, both = f"--prefilter {self.prefilter}", "--gpus-per-worker and --cpus-per-worker"
+        yield (
+            not self.keep_grain or self.prefilter in {None, "denoise"},
+            f"--keep-grain takes grain out by --prefilter denoise first; leave {other} out",
+        )
+        yield (
+            0 <= self.strength <= 1,
+            f"--strength {self.strength:g}: expected 0 (classical) to 1 (all of the network's result)",
+        )
+        yield (
+            self.restore == "auto" or 0 <= self.restore <= 1,
+            f"--restore {restore}: expected auto, or 0 (nothing is damaged) to 1 (ruined)",
+        )
+        yield (
+            self.chroma in {"network", "classical"},
+            f"--chroma {self.chroma}: expected network or classical",
+        )
+        yield 0 <= self.detail <= 1, f"--detail {self.detail:g}: expected 0 (faithful) to 1 (crisp)"
+        yield (
+            self.deinterlace in {"auto", "on", "bob", "off", "refuse"},
+            f"--deinterlace {self.deinterlace}: expected auto, on, bob, off or refuse",
+        )
+        yield (
+            self.workers is None or self.workers >= 1,
+            f"--workers {self.workers}: expected at least 1",
+        )
+        for name in ("gpus_per_worker", "cpus_per_worker"):
+            value = getattr(self, name)
+            yield (
+                value is None or (value > 0 and math.isfinite(value)),
+                f"--{name.replace('_', '-')} {value}: expected a positive number",
+            )
+        yield (
+            self.cluster is not None or (self.gpus_per_worker in {None, 1} and self.cpus_per_worker is None),
+            f"{both} are of a cluster; give --cluster, too, or leave them out",
+        )
 
     @property
     def alone(self) -> RunSettings:
@@ -257,6 +266,14 @@ class RunSettings:
         return dataclasses.replace(self, cluster=None, workers=1, gpus_per_worker=None, cpus_per_worker=None)
 
 
+_WORDS: dict[str, tuple[str, ...]] = {
+    "device": DEVICES,
+    "precision": PRECISIONS,
+    "on_corrupt": ("fail", "conceal"),
+    "verify": ("seams", "full"),
+    "dynamic_hdr": ("keep", "drop"),
+}
+"""Settings that are one of a few words."""
 _MOST_DIGITS = 12
 """Of a number that is typed: more than any time or size has, and few enough to calculate with."""
 _NUMBER = re.compile(

@@ -61,20 +61,20 @@ class Tile:
 
 
 def cut(
-    height: int,
-    width: int,
-    tile_height: int,
-    tile_width: int,
+    size: tuple[int, int],
+    tile: tuple[int, int],
     halo: int,
     multiple: int = 1,
     bars: PixelCrop | None = None,
 ) -> Iterator[Tile]:
     """Cover a picture with tiles, row by row, each pixel counted once.
 
+    size, tile: (height, width).
     Sides are as equal as `multiple` allows, so that no sliver is left at the end. `halo` is rounded up to
     `multiple`.
     bars: black edges, which get tiles of their own as far as no halo reaches out of them.
     """
+    (height, width), (tile_height, tile_width) = size, tile
     halo = -(-halo // multiple) * multiple
     bars = bars or PixelCrop()
     for top, bottom, in_row_bar in _lengths(

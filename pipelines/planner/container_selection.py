@@ -1,24 +1,37 @@
-"""Which container a result goes into, by its name, its codec and the tracks that fit."""
+"""Where a result goes: its path, and the container, by name, codec and the tracks that fit."""
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from models.errors import UsageError
+from pipelines.media.image_sequence import pattern_of
 from pipelines.output.trial import tracks_that_fail
 from pipelines.plan.encoder_spec import PICTURE_ENCODERS
+from pipelines.plan.name_template import template_suffix
+from pipelines.plan.output_names import existing_folder, is_folder
 from pipelines.plan.plan import Plan
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Container
 
     from pipelines.media.video_info import Stream, VideoInfo
     from pipelines.plan.encoder_spec import Encoder
     from pipelines.plan.settings import RunSettings
 
-__all__ = ["CONTAINERS", "Fit", "container_of", "fitting_container", "usual_suffix"]
+__all__ = [
+    "CONTAINERS",
+    "Fit",
+    "ResultPlace",
+    "checked_target",
+    "container_of",
+    "fitting_container",
+    "result_place",
+    "usual_suffix",
+]
 
 
 CONTAINERS = {".mp4": "mp4", ".m4v": "mp4", ".mov": "mov", ".mkv": "matroska", ".webm": "webm"}
@@ -43,6 +56,50 @@ class Fit:
         return [(s, why) for s, why in self.misfits if s.packet_count or s.type == "attachment"]
 
 
+@dataclass(frozen=True)
+class ResultPlace:
+    """Where a result goes, as far as that is known before the plan is."""
+
+    output: Path | None
+    """As it was asked for."""
+    folder: Path | None
+    """Where the result gets a name of its own; None where it was named."""
+    suffix: str
+    is_named: bool
+    """Whether the suffix was asked for, in a name or a template."""
+    is_numbered: bool
+    """Numbered pictures."""
+    is_picture: bool
+    """One picture, or numbered ones."""
+    container: str
+    """FFmpeg's muxer for the suffix."""
+
+    @property
+    def path(self) -> Path | None:
+        """The result's path, where it was named."""
+        return self.output if self.folder is None else None
+
+
+def result_place(
+    source: Path, output: Path | None, settings: RunSettings, info: VideoInfo, *, still: bool
+) -> ResultPlace:
+    """Find out where the result goes. Raises UsageError for a container that is not written.
+
+    output: file or folder; None puts it beside the input. still: the source is one picture.
+    """
+    folder = source.parent if output is None else output if is_folder(output) else None
+    if output is None or folder is not None:
+        numbered = not still and info.first_number is not None
+        named = template_suffix(settings.output_template)
+    else:
+        numbered = not still and pattern_of(output) is not None
+        named = output.suffix.lower()
+    picture = still or numbered
+    suffix = named or usual_suffix(source, settings, picture=picture)
+    container = container_of(suffix, picture=picture, numbered=numbered)
+    return ResultPlace(output, folder, suffix, bool(named), numbered, picture, container)
+
+
 def usual_suffix(source: Path, settings: RunSettings, *, picture: bool) -> str:
     """The ending of a result that was not named, if every track fits."""
     suffix = source.suffix.lower()
@@ -56,19 +113,18 @@ def fitting_container(
     plan: Plan,
     info: VideoInfo,
     choose: Callable[[str, str], Encoder],
-    suffix: str,
+    place: ResultPlace,
     *,
-    named: bool,
     others: bool,
     convert_subtitles: bool = False,
 ) -> Fit:
-    """Try the container of a suffix and, where a track is lost in it, others.
+    """Try the container of the result's suffix and, where a track is lost in it, others.
 
     One that holds them all is the remedy where the result was named, and its place where it was not.
     choose: the encoder for a container and a suffix. others: whether to try any. convert_subtitles: see
     `tracks_that_fail`. Raises UsageError where the film alone does not fit the first.
     """
-    first = Fit(suffix, plan, tracks_that_fail(plan, info, convert_subtitles=convert_subtitles))
+    first = Fit(place.suffix, plan, tracks_that_fail(plan, info, convert_subtitles=convert_subtitles))
     if not others or not first.lost:
         return first
     order = (
@@ -83,14 +139,14 @@ def fitting_container(
         except UsageError:
             continue
         if not found.lost:
-            if named:
+            if place.is_named:
                 return replace(first, remedy=other)
             stream = first.lost[0][0]
             return replace(
                 found,
                 note=(
-                    f"the result is a {other}, as {suffix} can't hold its {stream.type} stream {stream.index}"
-                    f" ({stream.codec})"
+                    f"the result is a {other}, as {place.suffix} can't hold its {stream.type} stream"
+                    f" {stream.index} ({stream.codec})"
                 ),
             )
     return first
@@ -129,3 +185,40 @@ def container_of(suffix: str, *, picture: bool, numbered: bool) -> str:
     raise UsageError(
         f"an output that ends in {suffix or 'nothing'} is not known; expected {', '.join(CONTAINERS)}"
     )
+
+
+def checked_target(source: Path, target: Path, plan: Plan) -> Path:
+    """The output's full path, checked as far as can be without writing."""
+    target = Path(os.path.abspath(target))
+    existing = existing_folder(target)
+    if not existing.is_dir():
+        raise UsageError(f"{existing}: is a file, so {target.name} can't lie in it; choose another -o")
+    if plan.encoder.is_sequence:
+        _check_pattern(source, target, plan.numbers)
+    elif target.is_symlink() or target.exists():
+        if target.is_dir():
+            raise UsageError(f"{target}: is a folder")
+        given = pattern_of(source)
+        if target.exists() and any(
+            os.path.samefile(path, target)
+            for path in ([source] if given is None else map(given.path, given.numbers()))
+        ):
+            raise UsageError(f"{target}: is the input itself; choose another -o")
+    return target
+
+
+def _check_pattern(source: Path, target: Path, made: Container[int]) -> None:
+    """Numbered pictures go where a pattern leads, and never over those they are made of."""
+    wanted, given = pattern_of(target), pattern_of(source)
+    if wanted is None:
+        raise UsageError(
+            f"{target}: numbered pictures need a place for the number, such as frame_%05d{target.suffix}"
+        )
+    numbers = [n for n in wanted.numbers() if n in made]
+    if given is not None and any(
+        given.path(n).exists() and os.path.samefile(given.path(n), wanted.path(n)) for n in numbers
+    ):
+        raise UsageError(f"{target}: are the input's own pictures; choose another -o")
+    folder = next((n for n in numbers if wanted.path(n).is_dir()), None)
+    if folder is not None:
+        raise UsageError(f"{wanted.path(folder)}: is a folder; choose another -o")

@@ -2,35 +2,36 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
 import av
 
-from models.errors import MediaError, UsageError
+from models.errors import UsageError
 from pipelines.media.cicp import HDR_TRANSFERS, HdrMetadata, Transfer
 from pipelines.media.hdr_metadata import encoder_options
 from pipelines.media.pixel_format import PixelFormat
 from pipelines.plan.encoder_spec import MAKERS, PACKED, PICTURE_ENCODERS, Encoder
-from pipelines.planner.hardware_options import encoder_name, hardware_formats, hardware_options, largest_side
+from pipelines.planner.hardware_options import (
+    LAMBDA_A_STEP,
+    encoder_name,
+    hardware_formats,
+    hardware_options,
+    largest_side,
+)
+from pipelines.planner.pixel_format_selection import SOFTWARE_ENCODERS, lossless_format
 
 if TYPE_CHECKING:
     from pipelines.plan.settings import EncodeSettings
 
-__all__ = ["choose_encoder", "film_of_pictures", "lost_bits", "result_format", "without_b_frames"]
-
-
-_ENCODERS = {"hevc": "libx265", "h264": "libx264", "av1": "libsvtav1", "prores": "prores_ks", "ffv1": "ffv1"}
+__all__ = ["EncoderTarget", "choose_encoder", "without_b_frames"]
 
 
 def _quantiser(scale: int) -> dict[str, str]:
     """Options for a constant quantiser; `qscale` is a word of the ffmpeg program, which no encoder knows."""
-    return {"flags": "+qscale", "global_quality": str(scale * _LAMBDA_A_STEP)}
+    return {"flags": "+qscale", "global_quality": str(scale * LAMBDA_A_STEP)}
 
-
-_LAMBDA_A_STEP = 118
-"""FF_QP2LAMBDA of libavutil/avutil.h."""
 
 _PRESETS: dict[str, dict[str, dict[str, str]]] = {
     "libx264": {
@@ -68,9 +69,6 @@ _LONGEST_SIDE = {
     "ffv1": 32768,
     "libwebp": 16383,
 }
-_KEEPS_RGB = frozenset({"ffv1"})
-"""Codecs into which R'G'B' goes as it is; in others few players know it."""
-_FOR_PLAYERS = frozenset({"hevc", "h264", "av1"})
 _HIGHEST_CRF = {"libx264": 51, "libx265": 51, "libsvtav1": 63}
 """Lowest constant quality an encoder takes; the highest is 0."""
 _NARROWEST = {"libx265": 64}
@@ -80,48 +78,82 @@ _HDR_BITS = 10
 """The least that PQ and HLG may have (ITU-R BT.2100 table 9)."""
 
 
-def choose_encoder(
-    settings: EncodeSettings,
-    source: PixelFormat,
-    *,
-    width: int,
-    height: int,
-    container: str,
-    suffix: str = "",
-    transfer: int = Transfer.BT709,
-    hdr: HdrMetadata | None = None,
-) -> Encoder:
-    """The encoder for a target. Raises UsageError for what the codec or container can't do.
+@dataclass(frozen=True)
+class EncoderTarget:
+    """What an encoder is chosen for: the size and the file of the result, and the light of the source."""
 
-    source: planar format of the decoded frames. container: FFmpeg's muxer name. suffix: of a picture file.
-    transfer, hdr: of the source; PQ and HLG never leave in less than 10 bits.
+    width: int
+    height: int
+    container: str
+    """FFmpeg's name of the muxer."""
+    suffix: str = ""
+    """Of a picture file, without the dot."""
+    transfer: int = Transfer.BT709
+    """Of the source; PQ and HLG never leave in less than 10 bits."""
+    hdr: HdrMetadata = field(default_factory=HdrMetadata)
+
+
+def choose_encoder(settings: EncodeSettings, source: PixelFormat, target: EncoderTarget) -> Encoder:
+    """Choose the encoder for a target. Raises UsageError for what the codec or container can't do.
+
+    source: planar format of the decoded frames.
     """
-    if transfer in HDR_TRANSFERS and source.bits < _HDR_BITS:
+    if target.transfer in HDR_TRANSFERS and source.bits < _HDR_BITS:
         source = replace(source, name="", bits=_HDR_BITS)
-    if suffix == "exr" and transfer != Transfer.SRGB:
+    if target.suffix == "exr" and target.transfer != Transfer.SRGB:
         raise UsageError(
-            f"OpenEXR holds linear light, and {Transfer(transfer).name} does not say how to get there; name"
-            " an output that ends in .tiff"
+            f"OpenEXR holds linear light, and {Transfer(target.transfer).name} does not say how to get there;"
+            " name an output that ends in .tiff"
         )
-    if container in {"image2", "sequence"}:
-        encoder = _picture_encoder(suffix, source, width, height)
-        return _checked_depth(
-            replace(encoder, container=container, options={**encoder.options, **settings.options}), transfer
+    if target.container in {"image2", "sequence"}:
+        encoder = _picture_encoder(target.suffix, source, target.width, target.height)
+        encoder = replace(
+            encoder, container=target.container, options={**encoder.options, **settings.options}
         )
-    if container in {"mp4", "mov"} and settings.codec == "ffv1":
-        raise UsageError(f"ffv1 does not go into {container.upper()}; name an output that ends in .mkv")
-    if container == "mov" and settings.codec == "av1":
-        raise UsageError("av1 does not go into MOV; name an output that ends in .mp4 or .mkv")
-    if container == "webm" and settings.codec != "av1":
+    else:
+        _check_container(settings.codec, target.container)
+        hardware = settings.encoder in MAKERS
+        encoder = (_hardware_encoder if hardware else _software_encoder)(settings, source, target)
+    return _checked_depth(encoder, target.transfer)
+
+
+_NOT_IN_IT = {
+    ("ffv1", "mp4"): "ffv1 does not go into MP4; name an output that ends in .mkv",
+    ("ffv1", "mov"): "ffv1 does not go into MOV; name an output that ends in .mkv",
+    ("av1", "mov"): "av1 does not go into MOV; name an output that ends in .mp4 or .mkv",
+    ("prores", "mp4"): "prores does not go into MP4; name an output that ends in .mov",
+}
+"""(codec, container) -> why not, and what to do."""
+
+
+def _check_container(codec: str, container: str) -> None:
+    if (codec, container) in _NOT_IN_IT:
+        raise UsageError(_NOT_IN_IT[codec, container])
+    if container == "webm" and codec != "av1":
         raise UsageError(
-            f"{settings.codec} does not go into WebM; give --codec av1, or name an output that ends in .mkv"
+            f"{codec} does not go into WebM; give --codec av1, or name an output that ends in .mkv"
         )
-    if container == "mp4" and settings.codec == "prores":
-        raise UsageError("prores does not go into MP4; name an output that ends in .mov")
-    if settings.encoder in MAKERS:
-        return _checked_depth(_hardware_encoder(settings, source, width, height, container), transfer)
-    name = _ENCODERS[settings.codec]
-    _check_size(settings.codec, width, height)
+
+
+def _software_encoder(settings: EncodeSettings, source: PixelFormat, target: EncoderTarget) -> Encoder:
+    codec, name = settings.codec, SOFTWARE_ENCODERS[settings.codec]
+    _check_size(codec, target.width, target.height)
+    options = _quality_options(settings, name)
+    pix_fmt = settings.pixel_format or lossless_format(settings, source)
+    options |= _own_options(settings, options, target, pix_fmt)
+    for key, value in (*encoder_options(target.hdr, name).items(), *settings.options.items()):
+        joined = key in {"x264-params", "x265-params", "svtav1-params"} and key in options
+        options[key] = f"{options[key]}:{value}" if joined else value
+    size, tag = (target.width, target.height), _tag(codec, target.container)
+    return Encoder(codec, name, *size, pix_fmt, options, _THREADS.get(name, 1), target.container, tag)
+
+
+_THREADS = {"libx264": 4, "ffv1": 4, "prores_ks": 4}
+"""Encoders that work with more threads than one; x264's number shapes the bits, so it is constant."""
+
+
+def _quality_options(settings: EncodeSettings, name: str) -> dict[str, str]:
+    """The options of `--preset` and `--crf`."""
     presets = _PRESETS[name]
     options = dict(presets.get(settings.preset, presets["balanced"]))
     if settings.preset not in presets:
@@ -131,81 +163,51 @@ def choose_encoder(
             raise UsageError(f"--crf does not go with {settings.codec}; use --preset or --encoder-option")
         _check_crf(settings.crf, name, name)
         options["crf"] = f"{settings.crf:g}"
-    pix_fmt = settings.pixel_format or _pixel_format(settings, source)
-    if name == "prores_ks" and PixelFormat.parse(pix_fmt).sub_x == 0:
+    return options
+
+
+def _own_options(
+    settings: EncodeSettings, options: dict[str, str], target: EncoderTarget, pix_fmt: str
+) -> dict[str, str]:
+    """What an encoder needs for this size and format, whatever its preset."""
+    name, pixels = SOFTWARE_ENCODERS[settings.codec], PixelFormat.parse(pix_fmt)
+    if name == "prores_ks" and pixels.sub_x == 0:
         # The smaller profiles are 4:2:2; FFmpeg would take 4444 in their place and only say so in its log.
-        options |= {"profile": "4444", **({"alpha_bits": "16"} if PixelFormat.parse(pix_fmt).alpha else {})}
+        return {"profile": "4444", **({"alpha_bits": "16"} if pixels.alpha else {})}
     if name == "ffv1" and "slices" not in settings.options:
-        options["slices"] = str(_ffv1_slices(width, height, pix_fmt))
-    threads = {"libx264": 4, "ffv1": 4, "prores_ks": 4}.get(name, 1)
+        return {"slices": str(_ffv1_slices(target.width, target.height, pix_fmt))}
     if name == "libx265":
-        options["x265-params"] = (
-            "log-level=none:info=0:open-gop=0:repeat-headers=1:"
-            f"{_x265_frames(width, height, options['preset'])}"
-        )
-    elif name == "libx264":
-        options["x264-params"] = (
-            "open-gop=0:sync-lookahead=0"  # looking ahead in a thread of its own holds ten more frames
-        )
-    for key, value in (*encoder_options(hdr or HdrMetadata(), name).items(), *settings.options.items()):
-        joined = key in {"x264-params", "x265-params", "svtav1-params"} and key in options
-        options[key] = f"{options[key]}:{value}" if joined else value
-    return _checked_depth(
-        Encoder(
-            settings.codec,
-            name,
-            width,
-            height,
-            pix_fmt,
-            options,
-            threads,
-            container,
-            _tag(settings.codec, container),
-        ),
-        transfer,
-    )
+        frames = _x265_frames(target.width, target.height, options["preset"])
+        return {"x265-params": f"log-level=none:info=0:open-gop=0:repeat-headers=1:{frames}"}
+    if name == "libx264":
+        # looking ahead in a thread of its own holds ten more frames
+        return {"x264-params": "open-gop=0:sync-lookahead=0"}
+    return {}
 
 
-def _hardware_encoder(
-    settings: EncodeSettings, source: PixelFormat, width: int, height: int, container: str
-) -> Encoder:
+def _hardware_encoder(settings: EncodeSettings, source: PixelFormat, target: EncoderTarget) -> Encoder:
     """The encoder of a chip, with what makes its bits repeat. Whether it is there is not looked at."""
-    name, software = encoder_name(settings.codec, settings.encoder), _ENCODERS[settings.codec]
-    longest = largest_side(settings.codec)
+    codec, (width, height) = settings.codec, (target.width, target.height)
+    name, software = encoder_name(codec, settings.encoder), SOFTWARE_ENCODERS[codec]
+    longest = largest_side(codec)
     if max(width, height) > longest:
-        others = (
-            "--codec hevc or "
-            if settings.codec == "h264" and max(width, height) <= largest_side("hevc")
-            else ""
-        )
+        others = "--codec hevc or " if codec == "h264" and max(width, height) <= largest_side("hevc") else ""
         raise UsageError(
             f"{name} can't hold {width}x{height}, {longest} a side at most; choose a smaller --to,"
             f" {others}--encoder software"
         )
     if settings.crf is not None:
         _check_crf(settings.crf, software, name)
-    level = (
-        float(_PRESETS[software].get(settings.preset, _PRESETS[software]["balanced"])["crf"])
-        if settings.crf is None
-        else settings.crf
-    )
-    pix_fmt = settings.pixel_format or _pixel_format(settings, source)
-    if pix_fmt not in hardware_formats(settings.codec, settings.encoder):
+    presets = _PRESETS[software]
+    level = settings.crf
+    if level is None:
+        level = float(presets.get(settings.preset, presets["balanced"])["crf"])
+    pix_fmt = settings.pixel_format or lossless_format(settings, source)
+    if pix_fmt not in hardware_formats(codec, settings.encoder):
         raise UsageError(f"{name} can't hold {pix_fmt}; leave --pixel-format out, or give --encoder software")
-    options = hardware_options(
-        settings.codec, settings.encoder, preset=settings.preset, crf=level, pix_fmt=pix_fmt
-    )
-    return Encoder(
-        settings.codec,
-        name,
-        width,
-        height,
-        pix_fmt,
-        options | settings.options,
-        1,
-        container,
-        _tag(settings.codec, container),
-    )
+    options = hardware_options(codec, settings.encoder, preset=settings.preset, crf=level, pix_fmt=pix_fmt)
+    tag = _tag(codec, target.container)
+    return Encoder(codec, name, width, height, pix_fmt, options | settings.options, 1, target.container, tag)
 
 
 def without_b_frames(encoder: Encoder) -> Encoder | None:
@@ -275,8 +277,8 @@ def _ffv1_slices(width: int, height: int, pix_fmt: str) -> int:
 def _check_size(codec: str, width: int, height: int) -> None:
     if _holds(codec, width, height):
         return
-    others = " or ".join(other for other in _ENCODERS if _holds(other, width, height))
-    narrowest = _NARROWEST.get(_ENCODERS[codec], 1)
+    others = " or ".join(other for other in SOFTWARE_ENCODERS if _holds(other, width, height))
+    narrowest = _NARROWEST.get(SOFTWARE_ENCODERS[codec], 1)
     if width < narrowest and others:
         raise UsageError(
             f"{codec} can't be trusted with pictures narrower than {narrowest}, this is {width}x{height}; use"
@@ -287,7 +289,7 @@ def _check_size(codec: str, width: int, height: int) -> None:
 
 
 def _holds(codec: str, width: int, height: int) -> bool:
-    name = _ENCODERS[codec]
+    name = SOFTWARE_ENCODERS[codec]
     return (
         width >= _NARROWEST.get(name, 1)
         and max(width, height) <= _LONGEST_SIDE[name]
@@ -341,103 +343,3 @@ def _picture_encoder(suffix: str, source: PixelFormat, width: int, height: int) 
         else f"gbrp{deep}"
     )
     return Encoder(suffix, name, width, height, pix_fmt, {}, 1, "image2")
-
-
-def film_of_pictures(settings: EncodeSettings, source: PixelFormat) -> tuple[EncodeSettings, list[str]]:
-    """The settings for a film made of pictures, and what a person should know.
-
-    4:2:0, which is all that most players decode in hardware.
-
-    Codecs for archives and for cutting keep the colour of every sample.
-    """
-    if settings.codec not in _FOR_PLAYERS or settings.pixel_format is not None:
-        return settings, []
-    deep = source.bits > 8
-    said = "a film of pictures is 4:2:0, BT.709, for televisions and phones"
-    if source.family == "yuv" and (source.sub_x, source.sub_y) == (1, 1):
-        kept = ""
-    else:
-        kept = f"; --pixel-format yuv444p{'10le' if deep else ''} would keep all of their colour"
-    return replace(settings, pixel_format="yuv420p10le" if deep else "yuv420p"), [f"{said}{kept}"]
-
-
-def result_format(settings: EncodeSettings, source: PixelFormat) -> PixelFormat:
-    """In which planes a film of that format leaves.
-
-    Raises UsageError where the codec has none that holds it, MediaError for a name we don't know.
-    """
-    return PixelFormat.parse(settings.pixel_format or _pixel_format(settings, source))
-
-
-def _pixel_format(settings: EncodeSettings, source: PixelFormat) -> str:
-    """The source's own format, or the smallest the encoder has that loses nothing of it."""
-    codec, name = settings.codec, _ENCODERS[settings.codec]
-    if settings.encoder in MAKERS:
-        name = encoder_name(codec, settings.encoder)
-        known = hardware_formats(codec, settings.encoder)
-    else:
-        known = {f.name for f in av.codec.Codec(name, "w").video_formats or []}
-        known = {n for n in known if "f16" not in n and "f32" not in n} | {
-            planar for encoder, planar in PACKED if encoder == name
-        }
-    if name == "libx265":
-        known = {n for n in known if not n.startswith("yuva")}  # listed, and refused when it is opened
-    formats = [PixelFormat.parse(n) for n in sorted(known) if "yuvj" not in n and _is_planar(n)]
-    if source.is_float or name == "prores_ks":  # said by `lost_bits`
-        deepest = max(f.bits for f in formats)
-        source = replace(source, name="", bits=deepest) if source.bits > deepest else source
-    keeps_rgb = codec in _KEEPS_RGB
-    if source.name in known and (source.family != "rgb" or keeps_rgb):
-        return source.name
-    candidates = []
-    for fmt in formats:
-        # Grey has no chroma that subsampling could take from it.
-        fine = source.family == "gray" or (fmt.sub_x <= source.sub_x and fmt.sub_y <= source.sub_y)
-        fitting = (
-            fmt.family == "yuv"
-            or fmt.family == source.family == "gray"
-            or (fmt.family == source.family == "rgb" and keeps_rgb)
-        )
-        if fmt.bits >= source.bits and fine and fitting and (not fmt.alpha or source.alpha):
-            changes = source.family not in {fmt.family, "yuv"}
-            candidates.append(
-                ((source.alpha and not fmt.alpha, changes, fmt.bits, -fmt.sub_x - fmt.sub_y), fmt.name)
-            )
-    if not candidates:
-        if settings.encoder in MAKERS:
-            raise UsageError(
-                f"{name} can't hold {source.name}; give --encoder software, or give up precision by"
-                " --pixel-format yuv420p10le"
-            )
-        other = "--codec ffv1" if codec == "hevc" else "another --codec (ffv1 holds most)"
-        raise UsageError(
-            f"{codec} can't hold {source.name}; choose {other}, or give up precision by --pixel-format"
-            " yuv420p10le"
-        )
-    return min(candidates)[1]
-
-
-def _is_planar(pix_fmt: str) -> bool:
-    try:
-        PixelFormat.parse(pix_fmt)
-    except MediaError:
-        return False
-    return True
-
-
-def lost_bits(encoder: Encoder, source: PixelFormat) -> str:
-    """What of a source an encoder that was asked for by name can't hold, in words; empty for nothing."""
-    target = PixelFormat.parse(encoder.pix_fmt)
-    lost = []
-    if source.family == "rgb" and target.family == "yuv" and not encoder.is_picture:
-        lost.append(f"R'G'B' becomes Y'CbCr ({encoder.pix_fmt}), --codec ffv1 would keep it")
-    if encoder.name == "prores_ks" and source.bits > target.bits:
-        lost.append(f"{source.bits} bits become {target.bits}: FFmpeg's ProRes encoder has no more")
-    if source.is_float and not target.is_float:
-        lost.append("light above white and below black is clipped, a .exr would keep it")
-    if source.alpha and not target.alpha:
-        keeping = "a .png or .tiff" if encoder.is_picture else "--codec prores or ffv1"
-        lost.append(
-            f"its alpha is left out: {encoder.codec} as {encoder.pix_fmt} can't hold it, {keeping} would"
-        )
-    return "; ".join(lost)

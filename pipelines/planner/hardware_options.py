@@ -14,7 +14,14 @@ from models.errors import UsageError
 from pipelines.media.pixel_format import PixelFormat
 from pipelines.plan.encoder_spec import MAKERS
 
-__all__ = ["HARDWARE_CODECS", "encoder_name", "hardware_formats", "hardware_options", "largest_side"]
+__all__ = [
+    "HARDWARE_CODECS",
+    "LAMBDA_A_STEP",
+    "encoder_name",
+    "hardware_formats",
+    "hardware_options",
+    "largest_side",
+]
 
 
 HARDWARE_CODECS = ("hevc", "h264", "av1")
@@ -23,7 +30,7 @@ _LONGEST_SIDE = {"h264": 4096, "hevc": 8192, "av1": 8192}
 _GOP = 250
 """Frames; every chunk begins with an IDR picture of its own."""
 _B_FRAMES = 2
-_LAMBDA_A_STEP = 118
+LAMBDA_A_STEP = 118
 """FF_QP2LAMBDA of libavutil/avutil.h."""
 _KEY_STEPS, _B_STEPS = -2, 2
 """By how many steps of H.264 and HEVC key and B frames are quantised more than P frames."""
@@ -126,7 +133,7 @@ def _nvenc(codec: str, quantiser: int) -> dict[str, str]:
 
 
 def _qsv(codec: str, quantiser: int, pix_fmt: str) -> dict[str, str]:
-    options = {"flags": "+cgop+qscale", "global_quality": str(quantiser * _LAMBDA_A_STEP),
+    options = {"flags": "+cgop+qscale", "global_quality": str(quantiser * LAMBDA_A_STEP),
                "forced_idr": "1", "b_strategy": "0", "adaptive_i": "0", "adaptive_b": "0", "extbrc": "0",
                "low_delay_brc": "0"}  # fmt: skip
     if codec == "hevc":
@@ -189,7 +196,7 @@ def _videotoolbox(codec: str, crf: float, pix_fmt: str) -> dict[str, str]:
     )
     options = {
         "flags": "+cgop+qscale",
-        "global_quality": str(quality * _LAMBDA_A_STEP),
+        "global_quality": str(quality * LAMBDA_A_STEP),
         "allow_sw": "0",
         "realtime": "0",
         "profile": profile,

@@ -1,10 +1,10 @@
-"""`make_plan`: facts of a video and the choices made for it become a `Plan`."""
+"""`make_plan`: facts of a video and the `Choices` made for it become a `Plan`."""
 
 from __future__ import annotations
 
 import dataclasses
 from array import array
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from typing import TYPE_CHECKING
 
@@ -22,8 +22,8 @@ from pipelines.plan.color_tags import output_tags
 from pipelines.plan.plan import LARGEST_CHUNK_BYTES, Plan, told
 from pipelines.plan.settings import parse_tile
 from pipelines.plan.tiling import YUV_TILE_PX
+from pipelines.planner.arithmetic_choice import choose_precision
 from pipelines.planner.geometry import upright_sar
-from pipelines.planner.precision_selection import choose_precision
 from pipelines.planner.stage_selection import SMALL_NETWORK, choose_stages
 
 if TYPE_CHECKING:
@@ -35,43 +35,47 @@ if TYPE_CHECKING:
     from pipelines.plan.plan import Deinterlacing, NetworkStage
     from pipelines.plan.settings import RunSettings
 
-__all__ = ["make_plan", "with_smaller_tiles"]
+__all__ = ["Choices", "make_plan", "with_smaller_tiles"]
 
 
-def make_plan(
-    info: VideoInfo,
-    settings: RunSettings,
-    cards: Sequence[Sequence[Card]],
-    encoder: Encoder,
-    *,
-    decoded: str,
-    color: ColorTags,
-    deinterlacing: Deinterlacing | None = None,
-    crop: PixelCrop | None = None,
-    bars: PixelCrop | None = None,
-    grain: tuple[tuple[float, ...], ...] = (),
-    restore: float = 0.0,
-) -> Plan:
-    """Put the plan together.
+@dataclass(frozen=True)
+class Choices:
+    """What was chosen for one video, from which its plan is made."""
 
-    cards: what the model names mean. encoder: as chosen for the target. decoded: planar format frames are
-    decoded to.
-    color: the resolved tags. crop, bars: of the stored picture. grain: for each plane of the result. restore:
-    for networks that are told it.
-    """
-    crop = crop or PixelCrop()
+    cards: Sequence[Sequence[Card]]
+    """What the names of the networks mean."""
+    encoder: Encoder
+    """For the target."""
+    decoded: str
+    """Planar format frames are decoded to."""
+    color: ColorTags
+    """The resolved tags of the source."""
+    deinterlacing: Deinterlacing | None = None
+    crop: PixelCrop = field(default_factory=PixelCrop)
+    """Of the stored picture: what is cut off."""
+    bars: PixelCrop = field(default_factory=PixelCrop)
+    """Of the stored picture: black bars that stay, and need no network."""
+    grain: tuple[tuple[float, ...], ...] = ()
+    """For each plane of the result."""
+    restore: float = 0.0
+    """Restoration level, for networks that take one."""
+
+
+def make_plan(info: VideoInfo, settings: RunSettings, chosen: Choices) -> Plan:
+    """Put the plan together."""
+    encoder, crop, pixels = chosen.encoder, chosen.crop, PixelFormat.parse(chosen.decoded)
     width, height = info.orientation.turn(*crop.size(info.width, info.height))
     out_width, out_height = encoder.width, encoder.height
     start, stop = frame_range(info, settings.range)
     stages = tuple(
-        told(s, restore, settings.detail) for s in choose_stages(cards, width, height, out_width, out_height)
+        told(s, chosen.restore, settings.detail)
+        for s in choose_stages(chosen.cards, width, height, out_width, out_height)
     )
     sar = Fraction(1) if settings.square_pixels else upright_sar(info)
-    fields = 2 if deinterlacing is not None and deinterlacing.bob else 1
+    fields = 2 if chosen.deinterlacing is not None and chosen.deinterlacing.bob else 1
     clean = clean_starts(info.index)[0] if not info.linear else array("q")
     most_frames = _most_frames(encoder, stages, fields) if encoder.is_sequence else None
-    chunks = cut_chunks(info.pts, info.time_base, settings.chunk_seconds, clean, start, stop, most_frames)
-    pixels = PixelFormat.parse(decoded)
+    chunks = cut_chunks(info.pts, info.time_base, settings.chunk_seconds, clean, (start, stop), most_frames)
     plan = Plan(
         source_fingerprint=info.fingerprint,
         stream_index=info.stream_index,
@@ -81,10 +85,10 @@ def make_plan(
         out_height=out_height,
         sar=sar,
         orientation=info.orientation,
-        pix_fmt=decoded,
+        pix_fmt=chosen.decoded,
         out_pix_fmt=encoder.pix_fmt,
-        color=color,
-        out_color=output_tags(color, pixels, encoder, of_pictures=info.made_of_pictures),
+        color=chosen.color,
+        out_color=output_tags(chosen.color, pixels, encoder, of_pictures=info.made_of_pictures),
         stages=stages,
         encoder=encoder,
         time_base=info.time_base / fields,
@@ -98,12 +102,12 @@ def make_plan(
         spans=(),
         tile_px=_tile_px(settings, stages),
         hdr=info.hdr,
-        deinterlacing=deinterlacing,
+        deinterlacing=chosen.deinterlacing,
         prefilter=settings.prefilter or "",
         strength=settings.strength,
         crop=crop,
-        bars=(bars or PixelCrop()).turned(info.orientation),
-        grain=grain,
+        bars=chosen.bars.turned(info.orientation),
+        grain=chosen.grain,
         full_chroma=settings.chroma == "network"
         and _has_full_chroma(pixels, PixelFormat.parse(encoder.pix_fmt), stages),
         first_number=1 if info.first_number is None else info.first_number + start * fields,

@@ -4,6 +4,7 @@ black_bars.py         detects black bars that stand all through a film
 dynamic_hdr_look.py   which HDR10+ and Dolby Vision metadata the packets of a film have
 field_evidence.py     whether what frames show of their fields is evidence enough
 field_motion.py       when the fields of a frame were taken, by how blocks move
+film_end.py           whether the end of a film is there
 first_frames.py       side data, orientation and HDR metadata of the first decoded frames
 frame_times.py        timestamps and durations of frames
 grain_measurement.py  measures film grain
@@ -11,4 +12,5 @@ interlacing.py        detects interlacing and telecine
 packet_index.py       one pass over all packets
 probe.py              file -> VideoInfo
 restoration_level.py  estimates how damaged a film is from its decoded frames
+stream_choice.py      which stream is the film, and what the others are
 """

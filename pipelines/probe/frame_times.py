@@ -15,7 +15,8 @@ import numpy as np
 from models.errors import MediaError
 from pipelines.codec.decoder import Converter, checksum, planar_format
 from pipelines.codec.mid_stream_changes import change_of, facts_of
-from pipelines.media.demuxer import SideDataInForce, film_decoder, open_source, packets_of
+from pipelines.media.demuxer import film_decoder, open_source, packets_of
+from pipelines.media.packet_reader import SideDataInForce
 from pipelines.media.video_info import NO_PTS, ROUNDING_SECONDS, PacketIndex, VideoInfo
 from pipelines.probe.first_frames import FirstFrames
 

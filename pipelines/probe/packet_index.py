@@ -13,7 +13,8 @@ import av
 
 from pipelines.media.bitstream import film_header, is_clean_point, nal_length_size, resizes
 from pipelines.media.container_check import tells_lengths
-from pipelines.media.demuxer import PacketData, SideDataInForce, open_decoder
+from pipelines.media.demuxer import open_decoder
+from pipelines.media.packet_reader import PacketData, SideDataInForce
 from pipelines.media.timestamps import EpochClock
 from pipelines.media.video_info import NO_PTS, PacketIndex
 from pipelines.probe.dynamic_hdr_look import DynamicHdrLook
@@ -174,53 +175,82 @@ class PacketWalk:
 
 def walk_packets(container: InputContainer, stream: VideoStream, codec: str) -> PacketWalk:
     """One pass over all packets."""
-    seen, decoder = PacketWalk(), open_decoder(stream)
-    index, look, counts = seen.index, seen.look, seen.counts
-    ends: dict[int, int] = {}
-    length_size = nal_length_size(codec, stream.codec_context.extradata)
-    clock = EpochClock(container.format.name)
-    epochs: list[tuple[int, int]] = []
-    flagged: list[int] = []
-    in_force = SideDataInForce()
-    groups: deque[list[tuple[Packet, tuple[tuple[str, bytes], ...]]]] = deque(maxlen=2)
-    header = b""
-    for packet in container.demux():
-        if not packet.size:
-            continue
-        counts[packet.stream_index] = counts.get(packet.stream_index, 0) + 1
-        clock.see(packet)
+    return _Walk(container, stream, codec).run()
+
+
+class _Walk:
+    """What is followed from packet to packet."""
+
+    def __init__(self, container: InputContainer, stream: VideoStream, codec: str) -> None:
+        self._container, self._stream, self._codec = container, stream, codec
+        self._seen, self._decoder = PacketWalk(), open_decoder(stream)
+        self._length_size = nal_length_size(codec, stream.codec_context.extradata)
+        self._clock = EpochClock(container.format.name)
+        self._in_force = SideDataInForce()
+        self._header = b""
+        self._ends: dict[int, int] = {}
+        """Stream -> tick at which its last packet ends."""
+        self._epochs: list[tuple[int, int]] = []
+        self._flagged: list[int] = []
+        """Rows of packets that the demuxer says have holes."""
+        self._groups: deque[list[tuple[Packet, tuple[tuple[str, bytes], ...]]]] = deque(maxlen=2)
+        self._tells_lengths = tells_lengths(container.format.name)
+
+    def run(self) -> PacketWalk:
+        """Look at every packet of the file."""
+        seen = self._seen
+        for packet in self._container.demux():
+            if packet.size:
+                self._count(packet)
+                if packet.stream_index == self._stream.index:
+                    self._film_packet(packet)
+        if not seen.look.is_enough:
+            seen.look.take(None, self._decoder)
+        if all(len(group) <= _LONGEST_GROUP for group in self._groups):
+            seen.tail = [
+                _alone(packet, bytes(packet), side) for group in self._groups for packet, side in group
+            ]
+        # Where recordings are joined, the counters of TS packets jump, which flags what stands before the key
+        # frame there; it may be whole, and if it is not, its frames say so.
+        seen.damaged = sum(not any(seen.index.clean[n + 1 : n + 3]) for n in self._flagged)
+        seen.epochs = tuple(self._epochs)
+        streams = self._container.streams
+        seconds = {n: end * Fraction(streams[n].time_base or 0) for n, end in self._ends.items()}
+        seen.end = seconds.get(self._stream.index, Fraction(0))
+        seen.last = max(seconds.values(), default=Fraction(0))
+        return seen
+
+    def _count(self, packet: Packet) -> None:
+        """Take note of a packet of any stream."""
+        number, seen = packet.stream_index, self._seen
+        seen.counts[number] = seen.counts.get(number, 0) + 1
+        self._clock.see(packet)
         if packet.pts is not None:
-            ends[packet.stream_index] = max(
-                ends.get(packet.stream_index, 0), packet.pts + (packet.duration or 0)
-            )
-        seen.others.see(packet, clock.shift_ticks(packet.stream), is_film=packet.stream_index == stream.index)
-        if packet.stream_index != stream.index:
-            continue
+            self._ends[number] = max(self._ends.get(number, 0), packet.pts + (packet.duration or 0))
+        is_film = number == self._stream.index
+        seen.others.see(packet, self._clock.shift_ticks(packet.stream), is_film=is_film)
+
+    def _film_packet(self, packet: Packet) -> None:
+        seen, index, look = self._seen, self._seen.index, self._seen.look
         if packet.is_corrupt:
-            flagged.append(len(index))
-        offset = clock.shift_ticks(stream)
-        if offset != (epochs[-1][1] if epochs else 0):
-            epochs.append((len(index), offset))
-        side = in_force.see(packet)
-        if in_force.is_changed and in_force.extradata is not None:
-            length_size = nal_length_size(codec, in_force.extradata)
+            self._flagged.append(len(index))
+        offset = self._clock.shift_ticks(self._stream)
+        if offset != (self._epochs[-1][1] if self._epochs else 0):
+            self._epochs.append((len(index), offset))
+        side = self._in_force.see(packet)
+        if self._in_force.is_changed and self._in_force.extradata is not None:
+            self._length_size = nal_length_size(self._codec, self._in_force.extradata)
         data = bytes(packet) if packet.is_keyframe or not look.is_enough else b""
         look.first = look.first or data
         if data:
-            seen.dynamic_hdr.see(codec, data, length_size, side)
-        seen.resizes = seen.resizes or resizes(codec, memoryview(packet))
-        clean = packet.is_keyframe and is_clean_point(codec, data, length_size)
-        if clean and not tells_lengths(container.format.name):
-            groups.append([])
-        if groups and len(groups[-1]) <= _LONGEST_GROUP:
-            groups[-1].append((packet, side))
+            seen.dynamic_hdr.see(self._codec, data, self._length_size, side)
+        seen.resizes = seen.resizes or resizes(self._codec, memoryview(packet))
+        clean = packet.is_keyframe and is_clean_point(self._codec, data, self._length_size)
+        self._keep_tail(packet, side, clean=clean)
         if not look.is_enough:
             seen.start.append(_alone(packet, data, side))
         if packet.is_keyframe:
-            said = film_header(codec, data, length_size) or header
-            if (said != header or in_force.is_changed) and len(index) and len(seen.headers) < _MOST_HEADERS:
-                seen.headers.append((len(index), _alone(packet, data, side)))
-            header = said
+            self._key_frame(packet, data, side)
         index.pts.append(NO_PTS if packet.pts is None else packet.pts + offset)
         index.dts.append(NO_PTS if packet.dts is None else packet.dts + offset)
         index.duration.append(packet.duration or 0)
@@ -228,18 +258,23 @@ def walk_packets(container: InputContainer, stream: VideoStream, codec: str) -> 
         index.clean.append(clean)
         index.discard.append(packet.is_discard)
         if not look.is_enough:
-            look.take(packet, decoder)
-    if not look.is_enough:
-        look.take(None, decoder)
-    if all(len(group) <= _LONGEST_GROUP for group in groups):
-        seen.tail = [_alone(packet, bytes(packet), side) for group in groups for packet, side in group]
-    # Where recordings are joined, the counters of TS packets jump, which flags what stands before the key
-    # frame there; it may be whole, and if it is not, its frames say so.
-    seen.damaged = sum(not any(index.clean[n + 1 : n + 3]) for n in flagged)
-    seen.epochs = tuple(epochs)
-    seconds = {n: end * Fraction(container.streams[n].time_base or 0) for n, end in ends.items()}
-    seen.end, seen.last = seconds.get(stream.index, Fraction(0)), max(seconds.values(), default=Fraction(0))
-    return seen
+            look.take(packet, self._decoder)
+
+    def _keep_tail(self, packet: Packet, side: tuple[tuple[str, bytes], ...], *, clean: bool) -> None:
+        """Keep the packets from the last but one clean point on, as far as they are not too many."""
+        if clean and not self._tells_lengths:
+            self._groups.append([])
+        if self._groups and len(self._groups[-1]) <= _LONGEST_GROUP:
+            self._groups[-1].append((packet, side))
+
+    def _key_frame(self, packet: Packet, data: bytes, side: tuple[tuple[str, bytes], ...]) -> None:
+        """Keep a key frame that says otherwise what holds for the whole film."""
+        seen = self._seen
+        said = film_header(self._codec, data, self._length_size) or self._header
+        is_new = said != self._header or self._in_force.is_changed
+        if is_new and len(seen.index) and len(seen.headers) < _MOST_HEADERS:
+            seen.headers.append((len(seen.index), _alone(packet, data, side)))
+        self._header = said
 
 
 def _alone(packet: Packet, data: bytes, side: tuple[tuple[str, bytes], ...]) -> PacketData:

@@ -11,7 +11,6 @@ import bisect
 import contextlib
 import hashlib
 import os
-import re
 from array import array
 from dataclasses import replace
 from fractions import Fraction
@@ -19,19 +18,18 @@ from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import av
-from av.stream import Disposition
 
-from models.errors import CorruptError, MediaError, UsageError
+from models.errors import MediaError, UsageError
 from pipelines.codec.cut_slice import ends_in_a_slice
-from pipelines.codec.decoder import decode, facts_alone, planar_format
+from pipelines.codec.decoder import facts_alone, planar_format
 from pipelines.codec.mid_stream_changes import change_of
 from pipelines.media.chroma_siting import chroma_siting, container_crop
 from pipelines.media.cicp import HdrMetadata
-from pipelines.media.container_check import flaw_of
-from pipelines.media.demuxer import DECODERS, MAX_PIXELS, PacketData, open_source
-from pipelines.media.ebml import codec_ids
+from pipelines.media.demuxer import DECODERS, MAX_PIXELS, open_source
 from pipelines.media.image_sequence import pattern_of
-from pipelines.media.video_info import NO_PTS, DecoderSetup, Scan, Stream, VideoInfo
+from pipelines.media.packet_reader import PacketData
+from pipelines.media.video_info import NO_PTS, DecoderSetup, Scan, VideoInfo
+from pipelines.probe.film_end import CUT_SLICE, damaged_end, flaw_of_film
 from pipelines.probe.first_frames import dynamic_names, exif_orientation
 from pipelines.probe.frame_times import (
     WILD_TIMES,
@@ -44,66 +42,24 @@ from pipelines.probe.frame_times import (
 )
 from pipelines.probe.interlacing import find_scan
 from pipelines.probe.packet_index import walk_packets
+from pipelines.probe.stream_choice import choose_stream, other_streams
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator
 
     from av.container import InputContainer
+    from av.video.codeccontext import VideoCodecContext
     from av.video.stream import VideoStream
 
     from pipelines.media.image_sequence import Pattern
-    from pipelines.media.pixel_format import PixelFormat
+    from pipelines.media.pixel_format import PixelCrop, PixelFormat
     from pipelines.media.video_info import FrameFacts
     from pipelines.probe.packet_index import PacketWalk
 
-__all__ = ["choose_stream", "fingerprint", "probe"]
+__all__ = ["fingerprint", "probe"]
 
 
 _PICTURES_A_SECOND = 24
-
-
-_MATROSKA_ROUNDING = Fraction(2, 1000)
-_LAST_WORDS = Fraction(1, 20)
-"""Seconds that the streams together may fall short of what is declared, by padding and rounding."""
-
-
-def choose_stream(container: InputContainer, number: int | None = None) -> VideoStream:
-    """The film: FFmpeg's best video stream that is no cover art, or the `number`-th video stream that is
-    none.
-
-    Raises MediaError where there is no such stream.
-    """
-    films = [
-        s
-        for s in container.streams.video
-        if not s.disposition & (Disposition.attached_pic | Disposition.timed_thumbnails)
-    ]
-    tiles = [s for s in films if s.disposition & Disposition.dependent]
-    films = [s for s in films if s not in tiles]
-    # what is left is a thumbnail at best
-    if tiles and not any(s.disposition & Disposition.default for s in films):
-        width, height = tiles[0].codec_context.width, tiles[0].codec_context.height
-        raise MediaError(
-            f"{_name(container)}: is a photo of {len(tiles)} tiles of {width}x{height}, which have to be put"
-            " together first (HEIC and AVIF grids); make a PNG or TIFF of it with the camera's or the"
-            " system's own viewer and upscale that"
-        )
-    if not films:
-        kinds = sorted({s.type for s in container.streams})
-        raise MediaError(f"{_name(container)}: has no video stream (found: {', '.join(kinds) or 'nothing'})")
-    if number is not None:
-        if not 0 <= number < len(films):
-            raise MediaError(
-                f"{_name(container)}: has {len(films)} video stream(s); --video-stream {number} is not one of"
-                " them"
-            )
-        return films[number]
-    best = container.streams.best("video")
-    return next((s for s in films if best is not None and s.index == best.index), films[0])
-
-
-def _name(container: InputContainer) -> str:
-    return container.name.removeprefix("file:")
 
 
 def probe(
@@ -123,9 +79,9 @@ def probe(
     try:
         info, field_order, resizes = _read(container, path, video_stream)
     except av.error.FFmpegError as error:
-        raise MediaError(f"{path}: can't be read as video: {error.strerror}") from None
-    except OverflowError:
-        raise MediaError(f"{path}: {WILD_TIMES}") from None
+        raise MediaError(f"{path}: can't be read as video: {error.strerror}") from error
+    except OverflowError as error:
+        raise MediaError(f"{path}: {WILD_TIMES}") from error
     finally:
         container.close()
     pattern = pattern_of(path)
@@ -181,6 +137,71 @@ def _read(
     frames tell sizes of their own.
     """
     stream = choose_stream(container, video_stream)
+    context = _checked_context(stream, path)
+    codec = context.codec.canonical_name if hasattr(context.codec, "canonical_name") else context.name
+    codec = {"libdav1d": "av1"}.get(codec, codec)
+    shape, coded_shape = (
+        Fraction(given or 0) for given in (stream.sample_aspect_ratio, context.sample_aspect_ratio)
+    )
+    seen = walk_packets(container, stream, codec)
+    look = seen.look
+    _refuse_unseen(seen, path)
+    pixels = planar_format(look.pix_fmt)
+    crop = container_crop(stream).rounded(pixels, *look.size)
+    expected, linear = expected_times(seen.index, look, container.format.name, codec)
+    if codec == "mjpeg":
+        pattern = pattern_of(path)
+        first = path if pattern is None else pattern.path(pattern.numbers()[0])
+        look.orientation = exif_orientation(first) or look.orientation
+    setup = _decoder_setup(context, expected[0] if len(expected) else 0, Fraction(stream.time_base or 1))
+    facts = _first_facts(seen.start, setup)
+    if facts is not None:
+        # Metadata may come a few frames late, and from the container.
+        hdr = HdrMetadata(facts.hdr.display or look.hdr.display, facts.hdr.light or look.hdr.light)
+        facts = replace(facts, hdr=hdr)
+        setup = replace(setup, facts=facts, sar_of_container=bool(shape) and shape != coded_shape)
+    # The container's word comes first, as with every player (av_guess_sample_aspect_ratio). Where it has
+    # none, FFmpeg tells what the decoder said last while it was opened, which may be of a later part.
+    sar = shape if setup.sar_of_container or facts is None else facts.sar
+    flaw, said_of_end = flaw_of_film(container, path, stream, seen, _ending(seen, setup, linear=linear))
+    info = VideoInfo(
+        path=str(path),
+        fingerprint=fingerprint(path),
+        format=container.format.name,
+        stream_index=stream.index,
+        codec=codec,
+        width=look.size[0],
+        height=look.size[1],
+        pix_fmt=look.pix_fmt,
+        sar=sar or Fraction(1),
+        color=replace(look.color, siting=chroma_siting(stream, look.first)),
+        time_base=Fraction(stream.time_base or 1),
+        rate=frame_rate(stream, expected),
+        orientation=look.orientation,
+        scan=Scan("top" if look.interlaced else "progressive"),
+        decoder=setup,
+        index=seen.index,
+        pts=expected,
+        durations=frame_durations(expected, seen.index, stream),
+        linear=linear,
+        epochs=seen.epochs,
+        start=seen.others.start or Fraction(0),
+        streams=other_streams(container, stream, seen),
+        samples=seen.others.kept(),
+        chapters=len(container.chapters()),
+        captions=look.captions,
+        hdr=look.hdr,
+        dynamic_hdr=seen.dynamic_hdr.facts,
+        flaw=flaw,
+        crop=crop,
+        changes=tuple(_changes(seen, expected, setup, pixels)),
+        notes=(*_notes(container, stream, seen, crop), *([f"it {flaw}"] if flaw else []), *said_of_end),
+    )
+    return info, context.field_order, seen.resizes
+
+
+def _checked_context(stream: VideoStream, path: str | os.PathLike[str]) -> VideoCodecContext:
+    """The codec context of the film. Raises MediaError for a decoder that is never opened."""
     context = stream.codec_context
     if context is None or stream.time_base is None:
         raise MediaError(f"{path}: there is no decoder for its video stream")
@@ -194,14 +215,13 @@ def _read(
             f"{path}: its pictures are {context.width}x{context.height}; expected at most {MAX_PIXELS >> 20}"
             " million pixels"
         )
-    codec = context.codec.canonical_name if hasattr(context.codec, "canonical_name") else context.name
-    codec = {"libdav1d": "av1"}.get(codec, codec)
-    shape, coded_shape = (
-        Fraction(given or 0) for given in (stream.sample_aspect_ratio, context.sample_aspect_ratio)
-    )
-    seen = walk_packets(container, stream, codec)
-    index, look, epochs = seen.index, seen.look, seen.epochs
-    if not len(index):
+    return context
+
+
+def _refuse_unseen(seen: PacketWalk, path: str | os.PathLike[str]) -> None:
+    """Raise MediaError where no picture of the film can be seen as it is meant."""
+    look = seen.look
+    if not len(seen.index):
         raise MediaError(
             f"{path}: its video stream holds no packets; it may be only the start of a segmented video"
         )
@@ -214,44 +234,44 @@ def _read(
         raise MediaError(
             f"{path}: no frame of its video can be decoded{': ' + look.error if look.error else ''}"
         )
-    pixels = planar_format(look.pix_fmt)
-    notes = []
-    if look.turned_oddly:
-        notes.append("its display matrix is no multiple of 90 degrees and is left out")
+    planar_format(look.pix_fmt)
     if look.dolby_vision_only:
         raise MediaError(
             f"{path}: is Dolby Vision without a base layer (profile 5, or 10.0), whose colours only its own"
             " player knows; expected HDR10, HLG, or Dolby Vision on top of one of them"
         )
-    crop = container_crop(stream).rounded(pixels, *look.size)
+
+
+def _notes(
+    container: InputContainer, stream: VideoStream, seen: PacketWalk, crop: PixelCrop
+) -> Iterator[str]:
+    """What a person should know of the file."""
+    look = seen.look
+    if look.turned_oddly:
+        yield "its display matrix is no multiple of 90 degrees and is left out"
     if crop:
-        notes.append(
+        shown, stored = ("x".join(map(str, size)) for size in (crop.size(*look.size), look.size))
+        yield (
             f"cropped as its container says: top {crop.top}, bottom {crop.bottom}, left {crop.left}, right"
-            f" {crop.right}; {'x'.join(map(str, crop.size(*look.size)))} of {'x'.join(map(str, look.size))}"
-            " are shown"
+            f" {crop.right}; {shown} of {stored} are shown"
         )
-    dynamic = seen.dynamic_hdr.facts
-    lost = look.lost - dynamic_names(dynamic)
+    lost = look.lost - dynamic_names(seen.dynamic_hdr.facts)
     if lost:
-        notes.append(f"the result will be without its {', '.join(sorted(lost))}")
-    if epochs:
-        notes.append(f"its clock jumps back {len(epochs)} time(s); the parts are joined end to end")
+        yield f"the result will be without its {', '.join(sorted(lost))}"
+    if seen.epochs:
+        yield f"its clock jumps back {len(seen.epochs)} time(s); the parts are joined end to end"
     if stream.metadata.get("alpha_mode") == "1":
-        notes.append("alpha that its header speaks of, a second picture beside each one, is left out")
-    notes.extend(
-        f"{container.streams[n].type} stream {n}: its clock steps back {count} time(s), by up to"
-        f" {float(most) * 1000:.0f} ms; what would lie in the past is put forward, as FFmpeg and mkvmerge do"
-        for n, (count, most) in sorted(seen.others.steps_back.items())
-    )
-    expected, linear = expected_times(index, look, container.format.name, codec)
-    if codec == "mjpeg":
-        pattern = pattern_of(path)
-        look.orientation = (
-            exif_orientation(path if pattern is None else pattern.path(pattern.numbers()[0]))
-            or look.orientation
+        yield "alpha that its header speaks of, a second picture beside each one, is left out"
+    for number, (times, most) in sorted(seen.others.steps_back.items()):
+        yield (
+            f"{container.streams[number].type} stream {number}: its clock steps back {times} time(s), by up"
+            f" to {float(most) * 1000:.0f} ms; what would lie in the past is put forward, as FFmpeg and"
+            " mkvmerge do"
         )
-    width, height = look.size
-    setup = DecoderSetup(
+
+
+def _decoder_setup(context: VideoCodecContext, first_pts: int, time_base: Fraction) -> DecoderSetup:
+    return DecoderSetup(
         codec=context.name,
         extradata=context.extradata,
         codec_tag=context.codec_tag,
@@ -260,115 +280,16 @@ def _read(
         pix_fmt=context.pix_fmt,
         bits_per_coded_sample=context.bits_per_coded_sample,
         reorder_depth=context.reorder_depth,
-        clock=(expected[0] if len(expected) else 0, Fraction(stream.time_base)),
+        clock=(first_pts, time_base),
     )
-    facts = _first_facts(seen.start, setup)
-    if facts is not None:
-        # Metadata may come a few frames late, and from the container.
-        facts = replace(
-            facts, hdr=HdrMetadata(facts.hdr.display or look.hdr.display, facts.hdr.light or look.hdr.light)
-        )
-        setup = replace(setup, facts=facts, sar_of_container=bool(shape) and shape != coded_shape)
-    # The container's word comes first, as with every player (av_guess_sample_aspect_ratio). Where it has
-    # none, FFmpeg tells what the decoder said last while it was opened, which may be of a later part.
-    sar = shape if setup.sar_of_container or facts is None else facts.sar
+
+
+def _ending(seen: PacketWalk, setup: DecoderSetup, *, linear: bool) -> str:
+    """What is wrong with the last frames; empty where nothing is."""
     is_cut = ends_in_a_slice(seen.tail, setup)
     # those frames are known by order
     seen.tail = [] if linear or any(packet.pts is None for packet in seen.tail) else seen.tail
-    ending = _CUT_SLICE if is_cut else _damaged_end(seen.tail, setup, pixels)
-    flaw, said_of_end = _flaw(container, path, stream, seen, ending)
-    info = VideoInfo(
-        path=str(path),
-        fingerprint=fingerprint(path),
-        format=container.format.name,
-        stream_index=stream.index,
-        codec=codec,
-        width=width,
-        height=height,
-        pix_fmt=look.pix_fmt,
-        sar=sar or Fraction(1),
-        color=replace(look.color, siting=chroma_siting(stream, look.first)),
-        time_base=Fraction(stream.time_base),
-        rate=frame_rate(stream, expected),
-        orientation=look.orientation,
-        scan=Scan("top" if look.interlaced else "progressive"),
-        decoder=setup,
-        index=index,
-        pts=expected,
-        durations=frame_durations(expected, index, stream),
-        linear=linear,
-        epochs=epochs,
-        start=seen.others.start or Fraction(0),
-        streams=_others(container, stream, seen),
-        samples=seen.others.kept(),
-        chapters=len(container.chapters()),
-        captions=look.captions,
-        hdr=look.hdr,
-        dynamic_hdr=dynamic,
-        flaw=flaw,
-        crop=crop,
-        changes=tuple(_changes(seen, expected, setup, pixels)),
-        notes=(*notes, *([f"it {flaw}"] if flaw else []), *said_of_end),
-    )
-    return info, context.field_order, seen.resizes
-
-
-def _flaw(
-    container: InputContainer,
-    path: str | os.PathLike[str],
-    stream: VideoStream,
-    seen: PacketWalk,
-    ending: str,
-) -> tuple[str, list[str]]:
-    """(what of the file is damaged or missing, empty where nothing is; what a person should know).
-
-    ending: what is wrong with the last frames.
-    """
-    flaw = flaw_of(path, container.format.name)
-    if (
-        flaw is not None
-        and seen.tail
-        and not ending
-        and not seen.damaged
-        and (flaw.spared or flaw.cut_track not in {-1, stream.id})
-    ):
-        return "", [f"{flaw.text}; all frames that had begun are whole"]
-    if flaw is not None and flaw.at_the_end and _is_whole(container, os.path.getsize(path), stream, seen):
-        flaw = None  # an index or padding at the end is cut, no film
-    if flaw is None:
-        return (
-            (
-                f"is damaged: {seen.damaged} packets of its video did not arrive whole"
-                if seen.damaged
-                else ending
-            ),
-            [],
-        )
-    missing = stream.frames - len(seen.index)
-    return (
-        flaw.text
-        + (f" ({len(seen.index)} of {stream.frames} frames)" if flaw.at_the_end and missing > 0 else ""),
-        [],
-    )
-
-
-def _damaged_end(tail: Sequence[PacketData], setup: DecoderSetup, pixels: PixelFormat) -> str:
-    """What is wrong with the frames behind the last point at which decoding may start, where recordings break
-    off; empty where nothing is.
-    """
-    begins = tail[0].pts if tail else None
-    with contextlib.suppress(CorruptError):
-        # A frame that does not come is no damage: it may be a field of another.
-        if not any(
-            frame.corrupt and frame.pts >= begins
-            for frame in decode(tail, setup, pixels)
-            if begins is not None
-        ):
-            return ""
-    return "ends early: its last frames are damaged, as where a recording breaks off"
-
-
-_CUT_SLICE = "ends early: its last frame is cut off, as where a recording breaks off"
+    return CUT_SLICE if is_cut else damaged_end(seen.tail, setup, planar_format(seen.look.pix_fmt))
 
 
 def _is_animated_webp(path: str | os.PathLike[str]) -> bool:
@@ -377,27 +298,6 @@ def _is_animated_webp(path: str | os.PathLike[str]) -> bool:
         head = file.read(21)
         return head[:4] == b"RIFF" and head[8:16] == b"WEBPVP8X" and bool(head[20] & 2)
     return False
-
-
-def _is_whole(container: InputContainer, size: int, stream: VideoStream, seen: PacketWalk) -> bool:
-    """Whether all samples lie inside a file that is cut short; False where there is no telling."""
-    if container.format.name.startswith("mov"):
-        return not any(entry.pos + entry.size > size for s in container.streams for entry in s.index_entries)
-    if container.format.name.startswith("matroska"):
-        declared = _tagged_seconds(stream.metadata.get("DURATION", ""))
-        if declared:
-            return seen.end >= declared - _MATROSKA_ROUNDING
-        return (
-            bool(container.duration)
-            and seen.last >= Fraction(container.duration or 0, 1_000_000) - _LAST_WORDS
-        )
-    return False
-
-
-def _tagged_seconds(text: str) -> Fraction:
-    """Of a Matroska tag "00:01:02.500000000"; 0 where it is none."""
-    match = re.fullmatch(r"(\d+):(\d\d):(\d\d(?:\.\d+)?)", text)
-    return Fraction(match[1]) * 3600 + Fraction(match[2]) * 60 + Fraction(match[3]) if match else Fraction(0)
 
 
 def _first_facts(packets: Iterable[PacketData], setup: DecoderSetup) -> FrameFacts | None:
@@ -447,43 +347,3 @@ def _confirmed(info: VideoInfo) -> VideoInfo:
         f" ({float((seen.pts[place] - seen.pts[0]) * info.time_base):.3f} s) behind one that is shown later;"
         " expected frames in order of time: make FFV1 of it with FFmpeg and upscale that"
     )
-
-
-def _others(container: InputContainer, film: VideoStream, seen: PacketWalk) -> tuple[Stream, ...]:
-    own_names = _matroska_names(container)
-    return tuple(
-        Stream(
-            index=s.index,
-            type=s.type,
-            codec=_codec_name(s, own_names.get(s.index, "")),
-            language=s.metadata.get("language", ""),
-            title=s.metadata.get("title", ""),
-            disposition=int(s.disposition),
-            packet_count=seen.counts.get(s.index, 0),
-            is_cover=bool(s.disposition & Disposition.attached_pic),
-            drift=float(seen.others.drift.get(s.index, 0)),
-        )
-        for s in container.streams
-        if s.index != film.index
-    )
-
-
-def _matroska_names(container: InputContainer) -> dict[int, str]:
-    """Matroska's names of codecs by index of stream; none where FFmpeg found other tracks."""
-    tracks = [
-        s.index
-        for s in container.streams
-        if s.type in {"video", "audio", "subtitle"} and not s.disposition & Disposition.attached_pic
-    ]
-    if not container.format.name.startswith("matroska") or all(
-        container.streams[n].codec_context for n in tracks
-    ):
-        return {}
-    names = codec_ids(_name(container))
-    return dict(zip(tracks, names, strict=True)) if len(names) == len(tracks) else {}
-
-
-def _codec_name(stream: object, own_name: str) -> str:
-    """own_name: what the container calls it; for codecs that FFmpeg does not know."""
-    context = getattr(stream, "codec_context", None)
-    return str(getattr(context, "name", "") or getattr(stream, "name", "") or own_name or "unknown")

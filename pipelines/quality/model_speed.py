@@ -42,7 +42,7 @@ def frames_per_second(card: Card, *, device: str = "cpu", seconds: float = 2.0) 
     with tempfile.TemporaryDirectory(prefix="vsr-pace-") as folder:
         film = _film(Path(folder) / "film.mkv")
         settings = RunSettings(target=TargetSettings(scale=card.scale), model=card.path)
-        plan = plan_video(film, Path(folder) / "out.mkv", settings)[0].plan
+        plan = plan_video(film, Path(folder) / "out.mkv", settings).plan
         frames = list(Footage(probe(film)).frames())
     upscaler = Upscaler(plan, torch.device(device))
     reel = Reel(iter(frames), 0, len(frames))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 import threading
 from collections import Counter, deque
-from collections.abc import Callable, Container, Generator, Mapping
+from collections.abc import Callable, Container, Generator, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -20,28 +20,31 @@ from pipelines.planner.plan_builder import with_smaller_tiles
 from pipelines.planner.video_planner import plan_video
 from pipelines.pool.interface import Done, NoneAdmittedError, WorkerLost, WorkerRejected, WorkItem
 from pipelines.probe.frame_times import count
-from pipelines.run.chunk_tasks import run_spans
-from pipelines.workers.messages import NO_ENCODER, ChunkProgress
+from pipelines.run.chunk_tasks import SpanRun
+from pipelines.workers.messages import NO_ENCODER, ChunkProgress, WorkerKind
 
 if TYPE_CHECKING:
-    from pipelines.output.journal import ChunkRecord
+    from pipelines.output.chunk_record import ChunkRecord
     from pipelines.plan.settings import RunSettings
-    from pipelines.pool.interface import WorkerPool
+    from pipelines.pool.interface import Outcome, WorkerPool
 
-__all__ = ["LIMITS", "MadeChunks", "adopt_plan", "make_chunks", "plan_as_begun", "replan_with_smaller_tiles"]
+__all__ = [
+    "LIMITS",
+    "Execution",
+    "MadeChunks",
+    "adopt_plan",
+    "make_chunks",
+    "plan_as_begun",
+    "replan_with_smaller_tiles",
+]
 
 
 _LEAST_FREE_BYTES = 32 << 20
 
 
 def plan_as_begun(
-    plan_id: str,
-    planned: Planned,
-    dropped: frozenset[int],
-    source: Path,
-    output: Path | None,
-    settings: RunSettings,
-) -> Generator[Note, None, tuple[Planned, frozenset[int]]]:
+    plan_id: str, planned: Planned, source: Path, output: Path | None, settings: RunSettings
+) -> Generator[Note, None, Planned]:
     """The plan of that id, which an earlier run of the same command had come to: with counted frames, with
     smaller tiles, or both.
     """
@@ -49,7 +52,7 @@ def plan_as_begun(
     if plan_id not in plans:
         counted = count(planned.info)
         yield Note(f"goes on with frames counted by decoding, as before: {counted.frame_count}")
-        planned, dropped = plan_video(source, output, settings, counted)
+        planned = plan_video(source, output, settings, counted)
         plans = _of_all_tiles(planned.plan)
     plan = plans.get(plan_id, planned.plan)
     if plan.tile_px != planned.plan.tile_px:
@@ -57,7 +60,7 @@ def plan_as_begun(
             f"goes on with tiles of {tile_text(plan.tile_px)}, for memory ran out before; --fresh begins anew"
             " with larger ones"
         )
-    return replace(planned, plan=plan), dropped
+    return replace(planned, plan=plan)
 
 
 def _of_all_tiles(plan: Plan) -> dict[str, Plan]:
@@ -86,18 +89,28 @@ def replan_with_smaller_tiles(planned: Planned, journal: Journal, error: NoMemor
     return adopt_plan(smaller, planned, journal)
 
 
+@dataclass(frozen=True)
+class Execution:
+    """Who makes chunks, and what ends it before all are made."""
+
+    worker: str = WorkerKind.CHUNK_UPSCALER
+    """"module:Class", for tests another."""
+    workers: WorkerPool | None = None
+    """Where; None: children of this process, or the cluster of the settings."""
+    stop: threading.Event | None = None
+    """When set, chunks under way are finished and kept."""
+
+    @property
+    def is_stopped(self) -> bool:
+        """Whether somebody asked for the end."""
+        return self.stop is not None and self.stop.is_set()
+
+
 def make_chunks(
-    planned: Planned,
-    journal: Journal,
-    settings: RunSettings,
-    *,
-    fresh: bool,
-    stop: threading.Event | None,
-    worker: str,
-    workers: WorkerPool | None,
+    planned: Planned, journal: Journal, settings: RunSettings, execution: Execution, *, fresh: bool
 ) -> Generator[Event, None, MadeChunks]:
     """Bring every chunk of the plan to the disk; its records come back as the generator's value."""
-    plan, info = planned.plan, planned.info
+    plan = planned.plan
     if fresh:
         journal.clear()
     done, changed = journal.adopt(plan.id, plan.to_json(), planned.input)
@@ -107,93 +120,143 @@ def make_chunks(
     yield replace(planned, chunks_done=len(records), frames_done=frames, changed=tuple(changed))
     if short:
         yield Note(short)
-    made = 0
-    total = plan.frame_count
-    seconds: dict[str, float] = {}
-    told: Counter[str] = Counter()
-    refusals: set[str] = set()
-    assumed: deque[str] = deque()
-    admit = _admission(journal, assumed, mixed=settings.mixed_hardware)
-    while len(records) < len(plan.chunks):
-        partly: dict[int, int] = {}
+    loop = _ChunkLoop(planned, journal, settings, execution, records)
+    return (yield from loop.run())
+
+
+class _ChunkLoop:
+    """What workers report becomes records of the journal, and events."""
+
+    def __init__(
+        self,
+        planned: Planned,
+        journal: Journal,
+        settings: RunSettings,
+        execution: Execution,
+        records: dict[int, ChunkRecord],
+    ) -> None:
+        self._plan, self._info, self._journal = planned.plan, planned.info, journal
+        self._settings, self._execution = settings, execution
+        self._records = records
+        self._frames = sum(planned.plan.chunks[i].frame_count for i in records) * planned.plan.per_frame
+        self._made = 0
+        self._seconds: dict[str, float] = {}
+        self._told: Counter[str] = Counter()
+        self._refusals: set[str] = set()
+        self._assumed: deque[str] = deque()
+        self._partly: dict[int, int] = {}
+        """Span -> frames made of its chunks that are not done."""
+        self._ends = False
+
+    def run(self) -> Generator[Event, None, MadeChunks]:
+        """Make the chunks that are not recorded yet. Raises Interrupted where it was stopped before."""
+        chunks = self._plan.chunks
+        while len(self._records) < len(chunks):
+            yield from self._pass()
+            if self._execution.is_stopped and len(self._records) < len(chunks):
+                raise Interrupted(
+                    f"stopped; {len(self._records)} of {len(chunks)} chunks are kept, the same command goes"
+                    " on from there"
+                )
+        for text, times in self._told.items():
+            if times > 1:
+                yield Note(f"{times} times: {text}")
+        return MadeChunks([self._records[c.index] for c in chunks], self._seconds, self._made)
+
+    def _pass(self) -> Iterator[Event]:
+        """Run what is left once; no worker admitted leads to another, where none is bound to the class."""
+        self._partly, self._ends = {}, False
+        execution = self._execution
+        admit = _admission(self._journal, self._assumed, mixed=self._settings.mixed_hardware)
+        run = SpanRun(
+            self._plan,
+            self._info,
+            self._settings,
+            execution.worker,
+            done=set(self._records),
+            stop=execution.stop,
+            workers=execution.workers,
+            admit=admit,
+        )
         try:
-            for event in run_spans(
-                plan, info, set(records), settings, worker, stop, workers=workers, admit=admit
-            ):
-                while assumed:
-                    yield Note(assumed.popleft())
-                if isinstance(event, WorkerRejected):
-                    if event.reason not in refusals:
-                        refusals.add(event.reason)
-                        yield Note(f"a worker takes no part: {event.reason}")
-                elif isinstance(event, WorkerLost):
-                    frames -= partly.pop(event.key, 0)
-                    yield Note(f"{event.reason}; its work is done again")
-                elif isinstance(event, WorkItem) and isinstance(event.value, ChunkProgress):
-                    partly[event.key] = partly.get(event.key, 0) + event.value.frames
-                    frames += event.value.frames
-                    for name, spent in event.value.seconds.items():
-                        seconds[name] = seconds.get(name, 0.0) + spent
-                    for text in event.value.notes:
-                        told[text] += 1
-                        if told[text] == 1:
-                            yield Note(text)
-                    yield Advanced(
-                        frames,
-                        total,
-                        dict(seconds),
-                        event.worker,
-                        event.host,
-                        event.value.frames,
-                        _until_stop(plan, partly, records),
-                    )
-                elif isinstance(event, WorkItem) and isinstance(event.value, EncodedChunk):
-                    chunk = event.value
-                    count = plan.chunks[chunk.index].frame_count * plan.per_frame
-                    # They are safe now; the next chunk of the same decoder may be well under way.
-                    partly[event.key] = partly.get(event.key, 0) - count
-                    if chunk.index in records:
-                        # done again with the rest of what a lost worker was at; the first result counts
-                        frames -= count
-                        continue
-                    records[chunk.index] = journal.commit(plan.id, chunk)
-                    made += count
-                    yield ChunkFinished(
-                        chunk.index, len(records), len(plan.chunks), count, event.worker, event.host
-                    )
-                    if stop is not None and stop.is_set() and len(plan.spans[event.key].chunks) > 1:
-                        # this decoder feeds more chunks, maybe the whole film; what it has begun is done
-                        # again
-                        break
-                elif isinstance(event, Done):
-                    partly.pop(event.key, None)
+            for outcome in run.outcomes():
+                while self._assumed:
+                    yield Note(self._assumed.popleft())
+                yield from self._events(outcome)
+                if self._ends:
+                    break
         except NoMemoryError:
             raise
         except ResourceError as error:
-            if not plan.encoder.maker:
+            if not self._plan.encoder.maker:
                 raise
             raise ResourceError(
-                f"{error}; if {plan.encoder.name} is at fault: --encoder software --fresh does without it"
-            ) from None
+                f"{error}; if {self._plan.encoder.name} is at fault: --encoder software --fresh does without"
+                " it"
+            ) from error
         except NoneAdmittedError as error:
-            if records:
-                raise UsageError(
-                    f"{journal.folder}: {len(records)} of {len(plan.chunks)} chunks are kept, and no worker"
-                    f" goes on with them: {error}; name the --device they were made on, install what was"
-                    " there then, mix them with --mixed-hardware, or throw them away with --fresh"
-                ) from None
-            if not journal.forget_numerics():
-                raise ResourceError(f"no worker takes part: {error}") from None
-            continue
-        if stop is not None and stop.is_set() and len(records) < len(plan.chunks):
-            raise Interrupted(
-                f"stopped; {len(records)} of {len(plan.chunks)} chunks are kept, the same command goes on"
-                " from there"
-            )
-    for text, times in told.items():
-        if times > 1:
-            yield Note(f"{times} times: {text}")
-    return MadeChunks([records[c.index] for c in plan.chunks], seconds, made)
+            self._admit_others(error)
+
+    def _admit_others(self, error: NoneAdmittedError) -> None:
+        """Forget the numerics class where no chunk is bound to it. Raises where one is, or none was set."""
+        if self._records:
+            raise UsageError(
+                f"{self._journal.folder}: {len(self._records)} of {len(self._plan.chunks)} chunks are kept,"
+                f" and no worker goes on with them: {error}; name the --device they were made on, install"
+                " what was there then, mix them with --mixed-hardware, or throw them away with --fresh"
+            ) from error
+        if not self._journal.forget_numerics():
+            raise ResourceError(f"no worker takes part: {error}") from error
+
+    def _events(self, outcome: Outcome) -> Iterator[Event]:
+        """What is reported of one outcome of a worker."""
+        if isinstance(outcome, WorkerRejected):
+            if outcome.reason not in self._refusals:
+                self._refusals.add(outcome.reason)
+                yield Note(f"a worker takes no part: {outcome.reason}")
+        elif isinstance(outcome, WorkerLost):
+            self._frames -= self._partly.pop(outcome.key, 0)
+            yield Note(f"{outcome.reason}; its work is done again")
+        elif isinstance(outcome, WorkItem) and isinstance(outcome.value, ChunkProgress):
+            yield from self._progress(outcome, outcome.value)
+        elif isinstance(outcome, WorkItem) and isinstance(outcome.value, EncodedChunk):
+            yield from self._chunk(outcome, outcome.value)
+        elif isinstance(outcome, Done):
+            self._partly.pop(outcome.key, None)
+
+    def _progress(self, item: WorkItem, progress: ChunkProgress) -> Iterator[Event]:
+        self._partly[item.key] = self._partly.get(item.key, 0) + progress.frames
+        self._frames += progress.frames
+        for name, spent in progress.seconds.items():
+            self._seconds[name] = self._seconds.get(name, 0.0) + spent
+        for text in progress.notes:
+            self._told[text] += 1
+            if self._told[text] == 1:
+                yield Note(text)
+        yield Advanced(
+            self._frames,
+            self._plan.frame_count,
+            dict(self._seconds),
+            item.worker,
+            item.host,
+            progress.frames,
+            _until_stop(self._plan, self._partly, self._records),
+        )
+
+    def _chunk(self, item: WorkItem, chunk: EncodedChunk) -> Iterator[Event]:
+        chunks = self._plan.chunks
+        count = chunks[chunk.index].frame_count * self._plan.per_frame
+        # They are safe now; the next chunk of the same decoder may be well under way.
+        self._partly[item.key] = self._partly.get(item.key, 0) - count
+        if chunk.index in self._records:
+            # done again with the rest of what a lost worker was at; the first result counts
+            self._frames -= count
+            return
+        self._records[chunk.index] = self._journal.commit(self._plan.id, chunk)
+        self._made += count
+        yield ChunkFinished(chunk.index, len(self._records), len(chunks), count, item.worker, item.host)
+        # Its decoder may feed more chunks, maybe the whole film; what it has begun is done again.
+        self._ends = self._execution.is_stopped and len(self._plan.spans[item.key].chunks) > 1
 
 
 def _until_stop(plan: Plan, partly: Mapping[int, int], done: Container[int]) -> int:

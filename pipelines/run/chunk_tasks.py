@@ -1,18 +1,16 @@
-"""`run_spans`: the decoder runs of a plan through workers, fed with the source's packets as they ask for
-them.
-"""
+"""`SpanRun`: the decoder runs of a plan through workers, fed with the packets they ask for."""
 
 from __future__ import annotations
 
 import bisect
 from array import array
-from collections.abc import Iterator
-from contextlib import nullcontext
-from dataclasses import replace
+from collections.abc import Container, Iterator
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from pipelines.codec.container_decoder import ContainerDecoder
-from pipelines.media.demuxer import PacketReader
+from pipelines.media.packet_reader import PacketReader
 from pipelines.media.pixel_format import PixelFormat
 from pipelines.media.video_info import NO_PTS
 from pipelines.plan.chunking import clean_starts, with_context
@@ -25,13 +23,13 @@ if TYPE_CHECKING:
     import threading
     from collections.abc import Callable
 
-    from pipelines.media.demuxer import PacketData
+    from pipelines.media.packet_reader import PacketData
     from pipelines.media.video_info import Chunk, Span, VideoInfo
     from pipelines.plan.plan import Plan
     from pipelines.plan.settings import RunSettings
     from pipelines.pool.interface import Outcome, WorkerPool
 
-__all__ = ["open_reader", "run_spans"]
+__all__ = ["SpanRun", "open_reader"]
 
 
 _PIECE_BYTES = 1 << 20
@@ -39,55 +37,63 @@ _LARGEST_KEPT_SPAN = 64 << 20
 """Compressed bytes of a span that are kept for a second attempt; a longer one is read from the file again."""
 
 
-def run_spans(
-    plan: Plan,
-    info: VideoInfo,
-    done: set[int],
-    settings: RunSettings,
-    worker: str,
-    stop: threading.Event | None,
-    *,
-    workers: WorkerPool | None = None,
-    admit: Callable[[dict[str, str]], str] | None = None,
-    others: tuple[Plan, ...] = (),
-) -> Iterator[Outcome]:
-    """The spans that still have something to do, through `workers`.
+@dataclass(frozen=True)
+class SpanRun:
+    """The spans of a plan that still have something to do, to be run through workers."""
 
-    Through those that the settings ask for, where none are given.
+    plan: Plan
+    info: VideoInfo
+    settings: RunSettings
+    worker: str
+    """"module:Class", a `WorkerKind` or, in tests, another."""
+    done: Container[int] = ()
+    """Indexes of chunks that are left out."""
+    stop: threading.Event | None = None
+    workers: WorkerPool | None = None
+    """None: those that the settings ask for."""
+    admit: Callable[[dict[str, str]], str] | None = None
+    others: tuple[Plan, ...] = ()
+    """Plans of the same frames, for a worker that compares networks."""
 
-    others: plans of the same frames, for a worker that compares networks.
-    """
-    spans = {}
-    tasks = []
-    first_row_after = _first_rows_after(plan)
-    shown = all_times(info, plan)[0] if plan.is_filtered else array("q")
-    for key, span in enumerate(plan.spans):
-        pending = tuple(c for c in span.chunks if c.index not in done)
-        if pending:
-            spans[key] = span
-            first, last = pending[0], pending[-1]
-            name = f"chunk {first.index}" if first == last else f"chunks {first.index} to {last.index}"
-            tasks.append(
-                Task(
-                    key,
-                    f"{name} (frames {first.start_frame} to {last.stop_frame - 1})",
-                    _span_task(plan, info, pending, shown),
+    def outcomes(self) -> Iterator[Outcome]:
+        """Run them; yields what the workers report, as `WorkerPool.run_tasks` does."""
+        tasks = self._tasks()
+        first_row_after = _first_rows_after(self.plan)
+        readers: dict[int, PacketReader] = {}
+
+        def feed(number: int, task: Task) -> Iterator[list[PacketData]]:
+            if number not in readers:
+                readers[number] = open_reader(self.plan, self.info)
+            span = self.plan.spans[task.key]
+            return _pieces(readers[number], self.info, span, first_row_after[task.key])
+
+        setup = WorkerSetup(self.plan, self.info.decoder, self.settings.device, self.others)
+        try:
+            with self._pool() as pool:
+                yield from pool.run_tasks(
+                    tasks, worker=str(self.worker), setup=setup, feed=feed, admit=self.admit, stop=self.stop
                 )
-            )
-    readers: dict[int, PacketReader] = {}
+        finally:
+            for reader in readers.values():
+                reader.close()
 
-    def feed(number: int, task: Task) -> Iterator[list[PacketData]]:
-        if number not in readers:
-            readers[number] = open_reader(plan, info)
-        return _pieces(readers[number], info, spans[task.key], first_row_after[task.key])
+    def _pool(self) -> AbstractContextManager[WorkerPool]:
+        if self.workers is not None:
+            return nullcontext(self.workers)
+        return open_workers(self.settings, plan=self.plan)
 
-    try:
-        setup = WorkerSetup(plan, info.decoder, settings.device, others)
-        with nullcontext(workers) if workers is not None else open_workers(settings, plan=plan) as found:
-            yield from found.run_tasks(tasks, worker=worker, setup=setup, feed=feed, admit=admit, stop=stop)
-    finally:
-        for reader in readers.values():
-            reader.close()
+    def _tasks(self) -> list[Task]:
+        shown = all_times(self.info, self.plan)[0] if self.plan.is_filtered else array("q")
+        tasks = []
+        for key, span in enumerate(self.plan.spans):
+            pending = tuple(c for c in span.chunks if c.index not in self.done)
+            if pending:
+                first, last = pending[0], pending[-1]
+                name = f"chunk {first.index}" if first == last else f"chunks {first.index} to {last.index}"
+                frames = f"frames {first.start_frame} to {last.stop_frame - 1}"
+                work = _span_task(self.plan, self.info, pending, shown)
+                tasks.append(Task(key, f"{name} ({frames})", work))
+        return tasks
 
 
 def _span_task(plan: Plan, info: VideoInfo, chunks: tuple[Chunk, ...], shown: array[int]) -> SpanTask:

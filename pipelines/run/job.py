@@ -1,7 +1,4 @@
-"""`upscale_video`: one video from file to file.
-
-Reads like the way through the house; yields events, prints nothing.
-"""
+"""`Job` and `upscale_video`: one video from file to file; yields events, prints nothing."""
 
 from __future__ import annotations
 
@@ -10,12 +7,12 @@ import json
 import threading
 import time
 from collections.abc import Callable, Generator, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypedDict, Unpack
 
 from models.errors import CorruptError, MediaError, NoMemoryError, VerificationError, VsrError
-from pipelines.codec.decoder import IndexMismatchError
+from pipelines.codec.promised_frames import IndexMismatchError
 from pipelines.media.image_sequence import pattern_of
 from pipelines.output.journal import Journal, begun_plan, work_folder
 from pipelines.output.verification import verify_again
@@ -26,98 +23,23 @@ from pipelines.plan.settings import tile_text
 from pipelines.planner.resources import with_fewer_workers
 from pipelines.planner.video_planner import plan_video
 from pipelines.probe.frame_times import count
-from pipelines.run.chunk_loop import adopt_plan, make_chunks, plan_as_begun, replan_with_smaller_tiles
+from pipelines.run.chunk_loop import (
+    Execution,
+    MadeChunks,
+    adopt_plan,
+    make_chunks,
+    plan_as_begun,
+    replan_with_smaller_tiles,
+)
 from pipelines.run.publishing import publish_result, refuse_taken
+from pipelines.workers.messages import WorkerKind
 
 if TYPE_CHECKING:
     from pipelines.media.video_info import VideoInfo
     from pipelines.plan.settings import RunSettings
     from pipelines.pool.interface import WorkerPool
 
-__all__ = ["Prepared", "prepare", "upscale_video"]
-
-
-def upscale_video(
-    source: Path,
-    output: Path | None,
-    settings: RunSettings,
-    *,
-    overwrite: bool = False,
-    fresh: bool = False,
-    stop: threading.Event | None = None,
-    worker: str = "pipelines.workers.chunk_worker:ChunkUpscaler",
-    workers: WorkerPool | None = None,
-    claim: Callable[[Path], None] | None = None,
-    prepared: Prepared | None = None,
-) -> Iterator[Event]:
-    """Upscale one video; resumes what an earlier run of the same command left.
-
-    Where memory runs out it continues with fewer workers, if several share it; else, before the first chunk
-    is kept, it begins again with smaller tiles: other bytes, so another plan.
-    output: file or folder; None puts it beside the input. fresh: throw earlier work away. stop: when set,
-    chunks under way are finished and kept, and Interrupted is raised. worker: "module:Class" that makes
-    chunks, for tests. workers: where it does;
-    None: in children of this process. claim: called with the result's path before anything is done; raises
-    where it may not be that.
-    prepared: what `prepare` made of the same source, output and settings; None: made here.
-    Raises the errors of `models.errors`; the output has its name only when everything was verified.
-    """
-    began = time.monotonic()
-    found = prepared or prepare(source, output, settings)
-    seen, planned, dropped = found.seen, found.planned, found.dropped
-    asked, target, may_replace = planned.plan.id, Path(planned.output), overwrite or fresh
-    if claim is not None:
-        claim(target)
-    if not fresh:
-        done = _done(target, planned.plan, of_any_size=settings.verify == "full")
-        if done is not None and settings.verify == "full":
-            done = yield from _seen_again(done, target, planned.plan, overwrite=overwrite, stop=stop)
-        if done is not None:
-            _forget(work_folder(target), asked)
-            yield done
-            return
-        begun = begun_plan(work_folder(target))
-        if begun is not None and begun.asked in planned.plan.ids and begun.id != asked:
-            planned, dropped = yield from plan_as_begun(begun.id, planned, dropped, source, output, settings)
-    refuse_taken(target, planned.plan, may_replace=may_replace)
-    journal = Journal(work_folder(target), asked)
-    finished = False
-    try:
-        while True:
-            try:
-                made = yield from make_chunks(
-                    planned, journal, settings, fresh=fresh, stop=stop, worker=worker, workers=workers
-                )
-                break
-            except IndexMismatchError as error:
-                counted, tile_px = _counted(planned.info, error), planned.plan.tile_px
-                yield Note(f"{error}; the frames were counted by decoding: {counted.frame_count}")
-                planned, dropped = plan_video(source, output, settings, counted)
-                planned = adopt_plan(replace(planned.plan, tile_px=tile_px), planned, journal)
-            except NoMemoryError as error:
-                if workers is None and (fewer := with_fewer_workers(settings, planned.plan)) is not None:
-                    settings = fewer
-                    yield Note(
-                        f"memory ran out; goes on with fewer workers: {fewer.workers}, as --workers"
-                        f" {fewer.workers} would"
-                    )
-                else:
-                    planned = replan_with_smaller_tiles(planned, journal, error)
-                    yield Note(f"memory ran out; begun again with tiles of {tile_text(planned.plan.tile_px)}")
-            fresh = False
-        _refuse_changed(source, seen)
-        result = yield from publish_result(
-            planned, made, dropped, journal, settings, began, stop, may_replace=may_replace
-        )
-        finished = True
-        yield result
-    except MediaError as error:
-        raise error if str(source) in str(error) else type(error)(f"{source}: {error}") from None
-    finally:
-        if finished:
-            journal.remove()
-        else:
-            journal.close()
+__all__ = ["Job", "JobOptions", "Prepared", "prepare", "upscale_video"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -125,8 +47,6 @@ class Prepared:
     """A plan, and the state of the input that it was made of."""
 
     planned: Planned
-    dropped: frozenset[int]
-    """Indexes of streams that are left out."""
     seen: tuple[int, int] | None
 
 
@@ -136,7 +56,151 @@ def prepare(source: Path, output: Path | None, settings: RunSettings) -> Prepare
     Raises as `plan_video` does.
     """
     seen = _state(source)
-    return Prepared(*plan_video(source, output, settings), seen)
+    return Prepared(plan_video(source, output, settings), seen)
+
+
+class JobOptions(TypedDict, total=False):
+    """How a video is upscaled, beside its settings; see `Job`."""
+
+    overwrite: bool
+    fresh: bool
+    stop: threading.Event | None
+    worker: str
+    workers: WorkerPool | None
+    claim: Callable[[Path], None] | None
+    prepared: Prepared | None
+
+
+def upscale_video(
+    source: Path, output: Path | None, settings: RunSettings, **options: Unpack[JobOptions]
+) -> Iterator[Event]:
+    """Upscale one video; resumes what an earlier run of the same command left.
+
+    output: file or folder; None puts it beside the input. options: the other fields of `Job`.
+    Raises the errors of `models.errors`; the output has its name only when everything was verified.
+    """
+    return Job(source, output, settings, **options).run()
+
+
+@dataclass
+class Job:
+    """One video from file to file: its settings, and the plan and the journal it comes to.
+
+    Where memory runs out it continues with fewer workers, if several share it; else, before the first chunk
+    is kept, it begins again with smaller tiles: other bytes, so another plan.
+    """
+
+    source: Path
+    output: Path | None
+    """File or folder; None puts it beside the input."""
+    settings: RunSettings
+    overwrite: bool = False
+    """Replace what lies in the place of the result."""
+    fresh: bool = False
+    """Throw earlier work away."""
+    stop: threading.Event | None = None
+    """When set, chunks under way are finished and kept, and Interrupted is raised."""
+    worker: str = WorkerKind.CHUNK_UPSCALER
+    """"module:Class" that makes chunks; another for tests."""
+    workers: WorkerPool | None = None
+    """Where it does; None: in children of this process, or on the cluster of the settings."""
+    claim: Callable[[Path], None] | None = None
+    """Called with the result's path before anything is done; raises where it may not be that."""
+    prepared: Prepared | None = None
+    """What `prepare` made of the same source, output and settings; None: made here."""
+    planned: Planned = field(init=False)
+    journal: Journal = field(init=False)
+
+    def run(self) -> Iterator[Event]:
+        """Plan, make the chunks that are not there yet, put them together and verify the result."""
+        began = time.monotonic()
+        found = self.prepared or prepare(self.source, self.output, self.settings)
+        self.planned = found.planned
+        asked, target = self.planned.plan.id, Path(self.planned.output)
+        may_replace = self.overwrite or self.fresh
+        if self.claim is not None:
+            self.claim(target)
+        if not self.fresh:
+            done = yield from self._finished_before(target)
+            if done is not None:
+                _forget(work_folder(target), asked)
+                yield done
+                return
+            yield from self._as_begun(target)
+        refuse_taken(target, self.planned.plan, may_replace=may_replace)
+        self.journal = Journal(work_folder(target), asked)
+        finished = False
+        try:
+            made = yield from self._make_chunks()
+            _refuse_changed(self.source, found.seen)
+            result = yield from publish_result(
+                self.planned,
+                made,
+                self.journal,
+                verify_all=self.settings.verify == "full",
+                may_replace=may_replace,
+                stop=self.stop,
+            )
+            finished = True
+            yield replace(result, seconds=time.monotonic() - began)
+        except MediaError as error:
+            if str(self.source) in str(error):
+                raise
+            raise type(error)(f"{self.source}: {error}") from error
+        finally:
+            if finished:
+                self.journal.remove()
+            else:
+                self.journal.close()
+
+    def _finished_before(self, target: Path) -> Generator[Event, None, AlreadyDone | None]:
+        """The result that an earlier run left, if it is whole."""
+        plan, look = self.planned.plan, self.settings.verify == "full"
+        done = _done(target, plan, of_any_size=look)
+        if done is not None and look:
+            done = yield from _seen_again(done, target, plan, overwrite=self.overwrite, stop=self.stop)
+        return done
+
+    def _as_begun(self, target: Path) -> Iterator[Event]:
+        """Take the plan that an earlier run of the same command had come to."""
+        plan = self.planned.plan
+        begun = begun_plan(work_folder(target))
+        if begun is not None and begun.asked in plan.ids and begun.id != plan.id:
+            self.planned = yield from plan_as_begun(
+                begun.id, self.planned, self.source, self.output, self.settings
+            )
+
+    def _make_chunks(self) -> Generator[Event, None, MadeChunks]:
+        """All chunks, by another plan where the file's index or the memory does not allow the first."""
+        fresh = self.fresh
+        while True:
+            execution = Execution(self.worker, self.workers, self.stop)
+            try:
+                return (
+                    yield from make_chunks(self.planned, self.journal, self.settings, execution, fresh=fresh)
+                )
+            except IndexMismatchError as error:
+                yield self._plan_with_counted_frames(error)
+            except NoMemoryError as error:
+                yield self._plan_for_less_memory(error)
+            fresh = False
+
+    def _plan_with_counted_frames(self, error: IndexMismatchError) -> Note:
+        counted, tile_px = _counted(self.planned.info, error), self.planned.plan.tile_px
+        planned = plan_video(self.source, self.output, self.settings, counted)
+        self.planned = adopt_plan(replace(planned.plan, tile_px=tile_px), planned, self.journal)
+        return Note(f"{error}; the frames were counted by decoding: {counted.frame_count}")
+
+    def _plan_for_less_memory(self, error: NoMemoryError) -> Note:
+        fewer = with_fewer_workers(self.settings, self.planned.plan) if self.workers is None else None
+        if fewer is not None:
+            self.settings = fewer
+            return Note(
+                f"memory ran out; goes on with fewer workers: {fewer.workers}, as --workers"
+                f" {fewer.workers} would"
+            )
+        self.planned = replan_with_smaller_tiles(self.planned, self.journal, error)
+        return Note(f"memory ran out; begun again with tiles of {tile_text(self.planned.plan.tile_px)}")
 
 
 def _state(source: Path) -> tuple[int, int] | None:
@@ -187,7 +251,7 @@ def _seen_again(
         _look_again(done, target, plan, stop)
     except (VerificationError, MediaError) as error:
         if not overwrite:
-            raise VerificationError(f"{target}: {error}; give --overwrite to make it anew") from None
+            raise VerificationError(f"{target}: {error}; give --overwrite to make it anew") from error
         yield Note(f"{target}: {error}; made anew")
         return None
     yield Note(f"{target}: looked at all of its {done.frames} frames again")
@@ -217,5 +281,5 @@ def _counted(info: VideoInfo, error: IndexMismatchError) -> VideoInfo:
         raise CorruptError(
             f"{info.path}: {error}; the file is damaged; --on-corrupt conceal repairs what it can and keeps"
             " the number of frames"
-        ) from None
+        ) from error
     return counted

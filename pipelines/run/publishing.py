@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from models.errors import OutputError, UsageError
 from pipelines.media.image_sequence import pattern_of, publish
+from pipelines.output.chunk_record import ResultParts
 from pipelines.output.journal import Journal, work_folder
 from pipelines.output.muxer import assemble
 from pipelines.output.verification import result_hash, verify
@@ -29,7 +30,6 @@ if TYPE_CHECKING:
 
     from models.catalog.card import Card
     from pipelines.output.stream_copy import Passed
-    from pipelines.plan.settings import RunSettings
     from pipelines.run.chunk_loop import MadeChunks
 
 __all__ = ["publish_result", "refuse_taken"]
@@ -112,27 +112,26 @@ def _origin(card: Card) -> dict[str, str]:
 def publish_result(
     planned: Planned,
     made: MadeChunks,
-    dropped: frozenset[int],
     journal: Journal,
-    settings: RunSettings,
-    began: float,
-    stop: threading.Event | None,
     *,
+    verify_all: bool,
     may_replace: bool,
+    stop: threading.Event | None = None,
 ) -> Generator[Event, None, Finished]:
     """Assemble, verify, and only then give the result its name.
 
-    The closing event comes back as the generator's value.
+    verify_all: look at all of it, not only around the seams. The closing event comes back as the generator's
+    value; its seconds are those of this step.
     """
+    began = time.monotonic()
     plan, info, target = planned.plan, planned.info, Path(planned.output)
+    parts = ResultParts(plan, info, made.records)
     concealed = sum(r.corrupt for r in made.records)
     try:
         yield Phase("putting the result together")
-        passed = assemble(plan, info, made.records, journal.result, dropped=dropped, stop=stop)
+        passed = assemble(parts, journal.result, dropped=planned.left_out, stop=stop)
         yield Phase("verifying")
-        report = verify(
-            journal.result, plan, info, made.records, passed, full=settings.verify == "full", stop=stop
-        )
+        report = verify(journal.result, parts, passed, full=verify_all, stop=stop)
         summary = {
             "plan": plan.id, "asked": journal.asked, "id_format": ID_FORMAT,
             "tile": [*reversed(plan.tile_px)], "bytes": 0,
@@ -151,7 +150,7 @@ def publish_result(
         raise OutputError(
             f"{target}: can't be written: {error.strerror}; what is done is kept, free some space and give"
             " the same command again"
-        ) from None
+        ) from error
     finally:
         journal.clear_result()
     if concealed:
@@ -167,18 +166,16 @@ def publish_result(
         LIMITS.get(limiting, limiting),
         summary,
         made.frames,
-        _kept(passed, planned, dropped, report.chapters),
+        _kept(passed, planned, report.chapters),
     )
 
 
-def _kept(
-    passed: Sequence[Passed], planned: Planned, dropped: frozenset[int], chapters: int
-) -> tuple[str, ...]:
+def _kept(passed: Sequence[Passed], planned: Planned, chapters: int) -> tuple[str, ...]:
     """What of the source the result has, too, in words."""
     counts = Counter(_TRACKS.get(p.type, f"{p.type} track") for p in passed if not p.is_cover)
     if not planned.plan.encoder.is_picture:
         # in Matroska an attachment
-        counts["cover"] = sum(s.is_cover and s.index not in dropped for s in planned.info.streams)
+        counts["cover"] = sum(s.is_cover and s.index not in planned.left_out for s in planned.info.streams)
         counts["chapter"] = chapters
     return tuple(f"{count} {noun}{'s' * (count > 1)}" for noun, count in counts.items() if count)
 

@@ -57,57 +57,64 @@ def upscale_remote(
         trip.made_in.mkdir(parents=True, exist_ok=True)
         name, ids = name_of()
         where = trip.output_url + name if trip.output_url.endswith("/") else trip.output_url
-        there = Remote(Url(where), write=True).version()
-        if there is not None and not trip.overwrite:
-            report = parse_json(Remote(Url(f"{where}.vsr.json")).read())
-            if not ids.isdisjoint({report.get("plan"), report.get("asked")}) and report.get("bytes") == (
-                size := there[0] or 0
-            ):
-                if trip.full and Remote(Url(where), write=True).sha256(size) != report.get("sha256"):
-                    raise VerificationError(
-                        f"{redacted(where)}: is no longer what was verified; give --overwrite to make it anew"
-                    )
-                _forget(trip)
-                yield AlreadyDone(redacted(where), int(report.get("frames", 0)), size)
-                return
-            raise UsageError(
-                f"{redacted(where)}: already exists and was made with other settings; give --overwrite to"
-                " replace it, or another -o"
-            )
-        if (
-            there is None
-            and not trip.overwrite
-            and (found := Remote(Url(f"{where}.vsr.json")).read())
-            and "plan" not in parse_json(found)
-        ):
-            raise UsageError(
-                f"{redacted(where)}.vsr.json: is already there, and is no report of a result; give"
-                " --overwrite to replace it, or another -o"
-            )
+        done = None if trip.overwrite else _done_before(trip, where, ids)
+        if done is not None:
+            _forget(trip)
+            yield done
+            return
     for event in run():
         if isinstance(event, Planned):
-            yield replace(
-                event,
-                input=redacted(trip.url) if trip.url else event.input,
-                output=redacted(where) or event.output,
-            )
+            source = redacted(trip.url) if trip.url else event.input
+            yield replace(event, input=source, output=redacted(where) or event.output)
         elif isinstance(event, Finished | AlreadyDone):
             if where:
-                made = Path(event.output)
-                if not trip.overwrite and Remote(Url(where), write=True).version() is not None:
-                    raise UsageError(
-                        f"{redacted(where)}: came to be there meanwhile; the result lies in {made}; give"
-                        " --overwrite to replace what is there"
-                    )
-                yield Note(f"uploading {redacted(where)}")
-                Remote(Url(where), write=True).upload(made)
-                Remote(Url(f"{where}.vsr.json"), write=True).upload(report_path(made))
-                for path in (made, report_path(made)):
-                    path.unlink(missing_ok=True)
+                yield from _upload(trip, where, Path(event.output))
             _forget(trip)
             yield replace(event, output=redacted(where) or event.output)
         else:
             yield event
+
+
+def _done_before(trip: RemoteJob, where: str, ids: frozenset[str]) -> AlreadyDone | None:
+    """The result that is there, if it is that of this very plan; None where nothing is there.
+
+    ids: that the plan is known by. Raises UsageError where something else is in the place of result or
+    report, VerificationError where the result is damaged.
+    """
+    there = Remote(Url(where), write=True).version()
+    found = Remote(Url(f"{where}.vsr.json")).read()
+    if there is None:
+        if found and "plan" not in parse_json(found):
+            raise UsageError(
+                f"{redacted(where)}.vsr.json: is already there, and is no report of a result; give"
+                " --overwrite to replace it, or another -o"
+            )
+        return None
+    report, size = parse_json(found), there[0] or 0
+    if ids.isdisjoint({report.get("plan"), report.get("asked")}) or report.get("bytes") != size:
+        raise UsageError(
+            f"{redacted(where)}: already exists and was made with other settings; give --overwrite to"
+            " replace it, or another -o"
+        )
+    if trip.full and Remote(Url(where), write=True).sha256(size) != report.get("sha256"):
+        raise VerificationError(
+            f"{redacted(where)}: is no longer what was verified; give --overwrite to make it anew"
+        )
+    return AlreadyDone(redacted(where), int(report.get("frames", 0)), size)
+
+
+def _upload(trip: RemoteJob, where: str, made: Path) -> Iterator[Event]:
+    """Upload result and report, and remove them here."""
+    if not trip.overwrite and Remote(Url(where), write=True).version() is not None:
+        raise UsageError(
+            f"{redacted(where)}: came to be there meanwhile; the result lies in {made}; give --overwrite to"
+            " replace what is there"
+        )
+    yield Note(f"uploading {redacted(where)}")
+    Remote(Url(where), write=True).upload(made)
+    Remote(Url(f"{where}.vsr.json"), write=True).upload(report_path(made))
+    for path in (made, report_path(made)):
+        path.unlink(missing_ok=True)
 
 
 def _forget(trip: RemoteJob) -> None:

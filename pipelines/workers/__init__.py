@@ -7,6 +7,7 @@ messages.py           what travels to a worker and comes back
 preview_crop.py       parts of a frame with the context a network needs
 preview_worker.py     the worker behind vsr preview
 progress_reports.py   progress messages
+span_frames.py        a span, decoded, checked and filtered
 stage_threads.py      decode, upscale and encode overlap
 stage_timer.py        each stage of a chunk alone, timed
 """

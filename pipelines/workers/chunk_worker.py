@@ -15,10 +15,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from models.errors import VerificationError
-from pipelines.codec.decoder import decode, deliver
-from pipelines.codec.dynamic_metadata import fitted, with_dynamic_hdr
 from pipelines.codec.encoder import EncodedChunk
-from pipelines.codec.filter_graph import filtered
 from pipelines.codec.graphics_driver import encoder_hardware
 from pipelines.inference.device import choose_device, numerics_class
 from pipelines.inference.temporal_windows import Reel, Window, windows
@@ -29,12 +26,13 @@ from pipelines.pool.interface import ReadyForNext
 from pipelines.pool.malloc import TRIM_FRAMES, trim_heap
 from pipelines.workers.messages import NO_ENCODER, ChunkProgress, SpanTask, WorkerSetup
 from pipelines.workers.progress_reports import ProgressReports, wind_reel
+from pipelines.workers.span_frames import span_frames
 from pipelines.workers.stage_threads import ChunkInProgress, Prefetch, StageClock
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from pipelines.media.demuxer import PacketData
+    from pipelines.media.packet_reader import PacketData
 
 __all__ = ["ChunkUpscaler"]
 
@@ -86,19 +84,10 @@ class ChunkUpscaler:
     ) -> Iterator[ChunkProgress | EncodedChunk | ReadyForNext]:
         """All up to the encoders; what they have not finished is left in `making`, oldest first."""
         plan = self._plan
-        promise = task.promise(plan, self._decoder)
         packets = (packet for piece in pieces for packet in piece)
-        conceal = plan.on_corrupt == "conceal"
         clock = StageClock()
         reports = ProgressReports(clock, self.upscaler.notes)
-        decoded = with_dynamic_hdr(
-            packets,
-            plan,
-            self._decoder,
-            lambda given: decode(given, self._decoder, self._pixels, conceal=conceal, checks=task.checks),
-        )
-        frames = fitted(deliver(reports.decoded(decoded), promise, conceal=conceal), plan, promise)
-        frames = filtered(frames, plan, before=task.before, shown=task.shown)
+        frames = span_frames(plan, self._decoder, task, packets, watch=reports.decoded)
         settling, after = (n * plan.per_frame for n in plan.network_context)
         with Prefetch(frames, clock) as ahead:
             shown = iter(ahead)

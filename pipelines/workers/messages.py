@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,11 +12,30 @@ from models.catalog.card import file_name
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from pipelines.codec.decoder import Promise
+    from pipelines.codec.promised_frames import Promise
     from pipelines.media.video_info import Chunk, DecoderSetup
     from pipelines.plan.plan import Plan
 
-__all__ = ["NO_ENCODER", "ChunkProgress", "HardwareFacts", "Sampled", "SpanTask", "Stages", "WorkerSetup"]
+__all__ = [
+    "NO_ENCODER",
+    "ChunkProgress",
+    "HardwareFacts",
+    "Sampled",
+    "SpanTask",
+    "Stages",
+    "WorkerKind",
+    "WorkerSetup",
+]
+
+
+class WorkerKind(StrEnum):
+    """The classes that workers are of, by name: the parent of a run never loads them, for they load torch."""
+
+    CHUNK_UPSCALER = "pipelines.workers.chunk_worker:ChunkUpscaler"
+    HARDWARE = "pipelines.workers.hardware_report:Hardware"
+    SAMPLER = "pipelines.workers.preview_worker:Sampler"
+    STAGE_SAMPLER = "pipelines.workers.stage_timer:StageSampler"
+    STAGE_TIMER = "pipelines.workers.stage_timer:StageTimer"
 
 
 NO_ENCODER = "none"
@@ -72,7 +92,7 @@ class SpanTask:
 
     def promise(self, plan: Plan, setup: DecoderSetup) -> Promise:
         """What its packets must give."""
-        from pipelines.codec.decoder import Promise
+        from pipelines.codec.promised_frames import Promise
 
         number = self.chunks[0].start_frame - self.settling - self.before
         return Promise(self.pts, plan.linear, self.skipped_frames, number, setup.clock)

@@ -9,9 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
-from pipelines.codec.decoder import decode, deliver
 from pipelines.codec.encoder import encode_chunk
-from pipelines.codec.filter_graph import filtered
 from pipelines.frames.images import SHOWN_PX, marked, most_detailed_crop, png, sheet
 from pipelines.frames.sample_values import to_rgb
 from pipelines.inference.device import choose_device, numerics_class
@@ -24,12 +22,13 @@ from pipelines.media.video_info import Frame
 from pipelines.planner.resources import usable_cores
 from pipelines.workers.messages import Sampled, Stages
 from pipelines.workers.preview_crop import Excerpt, cut_out
+from pipelines.workers.span_frames import span_frames
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from pipelines.inference.temporal_windows import Window
-    from pipelines.media.demuxer import PacketData
+    from pipelines.media.packet_reader import PacketData
     from pipelines.media.video_info import Chunk
     from pipelines.plan.plan import Plan
     from pipelines.workers.messages import SpanTask, WorkerSetup
@@ -63,20 +62,16 @@ class Sampler:
         The frames of a moment, the first of which is shown.
         """
         plan = self._plan
-        pixels = PixelFormat.parse(plan.pix_fmt)
-        conceal = plan.on_corrupt == "conceal"
         decoded = 0
 
-        def counted() -> Iterator[Frame]:
+        def counted(frames: Iterator[Frame]) -> Iterator[Frame]:
             nonlocal decoded
-            for frame in decode(
-                (p for piece in pieces for p in piece), self._decoder, pixels, conceal=conceal
-            ):
+            for frame in frames:
                 decoded += 1
                 yield frame
 
-        frames = deliver(counted(), task.promise(plan, self._decoder), conceal=conceal)
-        frames = filtered(frames, plan, before=task.before, shown=task.shown)
+        packets = (p for piece in pieces for p in piece)
+        frames = span_frames(plan, self._decoder, task, packets, watch=counted)
         settling, after = (n * plan.per_frame for n in plan.network_context)
         began = (task.chunks[0].start_frame - task.settling) * plan.per_frame
         last = (task.chunks[-1].stop_frame + task.ahead) * plan.per_frame - 1

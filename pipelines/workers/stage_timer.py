@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import time
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 
-from pipelines.codec.decoder import decode, deliver
 from pipelines.codec.encoder import EncodedChunk, encode_chunk
-from pipelines.codec.filter_graph import filtered
 from pipelines.inference.temporal_windows import Reel, windows
 from pipelines.media.demuxer import open_memory
 from pipelines.media.image_sequence import unpack
@@ -20,11 +19,12 @@ from pipelines.planner.resources import usable_cores
 from pipelines.workers.chunk_worker import ChunkUpscaler
 from pipelines.workers.frame_order_check import FrameOrderCheck
 from pipelines.workers.messages import Stages
+from pipelines.workers.span_frames import span_frames
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
-    from pipelines.media.demuxer import PacketData
+    from pipelines.media.packet_reader import PacketData
     from pipelines.plan.plan import Plan
     from pipelines.workers.messages import SpanTask, WorkerSetup
 
@@ -57,6 +57,22 @@ class _Awaited:
             yield packet
 
 
+class _Stopwatch:
+    """Seconds a frame of each stage, by the clock and of the CPU."""
+
+    def __init__(self) -> None:
+        self.wall: dict[str, float] = {}
+        self.cpu: dict[str, float] = {}
+
+    @contextmanager
+    def timed(self, name: str, count: int = 1) -> Iterator[None]:
+        """Time what is done within, for so many frames."""
+        wall, cpu = time.perf_counter(), time.process_time()
+        yield
+        self.wall[name] = (time.perf_counter() - wall) / count
+        self.cpu[name] = (time.process_time() - cpu) / count
+
+
 class StageTimer:
     """Times decode, check, network and encode of the span it is given."""
 
@@ -73,98 +89,72 @@ class StageTimer:
     def run(self, task: SpanTask, pieces: Iterator[list[PacketData]]) -> Iterator[Stages]:
         """Yield one `Stages`."""
         plan, upscaler = self._setup.plan, self._worker.upscaler
-        packets = _Awaited(packet for piece in pieces for packet in piece)
-        pixels = PixelFormat.parse(plan.pix_fmt)
-        conceal = plan.on_corrupt == "conceal"
-        wall: dict[str, float] = {}
-        cpu: dict[str, float] = {}
-
-        def timed(name: str, work: Callable[[], list[Frame]], count: int = 0) -> list[Frame]:
-            walls, cpus = time.perf_counter(), time.process_time()
-            made = work()
-            # from where decoding can start, which may be far ahead
-            count = count or max(1, passed, seen * plan.per_frame)
-            wall[name], cpu[name] = (
-                (time.perf_counter() - walls) / count,
-                (time.process_time() - cpus) / count,
-            )
-            return made
-
-        passed = seen = 0
-
-        def counted() -> Iterator[Frame]:
-            nonlocal seen
-            for frame in decode(packets, self._setup.decoder, pixels, conceal=conceal):
-                seen += 1
-                yield frame
-
-        def decoded() -> list[Frame]:
-            nonlocal passed
-            promise = task.promise(plan, self._setup.decoder)
-            frames = deliver(counted(), promise, conceal=conceal)
-            kept = []
-            for frame in filtered(frames, plan, before=task.before, shown=task.shown):
-                passed += 1
-                if passed <= self._most:
-                    kept.append(frame)
-                if passed >= _DECODED:
-                    break  # a span may be the whole film
-            return kept
-
-        sources = timed("decode", decoded)
-        wall["decode"] = max(0.0, wall["decode"] - packets.wall / max(1, passed, seen * plan.per_frame))
-        cpu["decode"] = max(0.0, cpu["decode"] - packets.cpu / max(1, passed, seen * plan.per_frame))
-        windowed = list(
-            windows(
-                Reel(iter(sources), 0, len(sources)),
-                0,
-                len(sources),
-                upscaler.contract,
-                last=len(sources) - 1,
-                bits=pixels.bits,
-            )
-        )
+        watch = _Stopwatch()
+        sources = self._decode(task, pieces, watch)
+        reel, bits = Reel(iter(sources), 0, len(sources)), PixelFormat.parse(plan.pix_fmt).bits
+        last = len(sources) - 1
+        windowed = list(windows(reel, 0, len(sources), upscaler.contract, last=last, bits=bits))
         upscaler.follow(windowed[0])  # kernels are compiled and caches filled
         upscaler.stills.forget()
-        made = timed("network", lambda: [made for _, made in upscaler.stream(windowed)], len(windowed))
-
-        def checked() -> list[Frame]:
-            witness = FrameOrderCheck(plan)
-            for source, result in zip(sources, made, strict=True):
-                witness.source(
-                    upscaler.turned(source if source.origin is None else Frame(source.pts, source.origin))
-                )
-                witness.result(result)
-            return []
-
-        timed("check", checked, len(made))
+        with watch.timed("network", len(windowed)):
+            made = [made for _, made in upscaler.stream(windowed)]
+        with watch.timed("check", len(made)):
+            self._check(sources, made)
         shown = [*made, *reversed(made)] if self._there_and_back else made
-        chunks: list[EncodedChunk] = []
         stamped = [Frame(number, frame.planes) for number, frame in enumerate(shown)]
-
-        def encoded() -> list[Frame]:
-            chunks.append(
-                encode_chunk(
-                    stamped,
-                    0,
-                    plan.encoder,
-                    time_base=1 / plan.rate,
-                    rate=plan.rate,
-                    sar=plan.sar,
-                    color=plan.out_color,
-                )
+        color, rate = plan.out_color, plan.rate
+        with watch.timed("encode", len(stamped)):
+            chunk = encode_chunk(
+                stamped, 0, plan.encoder, time_base=1 / rate, rate=rate, sar=plan.sar, color=color
             )
-            return []
-
-        timed("encode", encoded, len(stamped))
         cuda = self.facts.get("device") == "cuda"
         planes = sum(p.nbytes for p in (*sources[0].planes, *made[0].planes)) if cuda else 0
         order = ("decode", "check", "network", "encode")
         yield Stages(
-            {n: wall[n] for n in order}, {n: cpu[n] for n in order}, usable_cores(), cuda, planes,
-            self._convolution_tflops(), upscaler.stills.tiles, upscaler.stills.taken, *_sizes(chunks[0],
-            plan),
-        )  # fmt: skip
+            {n: watch.wall[n] for n in order},
+            {n: watch.cpu[n] for n in order},
+            usable_cores(),
+            cuda,
+            planes,
+            self._convolution_tflops(),
+            upscaler.stills.tiles,
+            upscaler.stills.taken,
+            *_sizes(chunk, plan),
+        )
+
+    def _decode(self, task: SpanTask, pieces: Iterator[list[PacketData]], watch: _Stopwatch) -> list[Frame]:
+        """The first frames of the span; the time is that of all that were decoded, waiting left out."""
+        plan = self._setup.plan
+        packets = _Awaited(packet for piece in pieces for packet in piece)
+        seen = 0
+
+        def counted(frames: Iterator[Frame]) -> Iterator[Frame]:
+            nonlocal seen
+            for frame in frames:
+                seen += 1
+                yield frame
+
+        kept = []
+        with watch.timed("decode"):
+            frames = span_frames(plan, self._setup.decoder, task, packets, watch=counted)
+            for passed, frame in enumerate(frames, start=1):
+                if passed <= self._most:
+                    kept.append(frame)
+                if passed >= _DECODED:
+                    break  # a span may be the whole film
+        # from where decoding can start, which may be far ahead
+        count = max(1, passed, seen * plan.per_frame)
+        watch.wall["decode"] = max(0.0, watch.wall["decode"] - packets.wall) / count
+        watch.cpu["decode"] = max(0.0, watch.cpu["decode"] - packets.cpu) / count
+        return kept
+
+    def _check(self, sources: list[Frame], made: list[Frame]) -> None:
+        """Compare results with their sources, as a run does."""
+        check, upscaler = FrameOrderCheck(self._setup.plan), self._worker.upscaler
+        for source, result in zip(sources, made, strict=True):
+            plain = source if source.origin is None else Frame(source.pts, source.origin)
+            check.source(upscaler.turned(plain))
+            check.result(result)
 
     def _convolution_tflops(self) -> float:
         """Of 3x3 convolutions between as many channels as the network's body has, on maps as large as its

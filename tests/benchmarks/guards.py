@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from pipelines.diagnostics.benchmark import make_clip
-from pipelines.output import muxer
+from pipelines.output.chunk_record import ChunkRecord
 from pipelines.output.journal import Journal
 from pipelines.probe import probe
 from pipelines.run import job, publishing, worker_pools
@@ -46,7 +46,7 @@ def main() -> None:
     counted(frame_order_check.FrameOrderCheck, "source", "looking at frames")
     counted(frame_order_check.FrameOrderCheck, "result", "looking at frames")
     counted(Journal, "commit", "keeping chunks")
-    counted(muxer, "_chunk_data", "hashing chunks again")
+    counted(ChunkRecord, "read", "hashing chunks again")
     counted(probe, "fingerprint", "fingerprint of the input")
     counted(
         publishing, "verify", "verifying the result", time.process_time

@@ -21,13 +21,14 @@ import numpy as np
 
 from pipelines.codec.encoder import EncodedChunk
 from pipelines.frames.thumbnail import grid_for
+from pipelines.output.chunk_record import ResultParts
 from pipelines.output.journal import Journal, work_folder
 from pipelines.output.muxer import assemble
 from pipelines.output.verification import _check_times, verify
 from pipelines.planner.video_planner import plan_video
 from pipelines.pool.interface import WorkItem
 from pipelines.probe.frame_times import expected_times
-from pipelines.run.chunk_tasks import run_spans
+from pipelines.run.chunk_tasks import SpanRun
 from pipelines.run.job import upscale_video
 from tests import media
 from tests.helpers.inline import QUICK
@@ -65,12 +66,12 @@ def _film(folder: Path, hours: float) -> None:
     _timed("times from the index", lambda: expected_times(info.index, look, "mov", "h264"))
     plan = _timed(
         f"plan of {info.frame_count} frames",
-        lambda: plan_video(Path(info.path), folder / "out.mkv", settings, info)[0].plan,
+        lambda: plan_video(Path(info.path), folder / "out.mkv", settings, info).plan,
     )
     idle = Idle(most_tasks=1)
     _timed(
         f"to the first piece of {len(plan.spans)} tasks",
-        lambda: list(run_spans(plan, info, set(), settings, "", None, workers=idle)),
+        lambda: list(SpanRun(plan, info, settings, "", workers=idle).outcomes()),
     )
     assert idle.first_piece
     seen = type("Seen", (), {})()
@@ -89,7 +90,7 @@ def _commits(folder: Path, _: float) -> None:
     info = long_film(folder, _COMMITS * 150)
     plan = plan_video(
         Path(info.path), folder / "out.mkv", run_settings(**{**QUICK, "chunk_seconds": 2.5}), info
-    )[0].plan
+    ).plan
     journal = Journal(work_folder(folder / "out.mkv"), plan.id)
     plan_id, table = plan.id, plan.to_json()
     journal.adopt(plan_id, table)
@@ -110,7 +111,7 @@ def _verified(folder: Path, _: float) -> None:
     settings = run_settings(**{**QUICK, "chunk_seconds": 10_000_000.0})
     for _ in upscale_video(source, folder / "warm.mkv", settings, workers=Idle(real=True)):
         pass
-    planned, _dropped = plan_video(source, folder / "out.mkv", settings)
+    planned = plan_video(source, folder / "out.mkv", settings)
     step = planned.info.pts[1] - planned.info.pts[0]
     info = replace(
         planned.info, pts=array("q", range(0, step * _PACKETS, step)), durations=array("q", [step]) * _PACKETS
@@ -124,19 +125,20 @@ def _verified(folder: Path, _: float) -> None:
     )
     journal = Journal(work_folder(folder / "out.mkv"), plan.id)
     journal.adopt(plan.id, plan.to_json())
-    for event in run_spans(plan, info, set(), settings, "", None, workers=Idle(real=True)):
+    for event in SpanRun(plan, info, settings, "", workers=Idle(real=True)).outcomes():
         if isinstance(event, WorkItem):
             record = journal.commit(plan.id, event.value)
     passed = _timed(
-        "put together", lambda: assemble(plan, info, [record], journal.result, dropped=frozenset())
+        "put together",
+        lambda: assemble(ResultParts(plan, info, [record]), journal.result, dropped=frozenset()),
     )
     _timed(
         f"verified: {_PACKETS} packets of one chunk",
-        lambda: verify(journal.result, plan, info, [record], passed, full=False),
+        lambda: verify(journal.result, ResultParts(plan, info, [record]), passed, full=False),
     )
     _timed(
         "the same, every frame decoded",
-        lambda: verify(journal.result, plan, info, [record], passed, full=True),
+        lambda: verify(journal.result, ResultParts(plan, info, [record]), passed, full=True),
     )
     journal.close()
 

@@ -281,7 +281,7 @@ def plan(source: Path, output: Path | None, as_json: bool, measure: bool, **opti
     from vsr.views.plan_view import estimate_lines, estimate_table, plan_line, plan_table
 
     settings = settings_of(options)
-    planned, _ = plan_video(source, output, settings)
+    planned = plan_video(source, output, settings)
     found = None
     if measure:
         from pipelines.diagnostics.estimate import estimate

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from pipelines.codec.decoder import Promise, planar_format
+from pipelines.codec.decoder import planar_format
+from pipelines.codec.promised_frames import Promise
 from pipelines.media.cicp import Matrix, Primaries, Range, Siting, Transfer
 from pipelines.plan.color_tags import resolve
 from vsr.views.text import printable

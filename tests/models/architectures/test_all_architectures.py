@@ -71,7 +71,7 @@ def test_tiles_with_their_halo_equal_the_whole_frame(name: str, scale: int) -> N
     with torch.inference_mode():
         whole = network((luma, chroma))
         placed = network.contract.placed
-        for part in cut(height, width, 32, 48, halo, multiple):
+        for part in cut((height, width), (32, 48), halo, multiple):
             top, bottom, left, right = part.halo_top, part.halo_bottom, part.halo_left, part.halo_right
             planes = (
                 luma[..., top:bottom, left:right],

@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 
 from models.errors import CorruptError, MediaError
-from pipelines.codec.decoder import IndexMismatchError, Promise, decode, deliver, planar_format
-from pipelines.media.demuxer import PacketReader
+from pipelines.codec.decoder import decode, planar_format
+from pipelines.codec.promised_frames import IndexMismatchError, Promise, deliver
+from pipelines.media.packet_reader import PacketReader
 from pipelines.media.video_info import Frame
 from pipelines.plan.chunking import cut_chunks, cut_spans
 from pipelines.probe.probe import probe
@@ -28,7 +29,7 @@ def test_every_span_of_an_open_gop_film_decodes_to_the_frames_of_a_linear_decode
     info = probe(source)
     expected = [planes(f) for f in decoded(source)]
     starts = sorted(p for p, clean in zip(info.index.pts, info.index.clean, strict=True) if clean)
-    chunks = cut_chunks(info.pts, info.time_base, 0.36, starts, 0, info.frame_count)
+    chunks = cut_chunks(info.pts, info.time_base, 0.36, starts, (0, info.frame_count))
     number = 0
     for span in cut_spans(info.index, info.pts, chunks, linear=False):
         reader = PacketReader(source, info.stream_index)

@@ -16,7 +16,7 @@ from pipelines.media.pixel_format import PixelFormat
 from pipelines.media.video_info import Frame
 from pipelines.plan.encoder_spec import Encoder
 from pipelines.plan.settings import EncodeSettings
-from pipelines.planner.encoder_options import choose_encoder
+from pipelines.planner.encoder_options import EncoderTarget, choose_encoder
 from tests import media
 
 TAGS = ColorTags(1, 1, 1, 1, 1)
@@ -32,9 +32,7 @@ def chosen(
     return choose_encoder(
         EncodeSettings(codec=codec, **settings),
         PixelFormat.parse(pix_fmt),
-        width=size[0],
-        height=size[1],
-        container=container,
+        EncoderTarget(*size, container),
     )  # type: ignore[arg-type]
 
 
@@ -156,7 +154,7 @@ def test_quality_that_a_preset_promises_reaches_the_encoder() -> None:
     """JPEG at quantiser 2, and ProRes for an archive: their options are words that the encoders know."""
     noise = np.random.default_rng(0).integers(0, 256, (96, 128), dtype=np.uint8)
     jpeg = choose_encoder(
-        EncodeSettings(), PixelFormat.parse("gray"), width=128, height=96, container="image2", suffix="jpg"
+        EncodeSettings(), PixelFormat.parse("gray"), EncoderTarget(128, 96, "image2", "jpg")
     )
     made = encode_chunk(
         [Frame(0, [noise, *(np.full((96, 128), 128, np.uint8) for _ in range(2))])],

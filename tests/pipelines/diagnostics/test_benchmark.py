@@ -86,7 +86,7 @@ def test_a_longer_film_takes_longer(tmp_path: Path) -> None:
     seconds = []
     for length in (1, 2):
         clip = make_clip(tmp_path / f"{length}.mp4", length, width=64, height=48)
-        seconds.append(estimate_seconds(plan_video(clip, tmp_path, run_settings(**SETTINGS))[0], stages))
+        seconds.append(estimate_seconds(plan_video(clip, tmp_path, run_settings(**SETTINGS)), stages))
     assert seconds[1] - seconds[0] == pytest.approx(24 * 0.1 * 1.1)
 
 

@@ -32,7 +32,7 @@ SAMPLE = Stages({"network": 0.1}, {"network": 0.2}, 2, False, 0, 0.0, 0, 0, key_
 @pytest.fixture
 def planned(tmp_path: Path) -> Planned:
     source = media.cfr(tmp_path / "in.mp4", frames=50)
-    return plan_video(source, tmp_path / "out.mkv", run_settings(**QUICK, chunk_seconds=0.5))[0]
+    return plan_video(source, tmp_path / "out.mkv", run_settings(**QUICK, chunk_seconds=0.5))
 
 
 def test_size_and_disk_follow_from_the_samples(planned: Planned) -> None:
@@ -65,7 +65,7 @@ def test_where_the_film_is_busier_than_at_the_places_its_own_packets_say_so(
 def test_places_lie_inside_the_film_and_not_at_its_beginning(tmp_path: Path) -> None:
     plan = plan_video(
         media.cfr(tmp_path / "in.mp4", frames=144), tmp_path / "out.mkv", run_settings(**QUICK)
-    )[0].plan
+    ).plan
     assert len(plan.chunks) == 1
     assert [(c.start_frame, c.stop_frame) for c in _chunks(plan)] == [(18, 30), (66, 78), (114, 126)]
     assert [
@@ -85,7 +85,7 @@ def test_every_place_is_tried_whatever_shares_a_decoder(tmp_path: Path, suffix: 
         if suffix == "h264"
         else media.long_gop(tmp_path / f"in.{suffix}", frames=100)
     )
-    planned = plan_video(source, tmp_path / "out.mkv", run_settings(**QUICK))[0]
+    planned = plan_video(source, tmp_path / "out.mkv", run_settings(**QUICK))
     assert estimate(planned, run_settings(**QUICK)).places == 3
 
 
@@ -115,7 +115,7 @@ def test_the_disk_that_numbered_pictures_take_is_bounded_and_measured(tmp_path: 
     source = media.cfr(tmp_path / "in.mp4", frames=12, size=(128, 96))
     settings = {"scale": 2, "model": "bicubic", "codec": "hevc", "preset": "balanced"}
     output = tmp_path / f"up_%02d.{suffix}"
-    planned = plan_video(source, output, run_settings(**{**QUICK, **settings}))[0]
+    planned = plan_video(source, output, run_settings(**{**QUICK, **settings}))
     measured = estimate(planned, run_settings(**{**QUICK, **settings}))
     done = finished_of(upscaled(source, output, **settings))
     assert measured.output_bytes == pytest.approx(done.bytes, rel=0.2)
@@ -128,7 +128,7 @@ def test_a_disk_that_may_be_too_small_is_said_and_one_that_is_refused(
 ) -> None:
     source = media.cfr(tmp_path / "in.mp4", frames=4, size=(640, 480))
     settings = {"scale": 4, "model": "nearest"}
-    most = plan_video(source, tmp_path / "out.mkv", run_settings(**{**QUICK, **settings}))[0].estimated_bytes
+    most = plan_video(source, tmp_path / "out.mkv", run_settings(**{**QUICK, **settings})).estimated_bytes
     usage = {"free": most - 1}
     monkeypatch.setattr(chunk_loop.shutil, "disk_usage", lambda _: SimpleNamespace(**usage))
     monkeypatch.setattr(chunk_loop, "_LEAST_FREE_BYTES", 0)

@@ -88,7 +88,7 @@ def test_of_a_large_frame_only_what_is_shown_and_encoded_is_made_with_the_same_p
     assert followed.count(640 * 400) - 5 in range(2, 6)  # those that are timed; five are the estimate's
     assert len(followed) > 4
     upscaled(large, tmp_path / "run.mkv", model=model, codec="ffv1", scale=2)
-    plan = plan_video(large, tmp_path / "run.mkv", run_settings(**SETTINGS, model=model))[0].plan
+    plan = plan_video(large, tmp_path / "run.mkv", run_settings(**SETTINGS, model=model)).plan
     with av.open(str(tmp_path / "run.mkv")) as container:
         made = [
             to_rgb(planes(f), PixelFormat.parse("yuv420p"), plan.out_color)[0]

@@ -229,7 +229,7 @@ def test_frames_that_are_counted_and_damaged_are_refused_before_work_where_they_
         CorruptError, match=r"frame 2[23] is damaged \(pts \d+\); --on-corrupt conceal would keep"
     ):
         plan_video(film, tmp_path / "out.mkv", run_settings(**QUICK))
-    planned, _ = plan_video(film, tmp_path / "out.mkv", run_settings(**QUICK, range="0-0.4"))
+    planned = plan_video(film, tmp_path / "out.mkv", run_settings(**QUICK, range="0-0.4"))
     assert planned.plan.frame_count == 10
 
 

@@ -12,8 +12,9 @@ from types import ModuleType
 import pytest
 
 from models.errors import MediaError
-from pipelines.media import demuxer
-from pipelines.media.demuxer import PacketReader, file_url, open_source
+from pipelines.media import packet_reader
+from pipelines.media.demuxer import file_url, open_source
+from pipelines.media.packet_reader import PacketReader
 from pipelines.output import muxer
 from pipelines.output.journal import work_folder
 from pipelines.probe import frame_times
@@ -248,7 +249,7 @@ def test_the_reader_gives_every_packet_by_its_row_and_reads_again_when_asked(tmp
 
 
 @pytest.mark.usefixtures("inline")
-@pytest.mark.parametrize(("module", "kept"), [(demuxer, 1), (muxer, 3)])
+@pytest.mark.parametrize(("module", "kept"), [(packet_reader, 1), (muxer, 3)])
 def test_a_source_that_can_t_be_read_to_its_end_is_named_and_what_is_done_is_kept(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, module: ModuleType, kept: int
 ) -> None:

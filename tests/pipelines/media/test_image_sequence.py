@@ -14,6 +14,7 @@ from models.errors import MediaError, UsageError, VerificationError
 from pipelines.media import image_sequence
 from pipelines.media.image_sequence import pack, pattern_of, unpack
 from pipelines.output import journal, muxer
+from pipelines.output.chunk_record import ResultParts
 from pipelines.plan.events import AlreadyDone
 from pipelines.plan.settings import parse_rate
 from pipelines.probe.probe import probe
@@ -200,8 +201,8 @@ def test_a_picture_that_shows_something_else_is_caught(
     source = pictures(tmp_path / "in" / "frame_%02d.png", count=4)
     original = muxer.assemble
 
-    def swapping(plan: object, info: object, records: object, target: Path, **more: object) -> object:
-        passed = original(plan, info, records, target, **more)  # type: ignore[arg-type]
+    def swapping(parts: ResultParts, target: Path, **more: object) -> object:
+        passed = original(parts, target, **more)  # type: ignore[arg-type]
         (target / "2").write_bytes((target / "4").read_bytes())
         return passed
 

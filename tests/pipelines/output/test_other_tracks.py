@@ -246,7 +246,7 @@ def test_lpcm_with_a_hole_is_kept_out_of_mov_which_would_close_it(
     assert 0 <= told - sum(f.samples for f in _heard(whole)) < 1
     drifted = replace(probe(whole), streams=(replace(probe(whole).streams[0], drift=0.2),))
     for suffix, refused in ((".mov", True), (".mkv", False)):
-        planned, _ = plan_video(
+        planned = plan_video(
             whole,
             tmp_path / f"out{suffix}",
             run_settings(**{**settings_for(suffix), "drop_incompatible": True}),
@@ -406,10 +406,10 @@ def test_aac_in_latm_is_refused_before_work_without_a_remedy_that_fails(tmp_path
         match=r"can't hold audio stream 1 \(aac_latm\): [^;]*; leave it out with --drop-incompatible",
     ):
         plan_video(source, tmp_path / f"out{suffix}", run_settings(**settings_for(suffix)))
-    planned, dropped = plan_video(
+    planned = plan_video(
         source, tmp_path / f"out{suffix}", run_settings(**settings_for(suffix), drop_incompatible=True)
     )
-    assert dropped == {1}
+    assert planned.left_out == {1}
     assert planned.dropped[0].startswith("audio stream 1 (aac_latm)")
 
 
@@ -592,8 +592,8 @@ def test_a_remedy_is_named_only_where_it_was_tried_and_works(
 def test_without_a_suffix_the_result_goes_where_every_track_fits_and_says_so(tmp_path: Path) -> None:
     """Case 23."""
     source = with_sound(tmp_path / "in.mov", "adpcm_ima_qt", 64)
-    planned, dropped = plan_video(source, None, run_settings(**H264))
-    assert not dropped
+    planned = plan_video(source, None, run_settings(**H264))
+    assert not planned.left_out
     assert Path(planned.output).suffix != ".mp4"
     assert any(
         "mp4 can't hold" in note and "audio stream 1 (adpcm_ima_qt)" in note for note in planned.info.notes

@@ -17,7 +17,7 @@ from pipelines.plan.chunking import clean_starts, frame_range
 from pipelines.plan.plan import Plan
 from pipelines.planner.video_planner import plan_video
 from pipelines.probe.probe import probe
-from pipelines.run.chunk_tasks import run_spans
+from pipelines.run.chunk_tasks import SpanRun
 from pipelines.workers.messages import SpanTask
 from tests import media
 from tests.helpers.inline import QUICK
@@ -114,7 +114,7 @@ def any_plan(seed: int, info: VideoInfo, folder: Path) -> Plan:
             pass
     if rng.random() < 0.3:
         settings |= {"deinterlace": "on"} if rng.random() < 0.5 else {"prefilter": "denoise"}
-    return plan_video(Path(info.path), folder / "out.mkv", run_settings(**settings), info)[0].plan
+    return plan_video(Path(info.path), folder / "out.mkv", run_settings(**settings), info).plan
 
 
 @pytest.mark.parametrize("seed", range(FIRST, FIRST + CASES))
@@ -136,7 +136,7 @@ def test_every_frame_of_any_film_is_promised_once_and_can_be_decoded(tmp_path: P
             return iter(())
 
     given: list = []
-    list(run_spans(plan, info, set(), run_settings(**QUICK), "", None, workers=Looking()))
+    list(SpanRun(plan, info, run_settings(**QUICK), "", workers=Looking()).outcomes())
     row_of = {pts: row for row, pts in enumerate(index.pts) if not index.discard[row]}
     starts = set(clean_starts(index)[1])
     for task in given:

@@ -151,7 +151,7 @@ def test_chunks_cover_every_frame_once_and_in_order(
     start = min(start, len(pts) - 1)
     stop = min(len(pts), start + count)
     points = sorted(pts[n] for n in clean if n < len(pts))
-    chunks = cut_chunks(pts, Fraction(1, 1000), seconds, points, start, stop)
+    chunks = cut_chunks(pts, Fraction(1, 1000), seconds, points, (start, stop))
     assert [c.index for c in chunks] == list(range(len(chunks)))
     assert chunks[0].start_frame == start
     assert chunks[-1].stop_frame == stop
@@ -161,7 +161,7 @@ def test_chunks_cover_every_frame_once_and_in_order(
 
 def test_cuts_fall_on_clean_points_that_are_near() -> None:
     pts = list(range(0, 100))
-    chunks = cut_chunks(pts, Fraction(1, 10), 2.0, [0, 17, 41, 63, 80], 0, 100)
+    chunks = cut_chunks(pts, Fraction(1, 10), 2.0, [0, 17, 41, 63, 80], (0, 100))
     assert [c.start_frame for c in chunks] == [0, 17, 41, 63, 80]
 
 
@@ -195,7 +195,7 @@ def test_a_span_reaches_behind_the_next_key_for_its_leading_pictures() -> None:
     """Case 4."""
     index = index_of(OPEN)
     pts = list(range(9))
-    chunks = cut_chunks(pts, Fraction(1), 3.0, [2, 5, 8], 0, 9)
+    chunks = cut_chunks(pts, Fraction(1), 3.0, [2, 5, 8], (0, 9))
     spans = cut_spans(index, pts, chunks, linear=False)
     for span in spans:
         shipped = {index.pts[row] for row in range(span.first_row, span.stop_row)}
@@ -224,7 +224,7 @@ def test_every_span_ships_what_its_chunks_need_from_a_clean_point_on(
         now += length
     index, pts = index_of(rows), list(range(now))
     starts = [p for p, clean in rows if clean]
-    chunks = cut_chunks(pts, Fraction(1), float(frames), starts, 0, now)
+    chunks = cut_chunks(pts, Fraction(1), float(frames), starts, (0, now))
     spans = cut_spans(index, pts, chunks, linear=False)
     assert [c for s in spans for c in s.chunks] == list(chunks)
     for span in spans:
@@ -263,7 +263,7 @@ def test_whatever_the_order_of_packets_all_that_is_shown_is_shipped_once(
     if not pts:
         return
     starts = clean_starts(index)[0]
-    chunks = cut_chunks(pts, Fraction(1, 1000), seconds, starts, 0, len(pts))
+    chunks = cut_chunks(pts, Fraction(1, 1000), seconds, starts, (0, len(pts)))
     assert [p for c in chunks for p in pts[c.start_frame : c.stop_frame]] == pts
     spans = cut_spans(index, pts, chunks, linear=False, context=context)
     assert [c for s in spans for c in s.chunks] == list(chunks)
@@ -277,7 +277,7 @@ def test_one_decoder_feeds_all_chunks_where_there_is_no_inner_clean_point() -> N
     """Case 5."""
     index = index_of([(n, n == 0) for n in range(60)])
     pts = list(range(60))
-    chunks = cut_chunks(pts, Fraction(1), 3.0, [0], 0, 60)
+    chunks = cut_chunks(pts, Fraction(1), 3.0, [0], (0, 60))
     assert len(chunks) > 10
     spans = cut_spans(index, pts, chunks, linear=False)
     assert all(s.first_row == 0 for s in spans)
@@ -287,6 +287,6 @@ def test_one_decoder_feeds_all_chunks_where_there_is_no_inner_clean_point() -> N
 def test_frames_known_by_order_share_one_span() -> None:
     """Case 12."""
     index = index_of([(n, True) for n in range(9)])
-    chunks = cut_chunks(list(range(9)), Fraction(1), 3.0, [], 0, 9)
+    chunks = cut_chunks(list(range(9)), Fraction(1), 3.0, [], (0, 9))
     (span,) = cut_spans(index, array("q", range(9)), chunks, linear=True)
     assert (span.first_row, span.stop_row, span.chunks) == (0, 9, chunks)

@@ -16,7 +16,7 @@ from pipelines.media.cicp import ColorTags, HdrMetadata
 from pipelines.media.pixel_format import PixelFormat
 from pipelines.plan.encoder_spec import MAKERS, Encoder
 from pipelines.plan.settings import EncodeSettings, RunSettings
-from pipelines.planner.encoder_options import choose_encoder, without_b_frames
+from pipelines.planner.encoder_options import EncoderTarget, choose_encoder, without_b_frames
 from pipelines.planner.hardware_options import HARDWARE_CODECS, hardware_formats, hardware_options
 from tests.helpers.option_tables import option_table
 
@@ -30,9 +30,7 @@ def chosen(
     size: tuple[int, int] = (1280, 720),
     container: str = "matroska",
 ) -> Encoder:
-    return choose_encoder(
-        settings, PixelFormat.parse(pix_fmt), width=size[0], height=size[1], container=container
-    )
+    return choose_encoder(settings, PixelFormat.parse(pix_fmt), EncoderTarget(*size, container))
 
 
 @pytest.mark.parametrize(("codec", "maker"), IN_THE_WHEEL)

@@ -218,7 +218,7 @@ def test_where_nothing_works_in_tiles_none_are_tried(film: Path, tmp_path: Path,
 def test_sides_are_halved_to_multiples_of_16_as_far_as_that_cuts_the_picture(
     film: Path, size: tuple[int, int], tile_px: tuple[int, int], expected: list[tuple[int, int]]
 ) -> None:
-    planned, _ = plan_video(film, None, run_settings(**OPTIONS))
+    planned = plan_video(film, None, run_settings(**OPTIONS))
     (stage,) = planned.plan.stages
     plan = replace(
         planned.plan,
@@ -231,6 +231,6 @@ def test_sides_are_halved_to_multiples_of_16_as_far_as_that_cuts_the_picture(
 
 
 def test_the_input_of_a_second_network_counts_as_well(film: Path) -> None:
-    planned, _ = plan_video(film, None, run_settings(**{**OPTIONS, "scale": 4, "model": "espcn,espcn"}))
+    planned = plan_video(film, None, run_settings(**{**OPTIONS, "scale": 4, "model": "espcn,espcn"}))
     assert [s.height for s in planned.plan.stages] == [320, 640]
     assert [p.tile_px for p in with_smaller_tiles(planned.plan)] == [(272, 480), (144, 240), (80, 128)]

@@ -43,7 +43,7 @@ def film(tmp_path: Path) -> Path:
 def planned(film: Path, monkeypatch: pytest.MonkeyPatch, level: float | None, **settings: Any) -> Any:
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
     monkeypatch.setattr(video_planner, "estimate_level", lambda *_, **__: level)
-    return plan_video(film, None, RunSettings(target=TargetSettings(scale=2), **settings))[0]
+    return plan_video(film, None, RunSettings(target=TargetSettings(scale=2), **settings))
 
 
 @pytest.mark.parametrize(("level", "network", "told"), [
@@ -68,7 +68,7 @@ def test_beyond_what_the_other_network_reaches_the_choice_stays_and_it_is_named(
 ) -> None:
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
     monkeypatch.setattr(video_planner, "estimate_level", lambda *_, **__: 0.7)
-    found = plan_video(film, None, RunSettings(target=TargetSettings(scale=scale)))[0]
+    found = plan_video(film, None, RunSettings(target=TargetSettings(scale=scale)))
     assert [s.card.name for s in found.plan.stages] == [network]
     beyond = [
         note
@@ -135,7 +135,7 @@ def test_behind_a_restoring_network_come_those_for_clean_sources(
 ) -> None:
     monkeypatch.setattr(video_planner, "estimate_level", lambda *_, **__: 0.8)
     for model, following in (("real-fast", "fast"), ("real", "quality")):
-        plan = plan_video(film, None, RunSettings(target=TargetSettings(scale=4), model=model))[0].plan
+        plan = plan_video(film, None, RunSettings(target=TargetSettings(scale=4), model=model)).plan
         assert [s.card.family for s in plan.stages] == [model, following]
         assert [s.restore for s in plan.stages] == [0.8, None]
 
@@ -161,7 +161,7 @@ def test_a_range_is_in_the_name_and_one_beyond_the_end_is_said_to_end_there(tmp_
         target=TargetSettings(scale=1), model="identity", encode=EncodeSettings(codec="h264")
     )
     plan = {
-        part: plan_video(source, None, replace(settings, range=part))[0]
+        part: plan_video(source, None, replace(settings, range=part))
         for part in ("0-1", "0.5-9", "1-", "0-2")
     }
     assert [Path(p.output).name for p in plan.values()] == [
@@ -193,7 +193,7 @@ def test_a_film_of_pictures_is_what_televisions_and_phones_show(
             output.mux(stream.encode(None))
     settings = RunSettings(target=TargetSettings(scale=1), model="identity", encode=EncodeSettings(**options))  # type: ignore[arg-type]
     output = tmp_path / ("out.mkv" if "ffv1" in options.values() else "out.mov")
-    found = plan_video(tmp_path / "p_%d.png", output, settings)[0]
+    found = plan_video(tmp_path / "p_%d.png", output, settings)
     assert found.plan.out_pix_fmt == made
     if made != "gbrp":
         color = found.plan.out_color

@@ -21,8 +21,9 @@ import av
 import numpy as np
 
 from pipelines.codec import encoder
-from pipelines.codec.decoder import decode, deliver
+from pipelines.codec.decoder import decode
 from pipelines.codec.encoder import EncodedChunk, encode_chunk
+from pipelines.codec.promised_frames import deliver
 from pipelines.frames.thumbnail import grid_for, thumbnail
 from pipelines.media.pixel_format import PixelFormat
 from pipelines.media.video_info import Frame

@@ -17,9 +17,11 @@ import pytest
 
 from models.errors import MediaError
 from pipelines.codec.container_decoder import ContainerDecoder
-from pipelines.codec.decoder import Converter, Promise, checksum, decode, deliver, planar_format
+from pipelines.codec.decoder import Converter, checksum, decode, planar_format
 from pipelines.codec.mid_stream_changes import facts_of
-from pipelines.media.demuxer import PacketReader, open_source
+from pipelines.codec.promised_frames import Promise, deliver
+from pipelines.media.demuxer import open_source
+from pipelines.media.packet_reader import PacketReader
 from pipelines.media.pixel_format import PixelCrop, PixelFormat
 from pipelines.plan.events import Planned
 from pipelines.planner.video_planner import plan_video
@@ -49,7 +51,7 @@ def planned(source: Path, **settings: object) -> Planned:
         "deinterlace": "off",
         **settings,
     }
-    return plan_video(source, source.with_suffix(".out.mkv"), run_settings(**given))[0]
+    return plan_video(source, source.with_suffix(".out.mkv"), run_settings(**given))
 
 
 def as_run(source: Path, **settings: object) -> list[tuple[int, int]]:

@@ -214,7 +214,7 @@ def test_children_share_the_devices_by_turns(
     monkeypatch.setattr("pipelines.planner.resources.usable_memory", lambda: 10**12)
     monkeypatch.setattr("pipelines.planner.resources._device_memory", lambda _: None)
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", devices)
-    planned, _ = plan_video(media.cfr(tmp_path / "in.mp4", frames=2), None, RunSettings())
+    planned = plan_video(media.cfr(tmp_path / "in.mp4", frames=2), None, RunSettings())
     settings = RunSettings(workers=workers)
     with worker_pools.open_workers(settings, plan=planned.plan):
         assert [one.get("CUDA_VISIBLE_DEVICES") for one in environments] == seen
@@ -271,7 +271,7 @@ def test_workers_of_a_private_cluster_share_the_devices_that_are_there(
     monkeypatch.setattr("pipelines.planner.resources.usable_cores", lambda: 16)
     monkeypatch.setattr("pipelines.planner.resources.usable_memory", lambda: 10**12)
     monkeypatch.setattr("pipelines.planner.resources._device_memory", lambda _: None)
-    planned, _ = plan_video(media.cfr(tmp_path / "in.mp4", frames=2), None, RunSettings())
+    planned = plan_video(media.cfr(tmp_path / "in.mp4", frames=2), None, RunSettings())
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", devices)
     with worker_pools.open_workers(
         RunSettings(cluster=cluster, workers=workers, gpus_per_worker=asked), plan=planned.plan

@@ -17,7 +17,7 @@ from pipelines.media.video_info import Span, VideoInfo
 from pipelines.output.journal import Journal, work_folder
 from pipelines.plan.plan import Plan
 from pipelines.planner.video_planner import plan_video
-from pipelines.run.chunk_tasks import _first_rows_after, run_spans
+from pipelines.run.chunk_tasks import SpanRun, _first_rows_after
 from pipelines.run.job import upscale_video
 from pipelines.workers.messages import SpanTask
 from tests import media
@@ -35,15 +35,13 @@ def grows_linearly(costs: list[int]) -> bool:
 
 
 def plan_of(info: VideoInfo, folder: Path, **settings: object) -> Plan:
-    return plan_video(Path(info.path), folder / "out.mkv", run_settings(**{**QUICK, **settings}), info)[
-        0
-    ].plan
+    return plan_video(Path(info.path), folder / "out.mkv", run_settings(**{**QUICK, **settings}), info).plan
 
 
 def _begin(info: VideoInfo, folder: Path) -> None:
     plan = plan_of(info, folder, chunk_seconds=0.2)
     assert len(plan.chunks) > info.frame_count // 30
-    for _ in run_spans(plan, info, set(), run_settings(**QUICK), "", None, workers=Idle(most_tasks=1)):
+    for _ in SpanRun(plan, info, run_settings(**QUICK), "", workers=Idle(most_tasks=1)).outcomes():
         pass
 
 
@@ -65,7 +63,7 @@ def test_a_task_holds_its_own_times_as_numbers(tmp_path: Path) -> None:
             seen.extend(t.payload for t in tasks)
             return iter(())
 
-    list(run_spans(plan, info, set(), run_settings(**QUICK), "", None, workers=Looking()))
+    list(SpanRun(plan, info, run_settings(**QUICK), "", workers=Looking()).outcomes())
     assert all(isinstance(task.pts, array) for task in seen)
 
 
@@ -110,7 +108,7 @@ def test_what_was_kept_is_held_as_numbers(tmp_path: Path) -> None:
     plan = plan_of(info, tmp_path)
     journal = Journal(work_folder(tmp_path / "out.mkv"), plan.id)
     journal.adopt(plan.id, plan.to_json())
-    for event in run_spans(plan, info, set(), run_settings(**QUICK), "", None, workers=Idle()):
+    for event in SpanRun(plan, info, run_settings(**QUICK), "", workers=Idle()).outcomes():
         if hasattr(event, "value"):
             assert isinstance(journal.commit(plan.id, event.value).pts, array)
     assert all(isinstance(record.pts, array) for record in journal.adopt(plan.id, plan.to_json())[0])
@@ -122,7 +120,7 @@ def test_numbered_pictures_are_cut_by_their_bytes(tmp_path: Path) -> None:
     info = long_film(tmp_path, 600)
     for width, height, most in ((3840, 2160, 5), (7680, 4320, 1), (480, 360, 600)):
         info = replace(info, width=width // 2, height=height // 2)
-        planned, _ = plan_video(
+        planned = plan_video(
             Path(info.path),
             tmp_path / "out_%05d.tif",
             run_settings(scale=2, model="lanczos", device="cpu"),
@@ -145,5 +143,5 @@ def test_a_film_is_not_cut_by_bytes(tmp_path: Path) -> None:
     info = replace(long_film(tmp_path, 600), width=3840, height=2160)
     plan = plan_video(
         Path(info.path), tmp_path / "out.mkv", run_settings(scale=2, model="lanczos", device="cpu"), info
-    )[0].plan
+    ).plan
     assert max(c.frame_count for c in plan.chunks) >= 300

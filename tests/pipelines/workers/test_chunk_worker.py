@@ -21,13 +21,12 @@ from pipelines.codec.encoder import EncodedChunk
 from pipelines.frames.thumbnail import grid_for
 from pipelines.inference.device import choose_device, numerics_class
 from pipelines.inference.temporal_windows import Window, alone
-from pipelines.media.demuxer import PacketReader
+from pipelines.media.packet_reader import PacketReader
 from pipelines.media.video_info import Chunk, Frame
 from pipelines.plan.events import Planned
 from pipelines.planner.video_planner import plan_video
 from pipelines.pool.interface import ReadyForNext
-from pipelines.workers import chunk_worker as worker_module
-from pipelines.workers import progress_reports, stage_threads
+from pipelines.workers import progress_reports, span_frames, stage_threads
 from pipelines.workers.chunk_worker import ChunkUpscaler
 from pipelines.workers.messages import ChunkProgress, SpanTask, WorkerSetup
 from tests import media
@@ -38,7 +37,7 @@ from vsr.api import run_settings
 def prepared(folder: Path, **settings: object) -> tuple[ChunkUpscaler, Planned, list[object]]:
     """A worker, its plan, and all packets of a film of 24 frames."""
     source = media.cfr(folder / "in.mp4", frames=24)
-    planned, _ = plan_video(source, folder / "out.mkv", run_settings(**{**QUICK, **settings}))
+    planned = plan_video(source, folder / "out.mkv", run_settings(**{**QUICK, **settings}))
     reader = PacketReader(source, 0)
     packets: list[object] = list(reader.rows(0, 24, keep_from=0))
     reader.close()
@@ -77,7 +76,7 @@ def test_a_worker_that_only_decodes_for_long_reports_as_long_as_the_decoder_give
             assert number != 4 or reported.wait(60), "nothing was said for 4 frames"
             yield frame
 
-    monkeypatch.setattr(worker_module, "decode", decode_slowly)
+    monkeypatch.setattr(span_frames, "decode", decode_slowly)
     made = []
     for item in worker.run(
         SpanTask((chunk,), tuple(pts[chunk.start_frame :]), chunk.start_frame), iter([packets])
@@ -101,7 +100,7 @@ def test_a_decoder_that_gives_nothing_is_not_reported_for(
         raise MediaError("it hung")
         yield
 
-    monkeypatch.setattr(worker_module, "decode", decode_never)
+    monkeypatch.setattr(span_frames, "decode", decode_never)
     with pytest.raises(MediaError, match="it hung"):
         for _ in worker.run(SpanTask(planned.plan.chunks, tuple(planned.info.pts), 0), iter([packets])):  # type: ignore[list-item]
             awake.set()
@@ -184,7 +183,7 @@ def test_a_task_begins_while_the_encoder_of_the_last_one_drains(
 
 
 def test_fewer_promised_frames_than_come_are_loud(tmp_path: Path) -> None:
-    from pipelines.codec.decoder import IndexMismatchError
+    from pipelines.codec.promised_frames import IndexMismatchError
 
     worker, planned, packets = prepared(tmp_path)
     pts = list(planned.info.pts)

@@ -1,0 +1,168 @@
+"""`matroska_flaw`: where the lengths and checksums of a Matroska file say that it is cut short, or broken.
+
+RFC 9559 and RFC 8794 (EBML).
+"""
+
+from __future__ import annotations
+
+import zlib
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from pipelines.media.file_bytes import FileBytes, Flaw, broken_at, cut_short
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+__all__ = ["CLUSTER", "EBML", "matroska_flaw", "top_elements"]
+
+
+EBML, _SEGMENT, CLUSTER, _CRC, _VOID = 0x1A45DFA3, 0x18538067, 0x1F43B675, 0xBF, 0xEC
+_TRACKS, _TRACK_ENTRY, _TRACK_NUMBER = 0x1654AE6B, 0xAE, 0xD7
+_SIMPLE_BLOCK, _BLOCK_GROUP, _BLOCK = 0xA3, 0xA0, 0xA1
+_TOP = frozenset(
+    {CLUSTER, 0x114D9B74, 0x1549A966, _TRACKS, 0x1C53BB6B, 0x1941A469, 0x1043A770, 0x1254C367, _CRC, _VOID}
+)
+_IN_CLUSTER = frozenset({_SIMPLE_BLOCK, _BLOCK_GROUP, 0xE7, 0xA7, 0xAB, 0x5854, 0xAF, _CRC, _VOID})
+
+
+def _element(file: FileBytes, at: int) -> tuple[int, int, int | None] | None:
+    """(ID, where its content begins, its length or None where that is unknown).
+
+    None where there is no element.
+    """
+    head = file.read(at, 12)
+    if not head or not head[0]:
+        return None
+    id_length = 9 - head[0].bit_length()
+    if id_length > 4 or len(head) <= id_length or not head[id_length]:
+        return None
+    first = head[id_length]
+    size_length = 9 - first.bit_length()
+    if len(head) < id_length + size_length:
+        return None
+    size = int.from_bytes(head[id_length : id_length + size_length], "big") & ((1 << 7 * size_length) - 1)
+    unknown = size == (1 << 7 * size_length) - 1
+    return int.from_bytes(head[:id_length], "big"), at + id_length + size_length, None if unknown else size
+
+
+def matroska_flaw(file: FileBytes) -> Flaw | None:
+    """The first flaw of a file; None where its lengths and checksums agree with what is there."""
+    at = 0
+    while at < file.size:
+        found = _element(file, at)
+        if found is None or found[0] not in {EBML, _SEGMENT, _VOID}:
+            # Something small may stand behind a film; as much as this is what a wrong length cut off.
+            return broken_at(at) if file.size - at > file.size // 64 else None
+        name, start, size = found
+        if name == _SEGMENT:
+            flaw = _segment(file, start, None if size is None else start + size)
+            if flaw is not None or size is None:
+                return flaw
+        elif size is None:
+            return broken_at(at)
+        at = start + (size or 0)
+    return None
+
+
+def _segment(file: FileBytes, at: int, declared: int | None) -> Flaw | None:
+    stop = min(declared or file.size, file.size)
+    tracks: frozenset[int] = frozenset()
+    while at < stop:
+        found = _element(file, at)
+        if found is None or found[0] not in _TOP:
+            # The rest of an element that the end of the file cuts through is no damage on the way.
+            return cut_short(file.size, declared or at + 12) if file.size - at < 12 else broken_at(at)
+        name, start, size = found
+        end = file.size if size is None else start + size
+        if declared is not None and end > declared:
+            return broken_at(at)
+        if name == _TRACKS:
+            tracks |= _track_numbers(file, start, end)
+        if name == CLUSTER:
+            flaw, end = _cluster(file, start, None if size is None else end, tracks)
+            if flaw is not None:
+                return flaw
+        if end > file.size:
+            return cut_short(file.size, declared or end)
+        at = end
+    return cut_short(file.size, declared) if declared is not None and declared > file.size else None
+
+
+def top_elements(file: FileBytes) -> Iterator[tuple[int, int]]:
+    """(ID, length) of the elements of the first segment, up to the first cluster."""
+    at = 0
+    while at < file.size and (found := _element(file, at)) is not None:
+        name, start, size = found
+        if name == _SEGMENT:
+            at = start
+            continue
+        yield name, size or 0
+        if name == CLUSTER or size is None:
+            return
+        at = start + size
+
+
+def _track_numbers(file: FileBytes, at: int, stop: int) -> frozenset[int]:
+    """Those of the entries between two places."""
+    numbers = set()
+    while at < stop and (found := _element(file, at)) is not None:
+        name, start, size = found
+        if size is None:
+            break
+        if name == _TRACK_NUMBER:
+            numbers.add(int.from_bytes(file.read(start, min(size, 8)), "big"))
+        at = start if name == _TRACK_ENTRY else start + size
+    return frozenset(numbers)
+
+
+def _is_of_no_track(file: FileBytes, name: int, at: int, tracks: frozenset[int]) -> bool:
+    """Whether a block's first number, that of its track, is none there is.
+
+    Demuxers leave such a block out.
+    """
+    if name == _BLOCK_GROUP and (inner := _element(file, at)) is not None and inner[0] == _BLOCK:
+        name, at = _SIMPLE_BLOCK, inner[1]
+    if name != _SIMPLE_BLOCK or not tracks:
+        return False
+    head = file.read(at, 2)
+    number = head[0] & 0x7F if head[:1] >= b"\x80" else int.from_bytes(head, "big") & 0x3FFF
+    return number not in tracks
+
+
+def _cluster(
+    file: FileBytes, at: int, declared: int | None, tracks: frozenset[int]
+) -> tuple[Flaw | None, int]:
+    """What is wrong with a cluster, and where it ends."""
+    begin, stop = at, min(declared or file.size, file.size)
+    while at < stop:
+        found = _element(file, at)
+        if found is None and file.size - at < 12:
+            return replace(cut_short(file.size, declared or at + 12), at_the_end=False), file.size
+        if found is not None and declared is None and found[0] in _TOP - _IN_CLUSTER:
+            return None, at  # of unknown length: it ends where the next one begins
+        if found is None or found[0] not in _IN_CLUSTER or found[2] is None:
+            return broken_at(at), stop
+        name, start, size = found
+        assert size is not None
+        beyond = declared is not None and start + size > declared
+        if not beyond and start + size > file.size:
+            return replace(cut_short(file.size, declared or start + size), at_the_end=False), file.size
+        if beyond or _is_of_no_track(file, name, start, tracks):
+            return broken_at(at), stop
+        if (name, at, size) == (_CRC, begin, 4) and declared is not None and declared <= file.size:
+            flaw = _checksum_flaw(file, start, declared)
+            if flaw is not None:
+                return flaw, declared
+        at = start + size
+    return None, at
+
+
+def _checksum_flaw(file: FileBytes, start: int, stop: int) -> Flaw | None:
+    """Whether what follows a CRC-32 element, the value of which is at `start`, has another checksum."""
+    value = 0
+    for data in file.blocks(start + 4, stop):
+        value = zlib.crc32(data, value)
+    if value.to_bytes(4, "little") == file.read(start, 4):
+        return None
+    return Flaw(f"is damaged between byte {start} and byte {stop}: the checksum there is wrong")

@@ -1,0 +1,190 @@
+"""`PacketReader`: the video packets of a file, as they travel to workers."""
+
+from __future__ import annotations
+
+import itertools
+import os
+from collections import deque
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+import av
+
+from pipelines.media.demuxer import open_source, packets_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+    from av.container import InputContainer
+    from av.video.stream import VideoStream
+
+__all__ = ["LASTING_SIDE_DATA", "Check", "PacketData", "PacketReader", "SideDataInForce"]
+
+
+@dataclass(frozen=True, slots=True)
+class PacketData:
+    """A compressed packet as it travels to a worker.
+
+    Bytes, and times in ticks of the stream (None where absent).
+    """
+
+    data: bytes
+    pts: int | None
+    dts: int | None
+    duration: int
+    key: bool
+    hidden: bool = False
+    """The container says: decode, but do not show (edit lists)."""
+    side: tuple[tuple[str, bytes], ...] = ()
+    """Side data that shapes the picture, by FFmpeg's name of its kind: the packet's own, and headers and
+    palettes still in force."""
+    checks: tuple[tuple[int, int], ...] = ()
+    """(pts, `decode.checksum`) of frames that begin here, as the container's own decoder gives them."""
+
+
+LASTING_SIDE_DATA = ("new_extradata", "palette", "param_change")
+"""Kinds that hold until the next of their kind; a decoder that begins later must be given them."""
+_OWN_SIDE_DATA = frozenset(
+    {
+        "a53_cc",
+        "display_matrix",
+        "mastering_display_metadata",
+        "content_light_level",
+        "icc_profile",
+        "dynamic_hdr10_plus",
+    }
+)
+"""Kinds that a decoder hands on to the frame of their packet."""
+
+
+class SideDataInForce:
+    """Follows the side data of a stream; show it all packets of the stream, in order."""
+
+    def __init__(self) -> None:
+        self._lasting: dict[str, bytes] = {}
+        self.extradata: bytes | None = None
+        """The decoder's header that replaced the one of the stream."""
+        self.is_changed = False
+        """Whether the latest packet brought something that lasts."""
+
+    def see(self, packet: av.Packet[Any]) -> tuple[tuple[str, bytes], ...]:
+        """Take note of a packet; what a decoder that begins with it must be given with it."""
+        self.is_changed = False
+        own = []
+        for kind, data in _side_data(packet):
+            if kind in _OWN_SIDE_DATA:
+                own.append((kind, data))
+            elif kind in LASTING_SIDE_DATA and self._lasting.get(kind) != data:
+                self._lasting[kind], self.is_changed = data, True
+        self.extradata = self._lasting.get("new_extradata")
+        return (*self._lasting.items(), *own)
+
+
+def _side_data(packet: av.Packet[Any]) -> list[tuple[str, bytes]]:
+    try:
+        return [(found.data_type, bytes(found)) for found in packet.iter_sidedata()]
+    except IndexError:  # a kind that PyAV has no name for is among it
+        kinds = (*LASTING_SIDE_DATA, *_OWN_SIDE_DATA)
+        return [(kind, bytes(packet.get_sidedata(kind))) for kind in kinds if packet.has_sidedata(kind)]  # type: ignore[arg-type]
+
+
+class PacketReader:
+    """The video packets of a file by row, demuxed once in sequence, with a window for rows that are needed
+    twice.
+
+    Rows count non-empty packets of the chosen stream in the order the demuxer hands them out, as in
+    `PacketIndex`. A row before the window, needed only when a chunk has to be done again, restarts the
+    demuxer from the beginning.
+    """
+
+    def __init__(self, path: str | os.PathLike[str], stream_index: int, check: Check | None = None) -> None:
+        """check: what the container's own decoder makes of some packets is sent along with them."""
+        self._path, self._stream_index, self._check = Path(path), stream_index, check
+        self._container: InputContainer | None = None
+        self._packets: Iterator[PacketData] = iter(())
+        self._window: deque[PacketData] = deque()
+        self._first = 0
+        """Row of the window's first packet."""
+
+    def rows(self, first: int, stop: int, *, keep_from: int) -> Iterator[PacketData]:
+        """Yield rows `first` to `stop` (exclusive). Rows before `keep_from` won't be asked for again soon.
+
+        Raises MediaError where the file can't be opened or read (any more).
+        """
+        if self._container is None or first < self._first:
+            self._restart()
+        row = first
+        while row < stop:
+            while row >= self._first + len(self._window):
+                packet = next(self._packets, None)
+                if packet is None:
+                    return
+                self._window.append(packet)
+                self._drop_before(min(keep_from, row))
+            yield self._window[row - self._first]
+            row += 1
+        self._drop_before(keep_from)
+
+    def _drop_before(self, row: int) -> None:
+        while self._window and self._first < row:
+            self._window.popleft()
+            self._first += 1
+
+    def _restart(self) -> None:
+        self.close()
+        self._container = open_source(self._path)
+        stream = self._container.streams[self._stream_index]
+        if self._check is not None:
+            self._check.begin(stream)  # type: ignore[arg-type]
+        self._packets = _packet_data(packets_of(self._container, self._path, stream), self._check)
+        self._window.clear()
+        self._first = 0
+
+    def close(self) -> None:
+        """Close the file; a later `rows` opens it again."""
+        if self._container is not None:
+            self._container.close()
+            self._container = None
+
+
+class Check(Protocol):
+    """What a container's own decoder makes of some of its packets."""
+
+    depth: int
+    """Packets it needs to see at once."""
+
+    def begin(self, stream: VideoStream) -> None:
+        """The stream's first packet comes next."""
+
+    def see(
+        self, row: int, packets: Sequence[av.Packet[Any]], *, is_changed: bool
+    ) -> tuple[tuple[int, int], ...]:
+        """A packet, and those behind it: `PacketData.checks` of it. is_changed: it brings another header or
+        palette.
+        """
+
+
+def _packet_data(packets: Iterable[av.Packet[Any]], check: Check | None = None) -> Iterator[PacketData]:
+    in_force = SideDataInForce()
+    ahead: deque[av.Packet[Any]] = deque()
+    # not `dts is None`: Matroska's first key frames have none
+    coming = (packet for packet in packets if packet.size)
+    for row in itertools.count():
+        ahead.extend(itertools.islice(coming, max(1, check.depth if check is not None else 1) - len(ahead)))
+        if not ahead:
+            return
+        packet = ahead[0]
+        side = in_force.see(packet)
+        checks = check.see(row, ahead, is_changed=in_force.is_changed) if check is not None else ()
+        yield PacketData(
+            bytes(packet),
+            packet.pts,
+            packet.dts,
+            packet.duration or 0,
+            packet.is_keyframe,
+            packet.is_discard,
+            side,
+            checks,
+        )
+        ahead.popleft()

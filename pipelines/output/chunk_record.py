@@ -1,0 +1,80 @@
+"""`ChunkRecord`: a finished chunk as the journal keeps it; `ResultParts`: all that a result is made of."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import zlib
+from array import array
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from models.errors import VerificationError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from pipelines.media.video_info import VideoInfo
+    from pipelines.plan.plan import Plan
+
+__all__ = ["ChunkRecord", "ResultParts", "holds"]
+
+
+@dataclass(frozen=True, eq=False)
+class ChunkRecord:
+    """A finished chunk: where its data lies, and what was written down about it."""
+
+    index: int
+    path: Path
+    pts: array[int]
+    """In decode order."""
+    sha256: str
+    header_sha256: str
+    corrupt: int
+    dynamic_hdr: tuple[int, ...] = ()
+    """`DynamicHdr.mark` of its frames in display order; empty where the plan keeps no such metadata."""
+
+    @property
+    def thumbnails(self) -> bytes:
+        """Of its source frames in display order.
+
+        Read from the manifest, for those of a whole film are many.
+        """
+        table = json.loads(self.path.with_suffix(".json").read_bytes())
+        return zlib.decompress(base64.b85decode(table["thumbnails"]))
+
+    def read(self) -> bytes:
+        """Its data. Raises VerificationError where it is not what was written."""
+        data = self.path.read_bytes()
+        if hashlib.sha256(data).hexdigest() != self.sha256:
+            raise VerificationError(
+                f"{self.path}: changed on the disk since it was written; give the same command again"
+            )
+        return data
+
+
+@dataclass(frozen=True, eq=False)
+class ResultParts:
+    """All that a result is made of."""
+
+    plan: Plan
+    info: VideoInfo
+    """Of the source, the other tracks of which are passed on."""
+    records: Sequence[ChunkRecord]
+    """Every chunk of the plan, in order."""
+
+
+def holds(path: Path, table: dict[str, Any]) -> bool:
+    """Whether the data is what its manifest says."""
+    needed = {"index", "bytes", "sha256", "header_sha256", "pts", "thumbnails", "corrupt"}
+    if (
+        not needed <= set(table)
+        or not isinstance(table["pts"], list)
+        or not all(type(p) is int and abs(p) < 1 << 63 for p in table["pts"])
+    ):
+        return False
+    if path.is_symlink() or not path.is_file() or path.stat().st_size != table["bytes"]:
+        return False
+    return bool(hashlib.sha256(path.read_bytes()).hexdigest() == table["sha256"])

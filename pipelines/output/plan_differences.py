@@ -1,0 +1,78 @@
+"""What differs between two plans, in the words of the command line."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+from typing import Any
+
+from models.catalog.lookup import cards
+from pipelines.plan.plan_id import shaping
+
+__all__ = ["model_options", "plan_differences"]
+
+
+_WORDS = {
+    "source_fingerprint": "the input's content",
+    "stream_index": "--video-stream",
+    "encoder": "the encoder's settings",
+    "out_width": "the target size",
+    "out_height": "the target size",
+    "chunks": "how the video is cut (--chunk-seconds, --range)",
+    "spans": "how the video is cut (--chunk-seconds, --range)",
+    "start_frame": "--range",
+    "stop_frame": "--range",
+    "linear": "whether frames are counted by decoding",
+    "on_corrupt": "--on-corrupt",
+    "deinterlacing": "--deinterlace",
+    "prefilter": "--prefilter",
+    "strength": "--strength",
+    "crop": "--crop-bars",
+    "bars": "--crop-bars",
+    "sar": "--square-pixels",
+    "grain": "--keep-grain",
+    "dynamic_hdr": "--dynamic-hdr",
+    "tile_px": "--tile",
+    "rate": "--deinterlace",
+    "time_base": "--deinterlace",
+    "format": "the version of vsr",
+    "precision": "--precision, or how the GPU computes (another one, or another driver)",
+    "memory_format": "how the GPU computes (another one, or another driver)",
+}
+
+
+def plan_differences(old: dict[str, Any], new: dict[str, Any]) -> list[str]:
+    """What of a plan that shapes bits is another now, in words."""
+    words = {**_WORDS, "stages": "the target size"}
+    with contextlib.suppress(AttributeError, KeyError, TypeError):  # what was kept may be of any shape
+        before, now = _models(old), _models(new)
+        old, new = shaping(old), shaping(new)
+        if [s["card"] for s in old["stages"]] != [s["card"] for s in new["stages"]]:
+            words["stages"] = (
+                f"the model ({before} before, {now} now)" if before != now else f"the weights of {now}"
+            )
+        elif any(
+            (a.get("restore"), a.get("detail")) != (b.get("restore"), b.get("detail"))
+            for a, b in zip(old["stages"], new["stages"], strict=False)
+        ):
+            words["stages"] = "--restore, --detail, or how damaged the footage was found to be"
+    keys = [key for key in {**new, **old} if old.get(key) != new.get(key)]
+    return list(
+        dict.fromkeys(words.get(key, key.replace("_", " ")) for key in keys if key != "timing_digest")
+    ) or ["the input's timing"]
+
+
+def _models(plan: dict[str, Any]) -> str:
+    """Names of a plan's networks, joined by +."""
+    return "+".join(stage["card"]["name"] for stage in plan["stages"])
+
+
+def model_options(plan: dict[str, Any], device: str) -> str:
+    """What to type so that a run comes to the networks of that plan, on that device."""
+    try:
+        card = plan["stages"][0]["card"]
+        name, path = str(card["name"]), str(card["path"])
+    except (IndexError, KeyError, TypeError):
+        return ""
+    model = re.sub(r"-x\d+$", "", name) if not path or any(c.name == name for c in cards()) else path
+    return f"--model {model}{f' --device {device}' if device else ''}"

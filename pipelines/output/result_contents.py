@@ -1,0 +1,197 @@
+"""`Contents`: the tracks, times and packets of a result, and whether they are those that were promised."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from array import array
+from fractions import Fraction
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from av.stream import Disposition
+
+from models.errors import VerificationError
+from pipelines.media.bitstream import nal_length_size
+from pipelines.media.chroma_siting import chroma_siting
+from pipelines.media.cicp import Siting
+from pipelines.media.hdr_metadata import configuration_of
+from pipelines.media.pixel_format import PixelFormat
+from pipelines.output.container_support import (
+    KEEPS_MILLISECONDS,
+    codec_of,
+    dolby_vision_record,
+    is_divisible,
+)
+from pipelines.output.stream_copy import joined_units, start_shift
+from pipelines.plan.timeline import timeline
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from av.container import InputContainer
+    from av.packet import Packet
+
+    from pipelines.media.video_info import VideoInfo
+    from pipelines.output.stream_copy import Passed
+    from pipelines.plan.plan import Plan
+
+__all__ = ["UNHEARD_DRIFT", "Contents", "check_passed", "check_times"]
+
+
+_BLOCK = 1 << 18
+"""Times that are compared at once."""
+_MATROSKA_TICK = Fraction(1, 1000)
+_SAR_ERROR = Fraction(1, 200)
+"""Matroska writes the display size in whole pixels, H.264 a ratio of 16-bit numbers."""
+_SAME_CODEC = {"mp1": "mp3", "mp2": "mp3", "text": "subrip"}
+"""Codecs that a container stores under the name of another; one decoder decodes both."""
+UNHEARD_DRIFT = 0.04
+"""Seconds by which PCM may end off: MP4 and MOV keep its samples end to end, whatever its packets' times were
+(EBU R 37 allows as much)."""
+_AUDIO_TICK = 1 / 8000
+"""A shift of a part is rounded to ticks of the audio."""
+
+
+class Contents:
+    """What is in a result: its film, and what was seen of the packets of all tracks."""
+
+    def __init__(self, container: InputContainer, plan: Plan, passed: Sequence[Passed]) -> None:
+        others = {p.output_index for p in passed}
+        films = [
+            s
+            for s in container.streams.video
+            if s.index not in others and not s.disposition & Disposition.attached_pic
+        ]
+        if len(films) != 1:
+            raise VerificationError(f"the result has {len(films)} film tracks, expected 1")
+        self.video = films[0]
+        self.time_base = Fraction(self.video.time_base or 1)
+        context = self.video.codec_context
+        if (context.width, context.height) != (plan.out_width, plan.out_height):
+            raise VerificationError(
+                f"the result is {context.width}x{context.height}, expected {plan.out_width}x{plan.out_height}"
+            )
+        tagged = self.video.sample_aspect_ratio or context.sample_aspect_ratio
+        sar = Fraction(tagged or 1)
+        # RFC 9043 section 4.6.1: where only the decoder finds it
+        in_slices = plan.encoder.name == "ffv1" and not tagged
+        if abs(sar / plan.sar - 1) > _SAR_ERROR and not in_slices:
+            raise VerificationError(
+                f"a sample of the result is {sar} wide for its height, expected {plan.sar}"
+            )
+        siting = chroma_siting(self.video)
+        if PixelFormat.parse(plan.out_pix_fmt).sub_y and siting not in {
+            Siting.UNSPECIFIED,
+            plan.out_color.siting,
+        }:
+            raise VerificationError(
+                f"chroma of the result is said to lie {siting!r}, expected {Siting(plan.out_color.siting)!r}"
+            )
+        record = dolby_vision_record(plan)
+        if record and configuration_of(self.video) != record:
+            raise VerificationError("the result does not say that it is Dolby Vision, or of another level")
+        self.length_size = nal_length_size(plan.encoder.codec, context.extradata)
+        self.pts = array("q")
+        """Of its packets, in decode order."""
+        self.decoded = 0
+        self.counts: dict[int, int] = {}
+        self.digests: dict[int, Any] = {}
+        self.firsts: dict[int, float] = {}
+        self.ends: dict[int, float] = {}
+        self.codecs = {s.index: codec_of(s) for s in container.streams}
+        self.annex_b = {p.output_index for p in passed if p.is_annex_b}
+
+    def take(self, packet: Packet[Any]) -> None:
+        """Note a packet of another track."""
+        index, data, base = packet.stream_index, bytes(packet), Fraction(packet.time_base or 1)
+        self.counts[index] = self.counts.get(index, 0) + 1
+        if index in self.annex_b:
+            data = joined_units(data, self.codecs[index], packet.stream)
+        self.digests.setdefault(index, hashlib.sha256()).update(data)
+        shown = packet.pts if packet.pts is not None else packet.dts or 0
+        self.firsts.setdefault(index, float(shown * base))
+        self.ends[index] = max(
+            self.ends.get(index, -math.inf), float((shown + (packet.duration or 0)) * base)
+        )
+
+
+def check_times(seen: Contents, plan: Plan, info: VideoInfo) -> tuple[Fraction, Fraction]:
+    """(largest error, the one constant shift a container that begins at 0 may add), both in seconds."""
+    moved = start_shift(plan, info)
+    promised = timeline(info, plan).pts
+    if len(seen.pts) != len(promised):
+        raise VerificationError(f"the result has {len(seen.pts)} frames, expected {len(promised)}")
+    found = np.frombuffer(seen.pts, np.int64)
+    found.sort()  # in place: a film may have millions
+    if (found[1:] == found[:-1]).any():
+        raise VerificationError("two frames of the result have the same timestamp")
+    shift = int(found[0]) * seen.time_base - (promised[0] * plan.time_base - moved)
+    shift = Fraction(0) if abs(shift) <= _MATROSKA_TICK / 2 else shift
+    in_milliseconds = plan.encoder.container in KEEPS_MILLISECONDS
+    allowed = _MATROSKA_TICK / 2 if in_milliseconds else Fraction(0)
+    if shift and in_milliseconds:
+        allowed = _MATROSKA_TICK  # the shift itself was rounded
+    # In whole units that all of these times are multiples of: two fractions a frame would take a kilobyte,
+    # and a minute for a day of film.
+    unit = Fraction(
+        1, math.lcm(*(f.denominator for f in (seen.time_base, plan.time_base, moved, shift, allowed)))
+    )
+    a_tick, b_tick, offset, most = (
+        int(f / unit) for f in (seen.time_base, plan.time_base, shift - moved, allowed)
+    )
+    farthest = max(
+        abs(int(t)) * tick
+        for times, tick in ((found, a_tick), (promised, b_tick))
+        for t in (times[0], times[-1])
+    )
+    whole = np.int64 if farthest + abs(offset) < 1 << 62 else object
+    largest = 0
+    for start in range(0, len(found), _BLOCK):
+        a = found[start : start + _BLOCK].astype(whole)
+        b = np.frombuffer(promised[start : start + _BLOCK], np.int64).astype(whole)
+        errors = abs(a * a_tick - b * b_tick - offset)
+        wrong = errors > most
+        if wrong.any():
+            place = int(wrong.argmax())
+            shown, wanted = int(a[place]) * seen.time_base, int(b[place]) * plan.time_base - moved + shift
+            raise VerificationError(
+                f"frame {start + place} of the result is shown at {float(shown):.6f} s, expected"
+                f" {float(wanted):.6f} s"
+            )
+        largest = max(largest, int(errors.max()))
+    return largest * unit, shift
+
+
+def check_passed(seen: Contents, passed: Sequence[Passed], shift: Fraction, plan: Plan) -> None:
+    """Every passed-through packet, bit for bit, of the codec it was, and moved by no more than the
+    film was.
+    """
+    for entry in passed:
+        found, digest = seen.counts.get(entry.output_index, 0), seen.digests.get(entry.output_index)
+        divisible, name = is_divisible(entry.codec), f"{entry.type} stream {entry.source_index}"
+        if found != entry.packets and not (divisible and found):
+            raise VerificationError(f"{name}: {found} packets in the result, expected {entry.packets}")
+        if digest is not None and digest.digest() != entry.digest.digest():
+            raise VerificationError(
+                f"{name}: its {'samples' if divisible else 'packets'} are not those of the source"
+            )
+        codec = seen.codecs.get(entry.output_index, "")
+        if (
+            entry.packets
+            and entry.codec
+            and _SAME_CODEC.get(codec, codec) != _SAME_CODEC.get(entry.codec, entry.codec)
+        ):
+            raise VerificationError(
+                f"{name}: is {codec or 'of no known codec'} in the result, expected {entry.codec}"
+            )
+        first = seen.firsts.get(entry.output_index)
+        if first is not None and entry.first_seconds is not None and entry.type == "audio":
+            drift = abs(first - entry.first_seconds - float(shift))
+            end = abs(seen.ends[entry.output_index] - (entry.end_seconds or 0) - float(shift))
+            if entry.codec.startswith("pcm_") and end > UNHEARD_DRIFT:
+                raise VerificationError(f"{name} ends {end * 1000:.3f} ms off")
+            if drift > _AUDIO_TICK + (
+                float(_MATROSKA_TICK) if plan.encoder.container in KEEPS_MILLISECONDS else 0.0
+            ):
+                raise VerificationError(f"audio stream {entry.source_index} begins {drift * 1000:.3f} ms off")

@@ -1,0 +1,138 @@
+"""The pixel format of a result: the source's own, or the smallest that loses nothing of it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import av
+
+from models.errors import MediaError, UsageError
+from pipelines.media.pixel_format import PixelFormat
+from pipelines.plan.encoder_spec import MAKERS, PACKED
+from pipelines.planner.hardware_options import encoder_name, hardware_formats
+
+if TYPE_CHECKING:
+    from pipelines.plan.encoder_spec import Encoder
+    from pipelines.plan.settings import EncodeSettings
+
+__all__ = ["SOFTWARE_ENCODERS", "film_of_pictures", "lossless_format", "lost_bits", "result_format"]
+
+
+SOFTWARE_ENCODERS = {
+    "hevc": "libx265",
+    "h264": "libx264",
+    "av1": "libsvtav1",
+    "prores": "prores_ks",
+    "ffv1": "ffv1",
+}
+"""Codec -> FFmpeg's encoder."""
+_KEEPS_RGB = frozenset({"ffv1"})
+"""Codecs into which R'G'B' goes as it is; in others few players know it."""
+_FOR_PLAYERS = frozenset({"hevc", "h264", "av1"})
+
+
+def film_of_pictures(settings: EncodeSettings, source: PixelFormat) -> tuple[EncodeSettings, list[str]]:
+    """The settings for a film made of pictures, and what a person should know.
+
+    It is 4:2:0, which is all that most players decode in hardware; codecs for archives and for cutting keep
+    the colour of every sample.
+    """
+    if settings.codec not in _FOR_PLAYERS or settings.pixel_format is not None:
+        return settings, []
+    deep = source.bits > 8
+    said = "a film of pictures is 4:2:0, BT.709, for televisions and phones"
+    if source.family == "yuv" and (source.sub_x, source.sub_y) == (1, 1):
+        kept = ""
+    else:
+        kept = f"; --pixel-format yuv444p{'10le' if deep else ''} would keep all of their colour"
+    return replace(settings, pixel_format="yuv420p10le" if deep else "yuv420p"), [f"{said}{kept}"]
+
+
+def result_format(settings: EncodeSettings, source: PixelFormat) -> PixelFormat:
+    """In which planes a film of that format leaves.
+
+    Raises UsageError where the codec has none that holds it, MediaError for a name we don't know.
+    """
+    return PixelFormat.parse(settings.pixel_format or lossless_format(settings, source))
+
+
+def lossless_format(settings: EncodeSettings, source: PixelFormat) -> str:
+    """The source's own format, or the smallest the encoder has that loses nothing of it."""
+    codec, name = settings.codec, SOFTWARE_ENCODERS[settings.codec]
+    if settings.encoder in MAKERS:
+        name = encoder_name(codec, settings.encoder)
+        known = hardware_formats(codec, settings.encoder)
+    else:
+        known = {f.name for f in av.codec.Codec(name, "w").video_formats or []}
+        known = {n for n in known if "f16" not in n and "f32" not in n} | {
+            planar for encoder, planar in PACKED if encoder == name
+        }
+    if name == "libx265":
+        known = {n for n in known if not n.startswith("yuva")}  # listed, and refused when it is opened
+    formats = [PixelFormat.parse(n) for n in sorted(known) if "yuvj" not in n and _is_planar(n)]
+    if source.is_float or name == "prores_ks":  # said by `lost_bits`
+        deepest = max(f.bits for f in formats)
+        source = replace(source, name="", bits=deepest) if source.bits > deepest else source
+    keeps_rgb = codec in _KEEPS_RGB
+    if source.name in known and (source.family != "rgb" or keeps_rgb):
+        return source.name
+    candidates = [
+        (_changes(source, fmt), fmt.name) for fmt in formats if _holds_all(source, fmt, keeps_rgb=keeps_rgb)
+    ]
+    if not candidates:
+        if settings.encoder in MAKERS:
+            raise UsageError(
+                f"{name} can't hold {source.name}; give --encoder software, or give up precision by"
+                " --pixel-format yuv420p10le"
+            )
+        other = "--codec ffv1" if codec == "hevc" else "another --codec (ffv1 holds most)"
+        raise UsageError(
+            f"{codec} can't hold {source.name}; choose {other}, or give up precision by --pixel-format"
+            " yuv420p10le"
+        )
+    return min(candidates)[1]
+
+
+def _holds_all(source: PixelFormat, fmt: PixelFormat, *, keeps_rgb: bool) -> bool:
+    """Whether a format loses nothing of the source's depth and chroma, and has no alpha in vain."""
+    # Grey has no chroma that subsampling could take from it.
+    fine = source.family == "gray" or (fmt.sub_x <= source.sub_x and fmt.sub_y <= source.sub_y)
+    fitting = (
+        fmt.family == "yuv"
+        or fmt.family == source.family == "gray"
+        or (fmt.family == source.family == "rgb" and keeps_rgb)
+    )
+    return fmt.bits >= source.bits and fine and fitting and (not fmt.alpha or source.alpha)
+
+
+def _changes(source: PixelFormat, fmt: PixelFormat) -> tuple[bool, bool, int, int]:
+    """By which formats are put in order, the best first."""
+    family_changes = source.family not in {fmt.family, "yuv"}
+    return source.alpha and not fmt.alpha, family_changes, fmt.bits, -fmt.sub_x - fmt.sub_y
+
+
+def _is_planar(pix_fmt: str) -> bool:
+    try:
+        PixelFormat.parse(pix_fmt)
+    except MediaError:
+        return False
+    return True
+
+
+def lost_bits(encoder: Encoder, source: PixelFormat) -> str:
+    """What of a source an encoder that was asked for by name can't hold, in words; empty for nothing."""
+    target = PixelFormat.parse(encoder.pix_fmt)
+    lost = []
+    if source.family == "rgb" and target.family == "yuv" and not encoder.is_picture:
+        lost.append(f"R'G'B' becomes Y'CbCr ({encoder.pix_fmt}), --codec ffv1 would keep it")
+    if encoder.name == "prores_ks" and source.bits > target.bits:
+        lost.append(f"{source.bits} bits become {target.bits}: FFmpeg's ProRes encoder has no more")
+    if source.is_float and not target.is_float:
+        lost.append("light above white and below black is clipped, a .exr would keep it")
+    if source.alpha and not target.alpha:
+        keeping = "a .png or .tiff" if encoder.is_picture else "--codec prores or ffv1"
+        lost.append(
+            f"its alpha is left out: {encoder.codec} as {encoder.pix_fmt} can't hold it, {keeping} would"
+        )
+    return "; ".join(lost)

@@ -1,0 +1,134 @@
+"""What a plan is refused for, and what a person should know of it."""
+
+from __future__ import annotations
+
+import itertools
+from fractions import Fraction
+from typing import TYPE_CHECKING
+
+from models.errors import UsageError
+from pipelines.codec.promised_frames import Promise
+from pipelines.media.cicp import HDR_TRANSFERS, Primaries, Range, Transfer
+from pipelines.media.pixel_format import PixelFormat
+from pipelines.plan.settings import parse_range
+from pipelines.plan.timeline import clock, timeline
+from pipelines.planner.licences import licence_notes
+from pipelines.planner.pixel_format_selection import lost_bits
+
+if TYPE_CHECKING:
+    from pipelines.media.video_info import VideoInfo
+    from pipelines.plan.plan import Plan
+    from pipelines.plan.settings import RunSettings
+    from pipelines.plan.timeline import Timeline
+
+__all__ = ["plan_warnings", "range_notes", "refuse_changes", "refuse_damage", "refuse_unsaid"]
+
+
+def range_notes(info: VideoInfo, settings: RunSettings) -> list[str]:
+    """That a range reaches beyond the end, which may be a slip of the hand."""
+    stop = parse_range(settings.range)[1] if settings.range is not None else None
+    if stop is None or stop <= info.seconds + info.time_base:
+        return []
+    return [
+        f"--range {settings.range}: the video ends at {clock(float(info.seconds))}, and so does the result"
+    ]
+
+
+def refuse_changes(info: VideoInfo, plan: Plan) -> None:
+    """Raise MediaError where what holds for the whole film changes within what is wanted of it."""
+    for place, change in info.changes:
+        if plan.start_frame <= place < plan.stop_frame:
+            raise Promise(info.pts[place : place + 1], number=place, clock=info.decoder.clock).refuse(
+                0, change
+            )
+
+
+def refuse_damage(info: VideoInfo, plan: Plan) -> None:
+    """Raise CorruptError where frames that are wanted are known to be damaged, as they were decoded to be
+    counted.
+    """
+    found = [info.pts[place] for place in info.damaged if plan.start_frame <= place < plan.stop_frame]
+    if found and plan.on_corrupt == "fail":
+        raise Promise(info.pts).damage(found)
+
+
+def refuse_unsaid(plan: Plan) -> None:
+    """Raise UsageError where neither the encoder nor FFmpeg's muxer writes down what a player must know of
+    the picture.
+    """
+    if plan.encoder.name in {"libx264", "libx265"} and plan.out_color.primaries == Primaries.EBU3213:
+        raise UsageError(
+            f"its primaries are EBU Tech. 3213 (22), which {plan.encoder.name} can't write; use --codec av1,"
+            " prores or ffv1"
+        )
+    if (
+        plan.sar != 1
+        and plan.encoder.name in {"libsvtav1", "prores_ks"}
+        and plan.encoder.container not in {"mp4", "mov"}
+    ):
+        suffix = ".mp4" if plan.encoder.name == "libsvtav1" else ".mov"
+        raise UsageError(
+            f"a sample is {plan.sar} wide for its height, which {plan.encoder.codec} in"
+            f" {plan.encoder.container} can't say; name an output that ends in {suffix}, or give"
+            " --square-pixels"
+        )
+
+
+_FULL_CHROMA = (
+    "colour goes through the networks as brightness does, at up to three times the work; --chroma classical"
+    " resizes it"
+)
+
+
+def plan_warnings(info: VideoInfo, plan: Plan) -> list[str]:
+    """What a person should know of a plan. Raises UsageError where two frames would get the same time."""
+    encoder = plan.encoder
+    learned = any(s.card.sha256 for s in plan.stages)
+    hdr = Transfer(plan.color.transfer).name if plan.color.transfer in HDR_TRANSFERS else ""
+    beside = sum(s.type == "video" for s in info.streams) if info.is_picture or encoder.is_picture else 0
+    becomes_limited = plan.color.range == Range.FULL and plan.out_color.range == Range.LIMITED
+    rate = "they vary here" if info.vfr else f"this is {float(plan.rate):.6g} frames a second"
+    side = f"{beside} beside it (alpha, depth, a thumbnail) are left out"
+    captions = f"closed captions inside the video can't be kept in {encoder.codec}; use --codec hevc or h264"
+    lost = lost_bits(encoder, PixelFormat.parse(plan.pix_fmt))
+    checks: tuple[tuple[object, str], ...] = (
+        (plan.full_chroma, _FULL_CHROMA),
+        (plan.strength < 1 and not learned, "the networks are classical: --strength has nothing to do"),
+        (
+            encoder.is_sequence and (info.vfr or info.first_number is None),
+            f"numbered pictures carry no times; {rate}",
+        ),
+        (lost, lost),
+        (
+            becomes_limited and encoder.name == "prores_ks",
+            "full range becomes limited range: ProRes has no other",
+        ),
+        (info.orientation, "the rotation tag is applied to the pixels"),
+        (hdr and learned, f"{hdr} goes through the networks as it is; they have learned from SDR"),
+        *((True, note) for note in licence_notes(plan)),
+        (beside, f"the result is made of its main picture; {side}"),
+        (info.hdr and encoder.is_picture, "a picture can't hold the mastering display metadata"),
+        (info.captions and encoder.codec not in {"h264", "hevc"}, captions),
+    )
+    return [*_of_times(info, plan), *(text for applies, text in checks if applies)]
+
+
+def _of_times(info: VideoInfo, plan: Plan) -> list[str]:
+    """What Matroska's milliseconds change. Raises UsageError where frames fall together."""
+    ticks = plan.time_base.denominator
+    if plan.encoder.container not in {"matroska", "webm"} or ticks <= 1000 or 1000 % ticks == 0:
+        return []
+    close = min(info.steps[0], info.durations[-1]) * plan.time_base < Fraction(1, 1000)
+    if close and _fall_together(timeline(info, plan)):
+        raise UsageError(
+            f"{info.path}: some frames are less than 1 ms apart, which Matroska can't hold; name an"
+            " output that ends in .mp4"
+        )
+    return ["Matroska keeps times to 1 ms; name an output that ends in .mp4 to keep every tick"]
+
+
+def _fall_together(times: Timeline) -> bool:
+    """Whether two frames have the same time in milliseconds."""
+    base = times.time_base * 1000
+    ticks = ((2 * p * base.numerator + base.denominator) // (2 * base.denominator) for p in times.pts)
+    return any(a >= b for a, b in itertools.pairwise(ticks))

@@ -1,0 +1,99 @@
+"""Which stream of a file is the film, and what the others are."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from av.stream import Disposition
+
+from models.errors import MediaError
+from pipelines.media.ebml import codec_ids
+from pipelines.media.video_info import Stream
+
+if TYPE_CHECKING:
+    from av.container import InputContainer
+    from av.video.stream import VideoStream
+
+    from pipelines.probe.packet_index import PacketWalk
+
+__all__ = ["choose_stream", "other_streams"]
+
+
+def choose_stream(container: InputContainer, number: int | None = None) -> VideoStream:
+    """The film: FFmpeg's best video stream that is no cover art, or the `number`-th video stream that is
+    none.
+
+    Raises MediaError where there is no such stream.
+    """
+    films = [
+        s
+        for s in container.streams.video
+        if not s.disposition & (Disposition.attached_pic | Disposition.timed_thumbnails)
+    ]
+    tiles = [s for s in films if s.disposition & Disposition.dependent]
+    films = [s for s in films if s not in tiles]
+    # what is left is a thumbnail at best
+    if tiles and not any(s.disposition & Disposition.default for s in films):
+        width, height = tiles[0].codec_context.width, tiles[0].codec_context.height
+        raise MediaError(
+            f"{_name(container)}: is a photo of {len(tiles)} tiles of {width}x{height}, which have to be put"
+            " together first (HEIC and AVIF grids); make a PNG or TIFF of it with the camera's or the"
+            " system's own viewer and upscale that"
+        )
+    if not films:
+        kinds = sorted({s.type for s in container.streams})
+        raise MediaError(f"{_name(container)}: has no video stream (found: {', '.join(kinds) or 'nothing'})")
+    if number is not None:
+        if not 0 <= number < len(films):
+            raise MediaError(
+                f"{_name(container)}: has {len(films)} video stream(s); --video-stream {number} is not one of"
+                " them"
+            )
+        return films[number]
+    best = container.streams.best("video")
+    return next((s for s in films if best is not None and s.index == best.index), films[0])
+
+
+def _name(container: InputContainer) -> str:
+    return container.name.removeprefix("file:")
+
+
+def other_streams(container: InputContainer, film: VideoStream, seen: PacketWalk) -> tuple[Stream, ...]:
+    """All streams but the film, as the file has them."""
+    own_names = _matroska_names(container)
+    return tuple(
+        Stream(
+            index=s.index,
+            type=s.type,
+            codec=_codec_name(s, own_names.get(s.index, "")),
+            language=s.metadata.get("language", ""),
+            title=s.metadata.get("title", ""),
+            disposition=int(s.disposition),
+            packet_count=seen.counts.get(s.index, 0),
+            is_cover=bool(s.disposition & Disposition.attached_pic),
+            drift=float(seen.others.drift.get(s.index, 0)),
+        )
+        for s in container.streams
+        if s.index != film.index
+    )
+
+
+def _matroska_names(container: InputContainer) -> dict[int, str]:
+    """Matroska's names of codecs by index of stream; none where FFmpeg found other tracks."""
+    tracks = [
+        s.index
+        for s in container.streams
+        if s.type in {"video", "audio", "subtitle"} and not s.disposition & Disposition.attached_pic
+    ]
+    if not container.format.name.startswith("matroska") or all(
+        container.streams[n].codec_context for n in tracks
+    ):
+        return {}
+    names = codec_ids(_name(container))
+    return dict(zip(tracks, names, strict=True)) if len(names) == len(tracks) else {}
+
+
+def _codec_name(stream: object, own_name: str) -> str:
+    """own_name: what the container calls it; for codecs that FFmpeg does not know."""
+    context = getattr(stream, "codec_context", None)
+    return str(getattr(context, "name", "") or getattr(stream, "name", "") or own_name or "unknown")

@@ -1,0 +1,46 @@
+"""`span_frames`: the frames of a span, decoded, checked against what was promised, and filtered."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from pipelines.codec.decoder import decode
+from pipelines.codec.dynamic_metadata import fitted, with_dynamic_hdr
+from pipelines.codec.filter_graph import filtered
+from pipelines.codec.promised_frames import deliver
+from pipelines.media.pixel_format import PixelFormat
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+
+    from pipelines.media.packet_reader import PacketData
+    from pipelines.media.video_info import DecoderSetup, Frame
+    from pipelines.plan.plan import Plan
+    from pipelines.workers.messages import SpanTask
+
+__all__ = ["span_frames"]
+
+
+def span_frames(
+    plan: Plan,
+    decoder: DecoderSetup,
+    task: SpanTask,
+    packets: Iterable[PacketData],
+    *,
+    watch: Callable[[Iterator[Frame]], Iterator[Frame]] = iter,
+) -> Iterator[Frame]:
+    """Decode a task's packets; yields the frames that networks see, in display order.
+
+    watch: passes on every frame that the decoder gives, for who counts them. Raises CorruptError, MediaError
+    and IndexMismatchError where the frames are not those that the packet index promised.
+    """
+    conceal = plan.on_corrupt == "conceal"
+    pixels, promise = PixelFormat.parse(plan.pix_fmt), task.promise(plan, decoder)
+    decoded = with_dynamic_hdr(
+        packets,
+        plan,
+        decoder,
+        lambda given: decode(given, decoder, pixels, conceal=conceal, checks=task.checks),
+    )
+    frames = fitted(deliver(watch(decoded), promise, conceal=conceal), plan, promise)
+    return filtered(frames, plan, before=task.before, shown=task.shown)
