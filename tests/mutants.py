@@ -310,7 +310,7 @@ MUTANTS = (
         f"{_CUT}::test_a_recording_whose_last_picture_breaks_off_is_refused_before_work[ts-mpeg2video]",
     ),
     Mutant(
-        63, "a Matroska file without its last B-frames is whole", "pipelines/media/matroska_check.py",
+        63, "a Matroska file without its last B-frames is whole", "pipelines/media/matroska.py",
         "            return replace(cut_short(file.size, declared or start + size), at_the_end=False), file.size",
         "            return cut_short(file.size, declared or start + size), file.size",
         f"{_CUT}::test_a_container_that_was_cut_by_its_last_frames_does_not_look_whole[in.mkv]",
@@ -432,7 +432,7 @@ MUTANTS = (
         f"{_FACTS}::test_a_flipped_bit_in_a_slice_of_ffv1_is_damage_and_not_the_frame_before",
     ),
     Mutant(
-        65, "films of FFV1 without checksums are damaged", "pipelines/media/slice_checksums.py",
+        65, "films of FFV1 without checksums are damaged", "pipelines/codec/slice_checksums.py",
         "return self._are_there and not", "return not",
         f"{_FACTS}::test_a_flipped_bit_in_a_slice_of_ffv1_is_damage_and_not_the_frame_before",
     ),
@@ -567,13 +567,13 @@ MUTANTS = (
         f"{_FILTERS}::test_bob_shows_every_field_at_its_own_time",
     ),
     Mutant(
-        16, "decode times by the average step", "pipelines/output/muxer.py",
+        16, "decode times by the average step", "pipelines/output/film_packets.py",
         "shown[number - lead] if number >= lead else shown[0] - (lead - number) * step",
         "shown[0] + (number - lead) * step",
         f"{_JOB}::test_decode_times_ascend_where_ten_milliseconds_meet_five_hundred",
     ),
     Mutant(
-        16, "decode times lag by no frame", "pipelines/output/muxer.py",
+        16, "decode times lag by no frame", "pipelines/output/film_packets.py",
         "lead = max(lead, *(j - rank[p] for j, p in enumerate(pts)))", "lead = 0",
         f"{_ASSEMBLE}::test_decode_times_ascend_and_come_before_showing_whatever_the_spacing",
     ),
@@ -1058,7 +1058,7 @@ MUTANTS = (
         f"{_DYNAMIC}::test_a_chunk_that_lost_the_metadata_of_a_frame_is_noticed",
     ),
     Mutant(
-        96, "a player is not told of Dolby Vision", "pipelines/output/verification.py",
+        96, "a player is not told of Dolby Vision", "pipelines/output/result_contents.py",
         "if record and configuration_of(self.video) != record:", "if False:",
         f"{_DYNAMIC}::test_a_result_that_does_not_say_that_it_is_dolby_vision_is_noticed",
     ),

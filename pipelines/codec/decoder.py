@@ -14,11 +14,11 @@ from av.packet import PacketSideData, packet_sidedata_type_from_literal
 from models.errors import CorruptError
 from pipelines.codec.linear_light import from_linear
 from pipelines.codec.mid_stream_changes import change_of, facts_of
+from pipelines.codec.slice_checksums import SliceChecksums
 from pipelines.media.bitstream import captions_of
 from pipelines.media.demuxer import open_decoder
 from pipelines.media.packet_reader import LASTING_SIDE_DATA
 from pipelines.media.pixel_format import PixelFormat
-from pipelines.media.slice_checksums import SliceChecksums
 from pipelines.media.video_info import Frame
 
 if TYPE_CHECKING:

@@ -7,15 +7,13 @@ container_check.py  finds truncated and damaged containers
 demuxer.py          opens a file safely
 dolby_vision.py     RPUs of Dolby Vision: what they say, and for another size
 dynamic_hdr.py      HDR10+ and Dolby Vision metadata out of packets and into packets
-ebml.py             elements of Matroska, and its own names of codecs
 file_bytes.py       bytes of a file by place, and flaws of a file
 file_types.py       suffixes of videos and pictures
 hdr_metadata.py     HDR10 metadata of frames, streams and containers
 image_sequence.py   numbered images as a video
-matroska_check.py   lengths and checksums of Matroska
+matroska.py         whether a Matroska file is whole, its elements and its names of codecs
 packet_reader.py    packets of a file, as they travel to workers
 pixel_format.py     planes of a pixel format, orientation, crop
-slice_checksums.py  checksums inside packets of FFV1
 timestamps.py       broadcast clocks: wraps and large start times
 video_info.py       VideoInfo, PacketIndex, Chunk, Frame: values about a video
 """

@@ -17,7 +17,7 @@ from av.bitstream import BitStreamFilterContext
 
 from pipelines.media.cicp import Siting
 from pipelines.media.demuxer import open_memory
-from pipelines.media.ebml import elements
+from pipelines.media.matroska import elements
 from pipelines.media.pixel_format import PixelCrop
 
 if TYPE_CHECKING:

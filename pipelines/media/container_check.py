@@ -16,7 +16,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from pipelines.media.file_bytes import FileBytes, Flaw, broken_at, cut_short
-from pipelines.media.matroska_check import CLUSTER, EBML, matroska_flaw, top_elements
+from pipelines.media.matroska import CLUSTER, EBML, matroska_flaw, top_elements
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

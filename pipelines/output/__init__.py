@@ -2,6 +2,7 @@
 
 chunk_record.py          a finished chunk, and all that a result is made of
 container_support.py     which streams a container can hold
+film_packets.py          packets of the chunks, with their times in the result
 journal.py               work directory: which chunks of a plan are done, and its lock
 mov_boxes.py             a box in the sample entry of a finished MOV
 muxer.py                 chunks and passed-through streams -> the output file

@@ -8,7 +8,6 @@ import errno
 import heapq
 import io
 import os
-from array import array
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
@@ -34,6 +33,7 @@ from pipelines.output.container_support import (
     is_remade,
     stream_time_bases,
 )
+from pipelines.output.film_packets import film_packets
 from pipelines.output.mov_boxes import add_to_sample_entry
 from pipelines.output.stream_copy import (
     Passed,
@@ -42,14 +42,12 @@ from pipelines.output.stream_copy import (
     packet_seconds,
     passed_packets,
     passed_window,
-    start_shift,
 )
 from pipelines.output.subtitle_text import add_text_track, converted, is_converted
-from pipelines.plan.timeline import timeline
 
 if TYPE_CHECKING:
     import threading
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Sequence
     from typing import TypeAlias
 
     from av.container import InputContainer, OutputContainer
@@ -61,7 +59,7 @@ if TYPE_CHECKING:
 
     Packet: TypeAlias = av.Packet[Any]
 
-__all__ = ["assemble", "decode_times", "write_result"]
+__all__ = ["assemble", "write_result"]
 
 
 _DISK_ERRORS = frozenset(
@@ -153,7 +151,7 @@ def write_result(
     video, passed = _prepare(output, source, parts, dropped)
     output.start_encoding()
     others = passed_packets(source, packets, output, plan, info, passed)
-    for packet in heapq.merge(_video_packets(plan, info, parts.records, video), others, key=packet_seconds):
+    for packet in heapq.merge(film_packets(parts, video), others, key=packet_seconds):
         check_stop(stop)
         output.mux_one(packet)
     output.close()
@@ -350,62 +348,3 @@ def _chapters(source: InputContainer, plan: Plan, info: VideoInfo) -> list[dict[
                 }
             )
     return kept
-
-
-def _chunk_packets(record: ChunkRecord) -> Iterator[Packet]:
-    container = open_memory(record.read())
-    try:
-        for packet in container.demux(video=0):
-            if packet.size:
-                yield packet
-    finally:
-        container.close()
-
-
-def decode_times(chunks: Iterable[Sequence[int]]) -> tuple[array[int], int]:
-    """Presentation times of all frames in order, and by how many frames decoding must run ahead of showing
-    them.
-
-    chunks: for each chunk its packets' timestamps in decode order. With D that lead and S the sorted times,
-    packet j is decoded at S[j - D]: strictly ascending, never after it is shown, whatever the spacing on
-    either side of a seam.
-    """
-    shown = array("q")
-    lead = 0
-    for pts in chunks:
-        order = sorted(pts)
-        rank = {p: i for i, p in enumerate(order)}
-        lead = max(lead, *(j - rank[p] for j, p in enumerate(pts)))
-        shown.extend(order)
-    return shown, lead
-
-
-def _video_packets(
-    plan: Plan, info: VideoInfo, records: Sequence[ChunkRecord], video: AnyStream
-) -> Iterator[Packet]:
-    shown, lead = decode_times(r.pts for r in records)
-    step = max(1, (shown[-1] - shown[0]) // max(1, len(shown) - 1)) if len(shown) > 1 else 1
-    shift = round(start_shift(plan, info) / plan.time_base)
-    promised = timeline(info, plan)
-    number = 0
-    for record in records:
-        count = 0
-        chunk = plan.chunks[record.index]
-        own = slice(
-            *((frame - plan.start_frame) * plan.per_frame for frame in (chunk.start_frame, chunk.stop_frame))
-        )
-        durations = dict(zip(promised.pts[own], promised.durations[own], strict=True))
-        for packet, pts in zip(_chunk_packets(record), record.pts, strict=False):
-            packet.stream = video
-            packet.time_base = plan.time_base
-            packet.pts = pts - shift
-            packet.dts = (
-                shown[number - lead] if number >= lead else shown[0] - (lead - number) * step
-            ) - shift
-            packet.duration = durations[pts]
-            number, count = number + 1, count + 1
-            yield packet
-        if count != len(record.pts):
-            raise VerificationError(
-                f"chunk {record.index} holds {count} packets, its manifest says {len(record.pts)}"
-            )

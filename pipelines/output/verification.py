@@ -18,7 +18,7 @@ from models.errors import VerificationError
 from pipelines.codec.decoder import picture_planes, planar_format
 from pipelines.media.demuxer import open_source, packets_of
 from pipelines.media.dynamic_hdr import dynamic_hdr_of
-from pipelines.media.hdr_metadata import agree, configuration_of, static_metadata
+from pipelines.media.hdr_metadata import agree, static_metadata
 from pipelines.media.image_sequence import pattern_of
 from pipelines.media.pixel_format import PixelFormat
 from pipelines.output.picture_verification import (

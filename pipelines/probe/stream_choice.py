@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from av.stream import Disposition
 
 from models.errors import MediaError
-from pipelines.media.ebml import codec_ids
+from pipelines.media.matroska import codec_ids
 from pipelines.media.video_info import Stream
 
 if TYPE_CHECKING:

@@ -185,12 +185,12 @@ def test_the_bar_of_a_run_begins_with_what_plan_and_preview_estimated(
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     source, output = media.cfr(tmp_path / "in.mp4", frames=50), tmp_path / "out.mkv"
     settings, others = run_settings(**QUICK), run_settings(**QUICK, chunk_seconds=0.5)
-    planned = plan_video(source, output, settings)[0]
+    planned = plan_video(source, output, settings)
     assert expected_rate(settings, planned.plan) is None
     found = estimate(planned, settings)
     assert expected_rate(settings, planned.plan) == pytest.approx(50 / (found.seconds - 4), rel=1e-6)
     assert expected_rate(replace(settings, workers=2), planned.plan) is None
-    other = plan_video(source, output, others)[0]
+    other = plan_video(source, output, others)
     assert expected_rate(settings, other.plan) is None
     *_, shown = preview(source, tmp_path / "shown", others, models=(settings.model,), at=("0",))
     assert isinstance(shown, Preview)

@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 
 from models.errors import UsageError, VerificationError
 from pipelines.output.container_support import incompatible_streams
+from pipelines.output.film_packets import decode_times
 from pipelines.output.journal import work_folder
-from pipelines.output.muxer import decode_times
 from pipelines.probe.probe import probe
 from tests import media
 from tests.helpers.inline import H264, planned_of, upscaled

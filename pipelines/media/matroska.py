@@ -1,4 +1,4 @@
-"""`matroska_flaw`: where the lengths and checksums of a Matroska file say that it is cut short, or broken.
+"""Matroska: whether a file is whole, its elements by their path, and its own names of codecs.
 
 RFC 9559 and RFC 8794 (EBML).
 """
@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING
 from pipelines.media.file_bytes import FileBytes, Flaw, broken_at, cut_short
 
 if TYPE_CHECKING:
+    import os
     from collections.abc import Iterator
 
-__all__ = ["CLUSTER", "EBML", "matroska_flaw", "top_elements"]
+__all__ = ["CLUSTER", "EBML", "codec_ids", "elements", "matroska_flaw", "top_elements"]
 
 
 EBML, _SEGMENT, CLUSTER, _CRC, _VOID = 0x1A45DFA3, 0x18538067, 0x1F43B675, 0xBF, 0xEC
@@ -166,3 +167,39 @@ def _checksum_flaw(file: FileBytes, start: int, stop: int) -> Flaw | None:
     if value.to_bytes(4, "little") == file.read(start, 4):
         return None
     return Flaw(f"is damaged between byte {start} and byte {stop}: the checksum there is wrong")
+
+
+_TRACK_PATH = (0x18538067, 0x1654AE6B, 0xAE)
+"""Segment, Tracks, TrackEntry."""
+_CODEC_ID = 0x86
+_HEAD_BYTES = 1 << 20
+"""Of a file, in which its tracks are looked for."""
+
+
+def elements(data: bytes, *path: int) -> Iterator[bytes]:
+    """The content of every element that a path of IDs leads to; what the data ends in is cut off."""
+    at = 0
+    while at < len(data) and data[at]:
+        length = 9 - data[at].bit_length()
+        kind, at = int.from_bytes(data[at : at + length], "big"), at + length
+        if at >= len(data) or not data[at]:
+            return
+        length = 9 - data[at].bit_length()
+        size, at = int.from_bytes(data[at : at + length], "big") & ((1 << 7 * length) - 1), at + length
+        content = data[at:] if size == (1 << 7 * length) - 1 else data[at : at + size]
+        if kind == path[0]:
+            yield from elements(content, *path[1:]) if path[1:] else (content,)
+        at += len(content)
+
+
+def codec_ids(path: str | os.PathLike[str]) -> list[str]:
+    """The CodecID of every track of a Matroska file, in its order; none where they lie behind the film.
+
+    Raises OSError.
+    """
+    with open(path, "rb") as file:
+        head = file.read(_HEAD_BYTES)
+    entries = elements(head, *_TRACK_PATH)
+    return [
+        next((str(name, "ascii", "replace") for name in elements(entry, _CODEC_ID)), "") for entry in entries
+    ]
