@@ -14,8 +14,8 @@ from av.sidedata.sidedata import Type as SideData
 
 from models.errors import MediaError, UsageError, VerificationError
 from pipelines.codec import encoder
-from pipelines.codec.decoder import Promise, deliver
 from pipelines.codec.dynamic_metadata import active_area, fitted
+from pipelines.codec.promised_frames import Promise, deliver
 from pipelines.media.dynamic_hdr import DynamicHdr
 from pipelines.media.pixel_format import Orientation, PixelCrop
 from pipelines.media.video_info import Frame
