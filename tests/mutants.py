@@ -1379,6 +1379,21 @@ MUTANTS = (
         "tests/pipelines/probe/test_restoration_level.py::test_what_a_prefilter_makes_of_the_frames_is_judged",
     ),
     Mutant(
+        84, "the level is that of the pictures alone", "pipelines/probe/restoration_level.py",
+        "return seen if seen is None or prefilter else", "return seen if True else",
+        "tests/pipelines/probe/test_quantisers.py::test_what_its_pictures_hide_a_film_tells_by_its_quantisers",
+    ),
+    Mutant(
+        84, "quantisers count where a prefilter takes away what they did", "pipelines/probe/restoration_level.py",
+        "return seen if seen is None or prefilter else", "return seen if seen is None else",
+        "tests/pipelines/probe/test_quantisers.py::test_what_its_pictures_hide_a_film_tells_by_its_quantisers",
+    ),
+    Mutant(
+        84, "quantisers of 10 bits count as they are", "pipelines/probe/quantisers.py",
+        "6 * (bits - 8)", "0 * (bits - 8)",
+        "tests/pipelines/probe/test_quantisers.py::test_ten_bits_count_as_eight_do",
+    ),
+    Mutant(
         30, "chroma goes through networks without its middle", "pipelines/inference/cascade.py",
         "[plane + 0.5, neutral]", "[plane, neutral]",
         "tests/pipelines/inference/test_pixel_formats.py::test_full_chroma_goes_through_the_networks_plane_by_plane",

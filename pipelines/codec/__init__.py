@@ -7,6 +7,7 @@ dynamic_metadata.py    frames with the HDR10+ and Dolby Vision metadata of their
 encoder.py             frames -> an encoded chunk
 encoder_builds.py      builds of FFmpeg and the encoders, for the numerics class
 encoder_check.py       whether an encoder gives back what it was given: the self-test of hardware
+ffmpeg_log.py          what FFmpeg says on its log meanwhile
 filter_graph.py        FFmpeg filters between decoder and network
 graphics_driver.py     GPU models and drivers, for the numerics class of hardware encoders
 linear_light.py        scene-linear transfer of OpenEXR

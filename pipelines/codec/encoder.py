@@ -11,7 +11,6 @@ import hashlib
 import io
 import os
 import re
-import threading
 import time
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
@@ -21,6 +20,7 @@ import av
 
 from models.errors import ResourceError, UsageError
 from pipelines.codec.decoder import picture_planes
+from pipelines.codec.ffmpeg_log import heard
 from pipelines.codec.linear_light import to_linear
 from pipelines.codec.stream_tags import with_tags
 from pipelines.media.bitstream import insert_captions, insert_hdr
@@ -60,13 +60,11 @@ def try_encoder(encoder: Encoder, color: ColorTags) -> None:
 
     Raises UsageError where it refuses, and for options that it does not know, which FFmpeg would pass over.
     """
-    level = av.logging.get_level()
     try:
         with (
             _Muxer(encoder, Fraction(1, 25), Fraction(25), Fraction(1), color) as muxer,
-            av.logging.Capture() as logged,
+            heard(av.logging.WARNING) as logged,
         ):
-            av.logging.set_level(av.logging.WARNING)
             muxer.stream.codec_context.open(strict=False)
             left = muxer.stream.codec_context.options
     except (av.error.FFmpegError, ValueError, OSError, MemoryError) as error:
@@ -75,8 +73,6 @@ def try_encoder(encoder: Encoder, color: ColorTags) -> None:
             f" {' '.join(f'{k}={v}' for k, v in encoder.options.items())}: {error}; choose another --codec,"
             " --preset or --encoder-option"
         ) from None
-    finally:
-        av.logging.set_level(level)
     unknown = [
         *(f"{key}={value}" for key, value in left.items()),
         *(found[1] for _, _, text in logged if (found := _PASSED_OVER.search(text))),
@@ -244,10 +240,7 @@ def _opened(
         return _Muxer(encoder, time_base, rate, sar, color)
     waited = 0.0
     while True:
-        with _LOUD, av.logging.Capture() as logged:
-            level, skips = av.logging.get_level(), av.logging.get_skip_repeated()
-            av.logging.set_level(av.logging.ERROR)
-            av.logging.set_skip_repeated(False)  # or the second refusal would have no words
+        with heard(av.logging.ERROR) as logged:
             try:
                 muxer = _Muxer(encoder, time_base, rate, sar, color)
                 muxer.stream.codec_context.open(strict=False)
@@ -255,9 +248,6 @@ def _opened(
                 failure = error
             else:
                 return muxer
-            finally:
-                av.logging.set_level(level)
-                av.logging.set_skip_repeated(skips)
         said = [text.strip() for _, _, text in logged if text.strip()]
         if waited >= _MOST_WAITING_SECONDS or not any(
             words in text for text in said for words in _NO_SESSION
@@ -274,7 +264,6 @@ _NO_SESSION = (
     "OpenEncodeSessionEx failed: incompatible client key",
 )
 """What FFmpeg logs where a driver allows no more sessions at once (libavcodec/nvenc.c)."""
-_LOUD = threading.Lock()
 """While FFmpeg's level of logging, which is one for all, is raised."""
 _WAITING_SECONDS = 2.0
 _MOST_WAITING_SECONDS = 900.0

@@ -18,7 +18,7 @@ from pipelines.media.container_check import header_bytes, lacks_index
 from pipelines.media.image_sequence import Pattern, pattern_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from av.container import InputContainer
     from av.stream import Stream
@@ -259,10 +259,13 @@ def open_decoder(
     return decoder
 
 
-def film_decoder(container: InputContainer, stream_index: int) -> tuple[VideoStream, VideoCodecContext]:
-    """The video stream of that index, and its decoder within limits."""
+def film_decoder(
+    container: InputContainer, stream_index: int, options: Mapping[str, Mapping[str, str]] | None = None
+) -> tuple[VideoStream, VideoCodecContext]:
+    """The video stream of that index, and its decoder within limits. options: more of them, by decoder."""
     stream = next(s for s in container.streams.video if s.index == stream_index)
-    return stream, open_decoder(stream)
+    more = dict((options or {}).get(stream.codec_context.codec.name, {}))
+    return stream, open_decoder(stream, most_pixels=MAX_PIXELS, **more)
 
 
 def packets_of(

@@ -114,7 +114,7 @@ def _restoring(
     )
     if level is None:
         return model, 0.0, []
-    said = f"restoration level {level:.2f}, {'as given' if given else 'by its frames'}"
+    said = f"restoration level {level:.2f}, {'as given' if given else 'estimated'}"
     if restoring is None:
         return model, level, [said]
     if level < _RESTORED_FROM:

@@ -1,14 +1,14 @@
 """`estimate_level`: how damaged a film is, as one restoration level 0..1, by what its decoded frames look
-like.
+like and by what its encoder rounded to, whichever says more.
 
-What a header says is not asked: a film encoded at CRF 32 and again at CRF 16 has the blocks of the first and
-the quantiser of the second. Statistics of 128x128 tiles (how many frequencies of 8x8 blocks are gone where
-how much is shown, how that changes from block to block, how much fine detail is left, how steps at the
-borders of blocks stand out) of a pair of frames go through three small networks, which
+A film encoded at CRF 32 and again at CRF 16 has the blocks of the first and the quantiser of the second; one
+full of fur or leaves looks whole at any quantiser. Statistics of 128x128 tiles (how many frequencies of 8x8
+blocks are gone where how much is shown, how that changes from block to block, how much fine detail is left,
+how steps at the borders of blocks stand out) of a pair of frames go through three small networks, which
 `tests.benchmarks.level` trains; the median over the film's pairs counts. They are trained to be too low
 rather than too high: on a clean film a high level costs more than a low one does on a ruined one. From the
 standardised statistics on, numbers are multiples of a power of two, so that no order of a sum and no CPU
-changes the level.
+changes the level. For quantisers see `quantisers`.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from models.errors import MediaError
 from pipelines.codec.decoder import picture_planes, planar_format
 from pipelines.codec.filter_graph import prefiltered
 from pipelines.media.demuxer import film_decoder, open_source
+from pipelines.probe.quantisers import OPTIONS, Quantisers
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -87,7 +88,7 @@ def estimate_level(
     """The level of a film, two decimals; None where it can't be told: nothing but flat or tiny pictures.
 
     full: full range. part: frames [start, stop) that are wanted, where the film can be entered anywhere.
-    prefilter: what they go through before the networks, which is judged then.
+    prefilter: what they go through before the networks, which is judged then, and by its looks alone.
     """
     pixels = planar_format(info.pix_fmt)
     if pixels.is_float:
@@ -98,7 +99,10 @@ def estimate_level(
         found = tiles_of_frame(luma, pixels.bits, prefilter)
         return [_as_limited_8_bit(tile, pixels, full=full) for tile in found]
 
-    return _level([[*tiles(one), *tiles(two)] for one, two in _in_twos(_samples(info, pixels, start, stop))])
+    coded: list[float] = []
+    samples = _samples(info, pixels, (start, stop), coded)
+    seen = _level([[*tiles(one), *tiles(two)] for one, two in _in_twos(samples)])
+    return seen if seen is None or prefilter else max(seen, *(round(level, _DIGITS) for level in coded), 0.0)
 
 
 def level_of_clip(luma: np.ndarray, bits: int) -> float | None:
@@ -282,56 +286,62 @@ def _as_limited_8_bit(tile: np.ndarray, pixels: PixelFormat, *, full: bool) -> n
     return 16 + codes * (219 / 255) if full or pixels.family == "rgb" else codes
 
 
-def _samples(info: VideoInfo, pixels: PixelFormat, start: int, stop: int) -> Iterator[np.ndarray]:
-    """(H,W) luma of some frames of each place.
+def _samples(
+    info: VideoInfo, pixels: PixelFormat, part: tuple[int, int], coded: list[float]
+) -> Iterator[np.ndarray]:
+    """(H,W) luma of some frames of each place; of R'G'B' its green, of interlaced frames one field's lines.
 
-    Of R'G'B' its green, of interlaced frames one field's lines.
+    coded: gets the level by the quantisers of all places at the end.
     """
     try:
         container = open_source(info.path)
     except MediaError:
         return  # what is wrong with it is said where it matters
+    start, stop = part
     step = 2 if info.scan.order != "progressive" else 1
     seekable = not info.linear and not info.epochs
     spread = seekable and stop - start > 2 * _PLACES * _LOOKED_AT[-1]
     with container:
-        stream, decoder = film_decoder(container, info.stream_index)
+        stream, decoder = film_decoder(container, info.stream_index, OPTIONS)
+        quantisers = Quantisers(stream, decoder, pixels.bits)
         try:
             for place in range(_PLACES if spread else 1):
                 at = start + (stop - start) * (2 * place + 1) // (2 * _PLACES) if spread else start
                 if spread or (seekable and start):
                     container.seek(info.pts[at], stream=stream)
                 first = info.pts[start] if seekable else None
+                packets = quantisers.passing(container.demux(stream))
                 frames = (
-                    f
-                    for f in _decoded(container, stream, decoder)
-                    if first is None or f.pts is None or f.pts >= first
+                    f for f in _decoded(packets, decoder) if first is None or f.pts is None or f.pts >= first
                 )
                 for number, frame in enumerate(frames):
-                    wanted = (
-                        number in _LOOKED_AT
-                        if spread
-                        else number % _LOOKED_AT[0] == min(_LOOKED_AT[0], stop - start) - 1
-                    )
-                    if (
-                        wanted
-                        and not frame.is_corrupt
-                        and (frame.width, frame.height) == (info.width, info.height)
-                    ):
-                        name = frame.format.name.replace("yuvj", "yuv")
-                        yield picture_planes(
-                            frame if name == pixels.name else frame.reformat(format=pixels.name), pixels
-                        )[0][::step].copy()
+                    if _is_wanted(number, stop - start, spread=spread) and _is_whole(frame, info):
+                        quantisers.see(frame)
+                        yield _luma(frame, pixels)[::step].copy()
                     if number >= (
                         _LOOKED_AT[-1] if spread else min(2 * _PLACES * _LOOKED_AT[0], stop - start) - 1
                     ):
                         break
         except av.error.FFmpegError:
-            return
+            pass
+        coded.append(quantisers.level())
 
 
-def _decoded(container: Any, stream: Any, decoder: Any) -> Iterator[Any]:
-    for packet in container.demux(stream):
+def _is_wanted(number: int, count: int, *, spread: bool) -> bool:
+    return number in _LOOKED_AT if spread else number % _LOOKED_AT[0] == min(_LOOKED_AT[0], count) - 1
+
+
+def _is_whole(frame: Any, info: VideoInfo) -> bool:
+    return not frame.is_corrupt and (frame.width, frame.height) == (info.width, info.height)
+
+
+def _luma(frame: Any, pixels: PixelFormat) -> np.ndarray:
+    name = frame.format.name.replace("yuvj", "yuv")
+    return picture_planes(frame if name == pixels.name else frame.reformat(format=pixels.name), pixels)[0]
+
+
+def _decoded(packets: Iterable[Any], decoder: Any) -> Iterator[Any]:
+    for packet in packets:
         try:
             yield from decoder.decode(packet)
         except av.error.EOFError:

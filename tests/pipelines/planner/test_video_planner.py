@@ -47,8 +47,8 @@ def planned(film: Path, monkeypatch: pytest.MonkeyPatch, level: float | None, **
 
 
 @pytest.mark.parametrize(("level", "network", "told"), [
-    (0.7, "real-fast-x2", "restoration level 0.70, by its frames: real-fast"),
-    (0.05, "fast-x2", "restoration level 0.05, by its frames: clean enough for fast"),
+    (0.7, "real-fast-x2", "restoration level 0.70, estimated: real-fast"),
+    (0.05, "fast-x2", "restoration level 0.05, estimated: clean enough for fast"),
     (None, "fast-x2", ""),
 ])  # fmt: skip
 def test_without_a_model_the_level_of_the_frames_chooses_and_the_plan_says_so(

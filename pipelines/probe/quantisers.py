@@ -1,0 +1,100 @@
+"""`Quantisers`: how damaged a film is at least, by what its encoder rounded to.
+
+Of films halved and encoded anew, measured levels at one quantiser lie close together, whatever the pictures
+show (`python -m tests.benchmarks.level_by_quantiser`). What a film went through before its last encode does
+not show. HEVC, VP9 and AV1 are asked for what their headers say; x264 moves blocks by up to ten steps from
+the quantiser in its headers, so H.264 is asked for those of its blocks.
+"""
+
+from __future__ import annotations
+
+import re
+import statistics
+from typing import TYPE_CHECKING, Any
+
+import av
+import av.logging
+from av.bitstream import BitStreamFilterContext
+
+from pipelines.codec.ffmpeg_log import heard
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from av.video.codeccontext import VideoCodecContext
+    from av.video.frame import VideoFrame
+    from av.video.stream import VideoStream
+
+__all__ = ["OPTIONS", "Quantisers"]
+
+
+OPTIONS = {"h264": {"export_side_data": "venc_params"}}
+"""Of the decoder, by codec, for it to tell what blocks were rounded to."""
+_LEVELS = {
+    "h264": (22.0, 0.35, 0.030),
+    "hevc": (27.0, 0.36, 0.0275),
+    "vp9": (63.0, 0.26, 0.0036),
+    "av1": (73.0, 0.32, 0.0032),
+}
+"""By codec: a quantiser, the level there, what it grows by with every step; 0.05 lower than measured."""
+_NAMED = re.compile(r"\s(init_qp_minus26|slice_qp_delta|base_q_idx)\s.*= (-?\d+)\s*$")
+"""What FFmpeg's `trace_headers` says of them."""
+
+
+class Quantisers:
+    """Those of some packets and frames of one film."""
+
+    def __init__(self, stream: VideoStream, decoder: VideoCodecContext, bits: int) -> None:
+        """decoder: not opened yet, with `OPTIONS`. bits: of a sample."""
+        self._stream, self._codec, self._deeper = stream, decoder.codec.name, 6 * (bits - 8)
+        self._codec = (
+            "av1" if self._codec == "libdav1d" else "vp9" if self._codec == "libvpx-vp9" else self._codec
+        )
+        self._waiting: list[av.Packet[Any]] = []
+        self._found: list[float] = []
+        if self._codec in OPTIONS:
+            decoder.thread_type = "SLICE"  # threads that decode frames write down each other's
+
+    def passing(self, packets: Iterable[av.Packet[Any]]) -> Iterator[av.Packet[Any]]:
+        """Packets on their way to the decoder."""
+        for packet in packets:
+            yield packet
+            if self._codec in _LEVELS and self._codec not in OPTIONS and packet.size:
+                self._waiting.append(packet)
+
+    def see(self, frame: VideoFrame) -> None:
+        """One that was decoded."""
+        told: Any = frame.side_data.get("VIDEO_ENC_PARAMS") if self._codec in OPTIONS else None
+        if told is not None and told.nb_blocks:
+            self._found.append(float(told.qp_map().mean()) - self._deeper)
+
+    def level(self) -> float:
+        """The restoration level that speaks from them, 0 to 1; 0 too where nothing is known."""
+        if self._waiting:
+            self._found += _of_headers(self._stream, self._waiting)
+            self._waiting = []
+        if not self._found:
+            return 0.0
+        near, level, slope = _LEVELS[self._codec]
+        return min(1.0, max(0.0, level + slope * (statistics.median(self._found) - near)))
+
+
+def _of_headers(stream: VideoStream, packets: Iterable[av.Packet[Any]]) -> list[float]:
+    """Of slices or frames, in the codec's own unit."""
+    with heard(av.logging.INFO) as said:
+        try:
+            reader = BitStreamFilterContext("trace_headers", stream)
+            for packet in packets:
+                reader.filter(packet)
+        except av.error.FFmpegError:
+            pass  # what was read until there counts
+    found, start = [], 26.0
+    for _, _, text in said:
+        if (told := _NAMED.search(text.rstrip())) is None:
+            continue
+        name, value = told[1], float(told[2])
+        if name == "init_qp_minus26":
+            start = 26 + value
+        else:
+            found.append(value + start if name == "slice_qp_delta" else value)
+    return found
