@@ -1245,7 +1245,7 @@ MUTANTS = (
     ),
     Mutant(
         75, "a stream's own decoder is taken as it is", "pipelines/media/demuxer.py",
-        "    return stream, open_decoder(stream)", "    return stream, stream.codec_context",
+        "    return stream, open_decoder(stream, most_pixels", "    return stream, stream.codec_context or open_decoder(stream, most_pixels",
         f"{_LIMITS}::test_a_limit_holds_in_the_decoder_itself",
     ),
     Mutant(
