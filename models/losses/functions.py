@@ -202,16 +202,18 @@ def ssim_map(x: Tensor, y: Tensor, *, peak: float, size: int = 11, sigma: float 
 
 _OVERSHOOT = 0.08
 """Of luma, at most: no halos round strong edges."""
+_CORE = 1.5 / 219
+"""Of luma: what is no stronger is grain or a gradient, and is left alone."""
 
 
-def sharpened(luma: Tensor, amount: float) -> Tensor:
-    """(B,1,H,W), 0..1 -> the same with `amount` times what a Gaussian of σ = 1 takes away on top.
+def sharpened(luma: Tensor, amount: float | Tensor) -> Tensor:
+    """(B,1,H,W), 0..1 -> the same with `amount` times what a Gaussian of σ = 1 takes away on top, where it is not faint.
 
-    Brightness stays.
+    Brightness stays. amount: one, or one for each picture as (B,1,1,1).
     """
     with torch.autocast(luma.device.type, enabled=False):
         away = luma - _blurred(F.pad(luma, (2, 2, 2, 2), mode="reflect"), 5)
-        return luma + (amount * away).clamp(-_OVERSHOOT, _OVERSHOOT)
+        return luma + (amount * F.softshrink(away, _CORE)).clamp(-_OVERSHOOT, _OVERSHOOT)
 
 
 _NOISE = 2 / 219**2

@@ -106,7 +106,7 @@ class Reconstruction:
         """All terms of a result in full."""
         settings, objective, loss_of = self.settings, self.settings.objective, LOSSES[self.settings.loss]
         luma, chroma = result[0].float(), result[1].float()
-        wanted = sharpened(batch.truth[0], objective.sharpen) if objective.sharpen else batch.truth[0]
+        wanted = sharpened(batch.truth[0], self._amount(batch)) if objective.sharpen else batch.truth[0]
         loss = loss_of(luma, wanted)
         if settings.chroma_weight:
             loss = loss + settings.chroma_weight * loss_of(chroma, batch.truth[1])
@@ -131,6 +131,14 @@ class Reconstruction:
             if objective.cosine:
                 loss = loss + objective.cosine * cosine_distance(found, true)
         return loss
+
+    def _amount(self, batch: Batch) -> float | Tensor:
+        """Of sharpening: what was ruined comes out softer."""
+        objective = self.settings.objective
+        if batch.levels is None:
+            return objective.sharpen
+        each = batch.levels.repeat_interleave(len(batch.truth[0]) // len(batch.levels))[:, None, None, None]
+        return objective.sharpen * (1 + objective.sharpen_ruined * each)
 
     def _of_residual(self, residual: Tensor, target: Tensor) -> Tensor:
         """`loss` by the channels of the last layer: two thirds of luma, one of chroma."""

@@ -40,6 +40,8 @@ class ObjectiveSettings:
     sharpen: float = 0.0
     """Amount of an unsharp mask on the luma that `loss` compares with: a soft result needs it to look like
     the truth."""
+    sharpen_ruined: float = 0.0
+    """How much more of it, as a share, at restoration level 1."""
     ssim: float = 0.0
     """Of 1 - SSIM of luma."""
     cosine: float = 0.0
@@ -156,7 +158,7 @@ class TrainSettings:
                 "discriminator",
                 "statistics",
                 "information",
-                "sharpen",
+                "sharpen", "sharpen_ruined",
             ):
                 if getattr(self.objective, name) == getattr(ObjectiveSettings(), name):
                     del table["objective"][name]

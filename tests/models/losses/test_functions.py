@@ -171,12 +171,20 @@ def test_losses_of_variances_are_in_fp32_whatever_training_is_in(
 def test_a_sharpened_picture_keeps_its_brightness_and_does_not_overshoot_far() -> None:
     ramp = torch.linspace(0.2, 0.8, 24).reshape(1, 1, 1, 24).expand(1, 1, 24, 24)
     assert torch.allclose(sharpened(ramp, 0.8)[..., 4:-4], ramp[..., 4:-4], atol=1e-6)
-    texture = 0.5 + 0.02 * (planes(15) - 0.5)
+    texture = 0.5 + 0.1 * (planes(15) - 0.5)
     made = sharpened(texture, 0.8)
     assert made.var() > 1.5 * texture.var()
+    two = sharpened(torch.cat([texture[:1]] * 2), torch.tensor([0.0, 0.8])[:, None, None, None])
+    assert torch.equal(two[:1], texture[:1])
+    assert torch.equal(two[1:], made[:1])
     assert made.mean().item() == pytest.approx(texture.mean().item(), abs=1e-3)
     edge = torch.cat([torch.zeros(1, 1, 24, 12), torch.ones(1, 1, 24, 12)], 3)
     assert sharpened(edge, 0.8).max().item() == pytest.approx(1.08)
+
+
+def test_grain_is_not_sharpened() -> None:
+    grain = 0.5 + 0.01 * (planes(15) - 0.5)
+    assert torch.equal(sharpened(grain, 2.0), grain)
 
 
 def test_adversarial_losses_by_hand() -> None:
