@@ -158,7 +158,8 @@ class TrainSettings:
                 "discriminator",
                 "statistics",
                 "information",
-                "sharpen", "sharpen_ruined",
+                "sharpen",
+                "sharpen_ruined",
             ):
                 if getattr(self.objective, name) == getattr(ObjectiveSettings(), name):
                     del table["objective"][name]
