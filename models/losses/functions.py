@@ -207,7 +207,7 @@ _CORE = 1.5 / 219
 
 
 def sharpened(luma: Tensor, amount: float | Tensor) -> Tensor:
-    """(B,1,H,W), 0..1 -> the same plus `amount` times what a Gaussian of σ = 1 takes away, where it is not faint.
+    """(B,1,H,W), 0..1 -> plus `amount` times what a Gaussian of σ = 1 takes away, where that is not faint.
 
     Brightness stays. amount: one, or one for each picture as (B,1,1,1).
     """
