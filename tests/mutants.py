@@ -48,6 +48,11 @@ _CRASH = "tests/pipelines/run/test_crash.py"
 _FAULTS = "tests/end_to_end/test_faults.py"
 _SCAN = "tests/pipelines/probe/test_interlacing.py"
 _FILTERS = "tests/pipelines/codec/test_filter_graph.py"
+_WEAVING = "tests/pipelines/codec/test_field_weaving.py"
+_PULLDOWN = "tests/pipelines/plan/test_pulldown.py"
+_CADENCE = "tests/pipelines/probe/test_cadence.py"
+_FIELDS = "tests/pipelines/planner/test_field_choice.py"
+_TELECINE = "tests/pipelines/run/test_inverse_telecine.py"
 _LOCAL = "tests/pipelines/pool/test_process_pool.py"
 _CLUSTER = "tests/pipelines/cluster/test_ray_pool.py"
 _LEDGER = "tests/pipelines/pool/test_task_queue.py"
@@ -542,14 +547,84 @@ MUTANTS = (
         f"{_SCAN}::test_whole_frames_without_a_vote_are_known_by_the_phase_of_all_blocks",
     ),
     Mutant(
-        15, "a doubt is not said", "pipelines/planner/deinterlacing_choice.py",
+        15, "a doubt is not said", "pipelines/planner/field_choice.py",
         'if scan.doubt and wanted != "off":', "if False:",
         f"{_FILTERS}::test_a_doubt_is_said_with_what_to_type_and_not_acted_upon",
     ),
     Mutant(
         15, "a chunk does not see the frames beside it", "pipelines/plan/plan.py",
-        "filters = 1 if self.deinterlacing is not None else 0", "filters = 0",
+        "filters = 1 if self.deinterlacing is not None or self.pulldown is not None else 0", "filters = 0",
         f"{_FILTERS}::test_any_cut_gives_the_frames_of_one_graph_over_the_film",
+    ),
+    Mutant(
+        97, "the top field comes first", "pipelines/codec/field_weaving.py",
+        "    own = 0 if top else 1", "    own = 0",
+        f"{_WEAVING}::test_a_letter_weaves_a_first_field_with_the_second_one_before",
+    ),
+    Mutant(
+        97, "captions of frames that give none are lost", "pipelines/codec/field_weaving.py",
+        "captions = _joined(captions, frame.captions)", "captions = frame.captions",
+        f"{_WEAVING}::test_captions_of_a_frame_that_gives_none_come_with_the_next",
+    ),
+    Mutant(
+        97, "a deinterlacer begins without the frame before", "pipelines/codec/field_weaving.py",
+        "            if before is not None:\n                self._next", "            if False:\n                self._next",
+        f"{_WEAVING}::test_a_deinterlacer_sees_the_neighbours_of_those_it_is_asked_for",
+    ),
+    Mutant(
+        97, "film frames are shown when their first field was", "pipelines/plan/pulldown.py",
+        '"B": 1,', '"B": 0,',
+        f"{_PULLDOWN}::test_four_film_frames_are_as_far_apart_as_they_were_on_film",
+    ),
+    Mutant(
+        97, "a part begins when its first film frame does", "pipelines/plan/pulldown.py",
+        "            times[first] = PARTS * pts[start]\n", "",
+        f"{_PULLDOWN}::test_a_part_begins_and_ends_with_its_frames_whatever_field_comes_first",
+    ),
+    Mutant(
+        97, "a network is shown as many source frames as it wants results", "pipelines/plan/pulldown.py",
+        "max(before, back) if before else 0", "before",
+        f"{_PULLDOWN}::test_what_a_network_looks_at_is_there_wherever_a_chunk_begins",
+    ),
+    Mutant(
+        97, "a chunk may have no frame of the result", "pipelines/planner/plan_builder.py",
+        "_with_results(chunks, pulldown), PARTS", "chunks, PARTS",
+        f"{_TELECINE}::test_any_cut_gives_the_same_frames",
+    ),
+    Mutant(
+        97, "what is deinterlaced sees no frame behind its chunk", "pipelines/plan/plan.py",
+        "if self.deinterlacing is not None or self.pulldown is not None else 0", "if self.deinterlacing is not None else 0",
+        f"{_TELECINE}::test_any_cut_gives_the_same_frames",
+    ),
+    Mutant(
+        97, "a weave that combs is kept", "pipelines/probe/cadence.py",
+        "_RESIDUAL, _RESIDUAL_BLOCKS = 0.012, 4", "_RESIDUAL, _RESIDUAL_BLOCKS = 2.0, 4",
+        f"{_TELECINE}::test_text_that_crawls_over_film_is_not_left_combed",
+    ),
+    Mutant(
+        97, "a strange frame breaks the cadence", "pipelines/probe/cadence.py",
+        "_BREAK = 2.5", "_BREAK = 0.1",
+        f"{_CADENCE}::test_one_strange_frame_breaks_nothing",
+    ),
+    Mutant(
+        97, "texture and noise are taken for combs", "pipelines/probe/field_matching.py",
+        "comb > _RATIO * neighbours + _FLOOR", "comb > _FLOOR",
+        f"{_CADENCE}::test_every_phase_is_found_through_noise",
+    ),
+    Mutant(
+        97, "facts are those of a batch", "pipelines/probe/field_matching.py",
+        "del kept[: len(kept) - 2 * MARGIN_FRAMES]\n            done = MARGIN_FRAMES", "kept.clear()",
+        f"{_CADENCE}::test_facts_do_not_depend_on_where_a_look_begins",
+    ),
+    Mutant(
+        97, "a film that is telecined in part is taken for film", "pipelines/planner/field_choice.py",
+        "        if share >= _WHOLE_FILM:", "        if share > 0:",
+        f"{_FIELDS}::test_auto_says_that_a_part_is_telecined_and_what_to_type",
+    ),
+    Mutant(
+        97, "Euro pulldown is woven", "pipelines/planner/field_choice.py",
+        "    if _is_euro(info, found):", "    if False:",
+        f"{_FIELDS}::test_euro_pulldown_is_refused",
     ),
     Mutant(
         15, "every field order is top field first", "pipelines/codec/filter_graph.py",
@@ -558,7 +633,7 @@ MUTANTS = (
     ),
     Mutant(
         15, "a result is compared with both fields", "pipelines/codec/filter_graph.py",
-        "        origin = [_field(p, int(bottom)) for p in source.planes]", "        pass",
+        "        origin = [field_alone(p, int(bottom)) for p in source.planes]", "        pass",
         f"{_FILTERS}::test_a_cut_between_two_fields_does_not_look_like_a_swapped_frame",
     ),
     Mutant(

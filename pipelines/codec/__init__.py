@@ -8,6 +8,7 @@ encoder.py             frames -> an encoded chunk
 encoder_builds.py      builds of FFmpeg and the encoders, for the numerics class
 encoder_check.py       whether an encoder gives back what it was given: the self-test of hardware
 ffmpeg_log.py          what FFmpeg says on its log meanwhile
+field_weaving.py       film frames of a telecined source, woven as the plan says
 filter_graph.py        FFmpeg filters between decoder and network
 graphics_driver.py     GPU models and drivers, for the numerics class of hardware encoders
 linear_light.py        scene-linear transfer of OpenEXR

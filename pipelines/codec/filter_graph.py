@@ -18,6 +18,7 @@ import numpy as np
 
 from models.errors import MediaError, VerificationError
 from pipelines.codec.decoder import picture_planes
+from pipelines.codec.field_weaving import field_alone, weave_frames
 from pipelines.media.pixel_format import PixelFormat
 from pipelines.media.video_info import Frame
 
@@ -40,15 +41,16 @@ def chain(plan: Plan) -> tuple[str, ...]:
     """The filters of a plan in order, each as FFmpeg writes it: name=option=value:option=value."""
     names: list[str] = []
     if plan.deinterlacing is not None:
-        order = {"top": "tff", "bottom": "bff"}[plan.deinterlacing.first_field]
-        # All frames, whatever their own flags say: a field pair that is flagged as one picture would stay
-        # combed.
-        names.append(
-            f"bwdif=mode={'send_field' if plan.deinterlacing.bob else 'send_frame'}:parity={order}:deint=all"
-        )
+        names.append(_deinterlacer(plan.deinterlacing.first_field, bob=plan.deinterlacing.bob))
     if plan.prefilter:
         names.append(_prefilter(plan.prefilter, PixelFormat.parse(plan.pix_fmt)))
     return tuple(names)
+
+
+def _deinterlacer(first_field: str, *, bob: bool) -> str:
+    # All frames, whatever their own flags say: a field pair that is flagged as one picture would stay combed.
+    order = {"top": "tff", "bottom": "bff"}[first_field]
+    return f"bwdif=mode={'send_field' if bob else 'send_frame'}:parity={order}:deint=all"
 
 
 def _prefilter(name: str, pixels: PixelFormat) -> str:
@@ -75,21 +77,26 @@ def prefiltered(luma: np.ndarray, name: str, bits: int) -> np.ndarray:
     return picture_planes(picture, pixels)[0].copy()
 
 
-def filtered(frames: Iterable[Frame], plan: Plan, *, before: int, shown: Sequence[int]) -> Iterator[Frame]:
-    """Run the plan's filters; without any, frames pass.
+def filtered(
+    frames: Iterable[Frame], plan: Plan, *, first: int, before: int, shown: Sequence[int]
+) -> Iterator[Frame]:
+    """Weave film frames and run the plan's filters; without either, frames pass.
 
-    frames: of the decoder, in order, with neighbours on both sides where there are any. before: how many of
-    the first ones are only neighbours. shown: timestamps of the results of the others, `plan.per_frame` for
-    each of them; what comes behind is a neighbour again. Each result keeps what the decoder gave for it as
+    frames: of the decoder, in order, from source frame `first` on, with neighbours on both sides where there
+    are any. before: how many of the first ones are only neighbours. shown: timestamps of the results of the
+    others; what comes behind is a neighbour again. Each result keeps what the decoder gave for it as
     `Frame.origin`. Raises VerificationError where a filter loses or doubles a frame.
     """
-    names = chain(plan)
-    if not names:
+    names, pixels = chain(plan), PixelFormat.parse(plan.pix_fmt)
+    if not plan.is_filtered:
         yield from (_cropped(f, plan) for f in frames)
         return
+    if plan.pulldown is not None:
+        frames = weave_frames(frames, plan.pulldown, first, lambda like: _FieldGraph(plan, like))
     results = iter(shown)
-    for number, frame in enumerate(_run(frames, names, PixelFormat.parse(plan.pix_fmt), plan)):
-        if number < before * plan.per_frame:
+    skipped = plan.results(first + before) - plan.results(first)
+    for number, frame in enumerate(_run(frames, names, pixels, plan) if names else frames):
+        if number < skipped:
             continue
         pts = next(results, None)
         # all of the graph is run to its end, or neighbours that were promised would not be counted
@@ -118,8 +125,7 @@ def _run(frames: Iterable[Frame], names: Sequence[str], pixels: PixelFormat, pla
     graph: _Graph | None = None
     waiting: deque[Frame] = deque()
     given = 0
-    if pixels.is_interleaved:
-        pixels = PixelFormat.parse(_GREY[pixels.name])
+    pixels = _without_alpha(pixels)
     for number, frame in enumerate(frames):
         height, width = frame.planes[0].shape
         graph = graph or _Graph(names, width, height, pixels)
@@ -137,6 +143,10 @@ def _run(frames: Iterable[Frame], names: Sequence[str], pixels: PixelFormat, pla
         )
 
 
+def _without_alpha(pixels: PixelFormat) -> PixelFormat:
+    return PixelFormat.parse(_GREY[pixels.name]) if pixels.is_interleaved else pixels
+
+
 def _made(picture: VideoFrame, waiting: deque[Frame], number: int, pixels: PixelFormat, plan: Plan) -> Frame:
     """The graph's `number`-th picture as a frame.
 
@@ -149,26 +159,13 @@ def _made(picture: VideoFrame, waiting: deque[Frame], number: int, pixels: Pixel
     origin = source.planes
     if plan.deinterlacing is not None:
         bottom = (plan.deinterlacing.first_field == "bottom") != bool(place)
-        origin = [_field(p, int(bottom)) for p in source.planes]
+        origin = [field_alone(p, int(bottom)) for p in source.planes]
     first = place == 0
     planes = [*picture_planes(picture, pixels), *source.planes[pixels.plane_count :]]
     captions = source.captions if first else b""
     return Frame(
         source.pts, planes, source.corrupt and first, captions, origin, dynamic_hdr=source.dynamic_hdr
     )
-
-
-def _field(plane: np.ndarray, first: int) -> np.ndarray:
-    """A picture of one field alone: its lines stay, each other one is the mean of those above and below."""
-    made = plane.copy()
-    lines = plane[first::2].astype(np.float32)
-    between = (lines[:-1] + lines[1:]) / 2
-    made[first + 1 : first + 1 + 2 * len(between) : 2] = between
-    if first:
-        made[0] = plane[1]
-    if len(plane) % 2 == first:
-        made[-1] = plane[-2]
-    return made
 
 
 class _Graph:
@@ -216,6 +213,26 @@ class _Graph:
             if (picture.format.name, picture.width, picture.height) != (self._format.name, *self._size):
                 raise MediaError(f"pictures of {self._format.name} can't go through these filters")
             found.append(picture)
+
+
+class _FieldGraph:
+    """bwdif alone, at frame rate, over the frames that film was not found in."""
+
+    def __init__(self, plan: Plan, like: Frame) -> None:
+        assert plan.pulldown is not None
+        self._pixels = _without_alpha(PixelFormat.parse(plan.pix_fmt))
+        height, width = like.planes[0].shape
+        self._graph = _Graph(
+            (_deinterlacer(plan.pulldown.first_field, bob=False),), width, height, self._pixels
+        )
+
+    def push(self, frame: Frame, number: int) -> list[Sequence[np.ndarray]]:
+        """Put a frame in; planes of whatever is ready come out."""
+        return [picture_planes(p, self._pixels) for p in self._graph.push(frame, number)]
+
+    def end(self) -> list[Sequence[np.ndarray]]:
+        """What is left after the last frame."""
+        return [picture_planes(p, self._pixels) for p in self._graph.end()]
 
 
 def try_filters(plan: Plan, width: int, height: int) -> None:

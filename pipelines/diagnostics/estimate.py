@@ -112,7 +112,9 @@ def _chunks(plan: Plan) -> tuple[Chunk, ...]:
     }
     chunks: list[Chunk] = []
     for start in sorted(starts):
-        if not chunks or start >= chunks[-1].stop_frame:
+        if (not chunks or start >= chunks[-1].stop_frame) and plan.results(start + each) > plan.results(
+            start
+        ):
             chunks.append(Chunk(len(chunks), start, start + each))
     return tuple(chunks)
 

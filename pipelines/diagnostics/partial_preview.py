@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -16,11 +16,12 @@ from pipelines.frames.sample_values import to_values
 from pipelines.frames.video_reader import Footage
 from pipelines.media.pixel_format import PixelCrop
 from pipelines.output.journal import read_job, work_folder
+from pipelines.plan.pulldown import Pulldown
 from pipelines.quality.paired_reader import fit, opened, turned, upright
 from pipelines.storage.atomic_file import write_atomically
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from pipelines.frames.sample_values import SampleValues
     from pipelines.output.journal import BegunRun
@@ -88,8 +89,7 @@ def _show(job: BegunRun, index: int, number: int, film: Footage, folder: Path) -
         return None
     plan, told = job.plan, next(c for c in job.plan["chunks"] if c["index"] == index)
     middle = chunk.info.frame_count // 2
-    per_frame = 2 if (plan.get("deinterlacing") or {}).get("bob") else 1
-    frame = told["start_frame"] + middle // per_frame
+    frame = _source_frame(plan, told["start_frame"], middle)
     result = next(chunk.codes(f) for _, f in chunk.frames_at([(middle, middle + 1)]))
     width, height = upright(chunk)
     before = fit(_as_planned(film, frame, PixelCrop(**plan.get("crop", {}))), width, height, result.bits)
@@ -103,6 +103,17 @@ def _show(job: BegunRun, index: int, number: int, film: Footage, folder: Path) -
         files.append(os.fspath(folder / f"{stamp(seconds)}.{name}.png"))
         write_atomically(Path(files[-1]), data)
     return PreviewMoment(number, seconds, tuple(map(png, pictures)), tuple(files), png(overview))
+
+
+def _source_frame(plan: Mapping[str, Any], start: int, number: int) -> int:
+    """The source frame that the result's `number`-th one from source frame `start` on is made of."""
+    if plan.get("pulldown"):
+        pulldown = Pulldown(**plan["pulldown"])
+        frame = start
+        while pulldown.results(frame + 1) - pulldown.results(start) <= number:
+            frame += 1
+        return frame
+    return start + number // (2 if (plan.get("deinterlacing") or {}).get("bob") else 1)
 
 
 def _as_planned(film: Footage, number: int, crop: PixelCrop) -> SampleValues:

@@ -252,7 +252,7 @@ def _of_moments(plan: Plan, info: VideoInfo, starts: Sequence[int]) -> Plan:
     """The same plan with chunks of a few frames each."""
     ends = [*starts[1:], plan.stop_frame]
     chunks = tuple(
-        Chunk(n, start, min(start + _FRAMES, end))
+        Chunk(n, *_with_result(plan, start, min(start + _FRAMES, end)))
         for n, (start, end) in enumerate(zip(starts, ends, strict=True))
     )
     return replace(
@@ -260,6 +260,13 @@ def _of_moments(plan: Plan, info: VideoInfo, starts: Sequence[int]) -> Plan:
         chunks=chunks,
         spans=cut_spans(info.index, info.pts, chunks, linear=info.linear, context=plan.context),
     )
+
+
+def _with_result(plan: Plan, start: int, stop: int) -> tuple[int, int]:
+    """Source frames [start, stop), and some more where the result has none of these."""
+    while plan.results(stop) == plan.results(start):
+        start, stop = (start, stop + 1) if stop < plan.stop_frame else (start - 1, stop)
+    return start, stop
 
 
 def _write(

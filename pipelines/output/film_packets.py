@@ -64,7 +64,10 @@ def film_packets(parts: ResultParts, video: AnyStream) -> Iterator[Packet]:
         count = 0
         chunk = plan.chunks[record.index]
         own = slice(
-            *((frame - plan.start_frame) * plan.per_frame for frame in (chunk.start_frame, chunk.stop_frame))
+            *(
+                plan.results(frame) - plan.results(plan.start_frame)
+                for frame in (chunk.start_frame, chunk.stop_frame)
+            )
         )
         durations = dict(zip(promised.pts[own], promised.durations[own], strict=True))
         for packet, pts in zip(_chunk_packets(record), record.pts, strict=False):

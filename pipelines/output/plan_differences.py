@@ -25,6 +25,7 @@ _WORDS = {
     "linear": "whether frames are counted by decoding",
     "on_corrupt": "--on-corrupt",
     "deinterlacing": "--deinterlace",
+    "pulldown": "--deinterlace",
     "prefilter": "--prefilter",
     "strength": "--strength",
     "crop": "--crop-bars",

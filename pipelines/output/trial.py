@@ -120,6 +120,8 @@ class _Trial:
             spans=(),
             on_corrupt="conceal",
         )
+        if plan.pulldown is not None:  # two of its own frames are as good as any
+            self._plan = replace(self._plan, pulldown=replace(plan.pulldown, first_frame=0, letters=""))
         self._folder = tempfile.TemporaryDirectory(prefix="vsr-trial-")
         self._record: ChunkRecord | None = None
 

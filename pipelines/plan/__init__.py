@@ -9,6 +9,7 @@ name_template.py  template of result names, and its check
 output_names.py   names of results, reports and work directories
 plan.py           Plan: everything that shapes the bits of a result, hashed
 plan_id.py        the id of a plan: a hash over what shapes bits
+pulldown.py       which fields of which frames a film frame is woven of
 settings.py       settings of a run as frozen dataclasses, and parsers of times and sizes
 settings_file.py  TOML files and KEY=VALUE texts -> settings
 tiling.py         where a large frame is cut into tiles

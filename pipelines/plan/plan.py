@@ -14,6 +14,7 @@ from pipelines.media.pixel_format import Orientation, PixelCrop, PixelFormat
 from pipelines.media.video_info import Chunk, Span
 from pipelines.plan.chunking import SETTLING_FRAMES
 from pipelines.plan.plan_id import former_id, plan_id
+from pipelines.plan.pulldown import Pulldown, reach
 
 if TYPE_CHECKING:
     from typing import Literal
@@ -77,7 +78,7 @@ class Plan:
     stages: tuple[NetworkStage, ...]
     encoder: Encoder
     time_base: Fraction
-    """Of the result; half the source's where every field becomes a frame."""
+    """Of the result; half the source's where every field becomes a frame, a fourth where fields are woven."""
     rate: Fraction
     """Of the result, for encoders."""
     start_frame: int
@@ -93,6 +94,8 @@ class Plan:
     """Height and width of a tile, in pixels of a stage's input."""
     hdr: HdrMetadata = field(default_factory=HdrMetadata)
     deinterlacing: Deinterlacing | None = None
+    pulldown: Pulldown | None = None
+    """Film frames woven of fields, instead of deinterlacing."""
     prefilter: str = ""
     """denoise, deblock, or nothing."""
     strength: float = 1.0
@@ -124,19 +127,27 @@ class Plan:
         table = {
             k: v
             for k, v in table.items()
-            if v or k not in {"precision", "memory_format", "full_chroma", "dynamic_hdr"}
+            if v or k not in {"precision", "memory_format", "full_chroma", "dynamic_hdr", "pulldown"}
         }
         return {"format": FORMAT_VERSION, **table}
 
     @property
     def per_frame(self) -> int:
-        """Frames of the result for each one of the source."""
+        """Frames that filters make of each one they are given."""
         return 2 if self.deinterlacing is not None and self.deinterlacing.bob else 1
+
+    def results(self, frame: int) -> int:
+        """Frames of the result that are made of the source's frames before `frame`, if all are wanted."""
+        return frame * self.per_frame if self.pulldown is None else self.pulldown.results(frame)
+
+    def results_of(self, chunk: Chunk) -> int:
+        """Frames of the result in a chunk."""
+        return self.results(chunk.stop_frame) - self.results(chunk.start_frame)
 
     @property
     def is_filtered(self) -> bool:
         """Frames go through filters before the networks."""
-        return self.deinterlacing is not None or bool(self.prefilter)
+        return self.deinterlacing is not None or self.pulldown is not None or bool(self.prefilter)
 
     @property
     def source_offset(self) -> tuple[float, float]:
@@ -196,24 +207,39 @@ class Plan:
 
         Chunks decode them too, so that no cut shows.
         """
-        filters = 1 if self.deinterlacing is not None else 0
+        filters = 1 if self.deinterlacing is not None or self.pulldown is not None else 0
         before, after = self.network_context
-        return before + filters, after + filters
+        return before + max(
+            filters, self.pulldown.longest_gap if self.pulldown is not None else 0
+        ), after + filters
 
     @property
     def network_context(self) -> tuple[int, int]:
         """The same, of the networks alone.
 
-        Filtered frames before and after a chunk that its first network is shown.
+        Source frames before and after a chunk that have what its first network is shown.
+        """
+        before, after = self.network_results
+        if self.pulldown is not None:
+            return reach(self.pulldown, before, after)
+        return before // self.per_frame, after // self.per_frame
+
+    @property
+    def network_results(self) -> tuple[int, int]:
+        """Filtered frames before and after a chunk that its first network is shown.
+
+        Where fields become frames, both fields of each.
         """
         first = self.stages[0].card
         before = max(first.past, SETTLING_FRAMES if first.recurrent else 0)
-        return -(-before // self.per_frame), -(-first.future // self.per_frame)
+        return -(-before // self.per_frame) * self.per_frame, -(
+            -first.future // self.per_frame
+        ) * self.per_frame
 
     @property
     def frame_count(self) -> int:
         """Frames of the result."""
-        return (self.stop_frame - self.start_frame) * self.per_frame
+        return self.results(self.stop_frame) - self.results(self.start_frame)
 
     @property
     def numbers(self) -> range:

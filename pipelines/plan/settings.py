@@ -162,9 +162,10 @@ class RunSettings:
     video_stream: int | None = None
     """Which of several films, from 0."""
     on_corrupt: Literal["fail", "conceal"] = "fail"
-    deinterlace: Literal["auto", "on", "bob", "off", "refuse"] = "auto"
+    deinterlace: Literal["auto", "on", "bob", "ivtc", "off", "refuse"] = "auto"
     """Of interlaced video: auto, a frame of each frame; bob, a frame of each field, in doubt too; on, a frame
-    of each frame whatever was found; off, lines as they are; refuse, none of it."""
+    of each frame whatever was found; ivtc, the frames of film that was telecined, as auto where all of it is;
+    off, lines as they are; refuse, none of it."""
     square_pixels: bool = False
     """Bake an anamorphic picture's shape into its pixels, instead of keeping its sample aspect ratio."""
     crop_bars: bool = False
@@ -242,8 +243,8 @@ class RunSettings:
         )
         yield 0 <= self.detail <= 1, f"--detail {self.detail:g}: expected 0 (faithful) to 1 (crisp)"
         yield (
-            self.deinterlace in {"auto", "on", "bob", "off", "refuse"},
-            f"--deinterlace {self.deinterlace}: expected auto, on, bob, off or refuse",
+            self.deinterlace in {"auto", "on", "bob", "ivtc", "off", "refuse"},
+            f"--deinterlace {self.deinterlace}: expected auto, on, bob, ivtc, off or refuse",
         )
         yield (
             self.workers is None or self.workers >= 1,

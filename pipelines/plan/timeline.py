@@ -1,7 +1,7 @@
 """`Timeline`: when each frame of the result is shown; pure.
 
 The source's own times, tick for tick; where every field becomes a frame, a time base half as long and two of
-them a frame.
+them a frame; where film frames are woven of fields, a fourth as long and four of them for five frames.
 """
 
 from __future__ import annotations
@@ -51,12 +51,14 @@ def timeline(info: VideoInfo, plan: Plan) -> Timeline:
     pts, durations = all_times(info, plan)
     if plan.start_frame == 0 and plan.stop_frame == info.frame_count:
         return Timeline(plan.time_base, pts, durations)
-    part = slice(plan.start_frame * plan.per_frame, plan.stop_frame * plan.per_frame)
+    part = slice(plan.results(plan.start_frame), plan.results(plan.stop_frame))
     return Timeline(plan.time_base, pts[part], durations[part])
 
 
 def all_times(info: VideoInfo, plan: Plan) -> tuple[array[int], array[int]]:
     """(timestamps, durations) of what the plan makes of all frames of the source, wanted or not."""
+    if plan.pulldown is not None:
+        return plan.pulldown.times(info.pts, info.durations, plan.start_frame, plan.stop_frame)
     return field_times(info.pts, info.durations) if plan.per_frame == 2 else (info.pts, info.durations)
 
 

@@ -2,10 +2,10 @@
 
 arithmetic_choice.py      in which precision and order networks compute
 container_selection.py    where a result goes: path, and container by name, codec and the tracks that fit
-deinterlacing_choice.py   what is done about fields
 dynamic_hdr_choice.py     which HDR10+ and Dolby Vision metadata goes with the result
 encoder_options.py        which encoder and options
 encoder_choice.py         software or a GPU's encoder: what --encoder auto comes to, and why
+field_choice.py           what is done about fields: deinterlacing or inverse telecine
 geometry.py               target size and sample aspect ratio
 hardware_options.py       options of hardware encoders, by maker and codec
 licences.py               on what terms networks may be used: refusals and notes

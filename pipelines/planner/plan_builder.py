@@ -6,10 +6,13 @@ import dataclasses
 from array import array
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
+from models.errors import UsageError
 from pipelines.media.cicp import ColorTags
 from pipelines.media.pixel_format import PixelCrop, PixelFormat
+from pipelines.media.video_info import Chunk
 from pipelines.plan.chunking import (
     SETTLING_FRAMES,
     clean_starts,
@@ -20,6 +23,7 @@ from pipelines.plan.chunking import (
 )
 from pipelines.plan.color_tags import output_tags
 from pipelines.plan.plan import LARGEST_CHUNK_BYTES, Plan, told
+from pipelines.plan.pulldown import PARTS
 from pipelines.plan.settings import parse_tile
 from pipelines.plan.tiling import YUV_TILE_PX
 from pipelines.planner.arithmetic_choice import choose_precision
@@ -33,6 +37,7 @@ if TYPE_CHECKING:
     from pipelines.media.video_info import VideoInfo
     from pipelines.plan.encoder_spec import Encoder
     from pipelines.plan.plan import Deinterlacing, NetworkStage
+    from pipelines.plan.pulldown import Pulldown
     from pipelines.plan.settings import RunSettings
 
 __all__ = ["Choices", "make_plan", "with_smaller_tiles"]
@@ -51,6 +56,7 @@ class Choices:
     color: ColorTags
     """The resolved tags of the source."""
     deinterlacing: Deinterlacing | None = None
+    pulldown: Pulldown | None = None
     crop: PixelCrop = field(default_factory=PixelCrop)
     """Of the stored picture: what is cut off."""
     bars: PixelCrop = field(default_factory=PixelCrop)
@@ -76,6 +82,10 @@ def make_plan(info: VideoInfo, settings: RunSettings, chosen: Choices) -> Plan:
     clean = clean_starts(info.index)[0] if not info.linear else array("q")
     most_frames = _most_frames(encoder, stages, fields) if encoder.is_sequence else None
     chunks = cut_chunks(info.pts, info.time_base, settings.chunk_seconds, clean, (start, stop), most_frames)
+    parts, rate, pulldown = fields, info.rate * fields, chosen.pulldown
+    if pulldown is not None:
+        chunks, parts = _with_results(chunks, pulldown), PARTS
+        rate = info.rate if pulldown.share("WVP") > _MOSTLY else info.rate * Fraction(4, 5)
     plan = Plan(
         source_fingerprint=info.fingerprint,
         stream_index=info.stream_index,
@@ -91,8 +101,8 @@ def make_plan(info: VideoInfo, settings: RunSettings, chosen: Choices) -> Plan:
         out_color=output_tags(chosen.color, pixels, encoder, of_pictures=info.made_of_pictures),
         stages=stages,
         encoder=encoder,
-        time_base=info.time_base / fields,
-        rate=info.rate * fields,
+        time_base=info.time_base / parts,
+        rate=rate,
         start_frame=start,
         stop_frame=stop,
         linear=info.linear,
@@ -103,6 +113,7 @@ def make_plan(info: VideoInfo, settings: RunSettings, chosen: Choices) -> Plan:
         tile_px=_tile_px(settings, stages),
         hdr=info.hdr,
         deinterlacing=chosen.deinterlacing,
+        pulldown=pulldown,
         prefilter=settings.prefilter or "",
         strength=settings.strength,
         crop=crop,
@@ -110,10 +121,33 @@ def make_plan(info: VideoInfo, settings: RunSettings, chosen: Choices) -> Plan:
         grain=chosen.grain,
         full_chroma=settings.chroma == "network"
         and _has_full_chroma(pixels, PixelFormat.parse(encoder.pix_fmt), stages),
-        first_number=1 if info.first_number is None else info.first_number + start * fields,
+        first_number=1
+        if info.first_number is None
+        else info.first_number + (start * fields if pulldown is None else pulldown.results(start)),
     )
     spans = cut_spans(info.index, info.pts, chunks, linear=info.linear, context=plan.context)
     return dataclasses.replace(plan, spans=spans, precision=choose_precision(settings, plan))
+
+
+_MOSTLY = 0.5
+"""Part of video's frames above which its rate is the result's, for encoders; times are exact anyway."""
+
+
+def _with_results(chunks: Sequence[Chunk], pulldown: Pulldown) -> tuple[Chunk, ...]:
+    """The same, with those that give no frame of the result joined to the ones before them.
+
+    The first one to the next.
+    """
+    bounds = [chunks[0].start_frame]
+    for chunk in chunks:
+        if pulldown.results(chunk.stop_frame) > pulldown.results(bounds[-1]):
+            bounds.append(chunk.stop_frame)
+    if len(bounds) == 1:
+        raise UsageError(
+            "--range: its frames hold only fields of film frames that lie outside; take a longer part"
+        )
+    bounds[-1] = chunks[-1].stop_frame
+    return tuple(Chunk(n, a, b) for n, (a, b) in enumerate(pairwise(bounds)))
 
 
 def _has_full_chroma(source: PixelFormat, result: PixelFormat, stages: Sequence[NetworkStage]) -> bool:

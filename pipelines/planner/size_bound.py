@@ -43,7 +43,7 @@ def most_bytes(info: VideoInfo, plan: Plan) -> int:
         bits *= 2 ** ((at - crf) / _CRF_THAT_HALVES[crf < at])
         # What is enlarged further has no more to tell.
         frame = bits / 8 * min(pixels, 4 * plan.width * plan.height)
-        frame = max(frame, _AS_IT_WAS * sum(info.index.size) / max(1, info.frame_count * plan.per_frame))
+        frame = max(frame, _AS_IT_WAS * sum(info.index.size) / max(1, plan.results(info.frame_count)))
     elif encoder.name == "prores_ks":
         frame = (
             pixels

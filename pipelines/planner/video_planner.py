@@ -26,10 +26,10 @@ from pipelines.plan.plan import Plan
 from pipelines.plan.settings import parse_range, parse_rate
 from pipelines.planner.arithmetic_choice import with_arithmetic
 from pipelines.planner.container_selection import checked_target, fitting_container, result_place
-from pipelines.planner.deinterlacing_choice import choose_deinterlacing
 from pipelines.planner.dynamic_hdr_choice import choose_dynamic_hdr
 from pipelines.planner.encoder_choice import proven_encoder, wanted_maker
 from pipelines.planner.encoder_options import EncoderTarget, choose_encoder
+from pipelines.planner.field_choice import choose_fields
 from pipelines.planner.geometry import square_size, target_size, upright_sar
 from pipelines.planner.licences import refuse_licences
 from pipelines.planner.pixel_format_selection import film_of_pictures, result_format
@@ -177,7 +177,7 @@ def _plan(source: Path, output: Path | None, settings: RunSettings, info: VideoI
     place = result_place(source, output, settings, info, still=film.still)
     settings, said_of_pictures = _for_film_of_pictures(settings, info, film, place)
     size = _size(info, settings, film, crop, place)
-    deinterlacing, said_of_fields = choose_deinterlacing(info, settings.deinterlace)
+    fields = choose_fields(info, settings.deinterlace, frame_range(info, settings.range))
     choice = _EncoderChoice(settings, film, size, info.hdr, place)
     plan = make_plan(
         info,
@@ -187,7 +187,8 @@ def _plan(source: Path, output: Path | None, settings: RunSettings, info: VideoI
             choice.encoder,
             film.format.name,
             film.color,
-            deinterlacing,
+            fields.deinterlacing,
+            fields.pulldown,
             crop=crop,
             bars=bars,
             grain=_for_result(grain, film.format, PixelFormat.parse(choice.encoder.pix_fmt)),
@@ -209,7 +210,7 @@ def _plan(source: Path, output: Path | None, settings: RunSettings, info: VideoI
     left_out = frozenset(s.index for s, _ in fit.misfits)
     notes = (
         *info.notes, *range_notes(info, settings), *said_of_level, *said_of_arithmetic, *choice.notes,
-        *said_of_fields, *_said_of_tracks(info, fit, left_out, place, said_of_pictures), *said_of_bars,
+        *fields.notes, *_said_of_tracks(info, fit, left_out, place, said_of_pictures), *said_of_bars,
         *said_of_grain, *said_of_dynamic, *plan_warnings(info, fit.plan),
         *([f"assumed {', '.join(film.assumed)}"] if film.assumed else []),
     )  # fmt: skip

@@ -116,7 +116,7 @@ def make_chunks(
     done, changed = journal.adopt(plan.id, plan.to_json(), planned.input)
     records = {r.index: r for r in done}
     short = _short_of_disk(journal.folder, planned)
-    frames = sum(plan.chunks[i].frame_count for i in records) * plan.per_frame
+    frames = sum(plan.results_of(plan.chunks[i]) for i in records)
     yield replace(planned, chunks_done=len(records), frames_done=frames, changed=tuple(changed))
     if short:
         yield Note(short)
@@ -138,7 +138,7 @@ class _ChunkLoop:
         self._plan, self._info, self._journal = planned.plan, planned.info, journal
         self._settings, self._execution = settings, execution
         self._records = records
-        self._frames = sum(planned.plan.chunks[i].frame_count for i in records) * planned.plan.per_frame
+        self._frames = sum(planned.plan.results_of(planned.plan.chunks[i]) for i in records)
         self._made = 0
         self._seconds: dict[str, float] = {}
         self._told: Counter[str] = Counter()
@@ -245,7 +245,7 @@ class _ChunkLoop:
 
     def _chunk(self, item: WorkItem, chunk: EncodedChunk) -> Iterator[Event]:
         chunks = self._plan.chunks
-        count = chunks[chunk.index].frame_count * self._plan.per_frame
+        count = self._plan.results_of(chunks[chunk.index])
         # They are safe now; the next chunk of the same decoder may be well under way.
         self._partly[item.key] = self._partly.get(item.key, 0) - count
         if chunk.index in self._records:
@@ -268,7 +268,7 @@ def _until_stop(plan: Plan, partly: Mapping[int, int], done: Container[int]) -> 
     for key, frames in partly.items():
         chunk = next((c for c in plan.spans[key].chunks if c.index not in done), None)
         if chunk is not None and frames > 0:
-            lacking += max(0, chunk.frame_count * plan.per_frame - frames)
+            lacking += max(0, plan.results_of(chunk) - frames)
     return lacking
 
 

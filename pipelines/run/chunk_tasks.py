@@ -108,7 +108,7 @@ def _span_task(plan: Plan, info: VideoInfo, chunks: tuple[Chunk, ...], shown: ar
         before=seen - first,
         settling=own - seen,
         ahead=seen_end - end,
-        shown=shown[seen * plan.per_frame : seen_end * plan.per_frame],
+        shown=shown[plan.results(seen) : plan.results(seen_end)],
     )
 
 

@@ -88,14 +88,14 @@ class ChunkUpscaler:
         clock = StageClock()
         reports = ProgressReports(clock, self.upscaler.notes)
         frames = span_frames(plan, self._decoder, task, packets, watch=reports.decoded)
-        settling, after = (n * plan.per_frame for n in plan.network_context)
+        settling, after = plan.network_results
         with Prefetch(frames, clock) as ahead:
             shown = iter(ahead)
-            began = (task.chunks[0].start_frame - task.settling) * plan.per_frame
-            last = (task.chunks[-1].stop_frame + task.ahead) * plan.per_frame - 1
+            began = plan.results(task.chunks[0].start_frame - task.settling)
+            last = plan.results(task.chunks[-1].stop_frame + task.ahead) - 1
             reel = Reel(shown, began, settling + after)
             for chunk in task.chunks:
-                first, stop = chunk.start_frame * plan.per_frame, chunk.stop_frame * plan.per_frame
+                first, stop = plan.results(chunk.start_frame), plan.results(chunk.stop_frame)
                 start = max(began, first - settling)
                 yield from wind_reel(reel, start, ahead, reports)
                 seen = windows(

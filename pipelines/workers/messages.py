@@ -90,12 +90,16 @@ class SpanTask:
     """Timestamps of what filters make of the frames that networks are shown, where the plan filters
     frames."""
 
+    @property
+    def first_frame(self) -> int:
+        """Number in the film of the first of `pts`."""
+        return self.chunks[0].start_frame - self.settling - self.before
+
     def promise(self, plan: Plan, setup: DecoderSetup) -> Promise:
         """What its packets must give."""
         from pipelines.codec.promised_frames import Promise
 
-        number = self.chunks[0].start_frame - self.settling - self.before
-        return Promise(self.pts, plan.linear, self.skipped_frames, number, setup.clock)
+        return Promise(self.pts, plan.linear, self.skipped_frames, self.first_frame, setup.clock)
 
 
 @dataclass(frozen=True)

@@ -72,14 +72,12 @@ class Sampler:
 
         packets = (p for piece in pieces for p in piece)
         frames = span_frames(plan, self._decoder, task, packets, watch=counted)
-        settling, after = (n * plan.per_frame for n in plan.network_context)
-        began = (task.chunks[0].start_frame - task.settling) * plan.per_frame
-        last = (task.chunks[-1].stop_frame + task.ahead) * plan.per_frame - 1
-        reel = Reel(
-            frames, began, settling + after + max(c.frame_count for c in task.chunks) * plan.per_frame
-        )
+        settling, after = plan.network_results
+        began = plan.results(task.chunks[0].start_frame - task.settling)
+        last = plan.results(task.chunks[-1].stop_frame + task.ahead) - 1
+        reel = Reel(frames, began, settling + after + max(plan.results_of(c) for c in task.chunks))
         for chunk in task.chunks:
-            first, stop = chunk.start_frame * plan.per_frame, chunk.stop_frame * plan.per_frame
+            first, stop = plan.results(chunk.start_frame), plan.results(chunk.stop_frame)
             start, end = max(began, first - settling), min(last, stop - 1 + after)
             before, clock, cpu = decoded, time.perf_counter(), time.process_time()
             seen = [reel[number] for number in range(start, end + 1)]
@@ -196,7 +194,7 @@ class _Way:
         """Of `count` frames from number `first` on, with their neighbours."""
         bits = PixelFormat.parse(self.plan.pix_fmt).bits
         contract = self.upscaler.contract
-        settling = min(first, self.plan.network_context[0] * self.plan.per_frame)
+        settling = min(first, self.plan.network_results[0])
         reel = Reel(iter(seen), 0, len(seen))
         begin, stop = first - settling, first + count
         told = list(

@@ -43,4 +43,4 @@ def span_frames(
         lambda given: decode(given, decoder, pixels, conceal=conceal, checks=task.checks),
     )
     frames = fitted(deliver(watch(decoded), promise, conceal=conceal), plan, promise)
-    return filtered(frames, plan, before=task.before, shown=task.shown)
+    return filtered(frames, plan, first=task.first_frame, before=task.before, shown=task.shown)

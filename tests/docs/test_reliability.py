@@ -70,6 +70,10 @@ CASES = {
             "interlaced video, flagged or not",
             "found, said, and deinterlaced or refused by `--deinterlace`",
         ),
+        97: (
+            "film in video by pulldown (3:2, 2:3:3:2, 2:2 one field late), with breaks, noise, rest, fades, or video in between",
+            "its own frames, each once, at their times, the same bytes however cut: `--deinterlace ivtc`, and unasked where all of it is film; other cadences are refused, exit 3",
+        ),
         16: ("unlike spacing on both sides of a seam", "decode times ascend, timestamps stay exact"),
         17: ("a chunk whose header is not that of the others", "noticed before anything is joined, exit 7"),
         18: (

@@ -226,10 +226,10 @@ def run_options(
         ),
         click.option(
             "--deinterlace",
-            type=click.Choice(["auto", "on", "bob", "off", "refuse"]),
+            type=click.Choice(["auto", "on", "bob", "ivtc", "off", "refuse"]),
             help=(
-                "Interlaced video: at frame rate (auto; on: whatever was found), at field rate (bob), as it"
-                " is, or not at all."
+                "Interlaced video: at frame rate (auto; on: whatever was found), at field rate (bob), film"
+                " frames of telecine (ivtc; auto where all of it is film), as it is, or not at all."
             ),
         ),
         click.option(

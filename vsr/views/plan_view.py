@@ -62,7 +62,7 @@ def plan_details(event: Planned) -> list[str]:
     plan = event.plan
     sizes = [f"{s.card.name} to {s.width}x{s.height}" for s in plan.stages]
     options = [f"{k}={v}" for k, v in plan.encoder.options.items()]
-    lengths = [c.frame_count * plan.per_frame for c in plan.chunks]
+    lengths = [plan.results_of(c) for c in plan.chunks]
     return [
         f"networks: {', '.join(sizes)}; tiles of {tile_text(plan.tile_px)}",
         *dict.fromkeys(f"{s.card.name}: {s.card.terms}" for s in plan.stages),

@@ -13,6 +13,7 @@ import pytest
 
 from models.errors import MediaError, UsageError, VerificationError
 from pipelines.codec import filter_graph
+from pipelines.codec.field_weaving import field_alone
 from pipelines.media.video_info import Frame
 from pipelines.plan.events import Note
 from pipelines.plan.plan import Deinterlacing
@@ -210,11 +211,11 @@ def test_fine_lines_that_stand_still_do_not_look_like_swapped_fields(
 
 def test_a_field_alone_is_a_picture_of_its_lines() -> None:
     plane = np.array([[0], [10], [20], [30], [40]], np.uint8)
-    assert filter_graph._field(plane, 0)[:, 0].tolist() == [0, 10, 20, 30, 40]
-    assert filter_graph._field(plane, 1)[:, 0].tolist() == [10, 10, 20, 30, 30]
+    assert field_alone(plane, 0)[:, 0].tolist() == [0, 10, 20, 30, 40]
+    assert field_alone(plane, 1)[:, 0].tolist() == [10, 10, 20, 30, 30]
     plane[1::2] = 200
-    assert filter_graph._field(plane[:4], 0)[:, 0].tolist() == [0, 10, 20, 20]
-    assert filter_graph._field(plane[:4], 1)[:, 0].tolist() == [200, 200, 200, 200]
+    assert field_alone(plane[:4], 0)[:, 0].tolist() == [0, 10, 20, 20]
+    assert field_alone(plane[:4], 1)[:, 0].tolist() == [200, 200, 200, 200]
 
 
 def test_a_graph_that_swaps_two_frames_is_found_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -244,20 +245,20 @@ def test_a_graph_that_loses_or_doubles_frames_is_found_out(tmp_path: Path) -> No
     grey = [np.full((h, w), 128, np.uint8) for h, w in ((96, 128), (48, 64), (48, 64))]
     sources = [Frame(n, grey) for n in range(6)]
     twice = replace(plan, deinterlacing=Deinterlacing("top", bob=True))
-    assert [f.pts for f in filter_graph.filtered(sources, twice, before=1, shown=range(100, 108))] == list(
-        range(100, 108)
-    )
-    assert [bool(f.origin) for f in filter_graph.filtered(sources, plan, before=0, shown=range(6))] == [
-        True
-    ] * 6
+    assert [
+        f.pts for f in filter_graph.filtered(sources, twice, first=0, before=1, shown=range(100, 108))
+    ] == list(range(100, 108))
+    assert [
+        bool(f.origin) for f in filter_graph.filtered(sources, plan, first=0, before=0, shown=range(6))
+    ] == [True] * 6
     original = filter_graph.chain
     try:
         filter_graph.chain = lambda _: ("select=not(eq(n\\,3))",)  # type: ignore[assignment]
         with pytest.raises(VerificationError, match="left over"):
-            list(filter_graph.filtered(sources, plan, before=0, shown=range(6)))
+            list(filter_graph.filtered(sources, plan, first=0, before=0, shown=range(6)))
         filter_graph.chain = lambda _: ("bwdif=mode=send_field",)  # type: ignore[assignment]
         with pytest.raises(VerificationError, match="more pictures"):
-            list(filter_graph.filtered(sources, plan, before=0, shown=range(6)))
+            list(filter_graph.filtered(sources, plan, first=0, before=0, shown=range(6)))
     finally:
         filter_graph.chain = original
 

@@ -1,0 +1,165 @@
+"""`weave_frames`: the film frames of a telecined source, woven as its plan says.
+
+Each is made of one source frame, or of its first field and the second one of the frame before; where the
+plan says that both would comb, of the first field alone, by a deinterlacer that is shown that frame between
+its neighbours. So no frame depends on where decoding began.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
+from typing import TYPE_CHECKING, Protocol
+
+import numpy as np
+
+from models.errors import VerificationError
+from pipelines.media.video_info import Frame
+from pipelines.plan.pulldown import NONE
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from pipelines.plan.pulldown import Pulldown
+
+__all__ = ["Deinterlacer", "field_alone", "weave_frames"]
+
+
+_TRIPLET = 3
+_MOST_TRIPLETS = 31
+"""Of captions, that a frame can hold (cc_count has five bits)."""
+
+
+class Deinterlacer(Protocol):
+    """Gives the n-th of its frames once it was shown the next one, or that there is none; as bwdif does."""
+
+    def push(self, frame: Frame, number: int) -> list[Sequence[np.ndarray]]:
+        """Put a frame in; whatever is ready comes out."""
+
+    def end(self) -> list[Sequence[np.ndarray]]:
+        """What is left after the last frame."""
+
+
+def weave_frames(
+    frames: Iterable[Frame], pulldown: Pulldown, first: int, deinterlacer: Callable[[Frame], Deinterlacer]
+) -> Iterator[Frame]:
+    """Film frames, with the timestamps of the source frames that they are made of.
+
+    frames: source frames from number `first` on, with one on either side of those that matter.
+    deinterlacer: makes one, for frames like this.
+    """
+    top = pulldown.first_field == "top"
+    fields = _FieldPictures(deinterlacer)
+    before: Frame | None = None
+    captions = b""
+    for number, (frame, following) in enumerate(_with_next(frames), start=first):
+        captions = _joined(captions, frame.captions)
+        if pulldown.letter(number) != NONE:
+            made = frame
+            if pulldown.is_deinterlaced(number):
+                planes = fields.of(before, frame, following, number)
+                planes = [*planes, *frame.planes[len(planes) :]]  # alpha goes past the deinterlacer
+                made = replace(
+                    frame, planes=planes, origin=[field_alone(p, 0 if top else 1) for p in frame.planes]
+                )
+            elif pulldown.is_woven(number) and before is not None:
+                made = replace(
+                    frame,
+                    planes=[_woven(a, b, top=top) for a, b in zip(frame.planes, before.planes, strict=True)],
+                )
+                made = replace(made, corrupt=frame.corrupt or before.corrupt)
+            yield replace(made, captions=captions)
+            captions = b""
+        before = frame
+
+
+def field_alone(plane: np.ndarray, first: int) -> np.ndarray:
+    """A picture of one field.
+
+    Its lines stay, each other one is the mean of those above and below. first: 0 the top field, 1 the
+    bottom one.
+    """
+    made = plane.copy()
+    lines = plane[first::2].astype(np.float32)
+    between = (lines[:-1] + lines[1:]) / 2
+    made[first + 1 : first + 1 + 2 * len(between) : 2] = between
+    if first:
+        made[0] = plane[1]
+    if len(plane) % 2 == first:
+        made[-1] = plane[-2]
+    return made
+
+
+def _woven(first: np.ndarray, second: np.ndarray, *, top: bool) -> np.ndarray:
+    """The first field of one plane and the second field of another. top: the top field is the first one."""
+    made = np.array(second)
+    own = 0 if top else 1
+    made[own::2] = first[own::2]
+    return made
+
+
+def _with_next(frames: Iterable[Frame]) -> Iterator[tuple[Frame, Frame | None]]:
+    last: Frame | None = None
+    for frame in frames:
+        if last is not None:
+            yield last, frame
+        last = frame
+    if last is not None:
+        yield last, None
+
+
+def _joined(one: bytes, other: bytes) -> bytes:
+    """Captions of a source frame that gives none, with those of the next one.
+
+    Padding goes first where a frame can't hold both.
+    """
+    joined = one + other
+    if len(joined) > _MOST_TRIPLETS * _TRIPLET:
+        triplets = [joined[n : n + _TRIPLET] for n in range(0, len(joined), _TRIPLET)]
+        joined = b"".join(t for t in triplets if t[0] & 4)
+    return joined[: _MOST_TRIPLETS * _TRIPLET]
+
+
+class _FieldPictures:
+    """Deinterlaced frames of a film, most of which are not asked for.
+
+    One deinterlacer serves as long as each next one is.
+    """
+
+    def __init__(self, deinterlacer: Callable[[Frame], Deinterlacer]) -> None:
+        self._new = deinterlacer
+        self._running: Deinterlacer | None = None
+        self._next = -1
+        """Number of the source frame that it gives next."""
+        self._shown = -1
+        self._ready: list[Sequence[np.ndarray]] = []
+
+    def of(
+        self, before: Frame | None, frame: Frame, following: Frame | None, number: int
+    ) -> Sequence[np.ndarray]:
+        """Planes of one frame."""
+        if self._running is None or self._next != number:
+            self._running, self._ready = self._new(frame), []
+            self._next = number
+            if before is not None:
+                self._next = number - 1
+                self._show(before)
+            self._show(frame)
+        if following is not None:
+            self._show(following)
+        else:
+            self._ready += self._running.end()
+        skipped = number - self._next
+        if len(self._ready) <= skipped:
+            raise VerificationError(f"the deinterlacer gave nothing for frame {number}")
+        planes = self._ready[skipped]
+        del self._ready[: skipped + 1]
+        self._next = number + 1
+        if following is None:
+            self._running = None
+        return planes
+
+    def _show(self, frame: Frame) -> None:
+        assert self._running is not None
+        self._shown += 1
+        self._ready += self._running.push(frame, self._shown)

@@ -1,0 +1,155 @@
+"""`Pulldown`: which fields of which source frames every frame of a result is woven of; pure.
+
+Telecine spreads film frames over fields: 3:2 pulldown makes five frames of four, AA BB BC CD DD. The plan
+has a letter for each source frame, so that weaving looks at a frame and the one before it alone: cuts,
+resumes and random access give the same frames by construction.
+
+A film frame lasts two or three fields, and 2.5 on average. What it is shown at lies in quarters of a source
+frame from the frame whose letter it is, so that the four of a cycle are as far apart as they were on film.
+"""
+
+from __future__ import annotations
+
+import functools
+from array import array
+from collections import Counter
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+__all__ = ["NONE", "PARTS", "Pulldown", "reach"]
+
+
+NONE = "-"
+"""Letter of a source frame that gives none of the result.
+
+Each of its fields is shown by another one, or alone.
+"""
+PARTS = 4
+"""Ticks of a result for each one of its source."""
+_QUARTERS = {"A": 0, "B": 1, "C": -2, "D": -1, "E": -2, "P": -2, "W": 0, "V": 0}
+"""Where each letter is shown, in quarters of a source frame after its own.
+
+A, B, C, D: film frames of 3:2 pulldown. E: the third one of 2:3:3:2, where one frame in five is woven of
+two. P: 2:2 pulldown, one field late. W: whole, at its own time. V: video, at its own time. Lower case: the
+same, deinterlaced.
+"""
+_WOVEN = frozenset("CP")
+_VIDEO = frozenset("PWV")
+_CYCLE = frozenset({"AB", "B-", "-C", "CD", "DA", "-E", "ED"})
+
+
+@dataclass(frozen=True)
+class Pulldown:
+    """Inverse telecine of a film, frame by frame."""
+
+    first_field: Literal["top", "bottom"]
+    first_frame: int
+    """Source frame of the first letter.
+
+    Frames before it, and behind the last letter, are of no matter to the result.
+    """
+    letters: str
+
+    def letter(self, frame: int) -> str:
+        """Of a source frame."""
+        place = frame - self.first_frame
+        return self.letters[place] if 0 <= place < len(self.letters) else "W"
+
+    def is_woven(self, frame: int) -> bool:
+        """Whether its first field goes with the second one of the frame before."""
+        return self.letter(frame) in _WOVEN
+
+    def is_deinterlaced(self, frame: int) -> bool:
+        """Whether its first field is all there is of its moment."""
+        letter = self.letter(frame)
+        return letter == "V" or letter.islower()
+
+    def results(self, frame: int) -> int:
+        """Frames of the result that are made of source frames before `frame`."""
+        place = frame - self.first_frame
+        end = len(self.letters)
+        return min(frame, self.first_frame) + self._made[min(max(0, place), end)] + max(0, place - end)
+
+    @functools.cached_property
+    def _made(self) -> array[int]:
+        """Results of the letters before each, and of all."""
+        made = array("q", [0])
+        for letter in self.letters:
+            made.append(made[-1] + (letter != NONE))
+        return made
+
+    @functools.cached_property
+    def longest_gap(self) -> int:
+        """Most source frames in a row that give none."""
+        return max(
+            (len(run) for run in "".join(NONE if n == NONE else " " for n in self.letters).split()), default=0
+        )
+
+    @property
+    def breaks(self) -> int:
+        """Places where the cycle of film frames begins anew."""
+        letters = self.letters.upper()
+        found = 0
+        for place, pair in enumerate(map("".join, pairwise(letters))):
+            begun_before = pair == "-D" and (not place or letters[place - 1] == NONE)
+            found += not (pair in _CYCLE or begun_before or _VIDEO & set(pair))
+        return found
+
+    def share(self, letters: str) -> float:
+        """The part of the source frames with one of these letters; frames that give none count as film."""
+        return sum(map(self.letters.upper().count, letters)) / max(1, len(self.letters))
+
+    def times(
+        self, pts: Sequence[int], durations: Sequence[int], start: int, stop: int
+    ) -> tuple[array[int], array[int]]:
+        """(timestamps, durations) of the results of all source frames, in ticks a fourth as long.
+
+        The frames [start, stop) are wanted: theirs begin when the first of these does, and end when the
+        last one does.
+        """
+        usual = Counter(durations).most_common(1)[0][0] if len(durations) else 1
+        times, owners = array("q"), array("q")
+        for frame, own in enumerate(pts):
+            letter = self.letter(frame)
+            if letter == NONE:
+                continue
+            quarters = _QUARTERS[letter.upper()]
+            other = frame + (1 if quarters > 0 else -1)
+            step = abs(pts[other] - own) if 0 <= other < len(pts) else usual
+            times.append(PARTS * own + quarters * min(step, 2 * usual))
+            owners.append(frame)
+        first, end = self.results(start), self.results(stop)
+        ends = times[1:]
+        if len(times):
+            ends.append(PARTS * (pts[-1] + durations[-1]))
+        if end > first:
+            times[first] = PARTS * pts[start]
+            ends[end - 1] = PARTS * (pts[stop - 1] + durations[stop - 1])
+            if first:
+                ends[first - 1] = times[first]
+        return times, array("q", (b - a for a, b in zip(times, ends, strict=True)))
+
+
+@functools.lru_cache(maxsize=16)
+def reach(pulldown: Pulldown, before: int, after: int) -> tuple[int, int]:
+    """Source frames before and after any place that hold so many results, as far as the film has them."""
+    owners = [n for n, letter in enumerate(pulldown.letters) if letter != NONE]
+    count = len(owners)
+    back = (
+        max((n - owners[at - before] for n, at in enumerate(pulldown._made) if at >= before), default=0)
+        if before
+        else 0
+    )
+    ahead = (
+        max(
+            (owners[at + after - 1] + 1 - n for n, at in enumerate(pulldown._made) if at + after <= count),
+            default=0,
+        )
+        if after
+        else 0
+    )
+    return max(before, back) if before else 0, max(after, ahead) if after else 0

@@ -1,0 +1,206 @@
+"""`match_fields`: which neighbouring fields of a film are of one moment, as block votes for each frame.
+
+Fields f and f + 1, woven, are combed where something moved between them. How much is told by second
+differences across lines; texture, noise and dot crawl add to them, but to all weaves of a place alike. So a
+block votes only where one weave has more than twice what the weaves before and after it have: in film,
+where no three neighbouring fields are of three moments, there always is one that is not combed. A field
+that is repeated differs from the one two before it by nothing, where its neighbours do.
+
+Columns are averaged (noise, dot crawl); no line is left out.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+
+from pipelines.codec.decoder import decode, planar_format
+from pipelines.codec.promised_frames import Promise, deliver
+from pipelines.media.packet_reader import PacketReader
+from pipelines.media.video_info import NO_PTS, Chunk
+from pipelines.plan.chunking import cut_spans
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from pipelines.media.packet_reader import PacketData
+    from pipelines.media.video_info import VideoInfo
+
+__all__ = ["FACTS", "MARGIN_FRAMES", "facts_of", "match_fields"]
+
+
+MARGIN_FRAMES = 4
+"""Frames on either side that the facts of a frame depend on."""
+FACTS = (
+    "before_apart", "before_together", "own_apart", "own_together", "first_again", "first_moved",
+    "second_again", "second_moved", "before_combed", "own_combed", "moving",
+)  # fmt: skip
+"""Of a frame, each a number of blocks.
+
+before: its first field with the second one of the frame before. own: its two fields. apart, together: votes
+for two moments, and for one. combed: by itself, beside its own fields. again, moved: votes that a field
+repeats that of the frame before, and that it does not.
+"""
+_BATCH = 48
+_COLUMNS, _MOST_AVERAGED = 180, 4
+"""About so many columns are left; so many of each lot are averaged."""
+_BLOCK = 8
+"""Columns and field lines of a block."""
+_RATIO = 2.0
+_FLOOR = 1.5**2 * 2 * _BLOCK**2
+"""Squared codes of 8 bits, summed over a block: less is what encoders leave."""
+_MOTION = 4.0**2 * _BLOCK**2
+_NOISE = 3.0
+"""Times the noise by which a moving block must differ."""
+_COMBED = 1.8
+
+Map = npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class _Maps:
+    """Of one frame: (rows, columns) of blocks, raveled."""
+
+    before: Map
+    """Comb of its first field with the second one of the frame before."""
+    own: Map
+    first: Map
+    """Difference to the first field of the frame before."""
+    second: Map
+    rough: Map
+    """What the comb of its fields would be, were they frames."""
+
+
+def match_fields(info: VideoInfo, first_field: str, start: int, stop: int) -> npt.NDArray[np.int32]:
+    """(frames, FACTS) of the source frames [start, stop). Decodes them, and a few beside them, alone."""
+    first, end = max(0, start - MARGIN_FRAMES), min(info.frame_count, stop + MARGIN_FRAMES)
+    bits = planar_format(info.pix_fmt).bits
+    rows = facts_of(_luma(info, first, end), first_field, bits)
+    return np.concatenate(list(rows))[start - first : stop - first]
+
+
+def facts_of(luma: Iterator[np.ndarray], first_field: str, bits: int = 8) -> Iterator[npt.NDArray[np.int32]]:
+    """The same of (H,W) luma planes, in batches."""
+    top = first_field == "top"
+    kept: list[_Maps] = []
+    done = 0
+    fields: tuple[Map, Map] | None = None
+    for plane in luma:
+        now = _fields(plane, top=top, bits=bits)
+        kept.append(_maps(fields or now, now, top=top))
+        fields = now
+        if len(kept) >= _BATCH + 2 * MARGIN_FRAMES:
+            yield _votes(kept)[done : _BATCH + MARGIN_FRAMES]
+            del kept[: len(kept) - 2 * MARGIN_FRAMES]
+            done = MARGIN_FRAMES
+    if len(kept) > done:
+        yield _votes(kept)[done:]
+
+
+def _luma(info: VideoInfo, start: int, stop: int) -> Iterator[np.ndarray]:
+    """The first plane of the frames [start, stop); damaged ones as the decoder repaired them."""
+    (span,) = cut_spans(info.index, info.pts, (Chunk(0, start, stop),), linear=info.linear)
+    pixels = planar_format(info.pix_fmt)
+    reader = PacketReader(info.path, info.stream_index)
+
+    def packets() -> Iterator[PacketData]:
+        for row, packet in enumerate(
+            reader.rows(span.first_row, span.stop_row, keep_from=span.stop_row), start=span.first_row
+        ):
+            pts, dts = info.index.pts[row], info.index.dts[row]
+            yield replace(packet, pts=None if pts == NO_PTS else pts, dts=None if dts == NO_PTS else dts)
+
+    try:
+        promise = Promise(
+            info.pts[start:stop], info.linear, start if info.linear else 0, start, info.decoder.clock
+        )
+        for frame in deliver(decode(packets(), info.decoder, pixels, conceal=True), promise, conceal=True):
+            yield frame.planes[0]
+    finally:
+        reader.close()
+
+
+def _fields(plane: np.ndarray, *, top: bool, bits: int) -> tuple[Map, Map]:
+    """(first, second) field with fewer columns, in codes of 8 bits."""
+    plane = plane[: len(plane) // 2 * 2]
+    by = max(1, plane.shape[1] // _COLUMNS)
+    of, end = min(by, _MOST_AVERAGED), plane.shape[1] // by * by
+    total = plane[:, 0:end:by].astype(np.float32)
+    for column in range(1, of):
+        total += plane[:, column:end:by]
+    total *= np.float32(2.0 ** (8 - bits) / of)
+    return (total[0::2], total[1::2]) if top else (total[1::2], total[0::2])
+
+
+def _maps(before: tuple[Map, Map], now: tuple[Map, Map], *, top: bool) -> _Maps:
+    return _Maps(
+        _comb(now[0], before[1]) if top else _comb(before[1], now[0]),
+        _comb(now[0], now[1]) if top else _comb(now[1], now[0]),
+        _sums(now[0] - before[0]),
+        _sums(now[1] - before[1]),
+        _rough(now[0]) + _rough(now[1]),
+    )
+
+
+def _comb(top: Map, bottom: Map) -> Map:
+    """Energy of what stands out from the lines above and below, with these two fields woven."""
+    below, above = bottom.copy(), top.copy()
+    below[:-1] -= (top[:-1] + top[1:]) * np.float32(0.5)
+    below[-1] = 0
+    above[1:] -= (bottom[:-1] + bottom[1:]) * np.float32(0.5)
+    above[0] = 0
+    return _sums(below) + _sums(above)
+
+
+def _rough(field: Map) -> Map:
+    own = field.copy()
+    own[1:-1] -= (field[:-2] + field[2:]) * np.float32(0.5)
+    own[0] = own[-1] = 0
+    return _sums(own)
+
+
+def _sums(values: Map) -> Map:
+    """Of squares, over blocks."""
+    rows, columns = (max(1, side // _BLOCK) for side in values.shape)
+    high, wide = (min(_BLOCK, side) for side in values.shape)
+    part = values[: rows * high, : columns * wide]
+    part = (part * part).reshape(rows, high, columns * wide).sum(1)
+    return np.asarray(part.reshape(rows, columns, wide).sum(2).ravel())
+
+
+def _votes(maps: list[_Maps]) -> npt.NDArray[np.int32]:
+    """(frames, FACTS); those of the first and last MARGIN_FRAMES are not final where the film has more."""
+    count = len(maps)
+    comb = np.stack([m for one in maps for m in (one.before, one.own)])
+    moved = np.stack([m for one in maps for m in (one.first, one.second)])
+    rough = np.stack([one.rough for one in maps])
+    comb[0], moved[:2] = comb[1], moved[2:4] if count > 1 else 0
+    neighbours = np.maximum(_shifted(comb, 1), _shifted(comb, -1))
+    apart, together = comb > _RATIO * neighbours + _FLOOR, neighbours > _RATIO * comb + _FLOOR
+    quiet = np.percentile(moved, 10, axis=1)
+    noise = np.min([_shifted(quiet, n) for n in range(-2, 3)], axis=0)[:, None]
+    least = _MOTION + _NOISE * noise
+    around = np.minimum(_shifted(moved, 1), _shifted(moved, -1))
+    again, anew = (
+        (around > least) & (around > _RATIO * moved + _FLOOR),
+        (around > least) & (around <= _RATIO * moved + _FLOOR),
+    )
+    moving = moved > least
+    here = moving[0::2] | moving[1::2]
+    here |= _shifted(here, -1)
+    combed_before = (comb[0::2] > _COMBED * (rough + _shifted(rough, 1)) / 2 + _FLOOR) & here
+    combed_own = (comb[1::2] > _COMBED * rough + _FLOOR) & here
+    columns = (
+        apart[0::2], together[0::2], apart[1::2], together[1::2], again[0::2], anew[0::2],
+        again[1::2], anew[1::2], combed_before, combed_own, here,
+    )  # fmt: skip
+    return np.stack([c.sum(1) for c in columns], axis=1).astype(np.int32)
+
+
+def _shifted(rows: np.ndarray, by: int) -> np.ndarray:
+    """Row n is the one `by` before it; at the ends the last there is."""
+    places = np.clip(np.arange(len(rows)) - by, 0, len(rows) - 1)
+    return rows[places]
