@@ -6,6 +6,7 @@ input_feeder.py   sends long inputs to actors, part by part
 nodes.py          nodes of a cluster, and the actors placed on them
 object_refs.py    inputs of tasks in Ray's object store
 pending_calls.py  state of one call of the map
+ray_internals.py  what is used of Ray beside its public interface
 ray_pool.py       the map over Ray actors
 ray_session.py    starts, joins and ends Ray
 scheduler.py      the thread that gives tasks to actors and collects results

@@ -22,6 +22,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from models.errors import ResourceError, UsageError
+from pipelines.cluster.ray_internals import (
+    ALWAYS,
+    OF_A_PRIVATE_CLUSTER,
+    job_config,
+    private_options,
+    silent_driver,
+)
 from pipelines.plan.settings import local_workers
 from pipelines.planner.resources import usable_cores
 
@@ -40,37 +47,8 @@ _GRACE_SECONDS = 3.0
 _STORE_BYTES = 1 << 30
 _LEAST_STORE_BYTES = 75 << 20
 """OBJECT_STORE_MINIMUM_MEMORY_BYTES of Ray."""
-_QUIET = {
-    "RAY_USAGE_STATS_ENABLED": "0",
-    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
-    "RAY_enable_worker_prestart": "0",
-}
-_PRIVATE = {
-    "RAY_AUTH_MODE": "token",
-    # Ray's switch for "no cluster": everything listens on 127.0.0.1
-    "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",
-    "RAY_prestart_worker_first_driver": "0",  # workers that nobody asked for cost seconds of start
-    # between attempts; the first often comes too soon, and Ray waits a second then
-    "RAY_raylet_client_connect_timeout_milliseconds": "20",
-    "RAY_raylet_client_num_connect_attempts": "500",
-    "RAY_worker_niceness": "0",  # as a child of ours would run; Ray's own default is 15
-}
-_IDLE_PROCESSES = ("start_api_server", "start_monitor", "start_log_monitor")
-"""What Ray starts beside a cluster, and partly waits for: a dashboard's server although there is no
-dashboard, an autoscaler, a reader of logs."""
-_NO_AGENTS = (
-    "--dashboard_agent_command=sleep infinity",  # one must be there, and live
-    "--runtime_env_agent_command=sleep infinity",
-    "--metrics-agent-port=-1",
-    "--metrics_export_port=-1",
-    "--dashboard_agent_listen_port=-1",
-    "--runtime_env_agent_port=-1",
-)
-"""What makes a raylet start no agents, and not wait for their ports. They would gather metrics for a
-dashboard, and make runtime environments; a private cluster has neither, except for training, where Ray Train
-asks for the latter."""
 _TOKEN = secrets.token_hex(32)
-"""Of all private clusters of this process; Ray reads it once, and all of `_PRIVATE` when it is loaded."""
+"""Of all private clusters of this process; Ray reads it, and the other variables, once when it is loaded."""
 _LOADED_PRIVATELY: list[bool] = []
 _LOCK = threading.Lock()
 
@@ -84,7 +62,6 @@ def open_session(
     devices: int,
     environment: dict[str, str],
     spare_cpus: int = 0,
-    agents: bool = False,
 ) -> tuple[Session, int | None, float | None]:
     """A session by the address of a command line: (the session, most workers, CPUs of each).
 
@@ -95,7 +72,7 @@ def open_session(
     workers: at most so many; None: as many as the address says. usual: workers of a private one where neither
     says it.
     devices: GPUs of this machine that may be used. spare_cpus: what a private one offers beyond its workers'
-    share. agents: as `Session` says.
+    share.
     """
     if address.partition(":")[0] != "local":
         return Session(address), workers, cpus_per_worker
@@ -109,7 +86,6 @@ def open_session(
             cpus=max(cores, most * cpus) + spare_cpus,
             gpus=devices,
             environment=environment,
-            agents=agents,
         ),
         most,
         cpus,
@@ -126,14 +102,11 @@ class Session:
         cpus: float | None = None,
         gpus: float | None = None,
         environment: dict[str, str] | None = None,
-        agents: bool = False,
     ) -> None:
         """Start or join a cluster.
 
         address: "local", "auto" (the one this machine is part of) or HOST:PORT. cpus, gpus: what a private
-        one offers; None: what there is. environment: variables of its workers, where it is private. agents:
-        start Ray's agents, too, where it is
-        private: for workers that ask for a runtime environment.
+        one offers; None: what there is. environment: variables of its workers, where it is private.
         Raises UsageError where the address can't be joined from here, ResourceError where Ray does not start.
         """
         if address.startswith("ray://"):
@@ -153,7 +126,7 @@ class Session:
             with _own_signals():
                 self._undo.enter_context(_own_logging())
                 if self.private:
-                    self._start(cpus, gpus, environment or {}, agents=agents)
+                    self._start(cpus, gpus, environment or {})
                 else:
                     self._join(address)
         except BaseException:
@@ -165,9 +138,7 @@ class Session:
         """Whether the cluster wants a token."""
         return os.environ.get("RAY_AUTH_MODE", "").lower() == "token" or self.private
 
-    def _start(
-        self, cpus: float | None, gpus: float | None, environment: dict[str, str], *, agents: bool
-    ) -> None:
+    def _start(self, cpus: float | None, gpus: float | None, environment: dict[str, str]) -> None:
         if "ray" in sys.modules and not _LOADED_PRIVATELY:
             raise UsageError(
                 "--cluster local: this process has loaded Ray before, without a token; start the private"
@@ -185,22 +156,22 @@ class Session:
             [sys.executable, "-P", "-c", bootstrap], stdin=subprocess.PIPE, start_new_session=True
         )
         variables = {
-            **_QUIET,
-            **_PRIVATE,
+            **ALWAYS,
+            **OF_A_PRIVATE_CLUSTER,
             "RAY_AUTH_TOKEN": _TOKEN,
             "PYTHONPATH": path,
             _MARK: str(self._folder),
             **environment,
         }
-        with self._environment(variables), _without_idle_processes(agents=agents):
+        with self._environment(variables):
+            _LOADED_PRIVATELY.append(True)
             self._init(
                 address="local",
                 num_cpus=cpus,
                 num_gpus=gpus,
                 object_store_memory=_store_bytes(),
                 include_dashboard=False,
-                _node_ip_address="127.0.0.1",
-                _temp_dir=str(self._folder),
+                **private_options(self._folder),
             )
 
     def _join(self, address: str) -> None:
@@ -213,25 +184,19 @@ class Session:
                     f"--cluster {address}: nothing answers there ({error.strerror or error}); expected the"
                     " address that `ray start --head` tells"
                 ) from None
-        with self._environment(_QUIET):
+        with self._environment(ALWAYS):
             self._init(address=address)
 
     def _init(self, **options: Any) -> None:
         import ray
-        from ray.job_config import JobConfig
 
-        with contextlib.suppress(AttributeError):
-            # What Ray says of dead workers would land on standard output, among the events; we say it
-            # ourselves.
-            said = ray._private.worker.print_to_stdstream
-            self._undo.callback(setattr, ray._private.worker, "print_to_stdstream", said)
-            ray._private.worker.print_to_stdstream = lambda *_, **__: None
+        self._undo.enter_context(silent_driver())
         try:
             ray.init(
                 log_to_driver=False,
                 logging_level=logging.CRITICAL,
                 namespace="vsr",
-                job_config=JobConfig(_py_driver_sys_path=[str(_ROOT)]),
+                job_config=job_config(_ROOT),
                 **options,
             )
             logging.getLogger("ray").setLevel(logging.CRITICAL)
@@ -288,42 +253,6 @@ class Session:
             self._undo.close()
             self._restore(list(self._before))
             _LOCK.release()
-
-
-@contextlib.contextmanager
-def _without_idle_processes(*, agents: bool) -> Iterator[None]:
-    """Start no processes that a private cluster has no use for.
-
-    Ray has no option for it; another Ray may start them again.
-
-    agents: but start these.
-    """
-    _LOADED_PRIVATELY.append(True)
-    import ray._raylet
-    from ray._private import services, utils
-    from ray._private.node import Node
-
-    start = services.start_ray_process
-
-    def start_alone(command: list[str], kind: str, *args: Any, **more: Any) -> Any:
-        return start([*command, *_NO_AGENTS] if kind == "raylet" else command, kind, *args, **more)
-
-    changes: list[tuple[Any, str, Any]] = [(Node, name, lambda *_, **__: None) for name in _IDLE_PROCESSES]
-    # else a Ray that learns of their ports in another way
-    if not agents and hasattr(ray._raylet, "persist_port"):
-        changes += [
-            (services, "start_ray_process", start_alone),
-            (utils, "get_dashboard_dependency_error", lambda: None),  # it loads them all to see
-        ]
-    changes = [change for change in changes if hasattr(*change[:2])]
-    before = [getattr(*change[:2]) for change in changes]
-    for change in changes:
-        setattr(*change)
-    try:
-        yield
-    finally:
-        for (owner, name, _), own in zip(changes, before, strict=True):
-            setattr(owner, name, own)
 
 
 @contextlib.contextmanager

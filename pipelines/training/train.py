@@ -75,7 +75,6 @@ def train(
             devices=devices,
             environment={},
             spare_cpus=1,
-            agents=True,
         )
         with session:
             # Ray is loaded now, as the session wants it

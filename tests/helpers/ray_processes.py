@@ -86,13 +86,13 @@ def listening(pids: set[int]) -> list[str]:
 
 def load_ray() -> None:
     """Load Ray as a private cluster wants it, for tests that start none: another test of this process may."""
-    from pipelines.cluster import ray_session
+    from pipelines.cluster import ray_internals, ray_session
 
     if "ray" not in sys.modules:
         with pytest.MonkeyPatch.context() as patch:
             for name, value in {
-                **ray_session._QUIET,
-                **ray_session._PRIVATE,
+                **ray_internals.ALWAYS,
+                **ray_internals.OF_A_PRIVATE_CLUSTER,
                 "RAY_AUTH_TOKEN": ray_session._TOKEN,
             }.items():
                 patch.setenv(name, value)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 import signal
 import threading
 import time
@@ -27,7 +26,6 @@ from pipelines.pool.interface import (
 from pipelines.pool.task_queue import TaskQueue
 from tests import media
 from tests.helpers.inline import H264, finished_of
-from tests.helpers.ray_processes import children_of
 
 if TYPE_CHECKING:
     from pipelines.cluster.ray_pool import RayPool
@@ -85,18 +83,6 @@ def items(events: list[Any], key: int) -> list[Any]:
 
 def keys_done(events: list[Any]) -> list[int]:
     return sorted(e.key for e in events if isinstance(e, Done))
-
-
-def test_a_private_cluster_starts_no_process_that_it_has_no_use_for(session: Any) -> None:
-    commands = [
-        Path(f"/proc/{pid}/cmdline").read_text(encoding="utf-8").split("\0")
-        for pid in children_of(os.getpid())
-    ]
-    assert any(command[0].endswith("/raylet") for command in commands)
-    others = [
-        c for c in commands if not c[0].endswith(("/raylet", "/gcs_server"))
-    ]  # those two say in their arguments what they might start
-    assert [c for c in others if re.search("(?i)dashboard|agent|monitor", " ".join(c))] == []
 
 
 def test_every_task_is_done_once_by_workers_that_are_named(cluster: RayPool) -> None:

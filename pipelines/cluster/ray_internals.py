@@ -1,0 +1,68 @@
+"""What we use of Ray beside its public interface, all of it.
+
+tests/pipelines/cluster/test_ray_internals.py holds it against the Ray that is installed.
+Everything else in this package calls what docs.ray.io documents.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from ray.job_config import JobConfig
+
+__all__ = ["ALWAYS", "OF_A_PRIVATE_CLUSTER", "TRIED", "job_config", "private_options", "silent_driver"]
+
+
+TRIED = ("2.54.0", "2.60.0")
+"""Versions of Ray that all of this was tried with: the oldest that pyproject.toml allows, and the newest."""
+
+ALWAYS = {
+    "RAY_USAGE_STATS_ENABLED": "0",
+    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
+    "RAY_enable_worker_prestart": "0",
+}
+"""Environment variables, which Ray reads when it is loaded."""
+OF_A_PRIVATE_CLUSTER = {
+    "RAY_AUTH_MODE": "token",
+    # Ray's switch for "no cluster": everything listens on 127.0.0.1
+    "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",
+    "RAY_prestart_worker_first_driver": "0",  # workers that nobody asked for cost seconds of start
+    "RAY_worker_niceness": "0",  # as a child of ours would run; Ray's own default is 15
+}
+
+
+def private_options(folder: Path) -> dict[str, Any]:
+    """Options of `ray.init`: listen on the loopback interface only, keep all files in a folder."""
+    return {"_node_ip_address": "127.0.0.1", "_temp_dir": str(folder)}
+
+
+def job_config(root: Path) -> JobConfig:
+    """For workers that import our packages from where the driver has them."""
+    from ray.job_config import JobConfig
+
+    return JobConfig(_py_driver_sys_path=[str(root)])
+
+
+@contextlib.contextmanager
+def silent_driver() -> Iterator[None]:
+    """Keep what Ray says of dead workers from standard output, where events are; we say it ourselves.
+
+    `log_to_driver=False` stops what workers print, not this. A Ray without the function is left alone.
+    """
+    import ray
+
+    worker: Any = getattr(getattr(ray, "_private", None), "worker", None)
+    if not hasattr(worker, "print_to_stdstream"):
+        yield
+        return
+    said = worker.print_to_stdstream
+    worker.print_to_stdstream = lambda *_, **__: None
+    try:
+        yield
+    finally:
+        worker.print_to_stdstream = said
