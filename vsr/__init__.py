@@ -76,7 +76,7 @@ if TYPE_CHECKING:
     from vsr.api import run_settings as run_settings
     from vsr.api import upscale as upscale
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 _HOMES = {
     "vsr.api": ("run_settings", "upscale"),

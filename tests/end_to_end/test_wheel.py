@@ -164,3 +164,12 @@ def test_wheel_and_source_archive_have_the_same_bytes_wherever_and_whenever_they
     assert [p.name.partition("-")[0] for p in first] == ["vsr_upscale", "vsr_upscale"]
     assert [p.suffix for p in first] == [".whl", ".gz"] or [p.suffix for p in first] == [".gz", ".whl"]
     assert [p.read_bytes() for p in first] == [p.read_bytes() for p in second]
+    pytest.importorskip("twine", reason="what an index would say needs twine")
+    checked = subprocess.run(
+        [sys.executable, "-m", "twine", "check", "--strict", *first],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert checked.returncode == 0, checked.stdout + checked.stderr
