@@ -1932,6 +1932,11 @@ MUTANTS = (
         f"{_TEXTS}::test_what_is_shown_at_once_is_one_sample_and_nothing_is_shown_twice",
     ),
     Mutant(
+        38, "a job of Slurm waits for vsr through one signal only", "configs/cluster/slurm.sbatch",
+        'kill -0 "$film" 2>/dev/null # a signal', "false # a signal",
+        "tests/docs/test_project_files.py::test_a_job_of_slurm_waits_for_vsr_however_many_signals_come",
+    ),
+    Mutant(
         72, "a bar begins with an estimate of other workers", "pipelines/diagnostics/run_time.py",
         "any(kept.get(k) != v for k, v in _conditions(settings).items())", "False",
         f"{_ESTIMATE}::test_the_bar_of_a_run_begins_with_what_plan_and_preview_estimated",

@@ -8,8 +8,11 @@ from __future__ import annotations
 import os
 import re
 import shutil
+import socket
 import subprocess
 import sys
+import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -135,3 +138,46 @@ def test_batch_files_for_slurm_are_bash(name: str) -> None:
         ["bash", "-n", ROOT / "configs" / "cluster" / name], capture_output=True, text=True, check=False
     )
     assert (done.returncode, done.stderr) == (0, "")
+
+
+@pytest.mark.skipif(shutil.which("bash") is None, reason="no bash")
+def test_a_job_of_slurm_waits_for_vsr_however_many_signals_come(tmp_path: Path) -> None:
+    """Slurm signals a job more than once; a vsr that is left behind would hold its work directory."""
+    with socket.socket() as listening:
+        listening.bind(("127.0.0.1", 0))
+        listening.listen()
+        commands = {
+            "scontrol": "echo one",
+            "srun": 'case "$*" in *hostname*) echo 127.0.0.1;; *) exec sleep 60;; esac',
+            "vsr": f"trap 'echo asked >> {tmp_path}/asked' TERM; touch {tmp_path}/begun\n"
+            f"while [ ! -e {tmp_path}/end ]; do sleep 0.02; done; exit 143",
+        }
+        for name, text in commands.items():
+            (tmp_path / name).write_text(f"#!/bin/bash\n{text}\n")
+            (tmp_path / name).chmod(0o755)
+        environment = {
+            "PATH": f"{tmp_path}:{os.environ['PATH']}", "SLURM_JOB_NODELIST": "one", "SLURM_JOB_ID": "1",
+            "SLURM_CPUS_ON_NODE": "1", "VSR_PORT": str(listening.getsockname()[1]),
+        }  # fmt: skip
+        script = [shutil.which("bash") or "bash", ROOT / "configs" / "cluster" / "slurm.sbatch", "film.mkv"]
+        job = subprocess.Popen(script, env=environment, cwd=tmp_path, stderr=subprocess.DEVNULL)
+        try:
+            wait_until((tmp_path / "begun").exists)
+            for signals in range(1, 4):
+                job.terminate()
+                wait_until((tmp_path / "asked").exists)
+                wait_until(lambda wanted=signals: len((tmp_path / "asked").read_text().split()) >= wanted)
+                assert job.poll() is None, "it ended before vsr did"
+            (tmp_path / "end").touch()
+            assert job.wait(30) == 143
+        finally:
+            (tmp_path / "end").touch()
+            job.kill()
+            job.wait()
+
+
+def wait_until(holds: Callable[[], bool], seconds: float = 60) -> None:
+    end = time.monotonic() + seconds
+    while not holds():
+        assert time.monotonic() < end
+        time.sleep(0.02)

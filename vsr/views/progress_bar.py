@@ -15,6 +15,8 @@ __all__ = ["bar"]
 _LINE_EVERY_SECONDS = 30.0
 _TICK_SECONDS = 1.0
 _LINE = "  {desc}{n_fmt} of {total_fmt} {unit}s, {rate_fmt}{postfix}, {remaining} left"
+_FIRST_LINE = "  {desc}{n_fmt} of {total_fmt} {unit}s{postfix}"
+"""Before the pace is known."""
 
 
 class _Lines:
@@ -62,11 +64,11 @@ class _Paced(tqdm):  # type: ignore[type-arg, misc]
     @property
     def format_dict(self) -> dict[str, Any]:
         """What the line is made of."""
+        found, rate = super().format_dict, self._pace.rate
+        if rate is None and found["bar_format"] == _LINE:
+            found["bar_format"] = _FIRST_LINE
         # with None tqdm takes the mean since the start, with 0 it says "?"
-        return {
-            **super().format_dict,
-            "rate": self._pace.rate or 0.0,
-        }
+        return {**found, "rate": rate or 0.0}
 
 
 def bar(

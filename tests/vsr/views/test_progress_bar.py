@@ -50,6 +50,7 @@ def test_long_work_elsewhere_gets_a_line_now_and_then(monkeypatch: pytest.Monkey
             drawn.update(1)
     lines = stream.getvalue().splitlines()
     assert any("3 of 4 frames" in line for line in lines)
+    assert "?" not in stream.getvalue()
     assert not any(c in stream.getvalue() for c in "\r\x1b")
 
 
