@@ -804,9 +804,14 @@ def dolby_vision_unit(
     return b"\x00\x00\x00\x01\x7c\x01" + _escaped(b"\x19" + body)
 
 
-def dolby_vision_message(number: int = 0, *, area: tuple[int, int, int, int] | None = None) -> bytes:
-    """The RPU of profile 10 as AV1 has it: a T.35 message with an EMDF container (ETSI TS 102 366, annex H)."""
-    rpu = dolby_vision_rpu(8, number, area=area)
+def dolby_vision_message(
+    number: int = 0, *, profile: int = 8, area: tuple[int, int, int, int] | None = None
+) -> bytes:
+    """The RPU of profile 10 as AV1 has it: a T.35 message with an EMDF container (ETSI TS 102 366, annex H).
+
+    profile: 8, or 5 without a base layer, as it would be in HEVC.
+    """
+    rpu = dolby_vision_rpu(profile, number, area=area)
     bits = _Bits().u(0xB5, 8).u(0x3B, 16).u(0x800, 32).u(0, 2).u(6, 3).u(31, 5)  # version, key, payload
     bits.u(6, 5).u(1, 1).u(1, 5).u(0, 1)  # and its extension, 225 in groups of five bits
     bits.u(0, 1).u(0, 1).u(0, 1).u(0, 1).u(1, 1)

@@ -1084,7 +1084,7 @@ MUTANTS = (
     ),
     Mutant(
         36, "Dolby Vision without a base layer is upscaled", "pipelines/probe/probe.py",
-        "    if look.dolby_vision_only:", "    if False:",
+        "    if look.dolby_vision_only or seen.dynamic_hdr.facts.dolby_vision == 5:", "    if False:",
         "tests/pipelines/media/test_hdr_metadata.py::test_dolby_vision_without_a_base_layer_is_refused",
     ),
     Mutant(

@@ -235,7 +235,7 @@ def _refuse_unseen(seen: PacketWalk, path: str | os.PathLike[str]) -> None:
             f"{path}: no frame of its video can be decoded{': ' + look.error if look.error else ''}"
         )
     planar_format(look.pix_fmt)
-    if look.dolby_vision_only:
+    if look.dolby_vision_only or seen.dynamic_hdr.facts.dolby_vision == 5:
         raise MediaError(
             f"{path}: is Dolby Vision without a base layer (profile 5, or 10.0), whose colours only its own"
             " player knows; expected HDR10, HLG, or Dolby Vision on top of one of them"

@@ -15,8 +15,10 @@ from pipelines.media.bitstream import obus_at, sei_messages, sei_unit
 from pipelines.media.cicp import Transfer
 from pipelines.media.dolby_vision import RPU, configuration_record, parse_rpu, with_active_area
 from pipelines.media.dynamic_hdr import DynamicHdr, dynamic_hdr_of, insert_dynamic_hdr
+from pipelines.probe.probe import probe
 from tests import media
 from tests.helpers.dynamic_hdr import decoded_side_data
+from vsr.views.probe_view import info_table, info_text
 
 
 @pytest.mark.parametrize("windows", [1, 2, 3])
@@ -37,6 +39,34 @@ def test_the_bitstream_comes_before_what_a_container_keeps_beside_it() -> None:
     ).hdr10_plus == media.hdr10_plus_message(3)
     assert not dynamic_hdr_of("hevc", b"", 0, [("dynamic_hdr10_plus", bytes(11304))])
     assert not dynamic_hdr_of("ffv1", data, 0)
+
+
+@pytest.mark.parametrize("codec", ["h264", "hevc"])
+@pytest.mark.parametrize("length_size", [0, 4])
+def test_a_message_is_found_among_others_in_any_unit(codec: str, length_size: int) -> None:
+    message = media.hdr10_plus_message(5)
+    others = [(137, bytes(24)), (4, b"\xb5\0\x31GA94\3\x41\xff\xfc\0\0\xff"), (144, bytes(4))]
+    units = [
+        sei_unit(codec, [others[0]]),
+        sei_unit(codec, [*others[1:], (4, message), others[0]]),
+        b"\x26\1\xab",
+    ]
+    divider = [len(unit).to_bytes(4, "big") if length_size else b"\0\0\1" for unit in units]
+    data = b"".join(mark + unit for mark, unit in zip(divider, units, strict=True))
+    assert dynamic_hdr_of(codec, data, length_size) == DynamicHdr(message)
+
+
+def test_probe_says_what_metadata_there_is(tmp_path: Path) -> None:
+    film = media.hdr10(
+        tmp_path / "in.mkv", 8, prefix=media.hdr10_plus_unit, suffix=lambda n: media.dolby_vision_unit(8, n)
+    )
+    info = probe(film)
+    assert info_table(info)["dynamic_hdr"] == {"hdr10_plus": True, "dolby_vision_profile": 8}
+    assert "HDR10+, Dolby Vision 8 in every frame" in info_text(info)
+    assert not info.notes
+    plain = probe(media.hdr10(tmp_path / "plain.mkv", 8))
+    assert info_table(plain)["dynamic_hdr"] == {"hdr10_plus": False, "dolby_vision_profile": None}
+    assert "in every frame" not in info_text(plain)
 
 
 @pytest.mark.parametrize("length", [1, 254, 255, 256, 510, 900])

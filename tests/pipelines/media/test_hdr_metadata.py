@@ -129,3 +129,16 @@ def test_dolby_vision_without_a_base_layer_is_refused(tmp_path: Path) -> None:
     with pytest.raises(MediaError, match="Dolby Vision without a base layer") as found:
         probe(media.hdr10(tmp_path / "in.mkv", suffix=media.dolby_vision_unit(5)))
     assert found.value.exit_code == 3
+
+
+def test_dolby_vision_without_a_base_layer_is_refused_where_ffmpeg_does_not_know_it(tmp_path: Path) -> None:
+    """Case 36: it reads RPUs of AV1 only where a container says that there are some; and later in a film nobody looks."""
+    source = media.messages_av1(tmp_path / "a.mkv", lambda n: media.dolby_vision_message(n, profile=5))
+    late = media.hdr10(
+        tmp_path / "b.mkv",
+        suffix=lambda n: media.dolby_vision_unit(5, n) if n > 11 else b"",
+        options={"x265-params": "keyint=4:min-keyint=4"},
+    )
+    for film in (source, late):
+        with pytest.raises(MediaError, match="Dolby Vision without a base layer"):
+            probe(film)
