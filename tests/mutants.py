@@ -1163,6 +1163,11 @@ MUTANTS = (
         f"{_DYNAMIC}::test_dolby_vision_of_av1_goes_with_every_frame",
     ),
     Mutant(
+        36, "one damaged RPU ends a run that conceals damage", "pipelines/codec/dynamic_metadata.py",
+        'if plan.on_corrupt == "conceal":', "if False:",
+        f"{_DYNAMIC}::test_a_damaged_rpu_is_left_out_where_damage_is_concealed",
+    ),
+    Mutant(
         37, "PQ in 8 bits", "pipelines/planner/encoder_options.py",
         "    if transfer in HDR_TRANSFERS and PixelFormat.parse(encoder.pix_fmt).bits < _HDR_BITS:", "    if False:",
         "tests/pipelines/media/test_hdr_metadata.py::test_pq_and_hlg_are_never_brought_down_to_eight_bits",

@@ -89,7 +89,8 @@ class _Carried:
 def fitted(frames: Iterable[Frame], plan: Plan, promise: Promise) -> Iterator[Frame]:
     """Frames with metadata for pictures of the result's size.
 
-    Raises MediaError for a frame with some that can't be carried over.
+    Raises MediaError for a frame with some that can't be carried over; where damage is concealed, the frame
+    goes without it, as a damaged one.
     """
     for frame in frames:
         if not frame.dynamic_hdr:
@@ -98,6 +99,9 @@ def fitted(frames: Iterable[Frame], plan: Plan, promise: Promise) -> Iterator[Fr
         try:
             own = _fitted(frame.dynamic_hdr, plan)
         except ValueError as error:
+            if plan.on_corrupt == "conceal":
+                yield replace(frame, dynamic_hdr=None, corrupt=True)
+                continue
             place = bisect.bisect_left(promise.pts, frame.pts)
             raise promise.refuse(place, f"{error}{_REMEDY}") from None
         # Not in place: what stands in for a damaged frame behind it has the metadata of this one.

@@ -329,6 +329,21 @@ def test_metadata_that_can_not_be_carried_over_in_mid_film_ends_the_run_with_a_w
     assert finished_of(upscaled(source, tmp_path / "out.mkv", dynamic_hdr="drop", fresh=True, **DRAFT))
 
 
+def test_a_damaged_rpu_is_left_out_where_damage_is_concealed(tmp_path: Path) -> None:
+    """Case 36."""
+    source = media.hdr10(
+        tmp_path / "in.mkv",
+        FRAMES,
+        suffix=lambda n: unit(n)[: -3 if n == 13 else None] + b"\x01\x01\x80" * (n == 13),
+        options={"x265-params": "keyint=16"},
+    )
+    with pytest.raises(MediaError, match="its CRC-32 is wrong.* at frame 13"):
+        upscaled(source, tmp_path / "out.mkv", **DRAFT)
+    made = upscaled(source, tmp_path / "out.mkv", on_corrupt="conceal", fresh=True, **DRAFT)
+    assert finished_of(made).report["concealed"] == 1
+    assert rpus(tmp_path / "out.mkv") == [RPUS[n] if n != 13 else b"" for n in range(FRAMES)]
+
+
 @pytest.mark.parametrize("suffix", [".mkv", ".mp4", ".mov"])
 def test_a_result_that_does_not_say_that_it_is_dolby_vision_is_noticed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, suffix: str
