@@ -1189,7 +1189,7 @@ MUTANTS = (
     ),
     Mutant(
         1, "tiles that stand still leave smaller batches", "pipelines/inference/cuda_pipeline.py",
-        "left = self._run(flight, numbers, wanted,", "left = self._run(flight, [n for n in numbers if n in wanted], wanted,",
+        "batch = {n: n in wanted for n in numbers}", "batch = {n: True for n in numbers if n in wanted}",
         "tests/pipelines/inference/test_cuda_pipeline.py::test_tiles_of_a_shape_go_in_batches_of_one_size_whatever_stands_still",
     ),
     Mutant(

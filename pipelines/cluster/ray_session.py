@@ -18,6 +18,7 @@ import sys
 import tempfile
 import threading
 import time
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -33,9 +34,9 @@ from pipelines.plan.settings import local_workers
 from pipelines.planner.resources import usable_cores
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
-__all__ = ["Session", "open_session", "reap"]
+__all__ = ["Offer", "Session", "open_session", "reap"]
 
 
 _ROOT = Path(__file__).resolve().parents[2]
@@ -53,15 +54,19 @@ _LOADED_PRIVATELY: list[bool] = []
 _LOCK = threading.Lock()
 
 
+@dataclass(frozen=True)
+class Offer:
+    """What a private cluster has for its workers."""
+
+    devices: int = 0
+    """GPUs of this machine that may be used."""
+    environment: Mapping[str, str] = field(default_factory=dict)
+    spare_cpus: int = 0
+    """Beyond the workers' share."""
+
+
 def open_session(
-    address: str,
-    *,
-    workers: int | None,
-    cpus_per_worker: float | None,
-    usual: int,
-    devices: int,
-    environment: dict[str, str],
-    spare_cpus: int = 0,
+    address: str, offer: Offer, *, workers: int | None, cpus_per_worker: float | None, usual: int
 ) -> tuple[Session, int | None, float | None]:
     """A session by the address of a command line: (the session, most workers, CPUs of each).
 
@@ -71,8 +76,6 @@ def open_session(
     that is there.
     workers: at most so many; None: as many as the address says. usual: workers of a private one where neither
     says it.
-    devices: GPUs of this machine that may be used. spare_cpus: what a private one offers beyond its workers'
-    share.
     """
     if address.partition(":")[0] != "local":
         return Session(address), workers, cpus_per_worker
@@ -80,16 +83,13 @@ def open_session(
     cores = usable_cores()
     most = min([n for n in (count, workers) if n], default=usual)
     cpus = cpus_per_worker or max(1, cores // most)
-    return (
-        Session(
-            "local",
-            cpus=max(cores, most * cpus) + spare_cpus,
-            gpus=devices,
-            environment=environment,
-        ),
-        most,
-        cpus,
+    session = Session(
+        "local",
+        cpus=max(cores, most * cpus) + offer.spare_cpus,
+        gpus=offer.devices,
+        environment=dict(offer.environment),
     )
+    return session, most, cpus
 
 
 class Session:

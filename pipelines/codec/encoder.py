@@ -14,7 +14,7 @@ import re
 import time
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NotRequired, TypedDict, Unpack
 
 import av
 
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from pipelines.media.video_info import Frame
     from pipelines.plan.encoder_spec import Encoder
 
-__all__ = ["OPENING", "EncodedChunk", "encode_chunk", "try_encoder"]
+__all__ = ["OPENING", "EncodedChunk", "StreamFacts", "encode_chunk", "try_encoder"]
 
 
 os.environ.setdefault("SVT_LOG", "1")  # SVT-AV1 writes its settings to standard error otherwise
@@ -172,29 +172,37 @@ def _encoded_format(encoder: Encoder) -> str:
     return encoder.fed_format
 
 
+class StreamFacts(TypedDict):
+    """What holds for every chunk of a film."""
+
+    time_base: Fraction
+    rate: Fraction
+    sar: Fraction
+    color: ColorTags
+    hdr: NotRequired[HdrMetadata | None]
+    """That the stream is to tell where the encoder's options do not."""
+
+
 def encode_chunk(
     frames: Iterable[Frame],
     index: int,
     encoder: Encoder,
     *,
-    time_base: Fraction,
-    rate: Fraction,
-    sar: Fraction,
-    color: ColorTags,
-    hdr: HdrMetadata | None = None,
     step: Callable[[], None] = lambda: None,
+    **facts: Unpack[StreamFacts],
 ) -> EncodedChunk:
     """Encode the frames of one chunk from a fresh encoder, so that it starts with a key frame and depends on
     nothing else.
 
-    hdr: that the stream is to tell where the encoder's options do not. step: called for every packet, also
+    step: called for every packet, also
     while the encoder drains, which at 8K may take it long, and while a session of a chip is waited for.
     Raises ResourceError where the encoder fails, which a new attempt may cure.
     """
     carried: dict[int, Frame] = {}
     pts: list[int] = []
-    hdr = hdr if encoder.maker and hdr else None
-    with _opened(encoder, time_base, rate, sar, color, step) as muxer:
+    time_base, color = facts["time_base"], facts["color"]
+    hdr = (facts.get("hdr") or None) if encoder.maker else None
+    with _opened(encoder, time_base, facts["rate"], facts["sar"], color, step) as muxer:
         try:
             for frame in frames:
                 if frame.captions or frame.dynamic_hdr:
@@ -210,7 +218,7 @@ def encode_chunk(
             raise ResourceError(
                 f"the encoder {encoder.name} failed in chunk {index} after {len(pts)} packets:"
                 f" {error.strerror}"
-            ) from None
+            ) from error
         header = bytes(muxer.stream.codec_context.extradata or b"")
     data = muxer.data
     if encoder.maker:
@@ -219,7 +227,7 @@ def encode_chunk(
         except av.error.FFmpegError as error:
             raise ResourceError(
                 f"the encoder {encoder.name} made a damaged stream of chunk {index}: {error.strerror}"
-            ) from None
+            ) from error
     identity = header + repr((encoder.name, encoder.width, encoder.height, encoder.pix_fmt, color)).encode()
     return EncodedChunk(index, data, tuple(pts), hashlib.sha256(identity).hexdigest(), b"")
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import contextlib
 from collections import deque
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -63,27 +63,22 @@ class _Flight:
     """What was remembered before this frame; set when the device comes to it."""
 
 
+@dataclass(eq=False)
 class Accelerated:
     """The network on its device: views in, planes out, in order."""
 
-    def __init__(
-        self,
-        network: LoadedNetwork,
-        graphed: GraphedNetwork,
-        accelerator: Accelerator,
-        stills: Stills,
-        tiles: Callable[[int, int], list[Tile]],
-        is_black: Callable[[Sequence[np.ndarray]], bool],
-        notes: list[str],
-    ) -> None:
-        """tiles: cuts a picture of (height, width). is_black: whether planes of a tile in a bar are even
-        black. notes: where troubles are told.
-        """
-        self._network, self._graphed, self._accelerator = network, graphed, accelerator
-        self._stills, self._tiles, self._is_black = stills, tiles, is_black
-        self._ring: Ring | None = None
-        self._state: Tensor | None = None
-        self._notes = notes
+    network: LoadedNetwork
+    graphed: GraphedNetwork
+    accelerator: Accelerator
+    stills: Stills
+    tiles: Callable[[int, int], list[Tile]]
+    """Cuts a picture of (height, width)."""
+    is_black: Callable[[Sequence[np.ndarray]], bool]
+    """Whether planes of a tile in a bar are even black."""
+    notes: list[str]
+    """Where troubles are told."""
+    _ring: Ring | None = field(default=None, init=False)
+    _state: Tensor | None = field(default=None, init=False)
 
     def __call__(self, views: Iterable[View]) -> Iterator[tuple[Any, list[np.ndarray]]]:
         """(ticket, luma, U and V of the result) for every view, a few frames later; all of them at the end.
@@ -113,19 +108,19 @@ class Accelerated:
             with contextlib.suppress(Exception):
                 deque(self._ring.drain(), maxlen=0)
         self._ring, self._state = None, None
-        self._stills.forget()
+        self.stills.forget()
 
     def _put(
         self, view: View, *, precise: bool = False, state: Sequence[Tensor | None] | None = None
     ) -> Landed | None:
         """state: (what is remembered,), where it is not what the frame before has left."""
-        parts = self._tiles(*view.frames[0][0].shape)
+        parts = self.tiles(*view.frames[0][0].shape)
         ring = self._ring = self._ring or self._made_ring(view, parts)
-        recurrent = self._network.contract.recurrent
-        taken = [not recurrent and not precise and self._stills.same(view.frames, part) for part in parts]
+        recurrent = self.network.contract.recurrent
+        taken = [not recurrent and not precise and self.stills.same(view.frames, part) for part in parts]
         own = view.frames[view.now]
         black = [
-            part.in_bar and self._is_black([plane[part.read(2 if n else 1)] for n, plane in enumerate(own)])
+            part.in_bar and self.is_black([plane[part.read(2 if n else 1)] for n, plane in enumerate(own)])
             for part in parts
         ]
         flight = _Flight(view, parts, taken, black, [])
@@ -136,19 +131,19 @@ class Accelerated:
             self._work(flight, remembered, up, down, before, precise=precise)
 
         landed = ring.put(flight, [plane for planes in view.frames for plane in planes], work)
-        self._stills.keep(view.frames)
+        self.stills.keep(view.frames)
         return landed
 
     def _made_ring(self, view: View, parts: list[Tile]) -> Ring:
         def dtype(plane: np.ndarray) -> torch.dtype:
             return torch.uint8 if plane.dtype == np.uint8 else torch.int16
 
-        scale = self._network.contract.scale
+        scale = self.network.contract.scale
         up = [(plane.shape, dtype(plane)) for planes in view.frames for plane in planes]
         down: list[Any] = [
             ((p.shape[0] * scale, p.shape[1] * scale), dtype(p)) for p in view.frames[view.now]
         ]
-        return Ring(self._accelerator, up, [*down, ((len(parts), HEALTH), torch.float32)])
+        return Ring(self.accelerator, up, [*down, ((len(parts), HEALTH), torch.float32)])
 
     @torch.inference_mode()
     def _work(
@@ -168,14 +163,15 @@ class Accelerated:
         taken = [found and before is not None for found in flight.taken]
         for number, part in enumerate(flight.parts):
             if taken[number] and before is not None:
-                _take_over(part, number, self._network.contract.scale, before, down)
+                _take_over(part, number, self.network.contract.scale, before, down)
         following: Tensor | None = None
         for numbers in batches(flight.parts):
             for black in (False, True):
                 wanted = {n for n in numbers if not taken[n] and flight.black[n] == black}
                 if not wanted:
                     continue
-                left = self._run(flight, numbers, wanted, state, up, down, precise=precise, classical=black)
+                batch = {n: n in wanted for n in numbers}
+                left = self._run(flight, batch, state, (up, down), precise=precise, classical=black)
                 for number, tile in zip(numbers, left, strict=False):
                     if number in wanted:
                         part = flight.parts[number]
@@ -188,36 +184,36 @@ class Accelerated:
     def _run(
         self,
         flight: _Flight,
-        numbers: list[int],
-        wanted: set[int],
+        batch: dict[int, bool],
         state: Tensor | None,
-        up: list[Tensor],
-        down: list[Tensor],
+        planes: tuple[list[Tensor], list[Tensor]],
         *,
         precise: bool,
         classical: bool,
     ) -> Sequence[Tensor]:
-        """One batch, the wanted tiles of it into `down`.
+        """One batch; gives back the state of each tile, where there is one.
 
-        Gives back the state of each tile, where there is one.
+        batch: numbers of tiles, and whether each is wanted. planes: those that came up, and those of the
+        result, which the wanted tiles are put into.
         """
-        parts = [flight.parts[n] for n in numbers]
-        scale, contract = self._network.contract.scale, self._network.contract
+        up, down = planes
+        parts = [flight.parts[n] for n in batch]
+        scale, contract = self.network.contract.scale, self.network.contract
         luma = torch.stack([torch.stack([plane[part.read()] for plane in up[::3]]) for part in parts])
         chroma = torch.stack(
             [torch.stack([plane[part.read(2)] for n, plane in enumerate(up) if n % 3]) for part in parts]
         )
         remembered = None
         if contract.recurrent:
-            width: int = self._network.module.width  # type: ignore[attr-defined]
+            width: int = self.network.module.width  # type: ignore[attr-defined]
             if state is None:
                 state = torch.zeros(
-                    1, width, *up[1].shape, dtype=self._graphed.state_dtype, device=luma.device
+                    1, width, *up[1].shape, dtype=self.graphed.state_dtype, device=luma.device
                 )
             remembered = torch.cat([state[(..., *part.read(2))] for part in parts])
-        made = self._graphed(luma, chroma, remembered, precise=precise, classical=classical)
-        for place, (number, part) in enumerate(zip(numbers, parts, strict=True)):
-            if number not in wanted:
+        made = self.graphed(luma, chroma, remembered, precise=precise, classical=classical)
+        for place, (number, part) in enumerate(zip(batch, parts, strict=True)):
+            if not batch[number]:
                 continue
             down[0][part.written(scale)] = made[0][place, 0][part.kept(scale)]
             for plane, channel in zip(down[1:3], made[1][place], strict=True):
@@ -233,17 +229,17 @@ class Accelerated:
             return
         assert self._ring is not None
         waiting = list(self._ring.drain())
-        self._stills.forget()
+        self.stills.forget()
         flight: _Flight = landed.ticket
-        recurrent = self._network.contract.recurrent
+        recurrent = self.network.contract.recurrent
         after = self._state
         self._put(flight.view, precise=True, state=flight.state)
         (again,) = self._ring.drain()
         still = diagnose([Health(*map(float, row)) for row in again.arrays[3]])
         if still:
-            raise refuse(self._network.name, still)
-        self._stills.forget()
-        self._notes.append(f"{self._network.name} gave {trouble}; the frame was computed again in fp32")
+            raise refuse(self.network.name, still)
+        self.stills.forget()
+        self.notes.append(f"{self.network.name} gave {trouble}; the frame was computed again in fp32")
         yield flight.view.ticket, again.arrays[:3]
         if not recurrent:
             self._state = after

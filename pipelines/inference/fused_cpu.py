@@ -243,7 +243,7 @@ def _mirrored(position: int, length: int) -> int:
 
 
 @_compiled
-def _add_by_rows(
+def _add_by_rows(  # noqa: PLR0913 - numba compiles flat arguments
     plane: np.ndarray, residual: np.ndarray, channel: int, sub: int, scale: int, base_row: int,
     base_column: int, top: int, bottom: int, left: int, right: int, row_first: np.ndarray,
     row_weights: np.ndarray, column_first: np.ndarray, column_weights: np.ndarray, span: np.float32,
@@ -283,7 +283,7 @@ def _add_by_rows(
 
 
 @_compiled
-def _weighted(
+def _weighted(  # noqa: PLR0913 - numba compiles flat arguments
     a: np.ndarray,
     b: np.ndarray,
     c: np.ndarray,
@@ -327,7 +327,7 @@ def _rounded(
         out[x] = np.int32(value if value < peak else peak)  # noqa: FURB136
 
 
-def _add_at_once(
+def _add_at_once(  # noqa: PLR0913 - numba compiles flat arguments
     plane: np.ndarray, residual: np.ndarray, channel: int, sub: int, scale: int, base_row: int,
     base_column: int, top: int, bottom: int, left: int, right: int, row_first: np.ndarray,
     row_weights: np.ndarray, column_first: np.ndarray, column_weights: np.ndarray, span: np.float32,

@@ -325,7 +325,7 @@ class Upscaler:
                 checksum, left = self._fused.run(seen, remembered, frames[now], part, result)
             else:
                 checksum, left = self._run_tile(
-                    network, seen, remembered, part, result, is_black=is_black, precise=precise
+                    seen, remembered, part, result, is_black=is_black, precise=precise
                 )
             made = result[0][part.written(scale)]
             found = diagnose(
@@ -342,7 +342,6 @@ class Upscaler:
 
     def _run_tile(
         self,
-        network: LoadedNetwork,
         seen: Sequence[Sequence[np.ndarray]],
         state: Tensor | None,
         part: Tile,
@@ -355,6 +354,7 @@ class Upscaler:
 
         A sum of its values, and the state it leaves.
         """
+        (network,) = self._networks
         scale, bits, full, device = network.contract.scale, self._source.bits, self._full, self.device
         luma = torch.stack([to_float(f[0], bits, full, chroma=False, device=device) for f in seen])[None]
         chroma = torch.stack(

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 
     from models.network import Contract
 
-__all__ = ["build", "export", "gflop_per_megapixel", "parameter_count", "to_toml"]
+__all__ = ["NetworkFacts", "build", "export", "gflop_per_megapixel", "parameter_count", "to_toml"]
 
 
 _COUNTED_PX = 64
@@ -94,23 +95,26 @@ def _run_once(network: nn.Module) -> None:
         network((torch.zeros(1, frames, side, side), torch.zeros(1, 2 * frames, side // 2, side // 2)))
 
 
-def export(
-    state: Mapping[str, Tensor],
-    *,
-    architecture: str,
-    settings: Mapping[str, Any],
-    scale: int,
-    folder: str | Path,
-    name: str,
-    description: str = "",
-    record: Mapping[str, Any] | None = None,
-) -> Path:
+@dataclass(frozen=True)
+class NetworkFacts:
+    """What a card says of a network, beside what its architecture tells."""
+
+    architecture: str
+    settings: Mapping[str, Any]
+    """Arguments of the architecture besides the scale."""
+    scale: int
+    description: str = ""
+    record: Mapping[str, Any] = field(default_factory=dict)
+    """Further tables of the card (training, scores); values that TOML can hold."""
+
+
+def export(state: Mapping[str, Tensor], facts: NetworkFacts, *, folder: str | Path, name: str) -> Path:
     """Write the weights in fp16 and the card beside them; both get their names only when they are complete.
 
-    state: tensors of the architecture, as `state_dict` names them. settings: its arguments besides the scale.
-    record: further tables of the card (training, scores); values that TOML can hold.
+    state: tensors of the architecture, as `state_dict` names them.
     Returns the path of the weights. Raises UsageError where the tensors are not those of the architecture.
     """
+    architecture, settings, scale = facts.architecture, facts.settings, facts.scale
     network = build(architecture, scale, settings)
     expected = {k: tuple(v.shape) for k, v in network.state_dict().items()}
     found = {k: tuple(v.shape) for k, v in state.items()}
@@ -127,7 +131,7 @@ def export(
     card: dict[str, Any] = {
         "scale": scale,
         "architecture": architecture,
-        "description": description,
+        "description": facts.description,
         "parameters": parameter_count(network),
         "pixels": contract.pixels,
         "sha256": sha256_of(weights),
@@ -139,7 +143,7 @@ def export(
             else {}
         ),
         "settings": dict(settings),
-        **(record or {}),
+        **facts.record,
     }
     write_atomically(weights.with_suffix(".toml"), to_toml(card).encode(errors="replace"))
     return weights

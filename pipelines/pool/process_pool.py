@@ -140,18 +140,23 @@ class ProcessPool:
                             raise NoneAdmittedError(refused[0])
                     yield event
         finally:
-            shared.closing.set()
-            for server in servers:
-                while server.is_alive():
-                    for child in list(shared.children.values()):
-                        child.kill()
-                    with contextlib.suppress(queue.Empty):
-                        shared.out.get(timeout=0.05)  # a thread may be waiting to be heard
+            _end(servers, shared)
 
     def _refused(
         self, admit: Callable[[dict[str, str]], str] | None, number: int, facts: dict[str, str]
     ) -> str:
         return self._surplus(number, facts) or (admit(facts) if admit is not None else "")
+
+
+def _end(servers: Sequence[threading.Thread], shared: _Shared) -> None:
+    """Kill the children of a call, until their threads are over."""
+    shared.closing.set()
+    for server in servers:
+        while server.is_alive():
+            for child in list(shared.children.values()):
+                child.kill()
+            with contextlib.suppress(queue.Empty):
+                shared.out.get(timeout=0.05)  # a thread may be waiting to be heard
 
 
 @dataclass

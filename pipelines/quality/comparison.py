@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypedDict, Unpack
 
 import numpy as np
 
@@ -40,6 +40,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "METRICS",
+    "CompareOptions",
     "Compared",
     "Figures",
     "Measured",
@@ -134,25 +135,31 @@ class Compared:
     moments: tuple[WorstMoment, ...] = field(default_factory=tuple)
 
 
+class CompareOptions(TypedDict, total=False):
+    """How results are compared."""
+
+    reference: Path | None
+    """The truth; None: one of the two, by the rule of this module."""
+    source: Path | None
+    """What results were made from; they are also held against it at its size."""
+    range_: str | None
+    """FROM-TO."""
+    align: Align
+    """How frames are paired."""
+    worst: int
+    """So many moments are shown."""
+
+
 def compare(
-    first: Path,
-    second: Path,
-    *,
-    reference: Path | None = None,
-    source: Path | None = None,
-    range_: str | None = None,
-    align: Align = "pts",
-    worst: int = 5,
+    first: Path, second: Path, **options: Unpack[CompareOptions]
 ) -> Iterator[Measured | Misaligned | Compared]:
     """Measure one or two results against a reference.
 
-    Yields what does not belong together as soon as it is known.
-
-    reference: the truth; None: one of the two, by the rule of this module. source: what results were made
-    from; they are also held against it at its size. range_: FROM-TO. align: how frames are paired. worst: so
-    many moments are shown. Raises MediaError for what can't be read, VerificationError where no frames belong
-    together.
+    Yields what does not belong together as soon as it is known. Raises MediaError for what can't be read,
+    VerificationError where no frames belong together.
     """
+    reference, source, range_ = options.get("reference"), options.get("source"), options.get("range_")
+    align, worst = options.get("align", "pts"), options.get("worst", 5)
     films = [opened(p) for p in ([first, second] if reference is None else [reference, first, second])]
     if reference is None:
         films.sort(key=_pixels)

@@ -357,19 +357,14 @@ def judge(
         scores["energy"] = metrics.gradient_energy(ours, theirs)
     if "niqe" in settings.metrics:
         scores["niqe"] = metrics.niqe(ours[len(ours) // 2], metrics.NiqeModel.read(settings.niqe_model))
-    if "vmaf" in settings.metrics:
-        scores |= metrics.by_ffmpeg(
-            *(from_values(_even(planes), 8) for planes in (result, truth)), rate=max(1, round(rate))
-        )
-    elif "vmaf-neg" in settings.metrics:
-        found = metrics.by_ffmpeg(
-            *(from_values(_even(planes), 8) for planes in (result, truth)), rate=max(1, round(rate))
-        )
-        scores["vmaf_neg"] = found["vmaf_neg"]
+    if {"vmaf", "vmaf-neg"} & set(settings.metrics):
+        codes = (from_values(_even(planes), 8) for planes in (result, truth))
+        found = metrics.by_ffmpeg(*codes, rate=max(1, round(rate)))
+        scores |= found if "vmaf" in settings.metrics else {"vmaf_neg": found["vmaf_neg"]}
     for name, measure in _learned(settings).items():
-        every = _DEEP_EVERY if name == "deep_distance" else 1
         if name == "deep_distance" and min(ours.shape[1:]) < LEAST_PX:
             continue
+        every = _DEEP_EVERY if name == "deep_distance" else 1
         chosen = range(min(every // 2, len(ours) - 1), len(ours), every)
         pairs = ([_rgb(planes, index, matrix, scale) for planes in (result, truth)] for index in chosen)
         with torch.inference_mode():

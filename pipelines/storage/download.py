@@ -133,12 +133,8 @@ def _attempt(address: str, path: Path, size: int | None) -> Iterator[int]:
             begun = 0  # this server begins anew
         told = answer.headers.get("Content-Length")
         total = begun + int(told) if told and told.isdecimal() else None
-        if total is not None and size is not None and total != size:
-            raise MediaError(f"{address}: is {total} bytes long, not {size}; another file lies there now")
-        if total is not None and total > most:
-            raise MediaError(
-                f"{address}: is larger than {most >> 30} GiB; download it by other means and give the file"
-            )
+        if total is not None:
+            _refuse_length(address, total, size)
         there = begun
         try:
             with open(path, "ab" if begun else "wb") as file:
@@ -158,6 +154,16 @@ def _attempt(address: str, path: Path, size: int | None) -> Iterator[int]:
     wanted = size if size is not None else total
     if wanted is not None and there < wanted:
         raise _BrokenError(f"the connection ended after {there} of {wanted} bytes")
+
+
+def _refuse_length(address: str, total: int, size: int | None) -> None:
+    """Raise MediaError where the server has another length than was promised, or any file has at most."""
+    if size is not None and total != size:
+        raise MediaError(f"{address}: is {total} bytes long, not {size}; another file lies there now")
+    if total > (MOST_BYTES if size is None else size):
+        raise MediaError(
+            f"{address}: is larger than {MOST_BYTES >> 30} GiB; download it by other means and give the file"
+        )
 
 
 def _read(answer: Any) -> bytes:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import shutil
 import threading
 import time
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
 
     from pipelines.objectives.settings import TrainSettings
 
-__all__ = ["train_together"]
+__all__ = ["Share", "train_together"]
 
 
 _ROUNDS = 10
@@ -36,17 +37,24 @@ _ROUNDS = 10
 _ASK_SECONDS = 0.5
 
 
+@dataclass(frozen=True)
+class Share:
+    """The processes that a training is shared out among."""
+
+    workers: int
+    cpus_per_worker: float = 1
+    device: str = "cpu"
+
+
 def train_together(
     settings: TrainSettings,
     data: Sequence[str | Path],
     folder: str | Path,
+    share: Share,
     *,
-    workers: int,
-    cpus_per_worker: float = 1,
-    device: str = "cpu",
     stop: Callable[[], bool] | None = None,
 ) -> Iterator[Any]:
-    """As `train`, in `workers` processes of the cluster this process is connected to.
+    """As `train`, in several processes of the cluster this process is connected to.
 
     Resumes from the folder's checkpoint.
 
@@ -75,9 +83,11 @@ def train_together(
             "folder": str(target),
             "board": board,
         },
-        torch_config=TorchConfig(backend="nccl" if device == "cuda" else "gloo"),
+        torch_config=TorchConfig(backend="nccl" if share.device == "cuda" else "gloo"),
         scaling_config=ScalingConfig(
-            num_workers=workers, use_gpu=device == "cuda", resources_per_worker={"CPU": cpus_per_worker}
+            num_workers=share.workers,
+            use_gpu=share.device == "cuda",
+            resources_per_worker={"CPU": share.cpus_per_worker},
         ),
         run_config=RunConfig(
             name="vsr", storage_path=str(results), failure_config=FailureConfig(max_failures=_ROUNDS)

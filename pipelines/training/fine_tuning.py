@@ -11,7 +11,7 @@ import os
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Unpack
 
 from models.catalog.loader import load_network
 from models.catalog.lookup import find
@@ -27,18 +27,20 @@ from pipelines.datasets.shards import Shards
 from pipelines.objectives.settings import OptimizerSettings, TrainSettings
 from pipelines.probe.probe import probe
 from pipelines.storage.atomic_file import write_atomically
-from pipelines.training.train import train
+from pipelines.training.train import TrainOptions, train
 from pipelines.training.trainer import Trained
 from pipelines.training.validation import Validation
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
     from models.catalog.card import Card
 
 __all__ = ["LEAST_GAIN_DB", "Gated", "tune"]
 
 
+_MINUTES = 10.0
+"""Of training, where nothing is said."""
 LEAST_GAIN_DB = 0.05
 
 
@@ -60,19 +62,18 @@ def tune(
     folder: str | Path,
     *,
     init: str = "fast-x2",
-    minutes: float = 10.0,
-    resume: bool = False,
-    device: str = "cpu",
-    stop: Callable[[], bool] | None = None,
     least_gain_db: float = LEAST_GAIN_DB,
+    **options: Unpack[TrainOptions],
 ) -> Iterator[Any]:
-    """Fine-tune `init` on `video` for about `minutes` of training, into `folder`.
+    """Fine-tune `init` on `video`, into `folder`.
 
     Yields the events of both stages, then Gated.
 
-    resume: go on where an earlier call was stopped. Raises UsageError where `init` is no network of ours, and
-    what `make_dataset` and `train` raise.
+    options: of `train`; `minutes` are 10 where nothing is said, and with `resume` it goes on where an earlier
+    call was stopped. Raises UsageError where `init` is no network of ours, and what `make_dataset` and
+    `train` raise.
     """
+    options["minutes"] = minutes = options.get("minutes") or _MINUTES
     card = _card(init)
     target = Path(folder)
     data = target / "data"
@@ -84,15 +85,7 @@ def tune(
             )
         yield made
     weights = ""
-    for event in train(
-        _train_settings(video, card, init, minutes),
-        [data],
-        target / "run",
-        resume=resume,
-        device=device,
-        stop=stop,
-        minutes=minutes,
-    ):
+    for event in train(_train_settings(video, card, init, minutes), [data], target / "run", **options):
         yield event
         if isinstance(event, Trained):
             weights = event.weights

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypedDict, Unpack
 
 import torch
 
@@ -20,34 +20,41 @@ if TYPE_CHECKING:
 
     from pipelines.training.trainer import Stepped, Trained, Validated
 
-__all__ = ["train"]
+__all__ = ["TrainOptions", "train"]
 
 
 _FEW_PAIRS = 500
 
 
+class TrainOptions(TypedDict, total=False):
+    """How a training runs, beside its settings."""
+
+    resume: bool
+    """Go on from the folder's checkpoint if there is one."""
+    device: str
+    stop: Callable[[], bool] | None
+    """Asked after every step; True saves a checkpoint and raises Interrupted."""
+    cluster: str | None
+    """Share every batch out among processes of a Ray cluster ("local[:N]", "auto", HOST:PORT)."""
+    workers: int | None
+    """So many processes; None: as many as the address says, else one."""
+    cpus_per_worker: float | None
+    minutes: float | None
+    """Instead of the settings' steps, as many as that takes here, by the time of a few; a resumed training
+    keeps them."""
+
+
 def train(
-    settings: TrainSettings,
-    data: Sequence[str | Path],
-    folder: str | Path,
-    *,
-    resume: bool = False,
-    device: str = "cpu",
-    stop: Callable[[], bool] | None = None,
-    cluster: str | None = None,
-    workers: int | None = None,
-    cpus_per_worker: float | None = None,
-    minutes: float | None = None,
+    settings: TrainSettings, data: Sequence[str | Path], folder: str | Path, **options: Unpack[TrainOptions]
 ) -> Iterator[Note | Stepped | Validated | Trained]:
     """Train on data sets made by `dataset`, into `folder`.
 
-    minutes: instead of the settings' steps, as many as that takes here, by the time of a few; a resumed
-    training keeps them.
-    resume: go on from the folder's checkpoint if there is one. stop: asked after every step; True saves a
-    checkpoint and raises Interrupted. cluster, workers: share every batch out among processes of a Ray
-    cluster ("local[:N]", "auto", HOST:PORT); None: N of them, else one.
     Raises UsageError for data that do not fit, MediaError for files that are damaged.
     """
+    resume, device = options.get("resume", False), options.get("device", "cpu")
+    stop, cluster = options.get("stop"), options.get("cluster")
+    workers, cpus_per_worker = options.get("workers"), options.get("cpus_per_worker")
+    minutes = options.get("minutes")
     checkpoint, log = (Path(folder) / name for name in ("checkpoint.pt", "log.jsonl"))
     begun = next((path for path in (checkpoint, log) if path.is_file() and path.stat().st_size), None)
     if begun is not None and not resume:
@@ -64,27 +71,22 @@ def train(
             "--workers and --cpus-per-worker are of a cluster; give --cluster, too, or leave them out"
         )
     if cluster is not None:
-        from pipelines.cluster.ray_session import open_session
+        from pipelines.cluster.ray_session import Offer, open_session
 
         devices = torch.cuda.device_count() if device == "cuda" else 0
         session, most, cpus = open_session(
             cluster,
+            Offer(devices, spare_cpus=1),
             workers=workers,
             cpus_per_worker=cpus_per_worker,
             usual=1,
-            devices=devices,
-            environment={},
-            spare_cpus=1,
         )
         with session:
             # Ray is loaded now, as the session wants it
-            from pipelines.training.distributed import (
-                train_together,
-            )
+            from pipelines.training.distributed import Share, train_together
 
-            yield from train_together(
-                settings, data, folder, workers=most or 1, cpus_per_worker=cpus or 1, device=device, stop=stop
-            )
+            share = Share(most or 1, cpus or 1, device)
+            yield from train_together(settings, data, folder, share, stop=stop)
         return
     if minutes is not None:
         steps = (

@@ -20,7 +20,7 @@ from pipelines.datasets.batch_loader import Batch, Loader
 from pipelines.datasets.gpu_loader import ResidentPairs
 from pipelines.datasets.shards import Shards, manifest_hash
 from pipelines.inference.device import device_name, low_precision
-from pipelines.model_files.card_writer import build, export
+from pipelines.model_files.card_writer import NetworkFacts, build, export
 from pipelines.objectives.registry import OBJECTIVES
 from pipelines.objectives.settings import TrainSettings, learning_rate
 from pipelines.pool.malloc import keep_freed_memory
@@ -318,12 +318,15 @@ class Trainer:
             training["objective"] = {
                 k: v for k, v in asdict(settings.objective).items() if v not in {0.0, ""}
             }
-        return export(
-            state.best, architecture=settings.architecture, settings=settings.network, scale=settings.scale,
-            folder=self.folder, name=settings.name, description=settings.description,
-            record={"training": training, "scores": {"validation": {k: round(v, 3) for k,
-            v in scores.items()}}},
-        )  # fmt: skip
+        scored = {k: round(v, 3) for k, v in scores.items()}
+        facts = NetworkFacts(
+            settings.architecture,
+            settings.network,
+            settings.scale,
+            settings.description,
+            {"training": training, "scores": {"validation": scored}},
+        )
+        return export(state.best, facts, folder=self.folder, name=settings.name)
 
 
 def seconds_a_step(settings: TrainSettings, data: Sequence[str | Path], device: str = "cpu") -> float:

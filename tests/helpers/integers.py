@@ -10,7 +10,7 @@ import torch
 from models.architectures.compact import Compact
 from models.catalog.lookup import find
 from pipelines.frames.sample_values import SampleValues
-from pipelines.model_files.card_writer import export
+from pipelines.model_files.card_writer import NetworkFacts, export
 from pipelines.model_files.quantization import add_integers, quantize
 
 if TYPE_CHECKING:
@@ -52,9 +52,7 @@ def card_with_integers(folder: Path, scale: int = 2) -> Card:
     made = network(scale)
     weights = export(
         made.state_dict(),
-        architecture="compact",
-        settings={"width": 32, "depth": 2},
-        scale=scale,
+        NetworkFacts("compact", {"width": 32, "depth": 2}, scale),
         folder=folder,
         name=f"small-x{scale}",
     )

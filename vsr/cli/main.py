@@ -7,6 +7,7 @@ import os
 import sys
 import threading
 from pathlib import Path
+from typing import NoReturn
 
 import click
 
@@ -133,6 +134,17 @@ def _options(given: list[str]) -> list[str]:
     return given[: given.index("--")] if "--" in given else given
 
 
+def _stopped(error: BaseException) -> NoReturn:
+    """End a command that was interrupted, which may have threads that nothing ends."""
+    if isinstance(error.__cause__, EOFError):  # FFmpeg's, of a file's end: click takes it for Ctrl-D
+        raise error.__cause__ from None
+    echo("vsr: stopped; what is done is kept, the same command goes on from there", err=True)
+    sys.stderr.flush()
+    if threading.active_count() > 1:
+        os._exit(130)
+    sys.exit(130)
+
+
 def main(arguments: list[str] | None = None) -> None:
     """Run the command line; every foreseen error becomes one line and its exit code, a bug keeps its
     traceback.
@@ -164,11 +176,7 @@ def main(arguments: list[str] | None = None) -> None:
         echo(f"vsr: standard output can't be written to: {error.strerror}; what is done is kept", err=True)
         sys.exit(5)
     except (click.Abort, KeyboardInterrupt) as error:
-        if isinstance(error.__cause__, EOFError):  # FFmpeg's, of a file's end: click takes it for Ctrl-D
-            raise error.__cause__ from None
-        echo("vsr: stopped; what is done is kept, the same command goes on from there", err=True)
-        sys.stderr.flush()
-        os._exit(130) if threading.active_count() > 1 else sys.exit(130)
+        _stopped(error)
     except click.ClickException as error:
         error.show()
         sys.exit(2)

@@ -9,7 +9,7 @@ from models.architectures.registry import ARCHITECTURES
 from models.catalog.lookup import find
 from models.errors import UsageError
 from pipelines.inference import upscaler
-from pipelines.model_files.card_writer import export
+from pipelines.model_files.card_writer import NetworkFacts, export
 from pipelines.quality import model_overview, model_speed
 from pipelines.quality.model_overview import OverviewSettings
 from tests.helpers.footage import film, pictures
@@ -27,9 +27,7 @@ def shipped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         network = ARCHITECTURES[architecture](scale=scale, **settings)
         export(
             network.state_dict(),
-            architecture=architecture,
-            settings=settings,
-            scale=scale,
+            NetworkFacts(architecture, settings, scale),
             folder=tmp_path / "trained",
             name=name,
         )

@@ -24,7 +24,7 @@ from pipelines.datasets.settings import DatasetSettings
 from pipelines.datasets.shards import Pair, Shards, ShardWriter
 from pipelines.frames.reference_upscaler import classical, upscale, window
 from pipelines.frames.sample_values import from_values, to_values
-from pipelines.model_files.card_writer import export, gflop_per_megapixel, to_toml
+from pipelines.model_files.card_writer import NetworkFacts, export, gflop_per_megapixel, to_toml
 from pipelines.model_files.install import install_model
 from pipelines.objectives.settings import ObjectiveSettings, OptimizerSettings, TrainSettings, learning_rate
 from pipelines.plan.settings_file import read_settings
@@ -295,9 +295,13 @@ def test_per_title_goes_on_where_it_was_stopped(tmp_path: Path) -> None:
 def test_export_writes_what_the_catalog_reads_and_refuses_other_tensors(tmp_path: Path) -> None:
     network = Compact(scale=3, width=32, depth=2)
     path = export(
-        network.state_dict(), architecture="compact", settings={"width": 32, "depth": 2}, scale=3, folder=tmp_path, name="some-x3",
-        description='with "quotes"', record={"scores": {"Set5": {"psnr": 1.5}}},
-    )  # fmt: skip
+        network.state_dict(),
+        NetworkFacts(
+            "compact", {"width": 32, "depth": 2}, 3, 'with "quotes"', {"scores": {"Set5": {"psnr": 1.5}}}
+        ),
+        folder=tmp_path,
+        name="some-x3",
+    )
     card = read_card(path.with_suffix(".toml"))
     assert card.description == 'with "quotes"'
     assert card.parameters == sum(p.numel() for p in network.parameters())
