@@ -52,7 +52,7 @@ def upscaler(
         plan_of(card(name), *size, 2, tile=(544, 960)), choose_device("cuda"), accelerator=accelerator
     )
     assert made._accelerated is not None
-    graphed = made._accelerated._graphed
+    graphed = made._accelerated.graphed
     if not graph or compiled:
         graphed._record = None
     if compiled:
@@ -78,7 +78,7 @@ def seconds(frames: Iterable[Frame], running: Upscaler, skip: int = 2 * SLOTS) -
 def network_seconds(running: Upscaler, size: tuple[int, int], calls: int, batch: int = BATCH) -> float:
     """A frame takes whose tiles lie on the device already."""
     assert running._accelerated is not None
-    graphed = running._accelerated._graphed
+    graphed = running._accelerated.graphed
     parts = running._tiles(size[1], size[0])
     rows, columns = parts[0].read()
     height, width = rows.stop - rows.start, columns.stop - columns.start

@@ -46,7 +46,7 @@ def on_cuda(
     )
     assert upscaler._accelerated is not None
     if not graph:
-        upscaler._accelerated._graphed._record = None
+        upscaler._accelerated.graphed._record = None
     return upscaler
 
 

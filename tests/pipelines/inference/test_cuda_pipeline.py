@@ -220,7 +220,7 @@ class Calls:
 
     def __init__(self, running: Upscaler, monkeypatch: pytest.MonkeyPatch) -> None:
         assert running._accelerated is not None
-        graphed = running._accelerated._graphed
+        graphed = running._accelerated.graphed
         self.seen: list[tuple[tuple[int, ...], bool]] = []
         self._graphed, self.state_dtype = graphed, graphed.state_dtype
         monkeypatch.setattr(running._accelerated, "_graphed", self)
