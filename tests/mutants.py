@@ -153,11 +153,11 @@ MUTANTS = (
         f"{_WATCH}::test_a_folder_that_goes_away_and_comes_back_is_watched_again",
     ),
     Mutant(
-        91, "ONNX files may name other files", "models/catalog/onnx_reader.py", "options.add_session_config_entry(*_NO_EXTERNAL_DATA)", "pass",
+        91, "ONNX files may name other files", "models/catalog/onnx_module.py", "options.add_session_config_entry(*_NO_EXTERNAL_DATA)", "pass",
         f"{_ONNX}::test_weights_in_another_file_are_not_looked_for",
     ),
     Mutant(
-        91, "a device's values are not compared", "models/catalog/onnx_reader.py", "if names[0] != _CPU:", "if False:",
+        91, "a device's values are not compared", "models/catalog/onnx_module.py", "if names[0] != _CPU:", "if False:",
         f"{_ONNX}::test_a_device_that_gives_other_values_is_not_used",
     ),
     Mutant(

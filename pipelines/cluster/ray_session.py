@@ -68,9 +68,7 @@ class Offer:
 def open_session(
     address: str, offer: Offer, *, workers: int | None, cpus_per_worker: float | None, usual: int
 ) -> tuple[Session, int | None, float | None]:
-    """A session by the address of a command line: (the session, most workers, CPUs of each).
-
-    None where that is open.
+    """A session by the address of a command line: (the session, most workers, CPUs of each; None: open).
 
     address: "local" or "local:N", a private cluster on this machine with N workers; "auto" or HOST:PORT, one
     that is there.

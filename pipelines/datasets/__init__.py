@@ -5,6 +5,7 @@ builder.py           footage -> a data set
 crop_selection.py    places of a frame worth learning from
 damage.py            damage of a degraded clip, as its restoration level
 degradation.py       a clean clip -> the clip a network will meet
+degrading.py         a clean clip as a record of its degradation says
 events.py            events of a build, as values
 gpu_loader.py        pairs in a device's memory
 pair_maker.py        a place in a film -> a pair of clips

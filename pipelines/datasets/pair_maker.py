@@ -17,7 +17,8 @@ from models.catalog.card import file_name
 from models.catalog.loader import load_network
 from models.layers.resampling import resample
 from pipelines.datasets.damage import level_of_damage, measure_damage
-from pipelines.datasets.degradation import Degradation, degrade
+from pipelines.datasets.degradation import Degradation
+from pipelines.datasets.degrading import degrade
 from pipelines.datasets.shards import Pair
 from pipelines.frames.reference_upscaler import upscale
 from pipelines.frames.sample_values import SampleValues, from_values, oriented, rgb_to_planes, to_values

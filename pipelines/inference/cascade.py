@@ -18,10 +18,10 @@ from torch.nn import functional as F
 from models.layers.resampling import resample, upscale_plane
 from pipelines.frames.color_conversion import rgb_to_yuv, to_codes, to_float, yuv_to_rgb
 from pipelines.inference.output_checks import Health, diagnose, health_of_values, refuse
+from pipelines.inference.stage_tiles import tiles_of
 from pipelines.media.cicp import SITING_OFFSETS, Matrix, Range, Siting
-from pipelines.media.pixel_format import PixelCrop, PixelFormat
+from pipelines.media.pixel_format import PixelFormat
 from pipelines.plan.color_tags import chroma_offset
-from pipelines.plan.tiling import cut
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from pipelines.plan.plan import Plan
     from pipelines.plan.tiling import Tile
 
-__all__ = ["EVEN", "Cascade", "classical", "tiles_of"]
+__all__ = ["EVEN", "Cascade", "classical"]
 
 
 _LEFT = SITING_OFFSETS[Siting.LEFT]
@@ -387,32 +387,6 @@ def _reflect(plane: Tensor, bottom: int, right: int) -> Tensor:
 
 def _reflect_to(plane: Tensor, height: int, width: int) -> Tensor:
     return _reflect(plane, height - plane.shape[-2], width - plane.shape[-1])
-
-
-def _bars_of(plan: Plan, network: LoadedNetwork, size: tuple[int, int]) -> PixelCrop:
-    """The plan's bars in a stage's input of that (height, width), as far as the network need not look at
-    them.
-    """
-    contract, bars = network.contract, plan.bars
-    factor = size[0] // plan.height
-    if (
-        not bars
-        or contract.temporal
-        or contract.halo_px is None
-        or size != (plan.height * factor, plan.width * factor)
-    ):
-        return PixelCrop()
-    return PixelCrop(bars.top * factor, bars.bottom * factor, bars.left * factor, bars.right * factor)
-
-
-def tiles_of(plan: Plan, network: LoadedNetwork, size: tuple[int, int]) -> list[Tile]:
-    """Of a stage's input of that (height, width), a multiple of what the network wants.
-
-    One where it must see the whole picture.
-    """
-    contract = network.contract
-    tile = size if contract.halo_px is None else plan.tile_px
-    return list(cut(size, tile, contract.halo_px or 0, contract.size_multiple, _bars_of(plan, network, size)))
 
 
 def _health(seen: Picture, made: Picture) -> Health:

@@ -19,13 +19,15 @@ from models.catalog.loader import load_network
 from models.errors import UsageError
 from models.network import Contract
 from pipelines.frames.color_conversion import to_codes, to_float
-from pipelines.inference.cascade import EVEN, Cascade, classical, tiles_of
+from pipelines.inference.cascade import EVEN, Cascade, classical
+from pipelines.inference.code_padding import cropped, even_sizes, padded
 from pipelines.inference.cuda_graph import GraphedNetwork, record_cuda_graph
 from pipelines.inference.cuda_pipeline import Accelerated, View
 from pipelines.inference.device import computing_dtype, traits
 from pipelines.inference.fused_cpu import FusedNetwork
 from pipelines.inference.grain_synthesis import GrainMaker
 from pipelines.inference.output_checks import diagnose, health_of_codes, refuse
+from pipelines.inference.stage_tiles import tiles_of
 from pipelines.inference.temporal_windows import Window, alone
 from pipelines.inference.tile_cache import Stills
 from pipelines.inference.tile_threads import Lanes
@@ -156,15 +158,15 @@ class Upscaler:
         def views() -> Iterator[View]:
             for window in windows:
                 upright = [self._turn(f.planes) for f in window.frames]
-                sizes = _even_sizes(upright[0][0].shape, network.contract.size_multiple)
-                yield View(window, [_padded(planes, sizes) for planes in upright], window.now, window.starts)
+                sizes = even_sizes(upright[0][0].shape, network.contract.size_multiple)
+                yield View(window, [padded(planes, sizes) for planes in upright], window.now, window.starts)
 
         for window, planes in self._accelerated(views()):
             yield (
                 window,
                 self._finished(
                     window,
-                    self._cropped(planes, (self._plan.height, self._plan.width), network.contract.scale),
+                    cropped(planes, (self._plan.height, self._plan.width), network.contract.scale),
                 ),
             )
 
@@ -286,8 +288,8 @@ class Upscaler:
         """
         (network,) = self._networks
         scale = network.contract.scale
-        sizes = _even_sizes(frames[0][0].shape, network.contract.size_multiple)
-        even = [_padded(planes, sizes) for planes in frames]
+        sizes = even_sizes(frames[0][0].shape, network.contract.size_multiple)
+        even = [padded(planes, sizes) for planes in frames]
         result = [np.empty((rows * scale, columns * scale), frames[0][0].dtype) for rows, columns in sizes]
         following = None
         parts = [
@@ -303,7 +305,7 @@ class Upscaler:
                 following[(..., *part.written(1, 2))] = left[(..., *part.kept(1, 2))]
         self._state = following
         self.stills.keep(even, result)
-        return self._cropped(result, frames[0][0].shape, scale)
+        return cropped(result, frames[0][0].shape, scale)
 
     @torch.inference_mode()
     def _tile(
@@ -374,13 +376,6 @@ class Upscaler:
             plane[part.written(scale, 2)] = to_codes(values[part.kept(scale, 2)], bits, full, chroma=True)
         return float(luma.sum() + chroma.sum()), left[0] if left else None
 
-    @staticmethod
-    def _cropped(planes: Sequence[np.ndarray], size: Sequence[int], scale: int) -> list[np.ndarray]:
-        """What is wanted of planes that were made even; size: (height, width) of the picture that went in."""
-        height, width = size
-        wanted = [(height * scale, width * scale), *[(-(-height * scale // 2), -(-width * scale // 2))] * 2]
-        return [plane[:rows, :columns] for plane, (rows, columns) in zip(planes, wanted, strict=True)]
-
     def _turn(self, planes: Sequence[np.ndarray]) -> list[np.ndarray]:
         turn = self._plan.orientation
         result = []
@@ -398,21 +393,3 @@ class Upscaler:
             extra = ((0, height - plane.shape[0]), (0, width - plane.shape[1]))
             result.append(np.pad(plane, extra, mode="edge") if any(e[1] for e in extra) else plane)
         return result
-
-
-def _even_sizes(size: Sequence[int], multiple: int) -> list[tuple[int, int]]:
-    """(height, width) of luma and both chroma planes once luma is padded to the multiple."""
-    height, width = (n + -n % multiple for n in size)
-    return [(height, width), (height // 2, width // 2), (height // 2, width // 2)]
-
-
-def _reflect_codes(plane: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    extra = [(0, wanted - have) for wanted, have in zip(size, plane.shape, strict=True)]
-    if not any(e[1] for e in extra):
-        return plane
-    mode = "reflect" if all(e[1] < n for e, n in zip(extra, plane.shape, strict=True)) else "edge"
-    return np.pad(plane, extra, mode=mode)  # type: ignore[call-overload, no-any-return]
-
-
-def _padded(planes: Sequence[np.ndarray], sizes: Sequence[tuple[int, int]]) -> list[np.ndarray]:
-    return [_reflect_codes(p, n) for p, n in zip(planes, sizes, strict=True)]

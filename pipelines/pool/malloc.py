@@ -5,9 +5,11 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import gc
+import re
 import sys
+from pathlib import Path
 
-__all__ = ["TRIM_FRAMES", "give_back_memory", "keep_freed_memory", "trim_heap"]
+__all__ = ["TRIM_FRAMES", "give_back_memory", "keep_freed_memory", "oom_kills", "trim_heap"]
 
 
 def keep_freed_memory() -> None:
@@ -49,3 +51,15 @@ def trim_heap() -> None:
     trim = getattr(ctypes.CDLL(None), "malloc_trim", None) if sys.platform == "linux" else None
     if trim is not None:
         trim(0)
+
+
+def oom_kills() -> int:
+    """How many processes the kernel has ended for want of memory since it started.
+
+    0 where it does not tell.
+    """
+    try:
+        found = re.search(r"^oom_kill (\d+)$", Path("/proc/vmstat").read_text(encoding="utf-8"), re.MULTILINE)
+    except OSError:
+        return 0
+    return int(found.group(1)) if found else 0

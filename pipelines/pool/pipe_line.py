@@ -7,13 +7,14 @@ from __future__ import annotations
 import contextlib
 import pickle
 import queue
+import sys
 import threading
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from typing import BinaryIO
 
-__all__ = ["PipeLine"]
+__all__ = ["PipeLine", "child_command"]
 
 
 _LENGTH_BYTES = 8
@@ -75,3 +76,13 @@ class PipeLine:
         """Both pipes; whoever reads has ended by then, or will as the other end does."""
         with contextlib.suppress(OSError):
             self._out.close()
+
+
+def child_command(descriptor: int) -> list[str]:
+    """What begins a child. descriptor: its end of the line; -1: its standard input and output are."""
+    path = [p for p in sys.path if p]
+    code = (
+        f"import sys; sys.path[:] = {path!r}; from pipelines.pool.child_process import child_main;"
+        f" child_main({descriptor})"
+    )
+    return [sys.executable, "-P", "-c", code]

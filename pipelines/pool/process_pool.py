@@ -13,7 +13,6 @@ import contextlib
 import os
 import pickle
 import queue
-import re
 import socket
 import subprocess
 import sys
@@ -21,7 +20,6 @@ import threading
 from dataclasses import dataclass, field
 from functools import partial
 from multiprocessing.connection import Connection
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from models.errors import NoMemoryError, ResourceError
@@ -37,7 +35,8 @@ from pipelines.pool.interface import (
     WorkItem,
     exhausted,
 )
-from pipelines.pool.pipe_line import PipeLine
+from pipelines.pool.malloc import oom_kills
+from pipelines.pool.pipe_line import PipeLine, child_command
 from pipelines.pool.task_queue import TaskQueue
 
 if TYPE_CHECKING:
@@ -277,28 +276,6 @@ _KILLED = -9
 """What a process that SIGKILL ended returns."""
 
 
-def _command(descriptor: int) -> list[str]:
-    """What begins a child. descriptor: its end of the line; -1: its standard input and output are."""
-    path = [p for p in sys.path if p]
-    code = (
-        f"import sys; sys.path[:] = {path!r}; from pipelines.pool.child_process import child_main;"
-        f" child_main({descriptor})"
-    )
-    return [sys.executable, "-P", "-c", code]
-
-
-def _oom_kills() -> int:
-    """How many processes the kernel has ended for want of memory since it started.
-
-    0 where it does not tell.
-    """
-    try:
-        found = re.search(r"^oom_kill (\d+)$", Path("/proc/vmstat").read_text(encoding="utf-8"), re.MULTILINE)
-    except OSError:
-        return 0
-    return int(found.group(1)) if found else 0
-
-
 class _Child:
     """One child process and the line to it."""
 
@@ -308,12 +285,12 @@ class _Child:
         self._number, self._shared = number, shared
         self._feeder: threading.Thread | None = None
         self._feed_error: BaseException | None = None
-        self._oom_kills = _oom_kills()
+        self._oom_kills = oom_kills()
         self._line: Connection | PipeLine
         if _INHERIT_SOCKETS:
             ours, theirs = socket.socketpair()
             self._process = subprocess.Popen(
-                _command(theirs.fileno()),
+                child_command(theirs.fileno()),
                 pass_fds=[theirs.fileno()],
                 env={**os.environ, **environment},
                 stdin=subprocess.DEVNULL,
@@ -322,7 +299,10 @@ class _Child:
             self._line = Connection(ours.detach())
         else:
             self._process = subprocess.Popen(
-                _command(-1), env={**os.environ, **environment}, stdin=subprocess.PIPE, stdout=subprocess.PIPE
+                child_command(-1),
+                env={**os.environ, **environment},
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
             )
             assert self._process.stdin is not None
             assert self._process.stdout is not None
@@ -389,7 +369,7 @@ class _Child:
 
     def _lost(self) -> _ChildLostError | NoMemoryError:
         code = self._process.wait()
-        if code == _KILLED and _oom_kills() > self._oom_kills:
+        if code == _KILLED and oom_kills() > self._oom_kills:
             return NoMemoryError("the system ended its worker for want of memory")
         return _ChildLostError(
             f"its worker was ended by signal {-code}" if code < 0 else f"its worker ended with code {code}"

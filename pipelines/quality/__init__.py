@@ -6,6 +6,7 @@ evaluation.py       networks scored against the truth
 evaluation_items.py the pictures, clips and pairs that they are scored on
 ffmpeg_metrics.py   VMAF, XPSNR and SSIM by FFmpeg, frame by frame
 frame_alignment.py  which frames of two videos belong together
+judgement.py        the scores of one result
 metrics.py          PSNR, SSIM, NIQE and others on tensors
 model_overview.py   all shipped networks in one table: docs/models.md
 model_speed.py      frames per second of a network in a run

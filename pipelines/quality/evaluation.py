@@ -20,32 +20,26 @@ few qualities, by PSNR, VMAF-NEG, flicker and, where its weights are installed, 
 
 from __future__ import annotations
 
-import functools
-import math
 from collections import Counter
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
-import numpy as np
 import torch
 
 from models.architectures.restoring import Restoring
 from models.catalog.loader import load_network
 from models.catalog.lookup import find
 from models.errors import UsageError
-from models.losses.deep_distance import LEAST_PX, DeepDistance
-from models.losses.dists import Dists
-from models.losses.lpips import Lpips
-from pipelines.datasets.degradation import read_case
+from models.losses.deep_distance import DeepDistance
 from pipelines.datasets.shards import is_dataset
-from pipelines.frames.images import strip, to_pixels, write_png
+from pipelines.frames.images import strip, write_png
 from pipelines.frames.reference_upscaler import classical, upscale_frames
-from pipelines.frames.sample_values import SampleValues, from_values
+from pipelines.frames.sample_values import SampleValues
 from pipelines.plan.events import Note
 from pipelines.probe.restoration_level import level_of_clip
-from pipelines.quality import metrics
 from pipelines.quality.evaluation_items import EvaluationItem, Material
+from pipelines.quality.judgement import BASELINES, VIDEO_CASES, EvaluateSettings, judge, luma_codes
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -53,92 +47,12 @@ if TYPE_CHECKING:
     from models.catalog.card import Card
     from models.network import LoadedNetwork, Planes
 
-__all__ = [
-    "EvaluateSettings",
-    "EvaluationItem",
-    "EvaluationRow",
-    "Judged",
-    "Judging",
-    "evaluate",
-    "items",
-    "judge",
-]
+__all__ = ["EvaluationItem", "EvaluationRow", "Judged", "Judging", "evaluate", "items"]
 
 
-BASELINES = ("bicubic", "lanczos")
-METRICS = (
-    "psnr",
-    "ssim",
-    "flicker",
-    "niqe",
-    "energy",
-    "vmaf",
-    "vmaf-neg",
-    "deep-distance",
-    "lpips",
-    "dists",
-    "cvvdp",
-)
-VIDEO_CASES = ("clean", "h264-18", "h264-24", "h264-30", "hevc-28")
-"""Of films, where none are named."""
 AS_MADE = "as-made"
 """The case of data sets."""
 PICTURE_METRICS, VIDEO_METRICS = ("psnr", "ssim"), ("psnr", "vmaf-neg", "flicker")
-_DEEP_EVERY = 8
-"""Frames; films change little from one to the next, and the distance costs as much as a network."""
-
-
-@dataclass(frozen=True)
-class EvaluateSettings:
-    """What is compared, and how."""
-
-    scale: int | None = None
-    """Which scale; None: every scale the models have."""
-    cases: tuple[str, ...] = ()
-    """Degradations of videos and pictures: "clean" or CODEC-QUALITY such as "h264-23", "noise-CODES",
-    "blur-PX"; none: pictures clean, videos by VIDEO_CASES."""
-    metrics: tuple[str, ...] = ()
-    """Of METRICS; "flicker" is of clips alone, "energy" gradient energy as a share of the truth's, "vmaf"
-    VMAF, VMAF-NEG and XPSNR. None: PICTURE_METRICS or VIDEO_METRICS, and of videos the deep-feature distance
-    where it can be had."""
-    restore: float | Literal["auto"] = "auto"
-    """Level for networks that restore; "auto": what a run would estimate."""
-    detail: float = 0.75
-    """Of networks with both sets of weights: from the faithful (0) to the crisp ones (1)."""
-    frames: int = 48
-    """At most so many frames of a video."""
-    range: str | None = None
-    """The part of a video that they are the first of; None: all of it. See `parse_range`."""
-    limit: int = 0
-    """At most so many pictures or clips of a set; 0: all."""
-    bf16: bool = False
-    """Run networks as on a CPU with AMX or a GPU; else in fp32."""
-    niqe_model: str = ""
-    """BasicSR's niqe_pris_params.npz."""
-    lpips_weights: tuple[str, ...] = ()
-    """Files of its linear heads and of their backbone; see models.losses.lpips."""
-    dists_weights: tuple[str, ...] = ()
-    """Files of its alpha and beta and of VGG16; see models.losses.dists."""
-    strips: str = ""
-    """Folder for picture strips (input, Lanczos, model, truth); empty: none."""
-
-    def __post_init__(self) -> None:
-        unknown = [m for m in self.metrics if m not in METRICS]
-        if unknown:
-            raise UsageError(f"metric {unknown[0]!r}: expected one of {', '.join(METRICS)}")
-        if "niqe" in self.metrics and not self.niqe_model:
-            raise UsageError(
-                "NIQE compares with a model of pristine pictures: give BasicSR's niqe_pris_params.npz"
-                " (--niqe-model)"
-            )
-        for name, option in (("lpips", self.lpips_weights), ("dists", self.dists_weights)):
-            if name in self.metrics and not option:
-                raise UsageError(
-                    f"{name.upper()} wants weights that you have: give its own and those of its backbone"
-                    f" (--{name}-weights, twice)"
-                )
-        for case in self.cases:
-            read_case(case)
 
 
 @dataclass(frozen=True)
@@ -327,89 +241,9 @@ def _as_it_runs(network: LoadedNetwork, item: EvaluationItem, settings: Evaluate
         return network
     level = settings.restore
     if level == "auto":
-        luma = item.low.luma if isinstance(item.low, SampleValues) else _luma_codes(item.low).numpy()
+        luma = item.low.luma if isinstance(item.low, SampleValues) else luma_codes(item.low).numpy()
         level = level_of_clip(luma, item.low.bits if isinstance(item.low, SampleValues) else 8) or 0.0
     return replace(network, module=network.module.at(float(level), settings.detail).eval())
-
-
-def judge(
-    result: Planes,
-    truth: Planes,
-    scale: int,
-    settings: EvaluateSettings,
-    *,
-    rate: float = 25.0,
-    matrix: int = 5,
-) -> dict[str, float]:
-    """Scores of one result (T,1,H,W) and (T,2,H/2,W/2) by the protocol of this module.
-
-    matrix: of its colour (H.273).
-    """
-    ours, theirs = metrics.trim(_luma_codes(result).round(), scale), metrics.trim(_luma_codes(truth), scale)
-    scores: dict[str, float] = {}
-    if "psnr" in settings.metrics:
-        scores["psnr"] = float(np.mean([metrics.psnr(a, b) for a, b in zip(ours, theirs, strict=True)]))
-    if "ssim" in settings.metrics:
-        scores["ssim"] = metrics.ssim(ours, theirs)
-    if "flicker" in settings.metrics and len(ours) > 1:
-        scores["flicker"] = metrics.flicker(ours, theirs)
-    if "energy" in settings.metrics:
-        scores["energy"] = metrics.gradient_energy(ours, theirs)
-    if "niqe" in settings.metrics:
-        scores["niqe"] = metrics.niqe(ours[len(ours) // 2], metrics.NiqeModel.read(settings.niqe_model))
-    if {"vmaf", "vmaf-neg"} & set(settings.metrics):
-        codes = (from_values(_even(planes), 8) for planes in (result, truth))
-        found = metrics.by_ffmpeg(*codes, rate=max(1, round(rate)))
-        scores |= found if "vmaf" in settings.metrics else {"vmaf_neg": found["vmaf_neg"]}
-    for name, measure in _learned(settings).items():
-        if name == "deep_distance" and min(ours.shape[1:]) < LEAST_PX:
-            continue
-        every = _DEEP_EVERY if name == "deep_distance" else 1
-        chosen = range(min(every // 2, len(ours) - 1), len(ours), every)
-        pairs = ([_rgb(planes, index, matrix, scale) for planes in (result, truth)] for index in chosen)
-        with torch.inference_mode():
-            scores[name] = float(np.mean([measure(a, b).item() for a, b in pairs]))
-    if "cvvdp" in settings.metrics:
-        clips = (
-            torch.cat([_rgb(planes, index, matrix, 0) for index in range(len(ours))])
-            for planes in (result, truth)
-        )
-        scores["cvvdp"] = metrics.cvvdp(*clips, rate=rate)
-    return {k: v for k, v in scores.items() if not math.isnan(v)}
-
-
-@functools.cache
-def _read_learned(name: str, paths: tuple[str, ...]) -> Lpips | Dists | DeepDistance:
-    if name == "deep_distance":
-        return DeepDistance.read()
-    return Lpips.read(paths) if name == "lpips" else Dists.read(paths)
-
-
-def _learned(settings: EvaluateSettings) -> dict[str, Lpips | Dists | DeepDistance]:
-    """The metrics that have weights of their own."""
-    weights = {"lpips": settings.lpips_weights, "dists": settings.dists_weights, "deep_distance": ()}
-    return {
-        name: _read_learned(name, paths)
-        for name, paths in weights.items()
-        if name.replace("_", "-") in settings.metrics
-    }
-
-
-def _rgb(planes: Planes, index: int, matrix: int, border_px: int) -> torch.Tensor:
-    """A frame as (1,3,H,W) of 8-bit R'G'B', 0..1, without its border."""
-    pixels = torch.from_numpy(to_pixels(planes, index, matrix)).permute(2, 0, 1)
-    return metrics.trim(pixels, border_px)[None].float() / 255
-
-
-def _even(planes: Planes) -> Planes:
-    """Without the last row or column of odd sides, which 4:2:0 can't hold."""
-    height, width = (side // 2 * 2 for side in planes[0].shape[-2:])
-    return planes[0][..., :height, :width], planes[1][..., : height // 2, : width // 2]
-
-
-def _luma_codes(planes: Planes) -> torch.Tensor:
-    """(T,H,W) luma in 8-bit limited-range codes, not rounded."""
-    return (planes[0][:, 0] * 219 + 16).clamp(0, 255)
 
 
 def items(source: Path, scale: int, case: str, settings: EvaluateSettings) -> Iterator[EvaluationItem]:

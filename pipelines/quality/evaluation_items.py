@@ -16,7 +16,8 @@ import torch
 
 from models.errors import UsageError
 from models.layers.resampling import resample
-from pipelines.datasets.degradation import degrade, read_case
+from pipelines.datasets.degradation import read_case
+from pipelines.datasets.degrading import degrade
 from pipelines.datasets.shards import Shards, is_dataset
 from pipelines.frames.sample_values import SampleValues, from_values, rgb_to_planes, to_values
 from pipelines.frames.video_reader import Footage

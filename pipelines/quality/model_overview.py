@@ -17,7 +17,8 @@ import torch
 from models.catalog.card import TRAINED, read_card
 from models.catalog.loader import load_network
 from models.errors import UsageError
-from pipelines.datasets.degradation import degrade, read_case
+from pipelines.datasets.degradation import read_case
+from pipelines.datasets.degrading import degrade
 from pipelines.frames.images import strip, write_jpeg
 from pipelines.frames.reference_upscaler import classical, upscale
 from pipelines.frames.sample_values import SampleValues, to_values
@@ -25,7 +26,8 @@ from pipelines.frames.video_reader import Footage
 from pipelines.inference.device import device_name, low_precision
 from pipelines.pool.malloc import keep_freed_memory
 from pipelines.probe.probe import probe
-from pipelines.quality.evaluation import EvaluateSettings, EvaluationRow, evaluate
+from pipelines.quality.evaluation import EvaluationRow, evaluate
+from pipelines.quality.judgement import EvaluateSettings
 from pipelines.quality.model_speed import frames_per_second
 from pipelines.quality.score_tables import gain_over
 

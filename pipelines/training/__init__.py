@@ -6,6 +6,7 @@ fine_tuning.py      a network tuned on the film it is for
 train.py            train: a data set -> weights
 train_step.py       forward and backward pass of a step, as a CUDA graph on CUDA
 trainer.py          the training loop of one process
+training_events.py  events of a training, as values
 training_log.py     log, curve and TensorBoard
 validation.py       quality on held-out pairs
 weight_transfer.py  a trained network taken over into a larger one

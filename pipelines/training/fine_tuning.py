@@ -28,7 +28,7 @@ from pipelines.objectives.settings import OptimizerSettings, TrainSettings
 from pipelines.probe.probe import probe
 from pipelines.storage.atomic_file import write_atomically
 from pipelines.training.train import TrainOptions, train
-from pipelines.training.trainer import Trained
+from pipelines.training.training_events import Trained
 from pipelines.training.validation import Validation
 
 if TYPE_CHECKING:

@@ -18,7 +18,7 @@ from pipelines.training.trainer import LEAST_STEPS, STEPS_FILE, Trainer, seconds
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from pipelines.training.trainer import Stepped, Trained, Validated
+    from pipelines.training.training_events import Stepped, Trained, Validated
 
 __all__ = ["TrainOptions", "train"]
 

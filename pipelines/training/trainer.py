@@ -6,9 +6,9 @@ import contextlib
 import hashlib
 import json
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 import torch
 
@@ -26,6 +26,7 @@ from pipelines.objectives.settings import TrainSettings, learning_rate
 from pipelines.pool.malloc import keep_freed_memory
 from pipelines.training.checkpoint import State
 from pipelines.training.train_step import Gradients, record_cuda_graph
+from pipelines.training.training_events import GradientExchange, Stepped, Trained, Validated
 from pipelines.training.training_log import TrainLog
 from pipelines.training.validation import Validation
 from pipelines.training.weight_transfer import transfer_weights
@@ -35,16 +36,7 @@ if TYPE_CHECKING:
 
     from torch import Tensor, nn
 
-__all__ = [
-    "LEAST_STEPS",
-    "STEPS_FILE",
-    "GradientExchange",
-    "Stepped",
-    "Trained",
-    "Trainer",
-    "Validated",
-    "seconds_a_step",
-]
+__all__ = ["LEAST_STEPS", "STEPS_FILE", "Trainer", "seconds_a_step"]
 
 
 _LOG_EVERY = 100
@@ -57,56 +49,6 @@ _RARELY_SECONDS = 3600.0
 """Validations that are further apart cost nothing."""
 STEPS_FILE = "minutes.json"
 """How many steps the minutes were that were asked for."""
-
-
-@dataclass(frozen=True)
-class Stepped:
-    """Event: so many steps are done."""
-
-    step: int
-    steps: int
-    loss: float
-    """Mean since the last of these events."""
-    steps_per_second: float
-
-
-@dataclass(frozen=True)
-class Validated:
-    """Event: the average weights were judged on held-out shots."""
-
-    step: int
-    scores: dict[str, float]
-    """PSNR-Y in dB of all pairs ("psnr"), and gains over Lanczos: "gain", "gain_clean", "gain_degraded"."""
-    best: bool
-    """These weights are the result so far."""
-    shipped: str = ""
-    """The network of this architecture and size that comes with vsr; empty where there is none."""
-    over_shipped: float | None = None
-    """PSNR-Y in dB above it, on the same pairs."""
-
-
-@dataclass(frozen=True)
-class Trained:
-    """Event: the best weights are written."""
-
-    weights: str
-    step: int
-    scores: dict[str, float]
-    seconds: float
-    shipped: str = ""
-    over_shipped: float | None = None
-    """As in `Validated`."""
-
-
-class GradientExchange(Protocol):
-    """Processes that train together."""
-
-    number: int
-    count: int
-
-    def average(self, tensors: Sequence[Tensor]) -> None:
-        """Put the mean over all peers into the tensors; every peer calls it in the same order."""
-        ...
 
 
 class Trainer:

@@ -20,7 +20,8 @@ import torch
 
 from models.catalog.card import TRAINED, Card, read_card
 from pipelines.inference.device import low_precision
-from pipelines.quality.evaluation import EvaluateSettings, EvaluationRow, evaluate
+from pipelines.quality.evaluation import EvaluationRow, evaluate
+from pipelines.quality.judgement import EvaluateSettings
 from pipelines.quality.score_tables import gain_over
 
 COMPACT = {

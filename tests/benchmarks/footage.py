@@ -36,7 +36,8 @@ from models.catalog.lookup import find
 from models.layers.resampling import resample
 from models.losses.deep_distance import DeepDistance
 from pipelines.datasets.damage import level_of_damage, measure_damage
-from pipelines.datasets.degradation import Degradation, DegradationStep, degrade
+from pipelines.datasets.degradation import Degradation, DegradationStep
+from pipelines.datasets.degrading import degrade
 from pipelines.frames.images import to_pixels
 from pipelines.frames.reference_upscaler import classical, upscale
 from pipelines.frames.sample_values import LEFT, SampleValues, from_values, to_values

@@ -26,7 +26,8 @@ from torch.nn import functional as F
 
 from models.errors import MediaError
 from pipelines.datasets.damage import level_of_damage, measure_damage
-from pipelines.datasets.degradation import Degradation, DegradationStep, DegradeSettings, degrade, draw
+from pipelines.datasets.degradation import Degradation, DegradationStep, DegradeSettings, draw
+from pipelines.datasets.degrading import degrade
 from pipelines.frames.sample_values import SampleValues, from_values, to_values
 from pipelines.frames.video_reader import Footage
 from pipelines.media.file_types import find_inputs

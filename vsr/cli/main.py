@@ -14,8 +14,9 @@ import click
 from vsr.cli.clean import clean
 from vsr.cli.command_group import CommandGroup
 from vsr.cli.compare import compare
+from vsr.cli.evaluate import evaluate
 from vsr.cli.machine import bench, doctor, probe, show_version
-from vsr.cli.models import evaluate, export, models, quantize
+from vsr.cli.models import export, models, quantize
 from vsr.cli.preview import preview
 from vsr.cli.run import plan, presets, report_error, run
 from vsr.cli.server import jobs, serve, submit

@@ -1,27 +1,18 @@
-"""Commands about networks: `models` and its subcommands, `evaluate`, `export`, `quantize`."""
+"""Commands about networks: `models` and its subcommands, `export`, `quantize`."""
 
 from __future__ import annotations
 
 import json
-import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 import click
 
 from vsr.cli.command_group import CommandGroup
 from vsr.cli.known_models import get_models, model_info, search_models
-from vsr.cli.options import FilePath, RestorationLevel
+from vsr.cli.options import FilePath
 from vsr.cli.terminal import echo
-from vsr.views.text import printable
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from pipelines.plan.events import Note
-    from pipelines.quality.evaluation import EvaluationRow, Judged, Judging
-
-__all__ = ["add_model", "evaluate", "export", "models", "models_table", "quantize", "remove_model"]
+__all__ = ["add_model", "export", "models", "models_table", "quantize", "remove_model"]
 
 
 @click.group(invoke_without_command=True, cls=CommandGroup)
@@ -59,166 +50,6 @@ def models(ctx: click.Context, as_json: bool) -> None:
         f"* the default: {default_model()} on a CPU, {default_model(on_gpu=True)} with a GPU; docs/models.md"
         " has scores and pictures"
     )
-
-
-@click.command()
-@click.argument("models", nargs=-1, required=True, metavar="MODEL...")
-@click.option(
-    "--data",
-    multiple=True,
-    required=True,
-    type=FilePath(),
-    help="Folder of pictures, video, or data set; may be repeated.",
-)
-@click.option(
-    "--case",
-    "cases",
-    multiple=True,
-    metavar="CASE",
-    help=(
-        "clean, h264-23 (CODEC-QUALITY), noise-10, blur-1.5; may be repeated. Default: clean, of videos also"
-        " four codings."
-    ),
-)
-@click.option(
-    "--scale", type=click.IntRange(1, 16), help="Only this scale; default: all that the models have."
-)
-@click.option(
-    "--metric",
-    "names",
-    multiple=True,
-    type=click.Choice(
-        [
-            "psnr",
-            "ssim",
-            "flicker",
-            "niqe",
-            "energy",
-            "vmaf",
-            "vmaf-neg",
-            "deep-distance",
-            "lpips",
-            "dists",
-            "cvvdp",
-        ]
-    ),
-    help=(
-        "Default: of pictures psnr and ssim; of videos psnr, vmaf-neg, flicker and, with its package,"
-        " deep-distance."
-    ),
-)
-@click.option(
-    "--niqe-model", default="", metavar="FILE", help="BasicSR's niqe_pris_params.npz, for --metric niqe."
-)
-@click.option(
-    "--lpips-weights",
-    multiple=True,
-    metavar="FILE",
-    help="For --metric lpips, twice: its linear heads, and AlexNet or VGG16 of torchvision.",
-)
-@click.option(
-    "--dists-weights",
-    multiple=True,
-    metavar="FILE",
-    help="For --metric dists, twice: its weights.pt, and VGG16 of torchvision.",
-)
-@click.option(
-    "--frames",
-    type=click.IntRange(1),
-    default=48,
-    show_default=True,
-    help="At most so many frames of a video.",
-)
-@click.option(
-    "--range", metavar="FROM-TO", help="Of a video the frames of this part, in seconds or [hh:]mm:ss[.fff]."
-)
-@click.option(
-    "--limit", type=click.IntRange(0), default=0, help="At most so many pictures of a folder; 0: all."
-)
-@click.option(
-    "--restore",
-    type=RestorationLevel(),
-    default="auto",
-    help="Level for networks that restore; default: auto, as in a run.",
-)
-@click.option(
-    "--detail",
-    type=click.FloatRange(0, 1),
-    default=0.75,
-    show_default=True,
-    metavar="0..1",
-    help="Faithful (0) to crisp (1), as of a run.",
-)
-@click.option("--bf16", is_flag=True, help="Run networks in bf16, as on a CPU with AMX.")
-@click.option(
-    "--strips", default="", metavar="DIR", help="Write pictures there: input, Lanczos, model, truth."
-)
-@click.option("--grid", is_flag=True, help="Data sets by cases, as a second table of the first metric.")
-@click.option(
-    "--format",
-    "style",
-    type=click.Choice(["terminal", "markdown", "json"]),
-    default="terminal",
-    show_default=True,
-    help="How the table is written.",
-)
-def evaluate(
-    models: tuple[str, ...],
-    data: tuple[Path, ...],
-    cases: tuple[str, ...],
-    scale: int | None,
-    names: tuple[str, ...],
-    grid: bool,
-    style: str,
-    **options: Any,
-) -> None:
-    """Judge networks on pictures, videos or data sets, beside bicubic and Lanczos.
-
-    \b
-    Example: vsr evaluate fast-x2 --data Set5 --data Urban100 --format markdown
-             vsr evaluate fast quality --scale 2 --data a.mp4 --case clean --case h264-23 --metric vmaf --grid
-    """
-    from models.errors import UsageError
-    from pipelines.quality.evaluation import EvaluateSettings
-    from pipelines.quality.evaluation import evaluate as evaluate_models
-    from pipelines.quality.score_tables import as_grid, as_table
-
-    if grid and style == "json":
-        raise UsageError(
-            "--grid is a table for people; --format json has every figure by set and case as it is"
-        )
-    settings = EvaluateSettings(scale=scale, cases=cases, metrics=names, **options)
-    rows = _judged(evaluate_models(models, data, settings))
-    echo(as_table(rows, style))
-    if grid:
-        first = settings.metrics[0] if settings.metrics else "psnr"
-        first = {"vmaf": "vmaf_neg"}.get(first, first.replace("-", "_"))
-        echo("\n" + as_grid(rows, style, first))
-
-
-def _judged(events: Iterator[Note | Judging | Judged | EvaluationRow]) -> list[EvaluationRow]:
-    """The rows, with a bar for what is under way."""
-    from pipelines.plan.events import Note
-    from pipelines.quality.evaluation import EvaluationRow, Judging
-    from vsr.views.progress_bar import bar
-
-    rows: list[EvaluationRow] = []
-    drawn: Any = None
-    try:
-        for event in events:
-            if isinstance(event, EvaluationRow):
-                rows.append(event)
-            elif isinstance(event, Note):
-                echo(event.text, err=True)
-            elif isinstance(event, Judging) and event.total:
-                drawn = bar(event.total, "frame", sys.stderr) if drawn is None else drawn
-                # elsewhere every refresh is a line
-                drawn.set_postfix_str(printable(event.text), refresh=sys.stderr.isatty())
-                drawn.update(event.frames - drawn.n)
-    finally:
-        if drawn is not None:
-            drawn.close()
-    return rows
 
 
 @click.command()

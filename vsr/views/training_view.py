@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from pipelines.datasets.events import DatasetDone, Progress, UnitLeftOut
 from pipelines.plan.events import Note
 from pipelines.training.fine_tuning import Gated
-from pipelines.training.trainer import Stepped, Trained, Validated
+from pipelines.training.training_events import Stepped, Trained, Validated
 from vsr.views.progress_bar import bar
 from vsr.views.text import printable
 

@@ -9,10 +9,11 @@ import numpy as np
 import pytest
 import torch
 
-from models.catalog import onnx_reader
+from models.catalog import onnx_module
 from models.catalog.loader import load_network
 from models.catalog.lookup import find
-from models.catalog.onnx_reader import describe, providers
+from models.catalog.onnx_module import providers
+from models.catalog.onnx_reader import describe
 from models.errors import MediaError, UsageError
 
 if TYPE_CHECKING:
@@ -208,7 +209,7 @@ def test_a_device_that_gives_other_values_is_not_used(
     """Case 91: as a driver may."""
     path = written(tmp_path / "net.onnx")
     card = describe(str(path))
-    real = onnx_reader._session
+    real = onnx_module.open_session
 
     class Wrong:
         def __init__(self, session: Any) -> None:
@@ -221,11 +222,11 @@ def test_a_device_that_gives_other_values_is_not_used(
             return [y + np.float32(0.1) for y in self.session.run(*given)]
 
     monkeypatch.setattr(
-        onnx_reader, "providers", lambda *_: ["CoreMLExecutionProvider", "CPUExecutionProvider"]
+        onnx_module, "providers", lambda *_: ["CoreMLExecutionProvider", "CPUExecutionProvider"]
     )
     monkeypatch.setattr(
-        onnx_reader,
-        "_session",
+        onnx_module,
+        "open_session",
         lambda data, shown, names: (
             Wrong(real(data, shown, names[-1:])) if len(names) > 1 else real(data, shown, names)
         ),

@@ -10,7 +10,7 @@ from models.architectures.autoencoder import Autoencoder
 from models.errors import MediaError, UsageError
 from models.losses.features import load_features
 from models.network import Planes
-from pipelines.model_files.card_writer import export
+from pipelines.model_files.card_writer import NetworkFacts, export
 
 CPU = torch.device("cpu")
 
@@ -27,9 +27,7 @@ def test_an_autoencoder_s_encoder_gives_three_maps_and_is_frozen(tmp_path: Path)
     network = Autoencoder(scale=2, width=16)
     path = export(
         network.state_dict(),
-        architecture="autoencoder",
-        settings={"width": 16},
-        scale=2,
+        NetworkFacts("autoencoder", {"width": 16}, 2),
         folder=tmp_path,
         name="own-x2",
     )

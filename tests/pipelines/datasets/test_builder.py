@@ -24,7 +24,8 @@ from pipelines.datasets.crop_selection import (
     fingerprint_of,
     round_trip_db,
 )
-from pipelines.datasets.degradation import DegradeSettings, degrade, read_record
+from pipelines.datasets.degradation import DegradeSettings, read_record
+from pipelines.datasets.degrading import degrade
 from pipelines.datasets.events import DatasetDone, Progress, UnitLeftOut
 from pipelines.datasets.pair_maker import Motion, PairOrder, clip_of_picture
 from pipelines.datasets.settings import DatasetSettings

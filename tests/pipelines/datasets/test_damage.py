@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from pipelines.datasets.damage import Damage, level_of_damage, measure_damage
-from pipelines.datasets.degradation import Degradation, DegradationStep, degrade
+from pipelines.datasets.degradation import Degradation, DegradationStep
+from pipelines.datasets.degrading import degrade
 from pipelines.datasets.recompression import Coding, recode
 from tests.helpers.footage import clip
 

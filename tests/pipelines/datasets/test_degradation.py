@@ -12,12 +12,12 @@ from pipelines.datasets.degradation import (
     Degradation,
     DegradationStep,
     DegradeSettings,
-    degrade,
     described,
     draw,
     read_case,
     read_record,
 )
+from pipelines.datasets.degrading import degrade
 from pipelines.datasets.recompression import CODECS, Coding, coding_of, recode
 from pipelines.frames.sample_values import from_values, to_values
 from pipelines.probe.probe import probe

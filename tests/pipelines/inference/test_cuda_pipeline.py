@@ -18,7 +18,7 @@ from pipelines.inference.temporal_windows import Window, alone
 from pipelines.inference.upscaler import Upscaler
 from pipelines.media.pixel_format import PixelCrop
 from pipelines.media.video_info import Frame
-from pipelines.model_files.card_writer import export
+from pipelines.model_files.card_writer import NetworkFacts, export
 from tests.helpers.lazy_device import LazyDevice
 from tests.pipelines.inference.test_upscaler import CPU, card, picture, plan_of, same
 
@@ -45,9 +45,7 @@ def remembering(tmp_path_factory: pytest.TempPathFactory) -> Card:
         str(
             export(
                 network.state_dict(),
-                architecture="recurrent",
-                settings=settings,
-                scale=2,
+                NetworkFacts("recurrent", settings, 2),
                 folder=folder,
                 name="r-x2",
             )

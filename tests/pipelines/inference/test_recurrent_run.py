@@ -17,7 +17,7 @@ from models.catalog.loader import load_network
 from models.catalog.lookup import find
 from models.errors import UsageError
 from pipelines.inference.upscaler import Upscaler
-from pipelines.model_files.card_writer import export
+from pipelines.model_files.card_writer import NetworkFacts, export
 from pipelines.planner import plan_builder
 from pipelines.planner.stage_selection import choose_stages
 from pipelines.training.weight_transfer import transfer_weights
@@ -46,9 +46,7 @@ def network(tmp_path: Path) -> str:
     return str(
         export(
             weights,
-            architecture="recurrent",
-            settings=settings,
-            scale=2,
+            NetworkFacts("recurrent", settings, 2),
             folder=tmp_path / "net",
             name="memory-x2",
         )

@@ -16,6 +16,7 @@ from models.catalog.lookup import find
 from models.errors import UsageError, VerificationError
 from models.layers.resampling import resample, upscale_in_graph
 from pipelines.model_files import onnx_export
+from pipelines.model_files.card_writer import NetworkFacts
 from pipelines.model_files.card_writer import export as write_card
 from pipelines.model_files.onnx_export import write_onnx
 from tests.pipelines.run.test_color_exact import foreign
@@ -70,9 +71,7 @@ def test_a_network_with_a_memory_takes_it_and_gives_it_back(tmp_path: Path) -> N
     settings = {"width": 32, "depth": 1}
     weights = write_card(
         network.state_dict(),
-        architecture="recurrent",
-        settings=settings,
-        scale=2,
+        NetworkFacts("recurrent", settings, 2),
         folder=tmp_path,
         name="r-x2",
     )

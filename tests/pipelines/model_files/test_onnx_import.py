@@ -17,6 +17,7 @@ from models.catalog.loader import load_network
 from models.catalog.lookup import find
 from models.catalog.onnx_reader import describe
 from models.errors import UsageError
+from pipelines.model_files.card_writer import NetworkFacts
 from pipelines.model_files.card_writer import export as write_card
 from pipelines.model_files.install import install_model
 from pipelines.model_files.onnx_export import write_onnx
@@ -65,9 +66,7 @@ def test_a_network_with_a_memory_keeps_it(tmp_path: Path) -> None:
         network.tail.weight.normal_(0, 0.05)
     weights = write_card(
         network.state_dict(),
-        architecture="recurrent",
-        settings={"width": 32, "depth": 1},
-        scale=2,
+        NetworkFacts("recurrent", {"width": 32, "depth": 1}, 2),
         folder=tmp_path,
         name="r-x2",
     )

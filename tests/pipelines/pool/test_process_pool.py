@@ -106,10 +106,10 @@ def test_a_child_that_the_kernel_ends_for_want_of_memory_is_told_from_one_that_i
 ) -> None:
     """Case 54. The kernel counts those it ends."""
     ended = iter(range(100))
-    monkeypatch.setattr(process_pool, "_oom_kills", lambda: next(ended))
+    monkeypatch.setattr(process_pool, "oom_kills", lambda: next(ended))
     with pytest.raises(NoMemoryError, match="for want of memory"):
         run(["die"])
-    monkeypatch.setattr(process_pool, "_oom_kills", lambda: 7)
+    monkeypatch.setattr(process_pool, "oom_kills", lambda: 7)
     with pytest.raises(ResourceError) as failed:
         run(["die"])
     assert not isinstance(failed.value, NoMemoryError)

@@ -21,7 +21,8 @@ from pipelines.datasets.crop_selection import CropSettings
 from pipelines.datasets.settings import DatasetSettings
 from pipelines.frames.sample_values import SampleValues
 from pipelines.quality import metrics
-from pipelines.quality.evaluation import EvaluateSettings, EvaluationRow, Judged, _by_scale, evaluate, items
+from pipelines.quality.evaluation import EvaluationRow, Judged, _by_scale, evaluate, items
+from pipelines.quality.judgement import EvaluateSettings
 from pipelines.quality.score_tables import as_grid, as_table, gain_over
 from tests.helpers.footage import clip, film, pictures
 from tests.models.losses.test_deep_distance import random_weights

@@ -21,7 +21,7 @@ from pipelines.datasets.settings import DatasetSettings
 from pipelines.datasets.shards import Shards
 from pipelines.objectives.settings import OptimizerSettings, TrainSettings
 from pipelines.training.train import train
-from pipelines.training.trainer import Stepped, Trained
+from pipelines.training.training_events import Stepped, Trained
 from tests.helpers.footage import pictures
 from tests.helpers.ray_processes import children_of
 

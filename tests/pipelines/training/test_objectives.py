@@ -19,7 +19,7 @@ from pipelines.datasets.crop_selection import CropSettings
 from pipelines.datasets.degradation import DegradeSettings
 from pipelines.datasets.settings import DatasetSettings
 from pipelines.frames.reference_upscaler import classical
-from pipelines.model_files.card_writer import export
+from pipelines.model_files.card_writer import NetworkFacts, export
 from pipelines.objectives.settings import ObjectiveSettings, OptimizerSettings, TrainSettings
 from pipelines.training.train import train
 from pipelines.training.trainer import Trainer
@@ -67,18 +67,14 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     small = {"width": 16}
     export(
         Autoencoder(scale=2, width=16).state_dict(),
-        architecture="autoencoder",
-        settings=small,
-        scale=2,
+        NetworkFacts("autoencoder", small, 2),
         folder=folder,
         name="features-x2",
     )
     two = {"width": 16, "steps": 2}
     export(
         Diffusion(scale=2, width=16, steps=2).state_dict(),
-        architecture="diffusion",
-        settings=two,
-        scale=2,
+        NetworkFacts("diffusion", two, 2),
         folder=folder,
         name="teacher-x2",
     )

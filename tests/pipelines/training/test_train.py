@@ -30,7 +30,8 @@ from pipelines.objectives.settings import ObjectiveSettings, OptimizerSettings, 
 from pipelines.plan.settings_file import read_settings
 from pipelines.training.fine_tuning import Gated, tune
 from pipelines.training.train import train
-from pipelines.training.trainer import Stepped, Trained, Trainer, Validated
+from pipelines.training.trainer import Trainer
+from pipelines.training.training_events import Stepped, Trained, Validated
 from pipelines.training.validation import Validation
 from tests.helpers.footage import clip, film, pictures
 
@@ -312,9 +313,7 @@ def test_export_writes_what_the_catalog_reads_and_refuses_other_tensors(tmp_path
     with pytest.raises(UsageError, match="first that differs"):
         export(
             network.state_dict(),
-            architecture="compact",
-            settings={"width": 32, "depth": 3},
-            scale=3,
+            NetworkFacts("compact", {"width": 32, "depth": 3}, 3),
             folder=tmp_path,
             name="x-x3",
         )
@@ -332,9 +331,7 @@ def test_adopted_weights_are_found_by_name(tmp_path: Path, monkeypatch: pytest.M
     network = Compact(scale=2, width=32, depth=1)
     path = export(
         network.state_dict(),
-        architecture="compact",
-        settings={"width": 32, "depth": 1},
-        scale=2,
+        NetworkFacts("compact", {"width": 32, "depth": 1}, 2),
         folder=tmp_path,
         name="own-x2",
     )
@@ -453,7 +450,7 @@ def test_peers_share_out_whole_parts_of_one_level(levelled: Path) -> None:
 
 
 def test_frozen_weights_stay_and_the_others_learn(levelled: Path, tmp_path: Path) -> None:
-    begun = export(Compact(scale=2, width=32, depth=1).state_dict(), architecture="compact", settings={"width": 32, "depth": 1}, scale=2,
+    begun = export(Compact(scale=2, width=32, depth=1).state_dict(), NetworkFacts("compact", {"width": 32, "depth": 1}, 2),
                    folder=tmp_path, name="plain-x2")  # fmt: skip
     *_, done = train(replace(RESTORING, init=str(begun)), [levelled], tmp_path / "run")
     assert isinstance(done, Trained)

@@ -15,7 +15,7 @@ import torch
 from models.architectures.registry import ARCHITECTURES
 from models.catalog.lookup import find
 from pipelines.inference.upscaler import Upscaler
-from pipelines.model_files.card_writer import export
+from pipelines.model_files.card_writer import NetworkFacts, export
 from pipelines.model_files.install import install_model
 from tests import media
 from tests.helpers.inline import planned_of, upscaled
@@ -41,9 +41,7 @@ def trained(name: str, scale: int, folder: Path) -> str:
     return str(
         export(
             network.state_dict(),
-            architecture=name,
-            settings=settings,
-            scale=scale,
+            NetworkFacts(name, settings, scale),
             folder=folder,
             name=f"{name}-x{scale}",
         )

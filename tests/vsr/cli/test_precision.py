@@ -72,7 +72,7 @@ def test_a_precision_that_the_device_has_not_is_refused(
 
 @exact
 def test_quantize_keeps_a_network_and_adds_integers(here, tmp_path: Path) -> None:
-    from pipelines.model_files.card_writer import export
+    from pipelines.model_files.card_writer import NetworkFacts, export
 
     folder = tmp_path / "pictures"
     for number in range(3):
@@ -83,9 +83,7 @@ def test_quantize_keeps_a_network_and_adds_integers(here, tmp_path: Path) -> Non
         )
     weights = export(
         network().state_dict(),
-        architecture="compact",
-        settings={"width": 32, "depth": 2},
-        scale=2,
+        NetworkFacts("compact", {"width": 32, "depth": 2}, 2),
         folder=tmp_path,
         name="mine-x2",
     )

@@ -13,10 +13,12 @@ from models.catalog.lookup import cards
 from models.catalog.purposes import PURPOSES, YOURS
 from models.errors import UsageError
 from pipelines.plan.events import Note
-from pipelines.quality.evaluation import EvaluateSettings, EvaluationRow, Judging
+from pipelines.quality.evaluation import EvaluationRow, Judging
 from pipelines.quality.evaluation import evaluate as evaluate_models
+from pipelines.quality.judgement import EvaluateSettings
 from tests.helpers.footage import film, pictures
-from vsr.cli.models import add_model, evaluate, export, models, models_table, remove_model
+from vsr.cli.evaluate import evaluate
+from vsr.cli.models import add_model, export, models, models_table, remove_model
 from vsr.cli.training import dataset, train
 
 COMMANDS = [dataset, train, evaluate, add_model, remove_model, models_table, export]

@@ -1,0 +1,39 @@
+"""Planes of integer samples padded to the sizes that networks take."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+
+__all__ = ["cropped", "even_sizes", "padded"]
+
+
+def even_sizes(size: Sequence[int], multiple: int) -> list[tuple[int, int]]:
+    """(height, width) of luma and both chroma planes once luma is padded to the multiple."""
+    height, width = (n + -n % multiple for n in size)
+    return [(height, width), (height // 2, width // 2), (height // 2, width // 2)]
+
+
+def _reflect_codes(plane: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    extra = [(0, wanted - have) for wanted, have in zip(size, plane.shape, strict=True)]
+    if not any(e[1] for e in extra):
+        return plane
+    mode = "reflect" if all(e[1] < n for e, n in zip(extra, plane.shape, strict=True)) else "edge"
+    return np.pad(plane, extra, mode=mode)  # type: ignore[call-overload, no-any-return]
+
+
+def padded(planes: Sequence[np.ndarray], sizes: Sequence[tuple[int, int]]) -> list[np.ndarray]:
+    """Each plane mirrored up to the (height, width) that is given for it."""
+    return [_reflect_codes(p, n) for p, n in zip(planes, sizes, strict=True)]
+
+
+def cropped(planes: Sequence[np.ndarray], size: Sequence[int], scale: int) -> list[np.ndarray]:
+    """What is wanted of planes that were made even; size: (height, width) of the picture that went in."""
+    height, width = size
+    wanted = [(height * scale, width * scale), *[(-(-height * scale // 2), -(-width * scale // 2))] * 2]
+    return [plane[:rows, :columns] for plane, (rows, columns) in zip(planes, wanted, strict=True)]

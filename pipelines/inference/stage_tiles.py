@@ -1,0 +1,41 @@
+"""`tiles_of`: the tiles that a stage of a cascade works on."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from pipelines.media.pixel_format import PixelCrop
+from pipelines.plan.tiling import cut
+
+if TYPE_CHECKING:
+    from models.network import LoadedNetwork
+    from pipelines.plan.plan import Plan
+    from pipelines.plan.tiling import Tile
+
+__all__ = ["tiles_of"]
+
+
+def _bars_of(plan: Plan, network: LoadedNetwork, size: tuple[int, int]) -> PixelCrop:
+    """The plan's bars in a stage's input of that (height, width), as far as the network need not look at
+    them.
+    """
+    contract, bars = network.contract, plan.bars
+    factor = size[0] // plan.height
+    if (
+        not bars
+        or contract.temporal
+        or contract.halo_px is None
+        or size != (plan.height * factor, plan.width * factor)
+    ):
+        return PixelCrop()
+    return PixelCrop(bars.top * factor, bars.bottom * factor, bars.left * factor, bars.right * factor)
+
+
+def tiles_of(plan: Plan, network: LoadedNetwork, size: tuple[int, int]) -> list[Tile]:
+    """Of a stage's input of that (height, width), a multiple of what the network wants.
+
+    One where it must see the whole picture.
+    """
+    contract = network.contract
+    tile = size if contract.halo_px is None else plan.tile_px
+    return list(cut(size, tile, contract.halo_px or 0, contract.size_multiple, _bars_of(plan, network, size)))
