@@ -37,6 +37,7 @@ def test_a_table_goes_to_its_place_on_the_page_and_replaces_the_one_before(tmp_p
         *(("benchmarks", section) for section in SECTIONS),
         ("benchmarks", "peers"),
         ("benchmarks", "gpu"),
+        ("server", "server"),
         ("color", "interlacing"),
         ("cluster", "cluster"),
         ("scaling", "scaling"),

@@ -1,7 +1,7 @@
 """A `vsr serve` in a process of its own, and calls to it; or the same application in this process.
 
 `python -m tests.helpers.serving CLASS serve ...` is the command whose jobs have another worker: CLASS of
-tests/pipelines/pool/fast_workers.py. `python -m tests.helpers.serving COMMAND...` is the child of such a server.
+tests/pipelines/pool/fast_workers.py, or Refusing for commands that end at once with an error. `python -m tests.helpers.serving COMMAND...` is the child of such a server.
 """
 
 from __future__ import annotations
@@ -21,8 +21,15 @@ from tests.helpers.command import environment
 
 TOKEN = "a-token-for-tests-only"
 _READY_SECONDS = 120.0
-SETTINGS = {"scale": 1, "model": "identity", "codec": "ffv1", "device": "cpu", "chunk_seconds": 0.25}
-"""A run that fast workers can do; its result is Matroska."""
+SETTINGS = {
+    "scale": 1,
+    "model": "identity",
+    "codec": "h264",
+    "preset": "ultrafast",
+    "device": "cpu",
+    "chunk_seconds": 0.3,
+}
+"""A run that fast workers can do."""
 
 
 @dataclass
@@ -143,6 +150,9 @@ def main() -> None:
 
         command(arguments)
         return
+    if os.environ["VSR_TEST_WORKER"] == "Refusing":
+        print(json.dumps({"event": "error", "message": "refused, as this test wants it", "exit_code": 2}))
+        sys.exit(2)
     from tests.helpers import with_worker
 
     child.end_with_server()

@@ -34,7 +34,9 @@ __all__ = [
 
 
 JobState = Literal["queued", "running", "paused", "finished", "failed", "cancelled"]
-_FilmPath = Annotated[str, Field(max_length=4096, description="ROOT/relative/path of a film")]
+_FilmPath = Annotated[
+    str, Field(max_length=4096, description="ROOT/relative/path of a film", examples=["films/a.mp4"])
+]
 
 
 class _Request(BaseModel):

@@ -41,7 +41,7 @@ from vsr.server.web.job_views import preview_table
 __all__ = ["film_routes"]
 
 
-_Path = Annotated[str, Query(max_length=4096, description="ROOT/relative/path")]
+_Path = Annotated[str, Query(max_length=4096, description="ROOT/relative/path", examples=["films/a.mp4"])]
 _SPARE_BYTES = 1 << 30
 """What an upload leaves free on a disk."""
 _LONGEST_NAME = 200
