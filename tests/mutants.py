@@ -65,6 +65,10 @@ _LENGTH = "tests/pipelines/run/test_length.py"
 _FULL = "tests/pipelines/output/test_full_verification.py"
 _DATA = "tests/pipelines/datasets/test_training_data.py"
 _EXACT = "tests/pipelines/run/test_color_exact.py"
+_SERVED = "tests/vsr/server/test_access.py"
+_SERVED_JOBS = "tests/vsr/server/test_jobs.py"
+_SERVED_QUEUE = "tests/vsr/server/test_job_queue.py"
+_SERVED_KILLS = "tests/vsr/server/test_kills.py"
 _INT8 = "tests/pipelines/inference/test_int8_run.py"
 _TILES = "tests/pipelines/planner/test_smaller_tiles.py"
 _ATOMIC = "tests/pipelines/storage/test_atomic_file.py"
@@ -2000,6 +2004,132 @@ MUTANTS = (
         92, "resource is thought to be everywhere", "models/sandbox.py",
         "except ModuleNotFoundError:  # Windows", "except ZeroDivisionError:",
         f"{_SYSTEMS}::test_every_module_imports_where_posix_is_missing",
+    ),
+    Mutant(
+        95, "any token is the token", "vsr/server/web/access.py",
+        'return hmac.compare_digest(given.encode(errors="replace"), self.token.encode())', "return bool(given)",
+        f"{_SERVED}::test_without_the_token_everything_is_401",
+    ),
+    Mutant(
+        95, "tokens are compared letter by letter", "vsr/server/web/access.py",
+        'return hmac.compare_digest(given.encode(errors="replace"), self.token.encode())', "return given == self.token",
+        f"{_SERVED}::test_the_token_is_compared_in_constant_time",
+    ),
+    Mutant(
+        95, "scripts of pages can read the cookie", "vsr/server/web/access.py",
+        "; HttpOnly; SameSite=Strict", "; SameSite=Strict",
+        f"{_SERVED}::test_the_address_that_is_printed_becomes_a_cookie_no_script_can_read",
+    ),
+    Mutant(
+        95, "any host name is the server's", "vsr/server/web/access.py",
+        "            return name in _LOCAL_NAMES\n", "            return True\n",
+        f"{_SERVED}::test_another_host_name_is_refused",
+    ),
+    Mutant(
+        95, "a name that an attacker controls is the server's", "vsr/server/web/access.py",
+        "or name in self.names or _is_address(name)", "or True",
+        f"{_SERVED}::test_a_server_for_others_goes_by_its_addresses_and_names_alone",
+    ),
+    Mutant(
+        95, "other sites' pages may ask", "vsr/server/web/access.py",
+        'if origin is not None and origin.partition("://")[2] != headers["host"]:', "if origin is None and not headers:",
+        f"{_SERVED}::test_another_sites_page_is_refused",
+    ),
+    Mutant(
+        95, "a body without a length may be of any", "vsr/server/web/access.py",
+        "        if self._left < 0:", "        if self._left < -(1 << 40):",
+        f"{_SERVED}::test_a_huge_body_is_refused_before_it_is_read",
+    ),
+    Mutant(
+        95, "a body may drip", "vsr/server/web/access.py",
+        "async with asyncio.timeout(seconds):", "async with asyncio.timeout(None):",
+        f"{_SERVED}::test_a_body_that_drips_is_cut_off",
+    ),
+    Mutant(
+        95, "a client may take nothing for ever", "vsr/server/web/access.py",
+        "async with asyncio.timeout(self._access.send_seconds):", "async with asyncio.timeout(None):",
+        f"{_SERVED}::test_a_client_that_takes_nothing_is_cut_off",
+    ),
+    Mutant(
+        95, "the head of a request may never end", "vsr/server/server_process.py",
+        "self._head = self.loop.call_later(_HEADER_SECONDS, self.abort)", "self._head = self.loop.call_later(600, self.abort)",
+        f"{_SERVED}::test_a_client_that_never_ends_its_head_is_cut_off",
+    ),
+    Mutant(
+        95, "links lead out of the roots", "vsr/server/roots.py",
+        "        if self.shown(real) is None:", '        if self.shown(real) == "":',
+        f"{_SERVED}::test_paths_out_of_the_roots_lead_nowhere",
+    ),
+    Mutant(
+        95, "hidden files are found", "vsr/server/roots.py",
+        'or p.startswith(".")', "",
+        f"{_SERVED}::test_paths_out_of_the_roots_lead_nowhere",
+    ),
+    Mutant(
+        95, "results are written through links", "vsr/server/roots.py",
+        "        if os.path.lexists(target):\n", "        if not os.path.lexists(target):\n",
+        f"{_SERVED}::test_results_are_written_nowhere_else",
+    ),
+    Mutant(
+        95, "answers have absolute paths", "vsr/server/roots.py",
+        '        return _ABSOLUTE.sub(lambda found: f"…/{found[1]}", text)', "        return text",
+        f"{_SERVED_QUEUE}::test_text_has_names_in_place_of_roots_and_no_other_absolute_path",
+    ),
+    Mutant(
+        95, "the command's line is shown as it is", "vsr/server/media/side_calls.py",
+        'return RefusedError(self._roots.redacted(str(told["message"])), int(told["exit_code"]))',
+        'return RefusedError(str(told["message"]), int(told["exit_code"]))',
+        f"{_SERVED}::test_no_answer_has_an_absolute_path",
+    ),
+    Mutant(
+        95, "settings may name a file", "vsr/server/settings_form.py",
+        'pattern=r"^[A-Za-z0-9][A-Za-z0-9_+.,-]{0,199}$"', "max_length=200",
+        f"{_SERVED}::test_settings_name_no_files_and_no_options",
+    ),
+    Mutant(
+        95, "an upload takes another file's place", "vsr/server/web/film_routes.py",
+        "    if os.path.lexists(target):\n        raise TakenError", "    if not target.name:\n        raise TakenError",
+        f"{_SERVED}::test_uploads_stay_below_their_limit_and_take_no_other_files_place",
+    ),
+    Mutant(
+        94, "what ran when the server was killed is forgotten", "vsr/server/jobs/job_queue.py",
+        'for job in self.jobs("running"):', 'for job in self.jobs("none"):',
+        f"{_SERVED_QUEUE}::test_a_new_process_finds_what_was_there_and_queues_what_ran",
+    ),
+    Mutant(
+        94, "two jobs of one film run at a time", "vsr/server/jobs/job_queue.py",
+        'if row["film"] not in busy_films:', "if True:",
+        f"{_SERVED_QUEUE}::test_no_two_jobs_of_one_film_run_at_a_time",
+    ),
+    Mutant(
+        94, "a film is queued twice", "vsr/server/jobs/job_queue.py",
+        "            if same is not None:", "            if same is None and False:",
+        f"{_SERVED_JOBS}::test_the_same_film_with_the_same_settings_is_queued_once",
+    ),
+    Mutant(
+        94, "commands outlive their server", "vsr/server/child.py",
+        "        os._exit(_ORPHANED)", "        pass",
+        f"{_SERVED_KILLS}::test_whatever_is_killed_no_job_is_lost_and_none_is_done_twice",
+    ),
+    Mutant(
+        94, "a server does not wait for an earlier one's commands", "vsr/server/server_process.py",
+        "    while not lock_file(lock):", "    while not lock_file(lock) and is_said:",
+        f"{_SERVED_KILLS}::test_a_server_waits_for_a_command_of_an_earlier_one",
+    ),
+    Mutant(
+        94, "two servers work on one queue", "vsr/server/server_process.py",
+        "        if not lock_file(own.fileno()):", "        if own.closed:",
+        f"{_SERVED_JOBS}::test_a_second_server_of_the_same_queue_is_refused",
+    ),
+    Mutant(
+        94, "a command that can't live is started for ever", "vsr/server/jobs/job_process.py",
+        "elif job.crashes + 1 >= _MOST_CRASHES:", "elif job.crashes < 0:",
+        f"{_SERVED_KILLS}::test_a_command_that_is_killed_again_and_again_fails_in_the_end",
+    ),
+    Mutant(
+        94, "events pile up for a client that does not keep up", "vsr/server/web/event_hub.py",
+        "        self._waiting.pop(key, None)\n", "        key += str(len(self._waiting))\n",
+        f"{_SERVED_QUEUE}::test_a_client_that_does_not_keep_up_gets_the_latest_of_each_job_alone",
     ),
 )  # fmt: skip
 

@@ -21,6 +21,7 @@ from tests.docs import test_reliability
 
 ROOT = Path(__file__).resolve().parent.parent
 STATE = ROOT / ".nightly.json"
+_KILLS = "test_whatever_is_killed_no_job_is_lost_and_none_is_done_twice"
 _FACTS = "tests/pipelines/probe/test_container_facts.py"
 
 
@@ -76,6 +77,19 @@ def parts() -> list[Part]:
                 ("changes", "test_any_change_in_mid_stream_is_right_or_refused_where_it_is"),
             )
             for n in range(2)
+        ),
+        *(
+            Part(
+                f"server kills {n + 1}/4",
+                _pytest(f"tests/vsr/server/test_kills.py::{_KILLS}"),
+                {"VSR_CRASHES": "50", "VSR_SEED": str(100 + n)},
+            )
+            for n in range(4)
+        ),
+        Part(
+            "requests",
+            _pytest("tests/vsr/server/test_openapi.py"),
+            {"VSR_SECONDS": "1200", "VSR_EXAMPLES": "100000", "VSR_WORKER": "Plain"},
         ),
         Part(
             "lengths",

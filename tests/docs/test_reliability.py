@@ -268,6 +268,17 @@ CASES = {
             "found on one tile when the plan is made: exit 2; precision and order of values are chosen there, and stand in the plan",
         ),
     },
+    "The server": {
+        94: (
+            "the server, a job's command or its worker is killed at any moment, again and again",
+            "the next server has the queue, and jobs resume; none is lost, none done twice, the bytes are the same",
+        ),
+        95: (
+            "requests without the token, for another host, from another site's page, with paths out of the roots, too large or too slow",
+            "refused with 401, 403, 404, 408 or 413; no answer has an absolute path",
+        ),
+        96: ("requests made at random of the server's own description", "no 500; answers are as described"),
+    },
     "Other systems": {
         92: (
             "no fcntl, resource, affinities, UNIX sockets, inherited descriptors or seccomp, as on Windows; names that differ in case alone",
@@ -378,6 +389,12 @@ _ROWS: tuple[tuple[str, str, str], ...] = (
     ),
     ("mutants", "guards taken out", "{mutants} tried, each noticed by its test"),
     ("guards", "CPU seconds that the guards take", "{share} of a run"),
+    (
+        "server kills",
+        "a server with a queue, killed at random moments",
+        "{serve_server_kills} times the server, {serve_command_kills} times a job's command, {serve_worker_kills} times a worker; no job was lost or done twice",
+    ),
+    ("requests", "requests made of the server's description", "{serve_requests} answered, none with 500"),
     (
         "soak here",
         "a long film on one machine",

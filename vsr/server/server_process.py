@@ -261,6 +261,7 @@ class _Server(uvicorn.Server):
                 loop="asyncio",
                 lifespan="on",
                 log_config=None,
+                log_level="error",
                 access_log=False,
                 server_header=False,
                 date_header=False,
@@ -304,6 +305,7 @@ class _Server(uvicorn.Server):
         del number, frame
         self._signals += 1
         self.should_exit = True
+        self._services.events.close()
         if self._signals == 1:
             self._say("stopping after the chunks under way; once more to stop now")
         else:

@@ -34,6 +34,7 @@ def raw(server: Server, data: bytes, *, seconds: float = 30.0) -> bytes:
     "authorization", ["", "Bearer wrong", f"Basic {TOKEN}", f"Bearer {TOKEN}x", "Bearer "]
 )
 def test_without_the_token_everything_is_401(server: Server, path: str, authorization: str) -> None:
+    """Case 95."""
     assert server.call("GET", path, Authorization=authorization).status == 401
 
 
@@ -217,6 +218,7 @@ def test_a_client_that_never_ends_its_head_is_cut_off(server: Server) -> None:
     assert raw(server, b"GET / HTTP/1.1\r\nHost:") == b""
 
 
+@pytest.mark.timeout(60)
 def test_a_body_that_drips_is_cut_off() -> None:
     import asyncio
 
@@ -242,6 +244,7 @@ def test_a_body_that_drips_is_cut_off() -> None:
     assert time.monotonic() - began < 30
 
 
+@pytest.mark.timeout(60)
 def test_a_client_that_takes_nothing_is_cut_off() -> None:
     import asyncio
 

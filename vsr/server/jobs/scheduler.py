@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import sqlite3
 import threading
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from vsr.server.jobs.job_process import JobProcess
-from vsr.server.jobs.job_queue import WAITING, WrongStateError
+from vsr.server.jobs.job_queue import WAITING, UnknownJobError, WrongStateError
 from vsr.server.roots import OutsideError
 
 if TYPE_CHECKING:
@@ -16,6 +18,9 @@ if TYPE_CHECKING:
     from vsr.server.roots import Roots
 
 __all__ = ["Scheduler"]
+
+
+_TRY_AGAIN_SECONDS = 5.0
 
 
 class Scheduler:
@@ -113,11 +118,14 @@ class Scheduler:
             with self._changed:
                 if self._is_closing:
                     return
-                job = self._next()
-                if job is None:
-                    self._changed.wait()
-                    continue
-                self._start(job)
+                try:
+                    job = self._next()
+                    if job is None:
+                        self._changed.wait()
+                    else:
+                        self._start(job)
+                except sqlite3.OperationalError:  # a full disk, most likely; later there may be room
+                    self._changed.wait(_TRY_AGAIN_SECONDS)
 
     def _next(self) -> QueuedJob | None:
         if len(self._running) >= self._parallel:
@@ -130,20 +138,20 @@ class Scheduler:
             job = self._queue.change(
                 job.id, ["queued"], state="running", started=started, attempts=job.attempts + 1, request=None
             )
-        except WrongStateError:  # cancelled meanwhile
+        except (WrongStateError, UnknownJobError):  # cancelled meanwhile
+            return
+        if self._roots.shown(Path(job.film)) is None:
+            self._fail(job, "its film lies below none of this server's roots; start it with that --root", 2)
             return
         try:
             self._running[job.id] = JobProcess(self._queue, self._roots, job, self._commands, self._ended)
         except OutsideError as error:
-            self._queue.end(job.id, ["running"], "failed", error=str(error), exit_code=2)
+            self._fail(job, str(error), 2)
         except OSError as error:
-            self._queue.end(
-                job.id,
-                ["running"],
-                "failed",
-                error=f"the command can't be started: {error.strerror}",
-                exit_code=6,
-            )
+            self._fail(job, f"the command can't be started: {error.strerror}; see the machine's limits", 6)
+
+    def _fail(self, job: QueuedJob, error: str, exit_code: int) -> None:
+        self._queue.end(job.id, ["running"], "failed", error=error, exit_code=exit_code)
 
     def _ended(self, process: JobProcess) -> None:
         with self._changed:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from models.errors import UsageError
 from vsr.server.jobs.job_process import result_of
 from vsr.server.media.films import file_key
-from vsr.server.media.side_calls import BusyError, CommandCalls, RefusedError
+from vsr.server.media.side_calls import BusyError, CommandCalls, RefusedError, Turns
 from vsr.server.settings_form import to_options
 
 if TYPE_CHECKING:
@@ -88,7 +88,7 @@ class CommandAnswers:
         self._pages: dict[str, RefusedError | None] = {}
         """Comparisons under way (None), and those that could not be made."""
         self._findings: tuple[float, dict[str, Any]] | None = None
-        self._doctor = threading.Lock()
+        self._doctor = Turns(at_once=1, waiting=4)
         threading.Thread(target=self._make_previews, name="previews", daemon=True).start()
 
     def close(self) -> None:
@@ -265,9 +265,7 @@ class CommandAnswers:
 
         Raises BusyError, RefusedError.
         """
-        if not self._doctor.acquire(timeout=_DOCTOR_SECONDS):
-            raise BusyError("the machine is being looked at; ask again")
-        try:
+        with self._doctor.one():
             if self._findings is None or time.monotonic() - self._findings[0] > _FINDINGS_SECONDS:
                 folder = next(iter(self._roots.folders.values()))
                 events = self._calls(
@@ -281,5 +279,3 @@ class CommandAnswers:
                 works = next(bool(e["works"]) for e in events if e["event"] == "done")
                 self._findings = (time.monotonic(), {"works": works, "findings": found})
             return self._findings[1]
-        finally:
-            self._doctor.release()

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from vsr.server.roots import Roots
 
-__all__ = ["BusyError", "CommandCalls", "MediaCalls", "RefusedError"]
+__all__ = ["BusyError", "CommandCalls", "MediaCalls", "RefusedError", "Turns"]
 
 
 class BusyError(Exception):
@@ -37,7 +37,7 @@ class RefusedError(Exception):
         self.text, self.exit_code = text, exit_code
 
 
-class _Turns:
+class Turns:
     """So many at a time, and so many more that wait."""
 
     def __init__(self, at_once: int, waiting: int) -> None:
@@ -45,6 +45,7 @@ class _Turns:
 
     @contextlib.contextmanager
     def one(self) -> Iterator[None]:
+        """Wait for a turn, and have it. Raises BusyError where too many wait."""
         if not self._all.acquire(blocking=False):
             raise BusyError("too much is asked for at once; ask again in a few seconds")
         try:
@@ -66,7 +67,7 @@ class MediaCalls:
     def __init__(self, roots: Roots, folder: Path) -> None:
         """folder: working directory of the child."""
         self._roots, self._folder = roots, folder
-        self._turns = _Turns(at_once=1, waiting=24)
+        self._turns = Turns(at_once=1, waiting=24)
         self._child: subprocess.Popen[bytes] | None = None
         self._idle: threading.Timer | None = None
         self._lock = threading.Lock()
@@ -135,7 +136,7 @@ class CommandCalls:
     def __init__(self, roots: Roots, folder: Path, *, at_once: int = 2, waiting: int = 16) -> None:
         """folder: working directory of commands."""
         self._roots, self._folder = roots, folder
-        self._turns = _Turns(at_once, waiting)
+        self._turns = Turns(at_once, waiting)
         self._children: set[subprocess.Popen[bytes]] = set()
         self._lock = threading.Lock()
         self._is_closed = False

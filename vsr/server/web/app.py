@@ -7,6 +7,7 @@ import contextlib
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from anyio import to_thread
 from fastapi import FastAPI
 from fastapi.responses import FileResponse, JSONResponse, Response
 
@@ -28,6 +29,8 @@ __all__ = ["make_app"]
 
 
 _STATIC = Path(__file__).resolve().parents[1] / "static"
+_MOST_THREADS = 100
+"""More than can wait for children at a time, so that other calls find one."""
 _TYPES = {
     ".js": "text/javascript",
     ".css": "text/css",
@@ -45,9 +48,9 @@ def make_app(services: Services, access: Access) -> ASGIApp:
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         del app
         services.events.open(asyncio.get_running_loop())
+        to_thread.current_default_thread_limiter().total_tokens = _MOST_THREADS
         services.scheduler.begin()
         yield
-        services.events.close()
 
     app = FastAPI(
         title="vsr serve",

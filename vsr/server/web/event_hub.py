@@ -30,14 +30,20 @@ class EventHub:
     def __init__(self) -> None:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._clients: set[_Client] = set()
+        self._is_closed = False
 
     def open(self, loop: asyncio.AbstractEventLoop) -> None:
         """Begin, in the loop that clients are served in."""
         self._loop = loop
 
     def close(self) -> None:
-        """End every client's stream."""
-        for client in list(self._clients):
+        """End every client's stream, and take no more clients."""
+        self._is_closed = True
+        if self._loop is not None and not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(self._end_all)
+
+    def _end_all(self) -> None:
+        for client in self._clients:
             client.end()
 
     @property
@@ -48,7 +54,7 @@ class EventHub:
     @property
     def is_full(self) -> bool:
         """Whether no more clients are taken."""
-        return len(self._clients) >= MOST_CLIENTS
+        return self._is_closed or len(self._clients) >= MOST_CLIENTS
 
     def publish(self, kind: str, key: str, make: Callable[[], Any]) -> None:
         """Send an event to all. key: what a later event of it overtakes.

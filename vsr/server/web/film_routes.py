@@ -173,7 +173,12 @@ def _write(file: IO[bytes], part: bytes, folder: Path) -> None:
 def _give_name(file: IO[bytes], partial: Path, target: Path) -> None:
     file.flush()
     os.fsync(file.fileno())
-    os.link(partial, target)  # never over another file
+    try:
+        os.link(partial, target)  # never over another file
+    except OSError as error:
+        if error.errno not in {errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS} or os.path.lexists(target):
+            raise
+        partial.rename(target)  # a file system without links
 
 
 def _about_plans(routes: APIRouter, services: Services) -> None:

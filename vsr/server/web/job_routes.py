@@ -189,7 +189,7 @@ def _about_results(routes: APIRouter, services: Services) -> None:
 
     @routes.get(
         "/jobs/{job_id}/compare",
-        response_class=HTMLResponse,
+        response_class=Response,
         responses=responses(404, 422, 429, extra={200: page, 202: made}),
     )
     def compare(job_id: str) -> Response:
