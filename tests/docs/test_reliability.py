@@ -269,15 +269,15 @@ CASES = {
         ),
     },
     "The server": {
-        94: (
+        98: (
             "the server, a job's command or its worker is killed at any moment, again and again",
             "the next server has the queue, and jobs resume; none is lost, none done twice, the bytes are the same",
         ),
-        95: (
+        99: (
             "requests without the token, for another host, from another site's page, with paths out of the roots, too large or too slow",
             "refused with 401, 403, 404, 408 or 413; no answer has an absolute path",
         ),
-        96: ("requests made at random of the server's own description", "no 500; answers are as described"),
+        100: ("requests made at random of the server's own description", "no 500; answers are as described"),
     },
     "Other systems": {
         92: (

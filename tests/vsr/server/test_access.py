@@ -34,7 +34,7 @@ def raw(server: Server, data: bytes, *, seconds: float = 30.0) -> bytes:
     "authorization", ["", "Bearer wrong", f"Basic {TOKEN}", f"Bearer {TOKEN}x", "Bearer "]
 )
 def test_without_the_token_everything_is_401(server: Server, path: str, authorization: str) -> None:
-    """Case 95."""
+    """Case 99."""
     assert server.call("GET", path, Authorization=authorization).status == 401
 
 

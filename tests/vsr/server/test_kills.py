@@ -64,7 +64,7 @@ def commands_at(film: Path) -> list[int]:
 def test_whatever_is_killed_no_job_is_lost_and_none_is_done_twice(
     root: Path, whole: dict[str, bytes], tmp_path: Path
 ) -> None:
-    """Case 94: each output gets its name once, and no two commands are at one job."""
+    """Case 98: each output gets its name once, and no two commands are at one job."""
     dice = random.Random(int(os.environ.get("VSR_SEED", "5")))
     kills = {"server": 0, "command": 0, "worker": 0}
     server = Server([root], tmp_path / "data", ["--parallel", "2"], worker="Slow").start()

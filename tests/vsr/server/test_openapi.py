@@ -25,7 +25,7 @@ CHECKS = "not_a_server_error,status_code_conformance,content_type_conformance,re
 
 @pytest.mark.timeout(0 if SECONDS > 60 else 300)
 def test_no_request_ends_with_500_and_answers_are_as_described(films: Path, tmp_path: Path) -> None:
-    """Case 96."""
+    """Case 100."""
     server = Server([films], tmp_path / "data", worker=os.environ.get("VSR_WORKER", "Refusing")).start()
     given = [
         *("--header", f"Authorization: Bearer {TOKEN}", "--checks", CHECKS, "--continue-on-failure"),
