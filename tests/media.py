@@ -776,6 +776,21 @@ def hdr10_plus_webm(path: Path, beside: list[bytes]) -> Path:
     return path
 
 
+def together(path: Path, *films: Path) -> Path:
+    """The film of each file as a stream of one, packet for packet."""
+    output = _open(path, "mpegts" if path.suffix == ".ts" else None)
+    sources = [av.open(str(film)) for film in films]
+    streams = [output.add_stream_from_template(source.streams.video[0], opaque=True) for source in sources]
+    output.start_encoding()
+    for packets in zip(*(source.demux(video=0) for source in sources), strict=True):
+        for packet, stream in zip(packets, streams, strict=True):
+            if packet.size:
+                packet.stream = stream
+                output.mux(packet)
+    output.close()
+    return path
+
+
 def _like(packet: av.Packet, data: bytes, stream: av.VideoStream) -> av.Packet:
     """A packet with other bytes."""
     made = av.Packet(len(data))

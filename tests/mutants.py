@@ -1172,6 +1172,11 @@ MUTANTS = (
         f"{_DYNAMIC}::test_a_damaged_rpu_is_left_out_where_damage_is_concealed",
     ),
     Mutant(
+        36, "the second layer of a disc is passed on", "pipelines/planner/dynamic_hdr_choice.py",
+        "if unit and parse_rpu(unit).profile in _LAYERED:", "if False:",
+        f"{_DYNAMIC}::test_the_second_layer_of_a_disc_is_left_out_and_said",
+    ),
+    Mutant(
         37, "PQ in 8 bits", "pipelines/planner/encoder_options.py",
         "    if transfer in HDR_TRANSFERS and PixelFormat.parse(encoder.pix_fmt).bits < _HDR_BITS:", "    if False:",
         "tests/pipelines/media/test_hdr_metadata.py::test_pq_and_hlg_are_never_brought_down_to_eight_bits",

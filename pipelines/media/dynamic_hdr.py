@@ -7,6 +7,7 @@ is NAL unit type 62 at the end of an access unit of HEVC, and a T.35 message in 
 
 from __future__ import annotations
 
+import re
 import struct
 import zlib
 from dataclasses import dataclass
@@ -84,6 +85,8 @@ def _messages(codec: str, data: bytes, length_size: int) -> Iterator[tuple[int, 
                 yield _T35, data[start + 1 : end].rstrip(b"\0").removesuffix(b"\x80")
     elif codec in {"h264", "hevc"}:
         for unit in nal_units(data, length_size):
+            if codec == "hevc" and (unit[0] & 1 or unit[1:2] >= b"\x08"):
+                continue  # another view or layer
             kind = unit[0] & 31 if codec == "h264" else (unit[0] >> 1) & 63
             if kind == (_H264_SEI if codec == "h264" else _HEVC_SEI):
                 yield from (
@@ -101,7 +104,7 @@ def insert_dynamic_hdr(codec: str, data: bytes, metadata: DynamicHdr) -> bytes:
     if codec == "hevc":
         if metadata.hdr10_plus:
             data = with_unit(codec, data, sei_unit(codec, [(_T35, metadata.hdr10_plus)]))
-        return data + b"\x00\x00\x00\x01" + metadata.dolby_vision if metadata.dolby_vision else data
+        return _with_rpu(data, metadata.dolby_vision) if metadata.dolby_vision else data
     if codec != "av1":
         return data
     begin = at = 0
@@ -113,6 +116,17 @@ def insert_dynamic_hdr(codec: str, data: bytes, metadata: DynamicHdr) -> bytes:
         metadata_obu(_T35, message) for message in (metadata.hdr10_plus, metadata.dolby_vision) if message
     )
     return data[:at] + units + data[at:]
+
+
+_ENDS = re.compile(rb"(?:\x00*\x00\x00\x01[\x48\x4a]\x01)+\Z")
+"""NAL units that end a sequence or a bitstream."""
+
+
+def _with_rpu(data: bytes, unit: bytes) -> bytes:
+    """An access unit with its RPU behind all but what ends a sequence."""
+    ends = _ENDS.search(data, max(0, len(data) - 16))
+    at = ends.start() if ends else len(data)
+    return data[:at] + b"\x00\x00\x00\x01" + unit + data[at:]
 
 
 def hdr10_plus_windows(message: bytes) -> int:

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import TYPE_CHECKING
 
 from pipelines.media.cicp import Transfer
-from pipelines.media.dolby_vision import COMPATIBILITY
+from pipelines.media.dolby_vision import COMPATIBILITY, parse_rpu
+from pipelines.media.dynamic_hdr import dynamic_hdr_of
 
 if TYPE_CHECKING:
-    from pipelines.media.video_info import VideoInfo
+    from pipelines.media.video_info import Stream, VideoInfo
     from pipelines.plan.plan import Plan
 
-__all__ = ["choose_dynamic_hdr"]
+__all__ = ["choose_dynamic_hdr", "enhancement_layers"]
 
 
 _RPU_CODECS = {8: "hevc", 10: "av1"}
@@ -48,6 +50,24 @@ def choose_dynamic_hdr(info: VideoInfo, plan: Plan, wanted: str) -> tuple[tuple[
     return tuple(kept), said
 
 
+def enhancement_layers(info: VideoInfo) -> list[tuple[Stream, str]]:
+    """Streams that only add to the pictures of the source, as on discs with Dolby Vision, and why they go."""
+    why = "it is the enhancement layer of Dolby Vision, and fits the pictures of the source alone"
+    return [(s, why) for s in info.streams if s.type == "video" and s.codec == "hevc" and _is_layer(info, s)]
+
+
+def _is_layer(info: VideoInfo, stream: Stream) -> bool:
+    """Whether its first packets hold RPUs of two layers, behind start codes or lengths."""
+    for packet in info.samples.get(stream.index, ()):
+        for length_size in (0, 4):
+            unit = dynamic_hdr_of("hevc", packet.data, length_size).dolby_vision
+            with contextlib.suppress(ValueError):
+                if unit and parse_rpu(unit).profile in _LAYERED:
+                    return True
+    return False
+
+
+_LAYERED = frozenset({4, 7})
 _ASKED = "by --dynamic-hdr drop"
 _OTHER_TRANSFER = "the result has another transfer"
 
@@ -61,8 +81,8 @@ def _against_hdr10_plus(plan: Plan) -> str:
 
 def _against_dolby_vision(profile: int, plan: Plan) -> str:
     codec = _RPU_CODECS.get(profile)
-    if profile == 7:
-        return "in profile 7 it is of two layers"
+    if profile in _LAYERED:
+        return f"in profile {profile} it is of two layers"
     if codec is None or plan.color.transfer not in COMPATIBILITY:
         return "only that of profiles 8 and 10 over HDR10 or HLG can be carried over"
     if plan.encoder.codec != codec:

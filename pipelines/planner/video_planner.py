@@ -26,7 +26,7 @@ from pipelines.plan.plan import Plan
 from pipelines.plan.settings import parse_range, parse_rate
 from pipelines.planner.arithmetic_choice import with_arithmetic
 from pipelines.planner.container_selection import checked_target, fitting_container, result_place
-from pipelines.planner.dynamic_hdr_choice import choose_dynamic_hdr
+from pipelines.planner.dynamic_hdr_choice import choose_dynamic_hdr, enhancement_layers
 from pipelines.planner.encoder_choice import proven_encoder, wanted_maker
 from pipelines.planner.encoder_options import EncoderTarget, choose_encoder
 from pipelines.planner.field_choice import choose_fields
@@ -207,7 +207,8 @@ def _plan(source: Path, output: Path | None, settings: RunSettings, info: VideoI
     lost = fit.misfits if place.is_picture else fit.lost
     if not settings.drop_incompatible:
         refuse_incompatible(lost, target, fit.plan.encoder.container, fit.remedy)
-    left_out = frozenset(s.index for s, _ in fit.misfits)
+    needless = [(s, why) for s, why in enhancement_layers(info) if s not in {m for m, _ in fit.misfits}]
+    left_out = frozenset(s.index for s, _ in (*fit.misfits, *needless))
     notes = (
         *info.notes, *range_notes(info, settings), *said_of_level, *said_of_arithmetic, *choice.notes,
         *fields.notes, *_said_of_tracks(info, fit, left_out, place, said_of_pictures), *said_of_bars,
@@ -215,8 +216,9 @@ def _plan(source: Path, output: Path | None, settings: RunSettings, info: VideoI
         *([f"assumed {', '.join(film.assumed)}"] if film.assumed else []),
     )  # fmt: skip
     dropped = tuple(
-        f"{s.type} stream {s.index} ({s.codec}): {why if (s, why) in lost else 'it holds nothing'}"
-        for s, why in fit.misfits
+        f"{s.type} stream {s.index} ({s.codec}): "
+        f"{why if (s, why) in (*lost, *needless) else 'it holds nothing'}"
+        for s, why in (*fit.misfits, *needless)
     )
     info = replace(info, notes=notes)
     return Planned(

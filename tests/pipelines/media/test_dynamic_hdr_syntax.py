@@ -69,6 +69,18 @@ def test_probe_says_what_metadata_there_is(tmp_path: Path) -> None:
     assert "in every frame" not in info_text(plain)
 
 
+def test_an_rpu_stands_before_what_ends_a_sequence() -> None:
+    ends = b"\0\0\1\x48\1\0\0\0\1\x4a\1"
+    made = insert_dynamic_hdr("hevc", b"\0\0\0\1\x26\1\xab" + ends, DynamicHdr(b"", b"\x7c\1\x19\x80"))
+    assert made == b"\0\0\0\1\x26\1\xab" + b"\0\0\0\1\x7c\1\x19\x80" + ends
+
+
+def test_units_of_another_view_are_not_those_of_the_film() -> None:
+    own, other = media.dolby_vision_unit(8, 1), bytearray(media.dolby_vision_unit(8, 2))
+    other[5] |= 8  # nuh_layer_id 1
+    assert dynamic_hdr_of("hevc", own + bytes(other), 0).dolby_vision == own[4:]
+
+
 @pytest.mark.parametrize("length", [1, 254, 255, 256, 510, 900])
 def test_messages_of_any_length_are_read_as_they_were_written(length: int) -> None:
     message = (b"\0\0\1\0\0\3" * 150)[:length]

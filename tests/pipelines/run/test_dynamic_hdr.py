@@ -7,6 +7,7 @@ import subprocess
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import av
 import imageio_ffmpeg
 import numpy as np
 import pytest
@@ -312,6 +313,23 @@ def test_dolby_vision_that_can_not_be_kept_is_said_to_be_lost_before_work(
     if settings["codec"] == "hevc":
         assert rpus(tmp_path / "out.mkv") == [b""] * FRAMES
         assert not configuration(tmp_path / "out.mkv")
+
+
+@pytest.mark.parametrize("container", [".ts", ".mkv"])
+def test_the_second_layer_of_a_disc_is_left_out_and_said(tmp_path: Path, container: str) -> None:
+    """Case 36: on a disc, profile 7 is two streams; the one with the RPUs fits the smaller picture alone."""
+    base = media.hdr10(tmp_path / "base.mkv", FRAMES)
+    layer = media.hdr10(tmp_path / "layer.mkv", FRAMES, suffix=lambda n: media.dolby_vision_unit(7, n))
+    source = media.together(tmp_path / f"in{container}", base, layer)
+    made = upscaled(source, tmp_path / "out.mkv", **DRAFT)
+    assert planned_of(made).dropped == (
+        "video stream 1 (hevc): it is the enhancement layer of Dolby Vision, and fits the pictures of the source alone",
+    )
+    with av.open(str(tmp_path / "out.mkv")) as result:
+        assert len(result.streams.video) == 1
+    upscaled(media.together(tmp_path / f"b{container}", base, base), tmp_path / "both.mkv", **DRAFT)
+    with av.open(str(tmp_path / "both.mkv")) as result:
+        assert len(result.streams.video) == 2
 
 
 def test_metadata_that_can_not_be_carried_over_in_mid_film_ends_the_run_with_a_way_on(tmp_path: Path) -> None:
