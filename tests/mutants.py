@@ -561,6 +561,16 @@ MUTANTS = (
         f"{_FILTERS}::test_any_cut_gives_the_frames_of_one_graph_over_the_film",
     ),
     Mutant(
+        97, "timecodes count on in frames of the source", "pipelines/output/muxer.py",
+        "if plan.rate < info.rate:", "if False:",
+        f"{_TELECINE}::test_a_timecode_goes_on_in_film_frames",
+    ),
+    Mutant(
+        97, "a moment without a film frame shows nothing", "pipelines/diagnostics/preview.py",
+        "    while plan.results(stop) == plan.results(start):", "    while False:",
+        "tests/pipelines/diagnostics/test_preview.py::test_telecined_film_is_shown_in_film_frames",
+    ),
+    Mutant(
         97, "the top field comes first", "pipelines/codec/field_weaving.py",
         "    own = 0 if top else 1", "    own = 0",
         f"{_WEAVING}::test_a_letter_weaves_a_first_field_with_the_second_one_before",

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     Packet: TypeAlias = av.Packet[Any]
 
-__all__ = ["CLOCKED", "EpochClock", "later_timecode"]
+__all__ = ["CLOCKED", "EpochClock", "film_count", "later_timecode"]
 
 
 CLOCKED = ("mpegts", "mpeg")
@@ -92,3 +92,14 @@ def later_timecode(timecode: str, frames: int, rate: Fraction) -> str:
         count += 9 * dropped * tens + dropped * max(0, (rest - dropped) // (60 * base - dropped))
     seconds, own = divmod(count, base)
     return f"{seconds // 3600 % 24:02}:{seconds // 60 % 60:02}:{seconds % 60:02}{match[4]}{own:02}"
+
+
+def film_count(timecode: str, rate: Fraction, film: Fraction) -> str:
+    """The timecode of the same moment, counted in fewer frames a second; empty stays empty.
+
+    rate, film: frames a second before and after. No number is dropped, for at 23.976 Hz none can be.
+    """
+    match = _TIMECODE.fullmatch(timecode)
+    if match is None:
+        return timecode
+    return f"{match[1]}:{match[2]}:{match[3]}:{int(match[5]) * round(film) // max(1, round(rate)):02}"

@@ -20,7 +20,7 @@ from models.errors import OutputError, VerificationError
 from pipelines.media.demuxer import file_url, open_memory, open_source, packets_of
 from pipelines.media.hdr_metadata import configuration_box, with_metadata
 from pipelines.media.image_sequence import unpack
-from pipelines.media.timestamps import later_timecode
+from pipelines.media.timestamps import film_count, later_timecode
 from pipelines.output.container_support import (
     OWN_TAGS,
     REWRAPPED,
@@ -252,6 +252,8 @@ def _tag_timecode(
     if not said:
         return
     at_start = later_timecode(said, plan.start_frame, info.rate)
+    if plan.rate < info.rate:
+        at_start = film_count(at_start, info.rate, plan.rate)
     if not at_start and plan.encoder.container not in {"mp4", "mov"}:
         return  # some other text, which does no harm there
     kept = [

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from models.errors import OutputError, UsageError
+from pipelines.diagnostics import partial_preview
 from pipelines.diagnostics.preview import Preview, PreviewMoment, preview
 from pipelines.frames.sample_values import to_rgb
 from pipelines.inference.temporal_windows import Window
@@ -226,6 +227,25 @@ def test_a_wide_result_is_encoded_in_part_and_judged_as_a_whole(tmp_path: Path) 
     output = tmp_path / "whole.mkv"
     upscaled(wide, output, model="nearest", codec="ffv1", scale=2)
     assert part.choices[0].bytes == pytest.approx(output.stat().st_size, rel=0.4)
+
+
+def test_telecined_film_is_shown_in_film_frames(tmp_path: Path) -> None:
+    """Case 97: a source frame that gives none shows the next one, at the end the one before."""
+    source = media.telecined(tmp_path / "in.mp4")
+    at = tuple(f"{(n + 0.5) * 1001 / 30000:.4f}" for n in (10, 11, 12, 13, 14))
+    moments, _ = shown(source, tmp_path / "out", models=("nearest",), at=at)
+    pictures = [m.pictures[0] for m in moments]
+    assert len(pictures) == 5
+    assert [n for n in range(4) if pictures[n] == pictures[n + 1]] == [2]
+    part = f"0-{12.5 * 1001 / 30000:.4f}"
+    moments, _ = shown(source, tmp_path / "part", models=("nearest",), at=at[2:3], range=part)
+    assert moments[0].pictures[0] == pictures[1]
+
+
+def test_what_is_made_so_far_is_found_in_the_source_by_its_letters() -> None:
+    plan = {"pulldown": {"first_field": "top", "first_frame": 0, "letters": "AB-CD" * 4}}
+    assert [partial_preview._source_frame(plan, 5, n) for n in range(5)] == [5, 6, 8, 9, 10]
+    assert partial_preview._source_frame({"deinterlacing": {"bob": True}}, 5, 3) == 6
 
 
 def test_a_moment_behind_the_end_is_refused(film: Path, tmp_path: Path) -> None:

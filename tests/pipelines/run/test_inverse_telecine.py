@@ -193,3 +193,19 @@ def test_sound_stays_beside_film_frames(tmp_path: Path) -> None:
     assert_same_passthrough(tmp_path / "out.mp4", source, kinds=("audio",))
     shown = frames(tmp_path / "out.mp4")
     assert_same_times([f.seconds for f in shown], [n * Fraction(1001, 24000) for n in range(48)])
+
+
+@pytest.mark.parametrize("said", ["10:00:00:20", "10:00:00;20"])
+def test_a_timecode_goes_on_in_film_frames(tmp_path: Path, said: str) -> None:
+    """Case 97."""
+    woven = tuple(
+        (4 * (n // 5) + t, 4 * (n // 5) + b)
+        for n in range(40)
+        for t, b in [((0, 0), (1, 1), (1, 2), (2, 3), (3, 3))[n % 5]]
+    )
+    telecined = media.Film(frames=40, rate=1 / FRAME, size=(128, 96), woven=woven)
+    source = media.write(tmp_path / "in.mov", telecined, metadata={"timecode": said})
+    upscaled(source, tmp_path / "out.mov", codec="h264", crf=18.0, preset="ultrafast")
+    with av.open(str(tmp_path / "out.mov")) as result:
+        assert {s.metadata["timecode"] for s in result.streams if "timecode" in s.metadata} == {"10:00:00:16"}
+        assert len(result.streams) == 2
