@@ -107,6 +107,9 @@ def parts() -> list[Part]:
             {"VSR_SOAK_FRAMES": "20000"},
         ),
     ]
+    found.append(Part("slurm", _pytest("tests/end_to_end/test_slurm.py")))
+    found.append(Part("job server", _pytest("tests/end_to_end/test_ray_job.py")))
+    found.append(Part("image", _pytest("tests/end_to_end/test_image.py"), {"VSR_IMAGE": "1"}))
     media = os.environ.get("VSR_SHARED_DATA", "")
     if media:
         found.append(

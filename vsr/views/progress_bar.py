@@ -24,11 +24,13 @@ class _Lines:
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
+        self._last = ""
 
     def write(self, text: str) -> None:
-        """Write what is left of a text without cursor movements, if anything is."""
+        """Write what is left of a text without cursor movements, if anything is, and it is news."""
         text = text.replace("\r", "").replace("\x1b[A", "").strip("\n")
-        if text.strip():
+        if text.strip() and text != self._last:
+            self._last = text
             print(text.rstrip(), file=self._stream, flush=True)
 
     def flush(self) -> None:
@@ -93,7 +95,7 @@ def bar(
     return _Paced(
         total=total,
         initial=done,
-        desc=label or None,
+        desc=f"{label}: " if label else None,
         unit=unit,
         file=_Lines(stream),
         bar_format=_LINE,

@@ -49,9 +49,19 @@ def test_long_work_elsewhere_gets_a_line_now_and_then(monkeypatch: pytest.Monkey
         for _ in range(4):
             drawn.update(1)
     lines = stream.getvalue().splitlines()
-    assert any("3 of 4 frames" in line for line in lines)
+    assert any(line.startswith("  film.mp4: 3 of 4 frames") for line in lines)
     assert "?" not in stream.getvalue()
     assert not any(c in stream.getvalue() for c in "\r\x1b")
+
+
+def test_a_note_in_a_pipe_repeats_no_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(progress_bar, "_LINE_EVERY_SECONDS", 1e-6)
+    stream = io.StringIO()
+    with progress_bar.bar(4, "frame", stream) as drawn:
+        drawn.update(2)
+        drawn.write("a note", file=stream)
+        drawn.write("another", file=stream)
+    assert stream.getvalue().splitlines() == ["  2 of 4 frames", "a note", "another"]
 
 
 def test_on_a_terminal_the_clock_ticks_while_nothing_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
