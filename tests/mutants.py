@@ -78,6 +78,7 @@ _FETCH = "tests/pipelines/model_files/test_install.py"
 _KNOWN = "tests/vsr/cli/test_known_models.py"
 _LOST = "tests/pipelines/run/test_nothing_lost.py"
 _DEVICE = "tests/pipelines/inference/test_upscaler.py"
+_PACKETS = "tests/pipelines/codec/test_packet_damage.py"
 _CUT_SLICE = "tests/pipelines/codec/test_cut_slice.py"
 _PLAN_ID = "tests/pipelines/plan/test_plan_id.py"
 _ANY_LENGTH = "tests/pipelines/plan/test_any_length.py"
@@ -437,11 +438,26 @@ MUTANTS = (
     ),
     Mutant(
         65, "slices of FFV1 with a wrong checksum are what FFmpeg makes of them", "pipelines/codec/decoder.py",
-        'SliceChecksums() if setup.codec == "ffv1" else None', "None",
+        "damage_check(setup.codec)", "None",
         f"{_FACTS}::test_a_flipped_bit_in_a_slice_of_ffv1_is_damage_and_not_the_frame_before",
     ),
     Mutant(
-        65, "films of FFV1 without checksums are damaged", "pipelines/codec/slice_checksums.py",
+        65, "a JPEG without its end marker is whole", "pipelines/codec/packet_damage.py",
+        "return _picture(packet) != _picture(packet + _OTHER_BITS)", "return False",
+        f"{_PACKETS}::test_a_jpeg_without_its_end_marker_is_whole_where_its_scan_is",
+    ),
+    Mutant(
+        65, "a JPEG without its end marker is damaged", "pipelines/codec/packet_damage.py",
+        "return _picture(packet) != _picture(packet + _OTHER_BITS)", "return True",
+        f"{_PACKETS}::test_a_jpeg_without_its_end_marker_is_whole_where_its_scan_is",
+    ),
+    Mutant(
+        65, "blocks of OpenEXR are not looked for", "pipelines/codec/packet_damage.py",
+        '"exr": _ExrCheck', '"exr_": _ExrCheck',
+        f"{_PACKETS}::test_a_cut_picture_among_numbered_ones_is_named[exr]",
+    ),
+    Mutant(
+        65, "films of FFV1 without checksums are damaged", "pipelines/codec/packet_damage.py",
         "return self._are_there and not", "return not",
         f"{_FACTS}::test_a_flipped_bit_in_a_slice_of_ffv1_is_damage_and_not_the_frame_before",
     ),

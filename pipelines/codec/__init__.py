@@ -14,6 +14,6 @@ graphics_driver.py     GPU models and drivers, for the numerics class of hardwar
 linear_light.py        scene-linear transfer of OpenEXR
 promised_frames.py     frames of a decoder, checked against the packet index
 mid_stream_changes.py  what holds for all frames of a film, and changes of it in mid-stream
-slice_checksums.py     checksums inside packets of FFV1
+packet_damage.py       damage inside packets that decoders pass over in silence
 stream_tags.py         colour tags and siting of an encoded chunk
 """

@@ -14,7 +14,7 @@ from av.packet import PacketSideData, packet_sidedata_type_from_literal
 from models.errors import CorruptError
 from pipelines.codec.linear_light import from_linear
 from pipelines.codec.mid_stream_changes import change_of, facts_of
-from pipelines.codec.slice_checksums import SliceChecksums
+from pipelines.codec.packet_damage import damage_check
 from pipelines.media.bitstream import captions_of
 from pipelines.media.demuxer import open_decoder
 from pipelines.media.packet_reader import LASTING_SIDE_DATA
@@ -128,7 +128,7 @@ class _Decoding:
         self._known: dict[str, bytes] = {}
         self._number = 0
         self._hidden: deque[bool] = deque(maxlen=_THREADS)
-        self._checksums = SliceChecksums() if setup.codec == "ffv1" else None
+        self._packet_check = damage_check(setup.codec)
         self._damaged: deque[bool] = deque()
 
     def frames(self, packets: Iterable[PacketData]) -> Iterator[Frame]:
@@ -140,7 +140,7 @@ class _Decoding:
             if pictures is None:
                 break
             for raw in pictures:
-                # FFV1 has a frame a packet, in order
+                # where packets are looked at, each has one frame, in order
                 is_corrupt = (bool(self._damaged) and self._damaged.popleft()) or raw.is_corrupt
                 if raw.pts is not None and raw.pts > _HIDDEN >> 1:
                     continue
@@ -149,8 +149,8 @@ class _Decoding:
 
     def _note(self, data: PacketData) -> None:
         self._hidden.append(data.hidden)
-        if self._checksums is not None:
-            self._damaged.append(self._checksums.is_damaged(data.data))
+        if self._packet_check is not None:
+            self._damaged.append(self._packet_check.is_damaged(data.data))
         if not self._conceal:
             self._asked.update(data.checks)
 

@@ -1,0 +1,155 @@
+"""`damage_check`: damage inside packets that FFmpeg's decoders pass over in silence, by codec."""
+
+from __future__ import annotations
+
+import struct
+import zlib
+from typing import TYPE_CHECKING, Any, Protocol
+
+import av
+
+from pipelines.media.demuxer import open_decoder
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+__all__ = ["PacketCheck", "damage_check"]
+
+
+class PacketCheck(Protocol):
+    """Shown all packets of a film, in any order; each holds one frame."""
+
+    def is_damaged(self, packet: bytes) -> bool:
+        """Whether its frame is not what the encoder wrote."""
+
+
+def damage_check(codec: str) -> PacketCheck | None:
+    """The check for films of a codec; None where the decoder itself marks what is damaged."""
+    made = _CHECKS.get(codec)
+    return made() if made is not None else None
+
+
+class _SliceCheck:
+    """In place of a slice of FFV1 with a wrong checksum, FFmpeg puts a piece of the frame before."""
+
+    def __init__(self) -> None:
+        self._are_there = False
+
+    def is_damaged(self, packet: bytes) -> bool:
+        """Whether a checksum is wrong; False where the film has none, as far as its packets up to
+        here tell.
+        """
+        whole = [_is_whole(piece) for piece in _slices(packet)]
+        self._are_there |= any(whole)
+        return self._are_there and not (whole and all(whole))
+
+
+_FOOTER = 8
+"""Bytes: 3 of size, 1 of status, 4 of checksum (RFC 9043 section 4.9)."""
+_STARTS = (0, 0x79408C7A)
+"""What the checksum begins with in version 3 and in version 4; over a whole slice with its footer it ends
+with the same."""
+_MIRRORED = bytes(int(f"{n:08b}"[::-1], 2) for n in range(256))
+
+
+def _slices(packet: bytes) -> list[bytes]:
+    """Slices with their footers, the last one first; none where sizes don't add up."""
+    found, end = [], len(packet)
+    while end:
+        start = end - _FOOTER - int.from_bytes(packet[max(0, end - _FOOTER) : end][:3], "big")
+        if start < 0:
+            return []
+        found.append(packet[start:end])
+        end = start
+    return found
+
+
+def _is_whole(piece: bytes) -> bool:
+    # zlib's CRC-32 takes bits of a byte from the other end, and its register complemented.
+    mirrored = piece.translate(_MIRRORED)
+    return any(
+        zlib.crc32(mirrored, _turned(start) ^ 0xFFFFFFFF) ^ 0xFFFFFFFF == _turned(start) for start in _STARTS
+    )
+
+
+def _turned(value: int) -> int:
+    """32 bits from the other end."""
+    return int(f"{value:032b}"[::-1], 2)
+
+
+class _JpegCheck:
+    """A JPEG that is cut short decodes to grey from there on."""
+
+    def is_damaged(self, packet: bytes) -> bool:
+        """Whether its last scan is cut: other bytes behind it make another picture.
+
+        Looked at where no end of the picture stands behind it (ITU-T T.81 B.1.1.3); some cameras omit it.
+        """
+        if packet.rfind(_END_OF_IMAGE) > packet.rfind(_START_OF_SCAN):
+            return False
+        return _picture(packet) != _picture(packet + _OTHER_BITS)
+
+
+_START_OF_SCAN, _END_OF_IMAGE = b"\xff\xda", b"\xff\xd9"
+_OTHER_BITS = b"\x55" * 64
+
+
+def _picture(jpeg: bytes) -> list[bytes]:
+    decoder = open_decoder("mjpeg")
+    decoder.thread_count = 1
+    packet: av.Packet[Any] = av.Packet(len(jpeg))
+    packet.update(jpeg)
+    try:
+        frames = [*decoder.decode(packet), *decoder.decode(None)]
+    except av.error.FFmpegError:
+        return []
+    return [bytes(plane) for frame in frames for plane in frame.planes]
+
+
+class _ExrCheck:
+    """An OpenEXR picture that is cut short decodes to black lines."""
+
+    def is_damaged(self, packet: bytes) -> bool:
+        """Whether its table names blocks that are not there ("OpenEXR File Layout").
+
+        Of pictures of one part and one sample a place, as FFmpeg reads them.
+        """
+        try:
+            (version,) = struct.unpack_from("<I", packet, 4)
+            if version & (_SEVERAL_PARTS | _DEEP):
+                return False
+            size_at = 16 if version & _TILED else 4  # behind the block's place in the picture
+            return any(
+                at + size_at + 4 + struct.unpack_from("<I", packet, at + size_at)[0] > len(packet)
+                for at in _blocks(packet)
+            )
+        except (struct.error, ValueError):
+            return True
+
+
+_TILED, _DEEP, _SEVERAL_PARTS = 0x200, 0x800, 0x1000
+
+
+def _blocks(exr: bytes) -> list[int]:
+    """Where they lie, from the table behind the header.
+
+    Raises ValueError, struct.error where one of both is cut, or the table was never filled in.
+    """
+    table = 8
+    while exr[table : table + 1] != b"\0":  # an attribute: name, kind, size, value; an empty name ends them
+        table = exr.index(b"\0", exr.index(b"\0", table) + 1) + 1
+        table += 4 + struct.unpack_from("<I", exr, table)[0]
+    table += 1
+    found: list[int] = []
+    while not found or table + 8 * len(found) < min(found):
+        found += struct.unpack_from("<Q", exr, table + 8 * len(found))
+    if min(found) < table:
+        raise ValueError
+    return found
+
+
+_CHECKS: dict[str, Callable[[], PacketCheck]] = {
+    "ffv1": _SliceCheck,
+    "mjpeg": _JpegCheck,
+    "exr": _ExrCheck,
+}
