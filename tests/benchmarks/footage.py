@@ -7,7 +7,7 @@ decoded and doubled by each network and by Lanczos. Told are mean gains over Lan
 VMAF-NEG, flicker as a share of Lanczos' and, with `--features`, the deep-feature distance as a share of
 Lanczos'. Networks that take a restoration level get what `--level` says: the measured one of the clip
 ("measured"), the estimator's ("auto"), or a number. A chain is named with commas, somebody else's network by
-its file; what is four times as large is halved again. `--noise 3 6 10` adds cases with noise of that
+its file; what is four times as large is halved again. NETWORK@0.5 has another `--detail`. `--noise 3 6 10` adds cases with noise of that
 deviation before CRF 20.
 
 Invented texture shows in two more figures: gradient energy in the flattest quarter of the truth's 16x16
@@ -144,10 +144,11 @@ def results(case: Case, names: Sequence[str], level: float, detail: float) -> di
     made = {"lanczos": classical(low, 2, "lanczos")}
     for name in names:
         made[name] = low
-        for part in name.split(","):
+        chain, _, wanted = name.partition("@")
+        for part in chain.split(","):
             found = find(part)
             card = found[0] if len(found) == 1 else next(c for c in found if c.scale == 2)
-            network = load_network(card, restore=level, detail=detail)
+            network = load_network(card, restore=level, detail=float(wanted or detail))
             made[name] = upscale(
                 network.module, made[name], contract=network.contract, bf16=True, matrix=case.matrix
             )
@@ -244,7 +245,7 @@ def summary(rows: list[dict[str, Any]], names: Sequence[str]) -> str:
                 pairs = [
                     (r["scores"][name][key], r["scores"]["lanczos"][key])
                     for r in told
-                    if key in r["scores"][name]
+                    if key in r["scores"].get(name, {})
                 ]
                 return (
                     float(np.mean([a / b if share else a - b for a, b in pairs])) if pairs else float("nan")
@@ -273,7 +274,7 @@ def below(rows: list[dict[str, Any]], names: Sequence[str], other: str) -> str:
         lower = [
             r
             for r in rows
-            if "vmaf_neg" in r["scores"][name]
+            if "vmaf_neg" in r["scores"].get(name, {})
             and r["scores"][name]["vmaf_neg"] < r["scores"][other]["vmaf_neg"]
         ]
         worst = min(
@@ -308,7 +309,30 @@ def main() -> None:
         "--features", metavar="FILE", help="Weights of EfficientNet-Lite0: the deep-feature distance, too."
     )
     parser.add_argument("--json", type=Path, help="Write all figures there.")
+    parser.add_argument(
+        "--of", type=Path, nargs="*", default=(), help="Measure nothing: one table of what --json wrote."
+    )
     given = parser.parse_args()
+    rows = joined(given.of) if given.of else measured(given)
+    text = summary(rows, given.networks)
+    if given.not_below:
+        text += f"\n\n{below(rows, [n for n in given.networks if n != given.not_below], given.not_below)}"
+    tell("footage", text, given.write)
+
+
+def joined(paths: Sequence[Path]) -> list[dict[str, Any]]:
+    """What several runs found of the same cases."""
+    found: dict[tuple[str, str], dict[str, Any]] = {}
+    for path in paths:
+        for row in json.loads(path.read_text(encoding="utf-8")):
+            found.setdefault((row["clip"], row["treatment"]), {**row, "scores": {}})["scores"] |= row[
+                "scores"
+            ]
+    return list(found.values())
+
+
+def measured(given: argparse.Namespace) -> list[dict[str, Any]]:
+    """The scores of all cases."""
     deep = DeepDistance.read(given.features) if given.features else None
     rows: list[dict[str, Any]] = []
     for case in cases(Path(os.environ["VSR_SHARED_DATA"]), given.crf, given.frames, given.clips, given.noise):
@@ -326,10 +350,7 @@ def main() -> None:
         )
         if given.json:
             given.json.write_text(json.dumps(rows, indent=1), encoding="utf-8")
-    text = summary(rows, given.networks)
-    if given.not_below:
-        text += f"\n\n{below(rows, [n for n in given.networks if n != given.not_below], given.not_below)}"
-    tell("footage", text, given.write)
+    return rows
 
 
 if __name__ == "__main__":
