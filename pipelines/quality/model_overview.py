@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from models.catalog.card import Card
     from models.network import Planes
 
-__all__ = ["OverviewSettings", "overview"]
+__all__ = ["OverviewSettings", "opening_of", "overview"]
 
 
 _CONFIGS = Path(__file__).resolve().parents[2] / "configs" / "train"
@@ -69,6 +69,8 @@ class OverviewSettings:
     device: str = "cpu"
     earlier: str | None = None
     """An earlier text; its speeds are kept instead of being measured again."""
+    opening: str = ""
+    """What stands before the tables: one that a benchmark wrote, see `opening_of`."""
     limit: int = 0
     """At most so many pictures of a set; 0: all."""
     frames: int = 16
@@ -88,13 +90,23 @@ def overview(settings: OverviewSettings) -> str:
         parts.append(_table_of_clips(shipped, settings))
     films = _OF_FILMS_TEXT if any(c.temporal for c in shipped) else ""
     text = _TEXT.format(
-        tables="\n\n".join(parts), speed=_speed_line(settings), films=films, unmade=_unmade(shipped)
+        opening=settings.opening + "\n\n" if settings.opening else "",
+        tables="\n\n".join(parts),
+        speed=_speed_line(settings),
+        films=films,
+        unmade=_unmade(shipped),
     )
     if settings.picture is None or settings.images is None:
         return text
     drawn = [(c.name, _draw(c, settings.picture, settings.images).name) for c in shipped]
     lines = [f"`{name}`\n\n![{name}]({settings.images.name}/{image})" for name, image in drawn]
     return text + _STRIPS.format(source=settings.picture.stem) + "\n\n".join(lines) + "\n"
+
+
+def opening_of(page: str) -> str:
+    """What `tests.benchmarks.footage` wrote into a page, with its marks and its heading; "" where it is missing."""
+    found = re.search(r"^## On compressed footage$.*?<!-- end of footage -->", page, re.MULTILINE | re.DOTALL)
+    return found[0] if found else ""
 
 
 def _unmade(shipped: Sequence[Card]) -> str:
@@ -301,7 +313,7 @@ _TEXT = """# The networks that come with `vsr`
 
 Made by `vsr models table`; do not edit by hand.
 
-{tables}
+{opening}{tables}
 
 - Scores: PSNR-Y in dB on clean pictures or frames, in brackets the gain over bicubic; protocol: `docs/judging.md`.
   Where it says noisy, the input had noise of σ = 10 (of 255), and at the same size (×1) the gain is over the noisy input itself.

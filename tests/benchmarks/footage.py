@@ -138,6 +138,23 @@ def thinned(case: Case, every: int) -> Case:
     )
 
 
+def middle(case: Case, size: tuple[int, int]) -> Case:
+    """The middle of its frames; (height, width) of the truth there, or less where it is smaller."""
+    height, width = (
+        min(side, most // 4 * 4) for side, most in zip(size, case.truth.luma.shape[1:], strict=True)
+    )
+    top, left = (
+        (most - side) // 8 * 4 for side, most in zip((height, width), case.truth.luma.shape[1:], strict=True)
+    )
+    half = (top // 2, left // 2, height // 2, width // 2)
+    return replace(
+        case,
+        low=case.low.crop(*half),
+        clean=case.clean.crop(*half),
+        truth=case.truth.crop(top, left, height, width),
+    )
+
+
 def results(case: Case, names: Sequence[str], level: float, detail: float) -> dict[str, Planes]:
     """What each network makes of a clip; Lanczos first."""
     low = to_values(case.low)
@@ -297,6 +314,7 @@ def main() -> None:
         default=1,
         help="Judge one frame in so many; more than 1: flicker and VMAF mean little.",
     )
+    parser.add_argument("--middle", type=int, nargs=2, metavar=("HEIGHT", "WIDTH"), help="Judge that part.")
     parser.add_argument("--level", default="measured")
     parser.add_argument("--detail", type=float, default=0.0)
     parser.add_argument("--crf", type=int, nargs="*", default=CRFS)
@@ -338,6 +356,8 @@ def measured(given: argparse.Namespace) -> list[dict[str, Any]]:
     for case in cases(Path(os.environ["VSR_SHARED_DATA"]), given.crf, given.frames, given.clips, given.noise):
         level = level_of(case, given.level)
         case = thinned(case, given.every)  # noqa: PLW2901
+        if given.middle:
+            case = middle(case, given.middle)  # noqa: PLW2901
         made = results(case, given.networks, level, given.detail)
         found = scores(case, made, deep, vmaf=not given.no_vmaf)
         rows.append({"clip": case.clip, "treatment": case.treatment, "level": level, "scores": found})

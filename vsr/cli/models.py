@@ -305,17 +305,17 @@ def models_table(
     Example: vsr models table --data Set5 --data Urban100 --picture film.mp4 -o docs/models.md
     """
     from pipelines.inference.device import choose_device
-    from pipelines.quality.model_overview import OverviewSettings, overview
+    from pipelines.quality.model_overview import OverviewSettings, opening_of, overview
     from pipelines.storage.atomic_file import write_atomically
 
-    earlier = (
-        None
-        if speed
-        else (output.read_text(encoding="utf-8") if output is not None and output.exists() else "")
-    )
+    page = output.read_text(encoding="utf-8") if output is not None and output.exists() else ""
     images = output.parent / "networks" if output is not None else None
+    on = choose_device(device).type
+    earlier = None if speed else page
     text = overview(
-        OverviewSettings(data, clips, picture, images, choose_device(device).type, earlier, limit)
+        OverviewSettings(
+            data, clips, picture, images, on, earlier=earlier, opening=opening_of(page), limit=limit
+        )
     )
     if output is None:
         echo(text, nl=False)

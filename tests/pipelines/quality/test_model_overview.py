@@ -110,3 +110,12 @@ def test_speed_is_of_frames_that_really_go_through(monkeypatch: pytest.MonkeyPat
     speed = model_speed.frames_per_second(find("fast-x2")[0], seconds=0.0)
     assert speed > 0
     assert len(seen) == 2  # one that warms up, one that is timed
+
+
+@pytest.mark.usefixtures("shipped")
+def test_what_a_benchmark_wrote_before_the_tables_stays(tmp_path: Path) -> None:
+    wrote = "## On compressed footage\n\nMeans.\n\n<!-- footage -->\n\n| a |\n\n<!-- end of footage -->"
+    opening = model_overview.opening_of(f"# Networks\n\n{wrote}\n\n## Clean\n")
+    assert opening == wrote
+    settings = OverviewSettings((pictures(tmp_path / "stills", 1, 64, 80),), opening=opening)
+    assert model_overview.overview(settings).partition("\n| network")[0].endswith(f"by hand.\n\n{wrote}\n")
