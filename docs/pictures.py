@@ -2,8 +2,8 @@
 
 `python docs/pictures.py [--clip CLIP] [NAME...]`, of the clip that `make demo` fetches.
 
-before-after (README.md), choosing and noisy (choosing.md), comparing (comparing.md: a page in the system's
-Chromium).
+before-after (README.md), choosing, noisy and options (choosing.md), comparing (comparing.md: a page in the
+system's Chromium).
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from pathlib import Path
 import av
 import numpy as np
 from PIL import Image
+from torch import Tensor
 
 import vsr
 from pipelines.frames.images import sheet, write_png
@@ -43,6 +44,12 @@ FACE = (slice(36, 196), slice(310, 522))
 SIGMA = 10
 """Noise, in codes of 8 bits."""
 RANGE = "2-4.5"
+OPTIONS: tuple[dict[str, float], ...] = (
+    *({"restore": n} for n in (0.0, 0.4, 0.8)),
+    *({"restore": 0.6, "detail": n} for n in (0.0, 0.5, 1.0)),
+    *({"restore": 0.6, "strength": n} for n in (0.0, 0.5, 1.0)),
+)
+"""Of `vsr run`, one row of pictures for each."""
 
 
 def before_after(clip: Path, folder: Path) -> None:
@@ -75,6 +82,21 @@ def noisy(clip: Path, folder: Path) -> None:
     """The same frame with noise, through what takes it out and what does not."""
     models = ("nearest", "lanczos", "fast", "deconvolution-x1,fast", "deconvolution")
     _draw("noisy", clip, _half(clip, folder / "half.mkv", SIGMA), models)
+
+
+def options(clip: Path, folder: Path) -> None:
+    """A compressed frame at three values of --restore, of --detail and of --strength."""
+    half = _shrunk(clip, folder / "half.mkv", CRF)
+    small = Footage(probe(half))
+    frame = next(f for f in small.frames() if _seconds(small, f.pts) >= SECONDS)
+    tiles = []
+    for some in OPTIONS:
+        settings = run_settings(scale=2, model="real-fast", **some)
+        plan = plan_video(half, None, settings, small.info).plan
+        made = Upscaler(plan, choose_device("auto"))([frame])[0]
+        tiles.append(_tile(to_rgb(made.planes, PixelFormat.parse(plan.out_pix_fmt), plan.out_color)[0]))
+    rows = [tiles[:3], tiles[3:6], tiles[6:]]
+    Image.fromarray(sheet(rows)).save(IMAGES / "options.webp", quality=80, method=6)
 
 
 def comparing(clip: Path, folder: Path) -> None:
@@ -149,15 +171,20 @@ def _draw(name: str, clip: Path, half: Path, models: Sequence[str]) -> None:
         plan = plan_video(half, None, run_settings(scale=2, model=model), small.info).plan
         made = Upscaler(plan, choose_device("auto"))([next(small.frames())])[0]
         pictures.append(to_rgb(made.planes, PixelFormat.parse(plan.out_pix_fmt), plan.out_color)[0])
-    truth = next(
-        f for f in whole.frames() if float((f.pts - whole.info.pts[0]) * whole.info.time_base) >= SECONDS
-    )
+    truth = next(f for f in whole.frames() if _seconds(whole, f.pts) >= SECONDS)
     pictures.append(to_rgb(truth.planes, PixelFormat.parse("yuv420p"), whole.tags)[0])
-    tiles = [
-        (p[(..., *FACE)].clamp(0, 1) * 255).round().byte().permute(1, 2, 0).numpy().repeat(2, 0).repeat(2, 1)
-        for p in pictures
-    ]
+    tiles = [_tile(p) for p in pictures]
     Image.fromarray(sheet([tiles[:3], tiles[3:]])).save(IMAGES / f"{name}.webp", quality=80, method=6)
+
+
+def _seconds(film: Footage, pts: int) -> float:
+    return float((pts - film.info.pts[0]) * film.info.time_base)
+
+
+def _tile(rgb: Tensor) -> np.ndarray:
+    """(3,H,W), 0..1 -> FACE as bytes, every pixel as 2x2."""
+    face = rgb[(..., *FACE)].clamp(0, 1) * 255
+    return np.asarray(face.round().byte().permute(1, 2, 0).numpy().repeat(2, 0).repeat(2, 1))
 
 
 def _photograph(name: str, text: str, folder: Path, *, height: int) -> None:
@@ -179,7 +206,13 @@ def _photograph(name: str, text: str, folder: Path, *, height: int) -> None:
     Image.open(shot).convert("RGB").save(IMAGES / f"{name}.webp", quality=85, method=6)
 
 
-PICTURES = {"before-after": before_after, "choosing": choosing, "noisy": noisy, "comparing": comparing}
+PICTURES = {
+    "before-after": before_after,
+    "choosing": choosing,
+    "noisy": noisy,
+    "options": options,
+    "comparing": comparing,
+}
 
 
 def main() -> None:

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from models.catalog.card import Card
 
-__all__ = ["LARGEST_DEFAULT_4K", "SMALL_NETWORK", "choose_stages"]
+__all__ = ["LARGEST_DEFAULT_4K", "SMALL_NETWORK", "arithmetic", "choose_stages"]
 
 
 LARGEST_DEFAULT_4K = 1920 * 1088
@@ -71,6 +71,15 @@ def choose_stages(
     if _factor(width, height, out_width, out_height) != 1:
         stages.append(NetworkStage(_resizer(), out_width, out_height))
     return tuple(stages)
+
+
+def arithmetic(choice: Sequence[Card], size: tuple[int, int], wanted: tuple[int, int]) -> float:
+    """GFLOP of one frame through a family's cascade from a size, (width, height), to another."""
+    done, (width, height) = 0.0, size
+    for stage in choose_stages([choice], *size, *wanted):
+        done += width * height / 1e6 * (stage.card.gflop_per_megapixel or 0.0)
+        width, height = stage.width, stage.height
+    return done
 
 
 def _not_above(width: int, height: int, out_width: int, out_height: int) -> UsageError:

@@ -43,6 +43,7 @@ from pipelines.planner.plan_checks import (
 )
 from pipelines.planner.resources import computing_device, cuda_devices
 from pipelines.planner.size_bound import most_bytes
+from pipelines.planner.stage_selection import arithmetic
 from pipelines.probe.black_bars import find_bars
 from pipelines.probe.grain_measurement import measure_grain
 from pipelines.probe.probe import probe
@@ -62,6 +63,8 @@ _RESTORED_FROM = 0.1
 """The estimated level from which networks for compressed footage are better than those for clean sources
 (docs/choosing.md). The estimate is rather too low: on four films at CRF 18 to 32 a level of 0.2 to 0.5 is
 better than none, and the estimate is 0.04 to 0.7."""
+_MORE_WORK = 1.2
+"""Times the work of networks for clean sources that those for compressed footage may take by themselves."""
 _STILLS = frozenset({".heic", ".heif", ".avif"})
 
 
@@ -122,10 +125,13 @@ def _restoring(
     width, height = info.upright_size
     wanted = target_size(width, height, settings.target, even=(False, False))
     most = max(card.scale for card in find(restoring))
-    # A resize behind it costs more than the network.
     if wanted[0] > most * width + 1 or wanted[1] > most * height + 1:
-        reason = f"{model}, for {restoring} goes up to ×{most}; --model {restoring} takes it all the same"
-        return model, level, [f"{said}: {reason}"]
+        share = arithmetic(find(restoring), (width, height), wanted) / arithmetic(
+            find(model), (width, height), wanted
+        )
+        if share > _MORE_WORK:
+            reason = f"{model}, as {restoring} takes {share:.1f} times the work; --model {restoring} insists"
+            return model, level, [f"{said}: {reason}"]
     return restoring, level, [f"{said}: {restoring}, which takes compression and noise away"]
 
 

@@ -104,7 +104,7 @@ def overview(settings: OverviewSettings) -> str:
 
 
 def opening_of(page: str) -> str:
-    """What `tests.benchmarks.footage` wrote into a page, with its marks and its heading; "" where it is missing."""
+    """What `tests.benchmarks.footage` wrote into a page, marks and heading too; "" where there is none."""
     found = re.search(r"^## On compressed footage$.*?<!-- end of footage -->", page, re.MULTILINE | re.DOTALL)
     return found[0] if found else ""
 

@@ -62,20 +62,24 @@ def test_without_a_model_the_level_of_the_frames_chooses_and_the_plan_says_so(
     assert found.plan.stages[0].restore == (level if network == "real-fast-x2" else None)
 
 
-@pytest.mark.parametrize(("scale", "network"), [(3, "real-fast-x3"), (4, "fast-x4")])
-def test_beyond_what_the_other_network_reaches_the_choice_stays_and_it_is_named(
-    film: Path, monkeypatch: pytest.MonkeyPatch, scale: int, network: str
+@pytest.mark.parametrize(
+    ("scale", "networks"),
+    [(3, ["real-fast-x3"]), (4, ["fast-x4"]), (6, ["real-fast-x2", "fast-x3"])],
+    ids=["x3", "x4", "x6"],
+)
+def test_a_longer_cascade_begins_with_a_network_that_restores_unless_it_takes_far_more_work(
+    film: Path, monkeypatch: pytest.MonkeyPatch, scale: int, networks: list[str]
 ) -> None:
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
     monkeypatch.setattr(video_planner, "estimate_level", lambda *_, **__: 0.7)
     found = plan_video(film, None, RunSettings(target=TargetSettings(scale=scale)))
-    assert [s.card.name for s in found.plan.stages] == [network]
+    assert [s.card.name for s in found.plan.stages] == networks
     beyond = [
         note
         for note in found.info.notes
-        if note.endswith("fast, for real-fast goes up to ×3; --model real-fast takes it all the same")
+        if note.endswith("fast, as real-fast takes 4.0 times the work; --model real-fast insists")
     ]
-    assert len(beyond) == (scale > 3)
+    assert len(beyond) == (scale == 4)
 
 
 def test_a_level_that_is_given_is_not_estimated(film: Path, monkeypatch: pytest.MonkeyPatch) -> None:
