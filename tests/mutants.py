@@ -1160,7 +1160,7 @@ MUTANTS = (
     Mutant(
         95, "metadata of the result is not compared", "pipelines/output/verification.py",
         "            if found != wanted:\n", "            if False:\n",
-        f"{_DYNAMIC}::test_a_chunk_that_lost_the_metadata_of_a_frame_is_noticed",
+        f"{_DYNAMIC}::test_metadata_that_is_lost_when_a_result_is_put_together_is_noticed",
     ),
     Mutant(
         96, "a player is not told of Dolby Vision", "pipelines/output/result_contents.py",
@@ -1201,6 +1201,11 @@ MUTANTS = (
         36, "the second layer of a disc is passed on", "pipelines/planner/dynamic_hdr_choice.py",
         "if unit and parse_rpu(unit).profile in _LAYERED:", "if False:",
         f"{_DYNAMIC}::test_the_second_layer_of_a_disc_is_left_out_and_said",
+    ),
+    Mutant(
+        95, "chunks that lost metadata are kept", "pipelines/workers/stage_threads.py",
+        "        if wrong is not None:\n", "        if False:\n",
+        f"{_DYNAMIC}::test_a_chunk_that_lost_the_metadata_of_a_frame_is_noticed",
     ),
     Mutant(
         37, "PQ in 8 bits", "pipelines/planner/encoder_options.py",

@@ -10,6 +10,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from pipelines.media.bitstream import nal_length_size
+from pipelines.media.demuxer import open_memory
 from pipelines.media.dolby_vision import with_active_area
 from pipelines.media.dynamic_hdr import DynamicHdr, dynamic_hdr_of, hdr10_plus_windows
 from pipelines.media.pixel_format import PixelCrop
@@ -17,12 +18,13 @@ from pipelines.media.pixel_format import PixelCrop
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
+    from pipelines.codec.encoder import EncodedChunk
     from pipelines.codec.promised_frames import Promise
     from pipelines.media.packet_reader import PacketData
     from pipelines.media.video_info import DecoderSetup, Frame
     from pipelines.plan.plan import Plan
 
-__all__ = ["active_area", "fitted", "with_dynamic_hdr"]
+__all__ = ["active_area", "fitted", "frame_without_its_own", "with_dynamic_hdr"]
 
 
 _MOST_WAITING = 256
@@ -119,6 +121,18 @@ def _fitted(found: DynamicHdr, plan: Plan) -> DynamicHdr:
         )
     except ValueError as error:
         raise ValueError(f"its Dolby Vision metadata can't be carried over ({error})") from None
+
+
+def frame_without_its_own(chunk: EncodedChunk, codec: str) -> int | None:
+    """Timestamp of the first frame with other metadata in its packet than it came with; None: of none."""
+    with open_memory(chunk.data) as container:
+        stream = container.streams.video[0]
+        length_size = nal_length_size(codec, stream.codec_context.extradata)
+        packets = (bytes(packet) for packet in container.demux(stream) if packet.size)
+        found = [dynamic_hdr_of(codec, data, length_size).mark for data in packets]
+    shown = sorted(zip(chunk.pts, found, strict=True))
+    wrong = (pts for (pts, mark), own in zip(shown, chunk.dynamic_hdr, strict=True) if mark != own)
+    return next(wrong, None)
 
 
 def active_area(area: tuple[int, int, int, int], plan: Plan) -> tuple[int, int, int, int]:

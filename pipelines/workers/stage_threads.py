@@ -11,6 +11,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from models.errors import ResourceError, VerificationError
+from pipelines.codec.dynamic_metadata import frame_without_its_own
 from pipelines.codec.encoder import EncodedChunk, encode_chunk
 from pipelines.media.video_info import Frame
 from pipelines.pool.malloc import give_back_memory
@@ -128,7 +129,7 @@ class ChunkInProgress:
         self._index = chunk.index
         self._witness = FrameOrderCheck(plan)
         self._corrupt = 0
-        self._is_hardware = bool(plan.encoder.maker)
+        self._is_hardware, self._codec = bool(plan.encoder.maker), plan.encoder.codec
         self.encoding = _EncoderThread(chunk.index, plan, after, step)
 
     def witness(self, decoded: Frame, filtered: Frame, upscaled: Frame) -> None:
@@ -145,26 +146,35 @@ class ChunkInProgress:
     def finish(self) -> EncodedChunk:
         """The chunk, as soon as the encoder has drained. Raises what it raised.
 
-        For other timestamps than went in: VerificationError, of hardware ResourceError.
+        For other timestamps or other dynamic HDR metadata than went in: VerificationError, of hardware
+        ResourceError.
         """
         try:
             encoded = self.encoding.outcome()
         finally:
             give_back_memory()
-        pts = self._witness.pts
-        if sorted(encoded.pts) != pts:
-            said = (
-                f"chunk {self._index}: the encoder gave {len(encoded.pts)} packets for {len(pts)} frames, or"
-                " other timestamps"
-            )
-            # a driver may do better the next time
-            raise (ResourceError(said) if self._is_hardware else VerificationError(said))
-        return replace(
+        made = replace(
             encoded,
             thumbnails=self._witness.thumbnails,
             corrupt=self._corrupt,
             dynamic_hdr=self._witness.dynamic_hdr,
         )
+        flaw = self._flaw(made)
+        if flaw:
+            said = f"chunk {self._index}: {flaw}"
+            # a driver may do better the next time
+            raise (ResourceError(said) if self._is_hardware else VerificationError(said))
+        return made
+
+    def _flaw(self, made: EncodedChunk) -> str:
+        """What is other in a chunk than what went in; empty: nothing."""
+        pts = self._witness.pts
+        if sorted(made.pts) != pts:
+            return f"the encoder gave {len(made.pts)} packets for {len(pts)} frames, or other timestamps"
+        wrong = frame_without_its_own(made, self._codec) if made.dynamic_hdr else None
+        if wrong is not None:
+            return f"the frame at pts {wrong} has not its own HDR10+ or Dolby Vision metadata"
+        return ""
 
     def abandon(self) -> None:
         """End the encoder after a failure elsewhere."""

@@ -128,7 +128,7 @@ CASES = {
         ),
         95: (
             "a chunk that lost the HDR10+ or Dolby Vision metadata of a frame, or has that of another",
-            "found by its mark in the manifest before the result gets its name, in resumed work, too; exit 7",
+            "not kept; what is lost later is found by the marks in the manifests before the result gets its name, in resumed work, too; exit 7",
         ),
         96: (
             "Dolby Vision 8.1 and 8.4 in a picture of another size",

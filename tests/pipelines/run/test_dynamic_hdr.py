@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -20,7 +21,8 @@ from pipelines.codec.promised_frames import Promise, deliver
 from pipelines.media.dynamic_hdr import DynamicHdr
 from pipelines.media.pixel_format import Orientation, PixelCrop
 from pipelines.media.video_info import Frame
-from pipelines.output import muxer
+from pipelines.output import film_packets, muxer
+from pipelines.output.journal import ChunkRecord
 from tests import media
 from tests.helpers.dynamic_hdr import carried, configuration, decoded_side_data
 from tests.helpers.inline import finished_of, planned_of, upscaled
@@ -170,7 +172,30 @@ def test_a_chunk_that_lost_the_metadata_of_a_frame_is_noticed(
         return insert(codec, data, changed) if changed else data
 
     monkeypatch.setattr(encoder, "insert_dynamic_hdr", broken)
-    with pytest.raises(VerificationError, match="has not its own HDR10"):
+    with pytest.raises(
+        VerificationError, match=f"chunk {victim // 8}: the frame at pts .* has not its own HDR10"
+    ):
+        upscaled(source_of(tmp_path / "in.mkv"), tmp_path / "out.mkv", **DRAFT)
+    kept = list((tmp_path / ".out.mkv.vsr-work").glob("*.chunk"))
+    assert len(kept) == victim // 8
+
+
+@pytest.mark.parametrize("victim", [0, 11])
+def test_metadata_that_is_lost_when_a_result_is_put_together_is_noticed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, victim: int
+) -> None:
+    """Case 95."""
+    packets = film_packets._chunk_packets
+
+    def stripped(record: ChunkRecord) -> Iterator[av.Packet]:
+        for packet, pts in zip(packets(record), record.pts, strict=True):
+            kept = bytes(packet).replace(b"\xb5\x00\x3c\x00\x01\x04", b"\xb5\x00\x3c\x00\x01\x05")
+            if sorted(record.pts).index(pts) + 8 * record.index == victim:
+                packet = media._like(packet, kept, packet.stream)  # noqa: PLW2901
+            yield packet
+
+    monkeypatch.setattr(film_packets, "_chunk_packets", stripped)
+    with pytest.raises(VerificationError, match=rf"of chunk {victim // 8} has not its own HDR10"):
         upscaled(source_of(tmp_path / "in.mkv"), tmp_path / "out.mkv", **DRAFT)
 
 
