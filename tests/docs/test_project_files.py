@@ -84,6 +84,17 @@ def test_the_image_takes_what_the_wheel_is_built_from() -> None:
     assert text.index("USER 1000") < text.index("ENTRYPOINT")
 
 
+@pytest.mark.parametrize("name", ["folder", "watch", "serve"])
+def test_services_call_commands_and_options_that_there_are(name: str) -> None:
+    service = read(ROOT / "docker" / "compose.yaml")["services"][name]
+    command, *given = service["command"]
+    text = vsr(command, "--help").out
+    for option in (word for word in given if word.startswith("-")):
+        assert re.search(rf"(^|\s){re.escape(option)}\b", text), option
+    checked = " ".join(service.get("healthcheck", {}).get("test", []))
+    assert ("/healthz" in checked) == (name == "serve")
+
+
 def test_the_version_stands_in_one_place_and_the_changelog_begins_with_it() -> None:
     from vsr import __version__
 
