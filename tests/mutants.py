@@ -1635,6 +1635,11 @@ MUTANTS = (
         f"{_FACTS}::test_the_container_s_shape_comes_before_the_bitstream_s[film0-sar0]",
     ),
     Mutant(
+        27, "a crop is looked for among all bytes of a header", "pipelines/media/chroma_siting.py",
+        'at, _ = find_box(header, b"clap", entry + _VISUAL_ENTRY_BYTES, entry + size)', 'at = header.index(b"clap") - 4',
+        "tests/pipelines/media/test_chroma_siting.py::test_a_crop_is_read_from_its_box_and_from_nothing_like_it",
+    ),
+    Mutant(
         27, "the container's crop is ignored", "pipelines/probe/probe.py",
         "    crop = container_crop(stream).rounded(pixels, *look.size)", "    crop = container_crop(stream).rounded(pixels, *look.size).__class__()",
         f"{_FACTS}::test_what_the_container_crops_is_cut_off_and_said",

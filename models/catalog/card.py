@@ -147,7 +147,7 @@ def read_card(path: Path) -> Card:
             name=table.pop("name", path.stem), path=str(path.with_suffix(suffix)), more=table, **known
         )
     except (OSError, ValueError, TypeError) as error:
-        raise UsageError(f"{path}: is not a model card: {error}") from None
+        raise UsageError(f"{path}: is not a model card: {error}") from error
 
 
 def sha256_of(path: str | Path) -> str:

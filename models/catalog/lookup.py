@@ -125,7 +125,7 @@ def _with_hash(card: Card) -> Card:
     except OSError as error:
         raise MediaError(
             f"{card.path}: can't be read: {error.strerror}; its card lies beside where it should be"
-        ) from None
+        ) from error
 
 
 def _card_of_file(path: Path) -> Card:

@@ -92,7 +92,7 @@ def parse_index(text: str, where: str) -> tuple[IndexEntry, ...]:
     try:
         tables = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
-        raise UsageError(f"{where}: is no list of networks: {error}") from None
+        raise UsageError(f"{where}: is no list of networks: {error}") from error
     entries = tuple(_entry(name, table, where) for name, table in tables.items())
     seen: dict[str, str] = {}
     for entry in entries:
@@ -172,7 +172,7 @@ def entry_of_name(entries: Sequence[IndexEntry], name: str) -> IndexEntry | None
 
 
 def entry_of_file(sha256: str) -> IndexEntry | None:
-    """The shipped entry whose file has this hash."""
+    """The shipped entry with this hash of its file."""
     return next((e for e in shipped_index() if e.sha256 == sha256), None)
 
 

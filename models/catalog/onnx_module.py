@@ -83,10 +83,10 @@ def open_session(data: bytes, shown: str, names: list[str]) -> Any:
     """A session of onnxruntime with these providers. Raises MediaError for a file it can't read."""
     try:
         import onnxruntime
-    except ImportError:
+    except ImportError as error:
         raise UsageError(
             f"{shown}: ONNX files need onnxruntime; install vsr with its extra: pip install '.[onnx]'"
-        ) from None
+        ) from error
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = torch.get_num_threads()
     options.log_severity_level = 4
@@ -94,8 +94,8 @@ def open_session(data: bytes, shown: str, names: list[str]) -> Any:
     options.add_session_config_entry(*_NO_EXTERNAL_DATA)
     try:
         return onnxruntime.InferenceSession(data, options, providers=names)
-    except Exception as error:  # noqa: BLE001 - whatever a hostile or unknown file makes it raise
-        raise MediaError(f"{shown}: onnxruntime can't read it ({first_line(error)})") from None
+    except Exception as error:
+        raise MediaError(f"{shown}: onnxruntime can't read it ({first_line(error)})") from error
 
 
 def first_line(error: Exception) -> str:

@@ -75,10 +75,10 @@ def _scale(module: OnnxModule, size: tuple[int, int]) -> int:
         made = module.run(*given)
     except MediaError:
         raise
-    except Exception as error:  # noqa: BLE001 - onnxruntime's own errors, of whatever operator
+    except Exception as error:
         raise MediaError(
             f"{module._path}: does not run on a picture of {size[1]}x{size[0]} ({first_line(error)})"
-        ) from None
+        ) from error
     scale = made[0].shape[-1] // size[1]
     expected = [(1, given[0].shape[1] if module.form.kind == "rgb" else 1, size[0] * scale, size[1] * scale)]
     if module.form.kind == "planes":

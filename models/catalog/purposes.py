@@ -41,7 +41,7 @@ PURPOSES = {
         "cosine": "three convolutions of 64, 128 and 64 channels, with a cosine-similarity loss",
         "cosine-plain": "the same without the cosine-similarity loss",
         "autoencoder": "encoder of 32, 64 and 128 channels, decoder with skips",
-        "vae": "variational autoencoder whose decoder sees the frame",
+        "vae": "variational autoencoder with a decoder that sees the frame",
         "adversarial": "SRGAN: edsr's blocks against a discriminator; invents detail",
         "diffusion": "detail that bicubic lacks, denoised in 4 steps",
     },

@@ -41,8 +41,8 @@ def tensor_shapes(path: str | Path) -> dict[str, tuple[int, ...]]:
         table = json.loads(header)
         table.pop("__metadata__", None)
         places = sorted((_place(entry), name) for name, entry in table.items())
-    except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
-        raise MediaError(f"{path}: is no safetensors file: its header can't be read") from None
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
+        raise MediaError(f"{path}: is no safetensors file: its header can't be read") from error
     end = 0
     for (start, stop, expected), name in places:
         if start != end or stop - start != expected:

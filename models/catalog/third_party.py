@@ -49,11 +49,11 @@ class _Foreign(nn.Module):
             tensor_shapes(path)
         try:
             descriptor = ModelLoader(device="cpu").load_from_file(path)
-        except Exception as error:  # noqa: BLE001 - whatever a hostile or unknown file makes it raise
+        except Exception as error:
             raise MediaError(
                 f"{path}: is no checkpoint that spandrel knows"
                 f" ({str(error).splitlines()[0] if str(error) else type(error).__name__})"
-            ) from None
+            ) from error
         if (
             not isinstance(descriptor, ImageModelDescriptor)
             or descriptor.input_channels != 3

@@ -49,7 +49,7 @@ def read_weights(path: str | Path) -> dict[str, Tensor]:
     except (OSError, RuntimeError, ValueError, AttributeError, EOFError, pickle.UnpicklingError) as error:
         raise MediaError(
             f"{path}: can't be read as weights: {(str(error) or repr(error)).splitlines()[0]}"
-        ) from None
+        ) from error
 
 
 def _read_hed(path: Path) -> dict[str, Tensor]:
@@ -61,8 +61,8 @@ def _read_hed(path: Path) -> dict[str, Tensor]:
     """
     try:
         import h5py
-    except ImportError:
-        raise missing_package(f"{path}: a Keras file", "h5py", "train") from None
+    except ImportError as error:
+        raise missing_package(f"{path}: a Keras file", "h5py", "train") from error
     found: dict[str, Tensor] = {}
     with h5py.File(path) as file:
         for block, (numbers, _) in enumerate(_VGG16, start=1):

@@ -46,7 +46,7 @@ class DeepDistance:
             raise UsageError(
                 "deep-feature distance: expected the weights of EfficientNet-Lite0, which have a tensor"
                 f" {error}"
-            ) from None
+            ) from error
 
     @classmethod
     def read(cls, path: str | Path | None = None) -> DeepDistance:

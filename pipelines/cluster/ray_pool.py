@@ -104,9 +104,9 @@ class RayPool:
             while True:
                 try:
                     event = call.out.get(timeout=1.0)
-                except queue.Empty:
+                except queue.Empty as error:
                     if not self._driver.is_alive:
-                        raise self._driver.broken or ResourceError("the cluster was left") from None
+                        raise self._driver.broken or ResourceError("the cluster was left") from error
                     continue
                 if event is None:
                     return

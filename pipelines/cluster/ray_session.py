@@ -181,7 +181,7 @@ class Session:
                 raise UsageError(
                     f"--cluster {address}: nothing answers there ({error.strerror or error}); expected the"
                     " address that `ray start --head` tells"
-                ) from None
+                ) from error
         with self._environment(ALWAYS):
             self._init(address=address)
 
@@ -198,16 +198,16 @@ class Session:
                 **options,
             )
             logging.getLogger("ray").setLevel(logging.CRITICAL)
-        except Exception as error:  # noqa: BLE001 - Ray has no family of errors for this
+        except Exception as error:
             text = (str(error).strip().splitlines() or [repr(error)])[0]
             if self.private:
-                raise ResourceError(f"--cluster local: Ray does not start here ({text})") from None
+                raise ResourceError(f"--cluster local: Ray does not start here ({text})") from error
             host = socket.gethostname()
             raise UsageError(
                 f"--cluster {options['address']}: can't be joined from {host} ({text}); the machine must be"
                 " part of the cluster (`ray start --address=HEAD:6379 --num-cpus=0` lends none of its own"
                 " cores), with the cluster's RAY_AUTH_TOKEN"
-            ) from None
+            ) from error
 
     @contextlib.contextmanager
     def _environment(self, variables: dict[str, str]) -> Iterator[None]:

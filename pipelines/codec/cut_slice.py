@@ -19,7 +19,7 @@ __all__ = ["ends_in_a_slice"]
 
 
 _ARITHMETIC = frozenset({"h264", "hevc", "vvc"})
-"""Codecs whose slices are arithmetic codes (CABAC) and tell no length: behind the end of one that is cut, a
+"""Codecs with slices in arithmetic code (CABAC), which tell no length: behind the end of one that is cut, a
 decoder reads zeros and takes them for coefficients."""
 _START_CODES = (b"\0\0\1", b"\0\0\0\1")
 _OTHER_BITS = b"\xff" * 64

@@ -105,7 +105,7 @@ def fitted(frames: Iterable[Frame], plan: Plan, promise: Promise) -> Iterator[Fr
                 yield replace(frame, dynamic_hdr=None, corrupt=True)
                 continue
             place = bisect.bisect_left(promise.pts, frame.pts)
-            raise promise.refuse(place, f"{error}{_REMEDY}") from None
+            raise promise.refuse(place, f"{error}{_REMEDY}") from error
         # Not in place: what stands in for a damaged frame behind it has the metadata of this one.
         yield replace(frame, dynamic_hdr=own)
 
@@ -120,7 +120,7 @@ def _fitted(found: DynamicHdr, plan: Plan) -> DynamicHdr:
             found, dolby_vision=with_active_area(found.dolby_vision, lambda area: active_area(area, plan))
         )
     except ValueError as error:
-        raise ValueError(f"its Dolby Vision metadata can't be carried over ({error})") from None
+        raise ValueError(f"its Dolby Vision metadata can't be carried over ({error})") from error
 
 
 def frame_without_its_own(chunk: EncodedChunk, codec: str) -> int | None:

@@ -72,7 +72,7 @@ def try_encoder(encoder: Encoder, color: ColorTags) -> None:
             f"the encoder {encoder.name} refuses {encoder.width}x{encoder.height} {encoder.pix_fmt} with"
             f" {' '.join(f'{k}={v}' for k, v in encoder.options.items())}: {error}; choose another --codec,"
             " --preset or --encoder-option"
-        ) from None
+        ) from error
     unknown = [
         *(f"{key}={value}" for key, value in left.items()),
         *(found[1] for _, _, text in logged if (found := _PASSED_OVER.search(text))),

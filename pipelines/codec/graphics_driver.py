@@ -18,7 +18,7 @@ __all__ = ["encoder_hardware", "first_nvidia", "listed_by_windows", "makers_here
 
 _ASKING_SECONDS = 20.0
 _PCI = {"0x10de": "nvenc", "0x1002": "amf", "0x8086": "qsv"}
-"""Vendor of a PCI device -> whose encoder it has."""
+"""Vendor of a PCI device -> maker of its encoder."""
 _WORDS = {"nvidia": "nvenc", "amd": "amf", "radeon": "amf", "intel": "qsv"}
 """The same by the names that Windows shows."""
 _DRM = Path("/sys/class/drm")
@@ -44,7 +44,7 @@ def encoder_hardware(maker: str) -> str:
 
 
 def makers_here() -> list[str]:
-    """Makers whose hardware this machine has, as far as the system lists it.
+    """Makers of the hardware in this machine, as far as the system lists it.
 
     Takes no time where there is none.
     """

@@ -1,4 +1,4 @@
-"""`with_tags`: an encoded chunk whose headers say colour and siting as the plan does, whatever its encoder
+"""`with_tags`: an encoded chunk with colour and siting in its headers as in the plan, whatever its encoder
 wrote.
 
 Drivers leave out or round what they are told; FFmpeg's `h264_metadata`, `hevc_metadata` and `av1_metadata`

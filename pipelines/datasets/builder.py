@@ -217,7 +217,7 @@ def _make_unit(
                 pairs += 1
                 yield Progress(unit.name, scout.done, scout.total, pairs)
     except OSError as error:
-        raise OutputError(f"{folder}: can't be written: {error.strerror}") from None
+        raise OutputError(f"{folder}: can't be written: {error.strerror}") from error
     for name, reason in scout.left_out:
         yield UnitLeftOut(name, reason)
     shards = [{**shard, "split": split} for split, writer in writers.items() for shard in writer.shards]

@@ -162,7 +162,7 @@ def recode(codes: SampleValues, coding: Coding) -> SampleValues:
         decoded = list(_decode(list(_encode(codes, codec, coding)), codec.decoder))
     except av.error.FFmpegError as error:
         size = f"{codes.luma.shape[2]}x{codes.luma.shape[1]}"
-        raise MediaError(f"a clip of {size} can't be coded as {coding.codec}: {error.strerror}") from None
+        raise MediaError(f"a clip of {size} can't be coded as {coding.codec}: {error.strerror}") from error
     if len(decoded) != len(codes.luma):
         raise MediaError(f"{coding.codec}: {len(codes.luma)} frames went in, {len(decoded)} came out")
     return SampleValues(np.stack([d[0] for d in decoded]), np.stack([d[1] for d in decoded]), codes.bits)

@@ -91,7 +91,7 @@ class ShardWriter:
                 member.size = len(content)
                 self._tar.addfile(member, io.BytesIO(content))
         except OSError as error:
-            raise OutputError(f"{self._partial}: can't be written: {error.strerror}") from None
+            raise OutputError(f"{self._partial}: can't be written: {error.strerror}") from error
         self._pairs += 1
         if self._tar.offset >= self._limit:
             self._finish()
@@ -154,9 +154,9 @@ def read_manifest(folder: Path) -> dict[str, Any]:
     try:
         manifest = json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
-        raise UsageError(f"{path}: {error.strerror}; expected a data set made by vsr dataset") from None
+        raise UsageError(f"{path}: {error.strerror}; expected a data set made by vsr dataset") from error
     except ValueError as error:
-        raise MediaError(f"{path}: is damaged: {error}") from None
+        raise MediaError(f"{path}: is damaged: {error}") from error
     if not isinstance(manifest, dict) or manifest.get("format") != FORMAT:
         raise MediaError(
             f"{path}: is no manifest of the format {FORMAT}; make the data set again with vsr dataset"
@@ -268,7 +268,7 @@ class Shards:
                 members = {m.name: slice(m.offset_data, m.offset_data + m.size) for m in tar}
             self._maps.append(np.memmap(path, np.uint8, "r"))
         except (OSError, tarfile.TarError) as error:
-            raise MediaError(f"{path}: can't be read as a shard: {error}") from None
+            raise MediaError(f"{path}: can't be read as a shard: {error}") from error
         keys = [name.removesuffix(".json") for name in members if name.endswith(".json")]
         number = len(self._maps) - 1
         self._places += [

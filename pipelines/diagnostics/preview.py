@@ -171,7 +171,7 @@ def make_folder(folder: Path) -> None:
             or b'<meta name="generator" content="vsr">' in page.read_bytes()
         )
     except OSError as error:
-        raise OutputError(f"{folder}: can't be made: {error.strerror}; choose another -o") from None
+        raise OutputError(f"{folder}: can't be made: {error.strerror}; choose another -o") from error
     if not is_ours:
         raise UsageError(f"{page}: is already there, and is no page of a preview; choose another -o")
 
@@ -182,8 +182,8 @@ def _asked(info: VideoInfo, at: Sequence[str], plan: Plan) -> list[int]:
     for text in at:
         try:
             seconds = parse_range(f"{text}-")[0]
-        except UsageError:
-            raise UsageError(f"--at {text}: expected seconds or [hh:]mm:ss[.fff], such as 12:30") from None
+        except UsageError as error:
+            raise UsageError(f"--at {text}: expected seconds or [hh:]mm:ss[.fff], such as 12:30") from error
         tick = info.pts[0] + seconds / info.time_base
         if tick >= info.pts[-1] + max(1, info.durations[-1]):
             raise UsageError(f"--at {text}: is behind the end; the video is {float(info.seconds):.3f} s long")
@@ -360,7 +360,7 @@ def _gflop(plan: Plan) -> float:
 
 
 def _as_if(place: TriedFrames, wall: float, cpu: float, keys: float, rest: float) -> TriedFrames:
-    """A place with another network, which takes so many times the time and whose result so many times the
+    """A place with another network, which takes so many times the time, with a result of so many times the
     bytes.
     """
     stages = place.stages

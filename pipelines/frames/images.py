@@ -79,8 +79,8 @@ def write_jpeg(path: Path, pixels: np.ndarray) -> None:
     """
     try:
         from PIL import Image
-    except ImportError:
-        raise missing_package("JPEG", "pillow", "report") from None
+    except ImportError as error:
+        raise missing_package("JPEG", "pillow", "report") from error
     write_atomically(
         path,
         lambda partial: Image.fromarray(pixels).save(partial, "JPEG", quality=90, subsampling=0),

@@ -41,7 +41,7 @@ _NAMES = {torch.float16: "fp16", torch.bfloat16: "bf16", torch.float32: "fp32"}
 def try_arithmetic(plan: Plan, device: str) -> list[ArithmeticTrial]:
     """One `ArithmeticTrial` for each precision and order.
 
-    plan: whose stages are tried. device: one of DEVICES. Raises as `Upscaler` does.
+    plan: its stages are tried. device: one of DEVICES. Raises as `Upscaler` does.
     """
     where = choose_device(device)
     small, large = _cut_down(plan, *_TILE_PX), _cut_down(plan, *plan.tile_px)

@@ -97,7 +97,7 @@ class Accelerated:
             self._drop()
             raise NoMemoryError(
                 f"memory of the device ran out ({(str(error).splitlines() or ['?'])[0]})"
-            ) from None
+            ) from error
         except BaseException:
             self._drop()
             raise

@@ -17,6 +17,7 @@ from av.bitstream import BitStreamFilterContext
 
 from pipelines.media.cicp import Siting
 from pipelines.media.demuxer import open_memory
+from pipelines.media.file_bytes import find_box, sample_entry
 from pipelines.media.matroska import elements
 from pipelines.media.pixel_format import PixelCrop
 
@@ -65,12 +66,19 @@ def _matroska_crop(header: bytes) -> PixelCrop:
     return PixelCrop(top, bottom, left, right)
 
 
+_VISUAL_ENTRY_BYTES = 86
+"""Before the boxes in it (ISO/IEC 14496-12 clause 12.1.3)."""
+
+
 def _clap(header: bytes, stream: VideoStream) -> PixelCrop:
     """Of a header of MOV: ISO/IEC 14496-12 clause 12.1.4, sizes and the offset of the centre as fractions."""
-    at = header.find(b"clap")
-    if at < 0:
+    try:
+        entry = sample_entry(header)[-1]
+        size = struct.unpack_from(">I", header, entry)[0]
+        at, _ = find_box(header, b"clap", entry + _VISUAL_ENTRY_BYTES, entry + size)
+    except ValueError:
         return PixelCrop()
-    numbers = struct.unpack_from(">IIIIiIiI", header, at + 4)
+    numbers = struct.unpack_from(">IIIIiIiI", header, at + 8)
     if not all(numbers[1::2]):
         return PixelCrop()
     width, height, right, down = (Fraction(a, b) for a, b in zip(numbers[::2], numbers[1::2], strict=True))

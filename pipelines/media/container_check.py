@@ -68,7 +68,7 @@ def header_bytes(path: str | os.PathLike[str]) -> int:
 
 
 def lacks_index(path: str | os.PathLike[str]) -> bool:
-    """Whether a file is an MP4 or MOV whose samples nothing lists.
+    """Whether a file is an MP4 or MOV without a list of its samples.
 
     No `moov`, which recorders write last, and no `moof`.
     """

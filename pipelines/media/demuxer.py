@@ -281,7 +281,7 @@ def packets_of(
         raise MediaError(
             f"{_shown(path)}: can't be read to its end: {error.strerror}; what is done is kept, "
             "see to the disk or share it lies on and give the same command again"
-        ) from None
+        ) from error
 
 
 def _shown(path: str | os.PathLike[str]) -> str:

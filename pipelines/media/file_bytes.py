@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
+import struct
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["FileBytes", "Flaw", "broken_at", "cut_short"]
+__all__ = ["FileBytes", "Flaw", "broken_at", "cut_short", "find_box", "sample_entry"]
 
 
 @dataclass(frozen=True)
@@ -53,3 +54,28 @@ def cut_short(size: int, declared: int) -> Flaw:
 def broken_at(at: int) -> Flaw:
     """The flaw of a file in which something unknown stands at a place."""
     return Flaw(f"is broken at byte {at}; what stood there is lost")
+
+
+def find_box(data: bytes | bytearray, name: bytes, start: int, end: int) -> tuple[int, int]:
+    """(first byte, one past the last) of the box of that name."""
+    while start + 8 <= end:
+        size, kind = struct.unpack_from(">I4s", data, start)
+        if kind == name:
+            return start, start + size
+        if size < 8:
+            break
+        start += size
+    raise ValueError(name)
+
+
+def sample_entry(data: bytes | bytearray) -> list[int]:
+    """Where the boxes begin that lead to the first sample entry of an MP4 or MOV, and the entry itself.
+
+    Raises ValueError where there is none (ISO/IEC 14496-12 clause 8.5.2).
+    """
+    start, end, way = 0, len(data), []
+    for name in (b"moov", b"trak", b"mdia", b"minf", b"stbl", b"stsd"):
+        start, end = find_box(data, name, start, end)
+        way.append(start)
+        start += 8 if name != b"stsd" else 16
+    return [*way, start]

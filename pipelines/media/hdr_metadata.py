@@ -15,6 +15,7 @@ from av.sidedata.sidedata import Type as SideData
 
 from pipelines.media.cicp import HdrMetadata, Range
 from pipelines.media.demuxer import open_memory
+from pipelines.media.file_bytes import sample_entry
 
 if TYPE_CHECKING:
     from av.video.frame import VideoFrame
@@ -26,7 +27,6 @@ __all__ = [
     "configuration_box",
     "configuration_of",
     "encoder_options",
-    "find_box",
     "frame_side_data",
     "is_dolby_vision_only",
     "side_data_of",
@@ -164,12 +164,8 @@ def with_metadata(
     written.start_encoding()
     written.close()
     data = bytearray(buffer.getvalue())
-    path, start, end = [], 0, len(data)
-    for name in (b"moov", b"trak", b"mdia", b"minf", b"stbl", b"stsd"):
-        start, end = find_box(data, name, start, end)
-        path.append(start)
-        start += 8 if name != b"stsd" else 16
-    path.append(start)  # the one sample entry
+    path = sample_entry(data)
+    start = path[-1]
     size = struct.unpack_from(">I", data, start)[0]
     if matroska:
         data[start + 4 : start + 8] = _BMP_TAGS.get(codec, bytes(data[start + 4 : start + 8]))
@@ -232,15 +228,3 @@ def _boxes(metadata: HdrMetadata, color: ColorTags) -> bytes:
     if metadata.light:
         data += struct.pack(">I4s2H", 12, b"clli", *metadata.light)
     return data
-
-
-def find_box(data: bytearray, name: bytes, start: int, end: int) -> tuple[int, int]:
-    """(first byte, one past the last) of the box of that name."""
-    while start + 8 <= end:
-        size, kind = struct.unpack_from(">I4s", data, start)
-        if kind == name:
-            return start, start + size
-        if size < 8:
-            break
-        start += size
-    raise ValueError(name)

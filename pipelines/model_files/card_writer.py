@@ -45,7 +45,7 @@ def build(architecture: str, scale: int, settings: Mapping[str, Any]) -> nn.Modu
     except TypeError as error:
         raise UsageError(
             f"architecture {architecture!r} does not take the settings {dict(settings)}: {error}"
-        ) from None
+        ) from error
     return network
 
 

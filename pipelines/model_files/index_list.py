@@ -32,4 +32,4 @@ def read_index(place: str = "") -> tuple[IndexEntry, ...]:
     except (OSError, UnicodeDecodeError) as error:
         raise UsageError(
             f"--index {place}: can't be read: {getattr(error, 'strerror', None) or error}"
-        ) from None
+        ) from error

@@ -32,7 +32,7 @@ __all__ = ["Fetched", "Fetching", "download_folder", "fetch", "install_model", "
 
 @dataclass(frozen=True)
 class Fetching:
-    """Event: a download goes on."""
+    """Event: a download continues."""
 
     entry: IndexEntry
     bytes: int
@@ -97,7 +97,7 @@ def fetch(entry: IndexEntry) -> Iterator[Fetching | Fetched]:
             finally:
                 whole.unlink(missing_ok=True)
     except OSError as error:
-        raise OutputError(f"{folder}: can't be written: {error.strerror or error}") from None
+        raise OutputError(f"{folder}: can't be written: {error.strerror or error}") from error
 
 
 def _download(entry: IndexEntry, part: Path, by_hand: Path) -> Iterator[Fetching]:
@@ -108,7 +108,7 @@ def _download(entry: IndexEntry, part: Path, by_hand: Path) -> Iterator[Fetching
         raise ResourceError(
             f"{error}; or bring the file from a machine that reaches it, put it here as {by_hand}, and give"
             " the command again"
-        ) from None
+        ) from error
 
 
 def _installed(entry: IndexEntry) -> Card | None:
@@ -215,7 +215,7 @@ def remove(name: str) -> list[Path]:
         except OSError as error:
             raise OutputError(
                 f"{path}: can't be deleted: {error.strerror}; get access to its folder"
-            ) from None
+            ) from error
     return gone
 
 
@@ -257,9 +257,9 @@ def _try(card: Card) -> None:
 
     try:
         load_network(card)
-    except Exception as error:  # noqa: BLE001 - whatever an unknown file makes it raise
+    except Exception as error:
         for suffix in (Path(card.path).suffix, ".toml"):
             Path(card.path).with_suffix(suffix).unlink(missing_ok=True)
         raise MediaError(
             f"{card.name}: can't be loaded: {str(error).splitlines()[0] if str(error) else error!r}"
-        ) from None
+        ) from error

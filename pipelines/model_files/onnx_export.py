@@ -83,7 +83,7 @@ def write_onnx(
         import onnx
         import onnxscript  # noqa: F401 - torch's exporter needs it, and says so less plainly
     except ImportError as error:
-        raise missing_package("vsr export", error.name or str(error), "export") from None
+        raise missing_package("vsr export", error.name or str(error), "export") from error
     import torch
 
     from models.catalog.loader import load_network

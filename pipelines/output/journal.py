@@ -78,7 +78,7 @@ class Journal:
         except OSError as error:
             raise OutputError(
                 f"{folder}: can't be made: {error.strerror}; choose another place for the output with -o"
-            ) from None
+            ) from error
         try:
             self._take_lock()
         except VsrError:
@@ -97,7 +97,7 @@ class Journal:
             raise OutputError(
                 f"{self.folder}: can't be locked: {error.strerror}; choose another place for the output"
                 " with -o"
-            ) from None
+            ) from error
         if not is_ours:
             raise OutputInUseError(
                 f"{self.folder}: another run is writing this output; wait for it, or choose another -o"
@@ -331,11 +331,11 @@ def read_job(folder: Path) -> BegunRun:
     try:
         told = json.loads((folder / "plan.json").read_bytes())
         plan_ids, plan = _ids_of(told), told["plan"]
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError) as error:
         raise UsageError(
             f"{folder}: is no work directory of a run (it is deleted when the run has finished); expected"
             " .NAME.vsr-work"
-        ) from None
+        ) from error
     done = {}
     for manifest in _manifests(folder):
         try:

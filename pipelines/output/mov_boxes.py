@@ -5,7 +5,7 @@ from __future__ import annotations
 import struct
 from typing import TYPE_CHECKING
 
-from pipelines.media.hdr_metadata import find_box
+from pipelines.media.file_bytes import find_box
 
 if TYPE_CHECKING:
     from pathlib import Path

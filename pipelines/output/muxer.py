@@ -116,11 +116,11 @@ def assemble(
             raise VerificationError(
                 f"{info.path}: the result can't be put together: {error.strerror}; --drop-incompatible may"
                 " help"
-            ) from None
+            ) from error
         raise OutputError(
             f"{target.parent}: the result can't be written: {error.strerror}; what is done is kept, free some"
             " space and give the same command again"
-        ) from None
+        ) from error
     finally:
         source.close()
 

@@ -98,7 +98,7 @@ def read_picture(path: Path, plan: Plan, what: str) -> tuple[list[np.ndarray], P
         decoder = result_decoder(stream, plan)
         frame = next((f for packet in container.demux(stream) for f in decoder.decode(packet)), None)
     except av.error.FFmpegError as error:
-        raise VerificationError(f"{what} can't be read back: {error.strerror}") from None
+        raise VerificationError(f"{what} can't be read back: {error.strerror}") from error
     finally:
         container.close()
     if frame is None or (frame.width, frame.height) != (plan.out_width, plan.out_height):

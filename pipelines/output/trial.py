@@ -202,7 +202,7 @@ def _apart(plan: Plan, frames: Sequence[Frame]) -> EncodedChunk:
             "pipelines.output.trial:encode_frames", plan, frames, seconds=_HARDWARE_SECONDS
         )
     except ChildFailedError as error:
-        raise ResourceError(f"the encoder {plan.encoder.name} {error}") from None
+        raise ResourceError(f"the encoder {plan.encoder.name} {error}") from error
     return made
 
 

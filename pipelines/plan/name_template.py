@@ -23,7 +23,7 @@ def check_template(template: str) -> str:
     try:
         parts = list(string.Formatter().parse(template))
     except ValueError as error:
-        raise UsageError(f"{said} {error}; expected something like {DEFAULT_TEMPLATE}") from None
+        raise UsageError(f"{said} {error}; expected something like {DEFAULT_TEMPLATE}") from error
     for _, field, form, conversion in parts:
         if field is not None and (field not in FIELDS or form or conversion):
             raise UsageError(

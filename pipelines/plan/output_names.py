@@ -125,9 +125,9 @@ def refuse_unreachable(path: Path) -> None:
             if error.errno == errno.ENAMETOOLONG
             else "choose another place, or get access to its folder"
         )
-        raise UsageError(f"{path}: can't be looked at: {error.strerror}; {remedy}") from None
+        raise UsageError(f"{path}: can't be looked at: {error.strerror}; {remedy}") from error
     except ValueError as error:  # a byte of value 0
-        raise UsageError(f"{str(path)!r}: is no file name: {error}") from None
+        raise UsageError(f"{str(path)!r}: is no file name: {error}") from error
 
 
 def existing_folder(path: Path) -> Path:

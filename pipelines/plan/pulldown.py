@@ -5,7 +5,7 @@ has a letter for each source frame, so that weaving looks at a frame and the one
 resumes and random access give the same frames by construction.
 
 A film frame lasts two or three fields, and 2.5 on average. What it is shown at lies in quarters of a source
-frame from the frame whose letter it is, so that the four of a cycle are as far apart as they were on film.
+frame from the frame of that letter, so that the four of a cycle are as far apart as they were on film.
 """
 
 from __future__ import annotations

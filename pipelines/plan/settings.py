@@ -115,11 +115,11 @@ class EncodeSettings:
         if self.pixel_format is not None:
             try:
                 PixelFormat.parse(self.pixel_format)
-            except MediaError:
+            except MediaError as error:
                 raise UsageError(
                     f"--pixel-format {self.pixel_format}: expected planar YUV, GBR or grey, such as"
                     " yuv420p10le"
-                ) from None
+                ) from error
 
 
 @dataclass(frozen=True)
@@ -184,7 +184,7 @@ class RunSettings:
     detail: float = 0.75
     """Of networks with a faithful and a crisp set of weights: from the one (0) to the other (1)."""
     commercial: bool = False
-    """Take only networks whose licence allows commercial use."""
+    """Take only networks with a licence that allows commercial use."""
     convert_subtitles: bool = False
     """Make plain timed text of SubRip and ASS where the result is an MP4 or MOV, which hold no other."""
     chroma: Literal["network", "classical"] = "network"

@@ -27,9 +27,9 @@ def read_settings(kind: type[T], path: str | Path, overrides: dict[str, Any] | N
         with open(path, "rb") as file:
             table = tomllib.load(file)
     except OSError as error:
-        raise UsageError(f"{path}: can't be read: {error.strerror}") from None
+        raise UsageError(f"{path}: can't be read: {error.strerror}") from error
     except tomllib.TOMLDecodeError as error:
-        raise UsageError(f"{path}: is not TOML: {error}") from None
+        raise UsageError(f"{path}: is not TOML: {error}") from error
     return build_settings(kind, merge(table, overrides or {}), str(path))
 
 

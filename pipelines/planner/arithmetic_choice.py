@@ -60,7 +60,7 @@ def with_arithmetic(plan: Plan, settings: RunSettings) -> tuple[Plan, list[str]]
     except ChildFailedError as error:
         raise UsageError(
             f"--device {settings.device}: the GPU can't compute a tile: it {error}; give --device cpu"
-        ) from None
+        ) from error
     if not found:
         remember(_TABLE, key, [asdict(t) for t in trials])
     chosen = choose_arithmetic([t for t in trials if plan.precision in {"", t.precision}])

@@ -72,7 +72,7 @@ def proven_encoder(
 ) -> tuple[Encoder, list[str]]:
     """(encoder, what a person should know of the choice).
 
-    choose: gives the encoder that settings mean. maker: whose hardware is tried; empty for none. tags, hdr:
+    choose: gives the encoder that settings mean. maker: of the hardware to try; empty for none. tags, hdr:
     that the stream must tell. Raises UsageError where hardware is named that is not there, or does not pass.
     """
     named = settings.encoder in MAKERS

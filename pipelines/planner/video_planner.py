@@ -83,7 +83,9 @@ def plan_video(
     try:
         return _plan(source, output, settings, info)
     except MediaError as error:
-        raise type(error)(f"{source}: {error}") if str(source) not in str(error) else error from None
+        if str(source) in str(error):
+            raise
+        raise type(error)(f"{source}: {error}") from error
 
 
 def chosen_model(settings: RunSettings) -> str:
@@ -359,7 +361,7 @@ def _said_of_tracks(
 def _part(info: VideoInfo, settings: RunSettings, plan: Plan) -> tuple[Fraction, Fraction] | None:
     """Seconds of a film that `--range` takes, for the result's name.
 
-    None without, and of numbered pictures, whose numbers tell.
+    None without one, and for numbered pictures: their numbers tell.
     """
     if settings.range is None or plan.encoder.is_picture:
         return None

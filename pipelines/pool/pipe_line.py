@@ -1,4 +1,4 @@
-"""`PipeLine`: messages over the two pipes of a child, for systems whose children inherit no sockets
+"""`PipeLine`: messages over the two pipes of a child, for systems on which children inherit no sockets
 (Windows).
 """
 
@@ -55,7 +55,7 @@ class PipeLine:
             self._out.write(len(data).to_bytes(_LENGTH_BYTES, "big") + data)
             self._out.flush()
         except ValueError as error:  # it was closed here
-            raise BrokenPipeError(str(error)) from None
+            raise BrokenPipeError(str(error)) from error
 
     def poll(self, timeout: float) -> bool:
         """Whether a message, or the end, comes within so many seconds."""

@@ -362,10 +362,10 @@ class _Child:
             if not any(self._line.poll(SILENCE_SECONDS / _WAITS) for _ in range(_WAITS)):
                 raise _ChildLostError(f"its worker said nothing for {SILENCE_SECONDS:.0f} s")
             return self._line.recv()  # type: ignore[no-any-return]
-        except (EOFError, OSError):
+        except (EOFError, OSError) as error:
             if self._feed_error is not None:
-                raise self._feed_error from None
-            raise self._lost() from None
+                raise self._feed_error from error
+            raise self._lost() from error
 
     def _lost(self) -> _ChildLostError | NoMemoryError:
         code = self._process.wait()

@@ -43,7 +43,7 @@ _ONE_ORDER = 4
 _CELLS = 3
 """Cells of the picture, of sixteen, that must show it."""
 _LEANING, _LEANING_ONE_ORDER, _LEANING_LEAST, _LEANING_CELL, _LEANING_CELLS = 0.2, 8, 144, 0.12, 6
-"""The same of films whose combs coding has smoothed away in most blocks: fewer of more, of one order almost
+"""The same where coding has smoothed combs away in most blocks: fewer of more, of one order almost
 all, in more cells."""
 _LEANING_PHASE = 0.15
 CONTRARY = 1.5

@@ -120,8 +120,8 @@ def count(info: VideoInfo) -> VideoInfo:
     try:
         pts = _timeline(seen.pts, info)
         durations = frame_durations(pts, info.index, None, info.rate, info.time_base)
-    except OverflowError:
-        raise MediaError(f"{info.path}: {WILD_TIMES}") from None
+    except OverflowError as error:
+        raise MediaError(f"{info.path}: {WILD_TIMES}") from error
     note = (
         f"its packets do not tell which frames they hold; counted by decoding, {len(info.index)} packets gave"
         f" {len(pts)} frames"

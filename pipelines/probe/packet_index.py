@@ -123,8 +123,9 @@ class OtherTracks:
 
 
 def pcm_samples(context: Any, packet: Packet) -> Fraction:
-    """Samples of each channel in a packet of PCM, also of a disc or a broadcast, whose header tells their
-    bits; 0 of anything else.
+    """Samples of each channel in a packet of PCM; 0 of anything else.
+
+    In packets of discs and broadcasts a header tells the bits of a sample.
 
     A disc cuts where a packet is full, in the middle of a sample too.
 

@@ -78,7 +78,7 @@ class Meter:
         except ImportError as error:
             raise UsageError(
                 f"VMAF and XPSNR need the packages ffmpeg-python and imageio-ffmpeg: {error}"
-            ) from None
+            ) from error
         self.model = vmaf_model(width, height)
         self._results, self._frames = results, 0
         self._folder = tempfile.TemporaryDirectory(prefix="vsr-metrics-")
@@ -131,8 +131,8 @@ class Meter:
                 self._process.stdin.write(
                     b"".join(np.ascontiguousarray(f.chroma[:, plane]).tobytes() for f in frames)
                 )
-        except OSError:
-            raise self._failed() from None
+        except OSError as error:
+            raise self._failed() from error
         self._frames += 1
 
     def figures(self) -> list[dict[str, np.ndarray]]:
@@ -144,8 +144,8 @@ class Meter:
         assert self._process.stdin is not None
         try:
             self._process.stdin.close()
-        except OSError:
-            raise self._failed() from None
+        except OSError as error:
+            raise self._failed() from error
         if self._process.wait() != 0:
             raise self._failed()
         return [self._read(number) for number in range(self._results)]

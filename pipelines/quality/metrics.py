@@ -62,10 +62,10 @@ def ssim(result: Tensor, truth: Tensor) -> float:
     """
     try:
         from torchmetrics.functional.image import structural_similarity_index_measure as measure
-    except ImportError:
+    except ImportError as error:
         raise missing_package(
             "SSIM", "torchmetrics", "train", instead="or choose others with --metric"
-        ) from None
+        ) from error
     found = []
     for a, b in zip(result, truth, strict=True):  # one by one: its maps in fp64 are many times a frame
         _, full = measure(
@@ -125,7 +125,7 @@ class NiqeModel:
         except (OSError, KeyError, ValueError) as error:
             raise MediaError(
                 f"{path}: is not a NIQE model ({error}); expected BasicSR's niqe_pris_params.npz"
-            ) from None
+            ) from error
 
 
 _NIQE_PATCH_PX = 96
@@ -243,7 +243,7 @@ def cvvdp(result: Tensor, truth: Tensor, *, rate: float = 25.0) -> float:
         raise UsageError(
             "ColorVideoVDP needs the package cvvdp (pip install vsr-upscale[cvvdp]); or choose others with"
             f" --metric: {error}"
-        ) from None
+        ) from error
     judge = pycvvdp.cvvdp(display_name="standard_4k", device=torch.device("cpu"), quiet=True)
     found, _ = judge.predict(
         result, truth, dim_order="FCHW", frames_per_second=rate if len(result) > 1 else 0

@@ -89,7 +89,7 @@ def _read(path: Path) -> dict[str, Any]:
     except (OSError, ValueError) as error:
         raise UsageError(
             f"{path}: can't be read as ratings: {getattr(error, 'strerror', None) or error}"
-        ) from None
+        ) from error
     if not isinstance(table, dict) or table.get("format") != FORMAT or not _is_whole(table):
         raise UsageError(
             f'{path}: holds no ratings; expected a file saved from a page of vsr compare --blind ("format":'

@@ -95,7 +95,7 @@ class _Each:
             except OSError as error:
                 raise OutputError(
                     f"{one.output}: can't be made: {error.strerror}; choose another -o"
-                ) from None
+                ) from error
 
         prepared: list[Prepared] = []
         """The plan by which the result was named elsewhere."""

@@ -255,4 +255,4 @@ def _make_folder(output: Path) -> None:
     try:
         output.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise OutputError(f"{output}: can't be made: {error.strerror}; choose another -o") from None
+        raise OutputError(f"{output}: can't be made: {error.strerror}; choose another -o") from error

@@ -80,7 +80,7 @@ def _make_output(output: Path) -> None:
     try:
         output.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise OutputError(f"{output}: can't be made: {error.strerror}; choose another -o") from None
+        raise OutputError(f"{output}: can't be made: {error.strerror}; choose another -o") from error
 
 
 class _Watching:
@@ -154,7 +154,7 @@ class _Watching:
         return known != str(error)
 
     def _anew(self, path: Path) -> dict[str, bool]:
-        """How to upscale a film whose earlier state left a result or chunks; empty where none did."""
+        """How to upscale a film that left a result or chunks in an earlier state; empty where none did."""
         try:
             planned = prepare(path, self._input(path).output, self._settings).planned
         except VsrError:

@@ -41,7 +41,7 @@ def write_atomically(path: Path, content: bytes | Callable[[Path], object], *, p
         raise OutputError(
             f"{path}: can't be written: {error.strerror or error}; what is done is kept, free some space and"
             " give the same command again"
-        ) from None
+        ) from error
 
 
 def _write(path: Path, content: bytes | Callable[[Path], object]) -> None:

@@ -42,8 +42,8 @@ def call_in_child(target: str, *arguments: Any, seconds: float) -> Any:
                 timeout=seconds,
                 check=False,
             )
-        except subprocess.TimeoutExpired:
-            raise ChildFailedError(f"hung: it was ended after {seconds:.0f} s") from None
+        except subprocess.TimeoutExpired as error:
+            raise ChildFailedError(f"hung: it was ended after {seconds:.0f} s") from error
         if done.returncode or not result.exists():
             raise ChildFailedError(f"crashed: {_ended_by(done.returncode)}")
         found = pickle.loads(result.read_bytes())  # noqa: S301 - from our child

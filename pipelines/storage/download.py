@@ -1,4 +1,4 @@
-"""`download`: a file at an https address whose SHA-256 is known, resumed after a break and never larger than
+"""`download`: a file at an https address, with a known SHA-256, resumed after a break and never larger than
 promised.
 
 Proxies come from `https_proxy` and `no_proxy`, certificates from the system or `SSL_CERT_FILE`. No login is
@@ -95,10 +95,10 @@ def read_text(address: str, *, most: int) -> str:
         if len(data) > most:
             raise MediaError(f"{address}: is larger than {most / 1e6:.0f} MB")
         return str(data, "utf-8")
-    except UnicodeDecodeError:
-        raise MediaError(f"{address}: is no text in UTF-8") from None
+    except UnicodeDecodeError as error:
+        raise MediaError(f"{address}: is no text in UTF-8") from error
     except _BrokenError as error:
-        raise ResourceError(f"{address}: can't be fetched: {error}") from None
+        raise ResourceError(f"{address}: can't be fetched: {error}") from error
 
 
 def _complete(address: str, path: Path, size: int | None) -> Iterator[int]:
@@ -112,7 +112,7 @@ def _complete(address: str, path: Path, size: int | None) -> Iterator[int]:
             failures, there = (failures + 1 if now <= there else 1), now
             if failures >= _ATTEMPTS:
                 kept = f"; {now / 1e6:.1f} MB are kept, the same command goes on from there" if now else ""
-                raise ResourceError(f"{address}: can't be fetched: {error}{kept}") from None
+                raise ResourceError(f"{address}: can't be fetched: {error}{kept}") from error
         else:
             return
 
@@ -147,7 +147,7 @@ def _attempt(address: str, path: Path, size: int | None) -> Iterator[int]:
         except OSError as error:
             raise OutputError(
                 f"{path}: can't be written: {error.strerror or error}; free some space, what came is kept"
-            ) from None
+            ) from error
     if there > most:
         path.unlink()
         raise MediaError(f"{address}: does not end after {most} bytes, as it should; nothing of it was kept")
@@ -170,7 +170,7 @@ def _read(answer: Any) -> bytes:
     try:
         return bytes(answer.read(_BLOCK_BYTES))
     except (OSError, http.client.HTTPException) as error:
-        raise _BrokenError(_said(error)) from None
+        raise _BrokenError(_said(error)) from error
 
 
 @contextlib.contextmanager
@@ -194,15 +194,15 @@ def _open(address: str, begin: int) -> Iterator[Any]:
                 yield whole
             return
         if error.code < http.HTTPStatus.INTERNAL_SERVER_ERROR:
-            raise ResourceError(f"{address}: the server says {error.code} {error.reason}") from None
-        raise _BrokenError(f"the server says {error.code} {error.reason}") from None
+            raise ResourceError(f"{address}: the server says {error.code} {error.reason}") from error
+        raise _BrokenError(f"the server says {error.code} {error.reason}") from error
     except (OSError, http.client.HTTPException) as error:
         if isinstance(reason := getattr(error, "reason", None), ssl.SSLCertVerificationError):
             raise ResourceError(
                 f"{address}: its certificate can't be trusted ({reason.verify_message}); behind a company's"
                 " proxy, let SSL_CERT_FILE name the company's certificates"
-            ) from None
-        raise _BrokenError(_said(error)) from None
+            ) from error
+        raise _BrokenError(_said(error)) from error
     try:
         yield answer
     finally:

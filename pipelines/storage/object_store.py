@@ -73,9 +73,9 @@ class Remote:
         except ImportError as error:
             raise missing_package(
                 f"{self.shown}: a remote file", error.name or str(error), "remote"
-            ) from None
-        except Exception as error:  # noqa: BLE001 - whatever a driver raises for credentials or settings
-            raise UsageError(f"{self.shown}: can't be reached: {redacted(str(error))}") from None
+            ) from error
+        except Exception as error:
+            raise UsageError(f"{self.shown}: can't be reached: {redacted(str(error))}") from error
 
     def version(self) -> tuple[int | None, str] | None:
         """(bytes, what changes when the content does); None where there is no such file.
@@ -88,8 +88,8 @@ class Remote:
             found = self._fs.info(self._path)
         except FileNotFoundError:
             return None
-        except Exception as error:  # noqa: BLE001
-            raise ResourceError(f"{self.shown}: can't be asked for: {_said(error)}") from None
+        except Exception as error:
+            raise ResourceError(f"{self.shown}: can't be asked for: {_said(error)}") from error
         if found.get("type") == "directory":
             return None
         mark = next(
@@ -115,8 +115,8 @@ class Remote:
             )
         except FileNotFoundError:
             return []
-        except Exception as error:  # noqa: BLE001
-            raise ResourceError(f"{self.shown}: can't be listed: {_said(error)}") from None
+        except Exception as error:
+            raise ResourceError(f"{self.shown}: can't be listed: {_said(error)}") from error
         return [f"{self._scheme}://{name}" for name in sorted(set(names)) if not name.endswith("/")]
 
     def read(self) -> bytes:
@@ -162,7 +162,7 @@ class Remote:
         except OSError as error:
             raise OutputError(
                 f"{part}: can't be written: {error.strerror}; free some space, or choose another --staging"
-            ) from None
+            ) from error
         if self.version() != found:
             part.unlink(missing_ok=True)
             raise ResourceError(f"{self.shown}: changed while it was fetched; give the same command again")

@@ -108,7 +108,7 @@ class State:
             raise MediaError(
                 f"{path}: is no checkpoint we can go on from:"
                 f" {str(error).splitlines()[0] if str(error) else error!r}"
-            ) from None
+            ) from error
 
 
 def _read(path: Path, identity: str) -> dict[str, Any]:

@@ -65,8 +65,8 @@ def train_together(
     try:
         from ray.train import FailureConfig, RunConfig, ScalingConfig
         from ray.train.torch import TorchConfig, TorchTrainer
-    except ImportError:
-        raise missing_package("training on a cluster", "ray[train]", "train") from None
+    except ImportError as error:
+        raise missing_package("training on a cluster", "ray[train]", "train") from error
     if settings.objective.kind == "adversarial":
         raise UsageError(
             "an adversarial objective trains two networks in turn, which is not shared out; leave out"

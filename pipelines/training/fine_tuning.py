@@ -69,9 +69,9 @@ def tune(
 
     Yields the events of both stages, then Gated.
 
-    options: of `train`; `minutes` are 10 where nothing is said, and with `resume` it goes on where an earlier
-    call was stopped. Raises UsageError where `init` is no network of ours, and what `make_dataset` and
-    `train` raise.
+    options: of `train`; `minutes` are 10 where nothing is said, and with `resume` it continues where an
+    earlier call was stopped. Raises UsageError where `init` is no network of ours, and what `make_dataset`
+    and `train` raise.
     """
     options["minutes"] = minutes = options.get("minutes") or _MINUTES
     card = _card(init)

@@ -123,11 +123,11 @@ def _begun_steps(folder: Path, minutes: float) -> int:
     try:
         begun = json.loads((folder / STEPS_FILE).read_text(encoding="utf-8"))
         before, steps = float(begun["minutes"]), int(begun["steps"])
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError) as error:
         raise UsageError(
             f"{folder}: training did not begin with --minutes here; leave it out, or give --set steps=N as it"
             " began"
-        ) from None
+        ) from error
     if before != minutes:
         raise UsageError(
             f"{folder}: training began with --minutes {before:g}, not {minutes:g}; give the same to --resume,"

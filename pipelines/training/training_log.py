@@ -48,7 +48,7 @@ class TrainLog:
         except OSError as error:
             raise OutputError(
                 f"{self._path}: can't be written: {error.strerror}; free some space and go on with --resume"
-            ) from None
+            ) from error
         if self._board is not None:
             for key, value in line.items():
                 if key != "step":

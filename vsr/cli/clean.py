@@ -49,8 +49,8 @@ def _confirmed(question: str) -> bool:
 
     try:
         return click.confirm(question)
-    except click.Abort:
-        raise UsageError("nothing deleted; --yes deletes without asking") from None
+    except click.Abort as error:
+        raise UsageError("nothing deleted; --yes deletes without asking") from error
 
 
 def abandoned_work(place: Path) -> Iterator[tuple[Path, int]]:

@@ -337,6 +337,6 @@ def show_events(events: Iterable[Any], *, as_json: bool, signals: Signals | None
         for event in events:
             view.show(event)
     except Interrupted as error:
-        raise (signals.translated(error) if signals is not None else error) from None
+        raise (signals.translated(error) if signals is not None else error) from error
     finally:
         view.close()

@@ -63,13 +63,13 @@ class Client:
             with opener.open(request, timeout=_SECONDS) as answer:
                 return json.load(answer)
         except urllib.error.HTTPError as error:
-            raise _refusal(error, self._base) from None
+            raise _refusal(error, self._base) from error
         except (OSError, ValueError) as error:
             why = getattr(error, "reason", None) or error
             raise ResourceError(
                 f"{self._base}: can't be reached: {why}; see that vsr serve runs there, and name it"
                 " by --server"
-            ) from None
+            ) from error
 
 
 class _NoRedirect(urllib.request.HTTPRedirectHandler):
@@ -111,4 +111,4 @@ def token_of(file: Path | None, default: Path) -> str:
             return ""
         raise UsageError(
             f"--token-file {file}: can't be read: {getattr(error, 'strerror', None) or 'is no ASCII text'}"
-        ) from None
+        ) from error

@@ -66,8 +66,8 @@ class Roots:
         root, parts = self._parts(path)
         try:
             real = Path(os.path.realpath(root.joinpath(*parts), strict=True))
-        except (OSError, ValueError):
-            raise OutsideError(f"{path}: there is no such file") from None
+        except (OSError, ValueError) as error:
+            raise OutsideError(f"{path}: there is no such file") from error
         self._refuse_outside(real, path)
         return real
 

@@ -111,7 +111,7 @@ def _make_private(folder: Path) -> None:
     except OSError as error:
         raise OutputError(
             f"{folder}: can't be made: {error.strerror}; VSR_DATA_HOME names another place for the queue"
-        ) from None
+        ) from error
 
 
 def _token(file: Path, *, is_own: bool) -> str:
@@ -125,7 +125,7 @@ def _token(file: Path, *, is_own: bool) -> str:
         except OSError as error:
             raise OutputError(
                 f"{file}: can't be written: {error.strerror}; choose another --token-file"
-            ) from None
+            ) from error
         with open(descriptor, "w", encoding="ascii") as out:
             out.write(token + "\n")
         return token
@@ -133,7 +133,7 @@ def _token(file: Path, *, is_own: bool) -> str:
         raise UsageError(
             f"{file}: can't be read as a token:"
             f" {getattr(error, 'strerror', None) or 'is no ASCII text'}; expected one line"
-        ) from None
+        ) from error
     if len(token) < _LEAST_TOKEN or not set(token) <= set(
         "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.~"
     ):
@@ -154,7 +154,7 @@ def _bound(host: str, port: int) -> Iterator[socket.socket]:
             host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
         )[0]
     except (OSError, UnicodeError) as error:
-        raise UsageError(f"--host {host}: is no address of this machine: {error}") from None
+        raise UsageError(f"--host {host}: is no address of this machine: {error}") from error
     with socket.socket(family, kind) as made:
         if sys.platform != "win32":
             made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -165,7 +165,7 @@ def _bound(host: str, port: int) -> Iterator[socket.socket]:
             raise UsageError(
                 f"--host {host} --port {port}: can't be listened on: {error.strerror}; give another"
                 " --port (0: any free one)"
-            ) from None
+            ) from error
         made.set_inheritable(False)
         yield made
 
@@ -179,7 +179,7 @@ def _address(host: str, port: int) -> str:
 def _alone(folder: Path) -> Iterator[int]:
     """Be the only server of this queue.
 
-    The descriptor that commands keep open, whose lock tells whether any still runs.
+    The descriptor that commands keep open; its lock tells whether any still runs.
     """
     with open(folder / "server.lock", "ab") as own, open(folder / "commands.lock", "ab") as commands:
         if not lock_file(own.fileno()):
@@ -211,7 +211,7 @@ def _wait_for_commands(lock: int, say: Callable[[str], None]) -> None:
 
 
 class _Protocol(H11Protocol):
-    """HTTP/1.1 whose clients have only so long to send the head of a request."""
+    """HTTP/1.1 for clients that have only so long to send the head of a request."""
 
     _head: asyncio.TimerHandle | None = None
 
@@ -246,7 +246,7 @@ class _Protocol(H11Protocol):
 
 
 class _Server(uvicorn.Server):
-    """A uvicorn server whose end waits for running jobs."""
+    """A uvicorn server that waits for running jobs before it ends."""
 
     def __init__(
         self, services: Services, access: Access, bound: socket.socket, say: Callable[[str], None]

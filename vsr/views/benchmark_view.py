@@ -61,8 +61,8 @@ def draw_timeline(bench: Bench, path: Path) -> None:
     """
     try:
         from matplotlib.figure import Figure
-    except ImportError:
-        raise missing_package("--timeline", "matplotlib", "report") from None
+    except ImportError as error:
+        raise missing_package("--timeline", "matplotlib", "report") from error
     figure = Figure(figsize=(9, 3), layout="constrained")
     axes = figure.subplots()
     times = [t for t, _ in bench.timeline]

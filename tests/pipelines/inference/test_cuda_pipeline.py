@@ -221,7 +221,7 @@ class Calls:
         graphed = running._accelerated.graphed
         self.seen: list[tuple[tuple[int, ...], bool]] = []
         self._graphed, self.state_dtype = graphed, graphed.state_dtype
-        monkeypatch.setattr(running._accelerated, "_graphed", self)
+        monkeypatch.setattr(running._accelerated, "graphed", self)
 
     def __call__(self, luma: torch.Tensor, *rest, classical: bool = False, **how: bool):
         self.seen.append((tuple(luma.shape), classical))

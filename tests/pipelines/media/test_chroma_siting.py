@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import struct
+from fractions import Fraction
 from pathlib import Path
 
 import av
@@ -10,7 +12,9 @@ import pytest
 
 from pipelines.media import chroma_siting as module
 from pipelines.media.cicp import Siting
-from tests.helpers import patches
+from pipelines.media.pixel_format import PixelCrop
+from tests import media
+from tests.helpers import patches, spliced
 
 
 def test_random_numbers_in_a_header_are_not_taken_for_elements(
@@ -31,3 +35,19 @@ def test_random_numbers_in_a_header_are_not_taken_for_elements(
     monkeypatch.setattr(module, "_header", unlucky)
     with av.open(str(film)) as container:
         assert module.chroma_siting(container.streams.video[0]) == Siting.TOP_LEFT
+
+
+def test_a_crop_is_read_from_its_box_and_from_nothing_like_it(tmp_path: Path) -> None:
+    """Case 27: the name of the box may stand anywhere in a header."""
+    source = spliced.with_clap(media.cfr(tmp_path / "in.mp4", frames=1), *map(Fraction, (50, 40, 1, -2)))
+    plain = media.cfr(tmp_path / "plain.mp4", frames=1)
+    with av.open(str(source)) as cropped, av.open(str(plain)) as whole:
+        assert module.container_crop(cropped.streams.video[0]) == PixelCrop(2, 6, 8, 6)
+        header = module._header(whole.streams.video[0], "mov")
+        like = (
+            header
+            + struct.pack(">I4s", 44, b"free")
+            + b"clap"
+            + struct.pack(">8i", 50, 1, 40, 1, 1, 1, -2, 1)
+        )
+        assert module._clap(like, whole.streams.video[0]) == PixelCrop()

@@ -255,7 +255,7 @@ def result_of(job: QueuedJob) -> Path | None:
 
 
 def _last_line(file: IO[bytes]) -> str:
-    """The last line of standard error: a bug's, whose traceback stands above it."""
+    """The last line of standard error; of a bug, the traceback stands above it."""
     file.seek(max(0, file.seek(0, 2) - 4096))
     lines = [line.strip() for line in file.read().decode(errors="replace").splitlines() if line.strip()]
     return lines[-1] if lines else "the command ended without a word"

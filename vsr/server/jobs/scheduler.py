@@ -74,7 +74,7 @@ class Scheduler:
         return self._queue.change(job_id, ["queued"], state="paused")
 
     def resume(self, job_id: str) -> QueuedJob:
-        """Queue a paused job again, at its place; one that is just being paused goes on right after."""
+        """Queue a paused job again, at its place; one that is just being paused continues right after."""
         job = self._queue.job(job_id)
         if job.state == "running" and job.request == "pause":
             return self._queue.change(job_id, ["running"], request=None)
@@ -83,7 +83,7 @@ class Scheduler:
         return job
 
     def cancel(self, job_id: str) -> QueuedJob:
-        """End a job for good; what is done of it stays on the disk, and a retry goes on from there."""
+        """End a job for good; what is done of it stays on the disk, and a retry continues from there."""
         if self._queue.job(job_id).state == "running":
             return self._request(job_id, "cancel")
         return self._queue.end(job_id, ["queued", "paused"], "cancelled")

@@ -65,7 +65,7 @@ class Films:
             with os.scandir(folder) as found:
                 entries = sorted(found, key=lambda e: e.name.casefold())
         except OSError as error:
-            raise OutsideError(f"{path}: can't be listed: {error.strerror}") from None
+            raise OutsideError(f"{path}: can't be listed: {error.strerror}") from error
         reports = {e.name for e in entries if e.name.endswith(".vsr.json")}
         for entry in entries:
             if entry.name.startswith("."):

@@ -165,11 +165,11 @@ class CommandCalls:
             reader.start()
             try:
                 code = child.wait(seconds)
-            except subprocess.TimeoutExpired:
+            except subprocess.TimeoutExpired as error:
                 end_now(child)
                 raise RefusedError(
                     f"that took longer than {seconds:.0f} s and was ended; try a part of the film by range", 6
-                ) from None
+                ) from error
             finally:
                 end_now(child)
                 with self._lock:

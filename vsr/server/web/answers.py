@@ -51,7 +51,7 @@ class ErrorAnswer(BaseModel):
 
 
 class RootEntry(BaseModel):
-    """A folder whose films are shown."""
+    """A folder with films that are shown."""
 
     name: str
 
@@ -79,7 +79,7 @@ class FilmsAnswer(BaseModel):
     path: str
     folders: list[FolderEntry]
     films: list[FilmEntry]
-    left_out: int = Field(description="entries beyond the limit, and those whose names are no text")
+    left_out: int = Field(description="entries beyond the limit, and those with names that are no text")
 
 
 class ProbeAnswer(BaseModel):

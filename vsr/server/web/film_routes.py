@@ -71,7 +71,7 @@ def _about_the_machine(routes: APIRouter, services: Services) -> None:
 
     @routes.get("/roots", response_model=list[RootEntry], responses=responses())
     def roots() -> Response:
-        """The folders whose films are shown."""
+        """The folders with the films that are shown."""
         return JSONResponse([{"name": name} for name in services.roots.folders])
 
     @routes.get("/presets", response_model=list[PresetEntry], responses=responses())
@@ -155,8 +155,8 @@ async def _received(request: Request, target: Path) -> int:
             count += len(part)
             await run_in_threadpool(_write, file, part, target.parent)
         await run_in_threadpool(_give_name, file, partial, target)
-    except FileExistsError:
-        raise TakenError(f"{target.name}: is already there; choose another name") from None
+    except FileExistsError as error:
+        raise TakenError(f"{target.name}: is already there; choose another name") from error
     finally:
         file.close()
         with contextlib.suppress(OSError):

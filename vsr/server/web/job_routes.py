@@ -111,7 +111,7 @@ def _about_one_job(routes: APIRouter, services: Services) -> None:
 
     @routes.post("/jobs/{job_id}/cancel", response_model=JobAnswer, responses=wrong)
     def cancel(job_id: str) -> Response:
-        """End a job; what is done of it is kept, and a retry goes on from there."""
+        """End a job; what is done of it is kept, and a retry continues from there."""
         scheduler.cancel(job_id)
         return JSONResponse(services.job_table(job_id))
 
@@ -180,8 +180,8 @@ def _about_results(routes: APIRouter, services: Services) -> None:
         """What was verified of the result."""
         try:
             table = json.loads(report_path(_result(queue.job(job_id))).read_bytes())
-        except (OSError, ValueError):
-            raise NotFoundError("the report of this result is not there any more") from None
+        except (OSError, ValueError) as error:
+            raise NotFoundError("the report of this result is not there any more") from error
         return JSONResponse(_without_paths(table, services))
 
     page = {"content": {"text/html": {"schema": {"type": "string"}}}, "description": "the page"}
