@@ -75,8 +75,8 @@ def serve(
 ) -> None:
     """Open a page to choose films, look at previews, queue them and watch them being upscaled.
 
-    The queue outlives the server: started again, it goes on where it was. Everything the page does is an HTTP
-    call (docs/server.md). Ends with Ctrl-C: running jobs after the chunk under way, with a second one at
+    The queue outlives the server: started again, it continues where it was. Everything the page does is an
+    HTTP call (docs/server.md). Ends with Ctrl-C: running jobs after the chunk under way, with a second one at
     once.
 
     Example: vsr serve --root ~/films
