@@ -1947,7 +1947,7 @@ MUTANTS = (
         f"{_TAGS}::test_keys_of_any_name_and_names_of_tracks_are_kept",
     ),
     Mutant(
-        29, "lost tags are not said", "pipelines/planner/video_planner.py",
+        29, "lost tags are not said", "pipelines/planner/plan_checks.py",
         "    lost = lost_tags(info, container, set(left_out))\n", "    lost: list[str] = []\n",
         f"{_TAGS}::test_tags_that_a_container_can_not_hold_are_said_before_work",
     ),

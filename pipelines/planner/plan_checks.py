@@ -10,6 +10,8 @@ from models.errors import UsageError
 from pipelines.codec.promised_frames import Promise
 from pipelines.media.cicp import HDR_TRANSFERS, Primaries, Range, Transfer
 from pipelines.media.pixel_format import PixelFormat
+from pipelines.output.container_support import lost_tags
+from pipelines.output.subtitle_text import is_converted, said_of_conversion
 from pipelines.plan.settings import parse_range
 from pipelines.plan.timeline import clock, timeline
 from pipelines.planner.licences import licence_notes
@@ -20,8 +22,9 @@ if TYPE_CHECKING:
     from pipelines.plan.plan import Plan
     from pipelines.plan.settings import RunSettings
     from pipelines.plan.timeline import Timeline
+    from pipelines.planner.container_selection import Fit, ResultPlace
 
-__all__ = ["plan_warnings", "range_notes", "refuse_changes", "refuse_damage", "refuse_unsaid"]
+__all__ = ["plan_warnings", "range_notes", "refuse_changes", "refuse_damage", "refuse_unsaid", "track_notes"]
 
 
 def range_notes(info: VideoInfo, settings: RunSettings) -> list[str]:
@@ -132,3 +135,18 @@ def _fall_together(times: Timeline) -> bool:
     base = times.time_base * 1000
     ticks = ((2 * p * base.numerator + base.denominator) // (2 * base.denominator) for p in times.pts)
     return any(a >= b for a, b in itertools.pairwise(ticks))
+
+
+def track_notes(
+    info: VideoInfo, fit: Fit, left_out: frozenset[int], place: ResultPlace, said_of_pictures: list[str]
+) -> list[str]:
+    """What a person should know of the container, of converted subtitles and of lost tags."""
+    said_of_container = [*([fit.note] if fit.note else []), *said_of_pictures]
+    if place.is_picture:
+        return said_of_container
+    container = fit.plan.encoder.container
+    kept = [s for s in info.streams if s.index not in left_out]
+    converted = said_of_conversion([s for s in kept if is_converted(s.codec, container)], container)
+    lost = lost_tags(info, container, set(left_out))
+    said_of_tags = [f"{container} can't hold these tags: {'; '.join(lost)}"] if lost else []
+    return [*converted, *said_of_container, *said_of_tags]

@@ -16,8 +16,7 @@ from pipelines.codec.encoder import try_encoder
 from pipelines.codec.filter_graph import try_filters
 from pipelines.media.cicp import Range, Transfer
 from pipelines.media.pixel_format import PixelCrop, PixelFormat
-from pipelines.output.container_support import lost_tags, refuse_incompatible
-from pipelines.output.subtitle_text import is_converted, said_of_conversion
+from pipelines.output.container_support import refuse_incompatible
 from pipelines.plan.chunking import frame_range
 from pipelines.plan.color_tags import output_tags, resolve
 from pipelines.plan.events import Planned
@@ -40,6 +39,7 @@ from pipelines.planner.plan_checks import (
     refuse_changes,
     refuse_damage,
     refuse_unsaid,
+    track_notes,
 )
 from pipelines.planner.resources import computing_device, cuda_devices
 from pipelines.planner.size_bound import most_bytes
@@ -219,7 +219,7 @@ def _plan(source: Path, output: Path | None, settings: RunSettings, info: VideoI
     left_out = frozenset(s.index for s, _ in (*fit.misfits, *needless))
     notes = (
         *info.notes, *range_notes(info, settings), *said_of_level, *said_of_arithmetic, *choice.notes,
-        *fields.notes, *_said_of_tracks(info, fit, left_out, place, said_of_pictures), *said_of_bars,
+        *fields.notes, *track_notes(info, fit, left_out, place, said_of_pictures), *said_of_bars,
         *said_of_grain, *said_of_dynamic, *plan_warnings(info, fit.plan),
         *([f"assumed {', '.join(film.assumed)}"] if film.assumed else []),
     )  # fmt: skip
@@ -341,21 +341,6 @@ def _fit(
     if place.is_numbered:
         return replace(fit, misfits=[(s, "pictures hold nothing else") for s in info.streams])
     return fit
-
-
-def _said_of_tracks(
-    info: VideoInfo, fit: Fit, left_out: frozenset[int], place: ResultPlace, said_of_pictures: list[str]
-) -> list[str]:
-    """What a person should know of the container, of converted subtitles and of lost tags."""
-    said_of_container = [*([fit.note] if fit.note else []), *said_of_pictures]
-    if place.is_picture:
-        return said_of_container
-    container = fit.plan.encoder.container
-    kept = [s for s in info.streams if s.index not in left_out]
-    converted = said_of_conversion([s for s in kept if is_converted(s.codec, container)], container)
-    lost = lost_tags(info, container, set(left_out))
-    said_of_tags = [f"{container} can't hold these tags: {'; '.join(lost)}"] if lost else []
-    return [*converted, *said_of_container, *said_of_tags]
 
 
 def _part(info: VideoInfo, settings: RunSettings, plan: Plan) -> tuple[Fraction, Fraction] | None:
