@@ -587,6 +587,11 @@ MUTANTS = (
         "tests/pipelines/diagnostics/test_preview.py::test_telecined_film_is_shown_in_film_frames",
     ),
     Mutant(
+        97, "a frame that shows nothing hides telecine", "pipelines/probe/interlacing.py",
+        '            if agree + seen.count("u") == len(seen) and', "            if agree == len(seen) and",
+        f"{_SCAN}::test_frames_that_show_nothing_do_not_hide_the_rhythm_of_telecine",
+    ),
+    Mutant(
         97, "the top field comes first", "pipelines/codec/field_weaving.py",
         "    own = 0 if top else 1", "    own = 0",
         f"{_WEAVING}::test_a_letter_weaves_a_first_field_with_the_second_one_before",

@@ -52,6 +52,8 @@ _FRAMES = 12
 """Looked at in every place; half of them where none looks like fields: the cycle of telecine is five long."""
 _TALLEST, _FASTEST = 1152, Fraction(31)
 """No interlaced format has more lines or frames a second; what is beyond is not looked at unless flagged."""
+_LEAST_OF_TWO_CYCLES = 8
+"""Frames of ten that show themselves as pulldown has them, where the others show nothing."""
 _FLAGGED = {2: "top", 3: "bottom", 4: "bottom", 5: "top"}
 """AVFieldOrder -> field shown first (TT, BB, TB: top coded, bottom shown first, BT)."""
 
@@ -116,9 +118,19 @@ def judge(
 
 
 def _is_hard_telecine(kinds: str) -> bool:
-    """Three whole frames and two combed ones in turn, twice at least."""
-    shape = kinds.replace("b", "t").replace("u", "p")
-    return any(("ppptt" * 3)[shift : shift + 10] in shape for shift in range(5))
+    """Three whole frames and two combed ones in turn, twice at least; two of the ten may show nothing.
+
+    Where whole frames show nothing at all, the combed ones alone do.
+    """
+    shape = kinds.replace("b", "t")
+    for start in range(len(shape) - 9):
+        seen = shape[start : start + 10]
+        for shift in range(5):
+            cycle = ("ppptt" * 3)[shift : shift + 10]
+            agree = sum(a == b for a, b in zip(seen, cycle, strict=True))
+            if agree + seen.count("u") == len(seen) and agree >= _LEAST_OF_TWO_CYCLES:
+                return True
+    return any(("ppptt" * 3)[shift : shift + 10] in shape.replace("u", "p") for shift in range(5))
 
 
 def _is_soft_telecine(pts: array[int]) -> bool:

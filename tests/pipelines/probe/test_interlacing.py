@@ -343,6 +343,21 @@ def test_a_part_of_the_corpus_is_judged_right(half: int) -> None:
     } == {}
 
 
+def test_frames_that_show_nothing_do_not_hide_the_rhythm_of_telecine() -> None:
+    """Case 97."""
+    for kinds in ("ttppptupppt", "pupttpppttp", "uppttppptt", "bbpppbbpppb"):
+        assert interlacing._is_hard_telecine(kinds), kinds
+    for kinds in (
+        "ttppptpppppt",
+        "ptptptptptpt",
+        "tttttttttttt",
+        "pppppppppppp",
+        "ttppp",
+        "ttupttupptt",
+    ):
+        assert not interlacing._is_hard_telecine(kinds), kinds
+
+
 def test_hard_telecine_is_known_by_its_rhythm(tmp_path: Path) -> None:
     assert probe(media.telecined(tmp_path / "in.mp4")).scan == Scan("top", "pictures", "hard")
 

@@ -30,6 +30,12 @@ def film() -> dict[int, np.ndarray]:
     return {n: film_frame(n) for n in range(48)}
 
 
+@pytest.fixture(autouse=True)
+def nothing_remembered(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Letters are kept for the next run, which would not look again."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+
+
 def expected_times(made: Telecined) -> list[Fraction]:
     """Of film frames with both fields: from the first field on that shows them, half a field later where three do."""
     fields, times = made.fields, []
