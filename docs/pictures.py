@@ -3,14 +3,17 @@
 `python docs/pictures.py [--clip CLIP] [NAME...]`, of the clip that `make demo` fetches.
 
 before-after (README.md), choosing, noisy and options (choosing.md), comparing (comparing.md: a page in the
-system's Chromium).
+system's Chromium), serving (README.md: the page of `vsr serve`, driven by selenium).
 """
 
 from __future__ import annotations
 
 import argparse
+import io
+import os
 import shutil
 import subprocess
+import sys
 import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -50,6 +53,8 @@ OPTIONS: tuple[dict[str, float], ...] = (
     *({"restore": 0.6, "strength": n} for n in (0.0, 0.5, 1.0)),
 )
 """Of `vsr run`, one row of pictures for each."""
+SCENES = ("meadow-1.mkv", "meadow-2.mkv", "meadow-3.mkv")
+"""Parts of the clip, as films."""
 
 
 def before_after(clip: Path, folder: Path) -> None:
@@ -206,12 +211,81 @@ def _photograph(name: str, text: str, folder: Path, *, height: int) -> None:
     Image.open(shot).convert("RGB").save(IMAGES / f"{name}.webp", quality=85, method=6)
 
 
+def serving(clip: Path, folder: Path) -> None:
+    """The page of `vsr serve`: a moment of the small copy before and after, and two films in the queue."""
+    films = folder / "films"
+    films.mkdir()
+    half = [f.reformat(f.width // 2, f.height // 2, interpolation="AREA") for f in _frames(clip)]
+    for number, name in enumerate(SCENES):
+        _written(films / name, iter(half[44 * number : 44 * (number + 1)]), "libx264", {"crf": CRF})
+    command = [sys.executable, "-m", "vsr", "serve", "--root", str(films), "--port", "0", "--no-browser"]
+    server = subprocess.Popen(
+        command, env={**os.environ, "VSR_DATA_HOME": str(folder / "data")}, stdout=subprocess.PIPE, text=True
+    )
+    try:
+        assert server.stdout is not None
+        address = server.stdout.readline().strip()
+        Image.open(io.BytesIO(_page_at_work(address))).convert("RGB").save(
+            IMAGES / "serving.webp", quality=82, method=6
+        )
+    finally:
+        server.kill()  # the job with it
+        server.communicate()
+
+
+def _page_at_work(address: str) -> bytes:
+    """The page as PNG, when a preview is shown and a job has begun."""
+    from selenium import webdriver
+    from selenium.webdriver.common.keys import Keys
+    from selenium.webdriver.support.wait import WebDriverWait
+
+    options = webdriver.ChromeOptions()
+    for flag in ("headless=new", "no-sandbox", "disable-gpu", "hide-scrollbars"):
+        options.add_argument(f"--{flag}")
+    driver = shutil.which("chromedriver")
+    if driver is None:
+        raise SystemExit("no chromedriver here (Debian: chromium-driver)")
+    with webdriver.Chrome(options=options, service=webdriver.ChromeService(executable_path=driver)) as page:
+        wait = WebDriverWait(page, 900)
+
+        def until(script: str, *given: str) -> None:
+            wait.until(lambda _: page.execute_script(f"return {script}", *given))
+
+        def press(text: str) -> None:
+            buttons = "[...document.querySelectorAll('button, .segments span')]"
+            found = f"{buttons}.find(b => b.textContent === arguments[0] && !b.disabled)"
+            until(found, text)
+            page.execute_script(f"{found}.click()", text)
+
+        size = {"width": 1440, "height": 1000, "deviceScaleFactor": 1, "mobile": False}
+        page.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
+        page.get(address)
+        for name in SCENES:
+            page.get(f"{address.partition('?')[0]}#/film/films%2F{name}")
+            until("document.querySelector('h1')?.textContent === arguments[0]", name)
+            press("×2")
+            until("document.querySelector('.plan-line')?.textContent.startsWith('1280')")
+            if name != SCENES[-1]:
+                press("Add to queue")
+                until("document.querySelector('.added')")
+        page.find_element("css selector", ".track input").send_keys(
+            Keys.END, *[Keys.PAGE_DOWN] * 2, Keys.ENTER
+        )
+        press("Show before and after")
+        until("document.querySelectorAll('before-after .stage img')[1]?.naturalWidth")
+        until("document.querySelector('.bar')?.ariaValueNow > 5")
+        until("[...document.images].every(i => i.complete)")
+        page.execute_script("document.querySelector('#work').scrollTop = 0")
+        return bytes(page.get_screenshot_as_png())
+
+
 PICTURES = {
     "before-after": before_after,
     "choosing": choosing,
     "noisy": noisy,
     "options": options,
     "comparing": comparing,
+    "serving": serving,
 }
 
 

@@ -265,10 +265,17 @@ def test_a_file_that_is_still_written_is_upscaled_once_when_it_is_complete(
 
 
 def test_one_bad_file_is_reported_once_does_not_stop_the_rest_and_is_tried_again_when_rewritten(
-    folders: tuple[Path, Path], film: Path
+    folders: tuple[Path, Path], film: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Case 94."""
     source, output = folders
+    upscale, tried = watching.upscale_videos, []
+
+    def counted(inputs: Any, *given: Any, **how: Any) -> Iterator[Any]:
+        tried.extend(one.path.name for one in inputs)
+        return upscale(inputs, *given, **how)
+
+    monkeypatch.setattr(watching, "upscale_videos", counted)
     (source / "a.mp4").write_bytes(b"broken")
     shutil.copy(film, source / "b.mp4")
     with Watched(source, output) as run:
@@ -276,6 +283,7 @@ def test_one_bad_file_is_reported_once_does_not_stop_the_rest_and_is_tried_again
         shutil.copy(film, source / "c.mp4")
         run.until(Finished, 2)
         assert [name for name, _ in run.of(VsrError)] == ["a.mp4"]
+        assert tried.count("a.mp4") == 1
         shutil.copy(film, source / "a.mp4")
         run.until(Finished, 3)
     assert [name for name, _ in run.of(VsrError)] == ["a.mp4"]

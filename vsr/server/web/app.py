@@ -31,6 +31,8 @@ __all__ = ["make_app"]
 _STATIC = Path(__file__).resolve().parents[1] / "static"
 _MOST_THREADS = 100
 """More than can wait for children at a time, so that other calls find one."""
+_SHARED = Path(__file__).resolve().parents[2] / "pages" / "assets"
+"""Looks and slider of all pages."""
 _TYPES = {
     ".js": "text/javascript",
     ".css": "text/css",
@@ -78,17 +80,22 @@ def _add_page(app: FastAPI) -> None:
     def index() -> Response:
         return _static("index.html")
 
+    @app.get("/favicon.ico", include_in_schema=False)
+    def icon() -> Response:
+        return _static("icon.svg")
+
     @app.get("/static/{name:path}", include_in_schema=False)
     def static(name: str) -> Response:
         return _static(name)
 
 
 def _static(name: str) -> Response:
-    path = (_STATIC / name).resolve() if "\0" not in name else _STATIC
-    kind = _TYPES.get(path.suffix)
-    if kind is None or not path.is_relative_to(_STATIC) or not path.is_file():
-        raise NotFoundError(f"/{name}: there is no such page")
-    return FileResponse(path, media_type=kind, headers={"cache-control": "no-cache"})
+    for folder in (_STATIC, _SHARED):
+        path = (folder / name).resolve() if "\0" not in name else folder
+        kind = _TYPES.get(path.suffix)
+        if kind is not None and path.parent == folder and path.is_file():
+            return FileResponse(path, media_type=kind, headers={"cache-control": "no-cache"})
+    raise NotFoundError(f"/{name}: there is no such page")
 
 
 def _describe_token(app: FastAPI) -> None:
