@@ -16,6 +16,10 @@ if TYPE_CHECKING:
 __all__ = ["OutsideError", "Roots"]
 
 
+_NO_TEXT = re.compile(
+    r"(<script>.*?</script>|<style>.*?</style>|data:[\w/+.-]+;base64,[A-Za-z0-9+/=]+)", re.DOTALL
+)
+"""What of a page of ours holds no names: in letters of pictures, paths would be found that are none."""
 _ABSOLUTE = re.compile(
     r"(?<![\w.~/\\:-])(?:[A-Za-z]:)?[\\/](?:[^\s/\\;:,'\"<>()]+[\\/])+([^\s/\\;:,'\"<>()]*)"
 )
@@ -122,6 +126,11 @@ class Roots:
         for folder, name in self._as_given:
             text = re.sub(rf"{re.escape(folder)}(?=[/\\\s:;,.'\"]|$)", lambda _, name=name: name, text)  # type: ignore[misc]
         return _ABSOLUTE.sub(lambda found: f"…/{found[1]}", text)
+
+    def redacted_page(self, page: str) -> str:
+        """The same for a page of ours; its pictures, scripts and looks stay as they are."""
+        parts = _NO_TEXT.split(page)
+        return "".join(part if n % 2 else self.redacted(part) for n, part in enumerate(parts))
 
 
 def _is_text(path: str) -> bool:

@@ -201,7 +201,7 @@ def _about_results(routes: APIRouter, services: Services) -> None:
         found = services.answers.compare_page(job)
         if found is None:
             return JSONResponse({"state": "running"}, 202)
-        text = services.roots.redacted(found.read_text(encoding="utf-8"))
+        text = services.roots.redacted_page(found.read_text(encoding="utf-8"))
         return HTMLResponse(
             text, headers={"content-security-policy": _policy_of(text), "x-frame-options": "SAMEORIGIN"}
         )
