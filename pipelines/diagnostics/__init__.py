@@ -9,4 +9,5 @@ offers.py           networks that could be fetched, with what they would take
 partial_preview.py  what a running job has made so far, as pictures
 preview.py          a few moments of a film through several networks
 run_time.py         how long a run takes, and what was estimated before
+shared_figures.py   what a benchmark found, as values to show to others
 """

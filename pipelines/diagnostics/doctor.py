@@ -234,23 +234,33 @@ def _ray() -> Finding:
     )
 
 
-def _hardware(clip: Path) -> Iterator[Finding]:
-    from pipelines.planner.resources import cuda_devices
+def hardware_facts(clip: Path) -> HardwareFacts:
+    """What a worker process finds this machine to have. clip: a short one of H.264, to try decoders with.
+
+    Raises VsrError where torch can't be used.
+    """
     from pipelines.pool.interface import Task, WorkItem
     from pipelines.pool.process_pool import ProcessPool
     from pipelines.workers.messages import WorkerKind
 
+    found: list[HardwareFacts] = [
+        outcome.value
+        for outcome in ProcessPool([{}]).run_tasks(
+            [Task(0, "what this machine has", str(clip))],
+            worker=str(WorkerKind.HARDWARE),
+            setup=None,
+            feed=lambda *_: [],
+        )
+        if isinstance(outcome, WorkItem)
+    ]
+    return found[0]
+
+
+def _hardware(clip: Path) -> Iterator[Finding]:
+    from pipelines.planner.resources import cuda_devices
+
     try:
-        (found,) = [
-            outcome.value
-            for outcome in ProcessPool([{}]).run_tasks(
-                [Task(0, "what this machine has", str(clip))],
-                worker=str(WorkerKind.HARDWARE),
-                setup=None,
-                feed=lambda *_: [],
-            )
-            if isinstance(outcome, WorkItem)
-        ]
+        found = hardware_facts(clip)
     except VsrError as error:
         yield Finding(
             "cpu",

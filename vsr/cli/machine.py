@@ -93,6 +93,12 @@ def doctor(folder: Path | None, as_json: bool) -> None:
 @click.option(
     "--timeline", type=FilePath(), metavar="FILE", help="A picture of what waited for what, as PNG."
 )
+@click.option(
+    "--share",
+    type=FilePath(),
+    metavar="FILE",
+    help="Machine, settings, speed, quality and size as JSON, to show to others.",
+)
 def bench(
     source: Path | None,
     output: Path | None,
@@ -100,11 +106,13 @@ def bench(
     seconds: float,
     repeats: int,
     timeline: Path | None,
+    share: Path | None,
     **options: Any,
 ) -> None:
     """Measure a run here: each stage alone, the bound that follows, the run itself.
 
-    Without INPUT, on a 1080p clip made by code.
+    Without INPUT, on a 1080p clip made by code. What --share writes says nothing of you or your files;
+    docs/speed.md is a table of such files.
 
     Example: vsr bench film.mp4 --codec h264 --preset superfast
     """
@@ -112,18 +120,27 @@ def bench(
 
     from pipelines.diagnostics.benchmark import Step
     from pipelines.diagnostics.benchmark import bench as measure
+    from pipelines.diagnostics.shared_figures import load_average, shared_figures
     from pipelines.plan.output_names import refuse_input
+    from pipelines.storage.atomic_file import write_atomically
     from vsr.views.benchmark_view import bench_text, draw_timeline
 
-    refuse_input("--timeline", timeline, (source,))
+    for option, path in (("--timeline", timeline), ("--share", share)):
+        refuse_input(option, path, (source,))
     del output
-    for event in measure(source, settings_of(options), seconds=seconds, repeats=repeats):
+    settings, load = settings_of(options), load_average()
+    for event in measure(source, settings, seconds=seconds, repeats=repeats):
         if isinstance(event, Step):
             echo(event.text, err=True)
             continue
         echo(json.dumps(event.to_json()) if as_json else bench_text(event))
         if timeline is not None:
             draw_timeline(event, timeline)
+        if share is not None:
+            echo("quality and size, by a copy of half the size", err=True)
+            figures = shared_figures(source, settings, event, load=load, version=__version__)
+            write_atomically(share, json.dumps(figures, indent=1).encode() + b"\n", parents=True)
+            echo(f"{share}: written", err=True)
 
 
 @click.command()

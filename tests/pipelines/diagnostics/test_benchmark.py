@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
 
 from models.errors import UsageError
 from pipelines.diagnostics.benchmark import Bench, Step, bench, bound, estimate_seconds, make_clip
+from pipelines.diagnostics.shared_figures import shared_figures
 from pipelines.planner.video_planner import plan_video
 from pipelines.workers.messages import Stages
+from tests.helpers.command import ROOT
 from tests.helpers.inline import without_processes
 from vsr.api import run_settings
 from vsr.views.benchmark_view import bench_text, draw_timeline
@@ -94,3 +97,22 @@ def test_a_target_that_can_not_be_met_is_refused_before_anything_is_measured(tmp
     clip = make_clip(tmp_path / "c.mp4", 1, width=64, height=48)
     with pytest.raises(UsageError):
         list(bench(clip, run_settings(**{**SETTINGS, "codec": "hevc", "scale": 1}), seconds=1))
+
+
+def test_what_is_shared_fits_the_schema_and_says_nothing_of_its_user(
+    measured: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    jsonschema = pytest.importorskip("jsonschema")
+    without_processes(monkeypatch)
+    clip = make_clip(tmp_path / "my holiday.mp4", 0.5, width=384, height=384)
+    settings = run_settings(**{**SETTINGS, "crf": 20})
+    found = shared_figures(clip, settings, measured, load=1.26, version="9.9")
+    text = json.dumps(found)
+    jsonschema.validate(json.loads(text), json.loads((ROOT / "docs" / "speed" / "schema.json").read_text()))
+    assert not any(word in text for word in ("holiday", str(tmp_path), tmp_path.name, "/home", "/tmp"))
+    assert (found["versions"]["vsr"], found["machine"]["load_before"]) == ("9.9", 1.3)
+    assert (found["settings"]["networks"], found["settings"]["size"]) == (["fast-x2"], [768, 768])
+    assert (found["quality"]["size"], found["quality"]["frames"]) == ([384, 384], 12)
+    coarse = shared_figures(clip, run_settings(**{**SETTINGS, "crf": 45}), measured, load=0, version="9.9")
+    for figure in ("vmaf_neg", "megabits_a_second"):
+        assert coarse["quality"][figure] < found["quality"][figure] - 0.1, figure
