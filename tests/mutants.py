@@ -326,6 +326,16 @@ MUTANTS = (
         f"{_CUT}::test_a_container_that_was_cut_by_its_last_frames_does_not_look_whole[in.mkv]",
     ),
     Mutant(
+        63, "lengths of OBUs are not added up", "pipelines/media/container_check.py",
+        ', "obu": _obu', "",
+        f"{_CUT}::test_a_container_that_was_cut_by_its_last_frames_does_not_look_whole[in.obu]",
+    ),
+    Mutant(
+        63, "a damaged end refuses what lies before it", "pipelines/planner/video_planner.py",
+        "    if info.flaw and is_wanted and", "    if info.flaw and",
+        f"{_CUT}::test_a_film_that_ends_early_is_refused_before_work_where_its_end_is_wanted",
+    ),
+    Mutant(
         65, "damage that was counted is found again after hours", "pipelines/planner/video_planner.py",
         "    refuse_damage(info, plan)\n", "",
         f"{_CUT}::test_frames_that_are_counted_and_damaged_are_refused_before_work_where_they_are_wanted",
@@ -1290,7 +1300,7 @@ MUTANTS = (
     ),
     Mutant(
         63, "a file that ends early is taken for whole", "pipelines/planner/video_planner.py",
-        '    if info.flaw and settings.on_corrupt == "fail":', "    if False:",
+        '    if info.flaw and is_wanted and settings.on_corrupt == "fail":', "    if False:",
         "tests/pipelines/media/test_container_check.py::test_a_film_that_is_cut_short_is_refused_or_upscaled_as_far_as_it_goes[mkv-0.5]",
     ),
     Mutant(

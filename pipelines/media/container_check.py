@@ -246,9 +246,43 @@ def _y4m(file: FileBytes) -> Flaw | None:
     return replace(cut_short(file.size, file.size - part + stride), at_the_end=False) if part else None
 
 
+def _ivf(file: FileBytes) -> Flaw | None:
+    """Frames behind twelve bytes each, which begin with their length."""
+    at = int.from_bytes(file.read(6, 2), "little")
+    while at < file.size:
+        at += 12 + int.from_bytes(file.read(at, 4), "little")
+    return replace(cut_short(file.size, at), at_the_end=False) if at > file.size else None
+
+
+def _obu(file: FileBytes) -> Flaw | None:
+    """OBUs that tell their lengths (AV1 specification 5.3.1), or temporal units that do (annex B)."""
+    is_low_overhead = file.read(0, 2) == b"\x12\0"  # a temporal delimiter
+    at = 0
+    while at < file.size:
+        head = file.read(at, 10)
+        skip = 0
+        if is_low_overhead:
+            if not head[0] & 2:
+                return None
+            skip = 2 if head[0] & 4 else 1
+        count, length = _leb128(head[skip:])
+        at += skip + count + length
+    return replace(cut_short(file.size, at), at_the_end=False) if at > file.size else None
+
+
+def _leb128(data: bytes) -> tuple[int, int]:
+    """(bytes taken, value); a number that is cut takes one more than there are."""
+    value = 0
+    for place, byte in enumerate(data[:8]):
+        value |= (byte & 0x7F) << 7 * place
+        if byte < 0x80:
+            return place + 1, value
+    return len(data) + 1, value
+
+
 _WALKS = {
     "matroska": matroska_flaw, "mov": _mp4, "mpegts": _mpegts, "flv": _flv, "avi": _avi, "asf": _asf,
     "mxf": _mxf, "ogg": _ogg, "gif": _gif,
-    "yuv4mpegpipe": _y4m,
+    "yuv4mpegpipe": _y4m, "ivf": _ivf, "obu": _obu,
 }  # fmt: skip
 """By FFmpeg's demuxer."""

@@ -205,6 +205,8 @@ class VideoInfo:
     dynamic_hdr: DynamicHdrFacts = field(default_factory=DynamicHdrFacts)
     flaw: str = ""
     """What is damaged or missing, as its container says: "ends early: …"; empty where it is whole."""
+    flaw_from: int = 0
+    """The first frame that `flaw` may concern."""
     crop: PixelCrop = field(default_factory=PixelCrop)
     """What the container says not to show of the stored picture."""
     changes: tuple[tuple[int, str], ...] = ()

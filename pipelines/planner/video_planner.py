@@ -168,7 +168,8 @@ def _source_of(path: Path, info: VideoInfo) -> _Source:
 
 
 def _plan(source: Path, output: Path | None, settings: RunSettings, info: VideoInfo) -> Planned:
-    if info.flaw and settings.on_corrupt == "fail":
+    is_wanted = frame_range(info, settings.range)[1] > info.flaw_from
+    if info.flaw and is_wanted and settings.on_corrupt == "fail":
         raise CorruptError(f"{info.flaw}; get it anew, or let --on-corrupt conceal take what is there")
     film = _source_of(source, info)
     grain, said_of_grain = _grain(info) if settings.keep_grain and not film.still else ((), [])

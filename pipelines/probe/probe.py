@@ -25,6 +25,7 @@ from pipelines.codec.decoder import facts_alone, planar_format
 from pipelines.codec.mid_stream_changes import change_of
 from pipelines.media.chroma_siting import chroma_siting, container_crop
 from pipelines.media.cicp import HdrMetadata
+from pipelines.media.container_check import flaw_of
 from pipelines.media.demuxer import DECODERS, MAX_PIXELS, open_source
 from pipelines.media.image_sequence import pattern_of
 from pipelines.media.packet_reader import PacketData
@@ -79,7 +80,12 @@ def probe(
     try:
         info, field_order, resizes = _read(container, path, video_stream)
     except av.error.FFmpegError as error:
-        raise MediaError(f"{path}: can't be read as video: {error.strerror}") from error
+        flaw = flaw_of(path, container.format.name)
+        raise MediaError(
+            f"{path}: {flaw.text}; get it anew"
+            if flaw
+            else f"{path}: can't be read as video: {error.strerror}"
+        ) from error
     except OverflowError as error:
         raise MediaError(f"{path}: {WILD_TIMES}") from error
     finally:
@@ -163,7 +169,9 @@ def _read(
     # The container's word comes first, as with every player (av_guess_sample_aspect_ratio). Where it has
     # none, FFmpeg tells what the decoder said last while it was opened, which may be of a later part.
     sar = shape if setup.sar_of_container or facts is None else facts.sar
-    flaw, said_of_end = flaw_of_film(container, path, stream, seen, _ending(seen, setup, linear=linear))
+    row = len(seen.index) - len(seen.tail)
+    ending = _ending(seen, setup, linear=linear)
+    flaw, said_of_end = flaw_of_film(container, path, stream, seen, ending)
     info = VideoInfo(
         path=str(path),
         fingerprint=fingerprint(path),
@@ -193,6 +201,7 @@ def _read(
         hdr=look.hdr,
         dynamic_hdr=seen.dynamic_hdr.facts,
         flaw=flaw,
+        flaw_from=_first_shown_after(row, seen, expected, linear=linear) if flaw and flaw == ending else 0,
         crop=crop,
         changes=tuple(_changes(seen, expected, setup, pixels)),
         notes=(*_notes(container, stream, seen, crop), *([f"it {flaw}"] if flaw else []), *said_of_end),
@@ -290,6 +299,13 @@ def _ending(seen: PacketWalk, setup: DecoderSetup, *, linear: bool) -> str:
     # those frames are known by order
     seen.tail = [] if linear or any(packet.pts is None for packet in seen.tail) else seen.tail
     return CUT_SLICE if is_cut else damaged_end(seen.tail, setup, planar_format(seen.look.pix_fmt))
+
+
+def _first_shown_after(row: int, seen: PacketWalk, expected: array[int], *, linear: bool) -> int:
+    """The first frame that the packets from a clean point on may hold."""
+    if linear:
+        return row // 2  # a frame may come as two fields
+    return bisect.bisect_left(expected, seen.index.pts[row])
 
 
 def _is_animated_webp(path: str | os.PathLike[str]) -> bool:

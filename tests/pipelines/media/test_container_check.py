@@ -187,7 +187,9 @@ def _pictures(path: Path, codec: str, pix_fmt: str, frames: int = 10) -> Path:
     return path
 
 
-@pytest.mark.parametrize("name", ["in.mkv", "in.webm", "in.ogv", "in.asf", "in.mxf", "in.gif", "in.y4m"])
+@pytest.mark.parametrize(
+    "name", ["in.mkv", "in.webm", "in.ogv", "in.asf", "in.mxf", "in.gif", "in.y4m", "in.ivf", "in.obu"]
+)
 def test_a_container_that_was_cut_by_its_last_frames_does_not_look_whole(tmp_path: Path, name: str) -> None:
     """Case 63: B-frames that are lost leave the film as long as it was.
 
@@ -201,6 +203,8 @@ def test_a_container_that_was_cut_by_its_last_frames_does_not_look_whole(tmp_pat
         "mxf": "mpeg2video",
         "gif": "gif",
         "y4m": "wrapped_avframe",
+        "ivf": "libvpx-vp9",
+        "obu": "libsvtav1",
     }[name[3:]]
     if codec in {"gif", "wrapped_avframe"}:
         whole = _pictures(tmp_path / name, codec, "rgb8" if codec == "gif" else "yuv420p")
@@ -214,7 +218,11 @@ def test_a_container_that_was_cut_by_its_last_frames_does_not_look_whole(tmp_pat
     assert probe(whole).flaw == ""
     content = whole.read_bytes()
     whole.write_bytes(content[: round(len(content) * (0.6 if name.endswith("mxf") else 0.97))])
-    assert "ends early" in probe(whole).flaw
+    try:
+        found = probe(whole).flaw
+    except MediaError as error:  # of AV1 alone, FFmpeg reads nothing then
+        found = str(error)
+    assert "ends early" in found
 
 
 def test_frames_that_are_counted_and_damaged_are_refused_before_work_where_they_are_wanted(
@@ -224,13 +232,28 @@ def test_frames_that_are_counted_and_damaged_are_refused_before_work_where_they_
     damage.
     """
     film = media.raw(tmp_path / "in.h264")
-    film.write_bytes(film.read_bytes()[:-100])
-    with pytest.raises(
-        CorruptError, match=r"frame 2[23] is damaged \(pts \d+\); --on-corrupt conceal would keep"
-    ):
+    content = film.read_bytes()
+    end = content.find(b"\0\0\1", len(content) * 3 // 4)
+    film.write_bytes(content[: end - 100] + content[end:])
+    with pytest.raises(CorruptError, match=r"frames? \d+.* damaged .*--on-corrupt conceal would keep"):
         plan_video(film, tmp_path / "out.mkv", run_settings(**QUICK))
-    planned = plan_video(film, tmp_path / "out.mkv", run_settings(**QUICK, range="0-0.4"))
-    assert planned.plan.frame_count == 10
+    assert plan_video(film, tmp_path / "out.mkv", run_settings(**QUICK, range="0-0.4")).plan.frame_count == 10
+
+
+@pytest.mark.parametrize("suffix", ["h264", "ts"])
+def test_a_film_that_ends_early_is_refused_before_work_where_its_end_is_wanted(
+    tmp_path: Path, suffix: str
+) -> None:
+    """Cases 63 and 65: what lies before the damage can be upscaled."""
+    if suffix == "h264":
+        film = media.raw(tmp_path / "in.h264")
+    else:
+        kind = media.Film(frames=40, rate=Fraction(25), codec="libx264", gop=5, size=(128, 96))
+        film = media.write(tmp_path / "in.ts", kind)
+    film.write_bytes(film.read_bytes()[: -100 if suffix == "h264" else -188 * 2])
+    with pytest.raises(CorruptError, match="ends early.*--on-corrupt conceal"):
+        plan_video(film, tmp_path / "out.mkv", run_settings(**QUICK))
+    assert plan_video(film, tmp_path / "out.mkv", run_settings(**QUICK, range="0-0.16")).plan.frame_count == 4
 
 
 @pytest.mark.parametrize("suffix", ["mkv", "flv", "ts"])
