@@ -1524,6 +1524,12 @@ MUTANTS = (
         "tests/pipelines/probe/test_quantisers.py::test_what_its_pictures_hide_a_film_tells_by_its_quantisers",
     ),
     Mutant(
+        84, "a longer cascade restores whatever it takes", "pipelines/planner/video_planner.py",
+        "if share > _MORE_WORK:", "if share > 9:",
+        "tests/pipelines/planner/test_video_planner.py::"
+        "test_a_longer_cascade_begins_with_a_network_that_restores_unless_it_takes_far_more_work[x4]",
+    ),
+    Mutant(
         84, "quantisers of 10 bits count as they are", "pipelines/probe/quantisers.py",
         "6 * (bits - 8)", "0 * (bits - 8)",
         "tests/pipelines/probe/test_quantisers.py::test_ten_bits_count_as_eight_do",

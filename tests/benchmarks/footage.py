@@ -288,16 +288,14 @@ def below(rows: list[dict[str, Any]], names: Sequence[str], other: str) -> str:
     """How many clips each network has below another's VMAF-NEG."""
     lines = []
     for name in names:
-        lower = [
-            r
-            for r in rows
-            if "vmaf_neg" in r["scores"].get(name, {})
-            and r["scores"][name]["vmaf_neg"] < r["scores"][other]["vmaf_neg"]
+        pairs = [(r["scores"].get(name, {}), r["scores"].get(other, {})) for r in rows]
+        gains = [
+            one["vmaf_neg"] - two["vmaf_neg"] for one, two in pairs if "vmaf_neg" in one and "vmaf_neg" in two
         ]
-        worst = min(
-            (r["scores"][name]["vmaf_neg"] - r["scores"][other]["vmaf_neg"] for r in lower), default=0.0
+        lower = [gain for gain in gains if gain < 0]
+        lines.append(
+            f"- `{name}`: {len(lower)} of {len(gains)} below the VMAF-NEG of `{other}`, {min(lower, default=0):+.1f} at worst"
         )
-        lines.append(f"{name}: {len(lower)} of {len(rows)} below {other}'s VMAF-NEG, {worst:+.1f} at worst")
     return "\n".join(lines)
 
 
