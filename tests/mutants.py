@@ -1244,7 +1244,7 @@ MUTANTS = (
     ),
     Mutant(
         1, "tiles that stand still leave smaller batches", "pipelines/inference/cuda_pipeline.py",
-        "batch = {n: n in wanted for n in numbers}", "batch = {n: True for n in numbers if n in wanted}",
+        "batch = [(n, n in wanted) for n in numbers]", "batch = [(n, True) for n in numbers if n in wanted]",
         "tests/pipelines/inference/test_cuda_pipeline.py::test_tiles_of_a_shape_go_in_batches_of_one_size_whatever_stands_still",
     ),
     Mutant(

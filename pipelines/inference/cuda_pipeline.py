@@ -170,7 +170,7 @@ class Accelerated:
                 wanted = {n for n in numbers if not taken[n] and flight.black[n] == black}
                 if not wanted:
                     continue
-                batch = {n: n in wanted for n in numbers}
+                batch = [(n, n in wanted) for n in numbers]
                 left = self._run(flight, batch, state, (up, down), precise=precise, classical=black)
                 for number, tile in zip(numbers, left, strict=False):
                     if number in wanted:
@@ -184,7 +184,7 @@ class Accelerated:
     def _run(
         self,
         flight: _Flight,
-        batch: dict[int, bool],
+        batch: list[tuple[int, bool]],
         state: Tensor | None,
         planes: tuple[list[Tensor], list[Tensor]],
         *,
@@ -193,11 +193,11 @@ class Accelerated:
     ) -> Sequence[Tensor]:
         """One batch; gives back the state of each tile, where there is one.
 
-        batch: numbers of tiles, and whether each is wanted. planes: those that came up, and those of the
-        result, which the wanted tiles are put into.
+        batch: numbers of tiles, some of them twice to fill it up, and whether each is wanted. planes: those
+        that came up, and those of the result, which the wanted tiles are put into.
         """
         up, down = planes
-        parts = [flight.parts[n] for n in batch]
+        parts = [flight.parts[n] for n, _ in batch]
         scale, contract = self.network.contract.scale, self.network.contract
         luma = torch.stack([torch.stack([plane[part.read()] for plane in up[::3]]) for part in parts])
         chroma = torch.stack(
@@ -212,8 +212,8 @@ class Accelerated:
                 )
             remembered = torch.cat([state[(..., *part.read(2))] for part in parts])
         made = self.graphed(luma, chroma, remembered, precise=precise, classical=classical)
-        for place, (number, part) in enumerate(zip(batch, parts, strict=True)):
-            if not batch[number]:
+        for place, ((number, is_wanted), part) in enumerate(zip(batch, parts, strict=True)):
+            if not is_wanted:
                 continue
             down[0][part.written(scale)] = made[0][place, 0][part.kept(scale)]
             for plane, channel in zip(down[1:3], made[1][place], strict=True):
