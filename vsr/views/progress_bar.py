@@ -14,9 +14,9 @@ __all__ = ["bar"]
 
 _LINE_EVERY_SECONDS = 30.0
 _TICK_SECONDS = 1.0
-_LINE = "  {desc}{n_fmt} of {total_fmt} {unit}s, {rate_fmt}{postfix}, {remaining} left"
-_FIRST_LINE = "  {desc}{n_fmt} of {total_fmt} {unit}s{postfix}"
+_FIRST_LINE = "  {desc}{n_fmt} of {total_fmt} UNITS{postfix}"
 """Before the pace is known."""
+_LINE = "  {desc}{n_fmt} of {total_fmt} UNITS, {rate_fmt}{postfix}, {remaining} left"
 
 
 class _Lines:
@@ -41,9 +41,14 @@ class _Paced(tqdm):  # type: ignore[type-arg, misc]
     """A bar with rate and time left from `Pace`; on a terminal its clock ticks while nothing is reported."""
 
     def __init__(
-        self, *args: Any, ticking: bool = False, expected: float | None = None, **options: Any
+        self,
+        *args: Any,
+        ticking: bool = False,
+        expected: float | None = None,
+        first_format: str = "",
+        **options: Any,
     ) -> None:
-        self._pace = Pace(expected)
+        self._pace, self._first_format = Pace(expected), first_format
         self._ended = threading.Event()
         super().__init__(*args, **options)
         if ticking:
@@ -67,8 +72,8 @@ class _Paced(tqdm):  # type: ignore[type-arg, misc]
     def format_dict(self) -> dict[str, Any]:
         """What the line is made of."""
         found, rate = super().format_dict, self._pace.rate
-        if rate is None and found["bar_format"] == _LINE:
-            found["bar_format"] = _FIRST_LINE
+        if rate is None and found["bar_format"]:
+            found["bar_format"] = self._first_format
         # with None tqdm takes the mean since the start, with 0 it says "?"
         return {**found, "rate": rate or 0.0}
 
@@ -91,14 +96,15 @@ def bar(
             ticking=True,
             expected=expected,
         )
-    every = _LINE_EVERY_SECONDS
+    every, units = _LINE_EVERY_SECONDS, unit if total == 1 else f"{unit}s"
     return _Paced(
         total=total,
         initial=done,
         desc=f"{label}: " if label else None,
         unit=unit,
         file=_Lines(stream),
-        bar_format=_LINE,
+        bar_format=_LINE.replace("UNITS", units),
+        first_format=_FIRST_LINE.replace("UNITS", units),
         leave=False,
         delay=every,
         mininterval=every,

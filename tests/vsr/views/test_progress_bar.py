@@ -54,6 +54,14 @@ def test_long_work_elsewhere_gets_a_line_now_and_then(monkeypatch: pytest.Monkey
     assert not any(c in stream.getvalue() for c in "\r\x1b")
 
 
+def test_one_frame_is_no_frames(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(progress_bar, "_LINE_EVERY_SECONDS", 1e-6)
+    stream = io.StringIO()
+    with progress_bar.bar(1, "frame", stream) as drawn:
+        drawn.update(1)
+    assert stream.getvalue() == "  1 of 1 frame\n"
+
+
 def test_a_note_in_a_pipe_repeats_no_line(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(progress_bar, "_LINE_EVERY_SECONDS", 1e-6)
     stream = io.StringIO()
