@@ -69,6 +69,8 @@ _SERVED = "tests/vsr/server/test_access.py"
 _SERVED_JOBS = "tests/vsr/server/test_jobs.py"
 _SERVED_QUEUE = "tests/vsr/server/test_job_queue.py"
 _SERVED_KILLS = "tests/vsr/server/test_kills.py"
+_RATE = "tests/pipelines/run/test_rate_search.py"
+_PREFILTERS = "tests/pipelines/codec/test_prefilter.py"
 _INT8 = "tests/pipelines/inference/test_int8_run.py"
 _TILES = "tests/pipelines/planner/test_smaller_tiles.py"
 _ATOMIC = "tests/pipelines/storage/test_atomic_file.py"
@@ -107,6 +109,26 @@ _ESTIMATE = "tests/pipelines/diagnostics/test_estimate.py"
 _WATCH = "tests/pipelines/run/test_watch.py"
 
 MUTANTS = (
+    Mutant(
+        103, "prefilters run in an order of ours", "pipelines/plan/prefilter_names.py",
+        "    return names\n", "    return tuple(sorted(names))\n",
+        f"{_PREFILTERS}::test_prefilters_work_in_the_order_in_which_they_are_named",
+    ),
+    Mutant(
+        103, "a full range is raised as a limited one", "pipelines/codec/prefilters.py",
+        "for t in tables)", "for t in tables) if not full else ((codes * 4).astype(np.uint16),) * 2",
+        f"{_PREFILTERS}::test_ten_bits_mean_what_eight_bits_meant",
+    ),
+    Mutant(
+        103, "detail beside an edge is taken for a halo", "pipelines/codec/prefilters.py",
+        "    weight[contrast < _LEAST_EDGE << (bits - 8)] = 0\n", "",
+        f"{_PREFILTERS}::test_dehalo_takes_halos_away_and_leaves_lines_and_noise",
+    ),
+    Mutant(
+        103, "texture is taken for combs", "pipelines/codec/prefilters.py",
+        "> _COMBED_SHARE * rows * columns", "> 0",
+        f"{_PREFILTERS}::test_decomb_makes_one_moment_of_two_and_leaves_texture",
+    ),
     Mutant(
         94, "a file that is still written is taken", "pipelines/run/watched_folder.py",
         "now - began >= self._settle_seconds", "True",
@@ -156,6 +178,41 @@ MUTANTS = (
         94, "a folder that was mounted anew is not watched", "pipelines/run/folder_changes.py",
         "if not self.polls and _identity(self._folder) != self._identity:", "if False:",
         f"{_WATCH}::test_a_folder_that_goes_away_and_comes_back_is_watched_again",
+    ),
+    Mutant(
+        101, "sound is not counted in a size", "pipelines/output/passed_size.py",
+        "found, packets = found + packet.size, packets + 1", "packets += 1",
+        f"{_RATE}::test_a_result_has_the_size_that_was_asked_for_sound_and_all",
+    ),
+    Mutant(
+        101, "sound outside a part is counted in its size", "pipelines/output/passed_size.py",
+        "and not window[0] <= when", "and False and not window[0] <= when",
+        f"{_RATE}::test_a_part_has_the_size_with_its_own_sound",
+    ),
+    Mutant(
+        101, "a search that found its CRF shapes the id of a plan", "pipelines/plan/plan_id.py",
+        'if target and target["crf"] is None:', "if target:",
+        f"{_RATE}::test_the_bytes_are_those_of_the_crf_that_was_found_and_the_same_again",
+    ),
+    Mutant(
+        101, "a rate among the encoder's options is no clash", "pipelines/planner/plan_checks.py",
+        "    if clash:\n", "    if False:\n",
+        f"{_RATE}::test_where_there_is_no_crf_to_search_for_the_target_is_refused",
+    ),
+    Mutant(
+        101, "a target beyond the scale is not refused", "pipelines/run/rate_search.py",
+        "            if not ladder:\n", "            if False:\n",
+        f"{_RATE}::test_what_can_not_be_reached_is_refused_with_what_can",
+    ),
+    Mutant(
+        102, "a resumed run searches again", "pipelines/run/chunk_loop.py",
+        "    return with_rate(plan, found, settings.encode)\n", "    return plan\n",
+        f"{_RATE}::test_a_run_that_was_stopped_resumes_without_another_search",
+    ),
+    Mutant(
+        102, "a search throws away chunks of another command", "pipelines/run/chunk_loop.py",
+        "    journal.adopt(planned.plan.id, planned.plan.to_json(), planned.input)\n    found", "    found",
+        f"{_RATE}::test_chunks_of_another_command_are_kept_from_a_search",
     ),
     Mutant(
         91, "ONNX files may name other files", "models/catalog/onnx_module.py", "options.add_session_config_entry(*_NO_EXTERNAL_DATA)", "pass",
@@ -1592,7 +1649,7 @@ MUTANTS = (
     ),
     Mutant(
         20, "the container's decoder is never asked", "pipelines/run/chunk_tasks.py",
-        "        if info.linear\n        else ContainerDecoder(_looked_at", "        if True\n        else ContainerDecoder(_looked_at",
+        "None if info.linear else ContainerDecoder", "None if True else ContainerDecoder",
         f"{_FACTS}::test_every_chunk_has_frames_that_the_container_decoded",
     ),
     Mutant(

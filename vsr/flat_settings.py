@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from typing import Any
 
+from models.errors import UsageError
 from pipelines.plan.settings import RunSettings
 from pipelines.plan.settings_file import build_settings, merge, read_settings
 from vsr.presets import config_file
@@ -13,9 +14,21 @@ __all__ = ["run_settings"]
 
 
 _PLACES = {"to": "target.to", "scale": "target.scale", "codec": "encode.codec", "encoder": "encode.encoder",
-           "preset": "encode.preset", "crf": "encode.crf", "pixel_format": "encode.pixel_format",
+           "preset": "encode.preset", "crf": "encode.crf", "target_size": "encode.target_size",
+           "target_vmaf": "encode.target_vmaf", "pixel_format": "encode.pixel_format",
            "encoder_options": "encode.options"}  # fmt: skip
 """Flat names of settings -> where they stand in a settings file."""
+
+_RATES: dict[str, Any] = {"crf": None, "target_size": "", "target_vmaf": 0.0}
+"""Settings that each say how much the encoder may spend -> what stands for none."""
+
+
+def _without_others(given: dict[str, Any]) -> dict[str, Any]:
+    """One of them, which replaces whichever a settings file has. Raises UsageError for two."""
+    if len(given) > 1:
+        names = " and ".join("--" + key.replace("_", "-") for key in given)
+        raise UsageError(f"{names} exclude each other; give one of them")
+    return {**{key: none for key, none in _RATES.items() if none is not None}, **given} if given else {}
 
 
 def run_settings(config: str | os.PathLike[str] | None = None, **settings: Any) -> RunSettings:
@@ -30,6 +43,7 @@ def run_settings(config: str | os.PathLike[str] | None = None, **settings: Any) 
         table = None
         settings.pop("to", None)
         settings.pop("scale", None)
+    settings |= _without_others({key: settings[key] for key in _RATES if settings.get(key) is not None})
     overrides: dict[str, Any] = {_PLACES.get(key, key): value for key, value in settings.items()}
     if table is not None:
         overrides["target"] = {k: v for k, v in table.items() if v is not None}

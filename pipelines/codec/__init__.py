@@ -11,9 +11,9 @@ ffmpeg_log.py          what FFmpeg says on its log meanwhile
 field_weaving.py       film frames of a telecined source, woven as the plan says
 filter_graph.py        FFmpeg filters between decoder and network
 graphics_driver.py     GPU models and drivers, for the numerics class of hardware encoders
-linear_light.py        scene-linear transfer of OpenEXR
 promised_frames.py     frames of a decoder, checked against the packet index
 mid_stream_changes.py  what holds for all frames of a film, and changes of it in mid-stream
 packet_damage.py       damage inside packets that decoders pass over in silence
+prefilters.py          what cleans a source before the networks, frame by frame
 stream_tags.py         colour tags and siting of an encoded chunk
 """

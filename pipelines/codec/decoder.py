@@ -12,7 +12,6 @@ import numpy as np
 from av.packet import PacketSideData, packet_sidedata_type_from_literal
 
 from models.errors import CorruptError
-from pipelines.codec.linear_light import from_linear
 from pipelines.codec.mid_stream_changes import change_of, facts_of
 from pipelines.codec.packet_damage import damage_check
 from pipelines.media.bitstream import captions_of
@@ -36,9 +35,11 @@ __all__ = [
     "decode",
     "facts_alone",
     "float_planes",
+    "from_linear",
     "picture_planes",
     "planar_format",
     "rebuilt",
+    "to_linear",
 ]
 
 
@@ -321,3 +322,25 @@ def picture_planes(frame: VideoFrame, pixels: PixelFormat) -> list[np.ndarray]:
         )
         views.append(rows[:height, (number if step > 1 else 0) : width * step : step])
     return views
+
+
+_KNEE, _SLOPE, _GAMMA, _OFFSET = 0.0031308, 12.92, 2.4, 0.055
+"""IEC 61966-2-1: the sRGB curve, which leads on above white and below black, between the linear light that
+OpenEXR holds and the code values that networks know."""
+
+
+def from_linear(light: np.ndarray) -> np.ndarray:
+    """Linear light, 1 = white, any float -> float32 values of the same shape.
+
+    Above 1 the curve is extended, below 0 it is linear.
+    """
+    light = light.astype(np.float64)
+    curved = (1 + _OFFSET) * np.maximum(light, _KNEE) ** (1 / _GAMMA) - _OFFSET
+    return np.where(light <= _KNEE, _SLOPE * light, curved).astype(np.float32)
+
+
+def to_linear(values: np.ndarray) -> np.ndarray:
+    """The reverse of `from_linear`."""
+    values = values.astype(np.float64)
+    curved = ((np.maximum(values, _SLOPE * _KNEE) + _OFFSET) / (1 + _OFFSET)) ** _GAMMA
+    return np.where(values <= _SLOPE * _KNEE, values / _SLOPE, curved).astype(np.float32)

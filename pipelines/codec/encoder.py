@@ -19,9 +19,8 @@ from typing import TYPE_CHECKING, Any, NotRequired, TypedDict, Unpack
 import av
 
 from models.errors import ResourceError, UsageError
-from pipelines.codec.decoder import picture_planes
+from pipelines.codec.decoder import picture_planes, to_linear
 from pipelines.codec.ffmpeg_log import heard
-from pipelines.codec.linear_light import to_linear
 from pipelines.codec.stream_tags import with_tags
 from pipelines.media.bitstream import insert_captions, insert_hdr
 from pipelines.media.cicp import HdrMetadata, Siting

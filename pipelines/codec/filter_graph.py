@@ -19,8 +19,10 @@ import numpy as np
 from models.errors import MediaError, VerificationError
 from pipelines.codec.decoder import picture_planes
 from pipelines.codec.field_weaving import field_alone, weave_frames
+from pipelines.codec.prefilters import clean_frames, clean_luma
 from pipelines.media.pixel_format import PixelFormat
 from pipelines.media.video_info import Frame
+from pipelines.plan.prefilter_names import prefilter_names
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -29,7 +31,7 @@ if TYPE_CHECKING:
 
     from pipelines.plan.plan import Plan
 
-__all__ = ["chain", "filtered", "prefiltered", "try_filters"]
+__all__ = ["chain", "cleaned", "filtered", "prefiltered", "try_filters", "whole_frames"]
 
 
 _BASE = Fraction(1, 25)
@@ -38,12 +40,10 @@ _GREY = {"ya8": "gray", "ya16le": "gray16le"}
 
 
 def chain(plan: Plan) -> tuple[str, ...]:
-    """The filters of a plan in order, each as FFmpeg writes it: name=option=value:option=value."""
+    """The filters that make frames of fields, as FFmpeg writes them: name=option=value:..."""
     names: list[str] = []
     if plan.deinterlacing is not None:
         names.append(_deinterlacer(plan.deinterlacing.first_field, bob=plan.deinterlacing.bob))
-    if plan.prefilter:
-        names.append(_prefilter(plan.prefilter, PixelFormat.parse(plan.pix_fmt)))
     return tuple(names)
 
 
@@ -53,43 +53,62 @@ def _deinterlacer(first_field: str, *, bob: bool) -> str:
     return f"bwdif=mode={'send_field' if bob else 'send_frame'}:parity={order}:deint=all"
 
 
-def _prefilter(name: str, pixels: PixelFormat) -> str:
-    """The filter of "denoise" or "deblock"."""
-    if name == "deblock":
-        return "deblock=filter=strong:block=8"
-    # Both look at one frame alone, and give the same bits with any number of threads (fftdnoiz does not, from
-    # run to run). Non-local means is the better one, and knows 8 bits without alpha.
-    return (
-        "nlmeans=s=4:p=5:r=7"
-        if pixels.bits == 8 and not pixels.alpha
-        else "bilateral=sigmaS=3:sigmaR=0.1:planes=7"
-    )
+def prefiltered(luma: np.ndarray, names: str, bits: int) -> np.ndarray:
+    """(H,W) codes of one plane through prefilters: they do to each plane what they would do to it alone."""
 
+    def run(plane: np.ndarray, filters: tuple[str, ...], pixels: PixelFormat) -> np.ndarray:
+        graph = _Graph(filters, plane.shape[1], plane.shape[0], pixels)
+        (picture,) = [*graph.push(Frame(0, [plane]), 0), *graph.end()]
+        return picture_planes(picture, pixels)[0].copy()
 
-def prefiltered(luma: np.ndarray, name: str, bits: int) -> np.ndarray:
-    """(H,W) codes of one plane through "denoise" or "deblock".
-
-    They do to each plane what they would do to it alone.
-    """
-    pixels = PixelFormat.parse("gray" if bits == 8 else f"gray{bits}le")
-    graph = _Graph((_prefilter(name, pixels),), luma.shape[1], luma.shape[0], pixels)
-    (picture,) = [*graph.push(Frame(0, [luma]), 0), *graph.end()]
-    return picture_planes(picture, pixels)[0].copy()
+    return clean_luma(luma, names, bits, run)
 
 
 def filtered(
     frames: Iterable[Frame], plan: Plan, *, first: int, before: int, shown: Sequence[int]
 ) -> Iterator[Frame]:
-    """Weave film frames and run the plan's filters; without either, frames pass.
+    """Make whole frames of fields, clean them, and leave out what the plan crops; see `whole_frames`."""
+    return cleaned(whole_frames(frames, plan, first=first, before=before, shown=shown), plan)
+
+
+def cleaned(frames: Iterable[Frame], plan: Plan) -> Iterator[Frame]:
+    """Whole frames through the plan's prefilters, and without what it crops."""
+
+    def run(given: Iterable[Frame], filters: tuple[str, ...], pixels: PixelFormat) -> Iterator[Frame]:
+        return _run(given, filters, pixels, None)
+
+    return (_cropped(frame, plan) for frame in clean_frames(frames, plan, run, _run_planes))
+
+
+def _run_planes(frames: Iterable[Frame], filters: tuple[str, ...], pixels: PixelFormat) -> Iterator[Frame]:
+    """Frames through a graph for each plane but alpha, for filters that know more greys than colours."""
+    grey = PixelFormat.parse("gray" if pixels.bits == 8 else f"gray{pixels.bits}le")
+    graphs: list[_Graph] = []
+    for number, frame in enumerate(frames):
+        colours = frame.planes[: pixels.plane_count - pixels.alpha]
+        if not graphs:
+            graphs = [_Graph(filters, plane.shape[1], plane.shape[0], grey) for plane in colours]
+        made = [graph.push(Frame(0, [plane]), number) for graph, plane in zip(graphs, colours, strict=True)]
+        if any(len(pictures) != 1 for pictures in made):
+            raise VerificationError(f"the filters {', '.join(filters)} lost or doubled frame {number}")
+        planes = [picture_planes(pictures[0], grey)[0] for pictures in made]
+        origin = frame.planes if frame.origin is None else frame.origin
+        yield replace(frame, planes=[*planes, *frame.planes[len(planes) :]], origin=origin)
+
+
+def whole_frames(
+    frames: Iterable[Frame], plan: Plan, *, first: int, before: int, shown: Sequence[int]
+) -> Iterator[Frame]:
+    """Weave film frames, or make whole frames of fields; without either, frames pass.
 
     frames: of the decoder, in order, from source frame `first` on, with neighbours on both sides where there
     are any. before: how many of the first ones are only neighbours. shown: timestamps of the results of the
     others; what comes behind is a neighbour again. Each result keeps what the decoder gave for it as
     `Frame.origin`. Raises VerificationError where a filter loses or doubles a frame.
     """
-    names, pixels = chain(plan), PixelFormat.parse(plan.pix_fmt)
-    if not plan.is_filtered:
-        yield from (_cropped(f, plan) for f in frames)
+    names, pixels = chain(plan), PixelFormat.parse(plan.decoded_format)
+    if not names and plan.pulldown is None:
+        yield from frames
         return
     if plan.pulldown is not None:
         frames = weave_frames(frames, plan.pulldown, first, lambda like: _FieldGraph(plan, like))
@@ -101,7 +120,7 @@ def filtered(
         pts = next(results, None)
         # all of the graph is run to its end, or neighbours that were promised would not be counted
         if pts is not None:
-            yield _cropped(replace(frame, pts=pts), plan)
+            yield replace(frame, pts=pts)
 
 
 def _cropped(frame: Frame, plan: Plan) -> Frame:
@@ -121,7 +140,10 @@ def _cropped(frame: Frame, plan: Plan) -> Frame:
     )
 
 
-def _run(frames: Iterable[Frame], names: Sequence[str], pixels: PixelFormat, plan: Plan) -> Iterator[Frame]:
+def _run(
+    frames: Iterable[Frame], names: Sequence[str], pixels: PixelFormat, fields: Plan | None
+) -> Iterator[Frame]:
+    """Frames through a graph. fields: the plan by which it makes frames of fields, if it does."""
     graph: _Graph | None = None
     waiting: deque[Frame] = deque()
     given = 0
@@ -131,10 +153,10 @@ def _run(frames: Iterable[Frame], names: Sequence[str], pixels: PixelFormat, pla
         graph = graph or _Graph(names, width, height, pixels)
         waiting.append(frame)
         for picture in graph.push(frame, number):
-            yield _made(picture, waiting, given, pixels, plan)
+            yield _made(picture, waiting, given, pixels, fields)
             given += 1
     for picture in graph.end() if graph is not None else ():
-        yield _made(picture, waiting, given, pixels, plan)
+        yield _made(picture, waiting, given, pixels, fields)
         given += 1
     if waiting:
         raise VerificationError(
@@ -147,18 +169,21 @@ def _without_alpha(pixels: PixelFormat) -> PixelFormat:
     return PixelFormat.parse(_GREY[pixels.name]) if pixels.is_interleaved else pixels
 
 
-def _made(picture: VideoFrame, waiting: deque[Frame], number: int, pixels: PixelFormat, plan: Plan) -> Frame:
+def _made(
+    picture: VideoFrame, waiting: deque[Frame], number: int, pixels: PixelFormat, fields: Plan | None
+) -> Frame:
     """The graph's `number`-th picture as a frame.
 
     The frame it was made of leaves the queue with its last picture.
     """
     if not waiting:
         raise VerificationError(f"the filters gave more pictures than the {number} that belong to the source")
-    place = number % plan.per_frame
-    source = waiting.popleft() if place == plan.per_frame - 1 else waiting[0]
-    origin = source.planes
-    if plan.deinterlacing is not None:
-        bottom = (plan.deinterlacing.first_field == "bottom") != bool(place)
+    per_frame = 1 if fields is None else fields.per_frame
+    place = number % per_frame
+    source = waiting.popleft() if place == per_frame - 1 else waiting[0]
+    origin = source.planes if source.origin is None else source.origin
+    if fields is not None and fields.deinterlacing is not None:
+        bottom = (fields.deinterlacing.first_field == "bottom") != bool(place)
         origin = [field_alone(p, int(bottom)) for p in source.planes]
     first = place == 0
     planes = [*picture_planes(picture, pixels), *source.planes[pixels.plane_count :]]
@@ -240,12 +265,16 @@ def try_filters(plan: Plan, width: int, height: int) -> None:
 
     Raises MediaError where they don't take pictures of that size or format.
     """
-    names, pixels = chain(plan), PixelFormat.parse(plan.pix_fmt)
+    deinterlacer, pixels = chain(plan), PixelFormat.parse(plan.decoded_format)
+    names = [*(name.partition("=")[0] for name in deinterlacer), *prefilter_names(plan.prefilter)]
     if not names:
         return
     planes = [np.zeros(pixels.plane_size(n, width, height), pixels.dtype) for n in range(pixels.plane_count)]
     try:
-        count = sum(1 for _ in _run((Frame(n, planes) for n in range(2)), names, pixels, plan))
+        frames: Iterator[Frame] = (Frame(n, planes) for n in range(2))
+        if deinterlacer:
+            frames = _run(frames, deinterlacer, pixels, plan)
+        count = sum(1 for _ in cleaned(frames, plan))
     except (MediaError, av.error.FFmpegError):
         count = 0
     if count != 2 * plan.per_frame:
@@ -255,6 +284,5 @@ def try_filters(plan: Plan, width: int, height: int) -> None:
             else "; leave --prefilter out"
         )
         raise MediaError(
-            f"{width}x{height} pictures of {pixels.name} can't go through"
-            f" {names[0].partition('=')[0]}{remedy}"
+            f"{width}x{height} pictures of {pixels.name} can't go through {', '.join(names)}{remedy}"
         )

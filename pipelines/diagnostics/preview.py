@@ -20,6 +20,7 @@ from pipelines.frames.video_reader import Footage
 from pipelines.media.video_info import Chunk
 from pipelines.plan.chunking import clean_starts, cut_spans
 from pipelines.plan.events import Note, Planned
+from pipelines.plan.prefilter_names import PREFILTERS
 from pipelines.plan.settings import parse_range, parse_rate
 from pipelines.plan.timeline import clock
 from pipelines.planner.licences import licence_notes
@@ -39,7 +40,7 @@ if TYPE_CHECKING:
     from pipelines.plan.plan import Plan
     from pipelines.plan.settings import RunSettings
 
-__all__ = ["Choice", "Preview", "PreviewMoment", "make_folder", "preview", "stamp"]
+__all__ = ["Choice", "Preview", "PreviewMoment", "make_folder", "preview", "preview_prefilters", "stamp"]
 
 
 _ENVIRONMENT = {"OMP_WAIT_POLICY": "PASSIVE"}
@@ -115,13 +116,39 @@ def preview(
     frame in bytes, and none that is near black where there is another. Raises the errors of a run.
     """
     names = tuple(dict.fromkeys(models or ("lanczos", settings.model)))
-    asked, settings = settings, settings.alone
+    variants = [replace(settings, model=name) for name in names]
+    return _preview(source, folder, (names, variants), settings, at, shots)
+
+
+def preview_prefilters(
+    source: Path, folder: Path | None, settings: RunSettings, *, at: Sequence[str] = (), shots: int = 3
+) -> Iterator[PreviewMoment | Note | Preview]:
+    """Show moments as `preview` does, through the network of the settings behind each prefilter alone.
+
+    What the settings name is shown, too, where it is several.
+    """
+    kinds = tuple(dict.fromkeys(["", *PREFILTERS, *([settings.prefilter] if settings.prefilter else [])]))
+    names = tuple(kind or UNFILTERED for kind in kinds)
+    variants = [replace(settings, prefilter=kind or None) for kind in kinds]
+    return _preview(source, folder, (names, variants), settings, at, shots)
+
+
+def _preview(
+    source: Path,
+    folder: Path | None,
+    compared: tuple[tuple[str, ...], list[RunSettings]],
+    asked: RunSettings,
+    at: Sequence[str],
+    shots: int,
+) -> Iterator[PreviewMoment | Note | Preview]:
+    """compared: names, and the settings of each. asked: of a run."""
+    (names, variants), settings = compared, asked.alone
     info = probe(
         source,
         video_stream=settings.video_stream,
         rate=parse_rate(settings.rate) if settings.rate is not None else None,
     )
-    planned = [plan_video(source, None, replace(settings, model=name), info) for name in names]
+    planned = [plan_video(source, None, one.alone, info) for one in variants]
     names = tuple(_chosen_name(name, settings, p.plan) for name, p in zip(names, planned, strict=True))
     plans = [p.plan for p in planned]
     starts = _asked(info, at, plans[0]) if at else _found(info, shots, plans[0])
@@ -143,6 +170,9 @@ def preview(
     yield Preview(
         str(source), str(folder), planned[0], choices, tuple(sorted(moments, key=lambda m: m.number))
     )
+
+
+UNFILTERED = "no prefilter"
 
 
 def _chosen_name(name: str, settings: RunSettings, plan: Plan) -> str:
@@ -344,7 +374,9 @@ def _choices(
             (plan.out_width, plan.out_height),
             found.fps,
             found.seconds,
-            found.output_bytes,
+            round(plan.target.wanted)
+            if plan.target is not None and plan.target.kind == "size"
+            else found.output_bytes,
             _gflop(plan),
             of(number)[0] / len(sampled),
             "; ".join(licence_notes(plan)),

@@ -6,6 +6,7 @@ film_packets.py          packets of the chunks, with their times in the result
 journal.py               work directory: which chunks of a plan are done, and its lock
 mov_boxes.py             a box in the sample entry of a finished MOV
 muxer.py                 chunks and passed-through streams -> the output file
+passed_size.py           what the other tracks take in the result
 picture_verification.py  pictures of a result, compared with what their source shows
 plan_differences.py      what differs between two plans, in words
 result_contents.py       tracks, times and packets of a result, compared with what was promised

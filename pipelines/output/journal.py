@@ -24,6 +24,7 @@ from models.errors import OutputError, UsageError, VsrError
 from pipelines.output.chunk_record import ChunkRecord, holds
 from pipelines.output.plan_differences import model_options, plan_differences
 from pipelines.plan.plan_id import plan_id
+from pipelines.plan.rate_target import RateTarget
 from pipelines.storage.atomic_file import TEMPORARY, write_atomically
 from pipelines.storage.file_lock import REMOVES_OPEN_FILES, lock_file
 
@@ -36,7 +37,7 @@ __all__ = ["Begun", "BegunRun", "Journal", "OutputInUseError", "begun_plan", "re
 
 
 _OURS = re.compile(
-    rf"(lock|plan\.json|numerics\.json|result|publishing|report|\d{{6,}}\.(chunk|json))(\.tmp)?|{TEMPORARY}"
+    rf"(lock|plan\.json|numerics\.json|result|samples|publishing|report|\d{{6,}}\.(chunk|json))(\.tmp)?|{TEMPORARY}"
 )
 """What a run makes in its work directory, as a pattern of names; whatever else lies there is somebody else's,
 and stays."""
@@ -299,6 +300,8 @@ class Begun:
 
     id: str
     asked: str
+    target: RateTarget | None = None
+    """With the CRF that was found for it, where one was asked for."""
 
 
 def begun_plan(folder: Path) -> Begun | None:
@@ -306,8 +309,10 @@ def begun_plan(folder: Path) -> Begun | None:
     try:
         told = json.loads((folder / "plan.json").read_bytes())
         own, asked = _own_id(told) or str(told["id"]), str(told.get("asked", told["id"]))
-        return Begun(own, own if asked == told["id"] else asked)
-    except (OSError, ValueError, KeyError, TypeError):
+        target = told["plan"].get("target")
+        found = RateTarget.from_json(target) if target and target.get("crf") is not None else None
+        return Begun(own, own if asked == told["id"] else asked, found)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None
 
 

@@ -16,6 +16,7 @@ _WORDS = {
     "source_fingerprint": "the input's content",
     "stream_index": "--video-stream",
     "encoder": "the encoder's settings",
+    "target": "--target-size or --target-vmaf",
     "out_width": "the target size",
     "out_height": "the target size",
     "chunks": "how the video is cut (--chunk-seconds, --range)",

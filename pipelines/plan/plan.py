@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from models.catalog.card import Card
     from pipelines.plan.encoder_spec import Encoder
+    from pipelines.plan.rate_target import RateTarget
 
 __all__ = ["LARGEST_CHUNK_BYTES", "Deinterlacing", "NetworkStage", "Plan", "told"]
 
@@ -31,6 +32,12 @@ FORMAT_VERSION = 3
 
 LARGEST_CHUNK_BYTES = 128 << 20
 """Samples of the numbered pictures of one chunk."""
+
+
+_LATER = frozenset(
+    {"precision", "memory_format", "full_chroma", "dynamic_hdr", "pulldown", "raised_from", "target"}
+)
+"""Fields that plans did not always have: left out where they are empty, so that ids stay."""
 
 
 @dataclass(frozen=True)
@@ -97,7 +104,7 @@ class Plan:
     pulldown: Pulldown | None = None
     """Film frames woven of fields, instead of deinterlacing."""
     prefilter: str = ""
-    """denoise, deblock, or nothing."""
+    """Names of prefilters in order, joined by commas; empty: none."""
     strength: float = 1.0
     """Of the networks' result; the rest is the classical one."""
     crop: PixelCrop = field(default_factory=PixelCrop)
@@ -118,17 +125,18 @@ class Plan:
     full_chroma: bool = False
     """Chroma of luma's resolution goes through the networks as luma does, plane by plane, instead of being
     resized."""
+    raised_from: str = ""
+    """The 8-bit format that frames are decoded to, where deband raises them to `pix_fmt`; empty: they are
+    decoded to that."""
+    target: RateTarget | None = None
+    """A size or VMAF that was asked for; once its CRF is found, the encoder's options have it."""
 
     def to_json(self) -> dict[str, Any]:
         """As plain values, in a fixed order."""
         table = json.loads(json.dumps(dataclasses.asdict(self), default=str))
         # What a stage does not have is left out: ids of plans without it stay.
         table["stages"] = [{k: v for k, v in stage.items() if v is not None} for stage in table["stages"]]
-        table = {
-            k: v
-            for k, v in table.items()
-            if v or k not in {"precision", "memory_format", "full_chroma", "dynamic_hdr", "pulldown"}
-        }
+        table = {k: v for k, v in table.items() if v or k not in _LATER}
         return {"format": FORMAT_VERSION, **table}
 
     @property
@@ -143,6 +151,11 @@ class Plan:
     def results_of(self, chunk: Chunk) -> int:
         """Frames of the result in a chunk."""
         return self.results(chunk.stop_frame) - self.results(chunk.start_frame)
+
+    @property
+    def decoded_format(self) -> str:
+        """Planar format that the decoder hands on."""
+        return self.raised_from or self.pix_fmt
 
     @property
     def is_filtered(self) -> bool:

@@ -47,7 +47,13 @@ def shaping(plan: Mapping[str, Any]) -> dict[str, Any]:
     stages = [
         {**stage, "card": {fact: stage["card"][fact] for fact in _CARD_FACTS}} for stage in plan["stages"]
     ]
-    return {**plan, "stages": stages}
+    found = {**plan, "stages": stages}
+    target = found.pop("target", None)
+    # A CRF that was found stands among the encoder's options: whether it was searched for shapes nothing
+    # any more.
+    if target and target["crf"] is None:
+        found["target"] = {k: target[k] for k in ("kind", "wanted")}
+    return found
 
 
 def former_id(plan: Mapping[str, Any]) -> str:

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Literal
 from models.errors import MediaError, UsageError
 from pipelines.media.pixel_format import PixelFormat
 from pipelines.plan.name_template import DEFAULT_TEMPLATE, check_template
+from pipelines.plan.prefilter_names import prefilter_names
+from pipelines.plan.rate_target import RateTarget, parse_bytes
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -101,7 +103,13 @@ class EncodeSettings:
     preset: str = "balanced"
     """draft, balanced, archive, or the encoder's own word."""
     crf: float | None = None
-    """Constant quality, in the scale of the codec's software encoder; None: the preset's."""
+    """Constant quality, in the scale of the codec's software encoder; None: the preset's. With a target:
+    where the search begins."""
+    target_size: str = ""
+    """Size of the whole result, such as "8GB", for which a CRF is searched before work starts; empty:
+    none."""
+    target_vmaf: float = 0.0
+    """Mean VMAF of the result against the frames before they are encoded, likewise; 0: none."""
     pixel_format: str | None = None
     """FFmpeg's name; None: the source's."""
     options: dict[str, str] = field(default_factory=dict)
@@ -120,6 +128,20 @@ class EncodeSettings:
                     f"--pixel-format {self.pixel_format}: expected planar YUV, GBR or grey, such as"
                     " yuv420p10le"
                 ) from error
+        self.rate_target  # noqa: B018 - says what is wrong with it
+
+    @property
+    def rate_target(self) -> RateTarget | None:
+        """What is asked for instead of a CRF."""
+        if self.target_size and self.target_vmaf:
+            raise UsageError("--target-size and --target-vmaf exclude each other; give one of them")
+        if not 0 <= self.target_vmaf < 100:
+            raise UsageError(
+                f"--target-vmaf {self.target_vmaf:g}: expected more than 0 and less than 100, such as 95"
+            )
+        if self.target_size:
+            return RateTarget("size", float(parse_bytes(self.target_size)))
+        return RateTarget("vmaf", self.target_vmaf) if self.target_vmaf else None
 
 
 @dataclass(frozen=True)
@@ -170,9 +192,8 @@ class RunSettings:
     """Bake an anamorphic picture's shape into its pixels, instead of keeping its sample aspect ratio."""
     crop_bars: bool = False
     """Crop black bars present throughout the film."""
-    prefilter: Literal["denoise", "deblock"] | None = None
-    """FFmpeg's filters before the networks: denoise for grain and sensor noise, deblock for the blocks of old
-    codecs."""
+    prefilter: str | None = None
+    """Filters before the networks, in order, joined by commas: denoise, deblock, deband, dehalo, decomb."""
     keep_grain: bool = False
     """Measure the source's film grain; where there is any, take it out (prefilter "denoise") and add as much
     to the result."""
@@ -215,18 +236,15 @@ class RunSettings:
 
     def _rules(self) -> Iterator[tuple[bool, str]]:
         """(whether a rule is kept, what to say where it is not)."""
+        prefilters = prefilter_names(self.prefilter or "")
         restore = self.restore if self.restore == "auto" else f"{self.restore:g}"
         yield (
             self.chunk_seconds > 0 and math.isfinite(self.chunk_seconds),
             f"--chunk-seconds {self.chunk_seconds}: expected a positive number",
         )
-        yield (
-            self.prefilter in {None, "denoise", "deblock"},
-            f"--prefilter {self.prefilter}: expected denoise or deblock",
-        )
         other, both = f"--prefilter {self.prefilter}", "--gpus-per-worker and --cpus-per-worker"
         yield (
-            not self.keep_grain or self.prefilter in {None, "denoise"},
+            not self.keep_grain or not prefilters or "denoise" in prefilters,
             f"--keep-grain takes grain out by --prefilter denoise first; leave {other} out",
         )
         yield (

@@ -25,7 +25,7 @@ from pipelines.planner.pixel_format_selection import SOFTWARE_ENCODERS, lossless
 if TYPE_CHECKING:
     from pipelines.plan.settings import EncodeSettings
 
-__all__ = ["EncoderTarget", "choose_encoder", "without_b_frames"]
+__all__ = ["HIGHEST_CRF", "EncoderTarget", "choose_encoder", "preset_crf", "without_b_frames"]
 
 
 def _quantiser(scale: int) -> dict[str, str]:
@@ -69,7 +69,7 @@ _LONGEST_SIDE = {
     "ffv1": 32768,
     "libwebp": 16383,
 }
-_HIGHEST_CRF = {"libx264": 51, "libx265": 51, "libsvtav1": 63}
+HIGHEST_CRF = {"libx264": 51, "libx265": 51, "libsvtav1": 63}
 """Lowest constant quality an encoder takes; the highest is 0."""
 _NARROWEST = {"libx265": 64}
 """x265 4.1 writes beyond its memory in pictures of some smaller widths (probed: 34 to 46), which may end the
@@ -198,16 +198,19 @@ def _hardware_encoder(settings: EncodeSettings, source: PixelFormat, target: Enc
         )
     if settings.crf is not None:
         _check_crf(settings.crf, software, name)
-    presets = _PRESETS[software]
-    level = settings.crf
-    if level is None:
-        level = float(presets.get(settings.preset, presets["balanced"])["crf"])
+    level = preset_crf(codec, settings.preset) if settings.crf is None else settings.crf
     pix_fmt = settings.pixel_format or lossless_format(settings, source)
     if pix_fmt not in hardware_formats(codec, settings.encoder):
         raise UsageError(f"{name} can't hold {pix_fmt}; leave --pixel-format out, or give --encoder software")
     options = hardware_options(codec, settings.encoder, preset=settings.preset, crf=level, pix_fmt=pix_fmt)
     tag = _tag(codec, target.container)
     return Encoder(codec, name, width, height, pix_fmt, options | settings.options, 1, target.container, tag)
+
+
+def preset_crf(codec: str, preset: str) -> float:
+    """The CRF of a preset, for an encoder's own word that of balanced."""
+    presets = _PRESETS[SOFTWARE_ENCODERS[codec]]
+    return float(presets.get(preset, presets["balanced"])["crf"])
 
 
 def without_b_frames(encoder: Encoder) -> Encoder | None:
@@ -224,7 +227,7 @@ def _tag(codec: str, container: str) -> str:
 
 
 def _check_crf(crf: float, software: str, name: str) -> None:
-    highest = _HIGHEST_CRF[software]
+    highest = HIGHEST_CRF[software]
     if not 0 <= crf <= highest:
         raise UsageError(f"--crf {crf:g}: {name} takes 0 to {highest}")
 

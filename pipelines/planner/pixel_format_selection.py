@@ -10,13 +10,21 @@ import av
 from models.errors import MediaError, UsageError
 from pipelines.media.pixel_format import PixelFormat
 from pipelines.plan.encoder_spec import MAKERS, PACKED
+from pipelines.plan.prefilter_names import prefilter_names, raised_format
 from pipelines.planner.hardware_options import encoder_name, hardware_formats
 
 if TYPE_CHECKING:
     from pipelines.plan.encoder_spec import Encoder
-    from pipelines.plan.settings import EncodeSettings
+    from pipelines.plan.settings import EncodeSettings, RunSettings
 
-__all__ = ["SOFTWARE_ENCODERS", "film_of_pictures", "lossless_format", "lost_bits", "result_format"]
+__all__ = [
+    "SOFTWARE_ENCODERS",
+    "film_of_pictures",
+    "lossless_format",
+    "lost_bits",
+    "raised_by_prefilters",
+    "result_format",
+]
 
 
 SOFTWARE_ENCODERS = {
@@ -136,3 +144,16 @@ def lost_bits(encoder: Encoder, source: PixelFormat) -> str:
             f"its alpha is left out: {encoder.codec} as {encoder.pix_fmt} can't hold it, {keeping} would"
         )
     return "; ".join(lost)
+
+
+def raised_by_prefilters(decoded: PixelFormat, settings: RunSettings) -> tuple[PixelFormat, list[str]]:
+    """The format that prefilters hand on, and what a person should know: deband makes ten bits of eight."""
+    raised = raised_format(decoded) if "deband" in prefilter_names(settings.prefilter or "") else None
+    if raised is None:
+        return decoded, []
+    given = settings.encode.pixel_format
+    if given is not None and PixelFormat.parse(given).bits == 8:
+        said = f"--prefilter deband works in 10 bits, and {given} brings some of the bands back"
+    else:
+        said = "--prefilter deband: 8 bits become 10, also in the result"
+    return PixelFormat.parse(raised), [said]

@@ -23,6 +23,7 @@ from pipelines.plan.chunking import (
 )
 from pipelines.plan.color_tags import output_tags
 from pipelines.plan.plan import LARGEST_CHUNK_BYTES, Plan, told
+from pipelines.plan.prefilter_names import prefilter_names
 from pipelines.plan.pulldown import PARTS
 from pipelines.plan.settings import parse_tile
 from pipelines.plan.tiling import YUV_TILE_PX
@@ -114,13 +115,14 @@ def make_plan(info: VideoInfo, settings: RunSettings, chosen: Choices) -> Plan:
         hdr=info.hdr,
         deinterlacing=chosen.deinterlacing,
         pulldown=pulldown,
-        prefilter=settings.prefilter or "",
+        prefilter=",".join(prefilter_names(settings.prefilter or "")),
         strength=settings.strength,
         crop=crop,
         bars=chosen.bars.turned(info.orientation),
         grain=chosen.grain,
         full_chroma=settings.chroma == "network"
         and _has_full_chroma(pixels, PixelFormat.parse(encoder.pix_fmt), stages),
+        target=settings.encode.rate_target,
         first_number=1
         if info.first_number is None
         else info.first_number + (start * fields if pulldown is None else pulldown.results(start)),

@@ -20,11 +20,80 @@ from pipelines.planner.pixel_format_selection import lost_bits
 if TYPE_CHECKING:
     from pipelines.media.video_info import VideoInfo
     from pipelines.plan.plan import Plan
-    from pipelines.plan.settings import RunSettings
+    from pipelines.plan.settings import EncodeSettings, RunSettings
     from pipelines.plan.timeline import Timeline
     from pipelines.planner.container_selection import Fit, ResultPlace
 
-__all__ = ["plan_warnings", "range_notes", "refuse_changes", "refuse_damage", "refuse_unsaid", "track_notes"]
+__all__ = [
+    "plan_warnings",
+    "range_notes",
+    "refuse_changes",
+    "refuse_damage",
+    "refuse_target",
+    "refuse_unsaid",
+    "said_of_target",
+    "track_notes",
+]
+
+
+_RATES = frozenset(
+    {
+        "crf",
+        "qp",
+        "b",
+        "bitrate",
+        "tbr",
+        "rc",
+        "lossless",
+        "global_quality",
+        "cq",
+        "qp_i",
+        "qp_p",
+        "qp_b",
+        "qmin",
+        "qmax",
+    }
+)
+"""Options that say how much an encoder spends."""
+
+
+def refuse_target(encode: EncodeSettings, plan: Plan) -> None:
+    """Raise UsageError where no CRF could be searched for."""
+    target, encoder = encode.rate_target, plan.encoder
+    if target is None:
+        return
+    name = target.option
+    if encoder.is_picture:
+        raise UsageError(f"{name}: pictures have no CRF; leave it out")
+    if encoder.codec not in {"h264", "hevc", "av1"}:
+        raise UsageError(f"{name}: {encoder.codec} has no CRF to search for; use --codec hevc, h264 or av1")
+    given = [
+        *encode.options,
+        *(
+            pair.partition("=")[0]
+            for key, text in encode.options.items()
+            if key.endswith("-params")
+            for pair in text.split(":")
+        ),
+    ]
+    clash = sorted(_RATES.intersection(given))
+    if clash:
+        raise UsageError(
+            f"{name} searches for a CRF, and --encoder-option {clash[0]} sets the rate itself; leave one out"
+        )
+    if PixelFormat.parse(plan.out_pix_fmt).family == "rgb":
+        raise UsageError(f"{name}: samples of {plan.out_pix_fmt} can't be tried; leave --pixel-format out")
+
+
+def said_of_target(plan: Plan) -> list[str]:
+    """What a person should know before the search."""
+    target = plan.target
+    if target is None:
+        return []
+    said = [f"{target.option}: the CRF is found from samples before work starts"]
+    if target.kind == "vmaf" and plan.out_color.transfer in HDR_TRANSFERS:
+        said.append("VMAF has learned from SDR: of PQ and HLG it tells more and less, no absolute quality")
+    return said
 
 
 def range_notes(info: VideoInfo, settings: RunSettings) -> list[str]:

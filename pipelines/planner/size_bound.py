@@ -56,5 +56,7 @@ def most_bytes(info: VideoInfo, plan: Plan) -> int:
     else:
         frame = _HEADERS * encoder.picture_bytes
     video = plan.frame_count * frame
+    if plan.target is not None and plan.target.kind == "size":
+        video = plan.target.wanted
     others = 0 if info.first_number is not None else max(0, os.path.getsize(info.path) - sum(info.index.size))
     return int(2 * video + others)

@@ -31,14 +31,16 @@ from pipelines.planner.encoder_options import EncoderTarget, choose_encoder
 from pipelines.planner.field_choice import choose_fields
 from pipelines.planner.geometry import square_size, target_size, upright_sar
 from pipelines.planner.licences import refuse_licences
-from pipelines.planner.pixel_format_selection import film_of_pictures, result_format
+from pipelines.planner.pixel_format_selection import film_of_pictures, raised_by_prefilters, result_format
 from pipelines.planner.plan_builder import Choices, make_plan
 from pipelines.planner.plan_checks import (
     plan_warnings,
     range_notes,
     refuse_changes,
     refuse_damage,
+    refuse_target,
     refuse_unsaid,
+    said_of_target,
     track_notes,
 )
 from pipelines.planner.resources import computing_device, cuda_devices
@@ -175,10 +177,12 @@ def _plan(source: Path, output: Path | None, settings: RunSettings, info: VideoI
     grain, said_of_grain = _grain(info) if settings.keep_grain and not film.still else ((), [])
     if grain:
         # networks enlarge the grain they see: it would be there twice
-        settings = replace(settings, prefilter="denoise")
+        settings = replace(settings, prefilter=settings.prefilter or "denoise")
     model, level, said_of_level = _restoring(
         settings, info, full=film.is_full, prefilter=settings.prefilter or ""
     )
+    raised, said_of_raising = raised_by_prefilters(film.format, settings)
+    raised_from, film = film.format.name if raised != film.format else "", replace(film, format=raised)
     cards = [find(name.strip()) for name in model.split(",")]
     if settings.commercial:
         refuse_licences([c for choice in cards for c in choice])
@@ -204,7 +208,9 @@ def _plan(source: Path, output: Path | None, settings: RunSettings, info: VideoI
             restore=level,
         ),
     )
+    plan = replace(plan, raised_from=raised_from)
     plan, said_of_arithmetic = with_arithmetic(plan, settings)
+    refuse_target(settings.encode, plan)
     dynamic, said_of_dynamic = choose_dynamic_hdr(info, plan, settings.dynamic_hdr)
     plan = replace(plan, dynamic_hdr=dynamic)
     _refuse_what_fails(info, plan)
@@ -220,6 +226,7 @@ def _plan(source: Path, output: Path | None, settings: RunSettings, info: VideoI
     left_out = frozenset(s.index for s, _ in (*fit.misfits, *needless))
     notes = (
         *info.notes, *range_notes(info, settings), *said_of_level, *said_of_arithmetic, *choice.notes,
+        *said_of_target(plan), *said_of_raising,
         *fields.notes, *track_notes(info, fit, left_out, place, said_of_pictures), *said_of_bars,
         *said_of_grain, *said_of_dynamic, *plan_warnings(info, fit.plan),
         *([f"assumed {', '.join(film.assumed)}"] if film.assumed else []),

@@ -4,7 +4,6 @@ blind_test.py       moments for people to judge without knowing which is which
 comparison.py       results against a reference: figures over time, the worst moments
 evaluation.py       networks scored against the truth
 evaluation_items.py the pictures, clips and pairs that they are scored on
-ffmpeg_metrics.py   VMAF, XPSNR and SSIM by FFmpeg, frame by frame
 frame_alignment.py  which frames of two videos belong together
 judgement.py        the scores of one result
 metrics.py          PSNR, SSIM, NIQE and others on tensors

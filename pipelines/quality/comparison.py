@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, TypedDict, Unpack
 import numpy as np
 
 from models.errors import UsageError
+from pipelines.frames.ffmpeg_metrics import Meter, pooled
 from pipelines.frames.images import SHOWN_PX, marked, most_detailed_crop, png, to_pixels
 from pipelines.frames.sample_values import to_values
 from pipelines.frames.thumbnail import grid_for, thumbnail
@@ -26,7 +27,6 @@ from pipelines.media.cicp import ColorTags, Range
 from pipelines.media.pixel_format import PixelFormat
 from pipelines.plan.timeline import clock
 from pipelines.planner.resources import usable_cores
-from pipelines.quality.ffmpeg_metrics import Meter, pooled
 from pipelines.quality.frame_alignment import LagFinder, Misaligned
 from pipelines.quality.paired_reader import Matched, fit, opened, upright
 

@@ -21,7 +21,7 @@ from torch.nn import functional as F
 
 from models.errors import MediaError, UsageError, missing_package
 from models.layers.resampling import resample
-from pipelines.quality.ffmpeg_metrics import Meter, pooled
+from pipelines.frames.ffmpeg_metrics import Meter, pooled
 
 if TYPE_CHECKING:
     from fractions import Fraction

@@ -7,6 +7,9 @@ folder_changes.py  waits for changes in a folder
 inputs.py        files, folders, patterns and addresses -> inputs
 job.py           one video from file to file; yields events
 publishing.py    mux, verify, rename, report
+rate_estimate.py what samples say of a whole film at a CRF, and the CRF for a target
+rate_options.py  CRFs that encoders have, and plans with one that was found
+rate_search.py   finds the CRF for a size or VMAF from samples
 remote_job.py    fetch, upscale, upload
 watch.py         films that arrive in a folder
 watched_folder.py  which files of a folder stopped growing

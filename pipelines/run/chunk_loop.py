@@ -21,10 +21,14 @@ from pipelines.planner.video_planner import plan_video
 from pipelines.pool.interface import Done, NoneAdmittedError, WorkerLost, WorkerRejected, WorkItem
 from pipelines.probe.frame_times import count
 from pipelines.run.chunk_tasks import SpanRun
+from pipelines.run.rate_options import with_rate
+from pipelines.run.rate_search import SAMPLES, find_rate
 from pipelines.workers.messages import NO_ENCODER, ChunkProgress, WorkerKind
 
 if TYPE_CHECKING:
     from pipelines.output.chunk_record import ChunkRecord
+    from pipelines.output.journal import Begun
+    from pipelines.plan.rate_target import RateTarget
     from pipelines.plan.settings import RunSettings
     from pipelines.pool.interface import Outcome, WorkerPool
 
@@ -36,6 +40,8 @@ __all__ = [
     "make_chunks",
     "plan_as_begun",
     "replan_with_smaller_tiles",
+    "settle_rate",
+    "with_found_rate",
 ]
 
 
@@ -43,24 +49,50 @@ _LEAST_FREE_BYTES = 32 << 20
 
 
 def plan_as_begun(
-    plan_id: str, planned: Planned, source: Path, output: Path | None, settings: RunSettings
+    begun: Begun, planned: Planned, source: Path, output: Path | None, settings: RunSettings
 ) -> Generator[Note, None, Planned]:
-    """The plan of that id, which an earlier run of the same command had come to: with counted frames, with
-    smaller tiles, or both.
+    """The plan that an earlier run of the same command had come to.
+
+    It may have the CRF for a target, counted frames, and smaller tiles.
     """
-    plans = _of_all_tiles(planned.plan)
-    if plan_id not in plans:
+    plans = _of_all_tiles(with_found_rate(planned.plan, begun.target, settings))
+    if begun.id not in plans:
         counted = count(planned.info)
         yield Note(f"goes on with frames counted by decoding, as before: {counted.frame_count}")
         planned = plan_video(source, output, settings, counted)
-        plans = _of_all_tiles(planned.plan)
-    plan = plans.get(plan_id, planned.plan)
+        plans = _of_all_tiles(with_found_rate(planned.plan, begun.target, settings))
+    plan = plans.get(begun.id, planned.plan)
     if plan.tile_px != planned.plan.tile_px:
         yield Note(
             f"goes on with tiles of {tile_text(plan.tile_px)}, for memory ran out before; --fresh begins anew"
             " with larger ones"
         )
     return replace(planned, plan=plan)
+
+
+def with_found_rate(plan: Plan, found: RateTarget | None, settings: RunSettings) -> Plan:
+    """The plan with the CRF that was found before for its very target, if one was."""
+    if found is None or found.is_open or plan.target is None or found.asked != plan.target.asked:
+        return plan
+    return with_rate(plan, found, settings.encode)
+
+
+def settle_rate(
+    planned: Planned, journal: Journal, settings: RunSettings, execution: Execution, *, fresh: bool
+) -> Generator[Event, None, Planned]:
+    """Find the CRF for a target that has none yet; the work directory becomes that plan's.
+
+    Chunks of another command are refused first.
+    """
+    if planned.plan.target is None or not planned.plan.target.is_open:
+        return planned
+    if fresh:
+        journal.clear()
+    journal.adopt(planned.plan.id, planned.plan.to_json(), planned.input)
+    found = yield from find_rate(
+        planned, settings, journal.folder / SAMPLES, stop=execution.stop, workers=execution.workers
+    )
+    return adopt_plan(found.plan, found, journal)
 
 
 def _of_all_tiles(plan: Plan) -> dict[str, Plan]:

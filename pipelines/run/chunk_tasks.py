@@ -118,11 +118,8 @@ def open_reader(plan: Plan, info: VideoInfo) -> PacketReader:
 
     Frames known by order only have no time to be found by: `probe.count` has looked at some of them.
     """
-    check = (
-        None
-        if info.linear
-        else ContainerDecoder(_looked_at(plan, info), info.index.clean, PixelFormat.parse(plan.pix_fmt))
-    )
+    pixels = PixelFormat.parse(plan.decoded_format)
+    check = None if info.linear else ContainerDecoder(_looked_at(plan, info), info.index.clean, pixels)
     return PacketReader(info.path, info.stream_index, check)
 
 

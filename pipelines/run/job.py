@@ -30,6 +30,8 @@ from pipelines.run.chunk_loop import (
     make_chunks,
     plan_as_begun,
     replan_with_smaller_tiles,
+    settle_rate,
+    with_found_rate,
 )
 from pipelines.run.publishing import publish_result, refuse_taken
 from pipelines.workers.messages import WorkerKind
@@ -167,7 +169,7 @@ class Job:
         begun = begun_plan(work_folder(target))
         if begun is not None and begun.asked in plan.ids and begun.id != plan.id:
             self.planned = yield from plan_as_begun(
-                begun.id, self.planned, self.source, self.output, self.settings
+                begun, self.planned, self.source, self.output, self.settings
             )
 
     def _make_chunks(self) -> Generator[Event, None, MadeChunks]:
@@ -176,6 +178,10 @@ class Job:
         while True:
             execution = Execution(self.worker, self.workers, self.stop)
             try:
+                self.planned = yield from settle_rate(
+                    self.planned, self.journal, self.settings, execution, fresh=fresh
+                )
+                fresh = fresh and self.planned.plan.target is None
                 return (
                     yield from make_chunks(self.planned, self.journal, self.settings, execution, fresh=fresh)
                 )
@@ -186,9 +192,10 @@ class Job:
             fresh = False
 
     def _plan_with_counted_frames(self, error: IndexMismatchError) -> Note:
-        counted, tile_px = _counted(self.planned.info, error), self.planned.plan.tile_px
+        before, counted = self.planned.plan, _counted(self.planned.info, error)
         planned = plan_video(self.source, self.output, self.settings, counted)
-        self.planned = adopt_plan(replace(planned.plan, tile_px=tile_px), planned, self.journal)
+        plan = with_found_rate(replace(planned.plan, tile_px=before.tile_px), before.target, self.settings)
+        self.planned = adopt_plan(plan, planned, self.journal)
         return Note(f"{error}; the frames were counted by decoding: {counted.frame_count}")
 
     def _plan_for_less_memory(self, error: NoMemoryError) -> Note:

@@ -142,6 +142,8 @@ def publish_result(
         yield Phase("bringing it to the disk")
         refuse_taken(target, plan, may_replace=may_replace)  # hours may lie between
         size = summary["bytes"] = _give_name(journal, target, plan)
+        if plan.target is not None:
+            summary["target"] = asdict(plan.target)
         summary["sha256"] = result_hash(target, plan)
         write_atomically(journal.folder / _REPORT, json.dumps(summary, indent=1).encode())
         replace(journal.folder / _REPORT, report_path(target))
@@ -155,6 +157,8 @@ def publish_result(
         journal.clear_result()
     if concealed:
         yield Note(f"{concealed} damaged or missing frames of the source were concealed")
+    if plan.target is not None:
+        yield Note(plan.target.outcome(size))
     if stay := _others(target, plan):
         yield Note(stay)
     limiting = max(made.seconds, key=made.seconds.__getitem__) if made.seconds else ""

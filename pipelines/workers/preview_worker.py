@@ -10,6 +10,7 @@ import numpy as np
 import torch
 
 from pipelines.codec.encoder import encode_chunk
+from pipelines.codec.filter_graph import cleaned
 from pipelines.frames.images import SHOWN_PX, marked, most_detailed_crop, png, sheet
 from pipelines.frames.sample_values import to_rgb
 from pipelines.inference.device import choose_device, numerics_class
@@ -55,6 +56,7 @@ class Sampler:
         device = choose_device(setup.device)
         self._ways = [_Way(p, device) for p in setup.others or (setup.plan,)]
         self.facts = numerics_class(device, setup.plan)
+        self._cleaned_once = len({(p.prefilter, p.raised_from) for p in setup.others or (setup.plan,)}) == 1
 
     def run(self, task: SpanTask, pieces: Iterator[list[PacketData]]) -> Iterator[Sampled]:
         """Yield one `Sampled` for each chunk of the task.
@@ -71,7 +73,7 @@ class Sampler:
                 yield frame
 
         packets = (p for piece in pieces for p in piece)
-        frames = span_frames(plan, self._decoder, task, packets, watch=counted)
+        frames = span_frames(plan, self._decoder, task, packets, watch=counted, clean=self._cleaned_once)
         settling, after = plan.network_results
         began = plan.results(task.chunks[0].start_frame - task.settling)
         last = plan.results(task.chunks[-1].stop_frame + task.ahead) - 1
@@ -91,11 +93,12 @@ class Sampler:
         self, chunk: Chunk, seen: list[Frame], first: int, count: int, decoding: tuple[float, float]
     ) -> Sampled:
         """seen: the moment's frames from number `first` on, `count` of them, with their neighbours."""
-        upright = self._ways[0].upscaler.turned(seen[first])
+        ways = [(w, seen if self._cleaned_once else list(cleaned(seen, w.plan))) for w in self._ways]
+        upright = self._ways[0].upscaler.turned(ways[0][1][first])
         place = self._place(upright)
         shown, sizes, stages = [], [], []
-        for way in self._ways:
-            made = way.moment(seen, first, count, place)
+        for way, own in ways:
+            made = way.moment(own, first, count, place)
             clock, cpu = time.perf_counter(), time.process_time()
             sizes.append(_encoded(made.parts, chunk.index, way.plan))
             share = _share(way.plan)

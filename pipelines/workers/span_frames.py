@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from pipelines.codec.decoder import decode
 from pipelines.codec.dynamic_metadata import fitted, with_dynamic_hdr
-from pipelines.codec.filter_graph import filtered
+from pipelines.codec.filter_graph import filtered, whole_frames
 from pipelines.codec.promised_frames import deliver
 from pipelines.media.pixel_format import PixelFormat
 
@@ -28,14 +28,16 @@ def span_frames(
     packets: Iterable[PacketData],
     *,
     watch: Callable[[Iterator[Frame]], Iterator[Frame]] = iter,
+    clean: bool = True,
 ) -> Iterator[Frame]:
     """Decode a task's packets; yields the frames that networks see, in display order.
 
-    watch: passes on every frame that the decoder gives, for who counts them. Raises CorruptError, MediaError
+    watch: passes on every frame that the decoder gives, for who counts them. clean: through the plan's
+    prefilters, and without what it crops. Raises CorruptError, MediaError
     and IndexMismatchError where the frames are not those that the packet index promised.
     """
     conceal = plan.on_corrupt == "conceal"
-    pixels, promise = PixelFormat.parse(plan.pix_fmt), task.promise(plan, decoder)
+    pixels, promise = PixelFormat.parse(plan.decoded_format), task.promise(plan, decoder)
     decoded = with_dynamic_hdr(
         packets,
         plan,
@@ -43,4 +45,5 @@ def span_frames(
         lambda given: decode(given, decoder, pixels, conceal=conceal, checks=task.checks),
     )
     frames = fitted(deliver(watch(decoded), promise, conceal=conceal), plan, promise)
-    return filtered(frames, plan, first=task.first_frame, before=task.before, shown=task.shown)
+    through = filtered if clean else whole_frames
+    return through(frames, plan, first=task.first_frame, before=task.before, shown=task.shown)

@@ -38,6 +38,7 @@ from models.losses.deep_distance import DeepDistance
 from pipelines.datasets.damage import level_of_damage, measure_damage
 from pipelines.datasets.degradation import Degradation, DegradationStep
 from pipelines.datasets.degrading import degrade
+from pipelines.frames.ffmpeg_metrics import Meter
 from pipelines.frames.images import to_pixels
 from pipelines.frames.reference_upscaler import classical, upscale
 from pipelines.frames.sample_values import LEFT, SampleValues, from_values, to_values
@@ -45,7 +46,6 @@ from pipelines.frames.video_reader import Footage
 from pipelines.probe.probe import probe
 from pipelines.probe.restoration_level import level_of_clip
 from pipelines.quality import metrics
-from pipelines.quality.ffmpeg_metrics import Meter
 from tests.benchmarks.report import table, tell
 
 if TYPE_CHECKING:

@@ -285,6 +285,20 @@ CASES = {
             "every command but those of clusters works; two results never share a name",
         ),
     },
+    "Film material": {
+        101: (
+            "a size or a VMAF is asked for instead of a CRF",
+            "found from samples; the same bytes as with that CRF, the same CRF again; out of reach: exit 2 with what is reachable",
+        ),
+        102: (
+            "a search for a CRF, or the run behind it, is interrupted; chunks of another command lie there",
+            "the run goes on with the CRF that was found, samples are removed; kept chunks are refused before any search",
+        ),
+        103: (
+            "a source is cleaned by several filters first: noise, blocks, bands, halos, combs",
+            "in the order given, each frame by itself, so the same bytes however the film is cut; others are refused, exit 2",
+        ),
+    },
     "Training and judging": {
         82: (
             "a training's log torn, its shards damaged",

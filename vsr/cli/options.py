@@ -175,6 +175,17 @@ def run_options(
         click.option(
             "--crf", type=float, help="Constant quality, in the scale of the codec's software encoder."
         ),
+        click.option(
+            "--target-size",
+            metavar="SIZE",
+            help="Instead of --crf: of the whole result, such as 8GB; the CRF is found from samples.",
+        ),
+        click.option(
+            "--target-vmaf",
+            type=float,
+            metavar="V",
+            help="Instead of --crf: such as 95, against the frames before they are encoded.",
+        ),
         click.option("--preset", help="draft, balanced (default), archive, or the encoder's own."),
         click.option(
             "--encoder-option",
@@ -234,8 +245,8 @@ def run_options(
         ),
         click.option(
             "--prefilter",
-            type=click.Choice(["denoise", "deblock"]),
-            help="FFmpeg's filters first, for noisy or blocky sources.",
+            metavar="NAME,...",
+            help="Clean the source first, in the order given: denoise, deblock, deband, dehalo, decomb.",
         ),
         click.option(
             "--keep-grain",

@@ -33,6 +33,7 @@ __all__ = ["preview"]
     show_default=True,
     help="Without --at: so many moments, all over the film.",
 )
+@click.option("--prefilters", is_flag=True, help="Instead of networks: one network behind each --prefilter.")
 @click.option(
     "--models",
     metavar="NAME|FILE,...",
@@ -50,7 +51,7 @@ __all__ = ["preview"]
 @functools.partial(run_options, one_model=False)
 def preview(
     source: Path | None, output: Path | None, at: tuple[str, ...], shots: int, models: str | None,
-    job: Path | None, as_json: bool, yes: bool, **options: Any,
+    prefilters: bool, job: Path | None, as_json: bool, yes: bool, **options: Any,
 ) -> None:  # fmt: skip
     """Show a few moments of a film through several networks, and what each would take for all of it.
 
@@ -65,6 +66,7 @@ def preview(
     from models.errors import UsageError
     from pipelines.diagnostics.partial_preview import look
     from pipelines.diagnostics.preview import preview as show
+    from pipelines.diagnostics.preview import preview_prefilters as show_prefilters
     from vsr.pages.preview_page import (
         page,
         preview_table,
@@ -85,14 +87,26 @@ def preview(
     if source is None:
         raise UsageError("no film to look at; expected INPUT, or --job and the output of a run")
     names = [name.strip() for name in (models or "").split(",") if name.strip()]
+    if prefilters:
+        options["model"] = names[0] if names else None
     settings, views = settings_of(options), (page, preview_table, preview_text)
+    if prefilters:
+        if len(names) > 1:
+            raise UsageError(f"--prefilters shows one network; give one of {', '.join(names)}")
+        _tell(
+            show_prefilters(source, output, settings, at=at, shots=shots), "preview", views, as_json=as_json
+        )
+        return
     absent = absent_models(names)
     if absent and (yes or len(absent) == len(names)):
         bring(",".join(names), yes=yes, asks=False if as_json else None)
         absent = {}
     here = [name for name in names if name not in absent]
     shown = _tell(
-        show(source, output, settings, models=here, at=at, shots=shots), "preview", views, as_json=as_json
+        show(source, output, settings, models=here, at=at, shots=shots),
+        "preview",
+        views,
+        as_json=as_json,
     )
     if absent and _accepted(shown, list(absent.values()), as_json=as_json):
         bring(",".join(names), yes=True)

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from models.errors import VsrError
+    from pipelines.plan.events import Planned
     from pipelines.plan.plan import Plan
     from pipelines.plan.settings import RunSettings
     from pipelines.run.inputs import Input
@@ -284,6 +285,7 @@ def plan(source: Path, output: Path | None, as_json: bool, measure: bool, **opti
     planned = plan_video(source, output, settings)
     found = None
     if measure:
+        planned = _with_rate(planned, settings, as_json=as_json)
         from pipelines.diagnostics.estimate import estimate
 
         found = estimate(planned, settings)
@@ -299,6 +301,21 @@ def plan(source: Path, output: Path | None, as_json: bool, measure: bool, **opti
         else "--measure estimates time and size, vsr preview shows what it would look like"
     )
     echo(f"  {more}")
+
+
+def _with_rate(planned: Planned, settings: RunSettings, *, as_json: bool) -> Planned:
+    """With the CRF for --target-size or --target-vmaf, where one is asked for."""
+    from pipelines.plan.events import Note
+    from pipelines.run.rate_search import search_alone
+
+    if planned.plan.target is None:
+        return planned
+    for event in search_alone(planned, settings):
+        if not isinstance(event, Note):
+            return event
+        if not as_json:
+            echo(f"  {event.text}", err=True)
+    return planned
 
 
 @click.command()

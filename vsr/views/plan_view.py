@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from pipelines.plan.events import Planned
@@ -30,6 +31,7 @@ def plan_table(event: Planned) -> dict[str, Any]:
         "tile": [*reversed(plan.tile_px)],
         "encoder": plan.encoder.name,
         "encoder_options": plan.encoder.options,
+        "target": None if plan.target is None else asdict(plan.target),
         "pixel_format": plan.out_pix_fmt,
         "chunks": len(plan.chunks),
         "chunks_done": event.chunks_done,
@@ -66,7 +68,8 @@ def plan_details(event: Planned) -> list[str]:
     return [
         f"networks: {', '.join(sizes)}; tiles of {tile_text(plan.tile_px)}",
         *dict.fromkeys(f"{s.card.name}: {s.card.terms}" for s in plan.stages),
-        f"encoder: {plan.encoder.name} {' '.join(options)}",
+        f"encoder: {plan.encoder.name} {' '.join(options)}"
+        + (f" (CRF for {plan.target.option})" if plan.target is not None else ""),
         (
             f"chunks: {len(lengths)} of {min(lengths)} to {max(lengths)} frames, from {len(plan.spans)}"
             " decoder runs"

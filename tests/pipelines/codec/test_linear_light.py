@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from models.errors import CorruptError, UsageError
-from pipelines.codec.linear_light import from_linear, to_linear
+from pipelines.codec.decoder import from_linear, to_linear
 from tests import media
 from tests.helpers.inline import H264, planned_of, upscaled
 from tests.helpers.view import decoded

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from models.errors import MediaError
+from pipelines.frames.ffmpeg_metrics import Meter, pooled, vmaf_model
 from pipelines.frames.sample_values import SampleValues
-from pipelines.quality.ffmpeg_metrics import Meter, pooled, vmaf_model
 from tests import media
 
 

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from pipelines.frames.sample_values import SampleValues
 
-__all__ = ["Meter", "pooled", "vmaf_model"]
+__all__ = ["Meter", "VmafMeter", "pooled", "vmaf_model"]
 
 
 _LINES_OF_4K = 1440
@@ -56,6 +56,8 @@ def pooled(name: str, values: np.ndarray) -> float:
 class Meter:
     """A running FFmpeg; a context manager, which ends it."""
 
+    _only_vmaf = False
+
     def __init__(
         self,
         width: int,
@@ -66,11 +68,10 @@ class Meter:
         rate: Fraction | int = 25,
         threads: int = 2,
     ) -> None:
-        """For 4:2:0 pictures of that even size and 8 or 10 bits.
+        """For 4:2:0 pictures of that even size and 8, 10 or 12 bits.
 
-        Results: how many are measured against one reference.
-
-        Raises UsageError where ffmpeg-python or imageio-ffmpeg is missing.
+        results: how many are measured against one reference. Raises UsageError where ffmpeg-python or
+        imageio-ffmpeg is missing.
         """
         try:
             import ffmpeg
@@ -82,7 +83,10 @@ class Meter:
         self.model = vmaf_model(width, height)
         self._results, self._frames = results, 0
         self._folder = tempfile.TemporaryDirectory(prefix="vsr-metrics-")
-        pixels = "yuv420p" if bits == 8 else "yuv420p10le"
+        self._grey = np.full(
+            (height // 2, width // 2), 1 << (bits - 1), np.uint8 if bits == 8 else "<u2"
+        ).tobytes()
+        pixels = "yuv420p" if bits == 8 else f"yuv420p{bits}le"
         stacked = ffmpeg.input(
             "pipe:", format="rawvideo", pix_fmt=pixels, s=f"{width}x{height * (results + 1)}", r=str(rate)
         ).split()
@@ -90,9 +94,8 @@ class Meter:
         outputs = []
         for number in range(results):
             for place, (name, options) in enumerate(self._filters(number, threads)):
-                outputs.append(
-                    ffmpeg.filter([parts[number][place], parts[-1][3 * number + place]], name, **options)
-                )
+                reference = parts[-1][len(self._filters(number, threads)) * number + place]
+                outputs.append(ffmpeg.filter([parts[number][place], reference], name, **options))
         command = ffmpeg.output(*outputs, "pipe:", format="null").global_args("-hide_banner", "-v", "error")
         with open(self._path("said"), "wb") as said:
             arguments = command.compile(cmd=imageio_ffmpeg.get_ffmpeg_exe())
@@ -101,17 +104,12 @@ class Meter:
             )
 
     def _filters(self, number: int, threads: int) -> list[tuple[str, dict[str, Any]]]:
+        vmaf = {"log_fmt": "json", "log_path": self._path(f"vmaf{number}"), "n_threads": threads}
+        if self._only_vmaf:
+            return [("libvmaf", {**vmaf, "model": f"version={self.model}"})]
         models = f"version={self.model}|version={self.model}neg:name=neg"
         return [
-            (
-                "libvmaf",
-                {
-                    "log_fmt": "json",
-                    "log_path": self._path(f"vmaf{number}"),
-                    "n_threads": threads,
-                    "model": models,
-                },
-            ),
+            ("libvmaf", {**vmaf, "model": models}),
             ("xpsnr", {"stats_file": self._path(f"xpsnr{number}")}),
             ("ssim", {"stats_file": self._path(f"ssim{number}")}),
         ]
@@ -135,9 +133,23 @@ class Meter:
             raise self._failed() from error
         self._frames += 1
 
+    def add_luma(self, planes: Sequence[np.ndarray]) -> None:
+        """The same for luma alone, as (H,W) integers: all that VMAF looks at.
+
+        Raises MediaError where FFmpeg ended.
+        """
+        assert self._process.stdin is not None
+        try:
+            for luma in planes:
+                self._process.stdin.write(np.ascontiguousarray(luma).tobytes())
+            self._process.stdin.write(2 * len(planes) * self._grey)
+        except OSError:
+            raise self._failed() from None
+        self._frames += 1
+
     def figures(self) -> list[dict[str, np.ndarray]]:
-        """Of each result: vmaf and vmaf_neg (0..100), xpsnr (dB, of luma) and ssim (of luma, at most 1), one
-        value a frame.
+        """Of each result: vmaf and vmaf_neg (0..100), xpsnr (dB, of luma) and ssim (of luma, at most 1),
+        or vmaf alone, one value a frame.
 
         No frame can be added afterwards. Raises MediaError where FFmpeg failed.
         """
@@ -152,7 +164,10 @@ class Meter:
 
     def _read(self, number: int) -> dict[str, np.ndarray]:
         frames = [f["metrics"] for f in json.loads(Path(self._path(f"vmaf{number}")).read_bytes())["frames"]]
-        found = {"vmaf": [f["vmaf"] for f in frames], "vmaf_neg": [f["neg"] for f in frames]}
+        found = {"vmaf": [f["vmaf"] for f in frames]}
+        if self._only_vmaf:
+            return {"vmaf": np.array(self._checked("vmaf", found["vmaf"]), np.float64)}
+        found["vmaf_neg"] = [f["neg"] for f in frames]
         # "n:    1  XPSNR y: 38.1234  XPSNR u: ...", then lines without "n:"; "inf" for equal pictures.
         found["xpsnr"] = re.findall(
             r"^n:.*?XPSNR y: *(\S+)", Path(self._path(f"xpsnr{number}")).read_text(), re.MULTILINE
@@ -160,12 +175,14 @@ class Meter:
         found["ssim"] = re.findall(
             r"^n:\d+ Y:(\S+)", Path(self._path(f"ssim{number}")).read_text(), re.MULTILINE
         )
-        for name, values in found.items():
-            if len(values) != self._frames:
-                raise MediaError(
-                    f"FFmpeg's {name} has figures of {len(values)} frames, {self._frames} were handed to it"
-                )
-        return {name: np.array(values, np.float64) for name, values in found.items()}
+        return {name: np.array(self._checked(name, values), np.float64) for name, values in found.items()}
+
+    def _checked(self, name: str, values: list[Any]) -> list[Any]:
+        if len(values) != self._frames:
+            raise MediaError(
+                f"FFmpeg's {name} has figures of {len(values)} frames, {self._frames} were handed to it"
+            )
+        return values
 
     def _failed(self) -> MediaError:
         self._process.wait()
@@ -184,3 +201,9 @@ class Meter:
                 self._process.stdin.close()
         self._process.wait()
         self._folder.cleanup()
+
+
+class VmafMeter(Meter):
+    """VMAF alone, which costs less than all figures together."""
+
+    _only_vmaf = True

@@ -1,0 +1,225 @@
+"""Filters that clean a source before the networks, each by one frame alone, so that no cut of the work shows.
+
+FFmpeg's where it has one that gives the same bits with any number of threads; dehalo and decomb are our own.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, TypeAlias
+
+import numpy as np
+
+from models.errors import MediaError
+from pipelines.media.cicp import Range
+from pipelines.media.pixel_format import PixelFormat
+from pipelines.plan.prefilter_names import prefilter_names
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Sequence
+
+    from pipelines.media.video_info import Frame
+    from pipelines.plan.plan import Plan
+
+__all__ = ["clean_frames", "clean_luma", "decomb", "dehalo", "graph_filter"]
+
+
+RunFilters: TypeAlias = "Callable[[Iterable[Frame], tuple[str, ...], PixelFormat], Iterator[Frame]]"
+
+
+def graph_filter(name: str, pixels: PixelFormat) -> str:
+    """FFmpeg's filter of a name, with its options; empty for our own."""
+    if name == "deblock":
+        return "deblock=filter=strong:block=8"
+    if name == "deband":
+        # One and a half steps of 8 bits, up to 32 pixels away: a band is one step. What it puts in between is
+        # the mean of four places around a pixel, which a fixed table chooses by the pixel's own place.
+        return "deband=1thr=0.006:range=32"
+    if name == "denoise":
+        # Both look at one frame alone, and give the same bits with any number of threads (fftdnoiz does not,
+        # from run to run). Non-local means is the better one, and knows 8 bits without alpha.
+        fine = pixels.bits == 8 and not pixels.alpha
+        return "nlmeans=s=4:p=5:r=7" if fine else "bilateral=sigmaS=3:sigmaR=0.1:planes=7"
+    return ""
+
+
+def clean_frames(
+    frames: Iterable[Frame],
+    plan: Plan,
+    run: RunFilters,
+    run_planes: RunFilters,
+) -> Iterator[Frame]:
+    """Frames in the decoder's format through the plan's prefilters in order, to the plan's own format.
+
+    run: puts frames through filters of FFmpeg, one for one. run_planes: the same, plane by plane. Each keeps
+    what the decoder gave as `Frame.origin`, with as many bits as the result.
+    """
+    pixels = PixelFormat.parse(plan.decoded_format)
+    for name in prefilter_names(plan.prefilter):
+        if name == "deband" and plan.raised_from:
+            raising = Raising(pixels, full=plan.color.range == Range.FULL)
+            frames, pixels = map(raising, frames), PixelFormat.parse(plan.pix_fmt)
+        if filtered := graph_filter(name, pixels):
+            # FFmpeg's deband does not know 4:2:0, 4:2:2 and 4:4:4 of ten bits.
+            frames = (run_planes if name == "deband" else run)(frames, (filtered,), pixels)
+        else:
+            frames = _mapped(frames, _OWN[name], pixels)
+    return iter(frames)
+
+
+def clean_luma(
+    luma: np.ndarray,
+    names: str,
+    bits: int,
+    run: Callable[[np.ndarray, tuple[str, ...], PixelFormat], np.ndarray],
+) -> np.ndarray:
+    """(H,W) codes of luma as the prefilters leave them, less deband, which changes no codes of their depth.
+
+    They do to each plane what they would do to it alone. run: puts a plane through filters of FFmpeg.
+    """
+    pixels = PixelFormat.parse("gray" if bits == 8 else f"gray{bits}le")
+    for name in prefilter_names(names):
+        if name in _OWN:
+            luma = _OWN[name](luma, bits, 0)
+        elif name != "deband":
+            luma = run(luma, (graph_filter(name, pixels),), pixels)
+    return luma
+
+
+class Raising:
+    """Eight bits to ten: limited range times four, full range by the whole scales (H.273, 8.3)."""
+
+    def __init__(self, pixels: PixelFormat, *, full: bool) -> None:
+        codes = np.arange(256)
+        tables = [np.rint(codes * 1023 / 255), np.clip(np.rint((codes - 128) * 1023 / 255) + 512, 0, 1023)]
+        whole, centred = (t.astype(np.uint16) if full else (codes * 4).astype(np.uint16) for t in tables)
+        colour = {1, 2} if pixels.family == "yuv" else set()
+        # Alpha has its whole scale whatever the range of the others is.
+        alpha = {pixels.plane_count - 1} if pixels.alpha else set()
+        self._tables = [
+            np.rint(codes * 1023 / 255).astype(np.uint16) if n in alpha else centred if n in colour else whole
+            for n in range(pixels.plane_count)
+        ]
+
+    def __call__(self, frame: Frame) -> Frame:
+        """A frame with all its samples, and those of its origin, in ten bits."""
+        raised = self._all(frame.planes)
+        same = frame.origin is None or frame.origin is frame.planes
+        return replace(frame, planes=raised, origin=raised if same else self._all(frame.origin or []))
+
+    def _all(self, planes: Sequence[np.ndarray]) -> list[np.ndarray]:
+        return [table[plane] for table, plane in zip(self._tables, planes, strict=True)]
+
+
+def _mapped(
+    frames: Iterable[Frame], change: Callable[[np.ndarray, int, int], np.ndarray], pixels: PixelFormat
+) -> Iterator[Frame]:
+    if pixels.is_float:
+        raise MediaError(f"{pixels.name} has no codes, which prefilters of ours count in")
+    colours = pixels.plane_count - pixels.alpha
+    for frame in frames:
+        origin = frame.planes if frame.origin is None else frame.origin
+        # Planes of R'G'B' are all treated as luma is.
+        kinds = [0 if pixels.family == "rgb" else number for number in range(colours)]
+        planes = [change(plane, pixels.bits, kind) for plane, kind in zip(frame.planes, kinds, strict=False)]
+        yield replace(frame, planes=[*planes, *frame.planes[len(planes) :]], origin=origin)
+
+
+_HALO_PX = 3
+"""Lines up to so many pixels wide, as sharpening draws them along edges, are taken for halos."""
+_EDGE_PX = 6
+"""How far away the edge may be."""
+_SHARE = 0.2
+"""Of the contrast around: what rises less above both of its sides is a halo, from twice that on detail."""
+
+
+def dehalo(plane: np.ndarray, bits: int, number: int) -> np.ndarray:
+    """Take bright and dark lines away that are weak beside an edge; (H,W) integers, luma alone.
+
+    A line is what a morphological opening or closing (Serra 1982) removes. number: of the plane.
+    """
+    if number:
+        return plane
+    contrast = _extreme(plane, _EDGE_PX, np.maximum) - _extreme(plane, _EDGE_PX, np.minimum)
+    line = _HALO_PX // 2 + 1
+    above = plane - _extreme(_extreme(plane, line, np.minimum), line, np.maximum)
+    below = _extreme(_extreme(plane, line, np.maximum), line, np.minimum) - plane
+    if not (contrast >= _LEAST_EDGE << (bits - 8)).any():
+        return plane
+    excess = np.where(above > below, above, -below.astype(np.float32))
+    # Whole below the share, none from twice the share on; none where there is no edge, as in noise.
+    weight = np.clip(2 - np.abs(excess) / np.maximum(1, np.float32(_SHARE) * contrast), 0, 1)
+    weight[contrast < _LEAST_EDGE << (bits - 8)] = 0
+    made: np.ndarray = np.rint(plane - weight * excess).astype(plane.dtype)
+    return made
+
+
+_LEAST_EDGE = 32
+"""Codes of 8 bits, within the reach of a halo, below which there is no edge."""
+
+
+def _extreme(
+    values: np.ndarray, radius: int, of: Callable[[np.ndarray, np.ndarray], np.ndarray]
+) -> np.ndarray:
+    """The largest or smallest value within a square around each pixel."""
+    width = 2 * radius + 1
+    for axis in (0, 1):
+        found = np.pad(values, [(radius, radius) if a == axis else (0, 0) for a in (0, 1)], mode="edge")
+        found, done = np.moveaxis(found, axis, 0), 1
+        while done < width:  # of windows that are twice as wide each time
+            step = min(done, width - done)
+            found, done = of(found[:-step], found[step:]), done + step
+        values = np.moveaxis(found, 0, axis)
+    return values
+
+
+_COMB = 8
+"""Codes of 8 bits by which a line must differ from both of its neighbours."""
+_ALONG = 5
+"""Pixels of a line that are taken together."""
+_COMBED_SHARE = 0.2
+"""Of the pixels of 9 lines and 17 columns: less is texture."""
+
+
+def decomb(plane: np.ndarray, bits: int, number: int) -> np.ndarray:
+    """Make the bottom field's lines anew where they do not fit the top field's; (H,W) integers of any plane.
+
+    Combing is found as TFM and CombMask do: lines that differ from both neighbours, and less from those
+    beyond them. A pixel counts only among many. What remains is one moment, that of the top field.
+    """
+    if plane.shape[0] < 8:
+        return plane
+    values = np.pad(plane.astype(np.int32), ((2, 2), (0, 0)), mode="reflect")
+    between = ((values[1:-3] + values[3:-1] + 1) >> 1).astype(plane.dtype)
+    # What moved is some pixels wide; noise and fine texture are not, and vanish in a mean along the line.
+    values = _box(np.pad(values, ((0, 0), (_ALONG // 2, _ALONG // 2)), mode="reflect"), 1, _ALONG) // _ALONG
+    values = values[:, _ALONG // 2 : -(_ALONG // 2)]
+    far, here = values[:-4] + values[4:], values[2:-2]
+    above, below = values[1:-3], values[3:-1]
+    least = _COMB << (bits - 8)
+    apart = ((here - above > least) & (here - below > least)) | (
+        (above - here > least) & (below - here > least)
+    )
+    combed = apart & (np.abs(far + 4 * here - 3 * (above + below)) > 6 * least)
+    rows, columns = (9, 17) if not number else (5, 9)
+    dense = _box(combed, rows, columns) > _COMBED_SHARE * rows * columns
+    if not dense.any():
+        return plane
+    made = plane.copy()
+    bottom = np.zeros_like(dense)
+    bottom[1::2] = dense[1::2]
+    np.copyto(made, between, where=bottom)
+    return made
+
+
+def _box(values: np.ndarray, rows: int, columns: int) -> np.ndarray:
+    """The sum over the rectangle around each pixel, as far as there is one."""
+    around = ((rows // 2 + 1, rows // 2), (columns // 2 + 1, columns // 2))
+    total = np.pad(values.astype(np.int64), around)
+    total = total.cumsum(0).cumsum(1)
+    return (
+        total[rows:, columns:] - total[:-rows, columns:] - total[rows:, :-columns] + total[:-rows, :-columns]
+    )
+
+
+_OWN: dict[str, Callable[[np.ndarray, int, int], np.ndarray]] = {"dehalo": dehalo, "decomb": decomb}

@@ -1,0 +1,123 @@
+"""`rate_trial`: upscaled frames of a film, encoded as in a run at several CRFs: their bytes, and their VMAF.
+VMAF compares them with the very frames that the encoder was given, so it tells what encoding costs, not how
+good the networks are.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from pipelines.codec.decoder import picture_planes
+from pipelines.codec.encoder import encode_chunk
+from pipelines.frames.ffmpeg_metrics import VmafMeter
+from pipelines.media.demuxer import open_memory
+from pipelines.media.pixel_format import PixelFormat
+from pipelines.media.video_info import Frame
+
+if TYPE_CHECKING:
+    import os
+    from collections.abc import Iterable, Iterator, Sequence
+
+    from pipelines.plan.encoder_spec import Encoder
+    from pipelines.plan.plan import Plan
+
+__all__ = ["RateSample", "rate_trial"]
+
+
+@dataclass(frozen=True)
+class RateSample:
+    """Some frames of a film behind the networks, losslessly in files, with their times."""
+
+    pieces: tuple[str, ...]
+    """FFV1 in Matroska; they follow each other."""
+    pts: tuple[int, ...]
+    """Of their frames, in ticks of the plan's time base."""
+
+
+def rate_trial(
+    sample: RateSample, plan: Plan, encoders: Sequence[Encoder], vmaf: bool
+) -> list[tuple[int, float]]:
+    """(bytes of its packets, mean VMAF of its frames) of a sample by each encoder.
+
+    Without `vmaf` 0 in its place.
+
+    Raises ResourceError where an encoder fails, MediaError where FFmpeg's filter does.
+    """
+    found = []
+    for encoder in encoders:
+        chunk = encode_chunk(
+            _frames(sample, plan),
+            0,
+            encoder,
+            time_base=plan.time_base,
+            rate=plan.rate,
+            sar=plan.sar,
+            color=plan.out_color,
+            hdr=plan.hdr,
+        )
+        found.append((_packet_bytes(chunk.data), _vmaf(sample, plan, chunk.data) if vmaf else 0.0))
+    return found
+
+
+def _frames(sample: RateSample, plan: Plan) -> Iterator[Frame]:
+    frames = _sample_frames(sample.pieces, plan.out_pix_fmt)
+    return (Frame(pts, planes) for pts, planes in zip(sample.pts, frames, strict=True))
+
+
+def _vmaf(sample: RateSample, plan: Plan, data: bytes) -> float:
+    """Mean over the frames, of luma at the size of the result, less a last odd row and column."""
+    pixels = PixelFormat.parse(plan.out_pix_fmt)
+    even = np.s_[: plan.out_height // 2 * 2, : plan.out_width // 2 * 2]
+    made, given = _chunk_frames(data, plan.out_pix_fmt), _sample_frames(sample.pieces, plan.out_pix_fmt)
+    pairs = ([m[0][even], g[0][even]] for m, g in zip(made, given, strict=True))
+    with VmafMeter(plan.out_width // 2 * 2, plan.out_height // 2 * 2, pixels.bits) as meter:
+        for pair in _mirrored(pairs):
+            meter.add_luma(pair)
+        found = meter.figures()[0]["vmaf"]
+    return float(np.mean(found[1:-1] if len(sample.pts) > 1 else found))
+
+
+def _mirrored(pairs: Iterator[list[np.ndarray]]) -> Iterator[list[np.ndarray]]:
+    """Pairs of frames with the second before the first and the last but one behind the last.
+
+    VMAF looks at motion since the frame before and to the next one, which a sample's ends have in the film.
+    """
+    first, second = next(pairs), next(pairs, None)
+    if second is None:
+        yield first
+        return
+    yield from (second, first)
+    before, last = first, second
+    yield last
+    for pair in pairs:
+        before, last = last, pair
+        yield last
+    yield before
+
+
+def _packet_bytes(data: bytes) -> int:
+    """Bytes of the packets of a chunk, without its container."""
+    with open_memory(data) as container:
+        return sum(packet.size for packet in container.demux(video=0) if packet.size)
+
+
+def _chunk_frames(data: bytes, pix_fmt: str) -> Iterator[list[np.ndarray]]:
+    """The planes of its frames in the order they are shown.
+
+    Each list is good until the next one is asked for.
+    """
+    pixels = PixelFormat.parse(pix_fmt)
+    with open_memory(data) as container:
+        container.streams.video[0].thread_type = "AUTO"
+        for frame in container.decode(video=0):
+            yield picture_planes(frame, pixels)
+
+
+def _sample_frames(pieces: Iterable[str | os.PathLike[str]], pix_fmt: str) -> Iterator[list[np.ndarray]]:
+    """The same of several chunks in files, one after the other."""
+    for piece in pieces:
+        yield from _chunk_frames(Path(piece).read_bytes(), pix_fmt)

@@ -1,0 +1,190 @@
+"""From samples of a film to the whole: which are tried, what it takes at a CRF, which CRF meets a target."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from pipelines.media.video_info import Chunk
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+__all__ = [
+    "Estimated",
+    "Part",
+    "choose_crf",
+    "choose_samples",
+    "estimate_mean",
+    "estimate_sum",
+    "first_ladder",
+    "next_ladder",
+    "refining_ladder",
+    "sample_chunk",
+    "value_at",
+]
+
+
+_LEAST_SAMPLES = 8
+_SHARE = 33
+"""Of so many chunks at least one is tried."""
+_VMAF_FRAMES = 48
+"""Of a sample: VMAF is no sum, and steadier than sizes."""
+_STEP = 6.0
+"""Between the CRFs that are tried. Some five to six halve the size, and in between three points its
+logarithm is nearly a parabola."""
+_BEYOND = 1.0
+"""So far beyond the CRFs that were tried the parabola still holds."""
+
+
+_STEEP = 3.0
+"""Points of VMAF between two CRFs that were tried, from which one between them is tried, too."""
+
+
+@dataclass(frozen=True)
+class Part:
+    """A chunk, tried or not."""
+
+    frames: int
+    source_bytes: int
+    """Of its packets; 0 where they say nothing."""
+    found: float = 0.0
+    """What a trial came to: bytes, or mean VMAF."""
+
+
+@dataclass(frozen=True)
+class Estimated:
+    """Of a whole film."""
+
+    value: float
+    spread: float
+    """Standard error: a share of a sum, or points of a mean; 0 where everything was tried."""
+
+
+def choose_samples(chunks: Sequence[Chunk]) -> list[int]:
+    """Indexes of the chunks that are tried: 8, or one in 33, from evenly spread places.
+
+    Fewer than 9 are tried all.
+    """
+    count = min(len(chunks), max(_LEAST_SAMPLES, -(-len(chunks) // _SHARE)))
+    return sorted({len(chunks) * (2 * n + 1) // (2 * count) for n in range(count)})
+
+
+def sample_chunk(chunk: Chunk, kind: str, per_frame: int) -> Chunk:
+    """What is tried of a chunk.
+
+    All of it for a size, since key frames and looking ahead count; its first 48 frames for VMAF.
+    """
+    most = max(1, _VMAF_FRAMES // per_frame) if kind == "vmaf" else chunk.frame_count
+    return Chunk(chunk.index, chunk.start_frame, min(chunk.stop_frame, chunk.start_frame + most))
+
+
+def estimate_sum(tried: Sequence[Part], others: Sequence[Part]) -> Estimated:
+    """Bytes of all chunks, by those that were tried.
+
+    The source's own bytes say how the others differ: log(bytes a frame) is taken to be linear in log(source
+    bytes a frame), with a slope by least squares from 0 (they say nothing) to 1 (in proportion), and the sum
+    over the tried ones comes out exactly.
+    """
+    known = sum(p.found for p in tried)
+    if not others or known <= 0:
+        return Estimated(known, 0.0)
+    x = [math.log(max(1, p.source_bytes) / p.frames) for p in tried]
+    y = [math.log(max(1.0, p.found) / p.frames) for p in tried]
+    x_mean, y_mean = sum(x) / len(x), sum(y) / len(y)
+    varies = sum((a - x_mean) ** 2 for a in x)
+    slope = (
+        sum((a - x_mean) * (b - y_mean) for a, b in zip(x, y, strict=True)) / varies
+        if len(x) > 2 and varies > 1e-6
+        else 0.0
+    )
+    slope = min(1.0, max(0.0, slope))
+
+    def predicted(part: Part) -> float:
+        return part.frames * math.exp(slope * math.log(max(1, part.source_bytes) / part.frames))
+
+    rest = known * sum(map(predicted, others)) / sum(map(predicted, tried))
+    left = [b - y_mean - slope * (a - x_mean) for a, b in zip(x, y, strict=True)]
+    error = math.sqrt(sum(r * r for r in left) / max(1, len(left) - 2) / len(left))
+    return Estimated(known + rest, error * rest / (known + rest))
+
+
+def estimate_mean(tried: Sequence[Part], others: Sequence[Part]) -> Estimated:
+    """Mean over all frames, by samples, each of which counts by the frames of its chunk."""
+    frames = sum(p.frames for p in tried)
+    mean = sum(p.found * p.frames for p in tried) / frames
+    count = len(tried)
+    variance = sum((p.found - mean) ** 2 for p in tried) / max(1, count - 1)
+    return Estimated(mean, math.sqrt(variance / count * len(others) / (count + len(others))))
+
+
+def first_ladder(usual: float, lowest: float, highest: float) -> list[float]:
+    """Three CRFs around the usual one."""
+    return sorted({min(highest, max(lowest, usual + offset)) for offset in (-_STEP, 0.0, _STEP)})
+
+
+def choose_crf(points: Sequence[tuple[float, float]], aim: float, kind: str) -> float | None:
+    """The CRF at which a size is nearest to `aim`, or the highest at which VMAF is at least that.
+
+    None where it lies beyond those that were tried.
+
+    points: (CRF, bytes or VMAF), three of them with the aim in between, or next to it.
+    """
+    points = sorted(points)
+    # The curve falls: the aim lies behind the last point that is above it.
+    place = sum(value > aim for _, value in points)
+    middle = (points[max(0, place - 1)][0] + points[min(place, len(points) - 1)][0]) / 2
+    near = sorted(sorted(points, key=lambda p: (abs(p[0] - middle), p[0]))[:3])
+    low, high = near[0][0] - _BEYOND, near[-1][0] + _BEYOND
+    steps = [low + (high - low) * n / 400 for n in range(401)]
+    values = [_parabola(near, crf, kind) for crf in steps]
+    wanted = _scaled(aim, kind)
+    if max(values) < wanted or min(values) > wanted:
+        return None
+    if kind == "vmaf":
+        return max(crf for crf, value in zip(steps, values, strict=True) if value >= wanted)
+    return min(zip(steps, values, strict=True), key=lambda p: abs(p[1] - wanted))[0]
+
+
+def refining_ladder(points: Sequence[tuple[float, float]], crf: float, kind: str) -> list[float]:
+    """CRFs to try around one on a steep part of a curve of VMAF; none where that is known well enough."""
+    if kind == "size":
+        return []
+    low = max((p for p in points if p[0] <= crf), default=min(points))
+    high = min((p for p in points if p[0] >= crf), default=max(points))
+    return [crf - 1, crf + 1] if high[0] - low[0] > 2.5 and low[1] - high[1] > _STEEP else []
+
+
+def value_at(points: Sequence[tuple[float, float]], crf: float, kind: str) -> float:
+    """Bytes or VMAF at a CRF, by the three nearest that were tried."""
+    near = sorted(sorted(points, key=lambda p: (abs(p[0] - crf), p[0]))[:3])
+    found = _parabola(near, crf, kind)
+    return math.exp(found) if kind == "size" else min(100.0, found)
+
+
+def _scaled(value: float, kind: str) -> float:
+    return math.log(max(1.0, value)) if kind == "size" else value
+
+
+def _parabola(points: Sequence[tuple[float, float]], crf: float, kind: str) -> float:
+    """Lagrange's polynomial through the points, of the logarithm of a size, or of VMAF."""
+    total = 0.0
+    for place, (at, value) in enumerate(points):
+        weight = 1.0
+        for other, (elsewhere, _) in enumerate(points):
+            if other != place:
+                weight *= (crf - elsewhere) / (at - elsewhere)
+        total += weight * _scaled(value, kind)
+    return total
+
+
+def next_ladder(
+    points: Sequence[tuple[float, float]], aim: float, kind: str, lowest: float, highest: float
+) -> list[float]:
+    """CRFs to try where the aim lies beyond all that were tried; none where the scale ends there."""
+    points = sorted(points)
+    less = _scaled(points[-1][1], kind) > _scaled(aim, kind)
+    edge = points[-1][0] if less else points[0][0]
+    offsets = (_STEP, 2 * _STEP) if less else (-2 * _STEP, -_STEP)
+    return sorted({min(highest, max(lowest, edge + offset)) for offset in offsets} - {at for at, _ in points})
