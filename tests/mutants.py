@@ -110,6 +110,16 @@ _WATCH = "tests/pipelines/run/test_watch.py"
 
 MUTANTS = (
     Mutant(
+        25, "a timecode of the pictures is lost", "pipelines/output/container_support.py",
+        "return next(named, info.timecode)", 'return next(named, "")',
+        f"{_TRACKS}::test_a_timecode_that_the_pictures_bear_becomes_a_track_or_a_tag",
+    ),
+    Mutant(
+        25, "a count from zero is a timecode", "pipelines/probe/first_frames.py",
+        'return found if found.translate(_NO_TIME) else ""', "return found",
+        f"{_TRACKS}::test_a_count_from_zero_is_no_timecode",
+    ),
+    Mutant(
         103, "prefilters run in an order of ours", "pipelines/plan/prefilter_names.py",
         "    return names\n", "    return tuple(sorted(names))\n",
         f"{_PREFILTERS}::test_prefilters_work_in_the_order_in_which_they_are_named",

@@ -95,11 +95,13 @@ def later_timecode(timecode: str, frames: int, rate: Fraction) -> str:
 
 
 def film_count(timecode: str, rate: Fraction, film: Fraction) -> str:
-    """The timecode of the same moment, counted in fewer frames a second; empty stays empty.
+    """The timecode of the same moment, counted in other frames a second; empty stays empty.
 
-    rate, film: frames a second before and after. No number is dropped, for at 23.976 Hz none can be.
+    rate, film: frames a second before and after. Numbers are dropped as before where each frame becomes
+    several, else none, for at 23.976 Hz none can be.
     """
     match = _TIMECODE.fullmatch(timecode)
     if match is None:
         return timecode
-    return f"{match[1]}:{match[2]}:{match[3]}:{int(match[5]) * round(film) // max(1, round(rate)):02}"
+    mark = match[4] if (film / rate).denominator == 1 else ":"
+    return f"{match[1]}:{match[2]}:{match[3]}{mark}{int(match[5]) * round(film) // max(1, round(rate)):02}"

@@ -203,6 +203,9 @@ class VideoInfo:
     """Closed captions travel inside the video (CEA-608/708 as A/53 side data)."""
     hdr: HdrMetadata = field(default_factory=HdrMetadata)
     dynamic_hdr: DynamicHdrFacts = field(default_factory=DynamicHdrFacts)
+    timecode: str = ""
+    """SMPTE timecode that the first frame itself bears, HH:MM:SS:FF, with ";" before FF where numbers are
+    dropped; empty where it bears none. Tags of the container go before it."""
     flaw: str = ""
     """What is damaged or missing, as its container says: "ends early: …"; empty where it is whole."""
     flaw_from: int = 0

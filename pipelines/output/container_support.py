@@ -209,14 +209,15 @@ def is_remade(source: InputContainer, info: VideoInfo, stream: Stream) -> bool:
 def film_timecode(source: InputContainer, info: VideoInfo) -> str:
     """HH:MM:SS:FF of the first frame, by tags of the film, of the file, or of a track that no film refers to.
 
-    Empty where none says it.
+    Else what its pictures bear; empty where none says it.
     """
     tagged = [
         source.streams[info.stream_index].metadata,
         source.metadata,
         *(s.metadata for s in source.streams if s.type == "data"),
     ]
-    return next((value for tags in tagged for key, value in tags.items() if key.lower() == "timecode"), "")
+    named = (value for tags in tagged for key, value in tags.items() if key.lower() == "timecode")
+    return next(named, info.timecode)
 
 
 def _refusal(source: InputContainer, stream: Stream, container: str) -> str:

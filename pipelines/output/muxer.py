@@ -252,7 +252,7 @@ def _tag_timecode(
     if not said:
         return
     at_start = later_timecode(said, plan.start_frame, info.rate)
-    if plan.rate < info.rate:
+    if plan.rate != info.rate:
         at_start = film_count(at_start, info.rate, plan.rate)
     if not at_start and plan.encoder.container not in {"mp4", "mov"}:
         return  # some other text, which does no harm there

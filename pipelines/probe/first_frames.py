@@ -48,6 +48,8 @@ class FirstFrames:
     dolby_vision_only: bool = False
     lost: set[str] = field(default_factory=set)
     turned_oddly: bool = False
+    timecodes: dict[int | None, str] = field(default_factory=dict)
+    """SMPTE timecodes that the pictures themselves bear, by pts."""
     first: bytes = b""
     """The first packet."""
     error: str = ""
@@ -86,12 +88,28 @@ class FirstFrames:
             )
             self.orientation, self.turned_oddly = orientation_of(frame)
         self.pts.append(frame.pts)
+        if timecode := _timecode_of(frame):
+            self.timecodes[frame.pts] = timecode
         self.interlaced |= frame.interlaced_frame
         self.captions |= bool(captions_of(frame))
         self.hdr = self.hdr or static_metadata(frame)
         self.dolby_vision_only |= is_dolby_vision_only(frame)
         self.lost |= lost_side_data(frame)
 
+
+def _timecode_of(frame: VideoFrame) -> str:
+    """HH:MM:SS:FF of a GOP header (MPEG-2) or picture timing (H.264, HEVC); empty where there is none.
+
+    Encoders that know no timecode count from zero, so that zero says nothing.
+    """
+    try:
+        found = str(frame.metadata.get("timecode", ""))
+    except UnicodeDecodeError:
+        return ""
+    return found if found.translate(_NO_TIME) else ""
+
+
+_NO_TIME = str.maketrans("", "", "0:;.")
 
 _HDR10_PLUS, _DOLBY_VISION = "HDR10+ metadata", "Dolby Vision metadata"
 _LOST = {

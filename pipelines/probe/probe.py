@@ -200,6 +200,7 @@ def _read(
         captions=look.captions,
         hdr=look.hdr,
         dynamic_hdr=seen.dynamic_hdr.facts,
+        timecode=look.timecodes.get(expected[0], look.timecodes.get(None, "")) if expected else "",
         flaw=flaw,
         flaw_from=_first_shown_after(row, seen, expected, linear=linear) if flaw and flaw == ending else 0,
         crop=crop,

@@ -6,15 +6,19 @@ Clocks, PCM, foreign tags, second films, covers.
 from __future__ import annotations
 
 import hashlib
+import re
+import subprocess
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 
 import av
+import imageio_ffmpeg
 import numpy as np
 import pytest
 
 from models.errors import UsageError, VerificationError
+from pipelines.media.timestamps import film_count
 from pipelines.output import trial
 from pipelines.planner import container_selection
 from pipelines.planner.video_planner import plan_video
@@ -505,6 +509,50 @@ def test_a_part_begins_at_its_own_timecode(tmp_path: Path) -> None:
     source = media.write(tmp_path / "in.mov", replace(SMALL, frames=25), metadata={"timecode": "10:00:00:20"})
     upscaled(source, tmp_path / "out.mov", **H264, range="0.4-0.8")
     assert timecodes(tmp_path / "out.mov") == {"10:00:01:05"}
+
+
+def said_by_ffmpeg(path: Path) -> set[str]:
+    """Timecodes as FFmpeg's own program prints them."""
+    command = [imageio_ffmpeg.get_ffmpeg_exe(), "-hide_banner", "-i", str(path)]
+    printed = subprocess.run(command, capture_output=True, text=True, check=False).stderr
+    return set(re.findall(r"timecode *: (\S+)", printed, re.IGNORECASE))
+
+
+@pytest.mark.parametrize(("name", "suffix"), [("in.ts", ".mov"), ("in.mpg", ".mkv"), ("in.ts", ".mp4")])
+def test_a_timecode_that_the_pictures_bear_becomes_a_track_or_a_tag(
+    tmp_path: Path, name: str, suffix: str
+) -> None:
+    """Case 25: that of MPEG-2's GOP headers."""
+    film = replace(SMALL, codec="mpeg2video", b_frames=0, options={"gop_timecode": "10:00:00:20"})
+    source = media.write(tmp_path / name, film)
+    assert not timecodes(source)
+    upscaled(source, tmp_path / f"out{suffix}", **settings_for(suffix))
+    assert (
+        timecodes(tmp_path / f"out{suffix}") == said_by_ffmpeg(tmp_path / f"out{suffix}") == {"10:00:00:20"}
+    )
+
+
+def test_a_count_from_zero_is_no_timecode(tmp_path: Path) -> None:
+    """Case 25: every encoder of MPEG-2 writes one."""
+    source = media.write(tmp_path / "in.ts", replace(SMALL, codec="mpeg2video", b_frames=0))
+    upscaled(source, tmp_path / "out.mov", **H264)
+    assert not timecodes(tmp_path / "out.mov")
+
+
+def test_a_picture_of_each_field_is_counted_twice_as_fast(tmp_path: Path) -> None:
+    """Case 25."""
+    film = replace(
+        SMALL,
+        frames=8,
+        rate=Fraction(25),
+        woven=tuple((2 * n, 2 * n + 1) for n in range(8)),
+        field_flags="tff",
+    )
+    source = media.write(tmp_path / "in.mov", film, metadata={"timecode": "10:00:00:20"})
+    upscaled(source, tmp_path / "out.mov", **H264, deinterlace="bob")
+    assert said_by_ffmpeg(tmp_path / "out.mov") == {"10:00:00:40"}
+    assert film_count("00:01:00;02", Fraction(30000, 1001), Fraction(60000, 1001)) == "00:01:00;04"
+    assert film_count("00:01:00;02", Fraction(30000, 1001), Fraction(24000, 1001)) == "00:01:00:01"
 
 
 def test_a_tag_that_is_no_timecode_stops_no_run(tmp_path: Path) -> None:
