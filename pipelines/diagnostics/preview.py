@@ -7,7 +7,7 @@ import os
 import re
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 
@@ -43,6 +43,8 @@ if TYPE_CHECKING:
 __all__ = ["Choice", "Preview", "PreviewMoment", "make_folder", "preview", "preview_prefilters", "stamp"]
 
 
+_Compared: TypeAlias = "tuple[tuple[str, ...], list[RunSettings]]"
+"""Names, and the settings of each."""
 _ENVIRONMENT = {"OMP_WAIT_POLICY": "PASSIVE"}
 """Small parts make short loops, between which OpenMP's threads would spin for longer than they work."""
 _TOGETHER = "side-by-side"
@@ -123,25 +125,16 @@ def preview(
 def preview_prefilters(
     source: Path, folder: Path | None, settings: RunSettings, *, at: Sequence[str] = (), shots: int = 3
 ) -> Iterator[PreviewMoment | Note | Preview]:
-    """Show moments as `preview` does, through the network of the settings behind each prefilter alone.
-
-    What the settings name is shown, too, where it is several.
-    """
-    kinds = tuple(dict.fromkeys(["", *PREFILTERS, *([settings.prefilter] if settings.prefilter else [])]))
-    names = tuple(kind or UNFILTERED for kind in kinds)
+    """Show moments as `preview` does, through one network, behind each prefilter and behind those named."""
+    kinds = tuple(dict.fromkeys(["", *PREFILTERS, settings.prefilter or ""]))
     variants = [replace(settings, prefilter=kind or None) for kind in kinds]
+    names = tuple(kind or "no prefilter" for kind in kinds)
     return _preview(source, folder, (names, variants), settings, at, shots)
 
 
 def _preview(
-    source: Path,
-    folder: Path | None,
-    compared: tuple[tuple[str, ...], list[RunSettings]],
-    asked: RunSettings,
-    at: Sequence[str],
-    shots: int,
+    source: Path, folder: Path | None, compared: _Compared, asked: RunSettings, at: Sequence[str], shots: int
 ) -> Iterator[PreviewMoment | Note | Preview]:
-    """compared: names, and the settings of each. asked: of a run."""
     (names, variants), settings = compared, asked.alone
     info = probe(
         source,
@@ -170,9 +163,6 @@ def _preview(
     yield Preview(
         str(source), str(folder), planned[0], choices, tuple(sorted(moments, key=lambda m: m.number))
     )
-
-
-UNFILTERED = "no prefilter"
 
 
 def _chosen_name(name: str, settings: RunSettings, plan: Plan) -> str:
