@@ -47,7 +47,7 @@ def still(path: Path, seconds: float, width: int) -> bytes:
         stream = _film(container, path)
         base = stream.time_base or 1
         start = stream.start_time or 0
-        frame = _frame_at(container, path, start + int(seconds / base) if seconds > 0 else None)
+        frame = _frame_at(container, path, start + round(seconds / base) if seconds > 0 else None)
     height = max(
         2, round(frame.height * width / max(1, frame.width * float(stream.sample_aspect_ratio or 1)))
     )

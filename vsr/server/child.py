@@ -6,6 +6,7 @@ it does when the server is killed. What it had done is on the disk: a run resume
 
 from __future__ import annotations
 
+import contextlib
 import os
 import runpy
 import signal
@@ -70,7 +71,8 @@ def end_now(process: subprocess.Popen[bytes]) -> None:
         if sys.platform == "win32":
             process.kill()
         else:
-            os.killpg(process.pid, signal.SIGKILL)
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
         process.wait()
 
 
