@@ -2238,7 +2238,7 @@ MUTANTS = (
     Mutant(
         98, "commands outlive their server", "vsr/server/child.py",
         "        os._exit(_ORPHANED)", "        pass",
-        f"{_SERVED_KILLS}::test_whatever_is_killed_no_job_is_lost_and_none_is_done_twice",
+        f"{_SERVED_KILLS}::test_commands_and_workers_end_with_their_server_in_the_midst_of_a_chunk",
     ),
     Mutant(
         98, "a server does not wait for an earlier one's commands", "vsr/server/server_process.py",

@@ -11,6 +11,7 @@ import argparse
 import contextlib
 import http.client
 import json
+import os
 import statistics
 import sys
 import tempfile
@@ -129,10 +130,14 @@ def measure(folder: Path, *, quick: bool) -> list[tuple[str, str, bool]]:
         ("POST jobs/ID/cancel", 40, lambda n: calls("POST", f"jobs/{ids[200 + n]}/cancel")),
         ("GET files", 40, lambda _: calls("GET", "files?path=films")),
     ]
+    load, cores = os.getloadavg()[0], len(os.sched_getaffinity(0))
+    is_busy = load > cores
+    judged = "the machine is busy, so calls are judged by CPU time" if is_busy else "calls are judged by time"
+    rows.append(("load", f"{load:.1f} on {cores} cores: {judged}", True))
     for what, times, call in tried:
         median, most, cpu = timed(process, times, call)
         said = f"{median:.1f} ms (95 of 100 below {most:.1f}; {cpu:.1f} ms of CPU)"
-        rows.append((what, said, median < CALL_MS))
+        rows.append((what, said, (cpu if is_busy else median) < CALL_MS))
     long = server.submit("films/long.mp4", output="films/long-made.mp4", chunk_seconds=5)
     server.api("POST", f"jobs/{long}/move", {"before": server.api("GET", "jobs?limit=1")[0]["id"]})
     while not (server.api("GET", f"jobs/{long}")["progress"] or {}).get("done"):

@@ -64,14 +64,7 @@ _DEFAULT_SERVER = "http://127.0.0.1:8787"
     help="Let films be uploaded into the roots, each of at most so many GB (50).",
 )  # fmt: skip
 def serve(
-    host: str,
-    port: int,
-    roots: tuple[Path, ...],
-    cluster: str | None,
-    parallel: int,
-    no_browser: bool,
-    token_file: Path | None,
-    uploads: float | None,
+    host: str, port: int, roots: tuple[Path, ...], token_file: Path | None, no_browser: bool, **offered: Any
 ) -> None:
     """Open a page to choose films, look at previews, queue them and watch them being upscaled.
 
@@ -84,6 +77,7 @@ def serve(
     from models.errors import missing_package
     from pipelines.plan.settings import local_workers
 
+    cluster, uploads = offered["cluster"], offered["uploads"]
     if cluster is not None:
         local_workers(cluster)
     for package in ("fastapi", "uvicorn"):
@@ -98,7 +92,7 @@ def serve(
         if not no_browser:
             _open(address)
 
-    offer = Offer(parallel, cluster, int(uploads * _GB) if uploads is not None else None)
+    offer = Offer(offered["parallel"], cluster, int(uploads * _GB) if uploads is not None else None)
     settings = server_process.ServerSettings(host, port, roots, token_file, offer)
     server_process.serve(settings, functools.partial(echo, err=True), ready)
 

@@ -111,14 +111,15 @@ class Roots:
         if self.shown(real) is None:
             raise OutsideError(f"{path[:200]}: leads out of the roots")
 
-    def shown(self, path: Path) -> str | None:
+    def shown(self, path: Path | str) -> str | None:
         """ROOT/relative/path of a real path; None for what lies below no root."""
-        for text, name in self._as_given:
-            folder = Path(text)
-            if path == folder:
+        text = os.fspath(path)
+        for folder, name in self._as_given:
+            below = folder.rstrip(os.sep) + os.sep
+            if text == folder:
                 return name
-            if path.is_relative_to(folder):
-                return f"{name}/{path.relative_to(folder).as_posix()}"
+            if text.startswith(below):
+                return f"{name}/{text[len(below) :].replace(os.sep, '/')}"
         return None
 
     def redacted(self, text: str) -> str:

@@ -140,6 +140,21 @@ def test_a_command_that_is_killed_again_and_again_fails_in_the_end(root: Path, t
     server.stop()
 
 
+def test_commands_and_workers_end_with_their_server_in_the_midst_of_a_chunk(tmp_path: Path) -> None:
+    (tmp_path / "films").mkdir()
+    media.cfr(tmp_path / "films" / "long.mp4", frames=3000)
+    server = Server([tmp_path / "films"], tmp_path / "data", worker="Slow").start()
+    job = server.submit("films/long.mp4", chunk_seconds=3600, output="films/made.mp4")
+    while not (server.api("GET", f"jobs/{job}")["progress"] or {}).get("frames"):
+        time.sleep(0.05)
+    assert server.process is not None
+    (command,) = children_of(server.process.pid)
+    while not (workers := children_of(command)):
+        time.sleep(0.05)
+    server.kill()
+    assert gone([command, *workers], seconds=30)  # what is left of the film takes two minutes
+
+
 def test_a_server_waits_for_a_command_of_an_earlier_one(root: Path, tmp_path: Path) -> None:
     """A command that is stopped does not end with its server: while it holds the lock, nothing is started."""
     server = Server([root], tmp_path / "data", worker="Slow").start()

@@ -278,7 +278,8 @@ class JobQueue:
     def _job(self, row: sqlite3.Row) -> QueuedJob:
         values = dict(row)
         for name in _JSON:
-            values[name] = json.loads(values[name]) if values[name] is not None else None
+            text = values[name]
+            values[name] = [] if text == "[]" else json.loads(text) if text is not None else None
         job = QueuedJob(**values)
         live = self._live.get(job.id)
         return replace(job, progress=live) if live is not None else job

@@ -37,7 +37,7 @@ def job_table(job: QueuedJob, roots: Roots, position: int | None) -> dict[str, A
 
 def _shown(roots: Roots, path: str) -> str:
     """The path below a root; the last part alone of one that lies below none of this server's."""
-    return roots.shown(Path(path)) or f"…/{Path(path).name}"
+    return roots.shown(path) or f"…/{Path(path).name}"
 
 
 def preview_table(work: PreviewWork) -> dict[str, Any]:
