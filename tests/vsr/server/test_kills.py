@@ -145,14 +145,20 @@ def test_commands_and_workers_end_with_their_server_in_the_midst_of_a_chunk(tmp_
     media.cfr(tmp_path / "films" / "long.mp4", frames=3000)
     server = Server([tmp_path / "films"], tmp_path / "data", worker="Slow").start()
     job = server.submit("films/long.mp4", chunk_seconds=3600, output="films/made.mp4")
-    while not (server.api("GET", f"jobs/{job}")["progress"] or {}).get("frames"):
+    while not (server.api("GET", f"jobs/{job}")["progress"] or {}).get("done"):
         time.sleep(0.05)
     assert server.process is not None
     (command,) = children_of(server.process.pid)
-    while not (workers := children_of(command)):
-        time.sleep(0.05)
+    workers = children_of(command)
+    for worker in workers:
+        os.kill(worker, signal.SIGSTOP)  # so that the command has nothing to print, which would tell it, too
     server.kill()
-    assert gone([command, *workers], seconds=30)  # what is left of the film takes two minutes
+    try:
+        assert gone([command, *workers])
+    finally:
+        for pid in (command, *workers):
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
 
 
 def test_a_server_waits_for_a_command_of_an_earlier_one(root: Path, tmp_path: Path) -> None:
