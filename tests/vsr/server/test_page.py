@@ -275,7 +275,7 @@ def look_before_and_after(page: Page) -> None:
     first = chromium.run(sources)
     assert len(set(first)) == 2
     chromium.one(".chip").click()
-    assert page.until("return arguments[0]", chromium.run(sources)) != first
+    page.until(f"return String((() => {{ {sources} }})()) !== arguments[0]", ",".join(first))
     page.button("2:1").click()
     assert chromium.run(
         "const i = document.querySelector('.stage img'); return i.width === 2 * i.naturalWidth"

@@ -34,7 +34,7 @@ function show() {
   else if (kind === "job") view = new JobView(work, rest);
   else work.replaceChildren(welcome());
   for (const link of document.querySelectorAll("header nav a")) {
-    if (link.hash === (kind === "queue" ? "#/queue" : "#/")) link.setAttribute("aria-current", "page");
+    if (link.hash === (["queue", "job"].includes(kind) ? "#/queue" : "#/")) link.setAttribute("aria-current", "page");
     else link.removeAttribute("aria-current");
   }
   document.title = view ? `${view.title} – vsr` : "vsr";

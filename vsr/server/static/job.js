@@ -56,7 +56,7 @@ export class JobView {
       this.stage = before ?? new Stage();
       parts.push(h("section", { className: "look", "aria-label": "Latest frame, before and after" }, this.stage.element));
     }
-    parts.push(h("div", { className: "actions" }, buttonsOf(one), h("a", { className: "button", href: `#/film/${encodeURIComponent(one.path)}` }, "Open the film")));
+    parts.push(h("div", { className: "actions" }, buttonsOf(one, false), h("a", { className: "button", href: `#/film/${encodeURIComponent(one.path)}` }, "Open the film")));
     if (one.notes?.length) parts.push(h("section", {}, h("h2", {}, "Notes"), h("ul", { className: "notes" }, one.notes.map(text => h("li", {}, text)))));
     this.root.replaceChildren(...parts);
     if (one.state !== "finished" && one.progress?.done) this.#picture(one);
@@ -119,7 +119,7 @@ export class JobView {
     try {
       const pair = await Promise.all(["before", "after"].map(side => picture(`${jobUrl(this.id, side)}?${at}`)));
       if (!this.closed && this.stage.box.isConnected) {
-        this.stage.compare(...pair, ["Source", "Result"]);
+        await this.stage.compare(...pair, ["Source", "Result"]);
         for (const old of this.shown ?? []) URL.revokeObjectURL(old);
         this.shown = pair;
         this.shownAt = at;

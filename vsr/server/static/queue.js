@@ -61,14 +61,14 @@ export const control = (one, action) => act(async () => { await post(`jobs/${one
 const move = (id, before, words) => act(async () => { await post(`jobs/${id}/move`, { before }); await refetch(); announce(words) });
 
 /** Buttons that a job's state allows. */
-export function buttonsOf(one) {
+export function buttonsOf(one, downloads = true) {
   const name = nameOf(one.path);
   const button = (text, run, className = "") => h("button", { type: "button", className, "aria-label": `${text} ${name}`, onclick: run, disabled: Boolean(one.request) }, text);
   const able = {
     running: ["pause", "cancel"], queued: ["pause", "cancel"], paused: ["resume", "cancel"], failed: ["retry"], cancelled: ["retry"], finished: [],
   }[one.state] ?? [];
   const made = able.map(action => button(action[0].toUpperCase() + action.slice(1), () => control(one, action)));
-  if (one.state === "finished") made.push(h("a", { className: "button", href: jobUrl(one.id, "result?download=1"), download: "", "aria-label": `Download the result of ${name}` }, "Download"));
+  if (one.state === "finished" && downloads) made.push(h("a", { className: "button", href: jobUrl(one.id, "result?download=1"), download: "", "aria-label": `Download the result of ${name}` }, "Download"));
   if (isOver(one)) made.push(button("Clear", () => act(async () => { await call("DELETE", `jobs/${one.id}`); forget(one.id); if (location.hash === `#/job/${one.id}`) location.hash = "#/queue" })));
   return made;
 }

@@ -15,6 +15,7 @@ export class Stage {
 
   /** One picture. */
   show(source, alt) {
+    this.key = null;
     if (this.picture?.isConnected) { this.picture.src = source; this.picture.alt = alt }
     else {
       this.picture = h("img", { src: source, alt, className: "frame" });
@@ -24,11 +25,13 @@ export class Stage {
     this.#fit("fit");
   }
 
-  /** Before and after. */
-  compare(before, after, names = ["Before", "After"]) {
+  /** Before and after, as soon as both are there; what is shown stays until then. */
+  async compare(before, after, names = ["Before", "After"]) {
     const key = JSON.stringify([before, after]);
     if (this.key === key && this.slider?.isConnected) return;
     this.key = key;
+    await Promise.allSettled([before, after].map(source => Object.assign(new Image(), { src: source }).decode()));
+    if (this.key !== key) return;  // something else is wanted by now
     if (this.slider?.isConnected) this.slider.change([before, after]);
     else {
       this.slider = h("before-after", { "data-plain": "" }, h("img", { src: before, alt: names[0] }), h("img", { src: after, alt: names[1] }));
