@@ -669,6 +669,11 @@ MUTANTS = (
         f"{_SCAN}::test_frames_that_show_nothing_do_not_hide_the_rhythm_of_telecine",
     ),
     Mutant(
+        97, "the first frame after a break is judged by the one before", "pipelines/probe/cadence.py",
+        "total[best] + _BREAK + alone[frame]", "total[best] + _BREAK + costs[frame]",
+        f"{_CADENCE}::test_a_break_costs_no_film_frame_that_has_both_fields",
+    ),
+    Mutant(
         97, "the top field comes first", "pipelines/codec/field_weaving.py",
         "    own = 0 if top else 1", "    own = 0",
         f"{_WEAVING}::test_a_letter_weaves_a_first_field_with_the_second_one_before",

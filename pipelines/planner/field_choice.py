@@ -42,7 +42,7 @@ _STRETCH, _SMALLEST = 4096, 240
 """Frames that one child looks at, at most, and at least where there are several."""
 _SECONDS_A_FRAME, _STARTING_SECONDS = 2.0, 120.0
 """Within which a child must have done; far more than it needs."""
-_TABLE, _VERSION = "cadence", 1
+_TABLE, _VERSION = "cadence", 2
 
 
 @dataclass(frozen=True)

@@ -44,7 +44,7 @@ def find_cadence(facts: npt.NDArray[np.int32]) -> str:
     """The letters of `pulldown.Pulldown` for these frames. facts: (frames, FACTS)."""
     if not len(facts):
         return ""
-    states = _cheapest(_costs(facts))
+    states = _cheapest(*_costs(facts))
     table = dict(zip(FACTS, facts.T, strict=True))
     letters = []
     for frame, state in enumerate(states):
@@ -81,8 +81,8 @@ def _next(state: int) -> int:
     return state if state >= 2 * _FILM else state // _FILM * _FILM + (state + 1) % _FILM
 
 
-def _costs(facts: npt.NDArray[np.int32]) -> npt.NDArray[np.float64]:
-    """(frames, states)."""
+def _costs(facts: npt.NDArray[np.int32]) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+    """(frames, states): of a frame that goes on from the one before, and of the first one after a break."""
     table = {name: column.astype(np.float64) for name, column in zip(FACTS, facts.T, strict=True)}
 
     def balance(a: str, b: str) -> npt.NDArray[np.float64]:
@@ -94,32 +94,33 @@ def _costs(facts: npt.NDArray[np.int32]) -> npt.NDArray[np.float64]:
     combed_before, combed_own = (
         table[name] / (table["moving"] + _FEW) for name in ("before_combed", "own_combed")
     )
-    costs = np.zeros((len(facts), _STATES))
+    costs, alone = np.zeros((len(facts), _STATES)), np.zeros((len(facts), _STATES))
     for state in range(_STATES):
-        costs[:, state] += _USUAL.get(state, 0.0)
+        alone[:, state] += _USUAL.get(state, 0.0)
+        alone[:, state] += np.maximum(0, own) + combed_own if state in _OWN_TOGETHER else np.maximum(0, -own)
+        costs[:, state] = alone[:, state]
         costs[:, state] += (
             np.maximum(0, before) + combed_before if state in _BEFORE_TOGETHER else np.maximum(0, -before)
         )
-        costs[:, state] += np.maximum(0, own) + combed_own if state in _OWN_TOGETHER else np.maximum(0, -own)
         costs[:, state] += np.maximum(0, -first if state in _FIRST_AGAIN else first)
         costs[:, state] += np.maximum(0, -second if state in _SECOND_AGAIN else second)
-    return costs
+    return costs, alone
 
 
-def _cheapest(costs: npt.NDArray[np.float64]) -> list[int]:
+def _cheapest(costs: npt.NDArray[np.float64], alone: npt.NDArray[np.float64]) -> list[int]:
     """The state of each frame on the path that costs least."""
     count = len(costs)
     came_from = np.zeros((count, _STATES), np.int8)
     last = np.zeros(_STATES, np.int64)
     for state in range(_STATES):
         last[_next(state)] = state
-    total = costs[0].copy()
+    total = alone[0].copy()
     for frame in range(1, count):
         best = int(total.argmin())
-        following = total[last]
-        breaks = following > total[best] + _BREAK
+        following, anew = total[last] + costs[frame], total[best] + _BREAK + alone[frame]
+        breaks = following > anew
         came_from[frame] = np.where(breaks, best, last)
-        total = np.where(breaks, total[best] + _BREAK, following) + costs[frame]
+        total = np.where(breaks, anew, following)
     path = [int(total.argmin())]
     for frame in range(count - 1, 0, -1):
         path.append(int(came_from[frame, path[-1]]))

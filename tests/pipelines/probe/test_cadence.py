@@ -102,3 +102,21 @@ def test_facts_do_not_depend_on_where_a_look_begins(
     assert (np.concatenate(parts) == whole).all()
     monkeypatch.setattr(field_matching, "_BATCH", 5)
     assert (match_fields(info, "top", 0, info.frame_count) == whole).all()
+
+
+@pytest.mark.parametrize("cut", range(30, 40, 2))
+def test_a_break_costs_no_film_frame_that_has_both_fields(film: dict[int, np.ndarray], cut: int) -> None:
+    """Case 97: nor does it weave fields of two."""
+    for skipped in (2, 4, 6, 8):
+        fields = three_two(range(40))
+        made = pulled_down(film, fields[:cut] + fields[cut + skipped :])
+        shown = []
+        for frame, letter in enumerate(letters_of(made.frames)):
+            first, second = made.fields[2 * frame : 2 * frame + 2]
+            if letter in "ABD":
+                assert first == second
+                shown.append(first)
+            elif letter == "C":
+                assert first == made.fields[2 * frame - 1]
+                shown.append(first)
+        assert shown == made.whole
