@@ -2210,10 +2210,10 @@ MUTANTS = (
         f"{_SERVED_QUEUE}::test_text_has_names_in_place_of_roots_and_no_other_absolute_path",
     ),
     Mutant(
-        99, "the command's line is shown as it is", "vsr/server/media/side_calls.py",
-        'return RefusedError(self._roots.redacted(str(told["message"])), int(told["exit_code"]))',
-        'return RefusedError(str(told["message"]), int(told["exit_code"]))',
-        f"{_SERVED}::test_no_answer_has_an_absolute_path",
+        99, "the command's line is shown as it is", "vsr/server/jobs/job_process.py",
+        'self._error = (self._roots.redacted(line["message"]), int(line["exit_code"]))',
+        'self._error = (line["message"], int(line["exit_code"]))',
+        f"{_SERVED_JOBS}::test_a_job_that_fails_says_the_commands_line_and_does_not_stop_the_next",
     ),
     Mutant(
         99, "settings may name a file", "vsr/server/settings_form.py",
@@ -2222,8 +2222,8 @@ MUTANTS = (
     ),
     Mutant(
         99, "an upload takes another file's place", "vsr/server/web/film_routes.py",
-        "    if os.path.lexists(target):\n        raise TakenError", "    if not target.name:\n        raise TakenError",
-        f"{_SERVED}::test_uploads_stay_below_their_limit_and_take_no_other_files_place",
+        "os.link(partial, target)", "os.replace(partial, target)",
+        f"{_SERVED}::test_an_upload_takes_no_place_that_was_taken_while_it_came",
     ),
     Mutant(
         98, "what ran when the server was killed is forgotten", "vsr/server/jobs/job_queue.py",

@@ -12,7 +12,7 @@ import pytest
 
 from tests.helpers.serving import TOKEN, Server
 from tests.vsr.server.conftest import HOSTILE
-from vsr.server.web import access
+from vsr.server.web import access, film_routes
 from vsr.server.web.access import Access
 
 
@@ -212,6 +212,13 @@ def test_uploads_stay_below_their_limit_and_take_no_other_files_place(server: Se
             "POST", f"/api/v1/uploads?path={urllib.parse.quote(path, safe='')}", b"x"
         ).status in {404, 422}
     assert [p.name for p in (films / "deep").iterdir()] == ["b.mkv"]
+
+
+def test_an_upload_takes_no_place_that_was_taken_while_it_came(tmp_path: Path) -> None:
+    (tmp_path / "film.mp4").write_bytes(b"mine")
+    with (tmp_path / ".partial").open("xb") as file, pytest.raises(FileExistsError):
+        film_routes._give_name(file, tmp_path / ".partial", tmp_path / "film.mp4")
+    assert (tmp_path / "film.mp4").read_bytes() == b"mine"
 
 
 def test_a_client_that_never_ends_its_head_is_cut_off(server: Server) -> None:
