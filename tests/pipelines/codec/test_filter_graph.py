@@ -273,5 +273,5 @@ def test_formats_the_filter_would_convert_are_refused_beforehand(tmp_path: Path)
 
 
 def test_an_unknown_way_is_refused() -> None:
-    with pytest.raises(UsageError, match="--deinterlace weave: expected auto, on, bob, off or refuse"):
+    with pytest.raises(UsageError, match="--deinterlace weave: expected auto, on, bob, ivtc, off or refuse"):
         RunSettings(deinterlace="weave")  # type: ignore[arg-type]
