@@ -6,6 +6,7 @@ tests/pipelines/pool/fast_workers.py, or Refusing for commands that end at once 
 
 from __future__ import annotations
 
+import atexit
 import json
 import os
 import subprocess
@@ -76,6 +77,7 @@ class Server:
             stdin=subprocess.DEVNULL,
         )
         log.close()
+        atexit.register(self.process.kill)  # where a test fails before it stops it
         assert self.process.stdout is not None
         line = self.process.stdout.readline()
         assert line.startswith("http://"), (self.data / "log").read_text()
