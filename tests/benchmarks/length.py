@@ -24,7 +24,8 @@ from pipelines.frames.thumbnail import grid_for
 from pipelines.output.chunk_record import ResultParts
 from pipelines.output.journal import Journal, work_folder
 from pipelines.output.muxer import assemble
-from pipelines.output.verification import _check_times, verify
+from pipelines.output.result_contents import check_times
+from pipelines.output.verification import verify
 from pipelines.planner.video_planner import plan_video
 from pipelines.pool.interface import WorkItem
 from pipelines.probe.frame_times import expected_times
@@ -82,7 +83,7 @@ def _film(folder: Path, hours: float) -> None:
         .tobytes(),
     )
     seen.time_base = Fraction(1, 1000)
-    _timed("times of the result", lambda: _check_times(seen, plan, info))
+    _timed("times of the result", lambda: check_times(seen, plan, info))
 
 
 def _commits(folder: Path, _: float) -> None:
