@@ -17,7 +17,8 @@ import av
 import numpy as np
 
 from pipelines.datasets.damage import level_of_damage, measure_damage
-from pipelines.datasets.degradation import Degradation, degrade
+from pipelines.datasets.degradation import Degradation
+from pipelines.datasets.degrading import degrade
 from pipelines.frames.sample_values import SampleValues
 from pipelines.frames.video_reader import Footage
 from pipelines.media.demuxer import film_decoder, open_source
