@@ -134,10 +134,10 @@ def _numbered(container: InputContainer, path: Path, number: int) -> VideoFrame:
 
 
 def _frames(container: InputContainer, path: Path, stream: Any) -> Iterator[VideoFrame]:
-    open_decoder(stream)
+    decoder = open_decoder(stream)
     for packet in packets_of(container, path, stream):
         try:
-            yield from packet.decode()
+            yield from decoder.decode(packet)
         except av.error.FFmpegError:
             continue  # a damaged packet; the next key frame shows something again
 

@@ -21,6 +21,7 @@ import av
 from pipelines.diagnostics.benchmark import make_clip
 from pipelines.diagnostics.dependencies import libraries
 from pipelines.diagnostics.doctor import hardware_facts
+from pipelines.media.demuxer import open_decoder, open_source, packets_of
 from pipelines.plan.events import Finished
 from pipelines.plan.settings import TargetSettings
 from pipelines.planner.resources import usable_memory
@@ -120,7 +121,7 @@ def _quality(clip: Path, settings: RunSettings, folder: Path) -> dict[str, Any]:
     done = next(e for e in upscale_video(half, result, alike) if isinstance(e, Finished))
     compared = next(e for e in compare(truth, result, worst=0) if isinstance(e, Compared))
     (figures,) = compared.figures
-    with av.open(str(truth)) as container:
+    with open_source(truth) as container:
         stream = container.streams.video[0]
         width, height = stream.codec_context.width, stream.codec_context.height
         seconds = done.frames / float(stream.average_rate or 24)
@@ -135,7 +136,7 @@ def _quality(clip: Path, settings: RunSettings, folder: Path) -> dict[str, Any]:
 def _write_halved(clip: Path, truth: Path, half: Path) -> None:
     """The first frames of a clip, and the same at half the size, by the mean of areas; both without loss."""
     with (
-        av.open(f"file:{clip}") as source,
+        open_source(clip) as source,
         av.open(str(truth), "w") as whole,
         av.open(str(half), "w") as small,
     ):
@@ -146,7 +147,9 @@ def _write_halved(clip: Path, truth: Path, half: Path) -> None:
             stream = output.add_stream("ffv1", rate=rate)
             stream.width, stream.height, stream.pix_fmt = width // divisor, height // divisor, "yuv420p"
             stream.codec_context.time_base = 1 / rate
-        for number, frame in enumerate(itertools.islice(source.decode(film), _JUDGED_FRAMES)):
+        decoder = open_decoder(film)
+        frames = (frame for packet in packets_of(source, clip, film) for frame in decoder.decode(packet))
+        for number, frame in enumerate(itertools.islice(frames, _JUDGED_FRAMES)):
             for output, divisor in ((whole, 1), (small, 2)):
                 made = frame.reformat(width // divisor, height // divisor, "yuv420p", interpolation="AREA")
                 made.pts, made.time_base = number, 1 / rate

@@ -14,7 +14,7 @@ import numpy as np
 from pipelines.codec.decoder import picture_planes
 from pipelines.codec.encoder import encode_chunk
 from pipelines.frames.ffmpeg_metrics import VmafMeter
-from pipelines.media.demuxer import open_memory
+from pipelines.media.demuxer import film_decoder, open_memory
 from pipelines.media.pixel_format import PixelFormat
 from pipelines.media.video_info import Frame
 
@@ -112,9 +112,10 @@ def _chunk_frames(data: bytes, pix_fmt: str) -> Iterator[list[np.ndarray]]:
     """
     pixels = PixelFormat.parse(pix_fmt)
     with open_memory(data) as container:
-        container.streams.video[0].thread_type = "AUTO"
-        for frame in container.decode(video=0):
-            yield picture_planes(frame, pixels)
+        stream, decoder = film_decoder(container, 0)
+        for packet in container.demux(stream):
+            for frame in decoder.decode(packet):
+                yield picture_planes(frame, pixels)
 
 
 def _sample_frames(pieces: Iterable[str | os.PathLike[str]], pix_fmt: str) -> Iterator[list[np.ndarray]]:

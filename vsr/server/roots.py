@@ -50,7 +50,7 @@ class Roots:
         self._as_given.sort(key=lambda pair: -len(pair[0]))  # a folder in another one first
 
     def _free_name(self, wanted: str) -> str:
-        wanted = wanted.encode(errors="replace").decode()
+        wanted = wanted.encode(errors="replace").decode("utf-8")
         number, name = 1, wanted
         while name in self._folders:
             number += 1

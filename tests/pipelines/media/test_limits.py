@@ -27,6 +27,12 @@ def calls(tree: ast.AST) -> Iterator[ast.Call]:
     return (node for node in ast.walk(tree) if isinstance(node, ast.Call))
 
 
+def _is_of_text(call: ast.Call) -> bool:
+    """It names a codec of text, or what to do with bytes that are none."""
+    names_one = any(isinstance(a, ast.Constant) and isinstance(a.value, str) for a in call.args)
+    return names_one or any(k.arg == "errors" for k in call.keywords)
+
+
 def unlimited(tree: ast.AST) -> list[str]:
     """Where a module decodes by anything but a `decoder` that an opener gave, or opens one itself."""
     wrong = []
@@ -44,7 +50,8 @@ def unlimited(tree: ast.AST) -> list[str]:
         if (
             receiver != name
             and receiver not in {"decoder", "self._decoder", *OTHERS}
-            and not receiver.startswith(("base64.", "os.fsencode(", "library."))
+            and not receiver.startswith(("base64.", "b85encode(", "zlib.", "os.fsencode(", "library."))
+            and not _is_of_text(call)
         ):
             wrong.append(f"{call.lineno}: {ast.unparse(call)}")
         if name.endswith("CodecContext.create") and ast.unparse(call.args[1]) != "'w'":
