@@ -1,6 +1,6 @@
 """`shared_figures`: what a benchmark found on this machine, as plain values to show to others.
 
-They fit docs/speed/schema.json. Nothing in it says whose machine it is or where files lie.
+They fit docs/speed/schema.json. Nothing in it names the owner of the machine or where files lie.
 """
 
 from __future__ import annotations

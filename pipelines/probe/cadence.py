@@ -82,7 +82,7 @@ def _next(state: int) -> int:
 
 
 def _costs(facts: npt.NDArray[np.int32]) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
-    """(frames, states): of a frame that goes on from the one before, and of the first one after a break."""
+    """(frames, states): of a frame that continues the one before, and of the first one after a break."""
     table = {name: column.astype(np.float64) for name, column in zip(FACTS, facts.T, strict=True)}
 
     def balance(a: str, b: str) -> npt.NDArray[np.float64]:
