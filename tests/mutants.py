@@ -130,7 +130,7 @@ MUTANTS = (
         f"{_PREFILTERS}::test_ten_bits_mean_what_eight_bits_meant",
     ),
     Mutant(
-        103, "detail beside an edge is taken for a halo", "pipelines/codec/prefilters.py",
+        103, "noise far from any edge is taken for halos", "pipelines/codec/prefilters.py",
         "    weight[contrast < _LEAST_EDGE << (bits - 8)] = 0\n", "",
         f"{_PREFILTERS}::test_dehalo_takes_halos_away_and_leaves_lines_and_noise",
     ),
