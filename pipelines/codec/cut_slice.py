@@ -37,22 +37,23 @@ def ends_in_a_slice(tail: Sequence[PacketData], setup: DecoderSetup) -> bool:
     first = max((n for n, packet in enumerate(tail) if packet.key), default=0)
     group, last = tail[first:-1], tail[-1]
     longer = replace(last, data=last.data.rstrip(b"\0") + _OTHER_BITS)
-    pictures, is_whole = _pictures([*group, last], setup)
-    return not is_whole or pictures != _pictures([*group, longer], setup)[0]
+    pictures, is_broken = _pictures([*group, last], setup)
+    return is_broken or pictures != _pictures([*group, longer], setup)[0]
 
 
 def _pictures(packets: Sequence[PacketData], setup: DecoderSetup) -> tuple[list[int], bool]:
-    """A checksum for each frame that can be decoded; whether the last packet was decoded without an error."""
-    decoder = packet_decoder(setup, strict=True)
+    """A checksum for each frame that can be decoded; whether the last packet alone gave an error."""
+    decoder = packet_decoder(setup)
+    decoder.options = {**decoder.options, "err_detect": "explode"}  # or frames with errors are filled up
     decoder.thread_count = 1  # or damage shows in other frames from run to run
     known: dict[str, bytes] = {}
     found: list[int] = []
-    failed = -1
+    failed: list[int] = []
     for number, packet in enumerate((*packets, None)):
         try:
             frames = decoder.decode(rebuilt(packet, known) if packet is not None else None)
         except av.error.FFmpegError:
-            failed = number
+            failed.append(number)
             continue
         found += (checksum(picture_planes(frame, planar_format(frame.format.name))) for frame in frames)
-    return found, failed < len(packets) - 1
+    return found, bool(failed) and failed[0] >= len(packets) - 1

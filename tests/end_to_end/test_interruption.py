@@ -92,8 +92,8 @@ def test_a_run_killed_at_random_goes_on_and_ends_with_the_same_bytes(
     output = tmp_path / "out.mkv"
     dice = random.Random(7)
     kept: set[int] = set()
-    kills = KILLS // 2  # for each of two codecs
-    for _ in range(kills):
+    hits = 0
+    for _ in range(KILLS // 2):  # for each of two codecs
         process = started("run", film, "-o", output, "--codec", codec, *OPTIONS)
         events = read_until(process, "chunk", dice.randint(1, 2))
         time.sleep(dice.random() * 0.05)
@@ -102,7 +102,12 @@ def test_a_run_killed_at_random_goes_on_and_ends_with_the_same_bytes(
         rest, _ = process.communicate(timeout=30)
         assert gone(orphans), "a child outlived its parent"
         events += [json.loads(line) for line in rest.splitlines() if line.endswith("}")]
-        assert not any(e["event"] == "done" for e in events), "too short a film to be killed so often"
+        if any(e["event"] == "done" for e in events):  # this test was held up; the film begins anew
+            output.unlink()
+            output.with_name(f"{output.name}.vsr.json").unlink()
+            kept = set()
+            continue
+        hits += 1
         assert not output.exists()
         plan = next(e for e in events if e["event"] == "plan")
         assert plan["chunks_done"] == len(kept)
@@ -112,6 +117,7 @@ def test_a_run_killed_at_random_goes_on_and_ends_with_the_same_bytes(
             int(p.stem) for p in work_folder(output).glob("[0-9]*.json")
         }  # one may be kept that was not announced any more
         assert made <= kept
+    assert hits, "too short a film to be killed"
     last = vsr("run", film, "-o", output, "--codec", codec, *OPTIONS)
     assert last.code == 0, last.err
     made = {e["index"] for e in last.events if e["event"] == "chunk"}

@@ -137,12 +137,13 @@ def test_content_and_name_are_flushed_in_this_order(
 
 def test_there_is_no_other_way_to_write_a_file_by_another_name() -> None:
     """Shards grow under theirs, results get theirs in `publishing` and `image_sequence`, downloads in
-    `object_store`, files of a cluster in `actor`.
+    `object_store`, files of a cluster in `actor`, uploads, which go over no other file, in `film_routes`.
     """
     known = {
         "actor",
         "atomic_file",
         "doctor",
+        "film_routes",
         "image_sequence",
         "install",
         "object_store",
