@@ -122,12 +122,12 @@ def measure(folder: Path, *, quick: bool) -> list[tuple[str, str, bool]]:
         ("GET jobs?limit=50", 40, lambda _: calls("GET", "jobs?limit=50")),
         ("GET jobs/ID", 100, lambda n: calls("GET", f"jobs/{ids[n]}")),
         (
-            "POST jobs/ID/move to the front",
+            "POST jobs/ID/move 400 places forward",
             40,
-            lambda n: calls("POST", f"jobs/{ids[900 - n]}/move", {"before": ids[10]}),
+            lambda n: calls("POST", f"jobs/{ids[999 - n]}/move", {"before": ids[500]}),
         ),
-        ("POST jobs/ID/pause", 40, lambda n: calls("POST", f"jobs/{ids[100 + n]}/pause")),
-        ("POST jobs/ID/cancel", 40, lambda n: calls("POST", f"jobs/{ids[200 + n]}/cancel")),
+        ("POST jobs/ID/pause", 40, lambda n: calls("POST", f"jobs/{ids[600 + n]}/pause")),
+        ("POST jobs/ID/cancel", 40, lambda n: calls("POST", f"jobs/{ids[700 + n]}/cancel")),
         ("GET files", 40, lambda _: calls("GET", "files?path=films")),
     ]
     load, cores = os.getloadavg()[0], len(os.sched_getaffinity(0))
