@@ -120,7 +120,7 @@ MUTANTS = (
         f"{_TRACKS}::test_a_count_from_zero_is_no_timecode",
     ),
     Mutant(
-        103, "prefilters run in an order of ours", "pipelines/plan/prefilter_names.py",
+        103, "prefilters run in an order of ours", "pipelines/plan/option_values.py",
         "    return names\n", "    return tuple(sorted(names))\n",
         f"{_PREFILTERS}::test_prefilters_work_in_the_order_in_which_they_are_named",
     ),
@@ -876,7 +876,7 @@ MUTANTS = (
     ),
     Mutant(
         40, "machines that are lost late are not waited for", "pipelines/cluster/scheduler.py",
-        "if len(c.ledger) or c.running]:", "if len(c.ledger) and not c.running]:",
+        "if len(c.task_queue) or c.running]:", "if len(c.task_queue) and not c.running]:",
         f"{_MACHINES}::test_machines_that_are_lost_long_after_a_call_began_are_waited_for_as_well[False]",
     ),
     Mutant(
@@ -1306,7 +1306,7 @@ MUTANTS = (
     ),
     Mutant(
         53, "workers that share memory go on sharing it", "pipelines/run/job.py",
-        "with_fewer_workers(self.settings, self.planned.plan) if self.workers is None else None", "None",
+        "with_fewer_workers(own, self.planned.plan) if self.workers is None else None", "None",
         "tests/pipelines/planner/test_smaller_tiles.py::test_workers_that_share_memory_are_made_fewer_before_tiles_are_made_smaller",
     ),
     Mutant(

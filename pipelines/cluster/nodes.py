@@ -55,8 +55,8 @@ class Nodes:
         self._code = code_digest()
         self._numbers = itertools.count()
         self._looked = 0.0
-        self.nodes: dict[str, dict[str, Any]] = {}
-        """Those that were alive at the last look, by their id."""
+        self.alive: dict[str, dict[str, Any]] = {}
+        """Nodes that were alive at the last look, by their id."""
         self.actors: list[Actor] = []
         self.benched: dict[str, str] = {}
         """Node -> why no worker is started there."""
@@ -72,7 +72,7 @@ class Nodes:
         if now - self._looked < _LOOK_SECONDS:
             return False
         self._looked = now
-        self.nodes = _alive()
+        self.alive = _alive()
         return True
 
     def look_soon(self) -> None:
@@ -85,7 +85,7 @@ class Nodes:
 
     def needs(self) -> tuple[float, float]:
         """(CPUs, GPUs) of a worker."""
-        nodes = [n["Resources"] for n in self.nodes.values()]
+        nodes = [n["Resources"] for n in self.alive.values()]
         with_gpu = [r for r in nodes if r.get("GPU", 0) >= self._gpus] if self._device != "cpu" else []
         if with_gpu:
             return (
@@ -108,7 +108,7 @@ class Nodes:
             and all(a.number in call.refused for a in self.actors if not a.parked)
         ):
             return NoneAdmittedError(next(iter(call.refused.values())))
-        if self.nodes and all(node in self.benched for node in self.nodes):
+        if self.alive and all(node in self.benched for node in self.alive):
             return ResourceError(f"{next(iter(self.benched.values()))}; what is done is kept")
         if self.actors:
             return ResourceError("every GPU of the cluster failed; what is done is kept")
@@ -128,7 +128,7 @@ class Nodes:
         Yields the new ones.
         """
         needs = self.needs()
-        places = {key: _capacity(node, needs) for key, node in self.nodes.items() if key not in self.benched}
+        places = {key: _capacity(node, needs) for key, node in self.alive.items() if key not in self.benched}
         places.update({key: places[key] - sum(a.node == key for a in self.actors) for key in places})
         while len(self.actors) < min(wanted, self._most) and places:
             node = max(places, key=places.__getitem__)
@@ -154,15 +154,15 @@ class Nodes:
             scheduling_strategy=NodeAffinitySchedulingStrategy(node, soft=False),
             **options,
         ).remote()
-        host = self.nodes[node].get("NodeManagerHostname", node[:8])
+        host = self.alive[node].get("NodeManagerHostname", node[:8])
         return Actor(next(self._numbers), node, host, handle, handle.hello.remote(), handle.stay.remote())
 
     def gone(self) -> list[tuple[Actor, RayError | ResourceError]]:
         """Actors lost with their node or process, also while idle, and why."""
         found: list[tuple[Actor, RayError | ResourceError]] = [
-            (a, lost(a)) for a in self.actors if a.node not in self.nodes
+            (a, lost(a)) for a in self.actors if a.node not in self.alive
         ]
-        here = {actor.stay: actor for actor in self.actors if actor.node in self.nodes}
+        here = {actor.stay: actor for actor in self.actors if actor.node in self.alive}
         ended, _ = ray.wait(list(here), num_returns=len(here), timeout=0) if here else ([], [])
         for stay in ended:
             try:

@@ -1,7 +1,4 @@
-"""What the driver of a cluster has on its books: callers, actors, and the tasks in an actor's hands.
-
-See `cluster.py`.
-"""
+"""State of the scheduler: pending calls, actors, and the tasks that actors hold."""
 
 from __future__ import annotations
 
@@ -23,7 +20,7 @@ __all__ = ["Actor", "PendingCall", "Run"]
 class PendingCall:
     """One call of `run_tasks`."""
 
-    ledger: TaskQueue
+    task_queue: TaskQueue
     worker: str
     setup: Any
     """Reference to the pickled setup."""

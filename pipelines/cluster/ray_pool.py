@@ -49,15 +49,15 @@ class RayPool:
         workers: at most so many. gpus_per_worker: share of a GPU, where there are any. cpus_per_worker: None:
         what there is, shared out. device: "cpu" leaves GPUs alone. environment: variables of the workers.
         """
-        machines = Nodes(
+        nodes = Nodes(
             most=workers or 1 << 20,
             gpus=gpus_per_worker,
             cpus=cpus_per_worker,
             device=device,
             environment=dict(environment or {}),
         )
-        self._parcels = ObjectRefs()
-        self._driver = Scheduler(machines, self._parcels, says_host=not session.private)
+        self._object_refs = ObjectRefs()
+        self._scheduler = Scheduler(nodes, self._object_refs, says_host=not session.private)
 
     def __enter__(self) -> RayPool:
         return self
@@ -67,7 +67,7 @@ class RayPool:
 
     def close(self) -> None:
         """End the actors."""
-        self._driver.close()
+        self._scheduler.close()
 
     def run_tasks(
         self,
@@ -86,7 +86,7 @@ class RayPool:
         if not tasks:
             return
         files = (
-            {name: self._parcels.file(name, path) for name, path in setup.files().items()}
+            {name: self._object_refs.file(name, path) for name, path in setup.files().items()}
             if hasattr(setup, "files")
             else {}
         )
@@ -99,14 +99,14 @@ class RayPool:
             admit,
             stop or threading.Event(),
         )
-        self._driver.take(call)
+        self._scheduler.take(call)
         try:
             while True:
                 try:
                     event = call.out.get(timeout=1.0)
                 except queue.Empty as error:
-                    if not self._driver.is_alive:
-                        raise self._driver.broken or ResourceError("the cluster was left") from error
+                    if not self._scheduler.is_alive:
+                        raise self._scheduler.broken or ResourceError("the cluster was left") from error
                     continue
                 if event is None:
                     return
@@ -115,9 +115,9 @@ class RayPool:
                 yield event
         finally:
             call.abandoned.set()
-            while not call.over.wait(0.5) and self._driver.is_alive:
+            while not call.over.wait(0.5) and self._scheduler.is_alive:
                 pass  # until nobody calls `feed` any more
 
     def waiting(self) -> int:
         """Tasks that no worker has taken yet, of all callers."""
-        return self._driver.waiting()
+        return self._scheduler.waiting()

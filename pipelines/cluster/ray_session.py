@@ -30,7 +30,7 @@ from pipelines.cluster.ray_internals import (
     private_options,
     silent_driver,
 )
-from pipelines.plan.settings import local_workers
+from pipelines.plan.option_values import local_workers
 from pipelines.planner.resources import usable_cores
 
 if TYPE_CHECKING:

@@ -1,8 +1,8 @@
-"""`Scheduler`: the one thread that keeps the actors of a cluster busy for all callers of `ray_pool.Cluster`.
+"""`Scheduler`: the thread that keeps the actors of a cluster busy for all callers of `ray_pool.RayPool`.
 
-It looks which machines there are, keeps an actor on every share of them, hands each two tasks, so that the
-input of the second is there when the first is done, and takes what comes. An actor that dies, hangs or loses
-its node is replaced and its tasks tried again.
+It lists the nodes, keeps an actor on each share of them, and collects results. Each actor gets two tasks, so
+that the input of the second is there when the first is done. An actor that dies, hangs or loses its node is
+replaced, and its tasks are tried again.
 """
 
 from __future__ import annotations
@@ -10,7 +10,6 @@ from __future__ import annotations
 import contextlib
 import queue
 import threading
-import time
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +19,7 @@ from ray.exceptions import RayActorError, RayError, RayTaskError
 from models.errors import NoMemoryError, ResourceError, VsrError
 from pipelines.cluster.input_feeder import Feeder
 from pipelines.cluster.nodes import end, lost, why_gone
+from pipelines.cluster.pending_answers import PendingAnswers
 from pipelines.cluster.pending_calls import PendingCall, Run
 from pipelines.cluster.silence_watch import SilenceWatch
 from pipelines.pool.interface import (
@@ -34,8 +34,6 @@ from pipelines.pool.interface import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from pipelines.cluster.nodes import Nodes
     from pipelines.cluster.object_refs import ObjectRefs
     from pipelines.cluster.pending_calls import Actor
@@ -44,32 +42,20 @@ __all__ = ["Scheduler"]
 
 
 _SLOTS = 2
-_RESULTS = 8
-"""Results a caller may have waiting; then no more are fetched for it."""
-_POLL_SECONDS = 0.25
-"""How long a new caller, or a wish to stop, may go unnoticed; every look costs a millisecond or two."""
-_AT_ONCE_SECONDS = 0.002
-"""What comes sooner was there already, and more may be."""
+"""Tasks that an actor holds: one in work, and the next with its input."""
 
 
 class Scheduler:
     """Serves calls, first come first served, until `close`; their events go where the calls say."""
 
-    def __init__(self, machines: Nodes, parcels: ObjectRefs, *, says_host: bool) -> None:
+    def __init__(self, nodes: Nodes, object_refs: ObjectRefs, *, says_host: bool) -> None:
         """says_host: name the machine in errors that workers raise."""
-        self._machines, self._parcels, self._says_host = machines, parcels, says_host
+        self._nodes, self._object_refs, self._says_host = nodes, object_refs, says_host
         self._calls: list[PendingCall] = []
         self._inbox: queue.SimpleQueue[PendingCall] = queue.SimpleQueue()
-        self._answers: dict[Any, Callable[[], None]] = {}
-        """Answer that is waited for -> what is done when it is there."""
-        self._feeder = Feeder(parcels, self._answers, self._answer, self._end_call)
-        self._streams: dict[Any, Run] = {}
-        """Where results of a task will come."""
-        self._unheard: set[Actor] = set()
-        """Calls with enough unread results for now."""
+        self._answers = PendingAnswers(self._on_step)
+        self._feeder = Feeder(object_refs, self._answers, self._answer, self._end_call)
         self._silence = SilenceWatch()
-        self._many = False
-        """Whether the last look found several answers."""
         self._closing = threading.Event()
         self.broken: BaseException | None = None
         """Why it serves nobody any more; a bug of ours."""
@@ -87,17 +73,16 @@ class Scheduler:
 
     def waiting(self) -> int:
         """Tasks that no actor has, of all calls."""
-        return self._inbox.qsize() + sum(len(call.ledger) for call in list(self._calls))
+        return self._inbox.qsize() + sum(len(call.task_queue) for call in list(self._calls))
 
     def close(self) -> None:
         """End the actors."""
         self._closing.set()
         self._thread.join()
-        for actor in self._machines.actors:
+        for actor in self._nodes.actors:
             end(actor)
-        self._machines.actors.clear()
+        self._nodes.actors.clear()
         self._answers.clear()
-        self._streams.clear()
 
     def _serve(self) -> None:
         try:
@@ -105,7 +90,7 @@ class Scheduler:
                 self._take_calls()
                 self._look_around()
                 self._hand_out()
-                self._listen()
+                self._answers.handle_next(self._calls, self._closing)
                 self._watch()
         except BaseException as error:  # noqa: BLE001 - carried to the callers
             self.broken = error
@@ -116,12 +101,12 @@ class Scheduler:
         with contextlib.suppress(queue.Empty):
             while True:
                 self._calls.append(self._inbox.get_nowait())
-                self._machines.look_soon()
+                self._nodes.look_soon()
         for call in list(self._calls):
             if call.abandoned.is_set():
                 self._end_call(call, None)
             elif call.stop.is_set():
-                call.ledger.clear()
+                call.task_queue.clear()
                 for run in list(call.running):
                     if run not in run.actor.begun:
                         self._withdraw(run)
@@ -134,7 +119,7 @@ class Scheduler:
         self._calls.remove(call)
         for actor in {run.actor for run in call.running}:
             self._dismiss(actor)  # nobody wants what it is at
-        self._parcels.forget(call)
+        self._object_refs.forget(call)
         call.out.put(last)
         call.over.set()
 
@@ -142,39 +127,20 @@ class Scheduler:
         """Which machines there are, who died, and an actor on every share of a machine, as far as there is
         work.
         """
-        if not self._machines.look():
+        if not self._nodes.look():
             return
-        for actor, why in self._machines.gone():
+        for actor, why in self._nodes.gone():
             self._lose(actor, why)
         useless = sum(
-            a.parked or any(a.number in call.refused for call in self._calls) for a in self._machines.actors
+            a.parked or any(a.number in call.refused for call in self._calls) for a in self._nodes.actors
         )
-        for actor in self._machines.fill(
-            useless + sum(len(call.ledger) + len(call.running) for call in self._calls)
+        for actor in self._nodes.fill(
+            useless + sum(len(call.task_queue) + len(call.running) for call in self._calls)
         ):
-            self._answers[actor.hello] = partial(self._on_hello, actor)
-
-    def _listen(self) -> None:
-        full = {call for call in self._calls if call.out.qsize() >= _RESULTS}
-        self._unheard = {run.actor for run in self._streams.values() if run.call in full} if full else set()
-        waited = [*self._answers, *(stream for stream, run in self._streams.items() if run.call not in full)]
-        if not waited:
-            self._closing.wait(0.02)
-            return
-        began = time.monotonic()
-        ready, _ = ray.wait(waited, num_returns=1, timeout=_POLL_SECONDS)
-        if ready and (self._many or time.monotonic() - began < _AT_ONCE_SECONDS):
-            ready, _ = ray.wait(waited, num_returns=len(waited), timeout=0)
-        self._many = len(ready) > 1  # with thousands to look through, even what was there takes longer
-        for item in ready:
-            # It may be off the books already by what another one led to.
-            if item in self._answers:
-                self._answers[item]()
-            elif item in self._streams:
-                self._on_step(self._streams[item])
+            self._answers.expect(actor.hello, partial(self._on_hello, actor))
 
     def _watch(self) -> None:
-        to_ask, silent = self._silence.look(self._machines.actors, self._unheard)
+        to_ask, silent = self._silence.look(self._nodes.actors, self._answers.unheard)
         for actor in to_ask:
             self._ask_for_pulse(actor)
         for actor in silent:
@@ -184,7 +150,7 @@ class Scheduler:
         """Of one that says nothing: a single frame may take an hour."""
         actor.asked = True
         ref = actor.handle.pulse.remote()
-        self._answers[ref] = partial(self._on_pulse, actor, ref)
+        self._answers.expect(ref, partial(self._on_pulse, actor, ref))
 
     def _on_pulse(self, actor: Actor, ref: Any) -> None:
         pulse = self._answer(actor, ref)
@@ -196,7 +162,7 @@ class Scheduler:
         facts = self._answer(actor, actor.hello)
         if facts is None:
             return
-        reason = self._machines.greet(actor, facts)
+        reason = self._nodes.greet(actor, facts)
         if actor.parked:
             self._tell_all(WorkerRejected(actor.number, reason, actor.host))
         elif reason:
@@ -204,7 +170,7 @@ class Scheduler:
 
     def _leave(self, node: str, reason: str) -> None:
         """Have no actors on a machine."""
-        for actor in [a for a in self._machines.actors if a.node == node]:
+        for actor in [a for a in self._nodes.actors if a.node == node]:
             self._tell_all(WorkerRejected(actor.number, reason, actor.host))
             self._dismiss(actor)
 
@@ -214,7 +180,7 @@ class Scheduler:
 
     def _answer(self, actor: Actor, ref: Any) -> Any:
         """What an actor returned; None, and the actor is replaced, where it could not."""
-        self._answers.pop(ref, None)
+        self._answers.drop(ref)
         try:
             return ray.get(ref)
         except RayError as error:
@@ -234,62 +200,64 @@ class Scheduler:
 
         failed: the task that ended it, where that is known; else all that it had begun are blamed.
         """
-        if actor not in self._machines.actors:
+        if actor not in self._nodes.actors:
             return
         begun = actor.begun
-        gone = self._machines.is_lost(actor.node) or getattr(why, "preempted", False)
+        gone = self._nodes.is_lost(actor.node) or getattr(why, "preempted", False)
         if isinstance(why, RayError):
             why = lost(actor) if gone else why_gone(why, actor.host)
         # a device that is too small is not broken
         if begun and not gone and not isinstance(why, NoMemoryError):
-            self._machines.strike(actor)
+            self._nodes.strike(actor)
         for run in [] if gone else begun if failed is None else [failed]:
-            run.call.ledger.blame(run.task, actor.device)
+            run.call.task_queue.blame(run.task, actor.device)
             # A machine may be found dead only after its workers were, so those that are gone by now are left
             # out.
-            if run.call.ledger.is_spent(run.task, self._machines.nodes):
+            if run.call.task_queue.is_spent(run.task, self._nodes.alive):
                 self._end_call(run.call, exhausted(run.task, why))
         self._dismiss(actor, str(why))
         if actor.facts is None and not gone:
-            benched = self._machines.failed_to_start(actor, str(why))
+            benched = self._nodes.failed_to_start(actor, str(why))
             if benched:
                 self._leave(actor.node, benched)
 
     def _dismiss(self, actor: Actor, reason: str = "it was at something else") -> None:
         """End an actor; all that it had in hand goes back."""
-        if actor not in self._machines.actors:
+        if actor not in self._nodes.actors:
             return
-        self._machines.dismiss(actor)
+        self._nodes.dismiss(actor)
         for run in [r for r in actor.begun if r.call in self._calls]:
             run.call.out.put(WorkerLost(actor.number, run.task.key, reason, actor.host))
         for run in actor.runs[::-1]:
             self._put_back(run)
 
     def _hand_out(self) -> None:
-        if any(len(call.ledger) for call in self._calls):
+        if any(len(call.task_queue) for call in self._calls):
             self._hand_out_waiting()
         else:
             self._share_the_rest()
         # Also of calls that are worked on, and so have somebody: patience begins where the last one is lost.
-        for call in [c for c in self._calls if len(c.ledger) or c.running]:
-            hopeless = self._machines.why_none(call)
+        for call in [c for c in self._calls if len(c.task_queue) or c.running]:
+            hopeless = self._nodes.why_none(call)
             if hopeless is not None:
                 self._end_call(call, hopeless)
 
     def _hand_out_waiting(self) -> None:
         for taken in range(_SLOTS):
-            for actor in [a for a in self._machines.actors if a.is_ready and len(a.runs) == taken]:
-                if taken and self._parcels.is_full:
+            for actor in [a for a in self._nodes.actors if a.is_ready and len(a.runs) == taken]:
+                if taken and self._object_refs.is_full:
                     break
-                call = next((c for c in self._calls if len(c.ledger) and actor.number not in c.refused), None)
+                call = next(
+                    (c for c in self._calls if len(c.task_queue) and actor.number not in c.refused), None
+                )
                 if call is None:
                     continue
                 if actor.call is not call:
                     self._prepare(actor, call)
                     continue
                 beside = [run.task for run in actor.runs if run.call is call]
-                task = call.ledger.take(
-                    beside=beside, device=actor.device, devices=self._machines.devices(call)
+                task = call.task_queue.take(
+                    beside=beside, device=actor.device, devices=self._nodes.devices(call)
                 )
                 if task is not None:
                     self._submit(actor, call, task)
@@ -298,7 +266,7 @@ class Scheduler:
         """Where nothing waits any more, an idle actor gets the second task of one that is still at
         its first.
         """
-        actors = self._machines.actors
+        actors = self._nodes.actors
         idle = sum(a.is_ready and not a.runs for a in actors)
         moving = sum(run.withdrawing for a in actors for run in a.runs)
         waiting = [run for a in actors for run in a.runs if run not in a.begun and not run.withdrawing]
@@ -308,7 +276,7 @@ class Scheduler:
     def _prepare(self, actor: Actor, call: PendingCall) -> None:
         actor.preparing, actor.call = True, call
         ref = actor.handle.prepare.remote(next(actor.turns), call.worker, call.setup, call.files)
-        self._answers[ref] = partial(self._on_prepared, actor, call, ref)
+        self._answers.expect(ref, partial(self._on_prepared, actor, call, ref))
 
     def _on_prepared(self, actor: Actor, call: PendingCall, ref: Any) -> None:
         answer = self._answer(actor, ref)
@@ -320,10 +288,10 @@ class Scheduler:
         kind, value = answer
         if kind == "error":
             if isinstance(value, ResourceError):  # no task is to blame
-                self._machines.failed_to_start(actor, str(value))
+                self._nodes.failed_to_start(actor, str(value))
             self._on_error(actor, call, value)
             return
-        self._machines.has_started(actor)
+        self._nodes.has_started(actor)
         try:
             reason = call.admit(value) if call.admit is not None else ""
         except Exception as error:  # noqa: BLE001 - the caller's own
@@ -347,7 +315,7 @@ class Scheduler:
 
     def _submit(self, actor: Actor, call: PendingCall, task: Task) -> None:
         try:
-            parts, size, pieces, feed = self._parcels.first(call, task)
+            parts, size, pieces, feed = self._object_refs.first(call, task)
         except Exception as error:  # noqa: BLE001 - the caller's own
             self._end_call(call, error)
             return
@@ -356,7 +324,7 @@ class Scheduler:
         run = Run(turn, call, task, actor, stream, parts, size, feed, pieces)
         actor.runs.append(run)
         call.running.add(run)
-        self._listen_to(actor)
+        self._answers.listen_to(actor)
         if pieces is not None:
             self._feeder.feed(run)
 
@@ -365,7 +333,7 @@ class Scheduler:
             return
         run.withdrawing = True
         ref = run.actor.handle.withdraw.remote(run.turn)
-        self._answers[ref] = partial(self._on_withdrawn, run, ref)
+        self._answers.expect(ref, partial(self._on_withdrawn, run, ref))
 
     def _on_withdrawn(self, run: Run, ref: Any) -> None:
         if self._answer(run.actor, ref) and run in run.call.running:
@@ -377,7 +345,7 @@ class Scheduler:
         try:
             kind, value = ray.get(next(run.stream))
         except StopIteration:  # it was withdrawn before it began, as the answer to that call will say
-            self._streams.pop(run.stream, None)
+            self._answers.drop_stream(run)
             return
         except RayError as error:
             self._lose(actor, error)
@@ -390,31 +358,28 @@ class Scheduler:
             call.out.put(WorkItem(actor.number, run.task.key, value, actor.host))
         if kind == "free":
             run.free = True
-            self._listen_to(actor)
+            if actor in self._nodes.actors:
+                self._answers.listen_to(actor)
         elif kind != "item":
             self._forget(run)
-            self._machines.clear(actor)
+            self._nodes.clear(actor)
             call.out.put(Done(actor.number, run.task.key, actor.host))
-            if not len(call.ledger) and not call.running:
+            if not len(call.task_queue) and not call.running:
                 self._end_call(call, None)
-
-    def _listen_to(self, actor: Actor) -> None:
-        """Only of those of an actor's tasks that it has begun can anything come."""
-        if actor in self._machines.actors:
-            self._streams.update({run.stream: run for run in actor.begun})
 
     def _put_back(self, run: Run) -> None:
         """Let a task be taken again, its input with it."""
         self._forget(run)
         if run.call in self._calls and not run.call.stop.is_set():
-            run.call.ledger.put_back([run.task])
-            self._parcels.keep(run)
+            run.call.task_queue.put_back([run.task])
+            self._object_refs.keep(run)
 
     def _forget(self, run: Run) -> None:
         """Take a run off the books; whatever still comes of it is dropped."""
-        self._streams.pop(run.stream, None)
+        self._answers.drop_stream(run)
         if run in run.actor.runs:
             run.actor.runs.remove(run)
-            self._parcels.release(run)
-            self._listen_to(run.actor)
+            self._object_refs.release(run)
+            if run.actor in self._nodes.actors:
+                self._answers.listen_to(run.actor)
         run.call.running.discard(run)

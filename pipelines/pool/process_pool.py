@@ -54,7 +54,7 @@ PULSE_SECONDS = 5.0
 class _Shared:
     """What the threads that serve the children have in common."""
 
-    ledger: TaskQueue
+    task_queue: TaskQueue
     out: queue.Queue[Any] = field(default_factory=lambda: queue.Queue(maxsize=64))
     lock: threading.Lock = field(default_factory=threading.Lock)
     stop: threading.Event = field(default_factory=threading.Event)
@@ -71,7 +71,7 @@ class _Shared:
         """
         while not (self.stop.is_set() or self.closing.is_set()):
             with self.lock:
-                task = self.ledger.take(beside=held)
+                task = self.task_queue.take(beside=held)
                 if task is not None or held or not self.undecided:
                     return task
             self.closing.wait(0.05)
@@ -95,7 +95,7 @@ class ProcessPool:
 
     def waiting(self) -> int:
         """Tasks that no child has taken yet."""
-        return len(self._shared.ledger) if self._shared is not None else 0
+        return len(self._shared.task_queue) if self._shared is not None else 0
 
     def run_tasks(
         self,
@@ -210,7 +210,7 @@ class _Server:
         reason = self.admit(self.child.facts)
         if reason:
             with self.shared.lock:
-                self.shared.ledger.put_back(self.held)
+                self.shared.task_queue.put_back(self.held)
             self.shared.out.put(WorkerRejected(self.number, reason))
             return False
         self.shared.undecided.discard(self.number)
@@ -249,11 +249,11 @@ class _Server:
             return
         with self.shared.lock:
             for task in blamed:
-                self.shared.ledger.blame(task)
-            spent = next((t for t in blamed if self.shared.ledger.is_spent(t)), None)
+                self.shared.task_queue.blame(task)
+            spent = next((t for t in blamed if self.shared.task_queue.is_spent(t)), None)
             if spent is not None:
                 raise exhausted(spent, why)
-            self.shared.ledger.put_back(self.held)
+            self.shared.task_queue.put_back(self.held)
         for task in self.held:
             self.shared.out.put(WorkerLost(self.number, task.key, str(why)))
         self.held, self.free = [], True

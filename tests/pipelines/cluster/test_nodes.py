@@ -30,7 +30,7 @@ def machines() -> Any:
     from pipelines.cluster.nodes import Nodes
 
     found = Nodes(most=100, gpus=1.0, cpus=None, device="auto", environment={})
-    found.nodes = {"a": node(CPU=16, GPU=2), "b": node(CPU=24, GPU=4)}
+    found.alive = {"a": node(CPU=16, GPU=2), "b": node(CPU=24, GPU=4)}
     return found
 
 
@@ -53,13 +53,13 @@ def test_cores_are_shared_out_by_gpus_and_fractions_of_gpus_put_more_workers_on_
     from pipelines.cluster.nodes import Nodes, _capacity
 
     assert machines.needs() == (6, 1.0)
-    assert [_capacity(n, machines.needs()) for n in machines.nodes.values()] == [2, 4]
+    assert [_capacity(n, machines.needs()) for n in machines.alive.values()] == [2, 4]
     halves = Nodes(most=100, gpus=0.5, cpus=None, device="auto", environment={})
-    halves.nodes = machines.nodes
+    halves.alive = machines.alive
     assert halves.needs() == (3, 0.5)
-    assert [_capacity(n, halves.needs()) for n in halves.nodes.values()] == [4, 8]
+    assert [_capacity(n, halves.needs()) for n in halves.alive.values()] == [4, 8]
     cpu = Nodes(most=100, gpus=1.0, cpus=None, device="cpu", environment={})
-    cpu.nodes = machines.nodes
+    cpu.alive = machines.alive
     assert cpu.needs() == (8, 0)
 
 
@@ -134,7 +134,7 @@ def test_that_nobody_was_admitted_is_said_only_when_nobody_was(machines: Any) ->
 def test_a_cluster_without_a_fitting_machine_is_waited_for_a_while(
     machines: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    machines.nodes = {}
+    machines.alive = {}
     assert machines.why_none(call()) is None
     monkeypatch.setattr("pipelines.cluster.nodes._PATIENCE_SECONDS", -1.0)
     found = machines.why_none(call())
@@ -153,11 +153,11 @@ def test_machines_that_are_lost_long_after_a_call_began_are_waited_for_as_well(
     from pipelines.cluster.scheduler import Scheduler
 
     monkeypatch.setattr("pipelines.cluster.nodes.end", lambda actor: None)
-    monkeypatch.setattr(Scheduler, "_serve", lambda driver: None)
-    parcels: Any = SimpleNamespace(
+    monkeypatch.setattr(Scheduler, "_serve", lambda scheduler: None)
+    object_refs: Any = SimpleNamespace(
         is_full=True, release=lambda run: None, keep=lambda run: None, forget=lambda call: None
     )
-    driver = Scheduler(machines, parcels, says_host=False)
+    scheduler = Scheduler(machines, object_refs, says_host=False)
     worker, _ = actor(machines)
     worker.call = asked = PendingCall(
         TaskQueue([Task(n, "", None) for n in range(1 + more)]),
@@ -168,21 +168,21 @@ def test_machines_that_are_lost_long_after_a_call_began_are_waited_for_as_well(
         None,
         threading.Event(),
     )
-    task = asked.ledger.take(beside=[])
+    task = asked.task_queue.take(beside=[])
     assert task is not None
     run = Run(0, asked, task, worker, None, [], 0)
     worker.runs.append(run)
     asked.running.add(run)
     asked.hungry_since -= 3600  # it began an hour ago
-    driver._calls.append(asked)
-    driver._hand_out()
-    machines.nodes = {}
-    driver._dismiss(worker)
-    driver._hand_out()
-    assert driver._calls == [asked]
+    scheduler._calls.append(asked)
+    scheduler._hand_out()
+    machines.alive = {}
+    scheduler._dismiss(worker)
+    scheduler._hand_out()
+    assert scheduler._calls == [asked]
     asked.hungry_since -= 3600
-    driver._hand_out()
-    assert driver._calls == []
+    scheduler._hand_out()
+    assert scheduler._calls == []
     lost, why = asked.out.get(), asked.out.get()
     assert isinstance(lost, WorkerLost)
     assert "no machine with" in str(why)
