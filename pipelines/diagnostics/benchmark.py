@@ -101,7 +101,7 @@ def bench(
 def measure_stages(planned: Planned, settings: RunSettings) -> Stages:
     """Time each stage alone, in a worker like those of a run, on the first span of a plan."""
     others = {c.index for c in planned.plan.chunks[1:]}
-    run = SpanRun(planned.plan, planned.info, settings, WorkerKind.STAGE_TIMER, done=others)
+    run = SpanRun(planned.plan, planned.info, settings.execution, WorkerKind.STAGE_TIMER, done=others)
     for outcome in run.outcomes():
         if isinstance(outcome, WorkItem) and isinstance(outcome.value, Stages):
             return outcome.value

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from pipelines.media.video_info import VideoInfo
     from pipelines.plan.events import Planned
     from pipelines.plan.plan import Plan
-    from pipelines.plan.settings import RunSettings
+    from pipelines.plan.settings import ExecutionSettings
 
 __all__ = ["Estimate", "TriedFrames", "estimate", "estimated", "measure"]
 
@@ -72,14 +72,14 @@ class TriedFrames:
     """Of a frame of the source there, without key frames; 0 where that says nothing."""
 
 
-def estimate(planned: Planned, settings: RunSettings) -> Estimate:
+def estimate(planned: Planned, settings: ExecutionSettings) -> Estimate:
     """Try the stages of a run on a few frames all over the film. Raises the errors of a run."""
     found = estimated(planned, measure(planned, settings), crew_of(settings, planned.plan))
     keep_estimate(planned.plan, settings, found.seconds)
     return found
 
 
-def measure(planned: Planned, settings: RunSettings) -> list[TriedFrames]:
+def measure(planned: Planned, settings: ExecutionSettings) -> list[TriedFrames]:
     """Time each stage of a run alone, on frames of several places. Raises the errors of a run."""
     plan, info = planned.plan, planned.info
     chunks = _chunks(plan)

@@ -20,8 +20,7 @@ from pipelines.frames.video_reader import Footage
 from pipelines.media.video_info import Chunk
 from pipelines.plan.chunking import clean_starts, cut_spans
 from pipelines.plan.events import Note, Planned
-from pipelines.plan.prefilter_names import PREFILTERS
-from pipelines.plan.settings import parse_range, parse_rate
+from pipelines.plan.option_values import PREFILTERS, parse_range, parse_rate
 from pipelines.plan.timeline import clock
 from pipelines.planner.licences import licence_notes
 from pipelines.planner.resources import crew_of
@@ -151,8 +150,10 @@ def _preview(
     widest = max(few, key=lambda p: sum(p.context))  # what it looks at is decoded for all of them
     sampled: list[Sampled] = []
     moments = []
-    with open_workers(settings, _ENVIRONMENT) as workers:
-        run = SpanRun(widest, info, settings, WorkerKind.SAMPLER, workers=workers, others=tuple(few))
+    with open_workers(settings.execution, _ENVIRONMENT) as workers:
+        run = SpanRun(
+            widest, info, settings.execution, WorkerKind.SAMPLER, workers=workers, others=tuple(few)
+        )
         for outcome in run.outcomes():
             if isinstance(outcome, WorkItem) and isinstance(outcome.value, Sampled):
                 sampled.append(outcome.value)
@@ -338,7 +339,7 @@ def _choices(
     moments tell.
     """
     tried = len(names) - 1
-    places = measure(planned[tried], asked)
+    places = measure(planned[tried], asked.execution)
 
     def of(number: int) -> tuple[float, float, float, float]:
         stages = [s.stages[number] for s in sampled]
@@ -354,10 +355,10 @@ def _choices(
         found = estimated(
             planned[number],
             [_as_if(place, wall, cpu, keys, rest) for place in places],
-            crew_of(asked, planned[number].plan),
+            crew_of(asked.execution, planned[number].plan),
         )
         plan = planned[number].plan
-        keep_estimate(plan, asked, found.seconds)
+        keep_estimate(plan, asked.execution, found.seconds)
         yield Choice(
             name,
             plan.frame_count,

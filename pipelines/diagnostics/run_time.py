@@ -12,7 +12,7 @@ from pipelines.storage.cache_folder import recall, remember
 
 if TYPE_CHECKING:
     from pipelines.plan.plan import Plan
-    from pipelines.plan.settings import RunSettings
+    from pipelines.plan.settings import ExecutionSettings
 
 __all__ = ["expected_rate", "keep_estimate", "run_seconds"]
 
@@ -29,7 +29,7 @@ def run_seconds(frames: int, a_frame: float) -> float:
     return _STARTING_SECONDS + frames * a_frame * _OVERHEAD
 
 
-def keep_estimate(plan: Plan, settings: RunSettings, seconds: float) -> None:
+def keep_estimate(plan: Plan, settings: ExecutionSettings, seconds: float) -> None:
     """Remember what a run of that plan was estimated to take, for the bar of the run.
 
     seconds: by `run_seconds`.
@@ -38,7 +38,7 @@ def keep_estimate(plan: Plan, settings: RunSettings, seconds: float) -> None:
     remember(_TABLE, plan.id, {"seconds_a_frame": a_frame, **_conditions(settings)})
 
 
-def expected_rate(settings: RunSettings, plan: Plan) -> float | None:
+def expected_rate(settings: ExecutionSettings, plan: Plan) -> float | None:
     """Frames a second that were estimated before for this plan on as many workers; None where none were."""
     kept = recall(_TABLE, plan.id)
     if not isinstance(kept, dict) or any(kept.get(k) != v for k, v in _conditions(settings).items()):
@@ -47,6 +47,6 @@ def expected_rate(settings: RunSettings, plan: Plan) -> float | None:
     return 1 / a_frame if isinstance(a_frame, float) and a_frame > 0 else None
 
 
-def _conditions(settings: RunSettings) -> dict[str, str | int | None]:
+def _conditions(settings: ExecutionSettings) -> dict[str, str | int | None]:
     """What moves the speed of a plan and is not in it."""
     return {"device": settings.device, "workers": settings.workers, "cluster": settings.cluster}

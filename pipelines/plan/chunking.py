@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from models.errors import UsageError
 from pipelines.media.video_info import NO_PTS, Chunk, Span
-from pipelines.plan.settings import parse_range
+from pipelines.plan.option_values import parse_range
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

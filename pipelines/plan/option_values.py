@@ -1,12 +1,31 @@
-"""Names of prefilters, and what they make of a pixel format."""
+"""Values of options as they are typed: sizes, times, rates, tiles, clusters, prefilters."""
 
 from __future__ import annotations
 
-from models.errors import MediaError, UsageError
-from pipelines.media.pixel_format import PixelFormat
+import re
+from fractions import Fraction
 
-__all__ = ["PREFILTERS", "prefilter_names", "raised_format"]
+from models.errors import UsageError
 
+__all__ = [
+    "PREFILTERS",
+    "local_workers",
+    "parse_range",
+    "parse_rate",
+    "parse_size",
+    "parse_tile",
+    "prefilter_names",
+    "tile_text",
+]
+
+
+_LEAST_TILE_PX = 32
+_MOST_DIGITS = 12
+"""Of a number that is typed: more than any time or size has, and few enough to calculate with."""
+_NUMBER = re.compile(
+    rf"(\d{{1,{_MOST_DIGITS}}}\.?\d{{0,{_MOST_DIGITS}}}|\.\d{{1,{_MOST_DIGITS}}})(?:/(\d{{1,{_MOST_DIGITS}}}))?",
+    re.ASCII,
+)
 
 PREFILTERS = ("denoise", "deblock", "deband", "dehalo", "decomb")
 
@@ -26,11 +45,100 @@ def prefilter_names(text: str) -> tuple[str, ...]:
     return names
 
 
-def raised_format(pixels: PixelFormat) -> str | None:
-    """The same planes in ten bits, for 8-bit ones; None where there is no such format."""
-    if pixels.bits != 8 or pixels.is_float:
-        return None
+def _number(text: str) -> Fraction:
+    """A decimal or a fraction without sign or exponent. Raises ValueError, also for a denominator of 0."""
+    match = _NUMBER.fullmatch(text.strip())
+    if match is None or not int(match[2] or 1):
+        raise ValueError(text)
+    return Fraction(match[1].rstrip(".")) / int(match[2] or 1)
+
+
+def parse_rate(text: str) -> Fraction:
+    """Frames a second; a decimal that means a rate of NTSC is that rate.
+
+    >>> parse_rate("23.976")
+    Fraction(24000, 1001)
+    """
     try:
-        return PixelFormat.parse(f"{pixels.name}10le").name
-    except MediaError:
+        rate = _number(text)
+    except ValueError:
+        rate = Fraction(0)
+    if not 0 < rate <= 1000:
+        raise UsageError(f"--rate {text}: expected frames a second, such as 24, 25, 29.97 or 24000/1001")
+    whole = -(-rate // 1)
+    ntsc = Fraction(whole * 1000, 1001)
+    return ntsc if "." in text and rate != whole and abs(rate - ntsc) < Fraction(1, 100) else rate
+
+
+def parse_size(text: str) -> tuple[int, int]:
+    """WIDTHxHEIGHT -> (width, height); (0, 0) for any other text."""
+    width, _, height = text.lower().partition("x")
+    return (
+        (int(width), int(height))
+        if all(side.isdecimal() and len(side) <= _MOST_DIGITS for side in (width, height))
+        else (0, 0)
+    )
+
+
+def local_workers(address: str) -> int | None:
+    """How many workers "local:N" asks for.
+
+    None for "local" without a number, and for a cluster that is there.
+
+    Raises UsageError where N is none.
+    """
+    kind, _, count = address.partition(":")
+    if kind != "local" or not count:
         return None
+    if not (count.isdecimal() and len(count) <= _MOST_DIGITS and int(count) > 0):
+        raise UsageError(f"--cluster {address}: expected local, local:N with N workers, auto, or HOST:PORT")
+    return int(count)
+
+
+def parse_tile(text: str) -> tuple[int, int]:
+    """WIDTHxHEIGHT -> (height, width) of a tile.
+
+    >>> parse_tile("480x272")
+    (272, 480)
+    """
+    width, height = parse_size(text)
+    if min(width, height) < _LEAST_TILE_PX:
+        raise UsageError(
+            f"--tile {text}: expected WIDTHxHEIGHT with sides of {_LEAST_TILE_PX} or more, such as 480x272"
+        )
+    return height, width
+
+
+def tile_text(tile_px: tuple[int, int]) -> str:
+    """(height, width) of a tile -> WIDTHxHEIGHT."""
+    return f"{tile_px[1]}x{tile_px[0]}"
+
+
+def parse_range(text: str) -> tuple[Fraction, Fraction | None]:
+    """FROM-TO -> seconds; an empty FROM is 0, an empty TO is None (the end).
+
+    >>> parse_range("1:30-1:35.5")
+    (Fraction(90, 1), Fraction(191, 2))
+    """
+    start, dash, stop = text.partition("-")
+    try:
+        first = _seconds(start) if start.strip() else Fraction(0)
+        last = _seconds(stop) if stop.strip() else None
+    except ValueError:
+        dash = ""
+        first, last = Fraction(0), None
+    if not dash or (last is not None and last <= first):
+        raise UsageError(
+            f"--range {text}: expected FROM-TO in seconds or [hh:]mm:ss[.fff], such as 1:30-1:45"
+        )
+    return first, last
+
+
+def _seconds(text: str) -> Fraction:
+    parts = [_number(p) for p in text.split(":")]
+    if len(parts) > 3:
+        raise ValueError(text)
+    total = Fraction(0)
+    for part in parts:
+        total = total * 60 + part
+    return total

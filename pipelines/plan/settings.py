@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import dataclasses
 import math
-import re
 from dataclasses import dataclass, field
-from fractions import Fraction
 from typing import TYPE_CHECKING, Literal
 
 from models.errors import MediaError, UsageError
 from pipelines.media.pixel_format import PixelFormat
 from pipelines.plan.name_template import DEFAULT_TEMPLATE, check_template
-from pipelines.plan.prefilter_names import prefilter_names
+from pipelines.plan.option_values import (
+    local_workers,
+    parse_range,
+    parse_rate,
+    parse_size,
+    parse_tile,
+    prefilter_names,
+)
 from pipelines.plan.rate_target import RateTarget, parse_bytes
 
 if TYPE_CHECKING:
@@ -26,13 +31,9 @@ __all__ = [
     "ENCODERS",
     "PRECISIONS",
     "EncodeSettings",
+    "ExecutionSettings",
     "RunSettings",
     "TargetSettings",
-    "local_workers",
-    "parse_range",
-    "parse_rate",
-    "parse_tile",
-    "tile_text",
 ]
 
 
@@ -41,8 +42,6 @@ BOXES = {
     "1440p": (2560, 1440), "1080p": (1920, 1080), "720p": (1280, 720),
 }  # fmt: skip
 """Names of target sizes: boxes that turn for portrait material."""
-
-_LEAST_TILE_PX = 32
 
 CODECS = ("hevc", "h264", "av1", "prores", "ffv1")
 
@@ -85,7 +84,7 @@ class TargetSettings:
             return None
         if self.to.lower() in BOXES:
             return BOXES[self.to.lower()]
-        size = _size(self.to)
+        size = parse_size(self.to)
         if min(size) < 1:
             raise UsageError(f"--to {self.to}: expected {', '.join(BOXES)}, or WIDTHxHEIGHT")
         return size
@@ -142,6 +141,28 @@ class EncodeSettings:
         if self.target_size:
             return RateTarget("size", float(parse_bytes(self.target_size)))
         return RateTarget("vmaf", self.target_vmaf) if self.target_vmaf else None
+
+
+@dataclass(frozen=True)
+class ExecutionSettings:
+    """Where and by how many workers a plan is executed: the part of `RunSettings` that workers are opened by.
+
+    The plan holds everything else, so what executes it is given this and the plan alone.
+    """
+
+    model: str = "auto"
+    """As in `RunSettings`. With classical scalers alone, threads sleep while they wait for each other."""
+    device: str = "auto"
+    workers: int | None = None
+    cluster: str | None = None
+    gpus_per_worker: float | None = None
+    cpus_per_worker: float | None = None
+    mixed_hardware: bool = False
+
+    @property
+    def alone(self) -> ExecutionSettings:
+        """One worker, without a cluster."""
+        return ExecutionSettings(self.model, self.device, workers=1, mixed_hardware=self.mixed_hardware)
 
 
 @dataclass(frozen=True)
@@ -284,6 +305,12 @@ class RunSettings:
         """The same, by one worker without a cluster."""
         return dataclasses.replace(self, cluster=None, workers=1, gpus_per_worker=None, cpus_per_worker=None)
 
+    @property
+    def execution(self) -> ExecutionSettings:
+        """The settings that workers are opened by."""
+        names = [f.name for f in dataclasses.fields(ExecutionSettings)]
+        return ExecutionSettings(**{name: getattr(self, name) for name in names})
+
 
 _WORDS: dict[str, tuple[str, ...]] = {
     "device": DEVICES,
@@ -293,108 +320,3 @@ _WORDS: dict[str, tuple[str, ...]] = {
     "dynamic_hdr": ("keep", "drop"),
 }
 """Settings that are one of a few words."""
-_MOST_DIGITS = 12
-"""Of a number that is typed: more than any time or size has, and few enough to calculate with."""
-_NUMBER = re.compile(
-    rf"(\d{{1,{_MOST_DIGITS}}}\.?\d{{0,{_MOST_DIGITS}}}|\.\d{{1,{_MOST_DIGITS}}})(?:/(\d{{1,{_MOST_DIGITS}}}))?",
-    re.ASCII,
-)
-
-
-def _number(text: str) -> Fraction:
-    """A decimal or a fraction without sign or exponent. Raises ValueError, also for a denominator of 0."""
-    match = _NUMBER.fullmatch(text.strip())
-    if match is None or not int(match[2] or 1):
-        raise ValueError(text)
-    return Fraction(match[1].rstrip(".")) / int(match[2] or 1)
-
-
-def parse_rate(text: str) -> Fraction:
-    """Frames a second; a decimal that means a rate of NTSC is that rate.
-
-    >>> parse_rate("23.976")
-    Fraction(24000, 1001)
-    """
-    try:
-        rate = _number(text)
-    except ValueError:
-        rate = Fraction(0)
-    if not 0 < rate <= 1000:
-        raise UsageError(f"--rate {text}: expected frames a second, such as 24, 25, 29.97 or 24000/1001")
-    whole = -(-rate // 1)
-    ntsc = Fraction(whole * 1000, 1001)
-    return ntsc if "." in text and rate != whole and abs(rate - ntsc) < Fraction(1, 100) else rate
-
-
-def _size(text: str) -> tuple[int, int]:
-    """WIDTHxHEIGHT -> (width, height); zeros where it is none."""
-    width, _, height = text.lower().partition("x")
-    return (
-        (int(width), int(height))
-        if all(side.isdecimal() and len(side) <= _MOST_DIGITS for side in (width, height))
-        else (0, 0)
-    )
-
-
-def local_workers(address: str) -> int | None:
-    """How many workers "local:N" asks for.
-
-    None for "local" without a number, and for a cluster that is there.
-
-    Raises UsageError where N is none.
-    """
-    kind, _, count = address.partition(":")
-    if kind != "local" or not count:
-        return None
-    if not (count.isdecimal() and len(count) <= _MOST_DIGITS and int(count) > 0):
-        raise UsageError(f"--cluster {address}: expected local, local:N with N workers, auto, or HOST:PORT")
-    return int(count)
-
-
-def parse_tile(text: str) -> tuple[int, int]:
-    """WIDTHxHEIGHT -> (height, width) of a tile.
-
-    >>> parse_tile("480x272")
-    (272, 480)
-    """
-    width, height = _size(text)
-    if min(width, height) < _LEAST_TILE_PX:
-        raise UsageError(
-            f"--tile {text}: expected WIDTHxHEIGHT with sides of {_LEAST_TILE_PX} or more, such as 480x272"
-        )
-    return height, width
-
-
-def tile_text(tile_px: tuple[int, int]) -> str:
-    """(height, width) of a tile -> WIDTHxHEIGHT."""
-    return f"{tile_px[1]}x{tile_px[0]}"
-
-
-def parse_range(text: str) -> tuple[Fraction, Fraction | None]:
-    """FROM-TO -> seconds; an empty FROM is 0, an empty TO is None (the end).
-
-    >>> parse_range("1:30-1:35.5")
-    (Fraction(90, 1), Fraction(191, 2))
-    """
-    start, dash, stop = text.partition("-")
-    try:
-        first = _seconds(start) if start.strip() else Fraction(0)
-        last = _seconds(stop) if stop.strip() else None
-    except ValueError:
-        dash = ""
-        first, last = Fraction(0), None
-    if not dash or (last is not None and last <= first):
-        raise UsageError(
-            f"--range {text}: expected FROM-TO in seconds or [hh:]mm:ss[.fff], such as 1:30-1:45"
-        )
-    return first, last
-
-
-def _seconds(text: str) -> Fraction:
-    parts = [_number(p) for p in text.split(":")]
-    if len(parts) > 3:
-        raise ValueError(text)
-    total = Fraction(0)
-    for part in parts:
-        total = total * 60 + part
-    return total

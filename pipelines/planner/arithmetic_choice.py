@@ -42,11 +42,11 @@ def with_arithmetic(plan: Plan, settings: RunSettings) -> tuple[Plan, list[str]]
         settings.cluster is not None
         or plan.precision == "int8"
         or not any(s.card.sha256 for s in plan.stages)
-        or computing_device(settings) == "cpu"
+        or computing_device(settings.device) == "cpu"
     ):
         return plan, []
     key = " | ".join(
-        [computing_device(settings), metadata.version("torch"), *map(encoder_hardware, makers_here()),
+        [computing_device(settings.device), metadata.version("torch"), *map(encoder_hardware, makers_here()),
         plan.pix_fmt, f"{plan.tile_px}",
          *(f"{s.card.sha256} {s.card.settings}" for s in plan.stages)]
     )  # fmt: skip

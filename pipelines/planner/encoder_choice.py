@@ -59,7 +59,7 @@ def wanted_maker(settings: RunSettings, *, picture: bool) -> str:
     )
     if encode.encoder == "software" or picture or not own or settings.cluster is not None:
         return ""
-    return _OF_DEVICE.get(computing_device(settings), "")
+    return _OF_DEVICE.get(computing_device(settings.device), "")
 
 
 def proven_encoder(

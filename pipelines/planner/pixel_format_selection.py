@@ -10,7 +10,7 @@ import av
 from models.errors import MediaError, UsageError
 from pipelines.media.pixel_format import PixelFormat
 from pipelines.plan.encoder_spec import MAKERS, PACKED
-from pipelines.plan.prefilter_names import prefilter_names, raised_format
+from pipelines.plan.option_values import prefilter_names
 from pipelines.planner.hardware_options import encoder_name, hardware_formats
 
 if TYPE_CHECKING:
@@ -148,7 +148,7 @@ def lost_bits(encoder: Encoder, source: PixelFormat) -> str:
 
 def raised_by_prefilters(decoded: PixelFormat, settings: RunSettings) -> tuple[PixelFormat, list[str]]:
     """The format that prefilters hand on, and what a person should know: deband makes ten bits of eight."""
-    raised = raised_format(decoded) if "deband" in prefilter_names(settings.prefilter or "") else None
+    raised = _raised_format(decoded) if "deband" in prefilter_names(settings.prefilter or "") else None
     if raised is None:
         return decoded, []
     given = settings.encode.pixel_format
@@ -157,3 +157,13 @@ def raised_by_prefilters(decoded: PixelFormat, settings: RunSettings) -> tuple[P
     else:
         said = "--prefilter deband: 8 bits become 10, also in the result"
     return PixelFormat.parse(raised), [said]
+
+
+def _raised_format(pixels: PixelFormat) -> str | None:
+    """The same planes in ten bits, for 8-bit ones; None where there is no such format."""
+    if pixels.bits != 8 or pixels.is_float:
+        return None
+    try:
+        return PixelFormat.parse(f"{pixels.name}10le").name
+    except MediaError:
+        return None

@@ -22,10 +22,9 @@ from pipelines.plan.chunking import (
     timing_digest,
 )
 from pipelines.plan.color_tags import output_tags
+from pipelines.plan.option_values import parse_tile, prefilter_names
 from pipelines.plan.plan import LARGEST_CHUNK_BYTES, Plan, told
-from pipelines.plan.prefilter_names import prefilter_names
 from pipelines.plan.pulldown import PARTS
-from pipelines.plan.settings import parse_tile
 from pipelines.plan.tiling import YUV_TILE_PX
 from pipelines.planner.arithmetic_choice import choose_precision
 from pipelines.planner.geometry import upright_sar

@@ -12,7 +12,7 @@ from pipelines.media.cicp import HDR_TRANSFERS, Primaries, Range, Transfer
 from pipelines.media.pixel_format import PixelFormat
 from pipelines.output.container_support import lost_tags
 from pipelines.output.subtitle_text import is_converted, said_of_conversion
-from pipelines.plan.settings import parse_range
+from pipelines.plan.option_values import parse_range
 from pipelines.plan.timeline import clock, timeline
 from pipelines.planner.licences import licence_notes
 from pipelines.planner.pixel_format_selection import lost_bits

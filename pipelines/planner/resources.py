@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from pipelines.plan.plan import Plan
-    from pipelines.plan.settings import RunSettings
+    from pipelines.plan.settings import ExecutionSettings
 
 __all__ = [
     "Crew",
@@ -88,7 +88,7 @@ class Crew:
         return 10_000 // together / 10_000
 
 
-def crew_of(settings: RunSettings, plan: Plan | None = None) -> Crew:
+def crew_of(settings: ExecutionSettings, plan: Plan | None = None) -> Crew:
     """As many as the settings say; otherwise one, and with CUDA as many a device as its share of the cores
     can encode for.
 
@@ -100,7 +100,7 @@ def crew_of(settings: RunSettings, plan: Plan | None = None) -> Crew:
     return Crew(len(devices) * _workers_a_device(plan, devices), devices)
 
 
-def with_fewer_workers(settings: RunSettings, plan: Plan) -> RunSettings | None:
+def with_fewer_workers(settings: ExecutionSettings, plan: Plan) -> ExecutionSettings | None:
     """With one worker a device, or one on a CPU, for a run that ran out of memory.
 
     None where no more of them share it, and for a cluster.
@@ -234,17 +234,19 @@ def cuda_devices() -> list[str]:
     return [str(n) for n in range(count)] if kind in {"cuda", "hip"} else []
 
 
-def computing_device(settings: RunSettings) -> str:
+def computing_device(device: str) -> str:
     """What networks run on here: cuda, hip (ROCm), xpu, mps or cpu.
+
+    device: as in `RunSettings`.
 
     Asks torch, in a process of its own, where there are signs of a GPU.
     """
-    if settings.device == "cpu" or not (
+    if device == "cpu" or not (
         Path("/proc/driver/nvidia").is_dir() or _signs_of_cuda() or _signs_of_others()
     ):
         return "cpu"
     kind, _ = _accelerator()
-    return kind if settings.device in {"auto", {"hip": "cuda"}.get(kind, kind)} else "cpu"
+    return kind if device in {"auto", {"hip": "cuda"}.get(kind, kind)} else "cpu"
 
 
 def _torch_build() -> str:

@@ -20,9 +20,9 @@ from pipelines.output.container_support import refuse_incompatible
 from pipelines.plan.chunking import frame_range
 from pipelines.plan.color_tags import output_tags, resolve
 from pipelines.plan.events import Planned
+from pipelines.plan.option_values import parse_range, parse_rate
 from pipelines.plan.output_names import result_name
 from pipelines.plan.plan import Plan
-from pipelines.plan.settings import parse_range, parse_rate
 from pipelines.planner.arithmetic_choice import with_arithmetic
 from pipelines.planner.container_selection import checked_target, fitting_container, result_place
 from pipelines.planner.dynamic_hdr_choice import choose_dynamic_hdr, enhancement_layers
@@ -96,7 +96,7 @@ def chosen_model(settings: RunSettings) -> str:
         return settings.model
     return default_model(
         on_gpu=settings.device not in {"auto", "cpu"}
-        or bool(settings.device == "auto" and (cuda_devices() or computing_device(settings) != "cpu"))
+        or bool(settings.device == "auto" and (cuda_devices() or computing_device(settings.device) != "cpu"))
     )
 
 

@@ -3,6 +3,7 @@
 batch.py         several videos, overlapping on a cluster
 chunk_loop.py    runs the chunks that are missing; retries with fewer workers or smaller tiles
 chunk_tasks.py   cuts a plan into tasks and feeds them with packets
+execution.py     who makes chunks, where, and what ends it early
 folder_changes.py  waits for changes in a folder
 inputs.py        files, folders, patterns and addresses -> inputs
 job.py           one video from file to file; yields events

@@ -62,7 +62,7 @@ def upscale_videos(
             if each.stop.is_set():
                 return
         return
-    with open_workers(settings) as workers:
+    with open_workers(settings.execution) as workers:
         batch = _Batch(inputs, each, workers)
         try:
             yield from batch.events()

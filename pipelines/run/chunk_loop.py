@@ -14,27 +14,27 @@ from models.errors import Interrupted, NoMemoryError, OutputError, ResourceError
 from pipelines.codec.encoder import EncodedChunk
 from pipelines.output.journal import Journal
 from pipelines.plan.events import Advanced, ChunkFinished, Event, Note, Planned
+from pipelines.plan.option_values import tile_text
 from pipelines.plan.plan import Plan
-from pipelines.plan.settings import tile_text
 from pipelines.planner.plan_builder import with_smaller_tiles
 from pipelines.planner.video_planner import plan_video
 from pipelines.pool.interface import Done, NoneAdmittedError, WorkerLost, WorkerRejected, WorkItem
 from pipelines.probe.frame_times import count
 from pipelines.run.chunk_tasks import SpanRun
+from pipelines.run.execution import Execution
 from pipelines.run.rate_options import with_rate
 from pipelines.run.rate_search import SAMPLES, find_rate
-from pipelines.workers.messages import NO_ENCODER, ChunkProgress, WorkerKind
+from pipelines.workers.messages import NO_ENCODER, ChunkProgress
 
 if TYPE_CHECKING:
     from pipelines.output.chunk_record import ChunkRecord
     from pipelines.output.journal import Begun
     from pipelines.plan.rate_target import RateTarget
-    from pipelines.plan.settings import RunSettings
-    from pipelines.pool.interface import Outcome, WorkerPool
+    from pipelines.plan.settings import EncodeSettings, RunSettings
+    from pipelines.pool.interface import Outcome
 
 __all__ = [
     "LIMITS",
-    "Execution",
     "MadeChunks",
     "adopt_plan",
     "make_chunks",
@@ -55,12 +55,12 @@ def plan_as_begun(
 
     It may have the CRF for a target, counted frames, and smaller tiles.
     """
-    plans = _of_all_tiles(with_found_rate(planned.plan, begun.target, settings))
+    plans = _of_all_tiles(with_found_rate(planned.plan, begun.target, settings.encode))
     if begun.id not in plans:
         counted = count(planned.info)
         yield Note(f"goes on with frames counted by decoding, as before: {counted.frame_count}")
         planned = plan_video(source, output, settings, counted)
-        plans = _of_all_tiles(with_found_rate(planned.plan, begun.target, settings))
+        plans = _of_all_tiles(with_found_rate(planned.plan, begun.target, settings.encode))
     plan = plans.get(begun.id, planned.plan)
     if plan.tile_px != planned.plan.tile_px:
         yield Note(
@@ -70,15 +70,15 @@ def plan_as_begun(
     return replace(planned, plan=plan)
 
 
-def with_found_rate(plan: Plan, found: RateTarget | None, settings: RunSettings) -> Plan:
+def with_found_rate(plan: Plan, found: RateTarget | None, encode: EncodeSettings) -> Plan:
     """The plan with the CRF that was found before for its very target, if one was."""
     if found is None or found.is_open or plan.target is None or found.asked != plan.target.asked:
         return plan
-    return with_rate(plan, found, settings.encode)
+    return with_rate(plan, found, encode)
 
 
 def settle_rate(
-    planned: Planned, journal: Journal, settings: RunSettings, execution: Execution, *, fresh: bool
+    planned: Planned, journal: Journal, encode: EncodeSettings, execution: Execution, *, fresh: bool
 ) -> Generator[Event, None, Planned]:
     """Find the CRF for a target that has none yet; the work directory becomes that plan's.
 
@@ -89,9 +89,7 @@ def settle_rate(
     if fresh:
         journal.clear()
     journal.adopt(planned.plan.id, planned.plan.to_json(), planned.input)
-    found = yield from find_rate(
-        planned, settings, journal.folder / SAMPLES, stop=execution.stop, workers=execution.workers
-    )
+    found = yield from find_rate(planned, encode, journal.folder / SAMPLES, execution)
     return adopt_plan(found.plan, found, journal)
 
 
@@ -121,25 +119,8 @@ def replan_with_smaller_tiles(planned: Planned, journal: Journal, error: NoMemor
     return adopt_plan(smaller, planned, journal)
 
 
-@dataclass(frozen=True)
-class Execution:
-    """Who makes chunks, and what ends it before all are made."""
-
-    worker: str = WorkerKind.CHUNK_UPSCALER
-    """"module:Class", for tests another."""
-    workers: WorkerPool | None = None
-    """Where; None: children of this process, or the cluster of the settings."""
-    stop: threading.Event | None = None
-    """When set, chunks under way are finished and kept."""
-
-    @property
-    def is_stopped(self) -> bool:
-        """Whether somebody asked for the end."""
-        return self.stop is not None and self.stop.is_set()
-
-
 def make_chunks(
-    planned: Planned, journal: Journal, settings: RunSettings, execution: Execution, *, fresh: bool
+    planned: Planned, journal: Journal, execution: Execution, *, fresh: bool
 ) -> Generator[Event, None, MadeChunks]:
     """Bring every chunk of the plan to the disk; its records come back as the generator's value."""
     plan = planned.plan
@@ -152,7 +133,7 @@ def make_chunks(
     yield replace(planned, chunks_done=len(records), frames_done=frames, changed=tuple(changed))
     if short:
         yield Note(short)
-    loop = _ChunkLoop(planned, journal, settings, execution, records)
+    loop = _ChunkLoop(planned, journal, execution, records)
     return (yield from loop.run())
 
 
@@ -163,13 +144,11 @@ class _ChunkLoop:
         self,
         planned: Planned,
         journal: Journal,
-        settings: RunSettings,
         execution: Execution,
         records: dict[int, ChunkRecord],
     ) -> None:
         self._plan, self._info, self._journal = planned.plan, planned.info, journal
-        self._settings, self._execution = settings, execution
-        self._records = records
+        self._execution, self._records = execution, records
         self._frames = sum(planned.plan.results_of(planned.plan.chunks[i]) for i in records)
         self._made = 0
         self._seconds: dict[str, float] = {}
@@ -199,11 +178,11 @@ class _ChunkLoop:
         """Run what is left once; no worker admitted leads to another, where none is bound to the class."""
         self._partly, self._ends = {}, False
         execution = self._execution
-        admit = _admission(self._journal, self._assumed, mixed=self._settings.mixed_hardware)
+        admit = _admission(self._journal, self._assumed, mixed=execution.settings.mixed_hardware)
         run = SpanRun(
             self._plan,
             self._info,
-            self._settings,
+            execution.settings,
             execution.worker,
             done=set(self._records),
             stop=execution.stop,

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from pipelines.media.packet_reader import PacketData
     from pipelines.media.video_info import Chunk, Span, VideoInfo
     from pipelines.plan.plan import Plan
-    from pipelines.plan.settings import RunSettings
+    from pipelines.plan.settings import ExecutionSettings
     from pipelines.pool.interface import Outcome, WorkerPool
 
 __all__ = ["SpanRun", "open_reader"]
@@ -43,7 +43,7 @@ class SpanRun:
 
     plan: Plan
     info: VideoInfo
-    settings: RunSettings
+    settings: ExecutionSettings
     worker: str
     """"module:Class", a `WorkerKind` or, in tests, another."""
     done: Container[int] = ()

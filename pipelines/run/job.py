@@ -17,14 +17,13 @@ from pipelines.media.image_sequence import pattern_of
 from pipelines.output.journal import Journal, begun_plan, work_folder
 from pipelines.output.verification import verify_again
 from pipelines.plan.events import AlreadyDone, Event, Note, Planned
+from pipelines.plan.option_values import tile_text
 from pipelines.plan.output_names import report_path
 from pipelines.plan.plan import Plan
-from pipelines.plan.settings import tile_text
 from pipelines.planner.resources import with_fewer_workers
 from pipelines.planner.video_planner import plan_video
 from pipelines.probe.frame_times import count
 from pipelines.run.chunk_loop import (
-    Execution,
     MadeChunks,
     adopt_plan,
     make_chunks,
@@ -33,6 +32,7 @@ from pipelines.run.chunk_loop import (
     settle_rate,
     with_found_rate,
 )
+from pipelines.run.execution import Execution
 from pipelines.run.publishing import publish_result, refuse_taken
 from pipelines.workers.messages import WorkerKind
 
@@ -112,10 +112,12 @@ class Job:
     """What `prepare` made of the same source, output and settings; None: made here."""
     planned: Planned = field(init=False)
     journal: Journal = field(init=False)
+    execution: Execution = field(init=False)
 
     def run(self) -> Iterator[Event]:
         """Plan, make the chunks that are not there yet, put them together and verify the result."""
         began = time.monotonic()
+        self.execution = Execution(self.settings.execution, self.worker, self.workers, self.stop)
         found = self.prepared or prepare(self.source, self.output, self.settings)
         self.planned = found.planned
         asked, target = self.planned.plan.id, Path(self.planned.output)
@@ -176,15 +178,12 @@ class Job:
         """All chunks, by another plan where the file's index or the memory does not allow the first."""
         fresh = self.fresh
         while True:
-            execution = Execution(self.worker, self.workers, self.stop)
             try:
                 self.planned = yield from settle_rate(
-                    self.planned, self.journal, self.settings, execution, fresh=fresh
+                    self.planned, self.journal, self.settings.encode, self.execution, fresh=fresh
                 )
                 fresh = fresh and self.planned.plan.target is None
-                return (
-                    yield from make_chunks(self.planned, self.journal, self.settings, execution, fresh=fresh)
-                )
+                return (yield from make_chunks(self.planned, self.journal, self.execution, fresh=fresh))
             except IndexMismatchError as error:
                 yield self._plan_with_counted_frames(error)
             except NoMemoryError as error:
@@ -194,14 +193,17 @@ class Job:
     def _plan_with_counted_frames(self, error: IndexMismatchError) -> Note:
         before, counted = self.planned.plan, _counted(self.planned.info, error)
         planned = plan_video(self.source, self.output, self.settings, counted)
-        plan = with_found_rate(replace(planned.plan, tile_px=before.tile_px), before.target, self.settings)
+        plan = with_found_rate(
+            replace(planned.plan, tile_px=before.tile_px), before.target, self.settings.encode
+        )
         self.planned = adopt_plan(plan, planned, self.journal)
         return Note(f"{error}; the frames were counted by decoding: {counted.frame_count}")
 
     def _plan_for_less_memory(self, error: NoMemoryError) -> Note:
-        fewer = with_fewer_workers(self.settings, self.planned.plan) if self.workers is None else None
+        own = self.execution.settings
+        fewer = with_fewer_workers(own, self.planned.plan) if self.workers is None else None
         if fewer is not None:
-            self.settings = fewer
+            self.execution = replace(self.execution, settings=fewer)
             return Note(
                 f"memory ran out; goes on with fewer workers: {fewer.workers}, as --workers"
                 f" {fewer.workers} would"

@@ -23,6 +23,7 @@ from pipelines.plan.events import Note, Planned
 from pipelines.plan.plan import LARGEST_CHUNK_BYTES
 from pipelines.pool.interface import WorkerLost, WorkItem
 from pipelines.run.chunk_tasks import SpanRun
+from pipelines.run.execution import Execution
 from pipelines.run.rate_estimate import (
     Estimated,
     Part,
@@ -41,13 +42,10 @@ from pipelines.storage.child_call import ChildFailedError, call_in_child
 from pipelines.workers.messages import WorkerKind
 
 if TYPE_CHECKING:
-    import threading
-
     from pipelines.media.video_info import Span
     from pipelines.plan.encoder_spec import Encoder
     from pipelines.plan.rate_target import RateTarget
-    from pipelines.plan.settings import RunSettings
-    from pipelines.pool.interface import WorkerPool
+    from pipelines.plan.settings import EncodeSettings, RunSettings
 
 __all__ = ["SAMPLES", "find_rate", "search_alone"]
 
@@ -64,11 +62,9 @@ _MOST_LADDERS = 6
 
 def find_rate(
     planned: Planned,
-    settings: RunSettings,
+    encode: EncodeSettings,
     folder: Path,
-    *,
-    stop: threading.Event | None = None,
-    workers: WorkerPool | None = None,
+    execution: Execution,
 ) -> Generator[Note, None, Planned]:
     """Find the CRF for a plan's target and give the plan with it.
 
@@ -78,7 +74,7 @@ def find_rate(
     """
     plan = planned.plan
     assert plan.target is not None
-    search = _Search(planned, settings, folder, stop, workers)
+    search = _Search(planned, encode, folder, execution)
     fixed = passed_bytes(planned.info, plan, planned.left_out) if plan.target.kind == "size" else 0
     if plan.target.kind == "size" and plan.target.wanted * _BELOW <= fixed:
         raise UsageError(
@@ -89,7 +85,7 @@ def find_rate(
         f"{plan.target.option}: trying {len(search.samples)} samples of the film, {search.frames} frames"
     )
     target = yield from search.run(fixed)
-    plan = with_rate(plan, target, settings.encode)
+    plan = with_rate(plan, target, encode)
     others = f", {target.shown(fixed)} of it passed on" if fixed else ""
     error = f" ± {target.spread:.1%}" if target.kind == "size" else f" ± {target.spread:.1f}"
     yield Note(
@@ -105,18 +101,12 @@ class _Search:
     def __init__(
         self,
         planned: Planned,
-        settings: RunSettings,
+        encode: EncodeSettings,
         folder: Path,
-        stop: threading.Event | None,
-        workers: WorkerPool | None,
+        execution: Execution,
     ) -> None:
-        self._planned, self._settings, self._folder, self._stop, self._workers = (
-            planned,
-            settings,
-            folder,
-            stop,
-            workers,
-        )
+        self._planned, self._encode, self._folder = planned, encode, folder
+        self._execution = execution
         plan, self._info = planned.plan, planned.info
         assert plan.target is not None
         self._plan, self._target = plan, plan.target
@@ -136,9 +126,7 @@ class _Search:
         aim = target.wanted * _BELOW - fixed if target.kind == "size" else target.wanted
         ladder = [
             scale.on_grid(c)
-            for c in first_ladder(
-                usual_crf(self._settings.encode, self._plan.encoder), scale.lowest, scale.highest
-            )
+            for c in first_ladder(usual_crf(self._encode, self._plan.encoder), scale.lowest, scale.highest)
         ]
         found: dict[float, Estimated] = {}
         for _ in range(_MOST_LADDERS):
@@ -215,8 +203,8 @@ class _Search:
         return zip(self._plan.chunks, self._source_bytes, strict=True)
 
     def _encoder(self, crf: float) -> Encoder:
-        before = usual_crf(self._settings.encode, self._plan.encoder)
-        return with_crf(self._plan.encoder, crf, preset=self._settings.encode.preset, before=before)
+        before = usual_crf(self._encode, self._plan.encoder)
+        return with_crf(self._plan.encoder, crf, preset=self._encode.preset, before=before)
 
     def _trial(self, sample: RateSample, encoders: list[Encoder]) -> list[tuple[int, float]]:
         try:
@@ -234,7 +222,7 @@ class _Search:
         return found
 
     def _check_stop(self) -> None:
-        if self._stop is not None and self._stop.is_set():
+        if self._execution.is_stopped:
             raise Interrupted("stopped while the CRF was searched for; the same command searches again")
 
     def _sampled(self) -> Iterator[Note | tuple[int, RateSample]]:
@@ -255,10 +243,10 @@ class _Search:
             run = SpanRun(
                 plan,
                 self._info,
-                self._settings,
+                self._execution.settings,
                 WorkerKind.CHUNK_UPSCALER,
-                stop=self._stop,
-                workers=self._workers,
+                stop=self._execution.stop,
+                workers=self._execution.workers,
             )
             for event in run.outcomes():
                 if isinstance(event, WorkerLost):
@@ -311,5 +299,6 @@ def search_alone(planned: Planned, settings: RunSettings) -> Iterator[Note | Pla
     Raises as `find_rate`.
     """
     with tempfile.TemporaryDirectory(prefix="vsr-samples-") as folder:
-        found = yield from find_rate(planned, settings, Path(folder) / SAMPLES)
+        execution = Execution(settings.execution)
+        found = yield from find_rate(planned, settings.encode, Path(folder) / SAMPLES, execution)
     yield found

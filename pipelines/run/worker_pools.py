@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from pipelines.plan.plan import Plan
-    from pipelines.plan.settings import RunSettings
+    from pipelines.plan.settings import ExecutionSettings
     from pipelines.pool.interface import WorkerPool
 
 __all__ = ["open_workers"]
@@ -23,7 +23,7 @@ __all__ = ["open_workers"]
 
 @contextmanager
 def open_workers(
-    settings: RunSettings, environment: Mapping[str, str] | None = None, plan: Plan | None = None
+    settings: ExecutionSettings, environment: Mapping[str, str] | None = None, plan: Plan | None = None
 ) -> Iterator[WorkerPool]:
     """What the settings ask for: children of this process, or a cluster for as long as the context lasts.
 
@@ -57,7 +57,7 @@ def open_workers(
             yield cluster
 
 
-def local_workers(settings: RunSettings, environment: Mapping[str, str], crew: Crew) -> ProcessPool:
+def local_workers(settings: ExecutionSettings, environment: Mapping[str, str], crew: Crew) -> ProcessPool:
     """Child processes. environment: variables on top of those that they all have."""
     environments = [{**one, **environment} for one in _environments(settings, crew)]
     return ProcessPool(environments) if settings.workers else ProcessPool(environments, crew.surplus)
@@ -74,7 +74,7 @@ arithmetic: none is mapped on its own (the threshold for that can't be raised ab
 channels are larger). One arena, or every thread would keep its own."""
 
 
-def _environments(settings: RunSettings, crew: Crew) -> list[dict[str, str]]:
+def _environments(settings: ExecutionSettings, crew: Crew) -> list[dict[str, str]]:
     """One set of environment variables a worker."""
     if not crew.devices:
         return [_ALLOCATOR | _waiting(settings.model) for _ in range(crew.workers)]

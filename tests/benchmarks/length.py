@@ -72,7 +72,7 @@ def _film(folder: Path, hours: float) -> None:
     idle = Idle(most_tasks=1)
     _timed(
         f"to the first piece of {len(plan.spans)} tasks",
-        lambda: list(SpanRun(plan, info, settings, "", workers=idle).outcomes()),
+        lambda: list(SpanRun(plan, info, settings.execution, "", workers=idle).outcomes()),
     )
     assert idle.first_piece
     seen = type("Seen", (), {})()
@@ -126,7 +126,7 @@ def _verified(folder: Path, _: float) -> None:
     )
     journal = Journal(work_folder(folder / "out.mkv"), plan.id)
     journal.adopt(plan.id, plan.to_json())
-    for event in SpanRun(plan, info, settings, "", workers=Idle(real=True)).outcomes():
+    for event in SpanRun(plan, info, settings.execution, "", workers=Idle(real=True)).outcomes():
         if isinstance(event, WorkItem):
             record = journal.commit(plan.id, event.value)
     passed = _timed(

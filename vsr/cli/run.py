@@ -150,7 +150,7 @@ def run(
                 quiet=quiet,
                 verbose=verbose,
                 stopping=signals.stop.is_set,
-                expected=functools.partial(expected_rate, settings),
+                expected=functools.partial(expected_rate, settings.execution),
             )
             tabled = several and not (as_json or quiet)
             failed = _upscale(
@@ -288,7 +288,7 @@ def plan(source: Path, output: Path | None, as_json: bool, measure: bool, **opti
         planned = _with_rate(planned, settings, as_json=as_json)
         from pipelines.diagnostics.estimate import estimate
 
-        found = estimate(planned, settings)
+        found = estimate(planned, settings.execution)
     lines = [plan_line(planned, measured=found is not None), f"output: {planned.output}"]
     lines += [*estimate_lines(found), *planned.info.notes, *(f"left out: {d}" for d in planned.dropped)]
     if as_json:

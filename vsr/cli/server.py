@@ -75,7 +75,7 @@ def serve(
     Example: vsr serve --root ~/films
     """
     from models.errors import missing_package
-    from pipelines.plan.settings import local_workers
+    from pipelines.plan.option_values import local_workers
 
     cluster, uploads = offered["cluster"], offered["uploads"]
     if cluster is not None:

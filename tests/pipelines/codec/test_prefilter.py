@@ -14,7 +14,7 @@ from pipelines.codec.prefilters import Raising, decomb, dehalo
 from pipelines.diagnostics.preview import preview_prefilters
 from pipelines.media.pixel_format import PixelFormat
 from pipelines.media.video_info import Frame
-from pipelines.plan.prefilter_names import PREFILTERS
+from pipelines.plan.option_values import PREFILTERS
 from pipelines.plan.settings import RunSettings
 from tests import media
 from tests.helpers.inline import QUICK, planned_of, upscaled

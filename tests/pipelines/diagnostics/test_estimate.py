@@ -86,7 +86,7 @@ def test_every_place_is_tried_whatever_shares_a_decoder(tmp_path: Path, suffix: 
         else media.long_gop(tmp_path / f"in.{suffix}", frames=100)
     )
     planned = plan_video(source, tmp_path / "out.mkv", run_settings(**QUICK))
-    assert estimate(planned, run_settings(**QUICK)).places == 3
+    assert estimate(planned, run_settings(**QUICK).execution).places == 3
 
 
 @pytest.mark.parametrize(
@@ -116,7 +116,7 @@ def test_the_disk_that_numbered_pictures_take_is_bounded_and_measured(tmp_path: 
     settings = {"scale": 2, "model": "bicubic", "codec": "hevc", "preset": "balanced"}
     output = tmp_path / f"up_%02d.{suffix}"
     planned = plan_video(source, output, run_settings(**{**QUICK, **settings}))
-    measured = estimate(planned, run_settings(**{**QUICK, **settings}))
+    measured = estimate(planned, run_settings(**{**QUICK, **settings}).execution)
     done = finished_of(upscaled(source, output, **settings))
     assert measured.output_bytes == pytest.approx(done.bytes, rel=0.2)
     assert measured.disk_bytes == pytest.approx(2 * done.bytes, rel=0.2)
@@ -140,7 +140,7 @@ def test_a_disk_that_may_be_too_small_is_said_and_one_that_is_refused(
 
 
 def test_a_run_comes_out_as_large_as_estimated(planned: Planned, tmp_path: Path) -> None:
-    found = estimate(planned, run_settings(**QUICK, chunk_seconds=0.5))
+    found = estimate(planned, run_settings(**QUICK, chunk_seconds=0.5).execution)
     assert found.places == 3
     done = finished_of(upscaled(Path(planned.input), tmp_path / "out.mkv", chunk_seconds=0.5))
     assert found.output_bytes == pytest.approx(done.bytes, rel=0.2)
@@ -186,12 +186,16 @@ def test_the_bar_of_a_run_begins_with_what_plan_and_preview_estimated(
     source, output = media.cfr(tmp_path / "in.mp4", frames=50), tmp_path / "out.mkv"
     settings, others = run_settings(**QUICK), run_settings(**QUICK, chunk_seconds=0.5)
     planned = plan_video(source, output, settings)
-    assert expected_rate(settings, planned.plan) is None
-    found = estimate(planned, settings)
-    assert expected_rate(settings, planned.plan) == pytest.approx(50 / (found.seconds - 4), rel=1e-6)
-    assert expected_rate(replace(settings, workers=2), planned.plan) is None
+    assert expected_rate(settings.execution, planned.plan) is None
+    found = estimate(planned, settings.execution)
+    assert expected_rate(settings.execution, planned.plan) == pytest.approx(
+        50 / (found.seconds - 4), rel=1e-6
+    )
+    assert expected_rate(replace(settings.execution, workers=2), planned.plan) is None
     other = plan_video(source, output, others)
-    assert expected_rate(settings, other.plan) is None
+    assert expected_rate(settings.execution, other.plan) is None
     *_, shown = preview(source, tmp_path / "shown", others, models=(settings.model,), at=("0",))
     assert isinstance(shown, Preview)
-    assert expected_rate(settings, other.plan) == pytest.approx(50 / (shown.choices[0].seconds - 4), rel=1e-6)
+    assert expected_rate(settings.execution, other.plan) == pytest.approx(
+        50 / (shown.choices[0].seconds - 4), rel=1e-6
+    )

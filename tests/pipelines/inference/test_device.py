@@ -234,9 +234,9 @@ def test_torch_is_asked_for_devices_only_where_there_are_signs_of_them(
     monkeypatch.setattr(resources, "_torch_build", lambda: {"rocm7.1": "rocm"}.get(build, build))
     monkeypatch.setattr(resources, "_accelerator", lambda: kind)
     assert resources.cuda_devices() == devices
-    assert resources.computing_device(RunSettings()) == (kind[0] if devices else "cpu")
-    assert resources.computing_device(RunSettings(device="xpu")) == "cpu"
-    assert resources.computing_device(RunSettings(device="cuda")) == (kind[0] if devices else "cpu")
+    assert resources.computing_device("auto") == (kind[0] if devices else "cpu")
+    assert resources.computing_device("xpu") == "cpu"
+    assert resources.computing_device("cuda") == (kind[0] if devices else "cpu")
 
 
 def test_a_plan_s_order_of_values_is_the_network_s() -> None:

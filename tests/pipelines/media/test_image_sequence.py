@@ -16,7 +16,7 @@ from pipelines.media.image_sequence import pack, pattern_of, unpack
 from pipelines.output import journal, muxer
 from pipelines.output.chunk_record import ResultParts
 from pipelines.plan.events import AlreadyDone
-from pipelines.plan.settings import parse_rate
+from pipelines.plan.option_values import parse_rate
 from pipelines.probe.probe import probe
 from pipelines.run import publishing
 from tests import media

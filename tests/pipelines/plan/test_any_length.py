@@ -136,7 +136,7 @@ def test_every_frame_of_any_film_is_promised_once_and_can_be_decoded(tmp_path: P
             return iter(())
 
     given: list = []
-    list(SpanRun(plan, info, run_settings(**QUICK), "", workers=Looking()).outcomes())
+    list(SpanRun(plan, info, run_settings(**QUICK).execution, "", workers=Looking()).outcomes())
     row_of = {pts: row for row, pts in enumerate(index.pts) if not index.discard[row]}
     starts = set(clean_starts(index)[1])
     for task in given:

@@ -10,14 +10,8 @@ from typing import Any
 import pytest
 
 from models.errors import UsageError
-from pipelines.plan.settings import (
-    EncodeSettings,
-    RunSettings,
-    TargetSettings,
-    parse_range,
-    parse_tile,
-    tile_text,
-)
+from pipelines.plan.option_values import parse_range, parse_tile, tile_text
+from pipelines.plan.settings import EncodeSettings, RunSettings, TargetSettings
 from pipelines.plan.settings_file import build_settings, merge, read_settings
 
 
@@ -65,7 +59,9 @@ def test_shares_of_a_cluster_without_one_are_refused() -> None:
     for share in shares:
         with pytest.raises(UsageError, match="give --cluster, too"):
             RunSettings(**share)
-        assert RunSettings(cluster="auto", **share).alone == RunSettings(workers=1)
+        shared = RunSettings(cluster="auto", **share)
+        assert shared.alone == RunSettings(workers=1)
+        assert shared.execution.alone == shared.alone.execution
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ import pytest
 from models.catalog.card import Card
 from pipelines.media.video_info import Chunk, Span
 from pipelines.plan.plan import Plan
-from pipelines.plan.settings import RunSettings
+from pipelines.plan.settings import ExecutionSettings
 from pipelines.planner import resources
 from pipelines.planner.resources import Crew, crew_of, cuda_devices, with_fewer_workers
 from tests.helpers.command import ROOT
@@ -59,16 +59,16 @@ def test_a_device_has_as_many_workers_as_its_share_of_cores_and_memory_feeds(
     machine, cores: int, gigabytes: int, devices: str, lines: int, expected: int
 ) -> None:
     machine(cores, gigabytes, devices)
-    assert crew_of(RunSettings(), plan(lines)).workers == expected
-    assert crew_of(RunSettings(workers=7), plan(lines)).workers == 7
-    assert crew_of(RunSettings(device="cpu"), plan(lines)) == Crew(1)
-    assert crew_of(RunSettings().alone, plan(lines)).workers == 1
+    assert crew_of(ExecutionSettings(), plan(lines)).workers == expected
+    assert crew_of(ExecutionSettings(workers=7), plan(lines)).workers == 7
+    assert crew_of(ExecutionSettings(device="cpu"), plan(lines)) == Crew(1)
+    assert crew_of(ExecutionSettings().alone, plan(lines)).workers == 1
 
 
 def test_a_heavy_network_or_none_that_is_known_has_a_device_for_itself(machine) -> None:
     machine(16, 128, "0,1")
-    assert crew_of(RunSettings(), plan(network=replace(card("quality-x2"), pixels="rgb"))).workers == 2
-    assert crew_of(RunSettings()).workers == 2
+    assert crew_of(ExecutionSettings(), plan(network=replace(card("quality-x2"), pixels="rgb"))).workers == 2
+    assert crew_of(ExecutionSettings()).workers == 2
 
 
 def test_all_workers_have_room_on_the_devices_by_their_share() -> None:
@@ -154,7 +154,7 @@ def test_cores_are_the_quota_of_the_container_where_it_is_less(
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0")
     monkeypatch.setattr(resources, "usable_memory", lambda: 128 * GB)
     monkeypatch.setattr(resources, "_device_memory", lambda _: None)
-    assert crew_of(RunSettings(), large).workers == max(1, expected // 4)
+    assert crew_of(ExecutionSettings(), large).workers == max(1, expected // 4)
 
 
 def test_a_system_without_affinities_has_all_its_cores(
@@ -211,7 +211,7 @@ def test_no_more_workers_share_a_device_than_have_room_in_its_memory(
 
     monkeypatch.setattr(resources, "_device_memory", asked)
     monkeypatch.setattr("pipelines.planner.resources.subprocess.run", run)
-    assert crew_of(RunSettings(), plan()).workers == expected
+    assert crew_of(ExecutionSettings(), plan()).workers == expected
 
 
 def test_an_nvidia_smi_that_fails_or_hangs_is_not_heard(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -237,16 +237,16 @@ def test_of_workers_whom_a_driver_promised_a_device_and_torch_gives_none_one_tak
 def test_where_memory_runs_out_one_worker_a_device_is_left(machine) -> None:
     machine(64, 128, "0,1")
     many = replace(plan(), spans=(Span(0, 1, (Chunk(0, 0, 1),)),) * 9)
-    fewer = with_fewer_workers(RunSettings(), many)
+    fewer = with_fewer_workers(ExecutionSettings(), many)
     assert fewer is not None
     assert crew_of(fewer, many) == Crew(2, ("0", "1"))
     assert with_fewer_workers(fewer, many) is None
-    assert with_fewer_workers(RunSettings(cluster="local"), many) is None
-    assert with_fewer_workers(RunSettings(), replace(many, spans=many.spans[:2])) is None, (
+    assert with_fewer_workers(ExecutionSettings(cluster="local"), many) is None
+    assert with_fewer_workers(ExecutionSettings(), replace(many, spans=many.spans[:2])) is None, (
         "two have been at work at most"
     )
-    assert with_fewer_workers(RunSettings(device="cpu"), many) is None
-    assert with_fewer_workers(RunSettings(device="cpu", workers=3), many) == RunSettings(
+    assert with_fewer_workers(ExecutionSettings(device="cpu"), many) is None
+    assert with_fewer_workers(ExecutionSettings(device="cpu", workers=3), many) == ExecutionSettings(
         device="cpu", workers=1
     )
 

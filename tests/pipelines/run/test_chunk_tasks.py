@@ -18,7 +18,7 @@ from models.errors import ResourceError, UsageError
 from pipelines.codec.encoder import EncodedChunk
 from pipelines.output.journal import work_folder
 from pipelines.plan.events import Advanced, ChunkFinished, Event, Note
-from pipelines.plan.settings import RunSettings
+from pipelines.plan.settings import ExecutionSettings, RunSettings
 from pipelines.planner.resources import Crew
 from pipelines.planner.video_planner import plan_video
 from pipelines.pool.interface import NoneAdmittedError, WorkerLost, WorkerRejected, WorkItem
@@ -215,18 +215,21 @@ def test_children_share_the_devices_by_turns(
     monkeypatch.setattr("pipelines.planner.resources._device_memory", lambda _: None)
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", devices)
     planned = plan_video(media.cfr(tmp_path / "in.mp4", frames=2), None, RunSettings())
-    settings = RunSettings(workers=workers)
+    settings = ExecutionSettings(workers=workers)
     with worker_pools.open_workers(settings, plan=planned.plan):
         assert [one.get("CUDA_VISIBLE_DEVICES") for one in environments] == seen
     environments.clear()
-    with worker_pools.open_workers(RunSettings(workers=workers, device="cpu"), plan=planned.plan):
+    with worker_pools.open_workers(ExecutionSettings(workers=workers, device="cpu"), plan=planned.plan):
         assert len(environments) == (workers or 1)
         assert all("CUDA_VISIBLE_DEVICES" not in one for one in environments)
 
 
 def test_workers_that_nobody_asked_for_take_part_only_where_torch_can_use_the_devices() -> None:
     many = Crew(4, ("0",))
-    for settings, reasons in ((RunSettings(), [False, True]), (RunSettings(workers=4), [False, False])):
+    for settings, reasons in (
+        (ExecutionSettings(), [False, True]),
+        (ExecutionSettings(workers=4), [False, False]),
+    ):
         found = local_workers(settings, {}, many)
         assert [bool(found._refused(None, n, {"device": "cpu"})) for n in (0, 3)] == reasons
         assert not found._refused(None, 3, {"device": "cuda"})
@@ -274,7 +277,7 @@ def test_workers_of_a_private_cluster_share_the_devices_that_are_there(
     planned = plan_video(media.cfr(tmp_path / "in.mp4", frames=2), None, RunSettings())
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", devices)
     with worker_pools.open_workers(
-        RunSettings(cluster=cluster, workers=workers, gpus_per_worker=asked), plan=planned.plan
+        ExecutionSettings(cluster=cluster, workers=workers, gpus_per_worker=asked), plan=planned.plan
     ):
         assert made[0]["gpus_per_worker"] == share
         assert share * made[0]["workers"] <= max(1, len(devices.split(","))) or cluster == "auto"

@@ -41,7 +41,7 @@ def plan_of(info: VideoInfo, folder: Path, **settings: object) -> Plan:
 def _begin(info: VideoInfo, folder: Path) -> None:
     plan = plan_of(info, folder, chunk_seconds=0.2)
     assert len(plan.chunks) > info.frame_count // 30
-    for _ in SpanRun(plan, info, run_settings(**QUICK), "", workers=Idle(most_tasks=1)).outcomes():
+    for _ in SpanRun(plan, info, run_settings(**QUICK).execution, "", workers=Idle(most_tasks=1)).outcomes():
         pass
 
 
@@ -63,7 +63,7 @@ def test_a_task_holds_its_own_times_as_numbers(tmp_path: Path) -> None:
             seen.extend(t.payload for t in tasks)
             return iter(())
 
-    list(SpanRun(plan, info, run_settings(**QUICK), "", workers=Looking()).outcomes())
+    list(SpanRun(plan, info, run_settings(**QUICK).execution, "", workers=Looking()).outcomes())
     assert all(isinstance(task.pts, array) for task in seen)
 
 
@@ -108,7 +108,7 @@ def test_what_was_kept_is_held_as_numbers(tmp_path: Path) -> None:
     plan = plan_of(info, tmp_path)
     journal = Journal(work_folder(tmp_path / "out.mkv"), plan.id)
     journal.adopt(plan.id, plan.to_json())
-    for event in SpanRun(plan, info, run_settings(**QUICK), "", workers=Idle()).outcomes():
+    for event in SpanRun(plan, info, run_settings(**QUICK).execution, "", workers=Idle()).outcomes():
         if hasattr(event, "value"):
             assert isinstance(journal.commit(plan.id, event.value).pts, array)
     assert all(isinstance(record.pts, array) for record in journal.adopt(plan.id, plan.to_json())[0])

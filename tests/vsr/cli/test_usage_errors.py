@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from models.errors import UsageError
-from pipelines.plan.settings import RunSettings, TargetSettings, parse_range, parse_rate, parse_tile
+from pipelines.plan.option_values import parse_range, parse_rate, parse_tile
+from pipelines.plan.settings import RunSettings, TargetSettings
 from pipelines.run.inputs import find_inputs
 from tests import media
 from vsr.cli import main as command

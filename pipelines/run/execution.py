@@ -1,0 +1,34 @@
+"""`Execution`: who makes the chunks of a plan, where, and what ends it early."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from pipelines.workers.messages import WorkerKind
+
+if TYPE_CHECKING:
+    import threading
+
+    from pipelines.plan.settings import ExecutionSettings
+    from pipelines.pool.interface import WorkerPool
+
+__all__ = ["Execution"]
+
+
+@dataclass(frozen=True)
+class Execution:
+    """Who makes chunks, and what ends it before all are made."""
+
+    settings: ExecutionSettings
+    worker: str = WorkerKind.CHUNK_UPSCALER
+    """"module:Class", for tests another."""
+    workers: WorkerPool | None = None
+    """Where; None: children of this process, or the cluster of the settings."""
+    stop: threading.Event | None = None
+    """When set, chunks under way are finished and kept."""
+
+    @property
+    def is_stopped(self) -> bool:
+        """Whether somebody asked for the end."""
+        return self.stop is not None and self.stop.is_set()
