@@ -7,8 +7,6 @@ evaluation_items.py the pictures, clips and pairs that they are scored on
 frame_alignment.py  which frames of two videos belong together
 judgement.py        the scores of one result
 metrics.py          PSNR, SSIM, NIQE and others on tensors
-model_overview.py   all shipped networks in one table: docs/models.md
-model_speed.py      frames per second of a network in a run
 paired_reader.py    several videos of one film, frame beside frame
 ratings.py          what several people said, merged
 rounding_cost.py    what a network loses on 8-bit integers

@@ -26,7 +26,7 @@ ELSEWHERE = {
     "cluster.md": "tests/end_to_end/test_cluster_hosts.py runs its commands on hosts of their own",
     "scaling.md": "figures",
     "benchmarks.md": "figures, with the commands that made them",
-    "models.md": "figures, made by vsr models table",
+    "models.md": "figures, made by tests.benchmarks.networks_page",
     "reliability.md": "a table of cases and their tests",
     "judging.md": "tests/vsr/cli/test_training.py",
     "reference.md": "the help",

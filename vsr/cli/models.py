@@ -12,7 +12,7 @@ from vsr.cli.known_models import get_models, model_info, search_models
 from vsr.cli.options import FilePath
 from vsr.cli.terminal import echo
 
-__all__ = ["add_model", "export", "models", "models_table", "quantize", "remove_model"]
+__all__ = ["add_model", "export", "models", "quantize", "remove_model"]
 
 
 @click.group(invoke_without_command=True, cls=CommandGroup)
@@ -254,75 +254,5 @@ def remove_model(name: str) -> None:
         echo(f"{path}: deleted")
 
 
-@click.command(name="table")
-@click.option(
-    "--data",
-    multiple=True,
-    required=True,
-    type=FilePath(),
-    help="Folder of pictures, for all networks; may be repeated.",
-)
-@click.option(
-    "--clip",
-    "clips",
-    multiple=True,
-    type=FilePath(),
-    help="Video, for fast, quality and recurrent; may be repeated.",
-)
-@click.option(
-    "--picture", type=FilePath(), help="Video (its middle) or picture that each network gets a strip of."
-)
-@click.option(
-    "--speed/--no-speed",
-    default=True,
-    help="Measure speed, on a machine that does nothing else; or keep what OUTPUT says.",
-)
-@click.option(
-    "--device",
-    type=click.Choice(["auto", "cpu", "cuda", "xpu", "mps"]),
-    default="auto",
-    show_default=True,
-    help="Where speed is measured.",
-)
-@click.option("--limit", type=click.IntRange(0), default=0, help="At most so many pictures of a set; 0: all.")
-@click.option(
-    "-o",
-    "--output",
-    type=FilePath(),
-    help="Write it there, such as docs/models.md; default: standard output.",
-)
-def models_table(
-    data: tuple[Path, ...],
-    clips: tuple[Path, ...],
-    picture: Path | None,
-    speed: bool,
-    device: str,
-    limit: int,
-    output: Path | None,
-) -> None:
-    """Measure all shipped networks, and tell as Markdown: size, cost, speed here, scores, a picture of each.
-
-    Example: vsr models table --data Set5 --data Urban100 --picture film.mp4 -o docs/models.md
-    """
-    from pipelines.inference.device import choose_device
-    from pipelines.quality.model_overview import OverviewSettings, opening_of, overview
-    from pipelines.storage.atomic_file import write_atomically
-
-    page = output.read_text(encoding="utf-8") if output is not None and output.exists() else ""
-    images = output.parent / "networks" if output is not None else None
-    on = choose_device(device).type
-    earlier = None if speed else page
-    text = overview(
-        OverviewSettings(
-            data, clips, picture, images, on, earlier=earlier, opening=opening_of(page), limit=limit
-        )
-    )
-    if output is None:
-        echo(text, nl=False)
-    else:
-        write_atomically(output, text.encode(errors="replace"))
-
-
 for _command in (search_models, model_info, get_models, add_model, remove_model):
     models.add_command(_command)
-models.add_command(models_table)

@@ -18,10 +18,10 @@ from pipelines.quality.evaluation import evaluate as evaluate_models
 from pipelines.quality.judgement import EvaluateSettings
 from tests.helpers.footage import film, pictures
 from vsr.cli.evaluate import evaluate
-from vsr.cli.models import add_model, export, models, models_table, remove_model
+from vsr.cli.models import add_model, export, models, remove_model
 from vsr.cli.training import dataset, train
 
-COMMANDS = [dataset, train, evaluate, add_model, remove_model, models_table, export]
+COMMANDS = [dataset, train, evaluate, add_model, remove_model, export]
 SMALL = [
     "--set",
     "truth_px=32",

@@ -10,8 +10,8 @@ from models.catalog.lookup import find
 from models.errors import UsageError
 from pipelines.inference import upscaler
 from pipelines.model_files.card_writer import NetworkFacts, export
-from pipelines.quality import model_overview, model_speed
-from pipelines.quality.model_overview import OverviewSettings
+from tests.benchmarks import network_speed, networks_page
+from tests.benchmarks.networks_page import OverviewSettings
 from tests.helpers.footage import film, pictures
 
 
@@ -31,14 +31,14 @@ def shipped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
             folder=tmp_path / "trained",
             name=name,
         )
-    monkeypatch.setattr(model_overview, "TRAINED", tmp_path / "trained")
-    monkeypatch.setattr(model_overview, "frames_per_second", lambda *_, **__: 12.0)
+    monkeypatch.setattr(networks_page, "TRAINED", tmp_path / "trained")
+    monkeypatch.setattr(networks_page, "frames_per_second", lambda *_, **__: 12.0)
     return tmp_path / "trained"
 
 
 @pytest.mark.usefixtures("shipped")
 def test_networks_that_restore_are_judged_on_noise_and_the_others_on_clean_pictures(tmp_path: Path) -> None:
-    text = model_overview.overview(OverviewSettings((pictures(tmp_path / "stills", 1, 64, 80),)))
+    text = networks_page.overview(OverviewSettings((pictures(tmp_path / "stills", 1, 64, 80),)))
     rows = {line.split("|")[1].strip(): line for line in text.splitlines() if line.startswith("| `")}
     # Untrained, they are bicubic: no gain, and with noise of sigma 10 the noisy input's 28.1 dB.
     assert "(+0.00) noisy" in rows["`deconvolution-x1`"]
@@ -62,7 +62,7 @@ def test_networks_that_restore_are_judged_on_noise_and_the_others_on_clean_pictu
 def test_clips_are_for_networks_of_films_and_strips_for_all(tmp_path: Path) -> None:
     clip = film(tmp_path / "film.mp4", (12,), width=240, height=200)
     images = tmp_path / "networks"
-    text = model_overview.overview(
+    text = networks_page.overview(
         OverviewSettings((pictures(tmp_path / "stills", 1, 64, 80),), (clip,), clip, images, frames=2)
     )
     table = text.partition("On films, the first 2 frames")[2]
@@ -73,7 +73,7 @@ def test_clips_are_for_networks_of_films_and_strips_for_all(tmp_path: Path) -> N
         with Image.open(images / f"{name}.jpg") as picture:
             assert picture.size == (2 * (4 * 112 + 3 * 4), 2 * 112)
     with pytest.raises(UsageError, match="192x192"):
-        model_overview.overview(
+        networks_page.overview(
             OverviewSettings(
                 (pictures(tmp_path / "stills", 1, 64, 80),),
                 picture=tmp_path / "stills" / "picture0.png",
@@ -81,7 +81,7 @@ def test_clips_are_for_networks_of_films_and_strips_for_all(tmp_path: Path) -> N
             )
         )
     with pytest.raises(UsageError, match="-o"):
-        model_overview.overview(OverviewSettings((tmp_path,), picture=clip))
+        networks_page.overview(OverviewSettings((tmp_path,), picture=clip))
 
 
 @pytest.mark.usefixtures("shipped")
@@ -89,16 +89,16 @@ def test_earlier_speeds_are_kept_where_none_are_measured(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     stills = (pictures(tmp_path / "stills", 1, 64, 80),)
-    before = model_overview.overview(OverviewSettings(stills))
+    before = networks_page.overview(OverviewSettings(stills))
     assert before.count("| 12 |") == 3
-    monkeypatch.setattr(model_overview, "frames_per_second", lambda *_, **__: pytest.fail("measured"))
-    assert model_overview.overview(OverviewSettings(stills, earlier=before)) == before
+    monkeypatch.setattr(networks_page, "frames_per_second", lambda *_, **__: pytest.fail("measured"))
+    assert networks_page.overview(OverviewSettings(stills, earlier=before)) == before
     (tmp_path / "trained" / "espcn-x2.toml").rename(tmp_path / "trained" / "espcn-new-x2.toml")
     (tmp_path / "trained" / "espcn-x2.safetensors").rename(tmp_path / "trained" / "espcn-new-x2.safetensors")
-    after = model_overview.overview(OverviewSettings(stills, earlier=before))
+    after = networks_page.overview(OverviewSettings(stills, earlier=before))
     assert after.count("| 12 |") == 2
     assert next(line for line in after.splitlines() if "espcn-new" in line).split("|")[4].strip() == "–"
-    assert "not measured" in model_overview.overview(OverviewSettings(stills, earlier=""))
+    assert "not measured" in networks_page.overview(OverviewSettings(stills, earlier=""))
 
 
 def test_speed_is_of_frames_that_really_go_through(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -107,7 +107,7 @@ def test_speed_is_of_frames_that_really_go_through(monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(
         upscaler.Upscaler, "follow", lambda self, window: seen.append(window) or follow(self, window)
     )
-    speed = model_speed.frames_per_second(find("fast-x2")[0], seconds=0.0)
+    speed = network_speed.frames_per_second(find("fast-x2")[0], seconds=0.0)
     assert speed > 0
     assert len(seen) == 2  # one that warms up, one that is timed
 
@@ -115,7 +115,7 @@ def test_speed_is_of_frames_that_really_go_through(monkeypatch: pytest.MonkeyPat
 @pytest.mark.usefixtures("shipped")
 def test_what_a_benchmark_wrote_before_the_tables_stays(tmp_path: Path) -> None:
     wrote = "## On compressed footage\n\nMeans.\n\n<!-- footage -->\n\n| a |\n\n<!-- end of footage -->"
-    opening = model_overview.opening_of(f"# Networks\n\n{wrote}\n\n## Clean\n")
+    opening = networks_page.opening_of(f"# Networks\n\n{wrote}\n\n## Clean\n")
     assert opening == wrote
     settings = OverviewSettings((pictures(tmp_path / "stills", 1, 64, 80),), opening=opening)
-    assert model_overview.overview(settings).partition("\n| network")[0].endswith(f"by hand.\n\n{wrote}\n")
+    assert networks_page.overview(settings).partition("\n| network")[0].endswith(f"by hand.\n\n{wrote}\n")

@@ -1,6 +1,4 @@
-"""`frames_per_second`: how fast a network is in a run, from decoded frames to frames to encode, on a film
-made of noise and shapes.
-"""
+"""Frames per second of a network in a run, from decoded frames to frames to encode, on a film of noise."""
 
 from __future__ import annotations
 
@@ -35,9 +33,7 @@ pixels."""
 
 
 def frames_per_second(card: Card, *, device: str = "cpu", seconds: float = 2.0) -> float:
-    """1080p frames a second through a network in tiles as a run cuts them, colour conversion and rounding in
-    it.
-    """
+    """1080p frames per second, in the tiles of a run, with colour conversion and rounding."""
     keep_freed_memory()
     with tempfile.TemporaryDirectory(prefix="vsr-pace-") as folder:
         film = _film(Path(folder) / "film.mkv")

@@ -1,12 +1,14 @@
-"""`overview`: all shipped networks in one table, and what each makes of one picture.
+"""The page of the shipped networks, docs/models.md: size, cost, speed here, scores, and a picture of each.
 
-It is how docs/models.md is made.
+python -m tests.benchmarks.networks_page --data Set5 --data Urban100 --picture film.mp4 -o docs/models.md
 """
 
 from __future__ import annotations
 
+import argparse
 import functools
 import re
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -23,13 +25,14 @@ from pipelines.frames.images import strip, write_jpeg
 from pipelines.frames.reference_upscaler import classical, upscale
 from pipelines.frames.sample_values import SampleValues, to_values
 from pipelines.frames.video_reader import Footage
-from pipelines.inference.device import device_name, low_precision
+from pipelines.inference.device import choose_device, device_name, low_precision
 from pipelines.pool.malloc import keep_freed_memory
 from pipelines.probe.probe import probe
 from pipelines.quality.evaluation import EvaluationRow, evaluate
 from pipelines.quality.judgement import EvaluateSettings
-from pipelines.quality.model_speed import frames_per_second
 from pipelines.quality.score_tables import gain_over
+from pipelines.storage.atomic_file import write_atomically
+from tests.benchmarks.network_speed import frames_per_second
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -127,9 +130,7 @@ def _order(card: Card) -> int:
 
 
 def _table(shipped: Sequence[Card], settings: OverviewSettings) -> str:
-    """A row for each network, with its PSNR-Y and gain over bicubic on each set, and its share of the truth's
-    detail on the first.
-    """
+    """A row for each network: PSNR-Y and gain over bicubic on each set; share of the truth's detail."""
     rows: list[EvaluationRow] = []
     for case in ("clean", _NOISY):
         chosen = [c.path for c in shipped if _case(c) == case]
@@ -307,11 +308,11 @@ def _moment(source: Path) -> tuple[SampleValues, int]:
 
 
 _SPEED = """- Speed: of the network in a run, from decoded frames to frames to encode, on {device}, torch {torch}; decoding and encoding
-  come on top, and where a picture stands still a run is faster (`vsr bench` measures a whole run, `vsr plan --measure` estimates one)."""  # noqa: E501 - Markdown
+  come on top, and where a picture stands still a run is faster (`vsr bench` measures a whole run, `vsr plan --measure` estimates one)."""
 
 _TEXT = """# The networks that come with `vsr`
 
-Made by `vsr models table`; do not edit by hand.
+Made by `python -m tests.benchmarks.networks_page`; do not edit by hand.
 
 {opening}{tables}
 
@@ -346,11 +347,11 @@ Made by `vsr models table`; do not edit by hand.
 
 {unmade}Each was made by `vsr train configs/train/NAME.toml`; `configs/train/README.md` says with which data and names the exceptions,
 the card beside the weights (`models/trained/NAME.toml`) says for how long.
-"""  # noqa: E501 - Markdown
+"""
 
 _OF_FILMS_TEXT = """`recurrent` also looks at the frames before and
   after and remembers: it is made for video. It has 2.6 times the arithmetic of `quality` and pays where detail is too fine for one frame to
-  tell what it is, as on the facades of `vid4_city`; elsewhere it gains a tenth of a dB at most. """  # noqa: E501 - Markdown
+  tell what it is, as on the facades of `vid4_city`; elsewhere it gains a tenth of a dB at most. """
 
 _STRIPS = """
 ## What they make of a picture
@@ -359,4 +360,43 @@ The place with the most detail in a frame of {source} (Big Buck Bunny: CC-BY 3.0
 no network was trained on, at twice its size. From left to right: what the network is given, its pixels enlarged; Lanczos; the
 network; the truth.
 
-"""  # noqa: E501 - Markdown
+"""
+
+
+def main() -> None:
+    """Write the page, or print it."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "--data", action="append", required=True, type=Path, help="pictures, for all networks"
+    )
+    parser.add_argument("--clip", action="append", default=[], type=Path, help="video, for networks of films")
+    parser.add_argument("--picture", type=Path, help="video (its middle) or picture that strips are made of")
+    parser.add_argument("--no-speed", action="store_true", help="keep the speeds that OUTPUT has")
+    parser.add_argument("--device", default="auto", help="where speed is measured")
+    parser.add_argument("--limit", type=int, default=0, help="at most so many pictures of a set; 0: all")
+    parser.add_argument("-o", "--output", type=Path, help="default: standard output")
+    given = parser.parse_args()
+    output: Path | None = given.output
+    page = output.read_text(encoding="utf-8") if output is not None and output.exists() else ""
+    text = overview(
+        OverviewSettings(
+            tuple(given.data),
+            tuple(given.clip),
+            given.picture,
+            output.parent / "networks" if output is not None else None,
+            choose_device(given.device).type,
+            earlier=page if given.no_speed else None,
+            opening=opening_of(page),
+            limit=given.limit,
+        )
+    )
+    if output is None:
+        sys.stdout.write(text)
+    else:
+        write_atomically(output, text.encode())
+
+
+if __name__ == "__main__":
+    main()
