@@ -24,8 +24,9 @@ from pipelines.codec.ffmpeg_log import heard
 from pipelines.codec.stream_tags import with_tags
 from pipelines.media.bitstream import insert_captions, insert_hdr
 from pipelines.media.cicp import HdrMetadata, Siting
+from pipelines.media.demuxer import open_memory
 from pipelines.media.dynamic_hdr import insert_dynamic_hdr
-from pipelines.media.image_sequence import pack
+from pipelines.media.image_sequence import pack, unpack
 from pipelines.media.pixel_format import PixelFormat
 
 if TYPE_CHECKING:
@@ -36,8 +37,17 @@ if TYPE_CHECKING:
     from pipelines.media.cicp import ColorTags
     from pipelines.media.video_info import Frame
     from pipelines.plan.encoder_spec import Encoder
+    from pipelines.plan.plan import Plan
 
-__all__ = ["OPENING", "EncodedChunk", "StreamFacts", "encode_chunk", "try_encoder"]
+__all__ = [
+    "OPENING",
+    "EncodedChunk",
+    "StreamFacts",
+    "encode_chunk",
+    "frame_bytes",
+    "stream_facts",
+    "try_encoder",
+]
 
 
 os.environ.setdefault("SVT_LOG", "1")  # SVT-AV1 writes its settings to standard error otherwise
@@ -182,6 +192,17 @@ class StreamFacts(TypedDict):
     """That the stream is to tell where the encoder's options do not."""
 
 
+def stream_facts(plan: Plan) -> StreamFacts:
+    """The facts about a plan's video stream."""
+    return {
+        "time_base": plan.time_base,
+        "rate": plan.rate,
+        "sar": plan.sar,
+        "color": plan.out_color,
+        "hdr": plan.hdr,
+    }
+
+
 def encode_chunk(
     frames: Iterable[Frame],
     index: int,
@@ -229,6 +250,16 @@ def encode_chunk(
             ) from error
     identity = header + repr((encoder.name, encoder.width, encoder.height, encoder.pix_fmt, color)).encode()
     return EncodedChunk(index, data, tuple(pts), hashlib.sha256(identity).hexdigest(), b"")
+
+
+def frame_bytes(chunk: EncodedChunk, encoder: Encoder) -> list[int]:
+    """Bytes of each frame of a chunk, in the order of its packets."""
+    if encoder.is_sequence:
+        return [len(picture) for picture in unpack(chunk.data)]
+    if encoder.is_picture:
+        return [len(chunk.data)]
+    with open_memory(chunk.data) as container:
+        return [packet.size for packet in container.demux(video=0) if packet.size]
 
 
 def _opened(

@@ -13,10 +13,11 @@ import subprocess
 import sys
 from pathlib import Path
 
-__all__ = ["encoder_hardware", "first_nvidia", "listed_by_windows", "makers_here"]
+__all__ = ["encoder_hardware", "first_nvidia", "listed_by_windows", "makers_here", "output_of_tool"]
 
 
 _ASKING_SECONDS = 20.0
+"""For a tool such as nvidia-smi, which may have to wake the driver first."""
 _PCI = {"0x10de": "nvenc", "0x1002": "amf", "0x8086": "qsv"}
 """Vendor of a PCI device -> maker of its encoder."""
 _WORDS = {"nvidia": "nvenc", "amd": "amf", "radeon": "amf", "intel": "qsv"}
@@ -71,17 +72,16 @@ def _hardware(maker: str, visible: str) -> str:
     if maker == "videotoolbox":
         return _of_macos() if sys.platform == "darwin" else ""
     if maker == "nvenc":
-        return first_nvidia(
-            _told("nvidia-smi", "--query-gpu=index,uuid,name,driver_version", "--format=csv,noheader"),
-            visible,
-        )
+        facts = "--query-gpu=index,uuid,name,driver_version"
+        return first_nvidia(output_of_tool("nvidia-smi", facts, "--format=csv,noheader"), visible)
     if sys.platform == "win32":
         script = "Get-CimInstance Win32_VideoController | Select-Object Name,DriverVersion | ConvertTo-Json"
-        return listed_by_windows(_told("powershell", "-NoProfile", "-Command", script), maker)
+        return listed_by_windows(output_of_tool("powershell", "-NoProfile", "-Command", script), maker)
     return _of_linux(maker)
 
 
-def _told(*command: str) -> str:
+def output_of_tool(*command: str) -> str:
+    """Standard output of a tool of a driver or the system; empty where it is missing, fails or hangs."""
     try:
         return subprocess.run(
             command,
@@ -121,7 +121,7 @@ def listed_by_windows(told: str, maker: str) -> str:
 
 
 def _of_macos() -> str:
-    chip = _told("sysctl", "-n", "machdep.cpu.brand_string").strip() or platform.machine()
+    chip = output_of_tool("sysctl", "-n", "machdep.cpu.brand_string").strip() or platform.machine()
     return f"{chip}, macOS {platform.mac_ver()[0]}"
 
 

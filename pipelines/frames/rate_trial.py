@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from pipelines.codec.decoder import picture_planes
-from pipelines.codec.encoder import encode_chunk
+from pipelines.codec.encoder import encode_chunk, frame_bytes, stream_facts
 from pipelines.frames.ffmpeg_metrics import VmafMeter
 from pipelines.media.demuxer import film_decoder, open_memory
 from pipelines.media.pixel_format import PixelFormat
@@ -49,17 +49,8 @@ def rate_trial(
     """
     found = []
     for encoder in encoders:
-        chunk = encode_chunk(
-            _frames(sample, plan),
-            0,
-            encoder,
-            time_base=plan.time_base,
-            rate=plan.rate,
-            sar=plan.sar,
-            color=plan.out_color,
-            hdr=plan.hdr,
-        )
-        found.append((_packet_bytes(chunk.data), _vmaf(sample, plan, chunk.data) if vmaf else 0.0))
+        chunk = encode_chunk(_frames(sample, plan), 0, encoder, **stream_facts(plan))
+        found.append((sum(frame_bytes(chunk, encoder)), _vmaf(sample, plan, chunk.data) if vmaf else 0.0))
     return found
 
 
@@ -97,12 +88,6 @@ def _mirrored(pairs: Iterator[list[np.ndarray]]) -> Iterator[list[np.ndarray]]:
         before, last = last, pair
         yield last
     yield before
-
-
-def _packet_bytes(data: bytes) -> int:
-    """Bytes of the packets of a chunk, without its container."""
-    with open_memory(data) as container:
-        return sum(packet.size for packet in container.demux(video=0) if packet.size)
 
 
 def _chunk_frames(data: bytes, pix_fmt: str) -> Iterator[list[np.ndarray]]:

@@ -18,11 +18,12 @@ from pipelines.media.container_check import header_bytes, lacks_index
 from pipelines.media.image_sequence import Pattern, pattern_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
     from av.container import InputContainer
     from av.stream import Stream
     from av.video.codeccontext import VideoCodecContext
+    from av.video.frame import VideoFrame
     from av.video.stream import VideoStream
 
 __all__ = [
@@ -30,6 +31,7 @@ __all__ = [
     "FORMATS",
     "GUARDS",
     "MAX_PIXELS",
+    "decoded_frames",
     "file_url",
     "film_decoder",
     "open_decoder",
@@ -266,6 +268,17 @@ def film_decoder(
     stream = next(s for s in container.streams.video if s.index == stream_index)
     more = dict((options or {}).get(stream.codec_context.codec.name, {}))
     return stream, open_decoder(stream, most_pixels=MAX_PIXELS, **more)
+
+
+def decoded_frames(packets: Iterable[av.Packet[Any]], decoder: VideoCodecContext) -> Iterator[VideoFrame]:
+    """Frames of packets, up to the end of the stream; packets that can't be decoded are skipped."""
+    for packet in packets:
+        try:
+            yield from decoder.decode(packet)
+        except av.error.EOFError:
+            return
+        except av.error.InvalidDataError:
+            continue
 
 
 def packets_of(

@@ -21,7 +21,7 @@ import av
 import numpy as np
 
 from models.errors import ResourceError, UsageError, VsrError
-from pipelines.codec.encoder import encode_chunk
+from pipelines.codec.encoder import encode_chunk, stream_facts
 from pipelines.frames.thumbnail import grid_for, thumbnail
 from pipelines.media.demuxer import open_source
 from pipelines.media.pixel_format import PixelFormat
@@ -183,16 +183,7 @@ def _encoded(plan: Plan, info: VideoInfo, folder: Path) -> ChunkRecord:
 
 def encode_frames(plan: Plan, frames: Sequence[Frame]) -> EncodedChunk:
     """A chunk of frames of the result."""
-    return encode_chunk(
-        frames,
-        0,
-        plan.encoder,
-        time_base=plan.time_base,
-        rate=plan.rate,
-        sar=plan.sar,
-        color=plan.out_color,
-        hdr=plan.hdr,
-    )
+    return encode_chunk(frames, 0, plan.encoder, **stream_facts(plan))
 
 
 def _apart(plan: Plan, frames: Sequence[Frame]) -> EncodedChunk:

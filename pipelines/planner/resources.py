@@ -9,7 +9,6 @@ from __future__ import annotations
 import functools
 import os
 import platform
-import subprocess
 import sys
 from dataclasses import dataclass, replace
 from importlib import metadata
@@ -18,7 +17,7 @@ from typing import TYPE_CHECKING
 
 from models.errors import VsrError
 from models.sandbox import physical_memory
-from pipelines.codec.graphics_driver import encoder_hardware, makers_here
+from pipelines.codec.graphics_driver import encoder_hardware, makers_here, output_of_tool
 from pipelines.storage.cache_folder import recall, remember
 from pipelines.storage.child_call import ChildFailedError, call_in_child
 
@@ -50,8 +49,6 @@ run on a CPU was measured to take (docs/benchmarks.md): a worker with a device h
 _DEVICE_BYTES_A_WORKER = 1_500_000_000
 """Of a device: 0.3 GB of tensors (`quality` at 1080p, four tiles of 960x544 at a time, on an H200), some 0.6
 GB of CUDA's own, and room."""
-_ASKING_SECONDS = 20.0
-"""For nvidia-smi, which may have to wake the driver first."""
 _LOADING_SECONDS = 180.0
 """For torch and a driver, from a cold disk."""
 
@@ -198,18 +195,7 @@ def _device_memory(devices: tuple[str, ...]) -> int | None:
     Its numbers follow the bus, as CUDA's do where all devices are alike. Parts of a device (MIG) are not
     listed.
     """
-    asked = ["nvidia-smi", "--query-gpu=index,uuid,memory.free", "--format=csv,noheader,nounits"]
-    try:
-        told = subprocess.run(
-            asked,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            timeout=_ASKING_SECONDS,
-            check=True,
-        ).stdout
-    except (OSError, subprocess.SubprocessError):
-        return None
+    told = output_of_tool("nvidia-smi", "--query-gpu=index,uuid,memory.free", "--format=csv,noheader,nounits")
     rows = [[cell.strip() for cell in line.split(",")] for line in told.splitlines()]
     listed = [
         row

@@ -9,16 +9,13 @@ import numpy as np
 
 from models.errors import MediaError
 from pipelines.codec.decoder import picture_planes, planar_format
-from pipelines.media.demuxer import film_decoder, open_source
+from pipelines.media.demuxer import decoded_frames, film_decoder, open_source
 from pipelines.media.pixel_format import PixelCrop
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterator
 
-    from av.packet import Packet
-    from av.video.codeccontext import VideoCodecContext
     from av.video.frame import VideoFrame
-    from av.video.stream import VideoStream
 
     from pipelines.media.pixel_format import PixelFormat
     from pipelines.media.video_info import VideoInfo
@@ -125,7 +122,7 @@ def _samples(info: VideoInfo) -> Iterator[VideoFrame]:
                 container.seek(first + length * (2 * place + 1) // (2 * _PLACES), stream=stream)
             frames = (
                 f
-                for f in _decoded(container.demux(stream), decoder)
+                for f in decoded_frames(container.demux(stream), decoder)
                 if not f.is_corrupt and (f.width, f.height) == (info.width, info.height)
             )
             for number, frame in enumerate(frames):
@@ -138,16 +135,6 @@ def _samples(info: VideoInfo) -> Iterator[VideoFrame]:
         return  # what is wrong with it is said where it matters
     finally:
         container.close()
-
-
-def _decoded(packets: Iterable[Packet[VideoStream]], decoder: VideoCodecContext) -> Iterator[VideoFrame]:
-    for packet in packets:
-        try:
-            yield from decoder.decode(packet)
-        except av.error.EOFError:
-            return
-        except av.error.InvalidDataError:
-            continue
 
 
 def _luma(frame: VideoFrame, pixels: PixelFormat) -> np.ndarray:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import av
 
-from pipelines.media.demuxer import film_decoder, open_source
+from pipelines.media.demuxer import decoded_frames, film_decoder, open_source
 from pipelines.media.video_info import NO_PTS, Scan
 from pipelines.probe.field_evidence import (
     CONTRARY,
@@ -169,24 +169,17 @@ def _look(
     look = InterlaceSample()
     eye: _Eye | None = None
     count = 0
-    for packet in packets:
-        try:
-            frames = decoder.decode(packet)
-        except av.error.EOFError:
-            break
-        except av.error.InvalidDataError:
+    for frame in decoded_frames(packets, decoder):
+        eye = eye or _Eye(frame)
+        if not eye.fits(frame) or frame.is_corrupt:
             continue
-        for frame in frames:
-            eye = eye or _Eye(frame)
-            if not eye.fits(frame) or frame.is_corrupt:
-                continue
-            if frame.pts is not None and frame.pts in known:
-                return look
-            known.add(NO_PTS if frame.pts is None else frame.pts)
-            eye.show(frame, look)
-            count += 1
-            if count == wanted or (count == wanted // 2 and not set(look.kinds) & set("tb")):
-                return look
+        if frame.pts is not None and frame.pts in known:
+            return look
+        known.add(NO_PTS if frame.pts is None else frame.pts)
+        eye.show(frame, look)
+        count += 1
+        if count == wanted or (count == wanted // 2 and not set(look.kinds) & set("tb")):
+            return look
     return look
 
 

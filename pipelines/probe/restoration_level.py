@@ -23,7 +23,7 @@ import numpy as np
 from models.errors import MediaError
 from pipelines.codec.decoder import picture_planes, planar_format
 from pipelines.codec.filter_graph import prefiltered
-from pipelines.media.demuxer import film_decoder, open_source
+from pipelines.media.demuxer import decoded_frames, film_decoder, open_source
 from pipelines.probe.quantisers import OPTIONS, Quantisers
 
 if TYPE_CHECKING:
@@ -311,9 +311,8 @@ def _samples(
                     container.seek(info.pts[at], stream=stream)
                 first = info.pts[start] if seekable else None
                 packets = quantisers.passing(container.demux(stream))
-                frames = (
-                    f for f in _decoded(packets, decoder) if first is None or f.pts is None or f.pts >= first
-                )
+                decoded = decoded_frames(packets, decoder)
+                frames = (f for f in decoded if first is None or f.pts is None or f.pts >= first)
                 for number, frame in enumerate(frames):
                     if _is_wanted(number, stop - start, spread=spread) and _is_whole(frame, info):
                         quantisers.see(frame)
@@ -338,13 +337,3 @@ def _is_whole(frame: Any, info: VideoInfo) -> bool:
 def _luma(frame: Any, pixels: PixelFormat) -> np.ndarray:
     name = frame.format.name.replace("yuvj", "yuv")
     return picture_planes(frame if name == pixels.name else frame.reformat(format=pixels.name), pixels)[0]
-
-
-def _decoded(packets: Iterable[Any], decoder: Any) -> Iterator[Any]:
-    for packet in packets:
-        try:
-            yield from decoder.decode(packet)
-        except av.error.EOFError:
-            return
-        except av.error.InvalidDataError:
-            continue

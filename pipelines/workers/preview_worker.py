@@ -9,21 +9,19 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
-from pipelines.codec.encoder import encode_chunk
+from pipelines.codec.encoder import StreamFacts, encode_chunk, frame_bytes, stream_facts
 from pipelines.codec.filter_graph import cleaned
 from pipelines.frames.images import SHOWN_PX, marked, most_detailed_crop, png, sheet
 from pipelines.frames.sample_values import to_rgb
 from pipelines.inference.device import choose_device, numerics_class
 from pipelines.inference.temporal_windows import Reel, windows
 from pipelines.inference.upscaler import Upscaler
-from pipelines.media.demuxer import open_memory
-from pipelines.media.image_sequence import unpack
 from pipelines.media.pixel_format import PixelFormat
 from pipelines.media.video_info import Frame
 from pipelines.planner.resources import usable_cores
 from pipelines.workers.messages import Sampled, Stages
 from pipelines.workers.preview_crop import Excerpt, cut_out
-from pipelines.workers.span_frames import span_frames
+from pipelines.workers.span_frames import FrameCount, span_frames
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -64,16 +62,10 @@ class Sampler:
         The frames of a moment, the first of which is shown.
         """
         plan = self._plan
-        decoded = 0
-
-        def counted(frames: Iterator[Frame]) -> Iterator[Frame]:
-            nonlocal decoded
-            for frame in frames:
-                decoded += 1
-                yield frame
-
+        decoded = FrameCount()
         packets = (p for piece in pieces for p in piece)
-        frames = span_frames(plan, self._decoder, task, packets, watch=counted, clean=self._cleaned_once)
+        once = self._cleaned_once
+        frames = span_frames(plan, self._decoder, task, packets, watch=decoded.count, clean=once)
         settling, after = plan.network_results
         began = plan.results(task.chunks[0].start_frame - task.settling)
         last = plan.results(task.chunks[-1].stop_frame + task.ahead) - 1
@@ -81,9 +73,9 @@ class Sampler:
         for chunk in task.chunks:
             first, stop = plan.results(chunk.start_frame), plan.results(chunk.stop_frame)
             start, end = max(began, first - settling), min(last, stop - 1 + after)
-            before, clock, cpu = decoded, time.perf_counter(), time.process_time()
+            before, clock, cpu = decoded.frames, time.perf_counter(), time.process_time()
             seen = [reel[number] for number in range(start, end + 1)]
-            count = max(1, decoded - before)
+            count = max(1, decoded.frames - before)
             decoding = ((time.perf_counter() - clock) / count, (time.process_time() - cpu) / count)
             yield self._sample(chunk, seen, first - start, stop - first, decoding)
         for _ in frames:
@@ -300,18 +292,11 @@ def _encoded(parts: Sequence[Sequence[np.ndarray]], index: int, plan: Plan) -> t
     """
     stamped = [Frame(number, planes) for number, planes in enumerate(parts)]
     encoder = replace(plan.encoder, width=stamped[0].planes[0].shape[1])
-    chunk = encode_chunk(
-        stamped, index, encoder, time_base=1 / plan.rate, rate=plan.rate, sar=plan.sar, color=plan.out_color
-    )
-    if encoder.is_sequence:
-        sizes = [len(picture) for picture in unpack(chunk.data)]
-    elif encoder.is_picture:
-        sizes = [len(chunk.data)]
-    else:
-        with open_memory(chunk.data) as container:
-            sizes = [packet.size for packet in container.demux(video=0) if packet.size]
+    facts: StreamFacts = {**stream_facts(plan), "time_base": 1 / plan.rate}
+    chunk = encode_chunk(stamped, index, encoder, **facts)
+    first, *others = frame_bytes(chunk, encoder)
     whole = plan.out_width / encoder.width
-    return float(sizes[0]) * whole, float(np.mean(sizes[1:] or sizes)) * whole
+    return float(first) * whole, float(np.mean(others or first)) * whole
 
 
 def _pixels(planes: Sequence[np.ndarray], plan: Plan) -> np.ndarray:

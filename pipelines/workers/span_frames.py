@@ -18,7 +18,20 @@ if TYPE_CHECKING:
     from pipelines.plan.plan import Plan
     from pipelines.workers.messages import SpanTask
 
-__all__ = ["span_frames"]
+__all__ = ["FrameCount", "span_frames"]
+
+
+class FrameCount:
+    """Counts frames that pass, for `watch` of `span_frames`."""
+
+    def __init__(self) -> None:
+        self.frames = 0
+
+    def count(self, frames: Iterator[Frame]) -> Iterator[Frame]:
+        """The same frames, each counted when it is asked for."""
+        for frame in frames:
+            self.frames += 1
+            yield frame
 
 
 def span_frames(

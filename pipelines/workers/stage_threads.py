@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from models.errors import ResourceError, VerificationError
 from pipelines.codec.dynamic_metadata import frame_without_its_own
-from pipelines.codec.encoder import EncodedChunk, encode_chunk
+from pipelines.codec.encoder import EncodedChunk, encode_chunk, stream_facts
 from pipelines.media.video_info import Frame
 from pipelines.pool.malloc import give_back_memory
 from pipelines.workers.frame_order_check import FrameOrderCheck
@@ -199,19 +199,7 @@ class _EncoderThread:
             if after is not None:
                 after.join()
             frames = iter(self._queue.get, _END)
-            self._outcome.append(
-                encode_chunk(
-                    frames,
-                    index,
-                    plan.encoder,
-                    time_base=plan.time_base,
-                    rate=plan.rate,
-                    sar=plan.sar,
-                    color=plan.out_color,
-                    hdr=plan.hdr,
-                    step=step,
-                )
-            )
+            self._outcome.append(encode_chunk(frames, index, plan.encoder, step=step, **stream_facts(plan)))
         except BaseException as error:  # noqa: BLE001 - raised again by `outcome`
             self._outcome.append(error)
 

@@ -9,17 +9,15 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
-from pipelines.codec.encoder import EncodedChunk, encode_chunk
+from pipelines.codec.encoder import EncodedChunk, StreamFacts, encode_chunk, frame_bytes, stream_facts
 from pipelines.inference.temporal_windows import Reel, windows
-from pipelines.media.demuxer import open_memory
-from pipelines.media.image_sequence import unpack
 from pipelines.media.pixel_format import PixelFormat
 from pipelines.media.video_info import Frame
 from pipelines.planner.resources import usable_cores
 from pipelines.workers.chunk_worker import ChunkUpscaler
 from pipelines.workers.frame_order_check import FrameOrderCheck
 from pipelines.workers.messages import Stages
-from pipelines.workers.span_frames import span_frames
+from pipelines.workers.span_frames import FrameCount, span_frames
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -102,11 +100,9 @@ class StageTimer:
             self._check(sources, made)
         shown = [*made, *reversed(made)] if self._there_and_back else made
         stamped = [Frame(number, frame.planes) for number, frame in enumerate(shown)]
-        color, rate = plan.out_color, plan.rate
+        facts: StreamFacts = {**stream_facts(plan), "time_base": 1 / plan.rate}
         with watch.timed("encode", len(stamped)):
-            chunk = encode_chunk(
-                stamped, 0, plan.encoder, time_base=1 / rate, rate=rate, sar=plan.sar, color=color
-            )
+            chunk = encode_chunk(stamped, 0, plan.encoder, **facts)
         cuda = self.facts.get("device") == "cuda"
         planes = sum(p.nbytes for p in (*sources[0].planes, *made[0].planes)) if cuda else 0
         order = ("decode", "check", "network", "encode")
@@ -126,24 +122,17 @@ class StageTimer:
         """The first frames of the span; the time is that of all that were decoded, waiting left out."""
         plan = self._setup.plan
         packets = _Awaited(packet for piece in pieces for packet in piece)
-        seen = 0
-
-        def counted(frames: Iterator[Frame]) -> Iterator[Frame]:
-            nonlocal seen
-            for frame in frames:
-                seen += 1
-                yield frame
-
+        decoded = FrameCount()
         kept = []
         with watch.timed("decode"):
-            frames = span_frames(plan, self._setup.decoder, task, packets, watch=counted)
+            frames = span_frames(plan, self._setup.decoder, task, packets, watch=decoded.count)
             for passed, frame in enumerate(frames, start=1):
                 if passed <= self._most:
                     kept.append(frame)
                 if passed >= _DECODED:
                     break  # a span may be the whole film
         # from where decoding can start, which may be far ahead
-        count = max(1, passed, seen * plan.per_frame)
+        count = max(1, passed, decoded.frames * plan.per_frame)
         watch.wall["decode"] = max(0.0, watch.wall["decode"] - packets.wall) / count
         watch.cpu["decode"] = max(0.0, watch.cpu["decode"] - packets.cpu) / count
         return kept
@@ -198,11 +187,5 @@ class StageSampler(StageTimer):
 
 def _sizes(chunk: EncodedChunk, plan: Plan) -> tuple[float, float]:
     """Bytes of a chunk's first frame, and of the others on average."""
-    if plan.encoder.is_sequence:
-        sizes = [len(picture) for picture in unpack(chunk.data)]
-    elif plan.encoder.is_picture:
-        sizes = [len(chunk.data)]
-    else:
-        with open_memory(chunk.data) as container:
-            sizes = [packet.size for packet in container.demux(video=0) if packet.size]
-    return float(sizes[0]), float(np.mean(sizes[1:] or sizes))
+    first, *others = frame_bytes(chunk, plan.encoder)
+    return float(first), float(np.mean(others or first))

@@ -210,7 +210,7 @@ def test_no_more_workers_share_a_device_than_have_room_in_its_memory(
         return subprocess.CompletedProcess(command, 0, told)
 
     monkeypatch.setattr(resources, "_device_memory", asked)
-    monkeypatch.setattr("pipelines.planner.resources.subprocess.run", run)
+    monkeypatch.setattr("pipelines.codec.graphics_driver.subprocess.run", run)
     assert crew_of(ExecutionSettings(), plan()).workers == expected
 
 
@@ -223,7 +223,7 @@ def test_an_nvidia_smi_that_fails_or_hangs_is_not_heard(monkeypatch: pytest.Monk
         def run(*_: Any, error: Exception = error, **__: Any) -> None:
             raise error
 
-        monkeypatch.setattr("pipelines.planner.resources.subprocess.run", run)
+        monkeypatch.setattr("pipelines.codec.graphics_driver.subprocess.run", run)
         assert resources._device_memory(("0",)) is None
 
 

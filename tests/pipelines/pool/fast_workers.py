@@ -22,7 +22,7 @@ import numpy as np
 
 from pipelines.codec import encoder
 from pipelines.codec.decoder import decode
-from pipelines.codec.encoder import EncodedChunk, encode_chunk
+from pipelines.codec.encoder import EncodedChunk, encode_chunk, stream_facts
 from pipelines.codec.promised_frames import deliver
 from pipelines.frames.thumbnail import grid_for, thumbnail
 from pipelines.media.pixel_format import PixelFormat
@@ -68,15 +68,7 @@ class Plain:
     def encoded(self, frames: list[Frame], index: int) -> EncodedChunk:
         """A chunk."""
         plan = self._plan
-        return encode_chunk(
-            iter(frames),
-            index,
-            plan.encoder,
-            time_base=plan.time_base,
-            rate=plan.rate,
-            sar=plan.sar,
-            color=plan.out_color,
-        )
+        return encode_chunk(iter(frames), index, plan.encoder, **stream_facts(plan))
 
 
 def first_time() -> bool:
