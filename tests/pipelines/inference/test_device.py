@@ -166,7 +166,7 @@ def decided(
 ) -> tuple[Plan, list[str]]:
     monkeypatch.setenv("XDG_CACHE_HOME", str(folder))
     monkeypatch.setattr(
-        arithmetic_choice, "computing_device", lambda s: "cpu" if s.device == "cpu" else "xpu"
+        arithmetic_choice, "computing_device", lambda device: "cpu" if device == "cpu" else "xpu"
     )
 
     def child(*_: object, seconds: float) -> object:
