@@ -105,9 +105,7 @@ def write(path: Path, lines: list[str]) -> None:
 def table() -> str:
     """What the headers hold, for the page; a preset that was never measured is left out."""
     lines = [f"- `{p.name}`: {'; '.join(p.measured)}." for p in presets() if p.measured]
-    said = (
-        ["What they took and gave, by `python -m tests.benchmarks.presets`:", "", *lines, ""] if lines else []
-    )
+    said = ["Speed and size, by `python -m tests.benchmarks.presets`:", "", *lines, ""] if lines else []
     return "\n".join(["<!-- measured -->", "", *said, "<!-- end -->"])
 
 

@@ -19,16 +19,16 @@ FILES = sorted(p for p in FOLDER.glob("*.json") if p.name != "schema.json")
 _BUSY = 0.5
 """Of its cores, that were taken before a measurement began: its clock says little then."""
 
-HEAD = """# Speed on machines
+HEAD = """# Speed by machine
 
-One row a file of `docs/speed`. To add yours: `vsr bench --share docs/speed/NAME.json`, then `python -m tests.docs.test_speed`. The file has the machine, the
-versions, the settings, and nothing of you; its fields are in [speed/schema.json](speed/schema.json).
+Each row is a file of `docs/speed`. To add yours, run `vsr bench --share docs/speed/NAME.json`, then `python -m tests.docs.test_speed`. The file names the
+machine, versions and settings, and contains no personal data. [speed/schema.json](speed/schema.json) describes its fields.
 
-Frames a second are of the whole run, encoding too. CPU is what all cores together spent on a frame: it hardly depends on what else ran. VMAF-NEG and
-Mbit/s are of a copy of the clip at half its size, brought back by the same settings.
+Frames per second are those of the whole run, including encoding. CPU time is the sum over all cores, and hardly depends on other load. VMAF-NEG and Mbit/s
+are measured on a copy of the clip that was scaled down by two and upscaled again with the same settings.
 
 """
-COLUMNS = ("machine", "what", "settings", "fps", "CPU s a frame", "VMAF-NEG", "Mbit/s", "measured")
+COLUMNS = ("machine", "what", "settings", "fps", "CPU s per frame", "VMAF-NEG", "Mbit/s", "measured")
 
 
 def page() -> str:
