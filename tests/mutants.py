@@ -216,7 +216,7 @@ MUTANTS = (
     ),
     Mutant(
         102, "a resumed run searches again", "pipelines/run/chunk_loop.py",
-        "    return with_rate(plan, found, settings.encode)\n", "    return plan\n",
+        "    return with_rate(plan, found, encode)\n", "    return plan\n",
         f"{_RATE}::test_a_run_that_was_stopped_resumes_without_another_search",
     ),
     Mutant(
@@ -1920,12 +1920,12 @@ MUTANTS = (
         f"{_USAGE}::test_numbers_that_are_none_or_beyond_all_measure_are_refused",
     ),
     Mutant(
-        85, "a denominator of 0 is divided by", "pipelines/plan/settings.py",
+        85, "a denominator of 0 is divided by", "pipelines/plan/option_values.py",
         "if match is None or not int(match[2] or 1):", "if match is None:",
         f"{_USAGE}::test_numbers_that_are_none_or_beyond_all_measure_are_refused",
     ),
     Mutant(
-        85, "sides may have any number of digits", "pipelines/plan/settings.py",
+        85, "sides may have any number of digits", "pipelines/plan/option_values.py",
         "all(side.isdecimal() and len(side) <= _MOST_DIGITS for side", "all(side.isdecimal() for side",
         f"{_USAGE}::test_numbers_that_are_none_or_beyond_all_measure_are_refused",
     ),
