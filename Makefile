@@ -3,6 +3,8 @@ PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
+# Processes of `make test`; 0: in one, as a debugger wants it.
+JOBS   ?= 2
 CLIP   := demo/bigbuckbunny.mp4
 
 .PHONY: help demo test test-fast release nightly lint format docs clean-demo bench peers gpu
@@ -48,10 +50,10 @@ demo: $(READY) $(CLIP)
 endif
 
 test: $(READY)
-	$(BIN)/python -m pytest $(ARGS)
+	$(BIN)/python -m pytest -n $(JOBS) $(ARGS)
 
 test-fast: $(READY)
-	$(BIN)/python -m pytest -q -m "not slow and not cluster and not cuda" tests/test_architecture.py tests/models tests/pipelines/plan tests/pipelines/media tests/pipelines/storage tests/docs $(ARGS)
+	$(BIN)/python -m pytest -n $(JOBS) -m "not slow and not cluster and not cuda" tests/test_architecture.py tests/models tests/pipelines/plan tests/pipelines/media tests/pipelines/storage tests/docs $(ARGS)
 
 # From the commit alone: a dirty tree is refused. Both builds must have the same bytes; twine reads what an index would.
 release: $(READY)

@@ -5,7 +5,9 @@ from __future__ import annotations
 import gc
 import os
 import sys
+import tempfile
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -14,6 +16,30 @@ if str(ROOT) not in sys.path:  # children import `tests.*` by the parent's path
     sys.path.insert(0, str(ROOT))
 
 os.environ["VSR_DATA_HOME"] = "/nonexistent"  # no model of whoever runs the tests
+if "PYTEST_XDIST_WORKER" not in os.environ:  # its workers take both from the process that starts them
+    _CACHE = tempfile.TemporaryDirectory(prefix="vsr-tests-")
+    os.environ.setdefault("MPLCONFIGDIR", str(Path.home() / ".cache" / "matplotlib"))  # its list of fonts
+    os.environ["XDG_CACHE_HOME"] = _CACHE.name  # nothing that former runs remembered
+# Two processes on two cores: threads that spin while they wait take the core from the other one.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> object | None:
+    """With `-n`, whole files go to a process, those that start Ray all to the same one."""
+    if config.getoption("dist") != "load":
+        return None
+    from tests.helpers.distribution import ByFile
+
+    return ByFile(config, log)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """In several processes the longest files begin first."""
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        from tests.helpers.distribution import rank
+
+        items.sort(key=lambda item: rank(item.nodeid))
 
 
 @pytest.fixture(scope="module", autouse=True)

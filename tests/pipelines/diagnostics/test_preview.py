@@ -108,7 +108,8 @@ def test_of_a_large_frame_only_what_is_shown_and_encoded_is_made_with_the_same_p
             (y, x) for y in range(8, 800 - picture.shape[0], 8) for x in range(8, 1280 - picture.shape[1], 8)
         )
         assert any(
-            np.abs(whole[y : y + picture.shape[0], x : x + picture.shape[1]] - picture).max() <= 1
+            np.abs(whole[y : y + 8, x : x + 8] - picture[:8, :8]).max() <= 1  # most differ there already
+            and np.abs(whole[y : y + picture.shape[0], x : x + picture.shape[1]] - picture).max() <= 1
             for y, x in places
         )
 

@@ -345,14 +345,13 @@ def test_leaving_early_begins_no_new_child_for_the_task_that_was_cut_off(
         return original(*args, **more)
 
     monkeypatch.setattr("pipelines.pool.process_pool.subprocess.Popen", counted)
-    before = threading.active_count()
+    before = set(threading.enumerate())
     events = ProcessPool([{}]).run_tasks(
         [Task(0, "task", "a")], worker=WORKER, setup={}, feed=lambda number, task: iter(int, 1)
     )
     next(e for e in events if isinstance(e, WorkItem))
     events.close()  # type: ignore[attr-defined]
     assert len(begun) == 1
-    for thread in threading.enumerate():
-        if thread is not threading.current_thread():
-            thread.join(5)
-    assert threading.active_count() <= before
+    for thread in set(threading.enumerate()) - before:  # the others are of former tests, and stay
+        thread.join(30)
+        assert not thread.is_alive(), thread.name

@@ -19,11 +19,11 @@ from tests.helpers.serving import TOKEN, Server
 
 pytest.importorskip("schemathesis", reason="schemathesis is not installed")
 
-SECONDS = int(os.environ.get("VSR_SECONDS", "60"))
+SECONDS = int(os.environ.get("VSR_SECONDS", "25"))
 CHECKS = "not_a_server_error,status_code_conformance,content_type_conformance,response_schema_conformance"
 
 
-@pytest.mark.timeout(0 if SECONDS > 60 else 300)
+@pytest.mark.timeout(0 if SECONDS > 25 else 300)
 def test_no_request_ends_with_500_and_answers_are_as_described(films: Path, tmp_path: Path) -> None:
     """Case 100."""
     server = Server([films], tmp_path / "data", worker=os.environ.get("VSR_WORKER", "Refusing")).start()
