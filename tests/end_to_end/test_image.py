@@ -140,4 +140,4 @@ def test_the_image_upscales_a_film_as_a_user_without_rights(image: Buildah, tmp_
         image(*run, "vsr", "run", "film.mp4", "--scale", "2", "--model", "fast", "--codec", "h264")
     finally:
         image("rm", box)
-    assert len(frames(tmp_path / "films" / "film.192p.mp4")) == 6
+    assert len(frames(tmp_path / "films" / "film.96p.mp4")) == 6
