@@ -1789,6 +1789,26 @@ MUTANTS = (
         f"{_PIXELS}::test_boxes_that_overshoot_and_half_the_strength_are_right_for_every_kind_of_pixels[yuv420p]",
     ),
     Mutant(
+        30, "five bits a colour are shifted to eight", "pipelines/codec/decoder.py",
+        "        if _WORD.fullmatch(raw.format.name):", "        if False:",
+        f"{_PIXELS_RUN}::test_white_in_a_word_a_pixel_stays_white",
+    ),
+    Mutant(
+        30, "floats of a pixel that lie side by side are one plane", "pipelines/codec/decoder.py",
+        '    places = _SIDE_BY_SIDE.get(name.partition("f")[0] + "f", ())', "    places = ()",
+        "tests/pipelines/codec/test_linear_light.py::test_grey_light_keeps_its_alpha",
+    ),
+    Mutant(
+        30, "alpha of grey light has a curve", "pipelines/codec/decoder.py",
+        "    alpha = {2: 1, 4: 3}.get(len(stored))", "    alpha = 3",
+        "tests/pipelines/codec/test_linear_light.py::test_grey_light_keeps_its_alpha",
+    ),
+    Mutant(
+        30, "big-endian floats are read as little-endian", "pipelines/codec/decoder.py",
+        '(">" if name.endswith("be") else "<") + ("f2"', '("<") + ("f2"',
+        "tests/pipelines/codec/test_linear_light.py::test_floats_are_read_however_they_are_stored",
+    ),
+    Mutant(
         30, "R'G'B' becomes Y'CbCr in FFV1", "pipelines/planner/pixel_format_selection.py",
         '_KEEPS_RGB = frozenset({"ffv1"})',
         "_KEEPS_RGB: frozenset[str] = frozenset()",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import zlib
 from collections import deque
 from contextlib import suppress
@@ -57,13 +58,17 @@ _PLANAR = {
     "rgba": "gbrap", "bgra": "gbrap", "argb": "gbrap", "abgr": "gbrap", "pal8": "gbrap",
     "rgb48le": "gbrp16le", "rgb48be": "gbrp16le", "rgba64le": "gbrap16le", "rgba64be": "gbrap16le",
     "gray16be": "gray16le", "ya16be": "ya16le", "monow": "gray", "monob": "gray", "gbrpf16le": "gbrpf32le",
-    "gbrapf16le": "gbrapf32le", "grayf16le": "grayf32le", "v30xle": "yuv444p10le", "xv30le": "yuv444p10le",
+    "gbrapf16le": "gbrapf32le", "grayf16le": "grayf32le", "yaf16le": "yaf32le", "rgbf32le": "gbrpf32le",
+    "rgbaf32le": "gbrapf32le", "rgbf16le": "gbrpf32le", "rgbaf16le": "gbrapf32le",
+    "v30xle": "yuv444p10le", "xv30le": "yuv444p10le",
     "xv36le": "yuv444p12le", "xv48le": "yuv444p16le", "vyu444": "yuv444p", "vuyx": "yuv444p",
     "vuya": "yuva444p", "uyva": "yuva444p", "ayuv": "yuva444p", "ayuv64le": "yuva444p16le", "nv42": "yuv444p",
     "p410le": "yuv444p10le", "p212le": "yuv422p12le", "p216le": "yuv422p16le", "p412le": "yuv444p12le",
     "p416le": "yuv444p16le", "y212le": "yuv422p12le", "y216le": "yuv422p16le", "x2rgb10le": "gbrp10le",
-    "x2bgr10le": "gbrp10le", "rgb555le": "gbrp", "rgb565le": "gbrp", "bgr555le": "gbrp", "rgb8": "gbrp",
-    "bgr8": "gbrp",
+    "x2bgr10le": "gbrp10le", "rgb8": "gbrp", "bgr8": "gbrp", "bgr48le": "gbrp16le", "bgra64le": "gbrap16le",
+    "uyyvyy411": "yuv411p", "yuv444p10msble": "yuv444p10le", "yuv444p12msble": "yuv444p12le",
+    **{f"{order}{bits}{end}": "gbrp"
+       for order in ("rgb", "bgr") for bits in ("444", "555", "565") for end in ("le", "be")},
 }  # fmt: skip
 """Packed formats and the planar ones with the same samples."""
 
@@ -231,6 +236,8 @@ class Converter:
         """One (height, width) array a plane. Raises CorruptError for float samples that are no numbers."""
         if self._pixels.is_float:
             return float_planes(raw, conceal=self._conceal)
+        if _WORD.fullmatch(raw.format.name):
+            return _planes_of_words(raw)
         if raw.format.name.replace("yuvj", "yuv") != self._pixels.name:
             self._reformatter = self._reformatter or av.video.reformatter.VideoReformatter()
             raw = self._reformatter.reformat(raw, format=self._pixels.name)
@@ -261,12 +268,11 @@ def float_planes(frame: VideoFrame, *, conceal: bool = False) -> list[np.ndarray
 
     Raises CorruptError for non-finite values; conceal makes them black.
     """
-    step = 2 if "f16" in frame.format.name else 4
     planes = []
-    for place, plane in enumerate(frame.planes):
-        rows = np.frombuffer(memoryview(plane), f"f{step}").reshape(-1, plane.line_size // step)[
-            : frame.height, : frame.width
-        ]
+    stored = _float_rows(frame)
+    alpha = {2: 1, 4: 3}.get(len(stored))
+    for place, samples in enumerate(stored):
+        rows = samples
         if not np.isfinite(rows).all():
             if not conceal:
                 raise CorruptError(
@@ -274,8 +280,44 @@ def float_planes(frame: VideoFrame, *, conceal: bool = False) -> list[np.ndarray
                     " conceal would blacken them"
                 )
             rows = np.nan_to_num(rows, nan=0.0, posinf=0.0, neginf=0.0)
-        planes.append(rows.astype(np.float32) if place == 3 else from_linear(rows))
+        planes.append(rows.astype(np.float32) if place == alpha else from_linear(rows))
     return planes
+
+
+_WORD = re.compile(r"(rgb|bgr)(\d)(\d)(\d)(le|be)")
+"""Three samples in 16 bits, the first one highest. FFmpeg shifts them to eight bits: white becomes grey."""
+
+
+def _planes_of_words(frame: VideoFrame) -> list[np.ndarray]:
+    """Planes G, B, R of eight bits, to the nearest value of the same share of white."""
+    order, *bits, end = _WORD.fullmatch(frame.format.name).groups()  # type: ignore[union-attr]
+    (plane,) = frame.planes
+    words = np.frombuffer(memoryview(plane), ">u2" if end == "be" else "<u2").reshape(
+        -1, plane.line_size // 2
+    )
+    words = words[: frame.height, : frame.width].astype(np.uint32)
+    planes, shift = {}, sum(map(int, bits))
+    for name, count in zip(order, map(int, bits), strict=True):
+        shift, most = shift - count, (1 << count) - 1
+        planes[name] = (((words >> shift & most) * 510 + most) // (2 * most)).astype(np.uint8)
+    return [planes[name] for name in "gbr"]
+
+
+_SIDE_BY_SIDE = {"yaf": (0, 1), "rgbf": (1, 2, 0), "rgbaf": (1, 2, 0, 3)}
+"""Float formats with all samples of a pixel in one plane, and which of them each of our planes is."""
+
+
+def _float_rows(frame: VideoFrame) -> list[np.ndarray]:
+    """Views of the planes of floats as they are stored."""
+    name = frame.format.name
+    sample = np.dtype((">" if name.endswith("be") else "<") + ("f2" if "f16" in name else "f4"))
+    places = _SIDE_BY_SIDE.get(name.partition("f")[0] + "f", ())
+    views = []
+    for plane in frame.planes:
+        rows = np.frombuffer(memoryview(plane), sample).reshape(-1, plane.line_size // sample.itemsize)
+        rows, step = rows[: frame.height], len(places) or 1
+        views += [rows[:, place : frame.width * step : step] for place in places or (0,)]
+    return views
 
 
 def _with_end(packets: Iterable[PacketData]) -> Iterator[PacketData | None]:

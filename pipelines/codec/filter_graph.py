@@ -35,7 +35,7 @@ __all__ = ["chain", "cleaned", "filtered", "prefiltered", "try_filters", "whole_
 
 
 _BASE = Fraction(1, 25)
-_GREY = {"ya8": "gray", "ya16le": "gray16le"}
+_GREY = {"ya8": "gray", "ya16le": "gray16le", "yaf32le": "grayf32le"}
 """Filters know no grey with alpha; its alpha goes past them."""
 
 

@@ -16,7 +16,7 @@ __all__ = ["Orientation", "PixelCrop", "PixelFormat"]
 _FORMAT = re.compile(
     r"^(?:(?P<gray>gray)|(?P<yuv>yuva?)(?P<j>j?)(?P<sub>4\d\d)p|(?P<gbr>gbra?)p)(?P<bits>9|10|12|14|16|f32)?(?P<end>le|be)?$"
 )
-_GREY_WITH_ALPHA = {"ya8": 8, "ya16le": 16}
+_GREY_WITH_ALPHA = {"ya8": 8, "ya16le": 16, "yaf32le": 32}
 """In FFmpeg's frames their two samples of a pixel lie side by side; here they are two planes like any
 others."""
 _SUBSAMPLING = {"444": (0, 0), "422": (1, 0), "420": (1, 1), "440": (0, 1), "411": (2, 0), "410": (2, 2)}

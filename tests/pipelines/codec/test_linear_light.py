@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from fractions import Fraction
 from pathlib import Path
 
@@ -10,7 +11,7 @@ import numpy as np
 import pytest
 
 from models.errors import CorruptError, UsageError
-from pipelines.codec.decoder import from_linear, to_linear
+from pipelines.codec.decoder import float_planes, from_linear, planar_format, to_linear
 from tests import media
 from tests.helpers.inline import H264, planned_of, upscaled
 from tests.helpers.view import decoded
@@ -82,6 +83,70 @@ def test_light_comes_through_with_what_lies_beyond_white(tmp_path: Path, pix_fmt
             assert max(b.max() for b in before) > 7
             for a, b in zip(after, before, strict=True):
                 assert np.allclose(a, b, rtol=2e-6, atol=1e-7)
+
+
+def grey_with_alpha(path: Path, planes: dict[str, np.ndarray], kind: str) -> Path:
+    """OpenEXR of channels A and Y, as no encoder of FFmpeg writes it: scan lines, uncompressed."""
+
+    def attribute(name: str, of: str, content: bytes) -> bytes:
+        return name.encode() + b"\0" + of.encode() + b"\0" + struct.pack("<i", len(content)) + content
+
+    height, width = planes["Y"].shape
+    channels = b"".join(
+        name.encode() + b"\0" + struct.pack("<iB3xii", {"half": 1, "float": 2}[kind], 0, 1, 1)
+        for name in sorted(planes)
+    )
+    window = struct.pack("<4i", 0, 0, width - 1, height - 1)
+    head = struct.pack("<II", 20000630, 2) + b"".join(
+        attribute(*one)
+        for one in (
+            ("channels", "chlist", channels + b"\0"), ("compression", "compression", b"\0"), ("dataWindow", "box2i", window),
+            ("displayWindow", "box2i", window), ("lineOrder", "lineOrder", b"\0"), ("pixelAspectRatio", "float", struct.pack("<f", 1)),
+            ("screenWindowCenter", "v2f", bytes(8)), ("screenWindowWidth", "float", struct.pack("<f", 1)),
+        )
+    )  # fmt: skip
+    head += b"\0"
+    sample = {"half": "<f2", "float": "<f4"}[kind]
+    rows = [b"".join(planes[n][y].astype(sample).tobytes() for n in sorted(planes)) for y in range(height)]
+    step = len(rows[0]) + 8
+    table = b"".join(struct.pack("<Q", len(head) + 8 * height + step * y) for y in range(height))
+    path.write_bytes(
+        head + table + b"".join(struct.pack("<ii", y, len(row)) + row for y, row in enumerate(rows))
+    )
+    return path
+
+
+@pytest.mark.parametrize("kind", ["float", "half"])
+def test_grey_light_keeps_its_alpha(tmp_path: Path, kind: str) -> None:
+    """Case 30: samples of both lie side by side (yaf32le, yaf16le)."""
+    y, x = np.mgrid[0:38, 0:52]
+    grey, alpha = 0.3 + 3 * x / 52, 0.1 + 0.8 * y / 38
+    source = grey_with_alpha(tmp_path / "in.exr", {"Y": grey, "A": alpha}, kind)
+    upscaled(source, tmp_path / "same.exr")
+    upscaled(source, tmp_path / "out.exr", scale=2, model="nearest")
+    for path, times in ((tmp_path / "same.exr", 1), (tmp_path / "out.exr", 2)):
+        made = light_of(path)
+        for plane, expected in zip(made, (grey, grey, grey, alpha), strict=True):
+            whole = expected.repeat(times, 0).repeat(times, 1)
+            assert np.allclose(plane, whole, rtol=2e-3 if kind == "half" else 1e-5)
+
+
+@pytest.mark.parametrize("name", ["rgbf32le", "rgbaf32le", "rgbaf16le", "gbrpf32be", "yaf16le", "grayf16le"])
+def test_floats_are_read_however_they_are_stored(name: str) -> None:
+    """Case 30."""
+    frame = av.VideoFrame(5, 3, name)
+    sample = np.dtype((">" if name.endswith("be") else "<") + ("f2" if "f16" in name else "f4"))
+    count = {"yaf": 2, "rgbaf": 4, "grayf": 1}.get(name.partition("f")[0] + "f", 3)
+    light = np.random.default_rng(0).random((count, 3, 5)).astype(sample)
+    for place, plane in enumerate(frame.planes):
+        rows = np.frombuffer(plane, sample).reshape(-1, plane.line_size // sample.itemsize)
+        own = light[place] if len(frame.planes) > 1 or count == 1 else light.transpose(1, 2, 0).reshape(3, -1)
+        rows[:3, : own.shape[1]] = own
+    order = (1, 2, 0, 3)[:count] if name.startswith("rgb") else range(count)
+    assert planar_format(name).plane_count == count
+    for place, (made, at) in enumerate(zip(float_planes(frame), order, strict=True)):
+        is_alpha = count in {2, 4} and place == count - 1
+        assert np.allclose(made if is_alpha else to_linear(made), light[at].astype(np.float32), atol=1e-6)
 
 
 def test_light_is_upscaled_without_a_ceiling(tmp_path: Path) -> None:

@@ -35,7 +35,7 @@ from tests.helpers.float_reference import reference
 
 CPU = torch.device("cpu")
 FORMATS = (
-    "gray", "gray10le", "gray16le", "grayf32le", "ya8", "ya16le", "yuv420p", "yuv422p", "yuv444p", "yuv440p", "yuv411p", "yuv410p",
+    "gray", "gray10le", "gray16le", "grayf32le", "ya8", "ya16le", "yaf32le", "yuv420p", "yuv422p", "yuv444p", "yuv440p", "yuv411p", "yuv410p",
     "yuv420p10le", "yuv422p16le", "yuva420p", "yuva444p10le", "gbrp", "gbrap", "gbrp12le", "gbrap16le", "gbrpf32le", "gbrapf32le",
 )  # fmt: skip
 """Packed formats, palettes among them, reach networks as one of these."""

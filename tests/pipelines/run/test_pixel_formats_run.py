@@ -158,6 +158,32 @@ def test_rgb_stays_rgb_in_ffv1(tmp_path: Path, pix_fmt: str, codec: str, encoded
         assert all(np.array_equal(a, b) for a, b in zip(made, frame, strict=True))
 
 
+@pytest.mark.parametrize(
+    ("pix_fmt", "name"),
+    [("rgb555le", "in.avi"), ("rgb565le", "in.nut"), ("rgb555be", "in.mov"), ("bgr444le", "in.nut")],
+)
+def test_white_in_a_word_a_pixel_stays_white(tmp_path: Path, pix_fmt: str, name: str) -> None:
+    """Case 30: FFmpeg's own conversion makes 248 of the white of five bits."""
+    bits = [int(n) for n in pix_fmt[3:6]]
+    y, x = np.mgrid[0:48, 0:64]
+    codes = [(x * 3 + y * k) % (1 << n) for k, n in enumerate(bits)]
+    frame = av.VideoFrame(*SIZE, pix_fmt)
+    order = ">u2" if pix_fmt.endswith("be") else "<u2"
+    rows = np.frombuffer(frame.planes[0], order).reshape(-1, frame.planes[0].line_size // 2)
+    rows[:48, :64] = (codes[0] << bits[1] + bits[2]) + (codes[1] << bits[2]) + codes[2]
+    with av.open("file:" + str(tmp_path / name), "w") as output:
+        stream = output.add_stream("rawvideo", rate=25)
+        stream.width, stream.height, stream.pix_fmt = *SIZE, pix_fmt
+        frame.pts, frame.time_base = 0, Fraction(1, 25)
+        output.mux(stream.encode(frame))
+    assert decoded(tmp_path / name)[0].format.name == pix_fmt
+    upscaled(tmp_path / name, tmp_path / "out.mkv")
+    first, green, last = (np.rint(c * 255 / ((1 << n) - 1)) for c, n in zip(codes, bits, strict=True))
+    right = [green, last, first] if pix_fmt.startswith("rgb") else [green, first, last]
+    (made,) = shown(tmp_path / "out.mkv")
+    assert all(np.array_equal(a, b) for a, b in zip(made, right, strict=True))
+
+
 def test_rgb_that_becomes_yuv_is_said(tmp_path: Path) -> None:
     written(tmp_path / "in.mkv", "gbrp", "ffv1", encoded="bgr0")
     assert "R'G'B' becomes Y'CbCr (yuv444p), --codec ffv1 would keep it" in notes(
