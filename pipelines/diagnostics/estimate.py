@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pipelines.diagnostics.benchmark import estimate_seconds
-from pipelines.diagnostics.run_time import keep_estimate
+from pipelines.diagnostics.run_time import keep_estimate, machine_share
 from pipelines.media.video_info import Chunk
 from pipelines.plan.chunking import cut_spans
 from pipelines.plan.output_names import existing_folder
@@ -53,6 +53,7 @@ class Estimate:
     """What a run is expected to need."""
 
     seconds: float
+    """With the machine to itself."""
     fps: float
     output_bytes: int
     disk_bytes: int
@@ -61,6 +62,8 @@ class Estimate:
     """On the disk of the result."""
     places: int
     """That were tried."""
+    share: float = 1.0
+    """Of the machine that was left by other programs while it was measured; see `machine_share`."""
 
 
 @dataclass(frozen=True)
@@ -162,4 +165,12 @@ def estimated(planned: Planned, places: Sequence[TriedFrames], crew: Crew | None
         else round(max(0, os.path.getsize(info.path) - sum(info.index.size)) * share)
     )
     free = shutil.disk_usage(existing_folder(Path(planned.output))).free
-    return Estimate(seconds, plan.frame_count / seconds, video + tracks, 2 * video + tracks, free, count)
+    return Estimate(
+        seconds,
+        plan.frame_count / seconds,
+        video + tracks,
+        2 * video + tracks,
+        free,
+        count,
+        machine_share(samples),
+    )

@@ -15,7 +15,7 @@ from models.catalog.lookup import restoring_model
 from models.errors import OutputError, UsageError
 from pipelines.codec.decoder import planar_format
 from pipelines.diagnostics.estimate import TriedFrames, estimated, measure
-from pipelines.diagnostics.run_time import keep_estimate
+from pipelines.diagnostics.run_time import keep_estimate, machine_share
 from pipelines.frames.video_reader import Footage
 from pipelines.media.video_info import Chunk
 from pipelines.plan.chunking import clean_starts, cut_spans
@@ -85,6 +85,8 @@ class Choice:
     """A frame takes in them, as the moments have it."""
     terms: str = ""
     """On which its networks may be used, where they are others'."""
+    share: float = 1.0
+    """Of the machine that other programs left; see `Estimate.share`."""
 
 
 @dataclass(frozen=True)
@@ -371,6 +373,7 @@ def _choices(
             _gflop(plan),
             of(number)[0] / len(sampled),
             "; ".join(licence_notes(plan)),
+            machine_share(place.stages for place in places),
         )
 
 
@@ -383,9 +386,7 @@ def _gflop(plan: Plan) -> float:
 
 
 def _as_if(place: TriedFrames, wall: float, cpu: float, keys: float, rest: float) -> TriedFrames:
-    """A place with another network, which takes so many times the time, with a result of so many times the
-    bytes.
-    """
+    """A place with another network, which takes so many times the time, and bytes."""
     stages = place.stages
     return replace(
         place,

@@ -11,10 +11,13 @@ from typing import TYPE_CHECKING
 from pipelines.storage.cache_folder import recall, remember
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from pipelines.plan.plan import Plan
     from pipelines.plan.settings import ExecutionSettings
+    from pipelines.workers.messages import Stages
 
-__all__ = ["expected_rate", "keep_estimate", "run_seconds"]
+__all__ = ["expected_rate", "keep_estimate", "machine_share", "run_seconds"]
 
 
 _STARTING_SECONDS = 4.0
@@ -27,6 +30,18 @@ _TABLE = "estimates"
 def run_seconds(frames: int, a_frame: float) -> float:
     """Seconds of a run of so many frames. a_frame: what each takes at least, in seconds."""
     return _STARTING_SECONDS + frames * a_frame * _OVERHEAD
+
+
+def machine_share(samples: Iterable[Stages]) -> float:
+    """How much of the cores that it asked for a network was given while it was measured, up to 1.
+
+    Less where other programs are at work: a run then takes 1/share times as long, while they are.
+    """
+    given, queued = 0.0, 0.0
+    for sample in samples:
+        given += sample.cpu["network"]
+        queued += sample.queued
+    return given / (given + queued) if queued > 0 else 1.0
 
 
 def keep_estimate(plan: Plan, settings: ExecutionSettings, seconds: float) -> None:

@@ -127,10 +127,12 @@ def parse_range(text: str) -> tuple[Fraction, Fraction | None]:
     except ValueError:
         dash = ""
         first, last = Fraction(0), None
-    if not dash or (last is not None and last <= first):
+    if not dash:
         raise UsageError(
             f"--range {text}: expected FROM-TO in seconds or [hh:]mm:ss[.fff], such as 1:30-1:45"
         )
+    if last is not None and last <= first:
+        raise UsageError(f"--range {text}: ends before it begins; expected FROM-TO, such as 1:30-1:45")
     return first, last
 
 

@@ -15,7 +15,7 @@ __all__ = ["RateTarget", "parse_bytes", "shown_bytes"]
 
 
 _UNITS = {
-    "": 1,
+    "b": 1,
     "k": 10**3,
     "m": 10**6,
     "g": 10**9,
@@ -25,7 +25,8 @@ _UNITS = {
     "gi": 1 << 30,
     "ti": 1 << 40,
 }
-_SIZE = re.compile(r"(\d{1,9}(?:\.\d{1,6})?) ?([kmgt]i?)?b?", re.ASCII)
+_SIZE = re.compile(r"(\d{1,9}(?:\.\d{1,6})?) ?(?:([kmgt]i?)b?|b)", re.ASCII)
+"""With a unit: 8 alone is rarely meant to be bytes."""
 
 
 def parse_bytes(text: str) -> int:
@@ -37,7 +38,7 @@ def parse_bytes(text: str) -> int:
     4700000000
     """
     match = _SIZE.fullmatch(text.strip().lower())
-    size = round(float(match[1]) * _UNITS[match[2] or ""]) if match is not None else 0
+    size = round(float(match[1]) * _UNITS[match[2] or "b"]) if match is not None else 0
     if size < 1:
         raise UsageError(f"--target-size {text}: expected a size such as 8GB, 700MB or 4.3GiB")
     return size

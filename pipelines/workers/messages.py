@@ -139,6 +139,8 @@ class Stages:
     key_bytes: float = 0.0
     """Of an encoded chunk's first frame, and of each of the others on average."""
     bytes_a_frame: float = 0.0
+    queued: float = 0.0
+    """Seconds a frame that threads of the network waited for a core; 0 where the system does not tell."""
 
 
 @dataclass(frozen=True)

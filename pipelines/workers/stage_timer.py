@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -61,14 +63,29 @@ class _Stopwatch:
     def __init__(self) -> None:
         self.wall: dict[str, float] = {}
         self.cpu: dict[str, float] = {}
+        self.queued: dict[str, float] = {}
+        """In which threads were ready to run and got no core, added up."""
 
     @contextmanager
     def timed(self, name: str, count: int = 1) -> Iterator[None]:
         """Time what is done within, for so many frames."""
-        wall, cpu = time.perf_counter(), time.process_time()
+        wall, cpu, queued = time.perf_counter(), time.process_time(), _queued_seconds()
         yield
         self.wall[name] = (time.perf_counter() - wall) / count
         self.cpu[name] = (time.process_time() - cpu) / count
+        self.queued[name] = max(0.0, _queued_seconds() - queued) / count
+
+
+def _queued_seconds(tasks: Path = Path("/proc/self/task")) -> float:
+    """Seconds that the threads of this process have waited for a core while they were ready to run.
+
+    tasks: with a folder a thread. 0 where the system does not tell; see sched-stats.rst of Linux.
+    """
+    waited = 0
+    for stat in tasks.glob("*/schedstat"):
+        with contextlib.suppress(OSError, ValueError, IndexError):
+            waited += int(stat.read_text(encoding="ascii").split()[1])
+    return waited / 1e9
 
 
 class StageTimer:
@@ -116,6 +133,7 @@ class StageTimer:
             upscaler.stills.tiles,
             upscaler.stills.taken,
             *_sizes(chunk, plan),
+            watch.queued["network"],
         )
 
     def _decode(self, task: SpanTask, pieces: Iterator[list[PacketData]], watch: _Stopwatch) -> list[Frame]:

@@ -98,7 +98,12 @@ class Factor(click.IntRange):
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         """`2x` -> 2."""
         text: Any = value.strip().lower().strip("x") if isinstance(value, str) else value
-        return super().convert(text, param, ctx)
+        try:
+            return super().convert(text, param, ctx)
+        except click.BadParameter:
+            self.fail(
+                f"{value!r} is no whole factor; --to takes any size, such as --to 1620x1080", param, ctx
+            )
 
 
 class FiniteRange(click.FloatRange):

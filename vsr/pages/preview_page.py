@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from pipelines.media.cicp import HDR_TRANSFERS
 from pipelines.plan.timeline import clock
 from vsr.pages.html import document, overview, slider
+from vsr.views.plan_view import busy_line
 from vsr.views.text import duration, size_text
 
 if TYPE_CHECKING:
@@ -58,6 +59,7 @@ def preview_text(preview: Preview) -> str:
     ]
     lines += dict.fromkeys(c.terms for c in preview.choices if c.terms)
     lines.append("time and size of the whole film are estimated as by vsr plan --measure")
+    lines += busy_line(preview.choices[-1].seconds, preview.choices[-1].share)
     return "\n".join(
         [
             *lines,
@@ -103,8 +105,10 @@ def page(preview: Preview) -> str:
         f"<td>{c.fps:.2f}</td><td>{duration(c.seconds)}</td><td>{size_text(c.bytes)}</td></tr>"
         for c in preview.choices
     )
+    last = preview.choices[-1]
     measured = "<code>vsr plan --measure</code>"
     notes = [f"Time and size of the whole film are estimated for this machine, as by {measured}."]
+    notes += [f"{line[0].upper()}{line[1:]}." for line in busy_line(last.seconds, last.share)]
     notes += dict.fromkeys(f"{html.escape(c.terms)}." for c in preview.choices if c.terms)
     if preview.planned.plan.out_color.transfer in HDR_TRANSFERS:
         notes.append(

@@ -12,7 +12,7 @@ from vsr.views.text import counted, duration, size_text
 if TYPE_CHECKING:
     from pipelines.diagnostics.estimate import Estimate
 
-__all__ = ["estimate_lines", "estimate_table", "plan_details", "plan_line", "plan_table"]
+__all__ = ["busy_line", "estimate_lines", "estimate_table", "plan_details", "plan_line", "plan_table"]
 
 
 def plan_table(event: Planned) -> dict[str, Any]:
@@ -89,7 +89,25 @@ def estimate_table(found: Estimate | None) -> dict[str, Any]:
         "estimated_output_bytes": found.output_bytes,
         "estimated_disk_bytes": found.disk_bytes,
         "free_bytes": found.free_bytes,
+        "machine_share": round(found.share, 3),
     }
+
+
+_BUSY = 0.8
+"""Of the machine: with less left, other programs are worth a word."""
+
+
+def busy_line(seconds: float, share: float) -> list[str]:
+    """What to say where other programs kept the machine busy while it was measured; nothing elsewhere.
+
+    seconds: of a run with the machine to itself. share: of the machine that was left.
+    """
+    if share >= _BUSY:
+        return []
+    slowed = duration(seconds / share)
+    return [
+        f"that is with the machine to itself; other programs keep it busy now, about {slowed} if they go on"
+    ]
 
 
 def estimate_lines(found: Estimate | None) -> list[str]:
@@ -104,6 +122,7 @@ def estimate_lines(found: Estimate | None) -> list[str]:
             f" works; {size_text(found.free_bytes)} are free"
         ),
     ]
+    lines += busy_line(found.seconds, found.share)
     if found.disk_bytes > found.free_bytes:
         lines.append("that is more than is free: choose another -o, a smaller target, or a higher --crf")
     return lines

@@ -103,22 +103,16 @@ def info_text(info: VideoInfo) -> str:
     """The same for a person."""
     table = info_table(info)
     color = table["color"]
-    variable = " (variable)" if info.vfr else ""
-    counted = " counted" if info.linear else ""
-    seen = f"{table['seconds']:.3f} s, time base {info.time_base}, first pts {info.pts[0]}"
-    meaning = (
-        f"{color['matrix']}, {color['range'].lower()}, {color['primaries']}, {color['transfer']}, chroma"
-        f" {color['siting'].lower()}"
-    )
     assumed = f" (assumed: {', '.join(color['assumed'])})" if color["assumed"] else ""
+    counted = " (counted by decoding)" if info.linear else ""
     lines = [
         info.path,
+        f"  video     {_picture_words(info)}",
         (
-            f"  video     {info.codec} {info.width}x{info.height} {info.pix_fmt}, SAR {info.sar},"
-            f" {float(info.rate):.3f} fps{variable}"
+            f"  frames    {info.frame_count}{counted} in {table['seconds']:.3f} s; time base"
+            f" {info.time_base}, first timestamp {info.pts[0]}"
         ),
-        f"  frames    {info.frame_count}{counted}, {seen}",
-        f"  colour    {meaning}{assumed}",
+        f"  colour    {_color_words(color)}{assumed}",
     ]
     dynamic = info.dynamic_hdr
     names = ["HDR10+"] * dynamic.hdr10_plus + [f"Dolby Vision {dynamic.dolby_vision}"] * bool(
@@ -130,7 +124,7 @@ def info_text(info: VideoInfo) -> str:
         words = [
             f"  {stream.type:<9}",
             stream.codec,
-            stream.language,
+            "" if stream.language == "und" else stream.language,
             f'"{stream.title}"' if stream.title else "",
             "(cover art)" if stream.is_cover else "",
         ]
@@ -152,6 +146,29 @@ def info_text(info: VideoInfo) -> str:
         for n, change in info.changes
     ]
     return "\n".join(map(printable, [*lines, *(f"  note      {n}" for n in info.notes)]))
+
+
+def _picture_words(info: VideoInfo) -> str:
+    """Codec, size, rate and samples; the shape of pixels where they are no squares."""
+    pixels = planar_format(info.pix_fmt)
+    chroma = {
+        (0, 0): "4:4:4", (1, 0): "4:2:2", (1, 1): "4:2:0", (2, 0): "4:1:1", (2, 2): "4:1:0", (0, 1): "4:4:0",
+    }.get((pixels.sub_x, pixels.sub_y), "")  # fmt: skip
+    kind = {"gray": "grey", "rgb": "RGB"}.get(pixels.family, chroma)
+    shape = "" if info.sar == 1 else f", pixels not square (SAR {info.sar.numerator}:{info.sar.denominator})"
+    rate = f"{float(info.rate):.3f}".rstrip("0").rstrip(".")
+    return (
+        f"{info.codec} {info.width}x{info.height}{shape}, {rate} fps{' (variable)' if info.vfr else ''},"
+        f" {pixels.bits} bits {kind} ({info.pix_fmt})"
+    )
+
+
+def _color_words(color: dict[str, Any]) -> str:
+    """The tags of colour, each by its name where they differ."""
+    names = {kind: color[kind] for kind in ("matrix", "primaries", "transfer")}
+    same = len(set(names.values())) == 1
+    said = color["matrix"] if same else ", ".join(f"{kind} {name}" for kind, name in names.items())
+    return f"{said}, {color['range'].lower()} range, chroma sited {color['siting'].lower()}"
 
 
 def info_words(info: VideoInfo) -> list[str]:

@@ -19,6 +19,7 @@ from pipelines.planner.resources import Crew
 from pipelines.planner.video_planner import plan_video
 from pipelines.run import chunk_loop
 from pipelines.workers.messages import Stages
+from pipelines.workers.stage_timer import _queued_seconds
 from tests import media
 from tests.helpers import patches
 from tests.helpers.inline import QUICK, finished_of, planned_of, upscaled
@@ -60,6 +61,24 @@ def test_where_the_film_is_busier_than_at_the_places_its_own_packets_say_so(
     assert found.output_bytes - keys - tracks == pytest.approx(
         (50 - len(planned.plan.chunks)) * 100 * moved, abs=2
     )
+
+
+@pytest.mark.parametrize(("queued", "share"), [((0.0, 0.0), 1.0), ((0.2, 0.2), 0.5), ((0.0, 1.2), 0.25)])
+def test_what_other_programs_leave_of_the_machine_is_told_by_what_threads_waited_for(
+    planned: Planned, queued: tuple[float, float], share: float
+) -> None:
+    found = estimated(planned, [TriedFrames(replace(SAMPLE, queued=q)) for q in queued])
+    assert found.share == pytest.approx(share)
+    assert found.seconds == estimated(planned, [TriedFrames(SAMPLE)]).seconds
+
+
+def test_what_threads_waited_for_a_core_is_read_of_each_of_them(tmp_path: Path) -> None:
+    for number, text in enumerate(("100 1500000000 7", "5 500000000 1", "nonsense")):
+        (tmp_path / str(number)).mkdir()
+        (tmp_path / str(number) / "schedstat").write_text(text, encoding="ascii")
+    (tmp_path / "gone").mkdir()
+    assert _queued_seconds(tmp_path) == 2.0
+    assert _queued_seconds(tmp_path / "elsewhere") == 0.0
 
 
 def test_places_lie_inside_the_film_and_not_at_its_beginning(tmp_path: Path) -> None:

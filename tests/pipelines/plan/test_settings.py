@@ -32,6 +32,12 @@ def test_ranges_that_mean_nothing_are_refused(text: str) -> None:
         parse_range(text)
 
 
+@pytest.mark.parametrize("text", ["5-3", "5-5"])
+def test_a_range_that_ends_before_it_begins_is_called_that(text: str) -> None:
+    with pytest.raises(UsageError, match="ends before it begins"):
+        parse_range(text)
+
+
 def test_an_unknown_key_of_a_file_is_named_with_what_is_known(tmp_path: Path) -> None:
     path = tmp_path / "run.toml"
     path.write_text('model = "fast"\n[encode]\ncodex = "h264"\n')

@@ -9,6 +9,7 @@ import pytest
 from click.testing import CliRunner
 
 from models.errors import UsageError
+from pipelines.plan.rate_target import parse_bytes
 from tests import media
 from vsr.cli.main import cli
 from vsr.cli.options import CodecName, Factor
@@ -41,6 +42,20 @@ def test_an_unknown_codec_is_answered_with_those_there_are() -> None:
 @pytest.mark.parametrize("typed", ["2", "2x", "x2", "2X"])
 def test_a_factor_may_carry_an_x(typed: str) -> None:
     assert Factor().convert(typed, None, None) == 2
+
+
+@pytest.mark.parametrize("typed", ["1.5", "1.5x", "two", "3/2"])
+def test_a_factor_that_is_not_whole_is_answered_with_the_option_that_takes_any_size(typed: str) -> None:
+    with pytest.raises(click.BadParameter, match="is no whole factor; --to takes any size, such as --to"):
+        Factor().convert(typed, None, None)
+
+
+@pytest.mark.parametrize("typed", ["8", "0.7", "4.7 "])
+def test_a_size_without_a_unit_is_no_number_of_bytes(typed: str) -> None:
+    with pytest.raises(UsageError, match="expected a size such as 8GB"):
+        parse_bytes(typed)
+    assert parse_bytes("8 b") == 8
+    assert parse_bytes("4.3g") == parse_bytes("4.3 GB")
 
 
 @pytest.mark.parametrize(
