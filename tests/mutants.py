@@ -332,6 +332,11 @@ MUTANTS = (
         f"{_TRACKS}::test_sound_that_mov_would_hold_under_a_tag_nobody_reads_is_refused_before_work",
     ),
     Mutant(
+        23, "the trial takes seconds of a slow encoder", "pipelines/output/trial.py",
+        "        self._plan = _in_small(self._plan)\n", "",
+        f"{_TRACKS}::test_the_trial_of_a_slow_encoder_takes_small_frames_and_all_settings",
+    ),
+    Mutant(
         23, "the codec of a track is not looked at", "pipelines/output/result_contents.py",
         "            entry.packets\n            and entry.codec\n", "            not entry.packets\n",
         f"{_TRACKS}::test_sound_that_mov_would_hold_under_a_tag_nobody_reads_is_refused_before_work",
@@ -438,8 +443,13 @@ MUTANTS = (
         f"{_TRACKS}::test_sound_whose_clock_steps_back_is_put_forward_and_said",
     ),
     Mutant(
+        21, "subtitles may begin before the film", "pipelines/output/stream_copy.py",
+        'packet.stream.type == "subtitle" and not begun_by', "False and not begun_by",
+        f"{_TRACKS}::test_timed_text_from_before_the_film_does_not_move_what_comes_after",
+    ),
+    Mutant(
         21, "first packets without a decode time are decoded when shown", "pipelines/output/stream_copy.py",
-        "for packet in _with_decode_times(packets, self._passed):", "for packet in packets:",
+        "for packet in with_decode_times(packets, self._films):", "for packet in packets:",
         f"{_TRACKS}::test_a_second_film_with_b_frames_keeps_its_times",
     ),
     Mutant(
@@ -1719,7 +1729,7 @@ MUTANTS = (
     ),
     Mutant(
         8, "sound that an edit list skips is passed on", "pipelines/output/stream_copy.py",
-        "        if packet.is_discard and _ticks(packet) < self._last.get(packet.stream_index, _ticks(packet)):", "        if False:",
+        "        if packet.is_discard and now < self._last.get(packet.stream_index, now):", "        if False:",
         f"{_FACTS}::test_several_edits_come_out_of_a_run",
     ),
     Mutant(

@@ -115,7 +115,9 @@ def _run(seed: int, what: str, source: Path, target: Path, more: tuple[str, ...]
         p for p in (target.iterdir() if target.is_dir() else [target]) if p.exists() and p.suffix in RESULTS
     ]
     if done.code == 0:
-        bad = "; ".join(wrong_with(read(source), read(made[0]), 1, said)) if made else "no result"
+        given = read(source)
+        # Of several films the one is judged that FFmpeg chooses in the source; tracks keep their places.
+        bad = "; ".join(wrong_with(given, read(made[0], given.film), 1, said)) if made else "no result"
     elif done.code not in {2, 3, 4} or "Traceback" in said:
         bad = f"exit {done.code}"
     elif sum(line.startswith("vsr: ") for line in done.err.splitlines()) != 1:

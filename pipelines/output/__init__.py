@@ -12,6 +12,7 @@ plan_differences.py      what differs between two plans, in words
 result_contents.py       tracks, times and packets of a result, compared with what was promised
 stream_copy.py           packets passed through unchanged
 subtitle_text.py         text subtitles in the form that another container holds
+track_times.py           times of passed-through packets: none missing, none that steps back
 trial.py                 the result in small, made and checked before work starts
 verification.py          compares an output file with its plan and its source
 """

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
@@ -13,8 +14,16 @@ from models.errors import CorruptError, Interrupted
 from pipelines.media.bitstream import nal_length_size, nal_units
 from pipelines.media.demuxer import open_decoder
 from pipelines.media.timestamps import CLOCKED, EpochClock
-from pipelines.output.container_support import KEEPS_MILLISECONDS, REWRAPPED, codec_of, is_bare_aac
+from pipelines.output.container_support import REWRAPPED, codec_of, is_bare_aac
 from pipelines.output.subtitle_text import AsTheyCome, OneAtATime, coded_text, plain_text
+from pipelines.output.track_times import (
+    MonotonicClock,
+    begun_by,
+    cut_to,
+    decode_ticks,
+    shown_ticks,
+    with_decode_times,
+)
 
 if TYPE_CHECKING:
     import threading
@@ -40,10 +49,6 @@ __all__ = [
     "passed_window",
     "start_shift",
 ]
-
-
-_MOST_WITHOUT_TIME = 64
-"""Packets of a stream that are held back until one says when it is decoded."""
 
 
 @dataclass
@@ -132,7 +137,11 @@ class _StreamCopy:
         self._clock = EpochClock(source.format.name)
         self._last: dict[int, int] = {}
         """Stream -> decode time of what was taken last."""
-        self._order = _MonotonicClock(output, plan.encoder.container)
+        self._order = MonotonicClock(output, plan.encoder.container)
+        self._films = {index for index, entry in passed.items() if entry.type == "video"}
+        earliest = info.pts[plan.start_frame] * info.time_base - self._shift
+        self._start = Fraction(0) if self._window is not None else min(Fraction(0), earliest)
+        """Seconds in the output before which nothing is seen."""
         self._texts = {
             index: (OneAtATime if entry.codec == "mov_text" else AsTheyCome)(self._base(index))
             for index, entry in passed.items()
@@ -144,7 +153,7 @@ class _StreamCopy:
 
     def packets(self, packets: Iterable[Packet]) -> Iterator[Packet]:
         """Packets of the output, of all packets of the source."""
-        for packet in _with_decode_times(packets, self._passed):
+        for packet in with_decode_times(packets, self._films):
             if not packet.size:
                 continue
             self._clock.see(packet)
@@ -165,16 +174,19 @@ class _StreamCopy:
         packet.dts = packet.dts + offset if packet.dts is not None else packet.pts
         if packet.dts is None:
             packet.pts = packet.dts = self._last.get(packet.stream_index, 0)
-        if self._window is not None and not _cut(packet, self._window, base):
+        if self._window is not None and not cut_to(packet, self._window, base):
             return False
         if self._window is None and self._shift:
             ticks = round(self._shift / base)
             packet.pts = None if packet.pts is None else packet.pts - ticks
             packet.dts = packet.dts - ticks
-        if packet.is_discard and _ticks(packet) < self._last.get(packet.stream_index, _ticks(packet)):
+        if packet.stream.type == "subtitle" and not begun_by(packet, math.ceil(self._start / base)):
+            return False
+        now = decode_ticks(packet)
+        if packet.is_discard and now < self._last.get(packet.stream_index, now):
             # what an edit list skips in the middle: its times lie before those of what was heard last
             return False
-        self._last[packet.stream_index] = _ticks(packet)
+        self._last[packet.stream_index] = now
         return not is_filler(packet)
 
     def _converted(self, packet: Packet, entry: Passed) -> Iterator[Packet]:
@@ -183,7 +195,7 @@ class _StreamCopy:
         adts = self._source.format.name == "mpegts"
         if entry.text_of:
             text = plain_text(entry.text_of, bytes(packet))
-            found = self._texts[packet.stream_index].add(_shown(packet), packet.duration or 0, text)
+            found = self._texts[packet.stream_index].add(shown_ticks(packet), packet.duration or 0, text)
             yield from (_as_text(event, base, entry.codec) for event in found)
         elif adts and is_bare_aac(packet.stream) and _payload(packet) == bytes(packet):
             self._refuse_damage(packet, entry)
@@ -198,11 +210,11 @@ class _StreamCopy:
     def _refuse_damage(self, packet: Packet, entry: Passed) -> None:
         """Raise CorruptError, unless what is damaged is left out."""
         if self._plan.on_corrupt != "conceal":
-            raise _damaged(self._info, entry, float(_ticks(packet) * Fraction(packet.time_base)))
+            raise _damaged(self._info, entry, float(decode_ticks(packet) * Fraction(packet.time_base)))
 
     def _noted(self, packet: Packet, entry: Passed) -> Packet:
         """The packet as one of the output, taken note of."""
-        base, shown = Fraction(packet.time_base), _shown(packet)
+        base, shown = Fraction(packet.time_base), shown_ticks(packet)
         entry.packets += 1
         entry.digest.update(
             joined_units(bytes(packet), codec_of(packet.stream), packet.stream)
@@ -233,80 +245,6 @@ def _damaged(info: VideoInfo, entry: Passed, seconds: float) -> CorruptError:
         f"{info.path}: audio stream {entry.source_index} is damaged at {seconds:.3f} s; --on-corrupt conceal"
         " would leave out what is damaged"
     )
-
-
-def _with_decode_times(packets: Iterable[Packet], passed: dict[int, Passed]) -> Iterator[Packet]:
-    """Pass packets on; the first ones of a video with B-frames, without decode times in Matroska, get them
-    from those after them.
-    """
-    held: dict[int, list[Packet]] = {}
-    known: set[int] = set()
-    for packet in packets:
-        index = packet.stream_index
-        if index not in passed or index in known or not packet.size or passed[index].type != "video":
-            yield packet
-            continue
-        held.setdefault(index, []).append(packet)
-        if packet.dts is not None or len(held[index]) == _MOST_WITHOUT_TIME:
-            known.add(index)
-            yield from _counted_back(held.pop(index))
-    for rest in held.values():
-        yield from _counted_back(rest)
-
-
-def _counted_back(packets: list[Packet]) -> list[Packet]:
-    """Packets in decode order of which at most the last has a decode time.
-
-    One step before the next for each, or by rank of their times.
-    """
-    steps = [packet.duration or 1 for packet in packets]
-    if packets[-1].dts is not None:
-        for place in range(len(packets) - 2, -1, -1):
-            packets[place].dts = _ticks(packets[place + 1]) - steps[place]
-        return packets
-    times = [packet.pts for packet in packets]
-    if all(time is not None for time in times):
-        shown = sorted(time for time in times if time is not None)
-        lead = max(place - shown.index(time) for place, time in enumerate(times) if time is not None)
-        for place, packet in enumerate(packets):
-            packet.dts = shown[place - lead] if place >= lead else shown[0] - (lead - place) * steps[place]
-    return packets
-
-
-class _MonotonicClock:
-    """Decode times that never step back in any track of the output, as its muxer asks for.
-
-    What would is put forward, as FFmpeg's command does.
-
-    Counted in ticks of the output, into which two times of the source may be rounded alike.
-    """
-
-    def __init__(self, output: OutputContainer, container: str) -> None:
-        self._output, self._least = output, 0 if container in KEEPS_MILLISECONDS else 1
-        self._last: dict[int, int] = {}
-
-    def follow(self, packet: Packet) -> None:
-        """Put a packet of the output behind the one before it in its track.
-
-        A frame is shown when it was, unless that is before it is decoded.
-        """
-        base, own = Fraction(packet.stream.time_base or 1), Fraction(packet.time_base)
-        decoded = _rescaled(_ticks(packet), own, base)
-        earliest = self._last.get(packet.stream_index, decoded - 1) + self._least
-        if decoded < earliest:
-            shown = decoded if packet.pts is None else _rescaled(packet.pts, own, base)
-            duration = _rescaled(packet.duration or 0, own, base)
-            packet.time_base = base
-            packet.dts, packet.pts, packet.duration = earliest, max(shown, earliest), duration
-            decoded = earliest
-        self._last[packet.stream_index] = decoded
-
-
-def _rescaled(ticks: int, base: Fraction, to: Fraction) -> int:
-    """Ticks in another time base, rounded as FFmpeg does: to the nearest, halves away from zero."""
-    up, down = base.numerator * to.denominator, base.denominator * to.numerator
-    whole = (2 * abs(ticks) * up + down) // (2 * down)
-    return whole if ticks >= 0 else -whole
 
 
 def _as_pcm(packet: Packet, target: AnyStream) -> Packet:
@@ -368,33 +306,6 @@ def _payload(packet: Packet) -> bytes:
     return data[7 if data[1] & 1 else 9 :]
 
 
-def _cut(packet: Packet, window: tuple[Fraction, Fraction], base: Fraction) -> bool:
-    """Move a packet into the window's time; False where it lies outside."""
-    pts = packet.pts if packet.pts is not None else _ticks(packet)
-    start, end = pts * base, (pts + (packet.duration or 0)) * base
-    kind = packet.stream.type
-    if start >= window[1] or (start < window[0] and (kind != "subtitle" or end <= window[0])):
-        return False
-    shift = round(window[0] / base)
-    moved = pts - shift
-    packet.pts, packet.dts = moved, _ticks(packet) - shift
-    if moved < 0:  # a subtitle that was already up
-        packet.duration, packet.pts, packet.dts, moved = (packet.duration or 0) + moved, 0, 0, 0
-    if kind == "subtitle" and end > window[1]:
-        packet.duration = round((window[1] - window[0]) / base) - moved
-    return True
-
-
 def packet_seconds(packet: Packet) -> float:
     """For putting packets in order; never for timestamps."""
-    return float(_ticks(packet) * Fraction(packet.time_base or 1))
-
-
-def _shown(packet: Packet) -> int:
-    """When it is shown, as far as it says so."""
-    return packet.pts if packet.pts is not None else _ticks(packet)
-
-
-def _ticks(packet: Packet) -> int:
-    """When it is decoded; every packet here has been given that."""
-    return packet.dts if packet.dts is not None else 0
+    return float(decode_ticks(packet) * Fraction(packet.time_base or 1))

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import base64
 import json
+import math
 import tempfile
 import zlib
 from array import array
@@ -120,6 +121,7 @@ class _Trial:
             spans=(),
             on_corrupt="conceal",
         )
+        self._plan = _in_small(self._plan)
         if plan.pulldown is not None:  # two of its own frames are as good as any
             self._plan = replace(self._plan, pulldown=replace(plan.pulldown, first_frame=0, letters=""))
         self._folder = tempfile.TemporaryDirectory(prefix="vsr-trial-")
@@ -154,6 +156,28 @@ class _Trial:
         except (av.error.FFmpegError, ValueError, TypeError, AttributeError, NotImplementedError) as error:
             return str(getattr(error, "strerror", "") or error or type(error).__name__)
         return ""
+
+
+_SLOW = frozenset({"libx265", "libsvtav1"})
+"""Encoders that take a second or more of CPU time for two flat frames at 4K, four times that at 8K."""
+_SMALL = 1280 * 720
+
+
+def _in_small(plan: Plan) -> Plan:
+    """The plan with frames of at most 720p where its encoder is slow; all settings stay.
+
+    Containers and players take a track by its headers, which differ in size and level alone. That the encoder
+    opens at the full size is tried apart (`codec.encoder.try_encoder`).
+    """
+    encoder = plan.encoder
+    by = math.isqrt((encoder.width * encoder.height - 1) // _SMALL) + 1
+    if encoder.name not in _SLOW or by == 1:
+        return plan
+    # Whole samples of chroma, and wide enough for every encoder.
+    width, height = (max(64, side // by // 2 * 2) for side in (encoder.width, encoder.height))
+    return replace(
+        plan, out_width=width, out_height=height, encoder=replace(encoder, width=width, height=height)
+    )
 
 
 def _encoded(plan: Plan, info: VideoInfo, folder: Path) -> ChunkRecord:

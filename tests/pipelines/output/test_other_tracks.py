@@ -18,8 +18,12 @@ import numpy as np
 import pytest
 
 from models.errors import UsageError, VerificationError
+from pipelines.codec.encoder import EncodedChunk, encode_chunk
 from pipelines.media.timestamps import film_count
+from pipelines.media.video_info import Frame
 from pipelines.output import trial
+from pipelines.output.track_times import begun_by
+from pipelines.plan.encoder_spec import Encoder
 from pipelines.planner import container_selection
 from pipelines.planner.video_planner import plan_video
 from pipelines.probe.packet_index import pcm_samples
@@ -682,3 +686,65 @@ def test_a_muxer_that_fails_only_at_its_trailer_is_found_before_work(
         UsageError, match=r"mp4 can't hold audio stream 1 \(pcm_s16le\).*name an output that ends in \.mkv"
     ):
         upscaled(source, tmp_path / "out.mp4", **H264)
+
+
+def test_the_trial_of_a_slow_encoder_takes_small_frames_and_all_settings(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Case 23."""
+    tried = []
+
+    def encoded(frames: list[Frame], index: int, encoder: Encoder, **facts: object) -> EncodedChunk:
+        tried.append((encoder, facts["sar"], [plane.shape for plane in frames[0].planes]))
+        return encode_chunk(frames, index, encoder, **facts)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(trial, "encode_chunk", encoded)
+    source = media.cfr(tmp_path / "in.mp4", frames=4, size=(192, 108), sar=Fraction(4, 3))
+    settings = {"to": "3840x2160", "model": "nearest", "codec": "hevc", "preset": "ultrafast"}
+    planned = plan_video(source, tmp_path / "out.mp4", run_settings(**settings))
+    ((encoder, sar, shapes),) = tried
+    assert planned.plan.encoder == replace(
+        encoder, width=planned.plan.out_width, height=planned.plan.out_height
+    )
+    assert planned.plan.out_width > 2 * encoder.width
+    assert shapes[0] == (encoder.height, encoder.width)
+    assert encoder.width * encoder.height <= 1280 * 720
+    assert sar == planned.plan.sar
+
+
+@pytest.mark.parametrize("suffix", [".mov", ".mp4"])
+def test_timed_text_from_before_the_film_does_not_move_what_comes_after(tmp_path: Path, suffix: str) -> None:
+    """Case 21."""
+    source = tmp_path / f"in{suffix}"
+    output = media._open(source, None)
+    film = media._add_film(output, SMALL)
+    text = output.add_mux_stream("mov_text")
+    text.time_base = Fraction(1, 1000)
+    output.start_encoding()
+    events = ((-400, 100, "before"), (100, 50, "one"), (300, 100, "two"))
+    packets = media._subtitle_packets(text, media.Subtitle("mov_text", events))
+    media._mux(output, [*media.packets_of(film, SMALL), *packets])
+    output.close()
+    upscaled(source, tmp_path / f"out{suffix}", **settings_for(suffix))
+
+    def told(path: Path) -> list[tuple[int, bytes]]:
+        with av.open(str(path)) as container:
+            packets = [p for p in container.demux(subtitles=0) if p.size > 2]
+        return [(max(0, p.pts or 0), bytes(p)) for p in packets if (p.pts or 0) + (p.duration or 0) > 0]
+
+    assert len(told(source)) == 2
+    assert told(tmp_path / f"out{suffix}") == told(source)
+
+
+def test_a_subtitle_that_is_up_when_the_film_begins_keeps_its_end() -> None:
+    """Case 21."""
+    packet = av.Packet(b"one")
+    for shown, length, kept in (
+        (-400, 450, (0, 50)),
+        (-400, 400, None),
+        (-400, 0, (0, 0)),
+        (10, 5, (10, 5)),
+    ):
+        packet.pts, packet.dts, packet.duration = shown, shown, length
+        assert begun_by(packet, 0) == (kept is not None)
+        assert kept is None or (packet.pts, packet.duration) == kept

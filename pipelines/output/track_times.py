@@ -1,0 +1,149 @@
+"""Times of the packets that are passed on: none missing, none that steps back, cut to a part."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from typing import TYPE_CHECKING, Any
+
+import av
+
+from pipelines.output.container_support import KEEPS_MILLISECONDS
+
+if TYPE_CHECKING:
+    from collections.abc import Container, Iterable, Iterator
+    from typing import TypeAlias
+
+    from av.container import OutputContainer
+
+    Packet: TypeAlias = av.Packet[Any]
+
+__all__ = [
+    "MonotonicClock",
+    "begun_by",
+    "cut_to",
+    "decode_ticks",
+    "shown_ticks",
+    "with_decode_times",
+]
+
+
+_MOST_WITHOUT_TIME = 64
+"""Packets of a stream that are held back until one says when it is decoded."""
+
+
+def with_decode_times(packets: Iterable[Packet], films: Container[int]) -> Iterator[Packet]:
+    """Pass packets on; the first ones of a video with B-frames, without decode times in Matroska, get them
+    from those after them.
+
+    films: indexes of the video streams that are passed on.
+    """
+    held: dict[int, list[Packet]] = {}
+    known: set[int] = set()
+    for packet in packets:
+        index = packet.stream_index
+        if index not in films or index in known or not packet.size:
+            yield packet
+            continue
+        held.setdefault(index, []).append(packet)
+        if packet.dts is not None or len(held[index]) == _MOST_WITHOUT_TIME:
+            known.add(index)
+            yield from _counted_back(held.pop(index))
+    for rest in held.values():
+        yield from _counted_back(rest)
+
+
+def _counted_back(packets: list[Packet]) -> list[Packet]:
+    """Packets in decode order of which at most the last has a decode time.
+
+    One step before the next for each, or by rank of their times.
+    """
+    steps = [packet.duration or 1 for packet in packets]
+    if packets[-1].dts is not None:
+        for place in range(len(packets) - 2, -1, -1):
+            packets[place].dts = decode_ticks(packets[place + 1]) - steps[place]
+        return packets
+    times = [packet.pts for packet in packets]
+    if all(time is not None for time in times):
+        shown = sorted(time for time in times if time is not None)
+        lead = max(place - shown.index(time) for place, time in enumerate(times) if time is not None)
+        for place, packet in enumerate(packets):
+            packet.dts = shown[place - lead] if place >= lead else shown[0] - (lead - place) * steps[place]
+    return packets
+
+
+class MonotonicClock:
+    """Decode times that never step back in any track of the output, as its muxer asks for.
+
+    What would is put forward, as FFmpeg's command does.
+
+    Counted in ticks of the output, into which two times of the source may be rounded alike.
+    """
+
+    def __init__(self, output: OutputContainer, container: str) -> None:
+        self._output, self._least = output, 0 if container in KEEPS_MILLISECONDS else 1
+        self._last: dict[int, int] = {}
+
+    def follow(self, packet: Packet) -> None:
+        """Put a packet of the output behind the one before it in its track.
+
+        A frame is shown when it was, unless that is before it is decoded.
+        """
+        base, own = Fraction(packet.stream.time_base or 1), Fraction(packet.time_base)
+        decoded = _rescaled(decode_ticks(packet), own, base)
+        earliest = self._last.get(packet.stream_index, decoded - 1) + self._least
+        if decoded < earliest:
+            shown = decoded if packet.pts is None else _rescaled(packet.pts, own, base)
+            duration = _rescaled(packet.duration or 0, own, base)
+            packet.time_base = base
+            packet.dts, packet.pts, packet.duration = earliest, max(shown, earliest), duration
+            decoded = earliest
+        self._last[packet.stream_index] = decoded
+
+
+def _rescaled(ticks: int, base: Fraction, to: Fraction) -> int:
+    """Ticks in another time base, rounded as FFmpeg does: to the nearest, halves away from zero."""
+    up, down = base.numerator * to.denominator, base.denominator * to.numerator
+    whole = (2 * abs(ticks) * up + down) // (2 * down)
+    return whole if ticks >= 0 else -whole
+
+
+def cut_to(packet: Packet, window: tuple[Fraction, Fraction], base: Fraction) -> bool:
+    """Move a packet into the window's time; False where it lies outside."""
+    pts = packet.pts if packet.pts is not None else decode_ticks(packet)
+    start, end = pts * base, (pts + (packet.duration or 0)) * base
+    kind = packet.stream.type
+    if start >= window[1] or (start < window[0] and (kind != "subtitle" or end <= window[0])):
+        return False
+    shift = round(window[0] / base)
+    moved = pts - shift
+    packet.pts, packet.dts = moved, decode_ticks(packet) - shift
+    begun_by(packet, 0)  # a subtitle that was already up
+    if kind == "subtitle" and end > window[1]:
+        packet.duration = round((window[1] - window[0]) / base) - (packet.pts or 0)
+    return True
+
+
+def begun_by(packet: Packet, start: int) -> bool:
+    """Let a subtitle that is up before a tick begin there, and end when it was to; False where it is over by
+    then.
+
+    FFmpeg's MP4 muxer miscounts what fills the gaps of timed text that begins before 0.
+    """
+    shown, length = shown_ticks(packet), packet.duration or 0
+    if shown >= start:
+        return True
+    if shown + length <= start and (length or packet.is_discard):
+        return False
+    packet.pts = packet.dts = start
+    packet.duration = max(0, shown + length - start)
+    return True
+
+
+def shown_ticks(packet: Packet) -> int:
+    """When it is shown, as far as it says so."""
+    return packet.pts if packet.pts is not None else decode_ticks(packet)
+
+
+def decode_ticks(packet: Packet) -> int:
+    """When it is decoded; every packet here has been given that."""
+    return packet.dts if packet.dts is not None else 0
