@@ -57,8 +57,12 @@ def told_by_fork(make: Callable[[], str]) -> str:
 
 
 def _load() -> None:
-    """What a run imports, once and on one thread, so that a fork finds no thread of torch's missing."""
+    """What a run imports, once and on one thread, so that a fork finds no thread of torch's missing.
+
+    With torch and the worker, which every fork would import anew, in 4 s of CPU time.
+    """
     os.environ.setdefault("OMP_NUM_THREADS", "1")
+    import pipelines.workers.chunk_worker  # noqa: F401
     import vsr.cli.main  # noqa: F401
 
     os.environ.setdefault("VSR_DATA_HOME", "/nonexistent")
