@@ -357,6 +357,16 @@ MUTANTS = (
         f"{_TRACKS}::test_pcm_with_a_hole_is_kept_out_of_mp4_which_would_close_it",
     ),
     Mutant(
+        85, "what the parser refuses takes three lines", "vsr/cli/main.py",
+        "    report_error(UsageError(text + more), as_json=as_json)\n", "    error.show()\n",
+        f"{_USAGE}::test_what_the_parser_refuses_is_one_line_as_well",
+    ),
+    Mutant(
+        85, "a stream that is not there is the input's fault", "pipelines/probe/stream_choice.py",
+        "            raise UsageError(\n", "            raise MediaError(\n",
+        f"{_USAGE}::test_what_the_parser_refuses_is_one_line_as_well",
+    ),
+    Mutant(
         85, "a pixel format nobody knows is the input's fault", "pipelines/plan/settings.py",
         "        if self.pixel_format is not None:\n", "        if False:\n",
         f"{_USAGE}::test_a_pixel_format_that_is_none_is_wrong_usage_and_no_fault_of_the_input",

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from av.stream import Disposition
 
-from models.errors import MediaError
+from models.errors import MediaError, UsageError
 from pipelines.media.matroska import codec_ids
 from pipelines.media.video_info import Stream
 
@@ -45,9 +45,9 @@ def choose_stream(container: InputContainer, number: int | None = None) -> Video
         raise MediaError(f"{_name(container)}: has no video stream (found: {', '.join(kinds) or 'nothing'})")
     if number is not None:
         if not 0 <= number < len(films):
-            raise MediaError(
-                f"{_name(container)}: has {len(films)} video stream(s); --video-stream {number} is not one of"
-                " them"
+            found = f"{len(films)} films, 0 to {len(films) - 1}" if len(films) > 1 else "one film, 0"
+            raise UsageError(
+                f"{_name(container)}: --video-stream {number} is not one of its streams; it has {found}"
             )
         return films[number]
     best = container.streams.best("video")

@@ -146,6 +146,19 @@ def _stopped(error: BaseException) -> NoReturn:
     sys.exit(130)
 
 
+def _refuse(error: click.ClickException, *, as_json: bool) -> None:
+    """Show wrong usage as every other error, in one line; a command without anything, by its help."""
+    from models.errors import UsageError
+
+    if isinstance(error, click.exceptions.NoArgsIsHelpError):
+        error.show()
+        return
+    context = getattr(error, "ctx", None)
+    more = f"; see `{context.command_path} --help`" if context is not None else ""
+    text = " ".join(error.format_message().split()).rstrip(".")
+    report_error(UsageError(text + more), as_json=as_json)
+
+
 def main(arguments: list[str] | None = None) -> None:
     """Run the command line; every foreseen error becomes one line and its exit code, a bug keeps its
     traceback.
@@ -179,5 +192,5 @@ def main(arguments: list[str] | None = None) -> None:
     except (click.Abort, KeyboardInterrupt) as error:
         _stopped(error)
     except click.ClickException as error:
-        error.show()
+        _refuse(error, as_json="--json" in _options(given))
         sys.exit(2)

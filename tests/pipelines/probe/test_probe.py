@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from models.errors import MediaError
+from models.errors import UsageError
 from pipelines.media.pixel_format import Orientation
 from pipelines.probe.frame_times import even_rate
 from pipelines.probe.probe import probe
@@ -133,6 +133,6 @@ def test_a_changed_byte_changes_the_fingerprint(tmp_path: Path) -> None:
 
 def test_a_film_that_is_not_there_is_named(tmp_path: Path) -> None:
     path = media.cfr(tmp_path / "in.mp4")
-    with pytest.raises(MediaError, match="--video-stream 1"):
+    with pytest.raises(UsageError, match="--video-stream 1"):
         probe(path, video_stream=1)
     assert probe(path, video_stream=0).rate == Fraction(24)

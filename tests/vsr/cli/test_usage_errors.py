@@ -45,6 +45,21 @@ def test_numbers_that_are_none_or_beyond_all_measure_are_refused(
     assert [p.name for p in film.parent.iterdir()] == ["film.mp4"]
 
 
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        (("--scale", "inf"), "--scale"), (("--detail",), "--detail"), (("--nonsense",), "--nonsense"), (("--codec", "zzz"), "--codec"),
+        (("--video-stream", "1"), "--video-stream 1 is not one of its streams; it has one film, 0"),
+    ],
+)  # fmt: skip
+def test_what_the_parser_refuses_is_one_line_as_well(
+    here, film: Path, given: tuple[str, ...], said: str
+) -> None:
+    """Case 85."""
+    here("run", film, *given).refused(2, said)
+    assert '"exit_code": 2' in here("run", film, "--json", *given).out
+
+
 @pytest.mark.parametrize("name", ["yuv420p;x", "nonsense", "rgb24", "", "yuv420p99le"])
 def test_a_pixel_format_that_is_none_is_wrong_usage_and_no_fault_of_the_input(
     here, film: Path, name: str
