@@ -1597,23 +1597,64 @@ MUTANTS = (
     ),
     Mutant(
         84, "the level is that of the whole film, whatever --range says", "pipelines/planner/video_planner.py",
-        "part=frame_range(info, settings.range), ", "",
+        "part=part, ", "",
         "tests/pipelines/planner/test_video_planner.py::test_the_level_is_that_of_the_wanted_part_as_the_networks_see_it",
     ),
     Mutant(
-        84, "the level is that of frames before --prefilter", "pipelines/probe/restoration_level.py",
+        84, "the level is that of frames before --prefilter", "pipelines/frames/level_estimator.py",
         "shown = prefiltered(around, prefilter, bits) if prefilter else around", "shown = around",
         "tests/pipelines/probe/test_restoration_level.py::test_what_a_prefilter_makes_of_the_frames_is_judged",
     ),
     Mutant(
         84, "the level is that of the pictures alone", "pipelines/probe/restoration_level.py",
-        "return seen if seen is None or prefilter else", "return seen if True else",
+        "if seen is None or self._prefilter:", "if True:",
         "tests/pipelines/probe/test_quantisers.py::test_what_its_pictures_hide_a_film_tells_by_its_quantisers",
     ),
     Mutant(
         84, "quantisers count where a prefilter takes away what they did", "pipelines/probe/restoration_level.py",
-        "return seen if seen is None or prefilter else", "return seen if seen is None else",
+        "if seen is None or self._prefilter:", "if seen is None:",
         "tests/pipelines/probe/test_quantisers.py::test_what_its_pictures_hide_a_film_tells_by_its_quantisers",
+    ),
+    Mutant(
+        84, "a level changes where it is not clearly another", "pipelines/probe/restoration_level.py",
+        "_LEAST_STEP = 0.2", "_LEAST_STEP = 0.02",
+        "tests/pipelines/probe/test_restoration_level.py::test_shots_of_one_source_have_one_level",
+    ),
+    Mutant(
+        84, "a film is read through from where it was looked at last", "pipelines/probe/restoration_level.py",
+        "(at or self._has_moved)", "at",
+        "tests/pipelines/probe/test_restoration_level.py::"
+        "test_a_film_of_two_sources_has_two_levels_that_meet_at_the_cut[few-key-frames]",
+    ),
+    Mutant(
+        84, "a level changes at a key frame, not at the cut", "pipelines/probe/restoration_level.py",
+        "_Look(cut, 0.0, [], [])", "_Look(looks[0].frame, 0.0, [], [])",
+        "tests/pipelines/probe/test_restoration_level.py::"
+        "test_a_film_of_two_sources_has_two_levels_that_meet_at_the_cut[here-and-there]",
+    ),
+    Mutant(
+        84, "one damaged part does not count", "pipelines/planner/video_planner.py",
+        "max(level for _, level in levels) < _RESTORED_FROM", "levels[0][1] < _RESTORED_FROM",
+        "tests/pipelines/planner/test_video_planner.py::"
+        "test_one_part_that_is_damaged_is_enough_for_a_network_that_restores",
+    ),
+    Mutant(
+        84, "tiles of one level are taken over for the next", "pipelines/inference/shot_upscaler.py",
+        "self.stills.forget()  # of another network", "pass",
+        "tests/pipelines/inference/test_shot_upscaler.py::"
+        "test_a_frame_has_the_level_of_its_shot_wherever_a_chunk_begins[whole]",
+    ),
+    Mutant(
+        84, "a level begins one frame late", "pipelines/inference/shot_upscaler.py",
+        "bisect.bisect_right(self._starts, number)", "bisect.bisect_left(self._starts, number)",
+        "tests/pipelines/inference/test_shot_upscaler.py::"
+        "test_a_frame_has_the_level_of_its_shot_wherever_a_chunk_begins[whole]",
+    ),
+    Mutant(
+        84, "frames of a chunk do not know their numbers", "pipelines/inference/temporal_windows.py",
+        "0, number == first, number)", "0, number == first)",
+        "tests/pipelines/run/test_shot_levels.py::"
+        "test_every_frame_has_the_level_of_its_part_however_a_film_is_cut_into_chunks_and_ranges",
     ),
     Mutant(
         84, "a longer cascade restores whatever it takes", "pipelines/planner/video_planner.py",

@@ -9,6 +9,7 @@ device.py            device, precision, numerics class
 fused_cpu.py         a YUV-native network between integer samples on a CPU (numba)
 grain_synthesis.py   makes film grain for a result
 output_checks.py     finds non-finite, black or shifted network output
+shot_upscaler.py      the same, told the restoration level of each shot
 stage_tiles.py       the tiles that a stage works on
 temporal_windows.py  frames with their neighbours, shot by shot
 tile_cache.py        reuses results of tiles that did not change

@@ -36,6 +36,8 @@ class Window:
     """Where the frame itself is."""
     starts: bool
     """Nothing that is remembered belongs to this shot."""
+    number: int = 0
+    """Of the frame itself, in the film."""
 
     @property
     def frame(self) -> Frame:
@@ -69,9 +71,9 @@ class Reel:
         return self._kept[number - self.next]
 
 
-def alone(frame: Frame, contract: Contract) -> Window:
+def alone(frame: Frame, contract: Contract, number: int = 0) -> Window:
     """A frame without a film around it."""
-    return Window((frame,) * (contract.past + 1 + contract.future), contract.past, starts=True)
+    return Window((frame,) * (contract.past + 1 + contract.future), contract.past, True, number)
 
 
 def windows(
@@ -84,7 +86,7 @@ def windows(
     past, future = contract.past, contract.future
     if not contract.temporal:
         for number in range(first, stop):
-            yield Window((reel[number],), 0, number == first)
+            yield Window((reel[number],), 0, number == first, number)
         return
     detector = ShotDetector()
     starts: deque[bool] = deque()
@@ -100,4 +102,4 @@ def windows(
             (number + step - 1 for step in range(1, len(starts)) if starts[step]), min(number + future, last)
         )
         shown = [min(max(n, begun), ends) for n in range(number - past, number + future + 1)]
-        yield Window(tuple(reel[n] for n in shown), past, starts.popleft())
+        yield Window(tuple(reel[n] for n in shown), past, starts.popleft(), number)

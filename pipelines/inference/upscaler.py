@@ -60,10 +60,7 @@ def _loaded(stage: NetworkStage, chroma_offset: tuple[float, float]) -> LoadedNe
 
 
 def _order(plan: Plan, device: torch.device) -> torch.memory_format:
-    """In which order networks have the values of their maps.
-
-    As the plan says, else as the kind of device likes it.
-    """
+    """In which order networks have the values of their maps: the plan's, else what the device likes."""
     last = plan.memory_format == "nhwc" if plan.memory_format else traits(device).channels_last
     return torch.channels_last if last else torch.contiguous_format
 
@@ -71,15 +68,23 @@ def _order(plan: Plan, device: torch.device) -> torch.memory_format:
 class Upscaler:
     """The cascade of a plan, loaded on a device."""
 
-    def __init__(self, plan: Plan, device: torch.device, *, accelerator: Accelerator | None = None) -> None:
+    def __init__(
+        self,
+        plan: Plan,
+        device: torch.device,
+        *,
+        accelerator: Accelerator | None = None,
+        beside: Upscaler | None = None,
+    ) -> None:
         """Load every network of the plan. Raises MediaError where weights are not what the plan says.
 
-        accelerator: keeps several frames in flight; without one, on CUDA, the device itself.
+        accelerator: keeps several frames in flight; without one, on CUDA, the device itself. beside: one for
+        other frames of the same film, with the same `stills` and `notes`.
         """
         self._plan, self.device = plan, device
         self.dtype = computing_dtype(device, plan.precision)
-        self.stills = Stills()
-        self.notes: list[str] = []
+        self.stills: Stills = Stills() if beside is None else beside.stills
+        self.notes: list[str] = [] if beside is None else beside.notes
         """What a person should be told; whoever reads them empties the list."""
         self._source, self._target = PixelFormat.parse(plan.pix_fmt), PixelFormat.parse(plan.out_pix_fmt)
         self._offset = SITING_OFFSETS[Siting(plan.color.siting)]

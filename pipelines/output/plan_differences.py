@@ -39,6 +39,7 @@ _WORDS = {
     "time_base": "--deinterlace",
     "format": "the version of vsr",
     "precision": "--precision, or how the GPU computes (another one, or another driver)",
+    "restore_levels": "how damaged the footage was found to be",
     "memory_format": "how the GPU computes (another one, or another driver)",
 }
 

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from pipelines.plan.encoder_spec import Encoder
     from pipelines.plan.rate_target import RateTarget
 
-__all__ = ["LARGEST_CHUNK_BYTES", "Deinterlacing", "NetworkStage", "Plan", "told"]
+__all__ = ["LARGEST_CHUNK_BYTES", "Deinterlacing", "NetworkStage", "Plan", "RestoreLevels", "told"]
 
 
 FORMAT_VERSION = 3
@@ -35,9 +35,22 @@ LARGEST_CHUNK_BYTES = 128 << 20
 
 
 _LATER = frozenset(
-    {"precision", "memory_format", "full_chroma", "dynamic_hdr", "pulldown", "raised_from", "target"}
+    {
+        "precision",
+        "memory_format",
+        "full_chroma",
+        "dynamic_hdr",
+        "pulldown",
+        "raised_from",
+        "target",
+        "restore_levels",
+    }
 )
 """Fields that plans did not always have: left out where they are empty, so that ids stay."""
+
+
+RestoreLevels = tuple[tuple[int, float], ...]
+"""(first frame of the source, restoration level from there on)."""
 
 
 @dataclass(frozen=True)
@@ -48,7 +61,8 @@ class NetworkStage:
     width: int
     height: int
     restore: float | None = None
-    """Restoration level that its network is told, 0 to 1; None: it takes none."""
+    """Restoration level that its network is told, 0 to 1, unless `Plan.restore_levels` has others; None: it
+    takes none."""
     detail: float | None = None
     """From its faithful weights, 0, to its crisp ones, 1; None: it has one set."""
 
@@ -130,6 +144,8 @@ class Plan:
     decoded to that."""
     target: RateTarget | None = None
     """A size or VMAF that was asked for; once its CRF is found, the encoder's options have it."""
+    restore_levels: RestoreLevels = ()
+    """Of shots, where the film is not equally damaged all through."""
 
     def to_json(self) -> dict[str, Any]:
         """As plain values, in a fixed order."""

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from models.catalog.card import Card
     from pipelines.media.video_info import VideoInfo
     from pipelines.plan.encoder_spec import Encoder
-    from pipelines.plan.plan import Deinterlacing, NetworkStage
+    from pipelines.plan.plan import Deinterlacing, NetworkStage, RestoreLevels
     from pipelines.plan.pulldown import Pulldown
     from pipelines.plan.settings import RunSettings
 
@@ -63,8 +63,8 @@ class Choices:
     """Of the stored picture: black bars that stay, and need no network."""
     grain: tuple[tuple[float, ...], ...] = ()
     """For each plane of the result."""
-    restore: float = 0.0
-    """Restoration level, for networks that take one."""
+    restore: RestoreLevels = ()
+    """For networks that take a level; the first one's frame is the first that is wanted."""
 
 
 def make_plan(info: VideoInfo, settings: RunSettings, chosen: Choices) -> Plan:
@@ -74,7 +74,7 @@ def make_plan(info: VideoInfo, settings: RunSettings, chosen: Choices) -> Plan:
     out_width, out_height = encoder.width, encoder.height
     start, stop = frame_range(info, settings.range)
     stages = tuple(
-        told(s, chosen.restore, settings.detail)
+        told(s, chosen.restore[0][1] if chosen.restore else 0.0, settings.detail)
         for s in choose_stages(chosen.cards, width, height, out_width, out_height)
     )
     sar = Fraction(1) if settings.square_pixels else upright_sar(info)
@@ -122,6 +122,9 @@ def make_plan(info: VideoInfo, settings: RunSettings, chosen: Choices) -> Plan:
         full_chroma=settings.chroma == "network"
         and _has_full_chroma(pixels, PixelFormat.parse(encoder.pix_fmt), stages),
         target=settings.encode.rate_target,
+        restore_levels=chosen.restore
+        if len(chosen.restore) > 1 and any(s.restore is not None for s in stages)
+        else (),
         first_number=1
         if info.first_number is None
         else info.first_number + (start * fields if pulldown is None else pulldown.results(start)),

@@ -49,12 +49,13 @@ from pipelines.planner.stage_selection import arithmetic
 from pipelines.probe.black_bars import find_bars
 from pipelines.probe.grain_measurement import measure_grain
 from pipelines.probe.probe import probe
-from pipelines.probe.restoration_level import estimate_level
+from pipelines.probe.restoration_level import estimate_levels
 
 if TYPE_CHECKING:
     from pipelines.media.cicp import ColorTags, HdrMetadata
     from pipelines.media.video_info import VideoInfo
     from pipelines.plan.encoder_spec import Encoder
+    from pipelines.plan.plan import RestoreLevels
     from pipelines.plan.settings import EncodeSettings, RunSettings
     from pipelines.planner.container_selection import Fit, ResultPlace
 
@@ -102,30 +103,29 @@ def chosen_model(settings: RunSettings) -> str:
 
 def _restoring(
     settings: RunSettings, info: VideoInfo, *, full: bool, prefilter: str
-) -> tuple[str, float, list[str]]:
-    """Which networks, the restoration level for those that take one, and what a person should know of the
+) -> tuple[str, RestoreLevels, list[str]]:
+    """Which networks, the restoration levels for those that take one, and what a person should know of the
     choice.
 
-    Where nobody names a network, a film above the level at which those for compressed footage are better gets
-    one of them.
+    Where nobody names a network, a film with shots above the level at which those for compressed footage are
+    better gets one of them.
     """
     model = chosen_model(settings)
     restoring = restoring_model(model) if settings.model == "auto" else None
     if restoring is None and not any(c.restores for name in model.split(",") for c in find(name.strip())):
-        return model, 0.0, []
+        return model, (), []
     given = settings.restore != "auto"
-    level = (
-        float(settings.restore)
-        if given
-        else estimate_level(info, full=full, part=frame_range(info, settings.range), prefilter=prefilter)
-    )
-    if level is None:
-        return model, 0.0, []
-    said = f"restoration level {level:.2f}, {'as given' if given else 'estimated'}"
+    part = frame_range(info, settings.range)
+    levels: RestoreLevels = ((part[0], float(settings.restore)),) if given else ()
+    if not given:
+        levels = estimate_levels(info, full=full, part=part, prefilter=prefilter)
+    if not levels:
+        return model, (), []
+    said = f"restoration level {_in_words(levels)}, {'as given' if given else 'estimated'}"
     if restoring is None:
-        return model, level, [said]
-    if level < _RESTORED_FROM:
-        return model, level, [f"{said}: clean enough for {model}"]
+        return model, levels, [said]
+    if max(level for _, level in levels) < _RESTORED_FROM:
+        return model, levels, [f"{said}: clean enough for {model}"]
     width, height = info.upright_size
     wanted = target_size(width, height, settings.target, even=(False, False))
     most = max(card.scale for card in find(restoring))
@@ -135,8 +135,13 @@ def _restoring(
         )
         if share > _MORE_WORK:
             reason = f"{model}, as {restoring} takes {share:.1f} times the work; --model {restoring} insists"
-            return model, level, [f"{said}: {reason}"]
-    return restoring, level, [f"{said}: {restoring}, which takes compression and noise away"]
+            return model, levels, [f"{said}: {reason}"]
+    return restoring, levels, [f"{said}: {restoring}, which takes compression and noise away"]
+
+
+def _in_words(levels: RestoreLevels) -> str:
+    least, most = (pick(level for _, level in levels) for pick in (min, max))
+    return f"{least:.2f}" if len(levels) == 1 else f"{least:.2f} to {most:.2f} over {len(levels)} parts"
 
 
 @dataclass(frozen=True)
@@ -178,7 +183,7 @@ def _plan(source: Path, output: Path | None, settings: RunSettings, info: VideoI
     if grain:
         # networks enlarge the grain they see: it would be there twice
         settings = replace(settings, prefilter=settings.prefilter or "denoise")
-    model, level, said_of_level = _restoring(
+    model, levels, said_of_level = _restoring(
         settings, info, full=film.is_full, prefilter=settings.prefilter or ""
     )
     raised, said_of_raising = raised_by_prefilters(film.format, settings)
@@ -205,7 +210,7 @@ def _plan(source: Path, output: Path | None, settings: RunSettings, info: VideoI
             crop=crop,
             bars=bars,
             grain=_for_result(grain, film.format, PixelFormat.parse(choice.encoder.pix_fmt)),
-            restore=level,
+            restore=levels,
         ),
     )
     plan = replace(plan, raised_from=raised_from)

@@ -14,6 +14,6 @@ interlacing.py        detects interlacing and telecine
 packet_index.py       one pass over all packets
 probe.py              file -> VideoInfo
 quantisers.py         how damaged a film is at least, by what its encoder rounded to
-restoration_level.py  estimates how damaged a film is from its decoded frames and its quantisers
+restoration_level.py  how damaged a film is, shot by shot, by its decoded frames and its quantisers
 stream_choice.py      which stream is the film, and what the others are
 """

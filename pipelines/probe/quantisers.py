@@ -19,7 +19,7 @@ from av.bitstream import BitStreamFilterContext
 from pipelines.codec.ffmpeg_log import heard
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
 
     from av.video.codeccontext import VideoCodecContext
     from av.video.frame import VideoFrame
@@ -52,6 +52,9 @@ class Quantisers:
         )
         self._waiting: list[av.Packet[Any]] = []
         self._found: list[float] = []
+        self._reader: BitStreamFilterContext | None = None
+        self._start = 26.0
+        """Of slices, which headers tell the difference from."""
         if self._codec in OPTIONS:
             decoder.thread_type = "SLICE"  # threads that decode frames write down each other's
 
@@ -68,33 +71,37 @@ class Quantisers:
         if told is not None and told.nb_blocks:
             self._found.append(float(told.qp_map().mean()) - self._deeper)
 
-    def level(self) -> float:
-        """The restoration level that speaks from them, 0 to 1; 0 too where nothing is known."""
+    def taken(self) -> list[float]:
+        """All that were found since this was asked last, in the codec's own unit."""
         if self._waiting:
-            self._found += _of_headers(self._stream, self._waiting)
+            self._found += self._of_headers()
             self._waiting = []
-        if not self._found:
+        found, self._found = self._found, []
+        return found
+
+    def level(self, found: Sequence[float]) -> float:
+        """The restoration level that speaks from some of them, 0 to 1; 0 too where nothing is known."""
+        if not found:
             return 0.0
         near, level, slope = _LEVELS[self._codec]
-        return min(1.0, max(0.0, level + slope * (statistics.median(self._found) - near)))
+        return min(1.0, max(0.0, level + slope * (statistics.median(found) - near)))
 
-
-def _of_headers(stream: VideoStream, packets: Iterable[av.Packet[Any]]) -> list[float]:
-    """Of slices or frames, in the codec's own unit."""
-    with heard(av.logging.INFO) as said:
-        try:
-            reader = BitStreamFilterContext("trace_headers", stream)
-            for packet in packets:
-                reader.filter(packet)
-        except av.error.FFmpegError:
-            pass  # what was read until there counts
-    found, start = [], 26.0
-    for _, _, text in said:
-        if (told := _NAMED.search(text.rstrip())) is None:
-            continue
-        name, value = told[1], float(told[2])
-        if name == "init_qp_minus26":
-            start = 26 + value
-        else:
-            found.append(value + start if name == "slice_qp_delta" else value)
-    return found
+    def _of_headers(self) -> list[float]:
+        """Of slices or frames. One reader sees all packets: parameter sets may come with the first alone."""
+        with heard(av.logging.INFO) as said:
+            try:
+                self._reader = self._reader or BitStreamFilterContext("trace_headers", self._stream)
+                for packet in self._waiting:
+                    self._reader.filter(packet)
+            except av.error.FFmpegError:
+                pass  # what was read until there counts
+        found = []
+        for _, _, text in said:
+            if (told := _NAMED.search(text.rstrip())) is None:
+                continue
+            name, value = told[1], float(told[2])
+            if name == "init_qp_minus26":
+                self._start = 26 + value
+            else:
+                found.append(value + self._start if name == "slice_qp_delta" else value)
+        return found

@@ -34,10 +34,10 @@ from models.errors import UsageError
 from models.losses.deep_distance import DeepDistance
 from pipelines.datasets.shards import is_dataset
 from pipelines.frames.images import strip, write_png
+from pipelines.frames.level_estimator import level_of_clip
 from pipelines.frames.reference_upscaler import classical, upscale_frames
 from pipelines.frames.sample_values import SampleValues
 from pipelines.plan.events import Note
-from pipelines.probe.restoration_level import level_of_clip
 from pipelines.quality.evaluation_items import EvaluationItem, Material
 from pipelines.quality.judgement import BASELINES, VIDEO_CASES, EvaluateSettings, judge, luma_codes
 

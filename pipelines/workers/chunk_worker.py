@@ -18,8 +18,8 @@ from models.errors import VerificationError
 from pipelines.codec.encoder import EncodedChunk
 from pipelines.codec.graphics_driver import encoder_hardware
 from pipelines.inference.device import choose_device, numerics_class
+from pipelines.inference.shot_upscaler import ShotUpscaler
 from pipelines.inference.temporal_windows import Reel, Window, windows
-from pipelines.inference.upscaler import Upscaler
 from pipelines.media.pixel_format import PixelFormat
 from pipelines.media.video_info import Frame
 from pipelines.pool.interface import ReadyForNext
@@ -47,7 +47,7 @@ class ChunkUpscaler:
             # What is left for the CPU is copying; threads that wait for more of it would spin, and take the
             # cores from the encoder.
             torch.set_num_threads(1)
-        self.upscaler = Upscaler(setup.plan, self._device)
+        self.upscaler = ShotUpscaler(setup.plan, self._device)
         self._pixels = PixelFormat.parse(setup.plan.pix_fmt)
         self.facts = {**numerics_class(self._device, setup.plan), **self.upscaler.facts}
         if setup.plan.encoder.maker:

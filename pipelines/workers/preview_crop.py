@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from pipelines.inference.shot_upscaler import ShotUpscaler
 from pipelines.inference.temporal_windows import alone
-from pipelines.inference.upscaler import Upscaler
 from pipelines.media.pixel_format import PixelCrop, PixelFormat
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     import torch
 
     from models.network import Contract
-    from pipelines.media.video_info import Frame
+    from pipelines.inference.temporal_windows import Window
     from pipelines.plan.plan import Plan
 
 __all__ = ["Excerpt", "Place", "cut_out"]
@@ -62,7 +62,7 @@ class Excerpt:
         )  # fmt: skip
         self.share = width * self._rows / (plan.width * plan.height)
         """Of the pixels of a frame that networks have to look at."""
-        self._upscaler = Upscaler(smaller, device)
+        self._upscaler = ShotUpscaler(smaller, device)
 
     @staticmethod
     def takes(plan: Plan, contract: Contract, *, classical: bool) -> bool:
@@ -78,8 +78,9 @@ class Excerpt:
             and (classical or contract.halo_px is not None)
         )
 
-    def __call__(self, frame: Frame, places: Sequence[Place]) -> list[list[np.ndarray]]:
+    def __call__(self, window: Window, places: Sequence[Place]) -> list[list[np.ndarray]]:
         """The planes of each of `count` places of the result."""
+        frame = window.frame
         source = PixelFormat.parse(self._plan.pix_fmt)
         starts = [
             (
@@ -93,7 +94,8 @@ class Excerpt:
             for top, left in starts
         ]
         planes = [np.concatenate(side_by_side, axis=1) for side_by_side in zip(*parts, strict=True)]
-        made = self._upscaler.follow(alone(replace(frame, planes=planes, origin=None), self._contract)).planes
+        part = replace(frame, planes=planes, origin=None)
+        made = self._upscaler.follow(alone(part, self._contract, window.number)).planes
         result = PixelFormat.parse(self._plan.out_pix_fmt)
         found = []
         for number, ((rows, columns), (top, left)) in enumerate(zip(places, starts, strict=True)):

@@ -14,8 +14,8 @@ from pipelines.codec.filter_graph import cleaned
 from pipelines.frames.images import SHOWN_PX, marked, most_detailed_crop, png, sheet
 from pipelines.frames.sample_values import to_rgb
 from pipelines.inference.device import choose_device, numerics_class
+from pipelines.inference.shot_upscaler import ShotUpscaler
 from pipelines.inference.temporal_windows import Reel, windows
-from pipelines.inference.upscaler import Upscaler
 from pipelines.media.pixel_format import PixelFormat
 from pipelines.media.video_info import Frame
 from pipelines.planner.resources import usable_cores
@@ -77,20 +77,24 @@ class Sampler:
             seen = [reel[number] for number in range(start, end + 1)]
             count = max(1, decoded.frames - before)
             decoding = ((time.perf_counter() - clock) / count, (time.process_time() - cpu) / count)
-            yield self._sample(chunk, seen, first - start, stop - first, decoding)
+            yield self._sample(chunk, seen, start, range(first, stop), decoding)
         for _ in frames:
             pass  # to the end, so that everything promised was there
 
     def _sample(
-        self, chunk: Chunk, seen: list[Frame], first: int, count: int, decoding: tuple[float, float]
+        self, chunk: Chunk, seen: list[Frame], start: int, wanted: range, decoding: tuple[float, float]
     ) -> Sampled:
-        """seen: the moment's frames from number `first` on, `count` of them, with their neighbours."""
+        """seen: the moment's frames with their neighbours, from number `start` of the film on.
+
+        wanted: numbers of the moment's own.
+        """
+        count = len(wanted)
         ways = [(w, seen if self._cleaned_once else list(cleaned(seen, w.plan))) for w in self._ways]
-        upright = self._ways[0].upscaler.turned(ways[0][1][first])
+        upright = self._ways[0].upscaler.turned(ways[0][1][wanted.start - start])
         place = self._place(upright)
         shown, sizes, stages = [], [], []
         for way, own in ways:
-            made = way.moment(own, first, count, place)
+            made = way.moment(own, start, wanted, place)
             clock, cpu = time.perf_counter(), time.process_time()
             sizes.append(_encoded(made.parts, chunk.index, way.plan))
             share = _share(way.plan)
@@ -168,7 +172,7 @@ class _Way:
     """
 
     def __init__(self, plan: Plan, device: torch.device) -> None:
-        self.plan, self.upscaler = plan, Upscaler(plan, device)
+        self.plan, self.upscaler = plan, ShotUpscaler(plan, device)
         self._strips = _strips(plan)
         self._pixels = PixelFormat.parse(plan.out_pix_fmt)
         self._is_warm = False
@@ -185,16 +189,14 @@ class _Way:
             if strips.share < _WORTHWHILE:
                 self._excerpts = box, strips
 
-    def moment(self, seen: list[Frame], first: int, count: int, place: Place) -> _Made:
-        """Of `count` frames from number `first` on, with their neighbours."""
+    def moment(self, seen: list[Frame], start: int, wanted: range, place: Place) -> _Made:
+        """Of the wanted ones of frames from number `start` on."""
         bits = PixelFormat.parse(self.plan.pix_fmt).bits
         contract = self.upscaler.contract
-        settling = min(first, self.plan.network_results[0])
-        reel = Reel(iter(seen), 0, len(seen))
-        begin, stop = first - settling, first + count
-        told = list(
-            windows(reel, begin, stop, contract, last=min(len(seen), stop + contract.future) - 1, bits=bits)
-        )
+        settling = min(wanted.start - start, self.plan.network_results[0])
+        reel = Reel(iter(seen), start, len(seen))
+        last = min(start + len(seen), wanted.stop + contract.future) - 1
+        told = list(windows(reel, wanted.start - settling, wanted.stop, contract, last=last, bits=bits))
         made = (
             self._excerpted(told, place) if self._excerpts is not None else self._whole(told, settling, place)
         )
@@ -224,13 +226,13 @@ class _Way:
         """
         assert self._excerpts is not None
         box, strips = self._excerpts
-        shown, parts = box(told[0].frame, [place])[0], []
+        shown, parts = box(told[0], [place])[0], []
         for window in told:
             if self._seconds is None and window is told[-1]:
                 whole, self._seconds = self._least_timed(window)
                 parts.append(self._striped(whole.planes))
             else:
-                parts.append(_side_by_side(strips(window.frame, self._strips)))
+                parts.append(_side_by_side(strips(window, self._strips)))
         assert self._seconds is not None
         return _Made(shown, parts, self._seconds)
 

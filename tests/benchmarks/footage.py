@@ -40,11 +40,11 @@ from pipelines.datasets.degradation import Degradation, DegradationStep
 from pipelines.datasets.degrading import degrade
 from pipelines.frames.ffmpeg_metrics import Meter
 from pipelines.frames.images import to_pixels
+from pipelines.frames.level_estimator import level_of_clip
 from pipelines.frames.reference_upscaler import classical, upscale
 from pipelines.frames.sample_values import LEFT, SampleValues, from_values, to_values
 from pipelines.frames.video_reader import Footage
 from pipelines.probe.probe import probe
-from pipelines.probe.restoration_level import level_of_clip
 from pipelines.quality import metrics
 from tests.benchmarks.report import table, tell
 

@@ -28,11 +28,11 @@ from models.errors import MediaError
 from pipelines.datasets.damage import level_of_damage, measure_damage
 from pipelines.datasets.degradation import Degradation, DegradationStep, DegradeSettings, draw
 from pipelines.datasets.degrading import degrade
+from pipelines.frames.level_estimator import WEIGHTS, pair_statistics, rounded, tiles_of_frame
 from pipelines.frames.sample_values import SampleValues, from_values, to_values
 from pipelines.frames.video_reader import Footage
 from pipelines.media.file_types import find_inputs
 from pipelines.probe.probe import probe
-from pipelines.probe.restoration_level import WEIGHTS, pair_statistics, rounded, tiles_of_frame
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

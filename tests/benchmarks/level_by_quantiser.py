@@ -19,12 +19,12 @@ import numpy as np
 from pipelines.datasets.damage import level_of_damage, measure_damage
 from pipelines.datasets.degradation import Degradation
 from pipelines.datasets.degrading import degrade
+from pipelines.frames.level_estimator import level_of_clip
 from pipelines.frames.sample_values import SampleValues
 from pipelines.frames.video_reader import Footage
 from pipelines.media.demuxer import film_decoder, open_source
 from pipelines.probe.probe import probe
 from pipelines.probe.quantisers import OPTIONS, Quantisers
-from pipelines.probe.restoration_level import level_of_clip
 from tests.benchmarks.report import table
 
 if TYPE_CHECKING:

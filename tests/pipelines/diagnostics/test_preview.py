@@ -132,7 +132,7 @@ def test_unasked_the_network_is_shown_that_a_run_would_take(
     film: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, level: float, usual: str
 ) -> None:
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
-    monkeypatch.setattr(video_planner, "estimate_level", lambda *_, **__: level)
+    monkeypatch.setattr(video_planner, "estimate_levels", lambda *_, **__: ((0, level),))
     _, result = shown(film, tmp_path, shots=1)
     assert [c.model for c in result.choices] == ["lanczos", usual]
 

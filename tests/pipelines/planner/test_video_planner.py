@@ -42,7 +42,9 @@ def film(tmp_path: Path) -> Path:
 
 def planned(film: Path, monkeypatch: pytest.MonkeyPatch, level: float | None, **settings: Any) -> Any:
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
-    monkeypatch.setattr(video_planner, "estimate_level", lambda *_, **__: level)
+    monkeypatch.setattr(
+        video_planner, "estimate_levels", lambda *_, **__: () if level is None else ((0, level),)
+    )
     return plan_video(film, None, RunSettings(target=TargetSettings(scale=2), **settings))
 
 
@@ -71,7 +73,7 @@ def test_a_longer_cascade_begins_with_a_network_that_restores_unless_it_takes_fa
     film: Path, monkeypatch: pytest.MonkeyPatch, scale: int, networks: list[str]
 ) -> None:
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
-    monkeypatch.setattr(video_planner, "estimate_level", lambda *_, **__: 0.7)
+    monkeypatch.setattr(video_planner, "estimate_levels", lambda *_, **__: ((0, 0.7),))
     found = plan_video(film, None, RunSettings(target=TargetSettings(scale=scale)))
     assert [s.card.name for s in found.plan.stages] == networks
     beyond = [
@@ -92,7 +94,9 @@ def test_the_level_is_that_of_the_wanted_part_as_the_networks_see_it(
     film: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked: list[dict[str, Any]] = []
-    monkeypatch.setattr(video_planner, "estimate_level", lambda _, **options: asked.append(options) or 0.5)
+    monkeypatch.setattr(
+        video_planner, "estimate_levels", lambda _, **options: asked.append(options) or ((0, 0.5),)
+    )
     monkeypatch.setattr(video_planner, "measure_grain", lambda _: ((2.0,) * 8, (1.0,), (1.0,)))
     for settings in ({"range": "0.04-0.12", "prefilter": "deblock"}, {"keep_grain": True}):
         plan_video(film, None, RunSettings(target=TargetSettings(scale=2), **settings))  # type: ignore[arg-type]
@@ -137,7 +141,7 @@ def test_full_chroma_goes_through_networks_where_the_result_has_it_and_the_plan_
 def test_behind_a_restoring_network_come_those_for_clean_sources(
     film: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(video_planner, "estimate_level", lambda *_, **__: 0.8)
+    monkeypatch.setattr(video_planner, "estimate_levels", lambda *_, **__: ((0, 0.8),))
     for model, following in (("real-fast", "fast"), ("real", "quality")):
         plan = plan_video(film, None, RunSettings(target=TargetSettings(scale=4), model=model)).plan
         assert [s.card.family for s in plan.stages] == [model, following]
@@ -152,10 +156,10 @@ def test_levels_and_detail_outside_0_to_1_are_refused(settings: dict[str, float]
 
 def test_a_film_of_nothing_has_no_level_and_goes_through_the_usual_network(tmp_path: Path) -> None:
     assert (
-        restoration_level.estimate_level(
+        restoration_level.estimate_levels(
             probe(media.cfr(tmp_path / "tiny.mp4", frames=2, size=(32, 32))), full=False
         )
-        is None
+        == ()
     )
 
 
@@ -205,3 +209,35 @@ def test_a_film_of_pictures_is_what_televisions_and_phones_show(
     said = [n for n in found.info.notes if n.startswith("a film of pictures is 4:2:0")]
     assert bool(said) == made.startswith("yuv420p")
     assert all("--pixel-format yuv444p" in n for n in said)
+
+
+PARTS = ((1, 0.2), (2, 0.71), (3, 0.45))
+
+
+def test_levels_of_parts_stand_in_the_plan_and_are_told(film: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(video_planner, "estimate_levels", lambda *_, **__: PARTS)
+    found = plan_video(film, None, RunSettings(target=TargetSettings(scale=2)))
+    assert found.plan.to_json()["restore_levels"] == [list(part) for part in PARTS]
+    assert any(
+        note.startswith("restoration level 0.20 to 0.71 over 3 parts, estimated: real-fast")
+        for note in found.info.notes
+    )
+    alike = planned(film, monkeypatch, 0.2, model="real-fast").plan
+    assert "restore_levels" not in alike.to_json()
+    assert alike.id != found.plan.id
+
+
+def test_one_part_that_is_damaged_is_enough_for_a_network_that_restores(
+    film: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for levels, name in ((((0, 0.02), (2, 0.4)), "real-fast-x2"), (((0, 0.02), (2, 0.08)), "fast-x2")):
+        monkeypatch.setattr(video_planner, "estimate_levels", lambda *_, levels=levels, **__: levels)
+        plan = plan_video(film, None, RunSettings(target=TargetSettings(scale=2))).plan
+        assert [s.card.name for s in plan.stages] == [name]
+        assert bool(plan.restore_levels) == (name == "real-fast-x2")
+
+
+def test_a_level_that_is_given_holds_for_all_parts(film: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(video_planner, "estimate_levels", lambda *_, **__: PARTS)
+    plan = plan_video(film, None, RunSettings(target=TargetSettings(scale=2), model="real", restore=0.5)).plan
+    assert (plan.stages[0].restore, plan.restore_levels) == (0.5, ())

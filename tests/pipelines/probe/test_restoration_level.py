@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -9,19 +11,21 @@ import pytest
 
 from pipelines.codec.filter_graph import prefiltered
 from pipelines.datasets.recompression import Coding, recode
+from pipelines.frames import level_estimator
+from pipelines.frames.level_estimator import level_of_clip, rounded
 from pipelines.frames.sample_values import SampleValues
 from pipelines.probe import restoration_level
 from pipelines.probe.probe import probe
-from pipelines.probe.restoration_level import estimate_level, level_of_clip, rounded
+from pipelines.probe.restoration_level import changes, estimate_levels
 from tests.helpers.footage import clip
 
 
-def busy(frames: int = 3) -> SampleValues:
+def busy(frames: int = 3, seed: int = 2) -> SampleValues:
     """A clip with the spectrum of a photograph, discs before it, some of them smooth, larger than a tile.
 
     It moves a pixel a frame.
     """
-    generator = np.random.default_rng(2)
+    generator = np.random.default_rng(seed)
     height, width = 192, 240
     rows, columns = np.meshgrid(np.fft.fftfreq(height), np.fft.fftfreq(width), indexing="ij")
     spectrum = (
@@ -114,9 +118,13 @@ def written(path: Path, parts: list[SampleValues], crf: str, *, full: bool = Fal
 
 
 def estimated(path: Path, **options: Any) -> float:
-    found = estimate_level(probe(path), **{"full": False, **options})
-    assert found is not None
-    return found
+    found = parts(path, **options)
+    assert len(found) == 1
+    return found[0][1]
+
+
+def parts(path: Path, **options: Any) -> tuple[tuple[int, float], ...]:
+    return estimate_levels(probe(path), **{"full": False, **options})
 
 
 def test_a_film_is_looked_at_here_and_there(tmp_path: Path) -> None:
@@ -125,7 +133,10 @@ def test_a_film_is_looked_at_here_and_there(tmp_path: Path) -> None:
     assert levels[1] > levels[0] + 0.2
 
 
-def test_the_part_that_is_wanted_is_judged_and_not_the_rest(tmp_path: Path) -> None:
+def test_the_part_that_is_wanted_is_judged_and_not_the_rest(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(restoration_level, "_THROUGH", 100)
     source = busy(160)
     ruined = recode(source, Coding("h264", 42))
     film = written(tmp_path / "film.mp4", [source, ruined], "8")
@@ -158,7 +169,7 @@ def test_sums_within_the_networks_are_exact() -> None:
 
     Every number is a multiple of a power of two, and small.
     """
-    weights = restoration_level._weights()
+    weights = level_estimator._weights()
     for name, tensor in weights.items():
         if name not in {"mean", "deviation"}:
             assert np.array_equal(rounded(tensor), tensor), name
@@ -171,3 +182,76 @@ def test_soft_and_dark_pictures_are_not_taken_for_ruined_ones() -> None:
     dark = SampleValues(np.rint(16 + (values - 16) * 0.3).astype(np.uint8), source.chroma, 8)
     ruined = recode(source, Coding("h264", 40))
     assert level(dark) < level(ruined) - 0.2
+
+
+# --- shot by shot
+
+
+def spliced(path: Path, *shots: tuple[int, int, int | None]) -> Path:
+    """(frames, what they show, CRF they went through before) of each shot, encoded as one film."""
+    clips = [(busy(frames, seed), crf) for frames, seed, crf in shots]
+    return written(path, [c if crf is None else recode(c, Coding("h264", crf)) for c, crf in clips], "8")
+
+
+@pytest.mark.parametrize(
+    ("through", "cut"),
+    [(250, 50), (24, 50), (24, 30)],
+    ids=["read-through", "here-and-there", "few-key-frames"],
+)
+def test_a_film_of_two_sources_has_two_levels_that_meet_at_the_cut(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, through: int, cut: int
+) -> None:
+    monkeypatch.setattr(restoration_level, "_THROUGH", through)
+    film = spliced(tmp_path / "film.mp4", (cut, 2, None), (cut - 4, 3, 42))
+    (first, clean), (second, ruined) = parts(film)
+    assert (first, second) == (0, cut)
+    assert ruined > clean + 0.3
+    later = parts(film, part=(8, 2 * cut - 4))
+    assert [frame for frame, _ in later] == [8, cut]
+    assert [level for _, level in later] == pytest.approx([clean, ruined], abs=0.1)
+
+
+def test_shots_of_one_source_have_one_level(tmp_path: Path) -> None:
+    assert len(parts(spliced(tmp_path / "film.mp4", (30, 2, 30), (30, 3, 30)))) == 1
+
+
+@pytest.mark.parametrize("through", [250, 24], ids=["read-through", "here-and-there"])
+def test_what_no_cut_divides_has_one_level(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, through: int
+) -> None:
+    monkeypatch.setattr(restoration_level, "_THROUGH", through)
+    film = spliced(tmp_path / "film.mp4", (32, 2, None), (64, 2, 42))
+    assert len(parts(film)) == 1
+
+
+def test_a_shot_that_is_too_short_has_the_level_of_those_around_it(tmp_path: Path) -> None:
+    assert len(parts(spliced(tmp_path / "film.mp4", (30, 2, None), (8, 3, 42), (30, 4, None)))) == 1
+
+
+@pytest.mark.parametrize(
+    ("levels", "found"),
+    [
+        ([0.2, 0.3, 0.25, 0.2, 0.28], []),
+        ([0.2, 0.2, 0.8, 0.2, 0.2], []),
+        ([0.2, 0.2, 0.2, 0.7, 0.7], [3]),
+        ([0.2, 0.2, 0.2, 0.7, 0.7, 0.7, 0.1, 0.1], [3, 6]),
+    ],
+)
+def test_a_level_changes_only_where_several_places_say_so(levels: list[float], found: list[int]) -> None:
+    assert changes(levels, [1.0] * len(levels)) == found
+
+
+def test_however_long_a_film_is_few_places_are_looked_at(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Times say that it lasts two hours."""
+    film = spliced(tmp_path / "film.mp4", (60, 2, None))
+    info = replace(probe(film), time_base=Fraction(2 * 3600, 60 * 512))
+    looked: list[int] = []
+    place = restoration_level._Film.place
+    monkeypatch.setattr(restoration_level, "_THROUGH", 24)
+    monkeypatch.setattr(
+        restoration_level._Film, "place", lambda film, at: looked.append(at) or place(film, at)
+    )
+    assert len(estimate_levels(info, full=False)) == 1
+    assert len(looked) == 32
