@@ -1,17 +1,14 @@
-"""The error family, in the lowest module so that every package can raise it.
+"""The error classes, in the lowest module so that every package can raise them.
 
-    VsrError                 exit code
-    ├── UsageError           2   wrong usage, or a request that can't be met
-    ├── MediaError           3   the input can't be read, or can't be timed, as video
-    │   └── CorruptError     4   the input is damaged beyond what the policy allows
-    ├── OutputError          5   the disk: full, read-only, not there
-    ├── ResourceError        6   workers, memory or devices exhausted
-    │   └── NoMemoryError    6   memory, of a machine or a device
-    ├── VerificationError    7   the result is not what was promised
-    └── Interrupted          130 or 143   stopped by a signal; resumable
+VsrError                 exit code ├── UsageError           2   wrong usage, or a request that can't be met
+├── MediaError           3   the input can't be read, or can't be timed, as video │   └── CorruptError     4
+the input is damaged beyond what the policy allows ├── OutputError          5   the disk: full, read-only, not
+there ├── ResourceError        6   workers, memory or devices exhausted │   └── NoMemoryError    6   memory,
+of a machine or a device ├── VerificationError    7   the output failed verification └── Interrupted
+130 or 143   stopped by a signal; resumable
 
-An error takes one positional message, so it survives pickling between processes;
-what to do about it goes into the message behind a semicolon or a full stop.
+An error takes one positional message, so it survives pickling between processes. The message says what to do,
+after a semicolon or a full stop.
 """
 
 from __future__ import annotations
@@ -36,11 +33,11 @@ __all__ = [
 
 
 DISTRIBUTION = "vsr-upscale"
-"""What pip installs; the command and the import are `vsr`."""
+"""Name of the package for pip; the command and the import are `vsr`."""
 
 
 class VsrError(Exception):
-    """Something `vsr` foresaw: one line that says what was found and what to do."""
+    """An expected error: one line that says what was found and what to do."""
 
     exit_code = 1
 
@@ -49,15 +46,17 @@ class VsrError(Exception):
 
 
 _ADDRESS = re.compile(r"\b([a-z][a-z0-9+.-]*:/{1,2})([^/\s]+@)?([^\s;]*)", re.IGNORECASE)
-"""Scheme, login (up to the last @ before the path: a password may have one), and the rest."""
+"""Scheme, login (up to the last @ before the path, as a password may contain one), and the rest."""
 _PARAMETER = re.compile(r"([?&#][^=&#\s]+=)[^&#\s;]+")
 _SECRET_NAME = re.compile(r"TOKEN|SECRET|PASSW|CREDENTIAL|API_?KEY|ACCESS_?KEY", re.IGNORECASE)
 _LEAST_SECRET = 8
 
 
 def redacted(text: str) -> str:
-    """The text without secrets: logins and parameters of addresses, and values of environment variables that
-    are named like secrets.
+    """Return the text without secrets.
+
+    Removes logins and parameters of URLs, and the values of environment variables that are named like
+    secrets.
 
     >>> redacted("https://me:pw@host/film.mp4?X-Token=abc: not there")
     'https://***@host/film.mp4?X-Token=*** not there'
@@ -72,7 +71,7 @@ def redacted(text: str) -> str:
 
 
 class UsageError(VsrError):
-    """Wrong usage, or a request that can't be met; said before work starts."""
+    """Wrong usage, or a request that can't be met; raised before work starts."""
 
     exit_code = 2
 
@@ -102,11 +101,11 @@ class ResourceError(VsrError):
 
 
 class NoMemoryError(ResourceError):
-    """Memory of a machine or a device ran out; less at a time may fit."""
+    """Memory of a machine or a device ran out; fewer workers or smaller tiles may fit."""
 
 
 class VerificationError(VsrError):
-    """The result does not hold what was promised; it did not get its name."""
+    """The output failed verification, and was not renamed to its final name."""
 
     exit_code = 7
 
@@ -118,9 +117,9 @@ class Interrupted(VsrError):  # noqa: N818 - a stop on request is not an error o
 
 
 def missing_package(what: str, package: str, extra: str, *, instead: str = "") -> UsageError:
-    """Return the error for an optional package.
+    """Return the error for an optional package that is missing.
 
-    What needs it, the command that installs it with its extra, and what does without it.
+    what: the feature that needs it. instead: an alternative without it.
     """
     return UsageError(
         f"{what} needs the package {package}: pip install"

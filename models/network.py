@@ -1,6 +1,4 @@
-"""`Contract`, what a network demands and promises, and `LoadedNetwork`, a network with its contract
-and card.
-"""
+"""`Contract`, the requirements and properties of a network, and `LoadedNetwork`, a network ready to run."""
 
 from __future__ import annotations
 
@@ -27,35 +25,35 @@ class Contract:
     scale: int
     """Output pixels per input pixel and axis."""
     pixels: Literal["yuv420", "rgb"]
-    """What it eats: luma and quarter-size, left-sited chroma, or (B,3,H,W) R'G'B'."""
+    """Input: luma and quarter-size, left-sited chroma, or (B,3,H,W) R'G'B'."""
     past: int = 0
-    """Frames before the current one that it looks at."""
+    """Number of frames before the current one that it uses."""
     future: int = 0
-    """Frames after the current one that it looks at."""
+    """Number of frames after the current one that it uses."""
     recurrent: bool = False
-    """Takes and hands on a hidden state."""
+    """Takes a hidden state and returns the next one."""
     halo_px: int | None = 0
-    """Input pixels around a tile that influence it; None: sees the whole frame and is never tiled."""
+    """Input pixels around a tile that influence it; None: uses the whole frame and is never tiled."""
     size_multiple: int = 1
-    """What height and width must divide by; the caller pads by reflection and crops."""
+    """Height and width must be divisible by it; the caller pads by reflection and crops."""
     kernel: str = "lanczos"
-    """The classical kernel for what the network leaves alone (full-size chroma, alpha)."""
+    """The classical kernel for planes that the network doesn't process (full-size chroma, alpha)."""
     placed: bool = False
-    """Wants to know where its input lies in the frame: called with `at=(top, left)`, in luma pixels."""
+    """Needs the position of its input in the frame: called with `at=(top, left)`, in luma pixels."""
     low_precision: bool = True
-    """May run in bf16 or fp16: measured at 50 dB or more from its fp32 result."""
+    """May run in bf16 or fp16: measured at 50 dB or more against its fp32 result."""
     deep_low_precision: bool = True
-    """The same where more than 8 bits are at stake: at 60 dB or more."""
+    """May do so for more than 8 bits: measured at 60 dB or more."""
     recordable: bool = True
-    """All of it runs in torch, so that a CUDA graph can hold it."""
+    """Runs completely in torch, so a CUDA graph can record it."""
 
     def low_precision_at(self, bits: int) -> bool:
-        """Whether it may run in bf16 or fp16 where codes have so many bits."""
+        """Whether it may run in bf16 or fp16 for samples of that many bits."""
         return self.low_precision and (self.deep_low_precision or bits <= 8)
 
     @property
     def temporal(self) -> bool:
-        """Looks at more than the frame itself."""
+        """Whether it uses other frames than the current one."""
         return self.recurrent or bool(self.past or self.future)
 
 
@@ -80,10 +78,9 @@ class LoadedNetwork:
     """Hash of the weights file; empty for networks without weights."""
     card: dict[str, object] = field(default_factory=dict)
     int8: Mapping[str, Tensor] = field(default_factory=dict)
-    """Its layers on 8-bit integers, as `models.layers.int8.read_layers` reads them; empty where it has
-    none."""
+    """Its layers on 8-bit integers, as read by `models.layers.int8.read_layers`; empty if it has none."""
 
     @property
     def classical(self) -> bool:
-        """A classical scaler: no weights, any subsampling, any siting."""
+        """Whether it is a classical scaler: no weights, any subsampling, any siting."""
         return not self.sha256 and self.contract.halo_px is None

@@ -1,7 +1,8 @@
-"""`without_network` and `with_bounded_memory`: what a process that parses untrusted input gives up first.
+"""`without_network` and `with_bounded_memory`: restrictions of a process that parses untrusted input.
 
-Linux on x86-64 and 64-bit ARM, by seccomp(2) and setrlimit(2); elsewhere nothing is given up, and the calls
-say so. In the lowest room, as workers and whoever loads untrusted weights both need it.
+Linux on x86-64 and 64-bit ARM, by seccomp(2) and setrlimit(2); elsewhere there are no restrictions, and the
+return values say so. This is in the lowest package because workers and the loaders of untrusted weights both
+need it.
 """
 
 from __future__ import annotations
@@ -43,7 +44,7 @@ _MACHINES = {
     "aarch64": (0xC00000B7, 277, 198, (117, 270, 271, 425)),
 }
 _RESERVED_BYTES = 16 << 30
-"""Addresses that libraries reserve and never use."""
+"""Address space that libraries reserve but never use."""
 
 
 class _Instruction(ctypes.Structure):
@@ -60,10 +61,9 @@ class _Program(ctypes.Structure):
 
 
 def without_network() -> bool:
-    """Refuse this process, all its threads and children any socket but local ones, and to look into other
-    processes; for good.
+    """Forbid non-local sockets and access to other processes, for this process and its children, for good.
 
-    Whether that could be done: not on other systems than Linux, nor where the kernel has no seccomp.
+    Returns whether this was possible: not on other systems than Linux, nor if the kernel has no seccomp.
     """
     machine = _MACHINES.get(platform.machine())
     if sys.platform != "linux" or machine is None:
@@ -95,11 +95,10 @@ def without_network() -> bool:
 
 
 def with_bounded_memory() -> int:
-    """Limit this process to the machine's memory, so that one that wants more is told so before the machine
-    suffers; bytes.
+    """Limit this process to the machine's memory, so that it fails before the machine suffers; returns bytes.
 
-    Not for CUDA, which reserves more addresses than any machine has memory. 0 where a system has no such
-    limits, or none that holds (macOS).
+    Not for CUDA, which reserves more address space than any machine has memory. 0 if the system has no such
+    limits, or doesn't enforce them (macOS).
     """
     if _resource is None or sys.platform == "darwin":
         return 0
@@ -125,7 +124,7 @@ class _MemoryStatus(ctypes.Structure):
 
 
 def physical_memory() -> int:
-    """Bytes of memory of the machine; 8 GB where the system does not tell."""
+    """Memory of the machine in bytes; 8 GB if the system doesn't report it."""
     if hasattr(os, "sysconf"):
         return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     status = _MemoryStatus(length=ctypes.sizeof(_MemoryStatus))

@@ -1,8 +1,7 @@
-"""`autoencoder`: pooled down to a code, brought up again by transposed convolutions, with skips so that
-detail survives.
+"""`autoencoder`: encoder with pooling, decoder with transposed convolutions, and skips that preserve detail.
 
-Its shape is that of U-Net (Ronneberger et al. 2015, arXiv:1505.04597). Trained, its encoder is our own
-extractor of deep features for perceptual and cosine losses (`features`).
+Its shape is that of U-Net (Ronneberger et al. 2015, arXiv:1505.04597). The trained encoder is also the
+project's own extractor of deep features for perceptual and cosine losses (`features`).
 """
 
 from __future__ import annotations
@@ -41,18 +40,16 @@ class Autoencoder(BicubicSkip):
         zero_last_layer(self.tail)
 
     def encode(self, planes: Planes) -> list[Tensor]:
-        """Luma (B,1,H,W), chroma (B,2,H/2,W/2) -> features (B,width,H/2,W/2), (B,2·width,H/4,W/4),
-        (B,4·width,H/8,W/8).
+        """Compute the features of three levels, for luma (B,1,H,W) and chroma (B,2,H/2,W/2).
+
+        Returns (B,width,H/2,W/2), (B,2·width,H/4,W/4) and (B,4·width,H/8,W/8).
         """
         first = relu_(self.first(pack(planes)))
         second = relu_(self.second(F.max_pool2d(first, 2)))
         return [first, second, relu_(self.third(F.max_pool2d(second, 2)))]
 
     def residual(self, luma: Tensor, chroma: Tensor) -> Tensor:
-        """(B,1,H,W) and (B,2,H/2,W/2) -> (B,6·scale²,H/2,W/2).
-
-        What is to be added to the bicubic upscale, packed.
-        """
+        """(B,1,H,W) and (B,2,H/2,W/2) -> (B,6·scale²,H/2,W/2), the packed residual on the bicubic upscale."""
         first, second, third = self.encode((luma, chroma))
         x = relu_(self.at_second(torch.cat([second, self.up_to_second(third)], 1)))
         x = relu_(self.at_first(torch.cat([first, self.up_to_first(x)], 1)))

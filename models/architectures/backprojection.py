@@ -1,8 +1,8 @@
-"""`backprojection`: goes up and down again and learns from what that loses (DBPN, Haris et al. 2018,
-arXiv:1803.02735), small.
+"""`backprojection`: a small DBPN (Haris et al. 2018, arXiv:1803.02735) that learns from projection errors.
 
-An up-projection maps small to large, back to small, and corrects the large map by what the small one lacks; a
-down-projection the same the other way round. The result is made of the large maps of all stages.
+An up-projection maps small to large, back to small, and corrects the large map by the difference. A
+down-projection does the same in the other direction. The output is computed from the large maps of all
+stages.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ __all__ = ["Backprojection"]
 
 
 class _Projection(nn.Module):
-    """There, back, and there again with what was lost on the way; `there` doubles or halves the sides."""
+    """Projection, back-projection, and correction by the difference; `there` doubles or halves the sides."""
 
     def __init__(self, width: int, *, up: bool) -> None:
         super().__init__()
@@ -52,7 +52,7 @@ class Backprojection(BicubicSkip):
         zero_last_layer(self.tail)
 
     def residual(self, luma: Tensor, chroma: Tensor) -> Tensor:
-        """(B,1,H,W) and (B,2,H/2,W/2) -> (B,6,H,W): what is to be added to the bicubic upscale, packed."""
+        """(B,1,H,W) and (B,2,H/2,W/2) -> (B,6,H,W), the packed residual on the bicubic upscale."""
         x = relu_(self.head(pack((luma, chroma))))
         large = [self.ups[0](x)]
         for up, down in zip(list(self.ups)[1:], self.downs, strict=True):

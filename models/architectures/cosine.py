@@ -1,8 +1,8 @@
-"""`cosine`: a plain network that grows wide, 64, 128, 64 channels, and leaves by sub-pixel convolution.
+"""`cosine`: a plain network of 64, 128 and 64 channels with a sub-pixel output.
 
-What sets it apart is its training: mean squared error and the cosine distance between deep features of result
-and truth (`losses.cosine_distance`), which asks for the right structure and leaves its contrast to the other
-term.
+It differs from the others in its training: mean squared error plus the cosine distance between deep features
+of result and ground truth (`losses.cosine_distance`). The second term is sensitive to structure but not to
+contrast, which the first one covers.
 """
 
 from __future__ import annotations
@@ -29,10 +29,7 @@ class Cosine(BicubicSkip):
         zero_last_layer(self.tail)
 
     def residual(self, luma: Tensor, chroma: Tensor) -> Tensor:
-        """(B,1,H,W) and (B,2,H/2,W/2) -> (B,6·scale²,H/2,W/2).
-
-        What is to be added to the bicubic upscale, packed.
-        """
+        """(B,1,H,W) and (B,2,H/2,W/2) -> (B,6·scale²,H/2,W/2), the packed residual on the bicubic upscale."""
         x = pack((luma, chroma))
         for conv in (self.head, self.wide, self.narrow):
             x = relu_(conv(x))

@@ -1,8 +1,8 @@
 """`deconvolution`: restores noisy, blurred frames, at the same size (×1) or twice as large (×2).
 
-Convolutions 32, 64 gather, half as fine in the middle; transposed convolutions bring the picture up again.
-Their kernels of 4 divide by their stride of 2, so that every output sample is made of the same number of taps
-and no checkerboard appears (Odena et al. 2016, doi:10.23915/distill.00003).
+Convolutions of 32 and 64 channels run at half resolution in the middle; transposed convolutions restore the
+resolution. Their kernels of 4 are divisible by their stride of 2, so every output sample is made of the same
+number of taps and no checkerboard appears (Odena et al. 2016, doi:10.23915/distill.00003).
 """
 
 from __future__ import annotations
@@ -17,9 +17,7 @@ __all__ = ["Deconvolution"]
 
 
 class Deconvolution(BicubicSkip):
-    """6 -> width, width -> 2·width at half the size, depth x (2·width -> 2·width), transposed up to 6
-    channels at scale.
-    """
+    """6 -> width, width -> 2·width at half size, depth x (2·width -> 2·width), transposed to 6 channels."""
 
     def __init__(self, *, scale: int, width: int = 32, depth: int = 4) -> None:
         """scale: 1 or 2. width: channels at chroma resolution. depth: convolutions in the middle."""
@@ -40,10 +38,7 @@ class Deconvolution(BicubicSkip):
         zero_last_layer(self.tail)
 
     def residual(self, luma: Tensor, chroma: Tensor) -> Tensor:
-        """(B,1,H,W) and (B,2,H/2,W/2) -> (B,6,SH/2,SW/2).
-
-        What is to be added to the bicubic upscale, packed.
-        """
+        """(B,1,H,W) and (B,2,H/2,W/2) -> (B,6,SH/2,SW/2), the packed residual on the bicubic upscale."""
         near = relu_(self.head(pack((luma, chroma))))
         x = relu_(self.down(near))
         for conv in self.middle:

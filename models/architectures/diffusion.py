@@ -1,12 +1,12 @@
-"""`diffusion`: noise becomes the detail that bicubic lacks, step by step, under the eyes of the small frame.
+"""`diffusion`: turns noise into the detail that bicubic lacks, in a few steps conditioned on the input frame.
 
 A conditional denoiser (SR3, Saharia et al. 2021, arXiv:2104.07636) of the residual (SRDiff, Li et al. 2021,
-arXiv:2104.14951), packed at the small size; a cosine schedule, x_t = cos(πt/2)·x + sin(πt/2)·ε; v- or
+arXiv:2104.14951), packed at the input size. Cosine schedule, x_t = cos(πt/2)·x + sin(πt/2)·ε; v- or
 ε-prediction (Salimans & Ho 2022, arXiv:2202.00512); a few deterministic steps (DDIM, Song et al. 2020,
 arXiv:2010.02502).
 
-ε is one seeded field in the frame's coordinates, the same for every frame, tile and chunk: what stands still
-stays still.
+ε is one seeded field in the coordinates of the frame, the same for every frame, tile and chunk, so static
+content stays static.
 """
 
 from __future__ import annotations
@@ -28,14 +28,15 @@ __all__ = ["Diffusion"]
 
 
 _FIELD = 256
-"""Side of the noise field in chroma samples; it repeats beyond, every 512 luma pixels."""
+"""Side of the noise field in chroma samples; it repeats every 512 luma pixels."""
 _FREQUENCIES = 8
 _DEVIATION = (0.04, 0.01)
-"""Of the residual, luma and chroma, as bicubic leaves it; what is diffused is about of variance 1."""
+"""Standard deviation of the residual on bicubic, for luma and chroma: normalises it to about unit
+variance."""
 
 
 class _Block(nn.Module):
-    """x + conv(relu(conv(relu(x)) + time)), the second convolution starting at next to nothing."""
+    """x + conv(relu(conv(relu(x)) + time)); the second convolution starts near zero."""
 
     def __init__(self, width: int) -> None:
         super().__init__()
@@ -68,8 +69,9 @@ class Diffusion(BicubicSkip):
         temperature: float = 1.0,
         seed: int = 0,
     ) -> None:
-        """steps: denoisings of a frame. prediction: what the U-Net tells. temperature: of the noise begun
-        with. seed: of the noise.
+        """steps: denoising steps per frame. prediction: what the U-Net predicts.
+
+        temperature: scale of the initial noise. seed: of that noise.
         """
         # In chroma samples beyond a cell of two, each step: 3 above, 10 by the level below and the way there
         # and back, 3 above.
@@ -91,8 +93,9 @@ class Diffusion(BicubicSkip):
         self._field: Tensor | None = None
 
     def predict(self, x: Tensor, frame: Tensor, time: Tensor) -> Tensor:
-        """x_t (B,6·scale²,h,w), the packed frame (B,6,h,w) and t (B,) from 0 (clean) to 1 (noise) -> v or ε,
-        fp32.
+        """Predict v or ε, in fp32.
+
+        x: x_t, (B,6·scale²,h,w). frame: packed, (B,6,h,w). time: t, (B,), from 0 (clean) to 1 (noise).
         """
         angles = time[:, None] * (torch.pi / 8) * 2.0 ** torch.arange(_FREQUENCIES, device=time.device)
         told = torch.cat([angles.sin(), angles.cos()], 1)
@@ -104,15 +107,16 @@ class Diffusion(BicubicSkip):
         return result.float()
 
     def clean(self, x: Tensor, predicted: Tensor, time: float) -> tuple[Tensor, Tensor]:
-        """(x_0, ε) by what was predicted of x_t."""
+        """Return (x_0, ε), given the prediction for x_t."""
         signal, noise = math.cos(math.pi / 2 * time), math.sin(math.pi / 2 * time)
         if self.prediction == "v":
             return signal * x - noise * predicted, noise * x + signal * predicted
         return (x - noise * predicted) / max(signal, 0.05), predicted
 
     def sample(self, frame: Tensor, noise: Tensor, steps: int) -> Tensor:
-        """The packed frame and ε (B,6·scale²,h,w) -> x_0, by that many deterministic steps from t = 1
-        to 0.
+        """Denoise ε to x_0 in `steps` deterministic steps from t = 1 to 0, given the packed frame.
+
+        noise: ε, (B,6·scale²,h,w).
         """
         x = noise.float()
         for number in range(steps):
@@ -123,7 +127,7 @@ class Diffusion(BicubicSkip):
         return x
 
     def noise(self, height: int, width: int, at: tuple[int, int], device: torch.device) -> Tensor:
-        """(1,6·scale²,height,width): the part of the field that begins at the luma pixel `at` (even)."""
+        """Cut (1,6·scale²,height,width) out of the noise field, beginning at the luma pixel `at` (even)."""
         if self._field is None or self._field.device != device:
             generator = np.random.Generator(np.random.Philox(key=[self.seed, 0]))
             field = generator.standard_normal((self.deviation.shape[1], _FIELD, _FIELD), dtype=np.float32)
@@ -135,10 +139,7 @@ class Diffusion(BicubicSkip):
         return self._field[:, rows][:, :, columns][None] * self.temperature
 
     def residual(self, luma: Tensor, chroma: Tensor, at: tuple[int, int] = (0, 0)) -> Tensor:
-        """(B,1,H,W) and (B,2,H/2,W/2) -> (B,6·scale²,H/2,W/2).
-
-        What is to be added to the bicubic upscale, packed.
-        """
+        """(B,1,H,W) and (B,2,H/2,W/2) -> (B,6·scale²,H/2,W/2), the packed residual on the bicubic upscale."""
         frame = pack((luma, chroma))
         noise = self.noise(frame.shape[-2], frame.shape[-1], at, frame.device).expand(
             frame.shape[0], -1, -1, -1
@@ -146,7 +147,8 @@ class Diffusion(BicubicSkip):
         return self.sample(frame, noise, self.steps) * self.deviation
 
     def forward(self, planes: Planes, at: tuple[int, int] = (0, 0)) -> Planes:
-        """Luma (B,1,H,W), chroma (B,2,H/2,W/2) that begin at pixel `at` of the frame -> (B,1,SH,SW),
-        (B,2,SH/2,SW/2).
+        """Luma (B,1,H,W), chroma (B,2,H/2,W/2) -> (B,1,SH,SW), (B,2,SH/2,SW/2).
+
+        at: pixel of the frame at which the input begins.
         """
         return self.added(planes, self.residual(*planes, at))

@@ -1,5 +1,6 @@
-"""`edsr`: residual blocks without normalisation between one long skip (Lim et al. 2017, arXiv:1707.02921),
-small.
+"""`edsr`: a small EDSR (Lim et al. 2017, arXiv:1707.02921).
+
+Residual blocks without normalisation, inside one long skip connection.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ __all__ = ["Adversarial", "Edsr"]
 
 
 class _Block(nn.Module):
-    """x + conv(relu(conv(x))), the second convolution starting at next to nothing."""
+    """x + conv(relu(conv(x))); the second convolution starts near zero."""
 
     def __init__(self, width: int) -> None:
         super().__init__()
@@ -29,7 +30,7 @@ class _Block(nn.Module):
 
 
 class Edsr(BicubicSkip):
-    """6 -> width, depth blocks of two convolutions and one behind them, width -> 6·scale².
+    """6 -> width, depth blocks of two convolutions, one convolution after them, width -> 6·scale².
 
     3x3 at chroma resolution.
     """
@@ -45,7 +46,7 @@ class Edsr(BicubicSkip):
         zero_last_layer(self.tail)
 
     def trunk(self, x: Tensor) -> Tensor:
-        """(B,6,H/2,W/2) -> (B,6·scale²,H/2,W/2): what is to be added to the bicubic upscale, packed."""
+        """(B,6,H/2,W/2) -> (B,6·scale²,H/2,W/2), the packed residual on the bicubic upscale."""
         x = convolve(self.head, x)
         return convolve(self.tail, x + convolve(self.behind, self.blocks(x)))
 

@@ -1,7 +1,7 @@
-"""`espcn`: three convolutions at the small size, the last one leaving all sub-pixels (Shi et al. 2016,
-arXiv:1609.05158).
+"""`espcn`: ESPCN (Shi et al. 2016, arXiv:1609.05158).
 
-The paper's 5-3-3 on luma; here on packed planes, with ReLU for tanh and a bicubic skip.
+Three convolutions at the input size; the last one outputs all sub-pixels. The paper uses 5-3-3 on luma; here
+it works on packed planes, with ReLU instead of tanh, and a bicubic skip.
 """
 
 from __future__ import annotations
@@ -15,12 +15,10 @@ __all__ = ["Espcn"]
 
 
 class Espcn(BicubicSkip):
-    """6 -> width (5x5), width -> narrow (3x3), narrow -> 6·scale² (3x3), all at the chroma resolution of the
-    input.
-    """
+    """6 -> width (5x5), width -> narrow (3x3), narrow -> 6·scale² (3x3), at the input's chroma resolution."""
 
     def __init__(self, *, scale: int, width: int = 64, narrow: int = 64) -> None:
-        """width, narrow: channels behind the first and the second convolution."""
+        """width, narrow: channels after the first and the second convolution."""
         super().__init__(scale=scale, packing=scale, halo_px=2 * 4)
         self.features = nn.Conv2d(CHANNELS, width, 5, padding=2)
         self.mapping = nn.Conv2d(width, narrow, 3, padding=1)

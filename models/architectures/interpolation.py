@@ -11,9 +11,9 @@ __all__ = ["Interpolation"]
 
 
 class Interpolation(nn.Module):
-    """A classical scaler behind the contract of a YUV-native network.
+    """A classical scaler with the contract of a YUV-native network.
 
-    Reaches any size, so a plan names the size and not only a scale; `scale` of the contract is then nominal.
+    It reaches any size, so a plan gives the size as well as the scale; `scale` in the contract is nominal.
     """
 
     def __init__(
@@ -36,7 +36,7 @@ class Interpolation(nn.Module):
         )
 
     def reaches(self, size: tuple[int, int]) -> tuple[int, int]:
-        """(height, width) that luma of that (height, width) goes to."""
+        """Return the (height, width) to which luma of that (height, width) is scaled."""
         return self.height or size[0] * self.contract.scale, self.width or size[1] * self.contract.scale
 
     def forward(self, planes: Planes) -> Planes:

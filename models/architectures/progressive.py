@@ -1,9 +1,8 @@
-"""`progressive`: doubles again and again, adding detail at every step (LapSRN, Lai et al. 2017,
-arXiv:1704.03915).
+"""`progressive`: a pyramid of doublings that adds detail at each (LapSRN, Lai et al. 2017, arXiv:1704.03915).
 
-Features go up a pyramid of transposed convolutions, and each level adds the detail they tell of to that of
-the levels before. All levels share their weights (MS-LapSRN, arXiv:1710.01992), so that what was trained for
-×2 may begin a ×4.
+Features pass through a pyramid of transposed convolutions, and each level adds its detail to that of the
+levels before. All levels share their weights (MS-LapSRN, arXiv:1710.01992), so weights trained for ×2 can
+initialise a ×4.
 """
 
 from __future__ import annotations
@@ -46,17 +45,14 @@ class Progressive(BicubicSkip):
         zero_last_layer(self.detail)
 
     def _level(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """(B,width,h,w) -> the features at twice the size, and the detail they tell of, (B,6,2h,2w)."""
+        """(B,width,h,w) -> features at twice the size, and the detail computed from them, (B,6,2h,2w)."""
         for conv in self.body:
             x = relu_(conv(x))
         x = relu_(self.up(x))
         return x, self.detail(x)
 
     def residual(self, luma: Tensor, chroma: Tensor) -> Tensor:
-        """(B,1,H,W) and (B,2,H/2,W/2) -> (B,6,SH/2,SW/2).
-
-        What all levels add to the bicubic upscale, packed.
-        """
+        """(B,1,H,W), (B,2,H/2,W/2) -> (B,6,SH/2,SW/2), the packed residual of all levels."""
         x, total = relu_(self.head(pack((luma, chroma)))), None
         for _ in range(self.levels):
             x, detail = self._level(x)

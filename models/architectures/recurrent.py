@@ -1,10 +1,9 @@
-"""`recurrent`: `compact` that sees the frame before and the frame after as well, and remembers.
+"""`recurrent`: `compact` with the previous and the next frame as further input, and a hidden state.
 
-YUV-native and flow-free.
-
-What it remembers is a hidden state handed from frame to frame (RRN, Isobe et al. 2020, arXiv:2008.05765; the
-frame ahead as in RLSP, Fuoli et al. 2019, arXiv:1909.08080). The caller holds the state: None at the start
-and after a scene cut, and after some frames of pre-roll it no longer matters where one started.
+YUV-native, without optical flow. The state is passed from frame to frame (RRN, Isobe et al. 2020,
+arXiv:2008.05765; the next frame as in RLSP, Fuoli et al. 2019, arXiv:1909.08080). The caller keeps the state:
+None at the start and after a scene cut. After some frames of pre-roll, the result no longer depends on where
+one started.
 """
 
 from __future__ import annotations
@@ -32,13 +31,11 @@ class Recurrent(nn.Module):
     """
 
     old_inputs: ClassVar[dict[str, list[int]]] = {"head.weight": [4, 5, 6, 7, 14, 15]}
-    """Where the frame itself is among the head's channels: luma of t-1, t, t+1 by four, then U and V of each,
-    then the state."""
+    """Indices of the current frame among the head's channels: four of luma for each of t-1, t, t+1, then U
+    and V of each, then the state."""
 
     def __init__(self, *, scale: int, width: int = 64, depth: int = 10) -> None:
-        """width: channels of the trunk and of the state, a multiple of 32. depth: convolutions of the
-        trunk.
-        """
+        """width: channels of the body and the state, a multiple of 32. depth: convolutions."""
         super().__init__()
         self.scale, self.width, self.packing = scale, width, scale
         self.head = nn.Conv2d(_FRAMES * CHANNELS + width, width, 3, padding=1)
@@ -83,13 +80,11 @@ class Recurrent(nn.Module):
         return (plain_luma + more_luma.to(luma.dtype), plain_chroma + more_chroma.to(chroma.dtype)), state
 
     def residuals(self, planes: Planes, frames: int) -> Tensor:
-        """What is to be added to the bicubic upscale of whole clips, for training.
+        """Compute the residuals on the bicubic upscale for whole clips, for training.
 
-        (B·T,6·scale²,H/2,W/2), packed.
-
-        planes: luma (B·T,1,H,W) and chroma (B·T,2,H/2,W/2), T running fastest. frames: T. The state begins
-        empty; beyond its ends a clip stands still. What does not hang on the state is done for all frames at
-        once.
+        planes: luma (B·T,1,H,W) and chroma (B·T,2,H/2,W/2), with T as the fastest index. frames: T. The state
+        starts empty; beyond its ends a clip is static. Everything that doesn't depend on the state is
+        computed for all frames at once. Returns (B·T,6·scale²,H/2,W/2), packed.
         """
         # (B,4,h,w) and (B,2,h,w) of each frame; channels innermost, as the convolutions want them.
         near = (
@@ -115,8 +110,9 @@ class Recurrent(nn.Module):
         )
 
     def trunk(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """Packed frames t-1, t, t+1 and the state, (B,18+width,H/2,W/2) -> (B,6·scale²,H/2,W/2), the
-        residual; the next state.
+        """Compute the packed residual (B,6·scale²,H/2,W/2) and the next state.
+
+        x: packed frames t-1, t, t+1 and the state, (B,18+width,H/2,W/2).
         """
         x = self._features(x)
         return convolve(self.tail, x), convolve(self.memory, x, relu=True)

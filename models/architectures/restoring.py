@@ -1,10 +1,9 @@
-"""`Restoring`: the trunk of the family for footage that was compressed: its weights depend on how damaged the
-footage is.
+"""`Restoring`: `compact` for compressed footage, with weights that depend on the restoration level.
 
-At a few restoration levels it has weights of its own, and between two of them a mixture (Wang et al. 2019,
-arXiv:1811.10515), trained as such. So one level for a whole shot costs nothing: `at` makes a plain `Compact`
-of it. Level 0 can be kept at a network for clean sources. A second set of weights, trained from the first for
-crisp detail, can lie beside it; in between is again a mixture.
+It has separate weights at a few restoration levels and interpolates between them (Wang et al. 2019,
+arXiv:1811.10515), in training too. A level for a whole film costs nothing: `at` builds a plain `Compact` for
+it. The weights of level 0 can be kept equal to those of a network for clean sources. A second set of weights,
+trained from the first for crisp detail, can be added; `detail` interpolates between the two sets.
 """
 
 from __future__ import annotations
@@ -40,8 +39,9 @@ class Restoring(BicubicSkip):
         levels: tuple[float, ...] | list[float] = (0.0, 0.5, 1.0),
         crisp: bool = False,
     ) -> None:
-        """width, depth: see `Compact`. levels: ascending restoration levels, the first 0 and the last 1.
-        crisp: with the second set, to train it.
+        """width, depth: see `Compact`. levels: ascending restoration levels, first 0, last 1.
+
+        crisp: with the second set of weights, to train it.
         """
         if len(levels) < 2 or levels[0] != 0 or levels[-1] != 1 or any(a >= b for a, b in pairwise(levels)):
             raise TypeError(f"levels = {levels}: expected to ascend from 0 to 1")
@@ -52,7 +52,7 @@ class Restoring(BicubicSkip):
         self.crisp = nn.ModuleList(Compact(**self._shape) for _ in levels) if crisp else None
 
     def at(self, level: float, detail: float = 0.0) -> Compact:
-        """The plain network for footage of a restoration level, 0 to 1.
+        """Return the plain network for footage of a restoration level, 0 to 1.
 
         detail: from the faithful weights (0) to the crisp ones (1).
         """
@@ -64,9 +64,9 @@ class Restoring(BicubicSkip):
         return plain.to(next(self.parameters()).device).train(self.training)
 
     def trunk(self, x: Tensor, levels: Tensor | None = None) -> Tensor:
-        """(B,6,H/2,W/2) -> (B,6·scale²,H/2,W/2). levels: (G,) of equal parts of the batch, in their order.
+        """(B,6,H/2,W/2) -> (B,6·scale²,H/2,W/2).
 
-        None: the middle of the range.
+        levels: (G,), one for each of G equal parts of the batch, in order. None: the middle of the range.
         """
         if levels is None:
             levels = torch.full((1,), 0.5, device=x.device)
@@ -89,7 +89,7 @@ class Restoring(BicubicSkip):
         return F.conv2d(x, *weights[-1], padding=1)
 
     def _weights(self, level: Tensor, detail: float) -> Iterator[tuple[Tensor, Tensor]]:
-        """Weight and bias of each layer at a level, a scalar."""
+        """Yield weight and bias of each layer at a level, a scalar."""
         if self.crisp is None or not detail:
             yield from self._along(self.knots, level)
         elif detail == 1:
@@ -101,7 +101,7 @@ class Restoring(BicubicSkip):
                 yield torch.lerp(one[0], other[0], detail), torch.lerp(one[1], other[1], detail)
 
     def _along(self, knots: nn.ModuleList, level: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
-        """The same of one set of weights."""
+        """Yield weight and bias of each layer from one set of weights."""
         ramps = [((level - low) / (high - low)).clamp(0, 1) for low, high in pairwise(self.levels)]
         for layers in zip(*(_layers(knot) for knot in knots), strict=True):
             weight, bias = layers[0].weight, layers[0].bias
@@ -110,9 +110,9 @@ class Restoring(BicubicSkip):
             yield weight, bias  # type: ignore[misc]
 
     def begun_from(self, old: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """Weights of a plain network of the family, for every level, or of one like this.
+        """Initial weights, made from a plain network of the family or from another `Restoring`.
 
-        The crisp ones begin as the faithful ones.
+        The crisp weights start equal to the faithful ones.
         """
         found = dict(old)
         if not any(name.startswith("knots.") for name in old):
@@ -127,11 +127,10 @@ class Restoring(BicubicSkip):
         return {**{f"crisp.{name}": tensor for name, tensor in faithful.items()}, **found}
 
     def changed_as(self, own: Mapping[str, Tensor], other: Restoring) -> dict[str, Tensor]:
-        """`own` weights that begin at one network at all levels, and what `other`, of another scale, learned
-        beyond its level 0 on top.
+        """Add what `other`, of another scale, learned beyond its level 0 to `own` weights.
 
-        Task arithmetic (Ilharco et al. 2022, arXiv:2212.04089). The last layer has the shape of its scale,
-        and is left out.
+        `own`: equal to one network at all levels. Task arithmetic (Ilharco et al. 2022, arXiv:2212.04089).
+        The last layer depends on the scale and is left out.
         """
         found, start = dict(own), other.at(0.0).state_dict()
         for kind, detail in (("knots", 0.0), ("crisp", 1.0)):
@@ -151,5 +150,5 @@ def _layers(plain: nn.Module) -> list[nn.Conv2d]:
 
 
 def at_level(network: nn.Module, level: float) -> nn.Module:
-    """A network as it is trained, on footage of a restoration level."""
+    """Return the plain network for a restoration level, at the crisp end; other networks as they are."""
     return network.at(level, 1.0).eval() if isinstance(network, Restoring) else network

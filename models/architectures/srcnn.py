@@ -1,8 +1,8 @@
 """`srcnn`: upsample first, then three convolutions at full size (Dong et al. 2014, arXiv:1501.00092).
 
-The paper's 9-5-5 on luma alone; here on packed planes, where 5-3-3 reach as far and chroma is restored, too.
-The bicubic upscale it begins with is also its skip (VDSR, Kim et al. 2016, arXiv:1511.04587), so that it
-starts from there.
+The paper uses 9-5-5 on luma; here 5-3-3 on packed planes, which have the same reach and restore chroma too.
+The initial bicubic upscale is also the skip connection (VDSR, Kim et al. 2016, arXiv:1511.04587), so training
+starts from it.
 """
 
 from __future__ import annotations
@@ -25,12 +25,13 @@ __all__ = ["Srcnn"]
 
 
 class Srcnn(BicubicSkip):
-    """Bicubic, then 6 -> width (5x5), width -> narrow (3x3), narrow -> 6 (3x3), all at the chroma resolution
-    of the result.
+    """Bicubic, 6 -> width (5x5), width -> narrow (3x3), narrow -> 6 (3x3).
+
+    All at the chroma resolution of the output.
     """
 
     def __init__(self, *, scale: int, width: int = 64, narrow: int = 32) -> None:
-        """width: patches told apart. narrow: channels they are mapped to."""
+        """width: channels after the first convolution. narrow: channels after the second."""
         # Four samples of the result's chroma, and bicubic: two samples of the input's chroma, off by a
         # quarter.
         super().__init__(scale=scale, packing=1, halo_px=-(-8 // scale) + 6)
@@ -41,10 +42,7 @@ class Srcnn(BicubicSkip):
         zero_last_layer(self.tail)
 
     def residual(self, luma: Tensor, chroma: Tensor) -> Tensor:
-        """(B,1,H,W) and (B,2,H/2,W/2) -> (B,6,SH/2,SW/2).
-
-        What is to be added to the bicubic upscale, packed.
-        """
+        """(B,1,H,W) and (B,2,H/2,W/2) -> (B,6,SH/2,SW/2), the packed residual on the bicubic upscale."""
         return self._of_upscaled(bicubic((luma, chroma), self.scale))
 
     def _of_upscaled(self, planes: Planes) -> Tensor:

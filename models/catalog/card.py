@@ -1,4 +1,4 @@
-"""`Card`: the description of a network and where its weights lie."""
+"""`Card`: the description of a network and the path of its weights."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ INTERPOLATORS = {
 
 @dataclass(frozen=True)
 class Card:
-    """What is known of a network without loading it."""
+    """Facts about a network that are known without loading it."""
 
     name: str
     scale: int
@@ -51,7 +51,7 @@ class Card:
     pixels: str = "yuv420"
     sha256: str = ""
     path: str = ""
-    """Of the weights; empty for classical scalers."""
+    """Path of the weights; empty for classical scalers."""
     settings: dict[str, Any] = field(default_factory=dict)
     """The architecture's arguments besides the scale."""
     gflop_per_megapixel: float = 0.0
@@ -60,7 +60,8 @@ class Card:
     past: int = 0
     future: int = 0
     recurrent: bool = False
-    """Frames before and after that it looks at, and whether it remembers."""
+    """`past`, `future`, `recurrent`: frames that the network uses before and after the current one, and
+    whether it has a state."""
     more: dict[str, Any] = field(default_factory=dict)
     """Training record and scores."""
 
@@ -72,7 +73,7 @@ class Card:
 
     @property
     def temporal(self) -> bool:
-        """Looks at more than the frame itself."""
+        """Whether the network uses other frames than the current one."""
         return self.recurrent or bool(self.past or self.future)
 
     @property
@@ -82,13 +83,13 @@ class Card:
 
     @property
     def commercial(self) -> str:
-        """yes, no, unknown: whether that licence allows commercial use."""
+        """Whether that licence allows commercial use: yes, no or unknown."""
         found = str(self.more.get("commercial", ""))
         return "yes" if self._is_shipped else found if found in {"yes", "no"} else "unknown"
 
     @property
     def author(self) -> str:
-        """Of a network from elsewhere, where that is known."""
+        """Author of a third-party network, if known."""
         return str(self.more.get("author", ""))
 
     @property
@@ -102,18 +103,18 @@ class Card:
 
     @property
     def int8_cost_db(self) -> float | None:
-        """What rounding to 8-bit integers costs, in PSNR on Set5; None where its file has no such layers."""
+        """PSNR on Set5 lost by rounding to 8-bit integers, in dB; None if the file has no such layers."""
         cost = self.more.get("int8", {}).get("cost_db")
         return None if cost is None else float(cost)
 
     @property
     def restores(self) -> bool:
-        """Takes a restoration level."""
+        """Whether the network takes a restoration level."""
         return self.architecture == "restoring"
 
 
 def user_folder() -> Path:
-    """Where `vsr models add` keeps networks."""
+    """Folder in which `vsr models add` keeps networks."""
     base = os.environ.get("VSR_DATA_HOME") or os.path.join(
         os.environ.get("XDG_DATA_HOME") or os.path.expanduser("~/.local/share"), "vsr"
     )
@@ -121,7 +122,7 @@ def user_folder() -> Path:
 
 
 def read_card(path: Path) -> Card:
-    """Read `NAME.toml`; the weights lie beside it. Raises UsageError where it is no card."""
+    """Read `NAME.toml`; the weights are in the same folder. Raises UsageError if it is not a card."""
     try:
         table = tomllib.loads(path.read_text(encoding="utf-8"))
         known = {
@@ -157,5 +158,5 @@ def sha256_of(path: str | Path) -> str:
 
 
 def file_name(card: Card) -> str:
-    """A name for the card's weights that tells their content: SHA-256 and suffix."""
+    """A file name for the card's weights that identifies their content: SHA-256 and suffix."""
     return f"{card.sha256 or sha256_of(card.path)}{Path(card.path).suffix}"

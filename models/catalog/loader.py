@@ -1,4 +1,4 @@
-"""`load_network`: a card and its weights become a network that runs."""
+"""`load_network`: build a network from a card and its weights."""
 
 from __future__ import annotations
 
@@ -25,14 +25,12 @@ def load_network(
     restore: float | None = None,
     detail: float = 0.0,
 ) -> LoadedNetwork:
-    """Make the network of a card, in fp32 on the CPU.
+    """Build the network of a card, in fp32 on the CPU.
 
-    height, width: size to reach, for classical scalers. chroma_offset: siting of the planes a classical
-    scaler is given.
-    restore: restoration level, 0 to 1, for a network that takes one, which becomes a plain one; None: as it
-    is stored, for training.
-    detail: from its faithful weights (0) to its crisp ones (1), where it has both.
-    Raises MediaError where the weights are not what the card says.
+    height, width: output size, for classical scalers. chroma_offset: siting of the planes given to a
+    classical scaler. restore: restoration level, 0 to 1, for a network that takes one; it becomes a plain
+    network. None: as stored, for training. detail: from its faithful weights (0) to its crisp ones (1), if it
+    has both. Raises MediaError if the weights don't match the card.
     """
     from models.network import LoadedNetwork
 

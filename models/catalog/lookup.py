@@ -23,14 +23,14 @@ __all__ = ["cards", "default_model", "find", "foreign", "missing", "restoring_mo
 
 
 _DEFAULT_ON_CPU, _DEFAULT_ON_GPU = ("fast", "lanczos"), ("quality", "fast", "lanczos")
-"""Families, of which the first one that is there is taken."""
+"""Families in order of preference; the first one that is installed is used."""
 _WEIGHTS = {".safetensors", ".pth", ".pt", ".ckpt", ".bin", ".onnx"}
 _RESTORING = {"fast": "real-fast", "quality": "real"}
-"""Family for clean sources -> the one of its size for footage that was compressed."""
+"""Family for clean sources -> family of the same size for compressed footage."""
 
 
 def cards() -> list[Card]:
-    """All networks there are by name: classical, shipped, the user's own."""
+    """Return all networks known by name: classical, shipped, the user's own."""
     found = [
         Card(name, 1 if name == "identity" else 0, "interpolation", text, settings={"kernel": name})
         for name, text in INTERPOLATORS.items()
@@ -42,19 +42,19 @@ def cards() -> list[Card]:
 
 
 def default_model(*, on_gpu: bool = False) -> str:
-    """The best network there is of those that keep up: a larger one on a GPU."""
+    """The best network that keeps up with the device: a larger one on a GPU."""
     families = {c.family for c in cards()}
     return next(name for name in (_DEFAULT_ON_GPU if on_gpu else _DEFAULT_ON_CPU) if name in families)
 
 
 def restoring_model(clean: str) -> str | None:
-    """The family for compressed footage beside one for clean sources, where there is one."""
+    """The family for compressed footage that corresponds to one for clean sources, or None."""
     name = _RESTORING.get(clean)
     return name if name in {c.family for c in cards()} else None
 
 
 def shipped_like(architecture: str, scale: int, parameters: int) -> Card | None:
-    """The network that comes with vsr and is built alike, to hold others of its size against."""
+    """The shipped network of the same architecture, scale and size, to compare another one with; or None."""
     alike = (
         c
         for c in cards()
@@ -65,10 +65,10 @@ def shipped_like(architecture: str, scale: int, parameters: int) -> Card | None:
 
 
 def find(name_or_path: str) -> list[Card]:
-    """The cards that a name means: one network, or a family's scales; or the card of a file.
+    """Return the cards that a name means: one network, the scales of a family, or the card of a file.
 
-    A file of ours is described by the card beside it; anybody else's is loaded once in a process of its own.
-    Raises UsageError where there is none.
+    The project's own files are described by the card next to them; any other file is loaded once, in a
+    separate process. Raises UsageError if there is none.
     """
     path = Path(name_or_path)
     known = cards()
@@ -91,8 +91,9 @@ def find(name_or_path: str) -> list[Card]:
 
 
 def missing(name: str, index: Sequence[IndexEntry] | None = None) -> IndexEntry | None:
-    """The entry of an index (default: the one that ships) that `--model NAME` means, where no network of that
-    name is here.
+    """The index entry that `--model NAME` means, if no network of that name is installed.
+
+    index: default: the shipped one.
     """
     known = cards()
     if any(name in {c.name, c.family} for c in known) or Path(name).is_file():
@@ -114,9 +115,9 @@ def _unknown(name: str, known: list[Card]) -> UsageError:
 
 
 def _with_hash(card: Card) -> Card:
-    """The card with the hash of its weights, which a card written by hand may lack.
+    """The card with the hash of its weights, which a hand-written card may lack.
 
-    Work is known by it, wherever the file lies.
+    Plans identify a network by this hash, wherever the file is.
     """
     if card.sha256 or not card.path:
         return card
@@ -153,9 +154,8 @@ def _card_of_file(path: Path) -> Card:
 def foreign(path: Path, *target: str) -> str:
     """Describe a third-party file, or write its tensors to `target`.
 
-    In a sandboxed process, so that the parent of a run stays free of torch.
-
-    Raises MediaError where it is no network.
+    This runs in a sandboxed process, so that the main process stays free of torch. Raises MediaError if the
+    file is not a network.
     """
     reader = "onnx_reader" if path.suffix.lower() == ".onnx" else "third_party"
     command = [sys.executable, "-P", "-m", f"models.catalog.{reader}", str(path.resolve()), *target]

@@ -1,8 +1,8 @@
-"""The model index: third-party networks that are known by name, and where each lies.
+"""The model index: third-party networks that are known by name, and their addresses.
 
-`index.toml` is the list that ships: a table per network, with address, SHA-256, size and licence as
-OpenModelDB has them, the arithmetic as our own counter found it (`tests.models.catalog.index_networks`), and
-descriptions of our own. A company may have a list of its own.
+`index.toml` is the shipped list: a table per network, with address, SHA-256, size and licence from
+OpenModelDB, the compute measured by `tests.models.catalog.index_networks`, and descriptions written for vsr.
+A company may use a list of its own.
 """
 
 from __future__ import annotations
@@ -42,20 +42,20 @@ _MOST_BYTES = 2 << 30
 
 @dataclass(frozen=True)
 class IndexEntry:
-    """A network that is known by name, and may be fetched."""
+    """A network that is known by name and can be downloaded."""
 
     name: str
-    """As its author calls the file; `--model` takes it."""
+    """The author's name of the file; `--model` accepts it."""
     scale: int
     architecture: str
     purposes: tuple[str, ...]
-    """Of PURPOSES."""
+    """A subset of PURPOSES."""
     description: str
     author: str
     licence: str
-    """SPDX identifier, or empty where none is stated."""
+    """SPDX identifier, or empty if none is stated."""
     commercial: str
-    """yes, no, unknown: whether the licence allows commercial use of the network."""
+    """Whether the licence allows commercial use of the network: yes, no or unknown."""
     url: str
     sha256: str
     bytes: int
@@ -64,12 +64,12 @@ class IndexEntry:
 
     @property
     def file(self) -> str:
-        """What the file is called at its address."""
+        """File name at the address."""
         return self.url.partition("?")[0].rpartition("/")[2]
 
     @property
     def suffix(self) -> str:
-        """Of the file: what kind it is."""
+        """Suffix of the file, which tells its format."""
         return Path(self.file).suffix.lower()
 
     @property
@@ -85,9 +85,9 @@ def shipped_index() -> tuple[IndexEntry, ...]:
 
 
 def parse_index(text: str, where: str) -> tuple[IndexEntry, ...]:
-    """The entries of a list, `[NAME]` and a key a line.
+    """Parse a list: a table `[NAME]` for each entry, with one key per line.
 
-    Raises UsageError, which says what is wrong `where`.
+    Raises UsageError that names the error and `where` it is.
     """
     try:
         tables = tomllib.loads(text)
@@ -161,23 +161,23 @@ _EXPECTED = {
 
 
 def plain_name(text: str) -> str:
-    """What people remember of a name: no case, no punctuation, no factor in front (`4x-`)."""
+    """Normalise a name: no case, no punctuation, no leading factor (`4x-`)."""
     return re.sub(r"[\W_]+", "", re.sub(r"^\d+x[-_.]?|\.(pth|safetensors|onnx)$", "", text.strip().lower()))
 
 
 def entry_of_name(entries: Sequence[IndexEntry], name: str) -> IndexEntry | None:
-    """The entry that is called so, whatever the case and punctuation; None where there is none."""
+    """The entry with that name, ignoring case and punctuation, or None."""
     exact = next((e for e in entries if e.name == name), None)
     return exact or next((e for e in entries if plain_name(e.name) == plain_name(name)), None)
 
 
 def entry_of_file(sha256: str) -> IndexEntry | None:
-    """The shipped entry with this hash of its file."""
+    """The shipped entry whose file has this hash, or None."""
     return next((e for e in shipped_index() if e.sha256 == sha256), None)
 
 
 def close_names(entries: Sequence[IndexEntry], name: str, most: int = 3) -> list[str]:
-    """Names that somebody who wrote `name` may have meant: those that hold it, else the most alike."""
+    """Names that resemble `name`: those that contain it, else the most similar ones."""
     wanted = plain_name(name)
     plain = {plain_name(e.name): e.name for e in entries}
     holding = [real for simple, real in plain.items() if wanted and wanted in simple]
@@ -187,7 +187,7 @@ def close_names(entries: Sequence[IndexEntry], name: str, most: int = 3) -> list
 def search(
     entries: Sequence[IndexEntry], words: Sequence[str] = (), *, purpose: str = "", commercial: bool = False
 ) -> list[IndexEntry]:
-    """Entries that have all of the words somewhere; of a purpose; that may be used commercially."""
+    """Entries that contain all of the words, filtered by purpose and by commercial use."""
 
     def has(entry: IndexEntry, word: str) -> bool:
         text = (

@@ -1,4 +1,4 @@
-"""`OnnxModule`: an ONNX file as a module, run by the first provider of onnxruntime that is right."""
+"""`OnnxModule`: an ONNX file as a module, run by the first onnxruntime provider with correct results."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ __all__ = ["Form", "OnnxModule", "first_line", "form_of", "open_session", "provi
 
 _MOST_BYTES = 2 << 30
 _LEFT = (0.0, -0.25)
-"""Where left-sited chroma lies, (vertical, horizontal)."""
+"""Position of left-sited chroma, (vertical, horizontal)."""
 _TYPES = {"tensor(float)": torch.float32, "tensor(float16)": torch.float16, "tensor(uint8)": torch.uint8}
 _NO_EXTERNAL_DATA = (
     "session.model_external_initializers_file_folder_path",
     os.path.join(os.sep, "nonexistent"),
 )
-"""Weights outside the file are looked for where there is nothing."""
+"""Makes onnxruntime look for external weights in a folder that doesn't exist."""
 _FASTEST_FIRST = {
     "cuda": ("CUDAExecutionProvider",),
     "xpu": ("OpenVINOExecutionProvider",),
@@ -41,15 +41,16 @@ _BY_NAME = {
 }  # fmt: skip
 _CPU = _BY_NAME["cpu"]
 _ALIKE = 1 / 255
-"""How far a device's values may lie from the CPU's; one that is further off is not used."""
+"""Largest difference between a device's values and those of the CPU; a device that is further off is not
+used."""
 
 
 def providers(device: str, available: Sequence[str], wanted: str = "") -> list[str]:
-    """Execution providers for a device of torch's, in order of preference; the CPU's is the last one always.
+    """Execution providers for a torch device, in order of preference; the CPU's is always the last.
 
-    wanted: a name of `VSR_ONNX_PROVIDER` (cpu, cuda, tensorrt, openvino, coreml, directml) instead. TensorRT
-    is taken only so: it chooses its kernels by a timing, and another worker's results may differ. Raises
-    UsageError where that is not installed.
+    wanted: a name given by `VSR_ONNX_PROVIDER` (cpu, cuda, tensorrt, openvino, coreml, directml) instead.
+    TensorRT is used only if named: it chooses its kernels by timing, so results may differ between workers.
+    Raises UsageError if the provider is not installed.
     """
     if wanted:
         name = _BY_NAME.get(wanted.lower(), "")
@@ -65,22 +66,22 @@ def providers(device: str, available: Sequence[str], wanted: str = "") -> list[s
 
 @dataclass(frozen=True)
 class Form:
-    """What a file takes and gives."""
+    """Inputs and outputs of a file."""
 
     kind: str
-    """rgb, luma (chroma is resized classically), or planes (what vsr exports: luma, chroma and maybe a
+    """rgb, luma (chroma is resized classically), or planes (as vsr exports them: luma, chroma, optionally a
     state)."""
     dtype: torch.dtype
     frames: int = 1
-    """Of the luma input, side by side."""
+    """Number of frames in the luma input."""
     state: int = 0
     """Channels of the hidden state."""
     fixed: tuple[int, int] | None = None
-    """Height and width, where they are not free."""
+    """Height and width, if the file fixes them."""
 
 
 def open_session(data: bytes, shown: str, names: list[str]) -> Any:
-    """A session of onnxruntime with these providers. Raises MediaError for a file it can't read."""
+    """Open an onnxruntime session with these providers. Raises MediaError for an unreadable file."""
     try:
         import onnxruntime
     except ImportError as error:
@@ -99,12 +100,12 @@ def open_session(data: bytes, shown: str, names: list[str]) -> Any:
 
 
 def first_line(error: Exception) -> str:
-    """What an error says first, or its kind."""
+    """First line of an error's message, or the name of its class."""
     return str(error).strip().splitlines()[0][:200] if str(error).strip() else type(error).__name__
 
 
 def form_of(session: Any, shown: str) -> Form:
-    """Raises MediaError where it is neither kind."""
+    """Determine the form of a session. Raises MediaError if it has none of the known ones."""
     inputs, outputs = session.get_inputs(), session.get_outputs()
     said = ", ".join(f"{i.name} {i.type[7:-1]} {tuple(i.shape)}" for i in inputs)
     if any(i.type not in _TYPES or len(i.shape) != 4 for i in (*inputs, *outputs)):
@@ -140,7 +141,7 @@ class OnnxModule(nn.Module):
     """A session as a module: R'G'B' in and out, or planes."""
 
     def __init__(self, path: str, *, probing: bool = False) -> None:
-        """probing: on the CPU, in a sandboxed process."""
+        """probing: run on the CPU, in a sandboxed process."""
         super().__init__()
         size = os.path.getsize(path)
         if size > _MOST_BYTES:
@@ -157,7 +158,7 @@ class OnnxModule(nn.Module):
         self.scale, self.multiple, self.margin = 1, 1, 0
 
     def _on(self, device: str) -> Any:
-        """The session for a device, tried against the CPU's before it is used."""
+        """Return the session for a device, after checking it against the CPU's."""
         if device not in self._sessions:
             import onnxruntime
 
@@ -169,7 +170,7 @@ class OnnxModule(nn.Module):
         return self._sessions[device]
 
     def _tried(self, session: Any, name: str) -> Any:
-        """The session where its values are those of the CPU; else the CPU's."""
+        """Return the session if its values equal those of the CPU, else the CPU's session."""
         plain = open_session(self._data, self._path, [_CPU])
         torch.manual_seed(0)
         feeds = {i.name: random_input(i, self.form.fixed or (64, 64)) for i in plain.get_inputs()}
@@ -184,13 +185,13 @@ class OnnxModule(nn.Module):
         return plain
 
     def prepare(self, device: torch.device) -> list[str]:
-        """Make the session for a device before the first picture; what a person should know of it."""
+        """Create the session for a device before the first frame; returns notes for the user."""
         self._on(device.type)
         return self.notes
 
     @property
     def facts(self) -> dict[str, str]:
-        """What of its runtime shapes bits."""
+        """Facts about the runtime that affect output bits."""
         import onnxruntime
 
         return {
@@ -201,7 +202,7 @@ class OnnxModule(nn.Module):
         }
 
     def run(self, *tensors: Tensor) -> list[Tensor]:
-        """Float tensors in and out, on the device of the first; values 0..1 also where the file has uint8."""
+        """Run float tensors on the device of the first one; values are 0..1, also if the file has uint8."""
         device = tensors[0].device
         session = self._on(device.type)
         feeds = {}
@@ -213,9 +214,9 @@ class OnnxModule(nn.Module):
         return [(m.float() / 255 if m.dtype is torch.uint8 else m.float()).to(device) for m in made]
 
     def picture(self, x: Tensor) -> Tensor:
-        """(1,C,H,W) -> (1,C,SH,SW), also where the file has a size of its own.
+        """(1,C,H,W) -> (1,C,SH,SW), also if the file fixes its input size.
 
-        By windows that overlap by the margin.
+        Frames are then processed in windows that overlap by the margin.
         """
         if self.form.fixed is None:
             return self.run(x)[0]
@@ -239,7 +240,7 @@ class OnnxModule(nn.Module):
         return made[0] if len(made) == 1 else torch.cat(made)
 
     def forward(self, x: Any, state: Tensor | None = None) -> Any:
-        """R'G'B' (B,3,H,W), or (luma, chroma) and maybe a state."""
+        """Process R'G'B' (B,3,H,W), or (luma, chroma) and optionally a state."""
         if self.form.kind == "rgb":
             return self._each(x)
         luma, chroma = x
@@ -257,7 +258,7 @@ class OnnxModule(nn.Module):
 
 
 def random_input(known: Any, sides: tuple[int, int]) -> Any:
-    """A picture for an input."""
+    """A random image for an input."""
     half = known.name in {"chroma", "state"}
     values = torch.rand(1, known.shape[1], *(n // 2 if half else n for n in sides))
     kind = _TYPES[known.type]
@@ -265,7 +266,7 @@ def random_input(known: Any, sides: tuple[int, int]) -> Any:
 
 
 def _starts(length: int, window: int, margin: int) -> list[tuple[int, int]]:
-    """(where a window begins, the first place that counts of it), so that each place counts once."""
+    """(start of a window, first position that is used from it), so that each position is used once."""
     found = [(0, 0)]
     while found[-1][0] + window < length:
         begin = min(found[-1][0] + window - 2 * margin, length - window)

@@ -1,9 +1,9 @@
 """ONNX files as networks, through onnxruntime: described in a sandboxed process, run in the worker.
 
-Two kinds are taken. Anybody's: one input (N,C,H,W) of three channels (R'G'B') or one (luma), float or uint8,
-of any size or a fixed one, and one output of its kind. And what `vsr export` writes: luma and chroma, with
-neighbours and a state where the network has them. Scale, halo and what the sides must divide by are measured,
-whatever the file says of itself.
+Two kinds are accepted. Third-party files: one input (N,C,H,W) with three channels (R'G'B') or one (luma),
+float or uint8, of any size or a fixed one, and one output of the same kind. Files of `vsr export`: luma and
+chroma, with neighbouring frames and a state if the network has them. Scale, halo and size alignment are
+measured, whatever the file claims.
 """
 
 from __future__ import annotations
@@ -31,10 +31,7 @@ _MULTIPLES = (1, 2, 4, 8, 16, 32, 64)
 
 
 def _probe(module: OnnxModule) -> tuple[int, int, int | None]:
-    """(scale, what the sides must divide by, halo in pixels of input or None), by experiment.
-
-    Raises MediaError.
-    """
+    """Measure (scale, size alignment, halo in input pixels or None). Raises MediaError."""
     form = module.form
     if form.fixed is not None:
         multiple, size = 1, form.fixed
@@ -97,7 +94,10 @@ def _scale(module: OnnxModule, size: tuple[int, int]) -> int:
 
 
 def _halo_px(module: OnnxModule, size: tuple[int, int]) -> int | None:
-    """Input pixels that a changed pixel reaches; None where that is to the border of the test picture."""
+    """Measure how many input pixels a changed pixel affects.
+
+    None if the effect reaches the border of the test image.
+    """
     given = _pictures(module, size)
     changed = [g.clone() for g in given]
     middle = (size[0] // 2, size[1] // 2)
@@ -120,9 +120,9 @@ def _halo_px(module: OnnxModule, size: tuple[int, int]) -> int | None:
 
 
 def describe(path: str) -> Card:
-    """The card of an ONNX file.
+    """Return the card of an ONNX file.
 
-    Raises MediaError where it is none that can be used, UsageError where onnxruntime is missing.
+    Raises MediaError if the file can't be used, UsageError if onnxruntime is missing.
     """
     module = OnnxModule(path, probing=True)
     scale, multiple, halo_px = _probe(module)
@@ -154,7 +154,10 @@ def describe(path: str) -> Card:
 
 
 def _neighbours(facts: dict[str, str], form: Form) -> tuple[int, int]:
-    """Frames before and after, of a file that vsr exported: its metadata must agree with its input."""
+    """Numbers of frames before and after, for a file exported by vsr.
+
+    Its metadata must agree with its input.
+    """
     if form.frames == 1:
         return 0, 0
     past, future = (int(facts[k]) if facts.get(k, "").isdecimal() else 0 for k in ("vsr.past", "vsr.future"))

@@ -1,4 +1,4 @@
-"""`PURPOSES`: what each family of networks is for, in one style, and in the order in which they are shown."""
+"""`PURPOSES`: what each family of networks is for, in display order."""
 
 from __future__ import annotations
 
@@ -46,11 +46,11 @@ PURPOSES = {
         "diffusion": "detail that bicubic lacks, denoised in 4 steps",
     },
 }
-"""Heading -> family -> what it is for and what it is made of."""
+"""Heading -> family -> what it is for, and how it is built."""
 
 
 def by_purpose(cards: Iterable[Card]) -> dict[str, list[list[Card]]]:
-    """Heading -> families, each with its scales. What is not ours is the user's own."""
+    """Heading -> families, each with its scales. Networks without an entry are listed as the user's own."""
     heading_of = {family: heading for heading, families in PURPOSES.items() for family in families}
     order = [*heading_of]
     found: dict[str, dict[str, list[Card]]] = {heading: {} for heading in (*PURPOSES, YOURS)}
@@ -69,7 +69,7 @@ def by_purpose(cards: Iterable[Card]) -> dict[str, list[list[Card]]]:
 
 
 def description(card: Card) -> str:
-    """What a network is for; what its own card says, where it is not ours."""
+    """What a network is for; for networks without an entry, the description in their card."""
     if _is_ours(card):
         return next(
             (families[card.family] for families in PURPOSES.values() if card.family in families),

@@ -1,7 +1,7 @@
-"""`tensor_shapes` of a safetensors file: its header, checked before anything is allocated for what it claims.
+"""`tensor_shapes` of a safetensors file, from a header that is checked before any memory is allocated.
 
-Format: 8 bytes of header length, little-endian, a JSON object of name -> dtype, shape and place, and the
-tensors behind it.
+Format: 8 bytes of header length, little-endian; a JSON object of name -> dtype, shape and position; the
+tensors.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _BYTES = {"BOOL": 1, "U8": 1, "I8": 1, "F8_E4M3": 1, "F8_E5M2": 1, "I16": 2, "U1
 
 
 def tensor_shapes(path: str | Path) -> dict[str, tuple[int, ...]]:
-    """Name -> shape of every tensor. Raises MediaError where the header is not what the file holds."""
+    """Return name -> shape of every tensor. Raises MediaError if the header doesn't match the file."""
     size = os.path.getsize(path)
     with open(path, "rb") as file:
         length = int.from_bytes(file.read(8), "little")
@@ -58,7 +58,7 @@ def tensor_shapes(path: str | Path) -> dict[str, tuple[int, ...]]:
 
 
 def _place(entry: dict[str, Any]) -> tuple[int, int, int]:
-    """(first byte, one past the last, bytes its shape needs)."""
+    """(first byte, one past the last, number of bytes its shape needs)."""
     start, stop = entry["data_offsets"]
     if not all(isinstance(n, int) and n >= 0 for n in (start, stop, *entry["shape"])):
         raise ValueError(entry)
@@ -66,7 +66,7 @@ def _place(entry: dict[str, Any]) -> tuple[int, int, int]:
 
 
 def refuse_huge(path: str, settings: dict[str, Any]) -> None:
-    """Raise MediaError where a card's settings ask for a network no machine would hold."""
+    """Raise MediaError if a card's settings describe a network that is too large for any machine."""
     for name, value in settings.items():
         for number in value if isinstance(value, list | tuple) else [value]:
             if isinstance(number, int) and not -_MOST_LAYERS <= number <= _MOST_LAYERS:
@@ -75,9 +75,9 @@ def refuse_huge(path: str, settings: dict[str, Any]) -> None:
 
 @contextmanager
 def at_most(numbers: int, said: str) -> Iterator[None]:
-    """Networks that are made meanwhile have at most so many parameters.
+    """Limit the number of parameters of networks created inside the context.
 
-    MediaError, with what is `said`, at the first one beyond.
+    Raises MediaError with the text `said` as soon as the limit is exceeded.
     """
     from torch.nn.modules.module import register_module_parameter_registration_hook
 

@@ -1,10 +1,8 @@
-"""Other people's checkpoints, through spandrel.
+"""Third-party checkpoints, loaded through spandrel.
 
-Any file it recognises becomes an RGB network behind our contract.
-
-Pickles are read by spandrel's restricted unpickler, which knows tensors and nothing that could run. How far a
-pixel reaches is measured with an impulse, and low precision is allowed only where it was measured to be
-harmless.
+Any file that spandrel recognises becomes an RGB network with our contract. Pickles are read by spandrel's
+restricted unpickler, which knows only tensors and can't run code. The receptive field is measured with an
+impulse, and low precision is allowed only if its error was measured to be small.
 """
 
 from __future__ import annotations
@@ -35,7 +33,7 @@ __all__ = ["Counter", "describe", "load_foreign", "write_tensors"]
 _PROBE_PX = 128
 _LOW_PRECISION_DB = 50.0
 _DEEP_LOW_PRECISION_DB = 60.0
-"""For more than 8 bits: an error of one code of ten."""
+"""For more than 8 bits: corresponds to an error of one 10-bit value."""
 
 
 class _Foreign(nn.Module):
@@ -68,14 +66,15 @@ class _Foreign(nn.Module):
         requirements = descriptor.size_requirements
         self.multiple = max(1, requirements.multiple_of or 1)
         self.is_compact = descriptor.architecture.id == "Compact"
-        """One convolution after the other."""
+        """Whether the network is a plain chain of convolutions."""
         if self.is_compact:
             self._take_prelus_in_place()
         self._keep_last_layer_precise()
 
     def _take_prelus_in_place(self) -> None:
-        """Real-ESRGAN's video networks are a list of layers, each of which alone sees what the one before
-        made.
+        """Let PReLU layers work in place, if the network is a plain list of layers.
+
+        In Real-ESRGAN's video networks, each layer is the only user of the output of the one before.
         """
         layers: Any = self.model.body
         for number, layer in enumerate(layers):
@@ -84,9 +83,9 @@ class _Foreign(nn.Module):
                 layers[number].weight = layer.weight
 
     def _keep_last_layer_precise(self) -> None:
-        """Let the last layer compute in fp32 under autocast too, and with it all sums and shuffles behind it.
+        """Let the last layer compute in fp32 under autocast too, and with it all sums and shuffles after it.
 
-        bf16 has 8 bits of mantissa: a picture that leaves in it has four codes of 10 bits in one.
+        bf16 has 8 bits of mantissa: four 10-bit values would become one.
         """
         layers = [
             m for m in self.model.modules() if isinstance(m, nn.Conv2d | nn.ConvTranspose2d | nn.Linear)
@@ -118,15 +117,13 @@ def _in_fp32(forward: Callable[[Tensor], Tensor]) -> Callable[[Tensor], Tensor]:
 
 
 class Counter:
-    """Counts the arithmetic of single pictures (multiplications with additions as two, of all layers and
-    attention).
-    """
+    """Counts the compute of single images (a multiply-add is two), of all layers and of attention."""
 
     def __init__(self) -> None:
         self._seen: dict[int, int] = {}
 
     def __call__(self, module: nn.Module, picture: Tensor) -> Tensor:
-        """Run it once, counted."""
+        """Run the module once, counted."""
         from torch.utils.flop_counter import FlopCounterMode
 
         with FlopCounterMode(display=False) as counter:
@@ -136,18 +133,19 @@ class Counter:
 
     @property
     def gflop_per_megapixel(self) -> float:
-        """Of what grows with the picture, where two sizes were run.
+        """Compute per megapixel, without the part that doesn't grow with the image.
 
-        Some networks fold their weights first, at any size.
+        Needs runs at two sizes: some networks fold their weights first, at any size.
         """
         (small, few), (large, many) = min(self._seen.items()), max(self._seen.items())
         return few / small / 1e3 if small == large else (many - few) / (large - small) / 1e3
 
 
 def _halo_px(module: _Foreign, counted: Counter) -> int | None:
-    """Input pixels that a changed pixel reaches; None where it reaches the border of the test picture.
+    """Number of input pixels that a changed pixel affects.
 
-    Of a chain of convolutions their radii together; of any other network by experiment.
+    None if the effect reaches the border of the test image. For a chain of convolutions, the sum of their
+    radii; for any other network, measured.
     """
     if module.is_compact:
         return sum(layer.kernel_size[0] // 2 for layer in module.modules() if isinstance(layer, nn.Conv2d))
@@ -187,7 +185,7 @@ def _bf16_db(module: _Foreign, counted: Counter) -> float:
 
 
 def describe(path: str) -> Card:
-    """The card of a foreign checkpoint. Raises MediaError where spandrel does not know it."""
+    """Return the card of a third-party checkpoint. Raises MediaError if spandrel does not know it."""
     module = _Foreign(path)
     parameters = sum(p.numel() for p in module.parameters())
     counted = Counter()
@@ -213,7 +211,7 @@ def describe(path: str) -> Card:
 
 
 def write_tensors(source: str, target: str) -> None:
-    """A pickle of tensors as safetensors: data that can't run."""
+    """Write the tensors of a pickle as safetensors, which can't run code."""
     from safetensors.torch import save_file
     from spandrel import ModelLoader
 

@@ -1,7 +1,4 @@
-"""`convolve`: a convolution and the ReLU behind it, as one operation: on a CPU by oneDNN, on packed weights.
-
-On CUDA by cuDNN.
-"""
+"""`convolve`: a convolution and its ReLU as one operation, by oneDNN on a CPU and by cuDNN on CUDA."""
 
 from __future__ import annotations
 
@@ -58,14 +55,12 @@ def _fused(layer: nn.Conv2d, x: Tensor, weight: Tensor, bias: Tensor | None, *, 
 
 
 def pack_weights(network: nn.Module, dtype: torch.dtype = torch.bfloat16) -> bool:
-    """Keep the weights of all convolutions as fused operations want them.
+    """Store the weights of all convolutions in the layout of fused operations.
 
-    Whether this build of torch has those.
-
-    bfloat16, float32: on a CPU, in oneDNN's own order. float16: on CUDA, channels_last; fp32 stays possible
-    beside it. oneDNN is reached by names that torch keeps for its compiler, so they are tried and not relied
-    upon: the results are the same bits either way (`tests/models/layers/test_convolution.py`), only the ReLU
-    costs a pass of its own.
+    Returns whether this build of torch supports them. bfloat16, float32: on a CPU, in oneDNN's layout.
+    float16: on CUDA, channels_last; fp32 stays possible as well. torch keeps these operations for its
+    compiler under private names, so they are tried first. The results have the same bits without them
+    (`tests/models/layers/test_convolution.py`); only the ReLU costs another pass.
     """
     layers = [m for m in network.modules() if type(m) is nn.Conv2d and isinstance(m.padding, tuple)]
     try:

@@ -1,11 +1,10 @@
-"""`Int8Chain`: 3x3 convolutions on 8-bit integers, with the same bits on every CPU that adds products of u8
-and s8 up in int32.
+"""`Int8Chain`: 3x3 convolutions on 8-bit integers, with the same bits on every CPU with exact int32 sums.
 
-Activations are u8 with 0 as their zero, weights s8 and symmetric, sums int32 and exact. Per output channel a
-layer has one scale and one bias, fp32, and gives `max(sum · scale + bias, 0)`, rounded half to even and
-clipped to 255; the last layer gives `sum · scale + bias` in fp32. The unit of every activation channel is
-folded into the weights on both sides of it (Nagel et al. 2019, arXiv:1906.04721), so nothing else is
-multiplied or divided: product and sum round once each, in this order, whoever computes them.
+Activations are u8 with zero point 0, weights are s8 and symmetric, sums are int32 and exact. Per output
+channel a layer has one scale and one bias, fp32, and computes `max(sum · scale + bias, 0)`, rounded half to
+even and clipped to 255. The last layer computes `sum · scale + bias` in fp32. The unit of every activation
+channel is folded into the weights on both sides of it (Nagel et al. 2019, arXiv:1906.04721), so there are no
+other multiplications. Product and sum are rounded once each, in this order, on every implementation.
 """
 
 from __future__ import annotations
@@ -27,9 +26,9 @@ __all__ = ["INTEGERS", "Int8Chain", "Int8Layer", "int8_is_exact", "layer_shapes"
 
 
 INTEGERS = "int8."
-"""What the names of their tensors in a weights file begin with."""
+"""Prefix of the names of their tensors in a weights file."""
 _SIZE = 3
-"""Of a kernel."""
+"""Kernel size."""
 _ZERO = 0
 """The zero point of activations and weights."""
 
@@ -44,13 +43,13 @@ class Int8Layer:
 
 
 class Int8Chain:
-    """Convolutions one after another, ReLU between them.
+    """Convolutions in sequence, with ReLU between them.
 
     Borders: the first layer adds none, the others one zero sample on each side.
     """
 
     def __init__(self, layers: Sequence[Int8Layer]) -> None:
-        """Raises RuntimeError where this build of torch has no such operations."""
+        """Raise RuntimeError if this build of torch has no such operations."""
         self._layers = [
             (
                 _packed(layer),
@@ -98,7 +97,7 @@ def _packed(layer: Int8Layer) -> Tensor:
 
 
 def layer_shapes(layers: Mapping[str, nn.Conv2d]) -> dict[str, tuple[int, ...]]:
-    """Name -> shape of the tensors that stand for convolutions."""
+    """Name -> shape of the tensors that represent convolutions."""
     return {
         f"{name}.{part}": tuple(layer.weight.shape) if part == "weight" else (layer.out_channels,)
         for name, layer in layers.items()
@@ -107,9 +106,7 @@ def layer_shapes(layers: Mapping[str, nn.Conv2d]) -> dict[str, tuple[int, ...]]:
 
 
 def read_layers(tensors: Mapping[str, Tensor], names: Sequence[str]) -> list[Int8Layer]:
-    """Layers of those names, in that order, from tensors `NAME.weight` (s8), `NAME.scale` and `NAME.bias`
-    (fp32).
-    """
+    """Read layers by name, in order, from tensors `NAME.weight` (s8), `NAME.scale` and `NAME.bias` (fp32)."""
     return [
         Int8Layer(
             tensors[f"{name}.weight"].to(torch.int8),
@@ -122,11 +119,10 @@ def read_layers(tensors: Mapping[str, Tensor], names: Sequence[str]) -> list[Int
 
 @functools.cache
 def int8_is_exact() -> bool:
-    """Whether this CPU and this build of torch add up products of u8 and s8 exactly.
+    """Whether this CPU and this build of torch sum products of u8 and s8 exactly.
 
-    Without VNNI, AMX or their like, oneDNN adds pairs of them in 16 bits, which overflow;
-    `ONEDNN_MAX_CPU_ISA` may ask for that. So it is tried, on the largest sums, instead of being read from the
-    CPU's flags.
+    Without VNNI, AMX or similar instructions, oneDNN adds pairs of products in 16 bits, which overflow;
+    `ONEDNN_MAX_CPU_ISA` can force this. CPU flags are therefore not enough: the largest sums are tried.
     """
     weight = torch.full((32, 32, _SIZE, _SIZE), 127, dtype=torch.int8)
     weight[1::2] = -127

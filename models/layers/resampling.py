@@ -1,9 +1,8 @@
-"""Classical resampling: the networks `identity`, `nearest`, `bilinear`, `bicubic` and `lanczos`, and what
-they are made of.
+"""Classical resampling, for the networks `identity`, `nearest`, `bilinear`, `bicubic` and `lanczos`.
 
-Separable polyphase filters. Sample ``i`` of a line of ``n`` samples lies at ``(i + 0.5 + offset) / n`` of the
-picture's extent; `offset` is 0 for luma and describes the siting of chroma (-0.25 where chroma is co-sited
-with the left one of two luma samples: H.273, chroma_sample_loc_type 0).
+Separable polyphase filters. Sample ``i`` of a line of ``n`` samples is at ``(i + 0.5 + offset) / n`` of the
+image's extent. `offset` is 0 for luma and describes the siting of chroma (-0.25 if chroma is co-sited with
+the left one of two luma samples: H.273, chroma_sample_loc_type 0).
 """
 
 from __future__ import annotations
@@ -61,11 +60,10 @@ KERNELS: dict[str, tuple[Callable[[float], float], float]] = {
 def _taps(
     in_len: int, out_len: int, kernel: str, in_offset: float, out_offset: float
 ) -> tuple[tuple[tuple[int, ...], ...], tuple[tuple[float, ...], ...]]:
-    """Source positions (may lie outside the line) and weights of every output sample.
+    """Source positions (may be outside the line) and weights of every output sample.
 
-    Each row of weights sums to 1.
-
-    Downscaling stretches the kernel by the ratio (antialiasing), except `nearest`, which picks.
+    Each row of weights sums to 1. Downscaling stretches the kernel by the ratio (antialiasing), except for
+    `nearest`.
     """
     function, half_width = KERNELS[kernel]
     ratio = in_len / out_len
@@ -83,7 +81,7 @@ def _taps(
 
 
 def _mirror(position: int, length: int) -> int:
-    """Reflect an index into the line, the border sample repeated (MATLAB's `symmetric`)."""
+    """Reflect an index into the line, with the border sample repeated (MATLAB's `symmetric`)."""
     period = 2 * length
     position %= period
     return position if position < length else period - 1 - position
@@ -93,8 +91,9 @@ def _mirror(position: int, length: int) -> int:
 def _phases(
     in_len: int, out_len: int, kernel: str, in_offset: float, out_offset: float
 ) -> tuple[int, int, tuple[tuple[int, tuple[float, ...]], ...]] | None:
-    """(padding before, padding after, [(first source sample, weights) per phase]) of an integer upscale, else
-    None.
+    """(padding before, padding after, [(first source sample, weights) per phase]), or None.
+
+    None: not an integer upscale.
     """
     if out_len % in_len or out_len == in_len:
         return None
@@ -113,8 +112,7 @@ def _phases(
 
 
 def phases(factor: int, kernel: str, offset: float = 0.0) -> tuple[tuple[int, tuple[float, ...]], ...]:
-    """(first source sample relative to sample i, weights) of each of the output samples factor·i + p of a
-    whole upscale.
+    """Filters of an integer upscale: (first source sample relative to i, weights) of output factor·i + p.
 
     offset: siting of the samples, before and after.
     """
@@ -156,8 +154,9 @@ def _upscale_by_phases(
     after: int,
     phases: tuple[tuple[int, tuple[float, ...]], ...],
 ) -> Tensor:
-    """Integer upscale: output sample S·i+p is a short filter of the neighbours of i, so each phase is a sum
-    of views.
+    """Upscale by an integer, as a sum of shifted views per phase.
+
+    Output sample S·i+p is a short filter of the neighbours of i.
     """
     length = x.shape[dim]
     index = [_mirror(p, length) for p in range(-before, 0)] + [
@@ -211,11 +210,12 @@ def upscale_plane(
     offset: tuple[float, float],
     sub: tuple[int, int] | None = None,
 ) -> Tensor:
-    """Resample a chroma plane the way its luma of `size` (height, width) goes to `target`.
+    """Resample a chroma plane as its luma of `size` (height, width) is resampled to `target`.
 
-    plane: (...,h,w), each side that of luma over `sub`, rounded up. sub: luma samples per chroma sample,
-    (vertical, horizontal); by default what the sizes tell, 1 or 2. By a whole factor every sample goes its
-    exact way, and what an odd side has too much is cropped; otherwise the plane is stretched to fit.
+    plane: (...,h,w), each side that of luma divided by `sub`, rounded up. sub: luma samples per chroma
+    sample, (vertical, horizontal); by default derived from the sizes, 1 or 2. For an integer factor, every
+    sample keeps its exact position, and the excess of an odd side is cropped; otherwise the plane is
+    stretched to fit.
     """
     sides = []
     for have, luma, out, by in zip(plane.shape[-2:], size, target, sub or (0, 0), strict=True):
@@ -226,11 +226,10 @@ def upscale_plane(
 
 
 def upscale_in_graph(x: Tensor, factor: int, kernel: str, offset: tuple[float, float] = (0.0, 0.0)) -> Tensor:
-    """(B,C,H,W) -> (B,C,factor·H,factor·W) as `resample` does it, in fp32 and as one convolution and a pixel
-    shuffle.
+    """(B,C,H,W) -> (B,C,factor·H,factor·W) like `resample`, in fp32, as one convolution and a pixel shuffle.
 
-    For graphs that are recorded once: ONNX files with free H and W, and CUDA graphs, in which nothing may
-    come from the CPU. H and W must reach the kernel's half width.
+    For graphs that are recorded once: ONNX files with free H and W, and CUDA graphs, which can't read from
+    the CPU. H and W must be at least the kernel's half width.
     """
     if torch.compiler.is_exporting():
         weight = _filter_bank(factor, kernel, offset, x.device)

@@ -1,9 +1,8 @@
-"""`BicubicSkip`: what the YUV-native networks share: planes packed into one tensor, and a residual on a
-bicubic upscale.
+"""`BicubicSkip`: base of the YUV-native networks, which add a residual to a bicubic upscale of packed planes.
 
-Luma is unshuffled by 2 beside U and V, 6 channels at chroma resolution, where 3x3 convolutions cost a
-quarter. The skip is bicubic and exact; a network begins as the skip alone (its last layer at zero), and
-carries only what bicubic lacks.
+Luma is pixel-unshuffled by 2 and joined with U and V: 6 channels at chroma resolution, where 3x3 convolutions
+cost a quarter. The skip is an exact bicubic upscale. The last layer starts at zero, so a new network equals
+bicubic and learns only the difference.
 """
 
 from __future__ import annotations
@@ -37,22 +36,19 @@ LEFT_SITED = (0.0, -0.25)
 
 
 def pack(planes: Planes, factor: int = 1) -> Tensor:
-    """Luma (B,1,H,W), chroma (B,2,H/2,W/2) -> (B,6·factor²,H/2/factor,W/2/factor).
-
-    All of luma's channels, then chroma's.
-    """
+    """Luma (B,1,H,W), chroma (B,2,H/2,W/2) -> (B,6·factor²,H/2/factor,W/2/factor), luma's channels first."""
     return torch.cat([F.pixel_unshuffle(planes[0], 2 * factor), F.pixel_unshuffle(planes[1], factor)], 1)
 
 
 def unpack(x: Tensor) -> Planes:
-    """The reverse of `pack`; the factor follows from the channels."""
+    """Reverse `pack`; the factor follows from the number of channels."""
     factor = math.isqrt(x.shape[1] // CHANNELS)
     split = 4 * factor * factor
     return F.pixel_shuffle(x[:, :split], 2 * factor), F.pixel_shuffle(x[:, split:], factor)
 
 
 def bicubic(planes: Planes, scale: int) -> Planes:
-    """Luma and left-sited chroma at `scale` times the size."""
+    """Bicubic upscale of luma and left-sited chroma by `scale`."""
     luma, chroma = planes
     if scale > 1 and (luma.is_cuda or torch.compiler.is_exporting()):
         return upscale_in_graph(luma, scale, "bicubic"), upscale_in_graph(
@@ -65,13 +61,14 @@ def bicubic(planes: Planes, scale: int) -> Planes:
 
 
 class BicubicSkip(nn.Module):
-    """A network of one frame that adds `residual` to a bicubic upscale; at scale 1, to the frame itself."""
+    """A single-frame network that adds `residual` to a bicubic upscale; at scale 1, to the frame itself."""
 
     contract: Contract
 
     def __init__(self, *, scale: int, packing: int, halo_px: int, size_multiple: int = 2) -> None:
-        """packing: the factor that `residual` is packed by: `scale` for a sub-pixel output, 1 where maps have
-        grown before.
+        """packing: the factor that `residual` is packed by.
+
+        `scale` for a sub-pixel output, 1 if feature maps were upscaled before.
         """
         super().__init__()
         self.scale, self.packing = scale, packing
@@ -80,11 +77,11 @@ class BicubicSkip(nn.Module):
         )
 
     def residual(self, luma: Tensor, chroma: Tensor) -> Tensor:
-        """(B,1,H,W) and (B,2,H/2,W/2) -> what is to be added to the bicubic upscale, packed by `packing`."""
+        """(B,1,H,W) and (B,2,H/2,W/2) -> the residual on the bicubic upscale, packed by `packing`."""
         return self.trunk(pack((luma, chroma)))
 
     def trunk(self, x: Tensor) -> Tensor:
-        """The same of packed planes (B,6,H/2,W/2), where a network takes and leaves them so."""
+        """The residual for packed planes (B,6,H/2,W/2), for networks with packed input and output."""
         raise NotImplementedError
 
     def forward(self, planes: Planes) -> Planes:
@@ -95,17 +92,16 @@ class BicubicSkip(nn.Module):
         return self.added(planes, self.residual(*planes))
 
     def added(self, planes: Planes, residual: Tensor) -> Planes:
-        """The bicubic upscale of `planes` with a packed residual on top."""
+        """Add a packed residual to the bicubic upscale of `planes`."""
         (luma, chroma), (more_luma, more_chroma) = bicubic(planes, self.scale), unpack(residual)
         return luma + more_luma.to(luma.dtype), chroma + more_chroma.to(chroma.dtype)
 
 
 def from_identity(layers: Iterable[nn.Module], noise: float = 0.02) -> None:
-    """Let layers begin as what passes its input on, with a little noise, which trains faster than noise
-    alone.
+    """Initialise layers so that they pass their input on, with a little noise.
 
-    Convolutions begin as Dirac, those of stride 2 as the mean of 2x2, transposed ones as bilinear; channels
-    that have no counterpart in front of the layer by He et al. 2015 (arXiv:1502.01852).
+    This trains faster than noise alone. Convolutions start as Dirac, those of stride 2 as the mean of 2x2,
+    transposed ones as bilinear; additional channels are initialised by He et al. 2015 (arXiv:1502.01852).
     """
     for layer in layers:
         assert isinstance(layer, nn.Conv2d | nn.ConvTranspose2d)
@@ -128,7 +124,7 @@ def from_identity(layers: Iterable[nn.Module], noise: float = 0.02) -> None:
 
 
 def _passing(layer: nn.Conv2d | nn.ConvTranspose2d) -> Tensor:
-    """The kernel that passes a channel on."""
+    """Return a kernel that passes each channel on."""
     size, stride = layer.kernel_size[0], layer.stride[0]
     kernel = torch.zeros(size, size)
     if stride == 1:
@@ -142,7 +138,7 @@ def _passing(layer: nn.Conv2d | nn.ConvTranspose2d) -> Tensor:
 
 
 def zero_last_layer(layer: nn.Module) -> None:
-    """Let a last layer begin at nothing."""
+    """Set weights and bias of a last layer to zero."""
     assert isinstance(layer, nn.Conv2d | nn.ConvTranspose2d)
     nn.init.zeros_(layer.weight)
     if layer.bias is not None:

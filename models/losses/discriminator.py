@@ -1,8 +1,8 @@
-"""`adversarial`: a generator, and the discriminator that tells its pictures from real ones.
+"""`adversarial`: the discriminators that distinguish images of a generator from real ones.
 
 SRGAN (Ledig et al. 2017, arXiv:1609.04802) with blocks without normalisation (ESRGAN, Wang et al. 2018,
-arXiv:1809.00219). The generator is `edsr`'s network, so that it can begin where `edsr` ended, as the papers'
-do. The discriminator is used in training only; it judges every patch by itself (Isola et al. 2017,
+arXiv:1809.00219). The generator is the network of `edsr` and can start from its weights, as in the papers.
+The discriminator is used in training only, and judges every patch separately (Isola et al. 2017,
 arXiv:1611.07004).
 """
 
@@ -27,7 +27,7 @@ class Discriminator(nn.Module):
     def __init__(self, *, width: int = 32) -> None:
         """width: channels at chroma resolution.
 
-        Spectral normalisation keeps it from winning too early (arXiv:1802.05957).
+        Spectral normalisation keeps it from becoming too strong early in training (arXiv:1802.05957).
         """
         super().__init__()
         self.layers = nn.ModuleList(
@@ -51,8 +51,9 @@ class Discriminator(nn.Module):
 
 
 class UNetDiscriminator(nn.Module):
-    """Planes -> one logit for every place of chroma, which knows the place and its surroundings (Schönfeld et
-    al. 2020, arXiv:2002.12655).
+    """Planes -> one logit for every chroma position, from the position and its surroundings.
+
+    Schönfeld et al. 2020, arXiv:2002.12655.
     """
 
     def __init__(self, *, width: int = 32) -> None:
@@ -73,7 +74,7 @@ class UNetDiscriminator(nn.Module):
         self.verdict = nn.Conv2d(width, 1, 3, padding=1)
 
     def forward(self, planes: Planes) -> Tensor:
-        """Luma (B,1,H,W), chroma (B,2,H/2,W/2), sides that divide by 8 -> logits (B,1,H/2,W/2)."""
+        """Luma (B,1,H,W), chroma (B,2,H/2,W/2), sides divisible by 8 -> logits (B,1,H/2,W/2)."""
         x = F.leaky_relu(self.first(pack(planes)), 0.2)
         seen = []
         for layer in self.down:
@@ -89,4 +90,4 @@ DISCRIMINATORS: dict[str, type[Discriminator | UNetDiscriminator]] = {
     "patch": Discriminator,
     "unet": UNetDiscriminator,
 }
-"""By the name a configuration gives."""
+"""By their names in a configuration."""

@@ -1,9 +1,8 @@
-"""`Dists`: distance of structure and texture of pictures (Ding et al. 2020, arXiv:2004.07728), with weights
-the user has.
+"""`Dists`: distance of structure and texture of images (Ding et al. 2020, arXiv:2004.07728).
 
-Two files: the authors' `weights.pt` (alpha, beta), and VGG16 as torchvision gives it (`vgg16-397923af.pth`).
-Its maximum poolings become L2 poolings, and the picture itself is the first of six features. Pictures keep
-their size; the authors' own script first makes the smaller side 256.
+The user provides two files: the authors' `weights.pt` (alpha, beta), and VGG16 of torchvision
+(`vgg16-397923af.pth`). Its maximum poolings become L2 poolings, and the image itself is the first of six
+features. Images keep their size; the authors' own script first resizes the smaller side to 256.
 """
 
 from __future__ import annotations
@@ -24,14 +23,14 @@ _C = 1e-6
 
 
 def _l2_pool(x: Tensor) -> Tensor:
-    """Root of the weighted mean square over 3x3 (Hann window), every second place: free of aliasing."""
+    """Root of the weighted mean square over 3x3 (Hann window), stride 2: free of aliasing."""
     line = torch.tensor([0.25, 0.5, 0.25])
     window = torch.outer(line, line).expand(x.shape[1], 1, 3, 3)
     return (F.conv2d(x.square(), window, stride=2, padding=1, groups=x.shape[1]) + 1e-12).sqrt()
 
 
 class Dists:
-    """How alike means (texture) and deviations (structure) of feature maps are."""
+    """Similarity of the means (texture) and deviations (structure) of feature maps."""
 
     def __init__(self, backbone: Backbone, alpha: Tensor, beta: Tensor) -> None:
         """alpha, beta: weights of texture and structure of all 1475 channels, 0 or more."""
@@ -42,7 +41,7 @@ class Dists:
 
     @classmethod
     def read(cls, paths: tuple[str, ...]) -> Dists:
-        """Raise UsageError where the files are not what it takes, MediaError where one can't be read."""
+        """Read both files. Raises UsageError for unsuitable files, MediaError for unreadable ones."""
         backbone, rest = choose(paths, "DISTS", _RECIPE)
         alpha, beta = rest.get("alpha"), rest.get("beta")
         if (
@@ -55,10 +54,7 @@ class Dists:
         return cls(backbone, alpha, beta)
 
     def __call__(self, x: Tensor, y: Tensor) -> Tensor:
-        """Two (B,3,H,W) of R'G'B', 0..1, sides of 32 or more -> (B,).
-
-        0 for equal pictures, 1 at most for those that share nothing.
-        """
+        """Two (B,3,H,W) of R'G'B', 0..1, sides of 32 or more -> (B,), from 0 (equal images) to 1."""
         alike = torch.zeros(x.shape[0])
         for a, b, alpha, beta in zip(
             self._features(x), self._features(y), self._alpha, self._beta, strict=True

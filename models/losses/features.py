@@ -1,10 +1,10 @@
-"""`load_features`: what deep features are taken from, for perceptual and cosine losses: our autoencoder,
-VGG19, or VGG16.
+"""`load_features`: extractors of deep features for perceptual and cosine losses.
 
-VGG19's weights are the user's own: torchvision's file (vgg19-*.pth) or the same tensors as safetensors.
-Features are those of conv5_4 before its ReLU, as in ESRGAN (Wang et al. 2018, arXiv:1809.00219). VGG16's are
-torchvision's, too, or HED's (`imagenet`); of it what the first three stages leave is compared, each by its
-own strength: edges and textures, at less cost than what lies deeper.
+They are the autoencoder of this project, VGG19 or VGG16. VGG19's weights are the user's own: torchvision's
+file (vgg19-*.pth) or the same tensors as safetensors. Its features are those of conv5_4 before its ReLU, as
+in ESRGAN (Wang et al. 2018, arXiv:1809.00219). VGG16's weights are torchvision's or HED's (`backbones`); the
+outputs of its first three stages are compared, each normalised by its own strength: edges and textures, at a
+lower cost than deeper features.
 """
 
 from __future__ import annotations
@@ -39,17 +39,15 @@ class Features(Protocol):
     """Deep features of planes."""
 
     def __call__(self, planes: Planes) -> list[Tensor]:
-        """Luma (B,1,H,W), chroma (B,2,H/2,W/2) -> maps; H and W divide by 16."""
+        """Luma (B,1,H,W), chroma (B,2,H/2,W/2) -> maps; H and W must be divisible by 16."""
         ...
 
 
 def load_features(name_or_path: str, device: torch.device, stages: int = 3) -> Features:
-    """The extractor of an autoencoder by name or file, or of a file with the weights of VGG19 or VGG16.
+    """Load the extractor of an autoencoder by name or file, or VGG19 or VGG16 from a file of weights.
 
-    Frozen.
-
-    stages: of VGG16, that are compared; the first ones are the cheapest.
-    Raises UsageError where it is neither, MediaError where a file is damaged.
+    Its weights are frozen. stages: number of VGG16's stages to compare; the first ones are the cheapest.
+    Raises UsageError for any other file, MediaError for a damaged one.
     """
     path = Path(name_or_path)
     weights = read_weights(path) if path.is_file() and not path.with_suffix(".toml").is_file() else None
@@ -100,7 +98,7 @@ class _Vgg16(nn.Module):
         self.register_buffer("deviation", torch.tensor(DEVIATION).reshape(1, 3, 1, 1), persistent=False)
 
     def forward(self, planes: Planes) -> list[Tensor]:
-        """The planes as R'G'B' by BT.601, normalised as ImageNet was -> what each stage leaves."""
+        """Planes, converted to R'G'B' by BT.601 and normalised as for ImageNet -> output of each stage."""
         x, found = (_rgb(planes) - self.mean) / self.deviation, []  # type: ignore[operator]
         for number, layers in enumerate(self._stages):
             x = F.max_pool2d(x, 2) if number else x
@@ -110,9 +108,7 @@ class _Vgg16(nn.Module):
         return found
 
     def measure_strengths(self) -> None:
-        """Divide what each stage leaves by what it leaves of noise, so that stages and files of weights count
-        alike.
-        """
+        """Normalise each stage by its output for noise, so that stages and weight files count equally."""
         generator = torch.Generator().manual_seed(0)
         luma = torch.rand(1, 1, 64, 64, generator=generator)
         self.strengths = [float(maps.mean()) for maps in self((luma, torch.zeros(1, 2, 32, 32)))]
@@ -141,7 +137,7 @@ class _Vgg19(nn.Module):
         self.register_buffer("deviation", torch.tensor(DEVIATION).reshape(1, 3, 1, 1), persistent=False)
 
     def forward(self, planes: Planes) -> list[Tensor]:
-        """The planes as R'G'B' by BT.601, normalised as ImageNet was."""
+        """Planes, converted to R'G'B' by BT.601 and normalised as for ImageNet -> features."""
         return [self.features((_rgb(planes) - self.mean) / self.deviation)]
 
 

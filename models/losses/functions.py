@@ -1,8 +1,8 @@
 """Losses, as functions of tensors that return a scalar.
 
-x, y: (B,C,H,W), floating, values 0..1 (chroma -0.5..0.5) and beyond; the network's result and the truth. Deep
-features are maps of any size and range; what a discriminator says of real or made pictures are logits of any
-shape, positive for real.
+x, y: (B,C,H,W), floating, values 0..1 (chroma -0.5..0.5) and beyond; the output of the network and the ground
+truth. Deep features are maps of any size and range; logits of a discriminator, for real or generated images,
+have any shape and are positive for real.
 """
 
 from __future__ import annotations
@@ -37,9 +37,9 @@ __all__ = [
 
 
 def mse(x: Tensor, y: Tensor) -> Tensor:
-    """Mean squared error, 0 or more: what PSNR counts.
+    """Mean squared error, 0 or more: the basis of PSNR.
 
-    Favours soft pictures (Zhao et al. 2017, arXiv:1511.08861).
+    Favours soft images (Zhao et al. 2017, arXiv:1511.08861).
     """
     return (x - y).square().mean()
 
@@ -55,14 +55,15 @@ def l1(x: Tensor, y: Tensor) -> Tensor:
 def charbonnier(x: Tensor, y: Tensor, epsilon: float = 1e-3) -> Tensor:
     """Mean of sqrt(d² + ε²), ε or more.
 
-    L1 with a round bottom (Charbonnier et al. 1994; Lai et al. 2017, arXiv:1704.03915).
+    L1 with a smooth minimum (Charbonnier et al. 1994; Lai et al. 2017, arXiv:1704.03915).
     """
     return ((x - y).square() + epsilon * epsilon).sqrt().mean()
 
 
 def ssim_loss(x: Tensor, y: Tensor) -> Tensor:
-    """1 - mean SSIM, 0 (equal) to 2; H and W of 11 or more (Wang et al. 2004,
-    doi:10.1109/TIP.2003.819861).
+    """1 - mean SSIM, 0 (equal) to 2; H and W of 11 or more.
+
+    Wang et al. 2004, doi:10.1109/TIP.2003.819861.
     """
     with torch.autocast(x.device.type, enabled=False):  # variances are small differences
         return 1 - ssim_map(x.float(), y.float(), peak=1.0).mean()
@@ -74,7 +75,7 @@ LOSSES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
     "charbonnier": charbonnier,
     "ssim": ssim_loss,
 }
-"""By the name a configuration gives."""
+"""By their names in a configuration."""
 
 
 SAMPLES: dict[str, Callable[[Tensor], Tensor]] = {
@@ -82,35 +83,35 @@ SAMPLES: dict[str, Callable[[Tensor], Tensor]] = {
     "l1": torch.abs,
     "charbonnier": lambda d: (d.square() + 1e-6).sqrt(),
 }
-"""Losses that are means over samples: what each makes of the differences before the mean is taken."""
+"""Losses that are means over samples -> their value for each difference, before the mean."""
 
 
 def cosine_distance(x: Sequence[Tensor], y: Sequence[Tensor], epsilon: float = 1e-6) -> Tensor:
-    """1 - a·b / (|a| |b|), 0 (same direction) to 2 (opposite), of all deep features of a picture as one
-    vector; mean over pictures.
+    """1 - a·b / (|a| |b|), 0 (same direction) to 2 (opposite); mean over images.
 
-    Blind to how strong features are: contrast is left to another term. One vector a picture, not one a place:
-    where hardly any feature responds, directions are noise, and their gradients, which go with 1 / |a|, would
-    drown all others. A vector shorter than epsilon counts as 1 at most.
+    All deep features of an image form one vector. The distance ignores their strength, so another term has to
+    cover contrast. One vector per position would not work: where hardly any feature responds, directions are
+    noise, and their gradients, which are proportional to 1 / |a|, would dominate. A vector shorter than
+    epsilon counts as 1 at most.
     """
     a, b = (torch.cat([maps.flatten(1).float() for maps in features], 1) for features in (x, y))
     return (1 - F.cosine_similarity(a, b, dim=1, eps=epsilon)).mean()
 
 
 def perceptual(x: Sequence[Tensor], y: Sequence[Tensor]) -> Tensor:
-    """Mean absolute difference of deep features, 0 or more, each map counting the same (Johnson et al. 2016,
-    arXiv:1603.08155).
+    """Mean absolute difference of deep features, 0 or more, each map counting the same.
+
+    Johnson et al. 2016, arXiv:1603.08155.
     """
     return torch.stack([l1(a.float(), b.float()) for a, b in zip(x, y, strict=True)]).mean()
 
 
 def statistics_distance(x: Sequence[Tensor], y: Sequence[Tensor], constant: float = 1e-2) -> Tensor:
-    """1 - mean likeness of means (texture) and of deviations (structure) of deep features, 0 (equal) to 1 at
-    most, in the form of DISTS.
+    """1 - mean similarity of means (texture) and deviations (structure) of deep features, 0 (equal) to 1.
 
-    Unlike `perceptual` it has no liking for soft pictures: too little variance costs as much as too much
-    (Ding et al. 2020, arXiv:2004.07728).
-    constant: added above and below, so that features that hardly respond say little.
+    Has the form of DISTS (Ding et al. 2020, arXiv:2004.07728). Unlike `perceptual` it does not favour soft
+    images: too little variance costs as much as too much. constant: added to numerator and denominator, so
+    that weak features count little.
     """
     alike = []
     for a, b in zip(x, y, strict=True):
@@ -123,31 +124,28 @@ def statistics_distance(x: Sequence[Tensor], y: Sequence[Tensor], constant: floa
 
 
 def non_saturating(real: Tensor, made: Tensor) -> Tensor:
-    """What a discriminator minimises.
+    """Loss of a discriminator: -log σ(real) - log(1 - σ(made)), 0 or more.
 
-    -log σ(real) - log(1 - σ(made)), 0 or more (Goodfellow et al. 2014, arXiv:1406.2661).
+    Goodfellow et al. 2014, arXiv:1406.2661.
     """
     return F.softplus(-real.float()).mean() + F.softplus(made.float()).mean()
 
 
 def non_saturating_generator(made: Tensor) -> Tensor:
-    """What the generator minimises against it.
-
-    -log σ(made), which has a gradient where it is seen through, too.
-    """
+    """Loss of the generator: -log σ(made), which has a gradient even if the discriminator is certain."""
     return F.softplus(-made.float()).mean()
 
 
 def hinge(real: Tensor, made: Tensor) -> Tensor:
-    """What a discriminator minimises.
+    """Loss of a discriminator: max(0, 1 - real) + max(0, 1 + made).
 
-    Max(0, 1 - real) + max(0, 1 + made) (Lim & Ye 2017, arXiv:1705.02894).
+    Lim & Ye 2017, arXiv:1705.02894.
     """
     return F.relu(1 - real.float()).mean() + F.relu(1 + made.float()).mean()
 
 
 def hinge_generator(made: Tensor) -> Tensor:
-    """What the generator minimises against it: minus the logit, of any sign."""
+    """Loss of the generator: minus the logit, of any sign."""
     return -made.float().mean()
 
 
@@ -155,13 +153,13 @@ ADVERSARIAL: dict[str, tuple[Callable[[Tensor, Tensor], Tensor], Callable[[Tenso
     "non-saturating": (non_saturating, non_saturating_generator),
     "hinge": (hinge, hinge_generator),
 }
-"""By the name a configuration gives: what the discriminator minimises, and what the generator."""
+"""Name in a configuration -> (loss of the discriminator, loss of the generator)."""
 
 
 def kl_divergence(mean: Tensor, log_variance: Tensor) -> Tensor:
     """KL(N(μ,σ²) || N(0,1)) = (μ² + σ² - 1 - log σ²) / 2 in nats, 0 or more.
 
-    Mean over latent numbers (Kingma & Welling 2013, arXiv:1312.6114).
+    Mean over latent values (Kingma & Welling 2013, arXiv:1312.6114).
     """
     mean, log_variance = mean.float(), log_variance.float()
     return 0.5 * (mean.square() + log_variance.exp() - 1 - log_variance).mean()
@@ -175,12 +173,10 @@ def _line(size: int, sigma: float) -> tuple[float, ...]:
 
 
 def ssim_map(x: Tensor, y: Tensor, *, peak: float, size: int = 11, sigma: float = 1.5) -> Tensor:
-    """Structural similarity at every place where the window fits.
+    """Structural similarity at every position where the window fits, -1..1.
 
-    (B,C,H,W) -> (B,C,H-size+1,W-size+1), -1..1.
-
-    peak: difference of black and white. Windows are Gaussian; means, variances and covariance are weighted by
-    them.
+    (B,C,H,W) -> (B,C,H-size+1,W-size+1). peak: difference of black and white. Windows are Gaussian; means,
+    variances and covariance are weighted by them.
     """
     channels = x.shape[1]
     weights = torch.tensor(_line(size, sigma), dtype=x.dtype, device=x.device)
@@ -201,15 +197,15 @@ def ssim_map(x: Tensor, y: Tensor, *, peak: float, size: int = 11, sigma: float 
 
 
 _OVERSHOOT = 0.08
-"""Of luma, at most: no halos round strong edges."""
+"""Largest change of luma: prevents halos around strong edges."""
 _CORE = 1.5 / 219
-"""Of luma: what is no stronger is grain or a gradient, and is left alone."""
+"""Luma differences below this are grain or gradients, and are left unchanged."""
 
 
 def sharpened(luma: Tensor, amount: float | Tensor) -> Tensor:
-    """(B,1,H,W), 0..1 -> plus `amount` times what a Gaussian of σ = 1 takes away, where that is not faint.
+    """(B,1,H,W), 0..1 -> plus `amount` times the detail removed by a Gaussian of σ = 1, without faint detail.
 
-    Brightness stays. amount: one, or one for each picture as (B,1,1,1).
+    Mean brightness is preserved. amount: a number, or one for each image as (B,1,1,1).
     """
     with torch.autocast(luma.device.type, enabled=False):
         away = luma - _blurred(F.pad(luma, (2, 2, 2, 2), mode="reflect"), 5)
@@ -217,19 +213,18 @@ def sharpened(luma: Tensor, amount: float | Tensor) -> Tensor:
 
 
 _NOISE = 2 / 219**2
-"""Variance of what an eye does not see, of luma 0..1: 2 squared 8-bit codes, as VMAF has it."""
+"""Variance of invisible noise, for luma 0..1: 2 squared 8-bit values, as in VMAF."""
 _WINDOWS = (17, 9, 5, 3)
-"""Samples of the Gaussian windows, from the finest scale to the coarsest; σ is a fifth of that."""
+"""Sizes of the Gaussian windows in samples, from the finest scale to the coarsest; σ is a fifth of that."""
 
 
 def information_loss(x: Tensor, y: Tensor) -> Tensor:
-    """1 - the share of what luma of y tells that x tells as well, 0 (equal) to 1.
+    """1 - the share of the information in luma of y that x contains too, 0 (equal) to 1.
 
-    H and W of 17 or more, values 0..1.
-
-    Visual information fidelity (Sheikh & Bovik 2006, doi:10.1109/TIP.2005.859378) on pixels, with gains above
-    1 counted as 1: contrast that a soft result has lost is asked back, contrast that the truth does not have
-    earns nothing, and what the truth can't explain is noise. At four scales, or as many as fit.
+    H and W of 17 or more, values 0..1. Visual information fidelity (Sheikh & Bovik 2006,
+    doi:10.1109/TIP.2005.859378) on pixels, with gains above 1 counted as 1. Lost contrast is penalised,
+    contrast beyond the ground truth is not rewarded, and everything that the ground truth can't explain is
+    noise. Computed at four scales, or as many as fit.
     """
     shares: list[Tensor] = []
     with torch.autocast(x.device.type, enabled=False):
@@ -250,9 +245,9 @@ def information_loss(x: Tensor, y: Tensor) -> Tensor:
 
 
 def _blurred(z: Tensor, size: int) -> Tensor:
-    """(B,1,H,W) under a Gaussian window of that many samples, where it fits.
+    """(B,1,H,W) filtered by a Gaussian window of that many samples, where it fits.
 
-    Products of matrices are quicker than so narrow convolutions.
+    Matrix products are faster than such narrow convolutions.
     """
     down, across = (_window(length, size).to(z) for length in z.shape[-2:])
     return down @ z @ across.T
@@ -260,7 +255,7 @@ def _blurred(z: Tensor, size: int) -> Tensor:
 
 @functools.cache
 def _window(length: int, size: int) -> Tensor:
-    """(length-size+1, length): the window at every place of a line where it fits."""
+    """(length-size+1, length): the window at every position of a line where it fits."""
     made = torch.zeros(length - size + 1, length)
     for place in range(len(made)):
         made[place, place : place + size] = torch.tensor(_line(size, size / 5))

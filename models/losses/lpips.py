@@ -1,8 +1,7 @@
-"""`Lpips`: learned perceptual distance of pictures (Zhang et al. 2018, arXiv:1801.03924), with weights the
-user has.
+"""`Lpips`: learned perceptual distance of images (Zhang et al. 2018, arXiv:1801.03924).
 
-Two files: the linear heads as the authors give them (`alex.pth` or `vgg.pth` of version 0.1:
-lin0.model.1.weight ...), and the backbone they belong to as torchvision gives it (`alexnet-owt-7be5be79.pth`,
+The user provides two files: the linear heads of the authors (`alex.pth` or `vgg.pth` of version 0.1:
+lin0.model.1.weight ...), and the matching backbone of torchvision (`alexnet-owt-7be5be79.pth`,
 `vgg16-397923af.pth`).
 """
 
@@ -26,7 +25,7 @@ _SHIFT, _SCALE = (-0.030, -0.088, -0.188), (0.458, 0.448, 0.450)
 
 
 class Lpips:
-    """Distance of deep features, each channel weighted as people judged."""
+    """Distance of deep features, with channels weighted by human judgements."""
 
     def __init__(self, backbone: Backbone, heads: list[Tensor]) -> None:
         """heads: (1,C,1,1), 0 or more, of the five taps of the backbone."""
@@ -34,8 +33,9 @@ class Lpips:
 
     @classmethod
     def read(cls, paths: tuple[str, ...]) -> Lpips:
-        """Raise UsageError where the files are not heads and the backbone they belong to, MediaError where
-        one can't be read.
+        """Read heads and backbone.
+
+        Raises UsageError if they don't match, MediaError for an unreadable file.
         """
         backbone, rest = choose(paths, "LPIPS", _RECIPE)
         heads = [rest.get(f"lin{n}.model.1.weight") for n in range(5)]
@@ -45,9 +45,9 @@ class Lpips:
         return cls(backbone, [h.float().reshape(1, -1, 1, 1) for h in heads if h is not None])
 
     def __call__(self, x: Tensor, y: Tensor) -> Tensor:
-        """Two (B,3,H,W) of R'G'B', 0..1, sides of 32 or more -> (B,).
+        """Two (B,3,H,W) of R'G'B', 0..1, sides of 32 or more -> (B,), 0 for equal images.
 
-        0 for equal pictures, about 0.7 for unlike ones.
+        About 0.7 for unlike images.
         """
         total = torch.zeros(x.shape[0])
         for a, b, head in zip(self._taps(x), self._taps(y), self._heads, strict=True):
