@@ -1,9 +1,8 @@
-"""`ContainerDecoder`: some packets of a film through the container's own decoder, to compare what workers
-decode with.
+"""`ContainerDecoder`: decodes some packets with the container's own decoder, as a reference for workers.
 
-Workers get packets without their container. What travels with them may lack something that shapes the
-picture, and all later checks would look at the same wrong frames; so a few frames of every chunk, and those
-where headers or palettes change, are decoded where the file is open, with all that the demuxer says.
+Workers get packets without their container. If anything that affects the image were lost on the way, all
+later checks would compare equally wrong frames. Therefore a few frames of every chunk, and those where
+headers or palettes change, are also decoded where the file is open, with everything the demuxer provides.
 """
 
 from __future__ import annotations
@@ -28,32 +27,32 @@ __all__ = ["ContainerDecoder"]
 
 
 class ContainerDecoder:
-    """What the container's own decoder makes of some packets; a `source.Check`."""
+    """Decodes some packets with the container's own decoder; a `packet_reader.Check`."""
 
     depth = 3
-    """A key frame and two that need it."""
+    """A key frame and two that depend on it."""
 
     def __init__(self, rows: Iterable[int], clean: Sequence[int], pixels: PixelFormat) -> None:
-        """rows: where it looks. clean: by row, whether decoding may start there. pixels: planar format frames
-        are compared in.
+        """rows: rows to check. clean: by row, whether decoding may start there.
+
+        pixels: planar format in which frames are compared.
         """
         self._rows, self._clean = frozenset(rows), clean
         self._converter = None if pixels.is_float else Converter(pixels)
         self._decoder: VideoCodecContext | None = None
 
     def begin(self, stream: VideoStream) -> None:
-        """The stream's first packet comes next."""
+        """Prepare for the first packet of the stream."""
         self._decoder = open_decoder(stream)
         self._decoder.thread_count = 1  # a few frames now and then; threads would each keep some
 
     def see(
         self, row: int, packets: Sequence[av.Packet[Any]], *, is_changed: bool
     ) -> tuple[tuple[int, int], ...]:
-        """(pts, checksum) of the frames from the first of `packets` on, where it is looked at.
+        """Return (pts, checksum) of the frames that begin with the first packet, if the row is to be checked.
 
-        is_changed: it brings a header or a palette.
-
-        A decoder must see every change, or it decodes what follows by what held before.
+        packets: a packet and those after it. is_changed: the packet carries a new header or palette. The
+        decoder must see every change, or it would decode the following packets with the old one.
         """
         is_clean = row < len(self._clean) and bool(self._clean[row])
         if self._converter is None or not (is_changed or (is_clean and row in self._rows)):
@@ -69,9 +68,9 @@ class ContainerDecoder:
         )
 
     def _decoded(self, packets: Iterable[av.Packet[Any]]) -> list[VideoFrame]:
-        """All that comes of a few packets alone.
+        """Decode a few packets alone.
 
-        Nothing where they can't be decoded, which is said where it matters.
+        Returns nothing if they can't be decoded; the error is reported elsewhere.
         """
         assert self._decoder is not None
         frames: list[VideoFrame] = []

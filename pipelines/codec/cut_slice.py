@@ -1,4 +1,4 @@
-"""`ends_in_a_slice`: whether a byte stream breaks off inside its last slice, which decoders do not notice."""
+"""`ends_in_a_slice`: whether a byte stream ends inside its last slice, which decoders don't notice."""
 
 from __future__ import annotations
 
@@ -19,18 +19,18 @@ __all__ = ["ends_in_a_slice"]
 
 
 _ARITHMETIC = frozenset({"h264", "hevc", "vvc"})
-"""Codecs with slices in arithmetic code (CABAC), which tell no length: behind the end of one that is cut, a
-decoder reads zeros and takes them for coefficients."""
+"""Codecs with arithmetic coding (CABAC), whose slices contain no length: after the end of a cut slice, a
+decoder reads zeros as coefficients."""
 _START_CODES = (b"\0\0\1", b"\0\0\0\1")
 _OTHER_BITS = b"\xff" * 64
 
 
 def ends_in_a_slice(tail: Sequence[PacketData], setup: DecoderSetup) -> bool:
-    """Whether the last of some packets, which begin where decoding may start, is cut inside its last slice.
+    """Whether the last of some packets is cut inside its last slice.
 
-    A whole slice says itself where it ends, so that bytes behind it change nothing (end_of_slice_flag in
-    7.3.4 of H.264, end_of_slice_segment_flag in 7.3.8.1 of H.265); one that is cut becomes something else
-    with other bytes behind it. Only for byte streams (annex B of both).
+    The packets begin where decoding may start. A complete slice signals its own end, so bytes after it change
+    nothing (end_of_slice_flag in 7.3.4 of H.264, end_of_slice_segment_flag in 7.3.8.1 of H.265). A cut slice
+    decodes differently if other bytes follow. Only for byte streams (annex B of both).
     """
     if setup.codec not in _ARITHMETIC or not tail or not tail[-1].data.startswith(_START_CODES):
         return False
@@ -42,7 +42,7 @@ def ends_in_a_slice(tail: Sequence[PacketData], setup: DecoderSetup) -> bool:
 
 
 def _pictures(packets: Sequence[PacketData], setup: DecoderSetup) -> tuple[list[int], bool]:
-    """A checksum for each frame that can be decoded; whether the last packet alone gave an error."""
+    """A checksum for each frame that can be decoded, and whether only the last packet gave an error."""
     decoder = packet_decoder(setup)
     decoder.options = {**decoder.options, "err_detect": "explode"}  # or frames with errors are filled up
     decoder.thread_count = 1  # or damage shows in other frames from run to run

@@ -45,10 +45,10 @@ __all__ = [
 
 
 _THREADS = 4
-"""Of the decoder; decoded pictures do not depend on it."""
+"""Threads of the decoder; decoded frames do not depend on it."""
 
 _HIDES_DAMAGE = frozenset({"hevc"})
-"""Decoders that hand on what they could make of a broken slice, and do not mark it."""
+"""Decoders that output broken slices without marking the frame as corrupt."""
 
 _PLANAR = {
     "nv12": "yuv420p", "nv21": "yuv420p", "nv16": "yuv422p", "nv24": "yuv444p", "p010le": "yuv420p10le",
@@ -70,18 +70,18 @@ _PLANAR = {
     **{f"{order}{bits}{end}": "gbrp"
        for order in ("rgb", "bgr") for bits in ("444", "555", "565") for end in ("le", "be")},
 }  # fmt: skip
-"""Packed formats and the planar ones with the same samples."""
+"""Packed formats -> planar ones with the same samples."""
 
 
 def planar_format(pix_fmt: str) -> PixelFormat:
-    """The format in which frames of `pix_fmt` are handed on. Raises MediaError for one that can't be."""
+    """The planar format in which frames of `pix_fmt` are passed on. Raises MediaError if there is none."""
     if pix_fmt.endswith("be"):
         return PixelFormat.parse(_PLANAR.get(pix_fmt, pix_fmt[:-2] + "le"))
     return PixelFormat.parse(_PLANAR.get(pix_fmt, pix_fmt))
 
 
 def packet_decoder(setup: DecoderSetup, *, strict: bool = False) -> VideoCodecContext:
-    """A decoder as the container would have set it up. strict: damage it would hide is an error instead."""
+    """Create a decoder, set up as the container would. strict: report damage that it would hide."""
     context = (
         open_decoder(setup.codec, err_detect="explode")
         if strict and setup.codec in _HIDES_DAMAGE
@@ -108,19 +108,18 @@ def decode(
 ) -> Iterator[Frame]:
     """Decode all packets and drain the decoder.
 
-    Frames come in display order with the decoder's own timestamps.
-
-    A frame without a timestamp gets pts -1 (its place is known by order); hidden ones are left out. conceal:
-    skip packets that can't be decoded. checks: `checksum` of some frames by their number from the first one
-    decoded, where times identify none. A frame that is not like the film's first one says so
-    (`Frame.change`), and so does one that the container's own decoder gives otherwise. Raises CorruptError
-    where a packet behind the first frame can't be decoded.
+    Frames come in display order with the decoder's own timestamps. A frame without a timestamp gets pts -1
+    (its place is known by order); hidden frames are dropped. conceal: skip packets that can't be decoded.
+    checks: `checksum` of some frames, by their number from the first decoded one, for films whose timestamps
+    identify no frames. A frame that differs from the film's first one in `FrameFacts`, or from the reference
+    of the container's own decoder, has `Frame.change` set. Raises CorruptError if a packet after the first
+    frame can't be decoded.
     """
     return _Decoding(setup, pixels, conceal=conceal, checks=checks).frames(packets)
 
 
 class _Decoding:
-    """A decoder at work, and what is known of the packets it was given."""
+    """A running decoder, and facts about the packets it was given."""
 
     def __init__(
         self, setup: DecoderSetup, pixels: PixelFormat, *, conceal: bool, checks: Mapping[int, int] | None
@@ -138,7 +137,7 @@ class _Decoding:
         self._damaged: deque[bool] = deque()
 
     def frames(self, packets: Iterable[PacketData]) -> Iterator[Frame]:
-        """The frames that are shown, of all packets."""
+        """Yield all frames to be shown."""
         for data in _with_end(packets):
             if data is not None:
                 self._note(data)
@@ -161,7 +160,7 @@ class _Decoding:
             self._asked.update(data.checks)
 
     def _pictures(self, data: PacketData | None) -> list[VideoFrame] | None:
-        """What the decoder gives for a packet, or at the end; None where nothing more will come."""
+        """The decoder's output for a packet, or at the end; None if no more output will come."""
         try:
             return self._decoder.decode(rebuilt(data, self._known) if data is not None else None)
         except av.error.EOFError:
@@ -196,9 +195,9 @@ class _Decoding:
 
 
 def facts_alone(packets: Iterable[PacketData], setup: DecoderSetup) -> Iterator[FrameFacts]:
-    """What the frames say that come of a few packets, in display order.
+    """Facts about the frames decoded from a few packets, in display order.
 
-    What can't be decoded is passed over.
+    Packets that can't be decoded are skipped.
     """
     decoder = packet_decoder(setup)
     known: dict[str, bytes] = {}
@@ -209,8 +208,8 @@ def facts_alone(packets: Iterable[PacketData], setup: DecoderSetup) -> Iterator[
 
 
 _HIDDEN = 1 << 62
-"""Added to the time of a packet with a frame that is not to be shown: PyAV can't mark it; no real time is
-half as late."""
+"""Added to the time of a packet whose frame is not to be shown, as PyAV can't mark it; no real time is half
+as large."""
 _DIFFERS = (
     "its container's own decoder gives another picture; make FFV1 of it with FFmpeg and upscale that, for the"
     " picture differs"
@@ -226,14 +225,14 @@ def checksum(planes: Sequence[np.ndarray]) -> int:
 
 
 class Converter:
-    """Frames as planes of one format."""
+    """Converts frames to planes of one format."""
 
     def __init__(self, pixels: PixelFormat, *, conceal: bool = False) -> None:
         self._pixels, self._conceal = pixels, conceal
         self._reformatter: av.video.reformatter.VideoReformatter | None = None
 
     def planes(self, raw: VideoFrame) -> list[np.ndarray]:
-        """One (height, width) array a plane. Raises CorruptError for float samples that are no numbers."""
+        """One (height, width) array per plane. Raises CorruptError for non-finite float samples."""
         if self._pixels.is_float:
             return float_planes(raw, conceal=self._conceal)
         if _WORD.fullmatch(raw.format.name):
@@ -245,17 +244,17 @@ class Converter:
 
 
 class _Changes:
-    """Notices frames that are unlike the film's first one in what holds for all of them."""
+    """Notices frames that differ from the film's first one in properties common to all frames."""
 
     def __init__(self, setup: DecoderSetup, pixels: PixelFormat, context: VideoCodecContext) -> None:
         self._setup, self._pixels, self._context = setup, pixels, context
         self._first = setup.facts
         self._last: tuple[FrameFacts, str] | None = None
         self.are_certain = ""
-        """Set from outside, where every further frame is in doubt."""
+        """Set from outside if every further frame is in doubt."""
 
     def of(self, raw: VideoFrame) -> str:
-        """What is other than it was, fit for "… at frame 12"; empty where nothing is."""
+        """The difference, in words that fit "… at frame 12"; empty if there is none."""
         found = facts_of(raw, self._context, self._first)
         self._first = self._first or found
         if self._last is None or found != self._last[0]:
@@ -326,9 +325,9 @@ def _with_end(packets: Iterable[PacketData]) -> Iterator[PacketData | None]:
 
 
 def rebuilt(data: PacketData, known: dict[str, bytes]) -> av.Packet[Any]:
-    """known: side data that the decoder was given and that holds until the next of its kind.
+    """Rebuild a packet.
 
-    Kept up to date.
+    known: side data that the decoder has, which is valid until the next of its kind. Updated.
     """
     # Not Packet(bytes): that lends Python's memory, which has no padding behind it; releasing it in a decoder
     # thread waits for the GIL while the thread that closes the decoder holds it.
@@ -352,7 +351,7 @@ def rebuilt(data: PacketData, known: dict[str, bytes]) -> av.Packet[Any]:
 def picture_planes(frame: VideoFrame, pixels: PixelFormat) -> list[np.ndarray]:
     """Views of the frame's planes, without padding; they keep the frame alive.
 
-    Those of a new frame can be written to.
+    Views of a new frame are writable.
     """
     views = []
     step = pixels.plane_count if pixels.is_interleaved else 1
@@ -367,8 +366,8 @@ def picture_planes(frame: VideoFrame, pixels: PixelFormat) -> list[np.ndarray]:
 
 
 _KNEE, _SLOPE, _GAMMA, _OFFSET = 0.0031308, 12.92, 2.4, 0.055
-"""IEC 61966-2-1: the sRGB curve, which leads on above white and below black, between the linear light that
-OpenEXR holds and the code values that networks know."""
+"""IEC 61966-2-1: the sRGB curve, extended above white and below black, between the linear light of OpenEXR
+and the sample values of networks."""
 
 
 def from_linear(light: np.ndarray) -> np.ndarray:

@@ -1,6 +1,6 @@
-"""Decoded frames with the dynamic HDR metadata of their own packets.
+"""Decoded frames with the dynamic HDR metadata of their packets.
 
-`with_dynamic_hdr` attaches it, `fitted` makes it that of a picture of the result's size.
+`with_dynamic_hdr` attaches it; `fitted` converts it to the size of the output.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ __all__ = ["active_area", "fitted", "frame_without_its_own", "with_dynamic_hdr"]
 
 
 _MOST_WAITING = 256
-"""Packets ahead of the frame that comes out: more than any decoder holds back."""
+"""Packets ahead of the decoded frame: more than any decoder holds back."""
 _CODECS = {"libdav1d": "av1"}
 _REMEDY = "; --dynamic-hdr drop leaves it out of the result"
 
@@ -39,10 +39,10 @@ def with_dynamic_hdr(
     setup: DecoderSetup,
     decode: Callable[[Iterable[PacketData]], Iterable[Frame]],
 ) -> Iterator[Frame]:
-    """What `decode` makes of packets, each frame with the metadata that the plan keeps.
+    """Decode packets with `decode`, and attach the metadata that the plan keeps to each frame.
 
-    A frame is known by the timestamp of its packet; where those tell nothing (`Plan.linear`), packets are
-    numbered.
+    A frame is matched with its packet by timestamp, or by number if timestamps identify no frames
+    (`Plan.linear`).
     """
     if not plan.dynamic_hdr:
         yield from decode(packets)
@@ -54,7 +54,7 @@ def with_dynamic_hdr(
 
 
 class _Carried:
-    """Metadata of packets until the frames made of them come."""
+    """Keeps the metadata of packets until their frames are decoded."""
 
     def __init__(self, plan: Plan, setup: DecoderSetup) -> None:
         self._kinds, self._by_number = plan.dynamic_hdr, plan.linear
@@ -63,7 +63,7 @@ class _Carried:
         self._waiting: dict[int, DynamicHdr] = {}
 
     def watched(self, packets: Iterable[PacketData]) -> Iterator[PacketData]:
-        """Pass packets on, and keep what they say."""
+        """Pass packets on, and keep their metadata."""
         for number, packet in enumerate(packets):
             header = next((content for kind, content in packet.side if kind == "new_extradata"), None)
             if header is not None:
@@ -77,7 +77,7 @@ class _Carried:
             yield passed
 
     def of(self, frame: Frame) -> DynamicHdr | None:
-        """What came with a frame's packet, of the kinds that are kept."""
+        """The metadata of a frame's packet, of the kinds that the plan keeps."""
         found = self._waiting.pop(frame.pts, None)
         if found is None:
             return None
@@ -89,10 +89,10 @@ class _Carried:
 
 
 def fitted(frames: Iterable[Frame], plan: Plan, promise: Promise) -> Iterator[Frame]:
-    """Frames with metadata for pictures of the result's size.
+    """Convert the metadata of frames to the size of the output.
 
-    Raises MediaError for a frame with some that can't be carried over; where damage is concealed, the frame
-    goes without it, as a damaged one.
+    Raises MediaError for metadata that can't be carried over; if damage is concealed, the frame loses it
+    instead.
     """
     for frame in frames:
         if not frame.dynamic_hdr:
@@ -124,7 +124,7 @@ def _fitted(found: DynamicHdr, plan: Plan) -> DynamicHdr:
 
 
 def frame_without_its_own(chunk: EncodedChunk, codec: str) -> int | None:
-    """Timestamp of the first frame with other metadata in its packet than it came with; None: of none."""
+    """Timestamp of the first frame whose packet lacks its metadata, or None."""
     with open_memory(chunk.data) as container:
         stream = container.streams.video[0]
         length_size = nal_length_size(codec, stream.codec_context.extradata)
@@ -136,9 +136,9 @@ def frame_without_its_own(chunk: EncodedChunk, codec: str) -> int | None:
 
 
 def active_area(area: tuple[int, int, int, int], plan: Plan) -> tuple[int, int, int, int]:
-    """(left, right, top, bottom) outside the active area of the stored picture, as those of the result.
+    """Convert the margins (left, right, top, bottom) of the active area to the output.
 
-    That is cropped, turned and enlarged.
+    The stored frame is cropped, rotated and scaled.
     """
     left, right, top, bottom = area
     crop = plan.crop
@@ -155,5 +155,5 @@ def active_area(area: tuple[int, int, int, int], plan: Plan) -> tuple[int, int, 
 
 
 def _scaled(offset: int, size: int, out: int) -> int:
-    """To the nearest pixel."""
+    """Scale an offset, rounded to the nearest pixel."""
     return (2 * offset * out + size) // (2 * size)

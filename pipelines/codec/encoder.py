@@ -1,8 +1,7 @@
-"""Frames to an encoded chunk: the encoder a plan names, opened so that chunks can be joined, and so that bits
-repeat.
+"""Frames to an encoded chunk, with an encoder opened so that chunks can be joined and bits repeat.
 
-A chunk is muxed on its own into the target's container, which turns packets and headers into the form the
-result needs; the times in there are only ordinal, the true ones travel beside it.
+Each chunk is muxed into the target's container, which converts packets and headers to the form that the
+output needs. Times in this container are only ordinal; the true timestamps are stored separately.
 """
 
 from __future__ import annotations
@@ -54,10 +53,10 @@ os.environ.setdefault("SVT_LOG", "1")  # SVT-AV1 writes its settings to standard
 
 
 _PASSED_OVER = re.compile(r"(?:Error parsing option|Unknown option:?|Invalid value for) '?(.*?)'?\.?\s*$")
-"""What FFmpeg logs of a key or a value in x264-params, x265-params and svtav1-params that the library does
-not take."""
+"""What FFmpeg logs for a key or a value in x264-params, x265-params and svtav1-params that the library
+ignores."""
 _SITED = frozenset({"libx264", "libx265", "libsvtav1", "ffv1"})
-"""Encoders that write down where chroma lies, or leave it to Matroska."""
+"""Encoders that signal chroma siting, or leave it to Matroska."""
 _SITING_NAMES = {
     Siting.LEFT: "left", Siting.CENTER: "center", Siting.TOP_LEFT: "topleft",
     Siting.TOP: "top", Siting.BOTTOM_LEFT: "bottomleft", Siting.BOTTOM: "bottom",
@@ -65,9 +64,9 @@ _SITING_NAMES = {
 
 
 def try_encoder(encoder: Encoder, color: ColorTags) -> None:
-    """Open the encoder as the run will, and close it: a listing proves nothing.
+    """Open the encoder as a run would, and close it: that it is listed proves nothing.
 
-    Raises UsageError where it refuses, and for options that it does not know, which FFmpeg would pass over.
+    Raises UsageError if it can't be opened, and for options it doesn't know, which FFmpeg would ignore.
     """
     try:
         with (
@@ -95,19 +94,19 @@ def try_encoder(encoder: Encoder, color: ColorTags) -> None:
 
 @dataclass(frozen=True, eq=False)
 class EncodedChunk:
-    """A chunk as it comes from a worker and lies on disk."""
+    """A chunk as a worker returns it and as it is stored on disk."""
 
     index: int
     data: bytes
-    """A small file in the target's container; its packets are the chunk's, in decode order."""
+    """A small file in the target's container; its packets are those of the chunk, in decode order."""
     pts: tuple[int, ...]
-    """True timestamps of its packets, in the same order, in ticks of the plan's time base."""
+    """True timestamps of its packets, in the same order, in the plan's time base."""
     header_sha256: str
-    """Hash of extradata and what else the stream's header holds; equal for all chunks of a job."""
+    """Hash of the extradata and the rest of the stream's header; equal for all chunks of a job."""
     thumbnails: bytes
     """Luma of every source frame in display order, THUMB_W x THUMB_H bytes each."""
     seconds: dict[str, float] = field(default_factory=dict)
-    """What the steps took."""
+    """Seconds spent in each step."""
     corrupt: int = 0
     """Frames that were damaged or missing in the source, and concealed."""
     dynamic_hdr: tuple[int, ...] = ()
@@ -115,7 +114,7 @@ class EncodedChunk:
 
     @property
     def sha256(self) -> str:
-        """Of `data`."""
+        """SHA-256 of `data`."""
         return hashlib.sha256(self.data).hexdigest()
 
 
@@ -165,31 +164,31 @@ class _Muxer:
 
     @property
     def data(self) -> bytes:
-        """What was muxed, once this is closed."""
+        """The muxed file, available after closing."""
         return self._buffer.getvalue() if self._pictures is None else pack(self._pictures)
 
 
 def _sane(rate: Fraction) -> Fraction:
-    """A rate that every encoder takes."""
+    """A frame rate that every encoder accepts."""
     return max(Fraction(1), min(rate, Fraction(240))).limit_denominator(65535)
 
 
 def _encoded_format(encoder: Encoder) -> str:
-    """What the encoder is fed; packed only where it knows nothing planar."""
+    """The pixel format of the encoder's input; packed only if it has no planar one."""
     if encoder.name == "mjpeg":
         return encoder.pix_fmt.replace("yuv", "yuvj")
     return encoder.fed_format
 
 
 class StreamFacts(TypedDict):
-    """What holds for every chunk of a film."""
+    """Properties common to all chunks of a film."""
 
     time_base: Fraction
     rate: Fraction
     sar: Fraction
     color: ColorTags
     hdr: NotRequired[HdrMetadata | None]
-    """That the stream is to tell where the encoder's options do not."""
+    """Metadata that the stream has to carry if the encoder's options don't write it."""
 
 
 def stream_facts(plan: Plan) -> StreamFacts:
@@ -211,12 +210,11 @@ def encode_chunk(
     step: Callable[[], None] = lambda: None,
     **facts: Unpack[StreamFacts],
 ) -> EncodedChunk:
-    """Encode the frames of one chunk from a fresh encoder, so that it starts with a key frame and depends on
-    nothing else.
+    """Encode the frames of one chunk with a fresh encoder, so that it starts with a key frame.
 
-    step: called for every packet, also
-    while the encoder drains, which at 8K may take it long, and while a session of a chip is waited for.
-    Raises ResourceError where the encoder fails, which a new attempt may cure.
+    step: called for every packet, also while the encoder is drained (which can take long at 8K), and while
+    waiting for a free session of a hardware encoder. Raises ResourceError if the encoder fails, which a new
+    attempt may cure.
     """
     carried: dict[int, Frame] = {}
     pts: list[int] = []
@@ -270,9 +268,10 @@ def _opened(
     color: ColorTags,
     step: Callable[[], None],
 ) -> _Muxer:
-    """The encoder, with its container.
+    """Open the encoder with its container.
 
-    A chip's is opened here, waiting for a session where others have all it has; the others open themselves.
+    A hardware encoder is opened here, waiting for a free session if necessary; software encoders open
+    themselves.
     """
     if not encoder.maker:
         return _Muxer(encoder, time_base, rate, sar, color)
@@ -301,8 +300,8 @@ _NO_SESSION = (
     "OpenEncodeSessionEx failed: out of memory",
     "OpenEncodeSessionEx failed: incompatible client key",
 )
-"""What FFmpeg logs where a driver allows no more sessions at once (libavcodec/nvenc.c)."""
-"""While FFmpeg's level of logging, which is one for all, is raised."""
+"""What FFmpeg logs if a driver allows no more sessions (libavcodec/nvenc.c)."""
+"""Held while FFmpeg's log level, which is global, is raised."""
 _WAITING_SECONDS = 2.0
 _MOST_WAITING_SECONDS = 900.0
 
@@ -315,7 +314,7 @@ def _keep(
     encoder: Encoder,
     hdr: HdrMetadata | None = None,
 ) -> None:
-    """Note a packet's true time and mux it at an ordinal one, which no container can round or refuse."""
+    """Record a packet's true time, and mux it at an ordinal time, which no container can round or refuse."""
     if packet.pts is None:
         raise ResourceError(f"the encoder {encoder.name} gave a packet without a timestamp")
     place = len(pts)
@@ -338,7 +337,7 @@ def _keep(
 
 
 def _with_carried(codec: str, data: bytes, frame: Frame) -> bytes:
-    """A packet with the captions and the dynamic HDR metadata of its frame, as far as its codec has them."""
+    """Add the captions and dynamic HDR metadata of a frame to its packet, if the codec supports them."""
     if frame.captions and codec in {"h264", "hevc"}:
         data = insert_captions(codec, data, frame.captions)
     return insert_dynamic_hdr(codec, data, frame.dynamic_hdr) if frame.dynamic_hdr else data

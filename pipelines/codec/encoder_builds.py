@@ -1,6 +1,6 @@
-"""Builds of the libraries that decode, filter and encode here.
+"""Versions of the libraries that decode, filter and encode.
 
-With others the same frames may become other bytes.
+Other builds may turn the same frames into other bytes.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ __all__ = ["encoder_builds"]
 
 _SHAPING = ("libavcodec", "libavfilter", "libavformat", "libavutil", "libswscale")
 _ASKED_PX = 64
-"""Side of the one frame that x264 and x265 are given, so that they write who they are beside it."""
+"""Side of the single frame given to x264 and x265 so that they write their version into the stream."""
 _SIGNED = {
     "libx264": (rb"x264 - (core [ -~]+?) - H\.264", {"preset": "ultrafast"}),
     "libx265": (
@@ -30,7 +30,7 @@ _SIGNED = {
         {"preset": "ultrafast", "x265-params": "log-level=none:pools=none:frame-threads=1:info=1"},
     ),
 }
-"""Encoder -> what it writes into a stream of its own, and options with which it does so."""
+"""Encoder -> the pattern of its signature in a stream, and options that make it write one."""
 _ABSENT, _SILENT = "none", "unknown"
 
 
@@ -38,7 +38,7 @@ _ABSENT, _SILENT = "none", "unknown"
 def encoder_builds() -> dict[str, str]:
     """Library -> version: av, ffmpeg, x264, x265, svtav1.
 
-    "none" where FFmpeg was built without one, "unknown" where it does not tell.
+    "none" if FFmpeg was built without it, "unknown" if it doesn't tell.
     """
     versions = ", ".join(
         f"{name.removeprefix('lib')} {'.'.join(map(str, av.library_versions[name]))}" for name in _SHAPING
@@ -53,7 +53,7 @@ def encoder_builds() -> dict[str, str]:
 
 
 def _signature(name: str) -> str:
-    """What x264 or x265 says of itself in a stream; takes some milliseconds."""
+    """The signature that x264 or x265 writes into a stream; takes some milliseconds."""
     pattern, options = _SIGNED[name]
     try:
         context: VideoCodecContext = av.CodecContext.create(name, "w")  # type: ignore[assignment]
@@ -76,7 +76,7 @@ def _signature(name: str) -> str:
 
 
 def _svt_version() -> str:
-    """SVT-AV1 signs no stream, but its library answers."""
+    """SVT-AV1's version, asked of its library, as it signs no stream."""
     if "libsvtav1" not in av.codecs_available:
         return _ABSENT
     for path in _loaded("svtav1enc"):
@@ -90,8 +90,9 @@ def _svt_version() -> str:
 
 
 def _loaded(name: str) -> list[str]:
-    """Shared libraries of that name which this process has, or where there is no /proc those that came with
-    PyAV.
+    """Paths of this process's shared libraries of that name.
+
+    Without /proc, those that came with PyAV.
     """
     try:
         lines = Path("/proc/self/maps").read_text(encoding="utf-8", errors="surrogateescape").splitlines()

@@ -1,9 +1,7 @@
 """`encoder_flaw`: the self-test of an encoder.
 
-Patterned frames are encoded twice and decoded; every frame must come back as itself.
-
-It is for hardware, of which drivers were seen to lose, repeat and swap frames, and to give other bytes in
-every run.
+Patterned frames are encoded twice and decoded, and compared. It is meant for hardware: drivers were seen to
+lose, repeat and swap frames, and to give other bytes in every run.
 """
 
 from __future__ import annotations
@@ -40,7 +38,7 @@ SELF_TEST_SIZE = (512, 288)
 _TICKS = 1001
 _TIME_BASE, _RATE = Fraction(1, 24000), Fraction(24000, 1001)
 _LEAST_DB = 25.0
-"""PSNR of every plane of every frame; neighbouring frames of the pattern differ by some 17 dB."""
+"""PSNR of every plane of every frame; neighbouring frames of the pattern differ by about 17 dB."""
 
 
 def encoder_flaw(
@@ -50,10 +48,10 @@ def encoder_flaw(
     frames: int = SELF_TEST_FRAMES,
     encode: Callable[..., EncodedChunk] = encode_chunk,
 ) -> str:
-    """What is wrong with an encoder of that size and those options; empty where it passes.
+    """Return what is wrong with an encoder of that size and those options; empty if it passes.
 
-    color, hdr: that its stream must tell. frames: how many it is given. encode: for tests, in place of
-    `encode_chunk`.
+    color, hdr: expected tags and metadata of its stream. frames: number of test frames. encode: replaces
+    `encode_chunk` in tests.
     """
     times = [n * _TICKS + (n % 3) for n in range(frames)]  # a rate that varies a little, as that of films may
     try:
@@ -84,7 +82,7 @@ def encoder_flaw(
 
 
 def _packets(chunk: EncodedChunk) -> list[bytes]:
-    """Without the container, which has a random number in it."""
+    """Packets without the container, which contains a random number."""
     with open_memory(chunk.data) as container:
         return [bytes(packet) for packet in container.demux(video=0) if packet.size]
 
@@ -130,7 +128,7 @@ def _flaw_of_stream(
 
 
 def _decoded(chunk: EncodedChunk) -> Iterator[tuple[VideoFrame, int]]:
-    """Frames in the order they are shown, each with the true time of its packet."""
+    """Frames in display order, each with the true time of its packet."""
     with open_memory(chunk.data) as container:
         stream = container.streams.video[0]
         decoder, number = open_decoder(stream), 0
@@ -146,9 +144,7 @@ def _pattern(encoder: Encoder, times: list[int]) -> Iterator[Frame]:
 
 
 def _picture(encoder: Encoder, number: int) -> list[np.ndarray]:
-    """Planes of frame `number`: a wave that moves, and the number in bars, so that no frame can be taken for
-    another.
-    """
+    """Planes of frame `number`: a moving wave, and the number as bars, so that no two frames are alike."""
     pixels = PixelFormat.parse(encoder.pix_fmt)
     planes = []
     for place in range(pixels.plane_count):

@@ -1,4 +1,4 @@
-"""`heard`: what FFmpeg says on its log while something is done, in this thread."""
+"""`heard`: captures FFmpeg's log messages of this thread."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ __all__ = ["heard"]
 
 
 _LOUD = threading.Lock()
-"""How much is said is one setting of the whole process."""
+"""Held because the log level is a global setting of the process."""
 
 
 @contextlib.contextmanager
 def heard(level: int) -> Iterator[list[tuple[int, str, str]]]:
-    """(level, what speaks, text) of all that is said at this level or a graver one, in order."""
+    """Collect (level, component, text) of all messages of this level or a more severe one, in order."""
     with _LOUD, av.logging.Capture() as said:
         before, skips = av.logging.get_level(), av.logging.get_skip_repeated()
         av.logging.set_level(level)

@@ -1,8 +1,8 @@
-"""`weave_frames`: the film frames of a telecined source, woven as its plan says.
+"""`weave_frames`: restores the film frames of a telecined source, woven as its plan says.
 
-Each is made of one source frame, or of its first field and the second one of the frame before; where the
-plan says that both would comb, of the first field alone, by a deinterlacer that is shown that frame between
-its neighbours. So no frame depends on where decoding began.
+Each is made of one source frame, or of its first field and the second field of the frame before. If the plan
+says that both would comb, it is made of the first field alone, by a deinterlacer that gets the frame and its
+neighbours. So no frame depends on where decoding started.
 """
 
 from __future__ import annotations
@@ -27,26 +27,26 @@ __all__ = ["Deinterlacer", "field_alone", "weave_frames"]
 
 _TRIPLET = 3
 _MOST_TRIPLETS = 31
-"""Of captions, that a frame can hold (cc_count has five bits)."""
+"""Most caption triplets that a frame can hold (cc_count has five bits)."""
 
 
 class Deinterlacer(Protocol):
-    """Gives the n-th of its frames once it was shown the next one, or that there is none; as bwdif does."""
+    """Returns the n-th frame once it was given the next one, or the end; like bwdif."""
 
     def push(self, frame: Frame, number: int) -> list[Sequence[np.ndarray]]:
-        """Put a frame in; whatever is ready comes out."""
+        """Put a frame in, and return all finished frames."""
 
     def end(self) -> list[Sequence[np.ndarray]]:
-        """What is left after the last frame."""
+        """Return the frames left after the last one."""
 
 
 def weave_frames(
     frames: Iterable[Frame], pulldown: Pulldown, first: int, deinterlacer: Callable[[Frame], Deinterlacer]
 ) -> Iterator[Frame]:
-    """Film frames, with the timestamps of the source frames that they are made of.
+    """Yield film frames, with the timestamps of the source frames that they are made of.
 
-    frames: source frames from number `first` on, with one on either side of those that matter.
-    deinterlacer: makes one, for frames like this.
+    frames: source frames from number `first` on, with one neighbour on either side. deinterlacer: creates
+    one, for frames like the given one.
     """
     top = pulldown.first_field == "top"
     fields = _FieldPictures(deinterlacer)
@@ -74,10 +74,10 @@ def weave_frames(
 
 
 def field_alone(plane: np.ndarray, first: int) -> np.ndarray:
-    """A picture of one field.
+    """Make a frame from one field.
 
-    Its lines stay, each other one is the mean of those above and below. first: 0 the top field, 1 the
-    bottom one.
+    Its lines are kept; each line between them is the mean of those above and below. first: 0 for the top
+    field, 1 for the bottom field.
     """
     made = plane.copy()
     lines = plane[first::2].astype(np.float32)
@@ -91,7 +91,10 @@ def field_alone(plane: np.ndarray, first: int) -> np.ndarray:
 
 
 def _woven(first: np.ndarray, second: np.ndarray, *, top: bool) -> np.ndarray:
-    """The first field of one plane and the second field of another. top: the top field is the first one."""
+    """The first field of one plane with the second field of another.
+
+    Top: whether the top field is the first.
+    """
     made = np.array(second)
     own = 0 if top else 1
     made[own::2] = first[own::2]
@@ -109,9 +112,9 @@ def _with_next(frames: Iterable[Frame]) -> Iterator[tuple[Frame, Frame | None]]:
 
 
 def _joined(one: bytes, other: bytes) -> bytes:
-    """Captions of a source frame that gives none, with those of the next one.
+    """Join the captions of a dropped source frame with those of the next one.
 
-    Padding goes first where a frame can't hold both.
+    If a frame can't hold both, padding is dropped first.
     """
     joined = one + other
     if len(joined) > _MOST_TRIPLETS * _TRIPLET:
@@ -121,23 +124,23 @@ def _joined(one: bytes, other: bytes) -> bytes:
 
 
 class _FieldPictures:
-    """Deinterlaced frames of a film, most of which are not asked for.
+    """Deinterlaces single frames of a film on request.
 
-    One deinterlacer serves as long as each next one is.
+    A deinterlacer is reused as long as each request is for the next frame.
     """
 
     def __init__(self, deinterlacer: Callable[[Frame], Deinterlacer]) -> None:
         self._new = deinterlacer
         self._running: Deinterlacer | None = None
         self._next = -1
-        """Number of the source frame that it gives next."""
+        """Number of the source frame that the deinterlacer returns next."""
         self._shown = -1
         self._ready: list[Sequence[np.ndarray]] = []
 
     def of(
         self, before: Frame | None, frame: Frame, following: Frame | None, number: int
     ) -> Sequence[np.ndarray]:
-        """Planes of one frame."""
+        """Planes of one deinterlaced frame."""
         if self._running is None or self._next != number:
             self._running, self._ready = self._new(frame), []
             self._next = number

@@ -1,9 +1,9 @@
-"""FFmpeg's filters between decoder and network: frames with exact times in, frames with exact times out.
+"""FFmpeg's filters between decoder and network, with exact timestamps in and out.
 
-The one place where a filter graph is run over a film. A graph gets frame numbers for times, and its results
-are known by their order: what a filter does to timestamps (bwdif halves the time base) never reaches the
-result. Filters here look at no more frames than `Plan.context` says, so that a result does not depend on
-where a decoder run began.
+This is the only place where a filter graph is run over a film. A graph gets frame numbers as times, and its
+outputs are matched by their order, so changes that a filter makes to timestamps (bwdif halves the time base)
+never reach the result. Filters use no more frames than `Plan.context` allows, so a result does not depend on
+where a decoder run started.
 """
 
 from __future__ import annotations
@@ -36,11 +36,11 @@ __all__ = ["chain", "cleaned", "filtered", "prefiltered", "try_filters", "whole_
 
 _BASE = Fraction(1, 25)
 _GREY = {"ya8": "gray", "ya16le": "gray16le", "yaf32le": "grayf32le"}
-"""Filters know no grey with alpha; its alpha goes past them."""
+"""Filters don't support grey with alpha; alpha bypasses them."""
 
 
 def chain(plan: Plan) -> tuple[str, ...]:
-    """The filters that make frames of fields, as FFmpeg writes them: name=option=value:..."""
+    """The filters that turn fields into frames, in FFmpeg's syntax: name=option=value:..."""
     names: list[str] = []
     if plan.deinterlacing is not None:
         names.append(_deinterlacer(plan.deinterlacing.first_field, bob=plan.deinterlacing.bob))
@@ -54,7 +54,7 @@ def _deinterlacer(first_field: str, *, bob: bool) -> str:
 
 
 def prefiltered(luma: np.ndarray, names: str, bits: int) -> np.ndarray:
-    """(H,W) codes of one plane through prefilters: they do to each plane what they would do to it alone."""
+    """Apply prefilters to one plane of (H,W) sample values: they treat each plane separately."""
 
     def run(plane: np.ndarray, filters: tuple[str, ...], pixels: PixelFormat) -> np.ndarray:
         graph = _Graph(filters, plane.shape[1], plane.shape[0], pixels)
@@ -67,12 +67,12 @@ def prefiltered(luma: np.ndarray, names: str, bits: int) -> np.ndarray:
 def filtered(
     frames: Iterable[Frame], plan: Plan, *, first: int, before: int, shown: Sequence[int]
 ) -> Iterator[Frame]:
-    """Make whole frames of fields, clean them, and leave out what the plan crops; see `whole_frames`."""
+    """Turn fields into frames, apply prefilters, and crop as the plan says; see `whole_frames`."""
     return cleaned(whole_frames(frames, plan, first=first, before=before, shown=shown), plan)
 
 
 def cleaned(frames: Iterable[Frame], plan: Plan) -> Iterator[Frame]:
-    """Whole frames through the plan's prefilters, and without what it crops."""
+    """Apply the plan's prefilters and crop to progressive frames."""
 
     def run(given: Iterable[Frame], filters: tuple[str, ...], pixels: PixelFormat) -> Iterator[Frame]:
         return _run(given, filters, pixels, None)
@@ -81,7 +81,10 @@ def cleaned(frames: Iterable[Frame], plan: Plan) -> Iterator[Frame]:
 
 
 def _run_planes(frames: Iterable[Frame], filters: tuple[str, ...], pixels: PixelFormat) -> Iterator[Frame]:
-    """Frames through a graph for each plane but alpha, for filters that know more greys than colours."""
+    """Run each plane except alpha through a separate graph.
+
+    For filters that support more grey than colour formats.
+    """
     grey = PixelFormat.parse("gray" if pixels.bits == 8 else f"gray{pixels.bits}le")
     graphs: list[_Graph] = []
     for number, frame in enumerate(frames):
@@ -99,12 +102,12 @@ def _run_planes(frames: Iterable[Frame], filters: tuple[str, ...], pixels: Pixel
 def whole_frames(
     frames: Iterable[Frame], plan: Plan, *, first: int, before: int, shown: Sequence[int]
 ) -> Iterator[Frame]:
-    """Weave film frames, or make whole frames of fields; without either, frames pass.
+    """Weave film frames or deinterlace, as the plan says; other frames pass.
 
-    frames: of the decoder, in order, from source frame `first` on, with neighbours on both sides where there
-    are any. before: how many of the first ones are only neighbours. shown: timestamps of the results of the
-    others; what comes behind is a neighbour again. Each result keeps what the decoder gave for it as
-    `Frame.origin`. Raises VerificationError where a filter loses or doubles a frame.
+    frames: frames of the decoder, in order, from source frame `first` on, with neighbours on both sides.
+    before: number of leading frames that are only neighbours. shown: timestamps of the results of the others;
+    frames after these are neighbours again. Each result keeps the decoder's frame as `Frame.origin`. Raises
+    VerificationError if a filter loses or duplicates a frame.
     """
     names, pixels = chain(plan), PixelFormat.parse(plan.decoded_format)
     if not names and plan.pulldown is None:
@@ -124,9 +127,9 @@ def whole_frames(
 
 
 def _cropped(frame: Frame, plan: Plan) -> Frame:
-    """Without the rows and columns that are left out.
+    """Remove the cropped rows and columns.
 
-    Last of all, or the blocks of a codec would no longer lie where they are.
+    This comes last: otherwise codec blocks would no longer be aligned to the grid.
     """
     if not plan.crop:
         return frame
@@ -143,7 +146,7 @@ def _cropped(frame: Frame, plan: Plan) -> Frame:
 def _run(
     frames: Iterable[Frame], names: Sequence[str], pixels: PixelFormat, fields: Plan | None
 ) -> Iterator[Frame]:
-    """Frames through a graph. fields: the plan by which it makes frames of fields, if it does."""
+    """Run frames through a graph. fields: the plan, if the graph turns fields into frames."""
     graph: _Graph | None = None
     waiting: deque[Frame] = deque()
     given = 0
@@ -172,9 +175,9 @@ def _without_alpha(pixels: PixelFormat) -> PixelFormat:
 def _made(
     picture: VideoFrame, waiting: deque[Frame], number: int, pixels: PixelFormat, fields: Plan | None
 ) -> Frame:
-    """The graph's `number`-th picture as a frame.
+    """Return the graph's `number`-th output as a frame.
 
-    The frame it was made of leaves the queue with its last picture.
+    The input frame is removed from the queue with its last output.
     """
     if not waiting:
         raise VerificationError(f"the filters gave more pictures than the {number} that belong to the source")
@@ -194,7 +197,7 @@ def _made(
 
 
 class _Graph:
-    """A chain of filters from a source to a sink."""
+    """A chain of filters between a source and a sink."""
 
     def __init__(self, names: Sequence[str], width: int, height: int, pixels: PixelFormat) -> None:
         self._format = pixels
@@ -213,7 +216,7 @@ class _Graph:
         self._graph.configure()
 
     def push(self, frame: Frame, number: int) -> list[VideoFrame]:
-        """Put a frame in; whatever is ready comes out."""
+        """Put a frame in, and return all finished frames."""
         picture = av.VideoFrame(*self._size, self._format.name)
         for plane, values in zip(picture_planes(picture, self._format), frame.planes, strict=False):
             plane[:] = values
@@ -222,7 +225,7 @@ class _Graph:
         return self._pull()
 
     def end(self) -> list[VideoFrame]:
-        """What is left after the last frame."""
+        """Return the frames left after the last one."""
         self._source.push(None)
         return self._pull()
 
@@ -241,7 +244,7 @@ class _Graph:
 
 
 class _FieldGraph:
-    """bwdif alone, at frame rate, over the frames that film was not found in."""
+    """bwdif alone, at frame rate, for the frames that are not telecined film."""
 
     def __init__(self, plan: Plan, like: Frame) -> None:
         assert plan.pulldown is not None
@@ -252,18 +255,18 @@ class _FieldGraph:
         )
 
     def push(self, frame: Frame, number: int) -> list[Sequence[np.ndarray]]:
-        """Put a frame in; planes of whatever is ready come out."""
+        """Put a frame in, and return the planes of all finished frames."""
         return [picture_planes(p, self._pixels) for p in self._graph.push(frame, number)]
 
     def end(self) -> list[Sequence[np.ndarray]]:
-        """What is left after the last frame."""
+        """Return the frames left after the last one."""
         return [picture_planes(p, self._pixels) for p in self._graph.end()]
 
 
 def try_filters(plan: Plan, width: int, height: int) -> None:
     """Run the plan's filters over two black frames of the stored size.
 
-    Raises MediaError where they don't take pictures of that size or format.
+    Raises MediaError if they don't accept this size or format.
     """
     deinterlacer, pixels = chain(plan), PixelFormat.parse(plan.decoded_format)
     names = [*(name.partition("=")[0] for name in deinterlacer), *prefilter_names(plan.prefilter)]

@@ -1,6 +1,6 @@
-"""`encoder_hardware`: which GPU and which driver stand behind a maker's encoder.
+"""`encoder_hardware`: the GPU and driver of a vendor's hardware encoder.
 
-Asked of the system, without loading the driver.
+Queried from the system, without loading the driver.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ __all__ = ["encoder_hardware", "first_nvidia", "listed_by_windows", "makers_here
 _ASKING_SECONDS = 20.0
 """For a tool such as nvidia-smi, which may have to wake the driver first."""
 _PCI = {"0x10de": "nvenc", "0x1002": "amf", "0x8086": "qsv"}
-"""Vendor of a PCI device -> maker of its encoder."""
+"""Vendor of a PCI device -> its encoder."""
 _WORDS = {"nvidia": "nvenc", "amd": "amf", "radeon": "amf", "intel": "qsv"}
-"""The same by the names that Windows shows."""
+"""Words in adapter names of Windows -> encoder."""
 _DRM = Path("/sys/class/drm")
 _LIBRARIES = {
     "amf": ("libamfrt64.so.1",),
@@ -39,15 +39,15 @@ _FOLDERS = (
 def encoder_hardware(maker: str) -> str:
     """GPU and driver, such as "NVIDIA GeForce RTX 4090, driver 570.86".
 
-    Empty where there is no such GPU, or no driver that tells.
+    Empty if there is no such GPU, or the driver is unknown.
     """
     return _hardware(maker, os.environ.get("CUDA_VISIBLE_DEVICES", ""))
 
 
 def makers_here() -> list[str]:
-    """Makers of the hardware in this machine, as far as the system lists it.
+    """Encoders of the hardware in this machine, as far as the system lists it.
 
-    Takes no time where there is none.
+    Takes no time if there is none.
     """
     return [
         maker
@@ -57,7 +57,7 @@ def makers_here() -> list[str]:
 
 
 def _may_be_there(maker: str) -> bool:
-    """Whether asking is worth a process."""
+    """Whether it is worth starting a process to ask."""
     if sys.platform == "darwin":
         return maker == "videotoolbox"
     if sys.platform == "win32":
@@ -96,9 +96,9 @@ def output_of_tool(*command: str) -> str:
 
 
 def first_nvidia(told: str, visible: str) -> str:
-    """The first device that CUDA shows.
+    """The first device that is visible to CUDA.
 
-    told: lines of index, UUID, name, driver, as nvidia-smi gives them. visible: CUDA_VISIBLE_DEVICES.
+    told: lines of index, UUID, name, driver, as printed by nvidia-smi. visible: CUDA_VISIBLE_DEVICES.
     """
     rows = [[cell.strip() for cell in line.split(",")] for line in told.splitlines()]
     rows = [row for row in rows if len(row) == 4]
@@ -108,7 +108,7 @@ def first_nvidia(told: str, visible: str) -> str:
 
 
 def listed_by_windows(told: str, maker: str) -> str:
-    """The first such adapter. told: what PowerShell says of Win32_VideoController, as JSON."""
+    """The first adapter of that vendor. told: PowerShell's JSON of Win32_VideoController."""
     try:
         found = json.loads(told)
     except ValueError:
@@ -126,7 +126,7 @@ def _of_macos() -> str:
 
 
 def _of_linux(maker: str) -> str:
-    """By the kernel's list of graphics cards.
+    """Find it in the kernel's list of graphics cards.
 
     Device number and kernel driver, with the libraries that the encoder loads.
     """
@@ -146,7 +146,7 @@ def _of_linux(maker: str) -> str:
 
 
 def _libraries(maker: str) -> list[str]:
-    """Name and size of each, for not all have their version in their name."""
+    """Name and size of each library, as not all have a version in their names."""
     found = []
     for name in _LIBRARIES.get(maker, ()):
         path = next((p for folder in _FOLDERS if (p := Path(folder, name)).exists()), None)

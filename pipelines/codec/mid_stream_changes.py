@@ -1,6 +1,6 @@
-"""What holds for every frame of a film (`FrameFacts`).
+"""Properties common to all frames of a film (`FrameFacts`).
 
-Read from a decoded frame, and compared with the first one's.
+They are read from each decoded frame and compared with those of the first.
 """
 
 from __future__ import annotations
@@ -30,12 +30,10 @@ __all__ = ["change_of", "facts_of", "orientation_of"]
 
 
 def facts_of(raw: VideoFrame, context: VideoCodecContext, first: FrameFacts | None = None) -> FrameFacts:
-    """What a frame says besides its samples.
+    """Read the facts of a frame.
 
-    context: the decoder it came from. first: what the film's first frame said.
-
-    PyAV hands on no shape of a frame's samples; the decoder's is that of the frames it works on, some ahead
-    of those it gives.
+    context: its decoder. first: facts of the film's first frame. PyAV doesn't expose the SAR of a frame; that
+    of the decoder may already be the one of later frames.
     """
     sar = Fraction(context.sample_aspect_ratio or 1)
     if first is not None and sar != first.sar and not _has_shape(raw, sar):
@@ -52,9 +50,7 @@ _SHAPE_UNIT = 360
 
 
 def _has_shape(raw: VideoFrame, sar: Fraction) -> bool:
-    """Whether a frame's samples are of that shape, as FFmpeg's filter `scale` sees it, which lets it into the
-    size of what it makes.
-    """
+    """Whether a frame has that SAR, tested with FFmpeg's filter `scale`, whose output size depends on it."""
     graph = av.filter.Graph()
     source = graph.add_buffer(
         width=raw.width, height=raw.height, format=raw.format, time_base=Fraction(1, 25)
@@ -72,12 +68,11 @@ def _has_shape(raw: VideoFrame, sar: Fraction) -> bool:
 
 
 def change_of(first: FrameFacts, found: FrameFacts, setup: DecoderSetup, pixels: PixelFormat) -> str:
-    """What a frame has other than the film's first one, fit for "… at frame 12".
+    """Describe how a frame differs from the film's first one, in words that fit "… at frame 12".
 
-    Empty where nothing is that shows.
-
-    A decoder repeats neither metadata nor a rotation that only key frames carry: to say nothing is no change,
-    but in pictures that stand alone. Tags that are missing count as what `tags.resolve` makes of them.
+    Empty if there is no visible difference. A decoder doesn't repeat metadata or a rotation that only key
+    frames carry, so missing information is no change, except for images that stand alone. Missing tags count
+    as those that `color_tags.resolve` assumes.
     """
     if (found.width, found.height, found.pix_fmt) != (first.width, first.height, first.pix_fmt):
         return (
@@ -103,7 +98,7 @@ def change_of(first: FrameFacts, found: FrameFacts, setup: DecoderSetup, pixels:
 
 
 _STANDS_ALONE = frozenset({"mjpeg", "png", "tiff", "webp", "dpx", "bmp", "exr"})
-"""Decoders of pictures each of which says all about itself."""
+"""Decoders of images, each of which carries all its properties."""
 
 
 def _meaning(tags: ColorTags, first: FrameFacts, setup: DecoderSetup, pixels: PixelFormat) -> ColorTags:
@@ -130,15 +125,15 @@ def _ratio(sar: Fraction) -> str:
 
 
 def _turn_of(frame: VideoFrame) -> Orientation | None:
-    """How a frame says that it is to be turned; None where it says nothing."""
+    """The rotation that a frame asks for; None if it has none."""
     says = frame.rotation % 360 or frame_side_data(frame, SideData.DISPLAYMATRIX) is not None
     return orientation_of(frame)[0] if says else None
 
 
 def orientation_of(frame: VideoFrame) -> tuple[Orientation, bool]:
-    """The display matrix as a turn of the pixels.
+    """Convert the display matrix to a rotation of the pixels.
 
-    True beside it where the matrix is no such turn and is left out.
+    The second value is True if the matrix is not such a rotation, and is ignored.
     """
     data = frame_side_data(frame, SideData.DISPLAYMATRIX)
     if data is None:
@@ -159,4 +154,4 @@ _TURNS = {
     180: Orientation(flip_x=True, flip_y=True),
     270: Orientation(transpose=True, flip_x=True),
 }
-"""By degrees counter-clockwise, as `VideoFrame.rotation` counts them."""
+"""By degrees counter-clockwise, as in `VideoFrame.rotation`."""

@@ -1,4 +1,4 @@
-"""`damage_check`: damage inside packets that FFmpeg's decoders pass over in silence, by codec."""
+"""`damage_check`: detects damage inside packets that FFmpeg's decoders don't report, by codec."""
 
 from __future__ import annotations
 
@@ -17,28 +17,26 @@ __all__ = ["PacketCheck", "damage_check"]
 
 
 class PacketCheck(Protocol):
-    """Shown all packets of a film, in any order; each holds one frame."""
+    """Gets all packets of a film, in any order; each contains one frame."""
 
     def is_damaged(self, packet: bytes) -> bool:
-        """Whether its frame is not what the encoder wrote."""
+        """Whether its frame differs from what the encoder wrote."""
 
 
 def damage_check(codec: str) -> PacketCheck | None:
-    """The check for films of a codec; None where the decoder itself marks what is damaged."""
+    """The check for a codec; None if the decoder itself reports damage."""
     made = _CHECKS.get(codec)
     return made() if made is not None else None
 
 
 class _SliceCheck:
-    """In place of a slice of FFV1 with a wrong checksum, FFmpeg puts a piece of the frame before."""
+    """FFV1: FFmpeg replaces a slice with a wrong checksum by the same part of the previous frame."""
 
     def __init__(self) -> None:
         self._are_there = False
 
     def is_damaged(self, packet: bytes) -> bool:
-        """Whether a checksum is wrong; False where the film has none, as far as its packets up to
-        here tell.
-        """
+        """Whether a checksum is wrong; False if the packets so far show that the film has none."""
         whole = [_is_whole(piece) for piece in _slices(packet)]
         self._are_there |= any(whole)
         return self._are_there and not (whole and all(whole))
@@ -47,13 +45,13 @@ class _SliceCheck:
 _FOOTER = 8
 """Bytes: 3 of size, 1 of status, 4 of checksum (RFC 9043 section 4.9)."""
 _STARTS = (0, 0x79408C7A)
-"""What the checksum begins with in version 3 and in version 4; over a whole slice with its footer it ends
-with the same."""
+"""Initial values of the checksum in version 3 and in version 4; the checksum over a whole slice with its
+footer equals them."""
 _MIRRORED = bytes(int(f"{n:08b}"[::-1], 2) for n in range(256))
 
 
 def _slices(packet: bytes) -> list[bytes]:
-    """Slices with their footers, the last one first; none where sizes don't add up."""
+    """Slices with their footers, the last one first; none if sizes don't add up."""
     found, end = [], len(packet)
     while end:
         start = end - _FOOTER - int.from_bytes(packet[max(0, end - _FOOTER) : end][:3], "big")
@@ -73,17 +71,17 @@ def _is_whole(piece: bytes) -> bool:
 
 
 def _turned(value: int) -> int:
-    """32 bits from the other end."""
+    """32 bits, reversed."""
     return int(f"{value:032b}"[::-1], 2)
 
 
 class _JpegCheck:
-    """A JPEG that is cut short decodes to grey from there on."""
+    """JPEG: a file that is cut short decodes to grey from there on."""
 
     def is_damaged(self, packet: bytes) -> bool:
-        """Whether its last scan is cut: other bytes behind it make another picture.
+        """Whether its last scan is cut: other bytes after it would change the image.
 
-        Looked at where no end of the picture stands behind it (ITU-T T.81 B.1.1.3); some cameras omit it.
+        Checked only if there is no end marker (ITU-T T.81 B.1.1.3), which some cameras omit.
         """
         if packet.rfind(_END_OF_IMAGE) > packet.rfind(_START_OF_SCAN):
             return False
@@ -107,12 +105,12 @@ def _picture(jpeg: bytes) -> list[bytes]:
 
 
 class _ExrCheck:
-    """An OpenEXR picture that is cut short decodes to black lines."""
+    """OpenEXR: an image that is cut short decodes to black lines."""
 
     def is_damaged(self, packet: bytes) -> bool:
-        """Whether its table names blocks that are not there ("OpenEXR File Layout").
+        """Whether its offset table names blocks that are missing ("OpenEXR File Layout").
 
-        Of pictures of one part and one sample a place, as FFmpeg reads them.
+        For images of one part with one sample per pixel, as FFmpeg reads them.
         """
         try:
             (version,) = struct.unpack_from("<I", packet, 4)
@@ -131,9 +129,9 @@ _TILED, _DEEP, _SEVERAL_PARTS = 0x200, 0x800, 0x1000
 
 
 def _blocks(exr: bytes) -> list[int]:
-    """Where they lie, from the table behind the header.
+    """Offsets of the blocks, from the table after the header.
 
-    Raises ValueError, struct.error where one of both is cut, or the table was never filled in.
+    Raises ValueError or struct.error if header or table is cut, or the table was never filled in.
     """
     table = 8
     while exr[table : table + 1] != b"\0":  # an attribute: name, kind, size, value; an empty name ends them

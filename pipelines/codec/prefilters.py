@@ -1,6 +1,7 @@
-"""Filters that clean a source before the networks, each by one frame alone, so that no cut of the work shows.
+"""Filters that clean a source before the networks, each using one frame only.
 
-FFmpeg's where it has one that gives the same bits with any number of threads; dehalo and decomb are our own.
+FFmpeg's filters are used if they give the same bits with any number of threads; dehalo and decomb are
+implemented here.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ RunFilters: TypeAlias = "Callable[[Iterable[Frame], tuple[str, ...], PixelFormat
 
 
 def graph_filter(name: str, pixels: PixelFormat) -> str:
-    """FFmpeg's filter of a name, with its options; empty for our own."""
+    """FFmpeg's filter of that name, with its options; empty for the filters of this module."""
     if name == "deblock":
         return "deblock=filter=strong:block=8"
     if name == "deband":
@@ -49,10 +50,10 @@ def clean_frames(
     run: RunFilters,
     run_planes: RunFilters,
 ) -> Iterator[Frame]:
-    """Frames in the decoder's format through the plan's prefilters in order, to the plan's own format.
+    """Apply the plan's prefilters to frames in the decoder's format; returns them in the plan's format.
 
-    run: puts frames through filters of FFmpeg, one for one. run_planes: the same, plane by plane. Each keeps
-    what the decoder gave as `Frame.origin`, with as many bits as the result.
+    run: applies filters of FFmpeg, one frame in, one out. run_planes: the same, plane by plane. Each frame
+    keeps the decoder's samples as `Frame.origin`, at the bit depth of the result.
     """
     pixels = PixelFormat.parse(plan.decoded_format)
     for name in prefilter_names(plan.prefilter):
@@ -73,9 +74,9 @@ def clean_luma(
     bits: int,
     run: Callable[[np.ndarray, tuple[str, ...], PixelFormat], np.ndarray],
 ) -> np.ndarray:
-    """(H,W) codes of luma as the prefilters leave them, less deband, which changes no codes of their depth.
+    """Apply prefilters to luma, (H,W), except deband, which changes no values at their own depth.
 
-    They do to each plane what they would do to it alone. run: puts a plane through filters of FFmpeg.
+    Filters treat each plane separately. run: applies filters of FFmpeg to a plane.
     """
     pixels = PixelFormat.parse("gray" if bits == 8 else f"gray{bits}le")
     for name in prefilter_names(names):
@@ -87,7 +88,7 @@ def clean_luma(
 
 
 class Raising:
-    """Eight bits to ten: limited range times four, full range by the whole scales (H.273, 8.3)."""
+    """Converts 8 bits to 10: limited range times four, full range by the ratio of the maxima (H.273, 8.3)."""
 
     def __init__(self, pixels: PixelFormat, *, full: bool) -> None:
         codes = np.arange(256)
@@ -102,7 +103,7 @@ class Raising:
         ]
 
     def __call__(self, frame: Frame) -> Frame:
-        """A frame with all its samples, and those of its origin, in ten bits."""
+        """Convert a frame and its origin to ten bits."""
         raised = self._all(frame.planes)
         same = frame.origin is None or frame.origin is frame.planes
         return replace(frame, planes=raised, origin=raised if same else self._all(frame.origin or []))
@@ -126,15 +127,16 @@ def _mapped(
 
 
 _HALO_PX = 3
-"""Lines up to so many pixels wide, as sharpening draws them along edges, are taken for halos."""
+"""Lines up to this many pixels wide, as sharpening draws them along edges, count as halos."""
 _EDGE_PX = 6
-"""How far away the edge may be."""
+"""Largest distance of the edge."""
 _SHARE = 0.2
-"""Of the contrast around: what rises less above both of its sides is a halo, from twice that on detail."""
+"""Relative to the local contrast: what stands out less than this on both sides is a halo; from twice this on
+it is detail."""
 
 
 def dehalo(plane: np.ndarray, bits: int, number: int) -> np.ndarray:
-    """Take bright and dark lines away that are weak beside an edge; (H,W) integers, luma alone.
+    """Remove bright and dark lines that are weak compared with an edge nearby; (H,W) integers, luma only.
 
     A line is what a morphological opening or closing (Serra 1982) removes. number: of the plane.
     """
@@ -155,13 +157,13 @@ def dehalo(plane: np.ndarray, bits: int, number: int) -> np.ndarray:
 
 
 _LEAST_EDGE = 32
-"""Codes of 8 bits, within the reach of a halo, below which there is no edge."""
+"""8-bit difference within the reach of a halo, below which there is no edge."""
 
 
 def _extreme(
     values: np.ndarray, radius: int, of: Callable[[np.ndarray, np.ndarray], np.ndarray]
 ) -> np.ndarray:
-    """The largest or smallest value within a square around each pixel."""
+    """The largest or smallest value in a square around each pixel."""
     width = 2 * radius + 1
     for axis in (0, 1):
         found = np.pad(values, [(radius, radius) if a == axis else (0, 0) for a in (0, 1)], mode="edge")
@@ -174,18 +176,18 @@ def _extreme(
 
 
 _COMB = 8
-"""Codes of 8 bits by which a line must differ from both of its neighbours."""
+"""8-bit difference by which a line must differ from both neighbours."""
 _ALONG = 5
-"""Pixels of a line that are taken together."""
+"""Pixels of a line that are evaluated together."""
 _COMBED_SHARE = 0.2
-"""Of the pixels of 9 lines and 17 columns: less is texture."""
+"""Share of the pixels of 9 lines and 17 columns; fewer are texture."""
 
 
 def decomb(plane: np.ndarray, bits: int, number: int) -> np.ndarray:
-    """Make the bottom field's lines anew where they do not fit the top field's; (H,W) integers of any plane.
+    """Re-interpolate lines of the bottom field that do not match the top field; (H,W) integers of any plane.
 
-    Combing is found as TFM and CombMask do: lines that differ from both neighbours, and less from those
-    beyond them. A pixel counts only among many. What remains is one moment, that of the top field.
+    Combing is detected as in TFM and CombMask: lines that differ from both neighbours, and less from those
+    beyond them. A pixel counts only if many around it do. The result shows the time of the top field.
     """
     if plane.shape[0] < 8:
         return plane
@@ -213,7 +215,7 @@ def decomb(plane: np.ndarray, bits: int, number: int) -> np.ndarray:
 
 
 def _box(values: np.ndarray, rows: int, columns: int) -> np.ndarray:
-    """The sum over the rectangle around each pixel, as far as there is one."""
+    """The sum over the rectangle around each pixel, clipped at the border."""
     around = ((rows // 2 + 1, rows // 2), (columns // 2 + 1, columns // 2))
     total = np.pad(values.astype(np.int64), around)
     total = total.cumsum(0).cumsum(1)

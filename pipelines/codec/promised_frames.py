@@ -1,4 +1,4 @@
-"""The proof that the frames a decoder gave are those that the packet index promised."""
+"""Checks that a decoder returned exactly the frames that the packet index promised."""
 
 from __future__ import annotations
 
@@ -19,42 +19,40 @@ __all__ = ["IndexMismatchError", "Promise", "deliver"]
 
 
 class IndexMismatchError(MediaError):
-    """The frames that came are not those the packets promised, though nothing is damaged.
+    """The decoded frames are not those that the packets promised, though nothing is damaged.
 
-    They have to be counted.
+    The frames of the film then have to be counted by decoding.
     """
 
 
 _MOST_NAMED = 10
-"""Damaged frames that are named by number."""
+"""Most damaged frames that are listed by number."""
 
 
 @dataclass(frozen=True)
 class Promise:
-    """What a stretch of video must give: these timestamps, in this order, once each."""
+    """The expected frames of a segment: these timestamps, in this order, once each."""
 
     pts: Sequence[int]
-    """Ascending ticks; where frames are known by order only, the times to give them."""
+    """Ascending ticks; if frames are known by order only, the times they are given."""
     linear: bool = False
     """Frames are known by order, counted from the first one decoded."""
     first: int = 0
     """With `linear`: frames to skip before the first promised one."""
     number: int = 0
-    """Of the first promised frame in the whole film, to name frames by."""
+    """Number of the first expected frame in the whole film, for messages."""
     clock: tuple[int, Fraction] = (0, Fraction(1))
-    """(pts of the film's first frame, seconds a tick), to name moments by."""
+    """(pts of the film's first frame, seconds per tick), for messages."""
 
     def refuse(self, place: int, change: str) -> MediaError:
-        """The error for a frame, by its place among the promised ones, that is not like the film's
-        first one.
-        """
+        """The error for an expected frame, by its place, that is unlike the film's first one."""
         what, _, remedy = change.partition("; ")
         pts, (first, tick) = self.pts[place], self.clock
         at = f"at frame {self.number + place} ({float((pts - first) * tick):.3f} s, pts {pts})"
         return MediaError(f"{what} {at}; {remedy or 'cut the file there and upscale the parts'}")
 
     def damage(self, pts: Iterable[int]) -> CorruptError:
-        """The error that names damaged frames, all of which were promised."""
+        """The error that lists damaged frames, all of which were expected."""
         place = {p: self.number + n for n, p in enumerate(self.pts)}
         numbers = [place[p] for p in pts if p in place]
         first = self.pts[numbers[0] - self.number]
@@ -69,12 +67,11 @@ class Promise:
 
 
 def deliver(frames: Iterable[Frame], promise: Promise, *, conceal: bool = False) -> Iterator[Frame]:
-    """The promised frames out of what the decoder gave.
+    """Yield the expected frames from the decoder's output.
 
-    Pre-roll and post-roll dropped, everything else accounted for.
-
-    conceal: damaged frames pass, a missing one is replaced by the last good one; otherwise CorruptError for
-    damage and IndexMismatchError for a difference without damage.
+    Pre-roll and post-roll are dropped, everything else must match. conceal: damaged frames pass, and a
+    missing one is replaced by the last good one. Otherwise raises CorruptError for damage, and
+    IndexMismatchError for a difference without damage.
     """
     if promise.linear:
         yield from _deliver_by_order(frames, promise, conceal=conceal)
@@ -107,9 +104,9 @@ def _not_promised(frame: Frame) -> IndexMismatchError:
 def _refuse_unlike(
     frame: Frame, coming: Iterable[Frame], promise: Promise, place: int, *, conceal: bool
 ) -> None:
-    """Raise where a frame is not the promised one of that place, or is damaged.
+    """Raise an error if a frame is not the one expected at that place, or is damaged.
 
-    coming: the frames behind it, the damaged ones of which are named, too.
+    coming: the frames after it; damaged ones among them are listed too.
     """
     if frame.pts != promise.pts[place]:
         raise _not_promised(frame)
@@ -126,7 +123,7 @@ def _missing(pts: int, last: Frame | None, *, conceal: bool) -> Iterator[Frame]:
 
 
 def _corrupt(frames: Iterable[tuple[int, Frame]]) -> Iterator[tuple[int, Frame]]:
-    """The damaged ones of the frames that are still to come, as far as they can be decoded."""
+    """The damaged ones among the following frames, as far as they can be decoded."""
     with suppress(MediaError):
         yield from ((number, frame) for number, frame in frames if frame.corrupt)
 

@@ -1,8 +1,7 @@
-"""`with_tags`: an encoded chunk with colour and siting in its headers as in the plan, whatever its encoder
-wrote.
+"""`with_tags`: writes colour and siting of the plan into the headers of an encoded chunk.
 
-Drivers leave out or round what they are told; FFmpeg's `h264_metadata`, `hevc_metadata` and `av1_metadata`
-write the headers anew, and touch no coefficient.
+Hardware drivers drop or round the values they are given. FFmpeg's `h264_metadata`, `hevc_metadata` and
+`av1_metadata` rewrite the headers and change no coefficient.
 """
 
 from __future__ import annotations
@@ -28,7 +27,7 @@ _AV1_SITINGS = {Siting.LEFT: "vertical", Siting.TOP_LEFT: "colocated"}
 
 
 def with_tags(data: bytes, encoder: Encoder, color: ColorTags) -> tuple[bytes, bytes]:
-    """(the chunk, its header) with the tags. data: a small file in the encoder's container.
+    """Return (the chunk, its header) with the tags. data: a small file in the encoder's container.
 
     Raises av.error.FFmpegError for a damaged stream.
     """
@@ -47,7 +46,7 @@ def with_tags(data: bytes, encoder: Encoder, color: ColorTags) -> tuple[bytes, b
 
 
 def _filter(encoder: Encoder, color: ColorTags) -> str:
-    """FFmpeg's name of the filter, and what it is told."""
+    """FFmpeg's name of the bitstream filter, and its options."""
     words: dict[str, Any] = {"transfer_characteristics": color.transfer, "matrix_coefficients": color.matrix}
     subsampled = PixelFormat.parse(encoder.pix_fmt).sub_y and color.siting
     if encoder.codec == "av1":

@@ -1,7 +1,6 @@
-"""Colour: what code values mean, and the way between planes, YUV and R'G'B'.
+"""Colour conversion between integer planes, YUV and R'G'B'.
 
-All in float: luma and R'G'B' 0..1 from nominal black to white, chroma -0.5..0.5, never clamped before the
-end.
+All in float: luma and R'G'B' 0..1 from nominal black to white, chroma -0.5..0.5, clamped only at the end.
 Equations: ITU-T H.273 clause 8.3; the constants are those of BT.601, BT.709 and BT.2020 (non-constant
 luminance).
 """
@@ -32,9 +31,9 @@ __all__ = [
 def to_float(
     plane: np.ndarray, bits: int, full: bool, *, chroma: bool, device: torch.device | None = None
 ) -> Tensor:
-    """(H,W) codes, uint8 or uint16 (or float32 values) -> (H,W) float32 values, on a device if one is named.
+    """(H,W) integers, uint8 or uint16 (or float32 values) -> (H,W) float32 values.
 
-    Codes cross the bus.
+    device: where the result is; the integers are copied there before conversion.
     """
     if device is not None and device.type != "cpu":
         return codes_to_values(as_tensor(plane).to(device), bits, full, chroma=chroma)
@@ -50,17 +49,18 @@ def to_float(
 
 
 def to_codes(values: Tensor, bits: int, full: bool, *, chroma: bool) -> np.ndarray:
-    """(H,W) values -> (H,W) codes: rounded to nearest, clipped to 0..2ⁿ-1; uint8 up to 8 bits, else uint16.
+    """(H,W) values -> (H,W) integers, rounded to nearest, clipped to 0..2ⁿ-1.
 
-    32 bits: values as they are, float32.
+    uint8 up to 8 bits, else uint16; for 32 bits, values as they are, float32.
     """
     codes = values_to_codes(values, bits, full, chroma=chroma).cpu().numpy()
     return codes.view(np.uint16) if codes.dtype == np.int16 else codes
 
 
 def codes_to_values(codes: Tensor, bits: int, full: bool, *, chroma: bool) -> Tensor:
-    """Codes of any shape, uint8 or int16 (of unsigned 16 bits; or float32 values) -> values, as `to_float`
-    does it.
+    """Integers of any shape -> values, as `to_float` does.
+
+    codes: uint8, or int16 with the bits of uint16; or float32 values.
     """
     offset, span = code_values(bits, full, chroma=chroma)
     values = _unsigned(codes)
@@ -68,9 +68,9 @@ def codes_to_values(codes: Tensor, bits: int, full: bool, *, chroma: bool) -> Te
 
 
 def values_to_codes(values: Tensor, bits: int, full: bool, *, chroma: bool) -> Tensor:
-    """Values of any shape -> codes, rounded to nearest and clipped.
+    """Values of any shape -> integers, rounded to nearest and clipped.
 
-    Uint8, or int16 with the bits of an unsigned one.
+    uint8, or int16 with the bits of uint16.
     """
     if bits == 32:
         return values.float()
@@ -80,14 +80,17 @@ def values_to_codes(values: Tensor, bits: int, full: bool, *, chroma: bool) -> T
 
 
 def _unsigned(codes: Tensor) -> Tensor:
-    """The same as float32, in memory of its own."""
+    """Integers as float32, in new memory."""
     if codes.dtype == torch.int16:
         return (codes.to(torch.int32) & 0xFFFF).float()
     return codes.clone() if codes.dtype == torch.float32 else codes.float()
 
 
 def as_tensor(array: np.ndarray) -> Tensor:
-    """An array's own memory; 16-bit codes as int16, which torch computes with everywhere."""
+    """An array as a tensor that shares its memory.
+
+    16-bit integers as int16, which torch supports everywhere.
+    """
     array = np.ascontiguousarray(array)
     if not array.flags.writeable:
         array = array.copy()  # torch warns of what it can't write to, though nobody will

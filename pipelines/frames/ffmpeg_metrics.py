@@ -1,8 +1,7 @@
-"""`Meter`: FFmpeg's figures of results against a reference, frame by frame, while the frames come: VMAF,
-VMAF-NEG, XPSNR, SSIM.
+"""`Meter`: VMAF, VMAF-NEG, XPSNR and SSIM by FFmpeg, frame by frame, while the frames arrive.
 
-All frames of a moment lie one above the other in one raw picture, so that one pipe feeds the filters and
-nothing waits for anything but FFmpeg; imageio-ffmpeg's binary, through ffmpeg-python.
+Frames with the same time are stacked in one raw image, so one pipe feeds all filters and nothing waits for
+anything but FFmpeg. Uses imageio-ffmpeg's binary, through ffmpeg-python.
 """
 
 from __future__ import annotations
@@ -31,21 +30,20 @@ __all__ = ["Meter", "VmafMeter", "pooled", "vmaf_model"]
 
 
 _LINES_OF_4K = 1440
-"""A picture with more lines (columns, of a portrait) is judged as if on a 4K screen seen from 1.5 of its
-heights."""
+"""Images with more lines (columns, if portrait) are judged as on a 4K screen, seen from 1.5 times its
+height."""
 
 
 def vmaf_model(width: int, height: int) -> str:
-    """Which of VMAF's models fits a picture of that size."""
+    """The VMAF model for images of that size."""
     return "vmaf_4k_v0.6.1" if min(width, height) > _LINES_OF_4K else "vmaf_v0.6.1"
 
 
 def pooled(name: str, values: np.ndarray) -> float:
-    """One figure for a clip: the mean over its frames.
+    """The score of a clip: the mean over its frames.
 
-    Of XPSNR the level of the mean distortion, as FFmpeg's filter reports it.
-
-    Infinite where all frames are equal to the reference.
+    For XPSNR the level of the mean distortion, as in FFmpeg's filter. Infinite if all frames equal the
+    reference.
     """
     if name != "xpsnr":
         return float(np.mean(values))
@@ -68,9 +66,9 @@ class Meter:
         rate: Fraction | int = 25,
         threads: int = 2,
     ) -> None:
-        """For 4:2:0 pictures of that even size and 8, 10 or 12 bits.
+        """For 4:2:0 frames of that even size and 8, 10 or 12 bits.
 
-        results: how many are measured against one reference. Raises UsageError where ffmpeg-python or
+        results: number of clips measured against one reference. Raises UsageError if ffmpeg-python or
         imageio-ffmpeg is missing.
         """
         try:
@@ -118,9 +116,9 @@ class Meter:
         return os.path.join(self._folder.name, name)
 
     def add(self, frames: Sequence[SampleValues]) -> None:
-        """One frame of each result, then the reference's, all of the promised size and depth.
+        """Add one frame of each result, then the reference's, all of the expected size and depth.
 
-        Raises MediaError where FFmpeg ended.
+        Raises MediaError if FFmpeg has exited.
         """
         assert self._process.stdin is not None
         try:
@@ -134,9 +132,9 @@ class Meter:
         self._frames += 1
 
     def add_luma(self, planes: Sequence[np.ndarray]) -> None:
-        """The same for luma alone, as (H,W) integers: all that VMAF looks at.
+        """Add frames as luma only, (H,W) integers: all that VMAF uses.
 
-        Raises MediaError where FFmpeg ended.
+        Raises MediaError if FFmpeg has exited.
         """
         assert self._process.stdin is not None
         try:
@@ -148,10 +146,10 @@ class Meter:
         self._frames += 1
 
     def figures(self) -> list[dict[str, np.ndarray]]:
-        """Of each result: vmaf and vmaf_neg (0..100), xpsnr (dB, of luma) and ssim (of luma, at most 1),
-        or vmaf alone, one value a frame.
+        """Return one value per frame for each result.
 
-        No frame can be added afterwards. Raises MediaError where FFmpeg failed.
+        vmaf and vmaf_neg (0..100), xpsnr (dB, of luma) and ssim (of luma, at most 1), or vmaf alone. No frame
+        can be added afterwards. Raises MediaError if FFmpeg failed.
         """
         assert self._process.stdin is not None
         try:
@@ -204,6 +202,6 @@ class Meter:
 
 
 class VmafMeter(Meter):
-    """VMAF alone, which costs less than all figures together."""
+    """VMAF alone, which costs less than all metrics together."""
 
     _only_vmaf = True

@@ -1,6 +1,4 @@
-"""Pictures for people: `write_png`, the `most_detailed_crop` of one, `strip` of results in a row, `sheet` of
-pairs, `curve` of figures over steps.
-"""
+"""Images for people: PNG and JPEG files, detailed crops, strips of results, contact sheets."""
 
 from __future__ import annotations
 
@@ -39,11 +37,11 @@ __all__ = [
 
 
 SHOWN_PX = (540, 960)
-"""Height and width of what pages show of a frame at pixel size: half of a wide screen."""
+"""Height and width of the part of a frame that pages show at full size: half of a wide screen."""
 _GAP_PX = 4
 _OVERVIEW_PX = 480
 _MARK = ((255, 255, 255), (200, 30, 30))
-"""Outer and inner line of a mark, seen on any ground."""
+"""Outer and inner line of a marker, visible on any background."""
 _PLACE_PX = 8
 
 
@@ -68,7 +66,7 @@ def png(pixels: np.ndarray) -> bytes:
 
 
 def write_png(path: Path, pixels: np.ndarray) -> None:
-    """Write (H,W,3) uint8; raises OutputError where the disk says no."""
+    """Write (H,W,3) uint8; raises OutputError if it can't be written."""
     write_atomically(path, png(pixels), parents=True)
 
 
@@ -105,8 +103,9 @@ def to_pixels(planes: Planes, index: int = 0, matrix: int = Matrix.BT470BG) -> n
 
 
 def most_detailed_crop(amount: np.ndarray, height: int, width: int) -> tuple[int, int]:
-    """(top, left), multiples of 8, of the box of that size with the highest sum of (H,W) non-negative values,
-    counted in cells of 8 by 8.
+    """(top, left) of the box of that size with the highest sum of (H,W) non-negative values.
+
+    Multiples of 8, counted in cells of 8 by 8.
     """
     rows, columns = amount.shape
     cells = (
@@ -123,8 +122,9 @@ def most_detailed_crop(amount: np.ndarray, height: int, width: int) -> tuple[int
 
 
 def marked(pixels: np.ndarray, top: int, left: int, height: int, width: int) -> np.ndarray:
-    """(H,W,3) uint8 as a small (h,w,3) uint8, with lines around a part of it, which is counted in pixels of
-    the large one.
+    """Scale (H,W,3) uint8 down to a small (h,w,3) uint8, with a rectangle around a part of it.
+
+    The part is given in pixels of the large image.
     """
     step = max(1, -(-pixels.shape[1] // _OVERVIEW_PX))
     rows, columns = pixels.shape[0] // step, pixels.shape[1] // step
@@ -144,8 +144,9 @@ def marked(pixels: np.ndarray, top: int, left: int, height: int, width: int) -> 
 
 
 def strip(clips: Sequence[Planes], matrix: int = Matrix.BT470BG, *, side: int = 256) -> np.ndarray:
-    """The most detailed square of the last of several clips of one size, cut from the middle frame of all of
-    them, side by side.
+    """The most detailed square of the last of several clips, cut from the middle frame of all, side by side.
+
+    All clips have the same size.
     """
     truth = clips[-1][0]
     middle = truth.shape[0] // 2
@@ -179,12 +180,12 @@ _LETTERS = {
     "U": "1111111111110e", "V": "11111111110a04", "W": "1111111515150a", "X": "11110a040a1111",
     "Y": "11110a04040404", "Z": "1f01020408101f",
 }  # fmt: skip
-"""Seven rows of five pixels each, a byte a row: Pillow, which has fonts, need not be there."""
+"""Seven rows of five pixels each, one byte per row, so that Pillow, which has fonts, is not needed."""
 _LETTER_PX = (7, 6)
 
 
 def _word(text: str, width: int) -> np.ndarray:
-    """(H, width, 3) uint8: a word, black on white, twice as large where there is room."""
+    """(H, width, 3) uint8: a word in black on white, at twice the size if there is room."""
     ink = np.zeros((_LETTER_PX[0] + 4, _LETTER_PX[1] * len(text) + 4), bool)
     for place, letter in enumerate(text.upper()):
         rows = bytes.fromhex(_LETTERS.get(letter, "00" * 7))

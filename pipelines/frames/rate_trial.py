@@ -1,6 +1,7 @@
-"""`rate_trial`: upscaled frames of a film, encoded as in a run at several CRFs: their bytes, and their VMAF.
-VMAF compares them with the very frames that the encoder was given, so it tells what encoding costs, not how
-good the networks are.
+"""`rate_trial`: upscaled frames of a film, encoded as in a run at several CRFs: their bytes and VMAF.
+
+VMAF compares the encoded frames with the frames given to the encoder, so it shows what encoding costs, not
+how good the networks are.
 """
 
 from __future__ import annotations
@@ -30,22 +31,20 @@ __all__ = ["RateSample", "rate_trial"]
 
 @dataclass(frozen=True)
 class RateSample:
-    """Some frames of a film behind the networks, losslessly in files, with their times."""
+    """Upscaled frames of a film, stored losslessly in files, with their times."""
 
     pieces: tuple[str, ...]
-    """FFV1 in Matroska; they follow each other."""
+    """Files of FFV1 in Matroska, one after another."""
     pts: tuple[int, ...]
-    """Of their frames, in ticks of the plan's time base."""
+    """Timestamps of their frames, in the plan's time base."""
 
 
 def rate_trial(
     sample: RateSample, plan: Plan, encoders: Sequence[Encoder], vmaf: bool
 ) -> list[tuple[int, float]]:
-    """(bytes of its packets, mean VMAF of its frames) of a sample by each encoder.
+    """(bytes of its packets, mean VMAF of its frames) of a sample, for each encoder.
 
-    Without `vmaf` 0 in its place.
-
-    Raises ResourceError where an encoder fails, MediaError where FFmpeg's filter does.
+    Without `vmaf`, 0 instead. Raises ResourceError if an encoder fails, MediaError if FFmpeg's filter does.
     """
     found = []
     for encoder in encoders:
@@ -60,7 +59,7 @@ def _frames(sample: RateSample, plan: Plan) -> Iterator[Frame]:
 
 
 def _vmaf(sample: RateSample, plan: Plan, data: bytes) -> float:
-    """Mean over the frames, of luma at the size of the result, less a last odd row and column."""
+    """Mean over the frames, of luma at output size, without a last odd row and column."""
     pixels = PixelFormat.parse(plan.out_pix_fmt)
     even = np.s_[: plan.out_height // 2 * 2, : plan.out_width // 2 * 2]
     made, given = _chunk_frames(data, plan.out_pix_fmt), _sample_frames(sample.pieces, plan.out_pix_fmt)
@@ -73,9 +72,10 @@ def _vmaf(sample: RateSample, plan: Plan, data: bytes) -> float:
 
 
 def _mirrored(pairs: Iterator[list[np.ndarray]]) -> Iterator[list[np.ndarray]]:
-    """Pairs of frames with the second before the first and the last but one behind the last.
+    """Pairs of frames, with the second one repeated before the first, and the last but one after the last.
 
-    VMAF looks at motion since the frame before and to the next one, which a sample's ends have in the film.
+    VMAF uses the motion from the previous frame and to the next one, which the ends of a sample have in the
+    film.
     """
     first, second = next(pairs), next(pairs, None)
     if second is None:
@@ -91,9 +91,9 @@ def _mirrored(pairs: Iterator[list[np.ndarray]]) -> Iterator[list[np.ndarray]]:
 
 
 def _chunk_frames(data: bytes, pix_fmt: str) -> Iterator[list[np.ndarray]]:
-    """The planes of its frames in the order they are shown.
+    """Yield the planes of a chunk's frames in display order.
 
-    Each list is good until the next one is asked for.
+    Each list is valid until the next one is requested.
     """
     pixels = PixelFormat.parse(pix_fmt)
     with open_memory(data) as container:
@@ -104,6 +104,6 @@ def _chunk_frames(data: bytes, pix_fmt: str) -> Iterator[list[np.ndarray]]:
 
 
 def _sample_frames(pieces: Iterable[str | os.PathLike[str]], pix_fmt: str) -> Iterator[list[np.ndarray]]:
-    """The same of several chunks in files, one after the other."""
+    """Yield the planes of the frames of several chunks in files."""
     for piece in pieces:
         yield from _chunk_frames(Path(piece).read_bytes(), pix_fmt)

@@ -1,6 +1,6 @@
 """`upscale`: a short clip through a network, whole frames at once, for training and judging.
 
-A run has its own tiles and batches.
+Runs use tiles and batches instead.
 """
 
 from __future__ import annotations
@@ -37,9 +37,8 @@ def classical(planes: Planes, scale: int, kernel: str) -> Planes:
 def window(planes: Planes, index: int, contract: Contract) -> Planes:
     """Frame `index` of a clip with its neighbours as channels.
 
-    Luma (1,P+1+F,H,W), chroma (1,2·(P+1+F),H/2,W/2), oldest first.
-
-    Beyond the ends of the clip the first or last frame is repeated.
+    Luma (1,P+1+F,H,W), chroma (1,2·(P+1+F),H/2,W/2), oldest first. Beyond the ends of the clip the first or
+    last frame is repeated.
     """
     luma, chroma = planes
     last = luma.shape[0] - 1
@@ -58,11 +57,9 @@ def upscale(
 ) -> Planes:
     """Luma (T,1,H,W), chroma (T,2,H/2,W/2) -> the same at `scale` times the size, float32.
 
-    A recurrent network starts with an empty state. contract: of the network, where it does not carry it
-    itself.
-    matrix: of the clip, for networks that eat R'G'B'. rgb: (T,3,H,W), where the R'G'B' from before
-    subsampling is at hand.
-    bf16: in that precision where the contract allows it.
+    A recurrent network starts with an empty state. contract: of the network, if the network has none. matrix:
+    of the clip, for networks on R'G'B'. rgb: (T,3,H,W), the R'G'B' before subsampling, if available. bf16:
+    use bf16 if the contract allows it.
     """
     outputs = list(upscale_frames(network, planes, contract=contract, bf16=bf16, matrix=matrix, rgb=rgb))
     return torch.cat([o[0] for o in outputs]), torch.cat([o[1] for o in outputs])
@@ -77,7 +74,7 @@ def upscale_frames(
     matrix: int = Matrix.BT470BG,
     rgb: Tensor | None = None,
 ) -> Iterator[Planes]:
-    """Frame by frame what `upscale` gives for the clip: luma (1,1,H,W), chroma (1,2,H/2,W/2), float32."""
+    """Yield the result of `upscale` frame by frame: luma (1,1,H,W), chroma (1,2,H/2,W/2), float32."""
     contract = contract or network.contract
     assert contract is not None
     state: State = None
@@ -102,7 +99,7 @@ def upscale_frames(
 
 
 def _pad(planes: Planes, multiple: int) -> Planes:
-    """Grow to a multiple of `multiple` (of 2 at least) by reflection at the right and at the bottom."""
+    """Pad to a multiple of `multiple` (at least 2) by reflection on the right and at the bottom."""
     luma, chroma = planes
     multiple = max(2, multiple)
     down, across = -luma.shape[-2] % multiple, -luma.shape[-1] % multiple
@@ -125,7 +122,7 @@ def _to_rgb(planes: Planes, index: int, matrix: int) -> Tensor:
 
 
 def _padded_rgb(network: Any, contract: Contract, picture: Tensor) -> Tensor:
-    """(1,3,H,W) through a network that eats R'G'B'."""
+    """(1,3,H,W) through a network on R'G'B'."""
     height, width = picture.shape[-2:]
     multiple = contract.size_multiple
     padded = F.pad(picture, (0, -width % multiple, 0, -height % multiple), mode="reflect")

@@ -41,7 +41,7 @@ LEFT = SITING_OFFSETS[Siting.LEFT]
 
 @dataclass(frozen=True, eq=False)
 class SampleValues:
-    """Code values of one picture or of a clip, limited range, chroma left-sited."""
+    """Sample values of one image or a clip, limited range, chroma left-sited."""
 
     luma: np.ndarray
     """(T,H,W) uint8, or uint16 above 8 bits; H and W even."""
@@ -66,18 +66,18 @@ class SampleValues:
         )
 
     def frames(self, chosen: slice) -> SampleValues:
-        """Some of its frames, as a view."""
+        """Some of its frames, as views."""
         return SampleValues(self.luma[chosen], self.chroma[chosen], self.bits)
 
 
 def to_values(codes: SampleValues) -> Planes:
-    """Codes -> luma (T,1,H,W) 0..1 and chroma (T,2,H/2,W/2) -0.5..0.5, float32."""
+    """Integers -> luma (T,1,H,W) 0..1 and chroma (T,2,H/2,W/2) -0.5..0.5, float32."""
     luma = color_conversion.to_float(codes.luma, codes.bits, full=False, chroma=False)
     return luma[:, None], color_conversion.to_float(codes.chroma, codes.bits, full=False, chroma=True)
 
 
 def from_values(planes: Planes, bits: int) -> SampleValues:
-    """The reverse of `to_values`: rounded to nearest and clipped."""
+    """Reverse `to_values`: round to nearest and clip."""
     luma = color_conversion.to_codes(planes[0][:, 0], bits, full=False, chroma=False)
     return SampleValues(luma, color_conversion.to_codes(planes[1], bits, full=False, chroma=True), bits)
 
@@ -91,10 +91,10 @@ def rgb_to_planes(rgb: Tensor, matrix: int = Matrix.BT470BG) -> Planes:
 
 
 def oriented(planes: Planes, turn: int) -> Planes:
-    """One of the eight flips and rotations, chroma resampled to where it belongs.
+    """One of the eight flips and rotations, with chroma resampled to its siting.
 
     turn: 0 to 7; bit 0 flips left and right, bit 1 up and down, bit 2 transposes afterwards. Luma moves
-    exactly. Chroma does too for 0 and 2; else it ends up right-sited or top-sited and is brought back to the
+    exactly. Chroma does too for 0 and 2; otherwise it becomes right-sited or top-sited, and is resampled to
     left by Lanczos.
     """
     luma, chroma = planes
@@ -111,7 +111,7 @@ def oriented(planes: Planes, turn: int) -> Planes:
 
 
 def to_rgb(planes: Sequence[np.ndarray], pixels: PixelFormat, tags: ColorTags) -> Tensor:
-    """Planes of codes -> (1,3,H,W) R'G'B', float32, 0..1 from black to white. tags: resolved."""
+    """Planes of sample values -> (1,3,H,W) R'G'B', float32, 0..1 from black to white. tags: resolved."""
     full = tags.range == Range.FULL
     if pixels.family == "rgb":
         green, blue, red = (color_conversion.to_float(p, pixels.bits, full, chroma=False) for p in planes[:3])

@@ -15,32 +15,32 @@ __all__ = ["ShotDetector", "shots"]
 
 _ROWS, _COLUMNS = 18, 32
 _LEAST_CHANGE = 8.0
-"""Mean absolute difference of thumbnails, in 8-bit codes, below which nothing is a cut."""
+"""Mean absolute difference of thumbnails, in 8-bit values, below which nothing is a cut."""
 _OUTSTANDING = 4.0
-"""A cut changes the picture this many times as much as the frames before it did."""
+"""A cut changes the image this many times as much as the frames before it."""
 _MEMORY_FRAMES = 12
 _LEAST_HISTOGRAM_CHANGE = 0.1
-"""Share of thumbnail samples that change their brightness class (of 16) at a cut; a pan moves them but keeps
-the classes."""
+"""Share of thumbnail samples that change their brightness class (of 16) at a cut; a pan moves samples but
+keeps the classes."""
 _MOST_LIKENESS = 0.6
-"""Correlation of thumbnails above which they show the same thing, however much brighter: a flash or a
+"""Correlation of thumbnails above which they show the same content, however much brighter: a flash or a
 fade."""
 _FLAT_CODES = 1.0
-"""Standard deviation of a thumbnail below which nothing is shown: the black that a fade ends in, where
-another shot begins."""
+"""Standard deviation of a thumbnail below which nothing is visible: the black at the end of a fade, after
+which another shot begins."""
 
 
 class ShotDetector:
-    """Told the frames of a film in order, says which of them begin a new shot."""
+    """Detects which frames begin a new shot; gets the frames of a film in order."""
 
     def __init__(self) -> None:
         self._last: np.ndarray | None = None
         self._changes: deque[float] = deque(maxlen=_MEMORY_FRAMES)
 
     def starts_shot(self, luma: np.ndarray, bits: int = 8) -> bool:
-        """luma: (H,W) codes.
+        """Whether this frame begins a shot.
 
-        True for the first frame, and for the first one after a hard cut or a fade through black.
+        The first frame, and the first after a hard cut or a fade through black. luma: (H,W) integers.
         """
         thumbnail = _thumbnail(luma) / (1 << (bits - 8))
         last, self._last = self._last, thumbnail
@@ -61,7 +61,7 @@ class ShotDetector:
 
 
 def _thumbnail(luma: np.ndarray) -> np.ndarray:
-    """(18,32) means of blocks; what does not fill a block at the right and at the bottom is left out."""
+    """(18,32) means of blocks; incomplete blocks on the right and at the bottom are ignored."""
     height, width = luma.shape
     rows, columns = min(_ROWS, height), min(_COLUMNS, width)
     step_y, step_x = height // rows, width // columns
@@ -83,7 +83,7 @@ def _is_flat(thumbnail: np.ndarray) -> bool:
 
 
 def _likeness(a: np.ndarray, b: np.ndarray) -> float:
-    """Correlation, -1 to 1; 0 where one of them is flat."""
+    """Correlation, -1 to 1; 0 if one of them is flat."""
     x, y = a - a.mean(), b - b.mean()
     norm = float(np.sqrt((x * x).sum() * (y * y).sum()))
     return float((x * y).sum()) / norm if norm > 0 else 0.0

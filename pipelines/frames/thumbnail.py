@@ -1,7 +1,7 @@
-"""Thumbnails: a frame's brightness on a coarse grid, to tell frames apart before and after upscaling.
+"""Thumbnails: a frame's brightness on a coarse grid, to compare frames before and after upscaling.
 
-A cell covers the same part of the picture whatever its size, and brightness is weighted by one matrix
-whatever the planes are, so that the thumbnails of a frame and of its upscale differ by hardly a code.
+A cell covers the same part of the image at any size, and brightness is computed with one matrix for all kinds
+of planes, so the thumbnails of a frame and of its upscale hardly differ.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ __all__ = ["another_picture", "grid_for", "thumbnail"]
 
 _ROWS, _COLUMNS = 18, 32
 _SHORT, _WORTH = 65535, 8
-"""Most that 16 bits hold; lines added at once for which they are worth it."""
+"""Largest 16-bit value; number of lines from which adding them together is worthwhile."""
 _WEIGHTS = {
     1: (0.2126, 0.0722),
     4: (0.30, 0.11),
@@ -33,14 +33,14 @@ _WEIGHTS = {
     7: (0.212, 0.087),
     9: (0.2627, 0.0593),
 }
-"""Matrix -> (K_R, K_B) of H.273 table 4; as `color` has them, which brings torch along."""
+"""Matrix -> (K_R, K_B) of H.273 table 4; a copy, as `color_conversion` would load torch."""
 _SAME = 24.0
-"""Mean difference in 8-bit codes that no honest upscale reaches."""
+"""Mean difference in 8-bit values that no correct upscale reaches."""
 _FLAT = 2.0
-"""Mean deviation in 8-bit codes below which a picture has no shape to compare."""
+"""Mean deviation in 8-bit values below which an image has no structure to compare."""
 _LEAST, _SHARE = 1.5, 0.25
-"""The same of their shapes, brightness taken out: codes, and what there is besides for each code of a
-picture's own mean deviation."""
+"""Limits for the difference of structure, without mean brightness: 8-bit values, plus a share of the image's
+own mean deviation."""
 
 
 def grid_for(width: int, height: int) -> tuple[int, int]:
@@ -78,12 +78,11 @@ def thumbnail(
 
 
 def another_picture(made: np.ndarray, own: np.ndarray, *, is_clipped: bool = False) -> float:
-    """By how many codes of 255 a result's thumbnail shows something else than its source's.
+    """How much the thumbnail of a result differs from that of its source, in 8-bit values.
 
-    0.0 for what an honest upscale may do to it.
-
-    Compression, restoring, grain and a network's own brightness are honest. is_clipped: the result holds less
-    than the source, such as light above white; shapes then differ where it was.
+    0.0 if a correct upscale may cause the difference: compression, restoration, grain, and changes of
+    brightness by a network are allowed. is_clipped: the result can't hold all of the source, such as light
+    above white; structure then differs there.
     """
     made, own = np.clip(made, 0, 255).astype(np.float32), own.astype(np.float32)
     difference = float(np.abs(made - own).mean())
@@ -99,7 +98,7 @@ def another_picture(made: np.ndarray, own: np.ndarray, *, is_clipped: bool = Fal
 def _between(
     own: tuple[float, float], wanted: tuple[float, float], blue: np.ndarray, red: np.ndarray
 ) -> np.ndarray:
-    """What a matrix's luma lacks of another's, by its colour differences (H.273 equations 38 to 40)."""
+    """Difference between the luma of two matrices, from colour differences (H.273 equations 38 to 40)."""
     (kr, kb), (to_r, to_b) = own, wanted
     r, b = 2 * (1 - kr) * red, 2 * (1 - kb) * blue
     g = -(kr * r + kb * b) / (1 - kr - kb)
@@ -110,9 +109,9 @@ def _between(
 def _means(
     plane: np.ndarray, grid: tuple[int, int], pixels: PixelFormat, color: ColorTags, *, chroma: bool = False
 ) -> np.ndarray:
-    """The mean over each cell, 255 for what lies between black and white.
+    """The mean over each cell, scaled so that black to white spans 255.
 
-    Of floats that alone. chroma: 0 is none.
+    For floats only the scaling. chroma: 0 is neutral.
     """
     rows, columns = (np.linspace(0, size, count + 1) for size, count in zip(plane.shape, grid, strict=True))
     whole = rows.astype(int)
@@ -141,7 +140,7 @@ def _means(
 
 
 def _total(lines: np.ndarray, pixels: PixelFormat) -> np.ndarray:
-    """(W,) sums of the columns: uint32, of floats float64."""
+    """(W,) sums of the columns: uint32; for floats float64."""
     most = 0 if pixels.is_float else _SHORT // ((1 << pixels.bits) - 1)
     if most < _WORTH:
         return np.asarray(

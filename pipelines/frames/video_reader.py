@@ -1,7 +1,7 @@
-"""What a video or a picture shows, for training and judging: YUV 4:2:0 code values, left-sited, or R'G'B'.
+"""Frames of a video or image, for training and judging: YUV 4:2:0 values, left-sited, or R'G'B'.
 
-The decode path is that of a run (`source`, `decode`, `color`); 4:2:0 with chroma on the left passes through
-untouched.
+The decoding path is that of a run (`demuxer`, `decoder`, `color_conversion`); left-sited 4:2:0 passes
+unchanged.
 """
 
 from __future__ import annotations
@@ -60,9 +60,8 @@ class Footage:
     def frames(self, stop: int | None = None) -> Iterator[Frame]:
         """Frames in display order as decoded, up to `stop` of them.
 
-        Damaged ones and those not to be shown are left out.
-
-        Raises MediaError where size, format, colour or the like change on the way.
+        Damaged and hidden frames are skipped. Raises MediaError if size, format or colour changes in
+        mid-stream.
         """
         shown = set(self.info.pts)
         reader = PacketReader(self.info.path, self.info.stream_index)
@@ -85,11 +84,10 @@ class Footage:
             reader.close()
 
     def frames_at(self, stretches: Sequence[tuple[int, int]]) -> Iterator[tuple[int, Frame]]:
-        """(number, frame) of the frames [start, stop) of each stretch, ascending; damaged ones as the decoder
-        repaired them.
+        """Yield (number, frame) for the frames [start, stop) of each segment, ascending.
 
-        Decodes from the key frames before them only. Raises IndexMismatchError where frames come that no
-        packet promised.
+        Damaged frames come as the decoder repaired them. Only the packets from the preceding key frames on
+        are decoded. Raises IndexMismatchError for frames that no packet promised.
         """
         info = self.info
         chunks = [Chunk(n, start, stop) for n, (start, stop) in enumerate(stretches)]
@@ -111,7 +109,7 @@ class Footage:
             reader.close()
 
     def _packets(self, reader: PacketReader, span: Span) -> Iterator[PacketData]:
-        """Of a span, with the times of the index (clock jumps joined)."""
+        """Packets of a span, with the times of the index (clock jumps joined)."""
         index = self.info.index
         for row, packet in enumerate(
             reader.rows(span.first_row, span.stop_row, keep_from=span.first_row), start=span.first_row
@@ -120,7 +118,7 @@ class Footage:
             yield replace(packet, pts=None if pts == NO_PTS else pts, dts=None if dts == NO_PTS else dts)
 
     def codes(self, frame: Frame) -> SampleValues:
-        """One frame as 4:2:0 codes of 8 or 10 bits, limited range, left-sited.
+        """One frame as 4:2:0 integers of 8 or 10 bits, limited range, left-sited.
 
         Odd sides lose their last row or column.
         """
@@ -142,8 +140,9 @@ class Footage:
         return from_values(self.values(frame), self.bits)
 
     def values(self, frame: Frame) -> Planes:
-        """One frame as luma (1,1,H,W) and left-sited chroma (1,2,H/2,W/2), float32, in the matrix of the
-        video (R'G'B': BT.601).
+        """One frame as luma (1,1,H,W) and left-sited chroma (1,2,H/2,W/2), float32.
+
+        In the matrix of the video (R'G'B': BT.601).
         """
         size = (slice(None), slice(None), slice(self.height), slice(self.width))
         if self.pixels.family == "rgb":
@@ -164,7 +163,7 @@ class Footage:
         return luma[size], chroma
 
     def rgb(self, frame: Frame) -> Tensor:
-        """One frame as (1,3,H,W) R'G'B', float32 0..1, at its full and maybe odd size."""
+        """One frame as (1,3,H,W) R'G'B', float32 0..1, at its full, possibly odd size."""
         return to_rgb(frame.planes, self.pixels, self.tags)
 
     def _planes(self, frame: Frame) -> Planes:

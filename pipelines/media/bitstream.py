@@ -1,9 +1,7 @@
-"""What a compressed packet says of itself.
+"""Parsing of compressed packets.
 
-Whether decoding may start there, what it says of its film, and where captions go in.
-
-Clauses: H.264 = ITU-T H.264 table 7-1 and annex D, HEVC = ITU-T H.265 table 7-1, MPEG-2 = ISO/IEC 13818-2
-clause 6.2.
+Whether decoding may start there, which headers they carry, and where captions are inserted. Clauses: H.264 =
+ITU-T H.264 table 7-1 and annex D, HEVC = ITU-T H.265 table 7-1, MPEG-2 = ISO/IEC 13818-2 clause 6.2.
 """
 
 from __future__ import annotations
@@ -48,9 +46,7 @@ _MPEG2_SEQUENCE_HEADER = b"\x00\x00\x01\xb3"
 
 
 def nal_length_size(codec: str, extradata: bytes | None) -> int:
-    """Bytes of the length in front of each NAL unit (avcC, hvcC), or 0 where start codes divide them (Annex
-    B).
-    """
+    """Size of the length before each NAL unit (avcC, hvcC) in bytes, or 0 for start codes (Annex B)."""
     if not extradata or extradata[0] != 1:
         return 0
     if codec == "h264" and len(extradata) > 4:
@@ -61,7 +57,7 @@ def nal_length_size(codec: str, extradata: bytes | None) -> int:
 
 
 def nal_units(data: bytes, length_size: int) -> Iterator[bytes]:
-    """Split an access unit into NAL units; damaged lengths end the walk."""
+    """Split an access unit into NAL units; stops at damaged lengths."""
     if length_size:
         position = 0
         while position + length_size < len(data):
@@ -83,9 +79,8 @@ def nal_units(data: bytes, length_size: int) -> Iterator[bytes]:
 def is_clean_point(codec: str, data: bytes, length_size: int) -> bool:
     """Whether everything shown from this key packet on can be decoded by starting at it.
 
-    True for IDR and other IRAP pictures, H.264 recovery points that recover at once, and MPEG-2 intra
-    pictures behind a sequence header. False for periodic intra refresh: its first pictures would be silently
-    wrong.
+    True for IDR and other IRAP frames, H.264 recovery points that recover at once, and MPEG-2 intra frames
+    after a sequence header. False for periodic intra refresh: its first frames would be silently wrong.
     """
     if codec == "h264":
         for unit in nal_units(data, length_size):
@@ -106,7 +101,7 @@ _H264_SPS, _HEVC_FIRST_HEADER, _HEVC_SPS, _HEVC_SEI = 7, 32, 33, 39
 _AV1_SEQUENCE, _AV1_METADATA = 1, 5
 _AV1_LIGHT_LEVEL, _AV1_MASTERING_DISPLAY = 1, 2
 _AV1_OF_THE_FILM = bytes([_AV1_LIGHT_LEVEL]), bytes([_AV1_MASTERING_DISPLAY])
-"""Metadata that holds for the whole film; T.35 messages and timecodes are of a frame."""
+"""Metadata of the whole film; T.35 messages and timecodes belong to single frames."""
 _SEI_OF_THE_FILM = frozenset({47, _SEI_MASTERING_DISPLAY, _SEI_LIGHT_LEVEL, 147})
 """Display orientation, mastering display, content light level, alternative transfer characteristics (H.265
 annex D)."""
@@ -117,7 +112,7 @@ _HEADER_AT = {
     "dnxhd": slice(0x18, 0x2C),
     "png": slice(8, 33),
 }
-"""Where packets of a codec keep size, format and colour."""
+"""Position of size, format and colour in packets of a codec."""
 _JPEG2000_SIZE = b"\xff\x4f\xff\x51"
 """Start of codestream and the segment SIZ (ITU-T T.800, annex A)."""
 _CFHD_SHAPE = frozenset({b"\x00\x14", b"\x00\x15", b"\x00\x46", b"\x00\x54"})
@@ -125,10 +120,9 @@ _CFHD_SHAPE = frozenset({b"\x00\x14", b"\x00\x15", b"\x00\x46", b"\x00\x54"})
 
 
 def film_header(codec: str, data: bytes, length_size: int) -> bytes:
-    """What a key packet says of the whole film (size, format, colour, shape), to be compared with what
-    another says; empty where it says nothing.
+    """The part of a key packet that describes the whole film (size, format, colour, SAR), for comparisons.
 
-    Two that differ need not differ in any of these.
+    Empty if the packet contains none. Two that differ need not differ in any of these properties.
     """
     if codec == "h264":
         heads = itertools.takewhile(lambda u: not 1 <= u[0] & 31 <= _H264_IDR, nal_units(data, length_size))
@@ -183,10 +177,9 @@ def film_header(codec: str, data: bytes, length_size: int) -> bytes:
 
 
 def resizes(codec: str, data: memoryview) -> bool:
-    """Whether a packet holds a frame that is no key frame and tells a size of its own, as live encoders do
-    when the line gets slow.
+    """Whether a packet holds an inter frame with a new size, as live encoders send on slow connections.
 
-    Only VP9 is looked at (bitstream specification 0.6, clauses 6.2 and 7.2): a frame usually has the size of
+    Only VP9 is checked (bitstream specification 0.6, clauses 6.2 and 7.2): a frame usually has the size of
     its first reference.
     """
     return codec == "vp9" and any(map(_tells_a_size, _vp9_frames(data)))
@@ -195,7 +188,7 @@ def resizes(codec: str, data: memoryview) -> bool:
 def _vp9_frames(data: memoryview) -> Iterator[memoryview]:
     """The frames of a packet, which may be a superframe (annex B).
 
-    Its last byte tells how many lengths of how many bytes stand before it.
+    Its last byte gives number and size of the lengths before it.
     """
     mark = data[-1] if len(data) else 0
     count, length = (mark & 7) + 1, (mark >> 3 & 3) + 1
@@ -238,7 +231,7 @@ def _obus(data: bytes) -> Iterator[tuple[int, bytes]]:
 def obus_at(data: bytes) -> Iterator[tuple[int, int, int]]:
     """(type, first byte and one past the last of the content) of the units (AV1 clause 5.3).
 
-    What has no length ends the walk.
+    Stops at a unit without a length.
     """
     at = 0
     while at < len(data):
@@ -268,9 +261,7 @@ def _jpeg_frame_header(data: bytes) -> bytes:
 
 
 def _recovers_at_once(sei: bytes) -> bool:
-    """Whether an H.264 SEI unit holds a recovery point with recovery_frame_cnt 0 (clause D.1.8, ue(v): a
-    leading 1 bit).
-    """
+    """Whether an H.264 SEI unit has a recovery point with recovery_frame_cnt 0 (clause D.1.8, ue(v))."""
     return any(
         kind == _SEI_RECOVERY_POINT and payload[:1] >= b"\x80" for kind, payload in sei_messages(sei[1:])
     )
@@ -317,7 +308,7 @@ def sei_unit(codec: str, messages: Iterable[tuple[int, bytes]]) -> bytes:
 
 
 def escaped(body: bytes) -> bytes:
-    """The content of a NAL unit with emulation prevention (H.264 clause 7.4.1, H.265 clause 7.4.2)."""
+    """Add emulation prevention to the content of a NAL unit (H.264 clause 7.4.1, H.265 clause 7.4.2)."""
     made = bytearray()
     zeros = 0
     for byte in body:
@@ -330,12 +321,12 @@ def escaped(body: bytes) -> bytes:
 
 
 def insert_captions(codec: str, data: bytes, cc_data: bytes) -> bytes:
-    """An Annex B access unit with a caption SEI in front of its first slice."""
+    """Insert a caption SEI before the first slice of an Annex B access unit."""
     return with_unit(codec, data, caption_nal(codec, cc_data))
 
 
 def with_unit(codec: str, data: bytes, nal: bytes) -> bytes:
-    """An Annex B access unit with one more unit in front of its first slice."""
+    """Insert a unit before the first slice of an Annex B access unit."""
     unit = b"\x00\x00\x00\x01" + nal
     position = data.find(b"\x00\x00\x01")
     while position >= 0:
@@ -349,9 +340,9 @@ def with_unit(codec: str, data: bytes, nal: bytes) -> bytes:
 
 
 def insert_hdr(codec: str, data: bytes, metadata: HdrMetadata) -> bytes:
-    """A key packet (Annex B, or an AV1 temporal unit) with the metadata in front of its picture.
+    """Insert the metadata before the picture of a key packet (Annex B, or an AV1 temporal unit).
 
-    Of other codecs as it is.
+    Packets of other codecs are returned as they are.
     """
     if codec in {"h264", "hevc"}:
         messages = []
@@ -380,7 +371,7 @@ def insert_hdr(codec: str, data: bytes, metadata: HdrMetadata) -> bytes:
 
 
 def metadata_obu(kind: int, payload: bytes) -> bytes:
-    """With its size (leb128, AV1 clause 4.10.5), and the trailing bits that metadata has (AV1 clause 5.8)."""
+    """A metadata OBU with its size (leb128, AV1 clause 4.10.5) and trailing bits (AV1 clause 5.8)."""
     content = bytes([kind]) + payload + b"\x80"
     size, length = b"", len(content)
     while length > 127:

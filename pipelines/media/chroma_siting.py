@@ -1,8 +1,6 @@
-"""What FFmpeg knows of a stream and PyAV 18 does not hand on.
+"""`chroma_siting` and `container_crop`: properties of a stream that PyAV 18 does not expose.
 
-`chroma_siting`, and `container_crop`, what the container hides of the picture.
-
-FFmpeg's muxers write it down; so a header is written into memory, and read.
+FFmpeg's muxers write them, so a header is written into memory and parsed.
 """
 
 from __future__ import annotations
@@ -30,15 +28,15 @@ __all__ = ["chroma_siting", "container_crop"]
 _COLOUR, _HORIZONTAL, _VERTICAL = 0x55B0, 0x55B7, 0x55B8
 """Matroska's elements Colour, ChromaSitingHorz and ChromaSitingVert (RFC 9559, section 5.1.4.1.28)."""
 _SITINGS = {(1, 1): Siting.TOP_LEFT, (1, 2): Siting.LEFT, (2, 1): Siting.TOP, (2, 2): Siting.CENTER}
-"""(horizontal, vertical), 1 = collocated with a luma sample, 2 = half-way between two."""
+"""(horizontal, vertical): 1 = co-located with a luma sample, 2 = half-way between two."""
 
 
 def chroma_siting(stream: VideoStream, first: bytes = b"") -> int:
-    """By the stream's parameters; UNSPECIFIED where nothing is known, or where Matroska has no word for it
-    (bottom sitings).
+    """The chroma siting from the stream's parameters.
 
-    first: the first packet of an H.264 broadcast; Matroska refuses its codec tag. Without a word in H.264 and
-    HEVC, left is what their standards tell to infer (H.265 clause E.3.1), and what comes back.
+    UNSPECIFIED if it is unknown, or can't be expressed in Matroska (bottom sitings). first: the first packet
+    of an H.264 broadcast; Matroska refuses its codec tag. For H.264 and HEVC without siting, the result is
+    left, as their standards infer (H.265 clause E.3.1).
     """
     found = _written(stream)
     if found == Siting.UNSPECIFIED and first and stream.codec_context.name == "h264":
@@ -51,9 +49,9 @@ def chroma_siting(stream: VideoStream, first: bytes = b"") -> int:
 
 
 def container_crop(stream: VideoStream) -> PixelCrop:
-    """Rows and columns that the container says not to show: Matroska's PixelCrop, MOV's `clap`.
+    """Rows and columns that the container hides: Matroska's PixelCrop, MOV's `clap`.
 
-    As FFmpeg 7.1 and later cut them off.
+    Applied as in FFmpeg 7.1 and later.
     """
     return _matroska_crop(_header(stream, "matroska")) or _clap(_header(stream, "mov"), stream)
 
@@ -67,11 +65,14 @@ def _matroska_crop(header: bytes) -> PixelCrop:
 
 
 _VISUAL_ENTRY_BYTES = 86
-"""Before the boxes in it (ISO/IEC 14496-12 clause 12.1.3)."""
+"""Bytes before the boxes in a visual sample entry (ISO/IEC 14496-12 clause 12.1.3)."""
 
 
 def _clap(header: bytes, stream: VideoStream) -> PixelCrop:
-    """Of a header of MOV: ISO/IEC 14496-12 clause 12.1.4, sizes and the offset of the centre as fractions."""
+    """The crop in a MOV header (ISO/IEC 14496-12 clause 12.1.4).
+
+    Sizes and offset of the centre, as fractions.
+    """
     try:
         entry = sample_entry(header)[-1]
         size = struct.unpack_from(">I", header, entry)[0]
@@ -105,7 +106,7 @@ def _written(stream: Any) -> int:
 
 
 def _header(stream: Any, kind: str) -> bytes:
-    """What a muxer writes of a stream before its first packet; empty where it can't hold it."""
+    """The header that a muxer writes for a stream; empty if it can't hold the stream."""
     buffer = io.BytesIO()
     output = av.open(
         buffer, "w", format=kind, container_options={"movflags": "empty_moov"} if kind == "mov" else {}

@@ -1,7 +1,4 @@
-"""Coding-independent code points (ITU-T H.273).
-
-The numbers that say what the code values of a film mean, and its HDR metadata.
-"""
+"""Coding-independent code points (ITU-T H.273): the meaning of sample values, and HDR metadata."""
 
 from __future__ import annotations
 
@@ -26,7 +23,7 @@ __all__ = [
 
 
 class Matrix(IntEnum):
-    """MatrixCoefficients, H.273 table 4, as far as we convert them."""
+    """MatrixCoefficients, H.273 table 4, as far as they are supported."""
 
     RGB = 0
     BT709 = 1
@@ -102,7 +99,10 @@ class Siting(IntEnum):
 
 @dataclass(frozen=True)
 class ColorTags:
-    """What the code values mean, in H.273's numbers. A value outside our enums is kept as a plain number."""
+    """The meaning of sample values, in numbers of H.273.
+
+    A value outside the enums is kept as a plain number.
+    """
 
     matrix: int = Matrix.UNSPECIFIED
     range: int = Range.UNSPECIFIED
@@ -116,7 +116,7 @@ HDR_TRANSFERS = frozenset({Transfer.PQ, Transfer.HLG})
 
 @dataclass(frozen=True)
 class HdrMetadata:
-    """What a display is told of all pictures of an HDR film; either part may be missing.
+    """Static HDR metadata for all frames of a film; either part may be missing.
 
     In the integers of H.265 clauses D.3.28 and D.3.35.
     """
@@ -143,9 +143,9 @@ _LUMA_WEIGHTS = {
 
 
 def luma_weights(matrix: int) -> tuple[float, float]:
-    """(K_R, K_B).
+    """Return (K_R, K_B).
 
-    Raises MediaError for matrices that are no such weighting (YCgCo, ICtCp, constant luminance).
+    Raises MediaError for matrices without such weights (YCgCo, ICtCp, constant luminance).
     """
     if matrix not in _LUMA_WEIGHTS:
         raise MediaError(
@@ -156,7 +156,7 @@ def luma_weights(matrix: int) -> tuple[float, float]:
 
 
 def code_values(bits: int, full: bool, *, chroma: bool) -> tuple[float, float]:
-    """(offset, span) of code values: code = offset + span · value (H.273 equations 20 to 28).
+    """(offset, span) of sample values: sample = offset + span · value (H.273 equations 20 to 28).
 
     Floats (32 bits) are values.
     """

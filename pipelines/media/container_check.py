@@ -1,12 +1,10 @@
-"""`flaw_of` a file: where its container's own lengths and checksums say that it is cut short, or broken on
-the way.
+"""`flaw_of` a file: whether its lengths and checksums show that it is truncated or damaged.
 
-Demuxers search for the next thing they know behind damage, and end without a word where a file does; frames
-would be lost in silence. Only headers are read, and the clusters that have a checksum. Matroska: RFC 9559 and
+After damage, demuxers search for the next known structure, and they end silently at a truncation, so frames
+would be lost without notice. Only headers are read, and clusters that have a checksum. Matroska: RFC 9559 and
 RFC 8794 (EBML); MP4: ISO/IEC 14496-12 clause 4.2; MPEG-TS: ISO/IEC 13818-1 clause 2.4.3; FLV: Adobe's Video
-File Format Specification 10.1, annex E.4; AVI: Microsoft's RIFF;
-ASF: Microsoft's ASF 1.2, section 3.2 and 5; MXF: SMPTE ST 377-1, clause 7; Ogg: RFC 3533; GIF: CompuServe's
-GIF89a; Y4M: yuv4mpeg(5).
+File Format Specification 10.1, annex E.4; AVI: Microsoft's RIFF; ASF: Microsoft's ASF 1.2, section 3.2 and 5;
+MXF: SMPTE ST 377-1, clause 7; Ogg: RFC 3533; GIF: CompuServe's GIF89a; Y4M: yuv4mpeg(5).
 """
 
 from __future__ import annotations
@@ -27,7 +25,7 @@ __all__ = ["flaw_of", "header_bytes", "lacks_index", "tells_lengths"]
 def flaw_of(path: str | os.PathLike[str], format_name: str) -> Flaw | None:
     """The first flaw of a file that FFmpeg's demuxer `format_name` reads.
 
-    None where there is none, or lengths tell nothing.
+    None if there is none, or the container has no lengths.
     """
     walk = _WALKS.get(format_name.partition(",")[0])
     if walk is None:
@@ -37,9 +35,9 @@ def flaw_of(path: str | os.PathLike[str], format_name: str) -> Flaw | None:
 
 
 def tells_lengths(format_name: str) -> bool:
-    """Whether a flaw that `flaw_of` does not find is none.
+    """Whether `flaw_of` finds every truncation.
 
-    The container tells how long each packet is, as MPEG-TS does not, or holds one picture.
+    The container stores the length of each packet (MPEG-TS does not), or holds one image.
     """
     return format_name.partition(",")[0] in {
         "matroska",
@@ -51,8 +49,9 @@ def tells_lengths(format_name: str) -> bool:
 
 
 def header_bytes(path: str | os.PathLike[str]) -> int:
-    """The largest piece of an MP4 or Matroska file that is read into memory to open it, such as its index or
-    tags.
+    """Size of the largest part of an MP4 or Matroska file that is read into memory when opened.
+
+    Such as its index or tags.
     """
     with open(path, "rb", buffering=0) as handle:
         file = FileBytes(handle.fileno())
@@ -68,9 +67,10 @@ def header_bytes(path: str | os.PathLike[str]) -> int:
 
 
 def lacks_index(path: str | os.PathLike[str]) -> bool:
-    """Whether a file is an MP4 or MOV without a list of its samples.
+    """Whether an MP4 or MOV file has no sample index.
 
-    No `moov`, which recorders write last, and no `moof`.
+    It has neither a `moov` box, which recorders write last and which is therefore missing from a truncated
+    recording, nor a `moof`.
     """
     with open(path, "rb", buffering=0) as handle:
         file = FileBytes(handle.fileno())
@@ -83,7 +83,7 @@ _FIRST_BOXES = frozenset({b"ftyp", b"moov", b"mdat", b"free", b"wide", b"skip", 
 
 
 def _boxes(file: FileBytes) -> Iterator[tuple[bytes, int]]:
-    """(kind, length) of an MP4 file's boxes, as far as they make sense."""
+    """(kind, length) of an MP4 file's boxes, as far as they are valid."""
     at = 0
     while at + 8 <= file.size:
         head = file.read(at, 16)
@@ -169,7 +169,7 @@ _ASF_DATA = bytes.fromhex("3626b2758e66cf11a6d900aa0062ce6c")
 
 
 def _asf(file: FileBytes) -> Flaw | None:
-    """Packets of one size behind the header; an index may follow."""
+    """ASF: packets of equal size after the header; an index may follow."""
     at = int.from_bytes(file.read(16, 8), "little")
     head = file.read(at, 24)
     size = int.from_bytes(head[16:], "little")
@@ -185,7 +185,7 @@ _MXF_PARTITION = bytes.fromhex("060e2b34020501010d01020101")
 
 
 def _mxf(file: FileBytes) -> Flaw | None:
-    """The header tells where the footer is, behind all frames, once the file was closed."""
+    """MXF: the header gives the position of the footer, after all frames, if the file was closed."""
     head = file.read(0, 64)
     if head[:13] != _MXF_PARTITION:
         return None
@@ -231,7 +231,7 @@ def _gif(file: FileBytes) -> Flaw | None:
 
 
 def _y4m(file: FileBytes) -> Flaw | None:
-    """All frames of one size, each behind a line of its own."""
+    """Y4M: frames of equal size, each after a header line."""
     line, _, rest = file.read(0, 4096).partition(b"\n")
     said = {field[:1]: field[1:] for field in line.split()[1:]}
     width, height, color = (said.get(key, b"") for key in (b"W", b"H", b"C"))
@@ -247,7 +247,7 @@ def _y4m(file: FileBytes) -> Flaw | None:
 
 
 def _ivf(file: FileBytes) -> Flaw | None:
-    """Frames behind twelve bytes each, which begin with their length."""
+    """IVF: frames, each after twelve bytes that begin with its length."""
     at = int.from_bytes(file.read(6, 2), "little")
     while at < file.size:
         at += 12 + int.from_bytes(file.read(at, 4), "little")
@@ -255,7 +255,7 @@ def _ivf(file: FileBytes) -> Flaw | None:
 
 
 def _obu(file: FileBytes) -> Flaw | None:
-    """OBUs that tell their lengths (AV1 specification 5.3.1), or temporal units that do (annex B)."""
+    """OBUs with lengths (AV1 specification 5.3.1), or temporal units with lengths (annex B)."""
     is_low_overhead = file.read(0, 2) == b"\x12\0"  # a temporal delimiter
     at = 0
     while at < file.size:
@@ -271,7 +271,7 @@ def _obu(file: FileBytes) -> Flaw | None:
 
 
 def _leb128(data: bytes) -> tuple[int, int]:
-    """(bytes taken, value); a number that is cut takes one more than there are."""
+    """(bytes read, value); for a truncated number, one byte more than there are."""
     value = 0
     for place, byte in enumerate(data[:8]):
         value |= (byte & 0x7F) << 7 * place
@@ -285,4 +285,4 @@ _WALKS = {
     "mxf": _mxf, "ogg": _ogg, "gif": _gif,
     "yuv4mpegpipe": _y4m, "ivf": _ivf, "obu": _obu,
 }  # fmt: skip
-"""By FFmpeg's demuxer."""
+"""By the name of FFmpeg's demuxer."""

@@ -1,7 +1,7 @@
-"""`open_source`, a file opened as a file and nothing else, and `open_decoder`, its decoder within limits.
+"""`open_source` opens a path as a plain file; `open_decoder` opens its decoder with limits.
 
-FFmpeg takes names as URLs and recognises playlists by content; here a path is a path, only protocol "file"
-exists, and only the demuxers listed below may be chosen.
+FFmpeg interprets names as URLs and detects playlists by content. Here a path is only a path: the only
+protocol is "file", and only the demuxers listed below can be chosen.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ FORMATS = (
     "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpegts,mpeg,mpegvideo,m4v,h261,h263,h264,hevc,vvc,obu,av1,ivf,flv,asf,ogg,mxf,gif,"
     "nut,vc1,dirac,mjpeg,rm,dv,wtv,apng,yuv4mpegpipe,image2,png_pipe,jpeg_pipe,webp_pipe,tiff_pipe,bmp_pipe,exr_pipe,dpx_pipe"
 )
-"""Demuxers an input may be opened with: no playlists, no concatenation, no devices."""
+"""Demuxers that may open an input: no playlists, no concatenation, no devices."""
 
 DECODERS = frozenset(
     {
@@ -121,13 +121,13 @@ DECODERS = frozenset(
         *("exr", "qtrle", "cinepak", "svq3", "zmbv", "flashsv", "msvideo1", "fraps", "lagarith"),
     }
 )
-"""Decoders a film may need. Hundreds of others, for game consoles and capture cards long gone, are where
-holes are found (such as CVE-2026-8461 in magicyuv) and are never opened. Screen and game recordings of old
-come as ZMBV, Flash Screen Video, MS Video 1, Fraps and
-Lagarith: small decoders of whole rows and blocks, without motion beyond a copy."""
+"""Decoders that a film may need. Hundreds of others, for old game consoles and capture cards, are a source of
+vulnerabilities (such as CVE-2026-8461 in magicyuv) and are never opened. Old screen and game recordings use
+ZMBV, Flash Screen Video, MS Video 1, Fraps and Lagarith: small decoders of whole rows and blocks, without
+motion beyond a copy."""
 
 MAX_PIXELS = 1 << 27
-"""Of one picture: twice 8192x8192, some 400 MB decoded."""
+"""Largest number of pixels per frame: twice 8192x8192, about 400 MB decoded."""
 
 _OPTIONS = {
     "protocol_whitelist": "file",
@@ -143,22 +143,22 @@ _OPTIONS = {
 
 
 GUARDS = {"codec_whitelist": _OPTIONS["codec_whitelist"], "max_pixels": str(MAX_PIXELS)}
-"""Options of every decoder. Those given to `av.open` reach only the decoders that look for stream parameters;
-see `open_decoder`."""
+"""Options of every decoder. Options given to `av.open` reach only the decoders that look for stream
+parameters; see `open_decoder`."""
 
 _MOST_HEADER_BYTES = 512 << 20
 
 
 def file_url(path: str | os.PathLike[str]) -> str:
-    """The path as FFmpeg opens it as a plain file, whatever characters it has."""
+    """The URL with which FFmpeg opens the path as a plain file, whatever characters it has."""
     return "file:" + os.path.abspath(os.fspath(path))
 
 
 def open_source(path: str | os.PathLike[str]) -> InputContainer:
     """Open a media file for reading; the caller closes it.
 
-    A sequence of numbered pictures (`sequence.pattern_of`) is opened as a film of one tick a picture.
-    Raises MediaError where it is not a regular file, or not media that `FORMATS` allows.
+    An image sequence (`image_sequence.pattern_of`) is opened as a film with one tick per image. Raises
+    MediaError if it is not a regular file, or not media that `FORMATS` allows.
     """
     pattern = pattern_of(path)
     if pattern is not None:
@@ -201,7 +201,7 @@ def _open_pictures(path: str | os.PathLike[str], pattern: Pattern) -> InputConta
 
 
 def _refuse_irregular(path: str | os.PathLike[str]) -> None:
-    """Raise MediaError where a path is no file with content."""
+    """Raise MediaError if a path is not a file with content."""
     try:
         found = os.stat(path)
     except OSError as error:
@@ -223,7 +223,7 @@ def _refuse_large_header(path: str | os.PathLike[str]) -> None:
 
 
 def _not_opened(path: str | os.PathLike[str], error: Exception) -> MediaError:
-    """The error for a file that FFmpeg refuses, with a remedy where the reason is known."""
+    """The error for a file that FFmpeg refuses, with advice if the reason is known."""
     if lacks_index(path):
         return MediaError(
             f"{_shown(path)}: is cut off before its index (no moov box), without which an MP4 or MOV can't"
@@ -237,7 +237,7 @@ def _not_opened(path: str | os.PathLike[str], error: Exception) -> MediaError:
 
 
 def open_memory(data: bytes, format_name: str | None = None) -> InputContainer:
-    """Open a media file that lies in memory, such as an encoded chunk, for reading; the caller closes it.
+    """Open a media file in memory, such as an encoded chunk, for reading; the caller closes it.
 
     Raises av.error.FFmpegError.
     """
@@ -247,12 +247,10 @@ def open_memory(data: bytes, format_name: str | None = None) -> InputContainer:
 def open_decoder(
     of: VideoStream | str, *, most_pixels: int = MAX_PIXELS, **options: str
 ) -> VideoCodecContext:
-    """The decoder of a stream, or a new one of that name, with the limits of `GUARDS` on the decoder itself.
+    """Return the decoder of a stream, or a new one of that name, with the limits of `GUARDS`.
 
-    The only way to one.
-
-    most_pixels: of one picture. options: more of the decoder's own. It opens with the first packet it is
-    given.
+    All decoders are opened here. most_pixels: per frame. options: further options of the decoder. It opens
+    with the first packet.
     """
     decoder: VideoCodecContext = av.CodecContext.create(of, "r") if isinstance(of, str) else of.codec_context  # type: ignore[assignment]
     if not decoder.is_open:
@@ -264,7 +262,7 @@ def open_decoder(
 def film_decoder(
     container: InputContainer, stream_index: int, options: Mapping[str, Mapping[str, str]] | None = None
 ) -> tuple[VideoStream, VideoCodecContext]:
-    """The video stream of that index, and its decoder within limits. options: more of them, by decoder."""
+    """The video stream of that index, and its decoder with limits. options: further options, by decoder."""
     stream = next(s for s in container.streams.video if s.index == stream_index)
     more = dict((options or {}).get(stream.codec_context.codec.name, {}))
     return stream, open_decoder(stream, most_pixels=MAX_PIXELS, **more)
@@ -284,9 +282,9 @@ def decoded_frames(packets: Iterable[av.Packet[Any]], decoder: VideoCodecContext
 def packets_of(
     container: InputContainer, path: str | os.PathLike[str], *streams: Stream
 ) -> Iterator[av.Packet[Any]]:
-    """The packets of some streams, or of all, as `demux` gives them, of a file that could be opened.
+    """Yield the packets of some streams, or of all, of an open file.
 
-    Raises MediaError where it can't be read any further: a disk or a share that fails under way.
+    Raises MediaError if reading fails, such as on a failing disk or network share.
     """
     try:
         yield from container.demux(*streams)

@@ -1,7 +1,7 @@
-"""Dolby Vision: what an RPU says of its frame, and the record that containers want.
+"""Dolby Vision: parsing of RPUs, and the configuration record of containers.
 
-An RPU can be given the active area of a picture of another size. Syntax: ETSI GS CCM 001 V1.1.1
-(rpu_data_header, vdr_rpu_data_payload, vdr_dm_data_payload), as libavcodec/dovi_rpudec.c reads it; record and
+The active area of an RPU can be adapted to another frame size. Syntax: ETSI GS CCM 001 V1.1.1
+(rpu_data_header, vdr_rpu_data_payload, vdr_dm_data_payload), as in libavcodec/dovi_rpudec.c; record and
 levels: "Dolby Vision Streams Within the ISO Base Media File Format", "Dolby Vision Profiles and Levels".
 """
 
@@ -23,31 +23,32 @@ __all__ = ["COMPATIBILITY", "RPU", "configuration_record", "parse_rpu", "with_ac
 
 
 COMPATIBILITY = {Transfer.PQ: 1, Transfer.HLG: 4}
-"""Transfer of a base layer that any player shows right -> bl_signal_compatibility_id: HDR10 and HLG."""
+"""Transfer of a base layer that any player shows correctly -> bl_signal_compatibility_id: HDR10 and HLG."""
 _PREFIX = 25
-"""rpu_nal_prefix, in front of an RPU in HEVC."""
+"""rpu_nal_prefix, before an RPU in HEVC."""
 _EMDF_HEADER, _EMDF_BITS = 0x01BE6841, 27
-"""What AV1 wraps an RPU in begins with, as libavcodec has it; the RPU begins in the midst of a byte."""
+"""Header of the AV1 wrapper around an RPU, as in libavcodec; the RPU does not begin at a byte boundary."""
 _RPU_TYPE, _LEVEL_OF_AREA, _OFFSET_BITS, _AREA_BITS = 2, 5, 13, 4 * 13
 _REVERSED = bytes(int(f"{n:08b}"[::-1], 2) for n in range(256))
 
 
 @dataclass(frozen=True)
 class RPU:
-    """What an RPU says of its frame."""
+    """Parsed fields of an RPU."""
 
     profile: int
-    """4, 7 or 8 of HEVC, 10 of AV1; 5, of both: a base layer that only its own player knows; 0: another."""
+    """4, 7 or 8 for HEVC, 10 for AV1; 5, for both: a base layer that only Dolby Vision players show
+    correctly; 0: another."""
     is_chained: bool
-    """Its mapping is that of an earlier frame in decoding order."""
+    """Its mapping refers to an earlier frame in decoding order."""
     areas: tuple[tuple[int, int, int, int], ...] = ()
-    """Rows and columns outside the active area (level 5): left, right, top, bottom, in pixels."""
+    """Margins of the active areas (level 5): left, right, top, bottom, in pixels."""
     places: tuple[int, ...] = field(default=(), repr=False)
-    """Bits of `_payload` at which `areas` begin."""
+    """Bit positions in `_payload` at which `areas` begin."""
 
 
 class _Bits:
-    """A reader of bits. Raises ValueError behind the last one."""
+    """A bit reader. Raises ValueError after the last bit."""
 
     def __init__(self, data: bytes) -> None:
         self._value, self._count, self.at = int.from_bytes(data, "big"), 8 * len(data), 0
@@ -57,28 +58,28 @@ class _Bits:
         return self._count - self.at
 
     def u(self, count: int) -> int:
-        """An unsigned integer of so many bits."""
+        """Read an unsigned integer of so many bits."""
         self.at += count
         if self.at > self._count:
             raise ValueError("it ends early")
         return self._value >> (self._count - self.at) & ((1 << count) - 1)
 
     def ue(self) -> int:
-        """An Exp-Golomb code (H.265 clause 9.2)."""
+        """Read an Exp-Golomb code (H.265 clause 9.2)."""
         zeros = 0
         while not self.u(1):
             zeros += 1
         return (1 << zeros) - 1 + self.u(zeros)
 
     def align(self) -> None:
-        """Go on at the next byte."""
+        """Continue at the next byte boundary."""
         self.at += -self.at % 8
 
 
 def parse_rpu(unit: bytes) -> RPU:
-    """Read an RPU as `DynamicHdr.dolby_vision` has it.
+    """Parse an RPU as stored in `DynamicHdr.dolby_vision`.
 
-    Raises ValueError for one that is damaged or not understood.
+    Raises ValueError for a damaged or unsupported one.
     """
     payload, _ = _payload(unit)
     if payload[-5:-1] != _crc32(payload[:-5]):
@@ -100,7 +101,7 @@ def parse_rpu(unit: bytes) -> RPU:
 
 
 class _Header:
-    """rpu_data_header, as far as it says how what follows is read."""
+    """rpu_data_header, as far as parsing of the rest depends on it."""
 
     def __init__(self, bits: _Bits) -> None:
         layered = bits.u(11) & 0x700 == 0
@@ -168,7 +169,7 @@ def _skip_coefficients(bits: _Bits, header: _Header, count: int) -> None:
 
 
 def _areas(bits: _Bits) -> Iterator[tuple[int, tuple[int, int, int, int]]]:
-    """(place, what it says) of the active areas in vdr_dm_data_payload."""
+    """(position, margins) of the active areas in vdr_dm_data_payload."""
     for _ in range(3):
         bits.ue()
     bits.u(9 * 16 + 3 * 32 + 9 * 16)  # matrices
@@ -193,10 +194,10 @@ def _extension_blocks(bits: _Bits) -> Iterator[tuple[int, tuple[int, int, int, i
 def with_active_area(
     unit: bytes, fit: Callable[[tuple[int, int, int, int]], tuple[int, int, int, int]]
 ) -> bytes:
-    """The RPU with its active areas as `fit` makes them of (left, right, top, bottom).
+    """Apply `fit` to the margins (left, right, top, bottom) of an RPU's active areas.
 
-    The very same where it changes none. Raises ValueError for one that is not understood, one that needs
-    another, and an area that it can't say.
+    Returned unchanged if nothing changes. Raises ValueError for an unsupported RPU, one that refers to
+    another, and an area that it can't express.
     """
     rpu = parse_rpu(unit)
     if rpu.is_chained:
@@ -218,7 +219,7 @@ def with_active_area(
 
 
 def _payload(unit: bytes) -> tuple[bytes, Callable[[bytes], bytes]]:
-    """(an RPU from its type to its last byte 0x80, what wraps another of that length as this one was)."""
+    """(an RPU from its type to its last byte 0x80, a function that wraps another RPU of the same length)."""
     if unit.startswith(DOLBY_VISION):
         return _emdf_payload(unit)
     body = unit[2:].replace(b"\x00\x00\x03", b"\x00\x00").rstrip(b"\0")
@@ -248,7 +249,7 @@ def _emdf_payload(message: bytes) -> tuple[bytes, Callable[[bytes], bytes]]:
 
 
 def _crc32(data: bytes) -> bytes:
-    """CRC-32/MPEG-2 (ISO/IEC 13818-1 annex A): zlib's, with all bits the other way round."""
+    """CRC-32/MPEG-2 (ISO/IEC 13818-1 annex A): that of zlib, with reversed bits."""
     value = ~zlib.crc32(data.translate(_REVERSED)) & 0xFFFFFFFF
     return value.to_bytes(4, "little").translate(_REVERSED)
 
@@ -259,14 +260,14 @@ _LEVELS = (
     (3840, 3840 * 2160 * 24), (3840, 3840 * 2160 * 30), (3840, 3840 * 2160 * 48), (3840, 3840 * 2160 * 60),
     (3840, 3840 * 2160 * 120), (7680, 3840 * 2160 * 120), (7680, 7680 * 4320 * 60), (7680, 7680 * 4320 * 120),
 )  # fmt: skip
-"""Widest picture and most pixels a second of levels 1 to 13 ("Dolby Vision Profiles and Levels", as
-libavcodec/dovi_rpuenc.c has it)."""
+"""Largest width and pixels per second of levels 1 to 13 ("Dolby Vision Profiles and Levels", as in
+libavcodec/dovi_rpuenc.c)."""
 
 
 def configuration_record(codec: str, transfer: int, width: int, height: int, rate: Fraction) -> bytes:
     """DOVIDecoderConfigurationRecord of a film with one layer: profile 8 in HEVC, 10 in AV1.
 
-    width, height, rate: size and frames a second, which decide on the level.
+    width, height, rate: size and frames per second, which determine the level.
     """
     pixels = width * height * rate
     holding = (n for n, (widest, most) in enumerate(_LEVELS, 1) if width <= widest and pixels <= most)

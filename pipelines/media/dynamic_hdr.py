@@ -1,8 +1,8 @@
-"""`DynamicHdr`: HDR metadata of single frames, taken out of packets and put into packets byte for byte.
+"""`DynamicHdr`: HDR metadata of single frames, read from packets and written into packets unchanged.
 
-HDR10+ (SMPTE ST 2094-40) is user data registered by ITU-T T.35: in H.264 and HEVC an SEI message, in AV1 a
-metadata OBU (AV1 clause 5.8.2), in Matroska and WebM data beside the packet. Dolby Vision (ETSI GS CCM 001)
-is NAL unit type 62 at the end of an access unit of HEVC, and a T.35 message in AV1.
+HDR10+ (SMPTE ST 2094-40) is user data registered by ITU-T T.35: an SEI message in H.264 and HEVC, a metadata
+OBU in AV1 (AV1 clause 5.8.2), side data in Matroska and WebM. Dolby Vision (ETSI GS CCM 001) is NAL unit type
+62 at the end of an access unit in HEVC, and a T.35 message in AV1.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ __all__ = ["DynamicHdr", "dynamic_hdr_of", "hdr10_plus_windows", "insert_dynamic
 HDR10_PLUS = b"\xb5\x00\x3c\x00\x01\x04"
 """Country, provider, its code and application 4 of ST 2094-40 (CTA-861-H, table S.1)."""
 DOLBY_VISION = b"\xb5\x00\x3b\x00\x00\x08\x00"
-"""The same of a Dolby Vision RPU in AV1."""
+"""T.35 header of a Dolby Vision RPU in AV1."""
 _T35 = 4
 """Type of a T.35 message, as SEI payload (H.264, H.265 annex D) and as AV1 metadata (AV1 clause 6.7.1)."""
 _H264_SEI, _HEVC_SEI, _HEVC_RPU = 6, 39, 62
@@ -38,7 +38,7 @@ class DynamicHdr:
     hdr10_plus: bytes = b""
     """A T.35 message, from its country code on."""
     dolby_vision: bytes = b""
-    """An RPU as its codec holds it: of HEVC a NAL unit with header and emulation prevention, of AV1 a T.35
+    """An RPU as its codec stores it: for HEVC a NAL unit with header and emulation prevention, for AV1 a T.35
     message."""
 
     def __bool__(self) -> bool:
@@ -46,7 +46,7 @@ class DynamicHdr:
 
     @property
     def mark(self) -> int:
-        """CRC-32 by which it is known again; 0 where there is none."""
+        """CRC-32 to compare metadata; 0 if there is none."""
         return (
             zlib.crc32(len(self.hdr10_plus).to_bytes(4, "big") + self.hdr10_plus + self.dolby_vision)
             if self
@@ -57,10 +57,10 @@ class DynamicHdr:
 def dynamic_hdr_of(
     codec: str, data: bytes, length_size: int, side: Iterable[tuple[str, bytes]] = ()
 ) -> DynamicHdr:
-    """What a packet says; empty for a packet, or a codec, without any.
+    """The metadata of a packet; empty if it has none.
 
-    length_size: of `nal_length_size`. side: the packet's side data by FFmpeg's names, which counts where the
-    bitstream has none.
+    length_size: from `nal_length_size`. side: the packet's side data by FFmpeg's names, used if the bitstream
+    has no metadata.
     """
     hdr10_plus = dolby_vision = b""
     for kind, message in _messages(codec, data, length_size):
@@ -97,9 +97,10 @@ def _messages(codec: str, data: bytes, length_size: int) -> Iterator[tuple[int, 
 
 
 def insert_dynamic_hdr(codec: str, data: bytes, metadata: DynamicHdr) -> bytes:
-    """A packet of HEVC (Annex B) or AV1 with the metadata of its frame; of other codecs as it is.
+    """Write the metadata of its frame into a packet of HEVC (Annex B) or AV1.
 
-    AV1 wants it in front of the header of the frame that is shown, the last one of its temporal unit.
+    Others are returned as they are. In AV1 it precedes the header of the shown frame, the last one of its
+    temporal unit.
     """
     if codec == "hevc":
         if metadata.hdr10_plus:
@@ -123,19 +124,19 @@ _ENDS = re.compile(rb"(?:\x00*\x00\x00\x01[\x48\x4a]\x01)+\Z")
 
 
 def _with_rpu(data: bytes, unit: bytes) -> bytes:
-    """An access unit with its RPU behind all but what ends a sequence."""
+    """Append an RPU to an access unit, before NAL units that end a sequence."""
     ends = _ENDS.search(data, max(0, len(data) - 16))
     at = ends.start() if ends else len(data)
     return data[:at] + b"\x00\x00\x00\x01" + unit + data[at:]
 
 
 def hdr10_plus_windows(message: bytes) -> int:
-    """How many parts of the picture an HDR10+ message treats on their own, 1 to 3; 0 where it is broken."""
+    """Number of image regions that an HDR10+ message treats separately, 1 to 3; 0 if it is broken."""
     return message[len(HDR10_PLUS) + 1] >> 6 if len(message) > len(HDR10_PLUS) + 1 else 0
 
 
 class _Writer:
-    """Bits, most significant first."""
+    """A bit writer, most significant bit first."""
 
     def __init__(self) -> None:
         self._value, self._count = 0, 0
@@ -144,7 +145,7 @@ class _Writer:
         self._value, self._count = self._value << count | value, self._count + count
 
     def bytes(self) -> bytes:
-        """Whole octets, the last one filled with zeros."""
+        """Whole bytes, the last one padded with zeros."""
         missing = -self._count % 8
         return (self._value << missing).to_bytes((self._count + missing) // 8, "big")
 
@@ -154,10 +155,10 @@ _STRUCT_BYTES, _WINDOW_BYTES, _FIRST_WINDOW, _BEHIND_WINDOWS = 11304, 428, 4, 12
 
 
 def _message_of(content: bytes) -> bytes:
-    """The T.35 message that FFmpeg's demuxer of Matroska read into an AVDynamicHDRPlus; empty: none.
+    """The T.35 message of an AVDynamicHDRPlus made by FFmpeg's Matroska demuxer; empty if there is none.
 
-    Syntax: CTA-861-H, annex S. A rational of the struct is an integer of the message over what
-    libavutil/hdr_dynamic_metadata.c divides it by.
+    Syntax: CTA-861-H, annex S. A rational of the struct is an integer of the message divided by the constant
+    in libavutil/hdr_dynamic_metadata.c.
     """
     if len(content) < _STRUCT_BYTES or content[2] not in {1, 2, 3}:
         return b""

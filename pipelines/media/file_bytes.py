@@ -1,4 +1,4 @@
-"""Bytes of a file by their place, and what can be wrong with a file as a whole."""
+"""Random access to the bytes of a file, and flaws of a file as a whole."""
 
 from __future__ import annotations
 
@@ -15,17 +15,16 @@ __all__ = ["FileBytes", "Flaw", "broken_at", "cut_short", "find_box", "sample_en
 
 @dataclass(frozen=True)
 class Flaw:
-    """What is wrong with a file as a whole."""
+    """A flaw of a file as a whole."""
 
     text: str
-    """Behind the file's name: "ends early: …"."""
+    """Follows the file's name in messages: "ends early: …"."""
     at_the_end: bool = False
-    """Cut short, or followed by something else: what is missing may be of no account."""
+    """Cut short, or followed by something else: the missing part may be unimportant."""
     spared: bool = False
-    """What is missing had not begun: as far as the container tells, all that did is whole."""
+    """According to the container, every frame that was begun is complete."""
     cut_track: int = -1
-    """Its number in the container (the PID of a TS packet), where only one is cut; -1 where there is no
-    telling."""
+    """Number of the truncated track in the container (the PID in a TS), if it is only one; -1 if unknown."""
 
 
 class FileBytes:
@@ -36,28 +35,28 @@ class FileBytes:
         self.size = os.fstat(descriptor).st_size
 
     def read(self, at: int, count: int) -> bytes:
-        """So many bytes from a place on, fewer at the end."""
+        """Read so many bytes at a position, fewer at the end."""
         return os.pread(self._descriptor, count, at)
 
     def blocks(self, at: int, stop: int) -> Iterator[bytes]:
-        """The bytes of a stretch in blocks of a mebibyte at most."""
+        """Read a range in blocks of at most a mebibyte."""
         while at < stop and (data := self.read(at, min(1 << 20, stop - at))):
             yield data
             at += len(data)
 
 
 def cut_short(size: int, declared: int) -> Flaw:
-    """The flaw of a file of which bytes are missing at the end."""
+    """The flaw of a file with missing bytes at the end."""
     return Flaw(f"ends early: {size} of at least {declared} bytes are there", at_the_end=True)
 
 
 def broken_at(at: int) -> Flaw:
-    """The flaw of a file in which something unknown stands at a place."""
+    """The flaw of a file with unknown data at a position."""
     return Flaw(f"is broken at byte {at}; what stood there is lost")
 
 
 def find_box(data: bytes | bytearray, name: bytes, start: int, end: int) -> tuple[int, int]:
-    """(first byte, one past the last) of the box of that name."""
+    """(first byte, one past the last) of the box with that name."""
     while start + 8 <= end:
         size, kind = struct.unpack_from(">I4s", data, start)
         if kind == name:
@@ -69,9 +68,9 @@ def find_box(data: bytes | bytearray, name: bytes, start: int, end: int) -> tupl
 
 
 def sample_entry(data: bytes | bytearray) -> list[int]:
-    """Where the boxes begin that lead to the first sample entry of an MP4 or MOV, and the entry itself.
+    """Offsets of the boxes that lead to the first sample entry of an MP4 or MOV, and of the entry itself.
 
-    Raises ValueError where there is none (ISO/IEC 14496-12 clause 8.5.2).
+    Raises ValueError if there is none (ISO/IEC 14496-12 clause 8.5.2).
     """
     start, end, way = 0, len(data), []
     for name in (b"moov", b"trak", b"mdia", b"minf", b"stbl", b"stsd"):

@@ -1,4 +1,4 @@
-"""File name suffixes of videos and pictures, and the files of a folder that have them."""
+"""File name suffixes of videos and images, and the matching files of a folder."""
 
 from __future__ import annotations
 
@@ -56,13 +56,13 @@ VIDEO_SUFFIXES = frozenset(
         *(".dv", ".mxf", ".nut", ".gif", ".y4m", ".ivf", ".obu", ".h264", ".264", ".hevc", ".265"),
     }
 )
-"""Of files that a folder is searched for: containers that `demuxer.FORMATS` has, and streams without one."""
+"""Suffixes that are searched for in folders: containers of `demuxer.FORMATS`, and raw streams."""
 
 
 def find_inputs(paths: Iterable[str | Path]) -> list[Path]:
-    """The files meant: files themselves, and the pictures and videos directly in folders, sorted by name.
+    """The given files, and the images and videos directly in given folders, sorted by name.
 
-    Raises UsageError where a path does not exist or a folder holds neither.
+    Raises UsageError if a path does not exist or a folder contains neither.
     """
     found: list[Path] = []
     for path in map(Path, paths):

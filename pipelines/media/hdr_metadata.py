@@ -1,6 +1,4 @@
-"""The static metadata of HDR video (`HdrMetadata`), from a decoded frame to an encoder and into a
-container.
-"""
+"""The static metadata of HDR video (`HdrMetadata`), from a decoded frame to an encoder and a container."""
 
 from __future__ import annotations
 
@@ -40,9 +38,9 @@ _PER_LUMINANCE = 10000
 
 
 def encoder_options(metadata: HdrMetadata, encoder: str) -> dict[str, str]:
-    """Option -> text that makes an encoder write the metadata into its bitstream.
+    """Option -> value that makes an encoder write the metadata into its bitstream.
 
-    Nothing for one that can't.
+    Empty for an encoder that can't.
     """
     if not metadata or encoder not in _WORDS:
         return {}
@@ -60,7 +58,7 @@ _WORDS = {
     "libx264": ("x264-params", "mastering-display", "cll", ""),
     "libsvtav1": ("svtav1-params", "mastering-display", "content-light", ""),
 }
-"""Encoder -> its option, its words for display and light, and what else it wants."""
+"""Encoder -> its option, its keywords for display and light, and further requirements."""
 
 
 def _volume(display: tuple[int, ...], *, decimal: bool) -> str:
@@ -76,9 +74,7 @@ def _volume(display: tuple[int, ...], *, decimal: bool) -> str:
 
 
 def agree(one: HdrMetadata, other: HdrMetadata) -> bool:
-    """The same but for the steps of AV1, which counts in other units (chromaticities in 2⁻¹⁶, luminances in
-    2⁻⁸ and 2⁻¹⁴).
-    """
+    """Equal up to the units of AV1 (chromaticities in 2⁻¹⁶, luminances in 2⁻⁸ and 2⁻¹⁴)."""
     if len(one.display) != len(other.display) or one.light != other.light:
         return False
     steps = (1,) * 8 + (_PER_LUMINANCE // 256 + 1, 1)
@@ -86,18 +82,16 @@ def agree(one: HdrMetadata, other: HdrMetadata) -> bool:
 
 
 def side_data_of(frame: VideoFrame) -> SideDataContainer:
-    """All side data of a decoded frame. Raises ValueError where the frame has a kind PyAV 18 can't name.
+    """All side data of a decoded frame. Raises ValueError for a kind that PyAV 18 can't name.
 
-    Not `frame.side_data`, which the frame would keep: it and the frame would hold each other, and pictures of
-    many megabytes would wait for Python's next full collection.
+    `frame.side_data` would be cached in the frame: both would reference each other, and frames of many
+    megabytes would wait for Python's next full garbage collection.
     """
     return SideDataContainer(frame)  # type: ignore[call-arg]
 
 
 def frame_side_data(frame: VideoFrame, kind: SideData) -> bytes | None:
-    """Side data of a decoded frame; None where there is none, or where the frame has a kind PyAV 18 can't
-    name.
-    """
+    """Side data of a decoded frame; None if there is none, or of a kind that PyAV 18 can't name."""
     try:
         data = side_data_of(frame).get(kind)  # type: ignore[call-overload]
     except (ValueError, KeyError):
@@ -106,7 +100,7 @@ def frame_side_data(frame: VideoFrame, kind: SideData) -> bytes | None:
 
 
 def static_metadata(frame: VideoFrame) -> HdrMetadata:
-    """What the frame says: AVMasteringDisplayMetadata and AVContentLightMetadata of libavutil."""
+    """Metadata of a frame: AVMasteringDisplayMetadata and AVContentLightMetadata of libavutil."""
     display: tuple[int, ...] = ()
     volume = frame_side_data(frame, SideData.MASTERING_DISPLAY_METADATA)
     if volume is not None and len(volume) >= 88:
@@ -123,12 +117,10 @@ def static_metadata(frame: VideoFrame) -> HdrMetadata:
 
 
 def is_dolby_vision_only(frame: VideoFrame) -> bool:
-    """Dolby Vision without a base layer that other decoders show right.
+    """Whether this is Dolby Vision without a base layer that other decoders show correctly.
 
-    Profile 5, and AV1's 10.0 (full-range IPT-PQ-c2).
-
-    By the RPU header, as libavutil's AVDOVIRpuDataHeader has it: vdr_rpu_profile 0 with a full-range base
-    layer.
+    That is profile 5, and AV1's 10.0 (full-range IPT-PQ-c2). By the RPU header, as in libavutil's
+    AVDOVIRpuDataHeader: vdr_rpu_profile 0 with a full-range base layer.
     """
     data = frame_side_data(frame, SideData.DOVI_METADATA)
     if data is None or len(data) < 72:
@@ -138,17 +130,17 @@ def is_dolby_vision_only(frame: VideoFrame) -> bool:
 
 
 _BMP_TAGS = {"h264": b"H264", "av1": b"AV01", "ffv1": b"FFV1"}
-"""Codec tags Matroska wants instead of those of MOV (FFmpeg checks them against the tags of RIFF, which have
-none for HEVC)."""
+"""Codec tags that Matroska needs instead of those of MOV (FFmpeg checks them against the tags of RIFF, which
+have none for HEVC)."""
 
 
 def with_metadata(
     stream: Any, metadata: HdrMetadata, color: ColorTags, *, matroska: bool, dolby_vision: bytes = b""
 ) -> Any:
-    """An open container; its first stream has the codec parameters of `stream`, and the metadata beside them.
+    """An open container whose first stream has the codec parameters of `stream`, and the metadata.
 
-    Muxers take it from there; there is no other way to hand it to them. Made by writing a header into memory
-    and putting the boxes into its sample entry. dolby_vision: a `configuration_box`. Raises ValueError where
+    Muxers copy it from there; there is no other way to pass it to them. A header is written into memory, and
+    the boxes are inserted into its sample entry. dolby_vision: a `configuration_box`. Raises ValueError if
     the codec has no sample entry.
     """
     buffer = io.BytesIO()
@@ -177,14 +169,14 @@ def with_metadata(
 
 
 def configuration_box(record: bytes) -> bytes:
-    """A DOVIDecoderConfigurationRecord as the box of profiles 8 to 10."""
+    """A DOVIDecoderConfigurationRecord as a box for profiles 8 to 10."""
     return struct.pack(">I4s", 8 + len(record), b"dvvC") + record
 
 
 def configuration_of(stream: Any) -> bytes:
-    """The DOVIDecoderConfigurationRecord of a stream, 24 bytes; empty where its container has none.
+    """The DOVIDecoderConfigurationRecord of a stream, 24 bytes; empty if its container has none.
 
-    What FFmpeg's demuxer found is seen in what its Matroska muxer makes of it: PyAV 18 does not show it.
+    PyAV 18 does not expose it, so it is read from a header of FFmpeg's Matroska muxer.
     """
     echo = io.BytesIO()
     written = av.open(echo, "w", format="matroska")
@@ -209,9 +201,7 @@ _ADDITION_TYPE, _ADDITION_DATA = b"\x41\xe7\x84", b"\x41\xed\x98"
 
 
 def _boxes(metadata: HdrMetadata, color: ColorTags) -> bytes:
-    """As the boxes `mdcv` and `clli` of ISO/IEC 14496-12 (clause 12.1.6), behind a `colr` that knows the
-    range, as MOV's own does not.
-    """
+    """The boxes `mdcv` and `clli` (ISO/IEC 14496-12 clause 12.1.6), after a `colr` that contains the range."""
     data = struct.pack(
         ">I4s4s3HB",
         19,

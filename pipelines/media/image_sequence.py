@@ -1,7 +1,7 @@
-"""Numbered pictures as a film: `frame_%05d.png` names them all, in and out.
+"""Image sequences as films: `frame_%05d.png` names all images, for input and output.
 
-A name with one %d or %0Nd and the ending of a picture means a sequence wherever no file of that very name
-lies.
+A name with one %d or %0Nd and the suffix of an image means a sequence, unless there is a file with exactly
+this name.
 """
 
 from __future__ import annotations
@@ -36,15 +36,15 @@ class Pattern:
     folder: Path
     head: str
     digits: int
-    """Least number of digits, filled with zeros; 1 for %d."""
+    """Minimum number of digits, padded with zeros; 1 for %d."""
     tail: str
 
     def path(self, number: int) -> Path:
-        """The picture of that number."""
+        """The image with that number."""
         return self.folder / f"{self.head}{number:0{self.digits}d}{self.tail}"
 
     def numbers(self) -> list[int]:
-        """Numbers of the pictures that are there, ascending."""
+        """Numbers of the existing images, ascending."""
         shape = re.compile(re.escape(self.head) + r"(\d+)" + re.escape(self.tail))
         found = []
         with contextlib.suppress(OSError):
@@ -55,9 +55,9 @@ class Pattern:
         return sorted(found)
 
     def whole(self) -> list[int]:
-        """Numbers of a sequence without a hole.
+        """Numbers of a sequence without gaps.
 
-        Raises MediaError where there is none, naming what is missing.
+        Raises MediaError if there is none, and names the missing images.
         """
         numbers = self.numbers()
         if not numbers:
@@ -76,12 +76,12 @@ class Pattern:
         return numbers
 
     def ffmpeg_url(self) -> str:
-        """As FFmpeg's image2 writes it, with every other per cent sign doubled."""
+        """The name in the syntax of FFmpeg's image2, with every other per cent sign doubled."""
         folder = os.path.abspath(self.folder).replace("%", "%%")
         return f"file:{folder}/{self.head.replace('%', '%%')}%0{self.digits}d{self.tail.replace('%', '%%')}"
 
     def fingerprint(self) -> str:
-        """SHA-256 over the pictures' names and contents."""
+        """SHA-256 over the images' names and contents."""
         total = hashlib.sha256()
         for number in self.numbers():
             with open(self.path(number), "rb") as file:
@@ -91,7 +91,7 @@ class Pattern:
         return total.hexdigest()
 
     def bytes(self, numbers: Iterable[int]) -> int:
-        """What the pictures of these numbers hold. Raises OSError where one is missing."""
+        """Size of the images with these numbers. Raises OSError if one is missing."""
         return sum(self.path(n).stat().st_size for n in numbers)
 
     def __str__(self) -> str:
@@ -99,7 +99,7 @@ class Pattern:
 
 
 def pattern_of(path: str | os.PathLike[str]) -> Pattern | None:
-    """The sequence a path means; None where it is a plain path.
+    """The sequence that a path means; None for a plain path.
 
     >>> pattern_of("shots/frame_%05d.png").path(7).name
     'frame_00007.png'
@@ -117,12 +117,12 @@ def pattern_of(path: str | os.PathLike[str]) -> Pattern | None:
 
 
 def pack(pictures: Iterable[bytes]) -> bytes:
-    """Pictures in one piece: each behind its length, 8 bytes little-endian."""
+    """Join images: each after its length, 8 bytes little-endian."""
     return b"".join(len(p).to_bytes(_LENGTH_BYTES, "little") + p for p in pictures)
 
 
 def unpack(data: bytes) -> Iterator[bytes]:
-    """The reverse of `pack`. Raises VerificationError where lengths don't fit."""
+    """Reverse `pack`. Raises VerificationError if lengths don't match."""
     at = 0
     while at < len(data):
         length = int.from_bytes(data[at : at + _LENGTH_BYTES], "little")
@@ -134,13 +134,11 @@ def unpack(data: bytes) -> Iterator[bytes]:
 
 
 def publish(made: Path, target: Pattern, mark: Path, word: str) -> int:
-    """Give all pictures of a folder, each named by its number, their names in the target's.
+    """Rename all images of a folder, each named by its number, to the names of the target.
 
-    The bytes they hold come back.
-
-    Pictures of the same pattern under other numbers stay: a part of a film may be done again between the
-    others. mark: file that says, with `word`, which run made these pictures, in case it was ended in between.
-    Raises OSError, OutputError.
+    Returns their size. Images of the same pattern with other numbers are kept: a range of a film may be made
+    again between the others. mark: file that records, with `word`, which run made these images, in case it is
+    interrupted. Raises OSError, OutputError.
     """
     write_atomically(mark, word.encode())
     numbers = sorted(int(name) for name in os.listdir(made))

@@ -1,4 +1,4 @@
-"""Matroska: whether a file is whole, its elements by their path, and its own names of codecs.
+"""Matroska: checks of a file, its elements by path, and its own codec names.
 
 RFC 9559 and RFC 8794 (EBML).
 """
@@ -28,9 +28,9 @@ _IN_CLUSTER = frozenset({_SIMPLE_BLOCK, _BLOCK_GROUP, 0xE7, 0xA7, 0xAB, 0x5854, 
 
 
 def _element(file: FileBytes, at: int) -> tuple[int, int, int | None] | None:
-    """(ID, where its content begins, its length or None where that is unknown).
+    """(ID, start of its content, its length or None if unknown).
 
-    None where there is no element.
+    None if there is no element.
     """
     head = file.read(at, 12)
     if not head or not head[0]:
@@ -48,7 +48,7 @@ def _element(file: FileBytes, at: int) -> tuple[int, int, int | None] | None:
 
 
 def matroska_flaw(file: FileBytes) -> Flaw | None:
-    """The first flaw of a file; None where its lengths and checksums agree with what is there."""
+    """The first flaw of a file; None if its lengths and checksums are correct."""
     at = 0
     while at < file.size:
         found = _element(file, at)
@@ -105,7 +105,7 @@ def top_elements(file: FileBytes) -> Iterator[tuple[int, int]]:
 
 
 def _track_numbers(file: FileBytes, at: int, stop: int) -> frozenset[int]:
-    """Those of the entries between two places."""
+    """Track numbers of the entries in a range."""
     numbers = set()
     while at < stop and (found := _element(file, at)) is not None:
         name, start, size = found
@@ -118,9 +118,9 @@ def _track_numbers(file: FileBytes, at: int, stop: int) -> frozenset[int]:
 
 
 def _is_of_no_track(file: FileBytes, name: int, at: int, tracks: frozenset[int]) -> bool:
-    """Whether a block's first number, that of its track, is none there is.
+    """Whether a block belongs to a track that doesn't exist.
 
-    Demuxers leave such a block out.
+    Demuxers ignore such a block.
     """
     if name == _BLOCK_GROUP and (inner := _element(file, at)) is not None and inner[0] == _BLOCK:
         name, at = _SIMPLE_BLOCK, inner[1]
@@ -134,7 +134,7 @@ def _is_of_no_track(file: FileBytes, name: int, at: int, tracks: frozenset[int])
 def _cluster(
     file: FileBytes, at: int, declared: int | None, tracks: frozenset[int]
 ) -> tuple[Flaw | None, int]:
-    """What is wrong with a cluster, and where it ends."""
+    """The flaw of a cluster, if any, and where it ends."""
     begin, stop = at, min(declared or file.size, file.size)
     while at < stop:
         found = _element(file, at)
@@ -160,7 +160,7 @@ def _cluster(
 
 
 def _checksum_flaw(file: FileBytes, start: int, stop: int) -> Flaw | None:
-    """Whether what follows a CRC-32 element, the value of which is at `start`, has another checksum."""
+    """The flaw if the data after a CRC-32 element, whose value is at `start`, has another checksum."""
     value = 0
     for data in file.blocks(start + 4, stop):
         value = zlib.crc32(data, value)
@@ -173,11 +173,11 @@ _TRACK_PATH = (0x18538067, 0x1654AE6B, 0xAE)
 """Segment, Tracks, TrackEntry."""
 _CODEC_ID = 0x86
 _HEAD_BYTES = 1 << 20
-"""Of a file, in which its tracks are looked for."""
+"""Part of a file in which its tracks are searched for."""
 
 
 def elements(data: bytes, *path: int) -> Iterator[bytes]:
-    """The content of every element that a path of IDs leads to; what the data ends in is cut off."""
+    """The content of every element with a path of IDs; incomplete at the end of the data."""
     at = 0
     while at < len(data) and data[at]:
         length = 9 - data[at].bit_length()
@@ -193,7 +193,7 @@ def elements(data: bytes, *path: int) -> Iterator[bytes]:
 
 
 def codec_ids(path: str | os.PathLike[str]) -> list[str]:
-    """The CodecID of every track of a Matroska file, in its order; none where they lie behind the film.
+    """The CodecID of every track of a Matroska file, in order; none if they are stored after the frames.
 
     Raises OSError.
     """

@@ -1,4 +1,4 @@
-"""`PacketReader`: the video packets of a file, as they travel to workers."""
+"""`PacketReader`: the video packets of a file, as they are sent to workers."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ __all__ = ["LASTING_SIDE_DATA", "Check", "PacketData", "PacketReader", "SideData
 
 @dataclass(frozen=True, slots=True)
 class PacketData:
-    """A compressed packet as it travels to a worker.
+    """A compressed packet as it is sent to a worker.
 
-    Bytes, and times in ticks of the stream (None where absent).
+    Bytes, and times in ticks of the stream (None if absent).
     """
 
     data: bytes
@@ -35,16 +35,16 @@ class PacketData:
     duration: int
     key: bool
     hidden: bool = False
-    """The container says: decode, but do not show (edit lists)."""
+    """Decode, but do not show (edit lists of the container)."""
     side: tuple[tuple[str, bytes], ...] = ()
-    """Side data that shapes the picture, by FFmpeg's name of its kind: the packet's own, and headers and
-    palettes still in force."""
+    """Side data that affects the image, by FFmpeg's name: the packet's own, and headers and palettes still
+    valid."""
     checks: tuple[tuple[int, int], ...] = ()
-    """(pts, `decode.checksum`) of frames that begin here, as the container's own decoder gives them."""
+    """(pts, `decoder.checksum`) of frames that begin here, as decoded by the container's own decoder."""
 
 
 LASTING_SIDE_DATA = ("new_extradata", "palette", "param_change")
-"""Kinds that hold until the next of their kind; a decoder that begins later must be given them."""
+"""Kinds that are valid until the next of their kind; a decoder that starts later needs them."""
 _OWN_SIDE_DATA = frozenset(
     {
         "a53_cc",
@@ -55,21 +55,21 @@ _OWN_SIDE_DATA = frozenset(
         "dynamic_hdr10_plus",
     }
 )
-"""Kinds that a decoder hands on to the frame of their packet."""
+"""Kinds that a decoder passes on to the frame of their packet."""
 
 
 class SideDataInForce:
-    """Follows the side data of a stream; show it all packets of the stream, in order."""
+    """Tracks the side data of a stream; must get all packets of the stream, in order."""
 
     def __init__(self) -> None:
         self._lasting: dict[str, bytes] = {}
         self.extradata: bytes | None = None
-        """The decoder's header that replaced the one of the stream."""
+        """The header that replaced the stream's own extradata."""
         self.is_changed = False
-        """Whether the latest packet brought something that lasts."""
+        """Whether the latest packet brought lasting side data."""
 
     def see(self, packet: av.Packet[Any]) -> tuple[tuple[str, bytes], ...]:
-        """Take note of a packet; what a decoder that begins with it must be given with it."""
+        """Process a packet; returns the side data for a decoder that starts with it."""
         self.is_changed = False
         own = []
         for kind, data in _side_data(packet):
@@ -90,16 +90,14 @@ def _side_data(packet: av.Packet[Any]) -> list[tuple[str, bytes]]:
 
 
 class PacketReader:
-    """The video packets of a file by row, demuxed once in sequence, with a window for rows that are needed
-    twice.
+    """The video packets of a file by row, demuxed once in sequence, with a window for rows needed twice.
 
-    Rows count non-empty packets of the chosen stream in the order the demuxer hands them out, as in
-    `PacketIndex`. A row before the window, needed only when a chunk has to be done again, restarts the
-    demuxer from the beginning.
+    Rows count non-empty packets of the chosen stream in demuxer order, as in `PacketIndex`. A row before the
+    window, which is needed only if a chunk is made again, restarts the demuxer from the beginning.
     """
 
     def __init__(self, path: str | os.PathLike[str], stream_index: int, check: Check | None = None) -> None:
-        """check: what the container's own decoder makes of some packets is sent along with them."""
+        """check: its results for some packets are sent along with them."""
         self._path, self._stream_index, self._check = Path(path), stream_index, check
         self._container: InputContainer | None = None
         self._packets: Iterator[PacketData] = iter(())
@@ -108,9 +106,9 @@ class PacketReader:
         """Row of the window's first packet."""
 
     def rows(self, first: int, stop: int, *, keep_from: int) -> Iterator[PacketData]:
-        """Yield rows `first` to `stop` (exclusive). Rows before `keep_from` won't be asked for again soon.
+        """Yield rows `first` to `stop` (exclusive). Rows before `keep_from` are no longer kept in the window.
 
-        Raises MediaError where the file can't be opened or read (any more).
+        Raises MediaError if the file can't be opened or read.
         """
         if self._container is None or first < self._first:
             self._restart()
@@ -149,19 +147,20 @@ class PacketReader:
 
 
 class Check(Protocol):
-    """What a container's own decoder makes of some of its packets."""
+    """Decodes some packets with the container's own decoder."""
 
     depth: int
-    """Packets it needs to see at once."""
+    """Packets that it needs at once."""
 
     def begin(self, stream: VideoStream) -> None:
-        """The stream's first packet comes next."""
+        """Prepare for the first packet of the stream."""
 
     def see(
         self, row: int, packets: Sequence[av.Packet[Any]], *, is_changed: bool
     ) -> tuple[tuple[int, int], ...]:
-        """A packet, and those behind it: `PacketData.checks` of it. is_changed: it brings another header or
-        palette.
+        """Get a packet and those after it; returns its `PacketData.checks`.
+
+        is_changed: it brings another header or palette.
         """
 
 

@@ -1,6 +1,4 @@
-"""How a picture is stored: its planes (`PixelFormat`), how it is turned (`Orientation`), what of it is left
-out (`PixelCrop`).
-"""
+"""How a frame is stored: its planes (`PixelFormat`), rotation (`Orientation`) and crop (`PixelCrop`)."""
 
 from __future__ import annotations
 
@@ -17,8 +15,7 @@ _FORMAT = re.compile(
     r"^(?:(?P<gray>gray)|(?P<yuv>yuva?)(?P<j>j?)(?P<sub>4\d\d)p|(?P<gbr>gbra?)p)(?P<bits>9|10|12|14|16|f32)?(?P<end>le|be)?$"
 )
 _GREY_WITH_ALPHA = {"ya8": 8, "ya16le": 16, "yaf32le": 32}
-"""In FFmpeg's frames their two samples of a pixel lie side by side; here they are two planes like any
-others."""
+"""In FFmpeg's frames the two samples of a pixel are interleaved; here they are two planes."""
 _SUBSAMPLING = {"444": (0, 0), "422": (1, 0), "420": (1, 1), "440": (0, 1), "411": (2, 0), "410": (2, 2)}
 
 
@@ -38,8 +35,10 @@ class PixelFormat:
 
     @classmethod
     def parse(cls, name: str) -> PixelFormat:
-        """Raise MediaError where `name` is not a planar YUV, GBR or grey format of 8 to 16 bits, or of
-        floats, nor grey with alpha.
+        """Parse FFmpeg's name.
+
+        Raises MediaError for all but planar YUV, GBR and grey formats of 8 to 16 bits or of floats, and grey
+        with alpha.
         """
         if name in _GREY_WITH_ALPHA:
             return cls(name, "gray", _GREY_WITH_ALPHA[name], 0, 0, alpha=True)
@@ -59,12 +58,12 @@ class PixelFormat:
 
     @property
     def is_interleaved(self) -> bool:
-        """FFmpeg keeps the samples of all planes in one, in turns."""
+        """Whether FFmpeg interleaves the samples of all planes."""
         return self.name in _GREY_WITH_ALPHA
 
     @property
     def plane_count(self) -> int:
-        """Planes, alpha included."""
+        """Number of planes, including alpha."""
         return (1 if self.family == "gray" else 3) + self.alpha
 
     def plane_size(self, plane: int, width: int, height: int) -> tuple[int, int]:
@@ -75,7 +74,7 @@ class PixelFormat:
 
     @property
     def is_float(self) -> bool:
-        """Samples are values, not codes: 0 = black, 1 = white, and what lies beyond."""
+        """Whether samples are values instead of integers: 0 = black, 1 = white, and beyond."""
         return self.bits == 32
 
     @property
@@ -91,7 +90,7 @@ class PixelFormat:
 
 @dataclass(frozen=True)
 class Orientation:
-    """How stored pixels are turned to be seen upright: transpose first, then flip."""
+    """How stored pixels are rotated to be upright: transpose first, then flip."""
 
     transpose: bool = False
     flip_x: bool = False
@@ -101,13 +100,13 @@ class Orientation:
         return self.transpose or self.flip_x or self.flip_y
 
     def turn(self, width: int, height: int) -> tuple[int, int]:
-        """(width, height) as seen, of stored size `width` × `height`."""
+        """(width, height) of the upright frame, for the stored size `width` × `height`."""
         return (height, width) if self.transpose else (width, height)
 
 
 @dataclass(frozen=True)
 class PixelCrop:
-    """Rows and columns of the stored picture that are left out."""
+    """Rows and columns of the stored frame that are removed."""
 
     top: int = 0
     bottom: int = 0
@@ -118,11 +117,11 @@ class PixelCrop:
         return any((self.top, self.bottom, self.left, self.right))
 
     def size(self, width: int, height: int) -> tuple[int, int]:
-        """(width, height) of what is left of a picture of that size."""
+        """(width, height) of a frame of that size after cropping."""
         return width - self.left - self.right, height - self.top - self.bottom
 
     def turned(self, turn: Orientation) -> PixelCrop:
-        """The same of the picture as it is seen."""
+        """This crop, for the upright frame."""
         top, bottom, left, right = (
             (self.left, self.right, self.top, self.bottom)
             if turn.transpose
@@ -133,7 +132,7 @@ class PixelCrop:
         return PixelCrop(top, bottom, right, left) if turn.flip_x else PixelCrop(top, bottom, left, right)
 
     def on_grid(self, pixels: PixelFormat) -> PixelCrop:
-        """The same, one more row or column cut off where it would else fall between two chroma samples."""
+        """This crop, with one more row or column where it would fall between two chroma samples."""
         rows, columns = 1 << pixels.sub_y, 1 << pixels.sub_x
         return PixelCrop(
             -(-self.top // rows) * rows,
@@ -143,11 +142,10 @@ class PixelCrop:
         )
 
     def rounded(self, pixels: PixelFormat, width: int, height: int) -> PixelCrop:
-        """The same of a picture of that (whole) size as FFmpeg's filter `crop` cuts it.
+        """This crop for a frame of that size, as FFmpeg's filter `crop` applies it.
 
-        Place and size rounded down to whole chroma samples.
-
-        No crop stays none: a picture of odd sides is shown whole.
+        Position and size are rounded down to whole chroma samples. No crop stays no crop: a frame with odd
+        sides is shown completely.
         """
         if not self:
             return self
@@ -157,13 +155,13 @@ class PixelCrop:
         return PixelCrop(top, height - top - rows, left, width - left - columns)
 
     def within(self, outer: PixelCrop) -> PixelCrop:
-        """The crop of the whole picture that comes of this one of what `outer` leaves."""
+        """Combine with an outer crop: this crop is relative to what `outer` leaves."""
         return PixelCrop(
             self.top + outer.top, self.bottom + outer.bottom, self.left + outer.left, self.right + outer.right
         )
 
     def of_plane(self, number: int, pixels: PixelFormat, width: int, height: int) -> tuple[slice, slice]:
-        """Rows and columns that are left of a plane of a picture of that (whole) size."""
+        """Rows and columns of a plane that are kept, for a frame of that size."""
         is_chroma = pixels.family == "yuv" and number in {1, 2}
         sub_y, sub_x = (pixels.sub_y, pixels.sub_x) if is_chroma else (0, 0)
         columns, rows = self.size(width, height)

@@ -1,4 +1,4 @@
-"""Clock times of broadcast containers, made to start at zero and to run through wraps."""
+"""Clock times of broadcast containers, shifted to start at zero and to continue through wraps."""
 
 from __future__ import annotations
 
@@ -23,15 +23,15 @@ CLOCKED = ("mpegts", "mpeg")
 
 
 _BACKSTEP_SECONDS = Fraction(1, 10)
-"""How far decode times may go back before the clock is taken to have jumped."""
+"""How far decode times may go back before it counts as a clock jump."""
 
 
 class EpochClock:
-    """Notices where a broadcast clock jumps back, and what to add to keep all streams in step.
+    """Detects backward jumps of a broadcast clock, and how to shift times to keep all streams in sync.
 
-    Each stream notices its own jump; the n-th jump of any stream belongs to the n-th epoch of all. The offset
-    of an epoch puts its earliest start behind the latest end of the one before, so no stream overlaps itself
-    and none drifts. Show it all packets of a file, in order.
+    Each stream detects its own jump; the n-th jump of any stream belongs to the n-th epoch of all. The offset
+    of an epoch puts its earliest start after the latest end of the one before, so no stream overlaps itself
+    and none drifts. It must get all packets of a file, in order.
     """
 
     def __init__(self, format_name: str) -> None:
@@ -42,7 +42,7 @@ class EpochClock:
         self._end = Fraction(0)
 
     def see(self, packet: Packet) -> None:
-        """Take note of a packet; `shift_ticks` then holds for it."""
+        """Process a packet; `shift_ticks` is then valid for it."""
         if not self._enabled or packet.dts is None or packet.time_base is None:
             return
         index, base = packet.stream_index, Fraction(packet.time_base)
@@ -65,7 +65,7 @@ class EpochClock:
         self._end = max(self._end, shown * base + self._offsets[self._epoch_of.get(index, 0)])
 
     def shift_ticks(self, stream: AnyStream) -> int:
-        """What to add to the times of that stream's latest packet, in its own ticks."""
+        """The shift of the times of that stream's latest packet, in its own ticks."""
         offset = self._offsets[self._epoch_of.get(stream.index, 0)]
         return round(offset / Fraction(stream.time_base or 1)) if offset else 0
 
@@ -74,10 +74,10 @@ _TIMECODE = re.compile(r"(\d\d):(\d\d):(\d\d)([:;.])(\d\d)")
 
 
 def later_timecode(timecode: str, frames: int, rate: Fraction) -> str:
-    """The timecode some frames later (SMPTE ST 12-1); empty where it is none.
+    """The timecode some frames later (SMPTE ST 12-1); empty if the given one is invalid.
 
-    rate: frames a second. Drop-frame counting, with ";" before the frames, leaves out two numbers a minute at
-    29.97 Hz, four at 59.94, but in every tenth.
+    rate: frames per second. Drop-frame counting, with ";" before the frames, skips two numbers per minute at
+    29.97 Hz and four at 59.94, except in every tenth minute.
     """
     match = _TIMECODE.fullmatch(timecode)
     if match is None or not frames:
@@ -95,10 +95,10 @@ def later_timecode(timecode: str, frames: int, rate: Fraction) -> str:
 
 
 def film_count(timecode: str, rate: Fraction, film: Fraction) -> str:
-    """The timecode of the same moment, counted in other frames a second; empty stays empty.
+    """Convert a timecode to another frame rate; empty stays empty.
 
-    rate, film: frames a second before and after. Numbers are dropped as before where each frame becomes
-    several, else none, for at 23.976 Hz none can be.
+    rate, film: frames per second before and after. Drop-frame counting is kept if each frame becomes several,
+    else removed, as it isn't defined at 23.976 Hz.
     """
     match = _TIMECODE.fullmatch(timecode)
     if match is None:

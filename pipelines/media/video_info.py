@@ -1,6 +1,6 @@
-"""What a video is: `Stream`, `PacketIndex`, `VideoInfo`, and what it is cut into: `Chunk`, `Span`, `Frame`.
+"""Values about a video: `Stream`, `PacketIndex`, `VideoInfo`; `Chunk`, `Span`, `Frame`.
 
-Plain values; nothing here opens a file or touches a tensor, so the parent process of a run stays light.
+Nothing here opens a file or uses a tensor, so the main process of a run stays light.
 """
 
 from __future__ import annotations
@@ -43,17 +43,16 @@ __all__ = [
 
 @dataclass(frozen=True)
 class Scan:
-    """How lines make up the frames, and how we know."""
+    """How fields form the frames, and how this was determined."""
 
     order: Literal["progressive", "top", "bottom"] = "progressive"
-    """progressive: all lines of a frame are of one moment; else the field that comes first."""
+    """progressive: all lines of a frame were taken at one time; else the field that comes first."""
     found: Literal["flags", "pictures"] = "flags"
     pulldown: Literal["", "soft", "hard"] = ""
-    """Telecine: soft, film frames with flags that repeat fields; hard, film spread over fields that are
-    really there."""
+    """Telecine: soft, film frames with flags that repeat fields; hard, film spread over stored fields."""
     doubt: Literal["", "top", "bottom"] = ""
-    """Of progressive video: the field that its flags, or a few of its pictures, say comes first; not acted
-    upon unasked."""
+    """Of progressive video: the first field according to its flags or to a few frames; not acted upon by
+    default."""
 
 
 @dataclass(frozen=True)
@@ -70,15 +69,15 @@ class Stream:
     packet_count: int = 0
     is_cover: bool = False
     drift: float = 0.0
-    """Of PCM: the most seconds by which a packet lies elsewhere than its samples, counted from the first one,
-    say."""
+    """Of PCM: the largest difference in seconds between the time of a packet and that of its samples, counted
+    from the first packet."""
 
 
 @dataclass(frozen=True)
 class FrameFacts:
-    """What a decoder says of a frame besides its samples, without the container's word.
+    """Properties of a frame besides its samples, from the decoder alone.
 
-    The first frame's hold for the whole film.
+    Those of the first frame apply to the whole film.
     """
 
     width: int
@@ -86,18 +85,18 @@ class FrameFacts:
     pix_fmt: str
     color: ColorTags
     sar: Fraction
-    """1 where it says nothing."""
+    """1 if unspecified."""
     hdr: HdrMetadata
     orientation: Orientation | None
-    """None where it says nothing."""
+    """None if unspecified."""
 
 
 @dataclass(frozen=True)
 class DecoderSetup:
-    """What a decoder must be told when packets reach it without their container."""
+    """Parameters of a decoder for packets without their container."""
 
     codec: str
-    """Of the decoder, such as "h264" or "libdav1d"."""
+    """Name of the decoder, such as "h264" or "libdav1d"."""
     extradata: bytes | None
     codec_tag: str
     width: int
@@ -105,27 +104,27 @@ class DecoderSetup:
     pix_fmt: str | None
     bits_per_coded_sample: int
     reorder_depth: int
-    """Frames the decoder may hold back; a fresh H.264 decoder that guesses too low drops frames."""
+    """Frames that the decoder may hold back; a fresh H.264 decoder that assumes too few drops frames."""
     facts: FrameFacts | None = None
-    """What every frame must be like; None: like the first one that is decoded."""
+    """Expected properties of every frame; None: those of the first decoded one."""
     clock: tuple[int, Fraction] = (0, Fraction(1))
-    """(pts of the first frame, seconds a tick), to name moments by."""
+    """(pts of the first frame, seconds per tick), for messages."""
     sar_of_container: bool = False
-    """The container's shape of a sample holds, whatever frames say."""
+    """The container's SAR applies, whatever frames say."""
 
 
 @dataclass(eq=False)
 class PacketIndex:
-    """One row per video packet, in decode order; flat arrays, some 34 bytes a packet."""
+    """One row per video packet, in decode order; flat arrays, about 34 bytes per packet."""
 
     pts: array[int] = field(default_factory=lambda: array("q"))
     dts: array[int] = field(default_factory=lambda: array("q"))
     duration: array[int] = field(default_factory=lambda: array("q"))
     size: array[int] = field(default_factory=lambda: array("q"))
     clean: bytearray = field(default_factory=bytearray)
-    """1 where decoding may start: everything shown from that packet's pts on can then be decoded."""
+    """1 if decoding may start here: everything shown from that packet's pts on can then be decoded."""
     discard: bytearray = field(default_factory=bytearray)
-    """1 where the container says: decode, but do not show (edit lists)."""
+    """1 if the container says: decode, but do not show (edit lists)."""
 
     def __len__(self) -> int:
         return len(self.pts)
@@ -140,11 +139,11 @@ NO_PTS = -(1 << 63)
 
 @dataclass(frozen=True)
 class DynamicHdrFacts:
-    """What the first packets and key packets show of dynamic HDR metadata."""
+    """Facts about dynamic HDR metadata in the first packets and key packets."""
 
     hdr10_plus: bool = False
     hdr10_plus_flaw: str = ""
-    """Why it can't be carried over; empty: nothing known."""
+    """Why it can't be carried over; empty if no reason is known."""
     dolby_vision: int = 0
     """Profile of its RPUs; 0: none."""
     dolby_vision_flaw: str = ""
@@ -152,26 +151,26 @@ class DynamicHdrFacts:
 
 @dataclass(frozen=True, eq=False)
 class VideoInfo:
-    """All that is known of an input before any frame is upscaled."""
+    """All facts about an input that are known before any frame is upscaled."""
 
     path: str
     fingerprint: str
-    """Hash over size, times and sampled content of the file."""
+    """Hash of the whole file."""
     format: str
     """FFmpeg's demuxer name, such as "mov,mp4,m4a,3gp,3g2,mj2"."""
     stream_index: int
     codec: str
     width: int
-    """Stored, before orientation is applied."""
+    """Stored width, before orientation is applied."""
     height: int
     pix_fmt: str
     sar: Fraction
-    """Sample aspect ratio; 1 where the file gives none."""
+    """Sample aspect ratio; 1 if the file has none."""
     color: ColorTags
-    """As tagged; resolved by `color.resolve`."""
+    """As tagged; resolved by `color_tags.resolve`."""
     time_base: Fraction
     rate: Fraction
-    """Average frame rate, for encoders and the screen; never for timestamps."""
+    """Average frame rate, for encoders and display; never for timestamps."""
     orientation: Orientation
     scan: Scan
     decoder: DecoderSetup
@@ -179,16 +178,16 @@ class VideoInfo:
     pts: array[int]
     """Timestamps of the frames to be shown, ascending, in ticks of `time_base`."""
     durations: array[int]
-    """How long each of `pts` is shown, in ticks."""
+    """Duration of each frame, in ticks."""
     linear: bool
     """The container's timestamps do not identify frames: they were counted by decoding, and are known by
-    their order."""
+    order."""
     checks: tuple[tuple[int, int], ...] = ()
-    """(place in `pts`, `decode.checksum`) of some frames, where they were counted."""
+    """(position in `pts`, `decoder.checksum`) of some frames, if they were counted."""
     damage: int = 0
-    """Frames and packets found damaged while counting; 0 where nothing was counted."""
+    """Frames and packets found damaged while counting; 0 if nothing was counted."""
     damaged: tuple[int, ...] = ()
-    """Places in `pts` of the first damaged frames, where they were counted."""
+    """Positions in `pts` of the first damaged frames, if they were counted."""
     epochs: tuple[tuple[int, int], ...] = ()
     """(first packet row, ticks added) wherever the clock of the source jumps back."""
     start: Fraction = Fraction(0)
@@ -198,25 +197,25 @@ class VideoInfo:
     """The first and last packets of every other stream."""
     chapters: int = 0
     first_number: int | None = None
-    """Of the first picture, where the input is numbered pictures."""
+    """Number of the first image, if the input is an image sequence."""
     captions: bool = False
-    """Closed captions travel inside the video (CEA-608/708 as A/53 side data)."""
+    """Closed captions are embedded in the video (CEA-608/708 as A/53 side data)."""
     hdr: HdrMetadata = field(default_factory=HdrMetadata)
     dynamic_hdr: DynamicHdrFacts = field(default_factory=DynamicHdrFacts)
     timecode: str = ""
-    """SMPTE timecode that the first frame itself bears, HH:MM:SS:FF, with ";" before FF where numbers are
-    dropped; empty where it bears none. Tags of the container go before it."""
+    """SMPTE timecode of the first frame in the bitstream, HH:MM:SS:FF, with ";" before FF for drop-frame;
+    empty if it has none. Tags of the container take precedence."""
     flaw: str = ""
-    """What is damaged or missing, as its container says: "ends early: …"; empty where it is whole."""
+    """Damage or truncation according to the container: "ends early: …"; empty if the file is complete."""
     flaw_from: int = 0
     """The first frame that `flaw` may concern."""
     crop: PixelCrop = field(default_factory=PixelCrop)
-    """What the container says not to show of the stored picture."""
+    """Rows and columns that the container hides."""
     changes: tuple[tuple[int, str], ...] = ()
-    """(place in `pts`, what is other from there on than in the first frame), as far as headers tell; nothing
-    here follows a change."""
+    """(position in `pts`, what differs from the first frame from there on), as far as headers show it; vsr
+    doesn't support such changes."""
     notes: tuple[str, ...] = ()
-    """What a person should know before work starts."""
+    """Messages for the user, before work starts."""
 
     def __repr__(self) -> str:
         return (
@@ -226,29 +225,30 @@ class VideoInfo:
 
     @property
     def frame_count(self) -> int:
-        """Frames to be shown."""
+        """Number of frames to be shown."""
         return len(self.pts)
 
     @property
     def interlaced(self) -> bool:
-        """The two fields of a frame are of different moments."""
+        """Whether the two fields of a frame were taken at different times."""
         return self.scan.order != "progressive"
 
     @property
     def is_picture(self) -> bool:
-        """A single picture, not a video."""
+        """Whether this is a single image, not a video."""
         return self.first_number is None and (self.format in PICTURE_FORMATS or self.format.endswith("_pipe"))
 
     @property
     def made_of_pictures(self) -> bool:
-        """One picture or numbered ones: what is not tagged means what it means in picture files."""
+        """Whether this is an image or an image sequence.
+
+        Missing tags then mean what they mean in image files.
+        """
         return self.is_picture or self.first_number is not None
 
     @functools.cached_property
     def vfr(self) -> bool:
-        """Frames are not shown at even times, as far as times that were rounded to a millisecond, or to a
-        tick where that is longer, can tell.
-        """
+        """Whether frames are unevenly spaced, beyond rounding to a millisecond or a tick."""
         count = len(self.pts) - 1
         if self.steps[1] - self.steps[0] <= 1 or count < 1:
             return False
@@ -258,23 +258,23 @@ class VideoInfo:
 
     @property
     def seconds(self) -> Fraction:
-        """From the first frame until the last one is no longer shown."""
+        """From the first frame to the end of the last one."""
         return (self.pts[-1] + self.durations[-1] - self.pts[0]) * self.time_base
 
     @functools.cached_property
     def steps(self) -> tuple[int, int]:
-        """Least and most ticks from one frame to the next; 0 where there is one frame."""
+        """Smallest and largest number of ticks from one frame to the next; 0 for a single frame."""
         steps = set(map(operator.sub, islice(self.pts, 1, None), self.pts))
         return min(steps, default=0), max(steps, default=0)
 
     @property
     def upright_size(self) -> tuple[int, int]:
-        """(width, height) as seen."""
+        """(width, height) of the upright frame."""
         return self.orientation.turn(self.width, self.height)
 
 
 ROUNDING_SECONDS = Fraction(1, 1000)
-"""To which Matroska, FLV and what was made of them round times."""
+"""Matroska, FLV, and files made from them round times to this."""
 PICTURE_FORMATS = frozenset(
     {"image2", "png_pipe", "jpeg_pipe", "webp_pipe", "tiff_pipe", "bmp_pipe", "exr_pipe", "dpx_pipe"}
 )
@@ -284,18 +284,18 @@ PICTURE_FORMATS = frozenset(
 class Chunk:
     """A display interval of the video.
 
-    The frames with `start_pts` <= pts < `stop_pts`, encoded on their own.
+    The frames with `start_pts` <= pts < `stop_pts`, encoded separately.
     """
 
     index: int
     start_frame: int
-    """Position of its first frame in `VideoInfo.pts`."""
+    """Position of the first frame in `VideoInfo.pts`."""
     stop_frame: int
-    """One past the position of its last frame."""
+    """One past the position of the last frame."""
 
     @property
     def frame_count(self) -> int:
-        """Frames it owns."""
+        """Number of its frames."""
         return self.stop_frame - self.start_frame
 
 
@@ -312,21 +312,20 @@ class Span:
 
 @dataclass(eq=False)
 class Frame:
-    """A picture with its time."""
+    """A decoded frame with its timestamp."""
 
     pts: int
     """Ticks of the video's time base."""
     planes: Sequence[np.ndarray]
-    """One (height, width) array a plane, uint8, uint16 or float32, in the order of its PixelFormat (GBR: G,
+    """One (height, width) array per plane, uint8, uint16 or float32, in the order of its PixelFormat (GBR: G,
     B, R)."""
     corrupt: bool = False
     captions: bytes = b""
     """cc_data triplets of A/53, empty if there are none."""
     origin: Sequence[np.ndarray] | None = None
-    """What the decoder gave for it, where a filter changed it since; of interlaced video a picture of the one
-    field it shows."""
+    """The decoder's samples, if a filter changed them; for interlaced video, a frame made of the field it
+    shows."""
     change: str = ""
-    """How it is unlike the film's first frame, which nothing here could follow; such a frame has no
-    planes."""
+    """How it differs from the film's first frame, if this can't be handled; such a frame has no planes."""
     dynamic_hdr: DynamicHdr | None = None
-    """HDR10+ and Dolby Vision metadata that belongs to it, where the plan keeps them."""
+    """Its HDR10+ and Dolby Vision metadata, if the plan keeps it."""

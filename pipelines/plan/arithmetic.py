@@ -1,4 +1,4 @@
-"""How the networks of a plan are computed on a GPU: `choose_arithmetic`, by what trials on it have shown."""
+"""`choose_arithmetic`: precision and memory format of a plan's networks on a GPU, chosen from trials."""
 
 from __future__ import annotations
 
@@ -12,30 +12,30 @@ __all__ = ["ArithmeticTrial", "choose_arithmetic"]
 
 
 _LEAST_DB = 50.0
-"""PSNR against fp32 on the CPU; rounding to whole codes alone leaves 59 dB at 8 bits."""
+"""PSNR against fp32 on the CPU; rounding to integers alone gives 59 dB at 8 bits."""
 _CLEARLY_FASTER = 0.9
-"""Share of the usual one's time: choices must not change with the noise of a timing, for chunks of other bits
-are not joined."""
+"""Share of the default's time. Choices must not change with the noise of a timing, because chunks with other
+bits can't be joined."""
 
 
 @dataclass(frozen=True)
 class ArithmeticTrial:
-    """A precision and an order of values that were tried."""
+    """A precision and memory format that were tried."""
 
     precision: str
     """fp16, bf16 or fp32."""
     memory_format: str
     """nhwc or nchw."""
     seconds: float
-    """A tile."""
+    """Seconds per tile."""
     decibels: float
     """PSNR against fp32 on the CPU."""
 
 
 def choose_arithmetic(trials: Sequence[ArithmeticTrial]) -> ArithmeticTrial | None:
-    """The first that is right, which is the usual one, unless another is clearly faster.
+    """The first correct trial, which is the default, unless another one is clearly faster.
 
-    None where none is right.
+    None if none is correct.
     """
     right = [t for t in trials if t.decibels >= _LEAST_DB and t.seconds > 0]
     if not right:

@@ -30,18 +30,19 @@ __all__ = [
 
 
 SETTLING_FRAMES = 8
-"""A network that remembers is shown so many frames before a chunk; what it gives for the chunk then hardly
-depends on where it began (measured in tests/benchmarks/seams.py)."""
+"""Frames that a recurrent network gets before a chunk; its output for the chunk then hardly depends on where
+it started (measured in tests/benchmarks/seams.py)."""
 
 
 _LONGEST_PREROLL = 3
-"""A chunk that would have to decode more than so many times its own frames in advance shares the decoder of
-the one before."""
+"""A chunk whose pre-roll would be longer than this many times its own frames shares the decoder of the one
+before."""
 
 
 def frame_range(info: VideoInfo, text: str | None) -> tuple[int, int]:
-    """Frames [start, stop) that `--range` means; times count from the first frame. Raises UsageError for
-    none.
+    """Frames [start, stop) of a `--range`; times count from the first frame.
+
+    Raises UsageError if there are none.
     """
     if text is None:
         return 0, info.frame_count
@@ -66,10 +67,10 @@ def cut_chunks(
     frames: tuple[int, int],
     most_frames: int | None = None,
 ) -> tuple[Chunk, ...]:
-    """Cut frames [start, stop) into chunks of about `chunk_seconds`, at clean points where one is near.
+    """Cut frames [start, stop) into chunks of about `chunk_seconds`, at clean points if one is near.
 
-    pts: ascending ticks of all frames. clean: timestamps where decoding may start, ascending. most_frames: of
-    a chunk; None: no limit.
+    pts: ascending ticks of all frames. clean: timestamps at which decoding may start, ascending. most_frames:
+    per chunk; None: no limit.
     """
     start, stop = frames
     ticks = max(1, round(Fraction(chunk_seconds) / time_base))
@@ -102,10 +103,10 @@ def cut_spans(
 ) -> tuple[Span, ...]:
     """Which packets each decoder run needs, and which chunks it feeds.
 
-    A chunk starts decoding at the last clean point from which all its frames can be had; its packets end with
-    the last one that is shown before its end, which lies behind the next clean point where the GOP is open.
-    Where pre-roll would be longer than is worth it, or frames are known by order only, chunks share one run.
-    context: frames before and after a chunk's own that are decoded with them, as far as the film has them.
+    A chunk starts decoding at the last clean point from which all its frames can be decoded. Its packets end
+    with the last one that is shown before its end, which is after the next clean point if the GOP is open. If
+    the pre-roll would be too long, or frames are known by order only, chunks share one run. context: frames
+    before and after a chunk's own that are decoded with them, if the film has them.
     """
     if linear:
         return (Span(0, len(index), tuple(chunks)),)
@@ -128,12 +129,12 @@ def cut_spans(
 
 
 def with_context(start: int, stop: int, context: tuple[int, int], count: int) -> tuple[int, int]:
-    """Frames [start, stop) of a film of `count`, and so many on either side as far as there are any."""
+    """Extend frames [start, stop) by so many on either side, within a film of `count` frames."""
     return max(0, start - context[0]), min(count, stop + context[1])
 
 
 def clean_starts(index: PacketIndex) -> tuple[array[int], array[int]]:
-    """(timestamps, rows) of the points where decoding may start, both ascending.
+    """(timestamps, rows) of the points at which decoding may start, both ascending.
 
     A key packet counts only if nothing decoded before it is shown after it.
     """

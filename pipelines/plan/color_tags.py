@@ -1,4 +1,4 @@
-"""`resolve`: what the colour tags of a video mean, by the tags or by the stated rule, for every input alike.
+"""`resolve`: the meaning of a video's colour tags, with a fixed rule for missing ones.
 
 Free of torch, so that a plan can be made without it.
 """
@@ -28,11 +28,10 @@ __all__ = ["chroma_offset", "output_tags", "resolve"]
 
 
 def chroma_offset(siting: tuple[float, float], sub: tuple[int, int]) -> tuple[float, float]:
-    """(vertical, horizontal) offset in samples of a chroma plane that has one for every `sub` samples of
-    luma, 1, 2 or 4 along each axis.
+    """(vertical, horizontal) offset, in samples, of a chroma plane with one sample per `sub` luma samples.
 
-    siting: an entry of SITING_OFFSETS, which says it for 2. Beside the first of n luma samples lies what is
-    (n - 1) / 2n of its own width before their middle.
+    siting: an entry of SITING_OFFSETS, which is for 2. sub: 1, 2 or 4 along each axis. Co-sited with the
+    first of n luma samples means (n - 1) / 2n of a chroma sample before their centre.
     """
     vertical, horizontal = (2 * s * (1 - 1 / n) for s, n in zip(siting, sub, strict=True))
     return vertical, horizontal
@@ -56,12 +55,12 @@ _LAST_525_LINE = 486
 def resolve(
     tags: ColorTags, pixels: PixelFormat, *, height: int, codec: str, picture: bool = False
 ) -> tuple[ColorTags, tuple[str, ...]]:
-    """Every tag filled in, and what was assumed.
+    """Fill in every tag; returns also what was assumed.
 
-    The rule for what is not tagged: matrix BT.2020 for PQ and HLG, else BT.601 up to 576 lines (525-line form
-    up to 486), else BT.709; primaries that go with the matrix; transfer BT.709 (pictures: sRGB); limited
-    range, full for JPEG and R'G'B'; chroma sited left, top-left for BT.2020, centred for JPEG and MPEG-1.
-    height: stored lines of the source. Raises MediaError for matrices that can't be converted.
+    The rule for missing tags: matrix BT.2020 for PQ and HLG, else BT.601 up to 576 lines (525-line form up to
+    486), else BT.709; primaries that belong to the matrix; transfer BT.709 (images: sRGB); limited range,
+    full for JPEG and R'G'B'; chroma siting left, top-left for BT.2020, centre for JPEG and MPEG-1. height:
+    stored lines of the source. Raises MediaError for matrices that can't be converted.
     """
     if tags.matrix in _UNCONVERTIBLE:
         raise MediaError(
@@ -99,7 +98,7 @@ def resolve(
 
 @dataclass(frozen=True)
 class _Source:
-    """The rule for what is not tagged, one property a tag; see `resolve`."""
+    """The rule for missing tags, one property per tag; see `resolve`."""
 
     tags: ColorTags
     pixels: PixelFormat
@@ -147,11 +146,11 @@ class _Source:
 def output_tags(
     color: ColorTags, source: PixelFormat, encoder: Encoder, *, of_pictures: bool = False
 ) -> ColorTags:
-    """The tags of the encoded picture: the source's, unless its kind of pixels asks for others.
+    """The tags of the output: those of the source, unless its pixel format requires others.
 
-    ProRes is limited range; JPEG is BT.601 full range with centred chroma, WebP BT.601 limited range (their
-    file formats say so); YUV made of R'G'B' is BT.709 limited, BT.2020 where the primaries are; R'G'B' made
-    of YUV is full range. Of a film made of pictures the transfer is BT.709, too, where theirs is sRGB:
+    ProRes is limited range; JPEG is BT.601 full range with centred chroma, WebP BT.601 limited range
+    (required by their file formats); YUV made from R'G'B' is BT.709 limited, BT.2020 if the primaries are;
+    R'G'B' made from YUV is full range. For a film made of images, the transfer is BT.709 if theirs is sRGB:
     players show both alike, but some know only the former.
     """
     target = PixelFormat.parse(encoder.pix_fmt)

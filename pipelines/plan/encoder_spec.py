@@ -19,7 +19,7 @@ PICTURE_ENCODERS = {
     "dpx": "dpx",
     "exr": "exr",
 }
-"""File suffix -> encoder, for pictures."""
+"""File suffix -> encoder, for images."""
 
 PACKED = {
     ("png", "gbrp"): "rgb24", ("png", "gbrap"): "rgba", ("png", "gbrp16le"): "rgb48be", ("png",
@@ -29,8 +29,7 @@ PACKED = {
     "gbrp16le"): "rgb48le", ("dpx", "gbrap16le"): "rgba64le", ("ffv1", "gbrp"): "bgr0", ("ffv1",
     "gbrap"): "bgra",
 }  # fmt: skip
-"""(encoder, planar format) -> the packed one with the same samples that it is fed instead, where it knows no
-planar one."""
+"""(encoder, planar format) -> packed format with the same samples, for encoders without a planar one."""
 
 MAKERS = {
     "nvenc": {
@@ -41,13 +40,13 @@ MAKERS = {
     "yuv444p10le": "xv30le"}, "amf": {"yuv420p": "nv12", "yuv420p10le": "p010le"},
     "videotoolbox": {"yuv420p": "nv12", "yuv420p10le": "p010le", "yuv422p10le": "p210le"},
 }  # fmt: skip
-"""Hardware encoders, by the last word of their names in FFmpeg -> planar format -> the one that they are fed,
+"""Hardware encoders, by the last word of their names in FFmpeg -> planar format -> format of their input,
 with the same samples."""
 
 
 @dataclass(frozen=True)
 class Encoder:
-    """An encoder with all its settings, each of which shapes bits."""
+    """An encoder with all settings that affect bits."""
 
     codec: str
     name: str
@@ -57,38 +56,38 @@ class Encoder:
     pix_fmt: str
     options: dict[str, str] = field(default_factory=dict)
     threads: int = 1
-    """A constant by output size, never by the machine: x264's and x265's bits depend on it."""
+    """A constant by output size, never by the machine: the bits of x264 and x265 depend on it."""
     container: str = "matroska"
-    """Muxer of the result, and of every chunk."""
+    """Muxer of the output, and of every chunk."""
     tag: str = ""
-    """Codec tag the container wants."""
+    """Codec tag that the container requires."""
 
     @property
     def is_picture(self) -> bool:
-        """Encodes pictures into files of their own."""
+        """Whether it encodes each frame as a separate image file."""
         return self.container in {"image2", "sequence"}
 
     @property
     def maker(self) -> str:
-        """One of MAKERS; empty where software encodes."""
+        """One of MAKERS; empty for software encoders."""
         word = self.name.rpartition("_")[2]
         return word if word in MAKERS else ""
 
     @property
     def fed_format(self) -> str:
-        """In which format it takes frames."""
+        """Pixel format of its input."""
         if self.maker:
             return MAKERS[self.maker][self.pix_fmt]
         return PACKED.get((self.name, self.pix_fmt), self.pix_fmt)
 
     @property
     def picture_bytes(self) -> int:
-        """What the samples of one frame take."""
+        """Size of the samples of one frame."""
         pixels = PixelFormat.parse(self.pix_fmt)
         sizes = (pixels.plane_size(number, self.width, self.height) for number in range(pixels.plane_count))
         return pixels.bytes_per_sample * sum(height * width for height, width in sizes)
 
     @property
     def is_sequence(self) -> bool:
-        """Encodes a film as numbered pictures."""
+        """Whether it encodes a film as an image sequence."""
         return self.container == "sequence"

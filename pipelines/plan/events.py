@@ -1,4 +1,4 @@
-"""What happens in a run, as values: the library yields them, `vsr/views/progress.py` draws them."""
+"""Events of a run, as values: the library yields them, `vsr/views/progress.py` displays them."""
 
 from __future__ import annotations
 
@@ -14,52 +14,52 @@ __all__ = ["Advanced", "AlreadyDone", "ChunkFinished", "Event", "Finished", "Not
 
 @dataclass(frozen=True)
 class Planned:
-    """What will be done, before it is."""
+    """The plan of a run, before work starts."""
 
     input: str
     output: str
     plan: Plan
     info: VideoInfo
     estimated_bytes: int
-    """Chunks and result together, at most; `vsr plan --measure` knows better."""
+    """Upper bound for chunks and output together; `vsr plan --measure` gives a better estimate."""
     chunks_done: int = 0
     """Kept from an earlier run."""
     frames_done: int = 0
-    """Frames of the result in these chunks."""
+    """Output frames in these chunks."""
     changed: tuple[str, ...] = ()
     """Why an earlier run's work was not used."""
     dropped: tuple[str, ...] = ()
-    """Streams left out, in words."""
+    """Dropped streams, in words."""
     left_out: frozenset[int] = frozenset()
-    """Their indexes."""
+    """Their stream indexes."""
 
 
 @dataclass(frozen=True)
 class Advanced:
-    """Frames finished so far, and where workers waited."""
+    """Frames finished so far, and how long workers waited."""
 
     frames: int
     total: int
     seconds: dict[str, float]
     worker: int = 0
-    """The one that reports, and how many frames it finished since it did last; `host` is empty on this
+    """The worker that reports, and how many frames it finished since its last report; `host` is empty on this
     machine."""
     host: str = ""
     step: int = 0
     until_stop: int = 0
-    """Frames that the chunks under way still lack: a run that is asked to stop ends with them."""
+    """Frames that the current chunks still need: a run that is asked to stop ends with them."""
 
 
 @dataclass(frozen=True)
 class Phase:
-    """What is done with all frames at hand; no frame is made any more."""
+    """A step after all frames are made."""
 
     text: str
 
 
 @dataclass(frozen=True)
 class ChunkFinished:
-    """A chunk is on the disk."""
+    """A chunk is stored on disk."""
 
     index: int
     chunks_done: int
@@ -71,37 +71,37 @@ class ChunkFinished:
 
 @dataclass(frozen=True)
 class Note:
-    """Something a person should know; the work continues."""
+    """A message for the user; the work continues."""
 
     text: str
 
 
 @dataclass(frozen=True)
 class Finished:
-    """The result has its name."""
+    """The output has its final name."""
 
     output: str
     frames: int
-    """Of the whole result."""
+    """Frames of the whole output."""
     seconds: float
-    """Of this call."""
+    """Duration of this call."""
     bytes: int
     limiting: str
     report: dict[str, Any] = field(default_factory=dict)
     made: int = 0
-    """Frames that this call made; the others are of earlier runs."""
+    """Frames made by this call; the others are from earlier runs."""
     kept: tuple[str, ...] = ()
-    """Tracks of the source, and chapters, that the result has, too: "2 audio tracks"."""
+    """Tracks of the source, and chapters, that were copied: "2 audio tracks"."""
 
     @property
     def fps(self) -> float:
-        """Frames a second that this call made; 0 where it made none."""
+        """Frames per second of this call; 0 if it made none."""
         return self.made / self.seconds if self.seconds else 0.0
 
 
 @dataclass(frozen=True)
 class AlreadyDone:
-    """The very same command was finished before."""
+    """The same command has finished before."""
 
     output: str
     frames: int = 0

@@ -1,4 +1,4 @@
-"""The template that names of results are made from, and its check."""
+"""The template of output names, and its check."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ __all__ = ["DEFAULT_TEMPLATE", "check_template", "template_suffix"]
 
 DEFAULT_TEMPLATE = "{stem}.{lines}p{range}{suffix}"
 FIELDS = ("stem", "suffix", "width", "height", "lines", "codec", "model", "range")
-"""stem: the input's name without its ending. suffix: the result's ending, with its dot. lines: what "2160p"
-says, the shorter side of a portrait film. model: names of the networks, joined by +. range: of a part of a
-film the times, such as ".0m05s-0m10s", else nothing."""
+"""stem: the input's name without its suffix. suffix: the output's suffix, with its dot. lines: the number in
+"2160p", the shorter side of a portrait film. model: names of the networks, joined by +. range: the times of a
+`--range`, such as ".0m05s-0m10s", else nothing."""
 
 
 def check_template(template: str) -> str:
-    """The template, if it names a file by known fields. Raises UsageError."""
+    """Return the template, if it names a file by known fields. Raises UsageError."""
     said = f"--output-template {template!r}:"
     try:
         parts = list(string.Formatter().parse(template))
@@ -38,7 +38,7 @@ def check_template(template: str) -> str:
 
 
 def template_suffix(template: str) -> str:
-    """The ending that is written out, in lower case; nothing where it is {suffix} or none."""
+    """A suffix that is written out, in lower case; empty if it is {suffix} or missing."""
     tail = template.rpartition("}")[2]
     dot = tail.rfind(".")
     return tail[dot:].lower() if 0 <= dot < len(tail) - 1 else ""

@@ -1,4 +1,4 @@
-"""Values of options as they are typed: sizes, times, rates, tiles, clusters, prefilters."""
+"""Parsers of option values: sizes, times, rates, tiles, clusters, prefilters."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ __all__ = [
 
 _LEAST_TILE_PX = 32
 _MOST_DIGITS = 12
-"""Of a number that is typed: more than any time or size has, and few enough to calculate with."""
+"""Largest number of digits: more than any time or size needs, and few enough to calculate with."""
 _NUMBER = re.compile(
     rf"(\d{{1,{_MOST_DIGITS}}}\.?\d{{0,{_MOST_DIGITS}}}|\.\d{{1,{_MOST_DIGITS}}})(?:/(\d{{1,{_MOST_DIGITS}}}))?",
     re.ASCII,
@@ -31,7 +31,7 @@ PREFILTERS = ("denoise", "deblock", "deband", "dehalo", "decomb")
 
 
 def prefilter_names(text: str) -> tuple[str, ...]:
-    """Names joined by commas, in order. Raises UsageError for one that there is not, or that comes twice.
+    """Names joined by commas, in order. Raises UsageError for unknown and repeated names.
 
     >>> prefilter_names("deblock, deband")
     ('deblock', 'deband')
@@ -46,7 +46,10 @@ def prefilter_names(text: str) -> tuple[str, ...]:
 
 
 def _number(text: str) -> Fraction:
-    """A decimal or a fraction without sign or exponent. Raises ValueError, also for a denominator of 0."""
+    """Parse a decimal or a fraction without sign or exponent.
+
+    Raises ValueError, also for a denominator of 0.
+    """
     match = _NUMBER.fullmatch(text.strip())
     if match is None or not int(match[2] or 1):
         raise ValueError(text)
@@ -54,7 +57,7 @@ def _number(text: str) -> Fraction:
 
 
 def parse_rate(text: str) -> Fraction:
-    """Frames a second; a decimal that means a rate of NTSC is that rate.
+    """Parse frames per second; decimals close to an NTSC rate mean this rate.
 
     >>> parse_rate("23.976")
     Fraction(24000, 1001)
@@ -81,11 +84,9 @@ def parse_size(text: str) -> tuple[int, int]:
 
 
 def local_workers(address: str) -> int | None:
-    """How many workers "local:N" asks for.
+    """The number of workers in "local:N".
 
-    None for "local" without a number, and for a cluster that is there.
-
-    Raises UsageError where N is none.
+    None for "local" without a number, and for other clusters. Raises UsageError if N is not a number.
     """
     kind, _, count = address.partition(":")
     if kind != "local" or not count:

@@ -1,6 +1,4 @@
-"""What results are called: `--output-template`, a file's name with fields, which can't lead out of the
-output's folder.
-"""
+"""Names of outputs: `--output-template`, a file name with fields, which can't leave the output's folder."""
 
 from __future__ import annotations
 
@@ -35,16 +33,16 @@ _NOT_ON_WINDOWS = frozenset('<>:"/\\|?*')
 _DEVICES = frozenset(
     {"CON", "PRN", "AUX", "NUL", *(f"{kind}{n}" for kind in ("COM", "LPT") for n in range(1, 10))}
 )
-"""Names that Windows keeps for itself, whatever the suffix."""
+"""Names that Windows reserves, whatever the suffix."""
 
 
 def result_name(
     template: str, source: Path, suffix: str, plan: Plan, part: tuple[Fraction, Fraction] | None = None
 ) -> str:
-    """The file name of a result. Raises UsageError where it is none that stays in its folder.
+    """The file name of an output. Raises UsageError if it would leave its folder.
 
-    part: seconds of the film that a `--range` takes, so that neither the whole film nor another part wants
-    the same name.
+    part: seconds of the film in a `--range`, so that its name differs from those of the film and of other
+    ranges.
     """
     lines = min(plan.out_height, plan.out_width)
     fields = {
@@ -77,7 +75,7 @@ def result_name(
 
 
 def _time_text(seconds: Fraction) -> str:
-    """A time in a name: 0m05s, 12m07.5s, 1h02m03s."""
+    """A time in a file name: 0m05s, 12m07.5s, 1h02m03s."""
     thousandths = round(seconds * 1000)
     minutes, rest = divmod(thousandths, 60_000)
     hours, minutes = divmod(minutes, 60)
@@ -87,15 +85,16 @@ def _time_text(seconds: Fraction) -> str:
 
 
 def same_name_key(path: Path) -> str:
-    """Equal for names of one file: without links, and where systems do not tell upper from lower case,
-    without case.
+    """A key that is equal for all names of one file.
+
+    Without links, and without case on case-insensitive systems.
     """
     real = os.path.normcase(os.path.realpath(path))
     return real.casefold() if sys.platform in {"win32", "darwin"} else real
 
 
 def report_path(result: Path) -> Path:
-    """Where the report of a result lies: NAME.vsr.json beside it, for a long name a hash of it."""
+    """Path of an output's report: NAME.vsr.json next to it; for a long name, a hash of it."""
     name = f"{result.name}.vsr.json"
     if len(os.fsencode(name)) > _LONGEST_NAME:
         name = f"{hashlib.sha256(os.fsencode(result.name)).hexdigest()[:32]}.vsr.json"
@@ -103,7 +102,7 @@ def report_path(result: Path) -> Path:
 
 
 def refuse_input(option: str, target: Path | None, inputs: Iterable[Path | None]) -> None:
-    """Raises UsageError where a file that is to be written is one of the inputs, by whatever name."""
+    """Raise UsageError if a file to be written is one of the inputs, by whatever name."""
     if target is not None and any(
         path is not None and path.exists() and target.exists() and os.path.samefile(path, target)
         for path in inputs
@@ -112,9 +111,7 @@ def refuse_input(option: str, target: Path | None, inputs: Iterable[Path | None]
 
 
 def refuse_unreachable(path: Path) -> None:
-    """Raise UsageError for a name that no file system takes, and for a path through a folder that may not be
-    entered.
-    """
+    """Raise UsageError for an invalid file name, and for a path through a folder without access."""
     try:
         os.lstat(path)
     except (FileNotFoundError, NotADirectoryError):
@@ -131,13 +128,13 @@ def refuse_unreachable(path: Path) -> None:
 
 
 def existing_folder(path: Path) -> Path:
-    """The nearest parent of an output that is there; the folders between are made when work begins."""
+    """The nearest existing parent of an output; the folders between are created when work begins."""
     return next(parent for parent in Path(os.path.abspath(path)).parents if parent.exists())
 
 
 def is_folder(output: Path) -> bool:
-    """Whether an output is a folder for results.
+    """Whether an output is a folder for several files.
 
-    One that is there, or a name without a suffix that nothing has yet.
+    True for an existing folder, and for a new name without a suffix.
     """
     return output.is_dir() or not (output.suffix or output.exists())

@@ -1,4 +1,4 @@
-"""`Plan`: everything that shapes the bits of a result, in one hashed value."""
+"""`Plan`: everything that shapes the bits of an output, in one hashed value."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ FORMAT_VERSION = 3
 
 
 LARGEST_CHUNK_BYTES = 128 << 20
-"""Samples of the numbered pictures of one chunk."""
+"""Largest size of the samples of an image sequence's chunk."""
 
 
 _LATER = frozenset(
@@ -46,7 +46,7 @@ _LATER = frozenset(
         "restore_levels",
     }
 )
-"""Fields that plans did not always have: left out where they are empty, so that ids stay."""
+"""Fields that former plans did not have: omitted if empty, so that ids stay the same."""
 
 
 RestoreLevels = tuple[tuple[int, float], ...]
@@ -61,54 +61,54 @@ class NetworkStage:
     width: int
     height: int
     restore: float | None = None
-    """Restoration level that its network is told, 0 to 1, unless `Plan.restore_levels` has others; None: it
-    takes none."""
+    """Restoration level given to its network, 0 to 1, unless `Plan.restore_levels` has others; None if it takes
+    none."""
     detail: float | None = None
-    """From its faithful weights, 0, to its crisp ones, 1; None: it has one set."""
+    """From its faithful weights, 0, to its crisp ones, 1; None if it has one set."""
 
 
 @dataclass(frozen=True)
 class Deinterlacing:
-    """Whole pictures of fields, by bwdif."""
+    """Deinterlacing by bwdif."""
 
     first_field: Literal["top", "bottom"]
     bob: bool
-    """A picture of each field instead of one of each frame."""
+    """One frame per field instead of one per frame."""
 
 
 @dataclass(frozen=True)
 class Plan:
-    """Everything a worker and the assembler need to know besides the packets."""
+    """Everything that workers and the muxer need to know besides the packets."""
 
     source_fingerprint: str
     stream_index: int
     width: int
-    """Of the source as seen, after `orientation`."""
+    """Width of the upright source, after `orientation`."""
     height: int
     out_width: int
     out_height: int
     sar: Fraction
     orientation: Orientation
     pix_fmt: str
-    """Planar format frames are decoded to."""
+    """Planar format of decoded frames."""
     out_pix_fmt: str
     color: ColorTags
     """Of the source, resolved."""
     out_color: ColorTags
-    """Of the result; the same, unless its kind of pixels asks for others (R'G'B' to YUV, JPEG)."""
+    """Of the output; the same, unless its pixel format requires others (R'G'B' to YUV, JPEG)."""
     stages: tuple[NetworkStage, ...]
     encoder: Encoder
     time_base: Fraction
-    """Of the result; half the source's where every field becomes a frame, a fourth where fields are woven."""
+    """Of the output; half the source's if every field becomes a frame, a fourth if fields are woven."""
     rate: Fraction
-    """Of the result, for encoders."""
+    """Of the output, for encoders."""
     start_frame: int
-    """First frame of the source that is wanted."""
+    """First source frame of the range."""
     stop_frame: int
     linear: bool
     on_corrupt: str
     timing_digest: str
-    """Hash over the promised timestamps and durations."""
+    """Hash over the expected timestamps and durations."""
     chunks: tuple[Chunk, ...]
     spans: tuple[Span, ...]
     tile_px: tuple[int, int]
@@ -116,36 +116,36 @@ class Plan:
     hdr: HdrMetadata = field(default_factory=HdrMetadata)
     deinterlacing: Deinterlacing | None = None
     pulldown: Pulldown | None = None
-    """Film frames woven of fields, instead of deinterlacing."""
+    """Film frames woven from fields, instead of deinterlacing."""
     prefilter: str = ""
-    """Names of prefilters in order, joined by commas; empty: none."""
+    """Names of prefilters in order, joined by commas; empty for none."""
     strength: float = 1.0
-    """Of the networks' result; the rest is the classical one."""
+    """Weight of the networks' output; the rest is the classical one."""
     crop: PixelCrop = field(default_factory=PixelCrop)
-    """What is left out of the stored picture, after decoding and filtering."""
+    """Rows and columns of the stored frame that are removed after decoding and filtering."""
     bars: PixelCrop = field(default_factory=PixelCrop)
-    """Black bars of the picture as seen; where they are black in a frame, no network looks at them."""
+    """Black bars of the upright frame; if they are black in a frame, they are not processed by networks."""
     grain: tuple[tuple[float, ...], ...] = ()
-    """That is added to each plane of the result; see `grain.measure_grain`."""
+    """Grain that is added to each plane of the output; see `grain_measurement.measure_grain`."""
     first_number: int = 1
-    """Of the first picture, where the result is numbered pictures."""
+    """Number of the first image, if the output is an image sequence."""
     precision: str = ""
-    """What networks compute in: int8, bf16, fp16 or fp32; "": in what is fastest on the device, of which a
-    job has one kind."""
+    """Precision of the networks: int8, bf16, fp16 or fp32; "" for the default of the device, of which a job
+    has one kind."""
     memory_format: str = ""
-    """In which order a GPU has the values of their maps: nhwc or nchw; "": as its kind likes it."""
+    """Memory format of feature maps on a GPU: nhwc or nchw; "" for the default of its kind."""
     dynamic_hdr: tuple[str, ...] = ()
-    """Metadata that goes with every frame: "hdr10+", "dolby-vision"."""
+    """Metadata that is kept for every frame: "hdr10+", "dolby-vision"."""
     full_chroma: bool = False
-    """Chroma of luma's resolution goes through the networks as luma does, plane by plane, instead of being
+    """Chroma at luma's resolution is processed by the networks like luma, plane by plane, instead of being
     resized."""
     raised_from: str = ""
-    """The 8-bit format that frames are decoded to, where deband raises them to `pix_fmt`; empty: they are
-    decoded to that."""
+    """The 8-bit format of decoded frames, if deband converts them to `pix_fmt`; empty if they are decoded to
+    `pix_fmt`."""
     target: RateTarget | None = None
-    """A size or VMAF that was asked for; once its CRF is found, the encoder's options have it."""
+    """A requested size or VMAF; once its CRF is found, it is in the encoder's options."""
     restore_levels: RestoreLevels = ()
-    """Of shots, where the film is not equally damaged all through."""
+    """Restoration levels of shots, if the film is not equally degraded throughout."""
 
     def to_json(self) -> dict[str, Any]:
         """As plain values, in a fixed order."""
@@ -157,32 +157,32 @@ class Plan:
 
     @property
     def per_frame(self) -> int:
-        """Frames that filters make of each one they are given."""
+        """Output frames of the filters for each input frame."""
         return 2 if self.deinterlacing is not None and self.deinterlacing.bob else 1
 
     def results(self, frame: int) -> int:
-        """Frames of the result that are made of the source's frames before `frame`, if all are wanted."""
+        """Output frames made from the source frames before `frame`, if all are in the range."""
         return frame * self.per_frame if self.pulldown is None else self.pulldown.results(frame)
 
     def results_of(self, chunk: Chunk) -> int:
-        """Frames of the result in a chunk."""
+        """Number of output frames of a chunk."""
         return self.results(chunk.stop_frame) - self.results(chunk.start_frame)
 
     @property
     def decoded_format(self) -> str:
-        """Planar format that the decoder hands on."""
+        """Planar format of the decoder's output."""
         return self.raised_from or self.pix_fmt
 
     @property
     def is_filtered(self) -> bool:
-        """Frames go through filters before the networks."""
+        """Whether frames pass through filters before the networks."""
         return self.deinterlacing is not None or self.pulldown is not None or bool(self.prefilter)
 
     @property
     def source_offset(self) -> tuple[float, float]:
-        """(vertical, horizontal) siting of the turned planes.
+        """(vertical, horizontal) siting of the rotated planes.
 
-        Turning the picture turns where its chroma lies.
+        Rotating a frame also rotates its chroma siting.
         """
         vertical, horizontal = SITING_OFFSETS[Siting(self.color.siting)]
         turn = self.orientation
@@ -192,9 +192,9 @@ class Plan:
 
     @property
     def keeps_layout(self) -> bool:
-        """4:2:0 planes of the siting that YUV-native networks know, before and after.
+        """Whether input and output are 4:2:0 with the siting of YUV-native networks.
 
-        They can go from codes to codes.
+        Frames can then be processed from integers to integers.
         """
         fmt = PixelFormat.parse(self.pix_fmt)
         left = SITING_OFFSETS[Siting.LEFT]
@@ -208,9 +208,9 @@ class Plan:
 
     @property
     def takes_int8(self) -> bool:
-        """Its network can run on 8-bit integers.
+        """Whether its network can run on 8-bit integers.
 
-        It has such layers, is the only one, and goes from 8-bit codes to codes.
+        It has such layers, is the only one, and goes from 8-bit integers to 8-bit integers.
         """
         cards = [stage.card for stage in self.stages if stage.card.name != "identity"]
         return (
@@ -222,19 +222,25 @@ class Plan:
 
     @property
     def is_exact(self) -> bool:
-        """All it computes is whole numbers, or floats in one fixed order: any CPU comes to the same bits."""
+        """Whether all computations are on integers, or on floats in a fixed order.
+
+        Every CPU gives the same bits.
+        """
         return self.precision == "int8" and not self.grain and not self.is_filtered
 
     @property
     def luma_matrix(self) -> int:
-        """Of the luma by which source and result are compared: the source's own, for R'G'B' the result's."""
+        """Matrix of the luma by which source and output are compared: the source's own.
+
+        For R'G'B' the output's.
+        """
         return self.out_color.matrix if self.color.matrix == Matrix.RGB else self.color.matrix
 
     @property
     def context(self) -> tuple[int, int]:
-        """Frames before and after its own that a result looks at.
+        """Frames before and after its own that a result depends on.
 
-        Chunks decode them too, so that no cut shows.
+        Chunks decode them too, so that no boundary is visible.
         """
         filters = 1 if self.deinterlacing is not None or self.pulldown is not None else 0
         before, after = self.network_context
@@ -244,9 +250,9 @@ class Plan:
 
     @property
     def network_context(self) -> tuple[int, int]:
-        """The same, of the networks alone.
+        """Context of the networks alone.
 
-        Source frames before and after a chunk that have what its first network is shown.
+        Source frames before and after a chunk that contain the input of its first network.
         """
         before, after = self.network_results
         if self.pulldown is not None:
@@ -255,9 +261,9 @@ class Plan:
 
     @property
     def network_results(self) -> tuple[int, int]:
-        """Filtered frames before and after a chunk that its first network is shown.
+        """Filtered frames before and after a chunk that its first network uses.
 
-        Where fields become frames, both fields of each.
+        If fields become frames, both fields of each.
         """
         first = self.stages[0].card
         before = max(first.past, SETTLING_FRAMES if first.recurrent else 0)
@@ -267,12 +273,12 @@ class Plan:
 
     @property
     def frame_count(self) -> int:
-        """Frames of the result."""
+        """Number of output frames."""
         return self.results(self.stop_frame) - self.results(self.start_frame)
 
     @property
     def numbers(self) -> range:
-        """Of the pictures, where the result is numbered pictures."""
+        """Numbers of the images, if the output is an image sequence."""
         return range(self.first_number, self.first_number + self.frame_count)
 
     def __repr__(self) -> str:
@@ -284,17 +290,17 @@ class Plan:
 
     @functools.cached_property
     def id(self) -> str:
-        """SHA-256, in hex, of what shapes the bits of the result."""
+        """SHA-256, in hex, of everything that shapes the bits of the output."""
         return plan_id(self.to_json())
 
     @functools.cached_property
     def ids(self) -> frozenset[str]:
-        """All ids that work of this very plan may bear: its own, and the one that former versions gave it."""
+        """All ids that this plan can have: its own, and that of former versions."""
         return frozenset({self.id, former_id(self.to_json())})
 
 
 def told(stage: NetworkStage, restore: float, detail: float) -> NetworkStage:
-    """A stage with what its network is told of the footage and of the wish, where it takes that."""
+    """Set restoration level and detail of a stage, if its network takes them."""
     if not stage.card.restores:
         return stage
     return dataclasses.replace(

@@ -1,6 +1,6 @@
-"""The id of a plan: a hash over what shapes the bits of its result, and over nothing else.
+"""The id of a plan: a hash over everything that shapes the bits of its output, and nothing else.
 
-Chunks and results are known by it, so whatever is in it and shapes nothing costs finished work.
+Chunks and outputs are identified by it, so a field that shapes nothing would invalidate finished work.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ __all__ = ["ID_FORMAT", "former_id", "plan_id", "shaping"]
 
 
 ID_FORMAT = 2
-"""Of ids that reports hold. Those without a number hold former ids, over whole cards with the paths of their
-weights."""
+"""Version of the ids in reports. Reports without a number have former ids, over whole cards with the paths of
+their weights."""
 
 _CARD_FACTS = (
     "sha256",
@@ -30,20 +30,19 @@ _CARD_FACTS = (
     "future",
     "recurrent",
 )
-"""Fields of a network's card that shape bits: its weights, and what its contract says. Not where it lies, nor
-what is said of it."""
+"""Fields of a network's card that shape bits: its weights and its contract, not its path or description."""
 
 
 def plan_id(plan: Mapping[str, Any]) -> str:
-    """SHA-256, in hex, of a plan as `Plan.to_json` gives it and a journal keeps it.
+    """SHA-256, in hex, of a plan as in `Plan.to_json` and in a journal.
 
-    Raises KeyError, TypeError where it is none.
+    Raises KeyError, TypeError if it is not a plan.
     """
     return _digest(shaping(plan))
 
 
 def shaping(plan: Mapping[str, Any]) -> dict[str, Any]:
-    """What of such a plan shapes bits. Raises KeyError, TypeError where it is none."""
+    """The part of a plan that shapes bits. Raises KeyError, TypeError if it is not a plan."""
     stages = [
         {**stage, "card": {fact: stage["card"][fact] for fact in _CARD_FACTS}} for stage in plan["stages"]
     ]
@@ -57,9 +56,9 @@ def shaping(plan: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def former_id(plan: Mapping[str, Any]) -> str:
-    """The id that versions gave which hashed whole cards.
+    """The id given by versions that hashed whole cards.
 
-    Their reports and journals are still known by it.
+    Their reports and journals are still recognised by it.
     """
     return _digest(plan)
 

@@ -1,11 +1,11 @@
-"""`Pulldown`: which fields of which source frames every frame of a result is woven of; pure.
+"""`Pulldown`: from which fields of which source frames each output frame is woven.
 
-Telecine spreads film frames over fields: 3:2 pulldown makes five frames of four, AA BB BC CD DD. The plan
-has a letter for each source frame, so that weaving looks at a frame and the one before it alone: cuts,
-resumes and random access give the same frames by construction.
+Telecine spreads film frames over fields: 3:2 pulldown makes five frames of four, AA BB BC CD DD. The plan has
+a letter for each source frame, so that weaving needs only a frame and the one before it: cuts, resumes and
+random access give the same frames by construction.
 
-A film frame lasts two or three fields, and 2.5 on average. What it is shown at lies in quarters of a source
-frame from the frame of that letter, so that the four of a cycle are as far apart as they were on film.
+A film frame lasts two or three fields, 2.5 on average. Its timestamp is a multiple of a quarter of a source
+frame from the frame of that letter, so that the four of a cycle are evenly spaced.
 """
 
 from __future__ import annotations
@@ -24,19 +24,13 @@ __all__ = ["NONE", "PARTS", "Pulldown", "reach"]
 
 
 NONE = "-"
-"""Letter of a source frame that gives none of the result.
-
-Each of its fields is shown by another one, or alone.
-"""
+"""Letter of a source frame that gives no output frame. Its fields are shown as part of other frames."""
 PARTS = 4
-"""Ticks of a result for each one of its source."""
+"""Output ticks per source tick."""
 _QUARTERS = {"A": 0, "B": 1, "C": -2, "D": -1, "E": -2, "P": -2, "W": 0, "V": 0}
-"""Where each letter is shown, in quarters of a source frame after its own.
-
-A, B, C, D: film frames of 3:2 pulldown. E: the third one of 2:3:3:2, where one frame in five is woven of
-two. P: 2:2 pulldown, one field late. W: whole, at its own time. V: video, at its own time. Lower case: the
-same, deinterlaced.
-"""
+"""Timestamp for each letter, in quarters of a source frame after its own. A, B, C, D: film frames of 3:2
+pulldown. E: the third one of 2:3:3:2, where one frame in five is woven from two. P: 2:2 pulldown, one field
+late. W: progressive, at its own time. V: video, at its own time. Lower case: the same, deinterlaced."""
 _WOVEN = frozenset("CP")
 _VIDEO = frozenset("PWV")
 _CYCLE = frozenset({"AB", "B-", "-C", "CD", "DA", "-E", "ED"})
@@ -48,35 +42,32 @@ class Pulldown:
 
     first_field: Literal["top", "bottom"]
     first_frame: int
-    """Source frame of the first letter.
-
-    Frames before it, and behind the last letter, are of no matter to the result.
-    """
+    """Source frame of the first letter. Frames before it, and after the last letter, don't matter."""
     letters: str
 
     def letter(self, frame: int) -> str:
-        """Of a source frame."""
+        """Letter of a source frame."""
         place = frame - self.first_frame
         return self.letters[place] if 0 <= place < len(self.letters) else "W"
 
     def is_woven(self, frame: int) -> bool:
-        """Whether its first field goes with the second one of the frame before."""
+        """Whether its first field is combined with the second one of the frame before."""
         return self.letter(frame) in _WOVEN
 
     def is_deinterlaced(self, frame: int) -> bool:
-        """Whether its first field is all there is of its moment."""
+        """Whether it is made from its first field alone."""
         letter = self.letter(frame)
         return letter == "V" or letter.islower()
 
     def results(self, frame: int) -> int:
-        """Frames of the result that are made of source frames before `frame`."""
+        """Output frames made from source frames before `frame`."""
         place = frame - self.first_frame
         end = len(self.letters)
         return min(frame, self.first_frame) + self._made[min(max(0, place), end)] + max(0, place - end)
 
     @functools.cached_property
     def _made(self) -> array[int]:
-        """Results of the letters before each, and of all."""
+        """Output frames before each letter, and in total."""
         made = array("q", [0])
         for letter in self.letters:
             made.append(made[-1] + (letter != NONE))
@@ -84,14 +75,14 @@ class Pulldown:
 
     @functools.cached_property
     def longest_gap(self) -> int:
-        """Most source frames in a row that give none."""
+        """Longest run of source frames without output."""
         return max(
             (len(run) for run in "".join(NONE if n == NONE else " " for n in self.letters).split()), default=0
         )
 
     @property
     def breaks(self) -> int:
-        """Places where the cycle of film frames begins anew."""
+        """Number of places where the cycle of film frames starts again."""
         letters = self.letters.upper()
         found = 0
         for place, pair in enumerate(map("".join, pairwise(letters))):
@@ -100,16 +91,16 @@ class Pulldown:
         return found
 
     def share(self, letters: str) -> float:
-        """The part of the source frames with one of these letters; frames that give none count as film."""
+        """The share of source frames with one of these letters; frames without output count as film."""
         return sum(map(self.letters.upper().count, letters)) / max(1, len(self.letters))
 
     def times(
         self, pts: Sequence[int], durations: Sequence[int], start: int, stop: int
     ) -> tuple[array[int], array[int]]:
-        """(timestamps, durations) of the results of all source frames, in ticks a fourth as long.
+        """(timestamps, durations) of the output of all source frames, in ticks a fourth as long.
 
-        The frames [start, stop) are wanted: theirs begin when the first of these does, and end when the
-        last one does.
+        The frames [start, stop) are in the range: their output begins when the first of them does, and ends
+        when the last one does.
         """
         usual = Counter(durations).most_common(1)[0][0] if len(durations) else 1
         times, owners = array("q"), array("q")
@@ -136,7 +127,10 @@ class Pulldown:
 
 @functools.lru_cache(maxsize=16)
 def reach(pulldown: Pulldown, before: int, after: int) -> tuple[int, int]:
-    """Source frames before and after any place that hold so many results, as far as the film has them."""
+    """Source frames before and after any place that contain so many output frames.
+
+    As far as the film has them.
+    """
     owners = [n for n, letter in enumerate(pulldown.letters) if letter != NONE]
     count = len(owners)
     back = (

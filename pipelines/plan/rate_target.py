@@ -1,4 +1,4 @@
-"""`RateTarget`: the size or VMAF that a result is to have, and the CRF that samples gave for it."""
+"""`RateTarget`: the requested size or VMAF of an output, and the CRF found for it."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _SIZE = re.compile(r"(\d{1,9}(?:\.\d{1,6})?) ?(?:([kmgt]i?)b?|b)", re.ASCII)
 
 
 def parse_bytes(text: str) -> int:
-    """A size in bytes; KB, MB, GB and TB count in thousands, KiB, MiB, GiB and TiB in 1024s.
+    """Parse a size in bytes; KB, MB, GB and TB are powers of 1000, KiB, MiB, GiB and TiB of 1024.
 
     Raises UsageError.
 
@@ -45,7 +45,7 @@ def parse_bytes(text: str) -> int:
 
 
 def shown_bytes(size: float) -> str:
-    """A size with three digits or more.
+    """A size with at least three digits.
 
     >>> shown_bytes(4_700_000_000)
     '4.70 GB'
@@ -58,38 +58,38 @@ def shown_bytes(size: float) -> str:
 
 @dataclass(frozen=True)
 class RateTarget:
-    """What was asked for instead of a CRF. Until it is searched for, `crf` is None."""
+    """The request that replaces a CRF. `crf` is None until it was found."""
 
     kind: str
     """"size" or "vmaf"."""
     wanted: float
-    """Bytes of the whole result, or its mean VMAF."""
+    """Bytes of the whole output, or its mean VMAF."""
     crf: float | None = None
     """In the scale of the codec's software encoder."""
     expected: float = 0.0
-    """Of the result at that CRF, by the samples: bytes or VMAF."""
+    """Predicted size or VMAF at that CRF, from the samples."""
     spread: float = 0.0
-    """Standard error of `expected`, by how much the samples differ: a share of the size, or points of VMAF;
-    0 where all was tried."""
+    """Standard error of `expected`, from the differences between samples: a share of the size, or points of
+    VMAF; 0 if the whole film was tried."""
     trials: tuple[tuple[float, float], ...] = ()
-    """(CRF, bytes or VMAF of the result) as the samples had it."""
+    """(CRF, predicted bytes or VMAF of the output) of each trial."""
     samples: int = 0
     frames: int = 0
-    """Of all samples together."""
+    """Number of frames in all samples."""
 
     @property
     def is_open(self) -> bool:
-        """Whether a CRF is still to be found."""
+        """Whether a CRF has still to be found."""
         return self.crf is None
 
     @property
     def asked(self) -> RateTarget:
-        """The same as the command asks for it, before any search."""
+        """The request alone, without results of a search."""
         return RateTarget(self.kind, self.wanted)
 
     @property
     def option(self) -> str:
-        """As it is typed."""
+        """The option as typed."""
         return (
             f"--target-size {shown_bytes(self.wanted)}"
             if self.kind == "size"
@@ -101,7 +101,7 @@ class RateTarget:
         return shown_bytes(value) if self.kind == "size" else f"VMAF {value:.2f}"
 
     def outcome(self, size: int) -> str:
-        """What came of it, in words. size: bytes of the finished result."""
+        """The outcome in words. size: bytes of the finished output."""
         if self.kind == "size":
             off = (size - self.wanted) / self.wanted
             return f"{self.option}: the result has {shown_bytes(size)}, {off:+.1%}, at CRF {self.crf:g}"
@@ -109,6 +109,6 @@ class RateTarget:
 
     @classmethod
     def from_json(cls, table: Mapping[str, Any]) -> RateTarget:
-        """As it stands in a plan. Raises KeyError, TypeError, ValueError where it is none."""
+        """Read it from a plan. Raises KeyError, TypeError, ValueError if it is invalid."""
         trials = tuple((float(crf), float(value)) for crf, value in table["trials"])
         return cls(**{**table, "trials": trials})

@@ -41,7 +41,7 @@ BOXES = {
     "8k": (7680, 4320), "4320p": (7680, 4320), "4k": (3840, 2160), "uhd": (3840, 2160), "2160p": (3840, 2160),
     "1440p": (2560, 1440), "1080p": (1920, 1080), "720p": (1280, 720),
 }  # fmt: skip
-"""Names of target sizes: boxes that turn for portrait material."""
+"""Names of target sizes, which are rotated for portrait video."""
 
 CODECS = ("hevc", "h264", "av1", "prores", "ffv1")
 
@@ -56,16 +56,16 @@ CODEC_ALIASES = {
     "x264": "h264", "libx264": "h264", "svtav1": "av1", "svt-av1": "av1", "libsvtav1": "av1",
     "prores_ks": "prores",
 }  # fmt: skip
-"""Other names that codecs and their encoders go by -> ours."""
+"""Other names of codecs and their encoders -> ours."""
 
 
 @dataclass(frozen=True)
 class TargetSettings:
-    """How large the result is: by box or by factor; neither means 4K for anything up to 1080p, else 8K."""
+    """Output size, as a maximum size or a factor; default: 4K for sources up to 1080p, else 8K."""
 
     to: str | None = None
-    """"4k", "8k", "1440p", "1080p" or "WxH": the largest size of the same shape that fits, turned for
-    portrait."""
+    """"4k", "8k", "1440p", "1080p" or "WxH": the largest size with the same aspect ratio that fits, rotated
+    for portrait video."""
     scale: int | None = None
     """Factor on both sides."""
 
@@ -79,7 +79,7 @@ class TargetSettings:
 
     @property
     def box(self) -> tuple[int, int] | None:
-        """(width, height) of the landscape box, or None."""
+        """(width, height) of the landscape size, or None."""
         if self.to is None:
             return None
         if self.to.lower() in BOXES:
@@ -92,27 +92,27 @@ class TargetSettings:
 
 @dataclass(frozen=True)
 class EncodeSettings:
-    """What the result is encoded with."""
+    """Settings of the encoder."""
 
     codec: str = "hevc"
-    """One of CODECS; for a picture the file name decides."""
+    """One of CODECS; for images the file name decides."""
     encoder: str = "auto"
-    """One of ENCODERS: software, or a maker's hardware; auto is software, unless networks run on a GPU whose
-    encoder is proven."""
+    """One of ENCODERS: software, or the hardware of a vendor; auto: software, unless networks run on a GPU
+    whose encoder passes its self-test."""
     preset: str = "balanced"
-    """draft, balanced, archive, or the encoder's own word."""
+    """draft, balanced, archive, or a preset of the encoder itself."""
     crf: float | None = None
-    """Constant quality, in the scale of the codec's software encoder; None: the preset's. With a target:
-    where the search begins."""
+    """Constant quality, in the scale of the codec's software encoder; None: that of the preset. With a
+    target: the start of the search."""
     target_size: str = ""
-    """Size of the whole result, such as "8GB", for which a CRF is searched before work starts; empty:
+    """Size of the whole output, such as "8GB", for which a CRF is searched before work starts; empty:
     none."""
     target_vmaf: float = 0.0
-    """Mean VMAF of the result against the frames before they are encoded, likewise; 0: none."""
+    """Mean VMAF of the output against the frames before encoding, for which a CRF is searched; 0: none."""
     pixel_format: str | None = None
     """FFmpeg's name; None: the source's."""
     options: dict[str, str] = field(default_factory=dict)
-    """The encoder's own options, key = value."""
+    """Options of the encoder itself, key = value."""
 
     def __post_init__(self) -> None:
         if self.codec not in CODECS:
@@ -131,7 +131,7 @@ class EncodeSettings:
 
     @property
     def rate_target(self) -> RateTarget | None:
-        """What is asked for instead of a CRF."""
+        """The target that replaces a CRF, or None."""
         if self.target_size and self.target_vmaf:
             raise UsageError("--target-size and --target-vmaf exclude each other; give one of them")
         if not 0 <= self.target_vmaf < 100:
@@ -145,13 +145,14 @@ class EncodeSettings:
 
 @dataclass(frozen=True)
 class ExecutionSettings:
-    """Where and by how many workers a plan is executed: the part of `RunSettings` that workers are opened by.
+    """Where and by how many workers a plan is executed: the part of `RunSettings` that opens workers.
 
-    The plan holds everything else, so what executes it is given this and the plan alone.
+    Everything else is in the plan, so the executing functions need only these settings and the plan.
     """
 
     model: str = "auto"
-    """As in `RunSettings`. With classical scalers alone, threads sleep while they wait for each other."""
+    """As in `RunSettings`. If only classical scalers are used, threads sleep while they wait for each
+    other."""
     device: str = "auto"
     workers: int | None = None
     cluster: str | None = None
@@ -161,7 +162,7 @@ class ExecutionSettings:
 
     @property
     def alone(self) -> ExecutionSettings:
-        """One worker, without a cluster."""
+        """The same settings with one worker and without a cluster."""
         return ExecutionSettings(self.model, self.device, workers=1, mixed_hardware=self.mixed_hardware)
 
 
