@@ -1,8 +1,7 @@
-"""`try_arithmetic`: a plan's first network on one tile, in every precision and order of values that its
-device has: how long, and how right.
+"""`try_arithmetic`: speed and error of a plan's first network, in each precision and memory format.
 
-In a process of its own when the plan is made (`pipelines.planner.arithmetic_choice`); what comes of it stands
-in the plan.
+It computes one tile, in a separate process, when the plan is made (`pipelines.planner.arithmetic_choice`);
+the outcome is recorded in the plan.
 """
 
 from __future__ import annotations
@@ -31,15 +30,15 @@ __all__ = ["try_arithmetic"]
 
 
 _TILE_PX = (96, 160)
-"""Of the picture that is compared: small, for a CPU computes it in fp32, too."""
+"""Size of the tile that is compared: small, because a CPU computes it in fp32 too."""
 _ROUNDS = 5
-"""That are timed, behind those in which libraries choose and allocate."""
+"""Timed rounds, after those in which libraries choose algorithms and allocate."""
 _WARM_UP = 2
 _NAMES = {torch.float16: "fp16", torch.bfloat16: "bf16", torch.float32: "fp32"}
 
 
 def try_arithmetic(plan: Plan, device: str) -> list[ArithmeticTrial]:
-    """One `ArithmeticTrial` for each precision and order.
+    """Return an `ArithmeticTrial` for each precision and memory format.
 
     plan: its stages are tried. device: one of DEVICES. Raises as `Upscaler` does.
     """
@@ -61,7 +60,7 @@ def try_arithmetic(plan: Plan, device: str) -> list[ArithmeticTrial]:
 
 
 def _cut_down(plan: Plan, height: int, width: int) -> Plan:
-    """The plan for one tile of its input."""
+    """Cut the plan down to one tile of its input."""
     stages, rows, columns = [], height, width
     for stage in plan.stages:
         rows, columns = rows * stage.card.scale, columns * stage.card.scale
@@ -83,7 +82,7 @@ def _made(plan: Plan, device: torch.device) -> list[np.ndarray]:
 
 
 def _seconds(plan: Plan, device: torch.device) -> float:
-    """A frame of one tile, with its way up and down."""
+    """Seconds for one frame of one tile, including transfers."""
     upscaler = Upscaler(plan, device)
 
     def frames(count: int) -> Iterator[Frame]:
@@ -97,7 +96,7 @@ def _seconds(plan: Plan, device: torch.device) -> float:
 
 
 def _frame(plan: Plan, number: int = 0) -> Frame:
-    """Noise, smoothed a little: edges, flat parts, and all values; the same everywhere."""
+    """A frame of slightly smoothed noise: edges, flat areas, and all values; the same everywhere."""
     pixels = PixelFormat.parse(plan.pix_fmt)
     random = torch.Generator().manual_seed(number)
     planes = []
@@ -114,7 +113,7 @@ def _frame(plan: Plan, number: int = 0) -> Frame:
 
 
 def _psnr(made: list[np.ndarray], wanted: list[np.ndarray], plan: Plan) -> float:
-    """Of the worst plane, in dB, of whole codes; 99 for none that differs."""
+    """PSNR of the worst plane in dB, on integers; 99 if all are equal."""
     bits = PixelFormat.parse(plan.out_pix_fmt).bits
     peak = 1.0 if bits == 32 else float((1 << bits) - 1)
     errors = [float(((a.astype("float64") - b) ** 2).mean()) for a, b in zip(made, wanted, strict=True)]

@@ -1,7 +1,6 @@
-"""`Cascade`: the networks of a plan on pictures of any kind of pixels, as values in float: the long way
-through.
+"""`Cascade`: runs the networks of a plan on frames of any pixel format, as float values.
 
-A single YUV-native network between 4:2:0 planes has a shorter one (`device`).
+A single YUV-native network between 4:2:0 planes has a faster path (`upscaler`).
 """
 
 from __future__ import annotations
@@ -36,12 +35,12 @@ __all__ = ["EVEN", "Cascade", "classical"]
 
 _LEFT = SITING_OFFSETS[Siting.LEFT]
 EVEN = 4 / 255
-"""How far samples of a black bar may lie apart: what an encoder leaves there."""
+"""Largest difference of samples in a black bar: what an encoder leaves there."""
 
 
 @dataclass
 class Picture:
-    """A batch of pictures on their way.
+    """A batch of frames in processing.
 
     Luma (B,1,H,W), chroma (B,2,h,w) or None for grey, alpha (B,1,H,W) or None.
     """
@@ -50,10 +49,10 @@ class Picture:
     chroma: Tensor | None
     alpha: Tensor | None
     siting: tuple[float, float] = (0.0, 0.0)
-    """(vertical, horizontal), as SITING_OFFSETS has it."""
+    """(vertical, horizontal), as in SITING_OFFSETS."""
     sub: tuple[int, int] = (1, 1)
-    """Luma samples per chroma sample, (vertical, horizontal): 1, 2 or 4. They are not told by the sizes: 3
-    samples over 2 or 4 are 2 and 1."""
+    """Luma samples per chroma sample, (vertical, horizontal): 1, 2 or 4. They can't be derived from the
+    sizes: 3 samples divided by 2 or 4 give 2 and 1."""
 
     @property
     def size(self) -> tuple[int, int]:
@@ -62,18 +61,18 @@ class Picture:
 
     @property
     def offset(self) -> tuple[float, float]:
-        """Where `chroma` lies, in its own samples; 0 along an axis that is not subsampled."""
+        """Siting of `chroma` in chroma samples; 0 along an axis that is not subsampled."""
         return chroma_offset(self.siting, self.sub)
 
     def chroma_at(self, height: int, width: int, offset: tuple[float, float], kernel: str) -> Tensor:
-        """Chroma resampled to that many samples and that offset; neutral for grey."""
+        """Chroma resampled to that size and offset; neutral for grey."""
         if self.chroma is None:
             return self.luma.new_zeros(self.luma.shape[0], 2, height, width)
         return resample(self.chroma, height, width, kernel, offset=self.offset, out_offset=offset)
 
 
 class Cascade:
-    """The networks one after another, each tile by tile; what the first one remembers is kept."""
+    """The networks one after another, each tile by tile; keeps the state of the first one."""
 
     def __init__(
         self,
@@ -84,7 +83,7 @@ class Cascade:
         lanes: Lanes,
         notes: list[str],
     ) -> None:
-        """dtype: networks run in, as far as they may. notes: where is said what a person should know."""
+        """dtype: precision of networks that allow it. notes: list that collects messages for the user."""
         self._plan, self._networks, self._device, self._dtype, self._lanes, self._notes = (
             plan,
             networks,
@@ -97,14 +96,14 @@ class Cascade:
         self._state: Tensor | None = None
 
     def forget(self) -> None:
-        """What is remembered is of another shot."""
+        """Drop the state: it belongs to another shot."""
         self._state = None
 
     @torch.inference_mode()
     def __call__(self, frames: Sequence[Sequence[np.ndarray]], now: int) -> list[np.ndarray]:
         """Planes of a frame and its neighbours, upright -> planes of the result.
 
-        Raises VerificationError where a network gives what can be no picture.
+        Raises VerificationError if a network's output can't be an image.
         """
         picture = self._load(frames[now : now + 1])
         neighbours = self._load(frames) if len(frames) > 1 else picture
@@ -125,7 +124,7 @@ class Cascade:
         return self._store(picture)[0]
 
     def _load(self, batch: Sequence[Sequence[np.ndarray]]) -> Picture:
-        """Planes to values: luma and chroma, R'G'B' sources by BT.709's weights."""
+        """Convert planes to values: luma and chroma; R'G'B' sources by BT.709's weights."""
         fmt, full = self._source, self._plan.color.range == Range.FULL
 
         def stack(number: int, *, chroma: bool = False, is_full: bool = full) -> Tensor:
@@ -146,7 +145,7 @@ class Cascade:
 
     @property
     def _source_sub(self) -> tuple[int, int]:
-        """Luma samples per chroma sample of the turned planes, (vertical, horizontal)."""
+        """Luma samples per chroma sample of the rotated planes, (vertical, horizontal)."""
         sub = 1 << self._source.sub_y, 1 << self._source.sub_x
         return sub[::-1] if self._plan.orientation.transpose else sub
 
@@ -157,11 +156,10 @@ class Cascade:
     def _through(
         self, network: LoadedNetwork, picture: Picture, neighbours: Picture, *, precise: bool = False
     ) -> Picture:
-        """One stage.
+        """Run one stage.
 
-        What the network leaves alone (full-size chroma, alpha) is resized by its classical kernel.
-
-        neighbours: the picture with those that the network looks at, as a batch, oldest first.
+        Planes that the network doesn't process (full-size chroma, alpha) are resized by its classical kernel.
+        neighbours: the frame with those that the network uses, as a batch, oldest first.
         """
         contract = network.contract
         if network.classical:
@@ -202,9 +200,7 @@ class Cascade:
     def _full_chroma(
         self, network: LoadedNetwork, chroma: Tensor, half: tuple[int, int], *, precise: bool
     ) -> Tensor:
-        """(B,2,H,W) through a network plane by plane, each in the place of luma, with neutral chroma beside
-        it.
-        """
+        """Run (B,2,H,W) chroma through a network plane by plane, in place of luma, with neutral chroma."""
         neutral = chroma.new_zeros(chroma.shape[0], 2, *half)
         planes = (chroma[:, :1], chroma[:, 1:])
         made = [
@@ -214,7 +210,7 @@ class Cascade:
         return torch.cat(made, dim=1)
 
     def _resized(self, network: LoadedNetwork, picture: Picture) -> Picture:
-        """A classical scaler: every plane on its own, whatever planes there are."""
+        """Apply a classical scaler to every plane separately."""
         kernel = network.contract.kernel
         height, width = network.module.reaches(picture.size)  # type: ignore[attr-defined]
         luma = resample(picture.luma, height, width, kernel)
@@ -225,7 +221,7 @@ class Cascade:
         return replace(picture, luma=luma, chroma=chroma, alpha=alpha)
 
     def _softened(self, before: Picture, made: Picture, kernel: str) -> Picture:
-        """The network's result mixed with the classical one of the same stage (`Plan.strength`)."""
+        """Blend the network's output with the classical one of the same stage (`Plan.strength`)."""
         strength = self._plan.strength
         if strength == 1:
             return made
@@ -263,11 +259,10 @@ class Cascade:
     def _tiled(
         self, network: LoadedNetwork, planes: list[Tensor], *, precise: bool, spare_flat: bool = False
     ) -> list[Tensor]:
-        """Run a network tile by tile and put the parts that count together.
+        """Run a network tile by tile, and join the valid parts.
 
-        Chroma and state are half the size of luma.
-
-        spare_flat: resize what is as even as a black bar, wherever it lies.
+        Chroma and state are half the size of luma. spare_flat: resize areas that are as even as a black bar
+        classically.
         """
         contract, scale = network.contract, network.contract.scale
         height, width = planes[0].shape[-2:]
@@ -308,7 +303,7 @@ class Cascade:
     ) -> list[Tensor]:
         """Run a network on a tile that begins at pixel `at`; precise: in fp32.
 
-        inputs: rgb, or luma, chroma and maybe a state. Gives float32 outputs of the same kind.
+        inputs: rgb, or luma, chroma and optionally a state. Returns float32 outputs of the same kind.
         """
         contract = network.contract
         allowed = contract.low_precision_at(max(self._source.bits, self._target.bits))
@@ -329,7 +324,7 @@ class Cascade:
             return [luma.float(), chroma.float()]
 
     def _store(self, picture: Picture) -> list[list[np.ndarray]]:
-        """Values to planes of the target format, one list a frame."""
+        """Convert values to planes of the target format, one list per frame."""
         fmt, color = self._target, self._plan.out_color
         height, width = picture.size
         if fmt.family == "yuv" and color.matrix != self._matrix and picture.chroma is not None:
@@ -370,7 +365,7 @@ class Cascade:
 
 
 def classical(network: LoadedNetwork, inputs: list[Tensor]) -> list[Tensor]:
-    """What a network would give for a tile of even black, near enough."""
+    """A classical substitute for a network's output on an even black tile."""
     scale, kernel = network.contract.scale, network.contract.kernel
     return [
         resample(x, x.shape[-2] * scale, x.shape[-1] * scale, kernel, offset=_LEFT if n else (0.0, 0.0))

@@ -1,4 +1,4 @@
-"""Planes of integer samples padded to the sizes that networks take."""
+"""Planes of integer samples, padded to the sizes that networks accept."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ __all__ = ["cropped", "even_sizes", "padded"]
 
 
 def even_sizes(size: Sequence[int], multiple: int) -> list[tuple[int, int]]:
-    """(height, width) of luma and both chroma planes once luma is padded to the multiple."""
+    """(height, width) of luma and both chroma planes after padding luma to the multiple."""
     height, width = (n + -n % multiple for n in size)
     return [(height, width), (height // 2, width // 2), (height // 2, width // 2)]
 
@@ -28,12 +28,12 @@ def _reflect_codes(plane: np.ndarray, size: tuple[int, int]) -> np.ndarray:
 
 
 def padded(planes: Sequence[np.ndarray], sizes: Sequence[tuple[int, int]]) -> list[np.ndarray]:
-    """Each plane mirrored up to the (height, width) that is given for it."""
+    """Pad each plane by reflection to its (height, width)."""
     return [_reflect_codes(p, n) for p, n in zip(planes, sizes, strict=True)]
 
 
 def cropped(planes: Sequence[np.ndarray], size: Sequence[int], scale: int) -> list[np.ndarray]:
-    """What is wanted of planes that were made even; size: (height, width) of the picture that went in."""
+    """Remove the padding from upscaled planes. size: (height, width) of the original frame."""
     height, width = size
     wanted = [(height * scale, width * scale), *[(-(-height * scale // 2), -(-width * scale // 2))] * 2]
     return [plane[:rows, :columns] for plane, (rows, columns) in zip(planes, wanted, strict=True)]

@@ -1,9 +1,8 @@
-"""`GraphedNetwork`: a YUV-native network between code values on a device, in batches of equal tiles, recorded
-once a shape.
+"""`GraphedNetwork`: a YUV-native network between integer samples on a device, recorded once per shape.
 
-Codes are unpacked, upscaled and rounded where the network runs, so that 8 or 10 bits a sample cross the bus
-each way. On CUDA everything between is one CUDA graph a shape: a launch from Python takes longer than a small
-layer does.
+It processes batches of equal tiles. Samples are unpacked, upscaled and rounded on the device, so only 8 or 10
+bits per sample are transferred. On CUDA everything between is one CUDA graph per shape, as a launch from
+Python takes longer than a small layer.
 """
 
 from __future__ import annotations
@@ -27,14 +26,14 @@ __all__ = ["HEALTH", "GraphedNetwork", "record_cuda_graph"]
 
 
 HEALTH = 4
-"""Numbers a tile is judged by: a sum that is finite where all values are; mean of luma before; mean and
-maximum after."""
+"""Number of values by which a tile is checked: a sum that is finite if all values are; mean of luma before;
+mean and maximum after."""
 _WARM_UP = 3
-"""Calls before a recording, in which libraries choose and allocate."""
+"""Calls before a recording, in which libraries choose algorithms and allocate."""
 
 
 class GraphedNetwork:
-    """Codes of tiles -> codes of their upscale."""
+    """Integer samples of tiles -> integer samples of their upscale."""
 
     def __init__(
         self,
@@ -48,8 +47,9 @@ class GraphedNetwork:
         ]
         | None = None,
     ) -> None:
-        """bits, full: of the codes. dtype: networks run in, as far as they may. record: makes a graph of a
-        call; None: none is made.
+        """bits, full: format of the samples. dtype: precision, if the network allows it.
+
+        record: makes a graph of a call; None: no graphs.
         """
         self._network, self._bits, self._full, self._dtype = network, bits, full, dtype
         self._record = record
@@ -66,12 +66,12 @@ class GraphedNetwork:
         precise: bool = False,
         classical: bool = False,
     ) -> tuple[Tensor, ...]:
-        """Tiles of one shape at once.
+        """Process a batch of tiles of one shape.
 
-        luma: (B,n,H,W) codes of the frames a network looks at, uint8 or int16. chroma: (B,2n,H/2,W/2). state:
-        (B,C,H/2,W/2), of a recurrent network. precise: in fp32. classical: by the network's classical kernel
-        alone. Returns codes (B,1,SH,SW) and (B,2,SH/2,SW/2), (B,HEALTH) float32, and the next state of a
-        recurrent network. What comes back is written over by the next call of the same shape.
+        luma: (B,n,H,W) integers of the frames that the network uses, uint8 or int16. chroma: (B,2n,H/2,W/2).
+        state: (B,C,H/2,W/2), for a recurrent network. precise: in fp32. classical: with the network's
+        classical kernel alone. Returns integers (B,1,SH,SW) and (B,2,SH/2,SW/2), (B,HEALTH) float32, and the
+        next state of a recurrent network. The outputs are overwritten by the next call of the same shape.
         """
         inputs = [luma, chroma] if state is None else [luma, chroma, state]
         key = (precise, classical, *((tuple(t.shape), t.dtype) for t in inputs))
@@ -88,7 +88,7 @@ class GraphedNetwork:
 
     @property
     def state_dtype(self) -> torch.dtype:
-        """What a recurrent network's state comes in."""
+        """The dtype of a recurrent network's state."""
         return self._dtype if self._network.contract.low_precision_at(self._bits) else torch.float32
 
     def _plain(
@@ -139,9 +139,9 @@ class GraphedNetwork:
 def record_cuda_graph(
     call: Callable[..., tuple[Tensor, ...]], inputs: Sequence[Tensor]
 ) -> Callable[..., tuple[Tensor, ...]]:
-    """A call as a CUDA graph: replayed with whatever the tensors it is given hold.
+    """Record a call as a CUDA graph, which is replayed on the current contents of the given tensors.
 
-    Other threads may go on using the device meanwhile. Raises torch.OutOfMemoryError like the call itself.
+    Other threads may use the device meanwhile. Raises torch.OutOfMemoryError like the call itself.
     """
     kept = [t.clone() for t in inputs]
     stream = torch.cuda.Stream()  # type: ignore[no-untyped-call]

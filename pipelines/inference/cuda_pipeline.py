@@ -1,8 +1,8 @@
-"""`Accelerated`: a YUV-native network between 4:2:0 codes on a CUDA device, several frames in flight.
+"""`Accelerated`: a YUV-native network between 4:2:0 samples on a CUDA device, several frames in flight.
 
-Host memory, bus and device work on different frames at the same time (`ring`); tiles of one shape go through
-the network together (`graphed`), the same ones in every frame: cuDNN takes other algorithms for other
-batches, so a tile's bits depend on its batch.
+Host memory, bus and device work on different frames at the same time (`transfer_ring`). Tiles of one shape go
+through the network together (`cuda_graph`), the same ones in every frame: cuDNN uses different algorithms for
+different batch sizes, so the bits of a tile depend on its batch.
 """
 
 from __future__ import annotations
@@ -35,20 +35,20 @@ __all__ = ["Accelerated", "View", "batches"]
 
 
 BATCH = 4
-"""At most so many tiles at a time: those of a 1080p frame."""
+"""Most tiles per batch: those of a 1080p frame."""
 
 
 @dataclass(frozen=True, eq=False)
 class View:
-    """What a network looks at for one frame of the result."""
+    """Input of the network for one output frame."""
 
     ticket: Any
-    """The caller's own."""
+    """A value of the caller, returned with the result."""
     frames: Sequence[Sequence[np.ndarray]]
-    """Luma, U and V of the frame and its neighbours, oldest first, padded to what the network divides by."""
+    """Luma, U and V of the frame and its neighbours, oldest first, padded to the network's size multiple."""
     now: int
     starts: bool
-    """What is remembered is of another shot."""
+    """Whether the state belongs to another shot."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,11 +56,11 @@ class _Flight:
     view: View
     parts: list[Tile]
     taken: list[bool]
-    """Number of tiles reused from the frame before."""
+    """For each tile, whether it is reused from the frame before."""
     black: list[bool]
-    """Tiles of even black bars."""
+    """For each tile, whether it is in an even black bar."""
     state: list[Tensor | None]
-    """What was remembered before this frame; set when the device comes to it."""
+    """State before this frame; set when the device reaches it."""
 
 
 @dataclass(eq=False)
@@ -72,19 +72,19 @@ class Accelerated:
     accelerator: Accelerator
     stills: Stills
     tiles: Callable[[int, int], list[Tile]]
-    """Cuts a picture of (height, width)."""
+    """Splits a frame of (height, width) into tiles."""
     is_black: Callable[[Sequence[np.ndarray]], bool]
     """Whether planes of a tile in a bar are even black."""
     notes: list[str]
-    """Where troubles are told."""
+    """List that collects messages for the user."""
     _ring: Ring | None = field(default=None, init=False)
     _state: Tensor | None = field(default=None, init=False)
 
     def __call__(self, views: Iterable[View]) -> Iterator[tuple[Any, list[np.ndarray]]]:
-        """(ticket, luma, U and V of the result) for every view, a few frames later; all of them at the end.
+        """Yield (ticket, luma, U and V of the result) for every view, with a delay of a few frames.
 
-        Raises NoMemoryError where the device's memory runs out (a plan with smaller tiles may do),
-        VerificationError for a network that gives nonsense.
+        Raises NoMemoryError if the device runs out of memory (a plan with smaller tiles may fit),
+        VerificationError for invalid network output.
         """
         try:
             for view in views:
@@ -103,7 +103,7 @@ class Accelerated:
             raise
 
     def _drop(self) -> None:
-        """Let go of all that is in flight, and of what is remembered."""
+        """Drop everything in flight, and the state."""
         if self._ring is not None:
             with contextlib.suppress(Exception):
                 deque(self._ring.drain(), maxlen=0)
@@ -113,7 +113,7 @@ class Accelerated:
     def _put(
         self, view: View, *, precise: bool = False, state: Sequence[Tensor | None] | None = None
     ) -> Landed | None:
-        """state: (what is remembered,), where it is not what the frame before has left."""
+        """state: (state,), if it is not the one left by the frame before."""
         parts = self.tiles(*view.frames[0][0].shape)
         ring = self._ring = self._ring or self._made_ring(view, parts)
         recurrent = self.network.contract.recurrent
@@ -156,9 +156,9 @@ class Accelerated:
         *,
         precise: bool,
     ) -> None:
-        """On the device: every tile of a frame into `down`.
+        """Process every tile of a frame on the device into `down`.
 
-        A batch is computed whole, and what of it is not wanted is left.
+        Batches are computed completely; unwanted tiles are ignored.
         """
         taken = [found and before is not None for found in flight.taken]
         for number, part in enumerate(flight.parts):
@@ -191,10 +191,10 @@ class Accelerated:
         precise: bool,
         classical: bool,
     ) -> Sequence[Tensor]:
-        """One batch; gives back the state of each tile, where there is one.
+        """Process one batch; returns the state of each tile, if there is one.
 
-        batch: numbers of tiles, some of them twice to fill it up, and whether each is wanted. planes: those
-        that came up, and those of the result, which the wanted tiles are put into.
+        batch: numbers of tiles, some of them repeated to fill it up, and whether each is wanted. planes:
+        uploaded planes, and planes of the result, into which wanted tiles are written.
         """
         up, down = planes
         parts = [flight.parts[n] for n, _ in batch]
@@ -222,7 +222,10 @@ class Accelerated:
         return list(made[3]) if len(made) > 3 else []
 
     def _checked(self, landed: Landed) -> Iterator[tuple[Any, list[np.ndarray]]]:
-        """What has come down, if it is sound; otherwise computed again, with all that was built upon it."""
+        """Yield downloaded results if they are valid.
+
+        Otherwise compute them again, with everything that depends on them.
+        """
         trouble = diagnose([Health(*map(float, row)) for row in landed.arrays[3]])
         if not trouble:
             yield landed.ticket.view.ticket, landed.arrays[:3]
@@ -252,7 +255,7 @@ class Accelerated:
 
 
 def _take_over(part: Tile, number: int, scale: int, before: list[Tensor], down: list[Tensor]) -> None:
-    """A tile's result, and how it was judged, from the frame before."""
+    """Copy a tile's result and its check values from the frame before."""
     for place, (old, new) in enumerate(zip(before[:3], down[:3], strict=True)):
         where = part.written(scale, 2 if place else 1)
         new[where] = old[where]
@@ -260,11 +263,10 @@ def _take_over(part: Tile, number: int, scale: int, before: list[Tensor], down: 
 
 
 def batches(parts: Sequence[Tile]) -> list[list[int]]:
-    """Numbers of the tiles that go together.
+    """Numbers of the tiles that form a batch.
 
-    By the plan alone, whatever stands still, is black, or was made before.
-
-    Batches of one shape are of one size, at most BATCH; the last has its last tile again until it is full.
+    They depend on the plan alone, not on which tiles are static, black or cached. Batches of one shape have
+    one size, at most BATCH; the last one is filled up with its last tile.
     """
     shapes: dict[tuple[int, int], list[int]] = {}
     # so that few have both bars and picture

@@ -37,19 +37,18 @@ __all__ = [
 
 @dataclass(frozen=True)
 class Traits:
-    """What a kind of device has."""
+    """Capabilities of a kind of device."""
 
     graphs: bool
-    """Calls are recorded once and replayed."""
+    """Calls can be recorded once and replayed."""
     streams: bool
-    """Copies and work go on side by side, in queues with events between them, from page-locked memory."""
+    """Copies and computation run concurrently, in queues with events between them, from pinned memory."""
     fused: bool
-    """Bias and ReLU are part of a convolution of packed weights."""
+    """Bias and ReLU are part of a convolution with packed weights."""
     dtypes: tuple[torch.dtype, ...]
-    """Networks run in, the one that is taken unmeasured first; a CPU's follow its model, see
-    `low_precision`."""
+    """Precisions of networks, the default first; those of a CPU depend on its model, see `low_precision`."""
     channels_last: bool
-    """Which order of a map's values is taken unmeasured."""
+    """Default memory format of feature maps."""
 
 
 TRAITS = {
@@ -81,9 +80,9 @@ TRAITS = {
         graphs=False, streams=False, fused=False, dtypes=(torch.float16, torch.float32), channels_last=False
     ),
 }
-"""Kind -> what it has. hip is AMD's ROCm, which torch calls cuda: its convolutions were seen at a twentieth
-of their rate in channels_last (ROCm/rocm-libraries#2567, pytorch#170780), and cuDNN's fused ones are not
-there."""
+"""Kind -> capabilities. hip is AMD's ROCm, which torch calls cuda: its convolutions ran at a twentieth of
+their speed in channels_last (ROCm/rocm-libraries#2567, pytorch#170780), and cuDNN's fused ones are not
+available."""
 _WORDS = {"cuda": "CUDA", "xpu": "Intel (XPU)", "mps": "Apple (MPS)"}
 
 
@@ -93,19 +92,18 @@ def device_kind(device: torch.device) -> str:
 
 
 def traits(device: torch.device) -> Traits:
-    """What a device has."""
+    """Capabilities of a device."""
     return TRAITS[device_kind(device)]
 
 
 INT8_CLASS = "int8, version 1"
-"""Of `models.layers.int8` and `pipelines.inference.fused_cpu`: another number where they come to other
-bits."""
+"""Version of `models.layers.int8` and `pipelines.inference.fused_cpu`; changes if their bits change."""
 
 
 def choose_device(wanted: str) -> torch.device:
-    """Take the accelerator that torch finds for "auto".
+    """Return the device; "auto" is the accelerator that torch finds, else the CPU.
 
-    Raises UsageError where one is wanted that is not there.
+    Raises UsageError if the given device is missing.
     """
     found = _accelerator()
     if wanted == "auto":
@@ -119,7 +117,7 @@ def choose_device(wanted: str) -> torch.device:
 
 
 def _accelerator() -> torch.device | None:
-    """That of this torch, if it can be used and is of a kind we know."""
+    """The accelerator of this build of torch, if it is usable and of a known kind."""
     if torch.cuda.is_available():
         return torch.device("cuda")
     found = torch.accelerator.current_accelerator(check_available=True)
@@ -127,18 +125,17 @@ def _accelerator() -> torch.device | None:
 
 
 def accelerator_here() -> tuple[str, int]:
-    """(kind, number of devices) of what networks would run on; ("cpu", 0) without an accelerator."""
+    """(kind, number of devices) for networks; ("cpu", 0) without an accelerator."""
     found = _accelerator()
     return (device_kind(found), torch.accelerator.device_count()) if found is not None else ("cpu", 0)
 
 
 def low_precision(device: torch.device) -> torch.dtype:
-    """The fast dtype of a device: fp16 on accelerators, bf16 on CPUs that multiply it faster than fp32, else
-    fp32.
+    """The fast dtype of a device: fp16 on accelerators, bf16 on some CPUs, else fp32.
 
-    Those are CPUs with AMX, and AMD's with AVX512-BF16: a multiplier of 512 bits does two products of bf16 in
-    the place of one of fp32. Intel's have two for fp32 and one for bf16: without AMX, convolutions of 32 and
-    64 channels ran at 0.54 times the rate of fp32 (Xeon, Emerald Rapids, AMX masked).
+    bf16 is faster on CPUs with AMX, and on AMD's with AVX512-BF16: a multiplier of 512 bits does two products
+    of bf16 instead of one of fp32. Intel's CPUs have two multipliers for fp32 and one for bf16: without AMX,
+    convolutions of 32 and 64 channels ran at 0.54 times the speed of fp32 (Xeon, Emerald Rapids, AMX masked).
     """
     if device.type != "cpu":
         return traits(device).dtypes[0]
@@ -150,10 +147,10 @@ _DTYPES = {"fp16": torch.float16, "bf16": torch.bfloat16, "fp32": torch.float32,
 
 
 def computing_dtype(device: torch.device, precision: str) -> torch.dtype:
-    """What floats networks run in, on a device, where they may run in less than fp32.
+    """The dtype of networks that allow less than fp32.
 
-    precision: as `--precision` names it; "": the device's own. "int8" is for layers on integers, and fp32 for
-    all that is beside them. Raises UsageError where the device has no such.
+    precision: as in `--precision`; "": the device's default. "int8" refers to integer layers; everything else
+    is then fp32. Raises UsageError if the device doesn't support it.
     """
     kind = device_kind(device)
     if precision == "int8" and (kind != "cpu" or not int8_is_exact()):
@@ -170,7 +167,7 @@ def computing_dtype(device: torch.device, precision: str) -> torch.dtype:
 
 
 def bf16_units() -> tuple[bool, bool]:
-    """(AMX, AVX512-BF16): what of a CPU multiplies bf16."""
+    """(AMX, AVX512-BF16): which units of a CPU multiply bf16."""
     if not hasattr(torch.cpu, "_is_amx_tile_supported"):  # names that torch keeps to itself
         return False, False
     return torch.cpu._is_amx_tile_supported(), torch.cpu._is_avx512_bf16_supported()
@@ -185,10 +182,9 @@ def _is_amd() -> bool:
 
 
 def numerics_class(device: torch.device, plan: Plan | None = None) -> dict[str, str]:
-    """What, besides input and settings, shapes the bits: workers of one job must agree in all of it.
+    """Everything besides input and settings that affects bits: workers of one job must agree in all of it.
 
-    plan: of the job. Where all of it is whole numbers and floats in one fixed order, the kind of CPU shapes
-    nothing.
+    plan: of the job. If it uses only integers and floats in a fixed order, the CPU model doesn't matter.
     """
     precision = "" if plan is None else plan.precision
     facts = {"torch": str(torch.__version__), "numpy": np.__version__, "numba": _numba(), **encoder_builds()}
@@ -226,7 +222,7 @@ def _numba() -> str:
 
 
 def device_name(device: torch.device) -> str:
-    """For the record."""
+    """Name of a device, for reports."""
     if device.type == "cuda":
         return str(torch.cuda.get_device_name(device))
     if device.type == "xpu":

@@ -1,10 +1,8 @@
-"""`FusedNetwork`: a YUV-native network between code values, with one pass over memory before it and one
-behind it.
+"""`FusedNetwork`: a YUV-native network between integer samples, with one memory pass before and after it.
 
-What comes in is packed by looking each code up; what the network leaves is added to a bicubic upscale of the
-codes and rounded, row by row in cache. By numba where it is installed, otherwise by numpy with the same
-operations in the same
-order: equal to the last bit, only slower.
+Input samples are converted by table lookup while packing. The output of the network is added to a bicubic
+upscale and rounded, row by row in cache. Uses numba if it is installed, otherwise numpy with the same
+operations in the same order: bit-identical, only slower.
 """
 
 from __future__ import annotations
@@ -34,7 +32,7 @@ __all__ = ["COMPILED", "Adder", "FusedNetwork", "Packer"]
 
 
 _TAPS = 4
-"""Of Keys' cubic at any phase."""
+"""Taps of Keys' cubic kernel at any phase."""
 _SIDE = 4
 """Columns on either side of a tile that taps may reach."""
 
@@ -51,13 +49,15 @@ except ImportError:  # pragma: no cover - numba is a dependency, but not on ever
 
 
 class FusedNetwork:
-    """A network that takes packed planes and leaves a packed residual on a bicubic upscale
-    (`models.layers.yuv_residual`), on a CPU.
+    """A network on a CPU that takes packed planes and returns a packed residual on a bicubic upscale.
+
+    See `models.layers.yuv_residual`.
     """
 
     def __init__(self, network: LoadedNetwork, bits: int, *, full: bool, dtype: torch.dtype) -> None:
-        """bits, full: of the codes. dtype: bfloat16, float32, or uint8 for its layers on 8-bit integers, with
-        8-bit codes.
+        """bits, full: format of the samples.
+
+        dtype: bfloat16, float32, or uint8 for its layers on 8-bit integers, with 8-bit samples.
         """
         self._module, self._contract = network.module, network.contract
         self._pack, self._add = (
@@ -76,7 +76,7 @@ class FusedNetwork:
 
     @staticmethod
     def takes(network: LoadedNetwork) -> bool:
-        """Whether a network is of that kind."""
+        """Whether a network has this form."""
         way = getattr(type(network.module), "trunk", BicubicSkip.trunk)
         return (
             way is not BicubicSkip.trunk
@@ -91,10 +91,10 @@ class FusedNetwork:
         part: Tile,
         result: Sequence[np.ndarray],
     ) -> tuple[float, Tensor | None]:
-        """A tile of the frames that are seen, its codes into `result`.
+        """Process a tile into `result`.
 
-        seen: luma, U and V of the tile with its halo, of each frame. planes: of the whole frame itself.
-        Returns a sum that is finite if all values are, and the state that a recurrent network leaves.
+        seen: luma, U and V of the tile with its halo, for each frame. planes: of the whole frame. Returns a
+        sum that is finite if all values are, and the next state of a recurrent network.
         """
         width = getattr(self._module, "width", 0) if self._contract.recurrent else 0
         made: Tensor | tuple[Tensor, Tensor] = self._trunk(self._pack(seen, state, width))
@@ -116,15 +116,14 @@ class FusedNetwork:
 
 
 class Packer:
-    """Codes of 4:2:0 frames -> (1,C,H/2,W/2) as `models.layers.yuv_residual.pack` has it, in the network's
-    dtype and channels_last.
+    """Samples of 4:2:0 frames -> (1,C,H/2,W/2), like `models.layers.yuv_residual.pack`, in channels_last.
 
-    uint8: the codes themselves, with a border of one sample of black luma and neutral chroma, where a
-    network's own zeros would be.
+    In the network's dtype. uint8: the samples themselves, with a border of one sample of black luma and
+    neutral chroma, in place of a network's zero padding.
     """
 
     def __init__(self, bits: int, *, full: bool, dtype: torch.dtype) -> None:
-        """bits, full: of the codes. dtype: bfloat16, float32 or, of one frame, uint8."""
+        """bits, full: format of the samples. dtype: bfloat16, float32 or, for one frame, uint8."""
         codes = np.arange(1 << bits, dtype=np.uint8 if bits <= 8 else np.uint16)
         self._dtype = dtype
         self._border = int(dtype == torch.uint8)
@@ -139,7 +138,7 @@ class Packer:
     ) -> Tensor:
         """frames: luma (H,W), U and V (H/2,W/2) of each, oldest first.
 
-        state: (1,width,H/2,W/2) put behind them, zeros where it is None and width is not 0.
+        state: (1,width,H/2,W/2), appended; zeros if it is None and width is not 0.
         """
         rows, columns = frames[0][1].shape
         count = len(frames)
@@ -159,13 +158,13 @@ class Packer:
 
 
 class Adder:
-    """A packed residual on the bicubic upscale of 4:2:0 codes, as codes.
+    """Adds a packed residual to the bicubic upscale of 4:2:0 samples.
 
-    Round(bicubic(codes) + span · residual), clipped.
+    Computes round(bicubic(samples) + span · residual), clipped.
     """
 
     def __init__(self, scale: int, bits: int, *, full: bool) -> None:
-        """scale: of the network. bits, full: of the codes, before and after."""
+        """scale: of the network. bits, full: format of the samples, before and after."""
         self._scale, self._peak = scale, np.float32((1 << bits) - 1)
         self._spans = [np.float32(code_values(bits, full, chroma=c)[1]) for c in (False, True)]
         self._rows = [_taps(scale, 0.0), _taps(scale, 0.0)]
@@ -199,7 +198,7 @@ class Adder:
 
 
 def _bits_of(values: Tensor) -> np.ndarray:
-    """The memory of a tensor as numpy sees it; bfloat16 as uint16."""
+    """A tensor's memory as a numpy array; bfloat16 as uint16."""
     return (
         values.view(torch.int16).numpy().view(np.uint16) if values.dtype == torch.bfloat16 else values.numpy()
     )
@@ -237,7 +236,7 @@ if not COMPILED:
 
 @_compiled
 def _mirrored(position: int, length: int) -> int:
-    """Into the line, the border sample repeated."""
+    """Reflect an index into the line, with the border sample repeated."""
     position %= 2 * length
     return position if position < length else 2 * length - 1 - position
 
@@ -249,7 +248,7 @@ def _add_by_rows(  # noqa: PLR0913 - numba compiles flat arguments
     row_weights: np.ndarray, column_first: np.ndarray, column_weights: np.ndarray, span: np.float32,
     peak: np.float32, out: np.ndarray,
 ) -> None:  # fmt: skip
-    """One plane of one tile; every sample of the source row by row, `scale` rows and columns for each."""
+    """Process one plane of one tile, row by row: `scale` rows and columns for every source sample."""
     height, width = plane.shape
     columns, inner = right - left, sub * scale
     first, count = (left - base_column) // sub, columns // sub

@@ -1,4 +1,4 @@
-"""Film grain made for a result, of the strength measured in its source."""
+"""Film grain for an output, with the strength measured in its source."""
 
 from __future__ import annotations
 
@@ -21,12 +21,11 @@ _SEED = 7
 
 
 class GrainMaker:
-    """Adds a plan's grain to its results."""
+    """Adds a plan's grain to its frames."""
 
     def __init__(self, plan: Plan) -> None:
         self._strength: list[tuple[np.ndarray, np.ndarray] | np.ndarray | None] = []
-        """Of each plane: by its codes; of floats, which have no table of codes, the (brightnesses, strengths)
-        to draw a line through."""
+        """For each plane, strength by sample value; for floats, (brightnesses, strengths) to interpolate."""
         if not any(any(strengths) for strengths in plan.grain):
             return
         pixels = PixelFormat.parse(plan.out_pix_fmt)
@@ -44,7 +43,7 @@ class GrainMaker:
         self._pattern = np.tile(_pattern(max(1, round(plan.out_height / plan.height))), (2, 2))
 
     def __call__(self, frame: Frame) -> Frame:
-        """The frame with grain; without any in the plan, the very frame."""
+        """The frame with grain; if the plan has none, the same frame."""
         if not any(s is not None for s in self._strength):
             return frame
         planes = list(frame.planes)
@@ -71,9 +70,7 @@ class GrainMaker:
 
 
 def _pattern(size: int) -> np.ndarray:
-    """(_TILE, _TILE) of normal noise that repeats without a seam, as coarse as a source's pixel that became
-    `size` pixels.
-    """
+    """(_TILE, _TILE) of normal noise that repeats seamlessly, with a grain size of `size` pixels."""
     noise = np.random.default_rng(_SEED).standard_normal((_TILE, _TILE))
     for _ in range(size - 1):
         for axis in (0, 1):
@@ -82,7 +79,7 @@ def _pattern(size: int) -> np.ndarray:
 
 
 def _mixed(*values: int) -> int:
-    """A number of 64 bits in which every value counts (splitmix64, Steele et al. 2014)."""
+    """Mix all values into a 64-bit number (splitmix64, Steele et al. 2014)."""
     state = 0
     for value in values:
         state = (state + value + 0x9E3779B97F4A7C15) & 0xFFFFFFFFFFFFFFFF

@@ -1,10 +1,7 @@
-"""`Health`: whether what a network made can be a larger picture of what it saw.
+"""`Health`: checks by a few numbers per tile whether a network's output can be the upscaled input.
 
-By a few numbers of each tile.
-
-A network with unsuitable weights, or one that overflows in 16 bits, gives non-finite values, or black, or
-another brightness. Such a frame is computed again in fp32; if that does not help, the run ends, for nobody
-looks at every frame of a film.
+A network with unsuitable weights, or one that overflows in 16 bits, returns non-finite values, black frames,
+or another brightness. Such a frame is computed again in fp32. If that does not help, the run ends.
 """
 
 from __future__ import annotations
@@ -26,32 +23,33 @@ __all__ = ["Health", "diagnose", "health_of_codes", "health_of_values", "refuse"
 
 
 _EVERY = 8
-"""So many rows are looked at once on a CPU; a whole picture is off, or none of it."""
+"""Only every so many rows are checked on a CPU; errors affect a whole frame."""
 
 _BLACK = 1.5 / 255
-"""Above black, for the brightest sample of a result that counts as black."""
+"""Brightest sample, above black, of an output that counts as black."""
 _LIT = 0.05
-"""Mean luma of a source that can't become black."""
+"""Mean luma of an input that can't become black."""
 _SHIFT = 0.2
-"""Between the means of luma before and after. Sharpening and restoring move it by less than a hundredth."""
+"""Largest difference between the means of luma before and after. Sharpening and restoration change it by less
+than a hundredth."""
 
 
 @dataclass(frozen=True)
 class Health:
-    """Of one tile; luma 0..1 from black to white."""
+    """Check values of one tile; luma 0..1 from black to white."""
 
     checksum: float
     """Finite if all values are."""
     before: float
-    """Mean of luma that was seen."""
+    """Mean luma of the input."""
     after: float
-    """Mean of luma that was made."""
+    """Mean luma of the output."""
     brightest: float
-    """Sample of luma that was made."""
+    """Largest luma sample of the output."""
 
 
 def diagnose(tiles: list[Health]) -> str:
-    """What is wrong with a frame, in words; nothing, where nothing is."""
+    """Describe what is wrong with a frame; empty if nothing is."""
     if not all(math.isfinite(t.before) for t in tiles):
         return ""
     if not all(math.isfinite(t.checksum) for t in tiles):
@@ -63,7 +61,7 @@ def diagnose(tiles: list[Health]) -> str:
 
 
 def refuse(name: str, trouble: str) -> VerificationError:
-    """What is raised where fp32 makes it no better."""
+    """The error to raise if fp32 does not help."""
     return VerificationError(
         f"{name} gave {trouble}, in fp32 too; its weights are damaged, or no network for such pictures:"
         " choose another one"
@@ -71,9 +69,9 @@ def refuse(name: str, trouble: str) -> VerificationError:
 
 
 def health_of_values(seen: Tensor, made: Tensor, chroma: Tensor | None) -> Health:
-    """Of luma (B,1,H,W) before and after, and of the chroma that was made.
+    """Check values from luma (B,1,H,W) before and after, and from the output's chroma.
 
-    Values beyond black and white count as those.
+    Values beyond black and white are clipped.
     """
     checksum = made.sum() if chroma is None else made.sum() + chroma.sum()
     some = made[..., ::_EVERY, :].clamp(0, 1)
@@ -85,7 +83,7 @@ def health_of_values(seen: Tensor, made: Tensor, chroma: Tensor | None) -> Healt
 
 
 def health_of_codes(checksum: float, seen: np.ndarray, made: np.ndarray, bits: int, *, full: bool) -> Health:
-    """Of codes of luma before and after."""
+    """Check values from integer luma before and after."""
     offset, span = code_values(bits, full, chroma=False)
     some = made[::_EVERY]
     return Health(

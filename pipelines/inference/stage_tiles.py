@@ -1,4 +1,4 @@
-"""`tiles_of`: the tiles that a stage of a cascade works on."""
+"""`tiles_of`: the tiles of a stage."""
 
 from __future__ import annotations
 
@@ -16,9 +16,7 @@ __all__ = ["tiles_of"]
 
 
 def _bars_of(plan: Plan, network: LoadedNetwork, size: tuple[int, int]) -> PixelCrop:
-    """The plan's bars in a stage's input of that (height, width), as far as the network need not look at
-    them.
-    """
+    """The plan's bars in a stage's input of that (height, width), as far as the network can skip them."""
     contract, bars = network.contract, plan.bars
     factor = size[0] // plan.height
     if (
@@ -32,9 +30,9 @@ def _bars_of(plan: Plan, network: LoadedNetwork, size: tuple[int, int]) -> Pixel
 
 
 def tiles_of(plan: Plan, network: LoadedNetwork, size: tuple[int, int]) -> list[Tile]:
-    """Of a stage's input of that (height, width), a multiple of what the network wants.
+    """Tiles of a stage's input of that (height, width), a multiple of the network's size multiple.
 
-    One where it must see the whole picture.
+    One tile if the network needs the whole frame.
     """
     contract = network.contract
     tile = size if contract.halo_px is None else plan.tile_px

@@ -1,8 +1,7 @@
-"""`Reel` and `windows`: each frame with the neighbours a network looks at, shot by shot.
+"""`Reel` and `windows`: each frame with the neighbours that a network uses, shot by shot.
 
-A chunk is seen from a few frames before its own first one, wherever decoding began: so a network that
-remembers has settled by then, and what it gives does not depend on which chunks were made before by the same
-worker.
+Processing starts a few frames before a chunk, wherever decoding began, so that the state of a recurrent
+network has settled and its output does not depend on the chunks that the worker made before.
 """
 
 from __future__ import annotations
@@ -27,15 +26,15 @@ __all__ = ["Reel", "Window", "alone", "windows"]
 class Window:
     """A frame and its neighbours of the same shot.
 
-    Where there are none, the last one that is of it, again.
+    At the ends of the shot, its first or last frame is repeated.
     """
 
     frames: tuple[Frame, ...]
     """`past` frames, the frame itself, `future` frames; oldest first."""
     now: int
-    """Where the frame itself is."""
+    """Position of the frame itself."""
     starts: bool
-    """Nothing that is remembered belongs to this shot."""
+    """Whether this is a new shot, without a state."""
     number: int = 0
     """Of the frame itself, in the film."""
 
@@ -46,22 +45,20 @@ class Window:
 
 
 class Reel:
-    """Frames of a decoder run by number.
+    """Frames of a decoder run, by number.
 
-    The last few are kept, for the next chunk begins before the end of the last.
+    The last few are kept, as the next chunk needs frames before its start.
     """
 
     def __init__(self, frames: Iterator[Frame], first: int, keep: int) -> None:
-        """first: number of the first frame that will come. keep: how far behind the newest one can be asked
-        for.
-        """
+        """first: number of the first frame. keep: how far behind the newest frame one can be requested."""
         self._frames = frames
         self.next = first
-        """Number of the first frame that was not asked for yet."""
+        """Number of the next frame to be read."""
         self._kept: deque[Frame] = deque(maxlen=keep + 1)
 
     def __getitem__(self, number: int) -> Frame:
-        """The frame of that number. Raises VerificationError where the run ends before it."""
+        """The frame with that number. Raises VerificationError if the run ends before it."""
         while self.next <= number:
             frame = next(self._frames, None)
             if frame is None:
@@ -72,16 +69,16 @@ class Reel:
 
 
 def alone(frame: Frame, contract: Contract, number: int = 0) -> Window:
-    """A frame without a film around it."""
+    """A window of a single frame, without neighbours."""
     return Window((frame,) * (contract.past + 1 + contract.future), contract.past, True, number)
 
 
 def windows(
     reel: Reel, first: int, stop: int, contract: Contract, *, last: int, bits: int
 ) -> Iterator[Window]:
-    """Windows of the frames [first, stop) for a network, told in order; the first one starts a shot.
+    """Windows of the frames [first, stop) for a network, in order; the first one starts a shot.
 
-    last: number of the last frame there is, not beyond stop - 1 + future. bits: of the frames' luma.
+    last: number of the last available frame, at most stop - 1 + future. bits: of the frames' luma.
     """
     past, future = contract.past, contract.future
     if not contract.temporal:

@@ -1,7 +1,7 @@
-"""`Stills`: tiles that show what they showed in the last frame; their results are reused instead of computed.
+"""`Stills`: reuses the results of tiles that have not changed since the last frame.
 
-Pauses, menus, slides, held drawings. A network gives the same bits for the same input, so nothing can be told
-from the result; in moving pictures the first differing samples settle it.
+This helps with pauses, menus, slides and held drawings. A network gives the same bits for the same input, so
+the output is unaffected. In moving scenes, the comparison ends at the first differing samples.
 """
 
 from __future__ import annotations
@@ -18,26 +18,25 @@ __all__ = ["Stills"]
 
 
 _GLANCE = 16
-"""Every so many rows are looked at first."""
+"""Rows with this spacing are compared first."""
 
 Planes = Sequence[np.ndarray]
 
 
 class Stills:
-    """The last frame as the network saw it, with its neighbours, and what came of it."""
+    """The previous network input (with neighbours) and its output."""
 
     def __init__(self) -> None:
         self._seen: Sequence[Planes] = ()
         self._result: Planes = ()
         self.tiles = self.taken = 0
-        """Tiles looked at, and those of them that were taken over."""
+        """Tiles compared, and tiles reused."""
 
     def take(self, seen: Sequence[Planes], part: Tile, scale: int, result: Planes) -> bool:
-        """Fill a tile of `result` with that of the last frame, if everything it depends on is the same.
+        """Copy a tile of the last frame to `result`, if everything it depends on is unchanged.
 
-        Whether it was.
-
-        seen: luma, U and V of the frame and its neighbours. result: planes `scale` times as large.
+        Returns whether it was. seen: luma, U and V of the frame and its neighbours. result: planes `scale`
+        times as large.
         """
         if not self.same(seen, part):
             return False
@@ -47,26 +46,26 @@ class Stills:
         return True
 
     def same(self, seen: Sequence[Planes], part: Tile) -> bool:
-        """Whether everything a tile depends on is as it was in the last frame; counted."""
+        """Whether everything a tile depends on is unchanged since the last frame; counted."""
         self.tiles += 1
         found = len(self._seen) == len(seen) and _same(self._seen, seen, part)
         self.taken += found
         return found
 
     def keep(self, seen: Sequence[Planes], result: Planes = ()) -> None:
-        """Remember a finished frame; the arrays must not be changed any more.
+        """Store a finished frame; the arrays must not be changed afterwards.
 
-        result: what `take` copies from.
+        result: source for `take`.
         """
         self._seen, self._result = seen, result
 
     def forget(self) -> None:
-        """Let go of the memory."""
+        """Free the memory."""
         self._seen, self._result = (), ()
 
 
 def _same(a: Sequence[Planes], b: Sequence[Planes], part: Tile) -> bool:
-    """Whether all that a tile reads is the same in both."""
+    """Whether the input of a tile is equal in both."""
     pairs = [
         (x[where], y[where])
         for one, other in zip(a, b, strict=True)

@@ -1,8 +1,7 @@
-"""`Lanes`: threads that run a network on several tiles at once, each with its share of the cores.
+"""`Lanes`: threads that run a network on several tiles at once, each with a share of the cores.
 
-A convolution on all cores waits at its end for the slowest of them, and the encoder at work beside it always
-holds one up; what is not a convolution runs on one core only. Tiles side by side wait for each other once a
-frame.
+A convolution on all cores waits for the slowest of them, which is often slowed by the encoder, and operations
+between convolutions use one core only. With several tiles side by side there is one wait per frame.
 """
 
 from __future__ import annotations
@@ -20,22 +19,22 @@ __all__ = ["Lanes"]
 
 
 _MOST = 4
-"""Each holds the maps of its tile."""
+"""Each thread holds the feature maps of its tile."""
 _Given = TypeVar("_Given")
 _Made = TypeVar("_Made")
 
 
 class Lanes:
-    """A number that shares torch's threads out evenly.
+    """A number of threads that divides torch's threads evenly.
 
     Bits do not depend on it (tests/pipelines/inference/test_tile_threads.py).
     """
 
     def __init__(self, most: int) -> None:
-        """most: of what there is to do at once."""
+        """most: number of tiles available at once."""
         cores = torch.get_num_threads()
         self.done = 0
-        """What has been finished: a sign of life where a single frame takes long."""
+        """Number of finished tiles: shows progress if a single frame takes long."""
         self.count = max(n for n in range(1, max(1, min(cores, most, _MOST)) + 1) if cores % n == 0)
         self._pool = ThreadPoolExecutor(self.count, "tile") if self.count > 1 else None
         if self._pool is None:
@@ -55,7 +54,7 @@ class Lanes:
         torch.set_num_threads(cores)
 
     def map(self, work: Callable[[_Given], _Made], given: Sequence[_Given]) -> Iterator[_Made]:
-        """Results in order. Raises what `work` raises, once nothing else is at work."""
+        """Results in order. Raises what `work` raises, after all threads have finished."""
         if self._pool is None or len(given) < 2:
             for one in given:
                 made = work(one)

@@ -1,10 +1,9 @@
-"""`Ring`: frames on their way through a device: up, through the networks, and down, each in a stream of its
-own.
+"""`Ring`: frames in flight through a device: upload, networks and download, each in a separate stream.
 
-Three frames are in flight. Each has a slot with page-locked memory on this side and memory on the device,
-both made once; events keep the order: nothing is computed before it is up, nothing goes down before it is
-computed, and a slot is filled again only when what it held has come down. It comes down into page-locked
-memory that is the caller's: at 4K, copying it once more would take longer than the network.
+Three frames are in flight. Each has a slot with pinned host memory and device memory, allocated once. Events
+keep the order: computation waits for the upload, the download for the computation, and a slot is reused after
+its download. Results are copied into pinned memory owned by the caller: at 4K, another copy would take longer
+than the network.
 """
 
 from __future__ import annotations
@@ -30,54 +29,52 @@ __all__ = ["Accelerator", "Landed", "Layout", "Queues", "Ring"]
 
 
 SLOTS = 3
-"""One that goes up, one that is computed, one that comes down."""
+"""One frame in upload, one in computation, one in download."""
 
 Layout = tuple[tuple[int, ...], torch.dtype]
 """Shape and dtype of a buffer."""
 
 
 class Accelerator(Protocol):
-    """What the ring asks of a device.
+    """Device operations that the ring needs.
 
-    A test has one that needs none, and does everything as late as it may.
+    A test has an implementation without a device that does everything as late as possible.
     """
 
     def stream(self) -> Any:
-        """A new queue of work."""
+        """Create a queue."""
         ...
 
     def event(self) -> Any:
-        """A new mark in a queue; `synchronize()` waits here until it is passed."""
+        """Create an event; its `synchronize()` blocks until the event has passed."""
         ...
 
     def on(self, stream: Any) -> contextlib.AbstractContextManager[Any]:
-        """Within it, work goes into that queue."""
+        """Context in which work is queued in that stream."""
         ...
 
     def wait(self, event: Any) -> None:
-        """Let the current queue wait for an event."""
+        """Make the current queue wait for an event."""
         ...
 
     def record(self, event: Any) -> None:
-        """Put an event at the current queue's end."""
+        """Append an event to the current queue."""
         ...
 
     def run(self, work: Callable[[], None]) -> None:
-        """Put work at the current queue's end."""
+        """Append work to the current queue."""
         ...
 
     def empty(self, layout: Layout, *, pinned: bool) -> Tensor:
-        """Memory on the device, or page-locked on this side."""
+        """Allocate memory on the device, or pinned memory on the host."""
         ...
 
 
 class Queues:
-    """An `Accelerator` that has streams: NVIDIA's and AMD's (torch.cuda), Intel's (torch.xpu).
+    """An `Accelerator` with streams: NVIDIA and AMD (torch.cuda), Intel (torch.xpu).
 
-    Both have one interface.
-
-    Not `torch.Stream` and `torch.Event`, which have one for all: their events only spin, and CUDA's own take
-    no streams of theirs.
+    `torch.Stream` and `torch.Event` are not used: their events only spin, and CUDA's events don't accept
+    those streams.
     """
 
     def __init__(self, device: torch.device) -> None:
@@ -89,7 +86,7 @@ class Queues:
         return self._api.Stream(self._device)
 
     def event(self) -> Any:
-        """An event without a clock; whoever waits for it sleeps, for the encoder needs the cores."""
+        """Create an event without timing; waiting for it sleeps, as the encoder needs the cores."""
         return self._api.Event(blocking=True)
 
     def on(self, stream: Any) -> contextlib.AbstractContextManager[Any]:
@@ -106,7 +103,7 @@ class Queues:
         event.record(self._api.current_stream(self._device))
 
     def run(self, work: Callable[[], None]) -> None:
-        """Launched at once; the stream does it when it comes to it."""
+        """Launched at once; the stream executes it in order."""
         work()
 
     def empty(self, layout: Layout, *, pinned: bool) -> Tensor:
@@ -121,12 +118,12 @@ class Queues:
 
 @dataclass(frozen=True, eq=False)
 class Landed:
-    """What has come down."""
+    """A downloaded result."""
 
     ticket: Any
-    """As it was given to `put`."""
+    """As given to `put`."""
     arrays: list[np.ndarray]
-    """The caller's own."""
+    """Owned by the caller."""
 
 
 @dataclass(eq=False)
@@ -148,10 +145,10 @@ def _slot(accelerator: Accelerator, up: Sequence[Layout], down: Sequence[Layout]
 
 
 class Ring:
-    """A few frames in flight; results come in the order their frames were put."""
+    """A few frames in flight; results come in the order in which frames were put."""
 
     def __init__(self, accelerator: Accelerator, up: Sequence[Layout], down: Sequence[Layout]) -> None:
-        """up, down: of what a frame brings and takes."""
+        """up, down: buffers of a frame's input and output."""
         self._accelerator, self._down = accelerator, down
         self._copy_in, self._compute, self._copy_out = (accelerator.stream() for _ in range(3))
         self._free = deque(_slot(accelerator, up, down) for _ in range(SLOTS))
@@ -159,11 +156,10 @@ class Ring:
         self._last: _Slot | None = None
 
     def put(self, ticket: Any, arrays: Sequence[np.ndarray], work: Work) -> Landed | None:
-        """Send a frame on its way; gives back the oldest one in flight where the ring was full.
+        """Send a frame; returns the oldest result if the ring was full.
 
-        arrays: what goes up; may be changed afterwards. work: called on the device with what has come up,
-        what is to be filled, and what the frame before was filled with (None for the first one); it must wait
-        for nothing.
+        arrays: input, which may be changed afterwards. work: called with the uploaded input, the buffers to
+        fill, and those filled for the frame before (None for the first one); it must not block.
         """
         landed = self.land() if not self._free else None
         accelerator, slot = self._accelerator, self._free.popleft()
@@ -194,7 +190,7 @@ class Ring:
         return landed
 
     def land(self) -> Landed | None:
-        """Wait for the oldest frame in flight; None where there is none."""
+        """Wait for the oldest frame in flight; None if there is none."""
         if not self._flying:
             return None
         slot = self._flying.popleft()
@@ -205,7 +201,7 @@ class Ring:
         return Landed(slot.ticket, arrays)
 
     def drain(self) -> Iterator[Landed]:
-        """All that is in flight, oldest first."""
+        """Yield all results in flight, oldest first."""
         while (landed := self.land()) is not None:
             yield landed
 

@@ -1,8 +1,7 @@
-"""`Upscaler`: where the networks run.
+"""`Upscaler`: runs the networks of a plan on frames of planes, on the CPU or a GPU.
 
-Frames of planes in, frames of planes out, on the CPU or on a CUDA device.
-
-Planes travel in their own bit depth; all arithmetic is float, the residual add and the rounding in fp32.
+Planes are transferred at their own bit depth; all arithmetic is float, the residual add and the rounding in
+fp32.
 """
 
 from __future__ import annotations
@@ -48,7 +47,7 @@ __all__ = ["Upscaler"]
 
 
 def _loaded(stage: NetworkStage, chroma_offset: tuple[float, float]) -> LoadedNetwork:
-    """The network of a stage; one that restores as the plain one that it is at the stage's level."""
+    """The network of a stage; a restoring one as the plain network at the stage's level."""
     return load_network(
         stage.card,
         height=stage.height,
@@ -66,7 +65,7 @@ def _order(plan: Plan, device: torch.device) -> torch.memory_format:
 
 
 class Upscaler:
-    """The cascade of a plan, loaded on a device."""
+    """The networks of a plan, loaded on a device."""
 
     def __init__(
         self,
@@ -85,7 +84,7 @@ class Upscaler:
         self.dtype = computing_dtype(device, plan.precision)
         self.stills: Stills = Stills() if beside is None else beside.stills
         self.notes: list[str] = [] if beside is None else beside.notes
-        """What a person should be told; whoever reads them empties the list."""
+        """Messages for the user; the reader empties the list."""
         self._source, self._target = PixelFormat.parse(plan.pix_fmt), PixelFormat.parse(plan.out_pix_fmt)
         self._offset = SITING_OFFSETS[Siting(plan.color.siting)]
         stages = [(s, _loaded(s, self._offset)) for s in plan.stages]
@@ -111,14 +110,14 @@ class Upscaler:
 
     @property
     def contract(self) -> Contract:
-        """Of the first network, the only one that may look at neighbours."""
+        """Contract of the first network, the only one that may use neighbouring frames."""
         return self._networks[0].contract if self._networks else Contract(scale=1, pixels="yuv420")
 
     @property
     def facts(self) -> dict[str, str]:
-        """What else, besides torch's numerics class, shapes the bits.
+        """Further facts that affect bits, besides torch's numerics class.
 
-        The runtime of networks that are none of torch's.
+        The runtime of networks that don't run in torch.
         """
         found: dict[str, str] = {}
         for network in self._networks:
@@ -127,9 +126,7 @@ class Upscaler:
 
     @property
     def pulse(self) -> int:
-        """Grows with every tile, and with every layer of large networks, some of which take a whole frame at
-        once.
-        """
+        """Counts tiles, and layers of large networks, some of which process a whole frame at once."""
         return self._lanes.done + self._layers
 
     def _count_layers(self, network: LoadedNetwork) -> None:
@@ -142,17 +139,17 @@ class Upscaler:
 
     @property
     def runs_ahead(self) -> bool:
-        """`stream` keeps several frames in flight."""
+        """Whether `stream` keeps several frames in flight."""
         return self._accelerated is not None
 
     def __call__(self, frames: Sequence[Frame]) -> list[Frame]:
-        """Upscale frames, each with its own timestamp and as if it were alone; order and number stay."""
+        """Upscale frames separately, each with its own timestamp; order and number are kept."""
         return [made for _, made in self.stream(alone(f, self.contract) for f in frames)]
 
     def stream(self, windows: Iterable[Window]) -> Iterator[tuple[Window, Frame]]:
         """Upscale the frames of a film, each with its window, in order.
 
-        On CUDA a few windows are asked for ahead of what is given.
+        On CUDA a few windows are read ahead of the output.
         """
         if self._accelerated is None:
             for window in windows:
@@ -196,12 +193,13 @@ class Upscaler:
         return self._grain(replace(window.frame, planes=self._pad_codes(planes)))
 
     def turned(self, frame: Frame) -> Frame:
-        """The frame as it is seen."""
+        """The upright frame."""
         return replace(frame, planes=self._turn(frame.planes)) if self._plan.orientation else frame
 
     def _keeps_samples(self) -> bool:
-        """Planes that no network works on leave as they are: of the same kind, chroma where it lay, also when
-        they were turned.
+        """Whether planes that no network processes keep their format.
+
+        Same kind and siting, also after rotation.
         """
         plan, fmt = self._plan, self._source
         turned = plan.orientation and (
@@ -214,9 +212,9 @@ class Upscaler:
         )
 
     def _is_direct(self) -> bool:
-        """One YUV-native network between 4:2:0 planes of the siting it knows.
+        """Whether there is one YUV-native network between 4:2:0 planes with its siting.
 
-        Every tile can go from codes to codes.
+        Every tile can then be processed from integers to integers.
         """
         return (
             len(self._networks) == 1
@@ -230,7 +228,7 @@ class Upscaler:
         return self._plan.color.range == Range.FULL
 
     def _fused_way(self) -> FusedNetwork | None:
-        """The direct way in as few passes over memory as can be, for what a CPU can run so."""
+        """The direct path with as few memory passes as possible, for networks that support it on a CPU."""
         integers = self._plan.precision == "int8"
         if integers and not (self._is_direct() and self._networks[0].int8 and self._source.bits == 8):
             raise UsageError(
@@ -246,9 +244,9 @@ class Upscaler:
         return FusedNetwork(self._networks[0], self._source.bits, full=self._full, dtype=dtype)
 
     def _accelerated_way(self, accelerator: Accelerator | None) -> Accelerated | None:
-        """The direct way with several frames in flight.
+        """The direct path with several frames in flight.
 
-        A network that wants to know where its tile lies goes one by one.
+        Networks that need the position of their tile are processed one by one.
         """
         if (
             accelerator is None
@@ -265,13 +263,13 @@ class Upscaler:
         )
 
     def _tiles(self, height: int, width: int) -> list[Tile]:
-        """Of a picture of the first network's input."""
+        """Tiles of the first network's input."""
         return tiles_of(self._plan, self._networks[0], (height, width))
 
     def _tiles_at_once(self) -> int:
-        """As many as the first network has.
+        """All tiles of the first network.
 
-        One where tiles are small for want of memory, or elsewhere than on a CPU.
+        One, if tiles are small for lack of memory, and on other devices than a CPU.
         """
         plan = self._plan
         if (
@@ -287,9 +285,9 @@ class Upscaler:
 
     @torch.inference_mode()
     def _by_tiles(self, frames: Sequence[Sequence[np.ndarray]], now: int) -> list[np.ndarray]:
-        """The same as the long way round, tile by tile from codes to codes.
+        """The same result as the general path, tile by tile from integers to integers.
 
-        No map of the whole frame in float is ever made.
+        No float map of the whole frame is ever created.
         """
         (network,) = self._networks
         scale = network.contract.scale
@@ -316,7 +314,10 @@ class Upscaler:
     def _tile(
         self, frames: Sequence[Sequence[np.ndarray]], now: int, part: Tile, result: Sequence[np.ndarray]
     ) -> Tensor | None:
-        """Fill a tile of `result`; the state that a recurrent network leaves. Tiles are made side by side."""
+        """Fill a tile of `result`; returns the next state of a recurrent network.
+
+        Tiles are processed in parallel.
+        """
         (network,) = self._networks
         scale, bits = network.contract.scale, self._source.bits
         half = part.read(2)
@@ -357,9 +358,9 @@ class Upscaler:
         is_black: bool,
         precise: bool,
     ) -> tuple[float, Tensor | None]:
-        """One tile of the frames that are seen through the network, its codes into `result`.
+        """Run one tile of the given frames through the network, into `result`.
 
-        A sum of its values, and the state it leaves.
+        Returns a sum of its values, and its next state.
         """
         (network,) = self._networks
         scale, bits, full, device = network.contract.scale, self._source.bits, self._full, self.device
@@ -391,7 +392,7 @@ class Upscaler:
         return result
 
     def _pad_codes(self, planes: Sequence[np.ndarray]) -> list[np.ndarray]:
-        """Repeat the last column or row where the result must be even."""
+        """Repeat the last column or row if the result must be even."""
         result = []
         for number, plane in enumerate(planes):
             height, width = self._target.plane_size(number, self._plan.out_width, self._plan.out_height)

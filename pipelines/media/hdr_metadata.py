@@ -201,7 +201,7 @@ _ADDITION_TYPE, _ADDITION_DATA = b"\x41\xe7\x84", b"\x41\xed\x98"
 
 
 def _boxes(metadata: HdrMetadata, color: ColorTags) -> bytes:
-    """The boxes `mdcv` and `clli` (ISO/IEC 14496-12 clause 12.1.6), after a `colr` that contains the range."""
+    """The boxes `mdcv` and `clli` (ISO/IEC 14496-12 clause 12.1.6), after a `colr` that has the range."""
     data = struct.pack(
         ">I4s4s3HB",
         19,

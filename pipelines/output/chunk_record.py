@@ -1,4 +1,4 @@
-"""`ChunkRecord`: a finished chunk as the journal keeps it; `ResultParts`: all that a result is made of."""
+"""`ChunkRecord`: a finished chunk in the journal; `ResultParts`: all parts of an output."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ __all__ = ["ChunkRecord", "ResultParts", "holds"]
 
 @dataclass(frozen=True, eq=False)
 class ChunkRecord:
-    """A finished chunk: where its data lies, and what was written down about it."""
+    """A finished chunk: the path of its data, and its manifest."""
 
     index: int
     path: Path
@@ -38,15 +38,15 @@ class ChunkRecord:
 
     @property
     def thumbnails(self) -> bytes:
-        """Of its source frames in display order.
+        """Thumbnails of its source frames in display order.
 
-        Read from the manifest, for those of a whole film are many.
+        Read from the manifest, as those of a whole film are large.
         """
         table = json.loads(self.path.with_suffix(".json").read_bytes())
         return zlib.decompress(base64.b85decode(table["thumbnails"]))
 
     def read(self) -> bytes:
-        """Its data. Raises VerificationError where it is not what was written."""
+        """Read its data. Raises VerificationError if it has changed."""
         data = self.path.read_bytes()
         if hashlib.sha256(data).hexdigest() != self.sha256:
             raise VerificationError(
@@ -57,17 +57,17 @@ class ChunkRecord:
 
 @dataclass(frozen=True, eq=False)
 class ResultParts:
-    """All that a result is made of."""
+    """All parts of an output."""
 
     plan: Plan
     info: VideoInfo
-    """Of the source, the other tracks of which are passed on."""
+    """Of the source, whose other tracks are copied."""
     records: Sequence[ChunkRecord]
     """Every chunk of the plan, in order."""
 
 
 def holds(path: Path, table: dict[str, Any]) -> bool:
-    """Whether the data is what its manifest says."""
+    """Whether the data matches its manifest."""
     needed = {"index", "bytes", "sha256", "header_sha256", "pts", "thumbnails", "corrupt"}
     if (
         not needed <= set(table)

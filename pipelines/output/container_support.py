@@ -60,25 +60,25 @@ OWN_TAGS = frozenset(
         "bps",
     }
 )
-"""Tags that describe the old file, not the film; the muxer writes its own."""
+"""Tags that describe the old file, not the film; the muxer writes new ones."""
 
 KEEPS_MILLISECONDS = frozenset({"matroska", "webm"})
 """Containers that round every timestamp to 1 ms."""
 
 REWRAPPED = frozenset({"pcm_dvd", "pcm_bluray", "s302m"})
-"""PCM in the packets of a disc or a broadcast (DVD, Blu-ray and AVCHD, SMPTE 302M), which no other container
-holds: the same samples go into plain PCM packets."""
+"""PCM in packets of a disc or a broadcast (DVD, Blu-ray and AVCHD, SMPTE 302M), which no other container
+supports: the same samples are written as plain PCM packets."""
 
 _DEFAULT_LAYOUTS = {1: "mono", 2: "stereo", 3: "2.1", 4: "4.0", 5: "5.0", 6: "5.1", 7: "6.1", 8: "7.1"}
-"""By number of channels, as `av_channel_layout_default` has them."""
+"""By number of channels, as in `av_channel_layout_default`."""
 
 
 _OF_THE_FILE = frozenset({"vendor_id", "creation_time", "handler_name"})
-"""Tags of a track that say who wrote the old file, and when: no loss."""
+"""Tags of a track about the program and time that wrote the old file: no loss."""
 
 
 def dolby_vision_record(plan: Plan) -> bytes:
-    """The DOVIDecoderConfigurationRecord of the film; empty where it has no RPUs."""
+    """The DOVIDecoderConfigurationRecord of the film; empty if it has no RPUs."""
     if "dolby-vision" not in plan.dynamic_hdr:
         return b""
     encoder = plan.encoder
@@ -90,7 +90,7 @@ def dolby_vision_record(plan: Plan) -> bytes:
 def container_options(
     container: str, time_bases: Iterable[Fraction], tags: Mapping[str, str] | None = None
 ) -> dict[str, str]:
-    """Muxer options of a result. time_bases: of all its tracks. tags: of the file as a whole."""
+    """Muxer options of an output. time_bases: of all its tracks. tags: of the file as a whole."""
     if container not in {"mp4", "mov"}:
         return {}
     # Edit lists, which say where a track begins, count in this clock; its default of 1 ms would move tracks
@@ -104,7 +104,7 @@ def container_options(
 def lost_keys(
     tags: Mapping[str, str], track_tags: Mapping[str, str], container: str, flags: str = "+use_metadata_tags"
 ) -> list[str]:
-    """Keys of tags of a file, and of a track, that are gone when they are written and read again.
+    """Keys of tags of a file, and of a track, that are lost when written and read again.
 
     flags: movflags of MP4 and MOV.
     """
@@ -136,7 +136,7 @@ def lost_keys(
 
 
 def lost_tags(info: VideoInfo, container: str, left_out: Container[int] = ()) -> list[str]:
-    """What of the source's tags the container can't hold, in words.
+    """Tags of the source that the container can't hold, in words.
 
     The keys of the file, and those of each track. left_out: indexes of streams.
     """
@@ -165,15 +165,15 @@ def lost_tags(info: VideoInfo, container: str, left_out: Container[int] = ()) ->
 
 
 def _renamed(tags: Mapping[str, str]) -> dict[str, str]:
-    """A track's tags as muxers take them.
+    """Rename a track's tags for muxers.
 
-    Its name in MP4 and MOV is read as `name`, and written, as in Matroska, by `title`.
+    The track name of MP4 and MOV is read as `name`, and written as `title`, as in Matroska.
     """
     return {("title" if key == "name" and "title" not in tags else key): value for key, value in tags.items()}
 
 
 def stream_time_bases(source: InputContainer) -> list[Fraction]:
-    """Time bases of its video, audio and subtitle streams."""
+    """Time bases of the source's video, audio and subtitle streams."""
     return [
         Fraction(s.time_base)
         for s in source.streams
@@ -182,7 +182,7 @@ def stream_time_bases(source: InputContainer) -> list[Fraction]:
 
 
 def incompatible_streams(info: VideoInfo, container: str) -> list[tuple[Stream, str]]:
-    """Streams the container can't hold, and why; found by writing a header for each."""
+    """Streams that the container can't hold, with reasons; found by writing a header for each."""
     found = []
     source = open_source(info.path)
     try:
@@ -196,9 +196,10 @@ def incompatible_streams(info: VideoInfo, container: str) -> list[tuple[Stream, 
 
 
 def is_remade(source: InputContainer, info: VideoInfo, stream: Stream) -> bool:
-    """Tracks that the muxer makes anew.
+    """Whether a track is created by the muxer.
 
-    Chapter titles, and a timecode that is the film's, which MP4 and MOV write as a track, Matroska as a tag.
+    These are chapter titles, and the film's timecode, which MP4 and MOV write as a track and Matroska as a
+    tag.
     """
     if stream.type != "data" or not stream.packet_count:
         return stream.type == "data"
@@ -207,9 +208,9 @@ def is_remade(source: InputContainer, info: VideoInfo, stream: Stream) -> bool:
 
 
 def film_timecode(source: InputContainer, info: VideoInfo) -> str:
-    """HH:MM:SS:FF of the first frame, by tags of the film, of the file, or of a track that no film refers to.
+    """HH:MM:SS:FF of the first frame; empty if unknown.
 
-    Else what its pictures bear; empty where none says it.
+    From tags of the film, of the file, or of a track that no film refers to, else from the bitstream.
     """
     tagged = [
         source.streams[info.stream_index].metadata,
@@ -244,7 +245,7 @@ def _refusal(source: InputContainer, stream: Stream, container: str) -> str:
 
 
 def add_copied_stream(output: OutputContainer, source: AnyStream) -> AnyStream:
-    """A track with the codec parameters of the source's; its packets will be copied."""
+    """Add a track with the codec parameters of the source's, for copied packets."""
     try:
         stream = (
             _add_pcm(output, source)
@@ -262,9 +263,9 @@ def add_copied_stream(output: OutputContainer, source: AnyStream) -> AnyStream:
 
 
 def _add_pcm(output: OutputContainer, source: AnyStream) -> AnyStream:
-    """A track of plain PCM with the depth, rate and layout of the source's samples.
+    """Add a track of plain PCM with the bit depth, rate and layout of the source.
 
-    Decoders give more than 16 bits in 32.
+    Decoders return more than 16 bits as 32.
     """
     context: Any = source.codec_context
     name = "pcm_s16le" if context.format.name.startswith("s16") else "pcm_s24le"
@@ -272,9 +273,9 @@ def _add_pcm(output: OutputContainer, source: AnyStream) -> AnyStream:
 
 
 def _complete_layout(stream: AnyStream) -> None:
-    """Give sound with unnamed channels the usual layout, as FFmpeg's command does.
+    """Give audio with unnamed channels the usual layout, as FFmpeg's command does.
 
-    MP4 and MOV take no other.
+    MP4 and MOV accept no other.
     """
     context: Any = getattr(stream, "codec_context", None)
     layout = getattr(context, "layout", None)
@@ -287,27 +288,27 @@ def _complete_layout(stream: AnyStream) -> None:
 
 
 def codec_of(stream: AnyStream) -> str:
-    """Name of a stream's codec, whichever decoder is there for it; empty where FFmpeg knows none."""
+    """Name of a stream's codec, whichever decoder it uses; empty if FFmpeg knows none."""
     context = getattr(stream, "codec_context", None)
     return "" if context is None else str(context.codec.canonical_name)
 
 
 def is_divisible(codec: str) -> bool:
-    """Sound without packets of its own, which a muxer or demuxer may cut anew.
+    """Whether audio has no packet structure, so that muxers and demuxers may split it anew.
 
-    Only its bytes as a whole stay what they are.
+    Only its bytes as a whole are preserved.
     """
     return codec.startswith(("pcm_", "adpcm_"))
 
 
 def copy_tags(source: AnyStream, target: AnyStream) -> None:
-    """Copy tags and disposition of a stream, without the tags a muxer writes itself."""
+    """Copy tags and disposition of a stream, without the tags that a muxer writes itself."""
     target.metadata.update(_own_tags(source))
     target.disposition = source.disposition
 
 
 def _own_tags(stream: AnyStream) -> dict[str, str]:
-    """A stream's tags, as a muxer takes them, without those it writes itself."""
+    """A stream's tags for a muxer, without those it writes itself."""
     told_anew = ("_STATISTICS", "BPS", "NUMBER_OF_", "DURATION", "ROTATE")
     kept = {
         k: v
@@ -318,7 +319,10 @@ def _own_tags(stream: AnyStream) -> dict[str, str]:
 
 
 def is_bare_aac(stream: AnyStream) -> bool:
-    """AAC without its AudioSpecificConfig: in broadcasts every packet brings its own, as an ADTS header."""
+    """Whether this is AAC without AudioSpecificConfig.
+
+    In broadcasts every packet has an ADTS header instead.
+    """
     return codec_of(stream) == "aac" and not stream.codec_context.extradata
 
 
@@ -328,9 +332,9 @@ _CONVERT = "make plain text of it with --convert-subtitles, or "
 def refuse_incompatible(
     found: Sequence[tuple[Stream, str]], output: Path, container: str, other: str
 ) -> None:
-    """Raise UsageError naming the streams the container can't hold and what to do.
+    """Raise UsageError that names the streams that the container can't hold, and what to do.
 
-    other: suffix of a container that was tried and holds them.
+    other: suffix of a container that was tried and supports them.
     """
     if found:
         listed = ", ".join(f"{s.type} stream {s.index} ({s.codec})" for s, _ in found)

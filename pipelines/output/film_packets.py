@@ -1,4 +1,4 @@
-"""`film_packets`: the packets of the encoded chunks, one behind the other, with their times in the result."""
+"""`film_packets`: the packets of all encoded chunks in sequence, with their times in the output."""
 
 from __future__ import annotations
 
@@ -35,12 +35,11 @@ def _chunk_packets(record: ChunkRecord) -> Iterator[Packet]:
 
 
 def decode_times(chunks: Iterable[Sequence[int]]) -> tuple[array[int], int]:
-    """Presentation times of all frames in order, and by how many frames decoding must run ahead of showing
-    them.
+    """(presentation times of all frames in order, number of frames by which decoding is ahead of display).
 
-    chunks: for each chunk its packets' timestamps in decode order. With D that lead and S the sorted times,
-    packet j is decoded at S[j - D]: strictly ascending, never after it is shown, whatever the spacing on
-    either side of a seam.
+    chunks: for each chunk its packets' timestamps in decode order. With D as that delay and S the sorted
+    times, packet j is decoded at S[j - D]: strictly ascending, never after it is shown, whatever the spacing
+    on either side of a chunk boundary.
     """
     shown = array("q")
     lead = 0
@@ -53,7 +52,10 @@ def decode_times(chunks: Iterable[Sequence[int]]) -> tuple[array[int], int]:
 
 
 def film_packets(parts: ResultParts, video: AnyStream) -> Iterator[Packet]:
-    """The packets of all chunks, with their times in the result. Raises VerificationError where some lack."""
+    """Yield the packets of all chunks, with their times in the output.
+
+    Raises VerificationError if some are missing.
+    """
     plan, info, records = parts.plan, parts.info, parts.records
     shown, lead = decode_times(r.pts for r in records)
     step = max(1, (shown[-1] - shown[0]) // max(1, len(shown) - 1)) if len(shown) > 1 else 1

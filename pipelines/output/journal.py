@@ -1,8 +1,8 @@
-"""`Journal`: which chunks of this very plan are done, on disk, so that a killed run resumes.
+"""`Journal`: which chunks of a plan are finished, on disk, so that a killed run resumes.
 
-The work directory lies beside the output, so that an unfinished result can lie in it and still be renamed.
-Everything in it is written under another name first, flushed, and renamed; a chunk counts only if its data
-has the hash its manifest says. One writer at a time.
+The work directory is next to the output, so that an unfinished output in it can be renamed. Everything in it
+is first written under a temporary name, flushed, and renamed. A chunk counts only if its data has the hash in
+its manifest. There is one writer at a time.
 """
 
 from __future__ import annotations
@@ -39,12 +39,12 @@ __all__ = ["Begun", "BegunRun", "Journal", "OutputInUseError", "begun_plan", "re
 _OURS = re.compile(
     rf"(lock|plan\.json|numerics\.json|result|samples|publishing|report|\d{{6,}}\.(chunk|json))(\.tmp)?|{TEMPORARY}"
 )
-"""What a run makes in its work directory, as a pattern of names; whatever else lies there is somebody else's,
-and stays."""
+"""Pattern of the names of files that a run creates in its work directory; all other files belong to somebody
+else, and are kept."""
 
 
 def work_folder(output: Path) -> Path:
-    """The work directory of an output: `.NAME.vsr-work` beside it."""
+    """The work directory of an output: `.NAME.vsr-work` in the same folder."""
     name = f".{output.name}.vsr-work"
     if len(os.fsencode(name)) > 255:
         name = f".{hashlib.sha256(os.fsencode(output.name)).hexdigest()[:32]}.vsr-work"
@@ -56,14 +56,14 @@ class OutputInUseError(UsageError):
 
 
 class Journal:
-    """The work directory of one output, locked while this object lives."""
+    """The work directory of one output, locked during the lifetime of this object."""
 
     def __init__(self, folder: Path, asked: str = "") -> None:
-        """Make or open the directory and lock it.
+        """Create or open the directory and lock it.
 
-        asked: id of the plan that the command makes of the input; a run may come to another, with smaller
-        tiles or counted frames. Raises OutputInUseError where another run holds it, UsageError where it is a
-        link, OutputError where it can't be made or locked.
+        asked: id of the plan that the command makes for the input; a run may come to another plan, with
+        smaller tiles or counted frames. Raises OutputInUseError if another run holds the lock, UsageError if
+        it is a link, OutputError if it can't be created or locked.
         """
         self.folder, self.asked = folder, asked
         if folder.is_symlink():
@@ -106,21 +106,21 @@ class Journal:
 
     @property
     def result(self) -> Path:
-        """Where the result is put together: a file, or a folder of pictures."""
+        """Path at which the output is muxed: a file, or a folder of images."""
         return self.folder / "result"
 
     def clear_result(self) -> None:
-        """Delete what was put together there."""
+        """Delete the unfinished output."""
         _delete(self.result)
 
     def close(self) -> None:
-        """Unlock; the directory stays."""
+        """Unlock; the directory is kept."""
         os.close(self._lock)
 
     def remove(self) -> None:
-        """Delete what runs made here, and the directory unless somebody else put something there; unlock.
+        """Delete the files of runs, and the directory unless it contains other files; unlock.
 
-        Ended in between, it leaves what `is_over` still knows.
+        If interrupted, it leaves enough for `is_over`.
         """
         for path in sorted(self._ours(), key=lambda p: (p.name in {"plan.json", "lock"}, p.name == "lock")):
             if path.name == "lock" and not REMOVES_OPEN_FILES:
@@ -132,25 +132,25 @@ class Journal:
             self.close()
 
     def _ours(self) -> list[Path]:
-        """What runs made in here."""
+        """Files that runs have created here."""
         return [path for path in self.folder.iterdir() if _OURS.fullmatch(path.name)]
 
     @property
     def is_over(self) -> bool:
-        """Whether nothing here is worth keeping once the command's result is there.
+        """Whether nothing here is needed once the command's output exists.
 
-        Work of the same command, or none at all.
+        True for work of the same command, and if there is none.
         """
         begun = begun_plan(self.folder)
         return self.is_empty if begun is None else self.asked in {begun.id, begun.asked}
 
     @property
     def is_empty(self) -> bool:
-        """No chunk is kept here."""
+        """Whether no chunk is stored here."""
         return not _manifests(self.folder)
 
     def clear(self) -> None:
-        """Delete all that runs have kept here."""
+        """Delete everything that runs have stored here."""
         for path in self._ours():
             if path.name != "lock":
                 _delete(path)
@@ -158,13 +158,11 @@ class Journal:
     def adopt(
         self, plan_id: str, plan: dict[str, Any], source: str = "", *, supersede: bool = False
     ) -> tuple[list[ChunkRecord], list[str]]:
-        """Make the directory that plan's.
+        """Assign the directory to a plan.
 
-        (chunks of it that are done, what changed since another plan was worked on).
-
-        source: the input's path, for whoever looks into the directory. supersede: the same command has come
-        to this plan, for which chunks of the other are of no use. Chunks that are torn or were tampered with
-        are deleted. Raises UsageError where chunks of another plan are kept here.
+        Returns (its finished chunks, changes since another plan was worked on). source: the input's path, for
+        information. supersede: the same command has come to this plan, so chunks of the other plan are
+        useless. Damaged chunks are deleted. Raises UsageError if chunks of another plan are stored here.
         """
         self.clear_result()  # of a run that was killed while it put it together
         old = self._read("plan.json")
@@ -193,9 +191,7 @@ class Journal:
         return found, changed
 
     def _refuse_to_replace(self, plan_id: str, changed: Sequence[str], before: dict[str, Any]) -> None:
-        """Raises UsageError where there are whole chunks of another plan, with what differs and the
-        ways on.
-        """
+        """Raise UsageError if there are intact chunks of another plan, with differences and advice."""
         tables = [(path.with_suffix(".chunk"), self._read(path.name)) for path in _manifests(self.folder)]
         kept = sum(
             table is not None and table.get("plan") != plan_id and holds(path, table)
@@ -214,20 +210,19 @@ class Journal:
         )
 
     def forget_numerics(self) -> bool:
-        """Let the next worker set the numerics class anew, where no chunk is of the one noted.
+        """Let the next worker set the numerics class, if no chunk was made with the stored one.
 
-        Whether one was.
+        Returns whether one was stored.
         """
         was_noted = (self.folder / "numerics.json").exists()
         (self.folder / "numerics.json").unlink(missing_ok=True)
         return was_noted
 
     def adopt_numerics(self, facts: dict[str, str]) -> tuple[list[str], list[str]]:
-        """Note the numerics class the chunks are made in.
+        """Store the numerics class of the chunks.
 
-        (what differs from the one noted before, what of it was not noted though chunks are kept).
-
-        What was not noted, as by a former version, is taken to be as it is now, and noted.
+        Returns (differences from the stored one, facts that were not stored although there are chunks). Facts
+        that a former version did not store are assumed to be unchanged, and stored.
         """
         old = self._read("numerics.json") or {}
         differing = [
@@ -242,9 +237,9 @@ class Journal:
         return [], [] if self.is_empty else missing
 
     def commit(self, plan_id: str, chunk: EncodedChunk) -> ChunkRecord:
-        """Keep a chunk: data first, manifest last.
+        """Store a chunk: data first, manifest last.
 
-        The same chunk again changes nothing that was kept before.
+        Storing the same chunk again changes nothing.
         """
         path = self.folder / f"{chunk.index:06d}.chunk"
         manifest, sha256 = path.with_suffix(".json"), chunk.sha256
@@ -284,7 +279,7 @@ class Journal:
         return found
 
     def _read(self, name: str) -> dict[str, Any] | None:
-        """A JSON file of the directory; None where it is not there or torn."""
+        """A JSON file of the directory; None if it is missing or damaged."""
         try:
             table = json.loads((self.folder / name).read_bytes())
         except (OSError, ValueError):
@@ -294,18 +289,16 @@ class Journal:
 
 @dataclass(frozen=True)
 class Begun:
-    """What a work directory is for: ids of the plan that its chunks belong to, and of the one that the
-    command asked for.
-    """
+    """The purpose of a work directory: ids of its chunks' plan, and of the plan the command asked for."""
 
     id: str
     asked: str
     target: RateTarget | None = None
-    """With the CRF that was found for it, where one was asked for."""
+    """With the CRF found for it, if one was requested."""
 
 
 def begun_plan(folder: Path) -> Begun | None:
-    """Looked at without a lock; None where there is none."""
+    """Read it without a lock; None if there is none."""
     try:
         told = json.loads((folder / "plan.json").read_bytes())
         own, asked = _own_id(told) or str(told["id"]), str(told.get("asked", told["id"]))
@@ -318,20 +311,20 @@ def begun_plan(folder: Path) -> Begun | None:
 
 @dataclass(frozen=True, eq=False)
 class BegunRun:
-    """A run that has not finished, as its work directory tells."""
+    """An unfinished run, as recorded in its work directory."""
 
     folder: Path
     input: str
-    """Empty where it was not written down."""
+    """Empty if it was not recorded."""
     plan: dict[str, Any]
     done: dict[int, Path]
-    """Finished chunks by index, each a small file in the container of the result."""
+    """Finished chunks by index, each a small file in the container of the output."""
 
 
 def read_job(folder: Path) -> BegunRun:
-    """Look into a work directory without a lock and without changing anything.
+    """Read a work directory without a lock and without changing it.
 
-    Raises UsageError where there is none.
+    Raises UsageError if there is none.
     """
     try:
         told = json.loads((folder / "plan.json").read_bytes())
@@ -359,7 +352,7 @@ def read_job(folder: Path) -> BegunRun:
 
 
 def _own_id(told: dict[str, Any]) -> str | None:
-    """Id of the plan that a work directory tells, as this version makes it; None where there is no plan."""
+    """Id of the plan in a work directory, as computed by this version; None if there is no plan."""
     try:
         return plan_id(told["plan"])
     except (AttributeError, KeyError, TypeError):
@@ -367,12 +360,12 @@ def _own_id(told: dict[str, Any]) -> str | None:
 
 
 def _ids_of(told: dict[str, Any]) -> list[str]:
-    """Ids that its chunks may bear: the plan's, and what a former version called it."""
+    """Ids that its chunks may have: that of the plan, and that of a former version."""
     return [told["id"], *([told["former"]] if "former" in told else [])]
 
 
 def _manifests(folder: Path) -> list[Path]:
-    """Of the chunks that are kept there, by number."""
+    """Manifests of the stored chunks, by number."""
     return sorted(path for path in folder.glob("[0-9]*.json") if _OURS.fullmatch(path.name))
 
 

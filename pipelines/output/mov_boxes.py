@@ -1,4 +1,4 @@
-"""`add_to_sample_entry`: a box in a finished MOV that FFmpeg's muxer knows and writes into MP4 only."""
+"""`add_to_sample_entry`: inserts a box into a finished MOV that FFmpeg's muxer writes into MP4 only."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ __all__ = ["add_to_sample_entry"]
 
 _WAY = (b"mdia", b"minf", b"stbl", b"stsd")
 _OFFSETS = {b"stco": ">I", b"co64": ">Q"}
-"""Tables of where chunks of samples lie in the file (ISO/IEC 14496-12 clause 8.7.5)."""
+"""Tables of chunk offsets in the file (ISO/IEC 14496-12 clause 8.7.5)."""
 _BLOCK = 1 << 24
 
 
 def add_to_sample_entry(path: Path, box: bytes, track: int) -> None:
-    """Put a box behind the others in the sample entry of a track, by its place among the tracks.
+    """Append a box to the sample entry of a track, given by its position among the tracks.
 
-    What lies behind the index moves back in place, block by block. Raises OSError; ValueError where the file
-    is not as FFmpeg writes it.
+    Data after the index is moved in place, block by block. Raises OSError; ValueError if the file was not
+    written by FFmpeg.
     """
     with open(path, "r+b") as file:
         start, size = _index(file)
@@ -67,7 +67,7 @@ def _index(file: BinaryIO) -> tuple[int, int]:
 
 
 def _children(data: bytearray, name: bytes, start: int, end: int) -> list[tuple[int, int]]:
-    """(first byte, one past the last) of the boxes of that name."""
+    """(first byte, one past the last) of the boxes with that name."""
     found = []
     while start + 8 <= end:
         size, kind = struct.unpack_from(">I4s", data, start)
@@ -78,7 +78,7 @@ def _children(data: bytearray, name: bytes, start: int, end: int) -> list[tuple[
 
 
 def _move_chunks(moov: bytearray, begin: int, end: int, index: int, by: int) -> None:
-    """Add `by` to where the chunks of a track lie, of those behind the index."""
+    """Add `by` to the chunk offsets of a track that are after the index."""
     for name in _WAY[:-1]:
         begin, end = find_box(moov, name, begin + 8, end)
     for name, kind in _OFFSETS.items():
@@ -91,7 +91,7 @@ def _move_chunks(moov: bytearray, begin: int, end: int, index: int, by: int) -> 
 
 
 def _move_back(file: BinaryIO, start: int, by: int) -> None:
-    """Make room for `by` bytes at `start`, from the end on."""
+    """Make room for `by` bytes at `start`, working from the end."""
     end = file.seek(0, 2)
     while end > start:
         begin = max(start, end - _BLOCK)

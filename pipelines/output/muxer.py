@@ -1,6 +1,4 @@
-"""The output file: encoded chunks in order, and every other track of the source as it was, packet for
-packet.
-"""
+"""Writes the output file: encoded chunks in order, and every other track of the source, packet for packet."""
 
 from __future__ import annotations
 
@@ -74,24 +72,24 @@ _DISK_ERRORS = frozenset(
         errno.ENOTDIR,
     }
 )
-"""What has to do with where a file lies; every other error of a muxer, of which many have numbers of the
-system, with what it is given."""
+"""Errors that concern the file's location; all others of a muxer, many of which have system error numbers,
+concern its input."""
 _PICTURE_TYPES = {
     "png": ("image/png", "png"), "bmp": ("image/bmp", "bmp"), "gif": ("image/gif", "gif"),
     "tiff": ("image/tiff", "tif"), "webp": ("image/webp", "webp"), "jpeg2000": ("image/jp2", "jp2"),
     "mjpeg": ("image/jpeg", "jpg"),
 }  # fmt: skip
-"""MIME type and suffix of a cover, by codec."""
+"""MIME type and suffix of cover art, by codec."""
 
 
 def assemble(
     parts: ResultParts, target: Path, *, dropped: frozenset[int], stop: threading.Event | None = None
 ) -> list[Passed]:
-    """Write the result to `target`, which has a temporary name; what was passed on comes back.
+    """Write the output to `target`, which has a temporary name; returns the copied streams.
 
-    dropped: indexes of source streams to leave out. stop: ends it
-    when set. Raises OutputError where the result can't be written, MediaError where the source can't be read
-    any more, VerificationError where chunks do not fit together, Interrupted.
+    dropped: indexes of source streams to leave out. stop: ends it when set. Raises OutputError if the output
+    can't be written, MediaError if the source can't be read any more, VerificationError if chunks do not fit
+    together, Interrupted.
     """
     plan, info, records = parts.plan, parts.info, parts.records
     if [r.index for r in records] != [c.index for c in plan.chunks]:
@@ -134,10 +132,10 @@ def write_result(
     dropped: frozenset[int],
     stop: threading.Event | None = None,
 ) -> list[Passed]:
-    """Mux the film of the chunks and the other tracks of `source`; what was passed on comes back.
+    """Mux the chunks and the other tracks of `source`; returns the copied streams.
 
-    packets: of the source, in its order. Raises OSError, av.error.FFmpegError, CorruptError,
-    VerificationError, Interrupted.
+    packets: of the source, in order. Raises OSError, av.error.FFmpegError, CorruptError, VerificationError,
+    Interrupted.
     """
     plan, info = parts.plan, parts.info
     # Not a `with`: on an exception that would write a trailer and make a half file playable.
@@ -161,7 +159,7 @@ def write_result(
 
 
 def _write_pictures(plan: Plan, records: Sequence[ChunkRecord], folder: Path) -> None:
-    """The pictures of all chunks, in order of time, under their numbers."""
+    """Write the images of all chunks, in order of time, with their numbers."""
     folder.mkdir()
     number = plan.first_number
     for record in records:
@@ -179,8 +177,9 @@ def _write_pictures(plan: Plan, records: Sequence[ChunkRecord], folder: Path) ->
 
 
 def _as_written(passed: list[Passed], container: str) -> list[Passed]:
-    """What can be found in the file: in MP4 and MOV covers are no tracks, empty tracks are left out, and the
-    rest is numbered anew.
+    """The streams as they appear in the file.
+
+    In MP4 and MOV, covers are not tracks, empty tracks are omitted, and the rest is renumbered.
     """
     if container not in {"mp4", "mov"}:
         return passed
@@ -195,7 +194,7 @@ def _as_written(passed: list[Passed], container: str) -> list[Passed]:
 def _prepare(
     output: OutputContainer, source: InputContainer, parts: ResultParts, dropped: frozenset[int]
 ) -> tuple[AnyStream, dict[int, Passed]]:
-    """Tracks in the source's order, with tags, chapters and attachments."""
+    """Add tracks in the source's order, with tags, chapters and attachments."""
     plan, info = parts.plan, parts.info
     video: AnyStream | None = None
     passed: dict[int, Passed] = {}
@@ -244,9 +243,9 @@ def _prepare(
 def _tag_timecode(
     output: OutputContainer, video: AnyStream, source: InputContainer, plan: Plan, info: VideoInfo
 ) -> None:
-    """Tag the film with the timecode of its first frame, as muxers look for it.
+    """Tag the film with the timecode of its first frame, in the form that muxers expect.
 
-    A part of a film begins later.
+    A `--range` starts at a later timecode.
     """
     said = film_timecode(source, info)
     if not said:
@@ -267,7 +266,7 @@ def _tag_timecode(
 
 
 def _add_video(output: OutputContainer, plan: Plan, first: ChunkRecord) -> AnyStream:
-    """The film's track, with everything the first chunk's header says."""
+    """Add the film's track, with all parameters from the first chunk's header."""
     chunk = open_memory(first.path.read_bytes())
     try:
         source = chunk.streams.video[0]
@@ -290,13 +289,13 @@ def _add_video(output: OutputContainer, plan: Plan, first: ChunkRecord) -> AnySt
 
 
 def _dolby_vision_box(plan: Plan) -> bytes:
-    """What tells a player of the RPUs in a film; empty where there are none."""
+    """The box that announces RPUs to players; empty if there are none."""
     record = dolby_vision_record(plan)
     return configuration_box(record) if record else b""
 
 
 def _copy_parameters(source: AnyStream, video: AnyStream, plan: Plan) -> None:
-    """Copy codec parameters; with the shape of a sample, for codecs without it in the bitstream.
+    """Copy codec parameters, with the SAR, for codecs without it in the bitstream.
 
     MP4 and MOV write it as `pasp`.
     """
@@ -318,7 +317,7 @@ def _copy_parameters(source: AnyStream, video: AnyStream, plan: Plan) -> None:
 
 
 def _attach_cover(output: OutputContainer, info: VideoInfo, stream: AnyStream) -> None:
-    """Cover art is an attachment in Matroska, and a video track in nothing."""
+    """Add cover art: an attachment in Matroska."""
     container = open_source(info.path)
     try:
         packet = next(

@@ -1,4 +1,4 @@
-"""`passed_bytes`: what the other tracks of a source take in the result."""
+"""`passed_bytes`: the size of a source's other tracks in the output."""
 
 from __future__ import annotations
 
@@ -18,17 +18,14 @@ __all__ = ["passed_bytes"]
 
 
 _OF_A_PACKET = 8
-"""Bytes that a container spends on each packet: its size, place and time in MP4's tables, or the head of
-Matroska's block."""
+"""Container bytes per packet: size, position and time in MP4's tables, or the header of Matroska's block."""
 _OF_A_FILE = 2048
 
 
 def passed_bytes(info: VideoInfo, plan: Plan, dropped: Container[int]) -> int:
-    """Bytes of the packets and attachments that are passed on, and of the container around all tracks.
+    """Bytes of copied packets and attachments, and of the container around all tracks.
 
-    The source is read once.
-
-    dropped: indexes of streams that are left out.
+    The source is read once. dropped: indexes of streams that are left out.
     """
     window = passed_window(plan, info)
     found, packets = _OF_A_FILE, plan.frame_count

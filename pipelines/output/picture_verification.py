@@ -1,6 +1,6 @@
-"""Pictures of a result, decoded and compared with what their source shows.
+"""Compares decoded frames of an output with their source.
 
-Files of their own, and frames of a film.
+Image files, and frames of a film.
 """
 
 from __future__ import annotations
@@ -31,20 +31,20 @@ if TYPE_CHECKING:
 __all__ = ["SEAM_FRAMES", "check_picture", "check_shown", "read_picture", "result_decoder", "verify_pictures"]
 
 SEAM_FRAMES = 3
-"""Decoded at the start of every chunk."""
+"""Frames that are decoded at the start of every chunk."""
 
 
 def result_decoder(stream: VideoStream, plan: Plan, **options: str) -> VideoCodecContext:
-    """Of a result, which may be larger than any source: its pictures have the plan's size."""
+    """A decoder for an output, which may be larger than any source: its frames have the plan's size."""
     return open_decoder(stream, most_pixels=max(MAX_PIXELS, 2 * plan.out_width * plan.out_height), **options)
 
 
 def check_shown(
     planes: Sequence[np.ndarray], pixels: PixelFormat, plan: Plan, thumbnails: bytes, place: int, what: str
 ) -> None:
-    """Raise VerificationError where a frame of the result shows something else than its source.
+    """Raise VerificationError if a frame of the output shows something else than its source.
 
-    place: in the chunk. what: its name in messages.
+    place: position in the chunk. what: its name in messages.
     """
     grid = grid_for(plan.width, plan.height)
     size = math.prod(grid)
@@ -61,8 +61,9 @@ def check_shown(
 
 
 def verify_pictures(folder: Path, plan: Plan, records: Sequence[ChunkRecord], *, full: bool) -> int:
-    """Numbered pictures: all there, and those at the start of every chunk (or all) show what their source
-    shows.
+    """Check that an image sequence is complete, and that images show the same as their source.
+
+    Those at the start of every chunk, or all.
     """
     names = {str(plan.first_number + n) for n in range(plan.frame_count)}
     found = set(os.listdir(folder))
@@ -82,16 +83,16 @@ def verify_pictures(folder: Path, plan: Plan, records: Sequence[ChunkRecord], *,
 
 
 def check_picture(path: Path, plan: Plan, thumbnails: bytes, place: int, what: str) -> None:
-    """A picture in a file of its own.
+    """Check an image file.
 
-    Of the right size, and what its source shows. what: its name in messages.
+    Its size, and that it shows the same as its source. what: its name in messages.
     """
     planes, pixels = read_picture(path, plan, what)
     check_shown(planes, pixels, plan, thumbnails, place, what)
 
 
 def read_picture(path: Path, plan: Plan, what: str) -> tuple[list[np.ndarray], PixelFormat]:
-    """Planes of a picture, in the format they were encoded from. what: its name in messages."""
+    """Planes of an image, in the format they were encoded from. what: its name in messages."""
     container = open_source(path)
     try:
         stream = container.streams.video[0]

@@ -1,4 +1,4 @@
-"""What differs between two plans, in the words of the command line."""
+"""The differences between two plans, in words of the command line."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ _WORDS = {
 
 
 def plan_differences(old: dict[str, Any], new: dict[str, Any]) -> list[str]:
-    """What of a plan that shapes bits is another now, in words."""
+    """Differences that affect bits, in words."""
     words = {**_WORDS, "stages": "the target size"}
     with contextlib.suppress(AttributeError, KeyError, TypeError):  # what was kept may be of any shape
         before, now = _models(old), _models(new)
@@ -71,7 +71,7 @@ def _models(plan: dict[str, Any]) -> str:
 
 
 def model_options(plan: dict[str, Any], device: str) -> str:
-    """What to type so that a run comes to the networks of that plan, on that device."""
+    """The options with which a run uses the networks of that plan on that device."""
     try:
         card = plan["stages"][0]["card"]
         name, path = str(card["name"]), str(card["path"])

@@ -1,4 +1,4 @@
-"""`Contents`: the tracks, times and packets of a result, and whether they are those that were promised."""
+"""`Contents`: tracks, times and packets of an output, and their comparison with the expected ones."""
 
 from __future__ import annotations
 
@@ -40,21 +40,21 @@ __all__ = ["UNHEARD_DRIFT", "Contents", "check_passed", "check_times"]
 
 
 _BLOCK = 1 << 18
-"""Times that are compared at once."""
+"""Number of times that are compared at once."""
 _MATROSKA_TICK = Fraction(1, 1000)
 _SAR_ERROR = Fraction(1, 200)
 """Matroska writes the display size in whole pixels, H.264 a ratio of 16-bit numbers."""
 _SAME_CODEC = {"mp1": "mp3", "mp2": "mp3", "text": "subrip"}
 """Codecs that a container stores under the name of another; one decoder decodes both."""
 UNHEARD_DRIFT = 0.04
-"""Seconds by which PCM may end off: MP4 and MOV keep its samples end to end, whatever its packets' times were
-(EBU R 37 allows as much)."""
+"""Seconds by which the end of PCM may differ: MP4 and MOV store its samples end to end, whatever the times of
+packets were (EBU R 37 allows as much)."""
 _AUDIO_TICK = 1 / 8000
-"""A shift of a part is rounded to ticks of the audio."""
+"""Rounding of a `--range` offset to ticks of the audio."""
 
 
 class Contents:
-    """What is in a result: its film, and what was seen of the packets of all tracks."""
+    """The film of an output, and facts about the packets of all tracks."""
 
     def __init__(self, container: InputContainer, plan: Plan, passed: Sequence[Passed]) -> None:
         others = {p.output_index for p in passed}
@@ -93,7 +93,7 @@ class Contents:
             raise VerificationError("the result does not say that it is Dolby Vision, or of another level")
         self.length_size = nal_length_size(plan.encoder.codec, context.extradata)
         self.pts = array("q")
-        """Of its packets, in decode order."""
+        """Timestamps of its packets, in decode order."""
         self.decoded = 0
         self.counts: dict[int, int] = {}
         self.digests: dict[int, Any] = {}
@@ -103,7 +103,7 @@ class Contents:
         self.annex_b = {p.output_index for p in passed if p.is_annex_b}
 
     def take(self, packet: Packet[Any]) -> None:
-        """Note a packet of another track."""
+        """Record a packet of another track."""
         index, data, base = packet.stream_index, bytes(packet), Fraction(packet.time_base or 1)
         self.counts[index] = self.counts.get(index, 0) + 1
         if index in self.annex_b:
@@ -117,7 +117,7 @@ class Contents:
 
 
 def check_times(seen: Contents, plan: Plan, info: VideoInfo) -> tuple[Fraction, Fraction]:
-    """(largest error, the one constant shift a container that begins at 0 may add), both in seconds."""
+    """(largest error, constant offset that a container starting at 0 may add), both in seconds."""
     moved = start_shift(plan, info)
     promised = timeline(info, plan).pts
     if len(seen.pts) != len(promised):
@@ -164,9 +164,7 @@ def check_times(seen: Contents, plan: Plan, info: VideoInfo) -> tuple[Fraction, 
 
 
 def check_passed(seen: Contents, passed: Sequence[Passed], shift: Fraction, plan: Plan) -> None:
-    """Every passed-through packet, bit for bit, of the codec it was, and moved by no more than the
-    film was.
-    """
+    """Check every copied packet bit by bit, its codec, and that it is offset by no more than the film."""
     for entry in passed:
         found, digest = seen.counts.get(entry.output_index, 0), seen.digests.get(entry.output_index)
         divisible, name = is_divisible(entry.codec), f"{entry.type} stream {entry.source_index}"

@@ -1,4 +1,4 @@
-"""Packets of audio, subtitles and other streams, passed through unchanged."""
+"""Packets of audio, subtitles and other streams, copied unchanged."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ __all__ = [
 
 @dataclass
 class Passed:
-    """What was passed on of one stream, to be found again in the result."""
+    """The copied packets of one stream, for verification."""
 
     source_index: int
     output_index: int
@@ -63,27 +63,25 @@ class Passed:
     end_seconds: float | None = None
     is_cover: bool = False
     codec: str = ""
-    """In the result; empty where FFmpeg knows none."""
+    """Codec in the output; empty if FFmpeg knows none."""
     text_of: str = ""
-    """The codec of subtitles that are rewritten as plain text."""
+    """Source codec of subtitles that are converted to plain text."""
     is_annex_b: bool = False
-    """Start codes divide the NAL units of the source; the result may have lengths in their place."""
+    """NAL units of the source have start codes; the output may have lengths instead."""
     digest: Any = field(default_factory=hashlib.sha256)
 
 
 def check_stop(stop: threading.Event | None) -> None:
-    """Raises Interrupted where a stop was asked for after the last chunk."""
+    """Raise Interrupted if a stop was requested after the last chunk."""
     if stop is not None and stop.is_set():
         raise Interrupted("stopped; all chunks are kept, the same command puts them together")
 
 
 def start_shift(plan: Plan, info: VideoInfo) -> Fraction:
-    """Seconds by which all tracks are moved to begin at 0.
+    """Seconds by which all tracks are shifted to begin at 0.
 
-    A part of a film (`--range`), and a recording with a clock that has run for hours.
-
-    Recordings are MPEG-TS and PS.
-    Other whole films stay where they are, except those that begin before 0 in MP4 and MOV, which would hide
+    This applies to a `--range`, and to broadcast recordings (MPEG-TS and PS), whose clock may have run for
+    hours. Other films keep their times, except those that begin before 0 in MP4 and MOV, which would hide
     those frames.
     """
     first = info.pts[plan.start_frame] * info.time_base
@@ -94,7 +92,7 @@ def start_shift(plan: Plan, info: VideoInfo) -> Fraction:
 
 
 def passed_window(plan: Plan, info: VideoInfo) -> tuple[Fraction, Fraction] | None:
-    """Seconds [from, to) of a part; None for a whole film."""
+    """Seconds [from, to) of a `--range`; None for a whole film."""
     if plan.start_frame == 0 and plan.stop_frame == info.frame_count:
         return None
     last = plan.stop_frame - 1
@@ -112,16 +110,15 @@ def passed_packets(
     info: VideoInfo,
     passed: dict[int, Passed],
 ) -> Iterator[Packet]:
-    """Packets of the streams in `passed`, cut to the plan's range and shifted, with the stream and times of
-    the output.
+    """Yield packets of the streams in `passed`, cut to the plan's range and shifted.
 
-    packets: of the source, in its order.
+    They have the stream and times of the output. packets: of the source, in order.
     """
     return _StreamCopy(source, output, plan, info, passed).packets(packets)
 
 
 class _StreamCopy:
-    """How the packets of the other tracks become packets of the output."""
+    """Converts packets of the other tracks to packets of the output."""
 
     def __init__(
         self,
@@ -136,7 +133,7 @@ class _StreamCopy:
         self._window, self._shift = passed_window(plan, info), start_shift(plan, info)
         self._clock = EpochClock(source.format.name)
         self._last: dict[int, int] = {}
-        """Stream -> decode time of what was taken last."""
+        """Stream -> decode time of its last packet."""
         self._order = MonotonicClock(output, plan.encoder.container)
         self._films = {index for index, entry in passed.items() if entry.type == "video"}
         earliest = info.pts[plan.start_frame] * info.time_base - self._shift
@@ -152,7 +149,7 @@ class _StreamCopy:
         return Fraction(self._source.streams[index].time_base or 1)
 
     def packets(self, packets: Iterable[Packet]) -> Iterator[Packet]:
-        """Packets of the output, of all packets of the source."""
+        """Yield the packets of the output for all packets of the source."""
         for packet in with_decode_times(packets, self._films):
             if not packet.size:
                 continue
@@ -167,7 +164,7 @@ class _StreamCopy:
                 yield self._noted(_as_text(event, self._base(index), entry.codec), entry)
 
     def _is_wanted(self, packet: Packet) -> bool:
-        """Give a packet its times in the output; False for one that is left out."""
+        """Give a packet its times in the output; False if it is left out."""
         offset, base = self._clock.shift_ticks(packet.stream), Fraction(packet.time_base)
         if packet.pts is not None:
             packet.pts += offset
@@ -190,7 +187,7 @@ class _StreamCopy:
         return not is_filler(packet)
 
     def _converted(self, packet: Packet, entry: Passed) -> Iterator[Packet]:
-        """A packet as the output takes it: nothing where a damaged one is left out, several of timed text."""
+        """A packet as the output accepts it: none for a damaged one, several for timed text."""
         base = Fraction(packet.time_base)
         adts = self._source.format.name == "mpegts"
         if entry.text_of:
@@ -208,12 +205,12 @@ class _StreamCopy:
             yield packet
 
     def _refuse_damage(self, packet: Packet, entry: Passed) -> None:
-        """Raise CorruptError, unless what is damaged is left out."""
+        """Raise CorruptError, unless damaged packets are left out."""
         if self._plan.on_corrupt != "conceal":
             raise _damaged(self._info, entry, float(decode_ticks(packet) * Fraction(packet.time_base)))
 
     def _noted(self, packet: Packet, entry: Passed) -> Packet:
-        """The packet as one of the output, taken note of."""
+        """Convert the packet to one of the output, and record it."""
         base, shown = Fraction(packet.time_base), shown_ticks(packet)
         entry.packets += 1
         entry.digest.update(
@@ -248,9 +245,9 @@ def _damaged(info: VideoInfo, entry: Passed, seconds: float) -> CorruptError:
 
 
 def _as_pcm(packet: Packet, target: AnyStream) -> Packet:
-    """The samples of a packet of LPCM, as a packet of plain PCM at the same time.
+    """The samples of an LPCM packet, as a packet of plain PCM at the same time.
 
-    Raises av.error.FFmpegError where it is damaged.
+    Raises av.error.FFmpegError if it is damaged.
     """
     encoder: Any = target.codec_context
     decoder: Any = open_decoder(packet.stream)
@@ -267,15 +264,15 @@ def _as_pcm(packet: Packet, target: AnyStream) -> Packet:
 
 
 def is_annex_b(stream: AnyStream) -> bool:
-    """Video of NAL units that start codes divide; muxers of MP4 and Matroska put lengths in their place."""
+    """Whether video has NAL units with start codes; muxers of MP4 and Matroska replace them with lengths."""
     codec = codec_of(stream)
     return codec in {"h264", "hevc"} and not nal_length_size(codec, stream.codec_context.extradata)
 
 
 def joined_units(data: bytes, codec: str, stream: AnyStream) -> bytes:
-    """The NAL units of a packet, each behind its length, however the stream divides them.
+    """The NAL units of a packet, each after its length, however the stream separates them.
 
-    Zeros between them are no part of any.
+    Zeros between them belong to none.
     """
     units = (
         unit.rstrip(b"\0") for unit in nal_units(data, nal_length_size(codec, stream.codec_context.extradata))
@@ -284,13 +281,16 @@ def joined_units(data: bytes, codec: str, stream: AnyStream) -> bytes:
 
 
 def is_filler(packet: Packet) -> bool:
-    """An empty sample between the subtitles of an MP4 (3GPP TS 26.245); the muxer puts in its own."""
+    """Whether this is an empty sample between subtitles of an MP4 (3GPP TS 26.245).
+
+    The muxer inserts its own.
+    """
     context = getattr(packet.stream, "codec_context", None)
     return context is not None and context.name == "mov_text" and bytes(packet) == b"\x00\x00"
 
 
 def _payload(packet: Packet) -> bytes:
-    """What of a packet reaches the file.
+    """The part of a packet that is written to the file.
 
     AAC of a broadcast loses its ADTS header there (ISO/IEC 13818-7, clause 6.2).
     """
@@ -307,5 +307,5 @@ def _payload(packet: Packet) -> bytes:
 
 
 def packet_seconds(packet: Packet) -> float:
-    """For putting packets in order; never for timestamps."""
+    """Time in seconds, for sorting packets; never for timestamps."""
     return float(decode_ticks(packet) * Fraction(packet.time_base or 1))

@@ -1,6 +1,6 @@
-"""Text subtitles in the form that another container holds: what is said and when, without its looks.
+"""Converts text subtitles for another container: text and times, without styling.
 
-MP4 and MOV hold timed text (3GPP TS 26.245, FFmpeg's mov_text), Matroska SubRip, WebM WebVTT.
+MP4 and MOV support timed text (3GPP TS 26.245, FFmpeg's mov_text), Matroska SubRip, WebM WebVTT.
 """
 
 from __future__ import annotations
@@ -38,42 +38,42 @@ __all__ = [
 
 
 _TARGETS = {"mp4": "mov_text", "mov": "mov_text", "matroska": "subrip", "webm": "webvtt"}
-"""What a container gets."""
+"""Container -> codec of converted subtitles."""
 _NEWER_WEBVTT = "S_TEXT/WEBVTT"
-"""Matroska's own name for it, which FFmpeg does not know; the one it knows is WebM's."""
+"""Matroska's own name of WebVTT, which FFmpeg does not know; it knows WebM's."""
 _CONVERTIBLE = frozenset({"subrip", "srt", "text", "ass", "ssa", "webvtt", _NEWER_WEBVTT, "mov_text"})
-"""By codec, and by the decoders that FFmpeg has for them."""
+"""By codec, and by FFmpeg's decoders for them."""
 _HELD = {
     "mp4": {"mov_text"},
     "mov": {"mov_text"},
     "matroska": _CONVERTIBLE - {"mov_text", _NEWER_WEBVTT},
     "webm": {"webvtt"},
 }
-"""Those that a container has a place for."""
+"""Subtitle codecs that a container supports."""
 _STYLED = frozenset({"ass", "ssa"})
 _ASS_FIELDS = 8
-"""Of an event in Matroska before its text: ReadOrder, Layer, Style, Name, three margins, Effect."""
+"""Fields of an event in Matroska before its text: ReadOrder, Layer, Style, Name, three margins, Effect."""
 _MARKUP = re.compile(r"</?[a-zA-Z][^<>]*>|\{\\[^{}]*\}")
 _WEBVTT = frozenset({"webvtt", _NEWER_WEBVTT})
 _CUE_TAG = re.compile(r"<[^<>]*>")
 _DRAWING = re.compile(r"\{[^{}]*\\p[1-9][^{}]*\}")
 _ENDLESS_SECONDS = 5
-"""How long an event is shown that does not say it."""
+"""Duration of an event without one."""
 _LONGEST_BYTES = 65_535
 
 
 def is_converted(codec: str, container: str) -> bool:
-    """Whether a track of that codec is rewritten where it is to go into that container."""
+    """Whether a track of that codec has to be converted for that container."""
     return container in _TARGETS and codec in _CONVERTIBLE - _HELD[container]
 
 
 def converted(container: str) -> str:
-    """The codec that rewritten tracks have there."""
+    """The codec of converted tracks in that container."""
     return _TARGETS[container]
 
 
 def said_of_conversion(streams: list[Stream], container: str) -> list[str]:
-    """What a person should know of tracks that are converted."""
+    """Messages for the user about converted tracks."""
     said = []
     for stream in streams:
         lost = (
@@ -89,9 +89,9 @@ def said_of_conversion(streams: list[Stream], container: str) -> list[str]:
 
 
 def plain_text(codec: str, data: bytes) -> str:
-    """The words of an event.
+    """The text of an event.
 
-    Tags, the fields, overrides and drawings of ASS and the styles of timed text are left out.
+    Tags, the fields, overrides and drawings of ASS, and the styles of timed text are removed.
     """
     if codec == "mov_text":
         data = data[2 : 2 + int.from_bytes(data[:2], "big")]
@@ -108,9 +108,9 @@ def plain_text(codec: str, data: bytes) -> str:
 
 
 def coded_text(text: str, codec: str) -> bytes:
-    """The words as one of the codecs that containers get.
+    """Encode text in one of the target codecs.
 
-    A sample of timed text is a length and the text, cut where it is too long to be read.
+    A sample of timed text is a length and the text, truncated if it is too long.
     """
     if codec == "webvtt":
         return html.escape(text, quote=False).encode()
@@ -121,10 +121,10 @@ def coded_text(text: str, codec: str) -> bytes:
 
 
 class AsTheyCome:
-    """Events of a track that may overlap. `add` and `rest` as of `OneAtATime`."""
+    """Passes events of a track on, which may overlap. `add` and `rest` as in `OneAtATime`."""
 
     def __init__(self, base: Fraction) -> None:
-        """base: seconds a tick."""
+        """base: seconds per tick."""
         self._endless = round(_ENDLESS_SECONDS / base)
 
     def add(self, start: int, duration: int, text: str) -> Iterator[tuple[int, int, str]]:
@@ -133,25 +133,25 @@ class AsTheyCome:
             yield start, duration or self._endless, text
 
     def rest(self) -> Iterator[tuple[int, int, str]]:
-        """None is held back."""
+        """Yield nothing, as no event is held back."""
         yield from ()
 
 
 class OneAtATime:
-    """Events of a track become samples that follow each other.
+    """Turns the events of a track into consecutive samples.
 
-    What is shown at once is one sample of several lines.
+    Events shown at the same time become one sample of several lines.
     """
 
     def __init__(self, base: Fraction) -> None:
-        """base: seconds a tick."""
+        """base: seconds per tick."""
         self._endless = round(_ENDLESS_SECONDS / base)
         self._shown: list[tuple[int, str]] = []
-        """(tick at which it ends, text)."""
+        """(tick of its end, text)."""
         self._at = 0
 
     def add(self, start: int, duration: int, text: str) -> Iterator[tuple[int, int, str]]:
-        """(tick, ticks, text) of what is over when another event begins.
+        """(tick, ticks, text) of the samples that end when another event begins.
 
         start: not before that of the event before.
         """
@@ -162,7 +162,7 @@ class OneAtATime:
         self._shown.append((start + (duration or self._endless), text))
 
     def rest(self) -> Iterator[tuple[int, int, str]]:
-        """The same of what is shown when no more events come."""
+        """(tick, ticks, text) of the remaining samples."""
         yield from self._until(max((end for end, _ in self._shown), default=self._at))
 
     def _until(self, stop: int) -> Iterator[tuple[int, int, str]]:
@@ -175,7 +175,10 @@ class OneAtATime:
 
 
 def add_text_track(output: OutputContainer, codec: str) -> AnyStream:
-    """A track of plain text; timed text gets the usual looks: white, at the bottom, in the middle."""
+    """Add a track of plain text.
+
+    Timed text gets the default style: white, bottom centre.
+    """
     if codec != "mov_text":
         return output.add_mux_stream(codec)
     with open_memory(_template()) as template:
@@ -198,7 +201,7 @@ _DESCRIPTION = (
 
 @functools.cache
 def _template() -> bytes:
-    """An MP4 with a track of timed text: FFmpeg's encoder, which could make one, wants an ASS header."""
+    """An MP4 with a track of timed text: FFmpeg's encoder, which could create one, needs an ASS header."""
     buffer = io.BytesIO()
     output = av.open(buffer, "w", format="mp4", container_options={"movflags": "empty_moov"})
     track = output.add_mux_stream("mov_text")

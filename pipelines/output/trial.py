@@ -1,8 +1,8 @@
-"""`tracks_that_fail`: the result in small, made and checked before work starts.
+"""`tracks_that_fail`: makes and checks a small output before work starts.
 
-Two flat frames from the real encoder and the first and last packets of every other track go through the real
-assembly, header and trailer, and through the real verification. What a container, a codec or a track would
-fail at in the end, it fails at here.
+Two flat frames from the real encoder, and the first and last packets of every other track, go through the
+real muxer and verification. Whatever would fail at the end of a run with this container, codec or track fails
+here.
 """
 
 from __future__ import annotations
@@ -55,12 +55,10 @@ __all__ = ["tracks_that_fail"]
 def tracks_that_fail(
     plan: Plan, info: VideoInfo, *, convert_subtitles: bool = False
 ) -> list[tuple[Stream, str]]:
-    """Tracks of the source that the result can't hold, and why.
+    """Tracks of the source that the output can't hold, with reasons.
 
-    Without them, and with all others, it was made and passed verification.
-
-    convert_subtitles: those that become timed text are none of them. Raises UsageError where the film alone
-    can't be made.
+    Without them, and with all others, the small output passed verification. convert_subtitles: tracks that
+    can be converted to timed text are not among them. Raises UsageError if the film alone fails.
     """
     with _Trial(plan, info) as trial:
         container = plan.encoder.container
@@ -90,7 +88,7 @@ def tracks_that_fail(
 
 
 def _drift(stream: Stream, container: str) -> str:
-    """What is wrong with sound of which MP4 and MOV keep the samples only, end to end."""
+    """What is wrong with audio whose packet times MP4 and MOV can't keep."""
     if (
         container not in {"mp4", "mov"}
         or not (is_divisible(stream.codec) or stream.codec in REWRAPPED)
@@ -104,7 +102,7 @@ def _drift(stream: Stream, container: str) -> str:
 
 
 class _Trial:
-    """A plan and its source cut down to two frames, and the folder that results are tried in."""
+    """A plan and its source cut down to two frames, and the folder for trial outputs."""
 
     def __init__(self, plan: Plan, info: VideoInfo) -> None:
         frames = slice(
@@ -136,7 +134,7 @@ class _Trial:
         self._folder.cleanup()
 
     def failure(self, dropped: frozenset[int]) -> str:
-        """Why the result can't be made without the streams `dropped`; empty where it can."""
+        """Why the output can't be made without the streams `dropped`; empty if it can."""
         target = Path(self._folder.name) / "result"
         try:
             self._record = self._record or _encoded(self._plan, self._info, Path(self._folder.name))
@@ -181,7 +179,7 @@ def _in_small(plan: Plan) -> Plan:
 
 
 def _encoded(plan: Plan, info: VideoInfo, folder: Path) -> ChunkRecord:
-    """A chunk of flat frames, half bright, as a worker and the journal would leave it."""
+    """A chunk of flat frames, half bright, as a worker and the journal would make it."""
     times, encoder = timeline(info, plan), plan.encoder
     pixels = PixelFormat.parse(encoder.pix_fmt)
     kind, half = (
@@ -206,12 +204,12 @@ def _encoded(plan: Plan, info: VideoInfo, folder: Path) -> ChunkRecord:
 
 
 def encode_frames(plan: Plan, frames: Sequence[Frame]) -> EncodedChunk:
-    """A chunk of frames of the result."""
+    """Encode frames of the output as a chunk."""
     return encode_chunk(frames, 0, plan.encoder, **stream_facts(plan))
 
 
 def _apart(plan: Plan, frames: Sequence[Frame]) -> EncodedChunk:
-    """The same by hardware, in a process of its own: a driver may end it."""
+    """Encode with hardware, in a separate process, as its driver may crash."""
     try:
         made: EncodedChunk = call_in_child(
             "pipelines.output.trial:encode_frames", plan, frames, seconds=_HARDWARE_SECONDS
@@ -225,7 +223,7 @@ _HARDWARE_SECONDS = 120.0
 
 
 def _samples(source: InputContainer, info: VideoInfo) -> Iterator[Packet]:
-    """The first and last packets of every track beside the film, as its demuxer gave them."""
+    """The first and last packets of every other track, as returned by the demuxer."""
     for stream in info.streams:
         track = source.streams[stream.index]
         for data in info.samples.get(stream.index, ()):

@@ -1,6 +1,6 @@
-"""`verify`: the result against what was promised, before it gets its name.
+"""`verify`: compares the output with the expected contents before it gets its final name.
 
-Reads the file as any player would.
+Reads the file as a player would.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ __all__ = ["Report", "result_hash", "verify", "verify_again"]
 
 @dataclass(frozen=True)
 class Report:
-    """What was checked, for `OUT.vsr.json`."""
+    """The checks, for `OUT.vsr.json`."""
 
     frames: int
     largest_pts_error_seconds: float
@@ -70,11 +70,10 @@ def verify(
     full: bool,
     stop: threading.Event | None = None,
 ) -> Report:
-    """Check frame count, every timestamp, every passed-through packet, tags, and that seams decode to the
-    right pictures.
+    """Check frame count, timestamps, copied packets and tags, and decode frames around chunk boundaries.
 
     full: decode every frame instead of the first few of each chunk. stop: ends it when set. Raises
-    VerificationError for the first thing wrong, Interrupted.
+    VerificationError for the first error, Interrupted.
     """
     plan, info, records = parts.plan, parts.info, parts.records
     if plan.encoder.is_sequence:
@@ -108,9 +107,9 @@ def verify(
 
 
 def result_hash(path: Path, plan: Plan) -> str:
-    """SHA-256 of a result; of numbered pictures, of their hashes in order.
+    """SHA-256 of an output; for an image sequence, of the images' hashes in order.
 
-    Raises OSError where it can't be read.
+    Raises OSError if it can't be read.
     """
     pattern = pattern_of(path) if plan.encoder.is_sequence else None
     if pattern is None:
@@ -126,12 +125,10 @@ def result_hash(path: Path, plan: Plan) -> str:
 def verify_again(
     path: Path, plan: Plan, *, frames: int, sha256: str, stop: threading.Event | None = None
 ) -> None:
-    """Look at every byte and every frame of a result that has its name already.
+    """Verify every byte and every frame of a finished output.
 
-    What its pictures show was compared when it was made.
-
-    frames: that it must have. sha256: `result_hash` when it was verified; empty: not known. Raises
-    VerificationError, Interrupted.
+    Frames were compared with the source when it was made. frames: expected number. sha256: `result_hash`
+    after the first verification; empty if unknown. Raises VerificationError, Interrupted.
     """
     try:
         if sha256 and result_hash(path, plan) != sha256:
@@ -170,7 +167,7 @@ def _walk(
     full: bool,
     stop: threading.Event | None,
 ) -> None:
-    """Read all packets once; decode at the seams as they pass."""
+    """Read all packets once, and decode those around chunk boundaries."""
     plan, records = parts.plan, parts.records
     decoder = result_decoder(found.video, plan)
     starts = _starts(records)
@@ -195,7 +192,7 @@ def _walk(
 def _film_packets(
     container: InputContainer, found: Contents, stop: threading.Event | None
 ) -> Iterator[Packet[Any]]:
-    """Packets of the film, their times noted; those of other tracks are noted on the way."""
+    """Yield packets of the film and record their times; packets of other tracks are recorded too."""
     for packet in container.demux():
         check_stop(stop)
         if not packet.size:
@@ -234,9 +231,9 @@ def _drain(decoder: VideoCodecContext) -> list[VideoFrame]:
 
 
 class _Pictures:
-    """The frames of one chunk as they are decoded.
+    """Checks the frames of one chunk while they are decoded.
 
-    Whole, of the right kind, and pictures of the right moments. None is kept.
+    Complete, of the right format, and with the right content. No frame is kept.
     """
 
     def __init__(self, record: ChunkRecord, plan: Plan, seen: Contents) -> None:
@@ -244,12 +241,12 @@ class _Pictures:
         self._order = array("q", sorted(record.pts))
         self._thumbnails = record.thumbnails  # read once: it lies in a file
         self._marks: list[tuple[int, int]] = []
-        """(time, mark of its dynamic HDR metadata) of packets, where the plan keeps such."""
+        """(time, mark of its dynamic HDR metadata) of packets, if the plan keeps it."""
         self._shift: int | None = None
-        """Ticks by which the result is shown later; known once the first frame has told."""
+        """Offset of the output in ticks; known after the first frame."""
 
     def check(self, frames: Iterable[VideoFrame]) -> None:
-        """Frames in display order. Raises VerificationError for the first that is wrong."""
+        """Check frames in display order. Raises VerificationError for the first wrong one."""
         for frame in frames:
             if self._shift is None:
                 self._shift = (frame.pts or 0) - self._scaled(self._order[0])
@@ -260,7 +257,7 @@ class _Pictures:
             self._compare(frame)
 
     def see_packet(self, packet: Packet[Any]) -> None:
-        """A packet of the chunk, with the dynamic HDR metadata in it."""
+        """Check a packet's dynamic HDR metadata."""
         found = dynamic_hdr_of(self._plan.encoder.codec, bytes(packet), self._seen.length_size)
         self._marks.append((packet.pts or 0, found.mark))
 
@@ -272,18 +269,18 @@ class _Pictures:
                 raise VerificationError(f"{what} has not its own HDR10+ or Dolby Vision metadata")
 
     def end(self, frames: Iterable[VideoFrame]) -> None:
-        """The last ones. Raises VerificationError where there was none at all, too."""
+        """Check the last frames. Raises VerificationError also if there were none."""
         self.check(frames)
         self._check_marks()
         if self._shift is None:
             raise VerificationError(f"nothing of chunk {self._record.index} can be decoded")
 
     def _scaled(self, pts: int) -> int:
-        """Ticks of the plan as ticks of the result."""
+        """Convert ticks of the plan to ticks of the output."""
         return round(pts * self._plan.time_base / self._seen.time_base)
 
     def _place(self, pts: int) -> int | None:
-        """Place in display order of the frame that the result shows at a time."""
+        """Position in display order of the frame shown at that time."""
         wanted = pts - (self._shift or 0)
         place = bisect.bisect_left(self._order, wanted, key=self._scaled)
         return place if place < len(self._order) and self._scaled(self._order[place]) == wanted else None

@@ -168,79 +168,78 @@ class ExecutionSettings:
 
 @dataclass(frozen=True)
 class RunSettings:
-    """Everything `vsr run` can be told about one video."""
+    """All settings of `vsr run` for one video."""
 
     target: TargetSettings = field(default_factory=TargetSettings)
     encode: EncodeSettings = field(default_factory=EncodeSettings)
     model: str = "auto"
-    """A name of `vsr models`, a weights file, or several joined by commas; "auto" is the best that keeps up,
-    on a GPU a larger one."""
+    """A name of `vsr models`, a weights file, or several joined by commas; "auto" is the best network that
+    keeps up, larger on a GPU."""
     device: Literal["auto", "cpu", "cuda", "xpu", "mps"] = "auto"
-    """Where networks run: cuda is NVIDIA and, with a torch for ROCm, AMD; xpu Intel, mps Apple; auto is the
-    one that torch finds, else the CPU."""
+    """Device of the networks: cuda is NVIDIA and, with torch for ROCm, AMD; xpu Intel, mps Apple; auto is the
+    accelerator that torch finds, else the CPU."""
     precision: Literal["auto", "int8", "bf16", "fp16", "fp32"] = "auto"
-    """What networks compute in; auto: what is fastest on the device that they run on, and precise enough.
-    int8: networks that have such layers."""
+    """Precision of the networks; auto: the fastest on their device that is precise enough. int8: for networks
+    with such layers."""
     workers: int | None = None
-    """At most so many workers; None: one, with CUDA up to four a device, as `pipelines.planner.resources`
-    says."""
+    """Maximum number of workers; None: one, with CUDA up to four per device, see
+    `pipelines.planner.resources`."""
     cluster: str | None = None
-    """A Ray cluster: "local" or "local:N", one of our own on this machine; "auto" or "HOST:PORT", one that is
-    there."""
+    """A Ray cluster: "local" or "local:N", a private one on this machine; "auto" or "HOST:PORT", an existing
+    one."""
     gpus_per_worker: float | None = None
-    """Of a cluster; fractions let workers share a GPU. None: 1, and of a private one what there is, shared
-    out."""
+    """GPUs of each cluster worker; fractions let workers share a GPU. None: 1; on a private cluster the GPUs
+    divided by the workers."""
     cpus_per_worker: float | None = None
-    """Of a cluster; None: what there is, shared out."""
+    """CPU cores of each cluster worker; None: the available cores divided by the workers."""
     mixed_hardware: bool = False
-    """Let workers of other numerics classes take part; the bytes then depend on who made which chunk."""
+    """Accept workers of other numerics classes; the bytes then depend on which worker made which chunk."""
     chunk_seconds: float = 6.0
-    """Aimed-at length of the parts that are encoded, kept and resumed one by one."""
+    """Target length of chunks, which are encoded, stored and resumed one by one."""
     range: str | None = None
     """FROM-TO, in seconds or [hh:]mm:ss[.fff]; either side may be empty."""
     rate: str | None = None
-    """Frames a second of numbered pictures: "24", "23.976" or "24000/1001"; None: 24."""
+    """Frames per second of an image sequence: "24", "23.976" or "24000/1001"; None: 24."""
     tile: str | None = None
-    """"WxH": the size of the tiles large pictures go through networks in, in pixels of their input; None: by
-    the networks. Smaller ones take less memory and more time."""
+    """"WxH": tile size of the networks, in pixels of their input; None: chosen by the networks. Smaller tiles
+    take less memory and more time."""
     video_stream: int | None = None
-    """Which of several films, from 0."""
+    """Index of the video stream, from 0."""
     on_corrupt: Literal["fail", "conceal"] = "fail"
     deinterlace: Literal["auto", "on", "bob", "ivtc", "off", "refuse"] = "auto"
-    """Of interlaced video: auto, a frame of each frame; bob, a frame of each field, in doubt too; on, a frame
-    of each frame whatever was found; ivtc, the frames of film that was telecined, as auto where all of it is;
-    off, lines as they are; refuse, none of it."""
+    """For interlaced video: auto, one frame per frame, or inverse telecine if all of it is film; bob, one
+    frame per field, also if in doubt; on, always one frame per frame; ivtc, inverse telecine; off, leave
+    fields as they are; refuse, raise an error."""
     square_pixels: bool = False
-    """Bake an anamorphic picture's shape into its pixels, instead of keeping its sample aspect ratio."""
+    """Convert anamorphic video to square pixels, instead of keeping its sample aspect ratio."""
     crop_bars: bool = False
     """Crop black bars present throughout the film."""
     prefilter: str | None = None
     """Filters before the networks, in order, joined by commas: denoise, deblock, deband, dehalo, decomb."""
     keep_grain: bool = False
-    """Measure the source's film grain; where there is any, take it out (prefilter "denoise") and add as much
-    to the result."""
+    """Measure the source's film grain; if there is any, remove it (prefilter "denoise") and add the same
+    amount to the output."""
     strength: float = 1.0
-    """How much of the networks' result is taken: 0 the classical result, 1 all of theirs."""
+    """Blend between the classical output (0) and that of the networks (1)."""
     restore: float | Literal["auto"] = "auto"
-    """How much damage networks that restore are to take away, 0 to 1; "auto": as much as the film's frames
-    show."""
+    """How much degradation restoring networks remove, 0 to 1; "auto": estimated from the film."""
     detail: float = 0.75
-    """Of networks with a faithful and a crisp set of weights: from the one (0) to the other (1)."""
+    """For networks with a faithful and a crisp set of weights: from the one (0) to the other (1)."""
     commercial: bool = False
-    """Take only networks with a licence that allows commercial use."""
+    """Use only networks with a licence that allows commercial use."""
     convert_subtitles: bool = False
-    """Make plain timed text of SubRip and ASS where the result is an MP4 or MOV, which hold no other."""
+    """Convert SubRip and ASS to plain timed text for MP4 and MOV, which support no other."""
     chroma: Literal["network", "classical"] = "network"
-    """Of 4:4:4 and R'G'B' sources: through the networks as luma is, which costs three times as much, or
-    resized. 4:2:0 has its own way."""
+    """For 4:4:4 and R'G'B' sources: upscale chroma with the networks like luma, at three times the cost, or
+    resize it. 4:2:0 is unaffected."""
     dynamic_hdr: Literal["keep", "drop"] = "keep"
-    """HDR10+ and Dolby Vision metadata: with every frame where the result can have it, or left out."""
+    """HDR10+ and Dolby Vision metadata: keep it for every frame if the output supports it, or drop it."""
     drop_incompatible: bool = False
-    """Leave out what the output container can't hold, instead of refusing."""
+    """Drop streams that the output container can't hold, instead of refusing."""
     verify: Literal["seams", "full"] = "seams"
-    """Decode the result around every seam, or all of it, before it gets its name."""
+    """Decode the frames around chunk boundaries, or the whole output, during verification."""
     output_template: str = DEFAULT_TEMPLATE
-    """What a result is called where the output is a folder or beside the input; see `naming.FIELDS`."""
+    """File name of an output in a folder or next to the input; see `name_template.FIELDS`."""
 
     def __post_init__(self) -> None:
         for name, allowed in _WORDS.items():
@@ -257,7 +256,7 @@ class RunSettings:
                 parse(text)
 
     def _rules(self) -> Iterator[tuple[bool, str]]:
-        """(whether a rule is kept, what to say where it is not)."""
+        """(whether a rule is kept, the error message if it is not)."""
         prefilters = prefilter_names(self.prefilter or "")
         restore = self.restore if self.restore == "auto" else f"{self.restore:g}"
         yield (
@@ -303,12 +302,12 @@ class RunSettings:
 
     @property
     def alone(self) -> RunSettings:
-        """The same, by one worker without a cluster."""
+        """The same settings with one worker and without a cluster."""
         return dataclasses.replace(self, cluster=None, workers=1, gpus_per_worker=None, cpus_per_worker=None)
 
     @property
     def execution(self) -> ExecutionSettings:
-        """The settings that workers are opened by."""
+        """The settings that open workers."""
         names = [f.name for f in dataclasses.fields(ExecutionSettings)]
         return ExecutionSettings(**{name: getattr(self, name) for name in names})
 

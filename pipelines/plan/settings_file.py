@@ -34,7 +34,7 @@ def read_settings(kind: type[T], path: str | Path, overrides: dict[str, Any] | N
 
 
 def merge(table: dict[str, Any], overrides: dict[str, Any]) -> dict[str, Any]:
-    """A copy of a nested table with dotted keys set; None values are left as they were."""
+    """A copy of a nested table with dotted keys set; None values change nothing."""
     result = {k: merge(v, {}) if isinstance(v, dict) else v for k, v in table.items()}
     for dotted, value in overrides.items():
         if value is None:
@@ -48,7 +48,7 @@ def merge(table: dict[str, Any], overrides: dict[str, Any]) -> dict[str, Any]:
 
 
 def build_settings(kind: type[T], table: dict[str, Any], where: str = "settings") -> T:
-    """Make a settings class of a nested table."""
+    """Build a settings class from a nested table."""
     hints = typing.get_type_hints(kind)
     unknown = sorted(set(table) - set(hints))
     if unknown:

@@ -1,6 +1,4 @@
-"""Tiles: where a large picture is cut so that a network's maps stay in cache, and the same places
-every time.
-"""
+"""Tiles: how a large frame is split so that feature maps stay in cache, always in the same way."""
 
 from __future__ import annotations
 
@@ -16,12 +14,12 @@ __all__ = ["YUV_TILE_PX", "Tile", "cut"]
 
 
 YUV_TILE_PX = (544, 960)
-"""Height and width of a tile for networks that take and leave 4:2:0 planes, unless a plan says otherwise."""
+"""Default height and width of a tile, for networks between 4:2:0 planes."""
 
 
 @dataclass(frozen=True)
 class Tile:
-    """A rectangle a network is run on, and the part of its result that counts.
+    """A rectangle that a network is run on, and the valid part of its output.
 
     All in input pixels, half-open.
     """
@@ -30,14 +28,14 @@ class Tile:
     bottom: int
     left: int
     right: int
-    """The part that counts."""
+    """The valid part."""
     halo_top: int
     halo_bottom: int
     halo_left: int
     halo_right: int
-    """What is read: the part that counts and its halo, cut off at the picture's border."""
+    """The part that is read: the valid part and its halo, clipped at the frame's border."""
     in_bar: bool = False
-    """All that is read of it lies where the film has black bars."""
+    """Everything it reads is in a black bar of the film."""
 
     def read(self, by: int = 1) -> tuple[slice, slice]:
         """The region read from a plane subsampled by `by` in both directions."""
@@ -46,13 +44,13 @@ class Tile:
         )
 
     def written(self, scale: int, by: int = 1) -> tuple[slice, slice]:
-        """Where the part that counts goes in a plane of the result, `scale` times as large."""
+        """Position of the valid part in a plane of the output, `scale` times as large."""
         return slice(self.top * scale // by, self.bottom * scale // by), slice(
             self.left * scale // by, self.right * scale // by
         )
 
     def kept(self, scale: int, by: int = 1) -> tuple[slice, slice]:
-        """The part that counts, in what the network gave for what was read."""
+        """Position of the valid part in the network's output for the part that is read."""
         top, left = self.halo_top, self.halo_left
         return (
             slice((self.top - top) * scale // by, (self.bottom - top) * scale // by),
@@ -67,12 +65,11 @@ def cut(
     multiple: int = 1,
     bars: PixelCrop | None = None,
 ) -> Iterator[Tile]:
-    """Cover a picture with tiles, row by row, each pixel counted once.
+    """Cover a frame with tiles, row by row, each pixel once.
 
-    size, tile: (height, width).
-    Sides are as equal as `multiple` allows, so that no sliver is left at the end. `halo` is rounded up to
-    `multiple`.
-    bars: black edges, which get tiles of their own as far as no halo reaches out of them.
+    size, tile: (height, width). Sides are as equal as `multiple` allows, so that no narrow tile is left at
+    the end. `halo` is rounded up to `multiple`. bars: black edges, which get separate tiles if no halo
+    reaches out of them.
     """
     (height, width), (tile_height, tile_width) = size, tile
     halo = -(-halo // multiple) * multiple
@@ -93,8 +90,9 @@ def cut(
 def _lengths(
     total: int, most: int, multiple: int, before: int, after: int
 ) -> Iterator[tuple[int, int, bool]]:
-    """Start and end of every stretch, and whether it is of the first `before` or the last `after`, as far as
-    `multiple` allows.
+    """Start and end of every segment, and whether it is in the first `before` or the last `after`.
+
+    As far as `multiple` allows.
     """
     first = max(0, before) // multiple * multiple
     last = total - max(0, after) // multiple * multiple if total % multiple == 0 else total

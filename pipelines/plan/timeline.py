@@ -1,7 +1,8 @@
-"""`Timeline`: when each frame of the result is shown; pure.
+"""`Timeline`: the timestamps of the output frames.
 
-The source's own times, tick for tick; where every field becomes a frame, a time base half as long and two of
-them a frame; where film frames are woven of fields, a fourth as long and four of them for five frames.
+The source's own times, tick for tick. If every field becomes a frame, ticks are half as long, with two frames
+per source frame. If film frames are woven from fields, ticks are a fourth as long, with four frames per five
+source frames.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ __all__ = ["Timeline", "all_times", "clock", "field_times", "timeline"]
 
 
 def clock(seconds: float) -> str:
-    """For people, like 0:12:30.500."""
+    """A time for people, like 0:12:30.500."""
     thousandths = round(seconds * 1000)
     whole, rest = divmod(thousandths, 1000)
     return f"{whole // 3600}:{whole // 60 % 60:02d}:{whole % 60:02d}.{rest:03d}"
@@ -29,7 +30,7 @@ def clock(seconds: float) -> str:
 
 @dataclass(frozen=True, eq=False)
 class Timeline:
-    """The frames of a result, in order."""
+    """Timestamps and durations of the output frames, in order."""
 
     time_base: Fraction
     pts: array[int]
@@ -47,7 +48,7 @@ class Timeline:
 
 
 def timeline(info: VideoInfo, plan: Plan) -> Timeline:
-    """The frames that the plan promises, in ticks of its time base."""
+    """The timestamps that the plan promises, in ticks of its time base."""
     pts, durations = all_times(info, plan)
     if plan.start_frame == 0 and plan.stop_frame == info.frame_count:
         return Timeline(plan.time_base, pts, durations)
@@ -56,7 +57,7 @@ def timeline(info: VideoInfo, plan: Plan) -> Timeline:
 
 
 def all_times(info: VideoInfo, plan: Plan) -> tuple[array[int], array[int]]:
-    """(timestamps, durations) of what the plan makes of all frames of the source, wanted or not."""
+    """(timestamps, durations) of the output for all source frames, in the range or not."""
     if plan.pulldown is not None:
         return plan.pulldown.times(info.pts, info.durations, plan.start_frame, plan.stop_frame)
     return field_times(info.pts, info.durations) if plan.per_frame == 2 else (info.pts, info.durations)
@@ -65,10 +66,8 @@ def all_times(info: VideoInfo, plan: Plan) -> tuple[array[int], array[int]]:
 def field_times(pts: array[int], durations: array[int]) -> tuple[array[int], array[int]]:
     """(timestamps, durations) of all fields, in ticks half as long.
 
-    The second one in the middle of its frame.
-
-    A frame in front of a hole is shown long, its first field is not: there the second one comes after the
-    usual time.
+    The second field is in the middle of its frame. A frame before a gap has a long duration, its first field
+    has not: there the second field comes after the usual time.
     """
     usual = (
         max(1, max(Counter(durations).items(), key=lambda item: (item[1], -item[0]))[0])

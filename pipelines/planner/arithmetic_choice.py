@@ -1,4 +1,4 @@
-"""In which precision and order of values a plan's networks compute: asked for, or tried on a GPU.
+"""Precision and memory format of a plan's networks: as requested, or tried on a GPU.
 
 Decided once, when the plan is made, and followed by every worker and resume.
 """
@@ -27,16 +27,14 @@ __all__ = ["choose_precision", "with_arithmetic"]
 _TRY = "pipelines.inference.arithmetic_trial:try_arithmetic"
 _TABLE = "arithmetic"
 _SECONDS = 300.0
-"""For torch, a driver that compiles, and six ways of computing a tile."""
+"""For torch, a driver that compiles, and six variants of a tile."""
 
 
 def with_arithmetic(plan: Plan, settings: RunSettings) -> tuple[Plan, list[str]]:
-    """(the plan with what was chosen, what a person should know of it).
+    """Return (the plan with the choice, messages for the user).
 
-    As it is where a CPU computes, and on a cluster.
-
-    Remembered for a network, GPU, driver and build of torch. Raises UsageError for a device that computes
-    something else than the CPU.
+    Unchanged for a CPU and on a cluster. Remembered for a network, GPU, driver and build of torch. Raises
+    UsageError for a device whose results differ from the CPU's.
     """
     if (
         settings.cluster is not None
@@ -79,9 +77,9 @@ def with_arithmetic(plan: Plan, settings: RunSettings) -> tuple[Plan, list[str]]
 
 
 def choose_precision(settings: RunSettings, plan: Plan) -> str:
-    """The precision of a plan: "" where each device has its own.
+    """The precision of a plan; "" if each device uses its default.
 
-    Raises UsageError where the networks can't do what is asked.
+    Raises UsageError if the networks don't support the requested one.
     """
     if settings.precision == "auto":
         return ""

@@ -1,4 +1,4 @@
-"""Where a result goes: its path, and the container, by name, codec and the tracks that fit."""
+"""The path and container of an output, chosen by name, codec and tracks."""
 
 from __future__ import annotations
 
@@ -39,53 +39,53 @@ CONTAINERS = {".mp4": "mp4", ".m4v": "mp4", ".mov": "mov", ".mkv": "matroska", "
 
 @dataclass(frozen=True)
 class Fit:
-    """A container that was tried, and what of the source it does not hold."""
+    """A container that was tried, and the tracks it can't hold."""
 
     suffix: str
     plan: Plan
     misfits: list[tuple[Stream, str]]
-    """Streams it can't hold, and why; also those without packets."""
+    """Streams it can't hold, with reasons; also those without packets."""
     remedy: str = ""
-    """Suffix of another container that was tried and holds every track, where the given one does not."""
+    """Suffix of another container that was tried and holds every track, if this one does not."""
     note: str = ""
     """Why it is not the usual container."""
 
     @property
     def lost(self) -> list[tuple[Stream, str]]:
-        """The misfits that are a loss: what has no packets is none."""
+        """The misfits that are a loss: streams without packets are none."""
         return [(s, why) for s, why in self.misfits if s.packet_count or s.type == "attachment"]
 
 
 @dataclass(frozen=True)
 class ResultPlace:
-    """Where a result goes, as far as that is known before the plan is."""
+    """Location of an output, as far as it is known before the plan."""
 
     output: Path | None
-    """As it was asked for."""
+    """As requested."""
     folder: Path | None
-    """Where the result gets a name of its own; None where it was named."""
+    """Folder in which the output gets a generated name; None if it was named."""
     suffix: str
     is_named: bool
-    """Whether the suffix was asked for, in a name or a template."""
+    """Whether the suffix was given, in a name or a template."""
     is_numbered: bool
-    """Numbered pictures."""
+    """An image sequence."""
     is_picture: bool
-    """One picture, or numbered ones."""
+    """An image, or an image sequence."""
     container: str
     """FFmpeg's muxer for the suffix."""
 
     @property
     def path(self) -> Path | None:
-        """The result's path, where it was named."""
+        """The output's path, if it was named."""
         return self.output if self.folder is None else None
 
 
 def result_place(
     source: Path, output: Path | None, settings: RunSettings, info: VideoInfo, *, still: bool
 ) -> ResultPlace:
-    """Find out where the result goes. Raises UsageError for a container that is not written.
+    """Determine the location of an output. Raises UsageError for an unsupported container.
 
-    output: file or folder; None puts it beside the input. still: the source is one picture.
+    output: file or folder; None puts it next to the input. still: the source is one image.
     """
     folder = source.parent if output is None else output if is_folder(output) else None
     if output is None or folder is not None:
@@ -101,7 +101,7 @@ def result_place(
 
 
 def usual_suffix(source: Path, settings: RunSettings, *, picture: bool) -> str:
-    """The ending of a result that was not named, if every track fits."""
+    """The suffix of an unnamed output, if every track fits."""
     suffix = source.suffix.lower()
     if picture:
         return suffix if suffix.lstrip(".") in PICTURE_ENCODERS else ".png"
@@ -118,11 +118,11 @@ def fitting_container(
     others: bool,
     convert_subtitles: bool = False,
 ) -> Fit:
-    """Try the container of the result's suffix and, where a track is lost in it, others.
+    """Try the container of the output's suffix and, if a track doesn't fit, others.
 
-    One that holds them all is the remedy where the result was named, and its place where it was not.
-    choose: the encoder for a container and a suffix. others: whether to try any. convert_subtitles: see
-    `tracks_that_fail`. Raises UsageError where the film alone does not fit the first.
+    A container that holds them all is suggested if the output was named, and used if it was not. choose:
+    returns the encoder for a container and a suffix. others: whether to try any. convert_subtitles: see
+    `tracks_that_fail`. Raises UsageError if the film alone does not fit the first.
     """
     first = Fit(place.suffix, plan, tracks_that_fail(plan, info, convert_subtitles=convert_subtitles))
     if not others or not first.lost:
@@ -163,11 +163,11 @@ _NOT_WRITTEN = {
     ".avi": "has no timestamps and no B-frames: name one that ends in .mkv or .mp4",
     ".nut": "is played by few: name one that ends in .mkv",
 }
-"""Why a container is none of ours, and what to name instead."""
+"""Why a container is not supported, and what to use instead."""
 
 
 def container_of(suffix: str, *, picture: bool, numbered: bool) -> str:
-    """FFmpeg's muxer for a suffix. Raises UsageError for one that is not written, with the reason."""
+    """FFmpeg's muxer for a suffix. Raises UsageError for an unsupported one, with the reason."""
     if picture:
         if suffix.lstrip(".") in PICTURE_ENCODERS:
             return "sequence" if numbered else "image2"
@@ -188,7 +188,7 @@ def container_of(suffix: str, *, picture: bool, numbered: bool) -> str:
 
 
 def checked_target(source: Path, target: Path, plan: Plan) -> Path:
-    """The output's full path, checked as far as can be without writing."""
+    """The output's full path, checked as far as possible without writing."""
     target = Path(os.path.abspath(target))
     existing = existing_folder(target)
     if not existing.is_dir():
@@ -208,7 +208,7 @@ def checked_target(source: Path, target: Path, plan: Plan) -> Path:
 
 
 def _check_pattern(source: Path, target: Path, made: Container[int]) -> None:
-    """Numbered pictures go where a pattern leads, and never over those they are made of."""
+    """Check that an image sequence has a valid pattern, and does not replace the images it is made from."""
     wanted, given = pattern_of(target), pattern_of(source)
     if wanted is None:
         raise UsageError(

@@ -1,4 +1,4 @@
-"""`choose_dynamic_hdr`: which dynamic HDR metadata of a film goes with its result, and why not."""
+"""`choose_dynamic_hdr`: which dynamic HDR metadata of a film is kept, and why."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ __all__ = ["choose_dynamic_hdr", "enhancement_layers"]
 
 
 _RPU_CODECS = {8: "hevc", 10: "av1"}
-"""Profile of an RPU -> the only codec that it can be in."""
+"""Profile of an RPU -> the only codec that supports it."""
 _RPU_FORMAT = "yuv420p10le"
-"""Profiles 8 and 10 know no other."""
+"""The only format of profiles 8 and 10."""
 
 
 def choose_dynamic_hdr(info: VideoInfo, plan: Plan, wanted: str) -> tuple[tuple[str, ...], list[str]]:
-    """(kinds that are carried over: "hdr10+", "dolby-vision"; what a person should know).
+    """(kinds that are kept: "hdr10+", "dolby-vision"; messages for the user).
 
     wanted: keep or drop.
     """
@@ -51,13 +51,13 @@ def choose_dynamic_hdr(info: VideoInfo, plan: Plan, wanted: str) -> tuple[tuple[
 
 
 def enhancement_layers(info: VideoInfo) -> list[tuple[Stream, str]]:
-    """Streams that only add to the pictures of the source, as on discs with Dolby Vision, and why they go."""
+    """Enhancement-layer streams, as on discs with Dolby Vision, and why they are dropped."""
     why = "it is the enhancement layer of Dolby Vision, and fits the pictures of the source alone"
     return [(s, why) for s in info.streams if s.type == "video" and s.codec == "hevc" and _is_layer(info, s)]
 
 
 def _is_layer(info: VideoInfo, stream: Stream) -> bool:
-    """Whether its first packets hold RPUs of two layers, behind start codes or lengths."""
+    """Whether its first packets contain RPUs of two layers, with start codes or lengths."""
     for packet in info.samples.get(stream.index, ()):
         for length_size in (0, 4):
             unit = dynamic_hdr_of("hevc", packet.data, length_size).dolby_vision

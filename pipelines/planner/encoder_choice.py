@@ -1,9 +1,8 @@
-"""`proven_encoder`: what `--encoder` comes to for a plan: software, or a GPU's encoder that was seen to give
-back what it was given.
+"""`proven_encoder`: the encoder that `--encoder` means for a plan: software, or a tested GPU encoder.
 
-Decided once, when the plan is made, where the encoder stands with all its options. What is tried runs in
-processes of its own, for drivers crash and hang; the self-test is done once for an encoder, format, GPU,
-driver and build of FFmpeg.
+Decided once, when the plan is made, which records the encoder with all its options. Trials run in separate
+processes, because drivers crash and hang. The self-test is done once for an encoder, format, GPU, driver and
+build of FFmpeg.
 """
 
 from __future__ import annotations
@@ -36,16 +35,16 @@ __all__ = ["proven_encoder", "self_test", "wanted_maker"]
 _CHECK = "pipelines.codec.encoder_check:encoder_flaw"
 _TABLE = "encoders"
 _SECONDS = 120.0
-"""For 48 small frames, or three of any size, encoded twice and decoded; a chip needs one."""
+"""For 48 small frames, or three of any size, encoded twice and decoded; hardware needs one second."""
 _FRAMES_OF_THE_PLAN = 3
 _BT709 = ColorTags(1, 1, 1, 1, 1)
 _OF_DEVICE = {"cuda": "nvenc", "hip": "amf", "xpu": "qsv", "mps": "videotoolbox"}
 
 
 def wanted_maker(settings: RunSettings, *, picture: bool) -> str:
-    """Whose encoder is tried; empty for software.
+    """The vendor whose encoder is tried; empty for software.
 
-    Named, or for "auto" that of the GPU that networks run on here.
+    Named by the user, or for "auto" that of the GPU on which networks run.
     """
     encode = settings.encode
     if encode.encoder in MAKERS:
@@ -70,10 +69,10 @@ def proven_encoder(
     tags: Callable[[Encoder], ColorTags],
     hdr: HdrMetadata,
 ) -> tuple[Encoder, list[str]]:
-    """(encoder, what a person should know of the choice).
+    """(encoder, messages for the user).
 
-    choose: gives the encoder that settings mean. maker: of the hardware to try; empty for none. tags, hdr:
-    that the stream must tell. Raises UsageError where hardware is named that is not there, or does not pass.
+    choose: returns the encoder for settings. maker: of the hardware to try; empty for none. tags, hdr:
+    expected in its stream. Raises UsageError if named hardware is missing or fails.
     """
     named = settings.encoder in MAKERS
     software = replace(settings, encoder="software")
@@ -99,8 +98,9 @@ def proven_encoder(
 
 
 def _proven(encoder: Encoder, color: ColorTags, hdr: HdrMetadata) -> tuple[Encoder, str]:
-    """The encoder, or the same without B frames, and what is wrong with it, in small and at the
-    plan's size.
+    """The encoder, or the same without B frames, and what is wrong with it.
+
+    Tested with small frames and at the plan's size.
     """
     flaw = ""
     for one in (encoder, without_b_frames(encoder)):
@@ -114,9 +114,9 @@ def _proven(encoder: Encoder, color: ColorTags, hdr: HdrMetadata) -> tuple[Encod
 
 
 def self_test(encoder: Encoder, *, anew: bool = False) -> str:
-    """What is wrong with an encoder of hardware.
+    """Run the self-test of a hardware encoder; returns what is wrong.
 
-    Empty where it passes. anew: not as remembered of this driver.
+    Empty if it passes. anew: ignore the remembered result.
     """
     hardware = encoder_hardware(encoder.maker)
     if not hardware:

@@ -1,4 +1,4 @@
-"""The encoder of a target, with all its settings: codec, preset, pixel format, threads."""
+"""The encoder for a target, with all its settings: codec, preset, pixel format, threads."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ __all__ = ["HIGHEST_CRF", "EncoderTarget", "choose_encoder", "preset_crf", "with
 
 
 def _quantiser(scale: int) -> dict[str, str]:
-    """Options for a constant quantiser; `qscale` is a word of the ffmpeg program, which no encoder knows."""
+    """Options for a constant quantiser; `qscale` is an option of the ffmpeg program, not of encoders."""
     return {"flags": "+qscale", "global_quality": str(scale * LAMBDA_A_STEP)}
 
 
@@ -70,31 +70,30 @@ _LONGEST_SIDE = {
     "libwebp": 16383,
 }
 HIGHEST_CRF = {"libx264": 51, "libx265": 51, "libsvtav1": 63}
-"""Lowest constant quality an encoder takes; the highest is 0."""
+"""Largest CRF (lowest quality) of an encoder; the smallest is 0."""
 _NARROWEST = {"libx265": 64}
-"""x265 4.1 writes beyond its memory in pictures of some smaller widths (probed: 34 to 46), which may end the
-process."""
+"""x265 4.1 writes out of bounds for some smaller widths (tested: 34 to 46), which may crash the process."""
 _HDR_BITS = 10
-"""The least that PQ and HLG may have (ITU-R BT.2100 table 9)."""
+"""Minimum for PQ and HLG (ITU-R BT.2100 table 9)."""
 
 
 @dataclass(frozen=True)
 class EncoderTarget:
-    """What an encoder is chosen for: the size and the file of the result, and the light of the source."""
+    """The output for which an encoder is chosen: size, file, and transfer of the source."""
 
     width: int
     height: int
     container: str
     """FFmpeg's name of the muxer."""
     suffix: str = ""
-    """Of a picture file, without the dot."""
+    """Of an image file, without the dot."""
     transfer: int = Transfer.BT709
-    """Of the source; PQ and HLG never leave in less than 10 bits."""
+    """Of the source; PQ and HLG always have at least 10 bits."""
     hdr: HdrMetadata = field(default_factory=HdrMetadata)
 
 
 def choose_encoder(settings: EncodeSettings, source: PixelFormat, target: EncoderTarget) -> Encoder:
-    """Choose the encoder for a target. Raises UsageError for what the codec or container can't do.
+    """Choose the encoder for a target. Raises UsageError for what the codec or container doesn't support.
 
     source: planar format of the decoded frames.
     """
@@ -149,7 +148,7 @@ def _software_encoder(settings: EncodeSettings, source: PixelFormat, target: Enc
 
 
 _THREADS = {"libx264": 4, "ffv1": 4, "prores_ks": 4}
-"""Encoders that work with more threads than one; x264's number shapes the bits, so it is constant."""
+"""Encoders that use several threads; x264's number affects the bits, so it is constant."""
 
 
 def _quality_options(settings: EncodeSettings, name: str) -> dict[str, str]:
@@ -169,7 +168,7 @@ def _quality_options(settings: EncodeSettings, name: str) -> dict[str, str]:
 def _own_options(
     settings: EncodeSettings, options: dict[str, str], target: EncoderTarget, pix_fmt: str
 ) -> dict[str, str]:
-    """What an encoder needs for this size and format, whatever its preset."""
+    """Options that an encoder needs for this size and format, whatever its preset."""
     name, pixels = SOFTWARE_ENCODERS[settings.codec], PixelFormat.parse(pix_fmt)
     if name == "prores_ks" and pixels.sub_x == 0:
         # The smaller profiles are 4:2:2; FFmpeg would take 4444 in their place and only say so in its log.
@@ -186,7 +185,7 @@ def _own_options(
 
 
 def _hardware_encoder(settings: EncodeSettings, source: PixelFormat, target: EncoderTarget) -> Encoder:
-    """The encoder of a chip, with what makes its bits repeat. Whether it is there is not looked at."""
+    """A hardware encoder, with options that make its bits repeat. Its availability is not checked."""
     codec, (width, height) = settings.codec, (target.width, target.height)
     name, software = encoder_name(codec, settings.encoder), SOFTWARE_ENCODERS[codec]
     longest = largest_side(codec)
@@ -208,13 +207,13 @@ def _hardware_encoder(settings: EncodeSettings, source: PixelFormat, target: Enc
 
 
 def preset_crf(codec: str, preset: str) -> float:
-    """The CRF of a preset, for an encoder's own word that of balanced."""
+    """The CRF of a preset; for a preset of the encoder itself, that of balanced."""
     presets = _PRESETS[SOFTWARE_ENCODERS[codec]]
     return float(presets.get(preset, presets["balanced"])["crf"])
 
 
 def without_b_frames(encoder: Encoder) -> Encoder | None:
-    """The same hardware encoder for chips that have no B frames; None where it uses none."""
+    """The same hardware encoder without B frames; None if it uses none."""
     return (
         replace(encoder, options={**encoder.options, "bf": "0"})
         if encoder.maker and encoder.options.get("bf", "0") != "0"
@@ -233,9 +232,9 @@ def _check_crf(crf: float, software: str, name: str) -> None:
 
 
 def _x265_frames(width: int, height: int, preset: str) -> str:
-    """How many frames x265 works on at once and looks ahead.
+    """Number of frames that x265 processes at once, and its lookahead.
 
-    It holds several pictures for each, 50 MB a plane set at 8K.
+    It keeps several frames for each, 50 MB per frame at 8K.
     """
     area = width * height
     if area <= 1920 * 1088:

@@ -1,9 +1,7 @@
-"""`choose_fields`: what is done about the fields of interlaced and telecined video, and what a person
-should know of it.
+"""`choose_fields`: deinterlacing or inverse telecine for a video, and messages about it.
 
-Inverse telecine needs a look at every frame that is wanted. It is taken where someone asks for it, or where
-samples of the film show pulldown; children of this process share it, and what they find is remembered by
-the source's content.
+Inverse telecine has to examine every frame in the range. It is used if requested, or if samples of the film
+show pulldown. Child processes share the work, and the result is cached by the source's content.
 """
 
 from __future__ import annotations
@@ -33,15 +31,15 @@ __all__ = ["FieldChoice", "choose_fields"]
 
 
 _WHOLE_FILM = 0.99
-"""Part of the frames that must be film before it is taken unasked."""
+"""Share of frames that must be film for inverse telecine by default."""
 _SOME_FILM = 0.1
-"""Part of the frames that must be film before it is taken at all."""
+"""Share of frames that must be film for inverse telecine at all."""
 _BESIDE = 64
-"""Frames on either side of a part that are looked at with it."""
+"""Frames examined on either side of a range."""
 _STRETCH, _SMALLEST = 4096, 240
-"""Frames that one child looks at, at most, and at least where there are several."""
+"""Most and fewest frames for one child process."""
 _SECONDS_A_FRAME, _STARTING_SECONDS = 2.0, 120.0
-"""Within which a child must have done; far more than it needs."""
+"""Time limit of a child, far more than it needs."""
 _TABLE, _VERSION = "cadence", 2
 
 
@@ -55,9 +53,9 @@ class FieldChoice:
 
 
 def choose_fields(info: VideoInfo, wanted: str, part: tuple[int, int]) -> FieldChoice:
-    """Work out what `--deinterlace` comes to. part: source frames [start, stop) that are wanted.
+    """Determine what `--deinterlace` means for a video. part: source frames [start, stop) of the range.
 
-    Raises MediaError where interlaced video is not wanted, and where no pulldown is found for `ivtc`.
+    Raises MediaError if interlaced video is refused, and if `ivtc` finds no pulldown.
     """
     scan = info.scan
     if wanted == "ivtc":
@@ -110,7 +108,7 @@ def _refuse_apart(info: VideoInfo, what: str) -> None:
 
 
 def _undone(info: VideoInfo, part: tuple[int, int]) -> FieldChoice:
-    """Inverse telecine as asked for."""
+    """Inverse telecine as requested."""
     scan = info.scan
     if scan.pulldown == "soft":
         return FieldChoice(notes=(f"{_SOFT}; --deinterlace ivtc has nothing to do",))
@@ -152,7 +150,7 @@ def _percent(share: float) -> str:
 
 
 def _in_words(found: Pulldown) -> str:
-    """What an inverse telecine comes to."""
+    """An inverse telecine in words."""
     count, breaks, alone = (
         found.results(found.first_frame + len(found.letters)) - found.first_frame,
         found.breaks,
@@ -178,7 +176,7 @@ def _in_words(found: Pulldown) -> str:
 
 
 def _is_euro(info: VideoInfo, found: Pulldown) -> bool:
-    """Whole frames and frames that are one field late in turn, a dozen each."""
+    """Whether progressive frames and frames one field late alternate, a dozen each."""
     runs = (
         found.letters.replace("-P", "PP").replace("-", "W").replace("PW", "P W").replace("WP", "W P").split()
     )
@@ -186,7 +184,7 @@ def _is_euro(info: VideoInfo, found: Pulldown) -> bool:
 
 
 def _doubt(scan: Scan) -> str:
-    """What speaks for fields in video that was taken for progressive, and what to type."""
+    """Evidence for fields in video that counts as progressive, and which option to use."""
     first = f"{scan.doubt} field first"
     what = (
         f"flagged as interlaced, {first}, but its pictures are whole"
@@ -200,7 +198,7 @@ def _doubt(scan: Scan) -> str:
 
 
 def _forced(scan: Scan, *, bob: bool) -> FieldChoice:
-    """What a person asked for against what was found."""
+    """Apply the user's choice against the evidence."""
     order = scan.doubt or "top"
     known = f"{order} field first{'' if scan.doubt else ' (assumed)'}"
     said = f"taken for progressive; deinterlaced as asked for, {known}, {_RATES[bob].partition(';')[0]}"
@@ -208,9 +206,9 @@ def _forced(scan: Scan, *, bob: bool) -> FieldChoice:
 
 
 def _cadence(info: VideoInfo, part: tuple[int, int]) -> Pulldown:
-    """The cadence of a part of a film, by all of its frames.
+    """The cadence of a range, from all of its frames.
 
-    What was found before, where it is remembered.
+    From the cache if it was found before.
     """
     first = info.scan.order if info.scan.order != "progressive" else info.scan.doubt or "top"
     start, stop = max(0, part[0] - _BESIDE), min(info.frame_count, part[1] + _BESIDE)
@@ -230,9 +228,9 @@ def _cadence(info: VideoInfo, part: tuple[int, int]) -> Pulldown:
 
 
 def _facts(info: VideoInfo, first: str, start: int, stop: int) -> np.ndarray:
-    """By children of this process, each a stretch.
+    """Collect facts with child processes, each for a segment.
 
-    Facts of a frame depend on a few around it alone, so it doesn't matter how they are cut.
+    Facts of a frame depend only on a few around it, so the split doesn't matter.
     """
     cores = usable_cores()
     each = stop - start if info.linear else min(_STRETCH, max(_SMALLEST, -(-(stop - start) // cores)))

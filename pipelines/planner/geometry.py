@@ -18,12 +18,11 @@ __all__ = ["square_size", "target_size", "upright_sar"]
 def target_size(
     width: int, height: int, target: TargetSettings, *, even: tuple[bool, bool]
 ) -> tuple[int, int]:
-    """(width, height) of the result for an upright source of that size.
+    """(width, height) of the output for an upright source of that size.
 
-    A box keeps the shape, fits the largest picture, and turns for portrait material. Sides that chroma
-    subsampling wants even are made even: for a factor by one more column or row, for a box by rounding to
-    nearest.
-    even: whether (width, height) must be even.
+    `--to` keeps the aspect ratio, fits the largest frame, and is rotated for portrait video. Sides that must
+    be even for chroma subsampling are made even: for a factor by one more column or row, for `--to` by
+    rounding to nearest. even: whether (width, height) must be even.
     """
     if target.scale is not None:
         return tuple(
@@ -39,12 +38,12 @@ def target_size(
 
 
 def upright_sar(info: VideoInfo) -> Fraction:
-    """Width over height of a sample as seen."""
+    """Sample aspect ratio of the upright frame."""
     return 1 / info.sar if info.orientation.transpose else info.sar
 
 
 def square_size(width: int, height: int, sar: Fraction) -> tuple[int, int]:
-    """(width, height) of the same picture in square pixels: the side that is too short grows."""
+    """(width, height) of the same frame with square pixels: the side that is too short grows."""
     return (round(width * sar), height) if sar > 1 else (width, round(height / sar))
 
 

@@ -1,9 +1,8 @@
-"""Options of hardware encoders: a constant quantiser, closed GOPs of fixed shape, nothing adaptive, so that
-bits repeat and chunks join.
+"""Options of hardware encoders: a constant quantiser and closed GOPs of fixed shape, nothing adaptive.
 
-Names and values are those of FFmpeg's own tables (tests hold them to the tables of the installed libraries).
-The quantiser is the CRF of the software encoder of that codec, rounded: both count in the same steps, though
-they spend bits otherwise.
+So bits repeat and chunks can be joined. Names and values are those of FFmpeg's tables (tests compare them
+with the installed libraries). The quantiser is the rounded CRF of the software encoder for that codec: both
+use the same steps, but distribute bits differently.
 """
 
 from __future__ import annotations
@@ -26,16 +25,16 @@ __all__ = [
 
 HARDWARE_CODECS = ("hevc", "h264", "av1")
 _LONGEST_SIDE = {"h264": 4096, "hevc": 8192, "av1": 8192}
-"""What chips of the last ten years take; some take less, which they say when they are opened."""
+"""Supported by hardware of the last ten years; some supports less, which opening it shows."""
 _GOP = 250
-"""Frames; every chunk begins with an IDR picture of its own."""
+"""Frames; every chunk begins with an IDR frame."""
 _B_FRAMES = 2
 LAMBDA_A_STEP = 118
 """FF_QP2LAMBDA of libavutil/avutil.h."""
 _KEY_STEPS, _B_STEPS = -2, 2
-"""By how many steps of H.264 and HEVC key and B frames are quantised more than P frames."""
+"""Quantiser steps of H.264 and HEVC for key and B frames, relative to P frames."""
 _STEPS_OF_AV1 = 4
-"""Of its 256 quantisers, for one step of CRF."""
+"""Quantiser steps of AV1, out of 256, per step of CRF."""
 
 _SPEEDS = {
     "nvenc": {"draft": "p2", "balanced": "p5", "archive": "p7"},
@@ -44,13 +43,13 @@ _SPEEDS = {
 }
 _SPEED_OPTION = {"nvenc": "preset", "qsv": "preset", "amf": "quality"}
 _OF_ONE_CODEC = frozenset({"yuv422p", "yuv422p10le", "yuv444p", "yuv444p10le"})
-"""Formats that only some codecs have in hardware."""
+"""Formats that hardware supports for some codecs only."""
 
 
 def encoder_name(codec: str, maker: str) -> str:
     """FFmpeg's name, such as "hevc_nvenc".
 
-    Raises UsageError for a codec that no hardware, or not that one, encodes.
+    Raises UsageError for a codec that no hardware encodes, or not that of this vendor.
     """
     if codec == "av1" and maker == "videotoolbox":
         raise UsageError(
@@ -65,14 +64,14 @@ def encoder_name(codec: str, maker: str) -> str:
 
 
 def largest_side(codec: str) -> int:
-    """Of a picture that a hardware encoder may take."""
+    """Largest side that a hardware encoder may support."""
     return _LONGEST_SIDE[codec]
 
 
 def hardware_formats(codec: str, maker: str) -> set[str]:
-    """Planar formats that a maker's encoder of that codec holds, by what it is fed.
+    """Planar formats that a vendor's encoder for that codec supports.
 
-    All there may be where this FFmpeg lacks the encoder.
+    All possible ones if this FFmpeg lacks the encoder.
     """
     formats = dict(MAKERS[maker])
     if codec == "av1" or (maker, codec) == ("qsv", "h264"):
@@ -87,10 +86,10 @@ def hardware_formats(codec: str, maker: str) -> set[str]:
 
 
 def hardware_options(codec: str, maker: str, *, preset: str, crf: float, pix_fmt: str) -> dict[str, str]:
-    """What such an encoder is opened with.
+    """Options of such an encoder.
 
-    preset: draft, balanced, archive, or the encoder's own word. crf: in the scale of the software encoder.
-    Raises UsageError for a preset where the encoder has none.
+    preset: draft, balanced, archive, or a preset of the encoder. crf: in the scale of the software encoder.
+    Raises UsageError for a preset if the encoder has none.
     """
     step = _STEPS_OF_AV1 if codec == "av1" else 1
     quantiser = round(crf * step)
@@ -182,7 +181,7 @@ def _amf(codec: str, quantisers: list[int], pix_fmt: str) -> dict[str, str]:
 
 
 def _videotoolbox(codec: str, crf: float, pix_fmt: str) -> dict[str, str]:
-    """crf: 0 to 51; its own scale is 1 (worst) to 100."""
+    """crf: 0 to 51; VideoToolbox has a scale from 1 (worst) to 100."""
     quality = min(100, max(1, round(100 - 1.8 * crf)))
     pixels = PixelFormat.parse(pix_fmt)
     profile = (

@@ -1,6 +1,6 @@
-"""On what terms the networks of a plan may be used.
+"""Licences of a plan's networks.
 
-What a preset for commercial use refuses, and what is said of the others.
+What presets for commercial use refuse, and notes about the others.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ __all__ = ["licence_notes", "refuse_licences"]
 
 
 def refuse_licences(cards: Sequence[Card]) -> None:
-    """Raise UsageError where one may not be used commercially, or nobody says that it may."""
+    """Raise UsageError if the licence of a network forbids commercial use or is unknown."""
     for card in cards:
         if card.commercial == "no":
             raise UsageError(
@@ -45,7 +45,7 @@ def refuse_licences(cards: Sequence[Card]) -> None:
 
 
 def licence_notes(plan: Plan) -> list[str]:
-    """A line for each network from elsewhere."""
+    """A line for each third-party network."""
     others = {
         s.card.name: s.card
         for s in plan.stages

@@ -1,4 +1,4 @@
-"""The pixel format of a result: the source's own, or the smallest that loses nothing of it."""
+"""The pixel format of an output: the source's own, or the smallest that loses nothing."""
 
 from __future__ import annotations
 
@@ -36,15 +36,15 @@ SOFTWARE_ENCODERS = {
 }
 """Codec -> FFmpeg's encoder."""
 _KEEPS_RGB = frozenset({"ffv1"})
-"""Codecs into which R'G'B' goes as it is; in others few players know it."""
+"""Codecs that keep R'G'B'; in others few players support it."""
 _FOR_PLAYERS = frozenset({"hevc", "h264", "av1"})
 
 
 def film_of_pictures(settings: EncodeSettings, source: PixelFormat) -> tuple[EncodeSettings, list[str]]:
-    """The settings for a film made of pictures, and what a person should know.
+    """The settings for a film made from images, and messages for the user.
 
-    It is 4:2:0, which is all that most players decode in hardware; codecs for archives and for cutting keep
-    the colour of every sample.
+    It is 4:2:0, which is all that most players decode in hardware; codecs for archives and editing keep full
+    chroma.
     """
     if settings.codec not in _FOR_PLAYERS or settings.pixel_format is not None:
         return settings, []
@@ -58,15 +58,15 @@ def film_of_pictures(settings: EncodeSettings, source: PixelFormat) -> tuple[Enc
 
 
 def result_format(settings: EncodeSettings, source: PixelFormat) -> PixelFormat:
-    """In which planes a film of that format leaves.
+    """The pixel format of an output for a source format.
 
-    Raises UsageError where the codec has none that holds it, MediaError for a name we don't know.
+    Raises UsageError if the codec has no suitable one, MediaError for an unknown name.
     """
     return PixelFormat.parse(settings.pixel_format or lossless_format(settings, source))
 
 
 def lossless_format(settings: EncodeSettings, source: PixelFormat) -> str:
-    """The source's own format, or the smallest the encoder has that loses nothing of it."""
+    """The source's own format, or the smallest of the encoder that loses nothing."""
     codec, name = settings.codec, SOFTWARE_ENCODERS[settings.codec]
     if settings.encoder in MAKERS:
         name = encoder_name(codec, settings.encoder)
@@ -103,7 +103,7 @@ def lossless_format(settings: EncodeSettings, source: PixelFormat) -> str:
 
 
 def _holds_all(source: PixelFormat, fmt: PixelFormat, *, keeps_rgb: bool) -> bool:
-    """Whether a format loses nothing of the source's depth and chroma, and has no alpha in vain."""
+    """Whether a format keeps the source's bit depth and chroma, and has no unused alpha."""
     # Grey has no chroma that subsampling could take from it.
     fine = source.family == "gray" or (fmt.sub_x <= source.sub_x and fmt.sub_y <= source.sub_y)
     fitting = (
@@ -115,7 +115,7 @@ def _holds_all(source: PixelFormat, fmt: PixelFormat, *, keeps_rgb: bool) -> boo
 
 
 def _changes(source: PixelFormat, fmt: PixelFormat) -> tuple[bool, bool, int, int]:
-    """By which formats are put in order, the best first."""
+    """Sort key of formats, the best first."""
     family_changes = source.family not in {fmt.family, "yuv"}
     return source.alpha and not fmt.alpha, family_changes, fmt.bits, -fmt.sub_x - fmt.sub_y
 
@@ -129,7 +129,7 @@ def _is_planar(pix_fmt: str) -> bool:
 
 
 def lost_bits(encoder: Encoder, source: PixelFormat) -> str:
-    """What of a source an encoder that was asked for by name can't hold, in words; empty for nothing."""
+    """What is lost of a source with a named pixel format, in words; empty for nothing."""
     target = PixelFormat.parse(encoder.pix_fmt)
     lost = []
     if source.family == "rgb" and target.family == "yuv" and not encoder.is_picture:
@@ -147,7 +147,7 @@ def lost_bits(encoder: Encoder, source: PixelFormat) -> str:
 
 
 def raised_by_prefilters(decoded: PixelFormat, settings: RunSettings) -> tuple[PixelFormat, list[str]]:
-    """The format that prefilters hand on, and what a person should know: deband makes ten bits of eight."""
+    """The format after prefilters, and messages for the user: deband converts 8 bits to 10."""
     raised = _raised_format(decoded) if "deband" in prefilter_names(settings.prefilter or "") else None
     if raised is None:
         return decoded, []
@@ -160,7 +160,7 @@ def raised_by_prefilters(decoded: PixelFormat, settings: RunSettings) -> tuple[P
 
 
 def _raised_format(pixels: PixelFormat) -> str | None:
-    """The same planes in ten bits, for 8-bit ones; None where there is no such format."""
+    """The 10-bit format with the same planes, for 8-bit ones; None if there is none."""
     if pixels.bits != 8 or pixels.is_float:
         return None
     try:

@@ -1,4 +1,4 @@
-"""`make_plan`: facts of a video and the `Choices` made for it become a `Plan`."""
+"""`make_plan`: builds a `Plan` from the facts of a video and the `Choices` made for it."""
 
 from __future__ import annotations
 
@@ -45,30 +45,30 @@ __all__ = ["Choices", "make_plan", "with_smaller_tiles"]
 
 @dataclass(frozen=True)
 class Choices:
-    """What was chosen for one video, from which its plan is made."""
+    """Choices for one video, from which its plan is made."""
 
     cards: Sequence[Sequence[Card]]
-    """What the names of the networks mean."""
+    """Cards of the named networks."""
     encoder: Encoder
     """For the target."""
     decoded: str
-    """Planar format frames are decoded to."""
+    """Planar format of decoded frames."""
     color: ColorTags
     """The resolved tags of the source."""
     deinterlacing: Deinterlacing | None = None
     pulldown: Pulldown | None = None
     crop: PixelCrop = field(default_factory=PixelCrop)
-    """Of the stored picture: what is cut off."""
+    """Rows and columns of the stored frame that are removed."""
     bars: PixelCrop = field(default_factory=PixelCrop)
-    """Of the stored picture: black bars that stay, and need no network."""
+    """Black bars of the stored frame that are kept, but not processed by networks."""
     grain: tuple[tuple[float, ...], ...] = ()
-    """For each plane of the result."""
+    """For each plane of the output."""
     restore: RestoreLevels = ()
     """For networks that take a level; the first one's frame is the first that is wanted."""
 
 
 def make_plan(info: VideoInfo, settings: RunSettings, chosen: Choices) -> Plan:
-    """Put the plan together."""
+    """Build the plan."""
     encoder, crop, pixels = chosen.encoder, chosen.crop, PixelFormat.parse(chosen.decoded)
     width, height = info.orientation.turn(*crop.size(info.width, info.height))
     out_width, out_height = encoder.width, encoder.height
@@ -134,11 +134,11 @@ def make_plan(info: VideoInfo, settings: RunSettings, chosen: Choices) -> Plan:
 
 
 _MOSTLY = 0.5
-"""Part of video's frames above which its rate is the result's, for encoders; times are exact anyway."""
+"""Share of video frames above which their rate is the output's, for encoders; timestamps are exact anyway."""
 
 
 def _with_results(chunks: Sequence[Chunk], pulldown: Pulldown) -> tuple[Chunk, ...]:
-    """The same, with those that give no frame of the result joined to the ones before them.
+    """Join chunks without output frames to the ones before them.
 
     The first one to the next.
     """
@@ -155,9 +155,7 @@ def _with_results(chunks: Sequence[Chunk], pulldown: Pulldown) -> tuple[Chunk, .
 
 
 def _has_full_chroma(source: PixelFormat, result: PixelFormat, stages: Sequence[NetworkStage]) -> bool:
-    """Both have chroma of luma's resolution, and there is a network that is made for luma and 4:2:0 to take
-    it through.
-    """
+    """Whether source and output have full chroma resolution, and a network can process it as luma."""
     full = all(
         p.family == "rgb" or (p.family == "yuv" and not (p.sub_x or p.sub_y)) for p in (source, result)
     )
@@ -165,9 +163,9 @@ def _has_full_chroma(source: PixelFormat, result: PixelFormat, stages: Sequence[
 
 
 def _most_frames(encoder: Encoder, stages: Sequence[NetworkStage], fields: int) -> int:
-    """Source frames of a chunk of numbered pictures, which lies in memory as a whole.
+    """Source frames per chunk of an image sequence, which is in memory as a whole.
 
-    A network that remembers gets no fewer than it settles in.
+    A recurrent network gets at least the frames it needs to settle.
     """
     return max(
         SETTLING_FRAMES if stages[0].card.recurrent else 1,
@@ -185,13 +183,14 @@ def _tile_px(settings: RunSettings, stages: Sequence[NetworkStage]) -> tuple[int
 
 
 _SMALLEST_PX = 80 * 128
-"""Pixels of a tile below which halos would be most of the work."""
+"""Tile size below which halos would be most of the work."""
 
 
 def with_smaller_tiles(plan: Plan) -> Iterator[Plan]:
-    """The same plan with ever smaller tiles, for where memory runs out: sides halved, as multiples of 16.
+    """Yield the same plan with smaller and smaller tiles, for retrying after running out of memory.
 
-    Only such as cut a picture that a network of the plan works on in tiles; none where there is none.
+    Sides are halved, as multiples of 16. Only sizes that actually split a frame are yielded; nothing is
+    yielded if no network of the plan uses tiles.
     """
     sizes = [(plan.height, plan.width), *((stage.height, stage.width) for stage in plan.stages)]
     tiled = [

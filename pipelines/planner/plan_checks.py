@@ -1,4 +1,4 @@
-"""What a plan is refused for, and what a person should know of it."""
+"""Reasons to refuse a plan, and messages about it."""
 
 from __future__ import annotations
 
@@ -54,11 +54,11 @@ _RATES = frozenset(
         "qmax",
     }
 )
-"""Options that say how much an encoder spends."""
+"""Options that set a bit rate."""
 
 
 def refuse_target(encode: EncodeSettings, plan: Plan) -> None:
-    """Raise UsageError where no CRF could be searched for."""
+    """Raise UsageError if no CRF can be searched for."""
     target, encoder = encode.rate_target, plan.encoder
     if target is None:
         return
@@ -86,7 +86,7 @@ def refuse_target(encode: EncodeSettings, plan: Plan) -> None:
 
 
 def said_of_target(plan: Plan) -> list[str]:
-    """What a person should know before the search."""
+    """Messages before the search."""
     target = plan.target
     if target is None:
         return []
@@ -97,7 +97,7 @@ def said_of_target(plan: Plan) -> list[str]:
 
 
 def range_notes(info: VideoInfo, settings: RunSettings) -> list[str]:
-    """That a range reaches beyond the end, which may be a slip of the hand."""
+    """A note if a range reaches beyond the end, which may be a mistake."""
     stop = parse_range(settings.range)[1] if settings.range is not None else None
     if stop is None or stop <= info.seconds + info.time_base:
         return []
@@ -107,7 +107,7 @@ def range_notes(info: VideoInfo, settings: RunSettings) -> list[str]:
 
 
 def refuse_changes(info: VideoInfo, plan: Plan) -> None:
-    """Raise MediaError where what holds for the whole film changes within what is wanted of it."""
+    """Raise MediaError if properties of the whole film change within the range."""
     for place, change in info.changes:
         if plan.start_frame <= place < plan.stop_frame:
             raise Promise(info.pts[place : place + 1], number=place, clock=info.decoder.clock).refuse(
@@ -116,18 +116,14 @@ def refuse_changes(info: VideoInfo, plan: Plan) -> None:
 
 
 def refuse_damage(info: VideoInfo, plan: Plan) -> None:
-    """Raise CorruptError where frames that are wanted are known to be damaged, as they were decoded to be
-    counted.
-    """
+    """Raise CorruptError if frames in the range are known to be damaged, from counting them."""
     found = [info.pts[place] for place in info.damaged if plan.start_frame <= place < plan.stop_frame]
     if found and plan.on_corrupt == "fail":
         raise Promise(info.pts).damage(found)
 
 
 def refuse_unsaid(plan: Plan) -> None:
-    """Raise UsageError where neither the encoder nor FFmpeg's muxer writes down what a player must know of
-    the picture.
-    """
+    """Raise UsageError if neither the encoder nor FFmpeg's muxer signals a property that players need."""
     if plan.encoder.name in {"libx264", "libx265"} and plan.out_color.primaries == Primaries.EBU3213:
         raise UsageError(
             f"its primaries are EBU Tech. 3213 (22), which {plan.encoder.name} can't write; use --codec av1,"
@@ -153,7 +149,7 @@ _FULL_CHROMA = (
 
 
 def plan_warnings(info: VideoInfo, plan: Plan) -> list[str]:
-    """What a person should know of a plan. Raises UsageError where two frames would get the same time."""
+    """Messages about a plan. Raises UsageError if two frames would get the same timestamp."""
     encoder = plan.encoder
     learned = any(s.card.sha256 for s in plan.stages)
     hdr = Transfer(plan.color.transfer).name if plan.color.transfer in HDR_TRANSFERS else ""
@@ -186,7 +182,7 @@ def plan_warnings(info: VideoInfo, plan: Plan) -> list[str]:
 
 
 def _of_times(info: VideoInfo, plan: Plan) -> list[str]:
-    """What Matroska's milliseconds change. Raises UsageError where frames fall together."""
+    """Consequences of Matroska's milliseconds. Raises UsageError if timestamps coincide."""
     ticks = plan.time_base.denominator
     if plan.encoder.container not in {"matroska", "webm"} or ticks <= 1000 or 1000 % ticks == 0:
         return []
@@ -200,7 +196,7 @@ def _of_times(info: VideoInfo, plan: Plan) -> list[str]:
 
 
 def _fall_together(times: Timeline) -> bool:
-    """Whether two frames have the same time in milliseconds."""
+    """Whether two frames have the same timestamp in milliseconds."""
     base = times.time_base * 1000
     ticks = ((2 * p * base.numerator + base.denominator) // (2 * base.denominator) for p in times.pts)
     return any(a >= b for a, b in itertools.pairwise(ticks))
@@ -209,7 +205,7 @@ def _fall_together(times: Timeline) -> bool:
 def track_notes(
     info: VideoInfo, fit: Fit, left_out: frozenset[int], place: ResultPlace, said_of_pictures: list[str]
 ) -> list[str]:
-    """What a person should know of the container, of converted subtitles and of lost tags."""
+    """Messages about the container, converted subtitles and lost tags."""
     said_of_container = [*([fit.note] if fit.note else []), *said_of_pictures]
     if place.is_picture:
         return said_of_container

@@ -1,6 +1,6 @@
 """`Crew`: how many workers a run has on this machine, and which CUDA devices they share.
 
-Bytes depend on neither: where memory runs out, `with_fewer_workers` comes before smaller tiles, which are
+Bytes depend on neither. If memory runs out, `with_fewer_workers` is tried before smaller tiles, which are
 another plan.
 """
 
@@ -41,34 +41,34 @@ __all__ = [
 
 _MOST_A_DEVICE = 4
 _CORES_A_WORKER = 4
-"""What an encoder has threads for: x264, ProRes and FFV1 have four of them, as bits depend on it; more for
-x265 brings little."""
+"""Number of cores that an encoder uses: x264, ProRes and FFV1 have four threads, as bits depend on it; more
+for x265 brings little."""
 _BYTES_A_WORKER, _BYTES_A_PIXEL = 2_000_000_000, 120
-"""Memory on this side, by the pixels of a frame of the result: 3 GB at 4K, 6 GB at 8K. Assumed, above what a
-run on a CPU was measured to take (docs/benchmarks.md): a worker with a device has two encoders at a time."""
+"""Host memory, by the pixels of an output frame: 3 GB at 4K, 6 GB at 8K. Assumed, above what was measured for
+a run on a CPU (docs/benchmarks.md): a worker with a device has two encoders at a time."""
 _DEVICE_BYTES_A_WORKER = 1_500_000_000
-"""Of a device: 0.3 GB of tensors (`quality` at 1080p, four tiles of 960x544 at a time, on an H200), some 0.6
-GB of CUDA's own, and room."""
+"""Device memory: 0.3 GB of tensors (`quality` at 1080p, four tiles of 960x544 at a time, on an H200), about
+0.6 GB of CUDA, and a reserve."""
 _LOADING_SECONDS = 180.0
 """For torch and a driver, from a cold disk."""
 
 
 @dataclass(frozen=True)
 class Crew:
-    """Workers, and the devices they take in turns."""
+    """Workers, and the devices assigned to them in turn."""
 
     workers: int = 1
     devices: tuple[str, ...] = ()
-    """None: the CPU computes."""
+    """Empty: the CPU computes."""
 
     def device(self, number: int) -> str:
         """The device of a worker, as CUDA_VISIBLE_DEVICES names it."""
         return self.devices[number % len(self.devices)]
 
     def surplus(self, number: int, facts: dict[str, str]) -> str:
-        """Why a worker takes no part; nothing for one that does.
+        """Why a worker is excluded; empty if it is not.
 
-        A driver may list devices that torch can't use. The CPU computes then, and one worker takes all its
+        A driver may list devices that torch can't use. The CPU then computes, and one worker uses all its
         cores.
         """
         idle = self.devices and number > 0 and facts.get("device") == "cpu"
@@ -80,16 +80,16 @@ class Crew:
 
     @property
     def share(self) -> float:
-        """Of a device, for each worker: so that all have room, in the steps of 1/10000 that Ray counts in."""
+        """Share of a device for each worker, in the steps of 1/10000 that Ray counts in."""
         together = -(-self.workers // max(1, len(self.devices)))
         return 10_000 // together / 10_000
 
 
 def crew_of(settings: ExecutionSettings, plan: Plan | None = None) -> Crew:
-    """As many as the settings say; otherwise one, and with CUDA as many a device as its share of the cores
-    can encode for.
+    """The number of workers: as set, otherwise one, or with CUDA several per device.
 
-    plan: without one, or with a network that keeps a device busy by itself, it is one a device.
+    As many per device as its share of the cores can encode for. plan: without one, or with a network that
+    keeps a device busy, it is one per device.
     """
     devices = () if settings.device == "cpu" else tuple(cuda_devices())
     if settings.workers or not devices:
@@ -98,9 +98,9 @@ def crew_of(settings: ExecutionSettings, plan: Plan | None = None) -> Crew:
 
 
 def with_fewer_workers(settings: ExecutionSettings, plan: Plan) -> ExecutionSettings | None:
-    """With one worker a device, or one on a CPU, for a run that ran out of memory.
+    """The settings with one worker per device, or one on a CPU, for a run that ran out of memory.
 
-    None where no more of them share it, and for a cluster.
+    None if there are no more already, and for a cluster.
     """
     crew = crew_of(settings, plan)
     least = max(1, len(crew.devices))
@@ -128,9 +128,9 @@ def _workers_a_device(plan: Plan | None, devices: tuple[str, ...]) -> int:
 
 
 def usable_cores() -> int:
-    """Cores that this process and its children may have.
+    """Cores available to this process and its children.
 
-    Those they may run on, or the quota of their container.
+    Limited by CPU affinity and the quota of their container.
     """
     # Not every system has affinities: macOS has none.
     visible = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
@@ -151,7 +151,7 @@ def machine_memory() -> int:
 
 
 def usable_memory() -> int:
-    """Bytes that this process and its children may have: the machine's, or those of its container."""
+    """Memory available to this process and its children: the machine's, or that of its container."""
     limits = [*_control_group("memory.max"), *_control_group("memory.limit_in_bytes")]
     return min([machine_memory(), *(int(limit) for limit in limits if limit.isdecimal())])
 
@@ -161,12 +161,10 @@ _OWN_GROUPS = Path("/proc/self/cgroup")
 
 
 def _control_group(name: str) -> Iterator[str]:
-    """Content of a limit's file in every control group that holds for this process.
+    """Content of a limit's file in every control group of this process.
 
-    Its own and those above it.
-
-    Linux, Documentation/admin-guide/cgroup-v2.rst, and cgroup-v1/ for the former kind, with a tree per
-    controller. A container sees its own group as the root.
+    Its own and those above it. Linux, Documentation/admin-guide/cgroup-v2.rst, and cgroup-v1/ for the former
+    kind, with a tree per controller. A container sees its own group as the root.
     """
     try:
         lines = [line.split(":", 2) for line in _OWN_GROUPS.read_text(encoding="utf-8").splitlines()]
@@ -188,12 +186,10 @@ def _control_group(name: str) -> Iterator[str]:
 
 
 def _device_memory(devices: tuple[str, ...]) -> int | None:
-    """Bytes free on the fullest of the devices.
+    """Free memory of the fullest device in bytes.
 
-    None where nvidia-smi is not there or does not tell. /proc has no such number.
-
-    Its numbers follow the bus, as CUDA's do where all devices are alike. Parts of a device (MIG) are not
-    listed.
+    None if nvidia-smi is missing or doesn't tell. Its numbers follow the bus order, as CUDA's do if all
+    devices are alike. Parts of a device (MIG) are not listed.
     """
     told = output_of_tool("nvidia-smi", "--query-gpu=index,uuid,memory.free", "--format=csv,noheader,nounits")
     rows = [[cell.strip() for cell in line.split(",")] for line in told.splitlines()]
@@ -206,10 +202,10 @@ def _device_memory(devices: tuple[str, ...]) -> int | None:
 
 
 def cuda_devices() -> list[str]:
-    """Devices by number, as the driver lists them; none where there is no driver. Without loading CUDA here.
+    """Devices by number, as listed by the driver; none without a driver. Doesn't load CUDA here.
 
-    Where a driver lists none though there may be some (WSL 2, Windows, AMD's ROCm), torch is asked, in a
-    process of its own.
+    If a driver lists none although there may be some (WSL 2, Windows, AMD's ROCm), torch is asked in a
+    separate process.
     """
     if "CUDA_VISIBLE_DEVICES" in os.environ:
         return [d for d in os.environ["CUDA_VISIBLE_DEVICES"].split(",") if d.strip() and d.strip() != "-1"]
@@ -221,11 +217,9 @@ def cuda_devices() -> list[str]:
 
 
 def computing_device(device: str) -> str:
-    """What networks run on here: cuda, hip (ROCm), xpu, mps or cpu.
+    """The device on which networks run here: cuda, hip (ROCm), xpu, mps or cpu.
 
-    device: as in `RunSettings`.
-
-    Asks torch, in a process of its own, where there are signs of a GPU.
+    device: as in `RunSettings`. If there are signs of a GPU, torch is asked in a separate process.
     """
     if device == "cpu" or not (
         Path("/proc/driver/nvidia").is_dir() or _signs_of_cuda() or _signs_of_others()
@@ -236,7 +230,7 @@ def computing_device(device: str) -> str:
 
 
 def _torch_build() -> str:
-    """For what this torch was built: rocm, xpu, cpu; empty for CUDA, and for that of macOS."""
+    """The kind of this torch build: rocm, xpu, cpu; empty for CUDA, and on macOS."""
     try:
         local = metadata.version("torch").partition("+")[2]
     except metadata.PackageNotFoundError:
@@ -245,7 +239,7 @@ def _torch_build() -> str:
 
 
 def _signs_of_cuda() -> bool:
-    """Whether CUDA or ROCm may be here though /proc has no list of devices."""
+    """Whether CUDA or ROCm may be available although /proc lists no devices."""
     if _torch_build() in {"cpu", "xpu"}:
         return False
     if sys.platform == "win32":
@@ -259,9 +253,9 @@ def _signs_of_others() -> bool:
 
 @functools.cache
 def _accelerator() -> tuple[str, int]:
-    """(kind, number of devices) as torch finds them.
+    """(kind, number of devices) as found by torch.
 
-    Remembered for this torch, these drivers and what of them is shown.
+    Cached for this torch, these drivers and the visible devices.
     """
     shown = [
         f"{name}={os.environ[name]}"

@@ -1,6 +1,6 @@
-"""`most_bytes`: how much disk a run takes at most, before anything is measured.
+"""`most_bytes`: upper bound of the disk space of a run, before anything is measured.
 
-By `vsr plan --measure` it is known.
+`vsr plan --measure` gives an estimate.
 """
 
 from __future__ import annotations
@@ -16,24 +16,25 @@ __all__ = ["most_bytes"]
 
 
 _BITS_A_PIXEL = {"h264": (0.8, 18.0), "hevc": (0.5, 19.0), "av1": (0.35, 26.0)}
-"""(bits, at a CRF) that footage full of grain and motion takes at twice its size; most takes a fifth of
-it."""
+"""(bits per pixel, at a CRF) for footage full of grain and motion at twice its size; most footage takes a
+fifth."""
 _IN_HARDWARE = 1.5
-"""Times as many by an encoder in hardware, at the same quality."""
+"""Factor for hardware encoders at the same quality."""
 _CRF_THAT_HALVES = {True: 4.0, False: 6.0}
-"""So much more, below and above that CRF, halves the bits of noise; SVT-AV1's scale is about as steep."""
+"""Increase of CRF, below and above that value, that halves the bits of noise; SVT-AV1's scale is about as
+steep."""
 _AS_IT_WAS = 1.5
-"""Times the source's own bytes: what it spends on each pixel, its result may, too."""
+"""Factor on the source's own bytes per pixel, which its output may need too."""
 _PRORES = {"yuv422": 7.0, "yuv444": 10.0}
-"""Bits a pixel of the HQ and 4444 profiles, nearly twice Apple's target rates: noise takes more. A constant
-quantiser may take twice as many."""
+"""Bits per pixel of the HQ and 4444 profiles, nearly twice Apple's target rates, as noise takes more. A
+constant quantiser may take twice as many."""
 _PICTURES = {"mjpeg": 6.0, "libwebp": 4.0}
 _HEADERS = 1.02
-"""Of pictures that nothing is saved on."""
+"""For uncompressed images."""
 
 
 def most_bytes(info: VideoInfo, plan: Plan) -> int:
-    """Finished chunks and the result together, which both lie on the disk at the end."""
+    """Finished chunks and the output together, which are both on disk at the end."""
     encoder = plan.encoder
     pixels = plan.out_width * plan.out_height
     if encoder.codec in _BITS_A_PIXEL:

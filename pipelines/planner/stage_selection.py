@@ -1,4 +1,4 @@
-"""Which networks run, in which order, to reach a target size."""
+"""Which networks are used, in which order, to reach a target size."""
 
 from __future__ import annotations
 
@@ -18,9 +18,8 @@ __all__ = ["LARGEST_DEFAULT_4K", "SMALL_NETWORK", "arithmetic", "choose_stages"]
 
 LARGEST_DEFAULT_4K = 1920 * 1088
 _STRETCH = Fraction(3, 2)
-"""What a restoring network that doubles leaves to be done is classical up to this factor, where none of its
-family reaches the target: a second network would cost several times the first, and find little left to
-sharpen."""
+"""If no network of its family reaches the target, a restoring ×2 network is followed by classical scaling up
+to this factor: a second network would cost several times the first, and find little to sharpen."""
 SMALL_NETWORK = 2_000_000
 """Parameters; Real-ESRGAN's video networks have 0.6 to 1.2 million, its large ones 17."""
 
@@ -28,11 +27,10 @@ SMALL_NETWORK = 2_000_000
 def choose_stages(
     cards: Sequence[Sequence[Card]], width: int, height: int, out_width: int, out_height: int
 ) -> tuple[NetworkStage, ...]:
-    """The cheapest cascade of the given networks that covers the target, then one antialiased resize where it
-    overshoots.
+    """The cheapest cascade of the given networks that covers the target, then one antialiased resize.
 
     cards: for every name of a chain (`--model a,b`) the networks it may mean; the last name may be used
-    several times. Raises UsageError where the target is not above the source, unless the networks keep the
+    several times. Raises UsageError if the target is not larger than the source, unless the networks keep the
     size.
     """
     need = max(Fraction(out_width, width), Fraction(out_height, height))
@@ -74,7 +72,7 @@ def choose_stages(
 
 
 def arithmetic(choice: Sequence[Card], size: tuple[int, int], wanted: tuple[int, int]) -> float:
-    """GFLOP of one frame through a family's cascade from a size, (width, height), to another."""
+    """GFLOP per frame of a family's cascade from a size, (width, height), to another."""
     done, (width, height) = 0.0, size
     for stage in choose_stages([choice], *size, *wanted):
         done += width * height / 1e6 * (stage.card.gflop_per_megapixel or 0.0)
@@ -90,10 +88,7 @@ def _not_above(width: int, height: int, out_width: int, out_height: int) -> Usag
 
 
 def _factor(width: int, height: int, out_width: int, out_height: int) -> int:
-    """The whole factor that leads there, the one added column or row for even sides included.
-
-    0 if there is none.
-    """
+    """The integer factor between the sizes, allowing for one added column or row; 0 if there is none."""
     factor = max(1, out_width // width)
     within = 0 <= out_width - width * factor <= 1 and 0 <= out_height - height * factor <= 1
     return factor if within else 0
@@ -126,7 +121,7 @@ def _cascade(
 def _products(choice: Sequence[Card], depth: int) -> Iterator[list[Card]]:
     """All cascades of that many networks.
 
-    Only the first may look at neighbouring frames or restore; then come `_followers`.
+    Only the first may use neighbouring frames or restore; it is followed by `_followers`.
     """
     if depth == 0:
         yield []
@@ -137,9 +132,9 @@ def _products(choice: Sequence[Card], depth: int) -> Iterator[list[Card]]:
 
 
 def _followers(first: Card) -> tuple[Card, ...]:
-    """Networks for what a temporal or restoring one leaves to be done.
+    """Networks for the stages after a temporal or restoring one.
 
-    Those for clean single frames, of its size where there is one.
+    Those for clean single frames, of the same size if possible.
     """
     from models.catalog.lookup import cards
 

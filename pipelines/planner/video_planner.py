@@ -1,6 +1,4 @@
-"""`plan_video`: what one command asks of one video, checked and worked out: output, container, networks,
-encoder, plan.
-"""
+"""`plan_video`: makes and checks the plan of one video: output, container, networks, encoder."""
 
 from __future__ import annotations
 
@@ -64,19 +62,20 @@ __all__ = ["chosen_model", "plan_video"]
 
 _RESTORED_FROM = 0.1
 """The estimated level from which networks for compressed footage are better than those for clean sources
-(docs/choosing.md). The estimate is rather too low: on four films at CRF 18 to 32 a level of 0.2 to 0.5 is
+(docs/choosing.md). The estimate tends to be too low: on four films at CRF 18 to 32 a level of 0.2 to 0.5 is
 better than none, and the estimate is 0.04 to 0.7."""
 _MORE_WORK = 1.2
-"""Times the work of networks for clean sources that those for compressed footage may take by themselves."""
+"""Largest compute of networks for compressed footage chosen by default, relative to those for clean
+sources."""
 _STILLS = frozenset({".heic", ".heif", ".avif"})
 
 
 def plan_video(
     source: Path, output: Path | None, settings: RunSettings, info: VideoInfo | None = None
 ) -> Planned:
-    """Work out everything for one video and check that it can be done; nothing is written.
+    """Make and check the plan of one video; nothing is written.
 
-    output: file or folder; None puts it beside the input. Raises UsageError, MediaError.
+    output: file or folder; None puts it next to the input. Raises UsageError, MediaError.
     """
     info = info or probe(
         source,
@@ -92,7 +91,7 @@ def plan_video(
 
 
 def chosen_model(settings: RunSettings) -> str:
-    """What the settings name, or the default of the device that the networks would run on here."""
+    """The model in the settings, or the default of the device on which networks would run here."""
     if settings.model != "auto":
         return settings.model
     return default_model(
@@ -146,14 +145,14 @@ def _in_words(levels: RestoreLevels) -> str:
 
 @dataclass(frozen=True)
 class _Source:
-    """What a source is decoded to, and the colours it is taken for."""
+    """The decoded format of a source, and its resolved colours."""
 
     format: PixelFormat
     color: ColorTags
     assumed: tuple[str, ...]
     """What its tags leave open, in words."""
     still: bool
-    """One picture."""
+    """A single image."""
 
     @property
     def is_full(self) -> bool:
@@ -256,9 +255,9 @@ def _plan(source: Path, output: Path | None, settings: RunSettings, info: VideoI
 def _bars(
     info: VideoInfo, settings: RunSettings, film: _Source, *, learned: bool
 ) -> tuple[PixelCrop, PixelCrop, list[str]]:
-    """(black bars that stay, what is cut off, what a person should know of it), of the stored picture.
+    """(black bars that are kept, what is removed, messages for the user), of the stored frame.
 
-    Bars are also looked for where networks would only enlarge them.
+    Bars are also detected if networks would only enlarge them.
     """
     if settings.crop_bars and film.format.is_float:
         raise UsageError("--crop-bars can't look at OpenEXR; leave it out")
@@ -272,7 +271,7 @@ def _bars(
 def _for_film_of_pictures(
     settings: RunSettings, info: VideoInfo, film: _Source, place: ResultPlace
 ) -> tuple[RunSettings, list[str]]:
-    """The settings, with a pixel format that players take where a film is made of pictures."""
+    """The settings, with a pixel format that players support if a film is made from images."""
     if not info.made_of_pictures or place.is_picture:
         return settings, []
     encode, said = film_of_pictures(settings.encode, film.format)
@@ -282,7 +281,7 @@ def _for_film_of_pictures(
 def _size(
     info: VideoInfo, settings: RunSettings, film: _Source, crop: PixelCrop, place: ResultPlace
 ) -> tuple[int, int]:
-    """Width and height of the result."""
+    """Width and height of the output."""
     width, height = info.orientation.turn(*crop.size(info.width, info.height))
     if settings.square_pixels:
         width, height = square_size(width, height, upright_sar(info))
@@ -295,7 +294,7 @@ def _size(
 
 
 class _EncoderChoice:
-    """The encoder of a result, proven where it is hardware, and the same for another container."""
+    """The encoder of an output, tested if it is hardware, and its equivalent for another container."""
 
     def __init__(
         self,
@@ -320,7 +319,7 @@ class _EncoderChoice:
         return choose_encoder(encode, self._film.format, self._target)
 
     def for_container(self, container: str, suffix: str) -> Encoder:
-        """The encoder for another file. Raises UsageError where the container does not hold the codec."""
+        """The encoder for another file. Raises UsageError if the container does not support the codec."""
         encode = replace(self._encode, encoder=self.encoder.maker or "software")
         target = replace(self._target, container=container, suffix=suffix.lstrip("."))
         found = choose_encoder(encode, self._film.format, target)
@@ -330,7 +329,7 @@ class _EncoderChoice:
 
 
 def _refuse_what_fails(info: VideoInfo, plan: Plan) -> None:
-    """Raise where the source, the filters or the encoder of a plan would fail, before work starts."""
+    """Raise an error if the source, the filters or the encoder of a plan would fail."""
     refuse_changes(info, plan)
     refuse_damage(info, plan)
     refuse_unsaid(plan)
@@ -342,7 +341,7 @@ def _refuse_what_fails(info: VideoInfo, plan: Plan) -> None:
 def _fit(
     plan: Plan, info: VideoInfo, settings: RunSettings, choice: _EncoderChoice, place: ResultPlace
 ) -> Fit:
-    """The container, and what it does not hold."""
+    """The container, and the tracks it can't hold."""
     fit = fitting_container(
         plan,
         info,
@@ -357,9 +356,9 @@ def _fit(
 
 
 def _part(info: VideoInfo, settings: RunSettings, plan: Plan) -> tuple[Fraction, Fraction] | None:
-    """Seconds of a film that `--range` takes, for the result's name.
+    """Seconds of the film in a `--range`, for the output's name.
 
-    None without one, and for numbered pictures: their numbers tell.
+    None without one, and for image sequences, whose numbers show it.
     """
     if settings.range is None or plan.encoder.is_picture:
         return None
@@ -368,7 +367,7 @@ def _part(info: VideoInfo, settings: RunSettings, plan: Plan) -> tuple[Fraction,
 
 
 def _crop(info: VideoInfo, crop: PixelCrop) -> tuple[PixelCrop, list[str]]:
-    """What is cut off, and what a person should know of it."""
+    """The crop, and messages for the user."""
     if not crop:
         return info.crop, ["no black bars were found: --crop-bars has nothing to do"]
     width, height = crop.within(info.crop).size(info.width, info.height)
@@ -377,7 +376,7 @@ def _crop(info: VideoInfo, crop: PixelCrop) -> tuple[PixelCrop, list[str]]:
 
 
 def _grain(info: VideoInfo) -> tuple[tuple[tuple[float, ...], ...], list[str]]:
-    """What grain the source has, and what a person should know of it."""
+    """Grain of the source, and messages for the user."""
     found = measure_grain(info)
     if not found:
         return (), ["no film grain was found: --keep-grain has nothing to do"]
@@ -391,9 +390,9 @@ def _grain(info: VideoInfo) -> tuple[tuple[tuple[float, ...], ...], list[str]]:
 def _for_result(
     grain: tuple[tuple[float, ...], ...], source: PixelFormat, result: PixelFormat
 ) -> tuple[tuple[float, ...], ...]:
-    """Grain of a source's planes for those of a result.
+    """Convert grain of a source's planes to those of an output.
 
-    Where they are not of one kind, what the first plane has goes to the brightness.
+    If they differ in kind, that of the first plane is used for brightness.
     """
     if not grain or (source.family == result.family):
         return grain

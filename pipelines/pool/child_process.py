@@ -1,4 +1,4 @@
-"""The child's side of a process pool: what runs between the pipe and a worker."""
+"""The child's side of a process pool: the code between the pipe and a worker."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ if TYPE_CHECKING:
 
 
 def child_main(descriptor: int) -> None:
-    """What runs in the child: make the worker, then tasks until the line closes. descriptor: of the line.
+    """Main function of the child: create the worker, then run tasks until the line closes.
 
-    -1: standard input and output.
+    descriptor: of the line; -1: standard input and output.
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the terminal signals the whole group; the parent decides
     if sys.platform == "win32" and hasattr(signal, "SIGBREAK"):
@@ -62,14 +62,14 @@ def child_main(descriptor: int) -> None:
 
 
 def _standard_streams() -> PipeLine:
-    """The line to the parent; what libraries print goes to standard error then."""
+    """The line to the parent over standard streams; output of libraries is redirected to standard error."""
     outgoing = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)
     return PipeLine(sys.stdin.buffer, outgoing)
 
 
 class _Line:
-    """The child's end. Only one thread at a time receives; the end of a task and the next one tell."""
+    """The child's end. Only one thread at a time receives; the end of a task and the next one may send."""
 
     def __init__(self, connection: Connection | PipeLine) -> None:
         self._connection, self._lock = connection, threading.Lock()
@@ -81,9 +81,9 @@ class _Line:
 
 
 def _tell_pulse(line: _Line, worker: Worker) -> None:
-    """Tell now and then that the worker gets on, for a single frame may take an hour.
+    """Report progress at intervals, as a single frame may take an hour.
 
-    Nothing is told of one that does not.
+    Nothing is sent for a worker that makes no progress.
     """
     told = pulse_of(worker)
     with contextlib.suppress(OSError):
@@ -102,7 +102,7 @@ def _pieces(line: _Line) -> Iterator[Any]:
 
 
 def _tell_items(line: _Line, key: int, made: Iterator[Any], incoming: Iterator[Any]) -> None:
-    """Work on a task, up to its end or to where the next one can begin; then a thread finishes the rest."""
+    """Run a task up to its end, or until the next one can begin; a thread then finishes the rest."""
     try:
         for item in made:
             line.tell("item", key, item.value if isinstance(item, ReadyForNext) else item)
@@ -121,6 +121,6 @@ def _tell_items(line: _Line, key: int, made: Iterator[Any], incoming: Iterator[A
 
 
 def _die_with_parent() -> None:
-    """Linux: be killed when the parent is, however it ends (prctl(2), PR_SET_PDEATHSIG)."""
+    """Linux: be killed when the parent ends, however it ends (prctl(2), PR_SET_PDEATHSIG)."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(1, signal.SIGKILL)

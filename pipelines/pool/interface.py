@@ -1,6 +1,6 @@
-"""What a bounded map over workers is told and tells.
+"""Interface of a bounded parallel map over workers.
 
-`local.py` and `cluster.py` have it in common, and it knows nothing of video.
+It is shared by `process_pool` and `ray_pool`, and knows nothing of video.
 """
 
 from __future__ import annotations
@@ -38,44 +38,46 @@ __all__ = [
 
 
 ATTEMPTS = 3
-"""A task that fails so often is given up."""
+"""A task that fails this many times is given up."""
 _NO_MEMORY = ("can't allocate memory", "can't start new thread", "out of memory", "ALLOC_FAILED")
-"""What torch's allocators, Python's threads, CUDA and its libraries say instead of MemoryError."""
+"""Messages of torch's allocators, Python's threads, CUDA and its libraries in place of MemoryError."""
 SILENCE_SECONDS = 900.0
 """Seconds of silence, without a pulse, after which a worker counts as hung."""
 
 
 @dataclass(frozen=True)
 class ReadyForNext:
-    """Around an item that a worker made: it can begin its next task now, though more will come of this one.
+    """Wraps an item after which a worker can begin its next task, although this task is not finished.
 
-    The rest of this task and the next one are then asked for side by side, by two threads.
+    Afterwards two threads iterate concurrently: one over the rest of this task, one over the next task.
     """
 
     value: Any
 
 
 class Worker(Protocol):
-    """What a child or an actor makes of its setup and keeps: one task after another, items as they come."""
+    """Created by a child process or an actor from its setup.
+
+    Runs one task after another, and yields items.
+    """
 
     facts: dict[str, str]
-    """Told before the first task."""
+    """Sent before the first task."""
     # pulse: int, where a worker has it: grows whenever it gets on, also in the midst of a step that has
     # nothing to tell for hours.
 
     def run(self, task: Any, pieces: Iterator[Any]) -> Iterator[Any]:
-        """Work on a task; `pieces` are its input, fetched as they are asked for.
+        """Run a task; `pieces` are its input, fetched on demand.
 
-        One of the items may be `ReadyForNext`: then `run` is called for the next task before this one has
-        ended, once; whoever frees itself a second time has seen to it that the earlier task needs nothing
-        more.
+        One of the items may be `ReadyForNext`: `run` is then called for the next task before this one has
+        ended. Before yielding it again, a worker must make sure that the earlier task needs nothing more.
         """
         ...
 
 
 @dataclass(frozen=True)
 class Task:
-    """A unit of work: `payload` and `pieces` reach the worker, `name` the person who reads an error."""
+    """A unit of work: `payload` and `pieces` are for the worker, `name` is for error messages."""
 
     key: int
     name: str
@@ -95,7 +97,7 @@ class WorkerReady:
 
 @dataclass(frozen=True)
 class WorkerRejected:
-    """A worker takes no part."""
+    """A worker was rejected, for example because its numerics differ."""
 
     worker: int
     reason: str
@@ -104,7 +106,7 @@ class WorkerRejected:
 
 @dataclass(frozen=True)
 class WorkItem:
-    """A worker made something."""
+    """A worker yielded an item."""
 
     worker: int
     key: int
@@ -123,7 +125,7 @@ class Done:
 
 @dataclass(frozen=True)
 class WorkerLost:
-    """A worker died or hung, and this task, which it had begun, will be tried again."""
+    """A worker died or hung; this task, which it had begun, will be tried again."""
 
     worker: int
     key: int
@@ -135,7 +137,7 @@ Outcome = WorkerReady | WorkerRejected | WorkItem | Done | WorkerLost
 
 
 class NoneAdmittedError(Exception):
-    """Not one worker was admitted; the message has the first one's reason."""
+    """No worker was admitted; the message has the first one's reason."""
 
 
 class WorkerPool(Protocol):
@@ -151,24 +153,24 @@ class WorkerPool(Protocol):
         admit: Callable[[dict[str, str]], str] | None = None,
         stop: threading.Event | None = None,
     ) -> Iterator[Outcome]:
-        """Run all tasks; yield what happens, as it happens.
+        """Run all tasks, and yield outcomes as they happen.
 
-        worker: "module:Class" of a `Worker`, called with the setup. feed: called here with a number below the
-        count of workers and a task, gives the pieces of its input; never twice at once with the same number.
-        admit: called with the facts of a new worker; what it returns, if anything, is why that worker takes
-        no part. stop: when set, no further task is begun, and those under way are finished.
-        Raises what a worker raises; ResourceError for a task that failed in every attempt, NoMemoryError
-        where memory was short; NoneAdmittedError.
+        worker: "module:Class" of a `Worker`, called with the setup. feed: called in this process with a
+        number below the count of workers and a task; returns the pieces of its input; never called twice at
+        once with the same number. admit: called with the facts of a new worker; a returned text is the reason
+        to reject it. stop: when set, no further task is begun, and current ones are finished. Raises what a
+        worker raises; ResourceError for a task that failed in every attempt, NoMemoryError if memory ran out;
+        NoneAdmittedError.
         """
         ...
 
     def waiting(self) -> int:
-        """Tasks that no worker has taken yet."""
+        """Number of pending tasks."""
         ...
 
 
 def pulse_of(worker: Worker | None) -> int:
-    """How far a worker has got since it was made, in steps of its own; 0 of one that does not count them."""
+    """A worker's progress since its creation, in steps of its own; 0 if it does not count them."""
     found: int = getattr(worker, "pulse", 0)
     return found
 
@@ -181,10 +183,10 @@ def make_worker(name: str, setup: Any) -> Worker:
 
 
 def as_told(error: BaseException) -> VsrError | RuntimeError:
-    """An error as it travels: foreseen ones as they are; anything else with its traceback, for it is a bug.
+    """An error in the form that is sent: expected ones as they are; others with their traceback.
 
-    Out of memory is told as NoMemoryError, a CUDA context that is broken for good as ResourceError: a new
-    process may have better luck.
+    Out of memory becomes NoMemoryError, and a corrupted CUDA context ResourceError: both can be retried in a
+    new process.
     """
     if isinstance(error, VsrError):
         return error
@@ -200,7 +202,7 @@ def as_told(error: BaseException) -> VsrError | RuntimeError:
 
 
 def exhausted(task: Task, why: Exception) -> ResourceError:
-    """What is said of a task that failed in every attempt, the last time by `why`."""
+    """The error for a task that failed in every attempt, the last time by `why`."""
     said = f"{task.name} failed {ATTEMPTS} times, the last time because {why}; what is done is kept"
     if isinstance(why, NoMemoryError):
         return NoMemoryError(f"{said}, free some memory and give the same command again")

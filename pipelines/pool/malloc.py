@@ -1,4 +1,4 @@
-"""glibc's malloc: settings for worker processes, and memory given back between chunks."""
+"""glibc's malloc: settings for worker processes, and memory returned between chunks."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ __all__ = ["TRIM_FRAMES", "give_back_memory", "keep_freed_memory", "oom_kills", 
 
 
 def keep_freed_memory() -> None:
-    """Tell glibc to keep what is freed.
+    """Tell glibc to keep freed memory.
 
-    Large maps given back and fetched again at every layer cost more than the arithmetic.
+    Returning and mapping large blocks at every layer would cost more than the arithmetic.
     """
     with contextlib.suppress(OSError, AttributeError):
         libc = ctypes.CDLL("libc.so.6")
@@ -29,12 +29,12 @@ def keep_freed_memory() -> None:
 
 
 TRIM_FRAMES = 24
-"""After so many frames the allocator gives back what lies free, or holes between long-lived blocks would add
-up."""
+"""Number of frames after which the allocator returns free memory; otherwise holes between long-lived blocks
+would add up."""
 
 
 def give_back_memory() -> None:
-    """Hand what a finished encoder held back to the system (glibc).
+    """Return the memory of a finished encoder to the system (glibc).
 
     The allocator is told to keep memory while a chunk runs.
     """
@@ -44,9 +44,9 @@ def give_back_memory() -> None:
 
 
 def trim_heap() -> None:
-    """Give free pages back, wherever in the heap they lie (malloc_trim(3)).
+    """Return free pages anywhere in the heap (malloc_trim(3)).
 
-    Nothing where the C library has no such call.
+    Does nothing if the C library has no such call.
     """
     trim = getattr(ctypes.CDLL(None), "malloc_trim", None) if sys.platform == "linux" else None
     if trim is not None:
@@ -54,9 +54,9 @@ def trim_heap() -> None:
 
 
 def oom_kills() -> int:
-    """How many processes the kernel has ended for want of memory since it started.
+    """Number of processes that the kernel has killed for lack of memory since it started.
 
-    0 where it does not tell.
+    0 if it doesn't tell.
     """
     try:
         found = re.search(r"^oom_kill (\d+)$", Path("/proc/vmstat").read_text(encoding="utf-8"), re.MULTILINE)

@@ -1,6 +1,4 @@
-"""`PipeLine`: messages over the two pipes of a child, for systems on which children inherit no sockets
-(Windows).
-"""
+"""`PipeLine`: messages over the two pipes of a child, for systems without inherited sockets (Windows)."""
 
 from __future__ import annotations
 
@@ -19,20 +17,20 @@ __all__ = ["PipeLine", "child_command"]
 
 _LENGTH_BYTES = 8
 _AHEAD = 4
-"""Messages that may have come and wait to be received."""
+"""Received messages that may wait."""
 
 
 class PipeLine:
-    """As much of `multiprocessing.connection.Connection` as the pool asks for.
+    """The part of `multiprocessing.connection.Connection` that the pool needs.
 
-    Pipes can't be waited for there, so a thread reads.
+    Pipes can't be polled there, so a thread reads.
     """
 
     def __init__(self, incoming: BinaryIO, outgoing: BinaryIO) -> None:
         self._in, self._out = incoming, outgoing
         self._come: queue.Queue[bytes | None] = queue.Queue(maxsize=_AHEAD)
         self._next: list[bytes | None] = []
-        """What was looked for by `poll`."""
+        """Messages that `poll` has seen."""
         threading.Thread(target=self._read, daemon=True).start()
 
     def _read(self) -> None:
@@ -49,7 +47,7 @@ class PipeLine:
         self._come.put(None)
 
     def send(self, message: Any) -> None:
-        """Raises OSError where the other end is gone."""
+        """Send a message. Raises OSError if the other end is closed."""
         data = pickle.dumps(message)
         try:
             self._out.write(len(data).to_bytes(_LENGTH_BYTES, "big") + data)
@@ -58,14 +56,14 @@ class PipeLine:
             raise BrokenPipeError(str(error)) from error
 
     def poll(self, timeout: float) -> bool:
-        """Whether a message, or the end, comes within so many seconds."""
+        """Whether a message, or the end, arrives within so many seconds."""
         if not self._next:
             with contextlib.suppress(queue.Empty):
                 self._next.append(self._come.get(timeout=timeout))
         return bool(self._next)
 
     def recv(self) -> Any:
-        """The next message. Raises EOFError where none will come."""
+        """The next message. Raises EOFError at the end."""
         data = self._next.pop() if self._next else self._come.get()
         if data is None:
             self._next.append(None)
@@ -73,13 +71,13 @@ class PipeLine:
         return pickle.loads(data)  # noqa: S301 - from our own parent or child
 
     def close(self) -> None:
-        """Both pipes; whoever reads has ended by then, or will as the other end does."""
+        """Close both pipes; the reading thread ends when the other end closes."""
         with contextlib.suppress(OSError):
             self._out.close()
 
 
 def child_command(descriptor: int) -> list[str]:
-    """What begins a child. descriptor: its end of the line; -1: its standard input and output are."""
+    """Command line of a child. descriptor: its end of the line; -1: standard input and output."""
     path = [p for p in sys.path if p]
     code = (
         f"import sys; sys.path[:] = {path!r}; from pipelines.pool.child_process import child_main;"

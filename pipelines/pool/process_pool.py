@@ -1,10 +1,10 @@
-"""A bounded, fault-tolerant map over child processes; it knows nothing of video.
+"""A bounded, fault-tolerant parallel map over child processes; it knows nothing of video.
 
-A child is spawned, never forked, with an environment of its own. It makes one worker object and runs one task
-after another: pieces of input go in while it asks for them, items come out as they are made; where the worker
-says so, the next task is begun beside the end of the last. A child that dies or goes silent is replaced and
-its tasks tried again; the parent outlives all of it. `cluster.py` has the same interface, `work.Map`, over
-Ray actors.
+A child is spawned, never forked, with a separate environment. It creates one worker and runs one task after
+another: input is sent while the worker asks for it, items are returned as they are made. If the worker allows
+it, the next task begins while the last one finishes. A child that dies or hangs is replaced and its tasks are
+tried again; the parent survives all of this. `ray_pool` has the same interface, `WorkerPool`, over Ray
+actors.
 """
 
 from __future__ import annotations
@@ -47,27 +47,27 @@ __all__ = ["PULSE_SECONDS", "ProcessPool"]
 
 _WAITS = 90
 PULSE_SECONDS = 5.0
-"""How often a child looks whether its worker gets on, and tells so."""
+"""Interval at which a child checks and reports its worker's progress."""
 
 
 @dataclass
 class _Shared:
-    """What the threads that serve the children have in common."""
+    """Data shared by the threads that serve the children."""
 
     task_queue: TaskQueue
     out: queue.Queue[Any] = field(default_factory=lambda: queue.Queue(maxsize=64))
     lock: threading.Lock = field(default_factory=threading.Lock)
     stop: threading.Event = field(default_factory=threading.Event)
     closing: threading.Event = field(default_factory=threading.Event)
-    """Nobody reads results any more: no child may be begun, and none replaced."""
+    """Nobody reads results any more: no child may be started or replaced."""
     children: dict[int, subprocess.Popen[bytes]] = field(default_factory=dict)
     undecided: set[int] = field(default_factory=set)
-    """Children not admitted yet; one that is refused gives its task back."""
+    """Children not admitted yet; one that is rejected returns its task."""
 
     def next_task(self, held: Sequence[Task]) -> Task | None:
-        """A task for a child that is at `held`.
+        """A task for a child that works on `held`.
 
-        Where it has none, None means that there will be none for it.
+        None if there will be none for it.
         """
         while not (self.stop.is_set() or self.closing.is_set()):
             with self.lock:
@@ -79,22 +79,19 @@ class _Shared:
 
 
 class ProcessPool:
-    """A `work.Map` over one child process for each of `environments`, its variables on top of ours."""
+    """A `WorkerPool` over one child process for each of `environments`, added to ours."""
 
     def __init__(
         self,
         environments: Sequence[dict[str, str]],
         surplus: Callable[[int, dict[str, str]], str] = lambda *_: "",
     ) -> None:
-        """surplus: says of a child, by its number and facts, why it takes no part whatever is asked of it.
-
-        Nothing of most.
-        """
+        """surplus: returns why a child is excluded, given its number and facts; empty for most."""
         self._environments, self._surplus = environments, surplus
         self._shared: _Shared | None = None
 
     def waiting(self) -> int:
-        """Tasks that no child has taken yet."""
+        """Number of pending tasks."""
         return len(self._shared.task_queue) if self._shared is not None else 0
 
     def run_tasks(
@@ -107,7 +104,7 @@ class ProcessPool:
         admit: Callable[[dict[str, str]], str] | None = None,
         stop: threading.Event | None = None,
     ) -> Iterator[Outcome]:
-        """As `work.Map` says. No child survives the call."""
+        """See `WorkerPool.run_tasks`. No child survives the call."""
         if not tasks:
             return
         shared = self._shared = _Shared(TaskQueue(tasks), stop=stop or threading.Event())
@@ -148,7 +145,7 @@ class ProcessPool:
 
 
 def _end(servers: Sequence[threading.Thread], shared: _Shared) -> None:
-    """Kill the children of a call, until their threads are over."""
+    """Kill the children of a call until their threads have ended."""
     shared.closing.set()
     for server in servers:
         while server.is_alive():
@@ -171,7 +168,7 @@ class _Server:
     shared: _Shared
     child: _Child | None = None
     held: list[Task] = field(default_factory=list)
-    """What the child is at: one task, or the end of one and the next."""
+    """Tasks of the child: one, or the end of one and the next."""
     free: bool = True
     """The child can begin a task."""
 
@@ -205,7 +202,7 @@ class _Server:
         return task
 
     def _start(self) -> bool:
-        """Begin a child; whether it takes part."""
+        """Start a child; returns whether it was admitted."""
         self.child = _Child(self.number, self.worker, self.setup, self.environment, self.shared)
         reason = self.admit(self.child.facts)
         if reason:
@@ -218,9 +215,9 @@ class _Server:
         return True
 
     def _listen(self, child: _Child) -> None:
-        """One message.
+        """Process one message.
 
-        Raises what a worker raises, _TaskFailedError where another attempt may help, _ChildLostError.
+        Raises what a worker raises, _TaskFailedError if another attempt may help, _ChildLostError.
         """
         kind, key, value = child.receive()
         if kind == "pulse":
@@ -240,7 +237,7 @@ class _Server:
             raise value
 
     def _lose(self, why: Exception, blamed: list[Task]) -> None:
-        """Have all that the child was at tried again, by another child."""
+        """Return all tasks of the child, to be tried again by another one."""
         if self.child is not None:
             self.child.close()
             self.child = None
@@ -260,7 +257,7 @@ class _Server:
 
 
 class _TaskFailedError(Exception):
-    """A worker says that it can't go on with a task, in this process."""
+    """A worker reports that it can't continue a task in this process."""
 
     def __init__(self, task: Task, why: ResourceError) -> None:
         super().__init__(str(why))
@@ -268,12 +265,12 @@ class _TaskFailedError(Exception):
 
 
 class _ChildLostError(Exception):
-    """The child died or went silent."""
+    """The child died or hung."""
 
 
 _INHERIT_SOCKETS = sys.platform != "win32" and hasattr(socket, "socketpair")
 _KILLED = -9
-"""What a process that SIGKILL ended returns."""
+"""Exit code of a process killed by SIGKILL."""
 
 
 class _Child:
@@ -316,7 +313,7 @@ class _Child:
             raise
 
     def _set_up(self, worker: str, setup: bytes) -> dict[str, str]:
-        """Have the child make its worker; the facts of it. Raises what the child raises."""
+        """Let the child create its worker; returns its facts. Raises what the child raises."""
         self._send(("setup", worker, setup))
         kind, _, found = self.receive()
         if kind == "error":
@@ -325,7 +322,7 @@ class _Child:
         return facts
 
     def begin(self, task: Task, feed: Callable[[int, Task], Iterable[Any]]) -> None:
-        """Hand a task to a child that is free for it; its input follows by itself."""
+        """Give a task to a child that is free; its input follows automatically."""
         if self._feeder is not None:
             self._feeder.join()  # the child has taken all it got
         self._send(("task", task.key, task.payload))
@@ -347,7 +344,7 @@ class _Child:
             raise self._lost()
 
     def _reaches(self, message: tuple[Any, ...]) -> bool:
-        """Send a message; False where the child is gone."""
+        """Send a message; False if the child has exited."""
         try:
             self._line.send(message)
         except OSError:
@@ -355,7 +352,7 @@ class _Child:
         return True
 
     def receive(self) -> tuple[str, int, Any]:
-        """The next message: kind, key of the task, value. Raises _ChildLostError; what a feed raised."""
+        """The next message: kind, key of the task, value. Raises _ChildLostError, and what a feed raised."""
         try:
             # In short waits: of the time in which this process was stopped itself (Ctrl-Z), only one of them
             # is counted.
@@ -376,7 +373,7 @@ class _Child:
         )
 
     def close(self) -> None:
-        """End the child, whatever it does."""
+        """Kill the child."""
         self._process.kill()
         self._process.wait()
         if self._feeder is not None:

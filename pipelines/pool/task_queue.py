@@ -1,4 +1,4 @@
-"""`TaskQueue`: the tasks of one call that wait to be taken, and where each of them failed."""
+"""`TaskQueue`: the pending tasks of one call, and on which devices each of them failed."""
 
 from __future__ import annotations
 
@@ -16,16 +16,15 @@ __all__ = ["Device", "TaskQueue"]
 
 
 Device = tuple[str, ...]
-"""A machine, and the GPUs of it that a worker has; a child process of ours is on none that has a name."""
+"""A machine, and the GPUs that a worker has on it; empty for a child process."""
 
 
 class TaskQueue:
-    """Hands tasks out in order.
+    """Hands out tasks in order.
 
-    A task that failed before has a worker for itself: nothing is begun beside it, nor it beside anything. So
-    of two tasks that a worker had in hand when it died, each is blamed once at most in the other's place, and
-    only the one that ends its worker every time runs out of attempts. And it is tried on another device
-    first, where there is one, or a broken GPU would use them up.
+    A task that failed before is run alone on its worker. So if a worker that had two tasks dies, each is
+    blamed at most once for the other, and only a task that ends its worker every time runs out of attempts.
+    It is tried on another device first, if there is one, as a broken GPU would use up its attempts.
     """
 
     def __init__(self, tasks: Iterable[Task]) -> None:
@@ -38,11 +37,10 @@ class TaskQueue:
     def take(
         self, *, beside: Collection[Task] = (), device: Device = (), devices: Iterable[Device] = ()
     ) -> Task | None:
-        """The next task for a worker that has `beside` in hand.
+        """The next task for a worker that works on `beside`.
 
-        None where there is none, or where this worker has to wait.
-
-        device: the worker's. devices: of all that could take it.
+        None if there is none, or if this worker has to wait. device: the worker's. devices: of all workers
+        that could run it.
         """
         if not self._waiting:
             return None
@@ -54,17 +52,17 @@ class TaskQueue:
         return self._waiting.popleft()
 
     def put_back(self, tasks: Iterable[Task]) -> None:
-        """Tasks, in order, that were taken and are to be taken next again."""
+        """Return taken tasks to the front of the queue, in the given order."""
         self._waiting.extendleft(reversed(list(tasks)))
 
     def blame(self, task: Task, device: Device = ()) -> None:
-        """An attempt at a task failed."""
+        """Record a failed attempt at a task."""
         self._failures.setdefault(task.key, Counter())[device] += 1
 
     def is_spent(self, task: Task, machines: Container[str] | None = None) -> bool:
         """Whether all attempts at a task are used up.
 
-        machines: those there still are, for attempts on others do not count.
+        machines: existing ones; attempts on others do not count.
         """
         failures = self._failures.get(task.key, Counter())
         return (
@@ -73,5 +71,5 @@ class TaskQueue:
         )
 
     def clear(self) -> None:
-        """Nothing more is to be handed out."""
+        """Drop all pending tasks."""
         self._waiting.clear()

@@ -1,4 +1,4 @@
-"""`find_bars`: black bars that stand in a film's picture from start to end, found on samples."""
+"""`find_bars`: detects black bars that are present throughout a film, from samples."""
 
 from __future__ import annotations
 
@@ -24,21 +24,19 @@ __all__ = ["bars_of", "find_bars"]
 
 
 _PLACES = 12
-"""Where a film is looked at."""
+"""Number of places that are examined."""
 _MEAN, _MOST = 6.0, 16.0
-"""Codes of 8 bits above black that a line of a bar may have, on average and at most in 99 of 100 samples."""
+"""Limits of a line of a bar, in 8-bit values above black: on average, and for 99 % of its samples."""
 _LEAST = 0.015
-"""Bars below that part of a side are edges of the picture, not bars."""
+"""Bars below this share of a side are edges of the image, not bars."""
 _UNEVEN = 0.02
-"""How much two opposite bars may differ, as a part of the side: what is dark on one side alone is picture."""
+"""Largest difference of opposite bars, as a share of the side: darkness on one side only is content."""
 
 
 def find_bars(info: VideoInfo, *, full: bool) -> PixelCrop:
-    """Bars on opposite sides that every sample shows, in stored pixels of what the container shows.
+    """Bars on opposite sides that every sample shows, in stored pixels inside the container's crop.
 
-    No crop where there are none.
-
-    full: full range.
+    No crop if there are none. full: full range.
     """
     found: PixelCrop | None = None
     pixels = planar_format(info.pix_fmt)
@@ -63,9 +61,9 @@ def find_bars(info: VideoInfo, *, full: bool) -> PixelCrop:
 
 
 def bars_of(luma: np.ndarray, *, full: bool, bits: int) -> PixelCrop | None:
-    """Lines at each side of one (H,W) picture that hold nothing but black.
+    """Black lines at each side of one (H,W) image.
 
-    None where it is black all over.
+    None if it is black all over.
     """
     unit = 1 << (bits - 8)
     black = 0 if full else 16 * unit
@@ -111,7 +109,7 @@ def _pair(one: int, other: int, side: int) -> tuple[int, int]:
 
 
 def _samples(info: VideoInfo) -> Iterator[VideoFrame]:
-    """One frame of each place, the first that can be decoded there."""
+    """One frame of each place, the first that can be decoded."""
     container = open_source(info.path)
     try:
         stream, decoder = film_decoder(container, info.stream_index)
@@ -138,7 +136,7 @@ def _samples(info: VideoInfo) -> Iterator[VideoFrame]:
 
 
 def _luma(frame: VideoFrame, pixels: PixelFormat) -> np.ndarray:
-    """(H,W) codes of luma; of R'G'B' the largest of the three."""
+    """(H,W) luma; for R'G'B' the largest of the three."""
     name = frame.format.name.replace("yuvj", "yuv")
     planes = picture_planes(frame if name == pixels.name else frame.reformat(format=pixels.name), pixels)
     return planes[0] if pixels.family != "rgb" else np.maximum.reduce(planes[:3])

@@ -1,10 +1,10 @@
-"""`find_cadence`: where the frames of a film stand in the cycle of its pulldown, over the film as a whole.
+"""`find_cadence`: finds the pulldown phase of each frame, over the film as a whole.
 
-Each frame is in one of a few states: one of the five phases of 3:2 or of 2:3:3:2 pulldown, whole, one field
-late (2:2), or video. A state says which fields are of one moment and which one is repeated; votes against
-it cost. A frame in the state that follows the last one's costs nothing more, another one is a break. The
-path that costs least (Viterbi, 1967) is the cadence: what stands still or is faint is decided by what is
-around it, and one strange frame breaks nothing.
+Each frame is in one of a few states: one of the five phases of 3:2 or of 2:3:3:2 pulldown, progressive, one
+field late (2:2), or video. A state predicts which fields were taken at one time and which one is repeated;
+votes against it have a cost. A frame in the state that follows the last one's has no further cost; another
+one is a break. The path with the lowest cost (Viterbi, 1967) is the cadence. So static or faint frames are
+decided by those around them, and one odd frame breaks nothing.
 """
 
 from __future__ import annotations
@@ -27,17 +27,17 @@ _FILM = 5
 _WHOLE, _LATE, _VIDEO = 10, 11, 12
 _STATES = 13
 _BEFORE_TOGETHER = (2, 3, 4, 7, 8, _LATE)
-"""States in which the first field goes with the second one of the frame before."""
+"""States in which the first field belongs to the second one of the frame before."""
 _OWN_TOGETHER = (0, 1, 4, 5, 6, 8, 9, _WHOLE)
 _FIRST_AGAIN, _SECOND_AGAIN = (2, 7), (4, 8)
 """States in which a field repeats that of the frame before."""
 _USUAL = {5: 0.02, 6: 0.02, 7: 0.02, 8: 0.02, 9: 0.02, _WHOLE: 0.04, _LATE: 0.06, _VIDEO: 0.12}
-"""What a frame of rarer kinds costs without any votes."""
+"""Cost of a frame in a rarer state, without any votes."""
 _BREAK = 2.5
 _FEW = 3.0
-"""Blocks: so many votes are half of what more can be."""
+"""Number of votes that give half of the largest weight."""
 _RESIDUAL, _RESIDUAL_BLOCKS = 0.012, 4
-"""Part of the moving blocks, and their number, that are combed where a frame is deinterlaced after all."""
+"""Share of the moving blocks, and their number, that comb if a frame has to be deinterlaced."""
 
 
 def find_cadence(facts: npt.NDArray[np.int32]) -> str:
@@ -82,11 +82,11 @@ def _next(state: int) -> int:
 
 
 def _costs(facts: npt.NDArray[np.int32]) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
-    """(frames, states): of a frame that continues the one before, and of the first one after a break."""
+    """(frames, states): costs of a frame that continues the one before, and of the first after a break."""
     table = {name: column.astype(np.float64) for name, column in zip(FACTS, facts.T, strict=True)}
 
     def balance(a: str, b: str) -> npt.NDArray[np.float64]:
-        """-1..1: how far votes `a` outweigh votes `b`."""
+        """-1..1: how much votes `a` outweigh votes `b`."""
         return np.asarray((table[a] - table[b]) / (table[a] + table[b] + _FEW))
 
     before, own = balance("before_apart", "before_together"), balance("own_apart", "own_together")
@@ -108,7 +108,7 @@ def _costs(facts: npt.NDArray[np.int32]) -> tuple[npt.NDArray[np.float64], npt.N
 
 
 def _cheapest(costs: npt.NDArray[np.float64], alone: npt.NDArray[np.float64]) -> list[int]:
-    """The state of each frame on the path that costs least."""
+    """The state of each frame on the path with the lowest cost."""
     count = len(costs)
     came_from = np.zeros((count, _STATES), np.int8)
     last = np.zeros(_STATES, np.int64)

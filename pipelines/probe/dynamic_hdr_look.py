@@ -1,4 +1,4 @@
-"""`DynamicHdrLook`: which dynamic HDR metadata a film's packets carry, and whether it can be carried over."""
+"""`DynamicHdrLook`: which dynamic HDR metadata a film's packets have, and whether it can be carried over."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ __all__ = ["DynamicHdrLook"]
 
 
 class DynamicHdrLook:
-    """Show it the first packets of a film, and its key packets."""
+    """Gets the first packets of a film, and its key packets."""
 
     def __init__(self) -> None:
         self._hdr10_plus = False
@@ -23,7 +23,7 @@ class DynamicHdrLook:
         self._flaws = {"hdr10+": "", "dolby vision": ""}
 
     def see(self, codec: str, data: bytes, length_size: int, side: tuple[tuple[str, bytes], ...]) -> None:
-        """Take note of a packet, with its side data."""
+        """Examine a packet, with its side data."""
         found = dynamic_hdr_of(codec, data, length_size, side)
         if found.hdr10_plus:
             self._hdr10_plus = True
@@ -48,7 +48,7 @@ class DynamicHdrLook:
 
     @property
     def facts(self) -> DynamicHdrFacts:
-        """What was seen."""
+        """The findings."""
         return DynamicHdrFacts(
             self._hdr10_plus, self._flaws["hdr10+"], self._dolby_vision, self._flaws["dolby vision"]
         )

@@ -1,7 +1,7 @@
-"""`InterlaceSample`: what the frames of a film show of their fields, and whether that is evidence enough.
+"""`InterlaceSample`: collects evidence of interlacing from frames, and decides whether it is enough.
 
-`pipelines.probe.field_motion` says what blocks show from one frame to the next; here they are counted, and
-weighed: by how many they are, over how much of the picture, and how far they agree in one field order.
+`pipelines.probe.field_motion` evaluates blocks from one frame to the next. Here they are counted and weighted
+by their number, by the area they cover, and by their agreement in one field order.
 """
 
 from __future__ import annotations
@@ -34,37 +34,37 @@ __all__ = [
 
 
 _LEAST = 48
-"""Moving blocks that must show where their fields are before pictures are believed."""
+"""Moving blocks with known field times before frames are trusted."""
 SHARE = 0.34
-"""Part of the moving blocks, and of those in half of the moving cells, that must show fields of one order;
+"""Share of the moving blocks, and of those in half of the moving cells, that must show fields in one order;
 telecine: two frames of five."""
 _ONE_ORDER = 4
-"""Blocks that show one field order for each one that shows the other."""
+"""Ratio of blocks that show one field order to those that show the other."""
 _CELLS = 3
-"""Cells of the picture, of sixteen, that must show it."""
+"""Cells of the image, out of sixteen, that must show it."""
 _LEANING, _LEANING_ONE_ORDER, _LEANING_LEAST, _LEANING_CELL, _LEANING_CELLS = 0.2, 8, 144, 0.12, 6
-"""The same where coding has smoothed combs away in most blocks: fewer of more, of one order almost
-all, in more cells."""
+"""The same if compression has smoothed combs away in most blocks: fewer of more blocks, almost all in one
+order, in more cells."""
 _LEANING_PHASE = 0.15
 CONTRARY = 1.5
-"""So many times more of everything where a flag says otherwise."""
+"""Factor on all limits if a flag says otherwise."""
 _WHOLE, _EVEN = 0.7, 0.08
-"""Against an interlaced flag: the least part of progressive blocks, and the most by which one field order
-outweighs the other."""
+"""Against an interlaced flag: the smallest share of progressive blocks, and the largest excess of one field
+order."""
 _WHOLE_PHASE, _WHOLE_CELL, _WHOLE_CELLS = 0.12, 0.2, 0.75
-"""The same of all blocks together: the most that their phase can be, that of a cell, and the part of the
-moving cells in which it is so."""
+"""The same for all blocks together: largest phase, largest phase of a cell, and the share of moving cells
+that must have it."""
 _PHASE, _CELL_PHASE = 0.25, 0.15
-"""Of all blocks together, and of one cell of the picture: fields have 1/2, whole frames 0, coarse coding
-draws one nearer to the other."""
+"""Phase of all blocks together, and of one cell: fields have 1/2, progressive frames 0; coarse compression
+brings them closer."""
 _SURE = 4.0
-"""Standard deviations from 0 that the pooled phase must be."""
+"""Standard deviations from 0 of the pooled phase."""
 _LEAST_POOLED = 10_000.0
-"""Of the pooled sums: less is noise of the encoder."""
+"""Smallest pooled sums: less is noise of the encoder."""
 _MOVING_CELL = 0.02
-"""Part of them that makes a cell a moving one."""
+"""Share of all blocks that makes a cell a moving one."""
 _DOUBT = 0.2
-"""Part of the moving blocks that show fields of one order and make a doubt of it."""
+"""Share of the moving blocks in one order that is reported as a doubt."""
 
 Order = Literal["top", "bottom"]
 
@@ -83,24 +83,24 @@ def _products() -> np.ndarray:
 
 @dataclass
 class InterlaceSample:
-    """What one stretch of a film shows.
+    """Evidence from one segment of a film.
 
     Blocks by what they show, cell by cell, and frames by their own flags.
     """
 
     top: np.ndarray = field(default_factory=_cells)
-    """(scales, 4, 4): number of blocks with the top field first, for each cell of the picture."""
+    """(scales, 4, 4): number of blocks with the top field first, for each cell of the image."""
     bottom: np.ndarray = field(default_factory=_cells)
     progressive: np.ndarray = field(default_factory=_cells)
     flagged: Counter[str] = field(default_factory=Counter)
     """Frames: top, bottom, progressive."""
     kinds: str = ""
-    """One letter a frame in order: t, b (interlaced), p, u (nothing moves)."""
+    """One letter per frame: t, b (interlaced), p, u (no motion)."""
     apart: np.ndarray = field(default_factory=_sums)
     """(scales, 4, 4): sums over all blocks; the phase is sum(apart) / 2 sum(alike)."""
     alike: np.ndarray = field(default_factory=_sums)
     spread: np.ndarray = field(default_factory=_products)
-    """(scales, scales, 4, 4): products of what each frame adds to apart."""
+    """(scales, scales, 4, 4): products of each frame's contributions to apart."""
 
     def __add__(self, other: InterlaceSample) -> InterlaceSample:
         return InterlaceSample(
@@ -115,7 +115,7 @@ class InterlaceSample:
         )
 
     def note(self, votes: Votes) -> None:
-        """Add what the blocks of one more frame show."""
+        """Add the votes of one more frame."""
         self.top += votes.top
         self.bottom += votes.bottom
         self.progressive += votes.progressive
@@ -125,7 +125,7 @@ class InterlaceSample:
         self.spread += votes.apart[:, None] * votes.apart[None]
 
     def of(self, kept: np.ndarray) -> InterlaceSample:
-        """Both scales as one, (4, 4) each. kept: (scales, 4, 4), whether a cell is read at that scale."""
+        """Both scales combined, (4, 4) each. kept: (scales, 4, 4), whether a cell is used at that scale."""
         votes = [(v * kept).sum(0) for v in (self.top, self.bottom, self.progressive)]
         spread = (self.spread * kept[:, None] * kept[None]).sum((0, 1))
         return InterlaceSample(
@@ -141,12 +141,12 @@ class InterlaceSample:
 
     @property
     def moving(self) -> np.ndarray:
-        """All blocks that show anything."""
+        """All blocks with a vote."""
         return np.asarray(self.top + self.bottom + self.progressive)
 
     @property
     def moving_cells(self) -> np.ndarray:
-        """Which have a third of their part of these, at least."""
+        """Cells with at least a third of their average share."""
         moving = self.moving
         return np.asarray(moving * CELLS * CELLS * 3 >= max(int(moving.sum()), 1))
 
@@ -156,28 +156,24 @@ class InterlaceSample:
 
 
 def legible(looks: Sequence[InterlaceSample]) -> list[InterlaceSample]:
-    """The same with both scales as one, (4, 4), without those cells of a scale in which steps are too long
-    for it.
-    """
+    """Both scales combined, (4, 4), without cells of a scale in which motion is too fast for it."""
     kept = sum(looks, InterlaceSample()).alike >= 0
     return [look.of(kept) for look in looks]
 
 
 def together(looks: Sequence[InterlaceSample]) -> InterlaceSample:
-    """All stretches as one."""
+    """All segments combined."""
     return sum(looks, InterlaceSample().of(np.ones((SCALES, CELLS, CELLS), bool)))
 
 
 def order_shown(film: InterlaceSample) -> Order:
-    """The field order that votes show; where they are few, the one that all blocks show together."""
+    """The field order of the votes; if they are few, that of all blocks together."""
     ahead = int(film.top.sum() - film.bottom.sum())
     return "top" if (ahead if abs(ahead) >= _LEAST / 4 else film.apart.sum()) >= 0 else "bottom"
 
 
 def shows_fields(film: InterlaceSample, order: Order, share: float, *, strictness: float = 1) -> bool:
-    """Whether many moving blocks all over the picture have fields of that one order, one by one or all
-    together.
-    """
+    """Whether many moving blocks all over the image show fields in that order, singly or together."""
     return (
         _votes_show_fields(film, order, share, strictness)
         or _pool_shows_fields(film, order, strictness)
@@ -237,14 +233,14 @@ def _pool_shows_fields(film: InterlaceSample, order: Order, strictness: float, l
 
 
 def _all_over(shows: np.ndarray, moves: np.ndarray) -> bool:
-    """Whether enough cells of the picture show it, and half of those that move."""
+    """Whether enough cells of the image show it, and half of the moving ones."""
     return bool(shows.sum() >= max(_CELLS, moves.sum() / 2))
 
 
 def shows_whole_frames(looks: Sequence[InterlaceSample]) -> bool:
-    """Whether the pictures are progressive for sure, whatever their flags.
+    """Whether the frames are certainly progressive, whatever their flags.
 
-    By neither order more than by the other, votes or all together.
+    Neither order outweighs the other, in votes or together.
     """
     film = together(looks)
     is_even = abs(int(film.top.sum()) - int(film.bottom.sum())) <= _EVEN * max(int(film.moving.sum()), 1)
@@ -252,7 +248,7 @@ def shows_whole_frames(looks: Sequence[InterlaceSample]) -> bool:
 
 
 def _votes_show_whole_frames(film: InterlaceSample, looks: Sequence[InterlaceSample]) -> bool:
-    """All over the picture, in every stretch in which enough moves."""
+    """Whether votes are progressive all over the image, in every segment with enough motion."""
     many = int(film.moving.sum())
     return bool(
         many >= CONTRARY * _LEAST
@@ -268,7 +264,7 @@ def _votes_show_whole_frames(film: InterlaceSample, looks: Sequence[InterlaceSam
 
 
 def _pool_shows_whole_frames(film: InterlaceSample) -> bool:
-    """Whether the phase of all blocks is 0 and known well."""
+    """Whether the phase of all blocks is 0, with a small error."""
     alike = float(film.alike.sum())
     moves = film.alike > _MOVING_CELL * alike
     whole = moves & (np.abs(film.apart) <= 2 * _WHOLE_CELL * film.alike)
@@ -278,7 +274,7 @@ def _pool_shows_whole_frames(film: InterlaceSample) -> bool:
 
 
 def hints_at_fields(film: InterlaceSample, order: Order) -> bool:
-    """Whether there is more to it than chance, though too little to act upon."""
+    """Whether the evidence is more than chance, though too little to act upon."""
     for_it, against = film.votes(order)
     pool = _pool_shows_fields(film, order, 1, _DOUBT)
     return pool or bool(

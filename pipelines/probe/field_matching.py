@@ -1,10 +1,10 @@
-"""`match_fields`: which neighbouring fields of a film are of one moment, as block votes for each frame.
+"""`match_fields`: which neighbouring fields of a film were taken at one time, as block votes per frame.
 
-Fields f and f + 1, woven, are combed where something moved between them. How much is told by second
-differences across lines; texture, noise and dot crawl add to them, but to all weaves of a place alike. So a
-block votes only where one weave has more than twice what the weaves before and after it have: in film,
-where no three neighbouring fields are of three moments, there always is one that is not combed. A field
-that is repeated differs from the one two before it by nothing, where its neighbours do.
+Fields f and f + 1, woven, comb where something moved between them. Combing is measured by second differences
+across lines; texture, noise and dot crawl increase them, but equally for all weaves of a place. So a block
+votes only if one weave has more than twice the combing of the weaves before and after it. In film, no three
+neighbouring fields were taken at three times, so there is always one that does not comb. A repeated field
+equals the one two before it, where its neighbours don't.
 
 Columns are averaged (noise, dot crawl); no line is left out.
 """
@@ -38,23 +38,20 @@ FACTS = (
     "before_apart", "before_together", "own_apart", "own_together", "first_again", "first_moved",
     "second_again", "second_moved", "before_combed", "own_combed", "moving",
 )  # fmt: skip
-"""Of a frame, each a number of blocks.
-
-before: its first field with the second one of the frame before. own: its two fields. apart, together: votes
-for two moments, and for one. combed: by itself, beside its own fields. again, moved: votes that a field
-repeats that of the frame before, and that it does not.
-"""
+"""Facts of a frame, each a number of blocks. before: its first field matches the second one of the frame
+before. own: its two fields match. apart, together: votes for two times, and for one. combed: combing of its
+own fields. again, moved: votes that a field repeats that of the frame before, and that it does not."""
 _BATCH = 48
 _COLUMNS, _MOST_AVERAGED = 180, 4
-"""About so many columns are left; so many of each lot are averaged."""
+"""Number of columns after averaging, and most columns that are averaged."""
 _BLOCK = 8
 """Columns and field lines of a block."""
 _RATIO = 2.0
 _FLOOR = 1.5**2 * 2 * _BLOCK**2
-"""Squared codes of 8 bits, summed over a block: less is what encoders leave."""
+"""Squared 8-bit values, summed over a block: less is left by encoders."""
 _MOTION = 4.0**2 * _BLOCK**2
 _NOISE = 3.0
-"""Times the noise by which a moving block must differ."""
+"""Factor on the noise by which a moving block must differ."""
 _COMBED = 1.8
 
 Map = npt.NDArray[np.float32]
@@ -62,20 +59,20 @@ Map = npt.NDArray[np.float32]
 
 @dataclass(frozen=True)
 class _Maps:
-    """Of one frame: (rows, columns) of blocks, raveled."""
+    """Maps of one frame: (rows, columns) of blocks, flattened."""
 
     before: Map
-    """Comb of its first field with the second one of the frame before."""
+    """Combing of its first field with the second one of the frame before."""
     own: Map
     first: Map
     """Difference to the first field of the frame before."""
     second: Map
     rough: Map
-    """What the comb of its fields would be, were they frames."""
+    """Combing of its two fields if each were a frame."""
 
 
 def match_fields(info: VideoInfo, first_field: str, start: int, stop: int) -> npt.NDArray[np.int32]:
-    """(frames, FACTS) of the source frames [start, stop). Decodes them, and a few beside them, alone."""
+    """(frames, FACTS) of the source frames [start, stop). Decodes only them and a few neighbours."""
     first, end = max(0, start - MARGIN_FRAMES), min(info.frame_count, stop + MARGIN_FRAMES)
     bits = planar_format(info.pix_fmt).bits
     rows = facts_of(_luma(info, first, end), first_field, bits)
@@ -83,7 +80,7 @@ def match_fields(info: VideoInfo, first_field: str, start: int, stop: int) -> np
 
 
 def facts_of(luma: Iterator[np.ndarray], first_field: str, bits: int = 8) -> Iterator[npt.NDArray[np.int32]]:
-    """The same of (H,W) luma planes, in batches."""
+    """Facts from (H,W) luma planes, in batches."""
     top = first_field == "top"
     kept: list[_Maps] = []
     done = 0
@@ -124,7 +121,7 @@ def _luma(info: VideoInfo, start: int, stop: int) -> Iterator[np.ndarray]:
 
 
 def _fields(plane: np.ndarray, *, top: bool, bits: int) -> tuple[Map, Map]:
-    """(first, second) field with fewer columns, in codes of 8 bits."""
+    """(first, second) field with fewer columns, in 8-bit values."""
     plane = plane[: len(plane) // 2 * 2]
     by = max(1, plane.shape[1] // _COLUMNS)
     of, end = min(by, _MOST_AVERAGED), plane.shape[1] // by * by
@@ -146,7 +143,7 @@ def _maps(before: tuple[Map, Map], now: tuple[Map, Map], *, top: bool) -> _Maps:
 
 
 def _comb(top: Map, bottom: Map) -> Map:
-    """Energy of what stands out from the lines above and below, with these two fields woven."""
+    """Energy of differences from the lines above and below, with these two fields woven."""
     below, above = bottom.copy(), top.copy()
     below[:-1] -= (top[:-1] + top[1:]) * np.float32(0.5)
     below[-1] = 0
@@ -163,7 +160,7 @@ def _rough(field: Map) -> Map:
 
 
 def _sums(values: Map) -> Map:
-    """Of squares, over blocks."""
+    """Sums of squares over blocks."""
     rows, columns = (max(1, side // _BLOCK) for side in values.shape)
     high, wide = (min(_BLOCK, side) for side in values.shape)
     part = values[: rows * high, : columns * wide]
@@ -172,7 +169,7 @@ def _sums(values: Map) -> Map:
 
 
 def _votes(maps: list[_Maps]) -> npt.NDArray[np.int32]:
-    """(frames, FACTS); those of the first and last MARGIN_FRAMES are not final where the film has more."""
+    """(frames, FACTS); those of the first and last MARGIN_FRAMES are not final if the film continues."""
     count = len(maps)
     comb = np.stack([m for one in maps for m in (one.before, one.own)])
     moved = np.stack([m for one in maps for m in (one.first, one.second)])
@@ -203,6 +200,6 @@ def _votes(maps: list[_Maps]) -> npt.NDArray[np.int32]:
 
 
 def _shifted(rows: np.ndarray, by: int) -> np.ndarray:
-    """Row n is the one `by` before it; at the ends the last there is."""
+    """Row n is the one `by` before it; clamped at the ends."""
     places = np.clip(np.arange(len(rows)) - by, 0, len(rows) - 1)
     return rows[places]

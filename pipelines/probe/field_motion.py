@@ -1,23 +1,23 @@
-"""`field_phase`: when the bottom field of a frame was taken, measured by how blocks of the picture move.
+"""`field_phase`: when the bottom field of a frame was taken, measured from the motion of blocks.
 
-Between two frames a block moves by some way. If both fields of the first frame were taken at once, its bottom
-field shows the block where the top field does: its phase is 0. In interlaced video it shows it halfway to the
-next frame, phase +1/2 (top field first), or halfway from the one before, -1/2 (bottom field first); in a
-frame that telecine wove of two film frames it is a whole step away.
+Between two frames a block moves by some distance. If both fields of the first frame were taken at once, its
+bottom field shows the block at the position of the top field: the phase is 0. In interlaced video it shows
+the block halfway to the next frame, phase +1/2 (top field first), or halfway from the one before, -1/2
+(bottom field first). In a frame that telecine wove from two film frames, the phase is a whole step.
 
-Textures don't matter (stripes, scan lines, dither, bitmap letters): the phase is read from correlations with
-horizontal gradients, and what lies between two lines correlates with none. Vertical motion, which alone can
-make whole frames look like fields, has none either.
+Textures don't matter (stripes, scan lines, dither, bitmap letters): the phase is computed from correlations
+with horizontal gradients, with which differences between lines are uncorrelated. The same holds for vertical
+motion, which alone can make progressive frames look interlaced.
 
-With t, t' the top lines of two frames, b the bottom lines of the first, interpolated to their place, and g
+With t, t' the top lines of two frames, b the bottom lines of the first, interpolated to their position, and g
 the horizontal gradient of t + t': u = <g, b - (t + t')/2> / <g, t' - t>; and w the same with the fields
-changed over. For small steps u = s (phase - 1/2) and w = -s (phase + 1/2), where s, 0..1, is how alike
-neighbouring lines are. So s = -(u + w), and phase = (u - w) / 2s.
+exchanged. For small steps u = s (phase - 1/2) and w = -s (phase + 1/2), where s, 0..1, is the similarity of
+neighbouring lines. So s = -(u + w), and phase = (u - w) / 2s.
 
-Each block has a vote where it plainly moves. Faint motion, noise and coarse coding leave most blocks without
-one; for them the same sums are pooled, weighted by motion along the gradient: what is no motion has no sign
-in common and cancels, over blocks, frames and places. All is done at two scales: steps too long for the fine
-one (where s comes out negative) are short for the coarse one.
+Each block with clear motion has a vote. Faint motion, noise and coarse compression leave most blocks without
+one; for them the same sums are pooled, weighted by motion along the gradient: noise has no common sign and
+cancels over blocks, frames and places. Everything is done at two scales: steps that are too long for the fine
+one (where s becomes negative) are short for the coarse one.
 """
 
 from __future__ import annotations
@@ -38,36 +38,36 @@ CELLS = 4
 """Votes are counted in so many rows and columns of cells."""
 SCALES = 2
 _BANDS, _BAND_LINES = 16, 18
-"""The picture is looked at in bands of lines: eight lines of a block in each field, and one beside them to
-interpolate from."""
+"""The image is examined in bands of lines: eight lines of a block in each field, and one line on each side
+for interpolation."""
 _COLUMNS = 180
-"""About so many are left after averaging: steps of some pixels are small then, and noise is little."""
+"""Approximate number of columns after averaging: motion of some pixels is then small, and noise low."""
 _COARSER = 4
-"""By how much the second look is coarser, for faster motion."""
+"""Factor of the coarse scale, for faster motion."""
 _BLOCK = 8
 """Columns and field lines of a block."""
 _LEAST_CHANGE = 3.0
-"""Codes of 8 bits: RMS difference of a moving block between two frames; combs of less are beyond what
-encoders keep."""
+"""RMS difference, in 8-bit values, of a moving block between two frames; weaker combs are lost in
+encoding."""
 _LEAST_ALONG = 0.2
-"""Part of that difference's energy that motion along the gradient must explain."""
+"""Share of that difference's energy that motion along the gradient must explain."""
 _LEAST_ALIKE = 0.25
-"""Bound of s: blocks with less correlation between neighbouring lines show nothing."""
+"""Lower bound of s: blocks with less correlation between neighbouring lines have no vote."""
 _SAME_LIGHT = 2.0
-"""Codes by which the means of the two fields differ at most: one that is darker is drawn so (scan lines), and
-shows no moment."""
+"""Largest difference of the means of the two fields: if one is darker, this is content (scan lines), and
+shows no time."""
 _FADING = 1.25
-"""Unless the picture fades: from one field to the next it changes by at most so many times what it does from
-frame to frame."""
+"""Except in a fade: from one field to the next it changes at most so many times as much as from frame to
+frame."""
 _HALFWAY = 0.25
-"""A phase beyond this is that of fields."""
+"""Phases beyond this are those of fields."""
 _FAINT_CHANGE, _FAINT_ALONG = 0.5, 0.1
 """As _LEAST_CHANGE and _LEAST_ALONG, for blocks that are pooled."""
 _FLAT = 4.0
-"""Codes: gradients of less weigh less."""
+"""Weaker gradients, in 8-bit values, have a lower weight."""
 
 Field = npt.NDArray[np.float32]
-"""(bands, lines, columns) in codes of 8 bits."""
+"""(bands, lines, columns) in 8-bit values."""
 
 
 @dataclass(frozen=True)
@@ -79,22 +79,23 @@ class Sample:
 
 @dataclass(frozen=True)
 class Votes:
-    """What the moving blocks between two frames say of the first one."""
+    """Votes about a frame from the moving blocks between it and the next."""
 
     top: np.ndarray
     """(SCALES, CELLS, CELLS): number of blocks with the bottom field taken after the top field."""
     bottom: np.ndarray
     progressive: np.ndarray
     apart: np.ndarray
-    """(SCALES, CELLS, CELLS): the phase that all blocks show together is sum(apart) / 2 sum(alike)."""
+    """(SCALES, CELLS, CELLS): the phase of all blocks together is sum(apart) / 2 sum(alike)."""
     alike: np.ndarray
     kind: str
-    """The frame as a whole: t, b, p, or u where nothing moves."""
+    """The frame as a whole: t, b, p, or u if there is no motion."""
 
 
 def sample(frame: VideoFrame) -> Sample | None:
-    """The lines that are looked at; None for frames that are too small, hold palette indices, or are stored
-    bottom up.
+    """The lines that are examined.
+
+    None for frames that are too small, use a palette, or are stored bottom up.
     """
     plane, part = frame.planes[0], frame.format.components[0]
     if frame.format.has_palette or plane.line_size <= 0:
@@ -107,7 +108,7 @@ def sample(frame: VideoFrame) -> Sample | None:
 
 
 def sample_of(luma: np.ndarray, bits: int = 8) -> Sample | None:
-    """The same of (H,W) uint8 or uint16 samples."""
+    """The lines of (H,W) uint8 or uint16 samples that are examined."""
     height, width = luma.shape
     if height < _BAND_LINES or width < _BLOCK + 2:
         return None
@@ -124,7 +125,7 @@ def sample_of(luma: np.ndarray, bits: int = 8) -> Sample | None:
 
 
 def _averaged(lines: np.ndarray, by: int) -> Field:
-    """Every so many columns as one."""
+    """Average groups of so many columns."""
     end = lines.shape[-1] // by * by
     total = lines[..., 0:end:by].astype(np.float32)
     for column in range(1, by):
@@ -134,7 +135,7 @@ def _averaged(lines: np.ndarray, by: int) -> Field:
 
 
 def field_phase(first: Sample, second: Sample) -> Votes:
-    """What blocks say that move from one frame to the next."""
+    """Votes of the blocks that move from one frame to the next."""
     counts = np.zeros((3, SCALES, CELLS, CELLS), int)
     pooled = np.zeros((2, SCALES, CELLS, CELLS))
     woven = [0, 0, 0]
@@ -173,17 +174,16 @@ def field_phase(first: Sample, second: Sample) -> Votes:
 
 
 def _is_drawn_in_lines(first: Field, second: Field) -> bool:
-    """Whether one field is darker than the other, and not because the picture fades."""
+    """Whether one field is darker than the other, and not because of a fade."""
     top, bottom = float(first[:, 0::2].mean()), float(first[:, 1::2].mean())
     return abs(bottom - top) > max(_SAME_LIGHT, _FADING * abs(float(second[:, 0::2].mean()) - top))
 
 
 def _side(now: Field, then: Field, other: Field) -> tuple[np.ndarray, ...]:
-    """(<g, other - mean>, <g, then - now>, whether it moves along its gradient, <g, g>, |then - now|^2) of
-    each block.
+    """Sums of each block: (<g, other - mean>, <g, then - now>, is moving, <g, g>, |then - now|^2).
 
-    now, then: 8 lines of a field in two frames. other: the 9 lines of the other field around them, in the
-    first frame.
+    is moving: along its gradient. now, then: 8 lines of a field in two frames. other: the 9 lines of the
+    other field around them, in the first frame.
     """
     both = now + then
     gradient = both[..., 2:] - both[..., :-2]
@@ -203,7 +203,7 @@ def _by_block(values: Field) -> np.ndarray:
 
 
 def _by_cell(blocks: np.ndarray) -> np.ndarray:
-    """Sums over the blocks in each cell of the picture; counts of true ones."""
+    """Sums over the blocks in each cell of the image; for booleans, counts."""
     row, column = np.nonzero(blocks)
     cell = row * CELLS // blocks.shape[0] * CELLS + column * CELLS // blocks.shape[1]
     weights = None if blocks.dtype == bool else blocks[row, column]

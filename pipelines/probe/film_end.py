@@ -1,4 +1,4 @@
-"""Whether the end of a film is there: by the lengths its container tells, and by its last frames."""
+"""Whether a film is complete, by the lengths in its container and by its last frames."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ __all__ = ["CUT_SLICE", "damaged_end", "flaw_of_film"]
 
 _MATROSKA_ROUNDING = Fraction(2, 1000)
 _LAST_WORDS = Fraction(1, 20)
-"""Seconds that the streams together may fall short of what is declared, by padding and rounding."""
+"""Seconds by which the streams together may be shorter than declared, because of padding and rounding."""
 
 
 def flaw_of_film(
@@ -38,7 +38,7 @@ def flaw_of_film(
     seen: PacketWalk,
     ending: str,
 ) -> tuple[str, list[str]]:
-    """(what of the file is damaged or missing, empty where nothing is; what a person should know).
+    """(damage or truncation of the file, empty if there is none; messages for the user).
 
     ending: what is wrong with the last frames.
     """
@@ -61,9 +61,7 @@ def flaw_of_film(
 
 
 def damaged_end(tail: Sequence[PacketData], setup: DecoderSetup, pixels: PixelFormat) -> str:
-    """What is wrong with the frames behind the last point at which decoding may start, where recordings break
-    off; empty where nothing is.
-    """
+    """What is wrong with the frames after the last clean point, where recordings end; empty if nothing is."""
     begins = tail[0].pts if tail else None
     with contextlib.suppress(CorruptError):
         # A frame that does not come is no damage: it may be a field of another.
@@ -80,7 +78,7 @@ CUT_SLICE = "ends early: its last frame is cut off, as where a recording breaks 
 
 
 def _is_whole(container: InputContainer, size: int, stream: VideoStream, seen: PacketWalk) -> bool:
-    """Whether all samples lie inside a file that is cut short; False where there is no telling."""
+    """Whether all samples are inside a truncated file; False if unknown."""
     if container.format.name.startswith("mov"):
         return not any(entry.pos + entry.size > size for s in container.streams for entry in s.index_entries)
     if container.format.name.startswith("matroska"):
@@ -95,6 +93,6 @@ def _is_whole(container: InputContainer, size: int, stream: VideoStream, seen: P
 
 
 def _tagged_seconds(text: str) -> Fraction:
-    """Of a Matroska tag "00:01:02.500000000"; 0 where it is none."""
+    """Seconds in a Matroska tag "00:01:02.500000000"; 0 for other text."""
     match = re.fullmatch(r"(\d+):(\d\d):(\d\d(?:\.\d+)?)", text)
     return Fraction(match[1]) * 3600 + Fraction(match[2]) * 60 + Fraction(match[3]) if match else Fraction(0)

@@ -1,6 +1,4 @@
-"""`FirstFrames`: what the first decoded frames of a video show: size, format, colour, how it is turned, what
-else comes with it.
-"""
+"""`FirstFrames`: properties of the first decoded frames: size, format, colour, rotation, side data."""
 
 from __future__ import annotations
 
@@ -35,7 +33,7 @@ _SAMPLE_FRAMES = 8
 
 @dataclass
 class FirstFrames:
-    """What the first decoded frames show."""
+    """Properties of the first decoded frames."""
 
     pts: list[int | None] = field(default_factory=list)
     pix_fmt: str = ""
@@ -49,15 +47,15 @@ class FirstFrames:
     lost: set[str] = field(default_factory=set)
     turned_oddly: bool = False
     timecodes: dict[int | None, str] = field(default_factory=dict)
-    """SMPTE timecodes that the pictures themselves bear, by pts."""
+    """SMPTE timecodes in the bitstream, by pts."""
     first: bytes = b""
     """The first packet."""
     error: str = ""
 
     def take(self, packet: Packet | None, decoder: VideoCodecContext) -> None:
-        """Look at the frames of a packet; at those that the decoder still holds for None.
+        """Examine the frames of a packet; for None, those that the decoder still holds.
 
-        What can't be decoded is noted.
+        Errors are recorded.
         """
         try:
             frames = decoder.decode(packet)
@@ -72,11 +70,11 @@ class FirstFrames:
 
     @property
     def is_enough(self) -> bool:
-        """No further frame would be looked at."""
+        """Whether no further frame is needed."""
         return len(self.pts) >= _SAMPLE_FRAMES
 
     def add(self, frame: VideoFrame) -> None:
-        """Take note of a decoded frame; the first one tells of size, format and colour."""
+        """Examine a decoded frame; the first one gives size, format and colour."""
         if not self.pts:
             self.pix_fmt, self.size = frame.format.name, (frame.width, frame.height)
             full = self.pix_fmt.startswith("yuvj")
@@ -98,9 +96,9 @@ class FirstFrames:
 
 
 def _timecode_of(frame: VideoFrame) -> str:
-    """HH:MM:SS:FF of a GOP header (MPEG-2) or picture timing (H.264, HEVC); empty where there is none.
+    """HH:MM:SS:FF of a GOP header (MPEG-2) or picture timing (H.264, HEVC); empty if there is none.
 
-    Encoders that know no timecode count from zero, so that zero says nothing.
+    Encoders without a timecode count from zero, so zero carries no information.
     """
     try:
         found = str(frame.metadata.get("timecode", ""))
@@ -123,14 +121,13 @@ _LOST = {
     SideData.PANSCAN: "pan-and-scan window",
     SideData.ICC_PROFILE: "ICC profile",
 }
-"""Side data of pictures that the result will not have; dynamic metadata describes pixels that are no longer
-there."""
+"""Side data of frames that the output will not have; dynamic metadata describes pixels that have changed."""
 _VIEW_ID = 29
-"""AV_FRAME_DATA_VIEW_ID, which PyAV 18 has no name for: one of the views of MV-HEVC."""
+"""AV_FRAME_DATA_VIEW_ID, unknown to PyAV 18: one of the views of MV-HEVC."""
 
 
 def lost_side_data(frame: VideoFrame) -> set[str]:
-    """What the result will not have of what comes with a frame."""
+    """Side data of a frame that the output will not have."""
     try:
         found = side_data_of(frame)
         return {name for kind, name in _LOST.items() if found.get(kind) is not None}  # type: ignore[call-overload]
@@ -139,7 +136,7 @@ def lost_side_data(frame: VideoFrame) -> set[str]:
 
 
 def dynamic_names(found: DynamicHdrFacts) -> set[str]:
-    """The names of what packets show, of which the planner says what becomes of it."""
+    """Names of the metadata in packets, on which the planner decides."""
     has_rpus = found.dolby_vision or found.dolby_vision_flaw
     return ({_HDR10_PLUS} if found.hdr10_plus else set()) | ({_DOLBY_VISION} if has_rpus else set())
 
@@ -157,7 +154,7 @@ _EXIF_TURNS = {
 
 
 def exif_orientation(path: str | os.PathLike[str]) -> Orientation | None:
-    """The Orientation tag of a JPEG file; the decoder hands on the rotation but not the mirroring."""
+    """The Orientation tag of a JPEG file; the decoder returns the rotation but not the mirroring."""
     with open(path, "rb") as file:
         head = file.read(1 << 16)
     start = head.find(b"Exif\x00\x00")

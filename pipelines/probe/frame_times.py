@@ -1,4 +1,4 @@
-"""Timestamps and durations of frames, by prediction from packets or by decoding and counting."""
+"""Timestamps and durations of frames, predicted from packets, or counted by decoding."""
 
 from __future__ import annotations
 
@@ -41,14 +41,14 @@ __all__ = [
 
 _MOST_DAMAGED = 1000
 _CHECKED = 250
-"""One frame of so many is compared with what a worker decodes, where frames are counted."""
+"""One frame in so many is compared with the decoding in workers, if frames are counted."""
 
 
 WILD_TIMES = "its timestamps are farther apart than any film is long; it is damaged"
 
 
 _UNRELIABLE_CODECS = frozenset({"mpeg4", "msmpeg4v2", "msmpeg4v3", "vp8", "h263", "flv1", "rv30", "rv40"})
-"""Packets of these may hold no frame (alt-ref, N-VOP) or two (packed B)."""
+"""Packets of these may contain no frame (alt-ref, N-VOP) or two (packed B)."""
 
 
 _COMMON_RATES = tuple(map(Fraction, (24, 25, 30, 48, 50, 60, 100, 120, 12, 15))) + tuple(
@@ -57,9 +57,7 @@ _COMMON_RATES = tuple(map(Fraction, (24, 25, 30, 48, 50, 60, 100, 120, 12, 15)))
 
 
 def frame_rate(stream: VideoStream, pts: array[int]) -> Fraction:
-    """Frames per second: the common rate that even times are those of, else as the container says, or, where
-    that can't be, as counted.
-    """
+    """Frames per second: the common rate of even timestamps, else that of the container, else as counted."""
     rate = stream.average_rate or stream.guessed_rate
     given = [Fraction(r) for r in (stream.average_rate, stream.guessed_rate) if r]
     if (even := even_rate(pts, Fraction(stream.time_base or 1), given)) is not None:
@@ -74,11 +72,10 @@ def frame_rate(stream: VideoStream, pts: array[int]) -> Fraction:
 
 
 def even_rate(pts: array[int], time_base: Fraction, given: Sequence[Fraction] = ()) -> Fraction | None:
-    """The common rate that timestamps keep to, rounded as they are; None where they keep to none.
+    """The common rate of rounded, even timestamps; None if there is none.
 
-    given: rates that the container names; one of them that is common comes before another that would fit,
-    too, as many do for a few frames. Containers reckon a rate from rounded times and lengths, such as 24.004
-    for 24.
+    given: rates named by the container; a common one among them takes precedence over others that fit too, as
+    many do for a few frames. Containers compute a rate from rounded times and lengths, such as 24.004 for 24.
     """
     count = len(pts) - 1
     if count < 1 or pts[0] == NO_PTS or pts[-1] <= pts[0]:
@@ -96,9 +93,7 @@ def even_rate(pts: array[int], time_base: Fraction, given: Sequence[Fraction] = 
 def expected_times(
     index: PacketIndex, look: FirstFrames, format_name: str, codec: str
 ) -> tuple[array[int], bool]:
-    """(timestamps the packets promise, whether they can't be trusted and the frames must be counted by
-    decoding).
-    """
+    """(timestamps that the packets promise, whether the frames must be counted by decoding instead)."""
     shown = np.frombuffer(index.pts, np.int64)[np.frombuffer(index.discard, np.uint8) == 0]
     shown.sort()
     promised = array("q")
@@ -142,22 +137,21 @@ def count(info: VideoInfo) -> VideoInfo:
 
 @dataclass
 class _Counted:
-    """What decoding a whole film once, in its container, shows."""
+    """Findings from decoding a whole film once, in its container."""
 
     pts: array[int] = field(default_factory=lambda: array("q"))
     damage: int = 0
     """Frames and packets found damaged."""
     damaged: list[int] = field(default_factory=list)
-    """Places of the first damaged frames."""
+    """Positions of the first damaged frames."""
     checks: list[tuple[int, int]] = field(default_factory=list)
-    """(place, `decode.checksum`) of a frame now and then, and of those where a header or a palette
-    changes."""
+    """(position, `decoder.checksum`) of some frames, and of those with a new header or palette."""
     changes: list[tuple[int, str]] = field(default_factory=list)
-    """(place, what is other than in the first frame), the first one."""
+    """(position, difference from the first frame), of the first change."""
 
 
 def counted(info: VideoInfo) -> _Counted:
-    """Decode a whole film once, in its container; see `Counted`."""
+    """Decode a whole film once, in its container."""
     container = open_source(info.path)
     seen = _Counted()
     pixels = planar_format(info.pix_fmt)
@@ -209,9 +203,9 @@ def counted(info: VideoInfo) -> _Counted:
 
 
 def changes_of(info: VideoInfo, seen: _Counted) -> tuple[tuple[int, str], ...]:
-    """What frames said, and else what headers did, which a decoder may not have followed.
+    """Changes reported by frames, else by headers, which a decoder may have missed.
 
-    Those are found by their times.
+    The latter are located by their times.
     """
     if seen.changes:
         return tuple(seen.changes)
@@ -226,7 +220,7 @@ def changes_of(info: VideoInfo, seen: _Counted) -> tuple[tuple[int, str], ...]:
 def _timeline(seen: array[int], info: VideoInfo) -> array[int]:
     """Strictly ascending timestamps for frames known by order.
 
-    Their own, else the packets', else the frame rate's.
+    Their own, else the packets', else those of the frame rate.
     """
     ascending = all(map(operator.lt, seen, islice(seen, 1, None)))
     if seen[0] != NO_PTS and ascending:
@@ -248,7 +242,7 @@ def frame_durations(
     rate: Fraction = Fraction(25),
     time_base: Fraction = Fraction(1, 25),
 ) -> array[int]:
-    """From each frame to the next; the last one as its packet says, else as long as the one before."""
+    """Time from each frame to the next; the last one as in its packet, else as long as the one before."""
     if stream is not None:
         rate, time_base = frame_rate(stream, pts), Fraction(stream.time_base or time_base)
     steps = array("q", map(operator.sub, islice(pts, 1, None), pts))

@@ -1,10 +1,9 @@
-"""Film grain: `measure_grain` of a source, and `GrainMaker`, which adds as much to a result.
+"""`measure_grain`: measures film grain of a source; `GrainMaker` adds the same amount to an output.
 
-Grain is what changes from one frame to the next where nothing else does: its strength is the noise of the
-difference of two frames in the quietest blocks of a picture, by brightness (the principle of AV1's film grain
-tables, AV1 specification 7.18.3). It is made anew from a fixed pattern: which part of it a pixel gets follows
-from its place and the frame's timestamp alone, so that every way of cutting a film into chunks gives the same
-bytes.
+Grain is the change from one frame to the next where nothing else changes: its strength is the noise of the
+difference of two frames in the most static blocks of an image, by brightness (as in AV1's film grain tables,
+AV1 specification 7.18.3). It is synthesised from a fixed pattern: the part used for a pixel depends only on
+its position and the frame's timestamp, so that every split of a film into chunks gives the same bytes.
 """
 
 from __future__ import annotations
@@ -28,24 +27,24 @@ __all__ = ["grain_of", "measure_grain"]
 
 
 LEVELS = 8
-"""Brightnesses at which the first plane's grain is known, evenly spaced."""
+"""Number of brightnesses at which the first plane's grain is known, evenly spaced."""
 _PLACES = 8
-"""Where a film is looked at."""
+"""Number of places that are examined."""
 _BLOCK = 8
 _QUIETEST = 25
-"""Percentile of the blocks, and of the places, taken as the noise: motion is louder than grain."""
+"""Percentile of the blocks, and of the places, that counts as noise: motion is stronger than grain."""
 _BIAS = 0.94
-"""That percentile of the standard deviations of 64 samples of pure noise, as a share of the true one."""
+"""That percentile of the standard deviations of 64 samples of pure noise, relative to the true one."""
 _LEAST = 0.5
-"""Codes of 8 bits: less is rounding and compression, not grain."""
+"""8-bit values: less is rounding and compression, not grain."""
 _LEAST_BLOCKS = 32
 
 
 def measure_grain(info: VideoInfo) -> tuple[tuple[float, ...], ...]:
-    """Of each plane as decoded: standard deviations in codes of 8 bits, at LEVELS brightnesses for the first
-    plane and R'G'B', else one.
+    """Standard deviations of grain in 8-bit values, for each decoded plane.
 
-    Empty where there is no grain, or nothing to measure it on (single pictures, floats).
+    At LEVELS brightnesses for the first plane and R'G'B', else one. Empty if there is no grain, or nothing to
+    measure it on (single images, floats).
     """
     pixels = planar_format(info.pix_fmt)
     if info.is_picture or pixels.is_float:
@@ -68,9 +67,9 @@ def measure_grain(info: VideoInfo) -> tuple[tuple[float, ...], ...]:
 
 
 def grain_of(one: Sequence[np.ndarray], two: Sequence[np.ndarray], pixels: PixelFormat) -> list[np.ndarray]:
-    """Strengths of each plane that two frames in a row show, NaN for brightnesses they don't have.
+    """Strengths of each plane from two frames in a row, NaN for missing brightnesses.
 
-    one, two: planes of codes, (H,W).
+    one, two: planes of integers, (H,W).
     """
     unit = float(1 << (pixels.bits - 8))
     result = []
@@ -90,7 +89,7 @@ def grain_of(one: Sequence[np.ndarray], two: Sequence[np.ndarray], pixels: Pixel
 
 
 def _blocks(one: np.ndarray, two: np.ndarray, unit: float) -> tuple[np.ndarray, np.ndarray]:
-    """Noise and mean of every block in codes of 8 bits; a slope over a block is motion, not noise."""
+    """Noise and mean of every block in 8-bit values; a slope over a block is motion, not noise."""
     rows, columns = (n // _BLOCK for n in one.shape)
 
     def cut(plane: np.ndarray) -> np.ndarray:
@@ -109,9 +108,9 @@ def _blocks(one: np.ndarray, two: np.ndarray, unit: float) -> tuple[np.ndarray, 
 
 
 def _filled(known: np.ndarray) -> tuple[float, ...]:
-    """One strength a level out of (places, levels): that of the quieter places.
+    """One strength per level from (places, levels): that of the quieter places.
 
-    Levels nobody has get their neighbours'.
+    Missing levels get their neighbours' values.
     """
     levels = [i for i in range(known.shape[1]) if not np.isnan(known[:, i]).all()]
     if not levels:

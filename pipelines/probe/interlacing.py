@@ -1,10 +1,10 @@
-"""`find_scan`: whether a film is interlaced or telecined, by its flags and by its pictures.
+"""`find_scan`: whether a film is interlaced or telecined, from its flags and its frames.
 
-A few stretches all over the film are decoded, and moving blocks of their frames asked for the moment of each
-field (`pipelines.probe.field_motion`). Flags alone are not enough: captured and re-encoded video has often
-lost them, and film is often sent as interlaced. Without a flag it takes many blocks all over the picture that
-agree in one field order; against a flag it takes more. What falls short of that is a doubt, which is reported
-and not acted upon.
+A few segments of the film are decoded, and the field times of moving blocks are measured
+(`pipelines.probe.field_motion`). Flags alone are not enough: captured and re-encoded video has often lost
+them, and film is often flagged as interlaced. Without a flag, many blocks all over the image must agree in
+one field order; against a flag, more are needed. Anything less is a doubt, which is reported and not acted
+upon.
 """
 
 from __future__ import annotations
@@ -49,17 +49,18 @@ __all__ = ["find_scan", "judge"]
 
 _PLACES = 6
 _FRAMES = 12
-"""Looked at in every place; half of them where none looks like fields: the cycle of telecine is five long."""
+"""Frames examined in every place; half of them if none looks interlaced: the cycle of telecine is five
+long."""
 _TALLEST, _FASTEST = 1152, Fraction(31)
-"""No interlaced format has more lines or frames a second; what is beyond is not looked at unless flagged."""
+"""No interlaced format has more lines or frames per second; other video is examined only if flagged."""
 _LEAST_OF_TWO_CYCLES = 8
-"""Frames of ten that show themselves as pulldown has them, where the others show nothing."""
+"""Frames out of ten that match pulldown, if the others show nothing."""
 _FLAGGED = {2: "top", 3: "bottom", 4: "bottom", 5: "top"}
 """AVFieldOrder -> field shown first (TT, BB, TB: top coded, bottom shown first, BT)."""
 
 
 def find_scan(info: VideoInfo, field_order: int) -> Scan:
-    """Look at a film. field_order: of its stream (AVFieldOrder), for codecs that don't mark their frames."""
+    """Examine a film. field_order: of its stream (AVFieldOrder), for codecs that don't flag their frames."""
     soft = _is_soft_telecine(info.pts)
     if (
         info.is_picture
@@ -87,12 +88,12 @@ def _is_beyond(info: VideoInfo) -> bool:
 def judge(
     looks: Sequence[InterlaceSample], stream_flag: str, *, soft: bool = False, apart: bool = False
 ) -> Scan:
-    """The verdict over all stretches.
+    """The verdict over all segments.
 
-    Flags are believed unless the pictures plainly show otherwise: another order, or whole frames. Without
-    flags pictures are believed that plainly show fields of one order. stream_flag: field that the stream's
-    header says comes first, or "". soft: its times are those of soft telecine. apart: flagged frames are
-    single fields, which have no other one to be compared with.
+    Flags are believed unless the frames clearly show otherwise: another order, or progressive frames. Without
+    flags, frames must clearly show fields in one order. stream_flag: first field according to the stream's
+    header, or "". soft: timestamps are those of soft telecine. apart: flagged frames are single fields, which
+    have no other field to be compared with.
     """
     looks = legible(looks)
     film = together(looks)
@@ -118,9 +119,9 @@ def judge(
 
 
 def _is_hard_telecine(kinds: str) -> bool:
-    """Three whole frames and two combed ones in turn, twice at least; two of the ten may show nothing.
+    """Whether three progressive frames and two combed ones alternate, at least twice.
 
-    Where whole frames show nothing at all, the combed ones alone do.
+    Two of ten may show nothing. If progressive frames show nothing at all, the combed ones are enough.
     """
     shape = kinds.replace("b", "t")
     for start in range(len(shape) - 9):
@@ -134,7 +135,7 @@ def _is_hard_telecine(kinds: str) -> bool:
 
 
 def _is_soft_telecine(pts: array[int]) -> bool:
-    """Frames last two and three fields in turn."""
+    """Whether frames last two and three fields alternately."""
     steps = [b - a for a, b in pairwise(pts[:25])]
     if len(steps) < 8:
         return False
@@ -162,9 +163,9 @@ def _looks(container: InputContainer, info: VideoInfo) -> list[InterlaceSample]:
 def _look(
     packets: Iterable[Packet[VideoStream]], decoder: VideoCodecContext, wanted: int, known: set[int]
 ) -> InterlaceSample:
-    """The next frames. known: timestamps seen before.
+    """Examine the next frames. known: timestamps seen before.
 
-    Where there are few key frames, seeking leads to the same ones again.
+    If there are few key frames, seeking returns to the same ones.
     """
     look = InterlaceSample()
     eye: _Eye | None = None
@@ -184,9 +185,7 @@ def _look(
 
 
 class _Eye:
-    """What the frames of one stretch show, one after the other, and their own flags, which only a filter can
-    read.
-    """
+    """Examines the frames of one segment, and their own flags, which only a filter can read."""
 
     def __init__(self, like: VideoFrame) -> None:
         self._like = (like.width, like.height, like.format.name)
@@ -212,7 +211,7 @@ class _Eye:
 
 
 def _graph(like: VideoFrame, name: str, options: str | None) -> tuple[Any, Any, Any]:
-    """A filter between a source and a sink; the graph itself comes along, to be kept."""
+    """A filter between a source and a sink; the graph itself is returned too, to keep it alive."""
     graph = av.filter.Graph()
     source = graph.add_buffer(
         width=like.width, height=like.height, format=like.format, time_base=Fraction(1, 25)

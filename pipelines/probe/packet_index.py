@@ -1,4 +1,4 @@
-"""One pass over all packets of a file: the packet index of the video and the extent of every stream."""
+"""One pass over all packets of a file: the packet index of the video, and the extent of every stream."""
 
 from __future__ import annotations
 
@@ -32,37 +32,37 @@ __all__ = ["PacketWalk", "pcm_samples", "walk_packets"]
 
 
 _MOST_HEADERS = 64
-"""Places with other headers that are looked at; a film with more has changed at one of them, or never
+"""Most places with other headers that are examined; a film with more has changed at one of them, or never
 does."""
 
 
 _FIRST_PACKETS, _LAST_PACKETS = 8, 2
-"""Of every other stream, that are kept."""
+"""Number of kept packets of every other stream."""
 
 
 _LONGEST_GROUP = 100
-"""Packets from one point at which decoding may start to the next, to be held in memory and decoded once
-more."""
+"""Packets between two clean points that are kept in memory and decoded once more."""
 
 
 class OtherTracks:
-    """What one pass shows of the streams beside the film."""
+    """Findings about the streams other than the film."""
 
     def __init__(self) -> None:
         self.first: dict[int, list[PacketData]] = {}
         self.last: dict[int, deque[Packet]] = {}
         self.start: Fraction | None = None
-        """Seconds at which the first video or audio stream begins, the film too."""
+        """Seconds at which the first video or audio stream begins, including the film."""
         self.steps_back: dict[int, tuple[int, Fraction]] = {}
-        """stream -> (how often, by how many seconds at most) its decode times step back."""
+        """stream -> (how often its decode times step back, by how many seconds at most)."""
         self.drift: dict[int, Fraction] = {}
-        """stream -> the most seconds by which a packet of PCM lies elsewhere than its samples say."""
+        """stream -> largest difference in seconds between the time of a PCM packet and that of its
+        samples."""
         self._decoded: dict[int, int] = {}
         self._samples: dict[int, tuple[Fraction, Fraction]] = {}
         """stream -> (seconds of the first packet, samples of each channel so far)."""
 
     def see(self, packet: Packet, offset: int, *, is_film: bool) -> None:
-        """A packet, and what its clock's epoch adds to its times."""
+        """Process a packet. offset: added to its times by its clock's epoch."""
         index, kind, base = packet.stream_index, packet.stream.type, Fraction(packet.time_base or 1)
         if packet.pts is not None and kind in {"video", "audio"} and not packet.is_discard:
             shown = (packet.pts + offset) * base
@@ -95,9 +95,9 @@ class OtherTracks:
             self._samples[packet.stream_index] = (first, count + samples)
 
     def kept(self) -> dict[int, tuple[PacketData, ...]]:
-        """The first and last packets of every stream, the last ones moved to follow the first.
+        """The first and last packets of every stream, the last ones shifted to follow the first.
 
-        What lies between is not there.
+        Packets between them are missing.
         """
         found = {}
         for index, first in self.first.items():
@@ -123,14 +123,11 @@ class OtherTracks:
 
 
 def pcm_samples(context: Any, packet: Packet) -> Fraction:
-    """Samples of each channel in a packet of PCM; 0 of anything else.
+    """Samples of each channel in a packet of PCM; 0 for anything else.
 
-    In packets of discs and broadcasts a header tells the bits of a sample.
-
-    A disc cuts where a packet is full, in the middle of a sample too.
-
-    Blu-ray pads to whole pairs of channels (BD-ROM part 3), DVD keeps 20 bits in two and a half bytes, SMPTE
-    ST 302 four flags with each sample.
+    In packets of discs and broadcasts a header gives the bits of a sample. A disc splits packets when they
+    are full, even in the middle of a sample. Blu-ray pads to whole pairs of channels (BD-ROM part 3), DVD
+    stores 20 bits in two and a half bytes, SMPTE ST 302 four flags with each sample.
     """
     name, channels, size = context.codec.canonical_name, context.layout.nb_channels, packet.size
     head = bytes(memoryview(packet)[:4])
@@ -147,12 +144,12 @@ def pcm_samples(context: Any, packet: Packet) -> Fraction:
 
 @dataclass
 class PacketWalk:
-    """What one pass over all packets shows."""
+    """Findings of one pass over all packets."""
 
     start: list[PacketData] = field(default_factory=list)
-    """The first packets, up to those that frames were looked at of."""
+    """The first packets, up to those whose frames were examined."""
     headers: list[tuple[int, PacketData]] = field(default_factory=list)
-    """(row, packet) wherever what holds for the whole film is said otherwise than before."""
+    """(row, packet) wherever headers of the whole film change."""
 
     index: PacketIndex = field(default_factory=PacketIndex)
     look: FirstFrames = field(default_factory=FirstFrames)
@@ -163,24 +160,24 @@ class PacketWalk:
     end: Fraction = Fraction(0)
     """Seconds at which the film's last packet ends."""
     last: Fraction = Fraction(0)
-    """The same of any stream."""
+    """Seconds at which the last packet of any stream ends."""
     damaged: int = 0
-    """Packets of the film that the demuxer says have holes."""
+    """Packets of the film that the demuxer reports as damaged."""
     tail: list[PacketData] = field(default_factory=list)
-    """The film's packets from the last but one on at which decoding may start, for the last frames may need
-    it, of a container that tells no lengths; none where those are too many."""
+    """The film's packets from the last but one clean point on, which the last frames may need, for containers
+    without lengths; empty if there are too many."""
     resizes: bool = False
-    """A frame that is no key frame tells a size of its own."""
+    """An inter frame has a new size."""
     others: OtherTracks = field(default_factory=OtherTracks)
 
 
 def walk_packets(container: InputContainer, stream: VideoStream, codec: str) -> PacketWalk:
-    """One pass over all packets."""
+    """Make one pass over all packets."""
     return _Walk(container, stream, codec).run()
 
 
 class _Walk:
-    """What is followed from packet to packet."""
+    """State that is followed from packet to packet."""
 
     def __init__(self, container: InputContainer, stream: VideoStream, codec: str) -> None:
         self._container, self._stream, self._codec = container, stream, codec
@@ -193,12 +190,12 @@ class _Walk:
         """Stream -> tick at which its last packet ends."""
         self._epochs: list[tuple[int, int]] = []
         self._flagged: list[int] = []
-        """Rows of packets that the demuxer says have holes."""
+        """Rows of packets that the demuxer reports as damaged."""
         self._groups: deque[list[tuple[Packet, tuple[tuple[str, bytes], ...]]]] = deque(maxlen=2)
         self._tells_lengths = tells_lengths(container.format.name)
 
     def run(self) -> PacketWalk:
-        """Look at every packet of the file."""
+        """Process every packet of the file."""
         seen = self._seen
         for packet in self._container.demux():
             if packet.size:
@@ -222,7 +219,7 @@ class _Walk:
         return seen
 
     def _count(self, packet: Packet) -> None:
-        """Take note of a packet of any stream."""
+        """Record a packet of any stream."""
         number, seen = packet.stream_index, self._seen
         seen.counts[number] = seen.counts.get(number, 0) + 1
         self._clock.see(packet)
@@ -262,14 +259,14 @@ class _Walk:
             look.take(packet, self._decoder)
 
     def _keep_tail(self, packet: Packet, side: tuple[tuple[str, bytes], ...], *, clean: bool) -> None:
-        """Keep the packets from the last but one clean point on, as far as they are not too many."""
+        """Keep the packets from the last but one clean point on, if they are not too many."""
         if clean and not self._tells_lengths:
             self._groups.append([])
         if self._groups and len(self._groups[-1]) <= _LONGEST_GROUP:
             self._groups[-1].append((packet, side))
 
     def _key_frame(self, packet: Packet, data: bytes, side: tuple[tuple[str, bytes], ...]) -> None:
-        """Keep a key frame that says otherwise what holds for the whole film."""
+        """Keep a key frame that changes headers of the whole film."""
         seen = self._seen
         said = film_header(self._codec, data, self._length_size) or self._header
         is_new = said != self._header or self._in_force.is_changed

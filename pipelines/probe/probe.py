@@ -1,8 +1,7 @@
 """`VideoInfo` of a file: streams, size, colour, timing and the packet index.
 
-One pass over the packets; only the first few are decoded, to see what the pictures are like. Where packets
-can't tell which frames will come (raw streams, field pairs, packed B-frames), the whole file is decoded once
-and counted.
+One pass over the packets; only the first few are decoded, to examine the frames. If packets can't predict the
+frames (raw streams, field pairs, packed B-frames), the whole file is decoded once and counted.
 """
 
 from __future__ import annotations
@@ -70,11 +69,11 @@ def probe(
     exact: bool = False,
     rate: Fraction | None = None,
 ) -> VideoInfo:
-    """Read what there is to know of a video.
+    """Read all facts about a video.
 
-    video_stream: which of several films, counted from 0. exact: count frames by decoding all of them. rate:
-    of numbered pictures, frames a second.
-    Raises MediaError where the file is no video, or its frames can't be timed.
+    video_stream: index of the film, from 0. exact: count frames by decoding all of them. rate: frames per
+    second of an image sequence. Raises MediaError if the file is not a video, or its frames have no valid
+    timestamps.
     """
     container = open_source(path)
     try:
@@ -107,7 +106,7 @@ def probe(
 
 
 def _timed(info: VideoInfo, pattern: Pattern, rate: Fraction | None) -> VideoInfo:
-    """Numbered pictures as a film: one tick a picture."""
+    """An image sequence as a film: one tick per image."""
     numbers = pattern.numbers()
     if len(numbers) != len(info.pts):
         raise MediaError(
@@ -128,7 +127,7 @@ def _timed(info: VideoInfo, pattern: Pattern, rate: Fraction | None) -> VideoInf
 
 
 def fingerprint(path: str | os.PathLike[str]) -> str:
-    """SHA-256 of the file's content, or of all pictures of a sequence."""
+    """SHA-256 of the file's content, or of all images of a sequence."""
     pattern = pattern_of(path)
     if pattern is not None:
         return pattern.fingerprint()
@@ -139,9 +138,7 @@ def fingerprint(path: str | os.PathLike[str]) -> str:
 def _read(
     container: InputContainer, path: str | os.PathLike[str], video_stream: int | None
 ) -> tuple[VideoInfo, int, bool]:
-    """What the packets and the first frames say, the stream's AVFieldOrder, and whether frames between key
-    frames tell sizes of their own.
-    """
+    """Read (facts about the file, the stream's AVFieldOrder, whether inter frames change size)."""
     stream = choose_stream(container, video_stream)
     context = _checked_context(stream, path)
     codec = context.codec.canonical_name if hasattr(context.codec, "canonical_name") else context.name
@@ -211,7 +208,7 @@ def _read(
 
 
 def _checked_context(stream: VideoStream, path: str | os.PathLike[str]) -> VideoCodecContext:
-    """The codec context of the film. Raises MediaError for a decoder that is never opened."""
+    """The codec context of the film. Raises MediaError for a decoder that is not allowed."""
     context = stream.codec_context
     if context is None or stream.time_base is None:
         raise MediaError(f"{path}: there is no decoder for its video stream")
@@ -229,7 +226,7 @@ def _checked_context(stream: VideoStream, path: str | os.PathLike[str]) -> Video
 
 
 def _refuse_unseen(seen: PacketWalk, path: str | os.PathLike[str]) -> None:
-    """Raise MediaError where no picture of the film can be seen as it is meant."""
+    """Raise MediaError if no frame of the film can be shown as intended."""
     look = seen.look
     if not len(seen.index):
         raise MediaError(
@@ -255,7 +252,7 @@ def _refuse_unseen(seen: PacketWalk, path: str | os.PathLike[str]) -> None:
 def _notes(
     container: InputContainer, stream: VideoStream, seen: PacketWalk, crop: PixelCrop
 ) -> Iterator[str]:
-    """What a person should know of the file."""
+    """Messages about the file for the user."""
     look = seen.look
     if look.turned_oddly:
         yield "its display matrix is no multiple of 90 degrees and is left out"
@@ -295,7 +292,7 @@ def _decoder_setup(context: VideoCodecContext, first_pts: int, time_base: Fracti
 
 
 def _ending(seen: PacketWalk, setup: DecoderSetup, *, linear: bool) -> str:
-    """What is wrong with the last frames; empty where nothing is."""
+    """What is wrong with the last frames; empty if nothing is."""
     is_cut = ends_in_a_slice(seen.tail, setup)
     # those frames are known by order
     seen.tail = [] if linear or any(packet.pts is None for packet in seen.tail) else seen.tail
@@ -303,7 +300,7 @@ def _ending(seen: PacketWalk, setup: DecoderSetup, *, linear: bool) -> str:
 
 
 def _first_shown_after(row: int, seen: PacketWalk, expected: array[int], *, linear: bool) -> int:
-    """The first frame that the packets from a clean point on may hold."""
+    """The first frame that the packets from a clean point on may contain."""
     if linear:
         return row // 2  # a frame may come as two fields
     return bisect.bisect_left(expected, seen.index.pts[row])
@@ -318,14 +315,14 @@ def _is_animated_webp(path: str | os.PathLike[str]) -> bool:
 
 
 def _first_facts(packets: Iterable[PacketData], setup: DecoderSetup) -> FrameFacts | None:
-    """What the first frame says that comes of packets without their container; None where none comes."""
+    """Facts of the first frame decoded from packets without their container; None if none is decoded."""
     return next(facts_alone(packets, setup), None)
 
 
 def _changes(
     seen: PacketWalk, expected: array[int], setup: DecoderSetup, pixels: PixelFormat
 ) -> Iterator[tuple[int, str]]:
-    """(place in `expected`, what is other from there on), first to last, as far as key frames alone tell."""
+    """(position in `expected`, difference from there on), in order, as far as key frames show it."""
     if setup.facts is None:
         return
     for row, packet in seen.headers:
@@ -339,7 +336,7 @@ def _changes(
 def _is_cut(info: VideoInfo) -> bool:
     """Whether hidden frames have times at which others are shown.
 
-    Several edits, of which packets don't tell what a decoder makes.
+    This happens with several edits, whose decoding packets can't predict.
     """
     first, last = info.pts[0], info.pts[-1]
     return any(
@@ -349,9 +346,9 @@ def _is_cut(info: VideoInfo) -> bool:
 
 
 def _confirmed(info: VideoInfo) -> VideoInfo:
-    """The same, if its container's own decoder shows the very frames that packets promise.
+    """The same info, if the container's own decoder returns exactly the frames that packets promise.
 
-    Else known by order.
+    Else frames are known by order.
     """
     seen = counted(info)
     if seen.pts == info.pts:

@@ -1,9 +1,9 @@
-"""`Quantisers`: how damaged a film is at least, by what its encoder rounded to.
+"""`Quantisers`: a lower bound of a film's degradation, from its quantisers.
 
-Of films halved and encoded anew, measured levels at one quantiser lie close together, whatever the pictures
-show (`python -m tests.benchmarks.level_by_quantiser`). What a film went through before its last encode does
-not show. HEVC, VP9 and AV1 are asked for what their headers say; x264 moves blocks by up to ten steps from
-the quantiser in its headers, so H.264 is asked for those of its blocks.
+For films that were scaled down by two and encoded, measured levels at one quantiser are close together,
+whatever the content (`python -m tests.benchmarks.level_by_quantiser`). Degradation before the last encode is
+not visible to it. For HEVC, VP9 and AV1 the headers are used. x264 changes blocks by up to ten steps from the
+quantiser in its headers, so for H.264 the quantisers of blocks are used.
 """
 
 from __future__ import annotations
@@ -29,20 +29,20 @@ __all__ = ["OPTIONS", "Quantisers"]
 
 
 OPTIONS = {"h264": {"export_side_data": "venc_params"}}
-"""Of the decoder, by codec, for it to tell what blocks were rounded to."""
+"""Options of the decoder, by codec, to export quantisers of blocks."""
 _LEVELS = {
     "h264": (22.0, 0.35, 0.030),
     "hevc": (27.0, 0.36, 0.0275),
     "vp9": (63.0, 0.26, 0.0036),
     "av1": (73.0, 0.32, 0.0032),
 }
-"""By codec: a quantiser, the level there, what it grows by with every step; 0.05 lower than measured."""
+"""By codec: a quantiser, its level, and the increase per step; 0.05 lower than measured."""
 _NAMED = re.compile(r"\s(init_qp_minus26|slice_qp_delta|base_q_idx)\s.*= (-?\d+)\s*$")
-"""What FFmpeg's `trace_headers` says of them."""
+"""Their names in FFmpeg's `trace_headers`."""
 
 
 class Quantisers:
-    """Those of some packets and frames of one film."""
+    """Quantisers of some packets and frames of one film."""
 
     def __init__(self, stream: VideoStream, decoder: VideoCodecContext, bits: int) -> None:
         """decoder: not opened yet, with `OPTIONS`. bits: of a sample."""
@@ -59,14 +59,14 @@ class Quantisers:
             decoder.thread_type = "SLICE"  # threads that decode frames write down each other's
 
     def passing(self, packets: Iterable[av.Packet[Any]]) -> Iterator[av.Packet[Any]]:
-        """Packets on their way to the decoder."""
+        """Pass packets on to the decoder."""
         for packet in packets:
             yield packet
             if self._codec in _LEVELS and self._codec not in OPTIONS and packet.size:
                 self._waiting.append(packet)
 
     def see(self, frame: VideoFrame) -> None:
-        """One that was decoded."""
+        """Examine a decoded frame."""
         told: Any = frame.side_data.get("VIDEO_ENC_PARAMS") if self._codec in OPTIONS else None
         if told is not None and told.nb_blocks:
             self._found.append(float(told.qp_map().mean()) - self._deeper)

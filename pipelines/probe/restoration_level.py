@@ -41,7 +41,7 @@ __all__ = ["estimate_levels"]
 _PLACES, _MOST_PLACES, _PLACE_SECONDS = 8, 32, 15
 """Where a film is looked at: at so many places, one more every so many seconds, and at most so many."""
 _LOOKED_AT = (4, 7)
-"""Which frames there, counted from a key frame, which is better than what follows."""
+"""Which frames there, counted from a key frame, which has a higher quality than the following ones."""
 _THROUGH, _MOST_THROUGH = 250, 500
 """Frames that are read one after another; the second where key frames are so far apart that few places can be
 looked at."""

@@ -20,10 +20,9 @@ __all__ = ["choose_stream", "other_streams"]
 
 
 def choose_stream(container: InputContainer, number: int | None = None) -> VideoStream:
-    """The film: FFmpeg's best video stream that is no cover art, or the `number`-th video stream that is
-    none.
+    """Select a video stream, ignoring cover art: FFmpeg's best, or the `number`-th.
 
-    Raises MediaError where there is no such stream.
+    Raises MediaError if there is no such stream.
     """
     films = [
         s
@@ -59,7 +58,7 @@ def _name(container: InputContainer) -> str:
 
 
 def other_streams(container: InputContainer, film: VideoStream, seen: PacketWalk) -> tuple[Stream, ...]:
-    """All streams but the film, as the file has them."""
+    """All streams but the film, in the order of the file."""
     own_names = _matroska_names(container)
     return tuple(
         Stream(
@@ -79,7 +78,7 @@ def other_streams(container: InputContainer, film: VideoStream, seen: PacketWalk
 
 
 def _matroska_names(container: InputContainer) -> dict[int, str]:
-    """Matroska's names of codecs by index of stream; none where FFmpeg found other tracks."""
+    """Matroska's names of codecs by index of stream; empty if FFmpeg found other tracks."""
     tracks = [
         s.index
         for s in container.streams
@@ -94,6 +93,6 @@ def _matroska_names(container: InputContainer) -> dict[int, str]:
 
 
 def _codec_name(stream: object, own_name: str) -> str:
-    """own_name: what the container calls it; for codecs that FFmpeg does not know."""
+    """own_name: the container's name, for codecs that FFmpeg does not know."""
     context = getattr(stream, "codec_context", None)
     return str(getattr(context, "name", "") or getattr(stream, "name", "") or own_name or "unknown")

@@ -1,4 +1,4 @@
-"""Files written whole or not at all."""
+"""Files written completely or not at all."""
 
 from __future__ import annotations
 
@@ -16,15 +16,14 @@ __all__ = ["TEMPORARY", "replace", "sync_file", "sync_folder", "write_atomically
 
 
 TEMPORARY = r"\.vsr-[0-9a-f]{16}\.tmp"
-"""Pattern of the names that files have meanwhile, in the folder they are for; they remain where a process was
-killed."""
+"""Pattern of temporary names, in the same folder; such files remain if a process was killed."""
 
 
 def write_atomically(path: Path, content: bytes | Callable[[Path], object], *, parents: bool = False) -> None:
-    """Write a file so that its name shows all of it or nothing, with the permissions that the umask leaves.
+    """Write a file so that its name shows all of it or nothing, with permissions by the umask.
 
-    content: the bytes, or what writes them to the path it is given. parents: make its folder if there is
-    none. Raises OutputError where the disk won't; the old file is there then, and nothing beside it.
+    content: the bytes, or a function that writes them to a path. parents: create its folder if it is missing.
+    Raises OutputError if it can't be written; the old file is then kept, and no other file is left.
     """
     temporary = path.with_name(f".vsr-{secrets.token_hex(8)}.tmp")
     try:
@@ -59,9 +58,9 @@ def _write(path: Path, content: bytes | Callable[[Path], object]) -> None:
 
 
 def replace(source: Path, target: Path) -> None:
-    """Give a file another's name.
+    """Rename a file, replacing another.
 
-    On Windows whoever has one of them open, as scanners do for a moment, is waited for a little.
+    On Windows, waits a little if another process has one of them open, as scanners do for a moment.
     """
     for wait in (0.05, 0.1, 0.2, 0.4, 0.8, 1.6) if sys.platform == "win32" else ():
         try:
@@ -82,7 +81,7 @@ def sync_file(path: Path) -> None:
 
 
 def sync_folder(folder: Path) -> None:
-    """Flush a folder's entries to the disk; Windows does so by itself."""
+    """Flush a folder's entries to the disk; Windows does so automatically."""
     if sys.platform == "win32":
         return
     descriptor = os.open(folder, os.O_RDONLY)

@@ -1,4 +1,4 @@
-"""Where what can be made again is kept for this user."""
+"""The user's cache for data that can be made again."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ __all__ = ["cache_folder", "recall", "remember"]
 
 
 def cache_folder() -> Path:
-    """XDG_CACHE_HOME/vsr, on Windows LOCALAPPDATA/vsr; it need not be there."""
+    """XDG_CACHE_HOME/vsr, on Windows LOCALAPPDATA/vsr; it may not exist."""
     given = os.environ.get("XDG_CACHE_HOME") or (
         os.environ.get("LOCALAPPDATA") if sys.platform == "win32" else None
     )
@@ -24,7 +24,7 @@ def cache_folder() -> Path:
 
 
 def recall(name: str, key: str) -> Any:
-    """What was remembered under a key of a table; None for nothing, and where it can't be read."""
+    """The value stored under a key of a table; None if there is none, or it can't be read."""
     try:
         table = json.loads((cache_folder() / f"{name}.json").read_bytes())
     except (OSError, ValueError):
@@ -33,7 +33,7 @@ def recall(name: str, key: str) -> Any:
 
 
 def remember(name: str, key: str, value: Any, *, most: int = 64) -> None:
-    """Keep a value of JSON's kinds, the last `most` keys of a table; quietly nothing where the disk won't."""
+    """Store a JSON value; a table keeps its last `most` keys. Errors are ignored."""
     path = cache_folder() / f"{name}.json"
     try:
         table = json.loads(path.read_bytes())

@@ -1,5 +1,6 @@
-"""`call_in_child`: a function called in a process of its own, for what may crash, hang, or load a driver that
-is then never let go.
+"""`call_in_child`: calls a function in a separate process.
+
+For functions that may crash, hang, or load a driver that can't be unloaded.
 """
 
 from __future__ import annotations
@@ -19,13 +20,13 @@ __all__ = ["ChildFailedError", "answer", "call_in_child"]
 
 
 class ChildFailedError(Exception):
-    """The child crashed, hung, or raised something that is not ours; the message says which."""
+    """The child crashed, hung, or raised an unexpected error; the message says which."""
 
 
 def call_in_child(target: str, *arguments: Any, seconds: float) -> Any:
-    """Call "module:function" there, which imports what this process could import; what it returns.
+    """Call "module:function" in a child with the same imports; returns its result.
 
-    Raises what it raises of `models.errors`, else ChildFailedError.
+    Raises its errors of `models.errors`, else ChildFailedError.
     """
     path = [p for p in sys.path if p]
     with tempfile.TemporaryDirectory(prefix="vsr-call-") as folder:
@@ -55,14 +56,14 @@ def call_in_child(target: str, *arguments: Any, seconds: float) -> Any:
 
 
 class _Raised:
-    """An error that is not ours, in words."""
+    """An unexpected error, in words."""
 
     def __init__(self, text: str) -> None:
         self.text = text
 
 
 def answer(target: str, result: str) -> None:
-    """The child's side: call the function and leave behind what it returns or raises."""
+    """The child's side: call the function and store its result or error."""
     module, _, name = target.partition(":")
     arguments = pickle.loads(sys.stdin.buffer.read())  # noqa: S301 - from our parent
     found: Any

@@ -1,5 +1,4 @@
-"""`download`: a file at an https address, with a known SHA-256, resumed after a break and never larger than
-promised.
+"""`download`: a file at an https URL, with a known SHA-256, resumed after a break, of limited size.
 
 Proxies come from `https_proxy` and `no_proxy`, certificates from the system or `SSL_CERT_FILE`. No login is
 ever sent.
@@ -33,13 +32,13 @@ _MOST_REDIRECTIONS = 5
 
 
 class _BrokenError(Exception):
-    """The connection; what came is kept, and another attempt may bring the rest."""
+    """The connection failed; the received part is kept, and another attempt may complete it."""
 
 
 class _HttpsOnly(urllib.request.HTTPRedirectHandler):
-    """Follows redirections to https addresses of any host, as release pages have them.
+    """Follows redirections to https URLs of any host, as used by release pages.
 
-    The hash says whether it is the file.
+    The hash proves that it is the right file.
     """
 
     max_redirections = _MOST_REDIRECTIONS
@@ -57,12 +56,12 @@ class _HttpsOnly(urllib.request.HTTPRedirectHandler):
 
 
 def download(address: str, path: Path, *, sha256: str, size: int | None = None) -> Iterator[int]:
-    """Bring a file to `path`, going on with what an earlier call left there; yields how many bytes are there.
+    """Download a file to `path`, resuming an earlier call; yields the number of bytes so far.
 
-    sha256: in hex, of the whole file. size: in bytes, where it is known. Nothing is left at `path` that has
-    another hash. Raises UsageError where the address is not https, MediaError where the server has another
-    file than was promised, ResourceError where it can't be reached (what came is kept), OutputError where
-    `path` can't be written.
+    sha256: in hex, of the whole file. size: in bytes, if known. A file with another hash is never left at
+    `path`. Raises UsageError if the URL is not https, MediaError if the server has another file than
+    expected, ResourceError if it can't be reached (the received part is kept), OutputError if `path` can't be
+    written.
     """
     if not address.startswith("https://"):
         raise UsageError(f"{address}: expected an https address")
@@ -82,10 +81,9 @@ def download(address: str, path: Path, *, sha256: str, size: int | None = None) 
 
 
 def read_text(address: str, *, most: int) -> str:
-    """A small text file.
+    """Download a small text file.
 
-    Raises UsageError where the address is not https, ResourceError, MediaError where it is larger or no
-    UTF-8.
+    Raises UsageError if the URL is not https, ResourceError, MediaError if it is larger or not UTF-8.
     """
     if not address.startswith("https://"):
         raise UsageError(f"{address}: expected an https address")
@@ -102,7 +100,7 @@ def read_text(address: str, *, most: int) -> str:
 
 
 def _complete(address: str, path: Path, size: int | None) -> Iterator[int]:
-    """Fetch what is missing, in as many attempts as bring something."""
+    """Download the missing part, with new attempts as long as each makes progress."""
     failures, there = 0, -1
     while True:
         try:
@@ -118,8 +116,9 @@ def _complete(address: str, path: Path, size: int | None) -> Iterator[int]:
 
 
 def _attempt(address: str, path: Path, size: int | None) -> Iterator[int]:
-    """Raises _BrokenError where the connection ends early, MediaError where the file has another length than
-    was promised.
+    """Make one attempt.
+
+    Raises _BrokenError if the connection ends early, MediaError if the file has another length than expected.
     """
     begun = path.stat().st_size if path.exists() else 0
     if begun == size:
@@ -157,7 +156,7 @@ def _attempt(address: str, path: Path, size: int | None) -> Iterator[int]:
 
 
 def _refuse_length(address: str, total: int, size: int | None) -> None:
-    """Raise MediaError where the server has another length than was promised, or any file has at most."""
+    """Raise MediaError if the server has another length than expected, or more than any file may have."""
     if size is not None and total != size:
         raise MediaError(f"{address}: is {total} bytes long, not {size}; another file lies there now")
     if total > (MOST_BYTES if size is None else size):
@@ -175,9 +174,9 @@ def _read(answer: Any) -> bytes:
 
 @contextlib.contextmanager
 def _open(address: str, begin: int) -> Iterator[Any]:
-    """The answer to a request for all bytes from `begin` on.
+    """Request all bytes from `begin` on.
 
-    Raises _BrokenError, ResourceError where trying again would not help.
+    Raises _BrokenError, ResourceError if trying again would not help.
     """
     request = urllib.request.Request(address, headers={"User-Agent": "vsr", "Accept-Encoding": "identity"})  # noqa: S310 - https, as checked
     if begin:

@@ -1,4 +1,4 @@
-"""`lock_file`: a lock that the system lets go when its holder ends, however it ends."""
+"""`lock_file`: a lock that the system releases when its holder ends, however it ends."""
 
 from __future__ import annotations
 
@@ -18,15 +18,13 @@ except ModuleNotFoundError:  # Windows
     _fcntl = None
 
 REMOVES_OPEN_FILES = _fcntl is not None
-"""A file can be deleted while it is open here."""
+"""Whether a file can be deleted while it is open here."""
 
 
 def lock_file(descriptor: int) -> bool:
-    """Lock an open file for this process alone, without waiting; False where another has it.
+    """Lock an open file for this process, without waiting; False if another process has the lock.
 
-    It is held until the file is closed.
-
-    Raises OSError where the file system has no locks.
+    It is held until the file is closed. Raises OSError if the file system has no locks.
     """
     if _fcntl is not None:
         try:
@@ -38,7 +36,7 @@ def lock_file(descriptor: int) -> bool:
 
 
 def wait_for_lock(descriptor: int) -> None:
-    """The same, as soon as whoever has it lets it go."""
+    """Lock an open file, waiting until the lock is free."""
     if _fcntl is not None:
         _fcntl.flock(descriptor, _fcntl.LOCK_EX)
         return

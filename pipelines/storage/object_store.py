@@ -1,6 +1,6 @@
-"""`Remote`: a file at an s3, gs or https address, read and written through fsspec.
+"""`Remote`: a file at an s3, gs or https URL, read and written through fsspec.
 
-Nothing is fetched because of a name alone: `--allow-url` makes addresses of names.
+Nothing is downloaded because of a name alone: only `--allow-url` makes URLs of names.
 """
 
 from __future__ import annotations
@@ -30,18 +30,18 @@ _ATTEMPTS = 3
 
 
 class Url(str):
-    """An address; not a path, which would fold its slashes."""
+    """A URL; not a path, which would merge its slashes."""
 
     __slots__ = ()
 
 
 def is_url(text: str) -> bool:
-    """Whether it looks like an address that could be fetched."""
+    """Whether it looks like a URL that could be downloaded."""
     return re.match(r"[a-z][a-z0-9+.-]*://", text) is not None
 
 
 def staged_path(url: Url, folder: Path) -> Path:
-    """Where an address is staged: the same place each time, so that a later run resumes."""
+    """The staging path of a URL: always the same, so that a later run resumes."""
     name = posixpath.basename(url.partition("?")[0].rstrip("/"))
     if name in {"", ".", ".."} or "\0" in name:
         raise UsageError(f"{redacted(url)}: names no file")
@@ -49,15 +49,15 @@ def staged_path(url: Url, folder: Path) -> Path:
 
 
 def digest(url: Url) -> str:
-    """A short name for an address."""
+    """A short name for a URL."""
     return hashlib.sha256(url.encode()).hexdigest()[:16]
 
 
 class Remote:
-    """One file elsewhere."""
+    """One remote file."""
 
     def __init__(self, url: Url, *, write: bool = False) -> None:
-        """Raises UsageError where its kind can't be read or written, or the package for it is missing."""
+        """Raise UsageError if its kind can't be read or written, or the package for it is missing."""
         self.shown = redacted(url)
         self._scheme = scheme = url.partition("://")[0]
         if scheme not in (_OUT if write else _IN):
@@ -78,11 +78,9 @@ class Remote:
             raise UsageError(f"{self.shown}: can't be reached: {redacted(str(error))}") from error
 
     def version(self) -> tuple[int | None, str] | None:
-        """(bytes, what changes when the content does); None where there is no such file.
+        """(bytes, a value that changes with the content); None if there is no such file.
 
-        Raises ResourceError.
-
-        Bytes: None where a server does not tell (https without Content-Length).
+        Bytes: None if a server doesn't tell (https without Content-Length). Raises ResourceError.
         """
         try:
             found = self._fs.info(self._path)
@@ -99,7 +97,7 @@ class Remote:
         return None if size is None else int(size), mark.strip('"')
 
     def listed(self) -> list[str]:
-        """Addresses of the files in a folder, or that a pattern means with the reports beside them, by name.
+        """URLs of the files in a folder or of a glob pattern, and of the reports next to them, by name.
 
         Raises UsageError for https, which has no folders, ResourceError.
         """
@@ -120,14 +118,14 @@ class Remote:
         return [f"{self._scheme}://{name}" for name in sorted(set(names)) if not name.endswith("/")]
 
     def read(self) -> bytes:
-        """All of a small file; nothing where there is none."""
+        """Read a small file; empty if there is none."""
         try:
             return bytes(self._fs.cat_file(self._path))
         except Exception:  # noqa: BLE001 - a report that can't be read is no report
             return b""
 
     def download(self, path: Path) -> Iterator[str]:
-        """Bring it to `path`, resuming an earlier call; yields texts for the user.
+        """Download it to `path`, resuming an earlier call; yields messages for the user.
 
         Raises MediaError, ResourceError, OutputError.
         """
@@ -173,9 +171,9 @@ class Remote:
         os.replace(part, path)
 
     def _fetch_whole(self, path: Path) -> None:
-        """Fetch a file of unknown length, in one go.
+        """Download a file of unknown length in one go.
 
-        Raises ResourceError, OSError where `path` can't be written.
+        Raises ResourceError, OSError if `path` can't be written.
         """
         last: Exception | None = None
         for _ in range(_ATTEMPTS):
@@ -210,14 +208,14 @@ class Remote:
         )
 
     def sha256(self, size: int) -> str:
-        """Of so many bytes of it. Raises ResourceError."""
+        """SHA-256 of its first bytes. Raises ResourceError."""
         total = hashlib.sha256()
         for start in range(0, size, _PIECE_BYTES):
             total.update(self._piece(start, min(size, start + _PIECE_BYTES)))
         return total.hexdigest()
 
     def upload(self, path: Path) -> None:
-        """Put a file there, whole or not at all. Raises ResourceError."""
+        """Upload a file completely or not at all. Raises ResourceError."""
         last: Exception | None = None
         for _ in range(_ATTEMPTS):
             try:
@@ -243,7 +241,7 @@ def _read_card(path: Path) -> dict[str, Any]:
 
 
 def parse_json(data: bytes) -> dict[str, Any]:
-    """A JSON object; an empty one where the data is none."""
+    """Parse a JSON object; empty if the data is invalid."""
     try:
         found = json.loads(data)
     except ValueError:
