@@ -2,14 +2,23 @@
 
 Subpackages in the order of their layers: each imports from itself and from those above it in this list.
 
-storage/       files on disk and in object stores media/         facts about video files: containers,
-bitstreams, pixel formats, colour numbers plan/          the value `Plan`, settings, events, and the
-arithmetic of chunks and tiles codec/         packets -> frames, frames -> packets frames/        decoded
-frames as sample values probe/         file -> `VideoInfo`; interlacing, black bars, grain inference/
-networks on batches of frames output/        journal, muxing, verification planner/       settings and the
-facts of a video -> `Plan` pool/          a fault-tolerant parallel map over worker processes cluster/
-the same map on Ray workers/       the code that runs inside a worker process run/           one video or
-many, from inputs to finished outputs model_files/   writing and installing model files datasets/
-training pairs quality/       metrics, comparisons, evaluations objectives/    training objectives training/
-a data set -> weights diagnostics/   doctor, benchmark, estimate, preview
+storage/      files on disk and in object stores
+media/        facts about video files: containers, bitstreams, pixel formats, colour numbers
+plan/         the value `Plan`, settings, events, and the arithmetic of chunks and tiles
+codec/        packets -> frames, frames -> packets
+frames/       decoded frames as sample values
+probe/        file -> `VideoInfo`; interlacing, black bars, grain
+inference/    networks on batches of frames
+output/       journal, muxing, verification
+planner/      settings and the facts of a video -> `Plan`
+pool/         a fault-tolerant parallel map over worker processes
+cluster/      the same map on Ray
+workers/      the code that runs inside a worker process
+run/          one video or many, from inputs to finished outputs
+model_files/  writing and installing model files
+datasets/     training pairs
+quality/      metrics, comparisons, evaluations
+objectives/   training objectives
+training/     a data set -> weights
+diagnostics/  doctor, benchmark, estimate, preview
 """
