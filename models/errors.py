@@ -1,11 +1,14 @@
 """The error classes, in the lowest module so that every package can raise them.
 
-VsrError                 exit code ├── UsageError           2   wrong usage, or a request that can't be met
-├── MediaError           3   the input can't be read, or can't be timed, as video │   └── CorruptError     4
-the input is damaged beyond what the policy allows ├── OutputError          5   the disk: full, read-only, not
-there ├── ResourceError        6   workers, memory or devices exhausted │   └── NoMemoryError    6   memory,
-of a machine or a device ├── VerificationError    7   the output failed verification └── Interrupted
-130 or 143   stopped by a signal; resumable
+    VsrError                 exit code
+    ├── UsageError           2   wrong usage, or a request that can't be met
+    ├── MediaError           3   the input can't be read, or can't be timed, as video
+    │   └── CorruptError     4   the input is damaged beyond what the policy allows
+    ├── OutputError          5   the disk: full, read-only, not there
+    ├── ResourceError        6   workers, memory or devices exhausted
+    │   └── NoMemoryError    6   memory, of a machine or a device
+    ├── VerificationError    7   the output failed verification
+    └── Interrupted          130 or 143   stopped by a signal; resumable
 
 An error takes one positional message, so it survives pickling between processes. The message says what to do,
 after a semicolon or a full stop.

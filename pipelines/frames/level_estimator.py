@@ -38,20 +38,20 @@ __all__ = [
 WEIGHTS = Path(__file__).parents[2] / "models" / "trained" / "restoration-level.safetensors"
 TILE_PX = 128
 GRID_PX = 8
-"""Tiles begin at multiples of it, as the blocks of codecs do."""
+"""Tiles begin at multiples of it, like the blocks of codecs."""
 _PLACES = 8
 """Of a clip, that are looked at."""
 _TILES = 6
-"""Of each frame, those with most in them; less than that says nothing of blocks or noise."""
+"""Number of tiles per frame, those with most content; others say nothing about blocks or noise."""
 _LEAST_ACTIVITY = 1.0
-"""Mean squared difference of neighbouring pixels, in 8-bit codes squared, of a tile that is looked at."""
+"""Mean squared difference of neighbouring pixels, in squared 8-bit values, of a tile that is examined."""
 _MARGIN_PX = 16
-"""Around a tile, that a filter is shown with it."""
+"""Margin around a tile for filters."""
 _DIGITS = 2
 _UNIT = 1 / 1024
-"""What numbers within the networks are multiples of."""
+"""Numbers in the networks are multiples of it."""
 _RANGE = 4.0
-"""Standard deviations, beyond which nothing was learned."""
+"""Standard deviations beyond which nothing was learned."""
 _PLACE = np.arange(8)
 _DCT = (
     np.round(
@@ -61,14 +61,14 @@ _DCT = (
     )
     / 4096
 )
-"""Of 8 samples; its numbers are multiples of a power of two, so that no sum over codes is rounded."""
+"""DCT of 8 samples; its numbers are multiples of a power of two, so that no sum over integers is rounded."""
 _BANDS = ((1, 1), (2, 2), (3, 4), (5, 6), (7, 8), (9, 10), (11, 14))
 """First and last diagonal of a block's frequencies."""
 _COARSE = 3
-"""Bands that say how much a block shows; the others are what codecs take away first."""
+"""Bands that measure the content of a block; codecs remove the others first."""
 _CALM, _STEP = 1.5, (0.5, 6.0)
-"""Difference of neighbours in smooth places at most; from and to which a step between them may be one of a
-block's border. 8-bit codes."""
+"""Largest difference of neighbours in smooth places; range of a step between them that may be a block border.
+8-bit values."""
 
 
 def level_of_clip(luma: np.ndarray, bits: int) -> float | None:
@@ -84,7 +84,7 @@ def level_of_clip(luma: np.ndarray, bits: int) -> float | None:
 
 
 def in_twos(found: Iterable[Any]) -> Iterator[tuple[Any, Any]]:
-    """Pairs; what is alone is its own partner."""
+    """Pairs; a single item is paired with itself."""
     waiting = None
     alone = True
     for one in found:
@@ -116,7 +116,7 @@ def median_level(scores: Sequence[float]) -> float | None:
 
 
 def rounded(x: np.ndarray) -> np.ndarray:
-    """To the numbers that sums are exact with."""
+    """Round to numbers with which sums are exact."""
     return np.asarray(np.round(x / _UNIT) * _UNIT)
 
 
@@ -127,7 +127,7 @@ def pair_statistics(tiles: Sequence[np.ndarray]) -> np.ndarray:
 
 
 def statistics(tile: np.ndarray) -> np.ndarray:
-    """What is known of (H,W) luma in 8-bit limited-range codes, float64, sides multiples of 8: (87,)."""
+    """Statistics of (H,W) luma in 8-bit limited-range values, float64, sides multiples of 8: (87,)."""
     strengths = _strengths(tile)
     bands = np.log2(strengths @ _MEANS + 0.1)
     gone = (strengths < 0.5).astype(np.float64) @ _MEANS
@@ -188,12 +188,13 @@ def _means() -> np.ndarray:
 
 
 _MEANS = _means()
-"""(64, bands): takes the frequencies of a block to the mean of each band."""
+"""(64, bands): maps the frequencies of a block to the mean of each band."""
 
 
 def _borders(steps: np.ndarray) -> list[Any]:
-    """How differences of neighbours, (lines, places), stand out at the borders of blocks of 4 and 8, all and
-    in smooth places.
+    """How much differences of neighbours, (lines, places), stand out at borders of 4x4 and 8x8 blocks.
+
+    Over all places, and over smooth ones.
     """
     found = []
     for period in (4, 8):
@@ -209,7 +210,7 @@ def _borders(steps: np.ndarray) -> list[Any]:
 
 
 def _blurred(x: np.ndarray) -> np.ndarray:
-    """Binomial over 3x3, the border repeated."""
+    """Binomial filter over 3x3, with the border repeated."""
     padded = np.pad(x, 1, mode="edge")
     across = padded[:, :-2] + 2 * padded[:, 1:-1] + padded[:, 2:]
     return np.asarray((across[:-2] + 2 * across[1:-1] + across[2:]) / 16)
@@ -223,9 +224,9 @@ def _weights() -> Mapping[str, np.ndarray]:
 
 
 def tiles_of_frame(luma: np.ndarray, bits: int = 8, prefilter: str = "") -> list[np.ndarray]:
-    """The tiles of a frame that show most, of those that show anything, as float64 codes.
+    """The tiles of a frame with most content, as float64; flat tiles are skipped.
 
-    prefilter: what they go through then.
+    prefilter: filters applied to them.
     """
     height, width = (min(TILE_PX, side // GRID_PX * GRID_PX) for side in luma.shape)
     if min(height, width) < TILE_PX // 2:

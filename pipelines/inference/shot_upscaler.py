@@ -42,7 +42,7 @@ class ShotUpscaler:
         self._kept = {self._level(0): self._now}
         self._done = 0
         self.notes = self._now.notes
-        """What a person should be told; whoever reads them empties the list."""
+        """Messages for the user; the reader empties the list."""
 
     @property
     def dtype(self) -> torch.dtype:
@@ -51,7 +51,7 @@ class ShotUpscaler:
 
     @property
     def contract(self) -> Contract:
-        """Of the first network, the only one that may look at neighbours."""
+        """Contract of the first network, the only one that may use neighbouring frames."""
         return self._now.contract
 
     @property
@@ -71,7 +71,7 @@ class ShotUpscaler:
 
     @property
     def runs_ahead(self) -> bool:
-        """`stream` keeps several frames in flight."""
+        """Whether `stream` keeps several frames in flight."""
         return self._now.runs_ahead
 
     def stream(self, windows: Iterable[Window]) -> Iterator[tuple[Window, Frame]]:
@@ -84,7 +84,7 @@ class ShotUpscaler:
         return self._at(self._level(window.number)).follow(window)
 
     def turned(self, frame: Frame) -> Frame:
-        """The frame as it is seen."""
+        """The upright frame."""
         return self._now.turned(frame)
 
     def _level(self, number: int) -> float | None:

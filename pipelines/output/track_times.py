@@ -28,7 +28,7 @@ __all__ = [
 
 
 _MOST_WITHOUT_TIME = 64
-"""Packets of a stream that are held back until one says when it is decoded."""
+"""Packets of a stream that are held back until one has a decode time."""
 
 
 def with_decode_times(packets: Iterable[Packet], films: Container[int]) -> Iterator[Packet]:
@@ -53,9 +53,9 @@ def with_decode_times(packets: Iterable[Packet], films: Container[int]) -> Itera
 
 
 def _counted_back(packets: list[Packet]) -> list[Packet]:
-    """Packets in decode order of which at most the last has a decode time.
+    """Give decode times to packets of which at most the last has one.
 
-    One step before the next for each, or by rank of their times.
+    One step before the next for each, or by the order of their presentation times.
     """
     steps = [packet.duration or 1 for packet in packets]
     if packets[-1].dts is not None:
@@ -72,11 +72,10 @@ def _counted_back(packets: list[Packet]) -> list[Packet]:
 
 
 class MonotonicClock:
-    """Decode times that never step back in any track of the output, as its muxer asks for.
+    """Keeps decode times from stepping back in any track of the output, as its muxer requires.
 
-    What would is put forward, as FFmpeg's command does.
-
-    Counted in ticks of the output, into which two times of the source may be rounded alike.
+    Times that would are moved forward, as in FFmpeg's command. Counted in ticks of the output, to which two
+    times of the source may round alike.
     """
 
     def __init__(self, output: OutputContainer, container: str) -> None:
@@ -84,9 +83,9 @@ class MonotonicClock:
         self._last: dict[int, int] = {}
 
     def follow(self, packet: Packet) -> None:
-        """Put a packet of the output behind the one before it in its track.
+        """Move a packet of the output after the one before it in its track, if necessary.
 
-        A frame is shown when it was, unless that is before it is decoded.
+        Its presentation time changes only if it would be before its decode time.
         """
         base, own = Fraction(packet.stream.time_base or 1), Fraction(packet.time_base)
         decoded = _rescaled(decode_ticks(packet), own, base)
@@ -101,14 +100,14 @@ class MonotonicClock:
 
 
 def _rescaled(ticks: int, base: Fraction, to: Fraction) -> int:
-    """Ticks in another time base, rounded as FFmpeg does: to the nearest, halves away from zero."""
+    """Ticks in another time base, rounded as in FFmpeg: to nearest, halves away from zero."""
     up, down = base.numerator * to.denominator, base.denominator * to.numerator
     whole = (2 * abs(ticks) * up + down) // (2 * down)
     return whole if ticks >= 0 else -whole
 
 
 def cut_to(packet: Packet, window: tuple[Fraction, Fraction], base: Fraction) -> bool:
-    """Move a packet into the window's time; False where it lies outside."""
+    """Move a packet into the window's time; False if it is outside."""
     pts = packet.pts if packet.pts is not None else decode_ticks(packet)
     start, end = pts * base, (pts + (packet.duration or 0)) * base
     kind = packet.stream.type
@@ -140,10 +139,10 @@ def begun_by(packet: Packet, start: int) -> bool:
 
 
 def shown_ticks(packet: Packet) -> int:
-    """When it is shown, as far as it says so."""
+    """Presentation time, if it has one."""
     return packet.pts if packet.pts is not None else decode_ticks(packet)
 
 
 def decode_ticks(packet: Packet) -> int:
-    """When it is decoded; every packet here has been given that."""
+    """Decode time, which every packet here has."""
     return packet.dts if packet.dts is not None else 0

@@ -61,8 +61,7 @@ class NetworkStage:
     width: int
     height: int
     restore: float | None = None
-    """Restoration level given to its network, 0 to 1, unless `Plan.restore_levels` has others; None if it takes
-    none."""
+    """Restoration level given to its network, 0 to 1, unless `Plan.restore_levels` has others."""
     detail: float | None = None
     """From its faithful weights, 0, to its crisp ones, 1; None if it has one set."""
 
