@@ -75,10 +75,10 @@ class Upscaler:
         accelerator: Accelerator | None = None,
         beside: Upscaler | None = None,
     ) -> None:
-        """Load every network of the plan. Raises MediaError where weights are not what the plan says.
+        """Load every network of the plan. Raises MediaError if weights are not those of the plan.
 
-        accelerator: keeps several frames in flight; without one, on CUDA, the device itself. beside: one for
-        other frames of the same film, with the same `stills` and `notes`.
+        accelerator: keeps several frames in flight; default on CUDA: the device itself.
+        beside: another one for the same film, to share `stills` and `notes`.
         """
         self._plan, self.device = plan, device
         self.dtype = computing_dtype(device, plan.precision)
@@ -358,10 +358,7 @@ class Upscaler:
         is_black: bool,
         precise: bool,
     ) -> tuple[float, Tensor | None]:
-        """Run one tile of the given frames through the network, into `result`.
-
-        Returns a sum of its values, and its next state.
-        """
+        """Run a tile of frames through the network, into `result`; returns a sum of its values, and its state."""
         (network,) = self._networks
         scale, bits, full, device = network.contract.scale, self._source.bits, self._full, self.device
         luma = torch.stack([to_float(f[0], bits, full, chroma=False, device=device) for f in seen])[None]
