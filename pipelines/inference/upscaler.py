@@ -358,7 +358,7 @@ class Upscaler:
         is_black: bool,
         precise: bool,
     ) -> tuple[float, Tensor | None]:
-        """Run a tile of frames through the network, into `result`; returns a sum of its values, and its state."""
+        """Run a tile of frames through the network, into `result`; returns its sum and its next state."""
         (network,) = self._networks
         scale, bits, full, device = network.contract.scale, self._source.bits, self._full, self.device
         luma = torch.stack([to_float(f[0], bits, full, chroma=False, device=device) for f in seen])[None]
